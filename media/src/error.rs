@@ -1,0 +1,96 @@
+//! The ways in which work on media ends badly.
+//!
+//! The set is closed because what happens next depends on it: bad input is the caller's to mend, a full disk may
+//! have room tomorrow, and an internal fault is ours. Each error carries one sentence that says what failed and for
+//! which input, so that it can be shown as it is. The same type crosses the pipe between the caged child and its
+//! parent, which is why it is plain data and keeps no libav error inside.
+
+use ffmpeg_next as ffmpeg;
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, by who can do something about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+pub enum MediaError {
+    /// The file or the text is damaged, empty, or not what it claims to be.
+    #[error("{0}")]
+    BadInput(String),
+    /// The input is sound, but this engine does not read or write it.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The disk is full, or the file grew beyond its limit.
+    #[error("{0}")]
+    OutOfSpace(String),
+    /// An allocation failed, which in the cage means that its limit was reached.
+    #[error("{0}")]
+    OutOfMemory(String),
+    /// A fault of ours or of the machine's: none of the above.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// The result of work on media.
+pub type Result<T, E = MediaError> = std::result::Result<T, E>;
+
+impl MediaError {
+    /// Sorts an error of libav's. `doing` completes the sentence "… failed", e.g. `opening clip.mp4`.
+    ///
+    /// Invalid data and an early end are bad input; a missing demuxer, decoder or feature is unsupported; `ENOSPC`,
+    /// `EDQUOT`, `EFBIG` and `ENOMEM` are what they say; everything else is internal.
+    #[must_use]
+    pub fn from_libav(doing: impl std::fmt::Display, error: ffmpeg::Error) -> Self {
+        use ffmpeg::Error as E;
+        let sentence = format!("{doing} failed: {error}");
+        match error {
+            E::InvalidData | E::Eof | E::Unknown => Self::BadInput(sentence),
+            E::DemuxerNotFound
+            | E::DecoderNotFound
+            | E::ProtocolNotFound
+            | E::PatchWelcome
+            | E::Experimental => Self::Unsupported(sentence),
+            E::Other { errno } => Self::from_errno(errno, sentence),
+            _ => Self::Internal(sentence),
+        }
+    }
+
+    /// Sorts an error of the operating system's. `doing` completes the sentence "… failed".
+    #[must_use]
+    pub fn from_io(doing: impl std::fmt::Display, error: &std::io::Error) -> Self {
+        let sentence = format!("{doing} failed: {error}");
+        match (error.kind(), error.raw_os_error()) {
+            (std::io::ErrorKind::OutOfMemory, _) => Self::OutOfMemory(sentence),
+            (_, Some(errno)) => Self::from_errno(errno, sentence),
+            _ => Self::Internal(sentence),
+        }
+    }
+
+    fn from_errno(errno: i32, sentence: String) -> Self {
+        match errno {
+            libc::ENOSPC | libc::EDQUOT | libc::EFBIG => Self::OutOfSpace(sentence),
+            libc::ENOMEM => Self::OutOfMemory(sentence),
+            _ => Self::Internal(sentence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_full_memory_are_told_apart_from_faults() {
+        let ending =
+            |errno| MediaError::from_libav("writing out.mp4", ffmpeg::Error::Other { errno });
+        assert!(matches!(ending(libc::ENOSPC), MediaError::OutOfSpace(_)));
+        assert!(matches!(ending(libc::EFBIG), MediaError::OutOfSpace(_)));
+        assert!(matches!(ending(libc::ENOMEM), MediaError::OutOfMemory(_)));
+        assert!(matches!(ending(libc::EIO), MediaError::Internal(_)));
+    }
+
+    #[test]
+    fn damaged_data_is_the_callers_and_the_sentence_names_the_input() {
+        let error = MediaError::from_libav("opening clip.mp4", ffmpeg::Error::InvalidData);
+        assert!(matches!(error, MediaError::BadInput(_)));
+        assert!(error.to_string().starts_with("opening clip.mp4 failed: "));
+    }
+}
