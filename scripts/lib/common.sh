@@ -1,0 +1,28 @@
+# shellcheck shell=bash
+# What every script shares: where the checkout is, how to speak, how to wait.
+# Sourced, never run.
+
+# The checkout's physical path, so that a symlinked cwd names the same instance.
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+SCRATCH="$ROOT/scratch"
+# shellcheck disable=SC2034 # used by the scripts that source this
+TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+note() { printf '    %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+have() { command -v "$1" >/dev/null 2>&1; }
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+# wait_until SECONDS COMMAND…: polls until the command succeeds; false when the time is over.
+wait_until() {
+  local deadline=$((SECONDS + $1)); shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$deadline" ] || return 1
+    sleep 0.05
+  done
+}
+
+# The first line of help is the comment block at the top of the calling script.
+usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
