@@ -1,0 +1,188 @@
+//! Ids as types, so that a job's id can't stand where a task's is wanted.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new id: UUIDv7, so ids made later sort later (to the millisecond across machines).
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// What a client asks for in one call.
+    JobId
+);
+uuid_id!(
+    /// Many jobs accepted in one call.
+    BatchId
+);
+uuid_id!(
+    /// The unit that one doorbell announces and one worker runs.
+    TaskId
+);
+uuid_id!(
+    /// One start of one worker process. A restart is another worker.
+    WorkerId
+);
+
+impl TaskId {
+    /// The id of the `index`th task of a parent (a job's plan, or the task that grew it).
+    ///
+    /// Derived, so that planning or growing again gives the same ids and a repeated insert changes nothing. It keeps the
+    /// parent's 48-bit timestamp, so tasks land in the same time partition as their job.
+    pub fn derive(parent: Uuid, index: u32) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("spool 2026-11 task id");
+        hasher.update(parent.as_bytes());
+        hasher.update(&index.to_be_bytes());
+        let mut bytes = [0u8; 16];
+        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        bytes[..6].copy_from_slice(&parent.as_bytes()[..6]);
+        bytes[6] = 0x70 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+/// Grows by one at every claim of a task; a write that names an older one is stale and changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Fence(pub i64);
+
+/// Who a job belongs to. One tenant never sees another's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantId(pub String);
+
+impl TenantId {
+    /// The tenant of a server without API keys (`spool dev`, loopback).
+    pub const DEFAULT: &'static str = "default";
+}
+
+impl Default for TenantId {
+    fn default() -> Self {
+        Self(Self::DEFAULT.to_owned())
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// 32 bytes of BLAKE3, written as 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The BLAKE3 hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is not 64 lower-case hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a hash: 64 lower-case hex digits are wanted")]
+pub struct BadDigest(String);
+
+impl FromStr for Digest {
+    type Err = BadDigest;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || BadDigest(text.chars().take(80).collect());
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(bad()),
+        };
+        if text.len() != 64 {
+            return Err(bad());
+        }
+        let mut bytes = [0u8; 32];
+        for (slot, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *slot = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_task_id_is_stable_and_keeps_its_parents_time() {
+        let parent = Uuid::parse_str("01932b6e-7f00-7abc-8def-0123456789ab").expect("a uuid");
+        let id = TaskId::derive(parent, 3);
+        assert_eq!(id, TaskId::derive(parent, 3));
+        assert_ne!(id, TaskId::derive(parent, 4));
+        assert_eq!(id.0.as_bytes()[..6], parent.as_bytes()[..6]);
+        assert_eq!(id.0.get_version_num(), 7);
+    }
+
+    #[test]
+    fn a_digest_reads_back_what_it_writes_and_refuses_the_rest() {
+        let digest = Digest::of(b"spool");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        for bad in ["", "zz", &"A".repeat(64), &"é".repeat(32)] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The kinds whose input needs no knowledge of video. Adding one is a file here, its run in `worker/src/kinds`, and a line in [`ALL`].
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{fault::Fault, kind::KindSpec};
+
+pub mod echo;
+pub mod probe;
+pub mod source;
+pub mod speech;
+
+/// The kinds that every process knows. [`echo::SPEC`] is apart: it is there only where the configuration asks for it.
+pub const ALL: &[KindSpec] = &[probe::SPEC, source::SPEC, speech::SPEC];
+
+/// Reads an input into its type, turning a refusal by serde into a fault with the pointer to the place.
+pub fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Vec<Fault>> {
+    // serde would read a struct from an array too.
+    if !input.is_object() {
+        return Err(vec![Fault::new("", "is not an object: give the input's fields as `{\"name\": value}`")]);
+    }
+    serde_path_to_error::deserialize(input).map_err(|error| {
+        let pointer = pointer(error.path());
+        let said = error.inner().to_string();
+        let hint = if said.starts_with("unknown field") { ": remove it or correct its name" } else { "" };
+        vec![Fault::new(pointer, format!("{said}{hint}"))]
+    })
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => crate::fault::step(key),
+            Segment::Enum { variant } => crate::fault::step(variant),
+            Segment::Unknown => String::new(),
+        })
+        .collect()
+}

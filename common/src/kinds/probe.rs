@@ -1,0 +1,34 @@
+//! `probe`: what a media file is. `{"src": url or path}` → its streams, duration, rate, colour.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::source;
+use crate::{
+    fault::Fault,
+    kind::{Class, KindSpec},
+    plan::Draft,
+    retry::RetryPolicy,
+};
+
+/// The stored name.
+pub const NAME: &str = "probe";
+
+/// The kind. Its input and output are those of [`source`], asked for by a client.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: 1,
+    class: Class::Light,
+    timeout: Duration::from_secs(600),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: false,
+    plan: Some(plan),
+    grow: None,
+};
+
+fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
+    source::parse(input)?;
+    Ok(vec![Draft::only(NAME, input.clone())])
+}

@@ -1,0 +1,97 @@
+//! `source`: brings a file that an input names to where workers can reach it by the hash of its content, and looks at what it is.
+//!
+//! Never memoised: the outside world may have changed. What stands behind it is keyed by content, so an unchanged source costs a look.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::read;
+use crate::{
+    fault::Fault,
+    id::Digest,
+    kind::{Class, KindSpec},
+    retry::RetryPolicy,
+};
+
+/// The stored name.
+pub const NAME: &str = "source";
+
+/// The kind; occurs only inside plans.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: 1,
+    class: Class::Light,
+    timeout: Duration::from_secs(600),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: false,
+    plan: None,
+    grow: None,
+};
+
+/// Where the file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Source {
+    /// An `http`, `https` or `file` URL, or a path below an allowed folder.
+    pub src: String,
+}
+
+/// What is known of it once it is here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sourced {
+    /// The hash of its content, under which it is an artifact.
+    pub artifact: Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What the probe said: `composition::plan::Facts` as JSON.
+    pub facts: Value,
+}
+
+/// The longest `src`: what browsers and servers commonly bear.
+const MAX_SRC_BYTES: usize = 8 * 1024;
+
+/// Reads `{"src": …}`, refusing what can't name a file.
+pub fn parse(input: &Value) -> Result<Source, Vec<Fault>> {
+    let source: Source = read(input)?;
+    check_src(&source.src).map_err(|detail| vec![Fault::new("/src", detail)])?;
+    Ok(source)
+}
+
+/// What is wrong with a `src`, if anything; whether it can be reached shows only when it is fetched.
+pub fn check_src(src: &str) -> Result<(), String> {
+    if src.is_empty() {
+        return Err("is empty: give an https URL, or a path below an allowed folder".into());
+    }
+    if src.len() > MAX_SRC_BYTES {
+        return Err(format!("is {} bytes long: at most {MAX_SRC_BYTES}", src.len()));
+    }
+    match src.split_once("://") {
+        Some(("http" | "https" | "file", rest)) if !rest.is_empty() => Ok(()),
+        Some((scheme, _)) => Err(format!("`{}://` is not supported: use https, http or file", crop(scheme))),
+        None if src.contains('\0') => Err("holds a NUL byte: no path does".into()),
+        None => Ok(()),
+    }
+}
+
+fn crop(text: &str) -> String {
+    text.chars().take(20).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_src_is_a_url_we_speak_or_a_path() {
+        for good in ["https://a/b.mp4", "http://a", "file:///tmp/a.mp4", "clips/a.mp4", "/tmp/a.mp4"] {
+            assert_eq!(check_src(good), Ok(()), "{good}");
+        }
+        for bad in ["", "ftp://a/b", "concat://x", "https://", "a\0b"] {
+            assert!(check_src(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `speech`: a text spoken, with the time of every word.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::read;
+use crate::{
+    fault::Fault,
+    id::Digest,
+    kind::{Class, KindSpec},
+    plan::Draft,
+    retry::RetryPolicy,
+};
+
+/// The stored name.
+pub const NAME: &str = "speech";
+
+/// The kind.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: 1,
+    class: Class::Generate,
+    timeout: Duration::from_secs(300),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: true,
+    plan: Some(plan),
+    grow: None,
+};
+
+/// The longest text: about an hour of speech.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// What to say and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Speech {
+    /// The text, plain.
+    pub text: String,
+    /// A voice of the provider, such as `en` or `en-us` for espeak-ng.
+    #[serde(default = "default_voice")]
+    pub voice: String,
+    /// Words per minute, 80 to 450.
+    #[serde(default = "default_rate")]
+    pub rate: u32,
+    /// 0 to 100; 50 is the voice's own.
+    #[serde(default = "default_pitch")]
+    pub pitch: u32,
+}
+
+fn default_voice() -> String {
+    "en-us".to_owned()
+}
+
+fn default_rate() -> u32 {
+    165
+}
+
+fn default_pitch() -> u32 {
+    50
+}
+
+/// One spoken word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Word {
+    /// As it stands in the text.
+    pub word: String,
+    /// When it begins, in milliseconds from the start of the sound.
+    pub start_ms: u64,
+    /// When it ends.
+    pub end_ms: u64,
+}
+
+/// What was said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spoken {
+    /// The sound, as an artifact.
+    pub artifact: Digest,
+    /// Its length in milliseconds.
+    pub duration_ms: u64,
+    /// Every word with its time.
+    pub words: Vec<Word>,
+    /// Who spoke: `espeak-ng` where no model was asked.
+    pub provider: String,
+}
+
+/// Reads an input, refusing what can't be spoken.
+pub fn parse(input: &Value) -> Result<Speech, Vec<Fault>> {
+    let speech: Speech = read(input)?;
+    let mut faults = Vec::new();
+    let mut fault = |pointer: &str, detail: String| faults.push(Fault::new(pointer, detail));
+    if speech.text.trim().is_empty() {
+        fault("/text", "is empty: give the words to speak".into());
+    }
+    if speech.text.len() > MAX_TEXT_BYTES {
+        fault("/text", format!("is {} bytes long: at most {MAX_TEXT_BYTES}", speech.text.len()));
+    }
+    if !(80..=450).contains(&speech.rate) {
+        fault("/rate", format!("{} is out of range: 80 to 450 words per minute", speech.rate));
+    }
+    if speech.pitch > 100 {
+        fault("/pitch", format!("{} is out of range: 0 to 100", speech.pitch));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_+".contains(c);
+    if speech.voice.is_empty() || speech.voice.len() > 64 || !speech.voice.chars().all(plain) {
+        fault("/voice", "is not a voice's name: letters, digits, `-`, `_`, `+`, such as `en-us`".into());
+    }
+    if faults.is_empty() { Ok(speech) } else { Err(faults) }
+}
+
+fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
+    let speech = parse(input)?;
+    // Written out whole, so that a default left out and the same value spelled are one key.
+    let input = serde_json::to_value(speech).map_err(|error| vec![Fault::new("", error.to_string())])?;
+    Ok(vec![Draft::only(NAME, input)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn all_faults_are_said_at_once() {
+        let faults = parse(&json!({"text": " ", "rate": 5, "pitch": 101, "voice": "../x"})).expect_err("faults");
+        let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/text", "/rate", "/pitch", "/voice"]);
+    }
+
+    #[test]
+    fn a_default_and_the_same_value_spelled_are_one_input() {
+        let short = plan(&json!({"text": "Hello"})).expect("a plan");
+        let long = plan(&json!({"text": "Hello", "voice": "en-us", "rate": 165, "pitch": 50})).expect("a plan");
+        assert_eq!(short, long);
+    }
+}
