@@ -1,1 +1,7 @@
-//! composition
+//! What a video is: from the JSON a caller wrote to the plan that the engine carries out.
+//!
+//! This crate decides and never does: it reads no file, asks no clock, and links no media library. What it needs to
+//! know of the world (how long a clip is, how large a picture) comes in as facts; what it wants done goes out as a
+//! [`plan::RenderPlan`]. So a plan is a function of its input alone, and equal plans can share their results.
+
+pub mod plan;

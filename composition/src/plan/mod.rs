@@ -1,0 +1,55 @@
+//! The render plan: plain named data, ready to be hashed.
+//!
+//! Three rules keep equal plans equal to the byte. Times are whole frames or samples, or exact fractions
+//! ([`Ratio`]). Every other number with a fraction is fixed-point ([`Micro`]): an integer of millionths of the unit that
+//! the field names. Nothing in a segment says where in the composition it stands. So the canonical JSON of a [`Segment`]
+//! or a [`Sound`] is what keys are hashed from.
+
+mod assemble;
+mod asset;
+mod caption;
+mod facts;
+mod layer;
+mod motion;
+mod number;
+mod recipe;
+mod segment;
+mod sound;
+mod text;
+
+pub use assemble::{Assemble, Format, Poster, Tags};
+pub use asset::{
+    Asset, Backdrop, Gradient, GradientStop, Picture, Shape, ShapeKind, Source, Video, WaveStyle, Waveform,
+};
+pub use caption::{CaptionWord, Captions, Cue, WordStyle};
+pub use facts::{AudioFacts, ColourFacts, Facts, FontFace, SpokenWord, VideoFacts};
+pub use layer::{Blend, ChromaKey, Filter, Layer, Placement, Span};
+pub use motion::{Curve, Direction, Drift, Easing, Transition, TransitionKind, Tween, WHOLE};
+pub use number::{MICRO, Micro, Rate, Ratio, RatioError, Rect, Rgba, SourceHash};
+pub use recipe::{ColourTags, PixelFormat, Quality, Recipe, SoundCodec, SoundRecipe, VideoCodec};
+pub use segment::{Canvas, Segment};
+pub use sound::{Ducking, Loudness, Role, Sound, SoundItem};
+pub use text::{
+    Align, Animation, AnimationKind, AnimationUnit, Background, Fitting, Shadow, Stroke, Text, TextRun, TextStyle,
+    VerticalAlign,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The engine's version: part of every key, so that results of another engine are never mistaken for this one's. Raise it
+/// whenever the same plan would give other pictures or sound.
+pub const ENGINE_VERSION: u32 = 1;
+
+/// All that is to be done for one composition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RenderPlan {
+    /// The pictures, in order; together they tile the composition's frames. Empty where the format is sound alone.
+    pub segments: Vec<Segment>,
+    /// The sound of the whole composition, where it has any.
+    pub sound: Option<Sound>,
+    /// How the parts become one file.
+    pub assemble: Assemble,
+    /// What was taken otherwise than the caller may have meant: sentences for the job's result.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,255 @@
+//! The numbers a plan may hold: integers and fractions of integers, so that equal plans have equal bytes.
+
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// How many [`Micro`] make one.
+pub const MICRO: i64 = 1_000_000;
+
+/// A fixed-point number: millionths of the unit that the field names (a pixel, a degree, a share of one).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Micro(pub i64);
+
+impl Micro {
+    /// Nought.
+    pub const ZERO: Micro = Micro(0);
+    /// One whole.
+    pub const ONE: Micro = Micro(MICRO);
+
+    /// A whole number of units.
+    pub const fn whole(units: i64) -> Micro {
+        Micro(units.saturating_mul(MICRO))
+    }
+
+    /// The value as a float, for drawing.
+    pub fn to_f64(self) -> f64 {
+        self.0 as f64 / MICRO as f64
+    }
+
+    /// The nearest fixed-point number; not-a-number becomes nought, and what is too large the largest.
+    pub fn from_f64(value: f64) -> Micro {
+        Micro((value * MICRO as f64).round() as i64)
+    }
+
+    /// The product of two fixed-point numbers, rounded to the nearest.
+    pub fn times(self, other: Micro) -> Micro {
+        let product = i128::from(self.0) * i128::from(other.0);
+        let half = i128::from(MICRO / 2);
+        Micro((product + half).div_euclid(i128::from(MICRO)) as i64)
+    }
+}
+
+/// An exact fraction in lowest terms with a positive denominator; written in JSON as `[num, den]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "[i64; 2]", into = "[i64; 2]")]
+pub struct Ratio {
+    num: i64,
+    den: i64,
+}
+
+/// A fraction that can't be: its denominator is nought, or it leaves 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}/{1} is not a fraction that can be held in 64 bits")]
+pub struct RatioError(pub i128, pub i128);
+
+impl Ratio {
+    /// Nought.
+    pub const ZERO: Ratio = Ratio { num: 0, den: 1 };
+    /// One.
+    pub const ONE: Ratio = Ratio { num: 1, den: 1 };
+
+    /// The fraction in lowest terms.
+    pub fn new(num: i64, den: i64) -> Result<Ratio, RatioError> {
+        Ratio::reduced(i128::from(num), i128::from(den))
+    }
+
+    /// As [`Ratio::new`], from wide integers.
+    pub fn reduced(num: i128, den: i128) -> Result<Ratio, RatioError> {
+        if den == 0 {
+            return Err(RatioError(num, den));
+        }
+        let sign = if den < 0 { -1 } else { 1 };
+        let divisor = gcd(num.unsigned_abs(), den.unsigned_abs()).max(1) as i128;
+        let narrow = |n: i128| i64::try_from(sign * n / divisor).map_err(|_| RatioError(num, den));
+        Ok(Ratio { num: narrow(num)?, den: narrow(den)? })
+    }
+
+    /// A whole number.
+    pub const fn whole(value: i64) -> Ratio {
+        Ratio { num: value, den: 1 }
+    }
+
+    /// Above the line.
+    pub const fn num(self) -> i64 {
+        self.num
+    }
+
+    /// Below the line; always positive.
+    pub const fn den(self) -> i64 {
+        self.den
+    }
+
+    /// The sum.
+    pub fn plus(self, other: Ratio) -> Result<Ratio, RatioError> {
+        let num = i128::from(self.num) * i128::from(other.den) + i128::from(other.num) * i128::from(self.den);
+        Ratio::reduced(num, i128::from(self.den) * i128::from(other.den))
+    }
+
+    /// The difference.
+    pub fn minus(self, other: Ratio) -> Result<Ratio, RatioError> {
+        self.plus(Ratio { num: -other.num, den: other.den })
+    }
+
+    /// The product.
+    pub fn times(self, other: Ratio) -> Result<Ratio, RatioError> {
+        Ratio::reduced(i128::from(self.num) * i128::from(other.num), i128::from(self.den) * i128::from(other.den))
+    }
+
+    /// The quotient; an error where `other` is nought.
+    pub fn over(self, other: Ratio) -> Result<Ratio, RatioError> {
+        Ratio::reduced(i128::from(self.num) * i128::from(other.den), i128::from(self.den) * i128::from(other.num))
+    }
+
+    /// The nearest whole number, halves going up.
+    pub fn round_half_up(self) -> i64 {
+        let (num, den) = (i128::from(self.num), i128::from(self.den));
+        (2 * num + den).div_euclid(2 * den) as i64
+    }
+
+    /// The whole number at or below.
+    pub fn floor(self) -> i64 {
+        self.num.div_euclid(self.den)
+    }
+
+    /// The value as a float, for drawing.
+    pub fn to_f64(self) -> f64 {
+        self.num as f64 / self.den as f64
+    }
+
+    /// The nearest fixed-point number.
+    pub fn to_micro(self) -> Micro {
+        let (num, den) = (i128::from(self.num) * i128::from(MICRO), i128::from(self.den));
+        let rounded = (2 * num + den).div_euclid(2 * den);
+        Micro(rounded.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
+    }
+}
+
+fn gcd(mut a: u128, mut b: u128) -> u128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+impl TryFrom<[i64; 2]> for Ratio {
+    type Error = RatioError;
+    fn try_from([num, den]: [i64; 2]) -> Result<Ratio, RatioError> {
+        Ratio::new(num, den)
+    }
+}
+
+impl From<Ratio> for [i64; 2] {
+    fn from(ratio: Ratio) -> [i64; 2] {
+        [ratio.num, ratio.den]
+    }
+}
+
+impl PartialOrd for Ratio {
+    fn partial_cmp(&self, other: &Ratio) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ratio {
+    fn cmp(&self, other: &Ratio) -> Ordering {
+        (i128::from(self.num) * i128::from(other.den)).cmp(&(i128::from(other.num) * i128::from(self.den)))
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.den == 1 { write!(f, "{}", self.num) } else { write!(f, "{}/{}", self.num, self.den) }
+    }
+}
+
+/// Frames a second, as an exact fraction: 30/1, 30000/1001.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rate {
+    /// Frames …
+    pub num: u32,
+    /// … in so many seconds; at least 1.
+    pub den: u32,
+}
+
+impl Rate {
+    /// How long `frames` frames last, in seconds.
+    pub fn seconds(self, frames: u64) -> Result<Ratio, RatioError> {
+        Ratio::reduced(i128::from(frames) * i128::from(self.den), i128::from(self.num))
+    }
+
+    /// The frame that a time falls on: the nearest, halves going up. A time before nought is frame nought.
+    pub fn frame_at(self, seconds: Ratio) -> u64 {
+        let num = i128::from(seconds.num()) * i128::from(self.num);
+        let den = i128::from(seconds.den()) * i128::from(self.den.max(1));
+        u64::try_from((2 * num + den).div_euclid(2 * den)).unwrap_or(0)
+    }
+
+    /// How many samples at `sample_rate` so many frames last, rounded half up.
+    pub fn samples(self, frames: u64, sample_rate: u32) -> u64 {
+        let num = u128::from(frames) * u128::from(self.den) * u128::from(sample_rate);
+        let den = u128::from(self.num.max(1));
+        ((2 * num + den) / (2 * den)) as u64
+    }
+
+    /// Frames a second as a float, for people.
+    pub fn to_f64(self) -> f64 {
+        f64::from(self.num) / f64::from(self.den.max(1))
+    }
+}
+
+/// A colour: red, green, blue, alpha, each 0 to 255, alpha straight (not multiplied in), sRGB (drawn as bt709).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rgba(pub [u8; 4]);
+
+impl Rgba {
+    /// Opaque black.
+    pub const BLACK: Rgba = Rgba([0, 0, 0, 255]);
+    /// Opaque white.
+    pub const WHITE: Rgba = Rgba([255, 255, 255, 255]);
+    /// Nothing at all.
+    pub const CLEAR: Rgba = Rgba([0, 0, 0, 0]);
+
+    /// The same colour, its alpha multiplied by a share of one.
+    pub fn faded(self, opacity: Micro) -> Rgba {
+        let [r, g, b, a] = self.0;
+        let share = opacity.0.clamp(0, MICRO);
+        Rgba([r, g, b, ((i64::from(a) * share + MICRO / 2) / MICRO) as u8])
+    }
+}
+
+/// A rectangle whose sides have fractions; the field says of what unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rect {
+    /// The left edge, growing to the right.
+    pub x: Micro,
+    /// The top edge, growing downwards.
+    pub y: Micro,
+    /// How wide.
+    pub width: Micro,
+    /// How high.
+    pub height: Micro,
+}
+
+/// A source by the hash of its bytes, in lower-case hexadecimal. Where the bytes are is the worker's knowledge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SourceHash(pub String);
+
+impl fmt::Display for SourceHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
