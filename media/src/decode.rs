@@ -1,0 +1,8 @@
+//! Reading sources: opening them safely, picking frames by time, and turning them into pictures.
+
+pub(crate) mod clock;
+pub(crate) mod colour;
+pub(crate) mod convert;
+pub(crate) mod open;
+pub(crate) mod reader;
+pub(crate) mod rotation;

@@ -1,0 +1,83 @@
+//! What the numbers of a decoded frame mean.
+
+use ffmpeg_next::color::{Primaries, Range, Space, TransferCharacteristic};
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame;
+
+/// The curve by which a frame's numbers stand for light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transfer {
+    /// Standard range: shown as it is.
+    Standard,
+    /// Perceptual quantiser, SMPTE ST 2084.
+    Pq,
+    /// Hybrid log-gamma, ARIB STD-B67.
+    Hlg,
+}
+
+/// The matrix, range and curve of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Meaning {
+    /// The matrix, as libswscale's `SWS_CS_*` number.
+    pub matrix: i32,
+    /// Whether the range is full.
+    pub full: bool,
+    /// The curve.
+    pub transfer: Transfer,
+    /// Whether the primaries are those of BT.2020.
+    pub wide: bool,
+}
+
+impl Meaning {
+    /// Reads a frame's tags. What is untagged is guessed as players do: BT.601 up to 576 lines, BT.709 above.
+    pub(crate) fn of(frame: &frame::Video) -> Self {
+        let guess = if frame.height() > 576 || frame.width() > 1024 {
+            Space::BT709
+        } else {
+            Space::SMPTE170M
+        };
+        let space = match frame.color_space() {
+            Space::Unspecified | Space::Reserved | Space::RGB => guess,
+            space => space,
+        };
+        let transfer = match frame.color_transfer_characteristic() {
+            TransferCharacteristic::SMPTE2084 => Transfer::Pq,
+            TransferCharacteristic::ARIB_STD_B67 => Transfer::Hlg,
+            _ => Transfer::Standard,
+        };
+        Self {
+            matrix: matrix_number(space),
+            full: frame.color_range() == Range::JPEG || is_always_full(frame.format()),
+            transfer,
+            wide: matches!(frame.color_primaries(), Primaries::BT2020),
+        }
+    }
+
+    /// Whether the frame needs tone mapping.
+    pub(crate) fn is_hdr(self) -> bool {
+        self.transfer != Transfer::Standard
+    }
+
+    /// Whether a frame of this format is what the compositor works in.
+    pub(crate) fn is_native(self, format: Pixel) -> bool {
+        format == Pixel::YUV420P && !self.full && self.matrix == matrix_number(Space::BT709)
+    }
+}
+
+/// libswscale's number of a matrix: these are its `SWS_CS_*` constants, which follow the codes of ITU-T H.273.
+pub(crate) fn matrix_number(space: Space) -> i32 {
+    match space {
+        Space::BT709 => 1,
+        Space::FCC => 4,
+        Space::SMPTE240M => 7,
+        Space::BT2020NCL | Space::BT2020CL => 9,
+        _ => 5,
+    }
+}
+
+fn is_always_full(format: Pixel) -> bool {
+    matches!(
+        format,
+        Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P | Pixel::YUVJ440P
+    )
+}

@@ -1,0 +1,324 @@
+//! From a decoded frame, whatever its format, to a [`Picture`] of a wanted size.
+//!
+//! Frames that already are what the compositor works in are copied, row by row. All others go through libswscale with
+//! rounding that is the same on every processor; a source with alpha is scaled in our own code after its alpha was
+//! multiplied in, because scaling straight alpha draws the colour of clear pixels into the edges.
+
+use super::colour::Meaning;
+use crate::error::{MediaError, Result};
+use crate::ffi;
+use crate::picture::planes::{Alpha, Picture, half};
+use crate::picture::raster::Raster;
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame;
+use ffmpeg_next::software::scaling;
+
+/// What of a frame is wanted, and how large.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Wanted {
+    /// The part: left, top, width, height as shares of the shown picture, rotation applied.
+    pub crop: [f64; 4],
+    /// Width of the result in pixels.
+    pub width: usize,
+    /// Height of the result in pixels.
+    pub height: usize,
+    /// Degrees to turn the stored frame clockwise for showing: 0, 90, 180 or 270.
+    pub rotation: u16,
+}
+
+/// Keeps the scalers of one source, so that each is set up once.
+#[derive(Default)]
+pub(crate) struct Converter {
+    scalers: Vec<Scaler>,
+}
+
+/// One scaler and the frame it writes into, whose rows have room for the wide stores of libswscale.
+struct Scaler {
+    setting: Setting,
+    context: scaling::Context,
+    target: frame::Video,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Setting {
+    source: scaling::context::Definition,
+    target: scaling::context::Definition,
+    meaning: Meaning,
+}
+
+/// The part of a stored frame to use, in whole pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    left: usize,
+    top: usize,
+    width: usize,
+    height: usize,
+}
+
+/// Scalers kept at most: a source that changes its size with each frame must not fill the memory.
+const MAX_SCALERS: usize = 4;
+
+impl Converter {
+    /// The wanted part of a frame at the wanted size, opaque or premultiplied.
+    ///
+    /// # Errors
+    /// Bad input or unsupported where libswscale cannot read the frame's format.
+    pub(crate) fn convert(&mut self, frame: &frame::Video, wanted: Wanted) -> Result<Picture> {
+        let meaning = Meaning::of(frame);
+        let part = stored_part(frame, wanted);
+        let turned = wanted.rotation % 180 == 90;
+        let (width, height) = if turned {
+            (wanted.height, wanted.width)
+        } else {
+            (wanted.width, wanted.height)
+        };
+        let picture = if has_alpha(frame.format()) {
+            let straight = self.scale(frame, part, (part.width, part.height), Pixel::RGBA, meaning)?;
+            Raster::from_straight(&straight)
+                .resized(width, height)
+                .into_picture()
+        } else if meaning.is_native(frame.format()) && (part.width, part.height) == (width, height)
+        {
+            copy_part(frame, part)
+        } else {
+            let scaled = self.scale(frame, part, (width, height), Pixel::YUV420P, meaning)?;
+            copy_part(scaled, Part::whole(width, height))
+        };
+        Ok(turn(picture, wanted.rotation))
+    }
+
+    fn scale(
+        &mut self,
+        frame: &frame::Video,
+        part: Part,
+        (width, height): (usize, usize),
+        format: Pixel,
+        meaning: Meaning,
+    ) -> Result<&frame::Video> {
+        let setting = Setting {
+            source: definition(frame.format(), part.width, part.height),
+            target: definition(format, width, height),
+            meaning,
+        };
+        let place = match self.scalers.iter().position(|kept| kept.setting == setting) {
+            Some(place) => place,
+            None => {
+                if self.scalers.len() == MAX_SCALERS {
+                    self.scalers.remove(0);
+                }
+                self.scalers.push(Scaler::new(setting)?);
+                self.scalers.len() - 1
+            }
+        };
+        let scaler = &mut self.scalers[place];
+        let cut = ffi::crop_frame(frame, part.left, part.top, part.width, part.height)
+            .map_err(|error| MediaError::from_libav("cutting a frame", error))?;
+        scaler
+            .context
+            .run(&cut, &mut scaler.target)
+            .map_err(|error| MediaError::from_libav("scaling a frame", error))?;
+        Ok(&scaler.target)
+    }
+}
+
+impl Scaler {
+    fn new(setting: Setting) -> Result<Self> {
+        let (source, target) = (setting.source, setting.target);
+        let flags = scaling::Flags::BICUBIC
+            | scaling::Flags::ACCURATE_RND
+            | scaling::Flags::FULL_CHR_H_INT
+            | scaling::Flags::BITEXACT;
+        let failed = |error| MediaError::from_libav("setting up a scaler", error);
+        let mut context = scaling::Context::get(
+            source.format,
+            source.width,
+            source.height,
+            target.format,
+            target.width,
+            target.height,
+            flags,
+        )
+        .map_err(failed)?;
+        ffi::set_scaler_colours(
+            &mut context,
+            setting.meaning.matrix,
+            setting.meaning.full,
+            false,
+        )
+        .map_err(failed)?;
+        Ok(Self {
+            setting,
+            context,
+            target: frame::Video::new(target.format, target.width, target.height),
+        })
+    }
+}
+
+impl Part {
+    fn whole(width: usize, height: usize) -> Self {
+        Self {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        }
+    }
+}
+
+fn definition(format: Pixel, width: usize, height: usize) -> scaling::context::Definition {
+    scaling::context::Definition {
+        format,
+        width: width as u32,
+        height: height as u32,
+    }
+}
+
+fn has_alpha(format: Pixel) -> bool {
+    matches!(
+        format,
+        Pixel::PAL8
+            | Pixel::RGBA
+            | Pixel::BGRA
+            | Pixel::ARGB
+            | Pixel::ABGR
+            | Pixel::YA8
+            | Pixel::YA16LE
+            | Pixel::YA16BE
+            | Pixel::RGBA64LE
+            | Pixel::RGBA64BE
+            | Pixel::BGRA64LE
+            | Pixel::BGRA64BE
+            | Pixel::YUVA420P
+            | Pixel::YUVA422P
+            | Pixel::YUVA444P
+            | Pixel::YUVA420P10LE
+            | Pixel::YUVA422P10LE
+            | Pixel::YUVA444P10LE
+            | Pixel::YUVA422P12LE
+            | Pixel::YUVA444P12LE
+            | Pixel::YUVA420P16LE
+            | Pixel::YUVA422P16LE
+            | Pixel::YUVA444P16LE
+            | Pixel::GBRAP
+            | Pixel::GBRAP10LE
+            | Pixel::GBRAP12LE
+            | Pixel::GBRAP16LE
+    )
+}
+
+/// The wanted part in the stored frame's own pixels: turned back, and set on whole chroma samples.
+fn stored_part(frame: &frame::Video, wanted: Wanted) -> Part {
+    let [x, y, w, h] = wanted.crop;
+    let [x, y, w, h] = match wanted.rotation {
+        90 => [y, 1.0 - x - w, h, w],
+        180 => [1.0 - x - w, 1.0 - y - h, w, h],
+        270 => [1.0 - y - h, x, h, w],
+        _ => [x, y, w, h],
+    };
+    let (left, width) = even_part(x, w, frame.width() as usize);
+    let (top, height) = even_part(y, h, frame.height() as usize);
+    Part {
+        left,
+        top,
+        width,
+        height,
+    }
+}
+
+/// A share of a length as an even start and a length: the whole length stays as it is, other lengths become even.
+fn even_part(from: f64, share: f64, length: usize) -> (usize, usize) {
+    let full = length as f64;
+    let wanted = (share.clamp(0.0, 1.0) * full).round() as usize;
+    if wanted >= length || length < 4 {
+        return (0, length);
+    }
+    let part = (wanted.max(2) + 1) & !1;
+    let part = part.min(length & !1);
+    // The centre stays where it was asked for, to the pair of pixels.
+    let centre = (from + share / 2.0) * full;
+    let start = ((centre - part as f64 / 2.0) / 2.0).round().max(0.0) as usize * 2;
+    (start.min((length - part) & !1), part)
+}
+
+/// Copies a part of an opaque 4:2:0 frame. The part's corner must be even.
+fn copy_part(frame: &frame::Video, part: Part) -> Picture {
+    let plane = |index: usize, left: usize, top: usize, width: usize, height: usize| {
+        let (data, stride) = (frame.data(index), frame.stride(index));
+        let mut out = Vec::with_capacity(width * height);
+        for row in 0..height {
+            out.extend_from_slice(&data[(top + row) * stride + left..][..width]);
+        }
+        out
+    };
+    let (left, top) = (part.left / 2, part.top / 2);
+    let (width, height) = (half(part.width), half(part.height));
+    Picture {
+        width: part.width,
+        height: part.height,
+        y: plane(0, part.left, part.top, part.width, part.height),
+        u: plane(1, left, top, width, height),
+        v: plane(2, left, top, width, height),
+        alpha: None,
+    }
+}
+
+/// Turns a picture clockwise by quarter turns.
+fn turn(picture: Picture, rotation: u16) -> Picture {
+    if rotation == 0 {
+        return picture;
+    }
+    let (width, height) = (picture.width, picture.height);
+    let (cw, ch) = (half(width), half(height));
+    let turned = rotation % 180 == 90;
+    Picture {
+        width: if turned { height } else { width },
+        height: if turned { width } else { height },
+        y: turn_plane(&picture.y, width, height, rotation),
+        u: turn_plane(&picture.u, cw, ch, rotation),
+        v: turn_plane(&picture.v, cw, ch, rotation),
+        alpha: picture.alpha.map(|alpha| Alpha {
+            full: turn_plane(&alpha.full, width, height, rotation),
+            half: turn_plane(&alpha.half, cw, ch, rotation),
+        }),
+    }
+}
+
+fn turn_plane(plane: &[u8], width: usize, height: usize, rotation: u16) -> Vec<u8> {
+    let at = |x: usize, y: usize| plane[y * width + x];
+    match rotation {
+        90 => (0..width)
+            .flat_map(|x| (0..height).rev().map(move |y| (x, y)))
+            .map(|(x, y)| at(x, y))
+            .collect(),
+        180 => plane.iter().rev().copied().collect(),
+        270 => (0..width)
+            .rev()
+            .flat_map(|x| (0..height).map(move |y| (x, y)))
+            .map(|(x, y)| at(x, y))
+            .collect(),
+        _ => plane.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_turn_brings_the_left_column_to_the_top() {
+        // 1 2 3      4 1
+        // 4 5 6  →   5 2
+        //            6 3
+        assert_eq!(turn_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 90), [4, 1, 5, 2, 6, 3]);
+        assert_eq!(turn_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 270), [3, 6, 2, 5, 1, 4]);
+        assert_eq!(turn_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 180), [6, 5, 4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn a_part_starts_on_an_even_pixel_and_stays_inside() {
+        assert_eq!(even_part(0.0, 1.0, 1081), (0, 1081));
+        let (start, length) = even_part(0.3418, 0.3164, 1920);
+        assert!(start % 2 == 0 && length % 2 == 0 && start + length <= 1920);
+        assert!(length.abs_diff(608) <= 1 && start.abs_diff(656) <= 1);
+    }
+}

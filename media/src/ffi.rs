@@ -1,0 +1,140 @@
+//! Everything that reaches past ffmpeg-next into libav: the one file of this crate with `unsafe`.
+//!
+//! Each function is a small safe wrapper that checks what the C side would not. Grouped by who uses it.
+#![allow(unsafe_code)]
+
+// ── pictures: scaling, cropping, seeking ────────────────────────────────────────────────────────────────────────────
+
+mod pictures {
+    use ffmpeg_next as ffmpeg;
+    use ffmpeg_next::ffi;
+    use ffmpeg_next::{format, frame, software::scaling};
+
+    /// Tells a scaler what the numbers on both sides mean: the source's matrix as an `SWS_CS_*` number and the ranges
+    /// (`true` is full). The result is always BT.709.
+    ///
+    /// # Errors
+    /// Where the pair of formats has no such setting.
+    pub(crate) fn set_scaler_colours(
+        scaler: &mut scaling::Context,
+        source_matrix: i32,
+        source_full: bool,
+        target_full: bool,
+    ) -> Result<(), ffmpeg::Error> {
+        // SAFETY: the tables are static arrays of libswscale's; the context is alive while borrowed.
+        let done = unsafe {
+            let source = ffi::sws_getCoefficients(source_matrix);
+            let target = ffi::sws_getCoefficients(ffi::SWS_CS_ITU709 as i32);
+            let unity = 1 << 16;
+            ffi::sws_setColorspaceDetails(
+                scaler.as_mut_ptr(),
+                source,
+                i32::from(source_full),
+                target,
+                i32::from(target_full),
+                0,
+                unity,
+                unity,
+            )
+        };
+        if done < 0 {
+            return Err(ffmpeg::Error::InvalidData);
+        }
+        Ok(())
+    }
+
+    /// A second reference to a frame's pixels, without copying them.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub(crate) fn share_frame(frame: &frame::Video) -> Result<frame::Video, ffmpeg::Error> {
+        let mut shared = frame::Video::empty();
+        // SAFETY: both frames are allocated, and the new one is empty as av_frame_ref demands.
+        let done = unsafe { ffi::av_frame_ref(shared.as_mut_ptr(), frame.as_ptr()) };
+        if done < 0 {
+            return Err(ffmpeg::Error::from(done));
+        }
+        Ok(shared)
+    }
+
+    /// A view of part of a frame, sharing its pixels. The rectangle must lie inside; chroma is cut at the sample that
+    /// holds the corner. Read it only through libav: its last row may end before its stride does.
+    ///
+    /// # Errors
+    /// `InvalidData` where the rectangle leaves the frame or the format cannot be cut; out of memory.
+    pub(crate) fn crop_frame(
+        frame: &frame::Video,
+        left: usize,
+        top: usize,
+        width: usize,
+        height: usize,
+    ) -> Result<frame::Video, ffmpeg::Error> {
+        let (full_width, full_height) = (frame.width() as usize, frame.height() as usize);
+        let inside = |from: usize, length: usize, full: usize| {
+            length > 0 && from.checked_add(length).is_some_and(|end| end <= full)
+        };
+        if !inside(left, width, full_width) || !inside(top, height, full_height) {
+            return Err(ffmpeg::Error::InvalidData);
+        }
+        let mut part = share_frame(frame)?;
+        // SAFETY: the margins were checked against the frame's size.
+        let done = unsafe {
+            let raw = part.as_mut_ptr();
+            (*raw).crop_left = left;
+            (*raw).crop_top = top;
+            (*raw).crop_right = full_width - left - width;
+            (*raw).crop_bottom = full_height - top - height;
+            ffi::av_frame_apply_cropping(raw, ffi::AV_FRAME_CROP_UNALIGNED as i32)
+        };
+        if done < 0 {
+            return Err(ffmpeg::Error::from(done));
+        }
+        Ok(part)
+    }
+
+    /// Goes to the last place at or before `ticks` (in the stream's time base) from which decoding can begin.
+    ///
+    /// # Errors
+    /// Where the container cannot seek.
+    pub(crate) fn seek_before(
+        input: &mut format::context::Input,
+        stream: usize,
+        ticks: i64,
+    ) -> Result<(), ffmpeg::Error> {
+        let stream = i32::try_from(stream).map_err(|_| ffmpeg::Error::StreamNotFound)?;
+        // SAFETY: the context is alive while borrowed; libav checks the stream's index.
+        let done =
+            unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, ticks, ffi::AVSEEK_FLAG_BACKWARD) };
+        if done < 0 {
+            return Err(ffmpeg::Error::from(done));
+        }
+        Ok(())
+    }
+
+    /// When a file begins, in microseconds on its streams' common clock, where that is known.
+    pub(crate) fn start_time(input: &format::context::Input) -> Option<i64> {
+        // SAFETY: the context is alive while borrowed.
+        let start = unsafe { (*input.as_ptr()).start_time };
+        (start != ffi::AV_NOPTS_VALUE).then_some(start)
+    }
+
+    /// The timestamp in the container's index of the last key frame at or before `ticks`, where it has an index.
+    pub(crate) fn indexed_key_before(
+        input: &format::context::Input,
+        stream: usize,
+        ticks: i64,
+    ) -> Option<i64> {
+        let stream = input.stream(stream)?;
+        // SAFETY: the stream is alive while borrowed; the entry is read at once, before any other call.
+        unsafe {
+            let raw = stream.as_ptr().cast_mut();
+            let found = ffi::av_index_search_timestamp(raw, ticks, ffi::AVSEEK_FLAG_BACKWARD);
+            let entry = ffi::avformat_index_get_entry(raw, found);
+            (found >= 0 && !entry.is_null()).then(|| (*entry).timestamp)
+        }
+    }
+}
+
+pub(crate) use pictures::{
+    crop_frame, indexed_key_before, seek_before, set_scaler_colours, share_frame, start_time,
+};

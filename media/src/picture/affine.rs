@@ -1,0 +1,183 @@
+//! Straight-line motion in the plane, in continuous coordinates: pixel `i` covers `[i, i + 1)`.
+
+/// `x' = a·x + c·y + e`, `y' = b·x + d·y + f`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Affine {
+    /// x' per x.
+    pub a: f64,
+    /// y' per x.
+    pub b: f64,
+    /// x' per y.
+    pub c: f64,
+    /// y' per y.
+    pub d: f64,
+    /// x' at the origin.
+    pub e: f64,
+    /// y' at the origin.
+    pub f: f64,
+}
+
+impl Affine {
+    /// Leaves every point where it is.
+    pub const IDENTITY: Self = Self {
+        a: 1.0,
+        b: 0.0,
+        c: 0.0,
+        d: 1.0,
+        e: 0.0,
+        f: 0.0,
+    };
+
+    /// Moves by (`x`, `y`).
+    #[must_use]
+    pub const fn shift(x: f64, y: f64) -> Self {
+        Self {
+            e: x,
+            f: y,
+            ..Self::IDENTITY
+        }
+    }
+
+    /// Scales about the origin; a negative factor mirrors.
+    #[must_use]
+    pub const fn scale(x: f64, y: f64) -> Self {
+        Self {
+            a: x,
+            d: y,
+            ..Self::IDENTITY
+        }
+    }
+
+    /// Turns clockwise on the screen (y grows downward) by `degrees` about the origin.
+    #[must_use]
+    pub fn turn(degrees: f64) -> Self {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        Self {
+            a: cos,
+            b: sin,
+            c: -sin,
+            d: cos,
+            e: 0.0,
+            f: 0.0,
+        }
+    }
+
+    /// Slants: `x` degrees along x, `y` degrees along y.
+    #[must_use]
+    pub fn slant(x: f64, y: f64) -> Self {
+        Self {
+            b: y.to_radians().tan(),
+            c: x.to_radians().tan(),
+            ..Self::IDENTITY
+        }
+    }
+
+    /// This motion, then `next`.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        Self {
+            a: next.a * self.a + next.c * self.b,
+            b: next.b * self.a + next.d * self.b,
+            c: next.a * self.c + next.c * self.d,
+            d: next.b * self.c + next.d * self.d,
+            e: next.a * self.e + next.c * self.f + next.e,
+            f: next.b * self.e + next.d * self.f + next.f,
+        }
+    }
+
+    /// Where a point goes.
+    #[must_use]
+    pub fn apply(self, x: f64, y: f64) -> (f64, f64) {
+        (
+            self.a * x + self.c * y + self.e,
+            self.b * x + self.d * y + self.f,
+        )
+    }
+
+    /// The motion back, or `None` where a dimension vanishes.
+    #[must_use]
+    pub fn inverse(self) -> Option<Self> {
+        let area = self.a * self.d - self.b * self.c;
+        (area.abs() > 1e-9).then(|| {
+            let (a, b) = (self.d / area, -self.b / area);
+            let (c, d) = (-self.c / area, self.a / area);
+            Self {
+                a,
+                b,
+                c,
+                d,
+                e: -(a * self.e + c * self.f),
+                f: -(b * self.e + d * self.f),
+            }
+        })
+    }
+
+    /// Whether rows stay rows and columns columns, unmirrored.
+    #[must_use]
+    pub fn is_upright(self) -> bool {
+        self.b == 0.0 && self.c == 0.0 && self.a > 0.0 && self.d > 0.0
+    }
+
+    /// The move in whole even pixels that this is, if it is one. A thousandth of a pixel is nothing.
+    #[must_use]
+    pub fn whole_even_shift(self) -> Option<(i32, i32)> {
+        let near = |value: f64, to: f64| (value - to).abs() < 1e-3;
+        let upright = near(self.b, 0.0) && near(self.c, 0.0);
+        let unscaled = (self.a - 1.0).abs() < 1e-6 && (self.d - 1.0).abs() < 1e-6;
+        let (x, y) = ((self.e / 2.0).round() * 2.0, (self.f / 2.0).round() * 2.0);
+        (upright && unscaled && near(self.e, x) && near(self.f, y)).then_some((x as i32, y as i32))
+    }
+
+    /// The smaller of the two factors by which lengths change.
+    #[must_use]
+    pub fn least_scale(self) -> f64 {
+        self.a.hypot(self.b).min(self.c.hypot(self.d))
+    }
+
+    /// The box around a `width × height` picture after the motion: left, top, right, bottom.
+    #[must_use]
+    pub fn bounds(self, width: f64, height: f64) -> [f64; 4] {
+        let corners = [
+            self.apply(0.0, 0.0),
+            self.apply(width, 0.0),
+            self.apply(0.0, height),
+            self.apply(width, height),
+        ];
+        corners.into_iter().fold(
+            [f64::MAX, f64::MAX, f64::MIN, f64::MIN],
+            |[left, top, right, bottom], (x, y)| {
+                [left.min(x), top.min(y), right.max(x), bottom.max(y)]
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_motion_and_its_inverse_cancel() {
+        let there = Affine::turn(30.0)
+            .then(Affine::scale(2.0, 0.5))
+            .then(Affine::shift(7.0, -3.0));
+        let back = there.inverse().expect("it can be undone");
+        let (x, y) = there.apply(11.0, 13.0);
+        let (x, y) = back.apply(x, y);
+        assert!((x - 11.0).abs() < 1e-9 && (y - 13.0).abs() < 1e-9);
+        assert_eq!(Affine::scale(0.0, 1.0).inverse(), None);
+    }
+
+    #[test]
+    fn only_even_whole_moves_count_as_such() {
+        assert_eq!(Affine::shift(4.0, -2.0).whole_even_shift(), Some((4, -2)));
+        assert_eq!(Affine::shift(3.0, 0.0).whole_even_shift(), None);
+        assert_eq!(Affine::scale(1.5, 1.0).whole_even_shift(), None);
+    }
+
+    #[test]
+    fn a_quarter_turn_clockwise_sends_right_to_down() {
+        let (x, y) = Affine::turn(90.0).apply(1.0, 0.0);
+        assert!(x.abs() < 1e-12 && (y - 1.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,226 @@
+//! The picture in memory: planar YUV 4:2:0, 8 bits, BT.709, limited range, with or without alpha.
+//!
+//! Everything is composited in the encoder's own format, because the commonest frame of all, one opaque clip that
+//! fills the picture, then costs a copy and no conversion. A picture with alpha is *premultiplied*, offsets and all:
+//! a plane holds `a·value`, so that "over" is `src + (1 − a)·dst` on each plane alike, limited range or not, because
+//! that is an affine mix. Chroma has an alpha plane of its own at half size; the alternative, averaging alpha while
+//! blending, costs a gather for every overlay of every frame.
+
+/// Half of a length in pixels, rounded up: the length of a chroma row or column.
+#[must_use]
+pub const fn half(length: usize) -> usize {
+    length.div_ceil(2)
+}
+
+/// Coverage of a picture: 0 is clear, 255 opaque.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alpha {
+    /// One value for each luma sample.
+    pub full: Vec<u8>,
+    /// One value for each chroma sample.
+    pub half: Vec<u8>,
+}
+
+/// A picture in planar YUV 4:2:0. Rows are tight: the stride is the width.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in luma samples.
+    pub width: usize,
+    /// Height in luma samples.
+    pub height: usize,
+    /// Luma, `width × height`.
+    pub y: Vec<u8>,
+    /// Blue difference, `half(width) × half(height)`.
+    pub u: Vec<u8>,
+    /// Red difference, as `u`.
+    pub v: Vec<u8>,
+    /// Coverage; `None` is opaque throughout. With alpha, `y`, `u` and `v` are premultiplied.
+    pub alpha: Option<Alpha>,
+}
+
+/// A colour in 8-bit RGB with alpha, not premultiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rgba {
+    /// Red.
+    pub r: u8,
+    /// Green.
+    pub g: u8,
+    /// Blue.
+    pub b: u8,
+    /// 0 is clear, 255 opaque.
+    pub a: u8,
+}
+
+impl Rgba {
+    /// Opaque black.
+    pub const BLACK: Self = Self::opaque(0, 0, 0);
+    /// Opaque white.
+    pub const WHITE: Self = Self::opaque(255, 255, 255);
+
+    /// A colour that covers.
+    #[must_use]
+    pub const fn opaque(r: u8, g: u8, b: u8) -> Self {
+        Self { r, g, b, a: 255 }
+    }
+}
+
+impl Picture {
+    /// A picture that is clear everywhere.
+    #[must_use]
+    pub fn clear(width: usize, height: usize) -> Self {
+        let chroma = half(width) * half(height);
+        Self {
+            width,
+            height,
+            y: vec![0; width * height],
+            u: vec![0; chroma],
+            v: vec![0; chroma],
+            alpha: Some(Alpha {
+                full: vec![0; width * height],
+                half: vec![0; chroma],
+            }),
+        }
+    }
+
+    /// An opaque picture of one colour; the colour's own alpha is left out.
+    #[must_use]
+    pub fn filled(width: usize, height: usize, colour: Rgba) -> Self {
+        let chroma = half(width) * half(height);
+        let [y, u, v] = yuv_of(colour.r, colour.g, colour.b);
+        Self {
+            width,
+            height,
+            y: vec![y; width * height],
+            u: vec![u; chroma],
+            v: vec![v; chroma],
+            alpha: None,
+        }
+    }
+
+    /// Whether every sample covers what is behind it.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.alpha.is_none()
+    }
+
+    /// The same picture with an alpha plane: 255 throughout where it had none.
+    #[must_use]
+    pub fn with_alpha(mut self) -> Self {
+        if self.alpha.is_none() {
+            self.alpha = Some(Alpha {
+                full: vec![255; self.y.len()],
+                half: vec![255; self.u.len()],
+            });
+        }
+        self
+    }
+
+    /// The colour planes in order, each with its width and height.
+    #[must_use]
+    pub fn planes(&self) -> [(&[u8], usize, usize); 3] {
+        let (cw, ch) = (half(self.width), half(self.height));
+        [
+            (&self.y, self.width, self.height),
+            (&self.u, cw, ch),
+            (&self.v, cw, ch),
+        ]
+    }
+
+    /// Bytes held, for bounds on caches.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let colour = self.y.len() + self.u.len() + self.v.len();
+        colour
+            + self
+                .alpha
+                .as_ref()
+                .map_or(0, |alpha| alpha.full.len() + alpha.half.len())
+    }
+
+    /// A digest of every sample, by which tests compare frames before the encoder.
+    #[must_use]
+    pub fn digest(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(self.width as u64).to_le_bytes());
+        hasher.update(&(self.height as u64).to_le_bytes());
+        for (plane, _, _) in self.planes() {
+            hasher.update(plane);
+        }
+        if let Some(alpha) = &self.alpha {
+            hasher.update(&alpha.full);
+        }
+        hasher.finalize()
+    }
+}
+
+/// BT.709 limited-range Y′CbCr of an 8-bit R′G′B′ colour, rounded to nearest (ITU-R BT.709-6, §3).
+#[must_use]
+pub fn yuv_of(r: u8, g: u8, b: u8) -> [u8; 3] {
+    let [y, u, v] = weigh(i32::from(r), i32::from(g), i32::from(b));
+    [
+        ((y + (16 << SHIFT) + ROUND) >> SHIFT) as u8,
+        ((u + (128 << SHIFT) + ROUND) >> SHIFT) as u8,
+        ((v + (128 << SHIFT) + ROUND) >> SHIFT) as u8,
+    ]
+}
+
+/// Binary places of the fixed-point weights below.
+pub(crate) const SHIFT: i32 = 16;
+const ROUND: i32 = 1 << (SHIFT - 1);
+
+/// The BT.709 matrix scaled to limited range, without offsets, with `SHIFT` binary places. Each chroma row sums to 0, so
+/// greys have no colour.
+pub(crate) fn weigh(r: i32, g: i32, b: i32) -> [i32; 3] {
+    [
+        11_966 * r + 40_254 * g + 4_064 * b,
+        -6_596 * r - 22_189 * g + 28_785 * b,
+        28_785 * r - 26_145 * g - 2_640 * b,
+    ]
+}
+
+/// 8-bit R′G′B′ of a BT.709 limited-range sample, clamped: the inverse of [`yuv_of`].
+#[must_use]
+pub fn rgb_of(y: u8, u: u8, v: u8) -> [u8; 3] {
+    let luma = (i32::from(y) - 16) * 76_309;
+    let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+    let place = |value: i32| ((value + ROUND) >> SHIFT).clamp(0, 255) as u8;
+    [
+        place(luma + 117_489 * v),
+        place(luma - 13_975 * u - 34_925 * v),
+        place(luma + 138_438 * u),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corners_of_rgb_are_the_known_codes_of_bt709() {
+        assert_eq!(yuv_of(0, 0, 0), [16, 128, 128]);
+        assert_eq!(yuv_of(255, 255, 255), [235, 128, 128]);
+        assert_eq!(yuv_of(255, 0, 0), [63, 102, 240]);
+        assert_eq!(yuv_of(0, 255, 0), [173, 42, 26]);
+        assert_eq!(yuv_of(0, 0, 255), [32, 240, 118]);
+    }
+
+    #[test]
+    fn every_colour_comes_back_within_the_step_of_eight_bits() {
+        for r in (0..=255).step_by(15) {
+            for g in (0..=255).step_by(15) {
+                for b in (0..=255).step_by(15) {
+                    let [y, u, v] = yuv_of(r, g, b);
+                    for (was, is) in [r, g, b].into_iter().zip(rgb_of(y, u, v)) {
+                        assert!(was.abs_diff(is) <= 2, "{r},{g},{b} came back as {is}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_of_odd_size_has_chroma_for_its_last_row_and_column() {
+        let picture = Picture::filled(5, 3, Rgba::WHITE);
+        assert_eq!((picture.y.len(), picture.u.len()), (15, 6));
+    }
+}

@@ -1,0 +1,253 @@
+//! A drawing in premultiplied 8-bit RGBA: what text, shapes, gradients and pictures with alpha are drawn in before they
+//! become planes.
+
+use super::blend::{div255, scale};
+use super::planes::{Alpha, Picture, SHIFT, half, weigh};
+use super::resize::{Kernel, kernels};
+use ffmpeg_next::frame;
+
+/// Premultiplied RGBA, 4 bytes a pixel, tight rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Raster {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// `width × height × 4` bytes.
+    pub data: Vec<u8>,
+}
+
+impl Raster {
+    /// A drawing with nothing on it.
+    pub(crate) fn clear(width: usize, height: usize) -> Self {
+        Self {
+            width,
+            height,
+            data: vec![0; width * height * 4],
+        }
+    }
+
+    /// From a frame in straight RGBA.
+    pub(crate) fn from_straight(frame: &frame::Video) -> Self {
+        let (width, height) = (frame.width() as usize, frame.height() as usize);
+        let (data, stride) = (frame.data(0), frame.stride(0));
+        let mut out = Vec::with_capacity(width * height * 4);
+        for row in 0..height {
+            for pixel in data[row * stride..][..width * 4].chunks_exact(4) {
+                let a = pixel[3];
+                out.extend([scale(pixel[0], a), scale(pixel[1], a), scale(pixel[2], a), a]);
+            }
+        }
+        Self {
+            width,
+            height,
+            data: out,
+        }
+    }
+
+    /// The drawing at another size, by a cubic filter that widens as it shrinks.
+    pub(crate) fn resized(self, width: usize, height: usize) -> Self {
+        if (self.width, self.height) == (width, height) || self.width == 0 || self.height == 0 {
+            return self;
+        }
+        let narrow = self.columns_to(width);
+        narrow.rows_to(height)
+    }
+
+    fn columns_to(self, width: usize) -> Self {
+        let kernels = kernels(self.width, width);
+        let mut data = Vec::with_capacity(width * self.height * 4);
+        for row in self.data.chunks_exact(self.width * 4) {
+            for kernel in &kernels {
+                let pixels = row[kernel.first * 4..].chunks_exact(4);
+                data.extend(weighted(kernel, pixels));
+            }
+        }
+        Self {
+            width,
+            height: self.height,
+            data,
+        }
+    }
+
+    fn rows_to(self, height: usize) -> Self {
+        let stride = self.width * 4;
+        let mut data = Vec::with_capacity(stride * height);
+        let mut sums = vec![0i32; stride];
+        for kernel in &kernels(self.height, height) {
+            sums.fill(Kernel::HALF);
+            for (tap, &weight) in kernel.weights.iter().enumerate() {
+                let row = &self.data[(kernel.first + tap) * stride..][..stride];
+                for (sum, &value) in sums.iter_mut().zip(row) {
+                    *sum += i32::from(value) * weight;
+                }
+            }
+            data.extend(sums.iter().map(|&sum| Kernel::place(sum)));
+        }
+        let mut done = Self {
+            width: self.width,
+            height,
+            data,
+        };
+        done.keep_below_alpha();
+        done
+    }
+
+    /// A cubic overshoots; no colour may be brighter than its coverage.
+    fn keep_below_alpha(&mut self) {
+        for pixel in self.data.chunks_exact_mut(4) {
+            let a = pixel[3];
+            for value in &mut pixel[..3] {
+                *value = (*value).min(a);
+            }
+        }
+    }
+
+    /// Whether every pixel covers.
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.data.chunks_exact(4).all(|pixel| pixel[3] == 255)
+    }
+
+    /// As planes. Where all of it covers, the picture is opaque.
+    pub(crate) fn into_picture(self) -> Picture {
+        let opaque = self.is_opaque();
+        let (width, height) = (self.width, self.height);
+        let mut picture = Picture::clear(width, height);
+        let alpha: Vec<u8> = self.data.chunks_exact(4).map(|pixel| pixel[3]).collect();
+        for (y, pixel) in picture.y.iter_mut().zip(self.data.chunks_exact(4)) {
+            *y = luma(pixel);
+        }
+        let (cw, ch) = (half(width), half(height));
+        let mut half_alpha = vec![0; cw * ch];
+        for row in 0..ch {
+            for column in 0..cw {
+                let at = row * cw + column;
+                let mean = self.mean_of_four(column * 2, row * 2);
+                let [_, u, v] = weigh(mean[0], mean[1], mean[2]);
+                let base = mean[3] * ((128 << SHIFT) / 255);
+                picture.u[at] = quarter(u + base);
+                picture.v[at] = quarter(v + base);
+                half_alpha[at] = ((mean[3] + 2) / 4) as u8;
+            }
+        }
+        picture.alpha = (!opaque).then_some(Alpha {
+            full: alpha,
+            half: half_alpha,
+        });
+        picture
+    }
+
+    /// As planes to be laid at (`x`, `y`), any whole pixel: the picture and the even corner to lay it at.
+    ///
+    /// An odd corner is met by a clear row or column, so that chroma is covered by exactly its share.
+    pub(crate) fn into_picture_at(self, x: i32, y: i32) -> (Picture, i32, i32) {
+        let (left, top) = ((x & 1) as usize, (y & 1) as usize);
+        let (width, height) = (
+            (self.width + left).next_multiple_of(2),
+            (self.height + top).next_multiple_of(2),
+        );
+        if (width, height) == (self.width, self.height) {
+            return (self.into_picture(), x, y);
+        }
+        let mut padded = Self::clear(width, height);
+        for row in 0..self.height {
+            let from = row * self.width * 4;
+            let to = ((row + top) * width + left) * 4;
+            padded.data[to..to + self.width * 4]
+                .copy_from_slice(&self.data[from..from + self.width * 4]);
+        }
+        (padded.into_picture(), x - left as i32, y - top as i32)
+    }
+
+    /// The sums of the four pixels of a chroma sample; the last row and column stand twice where the size is odd.
+    fn mean_of_four(&self, x: usize, y: usize) -> [i32; 4] {
+        let right = (x + 1).min(self.width - 1);
+        let below = (y + 1).min(self.height - 1);
+        let mut sums = [0; 4];
+        for (x, y) in [(x, y), (right, y), (x, below), (right, below)] {
+            let pixel = &self.data[(y * self.width + x) * 4..][..4];
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += i32::from(value);
+            }
+        }
+        sums
+    }
+}
+
+fn weighted<'a>(kernel: &Kernel, pixels: impl Iterator<Item = &'a [u8]>) -> [u8; 4] {
+    let mut sums = [Kernel::HALF; 4];
+    for (pixel, &weight) in pixels.zip(&kernel.weights) {
+        for (sum, &value) in sums.iter_mut().zip(pixel) {
+            *sum += i32::from(value) * weight;
+        }
+    }
+    sums.map(Kernel::place)
+}
+
+/// Premultiplied luma: black's 16 counts by coverage too.
+fn luma(pixel: &[u8]) -> u8 {
+    let [y, _, _] = weigh(
+        i32::from(pixel[0]),
+        i32::from(pixel[1]),
+        i32::from(pixel[2]),
+    );
+    let base = i32::from(div255(u16::from(pixel[3]) * 16));
+    (base + ((y + (1 << (SHIFT - 1))) >> SHIFT)) as u8
+}
+
+/// A quarter of a fixed-point sum, rounded.
+fn quarter(sum: i32) -> u8 {
+    ((sum + (1 << (SHIFT + 1))) >> (SHIFT + 2)).clamp(0, 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::planes::yuv_of;
+    use super::*;
+
+    fn flat(width: usize, height: usize, pixel: [u8; 4]) -> Raster {
+        Raster {
+            width,
+            height,
+            data: pixel.repeat(width * height),
+        }
+    }
+
+    #[test]
+    fn an_opaque_drawing_becomes_the_planes_of_its_colour() {
+        let picture = flat(4, 4, [200, 30, 90, 255]).into_picture();
+        let [y, u, v] = yuv_of(200, 30, 90);
+        assert!(picture.is_opaque());
+        assert!(picture.y.iter().all(|&value| value == y));
+        assert!(picture.u.iter().all(|&value| value.abs_diff(u) <= 1));
+        assert!(picture.v.iter().all(|&value| value.abs_diff(v) <= 1));
+    }
+
+    #[test]
+    fn resizing_a_flat_drawing_keeps_its_colour() {
+        for (width, height) in [(3, 2), (40, 60), (10, 100)] {
+            let resized = flat(10, 20, [80, 40, 20, 160]).resized(width, height);
+            assert_eq!(resized, flat(width, height, [80, 40, 20, 160]));
+        }
+    }
+
+    #[test]
+    fn a_clear_neighbour_lends_no_colour_to_an_edge() {
+        let mut edge = flat(8, 4, [255, 255, 255, 255]);
+        for pixel in edge.data.chunks_exact_mut(4).step_by(2) {
+            pixel.fill(0);
+        }
+        for pixel in edge.resized(4, 4).data.chunks_exact(4) {
+            assert!(pixel[..3].iter().all(|value| *value == pixel[3]));
+        }
+    }
+
+    #[test]
+    fn an_odd_corner_is_padded_to_an_even_one() {
+        let (picture, x, y) = flat(3, 3, [255; 4]).into_picture_at(5, -3);
+        assert_eq!((picture.width, picture.height, x, y), (4, 4, 4, -4));
+        let alpha = picture.alpha.expect("the padding is clear");
+        assert_eq!(alpha.full[..4], [0, 0, 0, 0]);
+        assert_eq!(alpha.half, [64, 128, 128, 255]);
+    }
+}

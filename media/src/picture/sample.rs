@@ -1,0 +1,315 @@
+//! Pictures in motion: scaled, turned and shifted by fractions of a pixel.
+//!
+//! Every plane is sampled bilinearly at the exact place its motion asks for, in 1/256 of a pixel, so a slow zoom glides
+//! where a filter that crops to whole pixels would tremble. Edges are covered by the share of the pixel they leave, so
+//! a moving border has no steps either. Where the motion only scales and shifts, rows and columns are separable: the
+//! vertical mix vectorises and the horizontal positions are computed once for all rows.
+
+use super::affine::Affine;
+use super::blend::{Window, halve_plane, mask};
+use super::planes::{Alpha, Picture, half};
+
+/// The part of a moved picture that falls in `window` (canvas pixels, even edges), as a picture of the window's size.
+///
+/// `place` takes the picture's own pixels to the canvas. The result is opaque where the picture is opaque and covers
+/// the window whole; otherwise it has alpha. `None` when nothing shows. Below half size the picture is halved first
+/// until it is not, since two taps cannot see four pixels.
+#[must_use]
+pub fn sample(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
+    let (mut smaller, mut place) = (None::<Picture>, place);
+    while place.least_scale() < 0.5 && smaller.as_ref().unwrap_or(picture).width.min(smaller.as_ref().unwrap_or(picture).height) > 2 {
+        let current = smaller.as_ref().unwrap_or(picture);
+        let halved = halve(current);
+        let (x, y) = (
+            current.width as f64 / halved.width as f64,
+            current.height as f64 / halved.height as f64,
+        );
+        place = Affine::scale(x, y).then(place);
+        smaller = Some(halved);
+    }
+    sample_near(smaller.as_ref().unwrap_or(picture), place, window)
+}
+
+fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
+    let back = place.inverse()?;
+    let view = View {
+        back,
+        window,
+        upright: place.is_upright(),
+    };
+    let [y, u, v] = picture.planes().map(|(plane, width, height)| {
+        let shift = if plane.len() == picture.y.len() { 1 } else { 2 };
+        view.plane(plane, width, height, shift)
+    });
+    let alpha = picture.alpha.as_ref().map(|alpha| Alpha {
+        full: view.plane(&alpha.full, picture.width, picture.height, 1),
+        half: view.plane(&alpha.half, half(picture.width), half(picture.height), 2),
+    });
+    let mut tile = Picture {
+        width: window.width(),
+        height: window.height(),
+        y,
+        u,
+        v,
+        alpha,
+    };
+    if !view.lies_inside(picture, place) {
+        mask(&mut tile, &view.coverage(picture, place));
+    }
+    Some(tile)
+}
+
+/// A picture at half size, by means of four.
+#[must_use]
+pub fn halve(picture: &Picture) -> Picture {
+    let [y, u, v] = picture
+        .planes()
+        .map(|(plane, width, height)| halve_plane(plane, width, height));
+    let (width, height) = (half(picture.width), half(picture.height));
+    Picture {
+        width,
+        height,
+        y,
+        u,
+        v,
+        alpha: picture.alpha.as_ref().map(|alpha| Alpha {
+            full: halve_plane(&alpha.full, picture.width, picture.height),
+            half: halve_plane(&alpha.half, width, height),
+        }),
+    }
+}
+
+/// A window on the canvas and the way from it back into a picture.
+struct View {
+    back: Affine,
+    window: Window,
+    upright: bool,
+}
+
+/// One tap position: the two neighbours and the weight of the second in 1/256.
+#[derive(Clone, Copy)]
+struct Tap {
+    first: usize,
+    second: usize,
+    weight: u32,
+}
+
+impl Tap {
+    fn at(position: f64, length: usize) -> Self {
+        let fixed = ((position - 0.5) * 256.0).floor() as i64;
+        let last = length as i64 - 1;
+        let first = (fixed >> 8).clamp(0, last);
+        let second = ((fixed >> 8) + 1).clamp(0, last);
+        Self {
+            first: first as usize,
+            second: second as usize,
+            weight: (fixed & 255) as u32,
+        }
+    }
+}
+
+impl View {
+    /// Samples one plane; `step` is 1 for luma and 2 for chroma, which counts in pairs of pixels.
+    fn plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
+        if self.upright {
+            self.upright_plane(plane, width, height, step)
+        } else {
+            self.turned_plane(plane, width, height, step)
+        }
+    }
+
+    fn size(&self, step: i32) -> (usize, usize) {
+        let step = step as usize;
+        (
+            self.window.width().div_ceil(step),
+            self.window.height().div_ceil(step),
+        )
+    }
+
+    /// The centre of the window's first sample of a plane, and the way back, in the plane's own units.
+    fn origin(&self, step: i32) -> (f64, f64, Affine) {
+        let step_f = f64::from(step);
+        let back = Affine {
+            e: self.back.e / step_f,
+            f: self.back.f / step_f,
+            ..self.back
+        };
+        (
+            f64::from(self.window.left / step) + 0.5,
+            f64::from(self.window.top / step) + 0.5,
+            back,
+        )
+    }
+
+    fn upright_plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
+        let (left, top, back) = self.origin(step);
+        let (out_width, out_height) = self.size(step);
+        let columns: Vec<Tap> = (0..out_width)
+            .map(|x| Tap::at(back.a * (left + x as f64) + back.e, width))
+            .collect();
+        let mut out = Vec::with_capacity(out_width * out_height);
+        let mut mixed = vec![0u16; width];
+        for y in 0..out_height {
+            let tap = Tap::at(back.d * (top + y as f64) + back.f, height);
+            mix_rows(
+                &mut mixed,
+                &plane[tap.first * width..][..width],
+                &plane[tap.second * width..][..width],
+                tap.weight as u16,
+            );
+            out.extend(columns.iter().map(|tap| {
+                let (first, second) = (u32::from(mixed[tap.first]), u32::from(mixed[tap.second]));
+                ((first * (256 - tap.weight) + second * tap.weight + (1 << 15)) >> 16) as u8
+            }));
+        }
+        out
+    }
+
+    fn turned_plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
+        let (left, top, back) = self.origin(step);
+        let (out_width, out_height) = self.size(step);
+        let fixed = |value: f64| (value * 65_536.0).round() as i64;
+        let (dx, dy) = (fixed(back.a), fixed(back.b));
+        let mut out = Vec::with_capacity(out_width * out_height);
+        for y in 0..out_height {
+            let (x0, y0) = back.apply(left, top + y as f64);
+            let (mut x, mut y) = (fixed(x0 - 0.5), fixed(y0 - 0.5));
+            for _ in 0..out_width {
+                out.push(four_taps(plane, width, height, x, y));
+                x += dx;
+                y += dy;
+            }
+        }
+        out
+    }
+
+    /// Whether every pixel of the window is covered whole.
+    fn lies_inside(&self, picture: &Picture, place: Affine) -> bool {
+        let (scale_x, scale_y) = scales(place);
+        let (w, h) = (picture.width as f64, picture.height as f64);
+        let window = self.window;
+        let corners = [
+            (window.left, window.top),
+            (window.right - 1, window.top),
+            (window.left, window.bottom - 1),
+            (window.right - 1, window.bottom - 1),
+        ];
+        corners.into_iter().all(|(x, y)| {
+            let (x, y) = self.back.apply(f64::from(x) + 0.5, f64::from(y) + 0.5);
+            // The thousandth forgives rounding where an edge lies on the window's own.
+            x.min(w - x) * scale_x >= 0.499 && y.min(h - y) * scale_y >= 0.499
+        })
+    }
+
+    /// How much of each pixel of the window the picture covers, from the distance to its edges.
+    fn coverage(&self, picture: &Picture, place: Affine) -> Vec<u8> {
+        let (scale_x, scale_y) = scales(place);
+        let (w, h) = (picture.width as f64, picture.height as f64);
+        let (left, top, back) = self.origin(1);
+        let share = |at: f64, length: f64, scale: f64| {
+            (at.min(length - at) * scale + 0.5).clamp(0.0, 1.0)
+        };
+        let mut out = Vec::with_capacity(self.window.width() * self.window.height());
+        for row in 0..self.window.height() {
+            for column in 0..self.window.width() {
+                let (x, y) = back.apply(left + column as f64, top + row as f64);
+                let covered = share(x, w, scale_x) * share(y, h, scale_y);
+                out.push((covered * 255.0 + 0.5) as u8);
+            }
+        }
+        out
+    }
+}
+
+fn scales(place: Affine) -> (f64, f64) {
+    (place.a.hypot(place.b), place.c.hypot(place.d))
+}
+
+fn mix_rows(out: &mut [u16], first: &[u8], second: &[u8], weight: u16) {
+    for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
+        *out = u16::from(first) * (256 - weight) + u16::from(second) * weight;
+    }
+}
+
+#[inline(always)]
+fn four_taps(plane: &[u8], width: usize, height: usize, x: i64, y: i64) -> u8 {
+    let (right, bottom) = (width as i64 - 1, height as i64 - 1);
+    let (x0, x1) = ((x >> 16).clamp(0, right), ((x >> 16) + 1).clamp(0, right));
+    let (y0, y1) = ((y >> 16).clamp(0, bottom), ((y >> 16) + 1).clamp(0, bottom));
+    let (wx, wy) = (((x >> 8) & 255) as u32, ((y >> 8) & 255) as u32);
+    let at = |x: i64, y: i64| u32::from(plane[y as usize * width + x as usize]);
+    let upper = at(x0, y0) * (256 - wx) + at(x1, y0) * wx;
+    let lower = at(x0, y1) * (256 - wx) + at(x1, y1) * wx;
+    ((upper * (256 - wy) + lower * wy + (1 << 15)) >> 16) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::planes::Rgba;
+    use super::*;
+
+    fn ramp(width: usize, height: usize) -> Picture {
+        let mut picture = Picture::filled(width, height, Rgba::BLACK);
+        for row in 0..height {
+            for column in 0..width {
+                picture.y[row * width + column] = (16 + column * 4) as u8;
+            }
+        }
+        picture
+    }
+
+    #[test]
+    fn staying_in_place_changes_nothing() {
+        let picture = ramp(16, 8);
+        let same = sample(&picture, Affine::IDENTITY, Window::whole(16, 8)).expect("it shows");
+        assert_eq!(same, picture);
+    }
+
+    #[test]
+    fn a_shift_by_a_quarter_pixel_moves_a_ramp_by_a_quarter_step() {
+        let picture = ramp(16, 8);
+        let window = Window {
+            left: 4,
+            top: 2,
+            right: 12,
+            bottom: 6,
+        };
+        let moved = sample(&picture, Affine::shift(0.25, 0.0), window).expect("it shows");
+        for (x, y) in moved.y[..8].iter().enumerate() {
+            assert_eq!(*y, (16 + (x + 4) * 4 - 1) as u8);
+        }
+        assert!(moved.is_opaque());
+    }
+
+    #[test]
+    fn a_border_at_half_a_pixel_covers_half_of_it() {
+        let white = Picture::filled(4, 4, Rgba::WHITE);
+        let tile = sample(&white, Affine::shift(2.5, 2.0), Window::whole(10, 8)).expect("it shows");
+        let alpha = tile.alpha.expect("it does not cover the window");
+        let row = &alpha.full[4 * 10..5 * 10];
+        assert_eq!(row, [0, 0, 128, 255, 255, 255, 128, 0, 0, 0]);
+    }
+
+    #[test]
+    fn upright_and_turned_sampling_agree() {
+        let picture = ramp(32, 32);
+        let place = Affine::scale(1.3, 1.3).then(Affine::shift(-3.7, -2.2));
+        let window = Window::whole(32, 32);
+        let upright = sample(&picture, place, window).expect("it shows");
+        let nearly = Affine { b: 1e-12, ..place };
+        let turned = sample(&picture, nearly, window).expect("it shows");
+        for (a, b) in upright.y.iter().zip(&turned.y) {
+            assert!(a.abs_diff(*b) <= 1);
+        }
+    }
+
+    #[test]
+    fn a_picture_at_a_tenth_of_its_size_is_the_mean_of_what_it_shows() {
+        let mut stripes = Picture::filled(80, 80, Rgba::BLACK);
+        for (index, y) in stripes.y.iter_mut().enumerate() {
+            *y = if index % 2 == 0 { 16 } else { 235 };
+        }
+        let tiny = sample(&stripes, Affine::scale(0.1, 0.1), Window::whole(8, 8));
+        assert!(tiny.expect("it shows").y.iter().all(|y| y.abs_diff(126) <= 2));
+    }
+}
