@@ -3,9 +3,11 @@
 # Sourced, never run.
 
 # The checkout's physical path, so that a symlinked cwd names the same instance.
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-SCRATCH="$ROOT/scratch"
 # shellcheck disable=SC2034 # used by the scripts that source this
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+# shellcheck disable=SC2034
+SCRATCH="$ROOT/scratch"
+# shellcheck disable=SC2034
 TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }

@@ -13,8 +13,10 @@ choose_instance_dir() {
     return
   fi
   DIR=/tmp/spool-services-$(path_key "$wanted")
-  mkdir -p -m 755 "$DIR"
-  [ -O "$DIR" ] && [ ! -L "$DIR" ] || die "$DIR belongs to someone else: set SPOOL_SERVICES_DIR to a folder that user postgres can reach"
+  [ -d "$DIR" ] || mkdir -m 755 "$DIR"
+  if [ ! -O "$DIR" ] || [ -L "$DIR" ]; then
+    die "$DIR belongs to someone else: set SPOOL_SERVICES_DIR to a folder that user postgres can reach"
+  fi
 }
 
 reachable_by_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups test -x "$1"; }
@@ -34,6 +36,7 @@ PORT_NAMES=(POSTGRES_PORT REDIS_PORT AMQP_PORT AMQP_DIST_PORT EPMD_PORT)
 
 load_ports() {
   POSTGRES_PORT='' REDIS_PORT='' AMQP_PORT='' AMQP_DIST_PORT='' EPMD_PORT=''
+  # shellcheck source=/dev/null
   [ ! -f "$DIR/ports" ] || . "$DIR/ports"
 }
 
@@ -80,10 +83,11 @@ ports_still_ours() {
 # ---- processes --------------------------------------------------------------------------------
 # Found by what they are, not by pid files: those go stale in a crash and then name a stranger.
 
-# Processes called $1 whose working folder is $2.
+# Processes called $1 whose working folder is $2. Other processes come and go meanwhile, so find's and grep's
+# own exit codes say nothing.
 pids_named_in() {
   local cwd pid
-  for cwd in $(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$2" 2>/dev/null); do
+  { find /proc/[0-9]*/cwd -maxdepth 0 -lname "$2" 2>/dev/null || true; } | while IFS= read -r cwd; do
     pid=${cwd#/proc/} pid=${pid%/cwd}
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$1" ] || printf '%s\n' "$pid"
   done
@@ -92,7 +96,7 @@ pids_named_in() {
 # Processes that were started with $1 (NAME=value) in their environment.
 pids_with_env() {
   local file
-  for file in $(grep -lzFx -- "$1" /proc/[0-9]*/environ 2>/dev/null); do
+  { grep -lzFx -- "$1" /proc/[0-9]*/environ 2>/dev/null || true; } | while IFS= read -r file; do
     file=${file#/proc/}
     printf '%s\n' "${file%/environ}"
   done
@@ -107,5 +111,6 @@ no_process_of() { [ -z "$("$1_pids")" ]; }
 
 # Sends one request and says whether the first byte of the answer is there within a second.
 answers() { # PORT REQUEST
+  # shellcheck disable=SC2016 # the inner shell's own $1 and $2
   timeout 1 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "$2" >&3 && [ -n "$(head -c 1 <&3 | tr "\0\1" xx)" ]' _ "$1" "$2" 2>/dev/null
 }

@@ -8,7 +8,7 @@ postgres_main_pid() { # the postmaster: the one whose parent is not of the famil
   local pid all; all=$(postgres_pids)
   for pid in $all; do
     grep -qx "$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status" 2>/dev/null)" <<<"$all" || printf '%s\n' "$pid"
-  done | head -n 1
+  done | sed -n 1p
 }
 postgres_url() { printf 'postgres://postgres@127.0.0.1:%s/spool' "$POSTGRES_PORT"; }
 postgres_stop_signal() { printf INT; } # "fast": ends sessions, writes a checkpoint
@@ -32,7 +32,7 @@ as_postgres() {
 
 postgres_ready() {
   [ -n "$POSTGRES_PORT" ] && [ -n "$(postgres_pids)" ] &&
-    "$(postgres_bin)/pg_isready" -q -t 2 -h 127.0.0.1 -p "$POSTGRES_PORT"
+    "$(postgres_bin)/pg_isready" -q -t 2 -U postgres -h 127.0.0.1 -p "$POSTGRES_PORT"
 }
 
 postgres_start() {
@@ -41,6 +41,7 @@ postgres_start() {
   mkdir -p "$home"
   ! is_root || chown postgres:postgres "$home"
   [ -d "$home/data" ] || postgres_init "$bin" "$home"
+  # shellcheck disable=SC2016 # the inner shell's own $1
   postgres_settings | as_postgres sh -c 'cat >"$1"' _ "$home/data/postgresql.conf"
   # No process holds it any more (the caller made sure), and a pid in it may by now be a stranger's.
   rm -f "$home/data/postmaster.pid"

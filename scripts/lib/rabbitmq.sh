@@ -10,7 +10,7 @@ rabbitmq_main_pid() {
   local pid
   for pid in $(rabbitmq_pids); do
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != beam.smp ] || printf '%s\n' "$pid"
-  done | head -n 1
+  done | sed -n 1p
 }
 rabbitmq_url() { printf 'amqp://guest:guest@127.0.0.1:%s/%%2f' "$AMQP_PORT"; }
 rabbitmq_stop_signal() { printf TERM; } # sent to the node alone, which then stops in order
@@ -22,20 +22,26 @@ rabbitmq_bin() { # the real scripts: those in /usr/sbin switch the user
   printf '%s' "$dir"
 }
 
-# Runs a command with the node's environment and nothing else.
-with_rabbitmq_env() {
+# The node's environment, and nothing else: sets NODE_ENV.
+rabbitmq_env() {
   local home; home=$(rabbitmq_home)
-  env -i "PATH=$PATH" LC_ALL=C.UTF-8 "HOME=$home" "$(rabbitmq_mark)" \
-    RABBITMQ_NODENAME=spool@localhost \
-    RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 "RABBITMQ_NODE_PORT=$AMQP_PORT" "RABBITMQ_DIST_PORT=$AMQP_DIST_PORT" \
-    "ERL_EPMD_PORT=$EPMD_PORT" ERL_EPMD_ADDRESS=127.0.0.1 \
-    "RABBITMQ_MNESIA_BASE=$home/data" "RABBITMQ_LOG_BASE=$home/log" \
-    "RABBITMQ_PID_FILE=$home/pid" "RABBITMQ_GENERATED_CONFIG_DIR=$home/generated" \
-    "RABBITMQ_ENABLED_PLUGINS_FILE=$home/enabled_plugins" \
-    "RABBITMQ_FEATURE_FLAGS_FILE=$home/feature_flags" \
-    RABBITMQ_CONF_ENV_FILE=/dev/null "RABBITMQ_CONFIG_FILE=$home/rabbitmq" \
-    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}" \
-    "$@" 9>&-
+  NODE_ENV=(
+    "PATH=$PATH" LC_ALL=C.UTF-8 "HOME=$home" "$(rabbitmq_mark)"
+    RABBITMQ_NODENAME=spool@localhost
+    RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 "RABBITMQ_NODE_PORT=$AMQP_PORT" "RABBITMQ_DIST_PORT=$AMQP_DIST_PORT"
+    "ERL_EPMD_PORT=$EPMD_PORT" ERL_EPMD_ADDRESS=127.0.0.1
+    "RABBITMQ_MNESIA_BASE=$home/data" "RABBITMQ_LOG_BASE=$home/log"
+    "RABBITMQ_PID_FILE=$home/pid" "RABBITMQ_GENERATED_CONFIG_DIR=$home/generated"
+    "RABBITMQ_ENABLED_PLUGINS_FILE=$home/enabled_plugins"
+    "RABBITMQ_FEATURE_FLAGS_FILE=$home/feature_flags"
+    RABBITMQ_CONF_ENV_FILE=/dev/null "RABBITMQ_CONFIG_FILE=$home/rabbitmq"
+    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+  )
+}
+
+rabbitmq_ctl() {
+  rabbitmq_env
+  cd "$(rabbitmq_home)" && env -i "${NODE_ENV[@]}" "$(rabbitmq_bin)/rabbitmqctl" -q "$@"
 }
 
 # An AMQP greeting gets its first byte only after the last boot step, when queues and users are there.
@@ -47,7 +53,9 @@ rabbitmq_start() {
   printf '[].\n' >"$home/enabled_plugins"
   rabbitmq_settings >"$home/rabbitmq.conf"
   cd "$home" || return 1
-  with_rabbitmq_env setsid "$bin/rabbitmq-server" </dev/null >"$home/log/stdout" 2>&1 &
+  rabbitmq_env
+  # A plain command, not a function: a subshell of ours would live as long as the node, and hold the lock with it.
+  setsid env -i "${NODE_ENV[@]}" "$bin/rabbitmq-server" </dev/null >"$home/log/stdout" 2>&1 9>&- &
   disown
   wait_until 120 rabbitmq_up_or_gone && rabbitmq_ready
 }

@@ -4,7 +4,7 @@
 redis_home() { printf '%s/redis' "$DIR"; }
 redis_log() { printf '%s/redis/log' "$DIR"; }
 redis_pids() { pids_named_in redis-server "$(redis_home)"; }
-redis_main_pid() { redis_pids | head -n 1; }
+redis_main_pid() { redis_pids | sed -n 1p; }
 redis_url() { printf 'redis://127.0.0.1:%s/0' "$REDIS_PORT"; }
 redis_stop_signal() { printf TERM; }
 
