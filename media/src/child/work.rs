@@ -1,0 +1,13 @@
+//! From a job to the part of the engine that does it.
+
+use super::{ChildJob, Output, Progress, echo};
+use crate::{MediaError, Result};
+
+/// Does the job in this process. Reports go to `report`; `done` only grows.
+pub(super) fn run(job: &ChildJob, report: &mut dyn FnMut(Progress)) -> Result<Output> {
+    ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Warning);
+    match job {
+        ChildJob::Echo(echo) => echo::run(echo, report).map(|()| Output::Echo),
+        other => Err(MediaError::Unsupported(format!("{} jobs can't be done yet", other.name()))),
+    }
+}

@@ -1,0 +1,7 @@
+//! A caged child for the tests.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    media::child::main()
+}
