@@ -94,8 +94,8 @@ impl Span {
 
 /// Where a layer's box stands on the canvas.
 ///
-/// At scale `s` (by the clock, times the drift's) the box is `s·width` by `s·height` pixels, and its left top corner is at
-/// `anchor_x·(W − s·width) + x`, `anchor_y·(H − s·height) + y` for a canvas of W × H. It is then flipped, skewed and turned
+/// At scale `s` (by the clock) the box is `s·width` by `s·height` pixels, and its left top corner is at
+/// `anchor_x·(W − s·width) + x`, `anchor_y·(H − s·height) + y` for a canvas of W × H. It then drifts, and is flipped, skewed and turned
 /// about its own centre. `Layer::pose_at` does this sum, transitions and drift included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

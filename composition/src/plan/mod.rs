@@ -8,10 +8,12 @@
 mod assemble;
 mod asset;
 mod caption;
+mod easing;
 mod facts;
 mod layer;
 mod motion;
 mod number;
+mod pose;
 mod recipe;
 mod segment;
 mod sound;
@@ -26,6 +28,7 @@ pub use facts::{AudioFacts, ColourFacts, Facts, FontFace, SpokenWord, VideoFacts
 pub use layer::{Blend, ChromaKey, Filter, Layer, Placement, Span};
 pub use motion::{Curve, Direction, Drift, Easing, Transition, TransitionKind, Tween, WHOLE};
 pub use number::{MICRO, Micro, Rate, Ratio, RatioError, Rect, Rgba, SourceHash};
+pub use pose::Pose;
 pub use recipe::{ColourTags, PixelFormat, Quality, Recipe, SoundCodec, SoundRecipe, VideoCodec};
 pub use segment::{Canvas, Segment};
 pub use sound::{Ducking, Loudness, Role, Sound, SoundItem};
