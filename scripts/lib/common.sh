@@ -9,6 +9,18 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 SCRATCH="$ROOT/scratch"
 # shellcheck disable=SC2034
 TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
+TOOLS_DIR="$SCRATCH/tools/bin"
+
+# A login shell's PATH may lack cargo, and root's home is not everyone's.
+find_cargo() {
+  local dir
+  command -v cargo >/dev/null 2>&1 && return
+  for dir in "${CARGO_HOME:-/nonexistent}/bin" "${HOME:-/nonexistent}/.cargo/bin" /usr/local/cargo/bin; do
+    [ ! -x "$dir/cargo" ] || { PATH=$dir:$PATH; return; }
+  done
+}
+find_cargo
+export PATH="$PATH:$TOOLS_DIR"
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 note() { printf '    %s\n' "$*" >&2; }

@@ -87,7 +87,7 @@ ports_still_ours() {
 # own exit codes say nothing.
 pids_named_in() {
   local cwd pid
-  { find /proc/[0-9]*/cwd -maxdepth 0 -lname "$2" 2>/dev/null || true; } | while IFS= read -r cwd; do
+  { find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$2" -o -lname "$2 (deleted)" \) 2>/dev/null || true; } | while IFS= read -r cwd; do
     pid=${cwd#/proc/} pid=${pid%/cwd}
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$1" ] || printf '%s\n' "$pid"
   done
