@@ -1,1 +1,7 @@
-//! backing
+//! The ports' adapters: one production and one embedded for each port of `common`, and nothing that decides.
+//!
+//! Whoever uses one names the port; only `cli` chooses which. Vendors' words (queues, keys, SQL) stay inside.
+
+pub mod artifacts;
+pub mod board;
+pub mod broker;
