@@ -47,7 +47,7 @@ mod pictures {
     ///
     /// # Errors
     /// Out of memory.
-    pub(crate) fn share_frame(frame: &frame::Video) -> Result<frame::Video, ffmpeg::Error> {
+    fn share_frame(frame: &frame::Video) -> Result<frame::Video, ffmpeg::Error> {
         let mut shared = frame::Video::empty();
         // SAFETY: both frames are allocated, and the new one is empty as av_frame_ref demands.
         let done = unsafe { ffi::av_frame_ref(shared.as_mut_ptr(), frame.as_ptr()) };
@@ -55,6 +55,19 @@ mod pictures {
             return Err(ffmpeg::Error::from(done));
         }
         Ok(shared)
+    }
+
+    /// Makes sure that nobody else sees what is written into a frame, copying it where somebody holds it.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub(crate) fn make_writable(frame: &mut frame::Video) -> Result<(), ffmpeg::Error> {
+        // SAFETY: the frame is alive and borrowed for writing.
+        let done = unsafe { ffi::av_frame_make_writable(frame.as_mut_ptr()) };
+        if done < 0 {
+            return Err(ffmpeg::Error::from(done));
+        }
+        Ok(())
     }
 
     /// A view of part of a frame, sharing its pixels. The rectangle must lie inside; chroma is cut at the sample that
@@ -111,6 +124,20 @@ mod pictures {
         Ok(())
     }
 
+    /// The parameter sets (libav's "extradata") of a stream, empty where it has none.
+    pub(crate) fn header_bytes(parameters: &ffmpeg::codec::Parameters) -> Vec<u8> {
+        // SAFETY: libav owns `extradata_size` bytes at `extradata` while the parameters live; they are copied at once.
+        unsafe {
+            let raw = &*parameters.as_ptr();
+            match usize::try_from(raw.extradata_size) {
+                Ok(size) if size > 0 && !raw.extradata.is_null() => {
+                    std::slice::from_raw_parts(raw.extradata, size).to_vec()
+                }
+                _ => Vec::new(),
+            }
+        }
+    }
+
     /// When a file begins, in microseconds on its streams' common clock, where that is known.
     pub(crate) fn start_time(input: &format::context::Input) -> Option<i64> {
         // SAFETY: the context is alive while borrowed.
@@ -136,5 +163,5 @@ mod pictures {
 }
 
 pub(crate) use pictures::{
-    crop_frame, indexed_key_before, seek_before, set_scaler_colours, share_frame, start_time,
+    crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_scaler_colours, start_time,
 };

@@ -7,6 +7,7 @@ pub mod assemble;
 pub mod cage;
 pub mod child;
 mod decode;
+pub mod encode;
 mod error;
 mod ffi;
 pub mod picture;

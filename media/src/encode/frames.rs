@@ -1,0 +1,210 @@
+//! From a composited picture to the frame an encoder takes.
+
+use crate::error::{MediaError, Result};
+use crate::ffi;
+use crate::picture::planes::{Alpha, Picture, half, rgb_of};
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame;
+
+/// A frame that is filled again for each picture.
+pub(crate) struct FrameSlot {
+    frame: frame::Video,
+}
+
+impl FrameSlot {
+    /// Room for a frame of one of the formats the engine encodes.
+    pub(crate) fn new(format: Pixel, width: u32, height: u32) -> Self {
+        Self {
+            frame: frame::Video::new(format, width, height),
+        }
+    }
+
+    /// The picture as a frame of the slot's format.
+    ///
+    /// # Errors
+    /// Out of memory, where the encoder still holds the last frame and a copy is needed.
+    pub(crate) fn fill(&mut self, picture: &Picture) -> Result<&mut frame::Video> {
+        ffi::make_writable(&mut self.frame)
+            .map_err(|error| MediaError::from_libav("making room for a frame", error))?;
+        match self.frame.format() {
+            Pixel::YUV420P => self.fill_planes(picture),
+            Pixel::YUVA420P => self.fill_straight(picture),
+            Pixel::YUVJ420P => self.fill_jpeg(picture),
+            _ => self.fill_packed(picture),
+        }
+        Ok(&mut self.frame)
+    }
+
+    fn fill_planes(&mut self, picture: &Picture) {
+        for (index, (plane, width, _)) in picture.planes().into_iter().enumerate() {
+            self.put(index, plane, width);
+        }
+    }
+
+    fn put(&mut self, index: usize, plane: &[u8], width: usize) {
+        let stride = self.frame.stride(index);
+        let rows = self.frame.data_mut(index).chunks_mut(stride);
+        for (row, values) in rows.zip(plane.chunks_exact(width)) {
+            row[..width].copy_from_slice(values);
+        }
+    }
+
+    /// Straight alpha, as VP9 keeps it: what was multiplied in is divided out.
+    fn fill_straight(&mut self, picture: &Picture) {
+        let Some(alpha) = &picture.alpha else {
+            self.fill_planes(picture);
+            let opaque = vec![255; picture.y.len()];
+            return self.put(3, &opaque, picture.width);
+        };
+        let chroma = half(picture.width);
+        self.put(0, &divided(&picture.y, &alpha.full, 16), picture.width);
+        self.put(1, &divided(&picture.u, &alpha.half, 128), chroma);
+        self.put(2, &divided(&picture.v, &alpha.half, 128), chroma);
+        self.put(3, &alpha.full, picture.width);
+    }
+
+    /// Full range, as JPEG files mean it, still with BT.709's matrix: the writer tags nothing else, so the numbers are
+    /// turned to BT.601's by way of RGB.
+    fn fill_jpeg(&mut self, picture: &Picture) {
+        let (width, height) = (picture.width, picture.height);
+        let pixels = rgb_rows(picture);
+        let full = |r: i32, g: i32, b: i32| (19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16;
+        let luma: Vec<u8> = pixels
+            .chunks_exact(3)
+            .map(|p| full(p[0].into(), p[1].into(), p[2].into()) as u8)
+            .collect();
+        let (cw, ch) = (half(width), half(height));
+        let (mut u, mut v) = (Vec::with_capacity(cw * ch), Vec::with_capacity(cw * ch));
+        for row in 0..ch {
+            for column in 0..cw {
+                let [r, g, b] = mean_rgb(&pixels, width, height, column * 2, row * 2);
+                u.push(chroma_of(-11_056 * r - 21_712 * g + 32_768 * b));
+                v.push(chroma_of(32_768 * r - 27_440 * g - 5_328 * b));
+            }
+        }
+        self.put(0, &luma, width);
+        self.put(1, &u, cw);
+        self.put(2, &v, cw);
+    }
+
+    fn fill_packed(&mut self, picture: &Picture) {
+        let stride = self.frame.stride(0);
+        let (order, bytes): ([usize; 3], usize) = match self.frame.format() {
+            Pixel::RGB24 => ([0, 1, 2], 3),
+            Pixel::RGBA => ([0, 1, 2], 4),
+            _ => ([2, 1, 0], 4),
+        };
+        let pixels = rgb_rows(picture);
+        let alpha = picture.alpha.as_ref().map(|alpha| alpha.full.as_slice());
+        let width = picture.width;
+        for (row, line) in self.frame.data_mut(0).chunks_mut(stride).enumerate() {
+            for column in 0..width {
+                let at = row * width + column;
+                let out = &mut line[column * bytes..][..bytes];
+                for (place, &from) in order.iter().enumerate() {
+                    out[place] = pixels[at * 3 + from];
+                }
+                if let Some(last) = out.get_mut(3) {
+                    *last = alpha.map_or(255, |alpha| alpha[at]);
+                }
+            }
+        }
+    }
+}
+
+/// Straight R, G, B for each pixel of a picture; chroma is carried between its samples evenly.
+pub(crate) fn rgb_rows(picture: &Picture) -> Vec<u8> {
+    let (width, height) = (picture.width, picture.height);
+    let straight = picture.alpha.as_ref().map(|alpha| unmultiplied(picture, alpha));
+    let source = straight.as_ref().unwrap_or(picture);
+    let u = doubled(&source.u, width, height);
+    let v = doubled(&source.v, width, height);
+    let mut out = Vec::with_capacity(width * height * 3);
+    for ((&y, &u), &v) in source.y.iter().zip(&u).zip(&v) {
+        out.extend(rgb_of(y, u, v));
+    }
+    out
+}
+
+fn unmultiplied(picture: &Picture, alpha: &Alpha) -> Picture {
+    Picture {
+        width: picture.width,
+        height: picture.height,
+        y: divided(&picture.y, &alpha.full, 16),
+        u: divided(&picture.u, &alpha.half, 128),
+        v: divided(&picture.v, &alpha.half, 128),
+        alpha: None,
+    }
+}
+
+/// Values with their coverage divided out; `clear` stands where there is none.
+fn divided(values: &[u8], alpha: &[u8], clear: u8) -> Vec<u8> {
+    let one = |(&value, &alpha): (&u8, &u8)| match u32::from(alpha) {
+        0 => clear,
+        alpha => ((u32::from(value) * 255 + alpha / 2) / alpha).min(255) as u8,
+    };
+    values.iter().zip(alpha).map(one).collect()
+}
+
+/// A chroma plane at the size of luma: three quarters of the nearest sample and a quarter of the next, each way.
+fn doubled(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
+    let (cw, ch) = (half(width), half(height));
+    let neighbour = |at: usize, length: usize| {
+        let next = if at % 2 == 0 { (at / 2).saturating_sub(1) } else { at / 2 + 1 };
+        (at / 2, next.min(length - 1))
+    };
+    let mut out = Vec::with_capacity(width * height);
+    for row in 0..height {
+        let (near, far) = neighbour(row, ch);
+        let (near, far) = (&plane[near * cw..][..cw], &plane[far * cw..][..cw]);
+        for column in 0..width {
+            let (here, next) = neighbour(column, cw);
+            let at = |x: usize| u32::from(near[x]) * 3 + u32::from(far[x]);
+            out.push(((at(here) * 3 + at(next) + 8) / 16) as u8);
+        }
+    }
+    out
+}
+
+fn mean_rgb(pixels: &[u8], width: usize, height: usize, x: usize, y: usize) -> [i32; 3] {
+    let (right, below) = ((x + 1).min(width - 1), (y + 1).min(height - 1));
+    let mut sums = [0; 3];
+    for (x, y) in [(x, y), (right, y), (x, below), (right, below)] {
+        for (sum, &value) in sums.iter_mut().zip(&pixels[(y * width + x) * 3..][..3]) {
+            *sum += i32::from(value);
+        }
+    }
+    sums
+}
+
+/// A full-range chroma code from a sum of four weighted pixels.
+fn chroma_of(sum: i32) -> u8 {
+    (((sum + (1 << 17)) >> 18) + 128).clamp(0, 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::planes::Rgba;
+
+    #[test]
+    fn a_flat_picture_comes_out_in_its_own_colour() {
+        let picture = Picture::filled(6, 4, Rgba::opaque(200, 30, 90));
+        for pixel in rgb_rows(&picture).chunks_exact(3) {
+            for (was, is) in [200u8, 30, 90].into_iter().zip(pixel) {
+                assert!(was.abs_diff(*is) <= 2);
+            }
+        }
+    }
+
+    #[test]
+    fn coverage_is_divided_out_of_what_is_half_there() {
+        let mut picture = Picture::filled(4, 4, Rgba::WHITE);
+        crate::picture::blend::mask(&mut picture, &[128; 16]);
+        let mut slot = FrameSlot::new(Pixel::BGRA, 4, 4);
+        let frame = slot.fill(&picture).expect("there is room");
+        let pixel = &frame.data(0)[..4];
+        assert!(pixel[..3].iter().all(|value| *value >= 252), "{pixel:?}");
+        assert_eq!(pixel[3], 128);
+    }
+}

@@ -1,0 +1,142 @@
+//! Writes a segment: pictures in, one video stream in a file out.
+
+use super::annexb::{self, Nal};
+use super::frames::FrameSlot;
+use super::recipe::{container, open_encoder, pixel};
+use crate::error::{MediaError, Result};
+use crate::picture::planes::Picture;
+use composition::plan::{Canvas, Recipe, VideoCodec};
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::encoder;
+use ffmpeg_next::format::context::Output;
+use ffmpeg_next::{Packet, Rational};
+use std::path::{Path, PathBuf};
+
+/// An encoder and the file behind it.
+pub(crate) struct SegmentWriter {
+    path: PathBuf,
+    codec: VideoCodec,
+    encoder: encoder::video::Encoder,
+    slot: FrameSlot,
+    output: Output,
+    frame_time: Rational,
+    stream_time: Rational,
+    pictures: u64,
+    packets: u64,
+}
+
+impl SegmentWriter {
+    /// Opens the encoder and begins the file.
+    ///
+    /// # Errors
+    /// Unsupported where libav lacks the encoder; out of space or internal where the file cannot be begun.
+    pub(crate) fn create(recipe: &Recipe, canvas: &Canvas, path: &Path) -> Result<Self> {
+        let failed = |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+        let encoder = open_encoder(recipe, canvas)?;
+        let mut output = ffmpeg::format::output_as(path, container(recipe.codec)).map_err(failed)?;
+        let frame_time = Rational(canvas.rate.den as i32, canvas.rate.num as i32);
+        {
+            let mut stream = output.add_stream_with(&encoder).map_err(failed)?;
+            stream.set_time_base(frame_time);
+            stream.set_avg_frame_rate(frame_time.invert());
+        }
+        let mut options = ffmpeg::Dictionary::new();
+        options.set("fflags", "+bitexact");
+        output.write_header_with(options).map_err(failed)?;
+        let stream_time = output.stream(0).map_or(frame_time, |stream| stream.time_base());
+        Ok(Self {
+            path: path.to_owned(),
+            codec: recipe.codec,
+            encoder,
+            slot: FrameSlot::new(pixel(recipe.pixel_format), canvas.width, canvas.height),
+            output,
+            frame_time,
+            stream_time,
+            pictures: 0,
+            packets: 0,
+        })
+    }
+
+    /// Encodes the next picture; its time is its number.
+    ///
+    /// # Errors
+    /// What the encoder or the file says.
+    pub(crate) fn push(&mut self, picture: &Picture) -> Result<()> {
+        let frame = self.slot.fill(picture)?;
+        frame.set_pts(Some(self.pictures as i64));
+        // Left as it was decoded or encoded last, the kind would be a wish to the encoder.
+        frame.set_kind(ffmpeg::picture::Type::None);
+        self.pictures += 1;
+        self.encoder
+            .send_frame(frame)
+            .map_err(|error| MediaError::from_libav("encoding a frame", error))?;
+        self.drain()
+    }
+
+    /// Encodes what is pending and ends the file.
+    ///
+    /// # Errors
+    /// What the encoder or the file says.
+    pub(crate) fn finish(mut self) -> Result<u64> {
+        self.encoder
+            .send_eof()
+            .map_err(|error| MediaError::from_libav("ending the encoder", error))?;
+        self.drain()?;
+        self.output
+            .write_trailer()
+            .map_err(|error| self.failed("ending", error))?;
+        Ok(self.pictures)
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        loop {
+            let mut packet = Packet::empty();
+            match self.encoder.receive_packet(&mut packet) {
+                Ok(()) => self.write(packet)?,
+                Err(ffmpeg::Error::Eof) => return Ok(()),
+                Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => return Ok(()),
+                Err(error) => return Err(MediaError::from_libav("encoding", error)),
+            }
+        }
+    }
+
+    fn write(&mut self, packet: Packet) -> Result<()> {
+        self.packets += 1;
+        if self.packets == 1 && !self.starts_clean(&packet) {
+            let sentence = "the encoder's first packet is no place to begin decoding";
+            return Err(MediaError::Internal(sentence.into()));
+        }
+        let mut packet = self.without_sei(packet);
+        packet.set_stream(0);
+        packet.set_duration(1);
+        packet.rescale_ts(self.frame_time, self.stream_time);
+        packet
+            .write_interleaved(&mut self.output)
+            .map_err(|error| self.failed("writing", error))
+    }
+
+    fn starts_clean(&self, packet: &Packet) -> bool {
+        let units = annexb::units(self.codec, packet.data().unwrap_or_default());
+        match self.codec {
+            VideoCodec::H264 | VideoCodec::H265 => units.iter().any(|(nal, _)| *nal == Nal::Idr),
+            VideoCodec::Vp9 | VideoCodec::Ffv1 => packet.is_key(),
+        }
+    }
+
+    /// The encoder's name and settings do not belong into the pictures: they differ between builds.
+    fn without_sei(&self, packet: Packet) -> Packet {
+        let Some(data) = packet.data().filter(|data| annexb::has_sei(self.codec, data)) else {
+            return packet;
+        };
+        let mut clean = Packet::copy(&annexb::without_sei(self.codec, data));
+        clean.set_flags(packet.flags());
+        clean.set_pts(packet.pts());
+        clean.set_dts(packet.dts());
+        clean.set_duration(packet.duration());
+        clean
+    }
+
+    fn failed(&self, doing: &str, error: ffmpeg::Error) -> MediaError {
+        MediaError::from_libav(format_args!("{doing} {}", self.path.display()), error)
+    }
+}
