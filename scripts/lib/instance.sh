@@ -46,13 +46,6 @@ save_ports() {
   mv "$DIR/ports.new" "$DIR/ports"
 }
 
-# Reads the kernel's table: no tool needed, and no connection that a server would log. State 0A is LISTEN.
-listening() {
-  local hex; hex=$(printf '%04X' "$1")
-  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port=":$hex" '
-    $4 == "0A" && substr($2, length($2) - 4) == port { found = 1 } END { exit !found }'
-}
-
 choose_ports() {
   local skip=${1:-0} start try block
   start=$((16#$(path_key "$DIR" | cut -c1-7)))
