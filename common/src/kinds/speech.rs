@@ -45,7 +45,7 @@ pub struct Speech {
     /// Words per minute, 80 to 450.
     #[serde(default = "default_rate")]
     pub rate: u32,
-    /// 0 to 100; 50 is the voice's own.
+    /// 0 to 99; 50 is the voice's own.
     #[serde(default = "default_pitch")]
     pub pitch: u32,
 }
@@ -75,7 +75,7 @@ pub struct Word {
 }
 
 /// What was said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spoken {
     /// The sound, as an artifact.
@@ -84,6 +84,8 @@ pub struct Spoken {
     pub duration_ms: u64,
     /// Every word with its time.
     pub words: Vec<Word>,
+    /// What the probe said of the sound: `composition::plan::Facts` as JSON.
+    pub facts: Value,
     /// Who spoke: `espeak-ng` where no model was asked.
     pub provider: String,
 }
@@ -102,8 +104,8 @@ pub fn parse(input: &Value) -> Result<Speech, Vec<Fault>> {
     if !(80..=450).contains(&speech.rate) {
         fault("/rate", format!("{} is out of range: 80 to 450 words per minute", speech.rate));
     }
-    if speech.pitch > 100 {
-        fault("/pitch", format!("{} is out of range: 0 to 100", speech.pitch));
+    if speech.pitch > 99 {
+        fault("/pitch", format!("{} is out of range: 0 to 99", speech.pitch));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_+".contains(c);
     if speech.voice.is_empty() || speech.voice.len() > 64 || !speech.voice.chars().all(plain) {

@@ -1,0 +1,274 @@
+//! The command line, as clap reads it. Every command shows an example in its help.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use common::kind::Class;
+
+/// What `--help` says below the options.
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  the job failed, was cancelled, or the command could not be carried out
+  2  the command line is wrong
+  3  the configuration is wrong, or a part it names can't be used
+  4  the server can't be reached
+  5  the server refused the request
+  130  interrupted";
+
+/// Makes video at scale: a queue, its workers and a render engine in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "spool", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// Prints JSON for machines instead of text for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The configuration file; `spool.toml` in the current folder if that is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs everything in one process: API, dispatcher, workers, with all data in one folder.
+    #[command(after_help = "Example:\n  spool dev --data ./spool-data --allow ./clips")]
+    Dev(Dev),
+    /// Serves the API and dispatches, on PostgreSQL, RabbitMQ and Redis.
+    #[command(after_help = "Example:\n  SPOOL_DATABASE_URL=postgres://… SPOOL_AMQP_URL=amqp://… SPOOL_REDIS_URL=redis://… \\\n    SPOOL_ARTIFACTS_URL=file:///srv/spool spool serve --listen 127.0.0.1:8080")]
+    Serve(Serve),
+    /// Takes tasks and runs them, beside any number of other workers.
+    #[command(after_help = "Example:\n  spool work --class render --slots 2")]
+    Work(Work),
+    /// Brings the database's schema up to date.
+    #[command(after_help = "Example:\n  spool migrate")]
+    Migrate,
+    /// Checks the configuration and reaches for every part; with a file, checks a composition instead.
+    #[command(after_help = "Examples:\n  spool check\n  spool check composition.json")]
+    Check(Check),
+    /// Posts a job: a file with `{\"kind\", \"input\"}`, or a composition to render.
+    #[command(after_help = "Examples:\n  spool submit composition.json --watch\n  echo '{\"kind\":\"speech\",\"input\":{\"text\":\"Hello\"}}' | spool submit -")]
+    Submit(Submit),
+    /// Posts a batch: a file with `{\"jobs\": […]}`, or a list of jobs.
+    #[command(after_help = "Example:\n  spool batch jobs.json --watch")]
+    Batch(Submit),
+    /// Shows a job or a batch.
+    #[command(after_help = "Example:\n  spool status 01932b6e-7f00-7abc-8def-0123456789ab")]
+    Status(Id),
+    /// Follows a job or a batch to its end.
+    #[command(after_help = "Example:\n  spool watch 01932b6e-7f00-7abc-8def-0123456789ab")]
+    Watch(Id),
+    /// Cancels what has not settled of a job or a batch.
+    #[command(after_help = "Example:\n  spool cancel 01932b6e-7f00-7abc-8def-0123456789ab")]
+    Cancel(Id),
+    /// Runs again what did not succeed of a job or a batch.
+    #[command(after_help = "Example:\n  spool retry 01932b6e-7f00-7abc-8def-0123456789ab")]
+    Retry(Id),
+    /// Renders a composition here, without a server; what is in the cache is not rendered again.
+    #[command(after_help = "Example:\n  spool render composition.json -o out.mp4")]
+    Render(Render),
+    /// Says what a media file is.
+    #[command(after_help = "Example:\n  spool probe clip.mp4")]
+    Probe(Probe),
+    /// Loads a running server with echo jobs and measures it.
+    #[command(after_help = "Example:\n  spool bench --jobs 20000 --batch 500")]
+    Bench(crate::commands::bench::Bench),
+    /// Prints completions for a shell.
+    #[command(after_help = "Example:\n  spool completions bash > /etc/bash_completion.d/spool")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Parses media on behalf of a worker; started by workers only.
+    #[command(hide = true)]
+    MediaChild,
+}
+
+/// Options of `dev`.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// The folder that holds all data; made if it is missing.
+    #[arg(long, default_value = "spool-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Lets sources be local files below this folder (repeatable).
+    #[arg(long, value_name = "DIR")]
+    pub allow: Vec<PathBuf>,
+    /// Which classes to run, and how many side by side.
+    #[command(flatten)]
+    pub slots: SlotArgs,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+}
+
+/// Options of `work`.
+#[derive(Debug, Args)]
+pub struct Work {
+    /// Which classes to run, and how many side by side.
+    #[command(flatten)]
+    pub slots: SlotArgs,
+    /// Lets sources be local files below this folder (repeatable).
+    #[arg(long, value_name = "DIR")]
+    pub allow: Vec<PathBuf>,
+    /// Serves `/health` and `/metrics` here.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Classes and slots.
+#[derive(Debug, Args)]
+pub struct SlotArgs {
+    /// Runs only these classes (repeatable); all unless said.
+    #[arg(long, value_enum, value_name = "CLASS")]
+    pub class: Vec<ClassArg>,
+    /// Attempts side by side in each class; by default the cores for render, 64 for generate, 16 for light.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub slots: Option<u32>,
+}
+
+/// A class on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClassArg {
+    /// Work that fills a core.
+    Render,
+    /// Work that waits for providers.
+    Generate,
+    /// Short work.
+    Light,
+}
+
+impl From<ClassArg> for Class {
+    fn from(class: ClassArg) -> Self {
+        match class {
+            ClassArg::Render => Self::Render,
+            ClassArg::Generate => Self::Generate,
+            ClassArg::Light => Self::Light,
+        }
+    }
+}
+
+impl SlotArgs {
+    /// Slots by class.
+    pub fn by_class(&self) -> Vec<(Class, u32)> {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+        let default = |class| match class {
+            Class::Render => cores,
+            Class::Generate => 64,
+            Class::Light => 16,
+        };
+        let wanted = |class: &Class| self.class.is_empty() || self.class.iter().any(|arg| Class::from(*arg) == *class);
+        let slots = |class| (class, self.slots.unwrap_or_else(|| default(class)));
+        Class::ALL.into_iter().filter(wanted).map(slots).collect()
+    }
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A composition; `-` reads it from standard input.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Where the server is.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArg {
+    /// The server's address.
+    #[arg(long, env = "SPOOL_SERVER", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub server: String,
+}
+
+/// Options of `submit` and `batch`.
+#[derive(Debug, Args)]
+pub struct Submit {
+    /// The file; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Follows what was posted to its end.
+    #[arg(long)]
+    pub watch: bool,
+    /// Sent as `Idempotency-Key`: the same key posts once.
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Where to post it.
+    #[command(flatten)]
+    pub server: ServerArg,
+}
+
+/// A job or a batch on a server.
+#[derive(Debug, Args)]
+pub struct Id {
+    /// The id of a job or a batch.
+    #[arg(value_name = "ID")]
+    pub id: uuid::Uuid,
+    /// Where it is.
+    #[command(flatten)]
+    pub server: ServerArg,
+}
+
+/// Options of `render`.
+#[derive(Debug, Args)]
+pub struct Render {
+    /// The composition; `-` reads it from standard input.
+    #[arg(value_name = "COMP")]
+    pub file: PathBuf,
+    /// The file to write.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Where rendered parts are kept between runs; `spool` in the user's cache folder unless said.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Lets sources be local files below this folder, besides the composition's own (repeatable).
+    #[arg(long, value_name = "DIR")]
+    pub allow: Vec<PathBuf>,
+    /// Segments rendered side by side; the cores unless said.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub slots: Option<u32>,
+    /// Values for merge fields: `NAME=VALUE` (repeatable).
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_merge)]
+    pub merge: Vec<(String, String)>,
+}
+
+/// Options of `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+fn parse_merge(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("give NAME=VALUE, such as TITLE=Hello")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_shows_an_example() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn slots_follow_the_classes_asked_for() {
+        let slots = SlotArgs { class: vec![ClassArg::Light], slots: Some(3) };
+        assert_eq!(slots.by_class(), [(Class::Light, 3)]);
+    }
+}

@@ -1,0 +1,12 @@
+//! A file for each command, or for a few that share their shape.
+
+pub mod bench;
+pub mod check;
+pub mod dev;
+pub mod migrate;
+pub mod probe;
+pub mod remote;
+pub mod render;
+pub mod serve;
+pub mod watch;
+pub mod work;

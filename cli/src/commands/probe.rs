@@ -1,0 +1,41 @@
+//! `probe`: says what a media file is, in a child as a worker would, without a server.
+
+use composition::plan::SourceHash;
+use media::{
+    cage::{Bounds, Cage, Ending, Scratch},
+    child::{ChildJob, Output},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Probe,
+    exit::{Failure, Outcome},
+};
+
+/// Probes a file.
+pub async fn run(options: Probe, json: bool) -> Outcome {
+    let shown = options.file.display();
+    let failed = |error: std::io::Error| Failure::Failed(format!("{shown}: {error}"));
+    let source = options.file.canonicalize().map_err(failed)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(&source).map_err(failed)?).map_err(failed)?;
+    let hash = SourceHash(hasher.finalize().to_hex().to_string());
+    let scratch = Scratch::create(&std::env::temp_dir().join("spool-scratch")).map_err(failed)?;
+    let program = std::env::current_exe().map_err(failed)?;
+    let cage = Cage::new(program, [worker::kinds::CHILD_ARGUMENT]).map_err(failed)?;
+    let job = ChildJob::Probe { source, hash };
+    let ended = cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| ()).await;
+    match ended.ending {
+        Ending::Done(output) => match *output {
+            Output::Probe(facts) => print(&facts, json),
+            _ => Err(Failure::Failed("the child gave another job's answer".into())),
+        },
+        ending => Err(Failure::Failed(format!("{shown}: {}", ending.sentence()))),
+    }
+}
+
+fn print(facts: &composition::plan::Facts, json: bool) -> Outcome {
+    let text = if json { serde_json::to_string(facts) } else { serde_json::to_string_pretty(facts) };
+    println!("{}", text.map_err(|error| Failure::Failed(error.to_string()))?);
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Where the parts are and how they are set: one TOML file, overridden by one `SPOOL_…` variable for each of its keys.
+//!
+//! Read once, whole, before anything starts. An unknown key in the file is an error (a misspelled setting must not be silently
+//! ignored); an unknown variable is a warning (other tools may own the prefix).
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::exit::Failure;
+
+/// The file's keys. Each is also read from `SPOOL_` and its name in capitals.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// PostgreSQL: `postgres://user:password@host:5432/database`.
+    pub database_url: Option<String>,
+    /// RabbitMQ: `amqp://user:password@host:5672/%2f`.
+    pub amqp_url: Option<String>,
+    /// Redis: `redis://host:6379/0`.
+    pub redis_url: Option<String>,
+    /// Artifacts: `file:///srv/spool/artifacts`.
+    pub artifacts_url: Option<String>,
+    /// What stands before `/v1/artifacts/…` in URLs given to clients, where it is not the address they called.
+    pub public_url: Option<String>,
+    /// Whether the kind `echo` is there; always in `spool dev`.
+    pub echo: bool,
+    /// Lost workers after which a task is failed as poison.
+    pub quarantine_after: u16,
+    /// Seconds that running attempts get to end when a worker is told to stop.
+    pub grace_seconds: u64,
+    /// Where workers make scratch folders; the system's temporary folder unless said.
+    pub scratch: Option<PathBuf>,
+    /// Folders whose files may be sources (in the variable: separated by `:`).
+    pub allow: Vec<PathBuf>,
+    /// Whether sources may be fetched from private and loopback addresses.
+    pub private_sources: bool,
+    /// Jobs waiting in a class beyond which submits are answered with 503.
+    pub max_backlog: u64,
+    /// Days that final jobs are kept.
+    pub keep_jobs_days: u64,
+    /// Days that unused memos are kept.
+    pub keep_memos_days: u64,
+    /// Classic durable queues instead of quorum queues, for a single broker node.
+    pub classic_queues: bool,
+    /// What the names of exchanges, queues and Redis keys begin with, so that several fleets can share servers.
+    pub namespace: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database_url: None,
+            amqp_url: None,
+            redis_url: None,
+            artifacts_url: None,
+            public_url: None,
+            echo: false,
+            quarantine_after: common::limits::QUARANTINE_AFTER,
+            grace_seconds: 30,
+            scratch: None,
+            allow: Vec::new(),
+            private_sources: false,
+            max_backlog: 1_000_000,
+            keep_jobs_days: 30,
+            keep_memos_days: 7,
+            classic_queues: false,
+            namespace: "spool".to_owned(),
+        }
+    }
+}
+
+/// Variables that are read elsewhere: by clap, by the log, by the scripts.
+const OTHER_VARIABLES: &[&str] = &["SPOOL_SERVER", "SPOOL_LOG", "SPOOL_SERVICES_DIR"];
+
+/// How a variable's text becomes a value of the file.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Text,
+    Flag,
+    Number,
+    Paths,
+}
+
+const KEYS: &[(&str, Shape)] = &[
+    ("database_url", Shape::Text),
+    ("amqp_url", Shape::Text),
+    ("redis_url", Shape::Text),
+    ("artifacts_url", Shape::Text),
+    ("public_url", Shape::Text),
+    ("echo", Shape::Flag),
+    ("quarantine_after", Shape::Number),
+    ("grace_seconds", Shape::Number),
+    ("scratch", Shape::Text),
+    ("allow", Shape::Paths),
+    ("private_sources", Shape::Flag),
+    ("max_backlog", Shape::Number),
+    ("keep_jobs_days", Shape::Number),
+    ("keep_memos_days", Shape::Number),
+    ("classic_queues", Shape::Flag),
+    ("namespace", Shape::Text),
+];
+
+impl Config {
+    /// Reads the file (`spool.toml` here, if there is one and none is named) and this process's environment.
+    pub fn read(file: Option<&Path>) -> Result<Self, Failure> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("SPOOL_"))
+            .collect();
+        let table = match file {
+            Some(path) => parse(path)?,
+            None if Path::new("spool.toml").exists() => parse(Path::new("spool.toml"))?,
+            None => Table::new(),
+        };
+        Self::from_parts(table, &variables)
+    }
+
+    fn from_parts(mut table: Table, variables: &BTreeMap<String, String>) -> Result<Self, Failure> {
+        for (key, shape) in KEYS {
+            let name = variable(key);
+            if let Some(text) = variables.get(&name) {
+                table.insert((*key).to_owned(), shape.read(&name, text)?);
+            }
+        }
+        warn_of_unknown(variables);
+        table.try_into().map_err(|error: toml::de::Error| Failure::Configuration(format!("configuration: {}", error.message())))
+    }
+
+    /// A URL that must be there, or which key and variable to set.
+    pub fn required<'a>(&self, value: &'a Option<String>, key: &str) -> Result<&'a str, Failure> {
+        let missing = || Failure::Configuration(format!("`{key}` is not set: put it in spool.toml, or set {}", variable(key)));
+        value.as_deref().filter(|value| !value.is_empty()).ok_or_else(missing)
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("SPOOL_{}", key.to_ascii_uppercase())
+}
+
+fn parse(path: &Path) -> Result<Table, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Configuration(format!("{shown} can't be read: {error}")))?;
+    text.parse().map_err(|error: toml::de::Error| Failure::Configuration(format!("{shown}: {}", error.to_string().trim())))
+}
+
+impl Shape {
+    fn read(self, name: &str, text: &str) -> Result<Value, Failure> {
+        let wrong = |wanted: &str| Failure::Configuration(format!("{name}=`{text}` is not {wanted}"));
+        Ok(match self {
+            Self::Text => Value::String(text.to_owned()),
+            Self::Flag => match text {
+                "true" | "1" => Value::Boolean(true),
+                "false" | "0" | "" => Value::Boolean(false),
+                _ => return Err(wrong("`true` or `false`")),
+            },
+            Self::Number => match text.parse::<i64>() {
+                Ok(number) if number >= 0 => Value::Integer(number),
+                _ => return Err(wrong("a whole number, zero or more")),
+            },
+            Self::Paths => text.split(':').filter(|path| !path.is_empty()).map(|path| Value::String(path.into())).collect(),
+        })
+    }
+}
+
+fn warn_of_unknown(variables: &BTreeMap<String, String>) {
+    let known = |name: &String| KEYS.iter().any(|(key, _)| variable(key) == *name) || OTHER_VARIABLES.contains(&name.as_str());
+    for name in variables.keys().filter(|name| !known(name)) {
+        tracing::warn!("{name} is not a setting of this version and is ignored");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &str, variables: &[(&str, &str)]) -> Result<Config, Failure> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::from_parts(file.parse().expect("toml"), &variables)
+    }
+
+    #[test]
+    fn a_variable_overrides_the_file() {
+        let config = read("grace_seconds = 5\necho = true", &[("SPOOL_GRACE_SECONDS", "7"), ("SPOOL_ALLOW", "/a:/b")]);
+        let wanted = Config { grace_seconds: 7, echo: true, allow: vec!["/a".into(), "/b".into()], ..Config::default() };
+        assert_eq!(config, Ok(wanted));
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_key_and_what_is_wanted() {
+        let cases = [
+            ("", ("SPOOL_ECHO", "maybe"), "SPOOL_ECHO=`maybe` is not `true` or `false`"),
+            ("", ("SPOOL_GRACE_SECONDS", "-1"), "SPOOL_GRACE_SECONDS=`-1` is not a whole number"),
+            ("ehco = true", ("SPOOL_X", ""), "unknown field `ehco`"),
+        ];
+        for (file, variable, sentence) in cases {
+            let error = read(file, &[variable]).expect_err("an error").to_string();
+            assert!(error.contains(sentence), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_file_has_its_variable() {
+        let file: Table = KEYS.iter().map(|(key, shape)| ((*key).to_owned(), shape.read("x", "1").expect("a value"))).collect();
+        Config::from_parts(file, &BTreeMap::new()).expect("all keys are fields");
+        let fields = format!("{:?}", Config::default());
+        assert_eq!(fields.matches(": ").count(), KEYS.len(), "a field without a key: {fields}");
+    }
+}

@@ -1,0 +1,17 @@
+//! The kinds whose input is video: what a `render` job is planned into.
+//!
+//! ```text
+//! source, speech … ─▶ render (compiles, then grows) ─▶ segment … ∥ sound ─▶ assemble
+//! ```
+//!
+//! How each runs is the worker's business; what it takes, what it answers and when answers are shared is said here, a file each.
+
+pub mod assemble;
+pub mod render;
+pub mod segment;
+pub mod sound;
+
+use common::kind::KindSpec;
+
+/// All of them.
+pub const ALL: &[KindSpec] = &[render::SPEC, segment::SPEC, sound::SPEC, assemble::SPEC];

@@ -1,0 +1,42 @@
+//! `segment`: a run of frames. Its input is a [`crate::plan::Segment`], so equal pictures are rendered once.
+
+use std::time::Duration;
+
+use common::{
+    id::Digest,
+    kind::{Class, KindSpec},
+    retry::RetryPolicy,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::ENGINE_VERSION;
+
+/// The stored name.
+pub const NAME: &str = "segment";
+
+/// The kind; occurs only inside plans.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: ENGINE_VERSION,
+    class: Class::Render,
+    // The cage's own deadline follows from the frames and is shorter; this one is for work that hangs outside of it.
+    timeout: Duration::from_secs(2 * 3600),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: true,
+    plan: None,
+    grow: None,
+};
+
+/// What it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rendered {
+    /// The pictures, without sound.
+    pub artifact: Digest,
+    /// How many frames there are: those of the input.
+    pub frames: u64,
+    /// What was drawn otherwise than asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,38 @@
+//! `sound`: the whole composition's sound, mixed and encoded. Its input is a [`crate::plan::Sound`]; an edit of a caption does not touch it.
+
+use std::time::Duration;
+
+use common::{
+    id::Digest,
+    kind::{Class, KindSpec},
+    retry::RetryPolicy,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::ENGINE_VERSION;
+
+/// The stored name.
+pub const NAME: &str = "sound";
+
+/// The kind; occurs only inside plans.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: ENGINE_VERSION,
+    class: Class::Render,
+    timeout: Duration::from_secs(2 * 3600),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: true,
+    plan: None,
+    grow: None,
+};
+
+/// What it answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mixed {
+    /// The encoded sound.
+    pub artifact: Digest,
+    /// Integrated loudness in LUFS; none where it is silent or too short to have one.
+    pub loudness: Option<f64>,
+}

@@ -1,0 +1,365 @@
+//! The protocol of claim, heartbeat, settle, cancel, sweep and doorbell, small enough to try every interleaving.
+//!
+//! One task, two processes (one with two slots), a broker that may lose and double bells, processes that may die, and attempts that may
+//! stall past their lease and wake up later. Transitions are `common::lifecycle::next`, so the table that the stores follow is the one
+//! that is checked.
+//!
+//! The checker is worth as much as what it finds: each known-bad variant takes one mechanism out, and must be found out by the property
+//! that the mechanism is there for.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use common::lifecycle::{TaskEvent, TaskState, next};
+use stateright::{Checker, Model, Property};
+
+/// Which mechanism is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Sound,
+    SettleWithoutFence,
+    ClaimKeepsFence,
+    ExpiryById,
+    AckBeforeClaimAndNoBellSweep,
+}
+
+/// Beats of a lease: one tick may pass unheard, the second ends it.
+const LEASE: u8 = 2;
+const QUARANTINE_AFTER: u8 = 2;
+const MAX_ATTEMPTS: u8 = 2;
+/// The process of each slot.
+const PROCESS: [usize; 3] = [0, 0, 1];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Row {
+    state: TaskState,
+    fence: u8,
+    /// The worker (process and its generation) that the row names.
+    worker: Option<(usize, u8)>,
+    lease_left: u8,
+    losses: u8,
+    attempts: u8,
+    cancel_asked: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Slot {
+    Idle,
+    /// Holds a delivery that is not claimed yet.
+    Received,
+    /// Runs an attempt, by what it knows.
+    Running {
+        fence: u8,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct State {
+    row: Row,
+    bells: u8,
+    slots: [Slot; 3],
+    generation: [u8; 2],
+    /// What a sweep read and has not acted on yet: the fence of a row whose lease had ended.
+    swept: Option<u8>,
+    crashes_left: u8,
+    bell_faults_left: u8,
+    /// Whether somebody may still ask for a cancel. A model in which it is always possible would never get stuck.
+    may_cancel: bool,
+    /// Ghosts, which no mechanism reads: the slot whose claim was the last, how often the row settled, and what went wrong.
+    holder: Option<usize>,
+    settled: u8,
+    settled_by_another: bool,
+    live_lease_expired: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Action {
+    Ring,
+    LoseBell,
+    DoubleBell,
+    SweepBells,
+    Receive(usize),
+    Claim(usize),
+    HandBack(usize),
+    Beat(usize),
+    Succeed(usize),
+    FailAttempt(usize),
+    AcknowledgeCancel(usize),
+    Release(usize),
+    Tick,
+    SweepRead,
+    SweepAct,
+    Cancel,
+    Crash(usize),
+}
+
+struct Protocol(Variant);
+
+impl Protocol {
+    fn worker(state: &State, slot: usize) -> (usize, u8) {
+        (PROCESS[slot], state.generation[PROCESS[slot]])
+    }
+
+    /// Whether the row takes a write of this slot's attempt.
+    fn admits(&self, state: &State, slot: usize, fence: u8) -> bool {
+        let row = &state.row;
+        let running = row.state == TaskState::Running;
+        match self.0 {
+            Variant::SettleWithoutFence => running,
+            _ => running && row.fence == fence && row.worker == Some(Self::worker(state, slot)),
+        }
+    }
+
+    fn claim(&self, state: &mut State, slot: usize) {
+        state.slots[slot] = Slot::Idle;
+        if let Ok(running) = next(state.row.state, TaskEvent::Claim) {
+            let worker = Self::worker(state, slot);
+            let row = &mut state.row;
+            row.state = running;
+            row.fence += u8::from(self.0 != Variant::ClaimKeepsFence);
+            row.worker = Some(worker);
+            row.lease_left = LEASE;
+            row.attempts += 1;
+            state.holder = Some(slot);
+            state.slots[slot] = Slot::Running { fence: row.fence };
+        }
+    }
+
+    fn write(&self, state: &mut State, slot: usize, event: TaskEvent) {
+        let Slot::Running { fence } = state.slots[slot] else { return };
+        state.slots[slot] = Slot::Idle;
+        if !self.admits(state, slot, fence) {
+            return;
+        }
+        let holds = state.holder == Some(slot);
+        let event = match event {
+            TaskEvent::Fail if state.row.attempts < MAX_ATTEMPTS && !state.row.cancel_asked => TaskEvent::Retry,
+            event => event,
+        };
+        state.row.state = next(state.row.state, event).unwrap();
+        if event == TaskEvent::Release {
+            state.row.attempts -= 1;
+        }
+        settle_if_final(state, holds);
+        leave(state);
+    }
+
+    /// Acts on what a sweep read a while ago: expired, unless the row has moved on since.
+    fn expire(&self, state: &mut State, read: u8) {
+        let row = &mut state.row;
+        let running = row.state == TaskState::Running;
+        let still = running && row.fence == read && row.lease_left == 0;
+        if !(still || (self.0 == Variant::ExpiryById && running)) {
+            return;
+        }
+        state.live_lease_expired |= row.lease_left > 0;
+        row.losses += 1;
+        row.attempts -= 1;
+        let event = if row.losses >= QUARANTINE_AFTER { TaskEvent::Quarantine } else { TaskEvent::Lose };
+        row.state = next(row.state, event).unwrap();
+        if row.cancel_asked && row.state == TaskState::Ready {
+            row.state = next(row.state, TaskEvent::Cancel).unwrap();
+        }
+        settle_if_final(state, true);
+        leave(state);
+    }
+
+    fn crash(&self, state: &mut State, process: usize) {
+        for slot in (0..PROCESS.len()).filter(|slot| PROCESS[*slot] == process) {
+            // What was not acked is delivered again.
+            let unacked = state.slots[slot] == Slot::Received && self.0 != Variant::AckBeforeClaimAndNoBellSweep;
+            state.bells += u8::from(unacked);
+            state.slots[slot] = Slot::Idle;
+        }
+        state.generation[process] += 1;
+        state.crashes_left -= 1;
+    }
+}
+
+fn settle_if_final(state: &mut State, by_holder: bool) {
+    if state.row.state.is_final() {
+        state.settled += 1;
+        state.settled_by_another |= !by_holder;
+    }
+}
+
+fn leave(state: &mut State) {
+    if state.row.state != TaskState::Running {
+        state.row.worker = None;
+        state.holder = None;
+    }
+}
+
+fn cancel(state: &mut State) {
+    state.may_cancel = false;
+    match next(state.row.state, TaskEvent::Cancel) {
+        Ok(cancelled) => {
+            state.row.state = cancelled;
+            settle_if_final(state, true);
+        }
+        Err(_) => state.row.cancel_asked = true,
+    }
+}
+
+impl Model for Protocol {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let row = Row {
+            state: TaskState::Ready,
+            fence: 0,
+            worker: None,
+            lease_left: 0,
+            losses: 0,
+            attempts: 0,
+            cancel_asked: false,
+        };
+        let state = State {
+            row,
+            bells: 0,
+            slots: [Slot::Idle; 3],
+            generation: [0; 2],
+            swept: None,
+            crashes_left: 1,
+            bell_faults_left: 1,
+            may_cancel: false,
+            holder: None,
+            settled: 0,
+            settled_by_another: false,
+            live_lease_expired: false,
+        };
+        vec![State { may_cancel: true, ..state.clone() }, state]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        let row = &state.row;
+        if row.state == TaskState::Ready {
+            actions.push(Action::Ring);
+        }
+        if state.bells > 0 && state.bell_faults_left > 0 {
+            actions.extend([Action::LoseBell, Action::DoubleBell]);
+        }
+        let nobody_has_it = state.bells == 0 && !state.slots.contains(&Slot::Received);
+        if row.state == TaskState::Queued && nobody_has_it && self.0 != Variant::AckBeforeClaimAndNoBellSweep {
+            actions.push(Action::SweepBells);
+        }
+        for (slot, doing) in state.slots.iter().enumerate() {
+            match doing {
+                Slot::Idle if state.bells > 0 => actions.push(Action::Receive(slot)),
+                Slot::Idle => {}
+                Slot::Received => actions.extend([Action::Claim(slot), Action::HandBack(slot)]),
+                Slot::Running { .. } => {
+                    actions.extend([Action::Beat(slot), Action::Succeed(slot), Action::FailAttempt(slot)]);
+                    actions.push(if row.cancel_asked {
+                        Action::AcknowledgeCancel(slot)
+                    } else {
+                        Action::Release(slot)
+                    });
+                }
+            }
+        }
+        if row.state == TaskState::Running && row.lease_left > 0 {
+            actions.push(Action::Tick);
+        }
+        if row.state == TaskState::Running && row.lease_left == 0 && state.swept.is_none() {
+            actions.push(Action::SweepRead);
+        }
+        if state.swept.is_some() {
+            actions.push(Action::SweepAct);
+        }
+        if state.may_cancel && !row.state.is_final() {
+            actions.push(Action::Cancel);
+        }
+        if state.crashes_left > 0 && !row.state.is_final() {
+            actions.extend([Action::Crash(0), Action::Crash(1)]);
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Ring => {
+                state.row.state = next(state.row.state, TaskEvent::Ring).unwrap();
+                state.bells += 1;
+            }
+            Action::LoseBell => {
+                state.bells -= 1;
+                state.bell_faults_left -= 1;
+            }
+            Action::DoubleBell => {
+                state.bells += 1;
+                state.bell_faults_left -= 1;
+            }
+            Action::SweepBells => state.bells += 1,
+            Action::Receive(slot) => {
+                state.bells -= 1;
+                state.slots[slot] = Slot::Received;
+            }
+            Action::Claim(slot) => self.claim(&mut state, slot),
+            Action::HandBack(slot) => {
+                state.slots[slot] = Slot::Idle;
+                if let Ok(ready) = next(state.row.state, TaskEvent::HandBack) {
+                    state.row.state = ready;
+                }
+            }
+            Action::Beat(slot) => match state.slots[slot] {
+                Slot::Running { fence } if self.admits(&state, slot, fence) => state.row.lease_left = LEASE,
+                _ => state.slots[slot] = Slot::Idle,
+            },
+            Action::Succeed(slot) => self.write(&mut state, slot, TaskEvent::Succeed),
+            Action::FailAttempt(slot) => self.write(&mut state, slot, TaskEvent::Fail),
+            Action::AcknowledgeCancel(slot) => self.write(&mut state, slot, TaskEvent::AcknowledgeCancel),
+            Action::Release(slot) => self.write(&mut state, slot, TaskEvent::Release),
+            Action::Tick => state.row.lease_left -= 1,
+            Action::SweepRead => state.swept = Some(state.row.fence),
+            Action::SweepAct => {
+                let read = state.swept.take().unwrap();
+                self.expire(&mut state, read);
+            }
+            Action::Cancel => cancel(&mut state),
+            Action::Crash(process) => self.crash(&mut state, process),
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("a row settles once", |_, state: &State| state.settled <= 1),
+            Property::always("only the lease's holder settles", |_, state: &State| !state.settled_by_another),
+            Property::always("a live lease is never expired", |_, state: &State| !state.live_lease_expired),
+            Property::eventually("every accepted task settles", |_, state: &State| state.settled > 0),
+        ]
+    }
+
+    /// Releases and hand-backs burn nothing and could go on for ever; so many claims show all there is to see.
+    fn within_boundary(&self, state: &State) -> bool {
+        state.row.fence <= 5 && state.row.attempts <= 5 && state.bells <= 3
+    }
+}
+
+fn check(variant: Variant) -> impl Checker<Protocol> {
+    Protocol(variant).checker().threads(2).spawn_bfs().join()
+}
+
+#[test]
+fn the_protocol_holds_in_every_interleaving() {
+    let checker = check(Variant::Sound);
+    assert!(checker.is_done());
+    let found: Vec<_> = checker.discoveries().into_keys().collect();
+    assert!(found.is_empty(), "violated: {found:?}");
+    assert!(checker.unique_state_count() > 10_000, "the model shrank to {} states", checker.unique_state_count());
+}
+
+#[test]
+fn each_missing_mechanism_is_found_out_by_the_property_it_is_there_for() {
+    let cases = [
+        (Variant::SettleWithoutFence, "only the lease's holder settles"),
+        (Variant::ClaimKeepsFence, "only the lease's holder settles"),
+        (Variant::ExpiryById, "a live lease is never expired"),
+        (Variant::AckBeforeClaimAndNoBellSweep, "every accepted task settles"),
+    ];
+    for (variant, property) in cases {
+        let found = check(variant).discoveries();
+        assert!(found.contains_key(property), "{variant:?} is not found out; found {:?}", found.keys());
+    }
+}

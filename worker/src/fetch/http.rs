@@ -1,0 +1,155 @@
+//! Sources on the web: http and https, addresses judged before each connection, redirects judged again, size capped.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use common::error::{JobError, code};
+use futures::StreamExt;
+use reqwest::{
+    Client, Response, StatusCode, Url,
+    header::{ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER},
+    redirect,
+};
+use tokio::io::AsyncWriteExt;
+
+use super::{
+    Fetched, Fetcher, Remembered,
+    address::{NotPublic, PublicOnly, is_public},
+    shown,
+};
+
+/// Redirects in a row: what browsers bear is 20, what an honest file needs is 2.
+const REDIRECTS: usize = 5;
+/// To connect, name and TLS included.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Without a byte.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// A client that connects to public addresses, or, where the operator allows it, to any.
+pub(super) fn client(private_addresses: bool) -> reqwest::Result<Client> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("spool/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .no_proxy()
+        .redirect(redirect::Policy::custom(move |attempt| match judge(attempt.url(), private_addresses) {
+            Err(error) => attempt.error(error),
+            Ok(()) if attempt.previous().len() > REDIRECTS => attempt.error(TooManyRedirects),
+            Ok(()) => attempt.follow(),
+        }));
+    if !private_addresses {
+        builder = builder.dns_resolver(Arc::new(PublicOnly));
+    }
+    builder.build()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("it redirects more than {REDIRECTS} times")]
+struct TooManyRedirects;
+
+#[derive(Debug, thiserror::Error)]
+#[error("it leads to `{0}:`, and only http and https are fetched")]
+struct OtherScheme(String);
+
+/// A host that is an address is not resolved, so it is judged here; names are judged as they are resolved.
+fn judge(url: &Url, private_addresses: bool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Box::new(OtherScheme(url.scheme().to_owned())));
+    }
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    match host.parse() {
+        Ok(address) if !private_addresses && !is_public(address) => Err(Box::new(NotPublic)),
+        _ => Ok(()),
+    }
+}
+
+impl Fetcher {
+    pub(super) async fn fetch_url(&self, src: &str, scratch: &Path) -> Result<Fetched, JobError> {
+        let bad = |what: String| JobError::caller(code::BAD_SOURCE, format!("`{}` can't be fetched: {what}", shown(src)));
+        let url = Url::parse(src).map_err(|error| bad(format!("it is not a URL: {error}")))?;
+        judge(&url, self.reach.private_addresses).map_err(|error| bad(error.to_string()))?;
+        let known = self.remembered(src).await;
+        let response = self.request(url, known.as_ref()).send().await.map_err(|error| failed(src, &error))?;
+        match response.status() {
+            StatusCode::NOT_MODIFIED => match known {
+                Some(known) => match self.recall(src, &known.validator).await {
+                    Some(fetched) => Ok(fetched),
+                    None => self.download(src, scratch, self.get_anew(src).await?).await,
+                },
+                None => Err(bad("it answers 304 to a request without conditions".into())),
+            },
+            status if status.is_success() => self.download(src, scratch, response).await,
+            status => Err(refused(src, status, response.headers())),
+        }
+    }
+
+    fn request(&self, url: Url, known: Option<&Remembered>) -> reqwest::RequestBuilder {
+        let request = self.client.get(url);
+        match known.and_then(|known| known.validator.split_once(' ')) {
+            Some(("etag", etag)) => request.header(IF_NONE_MATCH, etag),
+            Some(("date", date)) => request.header(IF_MODIFIED_SINCE, date),
+            _ => request,
+        }
+    }
+
+    async fn get_anew(&self, src: &str) -> Result<Response, JobError> {
+        let response = self.client.get(src).send().await.map_err(|error| failed(src, &error))?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            status => Err(refused(src, status, response.headers())),
+        }
+    }
+
+    async fn download(&self, src: &str, scratch: &Path, response: Response) -> Result<Fetched, JobError> {
+        if response.content_length().is_some_and(|bytes| bytes > self.reach.max_bytes) {
+            return Err(self.too_large(src));
+        }
+        let validator = validator(response.headers());
+        let path = scratch.join("source");
+        let written = |error: std::io::Error| {
+            JobError::transient(code::OUT_OF_SPACE, format!("`{}` can't be written to scratch: {error}", shown(src)))
+        };
+        let mut file = tokio::fs::File::create(&path).await.map_err(written)?;
+        let mut bytes = 0u64;
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| failed(src, &error))?;
+            bytes += chunk.len() as u64;
+            if bytes > self.reach.max_bytes {
+                return Err(self.too_large(src));
+            }
+            file.write_all(&chunk).await.map_err(written)?;
+        }
+        file.flush().await.map_err(written)?;
+        drop(file);
+        self.keep(src, &path, validator).await
+    }
+}
+
+fn validator(headers: &HeaderMap) -> Option<String> {
+    let header = |name| headers.get(name).and_then(|value: &reqwest::header::HeaderValue| value.to_str().ok());
+    header(ETAG).map(|etag| format!("etag {etag}")).or_else(|| header(LAST_MODIFIED).map(|date| format!("date {date}")))
+}
+
+fn refused(src: &str, status: StatusCode, headers: &HeaderMap) -> JobError {
+    let detail = format!("`{}` answered {status}", shown(src));
+    if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() {
+        let error = JobError::transient(code::UNAVAILABLE, detail);
+        let wanted = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+        return wanted.map_or(error.clone(), |seconds| error.after(Duration::from_secs(seconds)));
+    }
+    JobError::caller(code::BAD_SOURCE, detail)
+}
+
+/// What reqwest says, with its causes; a refusal of ours is the caller's to mend, anything else may go away.
+fn failed(src: &str, error: &reqwest::Error) -> JobError {
+    let causes = || std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let ours = causes().find(|cause| {
+        cause.is::<NotPublic>() || cause.is::<TooManyRedirects>() || cause.is::<OtherScheme>()
+    });
+    if let Some(ours) = ours {
+        return JobError::caller(code::BAD_SOURCE, format!("`{}` can't be fetched: {ours}", shown(src)));
+    }
+    // The outer sentence repeats the URL with its query.
+    let said: Vec<String> = causes().skip(1).map(ToString::to_string).collect();
+    JobError::transient(code::UNAVAILABLE, format!("`{}` can't be fetched: {}", shown(src), said.join(": ")))
+}

@@ -1,0 +1,159 @@
+//! Brings sources here. Only this module reaches beyond the machine, and only where [`Reach`] lets it.
+//!
+//! A source ends as an artifact under the hash of its content. What a path or URL held last time is remembered on the board with its
+//! validator (size and time of a file, `ETag` or date of a URL), so an unchanged source is looked at and not read again.
+
+mod address;
+mod file;
+mod http;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use common::{
+    error::{JobError, code},
+    id::Digest,
+    outcome::ArtifactRef,
+    port::{PortError, artifacts::Artifacts, board::Board},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::stop::Stop;
+
+/// What may be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Folders whose files may be sources; a relative path is looked for in each, in this order.
+    pub allow: Vec<PathBuf>,
+    /// Whether URLs may lead to private, loopback and link-local addresses.
+    pub private_addresses: bool,
+    /// The largest source, in bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        // Eight gigabytes hold an hour of camera footage.
+        Self { allow: Vec::new(), private_addresses: false, max_bytes: 8 << 30 }
+    }
+}
+
+/// Fetches for one worker.
+pub struct Fetcher {
+    reach: Reach,
+    client: reqwest::Client,
+    artifacts: Arc<dyn Artifacts>,
+    board: Arc<dyn Board>,
+}
+
+/// A source that is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The hash of its content, under which it is an artifact.
+    pub hash: Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// What a path or URL held, and how to see whether it still does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    validator: String,
+    hash: Digest,
+    bytes: u64,
+}
+
+/// How long what a source held is remembered: as long as media.
+const REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Fetcher {
+    /// A fetcher with this reach.
+    pub fn new(reach: Reach, artifacts: Arc<dyn Artifacts>, board: Arc<dyn Board>) -> Result<Self, PortError> {
+        let client = http::client(reach.private_addresses).map_err(|error| PortError::broken("the fetcher", error))?;
+        Ok(Self { reach, client, artifacts, board })
+    }
+
+    /// Brings `src` here. `scratch` takes the bytes on their way.
+    pub async fn fetch(&self, src: &str, scratch: &std::path::Path, stop: &Stop) -> Result<Fetched, JobError> {
+        match src.split_once("://") {
+            Some(("http" | "https", _)) => {
+                tokio::select! {
+                    fetched = self.fetch_url(src, scratch) => fetched,
+                    () = stop.asked() => Err(JobError::transient(code::CANCELLED, "the fetch was asked to stop")),
+                }
+            }
+            Some(("file", path)) => self.fetch_file(&file::decode_path(path)?, scratch).await,
+            _ => self.fetch_file(std::path::Path::new(src), scratch).await,
+        }
+    }
+
+    /// What `src` held when it was last fetched with this validator, if those bytes are still an artifact.
+    async fn recall(&self, src: &str, validator: &str) -> Option<Fetched> {
+        let known = self.remembered(src).await.filter(|known| known.validator == validator)?;
+        let size = self.artifacts.size(&known.hash).await.ok()??;
+        (size == known.bytes).then_some(Fetched { hash: known.hash, bytes: known.bytes })
+    }
+
+    async fn remembered(&self, src: &str) -> Option<Remembered> {
+        let kept = self.board.cached(&key(src)).await.ok()??;
+        serde_json::from_slice(&kept).ok()
+    }
+
+    /// Keeps the fetched file as an artifact, and remembers it where there is a validator to see by.
+    async fn keep(&self, src: &str, file: &std::path::Path, validator: Option<String>) -> Result<Fetched, JobError> {
+        let ArtifactRef { hash, bytes, .. } =
+            self.artifacts.put(file, "application/octet-stream").await.map_err(unavailable)?;
+        if bytes == 0 {
+            return Err(JobError::caller(code::BAD_SOURCE, format!("`{}` is empty: give a media file", shown(src))));
+        }
+        if let Some(validator) = validator {
+            let known = Remembered { validator, hash, bytes };
+            if let Ok(json) = serde_json::to_vec(&known) {
+                // Forgetting only costs reading it again.
+                let _ = self.board.cache(&key(src), json.into(), REMEMBERED_FOR).await;
+            }
+        }
+        Ok(Fetched { hash, bytes })
+    }
+
+    fn too_large(&self, src: &str) -> JobError {
+        let most = self.reach.max_bytes;
+        JobError::caller(code::BAD_SOURCE, format!("`{}` is larger than {most} bytes, the most a source may be", shown(src)))
+    }
+}
+
+fn key(src: &str) -> String {
+    format!("source:{}", Digest::of(src.as_bytes()))
+}
+
+/// An error of a port, as a job's: it may go away.
+pub(crate) fn unavailable(error: PortError) -> JobError {
+    JobError::transient(code::UNAVAILABLE, error.to_string())
+}
+
+/// A caller's path or URL as it may stand in an error: short, and without what often holds secrets (user, password, query).
+fn shown(src: &str) -> String {
+    let bare = src.split(['?', '#']).next().unwrap_or_default();
+    let bare = match bare.split_once("://") {
+        Some((scheme, rest)) => match rest.split_once('/') {
+            Some((host, path)) => format!("{scheme}://{}/{path}", after_user(host)),
+            None => format!("{scheme}://{}", after_user(rest)),
+        },
+        None => bare.to_owned(),
+    };
+    bare.chars().take(200).collect()
+}
+
+fn after_user(authority: &str) -> &str {
+    authority.rsplit('@').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_no_password_and_no_query() {
+        assert_eq!(shown("https://u:p@h/a.mp4?token=x#y"), "https://h/a.mp4");
+        assert_eq!(shown("clips/a.mp4"), "clips/a.mp4");
+    }
+}

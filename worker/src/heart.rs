@@ -1,0 +1,127 @@
+//! Keeps the leases: one beat for all of them, every [`BEAT_EVERY`], from a thread and a runtime of its own, so that neither a busy
+//! executor nor a handler that blocks can let a lease run out.
+
+use std::{
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use common::{
+    limits::{BEAT_EVERY, LEASE},
+    port::store::{Presence, Store},
+};
+use tokio::sync::{Notify, watch};
+
+use crate::leases::Leases;
+
+/// The beating thread. It ends when [`Heart::stop`] is called, after a last beat that says the worker is leaving.
+pub struct Heart {
+    orders: watch::Sender<Orders>,
+    now: Arc<Notify>,
+    first: watch::Receiver<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Orders {
+    Beat,
+    Drain,
+    Stop,
+}
+
+impl Heart {
+    /// Starts to beat. `store` should have connections of its own: a beat must not wait behind other work.
+    pub fn start(store: Arc<dyn Store>, presence: Presence, leases: Arc<Leases>) -> std::io::Result<Self> {
+        let (orders, heard) = watch::channel(Orders::Beat);
+        let (beaten, first) = watch::channel(false);
+        let now = Arc::new(Notify::new());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("heart".into()).spawn({
+            let now = now.clone();
+            move || runtime.block_on(beat_until_stopped(store, presence, leases, heard, beaten, now))
+        })?;
+        Ok(Self { orders, now, first, thread: Some(thread) })
+    }
+
+    /// Waits until the store has heard the first beat: until then no dispatcher counts this worker's slots.
+    pub async fn first_beat(&self) {
+        let mut first = self.first.clone();
+        // The sender lives as long as the thread.
+        let _ = first.wait_for(|beaten| *beaten).await;
+    }
+
+    /// Tells the store, now and with every beat from now on, that this worker takes nothing new.
+    pub fn drain(&self) {
+        self.orders.send_replace(Orders::Drain);
+        self.now.notify_one();
+    }
+
+    /// Ends the thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.orders.send_replace(Orders::Stop);
+        self.now.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been logged by the panic hook; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+async fn beat_until_stopped(
+    store: Arc<dyn Store>,
+    mut presence: Presence,
+    leases: Arc<Leases>,
+    orders: watch::Receiver<Orders>,
+    beaten: watch::Sender<bool>,
+    now: Arc<Notify>,
+) {
+    loop {
+        let order = *orders.borrow();
+        presence.draining = order != Orders::Beat;
+        let began = Instant::now();
+        let pause = match beat(&*store, &presence, &leases).await {
+            true => {
+                beaten.send_replace(true);
+                BEAT_EVERY.saturating_sub(began.elapsed())
+            }
+            false => Duration::from_millis(500),
+        };
+        if order == Orders::Stop {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = now.notified() => {}
+        }
+    }
+}
+
+/// One beat; whether the store heard it. A beat that takes a third of a lease is given up, so that the next can still come in time.
+async fn beat(store: &dyn Store, presence: &Presence, leases: &Leases) -> bool {
+    let beats = leases.beats();
+    match tokio::time::timeout(LEASE / 3, store.beat(presence, &beats, LEASE)).await {
+        Ok(Ok(pulses)) => {
+            leases.hear(&beats, &pulses);
+            true
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a heartbeat was not heard");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("a heartbeat took too long");
+            false
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `assemble`: segments and sound into the finished file, and pictures from it, by a child.
+
+use common::error::{JobError, code};
+use composition::{
+    kinds::{
+        assemble::{Assembled, Assembly, Still, media_type},
+        segment::Rendered,
+        sound::Mixed,
+    },
+    plan::Assemble,
+};
+use media::{
+    cage::Scratch,
+    child::{ChildJob, Output},
+};
+
+use super::{Context, Done, Ended, child::wrong_answer, json};
+
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let Assembly { assemble, mut warnings } = context.input()?;
+    let scratch = context.scratch()?;
+    let parts = Parts::bring(context, &assemble, &scratch).await?;
+    warnings.extend(parts.warnings);
+    let place = |name: &str| scratch.path().join(name);
+    let (out, poster, thumbnail) = (place("out"), place("poster.jpg"), place("thumbnail.jpg"));
+    let job = ChildJob::Assemble {
+        assemble: Box::new(assemble.clone()),
+        segments: parts.segments,
+        sound: parts.sound,
+        out: out.clone(),
+        poster: assemble.poster.map(|_| poster.clone()),
+        thumbnail: assemble.thumbnail.map(|_| thumbnail.clone()),
+    };
+    let Output::Assemble(made) = context.child(&job, &scratch, "assembling").await? else {
+        return Err(wrong_answer("assemble").into());
+    };
+    let media_type = media_type(assemble.format);
+    let mut artifacts = vec![context.keep(&out, media_type).await?];
+    let mut still = async |wanted: bool, path: &std::path::Path| -> Result<Option<Still>, JobError> {
+        if !wanted {
+            return Ok(None);
+        }
+        let artifact = context.keep(path, "image/jpeg").await?;
+        let still = Still { artifact: artifact.hash };
+        artifacts.push(artifact);
+        Ok(Some(still))
+    };
+    let poster = still(assemble.poster.is_some(), &poster).await?;
+    let thumbnail = still(assemble.thumbnail.is_some(), &thumbnail).await?;
+    let assembled = Assembled {
+        artifact: artifacts[0].hash,
+        media_type: media_type.to_owned(),
+        duration: made.duration_ms as f64 / 1000.0,
+        width: assemble.width,
+        height: assemble.height,
+        fps: assemble.rate.as_f64(),
+        frames: made.frames,
+        size: made.bytes,
+        loudness: parts.loudness,
+        poster,
+        thumbnail,
+        warnings,
+    };
+    Ok(Done { output: json(&assembled)?, artifacts })
+}
+
+/// What the needs made, brought here.
+struct Parts {
+    segments: Vec<std::path::PathBuf>,
+    sound: Option<std::path::PathBuf>,
+    loudness: Option<f64>,
+    warnings: Vec<String>,
+}
+
+impl Parts {
+    async fn bring(context: &Context, assemble: &Assemble, scratch: &Scratch) -> Result<Self, JobError> {
+        let segments = assemble.segments as usize;
+        let wanted = segments + usize::from(assemble.sound.is_some());
+        if context.claimed.needs.len() != wanted {
+            let found = context.claimed.needs.len();
+            return Err(JobError::bug(code::INTERNAL, format!("assemble was given {found} parts where the plan has {wanted}")));
+        }
+        let mut parts = Self { segments: Vec::new(), sound: None, loudness: None, warnings: Vec::new() };
+        for index in 0..segments {
+            let rendered: Rendered = context.need(index)?;
+            let path = scratch.path().join(format!("segment-{index}"));
+            context.bring_to(&rendered.artifact, &path).await?;
+            parts.segments.push(path);
+            parts.warnings.extend(rendered.warnings);
+        }
+        if assemble.sound.is_some() {
+            let mixed: Mixed = context.need(segments)?;
+            let path = scratch.path().join("sound");
+            context.bring_to(&mixed.artifact, &path).await?;
+            parts.sound = Some(path);
+            parts.loudness = mixed.loudness;
+        }
+        parts.warnings.sort();
+        parts.warnings.dedup();
+        Ok(parts)
+    }
+}

@@ -1,0 +1,60 @@
+//! `echo`: does what its input says.
+
+use std::time::Duration;
+
+use common::{
+    error::{ErrorClass, JobError},
+    kinds::echo::Echo,
+};
+use media::child::{ChildJob, Echo as ChildEcho};
+
+use super::{Context, Done, Ended};
+
+/// Progress of a sleep is told in so many steps.
+const STEPS: u32 = 20;
+
+#[allow(clippy::panic, reason = "panicking on demand is what it is for")]
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let echo: Echo = context.input()?;
+    if echo.in_child() {
+        in_child(context, &echo).await?;
+    }
+    sleep(context, Duration::from_millis(echo.sleep_ms)).await?;
+    if echo.panic {
+        panic!("asked to panic");
+    }
+    if context.claimed.attempt <= echo.fail_times {
+        let attempt = context.claimed.attempt;
+        return Err(JobError::transient("echo_failed", format!("asked to fail attempt {attempt}")).into());
+    }
+    if let Some(sentence) = echo.fail {
+        return Err(JobError::new("echo_failed", echo.class.unwrap_or(ErrorClass::Permanent), sentence).into());
+    }
+    Ok(Done { output: echo.value, artifacts: Vec::new() })
+}
+
+async fn sleep(context: &Context, total: Duration) -> Result<(), Ended> {
+    if total.is_zero() {
+        return Ok(());
+    }
+    for step in 0..STEPS {
+        context.reporter.tell(f64::from(step) / f64::from(STEPS), "sleeping");
+        tokio::select! {
+            () = tokio::time::sleep(total / STEPS) => {}
+            () = context.lease.stop.asked() => return Err(Ended::Stopped),
+        }
+    }
+    Ok(())
+}
+
+async fn in_child(context: &Context, echo: &Echo) -> Result<(), Ended> {
+    let job = ChildJob::Echo(ChildEcho {
+        spin_ms: echo.spin_ms,
+        progress: true,
+        allocate_mb: echo.allocate_mb,
+        exit: echo.exit,
+        escape: None,
+    });
+    let scratch = context.scratch()?;
+    context.child(&job, &scratch, "spinning").await.map(drop)
+}

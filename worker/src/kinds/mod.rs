@@ -1,0 +1,132 @@
+//! How each kind runs: a file each. Adding one is a file here, its spec (in `common::kinds` or `composition::kinds`), and a line in [`run`].
+//!
+//! A handler is given a [`Context`] and answers with what it made or why not; it can't settle, and what it panics with is caught.
+
+mod assemble;
+mod child;
+mod echo;
+mod render;
+mod segment;
+mod sound;
+mod source;
+mod speech;
+
+use std::{path::PathBuf, sync::Arc};
+
+use common::{
+    error::{JobError, code},
+    kinds as specs,
+    outcome::ArtifactRef,
+    port::{artifacts::Artifacts, board::Board, store::Claimed},
+};
+use media::cage::{Cage, Scratch};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Settings, fetch::Fetcher, leases::Lease, progress::Reporter};
+
+/// What handlers work with.
+pub struct Tools {
+    artifacts: Arc<dyn Artifacts>,
+    board: Arc<dyn Board>,
+    fetcher: Fetcher,
+    cage: Cage,
+    scratch: PathBuf,
+}
+
+/// The argument that makes our own binary a media child.
+pub const CHILD_ARGUMENT: &str = "media-child";
+
+impl Tools {
+    pub(crate) fn new(
+        artifacts: Arc<dyn Artifacts>,
+        board: Arc<dyn Board>,
+        fetcher: Fetcher,
+        settings: &Settings,
+    ) -> std::io::Result<Self> {
+        let cage = Cage::new(settings.program.clone(), [CHILD_ARGUMENT])?;
+        Ok(Self { artifacts, board, fetcher, cage, scratch: settings.scratch.clone() })
+    }
+}
+
+/// All that one attempt may use.
+pub struct Context {
+    pub(crate) claimed: Claimed,
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) reporter: Arc<Reporter>,
+}
+
+/// What a handler made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// The task's output.
+    pub output: Value,
+    /// The files it pins, already stored.
+    pub artifacts: Vec<ArtifactRef>,
+}
+
+/// Why it made nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    /// It could not.
+    Failed(JobError),
+    /// It was asked to stop, and did.
+    Stopped,
+}
+
+impl From<JobError> for Ended {
+    fn from(error: JobError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Runs the handler of the claimed task's kind.
+pub(crate) async fn run(context: Context) -> Result<Done, Ended> {
+    match context.claimed.kind.as_str() {
+        specs::echo::NAME => echo::run(&context).await,
+        specs::probe::NAME | specs::source::NAME => source::run(&context).await,
+        specs::speech::NAME => speech::run(&context).await,
+        composition::kinds::render::NAME => render::run(&context).await,
+        composition::kinds::segment::NAME => segment::run(&context).await,
+        composition::kinds::sound::NAME => sound::run(&context).await,
+        composition::kinds::assemble::NAME => assemble::run(&context).await,
+        unknown => {
+            let detail = format!("this worker does not know the kind `{unknown}`: it is older than the producer; update it");
+            Err(JobError::transient(code::UNKNOWN_KIND, detail).into())
+        }
+    }
+}
+
+impl Context {
+    /// The task's input as a type. It was checked when it was planned, so a mismatch is a bug or a newer producer's.
+    pub(crate) fn input<T: DeserializeOwned>(&self) -> Result<T, JobError> {
+        typed(&self.claimed.input, "input")
+    }
+
+    /// The output of the need at `index`, as a type. A need behind a `proceed` edge may have failed instead: then its error.
+    pub(crate) fn need<T: DeserializeOwned>(&self, index: usize) -> Result<T, JobError> {
+        match self.claimed.needs.get(index) {
+            Some(need) => typed(need.result.as_ref().map_err(Clone::clone)?, &need.name),
+            None => Err(JobError::bug(code::INTERNAL, format!("the task has no need {index}"))),
+        }
+    }
+
+    /// A folder of this attempt's own; gone when dropped.
+    pub(crate) fn scratch(&self) -> Result<Scratch, JobError> {
+        Scratch::create(&self.tools.scratch).map_err(|error| {
+            let root = self.tools.scratch.display();
+            JobError::transient(code::OUT_OF_SPACE, format!("no scratch folder can be made below {root}: {error}"))
+        })
+    }
+}
+
+fn typed<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T, JobError> {
+    T::deserialize(value)
+        .map_err(|error| JobError::bug(code::INTERNAL, format!("the {what} is not what this worker reads: {error}")))
+}
+
+/// An output as JSON.
+pub(crate) fn json(output: &impl serde::Serialize) -> Result<Value, JobError> {
+    serde_json::to_value(output).map_err(|error| JobError::bug(code::INTERNAL, format!("the output is not JSON: {error}")))
+}

@@ -1,0 +1,58 @@
+//! Writes verdicts. What arrives during one commit is the next batch, and a slot is free only when its verdict is committed.
+
+use std::{sync::Arc, time::Duration};
+
+use backing::{announce::Announcer, group::Group};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use common::{
+    id::WorkerId,
+    limits::MAX_GROUP,
+    outcome::Settlement,
+    port::{
+        PortError,
+        store::{Settled, Store},
+    },
+};
+
+/// Settles for one worker.
+#[derive(Clone)]
+pub struct Settler {
+    group: Group<Settlement, Settled>,
+}
+
+impl Settler {
+    /// Settles in `store` as `worker`; what follows from it is announced after the commit.
+    pub fn new(store: Arc<dyn Store>, announcer: Announcer, worker: WorkerId) -> Self {
+        let group = Group::new(MAX_GROUP, move |settlements: Vec<Settlement>| {
+            let (store, announcer) = (store.clone(), announcer.clone());
+            async move {
+                let (settled, moved) = store.settle(worker, settlements).await?;
+                announcer.announce(moved);
+                Ok(settled)
+            }
+        });
+        Self { group }
+    }
+
+    /// Writes one verdict. While the store is away it tries again, with pauses up to a second: the lease may still be ours when it is
+    /// back, and if not, the store says so. An error that is not about reaching the store is returned.
+    ///
+    /// A commit whose answer was lost is repeated, and then answered with [`Settled::Stale`]: the row has settled, by us.
+    pub async fn settle(&self, settlement: Settlement) -> Result<Settled, PortError> {
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_delay(Duration::from_secs(1))
+            .with_jitter()
+            .without_max_times()
+            .build();
+        loop {
+            match self.group.call(settlement.clone()).await {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(task = %settlement.task, %error, "a verdict waits for the store");
+                    tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(1))).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
