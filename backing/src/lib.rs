@@ -5,3 +5,5 @@
 pub mod artifacts;
 pub mod board;
 pub mod broker;
+pub mod clock;
+pub mod group;
