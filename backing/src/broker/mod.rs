@@ -4,3 +4,4 @@
 
 pub mod faulty;
 pub mod local;
+pub mod rabbitmq;

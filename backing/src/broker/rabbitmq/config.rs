@@ -1,0 +1,104 @@
+//! What an operator says about RabbitMQ, read once and refused early.
+
+use common::port::{PortError, PortResult};
+use url::Url;
+
+use super::PART;
+
+/// AMQP heartbeat in seconds: a peer that says nothing for twice this long is gone (half-open TCP).
+const HEARTBEAT_S: u16 = 10;
+/// RabbitMQ's ports, plain and TLS.
+const PORT: u16 = 5672;
+const TLS_PORT: u16 = 5671;
+
+/// Which of RabbitMQ's queue types hold the doorbells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueType {
+    /// Replicated over the cluster's nodes.
+    #[default]
+    Quorum,
+    /// On one node, on its disk: lighter, for a broker of a single node.
+    Classic,
+}
+
+/// Where RabbitMQ is and how it is used.
+#[derive(Debug, Clone)]
+pub struct RabbitMqConfig {
+    /// `amqp://user:password@host:5672/vhost` or `amqps://…`; a `heartbeat` in its query is kept.
+    pub url: String,
+    /// Starts the name of every exchange and queue; installations that share a broker differ in it (or in the vhost).
+    pub prefix: String,
+    /// For queues that do not exist yet; one that exists is used as it is.
+    pub queues: QueueType,
+    /// Publishing connections, each with one confirm channel: how many rings may be under way at once.
+    pub publishers: usize,
+    /// Shown in RabbitMQ's list of connections.
+    pub name: String,
+}
+
+impl RabbitMqConfig {
+    /// The defaults for a broker at `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            prefix: "spool".to_owned(),
+            queues: QueueType::Quorum,
+            publishers: 2,
+            name: "spool".to_owned(),
+        }
+    }
+}
+
+/// A URL that was read and found good.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    /// With heartbeat, and with its password: never shown.
+    pub url: String,
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+}
+
+impl Address {
+    /// Reads a URL, or says in one sentence what is wrong with it. The sentence never holds the password.
+    pub fn read(text: &str) -> PortResult<Self> {
+        let refused =
+            |why: String| PortError::broken(PART, format!("its URL {why}: write amqp://user:password@host:5672/%2f"));
+        let mut url = Url::parse(text).map_err(|error| refused(format!("can't be read ({error})")))?;
+        let tls = match url.scheme() {
+            "amqp" => false,
+            "amqps" => true,
+            other => return Err(refused(format!("has the scheme `{other}`"))),
+        };
+        let host = url.host_str().filter(|host| !host.is_empty()).map(ToOwned::to_owned);
+        let host = host.ok_or_else(|| refused("names no host".to_owned()))?;
+        let port = url.port().unwrap_or(if tls { TLS_PORT } else { PORT });
+        if !url.query_pairs().any(|(key, _)| key == "heartbeat") {
+            url.query_pairs_mut().append_pair("heartbeat", &HEARTBEAT_S.to_string());
+        }
+        let url = url.to_string();
+        url.parse::<lapin::uri::AMQPUri>().map_err(|error| refused(format!("is no AMQP URL ({error})")))?;
+        Ok(Self { url, host, port, tls })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_gets_a_heartbeat_unless_it_has_one() {
+        let read = |text: &str| Address::read(text).expect("reads").url;
+        assert_eq!(read("amqp://a:b@h:1/%2f"), "amqp://a:b@h:1/%2f?heartbeat=10");
+        assert_eq!(read("amqp://h?heartbeat=3"), "amqp://h?heartbeat=3");
+    }
+
+    #[test]
+    fn a_wrong_url_is_refused_in_a_sentence_that_names_the_remedy_and_not_the_password() {
+        for wrong in ["", "localhost:5672", "http://guest:secret@host", "amqp://", "amqp://u:secret@h/?heartbeat=x"] {
+            let sentence = Address::read(wrong).expect_err(wrong).to_string();
+            assert!(sentence.contains("amqp://user:password@host"), "{sentence}");
+            assert!(!sentence.contains("secret"), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Messages as bytes, both ways.
+
+use common::{
+    limits::MAX_DOORBELL_BYTES,
+    port::broker::{Control, Doorbell},
+};
+use lapin::BasicProperties;
+
+/// A message that reads as nothing we know.
+pub(super) struct Undecodable(pub String);
+
+/// A doorbell's bytes. (Plain data always has a JSON form; were it ever not so, the reader would count an undecodable message.)
+pub(super) fn encode_bell(bell: &Doorbell) -> Vec<u8> {
+    serde_json::to_vec(bell).unwrap_or_default()
+}
+
+/// Reads a doorbell of this version or a later one.
+pub(super) fn decode_bell(bytes: &[u8]) -> Result<Doorbell, Undecodable> {
+    if bytes.len() > MAX_DOORBELL_BYTES {
+        return Err(Undecodable(format!("{} bytes, where a doorbell has at most {MAX_DOORBELL_BYTES}", bytes.len())));
+    }
+    serde_json::from_slice(bytes).map_err(|error| Undecodable(error.to_string()))
+}
+
+/// A control message's bytes.
+pub(super) fn encode_control(message: &Control) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}
+
+/// Reads a control message.
+pub(super) fn decode_control(bytes: &[u8]) -> Result<Control, Undecodable> {
+    serde_json::from_slice(bytes).map_err(|error| Undecodable(error.to_string()))
+}
+
+/// Of a doorbell: kept on disk, so that a broker's restart need not ring every task again.
+pub(super) fn bell_properties() -> BasicProperties {
+    BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into())
+}
+
+/// Of a control message: worth nothing after a restart.
+pub(super) fn control_properties() -> BasicProperties {
+    BasicProperties::default().with_delivery_mode(1).with_content_type("application/json".into())
+}

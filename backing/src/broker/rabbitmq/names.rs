@@ -1,0 +1,35 @@
+//! What things are called on the broker. The only place that spells them.
+
+use common::kind::Class;
+
+/// Exchanges and queues of one installation.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    prefix: String,
+}
+
+impl Names {
+    pub fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// The exchange that doorbells are published to; a class is its routing key.
+    pub fn tasks(&self) -> String {
+        format!("{}.tasks", self.prefix)
+    }
+
+    /// The exchange that control messages fan out from.
+    pub fn control(&self) -> String {
+        format!("{}.control", self.prefix)
+    }
+
+    /// The exchange and the queue of what could not be read or was delivered too often.
+    pub fn dead(&self) -> String {
+        format!("{}.dead", self.prefix)
+    }
+
+    /// A class's queue.
+    pub fn queue(&self, class: Class) -> String {
+        format!("{}.{class}", self.prefix)
+    }
+}
