@@ -138,10 +138,13 @@ mod pictures {
         }
     }
 
-    /// When a file begins, in microseconds on its streams' common clock, where that is known.
+    /// When a file begins, in microseconds on its streams' common clock, where that is known. A beginning shortly before
+    /// nought is a codec's priming (Opus in WebM starts at −6.5 ms), which is dropped in decoding: the file begins at nought.
     pub(crate) fn start_time(input: &format::context::Input) -> Option<i64> {
+        const MOST_PRIMING: i64 = 100_000;
         // SAFETY: the context is alive while borrowed.
         let start = unsafe { (*input.as_ptr()).start_time };
+        let start = if (-MOST_PRIMING..0).contains(&start) { 0 } else { start };
         (start != ffi::AV_NOPTS_VALUE).then_some(start)
     }
 

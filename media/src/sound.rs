@@ -1,6 +1,34 @@
 //! The sound of a composition: mixed, ducked, brought to its loudness, encoded.
+//!
+//! One pass mixes everything into a file of raw samples; the loudness passes read that file; the last one encodes it. Each
+//! works in blocks, so memory does not grow with the length.
 
+mod duck;
+mod encode;
+mod item;
+mod limit;
+mod loudness;
+mod mix;
+pub(crate) mod reader;
+mod resample;
+mod spill;
+mod stretch;
+#[cfg(test)]
+mod tests;
+
+use crate::child::{Files, Progress};
+use crate::{MediaError, Result};
+use composition::plan::{Sound, SoundCodec};
+use loudness::Level;
 use serde::{Deserialize, Serialize};
+use spill::{Spill, SpillWriter};
+use std::path::Path;
+
+/// A sample of both channels, left and right; full scale is ±1.
+pub(crate) type Stereo = [f32; 2];
+
+/// What lossy codecs overshoot at peaks, in dB, kept free below the asked true peak.
+const CODEC_HEADROOM: f64 = 0.5;
 
 /// What came of a sound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,10 +38,76 @@ pub struct SoundOutput {
     pub samples: u64,
     /// The file's size in bytes.
     pub bytes: u64,
-    /// Integrated loudness of the finished sound in LUFS; none where it is silent or too short to have one.
+    /// Integrated loudness in LUFS of what was encoded; none where it is silent, or too short to have one.
     pub loudness: Option<f64>,
-    /// The finished sound's true peak in dBTP; none where it is silent.
+    /// True peak in dBTP of what was encoded; none where it is silent.
     pub true_peak: Option<f64>,
-    /// The gain that the loudness pass applied, in dB.
+    /// The gain that the loudness pass applied, in dB; 0 where it left the mix as it was.
     pub gain: f64,
+}
+
+/// Renders a sound into `out`, whose container follows from the codec: MP4 for AAC, WebM for Opus, else the codec's own.
+/// The folder of `out` needs room for the raw mix besides: 8 bytes a sample.
+///
+/// # Errors
+/// Those of the sources, of the disk, and of the encoder.
+pub fn render(sound: &Sound, files: &Files, out: &Path, report: &mut dyn FnMut(Progress)) -> Result<SoundOutput> {
+    let mut steps = Steps { report, done: 0, total: sound.samples * 2 };
+    let mix = mix_down(sound, files, &out.with_extension("mix"), &mut steps)?;
+    let level = level_of(sound, &mix)?;
+    let samples = encode(sound, &mix, level, out, &mut steps)?;
+    let measured = loudness::measure(&mix, level, sound.recipe.rate, ebur128::Mode::I | ebur128::Mode::TRUE_PEAK)?;
+    let bytes = std::fs::metadata(out)
+        .map_err(|error| MediaError::from_io(format_args!("reading {}", out.display()), &error))?
+        .len();
+    Ok(SoundOutput { samples, bytes, loudness: measured.integrated, true_peak: measured.true_peak, gain: level.gain() })
+}
+
+/// Progress in samples, over the mixing and the encoding.
+struct Steps<'a> {
+    report: &'a mut dyn FnMut(Progress),
+    done: u64,
+    total: u64,
+}
+
+impl Steps<'_> {
+    fn advance(&mut self, samples: usize) {
+        self.done += samples as u64;
+        (self.report)(Progress { done: self.done, total: self.total });
+    }
+}
+
+fn mix_down(sound: &Sound, files: &Files, path: &Path, steps: &mut Steps<'_>) -> Result<Spill> {
+    let mut mixer = mix::Mixer::new(sound, files);
+    let mut spill = SpillWriter::create(path)?;
+    while let Some(block) = mixer.next_block()? {
+        spill.write(&block)?;
+        steps.advance(block.len());
+    }
+    spill.finish()
+}
+
+fn level_of(sound: &Sound, mix: &Spill) -> Result<Level> {
+    let Some(target) = &sound.loudness else {
+        return Ok(Level::AsIs);
+    };
+    let headroom = match sound.recipe.codec {
+        SoundCodec::Pcm16 => 0.0,
+        SoundCodec::Aac | SoundCodec::Opus | SoundCodec::Mp3 => CODEC_HEADROOM,
+    };
+    loudness::find_level(mix, sound.samples, sound.recipe.rate, target, headroom)
+}
+
+fn encode(sound: &Sound, mix: &Spill, level: Level, out: &Path, steps: &mut Steps<'_>) -> Result<u64> {
+    let mut writer = encode::SoundWriter::create(&sound.recipe, out)?;
+    level.each_block(mix, |block| {
+        writer.push(block)?;
+        steps.advance(block.len());
+        Ok(())
+    })?;
+    let samples = writer.finish()?;
+    if samples != sound.samples {
+        return Err(MediaError::Internal(format!("the sound has {samples} samples and should have {}", sound.samples)));
+    }
+    Ok(samples)
 }

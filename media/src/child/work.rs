@@ -7,6 +7,7 @@ use crate::{MediaError, Result};
 pub(super) fn run(job: &ChildJob, report: &mut dyn FnMut(Progress)) -> Result<Output> {
     ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Warning);
     match job {
+        ChildJob::Sound { sound, files, out } => crate::sound::render(sound, files, out, report).map(Output::Sound),
         ChildJob::Echo(echo) => echo::run(echo, report).map(|()| Output::Echo),
         other => Err(MediaError::Unsupported(format!("{} jobs can't be done yet", other.name()))),
     }

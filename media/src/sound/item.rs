@@ -1,0 +1,123 @@
+//! One thing that is heard: its samples in the whole's time, with its volume and fades.
+
+use super::Stereo;
+use super::reader::SoundReader;
+use super::stretch::Stretch;
+use crate::Result;
+use composition::plan::{Curve, Ratio, SoundItem};
+use std::path::Path;
+
+/// Moving volume is worked out every so many samples (a millisecond at 48 kHz) and runs straight in between, so that a
+/// jump is too quick to be heard as a slide and too slow to be heard as a click.
+const VOLUME_STEP: u64 = 48;
+/// What is read at once for the stretcher.
+const STRETCH_BLOCK: usize = 4096;
+
+/// An item that is playing.
+pub(super) struct Playing<'a> {
+    item: &'a SoundItem,
+    samples: Samples,
+    /// Samples played so far.
+    played: u64,
+}
+
+/// Where the item's samples come from.
+enum Samples {
+    Plain(Box<SoundReader>),
+    Stretched { reader: Box<SoundReader>, stretch: Stretch, ready: Vec<Stereo> },
+}
+
+impl<'a> Playing<'a> {
+    /// Opens the item's source at its trim.
+    ///
+    /// # Errors
+    /// Those of opening and decoding the source.
+    pub(super) fn begin(item: &'a SoundItem, path: &Path, rate: u32) -> Result<Self> {
+        let from = item.trim.times(Ratio::whole(i64::from(rate))).round_half_up();
+        let reader = Box::new(SoundReader::open(path, item.source.stream, rate, from)?);
+        let samples = if item.speed == Ratio::ONE {
+            Samples::Plain(reader)
+        } else {
+            Samples::Stretched { reader, stretch: Stretch::new(item.speed, rate)?, ready: Vec::new() }
+        };
+        Ok(Self { item, samples, played: 0 })
+    }
+
+    /// Adds the item's next samples to `bus`.
+    ///
+    /// # Errors
+    /// Those of decoding.
+    pub(super) fn add_to(&mut self, bus: &mut [Stereo]) -> Result<()> {
+        let rest = usize::try_from(self.item.samples - self.played).unwrap_or(usize::MAX);
+        let heard = rest.min(bus.len());
+        let mut own = vec![[0.0; 2]; heard];
+        self.samples.fill(&mut own)?;
+        let volume = volumes(&self.item.volume, self.played, heard);
+        for (index, (place, sample)) in bus.iter_mut().zip(&own).enumerate() {
+            let gain = volume[index] * fade(self.item, self.played + index as u64);
+            place[0] += sample[0] * gain;
+            place[1] += sample[1] * gain;
+        }
+        self.played += heard as u64;
+        Ok(())
+    }
+
+    /// Whether nothing of it is left.
+    pub(super) fn is_over(&self) -> bool {
+        self.played >= self.item.samples
+    }
+}
+
+impl Samples {
+    fn fill(&mut self, out: &mut [Stereo]) -> Result<()> {
+        match self {
+            Self::Plain(reader) => reader.fill(out),
+            Self::Stretched { reader, stretch, ready } => {
+                while ready.len() < out.len() {
+                    if stretch.drain(ready)? {
+                        continue;
+                    }
+                    if stretch.is_closed() {
+                        ready.resize(out.len(), [0.0; 2]);
+                    } else if reader.is_over() {
+                        stretch.close()?;
+                    } else {
+                        let mut block = vec![[0.0; 2]; STRETCH_BLOCK];
+                        reader.fill(&mut block)?;
+                        stretch.feed(&block)?;
+                    }
+                }
+                out.copy_from_slice(&ready[..out.len()]);
+                ready.drain(..out.len());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The volume of each of `count` samples from `from` on.
+fn volumes(curve: &Curve, from: u64, count: usize) -> Vec<f32> {
+    if let Curve::Still(value) = curve {
+        return vec![value.to_f64() as f32; count];
+    }
+    let mut left = from / VOLUME_STEP * VOLUME_STEP;
+    let mut ends = [curve.value_at(left), curve.value_at(left + VOLUME_STEP)];
+    (from..from + count as u64)
+        .map(|tick| {
+            if tick >= left + VOLUME_STEP {
+                left += VOLUME_STEP;
+                ends = [ends[1], curve.value_at(left + VOLUME_STEP)];
+            }
+            let share = (tick - left) as f64 / VOLUME_STEP as f64;
+            (ends[0] + (ends[1] - ends[0]) * share) as f32
+        })
+        .collect()
+}
+
+/// The factor of both fades at a sample of the item.
+fn fade(item: &SoundItem, tick: u64) -> f32 {
+    let rise = if tick < item.fade_in { tick as f64 / item.fade_in as f64 } else { 1.0 };
+    let left = item.samples.saturating_sub(tick);
+    let fall = if left < item.fade_out { left as f64 / item.fade_out as f64 } else { 1.0 };
+    (rise * fall) as f32
+}

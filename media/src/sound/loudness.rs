@@ -1,0 +1,117 @@
+//! Loudness by EBU R128, in passes over the finished mix: measure, choose one gain for the whole, measure what comes out.
+//!
+//! One gain, not a gain that follows the sound: the mix keeps its dynamics. Only peaks that the gain lifts above the ceiling
+//! are pressed. Where that takes loudness away, the gain is raised by what is missing and measured again.
+
+use super::Stereo;
+use super::limit::Limiter;
+use super::spill::Spill;
+use crate::{MediaError, Result};
+use composition::plan::Loudness;
+use ebur128::{EbuR128, Mode};
+
+/// What is shorter has no integrated loudness worth the name.
+const SHORTEST_SECONDS: u64 = 3;
+/// Below the absolute gate of BS.1770 everything is silence.
+const SILENCE: f64 = -70.0;
+/// Passes that raise the gain after limiting.
+const CORRECTIONS: usize = 4;
+/// Near enough to the target, in LU.
+const NEAR: f64 = 0.1;
+/// What limiting may be asked to make up for at most, in dB; more would be distortion.
+const MOST_CORRECTION: f64 = 6.0;
+
+/// What was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Measured {
+    /// In LUFS; none for silence and for what is too short.
+    pub integrated: Option<f64>,
+    /// In dBTP; none for silence.
+    pub true_peak: Option<f64>,
+}
+
+/// What is to be done to the mix.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Level {
+    /// Nothing.
+    AsIs,
+    /// A gain in dB, under a ceiling in dBTP.
+    Limited { gain: f64, ceiling: f64 },
+}
+
+impl Level {
+    /// The gain in dB.
+    pub(super) fn gain(self) -> f64 {
+        match self {
+            Self::AsIs => 0.0,
+            Self::Limited { gain, .. } => gain,
+        }
+    }
+
+    /// Hands out the mix with this level.
+    ///
+    /// # Errors
+    /// Those of reading the mix and of `visit`.
+    pub(super) fn each_block(self, mix: &Spill, mut visit: impl FnMut(&[Stereo]) -> Result<()>) -> Result<()> {
+        match self {
+            Self::AsIs => mix.each_block(visit),
+            Self::Limited { gain, ceiling } => {
+                let mut limiter = Limiter::new(amplitude(gain), amplitude(ceiling));
+                mix.each_block(|block| visit(&limiter.process(block)))?;
+                visit(&limiter.finish())
+            }
+        }
+    }
+}
+
+/// Finds the level that brings the mix to its target. `headroom` in dB is kept below the asked true peak, for a codec
+/// that will overshoot.
+///
+/// # Errors
+/// Those of reading the mix.
+pub(super) fn find_level(mix: &Spill, samples: u64, rate: u32, target: &Loudness, headroom: f64) -> Result<Level> {
+    if samples < SHORTEST_SECONDS * u64::from(rate) {
+        return Ok(Level::AsIs);
+    }
+    let Some(before) = measure(mix, Level::AsIs, rate, Mode::I)?.integrated else {
+        return Ok(Level::AsIs);
+    };
+    let (goal, ceiling) = (target.integrated.to_f64(), target.true_peak.to_f64() - headroom);
+    let first = goal - before;
+    let mut gain = first;
+    for _ in 0..CORRECTIONS {
+        let level = Level::Limited { gain, ceiling };
+        let Some(after) = measure(mix, level, rate, Mode::I)?.integrated else {
+            break;
+        };
+        let missing = goal - after;
+        if missing.abs() < NEAR || gain - first >= MOST_CORRECTION {
+            break;
+        }
+        gain = (gain + missing).min(first + MOST_CORRECTION);
+    }
+    Ok(Level::Limited { gain, ceiling })
+}
+
+/// Measures the mix at a level.
+///
+/// # Errors
+/// Those of reading the mix.
+pub(super) fn measure(mix: &Spill, level: Level, rate: u32, mode: Mode) -> Result<Measured> {
+    let failed = |error: ebur128::Error| MediaError::Internal(format!("measuring loudness failed: {error}"));
+    let mut meter = EbuR128::new(2, rate, mode).map_err(failed)?;
+    let mut samples = 0_u64;
+    level.each_block(mix, |block| {
+        samples += block.len() as u64;
+        meter.add_frames_f32(block.as_flattened()).map_err(failed)
+    })?;
+    let long_enough = samples >= SHORTEST_SECONDS * u64::from(rate);
+    let integrated = meter.loudness_global().ok().filter(|loudness| long_enough && *loudness > SILENCE);
+    let peak = |channel| meter.true_peak(channel).unwrap_or(0.0);
+    let highest = peak(0).max(peak(1));
+    Ok(Measured { integrated, true_peak: (highest > 0.0).then(|| 20.0 * highest.log10()) })
+}
+
+fn amplitude(decibels: f64) -> f32 {
+    10_f64.powf(decibels / 20.0) as f32
+}

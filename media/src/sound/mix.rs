@@ -1,0 +1,95 @@
+//! All that is heard, block by block: items start and end on their samples, voices press music, and the sum comes out.
+//!
+//! Memory does not grow with the length: an item's source is opened in the block it begins in and closed after the one it ends in.
+
+use super::Stereo;
+use super::duck::Ducker;
+use super::item::Playing;
+use crate::child::Files;
+use crate::{MediaError, Result};
+use composition::plan::{Role, Sound, SoundItem};
+
+/// A tenth of a second at 48 kHz, and whole steps of the sidechain.
+pub(super) const BLOCK: usize = 4_800;
+
+/// The mix, read from front to back.
+pub(super) struct Mixer<'a> {
+    sound: &'a Sound,
+    files: &'a Files,
+    /// Items that have not begun, the next one last.
+    waiting: Vec<&'a SoundItem>,
+    playing: Vec<(Role, Playing<'a>)>,
+    ducker: Option<Ducker>,
+    position: u64,
+}
+
+impl<'a> Mixer<'a> {
+    pub(super) fn new(sound: &'a Sound, files: &'a Files) -> Self {
+        let mut waiting: Vec<&SoundItem> = sound.items.iter().filter(|item| item.samples > 0).collect();
+        waiting.sort_by_key(|item| std::cmp::Reverse(item.start));
+        Self {
+            sound,
+            files,
+            waiting,
+            playing: Vec::new(),
+            ducker: sound.ducking.as_ref().map(|ducking| Ducker::new(ducking, sound.recipe.rate)),
+            position: 0,
+        }
+    }
+
+    /// The next block, of [`BLOCK`] samples but for the last; none at the end.
+    ///
+    /// # Errors
+    /// Those of opening and decoding sources.
+    pub(super) fn next_block(&mut self) -> Result<Option<Vec<Stereo>>> {
+        let left = self.sound.samples - self.position;
+        let length = left.min(BLOCK as u64) as usize;
+        if length == 0 {
+            return Ok(None);
+        }
+        let mut buses = [vec![[0.0; 2]; length], vec![[0.0; 2]; length], vec![[0.0; 2]; length]];
+        for (role, playing) in &mut self.playing {
+            playing.add_to(&mut buses[bus_of(*role)])?;
+        }
+        self.begin_items(&mut buses)?;
+        self.playing.retain(|(_, playing)| !playing.is_over());
+        self.position += length as u64;
+        Ok(Some(self.sum(buses)))
+    }
+
+    fn begin_items(&mut self, buses: &mut [Vec<Stereo>; 3]) -> Result<()> {
+        let end = self.position + buses[0].len() as u64;
+        while let Some(item) = self.waiting.pop_if(|item| item.start < end) {
+            let hash = &item.source.hash;
+            let path = self
+                .files
+                .get(hash)
+                .ok_or_else(|| MediaError::Internal(format!("the sound's source {hash} was not handed over")))?;
+            let mut playing = Playing::begin(item, path, self.sound.recipe.rate)?;
+            let from = (item.start - self.position) as usize;
+            playing.add_to(&mut buses[bus_of(item.role)][from..])?;
+            self.playing.push((item.role, playing));
+        }
+        Ok(())
+    }
+
+    fn sum(&mut self, buses: [Vec<Stereo>; 3]) -> Vec<Stereo> {
+        let [voice, mut music, effect] = buses;
+        if let Some(ducker) = &mut self.ducker {
+            ducker.press(&voice, &mut music);
+        }
+        for ((sum, voice), effect) in music.iter_mut().zip(&voice).zip(&effect) {
+            sum[0] += voice[0] + effect[0];
+            sum[1] += voice[1] + effect[1];
+        }
+        music
+    }
+}
+
+const fn bus_of(role: Role) -> usize {
+    match role {
+        Role::Voice => 0,
+        Role::Music => 1,
+        Role::Effect => 2,
+    }
+}

@@ -1,0 +1,106 @@
+//! From whatever a decoder gives to stereo samples at the engine's rate.
+
+use super::Stereo;
+use crate::{MediaError, Result};
+use ffmpeg_next::software::resampling::Context;
+use ffmpeg_next::util::format::sample::{Sample, Type};
+use ffmpeg_next::{ChannelLayout, frame};
+
+/// Samples beyond the exact ratio that the filter may hand out at once.
+const SLACK: usize = 256;
+
+/// A resampler for sound of one kind; where the kind changes, another takes over.
+pub(super) struct Resampler {
+    context: Context,
+    kind: Kind,
+}
+
+/// What decides how a frame is converted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    format: Sample,
+    layout: ChannelLayout,
+    rate: u32,
+}
+
+impl Kind {
+    /// Of a decoded frame. A layout that the file does not name is the usual one for its number of channels.
+    pub(super) fn of(frame: &frame::Audio) -> Self {
+        let layout = match frame.channel_layout() {
+            named if !named.is_empty() => named,
+            _ => ChannelLayout::default(i32::from(frame.channels())),
+        };
+        Self { format: frame.format(), layout, rate: frame.rate() }
+    }
+}
+
+impl Resampler {
+    /// Converts `kind` to stereo at `rate`.
+    ///
+    /// # Errors
+    /// Unsupported where there is no such conversion.
+    pub(super) fn new(kind: Kind, rate: u32) -> Result<Self> {
+        // One channel is doubled by us, at its own level: libswresample would take 3 dB off.
+        let layout = match kind.layout.channels() {
+            1 => ChannelLayout::MONO,
+            _ => ChannelLayout::STEREO,
+        };
+        let context = Context::get(kind.format, kind.layout, kind.rate, Sample::F32(Type::Planar), layout, rate)
+            .map_err(|error| {
+                MediaError::Unsupported(format!(
+                    "sound of {} Hz in {:?} can't be converted: {error}",
+                    kind.rate, kind.format
+                ))
+            })?;
+        Ok(Self { context, kind })
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Converts a frame of this kind; some of it may come with the next.
+    ///
+    /// # Errors
+    /// Bad input where libav refuses the frame.
+    pub(super) fn convert(&mut self, frame: &mut frame::Audio, into: &mut Vec<Stereo>) -> Result<()> {
+        frame.set_channel_layout(self.kind.layout);
+        let exact = frame.samples() as u64 * u64::from(self.context.output().rate);
+        let room = (exact / u64::from(self.kind.rate.max(1))) as usize + SLACK;
+        let mut out = self.room(room);
+        self.context.run(frame, &mut out).map_err(|error| MediaError::from_libav("converting sound", error))?;
+        collect(&out, into);
+        Ok(())
+    }
+
+    /// What is left when the sound ends.
+    ///
+    /// # Errors
+    /// As [`Resampler::convert`].
+    pub(super) fn finish(mut self, into: &mut Vec<Stereo>) -> Result<()> {
+        loop {
+            let mut out = self.room(SLACK);
+            self.context.flush(&mut out).map_err(|error| MediaError::from_libav("converting sound", error))?;
+            if out.samples() == 0 {
+                return Ok(());
+            }
+            collect(&out, into);
+        }
+    }
+
+    fn room(&self, samples: usize) -> frame::Audio {
+        let to = self.context.output();
+        frame::Audio::new(to.format, samples, to.channel_layout)
+    }
+}
+
+fn collect(frame: &frame::Audio, into: &mut Vec<Stereo>) {
+    if frame.samples() == 0 {
+        return;
+    }
+    let left: &[f32] = frame.plane(0);
+    let right: &[f32] = if frame.planes() > 1 { frame.plane(1) } else { left };
+    // A damaged float file may hold anything; from here on every sample is a number.
+    let tame = |sample: f32| if sample.is_finite() { sample.clamp(-8.0, 8.0) } else { 0.0 };
+    into.extend(left.iter().zip(right).map(|(left, right)| [tame(*left), tame(*right)]));
+}
