@@ -4,4 +4,7 @@
 //! know of the world (how long a clip is, how large a picture) comes in as facts; what it wants done goes out as a
 //! [`plan::RenderPlan`]. So a plan is a function of its input alone, and equal plans can share their results.
 
+mod document;
+mod limits;
 pub mod plan;
+mod written;

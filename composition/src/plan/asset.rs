@@ -2,7 +2,7 @@
 
 use super::caption::Captions;
 use super::layer::Span;
-use super::number::{Micro, Rate, Ratio, RatioError, Rect, Rgba, SourceHash};
+use super::number::{Micro, Rate, Ratio, Rect, Rgba, SourceHash};
 use super::text::Text;
 use serde::{Deserialize, Serialize};
 
@@ -95,15 +95,14 @@ pub struct Video {
 impl Video {
     /// The source's time, in seconds from its start, that shows when the clip's clock stands at `clock`: the last frame whose
     /// time is not after it is the one to show, the first frame before its own time, the last one after the end.
-    pub fn source_time(&self, clock: u64, rate: Rate) -> Result<Ratio, RatioError> {
-        let played = rate.seconds(clock)?.times(self.speed)?;
-        let time = self.trim.plus(played)?;
+    pub fn source_time(&self, clock: u64, rate: Rate) -> Ratio {
+        let time = self.trim.plus(rate.seconds(clock).times(self.speed));
         match self.repeat {
             Some(length) if length > Ratio::ZERO => {
-                let rounds = time.over(length)?.floor();
-                time.minus(length.times(Ratio::whole(rounds))?)
+                let rounds = time.over(length).map_or(0, Ratio::floor);
+                time.minus(length.times(Ratio::whole(rounds)))
             }
-            _ => Ok(time),
+            _ => time,
         }
     }
 }

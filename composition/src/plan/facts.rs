@@ -74,8 +74,7 @@ pub struct VideoFacts {
 impl VideoFacts {
     /// The size on a screen of square pixels, rotation applied: rounded to whole pixels, at least one.
     pub fn shown_size(&self) -> (u32, u32) {
-        let wide =
-            Ratio::whole(i64::from(self.width)).times(self.sar).map_or(i64::from(self.width), Ratio::round_half_up);
+        let wide = Ratio::whole(i64::from(self.width)).times(self.sar).round_half_up();
         let wide = u32::try_from(wide.max(1)).unwrap_or(self.width.max(1));
         let high = self.height.max(1);
         if self.rotation % 180 == 90 { (high, wide) } else { (wide, high) }

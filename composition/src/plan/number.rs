@@ -91,25 +91,40 @@ impl Ratio {
         self.den
     }
 
-    /// The sum.
-    pub fn plus(self, other: Ratio) -> Result<Ratio, RatioError> {
+    /// The fraction if 64 bits hold it; else the nearest number of billionths, or the nearest bound.
+    fn nearest(num: i128, den: i128) -> Ratio {
+        const BILLION: i128 = 1_000_000_000;
+        Ratio::reduced(num, den).unwrap_or_else(|_| {
+            let (num, den) = if den < 0 { (-num, -den) } else { (num, den.max(1)) };
+            let (whole, rest) = (num.div_euclid(den), num.rem_euclid(den));
+            let scale = (den / BILLION).max(1);
+            let part = (rest / scale) * BILLION / (den / scale).max(1);
+            let bound = i128::from(i64::MAX) / BILLION;
+            Ratio::reduced(whole.clamp(-bound, bound - 1) * BILLION + part, BILLION).unwrap_or(Ratio::ZERO)
+        })
+    }
+
+    /// The sum. As all sums here it is exact as long as 64 bits hold it, and else to a billionth.
+    pub fn plus(self, other: Ratio) -> Ratio {
         let num = i128::from(self.num) * i128::from(other.den) + i128::from(other.num) * i128::from(self.den);
-        Ratio::reduced(num, i128::from(self.den) * i128::from(other.den))
+        Ratio::nearest(num, i128::from(self.den) * i128::from(other.den))
     }
 
     /// The difference.
-    pub fn minus(self, other: Ratio) -> Result<Ratio, RatioError> {
-        self.plus(Ratio { num: -other.num, den: other.den })
+    pub fn minus(self, other: Ratio) -> Ratio {
+        let num = i128::from(self.num) * i128::from(other.den) - i128::from(other.num) * i128::from(self.den);
+        Ratio::nearest(num, i128::from(self.den) * i128::from(other.den))
     }
 
     /// The product.
-    pub fn times(self, other: Ratio) -> Result<Ratio, RatioError> {
-        Ratio::reduced(i128::from(self.num) * i128::from(other.num), i128::from(self.den) * i128::from(other.den))
+    pub fn times(self, other: Ratio) -> Ratio {
+        Ratio::nearest(i128::from(self.num) * i128::from(other.num), i128::from(self.den) * i128::from(other.den))
     }
 
-    /// The quotient; an error where `other` is nought.
-    pub fn over(self, other: Ratio) -> Result<Ratio, RatioError> {
-        Ratio::reduced(i128::from(self.num) * i128::from(other.den), i128::from(self.den) * i128::from(other.num))
+    /// The quotient; none where `other` is nought.
+    pub fn over(self, other: Ratio) -> Option<Ratio> {
+        let den = i128::from(self.den) * i128::from(other.num);
+        (den != 0).then(|| Ratio::nearest(i128::from(self.num) * i128::from(other.den), den))
     }
 
     /// The nearest whole number, halves going up.
@@ -185,8 +200,8 @@ pub struct Rate {
 
 impl Rate {
     /// How long `frames` frames last, in seconds.
-    pub fn seconds(self, frames: u64) -> Result<Ratio, RatioError> {
-        Ratio::reduced(i128::from(frames) * i128::from(self.den), i128::from(self.num))
+    pub fn seconds(self, frames: u64) -> Ratio {
+        Ratio::nearest(i128::from(frames) * i128::from(self.den), i128::from(self.num.max(1)))
     }
 
     /// The frame that a time falls on: the nearest, halves going up. A time before nought is frame nought.
@@ -251,5 +266,43 @@ pub struct SourceHash(pub String);
 impl fmt::Display for SourceHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratio(num: i64, den: i64) -> Ratio {
+        Ratio::new(num, den).expect("a fraction")
+    }
+
+    #[test]
+    fn fractions_are_in_lowest_terms_with_the_sign_above() {
+        assert_eq!(<[i64; 2]>::from(ratio(6, -4)), [-3, 2]);
+        assert!(Ratio::new(1, 0).is_err());
+        assert!(serde_json::from_str::<Ratio>("[1,0]").is_err());
+    }
+
+    #[test]
+    fn a_sum_that_64_bits_cannot_hold_is_right_to_a_billionth() {
+        let (a, b) = (ratio(i64::MAX / 4, 1_000_000_007), ratio(1, 998_244_353_999));
+        let sum = a.plus(b).to_f64();
+        assert!((sum - (a.to_f64() + b.to_f64())).abs() < 1e-5, "{sum}");
+        assert_eq!(Ratio::whole(i64::MAX).times(Ratio::whole(i64::MAX)).floor(), i64::MAX / 1_000_000_000 - 1);
+    }
+
+    #[test]
+    fn halves_round_up_on_both_sides_of_nought() {
+        let rounded = [ratio(1, 2), ratio(-1, 2), ratio(3, 2), ratio(-3, 2), ratio(7, 5)].map(Ratio::round_half_up);
+        assert_eq!(rounded, [1, 0, 2, -1, 1]);
+    }
+
+    #[test]
+    fn ntsc_frames_fall_where_exact_division_puts_them() {
+        let ntsc = Rate { num: 30_000, den: 1001 };
+        assert_eq!(ntsc.frame_at(Ratio::whole(600)), 17_982);
+        assert_eq!(ntsc.samples(17_982, 48_000), 28_799_971);
+        assert_eq!(ntsc.frame_at(ntsc.seconds(12_345)), 12_345);
     }
 }

@@ -1,0 +1,132 @@
+//! Plain values: words, prose, addresses, yes or no, lists.
+
+use super::reader::{Definitions, Form, Reader, kind_of};
+use crate::limits::{MAX_LINE, MAX_PROSE};
+use serde_json::{Value, json};
+
+/// One line of text with something in it: a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Line(pub String);
+
+impl Form for Line {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        let text = read_text(value, MAX_LINE, reader)?.trim();
+        if text.is_empty() {
+            return reader.fault("is empty: give a name");
+        }
+        Some(Line(text.to_owned()))
+    }
+
+    fn schema(_: &mut Definitions) -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": MAX_LINE })
+    }
+}
+
+/// Text of any number of lines; may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Prose(pub String);
+
+impl Form for Prose {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        read_text(value, MAX_PROSE, reader).map(|text| Prose(text.replace("\r\n", "\n")))
+    }
+
+    fn schema(_: &mut Definitions) -> Value {
+        json!({ "type": "string", "maxLength": MAX_PROSE })
+    }
+}
+
+fn read_text<'v>(value: &'v Value, most: usize, reader: &mut Reader) -> Option<&'v str> {
+    let Some(text) = value.as_str() else {
+        return reader.fault(format!("is {}: give text in quotes", kind_of(value)));
+    };
+    let length = text.chars().count();
+    if length > most {
+        return reader.fault(format!("has {length} characters: at most {most} are taken"));
+    }
+    Some(text)
+}
+
+/// Where a source is: an `https`, `http` or `file` URL, or a path below an allowed folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Src(pub String);
+
+impl Src {
+    /// The clip it names, where it is `alias://…`.
+    pub fn alias(&self) -> Option<&str> {
+        self.0.strip_prefix("alias://")
+    }
+}
+
+impl Form for Src {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        let Some(text) = value.as_str() else {
+            return reader.fault(format!("is {}: give an https URL in quotes", kind_of(value)));
+        };
+        let src = Src(text.trim().to_owned());
+        let fault = match src.alias() {
+            Some("") => Some("names no clip: write `alias://` and the clip's `alias`".to_owned()),
+            Some(_) => None,
+            None => common::kinds::source::check_src(&src.0).err(),
+        };
+        match fault {
+            Some(detail) => reader.fault(detail),
+            None => Some(src),
+        }
+    }
+
+    fn schema(_: &mut Definitions) -> Value {
+        json!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// Yes or no. Python's `True` and `False` as words are taken too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flag(pub bool);
+
+impl Form for Flag {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        match value {
+            Value::Bool(flag) => Some(Flag(*flag)),
+            Value::String(text) if text.eq_ignore_ascii_case("true") => Some(Flag(true)),
+            Value::String(text) if text.eq_ignore_ascii_case("false") => Some(Flag(false)),
+            other => reader.fault(format!("is {}: write true or false", kind_of(other))),
+        }
+    }
+
+    fn schema(_: &mut Definitions) -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
+/// A value that is kept as it is, for others to read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verbatim(pub Value);
+
+impl Form for Verbatim {
+    fn read(value: &Value, _: &mut Reader) -> Option<Self> {
+        Some(Verbatim(value.clone()))
+    }
+
+    fn schema(_: &mut Definitions) -> Value {
+        json!({})
+    }
+}
+
+impl<F: Form> Form for Vec<F> {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        let Some(items) = value.as_array() else {
+            return reader.fault(format!("is {}: give a list", kind_of(value)));
+        };
+        let read: Vec<Option<F>> = items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| reader.within(&index.to_string(), |reader| F::read(item, reader)))
+            .collect();
+        read.into_iter().collect()
+    }
+
+    fn schema(definitions: &mut Definitions) -> Value {
+        json!({ "type": "array", "items": F::schema(definitions) })
+    }
+}

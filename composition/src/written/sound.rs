@@ -1,0 +1,118 @@
+//! Sound as it is written.
+
+use crate::document::{Count, Decimal, Flag, Line, Moving, Prose, Src, choice, object};
+use crate::limits::{
+    DEPTH, LEVEL, LOUDNESS, MILLISECONDS, PITCH, SECONDS, SOURCE_SECONDS, SPEECH_RATE, SPEED, TRUE_PEAK, VOLUME,
+};
+
+object! {
+    /// A sound under the whole timeline, from its start.
+    Soundtrack {
+        /// Where the sound is.
+        src: Src = "src",
+        /// Whether it fades at its ends.
+        effect: Option<FadeEffect> = "effect",
+        /// How loud: 1 leaves it as it is. A number or tweens.
+        volume: Option<Moving> = "volume" within VOLUME,
+        /// Seconds of it to leave out at the start.
+        trim: Option<Decimal> = "trim" within SOURCE_SECONDS,
+        /// Whether it begins anew until the video ends.
+        repeat: Option<Flag> = "repeat",
+        /// The part it plays; `music` unless said.
+        role: Option<RoleName> = "role",
+    }
+}
+
+choice! {
+    /// Fades at the ends of a sound, two seconds each (less in a short clip).
+    FadeEffect {
+        /// None.
+        None = "none",
+        /// From silence.
+        FadeIn = "fadeIn",
+        /// To silence.
+        FadeOut = "fadeOut",
+        /// Both.
+        FadeInFadeOut = "fadeInFadeOut",
+    }
+}
+
+choice! {
+    /// The part a sound plays.
+    RoleName {
+        /// Speech: music gives way to it.
+        Voice = "voice",
+        /// Gives way to voices.
+        Music = "music",
+        /// Neither.
+        Effect = "effect",
+    }
+}
+
+object! {
+    /// How music gives way to voices.
+    DuckingForm {
+        /// The voice's level from which music gives way, in dBFS; −30 unless said.
+        threshold: Option<Decimal> = "threshold" within LEVEL,
+        /// How far music is pressed at most, in dB; 12 unless said.
+        depth: Option<Decimal> = "depth" within DEPTH,
+        /// How fast it gives way, in milliseconds; 20 unless said.
+        attack: Option<Count> = "attack" within MILLISECONDS,
+        /// How slowly it comes back, in milliseconds; 400 unless said.
+        release: Option<Count> = "release" within MILLISECONDS,
+    }
+}
+
+object! {
+    /// The loudness of the whole, by EBU R128.
+    LoudnessForm {
+        /// Integrated loudness, in LUFS; −14 unless said.
+        integrated: Option<Decimal> = "integrated" within LOUDNESS,
+        /// The highest true peak, in dBTP; −1 unless said.
+        true_peak: Option<Decimal> = "truePeak" within TRUE_PEAK,
+    }
+}
+
+object! {
+    /// A sound.
+    AudioAsset {
+        /// Where the sound is.
+        src: Src = "src",
+        /// Seconds of it to leave out at the start.
+        trim: Option<Decimal> = "trim" within SOURCE_SECONDS,
+        /// How loud: 1 leaves it as it is. A number or tweens.
+        volume: Option<Moving> = "volume" within VOLUME,
+        /// How fast it plays, pitch kept; 1 unless said.
+        speed: Option<Decimal> = "speed" within SPEED,
+        /// Fades at its ends.
+        effect: Option<FadeEffect> = "effect",
+        /// Seconds of fading in.
+        fade_in: Option<Decimal> = "fadeIn" within SECONDS,
+        /// Seconds of fading out.
+        fade_out: Option<Decimal> = "fadeOut" within SECONDS,
+        /// The part it plays; `effect` unless said.
+        role: Option<RoleName> = "role",
+    }
+}
+
+object! {
+    /// A text that is spoken.
+    SpeechAsset {
+        /// The words.
+        text: Prose = "text",
+        /// Who speaks, as the provider names voices: `en-us` for espeak-ng.
+        voice: Option<Line> = "voice",
+        /// How fast, in words a minute; 165 unless said.
+        rate: Option<Count> = "rate" within SPEECH_RATE,
+        /// How high, 0 to 100; 50 unless said.
+        pitch: Option<Count> = "pitch" within PITCH,
+        /// How loud: 1 leaves it as it is. A number or tweens.
+        volume: Option<Moving> = "volume" within VOLUME,
+        /// Seconds of fading in.
+        fade_in: Option<Decimal> = "fadeIn" within SECONDS,
+        /// Seconds of fading out.
+        fade_out: Option<Decimal> = "fadeOut" within SECONDS,
+        /// The part it plays; `voice` unless said.
+        role: Option<RoleName> = "role",
+    }
+}

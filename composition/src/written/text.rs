@@ -1,0 +1,414 @@
+//! Writing as it is written: texts and captions.
+
+use super::asset::{GradientAsset, OutlineForm};
+use crate::document::{Bounded, Count, Decimal, Definitions, Flag, Form, Line, Prose, Reader, Src, choice, object};
+use crate::limits::{
+    BOX, CHARACTERS, FONT_SIZE, FONT_WEIGHT, LENGTH, LINE_HEIGHT, LINES, PIXELS, RUNS, SCALE, SECONDS, SHARE, SPACING, WORDS,
+};
+use crate::plan::Rgba;
+use serde_json::{Value, json};
+
+object! {
+    /// Writing in a box.
+    TextAsset {
+        /// What is written; `\n` breaks the line. May be empty where there is a background or there are runs.
+        text: Option<Prose> = "text",
+        /// More writing, in runs of a look of their own.
+        runs: Option<Vec<RunForm>> = "runs" within RUNS,
+        /// The font.
+        font: Option<FontForm> = "font",
+        /// Spacing and decoration.
+        style: Option<StyleForm> = "style",
+        /// Where in the box; the middle unless said.
+        align: Option<AlignForm> = "align",
+        /// What lies behind; nothing unless said.
+        background: Option<BackgroundForm> = "background",
+        /// Room kept free inside the box, in pixels.
+        padding: Option<Padding> = "padding",
+        /// An outline of the letters.
+        stroke: Option<OutlineForm> = "stroke",
+        /// A shadow of the letters.
+        shadow: Option<ShadowForm> = "shadow",
+        /// How the writing appears.
+        animation: Option<AnimationForm> = "animation",
+        /// What happens to lines too long for the box; `wrap` unless said.
+        overflow: Option<Overflow> = "overflow",
+        /// The box's width, in pixels; the clip's or the frame's unless said.
+        width: Option<Count> = "width" within BOX,
+        /// The box's height, in pixels; the clip's or the frame's unless said.
+        height: Option<Count> = "height" within BOX,
+    }
+}
+
+object! {
+    /// Writing with a look of its own.
+    RunForm {
+        /// What is written.
+        text: Prose = "text",
+        /// What differs in the font.
+        font: Option<FontForm> = "font",
+        /// What differs in spacing and decoration.
+        style: Option<StyleForm> = "style",
+    }
+}
+
+object! {
+    /// A font.
+    FontForm {
+        /// The family, full name or file's stem; `Roboto` unless said.
+        family: Option<Line> = "family",
+        /// The size, in pixels; 48 unless said.
+        size: Option<Decimal> = "size" within FONT_SIZE,
+        /// 100 (thin) to 900 (black); 400 unless said.
+        weight: Option<Count> = "weight" within FONT_WEIGHT,
+        /// Whether it slants.
+        italic: Option<Flag> = "italic",
+        /// The colour; white unless said.
+        color: Option<Rgba> = "color",
+        /// 0 to 1; 1 unless said.
+        opacity: Option<Decimal> = "opacity" within SHARE,
+        /// A line's height, in font sizes; 1.2 unless said.
+        line_height: Option<Decimal> = "lineHeight" within LINE_HEIGHT,
+    }
+}
+
+object! {
+    /// Spacing and decoration.
+    StyleForm {
+        /// Added between letters, in pixels.
+        letter_spacing: Option<Decimal> = "letterSpacing" within SPACING,
+        /// Added between words, in pixels.
+        word_spacing: Option<Decimal> = "wordSpacing" within SPACING,
+        /// A line's height, in font sizes; 1.2 unless said.
+        line_height: Option<Decimal> = "lineHeight" within LINE_HEIGHT,
+        /// A change of case.
+        text_transform: Option<TextTransform> = "textTransform",
+        /// A line through or beneath.
+        text_decoration: Option<TextDecoration> = "textDecoration",
+        /// A gradient over the writing, in place of the colour.
+        gradient: Option<GradientAsset> = "gradient",
+    }
+}
+
+choice! {
+    /// A change of case.
+    TextTransform {
+        /// As written.
+        None = "none",
+        /// ALL CAPITALS.
+        Uppercase = "uppercase",
+        /// no capitals.
+        Lowercase = "lowercase",
+        /// Each Word's First.
+        Capitalize = "capitalize",
+    }
+}
+
+choice! {
+    /// A line with the writing.
+    TextDecoration {
+        /// None.
+        None = "none",
+        /// Beneath.
+        Underline = "underline",
+        /// Through.
+        LineThrough = "line-through",
+    }
+}
+
+object! {
+    /// Where in the box.
+    AlignForm {
+        /// Sideways; `center` unless said.
+        horizontal: Option<HorizontalAlign> = "horizontal",
+        /// Up and down; `center` unless said (`bottom` for captions).
+        vertical: Option<VerticalAlignName> = "vertical",
+    }
+}
+
+choice! {
+    /// Sideways.
+    HorizontalAlign {
+        /// To the left.
+        Left = "left",
+        /// In the middle.
+        Center = "center",
+        /// To the right.
+        Right = "right",
+        /// Where the language begins a line.
+        Start = "start",
+        /// Where the language ends a line.
+        End = "end",
+        /// To both edges.
+        Justify = "justify",
+    }
+}
+
+choice! {
+    /// Up and down.
+    VerticalAlignName {
+        /// To the top.
+        Top = "top",
+        /// In the middle.
+        Center = "center",
+        /// In the middle.
+        Middle = "middle",
+        /// To the bottom.
+        Bottom = "bottom",
+    }
+}
+
+object! {
+    /// What lies behind writing.
+    BackgroundForm {
+        /// The colour; none draws nothing.
+        color: Option<Rgba> = "color",
+        /// 0 to 1; 1 unless said.
+        opacity: Option<Decimal> = "opacity" within SHARE,
+        /// Room between the writing and the background's edge, in pixels.
+        padding: Option<Decimal> = "padding" within PIXELS,
+        /// The radius of its corners, in pixels.
+        border_radius: Option<Decimal> = "borderRadius" within PIXELS,
+        /// Whether it hugs the lines instead of filling the box.
+        wrap: Option<Flag> = "wrap",
+    }
+}
+
+/// Room on four sides, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Padding {
+    /// At the top.
+    pub top: Decimal,
+    /// At the right.
+    pub right: Decimal,
+    /// At the bottom.
+    pub bottom: Decimal,
+    /// At the left.
+    pub left: Decimal,
+}
+
+object! {
+    /// Room on each side, in pixels.
+    Sides {
+        /// At the top.
+        top: Option<Decimal> = "top" within PIXELS,
+        /// At the right.
+        right: Option<Decimal> = "right" within PIXELS,
+        /// At the bottom.
+        bottom: Option<Decimal> = "bottom" within PIXELS,
+        /// At the left.
+        left: Option<Decimal> = "left" within PIXELS,
+    }
+}
+
+impl Form for Padding {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        if value.is_object() {
+            let sides = Sides::read(value, reader)?;
+            let side = |side: Option<Decimal>| side.unwrap_or(Decimal(crate::plan::Ratio::ZERO));
+            return Some(Padding {
+                top: side(sides.top),
+                right: side(sides.right),
+                bottom: side(sides.bottom),
+                left: side(sides.left),
+            });
+        }
+        let all = Decimal::read(value, reader)?;
+        all.check(&PIXELS, reader);
+        Some(Padding { top: all, right: all, bottom: all, left: all })
+    }
+
+    fn schema(definitions: &mut Definitions) -> Value {
+        json!({ "oneOf": [PIXELS.restrict(json!({ "type": "number" })), Sides::schema(definitions)] })
+    }
+}
+
+object! {
+    /// A shadow.
+    ShadowForm {
+        /// Pixels to the right; 2 unless said.
+        offset_x: Option<Decimal> = "offsetX" within SPACING,
+        /// Pixels down; 2 unless said.
+        offset_y: Option<Decimal> = "offsetY" within SPACING,
+        /// How soft, as the standard deviation in pixels; 2 unless said.
+        blur: Option<Decimal> = "blur" within PIXELS,
+        /// The colour; black unless said.
+        color: Option<Rgba> = "color",
+        /// 0 to 1; 0.5 unless said.
+        opacity: Option<Decimal> = "opacity" within SHARE,
+    }
+}
+
+object! {
+    /// How writing appears.
+    AnimationForm {
+        /// What happens.
+        preset: AnimationPreset = "preset",
+        /// What moves as one; the whole unless said (`character` for typewriter and movingLetters).
+        style: Option<AnimationStyle> = "style",
+        /// Which way it moves; `up` unless said.
+        direction: Option<DirectionName> = "direction",
+        /// Seconds that the whole takes; 1 unless said.
+        duration: Option<Decimal> = "duration" within LENGTH,
+    }
+}
+
+choice! {
+    /// How writing appears.
+    AnimationPreset {
+        /// Grows opaque.
+        FadeIn = "fadeIn",
+        /// Comes in from a side.
+        SlideIn = "slideIn",
+        /// Letter after letter.
+        Typewriter = "typewriter",
+        /// Rises from its line.
+        Ascend = "ascend",
+        /// Comes from a little way off.
+        Shift = "shift",
+        /// Letters swing into place.
+        MovingLetters = "movingLetters",
+    }
+}
+
+choice! {
+    /// What moves as one.
+    AnimationStyle {
+        /// All of it.
+        Whole = "whole",
+        /// A line.
+        Line = "line",
+        /// A word.
+        Word = "word",
+        /// A letter.
+        Character = "character",
+    }
+}
+
+choice! {
+    /// A way to move.
+    DirectionName {
+        /// To the left.
+        Left = "left",
+        /// To the right.
+        Right = "right",
+        /// Upwards.
+        Up = "up",
+        /// Downwards.
+        Down = "down",
+    }
+}
+
+choice! {
+    /// What happens to writing too large for its box.
+    Overflow {
+        /// Lines break; what is too high runs over.
+        Wrap = "wrap",
+        /// Lines break, and the writing shrinks until it fits.
+        Shrink = "shrink",
+        /// Lines break only where written.
+        None = "none",
+    }
+}
+
+object! {
+    /// Captions from a file, from words, from cues, or from what a clip says.
+    CaptionAsset {
+        /// Where the SRT, VTT or ASS file is, or `alias://` and the alias of a speech clip.
+        src: Option<Src> = "src",
+        /// Words with their times.
+        words: Option<Vec<WordForm>> = "words" within WORDS,
+        /// Cues with their times.
+        cues: Option<Vec<CueForm>> = "cues" within WORDS,
+        /// Seconds of the file or words to leave out at the start.
+        trim: Option<Decimal> = "trim" within SECONDS,
+        /// The font.
+        font: Option<FontForm> = "font",
+        /// Spacing and decoration.
+        style: Option<StyleForm> = "style",
+        /// Where in the box; the middle of the bottom unless said.
+        align: Option<AlignForm> = "align",
+        /// What lies behind the lines.
+        background: Option<BackgroundForm> = "background",
+        /// Room kept free inside the box, in pixels.
+        padding: Option<Padding> = "padding",
+        /// An outline of the letters.
+        stroke: Option<OutlineForm> = "stroke",
+        /// A shadow of the letters.
+        shadow: Option<ShadowForm> = "shadow",
+        /// How the word being said looks.
+        active: Option<ActiveForm> = "active",
+        /// How words appear or stand out as they are said; `highlight` for rich captions unless said.
+        word_animation: Option<WordAnimation> = "wordAnimation",
+        /// The most characters a line made from words has; 32 unless said.
+        max_characters: Option<Count> = "maxCharacters" within CHARACTERS,
+        /// The most lines a cue made from words has; 2 unless said.
+        max_lines: Option<Count> = "maxLines" within LINES,
+    }
+}
+
+object! {
+    /// A word and when it is said, in seconds from the clip's start.
+    WordForm {
+        /// The word.
+        text: Line = "text",
+        /// Its start.
+        start: Decimal = "start" within SECONDS,
+        /// Its end.
+        end: Decimal = "end" within SECONDS,
+    }
+}
+
+object! {
+    /// A line or two and when they show, in seconds from the clip's start.
+    CueForm {
+        /// The lines.
+        text: Prose = "text",
+        /// Their start.
+        start: Decimal = "start" within SECONDS,
+        /// Their end.
+        end: Decimal = "end" within SECONDS,
+    }
+}
+
+object! {
+    /// How the word being said looks.
+    ActiveForm {
+        /// Its colour; gold unless said.
+        color: Option<Rgba> = "color",
+        /// A patch behind it; none unless said.
+        background: Option<Rgba> = "background",
+        /// Its outline.
+        stroke: Option<OutlineForm> = "stroke",
+        /// How large `pop` makes it; 1.2 unless said.
+        scale: Option<Decimal> = "scale" within SCALE,
+    }
+}
+
+object! {
+    /// How words appear or stand out as they are said.
+    WordAnimation {
+        /// Which way.
+        style: WordStyleName = "style",
+    }
+}
+
+choice! {
+    /// How words appear or stand out as they are said.
+    WordStyleName {
+        /// Not at all.
+        None = "none",
+        /// The word being said has a colour, perhaps a patch.
+        Highlight = "highlight",
+        /// What has been said has a colour.
+        Karaoke = "karaoke",
+        /// The word being said swells.
+        Pop = "pop",
+        /// The word being said hops.
+        Bounce = "bounce",
+        /// Words rise into place as they are said.
+        Slide = "slide",
+        /// Words appear as they are said.
+        Typewriter = "typewriter",
+    }
+}
