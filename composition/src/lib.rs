@@ -4,7 +4,15 @@
 //! know of the world (how long a clip is, how large a picture) comes in as facts; what it wants done goes out as a
 //! [`plan::RenderPlan`]. So a plan is a function of its input alone, and equal plans can share their results.
 
+mod composition;
 mod document;
 mod limits;
+mod meaning;
+mod merge;
 pub mod plan;
+mod sources;
 mod written;
+
+pub use composition::Composition;
+pub use meaning::parse;
+pub use sources::{Origin, Slot, Source, TakenFor, sources};

@@ -113,3 +113,7 @@ pub(crate) const DEPTH: Bounds = Bounds::new(0, 60, " dB");
 pub(crate) const MILLISECONDS: Bounds = Bounds::new(1, 10_000, " ms");
 /// How often a GIF plays.
 pub(crate) const PLAYS: Bounds = Bounds::new(1, 1_000, " times");
+/// What merge fields may put in, in bytes: a few times the largest input.
+pub(crate) const MAX_MERGED_BYTES: usize = 16 * 1024 * 1024;
+/// Segments of one plan: each is a task.
+pub(crate) const MAX_SEGMENTS: usize = 3_500;

@@ -1,6 +1,6 @@
 //! Numbers that may move: one number, or a list of tweens.
 
-use super::number::{Decimal, Bounded, Bounds};
+use super::number::{Bounded, Bounds, Decimal};
 use super::object::{choice, object};
 use super::reader::{Definitions, Form, Reader, kind_of};
 use crate::limits::{EASE_Y, SECONDS, SHARE, TWEENS};

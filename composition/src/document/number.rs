@@ -26,7 +26,8 @@ impl Form for Decimal {
         };
         match parse_decimal(&text) {
             Some(number) => Some(Decimal(number)),
-            None => reader.fault(format!("`{}` is not a number below a thousand million: give one such as 1.5", crop(&text))),
+            None => reader
+                .fault(format!("`{}` is not a number below a thousand million: give one such as 1.5", crop(&text))),
         }
     }
 

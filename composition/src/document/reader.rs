@@ -69,7 +69,11 @@ impl Reader {
     }
 
     fn finish(self) -> Vec<Fault> {
-        if self.faults.is_empty() { vec![Fault::new("", "can't be read: compare it with the schema")] } else { self.faults }
+        if self.faults.is_empty() {
+            vec![Fault::new("", "can't be read: compare it with the schema")]
+        } else {
+            self.faults
+        }
     }
 
     /// The JSON Pointer of where we are.

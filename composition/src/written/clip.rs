@@ -2,7 +2,9 @@
 
 use super::asset::Asset;
 use super::names::{EffectForm, FilterForm, TransitionForm};
-use crate::document::{Bounded, Count, Decimal, Definitions, Flag, Form, Line, Moving, Reader, choice, kind_of, object};
+use crate::document::{
+    Bounded, Count, Decimal, Definitions, Flag, Form, Line, Moving, Reader, choice, kind_of, object,
+};
 use crate::limits::{BOX, FILTERS, LENGTH, OFFSET, SCALE, SECONDS, SHARE, SKEW, TURN};
 use serde_json::{Value, json};
 

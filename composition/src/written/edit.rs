@@ -227,7 +227,11 @@ const NTSC: [(i64, u32); 7] =
 
 impl Form for FrameRate {
     fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
-        if let Some((num, 1001)) = value.as_str().and_then(|text| text.split_once('/')).and_then(|(num, den)| Some((num.parse::<u32>().ok()?, den.parse::<u32>().ok()?))) {
+        if let Some((num, 1001)) = value
+            .as_str()
+            .and_then(|text| text.split_once('/'))
+            .and_then(|(num, den)| Some((num.parse::<u32>().ok()?, den.parse::<u32>().ok()?)))
+        {
             if num.is_multiple_of(1000) && (12_000..=60_000).contains(&num) {
                 return Some(FrameRate(Rate { num, den: 1001 }));
             }
@@ -240,7 +244,8 @@ impl Form for FrameRate {
         }
         match (number.0.den(), u32::try_from(number.0.num())) {
             (1, Ok(num)) => Some(FrameRate(Rate { num, den: 1 })),
-            _ => reader.fault(format!("is {}: give a whole number, 23.976, 29.97, 59.94, or `30000/1001`", number.0.to_f64())),
+            _ => reader
+                .fault(format!("is {}: give a whole number, 23.976, 29.97, 59.94, or `30000/1001`", number.0.to_f64())),
         }
     }
 

@@ -1,8 +1,6 @@
 //! Transitions, effects and filters: each a name, or an object that says more.
 
-use crate::document::{
-    Decimal, Definitions, Form, Pace, Reader, Src, choice, described, kind_of, object, union,
-};
+use crate::document::{Decimal, Definitions, Form, Pace, Reader, Src, choice, described, kind_of, object, union};
 use crate::limits::{ADJUST, BLUR, BRIGHTNESS, EFFECT, TRANSITION};
 use crate::plan::{Direction, Easing, TransitionKind};
 use serde_json::{Value, json};
@@ -103,8 +101,9 @@ impl Form for TransitionName {
     fn schema(definitions: &mut Definitions) -> Value {
         definitions.named("TransitionName", |_| {
             let speeds = SPEEDS.iter().rev();
-            let names: Vec<String> =
-                speeds.flat_map(|(ending, _)| TRANSITIONS.iter().map(move |(name, _)| format!("{name}{ending}"))).collect();
+            let names: Vec<String> = speeds
+                .flat_map(|(ending, _)| TRANSITIONS.iter().map(move |(name, _)| format!("{name}{ending}")))
+                .collect();
             json!({ "enum": names, "description": "A direction says which way the picture or its edge moves." })
         })
     }
@@ -199,8 +198,9 @@ impl Form for EffectName {
     fn schema(definitions: &mut Definitions) -> Value {
         definitions.named("EffectName", |_| {
             let endings = AMOUNTS.iter().rev();
-            let names: Vec<String> =
-                endings.flat_map(|(ending, _)| EFFECTS.iter().map(move |(name, _)| format!("{name}{ending}"))).collect();
+            let names: Vec<String> = endings
+                .flat_map(|(ending, _)| EFFECTS.iter().map(move |(name, _)| format!("{name}{ending}")))
+                .collect();
             json!({ "enum": names })
         })
     }
@@ -304,4 +304,3 @@ impl Form for FilterForm {
         described(json!({ "oneOf": forms }), &["A filter by name, or with settings."])
     }
 }
-

@@ -3,7 +3,8 @@
 use super::asset::{GradientAsset, OutlineForm};
 use crate::document::{Bounded, Count, Decimal, Definitions, Flag, Form, Line, Prose, Reader, Src, choice, object};
 use crate::limits::{
-    BOX, CHARACTERS, FONT_SIZE, FONT_WEIGHT, LENGTH, LINE_HEIGHT, LINES, PIXELS, RUNS, SCALE, SECONDS, SHARE, SPACING, WORDS,
+    BOX, CHARACTERS, FONT_SIZE, FONT_WEIGHT, LENGTH, LINE_HEIGHT, LINES, PIXELS, RUNS, SCALE, SECONDS, SHARE, SPACING,
+    WORDS,
 };
 use crate::plan::Rgba;
 use serde_json::{Value, json};

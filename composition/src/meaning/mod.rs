@@ -1,0 +1,72 @@
+//! From what was written to what it means: the rules that no single field can know.
+
+mod clips;
+pub(crate) mod output;
+
+pub(crate) use clips::src_of;
+
+use crate::composition::Composition;
+use crate::document::Reader;
+use crate::plan::{Canvas, Ducking, Micro, Rgba};
+use crate::written::{DuckingForm, Edit, Switch};
+use common::fault::Fault;
+
+/// Faults as they are found, each with its place.
+#[derive(Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// One more.
+    pub fn push(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        if self.0.len() < crate::limits::MAX_FAULTS {
+            self.0.push(Fault::new(pointer, detail));
+        }
+    }
+}
+
+/// Reads a composition: all its faults together, or what it means.
+///
+/// # Errors
+/// Every fault, with the JSON Pointer to its place and what to do about it.
+pub fn parse(document: &serde_json::Value) -> Result<Composition, Vec<Fault>> {
+    let merged = crate::merge::merged(document)?;
+    let written = Reader::read_whole::<Edit>(merged.as_ref().unwrap_or(document))?;
+    let mut faults = Faults::default();
+    let composition = mean(written, &mut faults);
+    if faults.0.is_empty() { Ok(composition) } else { Err(faults.0) }
+}
+
+fn mean(edit: Edit, faults: &mut Faults) -> Composition {
+    let timeline = edit.timeline;
+    let (size, rate, output) = output::mean(edit.output, timeline.background, faults);
+    let background = output::background(output.recipe.pixel_format, timeline.background.unwrap_or(Rgba::BLACK));
+    let fonts = timeline.fonts.unwrap_or_default().into_iter().map(|font| font.src.0).collect();
+    let soundtrack = timeline.soundtrack;
+    if soundtrack.as_ref().is_some_and(|track| track.src.alias().is_some()) {
+        faults.push("/timeline/soundtrack/src", "is an alias: give the sound's URL");
+    }
+    Composition {
+        canvas: Canvas { width: size.0, height: size.1, rate, background },
+        output,
+        tracks: clips::mean(timeline.tracks, faults),
+        soundtrack,
+        fonts,
+        ducking: ducking(timeline.ducking),
+    }
+}
+
+fn ducking(written: Option<Switch<DuckingForm>>) -> Option<Ducking> {
+    let form = match written {
+        Some(Switch::Off) => return None,
+        Some(Switch::Set(form)) => Some(form),
+        Some(Switch::On) | None => None,
+    };
+    let form = form.as_ref();
+    let level = |value: Option<crate::document::Decimal>, usual: i64| value.map_or(Micro::whole(usual), |v| v.micro());
+    Some(Ducking {
+        threshold: level(form.and_then(|form| form.threshold), -30),
+        depth: level(form.and_then(|form| form.depth), 12),
+        attack_ms: form.and_then(|form| form.attack).map_or(20, |count| count.0),
+        release_ms: form.and_then(|form| form.release).map_or(400, |count| count.0),
+    })
+}
