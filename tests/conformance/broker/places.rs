@@ -1,0 +1,123 @@
+//! Where the brokers under test are. The only module of the suite that knows an adapter.
+
+use std::{sync::Arc, time::Duration};
+
+use backing::broker::{
+    local::LocalBroker,
+    rabbitmq::{QueueType, RabbitMqBroker, RabbitMqConfig},
+};
+use common::{id::TaskId, kind::Class, port::broker::Broker};
+use lapin::{
+    Channel, Connection, ConnectionProperties,
+    options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions},
+    types::FieldTable,
+};
+
+use super::subject::{BOUND, Subject};
+
+/// A broker and what it leaves behind.
+pub struct Place {
+    broker: Arc<dyn Broker>,
+    rabbit: Option<Rabbit>,
+}
+
+impl Place {
+    pub fn subject(&self) -> Subject {
+        Subject { broker: Arc::clone(&self.broker) }
+    }
+
+    pub async fn clear(self) {
+        if let Some(rabbit) = self.rabbit {
+            rabbit.clear().await;
+        }
+    }
+}
+
+pub async fn local() -> Place {
+    Place { broker: Arc::new(LocalBroker::new()), rabbit: None }
+}
+
+pub async fn rabbitmq_quorum() -> Place {
+    rabbit_place(QueueType::Quorum)
+}
+
+pub async fn rabbitmq_classic() -> Place {
+    rabbit_place(QueueType::Classic)
+}
+
+fn rabbit_place(queues: QueueType) -> Place {
+    let rabbit = Rabbit::new(queues);
+    Place { broker: Arc::new(rabbit.open()), rabbit: Some(rabbit) }
+}
+
+/// Names of our own on the shared server.
+#[derive(Debug, Clone)]
+pub struct Rabbit {
+    pub url: String,
+    pub prefix: String,
+    queues: QueueType,
+}
+
+impl Rabbit {
+    pub fn new(queues: QueueType) -> Self {
+        let url = std::env::var("SPOOL_AMQP_URL")
+            .expect("SPOOL_AMQP_URL is not set: run scripts/test, or start servers with scripts/services up");
+        Self { url, prefix: format!("test-{}", TaskId::new()), queues }
+    }
+
+    pub fn config(&self) -> RabbitMqConfig {
+        let name = "conformance".to_owned();
+        RabbitMqConfig { prefix: self.prefix.clone(), queues: self.queues, name, ..RabbitMqConfig::new(&self.url) }
+    }
+
+    pub fn open(&self) -> RabbitMqBroker {
+        RabbitMqBroker::open(&self.config()).expect("the URL is good")
+    }
+
+    /// The same broker by another way, such as a proxy at this port.
+    pub fn open_at(&self, port: u16) -> RabbitMqBroker {
+        let mut url = url::Url::parse(&self.url).expect("a URL");
+        url.set_port(Some(port)).expect("it has a host");
+        RabbitMqBroker::open(&RabbitMqConfig { url: url.into(), ..self.config() }).expect("the URL is good")
+    }
+
+    pub fn queue(&self, class: Class) -> String {
+        format!("{}.{class}", self.prefix)
+    }
+
+    /// A connection of the test's own, to do to the broker what its operators may do.
+    pub async fn hand(&self) -> (Connection, Channel) {
+        let connection = Connection::connect(&self.url, ConnectionProperties::default()).await.expect("RabbitMQ is up");
+        let channel = connection.create_channel().await.expect("a channel");
+        (connection, channel)
+    }
+
+    pub async fn delete_queue(&self, class: Class) {
+        let (_connection, channel) = self.hand().await;
+        channel.queue_delete(self.queue(class).into(), QueueDeleteOptions::default()).await.expect("deletes");
+    }
+
+    /// Messages that wait in a queue, once there are that many.
+    pub async fn until_ready(&self, queue: &str, count: u32) {
+        let (_connection, channel) = self.hand().await;
+        let looking = async {
+            let passive = QueueDeclareOptions::durable().passive();
+            while channel.queue_declare(queue.into(), passive, FieldTable::default()).await.expect("there").message_count() != count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(BOUND, looking).await.unwrap_or_else(|_| panic!("{queue} never held {count}"));
+    }
+
+    pub async fn clear(&self) {
+        let (_connection, channel) = self.hand().await;
+        let queues = Class::ALL.map(|class| self.queue(class)).into_iter().chain([format!("{}.dead", self.prefix)]);
+        for queue in queues {
+            channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.expect("deletes");
+        }
+        for exchange in ["tasks", "control", "dead"] {
+            let name = format!("{}.{exchange}", self.prefix);
+            channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.expect("deletes");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A network between a client and a server that can be cut and can fall silent.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::JoinSet,
+};
+
+/// What becomes of connections; each is told of changes after it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Weather {
+    /// Connections older than this many cuts are gone.
+    cuts: u64,
+    /// Connections older than this many freezes are open and dead.
+    freezes: u64,
+    /// New connections are closed at once.
+    refuses: bool,
+}
+
+/// A proxy on a port of its own. Its connections end with it.
+pub struct Proxy {
+    pub port: u16,
+    weather: watch::Sender<Weather>,
+    _serving: JoinSet<()>,
+}
+
+impl Proxy {
+    /// In front of a server.
+    pub async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let weather = watch::Sender::new(Weather::default());
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, server, weather.clone()));
+        Self { port, weather, _serving: serving }
+    }
+
+    /// Closes every connection.
+    pub fn cut(&self) {
+        self.weather.send_modify(|weather| weather.cuts += 1);
+    }
+
+    /// Lets every present connection stay open and pass nothing any more; new ones pass.
+    pub fn freeze(&self) {
+        self.weather.send_modify(|weather| weather.freezes += 1);
+    }
+
+    /// Whether new connections are closed at once.
+    pub fn refuse(&self, refuses: bool) {
+        self.weather.send_modify(|weather| weather.refuses = refuses);
+    }
+}
+
+async fn serve(listener: TcpListener, server: SocketAddr, weather: watch::Sender<Weather>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (client, _) = listener.accept().await.unwrap();
+        let weather = weather.subscribe();
+        if !weather.borrow().refuses {
+            connections.spawn(join(client, server, weather));
+        }
+    }
+}
+
+/// Copies both ways until one side closes or the connection is cut.
+async fn join(client: TcpStream, server: SocketAddr, mut weather: watch::Receiver<Weather>) {
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let born = *weather.borrow();
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let up = copy(from_client, to_server, weather.clone(), born);
+    let down = copy(from_server, to_client, weather.clone(), born);
+    tokio::select! {
+        () = up => {}
+        () = down => {}
+        _ = weather.wait_for(|now| now.cuts != born.cuts) => {}
+    }
+}
+
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>, born: Weather) {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let count = tokio::select! {
+            biased;
+            _ = weather.wait_for(|now| now.freezes != born.freezes) => return std::future::pending().await,
+            count = from.read(&mut bytes) => count.unwrap_or(0),
+        };
+        if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What every adapter of a port must do, asked of each adapter in turn. One module for each port.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod store;

@@ -1,0 +1,207 @@
+//! Claims, fences, beats, losses: who may write about a task.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use common::{
+    error::{JobError, code},
+    id::{Fence, TaskId, WorkerId},
+    kind::Class,
+    lifecycle::{JobStatus, TaskState},
+    limits::LEASE,
+    outcome::Verdict,
+    port::store::{Beat, Presence, Pulse, Settled, SweepPolicy, Target},
+    view::Progress,
+};
+use serde_json::json;
+
+use super::{
+    each_store,
+    subject::{POLICY, SHORT, Subject},
+    work::{job, only, succeeded},
+};
+
+each_store!(
+    a_claim_is_given_once_and_carries_all_that_a_run_needs,
+    a_stale_settle_changes_nothing,
+    only_the_worker_that_claimed_may_settle_beat_or_release,
+    a_beat_keeps_the_lease_and_the_progress,
+    a_beat_hears_of_a_cancel,
+    a_lost_lease_makes_the_task_ready_and_burns_no_attempt,
+    a_task_that_loses_worker_after_worker_is_poison,
+    a_release_burns_no_attempt_and_counts_no_loss,
+    a_retry_waits_out_its_pause_and_keeps_its_error,
+    racing_claims_give_each_task_to_one_worker,
+);
+
+fn presence(worker: WorkerId) -> Presence {
+    Presence { worker, name: "a test".into(), slots: vec![(Class::Light, 4)], draining: false }
+}
+
+async fn a_claim_is_given_once_and_carries_all_that_a_run_needs(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    assert_eq!(on.claim(only(&job), LEASE).await, None, "it is ready, not queued");
+    let claimed = on.start(only(&job)).await;
+    assert_eq!((claimed.task, claimed.job, &claimed.tenant), (only(&job), job.id, &on.tenant));
+    assert_eq!((claimed.name.as_str(), claimed.kind.as_str(), claimed.kind_version), ("only", "echo", 1));
+    assert_eq!((claimed.input, claimed.needs.len(), claimed.result), (json!({"value": "only"}), 0, true));
+    assert_eq!((claimed.fence, claimed.attempt, claimed.max_attempts, claimed.losses), (Fence(1), 1, 3, 0));
+    assert_eq!(claimed.timeout, Duration::from_secs(60));
+    assert_eq!((claimed.view.id, claimed.view.status, claimed.view.attempts), (job.id, JobStatus::Running, 1));
+    assert_eq!(on.job(job.id).await.status, JobStatus::Running);
+    let again = on.store.claim(WorkerId::new(), &[only(&job), TaskId::new()], LEASE).await.expect("claims");
+    assert_eq!(again, [None, None]);
+}
+
+async fn a_stale_settle_changes_nothing(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let first = on.start_for(only(&job), SHORT).await;
+    on.sweep_until_lost(POLICY).await;
+    let second = on.start(only(&job)).await;
+    assert!(second.fence > first.fence);
+    for verdict in [
+        succeeded(json!("late")),
+        Verdict::Failed(JobError::permanent("late", "late")),
+        Verdict::Cancelled,
+        Verdict::Retry { error: JobError::transient("late", "late"), pause: Duration::ZERO },
+    ] {
+        assert_eq!(on.settle(&first, verdict).await.0, Settled::Stale);
+    }
+    assert_eq!(on.state(only(&job)).await, TaskState::Running);
+    on.succeed(&second, json!("right")).await;
+    assert_eq!(on.settle(&second, succeeded(json!("twice"))).await.0, Settled::Stale);
+    let view = on.job(job.id).await;
+    assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("right"))));
+}
+
+async fn only_the_worker_that_claimed_may_settle_beat_or_release(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let claimed = on.start(only(&job)).await;
+    let thief = WorkerId::new();
+    assert_eq!(on.settle_as(thief, claimed.task, claimed.fence, succeeded(json!(0))).await.0, Settled::Stale);
+    let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
+    assert_eq!(on.store.beat(&presence(thief), &beat, LEASE).await.expect("beats"), [Pulse::Stale]);
+    on.store.release(thief, &[(claimed.task, claimed.fence)]).await.expect("answers");
+    assert_eq!(on.state(claimed.task).await, TaskState::Running);
+    assert_eq!(on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"), [Pulse::Held]);
+}
+
+async fn a_beat_keeps_the_lease_and_the_progress(on: Subject) {
+    let (kept, lost) = (job(), job());
+    on.accept(&kept).await;
+    on.accept(&lost).await;
+    let kept = on.start_for(only(&kept), SHORT).await;
+    let lost = on.start_for(only(&lost), SHORT).await;
+    let progress = Progress { value: 0.25, stage: Some("frames".into()) };
+    let beat = [
+        Beat { task: kept.task, fence: kept.fence, progress: Some(progress.clone()) },
+        Beat { task: TaskId::new(), fence: Fence(1), progress: None },
+    ];
+    let pulses = on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats");
+    assert_eq!(pulses, [Pulse::Held, Pulse::Stale]);
+    on.sweep_until_lost(POLICY).await;
+    assert_eq!(on.state(kept.task).await, TaskState::Running);
+    assert_eq!(on.state(lost.task).await, TaskState::Ready);
+    assert_eq!(on.task(kept.task).await.progress, Some(progress.clone()));
+    assert_eq!(on.job(kept.job).await.progress, Some(progress.clone()));
+    let silent = [Beat { task: kept.task, fence: kept.fence, progress: None }];
+    on.store.beat(&presence(on.worker), &silent, LEASE).await.expect("beats");
+    assert_eq!(on.task(kept.task).await.progress, Some(progress), "a beat without news forgets nothing");
+}
+
+async fn a_beat_hears_of_a_cancel(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let claimed = on.start(only(&job)).await;
+    let moved = on.cancel(Target::Job(job.id)).await;
+    assert_eq!(moved.stopping, [claimed.task]);
+    let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
+    assert_eq!(on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"), [Pulse::Cancel]);
+}
+
+async fn a_lost_lease_makes_the_task_ready_and_burns_no_attempt(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let first = on.start_for(only(&job), SHORT).await;
+    let swept = on.sweep_until_lost(POLICY).await;
+    assert_eq!((swept.lost, swept.quarantined), (1, 0));
+    assert_eq!(swept.moved.readied, [Class::Light]);
+    let task = on.task(only(&job)).await;
+    assert_eq!((task.state, task.attempts, task.losses), (TaskState::Ready, 0, 1));
+    let second = on.start(only(&job)).await;
+    assert_eq!((second.attempt, second.losses, second.fence), (1, 1, Fence(first.fence.0 + 1)));
+    assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 0, "a live lease is never expired");
+}
+
+async fn a_task_that_loses_worker_after_worker_is_poison(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let policy = SweepPolicy { quarantine_after: 3, most: 100 };
+    for loss in 1..=3 {
+        on.start_for(only(&job), SHORT).await;
+        let swept = on.sweep_until_lost(policy).await;
+        assert_eq!((swept.lost, swept.quarantined), if loss < 3 { (1, 0) } else { (0, 1) });
+    }
+    let task = on.task(only(&job)).await;
+    assert_eq!((task.state, task.losses), (TaskState::Failed, 3));
+    let view = on.job(job.id).await;
+    assert_eq!((view.status, view.error.expect("an error").code.as_str()), (JobStatus::Failed, code::POISON));
+}
+
+async fn a_release_burns_no_attempt_and_counts_no_loss(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let first = on.start(only(&job)).await;
+    let moved = on.store.release(on.worker, &[(first.task, first.fence)]).await.expect("releases");
+    assert_eq!(moved.readied, [Class::Light]);
+    let task = on.task(only(&job)).await;
+    assert_eq!((task.state, task.attempts, task.losses), (TaskState::Ready, 0, 0));
+    assert_eq!(on.settle(&first, succeeded(json!("late"))).await.0, Settled::Stale);
+    let second = on.start(only(&job)).await;
+    assert_eq!((second.attempt, second.fence), (1, Fence(2)));
+}
+
+async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let first = on.start(only(&job)).await;
+    let error = JobError::transient("busy", "come back later");
+    let far = Verdict::Retry { error: error.clone(), pause: Duration::from_secs(3600) };
+    let moved = on.count(&first, far).await;
+    assert_eq!(moved.views.len(), 1);
+    assert!(on.ring().await.is_empty(), "its pause is not over");
+    let task = on.task(only(&job)).await;
+    assert_eq!((task.state, task.attempts, task.error), (TaskState::Ready, 1, Some(error.clone())));
+    let view = on.job(job.id).await;
+    assert_eq!((view.status, view.waiting_for), (JobStatus::Running, Some(common::view::WaitingFor::Schedule)));
+
+    let job = super::work::job();
+    on.accept(&job).await;
+    let first = on.start(only(&job)).await;
+    on.count(&first, Verdict::Retry { error, pause: Duration::from_millis(30) }).await;
+    on.until(async || on.ring().await.into_iter().find(|bell| bell.task == only(&job))).await;
+    let second = on.claim(only(&job), LEASE).await.expect("claims");
+    assert_eq!((second.attempt, second.fence), (2, Fence(2)));
+    on.fail(&second, "busy").await;
+    assert_eq!(on.job(job.id).await.attempts, 2);
+}
+
+async fn racing_claims_give_each_task_to_one_worker(on: Subject) {
+    let jobs: Vec<_> = (0..20).map(|_| job()).collect();
+    on.accept_batch(&super::work::batch(&jobs)).await;
+    let tasks: Vec<TaskId> = on.ring().await.into_iter().map(|bell| bell.task).collect();
+    assert_eq!(tasks.len(), 20);
+    let racers = (0..6).map(|racer| {
+        let (store, mut tasks) = (on.store.clone(), tasks.clone());
+        tasks.rotate_left(racer * 3);
+        tokio::spawn(async move { store.claim(WorkerId::new(), &tasks, LEASE).await.expect("claims") })
+    });
+    let mut won = Vec::new();
+    for racer in racers.collect::<Vec<_>>() {
+        won.extend(racer.await.expect("joins").into_iter().flatten().map(|claimed| claimed.task));
+    }
+    assert_eq!(won.len(), 20);
+    assert_eq!(won.into_iter().collect::<BTreeSet<_>>(), tasks.into_iter().collect());
+}

@@ -1,0 +1,157 @@
+//! Every state with every event, compared with `lifecycle::next`: what the table allows happens, what it does not changes nothing.
+
+use std::time::Duration;
+
+use common::{
+    error::JobError,
+    id::{Fence, JobId, TaskId},
+    lifecycle::{TaskEvent, TaskState, next},
+    limits::LEASE,
+    outcome::Verdict,
+    port::store::{Claimed, SweepPolicy, Target},
+};
+use serde_json::json;
+
+use super::{
+    each_store,
+    subject::{POLICY, SHORT, Subject},
+    work::{equal, plan, step, succeeded, task},
+};
+
+each_store!(
+    a_waiting_task_obeys_the_table,
+    a_ready_task_obeys_the_table,
+    a_queued_task_obeys_the_table,
+    a_running_task_obeys_the_table,
+    a_succeeded_task_obeys_the_table,
+    a_failed_task_obeys_the_table,
+    a_cancelled_task_obeys_the_table,
+);
+
+async fn a_waiting_task_obeys_the_table(on: Subject) {
+    every_event(&on, TaskState::Waiting).await;
+}
+
+async fn a_ready_task_obeys_the_table(on: Subject) {
+    every_event(&on, TaskState::Ready).await;
+}
+
+async fn a_queued_task_obeys_the_table(on: Subject) {
+    every_event(&on, TaskState::Queued).await;
+}
+
+async fn a_running_task_obeys_the_table(on: Subject) {
+    every_event(&on, TaskState::Running).await;
+}
+
+async fn a_succeeded_task_obeys_the_table(on: Subject) {
+    every_event(&on, TaskState::Succeeded).await;
+}
+
+async fn a_failed_task_obeys_the_table(on: Subject) {
+    every_event(&on, TaskState::Failed).await;
+}
+
+async fn a_cancelled_task_obeys_the_table(on: Subject) {
+    every_event(&on, TaskState::Cancelled).await;
+}
+
+async fn every_event(on: &Subject, state: TaskState) {
+    for event in TaskEvent::ALL.into_iter().filter(|event| can_be_posed(state, *event)) {
+        let staged = stage(on, state, event).await;
+        assert_eq!(on.state(staged.task).await, state, "staged for {event:?}");
+        pose(on, &staged, event).await;
+        let after = on.state(staged.task).await;
+        assert_eq!(after, next(state, event).unwrap_or(state), "{state} after {event:?}");
+    }
+}
+
+/// What the port has no way to ask for: nothing expires yet, and a memo is looked for only when a task becomes ready.
+fn can_be_posed(state: TaskState, event: TaskEvent) -> bool {
+    match event {
+        TaskEvent::Expire => false,
+        TaskEvent::Recall => !matches!(state, TaskState::Ready | TaskState::Queued),
+        _ => true,
+    }
+}
+
+/// A task in a state, and what decides over it.
+struct Staged {
+    task: TaskId,
+    job: JobId,
+    /// What it needs, or the leader that it follows: running while the task waits, settled afterwards.
+    before: Claimed,
+    /// The fence of its newest claim.
+    fence: Fence,
+}
+
+async fn stage(on: &Subject, state: TaskState, event: TaskEvent) -> Staged {
+    if state == TaskState::Waiting && matches!(event, TaskEvent::Promote | TaskEvent::Recall) {
+        return stage_follower(on).await;
+    }
+    // The result stands apart, so that the fate of `it` is not its job's.
+    let job = plan(&[step("need"), step("it").after("need"), step("end").after("need").result()]);
+    on.accept(&job).await;
+    let before = on.start(task(&job, "need")).await;
+    let it = task(&job, "it");
+    if state != TaskState::Waiting {
+        on.succeed(&before, json!(1)).await;
+        lead_to(on, it, job.id, state, event).await;
+    }
+    Staged { task: it, job: job.id, before, fence: on.task(it).await.fence }
+}
+
+async fn stage_follower(on: &Subject) -> Staged {
+    let input = json!({ "one": TaskId::new().to_string() });
+    let (leader, follower) = (equal(input.clone()), equal(input));
+    on.accept(&leader).await;
+    on.accept(&follower).await;
+    let before = on.start(task(&leader, "only")).await;
+    Staged { task: task(&follower, "only"), job: follower.id, before, fence: Fence(0) }
+}
+
+async fn lead_to(on: &Subject, it: TaskId, job: JobId, state: TaskState, event: TaskEvent) {
+    match state {
+        TaskState::Waiting | TaskState::Ready => {}
+        TaskState::Queued => assert!(on.ring().await.iter().any(|bell| bell.task == it)),
+        TaskState::Running => {
+            let expires = matches!(event, TaskEvent::Lose | TaskEvent::Quarantine);
+            on.start_for(it, if expires { SHORT } else { LEASE }).await;
+        }
+        TaskState::Succeeded => drop(on.run(it, json!(1)).await),
+        TaskState::Failed => drop(on.run_badly(it, "x").await),
+        TaskState::Cancelled => drop(on.cancel(Target::Job(job)).await),
+    }
+}
+
+async fn pose(on: &Subject, staged: &Staged, event: TaskEvent) {
+    let broken = || JobError::permanent("x", "a test wants it");
+    let settle = async |verdict| drop(on.settle_as(on.worker, staged.task, staged.fence, verdict).await);
+    match event {
+        TaskEvent::NeedsMet | TaskEvent::Recall => drop(on.settle(&staged.before, succeeded(json!(1))).await),
+        TaskEvent::Promote | TaskEvent::NeedFailed => drop(on.settle(&staged.before, Verdict::Failed(broken())).await),
+        TaskEvent::Ring => drop(on.ring().await),
+        TaskEvent::HandBack => drop(on.store.hand_back(&[staged.task]).await.expect("answers")),
+        TaskEvent::Claim => drop(on.claim(staged.task, LEASE).await),
+        TaskEvent::Succeed => settle(succeeded(json!(1))).await,
+        TaskEvent::Fail => settle(Verdict::Failed(broken())).await,
+        TaskEvent::Retry => settle(Verdict::Retry { error: broken(), pause: Duration::ZERO }).await,
+        TaskEvent::AcknowledgeCancel => settle(Verdict::Cancelled).await,
+        TaskEvent::Release => {
+            drop(on.store.release(on.worker, &[(staged.task, staged.fence)]).await.expect("answers"));
+        }
+        TaskEvent::Lose => sweep(on, staged, POLICY).await,
+        TaskEvent::Quarantine => sweep(on, staged, SweepPolicy { quarantine_after: 1, most: 100 }).await,
+        TaskEvent::Cancel => drop(on.cancel(Target::Job(staged.job)).await),
+        TaskEvent::Expire => unreachable!("it can't be posed"),
+    }
+}
+
+/// Sweeps until the lease was found expired, or once where there is none.
+async fn sweep(on: &Subject, staged: &Staged, policy: SweepPolicy) {
+    if on.state(staged.task).await == TaskState::Running {
+        on.sweep_until_lost(policy).await;
+    } else {
+        on.store.sweep(policy).await.expect("sweeps");
+    }
+}

@@ -1,0 +1,187 @@
+//! A store under test, with the few moves that most cases are made of.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use common::{
+    error::JobError,
+    id::{Fence, JobId, TaskId, TenantId, WorkerId},
+    kind::Class,
+    lifecycle::TaskState,
+    limits::{LEASE, QUARANTINE_AFTER},
+    outcome::{Settlement, Verdict},
+    port::{
+        PortResult,
+        broker::Doorbell,
+        store::{Accepted, Claimed, Moved, Settled, Store, SweepPolicy, Swept, Target},
+    },
+    submission::{Acceptance, NewBatch, NewJob, Submission, Work},
+    view::{BatchView, JobView, TaskView},
+};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::work::succeeded;
+
+/// Longer than any wait of a healthy store, shorter than a person's patience.
+pub const BOUND: Duration = Duration::from_secs(20);
+/// A lease that runs out while a test looks on.
+pub const SHORT: Duration = Duration::from_millis(60);
+/// What the sweeper of the product uses.
+pub const POLICY: SweepPolicy = SweepPolicy { quarantine_after: QUARANTINE_AFTER, most: 1_000 };
+
+/// One fresh store and one worker.
+#[derive(Clone)]
+pub struct Subject {
+    pub store: Arc<dyn Store>,
+    pub tenant: TenantId,
+    pub worker: WorkerId,
+    /// What must live as long as the store: its folder, its database.
+    _place: Arc<dyn Any + Send + Sync>,
+}
+
+impl Subject {
+    pub fn new(store: Arc<dyn Store>, place: impl Any + Send + Sync) -> Self {
+        Self { store, tenant: TenantId::default(), worker: WorkerId::new(), _place: Arc::new(place) }
+    }
+
+    pub fn submission(&self, work: Work) -> Submission {
+        Submission { tenant: self.tenant.clone(), idempotency: None, work }
+    }
+
+    pub async fn accept(&self, job: &NewJob) -> Accepted {
+        self.submit(Work::Job(job.clone())).await
+    }
+
+    pub async fn accept_batch(&self, batch: &NewBatch) -> Accepted {
+        self.submit(Work::Batch(batch.clone())).await
+    }
+
+    async fn submit(&self, work: Work) -> Accepted {
+        let accepted = self.store.accept(vec![self.submission(work)], &[]).await.expect("accepts");
+        assert_eq!(accepted.answers, [Acceptance::Stored]);
+        accepted
+    }
+
+    /// Rings all that may be rung, whoever is alive.
+    pub async fn ring(&self) -> Vec<Doorbell> {
+        let mut bells = Vec::new();
+        for class in Class::ALL {
+            bells.extend(self.store.ring(class, 100_000, 100_000).await.expect("rings").bells);
+        }
+        bells
+    }
+
+    /// Rings, then claims this task, which must be ready or queued.
+    pub async fn start(&self, task: TaskId) -> Claimed {
+        self.start_for(task, LEASE).await
+    }
+
+    pub async fn start_for(&self, task: TaskId, lease: Duration) -> Claimed {
+        self.ring().await;
+        self.claim(task, lease).await.expect("the task was queued")
+    }
+
+    pub async fn claim(&self, task: TaskId, lease: Duration) -> Option<Claimed> {
+        self.store.claim(self.worker, &[task], lease).await.expect("claims").remove(0)
+    }
+
+    pub async fn settle(&self, claimed: &Claimed, verdict: Verdict) -> (Settled, Moved) {
+        self.settle_as(self.worker, claimed.task, claimed.fence, verdict).await
+    }
+
+    pub async fn settle_as(&self, worker: WorkerId, task: TaskId, fence: Fence, verdict: Verdict) -> (Settled, Moved) {
+        let settlement = Settlement { task, fence, verdict };
+        let (mut settled, moved) = self.store.settle(worker, vec![settlement]).await.expect("settles");
+        assert_eq!(settled.len(), 1);
+        (settled.remove(0), moved)
+    }
+
+    /// Settles a running task well, which must count.
+    pub async fn succeed(&self, claimed: &Claimed, output: Value) -> Moved {
+        self.count(claimed, succeeded(output)).await
+    }
+
+    /// Settles a running task ill, which must count.
+    pub async fn fail(&self, claimed: &Claimed, code: &str) -> Moved {
+        self.count(claimed, Verdict::Failed(JobError::permanent(code, "a test wants it"))).await
+    }
+
+    /// Settles a running task, which must count.
+    pub async fn count(&self, claimed: &Claimed, verdict: Verdict) -> Moved {
+        let (settled, moved) = self.settle(claimed, verdict).await;
+        assert_eq!(settled, Settled::Counted);
+        moved
+    }
+
+    /// Starts a task and settles it well.
+    pub async fn run(&self, task: TaskId, output: Value) -> Moved {
+        let claimed = self.start(task).await;
+        self.succeed(&claimed, output).await
+    }
+
+    /// Starts a task and settles it ill.
+    pub async fn run_badly(&self, task: TaskId, code: &str) -> Moved {
+        let claimed = self.start(task).await;
+        self.fail(&claimed, code).await
+    }
+
+    pub async fn job(&self, job: JobId) -> JobView {
+        self.try_job(job).await.expect("the job is there")
+    }
+
+    pub async fn try_job(&self, job: JobId) -> Option<JobView> {
+        self.store.jobs(&self.tenant, &[job]).await.expect("reads").remove(0)
+    }
+
+    pub async fn task(&self, task: TaskId) -> TaskView {
+        self.store.task(&self.tenant, task).await.expect("reads").expect("the task is there")
+    }
+
+    pub async fn state(&self, task: TaskId) -> TaskState {
+        self.task(task).await.state
+    }
+
+    /// A job's plan: each task's name and state, in the order of insertion.
+    pub async fn states(&self, job: JobId) -> Vec<(String, TaskState)> {
+        let tasks = self.store.tasks(&self.tenant, job).await.expect("reads").expect("the job is there");
+        tasks.into_iter().map(|task| (task.name, task.state)).collect()
+    }
+
+    pub async fn batch(&self, batch: &NewBatch) -> BatchView {
+        self.store.batch(&self.tenant, batch.id).await.expect("reads").expect("the batch is there")
+    }
+
+    pub async fn cancel(&self, target: Target) -> Moved {
+        self.store.cancel(&self.tenant, target).await.expect("cancels").expect("the target is there")
+    }
+
+    pub async fn retry(&self, target: Target) -> (u32, Moved) {
+        self.store.retry(&self.tenant, target).await.expect("retries").expect("the target is there")
+    }
+
+    /// Sweeps until a lease was found expired.
+    pub async fn sweep_until_lost(&self, policy: SweepPolicy) -> Swept {
+        self.until(async || {
+            let swept = self.store.sweep(policy).await.expect("sweeps");
+            (swept.lost + swept.quarantined > 0).then_some(swept)
+        })
+        .await
+    }
+
+    /// Asks until there is an answer.
+    pub async fn until<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
+        let patience = Instant::now() + BOUND;
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            assert!(Instant::now() < patience, "it did not come to pass within {BOUND:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// As [`Store::accept`] of many submissions, with the error.
+    pub async fn try_accept(&self, submissions: Vec<Submission>) -> PortResult<Accepted> {
+        self.store.accept(submissions, &[]).await
+    }
+}
