@@ -10,7 +10,7 @@ reference_speech() { # FILE
 
 # The encoder's settings are those of the engine's medium quality; threads are ffmpeg's own choice, which is all cores.
 reference_render() { # CLIPS SPEECH OUT
-  local bold=/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf
+  local bold="$ROOT/media/fonts/OpenSans-Bold.ttf"
   # xfade: the second clip fades in over the first from 4 s on, for one second.
   local picture="[0:v]trim=0:5,setpts=PTS-STARTPTS[dawn];[1:v]trim=0.5:6,setpts=PTS-STARTPTS[aurora]"
   picture+=";[dawn][aurora]xfade=transition=fade:duration=1:offset=4"
