@@ -4,6 +4,7 @@ use crate::composition::{Clip, Composition};
 use crate::document::Src;
 use crate::meaning::src_of;
 use crate::written::{Asset, FilterForm, FilterObject};
+pub use common::kinds::source::TakenFor;
 use common::kinds::speech::Speech;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -49,20 +50,6 @@ pub enum Origin {
     },
     /// By speaking.
     Speak(Speech),
-}
-
-/// What a fetched file is taken for, which says how its facts are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum TakenFor {
-    /// Pictures or sound: probed by libav (an SVG by its own reader).
-    Media,
-    /// SRT, VTT or ASS: its facts hold its `text`.
-    Subtitles,
-    /// A font: its facts hold its `faces`, if anyone looked; the hash is enough.
-    Font,
-    /// A `.cube` table: its hash is enough.
-    Lut,
 }
 
 /// The distinct sources of a composition, in the order they are first asked for.

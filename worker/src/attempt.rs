@@ -120,7 +120,8 @@ fn stopped(held: &Held, timeout: Duration) -> Outcome {
         Some(Reason::Released) => Outcome::Released,
         Some(Reason::Abandoned) => Outcome::Abandoned,
         Some(Reason::TimedOut) => {
-            let detail = format!("the attempt took longer than {timeout:?}: give it more with `timeoutMs`, or less to do");
+            let detail =
+                format!("the attempt took longer than {timeout:?}: give it more with `timeoutMs`, or less to do");
             Outcome::Failed(JobError::transient(code::TIMEOUT, detail))
         }
         None => Outcome::Failed(JobError::bug(code::INTERNAL, "the handler stopped without being asked to")),
@@ -182,8 +183,12 @@ fn log(claimed: &Claimed, verdict: &Verdict) {
     let (task, job, kind, attempt) = (claimed.task, claimed.job, &claimed.kind, claimed.attempt);
     match verdict {
         Verdict::Failed(error) => tracing::warn!(%task, %job, kind, attempt, %error, "failed"),
-        Verdict::Retry { error, pause } => tracing::info!(%task, %job, kind, attempt, %error, ?pause, "will be tried again"),
-        Verdict::Succeeded { .. } | Verdict::Cancelled => tracing::debug!(%task, %job, kind, attempt, verdict = name(verdict)),
+        Verdict::Retry { error, pause } => {
+            tracing::info!(%task, %job, kind, attempt, %error, ?pause, "will be tried again")
+        }
+        Verdict::Succeeded { .. } | Verdict::Cancelled => {
+            tracing::debug!(%task, %job, kind, attempt, verdict = name(verdict))
+        }
     }
 }
 

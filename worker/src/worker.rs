@@ -73,8 +73,9 @@ pub struct Worker {
 impl Worker {
     /// Prepares a worker: sweeps scratch folders that a killed one left behind.
     pub fn new(parts: Parts, settings: Settings, metrics: Metrics) -> Result<Self, PortError> {
-        let swept = media::cage::sweep(&settings.scratch)
-            .map_err(|error| PortError::unavailable("the scratch folder", format!("{}: {error}", settings.scratch.display())))?;
+        let swept = media::cage::sweep(&settings.scratch).map_err(|error| {
+            PortError::unavailable("the scratch folder", format!("{}: {error}", settings.scratch.display()))
+        })?;
         if swept > 0 {
             tracing::info!(folders = swept, "removed what killed workers had left in scratch");
         }

@@ -37,6 +37,24 @@ pub const SPEC: KindSpec = KindSpec {
 pub struct Source {
     /// An `http`, `https` or `file` URL, or a path below an allowed folder.
     pub src: String,
+    /// What it is taken for.
+    #[serde(default)]
+    pub taken_for: TakenFor,
+}
+
+/// What a fetched file is taken for, which says how its facts are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TakenFor {
+    /// Pictures or sound: probed.
+    #[default]
+    Media,
+    /// SRT, VTT or ASS: its facts hold its text.
+    Subtitles,
+    /// A font: its hash is enough.
+    Font,
+    /// A `.cube` table: its hash is enough.
+    Lut,
 }
 
 /// What is known of it once it is here.

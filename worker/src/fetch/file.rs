@@ -19,8 +19,7 @@ impl Fetcher {
         if metadata.len() > self.reach.max_bytes {
             return Err(self.too_large(&path.display().to_string()));
         }
-        let validator =
-            format!("{}:{}:{}.{}", metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        let validator = format!("{}:{}:{}.{}", metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
         let name = found.display().to_string();
         if let Some(fetched) = self.recall(&name, &validator).await {
             return Ok(fetched);
@@ -43,8 +42,12 @@ impl Fetcher {
             outside = true;
         }
         // What lies outside is not told apart from what is not there: a caller has no business in knowing.
-        if outside || allowed.is_empty() || path.is_absolute() && !allowed.iter().any(|folder| path.starts_with(folder)) {
-            return Err(bad(path, "is not below a folder that sources may be read from: allow one with `--allow DIR`, or give a URL"));
+        if outside || allowed.is_empty() || path.is_absolute() && !allowed.iter().any(|folder| path.starts_with(folder))
+        {
+            return Err(bad(
+                path,
+                "is not below a folder that sources may be read from: allow one with `--allow DIR`, or give a URL",
+            ));
         }
         Err(bad(path, "does not exist"))
     }
@@ -53,7 +56,8 @@ impl Fetcher {
 /// The path of a `file://` URL: percent-decoded, without host.
 pub(super) fn decode_path(rest: &str) -> Result<PathBuf, JobError> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
-    let refuse = || JobError::caller(code::BAD_SOURCE, "a file URL must be `file:///` and an absolute, percent-encoded path");
+    let refuse =
+        || JobError::caller(code::BAD_SOURCE, "a file URL must be `file:///` and an absolute, percent-encoded path");
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [first, tail @ ..] = rest {

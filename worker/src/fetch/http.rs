@@ -64,7 +64,8 @@ fn judge(url: &Url, private_addresses: bool) -> Result<(), Box<dyn std::error::E
 
 impl Fetcher {
     pub(super) async fn fetch_url(&self, src: &str, scratch: &Path) -> Result<Fetched, JobError> {
-        let bad = |what: String| JobError::caller(code::BAD_SOURCE, format!("`{}` can't be fetched: {what}", shown(src)));
+        let bad =
+            |what: String| JobError::caller(code::BAD_SOURCE, format!("`{}` can't be fetched: {what}", shown(src)));
         let url = Url::parse(src).map_err(|error| bad(format!("it is not a URL: {error}")))?;
         judge(&url, self.reach.private_addresses).map_err(|error| bad(error.to_string()))?;
         let known = self.remembered(src).await;
@@ -143,9 +144,8 @@ fn refused(src: &str, status: StatusCode, headers: &HeaderMap) -> JobError {
 /// What reqwest says, with its causes; a refusal of ours is the caller's to mend, anything else may go away.
 fn failed(src: &str, error: &reqwest::Error) -> JobError {
     let causes = || std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    let ours = causes().find(|cause| {
-        cause.is::<NotPublic>() || cause.is::<TooManyRedirects>() || cause.is::<OtherScheme>()
-    });
+    let ours =
+        causes().find(|cause| cause.is::<NotPublic>() || cause.is::<TooManyRedirects>() || cause.is::<OtherScheme>());
     if let Some(ours) = ours {
         return JobError::caller(code::BAD_SOURCE, format!("`{}` can't be fetched: {ours}", shown(src)));
     }

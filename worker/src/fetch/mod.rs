@@ -117,7 +117,10 @@ impl Fetcher {
 
     fn too_large(&self, src: &str) -> JobError {
         let most = self.reach.max_bytes;
-        JobError::caller(code::BAD_SOURCE, format!("`{}` is larger than {most} bytes, the most a source may be", shown(src)))
+        JobError::caller(
+            code::BAD_SOURCE,
+            format!("`{}` is larger than {most} bytes, the most a source may be", shown(src)),
+        )
     }
 }
 

@@ -78,7 +78,10 @@ impl Parts {
         let wanted = segments + usize::from(assemble.sound.is_some());
         if context.claimed.needs.len() != wanted {
             let found = context.claimed.needs.len();
-            return Err(JobError::bug(code::INTERNAL, format!("assemble was given {found} parts where the plan has {wanted}")));
+            return Err(JobError::bug(
+                code::INTERNAL,
+                format!("assemble was given {found} parts where the plan has {wanted}"),
+            ));
         }
         let mut parts = Self { segments: Vec::new(), sound: None, loudness: None, warnings: Vec::new() };
         for index in 0..segments {

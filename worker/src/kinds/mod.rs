@@ -92,7 +92,8 @@ pub(crate) async fn run(context: Context) -> Result<Done, Ended> {
         composition::kinds::sound::NAME => sound::run(&context).await,
         composition::kinds::assemble::NAME => assemble::run(&context).await,
         unknown => {
-            let detail = format!("this worker does not know the kind `{unknown}`: it is older than the producer; update it");
+            let detail =
+                format!("this worker does not know the kind `{unknown}`: it is older than the producer; update it");
             Err(JobError::transient(code::UNKNOWN_KIND, detail).into())
         }
     }
@@ -128,5 +129,6 @@ fn typed<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T, JobError> 
 
 /// An output as JSON.
 pub(crate) fn json(output: &impl serde::Serialize) -> Result<Value, JobError> {
-    serde_json::to_value(output).map_err(|error| JobError::bug(code::INTERNAL, format!("the output is not JSON: {error}")))
+    serde_json::to_value(output)
+        .map_err(|error| JobError::bug(code::INTERNAL, format!("the output is not JSON: {error}")))
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use common::{
-    error::JobError,
+    error::{JobError, code},
     id::Digest,
-    kinds::source::{self, Sourced},
+    kinds::source::{self, Sourced, TakenFor},
     outcome::ArtifactRef,
 };
 use composition::plan::{ENGINE_VERSION, Facts, SourceHash};
@@ -15,6 +15,10 @@ use media::{
 };
 
 use super::{Context, Done, Ended, child::wrong_answer, json};
+use crate::fetch::Fetched;
+
+/// Two hours of dense subtitles are under a megabyte.
+const MAX_SUBTITLE_BYTES: u64 = 4 << 20;
 
 /// What a content is does not change; this only bounds what the board holds.
 const FACTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -27,11 +31,58 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         Err(_) if context.lease.stop.reason().is_some() => return Err(Ended::Stopped),
         fetched => fetched?,
     };
-    let facts = context.facts(&fetched.hash, &scratch).await?;
+    let facts = match source.taken_for {
+        TakenFor::Media => context.facts(&fetched.hash, &scratch).await?,
+        other => plain_facts(context, &source.src, &fetched, other, &scratch).await?,
+    };
     let artifact =
         ArtifactRef { hash: fetched.hash, bytes: fetched.bytes, media_type: "application/octet-stream".into() };
     let sourced = Sourced { artifact: fetched.hash, bytes: fetched.bytes, facts: json(&facts)? };
     Ok(Done { output: json(&sourced)?, artifacts: vec![artifact] })
+}
+
+/// The facts of what libav has no business with: a font and a table are known by their hash, subtitles by their text.
+async fn plain_facts(
+    context: &Context,
+    src: &str,
+    fetched: &Fetched,
+    taken_for: TakenFor,
+    scratch: &Scratch,
+) -> Result<Facts, Ended> {
+    let text = match taken_for {
+        TakenFor::Subtitles => Some(read_text(context, src, fetched, scratch).await?),
+        _ => None,
+    };
+    let container = match taken_for {
+        TakenFor::Subtitles => "subtitles",
+        TakenFor::Font => "font",
+        TakenFor::Lut | TakenFor::Media => "lut",
+    };
+    Ok(Facts {
+        hash: SourceHash(fetched.hash.to_string()),
+        container: container.to_owned(),
+        duration: None,
+        image: false,
+        video: Vec::new(),
+        audio: Vec::new(),
+        words: Vec::new(),
+        text,
+        faces: Vec::new(),
+    })
+}
+
+async fn read_text(context: &Context, src: &str, fetched: &Fetched, scratch: &Scratch) -> Result<String, Ended> {
+    let bad = |what: &str| JobError::caller(code::BAD_SOURCE, format!("`{src}` can't be used as subtitles: {what}"));
+    if fetched.bytes > MAX_SUBTITLE_BYTES {
+        return Err(bad("it is larger than 4 MiB").into());
+    }
+    let path = scratch.path().join("subtitles");
+    context.bring_to(&fetched.hash, &path).await?;
+    let bytes = tokio::fs::read(&path).await.map_err(|error| {
+        JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8: save it as UTF-8"))?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 impl Context {

@@ -1,0 +1,141 @@
+//! `render`: a composition in, a finished file out. Planned into its sources, a compile, and what the compile adds.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use common::{
+    error::{JobError, code},
+    fault::Fault,
+    kind::{Class, KindSpec},
+    kinds::{source, speech},
+    plan::{Draft, OnFailure},
+    retry::RetryPolicy,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{assemble, segment, sound};
+use crate::{
+    Composition, Origin, Slot, compile, parse,
+    plan::{ENGINE_VERSION, Facts, RenderPlan},
+    sources,
+};
+
+/// The stored name.
+pub const NAME: &str = "render";
+
+/// The kind. Its own task compiles, which is pure and quick; it grows, so it is not memoised, and what it adds is.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: ENGINE_VERSION,
+    class: Class::Light,
+    timeout: Duration::from_secs(120),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: false,
+    plan: Some(plan),
+    grow: Some(grow),
+};
+
+/// A `source` or `speech` task for each source, and the compile that needs them all, in the order of [`sources`].
+fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
+    let composition = parse(input)?;
+    let mut drafts: Vec<Draft> = sources(&composition)
+        .into_iter()
+        .enumerate()
+        .map(|(index, wanted)| {
+            let (kind, input) = match wanted.origin {
+                Origin::Fetch { src, taken_for } => (source::NAME, json!({"src": src, "takenFor": taken_for})),
+                Origin::Speak(spoken) => (speech::NAME, json!(spoken)),
+            };
+            Draft { name: format!("{kind}-{}", index + 1), kind, input, needs: Vec::new(), result: false }
+        })
+        .collect();
+    let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
+    drafts.push(Draft { name: NAME.to_owned(), kind: NAME, input: input.clone(), needs, result: true });
+    Ok(drafts)
+}
+
+/// Compiles, given what the needs came to in the order of [`sources`].
+pub fn run(composition: &Composition, facts: Vec<Facts>) -> Result<RenderPlan, JobError> {
+    let wanted = sources(composition);
+    if wanted.len() != facts.len() {
+        let detail = format!("{} sources were brought where the composition names {}", facts.len(), wanted.len());
+        return Err(JobError::bug(code::INTERNAL, detail));
+    }
+    let facts: BTreeMap<Slot, Facts> = wanted.into_iter().map(|source| source.slot).zip(facts).collect();
+    compile(composition, &facts).map_err(JobError::refused)
+}
+
+/// The tasks of a compiled plan: segments and sound beside each other, then assemble, which holds the result.
+fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
+    let unreadable = |error| JobError::bug(code::INTERNAL, format!("the plan can't be read back: {error}"));
+    let plan: RenderPlan = serde_json::from_value(output.clone()).map_err(unreadable)?;
+    let mut drafts = Vec::with_capacity(plan.segments.len() + 2);
+    for (index, part) in plan.segments.iter().enumerate() {
+        drafts.push(part_of(format!("segment-{}", index + 1), segment::NAME, part)?);
+    }
+    if let Some(part) = &plan.sound {
+        drafts.push(part_of(sound::NAME.to_owned(), sound::NAME, part)?);
+    }
+    let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
+    let assembly = assemble::Assembly { assemble: plan.assemble, warnings: plan.warnings };
+    let last = part_of(assemble::NAME.to_owned(), assemble::NAME, &assembly)?;
+    drafts.push(Draft { needs, result: true, ..last });
+    Ok(drafts)
+}
+
+fn part_of(name: String, kind: &'static str, part: &impl Serialize) -> Result<Draft, JobError> {
+    let input = serde_json::to_value(part)
+        .map_err(|error| JobError::bug(code::INTERNAL, format!("{name} is not JSON: {error}")))?;
+    Ok(Draft { name, kind, input, needs: Vec::new(), result: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::{kind::Catalog, kinds, plan::Overrides};
+
+    fn catalog() -> Catalog {
+        Catalog::new(&[kinds::ALL, super::super::ALL])
+    }
+
+    fn composition() -> Value {
+        json!({
+            "timeline": {"background": "#102030", "tracks": [
+                {"clips": [{"asset": {"type": "text", "text": "Hello"}, "start": 0, "length": 5}]},
+                {"clips": [{"asset": {"type": "speech", "text": "Hello there"}, "start": 0, "length": 5}]},
+            ]},
+            "output": {"format": "mp4", "size": {"width": 320, "height": 180}, "fps": 25},
+        })
+    }
+
+    #[test]
+    fn sources_come_before_the_compile_which_holds_the_result() {
+        let drafts = plan(&composition()).expect("a plan");
+        let names: Vec<_> = drafts.iter().map(|draft| (draft.name.as_str(), draft.result)).collect();
+        assert_eq!(names, [("speech-1", false), ("render", true)]);
+        common::plan::build(uuid(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
+    }
+
+    #[test]
+    fn a_compiled_plan_grows_segments_and_an_assemble_that_needs_them_all() {
+        let mut silent = composition();
+        silent["timeline"]["tracks"].as_array_mut().expect("tracks").pop();
+        let compiled = run(&parse(&silent).expect("a composition"), Vec::new()).expect("a plan");
+        let drafts = grow(&silent, &serde_json::to_value(&compiled).expect("json")).expect("drafts");
+        assert!(drafts.len() >= 2);
+        let last = drafts.last().expect("assemble");
+        assert_eq!((last.kind, last.result, last.needs.len()), (assemble::NAME, true, drafts.len() - 1));
+        common::plan::build(uuid(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
+    }
+
+    #[test]
+    fn a_fault_keeps_its_place() {
+        let faults = plan(&json!({"timeline": {"tracks": []}, "output": {"format": "mp5"}})).expect_err("faults");
+        assert!(faults.iter().any(|fault| fault.pointer == "/output/format"), "{faults:?}");
+    }
+
+    fn uuid() -> uuid::Uuid {
+        common::id::JobId::new().0
+    }
+}

@@ -1,0 +1,43 @@
+//! `render`: compiles a composition against the facts of its sources. Pure, so it needs no child.
+
+use common::{
+    error::JobError,
+    kinds::{source::Sourced, speech::Spoken},
+};
+use composition::{
+    Origin,
+    kinds::render,
+    plan::{Facts, Ratio, SpokenWord},
+};
+use serde_json::Value;
+
+use super::{Context, Done, Ended, json, typed};
+
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let composition = composition::parse(&context.claimed.input).map_err(JobError::refused)?;
+    let facts = composition::sources(&composition)
+        .iter()
+        .enumerate()
+        .map(|(index, source)| match source.origin {
+            Origin::Fetch { .. } => facts(context.need::<Sourced>(index)?.facts),
+            Origin::Speak(_) => spoken(context.need(index)?),
+        })
+        .collect::<Result<Vec<Facts>, JobError>>()?;
+    let plan = render::run(&composition, facts)?;
+    Ok(Done { output: json(&plan)?, artifacts: Vec::new() })
+}
+
+fn facts(value: Value) -> Result<Facts, JobError> {
+    typed(&value, "facts of a source")
+}
+
+/// The facts of a spoken sound, with its words.
+fn spoken(spoken: Spoken) -> Result<Facts, JobError> {
+    let seconds = |ms: u64| Ratio::nearest(i128::from(ms), 1000);
+    let word = |word: common::kinds::speech::Word| SpokenWord {
+        text: word.word,
+        start: seconds(word.start_ms),
+        end: seconds(word.end_ms),
+    };
+    Ok(Facts { words: spoken.words.into_iter().map(word).collect(), ..facts(spoken.facts)? })
+}
