@@ -6,3 +6,4 @@ pub(crate) mod convert;
 pub(crate) mod open;
 pub(crate) mod reader;
 pub(crate) mod rotation;
+pub(crate) mod svg;

@@ -3,6 +3,7 @@
 pub(crate) mod annexb;
 pub(crate) mod frames;
 pub(crate) mod recipe;
+pub(crate) mod still;
 pub(crate) mod verify;
 pub(crate) mod writer;
 

@@ -70,6 +70,12 @@ mod pictures {
         Ok(())
     }
 
+    /// Asks an encoder with a fixed quantiser for this quality, in libav's lambda units.
+    pub(crate) fn set_quality(frame: &mut frame::Video, quality: i32) {
+        // SAFETY: the frame is alive and borrowed for writing.
+        unsafe { (*frame.as_mut_ptr()).quality = quality };
+    }
+
     /// A view of part of a frame, sharing its pixels. The rectangle must lie inside; chroma is cut at the sample that
     /// holds the corner. Read it only through libav: its last row may end before its stride does.
     ///
@@ -166,5 +172,5 @@ mod pictures {
 }
 
 pub(crate) use pictures::{
-    crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_scaler_colours, start_time,
+    crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_quality, set_scaler_colours, start_time,
 };

@@ -13,5 +13,6 @@ mod ffi;
 pub mod picture;
 pub mod sound;
 pub mod speech;
+pub mod text;
 
 pub use error::{MediaError, Result};

@@ -1,8 +1,30 @@
 //! Pictures and their composition: everything between the decoder and the encoder.
+//!
+//! A [`scene::Scene`] holds a segment's layers with their sources open. For each frame every layer is asked for its content
+//! at the size it is shown at (`footage`, `drawn`, `crate::text`), which is filtered, set on the canvas (`place`) and laid over what is below
+//! (`blend`, `mix`). A frame depends on its number alone.
 
 pub(crate) mod affine;
 pub(crate) mod blend;
+pub(crate) mod content;
+pub(crate) mod cube;
+pub(crate) mod drawn;
+pub(crate) mod filter;
+pub(crate) mod footage;
+pub(crate) mod gauss;
+pub(crate) mod key;
+pub(crate) mod layer;
+pub(crate) mod mix;
+pub(crate) mod place;
 pub mod planes;
 pub(crate) mod raster;
+mod render;
 pub(crate) mod resize;
 pub(crate) mod sample;
+mod scene;
+#[cfg(test)]
+mod tests;
+pub(crate) mod wave;
+
+pub use render::{render_segment, render_still};
+pub use scene::Scene;

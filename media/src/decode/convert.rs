@@ -67,18 +67,11 @@ impl Converter {
         let meaning = Meaning::of(frame);
         let part = stored_part(frame, wanted);
         let turned = wanted.rotation % 180 == 90;
-        let (width, height) = if turned {
-            (wanted.height, wanted.width)
-        } else {
-            (wanted.width, wanted.height)
-        };
+        let (width, height) = if turned { (wanted.height, wanted.width) } else { (wanted.width, wanted.height) };
         let picture = if has_alpha(frame.format()) {
             let straight = self.scale(frame, part, (part.width, part.height), Pixel::RGBA, meaning)?;
-            Raster::from_straight(&straight)
-                .resized(width, height)
-                .into_picture()
-        } else if meaning.is_native(frame.format()) && (part.width, part.height) == (width, height)
-        {
+            Raster::from_straight(&straight).resized(width, height).into_picture()
+        } else if meaning.is_native(frame.format()) && (part.width, part.height) == (width, height) {
             copy_part(frame, part)
         } else {
             let scaled = self.scale(frame, part, (width, height), Pixel::YUV420P, meaning)?;
@@ -139,38 +132,19 @@ impl Scaler {
             flags,
         )
         .map_err(failed)?;
-        ffi::set_scaler_colours(
-            &mut context,
-            setting.meaning.matrix,
-            setting.meaning.full,
-            false,
-        )
-        .map_err(failed)?;
-        Ok(Self {
-            setting,
-            context,
-            target: frame::Video::new(target.format, target.width, target.height),
-        })
+        ffi::set_scaler_colours(&mut context, setting.meaning.matrix, setting.meaning.full, false).map_err(failed)?;
+        Ok(Self { setting, context, target: frame::Video::new(target.format, target.width, target.height) })
     }
 }
 
 impl Part {
     fn whole(width: usize, height: usize) -> Self {
-        Self {
-            left: 0,
-            top: 0,
-            width,
-            height,
-        }
+        Self { left: 0, top: 0, width, height }
     }
 }
 
 fn definition(format: Pixel, width: usize, height: usize) -> scaling::context::Definition {
-    scaling::context::Definition {
-        format,
-        width: width as u32,
-        height: height as u32,
-    }
+    scaling::context::Definition { format, width: width as u32, height: height as u32 }
 }
 
 fn has_alpha(format: Pixel) -> bool {
@@ -217,12 +191,7 @@ fn stored_part(frame: &frame::Video, wanted: Wanted) -> Part {
     };
     let (left, width) = even_part(x, w, frame.width() as usize);
     let (top, height) = even_part(y, h, frame.height() as usize);
-    Part {
-        left,
-        top,
-        width,
-        height,
-    }
+    Part { left, top, width, height }
 }
 
 /// A share of a length as an even start and a length: the whole length stays as it is, other lengths become even.
@@ -286,16 +255,9 @@ fn turn(picture: Picture, rotation: u16) -> Picture {
 fn turn_plane(plane: &[u8], width: usize, height: usize, rotation: u16) -> Vec<u8> {
     let at = |x: usize, y: usize| plane[y * width + x];
     match rotation {
-        90 => (0..width)
-            .flat_map(|x| (0..height).rev().map(move |y| (x, y)))
-            .map(|(x, y)| at(x, y))
-            .collect(),
+        90 => (0..width).flat_map(|x| (0..height).rev().map(move |y| (x, y))).map(|(x, y)| at(x, y)).collect(),
         180 => plane.iter().rev().copied().collect(),
-        270 => (0..width)
-            .rev()
-            .flat_map(|x| (0..height).map(move |y| (x, y)))
-            .map(|(x, y)| at(x, y))
-            .collect(),
+        270 => (0..width).rev().flat_map(|x| (0..height).map(move |y| (x, y))).map(|(x, y)| at(x, y)).collect(),
         _ => plane.to_vec(),
     }
 }

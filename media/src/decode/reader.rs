@@ -56,13 +56,14 @@ impl VideoReader {
     /// Bad input where the file is damaged or has no such stream; unsupported where its codec is not read.
     pub(crate) fn open(path: &Path, stream: u32) -> Result<Self> {
         let input = open_input(path)?;
-        let wanted = input.stream(stream as usize).ok_or_else(|| {
-            MediaError::BadInput(format!("{} has no stream {stream}", path.display()))
-        })?;
+        let wanted = input
+            .stream(stream as usize)
+            .ok_or_else(|| MediaError::BadInput(format!("{} has no stream {stream}", path.display())))?;
         let clock = StreamClock::of(&input, &wanted);
         let rotation = rotation_of(&wanted);
-        let decoder = open_decoder(&wanted)
-            .map_err(|error| MediaError::from_libav(format_args!("opening the decoder of {}", path.display()), error))?;
+        let decoder = open_decoder(&wanted).map_err(|error| {
+            MediaError::from_libav(format_args!("opening the decoder of {}", path.display()), error)
+        })?;
         let stream = wanted.index();
         Ok(Self {
             path: path.to_owned(),
@@ -93,20 +94,15 @@ impl VideoReader {
     pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<(&frame::Video, i64)> {
         let target = self.clock.latest(seconds);
         self.approach(target)?;
-        while self
-            .ahead
-            .as_ref()
-            .is_some_and(|ahead| ahead.ticks <= target)
-        {
+        while self.ahead.as_ref().is_some_and(|ahead| ahead.ticks <= target) {
             self.current = self.ahead.take();
             self.ahead = self.next_frame()?;
         }
         match (&self.current, &self.ahead) {
             (Some(shown), _) | (None, Some(shown)) => Ok((&shown.frame, shown.ticks)),
-            (None, None) => Err(MediaError::BadInput(format!(
-                "{} has no frame that can be decoded",
-                self.path.display()
-            ))),
+            (None, None) => {
+                Err(MediaError::BadInput(format!("{} has no frame that can be decoded", self.path.display())))
+            }
         }
     }
 
@@ -116,10 +112,7 @@ impl VideoReader {
             return self.begin(target);
         }
         let from_start = self.believed_from == i64::MIN && self.current.is_none();
-        let begun = self
-            .current
-            .as_ref()
-            .is_some_and(|shown| shown.ticks <= target);
+        let begun = self.current.as_ref().is_some_and(|shown| shown.ticks <= target);
         if (from_start || begun) && !self.is_far(target) {
             return Ok(());
         }
@@ -196,10 +189,7 @@ impl VideoReader {
                     let ticks = decoded.timestamp().unwrap_or(self.last_ticks.saturating_add(1));
                     if ticks >= self.believed_from && ticks > self.last_ticks {
                         self.last_ticks = ticks;
-                        return Ok(Some(Timed {
-                            ticks,
-                            frame: decoded,
-                        }));
+                        return Ok(Some(Timed { ticks, frame: decoded }));
                     }
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(None),
@@ -245,10 +235,7 @@ impl VideoReader {
     fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
         self.broken += 1;
         if self.broken > MAX_BROKEN || self.drained {
-            return Err(MediaError::from_libav(
-                format_args!("decoding {}", self.path.display()),
-                error,
-            ));
+            return Err(MediaError::from_libav(format_args!("decoding {}", self.path.display()), error));
         }
         Ok(())
     }
@@ -267,9 +254,7 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::E
     });
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
-    let found = with_alpha(stream)
-        .or_else(|| decoder::find(decoder.id()))
-        .ok_or(ffmpeg::Error::DecoderNotFound)?;
+    let found = with_alpha(stream).or_else(|| decoder::find(decoder.id())).ok_or(ffmpeg::Error::DecoderNotFound)?;
     let mut options = ffmpeg::Dictionary::new();
     options.set("max_pixels", MAX_PIXELS);
     decoder.open_as_with(found, options)?.video()
@@ -277,10 +262,7 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::E
 
 /// libvpx where a VP8 or VP9 stream says that it carries alpha: libav's own decoders leave it out.
 fn with_alpha(stream: &ffmpeg::Stream<'_>) -> Option<ffmpeg::Codec> {
-    let tagged = stream
-        .metadata()
-        .iter()
-        .any(|(key, value)| key.eq_ignore_ascii_case("alpha_mode") && value == "1");
+    let tagged = stream.metadata().iter().any(|(key, value)| key.eq_ignore_ascii_case("alpha_mode") && value == "1");
     let name = match stream.parameters().id() {
         codec::Id::VP8 => "libvpx",
         codec::Id::VP9 => "libvpx-vp9",

@@ -7,10 +7,8 @@ use ffmpeg_next::format::stream::Stream;
 /// it has none, from its `rotate` tag, as older recorders wrote it. Other angles count as the nearest of these.
 #[must_use]
 pub(crate) fn rotation_of(stream: &Stream<'_>) -> u16 {
-    let matrix = stream
-        .side_data()
-        .find(|data| data.kind() == Type::DisplayMatrix)
-        .and_then(|data| turn_of_matrix(data.data()));
+    let matrix =
+        stream.side_data().find(|data| data.kind() == Type::DisplayMatrix).and_then(|data| turn_of_matrix(data.data()));
     let tag = || {
         let degrees: f64 = stream.metadata().get("rotate")?.trim().parse().ok()?;
         Some(nearest_quarter(degrees))

@@ -19,11 +19,7 @@ pub(crate) enum Nal {
 /// The NAL units of a byte stream, without their start codes, each with its kind. Codecs without NAL units have none.
 pub(crate) fn units(codec: VideoCodec, stream: &[u8]) -> Vec<(Nal, &[u8])> {
     let starts = start_codes(stream);
-    let ends = starts
-        .iter()
-        .skip(1)
-        .map(|&(code, _)| code)
-        .chain([stream.len()]);
+    let ends = starts.iter().skip(1).map(|&(code, _)| code).chain([stream.len()]);
     starts
         .iter()
         .zip(ends)
@@ -96,9 +92,7 @@ mod tests {
 
     #[test]
     fn supplemental_information_is_left_out_and_the_rest_kept() {
-        let stream = [
-            0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x06, 5, 9, 9, 0, 0, 1, 0x65, 7, 8,
-        ];
+        let stream = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x06, 5, 9, 9, 0, 0, 1, 0x65, 7, 8];
         let kinds: Vec<Nal> = units(VideoCodec::H264, &stream).iter().map(|u| u.0).collect();
         assert_eq!(kinds, [Nal::Parameters, Nal::Sei, Nal::Idr]);
         assert!(has_sei(VideoCodec::H264, &stream));

@@ -14,9 +14,7 @@ pub(crate) struct FrameSlot {
 impl FrameSlot {
     /// Room for a frame of one of the formats the engine encodes.
     pub(crate) fn new(format: Pixel, width: u32, height: u32) -> Self {
-        Self {
-            frame: frame::Video::new(format, width, height),
-        }
+        Self { frame: frame::Video::new(format, width, height) }
     }
 
     /// The picture as a frame of the slot's format.
@@ -69,10 +67,7 @@ impl FrameSlot {
         let (width, height) = (picture.width, picture.height);
         let pixels = rgb_rows(picture);
         let full = |r: i32, g: i32, b: i32| (19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16;
-        let luma: Vec<u8> = pixels
-            .chunks_exact(3)
-            .map(|p| full(p[0].into(), p[1].into(), p[2].into()) as u8)
-            .collect();
+        let luma: Vec<u8> = pixels.chunks_exact(3).map(|p| full(p[0].into(), p[1].into(), p[2].into()) as u8).collect();
         let (cw, ch) = (half(width), half(height));
         let (mut u, mut v) = (Vec::with_capacity(cw * ch), Vec::with_capacity(cw * ch));
         for row in 0..ch {
@@ -185,11 +180,11 @@ fn chroma_of(sum: i32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::planes::Rgba;
+    use composition::plan::Rgba;
 
     #[test]
     fn a_flat_picture_comes_out_in_its_own_colour() {
-        let picture = Picture::filled(6, 4, Rgba::opaque(200, 30, 90));
+        let picture = Picture::filled(6, 4, Rgba([200, 30, 90, 255]));
         for pixel in rgb_rows(&picture).chunks_exact(3) {
             for (was, is) in [200u8, 30, 90].into_iter().zip(pixel) {
                 assert!(was.abs_diff(*is) <= 2);

@@ -21,17 +21,12 @@ pub(crate) struct Verified {
 /// # Errors
 /// Internal, naming what is wrong: a segment that fails this is the engine's fault.
 pub(crate) fn verify(segment: &Segment, path: &Path) -> Result<Verified> {
-    check(segment, path).map_err(|what| {
-        MediaError::Internal(format!("the segment {}: {what}", path.display()))
-    })
+    check(segment, path).map_err(|what| MediaError::Internal(format!("the segment {}: {what}", path.display())))
 }
 
 fn check(segment: &Segment, path: &Path) -> Result<Verified, String> {
     let mut input = open_input(path).map_err(|error| error.to_string())?;
-    let parameters = input
-        .stream(0)
-        .ok_or("it has no stream")?
-        .parameters();
+    let parameters = input.stream(0).ok_or("it has no stream")?.parameters();
     let header = ffi::header_bytes(&parameters);
     if header.is_empty() && segment.recipe.codec != VideoCodec::Vp9 {
         return Err("its header has no parameter sets".into());
@@ -58,11 +53,7 @@ struct Ends {
 
 impl Ends {
     fn read(input: &mut ffmpeg::format::context::Input) -> Self {
-        let mut ends = Self {
-            packets: 0,
-            first: None,
-            last_group: Vec::new(),
-        };
+        let mut ends = Self { packets: 0, first: None, last_group: Vec::new() };
         loop {
             let mut packet = Packet::empty();
             if packet.read(input).is_err() {

@@ -67,9 +67,7 @@ impl SegmentWriter {
         // Left as it was decoded or encoded last, the kind would be a wish to the encoder.
         frame.set_kind(ffmpeg::picture::Type::None);
         self.pictures += 1;
-        self.encoder
-            .send_frame(frame)
-            .map_err(|error| MediaError::from_libav("encoding a frame", error))?;
+        self.encoder.send_frame(frame).map_err(|error| MediaError::from_libav("encoding a frame", error))?;
         self.drain()
     }
 
@@ -78,13 +76,9 @@ impl SegmentWriter {
     /// # Errors
     /// What the encoder or the file says.
     pub(crate) fn finish(mut self) -> Result<u64> {
-        self.encoder
-            .send_eof()
-            .map_err(|error| MediaError::from_libav("ending the encoder", error))?;
+        self.encoder.send_eof().map_err(|error| MediaError::from_libav("ending the encoder", error))?;
         self.drain()?;
-        self.output
-            .write_trailer()
-            .map_err(|error| self.failed("ending", error))?;
+        self.output.write_trailer().map_err(|error| self.failed("ending", error))?;
         Ok(self.pictures)
     }
 
@@ -110,9 +104,7 @@ impl SegmentWriter {
         packet.set_stream(0);
         packet.set_duration(1);
         packet.rescale_ts(self.frame_time, self.stream_time);
-        packet
-            .write_interleaved(&mut self.output)
-            .map_err(|error| self.failed("writing", error))
+        packet.write_interleaved(&mut self.output).map_err(|error| self.failed("writing", error))
     }
 
     fn starts_clean(&self, packet: &Packet) -> bool {

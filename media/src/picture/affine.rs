@@ -19,57 +19,31 @@ pub struct Affine {
 
 impl Affine {
     /// Leaves every point where it is.
-    pub const IDENTITY: Self = Self {
-        a: 1.0,
-        b: 0.0,
-        c: 0.0,
-        d: 1.0,
-        e: 0.0,
-        f: 0.0,
-    };
+    pub const IDENTITY: Self = Self { a: 1.0, b: 0.0, c: 0.0, d: 1.0, e: 0.0, f: 0.0 };
 
     /// Moves by (`x`, `y`).
     #[must_use]
     pub const fn shift(x: f64, y: f64) -> Self {
-        Self {
-            e: x,
-            f: y,
-            ..Self::IDENTITY
-        }
+        Self { e: x, f: y, ..Self::IDENTITY }
     }
 
     /// Scales about the origin; a negative factor mirrors.
     #[must_use]
     pub const fn scale(x: f64, y: f64) -> Self {
-        Self {
-            a: x,
-            d: y,
-            ..Self::IDENTITY
-        }
+        Self { a: x, d: y, ..Self::IDENTITY }
     }
 
     /// Turns clockwise on the screen (y grows downward) by `degrees` about the origin.
     #[must_use]
     pub fn turn(degrees: f64) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
-        Self {
-            a: cos,
-            b: sin,
-            c: -sin,
-            d: cos,
-            e: 0.0,
-            f: 0.0,
-        }
+        Self { a: cos, b: sin, c: -sin, d: cos, e: 0.0, f: 0.0 }
     }
 
     /// Slants: `x` degrees along x, `y` degrees along y.
     #[must_use]
     pub fn slant(x: f64, y: f64) -> Self {
-        Self {
-            b: y.to_radians().tan(),
-            c: x.to_radians().tan(),
-            ..Self::IDENTITY
-        }
+        Self { b: y.to_radians().tan(), c: x.to_radians().tan(), ..Self::IDENTITY }
     }
 
     /// This motion, then `next`.
@@ -88,10 +62,7 @@ impl Affine {
     /// Where a point goes.
     #[must_use]
     pub fn apply(self, x: f64, y: f64) -> (f64, f64) {
-        (
-            self.a * x + self.c * y + self.e,
-            self.b * x + self.d * y + self.f,
-        )
+        (self.a * x + self.c * y + self.e, self.b * x + self.d * y + self.f)
     }
 
     /// The motion back, or `None` where a dimension vanishes.
@@ -101,14 +72,7 @@ impl Affine {
         (area.abs() > 1e-9).then(|| {
             let (a, b) = (self.d / area, -self.b / area);
             let (c, d) = (-self.c / area, self.a / area);
-            Self {
-                a,
-                b,
-                c,
-                d,
-                e: -(a * self.e + c * self.f),
-                f: -(b * self.e + d * self.f),
-            }
+            Self { a, b, c, d, e: -(a * self.e + c * self.f), f: -(b * self.e + d * self.f) }
         })
     }
 
@@ -137,18 +101,11 @@ impl Affine {
     /// The box around a `width × height` picture after the motion: left, top, right, bottom.
     #[must_use]
     pub fn bounds(self, width: f64, height: f64) -> [f64; 4] {
-        let corners = [
-            self.apply(0.0, 0.0),
-            self.apply(width, 0.0),
-            self.apply(0.0, height),
-            self.apply(width, height),
-        ];
-        corners.into_iter().fold(
-            [f64::MAX, f64::MAX, f64::MIN, f64::MIN],
-            |[left, top, right, bottom], (x, y)| {
-                [left.min(x), top.min(y), right.max(x), bottom.max(y)]
-            },
-        )
+        let corners =
+            [self.apply(0.0, 0.0), self.apply(width, 0.0), self.apply(0.0, height), self.apply(width, height)];
+        corners.into_iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |[left, top, right, bottom], (x, y)| {
+            [left.min(x), top.min(y), right.max(x), bottom.max(y)]
+        })
     }
 }
 
@@ -158,9 +115,7 @@ mod tests {
 
     #[test]
     fn a_motion_and_its_inverse_cancel() {
-        let there = Affine::turn(30.0)
-            .then(Affine::scale(2.0, 0.5))
-            .then(Affine::shift(7.0, -3.0));
+        let there = Affine::turn(30.0).then(Affine::scale(2.0, 0.5)).then(Affine::shift(7.0, -3.0));
         let back = there.inverse().expect("it can be undone");
         let (x, y) = there.apply(11.0, 13.0);
         let (x, y) = back.apply(x, y);

@@ -48,12 +48,7 @@ impl Window {
     /// All of a picture.
     #[must_use]
     pub fn whole(width: usize, height: usize) -> Self {
-        Self {
-            left: 0,
-            top: 0,
-            right: width as i32,
-            bottom: height as i32,
-        }
+        Self { left: 0, top: 0, right: width as i32, bottom: height as i32 }
     }
 
     /// What two rectangles share; it may be empty.
@@ -76,12 +71,7 @@ impl Window {
     /// Grown outward to even coordinates, on which chroma samples begin.
     #[must_use]
     pub fn to_even(self) -> Self {
-        Self {
-            left: self.left & !1,
-            top: self.top & !1,
-            right: (self.right + 1) & !1,
-            bottom: (self.bottom + 1) & !1,
-        }
+        Self { left: self.left & !1, top: self.top & !1, right: (self.right + 1) & !1, bottom: (self.bottom + 1) & !1 }
     }
 
     /// Width in pixels, 0 when empty.
@@ -108,20 +98,12 @@ pub fn over(canvas: &mut Picture, src: &Picture, x: i32, y: i32, opacity: u8) {
     if opacity == 0 {
         return;
     }
-    let full = Strides {
-        src: src.width,
-        dst: canvas.width,
-    };
-    let halved = Strides {
-        src: half(src.width),
-        dst: half(canvas.width),
-    };
+    let full = Strides { src: src.width, dst: canvas.width };
+    let halved = Strides { src: half(src.width), dst: half(canvas.width) };
     let chroma = lap.halved();
     let covers = src.alpha.as_ref();
-    let (full_alpha, half_alpha) = (
-        covers.map(|alpha| alpha.full.as_slice()),
-        covers.map(|alpha| alpha.half.as_slice()),
-    );
+    let (full_alpha, half_alpha) =
+        (covers.map(|alpha| alpha.full.as_slice()), covers.map(|alpha| alpha.half.as_slice()));
     lay_plane(&mut canvas.y, &src.y, full_alpha, full, lap, opacity);
     lay_plane(&mut canvas.u, &src.u, half_alpha, halved, chroma, opacity);
     lay_plane(&mut canvas.v, &src.v, half_alpha, halved, chroma, opacity);
@@ -140,22 +122,8 @@ fn cover(
 ) {
     match src {
         Some(src) => {
-            lay_plane(
-                &mut canvas.full,
-                &src.full,
-                Some(&src.full),
-                full,
-                lap,
-                opacity,
-            );
-            lay_plane(
-                &mut canvas.half,
-                &src.half,
-                Some(&src.half),
-                halved,
-                chroma,
-                opacity,
-            );
+            lay_plane(&mut canvas.full, &src.full, Some(&src.full), full, lap, opacity);
+            lay_plane(&mut canvas.half, &src.half, Some(&src.half), halved, chroma, opacity);
         }
         None => {
             raise_plane(&mut canvas.full, full, lap, opacity);
@@ -184,12 +152,7 @@ impl Overlap {
 }
 
 fn overlap(canvas: &Picture, src: &Picture, x: i32, y: i32) -> Option<Overlap> {
-    let placed = Window {
-        left: x,
-        top: y,
-        right: x + src.width as i32,
-        bottom: y + src.height as i32,
-    };
+    let placed = Window { left: x, top: y, right: x + src.width as i32, bottom: y + src.height as i32 };
     let seen = placed.meet(Window::whole(canvas.width, canvas.height));
     (!seen.is_empty()).then(|| Overlap {
         src_x: (seen.left - x) as usize,
@@ -201,14 +164,7 @@ fn overlap(canvas: &Picture, src: &Picture, x: i32, y: i32) -> Option<Overlap> {
     })
 }
 
-fn lay_plane(
-    dst: &mut [u8],
-    src: &[u8],
-    alpha: Option<&[u8]>,
-    strides: Strides,
-    lap: Overlap,
-    opacity: u8,
-) {
+fn lay_plane(dst: &mut [u8], src: &[u8], alpha: Option<&[u8]>, strides: Strides, lap: Overlap, opacity: u8) {
     for row in 0..lap.height {
         let from = (lap.src_y + row) * strides.src + lap.src_x;
         let to = (lap.dst_y + row) * strides.dst + lap.dst_x;
@@ -229,8 +185,7 @@ fn raise_plane(alpha: &mut [u8], strides: Strides, lap: Overlap, opacity: u8) {
     for row in 0..lap.height {
         let to = (lap.dst_y + row) * strides.dst + lap.dst_x;
         for value in &mut alpha[to..to + lap.width] {
-            *value = (div255(u16::from(*value) * u16::from(255 - opacity)) as u8)
-                .saturating_add(opacity);
+            *value = (div255(u16::from(*value) * u16::from(255 - opacity)) as u8).saturating_add(opacity);
         }
     }
 }
@@ -305,12 +260,11 @@ fn mean(upper: &[u8], lower: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::planes::Rgba;
     use super::*;
+    use composition::plan::Rgba;
 
     fn veil(width: usize, height: usize, grey: u8, alpha: u8) -> Picture {
-        let mut picture =
-            Picture::filled(width, height, Rgba::opaque(grey, grey, grey)).with_alpha();
+        let mut picture = Picture::filled(width, height, Rgba([grey, grey, grey, 255])).with_alpha();
         mask(&mut picture, &vec![alpha; width * height]);
         picture
     }
@@ -328,13 +282,7 @@ mod tests {
     #[test]
     fn an_opaque_picture_at_full_opacity_is_copied() {
         let mut canvas = Picture::filled(8, 8, Rgba::BLACK);
-        over(
-            &mut canvas,
-            &Picture::filled(4, 4, Rgba::WHITE),
-            2,
-            4,
-            255,
-        );
+        over(&mut canvas, &Picture::filled(4, 4, Rgba::WHITE), 2, 4, 255);
         assert_eq!(canvas.y[4 * 8 + 2], 235);
         assert_eq!(canvas.y[4 * 8 + 1], 16);
         assert_eq!(canvas.y.iter().filter(|&&y| y == 235).count(), 16);
@@ -350,15 +298,9 @@ mod tests {
 
     #[test]
     fn opacity_on_an_opaque_picture_equals_the_same_alpha_within_rounding() {
-        let mut by_opacity = Picture::filled(4, 4, Rgba::opaque(10, 200, 30));
+        let mut by_opacity = Picture::filled(4, 4, Rgba([10, 200, 30, 255]));
         let mut by_alpha = by_opacity.clone();
-        over(
-            &mut by_opacity,
-            &Picture::filled(4, 4, Rgba::WHITE),
-            0,
-            0,
-            77,
-        );
+        over(&mut by_opacity, &Picture::filled(4, 4, Rgba::WHITE), 0, 0, 77);
         over(&mut by_alpha, &veil(4, 4, 255, 77), 0, 0, 255);
         for (a, b) in by_opacity.y.iter().zip(&by_alpha.y) {
             assert!(a.abs_diff(*b) <= 1);

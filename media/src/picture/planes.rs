@@ -6,6 +6,8 @@
 //! that is an affine mix. Chroma has an alpha plane of its own at half size; the alternative, averaging alpha while
 //! blending, costs a gather for every overlay of every frame.
 
+use composition::plan::Rgba;
+
 /// Half of a length in pixels, rounded up: the length of a chroma row or column.
 #[must_use]
 pub const fn half(length: usize) -> usize {
@@ -38,32 +40,6 @@ pub struct Picture {
     pub alpha: Option<Alpha>,
 }
 
-/// A colour in 8-bit RGB with alpha, not premultiplied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rgba {
-    /// Red.
-    pub r: u8,
-    /// Green.
-    pub g: u8,
-    /// Blue.
-    pub b: u8,
-    /// 0 is clear, 255 opaque.
-    pub a: u8,
-}
-
-impl Rgba {
-    /// Opaque black.
-    pub const BLACK: Self = Self::opaque(0, 0, 0);
-    /// Opaque white.
-    pub const WHITE: Self = Self::opaque(255, 255, 255);
-
-    /// A colour that covers.
-    #[must_use]
-    pub const fn opaque(r: u8, g: u8, b: u8) -> Self {
-        Self { r, g, b, a: 255 }
-    }
-}
-
 impl Picture {
     /// A picture that is clear everywhere.
     #[must_use]
@@ -75,10 +51,7 @@ impl Picture {
             y: vec![0; width * height],
             u: vec![0; chroma],
             v: vec![0; chroma],
-            alpha: Some(Alpha {
-                full: vec![0; width * height],
-                half: vec![0; chroma],
-            }),
+            alpha: Some(Alpha { full: vec![0; width * height], half: vec![0; chroma] }),
         }
     }
 
@@ -86,15 +59,9 @@ impl Picture {
     #[must_use]
     pub fn filled(width: usize, height: usize, colour: Rgba) -> Self {
         let chroma = half(width) * half(height);
-        let [y, u, v] = yuv_of(colour.r, colour.g, colour.b);
-        Self {
-            width,
-            height,
-            y: vec![y; width * height],
-            u: vec![u; chroma],
-            v: vec![v; chroma],
-            alpha: None,
-        }
+        let [r, g, b, _] = colour.0;
+        let [y, u, v] = yuv_of(r, g, b);
+        Self { width, height, y: vec![y; width * height], u: vec![u; chroma], v: vec![v; chroma], alpha: None }
     }
 
     /// Whether every sample covers what is behind it.
@@ -107,10 +74,7 @@ impl Picture {
     #[must_use]
     pub fn with_alpha(mut self) -> Self {
         if self.alpha.is_none() {
-            self.alpha = Some(Alpha {
-                full: vec![255; self.y.len()],
-                half: vec![255; self.u.len()],
-            });
+            self.alpha = Some(Alpha { full: vec![255; self.y.len()], half: vec![255; self.u.len()] });
         }
         self
     }
@@ -119,22 +83,14 @@ impl Picture {
     #[must_use]
     pub fn planes(&self) -> [(&[u8], usize, usize); 3] {
         let (cw, ch) = (half(self.width), half(self.height));
-        [
-            (&self.y, self.width, self.height),
-            (&self.u, cw, ch),
-            (&self.v, cw, ch),
-        ]
+        [(&self.y, self.width, self.height), (&self.u, cw, ch), (&self.v, cw, ch)]
     }
 
     /// Bytes held, for bounds on caches.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let colour = self.y.len() + self.u.len() + self.v.len();
-        colour
-            + self
-                .alpha
-                .as_ref()
-                .map_or(0, |alpha| alpha.full.len() + alpha.half.len())
+        colour + self.alpha.as_ref().map_or(0, |alpha| alpha.full.len() + alpha.half.len())
     }
 
     /// A digest of every sample, by which tests compare frames before the encoder.
@@ -171,11 +127,7 @@ const ROUND: i32 = 1 << (SHIFT - 1);
 /// The BT.709 matrix scaled to limited range, without offsets, with `SHIFT` binary places. Each chroma row sums to 0, so
 /// greys have no colour.
 pub(crate) fn weigh(r: i32, g: i32, b: i32) -> [i32; 3] {
-    [
-        11_966 * r + 40_254 * g + 4_064 * b,
-        -6_596 * r - 22_189 * g + 28_785 * b,
-        28_785 * r - 26_145 * g - 2_640 * b,
-    ]
+    [11_966 * r + 40_254 * g + 4_064 * b, -6_596 * r - 22_189 * g + 28_785 * b, 28_785 * r - 26_145 * g - 2_640 * b]
 }
 
 /// 8-bit R′G′B′ of a BT.709 limited-range sample, clamped: the inverse of [`yuv_of`].
@@ -184,11 +136,7 @@ pub fn rgb_of(y: u8, u: u8, v: u8) -> [u8; 3] {
     let luma = (i32::from(y) - 16) * 76_309;
     let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
     let place = |value: i32| ((value + ROUND) >> SHIFT).clamp(0, 255) as u8;
-    [
-        place(luma + 117_489 * v),
-        place(luma - 13_975 * u - 34_925 * v),
-        place(luma + 138_438 * u),
-    ]
+    [place(luma + 117_489 * v), place(luma - 13_975 * u - 34_925 * v), place(luma + 138_438 * u)]
 }
 
 #[cfg(test)]

@@ -20,11 +20,7 @@ pub(crate) struct Raster {
 impl Raster {
     /// A drawing with nothing on it.
     pub(crate) fn clear(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            data: vec![0; width * height * 4],
-        }
+        Self { width, height, data: vec![0; width * height * 4] }
     }
 
     /// From a frame in straight RGBA.
@@ -38,11 +34,7 @@ impl Raster {
                 out.extend([scale(pixel[0], a), scale(pixel[1], a), scale(pixel[2], a), a]);
             }
         }
-        Self {
-            width,
-            height,
-            data: out,
-        }
+        Self { width, height, data: out }
     }
 
     /// The drawing at another size, by a cubic filter that widens as it shrinks.
@@ -63,11 +55,7 @@ impl Raster {
                 data.extend(weighted(kernel, pixels));
             }
         }
-        Self {
-            width,
-            height: self.height,
-            data,
-        }
+        Self { width, height: self.height, data }
     }
 
     fn rows_to(self, height: usize) -> Self {
@@ -84,11 +72,7 @@ impl Raster {
             }
             data.extend(sums.iter().map(|&sum| Kernel::place(sum)));
         }
-        let mut done = Self {
-            width: self.width,
-            height,
-            data,
-        };
+        let mut done = Self { width: self.width, height, data };
         done.keep_below_alpha();
         done
     }
@@ -99,6 +83,20 @@ impl Raster {
             let a = pixel[3];
             for value in &mut pixel[..3] {
                 *value = (*value).min(a);
+            }
+        }
+    }
+
+    /// Lays another drawing over this one with its corner at (`x`, `y`), within which it must fit.
+    pub(crate) fn lay(&mut self, top: &Self, x: usize, y: usize) {
+        for (row, line) in top.data.chunks_exact(top.width * 4).enumerate() {
+            let from = ((y + row) * self.width + x) * 4;
+            let below = self.data[from..from + line.len()].chunks_exact_mut(4);
+            for (below, above) in below.zip(line.chunks_exact(4)) {
+                let rest = 255 - above[3];
+                for (below, &above) in below.iter_mut().zip(above) {
+                    *below = scale(*below, rest).saturating_add(above);
+                }
             }
         }
     }
@@ -130,10 +128,7 @@ impl Raster {
                 half_alpha[at] = ((mean[3] + 2) / 4) as u8;
             }
         }
-        picture.alpha = (!opaque).then_some(Alpha {
-            full: alpha,
-            half: half_alpha,
-        });
+        picture.alpha = (!opaque).then_some(Alpha { full: alpha, half: half_alpha });
         picture
     }
 
@@ -142,10 +137,7 @@ impl Raster {
     /// An odd corner is met by a clear row or column, so that chroma is covered by exactly its share.
     pub(crate) fn into_picture_at(self, x: i32, y: i32) -> (Picture, i32, i32) {
         let (left, top) = ((x & 1) as usize, (y & 1) as usize);
-        let (width, height) = (
-            (self.width + left).next_multiple_of(2),
-            (self.height + top).next_multiple_of(2),
-        );
+        let (width, height) = ((self.width + left).next_multiple_of(2), (self.height + top).next_multiple_of(2));
         if (width, height) == (self.width, self.height) {
             return (self.into_picture(), x, y);
         }
@@ -153,8 +145,7 @@ impl Raster {
         for row in 0..self.height {
             let from = row * self.width * 4;
             let to = ((row + top) * width + left) * 4;
-            padded.data[to..to + self.width * 4]
-                .copy_from_slice(&self.data[from..from + self.width * 4]);
+            padded.data[to..to + self.width * 4].copy_from_slice(&self.data[from..from + self.width * 4]);
         }
         (padded.into_picture(), x - left as i32, y - top as i32)
     }
@@ -186,11 +177,7 @@ fn weighted<'a>(kernel: &Kernel, pixels: impl Iterator<Item = &'a [u8]>) -> [u8;
 
 /// Premultiplied luma: black's 16 counts by coverage too.
 fn luma(pixel: &[u8]) -> u8 {
-    let [y, _, _] = weigh(
-        i32::from(pixel[0]),
-        i32::from(pixel[1]),
-        i32::from(pixel[2]),
-    );
+    let [y, _, _] = weigh(i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2]));
     let base = i32::from(div255(u16::from(pixel[3]) * 16));
     (base + ((y + (1 << (SHIFT - 1))) >> SHIFT)) as u8
 }
@@ -206,11 +193,7 @@ mod tests {
     use super::*;
 
     fn flat(width: usize, height: usize, pixel: [u8; 4]) -> Raster {
-        Raster {
-            width,
-            height,
-            data: pixel.repeat(width * height),
-        }
+        Raster { width, height, data: pixel.repeat(width * height) }
     }
 
     #[test]

@@ -17,13 +17,12 @@ use super::planes::{Alpha, Picture, half};
 #[must_use]
 pub fn sample(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
     let (mut smaller, mut place) = (None::<Picture>, place);
-    while place.least_scale() < 0.5 && smaller.as_ref().unwrap_or(picture).width.min(smaller.as_ref().unwrap_or(picture).height) > 2 {
+    while place.least_scale() < 0.5
+        && smaller.as_ref().unwrap_or(picture).width.min(smaller.as_ref().unwrap_or(picture).height) > 2
+    {
         let current = smaller.as_ref().unwrap_or(picture);
         let halved = halve(current);
-        let (x, y) = (
-            current.width as f64 / halved.width as f64,
-            current.height as f64 / halved.height as f64,
-        );
+        let (x, y) = (current.width as f64 / halved.width as f64, current.height as f64 / halved.height as f64);
         place = Affine::scale(x, y).then(place);
         smaller = Some(halved);
     }
@@ -32,11 +31,7 @@ pub fn sample(picture: &Picture, place: Affine, window: Window) -> Option<Pictur
 
 fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
     let back = place.inverse()?;
-    let view = View {
-        back,
-        window,
-        upright: place.is_upright(),
-    };
+    let view = View { back, window, upright: place.is_upright() };
     let [y, u, v] = picture.planes().map(|(plane, width, height)| {
         let shift = if plane.len() == picture.y.len() { 1 } else { 2 };
         view.plane(plane, width, height, shift)
@@ -45,14 +40,7 @@ fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Pictu
         full: view.plane(&alpha.full, picture.width, picture.height, 1),
         half: view.plane(&alpha.half, half(picture.width), half(picture.height), 2),
     });
-    let mut tile = Picture {
-        width: window.width(),
-        height: window.height(),
-        y,
-        u,
-        v,
-        alpha,
-    };
+    let mut tile = Picture { width: window.width(), height: window.height(), y, u, v, alpha };
     if !view.lies_inside(picture, place) {
         mask(&mut tile, &view.coverage(picture, place));
     }
@@ -62,9 +50,7 @@ fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Pictu
 /// A picture at half size, by means of four.
 #[must_use]
 pub fn halve(picture: &Picture) -> Picture {
-    let [y, u, v] = picture
-        .planes()
-        .map(|(plane, width, height)| halve_plane(plane, width, height));
+    let [y, u, v] = picture.planes().map(|(plane, width, height)| halve_plane(plane, width, height));
     let (width, height) = (half(picture.width), half(picture.height));
     Picture {
         width,
@@ -100,11 +86,7 @@ impl Tap {
         let last = length as i64 - 1;
         let first = (fixed >> 8).clamp(0, last);
         let second = ((fixed >> 8) + 1).clamp(0, last);
-        Self {
-            first: first as usize,
-            second: second as usize,
-            weight: (fixed & 255) as u32,
-        }
+        Self { first: first as usize, second: second as usize, weight: (fixed & 255) as u32 }
     }
 }
 
@@ -120,33 +102,20 @@ impl View {
 
     fn size(&self, step: i32) -> (usize, usize) {
         let step = step as usize;
-        (
-            self.window.width().div_ceil(step),
-            self.window.height().div_ceil(step),
-        )
+        (self.window.width().div_ceil(step), self.window.height().div_ceil(step))
     }
 
     /// The centre of the window's first sample of a plane, and the way back, in the plane's own units.
     fn origin(&self, step: i32) -> (f64, f64, Affine) {
         let step_f = f64::from(step);
-        let back = Affine {
-            e: self.back.e / step_f,
-            f: self.back.f / step_f,
-            ..self.back
-        };
-        (
-            f64::from(self.window.left / step) + 0.5,
-            f64::from(self.window.top / step) + 0.5,
-            back,
-        )
+        let back = Affine { e: self.back.e / step_f, f: self.back.f / step_f, ..self.back };
+        (f64::from(self.window.left / step) + 0.5, f64::from(self.window.top / step) + 0.5, back)
     }
 
     fn upright_plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
         let (left, top, back) = self.origin(step);
         let (out_width, out_height) = self.size(step);
-        let columns: Vec<Tap> = (0..out_width)
-            .map(|x| Tap::at(back.a * (left + x as f64) + back.e, width))
-            .collect();
+        let columns: Vec<Tap> = (0..out_width).map(|x| Tap::at(back.a * (left + x as f64) + back.e, width)).collect();
         let mut out = Vec::with_capacity(out_width * out_height);
         let mut mixed = vec![0u16; width];
         for y in 0..out_height {
@@ -206,9 +175,7 @@ impl View {
         let (scale_x, scale_y) = scales(place);
         let (w, h) = (picture.width as f64, picture.height as f64);
         let (left, top, back) = self.origin(1);
-        let share = |at: f64, length: f64, scale: f64| {
-            (at.min(length - at) * scale + 0.5).clamp(0.0, 1.0)
-        };
+        let share = |at: f64, length: f64, scale: f64| (at.min(length - at) * scale + 0.5).clamp(0.0, 1.0);
         let mut out = Vec::with_capacity(self.window.width() * self.window.height());
         for row in 0..self.window.height() {
             for column in 0..self.window.width() {
@@ -245,8 +212,8 @@ fn four_taps(plane: &[u8], width: usize, height: usize, x: i64, y: i64) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::planes::Rgba;
     use super::*;
+    use composition::plan::Rgba;
 
     fn ramp(width: usize, height: usize) -> Picture {
         let mut picture = Picture::filled(width, height, Rgba::BLACK);
@@ -268,12 +235,7 @@ mod tests {
     #[test]
     fn a_shift_by_a_quarter_pixel_moves_a_ramp_by_a_quarter_step() {
         let picture = ramp(16, 8);
-        let window = Window {
-            left: 4,
-            top: 2,
-            right: 12,
-            bottom: 6,
-        };
+        let window = Window { left: 4, top: 2, right: 12, bottom: 6 };
         let moved = sample(&picture, Affine::shift(0.25, 0.0), window).expect("it shows");
         for (x, y) in moved.y[..8].iter().enumerate() {
             assert_eq!(*y, (16 + (x + 4) * 4 - 1) as u8);

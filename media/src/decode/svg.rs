@@ -1,0 +1,107 @@
+//! SVG pictures, drawn by resvg. Nothing outside the file is read: references to other files and addresses draw nothing.
+
+use crate::error::{MediaError, Result};
+use crate::picture::planes::Picture;
+use crate::picture::raster::Raster;
+use crate::text::fonts::{BUNDLED, FontBook, STAND_IN};
+use resvg::usvg::{ImageHrefResolver, Options, Tree, fontdb};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use tiny_skia::{Pixmap, Transform};
+
+/// The largest SVG that is read, in bytes; entities and nesting are bounded by the parser itself.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// An SVG, parsed.
+pub(crate) struct Svg {
+    tree: Tree,
+}
+
+impl Svg {
+    /// Reads a file if it is an SVG; `None` where it is something else. `book` has the fonts its text may use.
+    ///
+    /// # Errors
+    /// Bad input where it is an SVG but broken or too large.
+    pub(crate) fn open(path: &Path, book: &FontBook) -> Result<Option<Self>> {
+        let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
+        let mut file = std::fs::File::open(path).map_err(failed)?;
+        let mut head = Vec::new();
+        (&mut file).take(4096).read_to_end(&mut head).map_err(failed)?;
+        if !looks_like_svg(&head) {
+            return Ok(None);
+        }
+        file.take(MAX_BYTES).read_to_end(&mut head).map_err(failed)?;
+        if head.len() as u64 >= MAX_BYTES {
+            return Err(MediaError::BadInput(format!("the SVG {} is larger than {MAX_BYTES} bytes", path.display())));
+        }
+        let tree = Tree::from_data(&head, &options(database(&head, book)))
+            .map_err(|error| MediaError::BadInput(format!("the SVG {} cannot be read: {error}", path.display())))?;
+        Ok(Some(Self { tree }))
+    }
+
+    /// Part of the drawing (left, top, width, height as shares of it) at a size in pixels.
+    ///
+    /// # Errors
+    /// Out of memory for sizes that cannot be held.
+    pub(crate) fn draw(&self, crop: [f64; 4], width: usize, height: usize) -> Result<Picture> {
+        let mut pixmap = Pixmap::new(width as u32, height as u32)
+            .ok_or_else(|| MediaError::OutOfMemory(format!("an SVG at {width}×{height} cannot be held")))?;
+        let size = self.tree.size();
+        let [x, y, w, h] = crop.map(|share| share as f32);
+        let (w, h) = (w.max(f32::EPSILON), h.max(f32::EPSILON));
+        let place = Transform::from_translate(-x * size.width(), -y * size.height())
+            .post_scale(width as f32 / (w * size.width()), height as f32 / (h * size.height()));
+        resvg::render(&self.tree, place, &mut pixmap.as_mut());
+        Ok(Raster::from_pixmap(pixmap).into_picture())
+    }
+}
+
+/// Whether a file begins as SVG does: markup in which an `svg` element opens.
+fn looks_like_svg(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    text.starts_with('<') && (text.contains("<svg") || text.contains(":svg"))
+}
+
+/// The fonts, where anything is written: reading hundreds of files is not for a logo.
+fn database(svg: &[u8], book: &FontBook) -> Arc<fontdb::Database> {
+    let mut db = fontdb::Database::new();
+    if svg.windows(5).any(|window| window == b"<text" || window == b":text") {
+        for font in BUNDLED {
+            db.load_font_data(font.to_vec());
+        }
+        for path in book.files() {
+            // A broken font is as good as absent.
+            if let Ok(data) = std::fs::read(path) {
+                db.load_font_data(data);
+            }
+        }
+        db.set_sans_serif_family(STAND_IN);
+    }
+    Arc::new(db)
+}
+
+fn options(fonts: Arc<fontdb::Database>) -> Options<'static> {
+    Options {
+        image_href_resolver: ImageHrefResolver {
+            resolve_string: Box::new(|_, _| None),
+            ..ImageHrefResolver::default()
+        },
+        font_family: "Open Sans".to_owned(),
+        fontdb: fonts,
+        ..Options::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_markup_with_an_svg_element_is_taken_for_one() {
+        assert!(looks_like_svg(b"\xef\xbb\xbf <?xml version=\"1.0\"?>\n<svg width=\"1\"/>"));
+        assert!(!looks_like_svg(b"\x89PNG\r\n\x1a\n"));
+        assert!(!looks_like_svg(b"<html><body></body></html>"));
+    }
+}

@@ -1,0 +1,152 @@
+//! What a layer shows, before it is placed: pictures in the space of the layer's box.
+
+use super::planes::Picture;
+use super::raster::Raster;
+use std::sync::Arc;
+
+/// How a layer's content is wanted for one frame.
+///
+/// The box is asked for at `width × height` pixels. At rest its left top corner stands on the canvas at (`left`, `top`) and
+/// what is drawn is laid there pixel by pixel; in motion both are 0 and what is drawn is sampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Request {
+    /// The box's width in pixels; it may have a fraction.
+    pub width: f64,
+    /// The box's height in pixels.
+    pub height: f64,
+    /// Pixels of this request for one pixel of the box at scale 1.
+    pub scale: f64,
+    /// The canvas column of the box's left edge.
+    pub left: i32,
+    /// The canvas row of the box's top edge.
+    pub top: i32,
+    /// The clip's clock, in frames.
+    pub clock: u64,
+    /// The segment's frame.
+    pub frame: u64,
+}
+
+/// A picture and where it lies in the space of a [`Request`]'s box.
+#[derive(Debug, Clone)]
+pub(crate) struct Patch {
+    /// The picture.
+    pub picture: Arc<Picture>,
+    /// Left edge, from the box's.
+    pub x: f64,
+    /// Top edge, from the box's.
+    pub y: f64,
+    /// Width it is stretched to.
+    pub width: f64,
+    /// Height it is stretched to.
+    pub height: f64,
+    /// 0 to 1, on top of the layer's own.
+    pub opacity: f64,
+}
+
+impl Patch {
+    /// A drawing whose left top corner stands at whole pixels (`x`, `y`) of the box, as planes that start on an even pixel of
+    /// the canvas.
+    pub(crate) fn drawn(raster: Raster, x: i32, y: i32, request: &Request) -> Self {
+        let (picture, at_x, at_y) = raster.into_picture_at(x + request.left, y + request.top);
+        Self::laid(Arc::new(picture), at_x - request.left, at_y - request.top)
+    }
+
+    /// A picture in its own size.
+    pub(crate) fn laid(picture: Arc<Picture>, x: i32, y: i32) -> Self {
+        let (width, height) = (picture.width as f64, picture.height as f64);
+        Self { picture, x: f64::from(x), y: f64::from(y), width, height, opacity: 1.0 }
+    }
+
+    /// Whether the picture is shown in its own size.
+    pub(crate) fn is_unscaled(&self) -> bool {
+        self.width == self.picture.width as f64 && self.height == self.picture.height as f64
+    }
+}
+
+impl Request {
+    /// A share of the box (left, top, width, height) as whole pixels from its left top corner, so that the edges stand on even
+    /// pixels of the canvas: at least two by two.
+    pub(crate) fn even_part(&self, share: [f64; 4]) -> (i32, i32, usize, usize) {
+        let edge = |origin: i32, at: f64| ((f64::from(origin) + at) / 2.0).round() as i32 * 2;
+        let [x, y, width, height] = share;
+        let left = edge(self.left, x * self.width);
+        let top = edge(self.top, y * self.height);
+        let right = edge(self.left, (x + width) * self.width).max(left + 2);
+        let bottom = edge(self.top, (y + height) * self.height).max(top + 2);
+        (left - self.left, top - self.top, (right - left) as usize, (bottom - top) as usize)
+    }
+
+    /// What of a request decides a drawing that does not move: size and the parity of its corner.
+    pub(crate) fn look(&self) -> Look {
+        Look {
+            width: self.width.to_bits(),
+            height: self.height.to_bits(),
+            odd_left: self.left & 1 == 1,
+            odd_top: self.top & 1 == 1,
+        }
+    }
+}
+
+/// A request as far as a still drawing depends on it: the key under which the drawing is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Look {
+    width: u64,
+    height: u64,
+    odd_left: bool,
+    odd_top: bool,
+}
+
+/// Drawings kept by what decides them, a few at a time.
+pub(crate) struct Kept<K, V> {
+    items: Vec<(K, V)>,
+    most: usize,
+}
+
+impl<K: PartialEq, V: Clone> Kept<K, V> {
+    /// Room for `most` drawings.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { items: Vec::new(), most }
+    }
+
+    /// The drawing under a key, made where it is not kept yet; the oldest one goes where there is no room.
+    pub(crate) fn get<E>(&mut self, key: K, make: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
+        if let Some((_, kept)) = self.items.iter().find(|(kept, _)| *kept == key) {
+            return Ok(kept.clone());
+        }
+        let made = make()?;
+        if self.items.len() == self.most {
+            self.items.remove(0);
+        }
+        self.items.push((key, made.clone()));
+        Ok(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(left: i32, width: f64) -> Request {
+        Request { width, height: 10.0, scale: 1.0, left, top: 0, clock: 0, frame: 0 }
+    }
+
+    #[test]
+    fn parts_of_a_box_stand_on_even_pixels_of_the_canvas() {
+        assert_eq!(request(3, 101.0).even_part([0.0, 0.0, 1.0, 1.0]), (1, 0, 100, 10));
+        assert_eq!(request(0, 1.0).even_part([0.4, 0.0, 0.1, 1.0]).2, 2);
+    }
+
+    #[test]
+    fn a_drawing_is_made_once_while_it_is_kept() {
+        let mut kept = Kept::new(2);
+        let mut made = 0;
+        for key in [1, 2, 1, 2, 3, 1] {
+            let got: Result<i32, ()> = kept.get(key, || {
+                made += 1;
+                Ok(key * 10)
+            });
+            assert_eq!(got, Ok(key * 10));
+        }
+        assert_eq!(made, 4);
+    }
+}

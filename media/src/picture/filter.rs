@@ -1,0 +1,186 @@
+//! Changes of colour and sharpness to a layer's picture, before it is placed.
+
+use super::content::{Patch, Request};
+use super::cube::Cube;
+use super::gauss::blur;
+use super::key::key_out;
+use super::layer::Files;
+use super::planes::{Alpha, Picture};
+use crate::error::{MediaError, Result};
+use composition::plan::{self, ChromaKey, Filter};
+use std::sync::Arc;
+
+/// The changes of one layer, in order.
+pub(crate) struct Filters {
+    key: Option<ChromaKey>,
+    steps: Vec<Step>,
+    /// The last picture in and what came of it: stills and frames that hold are changed once.
+    last: Vec<(Arc<Picture>, Arc<Picture>, u64)>,
+}
+
+enum Step {
+    Blur(f64),
+    Adjust { brightness: f64, contrast: f64, saturation: f64 },
+    Negative,
+    Cube(Box<Cube>),
+}
+
+impl Filters {
+    /// Reads what the changes need.
+    ///
+    /// # Errors
+    /// Bad input where a colour table is broken.
+    pub(crate) fn open(layer: &plan::Layer, files: &Files) -> Result<Self> {
+        let steps = layer.filters.iter().map(|filter| {
+            Ok(match filter {
+                Filter::Blur { sigma } => Step::Blur(sigma.to_f64()),
+                Filter::Adjust { brightness, contrast, saturation } => Step::Adjust {
+                    brightness: brightness.to_f64(),
+                    contrast: contrast.to_f64(),
+                    saturation: saturation.to_f64(),
+                },
+                Filter::Greyscale => Step::Adjust { brightness: 0.0, contrast: 1.0, saturation: 0.0 },
+                Filter::Negative => Step::Negative,
+                Filter::Lut { source } => {
+                    let path = files.get(source).ok_or_else(|| {
+                        MediaError::Internal(format!("the table {source} was not handed to the engine"))
+                    })?;
+                    Step::Cube(Box::new(Cube::read(path)?))
+                }
+            })
+        });
+        Ok(Self { key: layer.chroma_key, steps: steps.collect::<Result<_>>()?, last: Vec::new() })
+    }
+
+    /// The patch after the changes. `shown` is how many canvas pixels one pixel of the request takes.
+    pub(crate) fn apply(&mut self, patch: Patch, request: &Request, shown: f64) -> Patch {
+        if self.key.is_none() && self.steps.is_empty() {
+            return patch;
+        }
+        let pixels = shown * patch.width / patch.picture.width as f64;
+        let known = |(from, _, scale): &&(Arc<Picture>, Arc<Picture>, u64)| {
+            Arc::ptr_eq(from, &patch.picture) && *scale == pixels.to_bits()
+        };
+        if let Some((_, done, _)) = self.last.iter().find(known) {
+            return Patch { picture: Arc::clone(done), ..patch };
+        }
+        let mut picture = Picture::clone(&patch.picture);
+        if let Some(key) = &self.key {
+            picture = key_out(picture, key);
+        }
+        let _ = request;
+        for step in &self.steps {
+            picture = step.apply(picture, pixels);
+        }
+        let done = Arc::new(picture);
+        if self.last.len() == 2 {
+            self.last.remove(0);
+        }
+        self.last.push((Arc::clone(&patch.picture), Arc::clone(&done), pixels.to_bits()));
+        Patch { picture: done, ..patch }
+    }
+}
+
+impl Step {
+    fn apply(&self, picture: Picture, pixels: f64) -> Picture {
+        match self {
+            Step::Blur(sigma) => blur(picture, sigma / pixels),
+            Step::Adjust { brightness, contrast, saturation } => adjust(picture, *brightness, *contrast, *saturation),
+            Step::Negative => adjust(picture, 0.0, -1.0, 1.0),
+            Step::Cube(cube) => cube.apply(picture),
+        }
+    }
+}
+
+/// `c → (c − ½)·contrast + ½ + brightness` on R, G and B, then colour differences times `saturation`.
+///
+/// Both are straight lines in RGB, so they are straight lines in YUV: luma takes contrast and brightness, chroma contrast and
+/// saturation, and no pixel need leave its planes. (With contrast −1 this is the negative.)
+fn adjust(mut picture: Picture, brightness: f64, contrast: f64, saturation: f64) -> Picture {
+    // Limited range: 0 is 16 and 1 is 235.
+    let middle = 16.0 + 219.0 / 2.0;
+    let luma = Line::new(contrast, middle * (1.0 - contrast) + brightness * 219.0, 16.0, 235.0);
+    let chroma_scale = contrast * saturation;
+    let chroma = Line::new(chroma_scale, 128.0 * (1.0 - chroma_scale), 16.0, 240.0);
+    let alpha = picture.alpha.take();
+    let (full, half) = match &alpha {
+        Some(Alpha { full, half }) => (Some(full.as_slice()), Some(half.as_slice())),
+        None => (None, None),
+    };
+    luma.apply(&mut picture.y, full);
+    chroma.apply(&mut picture.u, half);
+    chroma.apply(&mut picture.v, half);
+    picture.alpha = alpha;
+    picture
+}
+
+/// A straight line from value to value, clamped.
+struct Line {
+    table: [u8; 256],
+    scale: f64,
+    offset: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Line {
+    fn new(scale: f64, offset: f64, low: f64, high: f64) -> Self {
+        let mut table = [0; 256];
+        for (value, out) in table.iter_mut().enumerate() {
+            *out = (value as f64 * scale + offset).round().clamp(low, high) as u8;
+        }
+        Self { table, scale, offset, low, high }
+    }
+
+    /// On a premultiplied plane the offset and the bounds count by coverage.
+    fn apply(&self, plane: &mut [u8], alpha: Option<&[u8]>) {
+        match alpha {
+            None => plane.iter_mut().for_each(|value| *value = self.table[usize::from(*value)]),
+            Some(alpha) => {
+                for (value, &alpha) in plane.iter_mut().zip(alpha) {
+                    let share = f64::from(alpha) / 255.0;
+                    let line = f64::from(*value) * self.scale + self.offset * share;
+                    *value = line.round().clamp(self.low * share, self.high * share) as u8;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::planes::yuv_of;
+    use super::*;
+    use composition::plan::Rgba;
+
+    fn colour(picture: &Picture) -> [u8; 3] {
+        [picture.y[0], picture.u[0], picture.v[0]]
+    }
+
+    fn near(got: [u8; 3], want: [u8; 3]) -> bool {
+        got.iter().zip(want).all(|(got, want)| got.abs_diff(want) <= 1)
+    }
+
+    #[test]
+    fn a_negative_is_the_negative_in_rgb() {
+        let picture = Picture::filled(2, 2, Rgba([200, 30, 90, 255]));
+        let negative = Step::Negative.apply(picture, 1.0);
+        assert!(near(colour(&negative), yuv_of(55, 225, 165)));
+    }
+
+    #[test]
+    fn contrast_and_brightness_are_those_of_rgb() {
+        let picture = Picture::filled(2, 2, Rgba([128, 100, 140, 255]));
+        let done = adjust(picture, 0.1, 1.2, 1.0);
+        let line = |c: f64| ((c / 255.0 - 0.5) * 1.2 + 0.5 + 0.1) * 255.0;
+        let [r, g, b] = [128.0, 100.0, 140.0].map(|c| line(c).round() as u8);
+        assert!(near(colour(&done), yuv_of(r, g, b)));
+    }
+
+    #[test]
+    fn greyscale_leaves_luma_and_no_colour() {
+        let picture = Picture::filled(2, 2, Rgba([200, 30, 90, 255]));
+        let y = picture.y[0];
+        assert_eq!(colour(&adjust(picture, 0.0, 1.0, 0.0)), [y, 128, 128]);
+    }
+}

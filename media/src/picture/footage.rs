@@ -1,0 +1,160 @@
+//! Moving pictures and stills as a layer's content: each frame picked by time, cut, scaled, and kept while it shows.
+
+use super::content::{Kept, Patch, Request};
+use super::gauss::blur;
+use super::planes::Picture;
+use crate::decode::convert::{Converter, Wanted};
+use crate::decode::reader::VideoReader;
+use crate::decode::svg::Svg;
+use crate::error::Result;
+use crate::text::fonts::FontBook;
+use composition::plan::{self, Backdrop, Rate, Ratio, Rect};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a picture source fills its box.
+pub(crate) struct Footage {
+    look: plan::Picture,
+    source: Source,
+    converter: Converter,
+    backdrop_converter: Converter,
+    kept: Kept<Key, Arc<Picture>>,
+}
+
+enum Source {
+    /// Its clock, and the open stream.
+    Video(plan::Video, Rate, Box<VideoReader>),
+    Still(Box<VideoReader>),
+    Drawn(Svg),
+}
+
+#[derive(PartialEq)]
+struct Key {
+    /// The frame's own time in ticks of its stream; stills have but one.
+    ticks: i64,
+    backdrop: bool,
+    width: usize,
+    height: usize,
+}
+
+/// A backdrop is blurred at a share of its size: what is lost is what the blur would take anyway.
+const BACKDROP_SHARE: f64 = 8.0;
+
+impl Footage {
+    /// Opens a video.
+    ///
+    /// # Errors
+    /// Those of opening a source.
+    pub(crate) fn video(video: plan::Video, rate: Rate, path: &Path) -> Result<Self> {
+        let stream = video.picture.source.stream;
+        let reader = Box::new(VideoReader::open(path, stream)?);
+        let look = video.picture.clone();
+        Ok(Self::of(look, Source::Video(video, rate, reader), 2))
+    }
+
+    /// Opens a still picture, or an SVG, which is drawn at the size it is shown at.
+    ///
+    /// # Errors
+    /// Those of opening a source.
+    pub(crate) fn still(look: plan::Picture, path: &Path, book: &FontBook) -> Result<Self> {
+        let source = match Svg::open(path, book)? {
+            Some(svg) => Source::Drawn(svg),
+            None => Source::Still(Box::new(VideoReader::open(path, look.source.stream)?)),
+        };
+        Ok(Self::of(look, source, 4))
+    }
+
+    fn of(look: plan::Picture, source: Source, most: usize) -> Self {
+        Self {
+            look,
+            source,
+            converter: Converter::default(),
+            backdrop_converter: Converter::default(),
+            kept: Kept::new(most),
+        }
+    }
+
+    /// The picture, above its backdrop where it has one.
+    ///
+    /// # Errors
+    /// Those of decoding and scaling.
+    pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
+        let mut patches = Vec::with_capacity(2);
+        if let Some(backdrop) = self.look.backdrop {
+            patches.push(self.backdrop(request, backdrop)?);
+        }
+        let (x, y, width, height) = request.even_part(shares(self.look.into));
+        let crop = shares(self.look.crop);
+        let picture = self.picture(request.clock, crop, (width, height), None)?;
+        patches.push(Patch::laid(picture, x, y));
+        Ok(patches)
+    }
+
+    fn backdrop(&mut self, request: &Request, backdrop: Backdrop) -> Result<Patch> {
+        let (x, y, width, height) = request.even_part([0.0, 0.0, 1.0, 1.0]);
+        let small = |length: usize| ((length as f64 / BACKDROP_SHARE / 2.0).ceil() as usize * 2).max(2);
+        let sigma = backdrop.sigma.to_f64() * request.scale / BACKDROP_SHARE;
+        let size = (small(width), small(height));
+        let picture = self.picture(request.clock, shares(backdrop.crop), size, Some(sigma))?;
+        Ok(Patch {
+            picture,
+            x: f64::from(x),
+            y: f64::from(y),
+            width: width as f64,
+            height: height as f64,
+            opacity: 1.0,
+        })
+    }
+
+    fn picture(
+        &mut self,
+        clock: u64,
+        crop: [f64; 4],
+        (width, height): (usize, usize),
+        sigma: Option<f64>,
+    ) -> Result<Arc<Picture>> {
+        let converter = match sigma {
+            Some(_) => &mut self.backdrop_converter,
+            None => &mut self.converter,
+        };
+        let (frame, ticks, rotation) = match &mut self.source {
+            Source::Drawn(svg) => {
+                let key = key(0, sigma, width, height);
+                return self.kept.get(key, || svg.draw(crop, width, height).map(Arc::new));
+            }
+            Source::Still(reader) => still_frame(reader)?,
+            Source::Video(video, rate, reader) => {
+                let time = video.source_time(clock, *rate);
+                video_frame(reader, time)?
+            }
+        };
+        let wanted = Wanted { crop, width, height, rotation };
+        self.kept.get(key(ticks, sigma, width, height), || {
+            let picture = converter.convert(frame, wanted)?;
+            Ok(Arc::new(match sigma {
+                Some(sigma) => blur(picture, sigma),
+                None => picture,
+            }))
+        })
+    }
+}
+
+fn key(ticks: i64, sigma: Option<f64>, width: usize, height: usize) -> Key {
+    Key { ticks, backdrop: sigma.is_some(), width, height }
+}
+
+type Found<'a> = (&'a ffmpeg_next::frame::Video, i64, u16);
+
+fn still_frame(reader: &mut VideoReader) -> Result<Found<'_>> {
+    video_frame(reader, Ratio::ZERO)
+}
+
+fn video_frame(reader: &mut VideoReader, time: Ratio) -> Result<Found<'_>> {
+    let rotation = reader.rotation();
+    let (frame, ticks) = reader.frame_at(time)?;
+    Ok((frame, ticks, rotation))
+}
+
+fn shares(rect: Rect) -> [f64; 4] {
+    [rect.x.to_f64(), rect.y.to_f64(), rect.width.to_f64(), rect.height.to_f64()]
+}

@@ -1,0 +1,74 @@
+//! Chroma key: a colour made transparent, by its distance in chroma alone, so that shadows on a screen vanish with it.
+
+use super::blend::mask;
+use super::planes::{Picture, half, yuv_of};
+use composition::plan::ChromaKey;
+
+/// A picture without the pixels that are near the key's colour.
+///
+/// As libavfilter's `chromakey`: the distance is that of U and V, as a share of the largest there is (√2 · 255); below the
+/// threshold a pixel is clear, and over the halo beyond it grows opaque.
+pub(crate) fn key_out(mut picture: Picture, key: &ChromaKey) -> Picture {
+    let [r, g, b, _] = key.colour.0;
+    let [_, u, v] = yuv_of(r, g, b);
+    let (threshold, halo) = (key.threshold.to_f64(), key.halo.to_f64());
+    let cover: Vec<u8> = picture
+        .u
+        .iter()
+        .zip(&picture.v)
+        .map(|(&pu, &pv)| {
+            let (du, dv) = (f64::from(pu) - f64::from(u), f64::from(pv) - f64::from(v));
+            let far = (du * du + dv * dv).sqrt() / (255.0 * std::f64::consts::SQRT_2);
+            (covered(far, threshold, halo) * 255.0).round() as u8
+        })
+        .collect();
+    let full = spread(&cover, picture.width, picture.height);
+    mask(&mut picture, &full);
+    picture
+}
+
+fn covered(far: f64, threshold: f64, halo: f64) -> f64 {
+    if halo > 0.0001 {
+        ((far - threshold) / halo).clamp(0.0, 1.0)
+    } else if far > threshold {
+        1.0
+    } else {
+        0.0
+    }
+}
+
+/// Chroma's coverage at the size of luma, carried evenly between samples so that edges have no steps of two pixels.
+fn spread(cover: &[u8], width: usize, height: usize) -> Vec<u8> {
+    let (cw, ch) = (half(width), half(height));
+    let next = |at: usize, length: usize| {
+        let next = if at % 2 == 0 { (at / 2).saturating_sub(1) } else { at / 2 + 1 };
+        next.min(length - 1)
+    };
+    let mut out = Vec::with_capacity(width * height);
+    for row in 0..height {
+        let near = &cover[row / 2 * cw..][..cw];
+        let far = &cover[next(row, ch) * cw..][..cw];
+        for column in 0..width {
+            let (here, beside) = (column / 2, next(column, cw));
+            let at = |x: usize| u32::from(near[x]) * 3 + u32::from(far[x]);
+            out.push(((at(here) * 3 + at(beside) + 8) / 16) as u8);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use composition::plan::{Micro, Rgba};
+
+    #[test]
+    fn the_keys_colour_vanishes_and_others_stay() {
+        let green = Rgba([0, 220, 20, 255]);
+        let key = ChromaKey { colour: green, threshold: Micro::from_f64(0.1), halo: Micro::from_f64(0.05) };
+        let alpha = |colour| key_out(Picture::filled(4, 4, colour), &key).alpha.expect("it has alpha");
+        assert!(alpha(green).full.iter().all(|&a| a == 0));
+        assert!(alpha(Rgba([0, 120, 10, 255])).full.iter().all(|&a| a < 255));
+        assert!(alpha(Rgba([200, 150, 120, 255])).full.iter().all(|&a| a == 255));
+    }
+}

@@ -1,0 +1,247 @@
+//! One layer of a segment: its content, and how it is laid on the canvas at a frame.
+
+use super::blend::{Window, mask, over};
+use super::content::{Patch, Request};
+use super::drawn::Drawing;
+use super::filter::Filters;
+use super::footage::Footage;
+use super::mix;
+use super::place::{Stand, Tile, area, clip, cut, place};
+use super::planes::{Picture, half};
+use super::wave::Wave;
+pub(crate) use crate::child::Files;
+use crate::error::Result;
+use crate::text::block::{Desk, TextBlock};
+use crate::text::captions::CaptionBlock;
+use composition::plan::{self, Asset, Blend, Canvas, Curve, Pose, Span};
+use std::sync::Arc;
+
+/// A layer, opened.
+pub(crate) struct Layer {
+    plan: plan::Layer,
+    /// The same layer shown at all times, with the clip's clock for its frames.
+    timeless: plan::Layer,
+    canvas: Canvas,
+    content: Content,
+    filters: Filters,
+    mattes: Vec<Layer>,
+}
+
+enum Content {
+    Footage(Box<Footage>),
+    Drawing(Drawing),
+    Text(Box<TextBlock>),
+    Captions(Box<CaptionBlock>),
+    Wave(Box<Wave>),
+}
+
+impl Layer {
+    /// Opens what a layer shows.
+    ///
+    /// # Errors
+    /// Those of its sources; internal where a source has no file.
+    pub(crate) fn open(plan: &plan::Layer, canvas: &Canvas, files: &Files, desk: &mut Desk) -> Result<Self> {
+        let content = match &plan.asset {
+            Asset::Video(video) => {
+                let path = path_of(files, &video.picture.source.hash)?;
+                Content::Footage(Box::new(Footage::video(video.clone(), canvas.rate, path)?))
+            }
+            Asset::Image(picture) => {
+                let path = path_of(files, &picture.source.hash)?;
+                Content::Footage(Box::new(Footage::still(picture.clone(), path, &mut desk.book)?))
+            }
+            Asset::Text(text) => Content::Text(Box::new(TextBlock::new(text.clone()))),
+            Asset::Captions(captions) => Content::Captions(Box::new(CaptionBlock::new(captions.clone()))),
+            Asset::Shape(shape) => Content::Drawing(Drawing::shape(*shape)),
+            Asset::Colour(colour) => Content::Drawing(Drawing::colour(*colour)),
+            Asset::Gradient(gradient) => Content::Drawing(Drawing::gradient(gradient.clone())),
+            Asset::Waveform(wave) => {
+                let path = path_of(files, &wave.source.hash)?;
+                Content::Wave(Box::new(Wave::open(wave.clone(), canvas.rate, path)?))
+            }
+        };
+        let mattes = plan.mattes.iter();
+        let mattes = mattes.map(|matte| Self::open(matte, canvas, files, desk));
+        Ok(Self {
+            timeless: plan::Layer { show: Span { from: 0, to: u64::MAX }, clock: 0, ..plan.clone() },
+            canvas: *canvas,
+            content,
+            filters: Filters::open(plan, files)?,
+            mattes: mattes.collect::<Result<_>>()?,
+            plan: plan.clone(),
+        })
+    }
+
+    /// Lays the layer on the canvas, where it shows on the segment's frame.
+    ///
+    /// # Errors
+    /// Those of decoding.
+    pub(crate) fn draw(&mut self, frame: u64, canvas: &mut Picture, desk: &mut Desk) -> Result<()> {
+        let (Some(pose), Some(clock)) = (self.plan.pose_at(&self.canvas, frame), self.plan.clock_at(frame)) else {
+            return Ok(());
+        };
+        if pose.opacity <= 0.0 || pose.width < 0.5 || pose.height < 0.5 {
+            return Ok(());
+        }
+        let stand = Stand { pose, resting: self.rests(clock, &pose) };
+        let request = self.request(&stand, clock, frame);
+        let window = Window::whole(canvas.width, canvas.height);
+        let mut tiles = Vec::new();
+        for patch in self.patches(&request, desk)? {
+            let patch = self.filters.apply(patch, &request, pose.width / request.width);
+            let tile = place(&patch, &stand, &request, window).and_then(|tile| clip(tile, &pose));
+            tiles.extend(tile);
+        }
+        let matte = self.matte(frame, desk)?;
+        let simple = matte.is_none() && self.plan.blend == Blend::Normal;
+        if simple && (tiles.len() == 1 || pose.opacity >= 1.0) {
+            for tile in tiles {
+                let opacity = byte(tile.opacity * pose.opacity);
+                over(canvas, &tile.picture, tile.x, tile.y, opacity);
+            }
+            return Ok(());
+        }
+        let Some(mut group) = group(tiles, window) else {
+            return Ok(());
+        };
+        if let Some(matte) = matte {
+            let mut picture = Arc::unwrap_or_clone(group.picture);
+            let coverage = matte.coverage(window_at(&picture, group.x, group.y));
+            mask(&mut picture, &coverage);
+            group.picture = Arc::new(picture);
+        }
+        let opacity = byte(pose.opacity);
+        match self.plan.blend {
+            Blend::Normal => over(canvas, &group.picture, group.x, group.y, opacity),
+            mode => mix::lay(canvas, &group, opacity, mode),
+        }
+        Ok(())
+    }
+
+    fn patches(&mut self, request: &Request, desk: &mut Desk) -> Result<Vec<Patch>> {
+        match &mut self.content {
+            Content::Footage(footage) => footage.patches(request),
+            Content::Drawing(drawing) => drawing.patches(request),
+            Content::Text(block) => Ok(block.patches(request, desk)),
+            Content::Captions(block) => Ok(block.patches(request, desk)),
+            Content::Wave(wave) => wave.patches(request),
+        }
+    }
+
+    /// Whether the box stands where it stood on the frame before, or where it will on the next. A frame's own look must not
+    /// depend on where a segment was cut, so this asks the clip's clock and not the segment.
+    fn rests(&self, clock: u64, pose: &Pose) -> bool {
+        let same = |clock: Option<u64>| {
+            let other = clock.and_then(|clock| self.timeless.pose_at(&self.canvas, clock));
+            other.is_some_and(|other| stands_alike(pose, &other))
+        };
+        same(clock.checked_add(1)) || same(clock.checked_sub(1))
+    }
+
+    /// At rest the box is asked for at the size it has; in motion at the largest size that its tween and drift reach, so that a
+    /// zoom samples one picture all the way.
+    fn request(&self, stand: &Stand, clock: u64, frame: u64) -> Request {
+        let pose = &stand.pose;
+        let placement = &self.plan.placement;
+        let (box_width, box_height) = (placement.width.to_f64().max(0.5), placement.height.to_f64().max(0.5));
+        let (width, height) = if stand.resting {
+            (pose.width, pose.height)
+        } else {
+            let scale = self.moving_scale(clock);
+            (box_width * scale, box_height * scale)
+        };
+        // Twice the canvas holds all that can be seen of it.
+        let most = |length: f64, canvas: u32| (2.0 * f64::from(canvas) / length).min(1.0);
+        let fit =
+            if stand.is_plain() { 1.0 } else { most(width, self.canvas.width).max(most(height, self.canvas.height)) };
+        let plain = stand.is_plain();
+        Request {
+            width: width * fit,
+            height: height * fit,
+            scale: width * fit / box_width,
+            left: if plain { pose.x.round() as i32 } else { 0 },
+            top: if plain { pose.y.round() as i32 } else { 0 },
+            clock,
+            frame,
+        }
+    }
+
+    fn moving_scale(&self, clock: u64) -> f64 {
+        let placement = &self.plan.placement;
+        let tween = match &placement.scale {
+            Curve::Still(scale) => scale.to_f64(),
+            Curve::Tweens(tweens) => {
+                let begun = tweens.partition_point(|tween| tween.start <= clock);
+                let tween = begun.checked_sub(1).and_then(|at| tweens.get(at)).or(tweens.first());
+                tween.map_or(1.0, |tween| tween.from.max(tween.to).to_f64())
+            }
+        };
+        let drift = placement.drift.map_or(1.0, |drift| drift.scale[0].max(drift.scale[1]).to_f64());
+        (tween * drift).max(0.001)
+    }
+
+    /// The mattes that show on a frame, as one picture of the canvas's size; `None` where none shows.
+    fn matte(&mut self, frame: u64, desk: &mut Desk) -> Result<Option<Matte>> {
+        if !self.mattes.iter().any(|matte| matte.plan.show.contains(frame)) {
+            return Ok(None);
+        }
+        let (width, height) = (self.canvas.width as usize, self.canvas.height as usize);
+        let mut picture = Picture::filled(width, height, plan::Rgba::BLACK);
+        for matte in &mut self.mattes {
+            matte.draw(frame, &mut picture, desk)?;
+        }
+        Ok(Some(Matte(picture)))
+    }
+}
+
+/// A picture whose brightness is coverage.
+struct Matte(Picture);
+
+impl Matte {
+    /// Full-range luma within a window of the canvas.
+    fn coverage(&self, window: Window) -> Vec<u8> {
+        let part = cut(&self.0, 0, 0, window);
+        part.y.iter().map(|&luma| ((i32::from(luma.clamp(16, 235)) - 16) * 255 / 219) as u8).collect()
+    }
+}
+
+fn window_at(picture: &Picture, x: i32, y: i32) -> Window {
+    Window { left: x, top: y, right: x + picture.width as i32, bottom: y + picture.height as i32 }
+}
+
+/// Tiles as one, cut to the canvas, so that opacity, mattes and blending meet the layer as a whole.
+fn group(tiles: Vec<Tile>, canvas: Window) -> Option<Tile> {
+    let around = tiles.iter().map(area).reduce(|a, b| Window {
+        left: a.left.min(b.left),
+        top: a.top.min(b.top),
+        right: a.right.max(b.right),
+        bottom: a.bottom.max(b.bottom),
+    })?;
+    let window = around.to_even().meet(canvas);
+    if window.is_empty() {
+        return None;
+    }
+    let mut picture = Picture::clear(window.width(), window.height());
+    for tile in &tiles {
+        let (x, y) = (tile.x - window.left, tile.y - window.top);
+        over(&mut picture, &tile.picture, x, y, byte(tile.opacity));
+    }
+    debug_assert_eq!(picture.u.len(), half(picture.width) * half(picture.height));
+    Some(Tile { picture: Arc::new(picture), x: window.left, y: window.top, opacity: 1.0 })
+}
+
+fn stands_alike(a: &Pose, b: &Pose) -> bool {
+    [a.x, a.y, a.width, a.height, a.angle, a.skew_x, a.skew_y]
+        == [b.x, b.y, b.width, b.height, b.angle, b.skew_x, b.skew_y]
+}
+
+fn byte(opacity: f64) -> u8 {
+    (opacity.clamp(0.0, 1.0) * 255.0).round() as u8
+}
+
+fn path_of<'a>(files: &'a Files, hash: &plan::SourceHash) -> Result<&'a std::path::Path> {
+    files
+        .get(hash)
+        .map(std::path::PathBuf::as_path)
+        .ok_or_else(|| crate::MediaError::Internal(format!("the source {hash} was not handed to the engine")))
+}

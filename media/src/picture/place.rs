@@ -1,0 +1,166 @@
+//! From a patch of a layer's box to a tile of the canvas.
+
+use super::affine::Affine;
+use super::blend::{Window, mask};
+use super::content::{Patch, Request};
+use super::planes::{Alpha, Picture, half};
+use super::sample::sample;
+use composition::plan::Pose;
+use std::sync::Arc;
+
+/// A picture that lies on whole, even pixels of the canvas.
+#[derive(Debug, Clone)]
+pub(crate) struct Tile {
+    /// The picture.
+    pub picture: Arc<Picture>,
+    /// Left edge on the canvas, even.
+    pub x: i32,
+    /// Top edge, even.
+    pub y: i32,
+    /// 0 to 1.
+    pub opacity: f64,
+}
+
+/// How a layer's box stands, and whether it stands still.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stand {
+    /// Where the box is.
+    pub pose: Pose,
+    /// Whether it is where it is on a neighbouring frame too, so that it may be set on whole pixels.
+    pub resting: bool,
+}
+
+impl Stand {
+    /// Whether content can be laid pixel on pixel: at rest, not turned, not mirrored.
+    pub(crate) fn is_plain(&self) -> bool {
+        let pose = &self.pose;
+        self.resting && pose.angle == 0.0 && pose.skew_x == 0.0 && pose.skew_y == 0.0 && !pose.flip_x && !pose.flip_y
+    }
+}
+
+/// Sets a patch on the canvas. `None` where nothing of it shows.
+pub(crate) fn place(patch: &Patch, stand: &Stand, request: &Request, canvas: Window) -> Option<Tile> {
+    if patch.opacity <= 0.0 {
+        return None;
+    }
+    let (x, y) = (patch.x + f64::from(request.left), patch.y + f64::from(request.top));
+    if stand.is_plain() && patch.is_unscaled() && is_even(x) && is_even(y) {
+        return Some(Tile { picture: Arc::clone(&patch.picture), x: x as i32, y: y as i32, opacity: patch.opacity });
+    }
+    let motion = motion(patch, stand, request);
+    let window = window_of(&patch.picture, motion).meet(canvas);
+    if window.is_empty() {
+        return None;
+    }
+    let picture = sample(&patch.picture, motion, window)?;
+    Some(Tile { picture: Arc::new(picture), x: window.left, y: window.top, opacity: patch.opacity })
+}
+
+fn is_even(value: f64) -> bool {
+    (value / 2.0).fract() == 0.0
+}
+
+/// From the patch's own pixels to the canvas.
+fn motion(patch: &Patch, stand: &Stand, request: &Request) -> Affine {
+    let picture = &patch.picture;
+    let in_box = Affine::scale(patch.width / picture.width as f64, patch.height / picture.height as f64)
+        .then(Affine::shift(patch.x, patch.y));
+    if stand.is_plain() {
+        return in_box.then(Affine::shift(f64::from(request.left), f64::from(request.top)));
+    }
+    let [a, b, c, d, e, f] = stand.pose.matrix();
+    let shares = Affine::scale(1.0 / request.width, 1.0 / request.height);
+    in_box.then(shares).then(Affine { a, b, c, d, e, f })
+}
+
+/// The even rectangle around a moved picture.
+fn window_of(picture: &Picture, motion: Affine) -> Window {
+    let [left, top, right, bottom] = motion.bounds(picture.width as f64, picture.height as f64);
+    // Far outside any canvas a pixel's number no longer matters.
+    let whole = |edge: f64| edge.clamp(-1e6, 1e6) as i32;
+    Window {
+        left: whole((left - 0.5).floor()),
+        top: whole((top - 0.5).floor()),
+        right: whole((right + 0.5).ceil()),
+        bottom: whole((bottom + 0.5).ceil()),
+    }
+    .to_even()
+}
+
+/// Cuts a tile to the part of the layer's box that a transition shows, with soft edges. `None` where nothing is left.
+pub(crate) fn clip(tile: Tile, pose: &Pose) -> Option<Tile> {
+    if pose.clip == [0.0, 0.0, 1.0, 1.0] {
+        return Some(tile);
+    }
+    // As seen: the clip's left is left on the canvas whether or not the box is mirrored.
+    let [a, b, c, d, e, f] = Pose { flip_x: false, flip_y: false, ..*pose }.matrix();
+    let to_canvas = Affine { a, b, c, d, e, f };
+    let back = to_canvas.inverse()?;
+    let [left, top, right, bottom] = pose.clip;
+    let kept =
+        Affine::scale(right - left, bottom - top).then(Affine::shift(left, top)).then(to_canvas).bounds(1.0, 1.0);
+    let window = Window {
+        left: kept[0].floor() as i32,
+        top: kept[1].floor() as i32,
+        right: kept[2].ceil() as i32,
+        bottom: kept[3].ceil() as i32,
+    }
+    .to_even()
+    .meet(area(&tile));
+    if window.is_empty() || right <= left || bottom <= top {
+        return None;
+    }
+    let mut picture = cut(&tile.picture, tile.x, tile.y, window);
+    let (wide, high) = (a.hypot(b), c.hypot(d));
+    let mut coverage = Vec::with_capacity(picture.y.len());
+    for row in 0..window.height() {
+        for column in 0..window.width() {
+            let x = f64::from(window.left) + column as f64 + 0.5;
+            let y = f64::from(window.top) + row as f64 + 0.5;
+            let (u, v) = back.apply(x, y);
+            let share = |at: f64, low: f64, high: f64, scale: f64| {
+                // An edge of the box itself is the picture's own and is not softened twice.
+                let low = if low <= 0.0 { 1.0 } else { (at - low) * scale + 0.5 };
+                let high = if high >= 1.0 { 1.0 } else { (high - at) * scale + 0.5 };
+                low.min(high).clamp(0.0, 1.0)
+            };
+            let covered = share(u, left, right, wide) * share(v, top, bottom, high);
+            coverage.push((covered * 255.0 + 0.5) as u8);
+        }
+    }
+    mask(&mut picture, &coverage);
+    Some(Tile { picture: Arc::new(picture), x: window.left, y: window.top, ..tile })
+}
+
+/// The part of the canvas a tile covers.
+pub(crate) fn area(tile: &Tile) -> Window {
+    Window {
+        left: tile.x,
+        top: tile.y,
+        right: tile.x + tile.picture.width as i32,
+        bottom: tile.y + tile.picture.height as i32,
+    }
+}
+
+/// A copy of the part of a picture at (`x`, `y`) that lies in a window, which begins on even pixels inside it.
+pub(crate) fn cut(picture: &Picture, x: i32, y: i32, window: Window) -> Picture {
+    let (left, top) = ((window.left - x) as usize, (window.top - y) as usize);
+    let (width, height) = (window.width(), window.height());
+    let plane = |plane: &[u8], stride: usize, left: usize, top: usize, width: usize, height: usize| {
+        let rows = (top..top + height).flat_map(|row| &plane[row * stride + left..][..width]);
+        rows.copied().collect::<Vec<u8>>()
+    };
+    let full = |values: &[u8]| plane(values, picture.width, left, top, width, height);
+    let halved = |values: &[u8]| {
+        let (cw, ch) = (half(width), half(height));
+        plane(values, half(picture.width), left / 2, top / 2, cw, ch)
+    };
+    Picture {
+        width,
+        height,
+        y: full(&picture.y),
+        u: halved(&picture.u),
+        v: halved(&picture.v),
+        alpha: picture.alpha.as_ref().map(|alpha| Alpha { full: full(&alpha.full), half: halved(&alpha.half) }),
+    }
+}

@@ -1,0 +1,91 @@
+//! A segment, opened: any of its frames on demand.
+
+use super::layer::{Files, Layer};
+use super::planes::{Picture, yuv_of};
+use crate::error::{MediaError, Result};
+use crate::text::block::Desk;
+use crate::text::fonts::{FontBook, FontFolders};
+use crate::text::glyphs::Pen;
+use composition::plan::{PixelFormat, Rgba, Segment};
+use std::collections::BTreeSet;
+
+/// The layers of a segment, with their sources open. A frame depends on its number alone, whatever was drawn before; drawing
+/// in order is merely fast.
+pub struct Scene {
+    segment: Segment,
+    layers: Vec<Layer>,
+    desk: Desk,
+    background: Picture,
+}
+
+impl Scene {
+    /// Opens a segment's sources and fonts.
+    ///
+    /// # Errors
+    /// Those of the sources; unsupported where the canvas cannot be held in 4:2:0.
+    pub fn open(segment: &Segment, files: &Files, folders: &FontFolders) -> Result<Self> {
+        let canvas = &segment.canvas;
+        if canvas.width == 0 || canvas.height == 0 || canvas.width % 2 == 1 || canvas.height % 2 == 1 {
+            return Err(MediaError::Unsupported(format!(
+                "a canvas of {}×{}: width and height must be even",
+                canvas.width, canvas.height
+            )));
+        }
+        let fonts: Vec<_> = segment.fonts.iter().filter_map(|hash| files.get(hash).cloned()).collect();
+        let mut desk =
+            Desk { book: FontBook::new(&fonts, folders.clone())?, pen: Pen::new(), warnings: BTreeSet::new() };
+        let layers = segment.layers.iter().map(|layer| Layer::open(layer, canvas, files, &mut desk));
+        let layers = layers.collect::<Result<_>>()?;
+        Ok(Self { background: background_of(segment), segment: segment.clone(), layers, desk })
+    }
+
+    /// Composites one frame.
+    ///
+    /// # Errors
+    /// Those of decoding; internal for a frame that the segment does not have.
+    pub fn frame(&mut self, frame: u64) -> Result<Picture> {
+        if frame >= self.segment.frames {
+            let frames = self.segment.frames;
+            return Err(MediaError::Internal(format!("frame {frame} was asked of a segment of {frames}")));
+        }
+        let mut canvas = self.background.clone();
+        for layer in &mut self.layers {
+            layer.draw(frame, &mut canvas, &mut self.desk)?;
+        }
+        Ok(canvas)
+    }
+
+    /// What was drawn otherwise than asked, so far: each sentence once.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.desk.warnings.iter().cloned().collect()
+    }
+
+    /// The PostScript names of the fonts that were drawn with so far, sorted.
+    #[must_use]
+    pub fn fonts_used(&self) -> Vec<String> {
+        self.desk.book.used()
+    }
+}
+
+/// The empty canvas. Where the format keeps alpha so does the canvas; elsewhere its background is opaque.
+fn background_of(segment: &Segment) -> Picture {
+    let canvas = &segment.canvas;
+    let (width, height) = (canvas.width as usize, canvas.height as usize);
+    let Rgba([r, g, b, a]) = canvas.background;
+    let keeps_alpha = matches!(segment.recipe.pixel_format, PixelFormat::Yuva420p | PixelFormat::Rgba);
+    if !keeps_alpha {
+        return Picture::filled(width, height, Rgba([r, g, b, 255]));
+    }
+    let share = |value: u8| super::blend::scale(value, a);
+    let [y, u, v] = yuv_of(r, g, b).map(share);
+    let mut picture = Picture::clear(width, height);
+    picture.y.fill(y);
+    picture.u.fill(u);
+    picture.v.fill(v);
+    if let Some(alpha) = &mut picture.alpha {
+        alpha.full.fill(a);
+        alpha.half.fill(a);
+    }
+    picture
+}

@@ -1,0 +1,7 @@
+//! Tests over the whole of the picture half: from files that code made to composited frames and encoded segments.
+#![allow(clippy::unwrap_used)]
+
+mod clips;
+mod reading;
+mod scenes;
+mod segments;

@@ -1,0 +1,115 @@
+//! Frames are picked by their own time, however one gets there.
+
+use super::clips::{Clip, number_at};
+use crate::decode::reader::VideoReader;
+use composition::plan::{Rate, Ratio};
+use std::path::Path;
+
+fn number(reader: &mut VideoReader, time: Ratio) -> usize {
+    let (frame, _) = reader.frame_at(time).expect("a frame");
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    number_at(frame.data(0), frame.stride(0), width, height / 2)
+}
+
+fn made(clip: &Clip, folder: &Path) -> std::path::PathBuf {
+    let path = folder.join(format!("clip.{}", clip.format));
+    clip.make(&path);
+    path
+}
+
+#[test]
+fn every_frame_of_every_rate_is_found_at_its_own_time() {
+    for (num, den) in [(24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001), (60, 1)] {
+        for format in ["mp4", "matroska"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let clip = Clip { format, ..Clip::even((num, den), 40) };
+            let mut reader = VideoReader::open(&made(&clip, folder.path()), 0).expect("it opens");
+            let rate = Rate { num: num as u32, den: den as u32 };
+            for frame in 0..40 {
+                assert_eq!(number(&mut reader, rate.seconds(frame)), frame as usize, "{num}/{den} in {format}");
+            }
+        }
+    }
+}
+
+#[test]
+fn uneven_frames_hold_until_the_next_one_begins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let times = vec![0, 40, 41, 300, 1000, 1001, 2500];
+    let clip = Clip { times: times.clone(), time_base: (1, 1000), format: "matroska", ..Clip::even((25, 1), 0) };
+    let mut reader = VideoReader::open(&made(&clip, folder.path()), 0).expect("it opens");
+    for ms in [0, 39, 40, 41, 42, 299, 300, 999, 1000, 1001, 2000, 2499, 2500, 9000] {
+        let expected = times.iter().rposition(|time| *time <= ms).expect("the first begins at nought");
+        // A millisecond early counts as begun: Matroska rounds to it.
+        let early = times.iter().rposition(|time| *time <= ms + 1).expect("as above");
+        let found = number(&mut reader, Ratio::new(ms, 1000).expect("a time"));
+        assert!(found == expected || found == early, "at {ms} ms: {found}");
+    }
+}
+
+#[test]
+fn a_jump_finds_what_reading_from_the_start_finds() {
+    for open_gop in [false, true] {
+        for format in ["mp4", "matroska", "mpegts"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let clip = Clip { format, open_gop, ..Clip::even((25, 1), 200) };
+            let path = made(&clip, folder.path());
+            let mut reader = VideoReader::open(&path, 0).expect("it opens");
+            let rate = Rate { num: 25, den: 1 };
+            for frame in [150, 3, 199, 60, 61, 62, 0, 75, 74, 73, 188, 12, 11, 13, 100, 36, 35] {
+                let found = number(&mut reader, rate.seconds(frame));
+                assert_eq!(found, frame as usize, "{format}, open {open_gop}");
+            }
+            for start in [26, 49, 50, 51, 98, 131] {
+                let mut fresh = VideoReader::open(&path, 0).expect("it opens");
+                assert_eq!(number(&mut fresh, rate.seconds(start)), start as usize, "{format}, open {open_gop}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_decoded_pixels_of_a_jump_are_those_of_a_sequential_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clip = Clip { open_gop: true, ..Clip::even((25, 1), 120) };
+    let path = made(&clip, folder.path());
+    let rate = Rate { num: 25, den: 1 };
+    let mut forward = VideoReader::open(&path, 0).expect("it opens");
+    let digest = |reader: &mut VideoReader, frame: u64| {
+        let (frame, _) = reader.frame_at(rate.seconds(frame)).expect("a frame");
+        blake3::hash(frame.data(0))
+    };
+    let sequential: Vec<_> = (0..120).map(|frame| digest(&mut forward, frame)).collect();
+    let mut jumping = VideoReader::open(&path, 0).expect("it opens");
+    for frame in (0..120).rev().step_by(7) {
+        assert_eq!(digest(&mut jumping, frame), sequential[frame as usize], "frame {frame}");
+    }
+}
+
+#[test]
+fn a_file_cut_short_shows_what_it_has_and_holds_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clip = Clip { format: "matroska", ..Clip::even((25, 1), 60) };
+    let path = made(&clip, folder.path());
+    let bytes = std::fs::read(&path).expect("read");
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+    let mut reader = VideoReader::open(&path, 0).expect("it opens");
+    let last = number(&mut reader, Ratio::whole(100));
+    assert!(last > 5 && last < 59, "{last}");
+    assert_eq!(number(&mut reader, Ratio::ZERO), 0);
+}
+
+#[test]
+fn a_playlist_in_disguise_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clip = Clip::even((25, 1), 5);
+    let inner = made(&clip, folder.path());
+    for text in [
+        format!("ffconcat version 1.0\nfile '{}'\n", inner.display()),
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n", inner.display()),
+    ] {
+        let path = folder.path().join("video.mp4");
+        std::fs::write(&path, text).expect("written");
+        assert!(matches!(VideoReader::open(&path, 0), Err(crate::MediaError::BadInput(_))));
+    }
+}

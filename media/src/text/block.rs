@@ -1,0 +1,208 @@
+//! A text clip: its background and its writing as patches of the layer's box, still or appearing unit by unit.
+
+use super::fonts::FontBook;
+use super::glyphs::{Accent, Ink, Pen};
+use super::layout::{Layout, Placed, lay_out};
+use crate::picture::content::{Kept, Look, Patch, Request};
+use crate::picture::drawn::{paint_of, rounded};
+use crate::picture::raster::Raster;
+use composition::plan::{Animation, AnimationKind, AnimationUnit, Background, Text};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::rc::Rc;
+use tiny_skia::{FillRule, Pixmap, Rect, Transform};
+
+/// What writing needs of the segment around it.
+pub(crate) struct Desk {
+    /// The fonts.
+    pub book: FontBook,
+    /// What draws letters.
+    pub pen: Pen,
+    /// What was not as asked, each sentence once.
+    pub warnings: BTreeSet<String>,
+}
+
+impl Desk {
+    /// Lays text out and notes what its fonts lack.
+    pub(crate) fn lay_out(&mut self, text: &Text, width: f64, height: f64, scale: f64) -> Layout {
+        let layout = lay_out(text, width, height, scale, &mut self.book);
+        for run in &text.runs {
+            let style = &run.style;
+            if !self.book.face(&style.family, style.weight, style.italic).found {
+                self.warnings.insert(format!(
+                    "no font is called \"{}\": Open Sans stands in for it; name another font or add its file to timeline.fonts",
+                    style.family
+                ));
+            }
+        }
+        if !layout.missing.is_empty() {
+            let letters: String = layout.missing.iter().collect();
+            self.warnings
+                .insert(format!("no font has these characters: {letters}; add a font that has them to timeline.fonts"));
+        }
+        layout
+    }
+}
+
+/// A text clip's content.
+pub(crate) struct TextBlock {
+    text: Text,
+    kept: Kept<Look, Rc<Vec<Unit>>>,
+}
+
+/// Letters that move as one, and how they stand in the order of appearing.
+struct Unit {
+    patch: Patch,
+    /// Its place in the order; `None` for what is there from the start.
+    order: Option<usize>,
+    units: usize,
+    /// The height of its line, which motion is measured by.
+    line_height: f64,
+}
+
+impl TextBlock {
+    /// The content of a text clip.
+    pub(crate) fn new(text: Text) -> Self {
+        Self { text, kept: Kept::new(2) }
+    }
+
+    /// The background and the letters for a request.
+    pub(crate) fn patches(&mut self, request: &Request, desk: &mut Desk) -> Vec<Patch> {
+        let text = &self.text;
+        let drawn: Result<_, Infallible> =
+            self.kept.get(request.look(), || Ok(Rc::new(draw_units(text, request, desk))));
+        let Ok(units) = drawn;
+        let animation = self.text.animation;
+        units
+            .iter()
+            .filter_map(|unit| match (animation, unit.order) {
+                (Some(animation), Some(order)) => appear(unit, order, animation, request.clock),
+                _ => Some(unit.patch.clone()),
+            })
+            .collect()
+    }
+}
+
+fn draw_units(text: &Text, request: &Request, desk: &mut Desk) -> Vec<Unit> {
+    let layout = desk.lay_out(text, request.width, request.height, request.scale);
+    let mut units = Vec::new();
+    let line_height = layout.lines.first().map_or(0.0, |line| f64::from(line.bottom - line.top));
+    if let Some(ink) = text.background.and_then(|background| backdrop(&background, &layout, request)) {
+        units.push(Unit { patch: Patch::drawn(ink.raster, ink.x, ink.y, request), order: None, units: 1, line_height });
+    }
+    let groups = match text.animation {
+        Some(animation) => groups_of(&layout, animation.by),
+        None => vec![None],
+    };
+    let count = groups.len();
+    for (order, group) in groups.into_iter().enumerate() {
+        let select = |placed: &Placed| {
+            let chosen = group.as_ref().is_none_or(|(by, at)| unit_of(placed, *by) == *at);
+            chosen.then(Accent::default)
+        };
+        if let Some(ink) = desk.pen.draw(text, &layout, &mut desk.book, &select) {
+            units.push(Unit {
+                patch: Patch::drawn(ink.raster, ink.x, ink.y, request),
+                order: text.animation.map(|_| order),
+                units: count,
+                line_height,
+            });
+        }
+    }
+    units
+}
+
+/// The units of a layout in the order of reading.
+fn groups_of(layout: &Layout, by: AnimationUnit) -> Vec<Option<(AnimationUnit, usize)>> {
+    if by == AnimationUnit::Whole {
+        return vec![None];
+    }
+    let inked = layout.glyphs.iter().filter(|placed| !placed.blank);
+    let units: BTreeSet<usize> = inked.map(|placed| unit_of(placed, by)).collect();
+    units.into_iter().map(|unit| Some((by, unit))).collect()
+}
+
+fn unit_of(placed: &Placed, by: AnimationUnit) -> usize {
+    match by {
+        AnimationUnit::Whole => 0,
+        AnimationUnit::Line => placed.line,
+        AnimationUnit::Word => placed.word,
+        AnimationUnit::Character => placed.cluster,
+    }
+}
+
+/// How far a unit has come at a clock, 0 to 1: with `n` units each takes `frames·2/(n+1)` and begins `frames/(n+1)` after the
+/// one before.
+pub(crate) fn progress(order: usize, units: usize, frames: u64, clock: u64) -> f64 {
+    let step = frames.max(1) as f64 / (units as f64 + 1.0);
+    ((clock as f64 - order as f64 * step) / (2.0 * step)).clamp(0.0, 1.0)
+}
+
+fn appear(unit: &Unit, order: usize, animation: Animation, clock: u64) -> Option<Patch> {
+    let done = progress(order, unit.units, animation.frames, clock);
+    let mut patch = unit.patch.clone();
+    if done >= 1.0 {
+        return Some(patch);
+    }
+    if done <= 0.0 {
+        return None;
+    }
+    // Quick at first, gently to its place.
+    let rest = (1.0 - done).powi(3);
+    let travel = |direction: composition::plan::Direction, far: f64| {
+        let (x, y) = direction.vector();
+        (-x * far * rest, -y * far * rest)
+    };
+    let (x, y) = match animation.kind {
+        AnimationKind::FadeIn => (0.0, 0.0),
+        AnimationKind::SlideIn(direction) => travel(direction, unit.line_height * 2.0),
+        AnimationKind::Typewriter => return (done >= 0.5).then_some(patch),
+        AnimationKind::Ascend => (0.0, unit.line_height * rest),
+        AnimationKind::Shift(direction) => travel(direction, unit.line_height * 0.5),
+        AnimationKind::MovingLetters(direction) => {
+            // A swing that dies away: one and a half turns of a cosine.
+            let swing = (done * 1.5 * std::f64::consts::TAU).cos();
+            let (x, y) = travel(direction, unit.line_height);
+            (x * swing, y * swing)
+        }
+    };
+    patch.x += x;
+    patch.y += y;
+    patch.opacity = done;
+    Some(patch)
+}
+
+/// The background: over the box, or around the lines.
+pub(crate) fn backdrop(background: &Background, layout: &Layout, request: &Request) -> Option<Ink> {
+    let rects: Vec<[f32; 4]> = match background.hug {
+        None => vec![[0.0, 0.0, request.width as f32, request.height as f32]],
+        Some(room) => {
+            let room = (room.to_f64() * request.scale) as f32;
+            let lines = layout.lines.iter().filter(|line| line.right > line.left);
+            lines.map(|line| [line.left - room, line.top - room, line.right + room, line.bottom + room]).collect()
+        }
+    };
+    patch_of(&rects, (background.radius.to_f64() * request.scale) as f32, background.colour)
+}
+
+/// Rectangles (left, top, right, bottom) with round corners, drawn as one figure so that where they overlap nothing shows
+/// twice.
+pub(crate) fn patch_of(rects: &[[f32; 4]], radius: f32, colour: composition::plan::Rgba) -> Option<Ink> {
+    if colour.0[3] == 0 {
+        return None;
+    }
+    let all = rects.iter().copied().reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])?;
+    let (x, y) = (all[0].floor() as i32, all[1].floor() as i32);
+    let (width, height) = (all[2].ceil() as i32 - x, all[3].ceil() as i32 - y);
+    let mut pixmap = Pixmap::new(u32::try_from(width).ok()?, u32::try_from(height).ok()?)?;
+    let mut path = tiny_skia::PathBuilder::new();
+    for [left, top, right, bottom] in rects {
+        if let Some(figure) = Rect::from_ltrb(*left, *top, *right, *bottom).and_then(|rect| rounded(rect, radius)) {
+            path.push_path(&figure);
+        }
+    }
+    let place = Transform::from_translate(-x as f32, -y as f32);
+    pixmap.fill_path(&path.finish()?, &paint_of(colour), FillRule::Winding, place, None);
+    let raster = Raster::from_pixmap(pixmap);
+    Some(Ink { raster, x, y })
+}

@@ -1,0 +1,276 @@
+//! Which fonts there are, and which one a name means.
+//!
+//! Three places, in this order: files that came with the composition, the fonts built into the engine, and the machine's font
+//! folders. The folders hold hundreds of files and are read only when a name or a letter is found in neither of the others,
+//! because each child would pay for it. They are read in the order of their paths, so that equal folders choose equal fonts.
+
+use crate::error::{MediaError, Result};
+use cosmic_text::fontdb::{Database, ID, Source, Style};
+use cosmic_text::{FontSystem, fontdb};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The family that stands in for names that no font has.
+pub(crate) const STAND_IN: &str = "Open Sans";
+
+pub(crate) const BUNDLED: [&[u8]; 2] =
+    [include_bytes!("../../fonts/OpenSans-Regular.ttf"), include_bytes!("../../fonts/OpenSans-Bold.ttf")];
+
+/// Folders of fonts on this machine, in order of preference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FontFolders(pub Vec<PathBuf>);
+
+impl Default for FontFolders {
+    /// Where Debian's packages put fonts.
+    fn default() -> Self {
+        Self(vec![PathBuf::from("/usr/share/fonts")])
+    }
+}
+
+impl FontFolders {
+    /// Every font file below the folders, by path within each.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for folder in &self.0 {
+            let mut found = Vec::new();
+            gather(folder, 0, &mut found);
+            found.sort();
+            files.append(&mut found);
+        }
+        files
+    }
+}
+
+/// A folder deeper than this is not looked into: a link that leads back up must end somewhere.
+const MAX_DEPTH: u32 = 8;
+
+fn gather(folder: &Path, depth: u32, into: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() && depth < MAX_DEPTH {
+            gather(&path, depth + 1, into);
+        } else if is_font(&path) {
+            into.push(path);
+        }
+    }
+}
+
+fn is_font(path: &Path) -> bool {
+    path.extension()
+        .and_then(|extension| extension.to_str())
+        .is_some_and(|extension| ["ttf", "otf", "ttc", "otc"].contains(&extension.to_ascii_lowercase().as_str()))
+}
+
+/// A digest of the fonts in the folders and of those built in: part of the key of whatever writes text with them, since another
+/// font gives another picture.
+///
+/// A file counts by its name, its size and its first 4 KB, which hold the checksums of all its tables (OpenType, "Table
+/// Directory"): reading gigabytes of fonts whole would find no more.
+#[must_use]
+pub fn fonts_digest(folders: &FontFolders) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for font in BUNDLED {
+        hasher.update(blake3::hash(font).as_bytes());
+    }
+    for path in folders.files() {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name);
+        if let Ok(mut file) = std::fs::File::open(&path) {
+            let size = file.metadata().map_or(0, |metadata| metadata.len());
+            hasher.update(&size.to_le_bytes());
+            let mut head = Vec::with_capacity(4096);
+            if (&mut file).take(4096).read_to_end(&mut head).is_ok() {
+                hasher.update(&head);
+            }
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The fonts of one segment.
+pub(crate) struct FontBook {
+    system: FontSystem,
+    files: Vec<PathBuf>,
+    folders: FontFolders,
+    folders_read: bool,
+    used: BTreeSet<String>,
+}
+
+/// The face that a name and a style mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Face {
+    /// The family's name as the database knows it.
+    pub family: String,
+    /// Whether the name was found; otherwise the stand-in stands in.
+    pub found: bool,
+}
+
+impl FontBook {
+    /// The fonts that came with the composition, in order, and those built in.
+    ///
+    /// # Errors
+    /// Bad input where a file is no font.
+    pub(crate) fn new(files: &[PathBuf], folders: FontFolders) -> Result<Self> {
+        let mut db = Database::new();
+        for path in files {
+            let data = std::fs::read(path)
+                .map_err(|error| MediaError::from_io(format_args!("reading the font {}", path.display()), &error))?;
+            if db.load_font_source(Source::Binary(Arc::new(data))).is_empty() {
+                return Err(MediaError::BadInput(format!(
+                    "{} is no font that can be read: use TTF or OTF",
+                    path.display()
+                )));
+            }
+        }
+        for font in BUNDLED {
+            db.load_font_source(Source::Binary(Arc::new(font)));
+        }
+        db.set_sans_serif_family(STAND_IN);
+        // Not the machine's locale: text must break and fall back the same everywhere.
+        let system = FontSystem::new_with_locale_and_db("en-US".to_owned(), db);
+        Ok(Self { system, files: files.to_vec(), folders, folders_read: false, used: BTreeSet::new() })
+    }
+
+    /// Where shaping and drawing find the fonts.
+    pub(crate) fn system(&mut self) -> &mut FontSystem {
+        &mut self.system
+    }
+
+    /// All font files: those of the composition, then the machine's. For an SVG's text, whose renderer keeps a list of its own.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.files.clone();
+        files.append(&mut self.folders.files());
+        files
+    }
+
+    /// Adds the machine's fonts, once. Returns whether there was anything to add.
+    pub(crate) fn read_folders(&mut self) -> bool {
+        if self.folders_read {
+            return false;
+        }
+        self.folders_read = true;
+        let files = self.folders.files();
+        let db = self.system.db_mut();
+        let before = db.len();
+        for path in files {
+            // A broken file among the machine's fonts is as good as absent.
+            let _ = db.load_font_file(&path);
+        }
+        db.len() > before
+    }
+
+    /// The face for a name as a caller wrote it: a family, or a full name such as "Roboto Medium".
+    pub(crate) fn face(&mut self, name: &str, weight: u16, italic: bool) -> Face {
+        if let Some(found) = self.search(name, weight, italic).filter(|found| found.exact) {
+            return found.into_face();
+        }
+        self.read_folders();
+        match self.search(name, weight, italic) {
+            Some(found) => found.into_face(),
+            None => Face { family: STAND_IN.to_owned(), found: false },
+        }
+    }
+
+    fn search(&self, name: &str, weight: u16, italic: bool) -> Option<Found> {
+        let wanted = plain(name);
+        let mut named: Option<Found> = None;
+        for face in self.system.db().faces() {
+            let family = face.families.iter().find(|(family, _)| plain(family) == wanted);
+            let full = plain(&face.post_script_name) == wanted;
+            let Some(family) = family.or_else(|| face.families.first().filter(|_| full)) else {
+                continue;
+            };
+            let styled = face.weight.0 == weight && (face.style != Style::Normal) == italic;
+            let found = Found { family: family.0.clone(), exact: full || styled };
+            if found.exact {
+                return Some(found);
+            }
+            named.get_or_insert(found);
+        }
+        named
+    }
+
+    /// Notes that a face was drawn with.
+    pub(crate) fn note_used(&mut self, id: ID) {
+        if let Some(face) = self.system.db().face(id) {
+            self.used.insert(face.post_script_name.clone());
+        }
+    }
+
+    /// The PostScript names of the faces that were drawn with, sorted.
+    pub(crate) fn used(&self) -> Vec<String> {
+        self.used.iter().cloned().collect()
+    }
+}
+
+struct Found {
+    family: String,
+    exact: bool,
+}
+
+impl Found {
+    fn into_face(self) -> Face {
+        Face { family: self.family, found: true }
+    }
+}
+
+/// A name without case, spaces and hyphens, in which people differ.
+fn plain(name: &str) -> String {
+    name.chars().filter(|letter| !matches!(letter, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect()
+}
+
+/// The weight as the database knows it.
+pub(crate) fn weight_of(weight: u16) -> fontdb::Weight {
+    fontdb::Weight(weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundled_only() -> FontBook {
+        FontBook::new(&[], FontFolders(vec![])).expect("the bundled fonts load")
+    }
+
+    #[test]
+    fn a_name_is_found_whatever_its_case_and_spaces() {
+        let mut book = bundled_only();
+        for name in ["Open Sans", "opensans", "OPEN-SANS", "OpenSans-Bold"] {
+            assert!(book.face(name, 400, false).found, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_stand_in() {
+        let face = bundled_only().face("No Such Font", 400, false);
+        assert_eq!((face.family.as_str(), face.found), (STAND_IN, false));
+    }
+
+    #[test]
+    fn the_digest_follows_the_folders_contents() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folders = FontFolders(vec![folder.path().to_owned()]);
+        let empty = fonts_digest(&folders);
+        assert_eq!(empty, fonts_digest(&folders));
+        std::fs::write(folder.path().join("a.ttf"), BUNDLED[0]).expect("written");
+        let one = fonts_digest(&folders);
+        assert_ne!(empty, one);
+        std::fs::write(folder.path().join("a.ttf"), BUNDLED[1]).expect("written");
+        assert_ne!(one, fonts_digest(&folders));
+    }
+
+    #[test]
+    fn a_file_that_is_no_font_is_bad_input() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("no.ttf");
+        std::fs::write(&path, b"not a font").expect("written");
+        let book = FontBook::new(&[path], FontFolders(vec![]));
+        assert!(matches!(book, Err(MediaError::BadInput(_))));
+    }
+}

@@ -1,0 +1,297 @@
+//! Where each letter stands: shaping, breaking into lines, aligning in the box, and shrinking until it fits.
+
+use super::fonts::{FontBook, weight_of};
+use composition::plan::{Align, Fitting, Text, TextRun, VerticalAlign};
+use cosmic_text::{Attrs, Buffer, CacheKeyFlags, Family, LayoutGlyph, LayoutRun, Metrics, Shaping, Style, Wrap};
+use std::collections::BTreeSet;
+
+/// Writing, laid out in a box with its corner at the origin; pixels, y downward.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layout {
+    /// Letters in the order of showing.
+    pub glyphs: Vec<Placed>,
+    /// Lines from top to bottom.
+    pub lines: Vec<Line>,
+    /// Pixels for one pixel of the plan: the request's scale times what shrinking left of it.
+    pub scale: f64,
+    /// Letters that no font has.
+    pub missing: BTreeSet<char>,
+}
+
+/// One glyph at its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    /// The glyph as the shaper left it: font, number and size.
+    pub glyph: LayoutGlyph,
+    /// The pen's place on the baseline, offsets applied.
+    pub x: f32,
+    /// The baseline, offsets applied.
+    pub y: f32,
+    /// Left edge of its advance.
+    pub left: f32,
+    /// Right edge of its advance.
+    pub right: f32,
+    /// Which run of the text it belongs to.
+    pub run: usize,
+    /// Which line.
+    pub line: usize,
+    /// Which word, counted over the text and split at white space.
+    pub word: usize,
+    /// Which grapheme's worth of bytes: the number of its cluster in the text's order.
+    pub cluster: usize,
+    /// Whether it is white space.
+    pub blank: bool,
+}
+
+/// One line as shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Line {
+    /// Where its first letter begins.
+    pub left: f32,
+    /// Top of the line's height.
+    pub top: f32,
+    /// Where its last letter ends.
+    pub right: f32,
+    /// Bottom of the line's height.
+    pub bottom: f32,
+    /// The baseline.
+    pub baseline: f32,
+}
+
+impl Layout {
+    /// The rectangle around all lines: left, top, right, bottom. Empty writing has an empty one at the origin.
+    pub(crate) fn block(&self) -> [f32; 4] {
+        let lines = self.lines.iter().filter(|line| line.right > line.left);
+        lines
+            .map(|line| [line.left, line.top, line.right, line.bottom])
+            .reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])
+            .unwrap_or_default()
+    }
+}
+
+/// Lays writing out in a box of `width × height` pixels, where one pixel of the plan takes `scale`.
+///
+/// Where a letter is missing, the machine's fonts are read and the writing is shaped once more.
+pub(crate) fn lay_out(text: &Text, width: f64, height: f64, scale: f64, book: &mut FontBook) -> Layout {
+    let mut layout = fitted(text, width, height, scale, book);
+    if !layout.missing.is_empty() && book.read_folders() {
+        layout = fitted(text, width, height, scale, book);
+    }
+    layout
+}
+
+/// Steps of halving by which the largest size that fits is sought: to 1/256 of the range.
+const SHRINK_STEPS: u32 = 8;
+
+fn fitted(text: &Text, width: f64, height: f64, scale: f64, book: &mut FontBook) -> Layout {
+    let room = Room::of(text, width, height, scale);
+    let whole = shape(text, &room, scale, book);
+    let Fitting::Shrink { least } = text.fitting else {
+        return whole;
+    };
+    if room.holds(&whole) {
+        return whole;
+    }
+    let sizes = text.runs.iter().map(|run| run.style.size.to_f64());
+    let smallest = sizes.fold(f64::MAX, f64::min).max(1.0);
+    let (mut low, mut high) = ((least.to_f64() / smallest).clamp(0.01, 1.0), 1.0);
+    let mut best = shape(text, &room, scale * low, book);
+    for _ in 0..SHRINK_STEPS {
+        let middle = (low + high) / 2.0;
+        let tried = shape(text, &room, scale * middle, book);
+        if room.holds(&tried) {
+            low = middle;
+            best = tried;
+        } else {
+            high = middle;
+        }
+    }
+    best
+}
+
+/// The box without its padding.
+struct Room {
+    left: f32,
+    top: f32,
+    width: f32,
+    height: f32,
+}
+
+impl Room {
+    fn of(text: &Text, width: f64, height: f64, scale: f64) -> Self {
+        let [top, right, bottom, left] = text.padding.map(|side| side.to_f64() * scale);
+        Self {
+            left: left as f32,
+            top: top as f32,
+            width: (width - left - right).max(1.0) as f32,
+            height: (height - top - bottom).max(1.0) as f32,
+        }
+    }
+
+    fn holds(&self, layout: &Layout) -> bool {
+        let [left, top, right, bottom] = layout.block();
+        right - left <= self.width + 0.5 && bottom - top <= self.height + 0.5
+    }
+}
+
+fn shape(text: &Text, room: &Room, scale: f64, book: &mut FontBook) -> Layout {
+    let pieces = pieces_of(&text.runs);
+    let faces: Vec<String> =
+        text.runs.iter().map(|run| book.face(&run.style.family, run.style.weight, run.style.italic).family).collect();
+    let line_height = text.line_height.to_f64().max(0.1);
+    let attrs_of = |piece: &Piece<'_>| attrs(&text.runs[piece.run], &faces[piece.run], piece, scale, line_height);
+    let default = Attrs::new();
+    let first = text.runs.first().map_or(16.0, |run| size_of(run, scale));
+    let mut buffer = Buffer::new_empty(Metrics::new(first, first * line_height as f32));
+    buffer.set_wrap(match text.fitting {
+        Fitting::None => Wrap::None,
+        Fitting::Wrap | Fitting::Shrink { .. } => Wrap::WordOrGlyph,
+    });
+    buffer.set_size(Some(room.width), None);
+    let spans = pieces.iter().map(|piece| (piece.text, attrs_of(piece)));
+    let justify = (text.align == Align::Justify).then_some(cosmic_text::Align::Justified);
+    buffer.set_rich_text(spans, &default, Shaping::Advanced, justify);
+    buffer.shape_until_scroll(book.system(), false);
+    placed(text, room, scale, &buffer)
+}
+
+/// A stretch of one run that is either all blank or not, so that word spacing can be its own.
+struct Piece<'a> {
+    text: &'a str,
+    run: usize,
+    blank: bool,
+}
+
+fn pieces_of(runs: &[TextRun]) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    for (run, piece) in runs.iter().enumerate() {
+        let mut rest = piece.text.as_str();
+        while let Some(first) = rest.chars().next() {
+            let blank = first == ' ';
+            let end = rest.find(|letter| (letter == ' ') != blank).unwrap_or(rest.len());
+            let (text, after) = rest.split_at(end);
+            pieces.push(Piece { text, run, blank });
+            rest = after;
+        }
+    }
+    pieces
+}
+
+/// The size of a run's letters; a size of nought cannot be shaped.
+fn size_of(run: &TextRun, scale: f64) -> f32 {
+    (run.style.size.to_f64() * scale).max(0.5) as f32
+}
+
+fn attrs<'a>(run: &TextRun, family: &'a str, piece: &Piece<'_>, scale: f64, line_height: f64) -> Attrs<'a> {
+    let size = size_of(run, scale);
+    let words = if piece.blank { run.style.word_spacing.to_f64() } else { 0.0 };
+    let spacing = (run.style.letter_spacing.to_f64() + words) * scale / f64::from(size);
+    Attrs::new()
+        .family(Family::Name(family))
+        .weight(weight_of(run.style.weight))
+        .style(if run.style.italic { Style::Italic } else { Style::Normal })
+        .metrics(Metrics::new(size, size * line_height as f32))
+        .letter_spacing(spacing as f32)
+        .cache_key_flags(CacheKeyFlags::DISABLE_HINTING)
+        .metadata(piece.run)
+}
+
+/// The shaped lines at their places in the box.
+fn placed(text: &Text, room: &Room, scale: f64, buffer: &Buffer) -> Layout {
+    let mut layout = Layout { scale, ..Layout::default() };
+    let height: f32 = buffer.layout_runs().map(|run| run.line_height).sum();
+    let slack = room.height - height;
+    let down = room.top
+        + match text.vertical {
+            VerticalAlign::Top => 0.0,
+            VerticalAlign::Middle => slack / 2.0,
+            VerticalAlign::Bottom => slack,
+        };
+    let paragraphs = Paragraphs::of(buffer);
+    for run in buffer.layout_runs() {
+        let (left, right) = ink_span(&run);
+        let shift = room.left + offset(text.align, run.rtl, room.width, left, right);
+        let line = layout.lines.len();
+        layout.lines.push(Line {
+            left: left + shift,
+            top: down + run.line_top,
+            right: right + shift,
+            bottom: down + run.line_top + run.line_height,
+            baseline: down + run.line_y,
+        });
+        for glyph in run.glyphs {
+            let cluster = run.text.get(glyph.start..glyph.end).unwrap_or_default();
+            if glyph.glyph_id == 0 {
+                layout.missing.extend(cluster.chars().filter(|c| !c.is_whitespace() && !c.is_control()));
+            }
+            let at = paragraphs.starts[run.line_i] + glyph.start;
+            layout.glyphs.push(Placed {
+                x: glyph.x + glyph.x_offset * glyph.font_size + shift,
+                y: down + run.line_y + glyph.y - glyph.y_offset * glyph.font_size,
+                left: glyph.x + shift,
+                right: glyph.x + glyph.w + shift,
+                run: glyph.metadata,
+                line,
+                word: paragraphs.word_at(at),
+                cluster: at,
+                blank: cluster.chars().all(char::is_whitespace),
+                glyph: glyph.clone(),
+            });
+        }
+    }
+    layout
+}
+
+/// Where a line's letters begin and end, blanks at either end left out.
+fn ink_span(run: &LayoutRun<'_>) -> (f32, f32) {
+    let inked = run.glyphs.iter().filter(|glyph| {
+        let cluster = run.text.get(glyph.start..glyph.end).unwrap_or_default();
+        !cluster.chars().all(char::is_whitespace)
+    });
+    inked.map(|glyph| (glyph.x, glyph.x + glyph.w)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default()
+}
+
+/// How far a line from `left` to `right` moves to stand aligned in a room of `width`.
+fn offset(align: Align, rtl: bool, width: f32, left: f32, right: f32) -> f32 {
+    let to_left = -left;
+    let to_right = width - right;
+    match align {
+        Align::Justify => 0.0,
+        Align::Left => to_left,
+        Align::Right => to_right,
+        Align::Centre => (to_left + to_right) / 2.0,
+        Align::Start if rtl => to_right,
+        Align::Start => to_left,
+        Align::End if rtl => to_left,
+        Align::End => to_right,
+    }
+}
+
+/// Where each paragraph begins in the whole text, and where each word does.
+struct Paragraphs {
+    starts: Vec<usize>,
+    words: Vec<usize>,
+}
+
+impl Paragraphs {
+    fn of(buffer: &Buffer) -> Self {
+        let (mut starts, mut words) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        for line in &buffer.lines {
+            starts.push(at);
+            let mut in_word = false;
+            for (offset, letter) in line.text().char_indices() {
+                if !in_word && !letter.is_whitespace() {
+                    words.push(at + offset);
+                }
+                in_word = !letter.is_whitespace();
+            }
+            at += line.text().len() + 1;
+        }
+        Self { starts, words }
+    }
+
+    fn word_at(&self, at: usize) -> usize {
+        self.words.partition_point(|&start| start <= at).saturating_sub(1)
+    }
+}
