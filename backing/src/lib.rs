@@ -2,6 +2,7 @@
 //!
 //! Whoever uses one names the port; only `cli` chooses which. Vendors' words (queues, keys, SQL) stay inside.
 
+pub mod announce;
 pub mod artifacts;
 pub mod board;
 pub mod broker;

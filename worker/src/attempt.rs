@@ -60,9 +60,11 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot) {
     let held = shared.leases.hold(claimed.task, claimed.fence);
     tokio::spawn(async move {
+        let used = shared.metrics.slots.with_label_values(&[slot.class.as_str()]);
+        used.inc();
         let outcome = run(&shared, &claimed, &held).await;
         end(&shared, claimed, held, outcome).await;
-        drop(slot);
+        used.dec();
     });
 }
 

@@ -17,7 +17,12 @@ pub struct Slots {
 
 /// One slot in use; free again when dropped.
 #[derive(Debug)]
-pub struct Slot(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct Slot {
+    /// Whose slot it is.
+    pub class: Class,
+    #[allow(dead_code, reason = "held for its drop")]
+    permit: OwnedSemaphorePermit,
+}
 
 impl Slots {
     /// So many slots, all free.
@@ -27,20 +32,15 @@ impl Slots {
 
     /// A slot, if one is free now.
     pub fn try_take(&self) -> Option<Slot> {
-        self.free.clone().try_acquire_owned().ok().map(Slot)
+        self.free.clone().try_acquire_owned().ok().map(|permit| Slot { class: self.class, permit })
     }
 
     /// A slot, as soon as one is free.
     pub async fn take(&self) -> Slot {
         match self.free.clone().acquire_owned().await {
-            Ok(permit) => Slot(permit),
+            Ok(permit) => Slot { class: self.class, permit },
             Err(_) => std::future::pending().await, // Never closed.
         }
-    }
-
-    /// How many are in use.
-    pub fn used(&self) -> u32 {
-        self.total.saturating_sub(u32::try_from(self.free.available_permits()).unwrap_or(u32::MAX))
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         duration: made.duration_ms as f64 / 1000.0,
         width: assemble.width,
         height: assemble.height,
-        fps: assemble.rate.as_f64(),
+        fps: assemble.rate.to_f64(),
         frames: made.frames,
         size: made.bytes,
         loudness: parts.loudness,

@@ -1,7 +1,7 @@
 //! `render`: compiles a composition against the facts of its sources. Pure, so it needs no child.
 
 use common::{
-    error::JobError,
+    error::{JobError, code},
     kinds::{source::Sourced, speech::Spoken},
 };
 use composition::{
@@ -33,11 +33,13 @@ fn facts(value: Value) -> Result<Facts, JobError> {
 
 /// The facts of a spoken sound, with its words.
 fn spoken(spoken: Spoken) -> Result<Facts, JobError> {
-    let seconds = |ms: u64| Ratio::nearest(i128::from(ms), 1000);
-    let word = |word: common::kinds::speech::Word| SpokenWord {
-        text: word.word,
-        start: seconds(word.start_ms),
-        end: seconds(word.end_ms),
+    let seconds = |ms: u64| {
+        let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+        Ratio::new(ms, 1000).map_err(|error| JobError::bug(code::INTERNAL, format!("a word's time: {error}")))
     };
-    Ok(Facts { words: spoken.words.into_iter().map(word).collect(), ..facts(spoken.facts)? })
+    let word = |word: common::kinds::speech::Word| {
+        Ok(SpokenWord { text: word.word, start: seconds(word.start_ms)?, end: seconds(word.end_ms)? })
+    };
+    let words = spoken.words.into_iter().map(word).collect::<Result<_, JobError>>()?;
+    Ok(Facts { words, ..facts(spoken.facts)? })
 }
