@@ -65,6 +65,7 @@ pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot) {
         let outcome = run(&shared, &claimed, &held).await;
         end(&shared, claimed, held, outcome).await;
         used.dec();
+        drop(slot);
     });
 }
 
