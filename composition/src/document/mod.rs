@@ -11,7 +11,7 @@ mod object;
 mod reader;
 
 pub(crate) use forms::{Flag, Line, Prose, Src, Verbatim};
-pub(crate) use moving::{Moving, Pace};
+pub(crate) use moving::{Moving, Pace, Tweened};
 pub(crate) use number::{Bounded, Bounds, Count, Decimal};
 pub(crate) use object::{Member, choice, described, object, union, wrong_type};
 pub(crate) use reader::{Definitions, Form, Reader, kind_of, list};

@@ -58,22 +58,14 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads a whole document.
-    pub fn read_whole<F: Form>(value: &Value) -> Result<F, Vec<Fault>> {
+    /// Reads a whole document: what could be read of it, and all that is wrong. One of the two has something in it.
+    pub fn read_whole<F: Form>(value: &Value) -> (Option<F>, Vec<Fault>) {
         let mut reader = Reader::default();
         let form = F::read(value, &mut reader);
-        match form {
-            Some(form) if reader.faults.is_empty() => Ok(form),
-            _ => Err(reader.finish()),
+        if form.is_none() && reader.faults.is_empty() {
+            reader.fault::<()>("can't be read: compare it with the schema");
         }
-    }
-
-    fn finish(self) -> Vec<Fault> {
-        if self.faults.is_empty() {
-            vec![Fault::new("", "can't be read: compare it with the schema")]
-        } else {
-            self.faults
-        }
+        (form, reader.faults)
     }
 
     /// The JSON Pointer of where we are.

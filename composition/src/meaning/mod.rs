@@ -30,10 +30,13 @@ impl Faults {
 /// Every fault, with the JSON Pointer to its place and what to do about it.
 pub fn parse(document: &serde_json::Value) -> Result<Composition, Vec<Fault>> {
     let merged = crate::merge::merged(document)?;
-    let written = Reader::read_whole::<Edit>(merged.as_ref().unwrap_or(document))?;
-    let mut faults = Faults::default();
-    let composition = mean(written, &mut faults);
-    if faults.0.is_empty() { Ok(composition) } else { Err(faults.0) }
+    let (written, found) = Reader::read_whole::<Edit>(merged.as_ref().unwrap_or(document));
+    let mut faults = Faults(found);
+    // What could be read is held against the rules all the same, so that one answer lists all there is to mend.
+    match written.map(|edit| mean(edit, &mut faults)) {
+        Some(composition) if faults.0.is_empty() => Ok(composition),
+        _ => Err(faults.0),
+    }
 }
 
 fn mean(edit: Edit, faults: &mut Faults) -> Composition {

@@ -29,6 +29,20 @@ pub enum Asset {
 }
 
 impl Asset {
+    /// Whether it needs fonts.
+    pub fn writes(&self) -> bool {
+        matches!(self, Asset::Text(_) | Asset::Captions(_))
+    }
+
+    /// Whether its picture follows the clip's clock. Captions follow the segment's frames instead.
+    pub fn moves(&self) -> bool {
+        match self {
+            Asset::Video(_) | Asset::Waveform(_) => true,
+            Asset::Text(text) => text.animation.is_some(),
+            Asset::Image(_) | Asset::Captions(_) | Asset::Shape(_) | Asset::Colour(_) | Asset::Gradient(_) => false,
+        }
+    }
+
     pub(super) fn collect_sources(&self, into: &mut Vec<SourceHash>) {
         match self {
             Asset::Video(video) => into.push(video.picture.source.hash.clone()),

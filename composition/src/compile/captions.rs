@@ -1,0 +1,207 @@
+//! Captions: the cues of a clip, on its own clock.
+
+use super::desk::Desk;
+use super::look::Extent;
+use super::times::{self, Placed};
+use super::writing::{self, Manner};
+use crate::composition::Clip;
+use crate::plan::{
+    CaptionWord, Captions, Cue as PlanCue, Fitting, Micro, Rate, Ratio, Rgba, SpokenWord, Text, VerticalAlign,
+    WordStyle,
+};
+use crate::subtitles::{self, Cue, Grouping, Word};
+use crate::written::{ActiveForm, Asset, CaptionAsset, CueForm, WordForm, WordStyleName};
+
+/// The colour of the word being said, unless said.
+const GOLD: Rgba = Rgba([255, 215, 0, 255]);
+
+/// When the last cue goes, in seconds after the clip's start; nought where there is none. None where a fault says why.
+pub(super) fn end_of(desk: &mut Desk, clip: &Clip, asset: &CaptionAsset, start: Ratio) -> Option<Ratio> {
+    let cues = cues_of(desk, clip, asset, start)?;
+    Some(cues.iter().map(|cue| cue.end).max().unwrap_or(Ratio::ZERO))
+}
+
+/// The captions of a clip over its whole length, and their box.
+pub(super) fn captions(desk: &mut Desk, placed: &Placed, asset: &CaptionAsset) -> Option<(Captions, Extent)> {
+    let clip = placed.clip;
+    let start = times::begins(desk, clip)?;
+    let cues = cues_of(desk, clip, asset, start)?;
+    let canvas = desk.composition.canvas;
+    let rate = canvas.rate;
+    let active = active(clip, asset, rate);
+    let manner = Manner {
+        font: asset.font.as_ref(),
+        style: asset.style.as_ref(),
+        stroke: asset.stroke.as_ref(),
+        shadow: asset.shadow.as_ref(),
+    };
+    let clip_start = placed.span.from as i64;
+    let grid = Grid { rate, start, clip_start };
+    let cues: Vec<PlanCue> =
+        cues.iter().map(|cue| grid.cue(cue, &manner, active.is_some())).filter(|cue| cue.from < cue.to).collect();
+    if cues.iter().all(|cue| cue.to <= 0 || placed.span.len() as i64 <= cue.from) {
+        desk.warn(&clip.pointer, "shows no caption: none falls into its time");
+    }
+    let capitals = manner.capitals();
+    let boxed = clip.written.width.is_some() || clip.written.height.is_some();
+    let extent = if boxed { Extent::of_clip(&clip.written, &canvas) } else { title_safe(&canvas) };
+    Some((Captions { cues, look: look(asset, &manner), active, capitals }, extent))
+}
+
+/// Nine tenths across and eight tenths down: what no player's controls and no phone's corners hide.
+fn title_safe(canvas: &crate::plan::Canvas) -> Extent {
+    Extent::pixels(canvas.width * 9 / 10, canvas.height * 8 / 10)
+}
+
+fn look(asset: &CaptionAsset, manner: &Manner) -> Text {
+    Text {
+        runs: vec![manner.run("")],
+        align: writing::align(asset.align.as_ref()),
+        vertical: writing::vertical(asset.align.as_ref(), VerticalAlign::Bottom),
+        line_height: manner.line_height(),
+        padding: writing::padding(asset.padding),
+        background: asset.background.as_ref().and_then(|form| writing::background(form, false)),
+        fitting: Fitting::Wrap,
+        animation: None,
+    }
+}
+
+/// How the word being said stands out: as written; rich captions highlight unless they say otherwise.
+fn active(clip: &Clip, asset: &CaptionAsset, rate: Rate) -> Option<WordStyle> {
+    let rich = matches!(clip.written.asset, Asset::RichCaption(_)) || asset.active.is_some();
+    let usual = if rich { WordStyleName::Highlight } else { WordStyleName::None };
+    let style = asset.word_animation.as_ref().map_or(usual, |animation| animation.style);
+    word_style(style, asset.active.as_ref(), rate)
+}
+
+fn word_style(style: WordStyleName, form: Option<&ActiveForm>, rate: Rate) -> Option<WordStyle> {
+    let colour = form.and_then(|form| form.color).unwrap_or(GOLD);
+    let frames = |hundredths: i64| Ratio::new(hundredths, 100).map_or(1, |seconds| rate.frame_at(seconds).max(1));
+    Some(match style {
+        WordStyleName::None => return None,
+        WordStyleName::Highlight => WordStyle::Highlight {
+            colour,
+            patch: form.and_then(|form| form.background).unwrap_or(Rgba::CLEAR),
+            stroke: form.and_then(|form| form.stroke.as_ref()).and_then(writing::stroke),
+        },
+        WordStyleName::Karaoke => WordStyle::Fill { colour },
+        WordStyleName::Pop => {
+            let scale = form.and_then(|form| form.scale).map_or(Micro(1_200_000), |scale| scale.micro());
+            WordStyle::Pop { colour, scale, frames: frames(20) }
+        }
+        WordStyleName::Bounce => WordStyle::Bounce { colour, height: Micro(250_000), frames: frames(30) },
+        WordStyleName::Slide => WordStyle::Slide { colour, distance: Micro(400_000), frames: frames(20) },
+        WordStyleName::Typewriter => WordStyle::Typewriter { colour },
+    })
+}
+
+/// The clip's place on the frame grid.
+struct Grid {
+    rate: Rate,
+    /// The clip's exact start, in seconds.
+    start: Ratio,
+    /// Its first frame.
+    clip_start: i64,
+}
+
+impl Grid {
+    /// A time after the clip's start as a frame of its clock: times snap on the timeline's grid, as clips do.
+    fn frame(&self, time: Ratio) -> i64 {
+        let seconds = self.start.plus(time);
+        let frames =
+            seconds.times(Ratio::whole(i64::from(self.rate.num))).over(Ratio::whole(i64::from(self.rate.den.max(1))));
+        frames.map_or(0, Ratio::round_half_up) - self.clip_start
+    }
+
+    fn cue(&self, cue: &Cue, manner: &Manner, word_by_word: bool) -> PlanCue {
+        let (from, to) = (self.frame(cue.start), self.frame(cue.end));
+        let text = manner.cased_but_capitals(&cue.text);
+        let words = if word_by_word { self.words(cue, manner) } else { Vec::new() };
+        PlanCue { from, to, text, words }
+    }
+
+    /// The words of a cue; evenly spread by their letters where their times are not known.
+    fn words(&self, cue: &Cue, manner: &Manner) -> Vec<CaptionWord> {
+        let words = if cue.words.is_empty() { spread(cue) } else { cue.words.clone() };
+        let timed = words.iter().map(|word| CaptionWord {
+            text: manner.cased_but_capitals(&word.text),
+            from: self.frame(word.start),
+            to: self.frame(word.end),
+        });
+        timed.collect()
+    }
+}
+
+/// Words with times by their share of the cue's letters.
+fn spread(cue: &Cue) -> Vec<Word> {
+    let words: Vec<&str> = cue.text.split_whitespace().collect();
+    let letters: i64 = words.iter().map(|word| word.chars().count() as i64).sum();
+    let length = cue.end.minus(cue.start);
+    let moment =
+        |said: i64| Ratio::new(said, letters.max(1)).map_or(cue.start, |share| cue.start.plus(length.times(share)));
+    let mut said = 0;
+    let timed = words.iter().map(|word| {
+        let start = moment(said);
+        said += word.chars().count() as i64;
+        Word { text: (*word).to_owned(), start, end: moment(said) }
+    });
+    timed.collect()
+}
+
+/// The cues in seconds after the clip's start, wherever they come from.
+fn cues_of(desk: &mut Desk, clip: &Clip, asset: &CaptionAsset, start: Ratio) -> Option<Vec<Cue>> {
+    let grouping = Grouping {
+        characters: asset.max_characters.map_or(Grouping::default().characters, |count| count.0 as usize),
+        lines: asset.max_lines.map_or(Grouping::default().lines, |count| count.0 as usize),
+    };
+    let cues = if let Some(cues) = &asset.cues {
+        cues.iter().map(written_cue).collect()
+    } else if let Some(words) = &asset.words {
+        subtitles::cues_from_words(&words.iter().map(written_word).collect::<Vec<_>>(), grouping)
+    } else if let Some(target) = desk.target(clip) {
+        let facts = desk.facts_of(target)?;
+        let late = start.minus(times::begins(desk, target)?);
+        let words: Vec<Word> = facts.words.iter().map(|word| spoken_word(word, late)).collect();
+        subtitles::cues_from_words(&words, grouping)
+    } else {
+        file_cues(desk, clip)?
+    };
+    let trim = asset.trim.map_or(Ratio::ZERO, |trim| trim.0);
+    Some(if trim == Ratio::ZERO { cues } else { cues.into_iter().map(|cue| earlier(cue, trim)).collect() })
+}
+
+fn written_cue(form: &CueForm) -> Cue {
+    Cue { start: form.start.0, end: form.end.0, text: form.text.0.clone(), words: Vec::new() }
+}
+
+fn written_word(form: &WordForm) -> Word {
+    Word { text: form.text.0.clone(), start: form.start.0, end: form.end.0 }
+}
+
+fn spoken_word(word: &SpokenWord, late: Ratio) -> Word {
+    Word { text: word.text.clone(), start: word.start.minus(late), end: word.end.minus(late) }
+}
+
+fn file_cues(desk: &mut Desk, clip: &Clip) -> Option<Vec<Cue>> {
+    let facts = desk.facts_of(clip)?;
+    let read = match &facts.text {
+        Some(text) => subtitles::read(text),
+        None => Err("is not a subtitle file: give SRT, WebVTT or ASS".to_owned()),
+    };
+    match read {
+        Ok(cues) => Some(cues),
+        Err(detail) => {
+            desk.fault(clip.at("/asset/src"), detail);
+            None
+        }
+    }
+}
+
+fn earlier(cue: Cue, by: Ratio) -> Cue {
+    let words = cue.words.into_iter().map(|word| Word {
+        text: word.text,
+        start: word.start.minus(by),
+        end: word.end.minus(by),
+    });
+    Cue { start: cue.start.minus(by), end: cue.end.minus(by), text: cue.text, words: words.collect() }
+}

@@ -1,0 +1,150 @@
+//! Where the frames are cut into segments.
+//!
+//! Edges of video and image clips are hard: a segment never reaches across one, so what stands on one side does not touch the
+//! other. Within such a run lines are drawn every three seconds from the run's start, and each moves to the nearest edge of writing
+//! within half a second. So no piece is longer than four seconds or shorter than one (but for short runs), a line never depends on
+//! how the one before it fell, and a change of one caption moves at most the lines beside it.
+
+use super::scene::Drawn;
+use crate::meaning::output::longest_segment;
+use crate::plan::{Rate, Span};
+use std::collections::BTreeSet;
+
+/// The segments of a window, in order, in frames of the window (whose first is 0).
+pub(super) fn cut(rate: Rate, window: Span, drawn: &[Drawn]) -> Vec<Span> {
+    let frames = window.len();
+    let mut hard = BTreeSet::from([0, frames]);
+    let mut soft = BTreeSet::new();
+    for item in drawn {
+        let edges = item.edges().into_iter().filter(|edge| 0 < *edge && *edge < frames as i64).map(|edge| edge as u64);
+        if item.cuts_hard { hard.extend(edges) } else { soft.extend(edges) }
+    }
+    let grid = Grid::new(rate);
+    let bounds: Vec<u64> = hard.into_iter().collect();
+    bounds.windows(2).flat_map(|run| grid.pieces(run[0], run[1], &soft)).collect()
+}
+
+/// The measures of cutting, in frames.
+struct Grid {
+    /// From line to line.
+    pace: u64,
+    /// How far a line may move.
+    play: u64,
+    /// The shortest piece.
+    least: u64,
+    /// The longest piece.
+    most: u64,
+}
+
+impl Grid {
+    fn new(rate: Rate) -> Grid {
+        let (num, den) = (u64::from(rate.num), u64::from(rate.den.max(1)));
+        Grid {
+            pace: (3 * num + den / 2) / den,
+            play: num / (2 * den),
+            least: num.div_ceil(den),
+            most: longest_segment(rate),
+        }
+    }
+
+    /// The pieces of one run.
+    fn pieces(&self, from: u64, to: u64, soft: &BTreeSet<u64>) -> Vec<Span> {
+        let mut pieces = Vec::new();
+        let mut start = from;
+        for line in self.lines(from, to) {
+            let cut = self.moved(line, soft);
+            pieces.push(Span { from: start, to: cut });
+            start = cut;
+        }
+        pieces.push(Span { from: start, to });
+        pieces
+    }
+
+    /// The lines of a run, before they move to edges.
+    fn lines(&self, from: u64, to: u64) -> Vec<u64> {
+        let length = to - from;
+        if length <= self.most {
+            return Vec::new();
+        }
+        let count = (length - 1) / self.pace;
+        let mut lines: Vec<u64> = (1..=count).map(|index| from + index * self.pace).collect();
+        let rest = length - count * self.pace;
+        if rest <= self.play {
+            // So little that the piece before takes it.
+            lines.pop();
+        } else if rest < self.least + self.play
+            && let Some(last) = lines.last_mut()
+        {
+            // Back a little, so that the last piece is not too short wherever the line goes.
+            *last = to - (self.least + self.play);
+        }
+        lines
+    }
+
+    /// The nearest edge in reach, the earlier of two as near; else the line itself.
+    fn moved(&self, line: u64, soft: &BTreeSet<u64>) -> u64 {
+        let reach = soft.range(line - self.play..=line + self.play);
+        reach.copied().min_by_key(|edge| edge.abs_diff(line)).unwrap_or(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RATES: [Rate; 10] = [
+        Rate { num: 12, den: 1 },
+        Rate { num: 24_000, den: 1001 },
+        Rate { num: 24, den: 1 },
+        Rate { num: 25, den: 1 },
+        Rate { num: 30_000, den: 1001 },
+        Rate { num: 30, den: 1 },
+        Rate { num: 48, den: 1 },
+        Rate { num: 50, den: 1 },
+        Rate { num: 60_000, den: 1001 },
+        Rate { num: 60, den: 1 },
+    ];
+
+    fn pieces(rate: Rate, length: u64, soft: &[u64]) -> Vec<Span> {
+        Grid::new(rate).pieces(0, length, &soft.iter().copied().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_tile_a_run_and_keep_their_measures(
+            rate in prop::sample::select(RATES.to_vec()),
+            length in 1_u64..5_000,
+            soft in prop::collection::vec(1_u64..5_000, 0..200),
+        ) {
+            let soft: Vec<u64> = soft.into_iter().filter(|edge| *edge < length).collect();
+            let pieces = pieces(rate, length, &soft);
+            let mut at = 0;
+            for piece in &pieces {
+                prop_assert_eq!(piece.from, at);
+                prop_assert!(piece.to > piece.from);
+                at = piece.to;
+            }
+            prop_assert_eq!(at, length);
+            let seconds = |piece: &Span| rate.seconds(piece.len());
+            for piece in &pieces {
+                prop_assert!(seconds(piece) <= crate::plan::Ratio::whole(4), "{:?}", piece);
+                prop_assert!(pieces.len() == 1 || seconds(piece) >= crate::plan::Ratio::ONE, "{:?}", piece);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_moves_to_an_edge_of_writing_in_reach() {
+        let rate = Rate { num: 30, den: 1 };
+        let ends = |soft: &[u64]| pieces(rate, 300, soft).iter().map(|piece| piece.to).collect::<Vec<_>>();
+        assert_eq!(ends(&[]), [90, 180, 270, 300]);
+        assert_eq!(ends(&[80, 97, 110, 200]), [97, 180, 270, 300]);
+        assert_eq!(ends(&[75, 164]), [75, 180, 270, 300]);
+    }
+
+    #[test]
+    fn what_fits_into_four_seconds_is_one_piece() {
+        assert_eq!(pieces(Rate { num: 30, den: 1 }, 120, &[60]).len(), 1);
+    }
+}

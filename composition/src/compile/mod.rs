@@ -1,0 +1,76 @@
+//! From a composition and the facts of its sources to a render plan.
+//!
+//! Stages, each a file: `times` puts every clip on the frame grid; `scene` resolves each into a layer over its whole length;
+//! `cuts` divides the frames into segments; `excerpt` gives each segment the part of each layer that it shows; `sound` and
+//! `output` do what is left.
+
+mod captions;
+mod curves;
+mod cuts;
+mod desk;
+mod excerpt;
+mod figures;
+mod look;
+mod output;
+mod pictures;
+mod scene;
+mod sound;
+mod times;
+mod writing;
+
+use crate::composition::Composition;
+use crate::plan::{Facts, RenderPlan, Segment, Span};
+use crate::sources::Slot;
+use common::fault::Fault;
+use desk::Desk;
+use scene::Drawn;
+use std::collections::BTreeMap;
+
+/// Compiles a composition: pure, and a function of the composition and the facts alone. `facts` holds those of every slot that
+/// [`crate::sources`] listed; slots that are not asked for do no harm.
+///
+/// # Errors
+/// Every fault that only the sources could show: a source without the stream that is asked of it, a trim past its end, subtitles
+/// that can't be read, a length that nothing gives.
+pub fn compile(composition: &Composition, facts: &BTreeMap<Slot, Facts>) -> Result<RenderPlan, Vec<Fault>> {
+    let mut desk = Desk::new(composition, facts);
+    let plan = times::resolve(&mut desk).map(|timing| {
+        let pictures = if output::has_pictures(composition.output.format) {
+            let drawn = scene::draw(&mut desk, &timing);
+            segments(&mut desk, &timing, &drawn)
+        } else {
+            Vec::new()
+        };
+        let sound = sound::mix(&mut desk, &timing);
+        output::plan(&mut desk, &timing, pictures, sound)
+    });
+    desk.settle(plan)
+}
+
+fn segments(desk: &mut Desk, timing: &times::Timing, drawn: &[Drawn]) -> Vec<Segment> {
+    let cuts = cuts::cut(desk.composition.canvas.rate, timing.window, drawn);
+    if cuts.len() > crate::limits::MAX_SEGMENTS {
+        desk.fault(
+            "/timeline",
+            format!(
+                "falls into {} segments: at most {} are made; use fewer or longer clips",
+                cuts.len(),
+                crate::limits::MAX_SEGMENTS
+            ),
+        );
+    }
+    let fonts = desk.fonts();
+    cuts.into_iter().map(|run| segment(desk.composition, run, drawn, &fonts)).collect()
+}
+
+fn segment(composition: &Composition, run: Span, drawn: &[Drawn], fonts: &[crate::plan::SourceHash]) -> Segment {
+    let layers: Vec<_> = drawn.iter().filter_map(|item| excerpt::excerpt(item, run)).collect();
+    let writes = layers.iter().any(|layer| layer.asset.writes());
+    Segment {
+        canvas: composition.canvas,
+        frames: run.len(),
+        layers,
+        fonts: if writes { fonts.to_vec() } else { Vec::new() },
+        recipe: composition.output.recipe,
+    }
+}

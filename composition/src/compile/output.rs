@@ -1,0 +1,44 @@
+//! The file: what is assembled, and how.
+
+use super::desk::Desk;
+use super::times::Timing;
+use crate::plan::{Assemble, Format, RenderPlan, Segment, Sound, Tags};
+
+/// Whether a kind of file has pictures.
+pub(super) fn has_pictures(format: Format) -> bool {
+    !matches!(format, Format::Mp3 | Format::Wav)
+}
+
+/// Whether a kind of file is one picture.
+pub(super) fn is_one_picture(format: Format) -> bool {
+    matches!(format, Format::Jpg | Format::Png)
+}
+
+/// The plan, once its parts are there; warnings are added when the desk is cleared.
+pub(super) fn plan(desk: &mut Desk, timing: &Timing, segments: Vec<Segment>, sound: Option<Sound>) -> RenderPlan {
+    let composition = desk.composition;
+    let (canvas, output) = (&composition.canvas, &composition.output);
+    if !has_pictures(output.format) && sound.is_none() {
+        desk.fault("/output/format", "is sound alone, but nothing is heard: add an audio, speech or video clip");
+    }
+    let frames = if segments.is_empty() { 0 } else { timing.window.len() };
+    let capture = |capture: Option<crate::composition::Capture>| {
+        capture.filter(|_| frames > 0).map(|capture| capture.poster(canvas, frames))
+    };
+    let assemble = Assemble {
+        format: output.format,
+        width: canvas.width,
+        height: canvas.height,
+        rate: canvas.rate,
+        frames,
+        segments: segments.len() as u32,
+        segment_frames: segments.iter().map(|segment| segment.frames).collect(),
+        video: segments.first().map(|segment| segment.recipe.codec),
+        sound: sound.as_ref().map(|sound| sound.recipe.codec),
+        poster: capture(output.poster),
+        thumbnail: capture(output.thumbnail),
+        plays: output.plays,
+        tags: Tags { title: output.title.clone() },
+    };
+    RenderPlan { segments, sound, assemble, warnings: Vec::new() }
+}

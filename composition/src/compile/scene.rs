@@ -1,0 +1,114 @@
+//! Every visual clip as a layer over its whole length, bottom first.
+
+use super::desk::Desk;
+use super::look::{self, Extent};
+use super::pictures::{self, Moving};
+use super::times::{Placed, Timing};
+use super::{captions, figures, writing};
+use crate::plan::{Asset, ChromaKey, Layer, Span};
+use crate::written::{Asset as Written, ChromaKeyForm};
+
+/// A clip's layer; its frames are the clip's own, from 0.
+pub(super) struct Drawn {
+    /// The window's frame that the clip's first falls on; negative where the window begins later.
+    pub start: i64,
+    /// The layer over all the clip's frames.
+    pub layer: Layer,
+    /// Whether its edges are hard cuts: those of videos and images, and of the mattes that cut them.
+    pub cuts_hard: bool,
+}
+
+impl Drawn {
+    /// The window's frames where something begins or ends: the clip's edges, and those of its cues.
+    pub fn edges(&self) -> Vec<i64> {
+        let clip = self.layer.show;
+        let mut edges = vec![clip.from as i64, clip.to as i64];
+        if let Asset::Captions(captions) = &self.layer.asset {
+            let inside = |edge: &i64| 0 < *edge && *edge < clip.to as i64;
+            edges.extend(captions.cues.iter().flat_map(|cue| [cue.from, cue.to]).filter(inside));
+        }
+        let mattes = self.layer.mattes.iter().flat_map(|matte| [matte.show.from as i64, matte.show.to as i64]);
+        edges.extend(mattes);
+        edges.into_iter().map(|edge| edge + self.start).collect()
+    }
+}
+
+/// The layers of all tracks, bottom first; in a track by start, then as written.
+pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
+    let mut drawn = Vec::new();
+    for track in (0..desk.composition.tracks.len()).rev() {
+        let mut clips: Vec<&Placed> = timing.placed.iter().filter(|placed| placed.track == track).collect();
+        clips.sort_by_key(|placed| placed.span.from);
+        let (mattes, shown): (Vec<&Placed>, Vec<&Placed>) =
+            clips.into_iter().partition(|placed| placed.clip.is_matte());
+        let mattes: Vec<(Span, Layer)> =
+            mattes.into_iter().filter_map(|placed| Some((placed.span, layer(desk, placed)?))).collect();
+        for placed in shown {
+            let Some(mut layer) = layer(desk, placed) else { continue };
+            layer.mattes = mattes.iter().filter_map(|(span, matte)| matte_for(placed.span, *span, matte)).collect();
+            let pictured = matches!(layer.asset, Asset::Video(_) | Asset::Image(_)) || !layer.mattes.is_empty();
+            drawn.push(Drawn {
+                start: placed.span.from as i64 - timing.window.from as i64,
+                layer,
+                cuts_hard: pictured,
+            });
+        }
+    }
+    drawn
+}
+
+/// A matte as a clip sees it: on the clip's frames, with the matte's own clock.
+fn matte_for(clip: Span, span: Span, matte: &Layer) -> Option<Layer> {
+    let both = clip.meet(span);
+    let show = Span { from: both.from.checked_sub(clip.from)?, to: both.to.checked_sub(clip.from)? };
+    (!both.is_empty()).then(|| Layer { show, clock: both.from - span.from, ..matte.clone() })
+}
+
+/// The layer of a clip; none for what is only heard, and where a fault was told.
+fn layer(desk: &mut Desk, placed: &Placed) -> Option<Layer> {
+    let (asset, extent, key) = asset(desk, placed)?;
+    let layer = look::layer(desk, placed, asset, extent);
+    Some(Layer { chroma_key: key, ..layer })
+}
+
+fn asset(desk: &mut Desk, placed: &Placed) -> Option<(Asset, Extent, Option<ChromaKey>)> {
+    let canvas = desk.composition.canvas;
+    let written = &placed.clip.written;
+    let bounds = Extent::of_clip(written, &canvas);
+    let key = |form: &Option<ChromaKeyForm>| form.as_ref().map(pictures::chroma_key);
+    let (asset, extent, key) = match &written.asset {
+        Written::Video(video) => {
+            let repeat = video.repeat.is_some_and(|flag| flag.0);
+            let how = Moving { trim: video.trim, speed: video.speed, repeat };
+            let (asset, extent) = pictures::moving(desk, placed, video.crop.as_ref(), how)?;
+            (asset, extent, key(&video.chroma_key))
+        }
+        Written::Image(image) => {
+            let (asset, extent) = pictures::image(desk, placed, image.crop.as_ref())?;
+            (asset, extent, key(&image.chroma_key))
+        }
+        Written::Luma(luma) => {
+            let how = Moving { trim: luma.trim, speed: luma.speed, repeat: false };
+            let (asset, extent) = pictures::moving(desk, placed, luma.crop.as_ref(), how)?;
+            (asset, extent, None)
+        }
+        Written::Text(text) | Written::RichText(text) => {
+            let boxed = written.width.is_some() || written.height.is_some();
+            let (text, extent) = writing::text(text, bounds, boxed, canvas.rate, placed.span.len());
+            (Asset::Text(text), extent, None)
+        }
+        Written::Caption(asset) | Written::RichCaption(asset) => {
+            let (captions, extent) = captions::captions(desk, placed, asset)?;
+            (Asset::Captions(captions), extent, None)
+        }
+        Written::Shape(shape) => {
+            let (asset, extent) = figures::shape(shape, bounds);
+            (asset, extent, None)
+        }
+        Written::Color(asset) => (Asset::Colour(asset.color), bounds, None),
+        Written::Gradient(asset) => (Asset::Gradient(figures::gradient(asset)), bounds, None),
+        Written::Waveform(asset) => (figures::waveform(desk, placed, asset)?, bounds, None),
+        Written::Audio(_) | Written::Speech(_) => return None,
+    };
+    Some((asset, extent, key))
+}

@@ -1,0 +1,295 @@
+//! Everything that is heard, on a clock of samples.
+
+use super::curves::Drawing;
+use super::desk::{Desk, stream};
+use super::times::{Placed, Timing};
+use crate::document::{Decimal, Flag, Moving};
+use crate::plan::{
+    AudioFacts, Curve, Easing, Facts, Format, Micro, Ratio, Role, Sound, SoundCodec, SoundItem, SoundRecipe, Span,
+    Tween,
+};
+use crate::written::{Asset, FadeEffect, RoleName, Soundtrack};
+
+/// Samples a second of everything we make.
+const RATE: u32 = 48_000;
+/// How long a fade by name lasts, in samples: two seconds.
+const NAMED_FADE: u64 = 2 * RATE as u64;
+
+/// The sound of the window; none where nothing is heard.
+pub(super) fn mix(desk: &mut Desk, timing: &Timing) -> Option<Sound> {
+    let output = &desk.composition.output;
+    let codec = codec(output.format).filter(|_| !output.mute)?;
+    let clock = Clock { rate: desk.composition.canvas.rate, window: timing.window };
+    let mut items: Vec<SoundItem> = timing.placed.iter().filter_map(|placed| clip_item(desk, &clock, placed)).collect();
+    items.extend(soundtrack_items(desk, &clock));
+    items.retain(|item| item.samples > 0 && item.volume != Curve::Still(Micro::ZERO));
+    items.sort_by_key(|item| item.start);
+    if items.is_empty() {
+        return None;
+    }
+    let has = |role: Role| items.iter().any(|item| item.role == role);
+    let ducks = has(Role::Voice) && has(Role::Music);
+    Some(Sound {
+        samples: clock.samples(timing.window),
+        ducking: desk.composition.ducking.filter(|_| ducks),
+        items,
+        loudness: output.loudness,
+        recipe: SoundRecipe { codec, bitrate: bitrate(codec), rate: RATE, channels: 2 },
+    })
+}
+
+/// The codec that a kind of file holds; none where it holds no sound.
+pub(super) fn codec(format: Format) -> Option<SoundCodec> {
+    match format {
+        Format::Mp4 => Some(SoundCodec::Aac),
+        Format::Webm => Some(SoundCodec::Opus),
+        Format::Mp3 => Some(SoundCodec::Mp3),
+        Format::Wav => Some(SoundCodec::Pcm16),
+        Format::Gif | Format::Jpg | Format::Png | Format::Webp => None,
+    }
+}
+
+/// Bits a second that no one hears more of.
+fn bitrate(codec: SoundCodec) -> u32 {
+    match codec {
+        SoundCodec::Aac | SoundCodec::Mp3 => 192_000,
+        SoundCodec::Opus => 128_000,
+        SoundCodec::Pcm16 => 1_536_000,
+    }
+}
+
+/// The window's frames as samples.
+struct Clock {
+    rate: crate::plan::Rate,
+    window: Span,
+}
+
+impl Clock {
+    /// The sample of the window that a frame of the timeline begins on.
+    fn sample(&self, frame: u64) -> u64 {
+        self.rate.samples(frame.saturating_sub(self.window.from), RATE)
+    }
+
+    fn samples(&self, span: Span) -> u64 {
+        self.sample(span.to) - self.sample(span.from)
+    }
+}
+
+/// How a sound is written, whichever asset it belongs to.
+struct Heard<'a> {
+    trim: Option<Decimal>,
+    speed: Option<Decimal>,
+    volume: Option<&'a Moving>,
+    effect: Option<FadeEffect>,
+    fade_in: Option<Decimal>,
+    fade_out: Option<Decimal>,
+    role: Option<RoleName>,
+    usual_role: Role,
+}
+
+fn heard(asset: &Asset) -> Option<Heard<'_>> {
+    match asset {
+        Asset::Video(video) => Some(Heard {
+            trim: video.trim,
+            speed: video.speed,
+            volume: video.volume.as_ref(),
+            effect: video.volume_effect,
+            fade_in: video.fade_in,
+            fade_out: video.fade_out,
+            role: video.role,
+            usual_role: Role::Effect,
+        }),
+        Asset::Audio(audio) => Some(Heard {
+            trim: audio.trim,
+            speed: audio.speed,
+            volume: audio.volume.as_ref(),
+            effect: audio.effect,
+            fade_in: audio.fade_in,
+            fade_out: audio.fade_out,
+            role: audio.role,
+            usual_role: Role::Effect,
+        }),
+        Asset::Speech(speech) => Some(Heard {
+            trim: None,
+            speed: None,
+            volume: speech.volume.as_ref(),
+            effect: None,
+            fade_in: speech.fade_in,
+            fade_out: speech.fade_out,
+            role: speech.role,
+            usual_role: Role::Voice,
+        }),
+        _ => None,
+    }
+}
+
+fn clip_item(desk: &mut Desk, clock: &Clock, placed: &Placed) -> Option<SoundItem> {
+    let heard = heard(&placed.clip.written.asset)?;
+    let found = desk.sound_of(placed.clip);
+    let Some((facts, audio)) = found else {
+        if !matches!(placed.clip.written.asset, Asset::Video(_)) {
+            desk.fault(placed.clip.at("/asset/src"), "has no sound: name a file that has");
+        }
+        return None;
+    };
+    let trim = heard.trim.map_or(Ratio::ZERO, |trim| trim.0);
+    if facts.duration.is_some_and(|duration| duration <= trim) {
+        desk.fault(
+            placed.clip.at("/asset/trim"),
+            format!("is {} s, past the end of the source: trim less", trim.to_f64()),
+        );
+        return None;
+    }
+    item(clock, placed.span, &heard, facts, audio)
+}
+
+/// A sound on the window's clock, cut to the window.
+fn item(clock: &Clock, span: Span, heard: &Heard, facts: &Facts, audio: &AudioFacts) -> Option<SoundItem> {
+    let shown = span.meet(clock.window);
+    if shown.is_empty() {
+        return None;
+    }
+    let whole = Clock { rate: clock.rate, window: span }.samples(span);
+    let (fade_in, fade_out) = fades(heard, whole);
+    let speed = heard.speed.map_or(Ratio::ONE, |speed| speed.0);
+    let full = SoundItem {
+        source: stream(facts, audio.index),
+        start: clock.sample(shown.from),
+        samples: whole,
+        trim: heard.trim.map_or(Ratio::ZERO, |trim| trim.0),
+        speed,
+        volume: volume(heard.volume, whole),
+        fade_in,
+        fade_out,
+        role: heard.role.map_or(heard.usual_role, role),
+    };
+    let cut = clock.rate.samples(shown.from - span.from, RATE);
+    Some(cut_to(full, cut, clock.samples(shown)))
+}
+
+fn volume(written: Option<&Moving>, samples: u64) -> Curve {
+    let tick =
+        |seconds: Ratio| u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).round_half_up()).unwrap_or(0);
+    Drawing { value: &Ratio::to_micro, tick: &tick, ticks: samples }.curve(written, Ratio::ONE)
+}
+
+/// Lengths of the fades in samples, both together no longer than the sound.
+fn fades(heard: &Heard, samples: u64) -> (u64, u64) {
+    let named = |ends: [FadeEffect; 2]| heard.effect.is_some_and(|effect| ends.contains(&effect));
+    let length = |own: Option<Decimal>, named: bool| match own {
+        Some(seconds) => {
+            u64::try_from(seconds.0.times(Ratio::whole(i64::from(RATE))).round_half_up()).unwrap_or(0).min(samples)
+        }
+        None if named => NAMED_FADE.min(samples / 2),
+        None => 0,
+    };
+    let fade_in = length(heard.fade_in, named([FadeEffect::FadeIn, FadeEffect::FadeInFadeOut]));
+    let fade_out = length(heard.fade_out, named([FadeEffect::FadeOut, FadeEffect::FadeInFadeOut]));
+    (fade_in, fade_out.min(samples - fade_in))
+}
+
+fn role(name: RoleName) -> Role {
+    match name {
+        RoleName::Voice => Role::Voice,
+        RoleName::Music => Role::Music,
+        RoleName::Effect => Role::Effect,
+    }
+}
+
+/// The item without its first `cut` samples, and `left` long. A fade or tween that is cut goes on from where it stood, evenly.
+fn cut_to(item: SoundItem, cut: u64, left: u64) -> SoundItem {
+    let lost_end = item.samples.saturating_sub(cut + left);
+    let fade_out = item.fade_out.saturating_sub(lost_end);
+    if cut == 0 {
+        return SoundItem { samples: left, fade_out, ..item };
+    }
+    let passed = Ratio::new(cut as i64, i64::from(RATE)).unwrap_or(Ratio::ZERO).times(item.speed);
+    let inside_fade = cut < item.fade_in;
+    let volume = later(&item.volume, cut);
+    let volume = match (inside_fade, volume) {
+        (true, Curve::Still(level)) => rest_of_fade(level, cut, item.fade_in),
+        (_, volume) => volume,
+    };
+    SoundItem { samples: left, trim: item.trim.plus(passed), volume, fade_in: 0, fade_out, ..item }
+}
+
+fn rest_of_fade(level: Micro, cut: u64, fade_in: u64) -> Curve {
+    let share = Micro::from_f64(cut as f64 / fade_in.max(1) as f64);
+    let length = fade_in - cut;
+    Curve::Tweens(vec![Tween { start: 0, length, from: level.times(share), to: level, easing: Easing::Linear }])
+}
+
+/// A curve whose clock begins `cut` ticks later.
+fn later(curve: &Curve, cut: u64) -> Curve {
+    let Curve::Tweens(tweens) = curve else { return curve.clone() };
+    let begun = tweens.iter().rposition(|tween| tween.start <= cut).unwrap_or(0);
+    let kept = tweens.iter().skip(begun).map(|tween| match cut.checked_sub(tween.start) {
+        None => Tween { start: tween.start - cut, ..*tween },
+        Some(0) => Tween { start: 0, ..*tween },
+        Some(passed) => Tween {
+            start: 0,
+            length: tween.length.saturating_sub(passed),
+            from: Micro::from_f64(curve.value_at(cut)),
+            easing: Easing::Linear,
+            ..*tween
+        },
+    });
+    Curve::Tweens(kept.collect())
+}
+
+/// The soundtrack from the timeline's start to its end, anew each time it ends where it repeats.
+fn soundtrack_items(desk: &mut Desk, clock: &Clock) -> Vec<SoundItem> {
+    let Some(track) = &desk.composition.soundtrack else { return Vec::new() };
+    let pointer = "/timeline/soundtrack/src";
+    let Some(facts) = desk.facts_at(&track.src, pointer) else { return Vec::new() };
+    let Some(audio) = facts.audio.first() else {
+        desk.fault(pointer, "has no sound: name a file that has");
+        return Vec::new();
+    };
+    let span = Span { from: 0, to: clock.window.to };
+    let heard = track_heard(track);
+    let Some(whole) = item(clock, span, &heard, facts, audio) else { return Vec::new() };
+    match (track.repeat, facts.duration) {
+        (Some(Flag(true)), Some(duration)) if duration > whole.trim => repeated(whole, track, duration),
+        _ => vec![whole],
+    }
+}
+
+fn track_heard(track: &Soundtrack) -> Heard<'_> {
+    Heard {
+        trim: track.trim,
+        speed: None,
+        volume: track.volume.as_ref(),
+        effect: track.effect,
+        fade_in: None,
+        fade_out: None,
+        role: track.role,
+        usual_role: Role::Music,
+    }
+}
+
+/// Rounds of a soundtrack, end to end; its fades belong to the first and the last.
+fn repeated(whole: SoundItem, track: &Soundtrack, duration: Ratio) -> Vec<SoundItem> {
+    let again = track.trim.map_or(Ratio::ZERO, |trim| trim.0);
+    let samples_of = |seconds: Ratio| {
+        u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).floor()).unwrap_or(0).max(u64::from(RATE) / 10)
+    };
+    let mut rounds = Vec::new();
+    let (mut at, mut trim) = (0, whole.trim);
+    while at < whole.samples {
+        let samples = samples_of(duration.minus(trim)).min(whole.samples - at);
+        let last = at + samples == whole.samples;
+        rounds.push(SoundItem {
+            start: whole.start + at,
+            samples,
+            trim,
+            volume: later(&whole.volume, at),
+            fade_in: if at == 0 { whole.fade_in.min(samples) } else { 0 },
+            fade_out: if last { whole.fade_out.min(samples) } else { 0 },
+            ..whole.clone()
+        });
+        at += samples;
+        trim = again;
+    }
+    rounds
+}

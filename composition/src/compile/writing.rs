@@ -1,0 +1,245 @@
+//! Writing: from forms to runs, look and box.
+
+use super::figures::{faded, gradient, outline};
+use super::look::Extent;
+use crate::document::{Count, Decimal};
+use crate::plan::{
+    Align, Animation, AnimationKind, AnimationUnit, Background, Direction, Fitting, Micro, Rate, Ratio, Rgba, Shadow,
+    Stroke, Text, TextRun, TextStyle, VerticalAlign,
+};
+use crate::written::{
+    AlignForm, AnimationForm, AnimationPreset, AnimationStyle, BackgroundForm, DirectionName, FontForm,
+    HorizontalAlign, OutlineForm, Overflow, Padding, ShadowForm, StyleForm, TextAsset, TextDecoration, TextTransform,
+    VerticalAlignName,
+};
+
+/// The family unless said.
+const USUAL_FAMILY: &str = "Roboto";
+/// The smallest size that shrinking goes to, in pixels.
+const LEAST_SIZE: Micro = Micro::whole(8);
+
+/// A text and its box, a clip of `frames` frames.
+pub(super) fn text(asset: &TextAsset, bounds: Extent, boxed: bool, rate: Rate, frames: u64) -> (Text, Extent) {
+    let side = |own: Option<Count>, usual: Ratio| own.map_or(usual, |count| Ratio::whole(i64::from(count.0)));
+    let extent = Extent { width: side(asset.width, bounds.width), height: side(asset.height, bounds.height) };
+    let boxed = boxed || asset.width.is_some() || asset.height.is_some();
+    let manner = Manner {
+        font: asset.font.as_ref(),
+        style: asset.style.as_ref(),
+        stroke: asset.stroke.as_ref(),
+        shadow: asset.shadow.as_ref(),
+    };
+    let mut runs = Vec::new();
+    if let Some(text) = &asset.text {
+        runs.push(manner.run(&text.0));
+    }
+    for run in asset.runs.iter().flatten() {
+        let own = Manner { font: run.font.as_ref(), style: run.style.as_ref(), stroke: None, shadow: None };
+        runs.push(manner.but(&own, &run.text.0));
+    }
+    let text = Text {
+        runs,
+        align: align(asset.align.as_ref()),
+        vertical: vertical(asset.align.as_ref(), VerticalAlign::Middle),
+        line_height: manner.line_height(),
+        padding: padding(asset.padding),
+        background: asset.background.as_ref().and_then(|form| background(form, boxed)),
+        fitting: fitting(asset.overflow),
+        animation: asset.animation.as_ref().map(|form| animation(form, rate, frames)),
+    };
+    (text, extent)
+}
+
+/// The forms that decide how a run looks.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'a> {
+    pub font: Option<&'a FontForm>,
+    pub style: Option<&'a StyleForm>,
+    pub stroke: Option<&'a OutlineForm>,
+    pub shadow: Option<&'a ShadowForm>,
+}
+
+impl Manner<'_> {
+    /// A run in this manner.
+    pub fn run(&self, text: &str) -> TextRun {
+        TextRun { text: self.cased(text), style: self.look() }
+    }
+
+    /// A run in this manner but for what another says.
+    fn but(&self, other: &Manner, text: &str) -> TextRun {
+        let usual = self.look();
+        let font = other.font;
+        let own = other.look();
+        let said = |field: fn(&FontForm) -> bool| font.is_some_and(field);
+        let styled = other.style;
+        let cased = styled.is_some_and(|style| style.text_transform.is_some());
+        let style = TextStyle {
+            family: if said(|font| font.family.is_some()) { own.family } else { usual.family },
+            size: if said(|font| font.size.is_some()) { own.size } else { usual.size },
+            weight: if said(|font| font.weight.is_some()) { own.weight } else { usual.weight },
+            italic: if said(|font| font.italic.is_some()) { own.italic } else { usual.italic },
+            colour: if said(|font| font.color.is_some() || font.opacity.is_some()) { own.colour } else { usual.colour },
+            gradient: own.gradient.or(if said(|font| font.color.is_some()) { None } else { usual.gradient }),
+            letter_spacing: styled.and_then(|style| style.letter_spacing).map_or(usual.letter_spacing, Decimal::micro),
+            word_spacing: styled.and_then(|style| style.word_spacing).map_or(usual.word_spacing, Decimal::micro),
+            underline: if styled.is_some_and(|s| s.text_decoration.is_some()) {
+                own.underline
+            } else {
+                usual.underline
+            },
+            strike: if styled.is_some_and(|s| s.text_decoration.is_some()) { own.strike } else { usual.strike },
+            stroke: usual.stroke,
+            shadow: usual.shadow,
+        };
+        TextRun { text: if cased { other.cased(text) } else { self.cased(text) }, style }
+    }
+
+    /// The look of a run.
+    pub fn look(&self) -> TextStyle {
+        let font = self.font;
+        let style = self.style;
+        let colour = font.and_then(|font| font.color).unwrap_or(Rgba::WHITE);
+        let decoration = style.and_then(|style| style.text_decoration);
+        TextStyle {
+            family: font.and_then(|font| font.family.as_ref()).map_or(USUAL_FAMILY, |family| &family.0).to_owned(),
+            size: font.and_then(|font| font.size).map_or(Micro::whole(48), Decimal::micro),
+            weight: font.and_then(|font| font.weight).map_or(400, |weight| weight.0 as u16),
+            italic: font.and_then(|font| font.italic).is_some_and(|flag| flag.0),
+            colour: faded(colour, font.and_then(|font| font.opacity)),
+            gradient: style.and_then(|style| style.gradient.as_ref()).map(gradient),
+            letter_spacing: style.and_then(|style| style.letter_spacing).map_or(Micro::ZERO, Decimal::micro),
+            word_spacing: style.and_then(|style| style.word_spacing).map_or(Micro::ZERO, Decimal::micro),
+            underline: decoration == Some(TextDecoration::Underline),
+            strike: decoration == Some(TextDecoration::LineThrough),
+            stroke: self.stroke.and_then(stroke),
+            shadow: self.shadow.map(shadow),
+        }
+    }
+
+    /// A line's height, in font sizes.
+    pub fn line_height(&self) -> Micro {
+        let said = self.style.and_then(|style| style.line_height).or(self.font.and_then(|font| font.line_height));
+        said.map_or(Micro(1_200_000), Decimal::micro)
+    }
+
+    /// Whether the style asks for capitals, which captions are told once and not cue by cue.
+    pub fn capitals(&self) -> bool {
+        self.style.and_then(|style| style.text_transform) == Some(TextTransform::Uppercase)
+    }
+
+    /// As [`Manner::cased`], leaving capitals to whoever draws.
+    pub fn cased_but_capitals(&self, text: &str) -> String {
+        if self.capitals() { text.to_owned() } else { self.cased(text) }
+    }
+
+    /// A text in the case that the style asks for.
+    pub fn cased(&self, text: &str) -> String {
+        match self.style.and_then(|style| style.text_transform) {
+            None | Some(TextTransform::None) => text.to_owned(),
+            Some(TextTransform::Uppercase) => text.to_uppercase(),
+            Some(TextTransform::Lowercase) => text.to_lowercase(),
+            Some(TextTransform::Capitalize) => capitalised(text),
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut first = true;
+    let mut result = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if first && letter.is_alphanumeric() {
+            result.extend(letter.to_uppercase());
+        } else {
+            result.push(letter);
+        }
+        first = letter.is_whitespace() || (first && !letter.is_alphanumeric());
+    }
+    result
+}
+
+/// An outline; none where it has no width.
+pub(super) fn stroke(form: &OutlineForm) -> Option<Stroke> {
+    let (colour, width) = outline(form);
+    (width > Micro::ZERO).then_some(Stroke { width, colour })
+}
+
+fn shadow(form: &ShadowForm) -> Shadow {
+    let pixels = |number: Option<Decimal>| number.map_or(Micro::whole(2), Decimal::micro);
+    let opacity = form.opacity.map_or(Micro(500_000), Decimal::micro);
+    Shadow {
+        x: pixels(form.offset_x),
+        y: pixels(form.offset_y),
+        sigma: pixels(form.blur),
+        colour: form.color.unwrap_or(Rgba::BLACK).faded(opacity),
+    }
+}
+
+/// What lies behind; none without a colour. It hugs the lines where it says so, or where no box was given to fill.
+pub(super) fn background(form: &BackgroundForm, boxed: bool) -> Option<Background> {
+    let colour = faded(form.color?, form.opacity);
+    let hugs = form.wrap.map_or(!boxed, |flag| flag.0);
+    let room = form.padding.map_or(Micro::ZERO, Decimal::micro);
+    let radius = form.border_radius.map_or(Micro::ZERO, Decimal::micro);
+    Some(Background { colour, radius, hug: hugs.then_some(room) })
+}
+
+/// Sideways; the middle unless said.
+pub(super) fn align(form: Option<&AlignForm>) -> Align {
+    match form.and_then(|form| form.horizontal) {
+        None | Some(HorizontalAlign::Center) => Align::Centre,
+        Some(HorizontalAlign::Left) => Align::Left,
+        Some(HorizontalAlign::Right) => Align::Right,
+        Some(HorizontalAlign::Start) => Align::Start,
+        Some(HorizontalAlign::End) => Align::End,
+        Some(HorizontalAlign::Justify) => Align::Justify,
+    }
+}
+
+/// Up and down.
+pub(super) fn vertical(form: Option<&AlignForm>, usual: VerticalAlign) -> VerticalAlign {
+    match form.and_then(|form| form.vertical) {
+        None => usual,
+        Some(VerticalAlignName::Top) => VerticalAlign::Top,
+        Some(VerticalAlignName::Center | VerticalAlignName::Middle) => VerticalAlign::Middle,
+        Some(VerticalAlignName::Bottom) => VerticalAlign::Bottom,
+    }
+}
+
+/// Room on four sides.
+pub(super) fn padding(written: Option<Padding>) -> [Micro; 4] {
+    written.map_or([Micro::ZERO; 4], |room| [room.top, room.right, room.bottom, room.left].map(Decimal::micro))
+}
+
+fn fitting(overflow: Option<Overflow>) -> Fitting {
+    match overflow {
+        None | Some(Overflow::Wrap) => Fitting::Wrap,
+        Some(Overflow::Shrink) => Fitting::Shrink { least: LEAST_SIZE },
+        Some(Overflow::None) => Fitting::None,
+    }
+}
+
+fn animation(form: &AnimationForm, rate: Rate, frames: u64) -> Animation {
+    let direction = match form.direction {
+        Some(DirectionName::Left) => Direction::Left,
+        Some(DirectionName::Right) => Direction::Right,
+        Some(DirectionName::Up) | None => Direction::Up,
+        Some(DirectionName::Down) => Direction::Down,
+    };
+    let (kind, usual) = match form.preset {
+        AnimationPreset::FadeIn => (AnimationKind::FadeIn, AnimationUnit::Whole),
+        AnimationPreset::SlideIn => (AnimationKind::SlideIn(direction), AnimationUnit::Whole),
+        AnimationPreset::Typewriter => (AnimationKind::Typewriter, AnimationUnit::Character),
+        AnimationPreset::Ascend => (AnimationKind::Ascend, AnimationUnit::Word),
+        AnimationPreset::Shift => (AnimationKind::Shift(direction), AnimationUnit::Whole),
+        AnimationPreset::MovingLetters => (AnimationKind::MovingLetters(direction), AnimationUnit::Character),
+    };
+    let by = match form.style {
+        None => usual,
+        Some(AnimationStyle::Whole) => AnimationUnit::Whole,
+        Some(AnimationStyle::Line) => AnimationUnit::Line,
+        Some(AnimationStyle::Word) => AnimationUnit::Word,
+        Some(AnimationStyle::Character) => AnimationUnit::Character,
+    };
+    let seconds = form.duration.map_or(Ratio::ONE, |duration| duration.0);
+    Animation { kind, by, frames: rate.frame_at(seconds).clamp(1, frames.max(1)) }
+}

@@ -1,0 +1,119 @@
+//! Words and their times: from marks within a cue, and into cues of a good length.
+
+use super::{Cue, Word};
+use crate::plan::Ratio;
+
+/// The words of a cue's text, timed by marks: from each mark on, the words from its index. None where nothing was marked.
+pub(super) fn timed_words(text: &str, start: Ratio, end: Ratio, marks: &[(Ratio, usize)]) -> Vec<Word> {
+    if marks.is_empty() {
+        return Vec::new();
+    }
+    let mut times: Vec<(Ratio, usize)> = vec![(start, 0)];
+    times.extend(marks.iter().copied().filter(|(time, _)| start <= *time && *time < end));
+    let time_of = |index: usize| times.iter().rev().find(|(_, from)| *from <= index).map_or(start, |(time, _)| *time);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let begin = |index: usize| if index < words.len() { time_of(index) } else { end };
+    let timed = words.iter().enumerate().map(|(index, word)| {
+        let after = begin(index + 1).max(begin(index));
+        Word { text: (*word).to_owned(), start: begin(index), end: after }
+    });
+    timed.collect()
+}
+
+/// How words are put into cues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grouping {
+    /// The most characters of a line; a longer word has a line to itself.
+    pub characters: usize,
+    /// The most lines of a cue.
+    pub lines: usize,
+}
+
+impl Default for Grouping {
+    /// Two lines of 32 characters, which fit on a phone.
+    fn default() -> Self {
+        Grouping { characters: 32, lines: 2 }
+    }
+}
+
+/// A silence that ends a cue, in seconds.
+const PAUSE: Ratio = Ratio::ONE;
+
+/// Cues of words: a new one after a pause, after the end of a sentence, and where the next word has no room. A cue stays until the next one
+/// if that is soon.
+pub fn cues_from_words(words: &[Word], grouping: Grouping) -> Vec<Cue> {
+    let mut cues: Vec<Cue> = Vec::new();
+    let mut lines = 1;
+    for word in words.iter().filter(|word| !word.text.trim().is_empty()) {
+        // A word that holds white space would be counted twice by who splits the text.
+        let text = word.text.split_whitespace().collect::<Vec<_>>().join("\u{a0}");
+        let word = Word { text, start: word.start, end: word.end.max(word.start) };
+        let joined = cues.last_mut().is_some_and(|cue| joins(cue, &word, &mut lines, grouping));
+        if !joined {
+            lines = 1;
+            cues.push(Cue { start: word.start, end: word.end, text: word.text.clone(), words: vec![word] });
+        }
+    }
+    close_gaps(&mut cues);
+    cues
+}
+
+/// Puts a word into a cue, on its line or on a new one, if it belongs there.
+fn joins(cue: &mut Cue, word: &Word, lines: &mut usize, grouping: Grouping) -> bool {
+    let ended = cue.text.ends_with(['.', '!', '?', '…', '。', '！', '？']);
+    if ended || word.start.minus(cue.end) >= PAUSE {
+        return false;
+    }
+    let line = cue.text.rsplit('\n').next().unwrap_or_default().chars().count();
+    let fits = line + 1 + word.text.chars().count() <= grouping.characters;
+    if !fits && *lines >= grouping.lines {
+        return false;
+    }
+    if !fits {
+        *lines += 1;
+    }
+    cue.text.push(if fits { ' ' } else { '\n' });
+    cue.text.push_str(&word.text);
+    cue.end = cue.end.max(word.end);
+    cue.words.push(word.clone());
+    true
+}
+
+/// Lets a cue stay until the next one where less than half a second lies between, and never beyond.
+fn close_gaps(cues: &mut [Cue]) {
+    let starts: Vec<Ratio> = cues.iter().skip(1).map(|cue| cue.start).collect();
+    for (cue, next) in cues.iter_mut().zip(starts) {
+        let soon = next.minus(cue.end).times(Ratio::whole(2)) < Ratio::ONE;
+        if soon && cue.start < next {
+            cue.end = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(text: &str, start: i64, end: i64) -> Word {
+        let at = |tenths| Ratio::new(tenths, 10).expect("a time");
+        Word { text: text.to_owned(), start: at(start), end: at(end) }
+    }
+
+    #[test]
+    fn words_are_grouped_by_room_sentence_and_pause() {
+        let words = [
+            word("one", 0, 5),
+            word("two", 5, 9),
+            word("three", 10, 15),
+            word("four.", 15, 20),
+            word("Five", 22, 30),
+            word("six", 45, 50),
+        ];
+        let cues = cues_from_words(&words, Grouping { characters: 8, lines: 2 });
+        let texts: Vec<&str> = cues.iter().map(|cue| cue.text.as_str()).collect();
+        assert_eq!(texts, ["one two\nthree", "four.", "Five", "six"]);
+        let ends: Vec<f64> = cues.iter().map(|cue| cue.end.to_f64()).collect();
+        assert_eq!(ends, [1.5, 2.2, 3.0, 5.0]);
+        assert_eq!(cues[0].words.len(), 3);
+    }
+}
