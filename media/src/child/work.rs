@@ -1,12 +1,19 @@
 //! From a job to the part of the engine that does it.
 
 use super::{ChildJob, Output, Progress, echo};
-use crate::{MediaError, Result};
+use crate::text::FontFolders;
+use crate::{MediaError, Result, picture};
 
 /// Does the job in this process. Reports go to `report`; `done` only grows.
 pub(super) fn run(job: &ChildJob, report: &mut dyn FnMut(Progress)) -> Result<Output> {
     ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Warning);
     match job {
+        ChildJob::Segment { segment, files, out } => {
+            picture::render_segment(segment, files, &FontFolders::default(), out, report).map(Output::Picture)
+        }
+        ChildJob::Still { segment, files, frame, out } => {
+            picture::render_still(segment, *frame, files, &FontFolders::default(), out).map(Output::Picture)
+        }
         ChildJob::Sound { sound, files, out } => crate::sound::render(sound, files, out, report).map(Output::Sound),
         ChildJob::Echo(echo) => echo::run(echo, report).map(|()| Output::Echo),
         other => Err(MediaError::Unsupported(format!("{} jobs can't be done yet", other.name()))),

@@ -23,9 +23,9 @@ pub(crate) const BUNDLED: [&[u8]; 2] =
 pub struct FontFolders(pub Vec<PathBuf>);
 
 impl Default for FontFolders {
-    /// Where Debian's packages put fonts.
+    /// Where packages and administrators put fonts: the folders that the cage leaves readable.
     fn default() -> Self {
-        Self(vec![PathBuf::from("/usr/share/fonts")])
+        Self(["/usr/share/fonts", "/usr/local/share/fonts"].map(PathBuf::from).to_vec())
     }
 }
 
