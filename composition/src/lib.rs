@@ -7,6 +7,7 @@
 mod compile;
 mod composition;
 mod document;
+pub mod kinds;
 mod limits;
 mod meaning;
 mod merge;
