@@ -102,7 +102,13 @@ impl Rabbit {
         let (_connection, channel) = self.hand().await;
         let looking = async {
             let passive = QueueDeclareOptions::durable().passive();
-            while channel.queue_declare(queue.into(), passive, FieldTable::default()).await.expect("there").message_count() != count {
+            while channel
+                .queue_declare(queue.into(), passive, FieldTable::default())
+                .await
+                .expect("there")
+                .message_count()
+                != count
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };

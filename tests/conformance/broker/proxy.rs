@@ -79,7 +79,7 @@ async fn join(client: TcpStream, server: SocketAddr, mut weather: watch::Receive
     tokio::select! {
         () = up => {}
         () = down => {}
-        _ = weather.wait_for(|now| now.cuts != born.cuts) => {}
+        () = until(&mut weather, |now| now.cuts != born.cuts) => {}
     }
 }
 
@@ -88,11 +88,16 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watc
     loop {
         let count = tokio::select! {
             biased;
-            _ = weather.wait_for(|now| now.freezes != born.freezes) => return std::future::pending().await,
+            () = until(&mut weather, |now| now.freezes != born.freezes) => return std::future::pending().await,
             count = from.read(&mut bytes) => count.unwrap_or(0),
         };
         if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
             return;
         }
     }
+}
+
+async fn until(weather: &mut watch::Receiver<Weather>, is_so: impl Fn(&Weather) -> bool) {
+    // Its sender goes only with the whole proxy.
+    let _ = weather.wait_for(is_so).await.is_ok();
 }

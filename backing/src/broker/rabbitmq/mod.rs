@@ -55,8 +55,8 @@ use supervisor::{Health, Supervisor};
 use topology::Topology;
 
 const PART: &str = "RabbitMQ";
-/// A new subscriber waits this long for its place, so that what is said right afterwards is heard; past that it is attached when it can be.
-const SEATED_WITHIN: Duration = Duration::from_secs(5);
+/// A new subscriber waits this long to be attached, so that what is said right afterwards is heard; past that it is attached when it can be.
+const ATTACHED_WITHIN: Duration = Duration::from_secs(5);
 /// Control messages a listener may be behind before it loses some.
 const CONTROL_BACKLOG: usize = 1024;
 
@@ -107,14 +107,14 @@ impl RabbitMqBroker {
         self.counters.read()
     }
 
-    /// Seats a subscriber. It is a member from now on, whether its place is there in time or only later.
+    /// Seats a subscriber. It is a member from now on, whether it is attached in time or only later.
     async fn join(&self, feed: Feed) -> PortResult<(Arc<Seat>, Membership)> {
         let id = self.subscribers.fetch_add(1, Ordering::Relaxed);
         let seat = Arc::new(Seat::new());
         self.requests
             .send(Request::Join(id, feed, Arc::clone(&seat)))
             .map_err(|_| PortError::broken(PART, "its supervisor has ended"))?;
-        let _ = timeout(SEATED_WITHIN, seat.seated()).await;
+        let _ = timeout(ATTACHED_WITHIN, seat.until_attached()).await;
         Ok((seat, Membership { id, requests: self.requests.clone() }))
     }
 

@@ -28,7 +28,7 @@ use super::{
     counts::{Counters, add},
     dial::Dialer,
     message,
-    topology::Topology,
+    topology::{Topology, is_not_found},
     unavailable,
 };
 
@@ -166,12 +166,16 @@ impl Publishers {
         let queue = self.topology.names.queue(class);
         let topology = Arc::clone(&self.topology);
         self.asking(|connection, _| async move {
-            topology.ensure(&connection).await?;
             let channel = connection.create_channel().await?;
             let passive = QueueDeclareOptions::durable().passive();
-            let state = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
-            channel.close(200, "counted".into()).await?;
-            Ok(u64::from(state.message_count()))
+            match channel.queue_declare(queue.into(), passive, FieldTable::default()).await {
+                Ok(state) => {
+                    channel.close(200, "counted".into()).await?;
+                    Ok(u64::from(state.message_count()))
+                }
+                Err(error) if is_not_found(&error) => topology.ensure(&connection).await.map(|()| 0),
+                Err(error) => Err(error),
+            }
         })
         .await
     }

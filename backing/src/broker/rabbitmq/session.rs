@@ -15,6 +15,7 @@ use lapin::{
     types::FieldTable,
 };
 use tokio::{
+    sync::watch,
     task::{AbortHandle, JoinSet},
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
@@ -23,7 +24,7 @@ use super::{
     counts::Counters,
     dial::Dialer,
     pump::{Outlet, pump},
-    subscriber::{Feed, Place, SubscriberId},
+    subscriber::{Feed, SubscriberId},
     supervisor::Subscriber,
     topology::Topology,
     unavailable,
@@ -47,6 +48,7 @@ pub(super) struct Session {
     number: u64,
     connection: Connection,
     topology: Arc<Topology>,
+    generation: watch::Receiver<u64>,
     counters: Arc<Counters>,
     events: Pin<Box<dyn Stream<Item = Event> + Send>>,
     pumps: JoinSet<(SubscriberId, String)>,
@@ -78,8 +80,8 @@ impl Session {
         subscribers: &BTreeMap<SubscriberId, Subscriber>,
     ) -> Result<Self, PortError> {
         let connection = dialer.connect("consumes").await?;
-        let events = Box::pin(connection.events_listener());
         topology.ensure(&connection).await.map_err(unavailable)?;
+        let events = Box::pin(connection.events_listener());
         let mut probe = interval(PROBE_EVERY);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         probe.reset();
@@ -87,6 +89,7 @@ impl Session {
             number,
             connection,
             topology: Arc::clone(topology),
+            generation: topology.watch(),
             counters: Arc::clone(counters),
             events,
             pumps: JoinSet::new(),
@@ -122,11 +125,11 @@ impl Session {
         let channel = self.connection.create_channel().await?;
         let seat = Arc::clone(&subscriber.seat);
         // Seated before the first delivery can come, or it would be taken for one of an older connection.
-        seat.take(Place { connection: self.number, channel: channel.clone() });
+        seat.take(self.number, channel.clone());
         let (consumer, outlet) = match &subscriber.feed {
             Feed::Bells { class, prefetch, to } => {
                 let consumer = consume_bells(&channel, &self.topology.names.queue(*class), *prefetch).await?;
-                (consumer, Outlet::Bells { connection: self.number, seat, to: to.clone() })
+                (consumer, Outlet::Bells { connection: self.number, seat: Arc::clone(&seat), to: to.clone() })
             }
             Feed::Controls { to } => {
                 let consumer = consume_controls(&channel, &self.topology.names.control()).await?;
@@ -136,6 +139,7 @@ impl Session {
         let counters = Arc::clone(&self.counters);
         let pump = self.pumps.spawn(async move { (id, pump(consumer, outlet, counters).await) });
         self.attached.insert(id, Attached { channel, pump });
+        seat.attached();
         Ok(())
     }
 
@@ -159,10 +163,13 @@ impl Session {
                     Ok(_) | Err(_) => {}
                 },
                 Some(event) = self.events.next() => match event {
-                    Event::Error(error) => return error.to_string(),
+                    // A soft error is one channel's, and a consumer's channel tells its pump.
+                    Event::Error(error) if !error.is_amqp_soft_error() => return error.to_string(),
                     Event::ConnectionBlocked(reason) => return format!("it blocks the connection: {reason}"),
                     _ => {}
                 },
+                // A publisher found them missing. Consumers of the old ones may or may not have heard.
+                Ok(()) = self.generation.changed() => return "the queues were declared anew".to_owned(),
                 _ = self.probe.tick() => {
                     match timeout(PROBE_WITHIN, self.look(subscribers)).await {
                         Ok(Ok(())) => {}

@@ -43,6 +43,8 @@ pub(super) struct Seat {
 pub(super) struct Place {
     pub connection: u64,
     pub channel: Channel,
+    /// Whether the broker knows of the consumer yet: deliveries may come a moment before that is known here.
+    attached: bool,
 }
 
 impl Seat {
@@ -59,10 +61,20 @@ impl Seat {
         self.place.borrow().as_ref().map(|place| place.connection)
     }
 
-    /// Given a place: what was held on an older one comes again.
-    pub fn take(&self, place: Place) {
+    /// Given a place on a connection: what was held on an older one comes again.
+    pub fn take(&self, connection: u64, channel: Channel) {
         self.held.store(0, Ordering::Relaxed);
-        self.place.send_replace(Some(place));
+        self.place.send_replace(Some(Place { connection, channel, attached: false }));
+    }
+
+    /// The broker has confirmed the consumer.
+    pub fn attached(&self) {
+        self.place.send_modify(|place| place.iter_mut().for_each(|place| place.attached = true));
+    }
+
+    /// Whether it has a place and the broker knows.
+    pub fn is_attached(&self) -> bool {
+        self.place.borrow().as_ref().is_some_and(|place| place.attached)
     }
 
     /// The place is gone.
@@ -71,10 +83,10 @@ impl Seat {
         self.held.store(0, Ordering::Relaxed);
     }
 
-    /// Waits until it has a place.
-    pub async fn seated(&self) {
+    /// Waits until it is attached.
+    pub async fn until_attached(&self) {
         // The sender is in `self`, so this can't fail.
-        let _ = self.place.subscribe().wait_for(Option::is_some).await;
+        let _ = self.place.subscribe().wait_for(|place| place.as_ref().is_some_and(|place| place.attached)).await;
     }
 
     /// A delivery came.

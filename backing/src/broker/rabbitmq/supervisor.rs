@@ -37,13 +37,13 @@ const BUILD_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Health {
     last_fault: Mutex<Option<String>>,
-    unseated: Mutex<BTreeMap<SubscriberId, Arc<Seat>>>,
+    seats: Mutex<BTreeMap<SubscriberId, Arc<Seat>>>,
 }
 
 impl Health {
-    /// Why some subscriber has no place now, if one has none.
+    /// Why some subscriber is not attached, if one is not.
     pub fn fault(&self) -> Option<String> {
-        let missing = self.unseated.lock().values().any(|seat| seat.connection().is_none());
+        let missing = self.seats.lock().values().any(|seat| !seat.is_attached());
         missing.then(|| {
             let fault = self.last_fault.lock().clone().unwrap_or_else(|| "it is being attached".to_owned());
             format!("a consumer is not attached: {fault}")
@@ -119,12 +119,12 @@ impl Supervisor {
     fn note(&mut self, request: Request) -> SubscriberId {
         match request {
             Request::Join(id, feed, seat) => {
-                self.health.unseated.lock().insert(id, Arc::clone(&seat));
+                self.health.seats.lock().insert(id, Arc::clone(&seat));
                 self.subscribers.insert(id, Subscriber { feed, seat });
                 id
             }
             Request::Leave(id) => {
-                self.health.unseated.lock().remove(&id);
+                self.health.seats.lock().remove(&id);
                 self.subscribers.remove(&id);
                 id
             }

@@ -3,16 +3,19 @@
 //! A queue is looked for before it is declared. That tells an old queue from a new one (the bells of a queue that had to be made anew
 //! are gone, and its generation says so), and it lets an operator choose other arguments for a queue than ours without being refused.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use common::kind::Class;
 use lapin::{
     Channel, Connection, ErrorKind, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     protocol::{AMQPErrorKind, AMQPSoftError},
-    types::{FieldTable, ShortString},
+    types::{AMQPValue, FieldTable},
 };
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex, watch},
+    time::sleep,
+};
 
 use super::{config::QueueType, names::Names};
 
@@ -22,37 +25,51 @@ const DELIVERY_LIMIT: i32 = 20;
 /// Dead letters kept; the oldest go first. Enough to see what happened, not enough to fill a disk.
 const DEAD_LETTERS_KEPT: i32 = 10_000;
 
+/// Between finding a queue deleted and declaring it: until then, channels hear that it is gone and cancel its consumers. Without the
+/// pause, RabbitMQ 3.10 may tie a consumer of the old quorum queue to the new one and then never hand it anything.
+const DELETION_SETTLES: Duration = Duration::from_millis(500);
+
 /// The topology of one installation, as this process last saw it.
 #[derive(Debug)]
 pub(super) struct Topology {
     pub names: Names,
     queues: QueueType,
-    generation: AtomicU64,
+    generation: watch::Sender<u64>,
     declaring: Mutex<()>,
 }
 
 impl Topology {
     pub fn new(names: Names, queues: QueueType) -> Self {
-        Self { names, queues, generation: AtomicU64::new(0), declaring: Mutex::new(()) }
+        Self { names, queues, generation: watch::Sender::new(0), declaring: Mutex::new(()) }
     }
 
     /// Grows when queues had to be declared.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        *self.generation.borrow()
+    }
+
+    /// Tells when it grows from now on.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
     }
 
     /// Declares what is missing.
     pub async fn ensure(&self, connection: &Connection) -> lapin::Result<()> {
         let _one_at_a_time = self.declaring.lock().await;
+        let first_time = !exchange_is_there(connection, &self.names.tasks()).await?;
         let channel = connection.create_channel().await?;
         self.declare_exchanges(&channel).await?;
-        self.declare_dead_letters(connection, &channel).await?;
-        let mut anew = false;
-        for class in Class::ALL {
-            anew |= self.declare_class(connection, &channel, class).await?;
+        let mut missing = self.missing(connection).await?;
+        if !missing.is_empty() && !first_time {
+            sleep(DELETION_SETTLES).await;
+            missing = self.missing(connection).await?;
         }
-        if anew {
-            self.generation.fetch_add(1, Ordering::AcqRel);
+        for queue in &missing {
+            self.declare(&channel, *queue).await?;
+        }
+        self.bind(&channel).await?;
+        if missing.iter().any(|queue| matches!(queue, Queue::Of(_))) {
+            self.generation.send_modify(|generation| *generation += 1);
         }
         Ok(())
     }
@@ -70,32 +87,47 @@ impl Topology {
         Ok(())
     }
 
-    async fn declare_dead_letters(&self, connection: &Connection, channel: &Channel) -> lapin::Result<()> {
-        let name: ShortString = self.names.dead().into();
-        if !is_there(connection, &name).await? {
-            let mut arguments = self.arguments();
-            arguments.insert("x-max-length".into(), DEAD_LETTERS_KEPT.into());
-            channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), arguments).await?;
+    async fn missing(&self, connection: &Connection) -> lapin::Result<Vec<Queue>> {
+        let mut missing = Vec::new();
+        for queue in Queue::ALL {
+            if !queue_is_there(connection, &self.name(queue)).await? {
+                missing.push(queue);
+            }
         }
-        bind(channel, name.clone(), name, ShortString::default()).await
+        Ok(missing)
     }
 
-    /// Whether it had to be declared.
-    async fn declare_class(&self, connection: &Connection, channel: &Channel, class: Class) -> lapin::Result<bool> {
-        let name: ShortString = self.names.queue(class).into();
-        let there = is_there(connection, &name).await?;
-        if !there {
-            let mut arguments = self.arguments();
-            let dead: ShortString = self.names.dead().into();
-            arguments
-                .insert("x-dead-letter-exchange".into(), lapin::types::AMQPValue::LongString(dead.as_str().into()));
-            if self.queues == QueueType::Quorum {
-                arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
-            }
-            channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), arguments).await?;
+    async fn declare(&self, channel: &Channel, queue: Queue) -> lapin::Result<()> {
+        let mut arguments = self.arguments();
+        match queue {
+            Queue::Dead => arguments.insert("x-max-length".into(), DEAD_LETTERS_KEPT.into()),
+            Queue::Of(_) => arguments.insert("x-dead-letter-exchange".into(), long(&self.names.dead())),
+        };
+        if matches!(queue, Queue::Of(_)) && self.queues == QueueType::Quorum {
+            arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
         }
-        bind(channel, name, self.names.tasks().into(), class.as_str().into()).await?;
-        Ok(!there)
+        let name = self.name(queue).into();
+        channel.queue_declare(name, QueueDeclareOptions::durable(), arguments).await.map(|_| ())
+    }
+
+    /// Bound each time, since an exchange may have been deleted and its bindings with it.
+    async fn bind(&self, channel: &Channel) -> lapin::Result<()> {
+        for queue in Queue::ALL {
+            let (exchange, key) = match queue {
+                Queue::Dead => (self.names.dead(), ""),
+                Queue::Of(class) => (self.names.tasks(), class.as_str()),
+            };
+            let (name, options) = (self.name(queue), QueueBindOptions::default());
+            channel.queue_bind(name.into(), exchange.into(), key.into(), options, FieldTable::default()).await?;
+        }
+        Ok(())
+    }
+
+    fn name(&self, queue: Queue) -> String {
+        match queue {
+            Queue::Dead => self.names.dead(),
+            Queue::Of(class) => self.names.queue(class),
+        }
     }
 
     fn arguments(&self) -> FieldTable {
@@ -104,30 +136,51 @@ impl Topology {
             QueueType::Quorum => "quorum",
             QueueType::Classic => "classic",
         };
-        arguments.insert("x-queue-type".into(), lapin::types::AMQPValue::LongString(kind.into()));
+        arguments.insert("x-queue-type".into(), long(kind));
         arguments
     }
 }
 
-async fn bind(channel: &Channel, queue: ShortString, exchange: ShortString, key: ShortString) -> lapin::Result<()> {
-    channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).await
+/// The queues there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    Dead,
+    Of(Class),
+}
+
+impl Queue {
+    const ALL: [Self; 4] = [Self::Dead, Self::Of(Class::Render), Self::Of(Class::Generate), Self::Of(Class::Light)];
+}
+
+fn long(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
 }
 
 /// Looks for a queue on a channel of its own, because a missing one closes the channel that asked.
-async fn is_there(connection: &Connection, name: &ShortString) -> lapin::Result<bool> {
+async fn queue_is_there(connection: &Connection, name: &str) -> lapin::Result<bool> {
     let channel = connection.create_channel().await?;
-    let looked =
-        channel.queue_declare(name.clone(), QueueDeclareOptions::durable().passive(), FieldTable::default()).await;
+    let passive = QueueDeclareOptions::durable().passive();
+    let looked = channel.queue_declare(name.into(), passive, FieldTable::default()).await;
+    is_there(&channel, looked.map(|_| ())).await
+}
+
+/// The same for an exchange.
+async fn exchange_is_there(connection: &Connection, name: &str) -> lapin::Result<bool> {
+    let channel = connection.create_channel().await?;
+    let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
+    let looked = channel.exchange_declare(name.into(), ExchangeKind::Direct, passive, FieldTable::default()).await;
+    is_there(&channel, looked).await
+}
+
+async fn is_there(channel: &Channel, looked: lapin::Result<()>) -> lapin::Result<bool> {
     match looked {
-        Ok(_) => {
-            channel.close(200, "looked".into()).await?;
-            Ok(true)
-        }
+        Ok(()) => channel.close(200, "looked".into()).await.map(|()| true),
         Err(error) if is_not_found(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn is_not_found(error: &lapin::Error) -> bool {
+/// Whether the broker said that what was asked for does not exist.
+pub(super) fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
 }

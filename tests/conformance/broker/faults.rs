@@ -1,0 +1,277 @@
+//! RabbitMQ with everything that happens to it: cuts, silence, deleted queues, garbage, absence.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use backing::broker::rabbitmq::{QueueType, RabbitMqBroker, RabbitMqConfig};
+use common::{
+    kind::Class,
+    limits::{CONFIRM_WITHIN, MAX_DOORBELL_BYTES},
+    port::broker::{Broker, Control},
+};
+use lapin::{
+    BasicProperties,
+    options::{BasicPublishOptions, QueuePurgeOptions},
+};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    places::Rabbit,
+    proxy::Proxy,
+    subject::{BOUND, Subject, bell, bells, tags, take, tasks},
+};
+
+/// A broker behind a proxy, on queues of its own.
+struct Fleet {
+    rabbit: Rabbit,
+    proxy: Proxy,
+    broker: std::sync::Arc<RabbitMqBroker>,
+    subject: Subject,
+}
+
+impl Fleet {
+    async fn new(queues: QueueType) -> Self {
+        let rabbit = Rabbit::new(queues);
+        let url = url::Url::parse(&rabbit.url).unwrap();
+        let server: SocketAddr = (std::net::Ipv4Addr::LOCALHOST, url.port().unwrap_or(5672)).into();
+        let proxy = Proxy::to(server).await;
+        let broker = std::sync::Arc::new(rabbit.open_at(proxy.port));
+        let subject = Subject { broker: broker.clone() };
+        Self { rabbit, proxy, broker, subject }
+    }
+
+    /// Rings until the broker takes it, as the dispatcher does.
+    async fn ring_at_last(&self, class: Class) -> common::id::TaskId {
+        let ringing = async {
+            loop {
+                let bell = bell(class);
+                if self.broker.ring(std::slice::from_ref(&bell)).await == [true] {
+                    return bell.task;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(BOUND, ringing).await.expect("a bell is taken in the end")
+    }
+
+    async fn until_well(&self) {
+        let checking = async {
+            while self.broker.check().await.is_err() {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(BOUND, checking).await.expect("it is well in the end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_connection_is_built_again_and_what_was_unacked_comes_again() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    let mut consumer = fleet.subject.consume(Class::Render, 10).await;
+    let mut controls = fleet.broker.listen().await.unwrap();
+    let rung = fleet.subject.ring_some(Class::Render, 3).await;
+    let held = take(&mut consumer, 3).await;
+    consumer.ack(&tags(&held[..1])).await.unwrap();
+    fleet.subject.until_depth(Class::Render, 2).await;
+    let generation = fleet.broker.topology_generation();
+
+    fleet.proxy.cut();
+
+    let mut again = tasks(&take(&mut consumer, 2).await);
+    again.sort();
+    assert_eq!(again, rung[1..]);
+    // Acks by the old connection's tags say nothing on the new one.
+    consumer.ack(&tags(&held)).await.unwrap();
+    let fresh = fleet.ring_at_last(Class::Render).await;
+    assert_eq!(tasks(&take(&mut consumer, 1).await), [fresh]);
+    fleet.until_well().await;
+    fleet.broker.tell(&Control::Wake(Class::Light)).await.unwrap();
+    assert_eq!(timeout(BOUND, controls.next()).await.unwrap(), Control::Wake(Class::Light));
+    assert_eq!(fleet.broker.topology_generation(), generation, "the queues are the same");
+    assert!(fleet.broker.counts().reconnects >= 1);
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_open_connection_is_noticed_by_publisher_and_consumer() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    let mut consumer = fleet.subject.consume(Class::Light, 10).await;
+    fleet.subject.ring_some(Class::Light, 1).await;
+    let held = take(&mut consumer, 1).await;
+    consumer.ack(&tags(&held)).await.unwrap();
+    fleet.subject.until_depth(Class::Light, 0).await;
+
+    fleet.proxy.freeze();
+
+    let started = Instant::now();
+    assert_eq!(fleet.broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+    assert!(started.elapsed() < CONFIRM_WITHIN + Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(fleet.broker.counts().unconfirmed, 2);
+    // The publisher was given up, so rings have a connection that lives. Until the broker itself gives the dead consumer up, every
+    // other bell goes there: the sweep rings again, and so do we.
+    let ringing = async {
+        loop {
+            fleet.ring_at_last(Class::Light).await;
+            sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let heard = async {
+        tokio::select! {
+            heard = consumer.next(10) => heard,
+            never = ringing => never,
+        }
+    };
+    assert!(!timeout(BOUND, heard).await.expect("a bell is heard").is_empty());
+    assert!(fleet.broker.counts().reconnects >= 1);
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_deleted_under_us_is_declared_anew_and_the_generation_tells() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    let mut consumer = fleet.subject.consume(Class::Generate, 10).await;
+    fleet.ring_at_last(Class::Generate).await;
+    take(&mut consumer, 1).await;
+    let generation = fleet.broker.topology_generation();
+
+    fleet.rabbit.delete_queue(Class::Generate).await;
+
+    let fresh = fleet.ring_at_last(Class::Generate).await;
+    assert_eq!(tasks(&take(&mut consumer, 1).await), [fresh]);
+    assert!(fleet.broker.topology_generation() > generation);
+    fleet.until_well().await;
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bell_that_finds_no_queue_is_not_confirmed_and_the_queue_is_there_for_the_next() {
+    let fleet = Fleet::new(QueueType::Classic).await;
+    fleet.subject.ring_some(Class::Light, 1).await;
+    let generation = fleet.broker.topology_generation();
+    fleet.rabbit.delete_queue(Class::Light).await;
+
+    // Another class's bell in the same batch is not harmed.
+    let batch = [bell(Class::Light), bell(Class::Render), bell(Class::Light)];
+    assert_eq!(fleet.broker.ring(&batch).await, [false, true, false]);
+    assert_eq!(fleet.broker.counts().returned, 2);
+    assert_eq!(fleet.broker.topology_generation(), generation + 1);
+    fleet.subject.ring_some(Class::Light, 2).await;
+    fleet.subject.until_depth(Class::Light, 2).await;
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_queue_counts_as_empty_and_is_declared_by_whoever_asks() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    fleet.subject.ring_some(Class::Light, 2).await;
+    let generation = fleet.broker.topology_generation();
+    fleet.rabbit.delete_queue(Class::Light).await;
+    assert_eq!(fleet.broker.depth(Class::Light).await.unwrap(), 0);
+    assert_eq!(fleet.broker.topology_generation(), generation + 1);
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purged_queue_shows_in_its_depth_and_goes_on() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    fleet.subject.ring_some(Class::Light, 5).await;
+    fleet.subject.until_depth(Class::Light, 5).await;
+    let (_connection, channel) = fleet.rabbit.hand().await;
+    channel.queue_purge(fleet.rabbit.queue(Class::Light).into(), QueuePurgeOptions::default()).await.unwrap();
+    fleet.subject.until_depth(Class::Light, 0).await;
+    let mut consumer = fleet.subject.consume(Class::Light, 5).await;
+    let rung = fleet.subject.ring_some(Class::Light, 1).await;
+    assert_eq!(tasks(&take(&mut consumer, 1).await), rung);
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_reads_as_no_doorbell_goes_to_the_dead_letters_and_holds_nothing_up() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    let first = fleet.subject.ring_some(Class::Light, 1).await;
+    let (_connection, channel) = fleet.rabbit.hand().await;
+    let too_long = vec![b' '; MAX_DOORBELL_BYTES + 1];
+    for garbage in [b"".as_slice(), b"{", b"{\"v\":1}", b"\xff\xfe", &too_long] {
+        let exchange = format!("{}.tasks", fleet.rabbit.prefix);
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        channel.basic_publish(exchange.into(), "light".into(), options, garbage, properties).await.unwrap();
+    }
+    fleet.rabbit.until_ready(&fleet.rabbit.queue(Class::Light), 6).await;
+    let last = fleet.subject.ring_some(Class::Light, 1).await;
+
+    let mut consumer = fleet.subject.consume(Class::Light, 10).await;
+    let taken = take(&mut consumer, 2).await;
+    assert_eq!(tasks(&taken), [first, last].concat());
+    consumer.ack(&tags(&taken)).await.unwrap();
+    fleet.rabbit.until_ready(&format!("{}.dead", fleet.rabbit.prefix), 5).await;
+    assert_eq!(fleet.broker.counts().undecodable, 5);
+    assert_eq!(fleet.broker.counts().reconnects, 0);
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_away_fails_soon_says_so_and_is_taken_up_when_it_comes() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    fleet.proxy.refuse(true);
+    let started = Instant::now();
+    assert_eq!(fleet.broker.ring(&bells(Class::Light, 3)).await, [false; 3]);
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    let sentence = fleet.broker.check().await.unwrap_err().to_string();
+    assert!(sentence.contains(&format!("127.0.0.1:{}", fleet.proxy.port)), "{sentence}");
+    assert!(!sentence.contains("guest"), "no credentials in {sentence}");
+    let mut consumer = fleet.subject.consume(Class::Light, 10).await;
+
+    fleet.proxy.refuse(false);
+    let rung = fleet.ring_at_last(Class::Light).await;
+    assert_eq!(tasks(&take(&mut consumer, 1).await), [rung]);
+    fleet.until_well().await;
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_is_not_attached_fails_the_check() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    let consumer = fleet.subject.consume(Class::Light, 1).await;
+    fleet.broker.check().await.unwrap();
+    fleet.proxy.refuse(true);
+    fleet.proxy.cut();
+    let noticing = async {
+        while fleet.broker.check().await.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(BOUND, noticing).await.expect("the check fails");
+    fleet.proxy.refuse(false);
+    fleet.until_well().await;
+    drop(consumer);
+    fleet.until_well().await;
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ring_that_is_given_up_leaves_its_publisher_to_nobody() {
+    let fleet = Fleet::new(QueueType::Quorum).await;
+    fleet.subject.ring_some(Class::Light, 1).await;
+    for _ in 0..4 {
+        let batch = bells(Class::Light, 300);
+        let given_up = timeout(Duration::from_micros(500), fleet.broker.ring(&batch)).await;
+        drop(given_up);
+        // Its answers are this batch's own, whatever became of the one before.
+        fleet.subject.ring_some(Class::Render, 20).await;
+    }
+    fleet.subject.until_depth(Class::Render, 80).await;
+    fleet.rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_are_told_in_a_sentence() {
+    let rabbit = Rabbit::new(QueueType::Quorum);
+    let mut url = url::Url::parse(&rabbit.url).unwrap();
+    url.set_password(Some("wrong-password")).unwrap();
+    let broker = RabbitMqBroker::open(&RabbitMqConfig { url: url.into(), ..rabbit.config() }).unwrap();
+    let sentence = broker.check().await.unwrap_err().to_string();
+    assert!(sentence.starts_with("RabbitMQ is unavailable: "), "{sentence}");
+    assert!(!sentence.contains("wrong-password"), "{sentence}");
+}

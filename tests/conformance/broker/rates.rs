@@ -1,0 +1,57 @@
+//! How fast doorbells pass. A measurement, run by hand:
+//! `cargo nextest run -p backing --run-ignored only --no-capture rates`.
+
+use std::time::{Duration, Instant};
+
+use backing::broker::rabbitmq::QueueType;
+use common::{kind::Class, limits::MAX_GROUP, port::broker::Broker};
+
+use super::{
+    places::Rabbit,
+    subject::{bells, tags},
+};
+
+const BELLS: usize = 50_000;
+/// Far below what any machine was seen to do (batches of 500, debug build, two busy cores): below it, the pipeline is broken.
+const FLOOR: f64 = 1_000.0;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn rates_of_quorum_queues() {
+    measure(QueueType::Quorum).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn rates_of_classic_queues() {
+    measure(QueueType::Classic).await;
+}
+
+async fn measure(queues: QueueType) {
+    let rabbit = Rabbit::new(queues);
+    let broker = rabbit.open();
+    let batch = bells(Class::Light, MAX_GROUP);
+    broker.ring(&batch[..1]).await;
+    let started = Instant::now();
+    for _ in 0..BELLS / MAX_GROUP {
+        assert_eq!(broker.ring(&batch).await, vec![true; MAX_GROUP]);
+    }
+    let published = rate("confirmed", queues, started.elapsed());
+    let mut consumer = broker.consume(Class::Light, 1_000).await.unwrap();
+    let started = Instant::now();
+    let mut taken = 0;
+    while taken < BELLS {
+        let deliveries = consumer.next(MAX_GROUP).await;
+        taken += deliveries.len();
+        consumer.ack(&tags(&deliveries)).await.unwrap();
+    }
+    let consumed = rate("consumed and acked", queues, started.elapsed());
+    rabbit.clear().await;
+    assert!(published > FLOOR && consumed > FLOOR);
+}
+
+fn rate(what: &str, queues: QueueType, took: Duration) -> f64 {
+    let rate = BELLS as f64 / took.as_secs_f64();
+    println!("{queues:?}: {rate:.0} doorbells/s {what}");
+    rate
+}
