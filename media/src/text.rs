@@ -2,8 +2,11 @@
 
 pub(crate) mod block;
 pub(crate) mod captions;
+mod fallback;
 pub(crate) mod fonts;
 pub(crate) mod glyphs;
 pub(crate) mod layout;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use fonts::{FontFolders, fonts_digest};

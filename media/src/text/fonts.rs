@@ -4,6 +4,7 @@
 //! folders. The folders hold hundreds of files and are read only when a name or a letter is found in neither of the others,
 //! because each child would pay for it. They are read in the order of their paths, so that equal folders choose equal fonts.
 
+use super::fallback::Order;
 use crate::error::{MediaError, Result};
 use cosmic_text::fontdb::{Database, ID, Source, Style};
 use cosmic_text::{FontSystem, fontdb};
@@ -133,7 +134,7 @@ impl FontBook {
         }
         db.set_sans_serif_family(STAND_IN);
         // Not the machine's locale: text must break and fall back the same everywhere.
-        let system = FontSystem::new_with_locale_and_db("en-US".to_owned(), db);
+        let system = FontSystem::new_with_locale_and_db_and_fallback("en-US".to_owned(), db, Order);
         Ok(Self { system, files: files.to_vec(), folders, folders_read: false, used: BTreeSet::new() })
     }
 

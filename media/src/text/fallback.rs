@@ -1,0 +1,37 @@
+//! Which fonts stand in for letters that the asked one lacks.
+
+use cosmic_text::{Fallback, PlatformFallback};
+use unicode_script::Script;
+
+/// The families asked in turn, after those that the letters' script suggests.
+///
+/// The colour emoji come before every font with emoji in outline: DejaVu and the symbol fonts have some, and a row of smileys
+/// must not change its style midway.
+const FAMILIES: &[&str] = &[
+    "Open Sans",
+    "Noto Sans",
+    "Noto Color Emoji",
+    "Noto Sans Symbols",
+    "Noto Sans Symbols2",
+    "Noto Sans Math",
+    "DejaVu Sans",
+    "Noto Sans Mono",
+];
+
+/// The engine's order of fonts: the same on every machine that has the same fonts.
+pub(crate) struct Order;
+
+impl Fallback for Order {
+    fn common_fallback(&self) -> &[&'static str] {
+        FAMILIES
+    }
+
+    fn forbidden_fallback(&self) -> &[&'static str] {
+        &[]
+    }
+
+    fn script_fallback(&self, script: Script, locale: &str) -> &[&'static str] {
+        // A list by script that is kept by those who shape text; it names Noto's families.
+        PlatformFallback.script_fallback(script, locale)
+    }
+}

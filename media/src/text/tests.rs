@@ -1,0 +1,199 @@
+//! What writing looks like: where letters stand, which fonts draw them, and what is said of those that none can.
+
+use super::block::Desk;
+use super::fonts::{FontBook, FontFolders};
+use super::glyphs::{Accent, Ink, Pen};
+use super::layout::Layout;
+use composition::plan::*;
+use std::collections::BTreeSet;
+
+fn desk(folders: &[&str]) -> Desk {
+    let folders = FontFolders(folders.iter().map(std::path::PathBuf::from).collect());
+    Desk { book: FontBook::new(&[], folders).expect("fonts"), pen: Pen::new(), warnings: BTreeSet::new() }
+}
+
+pub(crate) fn style(size: i64) -> TextStyle {
+    TextStyle {
+        family: "Open Sans".into(),
+        size: Micro::whole(size),
+        weight: 400,
+        italic: false,
+        colour: Rgba::WHITE,
+        gradient: None,
+        letter_spacing: Micro::ZERO,
+        word_spacing: Micro::ZERO,
+        underline: false,
+        strike: false,
+        stroke: None,
+        shadow: None,
+    }
+}
+
+pub(crate) fn text(writing: &str, size: i64) -> Text {
+    Text {
+        runs: vec![TextRun { text: writing.into(), style: style(size) }],
+        align: Align::Left,
+        vertical: VerticalAlign::Top,
+        line_height: Micro::from_f64(1.2),
+        padding: [Micro::ZERO; 4],
+        background: None,
+        fitting: Fitting::Wrap,
+        animation: None,
+    }
+}
+
+fn laid(text: &Text, width: f64, height: f64) -> Layout {
+    desk(&[]).lay_out(text, width, height, 1.0)
+}
+
+fn drawn(text: &Text, desk: &mut Desk) -> Ink {
+    let layout = desk.lay_out(text, 400.0, 200.0, 1.0);
+    desk.pen.draw(text, &layout, &mut desk.book, &|_| Some(Accent::default())).expect("something is drawn")
+}
+
+/// How much is covered, in pixels, and the mean colour of what is.
+fn covered(ink: &Ink) -> (f64, [f64; 3]) {
+    let mut sum = [0.0; 4];
+    for pixel in ink.raster.data.chunks_exact(4) {
+        for (sum, &value) in sum.iter_mut().zip(pixel) {
+            *sum += f64::from(value);
+        }
+    }
+    let [r, g, b, a] = sum;
+    (a / 255.0, [r / a * 255.0, g / a * 255.0, b / a * 255.0])
+}
+
+#[test]
+fn letters_stand_on_their_line_inside_the_box() {
+    let mut text = text("Hxg", 50);
+    text.align = Align::Centre;
+    text.vertical = VerticalAlign::Middle;
+    let [left, top, right, bottom] = laid(&text, 400.0, 200.0).block();
+    assert!(((left + right) / 2.0 - 200.0).abs() < 0.01, "{left} {right}");
+    assert!((top - 70.0).abs() < 0.01 && (bottom - 130.0).abs() < 0.01, "{top} {bottom}");
+    let ink = drawn(&text, &mut desk(&[]));
+    // An H of Open Sans is 0.714 em high, and a g hangs 0.24 em below the line.
+    let height = ink.raster.height as f64;
+    assert!((44.0..52.0).contains(&height), "{height}");
+}
+
+#[test]
+fn the_colour_is_the_colour_and_a_gradient_runs_over_the_block() {
+    let mut text = text("HHHH", 60);
+    text.runs[0].style.colour = Rgba([255, 128, 0, 255]);
+    let (area, colour) = covered(&drawn(&text, &mut desk(&[])));
+    assert!(area > 1000.0);
+    assert!(colour.iter().zip([255.0, 128.0, 0.0]).all(|(is, was)| (is - was).abs() < 2.0), "{colour:?}");
+    let stop = |at, colour| GradientStop { at, colour };
+    text.runs[0].style.gradient = Some(Gradient {
+        angle: Some(Micro::whole(90)),
+        stops: vec![stop(Micro::ZERO, Rgba([255, 0, 0, 255])), stop(Micro::ONE, Rgba([0, 0, 255, 255]))],
+    });
+    let ink = drawn(&text, &mut desk(&[]));
+    let (width, row) = (ink.raster.width, ink.raster.height / 2);
+    let pixels: Vec<&[u8]> = ink.raster.data[row * width * 4..][..width * 4].chunks_exact(4).collect();
+    let solid: Vec<&&[u8]> = pixels.iter().filter(|pixel| pixel[3] == 255).collect();
+    let (first, last) = (solid[0], solid[solid.len() - 1]);
+    assert!(first[0] > 200 && last[2] > 200, "{first:?} {last:?}");
+}
+
+#[test]
+fn lines_break_between_words_and_inside_one_that_is_too_long() {
+    assert_eq!(laid(&text("one two three four", 40), 230.0, 400.0).lines.len(), 2);
+    assert!(laid(&text("Donaudampfschifffahrtsgesellschaft", 40), 180.0, 400.0).lines.len() >= 3);
+    assert_eq!(laid(&text("one\ntwo", 40), 400.0, 400.0).lines.len(), 2);
+    let mut unbroken = text("one two three four", 40);
+    unbroken.fitting = Fitting::None;
+    assert_eq!(laid(&unbroken, 100.0, 400.0).lines.len(), 1);
+}
+
+#[test]
+fn shrinking_makes_it_fit_and_stops_at_the_least_size() {
+    let mut text = text("many words that shall all stand in one small box", 60);
+    text.fitting = Fitting::Shrink { least: Micro::whole(8) };
+    let layout = laid(&text, 200.0, 80.0);
+    let [_, top, _, bottom] = layout.block();
+    assert!(bottom - top <= 80.5 && layout.scale < 0.7, "{} at {}", bottom - top, layout.scale);
+    text.fitting = Fitting::Shrink { least: Micro::whole(50) };
+    assert!(laid(&text, 200.0, 80.0).scale * 60.0 >= 49.9);
+}
+
+#[test]
+fn spacing_widens_letters_and_words() {
+    let width = |change: &dyn Fn(&mut TextStyle)| {
+        let mut text = text("ab cd", 40);
+        change(&mut text.runs[0].style);
+        let [left, _, right, _] = laid(&text, 800.0, 100.0).block();
+        right - left
+    };
+    let plain = width(&|_| {});
+    let letters = width(&|style| style.letter_spacing = Micro::whole(10));
+    let words = width(&|style| style.word_spacing = Micro::whole(30));
+    assert!((letters - plain - 50.0).abs() < 10.5, "{plain} {letters}");
+    assert!((words - plain - 30.0).abs() < 0.5, "{plain} {words}");
+}
+
+#[test]
+fn right_to_left_writing_starts_at_the_right() {
+    let mut text = text("שלום abc", 40);
+    text.align = Align::Start;
+    let mut desk = desk(&["/usr/share/fonts"]);
+    let layout = desk.lay_out(&text, 400.0, 100.0, 1.0);
+    assert!((layout.block()[2] - 400.0).abs() < 0.5);
+    let first_hebrew = layout.glyphs.iter().find(|placed| placed.cluster == 0).expect("a letter");
+    let first_latin = layout.glyphs.iter().find(|placed| placed.cluster == "שלום ".len()).expect("a letter");
+    assert!(first_hebrew.left > first_latin.left);
+}
+
+#[test]
+fn outline_shadow_and_rules_add_ink_around_the_letters() {
+    let plain = drawn(&text("Hi", 60), &mut desk(&[]));
+    let with = |change: &dyn Fn(&mut TextStyle)| {
+        let mut text = text("Hi", 60);
+        change(&mut text.runs[0].style);
+        drawn(&text, &mut desk(&[]))
+    };
+    let stroked = with(&|style| style.stroke = Some(Stroke { width: Micro::whole(10), colour: Rgba::BLACK }));
+    assert!(covered(&stroked).0 > covered(&plain).0 * 1.5 && stroked.x < plain.x);
+    let shadow = Shadow { x: Micro::whole(20), y: Micro::whole(20), sigma: Micro::whole(3), colour: Rgba::BLACK };
+    let shadowed = with(&|style| style.shadow = Some(shadow));
+    assert!(shadowed.raster.width > plain.raster.width + 15 && covered(&shadowed).0 > covered(&plain).0 * 1.3);
+    let ruled = with(&|style| style.underline = true);
+    assert!(covered(&ruled).0 > covered(&plain).0 + 50.0);
+}
+
+#[test]
+fn a_letter_that_no_font_has_is_a_warning() {
+    let mut desk = desk(&[]);
+    desk.lay_out(&text("a\u{e0b0}", 40), 400.0, 100.0, 1.0);
+    assert!(desk.warnings.iter().any(|warning| warning.contains('\u{e0b0}')), "{:?}", desk.warnings);
+}
+
+#[test]
+fn a_family_that_is_not_there_is_a_warning_and_still_draws() {
+    let mut desk = desk(&[]);
+    let mut text = text("Hi", 40);
+    text.runs[0].style.family = "Nowhere Grotesk".into();
+    assert!(covered(&drawn(&text, &mut desk)).0 > 100.0);
+    assert!(desk.warnings.iter().any(|warning| warning.contains("Nowhere Grotesk")));
+}
+
+#[test]
+fn the_same_writing_gives_the_same_pixels() {
+    let text = text("Ähnlich wie gestern", 37);
+    let (first, second) = (drawn(&text, &mut desk(&[])), drawn(&text, &mut desk(&[])));
+    assert!(first.raster == second.raster && (first.x, first.y) == (second.x, second.y));
+}
+
+#[test]
+fn colour_emoji_keep_their_colours() {
+    let mut desk = desk(&["/usr/share/fonts"]);
+    let ink = drawn(&text("😀", 80), &mut desk);
+    if !desk.warnings.is_empty() {
+        // This machine has no emoji font: then that is what is said.
+        assert!(desk.warnings.iter().any(|warning| warning.contains('😀')));
+        return;
+    }
+    let (area, [r, _, b]) = covered(&ink);
+    assert!(area > 3000.0 && r > b + 60.0, "{area} {r} {b}");
+}
