@@ -4,6 +4,7 @@
 //! know of the world (how long a clip is, how large a picture) comes in as facts; what it wants done goes out as a
 //! [`plan::RenderPlan`]. So a plan is a function of its input alone, and equal plans can share their results.
 
+mod check;
 mod compile;
 mod composition;
 mod document;
@@ -12,11 +13,14 @@ mod limits;
 mod meaning;
 mod merge;
 pub mod plan;
+mod schema;
 mod sources;
 pub mod subtitles;
 mod written;
 
+pub use check::{SegmentSummary, Summary, check, summary};
 pub use compile::compile;
 pub use composition::Composition;
 pub use meaning::parse;
+pub use schema::schema;
 pub use sources::{Origin, Slot, Source, TakenFor, sources};

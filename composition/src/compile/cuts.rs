@@ -1,6 +1,6 @@
 //! Where the frames are cut into segments.
 //!
-//! Edges of video and image clips are hard: a segment never reaches across one, so what stands on one side does not touch the
+//! Edges of what may fill the frame (videos, images, colours, gradients) are hard, and so are those of empty stretches: a segment never reaches across one, so what stands on one side does not touch the
 //! other. Within such a run lines are drawn every three seconds from the run's start, and each moves to the nearest edge of writing
 //! within half a second. So no piece is longer than four seconds or shorter than one (but for short runs), a line never depends on
 //! how the one before it fell, and a change of one caption moves at most the lines beside it.
@@ -19,9 +19,29 @@ pub(super) fn cut(rate: Rate, window: Span, drawn: &[Drawn]) -> Vec<Span> {
         let edges = item.edges().into_iter().filter(|edge| 0 < *edge && *edge < frames as i64).map(|edge| edge as u64);
         if item.cuts_hard { hard.extend(edges) } else { soft.extend(edges) }
     }
+    hard.extend(gaps(drawn, frames));
     let grid = Grid::new(rate);
     let bounds: Vec<u64> = hard.into_iter().collect();
     bounds.windows(2).flat_map(|run| grid.pieces(run[0], run[1], &soft)).collect()
+}
+
+/// The frames where a stretch that shows nothing begins or ends: beyond it the grid starts anew too, so that time put in before a
+/// composition of writing alone does not move its lines.
+fn gaps(drawn: &[Drawn], frames: u64) -> Vec<u64> {
+    let within = |frame: i64| u64::try_from(frame).unwrap_or(0).min(frames);
+    let mut spans: Vec<(u64, u64)> =
+        drawn.iter().map(|item| (within(item.start), within(item.start + item.layer.show.to as i64))).collect();
+    spans.sort_unstable();
+    let mut edges = Vec::new();
+    let mut shown_to = 0;
+    for (from, to) in spans {
+        if shown_to < from {
+            edges.extend([shown_to, from]);
+        }
+        shown_to = shown_to.max(to);
+    }
+    edges.push(shown_to);
+    edges
 }
 
 /// The measures of cutting, in frames.
@@ -138,9 +158,9 @@ mod tests {
     fn a_line_moves_to_an_edge_of_writing_in_reach() {
         let rate = Rate { num: 30, den: 1 };
         let ends = |soft: &[u64]| pieces(rate, 300, soft).iter().map(|piece| piece.to).collect::<Vec<_>>();
-        assert_eq!(ends(&[]), [90, 180, 270, 300]);
-        assert_eq!(ends(&[80, 97, 110, 200]), [97, 180, 270, 300]);
-        assert_eq!(ends(&[75, 164]), [75, 180, 270, 300]);
+        assert_eq!(ends(&[]), [90, 180, 255, 300]);
+        assert_eq!(ends(&[80, 97, 110, 200]), [97, 180, 255, 300]);
+        assert_eq!(ends(&[75, 164]), [75, 180, 255, 300]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) struct Drawn {
     pub start: i64,
     /// The layer over all the clip's frames.
     pub layer: Layer,
-    /// Whether its edges are hard cuts: those of videos and images, and of the mattes that cut them.
+    /// Whether its edges are hard cuts: those of what may fill the frame, and of the mattes that cut it.
     pub cuts_hard: bool,
 }
 
@@ -46,12 +46,10 @@ pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
         for placed in shown {
             let Some(mut layer) = layer(desk, placed) else { continue };
             layer.mattes = mattes.iter().filter_map(|(span, matte)| matte_for(placed.span, *span, matte)).collect();
-            let pictured = matches!(layer.asset, Asset::Video(_) | Asset::Image(_)) || !layer.mattes.is_empty();
-            drawn.push(Drawn {
-                start: placed.span.from as i64 - timing.window.from as i64,
-                layer,
-                cuts_hard: pictured,
-            });
+            let fills =
+                matches!(layer.asset, Asset::Video(_) | Asset::Image(_) | Asset::Colour(_) | Asset::Gradient(_));
+            let cuts_hard = fills || !layer.mattes.is_empty();
+            drawn.push(Drawn { start: placed.span.from as i64 - timing.window.from as i64, layer, cuts_hard });
         }
     }
     drawn

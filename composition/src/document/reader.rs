@@ -2,7 +2,7 @@
 
 use common::fault::{Fault, step};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::limits::MAX_FAULTS;
 
@@ -19,8 +19,6 @@ pub(crate) trait Form: Sized {
 #[derive(Default)]
 pub(crate) struct Definitions {
     known: BTreeMap<&'static str, Value>,
-    /// Those written out where they are used, so that their names can go.
-    taken_in: BTreeSet<String>,
 }
 
 impl Definitions {
@@ -35,16 +33,36 @@ impl Definitions {
     }
 
     /// The form behind a reference, to be written out in place.
-    pub fn take_in(&mut self, reference: &Value) -> Value {
+    pub fn take_in(&self, reference: &Value) -> Value {
         let name = reference["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")).unwrap_or_default();
-        self.taken_in.insert(name.to_owned());
         self.known.get(name).cloned().unwrap_or_default()
     }
 
-    /// All that are referred to by name.
-    pub fn finish(self) -> Map<String, Value> {
-        let kept = self.known.into_iter().filter(|(name, _)| !self.taken_in.contains(*name));
-        kept.map(|(name, schema)| (name.to_owned(), schema)).collect()
+    /// The forms that `root` needs by name; those written out where they are used are not among them.
+    pub fn finish(self, root: &Value) -> Map<String, Value> {
+        let mut needed = Map::new();
+        let mut open = references(root);
+        while let Some(name) = open.pop() {
+            if let Some((_, schema)) = self.known.iter().find(|(known, _)| **known == name)
+                && !needed.contains_key(&name)
+            {
+                open.extend(references(schema));
+                needed.insert(name, schema.clone());
+            }
+        }
+        needed
+    }
+}
+
+/// The names that a schema refers to.
+fn references(schema: &Value) -> Vec<String> {
+    match schema {
+        Value::Object(members) => {
+            let own = members.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
+            own.map(str::to_owned).into_iter().chain(members.values().flat_map(references)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -104,7 +122,8 @@ impl Reader {
             return self.fault(format!("is {}: give an object with {}", kind_of(value), list(known)));
         };
         for name in members.keys() {
-            if !known.contains(&name.as_str()) && !(tagged && name == "type") {
+            let is_known = known.contains(&name.as_str()) || (tagged && name == "type");
+            if !is_known {
                 let said = unknown(name, known);
                 self.within(name, |reader| reader.fault::<()>(said));
             }

@@ -225,16 +225,17 @@ pub(crate) struct FrameRate(pub Rate);
 const NTSC: [(i64, u32); 7] =
     [(23_976, 24), (23_980, 24), (29_970, 30), (47_952, 48), (47_950, 48), (59_940, 60), (14_985, 15)];
 
+/// `30000/1001` and its like.
+fn ntsc_fraction(text: &str) -> Option<Rate> {
+    let num = text.strip_suffix("/1001")?.parse::<u32>().ok()?;
+    let allowed = num.is_multiple_of(1000) && (12_000..=60_000).contains(&num);
+    allowed.then_some(Rate { num, den: 1001 })
+}
+
 impl Form for FrameRate {
     fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
-        if let Some((num, 1001)) = value
-            .as_str()
-            .and_then(|text| text.split_once('/'))
-            .and_then(|(num, den)| Some((num.parse::<u32>().ok()?, den.parse::<u32>().ok()?)))
-        {
-            if num.is_multiple_of(1000) && (12_000..=60_000).contains(&num) {
-                return Some(FrameRate(Rate { num, den: 1001 }));
-            }
+        if let Some(rate) = value.as_str().and_then(ntsc_fraction) {
+            return Some(FrameRate(rate));
         }
         let number = Decimal::read(value, reader)?;
         crate::document::Bounded::check(&number, &FPS, reader);

@@ -1,0 +1,73 @@
+//! The JSON Schema of a composition, from the declarations that read it.
+
+use crate::document::{Definitions, Form};
+use crate::written::Edit;
+use serde_json::{Value, json};
+
+/// The JSON Schema (draft 2020-12), with a description for each field. It says what a form may hold; rules between fields
+/// (one source of captions, even sizes) are [`crate::parse`]'s.
+pub fn schema() -> Value {
+    let mut definitions = Definitions::default();
+    let root = Edit::schema(&mut definitions);
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Composition",
+        "$ref": root["$ref"],
+        "$defs": definitions.finish(&root),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `$ref` in a schema.
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_has_its_definition() {
+        let schema = schema();
+        let mut found = Vec::new();
+        references(&schema, &mut found);
+        for reference in found {
+            let name = reference.strip_prefix("#/$defs/").expect("a local reference");
+            assert!(schema["$defs"][name].is_object(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        let schema = schema();
+        let undescribed: Vec<String> = schema["$defs"]
+            .as_object()
+            .expect("definitions")
+            .iter()
+            .flat_map(|(name, form)| {
+                let fields = form["properties"].as_object().into_iter().flatten();
+                fields
+                    .filter(|(_, field)| !field["description"].is_string())
+                    .map(move |(field, _)| format!("{name}.{field}"))
+            })
+            .collect();
+        assert_eq!(undescribed, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_asset_is_told_apart_by_its_type() {
+        let schema = schema();
+        let kinds = schema["$defs"]["Asset"]["oneOf"].as_array().expect("a union");
+        let video = kinds.iter().find(|kind| kind["properties"]["type"]["const"] == "video").expect("a video");
+        assert_eq!(video["required"], json!(["type", "src"]));
+        assert_eq!(video["additionalProperties"], json!(false));
+        assert_eq!(video["properties"]["speed"]["maximum"], json!(20));
+    }
+}
