@@ -17,7 +17,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::process::{Resource, Rlimit, Signal, getuid, nice, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The user and the group that own nothing, on every Linux.
 const NOBODY: u32 = 65_534;
@@ -153,9 +153,9 @@ fn file_rules(job: &ChildJob, scratch: &Path) -> Result<RulesetCreated, String> 
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let all = AccessFs::from_all(ABI::V5);
     let write = all & !AccessFs::Execute & !AccessFs::MakeBlock & !AccessFs::MakeChar;
-    let voices: &[&str] = match job {
-        ChildJob::Speech { .. } => VOICES,
-        _ => &[],
+    let voices = match job {
+        ChildJob::Speech { .. } => voices(),
+        _ => Vec::new(),
     };
     let created = Ruleset::default()
         .handle_access(all)
@@ -168,6 +168,12 @@ fn file_rules(job: &ChildJob, scratch: &Path) -> Result<RulesetCreated, String> 
         .and_then(|rules| rules.add_rules(path_beneath_rules(["/dev/null"], read | AccessFs::WriteFile)))
         .and_then(|rules| rules.add_rules(path_beneath_rules([scratch], write)));
     created.map_err(|error| error.to_string())
+}
+
+/// Where espeak-ng looks: at the place that its own variable names, and where it is packaged.
+fn voices() -> Vec<PathBuf> {
+    let named = std::env::var_os("ESPEAK_DATA_PATH").map(PathBuf::from);
+    named.into_iter().chain(VOICES.iter().map(PathBuf::from)).collect()
 }
 
 fn enforce(rules: RulesetCreated) -> Result<(), String> {

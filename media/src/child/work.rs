@@ -15,6 +15,7 @@ pub(super) fn run(job: &ChildJob, report: &mut dyn FnMut(Progress)) -> Result<Ou
             picture::render_still(segment, *frame, files, &FontFolders::default(), out).map(Output::Picture)
         }
         ChildJob::Sound { sound, files, out } => crate::sound::render(sound, files, out, report).map(Output::Sound),
+        ChildJob::Speech { speech, out } => crate::speech::speak(speech, out).map(Output::Speech),
         ChildJob::Echo(echo) => echo::run(echo, report).map(|()| Output::Echo),
         other => Err(MediaError::Unsupported(format!("{} jobs can't be done yet", other.name()))),
     }
