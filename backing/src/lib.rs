@@ -8,3 +8,4 @@ pub mod board;
 pub mod broker;
 pub mod clock;
 pub mod group;
+pub mod store;

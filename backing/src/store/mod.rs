@@ -1,0 +1,4 @@
+//! The Store's adapters. Both do the same, each in its own SQL; `tests/conformance/store` says what.
+
+pub mod reason;
+pub mod sqlite;

@@ -1,0 +1,82 @@
+//! Batches and their items.
+
+use common::{
+    id::{BatchId, TenantId},
+    port::{PortResult, store::Target},
+    view::{BatchView, ItemView},
+};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::{column, fault::port, job_view, now};
+
+/// Whether the tenant has such a job or batch.
+pub async fn has(sql: &mut SqliteConnection, tenant: &TenantId, target: Target) -> PortResult<bool> {
+    let (query, id) = match target {
+        Target::Job(job) => (sqlx::query_scalar("SELECT 1 FROM jobs WHERE id = ? AND tenant = ?"), job.0),
+        Target::Batch(batch) => (sqlx::query_scalar("SELECT 1 FROM batches WHERE id = ? AND tenant = ?"), batch.0),
+    };
+    let found: Option<i64> = query.bind(id).bind(&tenant.0).fetch_optional(sql).await.map_err(port)?;
+    Ok(found.is_some())
+}
+
+/// A batch's counts.
+pub async fn batch(sql: &mut SqliteConnection, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>> {
+    let row: Option<(i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT total, fulfilled, rejected, created_at, settled_at FROM batches WHERE id = ? AND tenant = ?",
+    )
+    .bind(batch.0)
+    .bind(&tenant.0)
+    .fetch_optional(sql)
+    .await
+    .map_err(port)?;
+    let Some((total, fulfilled, rejected, created_at, settled_at)) = row else { return Ok(None) };
+    Ok(Some(BatchView {
+        id: batch,
+        total: column::number("batches.total", total)?,
+        fulfilled: column::number("batches.fulfilled", fulfilled)?,
+        rejected: column::number("batches.rejected", rejected)?,
+        created_at: column::time("batches.created_at", created_at)?,
+        settled_at: column::maybe_time("batches.settled_at", settled_at)?,
+    }))
+}
+
+/// A page of a batch's items, by their place.
+pub async fn items(
+    sql: &mut SqliteConnection,
+    tenant: &TenantId,
+    batch: BatchId,
+    from: u32,
+    most: u32,
+) -> PortResult<Option<Vec<(u32, ItemView)>>> {
+    if !has(sql, tenant, Target::Batch(batch)).await? {
+        return Ok(None);
+    }
+    let (from, to) = (i64::from(from), i64::from(from) + i64::from(most));
+    let jobs: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM jobs WHERE batch = ? AND item >= ? AND item < ?")
+        .bind(batch.0)
+        .bind(from)
+        .bind(to)
+        .fetch_all(&mut *sql)
+        .await
+        .map_err(port)?;
+    let refused: Vec<(u32, String)> =
+        sqlx::query_as("SELECT item, error FROM refused_items WHERE batch = ? AND item >= ? AND item < ?")
+            .bind(batch.0)
+            .bind(from)
+            .bind(to)
+            .fetch_all(&mut *sql)
+            .await
+            .map_err(port)?;
+    let views = job_view::load(sql, &jobs, now()).await?;
+    let mut items = Vec::with_capacity(views.len() + refused.len());
+    for view in views.into_values() {
+        let place = view.batch.map_or(0, |(_, place)| place);
+        items.push((place, ItemView::Job(Box::new(view))));
+    }
+    for (place, error) in refused {
+        items.push((place, ItemView::Refused(column::json("refused_items.error", &error)?)));
+    }
+    items.sort_by_key(|(place, _)| *place);
+    Ok(Some(items))
+}

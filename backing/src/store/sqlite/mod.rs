@@ -1,0 +1,226 @@
+//! The Store in one SQLite file, for `spool dev`, `spool render` and tests.
+//!
+//! One connection writes, a few read. A write is one `BEGIN IMMEDIATE … COMMIT` on disk (`synchronous=FULL`), and its logic is Rust
+//! inside that transaction: SQLite lives in this process, so a statement costs microseconds, and no lock order has to be argued
+//! about where there is one writer. Callers gather their rows into batches (`crate::group`), because what costs is the commit.
+//!
+//! A write does what it was asked, then follows the consequences to their end (`cascade`) before it commits.
+
+mod accept;
+mod cancel;
+mod cascade;
+mod claim;
+mod column;
+mod fate;
+mod fault;
+mod file;
+mod insert;
+mod items;
+mod job_view;
+mod lease;
+mod list;
+mod ready;
+mod retain;
+mod retry;
+mod ring;
+mod settle;
+mod stock;
+mod sweep;
+mod task_view;
+mod write;
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use async_trait::async_trait;
+use common::{
+    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
+    kind::Class,
+    outcome::Settlement,
+    port::{
+        PortResult,
+        broker::Doorbell,
+        clock::Clock,
+        store::{
+            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
+            Store, SweepPolicy, Swept, Target,
+        },
+    },
+    submission::Submission,
+    view::{BatchView, ItemView, JobView, Page, TaskView},
+};
+use parking_lot::Mutex;
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+
+use self::{ring::Turns, sweep::Watch, write::Write};
+use crate::clock::SystemClock;
+
+/// The store. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: tokio::sync::Mutex<SqliteConnection>,
+    readers: SqlitePool,
+    turns: Mutex<HashMap<Class, Turns>>,
+    watch: Mutex<Watch>,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it if it is not there, and brings its schema up to date.
+    ///
+    /// An error says in one sentence which file it is about and what to do.
+    pub async fn open(path: &Path) -> PortResult<Self> {
+        let (writer, readers) = file::open(path).await?;
+        let writer = tokio::sync::Mutex::new(writer);
+        Ok(Self { writer, readers, turns: Mutex::default(), watch: Mutex::default() })
+    }
+
+    async fn reader(&self) -> PortResult<PoolConnection<Sqlite>> {
+        self.readers.acquire().await.map_err(fault::port)
+    }
+}
+
+/// The store's clock: milliseconds since the epoch.
+fn now() -> i64 {
+    SystemClock.now().as_millisecond()
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let (answers, bells) = write.accept(submissions, credit).await?;
+        Ok(Accepted { answers, bells, moved: write.commit().await? })
+    }
+
+    async fn ring(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
+        let turns = self.turns.lock().get(&class).cloned().unwrap_or_default();
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let (rung, turns) = write.ring(class, ahead, most, turns).await?;
+        write.commit().await?;
+        self.turns.lock().insert(class, turns);
+        Ok(rung)
+    }
+
+    async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let handed = write.hand_back(tasks).await?;
+        write.commit().await?;
+        Ok(handed)
+    }
+
+    async fn claim(&self, worker: WorkerId, tasks: &[TaskId], lease: Duration) -> PortResult<Vec<Option<Claimed>>> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let claimed = write.claim(worker, tasks, lease).await?;
+        write.commit().await?;
+        Ok(claimed)
+    }
+
+    async fn beat(&self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let pulses = write.beat(presence, beats, lease).await?;
+        write.commit().await?;
+        Ok(pulses)
+    }
+
+    async fn settle(&self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<(Vec<Settled>, Moved)> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let settled = write.settle(worker, settlements).await?;
+        Ok((settled, write.commit().await?))
+    }
+
+    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        write.release(worker, tasks).await?;
+        write.commit().await
+    }
+
+    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
+        if !self.watch.lock().awake(now()) {
+            return Ok(Swept::default());
+        }
+        let mut writer = self.writer.lock().await;
+        sweep::sweep(&mut writer, policy).await
+    }
+
+    async fn overdue(&self, class: Class, age: Duration, most: u32) -> PortResult<(Vec<Doorbell>, u64)> {
+        stock::overdue(&mut *self.reader().await?, class, age, most).await
+    }
+
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let found = write.cancel(tenant, target).await?;
+        let moved = write.commit().await?;
+        Ok(found.then_some(moved))
+    }
+
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let retried = write.retry(tenant, target).await?;
+        let moved = write.commit().await?;
+        Ok(retried.map(|jobs| (jobs, moved)))
+    }
+
+    async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
+        let ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
+        let mut found = job_view::load(&mut *self.reader().await?, &ids, now()).await?;
+        found.retain(|_, view| view.tenant == *tenant);
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    async fn tasks(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<Vec<TaskView>>> {
+        task_view::of_job(&mut *self.reader().await?, tenant, job).await
+    }
+
+    async fn task(&self, tenant: &TenantId, task: TaskId) -> PortResult<Option<TaskView>> {
+        task_view::one(&mut *self.reader().await?, tenant, task).await
+    }
+
+    async fn batch(&self, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>> {
+        items::batch(&mut *self.reader().await?, tenant, batch).await
+    }
+
+    async fn items(
+        &self,
+        tenant: &TenantId,
+        batch: BatchId,
+        from: u32,
+        most: u32,
+    ) -> PortResult<Option<Vec<(u32, ItemView)>>> {
+        items::items(&mut *self.reader().await?, tenant, batch, from, most).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &JobFilter,
+        after: Option<JobId>,
+        most: u32,
+    ) -> PortResult<Page<JobView>> {
+        list::list(&mut *self.reader().await?, tenant, filter, after, most).await
+    }
+
+    async fn demand(&self, class: Class) -> PortResult<Demand> {
+        stock::demand(&mut *self.reader().await?, class).await
+    }
+
+    async fn retain(&self, retention: Retention) -> PortResult<u64> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer).await?;
+        let removed = write.retain(retention).await?;
+        write.commit().await?;
+        Ok(removed)
+    }
+
+    async fn check(&self) -> PortResult<()> {
+        let mut writer = self.writer.lock().await;
+        file::check(&mut writer).await
+    }
+}

@@ -1,0 +1,216 @@
+//! `ready` → `queued`: bands from the highest down, tenants in turn within a band, under the limits of batches.
+//!
+//! A tenant's backlog is never walked: of each line (a tenant, or a limited batch of one) only as many rows are read as there is
+//! room for, and the lines are found by skipping through the index.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use common::{
+    id::{Fence, TaskId},
+    kind::Class,
+    port::{PortResult, broker::Doorbell, store::Rung},
+};
+use uuid::Uuid;
+
+use super::{column, fault::port, stock, write::Write};
+
+/// Who had the last turn in each band. Forgotten with the process, which costs nobody more than one turn.
+pub type Turns = BTreeMap<i64, String>;
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
+struct Candidate {
+    run_at: i64,
+    id: Uuid,
+    fence: i64,
+}
+
+/// The rows of one tenant that fit, oldest first.
+type Line = (String, VecDeque<Candidate>);
+
+impl Write<'_> {
+    /// Takes what there is room for. Answers the turns as they are afterwards.
+    pub async fn ring(&mut self, class: Class, ahead: u32, most: u32, mut turns: Turns) -> PortResult<(Rung, Turns)> {
+        let room = (stock::room(self.sql(), class).await? + i64::from(ahead)).max(0);
+        let most = room.min(i64::from(most));
+        let mut rung = Rung::default();
+        let mut band = i64::MAX;
+        while !rung.more
+            && let Some(next) = self.next_band(class, band).await?
+        {
+            band = next;
+            let want = usize::try_from(most).unwrap_or(0) - rung.bells.len();
+            let lines = self.lines(class, band, want).await?;
+            let (taken, more, last) = take_turns(lines, want, turns.get(&band).map(String::as_str));
+            turns.extend(last.map(|tenant| (band, tenant)));
+            self.queue(&taken).await?;
+            rung.bells.extend(taken.iter().map(|task| Doorbell::new(TaskId(task.id), Fence(task.fence), class)));
+            rung.more = more;
+        }
+        rung.left = u32::try_from(room - rung.bells.len() as i64).unwrap_or(u32::MAX);
+        rung.next_due = self.next_due(class).await?;
+        rung.ended = stock::ended(self.sql(), class).await?;
+        Ok((rung, turns))
+    }
+
+    async fn next_band(&mut self, class: Class, below: i64) -> PortResult<Option<i64>> {
+        sqlx::query_scalar("SELECT max(priority) FROM tasks WHERE class = ? AND state = 'ready' AND priority < ?")
+            .bind(class.as_str())
+            .bind(below)
+            .fetch_one(self.sql())
+            .await
+            .map_err(port)
+    }
+
+    /// What each tenant could have rung, one more than is wanted at most, in the order of tenants.
+    async fn lines(&mut self, class: Class, band: i64, want: usize) -> PortResult<Vec<Line>> {
+        let mut lines: Vec<Line> = Vec::new();
+        let (mut tenant, mut lane) = (String::new(), Vec::new());
+        while let Some((next_tenant, next_lane)) = self.next_lane(class, band, &tenant, &lane).await? {
+            (tenant, lane) = (next_tenant, next_lane);
+            let limit = (want as i64 + 1).min(self.lane_room(&lane).await?);
+            let found = self.due(class, band, (&tenant, &lane), limit).await?;
+            match lines.last_mut() {
+                Some((last, line)) if *last == tenant => line.extend(found),
+                _ => lines.push((tenant.clone(), found.into())),
+            }
+        }
+        lines.iter_mut().for_each(|(_, line)| line.make_contiguous().sort_unstable());
+        Ok(lines)
+    }
+
+    async fn next_lane(
+        &mut self,
+        class: Class,
+        band: i64,
+        tenant: &str,
+        lane: &[u8],
+    ) -> PortResult<Option<(String, Vec<u8>)>> {
+        sqlx::query_as(
+            "SELECT tenant, lane FROM tasks
+             WHERE class = ? AND priority = ? AND state = 'ready' AND (tenant, lane) > (?, ?)
+             ORDER BY tenant, lane LIMIT 1",
+        )
+        .bind(class.as_str())
+        .bind(band)
+        .bind(tenant)
+        .bind(lane)
+        .fetch_optional(self.sql())
+        .await
+        .map_err(port)
+    }
+
+    async fn due(
+        &mut self,
+        class: Class,
+        band: i64,
+        (tenant, lane): (&str, &[u8]),
+        limit: i64,
+    ) -> PortResult<Vec<Candidate>> {
+        if limit <= 0 {
+            return Ok(Vec::new());
+        }
+        sqlx::query_as(
+            "SELECT run_at, id, fence FROM tasks
+             WHERE class = ? AND priority = ? AND tenant = ? AND lane = ? AND state = 'ready' AND run_at <= ?
+             ORDER BY run_at, id LIMIT ?",
+        )
+        .bind(class.as_str())
+        .bind(band)
+        .bind(tenant)
+        .bind(lane)
+        .bind(self.now)
+        .bind(limit)
+        .fetch_all(self.sql())
+        .await
+        .map_err(port)
+    }
+
+    /// How many more of a limited batch may be queued or run.
+    async fn lane_room(&mut self, lane: &[u8]) -> PortResult<i64> {
+        if lane.is_empty() {
+            return Ok(i64::MAX);
+        }
+        sqlx::query_scalar(
+            "SELECT max_concurrent
+                 - (SELECT count(*) FROM tasks WHERE lane = ?1 AND lane <> x'' AND state IN ('queued', 'running'))
+             FROM batches WHERE id = ?1",
+        )
+        .bind(lane)
+        .fetch_one(self.sql())
+        .await
+        .map_err(port)
+    }
+
+    async fn queue(&mut self, tasks: &[Candidate]) -> PortResult<()> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE tasks SET state = 'queued', queued_at = ?
+             WHERE state = 'ready' AND id IN (SELECT unhex(value) FROM json_each(?))",
+        )
+        .bind(self.now)
+        .bind(column::id_list(tasks.iter().map(|task| &task.id)))
+        .execute(self.sql())
+        .await
+        .map_err(port)?;
+        Ok(())
+    }
+
+    async fn next_due(&mut self, class: Class) -> PortResult<Option<jiff::Timestamp>> {
+        let due: Option<i64> =
+            sqlx::query_scalar("SELECT min(run_at) FROM tasks WHERE class = ? AND state = 'ready' AND run_at > ?")
+                .bind(class.as_str())
+                .bind(self.now)
+                .fetch_one(self.sql())
+                .await
+                .map_err(port)?;
+        column::maybe_time("tasks.run_at", due)
+    }
+}
+
+/// One row of each tenant in turn, starting behind the one that had the last turn, until `want` are taken. Also whether something was
+/// left behind for want of room, and who came last.
+fn take_turns(mut lines: Vec<Line>, want: usize, last: Option<&str>) -> (Vec<Candidate>, bool, Option<String>) {
+    let first = lines.iter().position(|(tenant, _)| last.is_none_or(|last| tenant.as_str() > last)).unwrap_or(0);
+    lines.rotate_left(first);
+    let mut lines: VecDeque<Line> = lines.into();
+    let (mut taken, mut last) = (Vec::new(), None);
+    while taken.len() < want
+        && let Some((tenant, mut line)) = lines.pop_front()
+    {
+        let Some(task) = line.pop_front() else { continue };
+        taken.push(task);
+        last = Some(tenant.clone());
+        lines.push_back((tenant, line));
+    }
+    let more = lines.iter().any(|(_, line)| !line.is_empty());
+    (taken, more, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(tenant: &str, tasks: u128) -> Line {
+        let task = |number| Candidate { run_at: 0, id: Uuid::from_u128(number), fence: 0 };
+        (tenant.to_owned(), (0..tasks).map(task).collect())
+    }
+
+    #[test]
+    fn tenants_take_turns_from_where_they_stopped() {
+        let lines = || vec![line("a", 5), line("b", 1), line("c", 5)];
+        let (taken, more, last) = take_turns(lines(), 4, None);
+        let numbers: Vec<_> = taken.iter().map(|task| task.id.as_u128()).collect();
+        assert_eq!((numbers, more, last.as_deref()), (vec![0, 0, 0, 1], true, Some("a")));
+        assert_eq!(take_turns(lines(), 1, Some("a")).2.as_deref(), Some("b"));
+        assert_eq!(take_turns(lines(), 1, Some("c")).2.as_deref(), Some("a"));
+        assert_eq!(take_turns(lines(), 20, Some("b")).0.len(), 11);
+    }
+
+    #[test]
+    fn without_room_it_is_known_that_something_waits() {
+        assert!(take_turns(vec![line("a", 1)], 0, None).1);
+        assert!(!take_turns(vec![line("a", 0)], 0, None).1);
+    }
+}

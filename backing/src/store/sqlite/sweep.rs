@@ -1,0 +1,159 @@
+//! Leases that ran out.
+
+use common::{
+    kind::Class,
+    lifecycle::TaskState,
+    limits::{LEASE, SWEEP_EVERY},
+    port::{
+        PortResult,
+        store::{SweepPolicy, Swept},
+    },
+};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::{
+    cascade::{Ended, EndedRow},
+    column,
+    fault::port,
+    lease::BackRow,
+    now,
+    write::Write,
+};
+use crate::store::reason;
+
+/// Notices that this process was stopped for a while (a laptop's lid, `SIGSTOP`): then its workers could not beat either, and for one
+/// lease length nothing is judged.
+#[derive(Debug, Default)]
+pub struct Watch {
+    last: Option<i64>,
+    spare_until: i64,
+}
+
+impl Watch {
+    /// Whether leases may be judged at `now`, in milliseconds.
+    pub fn awake(&mut self, now: i64) -> bool {
+        let pause = column::millis(LEASE / 2 + SWEEP_EVERY);
+        if self.last.is_some_and(|last| now - last > pause) {
+            self.spare_until = now + column::millis(LEASE);
+        }
+        self.last = Some(now);
+        now >= self.spare_until
+    }
+}
+
+/// Judges expired leases, each in a write of its own: one that can't be judged is logged and stops none of the rest.
+pub async fn sweep(writer: &mut SqliteConnection, policy: SweepPolicy) -> PortResult<Swept> {
+    let mut swept = Swept::default();
+    for task in expired(writer, policy.most).await? {
+        match sweep_one(writer, task, policy).await {
+            Ok(one) => add(&mut swept, one),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => tracing::error!(%task, %error, "an expired lease can't be judged"),
+        }
+    }
+    Ok(swept)
+}
+
+async fn expired(reader: &mut SqliteConnection, most: u32) -> PortResult<Vec<Uuid>> {
+    let mut tasks = Vec::new();
+    for class in Class::ALL {
+        let found: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT id FROM tasks WHERE class = ? AND state = 'running' AND lease_until <= ? ORDER BY lease_until LIMIT ?",
+        )
+        .bind(class.as_str())
+        .bind(now())
+        .bind(most)
+        .fetch_all(&mut *reader)
+        .await
+        .map_err(port)?;
+        tasks.extend(found);
+    }
+    Ok(tasks)
+}
+
+async fn sweep_one(writer: &mut SqliteConnection, task: Uuid, policy: SweepPolicy) -> PortResult<Swept> {
+    let mut write = Write::begin(writer).await?;
+    let quarantined = write.lose(task, policy.quarantine_after).await?;
+    let moved = write.commit().await?;
+    Ok(match quarantined {
+        None => Swept::default(),
+        Some(true) => Swept { quarantined: 1, moved, ..Swept::default() },
+        Some(false) => Swept { lost: 1, moved, ..Swept::default() },
+    })
+}
+
+fn add(swept: &mut Swept, other: Swept) {
+    swept.lost += other.lost;
+    swept.quarantined += other.quarantined;
+    let moved = &mut swept.moved;
+    // A job's later view is the newer one.
+    moved.views.retain(|view| other.moved.views.iter().all(|newer| newer.id != view.id));
+    moved.views.extend(other.moved.views);
+    moved.stopping.extend(other.moved.stopping);
+    moved.readied.extend(other.moved.readied);
+    moved.readied.sort_unstable();
+    moved.readied.dedup();
+}
+
+impl Write<'_> {
+    /// Counts a loss if the lease is still expired. `Some(true)`: once too often.
+    async fn lose(&mut self, task: Uuid, quarantine_after: u16) -> PortResult<Option<bool>> {
+        let losses: Option<i64> =
+            sqlx::query_scalar("SELECT losses + 1 FROM tasks WHERE id = ? AND state = 'running' AND lease_until <= ?")
+                .bind(task)
+                .bind(self.now)
+                .fetch_optional(self.sql())
+                .await
+                .map_err(port)?;
+        let Some(losses) = losses else { return Ok(None) };
+        if losses >= i64::from(quarantine_after) {
+            self.quarantine(task, losses).await?;
+            return Ok(Some(true));
+        }
+        let row: BackRow = sqlx::query_as(
+            "UPDATE tasks SET state = 'ready', losses = ?, attempt = attempt - 1, lease_until = NULL, progress = NULL,
+                 run_at = ?
+             WHERE id = ?
+             RETURNING class, cancel_requested, id, job, tenant, name, kind, key, needed",
+        )
+        .bind(losses)
+        .bind(self.now)
+        .bind(task)
+        .fetch_one(self.sql())
+        .await
+        .map_err(port)?;
+        self.settle_back(row).await?;
+        Ok(Some(false))
+    }
+
+    async fn quarantine(&mut self, task: Uuid, losses: i64) -> PortResult<()> {
+        let row: EndedRow = sqlx::query_as(
+            "UPDATE tasks SET state = 'failed', losses = ?, error = ?, lease_until = NULL, finished_at = ? WHERE id = ?
+             RETURNING id, job, tenant, name, kind, key, needed",
+        )
+        .bind(losses)
+        .bind(column::text(&reason::poison(losses))?)
+        .bind(self.now)
+        .bind(task)
+        .fetch_one(self.sql())
+        .await
+        .map_err(port)?;
+        self.ended.push_back(Ended { task: row, state: TaskState::Failed, recalled: false });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_of_the_process_spares_every_lease_for_one_length() {
+        let mut watch = Watch::default();
+        assert!(watch.awake(0) && watch.awake(1_000) && watch.awake(2_000));
+        assert!(!watch.awake(60_000), "it slept for a minute");
+        assert!(!watch.awake(65_000));
+        assert!(watch.awake(70_000));
+    }
+}
