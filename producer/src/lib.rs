@@ -1,1 +1,21 @@
-//! producer
+//! Accepts and announces. The way of a request: `http` reads it, `submit` says what it means and hands it to the store in one
+//! commit with its neighbours, `dispatcher` rings for what is ready, `read` tells how it goes; `sweeper` looks after what got stuck.
+//!
+//! Only ports and pure code are known here. Whoever stands behind the ports is chosen in the binary's `main`.
+
+mod backlog;
+mod dispatcher;
+mod http;
+mod metrics;
+mod moved;
+mod producer;
+mod read;
+mod submit;
+mod sweeper;
+
+pub use http::{
+    listen::{ListenRefused, listen},
+    openapi,
+};
+pub use metrics::Metrics;
+pub use producer::{Parts, Producer, Settings};

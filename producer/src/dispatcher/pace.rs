@@ -1,0 +1,83 @@
+//! When a dispatcher looks again if nothing wakes it. Pure.
+
+use std::time::Duration;
+
+use common::limits::DISPATCH_EVERY;
+use jiff::Timestamp;
+
+use super::Step;
+
+/// While a backlog waits for room: soon after tasks were taken, because short tasks free their slots in milliseconds…
+const BACKLOG_FIRST: Duration = Duration::from_millis(2);
+/// …and never later than this, because a slot that stays empty longer is felt: 1 % of a segment of four seconds, 40 small queries a second.
+const BACKLOG_LAST: Duration = Duration::from_millis(25);
+/// After an error: doubling up to this.
+const AWAY_LAST: Duration = Duration::from_secs(5);
+/// The shortest sleep before a task that is due by a clock that differs from ours.
+const DUE_LEAST: Duration = Duration::from_millis(5);
+
+/// How a dispatcher spaces its looks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    last: Duration,
+}
+
+impl Pace {
+    /// The pause after a round that worked. `now` is only compared with the next due time.
+    pub fn after(&mut self, step: &Step, now: Timestamp) -> Duration {
+        self.last = match (step.more, step.taken) {
+            (true, 0) => (self.last * 2).clamp(BACKLOG_FIRST, BACKLOG_LAST),
+            (true, _) => BACKLOG_FIRST,
+            (false, _) => DISPATCH_EVERY,
+        };
+        match step.next_due {
+            Some(due) => self.last.min(until(due, now).max(DUE_LEAST)),
+            None => self.last,
+        }
+    }
+
+    /// The pause after a round that failed; `chance` is uniform in `[0, 1)` and spreads several dispatchers.
+    pub fn after_error(&mut self, chance: f64) -> Duration {
+        self.last = (self.last * 2).clamp(DISPATCH_EVERY, AWAY_LAST);
+        self.last.mul_f64(0.5 + chance / 2.0)
+    }
+}
+
+fn until(due: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(due.duration_since(now)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(taken: usize, more: bool) -> Step {
+        Step { taken, more, next_due: None }
+    }
+
+    #[test]
+    fn a_backlog_is_looked_at_more_often_while_it_moves() {
+        let mut pace = Pace::default();
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(pace.after(&step(0, false), now), DISPATCH_EVERY);
+        assert_eq!(pace.after(&step(9, true), now), BACKLOG_FIRST);
+        let stuck: Vec<_> = (0..5).map(|_| pace.after(&step(0, true), now).as_millis()).collect();
+        assert_eq!(stuck, [4, 8, 16, 25, 25]);
+    }
+
+    #[test]
+    fn a_task_that_is_due_soon_is_not_missed() {
+        let now = Timestamp::UNIX_EPOCH;
+        let due = |ms| Step { next_due: Some(now + Duration::from_millis(ms)), ..step(0, false) };
+        assert_eq!(Pace::default().after(&due(80), now), Duration::from_millis(80));
+        assert_eq!(Pace::default().after(&due(0), now), DUE_LEAST);
+        assert_eq!(Pace::default().after(&due(60_000), now), DISPATCH_EVERY);
+    }
+
+    #[test]
+    fn errors_space_the_rounds_out() {
+        let mut pace = Pace::default();
+        let pauses: Vec<_> = (0..7).map(|_| pace.after_error(1.0).as_millis()).collect();
+        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 5000, 5000]);
+    }
+}

@@ -1,0 +1,105 @@
+//! Artifacts by the hash of their content: whole or in part, and never changing.
+
+mod range;
+mod sniff;
+
+use std::{ops::Range, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use common::{
+    id::Digest,
+    port::{PortResult, artifacts::Artifacts},
+};
+use futures::TryStreamExt;
+
+use self::range::Wanted;
+use super::{
+    Api,
+    answer::names_tag,
+    problem::{Problem, ProblemDocument, What},
+};
+
+/// What a hash names never changes, so that nobody need ask again.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
+/// Reads an artifact.
+#[utoipa::path(
+    get, path = "/v1/artifacts/{hash}", tag = "artifacts",
+    params(
+        ("hash" = String, Path, description = "64 hex digits, as in a result's `artifact`."),
+        ("Range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-1023`."),
+    ),
+    responses(
+        (status = 200, content_type = "application/octet-stream", body = Vec<u8>, description = "All of it, under the media type that its first bytes tell."),
+        (status = 206, content_type = "application/octet-stream", body = Vec<u8>, description = "The range."),
+        (status = 304, description = "It is known already."),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 416, body = ProblemDocument, content_type = "application/problem+json", description = "The range lies outside."),
+    )
+)]
+pub async fn get(
+    State(api): State<Arc<Api>>,
+    Path(hash): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let missing = || Problem::not_found("artifact", &hash);
+    let digest: Digest = hash.parse().map_err(|_| missing())?;
+    let size = api.artifacts.size(&digest).await?.ok_or_else(missing)?;
+    let tag = format!("\"{digest}\"");
+    if names_tag(&headers, &tag) {
+        return Ok(described(StatusCode::NOT_MODIFIED.into_response(), &tag));
+    }
+    let (status, bytes) = match range::wanted(&headers, &tag, size) {
+        Wanted::All => (StatusCode::OK, 0..size),
+        Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+        Wanted::Outside => {
+            let problem = Problem::new(What::RangeNotSatisfiable, format!("the artifact is {size} bytes long"));
+            return Err(problem.with(header::CONTENT_RANGE, text(&format!("bytes */{size}"))));
+        }
+    };
+    let media_type = media_type(api.artifacts.as_ref(), &digest, size).await?;
+    let stream = api.artifacts.read(&digest, bytes.start, bytes.end).await?.ok_or_else(missing)?;
+    let mut response = described((status, Body::from_stream(stream)).into_response(), &tag);
+    let sent = response.headers_mut();
+    sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    sent.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.end - bytes.start));
+    if status == StatusCode::PARTIAL_CONTENT {
+        sent.insert(header::CONTENT_RANGE, content_range(&bytes, size));
+    }
+    Ok(response)
+}
+
+/// What is true of any answer about it. A browser must neither guess another type nor run what it finds inside.
+fn described(mut response: Response, tag: &str) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, text(tag));
+    headers.insert(header::CACHE_CONTROL, FOR_EVER);
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    response
+}
+
+fn content_range(bytes: &Range<u64>, size: u64) -> HeaderValue {
+    text(&format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1))
+}
+
+/// A header made here of digits and hex digits.
+fn text(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Told from the first bytes. A stored type would have to travel with every hash through results and memos; the bytes are always here.
+async fn media_type(artifacts: &dyn Artifacts, hash: &Digest, size: u64) -> PortResult<&'static str> {
+    let Some(mut start) = artifacts.read(hash, 0, size.min(sniff::ENOUGH)).await? else { return Ok(sniff::UNKNOWN) };
+    let mut head = Vec::new();
+    while let Some(chunk) = start.try_next().await? {
+        head.extend_from_slice(&chunk);
+    }
+    Ok(sniff::media_type(&head))
+}

@@ -1,0 +1,114 @@
+//! Reads a request's body as JSON, held to its bounds, before anybody asks what it means.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use common::limits::MAX_BODY_BYTES;
+use http_body_util::LengthLimitError;
+use serde_json::Value;
+
+use super::problem::{Problem, What};
+
+/// A full batch over a slow line; a body that takes longer holds a connection and comes to nothing.
+const WITHIN: Duration = Duration::from_secs(60);
+/// Bodies longer than this are parsed where they don't hold up the requests beside them.
+const LONG: usize = 64 * 1024;
+
+/// A body that is JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JsonBody {
+    /// What it holds.
+    pub document: Value,
+    /// Its length in bytes as it came.
+    pub length: usize,
+}
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        declared_as_json(request.headers())?;
+        let bytes = read(request).await?;
+        let length = bytes.len();
+        Ok(Self { document: apart(length, move || parse(&bytes)).await??, length })
+    }
+}
+
+/// No body, or an empty object: what calls without arguments take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoBody;
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let declared = declared_as_json(request.headers());
+        let bytes = read(request).await?;
+        if bytes.is_empty() {
+            return Ok(Self);
+        }
+        declared?;
+        match parse(&bytes)? {
+            Value::Object(members) if members.is_empty() => Ok(Self),
+            _ => Err(Problem::new(What::InvalidInput, "this call takes no arguments: send no body, or `{}`")),
+        }
+    }
+}
+
+/// Does work on `length` bytes, on a thread of its own if that may take long.
+pub async fn apart<T: Send + 'static>(length: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    if length <= LONG {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "reading a request panicked");
+        Problem::new(What::Internal, "the server could not read this; its log says why")
+    })
+}
+
+fn declared_as_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let declared = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"));
+    let essence = declared.unwrap_or("").split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = declared.map_or_else(
+        || "`Content-Type` is missing: send `application/json`".to_owned(),
+        |declared| format!("`Content-Type: {declared}` is not taken: send `application/json`"),
+    );
+    Err(Problem::new(What::UnsupportedMediaType, detail))
+}
+
+async fn read(request: Request) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(What::TooLarge, format!("the body is longer than {MAX_BODY_BYTES} bytes"));
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(WITHIN, bounded(request.into_body())).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
+        Ok(Err(error)) => Err(Problem::new(What::MalformedJson, format!("the body could not be read: {error}"))),
+        Err(_) => Err(Problem::new(What::TooSlow, format!("the body was not complete after {WITHIN:?}"))),
+    }
+}
+
+async fn bounded(body: Body) -> Result<Bytes, axum::Error> {
+    axum::body::to_bytes(body, MAX_BODY_BYTES).await
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    if bytes.is_empty() {
+        return Err(Problem::new(What::MalformedJson, "the body is empty: send a JSON object"));
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|error| Problem::new(What::MalformedJson, format!("the body is not JSON: {error}")))
+}

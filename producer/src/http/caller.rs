@@ -1,0 +1,36 @@
+//! Who calls, and by which name they called us.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
+use common::id::TenantId;
+
+use super::Api;
+
+/// Whose jobs a call sees. On a loopback address, and it is only there that we listen, all calls are one tenant's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// What stands before the path in absolute URLs: the configured public base, else the one that was called.
+    pub base: String,
+}
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
+        let called = || format!("http://{}", host(parts).unwrap_or("localhost"));
+        let base = api.settings.public_url.clone().unwrap_or_else(called);
+        Ok(Self { tenant: TenantId::default(), base })
+    }
+}
+
+/// The name and port that were called: the `Host` header, or HTTP/2's authority.
+pub fn host(parts: &Parts) -> Option<&str> {
+    let header = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    header.or_else(|| parts.uri.authority().map(|authority| authority.as_str()))
+}

@@ -1,0 +1,59 @@
+//! What a class of work wants of its workers: what an autoscaler goes by.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use common::kind::Class;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    Api,
+    answer::Document,
+    problem::{Problem, ProblemDocument},
+};
+
+/// What a class wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DemandShape {
+    /// `render`, `generate` or `light`.
+    class: &'static str,
+    /// Tasks that could run and wait; counted up to a bound.
+    queued: u64,
+    /// Tasks that run.
+    running: u64,
+    /// Slots of the workers that are alive.
+    slots: u64,
+    /// Slots that would run all of it at once: to divide by a worker's slots.
+    slots_needed: u64,
+    /// Milliseconds that the oldest of those that wait has waited.
+    oldest_ms: u64,
+}
+
+/// Says what a class of work wants of its workers.
+#[utoipa::path(
+    get, path = "/v1/demand/{class}", tag = "operation",
+    params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
+    responses(
+        (status = 200, body = DemandShape),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn get(State(api): State<Arc<Api>>, Path(class): Path<String>) -> Result<Response, Problem> {
+    let class = Class::parse(&class).ok_or_else(|| Problem::not_found("class", &class))?;
+    let demand = api.store.demand(class).await?;
+    let shape = DemandShape {
+        class: class.as_str(),
+        queued: demand.waiting,
+        running: demand.running,
+        slots: demand.slots,
+        slots_needed: demand.waiting + demand.running,
+        oldest_ms: demand.oldest_ms,
+    };
+    Ok(Document::of(&shape)?.with_status(StatusCode::OK))
+}

@@ -1,0 +1,95 @@
+//! Whether this process lives, whether it can do its work, and what it counts.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use common::port::{PortError, PortResult};
+use prometheus::{Encoder, TextEncoder};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    Api,
+    answer::Document,
+    problem::{Problem, What},
+};
+
+/// A part that takes longer to answer counts as away: probes commonly give up after a second or two.
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// Whether this process can do its work, part by part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Readiness {
+    /// Whether every part that is needed is there.
+    ready: bool,
+    /// `store`, `broker`, `artifacts`; and `board`, without which all goes on, only slower.
+    parts: BTreeMap<&'static str, PartReadiness>,
+}
+
+/// One part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartReadiness {
+    /// Whether it is there.
+    ready: bool,
+    /// Whether this process is ready without it.
+    needed: bool,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// Answers as long as this process lives.
+#[utoipa::path(get, path = "/health/live", tag = "operation", responses((status = 200, description = "It lives.")))]
+pub async fn live() -> &'static str {
+    "live\n"
+}
+
+/// Says whether this process can do its work, and which part is not there.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "operation",
+    responses(
+        (status = 200, body = Readiness, description = "Ready."),
+        (status = 503, body = Readiness, description = "Not ready; `parts` says why."),
+    )
+)]
+pub async fn ready(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let readiness = look(&api).await;
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok(Document::of(&readiness)?.with_status(status))
+}
+
+/// What this process counts, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation",
+    responses((status = 200, content_type = "text/plain", body = String, description = "Prometheus' text format."))
+)]
+pub async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let mut text = Vec::new();
+    let encoder = TextEncoder::new();
+    encoder.encode(&api.registry.gather(), &mut text).map_err(|error| {
+        tracing::error!(%error, "the metrics could not be written");
+        Problem::new(What::Internal, "the metrics could not be written; the log says why")
+    })?;
+    Ok(([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response())
+}
+
+async fn look(api: &Api) -> Readiness {
+    let (store, broker, board, artifacts) = tokio::join!(
+        part(true, api.store.check()),
+        part(true, api.broker.check()),
+        part(false, api.board.check()),
+        part(true, api.artifacts.check()),
+    );
+    let parts = BTreeMap::from([("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)]);
+    Readiness { ready: parts.values().all(|part| part.ready || !part.needed), parts }
+}
+
+async fn part(needed: bool, check: impl Future<Output = PortResult<()>>) -> PartReadiness {
+    let silent = |_| Err(PortError::unavailable("it", format!("no answer within {WITHIN:?}")));
+    let checked = tokio::time::timeout(WITHIN, check).await.unwrap_or_else(silent);
+    PartReadiness { ready: checked.is_ok(), needed, detail: checked.err().map(|error| error.to_string()) }
+}

@@ -1,0 +1,220 @@
+//! Jobs: asked for, looked at, listed, cancelled, retried.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use common::{
+    id::{JobId, TenantId},
+    lifecycle::JobStatus,
+    port::store::{JobFilter, Target},
+    submission::Work,
+};
+use tokio::time::Instant;
+
+use super::{
+    Api,
+    answer::Document,
+    body::{JsonBody, NoBody, apart},
+    caller::Caller,
+    idempotency,
+    problem::{Problem, ProblemDocument, What},
+    query::{Params, refused},
+    shape::job::{Job, JobPage},
+};
+use crate::submit::{plan::Planner, request::JobRequest};
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Asks for a job. The answer comes when the job is stored: from then on it is never lost.
+#[utoipa::path(
+    post, path = "/v1/jobs", tag = "jobs", request_body = JobRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second job.")),
+    responses(
+        (status = 202, body = Job, description = "Accepted. `Location` names it; `Retry-After` says when to look first."),
+        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "Not JSON."),
+        (status = 413, body = ProblemDocument, content_type = "application/problem+json", description = "Too large."),
+        (status = 415, body = ProblemDocument, content_type = "application/problem+json", description = "Not declared as JSON."),
+        (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "Refused; every fault is in `errors`."),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The store is away, or too much waits."),
+    )
+)]
+pub async fn post(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let begun = Instant::now();
+    api.admit_work()?;
+    let key = idempotency::Key::read(&headers, "POST /v1/jobs", &body.document)?;
+    let (now, catalog) = (api.now(), Arc::clone(&api.catalog));
+    let job = apart(body.length, move || Planner { catalog: &catalog, now }.job(body.document)).await??;
+    let answer = Document::of(&Job::of_new(&job, now))?;
+    let (location, kind) = (format!("/v1/jobs/{}", job.id), job.kind.clone());
+    let response = idempotency::submit(&api, caller.tenant, key, Work::Job(job), answer, location).await?;
+    api.metrics.accept.with_label_values(&[kind.as_str()]).observe(begun.elapsed().as_secs_f64());
+    Ok(response)
+}
+
+/// Looks at a job; with `wait`, once its status has changed.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}", tag = "jobs",
+    params(
+        ("id" = String, Path, description = "The job's id."),
+        ("wait" = Option<u64>, Query, description = "Seconds to hold the answer, at most 25: until the next change of status, unless the job is final or `If-None-Match` no longer matches. `Prefer: wait=25` says the same."),
+        ("fields" = Option<String>, Query, description = "Only these members, such as `id,status,result.url`."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what is known already."),
+    ),
+    responses(
+        (status = 200, body = Job),
+        (status = 304, description = "As it was known."),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The store is away."),
+    )
+)]
+pub async fn get(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (wanted, wait) = (params.fields(), params.wait(&headers)?);
+    let job = parse(&id)?;
+    let present = |view| Job::of_view(view, &api.links(&caller));
+    let view = api.reader.job(&caller.tenant, job).await?.ok_or_else(|| missing(&id))?;
+    let seen = view.status;
+    let mut document = Document::cut(&present(view), &wanted)?;
+    let news = headers.contains_key(header::IF_NONE_MATCH) && !document.is_known(&headers);
+    let held = wait.filter(|_| !seen.is_final() && !news);
+    if let Some(patience) = held {
+        let view = api.reader.past(&caller.tenant, job, seen, patience).await?.ok_or_else(|| missing(&id))?;
+        document = Document::cut(&present(view), &wanted)?;
+    }
+    let mut response = document.conditional(&headers);
+    if let Some(wait) = wait
+        && params.text("wait").is_none()
+        && let Ok(applied) = HeaderValue::from_str(&format!("wait={}", wait.as_secs()))
+    {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
+}
+
+/// Lists jobs, newest first.
+#[utoipa::path(
+    get, path = "/v1/jobs", tag = "jobs",
+    params(
+        ("status" = Option<String>, Query, description = "Only `queued`, `running`, `succeeded`, `failed` or `cancelled` ones."),
+        ("kind" = Option<String>, Query, description = "Only of this kind."),
+        ("tag" = Option<String>, Query, description = "Only with this tag."),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before."),
+        ("limit" = Option<u32>, Query, description = "How many, 20 unless said, at most 100."),
+        ("fields" = Option<String>, Query, description = "Only these members of each job."),
+    ),
+    responses(
+        (status = 200, body = JobPage),
+        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "A parameter is at fault."),
+    )
+)]
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -> Result<Response, Problem> {
+    let statuses = "one of queued, running, succeeded, failed, cancelled";
+    let status =
+        params.text("status").map(|text| JobStatus::parse(text).ok_or_else(|| refused("status", text, statuses)));
+    let filter = JobFilter {
+        status: status.transpose()?,
+        kind: params.text("kind").map(str::to_owned),
+        tag: params.text("tag").map(str::to_owned),
+    };
+    let after = params.parsed::<JobId>("cursor", "a cursor: give `nextCursor` of the page before")?;
+    let page = api.store.list(&caller.tenant, &filter, after, params.limit()?).await?;
+    let links = api.links(&caller);
+    let jobs = page.items.into_iter().map(|view| Job::of_view(view, &links)).collect();
+    let page = JobPage { jobs, next_cursor: page.next };
+    Ok(Document::cut(&page, &params.fields().in_page("jobs"))?.with_status(StatusCode::OK))
+}
+
+/// Cancels a job: at once where nothing of it runs, else as soon as its worker hears of it. One that is final stays as it is.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/cancel", tag = "jobs",
+    params(("id" = String, Path, description = "The job's id.")),
+    responses(
+        (status = 200, body = Job, description = "It is final."),
+        (status = 202, body = Job, description = "It runs and was asked to stop."),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn cancel(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let job = parse(&id)?;
+    let moved = api.store.cancel(&caller.tenant, Target::Job(job)).await?.ok_or_else(|| missing(&id))?;
+    api.movements.apply(moved);
+    let job = stored(&api, &caller, job, &id).await?;
+    let status = if job.status().is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(Document::of(&job)?.with_status(status))
+}
+
+/// Runs again what did not succeed of a final job.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/retry", tag = "jobs",
+    params(("id" = String, Path, description = "The job's id.")),
+    responses(
+        (status = 202, body = Job, description = "It runs again."),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "It is not final, or it succeeded."),
+    )
+)]
+pub async fn retry(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let job = parse(&id)?;
+    let (again, moved) = api.store.retry(&caller.tenant, Target::Job(job)).await?.ok_or_else(|| missing(&id))?;
+    api.forget(&caller.tenant, &moved).await;
+    api.movements.apply(moved);
+    if again == 0 {
+        let detail =
+            format!("job `{id}` is not final yet, or it succeeded: only what failed or was cancelled is retried");
+        return Err(Problem::new(What::NothingToRetry, detail));
+    }
+    let job = stored(&api, &caller, job, &id).await?;
+    Ok(Document::of(&job)?.with_status(StatusCode::ACCEPTED))
+}
+
+/// The job as the store has it: the board may be behind a write that we just made.
+async fn stored(api: &Api, caller: &Caller, job: JobId, id: &str) -> Result<Job, Problem> {
+    let views = api.store.jobs(&caller.tenant, &[job]).await?;
+    let view = views.into_iter().next().flatten().ok_or_else(|| missing(id))?;
+    Ok(Job::of_view(view, &api.links(caller)))
+}
+
+/// An id that is none names no job: the same 404, so that nobody need know what ids look like.
+pub fn parse(id: &str) -> Result<JobId, Problem> {
+    id.parse().map_err(|_| missing(id))
+}
+
+fn missing(id: &str) -> Problem {
+    Problem::not_found("job", id)
+}
+
+impl Api {
+    /// Takes what will run again off the board: a final view lives there for long, and would be believed if a newer one got lost.
+    pub async fn forget(&self, tenant: &TenantId, moved: &common::port::store::Moved) {
+        let jobs: Vec<JobId> = moved.views.iter().map(|view| view.id).collect();
+        if !jobs.is_empty()
+            && let Err(error) = self.board.forget(tenant, &jobs).await
+        {
+            tracing::debug!(%error, "the board did not forget retried jobs");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Counts requests by route and says in `Server-Timing` how long each took here.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::http::Api;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Measures one request. A path that is no route is counted as one of all such, so that labels stay bounded.
+pub async fn layer(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let method = method(&request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    let status = response.status();
+    api.metrics.requests.with_label_values(&[method, route, status.as_str()]).inc();
+    let timing = format!("total;dur={:.3}", begun.elapsed().as_secs_f64() * 1000.0);
+    if let Ok(timing) = HeaderValue::from_str(&timing) {
+        response.headers_mut().insert(SERVER_TIMING, timing);
+    }
+    response
+}
+
+/// A method may be any word: those that no route knows are one label.
+fn method(request: &Request) -> &'static str {
+    match request.method().as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        _ => "other",
+    }
+}

@@ -1,0 +1,58 @@
+//! Every request has an id: the caller's `x-request-id` where it is sane, else a new one. It is in the answer, in the log and in
+//! every problem, which is written here.
+
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::http::problem::Problem;
+
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Room for a UUID, a trace id, and what proxies put before them.
+const LONGEST: usize = 128;
+
+/// Gives the request its id and the response the same.
+pub async fn layer(request: Request, next: Next) -> Response {
+    let id = request.headers().get(HEADER).and_then(sane).unwrap_or_else(fresh);
+    let text = id.to_str().unwrap_or_default().to_owned();
+    let span = tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path());
+    let mut response = next.run(request).instrument(span).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let written = problem.render(&text);
+        // What layers on the way out have added (`Allow`, timings) stays.
+        let added = std::mem::replace(&mut response, written);
+        for (name, value) in added.headers() {
+            response.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    response.headers_mut().insert(HEADER, id);
+    response
+}
+
+fn fresh() -> HeaderValue {
+    HeaderValue::from_str(&Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("none"))
+}
+
+/// Letters, digits and the punctuation of ids only: it goes into logs and pages as it is.
+fn sane(value: &HeaderValue) -> Option<HeaderValue> {
+    let bytes = value.as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+    (!bytes.is_empty() && bytes.len() <= LONGEST && bytes.iter().all(plain)).then(|| value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_short_id_is_taken_over() {
+        let kept = |text: &str| sane(&HeaderValue::from_str(text).expect("a header")).is_some();
+        assert!(kept("01932b6e-7f00-7abc-8def-0123456789ab") && kept("Root=1-67/x:y"));
+        assert!(!kept("") && !kept("a b") && !kept("<script>") && !kept(&"a".repeat(129)));
+    }
+}

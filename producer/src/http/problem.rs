@@ -1,0 +1,365 @@
+//! Errors as RFC 9457 problem details, and the one table of those that there are.
+//!
+//! A [`Problem`] travels to the outermost layer as an extension of an empty response and is written there, because only there
+//! the request's id is known for certain (`middleware::request_id`).
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use common::{
+    error::{JobError, code},
+    fault::Fault,
+    port::PortError,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What can be wrong. The stable word of each ends its `type`, `/problems/{word}`, where a page says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The body is not JSON.
+    MalformedJson,
+    /// Fields of the body are at fault.
+    InvalidInput,
+    /// No kind has that name.
+    UnknownKind,
+    /// A query parameter is at fault.
+    InvalidQuery,
+    /// A header is at fault.
+    InvalidHeader,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The body is too long.
+    TooLarge,
+    /// The body came too slowly.
+    TooSlow,
+    /// There is no such thing.
+    NotFound,
+    /// The path does not know this method.
+    MethodNotAllowed,
+    /// A page of another origin asks, or one that calls us by another name.
+    ForeignOrigin,
+    /// The idempotency key stands for another request.
+    IdempotencyKeyReused,
+    /// Nothing of it can be retried.
+    NothingToRetry,
+    /// The range lies outside of the artifact.
+    RangeNotSatisfiable,
+    /// Too much waits already.
+    Overloaded,
+    /// A part that is needed is away.
+    Unavailable,
+    /// Ours.
+    Internal,
+}
+
+/// One line of the table. Words are public: never respelled.
+struct Entry {
+    word: &'static str,
+    status: StatusCode,
+    title: &'static str,
+    retryable: bool,
+    page: &'static str,
+}
+
+impl What {
+    /// All problems.
+    const ALL: [Self; 17] = [
+        Self::MalformedJson,
+        Self::InvalidInput,
+        Self::UnknownKind,
+        Self::InvalidQuery,
+        Self::InvalidHeader,
+        Self::UnsupportedMediaType,
+        Self::TooLarge,
+        Self::TooSlow,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::ForeignOrigin,
+        Self::IdempotencyKeyReused,
+        Self::NothingToRetry,
+        Self::RangeNotSatisfiable,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    fn entry(self) -> Entry {
+        let (word, status, title, retryable, page) = match self {
+            Self::MalformedJson => (
+                "malformed_json",
+                StatusCode::BAD_REQUEST,
+                "The body is not JSON",
+                false,
+                "The body could not be parsed. The detail names the line and column where it stops making sense. Nothing was stored.",
+            ),
+            Self::InvalidInput => (
+                code::INVALID_INPUT,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The request has faults",
+                false,
+                "Every fault is in `errors`, each with a JSON Pointer (RFC 6901) from the start of the body and a sentence that says what to do. Nothing was stored.",
+            ),
+            Self::UnknownKind => (
+                code::UNKNOWN_KIND,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "No kind has this name",
+                false,
+                "`kind` names no kind of job that this server knows; the detail lists those that it does. Nothing was stored.",
+            ),
+            Self::InvalidQuery => (
+                "invalid_query",
+                StatusCode::BAD_REQUEST,
+                "A query parameter is at fault",
+                false,
+                "The detail names the parameter, its value and what is wanted.",
+            ),
+            Self::InvalidHeader => (
+                "invalid_header",
+                StatusCode::BAD_REQUEST,
+                "A header is at fault",
+                false,
+                "The detail names the header and what is wanted.",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported_media_type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON",
+                false,
+                "Send `Content-Type: application/json`. Nothing else is taken, so that no web page can post here with a plain form.",
+            ),
+            Self::TooLarge => (
+                "too_large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is too large",
+                false,
+                "Send fewer jobs in one batch, or smaller inputs: large files belong behind a URL.",
+            ),
+            Self::TooSlow => (
+                "too_slow",
+                StatusCode::REQUEST_TIMEOUT,
+                "The body came too slowly",
+                true,
+                "The body was not complete in time. Nothing was stored; send it again.",
+            ),
+            Self::NotFound => (
+                "not_found",
+                StatusCode::NOT_FOUND,
+                "There is no such thing",
+                false,
+                "The path or the id is wrong, or what it named is gone: jobs are kept for a time after they end.",
+            ),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The path does not know this method",
+                false,
+                "`Allow` lists the methods that it knows.",
+            ),
+            Self::ForeignOrigin => (
+                "foreign_origin",
+                StatusCode::FORBIDDEN,
+                "Not from there",
+                false,
+                "Without API keys this server answers only calls to a loopback name (localhost, 127.0.0.1, [::1]) and no web page of another origin.",
+            ),
+            Self::IdempotencyKeyReused => (
+                "idempotency_key_reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The idempotency key stands for another request",
+                false,
+                "A key names one request for 24 hours. Send the same body again to get the same answer, or use a new key for a new request.",
+            ),
+            Self::NothingToRetry => (
+                "nothing_to_retry",
+                StatusCode::CONFLICT,
+                "There is nothing to retry",
+                false,
+                "Retry runs again what failed or was cancelled, once it is final. What runs or succeeded is left alone, and a refused item was never a job.",
+            ),
+            Self::RangeNotSatisfiable => (
+                "range_not_satisfiable",
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "The range lies outside",
+                false,
+                "`Content-Range` says how long the artifact is.",
+            ),
+            Self::Overloaded => (
+                "overloaded",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too much waits already",
+                true,
+                "More tasks wait than this server was set to take on. Nothing was stored; try again after `Retry-After`, or add workers.",
+            ),
+            Self::Unavailable => (
+                "unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "A part of the server is away",
+                true,
+                "The detail names the part. Try again after `Retry-After`; with an `Idempotency-Key` that is safe even if the first call got through.",
+            ),
+            Self::Internal => (
+                code::INTERNAL,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong here",
+                true,
+                "A fault of the server. Its log has the details under the `requestId`.",
+            ),
+        };
+        Entry { word, status, title, retryable, page }
+    }
+
+    /// The page about the problem of this word: its title and text.
+    pub fn page(word: &str) -> Option<String> {
+        let entry = Self::ALL.into_iter().map(Self::entry).find(|entry| entry.word == word)?;
+        Some(format!("{} ({})\n\n{}\n", entry.title, entry.status.as_u16(), entry.page))
+    }
+}
+
+/// A refusal or a failure on its way to the client.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    what: What,
+    detail: String,
+    errors: Vec<Fault>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The document a client sees.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemDocument {
+    /// A URI reference that stands for this kind of problem and leads to a page about it; its last part is a stable word.
+    #[schema(example = "/problems/invalid_input")]
+    r#type: String,
+    /// The same for every problem of the type.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What went wrong this time, and what to do.
+    detail: String,
+    /// To find it in the server's log.
+    request_id: String,
+    /// Whether sending the same again may help.
+    retryable: bool,
+    /// Every fault of the request's body.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FaultDocument>,
+}
+
+/// One fault of a request's body.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct FaultDocument {
+    /// A JSON Pointer (RFC 6901) from the start of the body; in a batch's reason, from the start of the item.
+    #[schema(example = "/input/text")]
+    pointer: String,
+    /// What is wrong there and what to do.
+    detail: String,
+}
+
+impl From<Fault> for FaultDocument {
+    fn from(fault: Fault) -> Self {
+        Self { pointer: fault.pointer, detail: fault.detail }
+    }
+}
+
+/// Seconds after which to try again what the store or the backlog refused.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(what: What, detail: impl Into<String>) -> Self {
+        Self { what, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    }
+
+    /// With a header.
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Nothing of that id.
+    pub fn not_found(what: &str, id: &str) -> Self {
+        let id: String = id.chars().take(80).collect();
+        Self::new(What::NotFound, format!("there is no {what} `{id}`"))
+    }
+
+    /// More waits than may.
+    pub fn overloaded(detail: String) -> Self {
+        Self::new(What::Overloaded, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    fn document(&self, request_id: &str) -> ProblemDocument {
+        let entry = self.what.entry();
+        ProblemDocument {
+            r#type: format!("/problems/{}", entry.word),
+            title: entry.title,
+            status: entry.status.as_u16(),
+            detail: self.detail.clone(),
+            request_id: request_id.to_owned(),
+            retryable: entry.retryable,
+            errors: self.errors.iter().cloned().map(FaultDocument::from).collect(),
+        }
+    }
+
+    /// The response itself.
+    pub fn render(&self, request_id: &str) -> Response {
+        let document = serde_json::to_vec(&self.document(request_id)).unwrap_or_default();
+        let mut response = (self.what.entry().status, document).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(self.headers.iter().cloned());
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.what.entry().status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A refused input, with all its faults.
+impl From<JobError> for Problem {
+    fn from(error: JobError) -> Self {
+        let what = if error.code == code::UNKNOWN_KIND { What::UnknownKind } else { What::InvalidInput };
+        Self { errors: error.errors, ..Self::new(what, error.detail) }
+    }
+}
+
+/// A part that is away is said to the caller; what is broken is only logged, because it may quote the inside.
+impl From<PortError> for Problem {
+    fn from(error: PortError) -> Self {
+        match &error {
+            PortError::Unavailable { part, .. } => {
+                tracing::warn!(%error, "a request was refused because a part is away");
+                let detail = format!("{part} can't be reached just now; try again soon");
+                Self::new(What::Unavailable, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+            }
+            PortError::Broken { .. } => {
+                tracing::error!(%error, "a request failed");
+                Self::new(What::Internal, "the server could not do this; its log says why")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_has_a_word_and_a_page_of_its_own() {
+        let words: std::collections::BTreeSet<_> = What::ALL.map(|what| what.entry().word).into();
+        assert_eq!(words.len(), What::ALL.len());
+        for what in What::ALL {
+            let entry = what.entry();
+            assert!(What::page(entry.word).is_some_and(|page| page.starts_with(entry.title)), "{what:?}");
+        }
+        assert_eq!(What::page("nope"), None);
+    }
+}

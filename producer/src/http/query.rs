@@ -1,0 +1,128 @@
+//! Query parameters and headers that ask for more than a path does, each read once, with what is wrong with it.
+
+use std::{collections::BTreeMap, convert::Infallible, fmt::Display, str::FromStr, time::Duration};
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::{HeaderMap, HeaderName, request::Parts},
+};
+use common::limits::{MAX_PAGE, MAX_WAIT, PAGE};
+
+use super::{
+    fields::Wanted,
+    problem::{Problem, What},
+};
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// The parameters of a query. One that is given twice counts as it was given last; one that nobody asks for is ignored.
+#[derive(Debug, Clone, Default)]
+pub struct Params(BTreeMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Form decoding takes any bytes; a query that is none at all has no parameters.
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
+        Ok(Self(pairs.unwrap_or_default().into_iter().collect()))
+    }
+}
+
+impl Params {
+    /// A parameter's text; an empty one is left out.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A parameter, parsed; `wanted` ends the sentence that refuses it.
+    pub fn parsed<T: FromStr>(&self, name: &str, wanted: &str) -> Result<Option<T>, Problem> {
+        self.text(name).map(|text| text.parse().map_err(|_| refused(name, text, wanted))).transpose()
+    }
+
+    /// `?limit=`: how many a page holds. More than the most is the most.
+    pub fn limit(&self) -> Result<u32, Problem> {
+        let wanted = "a whole number from 1 to 100";
+        match self.parsed::<u32>("limit", wanted)? {
+            None => Ok(PAGE as u32),
+            Some(0) => Err(refused("limit", "0", wanted)),
+            Some(limit) => Ok(limit.min(MAX_PAGE as u32)),
+        }
+    }
+
+    /// `?fields=`.
+    pub fn fields(&self) -> Wanted {
+        Wanted::parse(self.text("fields").unwrap_or_default())
+    }
+
+    /// `?wait=`, else `Prefer: wait=`: how long the answer may be held. More than the most is the most.
+    pub fn wait(&self, headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+        let asked = self.parsed::<u64>("wait", "a whole number of seconds")?;
+        let seconds = match asked {
+            Some(seconds) => Some(seconds),
+            None => preferred(headers)?,
+        };
+        Ok(seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT)))
+    }
+}
+
+/// A parameter at fault.
+pub fn refused(name: &str, text: impl Display, wanted: &str) -> Problem {
+    let text: String = text.to_string().chars().take(80).collect();
+    Problem::new(What::InvalidQuery, format!("`{name}={text}` is not {wanted}"))
+}
+
+/// `wait` among the preferences of RFC 7240: separated by commas, their parameters by semicolons.
+fn preferred(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let wait = values.flat_map(|value| value.split([',', ';'])).find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"'))
+    });
+    let parse = |text: &str| {
+        text.parse().map_err(|_| {
+            let text: String = text.chars().take(80).collect();
+            Problem::new(What::InvalidHeader, format!("`Prefer: wait={text}` is not a whole number of seconds"))
+        })
+    };
+    wait.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(query: &str) -> Params {
+        let uri = format!("/x?{query}").parse().expect("a uri");
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri).expect("pairs");
+        Params(pairs.into_iter().collect())
+    }
+
+    #[test]
+    fn a_limit_is_capped_and_nonsense_is_refused() {
+        let limit = |query| params(query).limit().ok();
+        assert_eq!(limit(""), Some(20));
+        assert_eq!(limit("limit=7"), Some(7));
+        assert_eq!(limit("limit=5000"), Some(100));
+        assert_eq!(limit("limit=20&limit=3"), Some(3));
+        for bad in ["limit=0", "limit=-1", "limit=x", "limit=1.5"] {
+            assert_eq!(limit(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_asked_for_in_the_query_or_preferred_in_a_header_and_capped() {
+        let wait = |query, prefer: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(PREFER, prefer.parse().expect("a header"));
+            params(query).wait(&headers).map(|wait| wait.map(|wait| wait.as_secs())).ok()
+        };
+        assert_eq!(wait("", ""), Some(None));
+        assert_eq!(wait("wait=5", "wait=9"), Some(Some(5)));
+        assert_eq!(wait("", "respond-async, wait=9"), Some(Some(9)));
+        assert_eq!(wait("", "Wait=\"9\"; x=1"), Some(Some(9)));
+        assert_eq!(wait("wait=600", ""), Some(Some(25)));
+        assert_eq!(wait("wait=soon", ""), None);
+        assert_eq!(wait("", "wait=soon"), None);
+    }
+}

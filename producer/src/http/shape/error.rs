@@ -1,0 +1,49 @@
+//! Why a job or a task failed, as a client sees it.
+
+use common::error::{ErrorClass, JobError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::problem::FaultDocument;
+
+/// Why something failed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorShape {
+    /// A stable word for machines, such as `bad_source` or `timeout`.
+    code: String,
+    /// Whose fault it is: the caller's, nobody's for long, nobody's for good, or ours.
+    #[schema(schema_with = class_schema)]
+    class: ErrorClass,
+    /// What failed, for which input, and what to do.
+    detail: String,
+    /// Whether posting the same job again may help.
+    retryable: bool,
+    /// Every fault of a refused input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FaultDocument>,
+}
+
+impl From<JobError> for ErrorShape {
+    fn from(error: JobError) -> Self {
+        Self {
+            code: error.code,
+            class: error.class,
+            detail: error.detail,
+            retryable: error.retryable,
+            errors: error.errors.into_iter().map(FaultDocument::from).collect(),
+        }
+    }
+}
+
+fn class_schema() -> utoipa::openapi::Object {
+    words(["caller", "transient", "permanent", "bug"])
+}
+
+/// The schema of a text that is one of these words.
+pub fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> utoipa::openapi::Object {
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(words.into_iter().map(str::to_owned).collect::<Vec<_>>()))
+        .build()
+}

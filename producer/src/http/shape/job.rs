@@ -1,0 +1,194 @@
+//! A job as a client sees it.
+
+use common::{
+    id::{BatchId, JobId},
+    lifecycle::JobStatus,
+    submission::NewJob,
+    view::{JobView, KindCount, Progress, WaitingFor},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::error::{ErrorShape, words};
+use crate::http::links::Links;
+
+/// The kind of task whose count is a render's segments.
+const SEGMENT: &str = "segment";
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// Follow the job by it.
+    #[schema(value_type = String, format = Uuid)]
+    id: JobId,
+    /// What is done.
+    kind: String,
+    /// Where it is.
+    #[schema(schema_with = status_schema)]
+    status: JobStatus,
+    /// How far it is; null once it failed or was cancelled.
+    progress: Option<ProgressShape>,
+    /// What came of it, once it succeeded; each kind has its own members. An object with an `artifact` (a hash) also has its `url`, and
+    /// its `path` where the server keeps files on this machine.
+    #[schema(value_type = Option<Object>)]
+    result: Option<Value>,
+    /// Why it failed.
+    error: Option<ErrorShape>,
+    /// The batch it came in.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    batch_id: Option<BatchId>,
+    /// Its place in the batch, from 0.
+    batch_index: Option<u32>,
+    /// What it waits for, while nothing of it runs: `slot`, `schedule`, `needs`, `worker`, `paused`, or a limit (`limit:tenant`, `limit:kind`,
+    /// `limit:batch`).
+    #[schema(value_type = Option<String>)]
+    waiting_for: Option<WaitingFor>,
+    /// Attempts begun, over all its tasks.
+    attempts: u32,
+    /// Higher runs first.
+    priority: u8,
+    /// As they were given.
+    tags: Vec<String>,
+    /// As it was given.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// Not before this.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    run_at: Option<Timestamp>,
+    /// When the first of its tasks started.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When it became final.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ProgressShape {
+    /// 0 to 1.
+    value: f64,
+    /// A word for what is being done.
+    stage: Option<String>,
+    /// Of a render: its segments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segments: Option<SegmentsShape>,
+}
+
+/// How far a render's segments are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SegmentsShape {
+    /// All.
+    total: u32,
+    /// Rendered or found.
+    done: u32,
+    /// Found in the cache.
+    cached: u32,
+}
+
+impl Job {
+    /// A job as it is.
+    pub fn of_view(view: JobView, links: &Links) -> Self {
+        let segments = view.tasks.get(SEGMENT).copied();
+        let progress = progress(view.status, view.progress, segments);
+        let mut result = view.result;
+        if let Some(result) = &mut result {
+            links.add_to(result);
+            add_segments(result, segments);
+        }
+        let settled = view.status.is_final();
+        Self {
+            id: view.id,
+            kind: view.kind,
+            status: view.status,
+            progress,
+            result,
+            error: view.error.map(ErrorShape::from),
+            batch_id: view.batch.map(|(batch, _)| batch),
+            batch_index: view.batch.map(|(_, index)| index),
+            waiting_for: view.waiting_for.filter(|_| !settled),
+            attempts: view.attempts,
+            priority: view.priority,
+            tags: view.tags,
+            metadata: view.metadata,
+            created_at: view.created_at,
+            run_at: view.run_at,
+            started_at: view.started_at,
+            finished_at: view.finished_at,
+        }
+    }
+
+    /// What came of it; null if it has not succeeded.
+    pub fn into_result(self) -> Value {
+        self.result.unwrap_or(Value::Null)
+    }
+
+    /// Where it is.
+    pub fn status(&self) -> JobStatus {
+        self.status
+    }
+
+    /// A job that is being accepted, as the answer to its call says it.
+    pub fn of_new(job: &NewJob, now: Timestamp) -> Self {
+        Self {
+            id: job.id,
+            kind: job.kind.clone(),
+            status: JobStatus::Queued,
+            progress: progress(JobStatus::Queued, None, None),
+            result: None,
+            error: None,
+            batch_id: None,
+            batch_index: None,
+            waiting_for: job.run_at.map(|_| WaitingFor::Schedule),
+            attempts: 0,
+            priority: job.priority.0,
+            tags: job.tags.clone(),
+            metadata: job.metadata.clone(),
+            created_at: now,
+            run_at: job.run_at,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+}
+
+/// What a status alone decides is not left to the reports, so that board and store give one answer for a settled job.
+fn progress(status: JobStatus, told: Option<Progress>, segments: Option<KindCount>) -> Option<ProgressShape> {
+    let segments =
+        segments.map(|count| SegmentsShape { total: count.total, done: count.settled, cached: count.recalled });
+    let told = match status {
+        JobStatus::Queued => Progress::default(),
+        JobStatus::Running => told.unwrap_or_default(),
+        JobStatus::Succeeded => Progress { value: 1.0, stage: None },
+        JobStatus::Failed | JobStatus::Cancelled => return None,
+    };
+    Some(ProgressShape { value: told.value.clamp(0.0, 1.0), stage: told.stage, segments })
+}
+
+fn add_segments(result: &mut Value, segments: Option<KindCount>) {
+    if let (Value::Object(members), Some(count)) = (result, segments) {
+        let rendered = count.settled.saturating_sub(count.recalled);
+        let segments = json!({"total": count.total, "rendered": rendered, "cached": count.recalled});
+        members.insert("segments".to_owned(), segments);
+    }
+}
+
+fn status_schema() -> utoipa::openapi::Object {
+    words(JobStatus::ALL.map(JobStatus::as_str))
+}
+
+/// A page of jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobPage {
+    /// Newest first.
+    pub jobs: Vec<Job>,
+    /// The `cursor` of the next page; null at the end.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,102 @@
+//! A task of a job's plan as a client sees it.
+
+use common::{
+    id::{JobId, TaskId, WorkerId},
+    kind::Class,
+    lifecycle::TaskState,
+    view::TaskView,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::{ErrorShape, words};
+
+/// One task of a job's plan.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Task {
+    /// Its id.
+    #[schema(value_type = String, format = Uuid)]
+    id: TaskId,
+    /// Its job.
+    #[schema(value_type = String, format = Uuid)]
+    job_id: JobId,
+    /// Unique among the tasks that were planned together.
+    name: String,
+    /// What runs it.
+    kind: String,
+    /// Whose slots it takes.
+    #[schema(schema_with = class_schema)]
+    class: Class,
+    /// Where it is.
+    #[schema(schema_with = state_schema)]
+    state: TaskState,
+    /// The tasks it waits for or waited for.
+    #[schema(value_type = Vec<String>)]
+    needs: Vec<TaskId>,
+    /// Attempts begun.
+    attempts: u16,
+    /// Workers that died with it.
+    losses: u16,
+    /// Whether it was found in the cache and needed no run.
+    cached: bool,
+    /// 0 to 1, while it runs and its run says.
+    progress: Option<f64>,
+    /// Who runs it or ran it last.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    worker: Option<WorkerId>,
+    /// Its last error.
+    error: Option<ErrorShape>,
+    /// The last lines of the failed run's log.
+    log: Option<String>,
+    /// When it was planned.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When its last attempt began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When it settled.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+}
+
+impl From<TaskView> for Task {
+    fn from(view: TaskView) -> Self {
+        let log = view.error.as_ref().and_then(|error| error.log.clone());
+        Self {
+            id: view.id,
+            job_id: view.job,
+            name: view.name,
+            kind: view.kind,
+            class: view.class,
+            state: view.state,
+            needs: view.needs,
+            attempts: view.attempts,
+            losses: view.losses,
+            cached: view.recalled,
+            progress: view.progress.map(|progress| progress.value),
+            worker: view.worker,
+            error: view.error.map(ErrorShape::from),
+            log,
+            created_at: view.created_at,
+            started_at: view.started_at,
+            finished_at: view.finished_at,
+        }
+    }
+}
+
+/// A job's plan.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Plan {
+    /// In the order in which they were planned.
+    pub tasks: Vec<Task>,
+}
+
+fn class_schema() -> utoipa::openapi::Object {
+    words(Class::ALL.map(Class::as_str))
+}
+
+fn state_schema() -> utoipa::openapi::Object {
+    words(TaskState::ALL.map(TaskState::as_str))
+}

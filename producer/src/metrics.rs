@@ -1,0 +1,73 @@
+//! What the producer counts. Labels are kinds, classes, routes and outcomes: bounded, never ids.
+
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
+};
+
+/// The producer's series.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Seconds from a read request to its commit, by kind (`batch` for batches).
+    pub accept: HistogramVec,
+    /// Seconds that reading a job's status took, by kind and where it was found (`board`, `store`).
+    pub status_read: HistogramVec,
+    /// Requests answered, by method, route and status.
+    pub requests: IntCounterVec,
+    /// Bells rung, by class and outcome (`confirmed`, `handed_back`).
+    pub bells: IntCounterVec,
+    /// Bells rung again because the broker had lost them, by class.
+    pub rung_again: IntCounterVec,
+    /// Leases that expired.
+    pub leases_lost: IntCounter,
+    /// Tasks failed as poison.
+    pub quarantined: IntCounter,
+    /// Rows removed because they were old.
+    pub retained: IntCounter,
+    /// Tasks that wait (ready or queued), by class; counted up to a bound.
+    pub waiting: IntGaugeVec,
+    /// Tasks that run, by class.
+    pub running: IntGaugeVec,
+    /// Slots of live workers, by class.
+    pub slots: IntGaugeVec,
+    /// Milliseconds that the oldest due task has waited, by class.
+    pub oldest_ms: IntGaugeVec,
+    /// Requests that wait for a job to change.
+    pub waiters: IntGauge,
+}
+
+/// From a tenth of a millisecond to ten seconds.
+const SECONDS: [f64; 15] = [0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+impl Metrics {
+    /// Registers the series; a registry that has them already is an error.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let histogram = |name, help, labels: &[&str]| {
+            let histogram = HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?;
+            registered(registry, histogram)
+        };
+        let counter =
+            |name, help, labels: &[&str]| registered(registry, IntCounterVec::new(Opts::new(name, help), labels)?);
+        let gauge = |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["class"])?);
+        let single = |name, help| registered(registry, IntCounter::new(name, help)?);
+        Ok(Self {
+            accept: histogram("spool_accept_seconds", "A read request to its commit, by kind.", &["kind"])?,
+            status_read: histogram("spool_status_read_seconds", "Reading a job, by kind.", &["kind", "from"])?,
+            requests: counter("spool_http_requests_total", "Requests answered.", &["method", "route", "status"])?,
+            bells: counter("spool_bells_total", "Doorbells rung, by class and outcome.", &["class", "outcome"])?,
+            rung_again: counter("spool_bells_again_total", "Doorbells that the broker had lost.", &["class"])?,
+            leases_lost: single("spool_leases_lost_total", "Leases that expired.")?,
+            quarantined: single("spool_quarantined_total", "Tasks failed as poison.")?,
+            retained: single("spool_retained_rows_total", "Rows removed because they were old.")?,
+            waiting: gauge("spool_queue_waiting", "Tasks that wait, by class; counted up to a bound.")?,
+            running: gauge("spool_queue_running", "Tasks that run, by class.")?,
+            slots: gauge("spool_queue_slots", "Slots of live workers, by class.")?,
+            oldest_ms: gauge("spool_queue_oldest_milliseconds", "Wait of the oldest due task, by class.")?,
+            waiters: registered(registry, IntGauge::new("spool_waiters", "Requests that wait for a job to change.")?)?,
+        })
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, series: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(series.clone()))?;
+    Ok(series)
+}

@@ -1,0 +1,190 @@
+//! One producer process, from its parts to its end.
+
+use std::{future::IntoFuture, io, sync::Arc, time::Duration};
+
+use axum::Router;
+use backing::announce::Announcer;
+use common::{
+    kind::{Catalog, Class},
+    limits::{MAX_GROUP, QUARANTINE_AFTER},
+    port::{
+        artifacts::Artifacts,
+        board::Board,
+        broker::Broker,
+        clock::Clock,
+        store::{Retention, Store, SweepPolicy},
+    },
+};
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    backlog::{Backlog, Gauge},
+    dispatcher::{Dispatcher, credit::Credits, ringer::Ringer, wakes::Wakes},
+    http::{self, Api},
+    metrics::Metrics,
+    moved::Movements,
+    read::{Reader, watch::Watch},
+    submit::{Accepting, Submitter},
+    sweeper::{Sweeper, bells::Bells, retention::Retainer},
+};
+
+/// What a producer stands on.
+#[derive(Clone)]
+pub struct Parts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The doorbell.
+    pub broker: Arc<dyn Broker>,
+    /// The window.
+    pub board: Arc<dyn Board>,
+    /// Files.
+    pub artifacts: Arc<dyn Artifacts>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The kinds that may be asked for.
+    pub catalog: Arc<Catalog>,
+    /// What `/metrics` shows; a worker of the same process may count there too.
+    pub registry: Registry,
+}
+
+/// How a producer is to work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What stands before `/v1/artifacts/…` in URLs, where it is not the address that was called; without a slash at its end.
+    pub public_url: Option<String>,
+    /// Submits are refused while more tasks than this wait in a class.
+    pub max_backlog: u64,
+    /// A task whose workers died this often is failed as poison.
+    pub quarantine_after: u16,
+    /// Final jobs older than this are removed.
+    pub keep_jobs: Duration,
+    /// Memos unused for this long are removed.
+    pub keep_memos: Duration,
+    /// How long requests under way may take to end when the process is told to stop.
+    pub grace: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        Self {
+            public_url: None,
+            max_backlog: 1_000_000,
+            quarantine_after: QUARANTINE_AFTER,
+            keep_jobs: days(30),
+            keep_memos: days(7),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A producer that is ready to serve.
+pub struct Producer {
+    api: Arc<Api>,
+    dispatcher: Dispatcher,
+    sweeper: Sweeper,
+    retainer: Retainer,
+    gauge: Gauge,
+    watch: Arc<Watch>,
+    stop: CancellationToken,
+}
+
+impl Producer {
+    /// Puts a producer together; nothing runs yet. Cancelling `stop` ends what [`Self::serve`] began.
+    pub fn new(parts: Parts, settings: Settings, metrics: Metrics, stop: CancellationToken) -> Self {
+        let Parts { store, broker, board, artifacts, clock, catalog, registry } = parts;
+        let (wakes, credits) = (Arc::new(Wakes::default()), Arc::new(Credits::default()));
+        let announcer = Announcer::new(board.clone(), broker.clone());
+        let movements = Movements::new(announcer, wakes.clone(), credits.clone());
+        let ringer = Ringer::new(store.clone(), broker.clone(), metrics.clone());
+        let accepting = Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
+        let watch = Arc::new(Watch::new(metrics.waiters.clone()));
+        let backlog = Arc::new(Backlog::default());
+        let reader = Reader::new(store.clone(), board.clone(), watch.clone(), metrics.clone(), stop.clone());
+        let bells =
+            Bells { store: store.clone(), broker: broker.clone(), ringer: ringer.clone(), metrics: metrics.clone() };
+        let most = MAX_GROUP as u32;
+        let policy = SweepPolicy { quarantine_after: settings.quarantine_after, most };
+        let retention = Retention { jobs: settings.keep_jobs, memos: settings.keep_memos, most };
+        Self {
+            dispatcher: Dispatcher { store: store.clone(), ringer, credits, wakes, clock: clock.clone() },
+            sweeper: Sweeper {
+                store: store.clone(),
+                movements: movements.clone(),
+                metrics: metrics.clone(),
+                policy,
+                bells,
+            },
+            retainer: Retainer { store: store.clone(), retention, metrics: metrics.clone() },
+            gauge: Gauge { store: store.clone(), backlog: backlog.clone(), metrics: metrics.clone() },
+            watch,
+            stop,
+            api: Arc::new(Api {
+                submitter: Submitter::new(accepting),
+                store,
+                broker,
+                board,
+                artifacts,
+                clock,
+                catalog,
+                reader,
+                movements,
+                backlog,
+                metrics,
+                registry,
+                settings,
+            }),
+        }
+    }
+
+    /// The HTTP surface alone, for tests and for embedding; without [`Self::start_duties`] nothing is dispatched.
+    pub fn router(&self) -> Router {
+        http::router(self.api.clone())
+    }
+
+    /// Starts the dispatchers, the sweeper and the rest; they end when `stop` is cancelled.
+    pub fn start_duties(&self) -> TaskTracker {
+        let duties = TaskTracker::new();
+        let stop = || self.stop.clone();
+        for class in Class::ALL {
+            duties.spawn(self.dispatcher.clone().run(class, stop()));
+        }
+        duties.spawn(self.sweeper.clone().run(stop()));
+        duties.spawn(self.retainer.clone().run(stop()));
+        duties.spawn(self.gauge.clone().run(stop()));
+        duties.spawn(self.watch.clone().follow_board(self.api.board.clone(), stop()));
+        let wakes = self.dispatcher.wakes.clone();
+        duties.spawn(self.watch.clone().follow_control(self.api.broker.clone(), wakes, stop()));
+        duties.close();
+        duties
+    }
+
+    /// Serves and does its duties until `stop` is cancelled. Then, in this order: takes no new connection and lets requests under way
+    /// end within the grace; lets the duties end; waits until accepted work has been rung for and told.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let duties = self.start_duties();
+        let stopping = self.stop.clone();
+        let server = axum::serve(listener, self.router())
+            .with_graceful_shutdown(async move { stopping.cancelled().await })
+            .into_future();
+        let overdue = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(self.api.settings.grace).await;
+        };
+        let served = tokio::select! {
+            served = server => served,
+            () = overdue => {
+                tracing::warn!("requests were still under way after the grace; they are cut off");
+                Ok(())
+            }
+        };
+        // A server that failed ends the duties too.
+        self.stop.cancel();
+        duties.wait().await;
+        self.api.submitter.flush().await;
+        self.api.movements.flush().await;
+        served
+    }
+}

@@ -1,0 +1,190 @@
+//! One subscription to changes for the whole process, and those who wait for one job each.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
+
+use common::{
+    id::JobId,
+    port::{
+        board::{Board, Changes},
+        broker::{Broker, Control, Controls},
+    },
+};
+use parking_lot::Mutex;
+use prometheus::IntGauge;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatcher::wakes::Wakes;
+
+/// Before subscribing again to what can't be reached: waiters read the store meanwhile.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Where a waiter should look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Notice {
+    /// How many there were: so that two alike are still two.
+    count: u64,
+    /// The board may not know of the change.
+    pub ask_store: bool,
+}
+
+/// Those who wait, by job.
+#[derive(Debug)]
+pub struct Watch {
+    waiting: Mutex<HashMap<JobId, watch::Sender<Notice>>>,
+    waiters: IntGauge,
+}
+
+impl Watch {
+    /// Nobody waits; `waiters` shows how many do.
+    pub fn new(waiters: IntGauge) -> Self {
+        Self { waiting: Mutex::default(), waiters }
+    }
+
+    /// Waits for changes of a job from now on.
+    pub fn join(self: &Arc<Self>, job: JobId) -> Waiter {
+        let notices = self.waiting.lock().entry(job).or_default().subscribe();
+        self.waiters.inc();
+        Waiter { watch: Arc::clone(self), job, notices }
+    }
+
+    /// Tells those who wait for these jobs.
+    pub fn tell(&self, jobs: &[JobId], ask_store: bool) {
+        let waiting = self.waiting.lock();
+        jobs.iter().filter_map(|job| waiting.get(job)).for_each(|notices| note(notices, ask_store));
+    }
+
+    /// Tells everybody: something may have been missed.
+    pub fn tell_all(&self) {
+        self.waiting.lock().values().for_each(|notices| note(notices, true));
+    }
+
+    /// Passes the board's changes on until `stop`.
+    pub async fn follow_board(self: Arc<Self>, board: Arc<dyn Board>, stop: CancellationToken) {
+        stop.run_until_cancelled(async {
+            loop {
+                match board.changes().await {
+                    Ok(changes) => self.pass_on(changes).await,
+                    Err(error) => {
+                        tracing::debug!(%error, "changes can't be subscribed to");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn pass_on(&self, mut changes: Box<dyn Changes>) {
+        loop {
+            match changes.next().await {
+                Some(jobs) => self.tell(&jobs, false),
+                None => self.tell_all(),
+            }
+            // A subscription that only ever says "missed" must not spin.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Obeys what is told to the fleet until `stop`: dispatchers wake, waiters hear of what the board may not know.
+    pub async fn follow_control(self: Arc<Self>, broker: Arc<dyn Broker>, wakes: Arc<Wakes>, stop: CancellationToken) {
+        stop.run_until_cancelled(async {
+            loop {
+                match broker.listen().await {
+                    Ok(controls) => self.obey(controls, &wakes).await,
+                    Err(error) => {
+                        tracing::debug!(%error, "control messages can't be heard");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn obey(&self, mut controls: Box<dyn Controls>, wakes: &Wakes) {
+        loop {
+            match controls.next().await {
+                Control::Wake(class) => wakes.poke(class),
+                Control::Changed(jobs) => self.tell(&jobs, true),
+                // For workers.
+                Control::Cancel(_) => {}
+            }
+        }
+    }
+}
+
+fn note(notices: &watch::Sender<Notice>, ask_store: bool) {
+    notices.send_modify(|notice| *notice = Notice { count: notice.count + 1, ask_store });
+}
+
+/// Someone who waits for one job.
+#[derive(Debug)]
+pub struct Waiter {
+    watch: Arc<Watch>,
+    job: JobId,
+    notices: watch::Receiver<Notice>,
+}
+
+impl Waiter {
+    /// The next notice since the last one that was taken here; several are one.
+    pub async fn notice(&mut self) -> Notice {
+        // The sender stays in the map for as long as this waiter is there.
+        let _ = self.notices.changed().await;
+        *self.notices.borrow_and_update()
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.watch.waiters.dec();
+        let mut waiting = self.watch.waiting.lock();
+        if let Entry::Occupied(entry) = waiting.entry(self.job)
+            // Our own receiver is still counted.
+            && entry.get().receiver_count() <= 1
+        {
+            entry.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(10);
+
+    fn watch_of_nobody() -> Arc<Watch> {
+        Arc::new(Watch::new(IntGauge::new("waiters", "test").expect("a gauge")))
+    }
+
+    #[tokio::test]
+    async fn a_waiter_hears_of_its_own_job_and_of_no_other() {
+        let watch = watch_of_nobody();
+        let job = JobId::new();
+        let mut waiter = watch.join(job);
+        watch.tell(&[JobId::new()], false);
+        assert!(timeout(Duration::from_millis(20), waiter.notice()).await.is_err());
+        watch.tell(&[job], false);
+        watch.tell(&[job], true);
+        assert!(timeout(BOUND, waiter.notice()).await.expect("told").ask_store);
+        assert!(timeout(Duration::from_millis(20), waiter.notice()).await.is_err(), "several notices are one");
+    }
+
+    #[test]
+    fn nothing_is_left_of_waiters_that_went() {
+        let watch = watch_of_nobody();
+        let job = JobId::new();
+        let (one, two) = (watch.join(job), watch.join(job));
+        drop(one);
+        assert_eq!((watch.waiting.lock().len(), watch.waiters.get()), (1, 1));
+        drop(two);
+        assert_eq!((watch.waiting.lock().len(), watch.waiters.get()), (0, 0));
+    }
+}

@@ -1,0 +1,97 @@
+//! From a document to a committed submission: `fields` and `request` read what was written, `plan` says what it means, and here it
+//! is handed to the store together with what arrived meanwhile.
+
+mod fields;
+pub mod plan;
+pub mod request;
+
+use std::sync::Arc;
+
+use backing::group::Group;
+use common::{
+    limits::MAX_GROUP,
+    port::{PortResult, store::Store},
+    submission::{Acceptance, Submission, Work},
+};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    dispatcher::{credit::Credits, ringer::Ringer},
+    moved::Movements,
+};
+
+/// Batches of at most this many jobs share commits with others; a larger one fills a commit by itself. Times [`MAX_GROUP`] this is
+/// the size of the largest batch, so no commit is larger than that.
+const SMALL_BATCH: usize = 20;
+
+/// Hands submissions to the store.
+#[derive(Clone)]
+pub struct Submitter {
+    accepting: Accepting,
+    group: Group<Submission, Acceptance>,
+}
+
+impl Submitter {
+    /// Submits with these.
+    pub fn new(accepting: Accepting) -> Self {
+        let shared = accepting.clone();
+        let group = Group::new(MAX_GROUP, move |submissions| {
+            let accepting = shared.clone();
+            async move { accepting.accept(submissions).await }
+        });
+        Self { accepting, group }
+    }
+
+    /// Stores a submission, and answers when it is committed: from then on it is never lost.
+    pub async fn submit(&self, submission: Submission) -> PortResult<Acceptance> {
+        match &submission.work {
+            Work::Batch(batch) if batch.items.len() > SMALL_BATCH => {
+                let answers = self.accepting.accept(vec![submission]).await?;
+                answers.into_iter().next().ok_or_else(no_answer)
+            }
+            _ => self.group.call(submission).await,
+        }
+    }
+
+    /// Waits until every bell of an accepted job has been rung or handed back.
+    pub async fn flush(&self) {
+        self.accepting.ringing.close();
+        self.accepting.ringing.wait().await;
+        self.accepting.ringing.reopen();
+    }
+}
+
+fn no_answer() -> common::port::PortError {
+    common::port::PortError::broken("the store", "a submission got no answer")
+}
+
+/// One commit, and what follows it.
+#[derive(Clone)]
+pub struct Accepting {
+    store: Arc<dyn Store>,
+    credits: Arc<Credits>,
+    ringer: Ringer,
+    movements: Movements,
+    ringing: TaskTracker,
+}
+
+impl Accepting {
+    /// Accepts into `store`.
+    pub fn new(store: Arc<dyn Store>, credits: Arc<Credits>, ringer: Ringer, movements: Movements) -> Self {
+        Self { store, credits, ringer, movements, ringing: TaskTracker::new() }
+    }
+
+    async fn accept(&self, submissions: Vec<Submission>) -> PortResult<Vec<Acceptance>> {
+        let credit = self.credits.take();
+        // Credit is not given back after an error: whether it was spent is not known, and the next ring sets it anew.
+        let accepted = self.store.accept(submissions, credit.credits()).await?;
+        self.credits.give_back(&credit, &accepted.bells);
+        if !accepted.bells.is_empty() {
+            let ringer = self.ringer.clone();
+            // The caller's answer waits for the commit and not for the bells.
+            self.ringing.spawn(async move { ringer.ring(&accepted.bells).await });
+        }
+        self.movements.apply(accepted.moved);
+        Ok(accepted.answers)
+    }
+}

@@ -1,0 +1,202 @@
+//! The second level: what the request means, as a job with its first tasks, or all that is wrong with it.
+
+use std::{io, time::Duration};
+
+use common::{
+    error::{JobError, code},
+    fault::Fault,
+    id::{BatchId, JobId},
+    kind::{Catalog, PlanFn},
+    limits::{MAX_DELAY, MAX_INPUT_BYTES},
+    plan::{self, NewTask, Overrides},
+    submission::{NewBatch, NewItem, NewJob, Priority},
+};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::request::{BatchRequest, JobRequest};
+
+/// What planning goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner<'a> {
+    /// The kinds there are.
+    pub catalog: &'a Catalog,
+    /// The time of the call.
+    pub now: Timestamp,
+}
+
+impl Planner<'_> {
+    /// A job with a new id, or the error that lists every fault, with pointers from the start of `document`.
+    pub fn job(self, document: Value) -> Result<NewJob, JobError> {
+        let (request, mut faults) = JobRequest::read(document);
+        faults.extend(request.run_at.and_then(|at| self.too_late(at)));
+        let id = JobId::new();
+        let overrides =
+            Overrides { timeout: request.timeout_ms.map(Duration::from_millis), max_attempts: request.max_attempts };
+        let planned = match (&request.kind, &request.input) {
+            (Some(kind), Some(input)) => self.tasks(id, kind, input, overrides),
+            // What is missing has been noted; a kind that is there and unknown is worth saying too.
+            (Some(kind), None) => self.drafts_of(kind).map(|_| Vec::new()),
+            (None, _) => Ok(Vec::new()),
+        };
+        let (tasks, refused) = match planned {
+            Ok(tasks) => (tasks, None),
+            Err(refused) => (Vec::new(), Some(refused)),
+        };
+        let code = refused.as_ref().map_or(code::INVALID_INPUT, |refused| refused.code);
+        faults.extend(refused.into_iter().flat_map(|refused| refused.faults));
+        match (request.kind, request.input, faults.is_empty()) {
+            (Some(kind), Some(input), true) => Ok(NewJob {
+                id,
+                kind,
+                input,
+                priority: request.priority.map_or_else(Priority::default, Priority),
+                run_at: request.run_at.filter(|at| *at > self.now),
+                tags: request.tags,
+                metadata: request.metadata,
+                overrides,
+                tasks,
+            }),
+            _ => Err(JobError { code: code.to_owned(), ..JobError::refused(faults) }),
+        }
+    }
+
+    /// A batch with a new id, its jobs planned one by one; only faults in its own fields refuse it whole.
+    pub fn batch(self, document: Value) -> Result<NewBatch, JobError> {
+        let request = BatchRequest::read(document).map_err(JobError::refused)?;
+        let item = |job| self.job(job).map_or_else(NewItem::Refused, NewItem::Job);
+        Ok(NewBatch {
+            id: BatchId::new(),
+            items: request.jobs.into_iter().map(item).collect(),
+            max_concurrent: request.max_concurrent,
+            stop_on_error: request.stop_on_error,
+        })
+    }
+
+    fn too_late(self, run_at: Timestamp) -> Option<Fault> {
+        let ahead = run_at.duration_since(self.now).as_secs();
+        (ahead > MAX_DELAY.as_secs() as i64).then(|| {
+            Fault::new("/runAt", format!("`{run_at}` is more than {} days ahead", MAX_DELAY.as_secs() / 86400))
+        })
+    }
+
+    fn tasks(self, id: JobId, kind: &str, input: &Value, overrides: Overrides) -> Result<Vec<NewTask>, Refused> {
+        let plan = self.drafts_of(kind)?;
+        check_size(input)?;
+        let drafts = plan(input).map_err(Refused::input)?;
+        plan::build(id.0, drafts, true, overrides, self.catalog)
+            .map_err(|fault| Refused::input(vec![Fault::new("", fault.to_string())]))
+    }
+
+    fn drafts_of(self, kind: &str) -> Result<PlanFn, Refused> {
+        self.catalog.get(kind).and_then(|spec| spec.plan).ok_or_else(|| {
+            let known: Vec<_> = self.catalog.jobs().map(|spec| spec.name).collect();
+            let kind: String = kind.chars().take(40).collect();
+            let detail = format!("`{kind}` is not a kind of job: use one of `{}`", known.join("`, `"));
+            Refused { code: code::UNKNOWN_KIND, faults: vec![Fault::new("/kind", detail)] }
+        })
+    }
+}
+
+/// Faults that came of the kind or the input, with the code that says which.
+struct Refused {
+    code: &'static str,
+    faults: Vec<Fault>,
+}
+
+impl Refused {
+    fn input(faults: Vec<Fault>) -> Self {
+        let faults = faults.into_iter().map(|fault| fault.under("/input")).collect();
+        Self { code: code::INVALID_INPUT, faults }
+    }
+}
+
+fn check_size(input: &Value) -> Result<(), Refused> {
+    let mut room = Room(MAX_INPUT_BYTES);
+    serde_json::to_writer(&mut room, input).map_err(|_| {
+        Refused::input(vec![Fault::new("", format!("is too long: at most {MAX_INPUT_BYTES} bytes as JSON"))])
+    })
+}
+
+/// Counts what is written to it and refuses what no longer fits.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::kinds::{self, echo};
+    use serde_json::json;
+
+    use super::*;
+
+    fn planned(document: Value) -> Result<NewJob, JobError> {
+        let catalog = Catalog::new(&[kinds::ALL, &[echo::SPEC]]);
+        Planner { catalog: &catalog, now: "2026-01-01T00:00:00Z".parse().expect("a time") }.job(document)
+    }
+
+    #[test]
+    fn a_job_gets_its_tasks_and_its_bounds() {
+        let job = planned(json!({"kind": "echo", "input": {"value": 1}, "timeoutMs": 50, "maxAttempts": 7}));
+        let job = job.expect("a job");
+        assert_eq!(job.tasks.len(), 1);
+        assert_eq!((job.tasks[0].timeout, job.tasks[0].max_attempts), (Duration::from_millis(50), 7));
+        assert_eq!(job.priority, Priority(5));
+    }
+
+    #[test]
+    fn faults_of_every_level_are_said_together_with_pointers_from_the_body() {
+        let cases = [
+            (
+                json!({"kind": "echo", "input": {"sleepMs": "x"}, "priority": 11}),
+                code::INVALID_INPUT,
+                vec!["/priority", "/input/sleepMs"],
+            ),
+            (json!({"kind": "nope", "input": {}, "x": 1}), code::UNKNOWN_KIND, vec!["/x", "/kind"]),
+            (json!({"kind": "nope"}), code::UNKNOWN_KIND, vec!["/input", "/kind"]),
+            (json!({"kind": "source", "input": {"src": "a"}}), code::UNKNOWN_KIND, vec!["/kind"]),
+            (json!({"kind": "echo", "input": 7}), code::INVALID_INPUT, vec!["/input"]),
+            (
+                json!({"kind": "echo", "input": {}, "runAt": "2027-06-01T00:00:00Z"}),
+                code::INVALID_INPUT,
+                vec!["/runAt"],
+            ),
+            (
+                json!({"kind": "echo", "input": {"value": "x".repeat(MAX_INPUT_BYTES)}}),
+                code::INVALID_INPUT,
+                vec!["/input"],
+            ),
+        ];
+        for (document, code, pointers) in cases {
+            let error = planned(document).expect_err("refused");
+            let found: Vec<_> = error.errors.iter().map(|fault| fault.pointer.as_str()).collect();
+            assert_eq!((error.code.as_str(), found), (code, pointers));
+        }
+    }
+
+    #[test]
+    fn a_time_that_has_passed_is_at_once() {
+        let run_at = |at: &str| planned(json!({"kind": "echo", "input": {}, "runAt": at})).map(|job| job.run_at);
+        assert_eq!(run_at("2025-12-31T00:00:00Z"), Ok(None));
+        assert!(run_at("2026-01-02T00:00:00Z").is_ok_and(|at| at.is_some()));
+    }
+
+    #[test]
+    fn an_item_of_a_batch_is_refused_by_itself() {
+        let catalog = Catalog::new(&[&[echo::SPEC]]);
+        let planner = Planner { catalog: &catalog, now: Timestamp::UNIX_EPOCH };
+        let jobs = json!({"jobs": [{"kind": "echo", "input": {}}, 5, {"kind": "nope", "input": {}}]});
+        let batch = planner.batch(jobs).expect("a batch");
+        let refused: Vec<_> = batch.items.iter().map(|item| matches!(item, NewItem::Refused(_))).collect();
+        assert_eq!(refused, [false, true, true]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Looks after what got stuck: leases whose workers died, bells that the broker lost, rows that are old. Several may run.
+
+pub mod bells;
+pub mod retention;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    limits::SWEEP_EVERY,
+    port::{
+        PortResult,
+        store::{Store, SweepPolicy, Swept},
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+use self::bells::{Bells, Heard};
+use crate::{metrics::Metrics, moved::Movements};
+
+/// The sweeper of one process.
+#[derive(Clone)]
+pub struct Sweeper {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Where what a sweep moved is told.
+    pub movements: Movements,
+    /// Counts.
+    pub metrics: Metrics,
+    /// How leases are judged.
+    pub policy: SweepPolicy,
+    /// Rings again what was lost.
+    pub bells: Bells,
+}
+
+impl Sweeper {
+    /// Judges expired leases, one bounded step.
+    pub async fn run_once(&self) -> PortResult<Swept> {
+        let mut swept = self.store.sweep(self.policy).await?;
+        self.metrics.leases_lost.inc_by(swept.lost.into());
+        self.metrics.quarantined.inc_by(swept.quarantined.into());
+        if swept.lost > 0 || swept.quarantined > 0 {
+            tracing::warn!(lost = swept.lost, quarantined = swept.quarantined, "leases expired");
+        }
+        self.movements.apply(std::mem::take(&mut swept.moved));
+        Ok(swept)
+    }
+
+    /// Sweeps until `stop`. The two halves fail apart: with the broker away leases are still judged.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut heard = Heard::new(&self.bells);
+        let mut away = false;
+        while !stop.is_cancelled() {
+            let swept = self.run_once().await;
+            let rung = self.bells.run_once(&mut heard).await;
+            let full = swept.as_ref().is_ok_and(|swept| swept.lost + swept.quarantined >= self.policy.most);
+            match swept.map(|_| ()).and(rung.map(|_| ())) {
+                Ok(()) => away = false,
+                Err(error) if !std::mem::replace(&mut away, true) => tracing::warn!(%error, "the sweeper waits"),
+                Err(_) => {}
+            }
+            let pause = if full { Duration::ZERO } else { SWEEP_EVERY };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
