@@ -24,10 +24,10 @@ impl<'a> Desk<'a> {
         Desk { composition, facts, faults: Vec::new(), warnings: Vec::new(), waiting: 0 }
     }
 
-    /// Something is wrong at a place.
+    /// Something is wrong at a place; of several wrongs at one place the first is told, because stages meet the same one again.
     pub fn fault(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
         let fault = Fault::new(pointer, detail);
-        if self.faults.len() < MAX_FAULTS && !self.faults.contains(&fault) {
+        if self.faults.len() < MAX_FAULTS && self.faults.iter().all(|known| known.pointer != fault.pointer) {
             self.faults.push(fault);
         }
     }

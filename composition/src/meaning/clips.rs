@@ -201,12 +201,20 @@ fn check_aliases(tracks: &[Vec<Clip>], faults: &mut Faults) {
         }
     }
     for clip in tracks.iter().flatten() {
-        let Some(alias) = src_of(&clip.written.asset).and_then(Src::alias) else { continue };
+        let Some(alias) = src_of(&clip.written.asset).and_then(Src::alias).filter(|_| follows(&clip.written.asset))
+        else {
+            continue;
+        };
         let target = named.get(alias).map(|target| &target.written.asset);
         if let Some(detail) = wrong_target(&clip.written.asset, alias, target) {
             faults.push(clip.at("/asset/src"), detail);
         }
     }
+}
+
+/// Whether an asset may follow another clip.
+fn follows(asset: &Asset) -> bool {
+    matches!(asset, Asset::Caption(_) | Asset::RichCaption(_) | Asset::Waveform(_))
 }
 
 /// What is wrong with following an alias, if anything.

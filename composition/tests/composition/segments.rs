@@ -1,0 +1,197 @@
+//! Segments: what changes them, and what does not.
+
+use crate::given::{bytes, clip, footage, lengths, only_layer, plan, text, track, video};
+use composition::plan::{Asset, RenderPlan};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Three scenes of ten seconds, captions every two, music.
+fn story() -> Value {
+    let scenes: Vec<Value> = ["a", "b", "c"]
+        .iter()
+        .enumerate()
+        .map(|(index, name)| clip(footage(name), index as f64 * 10.0, 10.0))
+        .collect();
+    let cues: Vec<Value> = (0..15)
+        .map(|index| json!({ "text": format!("caption {index}"), "start": index * 2, "end": index * 2 + 2 }))
+        .collect();
+    let mut document = video(json!([
+        track(json!([{ "asset": { "type": "caption", "cues": cues }, "start": 0, "length": 30 }])),
+        track(json!(scenes)),
+    ]));
+    document["timeline"]["soundtrack"] = json!({ "src": "music.mp3" });
+    document
+}
+
+/// How many segments of the second plan the first did not have.
+fn rendered_anew(before: &RenderPlan, after: &RenderPlan) -> usize {
+    let known: BTreeSet<String> = before.segments.iter().map(bytes).collect();
+    after.segments.iter().filter(|segment| !known.contains(&bytes(segment))).count()
+}
+
+#[test]
+fn edges_of_scenes_are_hard_and_pieces_lie_between() {
+    let plan = plan(&story());
+    let mut at = 0;
+    let ends: BTreeSet<u64> = plan
+        .segments
+        .iter()
+        .map(|segment| {
+            at += segment.frames;
+            at
+        })
+        .collect();
+    assert!([300, 600, 900].iter().all(|edge| ends.contains(edge)), "{ends:?}");
+    assert!(lengths(&plan).iter().all(|frames| (30..=120).contains(frames)), "{:?}", lengths(&plan));
+    assert_eq!(plan.assemble.segment_frames, lengths(&plan));
+}
+
+#[test]
+fn one_caption_changes_only_the_segments_that_show_it() {
+    let before = plan(&story());
+    let mut edited = story();
+    edited["timeline"]["tracks"][0]["clips"][0]["asset"]["cues"][7]["text"] = json!("another");
+    let after = plan(&edited);
+    let showing = after.segments.iter().filter(|segment| bytes(segment).contains("another")).count();
+    assert!((1..=2).contains(&showing));
+    assert_eq!(rendered_anew(&before, &after), showing);
+    assert_eq!(serde_json::to_string(&before.sound).unwrap(), serde_json::to_string(&after.sound).unwrap());
+}
+
+#[test]
+fn a_caption_that_moves_leaves_other_scenes_alone() {
+    let before = plan(&story());
+    let mut edited = story();
+    edited["timeline"]["tracks"][0]["clips"][0]["asset"]["cues"][7]["start"] = json!(14.4);
+    let after = plan(&edited);
+    assert!(rendered_anew(&before, &after) <= 2, "{}", rendered_anew(&before, &after));
+}
+
+#[test]
+fn other_music_changes_no_segment() {
+    let before = plan(&story());
+    let mut edited = story();
+    edited["timeline"]["soundtrack"]["src"] = json!("other.mp3");
+    let after = plan(&edited);
+    assert_eq!(rendered_anew(&before, &after), 0);
+    assert_ne!(before.sound, after.sound);
+}
+
+#[test]
+fn a_filter_changes_only_its_clips_segments() {
+    let before = plan(&story());
+    let mut edited = story();
+    edited["timeline"]["tracks"][1]["clips"][1]["filter"] = json!("greyscale");
+    let after = plan(&edited);
+    let of_b = after.segments.iter().filter(|segment| bytes(segment).contains("b.mp4")).count();
+    assert_eq!(rendered_anew(&before, &after), of_b);
+}
+
+#[test]
+fn two_seconds_at_the_front_leave_all_later_segments() {
+    let before = plan(&story());
+    let mut edited = story();
+    for track in edited["timeline"]["tracks"].as_array_mut().unwrap() {
+        for clip in track["clips"].as_array_mut().unwrap() {
+            clip["start"] = json!(clip["start"].as_f64().unwrap() + 2.0);
+        }
+    }
+    edited["timeline"]["tracks"][1]["clips"].as_array_mut().unwrap().insert(0, clip(footage("intro"), 0.0, 2.0));
+    let after = plan(&edited);
+    assert_eq!(after.segments.len(), before.segments.len() + 1);
+    assert_eq!(rendered_anew(&before, &after), 1);
+}
+
+#[test]
+fn the_same_holds_for_writing_alone() {
+    let titles = |shift: f64| {
+        let clips: Vec<Value> =
+            (0..6).map(|i| clip(text(&format!("title {i}")), f64::from(i) * 2.5 + shift, 2.5)).collect();
+        plan(&video(json!([track(json!(clips))])))
+    };
+    let (before, after) = (titles(0.0), titles(2.0));
+    assert_eq!(rendered_anew(&before, &after), 1);
+}
+
+#[test]
+fn the_size_changes_every_segment() {
+    let before = plan(&story());
+    let mut edited = story();
+    edited["output"] = json!({ "fps": 30, "resolution": "sd" });
+    let after = plan(&edited);
+    assert_eq!(rendered_anew(&before, &after), after.segments.len());
+}
+
+#[test]
+fn a_still_enters_without_its_clock() {
+    let still = json!([track(json!([clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0)]))]);
+    let plan = plan(&video(still));
+    let distinct: BTreeSet<String> = plan.segments.iter().filter(|s| s.frames == 90).map(bytes).collect();
+    assert_eq!((plan.segments.len(), distinct.len()), (4, 1));
+}
+
+#[test]
+fn a_still_that_moves_keeps_its_clock() {
+    let mut moving = clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0);
+    moving["effect"] = json!("zoomIn");
+    let plan = plan(&video(json!([track(json!([moving]))])));
+    let clocks: Vec<u64> = plan.segments.iter().map(|segment| only_layer(segment).clock).collect();
+    assert_eq!(clocks, [0, 90, 180, 270]);
+}
+
+#[test]
+fn transitions_are_held_only_where_they_run() {
+    let mut faded = clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0);
+    faded["transition"] = json!({ "in": "fade", "out": "fade" });
+    let plan = plan(&video(json!([track(json!([faded]))])));
+    let held: Vec<(bool, bool, u64)> = plan
+        .segments
+        .iter()
+        .map(only_layer)
+        .map(|layer| (layer.enter.is_some(), layer.leave.is_some(), layer.clock))
+        .collect();
+    assert_eq!(held, [(true, false, 0), (false, false, 0), (false, false, 0), (false, true, 270)]);
+}
+
+#[test]
+fn a_segment_names_only_what_it_shows() {
+    let plan = plan(&story());
+    let first = &plan.segments[0];
+    let sources: Vec<String> = first.sources().into_iter().map(|hash| hash.0).collect();
+    assert_eq!(sources, ["hash of https://example.test/a.mp4"]);
+    let Asset::Captions(captions) = &first.layers[1].asset else { panic!("{first:#?}") };
+    assert!(captions.cues.iter().all(|cue| 0 <= cue.from && cue.to <= first.frames as i64));
+}
+
+#[test]
+fn plain_captions_are_cut_to_the_segment_and_moving_words_are_not() {
+    let captions = |kind: &str| {
+        let cue = json!({ "text": "one two", "start": 1, "end": 9 });
+        let asset = json!({ "type": kind, "cues": [cue] });
+        let tracks = json!([track(json!([clip(asset, 0.0, 10.0)])), track(json!([clip(footage("a"), 0.0, 10.0)]))]);
+        let plan = plan(&video(tracks));
+        let Asset::Captions(captions) = plan.segments[1].layers[1].asset.clone() else { panic!("{plan:#?}") };
+        (captions.cues[0].from, captions.cues[0].words.len())
+    };
+    assert_eq!(captions("caption"), (0, 0));
+    assert_eq!(captions("rich-caption"), (-60, 2));
+}
+
+#[test]
+fn equal_compositions_have_equal_keys_and_the_check_lists_them() {
+    let composition = composition::parse(&story()).unwrap();
+    let facts = crate::given::facts(&composition);
+    let summary = composition::check(&composition, &facts).unwrap();
+    assert_eq!(summary.duration.to_f64(), 30.0);
+    assert_eq!(summary, composition::check(&composition, &facts).unwrap());
+    let keys: BTreeSet<String> = summary.segments.iter().map(|segment| segment.key.to_string()).collect();
+    assert_eq!(keys.len(), summary.segments.len());
+    assert_eq!(summary.segments.last().map(|last| last.start + last.frames), Some(900));
+}
+
+#[test]
+fn a_plan_survives_being_stored() {
+    let made = plan(&story());
+    let stored = serde_json::to_value(&made).unwrap();
+    assert_eq!(serde_json::from_value::<RenderPlan>(stored).unwrap(), made);
+}

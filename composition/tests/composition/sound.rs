@@ -1,0 +1,91 @@
+//! Sound: samples, roles, fades, ducking.
+
+use crate::given::{clip, footage, plan, track, video};
+use composition::plan::{Curve, Micro, Role, Sound};
+use serde_json::{Value, json};
+
+fn sound_of(document: &Value) -> Option<Sound> {
+    plan(document).sound
+}
+
+fn audio(src: &str) -> Value {
+    json!({ "type": "audio", "src": src })
+}
+
+#[test]
+fn the_sound_is_as_long_as_the_picture_to_the_sample() {
+    for (fps, samples) in
+        [(json!(30), 480_000), (json!(29.97), 480_480), (json!(59.94), 479_679), (json!(23.976), 480_480)]
+    {
+        let mut document = video(json!([track(json!([clip(footage("long"), 0.0, 10.0)]))]));
+        document["output"]["fps"] = fps.clone();
+        let plan = plan(&document);
+        let sound = plan.sound.expect("sound");
+        let exact = plan.assemble.rate.samples(plan.assemble.frames, 48_000);
+        assert_eq!(sound.samples, exact, "{fps}");
+        assert!(sound.samples.abs_diff(samples) <= 2_002, "{fps}: {}", sound.samples);
+    }
+}
+
+#[test]
+fn voice_presses_music_unless_told_not_to() {
+    let tracks = json!([
+        track(json!([{ "asset": { "type": "speech", "text": "one two three four" }, "start": 0 }])),
+        track(json!([clip(json!({ "type": "audio", "src": "m.mp3", "role": "music" }), 0.0, 4.0)])),
+    ]);
+    let mut document = video(tracks);
+    let sound = sound_of(&document).expect("sound");
+    assert_eq!(sound.ducking.map(|ducking| ducking.depth), Some(Micro::whole(12)));
+    assert_eq!(
+        sound.loudness.map(|loudness| (loudness.integrated, loudness.true_peak)),
+        Some((Micro::whole(-14), Micro::whole(-1)))
+    );
+    assert_eq!(sound.items.iter().map(|item| item.role).collect::<Vec<_>>(), [Role::Voice, Role::Music]);
+    document["timeline"]["ducking"] = json!(false);
+    document["output"]["loudness"] = json!(false);
+    let sound = sound_of(&document).expect("sound");
+    assert_eq!((sound.ducking, sound.loudness), (None, None));
+}
+
+#[test]
+fn fades_and_volumes_count_samples() {
+    let asset = json!({
+        "type": "audio", "src": "a.mp3", "fadeIn": 0.5, "effect": "fadeOut",
+        "volume": [{ "from": 0.5, "to": 1, "start": 1, "length": 2 }],
+    });
+    let sound = sound_of(&video(json!([track(json!([clip(asset, 1.0, 10.0)]))]))).expect("sound");
+    let item = &sound.items[0];
+    assert_eq!((item.start, item.samples, item.fade_in, item.fade_out), (48_000, 480_000, 24_000, 96_000));
+    let Curve::Tweens(tweens) = &item.volume else { panic!("{item:?}") };
+    assert_eq!((tweens[0].start, tweens[0].length), (48_000, 96_000));
+}
+
+#[test]
+fn silence_is_no_sound() {
+    let muted = json!({ "type": "video", "src": "a.mp4", "volume": 0 });
+    assert_eq!(sound_of(&video(json!([track(json!([clip(muted, 0.0, 2.0)]))]))), None);
+    assert_eq!(sound_of(&video(json!([track(json!([clip(footage("mute"), 0.0, 2.0)]))]))), None);
+    let mut document = video(json!([track(json!([clip(audio("a.mp3"), 0.0, 2.0)]))]));
+    document["output"]["mute"] = json!(true);
+    assert_eq!(sound_of(&document), None);
+}
+
+#[test]
+fn a_soundtrack_repeats_to_the_end() {
+    let mut document = video(json!([track(json!([clip(footage("mute"), 0.0, 25.0)]))]));
+    document["timeline"]["soundtrack"] = json!({ "src": "short.mp3", "repeat": true, "effect": "fadeInFadeOut" });
+    let items = sound_of(&document).expect("sound").items;
+    let told: Vec<_> = items.iter().map(|item| (item.start, item.samples, item.fade_in, item.fade_out)).collect();
+    assert_eq!(told, [(0, 480_000, 96_000, 0), (480_000, 480_000, 0, 0), (960_000, 240_000, 0, 96_000)]);
+}
+
+#[test]
+fn a_sound_cut_by_the_range_goes_on_from_where_it_stood() {
+    let asset = json!({ "type": "audio", "src": "a.mp3", "fadeIn": 4, "speed": 2, "trim": 1 });
+    let mut document = video(json!([track(json!([clip(asset, 0.0, 10.0)]))]));
+    document["output"]["range"] = json!({ "start": 1 });
+    let sound = sound_of(&document).expect("sound");
+    let item = &sound.items[0];
+    assert_eq!((item.start, item.samples, item.trim.to_f64()), (0, 432_000, 3.0));
+    assert_eq!((item.volume.value_at(0), item.volume.value_at(144_000)), (0.25, 1.0));
+}
