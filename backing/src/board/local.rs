@@ -12,11 +12,7 @@ use common::{
     },
     view::JobView,
 };
-use moka::{
-    Expiry,
-    future::Cache,
-    ops::compute::{CompResult, Op},
-};
+use moka::{Expiry, future::Cache, ops::compute::Op};
 use serde_json::Value;
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -56,13 +52,17 @@ impl LocalBoard {
         }
     }
 
+    /// Whether subscribers should look: the same view again only lives longer.
     async fn put_one(&self, view: &JobView) -> bool {
-        let newer = |held: Option<moka::Entry<ViewKey, Arc<JobView>>>| {
-            let stale = held.is_some_and(|held| held.value().rank >= view.rank);
-            std::future::ready(if stale { Op::Nop } else { Op::Put(Arc::new(view.clone())) })
+        let mut is_newer = false;
+        let newest = |held: Option<moka::Entry<ViewKey, Arc<JobView>>>| {
+            let held = held.map(|held| held.value().rank);
+            is_newer = held.is_none_or(|held| held < view.rank);
+            let stays = held.is_some_and(|held| held > view.rank);
+            std::future::ready(if stays { Op::Nop } else { Op::Put(Arc::new(view.clone())) })
         };
-        let result = self.views.entry((view.tenant.clone(), view.id)).and_compute_with(newer).await;
-        matches!(result, CompResult::Inserted(_) | CompResult::ReplacedWith(_))
+        self.views.entry((view.tenant.clone(), view.id)).and_compute_with(newest).await;
+        is_newer
     }
 }
 

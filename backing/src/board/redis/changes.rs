@@ -1,0 +1,132 @@
+//! Changes as Redis publishes them, through lost connections.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use common::{id::JobId, port::board::Changes};
+use futures::StreamExt;
+use redis::{
+    Client, RedisResult,
+    aio::{PubSubSink, PubSubStream},
+};
+use tokio::{
+    sync::{
+        broadcast::{self, error::RecvError},
+        oneshot,
+    },
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+/// Hex digits of one id in a message.
+const ID_LEN: usize = 32;
+/// Messages a listener may be behind before it is told to look for itself.
+const BACKLOG: usize = 1024;
+/// A subscription takes milliseconds.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_millis(500);
+/// A connection that says nothing is asked whether it lives this often.
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// And has this long to answer.
+const PING_WITHIN: Duration = Duration::from_secs(1);
+/// Pauses between attempts to subscribe.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_LONGEST: Duration = Duration::from_secs(2);
+
+/// What a listener is told: changed jobs, or `None` for a gap.
+type Notice = Option<Vec<JobId>>;
+
+/// A listener, with a task that keeps it subscribed and ends with it.
+pub(super) struct RedisChanges {
+    heard: broadcast::Receiver<Notice>,
+    _subscription: AbortOnDropHandle<()>,
+}
+
+impl RedisChanges {
+    /// Listens from now on; if Redis is away, from when it is back, which begins with a gap.
+    pub async fn subscribe(client: Client, channel: String) -> Self {
+        let (to, heard) = broadcast::channel(BACKLOG);
+        let (tried, first_try) = oneshot::channel();
+        let subscription = tokio::spawn(stay_subscribed(client, channel, to, tried));
+        // An error says that the task is gone, and with it the runtime.
+        let _ = first_try.await;
+        Self { heard, _subscription: AbortOnDropHandle::new(subscription) }
+    }
+}
+
+#[async_trait]
+impl Changes for RedisChanges {
+    async fn next(&mut self) -> Option<Vec<JobId>> {
+        match self.heard.recv().await {
+            Ok(notice) => notice,
+            Err(RecvError::Lagged(_)) => None,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// Subscribes, follows until the connection is lost, and again.
+async fn stay_subscribed(client: Client, channel: String, to: broadcast::Sender<Notice>, tried: oneshot::Sender<()>) {
+    let mut tried = Some(tried);
+    let mut missed = false;
+    let mut pauses = pauses();
+    loop {
+        let subscribed = timeout(SUBSCRIBE_WITHIN, subscribe(&client, &channel)).await;
+        if let Ok(Ok((sink, stream))) = subscribed {
+            pauses = self::pauses();
+            // After the subscription, so whoever looks now misses nothing that comes later.
+            if missed {
+                let _ = to.send(None);
+            }
+            tried.take().map(|tried| tried.send(()));
+            follow(sink, stream, &to).await;
+            tracing::warn!("the subscription to changes in Redis is lost and made again");
+        }
+        tried.take().map(|tried| tried.send(()));
+        missed = true;
+        sleep(pauses.next().unwrap_or(PAUSE_LONGEST)).await;
+    }
+}
+
+async fn subscribe(client: &Client, channel: &str) -> RedisResult<(PubSubSink, PubSubStream)> {
+    let (mut sink, stream) = client.get_async_pubsub().await?.split();
+    sink.subscribe(channel).await?;
+    Ok((sink, stream))
+}
+
+/// Hands on what comes until nothing can come any more.
+async fn follow(mut sink: PubSubSink, mut stream: PubSubStream, to: &broadcast::Sender<Notice>) {
+    let mut ping = interval(PING_EVERY);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ping.reset();
+    loop {
+        tokio::select! {
+            message = stream.next() => match message {
+                None => return,
+                // An error says that nobody listens, and then this task is about to end.
+                Some(message) => drop(to.send(Some(read(message.get_payload_bytes())))),
+            },
+            _ = ping.tick() => {
+                let answer = timeout(PING_WITHIN, sink.ping::<redis::Value>()).await;
+                if !matches!(answer, Ok(Ok(_))) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The ids in a message; what is none is left out.
+fn read(payload: &[u8]) -> Vec<JobId> {
+    payload.chunks(ID_LEN).filter_map(|id| Uuid::try_parse_ascii(id).ok()).map(JobId).collect()
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(PAUSE_FIRST)
+        .with_max_delay(PAUSE_LONGEST)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

@@ -1,0 +1,150 @@
+//! Views in Redis: the rank in front, so that a script can compare without reading what follows.
+
+use common::{
+    id::{JobId, TenantId},
+    view::{JobView, Rank},
+};
+use redis::{Cmd, Pipeline};
+
+use super::{codec, names::Names};
+use crate::board::lifetime;
+
+/// Three numbers of 16 hex digits each.
+const RANK_LEN: usize = 48;
+/// Views in one run of the script: Redis does nothing else meanwhile, so about a millisecond.
+const VIEWS_PER_RUN: usize = 200;
+/// Bytes in one run, for the same reason.
+const BYTES_PER_RUN: usize = 1 << 20;
+
+/// Sets each view that outranks what is there, renews one that is there already, and tells of those that were set in one message.
+/// `KEYS` are views' keys; `ARGV` is the channel, then for each key its value and its lifetime in milliseconds.
+const PUT: &str = r"
+local changed = {}
+for i, key in ipairs(KEYS) do
+  local value, ttl = ARGV[2 * i], ARGV[2 * i + 1]
+  local rank, held = string.sub(value, 1, 48), redis.call('GETRANGE', key, 0, 47)
+  if held < rank then
+    redis.call('SET', key, value, 'PX', ttl)
+    changed[#changed + 1] = string.sub(key, -32)
+  elseif held == rank then
+    redis.call('PEXPIRE', key, ttl)
+  end
+end
+if #changed > 0 then
+  redis.call('PUBLISH', ARGV[1], table.concat(changed))
+end
+return #changed
+";
+
+/// The commands that put these views; `None` if there are none.
+pub(super) fn putting(names: &Names, views: &[JobView]) -> Option<Pipeline> {
+    if views.is_empty() {
+        return None;
+    }
+    let mut pipeline = Pipeline::new();
+    let mut run = Run::default();
+    let mut tenants: Option<(&TenantId, String)> = None;
+    for view in views {
+        // Most batches are of one tenant.
+        if tenants.as_ref().is_none_or(|(tenant, _)| **tenant != view.tenant) {
+            tenants = Some((&view.tenant, names.views_of(&view.tenant)));
+        }
+        let Some((_, start)) = &tenants else { continue };
+        run.add(Names::view(start, view.id), write(view), lifetime(view).as_millis());
+        if run.is_full() {
+            pipeline.add_command(std::mem::take(&mut run).command(names));
+        }
+    }
+    if !run.keys.is_empty() {
+        pipeline.add_command(run.command(names));
+    }
+    Some(pipeline)
+}
+
+/// The command that gets these.
+pub(super) fn getting(names: &Names, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
+    about(redis::cmd("MGET"), names, tenant, jobs)
+}
+
+/// The command that forgets these.
+pub(super) fn forgetting(names: &Names, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
+    about(redis::cmd("UNLINK"), names, tenant, jobs)
+}
+
+fn about(mut command: Cmd, names: &Names, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
+    let start = names.views_of(tenant);
+    for job in jobs {
+        command.arg(Names::view(&start, *job));
+    }
+    command
+}
+
+/// One run of the script.
+#[derive(Debug, Default)]
+struct Run {
+    keys: Vec<String>,
+    arguments: Vec<(Vec<u8>, u128)>,
+    bytes: usize,
+}
+
+impl Run {
+    fn add(&mut self, key: String, value: Vec<u8>, ttl_ms: u128) {
+        self.bytes += value.len();
+        self.keys.push(key);
+        self.arguments.push((value, ttl_ms));
+    }
+
+    fn is_full(&self) -> bool {
+        self.keys.len() >= VIEWS_PER_RUN || self.bytes >= BYTES_PER_RUN
+    }
+
+    fn command(self, names: &Names) -> Cmd {
+        // EVAL, not EVALSHA: the script is shorter than one view, and a restarted Redis needs no second try.
+        let mut command = redis::cmd("EVAL");
+        command.arg(PUT).arg(self.keys.len()).arg(self.keys).arg(names.changes());
+        for (value, ttl_ms) in self.arguments {
+            command.arg(value).arg(ttl_ms.to_string());
+        }
+        command
+    }
+}
+
+/// A view's value: its rank, then its JSON, packed. (A view always has a JSON form; were it ever not so, it would read as nothing.)
+fn write(view: &JobView) -> Vec<u8> {
+    let json = serde_json::to_vec(view).unwrap_or_default();
+    codec::pack(rank(&view.rank).into_bytes(), &json)
+}
+
+/// Reads a view's value, if it is one that this version can read.
+pub(super) fn read(value: &[u8]) -> Option<JobView> {
+    let json = codec::unpack(value.get(RANK_LEN..)?)?;
+    serde_json::from_slice(&json).inspect_err(|error| tracing::warn!(%error, "a view in Redis can't be read")).ok()
+}
+
+/// Sorts as text as it does as numbers: fixed width, and negative ones below positive ones.
+fn rank(rank: &Rank) -> String {
+    let above_zero = |number: i64| number.cast_unsigned() ^ (1 << 63);
+    format!("{:016x}{:016x}{:016x}", above_zero(rank.version), above_zero(rank.fence), rank.sequence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_sort_as_text_as_they_do_as_numbers() {
+        let numbers = [i64::MIN, -1, 0, 1, 9, 10, 255, 256, i64::MAX];
+        let mut ranks = Vec::new();
+        for version in numbers {
+            for fence in numbers {
+                for sequence in [0, 1, 15, 16, u64::MAX] {
+                    ranks.push(Rank { version, fence, sequence });
+                }
+            }
+        }
+        assert!(ranks.is_sorted());
+        let texts: Vec<String> = ranks.iter().map(rank).collect();
+        assert!(texts.is_sorted());
+        assert!(texts.iter().all(|text| text.len() == RANK_LEN));
+    }
+}
