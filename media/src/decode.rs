@@ -3,7 +3,10 @@
 pub(crate) mod clock;
 pub(crate) mod colour;
 pub(crate) mod convert;
+pub(crate) mod deinterlace;
 pub(crate) mod open;
 pub(crate) mod reader;
 pub(crate) mod rotation;
+pub(crate) mod scaler;
 pub(crate) mod svg;
+pub(crate) mod tonemap;

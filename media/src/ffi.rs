@@ -10,32 +10,21 @@ mod pictures {
     use ffmpeg_next::ffi;
     use ffmpeg_next::{format, frame, software::scaling};
 
-    /// Tells a scaler what the numbers on both sides mean: the source's matrix as an `SWS_CS_*` number and the ranges
-    /// (`true` is full). The result is always BT.709.
+    /// Tells a scaler what the numbers on both sides mean: the matrix as an `SWS_CS_*` number, and whether the range is full.
     ///
     /// # Errors
     /// Where the pair of formats has no such setting.
     pub(crate) fn set_scaler_colours(
         scaler: &mut scaling::Context,
-        source_matrix: i32,
-        source_full: bool,
-        target_full: bool,
+        source: (i32, bool),
+        target: (i32, bool),
     ) -> Result<(), ffmpeg::Error> {
-        // SAFETY: the tables are static arrays of libswscale's; the context is alive while borrowed.
+        // SAFETY: the tables are static arrays of libswscale's, which knows every number; the context is alive while borrowed.
         let done = unsafe {
-            let source = ffi::sws_getCoefficients(source_matrix);
-            let target = ffi::sws_getCoefficients(ffi::SWS_CS_ITU709 as i32);
+            let (from, to) = (ffi::sws_getCoefficients(source.0), ffi::sws_getCoefficients(target.0));
             let unity = 1 << 16;
-            ffi::sws_setColorspaceDetails(
-                scaler.as_mut_ptr(),
-                source,
-                i32::from(source_full),
-                target,
-                i32::from(target_full),
-                0,
-                unity,
-                unity,
-            )
+            let (source_full, target_full) = (i32::from(source.1), i32::from(target.1));
+            ffi::sws_setColorspaceDetails(scaler.as_mut_ptr(), from, source_full, to, target_full, 0, unity, unity)
         };
         if done < 0 {
             return Err(ffmpeg::Error::InvalidData);
@@ -174,3 +163,28 @@ mod pictures {
 pub(crate) use pictures::{
     crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_quality, set_scaler_colours, start_time,
 };
+
+// ── facts: what packets and formats say of themselves ───────────────────────────────────────────────────────────────
+
+mod facts {
+    use ffmpeg_next::{Packet, ffi, format, packet::Ref};
+
+    /// Whether a packet is decoded but not shown, because an edit list cuts it off.
+    pub(crate) fn is_discarded(packet: &Packet) -> bool {
+        // SAFETY: the packet is alive while borrowed.
+        unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
+    }
+
+    /// Bits per component of a pixel format, and whether it has alpha.
+    pub(crate) fn bits_and_alpha(pixel: format::Pixel) -> (u8, bool) {
+        let Some(descriptor) = pixel.descriptor() else {
+            return (8, false);
+        };
+        // SAFETY: descriptors are static.
+        let raw = unsafe { &*descriptor.as_ptr() };
+        let alpha = raw.flags & ffi::AV_PIX_FMT_FLAG_ALPHA as u64 != 0;
+        (u8::try_from(raw.comp[0].depth).unwrap_or(8), alpha)
+    }
+}
+
+pub(crate) use facts::{bits_and_alpha, is_discarded};

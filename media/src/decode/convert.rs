@@ -5,13 +5,14 @@
 //! multiplied in, because scaling straight alpha draws the colour of clear pixels into the edges.
 
 use super::colour::Meaning;
-use crate::error::{MediaError, Result};
-use crate::ffi;
+use super::deinterlace::deinterlaced;
+use super::scaler::{Part, Scalers, Target};
+use super::tonemap::ToneMap;
+use crate::error::Result;
 use crate::picture::planes::{Alpha, Picture, half};
 use crate::picture::raster::Raster;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
-use ffmpeg_next::software::scaling;
 
 /// What of a frame is wanted, and how large.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,125 +27,75 @@ pub(crate) struct Wanted {
     pub rotation: u16,
 }
 
-/// Keeps the scalers of one source, so that each is set up once.
+/// Keeps the scalers and curves of one source, so that each is set up once.
 #[derive(Default)]
 pub(crate) struct Converter {
-    scalers: Vec<Scaler>,
+    scalers: Scalers,
+    tone: Option<ToneMap>,
 }
 
-/// One scaler and the frame it writes into, whose rows have room for the wide stores of libswscale.
-struct Scaler {
-    setting: Setting,
-    context: scaling::Context,
-    target: frame::Video,
+/// Fields, and the frame after the one that shows: what a frame made of two fields is completed from.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    /// The next frame; none after the last.
+    pub next: Option<&'a frame::Video>,
 }
-
-#[derive(Clone, Copy, PartialEq)]
-struct Setting {
-    source: scaling::context::Definition,
-    target: scaling::context::Definition,
-    meaning: Meaning,
-}
-
-/// The part of a stored frame to use, in whole pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part {
-    left: usize,
-    top: usize,
-    width: usize,
-    height: usize,
-}
-
-/// Scalers kept at most: a source that changes its size with each frame must not fill the memory.
-const MAX_SCALERS: usize = 4;
 
 impl Converter {
-    /// The wanted part of a frame at the wanted size, opaque or premultiplied.
+    /// The wanted part of a frame at the wanted size, opaque or premultiplied. With `fields` the frame is first made whole.
     ///
     /// # Errors
     /// Bad input or unsupported where libswscale cannot read the frame's format.
-    pub(crate) fn convert(&mut self, frame: &frame::Video, wanted: Wanted) -> Result<Picture> {
+    pub(crate) fn convert(
+        &mut self,
+        frame: &frame::Video,
+        fields: Option<Fields<'_>>,
+        wanted: Wanted,
+    ) -> Result<Picture> {
+        match fields {
+            Some(fields) => {
+                let whole = deinterlaced(frame, fields.next, &mut self.scalers)?;
+                self.convert_whole(&whole, wanted)
+            }
+            None => self.convert_whole(frame, wanted),
+        }
+    }
+
+    fn convert_whole(&mut self, frame: &frame::Video, wanted: Wanted) -> Result<Picture> {
         let meaning = Meaning::of(frame);
         let part = stored_part(frame, wanted);
         let turned = wanted.rotation % 180 == 90;
         let (width, height) = if turned { (wanted.height, wanted.width) } else { (wanted.width, wanted.height) };
-        let picture = if has_alpha(frame.format()) {
-            let straight = self.scale(frame, part, (part.width, part.height), Pixel::RGBA, meaning)?;
-            Raster::from_straight(&straight).resized(width, height).into_picture()
+        let to = |format, size| Target { format, size, keeps_meaning: false };
+        let picture = if meaning.is_hdr() {
+            self.tone_mapped(frame, part, (width, height), meaning)?
+        } else if has_alpha(frame.format()) {
+            let straight = self.scalers.scale(frame, part, to(Pixel::RGBA, (part.width, part.height)), meaning)?;
+            Raster::from_straight(straight).resized(width, height).into_picture()
         } else if meaning.is_native(frame.format()) && (part.width, part.height) == (width, height) {
             copy_part(frame, part)
         } else {
-            let scaled = self.scale(frame, part, (width, height), Pixel::YUV420P, meaning)?;
+            let scaled = self.scalers.scale(frame, part, to(Pixel::YUV420P, (width, height)), meaning)?;
             copy_part(scaled, Part::whole(width, height))
         };
         Ok(turn(picture, wanted.rotation))
     }
 
-    fn scale(
+    fn tone_mapped(
         &mut self,
         frame: &frame::Video,
         part: Part,
-        (width, height): (usize, usize),
-        format: Pixel,
+        size: (usize, usize),
         meaning: Meaning,
-    ) -> Result<&frame::Video> {
-        let setting = Setting {
-            source: definition(frame.format(), part.width, part.height),
-            target: definition(format, width, height),
-            meaning,
-        };
-        let place = match self.scalers.iter().position(|kept| kept.setting == setting) {
-            Some(place) => place,
-            None => {
-                if self.scalers.len() == MAX_SCALERS {
-                    self.scalers.remove(0);
-                }
-                self.scalers.push(Scaler::new(setting)?);
-                self.scalers.len() - 1
-            }
-        };
-        let scaler = &mut self.scalers[place];
-        let cut = ffi::crop_frame(frame, part.left, part.top, part.width, part.height)
-            .map_err(|error| MediaError::from_libav("cutting a frame", error))?;
-        scaler
-            .context
-            .run(&cut, &mut scaler.target)
-            .map_err(|error| MediaError::from_libav("scaling a frame", error))?;
-        Ok(&scaler.target)
+    ) -> Result<Picture> {
+        if !self.tone.as_ref().is_some_and(|tone| tone.fits(meaning)) {
+            self.tone = Some(ToneMap::new(meaning));
+        }
+        let target = Target { format: Pixel::YUV444P16LE, size, keeps_meaning: true };
+        let scaled = self.scalers.scale(frame, part, target, meaning)?;
+        let tone = self.tone.get_or_insert_with(|| ToneMap::new(meaning));
+        Ok(tone.apply(scaled))
     }
-}
-
-impl Scaler {
-    fn new(setting: Setting) -> Result<Self> {
-        let (source, target) = (setting.source, setting.target);
-        let flags = scaling::Flags::BICUBIC
-            | scaling::Flags::ACCURATE_RND
-            | scaling::Flags::FULL_CHR_H_INT
-            | scaling::Flags::BITEXACT;
-        let failed = |error| MediaError::from_libav("setting up a scaler", error);
-        let mut context = scaling::Context::get(
-            source.format,
-            source.width,
-            source.height,
-            target.format,
-            target.width,
-            target.height,
-            flags,
-        )
-        .map_err(failed)?;
-        ffi::set_scaler_colours(&mut context, setting.meaning.matrix, setting.meaning.full, false).map_err(failed)?;
-        Ok(Self { setting, context, target: frame::Video::new(target.format, target.width, target.height) })
-    }
-}
-
-impl Part {
-    fn whole(width: usize, height: usize) -> Self {
-        Self { left: 0, top: 0, width, height }
-    }
-}
-
-fn definition(format: Pixel, width: usize, height: usize) -> scaling::context::Definition {
-    scaling::context::Definition { format, width: width as u32, height: height as u32 }
 }
 
 fn has_alpha(format: Pixel) -> bool {

@@ -7,7 +7,7 @@
 
 use super::clock::StreamClock;
 use super::open::open_input;
-use super::rotation::rotation_of;
+use super::rotation::{rotation_of, rotation_of_frame};
 use crate::error::{MediaError, Result};
 use crate::ffi;
 use composition::plan::Ratio;
@@ -32,7 +32,7 @@ pub(crate) struct VideoReader {
     stream: usize,
     decoder: decoder::Video,
     clock: StreamClock,
-    rotation: u16,
+    rotation: Option<u16>,
     /// The frame that shows, and the one after it, each with its time in ticks.
     current: Option<Timed>,
     ahead: Option<Timed>,
@@ -47,6 +47,18 @@ pub(crate) struct VideoReader {
 struct Timed {
     ticks: i64,
     frame: frame::Video,
+}
+
+/// A frame that shows, with what is known around it.
+pub(crate) struct Shown<'a> {
+    /// The frame.
+    pub frame: &'a frame::Video,
+    /// The one after it; none after the last, and none for the first while it is shown before its own time.
+    pub next: Option<&'a frame::Video>,
+    /// Its own time, in ticks of its stream: the same for the same frame.
+    pub ticks: i64,
+    /// Degrees to turn it clockwise: 0, 90, 180 or 270.
+    pub rotation: u16,
 }
 
 impl VideoReader {
@@ -82,28 +94,27 @@ impl VideoReader {
         })
     }
 
-    /// Degrees to turn the frames clockwise for showing.
-    pub(crate) fn rotation(&self) -> u16 {
-        self.rotation
-    }
-
-    /// The frame that shows at `seconds` from the file's start, and a number that is the same for the same frame.
+    /// The frame that shows at `seconds` from the file's start.
     ///
     /// # Errors
     /// Bad input where nothing can be decoded.
-    pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<(&frame::Video, i64)> {
+    pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<Shown<'_>> {
         let target = self.clock.latest(seconds);
         self.approach(target)?;
         while self.ahead.as_ref().is_some_and(|ahead| ahead.ticks <= target) {
             self.current = self.ahead.take();
             self.ahead = self.next_frame()?;
         }
-        match (&self.current, &self.ahead) {
-            (Some(shown), _) | (None, Some(shown)) => Ok((&shown.frame, shown.ticks)),
+        let (shown, next) = match (&self.current, &self.ahead) {
+            (Some(shown), next) => (shown, next.as_ref()),
+            (None, Some(shown)) => (shown, None),
             (None, None) => {
-                Err(MediaError::BadInput(format!("{} has no frame that can be decoded", self.path.display())))
+                let path = self.path.display();
+                return Err(MediaError::BadInput(format!("{path} has no frame that can be decoded")));
             }
-        }
+        };
+        let rotation = self.rotation.or_else(|| rotation_of_frame(&shown.frame)).unwrap_or(0);
+        Ok(Shown { frame: &shown.frame, next: next.map(|next| &next.frame), ticks: shown.ticks, rotation })
     }
 
     /// Makes sure that reading on from here meets the frame at `target`.

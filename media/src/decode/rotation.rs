@@ -2,18 +2,27 @@
 
 use ffmpeg_next::codec::packet::side_data::Type;
 use ffmpeg_next::format::stream::Stream;
+use ffmpeg_next::frame;
 
 /// A stream's turn, clockwise, in degrees: 0, 90, 180 or 270, from its display matrix (ISO/IEC 14496-12, §6.2.2) or, where
-/// it has none, from its `rotate` tag, as older recorders wrote it. Other angles count as the nearest of these.
+/// it has none, from its `rotate` tag, as older recorders wrote it. Other angles count as the nearest of these. `None` where
+/// the stream says nothing.
 #[must_use]
-pub(crate) fn rotation_of(stream: &Stream<'_>) -> u16 {
+pub(crate) fn rotation_of(stream: &Stream<'_>) -> Option<u16> {
     let matrix =
         stream.side_data().find(|data| data.kind() == Type::DisplayMatrix).and_then(|data| turn_of_matrix(data.data()));
     let tag = || {
         let degrees: f64 = stream.metadata().get("rotate")?.trim().parse().ok()?;
         Some(nearest_quarter(degrees))
     };
-    matrix.or_else(tag).unwrap_or(0)
+    matrix.or_else(tag)
+}
+
+/// A frame's own turn, as pictures say it (EXIF orientation, which libav hands on as a display matrix).
+#[must_use]
+pub(crate) fn rotation_of_frame(frame: &frame::Video) -> Option<u16> {
+    let data = frame.side_data(ffmpeg_next::frame::side_data::Type::DisplayMatrix)?;
+    turn_of_matrix(data.data())
 }
 
 /// The turn in a display matrix of nine native-endian 32-bit numbers, the upper left four of them 16.16 fixed-point.

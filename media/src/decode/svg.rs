@@ -40,6 +40,12 @@ impl Svg {
         Ok(Some(Self { tree }))
     }
 
+    /// The drawing's own size in pixels, rounded up.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        let size = self.tree.size();
+        (size.width().ceil().max(1.0) as u32, size.height().ceil().max(1.0) as u32)
+    }
+
     /// Part of the drawing (left, top, width, height as shares of it) at a size in pixels.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::content::{Kept, Patch, Request};
 use super::gauss::blur;
 use super::planes::Picture;
-use crate::decode::convert::{Converter, Wanted};
+use crate::decode::convert::{Converter, Fields, Wanted};
 use crate::decode::reader::VideoReader;
 use crate::decode::svg::Svg;
 use crate::error::Result;
@@ -117,42 +117,31 @@ impl Footage {
             Some(_) => &mut self.backdrop_converter,
             None => &mut self.converter,
         };
-        let (frame, ticks, rotation) = match &mut self.source {
-            Source::Drawn(svg) => {
-                let key = key(0, sigma, width, height);
-                return self.kept.get(key, || svg.draw(crop, width, height).map(Arc::new));
-            }
-            Source::Still(reader) => still_frame(reader)?,
-            Source::Video(video, rate, reader) => {
-                let time = video.source_time(clock, *rate);
-                video_frame(reader, time)?
-            }
-        };
-        let wanted = Wanted { crop, width, height, rotation };
-        self.kept.get(key(ticks, sigma, width, height), || {
-            let picture = converter.convert(frame, wanted)?;
-            Ok(Arc::new(match sigma {
+        let blurred = |picture: Picture| {
+            Arc::new(match sigma {
                 Some(sigma) => blur(picture, sigma),
                 None => picture,
-            }))
-        })
+            })
+        };
+        let (shown, in_fields) = match &mut self.source {
+            Source::Drawn(svg) => {
+                let key = key(0, sigma, width, height);
+                return self.kept.get(key, || svg.draw(crop, width, height).map(blurred));
+            }
+            Source::Still(reader) => (reader.frame_at(Ratio::ZERO)?, false),
+            Source::Video(video, rate, reader) => {
+                (reader.frame_at(video.source_time(clock, *rate))?, video.deinterlace)
+            }
+        };
+        let wanted = Wanted { crop, width, height, rotation: shown.rotation };
+        let fields = in_fields.then_some(Fields { next: shown.next });
+        self.kept
+            .get(key(shown.ticks, sigma, width, height), || converter.convert(shown.frame, fields, wanted).map(blurred))
     }
 }
 
 fn key(ticks: i64, sigma: Option<f64>, width: usize, height: usize) -> Key {
     Key { ticks, backdrop: sigma.is_some(), width, height }
-}
-
-type Found<'a> = (&'a ffmpeg_next::frame::Video, i64, u16);
-
-fn still_frame(reader: &mut VideoReader) -> Result<Found<'_>> {
-    video_frame(reader, Ratio::ZERO)
-}
-
-fn video_frame(reader: &mut VideoReader, time: Ratio) -> Result<Found<'_>> {
-    let rotation = reader.rotation();
-    let (frame, ticks) = reader.frame_at(time)?;
-    Ok((frame, ticks, rotation))
 }
 
 fn shares(rect: Rect) -> [f64; 4] {

@@ -5,3 +5,4 @@ mod clips;
 mod reading;
 mod scenes;
 mod segments;
+mod sources;

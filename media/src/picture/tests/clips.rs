@@ -25,6 +25,8 @@ pub(crate) struct Clip {
     pub gop: u32,
     pub pixels: Pixel,
     pub open_gop: bool,
+    /// Degrees in the stream's `rotate` tag.
+    pub turn: Option<&'static str>,
 }
 
 impl Clip {
@@ -41,6 +43,7 @@ impl Clip {
             gop: 12,
             pixels: Pixel::YUV420P,
             open_gop: false,
+            turn: None,
         }
     }
 
@@ -65,7 +68,13 @@ impl Clip {
         }
         let mut encoder = video.open_as_with(found, options).expect("it opens");
         let mut output = ffmpeg::format::output_as(path, self.format).expect("the file begins");
-        output.add_stream_with(&encoder).expect("a stream").set_time_base(self.time_base);
+        let mut stream = output.add_stream_with(&encoder).expect("a stream");
+        stream.set_time_base(self.time_base);
+        if let Some(turn) = self.turn {
+            let mut tags = ffmpeg::Dictionary::new();
+            tags.set("rotate", turn);
+            stream.set_metadata(tags);
+        }
         output.write_header().expect("the header");
         let stream_time = output.stream(0).expect("the stream").time_base();
         let mut drain = |encoder: &mut encoder::video::Encoder| {
@@ -92,7 +101,7 @@ impl Clip {
 
     fn draw(&self, number: usize) -> frame::Video {
         let mut frame = frame::Video::new(self.pixels, self.width as u32, self.height as u32);
-        let planes = if self.pixels == Pixel::BGRA { 1 } else { 3 };
+        let planes = if matches!(self.pixels, Pixel::BGRA | Pixel::BGR8) { 1 } else { 3 };
         for plane in 0..planes {
             let stride = frame.stride(plane);
             let rows = frame.plane_height(plane) as usize;
@@ -100,6 +109,7 @@ impl Clip {
             for row in 0..rows {
                 for column in 0..stride {
                     data[row * stride + column] = match (self.pixels, plane) {
+                        (Pixel::BGR8, _) => bit_luma(number, column, self.width, 0, 255),
                         (Pixel::BGRA, _) => bit_luma(number, column / 4, self.width, 0, 255),
                         (_, 0) => bit_luma(number, column, self.width, 16, 235),
                         _ => 128,
@@ -122,10 +132,7 @@ pub(crate) fn number_in(picture: &Picture) -> usize {
 }
 
 pub(crate) fn number_at(luma: &[u8], stride: usize, width: usize, row: usize) -> usize {
-    (0..BITS)
-        .filter(|bit| luma[row * stride + (bit * width + width / 2) / BITS] > 126)
-        .map(|bit| 1 << bit)
-        .sum()
+    (0..BITS).filter(|bit| luma[row * stride + (bit * width + width / 2) / BITS] > 126).map(|bit| 1 << bit).sum()
 }
 
 /// A still of one colour, as PNG.

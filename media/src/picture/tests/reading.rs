@@ -6,7 +6,7 @@ use composition::plan::{Rate, Ratio};
 use std::path::Path;
 
 fn number(reader: &mut VideoReader, time: Ratio) -> usize {
-    let (frame, _) = reader.frame_at(time).expect("a frame");
+    let frame = reader.frame_at(time).expect("a frame").frame;
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     number_at(frame.data(0), frame.stride(0), width, height / 2)
 }
@@ -76,7 +76,7 @@ fn the_decoded_pixels_of_a_jump_are_those_of_a_sequential_read() {
     let rate = Rate { num: 25, den: 1 };
     let mut forward = VideoReader::open(&path, 0).expect("it opens");
     let digest = |reader: &mut VideoReader, frame: u64| {
-        let (frame, _) = reader.frame_at(rate.seconds(frame)).expect("a frame");
+        let frame = reader.frame_at(rate.seconds(frame)).expect("a frame").frame;
         blake3::hash(frame.data(0))
     };
     let sequential: Vec<_> = (0..120).map(|frame| digest(&mut forward, frame)).collect();

@@ -139,12 +139,8 @@ fn contain_leaves_bars_and_blur_fills_them() {
 #[test]
 fn a_wipe_shows_what_its_edge_has_uncovered() {
     let mut bench = Bench::new(100, 20);
-    bench.layer(Asset::Colour(Rgba::WHITE)).enter = Some(Transition {
-        kind: TransitionKind::Wipe(Direction::Right),
-        start: 0,
-        frames: 10,
-        easing: Easing::Linear,
-    });
+    bench.layer(Asset::Colour(Rgba::WHITE)).enter =
+        Some(Transition { kind: TransitionKind::Wipe(Direction::Right), start: 0, frames: 10, easing: Easing::Linear });
     let frame = bench.frame(4);
     let row = &frame.y[1000..1100];
     assert!(row[..39].iter().all(|&y| y == 235) && row[41..].iter().all(|&y| y == 16), "{row:?}");

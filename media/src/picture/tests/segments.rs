@@ -122,7 +122,8 @@ pub(crate) fn video_of(picture: Picture) -> Video {
 fn lively(bench: &mut Bench) {
     let source = bench.clip(&Clip::even((30, 1), 60));
     bench.layer(Asset::Video(video_of(picture_of(source.clone()))));
-    let top = bench.layer(Asset::Video(Video { trim: Ratio::new(1, 3).expect("a time"), ..video_of(picture_of(source)) }));
+    let top =
+        bench.layer(Asset::Video(Video { trim: Ratio::new(1, 3).expect("a time"), ..video_of(picture_of(source)) }));
     top.placement.width = Micro::whole(80);
     top.placement.height = Micro::whole(48);
     top.placement.x = Curve::Tweens(vec![Tween {
@@ -133,12 +134,8 @@ fn lively(bench: &mut Bench) {
         easing: Easing::EASE,
     }]);
     top.enter = Some(Transition { kind: TransitionKind::Zoom, start: 0, frames: 8, easing: Easing::Linear });
-    top.leave = Some(Transition {
-        kind: TransitionKind::Wipe(Direction::Up),
-        start: 30,
-        frames: 10,
-        easing: Easing::OUT,
-    });
+    top.leave =
+        Some(Transition { kind: TransitionKind::Wipe(Direction::Up), start: 30, frames: 10, easing: Easing::OUT });
 }
 
 /// A part of a segment as a segment of its own.

@@ -1,0 +1,124 @@
+//! Frames made of two fields, made whole.
+//!
+//! The field that comes first in time stays as it is. Each line of the other is what it is where nothing moves, and
+//! is drawn anew from its neighbours, along edges, where something does; how much moves is judged by the frame and the next
+//! one. So a frame depends on two frames of the source, and nothing is remembered. (The shape of yadif, without its frame before.)
+
+use super::colour::Meaning;
+use super::scaler::{Part, Scalers, Target};
+use crate::error::Result;
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame;
+
+/// A whole frame from two fields and the frame after them.
+///
+/// # Errors
+/// Those of converting the frame to planes of 8 bits.
+pub(crate) fn deinterlaced(
+    frame: &frame::Video,
+    next: Option<&frame::Video>,
+    scalers: &mut Scalers,
+) -> Result<frame::Video> {
+    let mut whole = planar(frame, scalers)?;
+    let same = |next: &&frame::Video| {
+        (next.width(), next.height(), next.format()) == (frame.width(), frame.height(), frame.format())
+    };
+    let next = next.filter(same).map(|next| planar(next, scalers)).transpose()?;
+    let kept_parity = usize::from(!frame.is_top_first());
+    for plane in 0..3 {
+        let (stride, width, height) =
+            (whole.stride(plane), whole.plane_width(plane) as usize, whole.plane_height(plane) as usize);
+        let current = whole.data(plane).to_vec();
+        let later = next.as_ref().map_or(current.clone(), |next| next.data(plane).to_vec());
+        let lines = Lines { current: &current, later: &later, stride, width, height };
+        let out = whole.data_mut(plane);
+        for line in (0..height).filter(|line| line % 2 != kept_parity) {
+            lines.redraw(line, &mut out[line * stride..][..width]);
+        }
+    }
+    whole.set_color_space(frame.color_space());
+    whole.set_color_range(frame.color_range());
+    whole.set_color_primaries(frame.color_primaries());
+    whole.set_color_transfer_characteristic(frame.color_transfer_characteristic());
+    Ok(whole)
+}
+
+/// The frame in planes of 8 bits whose lines are not mixed: formats with half the chroma lines keep them as they are stored.
+fn planar(frame: &frame::Video, scalers: &mut Scalers) -> Result<frame::Video> {
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let halved = frame.format().descriptor().is_some_and(|format| format.log2_chroma_h() == 1);
+    let format = if halved { Pixel::YUV420P } else { Pixel::YUV444P };
+    let target = Target { format, size: (width, height), keeps_meaning: true };
+    let scaled = scalers.scale(frame, Part::whole(width, height), target, Meaning::of(frame))?;
+    Ok(scaled.clone())
+}
+
+/// One plane of the frame and of the next.
+struct Lines<'a> {
+    current: &'a [u8],
+    later: &'a [u8],
+    stride: usize,
+    width: usize,
+    height: usize,
+}
+
+impl Lines<'_> {
+    fn redraw(&self, line: usize, out: &mut [u8]) {
+        let above = line.checked_sub(1).unwrap_or(line + 1).min(self.height - 1);
+        let below = if line + 1 < self.height { line + 1 } else { above };
+        let row = |plane: &'_ [u8], line: usize| -> Vec<u8> { plane[line * self.stride..][..self.width].to_vec() };
+        let (a, b) = (row(self.current, above), row(self.current, below));
+        let (woven, next) = (row(self.current, line), row(self.later, line));
+        let (next_a, next_b) = (row(self.later, above), row(self.later, below));
+        for x in 0..self.width {
+            let moved = woven[x].abs_diff(next[x]).max(a[x].abs_diff(next_a[x])).max(b[x].abs_diff(next_b[x]));
+            let low = woven[x].saturating_sub(moved);
+            let high = woven[x].saturating_add(moved);
+            out[x] = along_edges(&a, &b, x).clamp(low, high);
+        }
+    }
+}
+
+/// The mean of two neighbours above and below, in the direction in which the lines differ least.
+fn along_edges(above: &[u8], below: &[u8], x: usize) -> u8 {
+    let last = above.len() as i64 - 1;
+    let at = |line: &[u8], x: i64| i32::from(line[x.clamp(0, last) as usize]);
+    let x = x as i64;
+    let cost = |shift: i64| -> i32 {
+        (-1..=1).map(|near| (at(above, x + near + shift) - at(below, x + near - shift)).abs()).sum()
+    };
+    let mut best = (0, cost(0) - 1);
+    for shift in [-1, 1, -2, 2] {
+        let found = cost(shift);
+        if found < best.1 {
+            best = (shift, found);
+        }
+    }
+    ((at(above, x + best.0) + at(below, x - best.0) + 1) / 2) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines<'a>(current: &'a [u8], later: &'a [u8], width: usize) -> Lines<'a> {
+        Lines { current, later, stride: width, width, height: current.len() / width }
+    }
+
+    #[test]
+    fn what_stands_still_keeps_every_line() {
+        let plane: Vec<u8> = (0..64).map(|at| (at * 37 % 251) as u8).collect();
+        let mut out = [0; 8];
+        lines(&plane, &plane, 8).redraw(3, &mut out);
+        assert_eq!(out, plane[24..32]);
+    }
+
+    #[test]
+    fn what_moves_is_drawn_from_its_neighbours() {
+        let combed: Vec<u8> = (0..64).map(|at| if at / 8 % 2 == 0 { 200 } else { 20 }).collect();
+        let later = vec![20; 64];
+        let mut out = [0; 8];
+        lines(&combed, &later, 8).redraw(3, &mut out);
+        assert_eq!(out, [200; 8]);
+    }
+}

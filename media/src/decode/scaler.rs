@@ -1,0 +1,127 @@
+//! libswscale, set up once for each kind of work and kept.
+
+use super::colour::{Meaning, matrix_number};
+use crate::error::{MediaError, Result};
+use crate::ffi;
+use ffmpeg_next::color::Space;
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame;
+use ffmpeg_next::software::scaling;
+
+/// The scalers of one source.
+#[derive(Default)]
+pub(crate) struct Scalers {
+    kept: Vec<Scaler>,
+}
+
+/// One scaler and the frame it writes into, whose rows have room for the wide stores of libswscale.
+struct Scaler {
+    setting: Setting,
+    context: scaling::Context,
+    target: frame::Video,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Setting {
+    source: scaling::context::Definition,
+    target: scaling::context::Definition,
+    meaning: Meaning,
+    keeps_meaning: bool,
+}
+
+/// What a scaler makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The pixels' format.
+    pub format: Pixel,
+    /// Width and height.
+    pub size: (usize, usize),
+    /// Whether the numbers keep the source's matrix and range; otherwise they become BT.709, limited.
+    pub keeps_meaning: bool,
+}
+
+/// A part of a stored frame, in whole pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub left: usize,
+    pub top: usize,
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Part {
+    /// All of a frame of this size.
+    pub(crate) fn whole(width: usize, height: usize) -> Self {
+        Self { left: 0, top: 0, width, height }
+    }
+}
+
+/// Scalers kept at most: a source that changes its size with each frame must not fill the memory.
+const MOST: usize = 4;
+
+impl Scalers {
+    /// A part of a frame, scaled and converted.
+    ///
+    /// # Errors
+    /// Bad input or unsupported where libswscale cannot read the frame's format.
+    pub(crate) fn scale(
+        &mut self,
+        frame: &frame::Video,
+        part: Part,
+        target: Target,
+        meaning: Meaning,
+    ) -> Result<&frame::Video> {
+        let setting = Setting {
+            source: definition(frame.format(), (part.width, part.height)),
+            target: definition(target.format, target.size),
+            meaning,
+            keeps_meaning: target.keeps_meaning,
+        };
+        let known = self.kept.iter().position(|kept| kept.setting == setting);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                if self.kept.len() == MOST {
+                    self.kept.remove(0);
+                }
+                self.kept.push(Scaler::new(setting)?);
+                self.kept.len() - 1
+            }
+        };
+        let scaler = &mut self.kept[place];
+        let cut = ffi::crop_frame(frame, part.left, part.top, part.width, part.height)
+            .map_err(|error| MediaError::from_libav("cutting a frame", error))?;
+        let run = scaler.context.run(&cut, &mut scaler.target);
+        run.map_err(|error| MediaError::from_libav("scaling a frame", error))?;
+        Ok(&scaler.target)
+    }
+}
+
+impl Scaler {
+    fn new(setting: Setting) -> Result<Self> {
+        let (source, target, meaning) = (setting.source, setting.target, setting.meaning);
+        let flags = scaling::Flags::BICUBIC
+            | scaling::Flags::ACCURATE_RND
+            | scaling::Flags::FULL_CHR_H_INT
+            | scaling::Flags::BITEXACT;
+        let failed = |error| MediaError::from_libav("setting up a scaler", error);
+        let mut context = scaling::Context::get(
+            source.format,
+            source.width,
+            source.height,
+            target.format,
+            target.width,
+            target.height,
+            flags,
+        )
+        .map_err(failed)?;
+        let from = (meaning.matrix, meaning.full);
+        let to = if setting.keeps_meaning { from } else { (matrix_number(Space::BT709), false) };
+        ffi::set_scaler_colours(&mut context, from, to).map_err(failed)?;
+        Ok(Self { setting, context, target: frame::Video::new(target.format, target.width, target.height) })
+    }
+}
+
+fn definition(format: Pixel, (width, height): (usize, usize)) -> scaling::context::Definition {
+    scaling::context::Definition { format, width: width as u32, height: height as u32 }
+}
