@@ -11,6 +11,7 @@ pub mod encode;
 mod error;
 mod ffi;
 pub mod picture;
+pub mod probe;
 pub mod sound;
 pub mod speech;
 pub mod text;

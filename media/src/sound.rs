@@ -4,7 +4,7 @@
 //! works in blocks, so memory does not grow with the length.
 
 mod duck;
-mod encode;
+pub(crate) mod encode;
 mod item;
 mod limit;
 mod loudness;

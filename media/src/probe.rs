@@ -1,0 +1,156 @@
+//! What a file is: the facts that a composition is compiled with.
+//!
+//! Facts are found, not believed. A header may lie, and a guess costs a wrong frame later, so packets are counted and their
+//! times read (nothing is decoded for that), and every stream must give at least one frame or block of sound before it
+//! is named. What is neither a picture nor a sound is recognised by its first bytes: fonts, SVG, subtitles.
+
+mod font;
+mod sound;
+mod subtitles;
+mod timeline;
+mod video;
+
+use crate::decode::open::open_input;
+use crate::decode::svg::Svg;
+use crate::text::fonts::{FontBook, FontFolders};
+use crate::{MediaError, Result, ffi};
+use composition::plan::{AudioFacts, ColourFacts, Facts, Ratio, SourceHash, VideoFacts};
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::format::stream::Disposition;
+use std::io::Read;
+use std::path::Path;
+use timeline::Timelines;
+
+/// Streams of one kind that are looked at; a file with more is trying something.
+const MOST_STREAMS: usize = 16;
+/// Enough to tell fonts and subtitles by.
+const HEAD: u64 = 4096;
+
+/// Says what a file is. `hash` is the hash of its bytes, as the caller knows it.
+///
+/// # Errors
+/// Bad input where it is empty, damaged, or none of what the engine reads; unsupported where its container is read and
+/// its codecs are not.
+pub fn probe(path: &Path, hash: &SourceHash) -> Result<Facts> {
+    let head = read_head(path)?;
+    if head.is_empty() {
+        return Err(MediaError::BadInput(format!("{} is empty", path.display())));
+    }
+    if font::is_font(&head) {
+        return Ok(Facts { faces: font::faces(path)?, ..plain(hash, "font") });
+    }
+    if let Some(svg) = Svg::open(path, &FontBook::new(&[], FontFolders(Vec::new()))?)? {
+        return Ok(Facts { image: true, video: vec![svg_facts(&svg)], ..plain(hash, "svg") });
+    }
+    if subtitles::are_subtitles(&head) {
+        return Ok(Facts { text: Some(subtitles::read(path)?), ..plain(hash, "subtitles") });
+    }
+    probe_media(path, hash)
+}
+
+fn read_head(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
+    let mut head = Vec::new();
+    std::fs::File::open(path).map_err(failed)?.take(HEAD).read_to_end(&mut head).map_err(failed)?;
+    Ok(head)
+}
+
+fn plain(hash: &SourceHash, container: &str) -> Facts {
+    Facts {
+        hash: hash.clone(),
+        container: container.to_owned(),
+        duration: None,
+        image: false,
+        video: Vec::new(),
+        audio: Vec::new(),
+        words: Vec::new(),
+        text: None,
+        faces: Vec::new(),
+    }
+}
+
+fn svg_facts(svg: &Svg) -> VideoFacts {
+    let (width, height) = svg.size();
+    let unknown = || "unknown".to_owned();
+    VideoFacts {
+        index: 0,
+        codec: "svg".to_owned(),
+        width,
+        height,
+        rotation: 0,
+        sar: Ratio::ONE,
+        rate: None,
+        variable_rate: false,
+        frames: Some(1),
+        pixel_format: "rgba".to_owned(),
+        bits: 8,
+        colour: ColourFacts { matrix: unknown(), primaries: unknown(), transfer: unknown(), range: "pc".to_owned() },
+        interlaced: false,
+        alpha: true,
+        start: Ratio::ZERO,
+        keyframes: Vec::new(),
+    }
+}
+
+fn probe_media(path: &Path, hash: &SourceHash) -> Result<Facts> {
+    let mut input = open_input(path)?;
+    let container = input.format().name().to_owned();
+    let origin_us = ffi::start_time(&input).unwrap_or(0);
+    let wanted = wanted_streams(&input);
+    let timelines = Timelines::read(&mut input, origin_us);
+    let mut refused = None;
+    let (mut video, mut audio) = (Vec::new(), Vec::new());
+    for (index, kind) in wanted {
+        let Some(stream) = input.stream(index) else { continue };
+        let outcome = match kind {
+            ffmpeg::media::Type::Video => {
+                video::facts(path, &stream, timelines.of(index)).map(|facts| video.push(facts))
+            }
+            _ => sound::facts(path, &stream, timelines.of(index)).map(|facts| audio.push(facts)),
+        };
+        if let Err(error) = outcome {
+            refused.get_or_insert(error);
+        }
+    }
+    if video.is_empty() && audio.is_empty() {
+        let nothing = || MediaError::BadInput(format!("{} has neither pictures nor sound", path.display()));
+        return Err(refused.unwrap_or_else(nothing));
+    }
+    let image = audio.is_empty() && is_still(&container, &video);
+    if image {
+        video.iter_mut().for_each(video::hold_still);
+    }
+    let duration = if image { None } else { timelines.end().or_else(|| longest(&input, &audio)) };
+    Ok(Facts { container, duration, image, video, audio, ..plain(hash, "") })
+}
+
+/// The streams that may be used, by index. A cover picture in a sound file is not one.
+fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
+    let of = |kind: ffmpeg::media::Type| {
+        input
+            .streams()
+            .filter(move |stream| stream.parameters().medium() == kind)
+            .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
+            .map(move |stream| (stream.index(), kind))
+            .take(MOST_STREAMS)
+    };
+    of(ffmpeg::media::Type::Video).chain(of(ffmpeg::media::Type::Audio)).collect()
+}
+
+/// One frame, in a container that has no clock or whose name says picture.
+fn is_still(container: &str, video: &[VideoFacts]) -> bool {
+    let picture = container.ends_with("_pipe") || ["gif", "apng", "webp", "image2"].contains(&container);
+    let [only] = video else { return false };
+    let coded_as_picture = only.codec == "av1" && only.rate.is_none();
+    (picture || coded_as_picture) && only.frames.is_none_or(|frames| frames <= 1)
+}
+
+/// For files too long to be read whole: what the container says.
+fn longest(input: &Input, audio: &[AudioFacts]) -> Option<Ratio> {
+    let of_container = Ratio::new(input.duration(), 1_000_000).ok().filter(|duration| *duration > Ratio::ZERO);
+    of_container.or_else(|| audio.iter().filter_map(|stream| stream.duration).max())
+}
+
+#[cfg(test)]
+mod tests;

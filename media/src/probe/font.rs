@@ -1,0 +1,53 @@
+//! Font files: OpenType, TrueType, and collections of them.
+
+use crate::{MediaError, Result};
+use composition::plan::FontFace;
+use std::path::Path;
+use ttf_parser::{Face, name_id};
+
+/// The largest file that is read as a font; the largest of the Noto collections has 120 MB.
+const MOST_BYTES: u64 = 256 << 20;
+/// Faces in a collection that are named.
+const MOST_FACES: u32 = 64;
+
+/// Whether a file begins as fonts do.
+pub(super) fn is_font(head: &[u8]) -> bool {
+    const TAGS: [&[u8]; 5] = [b"\x00\x01\x00\x00", b"OTTO", b"true", b"ttcf", b"typ1"];
+    TAGS.iter().any(|tag| head.starts_with(tag))
+}
+
+/// The faces of a font file.
+///
+/// # Errors
+/// Bad input where none of them can be read.
+pub(super) fn faces(path: &Path) -> Result<Vec<FontFace>> {
+    let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
+    if std::fs::metadata(path).map_err(failed)?.len() > MOST_BYTES {
+        return Err(MediaError::BadInput(format!("the font {} is larger than {MOST_BYTES} bytes", path.display())));
+    }
+    let data = std::fs::read(path).map_err(failed)?;
+    let count = ttf_parser::fonts_in_collection(&data).unwrap_or(1).min(MOST_FACES);
+    let faces: Vec<FontFace> =
+        (0..count).filter_map(|index| Face::parse(&data, index).ok()).map(|face| describe(&face)).collect();
+    if faces.is_empty() {
+        return Err(MediaError::BadInput(format!("the font {} is damaged", path.display())));
+    }
+    Ok(faces)
+}
+
+fn describe(face: &Face<'_>) -> FontFace {
+    let family = name(face, name_id::TYPOGRAPHIC_FAMILY).or_else(|| name(face, name_id::FAMILY)).unwrap_or_default();
+    FontFace {
+        full_name: name(face, name_id::FULL_NAME).unwrap_or_else(|| family.clone()),
+        family,
+        weight: face.weight().to_number(),
+        italic: face.is_italic() || face.is_oblique(),
+    }
+}
+
+/// A name in English where the font has it, else in whatever language comes first.
+fn name(face: &Face<'_>, id: u16) -> Option<String> {
+    let names = || face.names().into_iter().filter(|name| name.name_id == id);
+    let english = names().find(|name| name.language().primary_language() == "English");
+    english.into_iter().chain(names()).find_map(|name| name.to_string())
+}

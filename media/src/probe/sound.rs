@@ -1,0 +1,37 @@
+//! The facts of one sound stream, from its first decoded block and the times of its packets.
+
+use super::timeline::Timeline;
+use crate::Result;
+use crate::sound::reader::SoundReader;
+use composition::plan::{AudioFacts, Ratio};
+use ffmpeg_next::{Rational, Stream};
+use std::path::Path;
+
+/// A rate to open the stream at; nothing is read at it.
+const ANY_RATE: u32 = 48_000;
+
+/// Decodes the stream's first block, and says what the stream is.
+///
+/// # Errors
+/// Those of opening the stream; bad input where nothing decodes.
+pub(super) fn facts(path: &Path, stream: &Stream<'_>, timeline: Option<&Timeline>) -> Result<AudioFacts> {
+    let index = u32::try_from(stream.index()).unwrap_or(u32::MAX);
+    let sounding = SoundReader::open(path, index, ANY_RATE, 0)?.sounding()?;
+    let start = timeline.map_or(Ratio::ZERO, Timeline::start);
+    let counted = timeline.and_then(Timeline::end).map(|end| end.minus(start));
+    Ok(AudioFacts {
+        index,
+        codec: stream.parameters().id().name().to_owned(),
+        rate: sounding.rate,
+        channels: sounding.channels,
+        start,
+        duration: told(stream).or(counted),
+    })
+}
+
+/// The container's word, which leaves out what the encoder added to fill its frames.
+fn told(stream: &Stream<'_>) -> Option<Ratio> {
+    let Rational(num, den) = stream.time_base();
+    let seconds = Ratio::reduced(i128::from(stream.duration()) * i128::from(num), i128::from(den)).ok()?;
+    (stream.duration() > 0).then_some(seconds)
+}

@@ -1,0 +1,156 @@
+//! The times of every packet of a file: how many, when, and which decoding can begin at.
+//!
+//! Reading packets costs no more than reading the file, which the caller has just done to hash it; so this is exact where
+//! a container's own counts may be missing (Matroska has none), rounded, or wrong.
+
+use crate::ffi;
+use composition::plan::Ratio;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Packet, Rational};
+
+/// Packets that are read at most: five hours of picture and sound. Of a longer file the container is believed.
+const MOST_PACKETS: usize = 2_000_000;
+/// Frames may be this far from even spacing, as a share of it, and still be of one rate: containers round times.
+const UNEVEN: f64 = 0.2;
+/// Errors in a row after which a file is over.
+const MOST_ERRORS: usize = 64;
+
+/// The packets of one stream.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    time_base: Option<Rational>,
+    /// The file's start in ticks of this stream.
+    origin: i64,
+    /// Times of packets that are shown, in the order of the file.
+    times: Vec<i64>,
+    keys: Vec<i64>,
+    /// The latest end that a packet's own duration tells.
+    end: Option<i64>,
+}
+
+/// Those of all streams.
+pub(super) struct Timelines {
+    streams: Vec<Timeline>,
+    /// Whether the whole file was read.
+    complete: bool,
+}
+
+impl Timelines {
+    /// Reads the file to its end. `origin_us` is its start in microseconds.
+    pub(super) fn read(input: &mut Input, origin_us: i64) -> Self {
+        let mut streams: Vec<Timeline> =
+            input.streams().map(|stream| Timeline::new(stream.time_base(), origin_us)).collect();
+        let (mut errors, mut packets) = (0, 0);
+        while errors < MOST_ERRORS && packets < MOST_PACKETS {
+            let mut packet = Packet::empty();
+            match packet.read(input) {
+                Ok(()) => {
+                    errors = 0;
+                    packets += 1;
+                    if let Some(stream) = streams.get_mut(packet.stream()) {
+                        stream.add(&packet);
+                    }
+                }
+                Err(ffmpeg::Error::Eof) => break,
+                Err(_) => errors += 1,
+            }
+        }
+        for stream in &mut streams {
+            stream.times.sort_unstable();
+            stream.keys.sort_unstable();
+            stream.keys.dedup();
+        }
+        Self { streams, complete: packets < MOST_PACKETS }
+    }
+
+    /// The packets of a stream, if all of them are known and there are any.
+    pub(super) fn of(&self, index: usize) -> Option<&Timeline> {
+        self.streams.get(index).filter(|stream| self.complete && !stream.times.is_empty())
+    }
+
+    /// When the last stream ends, in seconds from the start of the file.
+    pub(super) fn end(&self) -> Option<Ratio> {
+        let ends = (0..self.streams.len()).filter_map(|index| self.of(index)?.end());
+        ends.max().filter(|end| *end > Ratio::ZERO)
+    }
+}
+
+impl Timeline {
+    fn new(time_base: Rational, origin_us: i64) -> Self {
+        let Rational(num, den) = time_base;
+        let (num, den) = (i128::from(num.max(1)), i128::from(den.max(1)));
+        let origin = (i128::from(origin_us) * den).div_euclid(num * 1_000_000);
+        Self { time_base: Some(time_base), origin: i64::try_from(origin).unwrap_or(0), ..Self::default() }
+    }
+
+    fn add(&mut self, packet: &Packet) {
+        // What an edit list cuts off is decoded and not shown.
+        if ffi::is_discarded(packet) {
+            return;
+        }
+        let Some(time) = packet.pts().or(packet.dts()) else {
+            return;
+        };
+        self.times.push(time);
+        if packet.is_key() {
+            self.keys.push(time);
+        }
+        if packet.duration() > 0 {
+            self.end = self.end.max(Some(time.saturating_add(packet.duration())));
+        }
+    }
+
+    /// How many packets are shown.
+    pub(super) fn count(&self) -> u64 {
+        self.times.len() as u64
+    }
+
+    /// The first one's time, in seconds from the start of the file; nought where it is primed away.
+    pub(super) fn start(&self) -> Ratio {
+        self.times.first().map_or(Ratio::ZERO, |first| self.seconds(*first)).max(Ratio::ZERO)
+    }
+
+    /// When the last packet's show ends, in seconds from the start of the file.
+    pub(super) fn end(&self) -> Option<Ratio> {
+        let last = self.times.last().copied()?;
+        let told = self.end.filter(|end| *end > last);
+        Some(self.seconds(told.unwrap_or_else(|| last.saturating_add(self.spacing().unwrap_or(0)))))
+    }
+
+    /// The times decoding can begin at, in seconds from the start of the file.
+    pub(super) fn keyframes(&self) -> Vec<Ratio> {
+        self.keys.iter().map(|key| self.seconds(*key)).collect()
+    }
+
+    /// Packets a second on average.
+    pub(super) fn mean_rate(&self) -> Option<Ratio> {
+        let (first, last) = (self.times.first()?, self.times.last()?);
+        let span = self.seconds(*last).minus(self.seconds(*first));
+        let steps = Ratio::whole(i64::try_from(self.times.len()).ok()? - 1);
+        steps.over(span).filter(|rate| *rate > Ratio::ZERO)
+    }
+
+    /// Whether packets are unevenly spaced, beyond what rounding explains.
+    pub(super) fn is_uneven(&self) -> bool {
+        let Some(mean) = self.mean_spacing() else { return false };
+        // A tick either way is rounding.
+        let slack = (mean * UNEVEN).max(1.5);
+        self.times.windows(2).any(|pair| ((pair[1] - pair[0]) as f64 - mean).abs() > slack)
+    }
+
+    fn mean_spacing(&self) -> Option<f64> {
+        let (first, last) = (self.times.first()?, self.times.last()?);
+        (self.times.len() > 1).then(|| last.saturating_sub(*first) as f64 / (self.times.len() - 1) as f64)
+    }
+
+    fn spacing(&self) -> Option<i64> {
+        self.mean_spacing().map(|spacing| spacing.round() as i64)
+    }
+
+    fn seconds(&self, ticks: i64) -> Ratio {
+        let Rational(num, den) = self.time_base.unwrap_or(Rational(1, 1));
+        let ticks = i128::from(ticks) - i128::from(self.origin);
+        Ratio::reduced(ticks * i128::from(num), i128::from(den.max(1))).unwrap_or(Ratio::ZERO)
+    }
+}

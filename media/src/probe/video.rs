@@ -1,0 +1,96 @@
+//! The facts of one picture stream, from its first decoded frame and the times of its packets.
+
+use super::timeline::Timeline;
+use crate::decode::reader::VideoReader;
+use crate::{Result, ffi};
+use composition::plan::{ColourFacts, Ratio, VideoFacts};
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::{Rational, Stream, color, frame};
+use std::path::Path;
+
+/// Rates above are a container's way to say that it does not know.
+const MOST_FRAMES_A_SECOND: i64 = 1_000;
+
+/// Decodes the stream's first frame, and says what the stream is.
+///
+/// # Errors
+/// Those of opening the stream; bad input where no frame decodes.
+pub(super) fn facts(path: &Path, stream: &Stream<'_>, timeline: Option<&Timeline>) -> Result<VideoFacts> {
+    let index = u32::try_from(stream.index()).unwrap_or(u32::MAX);
+    let mut reader = VideoReader::open(path, index)?;
+    let shown = reader.frame_at(Ratio::ZERO)?;
+    let (first, rotation) = (shown.frame, shown.rotation);
+    let variable_rate = timeline.is_some_and(Timeline::is_uneven);
+    let (bits, alpha) = ffi::bits_and_alpha(first.format());
+    Ok(VideoFacts {
+        index,
+        codec: stream.parameters().id().name().to_owned(),
+        width: first.width(),
+        height: first.height(),
+        rotation,
+        sar: pixel_shape(first.aspect_ratio()),
+        rate: rate(stream, timeline, variable_rate),
+        variable_rate,
+        frames: timeline.map(Timeline::count).or_else(|| u64::try_from(stream.frames()).ok().filter(|n| *n > 0)),
+        pixel_format: format_name(first.format()),
+        bits,
+        colour: colour(first),
+        interlaced: first.is_interlaced(),
+        alpha,
+        start: timeline.map_or(Ratio::ZERO, Timeline::start),
+        keyframes: timeline.map(Timeline::keyframes).unwrap_or_default(),
+    })
+}
+
+/// Takes out what only a clock has.
+pub(super) fn hold_still(facts: &mut VideoFacts) {
+    facts.rate = None;
+    facts.frames = Some(1);
+    facts.variable_rate = false;
+    facts.start = Ratio::ZERO;
+    facts.keyframes.clear();
+}
+
+fn pixel_shape(Rational(num, den): Rational) -> Ratio {
+    match Ratio::new(i64::from(num), i64::from(den)) {
+        Ok(shape) if shape > Ratio::ZERO => shape,
+        _ => Ratio::ONE,
+    }
+}
+
+/// The container's rate where frames are even and it agrees with their number; else the mean.
+fn rate(stream: &Stream<'_>, timeline: Option<&Timeline>, variable: bool) -> Option<Ratio> {
+    let mean = timeline.and_then(Timeline::mean_rate);
+    let told = [stream.avg_frame_rate(), stream.rate()]
+        .into_iter()
+        .filter_map(|Rational(num, den)| Ratio::new(i64::from(num), i64::from(den)).ok())
+        .find(|rate| *rate > Ratio::ZERO && *rate <= Ratio::whole(MOST_FRAMES_A_SECOND));
+    match (told, mean) {
+        (Some(told), Some(mean)) if variable || !agree(told, mean) => Some(mean),
+        (told, mean) => told.or(mean),
+    }
+}
+
+/// Within two in a hundred: times rounded to milliseconds, over a few frames.
+fn agree(told: Ratio, mean: Ratio) -> bool {
+    (told.to_f64() / mean.to_f64() - 1.0).abs() < 0.02
+}
+
+fn format_name(format: Pixel) -> String {
+    format.descriptor().map_or("unknown", |descriptor| descriptor.name()).to_owned()
+}
+
+fn colour(frame: &frame::Video) -> ColourFacts {
+    let named = |name: Option<&str>| name.unwrap_or("unknown").to_owned();
+    let range = match frame.color_range() {
+        color::Range::MPEG => Some("tv"),
+        color::Range::JPEG => Some("pc"),
+        color::Range::Unspecified => None,
+    };
+    ColourFacts {
+        matrix: named(frame.color_space().name()),
+        primaries: named(frame.color_primaries().name()),
+        transfer: named(frame.color_transfer_characteristic().name()),
+        range: named(range),
+    }
+}
