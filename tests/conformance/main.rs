@@ -2,5 +2,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod artifacts;
+mod board;
 mod broker;
+mod proxy;
 mod store;

@@ -19,9 +19,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     places::Rabbit,
-    proxy::Proxy,
     subject::{BOUND, Subject, bell, bells, tags, take, tasks},
 };
+use crate::proxy::Proxy;
 
 /// A broker behind a proxy, on queues of its own.
 struct Fleet {

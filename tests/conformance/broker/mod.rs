@@ -5,7 +5,6 @@ mod delivery;
 mod faults;
 mod faulty;
 mod places;
-mod proxy;
 mod rates;
 mod subject;
 

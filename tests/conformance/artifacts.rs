@@ -1,0 +1,242 @@
+//! The Artifacts' suite: a folder, and any object store (here one in memory) without what only a folder can do.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use backing::artifacts::{self, folder::FolderArtifacts, object::ObjectArtifacts};
+use common::{id::Digest, port::artifacts::Artifacts};
+use futures::TryStreamExt;
+use object_store::memory::InMemory;
+use tempfile::TempDir;
+
+/// Artifacts, and a scratch folder on the same disk.
+struct Place {
+    artifacts: Arc<dyn Artifacts>,
+    scratch: TempDir,
+}
+
+impl Place {
+    fn new(open: impl FnOnce(&Path) -> Arc<dyn Artifacts>) -> Self {
+        let scratch = TempDir::new().unwrap();
+        Self { artifacts: open(&scratch.path().join("artifacts")), scratch }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    async fn put(&self, bytes: &[u8]) -> Digest {
+        let file = self.file("to-put", bytes);
+        self.artifacts.put(&file, "text/plain").await.unwrap().hash
+    }
+
+    async fn read(&self, hash: &Digest, start: u64, end: u64) -> Option<Vec<u8>> {
+        let chunks = self.artifacts.read(hash, start, end).await.unwrap()?;
+        Some(chunks.try_collect::<Vec<_>>().await.unwrap().concat())
+    }
+}
+
+macro_rules! each_artifacts {
+    ($($behaviour:ident),+ $(,)?) => {
+        each_artifacts!(@ folder, |root| std::sync::Arc::new(super::FolderArtifacts::open(root).unwrap()); $($behaviour),+);
+        each_artifacts!(@ object, |_| {
+            std::sync::Arc::new(super::ObjectArtifacts::new(std::sync::Arc::new(super::InMemory::new())))
+        }; $($behaviour),+);
+    };
+    (@ $place:ident, $open:expr; $($behaviour:ident),+) => {
+        mod $place {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                super::$behaviour(super::Place::new($open)).await;
+            })+
+        }
+    };
+}
+
+each_artifacts! {
+    what_was_put_is_found_by_the_hash_of_its_content,
+    the_same_bytes_are_one_artifact,
+    a_range_is_read_without_the_rest,
+    what_is_not_here_is_said_to_be_not_here,
+    a_fetched_file_has_the_bytes_and_is_a_new_file,
+    what_was_deleted_is_gone_and_may_be_put_again,
+    a_file_that_is_not_there_is_a_fault_that_names_it,
+    many_puts_of_the_same_bytes_at_once_are_one_artifact,
+    storage_in_order_passes_its_check,
+}
+
+/// Larger than any buffer on the way.
+fn large() -> Vec<u8> {
+    (0..12_000_000u32).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
+}
+
+async fn what_was_put_is_found_by_the_hash_of_its_content(place: Place) {
+    for (bytes, media_type) in [(vec![], "text/plain"), (b"a".to_vec(), "video/mp4"), (large(), "image/png")] {
+        let file = place.file("made", &bytes);
+        let made = place.artifacts.put(&file, media_type).await.unwrap();
+        assert_eq!(
+            (made.hash, made.bytes, made.media_type.as_str()),
+            (Digest::of(&bytes), bytes.len() as u64, media_type)
+        );
+        assert_eq!(place.artifacts.size(&made.hash).await.unwrap(), Some(made.bytes));
+        assert_eq!(place.read(&made.hash, 0, made.bytes).await, Some(bytes));
+    }
+}
+
+async fn the_same_bytes_are_one_artifact(place: Place) {
+    let first = place.put(b"twice").await;
+    assert_eq!(place.put(b"twice").await, first);
+    place.artifacts.delete(&[first]).await.unwrap();
+    assert_eq!(place.artifacts.size(&first).await.unwrap(), None);
+}
+
+async fn a_range_is_read_without_the_rest(place: Place) {
+    let hash = place.put(b"0123456789").await;
+    let cases = [
+        ((0, 10), "0123456789"),
+        ((3, 5), "34"),
+        ((9, 10), "9"),
+        ((5, 5), ""),
+        ((8, 99), "89"),
+        ((10, 12), ""),
+        ((40, 50), ""),
+    ];
+    for ((start, end), expected) in cases {
+        assert_eq!(place.read(&hash, start, end).await, Some(expected.as_bytes().to_vec()), "{start}..{end}");
+    }
+}
+
+async fn what_is_not_here_is_said_to_be_not_here(place: Place) {
+    let missing = Digest::of(b"missing");
+    assert_eq!(place.artifacts.size(&missing).await.unwrap(), None);
+    assert_eq!(place.read(&missing, 0, 1).await, None);
+    assert!(!place.artifacts.fetch(&missing, &place.path("fetched")).await.unwrap());
+    assert!(!place.path("fetched").exists());
+    place.artifacts.delete(&[missing]).await.unwrap();
+}
+
+async fn a_fetched_file_has_the_bytes_and_is_a_new_file(place: Place) {
+    let bytes = large();
+    let hash = place.put(&bytes).await;
+    let to = place.path("fetched");
+    assert!(place.artifacts.fetch(&hash, &to).await.unwrap());
+    assert_eq!(fs::read(&to).unwrap(), bytes);
+    // A file that is there already is nobody's to overwrite.
+    let error = place.artifacts.fetch(&hash, &to).await.unwrap_err();
+    assert!(error.to_string().contains("fetched"), "{error}");
+    fs::remove_file(&to).unwrap();
+    assert_eq!(place.artifacts.size(&hash).await.unwrap(), Some(bytes.len() as u64));
+}
+
+async fn what_was_deleted_is_gone_and_may_be_put_again(place: Place) {
+    let hashes = [place.put(b"one").await, Digest::of(b"missing"), place.put(b"two").await];
+    let kept = place.put(b"kept").await;
+    place.artifacts.delete(&hashes).await.unwrap();
+    for hash in &hashes {
+        assert_eq!(place.artifacts.size(hash).await.unwrap(), None);
+    }
+    assert_eq!(place.artifacts.size(&kept).await.unwrap(), Some(4));
+    assert_eq!(place.put(b"one").await, hashes[0]);
+    assert_eq!(place.read(&hashes[0], 0, 3).await, Some(b"one".to_vec()));
+}
+
+async fn a_file_that_is_not_there_is_a_fault_that_names_it(place: Place) {
+    let error = place.artifacts.put(&place.path("nowhere"), "text/plain").await.unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "{error}");
+}
+
+async fn many_puts_of_the_same_bytes_at_once_are_one_artifact(place: Place) {
+    let bytes = large();
+    let files: Vec<PathBuf> = (0..8).map(|index| place.file(&format!("copy-{index}"), &bytes)).collect();
+    let puts = files.iter().map(|file| place.artifacts.put(file, "video/mp4"));
+    let made = futures::future::try_join_all(puts).await.unwrap();
+    assert!(made.iter().all(|artifact| artifact.hash == Digest::of(&bytes)));
+    assert_eq!(place.read(&made[0].hash, 0, u64::MAX).await, Some(bytes));
+}
+
+async fn storage_in_order_passes_its_check(place: Place) {
+    place.artifacts.check().await.unwrap();
+}
+
+fn folder_place() -> Place {
+    Place::new(|root| artifacts::open(&format!("file://{}", root.display())).unwrap())
+}
+
+#[tokio::test]
+async fn a_folder_takes_a_file_by_moving_it_and_gives_it_by_linking_it() {
+    let place = folder_place();
+    let file = place.file("made", b"moved");
+    let inode = fs::metadata(&file).unwrap().ino();
+    let hash = place.artifacts.put(&file, "video/mp4").await.unwrap().hash;
+    assert!(!file.exists());
+    let kept = place.artifacts.path(&hash).unwrap();
+    let name = hash.to_string();
+    assert!(kept.ends_with(Path::new(&name[..2]).join(&name[2..4]).join(&name)), "{}", kept.display());
+    assert_eq!(fs::metadata(&kept).unwrap().ino(), inode);
+    place.artifacts.fetch(&hash, &place.path("out")).await.unwrap();
+    assert_eq!(fs::metadata(place.path("out")).unwrap().ino(), inode);
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o444, "what is kept is not written again");
+}
+
+#[tokio::test]
+async fn a_file_with_a_second_name_is_copied_because_its_other_name_may_be_written_to() {
+    let place = folder_place();
+    let file = place.file("made", b"shared");
+    fs::hard_link(&file, place.path("second name")).unwrap();
+    let hash = place.artifacts.put(&file, "video/mp4").await.unwrap().hash;
+    fs::write(place.path("second name"), b"changed").unwrap();
+    assert_eq!(place.read(&hash, 0, 99).await, Some(b"shared".to_vec()));
+}
+
+#[tokio::test]
+async fn a_link_is_followed_and_not_kept() {
+    let place = folder_place();
+    let target = place.file("target", b"behind a link");
+    std::os::unix::fs::symlink(&target, place.path("link")).unwrap();
+    let hash = place.artifacts.put(&place.path("link"), "video/mp4").await.unwrap().hash;
+    let kept = fs::symlink_metadata(place.artifacts.path(&hash).unwrap()).unwrap();
+    assert!(kept.is_file());
+    assert_eq!(place.read(&hash, 0, 99).await, Some(b"behind a link".to_vec()));
+}
+
+#[tokio::test]
+async fn a_cut_short_artifact_is_replaced_by_a_whole_one() {
+    let place = folder_place();
+    let hash = place.put(b"whole").await;
+    let kept = place.artifacts.path(&hash).unwrap();
+    fs::remove_file(&kept).unwrap();
+    fs::write(&kept, b"who").unwrap();
+    assert_eq!(place.put(b"whole").await, hash);
+    assert_eq!(place.read(&hash, 0, 99).await, Some(b"whole".to_vec()));
+}
+
+#[tokio::test]
+async fn nothing_is_left_in_staging() {
+    let place = folder_place();
+    let file = place.file("made", b"copied");
+    fs::hard_link(&file, place.path("second name")).unwrap();
+    place.artifacts.put(&file, "video/mp4").await.unwrap();
+    place.artifacts.put(&place.path("second name"), "video/mp4").await.unwrap();
+    place.artifacts.check().await.unwrap();
+    assert_eq!(fs::read_dir(place.path("artifacts/staging")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_address_that_names_no_folder_is_refused_with_the_remedy() {
+    for wrong in ["", "artifacts", "/var/artifacts", "s3://bucket", "gs://bucket", "ftp://host/x", "file://host/x"] {
+        let sentence = artifacts::open(wrong).map(|_| ()).unwrap_err().to_string();
+        assert!(sentence.contains("file:///"), "{wrong}: {sentence}");
+    }
+    let sentence = artifacts::open("file:///proc/no-folder").map(|_| ()).unwrap_err().to_string();
+    assert!(sentence.contains("/proc/no-folder"), "{sentence}");
+}

@@ -1,0 +1,157 @@
+//! Redis with everything that happens to it: absence, cuts, silence, foreign hands.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use backing::board::redis::{RedisBoard, RedisConfig};
+use common::port::board::Board;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    places::redis_config,
+    subject::{BOUND, hear, known, tenant, view},
+};
+use crate::proxy::Proxy;
+
+/// What one call may cost while Redis is away, and what the calls after it.
+const FIRST: Duration = Duration::from_millis(900);
+const OTHERS: Duration = Duration::from_millis(20);
+
+async fn behind_a_proxy() -> (RedisBoard, Proxy) {
+    let config = redis_config();
+    let mut url = url::Url::parse(&config.url).unwrap();
+    let server: SocketAddr = (std::net::Ipv4Addr::LOCALHOST, url.port().unwrap_or(6379)).into();
+    let proxy = Proxy::to(server).await;
+    url.set_port(Some(proxy.port)).unwrap();
+    (RedisBoard::open(&RedisConfig { url: url.into(), ..config }).unwrap(), proxy)
+}
+
+async fn until_well(board: &RedisBoard) {
+    let checking = async {
+        while board.check().await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(BOUND, checking).await.expect("it is well in the end");
+}
+
+/// The first call takes at most [`FIRST`], and of many after it in the breaker's rest nearly all take no time.
+async fn assert_it_fails_fast(board: &RedisBoard) {
+    let job = view(1).id;
+    let started = Instant::now();
+    assert!(board.get(&tenant(), &[job]).await.unwrap_err().is_transient());
+    assert!(started.elapsed() < FIRST, "{:?}", started.elapsed());
+    let started = Instant::now();
+    for _ in 0..10 {
+        assert!(board.put(&[view(1)]).await.is_err());
+        assert!(board.cached("key").await.is_err());
+    }
+    assert!(started.elapsed() < OTHERS * 20, "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_refuses_costs_nothing_and_is_used_again_when_it_is_back() {
+    let (board, proxy) = behind_a_proxy().await;
+    proxy.refuse(true);
+    assert_it_fails_fast(&board).await;
+    proxy.refuse(false);
+    until_well(&board).await;
+    let view = view(1);
+    board.put(std::slice::from_ref(&view)).await.unwrap();
+    assert_eq!(known(&board, view.id).await, Some(view));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_falls_silent_costs_one_moment_and_its_dead_connection_is_given_up() {
+    let (board, proxy) = behind_a_proxy().await;
+    board.check().await.unwrap();
+    proxy.freeze();
+    assert_it_fails_fast(&board).await;
+    // New connections pass, the frozen one never does again.
+    until_well(&board).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_connection_is_made_again() {
+    let (board, proxy) = behind_a_proxy().await;
+    board.check().await.unwrap();
+    proxy.cut();
+    until_well(&board).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_was_cut_off_is_told_once_to_look_for_itself_and_hears_again() {
+    let (board, proxy) = behind_a_proxy().await;
+    let mut changes = board.changes().await.unwrap();
+    let [before, after] = [view(1), view(1)];
+    board.put(std::slice::from_ref(&before)).await.unwrap();
+    assert_eq!(hear(&mut changes).await, Some(vec![before.id]));
+    proxy.cut();
+    assert_eq!(hear(&mut changes).await, None);
+    until_well(&board).await;
+    board.put(std::slice::from_ref(&after)).await.unwrap();
+    assert_eq!(hear(&mut changes).await, Some(vec![after.id]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_whose_connection_falls_silent_notices() {
+    let (board, proxy) = behind_a_proxy().await;
+    let mut changes = board.changes().await.unwrap();
+    proxy.freeze();
+    assert_eq!(hear(&mut changes).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_began_while_redis_was_away_starts_with_a_gap() {
+    let (board, proxy) = behind_a_proxy().await;
+    proxy.refuse(true);
+    let mut changes = board.changes().await.unwrap();
+    proxy.refuse(false);
+    assert_eq!(hear(&mut changes).await, None);
+    until_well(&board).await;
+    let view = view(1);
+    board.put(std::slice::from_ref(&view)).await.unwrap();
+    assert_eq!(hear(&mut changes).await, Some(vec![view.id]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_foreign_hand_wrote_reads_as_nothing_and_is_written_over() {
+    let config = redis_config();
+    let board = RedisBoard::open(&config).unwrap();
+    let (view, newer) = (view(1), view(2));
+    board.put(&[view.clone(), newer.clone()]).await.unwrap();
+    let client = redis::Client::open(config.url.as_str()).unwrap();
+    let mut hand = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::Cmd::keys(format!("{}:view:*", config.prefix)).query_async(&mut hand).await.unwrap();
+    assert_eq!(keys.len(), 2);
+    for key in keys {
+        redis::Cmd::set(key, "garbage").query_async::<()>(&mut hand).await.unwrap();
+    }
+    assert_eq!(known(&board, view.id).await, None);
+    board.check().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_callers_text_becomes_part_of_a_key() {
+    let config = redis_config();
+    let board = RedisBoard::open(&config).unwrap();
+    board.cache("callers-text", bytes::Bytes::from("x"), Duration::from_secs(60)).await.unwrap();
+    let tenant = common::id::TenantId("callers-text".to_owned());
+    board.put(&[common::view::JobView { tenant, ..view(1) }]).await.unwrap();
+    let client = redis::Client::open(config.url.as_str()).unwrap();
+    let mut hand = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.iter().all(|key| !key.contains("callers")), "{keys:?}");
+}
+
+#[test]
+fn a_wrong_url_is_refused_in_a_sentence_that_names_the_remedy_and_not_the_password() {
+    for wrong in ["", "localhost:6379", "http://:secret@host", "redis://:secret@host:port/0"] {
+        let sentence = RedisBoard::open(&RedisConfig::new(wrong)).unwrap_err().to_string();
+        assert!(sentence.contains("redis://user:password@host"), "{sentence}");
+        assert!(!sentence.contains("secret"), "{sentence}");
+    }
+}

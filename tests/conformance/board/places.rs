@@ -1,0 +1,24 @@
+//! Where the boards under test are. The only module of the suite that knows an adapter.
+
+use std::sync::Arc;
+
+use backing::board::{
+    local::LocalBoard,
+    redis::{RedisBoard, RedisConfig},
+};
+use common::{id::JobId, port::board::Board};
+
+pub async fn local() -> Arc<dyn Board> {
+    Arc::new(LocalBoard::new())
+}
+
+pub async fn redis() -> Arc<dyn Board> {
+    Arc::new(RedisBoard::open(&redis_config()).expect("the URL is good"))
+}
+
+/// Keys of our own on the shared server. They expire by themselves.
+pub fn redis_config() -> RedisConfig {
+    let url = std::env::var("SPOOL_REDIS_URL")
+        .expect("SPOOL_REDIS_URL is not set: run scripts/test, or start servers with scripts/services up");
+    RedisConfig { prefix: format!("test-{}", JobId::new()), ..RedisConfig::new(url) }
+}

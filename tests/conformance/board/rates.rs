@@ -1,0 +1,39 @@
+//! How fast views pass. A measurement, run by hand:
+//! `cargo nextest run -p backing --run-ignored only --no-capture rates`.
+
+use std::time::Instant;
+
+use backing::board::redis::RedisBoard;
+use common::{limits::MAX_GROUP, port::board::Board, view::JobView};
+
+use super::{
+    places::redis_config,
+    subject::{finished, tenant, view},
+};
+
+const ROUNDS: usize = 40;
+/// Far below what any machine was seen to do (a debug build on two busy cores): below it, batching is broken.
+const FLOOR: f64 = 2_000.0;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn rates_of_views() {
+    let board = RedisBoard::open(&redis_config()).unwrap();
+    board.check().await.unwrap();
+    let batches: Vec<Vec<JobView>> =
+        (0..ROUNDS).map(|_| (0..MAX_GROUP).map(|_| finished(&view(1))).collect()).collect();
+    let views = (ROUNDS * MAX_GROUP) as f64;
+    let started = Instant::now();
+    for batch in &batches {
+        board.put(batch).await.unwrap();
+    }
+    let put = views / started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    for batch in &batches {
+        let ids: Vec<_> = batch.iter().map(|view| view.id).collect();
+        assert!(board.get(&tenant(), &ids).await.unwrap().iter().all(Option::is_some));
+    }
+    let got = views / started.elapsed().as_secs_f64();
+    println!("Redis: {put:.0} views/s put, {got:.0} views/s got, in batches of {MAX_GROUP}");
+    assert!(put > FLOOR && got > FLOOR);
+}

@@ -1,0 +1,66 @@
+//! Views to put, and waits with a bound.
+
+use std::time::Duration;
+
+use common::{
+    id::{JobId, TenantId},
+    lifecycle::JobStatus,
+    port::board::{Board, Changes},
+    view::{JobView, Progress, Rank},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+/// Longer than any wait of a healthy board, shorter than a person's patience.
+pub const BOUND: Duration = Duration::from_secs(15);
+
+pub fn tenant() -> TenantId {
+    TenantId::default()
+}
+
+/// A running job's view of this version.
+pub fn view(version: i64) -> JobView {
+    JobView {
+        id: JobId::new(),
+        tenant: tenant(),
+        kind: "echo".to_owned(),
+        status: JobStatus::Running,
+        progress: Some(Progress { value: 0.25, stage: Some("spinning".to_owned()) }),
+        result: None,
+        error: None,
+        batch: None,
+        priority: 5,
+        tags: vec!["a".to_owned()],
+        metadata: Some(json!({"exact": serde_json::from_str::<Value>("0.10000000000000000001").unwrap()})),
+        created_at: Timestamp::UNIX_EPOCH,
+        run_at: None,
+        started_at: Some(Timestamp::UNIX_EPOCH),
+        finished_at: None,
+        attempts: 1,
+        waiting_for: None,
+        tasks: Default::default(),
+        rank: Rank { version, fence: 0, sequence: 0 },
+    }
+}
+
+/// The same job later, with a result of its own.
+pub fn later(view: &JobView, rank: Rank) -> JobView {
+    let result = Some(json!({"version": rank.version, "fence": rank.fence, "sequence": rank.sequence}));
+    JobView { rank, result, ..view.clone() }
+}
+
+pub fn finished(view: &JobView) -> JobView {
+    let rank = Rank { version: view.rank.version + 1, ..Rank::default() };
+    JobView { status: JobStatus::Succeeded, progress: None, ..later(view, rank) }
+}
+
+/// What the board knows of one job.
+pub async fn known(board: &dyn Board, job: JobId) -> Option<JobView> {
+    board.get(&tenant(), &[job]).await.expect("gets").remove(0)
+}
+
+/// The next notice.
+pub async fn hear(changes: &mut Box<dyn Changes>) -> Option<Vec<JobId>> {
+    timeout(BOUND, changes.next()).await.expect("something is heard")
+}
