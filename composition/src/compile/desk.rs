@@ -1,10 +1,11 @@
 //! What every stage of compiling has at hand: the composition, the facts, and where faults and warnings go.
 
+use super::times::Known;
 use crate::composition::{Clip, Composition};
 use crate::document::Src;
 use crate::limits::MAX_FAULTS;
 use crate::meaning::src_of;
-use crate::plan::{AudioFacts, Facts, RenderPlan, Source, SourceHash, VideoFacts};
+use crate::plan::{AudioFacts, Facts, Ratio, RenderPlan, Source, SourceHash, VideoFacts};
 use crate::sources::Slot;
 use common::fault::Fault;
 use std::collections::BTreeMap;
@@ -15,13 +16,31 @@ pub(super) struct Desk<'a> {
     facts: &'a BTreeMap<Slot, Facts>,
     faults: Vec<Fault>,
     warnings: Vec<String>,
-    /// How many clips wait for the start of another just now.
-    pub waiting: usize,
+    /// Starts that have been asked for, by the clip's pointer.
+    pub starts: BTreeMap<String, Known<Ratio>>,
+    /// Lengths that have been asked for, likewise.
+    pub lengths: BTreeMap<String, Known<Ratio>>,
+    /// The clip before each on its track, by pointer.
+    before: BTreeMap<&'a str, &'a Clip>,
 }
 
 impl<'a> Desk<'a> {
     pub fn new(composition: &'a Composition, facts: &'a BTreeMap<Slot, Facts>) -> Self {
-        Desk { composition, facts, faults: Vec::new(), warnings: Vec::new(), waiting: 0 }
+        let pairs = composition.tracks.iter().flat_map(|clips| clips.iter().zip(clips.iter().skip(1)));
+        Desk {
+            composition,
+            facts,
+            faults: Vec::new(),
+            warnings: Vec::new(),
+            starts: BTreeMap::new(),
+            lengths: BTreeMap::new(),
+            before: pairs.map(|(before, clip)| (clip.pointer.as_str(), before)).collect(),
+        }
+    }
+
+    /// The clip before another on its track.
+    pub fn before(&self, clip: &Clip) -> Option<&'a Clip> {
+        self.before.get(clip.pointer.as_str()).copied()
     }
 
     /// Something is wrong at a place; of several wrongs at one place the first is told, because stages meet the same one again.

@@ -45,7 +45,12 @@ pub(super) fn resolve<'a>(desk: &mut Desk<'a>) -> Option<Timing<'a>> {
     let composition = desk.composition;
     let mut timed = Vec::new();
     for (track, clips) in composition.tracks.iter().enumerate() {
-        time_track(desk, track, clips, &mut timed);
+        for clip in clips {
+            let Some(start) = begins(desk, clip) else { continue };
+            let Some(length) = length(desk, clip) else { continue };
+            let end = length.map(|length| start.plus(length));
+            timed.push(Timed { clip, track, start, end });
+        }
     }
     let end = timed.iter().filter_map(|clip| clip.end).max();
     let Some(end) = end else {
@@ -60,31 +65,6 @@ pub(super) fn resolve<'a>(desk: &mut Desk<'a>) -> Option<Timing<'a>> {
     let placed: Vec<Placed> = timed.iter().filter_map(|clip| place(desk, clip, end, rate)).collect();
     let window = window(desk, rate.frame_at(end).max(1))?;
     Some(Timing { placed, window })
-}
-
-fn time_track<'a>(desk: &mut Desk<'a>, track: usize, clips: &'a [Clip], timed: &mut Vec<Timed<'a>>) {
-    let mut before = Some(Ratio::ZERO);
-    for clip in clips {
-        let start = match (clip.written.start, before) {
-            (Some(Start::At(seconds)), _) => seconds.0,
-            (Some(Start::Auto) | None, Some(end)) => end,
-            (Some(Start::Auto) | None, None) => {
-                desk.fault(clip.at("/start"), "follows a clip that lasts to the end: give it seconds");
-                continue;
-            }
-        };
-        let length = match clip.written.length {
-            Some(Length::Of(seconds)) => Some(seconds.0),
-            Some(Length::End) => None,
-            Some(Length::Auto) | None => match own_length(desk, clip, start) {
-                Some(length) => Some(length),
-                None => continue,
-            },
-        };
-        let end = length.map(|length| start.plus(length));
-        timed.push(Timed { clip, track, start, end });
-        before = end;
-    }
 }
 
 /// The span of a clip; none, with a warning, where it has no frame.
@@ -162,9 +142,9 @@ fn played_length(desk: &mut Desk, clip: &Clip, trim: Option<Decimal>, speed: Opt
 /// As long as the clip it follows is heard after its own start.
 fn followed_length(desk: &mut Desk, clip: &Clip, target: &Clip, start: Ratio) -> Option<Ratio> {
     let begins = begins(desk, target)?;
-    let length = match target.written.length {
-        Some(Length::Of(seconds)) => seconds.0,
-        _ => own_length(desk, target, begins)?,
+    let Some(length) = length(desk, target)? else {
+        desk.fault(clip.at("/length"), "is `auto`, but the clip it follows lasts to the end: write `end`");
+        return None;
     };
     let left = begins.plus(length).minus(start);
     if left <= Ratio::ZERO {
@@ -174,42 +154,84 @@ fn followed_length(desk: &mut Desk, clip: &Clip, target: &Clip, start: Ratio) ->
     Some(left)
 }
 
-/// How deep clips may wait for each other before it is taken for a circle.
-const DEPTH: usize = 8;
-
-/// When a clip begins, in seconds of the timeline, whichever track it is on. None where a fault says why not.
-pub(super) fn begins(desk: &mut Desk, clip: &Clip) -> Option<Ratio> {
-    if let Some(Start::At(seconds)) = clip.written.start {
-        return Some(seconds.0);
-    }
-    if desk.waiting >= DEPTH {
-        desk.fault(clip.at("/start"), "is `auto`, but the clip it comes after waits for this one: give seconds");
-        return None;
-    }
-    desk.waiting += 1;
-    let begins = walked(desk, clip);
-    desk.waiting -= 1;
-    begins
+/// What is known of a clip's start or length.
+#[derive(Clone, Copy)]
+pub(super) enum Known<T> {
+    /// It is being found out: whoever asks meanwhile waits for himself.
+    Open,
+    /// It is this; none where a fault says why not.
+    Found(Option<T>),
 }
 
-/// The start of a clip by going along its track up to it.
-fn walked(desk: &mut Desk, clip: &Clip) -> Option<Ratio> {
-    let track = desk.composition.tracks.iter().find(|track| track.iter().any(|other| other.pointer == clip.pointer))?;
-    let mut at = Ratio::ZERO;
-    for other in track {
-        let start = match other.written.start {
-            Some(Start::At(seconds)) => seconds.0,
-            Some(Start::Auto) | None => at,
-        };
-        if other.pointer == clip.pointer {
-            return Some(start);
+/// When a clip begins, in seconds of the timeline, whichever track it is on. None where a fault says why not.
+///
+/// A clip may follow another (`alias://`) that comes `auto` after others on another track, so starts are asked for out of order;
+/// each is found once.
+pub(super) fn begins(desk: &mut Desk, clip: &Clip) -> Option<Ratio> {
+    let mut waiting = Vec::new();
+    let mut at = clip;
+    // Back to a clip whose start is known, and forward again, because a track may be longer than a stack is deep.
+    let start = loop {
+        match (at.written.start, desk.starts.get(at.pointer.as_str())) {
+            (Some(Start::At(seconds)), _) => break Some(seconds.0),
+            (_, Some(Known::Found(start))) => break *start,
+            (_, Some(Known::Open)) => {
+                desk.fault(at.at("/start"), "is `auto`, but what it comes after waits for this clip: give seconds");
+                break None;
+            }
+            (_, None) => {}
         }
-        at = match other.written.length {
-            Some(Length::Of(seconds)) => start.plus(seconds.0),
-            // What begins after a clip that lasts to the end is a fault of its own.
-            Some(Length::End) => start,
-            Some(Length::Auto) | None => start.plus(own_length(desk, other, start)?),
+        desk.starts.insert(at.pointer.clone(), Known::Open);
+        waiting.push(at);
+        match desk.before(at) {
+            Some(before) => at = before,
+            None => break Some(Ratio::ZERO),
+        }
+    };
+    let mut found = start;
+    let mut before = (at.pointer != waiting.last().map_or("", |first| &first.pointer)).then_some(at);
+    for clip in waiting.into_iter().rev() {
+        found = match before {
+            None => found,
+            Some(before) => follow(desk, before, found, clip),
         };
+        desk.starts.insert(clip.pointer.clone(), Known::Found(found));
+        before = Some(clip);
     }
-    None
+    found
+}
+
+/// The start of a clip that comes after one that begins at `start`.
+fn follow(desk: &mut Desk, before: &Clip, start: Option<Ratio>, clip: &Clip) -> Option<Ratio> {
+    let start = start?;
+    match length(desk, before)? {
+        Some(length) => Some(start.plus(length)),
+        None => {
+            desk.fault(clip.at("/start"), "follows a clip that lasts to the end: give it seconds");
+            None
+        }
+    }
+}
+
+/// How long a clip lasts, in seconds: within, none for one that lasts to the end; none at all where a fault says why not.
+fn length(desk: &mut Desk, clip: &Clip) -> Option<Option<Ratio>> {
+    match clip.written.length {
+        Some(Length::Of(seconds)) => return Some(Some(seconds.0)),
+        Some(Length::End) => return Some(None),
+        Some(Length::Auto) | None => {}
+    }
+    let found = match desk.lengths.get(clip.pointer.as_str()) {
+        Some(Known::Found(length)) => *length,
+        Some(Known::Open) => {
+            desk.fault(clip.at("/length"), "is `auto`, but what it follows waits for this clip: give seconds");
+            None
+        }
+        None => {
+            desk.lengths.insert(clip.pointer.clone(), Known::Open);
+            let length = begins(desk, clip).and_then(|start| own_length(desk, clip, start));
+            desk.lengths.insert(clip.pointer.clone(), Known::Found(length));
+            length
+        }
+    };
+    found.map(Some)
 }

@@ -26,7 +26,9 @@ impl Curve {
         }
         let first = self.value_at(from);
         let runs = tweens.iter().any(|tween| {
-            tween.from != tween.to && tween.start < to.saturating_sub(1) && from < tween.start + tween.length
+            tween.from != tween.to
+                && tween.start < to.saturating_sub(1)
+                && from < tween.start.saturating_add(tween.length)
         });
         runs || self.value_at(to - 1) != first
             || tweens.iter().any(|t| from < t.start && t.start < to && t.value_at(t.start) != first)
