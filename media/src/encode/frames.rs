@@ -2,6 +2,7 @@
 
 use crate::error::{MediaError, Result};
 use crate::ffi;
+use crate::picture::blend::double_plane;
 use crate::picture::planes::{Alpha, Picture, half, rgb_of};
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
@@ -112,8 +113,8 @@ pub(crate) fn rgb_rows(picture: &Picture) -> Vec<u8> {
     let (width, height) = (picture.width, picture.height);
     let straight = picture.alpha.as_ref().map(|alpha| unmultiplied(picture, alpha));
     let source = straight.as_ref().unwrap_or(picture);
-    let u = doubled(&source.u, width, height);
-    let v = doubled(&source.v, width, height);
+    let u = double_plane(&source.u, width, height);
+    let v = double_plane(&source.v, width, height);
     let mut out = Vec::with_capacity(width * height * 3);
     for ((&y, &u), &v) in source.y.iter().zip(&u).zip(&v) {
         out.extend(rgb_of(y, u, v));
@@ -139,26 +140,6 @@ fn divided(values: &[u8], alpha: &[u8], clear: u8) -> Vec<u8> {
         alpha => ((u32::from(value) * 255 + alpha / 2) / alpha).min(255) as u8,
     };
     values.iter().zip(alpha).map(one).collect()
-}
-
-/// A chroma plane at the size of luma: three quarters of the nearest sample and a quarter of the next, each way.
-fn doubled(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
-    let (cw, ch) = (half(width), half(height));
-    let neighbour = |at: usize, length: usize| {
-        let next = if at % 2 == 0 { (at / 2).saturating_sub(1) } else { at / 2 + 1 };
-        (at / 2, next.min(length - 1))
-    };
-    let mut out = Vec::with_capacity(width * height);
-    for row in 0..height {
-        let (near, far) = neighbour(row, ch);
-        let (near, far) = (&plane[near * cw..][..cw], &plane[far * cw..][..cw]);
-        for column in 0..width {
-            let (here, next) = neighbour(column, cw);
-            let at = |x: usize| u32::from(near[x]) * 3 + u32::from(far[x]);
-            out.push(((at(here) * 3 + at(next) + 8) / 16) as u8);
-        }
-    }
-    out
 }
 
 fn mean_rgb(pixels: &[u8], width: usize, height: usize, x: usize, y: usize) -> [i32; 3] {

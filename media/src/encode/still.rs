@@ -57,7 +57,7 @@ fn encode(picture: &Picture, kind: &Kind) -> Result<Vec<u8>> {
     let mut flags = codec::Flags::BITEXACT;
     if kind.encoder == "mjpeg" {
         flags |= codec::Flags::QSCALE;
-        video.set_global_quality(JPEG_QUALITY * ffmpeg::ffi::FF_QP2LAMBDA as i32);
+        video.set_global_quality(JPEG_QUALITY * ffmpeg::ffi::FF_QP2LAMBDA);
         video.set_color_range(color::Range::JPEG);
     }
     video.set_flags(flags);
@@ -70,7 +70,7 @@ fn encode(picture: &Picture, kind: &Kind) -> Result<Vec<u8>> {
     let frame = slot.fill(picture)?;
     frame.set_pts(Some(0));
     if kind.encoder == "mjpeg" {
-        crate::ffi::set_quality(frame, JPEG_QUALITY * ffmpeg::ffi::FF_QP2LAMBDA as i32);
+        crate::ffi::set_quality(frame, JPEG_QUALITY * ffmpeg::ffi::FF_QP2LAMBDA);
     }
     encoder.send_frame(frame).map_err(failed)?;
     encoder.send_eof().map_err(failed)?;

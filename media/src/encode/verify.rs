@@ -9,22 +9,16 @@ use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::{Packet, frame};
 use std::path::Path;
 
-/// What was found in a segment that passed.
-pub(crate) struct Verified {
-    /// The parameter sets in its header, empty for a codec that has none. Segments are joined only where these are equal.
-    pub header: Vec<u8>,
-}
-
 /// Reads a segment back: as many frames as the plan says, the first packet a clean start, parameter sets in the header, and
 /// its first frame and its last group of pictures decode to frames of the plan's size.
 ///
 /// # Errors
 /// Internal, naming what is wrong: a segment that fails this is the engine's fault.
-pub(crate) fn verify(segment: &Segment, path: &Path) -> Result<Verified> {
+pub(crate) fn verify(segment: &Segment, path: &Path) -> Result<()> {
     check(segment, path).map_err(|what| MediaError::Internal(format!("the segment {}: {what}", path.display())))
 }
 
-fn check(segment: &Segment, path: &Path) -> Result<Verified, String> {
+fn check(segment: &Segment, path: &Path) -> Result<(), String> {
     let mut input = open_input(path).map_err(|error| error.to_string())?;
     let parameters = input.stream(0).ok_or("it has no stream")?.parameters();
     let header = ffi::header_bytes(&parameters);
@@ -41,7 +35,7 @@ fn check(segment: &Segment, path: &Path) -> Result<Verified, String> {
     let size = (segment.canvas.width, segment.canvas.height);
     expect_frames(&parameters, std::slice::from_ref(first), size)?;
     expect_frames(&parameters, &ends.last_group, size)?;
-    Ok(Verified { header })
+    Ok(())
 }
 
 /// The packets that are decoded again, and how many there are in all.

@@ -33,19 +33,6 @@ impl Affine {
         Self { a: x, d: y, ..Self::IDENTITY }
     }
 
-    /// Turns clockwise on the screen (y grows downward) by `degrees` about the origin.
-    #[must_use]
-    pub fn turn(degrees: f64) -> Self {
-        let (sin, cos) = degrees.to_radians().sin_cos();
-        Self { a: cos, b: sin, c: -sin, d: cos, e: 0.0, f: 0.0 }
-    }
-
-    /// Slants: `x` degrees along x, `y` degrees along y.
-    #[must_use]
-    pub fn slant(x: f64, y: f64) -> Self {
-        Self { b: y.to_radians().tan(), c: x.to_radians().tan(), ..Self::IDENTITY }
-    }
-
     /// This motion, then `next`.
     #[must_use]
     pub fn then(self, next: Self) -> Self {
@@ -76,20 +63,10 @@ impl Affine {
         })
     }
 
-    /// Whether rows stay rows and columns columns, unmirrored.
+    /// Whether rows stay rows and columns columns; they may be mirrored.
     #[must_use]
     pub fn is_upright(self) -> bool {
-        self.b == 0.0 && self.c == 0.0 && self.a > 0.0 && self.d > 0.0
-    }
-
-    /// The move in whole even pixels that this is, if it is one. A thousandth of a pixel is nothing.
-    #[must_use]
-    pub fn whole_even_shift(self) -> Option<(i32, i32)> {
-        let near = |value: f64, to: f64| (value - to).abs() < 1e-3;
-        let upright = near(self.b, 0.0) && near(self.c, 0.0);
-        let unscaled = (self.a - 1.0).abs() < 1e-6 && (self.d - 1.0).abs() < 1e-6;
-        let (x, y) = ((self.e / 2.0).round() * 2.0, (self.f / 2.0).round() * 2.0);
-        (upright && unscaled && near(self.e, x) && near(self.f, y)).then_some((x as i32, y as i32))
+        self.b == 0.0 && self.c == 0.0
     }
 
     /// The smaller of the two factors by which lengths change.
@@ -115,24 +92,13 @@ mod tests {
 
     #[test]
     fn a_motion_and_its_inverse_cancel() {
-        let there = Affine::turn(30.0).then(Affine::scale(2.0, 0.5)).then(Affine::shift(7.0, -3.0));
+        let there = Affine { a: 0.8, b: 0.6, c: -0.6, d: 0.8, e: 0.0, f: 0.0 }
+            .then(Affine::scale(2.0, 0.5))
+            .then(Affine::shift(7.0, -3.0));
         let back = there.inverse().expect("it can be undone");
         let (x, y) = there.apply(11.0, 13.0);
         let (x, y) = back.apply(x, y);
         assert!((x - 11.0).abs() < 1e-9 && (y - 13.0).abs() < 1e-9);
         assert_eq!(Affine::scale(0.0, 1.0).inverse(), None);
-    }
-
-    #[test]
-    fn only_even_whole_moves_count_as_such() {
-        assert_eq!(Affine::shift(4.0, -2.0).whole_even_shift(), Some((4, -2)));
-        assert_eq!(Affine::shift(3.0, 0.0).whole_even_shift(), None);
-        assert_eq!(Affine::scale(1.5, 1.0).whole_even_shift(), None);
-    }
-
-    #[test]
-    fn a_quarter_turn_clockwise_sends_right_to_down() {
-        let (x, y) = Affine::turn(90.0).apply(1.0, 0.0);
-        assert!(x.abs() < 1e-12 && (y - 1.0).abs() < 1e-12);
     }
 }

@@ -251,6 +251,25 @@ pub fn halve_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
     out
 }
 
+/// A plane of half size at the size of luma: each value is three quarters of the nearest sample and a quarter of the next, each
+/// way.
+#[must_use]
+pub fn double_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
+    let (cw, ch) = (half(width), half(height));
+    let next = |at: usize, length: usize| {
+        let next = if at.is_multiple_of(2) { (at / 2).saturating_sub(1) } else { at / 2 + 1 };
+        next.min(length - 1)
+    };
+    let mut out = Vec::with_capacity(width * height);
+    for row in 0..height {
+        let near = &plane[row / 2 * cw..][..cw];
+        let far = &plane[next(row, ch) * cw..][..cw];
+        let at = |x: usize| u32::from(near[x]) * 3 + u32::from(far[x]);
+        out.extend((0..width).map(|column| ((at(column / 2) * 3 + at(next(column, cw)) + 8) / 16) as u8));
+    }
+    out
+}
+
 fn mean(upper: &[u8], lower: &[u8]) -> u8 {
     let (a, c) = (u16::from(upper[0]), u16::from(lower[0]));
     let b = upper.get(1).map_or(a, |&value| u16::from(value));

@@ -1,7 +1,7 @@
 //! Chroma key: a colour made transparent, by its distance in chroma alone, so that shadows on a screen vanish with it.
 
-use super::blend::mask;
-use super::planes::{Picture, half, yuv_of};
+use super::blend::{double_plane, mask};
+use super::planes::{Picture, yuv_of};
 use composition::plan::ChromaKey;
 
 /// A picture without the pixels that are near the key's colour.
@@ -22,7 +22,8 @@ pub(crate) fn key_out(mut picture: Picture, key: &ChromaKey) -> Picture {
             (covered(far, threshold, halo) * 255.0).round() as u8
         })
         .collect();
-    let full = spread(&cover, picture.width, picture.height);
+    // Carried evenly between samples, edges have no steps of two pixels.
+    let full = double_plane(&cover, picture.width, picture.height);
     mask(&mut picture, &full);
     picture
 }
@@ -35,26 +36,6 @@ fn covered(far: f64, threshold: f64, halo: f64) -> f64 {
     } else {
         0.0
     }
-}
-
-/// Chroma's coverage at the size of luma, carried evenly between samples so that edges have no steps of two pixels.
-fn spread(cover: &[u8], width: usize, height: usize) -> Vec<u8> {
-    let (cw, ch) = (half(width), half(height));
-    let next = |at: usize, length: usize| {
-        let next = if at % 2 == 0 { (at / 2).saturating_sub(1) } else { at / 2 + 1 };
-        next.min(length - 1)
-    };
-    let mut out = Vec::with_capacity(width * height);
-    for row in 0..height {
-        let near = &cover[row / 2 * cw..][..cw];
-        let far = &cover[next(row, ch) * cw..][..cw];
-        for column in 0..width {
-            let (here, beside) = (column / 2, next(column, cw));
-            let at = |x: usize| u32::from(near[x]) * 3 + u32::from(far[x]);
-            out.push(((at(here) * 3 + at(beside) + 8) / 16) as u8);
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Layer {
             }
             Asset::Image(picture) => {
                 let path = path_of(files, &picture.source.hash)?;
-                Content::Footage(Box::new(Footage::still(picture.clone(), path, &mut desk.book)?))
+                Content::Footage(Box::new(Footage::still(picture.clone(), path, &desk.book)?))
             }
             Asset::Text(text) => Content::Text(Box::new(TextBlock::new(text.clone()))),
             Asset::Captions(captions) => Content::Captions(Box::new(CaptionBlock::new(captions.clone()))),
