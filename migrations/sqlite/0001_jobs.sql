@@ -149,7 +149,7 @@ CREATE INDEX tasks_of_a_job ON tasks (job, place);
 CREATE INDEX tasks_open_of_a_job ON tasks (job) WHERE state IN ('waiting', 'ready', 'queued', 'running');
 CREATE INDEX tasks_running_of_a_job ON tasks (job) WHERE state = 'running';
 CREATE INDEX tasks_next_of_a_job ON tasks (job, run_at) WHERE state IN ('ready', 'queued');
-CREATE INDEX tasks_to_ring ON tasks (class, priority, tenant, lane, run_at, id) WHERE state = 'ready';
+CREATE INDEX tasks_to_ring ON tasks (class, priority, tenant, lane, run_at, job, place) WHERE state = 'ready';
 CREATE INDEX tasks_due ON tasks (class, run_at) WHERE state = 'ready';
 CREATE INDEX tasks_rung ON tasks (class, queued_at) WHERE state = 'queued';
 CREATE INDEX tasks_running ON tasks (class, lease_until) WHERE state = 'running';

@@ -4,10 +4,16 @@
 //! so no test sleeps and hopes.
 
 mod accept;
+mod batches;
+mod clients;
+mod dispatch;
 mod leases;
 mod matrix;
+mod memo;
 mod places;
+mod plans;
 mod subject;
+mod views;
 mod work;
 
 /// Makes of each behaviour a test per adapter.

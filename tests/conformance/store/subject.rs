@@ -17,10 +17,11 @@ use common::{
     submission::{Acceptance, NewBatch, NewJob, Submission, Work},
     view::{BatchView, JobView, TaskView},
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::work::succeeded;
+use super::work::{only, succeeded};
 
 /// Longer than any wait of a healthy store, shorter than a person's patience.
 pub const BOUND: Duration = Duration::from_secs(20);
@@ -42,6 +43,11 @@ pub struct Subject {
 impl Subject {
     pub fn new(store: Arc<dyn Store>, place: impl Any + Send + Sync) -> Self {
         Self { store, tenant: TenantId::default(), worker: WorkerId::new(), _place: Arc::new(place) }
+    }
+
+    /// The same store as another tenant sees it.
+    pub fn as_tenant(&self, name: &str) -> Self {
+        Self { tenant: TenantId(name.to_owned()), ..self.clone() }
     }
 
     pub fn submission(&self, work: Work) -> Submission {
@@ -106,6 +112,12 @@ impl Subject {
         self.count(claimed, Verdict::Failed(JobError::permanent(code, "a test wants it"))).await
     }
 
+    /// Settles a task whose lease is gone, which must not count.
+    pub async fn fail_stale(&self, claimed: &Claimed) {
+        let (settled, moved) = self.settle(claimed, Verdict::Failed(JobError::permanent("stale", "late"))).await;
+        assert_eq!((settled, moved), (Settled::Stale, Moved::default()));
+    }
+
     /// Settles a running task, which must count.
     pub async fn count(&self, claimed: &Claimed, verdict: Verdict) -> Moved {
         let (settled, moved) = self.settle(claimed, verdict).await;
@@ -151,6 +163,16 @@ impl Subject {
         self.store.batch(&self.tenant, batch.id).await.expect("reads").expect("the batch is there")
     }
 
+    /// The first task of the first of these jobs whose first task is in `state`.
+    pub async fn first_in(&self, jobs: &[NewJob], state: TaskState) -> TaskId {
+        for job in jobs {
+            if self.state(only(job)).await == state {
+                return only(job);
+            }
+        }
+        panic!("none of {} tasks is {state}", jobs.len());
+    }
+
     pub async fn cancel(&self, target: Target) -> Moved {
         self.store.cancel(&self.tenant, target).await.expect("cancels").expect("the target is there")
     }
@@ -166,6 +188,12 @@ impl Subject {
             (swept.lost + swept.quarantined > 0).then_some(swept)
         })
         .await
+    }
+
+    /// Waits for the next millisecond, the grain of the store's time, so that what comes next is younger than what came before.
+    pub async fn tick(&self) {
+        let before = Timestamp::now().as_millisecond();
+        self.until(async || (Timestamp::now().as_millisecond() > before).then_some(())).await;
     }
 
     /// Asks until there is an answer.

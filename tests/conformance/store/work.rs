@@ -6,7 +6,6 @@ use common::{
     id::{BatchId, JobId, TaskId},
     key,
     kind::Class,
-    lifecycle::TaskState,
     outcome::Verdict,
     plan::{Need, NewTask, OnFailure, Overrides},
     submission::{NewBatch, NewItem, NewJob, Priority},
@@ -143,6 +142,3 @@ pub fn succeeded(output: Value) -> Verdict {
 pub fn grown(output: Value, grown: Vec<NewTask>) -> Verdict {
     Verdict::Succeeded { hash: key::output_hash(&output), output, artifacts: Vec::new(), grown }
 }
-
-/// Every state that is not final.
-pub const OPEN: [TaskState; 4] = [TaskState::Waiting, TaskState::Ready, TaskState::Queued, TaskState::Running];

@@ -135,7 +135,7 @@ impl Write<'_> {
                  run_at = max(?1, (SELECT min(run_at) FROM tasks AS other
                      WHERE other.tenant = ?2 AND other.key = ?3 AND other.state = 'waiting'))
              WHERE id = (SELECT id FROM tasks WHERE tenant = ?2 AND key = ?3 AND key IS NOT NULL AND state = 'waiting'
-                         ORDER BY priority DESC, created_at, id LIMIT 1)
+                         ORDER BY priority DESC, created_at, job, place LIMIT 1)
                AND NOT EXISTS (SELECT 1 FROM tasks AS leader WHERE leader.tenant = ?2 AND leader.key = ?3
                                AND leader.key IS NOT NULL AND leader.state IN ('ready', 'queued', 'running'))
              RETURNING class",

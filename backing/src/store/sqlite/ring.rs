@@ -20,6 +20,9 @@ pub type Turns = BTreeMap<i64, String>;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
 struct Candidate {
     run_at: i64,
+    /// Job ids sort by age within a millisecond, task ids do not.
+    job: Uuid,
+    place: i64,
     id: Uuid,
     fence: i64,
 }
@@ -110,9 +113,9 @@ impl Write<'_> {
             return Ok(Vec::new());
         }
         sqlx::query_as(
-            "SELECT run_at, id, fence FROM tasks
+            "SELECT run_at, job, place, id, fence FROM tasks
              WHERE class = ? AND priority = ? AND tenant = ? AND lane = ? AND state = 'ready' AND run_at <= ?
-             ORDER BY run_at, id LIMIT ?",
+             ORDER BY run_at, job, place LIMIT ?",
         )
         .bind(class.as_str())
         .bind(band)
@@ -193,7 +196,7 @@ mod tests {
     use super::*;
 
     fn line(tenant: &str, tasks: u128) -> Line {
-        let task = |number| Candidate { run_at: 0, id: Uuid::from_u128(number), fence: 0 };
+        let task = |number| Candidate { run_at: 0, job: Uuid::nil(), place: 0, id: Uuid::from_u128(number), fence: 0 };
         (tenant.to_owned(), (0..tasks).map(task).collect())
     }
 

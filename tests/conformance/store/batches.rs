@@ -1,0 +1,162 @@
+//! Many jobs settled item by item.
+
+use common::{
+    error::{JobError, code},
+    lifecycle::{JobStatus, TaskState},
+    outcome::Verdict,
+    port::store::Target,
+    submission::{NewBatch, NewItem},
+    view::{ItemView, WaitingFor},
+};
+use serde_json::json;
+
+use super::{
+    each_store,
+    subject::Subject,
+    work::{batch, batch_of, job, only, plan, step, succeeded, task},
+};
+
+each_store!(
+    a_batch_counts_each_item_once_and_is_settled_with_its_last,
+    one_failed_item_takes_no_other_with_it,
+    the_first_failure_cancels_the_rest_where_the_batch_says_so,
+    a_refused_item_stops_nothing,
+    no_more_of_a_batch_run_at_once_than_it_allows,
+    a_limited_batch_holds_up_nobody_else,
+    items_are_paged_by_their_place,
+    an_item_of_many_tasks_is_one_item,
+    a_batch_settled_in_one_call_is_counted_right,
+);
+
+async fn a_batch_counts_each_item_once_and_is_settled_with_its_last(on: Subject) {
+    let jobs = [job(), job(), job()];
+    let items = batch(&jobs);
+    on.accept_batch(&items).await;
+    on.run(only(&jobs[0]), json!(0)).await;
+    on.run_badly(only(&jobs[1]), "x").await;
+    let view = on.batch(&items).await;
+    assert_eq!((view.fulfilled, view.rejected, view.pending(), view.settled_at), (1, 1, 1, None));
+    on.cancel(Target::Job(jobs[2].id)).await;
+    let view = on.batch(&items).await;
+    assert_eq!((view.fulfilled, view.rejected, view.pending()), (1, 2, 0));
+    assert!(view.settled_at.is_some_and(|at| at >= view.created_at));
+}
+
+async fn one_failed_item_takes_no_other_with_it(on: Subject) {
+    let jobs = [job(), job()];
+    on.accept_batch(&batch(&jobs)).await;
+    on.run_badly(only(&jobs[0]), "x").await;
+    on.run(only(&jobs[1]), json!("well")).await;
+    assert_eq!(on.job(jobs[1].id).await.result, Some(json!("well")));
+}
+
+async fn the_first_failure_cancels_the_rest_where_the_batch_says_so(on: Subject) {
+    let jobs = [job(), job(), job(), job()];
+    let items = NewBatch { stop_on_error: true, ..batch(&jobs) };
+    on.accept_batch(&items).await;
+    on.run(only(&jobs[0]), json!(0)).await;
+    let busy = on.start(only(&jobs[1])).await;
+    let moved = on.run_badly(only(&jobs[2]), "x").await;
+    assert_eq!(moved.stopping, [busy.task]);
+    assert_eq!(on.job(jobs[3].id).await.status, JobStatus::Cancelled);
+    let view = on.batch(&items).await;
+    assert_eq!((view.fulfilled, view.rejected, view.pending()), (1, 2, 1));
+    on.count(&busy, Verdict::Cancelled).await;
+    let statuses = [on.job(jobs[1].id).await.status, on.job(jobs[2].id).await.status];
+    assert_eq!(statuses, [JobStatus::Cancelled, JobStatus::Failed]);
+    assert!(on.batch(&items).await.settled_at.is_some());
+}
+
+async fn a_refused_item_stops_nothing(on: Subject) {
+    let good = job();
+    let refused = NewItem::Refused(JobError::caller(code::INVALID_INPUT, "no"));
+    let items = NewBatch { stop_on_error: true, ..batch_of(vec![refused, NewItem::Job(good.clone())]) };
+    on.accept_batch(&items).await;
+    on.run(only(&good), json!(1)).await;
+    let view = on.batch(&items).await;
+    assert_eq!((view.fulfilled, view.rejected), (1, 1));
+}
+
+async fn no_more_of_a_batch_run_at_once_than_it_allows(on: Subject) {
+    let jobs: Vec<_> = (0..5).map(|_| job()).collect();
+    let items = NewBatch { max_concurrent: Some(2), ..batch(&jobs) };
+    on.accept_batch(&items).await;
+    assert_eq!(on.ring().await.len(), 2);
+    let held_back = on.first_in(&jobs, TaskState::Ready).await;
+    let job = on.task(held_back).await.job;
+    assert_eq!(on.job(job).await.waiting_for, Some(WaitingFor::BatchLimit));
+    for settled in 1..=5 {
+        assert!(on.ring().await.is_empty(), "the limit is full, or nothing is left");
+        let queued = on.first_in(&jobs, TaskState::Queued).await;
+        let claimed = on.claim(queued, common::limits::LEASE).await.expect("claims");
+        assert!(on.ring().await.is_empty(), "what runs counts as what is queued");
+        on.succeed(&claimed, json!(1)).await;
+        assert_eq!(on.ring().await.len(), usize::from(settled <= 3));
+    }
+    assert_eq!(on.batch(&items).await.fulfilled, 5);
+}
+
+async fn a_limited_batch_holds_up_nobody_else(on: Subject) {
+    let jobs: Vec<_> = (0..20).map(|_| job()).collect();
+    on.accept_batch(&NewBatch { max_concurrent: Some(1), ..batch(&jobs) }).await;
+    let free = job();
+    on.accept(&free).await;
+    let rung = on.store.ring(common::kind::Class::Light, 5, 5).await.expect("rings");
+    assert_eq!(rung.bells.len(), 2);
+    assert!(rung.bells.iter().any(|bell| bell.task == only(&free)));
+    assert_eq!((rung.more, rung.left), (false, 3), "what a limit holds back is not left for want of room");
+}
+
+async fn items_are_paged_by_their_place(on: Subject) {
+    let jobs: Vec<_> = (0..7).map(|_| job()).collect();
+    let mut entries: Vec<NewItem> = jobs.iter().cloned().map(NewItem::Job).collect();
+    entries.insert(3, NewItem::Refused(JobError::caller(code::UNKNOWN_KIND, "no such kind")));
+    let items = batch_of(entries);
+    on.accept_batch(&items).await;
+    on.run_badly(only(&jobs[0]), "x").await;
+    let page =
+        async |from, most| on.store.items(&on.tenant, items.id, from, most).await.expect("reads").expect("there");
+    let mut seen = Vec::new();
+    for from in [0, 3, 6] {
+        seen.extend(page(from, 3).await);
+    }
+    assert_eq!(seen.iter().map(|(place, _)| *place).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    assert!(matches!(&seen[3].1, ItemView::Refused(error) if error.code == code::UNKNOWN_KIND));
+    assert!(matches!(&seen[0].1, ItemView::Job(view) if view.error.as_ref().is_some_and(|error| error.code == "x")));
+    assert!(matches!(&seen[4].1, ItemView::Job(view) if view.id == jobs[3].id));
+    assert_eq!(page(8, 3).await, []);
+}
+
+async fn an_item_of_many_tasks_is_one_item(on: Subject) {
+    let many = plan(&[step("a"), step("b"), step("end").after("a").after("b").result()]);
+    let items = batch(&[many.clone(), job()]);
+    on.accept_batch(&items).await;
+    on.run(task(&many, "a"), json!(1)).await;
+    on.run(task(&many, "b"), json!(1)).await;
+    assert_eq!(on.batch(&items).await.pending(), 2);
+    on.run(task(&many, "end"), json!(1)).await;
+    assert_eq!((on.batch(&items).await.fulfilled, on.batch(&items).await.pending()), (1, 1));
+}
+
+async fn a_batch_settled_in_one_call_is_counted_right(on: Subject) {
+    let jobs: Vec<_> = (0..30).map(|_| job()).collect();
+    let items = batch(&jobs);
+    on.accept_batch(&items).await;
+    on.ring().await;
+    let tasks: Vec<_> = jobs.iter().map(only).collect();
+    let claimed = on.store.claim(on.worker, &tasks, common::limits::LEASE).await.expect("claims");
+    let verdict = |index: usize| match index % 3 {
+        0 => Verdict::Failed(JobError::permanent("x", "third")),
+        _ => succeeded(json!(index)),
+    };
+    let settlements = claimed.into_iter().flatten().enumerate().map(|(index, claimed)| common::outcome::Settlement {
+        task: claimed.task,
+        fence: claimed.fence,
+        verdict: verdict(index),
+    });
+    let (settled, moved) = on.store.settle(on.worker, settlements.collect()).await.expect("settles");
+    assert!(settled.iter().all(|one| *one == common::port::store::Settled::Counted));
+    assert_eq!(moved.views.len(), 30);
+    let view = on.batch(&items).await;
+    assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (20, 10, true));
+}

@@ -1,0 +1,224 @@
+//! From `ready` to `queued` and back: windows, bands, turns, lost bells, demand.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use common::{
+    id::{TaskId, WorkerId},
+    kind::Class,
+    lifecycle::TaskState,
+    limits::LEASE,
+    port::store::{Demand, Presence},
+    submission::{NewJob, Priority, Work},
+    view::WaitingFor,
+};
+use serde_json::json;
+
+use super::{
+    each_store,
+    subject::Subject,
+    work::{batch, job, only},
+};
+
+each_store!(
+    the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead,
+    a_draining_worker_has_no_slots,
+    higher_bands_go_first_and_older_first_within_one,
+    tenants_take_turns_within_a_band,
+    a_tenant_without_a_backlog_is_served_within_two_turns,
+    what_was_handed_back_is_rung_again,
+    handing_back_touches_only_what_is_queued,
+    bells_that_nobody_answers_are_found,
+    ended_attempts_are_counted_once_each,
+    demand_tells_what_waits_runs_and_could_run,
+    a_class_is_rung_by_itself,
+    racing_dispatchers_take_each_task_once,
+);
+
+fn presence(worker: WorkerId, slots: u32, draining: bool) -> Presence {
+    Presence { worker, name: "a test".into(), slots: vec![(Class::Light, slots), (Class::Render, 0)], draining }
+}
+
+async fn beat(on: &Subject, worker: WorkerId, slots: u32, draining: bool) {
+    on.store.beat(&presence(worker, slots, draining), &[], LEASE).await.expect("beats");
+}
+
+async fn accept_many(on: &Subject, count: usize) -> Vec<NewJob> {
+    let jobs: Vec<_> = (0..count).map(|_| job()).collect();
+    on.accept_batch(&batch(&jobs)).await;
+    jobs
+}
+
+async fn the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead(on: Subject) {
+    let jobs = accept_many(&on, 10).await;
+    let ring = async |ahead, most| on.store.ring(Class::Light, ahead, most).await.expect("rings");
+    let rung = ring(0, 100).await;
+    assert_eq!((rung.bells.len(), rung.left, rung.more), (0, 0, true), "nobody is there to run it");
+    assert_eq!(on.job(jobs[9].id).await.waiting_for, Some(WaitingFor::Worker));
+    beat(&on, on.worker, 3, false).await;
+    assert_eq!(on.job(jobs[9].id).await.waiting_for, Some(WaitingFor::Slot));
+    let rung = ring(0, 2).await;
+    assert_eq!((rung.bells.len(), rung.left, rung.more), (2, 1, true));
+    let claimed = on.claim(rung.bells[0].task, LEASE).await.expect("claims");
+    assert_eq!(ring(0, 100).await.bells.len(), 1, "what runs takes room as what is queued");
+    assert_eq!(ring(2, 100).await.bells.len(), 2);
+    on.succeed(&claimed, json!(1)).await;
+    assert_eq!(ring(2, 100).await.bells.len(), 1);
+    let rest = ring(100, 100).await;
+    assert_eq!((rest.bells.len(), rest.more), (4, false));
+}
+
+async fn a_draining_worker_has_no_slots(on: Subject) {
+    accept_many(&on, 4).await;
+    let leaving = WorkerId::new();
+    beat(&on, on.worker, 1, false).await;
+    beat(&on, leaving, 2, false).await;
+    beat(&on, leaving, 2, true).await;
+    assert_eq!(on.store.ring(Class::Light, 0, 100).await.expect("rings").bells.len(), 1);
+    assert_eq!(on.store.demand(Class::Light).await.expect("reads").slots, 1);
+}
+
+async fn higher_bands_go_first_and_older_first_within_one(on: Subject) {
+    let of = |priority| NewJob { priority: Priority(priority), ..job() };
+    let jobs = [of(5), of(0), of(9), of(5), of(9)];
+    for job in &jobs {
+        on.accept(job).await;
+        on.tick().await;
+    }
+    let first = on.store.ring(Class::Light, 3, 100).await.expect("rings").bells;
+    let rest = on.ring().await;
+    let order: Vec<TaskId> = first.iter().chain(&rest).map(|bell| bell.task).collect();
+    let wanted: Vec<TaskId> = [2, 4, 0, 3, 1].into_iter().map(|index: usize| only(&jobs[index])).collect();
+    assert_eq!(order, wanted);
+}
+
+async fn tenants_take_turns_within_a_band(on: Subject) {
+    let mut tasks = Vec::new();
+    for (name, count) in [("a", 50), ("b", 3), ("c", 1)] {
+        let jobs = accept_many(&on.as_tenant(name), count).await;
+        tasks.push(jobs.iter().map(only).collect::<BTreeSet<_>>());
+    }
+    let bells = on.store.ring(Class::Light, 9, 9).await.expect("rings").bells;
+    let taken = |tenant: usize| bells.iter().filter(|bell| tasks[tenant].contains(&bell.task)).count();
+    assert_eq!([taken(0), taken(1), taken(2)], [5, 3, 1]);
+}
+
+async fn a_tenant_without_a_backlog_is_served_within_two_turns(on: Subject) {
+    accept_many(&on.as_tenant("a"), 100).await;
+    let ring = async || on.store.ring(Class::Light, 1, 1).await.expect("rings").bells[0].task;
+    let finish = async |task| {
+        let claimed = on.claim(task, LEASE).await.expect("claims");
+        on.succeed(&claimed, json!(1)).await;
+    };
+    for _ in 0..3 {
+        let task = ring().await;
+        finish(task).await;
+    }
+    let small = job();
+    on.as_tenant("b").accept(&small).await;
+    let mut turns = Vec::new();
+    for _ in 0..2 {
+        let task = ring().await;
+        finish(task).await;
+        turns.push(task);
+    }
+    assert!(turns.contains(&only(&small)), "the single job came within two slots");
+}
+
+async fn what_was_handed_back_is_rung_again(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let bells = on.ring().await;
+    assert_eq!(on.store.hand_back(&[bells[0].task]).await.expect("hands back"), 1);
+    assert_eq!(on.state(only(&job)).await, TaskState::Ready);
+    assert_eq!(on.claim(only(&job), LEASE).await, None);
+    assert_eq!(on.ring().await, bells, "an attempt that never began changed no fence");
+}
+
+async fn handing_back_touches_only_what_is_queued(on: Subject) {
+    let (queued, running, ready) = (job(), job(), job());
+    on.accept(&queued).await;
+    on.accept(&running).await;
+    on.start(only(&running)).await;
+    on.accept(&ready).await;
+    let all = [only(&queued), only(&running), only(&ready), TaskId::new()];
+    assert_eq!(on.store.hand_back(&all).await.expect("hands back"), 1);
+    assert_eq!(on.state(only(&running)).await, TaskState::Running);
+}
+
+async fn bells_that_nobody_answers_are_found(on: Subject) {
+    let jobs = accept_many(&on, 3).await;
+    on.ring().await;
+    on.claim(only(&jobs[0]), LEASE).await.expect("claims");
+    let overdue = async |age, most| on.store.overdue(Class::Light, age, most).await.expect("reads");
+    let (bells, queued) = overdue(Duration::from_secs(3600), 10).await;
+    assert_eq!((bells.len(), queued), (0, 2));
+    let found = on
+        .until(async || {
+            let (bells, queued) = overdue(Duration::from_millis(20), 10).await;
+            (bells.len() == 2).then_some((bells, queued))
+        })
+        .await;
+    let tasks: BTreeSet<_> = found.0.iter().map(|bell| bell.task).collect();
+    assert_eq!((tasks, found.1), (BTreeSet::from([only(&jobs[1]), only(&jobs[2])]), 2));
+    assert_eq!(overdue(Duration::from_millis(20), 1).await.0.len(), 1);
+}
+
+async fn ended_attempts_are_counted_once_each(on: Subject) {
+    let jobs = accept_many(&on, 3).await;
+    let ended = async || on.store.ring(Class::Light, 0, 0).await.expect("rings").ended;
+    let before = ended().await;
+    on.run(only(&jobs[0]), json!(1)).await;
+    let claimed = on.start(only(&jobs[1])).await;
+    on.fail(&claimed, "x").await;
+    on.fail_stale(&claimed).await;
+    let claimed = on.start(only(&jobs[2])).await;
+    on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
+    assert_eq!(ended().await - before, 3);
+}
+
+async fn demand_tells_what_waits_runs_and_could_run(on: Subject) {
+    let demand = async || on.store.demand(Class::Light).await.expect("reads");
+    assert_eq!(demand().await, Demand::default());
+    let jobs = accept_many(&on, 5).await;
+    beat(&on, on.worker, 2, false).await;
+    on.store.ring(Class::Light, 0, 100).await.expect("rings");
+    let queued = on.first_in(&jobs, TaskState::Queued).await;
+    on.claim(queued, LEASE).await.expect("claims");
+    let found = on.until(async || Some(demand().await).filter(|demand| demand.oldest_ms > 0)).await;
+    assert_eq!((found.waiting, found.running, found.slots), (4, 1, 2));
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    on.accept(&NewJob { run_at: Some(later), ..job() }).await;
+    assert_eq!(demand().await.waiting, 4, "what is not due wants no worker");
+}
+
+async fn a_class_is_rung_by_itself(on: Subject) {
+    let mut render = job();
+    render.tasks[0].class = Class::Render;
+    on.accept(&render).await;
+    assert!(on.store.ring(Class::Light, 10, 10).await.expect("rings").bells.is_empty());
+    let bells = on.store.ring(Class::Render, 10, 10).await.expect("rings").bells;
+    assert_eq!((bells.len(), bells[0].class), (1, Class::Render));
+}
+
+async fn racing_dispatchers_take_each_task_once(on: Subject) {
+    let jobs: Vec<_> = (0..60).map(|_| on.submission(Work::Job(job()))).collect();
+    on.try_accept(jobs).await.expect("accepts");
+    let racers: Vec<_> = (0..4)
+        .map(|_| {
+            let on = on.clone();
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                for _ in 0..10 {
+                    taken.extend(on.store.ring(Class::Light, 1_000, 7).await.expect("rings").bells);
+                }
+                taken
+            })
+        })
+        .collect();
+    let mut tasks = Vec::new();
+    for racer in racers {
+        tasks.extend(racer.await.expect("joins").into_iter().map(|bell| bell.task));
+    }
+    assert_eq!(tasks.len(), 60);
+    assert_eq!(tasks.into_iter().collect::<BTreeSet<_>>().len(), 60);
+}

@@ -1,0 +1,262 @@
+//! Same key, one run: followers, memos, and who takes over.
+
+use std::time::Duration;
+
+use common::{
+    error::{JobError, code},
+    kind::Class,
+    lifecycle::{JobStatus, TaskState},
+    outcome::Verdict,
+    port::store::Target,
+    submission::{NewJob, Priority},
+    view::WaitingFor,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::{
+    each_store,
+    subject::{POLICY, SHORT, Subject},
+    work::{batch, equal, grown, only, plan, step, task, tasks},
+};
+
+each_store!(
+    a_hundred_equal_jobs_are_one_run_and_a_hundred_results,
+    a_memo_settles_a_later_equal_at_once,
+    a_memo_belongs_to_its_tenant,
+    what_is_not_memoised_runs_each_time,
+    the_key_of_a_task_is_known_when_its_last_need_settles,
+    an_output_that_changes_changes_the_keys_behind_it,
+    a_failed_need_leaves_a_task_without_a_key,
+    a_leaders_failure_promotes_exactly_one_the_highest_and_oldest,
+    a_leaders_cancel_promotes_one_and_a_followers_cancel_nobody,
+    a_lost_lease_a_release_and_a_retry_keep_the_lead,
+    a_leader_runs_in_the_highest_band_of_its_followers,
+    a_follower_that_may_run_now_does_not_wait_for_a_leader_of_tomorrow,
+    equal_tasks_of_one_plan_run_once,
+    a_grown_task_takes_the_memo,
+    a_failure_is_not_remembered,
+    a_whole_plan_is_recalled_need_by_need,
+);
+
+async fn a_hundred_equal_jobs_are_one_run_and_a_hundred_results(on: Subject) {
+    let jobs: Vec<_> = (0..100).map(|_| equal(json!({"same": true}))).collect();
+    let items = batch(&jobs);
+    on.accept_batch(&items).await;
+    let bells = on.ring().await;
+    assert_eq!(bells.len(), 1);
+    assert_eq!(on.job(jobs[99].id).await.waiting_for, Some(WaitingFor::Needs));
+    let moved = on.run(bells[0].task, json!("one run")).await;
+    assert_eq!(moved.views.len(), 100);
+    for job in &jobs {
+        let view = on.job(job.id).await;
+        assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("one run"))));
+    }
+    let view = on.batch(&items).await;
+    assert_eq!((view.fulfilled, view.pending(), view.settled_at.is_some()), (100, 0, true));
+    let mut attempts = 0;
+    for job in &jobs {
+        let task = on.task(only(job)).await;
+        assert_eq!(task.recalled, task.attempts == 0);
+        attempts += task.attempts;
+    }
+    assert_eq!(attempts, 1);
+}
+
+async fn a_memo_settles_a_later_equal_at_once(on: Subject) {
+    let (first, second) = (equal(json!({"n": 1})), equal(json!({"n": 1.0})));
+    on.accept(&first).await;
+    on.run(only(&first), json!("made")).await;
+    let accepted = on.accept(&second).await;
+    assert!(accepted.moved.readied.is_empty());
+    let view = on.job(second.id).await;
+    assert_eq!((view.status, view.result.clone(), view.attempts), (JobStatus::Succeeded, Some(json!("made")), 0));
+    assert!(view.finished_at.is_some());
+    assert_eq!(accepted.moved.views, [view]);
+    let task = on.task(only(&second)).await;
+    assert_eq!((task.state, task.recalled), (TaskState::Succeeded, true));
+}
+
+async fn a_memo_belongs_to_its_tenant(on: Subject) {
+    let (mine, theirs) = (equal(json!({"n": 1})), equal(json!({"n": 1})));
+    on.accept(&mine).await;
+    on.run(only(&mine), json!("mine")).await;
+    let other = on.as_tenant("other");
+    other.accept(&theirs).await;
+    assert_eq!(other.state(only(&theirs)).await, TaskState::Ready);
+    other.run(only(&theirs), json!("theirs")).await;
+    assert_eq!(other.job(theirs.id).await.result, Some(json!("theirs")));
+}
+
+async fn what_is_not_memoised_runs_each_time(on: Subject) {
+    let (first, second) = (super::work::job(), super::work::job());
+    on.accept(&first).await;
+    on.run(only(&first), json!(1)).await;
+    on.accept(&second).await;
+    assert_eq!(on.state(only(&second)).await, TaskState::Ready);
+}
+
+fn chain(seed: &str) -> NewJob {
+    plan(&[
+        step("a").memo(json!({"seed": seed})),
+        step("b").memo(json!({"of": "a"})).after("a"),
+        step("c").memo(json!({"of": "b"})).after("b").result(),
+    ])
+}
+
+async fn the_key_of_a_task_is_known_when_its_last_need_settles(on: Subject) {
+    let (first, second) = (chain("one"), chain("two"));
+    on.accept(&first).await;
+    on.accept(&second).await;
+    // Different inputs, equal outputs: from there on the two are one.
+    on.run(task(&first, "a"), json!("equal")).await;
+    on.run(task(&second, "a"), json!("equal")).await;
+    assert_ne!(on.state(task(&first, "b")).await, TaskState::Waiting);
+    assert_eq!(on.state(task(&second, "b")).await, TaskState::Waiting);
+    on.run(task(&first, "b"), json!("b")).await;
+    on.run(task(&first, "c"), json!("c")).await;
+    let view = on.job(second.id).await;
+    assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("c"))));
+    assert_eq!((view.tasks["echo"].settled, view.tasks["echo"].recalled), (3, 2));
+}
+
+async fn an_output_that_changes_changes_the_keys_behind_it(on: Subject) {
+    let (first, second) = (chain("one"), chain("two"));
+    on.accept(&first).await;
+    for name in ["a", "b", "c"] {
+        on.run(task(&first, name), json!(name)).await;
+    }
+    on.accept(&second).await;
+    on.run(task(&second, "a"), json!("another")).await;
+    assert_eq!(on.state(task(&second, "b")).await, TaskState::Ready);
+}
+
+async fn a_failed_need_leaves_a_task_without_a_key(on: Subject) {
+    let job = || plan(&[step("a"), step("end").memo(json!({"of": "a"})).despite("a").result()]);
+    let (first, second) = (job(), job());
+    for job in [&first, &second] {
+        on.accept(job).await;
+        on.run_badly(task(job, "a"), "x").await;
+    }
+    assert_ne!(on.state(task(&first, "end")).await, TaskState::Waiting);
+    on.run(task(&first, "end"), json!(1)).await;
+    let state = on.state(task(&second, "end")).await;
+    assert!(matches!(state, TaskState::Ready | TaskState::Queued), "it neither follows nor recalls: {state}");
+}
+
+fn banded(priority: u8) -> NewJob {
+    NewJob { priority: Priority(priority), ..equal(json!({"same": true})) }
+}
+
+async fn a_leaders_failure_promotes_exactly_one_the_highest_and_oldest(on: Subject) {
+    let (leader, low, high, later) = (banded(5), banded(1), banded(8), banded(8));
+    for job in [&leader, &low, &high, &later] {
+        on.accept(job).await;
+        on.tick().await;
+    }
+    let moved = on.run_badly(only(&leader), "x").await;
+    assert_eq!(moved.readied, [Class::Light]);
+    assert_eq!(on.job(leader.id).await.status, JobStatus::Failed);
+    let states = [on.state(only(&low)).await, on.state(only(&high)).await, on.state(only(&later)).await];
+    assert_eq!(states, [TaskState::Waiting, TaskState::Ready, TaskState::Waiting]);
+    on.run(only(&high), json!("well")).await;
+    for job in [&low, &later] {
+        assert_eq!(on.job(job.id).await.result, Some(json!("well")));
+    }
+}
+
+async fn a_leaders_cancel_promotes_one_and_a_followers_cancel_nobody(on: Subject) {
+    let jobs = [banded(5), banded(5), banded(5)];
+    for job in &jobs {
+        on.accept(job).await;
+    }
+    on.cancel(Target::Job(jobs[1].id)).await;
+    assert_eq!(on.state(only(&jobs[1])).await, TaskState::Cancelled);
+    assert_eq!(on.state(only(&jobs[2])).await, TaskState::Waiting);
+    on.cancel(Target::Job(jobs[0].id)).await;
+    assert_eq!(on.state(only(&jobs[2])).await, TaskState::Ready);
+}
+
+async fn a_lost_lease_a_release_and_a_retry_keep_the_lead(on: Subject) {
+    let (leader, follower) = (banded(5), banded(5));
+    on.accept(&leader).await;
+    on.accept(&follower).await;
+    on.start_for(only(&leader), SHORT).await;
+    on.sweep_until_lost(POLICY).await;
+    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    let claimed = on.start(only(&leader)).await;
+    on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
+    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    let claimed = on.start(only(&leader)).await;
+    let error = JobError::transient("busy", "later");
+    on.count(&claimed, Verdict::Retry { error, pause: Duration::ZERO }).await;
+    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    on.until(async || on.ring().await.into_iter().find(|bell| bell.task == only(&leader))).await;
+    let claimed = on.claim(only(&leader), common::limits::LEASE).await.expect("claims");
+    on.succeed(&claimed, json!("at last")).await;
+    assert_eq!(on.job(follower.id).await.result, Some(json!("at last")));
+}
+
+async fn a_leader_runs_in_the_highest_band_of_its_followers(on: Subject) {
+    let (low, other, high) = (banded(1), NewJob { priority: Priority(5), ..super::work::job() }, banded(9));
+    for job in [&low, &other, &high] {
+        on.accept(job).await;
+    }
+    let bells: Vec<_> = on.ring().await.into_iter().map(|bell| bell.task).collect();
+    assert_eq!(bells, [only(&low), only(&other)]);
+}
+
+async fn a_follower_that_may_run_now_does_not_wait_for_a_leader_of_tomorrow(on: Subject) {
+    let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
+    let (leader, follower) = (NewJob { run_at: Some(tomorrow), ..banded(5) }, banded(5));
+    on.accept(&leader).await;
+    assert!(on.ring().await.is_empty());
+    on.accept(&follower).await;
+    assert_eq!(on.ring().await.len(), 1);
+}
+
+async fn equal_tasks_of_one_plan_run_once(on: Subject) {
+    let twin = |name: &str| step(name).memo(json!({"twin": 1}));
+    let job = plan(&[twin("left"), twin("right"), step("end").after("left").after("right").result()]);
+    on.accept(&job).await;
+    let bells = on.ring().await;
+    assert_eq!(bells.len(), 1);
+    on.run(bells[0].task, json!("both")).await;
+    let end = on.start(task(&job, "end")).await;
+    assert!(end.needs.iter().all(|need| need.result == Ok(json!("both"))));
+}
+
+async fn a_grown_task_takes_the_memo(on: Subject) {
+    let known = equal(json!({"known": 1}));
+    on.accept(&known).await;
+    on.run(only(&known), json!("known")).await;
+    let job = super::work::job();
+    on.accept(&job).await;
+    let parent = on.start(only(&job)).await;
+    on.count(&parent, grown(json!(1), tasks(parent.task.0, &[step("part").memo(json!({"known": 1})).result()]))).await;
+    let view = on.job(job.id).await;
+    assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("known"))));
+}
+
+async fn a_failure_is_not_remembered(on: Subject) {
+    let (first, second) = (banded(5), banded(5));
+    on.accept(&first).await;
+    on.run_badly(only(&first), "x").await;
+    on.accept(&second).await;
+    assert_eq!(on.state(only(&second)).await, TaskState::Ready);
+    let error = on.job(first.id).await.error.expect("an error");
+    assert_ne!(error.code, code::CANCELLED);
+}
+
+async fn a_whole_plan_is_recalled_need_by_need(on: Subject) {
+    let (first, second) = (chain("one"), chain("one"));
+    on.accept(&first).await;
+    for name in ["a", "b", "c"] {
+        on.run(task(&first, name), json!(name)).await;
+    }
+    let accepted = on.accept(&second).await;
+    assert!(accepted.bells.is_empty() && accepted.moved.readied.is_empty());
+    let view = on.job(second.id).await;
+    assert_eq!((view.status, view.result, view.attempts), (JobStatus::Succeeded, Some(json!("c")), 0));
+    assert_eq!(view.tasks["echo"].recalled, 3);
+}
