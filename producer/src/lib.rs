@@ -4,6 +4,7 @@
 //! Only ports and pure code are known here. Whoever stands behind the ports is chosen in the binary's `main`.
 
 mod backlog;
+mod change;
 mod dispatcher;
 mod http;
 mod metrics;

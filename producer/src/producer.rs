@@ -21,13 +21,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     backlog::{Backlog, Gauge},
+    change::Changer,
     dispatcher::{Dispatcher, credit::Credits, ringer::Ringer, wakes::Wakes},
     http::{self, Api},
     metrics::Metrics,
     moved::Movements,
     read::{Reader, watch::Watch},
     submit::{Accepting, Submitter},
-    sweeper::{Sweeper, bells::Bells, retention::Retainer},
+    sweeper::{
+        Sweeper,
+        bells::{Bells, OVERDUE_AFTER},
+        retention::Retainer,
+    },
 };
 
 /// What a producer stands on.
@@ -88,6 +93,7 @@ pub struct Producer {
     retainer: Retainer,
     gauge: Gauge,
     watch: Arc<Watch>,
+    movements: Movements,
     stop: CancellationToken,
 }
 
@@ -103,8 +109,14 @@ impl Producer {
         let watch = Arc::new(Watch::new(metrics.waiters.clone()));
         let backlog = Arc::new(Backlog::default());
         let reader = Reader::new(store.clone(), board.clone(), watch.clone(), metrics.clone(), stop.clone());
-        let bells =
-            Bells { store: store.clone(), broker: broker.clone(), ringer: ringer.clone(), metrics: metrics.clone() };
+        let changer = Changer { store: store.clone(), board: board.clone(), movements: movements.clone() };
+        let bells = Bells {
+            store: store.clone(),
+            broker: broker.clone(),
+            ringer: ringer.clone(),
+            metrics: metrics.clone(),
+            overdue_after: OVERDUE_AFTER,
+        };
         let most = MAX_GROUP as u32;
         let policy = SweepPolicy { quarantine_after: settings.quarantine_after, most };
         let retention = Retention { jobs: settings.keep_jobs, memos: settings.keep_memos, most };
@@ -120,6 +132,7 @@ impl Producer {
             retainer: Retainer { store: store.clone(), retention, metrics: metrics.clone() },
             gauge: Gauge { store: store.clone(), backlog: backlog.clone(), metrics: metrics.clone() },
             watch,
+            movements,
             stop,
             api: Arc::new(Api {
                 submitter: Submitter::new(accepting),
@@ -130,7 +143,7 @@ impl Producer {
                 clock,
                 catalog,
                 reader,
-                movements,
+                changer,
                 backlog,
                 metrics,
                 registry,
@@ -184,7 +197,7 @@ impl Producer {
         self.stop.cancel();
         duties.wait().await;
         self.api.submitter.flush().await;
-        self.api.movements.flush().await;
+        self.movements.flush().await;
         served
     }
 }

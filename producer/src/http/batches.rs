@@ -128,8 +128,7 @@ pub async fn cancel(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let batch = parse(&id)?;
-    let moved = api.store.cancel(&caller.tenant, Target::Batch(batch)).await?.ok_or_else(|| missing(&id))?;
-    api.movements.apply(moved);
+    api.changer.cancel(caller.tenant.clone(), Target::Batch(batch)).await?.ok_or_else(|| missing(&id))?;
     let batch = stored(&api, &caller, batch, &id).await?;
     let status = if batch.is_settled() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(Document::of(&batch)?.with_status(status))
@@ -152,9 +151,7 @@ pub async fn retry(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let batch = parse(&id)?;
-    let (again, moved) = api.store.retry(&caller.tenant, Target::Batch(batch)).await?.ok_or_else(|| missing(&id))?;
-    api.forget(&caller.tenant, &moved).await;
-    api.movements.apply(moved);
+    let again = api.changer.retry(caller.tenant.clone(), Target::Batch(batch)).await?.ok_or_else(|| missing(&id))?;
     if again == 0 {
         let detail = format!("no item of batch `{id}` failed or was cancelled, and refused items were never jobs");
         return Err(Problem::new(What::NothingToRetry, detail));

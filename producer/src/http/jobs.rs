@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use common::{
-    id::{JobId, TenantId},
+    id::JobId,
     lifecycle::JobStatus,
     port::store::{JobFilter, Target},
     submission::Work,
@@ -155,8 +155,7 @@ pub async fn cancel(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let job = parse(&id)?;
-    let moved = api.store.cancel(&caller.tenant, Target::Job(job)).await?.ok_or_else(|| missing(&id))?;
-    api.movements.apply(moved);
+    api.changer.cancel(caller.tenant.clone(), Target::Job(job)).await?.ok_or_else(|| missing(&id))?;
     let job = stored(&api, &caller, job, &id).await?;
     let status = if job.status().is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(Document::of(&job)?.with_status(status))
@@ -179,9 +178,7 @@ pub async fn retry(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let job = parse(&id)?;
-    let (again, moved) = api.store.retry(&caller.tenant, Target::Job(job)).await?.ok_or_else(|| missing(&id))?;
-    api.forget(&caller.tenant, &moved).await;
-    api.movements.apply(moved);
+    let again = api.changer.retry(caller.tenant.clone(), Target::Job(job)).await?.ok_or_else(|| missing(&id))?;
     if again == 0 {
         let detail =
             format!("job `{id}` is not final yet, or it succeeded: only what failed or was cancelled is retried");
@@ -205,16 +202,4 @@ pub fn parse(id: &str) -> Result<JobId, Problem> {
 
 fn missing(id: &str) -> Problem {
     Problem::not_found("job", id)
-}
-
-impl Api {
-    /// Takes what will run again off the board: a final view lives there for long, and would be believed if a newer one got lost.
-    pub async fn forget(&self, tenant: &TenantId, moved: &common::port::store::Moved) {
-        let jobs: Vec<JobId> = moved.views.iter().map(|view| view.id).collect();
-        if !jobs.is_empty()
-            && let Err(error) = self.board.forget(tenant, &jobs).await
-        {
-            tracing::debug!(%error, "the board did not forget retried jobs");
-        }
-    }
 }

@@ -48,9 +48,7 @@ use self::{
     openapi::Routes,
     problem::{Problem, What},
 };
-use crate::{
-    backlog::Backlog, metrics::Metrics, moved::Movements, producer::Settings, read::Reader, submit::Submitter,
-};
+use crate::{backlog::Backlog, change::Changer, metrics::Metrics, producer::Settings, read::Reader, submit::Submitter};
 
 /// Answers shorter than this cost more to compress than to send, in bytes.
 const COMPRESSED_FROM: u64 = 1024;
@@ -61,7 +59,7 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// For readiness.
     pub broker: Arc<dyn Broker>,
-    /// For what must be forgotten, and readiness.
+    /// For readiness.
     pub board: Arc<dyn Board>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
@@ -73,8 +71,8 @@ pub struct Api {
     pub submitter: Submitter,
     /// Reads jobs.
     pub reader: Reader,
-    /// Follows every write.
-    pub movements: Movements,
+    /// Cancels and retries.
+    pub changer: Changer,
     /// What waits.
     pub backlog: Arc<Backlog>,
     /// Counts.

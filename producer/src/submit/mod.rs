@@ -10,7 +10,7 @@ use std::sync::Arc;
 use backing::group::Group;
 use common::{
     limits::MAX_GROUP,
-    port::{PortResult, store::Store},
+    port::{PortError, PortResult, store::Store},
     submission::{Acceptance, Submission, Work},
 };
 use tokio_util::task::TaskTracker;
@@ -46,7 +46,10 @@ impl Submitter {
     pub async fn submit(&self, submission: Submission) -> PortResult<Acceptance> {
         match &submission.work {
             Work::Batch(batch) if batch.items.len() > SMALL_BATCH => {
-                let answers = self.accepting.accept(vec![submission]).await?;
+                let accepting = self.accepting.clone();
+                // On a task of its own: a client that hangs up must not take the bells of a committed batch with it.
+                let accepted = self.accepting.under_way.spawn(async move { accepting.accept(vec![submission]).await });
+                let answers = accepted.await.unwrap_or_else(|_| Err(no_answer()))?;
                 answers.into_iter().next().ok_or_else(no_answer)
             }
             _ => self.group.call(submission).await,
@@ -55,14 +58,14 @@ impl Submitter {
 
     /// Waits until every bell of an accepted job has been rung or handed back.
     pub async fn flush(&self) {
-        self.accepting.ringing.close();
-        self.accepting.ringing.wait().await;
-        self.accepting.ringing.reopen();
+        self.accepting.under_way.close();
+        self.accepting.under_way.wait().await;
+        self.accepting.under_way.reopen();
     }
 }
 
-fn no_answer() -> common::port::PortError {
-    common::port::PortError::broken("the store", "a submission got no answer")
+fn no_answer() -> PortError {
+    PortError::broken("the store", "a submission got no answer")
 }
 
 /// One commit, and what follows it.
@@ -72,13 +75,13 @@ pub struct Accepting {
     credits: Arc<Credits>,
     ringer: Ringer,
     movements: Movements,
-    ringing: TaskTracker,
+    under_way: TaskTracker,
 }
 
 impl Accepting {
     /// Accepts into `store`.
     pub fn new(store: Arc<dyn Store>, credits: Arc<Credits>, ringer: Ringer, movements: Movements) -> Self {
-        Self { store, credits, ringer, movements, ringing: TaskTracker::new() }
+        Self { store, credits, ringer, movements, under_way: TaskTracker::new() }
     }
 
     async fn accept(&self, submissions: Vec<Submission>) -> PortResult<Vec<Acceptance>> {
@@ -89,7 +92,7 @@ impl Accepting {
         if !accepted.bells.is_empty() {
             let ringer = self.ringer.clone();
             // The caller's answer waits for the commit and not for the bells.
-            self.ringing.spawn(async move { ringer.ring(&accepted.bells).await });
+            self.under_way.spawn(async move { ringer.ring(&accepted.bells).await });
         }
         self.movements.apply(accepted.moved);
         Ok(accepted.answers)

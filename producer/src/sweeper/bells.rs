@@ -12,7 +12,7 @@ use common::{
 use crate::{dispatcher::ringer::Ringer, metrics::Metrics};
 
 /// A bell is missed after this long: its confirm has come or never will, and a consumer would have claimed or handed it back.
-const OVERDUE_AFTER: Duration = CONFIRM_WITHIN.saturating_add(ACK_WITHIN);
+pub const OVERDUE_AFTER: Duration = CONFIRM_WITHIN.saturating_add(ACK_WITHIN);
 /// Bells looked at in one round of a class: far above any window.
 const MOST: u32 = 5_000;
 
@@ -27,6 +27,8 @@ pub struct Bells {
     pub ringer: Ringer,
     /// Counts.
     pub metrics: Metrics,
+    /// After how long a bell is missed: [`OVERDUE_AFTER`].
+    pub overdue_after: Duration,
 }
 
 /// Which topology the last round saw.
@@ -47,7 +49,7 @@ impl Bells {
     /// was in the old queues is gone.
     pub async fn run_once(&self, heard: &mut Heard) -> PortResult<usize> {
         let generation = self.broker.topology_generation();
-        let age = if generation == heard.generation { OVERDUE_AFTER } else { Duration::ZERO };
+        let age = if generation == heard.generation { self.overdue_after } else { Duration::ZERO };
         let mut rung = 0;
         for class in Class::ALL {
             rung += self.rescue(class, age).await?;

@@ -1,0 +1,67 @@
+//! Cancel and retry: what a client changes of work that was accepted.
+//!
+//! Each runs on a task of its own, because a client that hangs up drops its request's future wherever it stands: a write that has
+//! been committed must be told all the same.
+
+use std::sync::Arc;
+
+use common::{
+    id::{JobId, TenantId},
+    port::{
+        PortError, PortResult,
+        board::Board,
+        store::{Moved, Store, Target},
+    },
+};
+
+use crate::moved::Movements;
+
+/// Changes jobs and batches for one process.
+#[derive(Clone)]
+pub struct Changer {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// What must forget.
+    pub board: Arc<dyn Board>,
+    /// Follows every write.
+    pub movements: Movements,
+}
+
+impl Changer {
+    /// Cancels what has not settled; `None` if the tenant has no such target.
+    pub async fn cancel(&self, tenant: TenantId, target: Target) -> PortResult<Option<()>> {
+        let this = self.clone();
+        apart(async move {
+            let Some(moved) = this.store.cancel(&tenant, target).await? else { return Ok(None) };
+            this.movements.apply(moved);
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    /// Runs again what did not succeed, and answers how many jobs that is; `None` if the tenant has no such target.
+    pub async fn retry(&self, tenant: TenantId, target: Target) -> PortResult<Option<u32>> {
+        let this = self.clone();
+        apart(async move {
+            let Some((again, moved)) = this.store.retry(&tenant, target).await? else { return Ok(None) };
+            this.forget(&tenant, &moved).await;
+            this.movements.apply(moved);
+            Ok(Some(again))
+        })
+        .await
+    }
+
+    /// Takes what will run again off the board: a final view lives there for long, and would be believed if the newer one got lost.
+    async fn forget(&self, tenant: &TenantId, moved: &Moved) {
+        let jobs: Vec<JobId> = moved.views.iter().map(|view| view.id).collect();
+        if !jobs.is_empty()
+            && let Err(error) = self.board.forget(tenant, &jobs).await
+        {
+            tracing::debug!(%error, "the board did not forget retried jobs");
+        }
+    }
+}
+
+async fn apart<T: Send + 'static>(work: impl Future<Output = PortResult<T>> + Send + 'static) -> PortResult<T> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(PortError::broken("a change", error)))
+}
