@@ -117,3 +117,7 @@ pub(crate) const PLAYS: Bounds = Bounds::new(1, 1_000, " times");
 pub(crate) const MAX_MERGED_BYTES: usize = 16 * 1024 * 1024;
 /// Segments of one plan: each is a task.
 pub(crate) const MAX_SEGMENTS: usize = 3_500;
+/// Layers of all segments together: beyond this the plan no longer fits into a task's output.
+pub(crate) const MAX_SHOWINGS: u64 = 20_000;
+/// Mattes of one track: each may mask every clip of it.
+pub(crate) const MAX_MATTES: usize = 32;

@@ -19,6 +19,7 @@ mod times;
 mod writing;
 
 use crate::composition::Composition;
+use crate::limits::{MAX_SEGMENTS, MAX_SHOWINGS};
 use crate::plan::{Facts, RenderPlan, Segment, Span};
 use crate::sources::Slot;
 use common::fault::Fault;
@@ -49,18 +50,34 @@ pub fn compile(composition: &Composition, facts: &BTreeMap<Slot, Facts>) -> Resu
 
 fn segments(desk: &mut Desk, timing: &times::Timing, drawn: &[Drawn]) -> Vec<Segment> {
     let cuts = cuts::cut(desk.composition.canvas.rate, timing.window, drawn);
-    if cuts.len() > crate::limits::MAX_SEGMENTS {
-        desk.fault(
-            "/timeline",
-            format!(
-                "falls into {} segments: at most {} are made; use fewer or longer clips",
-                cuts.len(),
-                crate::limits::MAX_SEGMENTS
-            ),
+    if cuts.len() > MAX_SEGMENTS {
+        let detail =
+            format!("falls into {} segments: at most {MAX_SEGMENTS} are made; use fewer or longer clips", cuts.len());
+        desk.fault("/timeline", detail);
+        return Vec::new();
+    }
+    let showings = showings(drawn, &cuts);
+    if showings > MAX_SHOWINGS {
+        let detail = format!(
+            "show {showings} times in {} segments: at most {MAX_SHOWINGS} are drawn; use fewer or shorter clips",
+            cuts.len()
         );
+        desk.fault("/timeline/tracks", detail);
+        return Vec::new();
     }
     let fonts = desk.fonts();
     cuts.into_iter().map(|run| segment(desk.composition, run, drawn, &fonts)).collect()
+}
+
+/// How many layers, mattes included, all segments have together: counted before any is made.
+fn showings(drawn: &[Drawn], cuts: &[Span]) -> u64 {
+    let count = |item: &Drawn| {
+        let (from, to) = (item.start, item.start + item.layer.show.to as i64);
+        let first = cuts.partition_point(|cut| cut.to as i64 <= from);
+        let after = cuts.partition_point(|cut| (cut.from as i64) < to);
+        after.saturating_sub(first) as u64 * (1 + item.layer.mattes.len() as u64)
+    };
+    drawn.iter().map(count).sum()
 }
 
 fn segment(composition: &Composition, run: Span, drawn: &[Drawn], fonts: &[crate::plan::SourceHash]) -> Segment {

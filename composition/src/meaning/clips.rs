@@ -3,7 +3,7 @@
 use super::Faults;
 use crate::composition::Clip;
 use crate::document::{Decimal, Src};
-use crate::limits::{MAX_CLIPS, MAX_SOURCES};
+use crate::limits::{MAX_CLIPS, MAX_MATTES, MAX_SOURCES};
 use crate::plan::Ratio;
 use crate::written::{
     Asset, CaptionAsset, Clip as Written, Crop, GradientAsset, ShapeAsset, ShapeName, SpeechAsset, TextAsset, Track,
@@ -31,6 +31,13 @@ fn check_counts(tracks: &[Vec<Clip>], faults: &mut Faults) {
     let count: usize = tracks.iter().map(Vec::len).sum();
     if count > MAX_CLIPS {
         faults.push("/timeline/tracks", format!("have {count} clips in all: at most {MAX_CLIPS} are taken"));
+    }
+    for (track, clips) in tracks.iter().enumerate() {
+        let mattes = clips.iter().filter(|clip| clip.is_matte()).count();
+        if mattes > MAX_MATTES {
+            let detail = format!("has {mattes} luma clips: at most {MAX_MATTES} are taken on one track");
+            faults.push(format!("/timeline/tracks/{track}/clips"), detail);
+        }
     }
     let sources: std::collections::BTreeSet<&str> =
         tracks.iter().flatten().filter_map(|clip| src_of(&clip.written.asset)).map(|src| src.0.as_str()).collect();

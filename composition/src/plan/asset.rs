@@ -2,6 +2,7 @@
 
 use super::caption::Captions;
 use super::layer::Span;
+use super::motion::WHOLE;
 use super::number::{Micro, Rate, Ratio, Rect, Rgba, SourceHash};
 use super::text::Text;
 use serde::{Deserialize, Serialize};
@@ -69,13 +70,23 @@ pub struct Source {
 pub struct Picture {
     /// Where it comes from.
     pub source: Source,
-    /// The part that is used, in shares of the shown picture (rotation applied): 0, 0, 1, 1 is all of it.
+    /// The part that is used, in shares of the shown picture (rotation applied): 0, 0, 1, 1 is all of it, as is nothing said.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub crop: Rect,
-    /// Where that part is drawn, in shares of the box; it is stretched to it.
+    /// Where that part is drawn, in shares of the box; it is stretched to it. All of it unless said.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub into: Rect,
     /// A blurred copy beneath, over the whole box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backdrop: Option<Backdrop>,
+}
+
+fn whole() -> Rect {
+    WHOLE
+}
+
+fn is_whole(rect: &Rect) -> bool {
+    *rect == WHOLE
 }
 
 /// The blurred copy of `fit: "blur"`.

@@ -21,6 +21,7 @@ pub struct Layer {
     /// Where it is drawn.
     pub placement: Placement,
     /// How opaque, 0 to 1; by the clip's clock.
+    #[serde(default = "Curve::one", skip_serializing_if = "Curve::is_one")]
     pub opacity: Curve,
     /// How it comes in, where some of that falls into this segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,6 +40,7 @@ pub struct Layer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mattes: Vec<Layer>,
     /// How its colours meet those below.
+    #[serde(default, skip_serializing_if = "Blend::is_normal")]
     pub blend: Blend,
 }
 
@@ -109,20 +111,28 @@ pub struct Placement {
     /// As `anchor_x`, from top to bottom.
     pub anchor_y: Micro,
     /// Pixels to the right of that.
+    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
     pub x: Curve,
     /// Pixels further down.
+    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
     pub y: Curve,
     /// How large, 1 being the box as it is.
+    #[serde(default = "Curve::one", skip_serializing_if = "Curve::is_one")]
     pub scale: Curve,
     /// Degrees, clockwise.
+    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
     pub angle: Curve,
     /// Degrees of skew along x.
+    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
     pub skew_x: Curve,
     /// Degrees of skew along y.
+    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
     pub skew_y: Curve,
     /// Mirrored left to right.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flip_x: bool,
     /// Mirrored top to bottom.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flip_y: bool,
     /// A slow motion over the whole clip (Ken Burns).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,4 +204,10 @@ pub enum Blend {
     Color,
     Luminosity,
     Add,
+}
+
+impl Blend {
+    fn is_normal(&self) -> bool {
+        *self == Blend::Normal
+    }
 }

@@ -18,6 +18,24 @@ impl Curve {
     pub const fn still(value: Micro) -> Curve {
         Curve::Still(value)
     }
+
+    /// Always nought. As [`Curve::one`] it is left out of the plan's JSON where it is the usual: a plan has thousands of layers.
+    pub(super) fn nought() -> Curve {
+        Curve::Still(Micro::ZERO)
+    }
+
+    pub(super) fn is_nought(&self) -> bool {
+        *self == Curve::Still(Micro::ZERO)
+    }
+
+    /// Always one.
+    pub(super) fn one() -> Curve {
+        Curve::Still(Micro::ONE)
+    }
+
+    pub(super) fn is_one(&self) -> bool {
+        *self == Curve::Still(Micro::ONE)
+    }
 }
 
 /// A way from one value to another.

@@ -23,6 +23,10 @@ impl Micro {
         Micro(units.saturating_mul(MICRO))
     }
 
+    pub(super) fn is_nought(&self) -> bool {
+        self.0 == 0
+    }
+
     /// The value as a float, for drawing.
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / MICRO as f64

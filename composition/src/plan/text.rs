@@ -50,6 +50,7 @@ pub struct TextStyle {
     /// 100 to 900.
     pub weight: u16,
     /// Whether it slants.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub italic: bool,
     /// The colour, where there is no gradient.
     pub colour: Rgba,
@@ -57,12 +58,16 @@ pub struct TextStyle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient: Option<Gradient>,
     /// Added between letters, in pixels.
+    #[serde(default, skip_serializing_if = "Micro::is_nought")]
     pub letter_spacing: Micro,
     /// Added between words, in pixels.
+    #[serde(default, skip_serializing_if = "Micro::is_nought")]
     pub word_spacing: Micro,
     /// A line beneath.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub underline: bool,
     /// A line through.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strike: bool,
     /// An outline, drawn behind the fill and centred on the letters' edge.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -200,3 +200,14 @@ fn an_unprobed_source_is_told() {
     let faults = composition::compile(&composition, &Default::default()).expect_err("no facts");
     assert_eq!(faults[0].pointer, "/timeline/tracks/0/clips/0/asset/src");
 }
+
+#[test]
+fn a_composition_too_large_to_draw_is_refused_before_it_is_drawn() {
+    let deep: Vec<_> = (0..100).map(|_| track(json!([clip(text("a"), 0.0, 7200.0)]))).collect();
+    assert_eq!(compiled(&video(json!(deep))).expect_err("too many layers")[0].pointer, "/timeline/tracks");
+    let flicker: Vec<_> = (0..3_900).map(|index| clip(footage("long"), f64::from(index) / 10.0, 0.1)).collect();
+    assert_eq!(
+        compiled(&video(json!([track(json!(flicker))]))).expect_err("too many segments")[0].pointer,
+        "/timeline"
+    );
+}
