@@ -16,6 +16,26 @@ pub struct Composition {
 }
 
 impl Composition {
+    /// The same, as a picture of one moment: what shows at `seconds` of the timeline, without sound. `format` is
+    /// [`Format::Jpg`], [`Format::Png`] or [`Format::Webp`]; anything else is made a PNG.
+    #[must_use]
+    pub fn still(&self, seconds: Ratio, format: Format) -> Composition {
+        let format = if matches!(format, Format::Jpg | Format::Webp) { format } else { Format::Png };
+        let recipe = crate::meaning::output::picture_recipe(format, self.output.recipe, self.canvas.background);
+        let frame = self.canvas.rate.frame_at(seconds);
+        let output = Output {
+            format,
+            recipe,
+            from: self.canvas.rate.seconds(frame),
+            length: Some(self.canvas.rate.seconds(1)),
+            poster: None,
+            thumbnail: None,
+            mute: true,
+            ..self.output.clone()
+        };
+        Composition { output, ..self.clone() }
+    }
+
     /// Every clip, top track first.
     pub(crate) fn clips(&self) -> impl Iterator<Item = &Clip> {
         self.tracks.iter().flatten()

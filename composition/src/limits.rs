@@ -120,4 +120,4 @@ pub(crate) const MAX_SEGMENTS: usize = 3_500;
 /// Layers of all segments together: beyond this the plan no longer fits into a task's output.
 pub(crate) const MAX_SHOWINGS: u64 = 20_000;
 /// Mattes of one track: each may mask every clip of it.
-pub(crate) const MAX_MATTES: usize = 32;
+pub(crate) const MAX_MATTES: usize = 16;

@@ -147,6 +147,15 @@ fn recipe(
     Recipe { codec, quality, pixel_format, colour, gop: longest_segment(rate) as u32 }
 }
 
+/// The recipe of one frame as a picture, from that of the video it is taken from.
+pub(crate) fn picture_recipe(format: Format, video: Recipe, background: Rgba) -> Recipe {
+    let see_through = background.0[3] < 255;
+    let pixel_format = if see_through && format != Format::Jpg { PixelFormat::Rgba } else { PixelFormat::Rgb };
+    let codec = VideoCodec::Ffv1;
+    let quality = quality_of(codec, QualityName::Medium);
+    Recipe { codec, quality, pixel_format, colour: ColourTags::SrgbFull, ..video }
+}
+
 /// Rate factors that look alike: x265's and libvpx's steps beside x264's.
 fn quality_of(codec: VideoCodec, name: QualityName) -> Quality {
     let step = match name {

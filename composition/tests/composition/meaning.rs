@@ -269,3 +269,33 @@ fn a_clip_longer_than_its_source_is_warned_of() {
     assert_eq!(plan.warnings.len(), 1);
     assert!(plan.warnings[0].starts_with("/timeline/tracks/0/clips/0 "), "{:?}", plan.warnings);
 }
+
+#[test]
+fn a_still_is_one_frame_of_the_same_picture() {
+    let document = video(json!([track(json!([clip(footage("long"), 0.0, 10.0)]))]));
+    let composition = parse(&document).unwrap().still(seconds(2_517), Format::Jpg);
+    let plan = composition::compile(&composition, &crate::given::facts(&composition)).unwrap();
+    assert_eq!((lengths(&plan), plan.sound), (vec![1], None));
+    // 2.517 s are 75.51 frames.
+    assert_eq!(only_layer(&plan.segments[0]).clock, 76);
+    assert_eq!(plan.assemble.format, Format::Jpg);
+    assert_eq!(plan.segments[0].recipe.codec, VideoCodec::Ffv1);
+}
+
+/// Every example that comes with the project.
+#[test]
+fn the_examples_compile() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let document: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let made = crate::given::compiled(&document);
+        assert!(made.is_ok(), "{}: {made:#?}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 5, "{seen} examples in {folder}");
+}
