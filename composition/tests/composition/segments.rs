@@ -195,3 +195,15 @@ fn a_plan_survives_being_stored() {
     let stored = serde_json::to_value(&made).unwrap();
     assert_eq!(serde_json::from_value::<RenderPlan>(stored).unwrap(), made);
 }
+
+#[test]
+fn a_plan_of_an_hour_fits_into_a_tasks_output() {
+    let scenes: Vec<Value> = (0..360).map(|index| clip(footage("long"), f64::from(index) * 10.0, 10.0)).collect();
+    let cues: Vec<Value> = (0..1800)
+        .map(|index| json!({ "text": "a line of about forty characters, as said", "start": index * 2, "end": index * 2 + 2 }))
+        .collect();
+    let captions = json!({ "asset": { "type": "caption", "cues": cues }, "start": 0, "length": 3600 });
+    let made = plan(&video(json!([track(json!([captions])), track(json!(scenes))])));
+    let size = serde_json::to_string(&made).unwrap().len();
+    assert!(size < common::limits::MAX_OUTPUT_BYTES / 2, "{size} bytes in {} segments", made.segments.len());
+}
