@@ -3,6 +3,8 @@
 //!
 //! Only ports and pure code are known here. Whoever stands behind the ports is chosen in the binary's `main`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod backlog;
 mod change;
 mod dispatcher;

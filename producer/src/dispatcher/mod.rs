@@ -4,6 +4,8 @@ pub mod credit;
 mod lookback;
 mod pace;
 pub mod ringer;
+#[cfg(test)]
+pub mod tests;
 pub mod wakes;
 
 use std::{sync::Arc, time::Duration};

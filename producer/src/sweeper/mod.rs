@@ -2,6 +2,8 @@
 
 pub mod bells;
 pub mod retention;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -37,13 +37,17 @@ impl From<JobError> for ErrorShape {
 }
 
 fn class_schema() -> utoipa::openapi::Object {
-    words(["caller", "transient", "permanent", "bug"])
+    words(
+        "Whose fault it is: the caller's, nobody's for long, nobody's for good, or ours.",
+        ["caller", "transient", "permanent", "bug"],
+    )
 }
 
 /// The schema of a text that is one of these words.
-pub fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> utoipa::openapi::Object {
+pub fn words<'a>(description: &str, words: impl IntoIterator<Item = &'a str>) -> utoipa::openapi::Object {
     utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
+        .description(Some(description))
         .enum_values(Some(words.into_iter().map(str::to_owned).collect::<Vec<_>>()))
         .build()
 }

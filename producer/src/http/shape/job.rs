@@ -180,7 +180,7 @@ fn add_segments(result: &mut Value, segments: Option<KindCount>) {
 }
 
 fn status_schema() -> utoipa::openapi::Object {
-    words(JobStatus::ALL.map(JobStatus::as_str))
+    words("Where it is.", JobStatus::ALL.map(JobStatus::as_str))
 }
 
 /// A page of jobs.
@@ -191,4 +191,86 @@ pub struct JobPage {
     pub jobs: Vec<Job>,
     /// The `cursor` of the next page; null at the end.
     pub next_cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use async_trait::async_trait;
+    use axum::body::Bytes;
+    use common::{
+        id::Digest,
+        outcome::ArtifactRef,
+        port::{PortResult, artifacts::Artifacts},
+    };
+    use futures::stream::BoxStream;
+
+    use super::*;
+
+    /// An object store somewhere else: no file has a path here.
+    struct Elsewhere;
+
+    #[async_trait]
+    impl Artifacts for Elsewhere {
+        async fn put(&self, _: &Path, _: &str) -> PortResult<ArtifactRef> {
+            unreachable!("shapes store nothing")
+        }
+        async fn size(&self, _: &Digest) -> PortResult<Option<u64>> {
+            Ok(None)
+        }
+        async fn fetch(&self, _: &Digest, _: &Path) -> PortResult<bool> {
+            Ok(false)
+        }
+        async fn read(&self, _: &Digest, _: u64, _: u64) -> PortResult<Option<BoxStream<'static, PortResult<Bytes>>>> {
+            Ok(None)
+        }
+        fn path(&self, _: &Digest) -> Option<PathBuf> {
+            None
+        }
+        async fn delete(&self, _: &[Digest]) -> PortResult<()> {
+            Ok(())
+        }
+        async fn check(&self) -> PortResult<()> {
+            Ok(())
+        }
+    }
+
+    fn render(status: JobStatus, count: KindCount, view: serde_json::Value) -> Value {
+        let mut whole = json!({
+            "id": JobId::new(), "tenant": "default", "kind": "render", "status": status, "priority": 5,
+            "createdAt": "2026-01-01T00:00:00Z", "attempts": 1, "tasks": {"segment": count}, "waitingFor": "slot",
+            "rank": {"version": 1, "fence": 0, "sequence": 0},
+        });
+        whole.as_object_mut().unwrap().extend(view.as_object().unwrap().clone());
+        let view: JobView = serde_json::from_value(whole).unwrap();
+        let links = Links { base: "https://spool.example", artifacts: &Elsewhere };
+        serde_json::to_value(Job::of_view(view, &links)).unwrap()
+    }
+
+    #[test]
+    fn a_render_tells_its_segments_while_it_runs_and_in_its_result() {
+        let count = KindCount { total: 5, settled: 3, recalled: 1 };
+        let job = render(JobStatus::Running, count, json!({"progress": {"value": 0.5, "stage": "segments"}}));
+        let segments = json!({"total": 5, "done": 3, "cached": 1});
+        assert_eq!(job["progress"], json!({"value": 0.5, "stage": "segments", "segments": segments}));
+
+        let count = KindCount { total: 5, settled: 5, recalled: 4 };
+        let hash = "cd".repeat(32);
+        let job = render(JobStatus::Succeeded, count, json!({"result": {"artifact": hash, "duration": 4.0}}));
+        assert_eq!(job["result"]["segments"], json!({"total": 5, "rendered": 1, "cached": 4}));
+        assert_eq!(job["result"]["url"], json!(format!("https://spool.example/v1/artifacts/{hash}")));
+        assert_eq!(job["result"].get("path"), None, "a file that lies elsewhere has no path");
+    }
+
+    #[test]
+    fn a_settled_job_waits_for_nothing_whatever_was_reported_last() {
+        for status in JobStatus::ALL.into_iter().filter(|status| status.is_final()) {
+            let reported = json!({"progress": {"value": 0.3, "stage": "late"}});
+            let job = render(status, KindCount::default(), reported);
+            assert_eq!(job["waitingFor"], json!(null));
+            let value = &job["progress"]["value"];
+            assert!(*value == json!(1.0) || job["progress"].is_null(), "{status:?}: {value}");
+        }
+    }
 }

@@ -94,9 +94,9 @@ pub struct Plan {
 }
 
 fn class_schema() -> utoipa::openapi::Object {
-    words(Class::ALL.map(Class::as_str))
+    words("Whose slots it takes.", Class::ALL.map(Class::as_str))
 }
 
 fn state_schema() -> utoipa::openapi::Object {
-    words(TaskState::ALL.map(TaskState::as_str))
+    words("Where it is.", TaskState::ALL.map(TaskState::as_str))
 }

@@ -1,0 +1,181 @@
+use std::{sync::Arc, time::Duration};
+
+use backing::{
+    announce::Announcer,
+    board::local::LocalBoard,
+    broker::{
+        faulty::{Faults, FaultyBroker},
+        local::LocalBroker,
+    },
+    clock::SystemClock,
+    store::sqlite::SqliteStore,
+};
+use common::{
+    id::{JobId, TenantId, WorkerId},
+    kind::Catalog,
+    kinds::echo,
+    lifecycle::TaskState,
+    limits::LEASE,
+    port::{broker::Broker, store::Presence},
+    submission::{Submission, Work},
+};
+use prometheus::Registry;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::*;
+use crate::{
+    metrics::Metrics,
+    moved::Movements,
+    submit::{Accepting, Submitter, plan::Planner},
+};
+
+const BOUND: Duration = Duration::from_secs(20);
+
+/// A dispatcher on the embedded store and a broker that fails as it is told.
+pub struct Rig {
+    pub store: Arc<SqliteStore>,
+    pub broker: Arc<FaultyBroker>,
+    pub dispatcher: Dispatcher,
+    pub submitter: Submitter,
+    pub movements: Movements,
+    pub metrics: Metrics,
+    pub worker: WorkerId,
+    _folder: TempDir,
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = Arc::new(SqliteStore::open(&folder.path().join("spool.db")).await.unwrap());
+        let broker = Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 7));
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let (credits, wakes) = (Arc::new(Credits::default()), Arc::new(Wakes::default()));
+        let ringer = Ringer::new(store.clone(), broker.clone(), metrics.clone());
+        let announcer = Announcer::new(Arc::new(LocalBoard::new()), broker.clone());
+        let movements = Movements::new(announcer, wakes.clone(), credits.clone());
+        let accepting = Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
+        let dispatcher = Dispatcher { store: store.clone(), ringer, credits, wakes, clock: Arc::new(SystemClock) };
+        let submitter = Submitter::new(accepting);
+        Self { store, broker, dispatcher, submitter, movements, metrics, worker: WorkerId::new(), _folder: folder }
+    }
+
+    pub async fn slots(&self, slots: u32) {
+        let slots = vec![(Class::Light, slots)];
+        let presence = Presence { worker: self.worker, name: "test".into(), slots, draining: false };
+        self.store.beat(&presence, &[], LEASE).await.unwrap();
+    }
+
+    pub async fn submit(&self, count: usize) -> Vec<JobId> {
+        let catalog = Catalog::new(&[&[echo::SPEC]]);
+        let mut ids = Vec::new();
+        for value in 0..count {
+            let planner = Planner { catalog: &catalog, now: self.dispatcher.clock.now() };
+            let job = planner.job(json!({"kind": "echo", "input": {"value": value}})).unwrap();
+            ids.push(job.id);
+            let work = Work::Job(job);
+            self.submitter.submit(Submission { tenant: TenantId::default(), idempotency: None, work }).await.unwrap();
+        }
+        self.submitter.flush().await;
+        ids
+    }
+
+    pub async fn states(&self, jobs: &[JobId]) -> Vec<TaskState> {
+        let mut states = Vec::new();
+        for job in jobs {
+            let tasks = self.store.tasks(&TenantId::default(), *job).await.unwrap().unwrap();
+            states.extend(tasks.into_iter().map(|task| task.state));
+        }
+        states
+    }
+
+    pub async fn depth(&self) -> u64 {
+        self.broker.depth(Class::Light).await.unwrap()
+    }
+
+    fn count(&self, states: &[TaskState], wanted: TaskState) -> usize {
+        states.iter().filter(|state| **state == wanted).count()
+    }
+}
+
+#[tokio::test]
+async fn a_bell_that_was_not_confirmed_gives_its_task_back_and_the_next_round_rings_it() {
+    let rig = Rig::new().await;
+    let jobs = rig.submit(3).await;
+    rig.slots(10).await;
+    rig.broker.set(Faults { refuse: 1.0, ..Faults::none() });
+    let mut round = Round::new(Class::Light);
+    assert_eq!(rig.dispatcher.run_once(&mut round).await.unwrap().taken, 3);
+    assert_eq!(rig.states(&jobs).await, [TaskState::Ready; 3]);
+    rig.broker.set(Faults::none());
+    assert_eq!(rig.dispatcher.run_once(&mut round).await.unwrap().taken, 3);
+    assert_eq!(rig.states(&jobs).await, [TaskState::Queued; 3]);
+    assert!(rig.depth().await >= 3);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_leaves_everything_ready() {
+    let rig = Rig::new().await;
+    let jobs = rig.submit(2).await;
+    rig.slots(10).await;
+    rig.broker.set_down(true);
+    rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
+    assert_eq!(rig.states(&jobs).await, [TaskState::Ready; 2]);
+}
+
+#[tokio::test]
+async fn no_more_is_rung_than_there_are_free_slots_and_the_backlog_stays_in_the_store() {
+    let rig = Rig::new().await;
+    let jobs = rig.submit(50).await;
+    let mut round = Round::new(Class::Light);
+    assert_eq!(rig.dispatcher.run_once(&mut round).await.unwrap().taken, 0, "nobody works");
+    rig.slots(4).await;
+    let step = rig.dispatcher.run_once(&mut round).await.unwrap();
+    assert_eq!((step.taken, step.more), (4, true));
+    let again = rig.dispatcher.run_once(&mut round).await.unwrap();
+    assert_eq!((again.taken, again.more), (0, true), "the window is full");
+    assert_eq!(rig.depth().await, 4);
+    let states = rig.states(&jobs).await;
+    assert_eq!((rig.count(&states, TaskState::Queued), rig.count(&states, TaskState::Ready)), (4, 46));
+    assert_eq!(rig.dispatcher.credits.take().credits(), [], "no accept passes the backlog");
+}
+
+#[tokio::test]
+async fn an_idle_fleet_is_rung_by_the_accept_itself_up_to_its_slots() {
+    let rig = Rig::new().await;
+    rig.slots(2).await;
+    rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
+    let jobs = rig.submit(5).await;
+    assert_eq!(rig.depth().await, 2);
+    let states = rig.states(&jobs).await;
+    assert_eq!(states[..2], [TaskState::Queued; 2], "the first ones went straight through");
+    assert_eq!(rig.count(&states, TaskState::Ready), 3);
+}
+
+#[tokio::test]
+async fn a_dispatcher_that_runs_is_woken_by_an_accept_and_stops_when_told() {
+    let rig = Rig::new().await;
+    rig.slots(100).await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(rig.dispatcher.clone().run(Class::Light, stop.clone()));
+    let mut bells = rig.broker.consume(Class::Light, 100).await.unwrap();
+    rig.submit(20).await;
+    let mut heard = 0;
+    while heard < 20 {
+        heard += timeout(BOUND, bells.next(100)).await.expect("rung in time").len();
+    }
+    stop.cancel();
+    timeout(BOUND, running).await.expect("stops in time").unwrap();
+}
+
+#[tokio::test]
+async fn two_dispatchers_ring_no_task_twice() {
+    let rig = Rig::new().await;
+    rig.submit(40).await;
+    rig.slots(100).await;
+    let (mut one, mut two) = (Round::new(Class::Light), Round::new(Class::Light));
+    let (one, two) = tokio::join!(rig.dispatcher.run_once(&mut one), rig.dispatcher.run_once(&mut two));
+    assert_eq!(one.unwrap().taken + two.unwrap().taken, 40);
+    assert_eq!(rig.depth().await, 40);
+}

@@ -1,0 +1,193 @@
+//! Parts that can be taken away while they are used.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use common::{
+    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
+    kind::Class,
+    outcome::Settlement,
+    port::{
+        PortError, PortResult,
+        board::{Board, Changes},
+        broker::Doorbell,
+        store::{
+            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
+            Store, SweepPolicy, Swept, Target,
+        },
+    },
+    submission::Submission,
+    view::{BatchView, ItemView, JobView, Page, TaskView},
+};
+use tokio::sync::Semaphore;
+
+/// A store that can be taken away, counts its accepts, and can hold them up.
+pub struct SwitchedStore {
+    inner: Arc<dyn Store>,
+    away: AtomicBool,
+    panics: AtomicBool,
+    pub accepts: AtomicUsize,
+    /// Accepts go through while there are permits.
+    pub gate: Semaphore,
+}
+
+impl SwitchedStore {
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        let (away, panics) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner, away, panics, accepts: AtomicUsize::new(0), gate: Semaphore::new(Semaphore::MAX_PERMITS) }
+    }
+
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    pub fn set_panics(&self) {
+        self.panics.store(true, Ordering::SeqCst);
+    }
+
+    fn there(&self) -> PortResult<&dyn Store> {
+        assert!(!self.panics.load(Ordering::SeqCst), "the store was told to panic");
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(PortError::unavailable("the test's store", "it was taken away")),
+            false => Ok(self.inner.as_ref()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SwitchedStore {
+    async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
+        self.accepts.fetch_add(1, Ordering::SeqCst);
+        let _through = self.gate.acquire().await.expect("the gate stays");
+        self.there()?.accept(submissions, credit).await
+    }
+    async fn ring(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
+        self.there()?.ring(class, ahead, most).await
+    }
+    async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
+        self.there()?.hand_back(tasks).await
+    }
+    async fn claim(&self, worker: WorkerId, tasks: &[TaskId], lease: Duration) -> PortResult<Vec<Option<Claimed>>> {
+        self.there()?.claim(worker, tasks, lease).await
+    }
+    async fn beat(&self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>> {
+        self.there()?.beat(presence, beats, lease).await
+    }
+    async fn settle(&self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<(Vec<Settled>, Moved)> {
+        self.there()?.settle(worker, settlements).await
+    }
+    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
+        self.there()?.release(worker, tasks).await
+    }
+    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
+        self.there()?.sweep(policy).await
+    }
+    async fn overdue(&self, class: Class, age: Duration, most: u32) -> PortResult<(Vec<Doorbell>, u64)> {
+        self.there()?.overdue(class, age, most).await
+    }
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
+        self.there()?.cancel(tenant, target).await
+    }
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
+        self.there()?.retry(tenant, target).await
+    }
+    async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
+        self.there()?.jobs(tenant, jobs).await
+    }
+    async fn tasks(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<Vec<TaskView>>> {
+        self.there()?.tasks(tenant, job).await
+    }
+    async fn task(&self, tenant: &TenantId, task: TaskId) -> PortResult<Option<TaskView>> {
+        self.there()?.task(tenant, task).await
+    }
+    async fn batch(&self, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>> {
+        self.there()?.batch(tenant, batch).await
+    }
+    async fn items(
+        &self,
+        tenant: &TenantId,
+        batch: BatchId,
+        from: u32,
+        most: u32,
+    ) -> PortResult<Option<Vec<(u32, ItemView)>>> {
+        self.there()?.items(tenant, batch, from, most).await
+    }
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &JobFilter,
+        after: Option<JobId>,
+        most: u32,
+    ) -> PortResult<Page<JobView>> {
+        self.there()?.list(tenant, filter, after, most).await
+    }
+    async fn demand(&self, class: Class) -> PortResult<Demand> {
+        self.there()?.demand(class).await
+    }
+    async fn retain(&self, retention: Retention) -> PortResult<u64> {
+        self.there()?.retain(retention).await
+    }
+    async fn check(&self) -> PortResult<()> {
+        self.there()?.check().await
+    }
+}
+
+/// A board that can be taken away.
+pub struct SwitchedBoard {
+    inner: Arc<dyn Board>,
+    away: AtomicBool,
+}
+
+impl SwitchedBoard {
+    pub fn new(inner: Arc<dyn Board>) -> Self {
+        Self { inner, away: AtomicBool::new(false) }
+    }
+
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// As whoever moved the job would.
+    pub async fn put_view(&self, view: &JobView) {
+        self.put(std::slice::from_ref(view)).await.expect("the board takes it");
+    }
+
+    fn there(&self) -> PortResult<&dyn Board> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(PortError::unavailable("the test's board", "it was taken away")),
+            false => Ok(self.inner.as_ref()),
+        }
+    }
+}
+
+#[async_trait]
+impl Board for SwitchedBoard {
+    async fn put(&self, views: &[JobView]) -> PortResult<()> {
+        self.there()?.put(views).await
+    }
+    async fn get(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
+        self.there()?.get(tenant, jobs).await
+    }
+    async fn forget(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<()> {
+        self.there()?.forget(tenant, jobs).await
+    }
+    async fn changes(&self) -> PortResult<Box<dyn Changes>> {
+        self.there()?.changes().await
+    }
+    async fn cached(&self, key: &str) -> PortResult<Option<Bytes>> {
+        self.there()?.cached(key).await
+    }
+    async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()> {
+        self.there()?.cache(key, value, ttl).await
+    }
+    async fn check(&self) -> PortResult<()> {
+        self.there()?.check().await
+    }
+}

@@ -1,0 +1,13 @@
+//! The HTTP surface on the embedded parts, called in process.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod artifacts;
+mod batches;
+mod doubles;
+mod jobs;
+mod operation;
+mod refusals;
+mod serving;
+mod stand;
+mod surface;
+mod waiting;

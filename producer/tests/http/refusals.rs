@@ -1,0 +1,160 @@
+//! Everything that is refused: with which status, which word, which pointers; and that nothing was stored.
+
+use axum::{
+    body::Body,
+    http::{Method, StatusCode},
+};
+use common::limits::MAX_BODY_BYTES;
+use serde_json::{Value, json};
+
+use crate::stand::{Stand, request};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+struct Case {
+    method: Method,
+    path: &'static str,
+    headers: Vec<(&'static str, &'static str)>,
+    body: String,
+    status: u16,
+    word: &'static str,
+    pointers: Vec<&'static str>,
+}
+
+fn post(path: &'static str, body: impl ToString, status: u16, word: &'static str) -> Case {
+    Case { method: Method::POST, path, headers: vec![JSON], body: body.to_string(), status, word, pointers: vec![] }
+}
+
+fn get(path: &'static str, status: u16, word: &'static str) -> Case {
+    Case { method: Method::GET, headers: vec![], ..post(path, "", status, word) }
+}
+
+fn faults(path: &'static str, body: Value, pointers: &[&'static str]) -> Case {
+    Case { pointers: pointers.to_vec(), ..post(path, body, 422, "invalid_input") }
+}
+
+const NOBODY: &str = "/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab";
+
+fn cases() -> Vec<Case> {
+    let echo = || json!({"kind": "echo", "input": {}}).to_string();
+    let with = |headers: &[(&'static str, &'static str)], case: Case| Case { headers: headers.to_vec(), ..case };
+    vec![
+        // Not JSON, or not said to be.
+        post("/v1/jobs", "", 400, "malformed_json"),
+        post("/v1/jobs", "{\"kind\":", 400, "malformed_json"),
+        post("/v1/jobs", "{} {}", 400, "malformed_json"),
+        post("/v1/jobs", "[".repeat(200), 400, "malformed_json"),
+        with(&[], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
+        with(&[("content-type", "text/plain")], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
+        with(
+            &[("content-type", "application/x-www-form-urlencoded")],
+            post("/v1/batches", echo(), 415, "unsupported_media_type"),
+        ),
+        // Too large, said and unsaid.
+        with(&[JSON, ("content-length", "33554433")], post("/v1/jobs", echo(), 413, "too_large")),
+        post("/v1/jobs", " ".repeat(MAX_BODY_BYTES + 1), 413, "too_large"),
+        // Faults of a job.
+        faults("/v1/jobs", json!([]), &[""]),
+        faults("/v1/jobs", json!({}), &["/kind", "/input"]),
+        faults("/v1/jobs", json!({"kind": "echo", "input": {}, "webhook": "https://example.org"}), &["/webhook"]),
+        faults(
+            "/v1/jobs",
+            json!({"kind": "echo", "input": {"nap": 1}, "priority": 10, "colour": "red", "tags": ["", "ok"]}),
+            &["/priority", "/tags/0", "/colour", "/input/nap"],
+        ),
+        faults(
+            "/v1/jobs",
+            json!({"kind": "speech", "input": {"text": " ", "rate": 1}}),
+            &["/input/text", "/input/rate"],
+        ),
+        faults("/v1/jobs", json!({"kind": "probe", "input": {"src": "ftp://a/b"}}), &["/input/src"]),
+        faults("/v1/jobs", json!({"kind": "probe", "input": {"src": 7}}), &["/input/src"]),
+        Case { pointers: vec!["/kind"], ..post("/v1/jobs", json!({"kind": "nope", "input": {}}), 422, "unknown_kind") },
+        // Faults of a batch itself.
+        faults("/v1/batches", json!({"jobs": []}), &["/jobs"]),
+        faults("/v1/batches", json!({"jobs": [1], "maxConcurrent": 0, "x": 1}), &["/maxConcurrent", "/x"]),
+        faults("/v1/batches", json!({"jobs": vec![0; 10_001]}), &["/jobs"]),
+        // No such thing.
+        get(NOBODY, 404, "not_found"),
+        get("/v1/jobs/7", 404, "not_found"),
+        get("/v1/jobs/7/tasks", 404, "not_found"),
+        get("/v1/tasks/01932b6e-7f00-7abc-8def-0123456789ab", 404, "not_found"),
+        get("/v1/batches/x", 404, "not_found"),
+        get("/v1/batches/01932b6e-7f00-7abc-8def-0123456789ab/results", 404, "not_found"),
+        get("/v1/artifacts/xyz", 404, "not_found"),
+        get("/v1/demand/heavy", 404, "not_found"),
+        get("/v2/jobs", 404, "not_found"),
+        get("/problems/nope", 404, "not_found"),
+        post("/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab/cancel", "", 404, "not_found"),
+        post("/v1/batches/01932b6e-7f00-7abc-8def-0123456789ab/retry", "{}", 404, "not_found"),
+        // The wrong method, query, header or argument.
+        Case { method: Method::DELETE, ..get("/v1/jobs", 405, "method_not_allowed") },
+        Case { method: Method::PUT, ..get("/v1/jobs/7", 405, "method_not_allowed") },
+        get("/v1/jobs?limit=0", 400, "invalid_query"),
+        get("/v1/jobs?limit=many", 400, "invalid_query"),
+        get("/v1/jobs?status=done", 400, "invalid_query"),
+        get("/v1/jobs?cursor=7", 400, "invalid_query"),
+        get("/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab?wait=soon", 400, "invalid_query"),
+        with(&[("prefer", "wait=soon")], get(NOBODY, 400, "invalid_header")),
+        with(&[JSON, ("idempotency-key", "")], post("/v1/jobs", echo(), 400, "invalid_header")),
+        post("/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab/cancel", "{\"force\":true}", 422, "invalid_input"),
+        // Web pages of others.
+        with(&[JSON, ("host", "evil.example")], post("/v1/jobs", echo(), 403, "foreign_origin")),
+        with(&[JSON, ("origin", "https://evil.example")], post("/v1/jobs", echo(), 403, "foreign_origin")),
+        with(&[("origin", "http://localhost:3000")], get("/v1/jobs", 403, "foreign_origin")),
+        with(&[("origin", "null")], post("/v1/jobs/7/cancel", "", 403, "foreign_origin")),
+    ]
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_status_its_word_and_its_pointers() {
+    let stand = Stand::new().await;
+    for case in cases() {
+        let shown = format!("{} {} {:.80}", case.method, case.path, case.body);
+        let answer = stand.send(request(case.method, case.path, &case.headers, Body::from(case.body))).await;
+        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (case.status, case.word), "{shown}");
+        assert_eq!(answer.pointers(), case.pointers, "{shown}");
+    }
+    assert_eq!(stand.get("/v1/jobs").await.json()["jobs"], json!([]), "nothing was stored");
+}
+
+#[tokio::test]
+async fn a_method_that_a_path_does_not_know_hears_which_it_does() {
+    let stand = Stand::new().await;
+    let answer = stand.send(request(Method::DELETE, "/v1/jobs", &[], Body::empty())).await;
+    assert!(answer.header("allow").contains("GET") && answer.header("allow").contains("POST"));
+}
+
+#[tokio::test]
+async fn the_callers_request_id_is_kept_and_a_strange_one_is_replaced() {
+    let stand = Stand::new().await;
+    let kept = stand.get_with(NOBODY, &[("x-request-id", "abc-1")]).await;
+    assert_eq!((kept.header("x-request-id"), kept.problem().as_str()), ("abc-1", "not_found"));
+    let fresh = stand.get_with(NOBODY, &[("x-request-id", "<b>")]).await;
+    assert_ne!(fresh.header("x-request-id"), "<b>");
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_a_503_that_says_when_to_come_back() {
+    let stand = Stand::new().await;
+    stand.store.set_away(true);
+    stand.board.set_away(true);
+    let post = stand.post("/v1/jobs", &json!({"kind": "echo", "input": {}})).await;
+    for answer in [post, stand.get(NOBODY).await, stand.get("/v1/jobs").await] {
+        assert_eq!((answer.status, answer.problem().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+        assert!(answer.header("retry-after").parse::<u32>().is_ok());
+        assert_eq!(answer.json()["retryable"], json!(true));
+        assert!(!answer.text().contains("taken away"), "what the part said inside is for the log");
+    }
+    stand.store.set_away(false);
+    stand.echo(json!(1)).await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_of_its_own_request() {
+    let stand = Stand::new().await;
+    stand.store.set_panics();
+    let answer = stand.get("/v1/demand/light").await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (500, "internal"));
+    assert_eq!(stand.get("/health/live").await.status, StatusCode::OK);
+}

@@ -1,0 +1,55 @@
+//! The description of the surface against its snapshot.
+
+use std::path::Path;
+
+use axum::http::StatusCode;
+use serde_json::Value;
+
+use crate::stand::Stand;
+
+/// `SPOOL_UPDATE_SNAPSHOTS=1 cargo nextest run -p producer snapshot` writes it anew; the change is then reviewed like any other.
+#[test]
+fn the_openapi_description_is_its_snapshot() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi.json");
+    let now = producer::openapi::document() + "\n";
+    if std::env::var_os("SPOOL_UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&file, &now).expect("the snapshot is written");
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == now,
+        "the HTTP surface is not what tests/openapi.json says. If that is meant, run \
+         `SPOOL_UPDATE_SNAPSHOTS=1 cargo nextest run -p producer snapshot` and review the difference."
+    );
+}
+
+#[tokio::test]
+async fn the_description_and_its_page_are_served() {
+    let stand = Stand::new().await;
+    let described = stand.get("/openapi.json").await;
+    assert_eq!(described.json()["openapi"].as_str().map(|version| &version[..3]), Some("3.1"));
+    let page = stand.get("/docs").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.text().contains("/v1/batches/{id}/results"));
+}
+
+#[tokio::test]
+async fn every_problem_that_is_described_leads_to_its_page() {
+    let stand = Stand::new().await;
+    let problem = stand.get("/v1/jobs/7").await.json();
+    let page = stand.get(problem["type"].as_str().expect("a type")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text().starts_with("There is no such thing (404)"));
+}
+
+#[test]
+fn every_member_that_is_described_says_what_it_is() {
+    let described: Value = serde_json::from_str(&producer::openapi::document()).expect("json");
+    for (name, schema) in described["components"]["schemas"].as_object().expect("schemas") {
+        for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let refers = schema.get("$ref").is_some() || schema.get("oneOf").is_some();
+            assert!(refers || schema["description"].is_string(), "{name}.{member} is not described");
+        }
+    }
+}
