@@ -5,5 +5,6 @@
 mod artifacts;
 mod board;
 mod broker;
+mod faults;
 mod proxy;
 mod store;

@@ -2,9 +2,9 @@
 
 mod changes;
 mod faults;
-mod places;
+pub mod places;
 mod rates;
-mod subject;
+pub mod subject;
 mod values;
 mod views;
 

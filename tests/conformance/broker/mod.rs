@@ -4,9 +4,9 @@ mod control;
 mod delivery;
 mod faults;
 mod faulty;
-mod places;
+pub mod places;
 mod rates;
-mod subject;
+pub mod subject;
 
 /// Makes of each behaviour a test per adapter.
 macro_rules! each_broker {

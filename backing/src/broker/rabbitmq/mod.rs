@@ -15,7 +15,8 @@ mod deliveries;
 mod dial;
 mod message;
 mod names;
-mod publisher;
+mod pool;
+mod publishing;
 mod pump;
 mod session;
 mod subscriber;
@@ -49,7 +50,8 @@ pub use counts::Counts;
 use deliveries::{Membership, Outstanding, RabbitMqControls, RabbitMqDeliveries};
 use dial::Dialer;
 use names::Names;
-use publisher::Publishers;
+use pool::Publishers;
+use publishing::Publishing;
 use subscriber::{Feed, Request, Seat};
 use supervisor::{Health, Supervisor};
 use topology::Topology;
@@ -62,9 +64,7 @@ const CONTROL_BACKLOG: usize = 1024;
 
 /// A broker at the other end of AMQP.
 pub struct RabbitMqBroker {
-    publishers: Publishers,
-    topology: Arc<Topology>,
-    counters: Arc<Counters>,
+    publishing: Publishing,
     health: Arc<Health>,
     requests: mpsc::UnboundedSender<Request>,
     subscribers: AtomicU64,
@@ -88,13 +88,11 @@ impl RabbitMqBroker {
             requests: heard,
             subscribers: BTreeMap::new(),
         };
-        let publishers = Publishers::new(dialer, Arc::clone(&topology), Arc::clone(&counters), config.publishers)?;
+        let publishers = Publishers::new(dialer, Arc::clone(&topology), config.publishers)?;
         // Ends by itself when this broker and every consumer of it are dropped.
         tokio::spawn(supervisor.run());
         Ok(Self {
-            publishers,
-            topology,
-            counters,
+            publishing: Publishing { publishers, topology, counters },
             health,
             requests,
             subscribers: AtomicU64::new(0),
@@ -104,7 +102,7 @@ impl RabbitMqBroker {
 
     /// What went wrong so far.
     pub fn counts(&self) -> Counts {
-        self.counters.read()
+        self.publishing.counters.read()
     }
 
     /// Seats a subscriber. It is a member from now on, whether it is attached in time or only later.
@@ -130,7 +128,7 @@ impl RabbitMqBroker {
 #[async_trait]
 impl Broker for RabbitMqBroker {
     async fn ring(&self, bells: &[Doorbell]) -> Vec<bool> {
-        if bells.is_empty() { Vec::new() } else { self.publishers.ring(bells).await }
+        if bells.is_empty() { Vec::new() } else { self.publishing.ring(bells).await }
     }
 
     async fn consume(&self, class: Class, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
@@ -143,15 +141,15 @@ impl Broker for RabbitMqBroker {
 
     /// AMQP tells of waiting messages only, so what consumers of other processes hold is not in it. They hold none for long.
     async fn depth(&self, class: Class) -> PortResult<u64> {
-        Ok(self.publishers.ready(class).await? + self.held(class))
+        Ok(self.publishing.ready(class).await? + self.held(class))
     }
 
     fn topology_generation(&self) -> u64 {
-        self.topology.generation()
+        self.publishing.topology.generation()
     }
 
     async fn tell(&self, message: &Control) -> PortResult<()> {
-        self.publishers.tell(message).await
+        self.publishing.tell(message).await
     }
 
     async fn listen(&self) -> PortResult<Box<dyn Controls>> {
@@ -161,7 +159,7 @@ impl Broker for RabbitMqBroker {
     }
 
     async fn check(&self) -> PortResult<()> {
-        self.publishers.check().await?;
+        self.publishing.check().await?;
         self.health.fault().map_or(Ok(()), |fault| Err(unavailable(fault)))
     }
 }

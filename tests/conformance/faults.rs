@@ -1,0 +1,198 @@
+//! Servers that restart, die, freeze and run short, with everybody connected. Each test has the machine to itself (`.config/nextest.toml`
+//! goes by this module's name) and leaves the server as it found it.
+
+use std::{
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use backing::{
+    board::redis::RedisBoard,
+    broker::rabbitmq::{QueueType, RabbitMqBroker},
+};
+use common::{
+    id::TaskId,
+    kind::Class,
+    limits::CONFIRM_WITHIN,
+    port::{
+        board::Board,
+        broker::{Broker, Deliveries},
+    },
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    board::{
+        places::redis_config,
+        subject::{hear, known, view},
+    },
+    broker::{
+        places::Rabbit,
+        subject::{bell, bells, tags, take, tasks},
+    },
+};
+
+/// A RabbitMQ starts in about five seconds on a quiet machine.
+const RESTART: Duration = Duration::from_secs(45);
+
+/// Runs `scripts/services`, which knows the servers that the tests were given.
+fn services(arguments: &[&str]) {
+    assert!(
+        std::env::var_os("SPOOL_SERVICES_DIR").is_some(),
+        "SPOOL_SERVICES_DIR is not set: run scripts/test, or eval \"$(scripts/services env)\""
+    );
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/services");
+    let output = Command::new(script).args(arguments).output().expect("scripts/services is there");
+    assert!(output.status.success(), "services {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Undoes what a test does to a server, however the test ends.
+struct Afterwards(&'static [&'static str]);
+
+impl Drop for Afterwards {
+    fn drop(&mut self) {
+        services(self.0);
+    }
+}
+
+async fn ring_at_last(broker: &RabbitMqBroker, class: Class) -> TaskId {
+    let ringing = async {
+        loop {
+            let bell = bell(class);
+            if broker.ring(std::slice::from_ref(&bell)).await == [true] {
+                return bell.task;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(RESTART, ringing).await.expect("a bell is taken in the end")
+}
+
+/// Takes until this task has come, and acks everything.
+async fn hear_of(consumer: &mut Box<dyn Deliveries>, task: TaskId) -> Vec<TaskId> {
+    let mut heard = Vec::new();
+    let hearing = async {
+        while !heard.contains(&task) {
+            let taken = consumer.next(100).await;
+            heard.extend(tasks(&taken));
+            consumer.ack(&tags(&taken)).await.unwrap();
+        }
+    };
+    timeout(RESTART, hearing).await.expect("the bell comes in the end");
+    heard
+}
+
+/// Holds one delivery, lets `trouble` happen, and expects that delivery again and new ones after it.
+async fn a_broker_goes_on_after(queues: QueueType, trouble: impl FnOnce()) {
+    let rabbit = Rabbit::new(queues);
+    let broker = Arc::new(rabbit.open());
+    let mut consumer = broker.consume(Class::Render, 10).await.unwrap();
+    let held = bell(Class::Render);
+    assert_eq!(broker.ring(std::slice::from_ref(&held)).await, [true]);
+    take(&mut consumer, 1).await;
+    let generation = broker.topology_generation();
+
+    trouble();
+
+    let fresh = ring_at_last(&broker, Class::Render).await;
+    let heard = hear_of(&mut consumer, fresh).await;
+    assert!(heard.contains(&held.task), "what was unacked comes again");
+    let checking = async {
+        while broker.check().await.is_err() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(RESTART, checking).await.expect("it is well in the end");
+    assert_eq!(broker.topology_generation(), generation, "durable queues outlive their server");
+    rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rabbitmq_that_restarts_in_order_keeps_its_bells() {
+    a_broker_goes_on_after(QueueType::Quorum, || services(&["restart", "rabbitmq"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rabbitmq_that_is_killed_keeps_its_bells() {
+    a_broker_goes_on_after(QueueType::Classic, || {
+        services(&["kill", "rabbitmq"]);
+        services(&["start", "rabbitmq"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rabbitmq_that_freezes_refuses_bells_in_time_and_is_used_again_when_it_thaws() {
+    let rabbit = Rabbit::new(QueueType::Quorum);
+    let broker = rabbit.open();
+    let mut consumer = broker.consume(Class::Light, 10).await.unwrap();
+    ring_at_last(&broker, Class::Light).await;
+    {
+        let _thaw = Afterwards(&["thaw", "rabbitmq"]);
+        services(&["freeze", "rabbitmq"]);
+        for _ in 0..3 {
+            let started = Instant::now();
+            assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+            assert!(started.elapsed() < CONFIRM_WITHIN + Duration::from_secs(1), "{:?}", started.elapsed());
+        }
+        assert!(broker.check().await.is_err());
+    }
+    let fresh = ring_at_last(&broker, Class::Light).await;
+    hear_of(&mut consumer, fresh).await;
+    rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rabbitmq_short_of_memory_takes_no_bells_and_goes_on_delivering() {
+    let rabbit = Rabbit::new(QueueType::Quorum);
+    let broker = rabbit.open();
+    let mut consumer = broker.consume(Class::Light, 2).await.unwrap();
+    assert_eq!(broker.ring(&bells(Class::Light, 6)).await, [true; 6]);
+    let first = take(&mut consumer, 2).await;
+    {
+        let _relief = Afterwards(&["ctl", "set_vm_memory_high_watermark", "0.4"]);
+        services(&["ctl", "set_vm_memory_high_watermark", "0.000001"]);
+        assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+        let started = Instant::now();
+        assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+        assert!(
+            started.elapsed() < Duration::from_millis(100),
+            "once it is known, nobody waits: {:?}",
+            started.elapsed()
+        );
+        consumer.ack(&tags(&first)).await.unwrap();
+        let second = take(&mut consumer, 2).await;
+        consumer.ack(&tags(&second)).await.unwrap();
+        take(&mut consumer, 2).await;
+    }
+    ring_at_last(&broker, Class::Light).await;
+    rabbit.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_that_is_killed_is_missed_for_moments_and_used_again() {
+    let board = RedisBoard::open(&redis_config()).unwrap();
+    let mut changes = board.changes().await.unwrap();
+    let [before, after] = [view(1), view(1)];
+    board.put(std::slice::from_ref(&before)).await.unwrap();
+    assert_eq!(hear(&mut changes).await, Some(vec![before.id]));
+    {
+        let _start = Afterwards(&["start", "redis"]);
+        services(&["kill", "redis"]);
+        for _ in 0..20 {
+            let started = Instant::now();
+            assert!(board.put(std::slice::from_ref(&after)).await.unwrap_err().is_transient());
+            assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+        }
+    }
+    assert_eq!(hear(&mut changes).await, None);
+    let putting = async {
+        while board.put(std::slice::from_ref(&after)).await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(RESTART, putting).await.expect("it is well in the end");
+    assert_eq!(known(&board, after.id).await, Some(after.clone()));
+    assert_eq!(hear(&mut changes).await, Some(vec![after.id]));
+}
