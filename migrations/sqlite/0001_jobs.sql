@@ -133,6 +133,8 @@ CREATE TABLE tasks (
     output_hash      BLOB,
     artifacts        TEXT,
     error            TEXT,
+    -- The need whose failure cancelled it: the way back to the first failure.
+    blamed           BLOB,
     -- Every failed attempt: [{attempt, worker, at, error}]
     errors           TEXT,
     created_at       INTEGER NOT NULL,

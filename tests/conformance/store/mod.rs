@@ -6,12 +6,15 @@
 mod accept;
 mod batches;
 mod clients;
+mod dags;
+mod database;
 mod dispatch;
 mod leases;
 mod matrix;
 mod memo;
 mod places;
 mod plans;
+mod races;
 mod subject;
 mod views;
 mod work;
@@ -23,6 +26,12 @@ macro_rules! each_store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
                 super::$behaviour(crate::store::places::sqlite().await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                super::$behaviour(crate::store::places::postgres().await).await;
             })+
         }
     };

@@ -18,6 +18,7 @@ each_store!(
     a_dependent_is_ready_when_its_last_need_settles_and_takes_their_outputs_in_order,
     a_need_taken_twice_is_met_once,
     a_failed_need_cancels_what_stands_behind_it_and_the_job_fails_with_the_first_error,
+    what_a_failure_stopped_is_not_blamed_for_it,
     a_failure_behind_proceed_is_data_and_no_failure_of_the_job,
     a_task_waits_for_all_of_its_needs_even_if_one_failed_that_may,
     a_result_that_fails_stops_the_rest_of_its_job,
@@ -63,6 +64,14 @@ async fn a_failed_need_cancels_what_stands_behind_it_and_the_job_fails_with_the_
     let view = on.job(job.id).await;
     assert_eq!((view.status, view.error.expect("an error").code.as_str()), (JobStatus::Failed, "first"));
     assert_eq!(view.tasks["echo"].settled, 4);
+}
+
+async fn what_a_failure_stopped_is_not_blamed_for_it(on: Subject) {
+    let job = plan(&[step("innocent"), step("guilty"), step("end").after("innocent").after("guilty").result()]);
+    on.accept(&job).await;
+    on.run_badly(task(&job, "guilty"), "guilty").await;
+    assert_eq!(on.state(task(&job, "innocent")).await, TaskState::Cancelled);
+    assert_eq!(on.job(job.id).await.error.expect("an error").code, "guilty");
 }
 
 async fn a_failure_behind_proceed_is_data_and_no_failure_of_the_job(on: Subject) {

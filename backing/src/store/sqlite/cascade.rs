@@ -78,19 +78,20 @@ impl Write<'_> {
             if ended.state == Succeeded || proceed {
                 self.meet_need(task).await?;
             } else {
-                self.cancel_dependent(task, &ended.task.name).await?;
+                self.cancel_dependent(task, &ended.task).await?;
             }
         }
         Ok(())
     }
 
-    async fn cancel_dependent(&mut self, task: Uuid, need: &str) -> PortResult<()> {
+    async fn cancel_dependent(&mut self, task: Uuid, need: &EndedRow) -> PortResult<()> {
         let row: Option<EndedRow> = sqlx::query_as(
-            "UPDATE tasks SET state = 'cancelled', error = ?, finished_at = ?
+            "UPDATE tasks SET state = 'cancelled', error = ?, blamed = ?, finished_at = ?
              WHERE id = ? AND state = 'waiting'
              RETURNING id, job, tenant, name, kind, key, needed",
         )
-        .bind(column::text(&reason::need_failed(need))?)
+        .bind(column::text(&reason::need_failed(&need.name))?)
+        .bind(need.id)
         .bind(self.now)
         .bind(task)
         .fetch_optional(self.sql())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use common::{
-    error::{JobError, code},
+    error::JobError,
     lifecycle::{JobStatus, TaskState},
     port::PortResult,
 };
@@ -144,30 +144,22 @@ impl Write<'_> {
 
     /// The error that a task's failure goes back to: its own, or that of the need whose failure cancelled it, and so on.
     async fn first_failure(&mut self, task: Uuid) -> PortResult<JobError> {
-        let (mut task, mut error) = (task, self.error_of(task).await?);
-        while error.code == code::NEED_FAILED {
-            let need: Option<Uuid> = sqlx::query_scalar(
-                "SELECT need.id FROM edges JOIN tasks AS need ON need.id = edges.need
-                 WHERE edges.task = ? AND edges.on_failure = 'cancel' AND need.state IN ('failed', 'cancelled')
-                 ORDER BY need.finished_at, edges.place LIMIT 1",
-            )
-            .bind(task)
-            .fetch_optional(self.sql())
-            .await
-            .map_err(port)?;
-            let Some(need) = need else { break };
-            (task, error) = (need, self.error_of(need).await?);
+        let (mut error, mut blamed) = self.error_of(task).await?;
+        while let Some(need) = blamed {
+            (error, blamed) = self.error_of(need).await?;
         }
         Ok(error)
     }
 
-    async fn error_of(&mut self, task: Uuid) -> PortResult<JobError> {
-        let error: Option<String> = sqlx::query_scalar("SELECT error FROM tasks WHERE id = ?")
-            .bind(task)
-            .fetch_one(self.sql())
-            .await
-            .map_err(port)?;
-        Ok(column::maybe_json("tasks.error", error.as_deref())?.unwrap_or_else(reason::cancelled))
+    async fn error_of(&mut self, task: Uuid) -> PortResult<(JobError, Option<Uuid>)> {
+        let (error, blamed): (Option<String>, Option<Uuid>) =
+            sqlx::query_as("SELECT error, blamed FROM tasks WHERE id = ?")
+                .bind(task)
+                .fetch_one(self.sql())
+                .await
+                .map_err(port)?;
+        let error = column::maybe_json("tasks.error", error.as_deref())?;
+        Ok((error.unwrap_or_else(reason::cancelled), blamed))
     }
 
     /// Writes what the ends of its jobs mean for a batch, and stops the rest where it asked for that.

@@ -1,0 +1,277 @@
+//! Random plans with random outcomes: every job settles, every task settles once, every counter is what it counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{
+    error::JobError,
+    id::TaskId,
+    lifecycle::JobStatus,
+    limits::LEASE,
+    outcome::{Settlement, Verdict},
+    port::store::{Settled, Target},
+    submission::{NewBatch, NewJob},
+};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use serde_json::json;
+
+use super::{
+    each_store,
+    subject::Subject,
+    work::{Step, batch, grown, plan, step, succeeded, task, tasks},
+};
+
+each_store!(random_plans_end_as_their_outcomes_say, random_batches_settle_whatever_is_cancelled_and_shared,);
+
+/// How often each property is tried; each case is a few dozen writes.
+const CASES: u32 = 40;
+
+/// How a task ends when it is run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Ending {
+    Well,
+    Badly,
+    /// After an attempt that is tried again.
+    WellAtLast,
+    /// And adds two tasks to the plan.
+    Grows,
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    /// Earlier nodes that it needs, by index modulo its own, and whether it can do without them.
+    needs: Vec<(usize, bool)>,
+    ending: Ending,
+    /// Tasks of one letter are equal where what they need was equal.
+    letter: Option<u8>,
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    let ending = prop_oneof![
+        5 => Just(Ending::Well),
+        2 => Just(Ending::Badly),
+        1 => Just(Ending::WellAtLast),
+        1 => Just(Ending::Grows),
+    ];
+    (vec((0..64_usize, any::<bool>()), 0..4), ending, proptest::option::weighted(0.4, 0..3_u8))
+        .prop_map(|(needs, ending, letter)| Node { needs, ending, letter })
+}
+
+fn nodes() -> impl Strategy<Value = Vec<Node>> {
+    vec(node(), 1..10)
+}
+
+/// The job of these nodes, whose last is the result. `nonce` keeps the letters of one case from those of another.
+fn job_of(nodes: &[Node], nonce: Option<&str>) -> NewJob {
+    let name = |index: usize| format!("n{index}");
+    let step_of = |(index, node): (usize, &Node)| {
+        let mut made: Step = step(&name(index));
+        for (need, proceeds) in needs_of(index, node) {
+            made = if proceeds { made.despite(&name(need)) } else { made.after(&name(need)) };
+        }
+        if let (Some(nonce), Some(letter), false) = (nonce, node.letter, node.ending == Ending::Grows) {
+            made = made.memo(json!({ "nonce": nonce, "letter": letter }));
+        }
+        if index + 1 == nodes.len() { made.result() } else { made }
+    };
+    plan(&nodes.iter().enumerate().map(step_of).collect::<Vec<_>>())
+}
+
+fn needs_of(index: usize, node: &Node) -> Vec<(usize, bool)> {
+    if index == 0 {
+        return Vec::new();
+    }
+    node.needs.iter().map(|(need, proceeds)| (need % index, *proceeds)).collect()
+}
+
+/// What each node comes to when nothing is cancelled or shared: it succeeds, or fails with the node that began it.
+fn expected(nodes: &[Node]) -> Vec<bool> {
+    let mut well: Vec<bool> = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let met = needs_of(index, node).into_iter().all(|(need, proceeds)| proceeds || well[need]);
+        well.push(met && node.ending != Ending::Badly);
+    }
+    well
+}
+
+/// Runs what is there until nothing is left to ring. Answers which tasks ended, each as often as it did.
+async fn run_all(
+    on: &Subject,
+    endings: &BTreeMap<TaskId, Ending>,
+    mut before_each: impl AsyncFnMut(usize),
+) -> BTreeMap<TaskId, u32> {
+    let mut ended = BTreeMap::new();
+    for round in 0.. {
+        before_each(round).await;
+        let rung: Vec<TaskId> = on.ring().await.into_iter().map(|bell| bell.task).collect();
+        if rung.is_empty() {
+            return ended;
+        }
+        let claimed = on.store.claim(on.worker, &rung, LEASE).await.expect("claims");
+        let mut settlements = Vec::new();
+        for claimed in claimed.into_iter().flatten() {
+            let ending = endings.get(&claimed.task).copied().unwrap_or(Ending::Well);
+            let verdict = match ending {
+                Ending::Badly => Verdict::Failed(JobError::permanent(&claimed.name, "a test wants it")),
+                Ending::WellAtLast if claimed.attempt == 1 => {
+                    Verdict::Retry { error: JobError::transient("busy", "again"), pause: std::time::Duration::ZERO }
+                }
+                Ending::Grows => grown(json!(1), growth(claimed.task, claimed.result)),
+                Ending::Well | Ending::WellAtLast => succeeded(json!(claimed.name)),
+            };
+            if !matches!(verdict, Verdict::Retry { .. }) {
+                *ended.entry(claimed.task).or_insert(0) += 1;
+            }
+            settlements.push(Settlement { task: claimed.task, fence: claimed.fence, verdict });
+        }
+        let (settled, _) = on.store.settle(on.worker, settlements).await.expect("settles");
+        assert!(settled.iter().all(|one| *one == Settled::Counted));
+    }
+    ended
+}
+
+fn growth(parent: TaskId, result: bool) -> Vec<common::plan::NewTask> {
+    let last = step("second").after("first");
+    tasks(parent.0, &[step("first"), if result { last.result() } else { last }])
+}
+
+fn endings_of(job: &NewJob, nodes: &[Node]) -> BTreeMap<TaskId, Ending> {
+    nodes.iter().enumerate().map(|(index, node)| (task(job, &format!("n{index}")), node.ending)).collect()
+}
+
+fn try_each<S: Strategy>(strategy: &S, case: impl Fn(S::Value) -> Result<(), TestCaseError>)
+where
+    S::Value: std::fmt::Debug,
+{
+    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    TestRunner::new(config).run(strategy, case).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
+}
+
+async fn random_plans_end_as_their_outcomes_say(on: Subject) {
+    try_each(&nodes(), |nodes| {
+        wait_for(async {
+            let job = job_of(&nodes, None);
+            on.accept(&job).await;
+            let ended = run_all(&on, &endings_of(&job, &nodes), async |_| {}).await;
+            prop_assert!(ended.values().all(|times| *times == 1), "a task settled twice");
+            whole(&on, &job).await?;
+            let view = on.job(job.id).await;
+            let well = expected(&nodes)[nodes.len() - 1];
+            let wanted = if well { JobStatus::Succeeded } else { JobStatus::Failed };
+            prop_assert_eq!(view.status, wanted);
+            if let Some(error) = view.error {
+                prop_assert!(blamed(&nodes).contains(&error.code), "{} is not to blame", error.code);
+            }
+            Ok(())
+        })
+    });
+}
+
+/// The nodes whose own failure may be the reason for the result's.
+fn blamed(nodes: &[Node]) -> BTreeSet<String> {
+    let well = expected(nodes);
+    let (mut blamed, mut look) = (BTreeSet::new(), vec![nodes.len() - 1]);
+    while let Some(index) = look.pop() {
+        let needs = needs_of(index, &nodes[index]);
+        let broken: Vec<_> = needs.into_iter().filter(|(need, proceeds)| !proceeds && !well[*need]).collect();
+        if broken.is_empty() {
+            blamed.insert(format!("n{index}"));
+        }
+        look.extend(broken.into_iter().map(|(need, _)| need));
+    }
+    blamed
+}
+
+/// Nothing of a job is open, and what its view counts is there.
+async fn whole(on: &Subject, job: &NewJob) -> Result<(), TestCaseError> {
+    let view = on.job(job.id).await;
+    prop_assert!(view.status.is_final(), "{:?}", view);
+    prop_assert!(view.waiting_for.is_none() && view.progress.is_none());
+    let tasks = on.store.tasks(&on.tenant, job.id).await.expect("reads").expect("there");
+    for task in &tasks {
+        prop_assert!(task.state.is_final() && task.finished_at.is_some(), "{:?}", task);
+    }
+    let counts = view.tasks.values().fold((0, 0, 0), |sum, kind| {
+        (sum.0 + kind.total as usize, sum.1 + kind.settled as usize, sum.2 + kind.recalled as usize)
+    });
+    if tasks.len() > 1 {
+        let recalled = tasks.iter().filter(|task| task.recalled).count();
+        prop_assert_eq!(counts, (tasks.len(), tasks.len(), recalled));
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone)]
+struct Storm {
+    jobs: Vec<Vec<Node>>,
+    stop_on_error: bool,
+    max_concurrent: Option<u32>,
+    /// In which round which job is cancelled.
+    cancel: Option<(usize, usize)>,
+    retry: bool,
+}
+
+fn storm() -> impl Strategy<Value = Storm> {
+    let limits = (proptest::bool::weighted(0.3), proptest::option::weighted(0.3, 1..3_u32));
+    let clients = (proptest::option::weighted(0.5, (0..4_usize, 0..8_usize)), any::<bool>());
+    (vec(nodes(), 1..5), limits, clients).prop_map(|(jobs, (stop_on_error, max_concurrent), (cancel, retry))| Storm {
+        jobs,
+        stop_on_error,
+        max_concurrent,
+        cancel,
+        retry,
+    })
+}
+
+async fn random_batches_settle_whatever_is_cancelled_and_shared(on: Subject) {
+    try_each(&storm(), |storm| {
+        wait_for(async {
+            let nonce = TaskId::new().to_string();
+            let jobs: Vec<NewJob> = storm.jobs.iter().map(|nodes| job_of(nodes, Some(&nonce))).collect();
+            let items =
+                NewBatch { stop_on_error: storm.stop_on_error, max_concurrent: storm.max_concurrent, ..batch(&jobs) };
+            on.accept_batch(&items).await;
+            let endings: BTreeMap<TaskId, Ending> =
+                jobs.iter().zip(&storm.jobs).flat_map(|(job, nodes)| endings_of(job, nodes)).collect();
+            let cancel = async |round| match storm.cancel {
+                Some((when, which)) if when == round => {
+                    on.cancel(Target::Job(jobs[which % jobs.len()].id)).await;
+                }
+                _ => {}
+            };
+            run_all(&on, &endings, cancel).await;
+            counted(&on, &items, &jobs).await?;
+            if storm.retry {
+                let rejected = on.batch(&items).await.rejected;
+                let (again, _) = on.retry(Target::Batch(items.id)).await;
+                prop_assert_eq!(again, rejected);
+                // Their tasks are new, so all end well this time.
+                run_all(&on, &endings, async |_| {}).await;
+                counted(&on, &items, &jobs).await?;
+                prop_assert_eq!(on.batch(&items).await.fulfilled as usize, jobs.len());
+            }
+            Ok(())
+        })
+    });
+}
+
+/// Every job of the batch is whole, and the batch counts them as they are.
+async fn counted(on: &Subject, items: &NewBatch, jobs: &[NewJob]) -> Result<(), TestCaseError> {
+    let mut fulfilled = 0;
+    for job in jobs {
+        whole(on, job).await?;
+        fulfilled += u32::from(on.job(job.id).await.status == JobStatus::Succeeded);
+    }
+    let view = on.batch(items).await;
+    let total = u32::try_from(jobs.len()).expect("few");
+    prop_assert_eq!((view.fulfilled, view.rejected, view.pending()), (fulfilled, total - fulfilled, 0));
+    prop_assert!(view.settled_at.is_some());
+    Ok(())
+}
