@@ -33,6 +33,7 @@ impl Changer {
         let this = self.clone();
         apart(async move {
             let Some(moved) = this.store.cancel(&tenant, target).await? else { return Ok(None) };
+            this.forget(&tenant, &moved).await;
             this.movements.apply(moved);
             Ok(Some(()))
         })
@@ -51,13 +52,14 @@ impl Changer {
         .await
     }
 
-    /// Takes what will run again off the board: a final view lives there for long, and would be believed if the newer one got lost.
+    /// Takes what changed off the board, so that whoever is answered after this reads the store's word of it: the new view may come
+    /// late or get lost, and an old one that is final would be believed for long.
     async fn forget(&self, tenant: &TenantId, moved: &Moved) {
         let jobs: Vec<JobId> = moved.views.iter().map(|view| view.id).collect();
         if !jobs.is_empty()
             && let Err(error) = self.board.forget(tenant, &jobs).await
         {
-            tracing::debug!(%error, "the board did not forget retried jobs");
+            tracing::debug!(%error, "the board did not forget what changed");
         }
     }
 }

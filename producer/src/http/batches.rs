@@ -24,7 +24,7 @@ use crate::submit::{plan::Planner, request::BatchRequest};
 
 /// Asks for many jobs at once. An item that is refused settles as rejected and harms no other.
 #[utoipa::path(
-    post, path = "/v1/batches", tag = "batches", request_body = BatchRequest,
+    post, path = "/v1/batches", operation_id = "submitBatch", tag = "batches", request_body = BatchRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second batch.")),
     responses(
         (status = 202, body = Batch, description = "Accepted. `Location` names it."),
@@ -55,7 +55,7 @@ pub async fn post(
 
 /// Counts a batch's items by what became of them.
 #[utoipa::path(
-    get, path = "/v1/batches/{id}", tag = "batches",
+    get, path = "/v1/batches/{id}", operation_id = "getBatch", tag = "batches",
     params(
         ("id" = String, Path, description = "The batch's id."),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what is known already."),
@@ -79,7 +79,7 @@ pub async fn get(
 
 /// Lists a batch's items in their order, each with its value or its reason.
 #[utoipa::path(
-    get, path = "/v1/batches/{id}/results", tag = "batches",
+    get, path = "/v1/batches/{id}/results", operation_id = "listBatchResults", tag = "batches",
     params(
         ("id" = String, Path, description = "The batch's id."),
         ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before."),
@@ -113,7 +113,7 @@ pub async fn results(
 
 /// Cancels what has not settled of a batch.
 #[utoipa::path(
-    post, path = "/v1/batches/{id}/cancel", tag = "batches",
+    post, path = "/v1/batches/{id}/cancel", operation_id = "cancelBatch", tag = "batches",
     params(("id" = String, Path, description = "The batch's id.")),
     responses(
         (status = 200, body = Batch, description = "All of it has settled."),
@@ -136,7 +136,7 @@ pub async fn cancel(
 
 /// Runs again the items whose jobs failed or were cancelled; refused items stay refused.
 #[utoipa::path(
-    post, path = "/v1/batches/{id}/retry", tag = "batches",
+    post, path = "/v1/batches/{id}/retry", operation_id = "retryBatch", tag = "batches",
     params(("id" = String, Path, description = "The batch's id.")),
     responses(
         (status = 202, body = Batch, description = "They run again."),

@@ -20,6 +20,7 @@ use super::{
 /// What a class wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Demand)]
 pub struct DemandShape {
     /// `render`, `generate` or `light`.
     class: &'static str,
@@ -37,7 +38,7 @@ pub struct DemandShape {
 
 /// Says what a class of work wants of its workers.
 #[utoipa::path(
-    get, path = "/v1/demand/{class}", tag = "operation",
+    get, path = "/v1/demand/{class}", operation_id = "getDemand", tag = "operation",
     params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
     responses(
         (status = 200, body = DemandShape),

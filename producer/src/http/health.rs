@@ -43,14 +43,14 @@ pub struct PartReadiness {
 }
 
 /// Answers as long as this process lives.
-#[utoipa::path(get, path = "/health/live", tag = "operation", responses((status = 200, description = "It lives.")))]
+#[utoipa::path(get, path = "/health/live", operation_id = "isLive", tag = "operation", responses((status = 200, description = "It lives.")))]
 pub async fn live() -> &'static str {
     "live\n"
 }
 
 /// Says whether this process can do its work, and which part is not there.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "operation",
+    get, path = "/health/ready", operation_id = "isReady", tag = "operation",
     responses(
         (status = 200, body = Readiness, description = "Ready."),
         (status = 503, body = Readiness, description = "Not ready; `parts` says why."),
@@ -64,7 +64,7 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 
 /// What this process counts, for Prometheus.
 #[utoipa::path(
-    get, path = "/metrics", tag = "operation",
+    get, path = "/metrics", operation_id = "getMetrics", tag = "operation",
     responses((status = 200, content_type = "text/plain", body = String, description = "Prometheus' text format."))
 )]
 pub async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {

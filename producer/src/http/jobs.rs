@@ -31,7 +31,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 
 /// Asks for a job. The answer comes when the job is stored: from then on it is never lost.
 #[utoipa::path(
-    post, path = "/v1/jobs", tag = "jobs", request_body = JobRequest,
+    post, path = "/v1/jobs", operation_id = "submitJob", tag = "jobs", request_body = JobRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second job.")),
     responses(
         (status = 202, body = Job, description = "Accepted. `Location` names it; `Retry-After` says when to look first."),
@@ -62,7 +62,7 @@ pub async fn post(
 
 /// Looks at a job; with `wait`, once its status has changed.
 #[utoipa::path(
-    get, path = "/v1/jobs/{id}", tag = "jobs",
+    get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
     params(
         ("id" = String, Path, description = "The job's id."),
         ("wait" = Option<u64>, Query, description = "Seconds to hold the answer, at most 25: until the next change of status, unless the job is final or `If-None-Match` no longer matches. `Prefer: wait=25` says the same."),
@@ -107,7 +107,7 @@ pub async fn get(
 
 /// Lists jobs, newest first.
 #[utoipa::path(
-    get, path = "/v1/jobs", tag = "jobs",
+    get, path = "/v1/jobs", operation_id = "listJobs", tag = "jobs",
     params(
         ("status" = Option<String>, Query, description = "Only `queued`, `running`, `succeeded`, `failed` or `cancelled` ones."),
         ("kind" = Option<String>, Query, description = "Only of this kind."),
@@ -125,11 +125,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -
     let statuses = "one of queued, running, succeeded, failed, cancelled";
     let status =
         params.text("status").map(|text| JobStatus::parse(text).ok_or_else(|| refused("status", text, statuses)));
-    let filter = JobFilter {
-        status: status.transpose()?,
-        kind: params.text("kind").map(str::to_owned),
-        tag: params.text("tag").map(str::to_owned),
-    };
+    let filter = JobFilter { status: status.transpose()?, kind: params.word("kind")?, tag: params.word("tag")? };
     let after = params.parsed::<JobId>("cursor", "a cursor: give `nextCursor` of the page before")?;
     let page = api.store.list(&caller.tenant, &filter, after, params.limit()?).await?;
     let links = api.links(&caller);
@@ -140,7 +136,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -
 
 /// Cancels a job: at once where nothing of it runs, else as soon as its worker hears of it. One that is final stays as it is.
 #[utoipa::path(
-    post, path = "/v1/jobs/{id}/cancel", tag = "jobs",
+    post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "jobs",
     params(("id" = String, Path, description = "The job's id.")),
     responses(
         (status = 200, body = Job, description = "It is final."),
@@ -163,7 +159,7 @@ pub async fn cancel(
 
 /// Runs again what did not succeed of a final job.
 #[utoipa::path(
-    post, path = "/v1/jobs/{id}/retry", tag = "jobs",
+    post, path = "/v1/jobs/{id}/retry", operation_id = "retryJob", tag = "jobs",
     params(("id" = String, Path, description = "The job's id.")),
     responses(
         (status = 202, body = Job, description = "It runs again."),

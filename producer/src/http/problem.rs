@@ -226,9 +226,10 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The document a client sees.
+/// Why a request was refused or failed (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
 pub struct ProblemDocument {
     /// A URI reference that stands for this kind of problem and leads to a page about it; its last part is a stable word.
     #[schema(example = "/problems/invalid_input")]
@@ -250,6 +251,7 @@ pub struct ProblemDocument {
 
 /// One fault of a request's body.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Fault)]
 pub struct FaultDocument {
     /// A JSON Pointer (RFC 6901) from the start of the body; in a batch's reason, from the start of the item.
     #[schema(example = "/input/text")]

@@ -35,6 +35,16 @@ impl Params {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
+    /// A parameter that is compared with stored words, none of which holds a control character.
+    pub fn word(&self, name: &str) -> Result<Option<String>, Problem> {
+        match self.text(name) {
+            Some(text) if text.contains(char::is_control) => {
+                Err(refused(name, text.escape_default(), "a word: it holds control characters"))
+            }
+            text => Ok(text.map(str::to_owned)),
+        }
+    }
+
     /// A parameter, parsed; `wanted` ends the sentence that refuses it.
     pub fn parsed<T: FromStr>(&self, name: &str, wanted: &str) -> Result<Option<T>, Problem> {
         self.text(name).map(|text| text.parse().map_err(|_| refused(name, text, wanted))).transpose()

@@ -21,7 +21,7 @@ use super::{
 
 /// Lists a job's tasks in the order in which they were planned.
 #[utoipa::path(
-    get, path = "/v1/jobs/{id}/tasks", tag = "tasks",
+    get, path = "/v1/jobs/{id}/tasks", operation_id = "listTasks", tag = "tasks",
     params(("id" = String, Path, description = "The job's id.")),
     responses(
         (status = 200, body = Plan),
@@ -36,7 +36,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<St
 
 /// Looks at one task.
 #[utoipa::path(
-    get, path = "/v1/tasks/{id}", tag = "tasks",
+    get, path = "/v1/tasks/{id}", operation_id = "getTask", tag = "tasks",
     params(("id" = String, Path, description = "The task's id.")),
     responses(
         (status = 200, body = Task),

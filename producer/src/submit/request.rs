@@ -28,7 +28,7 @@ pub struct JobRequest {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub run_at: Option<Timestamp>,
     /// For filters: at most 16, of at most 64 bytes each.
-    #[schema(max_items = 16, nullable)]
+    #[schema(max_items = 16, nullable, required = false)]
     pub tags: Vec<String>,
     /// The caller's own object, given back with the job; at most 16 KiB as JSON.
     #[schema(value_type = Option<Object>)]

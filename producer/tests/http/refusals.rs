@@ -94,6 +94,7 @@ fn cases() -> Vec<Case> {
         get("/v1/jobs?limit=many", 400, "invalid_query"),
         get("/v1/jobs?status=done", 400, "invalid_query"),
         get("/v1/jobs?cursor=7", 400, "invalid_query"),
+        get("/v1/jobs?tag=a%00b", 400, "invalid_query"),
         get("/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab?wait=soon", 400, "invalid_query"),
         with(&[("prefer", "wait=soon")], get(NOBODY, 400, "invalid_header")),
         with(&[JSON, ("idempotency-key", "")], post("/v1/jobs", echo(), 400, "invalid_header")),

@@ -44,6 +44,18 @@ async fn every_problem_that_is_described_leads_to_its_page() {
 }
 
 #[test]
+fn every_call_has_a_name_of_its_own() {
+    let described: Value = serde_json::from_str(&producer::openapi::document()).expect("json");
+    let mut names = std::collections::BTreeSet::new();
+    for call in
+        described["paths"].as_object().expect("paths").values().flat_map(|path| path.as_object().unwrap().values())
+    {
+        let name = call["operationId"].as_str().expect("a name");
+        assert!(names.insert(name.to_owned()), "{name} stands for two calls");
+    }
+}
+
+#[test]
 fn every_member_that_is_described_says_what_it_is() {
     let described: Value = serde_json::from_str(&producer::openapi::document()).expect("json");
     for (name, schema) in described["components"]["schemas"].as_object().expect("schemas") {

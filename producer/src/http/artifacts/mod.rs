@@ -29,7 +29,7 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=3153600
 
 /// Reads an artifact.
 #[utoipa::path(
-    get, path = "/v1/artifacts/{hash}", tag = "artifacts",
+    get, path = "/v1/artifacts/{hash}", operation_id = "getArtifact", tag = "artifacts",
     params(
         ("hash" = String, Path, description = "64 hex digits, as in a result's `artifact`."),
         ("Range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-1023`."),

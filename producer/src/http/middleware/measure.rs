@@ -22,6 +22,7 @@ pub async fn layer(State(api): State<Arc<Api>>, request: Request, next: Next) ->
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
     let status = response.status();
     api.metrics.requests.with_label_values(&[method, route, status.as_str()]).inc();
+    tracing::debug!(status = status.as_u16(), route, "answered");
     let timing = format!("total;dur={:.3}", begun.elapsed().as_secs_f64() * 1000.0);
     if let Ok(timing) = HeaderValue::from_str(&timing) {
         response.headers_mut().insert(SERVER_TIMING, timing);

@@ -9,6 +9,7 @@ use crate::http::problem::FaultDocument;
 /// Why something failed.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Error)]
 pub struct ErrorShape {
     /// A stable word for machines, such as `bad_source` or `timeout`.
     code: String,

@@ -71,6 +71,7 @@ pub struct Job {
 
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Progress)]
 pub struct ProgressShape {
     /// 0 to 1.
     value: f64,
@@ -83,6 +84,7 @@ pub struct ProgressShape {
 
 /// How far a render's segments are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Segments)]
 pub struct SegmentsShape {
     /// All.
     total: u32,
