@@ -43,9 +43,28 @@ pub(super) fn captions(desk: &mut Desk, placed: &Placed, asset: &CaptionAsset) -
         desk.warn(&clip.pointer, "shows no caption: none falls into its time");
     }
     let capitals = manner.capitals();
+    Some((Captions { cues, look: look(asset, &manner), active, capitals }, extent_of(desk, clip)))
+}
+
+/// The box that captions are written in: the clip's, else the part of the frame that is safe for titles.
+fn extent_of(desk: &Desk, clip: &Clip) -> Extent {
+    let canvas = &desk.composition.canvas;
     let boxed = clip.written.width.is_some() || clip.written.height.is_some();
-    let extent = if boxed { Extent::of_clip(&clip.written, &canvas) } else { title_safe(&canvas) };
-    Some((Captions { cues, look: look(asset, &manner), active, capitals }, extent))
+    if boxed { Extent::of_clip(&clip.written, canvas) } else { title_safe(canvas) }
+}
+
+/// How many characters a line has room for: a letter is about half as wide as its size, capitals and bold a little more.
+fn room(desk: &Desk, clip: &Clip, asset: &CaptionAsset) -> usize {
+    let size = asset.font.as_ref().and_then(|font| font.size).map_or(Ratio::whole(48), |size| size.0);
+    let letter = size.times(Ratio::new(58, 100).unwrap_or(Ratio::ONE));
+    let room = extent_of(desk, clip).width.over(letter).map_or(0, Ratio::floor);
+    usize::try_from(room.clamp(8, 42)).unwrap_or(8)
+}
+
+/// Cues of words, each on one line: where it breaks is for whoever knows the width of its letters.
+fn grouped(words: &[Word], grouping: Grouping) -> Vec<Cue> {
+    let cues = subtitles::cues_from_words(words, grouping);
+    cues.into_iter().map(|cue| Cue { text: cue.text.replace('\n', " "), ..cue }).collect()
 }
 
 /// Nine tenths across and eight tenths down: what no player's controls and no phone's corners hide.
@@ -151,18 +170,18 @@ fn spread(cue: &Cue) -> Vec<Word> {
 /// The cues in seconds after the clip's start, wherever they come from.
 fn cues_of(desk: &mut Desk, clip: &Clip, asset: &CaptionAsset, start: Ratio) -> Option<Vec<Cue>> {
     let grouping = Grouping {
-        characters: asset.max_characters.map_or(Grouping::default().characters, |count| count.0 as usize),
+        characters: asset.max_characters.map_or_else(|| room(desk, clip, asset), |count| count.0 as usize),
         lines: asset.max_lines.map_or(Grouping::default().lines, |count| count.0 as usize),
     };
     let cues = if let Some(cues) = &asset.cues {
         cues.iter().map(written_cue).collect()
     } else if let Some(words) = &asset.words {
-        subtitles::cues_from_words(&words.iter().map(written_word).collect::<Vec<_>>(), grouping)
+        grouped(&words.iter().map(written_word).collect::<Vec<_>>(), grouping)
     } else if let Some(target) = desk.target(clip) {
         let facts = desk.facts_of(target)?;
         let late = start.minus(times::begins(desk, target)?);
         let words: Vec<Word> = facts.words.iter().map(|word| spoken_word(word, late)).collect();
-        subtitles::cues_from_words(&words, grouping)
+        grouped(&words, grouping)
     } else {
         file_cues(desk, clip)?
     };

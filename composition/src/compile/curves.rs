@@ -47,13 +47,16 @@ impl Drawing<'_> {
 }
 
 /// The part of a curve that matters for the ticks `from` to just before `to`, its clock unchanged: one value where it is still, else
-/// the tweens that run, and the one before them.
+/// the tweens that run, and the one before them; also one that ends on `from`, because whether what moves stops there or
+/// goes on decides how it is drawn on that frame.
 pub(super) fn part(curve: &Curve, from: u64, to: u64) -> Curve {
     if let Some(still) = curve.still_within(from, to) {
         return Curve::Still(still);
     }
     let Curve::Tweens(tweens) = curve else { return curve.clone() };
+    let ends = |tween: &Tween| tween.start + tween.length == from;
     let begun = tweens.iter().rposition(|tween| tween.start <= from).unwrap_or(0);
+    let begun = tweens.iter().position(ends).map_or(begun, |ended| ended.min(begun));
     let kept = tweens.iter().enumerate().filter(|(index, tween)| *index >= begun && tween.start < to);
     Curve::Tweens(kept.map(|(_, tween)| *tween).collect())
 }

@@ -10,6 +10,7 @@ mod cuts;
 mod desk;
 mod excerpt;
 mod figures;
+mod fonts;
 mod look;
 mod output;
 mod pictures;
@@ -37,7 +38,8 @@ pub fn compile(composition: &Composition, facts: &BTreeMap<Slot, Facts>) -> Resu
     let mut desk = Desk::new(composition, facts);
     let plan = times::resolve(&mut desk).map(|timing| {
         let pictures = if output::has_pictures(composition.output.format) {
-            let drawn = scene::draw(&mut desk, &timing);
+            let mut drawn = scene::draw(&mut desk, &timing);
+            fonts::settle(&mut desk, &mut drawn);
             segments(&mut desk, &timing, &drawn)
         } else {
             Vec::new()

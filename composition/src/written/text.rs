@@ -341,7 +341,7 @@ object! {
         active: Option<ActiveForm> = "active",
         /// How words appear or stand out as they are said; `highlight` for rich captions unless said.
         word_animation: Option<WordAnimation> = "wordAnimation",
-        /// The most characters a line made from words has; 32 unless said.
+        /// The most characters a line made from words has; what the box has room for unless said.
         max_characters: Option<Count> = "maxCharacters" within CHARACTERS,
         /// The most lines a cue made from words has; 2 unless said.
         max_lines: Option<Count> = "maxLines" within LINES,

@@ -2,7 +2,8 @@
 
 use crate::given::{clip, footage, lengths, only_layer, plan, seconds, text, track, video};
 use composition::plan::{
-    Asset, Curve, Easing, Fitting, Format, Micro, PixelFormat, Rate, Rgba, Span, TransitionKind, VideoCodec, WordStyle,
+    Asset, Curve, Easing, Fitting, FontFace, Format, Micro, PixelFormat, Rate, Rgba, Span, TransitionKind, VideoCodec,
+    WordStyle,
 };
 use composition::{Origin, parse, sources};
 use serde_json::{Value, json};
@@ -298,4 +299,32 @@ fn the_examples_compile() {
         seen += 1;
     }
     assert!(seen > 5, "{seen} examples in {folder}");
+}
+
+#[test]
+fn a_font_goes_by_its_stem_its_family_or_its_full_name() {
+    let family = |name: &str, weight: u16| {
+        let asset = json!({ "type": "text", "text": "a", "font": { "family": name } });
+        let mut document = video(json!([track(json!([clip(asset, 0.0, 1.0)]))]));
+        document["timeline"]["fonts"] = json!([{ "src": "https://example.test/OpenSans-Bold.ttf?v=2" }]);
+        let composition = parse(&document).unwrap();
+        let mut facts = crate::given::facts(&composition);
+        for facts in facts.values_mut() {
+            facts.faces = vec![FontFace {
+                family: "Open Sans".into(),
+                full_name: "Open Sans Bold".into(),
+                weight: 700,
+                italic: false,
+            }];
+        }
+        let plan = composition::compile(&composition, &facts).unwrap();
+        let Asset::Text(text) = &only_layer(&plan.segments[0]).asset else { panic!("{plan:#?}") };
+        assert_eq!(plan.segments[0].fonts.len(), 1);
+        assert_eq!(text.runs[0].style.weight, weight, "{name}");
+        text.runs[0].style.family.clone()
+    };
+    assert_eq!(family("OpenSans-Bold", 700), "Open Sans");
+    assert_eq!(family(" open sans ", 400), "Open Sans");
+    assert_eq!(family("Open Sans Bold", 700), "Open Sans");
+    assert_eq!(family("Roboto", 400), "Roboto");
 }
