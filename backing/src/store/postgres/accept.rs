@@ -1,0 +1,279 @@
+//! Submissions become rows, each once: one statement for all of them.
+//!
+//! What an accepted job looks like is known without reading it back; only a job whose first task may share another's output is read,
+//! after it was decided whether it does.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use common::{
+    id::{BatchId, Fence, TaskId, TenantId},
+    kind::Class,
+    lifecycle::JobStatus,
+    plan::NewTask,
+    port::{
+        PortResult,
+        broker::Doorbell,
+        store::{Accepted, Credit},
+    },
+    submission::{Acceptance, NewBatch, NewItem, NewJob, Submission, Work},
+    view::{JobView, KindCount, Rank, WaitingFor},
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    accept_columns::{Columns, Seat},
+    column::{self, Cells},
+    effects::Effects,
+    fault::unreadable,
+};
+
+/// What the statement says.
+struct Stored {
+    at: Timestamp,
+    attended: Vec<Class>,
+    fresh: BTreeSet<Uuid>,
+    /// For each idempotency key.
+    replays: Vec<Option<String>>,
+}
+
+impl PgStore {
+    pub(super) async fn accept_all(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
+        let mut queueing = Queueing::new(credit);
+        let mut columns = Columns::default();
+        let mut calls = Calls::default();
+        for (index, submission) in submissions.iter().enumerate() {
+            if calls.admits(index, submission, &mut columns) {
+                columns.push(submission, &mut queueing)?;
+            }
+        }
+        let stored = self.store(columns).await?;
+        let answers = calls.answers(&submissions, &stored.replays)?;
+        let mut written = Written { stored: &stored, queueing: &queueing, accepted: Accepted::default() };
+        let mut effects = Effects::default();
+        for submission in &submissions {
+            written.tell(submission, &mut effects);
+        }
+        let mut accepted = written.accepted;
+        accepted.answers = answers;
+        let followed = self.follow(effects).await;
+        accepted.moved.views.extend(followed.views);
+        accepted.moved.readied.extend(followed.readied);
+        accepted.moved.readied.sort_unstable();
+        accepted.moved.readied.dedup();
+        accepted.moved.stopping.extend(followed.stopping);
+        Ok(accepted)
+    }
+
+    async fn store(&self, columns: Columns) -> PortResult<Stored> {
+        let row = self.work(columns.query().fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        Ok(Stored {
+            at: cells.time("at")?,
+            attended: column::classes(&cells.take::<Vec<String>>()?)?,
+            fresh: cells.take::<Vec<Uuid>>()?.into_iter().collect(),
+            replays: cells.take::<Option<Vec<Option<String>>>>()?.unwrap_or_default(),
+        })
+    }
+}
+
+/// The calls that carry an idempotency key, and what became of each submission.
+#[derive(Default)]
+struct Calls {
+    /// The submission that first named a key in this call.
+    first: HashMap<(TenantId, String), usize>,
+    /// For each submission with a key: where its answer comes from.
+    keyed: BTreeMap<usize, Source>,
+    keys: usize,
+}
+
+enum Source {
+    /// The key's place in the statement.
+    Key(usize),
+    /// An earlier submission of the same call.
+    Earlier(usize),
+}
+
+impl Calls {
+    /// Whether a submission goes into the statement: not if an earlier one of this call has its key.
+    fn admits(&mut self, index: usize, submission: &Submission, columns: &mut Columns) -> bool {
+        let Some(idempotency) = &submission.idempotency else { return true };
+        let key = (submission.tenant.clone(), idempotency.key.clone());
+        if let Some(earlier) = self.first.get(&key) {
+            self.keyed.insert(index, Source::Earlier(*earlier));
+            return false;
+        }
+        self.first.insert(key, index);
+        self.keyed.insert(index, Source::Key(self.keys));
+        self.keys += 1;
+        columns.push_key(&submission.tenant, idempotency, target(submission));
+        true
+    }
+
+    fn answers(&self, submissions: &[Submission], replays: &[Option<String>]) -> PortResult<Vec<Acceptance>> {
+        let mut answers: Vec<Acceptance> = Vec::with_capacity(submissions.len());
+        for (index, submission) in submissions.iter().enumerate() {
+            let answer = match self.keyed.get(&index) {
+                None => Acceptance::Stored,
+                Some(Source::Key(place)) => from_replay(replays.get(*place).and_then(Option::as_deref))?,
+                Some(Source::Earlier(earlier)) => after(&submissions[*earlier], submission, &answers[*earlier]),
+            };
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+}
+
+fn from_replay(replay: Option<&str>) -> PortResult<Acceptance> {
+    match replay.map(|text| text.split_at_checked(1)) {
+        None => Ok(Acceptance::Stored),
+        Some(Some(("=", answer))) => Ok(Acceptance::Replayed(answer.to_owned())),
+        Some(Some(("!", ""))) => Ok(Acceptance::KeyReused),
+        _ => Err(unreadable("replays", replay.unwrap_or_default())),
+    }
+}
+
+/// What a submission hears whose key an earlier one of the same call has.
+fn after(earlier: &Submission, later: &Submission, said: &Acceptance) -> Acceptance {
+    let (Some(first), Some(second)) = (&earlier.idempotency, &later.idempotency) else { return said.clone() };
+    match said {
+        _ if first.fingerprint != second.fingerprint => Acceptance::KeyReused,
+        Acceptance::Stored if target(earlier) == target(later) => Acceptance::Stored,
+        Acceptance::Stored => Acceptance::Replayed(first.answer.clone()),
+        other => other.clone(),
+    }
+}
+
+fn target(submission: &Submission) -> Uuid {
+    match &submission.work {
+        Work::Job(job) => job.id.0,
+        Work::Batch(batch) => batch.id.0,
+    }
+}
+
+/// Which tasks go straight to `queued`.
+pub(super) struct Queueing {
+    credit: BTreeMap<Class, u32>,
+    queued: BTreeSet<TaskId>,
+}
+
+impl Queueing {
+    fn new(credit: &[Credit]) -> Self {
+        let mut left = BTreeMap::new();
+        for credit in credit {
+            *left.entry(credit.class).or_default() += credit.tasks;
+        }
+        Self { credit: left, queued: BTreeSet::new() }
+    }
+
+    /// Takes credit for a task that waits for nothing: no need, no time, no limit, no equal.
+    pub(super) fn takes(&mut self, job: &NewJob, seat: Option<&Seat>, task: &NewTask) -> bool {
+        let free = task.needs.is_empty() && task.input_key.is_none() && job.run_at.is_none();
+        if !free || seat.is_some_and(|seat| seat.limited) {
+            return false;
+        }
+        let Some(left) = self.credit.get_mut(&task.class).filter(|left| **left > 0) else { return false };
+        *left -= 1;
+        self.queued.insert(task.id)
+    }
+}
+
+/// What was written, being told.
+struct Written<'a> {
+    stored: &'a Stored,
+    queueing: &'a Queueing,
+    accepted: Accepted,
+}
+
+impl Written<'_> {
+    fn tell(&mut self, submission: &Submission, effects: &mut Effects) {
+        match &submission.work {
+            Work::Job(job) => self.tell_job(&submission.tenant, job, None, effects),
+            Work::Batch(batch) => self.tell_batch(&submission.tenant, batch, effects),
+        }
+    }
+
+    fn tell_batch(&mut self, tenant: &TenantId, batch: &NewBatch, effects: &mut Effects) {
+        for (item, new) in (0..).zip(&batch.items) {
+            if let NewItem::Job(job) = new {
+                self.tell_job(tenant, job, Some((batch.id, item)), effects);
+            }
+        }
+    }
+
+    fn tell_job(&mut self, tenant: &TenantId, job: &NewJob, batch: Option<(BatchId, u32)>, effects: &mut Effects) {
+        if !self.stored.fresh.contains(&job.id.0) {
+            return;
+        }
+        let later = job.run_at.is_some_and(|at| at > self.stored.at);
+        let free = || job.tasks.iter().filter(|task| task.needs.is_empty());
+        let mut undecided = false;
+        for task in free() {
+            match task.input_key {
+                Some(key) if !later => {
+                    undecided = true;
+                    effects.decide(tenant, key);
+                }
+                Some(_) => {}
+                None if self.queueing.queued.contains(&task.id) => {
+                    self.accepted.bells.push(Doorbell::new(task.id, Fence(0), task.class));
+                }
+                None if !later => push_once(&mut self.accepted.moved.readied, task.class),
+                None => {}
+            }
+        }
+        if undecided {
+            effects.jobs.push(job.id.0);
+            return;
+        }
+        let waiting = match free().next() {
+            None => WaitingFor::Needs,
+            Some(_) if later => WaitingFor::Schedule,
+            Some(task) if self.stored.attended.contains(&task.class) => WaitingFor::Slot,
+            Some(_) => WaitingFor::Worker,
+        };
+        let view = new_view(tenant, job, batch, self.stored.at, waiting);
+        self.accepted.moved.views.push(view);
+    }
+}
+
+fn push_once(classes: &mut Vec<Class>, class: Class) {
+    if !classes.contains(&class) {
+        classes.push(class);
+    }
+}
+
+fn new_view(
+    tenant: &TenantId,
+    job: &NewJob,
+    batch: Option<(BatchId, u32)>,
+    at: Timestamp,
+    waiting: WaitingFor,
+) -> JobView {
+    let mut tasks: BTreeMap<String, KindCount> = BTreeMap::new();
+    if job.tasks.len() > 1 {
+        job.tasks.iter().for_each(|task| tasks.entry(task.kind.clone()).or_default().total += 1);
+    }
+    JobView {
+        id: job.id,
+        tenant: tenant.clone(),
+        kind: job.kind.clone(),
+        status: JobStatus::Queued,
+        progress: None,
+        result: None,
+        error: None,
+        batch,
+        priority: job.priority.0,
+        tags: job.tags.clone(),
+        metadata: job.metadata.clone(),
+        created_at: at,
+        run_at: job.run_at.and_then(|at| Timestamp::from_millisecond(at.as_millisecond()).ok()),
+        started_at: None,
+        finished_at: None,
+        attempts: 0,
+        waiting_for: Some(waiting),
+        tasks,
+        rank: Rank { version: 1, ..Rank::default() },
+    }
+}

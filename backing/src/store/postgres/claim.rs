@@ -1,0 +1,143 @@
+//! A worker takes queued tasks, each with all that an attempt needs.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use common::{
+    error::JobError,
+    id::{Fence, JobId, TaskId, WorkerId},
+    lifecycle::JobStatus,
+    plan::Overrides,
+    port::{
+        PortResult,
+        store::{Claimed, NeedOutcome},
+    },
+};
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    column::{self, Cells, duration, millis},
+    fault::unreadable,
+    reason, views,
+};
+
+/// A claimed task whose needs are not filled in.
+struct Bare {
+    claimed: Claimed,
+    needs: Vec<Uuid>,
+    solo: bool,
+}
+
+/// How a need ended.
+struct Need {
+    name: String,
+    result: Result<Value, JobError>,
+}
+
+impl PgStore {
+    pub(super) async fn claim_all(
+        &self,
+        worker: WorkerId,
+        tasks: &[TaskId],
+        lease: Duration,
+    ) -> PortResult<Vec<Option<Claimed>>> {
+        let ids: Vec<Uuid> = tasks.iter().map(|task| task.0).collect();
+        let query = sqlx::query(
+            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, begun_at,
+                 NULL::bigint, attempts, id, fence, attempt, max_attempts, losses, name, task_kind, kind_version, task_input, needs,
+                 timeout, solo, result_task, job_timeout, job_max_attempts
+             FROM spool.claim($1, $2, $3)",
+        )
+        .bind(worker.0)
+        .bind(ids)
+        .bind(millis(lease));
+        let rows = self.work(query.fetch_all(&self.work)).await?;
+        let bare: Vec<Bare> = rows.iter().map(read).collect::<PortResult<_>>()?;
+        let mut claimed = self.complete(bare).await?;
+        Ok(tasks.iter().map(|task| claimed.remove(task)).collect())
+    }
+
+    /// Fills in what a task of a plan has besides: what its needs came to, and its job as a whole. The claim stands whether or not this
+    /// can be read; if it can't, the lease runs out and the task is run by somebody who can.
+    async fn complete(&self, bare: Vec<Bare>) -> PortResult<HashMap<TaskId, Claimed>> {
+        let needs = self.need_outcomes(bare.iter().flat_map(|one| one.needs.iter().copied()).collect()).await?;
+        let plans: Vec<Uuid> = bare.iter().filter(|one| !one.solo).map(|one| one.claimed.job.0).collect();
+        let views = if plans.is_empty() { BTreeMap::new() } else { self.views(None, &plans).await? };
+        let mut claimed = HashMap::with_capacity(bare.len());
+        for mut one in bare {
+            for need in &one.needs {
+                let found = needs.get(need).ok_or_else(|| unreadable("tasks.needs", need))?;
+                one.claimed.needs.push(NeedOutcome { name: found.name.clone(), result: found.result.clone() });
+            }
+            if let Some(view) = views.get(&one.claimed.job.0) {
+                one.claimed.view = view.clone();
+            }
+            claimed.insert(one.claimed.task, one.claimed);
+        }
+        Ok(claimed)
+    }
+
+    async fn need_outcomes(&self, ids: Vec<Uuid>) -> PortResult<HashMap<Uuid, Need>> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let query = sqlx::query("SELECT id, name, output, error FROM spool.need_outcomes($1)").bind(ids);
+        let rows = self.work(query.fetch_all(&self.work)).await?;
+        rows.iter()
+            .map(|row| {
+                let mut cells = Cells::of(row);
+                let (id, name) = (cells.take()?, cells.take()?);
+                let output = cells.maybe_json("history.output")?;
+                let error = cells.maybe_json("history.error")?;
+                let result = output.ok_or_else(|| error.unwrap_or_else(reason::cancelled));
+                Ok((id, Need { name, result }))
+            })
+            .collect()
+    }
+}
+
+fn read(row: &PgRow) -> PortResult<Bare> {
+    let mut cells = Cells::of(row);
+    let mut view = views::bare(&mut cells, JobStatus::Running)?;
+    let task = TaskId(cells.take()?);
+    let fence = Fence(cells.take()?);
+    let attempt: u16 = cells.number::<i16, _>("tasks.attempt")?;
+    view.attempts += u32::from(attempt);
+    let max_attempts = cells.number::<i16, _>("tasks.max_attempts")?;
+    let losses = cells.number::<i16, _>("tasks.losses")?;
+    let (name, kind) = (cells.take()?, cells.take()?);
+    let kind_version = cells.number::<i32, _>("tasks.kind_version")?;
+    let input = cells.json("tasks.input")?;
+    let needs: Option<Vec<Uuid>> = cells.take()?;
+    let timeout = duration(cells.take()?);
+    let solo = cells.take()?;
+    let result_task: Uuid = cells.take()?;
+    let overrides = Overrides {
+        timeout: cells.take::<Option<i64>>()?.map(column::duration),
+        max_attempts: cells.take::<Option<i16>>()?.and_then(|most| u16::try_from(most).ok()),
+    };
+    let claimed = Claimed {
+        task,
+        job: JobId(view.id.0),
+        tenant: view.tenant.clone(),
+        name,
+        kind,
+        kind_version,
+        input,
+        needs: Vec::new(),
+        result: result_task == task.0,
+        fence,
+        attempt,
+        max_attempts,
+        losses,
+        timeout,
+        overrides,
+        view,
+    };
+    Ok(Bare { claimed, needs: needs.unwrap_or_default(), solo })
+}

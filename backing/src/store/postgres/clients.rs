@@ -1,0 +1,145 @@
+//! What clients ask for besides new work: cancel and retry.
+
+use std::collections::BTreeMap;
+
+use common::{
+    id::{BatchId, JobId, TaskId, TenantId},
+    port::{
+        PortResult,
+        store::{Moved, Target},
+    },
+};
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    column::Cells,
+    effects::{Effects, list},
+};
+
+/// Jobs of a batch in one statement: each holds its locks until all are written.
+const AT_ONCE: i32 = 500;
+
+impl PgStore {
+    pub(super) async fn cancel_target(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
+        if !self.has(tenant, target).await? {
+            return Ok(None);
+        }
+        let effects = match target {
+            Target::Job(JobId(job)) => self.cancel_jobs(vec![job]).await?,
+            Target::Batch(BatchId(batch)) => self.cancel_items(batch).await?,
+        };
+        Ok(Some(self.follow(effects).await))
+    }
+
+    /// Cancels what is open of a batch that stops at its first failure, and takes note that it is done.
+    pub(super) async fn cancel_rest(&self, batch: Uuid) -> PortResult<Effects> {
+        let effects = self.cancel_items(batch).await?;
+        self.work(sqlx::query("SELECT spool.halted($1)").bind(batch).execute(&self.work)).await?;
+        Ok(effects)
+    }
+
+    async fn cancel_items(&self, batch: Uuid) -> PortResult<Effects> {
+        let mut effects = Effects::default();
+        let mut behind = Some(-1);
+        while let Some(item) = behind {
+            let (jobs, last) =
+                self.items_behind("SELECT jobs, last_item FROM spool.open_items($1, $2, $3)", batch, item).await?;
+            behind = last;
+            if !jobs.is_empty() {
+                effects.add(self.cancel_jobs(jobs).await?);
+            }
+        }
+        Ok(effects)
+    }
+
+    async fn items_behind(&self, sql: &'static str, batch: Uuid, item: i32) -> PortResult<(Vec<Uuid>, Option<i32>)> {
+        let query = sqlx::query(sql).bind(batch).bind(item).bind(AT_ONCE);
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        Ok((list(&mut cells)?, cells.take()?))
+    }
+
+    async fn cancel_jobs(&self, jobs: Vec<Uuid>) -> PortResult<Effects> {
+        let mut all = Effects::default();
+        let mut jobs = jobs;
+        // Again for a job that became a plan just then; it can do that only once.
+        while !jobs.is_empty() {
+            let query =
+                sqlx::query("SELECT jobs, readied, stopping, tenants, keys, halted, again FROM spool.cancel($1)")
+                    .bind(jobs);
+            let mut effects = Effects::of(&self.work(query.fetch_one(&self.work)).await?)?;
+            jobs = std::mem::take(&mut effects.again);
+            all.add(effects);
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn retry_target(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
+        if !self.has(tenant, target).await? {
+            return Ok(None);
+        }
+        let mut effects = Effects::default();
+        let mut retried = 0;
+        match target {
+            Target::Job(JobId(job)) => retried += self.retry_jobs(vec![job], &mut effects).await?,
+            Target::Batch(BatchId(batch)) => {
+                let mut behind = Some(-1);
+                while let Some(item) = behind {
+                    let sql = "SELECT jobs, last_item FROM spool.ill_items($1, $2, $3)";
+                    let (jobs, last) = self.items_behind(sql, batch, item).await?;
+                    behind = last;
+                    retried += self.retry_jobs(jobs, &mut effects).await?;
+                }
+            }
+        }
+        Ok(Some((u32::try_from(retried).unwrap_or(u32::MAX), self.follow(effects).await)))
+    }
+
+    async fn retry_jobs(&self, jobs: Vec<Uuid>, effects: &mut Effects) -> PortResult<usize> {
+        if jobs.is_empty() {
+            return Ok(0);
+        }
+        let query = sqlx::query("SELECT job, generation, task FROM spool.to_retry($1)").bind(jobs);
+        let rows = self.work(query.fetch_all(&self.work)).await?;
+        let mut generations: BTreeMap<Uuid, i32> = BTreeMap::new();
+        let (mut owners, mut old, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &rows {
+            let mut cells = Cells::of(row);
+            let (job, generation, task): (Uuid, i32, Uuid) = (cells.take()?, cells.take()?, cells.take()?);
+            generations.insert(job, generation);
+            let next = u32::try_from(generation).unwrap_or_default() + 1;
+            owners.push(job);
+            old.push(task);
+            new.push(TaskId::derive(task, next).0);
+        }
+        let (jobs, generations): (Vec<Uuid>, Vec<i32>) = generations.into_iter().unzip();
+        let query = sqlx::query(
+            "SELECT retried, (fx).jobs, (fx).readied, (fx).stopping, (fx).tenants, (fx).keys, (fx).halted, (fx).again
+             FROM spool.retry($1, $2, $3, $4, $5)",
+        )
+        .bind(jobs)
+        .bind(generations)
+        .bind(owners)
+        .bind(old)
+        .bind(new);
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        let retried: Vec<Uuid> = list(&mut cells)?;
+        effects.add(Effects::read(&mut cells)?);
+        Ok(retried.len())
+    }
+
+    /// Whether a tenant has this.
+    pub(super) async fn has(&self, tenant: &TenantId, target: Target) -> PortResult<bool> {
+        let (sql, id) = match target {
+            Target::Job(job) => ("SELECT EXISTS (SELECT FROM spool.jobs j WHERE j.id = $1 AND j.tenant = $2)", job.0),
+            Target::Batch(batch) => {
+                ("SELECT EXISTS (SELECT FROM spool.batches b WHERE b.id = $1 AND b.tenant = $2)", batch.0)
+            }
+        };
+        let query = sqlx::query(sql).bind(id).bind(tenant.0.clone());
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        Cells::of(&row).take()
+    }
+}

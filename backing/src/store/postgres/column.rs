@@ -1,0 +1,132 @@
+//! How values stand in columns, both ways.
+
+use std::time::Duration;
+
+use common::{
+    id::Digest,
+    kind::Class,
+    lifecycle::{JobStatus, TaskState},
+    port::PortResult,
+    view::Progress,
+};
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{
+    Decode, Row, Type,
+    postgres::{PgRow, Postgres},
+};
+
+use super::fault::{port, unreadable};
+
+/// Takes a row's cells one after another: by place, because a look-up by name for each of thirty cells costs more than the cell.
+pub struct Cells<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl<'r> Cells<'r> {
+    /// From the first cell on.
+    pub fn of(row: &'r PgRow) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// The next cell.
+    pub fn take<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> PortResult<T> {
+        let value = self.row.try_get(self.next).map_err(port);
+        self.next += 1;
+        value
+    }
+
+    /// A number that a narrower or unsigned type holds.
+    pub fn number<S, T>(&mut self, column: &str) -> PortResult<T>
+    where
+        S: Decode<'r, Postgres> + Type<Postgres> + Copy + ToString,
+        T: TryFrom<S>,
+    {
+        let value: S = self.take()?;
+        T::try_from(value).map_err(|_| unreadable(column, value))
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn time(&mut self, column: &str) -> PortResult<Timestamp> {
+        let millis = self.take()?;
+        time(column, millis)
+    }
+
+    /// The same, where there may be none.
+    pub fn maybe_time(&mut self, column: &str) -> PortResult<Option<Timestamp>> {
+        let millis: Option<i64> = self.take()?;
+        millis.map(|millis| time(column, millis)).transpose()
+    }
+
+    /// JSON text.
+    pub fn json<T: DeserializeOwned>(&mut self, column: &str) -> PortResult<T> {
+        let text: &str = self.take()?;
+        json(column, text)
+    }
+
+    /// JSON text, where there may be none.
+    pub fn maybe_json<T: DeserializeOwned>(&mut self, column: &str) -> PortResult<Option<T>> {
+        let text: Option<&str> = self.take()?;
+        text.map(|text| json(column, text)).transpose()
+    }
+}
+
+/// Milliseconds since the epoch as a time.
+pub fn time(column: &str, millis: i64) -> PortResult<Timestamp> {
+    Timestamp::from_millisecond(millis).map_err(|_| unreadable(column, millis))
+}
+
+/// A duration as milliseconds, as far as a column reaches.
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// Milliseconds as a duration.
+pub fn duration(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+/// JSON text as what it says.
+pub fn json<T: DeserializeOwned>(column: &str, text: &str) -> PortResult<T> {
+    serde_json::from_str(text).map_err(|error| unreadable(column, error))
+}
+
+/// A value as JSON text. Only maps with keys that are not text could fail, and none of ours has such.
+pub fn text(value: &impl Serialize) -> PortResult<String> {
+    serde_json::to_string(value).map_err(|error| unreadable("a new row", error))
+}
+
+/// A hash's bytes.
+pub fn bytes(digest: Digest) -> Vec<u8> {
+    digest.0.to_vec()
+}
+
+/// A task's state.
+pub fn state(text: &str) -> PortResult<TaskState> {
+    TaskState::parse(text).ok_or_else(|| unreadable("tasks.state", text))
+}
+
+/// A job's status.
+pub fn status(text: &str) -> PortResult<JobStatus> {
+    JobStatus::parse(text).ok_or_else(|| unreadable("jobs.status", text))
+}
+
+/// A class.
+pub fn class(text: &str) -> PortResult<Class> {
+    Class::parse(text).ok_or_else(|| unreadable("class", text))
+}
+
+/// Classes, each once and in order.
+pub fn classes(texts: &[String]) -> PortResult<Vec<Class>> {
+    let mut classes: Vec<Class> = texts.iter().map(|text| class(text)).collect::<PortResult<_>>()?;
+    classes.sort_unstable();
+    classes.dedup();
+    Ok(classes)
+}
+
+/// How far an attempt is; kept in four bytes, and told as the decimal that was meant (0.1, not 0.10000000149).
+pub fn progress(value: Option<f32>, stage: Option<String>) -> Option<Progress> {
+    let value = value?;
+    Some(Progress { value: value.to_string().parse().unwrap_or(f64::from(value)), stage })
+}

@@ -1,0 +1,85 @@
+//! `ready` → `queued` and back, and what a class wants.
+
+use std::time::Duration;
+
+use common::{
+    id::{Fence, TaskId},
+    kind::Class,
+    port::{
+        PortResult,
+        broker::Doorbell,
+        store::{Demand, Rung},
+    },
+};
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    column::{Cells, millis},
+    effects::{Effects, list},
+};
+
+impl PgStore {
+    pub(super) async fn ring_class(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
+        let query =
+            sqlx::query("SELECT rung, fences, spare, more, next_due, ended, tenants, keys FROM spool.ring($1, $2, $3)")
+                .bind(class.as_str())
+                .bind(i64::from(ahead))
+                .bind(i64::from(most));
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        let rung = Rung {
+            bells: bells(&mut cells, class)?,
+            left: cells.number::<i64, _>("spare")?,
+            more: cells.take()?,
+            next_due: cells.maybe_time("tasks.run_at")?,
+            ended: cells.number::<i64, _>("ended")?,
+        };
+        let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = (list(&mut cells)?, list(&mut cells)?);
+        if keys.is_empty() {
+            return Ok(rung);
+        }
+        // Tasks whose time came and that may share an output: decided on now, and rung by the next call.
+        let moved = self.follow(Effects { keys: tenants.into_iter().zip(keys).collect(), ..Effects::default() }).await;
+        Ok(Rung { more: rung.more || moved.readied.contains(&class), ..rung })
+    }
+
+    pub(super) async fn hand_back_all(&self, tasks: &[TaskId]) -> PortResult<u64> {
+        let ids: Vec<Uuid> = tasks.iter().map(|task| task.0).collect();
+        let query = sqlx::query("SELECT spool.hand_back($1)").bind(ids);
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        Cells::of(&row).number::<i64, _>("handed back")
+    }
+
+    pub(super) async fn overdue_bells(
+        &self,
+        class: Class,
+        age: Duration,
+        most: u32,
+    ) -> PortResult<(Vec<Doorbell>, u64)> {
+        let query = sqlx::query("SELECT tasks, fences, queued FROM spool.overdue($1, $2, $3)")
+            .bind(class.as_str())
+            .bind(millis(age))
+            .bind(i64::from(most));
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        Ok((bells(&mut cells, class)?, cells.number::<i64, _>("queued")?))
+    }
+
+    pub(super) async fn demand_of(&self, class: Class) -> PortResult<Demand> {
+        let query = sqlx::query("SELECT waiting, running, slots, oldest_ms FROM spool.demand($1)").bind(class.as_str());
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        Ok(Demand {
+            waiting: cells.number::<i64, _>("waiting")?,
+            running: cells.number::<i64, _>("running")?,
+            slots: cells.number::<i64, _>("slots")?,
+            oldest_ms: cells.number::<i64, _>("oldest_ms")?,
+        })
+    }
+}
+
+fn bells(cells: &mut Cells<'_>, class: Class) -> PortResult<Vec<Doorbell>> {
+    let (tasks, fences): (Vec<Uuid>, Vec<i64>) = (list(cells)?, list(cells)?);
+    Ok(tasks.into_iter().zip(fences).map(|(task, fence)| Doorbell::new(TaskId(task), Fence(fence), class)).collect())
+}

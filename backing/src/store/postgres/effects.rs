@@ -1,0 +1,141 @@
+//! What a committed write set in motion beyond itself, and following it up.
+//!
+//! A settle writes what happens within its jobs. What reaches into other jobs (equal tasks that wait for this one's output, the rest of a
+//! batch that stops at its first failure) is a statement of its own right behind it: so no statement ever needs locks that it could
+//! not name when it began, and none can be one half of a deadlock. If this process dies in between, the sweep goes on from
+//! what the first statement left (`undecided_keys`, `halting`).
+
+use std::collections::BTreeSet;
+
+use common::{
+    id::{Digest, TaskId, TenantId},
+    kind::Class,
+    port::{PortResult, store::Moved},
+};
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    column::{self, Cells},
+};
+
+/// Keys in one decision: each is a lock until it commits.
+const KEYS_AT_ONCE: usize = 100;
+/// Rounds before the sweep is left to go on: each settles at least one task, so this is a bound against bugs and not against work.
+const ROUNDS: usize = 1_000;
+
+/// As `spool.effects`.
+#[derive(Debug, Default)]
+pub struct Effects {
+    pub jobs: Vec<Uuid>,
+    pub readied: Vec<Class>,
+    pub stopping: Vec<TaskId>,
+    pub keys: BTreeSet<(String, Vec<u8>)>,
+    pub halted: BTreeSet<Uuid>,
+    pub again: Vec<Uuid>,
+}
+
+impl Effects {
+    /// Reads the cells of an `effects`.
+    pub fn read(cells: &mut Cells<'_>) -> PortResult<Self> {
+        let jobs = list(cells)?;
+        let readied = column::classes(&list::<String>(cells)?)?;
+        let stopping = list(cells)?.into_iter().map(TaskId).collect();
+        let tenants: Vec<String> = list(cells)?;
+        let keys: Vec<Vec<u8>> = list(cells)?;
+        let halted = list(cells)?.into_iter().collect();
+        let again = list(cells)?;
+        Ok(Self { jobs, readied, stopping, keys: tenants.into_iter().zip(keys).collect(), halted, again })
+    }
+
+    /// Reads a row that is an `effects`.
+    pub fn of(row: &PgRow) -> PortResult<Self> {
+        Self::read(&mut Cells::of(row))
+    }
+
+    /// Asks for a decision on a key.
+    pub fn decide(&mut self, tenant: &TenantId, key: Digest) {
+        self.keys.insert((tenant.0.clone(), column::bytes(key)));
+    }
+
+    /// Adds another's.
+    pub fn add(&mut self, other: Self) {
+        self.jobs.extend(other.jobs);
+        self.readied.extend(other.readied);
+        self.stopping.extend(other.stopping);
+        self.keys.extend(other.keys);
+        self.halted.extend(other.halted);
+        self.again.extend(other.again);
+    }
+}
+
+/// An array, where none is as good as an empty one.
+pub fn list<T>(cells: &mut Cells<'_>) -> PortResult<Vec<T>>
+where
+    for<'a> Vec<T>: sqlx::Decode<'a, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    Ok(cells.take::<Option<Vec<T>>>()?.unwrap_or_default())
+}
+
+impl PgStore {
+    /// Follows what a committed write set in motion to its end, and tells what moved. Never fails: the write stands, and what can't be
+    /// followed now the sweep follows.
+    pub(super) async fn follow(&self, mut effects: Effects) -> Moved {
+        for _ in 0..ROUNDS {
+            match self.follow_once(&mut effects).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "what follows from a write is left to the sweep");
+                    break;
+                }
+            }
+        }
+        self.tell(effects).await
+    }
+
+    /// Whether there was anything to do.
+    async fn follow_once(&self, effects: &mut Effects) -> PortResult<bool> {
+        let keys: Vec<_> = effects.keys.iter().take(KEYS_AT_ONCE).cloned().collect();
+        if !keys.is_empty() {
+            effects.keys.retain(|key| !keys.contains(key));
+            let more = self.elect(keys).await?;
+            effects.add(more);
+            return Ok(true);
+        }
+        if let Some(batch) = effects.halted.pop_first() {
+            let more = self.cancel_rest(batch).await?;
+            effects.add(more);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    async fn elect(&self, keys: Vec<(String, Vec<u8>)>) -> PortResult<Effects> {
+        let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = keys.into_iter().unzip();
+        let query =
+            sqlx::query("SELECT jobs, readied, stopping, tenants, keys, halted, again FROM spool.elect($1, $2)")
+                .bind(tenants)
+                .bind(keys);
+        Effects::of(&self.work(query.fetch_one(&self.work)).await?)
+    }
+
+    async fn tell(&self, effects: Effects) -> Moved {
+        let Effects { mut jobs, mut readied, mut stopping, .. } = effects;
+        jobs.sort_unstable();
+        jobs.dedup();
+        readied.sort_unstable();
+        readied.dedup();
+        stopping.sort_unstable();
+        stopping.dedup();
+        let views = match self.views(None, &jobs).await {
+            Ok(views) => views.into_values().collect(),
+            Err(error) => {
+                tracing::warn!(%error, jobs = jobs.len(), "changed jobs can't be read back");
+                Vec::new()
+            }
+        };
+        Moved { views, readied, stopping }
+    }
+}

@@ -1,0 +1,59 @@
+//! What PostgreSQL says, in the port's terms.
+
+use std::{future::Future, time::Duration};
+
+use common::port::{PortError, PortResult};
+use tokio::time::timeout;
+
+/// This part, in the operator's words.
+pub const PART: &str = "PostgreSQL";
+
+/// Awaits an answer, for so long at most: a connection that is half open never says that it is.
+pub async fn within<T>(bound: Duration, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
+    match timeout(bound, answer).await {
+        Ok(answer) => answer.map_err(port),
+        Err(_) => Err(PortError::unavailable(PART, format!("no answer within {} s", bound.as_secs()))),
+    }
+}
+
+/// An error of the driver or the server. What may go away by asking again is `Unavailable`.
+pub fn port(error: sqlx::Error) -> PortError {
+    match &error {
+        sqlx::Error::Database(said) if may_go_away(said.code().as_deref().unwrap_or_default()) => {
+            PortError::unavailable(PART, said.message())
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => PortError::unavailable(PART, error),
+        _ => PortError::broken(PART, error),
+    }
+}
+
+/// A row that can't be what we wrote.
+pub fn unreadable(column: &str, said: impl ToString) -> PortError {
+    PortError::broken(PART, format!("{column} can't be read: {}", said.to_string()))
+}
+
+/// Judges an SQLSTATE: connections (08), lost races (40), resources (53), an operator or a timeout (57), locks (55P03), a server in
+/// recovery that takes no writes (25006).
+fn may_go_away(code: &str) -> bool {
+    ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) || ["55P03", "25006"].contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_restart_or_a_race_says_may_go_away_and_a_violated_rule_may_not() {
+        for code in ["57P01", "57P03", "08006", "40P01", "57014", "53300"] {
+            assert!(may_go_away(code), "{code}");
+        }
+        for code in ["23505", "23514", "42703", "22021", "3D000", "28P01", ""] {
+            assert!(!may_go_away(code), "{code}");
+        }
+    }
+}

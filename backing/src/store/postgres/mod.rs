@@ -1,0 +1,195 @@
+//! The Store in PostgreSQL, for a fleet.
+//!
+//! Every write is one statement that commits by itself, nearly always the call of a function of `migrations/postgres` with arrays: so a
+//! process that freezes at any instruction holds no lock, a batch costs one round trip and one commit, and what a write
+//! means stands in one place, next to the tables. This side turns values into columns and back.
+//!
+//! Locks are taken in one order everywhere: keys of equal tasks, jobs of plans by id, tasks by id, (jobs of one task are guarded by their
+//! task), batches by id, a worker's tallies. What reaches beyond a job is a statement of its own (`effects`).
+
+mod accept;
+mod accept_columns;
+mod claim;
+mod clients;
+mod column;
+mod dispatch;
+mod effects;
+mod fault;
+mod lease;
+mod migrate;
+mod pool;
+mod reads;
+mod rows;
+mod settle;
+mod views;
+
+use std::{future::Future, time::Duration};
+
+use async_trait::async_trait;
+use common::{
+    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
+    kind::Class,
+    outcome::Settlement,
+    port::{
+        PortResult,
+        broker::Doorbell,
+        store::{
+            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
+            Store, SweepPolicy, Swept, Target,
+        },
+    },
+    submission::Submission,
+    view::{BatchView, ItemView, JobView, Page, TaskView},
+};
+use sqlx::PgPool;
+
+pub use self::{migrate::migrate, pool::PgOptions};
+use super::reason;
+
+/// The store. Cheap to clone and to share.
+#[derive(Debug, Clone)]
+pub struct PgStore {
+    work: PgPool,
+    beats: PgPool,
+    options: PgOptions,
+}
+
+/// Connects to the database behind `url`, whose schema must be up to date ([`migrate`]).
+///
+/// An error says in one sentence what is wrong with the URL, the server or the schema.
+pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
+    let work = pool::work(url, &options).await?;
+    let beats = pool::beats(url, &options).await?;
+    let store = PgStore { work, beats, options };
+    store.check_schema().await?;
+    Ok(store)
+}
+
+impl PgStore {
+    /// Closes all connections; what is under way ends first.
+    pub async fn close(&self) {
+        self.work.close().await;
+        self.beats.close().await;
+    }
+
+    /// Awaits a statement, for so long at most as it may take.
+    async fn work<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
+        fault::within(self.options.patience(), answer).await
+    }
+
+    async fn check_schema(&self) -> PortResult<()> {
+        let mut sql = self.work(self.work.acquire()).await?;
+        migrate::check(&mut sql).await
+    }
+
+    async fn remove_old(&self, retention: Retention) -> PortResult<u64> {
+        let query = sqlx::query("SELECT spool.retain($1, $2, $3)")
+            .bind(column::millis(retention.jobs))
+            .bind(column::millis(retention.memos))
+            .bind(i64::from(retention.most));
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        column::Cells::of(&row).number::<i64, _>("removed")
+    }
+
+    /// A replica or a server without space answers reads and refuses this.
+    async fn write_something(&self) -> PortResult<()> {
+        let query = sqlx::query("UPDATE spool.vigil SET swept_at = swept_at");
+        self.work(query.execute(&self.work)).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
+        self.accept_all(submissions, credit).await
+    }
+
+    async fn ring(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
+        self.ring_class(class, ahead, most).await
+    }
+
+    async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
+        self.hand_back_all(tasks).await
+    }
+
+    async fn claim(&self, worker: WorkerId, tasks: &[TaskId], lease: Duration) -> PortResult<Vec<Option<Claimed>>> {
+        self.claim_all(worker, tasks, lease).await
+    }
+
+    async fn beat(&self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>> {
+        self.beat_all(presence, beats, lease).await
+    }
+
+    async fn settle(&self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<(Vec<Settled>, Moved)> {
+        self.settle_all(worker, settlements).await
+    }
+
+    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
+        self.release_all(worker, tasks).await
+    }
+
+    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
+        self.sweep_all(policy).await
+    }
+
+    async fn overdue(&self, class: Class, age: Duration, most: u32) -> PortResult<(Vec<Doorbell>, u64)> {
+        self.overdue_bells(class, age, most).await
+    }
+
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
+        self.cancel_target(tenant, target).await
+    }
+
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
+        self.retry_target(tenant, target).await
+    }
+
+    async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
+        self.job_views(tenant, jobs).await
+    }
+
+    async fn tasks(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<Vec<TaskView>>> {
+        self.plan(tenant, job).await
+    }
+
+    async fn task(&self, tenant: &TenantId, task: TaskId) -> PortResult<Option<TaskView>> {
+        self.task_view(tenant, task).await
+    }
+
+    async fn batch(&self, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>> {
+        self.batch_view(tenant, batch).await
+    }
+
+    async fn items(
+        &self,
+        tenant: &TenantId,
+        batch: BatchId,
+        from: u32,
+        most: u32,
+    ) -> PortResult<Option<Vec<(u32, ItemView)>>> {
+        self.item_views(tenant, batch, from, most).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &JobFilter,
+        after: Option<JobId>,
+        most: u32,
+    ) -> PortResult<Page<JobView>> {
+        self.page(tenant, filter, after, most).await
+    }
+
+    async fn demand(&self, class: Class) -> PortResult<Demand> {
+        self.demand_of(class).await
+    }
+
+    async fn retain(&self, retention: Retention) -> PortResult<u64> {
+        self.remove_old(retention).await
+    }
+
+    async fn check(&self) -> PortResult<()> {
+        self.check_schema().await?;
+        self.write_something().await
+    }
+}

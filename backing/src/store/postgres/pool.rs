@@ -1,0 +1,82 @@
+//! Connections: one pool for the work, one for heartbeats.
+//!
+//! Heartbeats have connections of their own, because a lease that expires behind a queue of other statements is a task run twice; and
+//! only they may commit without waiting for the disk, because a lost beat is what a lease is long for.
+
+use std::{str::FromStr, time::Duration};
+
+use common::port::{PortError, PortResult};
+use futures::FutureExt;
+use sqlx::{
+    Connection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::fault::{PART, within};
+
+/// How to use the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PgOptions {
+    /// Connections for the work. A process needs few: its calls are batched.
+    pub connections: u32,
+    /// The server ends a statement that takes longer, and so whatever locks it holds.
+    pub statement_timeout: Duration,
+    /// A call that finds no connection within this time fails as unavailable.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for PgOptions {
+    fn default() -> Self {
+        Self { connections: 8, statement_timeout: Duration::from_secs(15), acquire_timeout: Duration::from_secs(5) }
+    }
+}
+
+impl PgOptions {
+    /// An answer that takes longer does not come: the statement's time, that for a connection, and a moment for the way.
+    pub fn patience(&self) -> Duration {
+        self.statement_timeout + self.acquire_timeout + Duration::from_secs(1)
+    }
+}
+
+/// Beats are few and small; the second connection is for when the first one has just died.
+const BEAT_CONNECTIONS: u32 = 2;
+/// A connection that was idle for longer is asked whether it still lives before it is used.
+const ASK_AFTER: Duration = Duration::from_secs(5);
+
+/// Reads a URL such as `postgres://user@host:5432/database`.
+pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
+    PgConnectOptions::from_str(url).map(|options| options.application_name("spool")).map_err(|error| {
+        let hint = "a URL like `postgres://user:password@host:5432/database` is wanted";
+        PortError::broken(PART, format!("its URL can't be read ({error}): {hint}"))
+    })
+}
+
+/// The pool for the work, connected.
+pub async fn work(url: &str, options: &PgOptions) -> PortResult<PgPool> {
+    open(url, options, options.connections, "on").await
+}
+
+/// The pool for heartbeats.
+pub async fn beats(url: &str, options: &PgOptions) -> PortResult<PgPool> {
+    open(url, options, BEAT_CONNECTIONS, "off").await
+}
+
+async fn open(url: &str, options: &PgOptions, connections: u32, durable: &str) -> PortResult<PgPool> {
+    let timeout = options.statement_timeout.as_millis().to_string();
+    let connect = parse(url)?.options([("statement_timeout", timeout.as_str()), ("synchronous_commit", durable)]);
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|sql, about| {
+            async move {
+                if about.idle_for > ASK_AFTER {
+                    sql.ping().await?;
+                }
+                Ok(true)
+            }
+            .boxed()
+        })
+        .connect_with(connect);
+    within(options.patience(), pool).await
+}

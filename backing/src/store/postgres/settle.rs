@@ -1,0 +1,350 @@
+//! Verdicts under the fence.
+//!
+//! Three statements share the work, each settling what it is for and leaving the rest: tasks that are their job's only one (nearly all),
+//! attempts that will be tried again, and tasks of plans. Each settlement stands by itself, so it does not matter that they are
+//! several commits. A settle whose commit is unclear may be repeated: what was counted the first time is stale the second.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use common::{
+    error::JobError,
+    id::{TaskId, WorkerId},
+    outcome::{Settlement, Verdict},
+    plan::NewTask,
+    port::{
+        PortError, PortResult,
+        store::{Moved, Settled},
+    },
+    view::JobView,
+};
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    column::{self, Cells, millis},
+    effects::{Effects, list},
+    lease::add,
+    reason,
+    rows::TaskColumns,
+    views,
+};
+
+/// Who ends tasks.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder {
+    /// The worker that holds their leases.
+    Worker(WorkerId),
+    /// The sweep, if the leases have expired.
+    Expired,
+}
+
+/// A settlement as it is written, without the tasks it adds.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    task: Uuid,
+    fence: i64,
+    state: &'static str,
+    output: Option<String>,
+    hash: Option<Vec<u8>>,
+    artifacts: Option<String>,
+    error: Option<String>,
+    /// Told in the view without being read back.
+    told: Result<Value, JobError>,
+    grown: Vec<NewTask>,
+}
+
+struct Retry {
+    task: Uuid,
+    fence: i64,
+    error: String,
+    pause: i64,
+}
+
+impl Ending {
+    /// Of a verdict that ends a task: a retry is a cancel here, for it comes here only if the task was asked to stop.
+    pub fn of(settlement: Settlement) -> PortResult<Self> {
+        let Settlement { task, fence, verdict } = settlement;
+        let (task, fence) = (task.0, fence.0);
+        let ill = |state, error: JobError| {
+            let text = column::text(&error)?;
+            let (output, hash, artifacts, grown) = (None, None, None, Vec::new());
+            Ok(Self { task, fence, state, output, hash, artifacts, error: Some(text), told: Err(error), grown })
+        };
+        match verdict {
+            Verdict::Succeeded { output, hash, artifacts, grown } => Ok(Self {
+                task,
+                fence,
+                state: "succeeded",
+                output: Some(column::text(&output)?),
+                hash: Some(column::bytes(hash)),
+                artifacts: (!artifacts.is_empty()).then(|| column::text(&artifacts)).transpose()?,
+                error: None,
+                told: Ok(output),
+                grown,
+            }),
+            Verdict::Failed(error) => ill("failed", error),
+            Verdict::Cancelled | Verdict::Retry { .. } => ill("cancelled", reason::cancelled()),
+        }
+    }
+}
+
+impl PgStore {
+    pub(super) async fn settle_all(
+        &self,
+        worker: WorkerId,
+        settlements: Vec<Settlement>,
+    ) -> PortResult<(Vec<Settled>, Moved)> {
+        let tasks: Vec<TaskId> = settlements.iter().map(|settlement| settlement.task).collect();
+        let mut counted = HashSet::new();
+        let mut moved = Moved::default();
+        let (retries, mut endings) = sort(settlements)?;
+        let solo = endings.values().filter(|ending| ending.grown.is_empty()).cloned().collect();
+        let (settled, effects) = self.settle_solo(worker, solo, &mut moved.views).await?;
+        endings.retain(|task, _| !settled.contains(task));
+        counted.extend(settled);
+        // From here on something may be committed, and what can't be written harms only itself.
+        let mut effects = effects;
+        let retried = self.settle_retries(worker, retries.values().collect(), &mut effects).await?;
+        counted.extend(&retried);
+        for (task, retry) in retries.into_iter().filter(|(task, _)| !retried.contains(task)) {
+            let verdict = Verdict::Cancelled;
+            endings.insert(
+                task,
+                Ending::of(Settlement { task: TaskId(task), fence: common::id::Fence(retry.fence), verdict })?,
+            );
+        }
+        counted.extend(self.settle_rest(worker, endings, &mut effects).await?);
+        add(&mut moved, self.follow(effects).await);
+        let mut once = HashSet::new();
+        let answer = |task: TaskId| match counted.contains(&task.0) && once.insert(task) {
+            true => Settled::Counted,
+            false => Settled::Stale,
+        };
+        Ok((tasks.into_iter().map(answer).collect(), moved))
+    }
+
+    /// Ends tasks that are their job's only one; answers which.
+    async fn settle_solo(
+        &self,
+        worker: WorkerId,
+        endings: Vec<Ending>,
+        views: &mut Vec<JobView>,
+    ) -> PortResult<(BTreeSet<Uuid>, Effects)> {
+        let (mut settled, mut effects) = (BTreeSet::new(), Effects::default());
+        if endings.is_empty() {
+            return Ok((settled, effects));
+        }
+        let columns = EndingColumns::of(&endings);
+        let query = sqlx::query(
+            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, started_at,
+                 finished_at, attempts, task, status, keyed, halted
+             FROM spool.settle_solo($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(worker.0)
+        .bind(columns.task)
+        .bind(columns.fence)
+        .bind(columns.state)
+        .bind(columns.output)
+        .bind(columns.hash)
+        .bind(columns.artifacts)
+        .bind(columns.error);
+        let rows = self.work(query.fetch_all(&self.work)).await?;
+        let mut told: BTreeMap<Uuid, Result<Value, JobError>> =
+            endings.into_iter().map(|ending| (ending.task, ending.told)).collect();
+        for row in &rows {
+            let (task, view) = solo_view(row, &mut told, &mut effects)?;
+            settled.insert(task);
+            views.push(view);
+        }
+        Ok((settled, effects))
+    }
+
+    /// Makes tasks ready again that will be tried once more; answers which.
+    async fn settle_retries(
+        &self,
+        worker: WorkerId,
+        retries: Vec<&Retry>,
+        effects: &mut Effects,
+    ) -> PortResult<BTreeSet<Uuid>> {
+        if retries.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let query = sqlx::query("SELECT moved, jobs, readied FROM spool.settle_retries($1, $2, $3, $4, $5)")
+            .bind(worker.0)
+            .bind(retries.iter().map(|retry| retry.task).collect::<Vec<_>>())
+            .bind(retries.iter().map(|retry| retry.fence).collect::<Vec<_>>())
+            .bind(retries.iter().map(|retry| retry.error.clone()).collect::<Vec<_>>())
+            .bind(retries.iter().map(|retry| retry.pause).collect::<Vec<_>>());
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        let moved: Vec<Uuid> = list(&mut cells)?;
+        effects.jobs.extend(list::<Uuid>(&mut cells)?);
+        effects.readied.extend(column::classes(&list::<String>(&mut cells)?)?);
+        Ok(moved.into_iter().collect())
+    }
+
+    /// Ends tasks of plans, together if that can be, else one by one: a row that can't be written is logged, its lease will run out, and
+    /// it harms no other.
+    async fn settle_rest(
+        &self,
+        worker: WorkerId,
+        endings: BTreeMap<Uuid, Ending>,
+        effects: &mut Effects,
+    ) -> PortResult<BTreeSet<Uuid>> {
+        let endings: Vec<Ending> = endings.into_values().collect();
+        if endings.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        match self.settle_plans(Holder::Worker(worker), endings.clone()).await {
+            Ok((settled, more)) => {
+                effects.add(more);
+                return Ok(settled);
+            }
+            Err(PortError::Broken { .. }) if endings.len() > 1 => {}
+            Err(error) => return Err(error),
+        }
+        let mut all = BTreeSet::new();
+        for ending in endings {
+            let task = ending.task;
+            match self.settle_plans(Holder::Worker(worker), vec![ending]).await {
+                Ok((settled, more)) => {
+                    effects.add(more);
+                    all.extend(settled);
+                }
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => tracing::error!(%task, %error, "a settlement can't be written"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Ends tasks of any job, plans included; answers which. Sorted by task.
+    pub(super) async fn settle_plans(
+        &self,
+        holder: Holder,
+        endings: Vec<Ending>,
+    ) -> PortResult<(BTreeSet<Uuid>, Effects)> {
+        let mut grown = TaskColumns::default();
+        for ending in &endings {
+            for (place, task) in (0..).zip(&ending.grown) {
+                grown.push(ending.task, place, task, None)?;
+            }
+        }
+        let columns = EndingColumns::of(&endings);
+        let worker = match holder {
+            Holder::Worker(worker) => Some(worker.0),
+            Holder::Expired => None,
+        };
+        let query = sqlx::query(
+            "SELECT settled, (fx).jobs, (fx).readied, (fx).stopping, (fx).tenants, (fx).keys, (fx).halted, (fx).again
+             FROM spool.settle_plans($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                 $22, $23, $24, $25, $26, $27)",
+        )
+        .bind(worker)
+        .bind(matches!(holder, Holder::Expired))
+        .bind(columns.task)
+        .bind(columns.fence)
+        .bind(columns.state)
+        .bind(columns.output)
+        .bind(columns.hash)
+        .bind(columns.artifacts)
+        .bind(columns.error)
+        .bind(grown.parent)
+        .bind(grown.id)
+        .bind(grown.place)
+        .bind(grown.name)
+        .bind(grown.kind)
+        .bind(grown.version)
+        .bind(grown.class)
+        .bind(grown.input)
+        .bind(grown.input_key)
+        .bind(grown.timeout_ms)
+        .bind(grown.max_attempts)
+        .bind(grown.needs)
+        .bind(grown.proceeds)
+        .bind(grown.needs_left)
+        .bind(grown.result)
+        .bind(grown.edges.need)
+        .bind(grown.edges.task)
+        .bind(grown.edges.proceed);
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        let settled: Vec<Uuid> = list(&mut cells)?;
+        Ok((settled.into_iter().collect(), Effects::read(&mut cells)?))
+    }
+}
+
+/// Retries and endings, by task: in the order of ids, in which rows are locked. Of two settlements of one task the first one stands.
+fn sort(settlements: Vec<Settlement>) -> PortResult<(BTreeMap<Uuid, Retry>, BTreeMap<Uuid, Ending>)> {
+    let (mut retries, mut endings) = (BTreeMap::new(), BTreeMap::new());
+    for settlement in settlements {
+        let task = settlement.task.0;
+        if retries.contains_key(&task) || endings.contains_key(&task) {
+            continue;
+        }
+        match &settlement.verdict {
+            Verdict::Retry { error, pause } => {
+                let (error, pause) = (column::text(error)?, millis(*pause));
+                retries.insert(task, Retry { task, fence: settlement.fence.0, error, pause });
+            }
+            _ => {
+                endings.insert(task, Ending::of(settlement)?);
+            }
+        }
+    }
+    Ok((retries, endings))
+}
+
+fn solo_view(
+    row: &PgRow,
+    told: &mut BTreeMap<Uuid, Result<Value, JobError>>,
+    effects: &mut Effects,
+) -> PortResult<(Uuid, JobView)> {
+    let mut cells = Cells::of(row);
+    let mut view = views::bare(&mut cells, common::lifecycle::JobStatus::Succeeded)?;
+    let task: Uuid = cells.take()?;
+    view.status = column::status(cells.take()?)?;
+    match told.remove(&task) {
+        Some(Ok(output)) => view.result = Some(output),
+        Some(Err(_)) if view.status == common::lifecycle::JobStatus::Cancelled => {
+            view.error = Some(reason::cancelled())
+        }
+        Some(Err(error)) => view.error = Some(error),
+        None => {}
+    }
+    if let Some(key) = cells.take::<Option<Vec<u8>>>()? {
+        effects.keys.insert((view.tenant.0.clone(), key));
+    }
+    effects.halted.extend(list::<Uuid>(&mut cells)?);
+    Ok((task, view))
+}
+
+/// Endings, column by column.
+#[derive(Default)]
+struct EndingColumns {
+    task: Vec<Uuid>,
+    fence: Vec<i64>,
+    state: Vec<&'static str>,
+    output: Vec<Option<String>>,
+    hash: Vec<Option<Vec<u8>>>,
+    artifacts: Vec<Option<String>>,
+    error: Vec<Option<String>>,
+}
+
+impl EndingColumns {
+    fn of(endings: &[Ending]) -> Self {
+        let mut columns = Self::default();
+        for ending in endings {
+            columns.task.push(ending.task);
+            columns.fence.push(ending.fence);
+            columns.state.push(ending.state);
+            columns.output.push(ending.output.clone());
+            columns.hash.push(ending.hash.clone());
+            columns.artifacts.push(ending.artifacts.clone());
+            columns.error.push(ending.error.clone());
+        }
+        columns
+    }
+}
