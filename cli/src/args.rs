@@ -37,7 +37,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  spool dev --data ./spool-data --allow ./clips")]
     Dev(Dev),
     /// Serves the API and dispatches, on PostgreSQL, RabbitMQ and Redis.
-    #[command(after_help = "Example:\n  SPOOL_DATABASE_URL=postgres://… SPOOL_AMQP_URL=amqp://… SPOOL_REDIS_URL=redis://… \\\n    SPOOL_ARTIFACTS_URL=file:///srv/spool spool serve --listen 127.0.0.1:8080")]
+    #[command(
+        after_help = "Example:\n  SPOOL_DATABASE_URL=postgres://… SPOOL_AMQP_URL=amqp://… SPOOL_REDIS_URL=redis://… \\\n    SPOOL_ARTIFACTS_URL=file:///srv/spool spool serve --listen 127.0.0.1:8080"
+    )]
     Serve(Serve),
     /// Takes tasks and runs them, beside any number of other workers.
     #[command(after_help = "Example:\n  spool work --class render --slots 2")]
@@ -49,7 +51,9 @@ pub enum Command {
     #[command(after_help = "Examples:\n  spool check\n  spool check composition.json")]
     Check(Check),
     /// Posts a job: a file with `{\"kind\", \"input\"}`, or a composition to render.
-    #[command(after_help = "Examples:\n  spool submit composition.json --watch\n  echo '{\"kind\":\"speech\",\"input\":{\"text\":\"Hello\"}}' | spool submit -")]
+    #[command(
+        after_help = "Examples:\n  spool submit composition.json --watch\n  echo '{\"kind\":\"speech\",\"input\":{\"text\":\"Hello\"}}' | spool submit -"
+    )]
     Submit(Submit),
     /// Posts a batch: a file with `{\"jobs\": […]}`, or a list of jobs.
     #[command(after_help = "Example:\n  spool batch jobs.json --watch")]

@@ -1,18 +1,32 @@
-//! Speaks to a server's API on behalf of the commands.
+//! Speaks the API on behalf of the commands: to a server, or to a producer in this very process.
 
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Method, Request, StatusCode, header},
+};
 use serde_json::Value;
+use tower::ServiceExt;
 
 use crate::exit::Failure;
 
-/// A server.
+/// Who answers.
 #[derive(Debug, Clone)]
 pub struct Client {
     base: String,
-    http: reqwest::Client,
+    way: Way,
 }
+
+#[derive(Debug, Clone)]
+enum Way {
+    Server(reqwest::Client),
+    InProcess(Router),
+}
+
+/// The most an answer in process may be; nothing of ours comes near it.
+const MAX_ANSWER: usize = 1 << 30;
 
 impl Client {
     /// The server at `base`, such as `http://127.0.0.1:8080`.
@@ -23,21 +37,22 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|error| Failure::Failed(format!("no HTTP client can be made: {error}")))?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), way: Way::Server(http) })
+    }
+
+    /// The producer behind this router, without a socket.
+    pub fn in_process(router: Router) -> Self {
+        Self { base: "http://localhost".to_owned(), way: Way::InProcess(router) }
     }
 
     /// Reads a resource.
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.send(self.request(Method::GET, path)).await
+        self.send(Method::GET, path, None, None).await
     }
 
     /// Posts a document.
     pub async fn post(&self, path: &str, body: &Value, idempotency_key: Option<&str>) -> Result<Value, Failure> {
-        let mut request = self.request(Method::POST, path).json(body);
-        if let Some(key) = idempotency_key {
-            request = request.header("idempotency-key", key);
-        }
-        self.send(request).await
+        self.send(Method::POST, path, Some(body), idempotency_key).await
     }
 
     /// Reads the path for a job's id, or that for a batch's, whichever the server knows; says which it was.
@@ -51,23 +66,63 @@ impl Client {
         Err(Failure::Refused(format!("404: {} knows no job and no batch {id}", self.base)))
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base))
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Result<Value, Failure> {
+        let mut request =
+            Request::builder().method(method).uri(format!("{}{path}", self.base)).header(header::HOST, "localhost");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let request = request
+            .body(bytes)
+            .map_err(|error| Failure::Failed(format!("`{}` is not a server's address: {error}", self.base)))?;
+        let (status, text) = match &self.way {
+            Way::Server(http) => self.ask_server(http, request).await?,
+            Way::InProcess(router) => ask_router(router.clone(), request).await?,
+        };
+        let value = serde_json::from_slice(&text).unwrap_or(Value::Null);
+        if status.is_success() { Ok(value) } else { Err(refusal(status, &value)) }
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Value, Failure> {
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+    async fn ask_server(
+        &self,
+        http: &reqwest::Client,
+        mut request: Request<Vec<u8>>,
+    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+        // The address says which host is meant.
+        request.headers_mut().remove(header::HOST);
+        let request = request.try_into().map_err(|error| self.unreachable(&error))?;
+        let response = http.execute(request).await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
-        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
-        let value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        if status.is_success() { Ok(value) } else { Err(refusal(status, &value)) }
+        let text = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        Ok((status, text.to_vec()))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let why = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source()).last();
         let why = why.map_or_else(String::new, ToString::to_string);
-        Failure::Unreachable(format!("{} can't be reached: {why}; start `spool dev`, or name the server with --server", self.base))
+        Failure::Unreachable(format!(
+            "{} can't be reached: {why}; start `spool dev`, or name the server with --server",
+            self.base
+        ))
     }
+}
+
+async fn ask_router(router: Router, request: Request<Vec<u8>>) -> Result<(StatusCode, Vec<u8>), Failure> {
+    let broken = |error: &dyn std::fmt::Display| Failure::Failed(format!("the producer gave no answer: {error}"));
+    let response = router.oneshot(request.map(Body::from)).await.map_err(|never| broken(&never))?;
+    let status = response.status();
+    let body = to_bytes(response.into_body(), MAX_ANSWER).await.map_err(|error| broken(&error))?;
+    Ok((status, body.to_vec()))
 }
 
 /// What an id stands for.
@@ -99,7 +154,7 @@ fn refusal(status: StatusCode, problem: &Value) -> Failure {
         sentence.push_str(&format!("\n  {}: {}", part("pointer"), part("detail")));
     }
     match status.as_u16() {
-        503 | 502 | 504 => Failure::Unreachable(sentence),
+        502..=504 => Failure::Unreachable(sentence),
         _ => Failure::Refused(sentence),
     }
 }

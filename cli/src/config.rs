@@ -128,12 +128,15 @@ impl Config {
             }
         }
         warn_of_unknown(variables);
-        table.try_into().map_err(|error: toml::de::Error| Failure::Configuration(format!("configuration: {}", error.message())))
+        table
+            .try_into()
+            .map_err(|error: toml::de::Error| Failure::Configuration(format!("configuration: {}", error.message())))
     }
 
     /// A URL that must be there, or which key and variable to set.
     pub fn required<'a>(&self, value: &'a Option<String>, key: &str) -> Result<&'a str, Failure> {
-        let missing = || Failure::Configuration(format!("`{key}` is not set: put it in spool.toml, or set {}", variable(key)));
+        let missing =
+            || Failure::Configuration(format!("`{key}` is not set: put it in spool.toml, or set {}", variable(key)));
         value.as_deref().filter(|value| !value.is_empty()).ok_or_else(missing)
     }
 }
@@ -146,7 +149,8 @@ fn parse(path: &Path) -> Result<Table, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::Configuration(format!("{shown} can't be read: {error}")))?;
-    text.parse().map_err(|error: toml::de::Error| Failure::Configuration(format!("{shown}: {}", error.to_string().trim())))
+    text.parse()
+        .map_err(|error: toml::de::Error| Failure::Configuration(format!("{shown}: {}", error.to_string().trim())))
 }
 
 impl Shape {
@@ -163,13 +167,16 @@ impl Shape {
                 Ok(number) if number >= 0 => Value::Integer(number),
                 _ => return Err(wrong("a whole number, zero or more")),
             },
-            Self::Paths => text.split(':').filter(|path| !path.is_empty()).map(|path| Value::String(path.into())).collect(),
+            Self::Paths => Value::Array(
+                text.split(':').filter(|path| !path.is_empty()).map(|path| Value::String(path.into())).collect(),
+            ),
         })
     }
 }
 
 fn warn_of_unknown(variables: &BTreeMap<String, String>) {
-    let known = |name: &String| KEYS.iter().any(|(key, _)| variable(key) == *name) || OTHER_VARIABLES.contains(&name.as_str());
+    let known =
+        |name: &String| KEYS.iter().any(|(key, _)| variable(key) == *name) || OTHER_VARIABLES.contains(&name.as_str());
     for name in variables.keys().filter(|name| !known(name)) {
         tracing::warn!("{name} is not a setting of this version and is ignored");
     }
@@ -187,7 +194,8 @@ mod tests {
     #[test]
     fn a_variable_overrides_the_file() {
         let config = read("grace_seconds = 5\necho = true", &[("SPOOL_GRACE_SECONDS", "7"), ("SPOOL_ALLOW", "/a:/b")]);
-        let wanted = Config { grace_seconds: 7, echo: true, allow: vec!["/a".into(), "/b".into()], ..Config::default() };
+        let wanted =
+            Config { grace_seconds: 7, echo: true, allow: vec!["/a".into(), "/b".into()], ..Config::default() };
         assert_eq!(config, Ok(wanted));
     }
 
@@ -206,7 +214,8 @@ mod tests {
 
     #[test]
     fn every_key_of_the_file_has_its_variable() {
-        let file: Table = KEYS.iter().map(|(key, shape)| ((*key).to_owned(), shape.read("x", "1").expect("a value"))).collect();
+        let file: Table =
+            KEYS.iter().map(|(key, shape)| ((*key).to_owned(), shape.read("x", "1").expect("a value"))).collect();
         Config::from_parts(file, &BTreeMap::new()).expect("all keys are fields");
         let fields = format!("{:?}", Config::default());
         assert_eq!(fields.matches(": ").count(), KEYS.len(), "a field without a key: {fields}");

@@ -27,7 +27,10 @@ pub fn as_job(document: Value) -> Result<Value, Failure> {
     if document.get("timeline").is_some() {
         return Ok(json!({"kind": "render", "input": document}));
     }
-    Err(Failure::Failed("the document is neither a job (`{\"kind\", \"input\"}`) nor a composition (`{\"timeline\", \"output\"}`)".into()))
+    Err(Failure::Failed(
+        "the document is neither a job (`{\"kind\", \"input\"}`) nor a composition (`{\"timeline\", \"output\"}`)"
+            .into(),
+    ))
 }
 
 /// A batch as it is posted: `{"jobs": […]}`, or a bare list of jobs or compositions.

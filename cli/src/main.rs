@@ -1,2 +1,74 @@
-//! The `spool` binary.
-fn main() {}
+//! The `spool` binary: reads the command line and the configuration, and wires the parts. What it wires is in `parts`, a file for each
+//! command is in `commands`.
+
+mod args;
+mod client;
+mod commands;
+mod config;
+mod exit;
+mod input;
+mod log;
+mod parts;
+mod signals;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use commands::{bench, check, dev, migrate, probe, remote, render, serve, watch, work};
+use config::Config;
+use exit::{Failure, Outcome};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if matches!(cli.command, Command::MediaChild) {
+        // Before any thread is started: the child seals itself off, and threads would be outside of the seal.
+        return media::child::main();
+    }
+    log::start(level(&cli.command));
+    let json = cli.json;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run(cli));
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => Err(Failure::Failed(format!("no runtime can be started: {error}"))),
+    };
+    exit::finish(outcome, json)
+}
+
+/// Long-running commands tell what they do; the others only what went wrong.
+fn level(command: &Command) -> &'static str {
+    match command {
+        Command::Dev(_) | Command::Serve(_) | Command::Work(_) | Command::Migrate => "info",
+        _ => "warn",
+    }
+}
+
+async fn run(cli: Cli) -> Outcome {
+    let json = cli.json;
+    let config = || Config::read(cli.config.as_deref());
+    match cli.command {
+        Command::Dev(options) => dev::run(options, config()?).await,
+        Command::Serve(options) => serve::run(options, config()?).await,
+        Command::Work(options) => work::run(options, config()?).await,
+        Command::Migrate => migrate::run(config()?, json).await,
+        Command::Check(options) => check::run(options, config()?, json).await,
+        Command::Submit(options) => remote::submit(options, json).await,
+        Command::Batch(options) => remote::batch(options, json).await,
+        Command::Status(options) => remote::status(options, json).await,
+        Command::Watch(options) => watch::watch(options, json).await,
+        Command::Cancel(options) => remote::cancel(options, json).await,
+        Command::Retry(options) => remote::retry(options, json).await,
+        Command::Render(options) => render::run(options, config()?, json).await,
+        Command::Probe(options) => probe::run(options, json).await,
+        Command::Bench(options) => bench::run(options, json).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "spool", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::MediaChild => Ok(()),
+    }
+}

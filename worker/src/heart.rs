@@ -31,7 +31,7 @@ enum Orders {
 }
 
 impl Heart {
-    /// Starts to beat. `store` should have connections of its own: a beat must not wait behind other work.
+    /// Starts to beat.
     pub fn start(store: Arc<dyn Store>, presence: Presence, leases: Arc<Leases>) -> std::io::Result<Self> {
         let (orders, heard) = watch::channel(Orders::Beat);
         let (beaten, first) = watch::channel(false);

@@ -32,10 +32,8 @@ use crate::{
 /// What a worker stands on.
 #[derive(Clone)]
 pub struct Parts {
-    /// The truth.
+    /// The truth. An adapter keeps connections for heartbeats apart from those for other work.
     pub store: Arc<dyn Store>,
-    /// The same, by connections that only heartbeats use.
-    pub heart_store: Arc<dyn Store>,
     /// The doorbell.
     pub broker: Arc<dyn Broker>,
     /// The window.
@@ -133,7 +131,7 @@ impl Worker {
             slots: self.settings.slots.clone(),
             draining: false,
         };
-        Heart::start(self.parts.heart_store.clone(), presence, self.shared.leases.clone())
+        Heart::start(self.parts.store.clone(), presence, self.shared.leases.clone())
             .map_err(|error| PortError::broken("the heart", error))
     }
 

@@ -72,7 +72,12 @@ pub async fn run(options: Bench, json: bool) -> Outcome {
     report(&options, accepted, submits, reads, &jobs, json)
 }
 
-async fn submit_all(client: &Client, options: &Bench, input: &Value, posted: &Mutex<Vec<String>>) -> Result<Vec<Duration>, Failure> {
+async fn submit_all(
+    client: &Client,
+    options: &Bench,
+    input: &Value,
+    posted: &Mutex<Vec<String>>,
+) -> Result<Vec<Duration>, Failure> {
     let calls = options.jobs.div_ceil(options.batch);
     let sent = AtomicUsize::new(0);
     stream::iter(0..calls)
@@ -119,7 +124,12 @@ async fn wait_until_idle(client: &Client, deadline: Instant) -> Outcome {
 }
 
 /// Reads jobs at a steady rate until told to stop.
-async fn read_steadily(client: Client, posted: Arc<Mutex<Vec<String>>>, rate: u64, stop: Arc<AtomicBool>) -> Result<Vec<Duration>, Failure> {
+async fn read_steadily(
+    client: Client,
+    posted: Arc<Mutex<Vec<String>>>,
+    rate: u64,
+    stop: Arc<AtomicBool>,
+) -> Result<Vec<Duration>, Failure> {
     if rate == 0 {
         return Ok(Vec::new());
     }
@@ -136,7 +146,9 @@ async fn read_steadily(client: Client, posted: Arc<Mutex<Vec<String>>>, rate: u6
         };
         if let Some(id) = id {
             let client = client.clone();
-            reads.spawn(async move { client.find(uuid::Uuid::parse_str(&id).unwrap_or_default()).await.map(|_| due.elapsed()) });
+            reads.spawn(async move {
+                client.find(uuid::Uuid::parse_str(&id).unwrap_or_default()).await.map(|_| due.elapsed())
+            });
         }
     }
     reads.join_all().await.into_iter().collect()
@@ -165,7 +177,14 @@ async fn sample(client: &Client, posted: &[String], batched: bool) -> Result<Vec
         .await
 }
 
-fn report(options: &Bench, accepted: Duration, submits: Vec<Duration>, reads: Vec<Duration>, jobs: &[Value], json: bool) -> Outcome {
+fn report(
+    options: &Bench,
+    accepted: Duration,
+    submits: Vec<Duration>,
+    reads: Vec<Duration>,
+    jobs: &[Value],
+    json: bool,
+) -> Outcome {
     let time = |job: &Value, name: &str| job[name].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
     let between = |from: &str, to: &str| -> Vec<Duration> {
         let span = |job: &Value| time(job, to)?.duration_since(time(job, from)?).try_into().ok();

@@ -75,7 +75,9 @@ pub fn show(value: &Value, json: bool) {
     if let Some(progress) = value.pointer("/progress/value").and_then(Value::as_f64) {
         line.push_str(&format!("  {:.0} % {}", progress * 100.0, text("/progress/stage")));
     }
-    for said in ["/waitingFor", "/error/detail", "/result/path", "/result/url"].map(text).iter().filter(|said| !said.is_empty()) {
+    for said in
+        ["/waitingFor", "/error/detail", "/result/path", "/result/url"].map(text).iter().filter(|said| !said.is_empty())
+    {
         line.push_str("  ");
         line.push_str(said);
     }

@@ -68,7 +68,9 @@ fn message(now: &Value) -> String {
     let text = |pointer: &str| now.pointer(pointer).and_then(Value::as_str);
     let stage = text("/progress/stage").or(text("/status")).unwrap_or_default();
     match now.pointer("/progress/segments") {
-        Some(segments) => format!("{stage}, segments {} of {} ({} cached)", segments["done"], segments["total"], segments["cached"]),
+        Some(segments) => {
+            format!("{stage}, segments {} of {} ({} cached)", segments["done"], segments["total"], segments["cached"])
+        }
         None => stage.to_owned(),
     }
 }

@@ -1,0 +1,58 @@
+//! `check`: the configuration and every part it names; or, given a file, a composition.
+
+use common::port::PortResult;
+use serde_json::{Value, json};
+
+use crate::{
+    args::Check,
+    config::Config,
+    exit::{Failure, Outcome},
+    input,
+    parts::Parts,
+};
+
+/// Checks what it is asked to.
+pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
+    match options.file {
+        Some(file) => composition(input::read_json(&file)?, json),
+        None => parts(&config, json).await,
+    }
+}
+
+/// Reaches for every part, and says of each whether it is there.
+async fn parts(config: &Config, json: bool) -> Outcome {
+    let parts = Parts::production(config, "spool check").await?;
+    let (store, broker, board, artifacts) =
+        tokio::join!(parts.store.check(), parts.broker.check(), parts.board.check(), parts.artifacts.check());
+    let answers = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
+    show(&answers, json);
+    match answers.iter().filter(|(_, answer)| answer.is_err()).count() {
+        0 => Ok(()),
+        broken => Err(Failure::Configuration(format!("{broken} of {} parts can't be used", answers.len()))),
+    }
+}
+
+fn show(answers: &[(&str, PortResult<()>)], json: bool) {
+    let said = |answer: &PortResult<()>| answer.as_ref().map_or_else(ToString::to_string, |()| "ok".to_owned());
+    if json {
+        let all: serde_json::Map<String, Value> =
+            answers.iter().map(|(part, answer)| ((*part).to_owned(), said(answer).into())).collect();
+        println!("{}", Value::Object(all));
+    } else {
+        answers.iter().for_each(|(part, answer)| println!("{part:<10} {}", said(answer)));
+    }
+}
+
+/// Says whether a composition can be rendered as far as can be known without its sources.
+fn composition(document: Value, json: bool) -> Outcome {
+    let composition = composition::parse(&document).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(|fault| format!("  {}: {}", fault.pointer, fault.detail)).collect();
+        Failure::Failed(format!("the composition has {} faults:\n{}", faults.len(), lines.join("\n")))
+    })?;
+    let sources = composition::sources(&composition).len();
+    match json {
+        true => println!("{}", json!({"faults": [], "sources": sources})),
+        false => println!("no faults, {sources} sources"),
+    }
+    Ok(())
+}

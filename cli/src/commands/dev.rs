@@ -1,0 +1,64 @@
+//! `dev`: everything in one process, with all data in one folder.
+
+use std::{fs::File, net::SocketAddr, path::Path};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Dev,
+    config::Config,
+    exit::{Failure, Outcome},
+    parts::{Parts, catalog, make_folder, worker_settings},
+    signals,
+};
+
+/// Runs until told to stop.
+pub async fn run(options: Dev, config: Config) -> Outcome {
+    let stop = signals::stop_on_signals()?;
+    let _lock = lock(&options.data)?;
+    let listener = listen(options.listen).await?;
+    let parts = Parts::embedded(&options.data).await?;
+    let catalog = catalog(true);
+    let settings = worker_settings(&config, options.slots.by_class(), &options.allow, options.data.join("scratch"))?;
+    let drained = CancellationToken::new();
+    let producer = parts.producer(&config, catalog.clone(), drained.clone())?;
+    let worker = parts.worker(catalog, settings)?;
+    announce(&listener, &options.data);
+    // The worker drains first, so that what it still settles finds dispatchers and readers at work.
+    let serving = tokio::spawn(producer.serve(listener));
+    let worked = worker.run(stop).await;
+    drained.cancel();
+    let served = serving.await.map_err(|error| Failure::Failed(format!("the server broke: {error}")))?;
+    worked?;
+    served.map_err(|error| Failure::Failed(format!("the server stopped: {error}")))
+}
+
+fn announce(listener: &TcpListener, data: &Path) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("listening on http://{address}, data in {}", data.display());
+    }
+}
+
+/// Listens, or says in a sentence why not.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    producer::listen(address).await.map_err(|error| Failure::Configuration(error.to_string()))
+}
+
+/// One process at a time uses a data folder: its broker is in process and would not hear another's doorbells.
+fn lock(data: &Path) -> Result<File, Failure> {
+    make_folder(data)?;
+    let path = data.join("lock");
+    let unusable = |error| {
+        Failure::Configuration(format!("{} can't be written: {error}; name another folder with --data", path.display()))
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Configuration(format!(
+            "{} is in use by another `spool dev`: stop that one, or name another folder with --data",
+            data.display()
+        ))),
+        Err(std::fs::TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}

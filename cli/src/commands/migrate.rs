@@ -1,0 +1,16 @@
+//! `migrate`: brings PostgreSQL's schema up to date.
+
+use backing::store::postgres;
+
+use crate::{config::Config, exit::Outcome};
+
+/// Applies what is missing; running it again changes nothing.
+pub async fn run(config: Config, json: bool) -> Outcome {
+    let url = config.required(&config.database_url, "database_url")?;
+    postgres::migrate(url).await?;
+    match json {
+        true => println!("{}", serde_json::json!({"migrated": true})),
+        false => println!("the schema is up to date"),
+    }
+    Ok(())
+}

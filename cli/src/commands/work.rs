@@ -1,0 +1,62 @@
+//! `work`: takes tasks and runs them, on the production parts.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use prometheus::TextEncoder;
+use tokio_util::sync::CancellationToken;
+
+use super::dev::listen;
+use crate::{
+    args::Work,
+    config::Config,
+    exit::Outcome,
+    parts::{Parts, catalog, worker_settings},
+    signals,
+};
+
+/// Runs until told to stop.
+pub async fn run(options: Work, config: Config) -> Outcome {
+    let stop = signals::stop_on_signals()?;
+    let listener = match options.listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let parts = Parts::production(&config, "spool work").await?;
+    let scratch = std::env::temp_dir().join("spool-scratch");
+    let settings = worker_settings(&config, options.slots.by_class(), &options.allow, scratch)?;
+    let worker = parts.worker(catalog(config.echo), settings)?;
+    if let Some(listener) = listener {
+        let server = axum::serve(listener, health(parts)).with_graceful_shutdown(stopped(stop.clone()));
+        tokio::spawn(async move { server.await });
+    }
+    Ok(worker.run(stop).await?)
+}
+
+async fn stopped(stop: CancellationToken) {
+    stop.cancelled().await;
+}
+
+/// What an orchestrator asks a worker.
+fn health(parts: Parts) -> Router {
+    Router::new()
+        .route("/health/live", get(|| async { "live" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(parts))
+}
+
+/// Ready when the store, the broker (with every consumer attached) and the artifacts are; without the board it works on.
+async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
+    let (store, broker, artifacts) = tokio::join!(parts.store.check(), parts.broker.check(), parts.artifacts.check());
+    let faults: Vec<String> =
+        [store, broker, artifacts].into_iter().filter_map(|part| part.err().map(|e| e.to_string())).collect();
+    match faults.is_empty() {
+        true => (StatusCode::OK, "ready".to_owned()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n")),
+    }
+}
+
+async fn metrics(State(parts): State<Arc<Parts>>) -> Result<String, StatusCode> {
+    TextEncoder::new().encode_to_string(&parts.registry.gather()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}

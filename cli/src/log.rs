@@ -1,0 +1,17 @@
+//! Logs on standard error: text for a terminal, JSON for whoever collects them. `SPOOL_LOG` filters, such as `info,worker=debug`.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Starts logging at `level` and above, unless `SPOOL_LOG` says otherwise.
+pub fn start(level: &str) {
+    let filter = EnvFilter::try_from_env("SPOOL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let registry = tracing_subscriber::registry().with(filter);
+    // A second start (in tests) keeps the first.
+    let _ = if std::io::stderr().is_terminal() {
+        registry.with(fmt::layer().compact().with_target(false).with_writer(std::io::stderr)).try_init()
+    } else {
+        registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
+    };
+}

@@ -1,0 +1,183 @@
+//! The wiring: which adapter stands behind each port. Nothing else in Spool knows.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use backing::{
+    artifacts::{self, folder::FolderArtifacts},
+    board::{
+        local::LocalBoard,
+        redis::{RedisBoard, RedisConfig},
+    },
+    broker::{
+        local::LocalBroker,
+        rabbitmq::{QueueType, RabbitMqBroker, RabbitMqConfig},
+    },
+    clock::SystemClock,
+    store::{
+        postgres::{self, PgOptions},
+        sqlite::SqliteStore,
+    },
+};
+use common::{
+    kind::{Catalog, Class, KindSpec},
+    kinds,
+    port::{artifacts::Artifacts, board::Board, broker::Broker, store::Store},
+};
+use producer::Producer;
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+use worker::{Reach, Worker};
+
+use crate::{config::Config, exit::Failure};
+
+/// The adapters of one process.
+#[derive(Clone)]
+pub struct Parts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The doorbell.
+    pub broker: Arc<dyn Broker>,
+    /// The window.
+    pub board: Arc<dyn Board>,
+    /// Files.
+    pub artifacts: Arc<dyn Artifacts>,
+    /// What `/metrics` shows.
+    pub registry: Registry,
+}
+
+impl Parts {
+    /// Everything in this process, with its data in one folder.
+    pub async fn embedded(data: &Path) -> Result<Self, Failure> {
+        make_folder(data)?;
+        Ok(Self {
+            store: Arc::new(SqliteStore::open(&data.join("spool.db")).await?),
+            broker: Arc::new(LocalBroker::new()),
+            board: Arc::new(LocalBoard::new()),
+            artifacts: Arc::new(FolderArtifacts::open(&data.join("artifacts"))?),
+            registry: Registry::new(),
+        })
+    }
+
+    /// PostgreSQL, RabbitMQ, Redis and the artifact storage that the configuration names. PostgreSQL and the artifacts must be there; RabbitMQ
+    /// and Redis may come later.
+    pub async fn production(config: &Config, name: &str) -> Result<Self, Failure> {
+        let database = config.required(&config.database_url, "database_url")?;
+        let amqp = config.required(&config.amqp_url, "amqp_url")?;
+        let redis = config.required(&config.redis_url, "redis_url")?;
+        let files = config.required(&config.artifacts_url, "artifacts_url")?;
+        Ok(Self {
+            store: Arc::new(postgres::connect(database, PgOptions::default()).await?),
+            broker: Arc::new(RabbitMqBroker::open(&broker_config(config, amqp, name))?),
+            board: Arc::new(RedisBoard::open(&RedisConfig {
+                prefix: config.namespace.clone(),
+                ..RedisConfig::new(redis)
+            })?),
+            artifacts: artifacts::open(files)?,
+            registry: Registry::new(),
+        })
+    }
+
+    /// A producer over these parts. Nothing runs yet.
+    pub fn producer(
+        &self,
+        config: &Config,
+        catalog: Arc<Catalog>,
+        stop: CancellationToken,
+    ) -> Result<Producer, Failure> {
+        let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 3600));
+        let parts = producer::Parts {
+            store: self.store.clone(),
+            broker: self.broker.clone(),
+            board: self.board.clone(),
+            artifacts: self.artifacts.clone(),
+            clock: Arc::new(SystemClock),
+            catalog,
+            registry: self.registry.clone(),
+        };
+        let settings = producer::Settings {
+            public_url: config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+            max_backlog: config.max_backlog,
+            quarantine_after: config.quarantine_after,
+            keep_jobs: days(config.keep_jobs_days),
+            keep_memos: days(config.keep_memos_days),
+            grace: Duration::from_secs(config.grace_seconds),
+        };
+        let metrics = producer::Metrics::new(&self.registry).map_err(twice)?;
+        Ok(Producer::new(parts, settings, metrics, stop))
+    }
+
+    /// A worker over these parts. Nothing runs yet.
+    pub fn worker(&self, catalog: Arc<Catalog>, settings: worker::Settings) -> Result<Worker, Failure> {
+        let parts = worker::Parts {
+            store: self.store.clone(),
+            broker: self.broker.clone(),
+            board: self.board.clone(),
+            artifacts: self.artifacts.clone(),
+            catalog,
+        };
+        let metrics = worker::Metrics::new(&self.registry).map_err(twice)?;
+        Ok(Worker::new(parts, settings, metrics)?)
+    }
+}
+
+fn twice(error: prometheus::Error) -> Failure {
+    Failure::Failed(format!("a metric can't be registered: {error}"))
+}
+
+/// How RabbitMQ is used.
+pub fn broker_config(config: &Config, url: &str, name: &str) -> RabbitMqConfig {
+    RabbitMqConfig {
+        prefix: config.namespace.clone(),
+        queues: if config.classic_queues { QueueType::Classic } else { QueueType::Quorum },
+        name: name.to_owned(),
+        ..RabbitMqConfig::new(url)
+    }
+}
+
+/// The kinds of this process.
+pub fn catalog(echo: bool) -> Arc<Catalog> {
+    let echo: &[KindSpec] = if echo { &[kinds::echo::SPEC] } else { &[] };
+    Arc::new(Catalog::new(&[kinds::ALL, composition::kinds::ALL, echo]))
+}
+
+/// How a worker of this process is to work. `allow` adds to the configured folders; `scratch` is where folders are made unless configured.
+pub fn worker_settings(
+    config: &Config,
+    slots: Vec<(Class, u32)>,
+    allow: &[PathBuf],
+    scratch: PathBuf,
+) -> Result<worker::Settings, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::Failed(format!("the path of this program can't be found: {error}")))?;
+    let allow: Vec<PathBuf> = config.allow.iter().chain(allow).cloned().collect();
+    if let Some(missing) = allow.iter().find(|folder| !folder.is_dir()) {
+        return Err(Failure::Configuration(format!(
+            "--allow {} is not a folder: name one that exists",
+            missing.display()
+        )));
+    }
+    Ok(worker::Settings {
+        name: format!("{}:{}", host_name(), std::process::id()),
+        slots,
+        grace: Duration::from_secs(config.grace_seconds),
+        program,
+        scratch: config.scratch.clone().unwrap_or(scratch),
+        reach: Reach { allow, private_addresses: config.private_sources, ..Reach::default() },
+    })
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "worker".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Makes a folder that data is kept in.
+pub fn make_folder(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Failure::Configuration(format!("the folder {} can't be made: {error}; name another", folder.display()))
+    })
+}

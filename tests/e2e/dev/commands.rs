@@ -1,0 +1,60 @@
+//! The command line against a running server.
+
+use std::{io::Write, process::Stdio};
+
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use super::Dev;
+use crate::process::{run, spool};
+
+/// Runs `spool` with a document on standard input; exit code, standard output, standard error.
+fn with_input(arguments: &[&str], server: &str, document: &Value) -> (i32, String, String) {
+    let mut command = spool();
+    command
+        .args(arguments)
+        .args(["--server", server])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(document.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_job_is_posted_followed_and_shown() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let job = json!({"kind": "echo", "input": {"value": [1, 2]}});
+    let (code, out, _) = with_input(&["submit", "-", "--watch", "--json"], dev.api.base(), &job);
+    let done: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &done["result"]), (0, &json!([1, 2])));
+
+    let id = done["id"].as_str().unwrap();
+    let mut status = spool();
+    status.args(["status", id, "--server", dev.api.base()]);
+    assert!(String::from_utf8(run(status).stdout).unwrap().starts_with(&format!("{id} succeeded")));
+}
+
+#[test]
+fn failure_refusal_and_absence_have_codes_of_their_own() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let failing = json!({"kind": "echo", "input": {"fail": "no luck"}});
+    let (code, out, _) = with_input(&["submit", "-", "--watch"], dev.api.base(), &failing);
+    assert_eq!((code, out.contains("no luck")), (1, true), "{out}");
+
+    let refused = json!({"kind": "echo", "input": {"valeu": 1}});
+    let (code, _, said) = with_input(&["submit", "-"], dev.api.base(), &refused);
+    assert_eq!((code, said.contains("/input/valeu")), (5, true), "{said}");
+
+    let (code, _, said) = with_input(&["submit", "-"], "http://127.0.0.1:9", &failing);
+    assert_eq!((code, said.contains("can't be reached")), (4, true), "{said}");
+
+    let batch = json!({"jobs": [{"kind": "echo", "input": {}}, failing]});
+    let (code, out, _) = with_input(&["batch", "-", "--watch"], dev.api.base(), &batch);
+    assert_eq!((code, out.contains("1 rejected")), (1, true), "{out}");
+}

@@ -1,0 +1,102 @@
+//! What happens to work when the process ends, one way or another.
+
+use serde_json::json;
+use tempfile::tempdir;
+
+use super::Dev;
+use crate::process::{Process, children, run, scratch_folders, send_signal, spool, wait_for};
+
+#[test]
+fn a_drain_lets_short_work_end_and_hands_back_the_rest_unharmed() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let short = dev.api.submit("echo", json!({"sleepMs": 800, "value": "short"}));
+    let long = dev.api.submit("echo", json!({"sleepMs": 20_000, "value": "long"}));
+    dev.api.becomes(&short, "running");
+    dev.api.becomes(&long, "running");
+    assert_eq!(dev.process.terminate().code(), Some(0));
+
+    let dev = Dev::start(data.path());
+    let short = dev.api.settled(&short);
+    assert_eq!((&short["result"], &short["attempts"]), (&json!("short"), &json!(1)));
+    dev.api.becomes(&long, "running");
+    let task = &dev.api.get(&format!("/v1/jobs/{long}/tasks")).body["tasks"][0];
+    assert_eq!(task["attempts"], 1, "a release burns no attempt: {task}");
+}
+
+#[test]
+fn a_killed_process_loses_nothing() {
+    let data = tempdir().unwrap();
+    let mut dev = Dev::start(data.path());
+    let jobs: Vec<_> = (0..30).map(|n| dev.api.submit("echo", json!({"sleepMs": 200 * (n % 4), "value": n}))).collect();
+    let spinning = dev.api.submit("echo", json!({"spinMs": 3_000, "value": "spun"}));
+    dev.api.becomes(&spinning, "running");
+    let child = wait_for(|| children(dev.process.id()).pop()).expect("a child");
+    dev.process.kill();
+    let ended = wait_for(|| (!std::path::Path::new(&format!("/proc/{child}")).exists()).then_some(()));
+    assert!(ended.is_some(), "the child outlived its parent");
+
+    let dev = Dev::start(data.path());
+    for (n, job) in jobs.iter().enumerate() {
+        assert_eq!(dev.api.settled(job)["result"], n);
+    }
+    assert_eq!(dev.api.settled(&spinning)["result"], "spun");
+    assert_eq!(scratch_folders(&data.path().join("scratch")), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let data = tempdir().unwrap();
+    let mut dev = Dev::start(data.path());
+    let id = dev.api.submit("echo", json!({"sleepMs": 60_000}));
+    dev.api.becomes(&id, "running");
+    send_signal(dev.process.id(), 2);
+    dev.process.logged("once more stops at once");
+    send_signal(dev.process.id(), 2);
+    assert_eq!(dev.process.ended().code(), Some(130));
+}
+
+#[test]
+fn trouble_at_the_start_is_one_sentence_and_a_documented_code() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let address = dev.api.base().trim_start_matches("http://").to_owned();
+    let elsewhere = tempdir().unwrap();
+    let file = elsewhere.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let cases = [
+        (
+            vec!["dev".into(), "--data".into(), text(data.path()), "--listen".into(), "127.0.0.1:0".into()],
+            "in use by another",
+        ),
+        (vec!["dev".into(), "--data".into(), text(elsewhere.path()), "--listen".into(), address], "is in use"),
+        (vec!["dev".into(), "--data".into(), text(&file.join("x"))], "can't be made"),
+        (
+            vec!["dev".into(), "--data".into(), text(elsewhere.path()), "--listen".into(), "0.0.0.0:0".into()],
+            "loopback",
+        ),
+        (vec!["serve".into()], "SPOOL_DATABASE_URL"),
+    ];
+    for (arguments, sentence) in cases {
+        let mut command = spool();
+        command.args(&arguments).current_dir(elsewhere.path());
+        let output = run(command);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {said}");
+        assert!(said.contains(sentence) && !said.contains("panicked"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn what_is_listening_can_be_stopped_while_a_client_waits() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let id = dev.api.submit("echo", json!({"sleepMs": 60_000}));
+    dev.api.becomes(&id, "running");
+    let api = dev.api.clone();
+    let waiter = std::thread::spawn(move || api.get(&format!("/v1/jobs/{id}?wait=25")).status);
+    let Dev { process, .. } = dev;
+    assert_eq!(Process::terminate(process).code(), Some(0));
+    assert!(waiter.join().is_ok(), "the waiting client got an answer");
+}

@@ -1,0 +1,37 @@
+//! `spool dev`: everything in one process.
+
+mod commands;
+mod jobs;
+mod lives;
+mod media;
+
+use std::path::Path;
+
+use crate::{
+    client::Api,
+    process::{Process, spool},
+};
+
+/// A running `spool dev`.
+pub struct Dev {
+    pub process: Process,
+    pub api: Api,
+}
+
+impl Dev {
+    /// Starts one with its data in `data`, on a free port.
+    pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    pub fn start_with(data: &Path, arguments: &[&str]) -> Self {
+        let mut command = spool();
+        command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
+        command.env("SPOOL_GRACE_SECONDS", "2");
+        let mut process = Process::start(command);
+        let line = process.logged("listening on");
+        let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
+        process.logged("working");
+        Self { api: Api::at(&address), process }
+    }
+}

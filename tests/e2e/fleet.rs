@@ -1,0 +1,218 @@
+//! Production parts and separate processes: `serve` and any number of `work`.
+
+use std::{path::Path, process::Command};
+
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tempfile::{TempDir, tempdir};
+
+use crate::{
+    client::Api,
+    process::{Process, run, spool, wait_for},
+};
+
+/// A fleet of its own on the shared services: its own database, names and artifacts; its own Redis, so that it can be stopped.
+struct Fleet {
+    database: String,
+    amqp: String,
+    redis: Process,
+    redis_port: u16,
+    namespace: String,
+    folder: TempDir,
+}
+
+fn service(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run this suite by scripts/test, which starts the services"))
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Fleet {
+    fn start() -> Self {
+        let namespace = format!("e2e{}", uuid::Uuid::now_v7().simple());
+        let folder = tempdir().unwrap();
+        let redis_port = free_port();
+        let fleet = Self {
+            database: create_database(&service("SPOOL_DATABASE_URL"), &namespace),
+            amqp: service("SPOOL_AMQP_URL"),
+            redis: start_redis(redis_port, folder.path()),
+            redis_port,
+            namespace,
+            folder,
+        };
+        let migrated = run(fleet.spool(&["migrate"]));
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        fleet
+    }
+
+    fn spool(&self, arguments: &[&str]) -> Command {
+        let mut command = spool();
+        command
+            .args(arguments)
+            .env("SPOOL_DATABASE_URL", &self.database)
+            .env("SPOOL_AMQP_URL", &self.amqp)
+            .env("SPOOL_REDIS_URL", format!("redis://127.0.0.1:{}", self.redis_port))
+            .env("SPOOL_ARTIFACTS_URL", format!("file://{}", self.folder.path().join("artifacts").display()))
+            .env("SPOOL_NAMESPACE", &self.namespace)
+            .env("SPOOL_ALLOW", self.folder.path())
+            .env("SPOOL_SCRATCH", self.folder.path().join("scratch"))
+            .env("SPOOL_GRACE_SECONDS", "2")
+            .env("SPOOL_CLASSIC_QUEUES", "true")
+            .env("SPOOL_ECHO", "true");
+        command
+    }
+
+    fn serve(&self) -> (Process, Api) {
+        let mut process = Process::start(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
+        let line = process.logged("listening on");
+        let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
+        (process, Api::at(&address))
+    }
+
+    fn work(&self) -> Process {
+        let mut process = Process::start(self.spool(&["work", "--slots", "4"]));
+        process.logged("working");
+        process
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let _ = drop_database(&service("SPOOL_DATABASE_URL"), &self.namespace);
+    }
+}
+
+fn start_redis(port: u16, folder: &Path) -> Process {
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(folder);
+    let redis = Process::start(command);
+    assert!(wait_for(|| std::net::TcpStream::connect(("127.0.0.1", port)).ok()).is_some(), "Redis did not start");
+    redis
+}
+
+fn on_server(url: &str, statement: String) -> Result<(), sqlx::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+        connection.close().await
+    })
+}
+
+fn create_database(server: &str, name: &str) -> String {
+    on_server(server, format!("CREATE DATABASE {name}")).expect("a database of its own");
+    let (start, query) =
+        server.split_once('?').map_or((server, String::new()), |(start, query)| (start, format!("?{query}")));
+    let base = start.rsplit_once('/').expect("a database URL").0;
+    format!("{base}/{name}{query}")
+}
+
+fn drop_database(server: &str, name: &str) -> Result<(), sqlx::Error> {
+    on_server(server, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+}
+
+#[test]
+fn two_workers_share_a_batch_and_only_the_bad_items_are_rejected() {
+    let fleet = Fleet::start();
+    let (_serve, api) = fleet.serve();
+    let (first, second) = (fleet.work(), fleet.work());
+    std::fs::write(fleet.folder.path().join("corrupt.mp4"), b"\0\0\0\x20ftypisom and then nothing that is video")
+        .unwrap();
+    let mut jobs: Vec<Value> =
+        (0..200).map(|n| json!({"kind": "echo", "input": {"value": n, "sleepMs": 20}})).collect();
+    jobs[10] = json!({"kind": "echo", "input": {"fail": "no luck"}});
+    jobs[50] = json!({"kind": "echo", "input": {"panic": true}});
+    jobs[90] = json!({"kind": "probe", "input": {"src": fleet.folder.path().join("corrupt.mp4")}});
+    jobs[130] = json!({"kind": "no-such-kind", "input": {}});
+    let posted = api.post("/v1/batches", &json!({"jobs": jobs})).body;
+    let id = posted["id"].as_str().unwrap();
+    assert_eq!(api.batch_settled(id), json!({"total": 200, "fulfilled": 196, "rejected": 4, "pending": 0}));
+    let items = api.batch_results(id);
+    assert_eq!(items.len(), 200);
+    for (index, item) in items.iter().enumerate() {
+        assert_eq!(item["index"], index);
+        match index {
+            10 | 50 | 90 | 130 => {
+                assert_eq!(item["status"], "rejected", "{item}");
+                assert!(item["reason"]["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{item}");
+            }
+            _ => assert_eq!((&item["status"], &item["value"]), (&json!("fulfilled"), &json!(index))),
+        }
+    }
+    let workers: std::collections::BTreeSet<String> = items
+        .iter()
+        .filter_map(|item| item["jobId"].as_str())
+        .map(|job| api.get(&format!("/v1/jobs/{job}/tasks")).body["tasks"][0]["worker"].to_string())
+        .collect();
+    assert_eq!(workers.len(), 2, "both workers ran some: {workers:?}");
+    assert_eq!((first.terminate().code(), second.terminate().code()), (Some(0), Some(0)));
+}
+
+#[test]
+fn without_redis_the_same_answers_come_from_postgres() {
+    let mut fleet = Fleet::start();
+    let (_serve, api) = fleet.serve();
+    let _work = fleet.work();
+    let id = api.submit("echo", json!({"value": {"deep": [1, 2.5, "x"]}}));
+    let from_redis = api.settled(&id);
+    let long = api.submit("echo", json!({"sleepMs": 4_000, "value": "long"}));
+    api.becomes(&long, "running");
+    fleet.redis.kill();
+    assert_eq!(api.get(&format!("/v1/jobs/{id}")).body, from_redis);
+    assert_eq!(api.run("echo", json!({"value": "after"}))["result"], "after");
+    assert_eq!(api.settled(&long)["result"], "long");
+    fleet.redis = start_redis(fleet.redis_port, fleet.folder.path());
+    assert_eq!(api.run("echo", json!({"value": "back"}))["result"], "back");
+}
+
+#[test]
+fn a_killed_workers_tasks_run_elsewhere() {
+    let fleet = Fleet::start();
+    let (_serve, api) = fleet.serve();
+    let mut first = fleet.work();
+    let id = api.submit("echo", json!({"sleepMs": 2_000, "value": "survived"}));
+    api.becomes(&id, "running");
+    let _second = fleet.work();
+    first.kill();
+    let job = api.settled(&id);
+    assert_eq!(job["result"], "survived", "{job}");
+    let task = &api.get(&format!("/v1/jobs/{id}/tasks")).body["tasks"][0];
+    assert_eq!((&task["attempts"], &task["losses"]), (&json!(1), &json!(1)), "a loss burns no attempt: {task}");
+}
+
+#[test]
+fn a_composition_is_rendered_by_a_fleet() {
+    let fleet = Fleet::start();
+    let (_serve, api) = fleet.serve();
+    let (_first, _second) = (fleet.work(), fleet.work());
+    let composition = json!({
+        "timeline": {"tracks": [
+            {"clips": [{"asset": {"type": "text", "text": "fleet"}, "start": 1, "length": 6}]},
+            {"clips": [{"asset": {"type": "color", "color": "#204060"}, "start": 0, "length": 12}]},
+        ]},
+        "output": {"format": "mp4", "size": {"width": 192, "height": 108}, "fps": 25},
+    });
+    let job = api.run("render", composition);
+    assert_eq!(job["status"], "succeeded", "{job}");
+    assert!(job["result"]["segments"]["total"].as_u64().unwrap() >= 3);
+}
+
+#[test]
+fn check_says_of_each_part_whether_it_is_there() {
+    let fleet = Fleet::start();
+    let output = run(fleet.spool(&["check", "--json"]));
+    let parts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(parts, json!({"store": "ok", "broker": "ok", "board": "ok", "artifacts": "ok"}));
+    let mut wrong = fleet.spool(&["check"]);
+    wrong.env("SPOOL_DATABASE_URL", "postgres://nobody@127.0.0.1:9/none");
+    let output = run(wrong);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        (output.status.code(), said.contains("PostgreSQL"), said.contains("panicked")),
+        (Some(3), true, false),
+        "{said}"
+    );
+}
