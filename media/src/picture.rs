@@ -15,6 +15,7 @@ pub(crate) mod gauss;
 pub(crate) mod key;
 pub(crate) mod layer;
 pub(crate) mod mix;
+pub(crate) mod motion;
 pub(crate) mod place;
 pub mod planes;
 pub(crate) mod raster;

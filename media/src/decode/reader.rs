@@ -244,11 +244,24 @@ impl VideoReader {
 
     /// A damaged packet costs its own frame and no more, unless nothing else comes.
     fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
-        self.broken += 1;
-        if self.broken > MAX_BROKEN || self.drained {
+        if matches!(error, ffmpeg::Error::Other { errno } if errno == libc::ENOMEM) {
             return Err(MediaError::from_libav(format_args!("decoding {}", self.path.display()), error));
         }
+        self.broken += 1;
+        if self.broken > MAX_BROKEN || self.drained {
+            return Err(self.damaged(error));
+        }
         Ok(())
+    }
+}
+
+impl VideoReader {
+    /// Whatever a decoder objects to in a file, sizes beyond its bounds among it, is the file's fault.
+    fn damaged(&self, error: ffmpeg::Error) -> MediaError {
+        MediaError::BadInput(format!(
+            "{} cannot be decoded: {error}; it is damaged, or larger than {MAX_PIXELS} pixels",
+            self.path.display()
+        ))
     }
 }
 

@@ -6,6 +6,7 @@ use super::drawn::Drawing;
 use super::filter::Filters;
 use super::footage::Footage;
 use super::mix;
+use super::motion::{moves_at, scale_in_motion};
 use super::place::{Stand, Tile, area, clip, cut, place};
 use super::planes::{Picture, half};
 use super::wave::Wave;
@@ -13,14 +14,12 @@ pub(crate) use crate::child::Files;
 use crate::error::Result;
 use crate::text::block::{Desk, TextBlock};
 use crate::text::captions::CaptionBlock;
-use composition::plan::{self, Asset, Blend, Canvas, Curve, Pose, Span};
+use composition::plan::{self, Asset, Blend, Canvas};
 use std::sync::Arc;
 
 /// A layer, opened.
 pub(crate) struct Layer {
     plan: plan::Layer,
-    /// The same layer shown at all times, with the clip's clock for its frames.
-    timeless: plan::Layer,
     canvas: Canvas,
     content: Content,
     filters: Filters,
@@ -63,7 +62,6 @@ impl Layer {
         let mattes = plan.mattes.iter();
         let mattes = mattes.map(|matte| Self::open(matte, canvas, files, desk));
         Ok(Self {
-            timeless: plan::Layer { show: Span { from: 0, to: u64::MAX }, clock: 0, ..plan.clone() },
             canvas: *canvas,
             content,
             filters: Filters::open(plan, files)?,
@@ -83,7 +81,7 @@ impl Layer {
         if pose.opacity <= 0.0 || pose.width < 0.5 || pose.height < 0.5 {
             return Ok(());
         }
-        let stand = Stand { pose, resting: self.rests(clock, &pose) };
+        let stand = Stand { pose, resting: !moves_at(&self.plan, clock) };
         let request = self.request(&stand, clock, frame);
         let window = Window::whole(canvas.width, canvas.height);
         let mut tiles = Vec::new();
@@ -128,16 +126,6 @@ impl Layer {
         }
     }
 
-    /// Whether the box stands where it stood on the frame before, or where it will on the next. A frame's own look must not
-    /// depend on where a segment was cut, so this asks the clip's clock and not the segment.
-    fn rests(&self, clock: u64, pose: &Pose) -> bool {
-        let same = |clock: Option<u64>| {
-            let other = clock.and_then(|clock| self.timeless.pose_at(&self.canvas, clock));
-            other.is_some_and(|other| stands_alike(pose, &other))
-        };
-        same(clock.checked_add(1)) || same(clock.checked_sub(1))
-    }
-
     /// At rest the box is asked for at the size it has; in motion at the largest size that its tween and drift reach, so that a
     /// zoom samples one picture all the way.
     fn request(&self, stand: &Stand, clock: u64, frame: u64) -> Request {
@@ -147,7 +135,7 @@ impl Layer {
         let (width, height) = if stand.resting {
             (pose.width, pose.height)
         } else {
-            let scale = self.moving_scale(clock);
+            let scale = scale_in_motion(&self.plan, clock);
             (box_width * scale, box_height * scale)
         };
         // Twice the canvas holds all that can be seen of it.
@@ -164,20 +152,6 @@ impl Layer {
             clock,
             frame,
         }
-    }
-
-    fn moving_scale(&self, clock: u64) -> f64 {
-        let placement = &self.plan.placement;
-        let tween = match &placement.scale {
-            Curve::Still(scale) => scale.to_f64(),
-            Curve::Tweens(tweens) => {
-                let begun = tweens.partition_point(|tween| tween.start <= clock);
-                let tween = begun.checked_sub(1).and_then(|at| tweens.get(at)).or(tweens.first());
-                tween.map_or(1.0, |tween| tween.from.max(tween.to).to_f64())
-            }
-        };
-        let drift = placement.drift.map_or(1.0, |drift| drift.scale[0].max(drift.scale[1]).to_f64());
-        (tween * drift).max(0.001)
     }
 
     /// The mattes that show on a frame, as one picture of the canvas's size; `None` where none shows.
@@ -228,11 +202,6 @@ fn group(tiles: Vec<Tile>, canvas: Window) -> Option<Tile> {
     }
     debug_assert_eq!(picture.u.len(), half(picture.width) * half(picture.height));
     Some(Tile { picture: Arc::new(picture), x: window.left, y: window.top, opacity: 1.0 })
-}
-
-fn stands_alike(a: &Pose, b: &Pose) -> bool {
-    [a.x, a.y, a.width, a.height, a.angle, a.skew_x, a.skew_y]
-        == [b.x, b.y, b.width, b.height, b.angle, b.skew_x, b.skew_y]
 }
 
 fn byte(opacity: f64) -> u8 {

@@ -26,7 +26,7 @@ pub(crate) struct Tile {
 pub(crate) struct Stand {
     /// Where the box is.
     pub pose: Pose,
-    /// Whether it is where it is on a neighbouring frame too, so that it may be set on whole pixels.
+    /// Whether it does not move, so that it may be set on whole pixels.
     pub resting: bool,
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod clips;
+mod compiled;
 mod reading;
 mod scenes;
 mod segments;

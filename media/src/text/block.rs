@@ -47,7 +47,8 @@ impl Desk {
 /// A text clip's content.
 pub(crate) struct TextBlock {
     text: Text,
-    kept: Kept<Look, Rc<Vec<Unit>>>,
+    /// By size and place, and by whether the units are still apart.
+    kept: Kept<(Look, bool), Rc<Vec<Unit>>>,
 }
 
 /// Letters that move as one, and how they stand in the order of appearing.
@@ -68,11 +69,13 @@ impl TextBlock {
 
     /// The background and the letters for a request.
     pub(crate) fn patches(&mut self, request: &Request, desk: &mut Desk) -> Vec<Patch> {
+        // When all has appeared the block is drawn as one: a segment in which nothing appears any more knows no units.
+        let animation = self.text.animation.filter(|animation| request.clock < animation.frames);
         let text = &self.text;
+        let key = (request.look(), animation.is_some());
         let drawn: Result<_, Infallible> =
-            self.kept.get(request.look(), || Ok(Rc::new(draw_units(text, request, desk))));
+            self.kept.get(key, || Ok(Rc::new(draw_units(text, animation, request, desk))));
         let Ok(units) = drawn;
-        let animation = self.text.animation;
         units
             .iter()
             .filter_map(|unit| match (animation, unit.order) {
@@ -83,14 +86,14 @@ impl TextBlock {
     }
 }
 
-fn draw_units(text: &Text, request: &Request, desk: &mut Desk) -> Vec<Unit> {
+fn draw_units(text: &Text, animation: Option<Animation>, request: &Request, desk: &mut Desk) -> Vec<Unit> {
     let layout = desk.lay_out(text, request.width, request.height, request.scale);
     let mut units = Vec::new();
     let line_height = layout.lines.first().map_or(0.0, |line| f64::from(line.bottom - line.top));
     if let Some(ink) = text.background.and_then(|background| backdrop(&background, &layout, request)) {
         units.push(Unit { patch: Patch::drawn(ink.raster, ink.x, ink.y, request), order: None, units: 1, line_height });
     }
-    let groups = match text.animation {
+    let groups = match animation {
         Some(animation) => groups_of(&layout, animation.by),
         None => vec![None],
     };
@@ -103,7 +106,7 @@ fn draw_units(text: &Text, request: &Request, desk: &mut Desk) -> Vec<Unit> {
         if let Some(ink) = desk.pen.draw(text, &layout, &mut desk.book, &select) {
             units.push(Unit {
                 patch: Patch::drawn(ink.raster, ink.x, ink.y, request),
-                order: text.animation.map(|_| order),
+                order: animation.map(|_| order),
                 units: count,
                 line_height,
             });

@@ -1,0 +1,79 @@
+//! Whether a layer moves on a frame, and how large its content is then drawn.
+//!
+//! A box at rest is set on whole pixels and its content drawn at exactly its size; a box in motion is sampled where it is,
+//! from content of one size all the way, so that nothing trembles. Which of the two a frame gets may not depend on where
+//! its segment was cut. A segment carries each tween that runs through one of its frames, and the one that ends where it
+//! begins, whole; so the question is asked of single tweens at single ticks, and never of neighbouring frames, which may
+//! lie in another segment.
+
+use composition::plan::{Curve, Drift, Easing, Layer, Transition, TransitionKind, Tween};
+
+/// Whether the box moves at a tick of the clip's clock: it is on its way between two places, and not at one of them.
+pub(crate) fn moves_at(layer: &Layer, clock: u64) -> bool {
+    let placement = &layer.placement;
+    let curves = [&placement.x, &placement.y, &placement.scale, &placement.angle, &placement.skew_x, &placement.skew_y];
+    let transitions = layer.enter.iter().chain(&layer.leave);
+    curves.into_iter().any(|curve| running(curve, clock).is_some())
+        || placement.drift.is_some_and(|drift| drifts(&drift))
+        || transitions.into_iter().any(|transition| carries(transition, clock))
+}
+
+/// The scale at which content is drawn for a box in motion: the largest that the present tween and the drift reach.
+pub(crate) fn scale_in_motion(layer: &Layer, clock: u64) -> f64 {
+    let placement = &layer.placement;
+    let tween = match running(&placement.scale, clock) {
+        Some(tween) => tween.from.max(tween.to).to_f64(),
+        None => placement.scale.value_at(clock),
+    };
+    let drift = placement.drift.map_or(1.0, |drift| drift.scale[0].max(drift.scale[1]).to_f64());
+    (tween * drift).max(0.001)
+}
+
+/// The tween that is under way at a tick. At the tick where one ends and the next begins it is the next: what goes on
+/// moving does not stop there.
+fn running(curve: &Curve, clock: u64) -> Option<&Tween> {
+    let Curve::Tweens(tweens) = curve else {
+        return None;
+    };
+    let moving = |tween: &&Tween| tween.from != tween.to && tween.easing != Easing::Hold && tween.length > 1;
+    let inside = |tween: &&Tween| tween.start < clock && clock < tween.start + tween.length;
+    let under_way = tweens.iter().filter(moving).find(inside);
+    under_way.or_else(|| {
+        let ends_here = tweens.iter().filter(moving).any(|tween| tween.start + tween.length == clock);
+        tweens.iter().filter(moving).find(|tween| ends_here && tween.start == clock)
+    })
+}
+
+fn drifts(drift: &Drift) -> bool {
+    [drift.scale, drift.x, drift.y].iter().any(|ends| ends[0] != ends[1])
+}
+
+/// Whether a transition has the box on its way: not at its start, where what goes out has not left, nor at its end.
+fn carries(transition: &Transition, clock: u64) -> bool {
+    let moves = match transition.kind {
+        TransitionKind::Slide(_)
+        | TransitionKind::Carousel(_)
+        | TransitionKind::Zoom
+        | TransitionKind::Shuffle { .. } => true,
+        TransitionKind::Fade | TransitionKind::Wipe(_) | TransitionKind::Reveal(_) => false,
+    };
+    moves && transition.start < clock && clock < transition.start + transition.frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use composition::plan::Micro;
+
+    fn tween(start: u64, length: u64, from: i64, to: i64) -> Tween {
+        Tween { start, length, from: Micro::whole(from), to: Micro::whole(to), easing: Easing::Linear }
+    }
+
+    #[test]
+    fn a_curve_runs_between_its_ends_and_through_a_joint() {
+        let curve = Curve::Tweens(vec![tween(10, 10, 0, 5), tween(20, 10, 5, 9), tween(40, 5, 9, 9)]);
+        let runs: Vec<u64> = (0..50).filter(|tick| running(&curve, *tick).is_some()).collect();
+        assert_eq!(runs, (11..30).collect::<Vec<u64>>());
+        assert_eq!(running(&curve, 20).map(|tween| tween.start), Some(20));
+    }
+}
