@@ -34,6 +34,12 @@ mod tests {
     }
 
     #[test]
+    fn the_committed_schema_is_this_one() {
+        let committed: Value = serde_json::from_str(include_str!("../schema.json")).expect("schema.json is JSON");
+        assert_eq!(committed, schema(), "run `cargo run -p composition --example schema > composition/schema.json`");
+    }
+
+    #[test]
     fn every_reference_has_its_definition() {
         let schema = schema();
         let mut found = Vec::new();
