@@ -188,3 +188,19 @@ mod facts {
 }
 
 pub(crate) use facts::{bits_and_alpha, is_discarded};
+
+// ── joining: streams that are copied ────────────────────────────────────────────────────────────────────────────────
+
+mod joining {
+    use ffmpeg_next::codec::Parameters;
+
+    /// The parameters with another container tag; 0 lets the muxer choose its own.
+    pub(crate) fn retagged(parameters: &Parameters, tag: u32) -> Parameters {
+        let mut own = parameters.clone();
+        // SAFETY: the copy is ours alone.
+        unsafe { (*own.as_mut_ptr()).codec_tag = tag };
+        own
+    }
+}
+
+pub(crate) use joining::retagged;

@@ -1,8 +1,9 @@
 //! From a job to the part of the engine that does it.
 
 use super::{ChildJob, Output, Progress, echo};
+use crate::assemble::Parts;
 use crate::text::FontFolders;
-use crate::{MediaError, Result, picture};
+use crate::{Result, picture};
 
 /// Does the job in this process. Reports go to `report`; `done` only grows.
 pub(super) fn run(job: &ChildJob, report: &mut dyn FnMut(Progress)) -> Result<Output> {
@@ -20,6 +21,15 @@ pub(super) fn run(job: &ChildJob, report: &mut dyn FnMut(Progress)) -> Result<Ou
         ChildJob::Sound { sound, files, out } => crate::sound::render(sound, files, out, report).map(Output::Sound),
         ChildJob::Speech { speech, out } => crate::speech::speak(speech, out).map(Output::Speech),
         ChildJob::Echo(echo) => echo::run(echo, report).map(|()| Output::Echo),
-        other => Err(MediaError::Unsupported(format!("{} jobs can't be done yet", other.name()))),
+        ChildJob::Assemble { assemble, segments, sound, out, poster, thumbnail } => {
+            let parts = Parts {
+                segments,
+                sound: sound.as_deref(),
+                out,
+                poster: poster.as_deref(),
+                thumbnail: thumbnail.as_deref(),
+            };
+            crate::assemble::assemble(assemble, &parts, report).map(Output::Assemble)
+        }
     }
 }

@@ -42,8 +42,9 @@ pub(crate) struct SoundReader {
     /// The place that is read next.
     position: i64,
     /// Where the container says that the stream ends, where it says so exactly.
-    end: Option<i64>,
+    told_end: Option<i64>,
     drained: bool,
+    over: bool,
     broken: u32,
     decoded_any: bool,
 }
@@ -88,7 +89,7 @@ impl SoundReader {
         })?;
         let mut reader = Self {
             path: path.to_owned(),
-            end: exact_end(&input, &wanted, rate),
+            told_end: exact_end(&input, &wanted, rate),
             stream: wanted.index(),
             time_base: wanted.time_base(),
             origin_us: ffi::start_time(&input).unwrap_or(0),
@@ -102,6 +103,7 @@ impl SoundReader {
             ready_at: from,
             position: from,
             drained: false,
+            over: false,
             broken: 0,
             decoded_any: false,
         };
@@ -117,11 +119,11 @@ impl SoundReader {
         let mut filled = 0;
         while filled < out.len() {
             let at = self.position;
-            let ready_end = self.ready_at + self.ready.len() as i64;
-            if ready_end <= at {
+            if self.end() <= at {
                 if self.decode_more()? {
                     continue;
                 }
+                self.over = true;
                 out[filled..].fill([0.0; 2]);
                 self.position += (out.len() - filled) as i64;
                 return Ok(());
@@ -145,7 +147,12 @@ impl SoundReader {
 
     /// Whether the stream has ended before the place that is read next.
     pub(crate) fn is_over(&self) -> bool {
-        self.drained && self.ready_at + self.ready.len() as i64 <= self.position
+        self.over
+    }
+
+    /// Where what has been decoded ends; the stream's end, once it is over.
+    pub(crate) fn end(&self) -> i64 {
+        self.ready_at + self.ready.len() as i64
     }
 
     /// What the stream is, by its first decoded frame.
@@ -228,7 +235,7 @@ impl SoundReader {
     }
 
     fn count(&mut self, source_samples: i64) {
-        let room = self.end.map_or(i64::MAX, |end| end - self.ready_at);
+        let room = self.told_end.map_or(i64::MAX, |end| end - self.ready_at);
         self.ready.truncate(usize::try_from(room).unwrap_or(0));
         if let Some(anchor) = &mut self.anchor {
             anchor.source_count += source_samples;
@@ -270,14 +277,14 @@ impl SoundReader {
                     return Ok(Some(decoded));
                 }
                 Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => self.feed()?,
-                Err(ffmpeg::Error::Eof) => return self.end(),
-                Err(_) if self.drained => return self.end(),
+                Err(ffmpeg::Error::Eof) => return self.end_decoding(),
+                Err(_) if self.drained => return self.end_decoding(),
                 Err(error) => self.forgive(error)?,
             }
         }
     }
 
-    fn end(&mut self) -> Result<Option<frame::Audio>> {
+    fn end_decoding(&mut self) -> Result<Option<frame::Audio>> {
         self.drained = true;
         if self.decoded_any { Ok(None) } else { Err(self.nothing_decoded()) }
     }

@@ -1,0 +1,270 @@
+//! Moving pictures that are encoded as a whole: GIF and animated WebP, from lossless segments.
+//!
+//! A GIF has 256 colours for all its frames. They are chosen in a first pass and dithered to in a second, so that memory
+//! does not grow with the length; in one pass the filter would hold every frame until it knows the colours.
+
+use super::frames::Frames;
+use crate::child::Progress;
+use crate::{MediaError, Result};
+use composition::plan::Assemble;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::{self, encoder};
+use ffmpeg_next::filter::{self, Graph};
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::format::context::Output;
+use ffmpeg_next::{Dictionary, Packet, Rational, frame};
+use std::path::Path;
+
+/// A GIF counts time in hundredths of a second.
+const GIF_TIME: Rational = Rational(1, 100);
+/// 256 colours, as libavfilter lays them out.
+const PALETTE: (u32, u32) = (16, 16);
+/// A WebP counts time in milliseconds.
+const WEBP_TIME: Rational = Rational(1, 1000);
+
+/// Writes a GIF.
+///
+/// # Errors
+/// Those of decoding, encoding and writing.
+pub(super) fn gif(plan: &Assemble, frames: &Frames<'_>, out: &Path, report: &mut dyn FnMut(Progress)) -> Result<()> {
+    let mut steps = Steps { done: 0, total: plan.frames * 2, report };
+    let palette = choose_colours(plan, frames, &mut steps)?;
+    // −1 plays once; n plays n times more.
+    let repeats = match plan.plays {
+        None => "0".to_owned(),
+        Some(0 | 1) => "-1".to_owned(),
+        Some(plays) => (plays - 1).to_string(),
+    };
+    let mut writer = Writer::begin(plan, ("gif", "gif", Pixel::PAL8), GIF_TIME, ("loop", &repeats), out)?;
+    let mut dither = Filter::new(
+        plan,
+        &["pictures", "palette"],
+        "[pictures][palette]paletteuse=dither=sierra2_4a:diff_mode=rectangle",
+    )?;
+    dither.feed("palette", palette)?;
+    dither.close("palette")?;
+    frames.each(|number, frame| {
+        dither.feed("pictures", as_bgra(frame, number)?)?;
+        while let Some(mut dithered) = dither.take()? {
+            let shown = dithered.pts().unwrap_or(0);
+            writer.push(&mut dithered, shown)?;
+        }
+        steps.advance();
+        Ok(())
+    })?;
+    dither.close("pictures")?;
+    while let Some(mut dithered) = dither.take()? {
+        let shown = dithered.pts().unwrap_or(0);
+        writer.push(&mut dithered, shown)?;
+    }
+    writer.end()
+}
+
+/// Writes an animated WebP.
+///
+/// # Errors
+/// Those of decoding, encoding and writing.
+pub(super) fn webp(plan: &Assemble, frames: &Frames<'_>, out: &Path, report: &mut dyn FnMut(Progress)) -> Result<()> {
+    let mut steps = Steps { done: 0, total: plan.frames, report };
+    let plays = plan.plays.unwrap_or(0).to_string();
+    let kind = ("libwebp_anim", "webp", Pixel::BGRA);
+    let mut writer = Writer::begin(plan, kind, WEBP_TIME, ("loop", &plays), out)?;
+    frames.each(|number, frame| {
+        let mut picture = as_bgra(frame, number)?;
+        writer.push(&mut picture, number as i64)?;
+        steps.advance();
+        Ok(())
+    })?;
+    writer.end()
+}
+
+struct Steps<'a> {
+    done: u64,
+    total: u64,
+    report: &'a mut dyn FnMut(Progress),
+}
+
+impl Steps<'_> {
+    fn advance(&mut self) {
+        self.done += 1;
+        (self.report)(Progress { done: self.done, total: self.total });
+    }
+}
+
+fn choose_colours(plan: &Assemble, frames: &Frames<'_>, steps: &mut Steps<'_>) -> Result<frame::Video> {
+    let mut chooser = Filter::new(plan, &["pictures"], "[pictures]palettegen=stats_mode=full")?;
+    frames.each(|number, frame| {
+        chooser.feed("pictures", as_bgra(frame, number)?)?;
+        steps.advance();
+        Ok(())
+    })?;
+    chooser.close("pictures")?;
+    chooser.take()?.ok_or_else(|| MediaError::Internal("no colours were chosen for the GIF".into()))
+}
+
+/// A frame of a lossless segment with its number as its time, as packed blue, green, red and alpha.
+fn as_bgra(frame: &frame::Video, number: u64) -> Result<frame::Video> {
+    let (width, height) = (frame.width(), frame.height());
+    let opaque = match frame.format() {
+        Pixel::BGRA => false,
+        Pixel::BGRZ => true,
+        other => {
+            return Err(MediaError::Internal(format!(
+                "a lossless segment has pixels of the unexpected kind {other:?}"
+            )));
+        }
+    };
+    let mut copy = frame::Video::new(Pixel::BGRA, width, height);
+    let (from, to) = (frame.stride(0), copy.stride(0));
+    let row_bytes = width as usize * 4;
+    for (row, source) in copy.data_mut(0).chunks_mut(to).zip(frame.data(0).chunks(from)) {
+        row[..row_bytes].copy_from_slice(&source[..row_bytes]);
+        if opaque {
+            row[..row_bytes].iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 255);
+        }
+    }
+    copy.set_pts(Some(number as i64));
+    Ok(copy)
+}
+
+/// A filter graph over pictures, whose description is one of ours.
+struct Filter {
+    graph: Graph,
+}
+
+impl Filter {
+    /// An input called `palette` is a palette; all others have the canvas's size.
+    fn new(plan: &Assemble, inputs: &[&str], spec: &str) -> Result<Self> {
+        build(plan, inputs, spec)
+            .map(|graph| Self { graph })
+            .map_err(|error| MediaError::from_libav("preparing the GIF's colours", error))
+    }
+
+    fn feed(&mut self, input: &str, frame: frame::Video) -> Result<()> {
+        // The graph takes the frame over.
+        self.source(input, |mut context| context.source().add(&frame))
+    }
+
+    fn close(&mut self, input: &str) -> Result<()> {
+        self.source(input, |mut context| context.source().flush())
+    }
+
+    fn source(&mut self, input: &str, act: impl FnOnce(filter::Context) -> Result<(), ffmpeg::Error>) -> Result<()> {
+        self.graph
+            .get(input)
+            .ok_or(ffmpeg::Error::FilterNotFound)
+            .and_then(act)
+            .map_err(|error| MediaError::from_libav("choosing the GIF's colours", error))
+    }
+
+    fn take(&mut self) -> Result<Option<frame::Video>> {
+        let mut frame = frame::Video::empty();
+        let taken =
+            self.graph.get("out").ok_or(ffmpeg::Error::FilterNotFound).and_then(|mut out| out.sink().frame(&mut frame));
+        match taken {
+            Ok(()) => Ok(Some(frame)),
+            Err(ffmpeg::Error::Eof) => Ok(None),
+            Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => Ok(None),
+            Err(error) => Err(MediaError::from_libav("choosing the GIF's colours", error)),
+        }
+    }
+}
+
+fn build(plan: &Assemble, inputs: &[&str], spec: &str) -> Result<Graph, ffmpeg::Error> {
+    let mut graph = Graph::new();
+    let find = |name| filter::find(name).ok_or(ffmpeg::Error::FilterNotFound);
+    let format = ffmpeg::ffi::AVPixelFormat::from(Pixel::BGRA) as i32;
+    for input in inputs {
+        let (width, height) = if *input == "palette" { PALETTE } else { (plan.width, plan.height) };
+        let (num, den) = (plan.rate.den, plan.rate.num);
+        let arguments = format!("video_size={width}x{height}:pix_fmt={format}:time_base={num}/{den}:pixel_aspect=1/1");
+        graph.add(&find("buffer")?, input, &arguments)?;
+    }
+    graph.add(&find("buffersink")?, "out", "")?;
+    let mut parser = graph.output(inputs[0], 0)?;
+    for input in &inputs[1..] {
+        parser = parser.output(input, 0)?;
+    }
+    parser.input("out", 0)?.parse(&format!("{spec}[out]"))?;
+    graph.validate()?;
+    Ok(graph)
+}
+
+/// An encoder of pictures and the file behind it.
+struct Writer<'a> {
+    path: &'a Path,
+    encoder: encoder::video::Encoder,
+    output: Output,
+    frame_time: Rational,
+    encoder_time: Rational,
+    stream_time: Rational,
+}
+
+impl<'a> Writer<'a> {
+    /// `kind` is libav's names of the encoder and of the container, and the pixels; `option` goes to the container.
+    fn begin(
+        plan: &Assemble,
+        (encoder, container, pixels): (&str, &str, Pixel),
+        encoder_time: Rational,
+        option: (&str, &str),
+        path: &'a Path,
+    ) -> Result<Self> {
+        let failed = |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+        let codec = encoder::find_by_name(encoder)
+            .ok_or_else(|| MediaError::Unsupported(format!("this build of libav has no encoder {encoder}")))?;
+        let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(failed)?;
+        video.set_width(plan.width);
+        video.set_height(plan.height);
+        video.set_format(pixels);
+        video.set_time_base(encoder_time);
+        video.set_flags(codec::Flags::BITEXACT);
+        let encoder = video.open_as(codec).map_err(failed)?;
+        let mut output = ffmpeg::format::output_as(path, container).map_err(failed)?;
+        output.add_stream_with(&encoder).map_err(failed)?.set_time_base(encoder_time);
+        let mut options = Dictionary::new();
+        options.set("fflags", "+bitexact");
+        options.set(option.0, option.1);
+        output.write_header_with(options).map_err(failed)?;
+        let stream_time = output.stream(0).map_or(encoder_time, |stream| stream.time_base());
+        let frame_time = Rational(plan.rate.den as i32, plan.rate.num as i32);
+        Ok(Self { path, encoder, output, frame_time, encoder_time, stream_time })
+    }
+
+    /// Encodes a picture by its number.
+    fn push(&mut self, picture: &mut frame::Video, number: i64) -> Result<()> {
+        use ffmpeg::Rescale;
+        picture.set_pts(Some(number.rescale(self.frame_time, self.encoder_time)));
+        picture.set_kind(ffmpeg::picture::Type::None);
+        self.encoder.send_frame(picture).map_err(|error| MediaError::from_libav("encoding a picture", error))?;
+        self.drain(number)
+    }
+
+    fn end(mut self) -> Result<()> {
+        self.encoder.send_eof().map_err(|error| MediaError::from_libav("ending the encoder", error))?;
+        self.drain(0)?;
+        self.output
+            .write_trailer()
+            .map_err(|error| MediaError::from_libav(format_args!("ending {}", self.path.display()), error))
+    }
+
+    fn drain(&mut self, number: i64) -> Result<()> {
+        use ffmpeg::Rescale;
+        loop {
+            let mut packet = Packet::empty();
+            match self.encoder.receive_packet(&mut packet) {
+                Ok(()) => {
+                    let at = |number: i64| number.rescale(self.frame_time, self.encoder_time);
+                    packet.set_duration(at(number + 1) - at(number));
+                    packet.set_stream(0);
+                    packet.rescale_ts(self.encoder_time, self.stream_time);
+                    packet.write_interleaved(&mut self.output).map_err(|error| {
+                        MediaError::from_libav(format_args!("writing {}", self.path.display()), error)
+                    })?;
+                }
+                Err(ffmpeg::Error::Eof) => return Ok(()),
+                Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => return Ok(()),
+                Err(error) => return Err(MediaError::from_libav("encoding a picture", error)),
+            }
+        }
+    }
+}

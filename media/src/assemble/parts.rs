@@ -1,0 +1,122 @@
+//! A segment's packets, each with its frame's number in the whole.
+
+use crate::decode::open::open_input;
+use crate::{MediaError, Result, ffi};
+use composition::plan::{Assemble, Rate};
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::{self, packet::side_data};
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Packet, Rational};
+use std::path::{Path, PathBuf};
+
+/// What all segments have in common, and what numbering their packets takes.
+pub(super) struct Common {
+    /// Of the first segment, which all others equal.
+    pub parameters: codec::Parameters,
+    /// How many frames a packet may come before the frame that it shows: the reordering of B-frames.
+    pub lead: u64,
+    /// Whether packets carry alpha beside the picture.
+    pub alpha: bool,
+}
+
+/// One segment, open.
+pub(super) struct Segment {
+    input: Input,
+    time_base: Rational,
+    rate: Rate,
+    /// The number of its first frame in the whole.
+    first: u64,
+}
+
+impl Segment {
+    /// Opens a segment whose first frame has the number `first`.
+    ///
+    /// # Errors
+    /// Those of opening; internal where it has no stream.
+    pub(super) fn open(path: &Path, rate: Rate, first: u64) -> Result<Self> {
+        let input = open_input(path)?;
+        let time_base = input
+            .stream(0)
+            .map(|stream| stream.time_base())
+            .ok_or_else(|| MediaError::Internal(format!("the segment {} is empty", path.display())))?;
+        Ok(Self { input, time_base, rate, first })
+    }
+
+    /// The next packet and the number of the frame that it shows; none at the end.
+    ///
+    /// # Errors
+    /// Internal where a packet has no time.
+    pub(super) fn next_packet(&mut self) -> Result<Option<(Packet, u64)>> {
+        let mut packet = Packet::empty();
+        match packet.read(&mut self.input) {
+            Ok(()) => {}
+            Err(ffmpeg::Error::Eof) => return Ok(None),
+            Err(error) => return Err(MediaError::from_libav("reading a segment", error)),
+        }
+        let time = packet.pts().or(packet.dts());
+        let number = time.and_then(|ticks| self.number(ticks));
+        match number {
+            Some(number) => Ok(Some((packet, self.first + number))),
+            None => Err(MediaError::Internal("a segment has a packet without a time".into())),
+        }
+    }
+
+    /// The nearest frame to a time of the segment's.
+    fn number(&self, ticks: i64) -> Option<u64> {
+        let num = i128::from(ticks) * i128::from(self.time_base.0) * i128::from(self.rate.num);
+        let den = i128::from(self.time_base.1) * i128::from(self.rate.den);
+        u64::try_from((2 * num + den).div_euclid(2 * den)).ok()
+    }
+
+    fn parameters(&self) -> Option<codec::Parameters> {
+        self.input.stream(0).map(|stream| stream.parameters())
+    }
+}
+
+/// Each segment's path and the number of its first frame.
+pub(super) fn placed<'a>(plan: &'a Assemble, paths: &'a [PathBuf]) -> impl Iterator<Item = (&'a Path, u64)> {
+    let firsts = plan.segment_frames.iter().scan(0, |next, frames| {
+        let first = *next;
+        *next += frames;
+        Some(first)
+    });
+    paths.iter().map(PathBuf::as_path).zip(firsts)
+}
+
+/// Reads every segment once: each shows the frames that are its own, begins where decoding can begin, and has the
+/// parameter sets of the first. All of this was true when it was rendered; a cache may have held another.
+///
+/// # Errors
+/// Internal, naming the segment.
+pub(super) fn survey(plan: &Assemble, paths: &[PathBuf]) -> Result<Common> {
+    let mut common: Option<(Common, Vec<u8>)> = None;
+    for ((path, first), frames) in placed(plan, paths).zip(&plan.segment_frames) {
+        let wrong = |what: &str| MediaError::Internal(format!("the segment {} {what}", path.display()));
+        let mut segment = Segment::open(path, plan.rate, first)?;
+        let parameters = segment.parameters().ok_or_else(|| wrong("is empty"))?;
+        let header = ffi::header_bytes(&parameters);
+        let (common, expected) = common
+            .get_or_insert_with(|| (Common { parameters: parameters.clone(), lead: 0, alpha: false }, header.clone()));
+        if header != *expected || parameters.id() != common.parameters.id() {
+            return Err(wrong("has other parameter sets than the first"));
+        }
+        let mut shown = vec![false; usize::try_from(*frames).unwrap_or(0)];
+        let mut order = first;
+        while let Some((packet, number)) = segment.next_packet()? {
+            if order == first && !packet.is_key() {
+                return Err(wrong("does not begin with a key frame"));
+            }
+            let seen = usize::try_from(number - first).ok().and_then(|index| shown.get_mut(index));
+            if seen.is_none_or(|seen| std::mem::replace(seen, true)) {
+                return Err(wrong("shows a frame twice, or one that is not its own"));
+            }
+            common.lead = common.lead.max(order.saturating_sub(number));
+            common.alpha |= packet.side_data().any(|data| data.kind() == side_data::Type::MatroskaBlockAdditional);
+            order += 1;
+        }
+        if shown.contains(&false) {
+            return Err(wrong("lacks a frame"));
+        }
+    }
+    common.map(|(common, _)| common).ok_or_else(|| MediaError::Internal("there is no segment to assemble".into()))
+}

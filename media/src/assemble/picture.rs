@@ -1,0 +1,43 @@
+//! Single frames as pictures: posters, thumbnails, and formats that are one picture.
+
+use super::frames::Frames;
+use crate::decode::convert::{Converter, Wanted};
+use crate::encode::still::write_still;
+use crate::{MediaError, Result};
+use composition::plan::{Assemble, Poster};
+use std::path::Path;
+
+/// Writes one frame as a JPEG, scaled as the plan says. Says its size in bytes, where one was asked for.
+///
+/// # Errors
+/// Internal where no place was given for it; else those of decoding and writing.
+pub(super) fn poster(
+    plan: &Assemble,
+    wanted: Option<Poster>,
+    frames: &Frames<'_>,
+    out: Option<&Path>,
+) -> Result<Option<u64>> {
+    let Some(poster) = wanted else {
+        return Ok(None);
+    };
+    let out = out.ok_or_else(|| MediaError::Internal("a picture of a frame was planned and has no place".into()))?;
+    let scaled = |length: u32| (f64::from(length) * poster.scale.to_f64()).round().max(1.0) as usize;
+    write(frames, poster.frame, (scaled(plan.width), scaled(plan.height)), out)?;
+    super::size_of(out).map(Some)
+}
+
+/// Writes the only frame at full size; the extension of `out` says in which format.
+///
+/// # Errors
+/// Those of decoding and writing.
+pub(super) fn whole(plan: &Assemble, frames: &Frames<'_>, out: &Path) -> Result<()> {
+    write(frames, 0, (plan.width as usize, plan.height as usize), out)
+}
+
+fn write(frames: &Frames<'_>, number: u64, (width, height): (usize, usize), out: &Path) -> Result<()> {
+    frames.with(number, |frame| {
+        let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width, height, rotation: 0 };
+        let picture = Converter::default().convert(frame, None, wanted)?;
+        write_still(&picture, out)
+    })
+}
