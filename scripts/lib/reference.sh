@@ -11,16 +11,16 @@ reference_speech() { # FILE
 # The encoder's settings are those of the engine's medium quality; threads are ffmpeg's own choice, which is all cores.
 reference_render() { # CLIPS SPEECH OUT
   local bold="$ROOT/media/fonts/OpenSans-Bold.ttf"
-  # xfade: the second clip fades in over the first from 4 s on, for one second.
+  # The second clip fades in over the first from 4 s on, for one second, and out again at the end.
   local picture="[0:v]trim=0:5,setpts=PTS-STARTPTS[dawn];[1:v]trim=0.5:6,setpts=PTS-STARTPTS[aurora]"
-  picture+=";[dawn][aurora]xfade=transition=fade:duration=1:offset=4"
+  picture+=";[dawn][aurora]xfade=transition=fade:duration=1:offset=4,fade=t=out:st=8.5:d=1:color=0x0b0d1a"
   picture+=",drawtext=fontfile=$bold:text='Hello, Spool':fontsize=92:fontcolor=white:x=(w-tw)/2:y=(h-th)/2-0.12*h"
   picture+=":enable='between(t,0.6,4.2)':alpha='min(1,min((t-0.6),(4.2-t)))'"
   picture+=",drawtext=fontfile=$bold:text='One file in, one video out.':fontsize=56:fontcolor=white:x=(w-tw)/2:y=(h-th)/2+0.36*h"
-  picture+=":enable='between(t,5.4,9.2)':alpha='min(1,min((t-5.4),(9.2-t)))',format=yuv420p[v]"
+  picture+=":enable='between(t,5.2,8.8)':alpha='min(1,min((t-5.2),(8.8-t)))',format=yuv420p[v]"
   # The voice starts at 1 s and presses the music; the whole is brought to -14 LUFS.
   local sound="[3:a]aresample=48000,adelay=1000:all=1,apad=whole_dur=9.5,pan=stereo|c0=c0|c1=c0,asplit[voice][key]"
-  sound+=";[2:a]atrim=0:9.5,volume=0.8[music];[music][key]sidechaincompress=threshold=0.03:ratio=8:attack=50:release=400[low]"
+  sound+=";[2:a]atrim=0:9.5,volume=0.8,afade=t=out:st=8:d=1.5[music];[music][key]sidechaincompress=threshold=0.03:ratio=8:attack=50:release=400[low]"
   sound+=";[low][voice]amix=inputs=2:normalize=0:duration=first,loudnorm=I=-14:TP=-1:LRA=11,aresample=48000,aformat=channel_layouts=stereo[a]"
   ffmpeg -nostdin -hide_banner -loglevel error -y \
     -i "$1/dawn.mp4" -i "$1/aurora.mp4" -i "$1/music.m4a" -i "$2" \
