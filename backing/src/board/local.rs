@@ -12,7 +12,7 @@ use common::{
     },
     view::JobView,
 };
-use moka::{Expiry, future::Cache, ops::compute::Op};
+use moka::{Expiry, future::Cache, ops::compute::Op, policy::EvictionPolicy};
 use serde_json::Value;
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -26,7 +26,8 @@ const CHANGES_BACKLOG: usize = 1024;
 type ViewKey = (TenantId, JobId);
 type Announcement = Arc<[JobId]>;
 
-/// A board in this process.
+/// A board in this process. What is least recently used goes first, as in Redis: moka's own policy would rather keep an old view that
+/// was read often than take a new one in.
 #[derive(Debug)]
 pub struct LocalBoard {
     views: Cache<ViewKey, Arc<JobView>>,
@@ -40,11 +41,13 @@ impl LocalBoard {
         Self {
             views: Cache::builder()
                 .max_capacity(MEMORY)
+                .eviction_policy(EvictionPolicy::lru())
                 .weigher(|_, view: &Arc<JobView>| weight(view))
                 .expire_after(ByStatus)
                 .build(),
             values: Cache::builder()
                 .max_capacity(MEMORY)
+                .eviction_policy(EvictionPolicy::lru())
                 .weigher(|key: &String, value: &Shared| clamp(key.len() + value.bytes.len()))
                 .expire_after(ByRequest)
                 .build(),

@@ -149,7 +149,7 @@ async fn no_callers_text_becomes_part_of_a_key() {
 
 #[test]
 fn a_wrong_url_is_refused_in_a_sentence_that_names_the_remedy_and_not_the_password() {
-    for wrong in ["", "localhost:6379", "http://:secret@host", "redis://:secret@host:port/0"] {
+    for wrong in ["", "localhost:6379", "http://:secret@host", "rediss://:secret@host", "redis://:secret@host:port/0"] {
         let sentence = RedisBoard::open(&RedisConfig::new(wrong)).unwrap_err().to_string();
         assert!(sentence.contains("redis://user:password@host"), "{sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");

@@ -7,9 +7,8 @@ use super::PART;
 
 /// AMQP heartbeat in seconds: a peer that says nothing for twice this long is gone (half-open TCP).
 const HEARTBEAT_S: u16 = 10;
-/// RabbitMQ's ports, plain and TLS.
+/// RabbitMQ's port.
 const PORT: u16 = 5672;
-const TLS_PORT: u16 = 5671;
 
 /// Which of RabbitMQ's queue types hold the doorbells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,7 +23,7 @@ pub enum QueueType {
 /// Where RabbitMQ is and how it is used.
 #[derive(Debug, Clone)]
 pub struct RabbitMqConfig {
-    /// `amqp://user:password@host:5672/vhost` or `amqps://…`; a `heartbeat` in its query is kept.
+    /// `amqp://user:password@host:5672/vhost`; a `heartbeat` in its query is kept. No TLS: `amqps://` is refused.
     pub url: String,
     /// Starts the name of every exchange and queue; installations that share a broker differ in it (or in the vhost).
     pub prefix: String,
@@ -56,7 +55,6 @@ pub(super) struct Address {
     pub url: String,
     pub host: String,
     pub port: u16,
-    pub tls: bool,
 }
 
 impl Address {
@@ -65,20 +63,23 @@ impl Address {
         let refused =
             |why: String| PortError::broken(PART, format!("its URL {why}: write amqp://user:password@host:5672/%2f"));
         let mut url = Url::parse(text).map_err(|error| refused(format!("can't be read ({error})")))?;
-        let tls = match url.scheme() {
-            "amqp" => false,
-            "amqps" => true,
+        match url.scheme() {
+            "amqp" => {}
+            // lapin built without certificates' roots would take this URL and send the password in the clear.
+            "amqps" => return Err(refused("asks for TLS, which this build does not speak to RabbitMQ".to_owned())),
             other => return Err(refused(format!("has the scheme `{other}`"))),
-        };
-        let host = url.host_str().filter(|host| !host.is_empty()).map(ToOwned::to_owned);
+        }
+        let host = url.host_str().filter(|host| !host.is_empty());
+        // An IPv6 address stands in brackets in a URL and nowhere else.
+        let host = host.map(|host| host.trim_matches(['[', ']']).to_owned());
         let host = host.ok_or_else(|| refused("names no host".to_owned()))?;
-        let port = url.port().unwrap_or(if tls { TLS_PORT } else { PORT });
+        let port = url.port().unwrap_or(PORT);
         if !url.query_pairs().any(|(key, _)| key == "heartbeat") {
             url.query_pairs_mut().append_pair("heartbeat", &HEARTBEAT_S.to_string());
         }
         let url = url.to_string();
         url.parse::<lapin::uri::AMQPUri>().map_err(|error| refused(format!("is no AMQP URL ({error})")))?;
-        Ok(Self { url, host, port, tls })
+        Ok(Self { url, host, port })
     }
 }
 
@@ -94,8 +95,22 @@ mod tests {
     }
 
     #[test]
+    fn host_and_port_are_where_a_socket_would_look() {
+        let place = |text: &str| Address::read(text).map(|address| (address.host, address.port)).expect("reads");
+        assert_eq!(place("amqp://h/"), ("h".to_owned(), 5672));
+        assert_eq!(place("amqp://u:p@[::1]:7/%2f"), ("::1".to_owned(), 7));
+    }
+
+    #[test]
     fn a_wrong_url_is_refused_in_a_sentence_that_names_the_remedy_and_not_the_password() {
-        for wrong in ["", "localhost:5672", "http://guest:secret@host", "amqp://", "amqp://u:secret@h/?heartbeat=x"] {
+        for wrong in [
+            "",
+            "localhost:5672",
+            "http://guest:secret@host",
+            "amqp://",
+            "amqps://u:secret@h/",
+            "amqp://u:secret@h/?heartbeat=x",
+        ] {
             let sentence = Address::read(wrong).expect_err(wrong).to_string();
             assert!(sentence.contains("amqp://user:password@host"), "{sentence}");
             assert!(!sentence.contains("secret"), "{sentence}");

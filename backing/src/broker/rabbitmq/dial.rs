@@ -54,11 +54,8 @@ impl Dialer {
     /// nothing it would lose that thread for good.
     async fn knock(&self) -> io::Result<()> {
         let mut stream = TcpStream::connect((self.address.host.as_str(), self.address.port)).await?;
-        if !self.address.tls {
-            stream.write_all(GREETING).await?;
-            stream.read_u8().await?;
-        }
-        Ok(())
+        stream.write_all(GREETING).await?;
+        stream.read_u8().await.map(|_| ())
     }
 
     fn unreachable(&self, error: impl ToString) -> PortError {
