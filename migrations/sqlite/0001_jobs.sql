@@ -148,7 +148,6 @@ CREATE TABLE tasks (
 ) WITHOUT ROWID;
 
 CREATE INDEX tasks_of_a_job ON tasks (job, place);
-CREATE INDEX tasks_open_of_a_job ON tasks (job) WHERE state IN ('waiting', 'ready', 'queued', 'running');
 CREATE INDEX tasks_running_of_a_job ON tasks (job) WHERE state = 'running';
 CREATE INDEX tasks_next_of_a_job ON tasks (job, run_at) WHERE state IN ('ready', 'queued');
 CREATE INDEX tasks_to_ring ON tasks (class, priority, tenant, lane, run_at, job, place) WHERE state = 'ready';

@@ -1,6 +1,9 @@
 //! Many callers at once: nothing counted twice, nothing left behind.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use common::{
     id::{TaskId, WorkerId},
@@ -29,6 +32,7 @@ each_store!(
     the_first_failures_of_a_batch_that_stops_may_come_together,
     a_batch_retried_while_its_items_settle_counts_right,
     sweeps_of_many_producers_judge_each_lease_once,
+    a_call_that_is_given_up_is_there_whole_or_not_at_all,
 );
 
 fn failed() -> Verdict {
@@ -225,5 +229,23 @@ async fn sweeps_of_many_producers_judge_each_lease_once(on: Subject) {
     assert_eq!(lost.load(Ordering::SeqCst), 20);
     for task in &tasks {
         assert_eq!(on.task(*task).await.losses, 1);
+    }
+}
+
+async fn a_call_that_is_given_up_is_there_whole_or_not_at_all(on: Subject) {
+    for round in 0..25 {
+        let jobs: Vec<_> = (0..10).map(|_| plan(&[step("a"), step("end").after("a").result()])).collect();
+        let items = batch(&jobs);
+        let accept = on.try_accept(vec![on.submission(Work::Batch(items.clone()))]);
+        let given_up = tokio::time::timeout(Duration::from_micros(300 * round), accept).await.is_err();
+        // A commit may have been under way: the store decides, and asking again is safe.
+        let there = on.store.batch(&on.tenant, items.id).await.expect("reads").is_some();
+        assert!(given_up || there, "what was answered is there");
+        let listed = on.store.items(&on.tenant, items.id, 0, 100).await.expect("reads").map_or(0, |items| items.len());
+        assert!(listed == 0 || listed == 10, "{listed} items of 10");
+        on.accept_batch(&items).await;
+        for job in &jobs {
+            assert_eq!(on.states(job.id).await.len(), 2);
+        }
     }
 }

@@ -16,6 +16,10 @@ const MAJOR: i64 = 1;
 const READERS: u32 = 4;
 /// Another process with the same file (`spool render` beside `spool dev`) is waited for this long.
 const BUSY: Duration = Duration::from_secs(10);
+/// Pages kept in memory by each connection, as negative KiB: 32 MB hold the indexes of a large backlog.
+const CACHE: &str = "-32768";
+/// Pages of 4 KB in the log before they go to the file: 16 MB, so that a page of a hot index is moved once for many commits.
+const CHECKPOINT_PAGES: &str = "4000";
 /// More statements than this module has.
 const STATEMENTS: usize = 256;
 
@@ -26,7 +30,9 @@ pub async fn open(path: &Path) -> PortResult<(SqliteConnection, SqlitePool)> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
-        .statement_cache_capacity(STATEMENTS);
+        .statement_cache_capacity(STATEMENTS)
+        .pragma("cache_size", CACHE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
     let mut writer = SqliteConnection::connect_with(&options.clone().create_if_missing(true))
         .await
         .map_err(|error| PortError::unavailable(PART, format!("{} can't be opened ({error})", path.display())))?;
@@ -71,4 +77,75 @@ pub async fn check(writer: &mut SqliteConnection) -> PortResult<()> {
     sqlx::query("UPDATE schema_major SET major = major").execute(&mut *write).await.map_err(port)?;
     check_major(&mut write).await?;
     write.rollback().await.map_err(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        id::{JobId, TenantId},
+        port::store::Store,
+        submission::{NewBatch, Submission, Work},
+    };
+
+    use super::super::SqliteStore;
+    use super::*;
+
+    async fn set_major(path: &Path, major: i64) {
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut file = SqliteConnection::connect_with(&options).await.expect("connects");
+        sqlx::query("UPDATE schema_major SET major = ?").bind(major).execute(&mut file).await.expect("writes");
+        file.close().await.expect("closes");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_schema_that_is_too_new_is_refused_in_a_sentence_that_says_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("spool.db");
+        let store = SqliteStore::open(&path).await.expect("a new file opens");
+        set_major(&path, MAJOR + 1).await;
+        let told = store.check().await.expect_err("its schema is not known").to_string();
+        assert!(told.contains("version 2") && told.contains("use the spool that wrote it"), "{told}");
+        drop(store);
+        assert!(SqliteStore::open(&path).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_with_a_later_migration_of_the_same_major_opens() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("spool.db");
+        drop(SqliteStore::open(&path).await.expect("a new file opens"));
+        let mut file =
+            SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.expect("connects");
+        for later in [
+            "ALTER TABLE jobs ADD COLUMN later TEXT",
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (9999, 'later', 1, x'00', 0)",
+        ] {
+            sqlx::query(later).execute(&mut file).await.expect("writes");
+        }
+        file.close().await.expect("closes");
+        SqliteStore::open(&path).await.expect("opens").check().await.expect("in order");
+    }
+
+    #[tokio::test]
+    async fn a_path_that_can_not_be_opened_is_named() {
+        let told = SqliteStore::open(Path::new("/nowhere/spool.db")).await.expect_err("no such folder").to_string();
+        assert!(told.contains("/nowhere/spool.db"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn what_was_stored_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("spool.db");
+        let tenant = TenantId::default();
+        let batch = NewBatch { id: Default::default(), items: Vec::new(), max_concurrent: None, stop_on_error: false };
+        let work = Work::Batch(batch.clone());
+        let store = SqliteStore::open(&path).await.expect("a new file opens");
+        let submission = Submission { tenant: tenant.clone(), idempotency: None, work };
+        store.accept(vec![submission], &[]).await.expect("accepts");
+        drop(store);
+        let store = SqliteStore::open(&path).await.expect("opens again");
+        assert!(store.batch(&tenant, batch.id).await.expect("reads").is_some());
+        assert_eq!(store.jobs(&tenant, &[JobId::new()]).await.expect("reads"), [None]);
+    }
 }
