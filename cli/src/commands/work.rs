@@ -1,16 +1,16 @@
 //! `work`: takes tasks and runs them, on the production parts.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use prometheus::TextEncoder;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::dev::listen;
 use crate::{
     args::Work,
     config::Config,
-    exit::Outcome,
+    exit::{Failure, Outcome},
     parts::{Parts, catalog, worker_settings},
     signals,
 };
@@ -31,6 +31,14 @@ pub async fn run(options: Work, config: Config) -> Outcome {
         tokio::spawn(async move { server.await });
     }
     Ok(worker.run(stop).await?)
+}
+
+/// Any address, unlike the API's: what is served here can only be read and names no job, and who reads it (an orchestrator, a
+/// scraper) is seldom on this machine.
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::Configuration(format!("{address} can't be listened on: {error}; give another address with --listen"))
+    })
 }
 
 async fn stopped(stop: CancellationToken) {
