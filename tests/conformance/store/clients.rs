@@ -44,7 +44,7 @@ async fn cancelling_settles_at_once_what_nobody_runs(on: Subject) {
     let moved = on.cancel(Target::Job(job.id)).await;
     assert!(moved.stopping.is_empty());
     let view = on.job(job.id).await;
-    assert_eq!(moved.views, [view.clone()]);
+    assert_eq!(moved.views, std::slice::from_ref(&view));
     assert_eq!(view.status, JobStatus::Cancelled);
     assert_eq!(view.error.expect("an error").code, code::CANCELLED);
     assert!(view.finished_at.is_some());
