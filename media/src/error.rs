@@ -40,6 +40,9 @@ impl MediaError {
     #[must_use]
     pub fn from_libav(doing: impl std::fmt::Display, error: ffmpeg::Error) -> Self {
         use ffmpeg::Error as E;
+        // Until then libav's errors have no text.
+        static TEXTS: std::sync::Once = std::sync::Once::new();
+        TEXTS.call_once(ffmpeg::util::error::register_all);
         let sentence = format!("{doing} failed: {error}");
         match error {
             E::InvalidData | E::Eof | E::Unknown => Self::BadInput(sentence),

@@ -114,7 +114,7 @@ fn probe_media(path: &Path, hash: &SourceHash) -> Result<Facts> {
         }
     }
     if video.is_empty() && audio.is_empty() {
-        let nothing = || MediaError::BadInput(format!("{} has neither pictures nor sound", path.display()));
+        let nothing = || MediaError::BadInput(format!("{} has neither pictures nor sound that can be read", path.display()));
         return Err(refused.unwrap_or_else(nothing));
     }
     let image = audio.is_empty() && is_still(&container, &video);
@@ -131,6 +131,8 @@ fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
         input
             .streams()
             .filter(move |stream| stream.parameters().medium() == kind)
+            // Where libav could not even tell the codec, the header is damaged.
+            .filter(|stream| stream.parameters().id() != ffmpeg::codec::Id::None)
             .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
             .map(move |stream| (stream.index(), kind))
             .take(MOST_STREAMS)

@@ -34,6 +34,8 @@ const VOICES: &[&str] = &[
     "/usr/share/espeak-ng-data",
     "/usr/local/share/espeak-ng-data",
 ];
+/// Seconds of processor time between the signal that says whose fault it is and the one that does not.
+const CPU_GRACE: u64 = 5;
 /// File mappings (libraries, fonts) and the gaps between arenas, beyond the memory that may be written.
 const ADDRESS_SLACK: u64 = 4 << 30;
 
@@ -99,22 +101,23 @@ fn limit(bounds: &Bounds) -> Result<()> {
     let limits = [
         (Resource::Data, bounds.memory),
         (Resource::As, bounds.memory.saturating_add(ADDRESS_SLACK)),
-        (Resource::Cpu, seconds.saturating_mul(cores)),
         (Resource::Fsize, bounds.file_size),
         (Resource::Nofile, bounds.handles),
         (Resource::Core, 0),
     ];
-    for (resource, value) in limits {
-        lower(resource, value).map_err(|error| MediaError::from_io(format!("limiting {resource:?}"), &error.into()))?;
+    // The hard limit kills without a name, so the soft one comes first.
+    let work = seconds.saturating_mul(cores);
+    let limits = limits.map(|(resource, value)| (resource, value, value));
+    for (resource, soft, hard) in limits.into_iter().chain([(Resource::Cpu, work, work + CPU_GRACE)]) {
+        lower(resource, soft, hard).map_err(|error| MediaError::from_io(format!("limiting {resource:?}"), &error.into()))?;
     }
     Ok(())
 }
 
 /// Lowers a limit; one that is already lower stays.
-fn lower(resource: Resource, value: u64) -> rustix::io::Result<()> {
-    let ceiling = rustix::process::getrlimit(resource).maximum;
-    let value = Some(ceiling.map_or(value, |ceiling| ceiling.min(value)));
-    setrlimit(resource, Rlimit { current: value, maximum: value })
+fn lower(resource: Resource, soft: u64, hard: u64) -> rustix::io::Result<()> {
+    let ceiling = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    setrlimit(resource, Rlimit { current: Some(soft.min(ceiling)), maximum: Some(hard.min(ceiling)) })
 }
 
 /// Into a network namespace with nothing in it; without root, by way of a user namespace.

@@ -1,36 +1,22 @@
-//! The cage holds: whatever a child does, its parent gets one ending, and soon.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! Each way to end, brought about on purpose.
 
-use media::cage::{Bounds, Cage, Ended, Ending, Scratch};
+use crate::{Room, cage, is_inhabited, wait_until};
+use media::cage::{Bounds, Cage, Ended, Ending};
 use media::child::{ChildJob, Echo, Escape, Output, Progress};
+use media::speech::SpokenText;
 use std::net::TcpListener;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-const CHILD: &str = env!("CARGO_BIN_EXE_media-child-for-tests");
-
-fn cage() -> Cage {
-    Cage::new(CHILD.into(), Vec::<String>::new()).unwrap()
-}
-
 async fn run(echo: Echo, bend: impl FnOnce(&mut Bounds)) -> Ended {
-    let root = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(root.path()).unwrap();
     let job = ChildJob::Echo(echo);
     let mut bounds = Bounds::of(&job);
     bend(&mut bounds);
-    cage()
-        .run(&job, scratch.path(), bounds, &CancellationToken::new(), |_| {})
-        .await
+    Room::new().run_within(&job, bounds).await
 }
 
 fn spinning(progress: bool) -> Echo {
-    Echo {
-        spin_ms: 60_000,
-        progress,
-        ..Echo::default()
-    }
+    Echo { spin_ms: 60_000, progress, ..Echo::default() }
 }
 
 #[tokio::test]
@@ -43,16 +29,11 @@ async fn a_job_that_is_done_gives_its_output() {
 
 #[tokio::test]
 async fn progress_reaches_the_parent_and_grows() {
-    let root = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(root.path()).unwrap();
-    let job = ChildJob::Echo(Echo {
-        spin_ms: 400,
-        progress: true,
-        ..Echo::default()
-    });
+    let room = Room::new();
+    let job = ChildJob::Echo(Echo { spin_ms: 400, progress: true, ..Echo::default() });
     let mut heard: Vec<Progress> = Vec::new();
     let ended = cage()
-        .run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |progress| {
+        .run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |progress| {
             heard.push(progress);
         })
         .await;
@@ -63,14 +44,7 @@ async fn progress_reaches_the_parent_and_grows() {
 
 #[tokio::test]
 async fn allocating_beyond_the_bound_is_out_of_memory() {
-    let ended = run(
-        Echo {
-            allocate_mb: 100_000,
-            ..Echo::default()
-        },
-        |bounds| bounds.memory = 128 << 20,
-    )
-    .await;
+    let ended = run(Echo { allocate_mb: 100_000, ..Echo::default() }, |bounds| bounds.memory = 128 << 20).await;
     assert!(matches!(ended.ending, Ending::OutOfMemory(_)), "{ended:?}");
 }
 
@@ -90,58 +64,39 @@ async fn progress_that_stops_is_a_stall() {
 
 #[tokio::test]
 async fn exiting_without_an_answer_is_a_crash() {
-    let ended = run(
-        Echo {
-            exit: true,
-            ..Echo::default()
-        },
-        |_| {},
-    )
-    .await;
-    let crash = Ending::Crashed {
-        signal: None,
-        code: Some(3),
-    };
+    let ended = run(Echo { exit: true, ..Echo::default() }, |_| {}).await;
+    let crash = Ending::Crashed { signal: None, code: Some(3) };
     assert_eq!(ended.ending, crash);
 }
 
 #[tokio::test]
 async fn a_program_that_is_no_child_is_a_crash_with_its_log() {
-    let root = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(root.path()).unwrap();
+    let room = Room::new();
     let cage = Cage::new("/bin/sh".into(), ["-c", "echo complaint >&2; exit 7"]).unwrap();
     let job = ChildJob::Echo(Echo::default());
-    let ended = cage
-        .run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| {})
-        .await;
-    let crash = Ending::Crashed {
-        signal: None,
-        code: Some(7),
-    };
+    let ended = cage.run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
+    let crash = Ending::Crashed { signal: None, code: Some(7) };
     assert_eq!(ended.ending, crash);
     assert_eq!(ended.log, "complaint");
 }
 
 #[tokio::test]
 async fn a_missing_program_is_a_fault() {
-    let root = tempfile::tempdir().unwrap();
+    let room = Room::new();
     let cage = Cage::new("/nowhere/at/all".into(), Vec::<String>::new()).unwrap();
     let job = ChildJob::Echo(Echo::default());
-    let ended = cage
-        .run(&job, root.path(), Bounds::of(&job), &CancellationToken::new(), |_| {})
-        .await;
+    let ended = cage.run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
     assert!(matches!(ended.ending, Ending::Fault(_)), "{ended:?}");
 }
 
 #[tokio::test]
 async fn cancelling_ends_the_child_within_a_second() {
-    let root = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(root.path()).unwrap();
+    let room = Room::new();
     let job = ChildJob::Echo(spinning(true));
     let cancel = CancellationToken::new();
     let mut cancelled_at = None;
     let ended = cage()
-        .run(&job, scratch.path(), Bounds::of(&job), &cancel, |_| {
+        .run(&job, room.path(), Bounds::of(&job), &cancel, |_| {
             cancelled_at.get_or_insert_with(Instant::now);
             cancel.cancel();
         })
@@ -179,33 +134,21 @@ async fn nothing_beyond_the_cage_can_be_reached() {
 
 #[tokio::test]
 async fn a_job_that_would_write_outside_its_scratch_is_refused() {
-    let root = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(root.path()).unwrap();
-    let job = ChildJob::Speech {
-        speech: media::speech::SpokenText {
-            text: "Hello".into(),
-            voice: "en".into(),
-            rate: 175,
-            pitch: 50,
-        },
-        out: root.path().join("beside.wav"),
-    };
-    let ended = cage()
-        .run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| {})
-        .await;
+    let room = Room::new();
+    let job = ChildJob::Speech { speech: hello(), out: std::env::temp_dir().join("beside.wav") };
+    let ended = room.run(&job).await;
     assert!(matches!(ended.ending, Ending::Fault(_)), "{ended:?}");
 }
 
 #[tokio::test]
 async fn dropping_the_run_kills_the_child() {
-    let root = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(root.path()).unwrap();
+    let room = Room::new();
     let job = ChildJob::Echo(spinning(true));
     let cancel = CancellationToken::new();
     let (started, mut has_started) = tokio::sync::mpsc::unbounded_channel();
     let cage = cage();
     {
-        let run = cage.run(&job, scratch.path(), Bounds::of(&job), &cancel, move |_| {
+        let run = cage.run(&job, room.path(), Bounds::of(&job), &cancel, move |_| {
             let _ = started.send(());
         });
         tokio::select! {
@@ -213,20 +156,28 @@ async fn dropping_the_run_kills_the_child() {
             _ = has_started.recv() => {}
         }
     }
-    wait_until_childless(scratch.path()).await;
+    wait_until("the child's end", || !is_inhabited(room.path())).await;
 }
 
-/// Waits until no process works in `folder`: children have their scratch folder as working directory.
-async fn wait_until_childless(folder: &Path) {
-    let lives = || {
-        std::fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| std::fs::read_link(entry.ok()?.path().join("cwd")).ok())
-            .any(|cwd| cwd == folder)
-    };
-    let begun = Instant::now();
-    while lives() {
-        assert!(begun.elapsed() < Duration::from_secs(5), "a child outlived its parent");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+fn hello() -> SpokenText {
+    SpokenText { text: "Hello".into(), voice: "en".into(), rate: 175, pitch: 50 }
+}
+
+#[tokio::test]
+async fn a_file_that_outgrows_its_bound_is_out_of_space() {
+    let room = Room::new();
+    let job = ChildJob::Speech { speech: hello(), out: room.path().join("hello.wav") };
+    let bounds = Bounds { file_size: 4096, ..Bounds::of(&job) };
+    let ended = room.run_within(&job, bounds).await;
+    assert!(matches!(ended.ending, Ending::OutOfSpace(_)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn processor_time_is_bounded_where_the_parent_sleeps() {
+    let job = ChildJob::Echo(spinning(true));
+    let bounds = Bounds { deadline: Duration::ZERO, ..Bounds::of(&job) };
+    let room = Room::new();
+    let mut child = crate::parent::start_by_hand(&job, room.path(), bounds);
+    let status = crate::parent::wait(&mut child).await;
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(24), "SIGXCPU");
 }

@@ -1,0 +1,63 @@
+//! The cage holds: whatever a child does, and whatever it is given, its parent gets one ending, and soon.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod endings;
+mod hostile;
+mod jobs;
+mod parent;
+
+use media::cage::{Bounds, Cage, Ended, Scratch};
+use media::child::ChildJob;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+const CHILD: &str = env!("CARGO_BIN_EXE_media-child-for-tests");
+
+fn cage() -> Cage {
+    Cage::new(CHILD.into(), Vec::<String>::new()).unwrap()
+}
+
+/// A scratch folder below a root that only its owner may enter, as operators' folders often are.
+struct Room {
+    _root: tempfile::TempDir,
+    scratch: Scratch,
+}
+
+impl Room {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(root.path()).unwrap();
+        Self { _root: root, scratch }
+    }
+
+    fn path(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Runs a job here with the bounds that it asks for.
+    async fn run(&self, job: &ChildJob) -> Ended {
+        self.run_within(job, Bounds::of(job)).await
+    }
+
+    async fn run_within(&self, job: &ChildJob, bounds: Bounds) -> Ended {
+        cage().run(job, self.path(), bounds, &CancellationToken::new(), |_| {}).await
+    }
+}
+
+/// Whether a process has `folder` as its working directory, as children have their scratch folder.
+fn is_inhabited(folder: &Path) -> bool {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path().join("cwd")).ok())
+        .any(|cwd| cwd == folder)
+}
+
+/// Waits until it is so, or fails with what was waited for.
+async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
