@@ -15,6 +15,7 @@ use crate::{MediaError, Result};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -48,8 +49,14 @@ fn serve() -> io::Result<()> {
     };
     answers.send(&match verdict {
         Ok(output) => Answer::Done(Box::new(output)),
-        Err(error) => Answer::Failed(error),
+        Err(error) => Answer::Failed(without_folder(error, &request.scratch)),
     })
+}
+
+/// Sentences are shown to clients, whom the scratch folder's place does not concern.
+fn without_folder(error: MediaError, scratch: &Path) -> MediaError {
+    let folder = format!("{}/", scratch.display());
+    error.reworded(|sentence| sentence.replace(&folder, ""))
 }
 
 fn read_request() -> io::Result<Request> {

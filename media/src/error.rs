@@ -33,6 +33,18 @@ pub enum MediaError {
 pub type Result<T, E = MediaError> = std::result::Result<T, E>;
 
 impl MediaError {
+    /// The same, its sentence changed.
+    #[must_use]
+    pub(crate) fn reworded(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::BadInput(sentence) => Self::BadInput(change(sentence)),
+            Self::Unsupported(sentence) => Self::Unsupported(change(sentence)),
+            Self::OutOfSpace(sentence) => Self::OutOfSpace(change(sentence)),
+            Self::OutOfMemory(sentence) => Self::OutOfMemory(change(sentence)),
+            Self::Internal(sentence) => Self::Internal(change(sentence)),
+        }
+    }
+
     /// Sorts an error of libav's. `doing` completes the sentence "… failed", e.g. `opening clip.mp4`.
     ///
     /// Invalid data and an early end are bad input; a missing demuxer, decoder or feature is unsupported; `ENOSPC`,
@@ -46,11 +58,9 @@ impl MediaError {
         let sentence = format!("{doing} failed: {error}");
         match error {
             E::InvalidData | E::Eof | E::Unknown => Self::BadInput(sentence),
-            E::DemuxerNotFound
-            | E::DecoderNotFound
-            | E::ProtocolNotFound
-            | E::PatchWelcome
-            | E::Experimental => Self::Unsupported(sentence),
+            E::DemuxerNotFound | E::DecoderNotFound | E::ProtocolNotFound | E::PatchWelcome | E::Experimental => {
+                Self::Unsupported(sentence)
+            }
             E::Other { errno } => Self::from_errno(errno, sentence),
             _ => Self::Internal(sentence),
         }
@@ -82,8 +92,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_and_a_full_memory_are_told_apart_from_faults() {
-        let ending =
-            |errno| MediaError::from_libav("writing out.mp4", ffmpeg::Error::Other { errno });
+        let ending = |errno| MediaError::from_libav("writing out.mp4", ffmpeg::Error::Other { errno });
         assert!(matches!(ending(libc::ENOSPC), MediaError::OutOfSpace(_)));
         assert!(matches!(ending(libc::EFBIG), MediaError::OutOfSpace(_)));
         assert!(matches!(ending(libc::ENOMEM), MediaError::OutOfMemory(_)));

@@ -10,6 +10,7 @@ mod subtitles;
 mod timeline;
 mod video;
 
+use crate::child::Progress;
 use crate::decode::open::open_input;
 use crate::decode::svg::Svg;
 use crate::text::fonts::{FontBook, FontFolders};
@@ -33,6 +34,14 @@ const HEAD: u64 = 4096;
 /// Bad input where it is empty, damaged, or none of what the engine reads; unsupported where its container is read and
 /// its codecs are not.
 pub fn probe(path: &Path, hash: &SourceHash) -> Result<Facts> {
+    probe_telling(path, hash, &mut |_| {})
+}
+
+/// As [`probe`], reporting progress in bytes.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress)) -> Result<Facts> {
     let head = read_head(path)?;
     if head.is_empty() {
         return Err(MediaError::BadInput(format!("{} is empty", path.display())));
@@ -46,7 +55,7 @@ pub fn probe(path: &Path, hash: &SourceHash) -> Result<Facts> {
     if subtitles::are_subtitles(&head) {
         return Ok(Facts { text: Some(subtitles::read(path)?), ..plain(hash, "subtitles") });
     }
-    probe_media(path, hash)
+    probe_media(path, hash, report)
 }
 
 fn read_head(path: &Path) -> Result<Vec<u8>> {
@@ -93,12 +102,13 @@ fn svg_facts(svg: &Svg) -> VideoFacts {
     }
 }
 
-fn probe_media(path: &Path, hash: &SourceHash) -> Result<Facts> {
+fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress)) -> Result<Facts> {
+    let total = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let mut input = open_input(path)?;
     let container = input.format().name().to_owned();
     let origin_us = ffi::start_time(&input).unwrap_or(0);
     let wanted = wanted_streams(&input);
-    let timelines = Timelines::read(&mut input, origin_us);
+    let timelines = Timelines::read(&mut input, origin_us, &mut |done| report(Progress { done, total }));
     let mut refused = None;
     let (mut video, mut audio) = (Vec::new(), Vec::new());
     for (index, kind) in wanted {
@@ -114,7 +124,8 @@ fn probe_media(path: &Path, hash: &SourceHash) -> Result<Facts> {
         }
     }
     if video.is_empty() && audio.is_empty() {
-        let nothing = || MediaError::BadInput(format!("{} has neither pictures nor sound that can be read", path.display()));
+        let nothing =
+            || MediaError::BadInput(format!("{} has neither pictures nor sound that can be read", path.display()));
         return Err(refused.unwrap_or_else(nothing));
     }
     let image = audio.is_empty() && is_still(&container, &video);

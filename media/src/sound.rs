@@ -19,7 +19,7 @@ mod tests;
 use crate::child::{Files, Progress};
 use crate::{MediaError, Result};
 use composition::plan::{Sound, SoundCodec};
-use loudness::Level;
+use loudness::{Level, Meter, PASSES};
 use serde::{Deserialize, Serialize};
 use spill::{Spill, SpillWriter};
 use std::path::Path;
@@ -52,28 +52,38 @@ pub struct SoundOutput {
 /// # Errors
 /// Those of the sources, of the disk, and of the encoder.
 pub fn render(sound: &Sound, files: &Files, out: &Path, report: &mut dyn FnMut(Progress)) -> Result<SoundOutput> {
-    let mut steps = Steps { report, done: 0, total: sound.samples * 2 };
+    let mut steps = Steps { report, done: 0, share: 0, samples: sound.samples };
     let mix = mix_down(sound, files, &out.with_extension("mix"), &mut steps)?;
-    let level = level_of(sound, &mix)?;
-    let samples = encode(sound, &mix, level, out, &mut steps)?;
-    let measured = loudness::measure(&mix, level, sound.recipe.rate, ebur128::Mode::I | ebur128::Mode::TRUE_PEAK)?;
+    let level = level_of(sound, &mix, &mut steps)?;
+    let (samples, measured) = encode(sound, &mix, level, out, &mut steps)?;
     let bytes = std::fs::metadata(out)
         .map_err(|error| MediaError::from_io(format_args!("reading {}", out.display()), &error))?
         .len();
     Ok(SoundOutput { samples, bytes, loudness: measured.integrated, true_peak: measured.true_peak, gain: level.gain() })
 }
 
-/// Progress in samples, over the mixing and the encoding.
+/// Progress in samples, over three stages of equal weight: mixing, finding the level, encoding.
 struct Steps<'a> {
     report: &'a mut dyn FnMut(Progress),
     done: u64,
-    total: u64,
+    /// Of the passes within the second stage.
+    share: u64,
+    samples: u64,
 }
 
 impl Steps<'_> {
     fn advance(&mut self, samples: usize) {
-        self.done += samples as u64;
-        (self.report)(Progress { done: self.done, total: self.total });
+        self.reach(self.done + samples as u64);
+    }
+
+    fn pass(&mut self, samples: usize) {
+        self.share += samples as u64;
+        self.reach(self.samples + self.share / PASSES as u64);
+    }
+
+    fn reach(&mut self, done: u64) {
+        self.done = done;
+        (self.report)(Progress { done, total: self.samples * 3 });
     }
 }
 
@@ -87,7 +97,7 @@ fn mix_down(sound: &Sound, files: &Files, path: &Path, steps: &mut Steps<'_>) ->
     spill.finish()
 }
 
-fn level_of(sound: &Sound, mix: &Spill) -> Result<Level> {
+fn level_of(sound: &Sound, mix: &Spill, steps: &mut Steps<'_>) -> Result<Level> {
     let Some(target) = &sound.loudness else {
         return Ok(Level::AsIs);
     };
@@ -95,13 +105,22 @@ fn level_of(sound: &Sound, mix: &Spill) -> Result<Level> {
         SoundCodec::Pcm16 => 0.0,
         SoundCodec::Aac | SoundCodec::Opus | SoundCodec::Mp3 => CODEC_HEADROOM,
     };
-    loudness::find_level(mix, sound.samples, sound.recipe.rate, target, headroom)
+    loudness::find_level(mix, sound.recipe.rate, target, headroom, &mut |samples| steps.pass(samples))
 }
 
-fn encode(sound: &Sound, mix: &Spill, level: Level, out: &Path, steps: &mut Steps<'_>) -> Result<u64> {
+fn encode(
+    sound: &Sound,
+    mix: &Spill,
+    level: Level,
+    out: &Path,
+    steps: &mut Steps<'_>,
+) -> Result<(u64, loudness::Measured)> {
     let mut writer = encode::SoundWriter::create(&sound.recipe, out)?;
+    let mut meter = Meter::new(sound.recipe.rate, ebur128::Mode::I | ebur128::Mode::TRUE_PEAK)?;
+    steps.reach(sound.samples * 2);
     level.each_block(mix, |block| {
         writer.push(block)?;
+        meter.add(block)?;
         steps.advance(block.len());
         Ok(())
     })?;
@@ -109,5 +128,5 @@ fn encode(sound: &Sound, mix: &Spill, level: Level, out: &Path, steps: &mut Step
     if samples != sound.samples {
         return Err(MediaError::Internal(format!("the sound has {samples} samples and should have {}", sound.samples)));
     }
-    Ok(samples)
+    Ok((samples, meter.finish()))
 }

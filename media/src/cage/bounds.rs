@@ -7,6 +7,7 @@
 use crate::child::ChildJob;
 use composition::plan::{Assemble, Segment, Sound};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
@@ -27,6 +28,8 @@ const DEADLINE_CEILING: Duration = Duration::from_secs(2 * 3600);
 const NANOS_PER_PIXEL: u64 = 2_000;
 /// Sound is mixed at some hundred times real time; a tenth of real time would still be honest.
 const NANOS_PER_SAMPLE: u64 = 200_000;
+/// A slow disk reads 20 MB a second.
+const NANOS_PER_BYTE: u64 = 50;
 /// The longest honest pause is one frame after a seek into a long GOP of large frames.
 const STALL: Duration = Duration::from_secs(60);
 
@@ -56,7 +59,8 @@ impl Bounds {
             ChildJob::Still { segment, .. } => Self::of_pictures(segment, 1),
             ChildJob::Sound { sound, .. } => Self::of_sound(sound),
             ChildJob::Assemble { assemble, .. } => Self::of_assembly(assemble),
-            ChildJob::Probe { .. } | ChildJob::Speech { .. } | ChildJob::Echo(_) => Self::light(),
+            ChildJob::Probe { source, .. } => Self::of_reading(source),
+            ChildJob::Speech { .. } | ChildJob::Echo(_) => Self::light(),
         }
     }
 
@@ -69,6 +73,12 @@ impl Bounds {
 
     const fn light() -> Self {
         Self { memory: LIGHT_MEMORY, file_size: 2048 * MIB, handles: 256, deadline: DEADLINE_FLOOR, stall: STALL }
+    }
+
+    fn of_reading(source: &Path) -> Self {
+        // A file that can't be looked at now is refused by the child, and better than here.
+        let bytes = std::fs::metadata(source).map_or(0, |metadata| metadata.len());
+        Self { deadline: deadline(bytes.saturating_mul(NANOS_PER_BYTE)), ..Self::light() }
     }
 
     fn of_pictures(segment: &Segment, frames: u64) -> Self {

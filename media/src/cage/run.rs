@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::Stdio;
+use std::sync::Once;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -31,6 +32,8 @@ pub struct Cage {
     program: PathBuf,
     arguments: Vec<OsString>,
     spawner: Spawner,
+    /// Whether the layers that this machine lacks have been told to the operator.
+    told: Once,
 }
 
 impl Cage {
@@ -39,7 +42,12 @@ impl Cage {
     /// # Errors
     /// When the thread that starts children can't be made.
     pub fn new(program: PathBuf, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> io::Result<Self> {
-        Ok(Self { program, arguments: arguments.into_iter().map(Into::into).collect(), spawner: Spawner::start()? })
+        Ok(Self {
+            program,
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            spawner: Spawner::start()?,
+            told: Once::new(),
+        })
     }
 
     /// Runs `job` and says how it ended.
@@ -56,12 +64,24 @@ impl Cage {
         mut on_progress: impl FnMut(Progress) + Send,
     ) -> Ended {
         match self.start(job, scratch, bounds).await {
-            Ok(child) => watch(child, bounds, cancel, &mut on_progress).await,
+            Ok(child) => {
+                let ended = watch(child, bounds, cancel, &mut on_progress).await;
+                self.tell_missing(ended.seal.as_ref());
+                ended
+            }
             Err(error) => Ended {
                 ending: Ending::Fault(format!("{} could not be started as a child: {error}", self.program.display())),
                 log: String::new(),
                 seal: None,
             },
+        }
+    }
+
+    fn tell_missing(&self, seal: Option<&Seal>) {
+        if let Some(seal) = seal.filter(|seal| !seal.missing.is_empty()) {
+            self.told.call_once(|| {
+                tracing::warn!(missing = ?seal.missing, held = ?seal.held, "media children lack some layers of their cage");
+            });
         }
     }
 

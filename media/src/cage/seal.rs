@@ -109,7 +109,8 @@ fn limit(bounds: &Bounds) -> Result<()> {
     let work = seconds.saturating_mul(cores);
     let limits = limits.map(|(resource, value)| (resource, value, value));
     for (resource, soft, hard) in limits.into_iter().chain([(Resource::Cpu, work, work + CPU_GRACE)]) {
-        lower(resource, soft, hard).map_err(|error| MediaError::from_io(format!("limiting {resource:?}"), &error.into()))?;
+        lower(resource, soft, hard)
+            .map_err(|error| MediaError::from_io(format!("limiting {resource:?}"), &error.into()))?;
     }
     Ok(())
 }

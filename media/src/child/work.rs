@@ -10,7 +10,7 @@ pub(super) fn run(job: &ChildJob, report: &mut dyn FnMut(Progress)) -> Result<Ou
     ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Warning);
     match job {
         ChildJob::Probe { source, hash } => {
-            crate::probe::probe(source, hash).map(|facts| Output::Probe(Box::new(facts)))
+            crate::probe::probe_telling(source, hash, report).map(|facts| Output::Probe(Box::new(facts)))
         }
         ChildJob::Segment { segment, files, out } => {
             picture::render_segment(segment, files, &FontFolders::default(), out, report).map(Output::Picture)

@@ -37,8 +37,8 @@ pub(super) struct Timelines {
 }
 
 impl Timelines {
-    /// Reads the file to its end. `origin_us` is its start in microseconds.
-    pub(super) fn read(input: &mut Input, origin_us: i64) -> Self {
+    /// Reads the file to its end. `origin_us` is its start in microseconds; `passed` is told the byte that was come to.
+    pub(super) fn read(input: &mut Input, origin_us: i64, passed: &mut dyn FnMut(u64)) -> Self {
         let mut streams: Vec<Timeline> =
             input.streams().map(|stream| Timeline::new(stream.time_base(), origin_us)).collect();
         let (mut errors, mut packets) = (0, 0);
@@ -48,6 +48,9 @@ impl Timelines {
                 Ok(()) => {
                     errors = 0;
                     packets += 1;
+                    if let Ok(at @ 1..) = u64::try_from(packet.position()) {
+                        passed(at);
+                    }
                     if let Some(stream) = streams.get_mut(packet.stream()) {
                         stream.add(&packet);
                     }

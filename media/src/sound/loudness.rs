@@ -16,6 +16,8 @@ const SHORTEST_SECONDS: u64 = 3;
 const SILENCE: f64 = -70.0;
 /// Passes that raise the gain after limiting.
 const CORRECTIONS: usize = 4;
+/// How often a mix is read to find its level, at most.
+pub(super) const PASSES: usize = 1 + CORRECTIONS;
 /// Near enough to the target, in LU.
 const NEAR: f64 = 0.1;
 /// What limiting may be asked to make up for at most, in dB; more would be distortion.
@@ -65,23 +67,25 @@ impl Level {
 }
 
 /// Finds the level that brings the mix to its target. `headroom` in dB is kept below the asked true peak, for a codec
-/// that will overshoot.
+/// that will overshoot. `passed` is told of samples as they are measured, at most [`PASSES`] times each.
 ///
 /// # Errors
 /// Those of reading the mix.
-pub(super) fn find_level(mix: &Spill, samples: u64, rate: u32, target: &Loudness, headroom: f64) -> Result<Level> {
-    if samples < SHORTEST_SECONDS * u64::from(rate) {
-        return Ok(Level::AsIs);
-    }
-    let Some(before) = measure(mix, Level::AsIs, rate, Mode::I)?.integrated else {
+pub(super) fn find_level(
+    mix: &Spill,
+    rate: u32,
+    target: &Loudness,
+    headroom: f64,
+    passed: &mut dyn FnMut(usize),
+) -> Result<Level> {
+    let Some(before) = measure(mix, Level::AsIs, rate, passed)? else {
         return Ok(Level::AsIs);
     };
     let (goal, ceiling) = (target.integrated.to_f64(), target.true_peak.to_f64() - headroom);
     let first = goal - before;
     let mut gain = first;
     for _ in 0..CORRECTIONS {
-        let level = Level::Limited { gain, ceiling };
-        let Some(after) = measure(mix, level, rate, Mode::I)?.integrated else {
+        let Some(after) = measure(mix, Level::Limited { gain, ceiling }, rate, passed)? else {
             break;
         };
         let missing = goal - after;
@@ -93,23 +97,49 @@ pub(super) fn find_level(mix: &Spill, samples: u64, rate: u32, target: &Loudness
     Ok(Level::Limited { gain, ceiling })
 }
 
-/// Measures the mix at a level.
-///
-/// # Errors
-/// Those of reading the mix.
-pub(super) fn measure(mix: &Spill, level: Level, rate: u32, mode: Mode) -> Result<Measured> {
-    let failed = |error: ebur128::Error| MediaError::Internal(format!("measuring loudness failed: {error}"));
-    let mut meter = EbuR128::new(2, rate, mode).map_err(failed)?;
-    let mut samples = 0_u64;
+fn measure(mix: &Spill, level: Level, rate: u32, passed: &mut dyn FnMut(usize)) -> Result<Option<f64>> {
+    let mut meter = Meter::new(rate, Mode::I)?;
     level.each_block(mix, |block| {
-        samples += block.len() as u64;
-        meter.add_frames_f32(block.as_flattened()).map_err(failed)
+        passed(block.len());
+        meter.add(block)
     })?;
-    let long_enough = samples >= SHORTEST_SECONDS * u64::from(rate);
-    let integrated = meter.loudness_global().ok().filter(|loudness| long_enough && *loudness > SILENCE);
-    let peak = |channel| meter.true_peak(channel).unwrap_or(0.0);
-    let highest = peak(0).max(peak(1));
-    Ok(Measured { integrated, true_peak: (highest > 0.0).then(|| 20.0 * highest.log10()) })
+    Ok(meter.finish().integrated)
+}
+
+/// A loudness meter for stereo.
+pub(super) struct Meter {
+    meter: EbuR128,
+    samples: u64,
+    shortest: u64,
+}
+
+impl Meter {
+    /// # Errors
+    /// Internal, for a rate that no sound has.
+    pub(super) fn new(rate: u32, mode: Mode) -> Result<Self> {
+        let meter = EbuR128::new(2, rate, mode).map_err(failed)?;
+        Ok(Self { meter, samples: 0, shortest: SHORTEST_SECONDS * u64::from(rate) })
+    }
+
+    /// # Errors
+    /// Out of memory.
+    pub(super) fn add(&mut self, block: &[Stereo]) -> Result<()> {
+        self.samples += block.len() as u64;
+        self.meter.add_frames_f32(block.as_flattened()).map_err(failed)
+    }
+
+    /// What all of it measures; the true peak only where the meter was made to find it.
+    pub(super) fn finish(&self) -> Measured {
+        let long_enough = self.samples >= self.shortest;
+        let integrated = self.meter.loudness_global().ok().filter(|loudness| long_enough && *loudness > SILENCE);
+        let peak = |channel| self.meter.true_peak(channel).unwrap_or(0.0);
+        let highest = peak(0).max(peak(1));
+        Measured { integrated, true_peak: (highest > 0.0).then(|| 20.0 * highest.log10()) }
+    }
+}
+
+fn failed(error: ebur128::Error) -> MediaError {
+    MediaError::Internal(format!("measuring loudness failed: {error}"))
 }
 
 fn amplitude(decibels: f64) -> f32 {
