@@ -3,6 +3,7 @@
 
 mod clips;
 mod compiled;
+mod golden;
 mod reading;
 mod scenes;
 mod segments;
