@@ -8,7 +8,7 @@ use common::{
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{column, fault::port, job_view, now};
+use super::{column, fault::port, job_view};
 
 /// Whether the tenant has such a job or batch.
 pub async fn has(sql: &mut SqliteConnection, tenant: &TenantId, target: Target) -> PortResult<bool> {
@@ -48,6 +48,7 @@ pub async fn items(
     batch: BatchId,
     from: u32,
     most: u32,
+    now: i64,
 ) -> PortResult<Option<Vec<(u32, ItemView)>>> {
     if !has(sql, tenant, Target::Batch(batch)).await? {
         return Ok(None);
@@ -68,7 +69,7 @@ pub async fn items(
             .fetch_all(&mut *sql)
             .await
             .map_err(port)?;
-    let views = job_view::load(sql, &jobs, now()).await?;
+    let views = job_view::load(sql, &jobs, now).await?;
     let mut items = Vec::with_capacity(views.len() + refused.len());
     for view in views.into_values() {
         let place = view.batch.map_or(0, |(_, place)| place);

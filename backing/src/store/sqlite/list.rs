@@ -8,7 +8,7 @@ use common::{
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{fault::port, job_view, now};
+use super::{fault::port, job_view};
 
 /// Rows looked at for one page where several filters meet. Each single filter has an index of its own; with several, a page may come
 /// short and its cursor goes on, so that a page's cost does not depend on how rare what it looks for is.
@@ -28,6 +28,7 @@ pub async fn list(
     filter: &JobFilter,
     after: Option<JobId>,
     most: u32,
+    now: i64,
 ) -> PortResult<Page<JobView>> {
     let before = after.map_or(Uuid::max(), |job| job.0);
     let filters = [filter.status.is_some(), filter.kind.is_some(), filter.tag.is_some()];
@@ -48,7 +49,7 @@ pub async fn list(
     } else {
         seen.last().map(|job| job.id)
     };
-    let mut views = job_view::load(sql, &found, now()).await?;
+    let mut views = job_view::load(sql, &found, now).await?;
     let items = found.iter().filter_map(|id| views.remove(id)).collect();
     Ok(Page { items, next: next.map(|job| JobId(job).to_string()) })
 }

@@ -29,7 +29,7 @@ mod sweep;
 mod task_view;
 mod write;
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use common::{
@@ -55,12 +55,12 @@ use self::{ring::Turns, sweep::Watch, write::Write};
 use crate::clock::SystemClock;
 
 /// The store. Cheap to share behind an `Arc`.
-#[derive(Debug)]
 pub struct SqliteStore {
     writer: tokio::sync::Mutex<SqliteConnection>,
     readers: SqlitePool,
     turns: Mutex<HashMap<Class, Turns>>,
     watch: Mutex<Watch>,
+    clock: Arc<dyn Clock>,
 }
 
 impl SqliteStore {
@@ -68,9 +68,19 @@ impl SqliteStore {
     ///
     /// An error says in one sentence which file it is about and what to do.
     pub async fn open(path: &Path) -> PortResult<Self> {
+        Self::open_with(path, Arc::new(SystemClock)).await
+    }
+
+    /// The same with a clock of the caller's: all that the store decides by time, it decides by this one.
+    pub async fn open_with(path: &Path, clock: Arc<dyn Clock>) -> PortResult<Self> {
         let (writer, readers) = file::open(path).await?;
         let writer = tokio::sync::Mutex::new(writer);
-        Ok(Self { writer, readers, turns: Mutex::default(), watch: Mutex::default() })
+        Ok(Self { writer, readers, turns: Mutex::default(), watch: Mutex::default(), clock })
+    }
+
+    /// Milliseconds since the epoch.
+    fn now(&self) -> i64 {
+        self.clock.now().as_millisecond()
     }
 
     async fn reader(&self) -> PortResult<PoolConnection<Sqlite>> {
@@ -78,16 +88,17 @@ impl SqliteStore {
     }
 }
 
-/// The store's clock: milliseconds since the epoch.
-fn now() -> i64 {
-    SystemClock.now().as_millisecond()
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let (answers, bells) = write.accept(submissions, credit).await?;
         Ok(Accepted { answers, bells, moved: write.commit().await? })
     }
@@ -95,7 +106,7 @@ impl Store for SqliteStore {
     async fn ring(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
         let turns = self.turns.lock().get(&class).cloned().unwrap_or_default();
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let (rung, turns) = write.ring(class, ahead, most, turns).await?;
         write.commit().await?;
         self.turns.lock().insert(class, turns);
@@ -104,7 +115,7 @@ impl Store for SqliteStore {
 
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let handed = write.hand_back(tasks).await?;
         write.commit().await?;
         Ok(handed)
@@ -112,7 +123,7 @@ impl Store for SqliteStore {
 
     async fn claim(&self, worker: WorkerId, tasks: &[TaskId], lease: Duration) -> PortResult<Vec<Option<Claimed>>> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let claimed = write.claim(worker, tasks, lease).await?;
         write.commit().await?;
         Ok(claimed)
@@ -120,7 +131,7 @@ impl Store for SqliteStore {
 
     async fn beat(&self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let pulses = write.beat(presence, beats, lease).await?;
         write.commit().await?;
         Ok(pulses)
@@ -128,33 +139,33 @@ impl Store for SqliteStore {
 
     async fn settle(&self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<(Vec<Settled>, Moved)> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let settled = write.settle(worker, settlements).await?;
         Ok((settled, write.commit().await?))
     }
 
     async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         write.release(worker, tasks).await?;
         write.commit().await
     }
 
     async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
-        if !self.watch.lock().awake(now()) {
+        if !self.watch.lock().awake(self.now()) {
             return Ok(Swept::default());
         }
         let mut writer = self.writer.lock().await;
-        sweep::sweep(&mut writer, policy).await
+        sweep::sweep(&mut writer, policy, self.now()).await
     }
 
     async fn overdue(&self, class: Class, age: Duration, most: u32) -> PortResult<(Vec<Doorbell>, u64)> {
-        stock::overdue(&mut *self.reader().await?, class, age, most).await
+        stock::overdue(&mut *self.reader().await?, class, age, most, self.now()).await
     }
 
     async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let found = write.cancel(tenant, target).await?;
         let moved = write.commit().await?;
         Ok(found.then_some(moved))
@@ -162,7 +173,7 @@ impl Store for SqliteStore {
 
     async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let retried = write.retry(tenant, target).await?;
         let moved = write.commit().await?;
         Ok(retried.map(|jobs| (jobs, moved)))
@@ -170,7 +181,7 @@ impl Store for SqliteStore {
 
     async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
         let ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
-        let mut found = job_view::load(&mut *self.reader().await?, &ids, now()).await?;
+        let mut found = job_view::load(&mut *self.reader().await?, &ids, self.now()).await?;
         found.retain(|_, view| view.tenant == *tenant);
         Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
@@ -194,7 +205,7 @@ impl Store for SqliteStore {
         from: u32,
         most: u32,
     ) -> PortResult<Option<Vec<(u32, ItemView)>>> {
-        items::items(&mut *self.reader().await?, tenant, batch, from, most).await
+        items::items(&mut *self.reader().await?, tenant, batch, from, most, self.now()).await
     }
 
     async fn list(
@@ -204,16 +215,16 @@ impl Store for SqliteStore {
         after: Option<JobId>,
         most: u32,
     ) -> PortResult<Page<JobView>> {
-        list::list(&mut *self.reader().await?, tenant, filter, after, most).await
+        list::list(&mut *self.reader().await?, tenant, filter, after, most, self.now()).await
     }
 
     async fn demand(&self, class: Class) -> PortResult<Demand> {
-        stock::demand(&mut *self.reader().await?, class).await
+        stock::demand(&mut *self.reader().await?, class, self.now()).await
     }
 
     async fn retain(&self, retention: Retention) -> PortResult<u64> {
         let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer).await?;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
         let removed = write.retain(retention).await?;
         write.commit().await?;
         Ok(removed)

@@ -33,7 +33,8 @@ type Line = (String, VecDeque<Candidate>);
 impl Write<'_> {
     /// Takes what there is room for. Answers the turns as they are afterwards.
     pub async fn ring(&mut self, class: Class, ahead: u32, most: u32, mut turns: Turns) -> PortResult<(Rung, Turns)> {
-        let room = (stock::room(self.sql(), class).await? + i64::from(ahead)).max(0);
+        let now = self.now;
+        let room = (stock::room(self.sql(), class, now).await? + i64::from(ahead)).max(0);
         let most = room.min(i64::from(most));
         let mut rung = Rung::default();
         let mut band = i64::MAX;

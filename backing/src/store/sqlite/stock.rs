@@ -11,7 +11,7 @@ use common::{
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{column, fault::port, now};
+use super::{column, fault::port};
 
 /// Waiting tasks are counted up to here and no further.
 const COUNTED: i64 = 10_000;
@@ -30,8 +30,8 @@ pub async fn slots(sql: &mut SqliteConnection, now: i64) -> PortResult<BTreeMap<
 }
 
 /// Slots of live workers less what is queued or running.
-pub async fn room(sql: &mut SqliteConnection, class: Class) -> PortResult<i64> {
-    let slots = slots(sql, now()).await?.get(&class).copied().unwrap_or(0);
+pub async fn room(sql: &mut SqliteConnection, class: Class, now: i64) -> PortResult<i64> {
+    let slots = slots(sql, now).await?.get(&class).copied().unwrap_or(0);
     Ok(slots - queued(sql, class).await? - running(sql, class).await?)
 }
 
@@ -67,12 +67,13 @@ pub async fn overdue(
     class: Class,
     age: Duration,
     most: u32,
+    now: i64,
 ) -> PortResult<(Vec<Doorbell>, u64)> {
     let rows: Vec<(Uuid, i64)> = sqlx::query_as(
         "SELECT id, fence FROM tasks WHERE class = ? AND state = 'queued' AND queued_at <= ? ORDER BY queued_at LIMIT ?",
     )
     .bind(class.as_str())
-    .bind(now() - column::millis(age))
+    .bind(now - column::millis(age))
     .bind(most)
     .fetch_all(&mut *sql)
     .await
@@ -82,8 +83,7 @@ pub async fn overdue(
 }
 
 /// What a class wants of its workers.
-pub async fn demand(sql: &mut SqliteConnection, class: Class) -> PortResult<Demand> {
-    let now = now();
+pub async fn demand(sql: &mut SqliteConnection, class: Class, now: i64) -> PortResult<Demand> {
     let (ready, oldest_ready, oldest_queued): (i64, Option<i64>, Option<i64>) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM
                     (SELECT 1 FROM tasks WHERE class = ?1 AND state = 'ready' AND run_at <= ?2 LIMIT ?3)),

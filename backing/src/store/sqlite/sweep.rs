@@ -17,7 +17,6 @@ use super::{
     column,
     fault::port,
     lease::BackRow,
-    now,
     write::Write,
 };
 use crate::store::reason;
@@ -43,10 +42,10 @@ impl Watch {
 }
 
 /// Judges expired leases, each in a write of its own: one that can't be judged is logged and stops none of the rest.
-pub async fn sweep(writer: &mut SqliteConnection, policy: SweepPolicy) -> PortResult<Swept> {
+pub async fn sweep(writer: &mut SqliteConnection, policy: SweepPolicy, now: i64) -> PortResult<Swept> {
     let mut swept = Swept::default();
-    for task in expired(writer, policy.most).await? {
-        match sweep_one(writer, task, policy).await {
+    for task in expired(writer, policy.most, now).await? {
+        match sweep_one(writer, task, policy, now).await {
             Ok(one) => add(&mut swept, one),
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => tracing::error!(%task, %error, "an expired lease can't be judged"),
@@ -55,14 +54,14 @@ pub async fn sweep(writer: &mut SqliteConnection, policy: SweepPolicy) -> PortRe
     Ok(swept)
 }
 
-async fn expired(reader: &mut SqliteConnection, most: u32) -> PortResult<Vec<Uuid>> {
+async fn expired(reader: &mut SqliteConnection, most: u32, now: i64) -> PortResult<Vec<Uuid>> {
     let mut tasks = Vec::new();
     for class in Class::ALL {
         let found: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM tasks WHERE class = ? AND state = 'running' AND lease_until <= ? ORDER BY lease_until LIMIT ?",
         )
         .bind(class.as_str())
-        .bind(now())
+        .bind(now)
         .bind(most)
         .fetch_all(&mut *reader)
         .await
@@ -72,8 +71,8 @@ async fn expired(reader: &mut SqliteConnection, most: u32) -> PortResult<Vec<Uui
     Ok(tasks)
 }
 
-async fn sweep_one(writer: &mut SqliteConnection, task: Uuid, policy: SweepPolicy) -> PortResult<Swept> {
-    let mut write = Write::begin(writer).await?;
+async fn sweep_one(writer: &mut SqliteConnection, task: Uuid, policy: SweepPolicy, now: i64) -> PortResult<Swept> {
+    let mut write = Write::begin(writer, now).await?;
     let quarantined = write.lose(task, policy.quarantine_after).await?;
     let moved = write.commit().await?;
     Ok(match quarantined {

@@ -10,7 +10,7 @@ use super::{
     cascade::Ended,
     fate::{BatchDelta, JobDelta},
     fault::port,
-    job_view, now,
+    job_view,
 };
 
 /// A write under way. Dropping it undoes it.
@@ -32,12 +32,12 @@ pub struct Write<'c> {
 }
 
 impl<'c> Write<'c> {
-    /// Begins: waits for other processes' writes to this file to end.
-    pub async fn begin(writer: &'c mut SqliteConnection) -> PortResult<Self> {
+    /// Begins at `now`, in milliseconds since the epoch: waits for other processes' writes to this file to end.
+    pub async fn begin(writer: &'c mut SqliteConnection, now: i64) -> PortResult<Self> {
         let transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(port)?;
         Ok(Self {
             transaction,
-            now: now(),
+            now,
             ended: VecDeque::new(),
             jobs: BTreeMap::new(),
             batches: BTreeMap::new(),
