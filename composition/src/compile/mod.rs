@@ -5,6 +5,7 @@
 //! `output` do what is left.
 
 mod captions;
+mod cover;
 mod curves;
 mod cuts;
 mod desk;
@@ -21,7 +22,7 @@ mod writing;
 
 use crate::composition::Composition;
 use crate::limits::{MAX_SEGMENTS, MAX_SHOWINGS};
-use crate::plan::{Facts, RenderPlan, Segment, Span};
+use crate::plan::{Facts, RenderPlan, Rgba, Segment, Span};
 use crate::sources::Slot;
 use common::fault::Fault;
 use desk::Desk;
@@ -83,10 +84,22 @@ fn showings(drawn: &[Drawn], cuts: &[Span]) -> u64 {
 }
 
 fn segment(composition: &Composition, run: Span, drawn: &[Drawn], fonts: &[crate::plan::SourceHash]) -> Segment {
-    let layers: Vec<_> = drawn.iter().filter_map(|item| excerpt::excerpt(item, run)).collect();
+    let mut canvas = composition.canvas;
+    let mut layers = Vec::new();
+    // From the top down, to the first that hides all below: those, and the background, are not there.
+    for item in drawn.iter().rev() {
+        let Some(layer) = excerpt::excerpt(item, run) else { continue };
+        let covers = cover::covers(&layer, item.opaque, &canvas, run.len());
+        layers.push(layer);
+        if covers {
+            canvas.background = Rgba::BLACK;
+            break;
+        }
+    }
+    layers.reverse();
     let writes = layers.iter().any(|layer| layer.asset.writes());
     Segment {
-        canvas: composition.canvas,
+        canvas,
         frames: run.len(),
         layers,
         fonts: if writes { fonts.to_vec() } else { Vec::new() },

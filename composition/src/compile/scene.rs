@@ -16,6 +16,8 @@ pub(super) struct Drawn {
     pub layer: Layer,
     /// Whether its edges are hard cuts: those of what may fill the frame, and of the mattes that cut it.
     pub cuts_hard: bool,
+    /// Whether its source has no alpha.
+    pub opaque: bool,
 }
 
 impl Drawn {
@@ -49,10 +51,19 @@ pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
             let fills =
                 matches!(layer.asset, Asset::Video(_) | Asset::Image(_) | Asset::Colour(_) | Asset::Gradient(_));
             let cuts_hard = fills || !layer.mattes.is_empty();
-            drawn.push(Drawn { start: placed.span.from as i64 - timing.window.from as i64, layer, cuts_hard });
+            let opaque = opaque(desk, placed);
+            drawn.push(Drawn { start: placed.span.from as i64 - timing.window.from as i64, layer, cuts_hard, opaque });
         }
     }
     drawn
+}
+
+/// Whether a clip's source has no alpha; true where it has no source.
+fn opaque(desk: &mut Desk, placed: &Placed) -> bool {
+    match placed.clip.written.asset {
+        Written::Video(_) | Written::Image(_) => desk.picture_of(placed.clip).is_some_and(|(_, video)| !video.alpha),
+        _ => true,
+    }
 }
 
 /// A matte as a clip sees it: on the clip's frames, with the matte's own clock.

@@ -84,7 +84,7 @@ fn sizes_follow_resolution_and_shape() {
 
 #[test]
 fn formats_have_their_codecs_and_backgrounds() {
-    let tracks = || json!([track(json!([{ "asset": footage("short"), "length": 1 }]))]);
+    let tracks = || json!([track(json!([{ "asset": footage("short"), "length": 1, "scale": 0.5 }]))]);
     let made = |format: &str| {
         let document = json!({
             "timeline": { "background": "#ff000080", "tracks": tracks() },
@@ -248,7 +248,7 @@ fn a_matte_masks_its_own_track_while_both_show() {
     assert_eq!(lengths(&plan), [30, 60, 30]);
     let mattes: Vec<Vec<usize>> =
         plan.segments.iter().map(|s| s.layers.iter().map(|layer| layer.mattes.len()).collect()).collect();
-    assert_eq!(mattes, [vec![0, 0], vec![0, 1], vec![0, 0]]);
+    assert_eq!(mattes, [vec![0], vec![0, 1], vec![0]]);
     let matte = &plan.segments[1].layers[1].mattes[0];
     assert_eq!((matte.show, matte.clock), (Span { from: 0, to: 60 }, 0));
 }

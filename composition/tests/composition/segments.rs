@@ -207,3 +207,46 @@ fn a_plan_of_an_hour_fits_into_a_tasks_output() {
     let size = serde_json::to_string(&made).unwrap().len();
     assert!(size < common::limits::MAX_OUTPUT_BYTES / 2, "{size} bytes in {} segments", made.segments.len());
 }
+
+#[test]
+fn what_is_hidden_is_not_there() {
+    let over = |top: Value| {
+        let mut document = video(json!([
+            track(json!([clip(text("on top"), 0.0, 3.0)])),
+            track(json!([top])),
+            track(json!([clip(text("below"), 0.0, 3.0)])),
+        ]));
+        document["timeline"]["background"] = json!("#123456");
+        let plan = plan(&document);
+        (plan.segments[0].layers.len(), plan.segments[0].canvas.background.0[0])
+    };
+    let shown = |change: Value| {
+        let mut top = clip(footage("top"), 0.0, 3.0);
+        for (name, value) in change.as_object().unwrap() {
+            top[name] = value.clone();
+        }
+        over(top)
+    };
+    let hidden = (2, 0);
+    let seen = (3, 0x12);
+    assert_eq!(shown(json!({})), hidden);
+    assert_eq!(shown(json!({ "effect": "zoomIn", "scale": 1.5, "position": "topLeft" })), hidden);
+    assert_eq!(shown(json!({ "fit": "blur", "filter": "boost" })), hidden);
+    // The footage is 16:9, as the canvas is.
+    assert_eq!(shown(json!({ "fit": "contain" })), hidden);
+    for change in [
+        json!({ "opacity": 0.9 }),
+        json!({ "scale": 0.9 }),
+        json!({ "offset": { "x": 0.01 } }),
+        json!({ "transition": { "in": "fade" } }),
+        json!({ "blend": "screen" }),
+        json!({ "filter": "blur" }),
+        json!({ "transform": { "rotate": { "angle": 1 } } }),
+        json!({ "width": 600 }),
+        json!({ "effect": "slideLeft" }),
+    ] {
+        assert_eq!(shown(change.clone()), seen, "{change}");
+    }
+    assert_eq!(over(clip(json!({ "type": "color", "color": "#ff0000" }), 0.0, 3.0)), hidden);
+    assert_eq!(over(clip(json!({ "type": "color", "color": "#ff000080" }), 0.0, 3.0)), seen);
+}

@@ -1,0 +1,47 @@
+//! What hides what: a segment holds only what it shows, so what lies beneath a layer that fills the frame is left out.
+
+use crate::plan::{Asset, Blend, Canvas, Curve, Drift, Layer, Micro, Placement, Rgba, Span, WHOLE};
+
+/// Whether a layer fills the canvas on every frame of a segment. `opaque` says that its source has no alpha, which the layer does
+/// not know.
+pub(super) fn covers(layer: &Layer, opaque: bool, canvas: &Canvas, frames: u64) -> bool {
+    layer.show == Span { from: 0, to: frames }
+        && fills_its_box(&layer.asset, opaque)
+        && layer.opacity == Curve::Still(Micro::ONE)
+        && layer.enter.is_none()
+        && layer.leave.is_none()
+        && layer.chroma_key.is_none()
+        && layer.mattes.is_empty()
+        && layer.blend == Blend::Normal
+        && fills_canvas(&layer.placement, canvas)
+        // A blur would draw the edges in from outside.
+        && layer.filters.iter().all(|filter| !matches!(filter, crate::plan::Filter::Blur { .. }))
+}
+
+fn fills_its_box(asset: &Asset, opaque: bool) -> bool {
+    match asset {
+        Asset::Video(video) => opaque && (video.picture.into == WHOLE || video.picture.backdrop.is_some()),
+        Asset::Image(picture) => opaque && (picture.into == WHOLE || picture.backdrop.is_some()),
+        Asset::Colour(Rgba([.., alpha])) => *alpha == 255,
+        Asset::Gradient(gradient) => gradient.stops.iter().all(|stop| stop.colour.0[3] == 255),
+        Asset::Text(_) | Asset::Captions(_) | Asset::Shape(_) | Asset::Waveform(_) => false,
+    }
+}
+
+/// Whether the box reaches every edge: large enough, not moved, not turned. Any anchor will do then, because the box is as large as
+/// the canvas or hangs over on both sides.
+fn fills_canvas(placement: &Placement, canvas: &Canvas) -> bool {
+    let still = |curve: &Curve, value: Micro| *curve == Curve::Still(value);
+    let Curve::Still(scale) = placement.scale else { return false };
+    let reaches = |side: Micro, canvas: u32| Micro::whole(i64::from(canvas)) <= side.times(scale);
+    let drifts_inwards = |drift: &Drift| {
+        let moves = drift.x != [Micro::ZERO; 2] || drift.y != [Micro::ZERO; 2];
+        moves || drift.scale.iter().any(|scale| *scale < Micro::ONE)
+    };
+    reaches(placement.width, canvas.width)
+        && reaches(placement.height, canvas.height)
+        && [&placement.x, &placement.y, &placement.angle, &placement.skew_x, &placement.skew_y]
+            .iter()
+            .all(|curve| still(curve, Micro::ZERO))
+        && !placement.drift.as_ref().is_some_and(drifts_inwards)
+}
