@@ -5,13 +5,33 @@ use serde_json::Value;
 
 use crate::{fault::Fault, kind::KindSpec};
 
+mod checks;
 pub mod echo;
+pub mod hook;
+pub mod ideas;
+pub mod image;
+pub mod made;
 pub mod probe;
+pub mod score;
+pub mod script;
 pub mod source;
 pub mod speech;
+pub mod subtitles;
+
+pub use checks::Checks;
 
 /// The kinds that every process knows. [`echo::SPEC`] is apart: it is there only where the configuration asks for it.
-pub const ALL: &[KindSpec] = &[probe::SPEC, source::SPEC, speech::SPEC];
+pub const ALL: &[KindSpec] = &[
+    probe::SPEC,
+    source::SPEC,
+    speech::SPEC,
+    script::SPEC,
+    ideas::SPEC,
+    hook::SPEC,
+    score::SPEC,
+    image::SPEC,
+    subtitles::SPEC,
+];
 
 /// Reads an input into its type, turning a refusal by serde into a fault with the pointer to the place.
 pub fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Vec<Fault>> {
@@ -25,6 +45,11 @@ pub fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Vec<Fault>> {
         let hint = if said.starts_with("unknown field") { ": remove it or correct its name" } else { "" };
         vec![Fault::new(pointer, format!("{said}{hint}"))]
     })
+}
+
+/// An input written out whole, so that a default left out and the same value spelled are one key.
+pub fn whole(input: &impl serde::Serialize) -> Result<Value, Vec<Fault>> {
+    serde_json::to_value(input).map_err(|error| vec![Fault::new("", error.to_string())])
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {

@@ -35,7 +35,7 @@ pub const SPEC: KindSpec = KindSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Source {
-    /// An `http`, `https` or `file` URL, or a path below an allowed folder.
+    /// An `http`, `https` or `file` URL, a path below an allowed folder, or `artifact://` and the hash of what a task made.
     pub src: String,
     /// What it is taken for.
     #[serde(default)]
@@ -72,6 +72,9 @@ pub struct Sourced {
 /// The longest `src`: what browsers and servers commonly bear.
 const MAX_SRC_BYTES: usize = 8 * 1024;
 
+/// The scheme of what another task made: `artifact://` and the hash of its content.
+pub const ARTIFACT: &str = "artifact";
+
 /// Reads `{"src": …}`, refusing what can't name a file.
 pub fn parse(input: &Value) -> Result<Source, Vec<Fault>> {
     let source: Source = read(input)?;
@@ -89,6 +92,8 @@ pub fn check_src(src: &str) -> Result<(), String> {
     }
     match src.split_once("://") {
         Some(("http" | "https" | "file", rest)) if !rest.is_empty() => Ok(()),
+        Some((ARTIFACT, hash)) if hash.parse::<Digest>().is_ok() => Ok(()),
+        Some((ARTIFACT, _)) => Err("is not an artifact: give the hash as a result shows it, 64 hex digits".into()),
         Some((scheme, _)) => Err(format!("`{}://` is not supported: use https, http or file", crop(scheme))),
         None if src.contains('\0') => Err("holds a NUL byte: no path does".into()),
         None => Ok(()),
@@ -108,7 +113,9 @@ mod tests {
         for good in ["https://a/b.mp4", "http://a", "file:///tmp/a.mp4", "clips/a.mp4", "/tmp/a.mp4"] {
             assert_eq!(check_src(good), Ok(()), "{good}");
         }
-        for bad in ["", "ftp://a/b", "concat://x", "https://", "a\0b"] {
+        let artifact = format!("artifact://{}", "ab".repeat(32));
+        assert_eq!(check_src(&artifact), Ok(()), "{artifact}");
+        for bad in ["", "ftp://a/b", "concat://x", "https://", "a\0b", "artifact://ab", "artifact://../x"] {
             assert!(check_src(bad).is_err(), "{bad:?}");
         }
     }

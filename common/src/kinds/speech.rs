@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::read;
+use super::{made::Made, read, whole};
 use crate::{
     fault::Fault,
     id::Digest,
@@ -64,7 +64,7 @@ fn default_pitch() -> u32 {
 
 /// One spoken word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Word {
     /// As it stands in the text.
     pub word: String,
@@ -88,6 +88,25 @@ pub struct Spoken {
     pub facts: Value,
     /// Who spoke: `espeak-ng` where no model was asked.
     pub provider: String,
+    /// How the words' times are known.
+    #[serde(default)]
+    pub timing: Timing,
+    /// The model, where there was one, and what it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+}
+
+/// How the times of words are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Timing {
+    /// The voice told them.
+    #[default]
+    Exact,
+    /// A provider listened to the sound.
+    Heard,
+    /// The length of the sound was shared out by the length of the words.
+    Estimated,
 }
 
 /// Reads an input, refusing what can't be spoken.
@@ -116,9 +135,7 @@ pub fn parse(input: &Value) -> Result<Speech, Vec<Fault>> {
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let speech = parse(input)?;
-    // Written out whole, so that a default left out and the same value spelled are one key.
-    let input = serde_json::to_value(speech).map_err(|error| vec![Fault::new("", error.to_string())])?;
-    Ok(vec![Draft::only(NAME, input)])
+    Ok(vec![Draft::only(NAME, whole(&speech)?)])
 }
 
 #[cfg(test)]

@@ -1,0 +1,111 @@
+//! `image`: a picture of what a text describes.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{checks::Checks, made::Made, read, script::MAX_PICTURE, whole};
+use crate::{
+    fault::Fault,
+    id::Digest,
+    kind::{Class, KindSpec},
+    plan::Draft,
+    retry::RetryPolicy,
+};
+
+/// The stored name.
+pub const NAME: &str = "image";
+
+/// The kind.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: 1,
+    class: Class::Generate,
+    timeout: Duration::from_secs(300),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: true,
+    plan: Some(plan),
+    grow: None,
+};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ask {
+    /// What it shows.
+    pub prompt: String,
+    /// How it is to look, in words.
+    #[serde(default)]
+    pub style: String,
+    /// Pixels across, 64 to 4,096. A provider that makes only certain sizes makes the one nearest in shape.
+    #[serde(default = "default_width")]
+    pub width: u32,
+    /// Pixels down, 64 to 4,096.
+    #[serde(default = "default_height")]
+    pub height: u32,
+    /// One provider of the configuration, instead of the usual ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Another number gives another picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u32>,
+}
+
+fn default_width() -> u32 {
+    1280
+}
+
+fn default_height() -> u32 {
+    720
+}
+
+/// The picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Picture {
+    /// The file, as an artifact.
+    pub artifact: Digest,
+    /// Such as `image/png`.
+    pub media_type: String,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Pixels across, as it came.
+    pub width: u32,
+    /// Pixels down, as it came.
+    pub height: u32,
+    /// What the probe said of it: `composition::plan::Facts` as JSON.
+    pub facts: Value,
+    /// Who made it.
+    pub made: Made,
+}
+
+/// Reads an input, with all its faults.
+pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
+    let ask: Ask = read(input)?;
+    let mut checks = Checks::default();
+    checks.text("/prompt", &ask.prompt, MAX_PICTURE);
+    checks.short("/style", &ask.style, 500);
+    checks.within("/width", ask.width, 64, 4_096);
+    checks.within("/height", ask.height, 64, 4_096);
+    checks.provider(ask.provider.as_ref());
+    checks.of(ask)
+}
+
+fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
+    Ok(vec![Draft::only(NAME, whole(&parse(input)?)?)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn all_faults_are_said_at_once() {
+        let faults = parse(&json!({"prompt": "", "width": 1, "height": 10_000})).expect_err("faults");
+        let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/prompt", "/width", "/height"]);
+    }
+}

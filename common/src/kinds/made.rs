@@ -1,0 +1,85 @@
+//! Who made a generated thing, and what it took: a part of every such result, so that nobody takes a template for a model's work.
+
+use serde::{Deserialize, Serialize};
+
+/// What a provider counted. What it does not count is left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Usage {
+    /// Tokens read.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub input_tokens: u64,
+    /// Tokens written.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub output_tokens: u64,
+    /// Characters spoken.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub characters: u64,
+    /// Milliseconds of sound made or listened to.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub sound_ms: u64,
+    /// Pictures made.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub images: u64,
+    /// In the currency of the configured prices; none where no price is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+}
+
+fn is_nought(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Usage) -> Usage {
+        let cost = match (self.cost, other.cost) {
+            (None, None) => None,
+            (one, two) => Some(one.unwrap_or(0.0) + two.unwrap_or(0.0)),
+        };
+        Usage {
+            input_tokens: self.input_tokens + other.input_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            characters: self.characters + other.characters,
+            sound_ms: self.sound_ms + other.sound_ms,
+            images: self.images + other.images,
+            cost,
+        }
+    }
+}
+
+/// Who made it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Made {
+    /// The provider's configured name; `offline` where nobody was asked.
+    pub provider: String,
+    /// The model, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The prompt's name and version, such as `script@1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// What a reader must know of how it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+    /// What it took.
+    pub usage: Usage,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_add_up_and_no_price_stays_no_cost() {
+        let priced = Usage { input_tokens: 3, cost: Some(0.25), ..Usage::default() };
+        let plain = Usage { output_tokens: 2, ..Usage::default() };
+        assert_eq!(plain.plus(&plain).cost, None);
+        assert_eq!(
+            plain.plus(&priced),
+            Usage { input_tokens: 3, output_tokens: 2, cost: Some(0.25), ..Usage::default() }
+        );
+    }
+}
