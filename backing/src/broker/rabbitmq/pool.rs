@@ -1,7 +1,7 @@
 //! Publishers: a pool of connections, each with one long-lived confirm channel that one caller has at a time.
 //!
-//! A publisher that was left in the middle (an error, a timeout, a caller that was dropped) is never used again: what is still to come
-//! on its channel would be taken for somebody else's.
+//! A publisher that was left in the middle (an error, a timeout, a caller that was dropped) is never used again: most likely its
+//! connection is dead and does not know it yet.
 
 use std::{sync::Arc, time::Duration};
 
