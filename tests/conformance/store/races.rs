@@ -10,7 +10,7 @@ use common::{
     lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::{Settlement, Verdict},
-    port::store::{Claimed, Settled, Target},
+    port::store::{Beat, Claimed, Presence, Pulse, Settled, Target},
     submission::{NewJob, Work},
 };
 use serde_json::json;
@@ -26,6 +26,7 @@ each_store!(
     the_tasks_of_one_job_may_all_settle_at_once,
     the_items_of_one_batch_may_all_settle_at_once,
     a_settle_and_a_sweep_never_both_count,
+    a_beat_and_a_sweep_never_both_win,
     a_settle_and_a_cancel_leave_one_end,
     two_settles_of_one_attempt_count_once,
     followers_that_arrive_while_their_leader_ends_are_not_stranded,
@@ -99,6 +100,37 @@ async fn a_settle_and_a_sweep_never_both_count(on: Subject) {
         assert_eq!(on.state(only(&job)).await, wanted);
         on.cancel(Target::Job(job.id)).await;
     }
+}
+
+async fn a_beat_and_a_sweep_never_both_win(on: Subject) {
+    let presence = Presence { worker: on.worker, name: "a test".into(), slots: Vec::new(), draining: false };
+    let jobs: Vec<_> = (0..40).map(|_| job()).collect();
+    on.accept_batch(&batch(&jobs)).await;
+    on.ring().await;
+    let tasks: Vec<_> = jobs.iter().map(only).collect();
+    let claimed = on.store.claim(on.worker, &tasks, SHORT).await.expect("claims");
+    let beats = claimed.into_iter().flatten().map(|claimed| async {
+        tokio::time::sleep(SHORT).await;
+        let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
+        (claimed.task, on.store.beat(&presence, &beat, LEASE).await.expect("beats")[0])
+    });
+    let sweeps = async {
+        let mut lost = 0;
+        for _ in 0..20 {
+            lost += on.store.sweep(POLICY).await.expect("sweeps").lost;
+            tokio::time::sleep(SHORT / 10).await;
+        }
+        lost
+    };
+    let (pulses, mut lost) = futures::future::join(futures::future::join_all(beats), sweeps).await;
+    lost += on.store.sweep(POLICY).await.expect("sweeps").lost;
+    for (task, pulse) in &pulses {
+        let wanted = if *pulse == Pulse::Held { (TaskState::Running, 0) } else { (TaskState::Ready, 1) };
+        let found = on.task(*task).await;
+        assert_eq!((found.state, found.losses), wanted, "{pulse:?}");
+    }
+    let stale = pulses.iter().filter(|(_, pulse)| *pulse == Pulse::Stale).count();
+    assert_eq!(stale as u32, lost);
 }
 
 async fn a_settle_and_a_cancel_leave_one_end(on: Subject) {

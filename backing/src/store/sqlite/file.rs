@@ -42,16 +42,17 @@ pub async fn open(path: &Path) -> PortResult<(SqliteConnection, SqlitePool)> {
 }
 
 async fn bring_up_to_date(writer: &mut SqliteConnection, path: &Path) -> PortResult<()> {
-    if has_schema(writer).await.map_err(port)? {
-        check_major(writer).await?;
+    // One transaction around all of it, so that of two processes that open a new file at once the second finds it made.
+    let mut write = writer.begin_with("BEGIN IMMEDIATE").await.map_err(port)?;
+    if has_schema(&mut write).await.map_err(port)? {
+        check_major(&mut write).await?;
     }
     // A file that a later program of the same major has opened holds migrations unknown here, which only added.
     let mut migrations = sqlx::migrate!("../migrations/sqlite");
-    migrations
-        .set_ignore_missing(true)
-        .run(&mut *writer)
-        .await
-        .map_err(|error| PortError::broken(PART, format!("the schema of {} can't be made ({error})", path.display())))
+    migrations.set_ignore_missing(true).run(&mut *write).await.map_err(|error| {
+        PortError::broken(PART, format!("the schema of {} can't be made ({error})", path.display()))
+    })?;
+    write.commit().await.map_err(port)
 }
 
 async fn has_schema(writer: &mut SqliteConnection) -> sqlx::Result<bool> {
@@ -125,6 +126,16 @@ mod tests {
         }
         file.close().await.expect("closes");
         SqliteStore::open(&path).await.expect("opens").check().await.expect("in order");
+    }
+
+    #[tokio::test]
+    async fn a_new_file_may_be_opened_by_many_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("spool.db");
+        let stores = futures::future::join_all((0..6).map(|_| SqliteStore::open(&path))).await;
+        for store in stores {
+            store.expect("opens").check().await.expect("in order");
+        }
     }
 
     #[tokio::test]
