@@ -23,6 +23,7 @@ each_store!(
     the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead,
     a_draining_worker_has_no_slots,
     higher_bands_go_first_and_older_first_within_one,
+    the_oldest_of_a_backlog_go_first,
     tenants_take_turns_within_a_band,
     a_tenant_without_a_backlog_is_served_within_two_turns,
     what_was_handed_back_is_rung_again,
@@ -89,6 +90,19 @@ async fn higher_bands_go_first_and_older_first_within_one(on: Subject) {
     let order: Vec<TaskId> = first.iter().chain(&rest).map(|bell| bell.task).collect();
     let wanted: Vec<TaskId> = [2, 4, 0, 3, 1].into_iter().map(|index: usize| only(&jobs[index])).collect();
     assert_eq!(order, wanted);
+}
+
+async fn the_oldest_of_a_backlog_go_first(on: Subject) {
+    let jobs: Vec<_> = (0..8).map(|_| job()).collect();
+    for job in &jobs {
+        on.accept(job).await;
+        on.tick().await;
+    }
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        order.extend(on.store.ring(Class::Light, 100, 2).await.expect("rings").bells.into_iter().map(|bell| bell.task));
+    }
+    assert_eq!(order, jobs.iter().map(only).collect::<Vec<_>>());
 }
 
 async fn tenants_take_turns_within_a_band(on: Subject) {

@@ -22,7 +22,7 @@ use super::{
 
 each_store!(
     a_claim_is_given_once_and_carries_all_that_a_run_needs,
-    a_stale_settle_changes_nothing,
+    a_stale_fence_settles_beats_and_releases_nothing,
     only_the_worker_that_claimed_may_settle_beat_or_release,
     a_beat_keeps_the_lease_and_the_progress,
     a_beat_hears_of_a_cancel,
@@ -53,7 +53,7 @@ async fn a_claim_is_given_once_and_carries_all_that_a_run_needs(on: Subject) {
     assert_eq!(again, [None, None]);
 }
 
-async fn a_stale_settle_changes_nothing(on: Subject) {
+async fn a_stale_fence_settles_beats_and_releases_nothing(on: Subject) {
     let job = job();
     on.accept(&job).await;
     let first = on.start_for(only(&job), SHORT).await;
@@ -68,6 +68,10 @@ async fn a_stale_settle_changes_nothing(on: Subject) {
     ] {
         assert_eq!(on.settle(&first, verdict).await.0, Settled::Stale);
     }
+    let beat = [Beat { task: first.task, fence: first.fence, progress: None }];
+    assert_eq!(on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"), [Pulse::Stale]);
+    let moved = on.store.release(on.worker, &[(first.task, first.fence)]).await.expect("answers");
+    assert_eq!(moved, Default::default());
     assert_eq!(on.state(only(&job)).await, TaskState::Running);
     on.succeed(&second, json!("right")).await;
     assert_eq!(on.settle(&second, succeeded(json!("twice"))).await.0, Settled::Stale);

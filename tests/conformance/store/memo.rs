@@ -78,14 +78,21 @@ async fn a_memo_settles_a_later_equal_at_once(on: Subject) {
 }
 
 async fn a_memo_belongs_to_its_tenant(on: Subject) {
-    let (mine, theirs) = (equal(json!({"n": 1})), equal(json!({"n": 1})));
-    on.accept(&mine).await;
-    on.run(only(&mine), json!("mine")).await;
+    let (mine, theirs, follower) = (equal(json!({"n": 1})), equal(json!({"n": 1})), equal(json!({"n": 1})));
     let other = on.as_tenant("other");
+    on.accept(&mine).await;
     other.accept(&theirs).await;
-    assert_eq!(other.state(only(&theirs)).await, TaskState::Ready);
-    other.run(only(&theirs), json!("theirs")).await;
-    assert_eq!(other.job(theirs.id).await.result, Some(json!("theirs")));
+    other.accept(&follower).await;
+    on.run(only(&mine), json!("mine")).await;
+    assert_eq!(other.state(only(&follower)).await, TaskState::Waiting, "it follows its own tenant's");
+    let late = equal(json!({"n": 1}));
+    other.accept(&late).await;
+    assert_eq!(other.state(only(&late)).await, TaskState::Waiting);
+    let claimed = other.claim(only(&theirs), common::limits::LEASE).await.expect("was queued");
+    other.succeed(&claimed, json!("theirs")).await;
+    for job in [&theirs, &follower, &late] {
+        assert_eq!(other.job(job.id).await.result, Some(json!("theirs")));
+    }
 }
 
 async fn what_is_not_memoised_runs_each_time(on: Subject) {

@@ -109,10 +109,11 @@ async fn a_beat_and_a_sweep_never_both_win(on: Subject) {
     on.ring().await;
     let tasks: Vec<_> = jobs.iter().map(only).collect();
     let claimed = on.store.claim(on.worker, &tasks, SHORT).await.expect("claims");
-    let beats = claimed.into_iter().flatten().map(|claimed| async {
+    let (on, presence) = (&on, &presence);
+    let beats = claimed.into_iter().flatten().map(|claimed| async move {
         tokio::time::sleep(SHORT).await;
         let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
-        (claimed.task, on.store.beat(&presence, &beat, LEASE).await.expect("beats")[0])
+        (claimed.task, on.store.beat(presence, &beat, LEASE).await.expect("beats")[0])
     });
     let sweeps = async {
         let mut lost = 0;
