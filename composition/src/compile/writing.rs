@@ -13,8 +13,8 @@ use crate::written::{
     VerticalAlignName,
 };
 
-/// The family unless said.
-const USUAL_FAMILY: &str = "Roboto";
+/// The family unless said: one that the engine brings.
+const USUAL_FAMILY: &str = "Open Sans";
 /// The smallest size that shrinking goes to, in pixels.
 const LEAST_SIZE: Micro = Micro::whole(8);
 

@@ -1,7 +1,8 @@
 //! Assets as they are written.
 
+use super::caption::CaptionAsset;
 use super::sound::{AudioAsset, FadeEffect, RoleName, SpeechAsset};
-use super::text::{CaptionAsset, TextAsset};
+use super::text::TextAsset;
 use crate::document::{Count, Decimal, Flag, Moving, Src, choice, object, union};
 use crate::limits::{BARS, PIXELS, SECONDS, SHARE, SOURCE_SECONDS, SPEED, STOPS, TURN, VOLUME};
 use crate::plan::Rgba;

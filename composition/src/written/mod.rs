@@ -3,6 +3,7 @@
 //! The doc comments here are the JSON Schema's descriptions, so they speak to the person who writes a composition.
 
 mod asset;
+mod caption;
 mod clip;
 mod edit;
 mod names;
@@ -10,6 +11,7 @@ mod sound;
 mod text;
 
 pub(crate) use asset::*;
+pub(crate) use caption::*;
 pub(crate) use clip::*;
 pub(crate) use edit::*;
 pub(crate) use names::*;
