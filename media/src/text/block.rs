@@ -103,7 +103,7 @@ fn draw_units(text: &Text, animation: Option<Animation>, request: &Request, desk
             let chosen = group.as_ref().is_none_or(|(by, at)| unit_of(placed, *by) == *at);
             chosen.then(Accent::default)
         };
-        if let Some(ink) = desk.pen.draw(text, &layout, &mut desk.book, &select) {
+        if let Some(ink) = desk.pen.draw(text, &layout, &mut desk.book, 1.0, &select) {
             units.push(Unit {
                 patch: Patch::drawn(ink.raster, ink.x, ink.y, request),
                 order: animation.map(|_| order),

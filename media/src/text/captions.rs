@@ -31,10 +31,11 @@ enum Part {
         shown: usize,
         active: Option<usize>,
     },
-    /// One word, by itself.
+    /// One word, by itself; `zoomed` at the largest size it pops to, so that it is not drawn small and blown up.
     Word {
         word: usize,
         active: bool,
+        zoomed: bool,
     },
 }
 
@@ -110,7 +111,7 @@ impl CaptionBlock {
                 for &(from, word) in timed.iter().filter(|(from, _)| *from <= frame) {
                     let done = share(frame - from + 1, frames);
                     let rest = (1.0 - done).powi(2);
-                    let patch = put(Part::Word { word, active: active == Some(word) });
+                    let patch = put(Part::Word { word, active: active == Some(word), zoomed: false });
                     patches.extend(patch.map(|patch| Patch {
                         y: patch.y + distance.to_f64() * size * rest,
                         opacity: done,
@@ -123,9 +124,10 @@ impl CaptionBlock {
             }
             (Some(style), Some(word)) => {
                 patches.extend(put(Part::AllBut(word)));
-                let patch = put(Part::Word { word, active: true });
                 let since = timed.get(word).map_or(0, |(from, _)| frame - from);
-                patches.extend(patch.map(|patch| moved(patch, style, since, size)));
+                let motion = Motion::of(style, since, size);
+                let patch = put(Part::Word { word, active: true, zoomed: motion.factor > 1.0 });
+                patches.extend(patch.map(|patch| motion.apply(patch)));
             }
         }
     }
@@ -140,8 +142,10 @@ impl CaptionBlock {
     ) -> Option<Patch> {
         let active = self.captions.active;
         let made: Result<_, Infallible> = self.drawn.get((index, request.look(), part), || {
-            let ink = draw(part, active, &laid.0, &laid.1, request, desk);
-            Ok(ink.map(|ink| Patch::drawn(ink.raster, ink.x, ink.y, request)))
+            let zoom = zoom_of(part, active);
+            let ink = draw(part, active, &laid.0, &laid.1, request, desk, zoom);
+            let patch = ink.map(|ink| Patch::drawn(ink.raster, ink.x, ink.y, request));
+            Ok(patch.map(|patch| shrunk(patch, f64::from(zoom))))
         });
         let Ok(patch) = made;
         patch
@@ -166,13 +170,14 @@ fn draw(
     layout: &Layout,
     request: &Request,
     desk: &mut Desk,
+    zoom: f32,
 ) -> Option<Ink> {
     if part == Part::Background {
         return text.background.and_then(|background| backdrop(&background, layout, request));
     }
     let lit = style.map(accent_of).unwrap_or_default();
     let select = |placed: &Placed| select(part, placed.word, lit);
-    let letters = desk.pen.draw(text, layout, &mut desk.book, &select)?;
+    let letters = desk.pen.draw(text, layout, &mut desk.book, zoom, &select)?;
     let patched = match (style, part) {
         (Some(WordStyle::Highlight { patch, .. }), Part::All { active: Some(word), .. }) => {
             word_patch(layout, word, patch)
@@ -193,7 +198,7 @@ fn select(part: Part, word: usize, lit: Accent) -> Option<Accent> {
         Part::All { active, said } => Some(accent(active == Some(word) || word < said)),
         Part::AllBut(left_out) => (word != left_out).then_some(plain),
         Part::First { shown, active } => (word < shown).then(|| accent(active == Some(word))),
-        Part::Word { word: only, active } => (word == only).then(|| accent(active)),
+        Part::Word { word: only, active, .. } => (word == only).then(|| accent(active)),
     }
 }
 
@@ -234,25 +239,47 @@ fn word_patch(layout: &Layout, word: usize, colour: Rgba) -> Option<Ink> {
     patch_of(&whole, radius, colour)
 }
 
-/// A word in its motion, `since` frames after it began to be said.
-fn moved(mut patch: Patch, style: WordStyle, since: i64, size: f64) -> Patch {
-    // Out and back over the given frames: half a wave.
-    let wave = |frames: u64| {
-        let done = share(since + 1, frames + 1);
-        (done * std::f64::consts::PI).sin()
-    };
-    match style {
-        WordStyle::Pop { scale, frames, .. } => {
-            let factor = 1.0 + (scale.to_f64() - 1.0) * wave(frames);
-            let (width, height) = (patch.width * factor, patch.height * factor);
-            patch.x -= (width - patch.width) / 2.0;
-            patch.y -= (height - patch.height) / 2.0;
-            (patch.width, patch.height) = (width, height);
-        }
-        WordStyle::Bounce { height, frames, .. } => patch.y -= height.to_f64() * size * wave(frames),
-        _ => {}
+/// How large a part is drawn, as a factor of how it is laid out.
+fn zoom_of(part: Part, style: Option<WordStyle>) -> f32 {
+    match (part, style) {
+        (Part::Word { zoomed: true, .. }, Some(WordStyle::Pop { scale, .. })) => scale.to_f64().clamp(1.0, 4.0) as f32,
+        _ => 1.0,
     }
-    patch
+}
+
+/// A patch that was drawn `zoom` times too large, at its place.
+fn shrunk(patch: Patch, zoom: f64) -> Patch {
+    Patch { x: patch.x / zoom, y: patch.y / zoom, width: patch.width / zoom, height: patch.height / zoom, ..patch }
+}
+
+/// What a word does while it is being said.
+struct Motion {
+    factor: f64,
+    rise: f64,
+}
+
+impl Motion {
+    /// `since` frames after it began: out and back over the style's frames, half a wave.
+    fn of(style: WordStyle, since: i64, size: f64) -> Self {
+        let wave = |frames: u64| (share(since + 1, frames + 1) * std::f64::consts::PI).sin().max(0.0);
+        match style {
+            WordStyle::Pop { scale, frames, .. } if since < frames as i64 => {
+                Self { factor: 1.0 + (scale.to_f64() - 1.0) * wave(frames), rise: 0.0 }
+            }
+            WordStyle::Bounce { height, frames, .. } if since < frames as i64 => {
+                Self { factor: 1.0, rise: height.to_f64() * size * wave(frames) }
+            }
+            _ => Self { factor: 1.0, rise: 0.0 },
+        }
+    }
+
+    fn apply(&self, mut patch: Patch) -> Patch {
+        let (width, height) = (patch.width * self.factor, patch.height * self.factor);
+        patch.x -= (width - patch.width) / 2.0;
+        patch.y -= (height - patch.height) / 2.0 + self.rise;
+        (patch.width, patch.height) = (width, height);
+        patch
+    }
 }
 
 /// How much of `frames` has passed, 0 to 1.

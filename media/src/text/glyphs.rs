@@ -49,20 +49,22 @@ impl Pen {
         Self { cache: SwashCache::new() }
     }
 
-    /// Draws the letters that `select` picks, with shadows under outlines under fills. `None` where nothing is drawn.
+    /// Draws the letters that `select` picks, `zoom` times as large as they are laid out, with shadows under outlines under
+    /// fills. `None` where nothing is drawn.
     pub(crate) fn draw(
         &mut self,
         text: &Text,
         layout: &Layout,
         book: &mut FontBook,
+        zoom: f32,
         select: &dyn Fn(&Placed) -> Option<Accent>,
     ) -> Option<Ink> {
         let strands = self.strands(text, layout, book, select);
-        let [left, top, right, bottom] = bounds(&strands, layout.scale)?;
+        let [left, top, right, bottom] = bounds(&strands, layout.scale)?.map(|edge| edge * zoom);
         let (x, y) = (left.floor() as i32, top.floor() as i32);
         let (width, height) = (right.ceil() as i32 - x, bottom.ceil() as i32 - y);
         let mut pixmap = Pixmap::new(width.clamp(1, MAX_SIDE) as u32, height.clamp(1, MAX_SIDE) as u32)?;
-        let place = Transform::from_translate(-x as f32, -y as f32);
+        let place = Transform::from_scale(zoom, zoom).post_translate(-x as f32, -y as f32);
         for strand in &strands {
             self.shadow(&mut pixmap, strand, layout.scale, place, book);
         }
@@ -124,7 +126,7 @@ impl Pen {
         if coloured {
             return false;
         }
-        let Some(commands) = self.cache.get_outline_commands(book.system(), key(placed)) else {
+        let Some(commands) = self.cache.get_outline_commands(book.system(), key(placed, 1.0)) else {
             return false;
         };
         // A font's y grows upward.
@@ -145,7 +147,7 @@ impl Pen {
 
     /// Draws a colour glyph's bitmap.
     fn stamp(&mut self, pixmap: &mut Pixmap, placed: &Placed, place: Transform, book: &mut FontBook) {
-        let Some(image) = self.cache.get_image_uncached(book.system(), key(placed)) else {
+        let Some(image) = self.cache.get_image_uncached(book.system(), key(placed, place.sx)) else {
             return;
         };
         let (width, height) = (image.placement.width, image.placement.height);
@@ -159,8 +161,8 @@ impl Pen {
         if image.content != SwashContent::Color {
             return;
         }
-        let x = (placed.x + place.tx).round() as i32 + image.placement.left;
-        let y = (placed.y + place.ty).round() as i32 - image.placement.top;
+        let x = (placed.x * place.sx + place.tx).round() as i32 + image.placement.left;
+        let y = (placed.y * place.sy + place.ty).round() as i32 - image.placement.top;
         let paint = PixmapPaint::default();
         pixmap.draw_pixmap(x, y, stamp.as_ref(), &paint, Transform::identity(), None);
     }
@@ -172,7 +174,7 @@ impl Pen {
         let Some(mut cast) = Pixmap::new(pixmap.width(), pixmap.height()) else {
             return;
         };
-        let moved = place.post_translate(px(shadow.x.to_f64(), scale), px(shadow.y.to_f64(), scale));
+        let moved = place.pre_translate(px(shadow.x.to_f64(), scale), px(shadow.y.to_f64(), scale));
         let black = paint_of(Rgba::BLACK);
         for path in &strand.paths {
             cast.fill_path(path, &black, FillRule::Winding, moved, None);
@@ -183,7 +185,7 @@ impl Pen {
         for glyph in &strand.colour_glyphs {
             self.stamp(&mut cast, glyph, moved, book);
         }
-        lay_shadow(pixmap, &cast, shadow, scale);
+        lay_shadow(pixmap, &cast, shadow, scale * f64::from(place.sx));
     }
 }
 
@@ -307,12 +309,13 @@ fn px(value: f64, scale: f64) -> f32 {
     (value * scale) as f32
 }
 
-fn key(placed: &Placed) -> CacheKey {
+/// A glyph at `zoom` times the size it is laid out in.
+fn key(placed: &Placed, zoom: f32) -> CacheKey {
     let glyph = &placed.glyph;
     CacheKey {
         font_id: glyph.font_id,
         glyph_id: glyph.glyph_id,
-        font_size_bits: glyph.font_size.to_bits(),
+        font_size_bits: (glyph.font_size * zoom).to_bits(),
         x_bin: SubpixelBin::Zero,
         y_bin: SubpixelBin::Zero,
         font_weight: glyph.font_weight,

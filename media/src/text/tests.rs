@@ -48,7 +48,7 @@ fn laid(text: &Text, width: f64, height: f64) -> Layout {
 
 fn drawn(text: &Text, desk: &mut Desk) -> Ink {
     let layout = desk.lay_out(text, 400.0, 200.0, 1.0);
-    desk.pen.draw(text, &layout, &mut desk.book, &|_| Some(Accent::default())).expect("something is drawn")
+    desk.pen.draw(text, &layout, &mut desk.book, 1.0, &|_| Some(Accent::default())).expect("something is drawn")
 }
 
 /// How much is covered, in pixels, and the mean colour of what is.
