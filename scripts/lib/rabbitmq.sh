@@ -57,6 +57,8 @@ rabbitmq_start() {
   # A plain command, not a function: a subshell of ours would live as long as the node, and hold the lock with it.
   setsid env -i "${NODE_ENV[@]}" "$bin/rabbitmq-server" </dev/null >"$home/log/stdout" 2>&1 9>&- &
   disown
+  # Until it carries its mark, a node that is being born looks like one that died.
+  wait_until 10 rabbitmq_appeared || return 1
   wait_until 120 rabbitmq_up_or_gone && rabbitmq_ready
 }
 
@@ -64,6 +66,7 @@ rabbitmq_start() {
 rabbitmq_up_or_gone() {
   rabbitmq_ready || { no_process_of rabbitmq || [ -z "$(rabbitmq_server_pids)" ]; }
 }
+rabbitmq_appeared() { [ -n "$(rabbitmq_server_pids)" ]; }
 rabbitmq_server_pids() { # without epmd
   local pid
   for pid in $(rabbitmq_pids); do

@@ -199,6 +199,17 @@ async fn a_file_with_a_second_name_is_copied_because_its_other_name_may_be_writt
 }
 
 #[tokio::test]
+async fn a_file_that_a_child_made_under_another_user_is_taken_over() {
+    let place = folder_place();
+    let file = place.file("made", b"by nobody");
+    let ours = fs::metadata(&file).unwrap().uid();
+    // Only root can give a file away; for anybody else there are no such children either.
+    let _ = std::os::unix::fs::chown(&file, Some(65_534), None);
+    let hash = place.artifacts.put(&file, "video/mp4").await.unwrap().hash;
+    assert_eq!(fs::metadata(place.artifacts.path(&hash).unwrap()).unwrap().uid(), ours);
+}
+
+#[tokio::test]
 async fn a_link_is_followed_and_not_kept() {
     let place = folder_place();
     let target = place.file("target", b"behind a link");

@@ -16,14 +16,13 @@ use bytes::Bytes;
 use common::{
     id::Digest,
     outcome::ArtifactRef,
-    port::{PortResult, artifacts::Artifacts},
+    port::{PortError, PortResult, artifacts::Artifacts},
 };
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use uuid::Uuid;
 
 use super::{PART, address, intake, object::ObjectArtifacts};
-use common::port::PortError;
 
 const STAGING: &str = "staging";
 /// No intake takes this long: what is older was left by a process that died.
