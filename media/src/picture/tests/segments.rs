@@ -303,3 +303,25 @@ fn stills_come_out_in_each_format() {
     let refused = render_still(&bench.segment, 0, &bench.files, &FontFolders(vec![]), &bench.path("out.tga"));
     assert!(matches!(refused, Err(crate::MediaError::Unsupported(_))));
 }
+
+#[test]
+fn a_segment_that_is_not_whole_does_not_pass() {
+    let mut bench = Bench::new(160, 96);
+    lively(&mut bench);
+    let out = bench.render("out.mp4");
+    let verify = |segment: &Segment, path: &Path| crate::encode::verify::verify(segment, path);
+    verify(&bench.segment, &out).expect("it is whole");
+    let longer = Segment { frames: 41, ..bench.segment.clone() };
+    let refused = verify(&longer, &out).expect_err("a frame is missing").to_string();
+    assert!(refused.contains("has 40 frames and should have 41"), "{refused}");
+    let mut wider = bench.segment.clone();
+    wider.canvas.width = 320;
+    assert!(verify(&wider, &out).expect_err("the size is another").to_string().contains("(160, 96)"));
+    let mut bytes = std::fs::read(&out).expect("read");
+    let data = bytes.windows(4).position(|window| window == b"mdat").expect("there is data") + 8;
+    for byte in &mut bytes[data + 60..data + 400] {
+        *byte = 0xff;
+    }
+    std::fs::write(&out, bytes).expect("written");
+    assert!(verify(&bench.segment, &out).is_err(), "its first picture is broken");
+}
