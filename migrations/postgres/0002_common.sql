@@ -8,21 +8,31 @@ CREATE FUNCTION spool.first_id(ms bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
     $$ SELECT (lpad(to_hex(greatest(ms, 0)), 12, '0') || repeat('0', 20))::uuid $$;
 
 -- Makes the history's partitions from yesterday to a week ahead, a day each. What comes later than that lands in `history_rest`.
+--
+-- A table is made aside and then attached, and gives up after a moment where it would have to wait: whoever waits for a lock on the
+-- whole history has all settles waiting behind it. The next call comes soon enough.
 CREATE FUNCTION spool.make_partitions() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     day    date;
     lower  uuid;
     upper  uuid;
+    name   text;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('spool.make_partitions'));
+    PERFORM set_config('lock_timeout', '100ms', true);
     FOR day IN SELECT generate_series(current_date - 1, current_date + 7, interval '1 day')::date LOOP
-        CONTINUE WHEN to_regclass('spool.history_' || to_char(day, 'YYYYMMDD')) IS NOT NULL;
+        name := 'history_' || to_char(day, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass('spool.' || name) IS NOT NULL;
         lower := spool.first_id((extract(epoch FROM day) * 1000)::bigint);
         upper := spool.first_id((extract(epoch FROM day + 1) * 1000)::bigint);
         -- Rows that came too early for their partition stay where they are, and so does their day.
         CONTINUE WHEN EXISTS (SELECT FROM spool.history_rest h WHERE h.id >= lower AND h.id < upper);
-        EXECUTE format('CREATE TABLE spool.history_%s PARTITION OF spool.history FOR VALUES FROM (%L) TO (%L)',
-                       to_char(day, 'YYYYMMDD'), lower, upper);
+        BEGIN
+            EXECUTE format('CREATE TABLE spool.%I (LIKE spool.history INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', name);
+            EXECUTE format('ALTER TABLE spool.history ATTACH PARTITION spool.%I FOR VALUES FROM (%L) TO (%L)', name, lower, upper);
+        EXCEPTION WHEN lock_not_available THEN
+            RETURN;
+        END;
     END LOOP;
 END $$;
 

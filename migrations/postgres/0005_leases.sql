@@ -35,8 +35,10 @@ CREATE FUNCTION spool.need_outcomes(need_ids uuid[]) RETURNS TABLE (id uuid, nam
     SELECT h.id, h.name, h.output, h.error FROM spool.history h WHERE h.id = ANY (need_ids)
 $$;
 
--- Renews leases, keeps progress, and keeps the worker among the living. A task that somebody else holds at the moment is skipped:
--- the next beat comes in time, and a heartbeat waits for nobody. Answers 0 held, 1 cancel, 2 stale for each task.
+-- Renews leases, keeps progress, and keeps the worker among the living. Answers 0 held, 1 cancel, 2 stale for each task.
+--
+-- A heartbeat queues behind nobody: a task that somebody else holds (who is about to settle it, or found its lease expired) is looked
+-- at again for a tenth of a second, and then left to the next beat, which comes in time.
 CREATE FUNCTION spool.beat(
     worker_id uuid, a_name text, renders integer, generates integer, lights integer, leaving boolean,
     task_ids uuid[], a_fences bigint[], progresses real[], stages text[], lease_ms bigint
@@ -46,26 +48,36 @@ DECLARE
     held tid[];
     places integer[];
     pulses smallint[];
+    alive integer;
 BEGIN
     INSERT INTO spool.workers AS w (id, seen_at, render, generate, light, draining, name)
     VALUES (worker_id, at, renders, generates, lights, leaving, a_name)
     ON CONFLICT (id) DO UPDATE SET seen_at = at, render = renders, generate = generates, light = lights, draining = leaving;
-    SELECT array_agg(CASE WHEN t.id IS NULL THEN 2 WHEN t.cancelling THEN 1 ELSE 0 END::smallint ORDER BY u.place)
-    INTO pulses FROM unnest(task_ids, a_fences) WITH ORDINALITY u (id, fence, place)
-    LEFT JOIN LATERAL (SELECT x.id, x.cancelling FROM spool.tasks x
-        WHERE x.id = u.id AND x.state = 'running' AND x.worker = worker_id AND x.fence = u.fence OFFSET 0) t ON true;
-    SELECT array_agg(t.place_of), array_agg(u.place) INTO held, places
-    FROM unnest(task_ids, a_fences) WITH ORDINALITY u (id, fence, place)
-    CROSS JOIN LATERAL (SELECT x.ctid AS place_of FROM spool.tasks x
-        WHERE x.id = u.id AND x.state = 'running' AND x.worker = worker_id AND x.fence = u.fence
-        FOR NO KEY UPDATE SKIP LOCKED) t;
+    IF cardinality(task_ids) = 0 THEN
+        RETURN '{}';
+    END IF;
+    FOR look IN 1..6 LOOP
+        SELECT array_agg(t.place_of), array_agg(u.place) INTO held, places
+        FROM unnest(task_ids, a_fences) WITH ORDINALITY u (id, fence, place)
+        CROSS JOIN LATERAL (SELECT x.ctid AS place_of FROM spool.tasks x
+            WHERE x.id = u.id AND x.state = 'running' AND x.worker = worker_id AND x.fence = u.fence
+            FOR NO KEY UPDATE SKIP LOCKED) t;
+        SELECT array_agg(CASE WHEN t.id IS NULL THEN 2 WHEN t.cancelling THEN 1 ELSE 0 END::smallint ORDER BY u.place), count(t.id)
+        INTO pulses, alive FROM unnest(task_ids, a_fences) WITH ORDINALITY u (id, fence, place)
+        LEFT JOIN LATERAL (SELECT x.id, x.cancelling FROM spool.tasks x
+            WHERE x.id = u.id AND x.state = 'running' AND x.worker = worker_id AND x.fence = u.fence OFFSET 0) t ON true;
+        EXIT WHEN alive = coalesce(cardinality(held), 0);
+        IF look < 6 THEN
+            PERFORM pg_sleep(0.02);
+        END IF;
+    END LOOP;
     UPDATE spool.tasks t SET
         lease_until = greatest(t.lease_until, at + lease_ms),
         progress = coalesce(progresses[h.place], t.progress),
         stage = CASE WHEN progresses[h.place] IS NULL THEN t.stage ELSE stages[h.place] END
     FROM unnest(held, places) h (place_of, place)
     WHERE t.ctid = ANY (held) AND t.ctid = h.place_of;
-    RETURN coalesce(pulses, '{}');
+    RETURN pulses;
 END $$;
 
 -- running -> ready for what the worker still holds, unharmed. What was asked to stop is not started again but handed back to the caller,
@@ -76,6 +88,7 @@ CREATE FUNCTION spool.release(
 DECLARE
     plans uuid[] := spool.lock_plans(task_ids);
     at bigint := spool.now_ms();
+    ended spool.class[];
 BEGIN
     SELECT array_agg(t.id), array_agg(t.fence) INTO stopped, stopped_fences
     FROM unnest(task_ids, a_fences) u (id, fence) CROSS JOIN LATERAL (
@@ -88,8 +101,11 @@ BEGIN
         WHERE t.id = ANY (task_ids) AND t.id = u.id AND t.fence = u.fence AND t.worker = worker_id AND t.state = 'running'
             AND NOT t.cancelling
         RETURNING t.job, t.class)
-    SELECT array_agg(DISTINCT r.job), array_agg(DISTINCT r.class::text) INTO jobs, readied FROM released r;
+    SELECT array_agg(DISTINCT r.job), array_agg(DISTINCT r.class::text), array_agg(r.class) INTO jobs, readied, ended FROM released r;
     UPDATE spool.jobs j SET status = 'running', version = j.version + 1 WHERE j.id = ANY (plans) AND j.status = 'queued' AND j.id = ANY (jobs);
+    IF ended IS NOT NULL THEN
+        PERFORM spool.count_ended(worker_id, ended);
+    END IF;
 END $$;
 
 -- Leases that ran out. Lost tasks are ready again, here; what is to be failed as poison, or was asked to stop, is handed to the caller,

@@ -9,8 +9,6 @@ DECLARE
     old uuid[];
     gone bigint := 0;
     n bigint;
-    oldest uuid;
-    part record;
 BEGIN
     old := ARRAY(
         SELECT j.id FROM spool.jobs j
@@ -55,6 +53,21 @@ BEGIN
     SELECT spool.first_id(0), d.class, sum(d.ended) FROM dead d GROUP BY d.class
     ON CONFLICT (worker, class) DO UPDATE SET ended = a.ended + excluded.ended;
 
+    DELETE FROM spool.history_rest h WHERE h.id = ANY (ARRAY(
+        SELECT x.id FROM spool.history_rest x WHERE x.id < spool.first_id(at - jobs_ms + 1)
+            AND NOT EXISTS (SELECT FROM spool.jobs j WHERE j.id = x.job) ORDER BY x.id LIMIT most));
+    RETURN gone;
+END $$;
+
+-- Makes the partitions that will be needed and drops those of days of which no job is left. A statement of its own, and one that waits
+-- for nobody for long (see `make_partitions`).
+CREATE FUNCTION spool.turn_partitions(jobs_ms bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    at bigint := spool.now_ms();
+    oldest uuid;
+    part record;
+    dropped bigint := 0;
+BEGIN
     PERFORM spool.make_partitions();
     SELECT j.id INTO oldest FROM spool.jobs j ORDER BY j.id LIMIT 1;
     FOR part IN
@@ -64,10 +77,18 @@ BEGIN
         -- Yesterday's and today's are still written to, by clocks that run behind.
         CONTINUE WHEN part.day >= current_date - 1 OR (extract(epoch FROM part.day + 1) * 1000)::bigint > at - jobs_ms
             OR oldest < spool.first_id((extract(epoch FROM part.day + 1) * 1000)::bigint);
-        EXECUTE format('DROP TABLE spool.%I', part.relname);
+        BEGIN
+            EXECUTE format('DROP TABLE spool.%I', part.relname);
+            dropped := dropped + 1;
+        EXCEPTION WHEN lock_not_available THEN
+            RETURN dropped;
+        END;
     END LOOP;
-    DELETE FROM spool.history_rest h WHERE h.id = ANY (ARRAY(
-        SELECT x.id FROM spool.history_rest x WHERE x.id < spool.first_id(at - jobs_ms + 1)
-            AND NOT EXISTS (SELECT FROM spool.jobs j WHERE j.id = x.job) ORDER BY x.id LIMIT most));
-    RETURN gone;
+    RETURN dropped;
 END $$;
+
+-- Whether the table of what is open has gathered so many dead rows that looking through its queue costs more than removing them. A server
+-- looks once a minute unless told otherwise, and in a minute a busy fleet leaves a million.
+CREATE FUNCTION spool.wants_vacuum() RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT s.n_dead_tup > greatest(20000, s.n_live_tup / 10) FROM pg_stat_user_tables s WHERE s.relid = 'spool.tasks'::regclass
+$$;

@@ -12,6 +12,7 @@ mod dispatch;
 mod leases;
 mod matrix;
 mod memo;
+mod on_postgres;
 mod places;
 mod plans;
 mod races;

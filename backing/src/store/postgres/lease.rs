@@ -118,6 +118,7 @@ impl PgStore {
         }
         self.find_loose_ends(policy.most, &mut effects).await?;
         swept.moved = self.follow(effects).await;
+        self.tidy().await?;
         Ok(swept)
     }
 

@@ -19,11 +19,16 @@ mod lease;
 mod migrate;
 mod pool;
 mod reads;
+mod retain;
 mod rows;
 mod settle;
 mod views;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use common::{
@@ -52,6 +57,7 @@ pub struct PgStore {
     work: PgPool,
     beats: PgPool,
     options: PgOptions,
+    tidying: Arc<AtomicBool>,
 }
 
 /// Connects to the database behind `url`, whose schema must be up to date ([`migrate`]).
@@ -60,7 +66,7 @@ pub struct PgStore {
 pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     let work = pool::work(url, &options).await?;
     let beats = pool::beats(url, &options).await?;
-    let store = PgStore { work, beats, options };
+    let store = PgStore { work, beats, options, tidying: Arc::default() };
     store.check_schema().await?;
     Ok(store)
 }
@@ -80,15 +86,6 @@ impl PgStore {
     async fn check_schema(&self) -> PortResult<()> {
         let mut sql = self.work(self.work.acquire()).await?;
         migrate::check(&mut sql).await
-    }
-
-    async fn remove_old(&self, retention: Retention) -> PortResult<u64> {
-        let query = sqlx::query("SELECT spool.retain($1, $2, $3)")
-            .bind(column::millis(retention.jobs))
-            .bind(column::millis(retention.memos))
-            .bind(i64::from(retention.most));
-        let row = self.work(query.fetch_one(&self.work)).await?;
-        column::Cells::of(&row).number::<i64, _>("removed")
     }
 
     /// A replica or a server without space answers reads and refuses this.
@@ -185,7 +182,7 @@ impl Store for PgStore {
     }
 
     async fn retain(&self, retention: Retention) -> PortResult<u64> {
-        self.remove_old(retention).await
+        self.retain_all(retention).await
     }
 
     async fn check(&self) -> PortResult<()> {

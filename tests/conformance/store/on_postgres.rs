@@ -1,0 +1,334 @@
+//! What only PostgreSQL can get wrong: lock order, migrations, partitions, and what a crash leaves between two statements.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use backing::store::{
+    postgres::{self, PgOptions},
+    reason,
+};
+use common::{
+    error::JobError,
+    id::{Fence, WorkerId},
+    kind::Class,
+    lifecycle::{JobStatus, TaskState},
+    outcome::{Settlement, Verdict},
+    port::store::{Beat, Presence, Retention, Target},
+    submission::{NewBatch, NewJob},
+};
+use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::task::JoinSet;
+
+use super::{
+    database::Database,
+    subject::{POLICY, SHORT, Subject},
+    work::{batch, equal, grown, job, only, plan, step, succeeded, tasks},
+};
+
+/// A store, and a connection that looks at its tables.
+async fn place() -> (Subject, PgConnection, String) {
+    let database = Database::new().await;
+    let url = database.url();
+    let store = postgres::connect(&url, PgOptions::default()).await.expect("a new store opens");
+    let sql = PgConnection::connect(&url).await.expect("connects");
+    (Subject::new(Arc::new(store), database), sql, url)
+}
+
+async fn number(sql: &mut PgConnection, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(sql).await.expect("answers")
+}
+
+#[tokio::test]
+async fn the_errors_that_sql_gives_have_the_words_of_reason() {
+    let (_on, mut sql, _) = place().await;
+    for (query, wanted) in [
+        ("SELECT spool.cancelled_error()", reason::cancelled()),
+        ("SELECT spool.without_result_error()", reason::without_result()),
+        ("SELECT spool.need_failed_error(E'a \"b\" \\\\ c')", reason::need_failed("a \"b\" \\ c")),
+    ] {
+        let text: String = sqlx::query_scalar(query).fetch_one(&mut sql).await.expect("answers");
+        let error: JobError = serde_json::from_str(&text).expect("an error");
+        assert_eq!(error, wanted);
+    }
+}
+
+#[tokio::test]
+async fn migrating_again_changes_nothing_and_a_newer_schema_is_refused_in_one_sentence() {
+    let (on, mut sql, url) = place().await;
+    assert_eq!(postgres::migrate(&url).await, Ok(0));
+    on.store.check().await.expect("it is up to date");
+    sql.execute("INSERT INTO spool_migrations (number, major) VALUES (1000, 1)").await.expect("inserts");
+    on.store.check().await.expect("an additive migration of a newer program does no harm");
+    sql.execute("INSERT INTO spool_migrations (number, major) VALUES (1001, 2)").await.expect("inserts");
+    let refused = on.store.check().await.expect_err("too new").to_string();
+    assert!(refused.contains("version 2") && refused.contains("run a newer spool"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_without_a_schema_says_to_migrate() {
+    let (_on, mut sql, url) = place().await;
+    sql.execute("DROP TABLE spool_migrations; DROP SCHEMA spool CASCADE").await.expect("drops");
+    let refused = postgres::connect(&url, PgOptions::default()).await.expect_err("no schema").to_string();
+    assert!(refused.contains("run `spool migrate`"), "{refused}");
+    assert!(postgres::migrate(&url).await.expect("migrates") > 0);
+    postgres::connect(&url, PgOptions::default()).await.expect("connects");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let refused = postgres::connect("postgres://nobody@127.0.0.1:1/none", PgOptions::default()).await;
+    assert!(refused.expect_err("nothing listens there").is_transient());
+}
+
+#[tokio::test]
+async fn a_follower_left_undecided_by_a_crash_is_decided_by_the_sweep() {
+    let (on, mut sql, _) = place().await;
+    let (leader, recalled) = (equal(json!(1)), equal(json!(2)));
+    on.accept(&leader).await;
+    on.accept(&recalled).await;
+    sql.execute("UPDATE spool.tasks SET leads = false, state = 'waiting', lane = 0").await.expect("updates");
+    sqlx::query(
+        "INSERT INTO spool.memos (tenant, key, output, hash, created_at, used_at) SELECT tenant, key, '\"memo\"', key, 1, 1
+         FROM spool.tasks WHERE id = $1",
+    )
+    .bind(only(&recalled).0)
+    .execute(&mut sql)
+    .await
+    .expect("inserts");
+    assert!(on.ring().await.is_empty());
+    let swept = on.store.sweep(POLICY).await.expect("sweeps");
+    assert_eq!(swept.moved.readied, [Class::Light]);
+    assert_eq!(on.state(only(&leader)).await, TaskState::Ready);
+    assert_eq!(on.job(recalled.id).await.result, Some(json!("memo")));
+}
+
+#[tokio::test]
+async fn a_batch_left_half_stopped_by_a_crash_is_stopped_by_the_sweep() {
+    let (on, mut sql, _) = place().await;
+    let items = NewBatch { stop_on_error: true, ..batch(&[job(), job(), job()]) };
+    on.accept_batch(&items).await;
+    sql.execute("UPDATE spool.batches SET halting = true").await.expect("updates");
+    on.store.sweep(POLICY).await.expect("sweeps");
+    assert_eq!(on.batch(&items).await.rejected, 3);
+    assert_eq!(number(&mut sql, "SELECT count(*) FROM spool.batches WHERE halting").await, 0);
+}
+
+#[tokio::test]
+async fn the_history_of_days_without_jobs_is_dropped_whole() {
+    let (on, mut sql, _) = place().await;
+    sql.execute(
+        "CREATE TABLE spool.history_20200101 PARTITION OF spool.history
+             FOR VALUES FROM (spool.first_id(1577836800000)) TO (spool.first_id(1577923200000))",
+    )
+    .await
+    .expect("makes an old day");
+    let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'spool.history'::regclass";
+    let before = number(&mut sql, partitions).await;
+    sql.execute("DROP TABLE spool.history_rest").await.expect("drops");
+    let ahead =
+        "SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relname > 'history_2021'";
+    assert!(number(&mut sql, ahead).await >= 8, "a week is there ahead of its time");
+    sql.execute("CREATE TABLE spool.history_rest PARTITION OF spool.history DEFAULT").await.expect("makes");
+    let month = Duration::from_secs(30 * 24 * 3600);
+    on.store.retain(Retention { jobs: month, memos: month, most: 10 }).await.expect("retains");
+    assert_eq!(number(&mut sql, partitions).await, before - 1);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_held_elsewhere_delays_no_heartbeat() {
+    let (on, mut sql, _) = place().await;
+    let job = job();
+    on.accept(&job).await;
+    let claimed = on.start(only(&job)).await;
+    let mut held = sql.begin().await.expect("begins");
+    sqlx::query("SELECT FROM spool.tasks WHERE id = $1 FOR UPDATE")
+        .bind(only(&job).0)
+        .execute(&mut *held)
+        .await
+        .expect("locks");
+    let presence =
+        Presence { worker: on.worker, name: "a test".into(), slots: vec![(Class::Light, 1)], draining: false };
+    let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
+    let beating = on.store.beat(&presence, &beat, Duration::from_secs(10));
+    let pulses =
+        tokio::time::timeout(Duration::from_secs(5), beating).await.expect("it waits for nobody").expect("beats");
+    assert_eq!(pulses, [common::port::store::Pulse::Held]);
+    held.rollback().await.expect("rolls back");
+}
+
+/// Work of every shape: single, in batches (some with a limit, some that stop), plans, growing, with shared outputs.
+async fn much_work(on: &Subject) -> Vec<NewBatch> {
+    let mut batches = Vec::new();
+    for index in 0..6 {
+        let shared = json!({ "shared": index % 2 });
+        let jobs: Vec<NewJob> = vec![
+            job(),
+            job(),
+            equal(shared.clone()),
+            equal(shared.clone()),
+            plan(&[
+                step("a"),
+                step("b").after("a"),
+                step("c").despite("a"),
+                step("end").after("b").after("c").result(),
+            ]),
+            plan(&[step("a").memo(shared.clone()), step("end").after("a").memo(shared).result()]),
+            plan(&[step("a"), step("grows").after("a").result()]),
+        ];
+        let items =
+            NewBatch { max_concurrent: (index % 3 == 0).then_some(2), stop_on_error: index % 4 == 3, ..batch(&jobs) };
+        on.accept_batch(&items).await;
+        batches.push(items);
+    }
+    batches
+}
+
+fn verdict(task: &common::port::store::Claimed, chance: u64) -> Verdict {
+    let error = || JobError::transient("x", "a test wants it");
+    match chance % 10 {
+        0 => Verdict::Failed(error()),
+        1 => Verdict::Retry { error: error(), pause: Duration::from_millis(chance % 3) },
+        _ if task.name == "grows" => {
+            let more = tasks(task.task.0, &[step("part"), step("end").after("part").result()]);
+            grown(json!(1), more)
+        }
+        _ => succeeded(json!(chance % 4)),
+    }
+}
+
+/// A generator of numbers that is the same in every run.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+async fn work_along(on: Subject, seed: u64, over: Arc<AtomicBool>) {
+    let (worker, mut chance) = (WorkerId::new(), seed);
+    while !over.load(Ordering::Relaxed) {
+        let bells = on.ring().await;
+        let (queued, _) = on.store.overdue(Class::Light, Duration::ZERO, 20).await.expect("reads");
+        let ids: Vec<_> = bells.iter().chain(&queued).map(|bell| bell.task).collect();
+        let lease = if next(&mut chance) % 5 == 0 { SHORT } else { Duration::from_secs(10) };
+        let claimed: Vec<_> =
+            on.store.claim(worker, &ids, lease).await.expect("claims").into_iter().flatten().collect();
+        let fences: Vec<(_, Fence)> = claimed.iter().map(|one| (one.task, one.fence)).collect();
+        match next(&mut chance) % 8 {
+            0 => drop(on.store.release(worker, &fences).await.expect("releases")),
+            // Left to the sweep, if the lease is short.
+            1 if lease == SHORT => {}
+            _ => {
+                let settle = |one: &common::port::store::Claimed| Settlement {
+                    task: one.task,
+                    fence: one.fence,
+                    verdict: verdict(one, next(&mut chance)),
+                };
+                let settlements = claimed.iter().rev().map(settle).collect();
+                on.store.settle(worker, settlements).await.expect("settles");
+            }
+        }
+    }
+}
+
+async fn meddle(on: Subject, batches: Vec<NewBatch>, seed: u64, over: Arc<AtomicBool>) {
+    let mut chance = seed;
+    while !over.load(Ordering::Relaxed) {
+        let items = &batches[next(&mut chance) as usize % batches.len()];
+        match next(&mut chance) % 4 {
+            0 => drop(on.store.cancel(&on.tenant, Target::Batch(items.id)).await.expect("cancels")),
+            1 | 2 => drop(on.store.retry(&on.tenant, Target::Batch(items.id)).await.expect("retries")),
+            _ => drop(on.store.sweep(POLICY).await.expect("sweeps")),
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_on_shared_jobs_and_batches_never_deadlock_and_counters_add_up() {
+    let (on, mut sql, _) = place().await;
+    let batches = much_work(&on).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let mut storm = JoinSet::new();
+    for seed in 0..4 {
+        storm.spawn(work_along(on.clone(), seed, over.clone()));
+    }
+    for seed in 4..7 {
+        storm.spawn(meddle(on.clone(), batches.clone(), seed, over.clone()));
+    }
+    // Enough for some thousand writes; what is asserted must hold however far it gets.
+    let enough = tokio::time::timeout(Duration::from_secs(4), storm.join_next()).await;
+    assert!(enough.is_err(), "nobody ends before the time is over: {enough:?}");
+    over.store(true, Ordering::Relaxed);
+    storm.join_all().await;
+
+    check_counters(&mut sql).await;
+    drain(&on).await;
+    check_counters(&mut sql).await;
+    for table in ["SELECT count(*) FROM spool.tasks", "SELECT count(*) FROM spool.edges"] {
+        assert_eq!(number(&mut sql, table).await, 0, "{table}");
+    }
+    for items in &batches {
+        assert_eq!(on.batch(items).await.pending(), 0);
+    }
+    sql.execute("SELECT pg_stat_force_next_flush()").await.expect("asks");
+    assert_eq!(number(&mut sql, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await, 0);
+}
+
+/// Runs all that is left to its end, well.
+async fn drain(on: &Subject) {
+    on.until(async || {
+        on.store.sweep(POLICY).await.expect("sweeps");
+        let ids: Vec<_> = on.ring().await.iter().map(|bell| bell.task).collect();
+        let (queued, _) = on.store.overdue(Class::Light, Duration::ZERO, 1_000).await.expect("reads");
+        let ids: Vec<_> = ids.into_iter().chain(queued.iter().map(|bell| bell.task)).collect();
+        let claimed = on.store.claim(on.worker, &ids, SHORT * 100).await.expect("claims");
+        let settle = |one: common::port::store::Claimed| Settlement {
+            task: one.task,
+            fence: one.fence,
+            verdict: succeeded(json!(1)),
+        };
+        on.store.settle(on.worker, claimed.into_iter().flatten().map(settle).collect()).await.expect("settles");
+        let open = on.store.demand(Class::Light).await.expect("reads");
+        let mut pending = 0;
+        let filter = common::port::store::JobFilter::default();
+        let page = on.store.list(&on.tenant, &filter, None, 1_000).await.expect("lists");
+        for view in &page.items {
+            pending += u32::from(matches!(view.status, JobStatus::Queued | JobStatus::Running));
+        }
+        (open.waiting + open.running == 0 && pending == 0).then_some(())
+    })
+    .await;
+}
+
+async fn check_counters(sql: &mut PgConnection) {
+    for (what, query) in [
+        (
+            "open tasks of jobs",
+            "SELECT count(*) FROM spool.jobs j
+             WHERE j.open_tasks <> (SELECT count(*) FROM spool.tasks t WHERE t.job = j.id)",
+        ),
+        (
+            "settled tasks of plans by kind",
+            "SELECT count(*) FROM spool.plan_kinds k
+             WHERE k.settled <> (SELECT count(*) FROM spool.history h WHERE h.job = k.job AND h.kind = k.kind AND NOT h.superseded)",
+        ),
+        (
+            "items of batches",
+            "SELECT count(*) FROM spool.batches b
+             WHERE b.fulfilled <> (SELECT count(*) FROM spool.jobs j WHERE j.batch = b.id AND j.status = 'succeeded')
+                OR b.rejected <> (SELECT count(*) FROM spool.jobs j WHERE j.batch = b.id AND j.ill)",
+        ),
+        (
+            "needs left",
+            "SELECT count(*) FROM spool.tasks t
+             WHERE t.needs_left <> (SELECT count(*) FROM spool.edges e WHERE e.task = t.id)",
+        ),
+    ] {
+        assert_eq!(number(sql, query).await, 0, "{what}");
+    }
+}
