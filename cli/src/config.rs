@@ -49,6 +49,10 @@ pub struct Config {
     pub classic_queues: bool,
     /// What the names of exchanges, queues and Redis keys begin with, so that several fleets can share servers.
     pub namespace: String,
+    /// Who writes, speaks, paints and listens: `[providers]` and a `[providers.services.NAME]` for each service. Its variables:
+    /// `SPOOL_PROVIDERS_TEXT=openai,offline` and its like, and `SPOOL_NAME_API_KEY`, `SPOOL_NAME_BASE_URL`, … for each service, and
+    /// always for one named `openai`.
+    pub providers: worker::providers::Config,
 }
 
 impl Default for Config {
@@ -70,6 +74,7 @@ impl Default for Config {
             keep_memos_days: 7,
             classic_queues: false,
             namespace: "spool".to_owned(),
+            providers: worker::providers::Config::default(),
         }
     }
 }
@@ -127,7 +132,8 @@ impl Config {
                 table.insert((*key).to_owned(), shape.read(&name, text)?);
             }
         }
-        warn_of_unknown(variables);
+        let known = provider_variables(&mut table, variables)?;
+        warn_of_unknown(variables, &known);
         table
             .try_into()
             .map_err(|error: toml::de::Error| Failure::Configuration(format!("configuration: {}", error.message())))
@@ -138,6 +144,72 @@ impl Config {
         let missing =
             || Failure::Configuration(format!("`{key}` is not set: put it in spool.toml, or set {}", variable(key)));
         value.as_deref().filter(|value| !value.is_empty()).ok_or_else(missing)
+    }
+}
+
+/// Settings of a service that have a variable each.
+const SERVICE_KEYS: &[(&str, Shape)] = &[
+    ("base_url", Shape::Text),
+    ("api_key", Shape::Text),
+    ("text_model", Shape::Text),
+    ("speech_model", Shape::Text),
+    ("voice", Shape::Text),
+    ("transcription_model", Shape::Text),
+    ("image_model", Shape::Text),
+    ("stream", Shape::Flag),
+    ("connect_seconds", Shape::Number),
+    ("timeout_seconds", Shape::Number),
+    ("retries", Shape::Number),
+    ("connections", Shape::Number),
+    ("requests_per_minute", Shape::Number),
+    ("breaker_failures", Shape::Number),
+    ("breaker_seconds", Shape::Number),
+];
+
+/// Puts the variables of the providers where the file would have them; answers with the names that it knows.
+fn provider_variables(table: &mut Table, variables: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
+    let mut providers = inner_table(table, "providers")?;
+    let mut known = Vec::new();
+    for chain in ["text", "speech", "image", "transcription"] {
+        let name = variable(&format!("providers_{chain}"));
+        if let Some(text) = variables.get(&name) {
+            let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+            providers.insert(chain.to_owned(), Value::Array(names.map(Value::from).collect()));
+        }
+        known.push(name);
+    }
+    let mut services = inner_table(&mut providers, "services")?;
+    let mut names: Vec<String> = services.keys().cloned().collect();
+    names.push("openai".to_owned());
+    for service in names {
+        let mut settings = inner_table(&mut services, &service)?;
+        for (key, shape) in SERVICE_KEYS {
+            let name = variable(&format!("{}_{key}", service.replace('-', "_")));
+            if let Some(text) = variables.get(&name) {
+                settings.insert((*key).to_owned(), shape.read(&name, text)?);
+            }
+            known.push(name);
+        }
+        put_back(&mut services, &service, settings);
+    }
+    put_back(&mut providers, "services", services);
+    put_back(table, "providers", providers);
+    Ok(known)
+}
+
+/// Takes a table out of another to be changed; an empty one where there is none.
+fn inner_table(table: &mut Table, key: &str) -> Result<Table, Failure> {
+    match table.remove(key) {
+        Some(Value::Table(inner)) => Ok(inner),
+        None => Ok(Table::new()),
+        Some(_) => Err(Failure::Configuration(format!("configuration: `{key}` is not a table"))),
+    }
+}
+
+/// A service without any setting is not one.
+fn put_back(table: &mut Table, key: &str, inner: Table) {
+    if !inner.is_empty() {
+        table.insert(key.to_owned(), Value::Table(inner));
     }
 }
 
@@ -174,9 +246,12 @@ impl Shape {
     }
 }
 
-fn warn_of_unknown(variables: &BTreeMap<String, String>) {
-    let known =
-        |name: &String| KEYS.iter().any(|(key, _)| variable(key) == *name) || OTHER_VARIABLES.contains(&name.as_str());
+fn warn_of_unknown(variables: &BTreeMap<String, String>, providers: &[String]) {
+    let known = |name: &String| {
+        KEYS.iter().any(|(key, _)| variable(key) == *name)
+            || OTHER_VARIABLES.contains(&name.as_str())
+            || providers.contains(name)
+    };
     for name in variables.keys().filter(|name| !known(name)) {
         tracing::warn!("{name} is not a setting of this version and is ignored");
     }
@@ -218,6 +293,25 @@ mod tests {
             KEYS.iter().map(|(key, shape)| ((*key).to_owned(), shape.read("x", "1").expect("a value"))).collect();
         Config::from_parts(file, &BTreeMap::new()).expect("all keys are fields");
         let fields = format!("{:?}", Config::default());
-        assert_eq!(fields.matches(": ").count(), KEYS.len(), "a field without a key: {fields}");
+        // `providers` and what is in it has variables of its own shape.
+        let inside = format!("{:?}", Config::default().providers).matches(": ").count() + 1;
+        assert_eq!(fields.matches(": ").count() - inside, KEYS.len(), "a field without a key: {fields}");
+    }
+
+    #[test]
+    fn a_service_is_set_by_the_file_and_by_variables_and_its_key_is_not_shown() {
+        let file = "[providers.services.local-ai]\nbase_url = \"http://127.0.0.1:8000/v1\"";
+        let variables = [
+            ("SPOOL_OPENAI_API_KEY", "sk-1"),
+            ("SPOOL_LOCAL_AI_RETRIES", "4"),
+            ("SPOOL_PROVIDERS_TEXT", "openai, offline"),
+        ];
+        let config = read(file, &variables).expect("a configuration").providers;
+        let names: Vec<&str> = config.services.keys().map(String::as_str).collect();
+        assert_eq!(names, ["local-ai", "openai"]);
+        assert_eq!((config.services["local-ai"].retries, config.services["openai"].retries), (4, 2));
+        assert_eq!(config.text, Some(vec!["openai".to_owned(), "offline".to_owned()]));
+        assert!(!format!("{config:?}").contains("sk-1"), "{config:?}");
+        assert_eq!(read("", &[]).expect("a configuration").providers, worker::providers::Config::default());
     }
 }

@@ -138,10 +138,11 @@ pub fn broker_config(config: &Config, url: &str, name: &str) -> RabbitMqConfig {
     }
 }
 
-/// The kinds of this process.
-pub fn catalog(echo: bool) -> Arc<Catalog> {
+/// The kinds of this process. Those that providers decide have a version that changes with the providers, so that their keys do.
+pub fn catalog(echo: bool, config: &Config) -> Arc<Catalog> {
     let echo: &[KindSpec] = if echo { &[kinds::echo::SPEC] } else { &[] };
-    Arc::new(Catalog::new(&[kinds::ALL, composition::kinds::ALL, echo]))
+    let generated = worker::providers::specs(&config.providers);
+    Arc::new(Catalog::new(&[kinds::ALL, composition::kinds::ALL, &generated, echo]))
 }
 
 /// How a worker of this process is to work. `allow` adds to the configured folders; `scratch` is where folders are made unless configured.
@@ -166,6 +167,7 @@ pub fn worker_settings(
         grace: Duration::from_secs(config.grace_seconds),
         program,
         scratch: config.scratch.clone().unwrap_or(scratch),
+        providers: config.providers.clone(),
         reach: Reach { allow, private_addresses: config.private_sources, ..Reach::default() },
     })
 }

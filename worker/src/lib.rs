@@ -11,6 +11,7 @@ pub mod kinds;
 mod leases;
 mod metrics;
 mod progress;
+pub mod providers;
 mod settle;
 mod slots;
 mod stop;

@@ -17,6 +17,8 @@ pub struct Metrics {
     pub stale: IntCounter,
     /// Deliveries handed back for want of a slot.
     pub handed_back: IntCounter,
+    /// Of the providers.
+    pub providers: crate::providers::Metrics,
 }
 
 /// From a millisecond to half an hour.
@@ -38,6 +40,7 @@ impl Metrics {
             slots: IntGaugeVec::new(Opts::new("spool_slots_used", "Slots in use, by class."), &["class"])?,
             stale: IntCounter::new("spool_stale_settles_total", "Settlements refused because the lease was gone.")?,
             handed_back: IntCounter::new("spool_handed_back_total", "Deliveries handed back for want of a slot.")?,
+            providers: crate::providers::Metrics::new(registry)?,
         };
         registry.register(Box::new(metrics.attempts.clone()))?;
         registry.register(Box::new(metrics.run.clone()))?;

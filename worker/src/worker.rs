@@ -24,6 +24,7 @@ use crate::{
     kinds::Tools,
     leases::Leases,
     metrics::Metrics,
+    providers::{self, Providers},
     settle::Settler,
     slots::{Company, Slots},
     stop::Reason,
@@ -59,6 +60,8 @@ pub struct Settings {
     pub scratch: PathBuf,
     /// What sources may be fetched from.
     pub reach: Reach,
+    /// Who writes, speaks, paints and listens.
+    pub providers: providers::Config,
 }
 
 /// A worker that is ready to run.
@@ -80,7 +83,9 @@ impl Worker {
         let worker = WorkerId::new();
         let announcer = Announcer::new(parts.board.clone(), parts.broker.clone());
         let fetcher = Fetcher::new(settings.reach.clone(), parts.artifacts.clone(), parts.board.clone())?;
-        let tools = Tools::new(parts.artifacts.clone(), parts.board.clone(), fetcher, &settings)
+        let providers = Providers::new(&settings.providers, &metrics.providers)
+            .map_err(|error| PortError::broken("the providers", error))?;
+        let tools = Tools::new(parts.artifacts.clone(), parts.board.clone(), fetcher, providers, &settings)
             .map_err(|error| PortError::broken("the cage", error))?;
         let shared = Shared {
             worker,

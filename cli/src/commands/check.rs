@@ -1,7 +1,7 @@
 //! `check`: the configuration and every part it names; or, given a file, a composition.
 
-use common::port::PortResult;
 use serde_json::{Value, json};
+use worker::providers::{Metrics, Providers};
 
 use crate::{
     args::Check,
@@ -22,9 +22,18 @@ pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
 /// Reaches for every part, and says of each whether it is there.
 async fn parts(config: &Config, json: bool) -> Outcome {
     let parts = Parts::production(config, "spool check").await?;
-    let (store, broker, board, artifacts) =
-        tokio::join!(parts.store.check(), parts.broker.check(), parts.board.check(), parts.artifacts.check());
-    let answers = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
+    let providers = providers(config, &parts)?;
+    let (store, broker, board, artifacts, providers) = tokio::join!(
+        parts.store.check(),
+        parts.broker.check(),
+        parts.board.check(),
+        parts.artifacts.check(),
+        providers.check()
+    );
+    let named = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
+    let mut answers: Vec<Answer> =
+        named.into_iter().map(|(part, answer)| (part.to_owned(), answer.map_err(|error| error.to_string()))).collect();
+    answers.extend(providers);
     show(&answers, json);
     match answers.iter().filter(|(_, answer)| answer.is_err()).count() {
         0 => Ok(()),
@@ -32,11 +41,20 @@ async fn parts(config: &Config, json: bool) -> Outcome {
     }
 }
 
-fn show(answers: &[(&str, PortResult<()>)], json: bool) {
-    let said = |answer: &PortResult<()>| answer.as_ref().map_or_else(ToString::to_string, |()| "ok".to_owned());
+/// The providers that are configured, set up and not yet asked.
+fn providers(config: &Config, parts: &Parts) -> Result<Providers, Failure> {
+    let metrics = Metrics::new(&parts.registry).map_err(|error| Failure::Failed(error.to_string()))?;
+    Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)
+}
+
+/// A part and what it said.
+type Answer = (String, Result<(), String>);
+
+fn show(answers: &[Answer], json: bool) {
+    let said = |answer: &Result<(), String>| answer.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned());
     if json {
         let all: serde_json::Map<String, Value> =
-            answers.iter().map(|(part, answer)| ((*part).to_owned(), said(answer).into())).collect();
+            answers.iter().map(|(part, answer)| (part.clone(), said(answer).into())).collect();
         println!("{}", Value::Object(all));
     } else {
         answers.iter().for_each(|(part, answer)| println!("{part:<10} {}", said(answer)));

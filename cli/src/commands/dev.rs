@@ -19,7 +19,7 @@ pub async fn run(options: Dev, config: Config) -> Outcome {
     let _lock = lock(&options.data)?;
     let listener = listen(options.listen).await?;
     let parts = Parts::embedded(&options.data).await?;
-    let catalog = catalog(true);
+    let catalog = catalog(true, &config);
     let settings = worker_settings(&config, options.slots.by_class(), &options.allow, options.data.join("scratch"))?;
     let drained = CancellationToken::new();
     let producer = parts.producer(&config, catalog.clone(), drained.clone())?;

@@ -26,7 +26,7 @@ pub async fn run(options: Render, config: Config, json: bool) -> Outcome {
     let output = prepare(&options.output)?;
     let cache = options.cache.clone().map_or_else(cache_folder, Ok)?;
     let parts = Parts::embedded(&cache).await?;
-    let catalog = catalog(false);
+    let catalog = catalog(false, &config);
     let settings = worker_settings(&config, slots(&options), &allowed(&options), cache.join("scratch"))?;
     let ended = CancellationToken::new();
     let producer = parts.producer(&config, catalog.clone(), ended.clone())?;

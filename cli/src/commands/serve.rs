@@ -14,7 +14,7 @@ pub async fn run(options: Serve, config: Config) -> Outcome {
     let stop = signals::stop_on_signals()?;
     let listener = listen(options.listen).await?;
     let parts = Parts::production(&config, "spool serve").await?;
-    let producer = parts.producer(&config, catalog(config.echo), stop)?;
+    let producer = parts.producer(&config, catalog(config.echo, &config), stop)?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!("listening on http://{address}");
     }

@@ -25,7 +25,7 @@ pub async fn run(options: Work, config: Config) -> Outcome {
     let parts = Parts::production(&config, "spool work").await?;
     let scratch = std::env::temp_dir().join("spool-scratch");
     let settings = worker_settings(&config, options.slots.by_class(), &options.allow, scratch)?;
-    let worker = parts.worker(catalog(config.echo), settings)?;
+    let worker = parts.worker(catalog(config.echo, &config), settings)?;
     if let Some(listener) = listener {
         let server = axum::serve(listener, health(parts)).with_graceful_shutdown(stopped(stop.clone()));
         tokio::spawn(async move { server.await });

@@ -67,7 +67,7 @@ pub fn run(composition: &Composition, facts: Vec<Facts>) -> Result<RenderPlan, J
 }
 
 /// The tasks of a compiled plan: segments and sound beside each other, then assemble, which holds the result.
-fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
+pub(super) fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let unreadable = |error| JobError::bug(code::INTERNAL, format!("the plan can't be read back: {error}"));
     let plan: RenderPlan = serde_json::from_value(output.clone()).map_err(unreadable)?;
     let mut drafts = Vec::with_capacity(plan.segments.len() + 2);

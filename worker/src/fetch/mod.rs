@@ -12,6 +12,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use common::{
     error::{JobError, code},
     id::Digest,
+    kinds::source::ARTIFACT,
     outcome::ArtifactRef,
     port::{PortError, artifacts::Artifacts, board::Board},
 };
@@ -81,9 +82,19 @@ impl Fetcher {
                     () = stop.asked() => Err(JobError::transient(code::CANCELLED, "the fetch was asked to stop")),
                 }
             }
+            Some((ARTIFACT, hash)) => self.find_artifact(src, hash).await,
             Some(("file", path)) => self.fetch_file(&file::decode_path(path)?, scratch).await,
             _ => self.fetch_file(std::path::Path::new(src), scratch).await,
         }
+    }
+
+    /// What another task made is here already.
+    async fn find_artifact(&self, src: &str, hash: &str) -> Result<Fetched, JobError> {
+        let bad = |what: String| JobError::caller(code::BAD_SOURCE, format!("`{}` {what}", shown(src)));
+        let hash: Digest = hash.parse().map_err(|error| bad(format!("is not an artifact: {error}")))?;
+        let bytes = self.artifacts.size(&hash).await.map_err(unavailable)?;
+        let bytes = bytes.ok_or_else(|| bad("is gone or was never there: run the job that made it again".into()))?;
+        Ok(Fetched { hash, bytes })
     }
 
     /// What `src` held when it was last fetched with this validator, if those bytes are still an artifact.

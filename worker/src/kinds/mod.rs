@@ -5,11 +5,19 @@
 mod assemble;
 mod child;
 mod echo;
+mod hook;
+mod ideas;
+mod image;
 mod render;
+mod score;
+mod script;
 mod segment;
 mod sound;
 mod source;
 mod speech;
+mod subtitles;
+mod text;
+mod video;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -23,13 +31,16 @@ use media::cage::{Cage, Scratch};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Settings, fetch::Fetcher, leases::Lease, progress::Reporter};
+pub(crate) use child::wrong_answer;
+
+use crate::{Settings, fetch::Fetcher, leases::Lease, progress::Reporter, providers::Providers};
 
 /// What handlers work with.
 pub struct Tools {
     artifacts: Arc<dyn Artifacts>,
     board: Arc<dyn Board>,
     fetcher: Fetcher,
+    pub(crate) providers: Providers,
     cage: Cage,
     scratch: PathBuf,
 }
@@ -42,10 +53,11 @@ impl Tools {
         artifacts: Arc<dyn Artifacts>,
         board: Arc<dyn Board>,
         fetcher: Fetcher,
+        providers: Providers,
         settings: &Settings,
     ) -> std::io::Result<Self> {
         let cage = Cage::new(settings.program.clone(), [CHILD_ARGUMENT])?;
-        Ok(Self { artifacts, board, fetcher, cage, scratch: settings.scratch.clone() })
+        Ok(Self { artifacts, board, fetcher, providers, cage, scratch: settings.scratch.clone() })
     }
 }
 
@@ -87,10 +99,19 @@ pub(crate) async fn run(context: Context) -> Result<Done, Ended> {
         specs::echo::NAME => echo::run(&context).await,
         specs::probe::NAME | specs::source::NAME => source::run(&context).await,
         specs::speech::NAME => speech::run(&context).await,
+        specs::script::NAME => script::run(&context).await,
+        specs::ideas::NAME => ideas::run(&context).await,
+        specs::hook::NAME => hook::run(&context).await,
+        specs::score::NAME => score::run(&context).await,
+        specs::image::NAME => image::run(&context).await,
+        specs::subtitles::NAME => subtitles::run(&context).await,
         composition::kinds::render::NAME => render::run(&context).await,
         composition::kinds::segment::NAME => segment::run(&context).await,
         composition::kinds::sound::NAME => sound::run(&context).await,
         composition::kinds::assemble::NAME => assemble::run(&context).await,
+        composition::kinds::video::NAME => video::run(&context).await,
+        composition::kinds::video::compose::NAME => video::compose(&context).await,
+        composition::kinds::video::result::NAME => video::finish(&context).await,
         unknown => {
             let detail =
                 format!("this worker does not know the kind `{unknown}`: it is older than the producer; update it");
@@ -131,4 +152,17 @@ fn typed<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T, JobError> 
 pub(crate) fn json(output: &impl serde::Serialize) -> Result<Value, JobError> {
     serde_json::to_value(output)
         .map_err(|error| JobError::bug(code::INTERNAL, format!("the output is not JSON: {error}")))
+}
+
+/// A text from outside without what is not writing: control characters (a line's end stays, a tab is a space) and those that turn the
+/// direction of what follows.
+pub(crate) fn clean(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let spaced = text.chars().map(|c| if c == '\t' { ' ' } else { c });
+    spaced.filter(|c| *c == '\n' || !(c.is_control() || turns(*c))).collect()
+}
+
+/// The scratch folder does not answer.
+fn unread(error: &std::io::Error) -> JobError {
+    JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
 }

@@ -27,12 +27,12 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     Ok(Done { output: json(&plan)?, artifacts: Vec::new() })
 }
 
-fn facts(value: Value) -> Result<Facts, JobError> {
+pub(super) fn facts(value: Value) -> Result<Facts, JobError> {
     typed(&value, "facts of a source")
 }
 
 /// The facts of a spoken sound, with its words.
-fn spoken(spoken: Spoken) -> Result<Facts, JobError> {
+pub(super) fn spoken(spoken: Spoken) -> Result<Facts, JobError> {
     let seconds = |ms: u64| {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
         Ratio::new(ms, 1000).map_err(|error| JobError::bug(code::INTERNAL, format!("a word's time: {error}")))

@@ -1,0 +1,258 @@
+//! What a `video` is asked for, and all that may be wrong with it.
+
+use common::{
+    fault::Fault,
+    kinds::{
+        Checks, read,
+        script::{self, MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES, MAX_TITLE},
+        source,
+        speech::{self, Speech},
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What is asked for: either `topic` or `script`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ask {
+    /// What it is about; the kind `script` writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// The scenes, written by the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Given>,
+    /// Who speaks, as the provider names voices.
+    #[serde(default = "default_voice")]
+    pub voice: String,
+    /// Words per minute, 80 to 450.
+    #[serde(default = "default_rate")]
+    pub rate: u32,
+    /// How it is to sound and look, in words.
+    #[serde(default)]
+    pub style: String,
+    /// The language of a written script, as a BCP 47 tag.
+    #[serde(default = "default_language")]
+    pub language: String,
+    /// The shape of the frame.
+    #[serde(default)]
+    pub aspect_ratio: Shape,
+    /// The size of the frame.
+    #[serde(default)]
+    pub resolution: Size,
+    /// How long a video on a topic is to be, in seconds: 5 to 600. A given script lasts as long as its words.
+    #[serde(default = "default_duration")]
+    pub duration: u32,
+    /// Music under all of it, which gives way to the voice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub music: Option<String>,
+    /// Whether the words are shown as they are spoken.
+    #[serde(default = "default_captions")]
+    pub captions: bool,
+    /// What becomes of a scene that could not be spoken or seen.
+    #[serde(default)]
+    pub on_scene_error: OnSceneError,
+}
+
+/// A script of the caller's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Given {
+    /// The title, written into the file.
+    #[serde(default)]
+    pub title: String,
+    /// The scenes, in order.
+    pub scenes: Vec<GivenScene>,
+}
+
+/// A scene: what is said, and what is seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GivenScene {
+    /// The words to speak.
+    pub text: String,
+    /// What the picture shows; the words unless said.
+    #[serde(default)]
+    pub picture: String,
+    /// A picture or a video of the caller's, instead of one that is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<String>,
+}
+
+/// What becomes of a scene that could not be spoken or seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnSceneError {
+    /// The video fails.
+    #[default]
+    Fail,
+    /// It is left out.
+    Skip,
+    /// It is shown with a plain ground, or without its voice.
+    Placeholder,
+}
+
+/// The shape of the frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
+    /// Upright, as phones are held.
+    #[default]
+    #[serde(rename = "9:16")]
+    Tall,
+    /// Wide.
+    #[serde(rename = "16:9")]
+    Wide,
+    /// Square.
+    #[serde(rename = "1:1")]
+    Square,
+    /// A little taller than wide.
+    #[serde(rename = "4:5")]
+    FourFive,
+    /// The shape of old television.
+    #[serde(rename = "4:3")]
+    FourThree,
+}
+
+impl Shape {
+    /// The pixels of a picture of this shape. The same for every resolution, so that they share their pictures.
+    pub fn picture(self) -> (u32, u32) {
+        match self {
+            Self::Tall => (720, 1280),
+            Self::Wide => (1280, 720),
+            Self::Square => (1024, 1024),
+            Self::FourFive => (864, 1080),
+            Self::FourThree => (1024, 768),
+        }
+    }
+}
+
+/// The size of the frame, by its shorter side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Size {
+    /// 288 pixels.
+    Preview,
+    /// 360 pixels.
+    Mobile,
+    /// 576 pixels.
+    Sd,
+    /// 720 pixels.
+    #[default]
+    Hd,
+    /// 1080 pixels.
+    #[serde(rename = "1080")]
+    FullHd,
+}
+
+impl Size {
+    /// Pixels of the shorter side.
+    pub fn pixels(self) -> u32 {
+        match self {
+            Self::Preview => 288,
+            Self::Mobile => 360,
+            Self::Sd => 576,
+            Self::Hd => 720,
+            Self::FullHd => 1080,
+        }
+    }
+}
+
+fn default_voice() -> String {
+    "en-us".to_owned()
+}
+
+fn default_rate() -> u32 {
+    165
+}
+
+fn default_language() -> String {
+    "en".to_owned()
+}
+
+fn default_duration() -> u32 {
+    30
+}
+
+fn default_captions() -> bool {
+    true
+}
+
+impl Ask {
+    /// A text in this video's voice: what both the speech's task and the composition ask for, so that they share it.
+    pub fn speech(&self, text: &str) -> Speech {
+        Speech { text: text.to_owned(), voice: self.voice.clone(), rate: self.rate, pitch: 50 }
+    }
+}
+
+/// Reads an input, with all its faults.
+///
+/// # Errors
+/// Every fault, with the JSON Pointer to its place.
+pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
+    let ask: Ask = read(input)?;
+    let mut checks = Checks::default();
+    match (&ask.topic, &ask.script) {
+        (None, None) => checks.fault("", "says neither what it is about nor what is said: give `topic` or `script`"),
+        (Some(_), Some(_)) => checks.fault("/topic", "stands beside `script`: give only one of them"),
+        (Some(topic), None) => {
+            let asked = json!({"topic": topic, "duration": ask.duration, "style": ask.style, "language": ask.language});
+            keep(&mut checks, script::parse(&asked).err());
+        }
+        (None, Some(script)) => check_script(&mut checks, script),
+    }
+    keep(&mut checks, speech::parse(&json!({"text": "x", "voice": ask.voice, "rate": ask.rate})).err());
+    if ask.script.is_some() {
+        checks.short("/style", &ask.style, 500);
+    }
+    if let Some(Err(detail)) = ask.music.as_deref().map(source::check_src) {
+        checks.fault("/music", detail);
+    }
+    checks.of(ask)
+}
+
+fn keep(checks: &mut Checks, faults: Option<Vec<Fault>>) {
+    for fault in faults.into_iter().flatten() {
+        checks.fault(fault.pointer, fault.detail);
+    }
+}
+
+fn check_script(checks: &mut Checks, script: &Given) {
+    checks.short("/script/title", &script.title, MAX_TITLE);
+    if script.scenes.is_empty() || script.scenes.len() > MAX_SCENES {
+        checks.fault("/script/scenes", format!("has {} scenes: give 1 to {MAX_SCENES}", script.scenes.len()));
+    }
+    for (index, scene) in script.scenes.iter().enumerate() {
+        let at = |field: &str| format!("/script/scenes/{index}/{field}");
+        checks.text(at("text"), &scene.text, MAX_SCENE_TEXT);
+        checks.short(at("picture"), &scene.picture, MAX_PICTURE);
+        if let Some(Err(detail)) = scene.clip.as_deref().map(source::check_src) {
+            checks.fault(at("clip"), detail);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_faults_are_said_at_once() {
+        let cases = [
+            (json!({}), vec![""]),
+            (json!({"topic": "a", "script": {"scenes": [{"text": "b"}]}}), vec!["/topic"]),
+            (
+                json!({"topic": " ", "duration": 1, "voice": "../x", "rate": 3, "music": "ftp://a"}),
+                vec!["/topic", "/duration", "/rate", "/voice", "/music"],
+            ),
+            (
+                json!({"script": {"scenes": [{"text": "", "clip": ""}, {"text": "b"}]}}),
+                vec!["/script/scenes/0/text", "/script/scenes/0/clip"],
+            ),
+            (json!({"topic": "a", "aspectRatio": "2:1"}), vec!["/aspectRatio"]),
+        ];
+        for (input, pointers) in cases {
+            let faults = parse(&input).expect_err("faults");
+            assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), pointers, "{input}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `video`: a topic or a script in, a finished video out, as one plan whose shape follows the script.
+//!
+//! ```text
+//! script? ─▶ video (grows) ─▶ speech ∥ picture of every scene, music ─▶ video-compose (grows)
+//!         ─▶ segment … ∥ sound ─▶ assemble ─▶ video-result
+//! ```
+//!
+//! The tasks that grow are cheap and run each time; what costs is in the others, which are memoised by what decides them. So the same video
+//! costs a look, and an edited scene costs that scene. (It stands here and not in `common` because growing it takes the compiler's plan.)
+
+mod ask;
+pub mod compose;
+pub mod result;
+
+use std::time::Duration;
+
+use common::{
+    error::{JobError, code},
+    fault::Fault,
+    kind::{Class, KindSpec},
+    kinds::{image, made::Made, script, source, speech, whole},
+    plan::{Draft, OnFailure},
+    retry::RetryPolicy,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use ask::{Ask, Given, GivenScene, OnSceneError, Shape, Size, parse};
+
+/// The stored name.
+pub const NAME: &str = "video";
+
+/// The kind. Its own task turns what was asked and what was written into scenes.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: 1,
+    class: Class::Light,
+    timeout: Duration::from_secs(60),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: false,
+    plan: Some(plan),
+    grow: Some(grow),
+};
+
+/// What is told, scene by scene: the output of this kind's task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Story {
+    /// What was asked.
+    pub ask: Ask,
+    /// The title.
+    pub title: String,
+    /// The scenes.
+    pub scenes: Vec<GivenScene>,
+    /// Who wrote it; none where the caller did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+}
+
+impl Story {
+    /// The story of a script: the caller's, or the one that was written on the topic.
+    pub fn of(ask: Ask, written: Option<script::Script>) -> Result<Self, JobError> {
+        match (ask.script.clone(), written) {
+            (Some(given), _) => Ok(Self { title: given.title, scenes: given.scenes, made: None, ask }),
+            (None, Some(script)) => {
+                let scene = |scene: script::Scene| GivenScene { text: scene.text, picture: scene.picture, clip: None };
+                let scenes = script.scenes.into_iter().map(scene).collect();
+                Ok(Self { title: script.title, scenes, made: Some(script.made), ask })
+            }
+            (None, None) => Err(JobError::bug(code::INTERNAL, "a video has neither a script nor a topic")),
+        }
+    }
+}
+
+/// The script where there is only a topic, then the scenes.
+fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
+    let ask = parse(input)?;
+    let mut own = Draft::only(NAME, whole(&ask)?);
+    let Some(topic) = &ask.topic else { return Ok(vec![own]) };
+    let written = script::parse(&json!({
+        "topic": topic, "duration": ask.duration, "style": ask.style, "language": ask.language,
+    }))?;
+    own.needs.push((script::NAME.to_owned(), OnFailure::Cancel));
+    let first = Draft { result: false, ..Draft::only(script::NAME, whole(&written)?) };
+    Ok(vec![first, own])
+}
+
+/// Speech and picture of every scene beside each other, the music, and what composes them.
+fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
+    let story: Story = read_back(output)?;
+    let edge = match story.ask.on_scene_error {
+        OnSceneError::Fail => OnFailure::Cancel,
+        OnSceneError::Skip | OnSceneError::Placeholder => OnFailure::Proceed,
+    };
+    let mut drafts = Vec::with_capacity(2 * story.scenes.len() + 2);
+    let mut needs = Vec::with_capacity(2 * story.scenes.len() + 1);
+    for (index, scene) in story.scenes.iter().enumerate() {
+        let spoken = (format!("speech-{}", index + 1), speech::NAME, json_of(&story.ask.speech(&scene.text))?);
+        let (kind, input) = picture(&story.ask, scene)?;
+        for (name, kind, input) in [spoken, (format!("picture-{}", index + 1), kind, input)] {
+            needs.push((name.clone(), edge));
+            drafts.push(Draft { name, kind, input, needs: Vec::new(), result: false });
+        }
+    }
+    if let Some(src) = &story.ask.music {
+        let input = json!({"src": src, "takenFor": source::TakenFor::Media});
+        needs.push(("music".to_owned(), OnFailure::Cancel));
+        drafts.push(Draft { name: "music".to_owned(), kind: source::NAME, input, needs: Vec::new(), result: false });
+    }
+    drafts.push(Draft { needs, ..Draft::only(compose::NAME, json_of(&story)?) });
+    Ok(drafts)
+}
+
+/// The clip that the caller gave, or a picture to be made.
+fn picture(ask: &Ask, scene: &GivenScene) -> Result<(&'static str, Value), JobError> {
+    if let Some(src) = &scene.clip {
+        return Ok((source::NAME, json!({"src": src, "takenFor": source::TakenFor::Media})));
+    }
+    let (width, height) = ask.aspect_ratio.picture();
+    let described = if scene.picture.is_empty() { &scene.text } else { &scene.picture };
+    let prompt: String = described.chars().take(script::MAX_PICTURE).collect();
+    let wanted = image::Ask { prompt, style: ask.style.clone(), width, height, provider: None, seed: None };
+    Ok((image::NAME, json_of(&wanted)?))
+}
+
+fn json_of(value: &impl Serialize) -> Result<Value, JobError> {
+    serde_json::to_value(value).map_err(|error| JobError::bug(code::INTERNAL, format!("not JSON: {error}")))
+}
+
+fn read_back<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, JobError> {
+    T::deserialize(value)
+        .map_err(|error| JobError::bug(code::INTERNAL, format!("a video's task can't be read back: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::{kind::Catalog, kinds, plan::Overrides};
+
+    fn tasks(drafts: Vec<Draft>) -> Vec<common::plan::NewTask> {
+        let catalog = Catalog::new(&[kinds::ALL, super::super::ALL]);
+        common::plan::build(common::id::JobId::new().0, drafts, true, Overrides::default(), &catalog).expect("tasks")
+    }
+
+    #[test]
+    fn a_topic_is_written_first_and_a_script_is_taken_as_it_is() {
+        let kinds = |input| tasks(plan(&input).expect("a plan")).into_iter().map(|task| task.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(json!({"topic": "Tides"})), ["script", "video"]);
+        assert_eq!(kinds(json!({"script": {"scenes": [{"text": "Hello"}]}})), ["video"]);
+    }
+
+    #[test]
+    fn every_scene_is_spoken_and_seen_and_its_failure_is_as_harmful_as_was_said() {
+        for (said, edge) in
+            [("fail", OnFailure::Cancel), ("skip", OnFailure::Proceed), ("placeholder", OnFailure::Proceed)]
+        {
+            let input = json!({
+                "script": {"title": "T", "scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]},
+                "music": "https://a/c.mp3", "onSceneError": said,
+            });
+            let ask = parse(&input).expect("an input");
+            let story = Story::of(ask, None).expect("a story");
+            let drafts = grow(&input, &json!(story)).expect("drafts");
+            let names: Vec<_> = drafts.iter().map(|draft| (draft.name.as_str(), draft.kind)).collect();
+            let wanted = [
+                ("speech-1", "speech"),
+                ("picture-1", "image"),
+                ("speech-2", "speech"),
+                ("picture-2", "source"),
+                ("music", "source"),
+                ("video-compose", "video-compose"),
+            ];
+            assert_eq!(names, wanted);
+            assert_eq!((&drafts[5].needs[0].1, &drafts[5].needs[4].1), (&edge, &OnFailure::Cancel));
+            tasks(drafts);
+        }
+    }
+}

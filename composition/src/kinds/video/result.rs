@@ -1,0 +1,40 @@
+//! `video-result`: the finished file, beside all that led to it.
+
+use std::time::Duration;
+
+use common::{
+    error::JobError,
+    kind::{Class, KindSpec},
+    retry::RetryPolicy,
+};
+use serde_json::Value;
+
+use super::{compose::About, json_of};
+use crate::kinds::assemble::Assembled;
+
+/// The stored name.
+pub const NAME: &str = "video-result";
+
+/// The kind; occurs only inside plans. Not memoised: it costs less than looking for it.
+pub const SPEC: KindSpec = KindSpec {
+    name: NAME,
+    version: 1,
+    class: Class::Light,
+    timeout: Duration::from_secs(60),
+    max_attempts: 3,
+    retry: RetryPolicy::DEFAULT,
+    memo: false,
+    plan: None,
+    grow: None,
+};
+
+/// The members of both in one object; the warnings of both in one list.
+pub fn run(about: &About, assembled: &Assembled) -> Result<Value, JobError> {
+    let (mut result, file) = (json_of(about)?, json_of(assembled)?);
+    if let (Some(members), Value::Object(file)) = (result.as_object_mut(), file) {
+        members.extend(file);
+    }
+    let warnings: Vec<&String> = about.warnings.iter().chain(&assembled.warnings).collect();
+    result["warnings"] = json_of(&warnings)?;
+    Ok(result)
+}

@@ -1,0 +1,58 @@
+//! `image`: a picture of what a text describes. Whatever a provider sends is looked at in the cage before anyone else sees it.
+
+use common::{
+    error::{ErrorClass, JobError},
+    kinds::image::{self, Picture},
+};
+
+use super::{Context, Done, Ended, json};
+use crate::providers::BAD_ANSWER;
+
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let ask = image::parse(&context.claimed.input).map_err(JobError::refused)?;
+    let scratch = context.scratch()?;
+    let file = scratch.path().join("picture");
+    context.reporter.tell(0.0, "painting");
+    let made = context.tools.providers.paint(context, &ask, &file).await?;
+    let media_type = sniffed(&file).await;
+    let artifact = context.keep(&file, media_type).await?;
+    let facts = context.facts(&artifact.hash, &scratch).await.map_err(|ended| not_media(ended, &made.provider))?;
+    let Some((true, (width, height))) = facts.video.first().map(|video| (facts.image, video.shown_size())) else {
+        return Err(bad(&made.provider, "is no still picture").into());
+    };
+    let picture = Picture {
+        artifact: artifact.hash,
+        media_type: media_type.to_owned(),
+        bytes: artifact.bytes,
+        width,
+        height,
+        facts: json(&facts)?,
+        made,
+    };
+    Ok(Done { output: json(&picture)?, artifacts: vec![artifact] })
+}
+
+/// What a picture's first bytes say it is.
+async fn sniffed(file: &std::path::Path) -> &'static str {
+    match tokio::fs::read(file).await.unwrap_or_default().as_slice() {
+        [0x89, b'P', b'N', b'G', ..] => "image/png",
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Where what a provider sent is not what was asked for, the fault is the provider's and not the caller's.
+pub(super) fn not_media(ended: Ended, provider: &str) -> Ended {
+    match ended {
+        Ended::Failed(error) if error.class == ErrorClass::Caller => {
+            bad(provider, &format!("can't be used: {}", error.detail)).into()
+        }
+        other => other,
+    }
+}
+
+/// An answer that no attempt will make better.
+pub(super) fn bad(provider: &str, what: &str) -> JobError {
+    JobError::permanent(BAD_ANSWER, format!("what provider `{provider}` sent {what}"))
+}

@@ -1,0 +1,31 @@
+//! `script`: a topic to scenes.
+
+use common::{
+    error::JobError,
+    kinds::script::{self, Answer, Script},
+};
+use serde_json::json;
+
+use super::{
+    Context, Done, Ended, json as to_json,
+    text::{Asked, ask},
+};
+use crate::providers::{Prompt, outline};
+
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let input = script::parse(&context.claimed.input).map_err(JobError::refused)?;
+    let asked = Asked {
+        prompt: Prompt::SCRIPT,
+        language: &input.language,
+        user: json!({
+            "topic": input.topic, "style": input.style, "seconds": input.duration, "scenes": input.scene_count(),
+        }),
+        schema: script::schema(),
+        outline: outline::script(&input),
+        check: &script::check,
+        provider: input.provider.as_deref(),
+        seed: input.seed,
+    };
+    let (Answer { title, scenes }, made) = ask(context, asked).await?;
+    Ok(Done { output: to_json(&Script { title, scenes, made })?, artifacts: Vec::new() })
+}

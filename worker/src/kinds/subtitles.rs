@@ -1,0 +1,63 @@
+//! `subtitles`: words and times to a file.
+
+use common::{
+    error::{JobError, code},
+    kinds::{
+        made::Made,
+        source::Sourced,
+        speech::{Spoken, Word},
+        subtitles::{self, Ask, FileFormat, Subtitles},
+    },
+};
+use composition::{
+    plan::Ratio,
+    subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, write},
+};
+
+use super::{Context, Done, Ended, clean, json};
+
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let ask = subtitles::parse(&context.claimed.input).map_err(JobError::refused)?;
+    let (words, made) = words(context, &ask).await?;
+    let format = match ask.format {
+        FileFormat::Srt => Format::Srt,
+        FileFormat::Vtt => Format::Vtt,
+        FileFormat::Ass => Format::Ass,
+    };
+    let grouping = Grouping { characters: ask.max_characters as usize, lines: ask.max_lines as usize };
+    let text = write(&cues_from_words(&timed(&words)?, grouping), format);
+    let output = Subtitles { text, format: ask.format, words, made };
+    Ok(Done { output: json(&output)?, artifacts: Vec::new() })
+}
+
+async fn words(context: &Context, ask: &Ask) -> Result<(Vec<Word>, Made), Ended> {
+    if let Some(words) = &ask.words {
+        let cleaned = words.iter().map(|word| Word { word: clean(&word.word), ..word.clone() });
+        return Ok((cleaned.collect(), Made::default()));
+    }
+    if ask.speech.is_some() {
+        let spoken: Spoken = context.need(0)?;
+        let made = spoken.made.unwrap_or_else(|| Made { provider: spoken.provider, ..Made::default() });
+        return Ok((spoken.words, made));
+    }
+    let sourced: Sourced = context.need(0)?;
+    let scratch = context.scratch()?;
+    let sound = scratch.path().join("recording");
+    context.bring_to(&sourced.artifact, &sound).await?;
+    context.reporter.tell(0.1, "listening");
+    let language = ask.language.as_deref();
+    let heard = context.tools.providers.listen(context, ask.provider.as_deref(), &sound, language).await?;
+    Ok((heard.words, heard.made))
+}
+
+/// Words as the writer of subtitles takes them.
+pub(super) fn timed(words: &[Word]) -> Result<Vec<TimedWord>, JobError> {
+    let seconds = |ms: u64| {
+        Ratio::new(i64::try_from(ms).unwrap_or(i64::MAX), 1000)
+            .map_err(|error| JobError::bug(code::INTERNAL, format!("a word's time: {error}")))
+    };
+    let word = |word: &Word| {
+        Ok(TimedWord { text: word.word.clone(), start: seconds(word.start_ms)?, end: seconds(word.end_ms)? })
+    };
+    words.iter().map(word).collect()
+}

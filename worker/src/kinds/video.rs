@@ -1,0 +1,80 @@
+//! `video` and its own tasks: the scenes, the composition, and the result. All of them are pure and cheap; what costs is in other tasks.
+
+use common::{
+    error::{JobError, code},
+    id::Digest,
+    kinds::{source::Sourced, speech::Spoken},
+    outcome::ArtifactRef,
+};
+use composition::kinds::{
+    assemble::Assembled,
+    video::{
+        self, Story,
+        compose::{self, About, Came, Seen},
+        result,
+    },
+};
+
+use super::{Context, Done, Ended, json, render};
+use crate::fetch::unavailable;
+
+/// The scenes of a script.
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let ask = video::parse(&context.claimed.input).map_err(JobError::refused)?;
+    let written = if ask.script.is_none() { Some(context.need(0)?) } else { None };
+    Ok(Done { output: json(&Story::of(ask, written)?)?, artifacts: Vec::new() })
+}
+
+/// The composition of what was spoken and painted.
+pub(super) async fn compose(context: &Context) -> Result<Done, Ended> {
+    let story: Story = context.input()?;
+    let mut came = Vec::with_capacity(story.scenes.len());
+    for (index, scene) in story.scenes.iter().enumerate() {
+        came.push(Came {
+            spoken: spoken(context, 2 * index),
+            seen: seen(context, 2 * index + 1, scene.clip.is_some()),
+        });
+    }
+    let music = match &story.ask.music {
+        Some(_) => Some(render::facts(context.need::<Sourced>(2 * story.scenes.len())?.facts)?),
+        None => None,
+    };
+    let composed = compose::run(&story, came, music)?;
+    Ok(Done { output: json(&composed)?, artifacts: Vec::new() })
+}
+
+fn spoken(context: &Context, need: usize) -> Result<(Spoken, composition::plan::Facts), JobError> {
+    let spoken: Spoken = context.need(need)?;
+    let facts = render::spoken(spoken.clone())?;
+    Ok((spoken, facts))
+}
+
+fn seen(context: &Context, need: usize, given: bool) -> Result<Seen, JobError> {
+    match given {
+        true => Ok(Seen::Given(Box::new(context.need(need)?))),
+        false => Ok(Seen::Made(Box::new(context.need(need)?))),
+    }
+}
+
+/// The finished file beside all that led to it.
+pub(super) async fn finish(context: &Context) -> Result<Done, Ended> {
+    let about: About = context.input()?;
+    let assembled: Assembled = context.need(0)?;
+    let mut artifacts =
+        vec![ArtifactRef { hash: assembled.artifact, bytes: assembled.size, media_type: assembled.media_type.clone() }];
+    let stills = assembled.thumbnail.iter().chain(&assembled.poster).map(|still| (still.artifact, "image/jpeg"));
+    let images = about.scenes.iter().filter_map(|scene| Some((scene.image.as_ref()?.artifact, "image/*")));
+    let audio = about.audio.iter().map(|audio| (audio.artifact, "audio/wav"));
+    let others: Vec<(Digest, &str)> = stills.chain(images).chain(audio).collect();
+    for (hash, media_type) in others {
+        artifacts.push(pinned(context, hash, media_type).await?);
+    }
+    Ok(Done { output: result::run(&about, &assembled)?, artifacts })
+}
+
+/// What the result names is kept as long as the result.
+async fn pinned(context: &Context, hash: Digest, media_type: &str) -> Result<ArtifactRef, JobError> {
+    let bytes = context.tools.artifacts.size(&hash).await.map_err(unavailable)?;
+    let gone = || JobError::transient(code::UNAVAILABLE, format!("the artifact {hash} is gone: post the job again"));
+    Ok(ArtifactRef { hash, bytes: bytes.ok_or_else(gone)?, media_type: media_type.to_owned() })
+}

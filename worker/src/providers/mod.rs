@@ -1,0 +1,357 @@
+//! Who writes, speaks, draws and listens: providers behind four traits, each with an adapter for the OpenAI protocol, and all but
+//! listening with one that needs no network.
+//!
+//! Only this module talks to them. A chain is asked in order: where one can't be used the next is, and an error that is the caller's ends it.
+//! What a chain consists of decides the output, so it is part of the version of the kinds that use it, and so of every key ([`specs`]).
+
+mod breaker;
+mod bucket;
+mod config;
+mod espeak;
+mod guard;
+mod metrics;
+mod openai;
+pub(crate) mod outline;
+mod procedural;
+mod prompts;
+mod secret;
+mod sse;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use common::{
+    error::{ErrorClass, JobError, code},
+    kinds::{
+        image,
+        made::Made,
+        speech::{Speech, Timing, Word},
+    },
+};
+use serde_json::Value;
+
+pub use config::{Config, Prices, Service as ServiceConfig, specs};
+pub use metrics::Metrics;
+pub(crate) use prompts::Prompt;
+pub use secret::Secret;
+
+use crate::kinds::{Context, Ended};
+
+/// The name of what needs no network, in the configuration, in inputs and in results.
+pub const OFFLINE: &str = "offline";
+
+/// A provider's answer can't be used.
+pub(crate) const BAD_ANSWER: &str = "bad_answer";
+
+/// A question for a text.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    /// What is answered without a model: JSON of the schema.
+    pub outline: Value,
+    /// What the model is to do.
+    pub system: String,
+    /// The caller's data.
+    pub user: String,
+    /// The schema's name.
+    pub name: &'static str,
+    /// JSON Schema of the answer.
+    pub schema: Value,
+    /// For answers that can be repeated.
+    pub seed: Option<u32>,
+    /// An answer that could not be used, and why.
+    pub before: Option<(String, String)>,
+}
+
+/// An answer in text, as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Written {
+    /// The text.
+    pub text: String,
+    /// By whom.
+    pub made: Made,
+}
+
+/// A sound of a voice, in the file that was named.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Voiced {
+    /// When each word is said, where the voice tells.
+    pub words: Option<Vec<Word>>,
+    /// Such as `audio/wav`.
+    pub media_type: &'static str,
+    /// By whom.
+    pub made: Made,
+}
+
+/// What was heard in a recording.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Heard {
+    /// Every word with its time.
+    pub words: Vec<Word>,
+    /// By whom.
+    pub made: Made,
+}
+
+/// Writes text.
+#[async_trait]
+pub(crate) trait Writer: Send + Sync {
+    /// Its configured name.
+    fn name(&self) -> &str;
+    /// Answers a question. `call` tells this question from others of the attempt.
+    async fn write(&self, context: &Context, question: &Question, call: &str) -> Result<Written, Ended>;
+}
+
+/// Speaks.
+#[async_trait]
+pub(crate) trait Speaker: Send + Sync {
+    /// Its configured name.
+    fn name(&self) -> &str;
+    /// Speaks into the file `out`.
+    async fn speak(&self, context: &Context, speech: &Speech, out: &Path) -> Result<Voiced, Ended>;
+}
+
+/// Makes pictures.
+#[async_trait]
+pub(crate) trait Painter: Send + Sync {
+    /// Its configured name.
+    fn name(&self) -> &str;
+    /// Paints into the file `out`.
+    async fn paint(&self, context: &Context, ask: &image::Ask, out: &Path) -> Result<Made, Ended>;
+}
+
+/// Listens to recordings.
+#[async_trait]
+pub(crate) trait Listener: Send + Sync {
+    /// Its configured name.
+    fn name(&self) -> &str;
+    /// Tells the words of the file `sound`.
+    async fn listen(&self, context: &Context, sound: &Path, language: Option<&str>) -> Result<Heard, Ended>;
+}
+
+/// The providers of one worker, in the order they are asked.
+pub struct Providers {
+    writers: Vec<Arc<dyn Writer>>,
+    speakers: Vec<Arc<dyn Speaker>>,
+    painters: Vec<Arc<dyn Painter>>,
+    listeners: Vec<Arc<dyn Listener>>,
+    services: Vec<Arc<openai::OpenAi>>,
+}
+
+impl Providers {
+    /// The providers that a configuration names.
+    ///
+    /// # Errors
+    /// A sentence that names the setting, where a chain names what is not configured or a service can't be set up.
+    pub fn new(config: &Config, metrics: &Metrics) -> Result<Self, String> {
+        config.check()?;
+        let services = config
+            .services
+            .iter()
+            .map(|(name, service)| openai::OpenAi::new(name, service, metrics).map(Arc::new))
+            .collect::<Result<Vec<_>, String>>()?;
+        let find = |name: &str| services.iter().find(|service| service.name() == name).cloned();
+        let mut providers = Self {
+            writers: Vec::new(),
+            speakers: Vec::new(),
+            painters: Vec::new(),
+            listeners: Vec::new(),
+            services: services.clone(),
+        };
+        for name in config.chain(&config.text) {
+            providers.writers.push(find(&name).map_or_else(|| Arc::new(outline::Outline) as _, |service| service as _));
+        }
+        for name in config.chain(&config.speech) {
+            providers.speakers.push(find(&name).map_or_else(|| Arc::new(espeak::Espeak) as _, |service| service as _));
+        }
+        for name in config.chain(&config.image) {
+            let offline = || Arc::new(procedural::Procedural) as _;
+            providers.painters.push(find(&name).map_or_else(offline, |service| service as _));
+        }
+        let heard = config.chain(&config.transcription);
+        providers.listeners.extend(heard.iter().filter_map(|name| find(name)).map(|service| service as _));
+        Ok(providers)
+    }
+
+    /// Tries each service, and says of each whether it answers.
+    pub async fn check(&self) -> Vec<(String, Result<(), String>)> {
+        let tried = self.services.iter().map(|service| async move {
+            let answer = service.try_out().await.map_err(|error| error.detail);
+            (format!("provider {}", service.name()), answer)
+        });
+        futures::future::join_all(tried).await
+    }
+
+    /// Asks the writers, or the one that the input names.
+    pub(crate) async fn write(
+        &self,
+        context: &Context,
+        named: Option<&str>,
+        question: &Question,
+        call: &str,
+    ) -> Result<Written, Ended> {
+        let mut failures = Failures::default();
+        for writer in chosen(&self.writers, |writer| writer.name(), named)? {
+            match writer.write(context, question, call).await {
+                Ok(written) => return Ok(written),
+                Err(ended) => failures.note(writer.name(), ended)?,
+            }
+        }
+        Err(failures.into_error("text").into())
+    }
+
+    /// Asks the speakers.
+    pub(crate) async fn speak(&self, context: &Context, speech: &Speech, out: &Path) -> Result<Voiced, Ended> {
+        let mut failures = Failures::default();
+        for speaker in &self.speakers {
+            match speaker.speak(context, speech, out).await {
+                Ok(voiced) => return Ok(voiced),
+                Err(ended) => failures.note(speaker.name(), ended)?,
+            }
+        }
+        Err(failures.into_error("speech").into())
+    }
+
+    /// Asks the painters, or the one that the input names.
+    pub(crate) async fn paint(&self, context: &Context, ask: &image::Ask, out: &Path) -> Result<Made, Ended> {
+        let mut failures = Failures::default();
+        for painter in chosen(&self.painters, |painter| painter.name(), ask.provider.as_deref())? {
+            match painter.paint(context, ask, out).await {
+                Ok(made) => return Ok(made),
+                Err(ended) => failures.note(painter.name(), ended)?,
+            }
+        }
+        Err(failures.into_error("image").into())
+    }
+
+    /// Asks the listeners, or the one that the input names.
+    pub(crate) async fn listen(
+        &self,
+        context: &Context,
+        named: Option<&str>,
+        sound: &Path,
+        language: Option<&str>,
+    ) -> Result<Heard, Ended> {
+        let mut failures = Failures::default();
+        for listener in chosen(&self.listeners, |listener| listener.name(), named)? {
+            match listener.listen(context, sound, language).await {
+                Ok(heard) => return Ok(heard),
+                Err(ended) => failures.note(listener.name(), ended)?,
+            }
+        }
+        Err(failures.into_error("transcription").into())
+    }
+
+    /// Whether a voice's words can be heard where it does not tell them.
+    pub(crate) fn hears(&self) -> bool {
+        !self.listeners.is_empty()
+    }
+}
+
+/// Those of a chain that are to be asked.
+fn chosen<P: Clone>(chain: &[P], name: impl Fn(&P) -> &str, wanted: Option<&str>) -> Result<Vec<P>, JobError> {
+    let Some(wanted) = wanted else { return Ok(chain.to_vec()) };
+    let found: Vec<P> = chain.iter().filter(|one| name(one) == wanted).cloned().collect();
+    if found.is_empty() {
+        let known: Vec<&str> = chain.iter().map(&name).collect();
+        let detail = format!("/provider: `{wanted}` is not configured for this: there are [{}]", known.join(", "));
+        return Err(JobError::caller(code::INVALID_INPUT, detail));
+    }
+    Ok(found)
+}
+
+/// What those before said.
+#[derive(Default)]
+struct Failures {
+    said: Vec<(String, JobError)>,
+}
+
+impl Failures {
+    /// Keeps the error and goes on, unless it is the caller's or we are to stop.
+    fn note(&mut self, name: &str, ended: Ended) -> Result<(), Ended> {
+        match ended {
+            Ended::Failed(error) if error.class != ErrorClass::Caller => {
+                self.said.push((name.to_owned(), error));
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    /// One error of all: worth another attempt if one of them is.
+    fn into_error(self, what: &str) -> JobError {
+        match self.said.len() {
+            0 => JobError::permanent(
+                "no_provider",
+                format!("no provider of {what} is configured: name one in the configuration's `[providers]`"),
+            ),
+            1 => self.said.into_iter().map(|(_, error)| error).next().unwrap_or_else(|| no_error(what)),
+            _ => {
+                let sentences: Vec<&str> = self.said.iter().map(|(_, error)| error.detail.as_str()).collect();
+                let sentence = sentences.join("; then ");
+                let best = self.said.iter().map(|(_, error)| error).find(|error| error.retryable);
+                let (code, class) = best
+                    .or(self.said.last().map(|(_, error)| error))
+                    .map_or((code::UNAVAILABLE.to_owned(), ErrorClass::Transient), |e| (e.code.clone(), e.class));
+                let wait = self.said.iter().filter_map(|(_, error)| error.retry_after_ms).min();
+                let error = JobError::new(code, class, sentence);
+                wait.map_or(error.clone(), |wait| error.after(Duration::from_millis(wait)))
+            }
+        }
+    }
+}
+
+fn no_error(what: &str) -> JobError {
+    JobError::bug(code::INTERNAL, format!("the chain of {what} ended without an error"))
+}
+
+/// The scratch folder can't take what was made.
+fn unwritten(error: std::io::Error) -> JobError {
+    JobError::transient(code::OUT_OF_SPACE, format!("the scratch folder can't be written: {error}"))
+}
+
+/// Words spread over a sound by their length, for where nobody tells when they are said.
+pub(crate) fn estimated(text: &str, duration_ms: u64) -> Vec<Word> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    // A word costs a little besides its letters.
+    let weight = |word: &str| word.chars().count() as u64 + 2;
+    let total: u64 = words.iter().map(|word| weight(word)).sum::<u64>().max(1);
+    let mut said = 0;
+    let timed = words.into_iter().map(|word| {
+        let start_ms = duration_ms * said / total;
+        said += weight(word);
+        Word { word: word.to_owned(), start_ms, end_ms: duration_ms * said / total }
+    });
+    timed.collect()
+}
+
+/// What the timing of a speech is called by where its words come from.
+pub(crate) fn timing_of(told: bool, heard: bool) -> Timing {
+    match (told, heard) {
+        (true, _) => Timing::Exact,
+        (false, true) => Timing::Heard,
+        (false, false) => Timing::Estimated,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn estimated_words_fill_the_sound_in_order() {
+        let words = estimated("one  three five", 1_000);
+        assert_eq!(words.first().map(|word| word.start_ms), Some(0));
+        assert_eq!(words.last().map(|word| word.end_ms), Some(1_000));
+        assert!(words.windows(2).all(|pair| pair[0].end_ms == pair[1].start_ms));
+    }
+
+    #[test]
+    fn a_chain_is_worth_another_attempt_if_one_of_it_is() {
+        let mut failures = Failures::default();
+        failures.note("a", JobError::transient("x", "busy").into()).expect("goes on");
+        failures.note("b", JobError::permanent("y", "no").into()).expect("goes on");
+        let error = failures.into_error("text");
+        assert_eq!((error.code.as_str(), error.retryable, error.detail.as_str()), ("x", true, "busy; then no"));
+        let caller = Failures::default().note("a", JobError::caller("x", "bad").into());
+        assert_eq!(caller, Err(JobError::caller("x", "bad").into()));
+    }
+}

@@ -1,0 +1,84 @@
+//! The OpenAI protocol, which LocalAI, Ollama, vLLM, llama.cpp, speaches and Kokoro speak too. See
+//! <https://platform.openai.com/docs/api-reference>; a file for each of its endpoints.
+
+mod image;
+mod speech;
+mod text;
+mod transcription;
+
+use common::{
+    error::JobError,
+    kinds::made::{Made, Usage},
+};
+
+use super::{Metrics, Prices, ServiceConfig, guard::Guard};
+use crate::kinds::Context;
+
+/// A service that speaks it.
+pub(super) struct OpenAi {
+    guard: Guard,
+    config: ServiceConfig,
+}
+
+/// A list of models is short; some services list thousands.
+const MAX_LIST_BYTES: usize = 8 << 20;
+
+impl OpenAi {
+    /// Sets it up; nothing is asked yet.
+    pub fn new(name: &str, config: &ServiceConfig, metrics: &Metrics) -> Result<Self, String> {
+        Ok(Self { guard: Guard::new(name, config, metrics)?, config: config.clone() })
+    }
+
+    /// Its configured name.
+    pub fn name(&self) -> &str {
+        self.guard.name()
+    }
+
+    /// Asks for the list of models, which costs nothing and shows whether address and key are right.
+    pub async fn try_out(&self) -> Result<(), JobError> {
+        let read = |response| async { self.guard.bytes(response, MAX_LIST_BYTES).await.map(drop) };
+        self.guard.call_in_time(|| self.guard.get("/models"), read).await
+    }
+
+    fn made(&self, model: &str, usage: Usage) -> Made {
+        let cost = cost(&self.config.prices, &usage);
+        Made {
+            provider: self.name().to_owned(),
+            model: Some(model.to_owned()),
+            usage: Usage { cost, ..usage },
+            ..Made::default()
+        }
+    }
+}
+
+/// What usage costs, where a price of anything used is known.
+fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
+    let million = |count: u64| count as f64 / 1e6;
+    let parts = [
+        (prices.input_tokens, million(usage.input_tokens)),
+        (prices.output_tokens, million(usage.output_tokens)),
+        (prices.characters, million(usage.characters)),
+        (prices.minute, usage.sound_ms as f64 / 60_000.0),
+        (prices.image, usage.images as f64),
+    ];
+    let known: Vec<f64> = parts.into_iter().filter_map(|(price, count)| Some(price? * count)).collect();
+    (!known.is_empty()).then(|| known.into_iter().sum())
+}
+
+/// The same in every attempt of a task, and another for another question of it.
+fn idempotency_key(context: &Context, call: &str) -> String {
+    format!("spool-{}-{call}", context.claimed.task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_follows_the_prices_that_are_known() {
+        let usage = Usage { input_tokens: 2_000_000, output_tokens: 500_000, ..Usage::default() };
+        assert_eq!(cost(&Prices::default(), &usage), None);
+        let prices = Prices { input_tokens: Some(0.5), output_tokens: Some(2.0), ..Prices::default() };
+        assert_eq!(cost(&prices, &usage), Some(2.0));
+    }
+}

@@ -1,0 +1,204 @@
+//! Pictures without a network: a gradient, clouds of noise and a pattern, all drawn from a hash of the prompt. The same prompt gives
+//! the same picture on every machine.
+
+use std::{f32::consts::TAU, io::Write, path::Path};
+
+use async_trait::async_trait;
+use common::{
+    error::{JobError, code},
+    kinds::{
+        image::Ask,
+        made::{Made, Usage},
+    },
+};
+
+use super::{OFFLINE, Painter, unwritten};
+use crate::kinds::{Context, Ended};
+
+/// Soft pictures lose nothing by being enlarged, so none is drawn larger than this on its longer side, in pixels.
+const LONGEST_SIDE: u32 = 960;
+const NOTICE: &str = "No model was asked: this is a pattern drawn from a hash of the prompt.";
+
+/// The painter that is always there.
+pub(super) struct Procedural;
+
+#[async_trait]
+impl Painter for Procedural {
+    fn name(&self) -> &str {
+        OFFLINE
+    }
+
+    async fn paint(&self, _: &Context, ask: &Ask, out: &Path) -> Result<Made, Ended> {
+        let (ask, out) = (ask.clone(), out.to_owned());
+        let drawn = tokio::task::spawn_blocking(move || std::fs::write(out, picture(&ask)?)).await;
+        drawn
+            .map_err(|error| JobError::bug(code::PANIC, format!("drawing the picture: {error}")))?
+            .map_err(unwritten)?;
+        let usage = Usage { images: 1, ..Usage::default() };
+        Ok(Made { provider: OFFLINE.to_owned(), notice: Some(NOTICE.to_owned()), usage, ..Made::default() })
+    }
+}
+
+/// The picture as a PNG.
+fn picture(ask: &Ask) -> std::io::Result<Vec<u8>> {
+    let (width, height) = size(ask.width, ask.height);
+    let scene = Scene::of(&format!("{}\n{}\n{}", ask.prompt, ask.style, ask.seed.unwrap_or_default()));
+    let mut pixels = Vec::with_capacity((width * height * 3) as usize);
+    let longest = width.max(height) as f32;
+    for y in 0..height {
+        for x in 0..width {
+            pixels.extend(scene.colour(x as f32 / longest, y as f32 / longest, y as f32 / height as f32));
+        }
+    }
+    encode(width, height, &pixels)
+}
+
+/// The shape that was asked for, at most [`LONGEST_SIDE`] long.
+fn size(width: u32, height: u32) -> (u32, u32) {
+    let longest = width.max(height);
+    if longest <= LONGEST_SIDE {
+        return (width, height);
+    }
+    let side = |side: u32| (side * LONGEST_SIDE / longest).max(2);
+    (side(width), side(height))
+}
+
+fn encode(width: u32, height: u32, pixels: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    file.flush()?;
+    Ok(file)
+}
+
+/// What a prompt's hash decides.
+struct Scene {
+    seed: u32,
+    top: [f32; 3],
+    bottom: [f32; 3],
+    accent: [f32; 3],
+    pattern: Pattern,
+    centre: (f32, f32),
+    count: f32,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Pattern {
+    Rings,
+    Waves,
+    Rays,
+    Dots,
+}
+
+impl Scene {
+    fn of(text: &str) -> Self {
+        let hash = *blake3::hash(text.as_bytes()).as_bytes();
+        let part = |index: usize| f32::from(hash[index]) / 255.0;
+        let hue = part(0);
+        let patterns = [Pattern::Rings, Pattern::Waves, Pattern::Rays, Pattern::Dots];
+        Self {
+            seed: u32::from_le_bytes([hash[8], hash[9], hash[10], hash[11]]),
+            top: colour(hue, 0.55, 0.18 + 0.12 * part(1)),
+            bottom: colour(hue + 0.08 + 0.25 * part(2), 0.6, 0.35 + 0.15 * part(3)),
+            accent: colour(hue + 0.5 + 0.1 * part(4), 0.7, 0.6),
+            pattern: patterns[usize::from(hash[5]) % patterns.len()],
+            centre: (0.2 + 0.6 * part(6), 0.2 + 0.6 * part(7)),
+            count: 4.0 + 8.0 * part(12),
+        }
+    }
+
+    /// The colour at a place (in longer sides), `down` of the way to the bottom.
+    fn colour(&self, x: f32, y: f32, down: f32) -> [u8; 3] {
+        let cloud = self.clouds(x, y);
+        let figure = self.figure(x + 0.06 * cloud, y + 0.06 * cloud);
+        let mut mixed = [0_u8; 3];
+        for (channel, value) in mixed.iter_mut().enumerate() {
+            let ground = mix(self.top[channel], self.bottom[channel], (down + 0.35 * (cloud - 0.5)).clamp(0.0, 1.0));
+            let lit = mix(ground, self.accent[channel], 0.22 * figure + 0.18 * cloud * cloud);
+            *value = (lit.clamp(0.0, 1.0) * 255.0).round() as u8;
+        }
+        mixed
+    }
+
+    /// The pattern, 0 to 1.
+    fn figure(&self, x: f32, y: f32) -> f32 {
+        let (dx, dy) = (x - self.centre.0, y - self.centre.1);
+        let wave = match self.pattern {
+            Pattern::Rings => ((dx * dx + dy * dy).sqrt() * self.count * TAU).sin(),
+            Pattern::Waves => ((y + 0.08 * (x * TAU * 1.5).sin()) * self.count * TAU).sin(),
+            Pattern::Rays => (dy.atan2(dx) * self.count.round()).sin(),
+            Pattern::Dots => (x * self.count * TAU).sin() * (y * self.count * TAU).sin(),
+        };
+        let soft = 0.5 + 0.5 * wave;
+        soft * soft * (3.0 - 2.0 * soft)
+    }
+
+    /// Three octaves of value noise, 0 to 1.
+    fn clouds(&self, x: f32, y: f32) -> f32 {
+        let octave = |scale: f32, share: f32| share * self.noise(x * scale, y * scale);
+        octave(3.0, 0.57) + octave(6.0, 0.29) + octave(12.0, 0.14)
+    }
+
+    fn noise(&self, x: f32, y: f32) -> f32 {
+        let (left, top) = (x.floor(), y.floor());
+        let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
+        let (u, v) = (smooth(x - left), smooth(y - top));
+        let at = |dx: u32, dy: u32| self.lattice(left as u32 + dx, top as u32 + dy);
+        mix(mix(at(0, 0), at(1, 0), u), mix(at(0, 1), at(1, 1), u), v)
+    }
+
+    /// A number of 0 to 1 for a point of the lattice: an integer hash with the constants of the `lowbias32` family.
+    fn lattice(&self, x: u32, y: u32) -> f32 {
+        let mut hash = self.seed ^ x.wrapping_mul(0x9e37_79b9) ^ y.wrapping_mul(0x85eb_ca6b);
+        hash = (hash ^ (hash >> 16)).wrapping_mul(0x7feb_352d);
+        hash = (hash ^ (hash >> 15)).wrapping_mul(0x846c_a68b);
+        (hash >> 8) as f32 / (1 << 24) as f32
+    }
+}
+
+fn mix(from: f32, to: f32, share: f32) -> f32 {
+    from + (to - from) * share
+}
+
+/// HSL to RGB, all 0 to 1; the hue goes round. The formula is that of CSS Color 4.
+fn colour(hue: f32, saturation: f32, lightness: f32) -> [f32; 3] {
+    let spread = saturation * lightness.min(1.0 - lightness);
+    [0.0, 8.0, 4.0].map(|offset| {
+        let k = (offset + hue.rem_euclid(1.0) * 12.0) % 12.0;
+        lightness - spread * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(prompt: &str, width: u32, height: u32) -> Vec<u8> {
+        let ask = Ask { prompt: prompt.into(), style: String::new(), width, height, provider: None, seed: None };
+        picture(&ask).expect("a picture")
+    }
+
+    #[test]
+    fn a_prompt_decides_its_picture() {
+        assert_eq!(of("sea", 64, 48), of("sea", 64, 48));
+        assert_ne!(of("sea", 64, 48), of("see", 64, 48));
+    }
+
+    #[test]
+    fn a_picture_keeps_the_shape_asked_for_and_is_not_flat() {
+        assert_eq!(size(1080, 1920), (540, 960));
+        assert_eq!(size(64, 4_096), (15, 960));
+        let file = of("sea", 96, 64);
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("a PNG");
+        let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+        let info = reader.next_frame(&mut pixels).expect("pixels");
+        assert_eq!((info.width, info.height), (96, 64));
+        let (least, most) = (pixels.iter().min(), pixels.iter().max());
+        assert!(most > least.map(|least| least.saturating_add(40)).as_ref(), "{least:?} {most:?}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Lines of a stream of server-sent events, as far as the OpenAI protocol uses them: `data: {…}` and `data: [DONE]`.
+
+/// Cuts bytes into the data of events, however they arrive.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    left: Vec<u8>,
+}
+
+impl Events {
+    /// The data that these bytes complete, in order.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
+        self.left.extend_from_slice(bytes);
+        let mut found = Vec::new();
+        while let Some(end) = self.left.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.left.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            if let Some(data) = line.trim().strip_prefix("data:") {
+                found.push(data.trim().to_owned());
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_may_arrive_in_pieces() {
+        let mut events = Events::default();
+        assert_eq!(events.feed(b": hello\n\ndata: {\"a\""), Vec::<String>::new());
+        assert_eq!(events.feed(b":1}\r\n\ndata: [DO"), ["{\"a\":1}"]);
+        assert_eq!(events.feed(b"NE]\n"), ["[DONE]"]);
+    }
+}
