@@ -214,7 +214,7 @@ async fn work_along(on: Subject, seed: u64, over: Arc<AtomicBool>) {
         let bells = on.ring().await;
         let (queued, _) = on.store.overdue(Class::Light, Duration::ZERO, 20).await.expect("reads");
         let ids: Vec<_> = bells.iter().chain(&queued).map(|bell| bell.task).collect();
-        let lease = if next(&mut chance) % 5 == 0 { SHORT } else { Duration::from_secs(10) };
+        let lease = if next(&mut chance).is_multiple_of(5) { SHORT } else { Duration::from_secs(10) };
         let claimed: Vec<_> =
             on.store.claim(worker, &ids, lease).await.expect("claims").into_iter().flatten().collect();
         let fences: Vec<(_, Fence)> = claimed.iter().map(|one| (one.task, one.fence)).collect();

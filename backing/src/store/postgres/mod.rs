@@ -64,6 +64,7 @@ pub struct PgStore {
 ///
 /// An error says in one sentence what is wrong with the URL, the server or the schema.
 pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
+    pool::try_once(url, &options).await?;
     let work = pool::work(url, &options).await?;
     let beats = pool::beats(url, &options).await?;
     let store = PgStore { work, beats, options, tidying: Arc::default() };

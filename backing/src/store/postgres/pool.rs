@@ -8,7 +8,7 @@ use std::{str::FromStr, time::Duration};
 use common::port::{PortError, PortResult};
 use futures::FutureExt;
 use sqlx::{
-    Connection, PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -49,6 +49,12 @@ pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
         let hint = "a URL like `postgres://user:password@host:5432/database` is wanted";
         PortError::broken(PART, format!("its URL can't be read ({error}): {hint}"))
     })
+}
+
+/// Connects once without a pool: a pool that gets no connection only says that it waited, and not what the server said.
+pub async fn try_once(url: &str, options: &PgOptions) -> PortResult<()> {
+    let sql = within(options.acquire_timeout, PgConnection::connect_with(&parse(url)?)).await?;
+    within(options.acquire_timeout, sql.close()).await
 }
 
 /// The pool for the work, connected.

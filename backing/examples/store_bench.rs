@@ -1,0 +1,258 @@
+//! How fast the PostgreSQL store is by itself: accept, ring, claim and settle of echo jobs of one task, in groups, with the WAL and the
+//! commits that they cost, over a short and a long backlog.
+//!
+//! ```sh
+//! SPOOL_DATABASE_URL=postgres://… cargo run --release -p backing --example store_bench -- [JOBS] [GROUP] [WORKERS] [BACKLOG…]
+//! ```
+//!
+//! Makes a database of its own next to the one of the URL and drops it at the end. Accepts run first and by themselves; then the
+//! workers ring, claim and settle side by side, as the processes of a fleet do.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::{
+    collections::VecDeque,
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use backing::store::postgres::{self, PgOptions, PgStore};
+use common::{
+    id::{JobId, TaskId, TenantId, WorkerId},
+    key,
+    kind::Class,
+    outcome::{Settlement, Verdict},
+    plan::{NewTask, Overrides},
+    port::store::{Credit, Presence, Store},
+    submission::{NewJob, Priority, Submission, Work},
+};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+const LEASE: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = env::args().skip(1).map(|word| word.parse::<usize>().expect("a number"));
+    let jobs = arguments.next().unwrap_or(50_000);
+    let group = arguments.next().unwrap_or(500);
+    let workers = arguments.next().unwrap_or(2);
+    let backlogs: Vec<usize> = arguments.collect();
+    let backlogs = if backlogs.is_empty() { vec![1_000, 100_000] } else { backlogs };
+    let server = env::var("SPOOL_DATABASE_URL").expect("SPOOL_DATABASE_URL");
+    println!("{jobs} jobs in groups of {group}, {workers} workers; rates in jobs/s");
+    println!(
+        "| backlog | accept | accept to queued | ring | claim | settle | ring+claim+settle, side by side | WAL B/job | commits/job |"
+    );
+    println!("|{}", "---|".repeat(11));
+    for backlog in backlogs {
+        let name = format!("spool_bench_{}", std::process::id());
+        let mut admin = PgConnection::connect(&server).await.expect("connects");
+        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("creates");
+        let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
+        postgres::migrate(&url).await.expect("migrates");
+        let store = postgres::connect(&url, PgOptions::default()).await.expect("connects");
+        let bench = Bench {
+            store,
+            group,
+            meter: Arc::new(tokio::sync::Mutex::new(PgConnection::connect(&url).await.unwrap())),
+        };
+        bench.run(backlog, jobs, workers).await;
+        bench.store.close().await;
+        drop(bench);
+        admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.expect("drops");
+    }
+}
+
+struct Bench {
+    store: PgStore,
+    group: usize,
+    meter: Arc<tokio::sync::Mutex<PgConnection>>,
+}
+
+impl Bench {
+    async fn run(&self, backlog: usize, jobs: usize, workers: usize) {
+        self.present(workers).await;
+        self.accept(backlog, "waiting", 0).await;
+        let before = self.cost().await;
+        let accept = self.accept(jobs / 2, "mine", 9).await;
+        let accept_queued = self.accept_queued(jobs - jobs / 2).await;
+        let [ring, claim, settle] = self.in_turns(jobs).await;
+        self.accept(jobs, "mine", 9).await;
+        let both = self.side_by_side(jobs, workers).await;
+        let after = self.cost().await;
+        let each = |index: usize| (after[index] - before[index]) / (2 * jobs) as f64;
+        println!(
+            "| {backlog} | {accept:.0} | {accept_queued:.0} | {ring:.0} | {claim:.0} | {settle:.0} | {both:.0} | {:.0} | {:.4} | {:.1} | {:.1} |",
+            each(0),
+            each(1),
+            each(2) * 1e6,
+            each(3) * 1e6,
+        );
+    }
+
+    async fn present(&self, workers: usize) {
+        let slots = vec![(Class::Light, u32::try_from(self.group * workers * 4).unwrap())];
+        let presence = Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
+        self.store.beat(&presence, &[], LEASE).await.expect("beats");
+    }
+
+    async fn accept(&self, count: usize, tenant: &str, priority: u8) -> f64 {
+        let started = Instant::now();
+        let mut left = count;
+        while left > 0 {
+            let now = left.min(self.group);
+            let submissions = (0..now).map(|_| submission(tenant, priority)).collect();
+            self.store.accept(submissions, &[]).await.expect("accepts");
+            left -= now;
+        }
+        rate(count, started)
+    }
+
+    async fn accept_queued(&self, count: usize) -> f64 {
+        let started = Instant::now();
+        let mut left = count;
+        while left > 0 {
+            let now = left.min(self.group);
+            let submissions = (0..now).map(|_| submission("mine", 9)).collect();
+            let credit = [Credit { class: Class::Light, tasks: u32::try_from(now).unwrap() }];
+            let accepted = self.store.accept(submissions, &credit).await.expect("accepts");
+            assert_eq!(accepted.bells.len(), now);
+            left -= now;
+        }
+        rate(count, started)
+    }
+
+    /// Ring, claim and settle of group after group by one worker: jobs/s of each by itself.
+    async fn in_turns(&self, jobs: usize) -> [f64; 3] {
+        let worker = WorkerId::new();
+        let mut spent = [Duration::ZERO; 3];
+        let (bells, _) = self.store.overdue(Class::Light, Duration::ZERO, u32::MAX).await.expect("reads");
+        let mut queued: VecDeque<TaskId> = bells.into_iter().map(|bell| bell.task).collect();
+        let (mut rung, mut ended) = (0, 0);
+        while ended < jobs {
+            if queued.is_empty() {
+                let most = u32::try_from((jobs - ended).min(self.group)).unwrap();
+                let started = Instant::now();
+                let bells = self.store.ring(Class::Light, 0, most).await.expect("rings").bells;
+                spent[0] += started.elapsed();
+                rung += bells.len();
+                queued.extend(bells.iter().map(|bell| bell.task));
+            }
+            let tasks: Vec<TaskId> = queued.drain(..queued.len().min(self.group)).collect();
+            let started = Instant::now();
+            let claimed = self.store.claim(worker, &tasks, LEASE).await.expect("claims");
+            spent[1] += started.elapsed();
+            let settlements: Vec<Settlement> =
+                claimed.into_iter().flatten().map(|one| settlement(one.task, one.fence)).collect();
+            ended += settlements.len();
+            let started = Instant::now();
+            self.store.settle(worker, settlements).await.expect("settles");
+            spent[2] += started.elapsed();
+        }
+        [rung, ended, ended]
+            .into_iter()
+            .zip(spent)
+            .map(|(count, spent)| count as f64 / spent.as_secs_f64())
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap()
+    }
+
+    async fn side_by_side(&self, jobs: usize, workers: usize) -> f64 {
+        let done = Arc::new(AtomicU64::new(0));
+        let started = Instant::now();
+        let running: Vec<_> = (0..workers)
+            .map(|_| {
+                let (store, done, group) = (self.store.clone(), done.clone(), self.group);
+                tokio::spawn(async move {
+                    let worker = WorkerId::new();
+                    while done.load(Ordering::Relaxed) < jobs as u64 {
+                        let rung = store.ring(Class::Light, 0, u32::try_from(group).unwrap()).await.expect("rings");
+                        let tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
+                        let claimed = store.claim(worker, &tasks, LEASE).await.expect("claims");
+                        let settlements: Vec<Settlement> =
+                            claimed.into_iter().flatten().map(|one| settlement(one.task, one.fence)).collect();
+                        done.fetch_add(settlements.len() as u64, Ordering::Relaxed);
+                        store.settle(worker, settlements).await.expect("settles");
+                    }
+                })
+            })
+            .collect();
+        for worker in running {
+            worker.await.expect("joins");
+        }
+        rate(usize::try_from(done.load(Ordering::Relaxed)).unwrap(), started)
+    }
+
+    /// So far: WAL bytes of the server, commits of this database, processor seconds of its sessions (on this machine only) and of this process.
+    async fn cost(&self) -> [f64; 4] {
+        let mut sql = self.meter.lock().await;
+        sql.execute("SELECT pg_stat_force_next_flush()").await.expect("asks");
+        let (wal, commits): (i64, i64) = sqlx::query_as(
+            "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, xact_commit
+             FROM pg_stat_database WHERE datname = current_database()",
+        )
+        .fetch_one(&mut *sql)
+        .await
+        .expect("reads");
+        let sessions: Vec<i32> =
+            sqlx::query_scalar("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+                .fetch_all(&mut *sql)
+                .await
+                .expect("reads");
+        let server = sessions.into_iter().map(|pid| processor_seconds(&pid.to_string())).sum();
+        [wal as f64, commits as f64, server, processor_seconds("self")]
+    }
+}
+
+/// User and system time of a process, as /proc tells it in hundredths.
+fn processor_seconds(pid: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    [11, 12].into_iter().filter_map(|field| fields.get(field)?.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+fn submission(tenant: &str, priority: u8) -> Submission {
+    let id = JobId::new();
+    let input = json!({ "value": 1 });
+    let task = NewTask {
+        id: TaskId::derive(id.0, 0),
+        name: "echo".into(),
+        kind: "echo".into(),
+        kind_version: 1,
+        class: Class::Light,
+        input: input.clone(),
+        needs: Vec::new(),
+        result: true,
+        input_key: None,
+        timeout: Duration::from_secs(60),
+        max_attempts: 3,
+    };
+    let job = NewJob {
+        id,
+        kind: "echo".into(),
+        input,
+        priority: Priority(priority),
+        run_at: None,
+        tags: Vec::new(),
+        metadata: None,
+        overrides: Overrides::default(),
+        tasks: vec![task],
+    };
+    Submission { tenant: TenantId(tenant.into()), idempotency: None, work: Work::Job(job) }
+}
+
+fn settlement(task: TaskId, fence: common::id::Fence) -> Settlement {
+    let output = json!(1);
+    let hash = key::output_hash(&output);
+    Settlement { task, fence, verdict: Verdict::Succeeded { output, hash, artifacts: Vec::new(), grown: Vec::new() } }
+}
+
+fn rate(count: usize, started: Instant) -> f64 {
+    count as f64 / started.elapsed().as_secs_f64()
+}
