@@ -30,12 +30,24 @@ pub(crate) fn open_input(path: &Path) -> Result<Input> {
     options.set("protocol_whitelist", "file");
     options.set("format_whitelist", DEMUXERS);
     options.set("codec_whitelist", DECODERS);
-    ffmpeg::format::input_with_dictionary(path, options).map_err(|error| match error {
-        // Refused by a list: libav says "invalid argument" for a container or protocol that is not on it.
-        ffmpeg::Error::Other { errno } if errno == libc::EINVAL => MediaError::BadInput(format!(
-            "{} is in no format that may be read: use a common video, sound or image file",
-            path.display()
+    // That it can be opened at all is asked first: what fails after that is the file's own fault.
+    std::fs::File::open(path)
+        .map_err(|error| MediaError::from_io(format_args!("opening {}", path.display()), &error))?;
+    ffmpeg::format::input_with_dictionary(path, options).map_err(|error| refusal(path, error))
+}
+
+/// Why libav did not take a file that is there. It says "invalid argument" for a container or protocol that is on no list, and
+/// "input/output error" and others for damage.
+fn refusal(path: &Path, error: ffmpeg::Error) -> MediaError {
+    let path = path.display();
+    match error {
+        ffmpeg::Error::Other { errno: libc::EINVAL } => MediaError::BadInput(format!(
+            "{path} is in no format that may be read: use a common video, sound or image file"
         )),
-        error => MediaError::from_libav(format_args!("opening {}", path.display()), error),
-    })
+        ffmpeg::Error::Other { errno: libc::ENOMEM | libc::EMFILE | libc::ENFILE } => {
+            MediaError::from_libav(format_args!("opening {path}"), error)
+        }
+        ffmpeg::Error::Other { .. } => MediaError::BadInput(format!("{path} cannot be read: {error}; it is damaged")),
+        error => MediaError::from_libav(format_args!("opening {path}"), error),
+    }
 }

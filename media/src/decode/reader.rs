@@ -73,9 +73,7 @@ impl VideoReader {
             .ok_or_else(|| MediaError::BadInput(format!("{} has no stream {stream}", path.display())))?;
         let clock = StreamClock::of(&input, &wanted);
         let rotation = rotation_of(&wanted);
-        let decoder = open_decoder(&wanted).map_err(|error| {
-            MediaError::from_libav(format_args!("opening the decoder of {}", path.display()), error)
-        })?;
+        let decoder = open_decoder(&wanted).map_err(|error| refused_stream(path, error))?;
         let stream = wanted.index();
         Ok(Self {
             path: path.to_owned(),
@@ -267,6 +265,17 @@ impl VideoReader {
 
 /// Seeks tried before the file is read from its start.
 const MAX_SEEKS: u32 = 12;
+
+/// Why no decoder takes a stream: its parameters are the file's, so what is wrong with them is too.
+fn refused_stream(path: &Path, error: ffmpeg::Error) -> MediaError {
+    let path = path.display();
+    match error {
+        ffmpeg::Error::Other { errno } if errno != libc::ENOMEM => MediaError::BadInput(format!(
+            "{path} cannot be decoded: {error}; it is damaged, or larger than {MAX_PIXELS} pixels"
+        )),
+        error => MediaError::from_libav(format_args!("opening the decoder of {path}"), error),
+    }
+}
 
 /// The decoder of a stream with one thread: segments run side by side, and one thread repeats itself to the bit.
 fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::Error> {

@@ -4,6 +4,7 @@
 mod clips;
 mod compiled;
 mod golden;
+mod hostile;
 mod reading;
 mod scenes;
 mod segments;
