@@ -50,7 +50,7 @@ pub(crate) fn script(ask: &script::Ask) -> script::Answer {
     };
     let scene = |index| Scene {
         text: cut(&text(index), MAX_SCENE_TEXT),
-        picture: cut(&format!("{topic}, view {} of {count}. {}", index + 1, ask.style).trim().to_owned(), MAX_PICTURE),
+        picture: cut(format!("{topic}, view {} of {count}. {}", index + 1, ask.style).trim(), MAX_PICTURE),
     };
     script::Answer { title: cut(&topic, MAX_TITLE), scenes: (0..count).map(scene).collect() }
 }

@@ -1,0 +1,13 @@
+//! Generation as its users meet it: the real binary, a provider over real HTTP that misbehaves on demand, and no provider at all.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, dead_code)]
+
+#[path = "../e2e/client.rs"]
+mod client;
+#[path = "../e2e/process.rs"]
+mod process;
+
+mod faults;
+mod offline;
+mod server;
+mod stand;

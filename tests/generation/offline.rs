@@ -1,0 +1,115 @@
+//! Without any provider: from a script or a topic to a finished video, and what an edit of it costs.
+
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use crate::stand::Stand;
+
+fn scene(text: &str, picture: &str) -> Value {
+    json!({"text": text, "picture": picture})
+}
+
+/// Three scenes; the second says `middle`.
+fn video(middle: &str) -> Value {
+    let scenes = [scene("The sea rises.", "a sea"), scene(middle, "a moon"), scene("That is all.", "a shore")];
+    json!({"script": {"title": "Tides", "scenes": scenes}, "resolution": "preview"})
+}
+
+#[test]
+fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let input = json!({"topic": "Tides", "duration": 12, "resolution": "preview", "aspectRatio": "1:1"});
+    let first = stand.api.run("video", input.clone());
+    assert_eq!(first["status"], "succeeded", "{first}");
+    let result = &first["result"];
+    for member in ["script", "scenes", "audio", "words", "srt", "composition", "url", "thumbnail", "usage", "warnings"]
+    {
+        assert!(result.get(member).is_some_and(|value| !value.is_null()), "{member}: {result}");
+    }
+    assert!(result["script"]["made"]["notice"].as_str().unwrap().contains("No model was asked"), "{result}");
+    assert_eq!((&result["width"], &result["height"]), (&json!(288), &json!(288)));
+    let file = std::fs::read(result["path"].as_str().unwrap()).unwrap();
+    assert_eq!(&file[4..8], b"ftyp");
+    assert!(std::fs::metadata(result["thumbnail"]["path"].as_str().unwrap()).unwrap().len() > 500);
+
+    let id = stand.api.submit("video", input);
+    let again = stand.api.settled(&id);
+    assert_eq!(stand.ran(&id), Vec::<String>::new(), "all is found");
+    assert_eq!(again["result"]["artifact"], result["artifact"]);
+}
+
+#[test]
+fn a_changed_scene_costs_its_speech_its_segments_and_the_sound() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let first = stand.api.run("video", video("The moon pulls it."));
+    assert_eq!(first["status"], "succeeded", "{first}");
+    let id = stand.api.submit("video", video("It is the moon, which pulls at all the water there is."));
+    let edited = stand.api.settled(&id);
+    assert_eq!(edited["status"], "succeeded", "{edited}");
+    assert_ne!(edited["result"]["duration"], first["result"]["duration"]);
+    let ran = stand.ran(&id);
+    let segments: Vec<&String> = ran.iter().filter(|name| name.starts_with("segment-")).collect();
+    let others: Vec<&String> = ran.iter().filter(|name| !name.starts_with("segment-")).collect();
+    assert_eq!(others, ["assemble", "sound", "speech-2"], "{ran:?}");
+    let all = stand.tasks(&id).iter().filter(|task| task["kind"] == "segment").count();
+    assert!(!segments.is_empty() && segments.len() + 2 <= all, "{segments:?} of {all}");
+    assert!(!segments.iter().any(|name| *name == "segment-1"), "the first scene is as it was: {segments:?}");
+
+    // The composition of the result renders to the same file without rendering anything.
+    let id = stand.api.submit("render", edited["result"]["composition"].clone());
+    let rendered = stand.api.settled(&id);
+    assert_eq!(rendered["result"]["artifact"], edited["result"]["artifact"], "{rendered}");
+    assert_eq!(rendered["result"]["segments"]["rendered"], 0);
+}
+
+#[test]
+fn a_scene_that_fails_fails_the_video_is_left_out_or_gets_a_placeholder() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let run = |on_error: &str| {
+        let mut input = video("The moon pulls it.");
+        input["script"]["scenes"][1]["clip"] = json!("missing.mp4");
+        input["onSceneError"] = json!(on_error);
+        stand.api.run("video", input)
+    };
+    let failed = run("fail");
+    assert_eq!(failed["status"], "failed", "{failed}");
+    let (skipped, placed) = (run("skip"), run("placeholder"));
+    let scenes = |job: &Value| {
+        let scenes = job["result"]["scenes"].as_array().unwrap_or_else(|| panic!("{job}")).clone();
+        scenes.iter().map(|scene| (!scene["startMs"].is_null(), scene.get("error").is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(scenes(&skipped), [(true, false), (false, true), (true, false)]);
+    assert_eq!(scenes(&placed), [(true, false), (true, true), (true, false)]);
+    assert!(placed["result"]["duration"].as_f64() > skipped["result"]["duration"].as_f64());
+    assert!(!skipped["result"]["warnings"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_batch_of_videos_settles_each_for_itself_and_runs_what_is_equal_once() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let good = |index: usize| {
+        let scenes = [scene(&format!("Number {}.", index % 3), "a sea")];
+        json!({"kind": "video", "input": {"script": {"scenes": scenes}, "resolution": "preview"}})
+    };
+    let mut jobs: Vec<Value> = (0..6).map(good).collect();
+    jobs.push(json!({"kind": "video", "input": {"script": {"scenes": []}}}));
+    jobs.push(json!({"kind": "video", "input": {"topic": "a", "voice": "../x"}}));
+    let batch = stand.api.post("/v1/batches", &json!({"jobs": jobs}));
+    assert_eq!(batch.status, 202, "{}", batch.body);
+    let id = batch.body["id"].as_str().unwrap();
+    let counts = stand.api.batch_settled(id);
+    assert_eq!((&counts["fulfilled"], &counts["rejected"]), (&json!(6), &json!(2)), "{counts}");
+    let items = stand.api.batch_results(id);
+    let pointers: Vec<&Value> = items[6..].iter().map(|item| &item["reason"]["errors"][0]["pointer"]).collect();
+    assert_eq!(pointers, [&json!("/input/script/scenes"), &json!("/input/voice")], "{items:?}");
+    let ran: usize = items[..6]
+        .iter()
+        .map(|item| stand.ran(item["jobId"].as_str().unwrap()))
+        .map(|ran| ran.iter().filter(|name| name.starts_with("speech")).count())
+        .sum();
+    assert_eq!(ran, 3, "each text is spoken once");
+}
