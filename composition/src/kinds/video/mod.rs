@@ -10,6 +10,7 @@
 
 mod ask;
 pub mod compose;
+mod desk;
 pub mod result;
 
 use std::time::Duration;

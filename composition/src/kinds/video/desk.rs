@@ -1,0 +1,308 @@
+//! Lays the scenes of a video on its timeline: picture, voice and captions of each, on frames, one behind the other.
+
+use std::collections::BTreeMap;
+
+use common::{
+    error::{JobError, code},
+    kinds::{
+        made::Usage,
+        speech::{Spoken, Word},
+    },
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    GivenScene, OnSceneError, Story,
+    compose::{About, Audio, Came, Composed, Image, Scene, Seen},
+};
+use crate::{
+    Slot,
+    plan::{Facts, Ratio},
+    subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, write},
+};
+
+/// Frames a second: what the frame grid of scenes counts.
+const FPS: u64 = 25;
+/// Silence after the words of a scene.
+const PAUSE_MS: u64 = 300;
+/// A scene is never shorter.
+const SHORTEST_MS: u64 = 1_000;
+
+/// What has been laid on the timeline so far.
+pub(super) struct Desk<'a> {
+    story: &'a Story,
+    frames: u64,
+    captions: Vec<Value>,
+    pictures: Vec<Value>,
+    voices: Vec<Value>,
+    facts: BTreeMap<Slot, Facts>,
+    scenes: Vec<Scene>,
+    audio: Vec<Audio>,
+    words: Vec<Word>,
+    usage: Usage,
+    warnings: Vec<String>,
+}
+
+impl<'a> Desk<'a> {
+    /// An empty timeline.
+    pub fn new(story: &'a Story) -> Self {
+        Self {
+            story,
+            frames: 0,
+            captions: Vec::new(),
+            pictures: Vec::new(),
+            voices: Vec::new(),
+            facts: BTreeMap::new(),
+            scenes: Vec::new(),
+            audio: Vec::new(),
+            words: Vec::new(),
+            usage: story.made.as_ref().map(|made| made.usage.clone()).unwrap_or_default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Lays one scene behind those before it, or leaves it out.
+    pub fn scene(&mut self, number: usize, scene: &GivenScene, came: Came) -> Result<(), JobError> {
+        let error = came.spoken.as_ref().err().or(came.seen.as_ref().err()).cloned();
+        if let Some(error) = &error {
+            self.warnings.push(format!("scene {number}: {}", error.detail));
+            match self.story.ask.on_scene_error {
+                OnSceneError::Fail => return Err(error.clone()),
+                OnSceneError::Skip => {
+                    self.scenes.push(Scene {
+                        text: scene.text.clone(),
+                        start_ms: None,
+                        duration_ms: 0,
+                        image: None,
+                        error: Some(error.clone()),
+                    });
+                    return Ok(());
+                }
+                OnSceneError::Placeholder => {}
+            }
+        }
+        let voice_ms =
+            came.spoken.as_ref().map_or_else(|_| silent_ms(&scene.text, self.story.ask.rate), |s| s.0.duration_ms);
+        let frames = ((voice_ms + PAUSE_MS).max(SHORTEST_MS) * FPS).div_ceil(1_000);
+        let place = Place { number, start_frame: self.frames, frames };
+        self.frames += frames;
+        let image = self.see(&place, scene, came.seen);
+        self.say(&place, scene, came.spoken, voice_ms);
+        self.scenes.push(Scene {
+            text: scene.text.clone(),
+            start_ms: Some(place.start_ms()),
+            duration_ms: frames * 1_000 / FPS,
+            image,
+            error,
+        });
+        Ok(())
+    }
+
+    fn see(&mut self, place: &Place, scene: &GivenScene, seen: Result<Seen, JobError>) -> Option<Image> {
+        let mut image = None;
+        let (asset, moves) = match seen {
+            Ok(Seen::Made(picture)) => {
+                let src = format!("artifact://{}", picture.artifact);
+                self.know(&src, &picture.facts);
+                self.usage = self.usage.plus(&picture.made.usage);
+                image = Some(Image { artifact: picture.artifact, made: picture.made });
+                (json!({"type": "image", "src": src}), true)
+            }
+            Ok(Seen::Given(sourced)) => {
+                let src = scene.clip.clone().unwrap_or_default();
+                let still = self.know(&src, &sourced.facts);
+                match still {
+                    true => (json!({"type": "image", "src": src}), true),
+                    false => (json!({"type": "video", "src": src, "volume": 0, "repeat": true}), false),
+                }
+            }
+            Err(_) => (
+                json!({"type": "gradient", "angle": 150, "stops": [{"color": "#1b2a4e"}, {"color": "#3a1c5c"}]}),
+                false,
+            ),
+        };
+        let mut clip = json!({"asset": asset, "start": place.start(), "length": place.length()});
+        if moves {
+            clip["effect"] = json!(if place.number % 2 == 1 { "zoomInSlow" } else { "zoomOutSlow" });
+        }
+        self.pictures.push(clip);
+        image
+    }
+
+    /// Keeps the facts of a file; whether it is a still picture.
+    fn know(&mut self, src: &str, facts: &Value) -> bool {
+        match Facts::deserialize(facts) {
+            Ok(facts) => {
+                let still = facts.image;
+                self.facts.insert(Slot::of_src(src), facts);
+                still
+            }
+            // Without its facts the compile refuses the source by name.
+            Err(_) => false,
+        }
+    }
+
+    fn say(&mut self, place: &Place, scene: &GivenScene, spoken: Result<(Spoken, Facts), JobError>, voice_ms: u64) {
+        let start_ms = place.start_ms();
+        let (source, words) = match spoken {
+            Ok((spoken, facts)) => {
+                let speech = self.story.ask.speech(&scene.text);
+                self.facts.insert(Slot::of_speech(&speech), facts);
+                let alias = format!("scene-{}", place.number);
+                self.voices.push(json!({
+                    "asset": {"type": "speech", "text": speech.text, "voice": speech.voice, "rate": speech.rate},
+                    "start": place.start(), "length": "auto", "alias": alias,
+                }));
+                self.usage =
+                    spoken.made.as_ref().map_or_else(|| self.usage.clone(), |made| self.usage.plus(&made.usage));
+                self.audio.push(Audio {
+                    artifact: spoken.artifact,
+                    scene: place.number,
+                    start_ms,
+                    duration_ms: spoken.duration_ms,
+                    provider: spoken.provider,
+                });
+                (json!({"src": format!("alias://{alias}")}), spoken.words)
+            }
+            Err(_) => {
+                let words = shared_out(&scene.text, voice_ms);
+                let timed = |word: &Word| json!({"text": word.word, "start": seconds(word.start_ms), "end": seconds(word.end_ms)});
+                (json!({"words": words.iter().map(timed).collect::<Vec<_>>()}), words)
+            }
+        };
+        if self.story.ask.captions && !words.is_empty() {
+            self.captions.push(self.caption(place, source));
+        }
+        let later = |word: Word| Word { start_ms: word.start_ms + start_ms, end_ms: word.end_ms + start_ms, ..word };
+        self.words.extend(words.into_iter().map(later));
+    }
+
+    fn caption(&self, place: &Place, source: Value) -> Value {
+        let short = self.story.ask.resolution.pixels();
+        let mut asset = json!({
+            "type": "rich-caption",
+            "font": {"family": "Open Sans", "size": (short * 7 / 100).max(12), "weight": 800, "color": "#ffffff"},
+            "stroke": {"color": "#000000", "width": (short / 120).max(2)},
+            "active": {"color": "#ffd400"},
+        });
+        if let (Some(asset), Some(source)) = (asset.as_object_mut(), source.as_object()) {
+            asset.extend(source.clone());
+        }
+        json!({"asset": asset, "start": place.start(), "length": place.length()})
+    }
+
+    /// What the music was found to be.
+    pub fn music(&mut self, src: &str, facts: Facts) {
+        self.facts.insert(Slot::of_src(src), facts);
+    }
+
+    /// The composition, compiled, and all that is to be told of it.
+    pub fn finish(self) -> Result<Composed, JobError> {
+        if self.frames == 0 {
+            let first = self.scenes.iter().find_map(|scene| scene.error.as_ref().map(|error| error.detail.clone()));
+            let detail = format!("every scene failed; the first: {}", first.unwrap_or_default());
+            return Err(JobError::permanent("no_scene", detail));
+        }
+        let composition = self.composition();
+        let parsed = crate::parse(&composition).map_err(|faults| broken(&JobError::refused(faults)))?;
+        let plan = crate::compile(&parsed, &self.facts).map_err(JobError::refused)?;
+        let srt = write(&cues_from_words(&timed(&self.words)?, Grouping::default()), Format::Srt);
+        let Story { title, scenes, made, .. } = self.story;
+        let about = About {
+            script: json!({"title": title, "scenes": scenes, "made": made}),
+            scenes: self.scenes,
+            audio: self.audio,
+            words: self.words,
+            srt,
+            composition,
+            usage: self.usage,
+            warnings: self.warnings,
+        };
+        Ok(Composed { plan, about })
+    }
+
+    fn composition(&self) -> Value {
+        let tracks = [&self.captions, &self.pictures, &self.voices];
+        let tracks: Vec<Value> =
+            tracks.into_iter().filter(|clips| !clips.is_empty()).map(|clips| json!({"clips": clips})).collect();
+        let ask = &self.story.ask;
+        let mut composition = json!({
+            "timeline": {"background": "#000000", "tracks": tracks},
+            "output": {
+                "format": "mp4", "resolution": ask.resolution, "aspectRatio": ask.aspect_ratio, "fps": FPS,
+                "thumbnail": {"capture": seconds((self.frames * 1_000 / FPS).min(1_000) / 2), "scale": 0.5},
+            },
+        });
+        let title: String = self.story.title.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !title.is_empty() {
+            composition["output"]["title"] = json!(title);
+        }
+        if let Some(src) = &ask.music {
+            composition["timeline"]["soundtrack"] =
+                json!({"src": src, "volume": 0.4, "effect": "fadeOut", "repeat": true, "role": "music"});
+        }
+        composition
+    }
+}
+
+/// A composition of ours that is refused is our fault, whatever the caller wrote.
+fn broken(error: &JobError) -> JobError {
+    let faults: Vec<String> =
+        error.errors.iter().take(3).map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect();
+    JobError::bug(code::INTERNAL, format!("the composition made of the scenes is refused: {}", faults.join("; ")))
+}
+
+/// A scene's place on the timeline.
+struct Place {
+    number: usize,
+    start_frame: u64,
+    frames: u64,
+}
+
+impl Place {
+    fn start_ms(&self) -> u64 {
+        self.start_frame * 1_000 / FPS
+    }
+
+    fn start(&self) -> Value {
+        seconds(self.start_ms())
+    }
+
+    fn length(&self) -> Value {
+        seconds(self.frames * 1_000 / FPS)
+    }
+}
+
+/// Milliseconds as the seconds of a composition; a frame lasts 40 ms, so nothing is lost.
+fn seconds(ms: u64) -> Value {
+    json!(ms as f64 / 1_000.0)
+}
+
+/// How long a text is shown that nobody speaks.
+fn silent_ms(text: &str, rate: u32) -> u64 {
+    text.split_whitespace().count() as u64 * 60_000 / u64::from(rate.max(1))
+}
+
+/// The words of a text that nobody speaks, sharing its time.
+fn shared_out(text: &str, total_ms: u64) -> Vec<Word> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let at = |index: usize| total_ms * index as u64 / words.len().max(1) as u64;
+    let word = |(index, word): (usize, &&str)| Word {
+        word: word.chars().take(200).collect(),
+        start_ms: at(index),
+        end_ms: at(index + 1),
+    };
+    words.iter().enumerate().map(word).collect()
+}
+
+fn timed(words: &[Word]) -> Result<Vec<TimedWord>, JobError> {
+    let seconds = |ms: u64| {
+        Ratio::new(i64::try_from(ms).unwrap_or(i64::MAX), 1000)
+            .map_err(|error| JobError::bug(code::INTERNAL, format!("a word's time: {error}")))
+    };
+    let word = |word: &Word| {
+        Ok(TimedWord { text: word.word.clone(), start: seconds(word.start_ms)?, end: seconds(word.end_ms)? })
+    };
+    words.iter().map(word).collect()
+}
