@@ -144,8 +144,8 @@ BEGIN
     END IF;
     WHILE cardinality(chosen) < room LOOP
         SELECT greatest(
-            (SELECT max(t.priority) FROM spool.tasks t
-             WHERE t.class = c AND t.priority < below AND t.lane = 1 AND t.limited_batch IS NULL),
+            (SELECT t.priority FROM spool.tasks t
+             WHERE t.class = c AND t.priority < below AND t.lane = 1 AND t.limited_batch IS NULL ORDER BY t.priority DESC LIMIT 1),
             (SELECT max(t.priority) FROM spool.tasks t WHERE t.id = ANY (limited) AND t.priority < below))
         INTO band;
         EXIT WHEN band IS NULL;
@@ -164,8 +164,10 @@ BEGIN
     more := (cardinality(chosen) >= room OR spare > 0)
         AND (EXISTS (SELECT FROM spool.tasks t WHERE t.class = c AND t.priority < 10 AND t.lane = 1 AND t.limited_batch IS NULL)
              OR EXISTS (SELECT FROM spool.tasks t WHERE t.id = ANY (limited) AND t.lane = 1));
-    next_due := least((SELECT min(t.run_at) FROM spool.tasks t WHERE t.class = c AND t.lane = 3),
-                      (SELECT min(t.run_at) FROM spool.tasks t WHERE t.class = c AND t.lane = 0 AND t.key IS NULL AND t.needs_left = 0));
+    next_due := least(
+        (SELECT t.run_at FROM spool.tasks t WHERE t.class = c AND t.lane = 3 ORDER BY t.run_at LIMIT 1),
+        (SELECT t.run_at FROM spool.tasks t
+         WHERE t.class = c AND t.lane = 0 AND t.key IS NULL AND t.needs_left = 0 ORDER BY t.run_at LIMIT 1));
     SELECT coalesce(sum(a.ended), 0) INTO ended FROM spool.tallies a WHERE a.class = c;
 END $$;
 
@@ -210,8 +212,8 @@ BEGIN
     SELECT waiting + count(*), least(oldest, min(x.run_at)) INTO waiting, oldest FROM (
         SELECT t.run_at FROM spool.tasks t WHERE t.class = c AND t.lane = 3 AND t.run_at <= at ORDER BY t.run_at LIMIT 10000) x;
     LOOP
-        SELECT max(t.priority) INTO band FROM spool.tasks t
-        WHERE t.class = c AND t.priority < band AND t.lane = 1 AND t.limited_batch IS NULL;
+        SELECT t.priority INTO band FROM spool.tasks t
+        WHERE t.class = c AND t.priority < band AND t.lane = 1 AND t.limited_batch IS NULL ORDER BY t.priority DESC LIMIT 1;
         EXIT WHEN band IS NULL;
         SELECT min(f.run_at) INTO front FROM unnest(spool.tenants_in_band(c, band, '', NULL, 1000)) u (tenant) CROSS JOIN LATERAL (
             SELECT t.run_at FROM spool.tasks t
