@@ -46,7 +46,7 @@ async fn main() {
     let server = env::var("SPOOL_DATABASE_URL").expect("SPOOL_DATABASE_URL");
     println!("{jobs} jobs in groups of {group}, {workers} workers; rates in jobs/s");
     println!(
-        "| backlog | accept | accept to queued | ring | claim | settle | ring+claim+settle, side by side | WAL B/job | commits/job |"
+        "| backlog | accept | accept to queued | ring | claim | settle | ring+claim+settle, side by side | WAL B/job | commits/job | server µs/job | client µs/job |"
     );
     println!("|{}", "---|".repeat(11));
     for backlog in backlogs {
