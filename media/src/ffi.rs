@@ -111,8 +111,7 @@ mod pictures {
     ) -> Result<(), ffmpeg::Error> {
         let stream = i32::try_from(stream).map_err(|_| ffmpeg::Error::StreamNotFound)?;
         // SAFETY: the context is alive while borrowed; libav checks the stream's index.
-        let done =
-            unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, ticks, ffi::AVSEEK_FLAG_BACKWARD) };
+        let done = unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, ticks, ffi::AVSEEK_FLAG_BACKWARD) };
         if done < 0 {
             return Err(ffmpeg::Error::from(done));
         }
@@ -144,11 +143,7 @@ mod pictures {
     }
 
     /// The timestamp in the container's index of the last key frame at or before `ticks`, where it has an index.
-    pub(crate) fn indexed_key_before(
-        input: &format::context::Input,
-        stream: usize,
-        ticks: i64,
-    ) -> Option<i64> {
+    pub(crate) fn indexed_key_before(input: &format::context::Input, stream: usize, ticks: i64) -> Option<i64> {
         let stream = input.stream(stream)?;
         // SAFETY: the stream is alive while borrowed; the entry is read at once, before any other call.
         unsafe {
@@ -161,7 +156,8 @@ mod pictures {
 }
 
 pub(crate) use pictures::{
-    crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_quality, set_scaler_colours, start_time,
+    crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_quality, set_scaler_colours,
+    start_time,
 };
 
 // ── facts: what packets and formats say of themselves ───────────────────────────────────────────────────────────────
