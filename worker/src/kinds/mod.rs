@@ -1,4 +1,4 @@
-//! How each kind runs: a file each. Adding one is a file here, its spec (in `common::kinds` or `composition::kinds`), and a line in [`run`].
+//! How each kind runs: a file each. Adding one is a file here, its spec (in `common::kinds` or `composition::kinds`), and a line in `run`.
 //!
 //! A handler is given a [`Context`] and answers with what it made or why not; it can't settle, and what it panics with is caught.
 
