@@ -39,8 +39,8 @@ pub struct Config {
     pub allow: Vec<PathBuf>,
     /// Whether sources may be fetched from private and loopback addresses.
     pub private_sources: bool,
-    /// Jobs waiting in a class beyond which submits are answered with 503.
-    pub max_backlog: u64,
+    /// Tasks waiting in a class beyond which submits are answered with 503, under [`common::limits::COUNTED_BACKLOG`]; unbounded unless set.
+    pub max_backlog: Option<u64>,
     /// Days that final jobs are kept.
     pub keep_jobs_days: u64,
     /// Days that unused memos are kept.
@@ -69,7 +69,7 @@ impl Default for Config {
             scratch: None,
             allow: Vec::new(),
             private_sources: false,
-            max_backlog: 1_000_000,
+            max_backlog: None,
             keep_jobs_days: 30,
             keep_memos_days: 7,
             classic_queues: false,

@@ -25,6 +25,7 @@ use backing::{
 use common::{
     kind::{Catalog, Class, KindSpec},
     kinds,
+    limits::COUNTED_BACKLOG,
     port::{artifacts::Artifacts, board::Board, broker::Broker, store::Store},
 };
 use producer::Producer;
@@ -100,7 +101,7 @@ impl Parts {
         };
         let settings = producer::Settings {
             public_url: config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
-            max_backlog: config.max_backlog,
+            max_backlog: max_backlog(config)?,
             quarantine_after: config.quarantine_after,
             keep_jobs: days(config.keep_jobs_days),
             keep_memos: days(config.keep_memos_days),
@@ -126,6 +127,17 @@ impl Parts {
 
 fn twice(error: prometheus::Error) -> Failure {
     Failure::Failed(format!("a metric can't be registered: {error}"))
+}
+
+/// The bound on what waits; one that is never counted up to would never hold, so it is refused.
+fn max_backlog(config: &Config) -> Result<u64, Failure> {
+    match config.max_backlog {
+        Some(bound) if bound >= COUNTED_BACKLOG => Err(Failure::Configuration(format!(
+            "max_backlog = {bound} is too much: what waits is counted up to {COUNTED_BACKLOG}, so give less, or leave it out for no bound"
+        ))),
+        Some(bound) => Ok(bound),
+        None => Ok(u64::MAX),
+    }
 }
 
 /// How RabbitMQ is used.
@@ -182,4 +194,19 @@ pub fn make_folder(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| {
         Failure::Configuration(format!("the folder {} can't be made: {error}; name another", folder.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_that_would_never_hold_is_refused() {
+        let bound = |max_backlog| max_backlog_of(max_backlog).ok();
+        assert_eq!([None, Some(5), Some(COUNTED_BACKLOG)].map(bound), [Some(u64::MAX), Some(5), None]);
+    }
+
+    fn max_backlog_of(bound: Option<u64>) -> Result<u64, Failure> {
+        max_backlog(&Config { max_backlog: bound, ..Config::default() })
+    }
 }

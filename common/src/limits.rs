@@ -59,6 +59,8 @@ pub const WAITER_READS_EVERY: Duration = Duration::from_secs(2);
 
 /// A view that is not final lives this long in the board: a lost write can't lie for longer.
 pub const LIVE_VIEW_TTL: Duration = Duration::from_secs(5);
+/// What waits in a class is counted this far and no further: a count must not grow with the backlog. So no bound on it can be higher.
+pub const COUNTED_BACKLOG: u64 = 10_000;
 /// A final view lives this long in the board; the store answers after that.
 pub const FINAL_VIEW_TTL: Duration = Duration::from_secs(3600);
 /// Progress reaches the board at most this often per task.

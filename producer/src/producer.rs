@@ -76,7 +76,7 @@ impl Default for Settings {
         let days = |days: u64| Duration::from_secs(days * 24 * 3600);
         Self {
             public_url: None,
-            max_backlog: 1_000_000,
+            max_backlog: u64::MAX,
             quarantine_after: QUARANTINE_AFTER,
             keep_jobs: days(30),
             keep_memos: days(7),

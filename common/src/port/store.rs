@@ -204,7 +204,7 @@ pub struct JobFilter {
 /// What a class wants of its workers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Demand {
-    /// `ready` (and due) or `queued`; counted up to 10,000 and no further.
+    /// `ready` (and due) or `queued`; counted up to `limits::COUNTED_BACKLOG` and no further.
     pub waiting: u64,
     /// `running`.
     pub running: u64,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use common::{
     id::{Fence, TaskId},
     kind::Class,
-    limits::WORKER_ALIVE,
+    limits::{COUNTED_BACKLOG, WORKER_ALIVE},
     port::{PortResult, broker::Doorbell, store::Demand},
 };
 use sqlx::SqliteConnection;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{column, fault::port};
 
 /// Waiting tasks are counted up to here and no further.
-const COUNTED: i64 = 10_000;
+const COUNTED: i64 = COUNTED_BACKLOG as i64;
 
 /// Slots of live workers by class.
 pub async fn slots(sql: &mut SqliteConnection, now: i64) -> PortResult<BTreeMap<Class, i64>> {
