@@ -25,6 +25,7 @@ use common::{
     id::{JobId, TaskId, TenantId, WorkerId},
     key,
     kind::Class,
+    limits::BEAT_EVERY,
     outcome::{Settlement, Verdict},
     plan::{NewTask, Overrides},
     port::store::{Credit, Presence, Store},
@@ -76,7 +77,7 @@ struct Bench {
 
 impl Bench {
     async fn run(&self, backlog: usize, jobs: usize, workers: usize) {
-        self.present(workers).await;
+        let heart = self.present(workers).await;
         self.accept(backlog, "waiting", 0).await;
         let before = self.cost().await;
         let accept = self.accept(jobs / 2, "mine", 9).await;
@@ -85,6 +86,7 @@ impl Bench {
         self.accept(jobs, "mine", 9).await;
         let both = self.side_by_side(jobs, workers).await;
         let after = self.cost().await;
+        heart.abort();
         let each = |index: usize| (after[index] - before[index]) / (2 * jobs) as f64;
         println!(
             "| {backlog} | {accept:.0} | {accept_queued:.0} | {ring:.0} | {claim:.0} | {settle:.0} | {both:.0} | {:.0} | {:.4} | {:.1} | {:.1} |",
@@ -95,10 +97,18 @@ impl Bench {
         );
     }
 
-    async fn present(&self, workers: usize) {
+    /// A worker with slots for all, that lives for as long as the run takes.
+    async fn present(&self, workers: usize) -> tokio::task::JoinHandle<()> {
         let slots = vec![(Class::Light, u32::try_from(self.group * workers * 4).unwrap())];
         let presence = Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
         self.store.beat(&presence, &[], LEASE).await.expect("beats");
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(BEAT_EVERY).await;
+                store.beat(&presence, &[], LEASE).await.expect("beats");
+            }
+        })
     }
 
     async fn accept(&self, count: usize, tenant: &str, priority: u8) -> f64 {
