@@ -4,7 +4,7 @@ use crate::{Room, cage};
 use composition::plan::{Rgba, SourceHash};
 use media::cage::{Bounds, Cage, Ended, Ending};
 use media::child::ChildJob;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 fn probing(source: &Path) -> ChildJob {
@@ -45,48 +45,69 @@ async fn text_emptiness_and_half_a_film_are_bad_input() {
     }
 }
 
-#[tokio::test]
-async fn damaged_files_harm_nobody_but_their_own_child() {
-    damage(60).await;
-}
+/// Variants of each kind of file that every run tries, and that a long run does.
+const SOME: u64 = 60;
+const MANY: u64 = 500;
 
 #[tokio::test]
-#[ignore = "two thousand children take a minute"]
-async fn two_thousand_damaged_files_harm_nobody_but_their_own_child() {
-    damage(500).await;
-}
-
-/// Probes so many damaged variants of each of four kinds. Every one has to end by itself in some way that blames the file, and the
-/// cage has to work afterwards as before.
-async fn damage(variants: u64) {
+async fn damaged_films_harm_nobody_but_their_own_child() {
     let room = Room::new();
-    let mut sources: Vec<PathBuf> = vec![room.film("film.mp4", 12, Rgba::WHITE).await];
-    sources.push(room.speech("speech.wav").await.0);
-    sources.push(room.still("still.png").await);
-    sources.push(room.still("still.jpg").await);
+    damage(&room, &room.film("film.mp4", 12, Rgba::WHITE).await, SOME).await;
+}
+
+#[tokio::test]
+async fn damaged_sound_harms_nobody_but_its_own_child() {
+    let room = Room::new();
+    damage(&room, &room.speech("speech.wav").await.0, SOME).await;
+}
+
+#[tokio::test]
+async fn damaged_pngs_harm_nobody_but_their_own_child() {
+    let room = Room::new();
+    damage(&room, &room.still("still.png").await, SOME).await;
+}
+
+#[tokio::test]
+async fn damaged_jpegs_harm_nobody_but_their_own_child() {
+    let room = Room::new();
+    damage(&room, &room.still("still.jpg").await, SOME).await;
+}
+
+#[tokio::test]
+#[ignore = "two thousand children take a minute or two"]
+async fn two_thousand_damaged_files_harm_nobody_but_their_own_child() {
+    let room = Room::new();
+    damage(&room, &room.film("film.mp4", 12, Rgba::WHITE).await, MANY).await;
+    damage(&room, &room.speech("speech.wav").await.0, MANY).await;
+    damage(&room, &room.still("still.png").await, MANY).await;
+    damage(&room, &room.still("still.jpg").await, MANY).await;
+}
+
+/// Probes so many damaged variants of a file. Every one has to end by itself in some way that blames the file, and the
+/// cage has to work afterwards as before.
+async fn damage(room: &Room, source: &Path, variants: u64) {
     let cage = cage();
-    for source in &sources {
-        let whole = std::fs::read(source).unwrap();
-        let damaged = source.with_file_name("damaged");
-        for seed in 0..variants {
-            std::fs::write(&damaged, spoiled(&whole, seed)).unwrap();
-            let ended = probed(&cage, &room, &damaged).await;
-            assert!(
-                matches!(
-                    ended.ending,
-                    Ending::Done(_)
-                        | Ending::BadInput(_)
-                        | Ending::Unsupported(_)
-                        | Ending::OutOfMemory(_)
-                        | Ending::Crashed { signal: Some(_), .. }
-                ),
-                "variant {seed} of {}: {ended:?}",
-                source.display()
-            );
-        }
-        let ended = probed(&cage, &room, source).await;
-        assert!(matches!(ended.ending, Ending::Done(_)), "{ended:?}");
+    let whole = std::fs::read(source).unwrap();
+    let damaged = source.with_file_name("damaged");
+    for seed in 0..variants {
+        std::fs::write(&damaged, spoiled(&whole, seed)).unwrap();
+        let ended = probed(&cage, room, &damaged).await;
+        assert!(blames_the_file(&ended.ending), "variant {seed} of {}: {ended:?}", source.display());
     }
+    let ended = probed(&cage, room, source).await;
+    assert!(matches!(ended.ending, Ending::Done(_)), "{ended:?}");
+}
+
+/// A damaged file may still be readable; a crash is the decoder's, and what the cage is for.
+fn blames_the_file(ending: &Ending) -> bool {
+    matches!(
+        ending,
+        Ending::Done(_)
+            | Ending::BadInput(_)
+            | Ending::Unsupported(_)
+            | Ending::OutOfMemory(_)
+            | Ending::Crashed { signal: Some(_), .. }
+    )
 }
 
 /// One to eight bits flipped, mostly near the start where headers are; now and then the end cut off.
