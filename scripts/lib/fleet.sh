@@ -9,13 +9,13 @@ done
 
 FLEET_NAMES=() FLEET_PIDS=() SAMPLER_PID=''
 
-start_fleet() { # WORKERS
+start_fleet() { # WORKERS SLOTS
   local port number
   port=$(free_port)
   export SPOOL_SERVER="http://127.0.0.1:$port" SPOOL_ECHO=true SPOOL_LOG=${SPOOL_LOG:-warn}
   "$SPOOL" migrate
   launch serve serve --listen "127.0.0.1:$port"
-  for ((number = 1; number <= $1; number++)); do launch "work-$number" work; done
+  for ((number = 1; number <= $1; number++)); do launch "work-$number" work --slots "$2"; done
   wait_until 60 fleet_ready || { tail -n 20 "$WORK"/*.log >&2; die "the fleet did not get ready; its logs are in $WORK"; }
   choose_instance_dir
   sample_servers &
