@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable};
 use common::port::{PortError, PortResult};
 use sqlx::{
     Connection, SqliteConnection, SqlitePool,
@@ -33,12 +34,30 @@ pub async fn open(path: &Path) -> PortResult<(SqliteConnection, SqlitePool)> {
         .statement_cache_capacity(STATEMENTS)
         .pragma("cache_size", CACHE)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
-    let mut writer = SqliteConnection::connect_with(&options.clone().create_if_missing(true))
+    let mut writer = connect(&options.clone().create_if_missing(true))
         .await
         .map_err(|error| PortError::unavailable(PART, format!("{} can't be opened ({error})", path.display())))?;
     bring_up_to_date(&mut writer, path).await?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
     Ok((writer, readers))
+}
+
+/// Connects, and waits for others that open the file in the same moment: the switch to WAL is answered `SQLITE_BUSY` at once, whatever the
+/// busy timeout says.
+async fn connect(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(5))
+        .with_max_delay(Duration::from_millis(100))
+        .with_jitter()
+        .without_max_times()
+        .with_total_delay(Some(BUSY));
+    (|| SqliteConnection::connect_with(options)).retry(pauses).when(is_busy).await
+}
+
+/// `SQLITE_BUSY`, or one of its extended codes (the low byte is the primary code).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 async fn bring_up_to_date(writer: &mut SqliteConnection, path: &Path) -> PortResult<()> {
