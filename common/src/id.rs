@@ -53,6 +53,10 @@ uuid_id!(
     TaskId
 );
 uuid_id!(
+    /// A job that recurs.
+    ScheduleId
+);
+uuid_id!(
     /// One start of one worker process. A restart is another worker.
     WorkerId
 );
@@ -66,13 +70,41 @@ impl TaskId {
         let mut hasher = blake3::Hasher::new_derive_key("spool 2026-11 task id");
         hasher.update(parent.as_bytes());
         hasher.update(&index.to_be_bytes());
-        let mut bytes = [0u8; 16];
-        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        bytes[..6].copy_from_slice(&parent.as_bytes()[..6]);
-        bytes[6] = 0x70 | (bytes[6] & 0x0f);
-        bytes[8] = 0x80 | (bytes[8] & 0x3f);
-        Self(Uuid::from_bytes(bytes))
+        Self(derived(&hasher, &parent.as_bytes()[..6]))
     }
+}
+
+impl JobId {
+    /// The id of the job that a schedule makes for a due time, in milliseconds since the epoch: whoever fires it, and however often
+    /// that is tried, it is one job. It sorts as if it had been posted at that time.
+    pub fn of_firing(schedule: ScheduleId, due_ms: i64) -> Self {
+        let due = u64::try_from(due_ms).unwrap_or_default().to_be_bytes();
+        let mut hasher = blake3::Hasher::new_derive_key("spool 2026-11 job id of a firing");
+        hasher.update(schedule.0.as_bytes());
+        hasher.update(&due);
+        Self(derived(&hasher, &due[2..]))
+    }
+}
+
+impl ScheduleId {
+    /// The id of the schedule that a call with an idempotency key makes: a call that is repeated names the same one.
+    pub fn of_call(tenant: &TenantId, key: &str) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("spool 2026-11 schedule id of a call");
+        hasher.update(tenant.0.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(key.as_bytes());
+        Self(derived(&hasher, &[]))
+    }
+}
+
+/// A UUIDv7 made of a hash, behind the 48-bit timestamp `time` if there is one.
+fn derived(hasher: &blake3::Hasher, time: &[u8]) -> Uuid {
+    let mut bytes = [0u8; 16];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    bytes[..time.len()].copy_from_slice(time);
+    bytes[6] = 0x70 | (bytes[6] & 0x0f);
+    bytes[8] = 0x80 | (bytes[8] & 0x3f);
+    Uuid::from_bytes(bytes)
 }
 
 /// Grows by one at every claim of a task; a write that names an older one is stale and changes nothing.
@@ -175,6 +207,16 @@ mod tests {
         assert_ne!(id, TaskId::derive(parent, 4));
         assert_eq!(id.0.as_bytes()[..6], parent.as_bytes()[..6]);
         assert_eq!(id.0.get_version_num(), 7);
+    }
+
+    #[test]
+    fn a_firing_has_one_job_which_sorts_by_its_due_time() {
+        let (one, other) = (ScheduleId::new(), ScheduleId::new());
+        let due = 1_793_000_000_000;
+        assert_eq!(JobId::of_firing(one, due), JobId::of_firing(one, due));
+        assert_ne!(JobId::of_firing(one, due), JobId::of_firing(other, due));
+        assert!(JobId::of_firing(other, due) < JobId::of_firing(one, due + 1));
+        assert_eq!(JobId::of_firing(one, due).0.as_bytes()[..6], due.to_be_bytes()[2..]);
     }
 
     #[test]

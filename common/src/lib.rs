@@ -15,5 +15,6 @@ pub mod outcome;
 pub mod plan;
 pub mod port;
 pub mod retry;
+pub mod schedule;
 pub mod submission;
 pub mod view;

@@ -25,6 +25,16 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// The longest a job may be put off with `runAt`: a year.
 pub const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// A firing that comes later than this was missed, which is what `catchUp` is about: sweepers look every second, and a restart of all of
+/// them takes less.
+pub const MISSED_AFTER: Duration = Duration::from_secs(60);
+/// Missed firings of one schedule that are caught up with; of more, the latest.
+pub const MAX_CATCH_UP: usize = 100;
+/// A cron line, in bytes: the longest list of minutes takes 170.
+pub const MAX_CRON_BYTES: usize = 256;
+/// A schedule's name, in bytes: a line in a list.
+pub const MAX_NAME_BYTES: usize = 200;
+
 /// Jobs in one batch: about 10 MB of small inputs, one transaction of a second.
 pub const MAX_BATCH_JOBS: usize = 10_000;
 /// Body of one request: a long composition is under 1 MB, a full batch under 32.

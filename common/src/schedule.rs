@@ -1,0 +1,276 @@
+//! When a recurring job is due: a cron line read in a time zone.
+//!
+//! Five fields (minute, hour, day of the month, month, day of the week), as Vixie cron reads them: where both days are restricted, either
+//! will do. Where the clock of the zone jumps, the rule is Vixie cron's too, and `croner` keeps it. A time that does not exist: a line that
+//! names hour and minute fires once, right after the jump; one with `*` or a step in either leaves it out. A time that comes twice: the
+//! former fires at the first, the latter at both.
+//!
+//! The time zones' rules are part of the program and not read from the machine, so that all machines of a fleet agree.
+
+use croner::{
+    Cron,
+    errors::CronError,
+    parser::{CronParser, Seconds, Year},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fault::Fault,
+    limits::{MAX_CATCH_UP, MAX_CRON_BYTES, MISSED_AFTER},
+};
+
+/// What becomes of firings that came while nobody was there to fire them. The spelling is stored: never changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatchUp {
+    /// They are left out.
+    #[default]
+    Skip,
+    /// The latest of them is made up for.
+    Latest,
+    /// Each of them is made up for, the latest [`MAX_CATCH_UP`] at most.
+    All,
+}
+
+impl CatchUp {
+    /// All, from the least to the most.
+    pub const ALL: [Self; 3] = [Self::Skip, Self::Latest, Self::All];
+
+    /// The stored spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Latest => "latest",
+            Self::All => "all",
+        }
+    }
+
+    /// Reads the stored spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|catch_up| catch_up.as_str() == text)
+    }
+}
+
+/// The due times of a schedule.
+#[derive(Debug, Clone)]
+pub struct Recurrence {
+    cron: Cron,
+    zone: TimeZone,
+    starts: Option<Timestamp>,
+    ends: Option<Timestamp>,
+}
+
+/// What is to be done about a schedule now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Times to fire for, oldest first.
+    pub fire: Vec<Timestamp>,
+    /// When it is due next; `None`: never again.
+    pub next: Option<Timestamp>,
+}
+
+impl Recurrence {
+    /// Reads a cron line and a time zone's name; faults point to `/cron` and `/timezone`.
+    pub fn read(cron: &str, timezone: &str) -> Result<Self, Vec<Fault>> {
+        let zone = TimeZone::get(timezone).map_err(|_| {
+            let detail = format!(
+                "`{}` is not a time zone: give a name of the IANA database such as `Europe/Berlin` or `UTC`",
+                crop(timezone)
+            );
+            Fault::new("/timezone", detail)
+        });
+        match (read_cron(cron), zone) {
+            (Ok(cron), Ok(zone)) => Ok(Self { cron, zone, starts: None, ends: None }),
+            (cron, zone) => Err(cron.err().into_iter().chain(zone.err()).collect()),
+        }
+    }
+
+    /// The same within bounds, both inclusive.
+    pub fn between(self, starts: Option<Timestamp>, ends: Option<Timestamp>) -> Self {
+        Self { starts, ends, ..self }
+    }
+
+    /// The first due time after `time`; `None` if there is none.
+    pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
+        let (from, inclusive) = match self.starts {
+            Some(starts) if starts > time => (starts, true),
+            _ => (time, false),
+        };
+        let found = self.cron.find_next_occurrence(&from.to_zoned(self.zone.clone()), inclusive).ok()?.timestamp();
+        self.ends.is_none_or(|ends| found <= ends).then_some(found)
+    }
+
+    /// What to fire at `now`, where `next` is the earliest due time that was not yet seen to.
+    pub fn due(&self, next: Timestamp, now: Timestamp, catch_up: CatchUp) -> Due {
+        if next > now {
+            return Due { fire: Vec::new(), next: Some(next) };
+        }
+        let in_time = now - MISSED_AFTER;
+        let missed = match catch_up {
+            CatchUp::Skip => Vec::new(),
+            CatchUp::Latest => self.latest(next, in_time, 1),
+            CatchUp::All => self.latest(next, in_time, MAX_CATCH_UP),
+        };
+        let mut fire = missed;
+        let mut time = if next >= in_time { Some(next) } else { self.after(in_time - NANOSECOND) };
+        while let Some(due) = time.filter(|due| *due <= now) {
+            fire.push(due);
+            time = self.after(due);
+        }
+        Due { fire, next: time }
+    }
+
+    /// The latest `most` due times from `first` (which is one) up to, and without, `end`, oldest first.
+    ///
+    /// Looks at a window before `end` that doubles until it holds enough: what is long missed is not counted through.
+    fn latest(&self, first: Timestamp, end: Timestamp, most: usize) -> Vec<Timestamp> {
+        let mut window = MISSED_AFTER;
+        while first < end {
+            let from = end.checked_sub(window).map_or(first, |from| from.max(first));
+            let from_inclusive = from - NANOSECOND;
+            let mut found: Vec<Timestamp> = std::iter::successors(self.after(from_inclusive), |due| self.after(*due))
+                .take_while(|due| *due < end)
+                .collect();
+            if found.len() >= most || from == first {
+                return found.split_off(found.len().saturating_sub(most));
+            }
+            window *= 2;
+        }
+        Vec::new()
+    }
+}
+
+/// Due times are whole seconds, so a moment before one is enough to find it.
+const NANOSECOND: std::time::Duration = std::time::Duration::from_nanos(1);
+
+fn read_cron(text: &str) -> Result<Cron, Fault> {
+    let fault = |why: &str| {
+        let detail = format!(
+            "`{}` is not a cron line: {why}; give minute, hour, day of the month, month and day of the week, such as `30 9 * * MON-FRI`",
+            crop(text)
+        );
+        Fault::new("/cron", detail)
+    };
+    if text.len() > MAX_CRON_BYTES {
+        return Err(fault(&format!("it is longer than {MAX_CRON_BYTES} bytes")));
+    }
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    let cron = parser.parse(text).map_err(|error| match error {
+        CronError::EmptyPattern => fault("it is empty"),
+        CronError::InvalidPattern(_) => fault("it has not five fields"),
+        CronError::IllegalCharacters(why) | CronError::ComponentError(why) => fault(&why),
+        other => fault(&other.to_string()),
+    })?;
+    match cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false) {
+        Ok(_) => Ok(cron),
+        Err(_) => Err(fault("no day is like that")),
+    }
+}
+
+fn crop(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn every(cron: &str, zone: &str) -> Recurrence {
+        Recurrence::read(cron, zone).expect("a recurrence")
+    }
+
+    fn firings(recurrence: &Recurrence, after: &str, until: &str) -> Vec<String> {
+        let times = std::iter::successors(recurrence.after(at(after)), |due| recurrence.after(*due));
+        times.take_while(|due| *due <= at(until)).map(|due| due.to_string()).collect()
+    }
+
+    #[test]
+    fn a_time_that_does_not_exist_comes_right_after_the_jump_and_an_interval_leaves_it_out() {
+        // Berlin, 2026-03-29: 02:00 is 03:00, which is 01:00 UTC.
+        let night = |cron| firings(&every(cron, "Europe/Berlin"), "2026-03-28T22:59:00Z", "2026-03-29T02:10:00Z");
+        assert_eq!(night("30 2 * * *"), ["2026-03-29T01:00:00Z"]);
+        assert_eq!(night("*/30 2 * * *"), [] as [&str; 0]);
+        assert_eq!(
+            night("0 * * * *"),
+            ["2026-03-28T23:00:00Z", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z"]
+        );
+    }
+
+    #[test]
+    fn a_time_that_comes_twice_fires_once_and_an_interval_at_both() {
+        // Berlin, 2026-10-25: 03:00 is 02:00 again, at 01:00 UTC.
+        let night = |cron| firings(&every(cron, "Europe/Berlin"), "2026-10-24T22:00:00Z", "2026-10-25T03:00:00Z");
+        assert_eq!(night("30 2 * * *"), ["2026-10-25T00:30:00Z"]);
+        assert_eq!(night("*/30 2 * * *").len(), 4);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_value_and_what_to_do() {
+        let cases = [
+            ("61 * * * *", "UTC", vec!["/cron"]),
+            ("* * * *", "UTC", vec!["/cron"]),
+            ("0 * * * * *", "UTC", vec!["/cron"]),
+            ("", "UTC", vec!["/cron"]),
+            ("0 0 30 2 *", "UTC", vec!["/cron"]),
+            ("0 0 * * FOO", "Mars/Olympus", vec!["/cron", "/timezone"]),
+            ("0 0 * * *", "", vec!["/timezone"]),
+            ("0 0 * * *", "local", vec!["/timezone"]),
+        ];
+        for (cron, zone, pointers) in cases {
+            let faults = Recurrence::read(cron, zone).expect_err(cron);
+            assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), pointers, "{cron}");
+            assert!(
+                faults.iter().all(|fault| fault.detail.contains("; give") || fault.detail.contains(": give")),
+                "{faults:?}"
+            );
+        }
+        assert!(Recurrence::read("@daily", "europe/berlin").is_ok());
+    }
+
+    #[test]
+    fn bounds_hold_on_both_ends() {
+        let bounded =
+            every("0 * * * *", "UTC").between(Some(at("2026-01-01T10:00:00Z")), Some(at("2026-01-01T12:00:00Z")));
+        assert_eq!(
+            firings(&bounded, "2025-06-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            ["2026-01-01T10:00:00Z", "2026-01-01T11:00:00Z", "2026-01-01T12:00:00Z"]
+        );
+    }
+
+    #[test]
+    fn what_was_missed_is_left_out_or_made_up_for_as_asked_and_what_is_in_time_always_fires() {
+        let hourly = every("0 * * * *", "UTC");
+        let (next, now) = (at("2026-01-01T01:00:00Z"), at("2026-01-10T04:00:20Z"));
+        let due = |catch_up| hourly.due(next, now, catch_up);
+        let then = Some(at("2026-01-10T05:00:00Z"));
+        assert_eq!(due(CatchUp::Skip), Due { fire: vec![at("2026-01-10T04:00:00Z")], next: then });
+        let latest = vec![at("2026-01-10T03:00:00Z"), at("2026-01-10T04:00:00Z")];
+        assert_eq!(due(CatchUp::Latest), Due { fire: latest, next: then });
+        let all = due(CatchUp::All);
+        assert_eq!((all.fire.len(), all.next), (MAX_CATCH_UP + 1, then), "nine days are more than the bound");
+        assert_eq!(all.fire[0], at("2026-01-06T00:00:00Z"));
+        assert!(all.fire.is_sorted_by(|a, b| a < b));
+        let short = hourly.due(at("2026-01-10T01:00:00Z"), now, CatchUp::All);
+        assert_eq!(short.fire.len(), 4, "fewer than the bound are all made up for");
+        assert_eq!(hourly.due(at("2026-01-10T05:00:00Z"), now, CatchUp::All), Due { fire: vec![], next: then });
+    }
+
+    #[test]
+    fn years_of_missed_minutes_are_not_counted_through() {
+        let minutely = every("* * * * *", "America/New_York");
+        let due = minutely.due(at("1990-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"), CatchUp::All);
+        assert_eq!(due.fire.len(), MAX_CATCH_UP + 2, "the last minute's two are in time");
+    }
+
+    #[test]
+    fn a_schedule_that_has_ended_is_never_due_again() {
+        let ended = every("0 0 * * *", "UTC").between(None, Some(at("2026-01-02T00:00:00Z")));
+        let due = ended.due(at("2026-01-02T00:00:00Z"), at("2026-01-02T00:00:01Z"), CatchUp::Skip);
+        assert_eq!(due, Due { fire: vec![at("2026-01-02T00:00:00Z")], next: None });
+    }
+}
