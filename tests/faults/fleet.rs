@@ -1,0 +1,165 @@
+//! Producers and workers on a run's own database, names and folders.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    member::{Member, Start},
+    place::{Database, Folder, free_port, service},
+    proxy::Proxy,
+    schedule::{Part, Place, Shape},
+};
+
+/// Slots of each worker, of every class.
+const SLOTS: &str = "16";
+
+/// A fleet at work.
+pub struct Fleet {
+    pub namespace: String,
+    pub database: Database,
+    pub folder: Folder,
+    pub addresses: Vec<String>,
+    members: Vec<Arc<Member>>,
+}
+
+/// The program under test.
+pub fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_spool").into()
+}
+
+impl Fleet {
+    /// A database, a folder, and nobody yet.
+    pub async fn prepare(run: &str) -> Self {
+        let namespace = format!("faults{}", uuid::Uuid::now_v7().simple());
+        let database = Database::watched(&namespace).await;
+        Self { namespace, database, folder: Folder::of(run), addresses: Vec::new(), members: Vec::new() }
+    }
+
+    /// The same with everybody at work.
+    pub async fn start(run: &str, shape: Shape) -> Self {
+        let mut fleet = Self::prepare(run).await;
+        for _ in 0..shape.producers {
+            fleet.add_producer().await;
+        }
+        for _ in 0..shape.workers {
+            fleet.add_worker(program()).await;
+        }
+        for member in &fleet.members {
+            member.works().await;
+        }
+        fleet
+    }
+
+    pub async fn add_producer(&mut self) {
+        let address = format!("127.0.0.1:{}", free_port());
+        self.addresses.push(format!("http://{address}"));
+        let name = format!("serve-{}", self.members.len());
+        let arguments = ["serve".to_owned(), "--listen".to_owned(), address];
+        self.add(name, program(), arguments.into(), "listening on").await;
+    }
+
+    pub async fn add_worker(&mut self, program: PathBuf) {
+        let name = format!("work-{}", self.members.len());
+        let arguments = ["work".to_owned(), "--slots".to_owned(), SLOTS.to_owned()];
+        self.add(name, program, arguments.into(), "\"working\"").await;
+    }
+
+    async fn add(&mut self, name: String, program: PathBuf, arguments: Vec<String>, works: &'static str) {
+        let mut variables: BTreeMap<String, OsString> = BTreeMap::new();
+        let mut proxies = BTreeMap::new();
+        let urls = [
+            (Part::Postgres, "SPOOL_DATABASE_URL", self.database.url.clone()),
+            (Part::RabbitMq, "SPOOL_AMQP_URL", service("SPOOL_AMQP_URL")),
+            (Part::Redis, "SPOOL_REDIS_URL", service("SPOOL_REDIS_URL")),
+        ];
+        for (part, variable, url) in urls {
+            let (url, before) = through_proxies(&url).await;
+            variables.insert(variable.to_owned(), url.into());
+            proxies.insert(part, before);
+        }
+        let path = self.folder.path();
+        let settings: [(&str, OsString); 6] = [
+            ("SPOOL_ARTIFACTS_URL", format!("file://{}", path.join("artifacts").display()).into()),
+            ("SPOOL_SCRATCH", self.scratch().into()),
+            ("SPOOL_NAMESPACE", self.namespace.clone().into()),
+            ("SPOOL_GRACE_SECONDS", "5".into()),
+            // So that what a job comes to is its own doing, however often its workers die.
+            ("SPOOL_QUARANTINE_AFTER", "1000".into()),
+            ("SPOOL_ECHO", "true".into()),
+        ];
+        variables.extend(settings.map(|(name, value)| (name.to_owned(), value)));
+        variables.insert("SPOOL_LOG".to_owned(), "info".into());
+        let start = Start { name, program, arguments, variables, works };
+        self.members.push(Member::keep(start, path, proxies));
+    }
+
+    pub fn member(&self, place: Place) -> &Arc<Member> {
+        &self.members[place]
+    }
+
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.path().join("scratch")
+    }
+
+    /// Ends everybody in order: workers first, as what they release still has to be told. Answers what went wrong with any of them, and
+    /// what they left behind.
+    pub async fn end(self) -> (Vec<String>, Database, Folder) {
+        let mut complaints = Vec::new();
+        for member in self.members.iter().rev() {
+            complaints.extend(member.end().await);
+        }
+        let scratch = self.scratch();
+        complaints
+            .extend(folders(&scratch).into_iter().map(|path| format!("a scratch folder is left: {}", path.display())));
+        complaints.extend(children(&scratch).into_iter().map(|line| format!("a child is left: {line}")));
+        (complaints, self.database, self.folder)
+    }
+
+    /// How often processes were started.
+    pub async fn lives(&self) -> u32 {
+        let mut lives = 0;
+        for member in &self.members {
+            lives += member.lives().await;
+        }
+        lives
+    }
+}
+
+/// The same URL with a proxy in front of each of its hosts.
+async fn through_proxies(url: &str) -> (String, Vec<Proxy>) {
+    let (mut url, mut proxies) = (url.to_owned(), Vec::new());
+    let hosts: Vec<String> =
+        url.split(['@', '/', ',']).filter(|host| host.starts_with("127.0.0.1:")).map(str::to_owned).collect();
+    for host in hosts {
+        let server: SocketAddr = host.parse().expect("an address");
+        let proxy = Proxy::to(server).await;
+        url = url.replacen(&host, &format!("127.0.0.1:{}", proxy.port), 1);
+        proxies.push(proxy);
+    }
+    assert!(!proxies.is_empty(), "{url} names no server on 127.0.0.1");
+    (url, proxies)
+}
+
+/// Folders that attempts have left below the scratch folder.
+fn folders(scratch: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(scratch).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// Processes that work below the scratch folder, or did before it went.
+fn children(scratch: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    let working_there =
+        processes.filter(|path| std::fs::read_link(path.join("cwd")).is_ok_and(|folder| folder.starts_with(scratch)));
+    working_there
+        .map(|path| {
+            let command = std::fs::read_to_string(path.join("cmdline")).unwrap_or_default();
+            format!("{} {}", path.display(), command.replace('\0', " "))
+        })
+        .collect()
+}

@@ -1,0 +1,188 @@
+//! Breaking things, and mending them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use lapin::{
+    Connection, ConnectionProperties,
+    options::{QueueDeleteOptions, QueuePurgeOptions},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Mutex,
+    task::JoinSet,
+    time::{sleep, sleep_until, timeout},
+};
+
+use crate::{
+    audit,
+    fleet::Fleet,
+    place::{service, services},
+    schedule::{Fault, Part, Place},
+};
+
+/// A broker that has just been started takes a while to open a connection.
+const ASK_WITHIN: Duration = Duration::from_secs(30);
+
+/// The servers, each with one fault at a time.
+#[derive(Default)]
+struct Servers {
+    postgres: Mutex<()>,
+    rabbitmq: Mutex<()>,
+    redis: Mutex<()>,
+}
+
+/// Inflicts a schedule. Returns when the last fault is over: everything that was broken is mended, and mending itself is left to Spool.
+pub async fn inflict(fleet: &Arc<Fleet>, schedule: &[(Duration, Fault)]) {
+    let began = tokio::time::Instant::now();
+    let servers = Arc::new(Servers::default());
+    let mut under_way = JoinSet::new();
+    for (at, fault) in schedule {
+        sleep_until(began + *at).await;
+        let (fleet, servers, fault, at) = (fleet.clone(), servers.clone(), *fault, *at);
+        under_way.spawn(async move {
+            let started = Instant::now();
+            servers.suffer(&fleet, fault).await;
+            eprintln!("  {:>5.1} s  {fault:?}, over after {:.1} s", at.as_secs_f32(), started.elapsed().as_secs_f32());
+        });
+    }
+    while let Some(ended) = under_way.join_next().await {
+        ended.expect("the fault can be inflicted and mended");
+    }
+}
+
+impl Servers {
+    async fn suffer(&self, fleet: &Fleet, fault: Fault) {
+        match fault {
+            Fault::Kill(place, away) => fleet.member(place).kill(away).await,
+            Fault::Freeze(place, time) => {
+                let member = fleet.member(place);
+                member.signal("STOP").await;
+                sleep(time).await;
+                member.signal("CONT").await;
+            }
+            Fault::Drain(place) => {
+                let member = fleet.member(place);
+                member.drain().await;
+                member.revive().await;
+            }
+            Fault::Cut(place, part) => fleet.proxies(place, part).iter().for_each(|proxy| proxy.cut()),
+            Fault::HalfOpen(place, part) => fleet.proxies(place, part).iter().for_each(|proxy| proxy.freeze()),
+            Fault::Unreachable(place, part, time) => {
+                fleet.proxies(place, part).iter().for_each(|proxy| proxy.refuse(true));
+                fleet.proxies(place, part).iter().for_each(|proxy| proxy.cut());
+                sleep(time).await;
+                fleet.proxies(place, part).iter().for_each(|proxy| proxy.refuse(false));
+            }
+            Fault::Restart(part) => {
+                let _alone = self.of(part).lock().await;
+                services(restart(part)).await;
+            }
+            Fault::Crash(part, away) => {
+                let _alone = self.of(part).lock().await;
+                services(kill(part)).await;
+                sleep(away).await;
+                services(start(part)).await;
+            }
+            Fault::Silence(time) => {
+                let _alone = self.rabbitmq.lock().await;
+                services(&["freeze", "rabbitmq"]).await;
+                sleep(time).await;
+                services(&["thaw", "rabbitmq"]).await;
+            }
+            Fault::Purge => {
+                let _alone = self.rabbitmq.lock().await;
+                on_queues(&fleet.namespace, false).await;
+            }
+            Fault::DeleteQueues => {
+                let _alone = self.rabbitmq.lock().await;
+                on_queues(&fleet.namespace, true).await;
+            }
+            Fault::TerminateBackends => {
+                let _alone = self.postgres.lock().await;
+                let all = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
+                           WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                audit::query::<(String,)>(&fleet.database.url, all).await.expect("PostgreSQL is up between its faults");
+            }
+            Fault::Flush => {
+                let _alone = self.redis.lock().await;
+                flush().await;
+            }
+        }
+    }
+
+    fn of(&self, part: Part) -> &Mutex<()> {
+        match part {
+            Part::Postgres => &self.postgres,
+            Part::RabbitMq => &self.rabbitmq,
+            Part::Redis => &self.redis,
+        }
+    }
+}
+
+impl Fleet {
+    fn proxies(&self, place: Place, part: Part) -> &[crate::proxy::Proxy] {
+        &self.member(place).proxies[&part]
+    }
+}
+
+fn restart(part: Part) -> &'static [&'static str] {
+    match part {
+        Part::Postgres => &["restart", "postgres"],
+        Part::RabbitMq => &["restart", "rabbitmq"],
+        Part::Redis => &["restart", "redis"],
+    }
+}
+
+fn kill(part: Part) -> &'static [&'static str] {
+    match part {
+        Part::Postgres => &["kill", "postgres"],
+        Part::RabbitMq => &["kill", "rabbitmq"],
+        Part::Redis => &["kill", "redis"],
+    }
+}
+
+fn start(part: Part) -> &'static [&'static str] {
+    match part {
+        Part::Postgres => &["start", "postgres"],
+        Part::RabbitMq => &["start", "rabbitmq"],
+        Part::Redis => &["start", "redis"],
+    }
+}
+
+/// Purges or deletes every queue of classes. One that is not there (deleted and not declared again yet) is let be.
+pub async fn on_queues(namespace: &str, delete: bool) {
+    let work = async {
+        let connection = Connection::connect(&service("SPOOL_AMQP_URL"), ConnectionProperties::default()).await?;
+        for class in ["render", "generate", "light"] {
+            let channel = connection.create_channel().await?;
+            let queue = format!("{namespace}.{class}");
+            let _ = match delete {
+                true => channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.map(drop),
+                false => channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await.map(drop),
+            };
+        }
+        // A channel whose queue was not there is closed already, and closing all is a courtesy.
+        let _ = connection.close(200, "done".into()).await;
+        lapin::Result::Ok(())
+    };
+    timeout(ASK_WITHIN, work).await.expect("RabbitMQ answers").expect("RabbitMQ is up between its faults");
+}
+
+/// Redis forgets everything, of everybody: the run has it to itself.
+async fn flush() {
+    let url = service("SPOOL_REDIS_URL");
+    let address = url.split("//").nth(1).and_then(|rest| rest.split('/').next()).expect("a Redis URL");
+    let work = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"FLUSHALL\r\n").await?;
+        let mut answer = [0; 3];
+        stream.read_exact(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    let answer = timeout(ASK_WITHIN, work).await.expect("Redis answers").expect("Redis is up between its faults");
+    assert_eq!(&answer, b"+OK");
+}

@@ -1,0 +1,169 @@
+//! The reckoning is worth what it finds. Here a mechanism is taken out of a run's own database, and what follows must be seen; with
+//! everything in place, the same story must show nothing.
+
+use std::time::Duration;
+
+use backing::store::postgres::{self, PgOptions, PgStore};
+use common::{
+    id::{TaskId, TenantId, WorkerId},
+    kind::Class,
+    limits::LEASE,
+    outcome::Settlement,
+    port::store::{Claimed, Presence, Settled, Store, SweepPolicy},
+    submission::{Submission, Work},
+};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    audit,
+    fleet::Fleet,
+    inflict::on_queues,
+    load::Clients,
+    place::Database,
+    reckoning::all_settled,
+    schedule::Shape,
+    work::{job, succeeded},
+};
+
+/// After a restart of the server no lease is judged for a while.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A store with one job, and workers that are played by hand.
+struct Stage {
+    database: Database,
+    store: PgStore,
+}
+
+impl Stage {
+    async fn set(name: &str) -> Self {
+        let database = Database::watched(&format!("faults_{name}_{}", std::process::id())).await;
+        let store = postgres::connect(&database.url, PgOptions::default()).await.expect("a store");
+        let work = Work::Job(job());
+        store
+            .accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[])
+            .await
+            .expect("accepted");
+        Self { database, store }
+    }
+
+    /// A worker takes the task.
+    async fn claim(&self) -> (WorkerId, Claimed) {
+        let worker = WorkerId::new();
+        let presence = Presence { worker, name: "by hand".to_owned(), slots: vec![(Class::Light, 1)], draining: false };
+        self.store.beat(&presence, &[], LEASE).await.expect("heard");
+        let rung = self.store.ring(Class::Light, 0, 10).await.expect("rung");
+        let tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
+        let claimed = self.store.claim(worker, &tasks, LEASE).await.expect("claimed");
+        (worker, claimed.into_iter().flatten().next().expect("the task"))
+    }
+
+    /// Its lease runs out and is judged.
+    async fn lose(&self) {
+        audit::execute(&self.database.url, "UPDATE spool.tasks SET lease_until = 1 WHERE state = 'running'")
+            .await
+            .unwrap();
+        self.sweep_until_lost().await;
+    }
+
+    async fn sweep_until_lost(&self) {
+        let policy = SweepPolicy { quarantine_after: 100, most: 100 };
+        let sweeping = async {
+            while self.store.sweep(policy).await.expect("swept").lost == 0 {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(PATIENCE, sweeping).await.expect("the lease is judged");
+    }
+
+    async fn settle(&self, worker: WorkerId, claimed: &Claimed) -> Settled {
+        let settlement = Settlement { task: claimed.task, fence: claimed.fence, verdict: succeeded(json!(1)) };
+        self.store.settle(worker, vec![settlement]).await.expect("answered").0[0]
+    }
+
+    async fn end(self) -> Vec<String> {
+        let faults = audit::faults(&self.database.url).await;
+        self.store.close().await;
+        self.database.drop().await;
+        faults
+    }
+}
+
+/// Two workers have the task one after the other, and the first one comes back.
+async fn a_worker_comes_back(stage: &Stage) -> Settled {
+    let (first, claim) = stage.claim().await;
+    stage.lose().await;
+    let (second, newer) = stage.claim().await;
+    let late = stage.settle(first, &claim).await;
+    stage.settle(second, &newer).await;
+    late
+}
+
+fn tells(faults: &[String], of: &str) {
+    assert!(faults.iter().any(|fault| fault.contains(of)), "`{of}` is not among {faults:?}");
+}
+
+#[tokio::test]
+async fn with_every_mechanism_in_place_nothing_is_found() {
+    let stage = Stage::set("whole").await;
+    assert_eq!(a_worker_comes_back(&stage).await, Settled::Stale);
+    assert_eq!(stage.end().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_settle_without_the_fence_is_found() {
+    let stage = Stage::set("fence").await;
+    stage.database.spoil("settle_solo", " AND x.worker = worker_id AND x.fence = u.fence", "").await;
+    assert_eq!(a_worker_comes_back(&stage).await, Settled::Counted);
+    tells(&stage.end().await, "was ended by");
+}
+
+#[tokio::test]
+async fn a_claim_that_does_not_raise_the_fence_is_found() {
+    let stage = Stage::set("claim").await;
+    stage.database.spoil("claim", "fence = t.fence + 1", "fence = t.fence").await;
+    a_worker_comes_back(&stage).await;
+    tells(&stage.end().await, "a claim left the fence");
+}
+
+#[tokio::test]
+async fn a_live_lease_that_is_taken_away_is_found() {
+    let stage = Stage::set("lease").await;
+    stage.database.spoil("sweep", "lease_until < at", "lease_until < at + 3600000").await;
+    stage.claim().await;
+    stage.sweep_until_lost().await;
+    tells(&stage.end().await, "a live lease was ended");
+}
+
+#[tokio::test]
+async fn a_job_that_settles_in_part_is_found() {
+    let stage = Stage::set("part").await;
+    stage.database.spoil("settle_solo", "status = 'succeeded', finished_at = at", "status = j.status").await;
+    let (worker, claim) = stage.claim().await;
+    stage.settle(worker, &claim).await;
+    tells(&stage.end().await, "is queued");
+}
+
+/// Nobody judges leases and nobody misses doorbells: the work of a killed worker, and the bells of a purged queue, are lost for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_sweep_a_fleet_loses_jobs_and_the_harness_says_which() {
+    let fleet = Fleet::start("without-sweep", Shape { producers: 1, workers: 1 }).await;
+    fleet.database.spoil("sweep", "IF expired IS NULL THEN", "IF true THEN").await;
+    fleet.database.spoil("overdue", "- age_ms", "- age_ms - 3600000").await;
+    let clients = Clients::of(&fleet.addresses);
+    let work = json!({"kind": "echo", "input": {"sleepMs": 2_000}});
+    clients.submit(&work).await;
+    let running = async {
+        while audit::count(&fleet.database.url, "spool.tasks WHERE state = 'running'").await == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, running).await.expect("it runs");
+    fleet.member(1).kill(Duration::ZERO).await;
+    on_queues(&fleet.namespace, false).await;
+    let lost = all_settled(&fleet.database.url, LEASE + Duration::from_secs(5)).await.expect_err("the job is lost");
+    assert!(lost.contains("1 jobs have not settled") && lost.contains("is running"), "{lost}");
+    let (complaints, database, _folder) = fleet.end().await;
+    assert_eq!(complaints, Vec::<String>::new());
+    database.drop().await;
+}

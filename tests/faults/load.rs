@@ -1,0 +1,352 @@
+//! What is asked of the fleet, decided by a seed, and clients that do not give up: an answer that is unclear is asked for again
+//! with the same `Idempotency-Key`.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+
+/// What a job must come to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expect {
+    /// It succeeds with this.
+    Result(Value),
+    /// It succeeds, with the same as all others of this name.
+    Alike(String),
+    /// It succeeds.
+    Success,
+    /// It fails.
+    Failure,
+    /// It ends.
+    End,
+}
+
+/// How a call is repeated although its answer was clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Twice {
+    Never,
+    Afterwards,
+    AtOnce,
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct Order {
+    at: Duration,
+    /// `jobs` or `batches`.
+    pub to: &'static str,
+    body: Value,
+    key: String,
+    twice: Twice,
+    /// It is put off by so many seconds from when it is posted.
+    due_in: Option<i64>,
+    cancel: bool,
+    /// Of the job, or of each item.
+    pub expect: Vec<Expect>,
+}
+
+/// Calls that make at least so many jobs, spread over a window.
+pub fn orders(seed: u64, jobs: usize, window: Duration) -> Vec<Order> {
+    let mut die = SmallRng::seed_from_u64(seed ^ 0x10ad);
+    let (mut orders, mut count) = (Vec::new(), 0);
+    while count < jobs {
+        let mut order = if die.random_range(0..100) < 3 { batch(&mut die, count) } else { single(&mut die, count) };
+        order.at = window.mul_f64(count as f64 / jobs as f64);
+        order.key = format!("{seed}-{count}");
+        order.twice = match die.random_range(0..20) {
+            0 => Twice::Afterwards,
+            1 => Twice::AtOnce,
+            _ => Twice::Never,
+        };
+        count += order.expect.len();
+        orders.push(order);
+    }
+    orders
+}
+
+fn single(die: &mut SmallRng, n: usize) -> Order {
+    let (mut body, mut expect) = job(die, n);
+    let mut due_in = None;
+    if die.random_range(0..30) == 0 {
+        due_in = Some(die.random_range(1..20));
+    }
+    if die.random_range(0..10) == 0 {
+        body["priority"] = json!(die.random_range(0..10));
+    }
+    let cancel = die.random_range(0..60) == 0;
+    if cancel {
+        expect = Expect::End;
+    }
+    Order {
+        at: Duration::ZERO,
+        to: "jobs",
+        body,
+        key: String::new(),
+        twice: Twice::Never,
+        due_in,
+        cancel,
+        expect: vec![expect],
+    }
+}
+
+fn batch(die: &mut SmallRng, n: usize) -> Order {
+    let size = die.random_range(2..80);
+    let (jobs, mut expect): (Vec<Value>, Vec<Expect>) = (0..size).map(|item| job(die, n + item)).unzip();
+    let mut body = json!({ "jobs": jobs });
+    if die.random_range(0..2) == 0 {
+        body["maxConcurrent"] = json!(die.random_range(2..12));
+    }
+    if die.random_range(0..3) == 0 {
+        body["stopOnError"] = json!(true);
+        if expect.contains(&Expect::Failure) {
+            // Whatever was not yet done when the first one failed is cancelled.
+            expect.iter_mut().filter(|expect| **expect != Expect::Failure).for_each(|expect| *expect = Expect::End);
+            expect.iter_mut().for_each(|expect| {
+                if *expect == Expect::Failure {
+                    *expect = Expect::End
+                }
+            });
+        }
+    }
+    let cancel = die.random_range(0..25) == 0;
+    if cancel {
+        expect.fill(Expect::End);
+    }
+    Order {
+        at: Duration::ZERO,
+        to: "batches",
+        body,
+        key: String::new(),
+        twice: Twice::Never,
+        due_in: None,
+        cancel,
+        expect,
+    }
+}
+
+/// A job of any sort, and what it must come to. The `n`th, so that no two have the same result by chance.
+fn job(die: &mut SmallRng, n: usize) -> (Value, Expect) {
+    let echo = |input: Value| json!({"kind": "echo", "input": input});
+    let value = Expect::Result(json!(n));
+    let nap = die.random_range(0..40);
+    match die.random_range(0..1000) {
+        0..600 => (echo(json!({"value": n, "sleepMs": nap})), value),
+        600..640 => (echo(json!({"value": n, "sleepMs": die.random_range(500..4_000)})), value),
+        640..680 => (echo(json!({"fail": "no luck", "sleepMs": nap})), Expect::Failure),
+        680..720 => (echo(json!({"value": n, "failTimes": die.random_range(1..3)})), value),
+        720..740 => (json!({"kind": "echo", "input": {"value": n, "failTimes": 9}, "maxAttempts": 2}), Expect::Failure),
+        740..755 => (json!({"kind": "echo", "input": {"panic": true}, "maxAttempts": 2}), Expect::Failure),
+        755..762 => (echo(json!({"value": n, "spinMs": die.random_range(50..400)})), value),
+        762..765 => (json!({"kind": "echo", "input": {"exit": true}, "maxAttempts": 1}), Expect::Failure),
+        765..820 => {
+            let needs: Vec<Value> = (0..die.random_range(1..5)).map(|_| json!({"sleepMs": nap})).collect();
+            (echo(json!({"value": n, "needs": needs})), value)
+        }
+        820..835 => {
+            let needs = json!([{"sleepMs": nap}, {"fail": "no luck"}, {"sleepMs": 500}]);
+            (echo(json!({"value": n, "needs": needs})), Expect::Failure)
+        }
+        835..890 => {
+            let grows: Vec<Value> =
+                (0..die.random_range(1..5)).map(|_| json!({"sleepMs": nap, "failTimes": 1})).collect();
+            (echo(json!({"value": n, "needs": [{}], "grows": grows})), value)
+        }
+        890..900 => (echo(json!({"value": n, "grows": [{}, {"fail": "no luck"}]})), Expect::Failure),
+        900..998 => {
+            let topic = format!("the {}th thing", n / 40);
+            (json!({"kind": "script", "input": {"topic": topic, "duration": 10}}), Expect::Alike(topic))
+        }
+        _ => (json!({"kind": "render", "input": composition(n)}), Expect::Success),
+    }
+}
+
+fn composition(n: usize) -> Value {
+    let color = format!("#{:06x}", n % 0xff_ffff);
+    json!({
+        "timeline": {"tracks": [{"clips": [{"asset": {"type": "color", "color": color}, "start": 0, "length": 1}]}]},
+        "output": {"format": "mp4", "size": {"width": 64, "height": 64}, "fps": 12},
+    })
+}
+
+/// A call that was answered with 202.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    pub order: Order,
+    pub id: String,
+}
+
+/// What the clients went through.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Calls that were repeated because their answer was unclear.
+    pub repeated: AtomicU64,
+    /// Answers that were those of an earlier call.
+    pub replayed: AtomicU64,
+}
+
+/// Clients of a fleet.
+#[derive(Clone)]
+pub struct Clients {
+    http: reqwest::Client,
+    addresses: Arc<Vec<String>>,
+    pub counts: Arc<Counts>,
+    /// Final statuses that somebody was told: they never change.
+    told: Arc<Mutex<BTreeMap<String, String>>>,
+    accepted: Arc<Mutex<Vec<Accepted>>>,
+}
+
+/// A call that has no clear answer for so long will get none.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// One try of a call.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+impl Clients {
+    pub fn of(addresses: &[String]) -> Self {
+        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build().unwrap();
+        Self {
+            http,
+            addresses: Arc::new(addresses.to_vec()),
+            counts: Arc::default(),
+            told: Arc::default(),
+            accepted: Arc::default(),
+        }
+    }
+
+    /// Places all orders, each at its time, and reads a job now and then. Answers when all were accepted.
+    pub async fn place(&self, orders: Vec<Order>) -> Vec<Accepted> {
+        let began = Instant::now();
+        let mut under_way = JoinSet::new();
+        for order in orders {
+            sleep_until(began + order.at).await;
+            let clients = self.clone();
+            under_way.spawn(async move { clients.one(order).await });
+            if under_way.len() % 8 == 0 {
+                let clients = self.clone();
+                under_way.spawn(async move { clients.look().await });
+            }
+        }
+        while let Some(ended) = under_way.join_next().await {
+            ended.expect("no client fails");
+        }
+        self.accepted.lock().clone()
+    }
+
+    async fn one(&self, mut order: Order) {
+        if let Some(seconds) = order.due_in {
+            let due = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+            order.body["runAt"] = json!(due.to_string());
+        }
+        let id = match order.twice {
+            Twice::Never => self.post(&order).await,
+            Twice::Afterwards => {
+                let first = self.post(&order).await;
+                assert_eq!(self.post(&order).await, first, "a key names one job: {}", order.key);
+                first
+            }
+            Twice::AtOnce => {
+                let (first, second) = tokio::join!(self.post(&order), self.post(&order));
+                assert_eq!(first, second, "a key names one job: {}", order.key);
+                first
+            }
+        };
+        if order.cancel {
+            self.clearly(Method::POST, &format!("/v1/{}/{id}/cancel", order.to), None).await;
+        }
+        self.accepted.lock().push(Accepted { order, id });
+    }
+
+    /// Asks until it was accepted; the id.
+    async fn post(&self, order: &Order) -> String {
+        let answer = self.clearly(Method::POST, &format!("/v1/{}", order.to), Some((&order.body, &order.key))).await;
+        answer["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Posts a job under a key of its own; its id.
+    pub async fn submit(&self, body: &Value) -> String {
+        let key = uuid::Uuid::now_v7().to_string();
+        let answer = self.clearly(Method::POST, "/v1/jobs", Some((body, &key))).await;
+        answer["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.clearly(Method::GET, path, None).await
+    }
+
+    /// Calls one producer or another until the answer is clear.
+    async fn clearly(&self, method: Method, path: &str, body: Option<(&Value, &str)>) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let unclear = match self.once(method.clone(), path, body).await {
+                Ok((status, answer)) if status.is_success() => return answer,
+                Ok((status, answer)) if status.is_server_error() => format!("{status}: {answer}"),
+                Ok((status, answer)) => panic!("{method} {path}: {status}: {answer}"),
+                Err(error) => error.to_string(),
+            };
+            assert!(Instant::now() < deadline, "{method} {path} has no clear answer: {unclear}");
+            self.counts.repeated.fetch_add(1, Relaxed);
+            sleep(Duration::from_millis(rand::random_range(50..400))).await;
+        }
+    }
+
+    async fn once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&Value, &str)>,
+    ) -> reqwest::Result<(StatusCode, Value)> {
+        let producer = &self.addresses[rand::random_range(0..self.addresses.len())];
+        let mut request = self.http.request(method, format!("{producer}{path}"));
+        if let Some((body, key)) = body {
+            request = request.json(body).header("idempotency-key", key);
+        }
+        let response = request.send().await?;
+        if response.headers().contains_key("idempotency-replayed") {
+            self.counts.replayed.fetch_add(1, Relaxed);
+        }
+        let status = response.status();
+        // An answer that breaks off half way is unclear too.
+        let text = response.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
+    /// Reads a job that was accepted, at most once: it must be there, and what was told as final stays so.
+    async fn look(&self) {
+        let id = {
+            let accepted = self.accepted.lock();
+            let jobs: Vec<&Accepted> = accepted.iter().rev().take(200).filter(|one| one.order.to == "jobs").collect();
+            if jobs.is_empty() {
+                return;
+            }
+            jobs[rand::random_range(0..jobs.len())].id.clone()
+        };
+        let answer = self.once(Method::GET, &format!("/v1/jobs/{id}"), None).await;
+        let Ok((StatusCode::OK, job)) = answer else {
+            assert!(!matches!(answer, Ok((StatusCode::NOT_FOUND, _))), "job {id} was accepted and is not there");
+            return;
+        };
+        self.hear(&id, job["status"].as_str().unwrap_or_default());
+    }
+
+    /// A final status is final.
+    pub fn hear(&self, id: &str, status: &str) {
+        let mut told = self.told.lock();
+        if let Some(before) = told.get(id) {
+            assert_eq!(before, status, "job {id} was told to be {before}, and then {status}");
+        } else if matches!(status, "succeeded" | "failed" | "cancelled") {
+            told.insert(id.to_owned(), status.to_owned());
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Never lost, never twice, on the real parts: PostgreSQL, RabbitMQ, Redis, and `spool` processes, while everything that can break is
+//! broken in an order that a seed decides.
+//!
+//! `storm` is the whole of it: some thousand jobs, a schedule of faults, and a reckoning at the end. `audit` watches the store from
+//! inside, by triggers of the test's own. `known_bad` takes mechanisms out and shows that the reckoning sees it.
+//!
+//! All of it works on the servers that `scripts/services` names in the environment, and kills them: `scripts/test` gives each of these
+//! tests the machine to itself, and `scripts/faults` runs `storm` for as long as one likes.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod audit;
+mod fleet;
+mod inflict;
+mod known_bad;
+mod load;
+mod member;
+mod place;
+#[path = "../conformance/proxy.rs"]
+mod proxy;
+mod reckoning;
+mod schedule;
+mod storm;
+#[path = "../conformance/store/work.rs"]
+#[allow(dead_code, reason = "the suite of the Store uses the rest")]
+mod work;

@@ -1,0 +1,105 @@
+//! The whole of it: work for a window of time, faults in the order of a seed, and the reckoning.
+//!
+//! `FAULTS_SEED` replays a schedule, `FAULTS_MINUTES` and `FAULTS_JOBS` make it longer; `scripts/faults` sets them. What a seed decides is
+//! what is posted and what is broken when; what the machine makes of it differs from run to run.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use crate::{
+    audit,
+    fleet::Fleet,
+    inflict::inflict,
+    load::{Clients, orders},
+    place::Mended,
+    reckoning::{all_settled, reckon},
+    schedule::{Fault, Shape, schedule},
+};
+
+const SHAPE: Shape = Shape { producers: 2, workers: 3 };
+/// When all that was broken is mended, the rest of the work takes no longer.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// Between the last call and the end of the faults: the last jobs meet faults too.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+struct Settings {
+    seed: u64,
+    jobs: usize,
+    window: Duration,
+}
+
+impl Settings {
+    fn read() -> Self {
+        let number = |name: &str| -> Option<u64> {
+            let text = std::env::var(name).ok()?;
+            Some(text.parse().unwrap_or_else(|_| panic!("{name}=`{text}` is not a whole number")))
+        };
+        let window = Duration::from_secs(number("FAULTS_MINUTES").unwrap_or(1) * 60);
+        let jobs = number("FAULTS_JOBS").unwrap_or_else(|| window.as_secs() * 5_100 / 60);
+        Self { seed: number("FAULTS_SEED").unwrap_or_else(rand::random), jobs: jobs as usize, window }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_settles_once_whatever_dies() {
+    let settings = Settings::read();
+    let seed = settings.seed;
+    eprintln!("seed {seed}: replay it with FAULTS_SEED={seed}, or scripts/faults --seed {seed}");
+    let _mended = Mended;
+    let fleet = Arc::new(Fleet::start(&format!("seed-{seed}"), SHAPE).await);
+    let clients = Clients::of(&fleet.addresses);
+    let faults = schedule(seed, SHAPE, settings.window);
+    let orders = orders(seed, settings.jobs, settings.window.saturating_sub(LAST_CALL));
+    eprintln!("{} calls, {} faults in {:?}", orders.len(), faults.len(), settings.window);
+
+    let (accepted, last_fault) = tokio::join!(clients.place(orders), async {
+        inflict(&fleet, &faults).await;
+        tokio::time::Instant::now()
+    });
+    let settled = all_settled(&fleet.database.url, SETTLED_WITHIN).await;
+    let after = last_fault.elapsed();
+    let mut wrong: Vec<String> = settled.err().into_iter().collect();
+    if wrong.is_empty() {
+        wrong = reckon(&fleet.database.url, &clients, &accepted).await;
+    }
+    let url = &fleet.database.url;
+    let jobs: usize = accepted.iter().map(|accepted| accepted.order.expect.len()).sum();
+    let figures = [
+        ("seed", seed.to_string()),
+        ("calls accepted", accepted.len().to_string()),
+        ("jobs accepted", jobs.to_string()),
+        ("jobs settled", audit::count(url, "spool.jobs WHERE finished_at IS NOT NULL").await.to_string()),
+        ("tasks settled", audit::count(url, "audit.settles").await.to_string()),
+        ("attempts begun", audit::count(url, "audit.claims").await.to_string()),
+        ("losses counted", audit::count(url, "audit.losses").await.to_string()),
+        ("calls repeated after an unclear answer", clients.counts.repeated.load(Relaxed).to_string()),
+        ("calls answered as before", clients.counts.replayed.load(Relaxed).to_string()),
+        ("processes started", fleet.lives().await.to_string()),
+        ("seconds from the last fault to the last settle", format!("{:.1}", after.as_secs_f32())),
+    ];
+    let fleet = Arc::into_inner(fleet).expect("no fault is under way any more");
+    let (complaints, database, folder) = fleet.end().await;
+    wrong.extend(complaints);
+    if after > SETTLED_WITHIN {
+        wrong.push(format!("the last job settled {after:?} after the last fault: {SETTLED_WITHIN:?} are allowed"));
+    }
+    summary(&figures, &faults);
+    assert!(wrong.is_empty(), "seed {seed}:\n{}\n(logs in {})", wrong.join("\n"), folder.path().display());
+    database.drop().await;
+}
+
+fn summary(figures: &[(&str, String)], faults: &[(Duration, Fault)]) {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, fault) in faults {
+        *kinds.entry(fault.name()).or_default() += 1;
+    }
+    eprintln!("\n  {:<50} faults", "");
+    kinds.iter().for_each(|(name, count)| eprintln!("  {name:<50} {count}"));
+    eprintln!();
+    figures.iter().for_each(|(name, figure)| eprintln!("  {name:<50} {figure}"));
+    // For whoever adds runs up.
+    eprintln!("faults: {}", serde_json::json!(figures.iter().cloned().collect::<BTreeMap<_, _>>()));
+}
