@@ -21,6 +21,24 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// All, from whom it falls back on to us.
+    pub const ALL: [Self; 4] = [Self::Caller, Self::Transient, Self::Permanent, Self::Bug];
+
+    /// The stored spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Transient => "transient",
+            Self::Permanent => "permanent",
+            Self::Bug => "bug",
+        }
+    }
+
+    /// Reads the stored spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+
     /// Whether another attempt by the queue may help.
     pub fn retryable(self) -> bool {
         matches!(self, Self::Transient | Self::Bug)

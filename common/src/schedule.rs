@@ -20,6 +20,9 @@ use crate::{
     limits::{MAX_CATCH_UP, MAX_CRON_BYTES, MISSED_AFTER},
 };
 
+/// What the tag begins with that names a job's schedule; the schedule's id follows. A tag, so that a schedule's jobs can be listed.
+pub const SCHEDULE_TAG: &str = "schedule:";
+
 /// What becomes of firings that came while nobody was there to fire them. The spelling is stored: never changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

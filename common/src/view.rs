@@ -199,12 +199,28 @@ pub struct TaskView {
     pub progress: Option<Progress>,
     /// Its last error.
     pub error: Option<JobError>,
+    /// Every attempt that failed, the first one first.
+    pub errors: Vec<FailedAttempt>,
     /// When it entered the store.
     pub created_at: Timestamp,
     /// When its last attempt began.
     pub started_at: Option<Timestamp>,
     /// When it settled.
     pub finished_at: Option<Timestamp>,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedAttempt {
+    /// Its number; the first is 1. 0 where the task failed before any attempt.
+    pub attempt: u16,
+    /// Who ran it.
+    pub worker: Option<WorkerId>,
+    /// When it failed.
+    pub at: Timestamp,
+    /// Why.
+    pub error: JobError,
 }
 
 /// One page of a list, and how to ask for the next.

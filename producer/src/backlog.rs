@@ -10,7 +10,7 @@ use std::{
 
 use common::{
     kind::Class,
-    port::{PortResult, store::Store},
+    port::{PortResult, broker::Broker, store::Store},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,9 @@ use crate::metrics::Metrics;
 
 /// Off the request path, so that a submit never pays for the count.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// Dead letters are asked for at every so manieth look: they are few, and the question costs the broker a channel.
+const LETTERS_EVERY: u64 = 15;
 
 /// The newest count of what waits, by class.
 #[derive(Debug, Default)]
@@ -40,6 +43,8 @@ impl Backlog {
 pub struct Gauge {
     /// What is asked.
     pub store: Arc<dyn Store>,
+    /// Who keeps dead letters.
+    pub broker: Arc<dyn Broker>,
     /// What is kept.
     pub backlog: Arc<Backlog>,
     /// Where it shows.
@@ -65,11 +70,26 @@ impl Gauge {
         Ok(())
     }
 
+    /// Counts the broker's dead letters.
+    pub async fn count_dead_letters(&self) -> PortResult<()> {
+        let kept = self.broker.dead_letters().await?;
+        self.metrics.dead_letters.set(i64::try_from(kept).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
     /// Looks until `stop`. While the store is away the last count stands; submits fail for that reason themselves.
     pub async fn run(self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+        for look in 0_u64.. {
+            if stop.is_cancelled() {
+                break;
+            }
             if let Err(error) = self.run_once().await {
                 tracing::debug!(%error, "the backlog is not known");
+            }
+            if look % LETTERS_EVERY == 0
+                && let Err(error) = self.count_dead_letters().await
+            {
+                tracing::debug!(%error, "the dead letters are not known");
             }
             tokio::select! {
                 () = stop.cancelled() => {}

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub leases_lost: IntCounter,
     /// Tasks failed as poison.
     pub quarantined: IntCounter,
+    /// Firings of schedules, by outcome (`posted`, `refused`).
+    pub fired: IntCounterVec,
     /// Rows removed because they were old.
     pub retained: IntCounter,
     /// Tasks that wait (ready or queued), by class; counted up to a bound.
@@ -31,6 +33,8 @@ pub struct Metrics {
     pub slots: IntGaugeVec,
     /// Milliseconds that the oldest due task has waited, by class.
     pub oldest_ms: IntGaugeVec,
+    /// Messages that the broker keeps because they could not be read or were delivered too often.
+    pub dead_letters: IntGauge,
     /// Requests that wait for a job to change.
     pub waiters: IntGauge,
 }
@@ -57,11 +61,19 @@ impl Metrics {
             rung_again: counter("spool_bells_again_total", "Doorbells that the broker had lost.", &["class"])?,
             leases_lost: single("spool_leases_lost_total", "Leases that expired.")?,
             quarantined: single("spool_quarantined_total", "Tasks failed as poison.")?,
+            fired: counter("spool_firings_total", "Firings of schedules, by outcome.", &["outcome"])?,
             retained: single("spool_retained_rows_total", "Rows removed because they were old.")?,
             waiting: gauge("spool_queue_waiting", "Tasks that wait, by class; counted up to a bound.")?,
             running: gauge("spool_queue_running", "Tasks that run, by class.")?,
             slots: gauge("spool_queue_slots", "Slots of live workers, by class.")?,
             oldest_ms: gauge("spool_queue_oldest_milliseconds", "Wait of the oldest due task, by class.")?,
+            dead_letters: registered(
+                registry,
+                IntGauge::new(
+                    "spool_dead_letters",
+                    "Messages kept that could not be read or were delivered too often.",
+                )?,
+            )?,
             waiters: registered(registry, IntGauge::new("spool_waiters", "Requests that wait for a job to change.")?)?,
         })
     }

@@ -32,6 +32,7 @@ use crate::{
         Sweeper,
         bells::{Bells, OVERDUE_AFTER},
         retention::Retainer,
+        schedules::Firing,
     },
 };
 
@@ -117,6 +118,13 @@ impl Producer {
             metrics: metrics.clone(),
             overdue_after: OVERDUE_AFTER,
         };
+        let submitter = Submitter::new(accepting);
+        let firing = Firing {
+            store: store.clone(),
+            catalog: catalog.clone(),
+            submitter: submitter.clone(),
+            metrics: metrics.clone(),
+        };
         let most = MAX_GROUP as u32;
         let policy = SweepPolicy { quarantine_after: settings.quarantine_after, most };
         let retention = Retention { jobs: settings.keep_jobs, memos: settings.keep_memos, most };
@@ -128,14 +136,20 @@ impl Producer {
                 metrics: metrics.clone(),
                 policy,
                 bells,
+                firing,
             },
             retainer: Retainer { store: store.clone(), retention, metrics: metrics.clone() },
-            gauge: Gauge { store: store.clone(), backlog: backlog.clone(), metrics: metrics.clone() },
+            gauge: Gauge {
+                store: store.clone(),
+                broker: broker.clone(),
+                backlog: backlog.clone(),
+                metrics: metrics.clone(),
+            },
             watch,
             movements,
             stop,
             api: Arc::new(Api {
-                submitter: Submitter::new(accepting),
+                submitter,
                 store,
                 broker,
                 board,

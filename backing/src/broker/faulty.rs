@@ -227,6 +227,11 @@ impl Broker for FaultyBroker {
         self.inner.depth(class).await
     }
 
+    async fn dead_letters(&self) -> PortResult<u64> {
+        self.reachable()?;
+        self.inner.dead_letters().await
+    }
+
     fn topology_generation(&self) -> u64 {
         self.inner.topology_generation()
     }

@@ -85,6 +85,10 @@ impl Broker for LocalBroker {
         Ok((bells.waiting.len() + bells.unacked) as u64)
     }
 
+    async fn dead_letters(&self) -> PortResult<u64> {
+        Ok(0)
+    }
+
     fn topology_generation(&self) -> u64 {
         0
     }

@@ -96,6 +96,10 @@ pub trait Broker: Send + Sync + 'static {
     /// Messages in a class's queue that no consumer holds, plus those that one does.
     async fn depth(&self, class: Class) -> PortResult<u64>;
 
+    /// Messages that are kept because they could not be read or were delivered too often: none is work that is missing, and somebody may
+    /// want to know where they came from.
+    async fn dead_letters(&self) -> PortResult<u64>;
+
     /// Grows whenever queues had to be declared anew, so that bells may have been lost with the old ones.
     fn topology_generation(&self) -> u64;
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{PortResult, broker::Doorbell};
+use super::{PortResult, broker::Doorbell, dead::DeadWork, schedules::Schedules};
 use crate::{
     error::JobError,
     id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
@@ -227,7 +227,7 @@ pub struct Retention {
 
 /// The store of jobs and tasks.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Schedules + DeadWork + Send + Sync + 'static {
     /// Stores submissions, each by itself: one that the store refuses harms no other. A repeated submission (same ids) changes nothing.
     /// Tasks without needs become ready, or settle by their memo, or go straight to `queued` under the credit.
     async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted>;

@@ -29,6 +29,7 @@ use crate::{
     metrics::Metrics,
     moved::Movements,
     submit::{Accepting, Submitter, plan::Planner},
+    sweeper::schedules::Firing,
 };
 
 const BOUND: Duration = Duration::from_secs(20);
@@ -59,6 +60,13 @@ impl Rig {
         let dispatcher = Dispatcher { store: store.clone(), ringer, credits, wakes, clock: Arc::new(SystemClock) };
         let submitter = Submitter::new(accepting);
         Self { store, broker, dispatcher, submitter, movements, metrics, worker: WorkerId::new(), _folder: folder }
+    }
+
+    /// What fires schedules.
+    pub fn firing(&self) -> Firing {
+        let catalog = Arc::new(Catalog::new(&[&[echo::SPEC]]));
+        let (store, submitter, metrics) = (self.store.clone(), self.submitter.clone(), self.metrics.clone());
+        Firing { store, catalog, submitter, metrics }
     }
 
     pub async fn slots(&self, slots: u32) {

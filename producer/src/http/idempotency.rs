@@ -31,6 +31,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key itself.
+    pub fn name(&self) -> &str {
+        &self.key
+    }
+
     /// The key of a call, if it has one. It stands for the route and the document, whatever the spelling of the latter.
     pub fn read(headers: &HeaderMap, route: &str, document: &Value) -> Result<Option<Self>, Problem> {
         let Some(value) = headers.get(KEY) else { return Ok(None) };

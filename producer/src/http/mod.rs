@@ -5,6 +5,7 @@ mod artifacts;
 mod batches;
 mod body;
 mod caller;
+mod dead;
 mod demand;
 mod docs;
 mod fields;
@@ -17,6 +18,7 @@ mod middleware;
 pub mod openapi;
 mod problem;
 mod query;
+mod schedules;
 mod shape;
 mod tasks;
 

@@ -9,7 +9,7 @@ use axum::{
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, artifacts, batches, demand, health, jobs, tasks};
+use super::{Api, artifacts, batches, dead, demand, health, jobs, schedules, tasks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,8 +21,10 @@ use super::{Api, artifacts, batches, demand, health, jobs, tasks};
     tags(
         (name = "jobs", description = "What a client asks for in one call."),
         (name = "batches", description = "Many jobs in one call, settled item by item."),
+        (name = "schedules", description = "Jobs that recur."),
         (name = "tasks", description = "The plan of a job: what workers run."),
         (name = "artifacts", description = "The files that tasks make, by the hash of their content."),
+        (name = "dead work", description = "Tasks that failed for good, and trying them anew."),
         (name = "operation", description = "Health, metrics, demand."),
     )
 )]
@@ -50,6 +52,14 @@ pub fn routes() -> Routes {
         .routes(routes!(batches::results))
         .routes(routes!(batches::cancel))
         .routes(routes!(batches::retry))
+        .routes(routes!(schedules::post, schedules::list))
+        .routes(routes!(schedules::get, schedules::patch, schedules::delete))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(dead::list))
+        .routes(routes!(dead::get))
+        .routes(routes!(dead::replay))
+        .routes(routes!(dead::replay_all))
         .routes(routes!(demand::get))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

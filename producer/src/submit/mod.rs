@@ -1,9 +1,10 @@
 //! From a document to a committed submission: `fields` and `request` read what was written, `plan` says what it means, and here it
 //! is handed to the store together with what arrived meanwhile.
 
-mod fields;
+pub mod fields;
 pub mod plan;
 pub mod request;
+pub mod schedule;
 
 use std::sync::Arc;
 

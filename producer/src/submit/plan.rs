@@ -28,9 +28,13 @@ pub struct Planner<'a> {
 impl Planner<'_> {
     /// A job with a new id, or the error that lists every fault, with pointers from the start of `document`.
     pub fn job(self, document: Value) -> Result<NewJob, JobError> {
+        self.job_of(JobId::new(), document)
+    }
+
+    /// The same with an id that is given: planning again gives the same job.
+    pub fn job_of(self, id: JobId, document: Value) -> Result<NewJob, JobError> {
         let (request, mut faults) = JobRequest::read(document);
         faults.extend(request.run_at.and_then(|at| self.too_late(at)));
-        let id = JobId::new();
         let overrides =
             Overrides { timeout: request.timeout_ms.map(Duration::from_millis), max_attempts: request.max_attempts };
         let planned = match (&request.kind, &request.input) {

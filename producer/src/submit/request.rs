@@ -3,6 +3,7 @@
 use common::{
     fault::Fault,
     limits::{MAX_ATTEMPTS_CEILING, MAX_BATCH_JOBS, MAX_METADATA_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TIMEOUT},
+    schedule::SCHEDULE_TAG,
     submission::Priority,
 };
 use jiff::Timestamp;
@@ -106,7 +107,8 @@ fn jobs(value: Value) -> Result<Vec<Value>, String> {
     }
 }
 
-fn timestamp(value: Value) -> Result<Timestamp, String> {
+/// Reads a time.
+pub fn timestamp(value: Value) -> Result<Timestamp, String> {
     let written = text(value)?;
     let why =
         |error: jiff::Error| format!("`{}` is not a time such as `2026-01-31T12:00:00Z`: {error}", crop(&written));
@@ -143,6 +145,12 @@ fn read_tags(fields: &mut Fields) -> Vec<String> {
 
 fn tag(value: Value) -> Result<String, String> {
     let tag = text(value)?;
+    if tag.starts_with(SCHEDULE_TAG) {
+        return Err(format!(
+            "`{}` begins with `{SCHEDULE_TAG}`, which is kept for jobs that a schedule made",
+            crop(&tag)
+        ));
+    }
     if tag.is_empty() || tag.chars().any(char::is_control) {
         return Err("is empty or holds control characters: give a short word".to_owned());
     }
@@ -181,8 +189,8 @@ mod tests {
             (json!({"kind": "echo", "input": {}, "runAt": 5}), vec!["/runAt"]),
             (json!({"kind": "echo", "input": {}, "tags": "a"}), vec!["/tags"]),
             (
-                json!({"kind": "echo", "input": {}, "tags": ["", 1, "a".repeat(65), "ok"]}),
-                vec!["/tags/0", "/tags/1", "/tags/2"],
+                json!({"kind": "echo", "input": {}, "tags": ["", 1, "a".repeat(65), "ok", "schedule:x"]}),
+                vec!["/tags/0", "/tags/1", "/tags/2", "/tags/4"],
             ),
             (json!({"kind": "echo", "input": {}, "tags": vec!["a"; 17]}), vec!["/tags"]),
             (json!({"kind": "echo", "input": {}, "metadata": [1]}), vec!["/metadata"]),

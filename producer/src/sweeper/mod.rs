@@ -1,7 +1,9 @@
-//! Looks after what got stuck: leases whose workers died, bells that the broker lost, rows that are old. Several may run.
+//! Looks after what got stuck or has come due: leases whose workers died, bells that the broker lost, schedules, rows that are old. Several
+//! may run.
 
 pub mod bells;
 pub mod retention;
+pub mod schedules;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +18,10 @@ use common::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::bells::{Bells, Heard};
+use self::{
+    bells::{Bells, Heard},
+    schedules::Firing,
+};
 use crate::{metrics::Metrics, moved::Movements};
 
 /// The sweeper of one process.
@@ -32,6 +37,8 @@ pub struct Sweeper {
     pub policy: SweepPolicy,
     /// Rings again what was lost.
     pub bells: Bells,
+    /// Fires what is due.
+    pub firing: Firing,
 }
 
 impl Sweeper {
@@ -47,15 +54,17 @@ impl Sweeper {
         Ok(swept)
     }
 
-    /// Sweeps until `stop`. The two halves fail apart: with the broker away leases are still judged.
+    /// Sweeps until `stop`. Its duties fail apart: with the broker away leases are still judged.
     pub async fn run(self, stop: CancellationToken) {
         let mut heard = Heard::new(&self.bells);
         let mut away = false;
         while !stop.is_cancelled() {
             let swept = self.run_once().await;
+            let fired = self.firing.run_once().await;
             let rung = self.bells.run_once(&mut heard).await;
-            let full = swept.as_ref().is_ok_and(|swept| swept.lost + swept.quarantined >= self.policy.most);
-            match swept.map(|_| ()).and(rung.map(|_| ())) {
+            let full = swept.as_ref().is_ok_and(|swept| swept.lost + swept.quarantined >= self.policy.most)
+                || fired.as_ref().is_ok_and(|fired| *fired >= schedules::MOST);
+            match swept.map(|_| ()).and(fired.map(|_| ())).and(rung.map(|_| ())) {
                 Ok(()) => away = false,
                 Err(error) if !std::mem::replace(&mut away, true) => tracing::warn!(%error, "the sweeper waits"),
                 Err(_) => {}

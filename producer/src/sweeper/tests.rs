@@ -1,3 +1,5 @@
+mod firing;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -30,6 +32,9 @@ impl Broker for Rebuilt {
     }
     async fn depth(&self, class: Class) -> PortResult<u64> {
         self.inner.depth(class).await
+    }
+    async fn dead_letters(&self) -> PortResult<u64> {
+        self.inner.dead_letters().await
     }
     fn topology_generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
@@ -105,6 +110,7 @@ async fn what_a_dead_worker_held_is_ready_again_and_the_dispatcher_is_woken() {
         metrics: rig.metrics.clone(),
         policy,
         bells,
+        firing: rig.firing(),
     };
     let lost = async {
         while sweeper.run_once().await.unwrap().lost == 0 {

@@ -11,13 +11,15 @@ use std::{
 use async_trait::async_trait;
 use axum::body::Bytes;
 use common::{
-    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
+    id::{BatchId, Fence, JobId, ScheduleId, TaskId, TenantId, WorkerId},
     kind::Class,
     outcome::Settlement,
     port::{
         PortError, PortResult,
         board::{Board, Changes},
         broker::Doorbell,
+        dead::{DeadFilter, DeadWork},
+        schedules::{Course, Schedule, Schedules},
         store::{
             Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
             Store, SweepPolicy, Swept, Target,
@@ -26,6 +28,7 @@ use common::{
     submission::Submission,
     view::{BatchView, ItemView, JobView, Page, TaskView},
 };
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 /// A store that can be taken away, counts its accepts, and can hold them up.
@@ -136,6 +139,44 @@ impl Store for SwitchedStore {
     }
     async fn check(&self) -> PortResult<()> {
         self.there()?.check().await
+    }
+}
+
+#[async_trait]
+impl DeadWork for SwitchedStore {
+    async fn dead(
+        &self,
+        tenant: &TenantId,
+        filter: &DeadFilter,
+        after: Option<TaskId>,
+        most: u32,
+    ) -> PortResult<Page<TaskView>> {
+        self.there()?.dead(tenant, filter, after, most).await
+    }
+}
+
+#[async_trait]
+impl Schedules for SwitchedStore {
+    async fn create_schedule(&self, schedule: &Schedule) -> PortResult<bool> {
+        self.there()?.create_schedule(schedule).await
+    }
+    async fn change_schedule(&self, schedule: &Schedule) -> PortResult<bool> {
+        self.there()?.change_schedule(schedule).await
+    }
+    async fn delete_schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<bool> {
+        self.there()?.delete_schedule(tenant, schedule).await
+    }
+    async fn schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<Option<Schedule>> {
+        self.there()?.schedule(tenant, schedule).await
+    }
+    async fn schedules(&self, tenant: &TenantId, after: Option<ScheduleId>, most: u32) -> PortResult<Page<Schedule>> {
+        self.there()?.schedules(tenant, after, most).await
+    }
+    async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)> {
+        self.there()?.due_schedules(most).await
+    }
+    async fn advance_schedule(&self, schedule: ScheduleId, revision: i64, course: &Course) -> PortResult<bool> {
+        self.there()?.advance_schedule(schedule, revision, course).await
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod artifacts;
 mod batches;
+mod dead;
 mod doubles;
 mod jobs;
 mod operation;
 mod refusals;
+mod schedules;
 mod serving;
 mod stand;
 mod surface;

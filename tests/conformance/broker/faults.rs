@@ -224,6 +224,7 @@ async fn what_reads_as_no_doorbell_goes_to_the_dead_letters_and_holds_nothing_up
     consumer.ack(&tags(&taken)).await.unwrap();
     fleet.rabbit.until_ready(&format!("{}.dead", fleet.rabbit.prefix), 5).await;
     assert_eq!(fleet.broker.counts().undecodable, 5);
+    assert_eq!(fleet.broker.dead_letters().await, Ok(5));
     assert_eq!(fleet.broker.counts().reconnects, 0);
     fleet.rabbit.clear().await;
 }

@@ -141,7 +141,11 @@ impl Broker for RabbitMqBroker {
 
     /// AMQP tells of waiting messages only, so what consumers of other processes hold is not in it. They hold none for long.
     async fn depth(&self, class: Class) -> PortResult<u64> {
-        Ok(self.publishing.ready(class).await? + self.held(class))
+        Ok(self.publishing.ready(self.publishing.topology.names.queue(class)).await? + self.held(class))
+    }
+
+    async fn dead_letters(&self) -> PortResult<u64> {
+        self.publishing.ready(self.publishing.topology.names.dead()).await
     }
 
     fn topology_generation(&self) -> u64 {

@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    kind::Class,
     limits::CONFIRM_WITHIN,
     port::{
         PortResult,
@@ -107,9 +106,8 @@ impl Publishing {
         .await
     }
 
-    /// Messages in a class's queue that no consumer holds. A queue that is missing is declared, and is empty.
-    pub async fn ready(&self, class: Class) -> PortResult<u64> {
-        let queue = self.topology.names.queue(class);
+    /// Messages in a queue that no consumer holds. A queue that is missing is declared, and is empty.
+    pub async fn ready(&self, queue: String) -> PortResult<u64> {
         let topology = Arc::clone(&self.topology);
         self.asking(|connection, _| async move {
             let channel = connection.create_channel().await?;

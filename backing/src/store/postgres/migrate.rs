@@ -28,6 +28,14 @@ const MIGRATIONS: &[(i32, i32, &str)] = &[
     (10, 1, include_str!("../../../../migrations/postgres/0010_views.sql")),
     (11, 1, include_str!("../../../../migrations/postgres/0011_retention.sql")),
     (12, 1, include_str!("../../../../migrations/postgres/0012_plans_of_queries.sql")),
+    (13, 1, include_str!("../../../../migrations/postgres/0013_arrivals.sql")),
+    (14, 1, include_str!("../../../../migrations/postgres/0014_controls.sql")),
+    (15, 1, include_str!("../../../../migrations/postgres/0015_ring.sql")),
+    (16, 1, include_str!("../../../../migrations/postgres/0016_accept.sql")),
+    (17, 1, include_str!("../../../../migrations/postgres/0017_counts.sql")),
+    (18, 1, include_str!("../../../../migrations/postgres/0018_plans_of_queries.sql")),
+    (20, 1, include_str!("../../../../migrations/postgres/0020_schedules.sql")),
+    (21, 1, include_str!("../../../../migrations/postgres/0021_dead.sql")),
 ];
 
 const BOUND: Duration = Duration::from_secs(120);
@@ -75,25 +83,28 @@ async fn apply(sql: &mut PgConnection) -> Result<usize, sqlx::Error> {
 
 /// Whether this program can work on the schema that is there.
 pub async fn check(sql: &mut PgConnection) -> PortResult<()> {
-    let found: Result<(Option<i32>, Option<i32>), sqlx::Error> =
-        sqlx::query_as("SELECT max(number), max(major) FROM spool_migrations").fetch_one(sql).await;
-    let (number, major) = match found {
+    let found: Result<(Vec<i32>, Option<i32>), sqlx::Error> =
+        sqlx::query_as("SELECT coalesce(array_agg(number), '{}'), max(major) FROM spool_migrations")
+            .fetch_one(sql)
+            .await;
+    let (there, major) = match found {
         Ok(found) => found,
-        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("42P01") => (None, None),
+        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("42P01") => (Vec::new(), None),
         Err(error) => return Err(port(error)),
     };
-    let known = MIGRATIONS.len() as i32;
-    match (number, major) {
+    // By their numbers and not by how many there are: a newer program may have added some, and two lines of work may have left a gap.
+    let missing = MIGRATIONS.iter().filter(|(number, ..)| !there.contains(number)).count();
+    match (missing, major) {
         (_, Some(major)) if major > MAJOR => Err(PortError::broken(
             PART,
             format!(
                 "the database's schema is of version {major} and this program knows version {MAJOR}: run a newer spool"
             ),
         )),
-        (Some(number), _) if number >= known => Ok(()),
-        (number, _) => Err(PortError::broken(
+        (0, _) => Ok(()),
+        (missing, _) => Err(PortError::broken(
             PART,
-            format!("the database has {} of {known} migrations: run `spool migrate`", number.unwrap_or(0)),
+            format!("the database lacks {missing} of {} migrations: run `spool migrate`", MIGRATIONS.len()),
         )),
     }
 }

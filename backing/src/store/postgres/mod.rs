@@ -12,6 +12,7 @@ mod accept_columns;
 mod claim;
 mod clients;
 mod column;
+mod dead;
 mod dispatch;
 mod effects;
 mod fault;
@@ -21,6 +22,7 @@ mod pool;
 mod reads;
 mod retain;
 mod rows;
+mod schedules;
 mod settle;
 mod views;
 

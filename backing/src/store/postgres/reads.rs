@@ -9,7 +9,7 @@ use common::{
         PortResult,
         store::{JobFilter, Target},
     },
-    view::{BatchView, ItemView, JobView, Page, TaskView},
+    view::{BatchView, FailedAttempt, ItemView, JobView, Page, TaskView},
 };
 use serde::Deserialize;
 use sqlx::postgres::PgRow;
@@ -38,7 +38,12 @@ impl PgStore {
         Ok(self.task_views(tenant, vec![task.0], None).await?.pop())
     }
 
-    async fn task_views(&self, tenant: &TenantId, tasks: Vec<Uuid>, job: Option<Uuid>) -> PortResult<Vec<TaskView>> {
+    pub(super) async fn task_views(
+        &self,
+        tenant: &TenantId,
+        tasks: Vec<Uuid>,
+        job: Option<Uuid>,
+    ) -> PortResult<Vec<TaskView>> {
         let query = sqlx::query(
             "SELECT id, job, name, kind, class, state, needs, attempts, losses, fence, recalled, worker, progress, stage, error,
                  errors, created_at, started_at, finished_at
@@ -132,10 +137,6 @@ impl PgStore {
 }
 
 fn task_view(row: &PgRow) -> PortResult<TaskView> {
-    #[derive(Deserialize)]
-    struct Failure {
-        error: JobError,
-    }
     let mut cells = Cells::of(row);
     let (id, job, name, kind) = (TaskId(cells.take()?), JobId(cells.take()?), cells.take()?, cells.take()?);
     let (class, state) = (column::class(cells.take()?)?, column::state(cells.take()?)?);
@@ -145,7 +146,7 @@ fn task_view(row: &PgRow) -> PortResult<TaskView> {
     let (fence, recalled, worker) = (Fence(cells.take()?), cells.take()?, cells.take::<Option<Uuid>>()?.map(WorkerId));
     let progress = column::progress(cells.take()?, cells.take()?);
     let last: Option<JobError> = cells.maybe_json("tasks.error")?;
-    let chain: Option<Vec<Failure>> = cells.maybe_json("tasks.errors")?;
+    let errors = chain(&mut cells)?;
     Ok(TaskView {
         id,
         job,
@@ -160,9 +161,26 @@ fn task_view(row: &PgRow) -> PortResult<TaskView> {
         recalled,
         worker,
         progress,
-        error: last.or_else(|| chain.and_then(|mut chain| chain.pop()).map(|failure| failure.error)),
+        error: last.or_else(|| errors.last().map(|failure| failure.error.clone())),
+        errors,
         created_at: cells.time("tasks.created_at")?,
         started_at: cells.maybe_time("tasks.started_at")?,
         finished_at: cells.maybe_time("tasks.finished_at")?,
     })
+}
+
+/// As `spool.chained` writes it: times are milliseconds there.
+fn chain(cells: &mut Cells<'_>) -> PortResult<Vec<FailedAttempt>> {
+    #[derive(Deserialize)]
+    struct Failure {
+        attempt: u16,
+        worker: Option<WorkerId>,
+        at: i64,
+        error: JobError,
+    }
+    let failures: Option<Vec<Failure>> = cells.maybe_json("tasks.errors")?;
+    let read = |Failure { attempt, worker, at, error }: Failure| {
+        Ok(FailedAttempt { attempt, worker, at: column::time("tasks.errors", at)?, error })
+    };
+    failures.unwrap_or_default().into_iter().map(read).collect()
 }

@@ -7,9 +7,8 @@ use common::{
     outcome::{ArtifactRef, Settlement, Verdict},
     plan::NewTask,
     port::{PortResult, store::Settled},
+    view::FailedAttempt,
 };
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -30,16 +29,6 @@ struct HeldRow {
     errors: Option<String>,
     #[sqlx(flatten)]
     task: EndedRow,
-}
-
-/// One failed attempt, as the task's chain of errors keeps it.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FailedAttempt {
-    attempt: i64,
-    worker: WorkerId,
-    at: Timestamp,
-    error: JobError,
 }
 
 impl Write<'_> {
@@ -176,10 +165,20 @@ impl Write<'_> {
     }
 
     fn chain(&self, worker: WorkerId, held: &HeldRow, error: &JobError) -> PortResult<String> {
-        let mut chain: Vec<FailedAttempt> =
-            column::maybe_json("tasks.errors", held.errors.as_deref())?.unwrap_or_default();
-        let at = column::time("now", self.now)?;
-        chain.push(FailedAttempt { attempt: held.attempt, worker, at, error: error.clone() });
+        self.chained(held.errors.as_deref(), held.attempt, Some(worker), error)
+    }
+
+    /// The chain of a task's errors with one more.
+    pub fn chained(
+        &self,
+        errors: Option<&str>,
+        attempt: i64,
+        worker: Option<WorkerId>,
+        error: &JobError,
+    ) -> PortResult<String> {
+        let mut chain: Vec<FailedAttempt> = column::maybe_json("tasks.errors", errors)?.unwrap_or_default();
+        let (attempt, at) = (column::number("tasks.attempt", attempt)?, column::time("now", self.now)?);
+        chain.push(FailedAttempt { attempt, worker, at, error: error.clone() });
         column::text(&chain)
     }
 

@@ -1,6 +1,7 @@
 //! Leases that ran out.
 
 use common::{
+    id::WorkerId,
     kind::Class,
     lifecycle::TaskState,
     limits::{LEASE, SWEEP_EVERY},
@@ -39,6 +40,15 @@ impl Watch {
         self.last = Some(now);
         now >= self.spare_until
     }
+}
+
+/// A lease that ran out, with what its task's chain of errors is made of.
+#[derive(sqlx::FromRow)]
+struct Lost {
+    losses: i64,
+    attempt: i64,
+    worker: Uuid,
+    errors: Option<String>,
 }
 
 /// Judges expired leases, each in a write of its own: one that can't be judged is logged and stops none of the rest.
@@ -98,16 +108,19 @@ fn add(swept: &mut Swept, other: Swept) {
 impl Write<'_> {
     /// Counts a loss if the lease is still expired. `Some(true)`: once too often.
     async fn lose(&mut self, task: Uuid, quarantine_after: u16) -> PortResult<Option<bool>> {
-        let losses: Option<i64> =
-            sqlx::query_scalar("SELECT losses + 1 FROM tasks WHERE id = ? AND state = 'running' AND lease_until <= ?")
-                .bind(task)
-                .bind(self.now)
-                .fetch_optional(self.sql())
-                .await
-                .map_err(port)?;
-        let Some(losses) = losses else { return Ok(None) };
+        let lost: Option<Lost> = sqlx::query_as(
+            "SELECT losses + 1 AS losses, attempt, worker, errors FROM tasks
+             WHERE id = ? AND state = 'running' AND lease_until <= ?",
+        )
+        .bind(task)
+        .bind(self.now)
+        .fetch_optional(self.sql())
+        .await
+        .map_err(port)?;
+        let Some(lost) = lost else { return Ok(None) };
+        let losses = lost.losses;
         if losses >= i64::from(quarantine_after) {
-            self.quarantine(task, losses).await?;
+            self.quarantine(task, lost).await?;
             return Ok(Some(true));
         }
         let row: BackRow = sqlx::query_as(
@@ -126,13 +139,16 @@ impl Write<'_> {
         Ok(Some(false))
     }
 
-    async fn quarantine(&mut self, task: Uuid, losses: i64) -> PortResult<()> {
+    async fn quarantine(&mut self, task: Uuid, lost: Lost) -> PortResult<()> {
+        let error = reason::poison(lost.losses);
+        let errors = self.chained(lost.errors.as_deref(), lost.attempt, Some(WorkerId(lost.worker)), &error)?;
         let row: EndedRow = sqlx::query_as(
-            "UPDATE tasks SET state = 'failed', losses = ?, error = ?, lease_until = NULL, finished_at = ? WHERE id = ?
+            "UPDATE tasks SET state = 'failed', losses = ?, error = ?, errors = ?, lease_until = NULL, finished_at = ? WHERE id = ?
              RETURNING id, job, tenant, name, kind, key, needed",
         )
-        .bind(losses)
-        .bind(column::text(&reason::poison(losses))?)
+        .bind(lost.losses)
+        .bind(column::text(&error)?)
+        .bind(errors)
         .bind(self.now)
         .bind(task)
         .fetch_one(self.sql())

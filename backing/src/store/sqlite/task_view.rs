@@ -27,6 +27,7 @@ struct TaskRow {
     worker: Option<Uuid>,
     progress: Option<String>,
     error: Option<String>,
+    errors: Option<String>,
     created_at: i64,
     started_at: Option<i64>,
     finished_at: Option<i64>,
@@ -38,7 +39,7 @@ pub async fn of_job(sql: &mut SqliteConnection, tenant: &TenantId, job: JobId) -
         return Ok(None);
     }
     let rows: Vec<TaskRow> = sqlx::query_as(
-        "SELECT id, job, name, kind, class, state, attempt, losses, fence, recalled, worker, progress, error, created_at,
+        "SELECT id, job, name, kind, class, state, attempt, losses, fence, recalled, worker, progress, error, errors, created_at,
              started_at, finished_at
          FROM tasks WHERE job = ? AND NOT replaced ORDER BY place",
     )
@@ -69,7 +70,7 @@ pub async fn of_job(sql: &mut SqliteConnection, tenant: &TenantId, job: JobId) -
 /// One task, of whatever generation.
 pub async fn one(sql: &mut SqliteConnection, tenant: &TenantId, task: TaskId) -> PortResult<Option<TaskView>> {
     let row: Option<TaskRow> = sqlx::query_as(
-        "SELECT id, job, name, kind, class, state, attempt, losses, fence, recalled, worker, progress, error, created_at,
+        "SELECT id, job, name, kind, class, state, attempt, losses, fence, recalled, worker, progress, error, errors, created_at,
              started_at, finished_at
          FROM tasks WHERE id = ? AND tenant = ?",
     )
@@ -103,6 +104,7 @@ fn view(row: TaskRow, needs: Vec<TaskId>) -> PortResult<TaskView> {
         worker: row.worker.map(WorkerId),
         progress: column::maybe_json("tasks.progress", row.progress.as_deref())?,
         error: column::maybe_json("tasks.error", row.error.as_deref())?,
+        errors: column::maybe_json("tasks.errors", row.errors.as_deref())?.unwrap_or_default(),
         created_at: column::time("tasks.created_at", row.created_at)?,
         started_at: column::maybe_time("tasks.started_at", row.started_at)?,
         finished_at: column::maybe_time("tasks.finished_at", row.finished_at)?,

@@ -1,8 +1,9 @@
 //! A job as a client sees it.
 
 use common::{
-    id::{BatchId, JobId},
+    id::{BatchId, JobId, ScheduleId},
     lifecycle::JobStatus,
+    schedule::SCHEDULE_TAG,
     submission::NewJob,
     view::{JobView, KindCount, Progress, WaitingFor},
 };
@@ -42,6 +43,9 @@ pub struct Job {
     batch_id: Option<BatchId>,
     /// Its place in the batch, from 0.
     batch_index: Option<u32>,
+    /// The schedule that made it.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    schedule_id: Option<ScheduleId>,
     /// What it waits for, while nothing of it runs: `slot`, `schedule`, `needs`, `worker`, `paused`, or a limit (`limit:tenant`, `limit:kind`,
     /// `limit:batch`).
     #[schema(value_type = Option<String>)]
@@ -114,6 +118,7 @@ impl Job {
             error: view.error.map(ErrorShape::from),
             batch_id: view.batch.map(|(batch, _)| batch),
             batch_index: view.batch.map(|(_, index)| index),
+            schedule_id: schedule(&view.tags),
             waiting_for: view.waiting_for.filter(|_| !settled),
             attempts: view.attempts,
             priority: view.priority,
@@ -147,6 +152,7 @@ impl Job {
             error: None,
             batch_id: None,
             batch_index: None,
+            schedule_id: schedule(&job.tags),
             waiting_for: job.run_at.map(|_| WaitingFor::Schedule),
             attempts: 0,
             priority: job.priority.0,
@@ -158,6 +164,11 @@ impl Job {
             finished_at: None,
         }
     }
+}
+
+/// A tag says which schedule made the job; no client can give one that begins so.
+fn schedule(tags: &[String]) -> Option<ScheduleId> {
+    tags.iter().find_map(|tag| tag.strip_prefix(SCHEDULE_TAG)?.parse().ok())
 }
 
 /// What a status alone decides is not left to the reports, so that board and store give one answer for a settled job.

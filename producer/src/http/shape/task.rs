@@ -4,7 +4,7 @@ use common::{
     id::{JobId, TaskId, WorkerId},
     kind::Class,
     lifecycle::TaskState,
-    view::TaskView,
+    view::{FailedAttempt, TaskView},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -50,6 +50,8 @@ pub struct Task {
     error: Option<ErrorShape>,
     /// The last lines of the failed run's log.
     log: Option<String>,
+    /// Every attempt that failed, the first one first.
+    errors: Vec<FailedAttemptShape>,
     /// When it was planned.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -79,10 +81,37 @@ impl From<TaskView> for Task {
             worker: view.worker,
             error: view.error.map(ErrorShape::from),
             log,
+            errors: view.errors.into_iter().map(FailedAttemptShape::from).collect(),
             created_at: view.created_at,
             started_at: view.started_at,
             finished_at: view.finished_at,
         }
+    }
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = FailedAttempt)]
+pub struct FailedAttemptShape {
+    /// Its number; 0 where the task failed before any attempt.
+    attempt: u16,
+    /// Who ran it.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    worker: Option<WorkerId>,
+    /// When it failed.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// Why.
+    error: ErrorShape,
+    /// The last lines of its log.
+    log: Option<String>,
+}
+
+impl From<FailedAttempt> for FailedAttemptShape {
+    fn from(failure: FailedAttempt) -> Self {
+        let log = failure.error.log.clone();
+        Self { attempt: failure.attempt, worker: failure.worker, at: failure.at, error: failure.error.into(), log }
     }
 }
 

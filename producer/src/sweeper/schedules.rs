@@ -1,0 +1,110 @@
+//! Fires what is due: posts the job of each schedule whose time has come, and notes when it is due next.
+//!
+//! Any number of sweepers may do so at once. The job is accepted first and the schedule moved on after that, each by itself: whoever
+//! comes between the two, because this process died or another was as quick, posts a job of the same id, which changes nothing, and of
+//! two that move the schedule on, the second finds its revision gone.
+
+use std::sync::Arc;
+
+use common::{
+    error::{JobError, code},
+    id::JobId,
+    kind::Catalog,
+    port::{
+        PortError, PortResult,
+        schedules::{Course, Refusal, Schedule},
+        store::Store,
+    },
+    submission::{Submission, Work},
+};
+use jiff::Timestamp;
+
+use crate::{
+    metrics::Metrics,
+    submit::{
+        Submitter,
+        schedule::{job_of_firing, recurrence},
+    },
+};
+
+/// Schedules in one step: more that are due in one second come in the next step, without a pause.
+pub const MOST: u32 = 100;
+
+/// Fires for one process.
+#[derive(Clone)]
+pub struct Firing {
+    /// Where schedules are.
+    pub store: Arc<dyn Store>,
+    /// The kinds that may be asked for.
+    pub catalog: Arc<Catalog>,
+    /// Accepts the jobs.
+    pub submitter: Submitter,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+impl Firing {
+    /// Fires what is due, each schedule by itself, one bounded step; answers how many schedules were due. Ends early only where the store
+    /// is away.
+    pub async fn run_once(&self) -> PortResult<u32> {
+        let (now, due) = self.store.due_schedules(MOST).await?;
+        let found = due.len() as u32;
+        for schedule in due {
+            match self.fire(&schedule, now).await {
+                Ok(()) => {}
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => tracing::error!(schedule = %schedule.id, %error, "a schedule can't be moved on"),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn fire(&self, schedule: &Schedule, now: Timestamp) -> PortResult<()> {
+        let Some(next_at) = schedule.course.next_at else { return Ok(()) };
+        let mut course = schedule.course.clone();
+        match recurrence(schedule) {
+            Ok(recurrence) => {
+                let due = recurrence.due(next_at, now, schedule.catch_up);
+                for at in due.fire {
+                    course.last_at = Some(at);
+                    match self.post(schedule, at, now).await? {
+                        Ok(job) => course.last_job = Some(job),
+                        Err(error) => self.refuse(schedule, at, error, &mut course),
+                    }
+                }
+                course.next_at = due.next;
+            }
+            // It was readable when it was stored: a program that knows fewer time zones than the one before. It is not due again until changed.
+            Err(error) => {
+                self.refuse(schedule, next_at, error, &mut course);
+                course.next_at = None;
+            }
+        }
+        self.store.advance_schedule(schedule.id, schedule.revision, &course).await?;
+        Ok(())
+    }
+
+    /// Posts the job of one due time, or says why there is none.
+    async fn post(&self, schedule: &Schedule, due: Timestamp, now: Timestamp) -> PortResult<Result<JobId, JobError>> {
+        let job = match job_of_firing(schedule, due, &self.catalog, now) {
+            Ok(job) => job,
+            Err(error) => return Ok(Err(error)),
+        };
+        let id = job.id;
+        let submission = Submission { tenant: schedule.tenant.clone(), idempotency: None, work: Work::Job(job) };
+        match self.submitter.submit(submission).await {
+            Ok(_) => {
+                self.metrics.fired.with_label_values(&["posted"]).inc();
+                Ok(Ok(id))
+            }
+            Err(error @ PortError::Unavailable { .. }) => Err(error),
+            Err(error) => Ok(Err(JobError::bug(code::INTERNAL, error.to_string()))),
+        }
+    }
+
+    fn refuse(&self, schedule: &Schedule, at: Timestamp, error: JobError, course: &mut Course) {
+        tracing::warn!(schedule = %schedule.id, due = %at, %error, "a firing was refused");
+        self.metrics.fired.with_label_values(&["refused"]).inc();
+        course.refusal = Some(Refusal { at, error });
+    }
+}
