@@ -122,6 +122,22 @@ async fn rabbitmq_that_is_killed_keeps_its_bells() {
     .await;
 }
 
+/// As after a kill right behind the declaration: the record is there, the queue is not, and the broker fails inside at every consume.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_there_by_name_only_is_made_anew() {
+    let rabbit = Rabbit::new(QueueType::Quorum);
+    let broker = rabbit.open();
+    let mut consumer = broker.consume(Class::Light, 10).await.unwrap();
+    ring_at_last(&broker, Class::Light).await;
+    let generation = broker.topology_generation();
+    let server = format!("{{'%2F_{}', node()}}", rabbit.queue(Class::Light));
+    services(&["ctl", "eval", &format!("ra:force_delete_server(quorum_queues, {server}).")]);
+    let fresh = ring_at_last(&broker, Class::Light).await;
+    hear_of(&mut consumer, fresh).await;
+    assert!(broker.topology_generation() > generation, "what was in the old one has to be rung again");
+    rabbit.clear().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rabbitmq_that_freezes_refuses_bells_in_time_and_is_used_again_when_it_thaws() {
     let rabbit = Rabbit::new(QueueType::Quorum);

@@ -9,6 +9,7 @@
 //! Publishing and consuming have connections of their own: a broker short of memory stops reading from publishers, and acks must not
 //! stand in that line. Nothing here is relied upon for more than a hint; the store is rung again from.
 
+mod broken;
 mod config;
 mod counts;
 mod deliveries;

@@ -26,7 +26,7 @@ use super::{
     pump::{Outlet, pump},
     subscriber::{Feed, SubscriberId},
     supervisor::Subscriber,
-    topology::Topology,
+    topology::{Topology, is_internal},
     unavailable,
 };
 
@@ -41,6 +41,30 @@ pub(super) enum Ending {
     Unwanted,
     /// Something is wrong with it.
     Fault(String),
+    /// The broker fails inside at consuming a queue that it says is there.
+    Refused(String),
+}
+
+/// Why no session could be built, or a subscriber not be attached.
+#[derive(Debug)]
+pub(super) struct Unattached {
+    error: PortError,
+    /// The broker failed inside at consuming a queue.
+    refused: bool,
+}
+
+impl From<PortError> for Unattached {
+    fn from(error: PortError) -> Self {
+        Self { error, refused: false }
+    }
+}
+
+impl Unattached {
+    /// As the end of a session.
+    pub fn ending(self) -> Ending {
+        let fault = self.error.to_string();
+        if self.refused { Ending::Refused(fault) } else { Ending::Fault(fault) }
+    }
 }
 
 /// A connection with its consumers.
@@ -78,7 +102,7 @@ impl Session {
         topology: &Arc<Topology>,
         counters: &Arc<Counters>,
         subscribers: &BTreeMap<SubscriberId, Subscriber>,
-    ) -> Result<Self, PortError> {
+    ) -> Result<Self, Unattached> {
         let connection = dialer.connect("consumes").await?;
         topology.ensure(&connection).await.map_err(unavailable)?;
         let events = Box::pin(connection.events_listener());
@@ -108,12 +132,16 @@ impl Session {
         &mut self,
         id: SubscriberId,
         subscribers: &BTreeMap<SubscriberId, Subscriber>,
-    ) -> Result<(), PortError> {
+    ) -> Result<(), Unattached> {
         match subscribers.get(&id) {
             Some(subscriber) => timeout(PROBE_WITHIN, self.attach(id, subscriber))
                 .await
                 .map_err(|_| unavailable("a consumer could not be attached in time"))?
-                .map_err(unavailable),
+                .map_err(|error| {
+                    let consumes = matches!(subscriber.feed, Feed::Bells { .. });
+                    let refused = consumes && is_internal(&error);
+                    Unattached { error: unavailable(error), refused }
+                }),
             None => {
                 self.detach(id);
                 Ok(())
@@ -212,7 +240,7 @@ async fn count_ready(channel: &Channel, queue: String) -> Result<u32, String> {
     Ok(state.message_count())
 }
 
-async fn consume_bells(channel: &Channel, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {
+pub(super) async fn consume_bells(channel: &Channel, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {
     channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
     channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default()).await
 }

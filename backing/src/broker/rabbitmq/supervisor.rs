@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    broken,
     counts::{Counters, add},
     dial::Dialer,
     session::{Ending, Session},
@@ -32,6 +33,8 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// Topology and consumers of a live broker stand in well under a second; a cluster that elects a leader takes a few.
 const BUILD_WITHIN: Duration = Duration::from_secs(10);
+/// A queue that the broker has failed to consume for so long is taken for broken: longer than a cluster takes to elect a leader.
+const BROKEN_AFTER: Duration = Duration::from_secs(8);
 
 /// What the rest of the process may know of the supervisor.
 #[derive(Debug, Default)]
@@ -72,12 +75,26 @@ impl Supervisor {
     pub async fn run(mut self) {
         let mut pauses = pauses();
         let mut connection = 0;
+        let mut refused_since = None;
         while self.someone_listens().await {
             connection += 1;
             let started = Instant::now();
             let ending = self.session(connection).await;
             self.subscribers.values().for_each(|subscriber| subscriber.seat.lose());
-            let Ending::Fault(fault) = ending else { return };
+            let fault = match ending {
+                Ending::Unwanted => return,
+                Ending::Fault(fault) => {
+                    refused_since = None;
+                    fault
+                }
+                Ending::Refused(fault) => {
+                    if refused_since.get_or_insert(started).elapsed() > BROKEN_AFTER {
+                        refused_since = None;
+                        self.clear_broken_queues().await;
+                    }
+                    fault
+                }
+            };
             if started.elapsed() > SETTLED_AFTER {
                 pauses = self::pauses();
             }
@@ -96,7 +113,7 @@ impl Supervisor {
         let building = Session::build(number, &self.dialer, &self.topology, &self.counters, &self.subscribers);
         let mut session = match timeout(BUILD_WITHIN, building).await {
             Ok(Ok(session)) => session,
-            Ok(Err(error)) => return Ending::Fault(error.to_string()),
+            Ok(Err(error)) => return error.ending(),
             Err(_) => return Ending::Fault("connection, topology and consumers could not be built in time".to_owned()),
         };
         loop {
@@ -106,12 +123,21 @@ impl Supervisor {
                     Some(request) => {
                         let joined = self.note(request);
                         if let Err(error) = session.follow(joined, &self.subscribers).await {
-                            return Ending::Fault(error.to_string());
+                            return error.ending();
                         }
                     }
                 },
                 fault = session.watch(&self.subscribers) => return Ending::Fault(fault),
             }
+        }
+    }
+
+    /// Deletes queues that are there by name only; the next session declares them anew, and the sweep rings again for what was in them.
+    async fn clear_broken_queues(&self) {
+        match timeout(BUILD_WITHIN, broken::clear(&self.dialer, &self.topology)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "queues that can't be consumed could not be looked at"),
+            Err(_) => tracing::warn!("queues that can't be consumed could not be looked at in time"),
         }
     }
 
