@@ -79,6 +79,9 @@ pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// Window: tasks finished in this time may be replaced ahead of free slots.
 pub const WINDOW_LOOKBACK: Duration = Duration::from_millis(100);
 /// A dispatcher looks this often even if nothing woke it.
+/// What waits is to be done within this time, as far as more workers can do it: as long as one takes to start.
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(30);
+
 pub const DISPATCH_EVERY: Duration = Duration::from_millis(250);
 /// A delivery is acked within this time: claimed, or handed back.
 pub const ACK_WITHIN: Duration = Duration::from_secs(1);

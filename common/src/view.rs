@@ -52,6 +52,9 @@ pub enum WaitingFor {
     /// Other jobs of its kind, under a limit.
     #[serde(rename = "limit:kind")]
     KindLimit,
+    /// Other jobs that ask the same provider, under a limit.
+    #[serde(rename = "limit:provider")]
+    ProviderLimit,
     /// Other jobs of its batch, under `maxConcurrent`.
     #[serde(rename = "limit:batch")]
     BatchLimit,

@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod board;
 pub mod broker;
 pub mod clock;
+pub mod controls;
 pub mod dead;
 pub mod schedules;
 pub mod store;

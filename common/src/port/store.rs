@@ -12,12 +12,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{PortResult, broker::Doorbell, dead::DeadWork, schedules::Schedules};
+use super::{PortResult, broker::Doorbell, controls::Controls, dead::DeadWork, schedules::Schedules};
 use crate::{
     error::JobError,
     id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
     kind::Class,
     lifecycle::JobStatus,
+    limits::DRAIN_WITHIN,
     outcome::Settlement,
     plan::Overrides,
     submission::{Acceptance, Submission},
@@ -206,18 +207,45 @@ pub struct JobFilter {
 pub struct Demand {
     /// `ready` (and due) or `queued`; counted up to `limits::COUNTED_BACKLOG` and no further.
     pub waiting: u64,
-    /// `running`.
-    pub running: u64,
+    /// `queued` of these.
+    pub queued: u64,
     /// Slots of live workers.
     pub slots: u64,
-    /// Age of the oldest due task that does not run, in milliseconds.
-    pub oldest_ms: u64,
+    /// `running`.
+    pub running: u64,
+    /// Live workers that have slots for it.
+    pub workers: u64,
+    /// How long an attempt takes that succeeds: the median of the latest, in milliseconds. `None` while none has.
+    pub median_ms: Option<u64>,
+    /// Whether the class is paused.
+    pub paused: bool,
 }
 
-/// What [`Store::retain`] removes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    /// Age of the oldest due task that does not run, in milliseconds.
+    pub oldest_ms: u64,
+impl Demand {
+    /// Slots that would have what waits done within `limits::DRAIN_WITHIN`, beside what runs: at the median of the latest attempts, or one
+    /// for each task that waits where none has ended yet. Never more than one for each task; none for what is paused.
+    pub fn slots_needed(&self) -> u64 {
+        if self.paused {
+            return self.running;
+        }
+        let window = u64::try_from(DRAIN_WITHIN.as_millis()).unwrap_or(u64::MAX);
+        let for_waiting = self.median_ms.map_or(self.waiting, |ms| (self.waiting * ms).div_ceil(window));
+        self.running + for_waiting.clamp(self.waiting.min(1), self.waiting)
+    }
+
+    /// Workers with as many slots as those that are alive have on average (one, if none is) that would have these slots.
+    pub fn workers_needed(&self) -> u64 {
+        let each = if self.workers == 0 { 1 } else { (self.slots / self.workers).max(1) };
+        self.slots_needed().div_ceil(each)
+    }
+}
+
 pub struct Retention {
     /// Final jobs older than this.
+/// What [`Store::retain`] removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub jobs: Duration,
     /// Memos unused for this long.
     pub memos: Duration,
@@ -227,7 +255,7 @@ pub struct Retention {
 
 /// The store of jobs and tasks.
 #[async_trait]
-pub trait Store: Schedules + DeadWork + Send + Sync + 'static {
+pub trait Store: Controls + Schedules + DeadWork + Send + Sync + 'static {
     /// Stores submissions, each by itself: one that the store refuses harms no other. A repeated submission (same ids) changes nothing.
     /// Tasks without needs become ready, or settle by their memo, or go straight to `queued` under the credit.
     async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted>;
@@ -303,4 +331,33 @@ pub trait Store: Schedules + DeadWork + Send + Sync + 'static {
 
     /// Whether it can be reached and written, and its schema is the one this program knows.
     async fn check(&self) -> PortResult<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workers_needed_are_those_that_drain_what_waits_in_time() {
+        let demand = |waiting, running, median_ms| Demand {
+            waiting,
+            running,
+            median_ms,
+            slots: 8,
+            workers: 2,
+            ..Demand::default()
+        };
+        assert_eq!(demand(0, 0, Some(50)).workers_needed(), 0, "nothing waits, nothing runs: nobody is needed");
+        assert_eq!((demand(1, 0, Some(50)).slots_needed(), demand(1, 0, Some(50)).workers_needed()), (1, 1));
+        assert_eq!(demand(600, 0, Some(1_000)).slots_needed(), 20, "600 s of work within 30 s");
+        assert_eq!(demand(600, 4, Some(1_000)).workers_needed(), 6, "24 slots by fours");
+        assert_eq!(demand(5, 0, Some(3_600_000)).slots_needed(), 5, "never more slots than tasks");
+        assert_eq!(demand(7, 1, None).slots_needed(), 8, "a slot for each while nothing is known");
+        assert_eq!(
+            Demand { waiting: 3, ..Demand::default() }.workers_needed(),
+            3,
+            "of one slot each while none is alive"
+        );
+        assert_eq!(Demand { paused: true, ..demand(9, 2, None) }.slots_needed(), 2, "what is paused wants nobody");
+    }
 }

@@ -18,6 +18,7 @@ use common::{
         PortError, PortResult,
         board::{Board, Changes},
         broker::Doorbell,
+        controls::{AtWork, Controls, Limit, LimitScope, Pausable},
         dead::{DeadFilter, DeadWork},
         schedules::{Course, Schedule, Schedules},
         store::{
@@ -177,6 +178,31 @@ impl Schedules for SwitchedStore {
     }
     async fn advance_schedule(&self, schedule: ScheduleId, revision: i64, course: &Course) -> PortResult<bool> {
         self.there()?.advance_schedule(schedule, revision, course).await
+    }
+}
+
+#[async_trait]
+impl Controls for SwitchedStore {
+    async fn limits(&self) -> PortResult<Vec<Limit>> {
+        self.there()?.limits().await
+    }
+    async fn set_limit(&self, limit: &Limit) -> PortResult<()> {
+        self.there()?.set_limit(limit).await
+    }
+    async fn unset_limit(&self, scope: LimitScope, name: &str) -> PortResult<bool> {
+        self.there()?.unset_limit(scope, name).await
+    }
+    async fn pauses(&self) -> PortResult<Vec<Pausable>> {
+        self.there()?.pauses().await
+    }
+    async fn pause(&self, what: &Pausable) -> PortResult<()> {
+        self.there()?.pause(what).await
+    }
+    async fn resume(&self, what: &Pausable) -> PortResult<bool> {
+        self.there()?.resume(what).await
+    }
+    async fn at_work(&self) -> PortResult<Vec<AtWork>> {
+        self.there()?.at_work().await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Submissions become rows, each once: one statement for all of them.
 //!
 //! What an accepted job looks like is known without reading it back; only a job whose first task may share another's output is read,
-//! after it was decided whether it does.
+//! after it was decided whether it does, and all are while limits or pauses are set.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -36,6 +36,8 @@ struct Stored {
     fresh: BTreeSet<Uuid>,
     /// For each idempotency key.
     replays: Vec<Option<String>>,
+    /// Whether what took credit was queued: not while limits or pauses are set, which only a ring looks at.
+    credited: bool,
 }
 
 impl PgStore {
@@ -75,6 +77,7 @@ impl PgStore {
             fresh: cells.take::<Vec<Uuid>>()?.into_iter().collect(),
             replays: cells.take::<Option<Vec<Option<String>>>>()?.unwrap_or_default(),
         })
+            credited: cells.take()?,
     }
 }
 
@@ -216,14 +219,15 @@ impl Written<'_> {
                     effects.decide(tenant, key);
                 }
                 Some(_) => {}
-                None if self.queueing.queued.contains(&task.id) => {
+                None if self.stored.credited && self.queueing.queued.contains(&task.id) => {
                     self.accepted.bells.push(Doorbell::new(task.id, Fence(0), task.class));
                 }
                 None if !later => push_once(&mut self.accepted.moved.readied, task.class),
                 None => {}
             }
         }
-        if undecided {
+        // What it waits for may be a limit or a pause: its view is read.
+        if undecided || !self.stored.credited {
             effects.jobs.push(job.id.0);
             return;
         }

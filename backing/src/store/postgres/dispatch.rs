@@ -67,14 +67,21 @@ impl PgStore {
     }
 
     pub(super) async fn demand_of(&self, class: Class) -> PortResult<Demand> {
-        let query = sqlx::query("SELECT waiting, running, slots, oldest_ms FROM spool.demand($1)").bind(class.as_str());
+        let query = sqlx::query(
+            "SELECT waiting, queued, running, slots, workers, oldest_ms, median_ms, paused FROM spool.demand($1)",
+        )
+        .bind(class.as_str());
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         Ok(Demand {
             waiting: cells.number::<i64, _>("waiting")?,
+            queued: cells.number::<i64, _>("queued")?,
             running: cells.number::<i64, _>("running")?,
             slots: cells.number::<i64, _>("slots")?,
+            workers: cells.number::<i64, _>("workers")?,
             oldest_ms: cells.number::<i64, _>("oldest_ms")?,
+            median_ms: cells.take::<Option<i64>>()?.and_then(|ms| u64::try_from(ms).ok()),
+            paused: cells.take()?,
         })
     }
 }

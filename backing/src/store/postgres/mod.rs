@@ -12,6 +12,7 @@ mod accept_columns;
 mod claim;
 mod clients;
 mod column;
+mod controls;
 mod dead;
 mod dispatch;
 mod effects;

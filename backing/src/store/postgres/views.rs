@@ -109,6 +109,10 @@ fn waiting_for(word: &str) -> PortResult<WaitingFor> {
     match word {
         "needs" => Ok(WaitingFor::Needs),
         "schedule" => Ok(WaitingFor::Schedule),
+        "paused" => Ok(WaitingFor::Paused),
+        "limit:tenant" => Ok(WaitingFor::TenantLimit),
+        "limit:kind" => Ok(WaitingFor::KindLimit),
+        "limit:provider" => Ok(WaitingFor::ProviderLimit),
         "limit:batch" => Ok(WaitingFor::BatchLimit),
         "slot" => Ok(WaitingFor::Slot),
         "worker" => Ok(WaitingFor::Worker),

@@ -6,13 +6,22 @@ use common::{
     id::{BatchId, JobId, TenantId},
     kind::Class,
     lifecycle::JobStatus,
-    port::PortResult,
+    port::{
+        PortResult,
+        controls::{Limit, LimitScope, Pausable},
+    },
     view::{JobView, KindCount, Progress, Rank, WaitingFor},
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{column, fate::Kinds, fault::port, stock};
+use super::{
+    column, controls,
+    fate::Kinds,
+    fault::port,
+    gates::{self, Taken},
+    stock,
+};
 
 /// Ids in one statement: enough to make its cost vanish, few enough to keep a batch's views from standing in memory twice.
 const AT_ONCE: usize = 1_000;
@@ -52,6 +61,8 @@ struct NextRow {
     job: Uuid,
     state: String,
     class: String,
+    tenant: String,
+    kind: String,
     run_at: i64,
     batch_full: bool,
 }
@@ -193,7 +204,7 @@ async fn waits(sql: &mut SqliteConnection, jobs: &[Uuid], now: i64) -> PortResul
         return Ok(Vec::new());
     }
     let next: Vec<NextRow> = sqlx::query_as(
-        "SELECT next.job, next.state, next.class, next.run_at,
+        "SELECT next.job, next.state, next.class, next.tenant, next.kind, next.run_at,
              next.lane <> x'' AND coalesce((SELECT count(*) FROM tasks
                  WHERE tasks.lane = next.lane AND tasks.lane <> x'' AND tasks.state IN ('queued', 'running'))
                  >= (SELECT max_concurrent FROM batches WHERE batches.id = next.lane), 0) AS batch_full
@@ -206,18 +217,53 @@ async fn waits(sql: &mut SqliteConnection, jobs: &[Uuid], now: i64) -> PortResul
     .await
     .map_err(port)?;
     let slots = stock::slots(sql, now).await?;
+    let controls = Controls::read(sql).await?;
     let next: BTreeMap<Uuid, NextRow> = next.into_iter().map(|row| (row.job, row)).collect();
     jobs.iter()
         .map(|job| {
             let waiting = match next.get(job) {
                 None => WaitingFor::Needs,
                 Some(row) if row.state == "ready" && row.run_at > now => WaitingFor::Schedule,
-                Some(row) if row.state == "ready" && row.batch_full => WaitingFor::BatchLimit,
-                Some(row) => slot_or_worker(&slots, column::class(&row.class)?),
+                Some(row) => match controls.hold(row).filter(|_| row.state == "ready") {
+                    Some(held) => held,
+                    None if row.state == "ready" && row.batch_full => WaitingFor::BatchLimit,
+                    None => slot_or_worker(&slots, column::class(&row.class)?),
+                },
             };
             Ok((*job, waiting))
         })
         .collect()
+}
+
+/// What operators have set, and what it holds back.
+struct Controls {
+    limits: Vec<Limit>,
+    pauses: Vec<Pausable>,
+    taken: Taken,
+}
+
+impl Controls {
+    async fn read(sql: &mut SqliteConnection) -> PortResult<Self> {
+        let (limits, pauses) = (controls::limits(sql).await?, controls::pauses(sql).await?);
+        let taken = if limits.is_empty() { Taken::default() } else { gates::taken(sql).await? };
+        Ok(Self { limits, pauses, taken })
+    }
+
+    fn hold(&self, row: &NextRow) -> Option<WaitingFor> {
+        let paused =
+            |pause: &Pausable| [("class", row.class.as_str()), ("tenant", &row.tenant)].contains(&pause.words());
+        if self.pauses.iter().any(paused) {
+            return Some(WaitingFor::Paused);
+        }
+        let full = |limit: &&Limit| self.taken.under(limit, &row.tenant) >= i64::from(limit.most);
+        let mut full: Vec<&Limit> = gates::limits_of(&self.limits, &row.tenant, &row.kind).filter(full).collect();
+        full.sort_unstable();
+        full.first().map(|limit| match limit.scope {
+            LimitScope::Tenant => WaitingFor::TenantLimit,
+            LimitScope::Kind => WaitingFor::KindLimit,
+            LimitScope::Provider => WaitingFor::ProviderLimit,
+        })
+    }
 }
 
 fn slot_or_worker(slots: &BTreeMap<Class, i64>, class: Class) -> WaitingFor {

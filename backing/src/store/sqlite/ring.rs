@@ -1,7 +1,7 @@
-//! `ready` → `queued`: bands from the highest down, tenants in turn within a band, under the limits of batches.
+//! `ready` → `queued`: bands from the highest down, tenants in turn within a band, under all limits, and nothing that is paused.
 //!
-//! A tenant's backlog is never walked: of each line (a tenant, or a limited batch of one) only as many rows are read as there is
-//! room for, and the lines are found by skipping through the index.
+//! A tenant's backlog is never walked: of each line (a tenant's tasks of one kind, apart for each limited batch) only as many rows are
+//! read as there is room for, none where a limit or a pause holds it back, and the lines are found by skipping through the index.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +12,13 @@ use common::{
 };
 use uuid::Uuid;
 
-use super::{column, fault::port, stock, write::Write};
+use super::{
+    column,
+    fault::port,
+    gates::{Gate, Gates},
+    stock,
+    write::Write,
+};
 
 /// Who had the last turn in each band. Forgotten with the process, which costs nobody more than one turn.
 pub type Turns = BTreeMap<i64, String>;
@@ -25,6 +31,17 @@ struct Candidate {
     place: i64,
     id: Uuid,
     fence: i64,
+    /// The limits that its line is under.
+    #[sqlx(skip)]
+    gates: Vec<Gate>,
+}
+
+/// What is ready of one tenant and kind, and of one batch where that has a limit (else the lane is empty).
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+struct LineKey {
+    tenant: String,
+    kind: String,
+    lane: Vec<u8>,
 }
 
 /// The rows of one tenant that fit, oldest first.
@@ -38,19 +55,23 @@ impl Write<'_> {
         let most = room.min(i64::from(most));
         let mut rung = Rung::default();
         let mut band = i64::MAX;
+        self.hold_back(class).await?;
+        let mut gates = self.gates(class).await?;
         while !rung.more
+            && !gates.all_closed()
             && let Some(next) = self.next_band(class, band).await?
         {
             band = next;
             let want = usize::try_from(most).unwrap_or(0) - rung.bells.len();
-            let lines = self.lines(class, band, want).await?;
-            let (taken, more, last) = take_turns(lines, want, turns.get(&band).map(String::as_str));
+            let lines = self.lines(class, band, want, &mut gates).await?;
+            let (taken, more, last) = take_turns(lines, want, turns.get(&band).map(String::as_str), &mut gates);
             turns.extend(last.map(|tenant| (band, tenant)));
             self.queue(&taken).await?;
             rung.bells.extend(taken.iter().map(|task| Doorbell::new(TaskId(task.id), Fence(task.fence), class)));
             rung.more = more;
         }
-        rung.left = u32::try_from(room - rung.bells.len() as i64).unwrap_or(u32::MAX);
+        let left = if gates.all_closed() { 0 } else { room - rung.bells.len() as i64 };
+        rung.left = u32::try_from(left).unwrap_or(u32::MAX);
         rung.next_due = self.next_due(class).await?;
         rung.ended = stock::ended(self.sql(), class).await?;
         Ok((rung, turns))
@@ -66,62 +87,61 @@ impl Write<'_> {
     }
 
     /// What each tenant could have rung, one more than is wanted at most, in the order of tenants.
-    async fn lines(&mut self, class: Class, band: i64, want: usize) -> PortResult<Vec<Line>> {
+    async fn lines(&mut self, class: Class, band: i64, want: usize, gates: &mut Gates) -> PortResult<Vec<Line>> {
         let mut lines: Vec<Line> = Vec::new();
-        let (mut tenant, mut lane) = (String::new(), Vec::new());
-        while let Some((next_tenant, next_lane)) = self.next_lane(class, band, &tenant, &lane).await? {
-            (tenant, lane) = (next_tenant, next_lane);
-            let limit = (want as i64 + 1).min(self.lane_room(&lane).await?);
-            let found = self.due(class, band, (&tenant, &lane), limit).await?;
+        let mut key = LineKey { tenant: String::new(), kind: String::new(), lane: Vec::new() };
+        while let Some(next) = self.next_line(class, band, &key).await? {
+            key = next;
+            if gates.is_paused(&key.tenant) {
+                continue;
+            }
+            let mut under = gates.of(&key.tenant, &key.kind);
+            if !key.lane.is_empty() {
+                let room = self.lane_room(&key.lane).await?;
+                under.push(gates.of_batch(&key.lane, room));
+            }
+            let limit = (want as i64 + 1).min(gates.room(&under));
+            let mut found = self.due(class, band, &key, limit).await?;
+            found.iter_mut().for_each(|task| task.gates.clone_from(&under));
             match lines.last_mut() {
-                Some((last, line)) if *last == tenant => line.extend(found),
-                _ => lines.push((tenant.clone(), found.into())),
+                Some((last, line)) if *last == key.tenant => line.extend(found),
+                _ => lines.push((key.tenant.clone(), found.into())),
             }
         }
         lines.iter_mut().for_each(|(_, line)| line.make_contiguous().sort_unstable());
         Ok(lines)
     }
 
-    async fn next_lane(
-        &mut self,
-        class: Class,
-        band: i64,
-        tenant: &str,
-        lane: &[u8],
-    ) -> PortResult<Option<(String, Vec<u8>)>> {
+    async fn next_line(&mut self, class: Class, band: i64, after: &LineKey) -> PortResult<Option<LineKey>> {
         sqlx::query_as(
-            "SELECT tenant, lane FROM tasks
-             WHERE class = ? AND priority = ? AND state = 'ready' AND (tenant, lane) > (?, ?)
-             ORDER BY tenant, lane LIMIT 1",
+            "SELECT tenant, kind, lane FROM tasks
+             WHERE class = ? AND priority = ? AND state = 'ready' AND (tenant, kind, lane) > (?, ?, ?)
+             ORDER BY tenant, kind, lane LIMIT 1",
         )
         .bind(class.as_str())
         .bind(band)
-        .bind(tenant)
-        .bind(lane)
+        .bind(&after.tenant)
+        .bind(&after.kind)
+        .bind(&after.lane)
         .fetch_optional(self.sql())
         .await
         .map_err(port)
     }
 
-    async fn due(
-        &mut self,
-        class: Class,
-        band: i64,
-        (tenant, lane): (&str, &[u8]),
-        limit: i64,
-    ) -> PortResult<Vec<Candidate>> {
+    async fn due(&mut self, class: Class, band: i64, key: &LineKey, limit: i64) -> PortResult<Vec<Candidate>> {
         if limit <= 0 {
             return Ok(Vec::new());
         }
         sqlx::query_as(
             "SELECT run_at, job, place, id, fence FROM tasks
-             WHERE class = ? AND priority = ? AND tenant = ? AND lane = ? AND state = 'ready' AND run_at <= ?
+             WHERE class = ? AND priority = ? AND tenant = ? AND kind = ? AND lane = ? AND state = 'ready' AND run_at <= ?
              ORDER BY run_at, job, place LIMIT ?",
         )
         .bind(class.as_str())
         .bind(band)
-        .bind(tenant)
-        .bind(lane)
+        .bind(&key.tenant)
+        .bind(&key.kind)
+        .bind(&key.lane)
         .bind(self.now)
         .bind(limit)
         .fetch_all(self.sql())
@@ -131,9 +151,6 @@ impl Write<'_> {
 
     /// How many more of a limited batch may be queued or run.
     async fn lane_room(&mut self, lane: &[u8]) -> PortResult<i64> {
-        if lane.is_empty() {
-            return Ok(i64::MAX);
-        }
         sqlx::query_scalar(
             "SELECT max_concurrent
                  - (SELECT count(*) FROM tasks WHERE lane = ?1 AND lane <> x'' AND state IN ('queued', 'running'))
@@ -173,9 +190,14 @@ impl Write<'_> {
     }
 }
 
-/// One row of each tenant in turn, starting behind the one that had the last turn, until `want` are taken. Also whether something was
-/// left behind for want of room, and who came last.
-fn take_turns(mut lines: Vec<Line>, want: usize, last: Option<&str>) -> (Vec<Candidate>, bool, Option<String>) {
+/// One row of each tenant in turn, starting behind the one that had the last turn, until `want` are taken; a row that its limits no longer
+/// let through is passed over. Also whether something was left behind for want of room, and who came last.
+fn take_turns(
+    mut lines: Vec<Line>,
+    want: usize,
+    last: Option<&str>,
+    gates: &mut Gates,
+) -> (Vec<Candidate>, bool, Option<String>) {
     let first = lines.iter().position(|(tenant, _)| last.is_none_or(|last| tenant.as_str() > last)).unwrap_or(0);
     lines.rotate_left(first);
     let mut lines: VecDeque<Line> = lines.into();
@@ -183,13 +205,18 @@ fn take_turns(mut lines: Vec<Line>, want: usize, last: Option<&str>) -> (Vec<Can
     while taken.len() < want
         && let Some((tenant, mut line)) = lines.pop_front()
     {
-        let Some(task) = line.pop_front() else { continue };
+        let Some(task) = next_open(&mut line, gates) else { continue };
+        gates.pass(&task.gates);
         taken.push(task);
         last = Some(tenant.clone());
         lines.push_back((tenant, line));
     }
-    let more = lines.iter().any(|(_, line)| !line.is_empty());
+    let more = lines.iter_mut().any(|(_, line)| next_open(line, gates).is_some());
     (taken, more, last)
+}
+
+fn next_open(line: &mut VecDeque<Candidate>, gates: &Gates) -> Option<Candidate> {
+    std::iter::from_fn(|| line.pop_front()).find(|task| gates.room(&task.gates) > 0)
 }
 
 #[cfg(test)]
@@ -197,24 +224,35 @@ mod tests {
     use super::*;
 
     fn line(tenant: &str, tasks: u128) -> Line {
-        let task = |number| Candidate { run_at: 0, job: Uuid::nil(), place: 0, id: Uuid::from_u128(number), fence: 0 };
+        let task = |number| Candidate {
+            run_at: 0,
+            job: Uuid::nil(),
+            place: 0,
+            id: Uuid::from_u128(number),
+            fence: 0,
+            gates: Vec::new(),
+        };
         (tenant.to_owned(), (0..tasks).map(task).collect())
+    }
+
+    fn take(lines: Vec<Line>, want: usize, last: Option<&str>) -> (Vec<Candidate>, bool, Option<String>) {
+        take_turns(lines, want, last, &mut Gates::default())
     }
 
     #[test]
     fn tenants_take_turns_from_where_they_stopped() {
         let lines = || vec![line("a", 5), line("b", 1), line("c", 5)];
-        let (taken, more, last) = take_turns(lines(), 4, None);
+        let (taken, more, last) = take(lines(), 4, None);
         let numbers: Vec<_> = taken.iter().map(|task| task.id.as_u128()).collect();
         assert_eq!((numbers, more, last.as_deref()), (vec![0, 0, 0, 1], true, Some("a")));
-        assert_eq!(take_turns(lines(), 1, Some("a")).2.as_deref(), Some("b"));
-        assert_eq!(take_turns(lines(), 1, Some("c")).2.as_deref(), Some("a"));
-        assert_eq!(take_turns(lines(), 20, Some("b")).0.len(), 11);
+        assert_eq!(take(lines(), 1, Some("a")).2.as_deref(), Some("b"));
+        assert_eq!(take(lines(), 1, Some("c")).2.as_deref(), Some("a"));
+        assert_eq!(take(lines(), 20, Some("b")).0.len(), 11);
     }
 
     #[test]
     fn without_room_it_is_known_that_something_waits() {
-        assert!(take_turns(vec![line("a", 1)], 0, None).1);
-        assert!(!take_turns(vec![line("a", 0)], 0, None).1);
+        assert!(take(vec![line("a", 1)], 0, None).1);
+        assert!(!take(vec![line("a", 0)], 0, None).1);
     }
 }

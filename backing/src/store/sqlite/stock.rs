@@ -96,12 +96,54 @@ pub async fn demand(sql: &mut SqliteConnection, class: Class, now: i64) -> PortR
     .fetch_one(&mut *sql)
     .await
     .map_err(port)?;
-    let waiting = (ready + queued(sql, class).await?).min(COUNTED);
+    let queued = queued(sql, class).await?;
+    let waiting = (ready + queued).min(COUNTED);
+    let (slots, workers) = alive(sql, class, now).await?;
     let oldest = oldest_ready.into_iter().chain(oldest_queued).min();
     Ok(Demand {
         waiting: column::number("waiting", waiting)?,
+        queued: column::number("queued", queued)?,
         running: column::number("running", running(sql, class).await?)?,
-        slots: column::number("slots", slots(sql, now).await?.get(&class).copied().unwrap_or(0))?,
+        slots: column::number("slots", slots)?,
+        workers: column::number("workers", workers)?,
+        median_ms: median_ms(sql, class).await?,
+        paused: is_paused(sql, class).await?,
         oldest_ms: oldest.map_or(0, |due| u64::try_from(now - due).unwrap_or(0)),
     })
+}
+
+/// Slots of live workers for a class, and how many workers have them.
+async fn alive(sql: &mut SqliteConnection, class: Class, now: i64) -> PortResult<(i64, i64)> {
+    sqlx::query_as(
+        "SELECT coalesce(sum(slots), 0), count(*) FROM worker_slots JOIN workers ON workers.id = worker_slots.worker
+         WHERE class = ? AND slots > 0 AND seen_at > ? AND NOT draining",
+    )
+    .bind(class.as_str())
+    .bind(now - column::millis(WORKER_ALIVE))
+    .fetch_one(sql)
+    .await
+    .map_err(port)
+}
+
+/// What the latest attempts took that succeeded: their median.
+async fn median_ms(sql: &mut SqliteConnection, class: Class) -> PortResult<Option<u64>> {
+    let mut took: Vec<i64> = sqlx::query_scalar(
+        "SELECT finished_at - started_at FROM tasks
+         WHERE class = ? AND state = 'succeeded' AND NOT recalled AND started_at IS NOT NULL
+         ORDER BY finished_at DESC LIMIT 101",
+    )
+    .bind(class.as_str())
+    .fetch_all(sql)
+    .await
+    .map_err(port)?;
+    took.sort_unstable();
+    Ok(took.get(took.len().saturating_sub(1) / 2).map(|ms| u64::try_from(*ms).unwrap_or(0)))
+}
+
+async fn is_paused(sql: &mut SqliteConnection, class: Class) -> PortResult<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pauses WHERE scope = 'class' AND name = ?)")
+        .bind(class.as_str())
+        .fetch_one(sql)
+        .await
+        .map_err(port)
 }

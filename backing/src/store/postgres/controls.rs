@@ -1,0 +1,144 @@
+//! Limits, pauses and who runs what: `migrations/postgres/0014_controls.sql`.
+
+use async_trait::async_trait;
+use common::{
+    id::{JobId, TaskId, TenantId, WorkerId},
+    kind::Class,
+    port::{
+        PortResult,
+        controls::{AtWork, Controls, Limit, LimitScope, Pausable, Run},
+    },
+};
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    column::{self, Cells},
+    fault::unreadable,
+};
+
+#[async_trait]
+impl Controls for PgStore {
+    async fn limits(&self) -> PortResult<Vec<Limit>> {
+        let query = sqlx::query("SELECT scope, name, most, kinds FROM spool.limits ORDER BY scope, name");
+        self.work(query.fetch_all(&self.work)).await?.iter().map(limit).collect()
+    }
+
+    async fn set_limit(&self, limit: &Limit) -> PortResult<()> {
+        let query = sqlx::query(
+            "INSERT INTO spool.limits (scope, name, most, kinds) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (scope, name) DO UPDATE SET most = excluded.most, kinds = excluded.kinds",
+        )
+        .bind(limit.scope.as_str())
+        .bind(limit.name.clone())
+        .bind(i32::try_from(limit.most).unwrap_or(i32::MAX))
+        .bind(limit.kinds.clone());
+        self.work(query.execute(&self.work)).await.map(drop)
+    }
+
+    async fn unset_limit(&self, scope: LimitScope, name: &str) -> PortResult<bool> {
+        let query = sqlx::query("DELETE FROM spool.limits WHERE scope = $1 AND name = $2")
+            .bind(scope.as_str())
+            .bind(name.to_owned());
+        Ok(self.work(query.execute(&self.work)).await?.rows_affected() > 0)
+    }
+
+    async fn pauses(&self) -> PortResult<Vec<Pausable>> {
+        let query = sqlx::query("SELECT scope, name FROM spool.pauses ORDER BY scope, name");
+        self.work(query.fetch_all(&self.work)).await?.iter().map(pausable).collect()
+    }
+
+    async fn pause(&self, what: &Pausable) -> PortResult<()> {
+        let (scope, name) = what.words();
+        let query = sqlx::query(
+            "INSERT INTO spool.pauses (scope, name, since) VALUES ($1, $2, spool.now_ms()) ON CONFLICT DO NOTHING",
+        )
+        .bind(scope)
+        .bind(name.to_owned());
+        self.work(query.execute(&self.work)).await?;
+        // Class by class: each locks its tasks in the order of ids.
+        for class in what.classes() {
+            let query = sqlx::query("SELECT spool.hold_back($1::spool.class)").bind(class.as_str());
+            self.work(query.execute(&self.work)).await?;
+        }
+        Ok(())
+    }
+
+    async fn resume(&self, what: &Pausable) -> PortResult<bool> {
+        let (scope, name) = what.words();
+        let query =
+            sqlx::query("DELETE FROM spool.pauses WHERE scope = $1 AND name = $2").bind(scope).bind(name.to_owned());
+        Ok(self.work(query.execute(&self.work)).await?.rows_affected() > 0)
+    }
+
+    async fn at_work(&self) -> PortResult<Vec<AtWork>> {
+        let query = sqlx::query(
+            "SELECT worker, worker_name, seen_at, render, generate, light, draining,
+                 task, job, tenant, name, kind, class, attempt, started_at, progress, stage FROM spool.at_work()",
+        );
+        let mut workers: Vec<AtWork> = Vec::new();
+        for row in &self.work(query.fetch_all(&self.work)).await? {
+            let mut cells = Cells::of(row);
+            let worker = at_work(&mut cells)?;
+            if workers.last().is_none_or(|last| last.worker != worker.worker) {
+                workers.push(worker);
+            }
+            if let (Some(last), Some(run)) = (workers.last_mut(), run(&mut cells)?) {
+                last.runs.push(run);
+            }
+        }
+        Ok(workers)
+    }
+}
+
+fn limit(row: &PgRow) -> PortResult<Limit> {
+    let mut cells = Cells::of(row);
+    let scope: String = cells.take()?;
+    Ok(Limit {
+        scope: LimitScope::parse(&scope).ok_or_else(|| unreadable("limits.scope", &scope))?,
+        name: cells.take()?,
+        most: cells.number::<i32, _>("limits.most")?,
+        kinds: cells.take()?,
+    })
+}
+
+fn pausable(row: &PgRow) -> PortResult<Pausable> {
+    let mut cells = Cells::of(row);
+    let (scope, name): (String, String) = (cells.take()?, cells.take()?);
+    match (scope.as_str(), Class::parse(&name)) {
+        ("class", Some(class)) => Ok(Pausable::Class(class)),
+        ("tenant", _) => Ok(Pausable::Tenant(TenantId(name))),
+        _ => Err(unreadable("pauses", format!("{scope} {name}"))),
+    }
+}
+
+fn at_work(cells: &mut Cells<'_>) -> PortResult<AtWork> {
+    let (worker, name): (Uuid, String) = (cells.take()?, cells.take()?);
+    let seen_at = cells.time("workers.seen_at")?;
+    let mut slots = Vec::new();
+    for class in Class::ALL {
+        let of_class: u32 = cells.number::<i32, _>("workers.slots")?;
+        slots.extend((of_class > 0).then_some((class, of_class)));
+    }
+    Ok(AtWork { worker: WorkerId(worker), name, slots, draining: cells.take()?, seen_at, runs: Vec::new() })
+}
+
+/// The rest of the row: what it runs, if anything.
+fn run(cells: &mut Cells<'_>) -> PortResult<Option<Run>> {
+    let Some(task) = cells.take::<Option<Uuid>>()? else { return Ok(None) };
+    let (job, tenant, name, kind): (Uuid, String, String, String) =
+        (cells.take()?, cells.take()?, cells.take()?, cells.take()?);
+    let class: String = cells.take()?;
+    Ok(Some(Run {
+        task: TaskId(task),
+        job: JobId(job),
+        tenant: TenantId(tenant),
+        name,
+        kind,
+        class: column::class(&class)?,
+        attempt: cells.number::<i16, _>("tasks.attempt")?,
+        started_at: cells.time("tasks.started_at")?,
+        progress: column::progress(cells.take()?, cells.take()?),
+    }))
+}

@@ -1,0 +1,248 @@
+-- ready -> queued, by lines.
+
+-- Chooses up to `room` tasks of one band in turns, one of each tenant after the other, beginning after the tenant that was served last. Of
+-- each line only as many rows are read as it could use, and none of a line that its limits close: a backlog is never walked through.
+-- Tells besides whether one was left behind for want of room.
+CREATE FUNCTION spool.choose(
+    c spool.class, band smallint, room integer, lines spool.line[], INOUT left_in integer[], OUT chosen uuid[], OUT left_behind boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    before bigint;
+    last_served text;
+    next_served text;
+    mine spool.line[];
+    share integer;
+    gated boolean;
+    left_now integer[];
+    some_have_more boolean;
+    one record;
+BEGIN
+    SELECT s.number, s.tenant INTO before, last_served FROM spool.served s
+    WHERE s.class = c AND s.priority = band ORDER BY s.number DESC LIMIT 1;
+    last_served := coalesce(last_served, '');
+    SELECT array_agg(ROW(l.priority, l.tenant, l.kind, l.batch, l.since, l.tenant_gate, l.kind_gate, l.provider_gate, l.batch_gate)::spool.line),
+        ceil(room::numeric / greatest(count(DISTINCT l.tenant), 1)) + 1,
+        bool_or(l.tenant_gate + l.kind_gate + l.provider_gate + l.batch_gate > 0)
+    INTO mine, share, gated
+    FROM (SELECT k.*, dense_rank() OVER (ORDER BY k.tenant <= last_served, k.tenant) AS turn FROM unnest(lines) k
+          WHERE k.priority = band AND spool.is_open(k, left_in)) l
+    WHERE l.turn <= room;
+    LOOP
+        chosen := '{}';
+        left_now := left_in;
+        next_served := NULL;
+        some_have_more := false;
+        left_behind := false;
+        FOR one IN
+            WITH candidates AS MATERIALIZED (
+                SELECT t.id, t.run_at, l.tenant, l.tenant_gate, l.kind_gate, l.provider_gate, l.batch_gate,
+                    row_number() OVER (PARTITION BY l.ordinality) AS nth_of_line
+                FROM unnest(mine) WITH ORDINALITY l CROSS JOIN LATERAL (
+                    SELECT y.id, y.run_at FROM spool.tasks y
+                    WHERE y.class = c AND y.priority = band AND y.tenant = l.tenant AND y.kind = l.kind AND y.lane = 1
+                        AND coalesce(y.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND y.run_at >= l.since
+                    ORDER BY y.run_at, y.id LIMIT share) t)
+            SELECT n.id, n.tenant, n.tenant_gate, n.kind_gate, n.provider_gate, n.batch_gate,
+                max(n.nth_of_line) OVER () >= share AS more_in_line
+            FROM (SELECT p.*, row_number() OVER (PARTITION BY p.tenant ORDER BY p.run_at, p.id) AS nth FROM candidates p) n
+            ORDER BY n.nth, n.tenant <= last_served, n.tenant LIMIT CASE WHEN gated THEN NULL ELSE room + 1 END
+        LOOP
+            some_have_more := one.more_in_line;
+            CONTINUE WHEN gated AND NOT spool.is_open(ROW(band, one.tenant, '', NULL, 0, one.tenant_gate, one.kind_gate, one.provider_gate,
+                                                          one.batch_gate)::spool.line, left_now);
+            left_behind := cardinality(chosen) >= room;
+            EXIT WHEN left_behind;
+            IF gated THEN
+                IF one.tenant_gate > 0 THEN left_now[one.tenant_gate] := left_now[one.tenant_gate] - 1; END IF;
+                IF one.kind_gate > 0 THEN left_now[one.kind_gate] := left_now[one.kind_gate] - 1; END IF;
+                IF one.provider_gate > 0 THEN left_now[one.provider_gate] := left_now[one.provider_gate] - 1; END IF;
+                IF one.batch_gate > 0 THEN left_now[one.batch_gate] := left_now[one.batch_gate] - 1; END IF;
+            END IF;
+            chosen := chosen || one.id;
+            next_served := one.tenant;
+        END LOOP;
+        -- What tenants with little left over is for those with more.
+        EXIT WHEN cardinality(chosen) >= room OR NOT some_have_more OR share > room;
+        share := least(room + 1, share * 4);
+    END LOOP;
+    left_in := left_now;
+    IF next_served IS NOT NULL AND next_served <> last_served THEN
+        INSERT INTO spool.served (class, priority, number, tenant) VALUES (c, band, coalesce(before, 0) + 1, next_served);
+        DELETE FROM spool.served s WHERE s.class = c AND s.priority = band AND s.number = before;
+    END IF;
+END $$;
+
+-- Whether anything is left in the lines that are open.
+CREATE FUNCTION spool.some_left(c spool.class, lines spool.line[], left_in integer[]) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    l spool.line;
+BEGIN
+    FOREACH l IN ARRAY lines LOOP
+        CONTINUE WHEN NOT spool.is_open(l, left_in);
+        PERFORM FROM spool.tasks t
+        WHERE t.class = c AND t.priority = l.priority AND t.tenant = l.tenant AND t.kind = l.kind AND t.lane = 1
+            AND coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND t.run_at >= l.since LIMIT 1;
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END $$;
+
+-- Writes a front: each line from its first task on, and what is taken from the floor on, or as before where that is not yet worth a list of
+-- who straggles. Not again for ten times as long as the ring took, and the look through all not for a hundred times, so that neither
+-- ever takes much of a dispatcher's time.
+CREATE FUNCTION spool.write_front(front spool.fronts, known spool.line[], began bigint, whole boolean)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    c CONSTANT spool.class := front.class;
+    took bigint;
+BEGIN
+    SELECT coalesce(array_agg(ROW(l.priority, l.tenant, l.kind, l.batch, f.run_at, 0, 0, 0, 0)::spool.line), '{}') INTO front.lines
+    FROM unnest(known) l CROSS JOIN LATERAL (
+        SELECT t.run_at FROM spool.tasks t
+        WHERE t.class = c AND t.priority = l.priority AND t.tenant = l.tenant AND t.kind = l.kind AND t.lane = 1
+            AND coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND t.run_at >= l.since
+        ORDER BY t.run_at, t.id LIMIT 1) f;
+    IF whole THEN
+        front.stragglers := ARRAY(SELECT t.id FROM spool.tasks t WHERE t.class = c AND t.lane = 2 AND t.queued_at < front.floor);
+        front.taken_since := front.floor;
+    ELSIF front.floor > front.taken_since + 300 THEN
+        front.stragglers := ARRAY(SELECT t.id FROM spool.taken(c) t WHERE t.queued_at < front.floor);
+        front.taken_since := front.floor;
+    END IF;
+    front.written_at := spool.now_ms();
+    took := greatest(front.written_at - began, 0);
+    front.write_at := front.written_at + greatest(50, 10 * took);
+    IF whole THEN
+        front.look_at := front.written_at + greatest(10000, 100 * took);
+    END IF;
+    INSERT INTO spool.fronts (class, number, floor, epoch, epoch_at, empty_below, taken_since, written_at, write_at, look_at, stragglers, lines)
+    VALUES (c, front.number + 1, front.floor, front.epoch, front.epoch_at, front.empty_below, front.taken_since, front.written_at,
+        front.write_at, front.look_at, front.stragglers, front.lines);
+    DELETE FROM spool.fronts f WHERE f.class = c AND f.number = front.number;
+END $$;
+
+-- Hands back what is queued of a paused class or tenant: also what a dispatcher queued that had not seen the pause.
+CREATE FUNCTION spool.hold_back(c spool.class) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    held uuid[];
+BEGIN
+    held := ARRAY(
+        SELECT t.id FROM spool.taken(c) t WHERE t.state = 'queued' AND EXISTS (
+            SELECT FROM spool.pauses p WHERE (p.scope = 'class' AND p.name = c::text) OR (p.scope = 'tenant' AND p.name = t.tenant)));
+    UPDATE spool.tasks t SET state = 'ready', lane = 1, queued_at = NULL WHERE t.id = ANY (held) AND t.state = 'queued';
+END $$;
+
+-- ready -> queued: highest band first, fair within a band, under the limits, nothing that is paused, and no more than the window holds.
+CREATE OR REPLACE FUNCTION spool.ring(
+    a_class text, ahead bigint, most bigint,
+    OUT rung uuid[], OUT fences bigint[], OUT spare bigint, OUT more boolean, OUT next_due bigint, OUT ended bigint,
+    OUT tenants text[], OUT keys bytea[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    c spool.class := a_class::spool.class;
+    at bigint;
+    front spool.fronts;
+    before spool.fronts;
+    writing boolean;
+    whole boolean;
+    known spool.line[];
+    lines spool.line[];
+    left_in integer[];
+    paused boolean := false;
+    room integer;
+    band smallint;
+    below smallint := 10;
+    chosen uuid[] := '{}';
+    next_chosen uuid[];
+    left_behind boolean := false;
+    any_behind boolean := false;
+    undecided uuid[];
+    fx spool.effects;
+BEGIN
+    -- One dispatcher of a class at a time, or two would both fill the same window. Held for this statement only.
+    PERFORM pg_advisory_xact_lock(hashtext('spool.ring'), hashtext(a_class));
+    SELECT f.* INTO front FROM spool.front_of(c) f;
+    before := front;
+    at := spool.now_ms();
+    writing := at >= front.write_at OR at < front.written_at;
+    IF writing THEN
+        front := spool.raise_floor(front, at);
+    END IF;
+    whole := writing AND at >= front.look_at;
+
+    UPDATE spool.tasks t SET lane = 1
+    WHERE t.id = ANY (ARRAY(SELECT x.id FROM spool.tasks x WHERE x.class = c AND x.lane = 3 AND x.run_at <= at ORDER BY x.run_at LIMIT 1000))
+        AND t.lane = 3;
+    undecided := ARRAY(SELECT x.id FROM spool.tasks x WHERE x.class = c AND x.lane = 0 AND x.key IS NULL AND x.needs_left = 0
+        AND x.run_at <= at ORDER BY x.run_at LIMIT 100);
+    IF cardinality(undecided) > 0 THEN
+        fx := spool.free(undecided, at, spool.no_effects());
+        tenants := fx.tenants;
+        keys := fx.keys;
+    END IF;
+    IF EXISTS (SELECT FROM spool.pauses) THEN
+        PERFORM spool.hold_back(c);
+        paused := EXISTS (SELECT FROM spool.pauses p WHERE p.scope = 'class' AND p.name = a_class);
+    END IF;
+    IF writing THEN
+        -- From the floor as it was: what committed since the new one was found to be safe is among it.
+        known := spool.take_lines(c, before);
+        IF whole THEN
+            known := spool.all_lines(c);
+        END IF;
+    ELSE
+        known := spool.lines_of(c);
+    END IF;
+    lines := CASE WHEN paused THEN '{}' ELSE ARRAY(
+        SELECT l::spool.line FROM unnest(known) l
+        WHERE NOT EXISTS (SELECT FROM spool.pauses p WHERE p.scope = 'tenant' AND p.name = l.tenant)) END;
+
+    SELECT l.lines, l.left_in INTO lines, left_in FROM spool.under_limits(lines) l;
+    SELECT l.lines, l.left_in INTO lines, left_in FROM spool.under_batch_limits(c, lines, left_in) l;
+    SELECT greatest(coalesce(sum(CASE a_class WHEN 'render' THEN w.render WHEN 'generate' THEN w.generate ELSE w.light END), 0) + ahead
+                    - (SELECT count(*) FROM spool.taken(c)), 0)
+    INTO spare FROM spool.workers w WHERE w.seen_at > at - 10000 AND NOT w.draining;
+    room := least(spare, most, 10000);
+    WHILE cardinality(chosen) < room LOOP
+        SELECT max(l.priority) INTO band FROM unnest(lines) l WHERE l.priority < below;
+        EXIT WHEN band IS NULL;
+        SELECT o.chosen, o.left_in, o.left_behind INTO next_chosen, left_in, left_behind
+        FROM spool.choose(c, band, room - cardinality(chosen), lines, left_in) o;
+        chosen := chosen || next_chosen;
+        any_behind := any_behind OR left_behind;
+        below := band;
+    END LOOP;
+
+    -- In the order of ids, as all who lock tasks do; what was cancelled in between is left alone.
+    WITH queued AS (
+        UPDATE spool.tasks t SET state = 'queued', lane = 2, queued_at = greatest(at, front.floor)
+        WHERE t.id = ANY (chosen) AND t.state = 'ready' RETURNING t.id, t.fence)
+    SELECT coalesce(array_agg(q.id ORDER BY u.place), '{}'), coalesce(array_agg(q.fence ORDER BY u.place), '{}') INTO rung, fences
+    FROM queued q JOIN unnest(chosen) WITH ORDINALITY u (id, place) ON u.id = q.id;
+
+    spare := CASE WHEN paused THEN 0 ELSE spare - cardinality(rung) END;
+    more := any_behind OR (cardinality(chosen) >= room AND spool.some_left(c, lines, left_in));
+    next_due := least(
+        (SELECT t.run_at FROM spool.tasks t WHERE t.class = c AND t.lane = 3 ORDER BY t.run_at LIMIT 1),
+        (SELECT t.run_at FROM spool.tasks t
+         WHERE t.class = c AND t.lane = 0 AND t.key IS NULL AND t.needs_left = 0 ORDER BY t.run_at LIMIT 1));
+    ended := spool.ended(c);
+    IF writing THEN
+        PERFORM spool.write_front(front, known, at, whole);
+    END IF;
+END $$;
+DROP FUNCTION spool.choose_in_band(spool.class, smallint, integer, uuid[]), spool.within_limits(spool.class, integer);
+
+-- As before, over what is taken by the front's account.
+CREATE OR REPLACE FUNCTION spool.overdue(
+    a_class text, age_ms bigint, most bigint, OUT tasks uuid[], OUT fences bigint[], OUT queued bigint
+) LANGUAGE sql AS $$
+    WITH taken AS MATERIALIZED (
+        SELECT t.id, t.fence, t.queued_at FROM spool.taken(a_class::spool.class) t WHERE t.state = 'queued'),
+    old AS (SELECT k.* FROM taken k WHERE k.queued_at <= spool.now_ms() - age_ms ORDER BY k.queued_at, k.id LIMIT most)
+    SELECT coalesce(array_agg(o.id ORDER BY o.queued_at, o.id), '{}'), coalesce(array_agg(o.fence ORDER BY o.queued_at, o.id), '{}'),
+           (SELECT count(*) FROM taken)
+    FROM old o
+$$;

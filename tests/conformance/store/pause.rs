@@ -1,0 +1,155 @@
+//! Pauses: nothing new is queued, what is queued goes back, what runs goes on. And what operators see.
+
+use common::{
+    id::{TenantId, WorkerId},
+    kind::Class,
+    lifecycle::TaskState,
+    limits::LEASE,
+    port::{
+        controls::Pausable,
+        store::{Credit, Presence},
+    },
+    submission::Work,
+    view::WaitingFor,
+};
+use serde_json::json;
+
+use super::{
+    each_store,
+    subject::Subject,
+    work::{job, only},
+};
+
+each_store!(
+    a_paused_class_queues_nothing_and_gives_back_what_is_queued,
+    a_paused_tenant_is_passed_over_and_is_in_nobodys_way,
+    an_accept_with_credit_queues_nothing_of_what_is_paused,
+    what_is_handed_back_while_paused_stays,
+    pauses_are_kept_and_told,
+    who_is_at_work_is_told_with_what_runs,
+    demand_tells_the_median_of_what_attempts_took,
+);
+
+fn light() -> Pausable {
+    Pausable::Class(Class::Light)
+}
+
+async fn a_paused_class_queues_nothing_and_gives_back_what_is_queued(on: Subject) {
+    let jobs: Vec<_> = (0..3).map(|_| job()).collect();
+    for job in &jobs {
+        on.accept(job).await;
+        on.tick().await;
+    }
+    let bells = on.store.ring(Class::Light, 2, 10).await.expect("rings").bells;
+    let running = on.claim(bells[0].task, LEASE).await.expect("claims");
+    on.store.pause(&light()).await.expect("pauses");
+    let states = [on.state(only(&jobs[0])).await, on.state(only(&jobs[1])).await, on.state(only(&jobs[2])).await];
+    assert_eq!(states, [TaskState::Running, TaskState::Ready, TaskState::Ready]);
+    let rung = on.store.ring(Class::Light, 100, 100).await.expect("rings");
+    assert_eq!(
+        (rung.bells.len(), rung.left, rung.more),
+        (0, 0, false),
+        "no credit for accepts, and nothing to hurry for"
+    );
+    assert_eq!(on.claim(bells[1].task, LEASE).await, None, "its bell rings in vain");
+    assert_eq!(on.job(jobs[1].id).await.waiting_for, Some(WaitingFor::Paused));
+    on.succeed(&running, json!(1)).await;
+    assert!(on.ring().await.is_empty());
+    assert!(on.store.resume(&light()).await.expect("resumes"));
+    assert_eq!(on.ring().await.len(), 2);
+}
+
+async fn a_paused_tenant_is_passed_over_and_is_in_nobodys_way(on: Subject) {
+    let (held, free) = (on.as_tenant("held"), on.as_tenant("z"));
+    let jobs: Vec<_> = (0..50).map(|_| job()).collect();
+    for job in &jobs {
+        held.accept(job).await;
+    }
+    let other = job();
+    free.accept(&other).await;
+    let pause = Pausable::Tenant(TenantId("held".into()));
+    on.store.pause(&pause).await.expect("pauses");
+    let rung = on.store.ring(Class::Light, 10, 10).await.expect("rings");
+    assert_eq!((rung.bells.len(), rung.bells[0].task, rung.more), (1, only(&other), false));
+    assert_eq!(held.job(jobs[0].id).await.waiting_for, Some(WaitingFor::Paused));
+    on.store.resume(&pause).await.expect("resumes");
+    assert_eq!(on.store.ring(Class::Light, 100, 100).await.expect("rings").bells.len(), 50);
+}
+
+async fn an_accept_with_credit_queues_nothing_of_what_is_paused(on: Subject) {
+    on.store.pause(&light()).await.expect("pauses");
+    let job = job();
+    let credit = [Credit { class: Class::Light, tasks: 5 }];
+    let accepted = on.store.accept(vec![on.submission(Work::Job(job.clone()))], &credit).await.expect("accepts");
+    assert!(accepted.bells.is_empty());
+    assert_eq!(on.job(job.id).await.waiting_for, Some(WaitingFor::Paused));
+    assert_eq!(accepted.moved.views.len(), 1, "and its first view is told");
+    assert_eq!(accepted.moved.views[0].waiting_for, Some(WaitingFor::Paused));
+}
+
+async fn what_is_handed_back_while_paused_stays(on: Subject) {
+    let job = job();
+    on.accept(&job).await;
+    let claimed = on.start(only(&job)).await;
+    on.store.pause(&light()).await.expect("pauses");
+    on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
+    assert!(on.ring().await.is_empty());
+    assert_eq!(on.state(only(&job)).await, TaskState::Ready);
+    on.store.resume(&light()).await.expect("resumes");
+    assert_eq!(on.ring().await.len(), 1);
+}
+
+async fn pauses_are_kept_and_told(on: Subject) {
+    let tenant = Pausable::Tenant(TenantId("a".into()));
+    on.store.pause(&light()).await.expect("pauses");
+    on.store.pause(&tenant).await.expect("pauses");
+    on.store.pause(&tenant).await.expect("pausing twice is pausing");
+    assert_eq!(on.store.pauses().await.expect("reads"), [light(), tenant.clone()]);
+    assert!(on.store.demand(Class::Light).await.expect("reads").paused);
+    assert!(!on.store.demand(Class::Render).await.expect("reads").paused);
+    assert!(on.store.resume(&tenant).await.expect("resumes"));
+    assert!(!on.store.resume(&tenant).await.expect("resumes"));
+    assert_eq!(on.store.pauses().await.expect("reads"), [light()]);
+}
+
+async fn who_is_at_work_is_told_with_what_runs(on: Subject) {
+    let busy = Presence { worker: on.worker, name: "a".into(), slots: vec![(Class::Light, 2)], draining: false };
+    let idle = Presence {
+        worker: WorkerId::new(),
+        name: "b".into(),
+        slots: vec![(Class::Render, 1), (Class::Generate, 4)],
+        draining: true,
+    };
+    for presence in [&busy, &idle] {
+        on.store.beat(presence, &[], LEASE).await.expect("beats");
+    }
+    let job = job();
+    on.accept(&job).await;
+    let claimed = on.start(only(&job)).await;
+    let told = on.store.at_work().await.expect("reads");
+    let brief: Vec<_> =
+        told.iter().map(|one| (one.worker, one.name.as_str(), one.slots.clone(), one.draining)).collect();
+    let slots = |presence: &Presence| presence.slots.clone();
+    assert_eq!(brief, [(busy.worker, "a", slots(&busy), false), (idle.worker, "b", slots(&idle), true)]);
+    assert_eq!(told[0].runs.len(), 1);
+    let run = &told[0].runs[0];
+    assert_eq!((run.task, run.job, run.class, run.attempt), (claimed.task, job.id, Class::Light, 1));
+    assert_eq!((&run.tenant, &run.kind), (&on.tenant, &claimed.kind));
+    assert!(told[1].runs.is_empty());
+}
+
+async fn demand_tells_the_median_of_what_attempts_took(on: Subject) {
+    let demand = async || on.store.demand(Class::Light).await.expect("reads");
+    assert_eq!(demand().await.median_ms, None, "nothing has run");
+    let (good, bad) = (job(), job());
+    on.accept(&bad).await;
+    on.run_badly(only(&bad), "x").await;
+    assert_eq!(demand().await.median_ms, None, "what failed says nothing of how long success takes");
+    on.accept(&good).await;
+    let claimed = on.start(only(&good)).await;
+    on.tick().await;
+    on.tick().await;
+    on.succeed(&claimed, json!(1)).await;
+    let median = demand().await.median_ms.expect("one has run");
+    assert!((1..20_000).contains(&median), "{median} ms");
+}
