@@ -18,12 +18,14 @@ use common::{
     kind::Class,
     lifecycle::{JobStatus, TaskState},
     outcome::{Settlement, Verdict},
-    port::store::{Beat, Presence, Retention, Target},
+    port::store::{Beat, Presence, Retention, Store, Target},
     submission::{NewBatch, NewJob},
 };
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
+
+use crate::proxy::Proxy;
 
 use super::{
     database::Database,
@@ -331,4 +333,31 @@ async fn check_counters(sql: &mut PgConnection) {
     ] {
         assert_eq!(number(sql, query).await, 0, "{what}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_go_half_open_under_their_statements_are_replaced() {
+    let database = Database::new().await;
+    let url = database.url();
+    let address = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
+    let proxy = Proxy::to(address.parse().expect("an address")).await;
+    let second = Duration::from_secs(1);
+    let options = PgOptions { connections: 2, statement_timeout: second, acquire_timeout: second };
+    let url = url.replace(address, &format!("127.0.0.1:{}", proxy.port));
+    let store = Arc::new(postgres::connect(&url, options).await.expect("a store"));
+    let presence = Presence { worker: WorkerId::new(), name: "w".into(), slots: Vec::new(), draining: false };
+    let ask = async || tokio::join!(store.demand(Class::Light), store.demand(Class::Light), store.beat(&presence, &[], SHORT));
+    let (first, second, beat) = ask().await;
+    assert!(first.is_ok() && second.is_ok() && beat.is_ok());
+    proxy.freeze();
+    let (first, second, beat) = ask().await;
+    assert!(first.is_err() && second.is_err() && beat.is_err(), "they were half open");
+    let mended = async {
+        loop {
+            if let (Ok(_), Ok(_), Ok(_)) = ask().await {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), mended).await.expect("new ones are made in their place");
 }

@@ -11,6 +11,7 @@ use sqlx::{
     Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
 use super::fault::{PART, within};
 
@@ -42,6 +43,10 @@ impl PgOptions {
 const BEAT_CONNECTIONS: u32 = 2;
 /// A connection that was idle for longer is asked whether it still lives before it is used.
 const ASK_AFTER: Duration = Duration::from_secs(5);
+/// One that says nothing for so long is given up, and another is tried.
+const ALIVE_WITHIN: Duration = Duration::from_millis(500);
+/// The same for one that comes back, for which nobody waits.
+const RETURNED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Reads a URL such as `postgres://user@host:5432/database`.
 pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
@@ -68,8 +73,8 @@ pub async fn beats(url: &str, options: &PgOptions) -> PortResult<PgPool> {
 }
 
 async fn open(url: &str, options: &PgOptions, connections: u32, durable: &str) -> PortResult<PgPool> {
-    let timeout = options.statement_timeout.as_millis().to_string();
-    let connect = parse(url)?.options([("statement_timeout", timeout.as_str()), ("synchronous_commit", durable)]);
+    let bound = options.statement_timeout.as_millis().to_string();
+    let connect = parse(url)?.options([("statement_timeout", bound.as_str()), ("synchronous_commit", durable)]);
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(options.acquire_timeout)
@@ -77,12 +82,22 @@ async fn open(url: &str, options: &PgOptions, connections: u32, durable: &str) -
         .before_acquire(|sql, about| {
             async move {
                 if about.idle_for > ASK_AFTER {
-                    sql.ping().await?;
+                    // All of a pool go half open together, and each would keep its caller for the whole time to acquire.
+                    alive(sql, ALIVE_WITHIN).await?;
                 }
                 Ok(true)
             }
             .boxed()
         })
+        // The pool asks each connection that comes back too, and waits for the answer for ever: one that was given up in the middle of a
+        // statement because it is half open would never come back, and the pool would be one smaller for good.
+        .after_release(|sql, _| async move { alive(sql, RETURNED_WITHIN).await.map(|()| true) }.boxed())
         .connect_with(connect);
     within(options.patience(), pool).await
+}
+
+/// Asks for a sign of life. An error closes the connection on the spot.
+async fn alive(sql: &mut PgConnection, bound: Duration) -> Result<(), sqlx::Error> {
+    let asked = timeout(bound, sql.ping()).await;
+    asked.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
 }
