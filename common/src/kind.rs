@@ -47,6 +47,39 @@ impl fmt::Display for Class {
     }
 }
 
+/// A part of the outside world that kinds ask, and that may be limited as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Provider {
+    /// Writes.
+    Text,
+    /// Speaks.
+    Speech,
+    /// Paints.
+    Image,
+    /// Listens.
+    Transcription,
+}
+
+impl Provider {
+    /// All providers.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Speech, Self::Image, Self::Transcription];
+
+    /// The stored spelling, part of paths.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Speech => "speech",
+            Self::Image => "image",
+            Self::Transcription => "transcription",
+        }
+    }
+
+    /// Reads the stored spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.as_str() == text)
+    }
+}
+
 /// Turns a caller's input into the first tasks of a job, or says all that is wrong with it. Pointers start at the input.
 pub type PlanFn = fn(&Value) -> Result<Vec<Draft>, Vec<Fault>>;
 
@@ -68,6 +101,8 @@ pub struct KindSpec {
     pub max_attempts: u16,
     /// Pauses between attempts.
     pub retry: RetryPolicy,
+    /// Whom it asks, if anybody: under a limit of that provider all kinds that ask it are counted together.
+    pub provider: Option<Provider>,
     /// Whether equal keys share one output. Off for what looks at the outside world, and for kinds that grow.
     pub memo: bool,
     /// How a job of this kind is planned; `None` for kinds that occur only inside plans.
@@ -97,6 +132,11 @@ impl Catalog {
     /// The kinds a client may ask for, by name.
     pub fn jobs(&self) -> impl Iterator<Item = &KindSpec> {
         self.kinds.values().filter(|kind| kind.plan.is_some())
+    }
+
+    /// The kinds that ask this provider, by name.
+    pub fn asking(&self, provider: Provider) -> impl Iterator<Item = &'static str> {
+        self.kinds.values().filter(move |kind| kind.provider == Some(provider)).map(|kind| kind.name)
     }
 
     /// The tasks that a settled `kind` adds: none if it does not grow, or is not known here.

@@ -10,62 +10,74 @@ DECLARE
     before bigint;
     last_served text;
     next_served text;
+    in_turn text[];
+    seen integer := 0;
     mine spool.line[];
     share integer;
     gated boolean;
     left_now integer[];
+    now_chosen uuid[];
     some_have_more boolean;
+    wanted integer;
     one record;
 BEGIN
     SELECT s.number, s.tenant INTO before, last_served FROM spool.served s
     WHERE s.class = c AND s.priority = band ORDER BY s.number DESC LIMIT 1;
     last_served := coalesce(last_served, '');
-    SELECT array_agg(ROW(l.priority, l.tenant, l.kind, l.batch, l.since, l.tenant_gate, l.kind_gate, l.provider_gate, l.batch_gate)::spool.line),
-        ceil(room::numeric / greatest(count(DISTINCT l.tenant), 1)) + 1,
-        bool_or(l.tenant_gate + l.kind_gate + l.provider_gate + l.batch_gate > 0)
-    INTO mine, share, gated
-    FROM (SELECT k.*, dense_rank() OVER (ORDER BY k.tenant <= last_served, k.tenant) AS turn FROM unnest(lines) k
-          WHERE k.priority = band AND spool.is_open(k, left_in)) l
-    WHERE l.turn <= room;
-    LOOP
-        chosen := '{}';
-        left_now := left_in;
-        next_served := NULL;
-        some_have_more := false;
-        left_behind := false;
-        FOR one IN
-            WITH candidates AS MATERIALIZED (
-                SELECT t.id, t.run_at, l.tenant, l.tenant_gate, l.kind_gate, l.provider_gate, l.batch_gate,
-                    row_number() OVER (PARTITION BY l.ordinality) AS nth_of_line
-                FROM unnest(mine) WITH ORDINALITY l CROSS JOIN LATERAL (
-                    SELECT y.id, y.run_at FROM spool.tasks y
-                    WHERE y.class = c AND y.priority = band AND y.tenant = l.tenant AND y.kind = l.kind AND y.lane = 1
-                        AND coalesce(y.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND y.run_at >= l.since
-                    ORDER BY y.run_at, y.id LIMIT share) t)
-            SELECT n.id, n.tenant, n.tenant_gate, n.kind_gate, n.provider_gate, n.batch_gate,
-                max(n.nth_of_line) OVER () >= share AS more_in_line
-            FROM (SELECT p.*, row_number() OVER (PARTITION BY p.tenant ORDER BY p.run_at, p.id) AS nth FROM candidates p) n
-            ORDER BY n.nth, n.tenant <= last_served, n.tenant LIMIT CASE WHEN gated THEN NULL ELSE room + 1 END
+    in_turn := ARRAY(SELECT l.tenant FROM unnest(lines) l WHERE l.priority = band AND spool.is_open(l, left_in)
+                     GROUP BY l.tenant ORDER BY l.tenant <= last_served, l.tenant);
+    chosen := '{}';
+    left_behind := false;
+    -- As many tenants at a time as there is room for. Some of their lines may turn out to be empty: then it is the turn of those behind.
+    WHILE cardinality(chosen) < room AND seen < cardinality(in_turn) LOOP
+        wanted := room - cardinality(chosen);
+        SELECT array_agg(l::spool.line), ceil(wanted::numeric / count(DISTINCT l.tenant)) + 1,
+            bool_or(l.tenant_gate + l.kind_gate + l.provider_gate + l.batch_gate > 0)
+        INTO mine, share, gated
+        FROM unnest(lines) l
+        WHERE l.priority = band AND l.tenant = ANY (in_turn[seen + 1:seen + wanted]) AND spool.is_open(l, left_in);
+        seen := seen + wanted;
+        CONTINUE WHEN mine IS NULL;
         LOOP
-            some_have_more := one.more_in_line;
-            CONTINUE WHEN gated AND NOT spool.is_open(ROW(band, one.tenant, '', NULL, 0, one.tenant_gate, one.kind_gate, one.provider_gate,
-                                                          one.batch_gate)::spool.line, left_now);
-            left_behind := cardinality(chosen) >= room;
-            EXIT WHEN left_behind;
-            IF gated THEN
-                IF one.tenant_gate > 0 THEN left_now[one.tenant_gate] := left_now[one.tenant_gate] - 1; END IF;
-                IF one.kind_gate > 0 THEN left_now[one.kind_gate] := left_now[one.kind_gate] - 1; END IF;
-                IF one.provider_gate > 0 THEN left_now[one.provider_gate] := left_now[one.provider_gate] - 1; END IF;
-                IF one.batch_gate > 0 THEN left_now[one.batch_gate] := left_now[one.batch_gate] - 1; END IF;
-            END IF;
-            chosen := chosen || one.id;
-            next_served := one.tenant;
+            now_chosen := '{}';
+            left_now := left_in;
+            some_have_more := false;
+            left_behind := false;
+            FOR one IN
+                WITH candidates AS MATERIALIZED (
+                    SELECT t.id, t.run_at, l.tenant, l.tenant_gate, l.kind_gate, l.provider_gate, l.batch_gate,
+                        row_number() OVER (PARTITION BY l.ordinality) AS nth_of_line
+                    FROM unnest(mine) WITH ORDINALITY l CROSS JOIN LATERAL (
+                        SELECT y.id, y.run_at FROM spool.tasks y
+                        WHERE y.class = c AND y.priority = band AND y.tenant = l.tenant AND y.kind = l.kind AND y.lane = 1
+                            AND coalesce(y.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND y.run_at >= l.since
+                        ORDER BY y.run_at, y.id LIMIT share) t)
+                SELECT n.id, n.tenant, n.tenant_gate, n.kind_gate, n.provider_gate, n.batch_gate,
+                    max(n.nth_of_line) OVER () >= share AS more_in_line
+                FROM (SELECT p.*, row_number() OVER (PARTITION BY p.tenant ORDER BY p.run_at, p.id) AS nth FROM candidates p) n
+                ORDER BY n.nth, n.tenant <= last_served, n.tenant LIMIT CASE WHEN gated THEN NULL ELSE wanted + 1 END
+            LOOP
+                some_have_more := one.more_in_line;
+                CONTINUE WHEN gated AND NOT spool.is_open(ROW(band, one.tenant, '', NULL, 0, one.tenant_gate, one.kind_gate,
+                                                              one.provider_gate, one.batch_gate)::spool.line, left_now);
+                left_behind := cardinality(now_chosen) >= wanted;
+                EXIT WHEN left_behind;
+                IF gated THEN
+                    IF one.tenant_gate > 0 THEN left_now[one.tenant_gate] := left_now[one.tenant_gate] - 1; END IF;
+                    IF one.kind_gate > 0 THEN left_now[one.kind_gate] := left_now[one.kind_gate] - 1; END IF;
+                    IF one.provider_gate > 0 THEN left_now[one.provider_gate] := left_now[one.provider_gate] - 1; END IF;
+                    IF one.batch_gate > 0 THEN left_now[one.batch_gate] := left_now[one.batch_gate] - 1; END IF;
+                END IF;
+                now_chosen := now_chosen || one.id;
+                next_served := one.tenant;
+            END LOOP;
+            -- What tenants with little left over is for those with more.
+            EXIT WHEN cardinality(now_chosen) >= wanted OR NOT some_have_more OR share > wanted;
+            share := least(wanted + 1, share * 4);
         END LOOP;
-        -- What tenants with little left over is for those with more.
-        EXIT WHEN cardinality(chosen) >= room OR NOT some_have_more OR share > room;
-        share := least(room + 1, share * 4);
+        left_in := left_now;
+        chosen := chosen || now_chosen;
     END LOOP;
-    left_in := left_now;
     IF next_served IS NOT NULL AND next_served <> last_served THEN
         INSERT INTO spool.served (class, priority, number, tenant) VALUES (c, band, coalesce(before, 0) + 1, next_served);
         DELETE FROM spool.served s WHERE s.class = c AND s.priority = band AND s.number = before;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::{
     id::{JobId, TenantId},
+    kind::Class,
     port::{
         PortError, PortResult,
         board::Board,
@@ -50,6 +51,11 @@ impl Changer {
             Ok(Some(again))
         })
         .await
+    }
+
+    /// Dispatchers of this process look at these classes: something may be queued now that was held back.
+    pub fn wake(&self, classes: Vec<Class>) {
+        self.movements.apply(Moved { readied: classes, ..Moved::default() });
     }
 
     /// Takes what changed off the board, so that whoever is answered after this reads the store's word of it: the new view may come

@@ -7,6 +7,7 @@
 
 mod backlog;
 mod change;
+mod controls;
 mod dispatcher;
 mod http;
 mod metrics;

@@ -181,6 +181,7 @@ impl Producer {
         duties.spawn(self.sweeper.clone().run(stop()));
         duties.spawn(self.retainer.clone().run(stop()));
         duties.spawn(self.gauge.clone().run(stop()));
+        duties.spawn(crate::controls::refresh(self.api.store.clone(), self.api.catalog.clone()));
         duties.spawn(self.watch.clone().follow_board(self.api.board.clone(), stop()));
         let wakes = self.dispatcher.wakes.clone();
         duties.spawn(self.watch.clone().follow_control(self.api.broker.clone(), wakes, stop()));

@@ -28,6 +28,7 @@ pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(60),
     max_attempts: 3,
     retry: RetryPolicy { base: Duration::from_millis(100), ceiling: Duration::from_secs(5) },
+    provider: None,
     memo: false,
     plan: Some(plan),
     grow: Some(grow),

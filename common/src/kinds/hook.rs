@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    kind::{Class, KindSpec},
+    kind::{Class, KindSpec, Provider},
     plan::Draft,
     retry::RetryPolicy,
 };
@@ -30,6 +30,7 @@ pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(300),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,
+    provider: Some(Provider::Text),
     memo: true,
     plan: Some(plan),
     grow: None,

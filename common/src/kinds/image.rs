@@ -9,7 +9,7 @@ use super::{checks::Checks, made::Made, read, script::MAX_PICTURE, whole};
 use crate::{
     fault::Fault,
     id::Digest,
-    kind::{Class, KindSpec},
+    kind::{Class, KindSpec, Provider},
     plan::Draft,
     retry::RetryPolicy,
 };
@@ -25,6 +25,7 @@ pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(300),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,
+    provider: Some(Provider::Image),
     memo: true,
     plan: Some(plan),
     grow: None,

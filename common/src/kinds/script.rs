@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{checks::Checks, made::Made, read, whole};
 use crate::{
     fault::Fault,
-    kind::{Class, KindSpec},
+    kind::{Class, KindSpec, Provider},
     plan::Draft,
     retry::RetryPolicy,
 };
@@ -24,6 +24,7 @@ pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(300),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,
+    provider: Some(Provider::Text),
     memo: true,
     plan: Some(plan),
     grow: None,

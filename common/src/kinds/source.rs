@@ -26,6 +26,7 @@ pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(600),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,
+    provider: None,
     memo: false,
     plan: None,
     grow: None,

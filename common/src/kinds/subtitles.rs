@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    kind::{Class, KindSpec},
+    kind::{Class, KindSpec, Provider},
     plan::{Draft, OnFailure},
     retry::RetryPolicy,
 };
@@ -31,6 +31,7 @@ pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(900),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,
+    provider: Some(Provider::Transcription),
     memo: true,
     plan: Some(plan),
     grow: None,

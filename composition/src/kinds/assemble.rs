@@ -23,6 +23,7 @@ pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(2 * 3600),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,
+    provider: None,
     memo: true,
     plan: None,
     grow: None,

@@ -30,8 +30,16 @@ pub struct DemandShape {
     running: u64,
     /// Slots of the workers that are alive.
     slots: u64,
-    /// Slots that would run all of it at once: to divide by a worker's slots.
+    /// Slots that would have what waits done within half a minute, going by the median, beside what runs.
     slots_needed: u64,
+    /// Workers that are alive and have slots for it.
+    workers: u64,
+    /// Workers like those (of one slot, if there is none) that would have these slots: what to scale to.
+    workers_needed: u64,
+    /// What the latest attempts took that succeeded: their median, in milliseconds; `null` while none has.
+    median_ms: Option<u64>,
+    /// Whether the class is paused. What is paused wants nobody.
+    paused: bool,
     /// Milliseconds that the oldest of those that wait has waited.
     oldest_ms: u64,
 }
@@ -53,7 +61,11 @@ pub async fn get(State(api): State<Arc<Api>>, Path(class): Path<String>) -> Resu
         queued: demand.waiting,
         running: demand.running,
         slots: demand.slots,
-        slots_needed: demand.waiting + demand.running,
+        slots_needed: demand.slots_needed(),
+        workers: demand.workers,
+        workers_needed: demand.workers_needed(),
+        median_ms: demand.median_ms,
+        paused: demand.paused,
         oldest_ms: demand.oldest_ms,
     };
     Ok(Document::of(&shape)?.with_status(StatusCode::OK))

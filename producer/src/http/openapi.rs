@@ -9,7 +9,7 @@ use axum::{
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, artifacts, batches, dead, demand, health, jobs, schedules, tasks};
+use super::{Api, artifacts, batches, controls, dead, demand, health, jobs, schedules, tasks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,7 +25,7 @@ use super::{Api, artifacts, batches, dead, demand, health, jobs, schedules, task
         (name = "tasks", description = "The plan of a job: what workers run."),
         (name = "artifacts", description = "The files that tasks make, by the hash of their content."),
         (name = "dead work", description = "Tasks that failed for good, and trying them anew."),
-        (name = "operation", description = "Health, metrics, demand."),
+        (name = "operation", description = "Health, metrics, demand, limits, pauses, workers."),
     )
 )]
 struct Surface;
@@ -61,6 +61,14 @@ pub fn routes() -> Routes {
         .routes(routes!(dead::replay))
         .routes(routes!(dead::replay_all))
         .routes(routes!(demand::get))
+        .routes(routes!(controls::limits))
+        .routes(routes!(controls::set_limit, controls::unset_limit))
+        .routes(routes!(controls::queues))
+        .routes(routes!(controls::pause_class))
+        .routes(routes!(controls::resume_class))
+        .routes(routes!(controls::pause_tenant))
+        .routes(routes!(controls::resume_tenant))
+        .routes(routes!(controls::workers))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod batches;
+mod controls;
 mod dead;
 mod doubles;
 mod jobs;

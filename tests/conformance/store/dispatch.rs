@@ -33,6 +33,8 @@ each_store!(
     demand_tells_what_waits_runs_and_could_run,
     a_class_is_rung_by_itself,
     racing_dispatchers_take_each_task_once,
+    a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less_than_two_turns,
+    the_idle_worker_gets_the_next_task_while_another_is_busy_for_long,
 );
 
 fn presence(worker: WorkerId, slots: u32, draining: bool) -> Presence {
@@ -235,4 +237,51 @@ async fn racing_dispatchers_take_each_task_once(on: Subject) {
     }
     assert_eq!(tasks.len(), 60);
     assert_eq!(tasks.into_iter().collect::<BTreeSet<_>>().len(), 60);
+}
+
+/// Slot turns that go to others until `task` has its own, one slot at a time.
+async fn turns_until(on: &Subject, task: TaskId) -> usize {
+    for turns in 0..10 {
+        let bells = on.store.ring(Class::Light, 1, 1).await.expect("rings").bells;
+        let claimed = on.claim(bells[0].task, LEASE).await.expect("claims");
+        on.succeed(&claimed, json!(1)).await;
+        if claimed.task == task {
+            return turns;
+        }
+    }
+    panic!("ten turns went to others");
+}
+
+async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less_than_two_turns(on: Subject) {
+    let large = on.as_tenant("m");
+    for _ in 0..10 {
+        accept_many(&large, 10_000).await;
+    }
+    // From both sides of the alphabet, so that neither is favoured.
+    for name in ["a", "z", "a", "z", "z", "a", "b"] {
+        let single = job();
+        on.as_tenant(name).accept(&single).await;
+        let turns = turns_until(&on, only(&single)).await;
+        assert!(turns < 2, "{turns} turns went to the others before {name}'s");
+    }
+}
+
+async fn the_idle_worker_gets_the_next_task_while_another_is_busy_for_long(on: Subject) {
+    let idle = WorkerId::new();
+    beat(&on, on.worker, 2, false).await;
+    let long = accept_many(&on, 2).await;
+    for bell in on.store.ring(Class::Light, 0, 100).await.expect("rings").bells {
+        on.claim(bell.task, LEASE).await.expect("claims");
+    }
+    let next = accept_many(&on, 3).await;
+    let rung = on.store.ring(Class::Light, 0, 100).await.expect("rings");
+    assert_eq!((rung.bells.len(), rung.more), (0, true), "no bell is rung that nobody could answer");
+    beat(&on, idle, 1, false).await;
+    let bells = on.store.ring(Class::Light, 0, 100).await.expect("rings").bells;
+    assert_eq!(bells.len(), 1, "one slot is free in the fleet, and one bell is rung for it");
+    let claimed = on.store.claim(idle, &[bells[0].task], LEASE).await.expect("claims").remove(0);
+    assert!(claimed.is_some_and(|claimed| next.iter().any(|job| only(job) == claimed.task)));
+    for job in &long {
+        assert_eq!(on.state(only(job)).await, TaskState::Running);
+    }
 }

@@ -47,7 +47,7 @@ pub struct Job {
     #[schema(value_type = Option<String>, format = Uuid)]
     schedule_id: Option<ScheduleId>,
     /// What it waits for, while nothing of it runs: `slot`, `schedule`, `needs`, `worker`, `paused`, or a limit (`limit:tenant`, `limit:kind`,
-    /// `limit:batch`).
+    /// `limit:provider`, `limit:batch`).
     #[schema(value_type = Option<String>)]
     waiting_for: Option<WaitingFor>,
     /// Attempts begun, over all its tasks.

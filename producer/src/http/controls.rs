@@ -1,0 +1,225 @@
+//! What operators set and see: limits, pauses, queues, workers.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use common::{
+    error::JobError,
+    id::TenantId,
+    kind::Class,
+    port::controls::{LimitScope, Pausable},
+};
+use serde_json::Value;
+
+use super::{
+    Api,
+    answer::Document,
+    body::{JsonBody, NoBody},
+    problem::{Problem, ProblemDocument},
+    shape::controls::{LimitRequest, LimitShape, Limits, QueueShape, Queues, Workers},
+};
+use crate::{
+    controls,
+    submit::fields::{Fields, whole},
+};
+
+/// A name is compared and shown, no more; long enough for any tenant's.
+const MAX_NAME_BYTES: usize = 200;
+
+/// Lists the limits.
+#[utoipa::path(
+    get, path = "/v1/admin/limits", operation_id = "listLimits", tag = "operation",
+    responses((status = 200, body = Limits))
+)]
+pub async fn limits(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let limits = api.store.limits().await?.into_iter().map(LimitShape::from).collect();
+    Ok(Document::of(&Limits { limits })?.with_status(StatusCode::OK))
+}
+
+/// Sets a limit: at most so many tasks queued or running at once. What runs already is left alone.
+#[utoipa::path(
+    put, path = "/v1/admin/limits/{scope}/{name}", operation_id = "setLimit", tag = "operation", request_body = LimitRequest,
+    params(
+        ("scope" = String, Path, description = "`tenant`, `kind` or `provider`."),
+        ("name" = String, Path, description = "Which. Tenant `*`: each that has no limit of its own. A provider is `text`, `speech`, `image` or `transcription`, and all kinds that ask it are counted together."),
+    ),
+    responses(
+        (status = 200, body = LimitShape),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "No such scope, kind or provider."),
+        (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "Refused."),
+    )
+)]
+pub async fn set_limit(
+    State(api): State<Arc<Api>>,
+    Path((scope, name)): Path<(String, String)>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let scope = read_scope(&scope)?;
+    let most = read_most(body.document)?;
+    check_name(scope.as_str(), &name)?;
+    let limit =
+        controls::limit(&api.catalog, scope, &name, most).ok_or_else(|| Problem::not_found(scope.as_str(), &name))?;
+    api.store.set_limit(&limit).await?;
+    api.changer.wake(Class::ALL.to_vec());
+    Ok(Document::of(&LimitShape::from(limit))?.with_status(StatusCode::OK))
+}
+
+/// Removes a limit.
+#[utoipa::path(
+    delete, path = "/v1/admin/limits/{scope}/{name}", operation_id = "removeLimit", tag = "operation",
+    params(
+        ("scope" = String, Path, description = "`tenant`, `kind` or `provider`."),
+        ("name" = String, Path, description = "Which."),
+    ),
+    responses(
+        (status = 204, description = "Removed."),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "There is none."),
+    )
+)]
+pub async fn unset_limit(
+    State(api): State<Arc<Api>>,
+    Path((scope, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let scope = read_scope(&scope)?;
+    if !api.store.unset_limit(scope, &name).await? {
+        return Err(Problem::not_found(&format!("limit of {}", scope.as_str()), &name));
+    }
+    api.changer.wake(Class::ALL.to_vec());
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Shows the queue of each class, and what is paused.
+#[utoipa::path(
+    get, path = "/v1/admin/queues", operation_id = "listQueues", tag = "operation",
+    responses((status = 200, body = Queues))
+)]
+pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let mut queues = Vec::new();
+    for class in Class::ALL {
+        queues.push(QueueShape::of(class, &api.store.demand(class).await?));
+    }
+    let paused = api.store.pauses().await?;
+    let paused_tenants = paused.into_iter().filter_map(|pause| match pause {
+        Pausable::Tenant(tenant) => Some(tenant.0),
+        Pausable::Class(_) => None,
+    });
+    let answer = Queues { queues, paused_tenants: paused_tenants.collect() };
+    Ok(Document::of(&answer)?.with_status(StatusCode::OK))
+}
+
+/// Shows who is alive and runs what.
+#[utoipa::path(
+    get, path = "/v1/admin/workers", operation_id = "listWorkers", tag = "operation",
+    responses((status = 200, body = Workers))
+)]
+pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let workers = api.store.at_work().await?.into_iter().map(Into::into).collect();
+    Ok(Document::of(&Workers { workers })?.with_status(StatusCode::OK))
+}
+
+/// Pauses a class: nothing new of it is queued, what is queued goes back, what runs goes on.
+#[utoipa::path(
+    post, path = "/v1/admin/queues/{class}/pause", operation_id = "pauseQueue", tag = "operation",
+    params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
+    responses(
+        (status = 204, description = "Paused, whether or not it was."),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn pause_class(
+    State(api): State<Arc<Api>>,
+    Path(class): Path<String>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    pause(&api, Pausable::Class(read_class(&class)?)).await
+}
+
+/// Resumes a class.
+#[utoipa::path(
+    post, path = "/v1/admin/queues/{class}/resume", operation_id = "resumeQueue", tag = "operation",
+    params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
+    responses(
+        (status = 204, description = "Goes on, whether or not it was paused."),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn resume_class(
+    State(api): State<Arc<Api>>,
+    Path(class): Path<String>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    resume(&api, Pausable::Class(read_class(&class)?)).await
+}
+
+/// Pauses a tenant: nothing new of its work is queued, what is queued goes back, what runs goes on.
+#[utoipa::path(
+    post, path = "/v1/admin/tenants/{tenant}/pause", operation_id = "pauseTenant", tag = "operation",
+    params(("tenant" = String, Path, description = "Its name. It need not have work yet.")),
+    responses((status = 204, description = "Paused, whether or not it was."))
+)]
+pub async fn pause_tenant(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    check_name("tenant", &tenant)?;
+    pause(&api, Pausable::Tenant(TenantId(tenant))).await
+}
+
+/// Resumes a tenant.
+#[utoipa::path(
+    post, path = "/v1/admin/tenants/{tenant}/resume", operation_id = "resumeTenant", tag = "operation",
+    params(("tenant" = String, Path, description = "Its name.")),
+    responses((status = 204, description = "Goes on, whether or not it was paused."))
+)]
+pub async fn resume_tenant(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    check_name("tenant", &tenant)?;
+    resume(&api, Pausable::Tenant(TenantId(tenant))).await
+}
+
+async fn pause(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
+    api.store.pause(&what).await?;
+    // Their credit is withdrawn with the next round.
+    api.changer.wake(what.classes());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn resume(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
+    api.store.resume(&what).await?;
+    api.changer.wake(what.classes());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn read_class(word: &str) -> Result<Class, Problem> {
+    Class::parse(word).ok_or_else(|| Problem::not_found("class", word))
+}
+
+fn read_scope(word: &str) -> Result<LimitScope, Problem> {
+    LimitScope::parse(word).ok_or_else(|| Problem::not_found("scope of limits", word))
+}
+
+/// Stores keep no NUL, and nobody could tell names with control characters apart.
+fn check_name(what: &str, name: &str) -> Result<(), Problem> {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
+        return Err(Problem::not_found(what, &name.escape_default().to_string()));
+    }
+    Ok(())
+}
+
+fn read_most(document: Value) -> Result<u32, Problem> {
+    let mut fields = Fields::open("a limit", document);
+    let most = fields.required("most", whole(0, i32::MAX as u64));
+    let faults = fields.close();
+    match most.and_then(|most| u32::try_from(most).ok()) {
+        Some(most) if faults.is_empty() => Ok(most),
+        _ => Err(JobError::refused(faults).into()),
+    }
+}

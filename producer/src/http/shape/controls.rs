@@ -1,0 +1,191 @@
+//! Limits, queues and workers as operators see them.
+
+use common::{
+    kind::Class,
+    port::{
+        controls::{AtWork, Limit, Run},
+        store::Demand,
+    },
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What sets a limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LimitRequest)]
+pub struct LimitRequest {
+    /// At most so many at once; 0 holds all back.
+    #[schema(example = 4)]
+    most: u32,
+}
+
+/// A limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Limit)]
+pub struct LimitShape {
+    /// `tenant`, `kind` or `provider`.
+    scope: &'static str,
+    /// Which; of tenants `*` is each that has no limit of its own.
+    name: String,
+    /// At most so many tasks queued or running at once.
+    most: u32,
+    /// The kinds that are counted; all, where there are none.
+    kinds: Vec<String>,
+}
+
+impl From<Limit> for LimitShape {
+    fn from(limit: Limit) -> Self {
+        Self { scope: limit.scope.as_str(), name: limit.name, most: limit.most, kinds: limit.kinds }
+    }
+}
+
+/// All limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Limits {
+    /// By scope and name.
+    pub limits: Vec<LimitShape>,
+}
+
+/// A class's queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Queue)]
+pub struct QueueShape {
+    /// `render`, `generate` or `light`.
+    class: &'static str,
+    /// Whether it is paused.
+    paused: bool,
+    /// Tasks that could run and are not queued yet; counted up to a bound.
+    waiting: u64,
+    /// Tasks that are queued for a worker.
+    queued: u64,
+    /// Tasks that run.
+    running: u64,
+    /// Slots of the workers that are alive.
+    slots: u64,
+    /// Workers that are alive and have slots for it.
+    workers: u64,
+    /// Milliseconds that the oldest of those that wait has waited.
+    oldest_ms: u64,
+    /// What the latest attempts took that succeeded: their median, in milliseconds.
+    median_ms: Option<u64>,
+}
+
+impl QueueShape {
+    /// The queue of a class.
+    pub fn of(class: Class, demand: &Demand) -> Self {
+        Self {
+            class: class.as_str(),
+            paused: demand.paused,
+            waiting: demand.waiting.saturating_sub(demand.queued),
+            queued: demand.queued,
+            running: demand.running,
+            slots: demand.slots,
+            workers: demand.workers,
+            oldest_ms: demand.oldest_ms,
+            median_ms: demand.median_ms,
+        }
+    }
+}
+
+/// All queues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Queues {
+    /// One for each class.
+    pub queues: Vec<QueueShape>,
+    /// Tenants that are paused.
+    pub paused_tenants: Vec<String>,
+}
+
+/// Slots of a worker for a class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Slots)]
+pub struct SlotsShape {
+    /// `render`, `generate` or `light`.
+    class: &'static str,
+    /// How many attempts side by side.
+    slots: u32,
+}
+
+/// A running task.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Run)]
+pub struct RunShape {
+    /// The task's id.
+    task: String,
+    /// Its job's.
+    job: String,
+    /// Whose it is.
+    tenant: String,
+    /// Its name in the plan.
+    name: String,
+    /// What runs it.
+    kind: String,
+    /// Whose slot it takes.
+    class: &'static str,
+    /// The attempt's number.
+    attempt: u16,
+    /// When the attempt began.
+    started_at: String,
+    /// How far it is, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<f64>,
+}
+
+/// A worker.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Worker)]
+pub struct WorkerShape {
+    /// New at every start of its process.
+    id: String,
+    /// Its machine and process.
+    name: String,
+    /// What it takes.
+    slots: Vec<SlotsShape>,
+    /// Whether it is leaving.
+    draining: bool,
+    /// When it was last heard of.
+    seen_at: String,
+    /// What it runs, the longest first.
+    runs: Vec<RunShape>,
+}
+
+impl From<Run> for RunShape {
+    fn from(run: Run) -> Self {
+        Self {
+            task: run.task.to_string(),
+            job: run.job.to_string(),
+            tenant: run.tenant.0,
+            name: run.name,
+            kind: run.kind,
+            class: run.class.as_str(),
+            attempt: run.attempt,
+            started_at: run.started_at.to_string(),
+            progress: run.progress.map(|progress| progress.value),
+        }
+    }
+}
+
+impl From<AtWork> for WorkerShape {
+    fn from(worker: AtWork) -> Self {
+        let slots = worker.slots.into_iter().map(|(class, slots)| SlotsShape { class: class.as_str(), slots });
+        Self {
+            id: worker.worker.to_string(),
+            name: worker.name,
+            slots: slots.collect(),
+            draining: worker.draining,
+            seen_at: worker.seen_at.to_string(),
+            runs: worker.runs.into_iter().map(RunShape::from).collect(),
+        }
+    }
+}
+
+/// Who is alive.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Workers {
+    /// By name.
+    pub workers: Vec<WorkerShape>,
+}

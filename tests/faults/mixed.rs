@@ -1,0 +1,132 @@
+//! Programs of different age on one database and one broker. An update rolls through a fleet for hours; nobody stops for it.
+
+use std::time::Duration;
+
+use backing::store::postgres::{self, PgOptions};
+use common::{
+    id::TenantId,
+    kind::Class,
+    port::store::{Rung, Store},
+    submission::{Submission, Work},
+};
+use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    audit,
+    fleet::{Fleet, program},
+    load::Clients,
+    place::service,
+    reckoning::all_settled,
+    work::job,
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a migration may do that an older program must live with: columns, indexes, tables and functions that it has never heard of.
+const LATER: &str = "
+    ALTER TABLE spool.jobs ADD COLUMN later text NOT NULL DEFAULT 'later';
+    ALTER TABLE spool.tasks ADD COLUMN later bigint;
+    ALTER TABLE spool.history ADD COLUMN later bigint;
+    ALTER TABLE spool.batches ADD COLUMN later boolean NOT NULL DEFAULT false;
+    ALTER TABLE spool.workers ADD COLUMN later text;
+    CREATE INDEX jobs_later ON spool.jobs (later, id);
+    CREATE TABLE spool.later (id uuid PRIMARY KEY);
+    CREATE FUNCTION spool.later(task_ids uuid[]) RETURNS bigint LANGUAGE sql AS 'SELECT cardinality(task_ids)::bigint';
+    INSERT INTO spool_migrations (number, major) SELECT max(number) + 1, max(major) FROM spool_migrations;";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_lives_with_a_later_schema_and_with_doorbells_of_a_later_version() {
+    let mut fleet = Fleet::prepare("mixed-later").await;
+    audit::execute(&fleet.database.url, LATER).await.expect("a later migration");
+    fleet.add_worker(program()).await;
+    fleet.member(0).works().await;
+    // No producer runs, so nobody rings but the later one that is played here.
+    let store = postgres::connect(&fleet.database.url, PgOptions::default()).await.expect("a store");
+    let work = Work::Job(job());
+    store.accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[]).await.unwrap();
+    let rung = store.ring(Class::Light, 0, 10).await.unwrap();
+    assert_eq!(rung.bells.len(), 1);
+    ring_as_a_later_version(&fleet.namespace, &rung).await;
+    all_settled(&fleet.database.url, PATIENCE).await.expect("the worker heard");
+    store.close().await;
+
+    fleet.add_producer().await;
+    fleet.member(1).works().await;
+    run_a_batch(&fleet, 40).await;
+    end(fleet).await;
+}
+
+/// Run by `scripts/faults --mixed`, which builds the program of before the newest migration.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs an older program: scripts/faults --mixed"]
+async fn an_older_worker_works_beside_a_newer_one() {
+    let older = std::env::var("FAULTS_OLDER_PROGRAM")
+        .expect("FAULTS_OLDER_PROGRAM names a program: run scripts/faults --mixed");
+    let mut fleet = Fleet::prepare("mixed-older").await;
+    fleet.add_producer().await;
+    fleet.add_worker(older.into()).await;
+    fleet.add_worker(program()).await;
+    for place in 0..3 {
+        fleet.member(place).works().await;
+    }
+    run_a_batch(&fleet, 500).await;
+    let workers: Vec<(i64,)> =
+        audit::query(&fleet.database.url, "SELECT count(DISTINCT worker) FROM spool.history").await.unwrap();
+    assert_eq!(workers[0].0, 2, "both ran some");
+    end(fleet).await;
+}
+
+async fn ring_as_a_later_version(namespace: &str, rung: &Rung) {
+    let connection = Connection::connect(&service("SPOOL_AMQP_URL"), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for bell in &rung.bells {
+        let mut message = serde_json::to_value(bell).unwrap();
+        message["v"] = json!(bell.v + 1);
+        message["laterField"] = json!({"of": ["a", "later", "version"]});
+        let (exchange, payload) = (format!("{namespace}.tasks"), message.to_string());
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let sent = channel.basic_publish(
+            exchange.into(),
+            "light".into(),
+            options,
+            payload.as_bytes(),
+            BasicProperties::default(),
+        );
+        sent.await.unwrap().await.unwrap();
+    }
+    connection.close(200, "rung".into()).await.unwrap();
+}
+
+/// A batch of all that echo does without a child; every item must come to what it says.
+async fn run_a_batch(fleet: &Fleet, size: u64) {
+    let clients = Clients::of(&fleet.addresses);
+    let item = |n: u64| -> Value {
+        match n % 5 {
+            0 => json!({"kind": "echo", "input": {"fail": "no luck"}}),
+            1 => json!({"kind": "echo", "input": {"value": n, "failTimes": 1}}),
+            _ => json!({"kind": "echo", "input": {"value": n, "sleepMs": 30}}),
+        }
+    };
+    let jobs: Vec<Value> = (0..size).map(item).collect();
+    let id = clients.submit_to("/v1/batches", &json!({"jobs": jobs, "maxConcurrent": 20})).await;
+    let deadline = Instant::now() + PATIENCE;
+    let batch = loop {
+        let batch = clients.get(&format!("/v1/batches/{id}")).await;
+        if batch["status"] == "settled" {
+            break batch;
+        }
+        assert!(Instant::now() < deadline, "the batch does not settle: {batch}");
+        sleep(Duration::from_millis(100)).await;
+    };
+    let failed = size.div_ceil(5);
+    assert_eq!(batch["counts"], json!({"total": size, "fulfilled": size - failed, "rejected": failed, "pending": 0}));
+}
+
+async fn end(fleet: Fleet) {
+    let faults = audit::faults(&fleet.database.url).await;
+    let (complaints, database, _folder) = fleet.end().await;
+    assert_eq!([faults, complaints].concat(), Vec::<String>::new());
+    database.drop().await;
+}
