@@ -19,7 +19,7 @@ use crate::exit::Failure;
 pub struct Config {
     /// PostgreSQL: `postgres://user:password@host:5432/database`.
     pub database_url: Option<String>,
-    /// RabbitMQ: `amqp://user:password@host:5672/%2f`.
+    /// RabbitMQ: `amqp://user:password@host:5672/%2f`; of a cluster `amqp://user:password@one:5672,two:5672,three:5672/%2f`.
     pub amqp_url: Option<String>,
     /// Redis: `redis://host:6379/0`.
     pub redis_url: Option<String>,

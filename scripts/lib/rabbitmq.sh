@@ -2,7 +2,8 @@
 # RabbitMQ of its own: node, cookie, epmd and configuration all below the instance's folder.
 
 rabbitmq_home() { printf '%s/rabbitmq' "$DIR"; }
-rabbitmq_log() { printf '%s/rabbitmq/log/spool@localhost.log' "$DIR"; }
+rabbitmq_node() { printf '%s@localhost' "${NODE:-spool}"; } # NODE: of a cluster, whose nodes share a machine
+rabbitmq_log() { printf '%s/rabbitmq/log/%s.log' "$DIR" "$(rabbitmq_node)"; }
 # The mark is in the environment of the whole family: the node, its port programs and epmd, which outlives the node.
 rabbitmq_mark() { printf 'SPOOL_BROKER_HOME=%s' "$(rabbitmq_home)"; }
 rabbitmq_pids() { pids_with_env "$(rabbitmq_mark)"; }
@@ -27,7 +28,7 @@ rabbitmq_env() {
   local home; home=$(rabbitmq_home)
   NODE_ENV=(
     "PATH=$PATH" LC_ALL=C.UTF-8 "HOME=$home" "$(rabbitmq_mark)"
-    RABBITMQ_NODENAME=spool@localhost
+    "RABBITMQ_NODENAME=$(rabbitmq_node)"
     RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 "RABBITMQ_NODE_PORT=$AMQP_PORT" "RABBITMQ_DIST_PORT=$AMQP_DIST_PORT"
     "ERL_EPMD_PORT=$EPMD_PORT" ERL_EPMD_ADDRESS=127.0.0.1
     "RABBITMQ_MNESIA_BASE=$home/data" "RABBITMQ_LOG_BASE=$home/log"
@@ -35,7 +36,7 @@ rabbitmq_env() {
     "RABBITMQ_ENABLED_PLUGINS_FILE=$home/enabled_plugins"
     "RABBITMQ_FEATURE_FLAGS_FILE=$home/feature_flags"
     RABBITMQ_CONF_ENV_FILE=/dev/null "RABBITMQ_CONFIG_FILE=$home/rabbitmq"
-    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}${NODE:+ -kernel net_ticktime 8}"
   )
 }
 
@@ -84,4 +85,5 @@ log.console = false
 # The default write-ahead log of quorum queues is 512 MB, in memory and on disk.
 raft.wal_max_size_bytes = 33554432
 CONF
+  [ -z "${NODE:-}" ] || cluster_settings
 }

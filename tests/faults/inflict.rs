@@ -20,8 +20,8 @@ use tokio::{
 use crate::{
     audit,
     fleet::Fleet,
-    place::{service, services},
-    schedule::{Fault, Part, Place},
+    place::{script, service, services},
+    schedule::{Blow, Fault, Part, Place},
 };
 
 /// A broker that has just been started takes a while to open a connection.
@@ -93,6 +93,10 @@ impl Servers {
                 sleep(time).await;
                 services(&["thaw", "rabbitmq"]).await;
             }
+            Fault::Leader(blow, time) => {
+                let _alone = self.rabbitmq.lock().await;
+                strike_leader(&fleet.namespace, blow, time).await;
+            }
             Fault::Purge => {
                 let _alone = self.rabbitmq.lock().await;
                 on_queues(&fleet.namespace, false).await;
@@ -153,10 +157,30 @@ fn start(part: Part) -> &'static [&'static str] {
     }
 }
 
+/// What befalls the node that leads the busiest class's queue. All three are one cluster again when this returns.
+async fn strike_leader(namespace: &str, blow: Blow, time: Duration) {
+    let queue = format!("{namespace}.light");
+    let node = script("cluster", vec!["leader".to_owned(), queue]).await.trim().to_owned();
+    let cluster = async |command: &str| script("cluster", vec![command.to_owned(), node.clone()]).await;
+    let (strike, mend) = match blow {
+        Blow::Kill => ("kill", "start"),
+        Blow::Freeze => ("freeze", "thaw"),
+        Blow::CutOff => ("cut", "heal"),
+    };
+    cluster(strike).await;
+    sleep(time).await;
+    cluster(mend).await;
+    script("cluster", vec!["up".to_owned()]).await;
+}
+
 /// Purges or deletes every queue of classes. One that is not there (deleted and not declared again yet) is let be.
 pub async fn on_queues(namespace: &str, delete: bool) {
     let work = async {
-        let connection = Connection::connect(&service("SPOOL_AMQP_URL"), ConnectionProperties::default()).await?;
+        // Any node of a cluster will do: all are up between faults.
+        let url = service("SPOOL_AMQP_URL");
+        let (nodes, path) = url.rsplit_once('/').expect("an AMQP URL");
+        let url = format!("{}/{path}", nodes.split(',').next().expect("a node"));
+        let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
         for class in ["render", "generate", "light"] {
             let channel = connection.create_channel().await?;
             let queue = format!("{namespace}.{class}");

@@ -147,7 +147,7 @@ async fn a_job_that_settles_in_part_is_found() {
 /// Nobody judges leases and nobody misses doorbells: the work of a killed worker, and the bells of a purged queue, are lost for good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_sweep_a_fleet_loses_jobs_and_the_harness_says_which() {
-    let fleet = Fleet::start("without-sweep", Shape { producers: 1, workers: 1 }).await;
+    let fleet = Fleet::start("without-sweep", Shape { producers: 1, workers: 1, cluster: false }).await;
     fleet.database.spoil("sweep", "IF expired IS NULL THEN", "IF true THEN").await;
     fleet.database.spoil("overdue", "- age_ms", "- age_ms - 3600000").await;
     let clients = Clients::of(&fleet.addresses);

@@ -276,8 +276,13 @@ impl Clients {
 
     /// Posts a job under a key of its own; its id.
     pub async fn submit(&self, body: &Value) -> String {
+        self.submit_to("/v1/jobs", body).await
+    }
+
+    /// The same at a path.
+    pub async fn submit_to(&self, path: &str, body: &Value) -> String {
         let key = uuid::Uuid::now_v7().to_string();
-        let answer = self.clearly(Method::POST, "/v1/jobs", Some((body, &key))).await;
+        let answer = self.clearly(Method::POST, path, Some((body, &key))).await;
         answer["id"].as_str().expect("an id").to_owned()
     }
 

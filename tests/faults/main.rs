@@ -2,7 +2,8 @@
 //! broken in an order that a seed decides.
 //!
 //! `storm` is the whole of it: some thousand jobs, a schedule of faults, and a reckoning at the end. `audit` watches the store from
-//! inside, by triggers of the test's own. `known_bad` takes mechanisms out and shows that the reckoning sees it.
+//! inside, by triggers of the test's own. `known_bad` takes mechanisms out and shows that the reckoning sees it. `mixed` has
+//! programs of different age work side by side.
 //!
 //! All of it works on the servers that `scripts/services` names in the environment, and kills them: `scripts/test` gives each of these
 //! tests the machine to itself, and `scripts/faults` runs `storm` for as long as one likes.
@@ -15,6 +16,7 @@ mod inflict;
 mod known_bad;
 mod load;
 mod member;
+mod mixed;
 mod place;
 #[path = "../conformance/proxy.rs"]
 mod proxy;

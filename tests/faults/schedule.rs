@@ -12,6 +12,14 @@ pub enum Part {
     Redis,
 }
 
+/// What befalls a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blow {
+    Kill,
+    Freeze,
+    CutOff,
+}
+
 /// A process of the fleet, by its place in it.
 pub type Place = usize;
 
@@ -36,6 +44,8 @@ pub enum Fault {
     Crash(Part, Duration),
     /// RabbitMQ is there and does not answer.
     Silence(Duration),
+    /// The node of a cluster that leads a queue is killed, frozen, or cut off from the others.
+    Leader(Blow, Duration),
     /// All messages of all queues are thrown away.
     Purge,
     /// All queues are deleted.
@@ -60,7 +70,7 @@ impl Fault {
             Self::Kill(place, _) | Self::Freeze(place, _) | Self::Drain(place) => Target::Process(place),
             Self::Cut(place, _) | Self::HalfOpen(place, _) | Self::Unreachable(place, ..) => Target::Process(place),
             Self::Restart(part) | Self::Crash(part, _) => Target::Server(part),
-            Self::Silence(_) | Self::Purge | Self::DeleteQueues => Target::Server(Part::RabbitMq),
+            Self::Silence(_) | Self::Leader(..) | Self::Purge | Self::DeleteQueues => Target::Server(Part::RabbitMq),
             Self::TerminateBackends => Target::Server(Part::Postgres),
             Self::Flush => Target::Server(Part::Redis),
         }
@@ -70,6 +80,7 @@ impl Fault {
     fn lasts(self) -> Duration {
         let on_top = match self {
             Self::Restart(Part::RabbitMq) | Self::Crash(Part::RabbitMq, _) => 12,
+            Self::Leader(..) => 20,
             Self::Restart(_) | Self::Crash(..) => 4,
             _ => 1,
         };
@@ -79,7 +90,7 @@ impl Fault {
     fn parameter(self) -> Duration {
         match self {
             Self::Kill(_, time) | Self::Freeze(_, time) | Self::Crash(_, time) | Self::Silence(time) => time,
-            Self::Unreachable(_, _, time) => time,
+            Self::Unreachable(_, _, time) | Self::Leader(_, time) => time,
             _ => Duration::ZERO,
         }
     }
@@ -96,6 +107,9 @@ impl Fault {
             Self::Restart(part) => format!("{part}: restart"),
             Self::Crash(part, _) => format!("{part}: kill -9"),
             Self::Silence(_) => "RabbitMQ: SIGSTOP".to_owned(),
+            Self::Leader(Blow::Kill, _) => "RabbitMQ: leader kill -9".to_owned(),
+            Self::Leader(Blow::Freeze, _) => "RabbitMQ: leader SIGSTOP".to_owned(),
+            Self::Leader(Blow::CutOff, _) => "RabbitMQ: leader cut off".to_owned(),
             Self::Purge => "RabbitMQ: queues purged".to_owned(),
             Self::DeleteQueues => "RabbitMQ: queues deleted".to_owned(),
             Self::TerminateBackends => "PostgreSQL: backends terminated".to_owned(),
@@ -119,6 +133,8 @@ impl fmt::Display for Part {
 pub struct Shape {
     pub producers: usize,
     pub workers: usize,
+    /// Whether RabbitMQ is three nodes.
+    pub cluster: bool,
 }
 
 impl Shape {
@@ -163,6 +179,14 @@ fn deck(shape: Shape, die: &mut impl Rng) -> Vec<Fault> {
         deck.push(Fault::HalfOpen(shape.anyone(die), part));
         deck.push(Fault::Unreachable(shape.anyone(die), part, seconds(die, 1, 7)));
     }
+    if shape.cluster {
+        deck.retain(|fault| {
+            !matches!(fault, Fault::Restart(Part::RabbitMq) | Fault::Crash(Part::RabbitMq, _) | Fault::Silence(_))
+        });
+        for blow in [Blow::Kill, Blow::Freeze, Blow::CutOff] {
+            deck.push(Fault::Leader(blow, seconds(die, 3, 15)));
+        }
+    }
     deck.shuffle(die);
     deck
 }
@@ -200,7 +224,7 @@ pub fn schedule(seed: u64, shape: Shape, window: Duration) -> Vec<(Duration, Fau
 
 #[test]
 fn a_seed_decides_everything_and_a_minute_meets_nearly_every_fault() {
-    let shape = Shape { producers: 2, workers: 3 };
+    let shape = Shape { producers: 2, workers: 3, cluster: false };
     let window = Duration::from_secs(60);
     assert_eq!(schedule(7, shape, window), schedule(7, shape, window));
     assert_ne!(schedule(7, shape, window), schedule(8, shape, window));

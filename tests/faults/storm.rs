@@ -1,6 +1,7 @@
 //! The whole of it: work for a window of time, faults in the order of a seed, and the reckoning.
 //!
-//! `FAULTS_SEED` replays a schedule, `FAULTS_MINUTES` and `FAULTS_JOBS` make it longer; `scripts/faults` sets them. What a seed decides is
+//! `FAULTS_SEED` replays a schedule, `FAULTS_MINUTES` and `FAULTS_JOBS` make it longer, `FAULTS_CLUSTER` says that RabbitMQ is the
+//! three nodes of `scripts/cluster`; `scripts/faults` sets them. What a seed decides is
 //! what is posted and what is broken when; what the machine makes of it differs from run to run.
 
 use std::{
@@ -19,7 +20,6 @@ use crate::{
     schedule::{Fault, Shape, schedule},
 };
 
-const SHAPE: Shape = Shape { producers: 2, workers: 3 };
 /// When all that was broken is mended, the rest of the work takes no longer.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 /// Between the last call and the end of the faults: the last jobs meet faults too.
@@ -29,6 +29,7 @@ struct Settings {
     seed: u64,
     jobs: usize,
     window: Duration,
+    shape: Shape,
 }
 
 impl Settings {
@@ -39,7 +40,9 @@ impl Settings {
         };
         let window = Duration::from_secs(number("FAULTS_MINUTES").unwrap_or(1) * 60);
         let jobs = number("FAULTS_JOBS").unwrap_or_else(|| window.as_secs() * 5_100 / 60);
-        Self { seed: number("FAULTS_SEED").unwrap_or_else(rand::random), jobs: jobs as usize, window }
+        let cluster = std::env::var("FAULTS_CLUSTER").is_ok_and(|is| !is.is_empty());
+        let shape = Shape { producers: 2, workers: 3, cluster };
+        Self { seed: number("FAULTS_SEED").unwrap_or_else(rand::random), jobs: jobs as usize, window, shape }
     }
 }
 
@@ -49,9 +52,9 @@ async fn what_was_accepted_settles_once_whatever_dies() {
     let seed = settings.seed;
     eprintln!("seed {seed}: replay it with FAULTS_SEED={seed}, or scripts/faults --seed {seed}");
     let _mended = Mended;
-    let fleet = Arc::new(Fleet::start(&format!("seed-{seed}"), SHAPE).await);
+    let fleet = Arc::new(Fleet::start(&format!("seed-{seed}"), settings.shape).await);
     let clients = Clients::of(&fleet.addresses);
-    let faults = schedule(seed, SHAPE, settings.window);
+    let faults = schedule(seed, settings.shape, settings.window);
     let orders = orders(seed, settings.jobs, settings.window.saturating_sub(LAST_CALL));
     eprintln!("{} calls, {} faults in {:?}", orders.len(), faults.len(), settings.window);
 

@@ -346,7 +346,9 @@ async fn connections_that_go_half_open_under_their_statements_are_replaced() {
     let url = url.replace(address, &format!("127.0.0.1:{}", proxy.port));
     let store = Arc::new(postgres::connect(&url, options).await.expect("a store"));
     let presence = Presence { worker: WorkerId::new(), name: "w".into(), slots: Vec::new(), draining: false };
-    let ask = async || tokio::join!(store.demand(Class::Light), store.demand(Class::Light), store.beat(&presence, &[], SHORT));
+    let ask = async || {
+        tokio::join!(store.demand(Class::Light), store.demand(Class::Light), store.beat(&presence, &[], SHORT))
+    };
     let (first, second, beat) = ask().await;
     assert!(first.is_ok() && second.is_ok() && beat.is_ok());
     proxy.freeze();

@@ -23,7 +23,8 @@ pub enum QueueType {
 /// Where RabbitMQ is and how it is used.
 #[derive(Debug, Clone)]
 pub struct RabbitMqConfig {
-    /// `amqp://user:password@host:5672/vhost`; a `heartbeat` in its query is kept. No TLS: `amqps://` is refused.
+    /// `amqp://user:password@host:5672/vhost`; a `heartbeat` in its query is kept. Of a cluster, the nodes with commas between them:
+    /// `amqp://user:password@one:5672,two:5672,three:5672/vhost`. No TLS: `amqps://` is refused.
     pub url: String,
     /// Starts the name of every exchange and queue; installations that share a broker differ in it (or in the vhost).
     pub prefix: String,
@@ -58,8 +59,17 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Reads a URL, or says in one sentence what is wrong with it. The sentence never holds the password.
-    pub fn read(text: &str) -> PortResult<Self> {
+    /// Reads the addresses of a URL with one host, or with several and commas between them.
+    pub fn read_all(text: &str) -> PortResult<Vec<Self>> {
+        let authority = text.find("://").map_or(0, |scheme| scheme + 3);
+        let path = text[authority..].find(['/', '?', '#']).map_or(text.len(), |length| authority + length);
+        let hosts = text[authority..path].rfind('@').map_or(authority, |at| authority + at + 1);
+        let one = |host: &str| Self::read(&format!("{}{host}{}", &text[..hosts], &text[path..]));
+        text[hosts..path].split(',').map(one).collect()
+    }
+
+    /// Reads a URL of one host, or says in one sentence what is wrong with it. The sentence never holds the password.
+    fn read(text: &str) -> PortResult<Self> {
         let refused =
             |why: String| PortError::broken(PART, format!("its URL {why}: write amqp://user:password@host:5672/%2f"));
         let mut url = Url::parse(text).map_err(|error| refused(format!("can't be read ({error})")))?;
@@ -92,6 +102,25 @@ mod tests {
         let read = |text: &str| Address::read(text).expect("reads").url;
         assert_eq!(read("amqp://a:b@h:1/%2f"), "amqp://a:b@h:1/%2f?heartbeat=10");
         assert_eq!(read("amqp://h?heartbeat=3"), "amqp://h?heartbeat=3");
+    }
+
+    #[test]
+    fn hosts_with_commas_between_them_share_all_the_rest() {
+        let read = |text: &str| -> Vec<String> {
+            Address::read_all(text).expect("reads").into_iter().map(|address| address.url).collect()
+        };
+        assert_eq!(
+            read("amqp://a:b,@one:1,two,[::1]:3/%2f?heartbeat=5"),
+            [
+                "amqp://a:b,@one:1/%2f?heartbeat=5",
+                "amqp://a:b,@two/%2f?heartbeat=5",
+                "amqp://a:b,@[::1]:3/%2f?heartbeat=5"
+            ]
+        );
+        assert_eq!(read("amqp://h"), ["amqp://h?heartbeat=10"]);
+        for wrong in ["amqp://one,,two/", "amqp://one:1,two:x/", "one:1,two:2", ""] {
+            Address::read_all(wrong).expect_err(wrong);
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl RabbitMqBroker {
     /// Reads the configuration and connects to nothing yet: [`Broker::check`] says whether the broker can be reached. Must be called
     /// within a tokio runtime.
     pub fn open(config: &RabbitMqConfig) -> PortResult<Self> {
-        let dialer = Dialer::new(Address::read(&config.url)?, &config.name);
+        let dialer = Dialer::new(Address::read_all(&config.url)?, &config.name);
         let topology = Arc::new(Topology::new(Names::new(&config.prefix), config.queues));
         let counters = Arc::new(Counters::default());
         let health = Arc::new(Health::default());

@@ -37,7 +37,8 @@ pub(super) struct Publisher {
 }
 
 pub(super) struct Maker {
-    connections: deadpool_lapin::Manager,
+    /// One for each node.
+    connections: Vec<deadpool_lapin::Manager>,
     dialer: Dialer,
     topology: Arc<Topology>,
 }
@@ -47,7 +48,7 @@ impl managed::Manager for Maker {
     type Error = PortError;
 
     async fn create(&self) -> PortResult<Publisher> {
-        let connection = self.dialer.connect_by(managed::Manager::create(&self.connections)).await?;
+        let connection = self.dialer.connect_by(|node| managed::Manager::create(&self.connections[node])).await?;
         let opening = async {
             self.topology.ensure(&connection).await?;
             let channel = connection.create_channel().await?;
@@ -71,8 +72,13 @@ impl managed::Manager for Maker {
 impl Publishers {
     pub fn new(dialer: Dialer, topology: Arc<Topology>, size: usize) -> PortResult<Self> {
         let runtime = lapin::runtime::default_runtime().map_err(unavailable)?;
-        let properties = dialer.properties("publishes");
-        let connections = deadpool_lapin::Manager::new(dialer.address.url.clone(), move || properties.clone(), runtime);
+        let connections = dialer
+            .urls()
+            .map(|url| {
+                let properties = dialer.properties("publishes");
+                deadpool_lapin::Manager::new(url.to_owned(), move || properties.clone(), runtime.clone())
+            })
+            .collect();
         let pool = Pool::builder(Maker { connections, dialer, topology }).max_size(size.max(1)).build();
         Ok(Self { pool: pool.map_err(|error| PortError::broken(PART, error))?, blocked: Mutex::new(None) })
     }
