@@ -50,7 +50,7 @@ pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Prog
         return Ok(Facts { faces: font::faces(path)?, ..plain(hash, "font") });
     }
     if let Some(svg) = Svg::open(path, &FontBook::new(&[], FontFolders(Vec::new()))?)? {
-        return Ok(Facts { image: true, video: vec![svg_facts(&svg)], ..plain(hash, "svg") });
+        return Ok(Facts { image: true, writes: svg.writes(), video: vec![svg_facts(&svg)], ..plain(hash, "svg") });
     }
     if subtitles::are_subtitles(&head) {
         return Ok(Facts { text: Some(subtitles::read(path)?), ..plain(hash, "subtitles") });
@@ -76,6 +76,7 @@ fn plain(hash: &SourceHash, container: &str) -> Facts {
         words: Vec::new(),
         text: None,
         faces: Vec::new(),
+        writes: false,
     }
 }
 

@@ -7,5 +7,5 @@ mod golden;
 mod hostile;
 mod reading;
 mod scenes;
-mod segments;
+pub(crate) mod segments;
 mod sources;

@@ -22,6 +22,7 @@ fn segment(frames: u64, colour: Rgba) -> Segment {
         frames,
         layers: Vec::new(),
         fonts: Vec::new(),
+        machine_fonts: None,
         recipe: Recipe {
             codec: VideoCodec::H264,
             quality: Quality { crf: 23, effort: 2 },

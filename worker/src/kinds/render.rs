@@ -7,8 +7,9 @@ use common::{
 use composition::{
     Origin,
     kinds::render,
-    plan::{Facts, Ratio, SpokenWord},
+    plan::{Facts, Ratio, RenderPlan, SpokenWord},
 };
+use media::text::FontFolders;
 use serde_json::Value;
 
 use super::{Context, Done, Ended, json, typed};
@@ -23,8 +24,17 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
             Origin::Speak(_) => spoken(context.need(index)?),
         })
         .collect::<Result<Vec<Facts>, JobError>>()?;
-    let plan = render::run(&composition, facts)?;
+    let plan = name_fonts(render::run(&composition, facts.clone())?, facts).await?;
     Ok(Done { output: json(&plan)?, artifacts: Vec::new() })
+}
+
+/// The plan with this machine's fonts named where they can show: the segments' keys are made from it.
+pub(super) async fn name_fonts(mut plan: RenderPlan, facts: Vec<Facts>) -> Result<RenderPlan, JobError> {
+    let naming = tokio::task::spawn_blocking(move || {
+        media::text::name_fonts(&mut plan, &facts, &FontFolders::default());
+        plan
+    });
+    naming.await.map_err(|error| JobError::bug(code::INTERNAL, format!("naming the fonts of a plan: {error}")))
 }
 
 pub(super) fn facts(value: Value) -> Result<Facts, JobError> {
