@@ -9,7 +9,7 @@ use axum::{
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, artifacts, batches, demand, health, jobs, tasks};
+use super::{Api, artifacts, batches, compositions, demand, health, jobs, tasks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,7 @@ use super::{Api, artifacts, batches, demand, health, jobs, tasks};
     tags(
         (name = "jobs", description = "What a client asks for in one call."),
         (name = "batches", description = "Many jobs in one call, settled item by item."),
+        (name = "compositions", description = "A look at a composition before it is rendered."),
         (name = "tasks", description = "The plan of a job: what workers run."),
         (name = "artifacts", description = "The files that tasks make, by the hash of their content."),
         (name = "operation", description = "Health, metrics, demand."),
@@ -50,11 +51,15 @@ pub fn routes() -> Routes {
         .routes(routes!(batches::results))
         .routes(routes!(batches::cancel))
         .routes(routes!(batches::retry))
+        .routes(routes!(compositions::look))
         .routes(routes!(demand::get))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));
-    Routes { documents, files: OpenApiRouter::new().routes(routes!(artifacts::get)) }
+    Routes {
+        documents,
+        files: OpenApiRouter::new().routes(routes!(artifacts::get)).routes(routes!(compositions::picture)),
+    }
 }
 
 /// The whole description, as JSON that a person can read.
