@@ -47,7 +47,8 @@ pub enum Command {
     /// Brings the database's schema up to date.
     #[command(after_help = "Example:\n  spool migrate")]
     Migrate,
-    /// Checks the configuration and reaches for every part; with a file, checks a composition instead.
+    /// Checks the configuration and reaches for every part; with a file, says of a composition what is wrong with it, or how long it is
+    /// and how much of it is in the cache.
     #[command(after_help = "Examples:\n  spool check\n  spool check composition.json")]
     Check(Check),
     /// Posts a job: a file with `{\"kind\", \"input\"}`, or a composition to render.
@@ -73,6 +74,9 @@ pub enum Command {
     /// Renders a composition here, without a server; what is in the cache is not rendered again.
     #[command(after_help = "Example:\n  spool render composition.json -o out.mp4")]
     Render(Render),
+    /// Makes a picture of one moment of a composition, without a server.
+    #[command(after_help = "Example:\n  spool still composition.json -t 2.5 -o frame.png")]
+    Still(Still),
     /// Says what a media file is.
     #[command(after_help = "Example:\n  spool probe clip.mp4")]
     Probe(Probe),
@@ -182,6 +186,9 @@ pub struct Check {
     /// A composition; `-` reads it from standard input.
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Where its sources are fetched to, and what is there already is looked up.
+    #[command(flatten)]
+    pub here: Here,
 }
 
 /// Where the server is.
@@ -229,6 +236,31 @@ pub struct Render {
     /// The file to write.
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+    /// How.
+    #[command(flatten)]
+    pub here: Here,
+}
+
+/// Options of `still`.
+#[derive(Debug, Args)]
+pub struct Still {
+    /// The composition; `-` reads it from standard input.
+    #[arg(value_name = "COMP")]
+    pub file: PathBuf,
+    /// The moment, in seconds from the start.
+    #[arg(short = 't', long = "time", default_value = "0", value_name = "SECONDS", value_parser = parse_seconds)]
+    pub time: serde_json::Number,
+    /// The picture to write; its extension says which kind: png, jpg or webp.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// How.
+    #[command(flatten)]
+    pub here: Here,
+}
+
+/// Options of what works here, without a server.
+#[derive(Debug, Args)]
+pub struct Here {
     /// Where rendered parts are kept between runs; `spool` in the user's cache folder unless said.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -249,6 +281,11 @@ pub struct Probe {
     /// The file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// As it is written, so that it stays exact.
+fn parse_seconds(text: &str) -> Result<serde_json::Number, String> {
+    serde_json::from_str(text).map_err(|_| "give seconds, such as 2.5".to_owned())
 }
 
 fn parse_merge(text: &str) -> Result<(String, String), String> {

@@ -63,6 +63,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Cancel(options) => remote::cancel(options, json).await,
         Command::Retry(options) => remote::retry(options, json).await,
         Command::Render(options) => render::run(options, config()?, json).await,
+        Command::Still(options) => render::still(options, config()?, json).await,
         Command::Probe(options) => probe::run(options, json).await,
         Command::Bench(options) => bench::run(options, json).await,
         Command::Completions { shell } => {

@@ -9,7 +9,7 @@ use std::{
 use backing::{
     artifacts::{self, folder::FolderArtifacts},
     board::{
-        local::LocalBoard,
+        kept::KeptBoard,
         redis::{RedisBoard, RedisConfig},
     },
     broker::{
@@ -57,7 +57,7 @@ impl Parts {
         Ok(Self {
             store: Arc::new(SqliteStore::open(&data.join("spool.db")).await?),
             broker: Arc::new(LocalBroker::new()),
-            board: Arc::new(LocalBoard::new()),
+            board: Arc::new(KeptBoard::open(data.join("remembered"))),
             artifacts: Arc::new(FolderArtifacts::open(&data.join("artifacts"))?),
             registry: Registry::new(),
         })

@@ -10,6 +10,8 @@ mod decode;
 pub mod encode;
 mod error;
 mod ffi;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod picture;
 pub mod probe;
 pub mod sound;

@@ -24,7 +24,7 @@ pub(crate) mod resize;
 pub(crate) mod sample;
 mod scene;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod wave;
 
 pub use render::{render_segment, render_still};

@@ -50,7 +50,7 @@ pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Prog
         return Ok(Facts { faces: font::faces(path)?, ..plain(hash, "font") });
     }
     if let Some(svg) = Svg::open(path, &FontBook::new(&[], FontFolders(Vec::new()))?)? {
-        return Ok(Facts { image: true, video: vec![svg_facts(&svg)], ..plain(hash, "svg") });
+        return Ok(Facts { image: true, writes: svg.writes(), video: vec![svg_facts(&svg)], ..plain(hash, "svg") });
     }
     if subtitles::are_subtitles(&head) {
         return Ok(Facts { text: Some(subtitles::read(path)?), ..plain(hash, "subtitles") });
@@ -76,6 +76,7 @@ fn plain(hash: &SourceHash, container: &str) -> Facts {
         words: Vec::new(),
         text: None,
         faces: Vec::new(),
+        writes: false,
     }
 }
 
@@ -128,7 +129,7 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
             || MediaError::BadInput(format!("{} has neither pictures nor sound that can be read", path.display()));
         return Err(refused.unwrap_or_else(nothing));
     }
-    let image = audio.is_empty() && is_still(&container, &video);
+    let image = audio.is_empty() && is_still(&container, is_avif(&read_head(path)?), &video);
     if image {
         video.iter_mut().for_each(video::hold_still);
     }
@@ -151,11 +152,16 @@ fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
     of(ffmpeg::media::Type::Video).chain(of(ffmpeg::media::Type::Audio)).collect()
 }
 
+/// Whether a file says that it is an AV1 picture (AV1 Image File Format 1.1, "Brands"): libav gives it a clock of its own making.
+fn is_avif(head: &[u8]) -> bool {
+    head.get(4..12) == Some(b"ftypavif".as_slice()) || head.get(4..12) == Some(b"ftypavis".as_slice())
+}
+
 /// One frame, in a container that has no clock or whose name says picture.
-fn is_still(container: &str, video: &[VideoFacts]) -> bool {
+fn is_still(container: &str, avif: bool, video: &[VideoFacts]) -> bool {
     let picture = container.ends_with("_pipe") || ["gif", "apng", "webp", "image2"].contains(&container);
     let [only] = video else { return false };
-    let coded_as_picture = only.codec == "av1" && only.rate.is_none();
+    let coded_as_picture = only.codec == "av1" && (avif || only.rate.is_none());
     (picture || coded_as_picture) && only.frames.is_none_or(|frames| frames <= 1)
 }
 

@@ -6,7 +6,9 @@ mod fallback;
 pub(crate) mod fonts;
 pub(crate) mod glyphs;
 pub(crate) mod layout;
+mod reach;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use fonts::{FontFolders, fonts_digest};
+pub use reach::name_fonts;

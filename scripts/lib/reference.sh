@@ -22,7 +22,7 @@ reference_render() { # CLIPS SPEECH OUT
   local sound="[3:a]aresample=48000,adelay=1000:all=1,apad=whole_dur=9.5,pan=stereo|c0=c0|c1=c0,asplit[voice][key]"
   sound+=";[2:a]atrim=0:9.5,volume=0.8,afade=t=out:st=8:d=1.5[music];[music][key]sidechaincompress=threshold=0.03:ratio=8:attack=50:release=400[low]"
   sound+=";[low][voice]amix=inputs=2:normalize=0:duration=first,loudnorm=I=-14:TP=-1:LRA=11,aresample=48000,aformat=channel_layouts=stereo[a]"
-  ffmpeg -nostdin -hide_banner -loglevel error -y \
+  nice -n 10 ffmpeg -nostdin -hide_banner -loglevel error -y \
     -i "$1/dawn.mp4" -i "$1/aurora.mp4" -i "$1/music.m4a" -i "$2" \
     -filter_complex "$picture;$sound" -map '[v]' -map '[a]' -t 9.5 -r 30 \
     -c:v libx264 -preset medium -crf 23 -g 120 \

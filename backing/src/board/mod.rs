@@ -1,5 +1,6 @@
 //! The window: in process for one machine, Redis for a fleet. Losing all of it costs time and never a job.
 
+pub mod kept;
 pub mod local;
 pub mod redis;
 

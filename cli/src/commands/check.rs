@@ -1,20 +1,23 @@
 //! `check`: the configuration and every part it names; or, given a file, a composition.
 
-use serde_json::{Value, json};
+use std::path::Path;
+
+use serde_json::Value;
 use worker::providers::{Metrics, Providers};
 
+use super::here;
 use crate::{
-    args::Check,
+    args::{Check, Here},
+    client::Client,
     config::Config,
     exit::{Failure, Outcome},
-    input,
     parts::Parts,
 };
 
 /// Checks what it is asked to.
 pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
     match options.file {
-        Some(file) => composition(input::read_json(&file)?, json),
+        Some(file) => composition(&file, &options.here, &config, json).await,
         None => parts(&config, json).await,
     }
 }
@@ -61,16 +64,54 @@ fn show(answers: &[Answer], json: bool) {
     }
 }
 
-/// Says whether a composition can be rendered as far as can be known without its sources.
-fn composition(document: Value, json: bool) -> Outcome {
-    let composition = composition::parse(&document).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(|fault| format!("  {}: {}", fault.pointer, fault.detail)).collect();
-        Failure::Failed(format!("the composition has {} faults:\n{}", faults.len(), lines.join("\n")))
-    })?;
-    let sources = composition::sources(&composition).len();
-    match json {
-        true => println!("{}", json!({"faults": [], "sources": sources})),
-        false => println!("no faults, {sources} sources"),
+/// Says what a composition comes to. Its sources are fetched and looked at, as for a render.
+async fn composition(file: &Path, here: &Here, config: &Config, json: bool) -> Outcome {
+    let document = here::read(file, here)?;
+    let checked = here::with_client(file, here, config, async |client| ask(client, &document).await).await?;
+    if json {
+        println!("{checked}");
+    }
+    let faults: Vec<&Value> = checked["faults"].as_array().into_iter().flatten().collect();
+    if !faults.is_empty() {
+        return Err(Failure::Failed(faulty(&faults)));
+    }
+    if !json {
+        tell(&checked);
     }
     Ok(())
+}
+
+/// Asks until the answer is there: what takes longer than a call is a job, after which it is quick.
+async fn ask(client: &Client, document: &Value) -> Result<Value, Failure> {
+    loop {
+        let answer = client.post("/v1/compositions/check", document, None).await?;
+        let Some(job) = answer["id"].as_str() else { return Ok(answer) };
+        let path = format!("/v1/jobs/{job}?wait=25");
+        while matches!(client.get(&path).await?["status"].as_str(), Some("queued" | "running")) {}
+    }
+}
+
+fn faulty(faults: &[&Value]) -> String {
+    let text = |fault: &Value, name: &str| fault[name].as_str().unwrap_or_default().to_owned();
+    let lines: Vec<String> =
+        faults.iter().map(|fault| format!("  {}: {}", text(fault, "pointer"), text(fault, "detail"))).collect();
+    let count = if lines.len() == 1 { "a fault".to_owned() } else { format!("{} faults", lines.len()) };
+    format!("the composition has {count}:\n{}", lines.join("\n"))
+}
+
+fn tell(checked: &Value) {
+    let (segments, estimate) = (&checked["segments"], &checked["estimate"]);
+    println!(
+        "no faults, {} s, {} × {}, segments {} cached {}, about {} core seconds to render and {} bytes",
+        checked["duration"],
+        checked["width"],
+        checked["height"],
+        segments["total"],
+        segments["cached"],
+        estimate["coreSeconds"],
+        estimate["bytes"]
+    );
+    for warning in checked["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        eprintln!("warning: {warning}");
+    }
 }

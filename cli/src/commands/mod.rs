@@ -1,8 +1,10 @@
 //! A file for each command, or for a few that share their shape.
 
+pub mod bars;
 pub mod bench;
 pub mod check;
 pub mod dev;
+pub mod here;
 pub mod migrate;
 pub mod probe;
 pub mod remote;

@@ -41,7 +41,7 @@ pub async fn follow(client: &Client, thing: Thing, id: &str, json: bool) -> Outc
 }
 
 /// A bar on standard error, hidden where that is not a terminal or JSON was asked for.
-pub fn bar(json: bool) -> ProgressBar {
+fn bar(json: bool) -> ProgressBar {
     if json {
         return ProgressBar::hidden();
     }
@@ -53,7 +53,7 @@ pub fn bar(json: bool) -> ProgressBar {
 }
 
 /// Shows a job's or a batch's progress on the bar.
-pub fn advance(bar: &ProgressBar, now: &Value) {
+fn advance(bar: &ProgressBar, now: &Value) {
     let share = now.pointer("/progress/value").and_then(Value::as_f64).or_else(|| {
         let count = |name: &str| now.pointer(&format!("/counts/{name}")).and_then(Value::as_f64);
         Some(1.0 - count("pending")? / count("total")?.max(1.0))

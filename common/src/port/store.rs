@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{PortResult, broker::Doorbell, controls::Controls, dead::DeadWork, schedules::Schedules};
 use crate::{
     error::JobError,
-    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
+    id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
     kind::Class,
     lifecycle::JobStatus,
     limits::DRAIN_WITHIN,
@@ -322,6 +322,9 @@ pub trait Store: Controls + Schedules + DeadWork + Send + Sync + 'static {
         after: Option<JobId>,
         most: u32,
     ) -> PortResult<Page<JobView>>;
+
+    /// Which of these keys have a memo, in their order: what would be found rather than run. A look does not keep a memo from ageing.
+    async fn remembers(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>>;
 
     /// What a class wants.
     async fn demand(&self, class: Class) -> PortResult<Demand>;

@@ -103,6 +103,7 @@ fn segment(composition: &Composition, run: Span, drawn: &[Drawn], fonts: &[crate
         frames: run.len(),
         layers,
         fonts: if writes { fonts.to_vec() } else { Vec::new() },
+        machine_fonts: None,
         recipe: composition.output.recipe,
     }
 }

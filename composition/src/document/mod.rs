@@ -12,6 +12,6 @@ mod reader;
 
 pub(crate) use forms::{Flag, Line, Prose, Src, Verbatim};
 pub(crate) use moving::{Moving, Pace, Tweened};
-pub(crate) use number::{Bounded, Bounds, Count, Decimal};
+pub(crate) use number::{Bounded, Bounds, Count, Decimal, parse_decimal};
 pub(crate) use object::{Member, choice, described, object, union, wrong_type};
 pub(crate) use reader::{Definitions, Form, Reader, kind_of, list};

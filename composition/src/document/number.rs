@@ -40,7 +40,7 @@ impl Form for Decimal {
 const PLACES: i64 = 9;
 
 /// The number that a JSON spelling stands for; none if it is no number or at least a thousand million.
-fn parse_decimal(text: &str) -> Option<Ratio> {
+pub(crate) fn parse_decimal(text: &str) -> Option<Ratio> {
     let (sign, magnitude) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let (mantissa, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{assemble, segment, sound};
 use crate::{
-    Composition, Origin, Slot, compile, parse,
+    Composition, Origin, Slot, TakenFor, compile, parse,
     plan::{ENGINE_VERSION, Facts, RenderPlan},
     sources,
 };
@@ -37,23 +37,35 @@ pub const SPEC: KindSpec = KindSpec {
     grow: Some(grow),
 };
 
-/// A `source` or `speech` task for each source, and the compile that needs them all, in the order of [`sources`].
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let composition = parse(input)?;
-    let mut drafts: Vec<Draft> = sources(&composition)
-        .into_iter()
-        .enumerate()
-        .map(|(index, wanted)| {
-            let (kind, input) = match wanted.origin {
-                Origin::Fetch { src, taken_for } => (source::NAME, json!({"src": src, "takenFor": taken_for})),
-                Origin::Speak(spoken) => (speech::NAME, json!(spoken)),
-            };
-            Draft { name: format!("{kind}-{}", index + 1), kind, input, needs: Vec::new(), result: false }
-        })
-        .collect();
+    Ok(behind_sources(NAME, input, &composition))
+}
+
+/// A `source` or `speech` task for each source, and a task of `kind` that needs them all, in the order of [`sources`], and holds the result.
+pub(super) fn behind_sources(kind: &'static str, input: &Value, composition: &Composition) -> Vec<Draft> {
+    let wanted = sources(composition).into_iter().zip(1..);
+    let drafts = wanted.map(|(wanted, number)| match wanted.origin {
+        Origin::Fetch { src, taken_for } => fetching(number, &src, taken_for),
+        Origin::Speak(spoken) => draft(speech::NAME, number, json!(spoken)),
+    });
+    behind(kind, input, drafts.collect())
+}
+
+/// The same behind tasks that are written already.
+pub(super) fn behind(kind: &'static str, input: &Value, mut drafts: Vec<Draft>) -> Vec<Draft> {
     let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
-    drafts.push(Draft { name: NAME.to_owned(), kind: NAME, input: input.clone(), needs, result: true });
-    Ok(drafts)
+    drafts.push(Draft { needs, ..Draft::only(kind, input.clone()) });
+    drafts
+}
+
+/// The task that brings a file.
+pub(super) fn fetching(number: usize, src: &str, taken_for: TakenFor) -> Draft {
+    draft(source::NAME, number, json!({"src": src, "takenFor": taken_for}))
+}
+
+fn draft(kind: &'static str, number: usize, input: Value) -> Draft {
+    Draft { name: format!("{kind}-{number}"), kind, input, needs: Vec::new(), result: false }
 }
 
 /// Compiles, given what the needs came to in the order of [`sources`].

@@ -171,8 +171,17 @@ fn quality_of(codec: VideoCodec, name: QualityName) -> Quality {
         VideoCodec::Vp9 => [45, 38, 31, 25, 18][step],
         VideoCodec::Ffv1 => 0,
     };
-    Quality { crf, effort: 5 }
+    let effort = match (codec, name) {
+        (VideoCodec::H264, QualityName::VeryLow | QualityName::Low | QualityName::Medium) => QUICK_H264,
+        _ => 5,
+    };
+    Quality { crf, effort }
 }
+
+/// x264's `veryfast`, up to medium quality. Against its `medium` at the rate factor 23 (scripts/bench measures it) the file is smaller
+/// by a tenth or more and SSIM differs by under 0.001, with and without grain, in under half of the time. What `medium` adds by
+/// psychovisual tuning SSIM does not see, so those who ask for `high` get it.
+const QUICK_H264: u8 = 2;
 
 /// The background as the format can keep it.
 pub(super) fn background(pixels: PixelFormat, colour: Rgba) -> Rgba {

@@ -30,6 +30,9 @@ pub struct Facts {
     /// For a font file: the faces in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faces: Vec<FontFace>,
+    /// For an SVG: whether anything is written in it, which fonts decide.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub writes: bool,
 }
 
 /// One picture stream.

@@ -19,6 +19,10 @@ pub struct Segment {
     /// Font files beside the bundled ones, in the order they were named; empty where nothing is written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fonts: Vec<SourceHash>,
+    /// The digest of the machine's own fonts, where what is written may need them: the compiler leaves it open, and whoever
+    /// compiles on a machine that renders fills it in, so that machines with other fonts share no such segment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_fonts: Option<String>,
     /// How its frames are encoded.
     pub recipe: Recipe,
 }

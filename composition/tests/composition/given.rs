@@ -83,6 +83,7 @@ pub fn facts_of(src: &str) -> Facts {
         words: vec![],
         text: None,
         faces: vec![],
+        writes: false,
     }
 }
 

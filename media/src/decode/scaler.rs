@@ -72,7 +72,7 @@ impl Scalers {
         meaning: Meaning,
     ) -> Result<&frame::Video> {
         let setting = Setting {
-            source: definition(frame.format(), (part.width, part.height)),
+            source: definition(named_for_range(frame.format(), meaning), (part.width, part.height)),
             target: definition(target.format, target.size),
             meaning,
             keeps_meaning: target.keeps_meaning,
@@ -89,8 +89,9 @@ impl Scalers {
             }
         };
         let scaler = &mut self.kept[place];
-        let cut = ffi::crop_frame(frame, part.left, part.top, part.width, part.height)
+        let mut cut = ffi::crop_frame(frame, part.left, part.top, part.width, part.height)
             .map_err(|error| MediaError::from_libav("cutting a frame", error))?;
+        cut.set_format(setting.source.format);
         let run = scaler.context.run(&cut, &mut scaler.target);
         run.map_err(|error| MediaError::from_libav("scaling a frame", error))?;
         Ok(&scaler.target)
@@ -119,6 +120,20 @@ impl Scaler {
         let to = if setting.keeps_meaning { from } else { (matrix_number(Space::BT709), false) };
         ffi::set_scaler_colours(&mut context, from, to).map_err(failed)?;
         Ok(Self { setting, context, target: frame::Video::new(target.format, target.width, target.height) })
+    }
+}
+
+/// The format under the name that says its range as well, where it has one.
+///
+/// A scaler is told the range after it was set up, and by then it has decided to copy what has the target's size and format:
+/// frames of full range would keep their numbers.
+fn named_for_range(format: Pixel, meaning: Meaning) -> Pixel {
+    match format {
+        Pixel::YUV420P if meaning.full => Pixel::YUVJ420P,
+        Pixel::YUV422P if meaning.full => Pixel::YUVJ422P,
+        Pixel::YUV440P if meaning.full => Pixel::YUVJ440P,
+        Pixel::YUV444P if meaning.full => Pixel::YUVJ444P,
+        format => format,
     }
 }
 

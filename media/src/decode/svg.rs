@@ -16,6 +16,7 @@ const MAX_BYTES: u64 = 8 << 20;
 /// An SVG, parsed.
 pub(crate) struct Svg {
     tree: Tree,
+    writes: bool,
 }
 
 impl Svg {
@@ -35,9 +36,15 @@ impl Svg {
         if head.len() as u64 >= MAX_BYTES {
             return Err(MediaError::BadInput(format!("the SVG {} is larger than {MAX_BYTES} bytes", path.display())));
         }
-        let tree = Tree::from_data(&head, &options(database(&head, book)))
+        let writes = has_text(&head);
+        let tree = Tree::from_data(&head, &options(database(writes, book)))
             .map_err(|error| MediaError::BadInput(format!("the SVG {} cannot be read: {error}", path.display())))?;
-        Ok(Some(Self { tree }))
+        Ok(Some(Self { tree, writes }))
+    }
+
+    /// Whether anything is written in it, for which fonts are needed.
+    pub(crate) fn writes(&self) -> bool {
+        self.writes
     }
 
     /// The drawing's own size in pixels, rounded up.
@@ -70,10 +77,15 @@ fn looks_like_svg(head: &[u8]) -> bool {
     text.starts_with('<') && (text.contains("<svg") || text.contains(":svg"))
 }
 
+/// Whether text may be in it.
+fn has_text(svg: &[u8]) -> bool {
+    svg.windows(5).any(|window| window == b"<text" || window == b":text")
+}
+
 /// The fonts, where anything is written: reading hundreds of files is not for a logo.
-fn database(svg: &[u8], book: &FontBook) -> Arc<fontdb::Database> {
+fn database(writes: bool, book: &FontBook) -> Arc<fontdb::Database> {
     let mut db = fontdb::Database::new();
-    if svg.windows(5).any(|window| window == b"<text" || window == b":text") {
+    if writes {
         for font in BUNDLED {
             db.load_font_data(font.to_vec());
         }

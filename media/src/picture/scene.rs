@@ -34,6 +34,10 @@ impl Scene {
         let fonts: Vec<_> = segment.fonts.iter().filter_map(|hash| files.get(hash).cloned()).collect();
         let mut desk =
             Desk { book: FontBook::new(&fonts, folders.clone())?, pen: Pen::new(), warnings: BTreeSet::new() };
+        if segment.machine_fonts.is_some() {
+            // Before anything is drawn, so that no letter's look hangs on what was drawn before it.
+            desk.book.read_folders();
+        }
         let layers = segment.layers.iter().map(|layer| Layer::open(layer, canvas, files, &mut desk));
         let layers = layers.collect::<Result<_>>()?;
         Ok(Self { background: background_of(segment), segment: segment.clone(), layers, desk })

@@ -3,9 +3,12 @@
 
 mod clips;
 mod compiled;
+mod finished;
 mod golden;
 mod hostile;
 mod reading;
 mod scenes;
-mod segments;
+pub(crate) mod segments;
 mod sources;
+mod strange;
+mod sync;

@@ -16,7 +16,13 @@ const FAMILIES: &[&str] = &[
     "Noto Sans Math",
     "DejaVu Sans",
     "Noto Sans Mono",
+    "WenQuanYi Micro Hei",
 ];
+
+/// Noto's fonts for Chinese, Japanese and Korean where somebody installed them, else the small one that comes with the engine's set.
+const HAN: &[&str] = &["Noto Sans CJK SC", "WenQuanYi Micro Hei"];
+const KANA: &[&str] = &["Noto Sans CJK JP", "WenQuanYi Micro Hei"];
+const HANGUL: &[&str] = &["Noto Sans CJK KR", "WenQuanYi Micro Hei"];
 
 /// The engine's order of fonts: the same on every machine that has the same fonts.
 pub(crate) struct Order;
@@ -31,6 +37,12 @@ impl Fallback for Order {
     }
 
     fn script_fallback(&self, script: Script, locale: &str) -> &[&'static str] {
+        match script {
+            Script::Han | Script::Bopomofo => return HAN,
+            Script::Hiragana | Script::Katakana => return KANA,
+            Script::Hangul => return HANGUL,
+            _ => {}
+        }
         // A list by script that is kept by those who shape text; it names Noto's families.
         PlatformFallback.script_fallback(script, locale)
     }

@@ -6,7 +6,7 @@
 
 use super::fallback::Order;
 use crate::error::{MediaError, Result};
-use cosmic_text::fontdb::{Database, ID, Source, Style};
+use cosmic_text::fontdb::{Database, FaceInfo, Family, ID, Query, Source, Style, Weight};
 use cosmic_text::{FontSystem, fontdb};
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -100,6 +100,8 @@ pub(crate) struct FontBook {
     files: Vec<PathBuf>,
     folders: FontFolders,
     folders_read: bool,
+    /// The weights that every family is offered in.
+    offered: BTreeSet<u16>,
     used: BTreeSet<String>,
 }
 
@@ -108,6 +110,8 @@ pub(crate) struct FontBook {
 pub(crate) struct Face {
     /// The family's name as the database knows it.
     pub family: String,
+    /// The weight that the family has and that comes nearest to the one asked for.
+    pub weight: u16,
     /// Whether the name was found; otherwise the stand-in stands in.
     pub found: bool,
 }
@@ -135,7 +139,14 @@ impl FontBook {
         db.set_sans_serif_family(STAND_IN);
         // Not the machine's locale: text must break and fall back the same everywhere.
         let system = FontSystem::new_with_locale_and_db_and_fallback("en-US".to_owned(), db, Order);
-        Ok(Self { system, files: files.to_vec(), folders, folders_read: false, used: BTreeSet::new() })
+        Ok(Self {
+            system,
+            files: files.to_vec(),
+            folders,
+            folders_read: false,
+            offered: BTreeSet::new(),
+            used: BTreeSet::new(),
+        })
     }
 
     /// Where shaping and drawing find the fonts.
@@ -150,51 +161,97 @@ impl FontBook {
         files
     }
 
-    /// Adds the machine's fonts, once. Returns whether there was anything to add.
+    /// Adds the machine's fonts, once, but for families that are here already: a family comes from one place. Returns whether
+    /// there was anything to add.
     pub(crate) fn read_folders(&mut self) -> bool {
         if self.folders_read {
             return false;
         }
         self.folders_read = true;
+        self.offered.clear();
         let files = self.folders.files();
         let db = self.system.db_mut();
         let before = db.len();
+        let here: BTreeSet<String> =
+            db.faces().flat_map(|face| &face.families).map(|(family, _)| plain(family)).collect();
         for path in files {
             // A broken file among the machine's fonts is as good as absent.
-            let _ = db.load_font_file(&path);
+            for id in db.load_font_source(Source::File(path)) {
+                let twice = |face: &FaceInfo| face.families.iter().any(|(family, _)| here.contains(&plain(family)));
+                if db.face(id).is_some_and(twice) {
+                    db.remove_face(id);
+                }
+            }
         }
         db.len() > before
     }
 
     /// The face for a name as a caller wrote it: a family, or a full name such as "Roboto Medium".
+    ///
+    /// A family that came with the composition, or is built in, is taken with the weights it has: another machine's folder
+    /// must not lend it one.
     pub(crate) fn face(&mut self, name: &str, weight: u16, italic: bool) -> Face {
-        if let Some(found) = self.search(name, weight, italic).filter(|found| found.exact) {
-            return found.into_face();
+        if let Some(face) = self.search(name, weight, italic) {
+            return face;
         }
         self.read_folders();
-        match self.search(name, weight, italic) {
-            Some(found) => found.into_face(),
-            None => Face { family: STAND_IN.to_owned(), found: false },
-        }
+        self.search(name, weight, italic)
+            .unwrap_or_else(|| Face { found: false, ..self.nearest(STAND_IN, weight, italic) })
     }
 
-    fn search(&self, name: &str, weight: u16, italic: bool) -> Option<Found> {
+    /// Whether a name means a font that is here without the machine's folders.
+    pub(crate) fn brings(&self, name: &str) -> bool {
+        self.search(name, 400, false).is_some()
+    }
+
+    fn search(&self, name: &str, weight: u16, italic: bool) -> Option<Face> {
         let wanted = plain(name);
-        let mut named: Option<Found> = None;
-        for face in self.system.db().faces() {
+        let named = |face: &&FaceInfo| face.families.iter().any(|(family, _)| plain(family) == wanted);
+        let full = |face: &&FaceInfo| plain(&face.post_script_name) == wanted;
+        if let Some(face) = self.system.db().faces().find(named) {
             let family = face.families.iter().find(|(family, _)| plain(family) == wanted);
-            let full = plain(&face.post_script_name) == wanted;
-            let Some(family) = family.or_else(|| face.families.first().filter(|_| full)) else {
-                continue;
-            };
-            let styled = face.weight.0 == weight && (face.style != Style::Normal) == italic;
-            let found = Found { family: family.0.clone(), exact: full || styled };
-            if found.exact {
-                return Some(found);
-            }
-            named.get_or_insert(found);
+            return family.map(|(family, _)| self.nearest(family, weight, italic));
         }
-        named
+        let face = self.system.db().faces().find(full)?;
+        let (family, _) = face.families.first()?;
+        // A full name speaks for its weight where the caller does not.
+        let weight = if weight == 400 { face.weight.0 } else { weight };
+        Some(self.nearest(family, weight, italic))
+    }
+
+    /// The face of a family that comes nearest to a weight, by the rules of CSS Fonts 4, "Font Matching".
+    ///
+    /// The shaper takes a family only in a weight that it has, and would go on to other families for one that it lacks.
+    fn nearest(&self, family: &str, weight: u16, italic: bool) -> Face {
+        let style = if italic { Style::Italic } else { Style::Normal };
+        let query = Query { families: &[Family::Name(family)], weight: Weight(weight), style, ..Query::default() };
+        let db = self.system.db();
+        let met = db.query(&query).and_then(|id| {
+            let varies = db.with_face_data(id, |data, index| varies_to(data, index, weight)).unwrap_or(false);
+            if varies { Some(weight) } else { db.face(id).map(|face| face.weight.0) }
+        });
+        Face { family: family.to_owned(), weight: met.unwrap_or(weight), found: true }
+    }
+
+    /// Offers every family in a weight, by the face of it that comes nearest.
+    ///
+    /// The shaper asks the fallbacks in their order only for faces of the very weight of the writing: without this, bold
+    /// writing would take its emoji and its Chinese from whichever other font comes first.
+    pub(crate) fn offer(&mut self, weight: u16) {
+        if !self.offered.insert(weight) {
+            return;
+        }
+        let db = self.system.db();
+        let families: BTreeSet<&str> = db.faces().filter_map(|face| Some(face.families.first()?.0.as_str())).collect();
+        let nearest = families.into_iter().filter_map(|family| {
+            let query = Query { families: &[Family::Name(family)], weight: Weight(weight), ..Query::default() };
+            db.query(&query).and_then(|id| db.face(id)).filter(|face| face.weight.0 != weight)
+        });
+        let stand_ins: Vec<FaceInfo> =
+            nearest.map(|face| FaceInfo { weight: Weight(weight), ..face.clone() }).collect();
+        for face in stand_ins {
+            self.system.db_mut().push_face_info(face);
+        }
     }
 
     /// Notes that a face was drawn with.
@@ -210,15 +267,13 @@ impl FontBook {
     }
 }
 
-struct Found {
-    family: String,
-    exact: bool,
-}
-
-impl Found {
-    fn into_face(self) -> Face {
-        Face { family: self.family, found: true }
-    }
+/// Whether a variable font has a weight.
+fn varies_to(data: &[u8], index: u32, weight: u16) -> bool {
+    let Ok(face) = ttf_parser::Face::parse(data, index) else { return false };
+    face.variation_axes().into_iter().any(|axis| {
+        axis.tag == ttf_parser::Tag::from_bytes(b"wght")
+            && (axis.min_value..=axis.max_value).contains(&f32::from(weight))
+    })
 }
 
 /// A name without case, spaces and hyphens, in which people differ.
@@ -245,6 +300,14 @@ mod tests {
         for name in ["Open Sans", "opensans", "OPEN-SANS", "OpenSans-Bold"] {
             assert!(book.face(name, 400, false).found, "{name}");
         }
+    }
+
+    #[test]
+    fn a_family_is_drawn_in_the_weight_it_has() {
+        let mut book = bundled_only();
+        let mut met = |name, weight| book.face(name, weight, false).weight;
+        assert_eq!([100, 400, 500, 600, 900].map(|weight| met("Open Sans", weight)), [400, 400, 400, 700, 700]);
+        assert_eq!((met("OpenSans-Bold", 400), met("Nowhere", 900)), (700, 700));
     }
 
     #[test]

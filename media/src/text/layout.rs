@@ -1,6 +1,6 @@
 //! Where each letter stands: shaping, breaking into lines, aligning in the box, and shrinking until it fits.
 
-use super::fonts::{FontBook, weight_of};
+use super::fonts::{Face, FontBook, weight_of};
 use composition::plan::{Align, Fitting, Text, TextRun, VerticalAlign};
 use cosmic_text::{Attrs, Buffer, CacheKeyFlags, Family, LayoutGlyph, LayoutRun, Metrics, Shaping, Style, Wrap};
 use std::collections::BTreeSet;
@@ -136,8 +136,9 @@ impl Room {
 
 fn shape(text: &Text, room: &Room, scale: f64, book: &mut FontBook) -> Layout {
     let pieces = pieces_of(&text.runs);
-    let faces: Vec<String> =
-        text.runs.iter().map(|run| book.face(&run.style.family, run.style.weight, run.style.italic).family).collect();
+    let faces: Vec<Face> =
+        text.runs.iter().map(|run| book.face(&run.style.family, run.style.weight, run.style.italic)).collect();
+    faces.iter().for_each(|face| book.offer(face.weight));
     let line_height = text.line_height.to_f64().max(0.1);
     let attrs_of = |piece: &Piece<'_>| attrs(&text.runs[piece.run], &faces[piece.run], piece, scale, line_height);
     let default = Attrs::new();
@@ -182,13 +183,13 @@ fn size_of(run: &TextRun, scale: f64) -> f32 {
     (run.style.size.to_f64() * scale).max(0.5) as f32
 }
 
-fn attrs<'a>(run: &TextRun, family: &'a str, piece: &Piece<'_>, scale: f64, line_height: f64) -> Attrs<'a> {
+fn attrs<'a>(run: &TextRun, face: &'a Face, piece: &Piece<'_>, scale: f64, line_height: f64) -> Attrs<'a> {
     let size = size_of(run, scale);
     let words = if piece.blank { run.style.word_spacing.to_f64() } else { 0.0 };
     let spacing = (run.style.letter_spacing.to_f64() + words) * scale / f64::from(size);
     Attrs::new()
-        .family(Family::Name(family))
-        .weight(weight_of(run.style.weight))
+        .family(Family::Name(&face.family))
+        .weight(weight_of(face.weight))
         .style(if run.style.italic { Style::Italic } else { Style::Normal })
         .metrics(Metrics::new(size, size * line_height as f32))
         .letter_spacing(spacing as f32)

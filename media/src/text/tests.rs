@@ -185,15 +185,82 @@ fn the_same_writing_gives_the_same_pixels() {
     assert!(first.raster == second.raster && (first.x, first.y) == (second.x, second.y));
 }
 
+/// A sentence in each script of the set of fonts that `scripts/setup` installs.
+pub(crate) const SCRIPTS: [(&str, &str); 9] = [
+    ("Latin", "Größe Żółć Tiếng"),
+    ("Greek and Cyrillic", "Ελλάδα Київ"),
+    ("Arabic", "مرحبا بالعالم"),
+    ("Hebrew", "שָׁלוֹם עולם"),
+    ("Devanagari", "नमस्ते दुनिया"),
+    ("Thai", "สวัสดีชาวโลก"),
+    ("Chinese", "你好，世界"),
+    ("Japanese", "こんにちは カタカナ 漢字"),
+    ("Korean", "안녕하세요 세계"),
+];
+
+#[test]
+fn every_script_of_the_set_has_its_letters() {
+    for weight in [400, 700, 800] {
+        for (script, writing) in SCRIPTS {
+            let mut desk = desk(&["/usr/share/fonts"]);
+            let mut text = text(writing, 40);
+            text.runs[0].style.weight = weight;
+            let layout = desk.lay_out(&text, 800.0, 100.0, 1.0);
+            assert!(layout.missing.is_empty() && desk.warnings.is_empty(), "{script} {weight}: {:?}", desk.warnings);
+            let numbers = layout.glyphs.iter().filter(|placed| !placed.blank).map(|placed| placed.glyph.glyph_id);
+            assert!(numbers.clone().count() > 3 && numbers.clone().all(|number| number != 0), "{script} {weight}");
+        }
+    }
+}
+
+#[test]
+fn arabic_letters_join_and_devanagari_conjuncts_form() {
+    let mut desk = desk(&["/usr/share/fonts"]);
+    let mut glyphs = |writing: &str| -> Vec<u16> {
+        let layout = desk.lay_out(&text(writing, 40), 800.0, 100.0, 1.0);
+        layout.glyphs.iter().map(|placed| placed.glyph.glyph_id).collect()
+    };
+    // One letter three times: at the beginning, in the middle and at the end it has three forms.
+    let joined: BTreeSet<u16> = glyphs("ههه").into_iter().collect();
+    assert_eq!(joined.len(), 3);
+    // Ka, virama, ssa become one.
+    assert_eq!(glyphs("क्ष").len(), 1);
+}
+
+#[test]
+fn numbers_and_latin_inside_hebrew_keep_their_own_direction() {
+    let mut desk = desk(&["/usr/share/fonts"]);
+    let writing = "מחיר 123 abc סוף";
+    let layout = desk.lay_out(&text(writing, 40), 800.0, 100.0, 1.0);
+    let at = |letter: &str| {
+        let cluster = writing.find(letter).expect("it is there");
+        layout.glyphs.iter().find(|placed| placed.cluster == cluster).expect("it is set").left
+    };
+    assert!(at("1") < at("2") && at("2") < at("3") && at("a") < at("b"), "left to right inside");
+    assert!(at("מ") > at("1") && at("1") > at("a") && at("a") > at("ס"), "right to left outside");
+}
+
+#[test]
+fn the_weight_of_a_line_does_not_change_its_family() {
+    let mut desk = desk(&["/usr/share/fonts"]);
+    let mut text = text("Heavy 你好", 40);
+    text.runs[0].style.weight = 800;
+    drawn(&text, &mut desk);
+    let used = desk.book.used();
+    assert!(used.iter().any(|name| name == "OpenSans-Bold"), "{used:?}");
+    assert!(used.iter().any(|name| name.contains("WenQuanYi") || name.contains("CJK")), "{used:?}");
+}
+
 #[test]
 fn colour_emoji_keep_their_colours() {
-    let mut desk = desk(&["/usr/share/fonts"]);
-    let ink = drawn(&text("😀", 80), &mut desk);
-    if !desk.warnings.is_empty() {
-        // This machine has no emoji font: then that is what is said.
-        assert!(desk.warnings.iter().any(|warning| warning.contains('😀')));
-        return;
+    for (writing, weight) in [("😀", 400), ("😀", 700), ("👩‍🚀😀", 400), ("👍🏽😀", 400)] {
+        let mut desk = desk(&["/usr/share/fonts"]);
+        let mut text = text(writing, 80);
+        text.runs[0].style.weight = weight;
+        let ink = drawn(&text, &mut desk);
+        assert_eq!(desk.warnings, BTreeSet::new(), "{writing}");
+        assert_eq!(desk.book.used(), ["NotoColorEmoji"], "{writing}");
+        let (area, [r, _, b]) = covered(&ink);
+        assert!(area > 3000.0 && r > b + 40.0, "{writing}: {area} {r} {b}");
     }
-    let (area, [r, _, b]) = covered(&ink);
-    assert!(area > 3000.0 && r > b + 60.0, "{area} {r} {b}");
 }

@@ -3,7 +3,9 @@
 use crate::{Room, cage};
 use composition::plan::{Rgba, SourceHash};
 use media::cage::{Bounds, Cage, Ended, Ending};
-use media::child::ChildJob;
+use media::child::{ChildJob, Output};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +49,135 @@ async fn text_emptiness_and_half_a_film_are_bad_input() {
 
 /// Variants of each kind of file that every run tries, and that a long run does.
 const SOME: u64 = 60;
+const FEW: u64 = 12;
 const MANY: u64 = 500;
+
+/// A listener that nobody may connect to.
+struct Quiet(std::net::TcpListener);
+
+impl Quiet {
+    fn new() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+
+    fn is_still_quiet(&self) -> bool {
+        self.0.accept().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+}
+
+fn files_in(folder: &Path) -> BTreeSet<OsString> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+}
+
+#[tokio::test]
+async fn what_names_addresses_connects_to_nobody_and_leaves_nothing() {
+    let quiet = Quiet::new();
+    let url = format!("http://127.0.0.1:{}/a", quiet.port());
+    for (name, content) in [
+        ("a.mp4", format!("ffconcat version 1.0\nfile '{url}'\n")),
+        ("a.mp4", "ffconcat version 1.0\nfile 'concat:/etc/passwd|/etc/hosts'\n".to_owned()),
+        ("a.ts", format!("#EXTM3U\n#EXT-X-MAP:URI=\"{url}\"\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n")),
+        ("a.mkv", format!("<?xml version='1.0'?><MPD><Period><BaseURL>{url}</BaseURL></Period></MPD>")),
+        ("a.mp3", format!("[playlist]\nFile1={url}\n")),
+        ("a.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n".to_owned()),
+        ("concat:a|b", "nothing".to_owned()),
+    ] {
+        let room = Room::new();
+        let path = room.path().join(name.replace('/', "_"));
+        std::fs::write(&path, content).unwrap();
+        let before = files_in(room.path());
+        let ended = probed(&cage(), &room, &path).await;
+        assert!(matches!(ended.ending, Ending::BadInput(_)), "{name}: {ended:?}");
+        assert!(quiet.is_still_quiet(), "{name}");
+        assert_eq!(files_in(room.path()), before, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_drawing_that_names_addresses_and_files_is_a_drawing_without_them() {
+    let quiet = Quiet::new();
+    let url = format!("http://127.0.0.1:{}/a.png", quiet.port());
+    let room = Room::new();
+    let path = room.path().join("a.svg");
+    let svg = format!(
+        "<?xml-stylesheet href='{url}'?><svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='9' \
+         height='9'><style>@import url({url}); @font-face {{ font-family: x; src: url({url}) }}</style><image href='{url}' width='9' height='9'/>\
+         <image xlink:href='file:///etc/passwd' width='9' height='9'/><use href='{url}#x'/><script href='{url}'/><feImage href='{url}'/>\
+         <text font-family='x'>x</text></svg>"
+    );
+    std::fs::write(&path, svg).unwrap();
+    let ended = probed(&cage(), &room, &path).await;
+    assert!(matches!(ended.ending, Ending::Done(_)), "{ended:?}");
+    let entities = "<!DOCTYPE svg [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><text>&a;</text></svg>";
+    let laughs = (1..9).fold("<!DOCTYPE svg [<!ENTITY a0 'ha'>".to_owned(), |doc, n| {
+        format!("{doc}<!ENTITY a{n} '{}'>", format!("&a{};", n - 1).repeat(10))
+    }) + "]><svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><text>&a8;</text></svg>";
+    for document in [entities, &laughs] {
+        std::fs::write(&path, document).unwrap();
+        let ended = probed(&cage(), &room, &path).await;
+        assert!(matches!(ended.ending, Ending::BadInput(_)), "{ended:?}");
+    }
+    assert!(quiet.is_still_quiet());
+}
+
+/// Makes a file by the ffmpeg command.
+fn make(path: &Path, arguments: &str) {
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y"])
+        .args(arguments.split_whitespace())
+        .arg(path)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[tokio::test]
+async fn hundreds_of_streams_and_tens_of_thousands_of_frames_are_looked_at_within_bounds() {
+    let room = Room::new();
+    let streams = room.path().join("streams.mkv");
+    make(&streams, &format!("-f lavfi -i sine=d=0.05 {} -c:a pcm_s16le", "-map 0 ".repeat(300)));
+    let frames = room.path().join("frames.gif");
+    make(&frames, "-f lavfi -i color=red:s=2x2:r=50:d=600");
+    for path in [streams, frames] {
+        match probed(&cage(), &room, &path).await.ending {
+            Ending::Done(output) => {
+                let Output::Probe(facts) = *output else { panic!("{output:?}") };
+                assert!(facts.audio.len() <= 16 && facts.video.len() <= 16);
+                assert!(facts.audio.len() == 16 || facts.video[0].frames == Some(30_000), "{:?}", facts.video);
+            }
+            ending => assert!(matches!(ending, Ending::BadInput(_)), "{ending:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn damaged_webps_gifs_drawings_fonts_and_subtitles_harm_nobody_but_their_own_child() {
+    let room = Room::new();
+    damage(&room, &room.still("still.webp").await, FEW).await;
+    let gif = room.path().join("moving.gif");
+    make(&gif, "-f lavfi -i testsrc=s=64x48:r=10:d=1");
+    damage(&room, &gif, FEW).await;
+    let drawing = room.path().join("drawing.svg");
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><g opacity='.5' transform='rotate(3)'><path d='M1 1C2 3 4 5 6 7Z'/></g></svg>";
+    std::fs::write(&drawing, svg).unwrap();
+    damage(&room, &drawing, FEW).await;
+    let font = room.path().join("font.ttf");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/fonts/OpenSans-Regular.ttf"), &font).unwrap();
+    damage(&room, &font, FEW).await;
+    let subtitles = room.path().join("words.srt");
+    std::fs::write(
+        &subtitles,
+        "1\n00:00:01,000 --> 00:00:02,000\n<b>Hello</b>\n\n2\n00:00:03,000 --> 00:00:04,500\nthere\n",
+    )
+    .unwrap();
+    damage(&room, &subtitles, FEW).await;
+}
 
 #[tokio::test]
 async fn damaged_films_harm_nobody_but_their_own_child() {

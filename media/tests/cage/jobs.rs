@@ -5,7 +5,7 @@ use composition::plan::{
     Assemble, Canvas, ColourTags, Curve, Facts, Format, Loudness, Micro, PixelFormat, Poster, Quality, Rate, Ratio,
     Recipe, Rgba, Role, Segment, Sound, SoundCodec, SoundItem, SoundRecipe, Source, SourceHash, Tags, VideoCodec,
 };
-use media::cage::Ending;
+use media::cage::{Bounds, Ending};
 use media::child::{ChildJob, Output};
 use media::speech::{SpeechOutput, SpokenText};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ fn segment(frames: u64, colour: Rgba) -> Segment {
         frames,
         layers: Vec::new(),
         fonts: Vec::new(),
+        machine_fonts: None,
         recipe: Recipe {
             codec: VideoCodec::H264,
             quality: Quality { crf: 23, effort: 2 },
@@ -153,4 +154,37 @@ async fn the_same_text_is_spoken_to_the_same_bytes() {
     let (other, second) = room.speech("other.wav").await;
     assert_eq!(first, second);
     assert!(std::fs::read(one).unwrap() == std::fs::read(other).unwrap());
+}
+
+#[test]
+fn what_a_child_may_take_follows_from_its_output_and_not_from_its_length() {
+    let bounds = |width: u32, height: u32, frames: u64| {
+        let mut segment = segment(frames, Rgba::BLACK);
+        (segment.canvas.width, segment.canvas.height) = (width, height);
+        Bounds::of(&ChildJob::Segment { segment: Box::new(segment), files: Default::default(), out: "out".into() })
+    };
+    let (short, long) = (bounds(1920, 1080, 25), bounds(1920, 1080, 2_500));
+    assert_eq!(short.memory, long.memory, "a longer one needs no more");
+    assert!(long.file_size > short.file_size && long.deadline > short.deadline);
+    let (small, large) = (bounds(640, 360, 25), bounds(3840, 2160, 25));
+    assert!(small.memory < short.memory && short.memory < large.memory);
+    let per_pixel = (large.memory - small.memory) / u64::from(3840 * 2160 - 640 * 360_u32);
+    assert_eq!(per_pixel, 640, "so many bytes a pixel");
+    assert!(large.memory < 8 << 30);
+}
+
+#[tokio::test]
+async fn honest_work_stays_well_below_its_memory_and_runaway_work_ends_at_it() {
+    let room = Room::new();
+    let mut segment = segment(60, Rgba([90, 20, 200, 255]));
+    (segment.canvas.width, segment.canvas.height) = (1280, 720);
+    let job = ChildJob::Segment { segment: Box::new(segment), files: Default::default(), out: room.path().join("out") };
+    let derived = Bounds::of(&job);
+    let quarter = room.run_within(&job, Bounds { memory: derived.memory / 4, ..derived }).await;
+    assert!(matches!(quarter.ending, Ending::Done(_)), "{quarter:?}");
+    let hundredth = room.run_within(&job, Bounds { memory: derived.memory / 100, ..derived }).await;
+    assert!(
+        matches!(hundredth.ending, Ending::OutOfMemory(_) | Ending::Crashed { .. } | Ending::Killed),
+        "{hundredth:?}"
+    );
 }

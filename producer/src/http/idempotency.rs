@@ -80,7 +80,8 @@ pub async fn submit(
     }
 }
 
-fn accepted(answer: Document, location: &str) -> Response {
+/// The answer to what was taken on and is done later: 202, with where to look and when.
+pub fn accepted(answer: Document, location: &str) -> Response {
     let mut response = answer.with_status(StatusCode::ACCEPTED);
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, FIRST_LOOK);

@@ -5,6 +5,7 @@ mod artifacts;
 mod batches;
 mod body;
 mod caller;
+mod compositions;
 mod controls;
 mod dead;
 mod demand;

@@ -9,7 +9,7 @@ use axum::{
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, artifacts, batches, controls, dead, demand, health, jobs, schedules, tasks};
+use super::{Api, artifacts, batches, compositions, controls, dead, demand, health, jobs, schedules, tasks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,7 @@ use super::{Api, artifacts, batches, controls, dead, demand, health, jobs, sched
         (name = "jobs", description = "What a client asks for in one call."),
         (name = "batches", description = "Many jobs in one call, settled item by item."),
         (name = "schedules", description = "Jobs that recur."),
+        (name = "compositions", description = "A look at a composition before it is rendered."),
         (name = "tasks", description = "The plan of a job: what workers run."),
         (name = "artifacts", description = "The files that tasks make, by the hash of their content."),
         (name = "dead work", description = "Tasks that failed for good, and trying them anew."),
@@ -60,6 +61,7 @@ pub fn routes() -> Routes {
         .routes(routes!(dead::get))
         .routes(routes!(dead::replay))
         .routes(routes!(dead::replay_all))
+        .routes(routes!(compositions::look))
         .routes(routes!(demand::get))
         .routes(routes!(controls::limits))
         .routes(routes!(controls::set_limit, controls::unset_limit))
@@ -72,7 +74,10 @@ pub fn routes() -> Routes {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));
-    Routes { documents, files: OpenApiRouter::new().routes(routes!(artifacts::get)) }
+    Routes {
+        documents,
+        files: OpenApiRouter::new().routes(routes!(artifacts::get)).routes(routes!(compositions::picture)),
+    }
 }
 
 /// The whole description, as JSON that a person can read.

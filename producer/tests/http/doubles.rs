@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use axum::body::Bytes;
 use common::{
-    id::{BatchId, Fence, JobId, ScheduleId, TaskId, TenantId, WorkerId},
+    id::{BatchId, Digest, Fence, JobId, ScheduleId, TaskId, TenantId, WorkerId},
     kind::Class,
     outcome::Settlement,
     port::{
@@ -131,6 +131,9 @@ impl Store for SwitchedStore {
         most: u32,
     ) -> PortResult<Page<JobView>> {
         self.there()?.list(tenant, filter, after, most).await
+    }
+    async fn remembers(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+        self.there()?.remembers(tenant, keys).await
     }
     async fn demand(&self, class: Class) -> PortResult<Demand> {
         self.there()?.demand(class).await

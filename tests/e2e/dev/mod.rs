@@ -1,8 +1,10 @@
 //! `spool dev`: everything in one process.
 
+mod cache;
 mod commands;
 mod jobs;
 mod lives;
+mod looks;
 mod media;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use composition::{
         segment::Rendered,
         sound::Mixed,
     },
-    plan::Assemble,
+    plan::{Assemble, Format},
 };
 use media::{
     cage::Scratch,
@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let parts = Parts::bring(context, &assemble, &scratch).await?;
     warnings.extend(parts.warnings);
     let place = |name: &str| scratch.path().join(name);
-    let (out, poster, thumbnail) = (place("out"), place("poster.jpg"), place("thumbnail.jpg"));
+    let (out, poster, thumbnail) = (place(out_name(assemble.format)), place("poster.jpg"), place("thumbnail.jpg"));
     let job = ChildJob::Assemble {
         assemble: Box::new(assemble.clone()),
         segments: parts.segments,
@@ -62,6 +62,16 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         warnings,
     };
     Ok(Done { output: json(&assembled)?, artifacts })
+}
+
+/// A picture's format is known to its writer by its name.
+fn out_name(format: Format) -> &'static str {
+    match format {
+        Format::Jpg => "out.jpg",
+        Format::Png => "out.png",
+        Format::Webp => "out.webp",
+        Format::Mp4 | Format::Webm | Format::Gif | Format::Mp3 | Format::Wav => "out",
+    }
 }
 
 /// What the needs made, brought here.

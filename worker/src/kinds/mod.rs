@@ -3,6 +3,7 @@
 //! A handler is given a [`Context`] and answers with what it made or why not; it can't settle, and what it panics with is caught.
 
 mod assemble;
+mod check;
 mod child;
 mod echo;
 mod hook;
@@ -15,8 +16,10 @@ mod segment;
 mod sound;
 mod source;
 mod speech;
+mod still;
 mod subtitles;
 mod text;
+mod thumbnail;
 mod video;
 
 use std::{path::PathBuf, sync::Arc};
@@ -109,6 +112,9 @@ pub(crate) async fn run(context: Context) -> Result<Done, Ended> {
         composition::kinds::segment::NAME => segment::run(&context).await,
         composition::kinds::sound::NAME => sound::run(&context).await,
         composition::kinds::assemble::NAME => assemble::run(&context).await,
+        composition::kinds::still::NAME => still::run(&context).await,
+        composition::kinds::thumbnail::NAME => thumbnail::run(&context).await,
+        composition::kinds::check::NAME => check::run(&context).await,
         composition::kinds::video::NAME => video::run(&context).await,
         composition::kinds::video::compose::NAME => video::compose(&context).await,
         composition::kinds::video::result::NAME => video::finish(&context).await,

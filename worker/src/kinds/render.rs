@@ -5,26 +5,43 @@ use common::{
     kinds::{source::Sourced, speech::Spoken},
 };
 use composition::{
-    Origin,
+    Composition, Origin,
     kinds::render,
-    plan::{Facts, Ratio, SpokenWord},
+    plan::{Facts, Ratio, RenderPlan, SpokenWord},
 };
+use media::text::FontFolders;
 use serde_json::Value;
 
 use super::{Context, Done, Ended, json, typed};
 
 pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let composition = composition::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let facts = composition::sources(&composition)
-        .iter()
-        .enumerate()
-        .map(|(index, source)| match source.origin {
-            Origin::Fetch { .. } => facts(context.need::<Sourced>(index)?.facts),
-            Origin::Speak(_) => spoken(context.need(index)?),
-        })
-        .collect::<Result<Vec<Facts>, JobError>>()?;
-    let plan = render::run(&composition, facts)?;
-    Ok(Done { output: json(&plan)?, artifacts: Vec::new() })
+    Ok(Done { output: json(&compiled(context, &composition).await?)?, artifacts: Vec::new() })
+}
+
+/// A composition compiled against what the task's needs came to.
+pub(super) async fn compiled(context: &Context, composition: &Composition) -> Result<RenderPlan, JobError> {
+    let facts = brought(context, composition)?;
+    name_fonts(render::run(composition, facts.clone())?, facts).await
+}
+
+/// The facts of a composition's sources, which are the task's needs, in their order.
+pub(super) fn brought(context: &Context, composition: &Composition) -> Result<Vec<Facts>, JobError> {
+    let wanted = composition::sources(composition);
+    let facts = wanted.iter().enumerate().map(|(index, source)| match source.origin {
+        Origin::Fetch { .. } => facts(context.need::<Sourced>(index)?.facts),
+        Origin::Speak(_) => spoken(context.need(index)?),
+    });
+    facts.collect()
+}
+
+/// The plan with this machine's fonts named where they can show: the segments' keys are made from it.
+pub(super) async fn name_fonts(mut plan: RenderPlan, facts: Vec<Facts>) -> Result<RenderPlan, JobError> {
+    let naming = tokio::task::spawn_blocking(move || {
+        media::text::name_fonts(&mut plan, &facts, &FontFolders::default());
+        plan
+    });
+    naming.await.map_err(|error| JobError::bug(code::INTERNAL, format!("naming the fonts of a plan: {error}")))
 }
 
 pub(super) fn facts(value: Value) -> Result<Facts, JobError> {

@@ -1,12 +1,17 @@
 //! `segment`: a run of frames, rendered by a child as closed GOPs.
 
+use common::error::{JobError, code};
 use composition::{kinds::segment::Rendered, plan::Segment};
-use media::child::{ChildJob, Output};
+use media::{
+    child::{ChildJob, Output},
+    text::{FontFolders, fonts_digest},
+};
 
 use super::{Context, Done, Ended, child::wrong_answer, json};
 
 pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let segment: Segment = context.input()?;
+    let other_fonts = other_fonts(context, &segment).await?;
     let scratch = context.scratch()?;
     let files = context.bring(&segment.sources(), &scratch).await?;
     let out = scratch.path().join("segment");
@@ -15,6 +20,26 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         return Err(wrong_answer("segment").into());
     };
     let artifact = context.keep(&out, "video/x-spool-segment").await?;
-    let rendered = Rendered { artifact: artifact.hash, frames: made.frames, warnings: made.warnings };
+    let rendered =
+        Rendered { artifact: artifact.hash, frames: made.frames, warnings: warnings_of(made.warnings, other_fonts) };
     Ok(Done { output: json(&rendered)?, artifacts: vec![artifact] })
+}
+
+/// Whether this machine's fonts are others than those the plan was made for. Another worker may have the right ones, so all
+/// attempts but the last are left to it; the last draws with what there is and says so, as a job must not be stranded by an update.
+async fn other_fonts(context: &Context, segment: &Segment) -> Result<bool, JobError> {
+    let Some(planned) = segment.machine_fonts.clone() else { return Ok(false) };
+    let reading = tokio::task::spawn_blocking(move || fonts_digest(&FontFolders::default()) != planned);
+    let other = reading.await.map_err(|error| JobError::bug(code::INTERNAL, format!("reading the fonts: {error}")))?;
+    if other && context.claimed.attempt < context.claimed.max_attempts {
+        return Err(JobError::transient(code::UNAVAILABLE, OTHER_FONTS));
+    }
+    Ok(other)
+}
+
+const OTHER_FONTS: &str = "this worker has other fonts than the one that planned the job: install the same on every worker (scripts/setup run)";
+
+fn warnings_of(mut warnings: Vec<String>, other_fonts: bool) -> Vec<String> {
+    warnings.extend(other_fonts.then(|| OTHER_FONTS.to_owned()));
+    warnings
 }

@@ -68,6 +68,7 @@ async fn plain_facts(
         words: Vec::new(),
         text,
         faces: Vec::new(),
+        writes: false,
     })
 }
 

@@ -6,13 +6,16 @@ use common::{
     kinds::{source::Sourced, speech::Spoken},
     outcome::ArtifactRef,
 };
-use composition::kinds::{
-    assemble::Assembled,
-    video::{
-        self, Story,
-        compose::{self, About, Came, Seen},
-        result,
+use composition::{
+    kinds::{
+        assemble::Assembled,
+        video::{
+            self, Story,
+            compose::{self, About, Came, Seen},
+            result,
+        },
     },
+    plan::Facts,
 };
 
 use super::{Context, Done, Ended, json, render};
@@ -39,8 +42,19 @@ pub(super) async fn compose(context: &Context) -> Result<Done, Ended> {
         Some(_) => Some(render::facts(context.need::<Sourced>(2 * story.scenes.len())?.facts)?),
         None => None,
     };
-    let composed = compose::run(&story, came, music)?;
+    let facts = facts_of(&came, music.as_ref())?;
+    let mut composed = compose::run(&story, came, music)?;
+    composed.plan = render::name_fonts(composed.plan, facts).await?;
     Ok(Done { output: json(&composed)?, artifacts: Vec::new() })
+}
+
+/// What is known of the files that may bring writing of their own.
+fn facts_of(came: &[Came], music: Option<&Facts>) -> Result<Vec<Facts>, JobError> {
+    let given = came.iter().filter_map(|came| match &came.seen {
+        Ok(Seen::Given(sourced)) => Some(render::facts(sourced.facts.clone())),
+        _ => None,
+    });
+    given.chain(music.cloned().map(Ok)).collect()
 }
 
 fn spoken(context: &Context, need: usize) -> Result<(Spoken, composition::plan::Facts), JobError> {

@@ -35,7 +35,7 @@ use std::{
 
 use async_trait::async_trait;
 use common::{
-    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
+    id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
     kind::Class,
     outcome::Settlement,
     port::{
@@ -179,6 +179,10 @@ impl Store for PgStore {
         most: u32,
     ) -> PortResult<Page<JobView>> {
         self.page(tenant, filter, after, most).await
+    }
+
+    async fn remembers(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+        self.remembered(tenant, keys).await
     }
 
     async fn demand(&self, class: Class) -> PortResult<Demand> {

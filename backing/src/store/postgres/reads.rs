@@ -1,10 +1,10 @@
 //! Tasks, batches and lists, as clients see them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
     error::JobError,
-    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
+    id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
     port::{
         PortResult,
         store::{JobFilter, Target},
@@ -109,6 +109,19 @@ impl PgStore {
             Some((item, view))
         };
         Ok(Some(seats.into_iter().filter_map(item).collect()))
+    }
+
+    pub(super) async fn remembered(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+        let wanted: Vec<Vec<u8>> = keys.iter().map(|key| key.0.to_vec()).collect();
+        let query = sqlx::query("SELECT m.key FROM spool.memos m WHERE m.tenant = $1 AND m.key = ANY($2)")
+            .bind(tenant.0.clone())
+            .bind(wanted);
+        let mut found = BTreeSet::new();
+        for row in &self.work(query.fetch_all(&self.work)).await? {
+            let key: Vec<u8> = Cells::of(row).take()?;
+            found.insert(key);
+        }
+        Ok(keys.iter().map(|key| found.contains(key.0.as_slice())).collect())
     }
 
     pub(super) async fn page(

@@ -37,7 +37,7 @@ use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use common::{
-    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
+    id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
     kind::Class,
     outcome::Settlement,
     port::{
@@ -220,6 +220,10 @@ impl Store for SqliteStore {
         most: u32,
     ) -> PortResult<Page<JobView>> {
         list::list(&mut *self.reader().await?, tenant, filter, after, most, self.now()).await
+    }
+
+    async fn remembers(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+        ready::remembered(&mut *self.reader().await?, tenant, keys).await
     }
 
     async fn demand(&self, class: Class) -> PortResult<Demand> {

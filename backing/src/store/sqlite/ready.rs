@@ -1,6 +1,12 @@
 //! A task whose needs are met: recalled by a memo, led by an equal, or ready.
 
-use common::{id::Digest, key::task_key, lifecycle::TaskState, port::PortResult};
+use common::{
+    id::{Digest, TenantId},
+    key::task_key,
+    lifecycle::TaskState,
+    port::PortResult,
+};
+use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
@@ -181,4 +187,15 @@ impl Write<'_> {
         self.ended.push_back(Ended { task: row, state: TaskState::Succeeded, recalled: true });
         Ok(())
     }
+}
+
+/// Which of these keys have a memo. A lookup each: they are few, and SQLite is called and not asked over a wire.
+pub async fn remembered(sql: &mut SqliteConnection, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM memos WHERE tenant = ? AND key = ?)");
+        let one: bool = query.bind(&tenant.0).bind(key.0.as_slice()).fetch_one(&mut *sql).await.map_err(port)?;
+        found.push(one);
+    }
+    Ok(found)
 }

@@ -96,7 +96,7 @@ fn difference(a: &[u8], b: &[u8]) -> f64 {
     f64::from(sum) / a.len() as f64
 }
 
-fn similarity(a: &[u8], b: &[u8]) -> f64 {
+pub(super) fn similarity(a: &[u8], b: &[u8]) -> f64 {
     let blocks = (0..HEIGHT / 8).flat_map(|row| (0..WIDTH / 8).map(move |column| (row * 8, column * 8)));
     let scores: Vec<f64> = blocks.map(|(top, left)| block_similarity(a, b, top, left)).collect();
     scores.iter().sum::<f64>() / scores.len() as f64

@@ -27,7 +27,7 @@ impl Bench {
             gop: 50,
         };
         Self {
-            segment: Segment { canvas, frames: 40, layers: vec![], fonts: vec![], recipe },
+            segment: Segment { canvas, frames: 40, layers: vec![], fonts: vec![], machine_fonts: None, recipe },
             files: BTreeMap::new(),
             folder: std::rc::Rc::new(tempfile::tempdir().expect("a folder")),
         }

@@ -47,14 +47,19 @@ pub async fn get(
     Path(hash): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let missing = || Problem::not_found("artifact", &hash);
-    let digest: Digest = hash.parse().map_err(|_| missing())?;
-    let size = api.artifacts.size(&digest).await?.ok_or_else(missing)?;
+    let digest: Digest = hash.parse().map_err(|_| Problem::not_found("artifact", &hash))?;
+    serve(&api, &digest, &headers).await
+}
+
+/// The artifact of this hash, as a request with these headers wants it.
+pub async fn serve(api: &Api, digest: &Digest, headers: &HeaderMap) -> Result<Response, Problem> {
+    let missing = || Problem::not_found("artifact", &digest.to_string());
+    let size = api.artifacts.size(digest).await?.ok_or_else(missing)?;
     let tag = format!("\"{digest}\"");
-    if names_tag(&headers, &tag) {
+    if names_tag(headers, &tag) {
         return Ok(described(StatusCode::NOT_MODIFIED.into_response(), &tag));
     }
-    let (status, bytes) = match range::wanted(&headers, &tag, size) {
+    let (status, bytes) = match range::wanted(headers, &tag, size) {
         Wanted::All => (StatusCode::OK, 0..size),
         Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
         Wanted::Outside => {
@@ -62,8 +67,8 @@ pub async fn get(
             return Err(problem.with(header::CONTENT_RANGE, text(&format!("bytes */{size}"))));
         }
     };
-    let media_type = media_type(api.artifacts.as_ref(), &digest, size).await?;
-    let stream = api.artifacts.read(&digest, bytes.start, bytes.end).await?.ok_or_else(missing)?;
+    let media_type = media_type(api.artifacts.as_ref(), digest, size).await?;
+    let stream = api.artifacts.read(digest, bytes.start, bytes.end).await?.ok_or_else(missing)?;
     let mut response = described((status, Body::from_stream(stream)).into_response(), &tag);
     let sent = response.headers_mut();
     sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

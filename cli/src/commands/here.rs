@@ -1,0 +1,122 @@
+//! Work without a server: the same producer and worker as everywhere, over a store in the cache folder.
+//!
+//! Several may share a cache folder: they share the store, and each rings its own worker's doorbell.
+
+use std::path::{Path, PathBuf};
+
+use common::kind::Class;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::{Here, SlotArgs},
+    client::Client,
+    config::Config,
+    exit::{Failure, Outcome},
+    input,
+    parts::{Parts, catalog, worker_settings},
+    signals,
+};
+
+/// Reads a composition with its merge fields filled in. Values from the command line come after those of the document, and win.
+pub fn read(file: &Path, here: &Here) -> Result<Value, Failure> {
+    let mut document = input::read_json(file)?;
+    if let (false, Some(object)) = (here.merge.is_empty(), document.as_object_mut()) {
+        let fields = object.entry("merge").or_insert_with(|| json!([]));
+        if let Some(fields) = fields.as_array_mut() {
+            fields.retain(|field| !here.merge.iter().any(|(name, _)| field["find"] == **name));
+            fields.extend(here.merge.iter().map(|(name, value)| json!({"find": name, "replace": value})));
+        }
+    }
+    Ok(document)
+}
+
+/// Does `work` with a client of a producer and a worker in this process, and ends both. Interrupted, what was rendered stays in the cache.
+pub async fn with_client<T>(
+    file: &Path,
+    here: &Here,
+    config: &Config,
+    work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let stop = signals::stop_on_signals()?;
+    let cache = here.cache.clone().map_or_else(cache_folder, Ok)?;
+    let parts = Parts::embedded(&cache).await?;
+    let catalog = catalog(false, config);
+    let settings = worker_settings(config, slots(here), &allowed(file, here), cache.join("scratch"))?;
+    let ended = CancellationToken::new();
+    let producer = parts.producer(config, catalog.clone(), ended.clone())?;
+    let client = Client::in_process(producer.router());
+    let duties = producer.start_duties();
+    let worker = tokio::spawn(parts.worker(catalog, settings)?.run(ended.clone()));
+    let done = tokio::select! {
+        done = work(&client) => done,
+        () = stop.cancelled() => Err(Failure::Interrupted),
+    };
+    ended.cancel();
+    duties.wait().await;
+    worker.await.map_err(|error| Failure::Failed(format!("the worker broke: {error}")))??;
+    done
+}
+
+/// A job's error as a sentence, and a line for each of its faults.
+pub fn failure(job: &Value) -> Failure {
+    let mut said = job.pointer("/error/detail").and_then(Value::as_str).unwrap_or("it was cancelled").to_owned();
+    for fault in job.pointer("/error/errors").and_then(Value::as_array).into_iter().flatten() {
+        let part = |name: &str| fault[name].as_str().unwrap_or_default();
+        said.push_str(&format!("\n  {}: {}", part("pointer"), part("detail")));
+    }
+    Failure::Failed(said)
+}
+
+/// The output's full path; refused now if it can't be written, and not after the work.
+pub fn prepare(output: &Path) -> Result<PathBuf, Failure> {
+    let path = std::path::absolute(output).map_err(|error| unwritable(output, &error))?;
+    if path.is_dir() {
+        return Err(Failure::Failed(format!("{} is a folder: name a file, such as out.mp4", output.display())));
+    }
+    match path.parent() {
+        Some(folder) if folder.is_dir() => Ok(path),
+        _ => Err(Failure::Failed(format!("the folder of {} does not exist: make it first", output.display()))),
+    }
+}
+
+fn unwritable(output: &Path, error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("{} can't be written: {error}", output.display()))
+}
+
+/// Copies a result's file beside the output first, so that it is there whole or not at all.
+pub fn keep(result: &Value, output: &Path) -> Outcome {
+    let made = result["path"].as_str().ok_or_else(|| Failure::Failed("the result has no file".into()))?;
+    let name = output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = output.with_file_name(format!(".{name}.{}", std::process::id()));
+    let copied = std::fs::copy(made, &beside).and_then(|_| std::fs::rename(&beside, output));
+    copied.map_err(|error| {
+        // What could not be finished is not left behind.
+        let _ = std::fs::remove_file(&beside);
+        unwritable(output, &error)
+    })
+}
+
+fn slots(here: &Here) -> Vec<(Class, u32)> {
+    let defaults = SlotArgs { class: Vec::new(), slots: None }.by_class();
+    let slots = |(class, slots)| (class, here.slots.filter(|_| class == Class::Render).unwrap_or(slots));
+    defaults.into_iter().map(slots).collect()
+}
+
+/// Sources may stand beside the composition, and wherever else is allowed.
+fn allowed(file: &Path, here: &Here) -> Vec<PathBuf> {
+    let own = file.parent().filter(|_| file != Path::new("-")).map(|folder| match folder.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => folder.to_owned(),
+    });
+    own.into_iter().chain(here.allow.iter().cloned()).collect()
+}
+
+/// `spool` in the user's cache folder, by the XDG Base Directory Specification.
+fn cache_folder() -> Result<PathBuf, Failure> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    base.map(|base| base.join("spool")).ok_or_else(|| {
+        Failure::Configuration("there is no home folder to keep a cache in: name one with --cache".into())
+    })
+}

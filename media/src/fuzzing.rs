@@ -1,0 +1,110 @@
+//! The engine's own parsers, for the targets in `fuzz/`: each takes anything and holds what it promises.
+
+use crate::child::{Answer, Request};
+use crate::encode::annexb;
+use crate::picture::cube::Cube;
+use crate::text::block::Desk;
+use crate::text::fonts::{FontBook, FontFolders};
+use crate::text::glyphs::{Accent, Pen};
+use composition::plan::{Align, Fitting, Micro, Rgba, Text, TextRun, TextStyle, VerticalAlign, VideoCodec};
+use std::collections::BTreeSet;
+
+/// A colour table.
+pub fn cube(text: &str) {
+    let _ = Cube::parse(text);
+}
+
+/// A line of the child's protocol.
+pub fn control(line: &[u8]) {
+    if let Ok(answer) = serde_json::from_slice::<Answer>(line) {
+        held_again(&answer);
+    }
+    if let Ok(request) = serde_json::from_slice::<Request>(line) {
+        held_again(&request);
+    }
+}
+
+fn held_again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) {
+    let written = serde_json::to_vec(value).unwrap_or_default();
+    let again: Option<T> = serde_json::from_slice(&written).ok();
+    assert!(
+        again.is_some_and(|again| serde_json::to_vec(&again).unwrap_or_default() == written),
+        "read back otherwise"
+    );
+}
+
+/// A stream of NAL units.
+pub fn annexb(stream: &[u8]) {
+    for codec in [VideoCodec::H264, VideoCodec::H265] {
+        assert!(annexb::units(codec, stream).iter().map(|(_, unit)| unit.len()).sum::<usize>() <= stream.len());
+        assert!(!annexb::has_sei(codec, &annexb::without_sei(codec, stream)));
+    }
+}
+
+/// Writing in a box.
+pub fn writing(text: &str) {
+    let Ok(book) = FontBook::new(&[], FontFolders(Vec::new())) else { return };
+    let mut desk = Desk { book, pen: Pen::new(), warnings: BTreeSet::new() };
+    let text = written(text.chars().take(200).collect());
+    let layout = desk.lay_out(&text, 200.0, 100.0, 1.0);
+    desk.pen.draw(&text, &layout, &mut desk.book, 1.0, &|_| Some(Accent::default()));
+}
+
+fn written(text: String) -> Text {
+    let style = TextStyle {
+        family: "Open Sans".to_owned(),
+        size: Micro::whole(20),
+        weight: 400,
+        italic: false,
+        colour: Rgba::WHITE,
+        gradient: None,
+        letter_spacing: Micro::ZERO,
+        word_spacing: Micro::ZERO,
+        underline: true,
+        strike: false,
+        stroke: None,
+        shadow: None,
+    };
+    Text {
+        runs: vec![TextRun { text, style }],
+        align: Align::Justify,
+        vertical: VerticalAlign::Middle,
+        line_height: Micro::ONE,
+        padding: [Micro::ZERO; 4],
+        background: None,
+        fitting: Fitting::Shrink { least: Micro::whole(4) },
+        animation: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a fuzzer would begin with, and some of what it would come to: the targets themselves run where there is a nightly.
+    #[test]
+    fn nothing_that_a_fuzzer_would_begin_with_breaks_a_parser() {
+        let texts = [
+            "",
+            "\0",
+            "LUT_3D_SIZE",
+            "LUT_3D_SIZE 2\n0 0",
+            "DOMAIN_MIN",
+            "{\"done\":",
+            "\u{202e}abc\u{200d}👩‍🚀",
+            "ﷺ\n\n\t",
+            "é́́́́",
+        ];
+        for text in texts {
+            cube(text);
+            control(text.as_bytes());
+            writing(text);
+        }
+        for stream in
+            [&b""[..], b"\0\0\x01", b"\0\0\0\x01\x06\0\0\x01\x65", b"\0\0\x01\x06\0\0\x01\x06\0\0\0\0\x01\x40"]
+        {
+            annexb(stream);
+        }
+        control(br#"{"progress":{"done":1,"total":2}}"#);
+    }
+}

@@ -1,0 +1,239 @@
+//! From a composition as callers write it to the finished file: every stage that the plan has, in one process.
+
+use super::segments::{Bench, picture_of, video_of};
+use crate::assemble::{AssembleOutput, Parts, assemble};
+use crate::picture::render_segment;
+use crate::probe::probe;
+use crate::sound::reader::SoundReader;
+use crate::text::FontFolders;
+use composition::plan::*;
+use composition::{Slot, compile, parse};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A place where compositions are made into files. Equal segments are rendered once, as the product's cache has it.
+pub(super) struct Shop {
+    folder: tempfile::TempDir,
+    files: BTreeMap<SourceHash, PathBuf>,
+    facts: BTreeMap<Slot, Facts>,
+    rendered: BTreeMap<String, PathBuf>,
+}
+
+/// A finished file and the plan that it was made by.
+pub(super) struct Finished {
+    pub path: PathBuf,
+    pub plan: RenderPlan,
+    pub output: AssembleOutput,
+}
+
+impl Shop {
+    pub(super) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            files: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            rendered: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Makes a source by a name, as a composition writes it, from the file at `path`.
+    pub(super) fn source(&mut self, src: &str, path: &Path) -> Facts {
+        let hash = SourceHash(blake3::hash(&std::fs::read(path).unwrap()).to_hex().to_string());
+        let facts = probe(path, &hash).unwrap();
+        self.files.insert(hash, path.to_owned());
+        self.facts.insert(Slot::of_src(src), facts.clone());
+        facts
+    }
+
+    /// A source that ffmpeg makes of `arguments`.
+    pub(super) fn made(&mut self, name: &str, arguments: &str) -> Facts {
+        let path = self.path(name);
+        make(&path, arguments);
+        self.source(name, &path)
+    }
+
+    pub(super) fn finish(&mut self, document: &Value, name: &str) -> Finished {
+        let composition = parse(document).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let plan = compile(&composition, &self.facts).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let segments: Vec<PathBuf> = plan.segments.iter().map(|segment| self.segment(segment)).collect();
+        let sound = plan.sound.as_ref().map(|sound| {
+            let out = self.path(&format!("{name}.sound"));
+            crate::sound::render(sound, &self.files, &out, &mut |_| {}).unwrap();
+            out
+        });
+        let path = self.path(name);
+        let parts = Parts { segments: &segments, sound: sound.as_deref(), out: &path, poster: None, thumbnail: None };
+        let output = assemble(&plan.assemble, &parts, &mut |_| {}).unwrap();
+        Finished { path, plan, output }
+    }
+
+    fn segment(&mut self, segment: &Segment) -> PathBuf {
+        let key = serde_json::to_string(segment).unwrap();
+        let made = self.rendered.get(&key).cloned();
+        made.unwrap_or_else(|| {
+            let out = self.path(&format!("segment-{}", self.rendered.len()));
+            render_segment(segment, &self.files, &FontFolders(vec![]), &out, &mut |_| {}).unwrap();
+            self.rendered.insert(key, out.clone());
+            out
+        })
+    }
+}
+
+/// Makes a file by the ffmpeg command, which `scripts/setup` installs.
+pub(super) fn make(path: &Path, arguments: &str) {
+    let made = Command::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y"])
+        .args(arguments.split_whitespace())
+        .arg(path)
+        .output()
+        .expect("ffmpeg runs");
+    assert!(made.status.success(), "{arguments}: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A frame of a file, on a canvas of a size over grey.
+fn shown(path: &Path, (width, height): (u32, u32), frame: u64) -> crate::picture::planes::Picture {
+    let mut bench = Bench::new(width, height);
+    let source = bench.add(path);
+    bench.layer(Asset::Colour(Rgba([128, 128, 128, 255])));
+    bench.layer(Asset::Video(video_of(picture_of(source))));
+    bench.frame(frame)
+}
+
+fn simple(format: &str, background: &str) -> Value {
+    json!({
+        "timeline": { "background": background, "tracks": [
+            { "clips": [ { "asset": { "type": "shape", "shape": "rectangle", "rectangle": { "width": 32, "height": 48 },
+                "fill": { "color": "#ffffff" } }, "start": 0, "length": 2, "offset": { "x": -0.25 } } ] },
+            { "clips": [ { "asset": { "type": "audio", "src": "tone.wav" }, "start": 0, "length": 2 } ] },
+        ] },
+        "output": { "format": format, "size": { "width": 64, "height": 48 }, "fps": 25, "loudness": false },
+    })
+}
+
+#[test]
+fn every_format_comes_out_as_it_was_asked_for() {
+    let mut shop = Shop::new();
+    shop.made("tone.wav", "-f lavfi -i sine=440:sample_rate=48000:duration=2 -ac 2");
+    for (format, container, picture, sound) in [
+        ("mp4", "mov", Some("h264"), Some("aac")),
+        ("webm", "matroska", Some("vp9"), Some("opus")),
+        ("gif", "gif", Some("gif"), None),
+        ("mp3", "mp3", None, Some("mp3")),
+        ("wav", "wav", None, Some("pcm_s16le")),
+        ("png", "png", Some("png"), None),
+        ("jpg", "jpeg", Some("mjpeg"), None),
+    ] {
+        let made = shop.finish(&simple(format, "#204060"), &format!("out.{format}"));
+        let facts = probe(&made.path, &SourceHash("00".into())).unwrap();
+        assert!(facts.container.contains(container), "{format}: {}", facts.container);
+        assert_eq!(facts.video.first().map(|video| video.codec.as_str()), picture, "{format}");
+        assert_eq!(facts.audio.first().map(|audio| audio.codec.as_str()), sound, "{format}");
+        assert_eq!(made.output.bytes, std::fs::metadata(&made.path).unwrap().len(), "{format}");
+        if let Some(video) = facts.video.first() {
+            assert_eq!((video.width, video.height), (64, 48), "{format}");
+            let frame = shown(&made.path, (64, 48), 0);
+            assert!(frame.y[24 * 64 + 8] > 225 && frame.y[24 * 64 + 56] < 90, "{format}: white left, blue right");
+        }
+        let moving = matches!(format, "mp4" | "webm" | "gif");
+        assert_eq!(facts.image, matches!(format, "png" | "jpg"), "{format}");
+        if moving {
+            assert_eq!(facts.video[0].frames, Some(50), "{format}");
+        }
+        if sound.is_some() {
+            let mut reader = SoundReader::open(&made.path, facts.audio[0].index, 48_000, 0).unwrap();
+            let mut samples = vec![[0.0_f32; 2]; 96_000];
+            reader.fill(&mut samples).unwrap();
+            let loud = samples[48_000..52_800].iter().fold(0.0_f32, |most, sample| most.max(sample[0].abs()));
+            assert!((0.08..0.2).contains(&loud), "{format}: {loud}");
+        }
+    }
+}
+
+#[test]
+fn an_animated_webp_moves_and_says_for_how_long() {
+    let mut shop = Shop::new();
+    shop.made("tone.wav", "-f lavfi -i sine=440:sample_rate=48000:duration=2 -ac 2");
+    let mut document = simple("webp", "#204060");
+    document["timeline"]["tracks"][0]["clips"][0]["transition"] = json!({ "in": "fade" });
+    let made = shop.finish(&document, "out.webp");
+    let bytes = std::fs::read(&made.path).unwrap();
+    assert!(bytes.starts_with(b"RIFF") && &bytes[8..12] == b"WEBP");
+    let frames: Vec<usize> =
+        bytes.windows(4).enumerate().filter(|(_, four)| four == b"ANMF").map(|(at, _)| at).collect();
+    // Milliseconds stand in the three bytes after place and size of each frame; frames that do not change are drawn out.
+    let lasts = frames.iter().map(|at| u32::from_le_bytes([bytes[at + 20], bytes[at + 21], bytes[at + 22], 0]));
+    assert!(frames.len() > 5 && lasts.sum::<u32>() == 2_000, "{} frames", frames.len());
+}
+
+#[test]
+fn h265_is_what_was_asked_for() {
+    let mut shop = Shop::new();
+    shop.made("tone.wav", "-f lavfi -i sine=440:sample_rate=48000:duration=2 -ac 2");
+    let mut document = simple("mp4", "#204060");
+    document["output"]["codec"] = json!("h265");
+    let made = shop.finish(&document, "out.mp4");
+    let facts = probe(&made.path, &SourceHash("00".into())).unwrap();
+    assert_eq!((facts.video[0].codec.as_str(), facts.video[0].frames), ("hevc", Some(50)));
+    assert!(std::fs::read(&made.path).unwrap().windows(4).any(|four| four == b"hvc1"));
+}
+
+#[test]
+fn a_clear_background_stays_clear_in_the_formats_that_can() {
+    for format in ["webm", "png", "gif"] {
+        let mut shop = Shop::new();
+        shop.made("tone.wav", "-f lavfi -i sine=440:sample_rate=48000:duration=2 -ac 2");
+        let made = shop.finish(&simple(format, "#00000000"), &format!("clear.{format}"));
+        let facts = probe(&made.path, &SourceHash("00".into())).unwrap();
+        assert!(facts.video[0].alpha, "{format}: {:?}", facts.video[0]);
+        let frame = shown(&made.path, (64, 48), 0);
+        let (white, grey) = (frame.y[24 * 64 + 8], frame.y[24 * 64 + 56]);
+        assert!(white > 225 && grey.abs_diff(126) <= 4, "{format}: {white} {grey}");
+    }
+}
+
+#[test]
+fn what_was_encoded_in_parts_looks_like_what_was_encoded_at_once() {
+    let mut shop = Shop::new();
+    shop.made("clip.mp4", "-f lavfi -i testsrc2=s=160x90:r=25:d=10 -pix_fmt yuv420p -crf 12");
+    let document = json!({
+        "timeline": { "tracks": [
+            { "clips": [ { "asset": { "type": "text", "text": "One piece", "font": { "size": 20 } }, "start": 1, "length": 3,
+                "transition": { "in": "slideUp", "out": "fade" } } ] },
+            { "clips": [ { "asset": { "type": "video", "src": "clip.mp4" }, "start": 0, "length": 10, "effect": "zoomIn" } ] },
+        ] },
+        "output": { "format": "mp4", "size": { "width": 160, "height": 90 }, "fps": 25 },
+    });
+    let made = shop.finish(&document, "parts.mp4");
+    assert!(made.plan.segments.len() >= 3);
+    // All at once, by one encoder, from the same frames.
+    let first = &made.plan.segments[0];
+    let at_once = shop.path("at-once.mp4");
+    let mut writer = crate::encode::writer::SegmentWriter::create(&first.recipe, &first.canvas, &at_once).unwrap();
+    for segment in &made.plan.segments {
+        let mut scene = crate::picture::Scene::open(segment, &shop.files, &FontFolders(vec![])).unwrap();
+        for frame in 0..segment.frames {
+            writer.push(&scene.frame(frame).unwrap()).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    let open = |path: &Path| {
+        let mut bench = Bench::new(160, 90);
+        bench.segment.frames = 250;
+        let source = bench.add(path);
+        bench.layer(Asset::Video(video_of(picture_of(source))));
+        bench.scene()
+    };
+    let (mut parts, mut whole) = (open(&made.path), open(&at_once));
+    let likenesses: Vec<f64> = (0..250)
+        .map(|frame| super::golden::similarity(&parts.frame(frame).unwrap().y, &whole.frame(frame).unwrap().y))
+        .collect();
+    let mean = likenesses.iter().sum::<f64>() / 250.0;
+    let least = likenesses.iter().copied().fold(1.0, f64::min);
+    assert!(mean >= 0.98 && least >= 0.96, "{mean} on average, {least} at the least");
+}

@@ -1,0 +1,135 @@
+//! Sources that are not as most: other shapes of pixels, other ranges, odd sizes, several sounds or none.
+
+use super::finished::{Shop, make};
+use super::segments::{Bench, picture_of, video_of};
+use crate::probe::probe;
+use composition::plan::*;
+
+/// The file as a layer over white on a canvas of a size.
+fn drawn(arguments: &str, name: &str, (width, height): (u32, u32), frame: u64) -> crate::picture::planes::Picture {
+    let mut bench = Bench::new(width, height);
+    let path = bench.path(name);
+    make(&path, arguments);
+    let source = bench.add(&path);
+    let still = probe(&path, &source).unwrap().image;
+    bench.layer(Asset::Colour(Rgba::WHITE));
+    let picture = picture_of(source);
+    bench.layer(if still { Asset::Image(picture) } else { Asset::Video(video_of(picture)) });
+    bench.frame(frame)
+}
+
+fn near(found: u8, wanted: u8, most: u8) -> bool {
+    found.abs_diff(wanted) <= most
+}
+
+#[test]
+fn full_range_is_brought_to_limited() {
+    for (range, format) in [("pc", "yuvj420p"), ("tv", "yuv420p"), ("pc", "yuvj444p"), ("tv", "yuv422p")] {
+        for size in ["64x48", "128x96"] {
+            let arguments = format!(
+                "-f lavfi -i color=0x808080:s={size}:r=25:d=1 -vf scale=out_range={range}:out_color_matrix=bt709 -pix_fmt {format} \
+                 -color_range {range} -colorspace bt709 -c:v ffv1"
+            );
+            let frame = drawn(&arguments, "range.mkv", (64, 48), 3);
+            assert!(frame.y.iter().all(|&y| near(y, 126, 1)), "{range} {format} {size}: {}", frame.y[0]);
+        }
+    }
+}
+
+#[test]
+fn pixels_that_are_not_square_are_shown_in_their_shape() {
+    let mut shop = Shop::new();
+    let facts = shop.made("wide.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -vf setsar=2/1 -pix_fmt yuv420p");
+    assert_eq!(facts.video[0].sar, Ratio::whole(2));
+    assert_eq!(facts.video[0].shown_size(), (128, 48));
+    let document = serde_json::json!({
+        "timeline": { "tracks": [ { "clips": [
+            { "asset": { "type": "video", "src": "wide.mp4" }, "start": 0, "length": 1, "fit": "contain" } ] } ] },
+        "output": { "format": "mp4", "size": { "width": 128, "height": 128 }, "fps": 25 },
+    });
+    let made = shop.finish(&document, "out.mp4");
+    let facts = probe(&made.path, &SourceHash("00".into())).unwrap();
+    assert_eq!(facts.video[0].sar, Ratio::ONE);
+    let mut bench = Bench::new(128, 128);
+    let source = bench.add(&made.path);
+    bench.layer(Asset::Video(video_of(picture_of(source))));
+    let frame = bench.frame(5);
+    let rows = (0..128).filter(|row| frame.y[row * 128 + 64] > 40).count();
+    assert!((46..=50).contains(&rows) && frame.y[64 * 128 + 2] > 40, "{rows} rows over the whole width");
+}
+
+#[test]
+fn odd_sizes_keep_their_edges() {
+    for format in ["yuv444p", "yuv420p", "gray", "bgr0"] {
+        let arguments = format!("-f lavfi -i color=red:s=63x47:r=25:d=1 -vf format={format} -c:v ffv1");
+        let frame = drawn(&arguments, "odd.mkv", (64, 48), 0);
+        let middle = frame.y[24 * 64 + 32];
+        for at in [0, 63, 47 * 64, 47 * 64 + 63] {
+            assert!(near(frame.y[at], middle, 3), "{format}: {} in the corner, {middle} in the middle", frame.y[at]);
+        }
+    }
+}
+
+#[test]
+fn prores_4444_keeps_its_alpha() {
+    let arguments = "-f lavfi -i color=black@0.5:s=64x48:r=25:d=1,format=yuva444p10le -c:v prores_ks -profile:v 4444 -alpha_bits 16";
+    let frame = drawn(arguments, "clear.mov", (64, 48), 2);
+    let grey = frame.y[24 * 64 + 32];
+    assert!(near(grey, 126, 3), "half of black over white is {grey}");
+}
+
+#[test]
+fn vp8_and_vp9_with_alpha_are_seen_through() {
+    for codec in ["libvpx", "libvpx-vp9"] {
+        let arguments = format!(
+            "-f lavfi -i color=black@0.5:s=64x48:r=25:d=1,format=yuva420p -c:v {codec} -auto-alt-ref 0 -crf 10 -b:v 1M"
+        );
+        let frame = drawn(&arguments, "clear.webm", (64, 48), 2);
+        let grey = frame.y[24 * 64 + 32];
+        assert!(near(grey, 126, 4), "{codec}: half of black over white is {grey}");
+    }
+}
+
+#[test]
+fn an_avif_is_a_still() {
+    let arguments =
+        "-f lavfi -i color=0x2050a0:s=64x48,format=yuv420p -frames:v 1 -c:v libaom-av1 -still-picture 1 -cpu-used 8";
+    let bench = Bench::new(64, 48);
+    let path = bench.path("still.avif");
+    make(&path, arguments);
+    let facts = probe(&path, &SourceHash("00".into())).unwrap();
+    assert!(facts.image && facts.duration.is_none(), "{facts:?}");
+    assert_eq!((facts.video[0].codec.as_str(), facts.video[0].width), ("av1", 64));
+    let frame = drawn(arguments, "again.avif", (64, 48), 7);
+    let [y, u, v] = crate::picture::planes::yuv_of(0x20, 0x50, 0xa0);
+    assert!(near(frame.y[99], y, 6) && near(frame.u[99], u, 8) && near(frame.v[99], v, 8), "{} {y}", frame.y[99]);
+}
+
+#[test]
+fn of_several_sounds_each_can_be_told_and_a_film_without_any_has_none() {
+    let mut shop = Shop::new();
+    let facts = shop.made(
+        "two.mkv",
+        "-f lavfi -i color=red:s=64x48:r=25:d=1 -f lavfi -i sine=440:d=1 -f lavfi -i sine=880:d=1:r=44100 -map 0 -map 1 -map 2 -c:a pcm_s16le",
+    );
+    let sounds: Vec<(u32, u32)> = facts.audio.iter().map(|audio| (audio.index, audio.rate)).collect();
+    assert_eq!(sounds, [(1, 44_100), (2, 44_100)]);
+    let silent = shop.made("silent.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -an -pix_fmt yuv420p");
+    assert!(silent.audio.is_empty());
+    let document = |src: &str| {
+        serde_json::json!({
+            "timeline": { "tracks": [ { "clips": [ { "asset": { "type": "video", "src": src }, "start": 0, "length": 1 } ] } ] },
+            "output": { "format": "mp4", "size": { "width": 64, "height": 48 }, "fps": 25, "loudness": false },
+        })
+    };
+    // The first sound is the one that is heard: 440 crossings upward in its second.
+    let made = shop.finish(&document("two.mkv"), "two.mp4");
+    let mut reader = crate::sound::reader::SoundReader::open(&made.path, 1, 48_000, 0).unwrap();
+    let mut samples = vec![[0.0_f32; 2]; 48_000];
+    reader.fill(&mut samples).unwrap();
+    let upward = samples.windows(2).filter(|two| two[0][0] <= 0.0 && two[1][0] > 0.0).count();
+    assert!((430..450).contains(&upward), "{upward}");
+    let made = shop.finish(&document("silent.mp4"), "silent.out.mp4");
+    assert!(made.plan.sound.is_none());
+    assert!(probe(&made.path, &SourceHash("00".into())).unwrap().audio.is_empty());
+}

@@ -1,0 +1,126 @@
+//! Ten minutes of flashes and beeps: how many frames there are, when each shows, where decoding can begin, and that what is heard
+//! is heard when it is seen.
+
+use super::finished::{Finished, Shop};
+use crate::decode::reader::VideoReader;
+use crate::sound::reader::SoundReader;
+use composition::plan::Rate;
+use ffmpeg_next::{Packet, Rational};
+use serde_json::{Value, json};
+
+/// Seconds of the film.
+const LENGTH: u64 = 600;
+/// When something flashes and beeps; no whole frames at any rate, so that they are moved to the grid.
+const FLASHES: [f64; 8] = [0.0, 1.5, 61.37, 123.456, 299.97, 417.003, 555.55, 599.2];
+/// What sound may lead or lag by: two milliseconds.
+const MOST_SAMPLES: i64 = 96;
+const SAMPLES: u32 = 48_000;
+
+fn document(fps: &Value) -> Value {
+    let flashes: Vec<Value> = FLASHES
+        .iter()
+        .map(|start| json!({ "asset": { "type": "color", "color": "#ffffff" }, "start": start, "length": 0.5 }))
+        .collect();
+    let beeps: Vec<Value> = FLASHES
+        .iter()
+        .map(|start| json!({ "asset": { "type": "audio", "src": "beep.wav" }, "start": start, "length": 0.5 }))
+        .collect();
+    json!({
+        "timeline": { "background": "#000000", "tracks": [
+            { "clips": flashes }, { "clips": beeps },
+            { "clips": [ { "asset": { "type": "color", "color": "#000000" }, "start": 0, "length": LENGTH } ] },
+        ] },
+        "output": { "format": "mp4", "size": { "width": 32, "height": 32 }, "fps": fps, "quality": "low", "loudness": false },
+    })
+}
+
+fn holds(fps: Value, rate: Rate) {
+    let mut shop = Shop::new();
+    // A burst that is loudest at its first quarter of a millisecond.
+    shop.made("beep.wav", "-f lavfi -i aevalsrc=exprs=0.9*cos(2000*PI*t)*exp(-t*300):s=48000:d=0.5 -ac 2");
+    let made = shop.finish(&document(&fps), "film.mp4");
+    let frames = rate.frame_at(composition::plan::Ratio::whole(LENGTH as i64));
+    assert_eq!((made.plan.assemble.rate, made.output.frames), (rate, frames), "{fps}");
+    pictures_stand_on_the_grid(&made, rate, frames);
+    let starts: Vec<u64> = FLASHES.iter().map(|start| (start * rate.to_f64() + 0.5).floor() as u64).collect();
+    flashes_show(&made, rate, &starts);
+    beeps_are_heard(&made, rate, frames, &starts);
+}
+
+fn pictures_stand_on_the_grid(made: &Finished, rate: Rate, frames: u64) {
+    let mut input = crate::decode::open::open_input(&made.path).unwrap();
+    let base = input.stream(0).unwrap().time_base();
+    let (mut times, mut keys) = (Vec::new(), Vec::new());
+    loop {
+        let mut packet = Packet::empty();
+        if packet.read(&mut input).is_err() {
+            break;
+        }
+        if packet.stream() == 0 {
+            times.push(packet.pts().unwrap());
+            keys.extend(packet.is_key().then(|| packet.pts().unwrap()));
+        }
+    }
+    times.sort_unstable();
+    let step = Rational(rate.den as i32, rate.num as i32) / base;
+    assert_eq!(step.denominator(), 1, "a frame is a whole number of ticks");
+    let step = i64::from(step.numerator());
+    let expected: Vec<i64> = (0..frames as i64).map(|frame| frame * step).collect();
+    assert!(times == expected, "{} frames, {} expected", times.len(), expected.len());
+    let lengths = made.plan.segments.iter().map(|segment| segment.frames as i64);
+    let cuts: Vec<i64> = lengths.scan(0, |at, length| Some(std::mem::replace(at, *at + length) * step)).collect();
+    // No segment is longer than a GOP, so decoding can begin where segments do and nowhere else.
+    assert!(keys == cuts, "{} key frames, {} segments", keys.len(), cuts.len());
+}
+
+fn flashes_show(made: &Finished, rate: Rate, starts: &[u64]) {
+    let mut reader = VideoReader::open(&made.path, 0).unwrap();
+    let mut luma = |frame: u64| {
+        let shown = reader.frame_at(rate.seconds(frame)).unwrap();
+        shown.frame.data(0)[16 * shown.frame.stride(0) + 16]
+    };
+    for &start in starts {
+        let end = start + (rate.to_f64() / 2.0 + 0.5).floor() as u64;
+        assert!(luma(start) > 200 && luma(end - 2) > 200 && luma(end + 1) < 40, "frame {start}");
+        assert!(start == 0 || luma(start - 1) < 40, "frame before {start}");
+    }
+}
+
+fn beeps_are_heard(made: &Finished, rate: Rate, frames: u64, starts: &[u64]) {
+    let mut reader = SoundReader::open(&made.path, 1, SAMPLES, 0).unwrap();
+    let all = rate.samples(frames, SAMPLES) as usize;
+    let mut samples = vec![[0.0_f32; 2]; all];
+    reader.fill(&mut samples).unwrap();
+    let mut more = [[0.0; 2]];
+    reader.fill(&mut more).unwrap();
+    assert!(reader.is_over(), "the sound is longer than the picture");
+    for &start in starts {
+        let wanted = rate.samples(start, SAMPLES) as usize;
+        let from = wanted.saturating_sub(4_800);
+        let window = &samples[from..(wanted + 4_800).min(all)];
+        let loudest = window.iter().fold(0.0_f32, |most, sample| most.max(sample[0].abs()));
+        let onset = from + window.iter().position(|sample| sample[0].abs() > loudest / 2.0).unwrap();
+        let late = onset as i64 - wanted as i64;
+        assert!(loudest > 0.3 && late.abs() <= MOST_SAMPLES, "frame {start}: {late} samples late, {loudest}");
+    }
+}
+
+#[test]
+fn ten_minutes_at_29_97_frames_a_second_are_exact() {
+    holds(json!(29.97), Rate { num: 30_000, den: 1_001 });
+}
+
+#[test]
+#[ignore = "ten minutes of sound for each of six rates take a minute or more"]
+fn ten_minutes_at_every_rate_are_exact() {
+    for (fps, num, den) in [
+        (json!(24), 24, 1),
+        (json!(25), 25, 1),
+        (json!(30), 30, 1),
+        (json!(50), 50, 1),
+        (json!(59.94), 60_000, 1_001),
+        (json!(60), 60, 1),
+    ] {
+        holds(fps, Rate { num, den });
+    }
+}

@@ -1,0 +1,135 @@
+//! What a composition comes to, as a client sees it.
+
+use common::{fault::Fault, id::Digest};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::http::problem::FaultDocument;
+
+/// What a composition comes to. With faults, all else is null.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// What is wrong with it, all at once; pointers start at the composition.
+    faults: Vec<FaultDocument>,
+    /// What was taken otherwise than may have been meant.
+    warnings: Vec<String>,
+    /// Seconds.
+    duration: Option<f64>,
+    /// Frames in all.
+    frames: Option<u64>,
+    /// Pixels across.
+    width: Option<u64>,
+    /// Pixels down.
+    height: Option<u64>,
+    /// Its segments, and how many of them need not be rendered.
+    segments: Option<CheckedSegments>,
+    /// Whether its sound is in the cache; null where it has none.
+    sound_cached: Option<bool>,
+    /// What is left to do.
+    estimate: Option<Estimate>,
+}
+
+/// The segments of a composition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckedSegments {
+    /// All.
+    total: usize,
+    /// Found in the cache.
+    cached: usize,
+    /// Each, in order.
+    parts: Vec<CheckedSegment>,
+}
+
+/// One segment of a composition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckedSegment {
+    /// The frame that it begins on.
+    start: u64,
+    /// Its frames.
+    frames: u64,
+    /// Whether it is in the cache.
+    cached: bool,
+}
+
+/// What rendering takes, by rates measured on a server's core: within a factor of two or so.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Estimate {
+    /// Seconds of one core for what is not in the cache.
+    core_seconds: f64,
+    /// Bytes of the finished file.
+    bytes: u64,
+}
+
+impl Check {
+    /// A composition that can't be made.
+    pub fn faulty(faults: Vec<Fault>) -> Self {
+        Self { faults: faults.into_iter().map(FaultDocument::from).collect(), ..Self::default() }
+    }
+
+    /// The keys that a summary names: those of the segments in order, then the sound's where there is one.
+    pub fn keys(summary: &Value) -> Vec<Digest> {
+        let segments = parts(summary).map(|part| &part["key"]);
+        segments.chain(summary.get("sound")).filter_map(|key| key.as_str()?.parse().ok()).collect()
+    }
+
+    /// A summary, given which of its [`Self::keys`] were found.
+    pub fn of(summary: Value, found: &[bool]) -> Self {
+        let number = |value: &Value, name: &str| value[name].as_u64().unwrap_or_default();
+        let mut found = found.iter().copied();
+        let (mut cost_ms, mut bytes) =
+            (0, SOUND_BYTES_PER_SECOND * summary["seconds"].as_f64().unwrap_or_default() as u64);
+        let mut segments = Vec::new();
+        for part in parts(&summary) {
+            let cached = found.next().unwrap_or_default();
+            segments.push(CheckedSegment { start: number(part, "start"), frames: number(part, "frames"), cached });
+            bytes += number(part, "bytes");
+            cost_ms += if cached { 0 } else { number(part, "costMs") };
+        }
+        let cached = segments.iter().filter(|part| part.cached).count();
+        let warnings = summary["warnings"].as_array().into_iter().flatten();
+        Self {
+            faults: Vec::new(),
+            warnings: warnings.filter_map(Value::as_str).map(str::to_owned).collect(),
+            duration: summary["seconds"].as_f64(),
+            frames: summary["frames"].as_u64(),
+            width: summary["width"].as_u64(),
+            height: summary["height"].as_u64(),
+            segments: Some(CheckedSegments { total: segments.len(), cached, parts: segments }),
+            sound_cached: summary["sound"].as_str().map(|_| found.next().unwrap_or_default()),
+            estimate: Some(Estimate { core_seconds: cost_ms as f64 / 1000.0, bytes }),
+        }
+    }
+}
+
+/// AAC at the usual 192 kbit/s.
+const SOUND_BYTES_PER_SECOND: u64 = 24_000;
+
+fn parts(summary: &Value) -> impl Iterator<Item = &Value> {
+    summary["segments"].as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_what_is_not_in_the_cache_is_counted_as_work() {
+        let key = |byte: &str| byte.repeat(32);
+        let part = |start: u64, byte: &str| json!({"start": start, "frames": 50, "key": key(byte), "costMs": 1500, "bytes": 1000});
+        let summary = json!({
+            "seconds": 4.0, "frames": 100, "width": 320, "height": 180, "warnings": [],
+            "segments": [part(0, "ab"), part(50, "cd")], "sound": key("ef"),
+        });
+        assert_eq!(Check::keys(&summary).len(), 3);
+        let check = serde_json::to_value(Check::of(summary, &[true, false, true])).unwrap();
+        assert_eq!(check["segments"]["cached"], 1);
+        assert_eq!((&check["soundCached"], &check["estimate"]["coreSeconds"]), (&json!(true), &json!(1.5)));
+        assert_eq!(check["estimate"]["bytes"], 2000 + 4 * 24_000);
+    }
+}

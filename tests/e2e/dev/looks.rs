@@ -1,0 +1,133 @@
+//! Looks at a composition: what it comes to, a moment of it, a thumbnail.
+
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use super::Dev;
+use crate::process::{run, spool};
+
+fn composition() -> Value {
+    let text = |text: &str, start: u32| json!({"asset": {"type": "text", "text": text, "font": {"size": 24}}, "start": start, "length": 2});
+    json!({
+        "timeline": {"tracks": [
+            {"clips": [text("one", 0), text("two", 4)]},
+            {"clips": [{"asset": {"type": "color", "color": "#204060"}, "start": 0, "length": 6}]},
+        ]},
+        "output": {"format": "mp4", "size": {"width": 192, "height": 108}, "fps": 25},
+    })
+}
+
+/// A PNG's width and height, as its header says.
+fn size_of_png(bytes: &[u8]) -> (u32, u32) {
+    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[test]
+fn a_check_tells_faults_together_or_how_much_is_in_the_cache() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let check = |composition: &Value| {
+        let answer = dev.api.post("/v1/compositions/check", composition);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
+    };
+    let before = check(&composition());
+    let total = before["segments"]["total"].as_u64().unwrap();
+    assert_eq!(
+        (&before["faults"], &before["duration"], &before["segments"]["cached"], &before["soundCached"]),
+        (&json!([]), &json!(6.0), &json!(0), &Value::Null)
+    );
+    assert!(total >= 2 && before["estimate"]["coreSeconds"].as_f64().unwrap() > 0.0, "{before}");
+    dev.api.run("render", composition());
+    let after = check(&composition());
+    assert_eq!((&after["segments"]["cached"], &after["estimate"]["coreSeconds"]), (&json!(total), &json!(0.0)));
+
+    let mut bad = composition();
+    bad["output"]["fps"] = json!(1000);
+    bad["timeline"]["tracks"][0]["clips"][0]["lenght"] = json!(1);
+    let faults = check(&bad);
+    let pointers: Vec<&str> =
+        faults["faults"].as_array().unwrap().iter().filter_map(|fault| fault["pointer"].as_str()).collect();
+    for wanted in ["/output/fps", "/timeline/tracks/0/clips/0/lenght"] {
+        assert!(pointers.contains(&wanted), "{pointers:?}");
+    }
+    let mut missing = composition();
+    missing["timeline"]["soundtrack"] = json!({"src": "https://127.0.0.1/nothing.mp3"});
+    assert!(check(&missing)["faults"][0]["detail"].as_str().unwrap().contains("private, loopback"));
+}
+
+#[test]
+fn a_moment_is_a_picture_and_asked_for_again_it_is_not_drawn_again() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let still = |query: &str| dev.api.post(&format!("/v1/compositions/still{query}"), &composition());
+    let first = still("?t=0.5");
+    assert_eq!((first.status, first.header("content-type")), (200, "image/png"), "{}", first.body);
+    assert_eq!(still("?t=0.51").header("etag"), first.header("etag"), "the same frame");
+    assert_ne!(still("?t=3").header("etag"), first.header("etag"));
+    assert_eq!(still("?t=3&format=jpg").header("content-type"), "image/jpeg");
+    assert_eq!((still("?t=soon").status, still("?format=bmp").status), (400, 400));
+    let late = still("?t=60");
+    assert_eq!((late.status, &late.body["errors"][0]["pointer"]), (422, &json!("/t")), "{}", late.body);
+
+    let again = dev.api.run("still", json!({"composition": composition(), "t": 0.5}));
+    assert_eq!(again["result"]["segments"], json!({"total": 1, "rendered": 0, "cached": 1}));
+    let png = std::fs::read(again["result"]["path"].as_str().unwrap()).unwrap();
+    assert_eq!(size_of_png(&png), (192, 108));
+}
+
+#[test]
+fn a_thumbnail_is_as_wide_as_asked_of_a_file_or_of_a_composition() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let rendered = dev.api.run("render", composition());
+    let src = format!("artifact://{}", rendered["result"]["artifact"].as_str().unwrap());
+    let size = |input: Value| {
+        let made = dev.api.run("thumbnail", input);
+        assert_eq!(made["status"], "succeeded", "{made}");
+        let result = &made["result"];
+        (
+            result["width"].as_u64().unwrap(),
+            result["height"].as_u64().unwrap(),
+            result["mediaType"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(size(json!({"src": src, "t": 99, "width": 64, "format": "webp"})), (64, 36, "image/webp".to_owned()));
+    assert_eq!(size(json!({"composition": composition(), "t": 1, "width": 65})), (65, 37, "image/jpeg".to_owned()));
+    // Nothing is blown up.
+    assert_eq!(size(json!({"src": src, "format": "png"})).0, 192);
+    let refused = dev.api.post("/v1/jobs", &json!({"kind": "thumbnail", "input": {"width": 5}}));
+    assert_eq!(refused.status, 422, "{}", refused.body);
+}
+
+#[test]
+fn a_check_and_a_still_need_no_server() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("good.json"), composition().to_string()).unwrap();
+    std::fs::write(at("bad.json"), composition().to_string().replace("\"start\":4", "\"strat\":4")).unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = spool();
+        command.current_dir(folder.path()).args(arguments).args(["--cache", "cache"]);
+        let output = run(command);
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, out, said) = command(&["check", "good.json"]);
+    assert_eq!((code, out.starts_with("no faults, 6.0 s")), (0, true), "{out}{said}");
+    let (code, _, said) = command(&["check", "bad.json"]);
+    assert_eq!((code, said.contains("/timeline/tracks/0/clips/1/strat")), (1, true), "{said}");
+    let (code, out, said) = command(&["still", "good.json", "-t", "4.5", "-o", "frame.png"]);
+    assert_eq!((code, out.as_str()), (0, "frame.png  192 × 108\n"), "{said}");
+    assert_eq!(size_of_png(&std::fs::read(at("frame.png")).unwrap()), (192, 108));
+    let (code, _, said) = command(&["render", "good.json", "-o", "out.mp4"]);
+    assert!(code == 0 && said.contains("segment-1 rendered, "), "{said}");
+    let (code, _, said) = command(&["render", "good.json", "-o", "out.mp4", "--json"]);
+    let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!((code, &last["progress"]), (0, &json!(1.0)), "{said}");
+}

@@ -1,0 +1,24 @@
+//! `still`: compiles a composition for one frame. What draws it is added by its growth.
+
+use common::{error::JobError, fault::Fault};
+use composition::kinds::still;
+
+use super::{Context, Done, Ended, json, render};
+
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let composition = still::read_input(&context.claimed.input).map_err(JobError::refused)?;
+    let plan = render::compiled(context, &composition).await.map_err(at_time)?;
+    Ok(Done { output: json(&plan)?, artifacts: Vec::new() })
+}
+
+/// The frame was set as the output's range; the caller knows it as a time.
+fn at_time(error: JobError) -> JobError {
+    let known = |fault: Fault| match fault.pointer.as_str() {
+        "/output/range/start" => Fault::new("/t", fault.detail),
+        _ => fault,
+    };
+    match error.errors.is_empty() {
+        true => error,
+        false => JobError::refused(error.errors.into_iter().map(known).collect()),
+    }
+}

@@ -1,0 +1,16 @@
+//! `thumbnail`: compiles a small picture of a file or of a composition. What draws it is added by its growth.
+
+use common::{error::JobError, kinds::source::Sourced};
+use composition::kinds::thumbnail::{self, Subject};
+
+use super::{Context, Done, Ended, json, render};
+
+pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+    let thumbnail = thumbnail::read_input(&context.claimed.input).map_err(JobError::refused)?;
+    let facts = match &thumbnail.subject {
+        Subject::File(_) => vec![render::facts(context.need::<Sourced>(0)?.facts)?],
+        Subject::Composition(composition) => render::brought(context, composition)?,
+    };
+    let plan = render::name_fonts(thumbnail::run(&thumbnail, facts.clone())?, facts).await?;
+    Ok(Done { output: json(&plan)?, artifacts: Vec::new() })
+}
