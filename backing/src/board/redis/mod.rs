@@ -6,6 +6,7 @@
 mod breaker;
 mod changes;
 mod codec;
+mod extent;
 mod link;
 mod names;
 mod views;
@@ -18,7 +19,7 @@ use common::{
     id::{JobId, TenantId},
     port::{
         PortError, PortResult,
-        board::{Board, Changes},
+        board::{Board, Changes, Extent},
     },
     view::JobView,
 };
@@ -104,6 +105,14 @@ impl Board for RedisBoard {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
         let command = redis::Cmd::pset_ex(self.names.value(key), codec::pack(Vec::new(), &value), ttl_ms);
         self.link.ask(async |mut connection| command.query_async::<()>(&mut connection).await).await
+    }
+
+    async fn extent(&self) -> PortResult<Extent> {
+        let mut questions = redis::pipe();
+        questions.cmd("INFO").arg("memory").cmd("INFO").arg("stats").cmd("DBSIZE");
+        let (memory, stats, entries): (String, String, u64) =
+            self.link.ask(async |mut connection| questions.query_async(&mut connection).await).await?;
+        Ok(Extent { entries, under_way: self.link.under_way(), ..extent::read(&memory, &stats) })
     }
 
     async fn check(&self) -> PortResult<()> {

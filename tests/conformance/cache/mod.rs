@@ -1,0 +1,7 @@
+//! The caches over each board; what happens to them when Redis goes; the folder on disk.
+
+mod clearing;
+mod faults;
+mod flights;
+mod levels;
+mod subject;
