@@ -5,7 +5,7 @@
 //! A failure is given to those who waited for it and never kept. What is kept is checked by nobody: only whole, validated values go in.
 
 mod counts;
-
+pub mod disk;
 mod entry;
 mod flights;
 mod item;
