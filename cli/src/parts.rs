@@ -164,8 +164,7 @@ pub fn worker_settings(
     allow: &[PathBuf],
     scratch: PathBuf,
 ) -> Result<worker::Settings, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::Failed(format!("the path of this program can't be found: {error}")))?;
+    let program = own_program()?;
     let allow: Vec<PathBuf> = config.allow.iter().chain(allow).cloned().collect();
     if let Some(missing) = allow.iter().find(|folder| !folder.is_dir()) {
         return Err(Failure::Configuration(format!(
@@ -182,6 +181,12 @@ pub fn worker_settings(
         providers: config.providers.clone(),
         reach: Reach { allow, private_addresses: config.private_sources, ..Reach::default() },
     })
+}
+
+/// Our own binary, which media children are run of.
+pub fn own_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::Failed(format!("the path of this program can't be found: {error}")))
 }
 
 fn host_name() -> String {

@@ -7,7 +7,11 @@ mod client;
 #[path = "../e2e/process.rs"]
 mod process;
 
+mod answers;
 mod faults;
+mod fleet;
 mod offline;
+mod recordings;
 mod server;
+mod settings;
 mod stand;
