@@ -46,6 +46,7 @@ const CASES: &[Case] = &[
     ("chat", "once-schema", None, "", 2),
     ("chat", "refusal", BAD, "I would rather not", 1),
     ("chat", "huge", BAD, "is larger than", 1),
+    ("chat", "huge-stream", BAD, "is larger than", 1),
     ("chat", "bad-request", REFUSED, "no such  model", 1),
     ("chat", "key", REFUSED, "check the API key", 1),
     ("speech", "none", None, "", 1),

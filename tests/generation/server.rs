@@ -199,7 +199,11 @@ async fn chat(asked: Asked) -> Response {
     let answer = match fault.as_str() {
         "cut" => return cut(JSON, "{\"choices\": ["),
         // Ten megabytes of text, said to be what was asked for.
-        "huge" => json!({"hooks": ["x".repeat(10 << 20)]}).to_string(),
+        "huge" => {
+            let text = json!({"hooks": ["x".repeat(10 << 20)]}).to_string();
+            return axum::Json(json!({"choices": [{"message": {"content": text}}]})).into_response();
+        }
+        "huge-stream" => return endless("text/event-stream", 5),
         "refusal" => {
             return axum::Json(json!({"choices": [{"message": {"refusal": "I would rather not."}}]})).into_response();
         }
