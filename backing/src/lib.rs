@@ -9,4 +9,5 @@ pub mod broker;
 pub mod cache;
 pub mod clock;
 pub mod group;
+pub mod pools;
 pub mod store;

@@ -47,6 +47,14 @@ pub struct Config {
     pub keep_memos_days: u64,
     /// Classic durable queues instead of quorum queues, for a single broker node.
     pub classic_queues: bool,
+    /// Connections to PostgreSQL for the work of one process; two more are kept for heartbeats.
+    pub database_connections: u32,
+    /// Connections to RabbitMQ that one process publishes by: how many rings may be under way at once.
+    pub amqp_publishers: u32,
+    /// Where a worker keeps files near that it fetched or made, if the artifacts are on another file system; beside its scratch unless said.
+    pub disk_cache: Option<PathBuf>,
+    /// The most bytes of them; 0 for none.
+    pub disk_cache_bytes: u64,
     /// What the names of exchanges, queues and Redis keys begin with, so that several fleets can share servers.
     pub namespace: String,
     /// Who writes, speaks, paints and listens: `[providers]` and a `[providers.services.NAME]` for each service. Its variables:
@@ -73,6 +81,10 @@ impl Default for Config {
             keep_jobs_days: 30,
             keep_memos_days: 7,
             classic_queues: false,
+            database_connections: 8,
+            amqp_publishers: 2,
+            disk_cache: None,
+            disk_cache_bytes: backing::cache::disk::DEFAULT_LIMIT,
             namespace: "spool".to_owned(),
             providers: worker::providers::Config::default(),
         }
@@ -107,6 +119,10 @@ const KEYS: &[(&str, Shape)] = &[
     ("keep_jobs_days", Shape::Number),
     ("keep_memos_days", Shape::Number),
     ("classic_queues", Shape::Flag),
+    ("database_connections", Shape::Number),
+    ("amqp_publishers", Shape::Number),
+    ("disk_cache", Shape::Text),
+    ("disk_cache_bytes", Shape::Number),
     ("namespace", Shape::Text),
 ];
 

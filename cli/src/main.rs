@@ -8,6 +8,7 @@ mod config;
 mod exit;
 mod input;
 mod log;
+mod meters;
 mod parts;
 mod signals;
 
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
-use commands::{bench, check, dev, migrate, probe, remote, render, serve, watch, work};
+use commands::{bench, cache, check, dev, migrate, probe, remote, render, serve, watch, work};
 use config::Config;
 use exit::{Failure, Outcome};
 
@@ -64,6 +65,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Retry(options) => remote::retry(options, json).await,
         Command::Render(options) => render::run(options, config()?, json).await,
         Command::Probe(options) => probe::run(options, json).await,
+        Command::Cache(options) => cache::run(options, json).await,
         Command::Bench(options) => bench::run(options, json).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "spool", &mut std::io::stdout());

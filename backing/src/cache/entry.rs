@@ -60,7 +60,7 @@ impl Entry {
 
     /// The entry, or nothing if another version or another hand wrote it.
     pub fn read(bytes: &Bytes, tags: &[Tag]) -> Option<Self> {
-        let number = |at: usize| Some(<[u8; 8]>::try_from(bytes.get(at..at + 8)?).ok()?);
+        let number = |at: usize| <[u8; 8]>::try_from(bytes.get(at..at + 8)?).ok();
         if *bytes.first()? != VERSION {
             return None;
         }

@@ -1,6 +1,6 @@
 //! The two levels behind a cache: looks at them, computes what neither has, keeps it in both.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use common::{
@@ -209,6 +209,9 @@ impl Levels {
 
     pub async fn keep(&self, item: &Item, made: Made, generations: Vec<u64>) {
         let life = made.life.within(item.namespace.life());
+        if life.fresh + life.stale == Duration::ZERO {
+            return;
+        }
         let entry = Entry::new(made.value, life, self.now(), generations, item.tags.clone());
         if entry.value.len() <= MAX_SHARED {
             let (board, name, written) = (Arc::clone(&self.board), item.name(), entry.write());

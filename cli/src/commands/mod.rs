@@ -1,6 +1,7 @@
 //! A file for each command, or for a few that share their shape.
 
 pub mod bench;
+pub mod cache;
 pub mod check;
 pub mod dev;
 pub mod migrate;

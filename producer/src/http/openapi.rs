@@ -9,7 +9,7 @@ use axum::{
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, artifacts, batches, demand, health, jobs, tasks};
+use super::{Api, admin, artifacts, batches, demand, health, jobs, tasks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,7 +23,7 @@ use super::{Api, artifacts, batches, demand, health, jobs, tasks};
         (name = "batches", description = "Many jobs in one call, settled item by item."),
         (name = "tasks", description = "The plan of a job: what workers run."),
         (name = "artifacts", description = "The files that tasks make, by the hash of their content."),
-        (name = "operation", description = "Health, metrics, demand."),
+        (name = "operation", description = "Health, metrics, demand, caches."),
     )
 )]
 struct Surface;
@@ -51,6 +51,8 @@ pub fn routes() -> Routes {
         .routes(routes!(batches::cancel))
         .routes(routes!(batches::retry))
         .routes(routes!(demand::get))
+        .routes(routes!(admin::get, admin::clear))
+        .routes(routes!(admin::warm))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod batches;
+mod caches;
 mod doubles;
 mod jobs;
 mod operation;

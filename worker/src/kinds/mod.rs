@@ -21,11 +21,12 @@ mod video;
 
 use std::{path::PathBuf, sync::Arc};
 
+use backing::cache::{Cache, Unmade};
 use common::{
     error::{JobError, code},
     kinds as specs,
     outcome::ArtifactRef,
-    port::{artifacts::Artifacts, board::Board, store::Claimed},
+    port::{artifacts::Artifacts, store::Claimed},
 };
 use media::cage::{Cage, Scratch};
 use serde::de::DeserializeOwned;
@@ -38,7 +39,7 @@ use crate::{Settings, fetch::Fetcher, leases::Lease, progress::Reporter, provide
 /// What handlers work with.
 pub struct Tools {
     artifacts: Arc<dyn Artifacts>,
-    board: Arc<dyn Board>,
+    pub(crate) cache: Cache,
     fetcher: Fetcher,
     pub(crate) providers: Providers,
     cage: Cage,
@@ -51,13 +52,13 @@ pub const CHILD_ARGUMENT: &str = "media-child";
 impl Tools {
     pub(crate) fn new(
         artifacts: Arc<dyn Artifacts>,
-        board: Arc<dyn Board>,
+        cache: Cache,
         fetcher: Fetcher,
         providers: Providers,
         settings: &Settings,
     ) -> std::io::Result<Self> {
         let cage = Cage::new(settings.program.clone(), [CHILD_ARGUMENT])?;
-        Ok(Self { artifacts, board, fetcher, providers, cage, scratch: settings.scratch.clone() })
+        Ok(Self { artifacts, cache, fetcher, providers, cage, scratch: settings.scratch.clone() })
     }
 }
 
@@ -90,6 +91,24 @@ pub enum Ended {
 impl From<JobError> for Ended {
     fn from(error: JobError) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<Unmade> for Ended {
+    fn from(unmade: Unmade) -> Self {
+        match unmade {
+            Unmade::Failed(error) => Self::Failed(error),
+            Unmade::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<Ended> for Unmade {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Failed(error) => Self::Failed(error),
+            Ended::Stopped => Self::Stopped,
+        }
     }
 }
 

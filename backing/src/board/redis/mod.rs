@@ -28,6 +28,8 @@ use changes::RedisChanges;
 use link::Link;
 use names::Names;
 
+use crate::pools::{PoolUse, Pooled};
+
 const PART: &str = "Redis";
 
 /// Where Redis is and how it is used.
@@ -62,6 +64,13 @@ impl RedisBoard {
             PortError::broken(PART, format!("its URL is wrong ({error}): write redis://user:password@host:6379/0"))
         })?;
         Ok(Self { link: Link::new(client), names: Names::new(&config.prefix) })
+    }
+}
+
+impl Pooled for RedisBoard {
+    /// All questions share one connection, so nobody waits for it and there is no limit to set.
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![PoolUse { pool: "redis", in_use: self.link.under_way(), idle: 0, waiting: 0, limit: None }]
     }
 }
 
