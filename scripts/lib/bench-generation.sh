@@ -26,7 +26,7 @@ bench_generation() {
 start_generation() {
   local port provider
   port=$(free_port) provider=$(free_port)
-  "$TARGET_DIR/release/examples/waiting-provider" "127.0.0.1:$provider" 1000 >"$WORK/provider.log" 2>&1 </dev/null &
+  "$(dirname "$SPOOL")/examples/waiting-provider" "127.0.0.1:$provider" 1000 >"$WORK/provider.log" 2>&1 </dev/null &
   PROVIDER_PID=$! PROVIDER="http://127.0.0.1:$provider"
   export SPOOL_SERVER="http://127.0.0.1:$port" SPOOL_LOG=${SPOOL_LOG:-warn} NO_PROXY=127.0.0.1
   export SPOOL_OPENAI_BASE_URL="$PROVIDER/v1" SPOOL_OPENAI_API_KEY=none SPOOL_OPENAI_CONNECTIONS=$CALLS
