@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod config;
 mod exit;
+mod handles;
 mod input;
 mod log;
 mod meters;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         return media::child::main();
     }
     log::start(level(&cli.command));
+    handles::raise();
     let json = cli.json;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
