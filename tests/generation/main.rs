@@ -12,6 +12,7 @@ mod faults;
 mod fleet;
 mod offline;
 mod recordings;
+mod remembered;
 mod server;
 mod settings;
 mod stand;

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_server_says_how_long_its_answer_holds_and_nothing_is_assumed() {
-        let cases: [(&[(&str, &str)], (u64, u64)); 12] = [
+        type Case = (&'static [(&'static str, &'static str)], (u64, u64));
+        let cases: [Case; 12] = [
             (&[], (0, 0)),
             (&[("cache-control", "max-age=60")], (60, 0)),
             (&[("cache-control", "public, Max-Age=\"60\", stale-while-revalidate=30")], (60, 30)),

@@ -19,9 +19,16 @@ mod subtitles;
 mod text;
 mod video;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
-use backing::cache::{Cache, Unmade};
+use backing::cache::{Cache, Item, Unmade};
+use bytes::Bytes;
 use common::{
     error::{JobError, code},
     kinds as specs,
@@ -151,6 +158,26 @@ impl Context {
             Some(need) => typed(need.result.as_ref().map_err(Clone::clone)?, &need.name),
             None => Err(JobError::bug(code::INTERNAL, format!("the task has no need {index}"))),
         }
+    }
+
+    /// A value of the cache, or what `making` comes to. Who waits for another's making stops when asked to; who makes stops in its own way.
+    pub(crate) async fn cached(
+        &self,
+        item: &Item,
+        making: impl Future<Output = Result<backing::cache::Made, Unmade>> + Send,
+    ) -> Result<Bytes, Ended> {
+        let begun = AtomicBool::new(false);
+        let making = async {
+            begun.store(true, Relaxed);
+            making.await
+        };
+        let getting = self.tools.cache.get_or_make(item, making);
+        tokio::pin!(getting);
+        tokio::select! {
+            value = &mut getting => return Ok(value?),
+            () = self.lease.stop.asked() => {}
+        }
+        if begun.load(Relaxed) { Ok(getting.await?) } else { Err(Ended::Stopped) }
     }
 
     /// A folder of this attempt's own; gone when dropped.

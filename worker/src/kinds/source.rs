@@ -90,7 +90,7 @@ impl Context {
             let json = serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unread_facts(&error)))?;
             Ok(Made::new(json))
         };
-        let kept = self.tools.cache.get_or_make(&item, probing).await?;
+        let kept = self.cached(&item, probing).await?;
         Ok(serde_json::from_slice(&kept).map_err(|error| unread_facts(&error))?)
     }
 

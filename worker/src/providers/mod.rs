@@ -7,6 +7,7 @@
 mod answer;
 mod breaker;
 mod bucket;
+mod cached;
 mod check;
 mod config;
 mod espeak;
