@@ -18,6 +18,7 @@ mod middleware;
 pub mod openapi;
 mod problem;
 mod query;
+mod refusals;
 pub mod shape;
 mod tasks;
 
