@@ -127,7 +127,7 @@ fn what_a_model_was_talked_into_is_text_and_nothing_else() {
         "[providers]\ntext = [\"openai\"]\nspeech = [\"offline\"]\nimage = [\"offline\"]\ntranscription = []\n\n";
     let (spoken, second) = (tempdir().unwrap(), Server::start());
     let stand = Stand::start(spoken.path(), &format!("{config}{}", guarded(&second, "")), &[]);
-    let job = stand.once("video", json!({"topic": "fault:hostile", "resolution": "preview"}));
+    let job = stand.once("video", json!({"topic": "fault:hostile", "resolution": "preview", "rate": 450}));
     assert_eq!(job["status"], "succeeded", "{job}");
     let result = &job["result"];
     let words: Vec<&str> = result["words"].as_array().unwrap().iter().map(|w| w["word"].as_str().unwrap()).collect();

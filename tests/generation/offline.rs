@@ -115,9 +115,8 @@ fn a_picture_may_move_without_a_seam_and_the_prompt_decides_it() {
     assert_eq!((&one["width"], &one["height"]), (&json!(160), &json!(96)));
     assert_eq!(one["artifact"], same["artifact"], "drawn twice, and the same bytes");
     assert_ne!(one["artifact"], other["artifact"]);
-    let mut input = video("The moon pulls it.");
-    input["motion"] = json!(true);
-    let job = stand.api.run("video", input);
+    let script = json!({"scenes": [scene("The sea rises.", "a sea")]});
+    let job = stand.api.run("video", json!({"script": script, "motion": true, "resolution": "preview"}));
     assert_eq!(job["status"], "succeeded", "{job}");
     let pictures = job["result"]["composition"]["timeline"]["tracks"][1]["clips"].as_array().unwrap();
     assert!(pictures.iter().all(|clip| clip["asset"]["type"] == "video" && clip["asset"]["repeat"] == true));

@@ -31,6 +31,14 @@ fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
     for field in ["timestamp_granularities[]", "verbose_json", "whisper-1", "\r\n\r\nen\r\n"] {
         assert!(heard[0].body.contains(field), "{field}");
     }
+    // Who only paints pictures that stand is not asked for one that moves.
+    let job = stand.once("image", json!({"prompt": "a sea", "motion": true}));
+    let detail = job["error"]["detail"].as_str().unwrap();
+    assert!(
+        job["error"]["code"] == "invalid_input" && detail.contains("/motion") && detail.contains("offline"),
+        "{job}"
+    );
+    assert_eq!(server.count("image"), 0);
     let again = stand.api.submit("subtitles", json!({"src": "recording.wav", "format": "srt", "language": "en"}));
     assert_eq!(stand.api.settled(&again)["result"], srt);
     assert_eq!(stand.ran(&again), ["source"], "what was heard is remembered by the recording's content");

@@ -80,7 +80,9 @@ impl Guard {
 
     /// A body of at most `most` bytes.
     pub async fn bytes(&self, response: Response, most: usize) -> Result<Bytes, Failure> {
-        self.fits(&response, most)?;
+        if let Some(failure) = self.too_large(&response, most) {
+            return Err(failure);
+        }
         let mut body = BytesMut::new();
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
@@ -95,7 +97,9 @@ impl Guard {
 
     /// A body of at most `most` bytes, into a file, so that long sounds do not pile up in memory. Its size.
     pub async fn save(&self, response: Response, most: usize, path: &Path) -> Result<usize, Failure> {
-        self.fits(&response, most)?;
+        if let Some(failure) = self.too_large(&response, most) {
+            return Err(failure);
+        }
         let unsaved = |error| Failure::lasting(unwritten(error));
         let (mut file, mut size) = (File::create(path).await.map_err(unsaved)?, 0);
         let mut chunks = response.bytes_stream();
@@ -111,12 +115,10 @@ impl Guard {
         Ok(size)
     }
 
-    /// Whether a body says of itself that it is small enough; what says nothing is counted as it comes.
-    fn fits(&self, response: &Response, most: usize) -> Result<(), Failure> {
-        match response.content_length() {
-            Some(length) if length > most as u64 => Err(self.bad_answer(&format!("is larger than {most} bytes"))),
-            _ => Ok(()),
-        }
+    /// A body that says of itself that it is too large; what says nothing is counted as it comes.
+    fn too_large(&self, response: &Response, most: usize) -> Option<Failure> {
+        let length = response.content_length().filter(|length| *length > most as u64)?;
+        Some(self.bad_answer(&format!("is larger than {most} bytes: it has {length}")))
     }
 
     /// A body of JSON.
