@@ -11,6 +11,7 @@ mod answers;
 mod faults;
 mod fleet;
 mod offline;
+mod pools;
 mod recordings;
 mod remembered;
 mod server;

@@ -66,6 +66,9 @@ pub struct Settings {
     pub providers: providers::Config,
 }
 
+/// What was computed last is written to the board before a worker goes, if that takes no longer.
+const CACHE_WRITTEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// A worker that is ready to run.
 pub struct Worker {
     shared: Arc<Shared>,
@@ -155,7 +158,8 @@ impl Worker {
             self.shared.leases.drained().await;
         }
         self.shared.announcer.flush().await;
-        self.parts.cache.flush().await;
+        // What is still being refreshed is nobody's loss.
+        let _ = tokio::time::timeout(CACHE_WRITTEN_WITHIN, self.parts.cache.flush()).await;
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) struct Guard {
     slots: Semaphore,
     metrics: Metrics,
     in_use: IntGauge,
+    waiting: IntGauge,
 }
 
 /// One call that failed.
@@ -70,6 +71,22 @@ impl Drop for InUse<'_> {
     }
 }
 
+/// A call that waits, for as long as it does.
+struct Waiting<'a>(&'a IntGauge);
+
+impl<'a> Waiting<'a> {
+    fn new(shown: &'a IntGauge) -> Self {
+        shown.inc();
+        Self(shown)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Guard {
     /// Sets a service up; nothing is asked yet.
     pub fn new(name: &str, config: &ServiceConfig, metrics: &Metrics) -> Result<Self, String> {
@@ -91,6 +108,7 @@ impl Guard {
             bucket: config.requests_per_minute.map(Bucket::per_minute),
             slots: Semaphore::new(config.connections as usize),
             in_use: metrics.in_use.with_label_values(&[name]),
+            waiting: metrics.waiting.with_label_values(&[name]),
             metrics: metrics.clone(),
             config: config.clone(),
         })
@@ -171,6 +189,7 @@ impl Guard {
 
     /// Waits in turn for a token and a connection. A breaker that is open, or opens meanwhile, is met by the call itself.
     async fn connection(&self) -> Result<InUse<'_>, JobError> {
+        let _waiting = Waiting::new(&self.waiting);
         if let Some(bucket) = &self.bucket {
             bucket.turn().await;
         }
