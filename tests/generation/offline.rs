@@ -37,6 +37,18 @@ fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
     let again = stand.api.settled(&id);
     assert_eq!(stand.ran(&id), Vec::<String>::new(), "all is found");
     assert_eq!(again["result"]["artifact"], result["artifact"]);
+    // The script of the result given back is the same video; with one sentence changed, that scene is made again.
+    let given = |script: &Value| {
+        let id = stand.api.submit("video", json!({"script": script, "resolution": "preview", "aspectRatio": "1:1"}));
+        let job = stand.api.settled(&id);
+        assert_eq!(job["status"], "succeeded", "{job}");
+        (job["result"]["artifact"].clone(), stand.ran(&id))
+    };
+    let mut script = result["script"].clone();
+    assert_eq!(given(&script), (result["artifact"].clone(), Vec::new()));
+    script["scenes"][1]["text"] = json!("So much for that.");
+    let ran: Vec<String> = given(&script).1.into_iter().filter(|name| !name.starts_with("segment-")).collect();
+    assert_eq!(ran, ["assemble", "sound", "speech-2"]);
 }
 
 #[test]

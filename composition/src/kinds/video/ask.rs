@@ -67,6 +67,9 @@ pub struct Given {
     pub title: String,
     /// The scenes, in order.
     pub scenes: Vec<GivenScene>,
+    /// Who wrote it, as a result shows it, so that a result's script can be edited and given back. Not looked at: it was told and paid there.
+    #[serde(default, skip_serializing)]
+    pub made: Option<Value>,
 }
 
 /// A scene: what is said, and what is seen.
@@ -222,6 +225,14 @@ fn check_script(checks: &mut Checks, script: &Given) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_script_of_a_result_can_be_given_back() {
+        let script = json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}], "made": {"provider": "openai"}});
+        let ask = parse(&json!({ "script": script })).expect("an input");
+        let written = serde_json::to_value(&ask).expect("JSON");
+        assert_eq!(written["script"], json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}]}));
+    }
 
     #[test]
     fn all_faults_are_said_at_once() {
