@@ -80,6 +80,9 @@ pub enum Command {
     /// Says what a media file is.
     #[command(after_help = "Example:\n  spool probe clip.mp4")]
     Probe(Probe),
+    /// Shows, clears and fills a server's caches.
+    #[command(after_help = "Example:\n  spool cache stats")]
+    Cache(crate::commands::cache::Cache),
     /// Loads a running server with echo jobs and measures it.
     #[command(after_help = "Example:\n  spool bench --jobs 20000 --batch 500")]
     Bench(crate::commands::bench::Bench),

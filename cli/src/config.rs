@@ -47,6 +47,14 @@ pub struct Config {
     pub keep_memos_days: u64,
     /// Classic durable queues instead of quorum queues, for a single broker node.
     pub classic_queues: bool,
+    /// Connections to PostgreSQL for the work of one process; two more are kept for heartbeats.
+    pub database_connections: u32,
+    /// Connections to RabbitMQ that one process publishes by: how many rings may be under way at once.
+    pub amqp_publishers: u32,
+    /// Where a worker keeps files near that it fetched or made, if the artifacts are on another file system; beside its scratch unless said.
+    pub disk_cache: Option<PathBuf>,
+    /// The most bytes of them; 0 for none.
+    pub disk_cache_bytes: u64,
     /// What the names of exchanges, queues and Redis keys begin with, so that several fleets can share servers.
     pub namespace: String,
     /// Who writes, speaks, paints and listens: `[providers]` and a `[providers.services.NAME]` for each service. Its variables:
@@ -73,6 +81,10 @@ impl Default for Config {
             keep_jobs_days: 30,
             keep_memos_days: 7,
             classic_queues: false,
+            database_connections: 8,
+            amqp_publishers: 2,
+            disk_cache: None,
+            disk_cache_bytes: backing::cache::disk::DEFAULT_LIMIT,
             namespace: "spool".to_owned(),
             providers: worker::providers::Config::default(),
         }
@@ -107,6 +119,10 @@ const KEYS: &[(&str, Shape)] = &[
     ("keep_jobs_days", Shape::Number),
     ("keep_memos_days", Shape::Number),
     ("classic_queues", Shape::Flag),
+    ("database_connections", Shape::Number),
+    ("amqp_publishers", Shape::Number),
+    ("disk_cache", Shape::Text),
+    ("disk_cache_bytes", Shape::Number),
     ("namespace", Shape::Text),
 ];
 
@@ -134,9 +150,18 @@ impl Config {
         }
         let known = provider_variables(&mut table, variables)?;
         warn_of_unknown(variables, &known);
-        table
-            .try_into()
-            .map_err(|error: toml::de::Error| Failure::Configuration(format!("configuration: {}", error.message())))
+        let config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
+            let (place, said) = (error.path().to_string(), error.inner().message());
+            Failure::Configuration(match place.as_str() {
+                "." => format!("configuration: {said}"),
+                secret if secret.ends_with(".api_key") => {
+                    format!("configuration: `{secret}` is not a text in quotes (its value is not shown)")
+                }
+                place => format!("configuration: `{place}`: {said}"),
+            })
+        })?;
+        config.providers.check().map_err(|fault| Failure::Configuration(format!("configuration: {fault}")))?;
+        Ok(config)
     }
 
     /// A URL that must be there, or which key and variable to set.
@@ -185,7 +210,8 @@ fn provider_variables(table: &mut Table, variables: &BTreeMap<String, String>) -
         let mut settings = inner_table(&mut services, &service)?;
         for (key, shape) in SERVICE_KEYS {
             let name = variable(&format!("{}_{key}", service.replace('-', "_")));
-            if let Some(text) = variables.get(&name) {
+            // A variable that is there and empty is how containers leave one out.
+            if let Some(text) = variables.get(&name).filter(|text| !text.is_empty()) {
                 settings.insert((*key).to_owned(), shape.read(&name, text)?);
             }
             known.push(name);
@@ -221,8 +247,11 @@ fn parse(path: &Path) -> Result<Table, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::Configuration(format!("{shown} can't be read: {error}")))?;
-    text.parse()
-        .map_err(|error: toml::de::Error| Failure::Configuration(format!("{shown}: {}", error.to_string().trim())))
+    text.parse().map_err(|error: toml::de::Error| {
+        // The error's own text shows the line, which may hold a key.
+        let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+        Failure::Configuration(format!("{shown}, line {}: {}", line + 1, error.message().trim()))
+    })
 }
 
 impl Shape {
@@ -280,6 +309,19 @@ mod tests {
             ("", ("SPOOL_ECHO", "maybe"), "SPOOL_ECHO=`maybe` is not `true` or `false`"),
             ("", ("SPOOL_GRACE_SECONDS", "-1"), "SPOOL_GRACE_SECONDS=`-1` is not a whole number"),
             ("ehco = true", ("SPOOL_X", ""), "unknown field `ehco`"),
+            (
+                "[providers.services.a]\nretries = -1",
+                ("SPOOL_X", ""),
+                "`providers.services.a.retries`: invalid value: integer `-1`",
+            ),
+            (
+                "[providers.services.a]\nmodle = \"x\"",
+                ("SPOOL_X", ""),
+                "`providers.services.a.modle`: unknown field `modle`",
+            ),
+            ("[providers]\ntext = \"a\"", ("SPOOL_X", ""), "`providers.text`: invalid type: string \"a\""),
+            ("", ("SPOOL_PROVIDERS_SPEECH", "mine"), "providers.speech names `mine`, and there is no"),
+            ("", ("SPOOL_OPENAI_BASE_URL", "here"), "providers.services.openai.base_url is `here`: give"),
         ];
         for (file, variable, sentence) in cases {
             let error = read(file, &[variable]).expect_err("an error").to_string();
@@ -312,6 +354,8 @@ mod tests {
         assert_eq!((config.services["local-ai"].retries, config.services["openai"].retries), (4, 2));
         assert_eq!(config.text, Some(vec!["openai".to_owned(), "offline".to_owned()]));
         assert!(!format!("{config:?}").contains("sk-1"), "{config:?}");
+        let left_out = read("", &[("SPOOL_OPENAI_API_KEY", "")]).expect("a configuration").providers;
+        assert!(left_out.services.is_empty(), "{left_out:?}");
         assert_eq!(read("", &[]).expect("a configuration").providers, worker::providers::Config::default());
     }
 }

@@ -6,8 +6,10 @@ mod client;
 mod commands;
 mod config;
 mod exit;
+mod handles;
 mod input;
 mod log;
+mod meters;
 mod parts;
 mod signals;
 
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
-use commands::{bench, check, dev, migrate, probe, remote, render, serve, watch, work};
+use commands::{bench, cache, check, dev, migrate, probe, remote, render, serve, watch, work};
 use config::Config;
 use exit::{Failure, Outcome};
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         return media::child::main();
     }
     log::start(level(&cli.command));
+    handles::raise();
     let json = cli.json;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
@@ -65,6 +68,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Render(options) => render::run(options, config()?, json).await,
         Command::Still(options) => render::still(options, config()?, json).await,
         Command::Probe(options) => probe::run(options, json).await,
+        Command::Cache(options) => cache::run(options, json).await,
         Command::Bench(options) => bench::run(options, json).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "spool", &mut std::io::stdout());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use backing::{
-    artifacts::{self, folder::FolderArtifacts},
+    artifacts::{self, folder::FolderArtifacts, nearby},
     board::{
         kept::KeptBoard,
         redis::{RedisBoard, RedisConfig},
@@ -16,7 +16,9 @@ use backing::{
         local::LocalBroker,
         rabbitmq::{QueueType, RabbitMqBroker, RabbitMqConfig},
     },
+    cache::{Cache, disk::DiskCache},
     clock::SystemClock,
+    pools::Pooled,
     store::{
         postgres::{self, PgOptions},
         sqlite::SqliteStore,
@@ -33,7 +35,11 @@ use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use worker::{Reach, Worker};
 
-use crate::{config::Config, exit::Failure};
+use crate::{
+    config::Config,
+    exit::Failure,
+    meters::{DiskMeters, Meters},
+};
 
 /// The adapters of one process.
 #[derive(Clone)]
@@ -46,6 +52,10 @@ pub struct Parts {
     pub board: Arc<dyn Board>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
+    /// What is read again and could be computed again.
+    pub cache: Cache,
+    /// Files that are kept near, where the artifacts are far.
+    pub disk: Option<Arc<DiskCache>>,
     /// What `/metrics` shows.
     pub registry: Registry,
 }
@@ -54,12 +64,16 @@ impl Parts {
     /// Everything in this process, with its data in one folder.
     pub async fn embedded(data: &Path) -> Result<Self, Failure> {
         make_folder(data)?;
+        let board: Arc<dyn Board> = Arc::new(KeptBoard::open(data.join("remembered")));
+        let (cache, registry) = cached(&board, Vec::new())?;
         Ok(Self {
             store: Arc::new(SqliteStore::open(&data.join("spool.db")).await?),
             broker: Arc::new(LocalBroker::new()),
-            board: Arc::new(KeptBoard::open(data.join("remembered"))),
+            board,
             artifacts: Arc::new(FolderArtifacts::open(&data.join("artifacts"))?),
-            registry: Registry::new(),
+            cache,
+            disk: None,
+            registry,
         })
     }
 
@@ -70,16 +84,36 @@ impl Parts {
         let amqp = config.required(&config.amqp_url, "amqp_url")?;
         let redis = config.required(&config.redis_url, "redis_url")?;
         let files = config.required(&config.artifacts_url, "artifacts_url")?;
-        Ok(Self {
-            store: Arc::new(postgres::connect(database, PgOptions::default()).await?),
-            broker: Arc::new(RabbitMqBroker::open(&broker_config(config, amqp, name))?),
-            board: Arc::new(RedisBoard::open(&RedisConfig {
-                prefix: config.namespace.clone(),
-                ..RedisConfig::new(redis)
-            })?),
-            artifacts: artifacts::open(files)?,
-            registry: Registry::new(),
-        })
+        let options = PgOptions { connections: config.database_connections.max(1), ..PgOptions::default() };
+        let store = Arc::new(postgres::connect(database, options).await?);
+        let broker = Arc::new(RabbitMqBroker::open(&broker_config(config, amqp, name))?);
+        let redis = RedisConfig { prefix: config.namespace.clone(), ..RedisConfig::new(redis) };
+        let redis = Arc::new(RedisBoard::open(&redis)?);
+        let pools: Vec<Arc<dyn Pooled>> = vec![store.clone(), broker.clone(), redis.clone()];
+        let board: Arc<dyn Board> = redis;
+        let (cache, registry) = cached(&board, pools)?;
+        Ok(Self { store, broker, board, artifacts: artifacts::open(files)?, cache, disk: None, registry })
+    }
+
+    /// Keeps files near that a worker fetched or made, where the artifacts are on another file system than `scratch`.
+    pub fn keep_near(mut self, config: &Config, scratch: &Path) -> Result<Self, Failure> {
+        if config.disk_cache_bytes == 0 {
+            return Ok(self);
+        }
+        // Beside the scratch folder: on one file system with it, so that files are linked and not copied.
+        let beside = || scratch.with_file_name("spool-disk-cache");
+        let folder = config.disk_cache.clone().unwrap_or_else(beside);
+        let disk = DiskCache::open(&folder, config.disk_cache_bytes, Arc::new(SystemClock)).map_err(|error| {
+            let folder = folder.display();
+            Failure::Configuration(format!(
+                "the disk cache {folder} can't be used: {error}; name another with disk_cache, or set disk_cache_bytes = 0"
+            ))
+        })?;
+        (self.artifacts, self.disk) = nearby::open(self.artifacts, Arc::new(disk));
+        if let Some(disk) = &self.disk {
+            DiskMeters::register(&self.registry, disk.clone()).map_err(twice)?;
+        }
+        Ok(self)
     }
 
     /// A producer over these parts. Nothing runs yet.
@@ -95,6 +129,7 @@ impl Parts {
             broker: self.broker.clone(),
             board: self.board.clone(),
             artifacts: self.artifacts.clone(),
+            cache: self.cache.clone(),
             clock: Arc::new(SystemClock),
             catalog,
             registry: self.registry.clone(),
@@ -118,11 +153,19 @@ impl Parts {
             broker: self.broker.clone(),
             board: self.board.clone(),
             artifacts: self.artifacts.clone(),
+            cache: self.cache.clone(),
             catalog,
         };
         let metrics = worker::Metrics::new(&self.registry).map_err(twice)?;
         Ok(Worker::new(parts, settings, metrics)?)
     }
+}
+
+/// The cache over a board, and a registry that shows it and the pools.
+fn cached(board: &Arc<dyn Board>, pools: Vec<Arc<dyn Pooled>>) -> Result<(Cache, Registry), Failure> {
+    let (cache, registry) = (Cache::new(board.clone(), Arc::new(SystemClock)), Registry::new());
+    Meters::register(&registry, cache.clone(), pools).map_err(twice)?;
+    Ok((cache, registry))
 }
 
 fn twice(error: prometheus::Error) -> Failure {
@@ -145,6 +188,7 @@ pub fn broker_config(config: &Config, url: &str, name: &str) -> RabbitMqConfig {
     RabbitMqConfig {
         prefix: config.namespace.clone(),
         queues: if config.classic_queues { QueueType::Classic } else { QueueType::Quorum },
+        publishers: config.amqp_publishers.max(1) as usize,
         name: name.to_owned(),
         ..RabbitMqConfig::new(url)
     }
@@ -164,8 +208,7 @@ pub fn worker_settings(
     allow: &[PathBuf],
     scratch: PathBuf,
 ) -> Result<worker::Settings, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::Failed(format!("the path of this program can't be found: {error}")))?;
+    let program = own_program()?;
     let allow: Vec<PathBuf> = config.allow.iter().chain(allow).cloned().collect();
     if let Some(missing) = allow.iter().find(|folder| !folder.is_dir()) {
         return Err(Failure::Configuration(format!(
@@ -182,6 +225,12 @@ pub fn worker_settings(
         providers: config.providers.clone(),
         reach: Reach { allow, private_addresses: config.private_sources, ..Reach::default() },
     })
+}
+
+/// Our own binary, which media children are run of.
+pub fn own_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::Failed(format!("the path of this program can't be found: {error}")))
 }
 
 fn host_name() -> String {

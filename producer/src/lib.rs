@@ -20,6 +20,7 @@ mod sweeper;
 pub use http::{
     listen::{ListenRefused, listen},
     openapi,
+    shape::cache::CacheReport,
 };
 pub use metrics::Metrics;
 pub use producer::{Parts, Producer, Settings};

@@ -3,7 +3,7 @@
 use std::{future::IntoFuture, io, sync::Arc, time::Duration};
 
 use axum::Router;
-use backing::announce::Announcer;
+use backing::{announce::Announcer, cache::Cache};
 use common::{
     kind::{Catalog, Class},
     limits::{MAX_GROUP, QUARANTINE_AFTER},
@@ -47,6 +47,8 @@ pub struct Parts {
     pub board: Arc<dyn Board>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
+    /// What is read again and could be computed again.
+    pub cache: Cache,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// The kinds that may be asked for.
@@ -101,7 +103,7 @@ pub struct Producer {
 impl Producer {
     /// Puts a producer together; nothing runs yet. Cancelling `stop` ends what [`Self::serve`] began.
     pub fn new(parts: Parts, settings: Settings, metrics: Metrics, stop: CancellationToken) -> Self {
-        let Parts { store, broker, board, artifacts, clock, catalog, registry } = parts;
+        let Parts { store, broker, board, artifacts, cache, clock, catalog, registry } = parts;
         let (wakes, credits) = (Arc::new(Wakes::default()), Arc::new(Credits::default()));
         let announcer = Announcer::new(board.clone(), broker.clone());
         let movements = Movements::new(announcer, wakes.clone(), credits.clone());
@@ -154,6 +156,7 @@ impl Producer {
                 broker,
                 board,
                 artifacts,
+                cache,
                 clock,
                 catalog,
                 reader,

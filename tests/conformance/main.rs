@@ -5,6 +5,7 @@
 mod artifacts;
 mod board;
 mod broker;
+mod cache;
 mod faults;
 mod proxy;
 mod store;

@@ -205,7 +205,9 @@ fn check_says_of_each_part_whether_it_is_there() {
     let fleet = Fleet::start();
     let output = run(fleet.spool(&["check", "--json"]));
     let parts: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(parts, json!({"store": "ok", "broker": "ok", "board": "ok", "artifacts": "ok"}));
+    let offline = "ok: no network for text, speech, image";
+    let all = json!({"store": "ok", "broker": "ok", "board": "ok", "artifacts": "ok", "provider offline": offline});
+    assert_eq!(parts, all);
     let mut wrong = fleet.spool(&["check"]);
     wrong.env("SPOOL_DATABASE_URL", "postgres://nobody@127.0.0.1:9/none");
     let output = run(wrong);
@@ -215,4 +217,42 @@ fn check_says_of_each_part_whether_it_is_there() {
         (Some(3), true, false),
         "{said}"
     );
+}
+
+#[test]
+fn a_worker_keeps_files_near_that_are_on_another_disk_and_shows_its_caches_and_pools() {
+    let fleet = Fleet::start();
+    let (_serve, api) = fleet.serve();
+    // Another file system than that of the artifacts, on any Linux.
+    let near = tempfile::tempdir_in("/dev/shm").unwrap();
+    let port = free_port();
+    let mut command = fleet.spool(&["work", "--slots", "4", "--listen", &format!("127.0.0.1:{port}")]);
+    command.env("SPOOL_DISK_CACHE", near.path()).env("SPOOL_DISK_CACHE_BYTES", "10000000");
+    let mut worker = Process::start(command);
+    worker.logged("working");
+    let spoken = api.run("speech", json!({"text": "Kept near."}));
+    let hash = spoken["result"]["artifact"].as_str().unwrap_or_else(|| panic!("{spoken}")).to_owned();
+    let src = format!("artifact://{hash}");
+    for _ in 0..2 {
+        assert_eq!(api.run("probe", json!({"src": src}))["status"], "succeeded");
+    }
+    let own = Api::at(&format!("http://127.0.0.1:{port}"));
+    let report = own.get("/v1/admin/cache").body;
+    let disk = &report["disk"];
+    assert!(disk["entries"].as_u64() >= Some(1) && disk["bytes"].as_u64() > Some(1_000), "{report}");
+    assert!(disk["reads"]["hits"].as_u64() >= Some(1), "what was made here was read from the disk: {report}");
+    assert_eq!(disk["limit"], json!(10_000_000));
+    assert!(report["shared"]["bytes"].as_u64() > Some(0), "{report}");
+    let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let metrics = http.get(format!("http://127.0.0.1:{port}/metrics")).send().unwrap().text().unwrap();
+    for series in [
+        "spool_disk_cache_reads_total{outcome=\"hit\"}",
+        "spool_cache_misses_total{level=\"l2\",namespace=\"metadata\"}",
+        "spool_pool_limit{pool=\"postgresql\"} 8",
+        "spool_pool_limit{pool=\"rabbitmq\"} 2",
+        "spool_pool_connections{pool=\"redis\",state=\"in_use\"}",
+        "spool_pool_waiting{pool=\"postgresql\"}",
+    ] {
+        assert!(metrics.contains(series), "{series} is not in\n{metrics}");
+    }
 }

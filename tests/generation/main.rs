@@ -7,7 +7,13 @@ mod client;
 #[path = "../e2e/process.rs"]
 mod process;
 
+mod answers;
 mod faults;
+mod fleet;
 mod offline;
+mod pools;
+mod recordings;
+mod remembered;
 mod server;
+mod settings;
 mod stand;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::stand::Stand;
+use crate::{server::wav, stand::Stand};
 
 fn scene(text: &str, picture: &str) -> Value {
     json!({"text": text, "picture": picture})
@@ -37,6 +37,18 @@ fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
     let again = stand.api.settled(&id);
     assert_eq!(stand.ran(&id), Vec::<String>::new(), "all is found");
     assert_eq!(again["result"]["artifact"], result["artifact"]);
+    // The script of the result given back is the same video; with one sentence changed, that scene is made again.
+    let given = |script: &Value| {
+        let id = stand.api.submit("video", json!({"script": script, "resolution": "preview", "aspectRatio": "1:1"}));
+        let job = stand.api.settled(&id);
+        assert_eq!(job["status"], "succeeded", "{job}");
+        (job["result"]["artifact"].clone(), stand.ran(&id))
+    };
+    let mut script = result["script"].clone();
+    assert_eq!(given(&script), (result["artifact"].clone(), Vec::new()));
+    script["scenes"][1]["text"] = json!("So much for that.");
+    let ran: Vec<String> = given(&script).1.into_iter().filter(|name| !name.starts_with("segment-")).collect();
+    assert_eq!(ran, ["assemble", "sound", "speech-2"]);
 }
 
 #[test]
@@ -62,6 +74,105 @@ fn a_changed_scene_costs_its_speech_its_segments_and_the_sound() {
     let rendered = stand.api.settled(&id);
     assert_eq!(rendered["result"]["artifact"], edited["result"]["artifact"], "{rendered}");
     assert_eq!(rendered["result"]["segments"]["rendered"], 0);
+}
+
+#[test]
+fn an_edited_composition_renders_and_costs_what_was_edited() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let made = stand.api.run("video", video("The moon pulls it."));
+    let composition = made["result"]["composition"].clone();
+    let render = |composition: &Value| {
+        let id = stand.api.submit("render", composition.clone());
+        let job = stand.api.settled(&id);
+        assert_eq!(job["status"], "succeeded", "{job}");
+        assert_ne!(job["result"]["artifact"], made["result"]["artifact"]);
+        let segments = stand.tasks(&id).iter().filter(|task| task["kind"] == "segment").count();
+        (stand.ran(&id), segments)
+    };
+    // The caption of the last scene in another colour.
+    let mut edited = composition.clone();
+    edited["timeline"]["tracks"][0]["clips"][2]["asset"]["active"]["color"] = json!("#00ff00");
+    let (ran, all) = render(&edited);
+    let segments = ran.iter().filter(|name| name.starts_with("segment-")).count();
+    assert!(segments >= 1 && segments < all && !ran.contains(&"segment-1".to_owned()), "{ran:?} of {all}");
+    assert!(
+        !ran.iter().any(|name| name.starts_with("speech") || name == "sound"),
+        "nothing is spoken or mixed: {ran:?}"
+    );
+    // The last words spoken otherwise: no picture but those of its captions.
+    let mut edited = composition.clone();
+    edited["timeline"]["tracks"][2]["clips"][2]["asset"]["text"] = json!("That was all.");
+    let (ran, _) = render(&edited);
+    // Sources are looked at each time, and what stands behind them is found.
+    let looked = |name: &&String| name.starts_with("segment-") || name.starts_with("source-");
+    let others: Vec<&String> = ran.iter().filter(|name| !looked(name)).collect();
+    assert_eq!(others, ["assemble", "render", "sound", "speech-6"], "{ran:?}");
+    assert!(!ran.contains(&"segment-1".to_owned()), "{ran:?}");
+}
+
+#[test]
+fn a_picture_may_move_without_a_seam_and_the_prompt_decides_it() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let ask = |seed: Value| {
+        let mut input = json!({"prompt": "a sea", "motion": true, "width": 160, "height": 96});
+        input["seed"] = seed;
+        let job = stand.api.run("image", input);
+        assert_eq!(job["status"], "succeeded", "{job}");
+        job["result"].clone()
+    };
+    let (one, same, other) = (ask(Value::Null), ask(json!(0)), ask(json!(1)));
+    assert_eq!((&one["mediaType"], &one["durationMs"]), (&json!("video/mp4"), &json!(3_000)), "{one}");
+    assert_eq!((&one["width"], &one["height"]), (&json!(160), &json!(96)));
+    assert_eq!(one["artifact"], same["artifact"], "drawn twice, and the same bytes");
+    assert_ne!(one["artifact"], other["artifact"]);
+    let script = json!({"scenes": [scene("The sea rises.", "a sea")]});
+    let job = stand.api.run("video", json!({"script": script, "motion": true, "resolution": "preview"}));
+    assert_eq!(job["status"], "succeeded", "{job}");
+    let pictures = job["result"]["composition"]["timeline"]["tracks"][1]["clips"].as_array().unwrap();
+    assert!(pictures.iter().all(|clip| clip["asset"]["type"] == "video" && clip["asset"]["repeat"] == true));
+}
+
+#[test]
+fn clips_and_music_of_the_callers_are_shown_and_heard() {
+    let data = tempdir().unwrap();
+    std::fs::write(data.path().join("music.wav"), wav(2_000)).unwrap();
+    std::fs::write(data.path().join("other.wav"), wav(1_900)).unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let clip = stand.api.run("image", json!({"prompt": "waves", "motion": true, "width": 96, "height": 160}));
+    std::fs::copy(clip["result"]["path"].as_str().unwrap(), data.path().join("clip.mp4")).unwrap();
+    let ask = |music: &str| {
+        let mut input = video("The moon pulls it.");
+        input["script"]["scenes"][0]["clip"] = json!("clip.mp4");
+        input["script"]["scenes"][2]["clip"] =
+            json!(format!("artifact://{}", clip["result"]["artifact"].as_str().unwrap()));
+        input["music"] = json!(music);
+        let id = stand.api.submit("video", input);
+        let job = stand.api.settled(&id);
+        assert_eq!(job["status"], "succeeded", "{job}");
+        (job["result"].clone(), stand.ran(&id))
+    };
+    let (first, _) = ask("music.wav");
+    let timeline = &first["composition"]["timeline"];
+    assert_eq!(timeline["soundtrack"]["src"], "music.wav");
+    let assets: Vec<&Value> =
+        timeline["tracks"][1]["clips"].as_array().unwrap().iter().map(|c| &c["asset"]["type"]).collect();
+    assert_eq!(assets, ["video", "image", "video"]);
+    // What lies outside is looked at each time, and what stands behind it is found; other music is mixed, and nothing else.
+    let (again, ran) = ask("music.wav");
+    assert_eq!(
+        (&again["artifact"], ran),
+        (&first["artifact"], ["music", "picture-1", "picture-3"].map(String::from).to_vec())
+    );
+    let (other, ran) = ask("other.wav");
+    assert_ne!(other["artifact"], first["artifact"]);
+    assert_eq!(ran, ["assemble", "music", "picture-1", "picture-3", "sound"]);
+    // A topic takes music as well.
+    let job = stand
+        .api
+        .run("video", json!({"topic": "Tides", "duration": 12, "resolution": "preview", "music": "music.wav"}));
+    assert_eq!(job["result"]["composition"]["timeline"]["soundtrack"]["src"], "music.wav", "{job}");
 }
 
 #[test]

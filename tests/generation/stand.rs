@@ -2,12 +2,28 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     client::Api,
     process::{Process, spool},
+    server::{KEY, Server},
 };
+
+/// The server as the service `openai`, with prices of a thousand for a million tokens, and `more` settings.
+pub fn guarded(server: &Server, more: &str) -> String {
+    let timeout = if more.contains("timeout_seconds") { "" } else { "timeout_seconds = 20\n" };
+    format!(
+        "[providers.services.openai]\nbase_url = \"{}\"\n{timeout}{more}\n\
+         [providers.services.openai.prices]\ninput_tokens = 1000.0\noutput_tokens = 1000.0\n",
+        server.base()
+    )
+}
+
+/// The server for everything.
+pub fn provided(server: &Server) -> String {
+    guarded(server, "breaker_failures = 1000")
+}
 
 /// A running `spool dev`.
 pub struct Stand {
@@ -16,18 +32,37 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// Starts one with its data in `data` and this configuration.
+    /// Starts one with its data in `data`, whose files may be sources, and this configuration.
     pub fn start(data: &Path, config: &str, variables: &[(&str, &str)]) -> Self {
         let file = data.join("spool.toml");
         std::fs::write(&file, config).unwrap();
         let mut command = spool();
         command.arg("--config").arg(file).args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data.join("data"));
-        command.env("SPOOL_GRACE_SECONDS", "2").env("NO_PROXY", "127.0.0.1").envs(variables.iter().copied());
+        command
+            .env("SPOOL_GRACE_SECONDS", "2")
+            .env("NO_PROXY", "127.0.0.1")
+            .env("SPOOL_ALLOW", data)
+            .envs(variables.iter().copied());
+        if config.contains("services.openai") {
+            command.env("SPOOL_OPENAI_API_KEY", KEY);
+        }
         let mut process = Process::start(command);
         let line = process.logged("listening on");
         let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
         process.logged("working");
         Self { api: Api::at(&address), process }
+    }
+
+    /// Posts a job with one attempt; its id.
+    pub fn submit_once(&self, kind: &str, input: Value) -> String {
+        let answer = self.api.post("/v1/jobs", &json!({"kind": kind, "input": input, "maxAttempts": 1}));
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        answer.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs one attempt of a job to its end.
+    pub fn once(&self, kind: &str, input: Value) -> Value {
+        self.api.settled(&self.submit_once(kind, input))
     }
 
     /// The tasks of a job.
@@ -48,10 +83,14 @@ impl Stand {
         names
     }
 
+    /// What is there, as text.
+    pub fn text(&self, path: &str) -> String {
+        let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+        http.get(format!("{}{path}", self.api.base())).send().unwrap().text().unwrap()
+    }
+
     /// What `/metrics` shows of one series.
     pub fn metric(&self, series: &str) -> Option<f64> {
-        let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-        let text = http.get(format!("{}/metrics", self.api.base())).send().unwrap().text().unwrap();
-        text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+        self.text("/metrics").lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use backing::announce::Announcer;
+use backing::{announce::Announcer, cache::Cache};
 use common::{
     id::WorkerId,
     kind::{Catalog, Class},
@@ -41,6 +41,8 @@ pub struct Parts {
     pub board: Arc<dyn Board>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
+    /// What is read again and could be computed again.
+    pub cache: Cache,
     /// The kinds.
     pub catalog: Arc<Catalog>,
 }
@@ -64,6 +66,9 @@ pub struct Settings {
     pub providers: providers::Config,
 }
 
+/// What was computed last is written to the board before a worker goes, if that takes no longer.
+const CACHE_WRITTEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// A worker that is ready to run.
 pub struct Worker {
     shared: Arc<Shared>,
@@ -82,10 +87,11 @@ impl Worker {
         }
         let worker = WorkerId::new();
         let announcer = Announcer::new(parts.board.clone(), parts.broker.clone());
-        let fetcher = Fetcher::new(settings.reach.clone(), parts.artifacts.clone(), parts.board.clone())?;
+        let (reach, scratch) = (settings.reach.clone(), settings.scratch.clone());
+        let fetcher = Fetcher::new(reach, parts.artifacts.clone(), parts.cache.clone(), scratch)?;
         let providers = Providers::new(&settings.providers, &metrics.providers)
             .map_err(|error| PortError::broken("the providers", error))?;
-        let tools = Tools::new(parts.artifacts.clone(), parts.board.clone(), fetcher, providers, &settings)
+        let tools = Tools::new(parts.artifacts.clone(), parts.cache.clone(), fetcher, providers, &settings)
             .map_err(|error| PortError::broken("the cage", error))?;
         let shared = Shared {
             worker,
@@ -152,6 +158,8 @@ impl Worker {
             self.shared.leases.drained().await;
         }
         self.shared.announcer.flush().await;
+        // What is still being refreshed is nobody's loss.
+        let _ = tokio::time::timeout(CACHE_WRITTEN_WITHIN, self.parts.cache.flush()).await;
     }
 }
 

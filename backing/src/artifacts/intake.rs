@@ -20,7 +20,7 @@ const CHUNK: usize = 256 * 1024;
 const READ_ONLY: u32 = 0o444;
 
 /// The hash of a file and its size in bytes.
-pub(super) fn digest(file: &Path) -> PortResult<(Digest, u64)> {
+pub(crate) fn digest(file: &Path) -> PortResult<(Digest, u64)> {
     let mut source = File::open(file).map_err(|error| unreadable(file, &error))?;
     pour(&mut source, &mut io::sink()).map_err(|error| unreadable(file, &error))
 }

@@ -1,10 +1,12 @@
 //! Files by the hash of their content, on whatever `object_store` reaches.
 //!
 //! [`object::ObjectArtifacts`] is the part that is the same everywhere. [`folder::FolderArtifacts`] adds what only a disk can do: to move
-//! a file in instead of copying it, to link it out, and to say where it lies.
+//! a file in instead of copying it, to link it out, and to say where it lies. [`nearby::NearbyArtifacts`] keeps what a machine used last on
+//! its disk, where fetching costs more than a link.
 
 pub mod folder;
-mod intake;
+pub(crate) mod intake;
+pub mod nearby;
 pub mod object;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use common::{
     id::{JobId, TenantId},
     port::{
         PortResult,
-        board::{Board, Changes},
+        board::{Board, Changes, Extent},
     },
     view::JobView,
 };
@@ -118,6 +118,18 @@ impl Board for LocalBoard {
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()> {
         self.values.insert(key.to_owned(), Shared { bytes: value, ttl }).await;
         Ok(())
+    }
+
+    async fn extent(&self) -> PortResult<Extent> {
+        // moka counts behind; what is asked for now is counted now.
+        self.views.run_pending_tasks().await;
+        self.values.run_pending_tasks().await;
+        Ok(Extent {
+            entries: self.views.entry_count() + self.values.entry_count(),
+            bytes: self.views.weighted_size() + self.values.weighted_size(),
+            limit: Some(2 * MEMORY),
+            ..Extent::default()
+        })
     }
 
     async fn check(&self) -> PortResult<()> {

@@ -11,7 +11,7 @@ use crate::{
     client::Client,
     config::Config,
     exit::{Failure, Outcome},
-    parts::Parts,
+    parts::{Parts, own_program},
 };
 
 /// Checks what it is asked to.
@@ -26,17 +26,20 @@ pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
 async fn parts(config: &Config, json: bool) -> Outcome {
     let parts = Parts::production(config, "spool check").await?;
     let providers = providers(config, &parts)?;
+    let program = own_program()?;
     let (store, broker, board, artifacts, providers) = tokio::join!(
         parts.store.check(),
         parts.broker.check(),
         parts.board.check(),
         parts.artifacts.check(),
-        providers.check()
+        providers.check(program)
     );
     let named = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
-    let mut answers: Vec<Answer> =
-        named.into_iter().map(|(part, answer)| (part.to_owned(), answer.map_err(|error| error.to_string()))).collect();
-    answers.extend(providers);
+    let mut answers: Vec<Answer> = named
+        .into_iter()
+        .map(|(part, answer)| (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|error| error.to_string())))
+        .collect();
+    answers.extend(providers.into_iter().map(|(part, answer)| (part, answer.map(|found| format!("ok: {found}")))));
     show(&answers, json);
     match answers.iter().filter(|(_, answer)| answer.is_err()).count() {
         0 => Ok(()),
@@ -50,17 +53,17 @@ fn providers(config: &Config, parts: &Parts) -> Result<Providers, Failure> {
     Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)
 }
 
-/// A part and what it said.
-type Answer = (String, Result<(), String>);
+/// A part, and what was found or what is wrong.
+type Answer = (String, Result<String, String>);
 
 fn show(answers: &[Answer], json: bool) {
-    let said = |answer: &Result<(), String>| answer.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned());
+    let said = |answer: &Result<String, String>| answer.as_ref().unwrap_or_else(|fault| fault).clone();
     if json {
         let all: serde_json::Map<String, Value> =
             answers.iter().map(|(part, answer)| (part.clone(), said(answer).into())).collect();
         println!("{}", Value::Object(all));
     } else {
-        answers.iter().for_each(|(part, answer)| println!("{part:<10} {}", said(answer)));
+        answers.iter().for_each(|(part, answer)| println!("{part:<18} {}", said(answer)));
     }
 }
 

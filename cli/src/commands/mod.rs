@@ -2,6 +2,7 @@
 
 pub mod bars;
 pub mod bench;
+pub mod cache;
 pub mod check;
 pub mod dev;
 pub mod here;

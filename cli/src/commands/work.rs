@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use producer::CacheReport;
 use prometheus::TextEncoder;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,9 +23,9 @@ pub async fn run(options: Work, config: Config) -> Outcome {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let parts = Parts::production(&config, "spool work").await?;
     let scratch = std::env::temp_dir().join("spool-scratch");
     let settings = worker_settings(&config, options.slots.by_class(), &options.allow, scratch)?;
+    let parts = Parts::production(&config, "spool work").await?.keep_near(&config, &settings.scratch)?;
     let worker = parts.worker(catalog(config.echo, &config), settings)?;
     if let Some(listener) = listener {
         let server = axum::serve(listener, health(parts)).with_graceful_shutdown(stopped(stop.clone()));
@@ -51,6 +52,7 @@ fn health(parts: Parts) -> Router {
         .route("/health/live", get(|| async { "live" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
+        .route("/v1/admin/cache", get(caches))
         .with_state(Arc::new(parts))
 }
 
@@ -63,6 +65,11 @@ async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
         true => (StatusCode::OK, "ready".to_owned()),
         false => (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n")),
     }
+}
+
+/// As the API's: what this worker's caches hold, and how reads of them ended.
+async fn caches(State(parts): State<Arc<Parts>>) -> Json<CacheReport> {
+    Json(CacheReport::of(&parts.cache, parts.disk.as_deref()).await)
 }
 
 async fn metrics(State(parts): State<Arc<Parts>>) -> Result<String, StatusCode> {

@@ -4,6 +4,9 @@ use std::fmt::Display;
 
 use crate::fault::Fault;
 
+/// The longest description of a style, in characters.
+const MAX_STYLE: usize = 500;
+
 /// Faults as they are found.
 #[derive(Debug, Default)]
 pub struct Checks(Vec<Fault>);
@@ -28,6 +31,19 @@ impl Checks {
         let length = text.chars().count();
         if length > most {
             self.fault(pointer, format!("has {length} characters: at most {most} are taken"));
+        }
+    }
+
+    /// How something is to sound or look, in words.
+    pub fn style(&mut self, style: &str) {
+        self.short("/style", style, MAX_STYLE);
+    }
+
+    /// A language's tag, as far as it must be one: it goes into a prompt.
+    pub fn language(&mut self, tag: &str) {
+        let plain = tag.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if tag.is_empty() || tag.len() > 35 || !plain {
+            self.fault("/language", "is not a language's tag: give one such as `en` or `pt-BR`");
         }
     }
 

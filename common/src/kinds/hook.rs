@@ -1,40 +1,16 @@
 //! `hook`: first sentences that keep people watching.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    checks::Checks,
-    made::Made,
-    read,
-    script::{MAX_TOPIC, language},
-    whole,
-};
-use crate::{
-    fault::Fault,
-    kind::{Class, KindSpec, Provider},
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use super::{checks::Checks, generated, made::Made, read, script::MAX_TOPIC, usual, whole};
+use crate::{fault::Fault, kind::{KindSpec, Provider}, plan::Draft};
 
 /// The stored name.
 pub const NAME: &str = "hook";
 
 /// The kind. Its version is that of its prompt.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Generate,
-    timeout: Duration::from_secs(300),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: Some(Provider::Text),
-    memo: true,
-    plan: Some(plan),
-    grow: None,
-};
+pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 
 /// The most hooks of one answer.
 const MAX_HOOKS: u32 = 20;
@@ -54,7 +30,7 @@ pub struct Ask {
     #[serde(default)]
     pub style: String,
     /// The language, as a BCP 47 tag.
-    #[serde(default = "default_language")]
+    #[serde(default = "usual::language")]
     pub language: String,
     /// One provider of the configuration, instead of the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,10 +42,6 @@ pub struct Ask {
 
 fn default_count() -> u32 {
     5
-}
-
-fn default_language() -> String {
-    "en".to_owned()
 }
 
 /// What a model answers.
@@ -96,8 +68,8 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     let mut checks = Checks::default();
     checks.text("/topic", &ask.topic, MAX_TOPIC);
     checks.within("/count", ask.count, 1, MAX_HOOKS);
-    checks.short("/style", &ask.style, 500);
-    language(&mut checks, &ask.language);
+    checks.style(&ask.style);
+    checks.language(&ask.language);
     checks.provider(ask.provider.as_ref());
     checks.of(ask)
 }

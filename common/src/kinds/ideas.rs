@@ -1,40 +1,23 @@
 //! `ideas`: what could be seen behind each scene of a script.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     checks::Checks,
+    generated,
     made::Made,
     read,
     script::{MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES},
     whole,
 };
-use crate::{
-    fault::Fault,
-    kind::{Class, KindSpec, Provider},
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use crate::{fault::Fault, kind::{KindSpec, Provider}, plan::Draft};
 
 /// The stored name.
 pub const NAME: &str = "ideas";
 
 /// The kind. Its version is that of its prompt.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Generate,
-    timeout: Duration::from_secs(300),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: Some(Provider::Text),
-    memo: true,
-    plan: Some(plan),
-    grow: None,
-};
+pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +74,7 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     for (index, text) in ask.scenes.iter().enumerate() {
         checks.text(format!("/scenes/{index}"), text, MAX_SCENE_TEXT);
     }
-    checks.short("/style", &ask.style, 500);
+    checks.style(&ask.style);
     checks.provider(ask.provider.as_ref());
     checks.of(ask)
 }

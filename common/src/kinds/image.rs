@@ -1,35 +1,16 @@
 //! `image`: a picture of what a text describes.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{checks::Checks, made::Made, read, script::MAX_PICTURE, whole};
-use crate::{
-    fault::Fault,
-    id::Digest,
-    kind::{Class, KindSpec, Provider},
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use super::{checks::Checks, generated, made::Made, read, script::MAX_PICTURE, whole};
+use crate::{fault::Fault, id::Digest, kind::{KindSpec, Provider}, plan::Draft};
 
 /// The stored name.
 pub const NAME: &str = "image";
 
 /// The kind.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Generate,
-    timeout: Duration::from_secs(300),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: Some(Provider::Image),
-    memo: true,
-    plan: Some(plan),
-    grow: None,
-};
+pub const SPEC: KindSpec = generated(NAME, 1, Provider::Image, plan);
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +27,30 @@ pub struct Ask {
     /// Pixels down, 64 to 4,096.
     #[serde(default = "default_height")]
     pub height: u32,
+    /// Whether it moves: a clip of a few seconds whose end meets its beginning, from a provider that makes such.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub motion: bool,
     /// One provider of the configuration, instead of the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// Another number gives another picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u32>,
+}
+
+impl Ask {
+    /// A picture of this, all else as it is unless said.
+    pub fn of(prompt: impl Into<String>) -> Self {
+        Self {
+            prompt: prompt.into(),
+            style: String::new(),
+            width: default_width(),
+            height: default_height(),
+            motion: false,
+            provider: None,
+            seed: None,
+        }
+    }
 }
 
 fn default_width() -> u32 {
@@ -68,7 +67,7 @@ fn default_height() -> u32 {
 pub struct Picture {
     /// The file, as an artifact.
     pub artifact: Digest,
-    /// Such as `image/png`.
+    /// Such as `image/png`; `video/mp4` of one that moves.
     pub media_type: String,
     /// Bytes of the file.
     pub bytes: u64,
@@ -76,6 +75,9 @@ pub struct Picture {
     pub width: u32,
     /// Pixels down, as it came.
     pub height: u32,
+    /// How long it lasts before it begins again, in milliseconds, where it moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
     /// What the probe said of it: `composition::plan::Facts` as JSON.
     pub facts: Value,
     /// Who made it.
@@ -87,7 +89,7 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     let ask: Ask = read(input)?;
     let mut checks = Checks::default();
     checks.text("/prompt", &ask.prompt, MAX_PICTURE);
-    checks.short("/style", &ask.style, 500);
+    checks.style(&ask.style);
     checks.within("/width", ask.width, 64, 4_096);
     checks.within("/height", ask.height, 64, 4_096);
     checks.provider(ask.provider.as_ref());
@@ -102,6 +104,14 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_picture_that_stands_has_the_key_it_always_had() {
+        let drafts = plan(&json!({"prompt": "sea", "motion": false})).expect("a plan");
+        assert_eq!(drafts[0].input, json!({"prompt": "sea", "style": "", "width": 1280, "height": 720}));
+        let drafts = plan(&json!({"prompt": "sea", "motion": true})).expect("a plan");
+        assert_eq!(drafts[0].input["motion"], true);
+    }
 
     #[test]
     fn all_faults_are_said_at_once() {

@@ -1,9 +1,15 @@
 //! The kinds whose input needs no knowledge of video. Adding one is a file here, its run in `worker/src/kinds`, and a line in [`ALL`].
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{fault::Fault, kind::KindSpec};
+use crate::{
+    fault::Fault,
+    kind::{Class, KindSpec, PlanFn, Provider},
+    retry::RetryPolicy,
+};
 
 mod checks;
 pub mod echo;
@@ -17,6 +23,7 @@ pub mod script;
 pub mod source;
 pub mod speech;
 pub mod subtitles;
+pub mod usual;
 
 pub use checks::Checks;
 
@@ -32,6 +39,22 @@ pub const ALL: &[KindSpec] = &[
     image::SPEC,
     subtitles::SPEC,
 ];
+
+/// A kind that asks a provider: it waits for somebody else, and what was answered is remembered. Providers keep their own, shorter time.
+const fn generated(name: &'static str, version: u32, provider: Provider, plan: PlanFn) -> KindSpec {
+    KindSpec {
+        name,
+        version,
+        class: Class::Generate,
+        timeout: Duration::from_secs(300),
+        max_attempts: 3,
+        retry: RetryPolicy::DEFAULT,
+        provider: Some(provider),
+        memo: true,
+        plan: Some(plan),
+        grow: None,
+    }
+}
 
 /// Reads an input into its type, turning a refusal by serde into a fault with the pointer to the place.
 pub fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Vec<Fault>> {

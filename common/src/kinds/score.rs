@@ -1,34 +1,16 @@
 //! `score`: how likely a script is to be watched and shared, and what would help.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{checks::Checks, made::Made, read, whole};
-use crate::{
-    fault::Fault,
-    kind::{Class, KindSpec, Provider},
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use super::{checks::Checks, generated, made::Made, read, whole};
+use crate::{fault::Fault, kind::{KindSpec, Provider}, plan::Draft};
 
 /// The stored name.
 pub const NAME: &str = "score";
 
 /// The kind. Its version is that of its prompt.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Generate,
-    timeout: Duration::from_secs(300),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: Some(Provider::Text),
-    memo: true,
-    plan: Some(plan),
-    grow: None,
-};
+pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 
 /// The longest script, in characters: half an hour of speech.
 pub const MAX_SCRIPT: usize = 40_000;

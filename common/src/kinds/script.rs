@@ -1,34 +1,16 @@
 //! `script`: a topic in, the scenes of a short video out.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{checks::Checks, made::Made, read, whole};
-use crate::{
-    fault::Fault,
-    kind::{Class, KindSpec, Provider},
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use super::{checks::Checks, generated, made::Made, read, usual, whole};
+use crate::{fault::Fault, kind::{KindSpec, Provider}, plan::Draft};
 
 /// The stored name.
 pub const NAME: &str = "script";
 
 /// The kind. Its version is that of its prompt.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Generate,
-    timeout: Duration::from_secs(300),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: Some(Provider::Text),
-    memo: true,
-    plan: Some(plan),
-    grow: None,
-};
+pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 
 /// The longest topic, in characters: a page.
 pub const MAX_TOPIC: usize = 4_000;
@@ -48,7 +30,7 @@ pub struct Ask {
     /// What it is about.
     pub topic: String,
     /// How long the video is to be, in seconds: 5 to 600.
-    #[serde(default = "default_duration")]
+    #[serde(default = "usual::duration")]
     pub duration: u32,
     /// How many scenes; as many as the duration bears unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +39,7 @@ pub struct Ask {
     #[serde(default)]
     pub style: String,
     /// The language, as a BCP 47 tag.
-    #[serde(default = "default_language")]
+    #[serde(default = "usual::language")]
     pub language: String,
     /// One provider of the configuration, instead of the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,14 +47,6 @@ pub struct Ask {
     /// Another number gives another script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u32>,
-}
-
-fn default_duration() -> u32 {
-    30
-}
-
-fn default_language() -> String {
-    "en".to_owned()
 }
 
 /// Seconds that a scene commonly lasts.
@@ -126,18 +100,10 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     if let Some(scenes) = ask.scenes {
         checks.within("/scenes", scenes, 1, MAX_SCENES as u32);
     }
-    checks.short("/style", &ask.style, 500);
-    language(&mut checks, &ask.language);
+    checks.style(&ask.style);
+    checks.language(&ask.language);
     checks.provider(ask.provider.as_ref());
     checks.of(ask)
-}
-
-/// A language's tag, as far as it must be one: it goes into a prompt.
-pub(super) fn language(checks: &mut Checks, tag: &str) {
-    let plain = tag.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if tag.is_empty() || tag.len() > 35 || !plain {
-        checks.fault("/language", "is not a language's tag: give one such as `en` or `pt-BR`");
-    }
 }
 
 /// What is wrong with an answer.

@@ -1,35 +1,16 @@
 //! `speech`: a text spoken, with the time of every word.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{made::Made, read, whole};
-use crate::{
-    fault::Fault,
-    id::Digest,
-    kind::{Class, KindSpec, Provider},
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use super::{generated, made::Made, read, usual, whole};
+use crate::{fault::Fault, id::Digest, kind::{KindSpec, Provider}, plan::Draft};
 
 /// The stored name.
 pub const NAME: &str = "speech";
 
 /// The kind.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Generate,
-    timeout: Duration::from_secs(300),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: Some(Provider::Speech),
-    memo: true,
-    plan: Some(plan),
-    grow: None,
-};
+pub const SPEC: KindSpec = generated(NAME, 1, Provider::Speech, plan);
 
 /// The longest text: about an hour of speech.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
@@ -41,22 +22,14 @@ pub struct Speech {
     /// The text, plain.
     pub text: String,
     /// A voice of the provider, such as `en` or `en-us` for espeak-ng.
-    #[serde(default = "default_voice")]
+    #[serde(default = "usual::voice")]
     pub voice: String,
     /// Words per minute, 80 to 450.
-    #[serde(default = "default_rate")]
+    #[serde(default = "usual::rate")]
     pub rate: u32,
     /// 0 to 99; 50 is the voice's own.
     #[serde(default = "default_pitch")]
     pub pitch: u32,
-}
-
-fn default_voice() -> String {
-    "en-us".to_owned()
-}
-
-fn default_rate() -> u32 {
-    165
 }
 
 fn default_pitch() -> u32 {

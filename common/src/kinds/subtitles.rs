@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     checks::Checks,
+    generated,
     made::Made,
     read, source,
     speech::{self, Speech, Word},
@@ -15,27 +16,15 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    kind::{Class, KindSpec, Provider},
+    kind::{KindSpec, Provider},
     plan::{Draft, OnFailure},
-    retry::RetryPolicy,
 };
 
 /// The stored name.
 pub const NAME: &str = "subtitles";
 
 /// The kind.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Generate,
-    timeout: Duration::from_secs(900),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: Some(Provider::Transcription),
-    memo: true,
-    plan: Some(plan),
-    grow: None,
-};
+pub const SPEC: KindSpec = KindSpec { timeout: Duration::from_secs(900), ..generated(NAME, 1, Provider::Transcription, plan) };
 
 /// The most words: two hours of fast speech.
 const MAX_WORDS: usize = 30_000;
@@ -124,7 +113,7 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     checks.within("/maxCharacters", ask.max_characters, 8, 100);
     checks.within("/maxLines", ask.max_lines, 1, 4);
     if let Some(language) = &ask.language {
-        super::script::language(&mut checks, language);
+        checks.language(language);
     }
     checks.provider(ask.provider.as_ref());
     checks.of(ask)

@@ -18,6 +18,25 @@ pub trait Changes: Send {
     async fn next(&mut self) -> Option<Vec<JobId>>;
 }
 
+/// How much a board holds, views included. A Redis that others use too counts theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// Views and values.
+    pub entries: u64,
+    /// The memory they take, about.
+    pub bytes: u64,
+    /// The most it may take, where there is a bound.
+    pub limit: Option<u64>,
+    /// What was pushed out for want of room.
+    pub evicted: u64,
+    /// Reads that found something, since the server started, where it counts them.
+    pub hits: Option<u64>,
+    /// Reads that found nothing.
+    pub misses: Option<u64>,
+    /// Questions under way from this process, over its one connection.
+    pub under_way: u64,
+}
+
 /// Hot views and shared values.
 #[async_trait]
 pub trait Board: Send + Sync + 'static {
@@ -39,6 +58,9 @@ pub trait Board: Send + Sync + 'static {
 
     /// Keeps a shared value for `ttl`.
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()>;
+
+    /// How much it holds, for all who share it.
+    async fn extent(&self) -> PortResult<Extent>;
 
     /// Whether it can be reached.
     async fn check(&self) -> PortResult<()>;

@@ -18,6 +18,7 @@ use super::{
     idempotency,
     problem::{Problem, ProblemDocument, What},
     query::Params,
+    refusals::{BadParameter, Missing, NotWork},
     shape::batch::{Batch, Item, ItemPage},
 };
 use crate::submit::{plan::Planner, request::BatchRequest};
@@ -28,11 +29,8 @@ use crate::submit::{plan::Planner, request::BatchRequest};
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second batch.")),
     responses(
         (status = 202, body = Batch, description = "Accepted. `Location` names it."),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "Not JSON."),
-        (status = 413, body = ProblemDocument, content_type = "application/problem+json", description = "Too large."),
-        (status = 415, body = ProblemDocument, content_type = "application/problem+json", description = "Not declared as JSON."),
         (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "The batch itself has faults."),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The store is away, or too much waits."),
+        NotWork,
     )
 )]
 pub async fn post(
@@ -63,7 +61,7 @@ pub async fn post(
     responses(
         (status = 200, body = Batch),
         (status = 304, description = "As it was known."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn get(
@@ -88,8 +86,8 @@ pub async fn get(
     ),
     responses(
         (status = 200, body = ItemPage),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "A parameter is at fault."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        BadParameter,
+        Missing,
     )
 )]
 pub async fn results(
@@ -118,7 +116,7 @@ pub async fn results(
     responses(
         (status = 200, body = Batch, description = "All of it has settled."),
         (status = 202, body = Batch, description = "Some of it runs and was asked to stop."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn cancel(
@@ -140,7 +138,7 @@ pub async fn cancel(
     params(("id" = String, Path, description = "The batch's id.")),
     responses(
         (status = 202, body = Batch, description = "They run again."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
         (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "No item failed or was cancelled."),
     )
 )]

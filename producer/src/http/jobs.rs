@@ -23,6 +23,7 @@ use super::{
     idempotency,
     problem::{Problem, ProblemDocument, What},
     query::{Params, refused},
+    refusals::{BadParameter, Missing, NotWork},
     shape::job::{Job, JobPage},
 };
 use crate::submit::{plan::Planner, request::JobRequest};
@@ -35,11 +36,8 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second job.")),
     responses(
         (status = 202, body = Job, description = "Accepted. `Location` names it; `Retry-After` says when to look first."),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "Not JSON."),
-        (status = 413, body = ProblemDocument, content_type = "application/problem+json", description = "Too large."),
-        (status = 415, body = ProblemDocument, content_type = "application/problem+json", description = "Not declared as JSON."),
         (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "Refused; every fault is in `errors`."),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The store is away, or too much waits."),
+        NotWork,
     )
 )]
 pub async fn post(
@@ -72,7 +70,7 @@ pub async fn post(
     responses(
         (status = 200, body = Job),
         (status = 304, description = "As it was known."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
         (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The store is away."),
     )
 )]
@@ -118,7 +116,7 @@ pub async fn get(
     ),
     responses(
         (status = 200, body = JobPage),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "A parameter is at fault."),
+        BadParameter,
     )
 )]
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -> Result<Response, Problem> {
@@ -141,7 +139,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -
     responses(
         (status = 200, body = Job, description = "It is final."),
         (status = 202, body = Job, description = "It runs and was asked to stop."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn cancel(
@@ -163,7 +161,7 @@ pub async fn cancel(
     params(("id" = String, Path, description = "The job's id.")),
     responses(
         (status = 202, body = Job, description = "It runs again."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
         (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "It is not final, or it succeeded."),
     )
 )]

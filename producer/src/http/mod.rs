@@ -1,5 +1,6 @@
 //! The HTTP surface: routes to handlers, and what every request passes on its way. Status codes stand here and nowhere else.
 
+mod admin;
 mod answer;
 mod artifacts;
 mod batches;
@@ -20,8 +21,9 @@ mod middleware;
 pub mod openapi;
 mod problem;
 mod query;
+mod refusals;
 mod schedules;
-mod shape;
+pub mod shape;
 mod tasks;
 
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     routing::get,
 };
+use backing::cache::Cache;
 use common::{
     kind::Catalog,
     port::{artifacts::Artifacts, board::Board, broker::Broker, clock::Clock, store::Store},
@@ -67,6 +70,8 @@ pub struct Api {
     pub board: Arc<dyn Board>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
+    /// What is read again and could be computed again.
+    pub cache: Cache,
     /// The time of a call.
     pub clock: Arc<dyn Clock>,
     /// The kinds that may be asked for.

@@ -9,7 +9,9 @@ use axum::{
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, artifacts, batches, compositions, controls, dead, demand, health, jobs, schedules, tasks};
+use super::{
+    Api, admin, artifacts, batches, compositions, controls, dead, demand, health, jobs, schedules, tasks,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,7 +28,7 @@ use super::{Api, artifacts, batches, compositions, controls, dead, demand, healt
         (name = "tasks", description = "The plan of a job: what workers run."),
         (name = "artifacts", description = "The files that tasks make, by the hash of their content."),
         (name = "dead work", description = "Tasks that failed for good, and trying them anew."),
-        (name = "operation", description = "Health, metrics, demand, limits, pauses, workers."),
+        (name = "operation", description = "Health, metrics, demand, limits, pauses, workers, caches."),
     )
 )]
 struct Surface;
@@ -71,6 +73,8 @@ pub fn routes() -> Routes {
         .routes(routes!(controls::pause_tenant))
         .routes(routes!(controls::resume_tenant))
         .routes(routes!(controls::workers))
+        .routes(routes!(admin::get, admin::clear))
+        .routes(routes!(admin::warm))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));

@@ -14,8 +14,9 @@ use super::{
     answer::Document,
     caller::Caller,
     jobs,
-    problem::{Problem, ProblemDocument},
+    problem::Problem,
     query::Params,
+    refusals::Missing,
     shape::task::{Plan, Task},
 };
 
@@ -25,7 +26,7 @@ use super::{
     params(("id" = String, Path, description = "The job's id.")),
     responses(
         (status = 200, body = Plan),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -41,7 +42,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<St
     responses(
         (status = 200, body = Task),
         (status = 304, description = "As it was known."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn get(

@@ -91,6 +91,40 @@ impl BatchRequest {
     }
 }
 
+/// Sources to bring here before they are needed.
+#[derive(Debug, Clone, PartialEq, ToSchema)]
+pub struct WarmRequest {
+    /// URLs and paths, as a job's input would name them; at most 10,000.
+    #[schema(min_items = 1, max_items = 10000)]
+    pub sources: Vec<String>,
+}
+
+/// Behind all other work.
+pub const WARM_PRIORITY: u8 = 0;
+/// What jobs that only warm the caches are found by.
+pub const WARM_TAG: &str = "cache-warm";
+
+impl WarmRequest {
+    /// Reads a document; whether each source can be had is found out later, one by one.
+    pub fn read(document: Value) -> Result<Self, Vec<Fault>> {
+        let mut fields = Fields::open("a list of sources", document);
+        let sources = fields.required("sources", sources).unwrap_or_default();
+        let faults = fields.close();
+        if faults.is_empty() { Ok(Self { sources }) } else { Err(faults) }
+    }
+}
+
+fn sources(value: Value) -> Result<Vec<String>, String> {
+    match value {
+        Value::Array(sources) if sources.is_empty() => Err("is empty: name at least one source".to_owned()),
+        Value::Array(sources) if sources.len() > MAX_BATCH_JOBS => {
+            Err(format!("holds {} sources: at most {MAX_BATCH_JOBS} go into one call", sources.len()))
+        }
+        Value::Array(sources) => sources.into_iter().map(text).collect(),
+        other => Err(format!("{} is not a list of sources", describe(&other))),
+    }
+}
+
 /// A number already held to a bound that fits; the fallback is never reached.
 fn narrow<T: TryFrom<u64> + Default>(number: u64) -> T {
     T::try_from(number).unwrap_or_default()

@@ -16,7 +16,7 @@ use common::{
     outcome::Settlement,
     port::{
         PortError, PortResult,
-        board::{Board, Changes},
+        board::{Board, Changes, Extent},
         broker::Doorbell,
         controls::{AtWork, Controls, Limit, LimitScope, Pausable},
         dead::{DeadFilter, DeadWork},
@@ -256,6 +256,9 @@ impl Board for SwitchedBoard {
     }
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()> {
         self.there()?.cache(key, value, ttl).await
+    }
+    async fn extent(&self) -> PortResult<Extent> {
+        self.there()?.extent().await
     }
     async fn check(&self) -> PortResult<()> {
         self.there()?.check().await

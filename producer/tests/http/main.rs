@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod batches;
+mod caches;
 mod controls;
 mod dead;
 mod doubles;

@@ -14,6 +14,7 @@ use backing::{
         faulty::{Faults, FaultyBroker},
         local::LocalBroker,
     },
+    cache::Cache,
     clock::SystemClock,
     store::sqlite::SqliteStore,
 };
@@ -49,6 +50,7 @@ pub struct Stand {
     pub board: Arc<SwitchedBoard>,
     pub broker: Arc<FaultyBroker>,
     pub artifacts: Arc<dyn Artifacts>,
+    pub cache: Cache,
     pub producer: Producer,
     pub stop: CancellationToken,
     pub folder: TempDir,
@@ -68,6 +70,7 @@ impl Stand {
         let broker = Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 1));
         let artifacts: Arc<dyn Artifacts> =
             Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).expect("artifacts"));
+        let cache = Cache::new(board.clone(), Arc::new(SystemClock));
         let registry = Registry::new();
         let stop = CancellationToken::new();
         let parts = Parts {
@@ -75,13 +78,14 @@ impl Stand {
             broker: broker.clone(),
             board: board.clone(),
             artifacts: artifacts.clone(),
+            cache: cache.clone(),
             clock: Arc::new(SystemClock),
             catalog: Arc::new(Catalog::new(&[kinds::ALL, &[kinds::echo::SPEC]])),
             registry: registry.clone(),
         };
         let metrics = Metrics::new(&registry).expect("metrics");
         let producer = Producer::new(parts, settings, metrics, stop.clone());
-        Self { store, board, broker, artifacts, producer, stop, folder, worker: WorkerId::new() }
+        Self { store, board, broker, artifacts, cache, producer, stop, folder, worker: WorkerId::new() }
     }
 
     pub fn router(&self) -> Router {

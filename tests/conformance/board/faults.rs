@@ -19,7 +19,7 @@ use crate::proxy::Proxy;
 const FIRST: Duration = Duration::from_millis(900);
 const OTHERS: Duration = Duration::from_millis(20);
 
-async fn behind_a_proxy() -> (RedisBoard, Proxy) {
+pub async fn behind_a_proxy() -> (RedisBoard, Proxy) {
     let config = redis_config();
     let mut url = url::Url::parse(&config.url).unwrap();
     let server: SocketAddr = (std::net::Ipv4Addr::LOCALHOST, url.port().unwrap_or(6379)).into();
@@ -28,7 +28,7 @@ async fn behind_a_proxy() -> (RedisBoard, Proxy) {
     (RedisBoard::open(&RedisConfig { url: url.into(), ..config }).unwrap(), proxy)
 }
 
-async fn until_well(board: &RedisBoard) {
+pub async fn until_well(board: &dyn Board) {
     let checking = async {
         while board.check().await.is_err() {
             sleep(Duration::from_millis(50)).await;

@@ -1,7 +1,7 @@
 //! The Board's suite, and what only Redis can get wrong.
 
 mod changes;
-mod faults;
+pub mod faults;
 pub mod places;
 mod rates;
 pub mod subject;
@@ -24,3 +24,20 @@ macro_rules! each_board {
     };
 }
 pub(crate) use each_board;
+
+/// The same for behaviours that keep the board.
+macro_rules! each_board_alone {
+    ($($behaviour:ident),+ $(,)?) => {
+        $crate::board::each_board_alone!(@ local; $($behaviour),+);
+        $crate::board::each_board_alone!(@ redis; $($behaviour),+);
+    };
+    (@ $place:ident; $($behaviour:ident),+) => {
+        mod $place {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                super::$behaviour(crate::board::places::$place().await).await;
+            })+
+        }
+    };
+}
+pub(crate) use each_board_alone;

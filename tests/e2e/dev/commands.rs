@@ -58,3 +58,32 @@ fn failure_refusal_and_absence_have_codes_of_their_own() {
     let (code, out, _) = with_input(&["batch", "-", "--watch"], dev.api.base(), &batch);
     assert_eq!((code, out.contains("1 rejected")), (1, true), "{out}");
 }
+
+#[test]
+fn caches_are_shown_cleared_and_filled() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let cache = |arguments: &[&str]| {
+        let mut command = spool();
+        command.arg("cache").args(arguments).args(["--server", dev.api.base()]);
+        let output = run(command);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, shown, _) = cache(&["stats"]);
+    assert_eq!(code, Some(0));
+    for word in ["namespace", "text", "media", "metadata", "outside", "l1", "l2", "board"] {
+        assert!(shown.contains(word), "{word} is not in\n{shown}");
+    }
+    let (code, cleared, _) = cache(&["clear", "--tag", "host:a b&c", "--json"]);
+    let cleared: Value = serde_json::from_str(&cleared).unwrap();
+    assert_eq!((code, cleared), (Some(0), json!({"tags": ["host:a b&c"], "entries": 0})));
+    let (code, _, refused) = cache(&["clear", "--namespace", "sessions"]);
+    assert_eq!((code, refused.contains("one of `text`")), (Some(5), true), "{refused}");
+    assert_eq!(cache(&["clear"]).0, Some(2), "something must be named");
+    // A source that can't be had is a rejected item, and nothing else.
+    let (code, posted, said) = cache(&["warm", "missing.mp4", "--json"]);
+    let posted: Value = serde_json::from_str(&posted).unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    let counts = dev.api.batch_settled(posted["id"].as_str().unwrap());
+    assert_eq!(counts, json!({"total": 1, "fulfilled": 0, "rejected": 1, "pending": 0}));
+}

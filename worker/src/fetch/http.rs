@@ -2,8 +2,10 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use backing::cache::{Life, Made, Namespace, Unmade};
 use common::error::{JobError, code};
 use futures::StreamExt;
+use media::cage::Scratch;
 use reqwest::{
     Client, Response, StatusCode, Url,
     header::{ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER},
@@ -14,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use super::{
     Fetched, Fetcher, Remembered,
     address::{NotPublic, PublicOnly, is_public},
-    shown,
+    freshness, place, shown,
 };
 
 /// Redirects in a row: what browsers bear is 20, what an honest file needs is 2.
@@ -62,25 +64,50 @@ fn judge(url: &Url, private_addresses: bool) -> Result<(), Box<dyn std::error::E
     }
 }
 
+/// The host of a URL.
+pub(super) fn host(src: &str) -> Option<String> {
+    Url::parse(src).ok()?.host_str().map(str::to_owned)
+}
+
 impl Fetcher {
-    pub(super) async fn fetch_url(&self, src: &str, scratch: &Path) -> Result<Fetched, JobError> {
-        let bad =
-            |what: String| JobError::caller(code::BAD_SOURCE, format!("`{}` can't be fetched: {what}", shown(src)));
+    /// What a URL holds: as its server said it would, or as it says now. All of this process who want it now ask once.
+    pub(super) async fn fetch_url(&self, src: &str) -> Result<Fetched, JobError> {
+        let bad = |what: String| bad(src, &what);
         let url = Url::parse(src).map_err(|error| bad(format!("it is not a URL: {error}")))?;
         judge(&url, self.reach.private_addresses).map_err(|error| bad(error.to_string()))?;
+        let item = place(Namespace::Outside, src, &self.reach);
+        let ask = || {
+            let (fetcher, src, url) = (self.clone(), src.to_owned(), url.clone());
+            async move { fetcher.ask(&src, url).await }
+        };
+        let held = self.cache.get_or_refresh(&item, || as_made(ask())).await.map_err(as_error)?;
+        let fetched = serde_json::from_slice(&held).map_err(|error| unreadable(&error))?;
+        if self.is_here(&fetched).await {
+            return Ok(fetched);
+        }
+        // What was still fresh is no longer kept as an artifact.
+        let (fetched, _) = ask().await?;
+        Ok(fetched)
+    }
+
+    /// Asks the server, with the validator of what is known; and for how long its answer holds.
+    async fn ask(&self, src: &str, url: Url) -> Result<(Fetched, Life), JobError> {
+        let scratch = Scratch::create(&self.scratch).map_err(|error| unwritten(src, &error))?;
         let known = self.remembered(src).await;
         let response = self.request(url, known.as_ref()).send().await.map_err(|error| failed(src, &error))?;
-        match response.status() {
+        let life = freshness::life(response.headers());
+        let fetched = match response.status() {
             StatusCode::NOT_MODIFIED => match known {
                 Some(known) => match self.recall(src, &known.validator).await {
                     Some(fetched) => Ok(fetched),
-                    None => self.download(src, scratch, self.get_anew(src).await?).await,
+                    None => self.download(src, scratch.path(), self.get_anew(src).await?).await,
                 },
-                None => Err(bad("it answers 304 to a request without conditions".into())),
+                None => Err(bad(src, "it answers 304 to a request without conditions")),
             },
-            status if status.is_success() => self.download(src, scratch, response).await,
+            status if status.is_success() => self.download(src, scratch.path(), response).await,
             status => Err(refused(src, status, response.headers())),
-        }
+        };
+        Ok((fetched?, life))
     }
 
     fn request(&self, url: Url, known: Option<&Remembered>) -> reqwest::RequestBuilder {
@@ -106,9 +133,7 @@ impl Fetcher {
         }
         let validator = validator(response.headers());
         let path = scratch.join("source");
-        let written = |error: std::io::Error| {
-            JobError::transient(code::OUT_OF_SPACE, format!("`{}` can't be written to scratch: {error}", shown(src)))
-        };
+        let written = |error: std::io::Error| unwritten(src, &error);
         let mut file = tokio::fs::File::create(&path).await.map_err(written)?;
         let mut bytes = 0u64;
         let mut stream = response.bytes_stream();
@@ -124,6 +149,32 @@ impl Fetcher {
         drop(file);
         self.keep(src, &path, validator).await
     }
+}
+
+/// What was fetched, as it is kept.
+async fn as_made(asked: impl Future<Output = Result<(Fetched, Life), JobError>>) -> Result<Made, Unmade> {
+    let (fetched, life) = asked.await.map_err(Unmade::Failed)?;
+    let value = serde_json::to_vec(&fetched).map_err(|error| Unmade::Failed(unreadable(&error)))?;
+    Ok(Made { value: value.into(), life })
+}
+
+fn as_error(unmade: Unmade) -> JobError {
+    match unmade {
+        Unmade::Failed(error) => error,
+        Unmade::Stopped => JobError::transient(code::CANCELLED, "the fetch was asked to stop"),
+    }
+}
+
+fn bad(src: &str, what: &str) -> JobError {
+    JobError::caller(code::BAD_SOURCE, format!("`{}` can't be fetched: {what}", shown(src)))
+}
+
+fn unwritten(src: &str, error: &std::io::Error) -> JobError {
+    JobError::transient(code::OUT_OF_SPACE, format!("`{}` can't be written to scratch: {error}", shown(src)))
+}
+
+fn unreadable(error: &serde_json::Error) -> JobError {
+    JobError::bug(code::INTERNAL, format!("what is kept of a source can't be read: {error}"))
 }
 
 fn validator(headers: &HeaderMap) -> Option<String> {

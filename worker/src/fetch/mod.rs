@@ -1,20 +1,23 @@
 //! Brings sources here. Only this module reaches beyond the machine, and only where [`Reach`] lets it.
 //!
-//! A source ends as an artifact under the hash of its content. What a path or URL held last time is remembered on the board with its
-//! validator (size and time of a file, `ETag` or date of a URL), so an unchanged source is looked at and not read again.
+//! A source ends as an artifact under the hash of its content. What a path or URL held last time is remembered in the cache with its
+//! validator (size and time of a file, `ETag` or date of a URL), so an unchanged source is looked at and not read again. A URL whose server
+//! says for how long its answer holds is not even asked within that time, and one that many want at once is asked once.
 
 mod address;
 mod file;
+mod freshness;
 mod http;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
+use backing::cache::{Cache, Item, Made, Namespace};
 use common::{
     error::{JobError, code},
     id::Digest,
     kinds::source::ARTIFACT,
     outcome::ArtifactRef,
-    port::{PortError, artifacts::Artifacts, board::Board},
+    port::{PortError, artifacts::Artifacts},
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,16 +41,19 @@ impl Default for Reach {
     }
 }
 
-/// Fetches for one worker.
+/// Fetches for one worker. Cheap to clone.
+#[derive(Clone)]
 pub struct Fetcher {
-    reach: Reach,
+    reach: Arc<Reach>,
     client: reqwest::Client,
     artifacts: Arc<dyn Artifacts>,
-    board: Arc<dyn Board>,
+    cache: Cache,
+    /// Where scratch folders are made for what is fetched on behalf of all who want it.
+    scratch: PathBuf,
 }
 
 /// A source that is here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetched {
     /// The hash of its content, under which it is an artifact.
     pub hash: Digest,
@@ -63,14 +69,11 @@ struct Remembered {
     bytes: u64,
 }
 
-/// How long what a source held is remembered: as long as media.
-const REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
-
 impl Fetcher {
-    /// A fetcher with this reach.
-    pub fn new(reach: Reach, artifacts: Arc<dyn Artifacts>, board: Arc<dyn Board>) -> Result<Self, PortError> {
+    /// A fetcher with this reach, that makes scratch folders below `scratch`.
+    pub fn new(reach: Reach, artifacts: Arc<dyn Artifacts>, cache: Cache, scratch: PathBuf) -> Result<Self, PortError> {
         let client = http::client(reach.private_addresses).map_err(|error| PortError::broken("the fetcher", error))?;
-        Ok(Self { reach, client, artifacts, board })
+        Ok(Self { reach: Arc::new(reach), client, artifacts, cache, scratch })
     }
 
     /// Brings `src` here. `scratch` takes the bytes on their way.
@@ -78,7 +81,7 @@ impl Fetcher {
         match src.split_once("://") {
             Some(("http" | "https", _)) => {
                 tokio::select! {
-                    fetched = self.fetch_url(src, scratch) => fetched,
+                    fetched = self.fetch_url(src) => fetched,
                     () = stop.asked() => Err(JobError::transient(code::CANCELLED, "the fetch was asked to stop")),
                 }
             }
@@ -100,12 +103,17 @@ impl Fetcher {
     /// What `src` held when it was last fetched with this validator, if those bytes are still an artifact.
     async fn recall(&self, src: &str, validator: &str) -> Option<Fetched> {
         let known = self.remembered(src).await.filter(|known| known.validator == validator)?;
-        let size = self.artifacts.size(&known.hash).await.ok()??;
-        (size == known.bytes).then_some(Fetched { hash: known.hash, bytes: known.bytes })
+        let fetched = Fetched { hash: known.hash, bytes: known.bytes };
+        self.is_here(&fetched).await.then_some(fetched)
+    }
+
+    /// Whether what was fetched is still an artifact.
+    async fn is_here(&self, fetched: &Fetched) -> bool {
+        self.artifacts.size(&fetched.hash).await.is_ok_and(|size| size == Some(fetched.bytes))
     }
 
     async fn remembered(&self, src: &str) -> Option<Remembered> {
-        let kept = self.board.cached(&key(src)).await.ok()??;
+        let kept = self.cache.get(&place(Namespace::Media, src, &self.reach)).await?;
         serde_json::from_slice(&kept).ok()
     }
 
@@ -119,8 +127,7 @@ impl Fetcher {
         if let Some(validator) = validator {
             let known = Remembered { validator, hash, bytes };
             if let Ok(json) = serde_json::to_vec(&known) {
-                // Forgetting only costs reading it again.
-                let _ = self.board.cache(&key(src), json.into(), REMEMBERED_FOR).await;
+                self.cache.put(&place(Namespace::Media, src, &self.reach), Made::new(json)).await;
             }
         }
         Ok(Fetched { hash, bytes })
@@ -135,8 +142,11 @@ impl Fetcher {
     }
 }
 
-fn key(src: &str) -> String {
-    format!("source:{}", Digest::of(src.as_bytes()))
+/// Where the cache has what is known of a source. What may be reached is part of it: a worker that may not fetch from private addresses takes
+/// nothing from one that may.
+fn place(namespace: Namespace, src: &str, reach: &Reach) -> Item {
+    let item = Item::new(namespace, [src.as_bytes(), &[u8::from(reach.private_addresses)]]);
+    item.tagged("host", &http::host(src).unwrap_or_else(|| "files".to_owned()))
 }
 
 /// An error of a port, as a job's: it may go away.

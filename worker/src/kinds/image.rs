@@ -1,4 +1,4 @@
-//! `image`: a picture of what a text describes. Whatever a provider sends is looked at in the cage before anyone else sees it.
+//! `image`: a picture of what a text describes, that stands or moves. Whatever a provider sends is looked at in the cage before anyone else sees it.
 
 use common::{
     error::{ErrorClass, JobError},
@@ -17,27 +17,29 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let media_type = sniffed(&file).await;
     let artifact = context.keep(&file, media_type).await?;
     let facts = context.facts(&artifact.hash, &scratch).await.map_err(|ended| not_media(ended, &made.provider))?;
-    let Some((true, (width, height))) = facts.video.first().map(|video| (facts.image, video.shown_size())) else {
-        return Err(bad(&made.provider, "is no still picture").into());
-    };
+    let shown = facts.video.first().filter(|_| facts.image != ask.motion).map(|video| video.shown_size());
+    let wanted = if ask.motion { "is no film" } else { "is no still picture" };
+    let (width, height) = shown.ok_or_else(|| bad(&made.provider, wanted))?;
     let picture = Picture {
         artifact: artifact.hash,
         media_type: media_type.to_owned(),
         bytes: artifact.bytes,
         width,
         height,
+        duration_ms: facts.duration.filter(|_| ask.motion).map(|seconds| (seconds.to_f64() * 1_000.0).round() as u64),
         facts: json(&facts)?,
         made,
     };
     Ok(Done { output: json(&picture)?, artifacts: vec![artifact] })
 }
 
-/// What a picture's first bytes say it is.
+/// What a file's first bytes say it is.
 async fn sniffed(file: &std::path::Path) -> &'static str {
     match tokio::fs::read(file).await.unwrap_or_default().as_slice() {
         [0x89, b'P', b'N', b'G', ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "video/mp4",
         _ => "application/octet-stream",
     }
 }

@@ -22,13 +22,21 @@ mod text;
 mod thumbnail;
 mod video;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
+use backing::cache::{Cache, Item, Unmade};
+use bytes::Bytes;
 use common::{
     error::{JobError, code},
     kinds as specs,
     outcome::ArtifactRef,
-    port::{artifacts::Artifacts, board::Board, store::Claimed},
+    port::{artifacts::Artifacts, store::Claimed},
 };
 use media::cage::{Cage, Scratch};
 use serde::de::DeserializeOwned;
@@ -41,7 +49,7 @@ use crate::{Settings, fetch::Fetcher, leases::Lease, progress::Reporter, provide
 /// What handlers work with.
 pub struct Tools {
     artifacts: Arc<dyn Artifacts>,
-    board: Arc<dyn Board>,
+    pub(crate) cache: Cache,
     fetcher: Fetcher,
     pub(crate) providers: Providers,
     cage: Cage,
@@ -54,13 +62,13 @@ pub const CHILD_ARGUMENT: &str = "media-child";
 impl Tools {
     pub(crate) fn new(
         artifacts: Arc<dyn Artifacts>,
-        board: Arc<dyn Board>,
+        cache: Cache,
         fetcher: Fetcher,
         providers: Providers,
         settings: &Settings,
     ) -> std::io::Result<Self> {
         let cage = Cage::new(settings.program.clone(), [CHILD_ARGUMENT])?;
-        Ok(Self { artifacts, board, fetcher, providers, cage, scratch: settings.scratch.clone() })
+        Ok(Self { artifacts, cache, fetcher, providers, cage, scratch: settings.scratch.clone() })
     }
 }
 
@@ -93,6 +101,24 @@ pub enum Ended {
 impl From<JobError> for Ended {
     fn from(error: JobError) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<Unmade> for Ended {
+    fn from(unmade: Unmade) -> Self {
+        match unmade {
+            Unmade::Failed(error) => Self::Failed(error),
+            Unmade::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<Ended> for Unmade {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Failed(error) => Self::Failed(error),
+            Ended::Stopped => Self::Stopped,
+        }
     }
 }
 
@@ -138,6 +164,26 @@ impl Context {
             Some(need) => typed(need.result.as_ref().map_err(Clone::clone)?, &need.name),
             None => Err(JobError::bug(code::INTERNAL, format!("the task has no need {index}"))),
         }
+    }
+
+    /// A value of the cache, or what `making` comes to. Who waits for another's making stops when asked to; who makes stops in its own way.
+    pub(crate) async fn cached(
+        &self,
+        item: &Item,
+        making: impl Future<Output = Result<backing::cache::Made, Unmade>> + Send,
+    ) -> Result<Bytes, Ended> {
+        let begun = AtomicBool::new(false);
+        let making = async {
+            begun.store(true, Relaxed);
+            making.await
+        };
+        let getting = self.tools.cache.get_or_make(item, making);
+        tokio::pin!(getting);
+        tokio::select! {
+            value = &mut getting => return Ok(value?),
+            () = self.lease.stop.asked() => {}
+        }
+        if begun.load(Relaxed) { Ok(getting.await?) } else { Err(Ended::Stopped) }
     }
 
     /// A folder of this attempt's own; gone when dropped.

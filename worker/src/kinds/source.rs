@@ -1,7 +1,6 @@
 //! `source` and `probe`: a file brought here, and what it is.
 
-use std::time::Duration;
-
+use backing::cache::{Item, Made, Namespace, Unmade};
 use common::{
     error::{JobError, code},
     id::Digest,
@@ -19,9 +18,6 @@ use crate::fetch::Fetched;
 
 /// Two hours of dense subtitles are under a megabyte.
 const MAX_SUBTITLE_BYTES: u64 = 4 << 20;
-
-/// What a content is does not change; this only bounds what the board holds.
-const FACTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let source = source::parse(&context.claimed.input).map_err(JobError::refused)?;
@@ -87,19 +83,16 @@ async fn read_text(context: &Context, src: &str, fetched: &Fetched, scratch: &Sc
 }
 
 impl Context {
-    /// What the artifact is: as remembered on the board, else as a child probes it.
+    /// What the artifact is: as the cache has it, else as a child probes it, once for all who want it now.
     pub(crate) async fn facts(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, Ended> {
-        let key = format!("facts:{ENGINE_VERSION}:{hash}");
-        let kept = self.tools.board.cached(&key).await.ok().flatten();
-        if let Some(facts) = kept.and_then(|kept| serde_json::from_slice(&kept).ok()) {
-            return Ok(facts);
-        }
-        let facts = self.probe(hash, scratch).await?;
-        if let Ok(json) = serde_json::to_vec(&facts) {
-            // Forgetting only costs another probe.
-            let _ = self.tools.board.cache(&key, json.into(), FACTS_KEPT).await;
-        }
-        Ok(facts)
+        let item = Item::new(Namespace::Metadata, [ENGINE_VERSION.to_string().as_bytes(), &hash.0]);
+        let probing = async {
+            let facts = self.probe(hash, scratch).await.map_err(Unmade::from)?;
+            let json = serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unread_facts(&error)))?;
+            Ok(Made::new(json))
+        };
+        let kept = self.cached(&item, probing).await?;
+        Ok(serde_json::from_slice(&kept).map_err(|error| unread_facts(&error))?)
     }
 
     async fn probe(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, Ended> {
@@ -111,4 +104,8 @@ impl Context {
             _ => Err(wrong_answer("probe").into()),
         }
     }
+}
+
+fn unread_facts(error: &serde_json::Error) -> JobError {
+    JobError::bug(code::INTERNAL, format!("the facts of a file can't be kept or read: {error}"))
 }

@@ -1,7 +1,11 @@
 //! What the kinds that ask for a text share: ask, read the answer by its schema, ask once more with the fault, and then give up with both
 //! answers in the error. What a model answers is data: cleaned of control characters, held to bounds, and never obeyed.
 
-use common::{error::JobError, fault::Fault, kinds::made::Made};
+use common::{
+    error::{JobError, code},
+    fault::Fault,
+    kinds::made::Made,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -33,13 +37,13 @@ pub(super) struct Asked<'a, A> {
     pub seed: Option<u32>,
 }
 
-/// Asks, at most twice.
+/// Asks, at most twice, unless a good answer is remembered.
 pub(super) async fn ask<A: Serialize + DeserializeOwned + Sync>(
     context: &Context,
     asked: Asked<'_, A>,
 ) -> Result<(A, Made), Ended> {
     context.reporter.tell(0.0, "writing");
-    let mut question = Question {
+    let question = Question {
         outline: json(&asked.outline)?,
         system: asked.prompt.text(asked.language),
         user: asked.user.to_string(),
@@ -48,9 +52,23 @@ pub(super) async fn ask<A: Serialize + DeserializeOwned + Sync>(
         seed: asked.seed,
         before: None,
     };
-    let first = context.tools.providers.write(context, asked.provider, &question, "1").await?;
-    let fault = match read(&first.text, asked.check) {
-        Ok(answer) => return Ok((answer, labelled(first.made, &asked.prompt))),
+    let check = asked.check;
+    let asking = ask_anew(context, asked.provider, question.clone(), check);
+    let Written { text, made } = context.tools.providers.remembered(context, asked.provider, &question, asking).await?;
+    let unread = |fault| JobError::bug(code::INTERNAL, format!("an answer that was good can't be read: {fault}"));
+    Ok((read(&text, check).map_err(unread)?, labelled(made, &asked.prompt)))
+}
+
+/// Asks, and once more with the fault if the answer has one. Answers with what can be read.
+async fn ask_anew<A: DeserializeOwned>(
+    context: &Context,
+    provider: Option<&str>,
+    mut question: Question,
+    check: &(dyn Fn(&A) -> Vec<Fault> + Sync),
+) -> Result<Written, Ended> {
+    let first = context.tools.providers.write(context, provider, &question, "1").await?;
+    let fault = match read(&first.text, check) {
+        Ok(_) => return Ok(first),
         Err(fault) => fault,
     };
     let again = format!("That answer can't be used: {fault}. Answer again, with JSON of the schema and nothing else.");
@@ -58,10 +76,10 @@ pub(super) async fn ask<A: Serialize + DeserializeOwned + Sync>(
     // Whoever gave the bad answer is asked again, and nobody else.
     let provider = Some(first.made.provider.as_str());
     let second = context.tools.providers.write(context, provider, &question, "2").await?;
-    match read(&second.text, asked.check) {
-        Ok(answer) => {
+    match read(&second.text, check) {
+        Ok(_) => {
             let usage = first.made.usage.plus(&second.made.usage);
-            Ok((answer, labelled(Made { usage, ..second.made }, &asked.prompt)))
+            Ok(Written { made: Made { usage, ..second.made }, ..second })
         }
         Err(last) => Err(unusable(&first, &fault, &second, &last).into()),
     }

@@ -1,32 +1,55 @@
-//! A token bucket: how many calls a minute a provider is asked for at most. What is over waits.
+//! A token bucket: how many calls a minute a provider is asked for at most. What is over waits in turn, and who stops waiting costs nothing.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
 
 /// Fills at a steady rate, and holds a tenth of a minute's calls, at least one.
 #[derive(Debug)]
 pub(super) struct Bucket {
+    line: Mutex<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
     per_second: f64,
     most: f64,
-    state: Mutex<(f64, Instant)>,
+    tokens: f64,
+    since: Instant,
 }
 
 impl Bucket {
-    /// For so many calls a minute.
-    pub fn per_minute(calls: u32, now: Instant) -> Self {
-        let most = (f64::from(calls) / 10.0).max(1.0);
-        Self { per_second: f64::from(calls) / 60.0, most, state: Mutex::new((most, now)) }
+    /// For so many calls a minute; full now.
+    pub fn per_minute(calls: u32) -> Self {
+        Self { line: Mutex::new(Level::full(calls, Instant::now())) }
     }
 
-    /// Takes one, and says how long to wait before using it: tokens may be taken ahead of time, so that who waits waits in turn.
-    pub fn take(&self, now: Instant) -> Duration {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (left, since) = *state;
-        let filled = (left + now.saturating_duration_since(since).as_secs_f64() * self.per_second).min(self.most);
-        *state = (filled - 1.0, now);
-        if filled >= 1.0 { Duration::ZERO } else { Duration::from_secs_f64((1.0 - filled) / self.per_second) }
+    /// Waits for a token and takes it. The lock is the line: it is fair, and whoever is dropped in it has taken nothing.
+    pub async fn turn(&self) {
+        let mut level = self.line.lock().await;
+        tokio::time::sleep(level.wait(Instant::now())).await;
+        level.take(Instant::now());
+    }
+}
+
+impl Level {
+    fn full(calls: u32, now: Instant) -> Self {
+        let most = (f64::from(calls) / 10.0).max(1.0);
+        Self { per_second: f64::from(calls) / 60.0, most, tokens: most, since: now }
+    }
+
+    fn at(&self, now: Instant) -> f64 {
+        (self.tokens + now.saturating_duration_since(self.since).as_secs_f64() * self.per_second).min(self.most)
+    }
+
+    /// How long until there is a token.
+    fn wait(&self, now: Instant) -> Duration {
+        let tokens = self.at(now);
+        if tokens >= 1.0 { Duration::ZERO } else { Duration::from_secs_f64((1.0 - tokens) / self.per_second) }
+    }
+
+    fn take(&mut self, now: Instant) {
+        (self.tokens, self.since) = (self.at(now) - 1.0, now);
     }
 }
 
@@ -35,12 +58,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_waits_in_turn() {
+    fn a_burst_is_let_through_and_what_is_over_waits() {
         let start = Instant::now();
-        let bucket = Bucket::per_minute(60, start);
-        let burst = (0..6).filter(|_| bucket.take(start).is_zero()).count();
-        assert_eq!(burst, 6);
-        assert_eq!([bucket.take(start), bucket.take(start)].map(|wait| wait.as_secs_f64().round()), [1.0, 2.0]);
-        assert_eq!(bucket.take(start + Duration::from_secs(3)), Duration::ZERO);
+        let mut level = Level::full(60, start);
+        for _ in 0..6 {
+            assert_eq!(level.wait(start), Duration::ZERO);
+            level.take(start);
+        }
+        assert_eq!(level.wait(start), Duration::from_secs(1));
+        assert_eq!(level.wait(start + Duration::from_secs(2)), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_has_taken_nothing() {
+        let bucket = Bucket::per_minute(1);
+        bucket.turn().await;
+        for _ in 0..5 {
+            let waited = tokio::time::timeout(Duration::from_millis(10), bucket.turn()).await;
+            assert!(waited.is_err());
+        }
+        let wait = bucket.line.lock().await.wait(Instant::now());
+        assert!(wait <= Duration::from_secs(60), "{wait:?}");
     }
 }

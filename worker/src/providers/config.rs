@@ -55,7 +55,8 @@ pub struct Service {
     pub timeout_seconds: u64,
     /// How often a call is repeated that failed in a way that may go away.
     pub retries: u32,
-    /// Calls side by side, which is also the size of the connection pool.
+    /// Calls side by side, which is also the size of the connection pool; what is over waits. More than a worker's usual slots, as the
+    /// slots are the bound that operators set.
     pub connections: u32,
     /// Calls a minute; none for no limit.
     pub requests_per_minute: Option<u32>,
@@ -81,7 +82,7 @@ impl Default for Service {
             connect_seconds: 10,
             timeout_seconds: 180,
             retries: 2,
-            connections: 32,
+            connections: 256,
             requests_per_minute: None,
             breaker_failures: 5,
             breaker_seconds: 30,
@@ -116,34 +117,16 @@ impl Config {
         }
     }
 
-    /// What is wrong with it, in a sentence.
-    pub(super) fn check(&self) -> Result<(), String> {
-        if self.services.contains_key(OFFLINE) {
-            return Err(format!("providers.services.{OFFLINE}: the name is taken by what needs no network"));
-        }
+    /// What a provider is asked for, by the chains that name it.
+    pub(super) fn roles(&self, name: &str) -> Vec<&'static str> {
         let chains = [
             ("text", &self.text),
             ("speech", &self.speech),
             ("image", &self.image),
             ("transcription", &self.transcription),
         ];
-        for (key, chain) in chains {
-            for name in chain.iter().flatten() {
-                if name != OFFLINE && !self.services.contains_key(name) {
-                    return Err(format!("providers.{key} names `{name}`, and there is no [providers.services.{name}]"));
-                }
-            }
-        }
-        for (name, service) in &self.services {
-            let counts = [("connections", service.connections), ("breaker_failures", service.breaker_failures)];
-            if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-                return Err(format!("providers.services.{name}.{key} is 0: give at least 1"));
-            }
-            if service.requests_per_minute == Some(0) {
-                return Err(format!("providers.services.{name}.requests_per_minute is 0: leave it out for no limit"));
-            }
-        }
-        Ok(())
+        let named = chains.into_iter().filter(|(_, chain)| self.chain(chain).iter().any(|one| one == name));
+        named.map(|(role, _)| role).filter(|role| name != OFFLINE || *role != "transcription").collect()
     }
 
     /// What of a chain decides an output; nothing where no service is asked, so that keys do not change with a version's wording.
@@ -212,7 +195,5 @@ mod tests {
     fn a_chain_is_what_is_configured_and_offline_only_where_said() {
         assert_eq!(Config::default().chain(&None), [OFFLINE]);
         assert_eq!(with(Service::default()).chain(&None), ["openai"]);
-        let wrong = Config { text: Some(vec!["opnai".into()]), ..Config::default() };
-        assert!(wrong.check().expect_err("a fault").contains("opnai"));
     }
 }

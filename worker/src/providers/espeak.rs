@@ -1,6 +1,6 @@
 //! Speech without a network: espeak-ng in a caged child, which tells when it says each word.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use common::kinds::{
@@ -8,12 +8,14 @@ use common::kinds::{
     speech::{Speech, Word},
 };
 use media::{
+    cage::{Bounds, Cage, Ending, Scratch},
     child::{ChildJob, Output},
     speech::SpokenText,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{OFFLINE, Speaker, Voiced, unwritten};
-use crate::kinds::{Context, Ended, wrong_answer};
+use crate::kinds::{CHILD_ARGUMENT, Context, Ended, wrong_answer};
 
 /// As results have always named it.
 const ESPEAK: &str = "espeak-ng";
@@ -42,5 +44,20 @@ impl Speaker for Espeak {
             |word: media::speech::TimedWord| Word { word: word.word, start_ms: word.start_ms, end_ms: word.end_ms };
         let made_by = Made { provider: ESPEAK.to_owned(), usage, ..Made::default() };
         Ok(Voiced { words: Some(made.words.into_iter().map(word).collect()), media_type: "audio/wav", made: made_by })
+    }
+}
+
+/// Speaks a word in a caged child of `program`: shows that the voice, its data and the cage are there.
+pub(super) async fn try_out(program: PathBuf) -> Result<(), String> {
+    let folder = std::env::temp_dir().join("spool-scratch");
+    let unmade = |error: std::io::Error| format!("no scratch folder can be made below {}: {error}", folder.display());
+    let scratch = Scratch::create(&folder).map_err(unmade)?;
+    let cage = Cage::new(program, [CHILD_ARGUMENT]).map_err(|error| format!("the cage can't be made: {error}"))?;
+    let speech = SpokenText { text: "ready".into(), voice: "en-us".into(), rate: 165, pitch: 50 };
+    let job = ChildJob::Speech { speech, out: scratch.path().join("speech.wav") };
+    let ended = cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
+    match ended.ending {
+        Ending::Done(_) => Ok(()),
+        other => Err(format!("{ESPEAK} can't speak: {}", other.sentence())),
     }
 }

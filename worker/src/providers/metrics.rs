@@ -8,6 +8,7 @@ pub struct Metrics {
     pub(super) calls: IntCounterVec,
     pub(super) breaker: IntGaugeVec,
     pub(super) in_use: IntGaugeVec,
+    pub(super) waiting: IntGaugeVec,
     pub(super) limit: IntGaugeVec,
 }
 
@@ -25,10 +26,11 @@ impl Metrics {
             )?,
             breaker: by_provider("spool_provider_breaker", "0 closed, 1 half open, 2 open: not asked.")?,
             in_use: by_provider("spool_provider_connections", "Connections to a provider in use.")?,
+            waiting: by_provider("spool_provider_waiting", "Calls that wait for a connection or a token.")?,
             limit: by_provider("spool_provider_connections_limit", "Connections to a provider at most.")?,
         };
         registry.register(Box::new(metrics.calls.clone()))?;
-        for gauge in [&metrics.breaker, &metrics.in_use, &metrics.limit] {
+        for gauge in [&metrics.breaker, &metrics.in_use, &metrics.waiting, &metrics.limit] {
             registry.register(Box::new(gauge.clone()))?;
         }
         Ok(metrics)

@@ -4,12 +4,16 @@
 //! Only this module talks to them. A chain is asked in order: where one can't be used the next is, and an error that is the caller's ends it.
 //! What a chain consists of decides the output, so it is part of the version of the kinds that use it, and so of every key ([`specs`]).
 
+mod answer;
 mod breaker;
 mod bucket;
+mod cached;
+mod check;
 mod config;
 mod espeak;
 mod guard;
 mod metrics;
+mod moving;
 mod openai;
 pub(crate) mod outline;
 mod procedural;
@@ -17,7 +21,11 @@ mod prompts;
 mod secret;
 mod sse;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use common::{
@@ -39,6 +47,10 @@ use crate::kinds::{Context, Ended};
 
 /// The name of what needs no network, in the configuration, in inputs and in results.
 pub const OFFLINE: &str = "offline";
+
+/// Why a picture can't move.
+const STANDS_STILL: &str = "/motion: no provider of pictures that move is configured: leave it out, or have `offline` in the \
+    configuration's `providers.image` and name it as `provider`";
 
 /// A provider's answer can't be used.
 pub(crate) const BAD_ANSWER: &str = "bad_answer";
@@ -114,6 +126,10 @@ pub(crate) trait Speaker: Send + Sync {
 pub(crate) trait Painter: Send + Sync {
     /// Its configured name.
     fn name(&self) -> &str;
+    /// Whether it makes pictures that move.
+    fn moves(&self) -> bool {
+        false
+    }
     /// Paints into the file `out`.
     async fn paint(&self, context: &Context, ask: &image::Ask, out: &Path) -> Result<Made, Ended>;
 }
@@ -134,6 +150,7 @@ pub struct Providers {
     painters: Vec<Arc<dyn Painter>>,
     listeners: Vec<Arc<dyn Listener>>,
     services: Vec<Arc<openai::OpenAi>>,
+    config: Config,
 }
 
 impl Providers {
@@ -155,6 +172,7 @@ impl Providers {
             painters: Vec::new(),
             listeners: Vec::new(),
             services: services.clone(),
+            config: config.clone(),
         };
         for name in config.chain(&config.text) {
             providers.writers.push(find(&name).map_or_else(|| Arc::new(outline::Outline) as _, |service| service as _));
@@ -163,7 +181,7 @@ impl Providers {
             providers.speakers.push(find(&name).map_or_else(|| Arc::new(espeak::Espeak) as _, |service| service as _));
         }
         for name in config.chain(&config.image) {
-            let offline = || Arc::new(procedural::Procedural) as _;
+            let offline = || Arc::new(procedural::Procedural::new()) as _;
             providers.painters.push(find(&name).map_or_else(offline, |service| service as _));
         }
         let heard = config.chain(&config.transcription);
@@ -171,13 +189,19 @@ impl Providers {
         Ok(providers)
     }
 
-    /// Tries each service, and says of each whether it answers.
-    pub async fn check(&self) -> Vec<(String, Result<(), String>)> {
+    /// Tries each provider that a chain names, and says of each what was found. `program` is run for what speaks without a network.
+    pub async fn check(&self, program: PathBuf) -> Vec<(String, Result<String, String>)> {
         let tried = self.services.iter().map(|service| async move {
-            let answer = service.try_out().await.map_err(|error| error.detail);
+            let answer = service.try_out(&self.config.roles(service.name())).await.map_err(|error| error.detail);
             (format!("provider {}", service.name()), answer)
         });
-        futures::future::join_all(tried).await
+        let mut answers = futures::future::join_all(tried).await;
+        let roles = self.config.roles(OFFLINE);
+        if roles.contains(&"speech") {
+            let spoken = espeak::try_out(program).await.map(|()| format!("no network for {}", roles.join(", ")));
+            answers.push((format!("provider {OFFLINE}"), spoken));
+        }
+        answers
     }
 
     /// Asks the writers, or the one that the input names.
@@ -213,7 +237,14 @@ impl Providers {
     /// Asks the painters, or the one that the input names.
     pub(crate) async fn paint(&self, context: &Context, ask: &image::Ask, out: &Path) -> Result<Made, Ended> {
         let mut failures = Failures::default();
-        for painter in chosen(&self.painters, |painter| painter.name(), ask.provider.as_deref())? {
+        let mut painters = chosen(&self.painters, |painter| painter.name(), ask.provider.as_deref())?;
+        if ask.motion {
+            painters.retain(|painter| painter.moves());
+            if painters.is_empty() {
+                return Err(JobError::caller(code::INVALID_INPUT, STANDS_STILL).into());
+            }
+        }
+        for painter in painters {
             match painter.paint(context, ask, out).await {
                 Ok(made) => return Ok(made),
                 Err(ended) => failures.note(painter.name(), ended)?,

@@ -1,5 +1,5 @@
 //! Pictures without a network: a gradient, clouds of noise and a pattern, all drawn from a hash of the prompt. The same prompt gives
-//! the same picture on every machine.
+//! the same picture on every machine. What moves is the same picture with its phase going around (see `moving`).
 
 use std::{f32::consts::TAU, io::Write, path::Path};
 
@@ -12,15 +12,39 @@ use common::{
     },
 };
 
-use super::{OFFLINE, Painter, unwritten};
+use tokio::sync::Semaphore;
+
+use super::{OFFLINE, Painter, moving, unwritten};
 use crate::kinds::{Context, Ended};
 
 /// Soft pictures lose nothing by being enlarged, so none is drawn larger than this on its longer side, in pixels.
 const LONGEST_SIDE: u32 = 960;
+/// How far clouds drift from where they are, in longer sides.
+const DRIFT: f32 = 0.08;
 const NOTICE: &str = "No model was asked: this is a pattern drawn from a hash of the prompt.";
 
-/// The painter that is always there.
-pub(super) struct Procedural;
+/// The painter that is always there. It draws on as many threads as there are cores, however many ask.
+pub(super) struct Procedural {
+    cores: Semaphore,
+}
+
+impl Procedural {
+    /// For this machine.
+    pub fn new() -> Self {
+        Self { cores: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)) }
+    }
+
+    /// Draws on a thread that may be kept busy.
+    async fn draw<T: Send + 'static>(
+        &self,
+        draw: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, JobError> {
+        let broken = |error: String| JobError::bug(code::PANIC, format!("drawing the picture: {error}"));
+        let _core = self.cores.acquire().await.map_err(|error| broken(error.to_string()))?;
+        let drawn = tokio::task::spawn_blocking(draw).await;
+        drawn.map_err(|error| broken(error.to_string()))?.map_err(unwritten)
+    }
+}
 
 #[async_trait]
 impl Painter for Procedural {
@@ -28,12 +52,24 @@ impl Painter for Procedural {
         OFFLINE
     }
 
-    async fn paint(&self, _: &Context, ask: &Ask, out: &Path) -> Result<Made, Ended> {
-        let (ask, out) = (ask.clone(), out.to_owned());
-        let drawn = tokio::task::spawn_blocking(move || std::fs::write(out, picture(&ask)?)).await;
-        drawn
-            .map_err(|error| JobError::bug(code::PANIC, format!("drawing the picture: {error}")))?
-            .map_err(unwritten)?;
+    fn moves(&self) -> bool {
+        true
+    }
+
+    async fn paint(&self, context: &Context, ask: &Ask, out: &Path) -> Result<Made, Ended> {
+        let asked = ask.clone();
+        if ask.motion {
+            let scratch = context.scratch()?;
+            let frames = scratch.path().join("frames.y4m");
+            let size = self.draw({
+                let frames = frames.clone();
+                move || moving::draw(&asked, &frames)
+            });
+            moving::film(context, &scratch, frames, size.await?, out).await?;
+        } else {
+            let out = out.to_owned();
+            self.draw(move || std::fs::write(out, picture(&asked)?)).await?;
+        }
         let usage = Usage { images: 1, ..Usage::default() };
         Ok(Made { provider: OFFLINE.to_owned(), notice: Some(NOTICE.to_owned()), usage, ..Made::default() })
     }
@@ -42,15 +78,7 @@ impl Painter for Procedural {
 /// The picture as a PNG.
 fn picture(ask: &Ask) -> std::io::Result<Vec<u8>> {
     let (width, height) = size(ask.width, ask.height);
-    let scene = Scene::of(&format!("{}\n{}\n{}", ask.prompt, ask.style, ask.seed.unwrap_or_default()));
-    let mut pixels = Vec::with_capacity((width * height * 3) as usize);
-    let longest = width.max(height) as f32;
-    for y in 0..height {
-        for x in 0..width {
-            pixels.extend(scene.colour(x as f32 / longest, y as f32 / longest, y as f32 / height as f32));
-        }
-    }
-    encode(width, height, &pixels)
+    encode(width, height, &Scene::of(ask).pixels(width, height, 0.0))
 }
 
 /// The shape that was asked for, at most [`LONGEST_SIDE`] long.
@@ -77,7 +105,7 @@ fn encode(width: u32, height: u32, pixels: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// What a prompt's hash decides.
-struct Scene {
+pub(super) struct Scene {
     seed: u32,
     top: [f32; 3],
     bottom: [f32; 3],
@@ -96,7 +124,9 @@ enum Pattern {
 }
 
 impl Scene {
-    fn of(text: &str) -> Self {
+    /// The scene of a prompt, a style and a seed.
+    pub fn of(ask: &Ask) -> Self {
+        let text = format!("{}\n{}\n{}", ask.prompt, ask.style, ask.seed.unwrap_or_default());
         let hash = *blake3::hash(text.as_bytes()).as_bytes();
         let part = |index: usize| f32::from(hash[index]) / 255.0;
         let hue = part(0);
@@ -112,10 +142,24 @@ impl Scene {
         }
     }
 
+    /// The picture in RGB. Its pattern and clouds go around with `phase`: at a whole turn they are where they were.
+    pub fn pixels(&self, width: u32, height: u32, phase: f32) -> Vec<u8> {
+        let mut pixels = Vec::with_capacity((width * height * 3) as usize);
+        let longest = width.max(height) as f32;
+        for y in 0..height {
+            let (across, down) = (y as f32 / longest, y as f32 / height as f32);
+            for x in 0..width {
+                pixels.extend(self.colour(x as f32 / longest, across, down, phase));
+            }
+        }
+        pixels
+    }
+
     /// The colour at a place (in longer sides), `down` of the way to the bottom.
-    fn colour(&self, x: f32, y: f32, down: f32) -> [u8; 3] {
-        let cloud = self.clouds(x, y);
-        let figure = self.figure(x + 0.06 * cloud, y + 0.06 * cloud);
+    fn colour(&self, x: f32, y: f32, down: f32, phase: f32) -> [u8; 3] {
+        // Clouds drift on a circle, which is the shortest way back that never stands still.
+        let cloud = self.clouds(x + DRIFT * (phase.cos() - 1.0), y + DRIFT * phase.sin());
+        let figure = self.figure(x + 0.06 * cloud, y + 0.06 * cloud, phase);
         let mut mixed = [0_u8; 3];
         for (channel, value) in mixed.iter_mut().enumerate() {
             let ground = mix(self.top[channel], self.bottom[channel], (down + 0.35 * (cloud - 0.5)).clamp(0.0, 1.0));
@@ -126,13 +170,13 @@ impl Scene {
     }
 
     /// The pattern, 0 to 1.
-    fn figure(&self, x: f32, y: f32) -> f32 {
+    fn figure(&self, x: f32, y: f32, phase: f32) -> f32 {
         let (dx, dy) = (x - self.centre.0, y - self.centre.1);
         let wave = match self.pattern {
-            Pattern::Rings => ((dx * dx + dy * dy).sqrt() * self.count * TAU).sin(),
-            Pattern::Waves => ((y + 0.08 * (x * TAU * 1.5).sin()) * self.count * TAU).sin(),
-            Pattern::Rays => (dy.atan2(dx) * self.count.round()).sin(),
-            Pattern::Dots => (x * self.count * TAU).sin() * (y * self.count * TAU).sin(),
+            Pattern::Rings => ((dx * dx + dy * dy).sqrt() * self.count * TAU - phase).sin(),
+            Pattern::Waves => ((y + 0.08 * (x * TAU * 1.5).sin()) * self.count * TAU - phase).sin(),
+            Pattern::Rays => (dy.atan2(dx) * self.count.round() + phase).sin(),
+            Pattern::Dots => (x * self.count * TAU + phase).sin() * (y * self.count * TAU).sin(),
         };
         let soft = 0.5 + 0.5 * wave;
         soft * soft * (3.0 - 2.0 * soft)
@@ -148,7 +192,9 @@ impl Scene {
         let (left, top) = (x.floor(), y.floor());
         let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
         let (u, v) = (smooth(x - left), smooth(y - top));
-        let at = |dx: u32, dy: u32| self.lattice(left as u32 + dx, top as u32 + dy);
+        let at = |dx: u32, dy: u32| {
+            self.lattice((left as i32 as u32).wrapping_add(dx), (top as i32 as u32).wrapping_add(dy))
+        };
         mix(mix(at(0, 0), at(1, 0), u), mix(at(0, 1), at(1, 1), u), v)
     }
 
@@ -179,8 +225,7 @@ mod tests {
     use super::*;
 
     fn of(prompt: &str, width: u32, height: u32) -> Vec<u8> {
-        let ask = Ask { prompt: prompt.into(), style: String::new(), width, height, provider: None, seed: None };
-        picture(&ask).expect("a picture")
+        picture(&Ask { width, height, ..Ask::of(prompt) }).expect("a picture")
     }
 
     #[test]

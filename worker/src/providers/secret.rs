@@ -20,6 +20,11 @@ impl Secret {
         &self.0
     }
 
+    /// Whether a header can carry it: printable ASCII, and something of it.
+    pub(super) fn fits_a_header(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
     /// A text of somebody else's with this secret taken out: providers like to repeat the key they refuse.
     pub(super) fn redact(&self, text: &str) -> String {
         if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "[secret]") }

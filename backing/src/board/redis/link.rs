@@ -3,7 +3,10 @@
 //! redis-rs's own connection manager keeps a connection that has fallen silent (half-open TCP) for as long as the kernel does. Here a
 //! question without an answer costs the connection, and the next one that the breaker lets through builds another.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 use common::port::{PortError, PortResult};
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection};
@@ -20,6 +23,23 @@ pub(super) struct Link {
     client: Client,
     current: Mutex<Current>,
     breaker: Breaker,
+    under_way: AtomicU64,
+}
+
+/// A question under way, for as long as it is.
+struct UnderWay<'a>(&'a AtomicU64);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -37,16 +57,22 @@ impl std::fmt::Debug for Current {
 
 impl Link {
     pub fn new(client: Client) -> Self {
-        Self { client, current: Mutex::default(), breaker: Breaker::default() }
+        Self { client, current: Mutex::default(), breaker: Breaker::default(), under_way: AtomicU64::new(0) }
     }
 
     pub fn client(&self) -> &Client {
         &self.client
     }
 
+    /// Questions that wait for their answer.
+    pub fn under_way(&self) -> u64 {
+        self.under_way.load(Relaxed)
+    }
+
     /// Asks, connecting first if need be. Answers, or fails, within about [`ANSWER_WITHIN`]; at once while the breaker is open.
     pub async fn ask<T>(&self, question: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>) -> PortResult<T> {
         self.breaker.admit(Instant::now()).map_err(|why| PortError::unavailable(PART, why))?;
+        let _under_way = UnderWay::new(&self.under_way);
         let mut used = None;
         let asking = async {
             let (connection, number) = self.connection().await?;

@@ -6,6 +6,7 @@
 mod breaker;
 mod changes;
 mod codec;
+mod extent;
 mod link;
 mod names;
 mod views;
@@ -18,7 +19,7 @@ use common::{
     id::{JobId, TenantId},
     port::{
         PortError, PortResult,
-        board::{Board, Changes},
+        board::{Board, Changes, Extent},
     },
     view::JobView,
 };
@@ -26,6 +27,8 @@ use common::{
 use changes::RedisChanges;
 use link::Link;
 use names::Names;
+
+use crate::pools::{PoolUse, Pooled};
 
 const PART: &str = "Redis";
 
@@ -61,6 +64,13 @@ impl RedisBoard {
             PortError::broken(PART, format!("its URL is wrong ({error}): write redis://user:password@host:6379/0"))
         })?;
         Ok(Self { link: Link::new(client), names: Names::new(&config.prefix) })
+    }
+}
+
+impl Pooled for RedisBoard {
+    /// All questions share one connection, so nobody waits for it and there is no limit to set.
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![PoolUse { pool: "redis", in_use: self.link.under_way(), idle: 0, waiting: 0, limit: None }]
     }
 }
 
@@ -104,6 +114,14 @@ impl Board for RedisBoard {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
         let command = redis::Cmd::pset_ex(self.names.value(key), codec::pack(Vec::new(), &value), ttl_ms);
         self.link.ask(async |mut connection| command.query_async::<()>(&mut connection).await).await
+    }
+
+    async fn extent(&self) -> PortResult<Extent> {
+        let mut questions = redis::pipe();
+        questions.cmd("INFO").arg("memory").cmd("INFO").arg("stats").cmd("DBSIZE");
+        let (memory, stats, entries): (String, String, u64) =
+            self.link.ask(async |mut connection| questions.query_async(&mut connection).await).await?;
+        Ok(Extent { entries, under_way: self.link.under_way(), ..extent::read(&memory, &stats) })
     }
 
     async fn check(&self) -> PortResult<()> {

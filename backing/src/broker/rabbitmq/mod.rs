@@ -57,6 +57,8 @@ use subscriber::{Feed, Request, Seat};
 use supervisor::{Health, Supervisor};
 use topology::Topology;
 
+use crate::pools::{PoolUse, Pooled};
+
 const PART: &str = "RabbitMQ";
 /// A new subscriber waits this long to be attached, so that what is said right afterwards is heard; past that it is attached when it can be.
 const ATTACHED_WITHIN: Duration = Duration::from_secs(5);
@@ -123,6 +125,13 @@ impl RabbitMqBroker {
         seats.retain(|(_, seat)| seat.strong_count() > 0);
         let of_class = seats.iter().filter(|(of, _)| *of == class);
         of_class.filter_map(|(_, seat)| seat.upgrade()).map(|seat| seat.held() as u64).sum()
+    }
+}
+
+impl Pooled for RabbitMqBroker {
+    /// The publishers; each consumer has a connection of its own besides.
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![self.publishing.publishers.usage()]
     }
 }
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use super::{PART, dial::Dialer, topology::Topology, unavailable};
+use crate::pools::PoolUse;
 
 /// How often a publisher that waits looks whether it waits in vain.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -105,6 +106,18 @@ impl Publishers {
             publisher.busy = false;
         } else {
             drop(Object::take(publisher));
+        }
+    }
+
+    /// How the publishers are used now.
+    pub fn usage(&self) -> PoolUse {
+        let status = self.pool.status();
+        PoolUse {
+            pool: "rabbitmq",
+            in_use: status.size.saturating_sub(status.available) as u64,
+            idle: status.available as u64,
+            waiting: status.waiting as u64,
+            limit: Some(status.max_size as u64),
         }
     }
 

@@ -25,11 +25,15 @@ mod retain;
 mod rows;
 mod schedules;
 mod settle;
+mod usage;
 mod views;
 
 use std::{
     future::Future,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -61,6 +65,8 @@ pub struct PgStore {
     beats: PgPool,
     options: PgOptions,
     tidying: Arc<AtomicBool>,
+    /// Calls that have not been answered.
+    under_way: Arc<AtomicU64>,
 }
 
 /// Connects to the database behind `url`, whose schema must be up to date ([`migrate`]).
@@ -70,9 +76,25 @@ pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     pool::try_once(url, &options).await?;
     let work = pool::work(url, &options).await?;
     let beats = pool::beats(url, &options).await?;
-    let store = PgStore { work, beats, options, tidying: Arc::default() };
+    let store = PgStore { work, beats, options, tidying: Arc::default(), under_way: Arc::default() };
     store.check_schema().await?;
     Ok(store)
+}
+
+/// A call under way, for as long as it is.
+struct UnderWay<'a>(&'a AtomicU64);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl PgStore {
@@ -84,6 +106,7 @@ impl PgStore {
 
     /// Awaits a statement, for so long at most as it may take.
     async fn work<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
+        let _under_way = UnderWay::new(&self.under_way);
         fault::within(self.options.patience(), answer).await
     }
 

@@ -7,6 +7,7 @@ use common::{
         script::{self, MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES, MAX_TITLE},
         source,
         speech::{self, Speech},
+        usual,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -23,16 +24,16 @@ pub struct Ask {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<Given>,
     /// Who speaks, as the provider names voices.
-    #[serde(default = "default_voice")]
+    #[serde(default = "usual::voice")]
     pub voice: String,
     /// Words per minute, 80 to 450.
-    #[serde(default = "default_rate")]
+    #[serde(default = "usual::rate")]
     pub rate: u32,
     /// How it is to sound and look, in words.
     #[serde(default)]
     pub style: String,
     /// The language of a written script, as a BCP 47 tag.
-    #[serde(default = "default_language")]
+    #[serde(default = "usual::language")]
     pub language: String,
     /// The shape of the frame.
     #[serde(default)]
@@ -41,8 +42,11 @@ pub struct Ask {
     #[serde(default)]
     pub resolution: Size,
     /// How long a video on a topic is to be, in seconds: 5 to 600. A given script lasts as long as its words.
-    #[serde(default = "default_duration")]
+    #[serde(default = "usual::duration")]
     pub duration: u32,
+    /// Whether the pictures move: the input `motion` of the kind `image`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub motion: bool,
     /// Music under all of it, which gives way to the voice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub music: Option<String>,
@@ -63,6 +67,9 @@ pub struct Given {
     pub title: String,
     /// The scenes, in order.
     pub scenes: Vec<GivenScene>,
+    /// Who wrote it, as a result shows it, so that a result's script can be edited and given back. Not looked at: it was told and paid there.
+    #[serde(default, skip_serializing)]
+    pub made: Option<Value>,
 }
 
 /// A scene: what is said, and what is seen.
@@ -157,22 +164,6 @@ impl Size {
     }
 }
 
-fn default_voice() -> String {
-    "en-us".to_owned()
-}
-
-fn default_rate() -> u32 {
-    165
-}
-
-fn default_language() -> String {
-    "en".to_owned()
-}
-
-fn default_duration() -> u32 {
-    30
-}
-
 fn default_captions() -> bool {
     true
 }
@@ -202,7 +193,7 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     }
     keep(&mut checks, speech::parse(&json!({"text": "x", "voice": ask.voice, "rate": ask.rate})).err());
     if ask.script.is_some() {
-        checks.short("/style", &ask.style, 500);
+        checks.style(&ask.style);
     }
     if let Some(Err(detail)) = ask.music.as_deref().map(source::check_src) {
         checks.fault("/music", detail);
@@ -234,6 +225,14 @@ fn check_script(checks: &mut Checks, script: &Given) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_script_of_a_result_can_be_given_back() {
+        let script = json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}], "made": {"provider": "openai"}});
+        let ask = parse(&json!({ "script": script })).expect("an input");
+        let written = serde_json::to_value(&ask).expect("JSON");
+        assert_eq!(written["script"], json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}]}));
+    }
 
     #[test]
     fn all_faults_are_said_at_once() {

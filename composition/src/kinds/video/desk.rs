@@ -104,18 +104,15 @@ impl<'a> Desk<'a> {
         let (asset, moves) = match seen {
             Ok(Seen::Made(picture)) => {
                 let src = format!("artifact://{}", picture.artifact);
-                self.know(&src, &picture.facts);
+                let still = self.know(&src, &picture.facts);
                 self.usage = self.usage.plus(&picture.made.usage);
                 image = Some(Image { artifact: picture.artifact, made: picture.made });
-                (json!({"type": "image", "src": src}), true)
+                (shown(&src, still), still)
             }
             Ok(Seen::Given(sourced)) => {
                 let src = scene.clip.clone().unwrap_or_default();
                 let still = self.know(&src, &sourced.facts);
-                match still {
-                    true => (json!({"type": "image", "src": src}), true),
-                    false => (json!({"type": "video", "src": src, "volume": 0, "repeat": true}), false),
-                }
+                (shown(&src, still), still)
             }
             Err(_) => (
                 json!({"type": "gradient", "angle": 150, "stops": [{"color": "#1b2a4e"}, {"color": "#3a1c5c"}]}),
@@ -243,6 +240,14 @@ impl<'a> Desk<'a> {
                 json!({"src": src, "volume": 0.4, "effect": "fadeOut", "repeat": true, "role": "music"});
         }
         composition
+    }
+}
+
+/// A picture as it is, or a film without its sound, as often as the scene lasts.
+fn shown(src: &str, still: bool) -> Value {
+    match still {
+        true => json!({"type": "image", "src": src}),
+        false => json!({"type": "video", "src": src, "volume": 0, "repeat": true}),
     }
 }
 

@@ -122,7 +122,7 @@ fn picture(ask: &Ask, scene: &GivenScene) -> Result<(&'static str, Value), JobEr
     let (width, height) = ask.aspect_ratio.picture();
     let described = if scene.picture.is_empty() { &scene.text } else { &scene.picture };
     let prompt: String = described.chars().take(script::MAX_PICTURE).collect();
-    let wanted = image::Ask { prompt, style: ask.style.clone(), width, height, provider: None, seed: None };
+    let wanted = image::Ask { style: ask.style.clone(), width, height, motion: ask.motion, ..image::Ask::of(prompt) };
     Ok((image::NAME, json_of(&wanted)?))
 }
 

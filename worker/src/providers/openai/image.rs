@@ -17,8 +17,8 @@ use crate::{
     providers::{Painter, guard::Failure, unwritten},
 };
 
-/// A picture of 4,096 × 4,096 as PNG in base64.
-const MAX_ANSWER_BYTES: usize = 96 << 20;
+/// Six times a picture of 1,536 × 1,024 that no compression made smaller, in base64. It is held in memory, so the bound is also one of that.
+const MAX_ANSWER_BYTES: usize = 36 << 20;
 
 #[async_trait]
 impl Painter for OpenAi {

@@ -34,10 +34,28 @@ impl OpenAi {
         self.guard.name()
     }
 
-    /// Asks for the list of models, which costs nothing and shows whether address and key are right.
-    pub async fn try_out(&self) -> Result<(), JobError> {
-        let read = |response| async { self.guard.bytes(response, MAX_LIST_BYTES).await.map(drop) };
-        self.guard.call_in_time(|| self.guard.get("/models"), read).await
+    /// Asks for the list of models, which costs nothing and shows whether address and key are right. What was found, for these roles.
+    pub async fn try_out(&self, roles: &[&'static str]) -> Result<String, JobError> {
+        let read = |response| async { self.guard.json(response, MAX_LIST_BYTES).await };
+        let listed = self.guard.call_in_time(|| self.guard.get("/models"), read).await?;
+        let names: Vec<&str> =
+            listed["data"].as_array().into_iter().flatten().filter_map(|model| model["id"].as_str()).collect();
+        let asked = roles.iter().map(|role| {
+            let model = self.model(role);
+            // Some services serve models that they do not list, so this is told and is no fault.
+            let listed = if names.contains(&model) { "" } else { " (which is not among them)" };
+            format!("{role} by {model}{listed}")
+        });
+        Ok(format!("{} models; {}", names.len(), asked.collect::<Vec<_>>().join(", ")))
+    }
+
+    fn model(&self, role: &str) -> &str {
+        match role {
+            "speech" => &self.config.speech_model,
+            "image" => &self.config.image_model,
+            "transcription" => &self.config.transcription_model,
+            _ => &self.config.text_model,
+        }
     }
 
     fn made(&self, model: &str, usage: Usage) -> Made {

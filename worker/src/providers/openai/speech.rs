@@ -13,7 +13,6 @@ use crate::{
     providers::{
         Speaker, Voiced,
         guard::{Failure, Guard},
-        unwritten,
     },
 };
 
@@ -38,8 +37,7 @@ impl Speaker for OpenAi {
         });
         let key = idempotency_key(context, "speech");
         let request = || self.guard.post("/audio/speech", &key).json(&body);
-        let sound = self.guard.call(&context.lease.stop, request, |response| self.read_sound(response)).await?;
-        tokio::fs::write(out, sound).await.map_err(unwritten)?;
+        self.guard.call(&context.lease.stop, request, |response| self.save_sound(response, out)).await?;
         let usage = Usage { characters: speech.text.chars().count() as u64, ..Usage::default() };
         Ok(Voiced { words: None, media_type: "audio/wav", made: self.made(&self.config.speech_model, usage) })
     }
@@ -52,15 +50,14 @@ impl OpenAi {
         if language.len() <= 3 { &self.config.voice } else { asked }
     }
 
-    async fn read_sound(&self, response: Response) -> Result<bytes::Bytes, Failure> {
+    async fn save_sound(&self, response: Response, out: &Path) -> Result<(), Failure> {
         let kind = Guard::media_type(&response);
         if !kind.starts_with("audio/") && kind != "application/octet-stream" {
             return Err(self.guard.bad_answer(&format!("is `{kind}` where a sound was asked for")));
         }
-        let sound = self.guard.bytes(response, MAX_SOUND_BYTES).await?;
-        if sound.is_empty() {
-            return Err(self.guard.bad_answer("is an empty sound"));
+        match self.guard.save(response, MAX_SOUND_BYTES, out).await? {
+            0 => Err(self.guard.bad_answer("is an empty sound")),
+            _ => Ok(()),
         }
-        Ok(sound)
     }
 }

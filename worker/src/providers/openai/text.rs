@@ -1,5 +1,7 @@
 //! `/chat/completions`: an answer held to a JSON schema, with a seed, streamed so that its progress shows.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use common::kinds::made::Usage;
 use futures::StreamExt;
@@ -19,6 +21,8 @@ use crate::{
 /// An hour's script is under 100 KB; a stream wraps each word in a few hundred bytes.
 const MAX_TEXT_BYTES: usize = 512 * 1024;
 const MAX_BODY_BYTES: usize = 64 * MAX_TEXT_BYTES / 8;
+/// How long a stream may take to end after it said that it is done.
+const END_WITHIN: Duration = Duration::from_millis(200);
 /// Progress is told against this many characters, as nobody knows how many there will be.
 const USUAL_CHARACTERS: f64 = 2_000.0;
 
@@ -34,7 +38,7 @@ impl Writer for OpenAi {
         let request = || self.guard.post("/chat/completions", &key).json(&body);
         let (text, usage) =
             self.guard.call(&context.lease.stop, request, |response| self.read(context, response)).await?;
-        Ok(Written { text, made: self.made(&self.config.text_model, usage) })
+        Ok(Written { text: self.guard.redacted(text), made: self.made(&self.config.text_model, usage) })
     }
 }
 
@@ -72,10 +76,12 @@ impl OpenAi {
             return self.read_stream(context, response).await;
         }
         let body = self.guard.json(response, MAX_BODY_BYTES).await?;
-        match body.pointer("/choices/0/message/content").and_then(Value::as_str) {
-            Some(text) if text.len() <= MAX_TEXT_BYTES => Ok((text.to_owned(), usage(&body))),
-            Some(_) => Err(self.too_long()),
-            None => Err(self.guard.bad_answer("has no `choices[0].message.content`")),
+        let said = |name: &str| body.pointer("/choices/0/message")?.get(name)?.as_str();
+        match (said("content"), said("refusal")) {
+            (Some(text), _) if text.len() <= MAX_TEXT_BYTES => Ok((text.to_owned(), usage(&body))),
+            (Some(_), _) => Err(self.too_long()),
+            (None, Some(why)) => Err(self.guard.bad_answer(&format!("is a refusal: {why}"))),
+            (None, None) => Err(self.guard.bad_answer("has no `choices[0].message.content`")),
         }
     }
 
@@ -87,10 +93,15 @@ impl OpenAi {
             bytes += chunk.len();
             for data in events.feed(&chunk) {
                 if data == "[DONE]" {
+                    // A connection is kept only if its answer was read to the end.
+                    let _ = tokio::time::timeout(END_WITHIN, async { while chunks.next().await.is_some() {} }).await;
                     return Ok((text, spent));
                 }
                 let event: Value = serde_json::from_str(&data)
                     .map_err(|error| self.guard.bad_answer(&format!("holds an event that is not JSON: {error}")))?;
+                if event.get("error").is_some_and(Value::is_object) {
+                    return Err(self.guard.broken_off(&event));
+                }
                 text.push_str(event.pointer("/choices/0/delta/content").and_then(Value::as_str).unwrap_or_default());
                 if event.get("usage").is_some_and(Value::is_object) {
                     spent = usage(&event);

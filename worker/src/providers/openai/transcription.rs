@@ -39,6 +39,7 @@ impl Listener for OpenAi {
         ];
         fields.extend(language.map(|language| ("language", language)));
         let form = bytes::Bytes::from(form(&boundary, &fields, &sound));
+        drop(sound);
         let key = idempotency_key(context, "words");
         let request = || {
             let kind = format!("multipart/form-data; boundary={boundary}");
@@ -80,11 +81,26 @@ fn form(boundary: &str, fields: &[(&str, &str)], sound: &[u8]) -> Vec<u8> {
             format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes(),
         );
     }
-    let head = "Content-Disposition: form-data; name=\"file\"; filename=\"sound.wav\"\r\nContent-Type: application/octet-stream";
+    // Services tell the format by the name's ending.
+    let file = format!("name=\"file\"; filename=\"sound.{}\"", ending(sound));
+    let head = format!("Content-Disposition: form-data; {file}\r\nContent-Type: application/octet-stream");
     form.extend(format!("--{boundary}\r\n{head}\r\n\r\n").bytes());
     form.extend_from_slice(sound);
     form.extend(format!("\r\n--{boundary}--\r\n").bytes());
     form
+}
+
+/// The usual ending of a file's name, by its first bytes.
+fn ending(sound: &[u8]) -> &'static str {
+    match sound {
+        [b'R', b'I', b'F', b'F', ..] => "wav",
+        [b'I', b'D', b'3', ..] | [0xff, 0xe2..=0xff, ..] => "mp3",
+        [b'O', b'g', b'g', b'S', ..] => "ogg",
+        [b'f', b'L', b'a', b'C', ..] => "flac",
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => "webm",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "mp4",
+        _ => "wav",
+    }
 }
 
 /// The words of an answer, sorted, none ending before it begins.
@@ -94,7 +110,8 @@ fn words(body: &Value) -> Result<Vec<Word>, String> {
         return Err(format!("has {} words: at most {MAX_WORDS} are taken", listed.len()));
     }
     let word = |value: &Value| {
-        let text = crate::kinds::clean(value["word"].as_str()?);
+        // A word is one line: one of several would write lines of its own into a file of subtitles.
+        let text = crate::kinds::clean(value["word"].as_str()?).replace('\n', " ");
         let start_ms = millis(&value["start"])?;
         let end_ms = millis(&value["end"])?.max(start_ms);
         Some(Word { word: text.trim().chars().take(200).collect(), start_ms, end_ms })
@@ -121,10 +138,10 @@ mod tests {
     fn words_come_sorted_and_clean() {
         let body = json!({"words": [
             {"word": " b\u{7}", "start": 0.5, "end": 0.2},
-            {"word": "a", "start": 0.1, "end": 0.4},
+            {"word": "a\n\n2", "start": 0.1, "end": 0.4},
         ]});
         let word = |word: &str, start_ms, end_ms| Word { word: word.into(), start_ms, end_ms };
-        assert_eq!(words(&body), Ok(vec![word("a", 100, 400), word("b", 500, 500)]));
+        assert_eq!(words(&body), Ok(vec![word("a  2", 100, 400), word("b", 500, 500)]));
         for bad in [json!({}), json!({"words": [{}]}), json!({"words": [{"word": "a", "start": -1, "end": 2}]})] {
             assert!(words(&bad).is_err(), "{bad}");
         }

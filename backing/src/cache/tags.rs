@@ -1,0 +1,109 @@
+//! Clearing by tag, across processes: each tag has a generation on the board, and a value is only good under the generations it was made under.
+//!
+//! To clear is to write one new number, however many values there are; they are found out as they are read, and expire unread. A process
+//! believes what it knows of a generation for [`BELIEVED`], which bounds how long its L1 serves what was cleared elsewhere. Generations are
+//! random and not counted up: a board that lost all starts with new ones, and nothing of old comes back.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use common::port::{PortResult, board::Board};
+use futures::future::join_all;
+use parking_lot::Mutex;
+
+use super::item::Tag;
+
+/// How long a generation is believed without asking: the bound on serving what another process cleared.
+pub const BELIEVED: Duration = Duration::from_secs(1);
+/// Longer than any value lives.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Tags known in process. Past that all are forgotten, which costs asking again.
+const MOST: usize = 10_000;
+/// What a tag counts as while the board was never reached. Values made under it end when the board is.
+const UNKNOWN: u64 = 0;
+
+/// The generations as this process knows them.
+pub(super) struct Generations {
+    board: Arc<dyn Board>,
+    known: Mutex<HashMap<Tag, Known>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    generation: u64,
+    asked_at: i64,
+}
+
+impl Generations {
+    pub fn new(board: Arc<dyn Board>) -> Self {
+        Self { board, known: Mutex::default() }
+    }
+
+    /// The generations of these tags, in their order. With the board away they are what they were last known to be.
+    pub async fn of(&self, tags: &[Tag], now: i64) -> Vec<u64> {
+        if let Some(all) = self.believed(tags, now) {
+            return all;
+        }
+        join_all(tags.iter().map(|tag| self.ask(tag, now))).await
+    }
+
+    fn believed(&self, tags: &[Tag], now: i64) -> Option<Vec<u64>> {
+        let known = self.known.lock();
+        tags.iter()
+            .map(|tag| known.get(tag).filter(|known| known.is_recent(now)).map(|known| known.generation))
+            .collect()
+    }
+
+    async fn ask(&self, tag: &Tag, now: i64) -> u64 {
+        let before = self.known.lock().get(tag).copied();
+        if let Some(known) = before.filter(|known| known.is_recent(now)) {
+            return known.generation;
+        }
+        let before = before.map_or(UNKNOWN, |known| known.generation);
+        let generation = match self.board.cached(&name(tag)).await {
+            Ok(Some(bytes)) => read(&bytes).unwrap_or(UNKNOWN),
+            // Of two that start one at once the later stays, and the earlier's values end: harmless.
+            Ok(None) => self.start(tag).await.unwrap_or(before),
+            Err(_) => before,
+        };
+        // After a fault too: nobody asks a dead board at every read.
+        self.learn(tag, generation, now);
+        generation
+    }
+
+    /// Ends everything with this tag, in every process within [`BELIEVED`].
+    pub async fn clear(&self, tag: &Tag, now: i64) -> PortResult<()> {
+        let generation = self.start(tag).await?;
+        self.learn(tag, generation, now);
+        Ok(())
+    }
+
+    async fn start(&self, tag: &Tag) -> PortResult<u64> {
+        let generation = rand::random::<u64>().max(UNKNOWN + 1);
+        self.board.cache(&name(tag), Bytes::copy_from_slice(&generation.to_be_bytes()), KEPT).await?;
+        Ok(generation)
+    }
+
+    fn learn(&self, tag: &Tag, generation: u64, now: i64) {
+        let mut known = self.known.lock();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(tag.clone(), Known { generation, asked_at: now });
+    }
+}
+
+impl Known {
+    /// A clock that was set back makes nothing recent.
+    fn is_recent(self, now: i64) -> bool {
+        (0..BELIEVED.as_millis() as i64).contains(&(now - self.asked_at))
+    }
+}
+
+fn name(tag: &Tag) -> String {
+    format!("tag:{}", tag.as_str())
+}
+
+fn read(bytes: &Bytes) -> Option<u64> {
+    bytes.as_ref().try_into().ok().map(u64::from_be_bytes)
+}

@@ -1,0 +1,137 @@
+//! `cache`: what a server's caches do, and clearing and filling them.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{remote, watch};
+use crate::{
+    args::ServerArg,
+    client::{Client, Thing},
+    exit::{Failure, Outcome},
+};
+
+/// Options of `cache`.
+#[derive(Debug, Args)]
+pub struct Cache {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What can be done with a server's caches.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Shows hits, misses, sizes and rates, by level and namespace.
+    #[command(
+        after_help = "Examples:\n  spool cache stats\n  spool cache stats --server http://127.0.0.1:9091     # a worker's, at its --listen"
+    )]
+    Stats {
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArg,
+    },
+    /// Clears values by tag or namespace, in every process within a second.
+    #[command(
+        after_help = "Examples:\n  spool cache clear --tag provider:openai\n  spool cache clear --namespace metadata"
+    )]
+    Clear {
+        /// A tag, such as `provider:openai`, `kind:script` or `host:example.com`.
+        #[arg(long, value_name = "TAG", required_unless_present = "namespace")]
+        tag: Option<String>,
+        /// `text`, `media`, `metadata` or `outside`.
+        #[arg(long, value_name = "NAME")]
+        namespace: Option<String>,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArg,
+    },
+    /// Brings sources here before they are needed, behind all other work.
+    #[command(after_help = "Example:\n  spool cache warm https://example.com/intro.mp4 music.mp3 --watch")]
+    Warm {
+        /// URLs, or paths as a job would name them.
+        #[arg(required = true, value_name = "SRC")]
+        sources: Vec<String>,
+        /// Follows them to their end.
+        #[arg(long)]
+        watch: bool,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArg,
+    },
+}
+
+/// Does it.
+pub async fn run(options: Cache, json: bool) -> Outcome {
+    match options.action {
+        Action::Stats { server } => stats(&Client::new(&server.server)?, json).await,
+        Action::Clear { tag, namespace, server } => clear(&Client::new(&server.server)?, tag, namespace, json).await,
+        Action::Warm { sources, watch, server } => warm(&Client::new(&server.server)?, &sources, watch, json).await,
+    }
+}
+
+async fn stats(client: &Client, json: bool) -> Outcome {
+    let report = client.get("/v1/admin/cache").await?;
+    if json {
+        println!("{report}");
+        return Ok(());
+    }
+    println!(
+        "{:<12} {:<6} {:>10} {:>10} {:>7} {:>9} {:>12}",
+        "namespace", "level", "hits", "misses", "rate", "entries", "bytes"
+    );
+    for namespace in report["namespaces"].as_array().into_iter().flatten() {
+        let name = namespace["namespace"].as_str().unwrap_or_default();
+        row(name, "l1", &namespace["l1"], namespace);
+        row(name, "l2", &namespace["l2"], &Value::Null);
+    }
+    row("(all)", "board", &report["shared"]["reads"], &report["shared"]);
+    row("(files)", "disk", &report["disk"]["reads"], &report["disk"]);
+    Ok(())
+}
+
+/// A line of the table; nothing for what the server does not have.
+fn row(name: &str, level: &str, reads: &Value, held: &Value) {
+    if reads.is_null() && held.is_null() {
+        return;
+    }
+    let number = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let rate = reads["rate"].as_f64().map_or_else(|| "-".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+    println!(
+        "{name:<12} {level:<6} {:>10} {:>10} {rate:>7} {:>9} {:>12}",
+        number(&reads["hits"]),
+        number(&reads["misses"]),
+        number(&held["entries"]),
+        number(&held["bytes"])
+    );
+}
+
+async fn clear(client: &Client, tag: Option<String>, namespace: Option<String>, json: bool) -> Outcome {
+    let mut query = reqwest::Url::parse("http://localhost/v1/admin/cache")
+        .map_err(|error| Failure::Failed(format!("the query can't be written: {error}")))?;
+    for (name, value) in [("tag", &tag), ("namespace", &namespace)] {
+        if let Some(value) = value {
+            query.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    let cleared = client.delete(&format!("{}?{}", query.path(), query.query().unwrap_or_default())).await?;
+    if json {
+        println!("{cleared}");
+    } else {
+        let tags: Vec<&str> = cleared["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        println!(
+            "cleared {}: {} values here, and in every process within a second",
+            tags.join(", "),
+            cleared["entries"]
+        );
+    }
+    Ok(())
+}
+
+async fn warm(client: &Client, sources: &[String], follow: bool, json: bool) -> Outcome {
+    let posted = client.post("/v1/admin/cache/warm", &json!({"sources": sources}), None).await?;
+    if follow {
+        return watch::follow(client, Thing::Batch, posted["id"].as_str().unwrap_or_default(), json).await;
+    }
+    remote::show(&posted, json);
+    Ok(())
+}

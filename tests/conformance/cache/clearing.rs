@@ -1,0 +1,70 @@
+//! Clearing by tag, here and in other processes.
+
+use std::{sync::Arc, time::Duration};
+
+use backing::cache::{BELIEVED, Made, Namespace, Tag};
+use bytes::Bytes;
+use common::port::board::Board;
+
+use super::subject::{Count, StillClock, cache, item};
+use crate::board::each_board_alone;
+
+each_board_alone! {
+    a_tag_clears_its_values_and_no_others_in_every_process,
+    a_namespace_is_cleared_as_a_whole,
+    a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept,
+}
+
+async fn a_tag_clears_its_values_and_no_others_in_every_process(board: Arc<dyn Board>) {
+    let clock = StillClock::new();
+    let (mine, theirs) = (cache(&board, &clock), cache(&board, &clock));
+    let tagged = item(Namespace::Text, "a").tagged("provider", "one");
+    let other = item(Namespace::Text, "b").tagged("provider", "two");
+    for place in [&tagged, &other] {
+        mine.put(place, Made::new("x")).await;
+        mine.flush().await;
+        assert_eq!(theirs.get(place).await, Some(Bytes::from("x")), "both have it in process now");
+    }
+    assert_eq!(mine.clear(&Tag::new("provider:one")).await.unwrap(), 1);
+    assert_eq!(mine.get(&tagged).await, None, "gone here at once");
+    clock.advance(BELIEVED - Duration::from_millis(1));
+    assert_eq!(theirs.get(&tagged).await, Some(Bytes::from("x")), "believed for so long elsewhere");
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(theirs.get(&tagged).await, None, "and no longer");
+    for cache in [&mine, &theirs] {
+        assert_eq!(cache.get(&other).await, Some(Bytes::from("x")));
+    }
+    // A value that is made now is kept as before.
+    theirs.put(&tagged, Made::new("y")).await;
+    theirs.flush().await;
+    assert_eq!(mine.get(&tagged).await, Some(Bytes::from("y")));
+}
+
+async fn a_namespace_is_cleared_as_a_whole(board: Arc<dyn Board>) {
+    let clock = StillClock::new();
+    let cache = cache(&board, &clock);
+    let texts: Vec<_> = (0..5).map(|index| item(Namespace::Text, &index.to_string()).tagged("kind", "x")).collect();
+    let kept = item(Namespace::Metadata, "kept").tagged("kind", "x");
+    for place in texts.iter().chain([&kept]) {
+        cache.put(place, Made::new("x")).await;
+    }
+    cache.flush().await;
+    assert_eq!(cache.clear(&Tag::of(Namespace::Text)).await.unwrap(), 5);
+    for place in &texts {
+        assert_eq!(cache.get(place).await, None);
+    }
+    assert!(cache.get(&kept).await.is_some());
+}
+
+async fn a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept(board: Arc<dyn Board>) {
+    let (clock, count) = (StillClock::new(), Count::default());
+    let cache = cache(&board, &clock);
+    let place = item(Namespace::Text, "meanwhile").tagged("kind", "y");
+    let making = async {
+        cache.clear(&Tag::new("kind:y")).await.unwrap();
+        count.make("old").await
+    };
+    assert_eq!(cache.get_or_make(&place, making).await, Ok(Bytes::from("old")));
+    cache.flush().await;
+    assert_eq!(cache.get_or_make(&place, count.make("new")).await, Ok(Bytes::from("new")));
+}

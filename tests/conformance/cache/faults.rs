@@ -1,0 +1,142 @@
+//! Redis taken away in the middle: no reader hears of it, and none waits for it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use backing::{
+    board::redis::{RedisBoard, RedisConfig},
+    cache::{BELIEVED, Cache, Namespace, Tag},
+};
+use bytes::Bytes;
+use common::port::board::Board;
+use tokio::{task::JoinSet, time::timeout};
+
+use super::subject::{Count, StillClock, cache, item, usage};
+use crate::board::{
+    faults::{behind_a_proxy, until_well},
+    places::redis_config,
+    subject::BOUND,
+};
+
+/// One short answer, and a busy machine.
+const A_MOMENT: Duration = Duration::from_millis(1_500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_go_on_while_redis_is_killed_and_comes_back() {
+    let (board, proxy) = behind_a_proxy().await;
+    let board: Arc<dyn Board> = Arc::new(board);
+    let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
+    let cache = cache(&board, &clock);
+    let read = |cache: Cache, key: usize| {
+        let count = Arc::clone(&count);
+        async move {
+            let place = item(Namespace::Text, &format!("key {key}"));
+            cache.get_or_make(&place, count.make("value")).await
+        }
+    };
+    for cut in 0..3 {
+        let mut readers = JoinSet::new();
+        for reader in 0..300 {
+            // New keys, old keys, and keys that others want too.
+            readers.spawn(read(cache.clone(), reader % 50 + 25 * cut));
+            if reader == 100 {
+                proxy.refuse(true);
+                proxy.cut();
+            }
+        }
+        let answers = timeout(BOUND, readers.join_all()).await.expect("all are answered");
+        assert!(answers.iter().all(|answer| *answer == Ok(Bytes::from("value"))), "no error reaches a reader");
+        let began = Instant::now();
+        for key in 0..50 {
+            clock.advance(BELIEVED / 10);
+            read(cache.clone(), key + 25 * cut).await.unwrap();
+        }
+        assert!(began.elapsed() < A_MOMENT, "L1 goes on without waiting: {:?}", began.elapsed());
+        proxy.refuse(false);
+        until_well(board.as_ref()).await;
+    }
+    assert!(usage(&cache, Namespace::Text).shared_faults > 0, "it was away");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_falls_silent_costs_its_readers_one_moment_together() {
+    let (board, proxy) = behind_a_proxy().await;
+    let board: Arc<dyn Board> = Arc::new(board);
+    let (clock, count) = (StillClock::new(), Count::default());
+    let cache = cache(&board, &clock);
+    cache.get_or_make(&item(Namespace::Text, "warm"), count.make("value")).await.unwrap();
+    proxy.freeze();
+    proxy.refuse(true);
+    let began = Instant::now();
+    for key in 0..100 {
+        cache.get_or_make(&item(Namespace::Text, &key.to_string()), count.make("value")).await.unwrap();
+    }
+    assert!(began.elapsed() < 2 * A_MOMENT, "{:?}", began.elapsed());
+    assert!(cache.get(&item(Namespace::Text, "warm")).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clearing_without_redis_clears_here_and_says_that_the_fleet_has_not_heard() {
+    let (board, proxy) = behind_a_proxy().await;
+    let board: Arc<dyn Board> = Arc::new(board);
+    let clock = StillClock::new();
+    let cache = cache(&board, &clock);
+    let place = item(Namespace::Text, "key");
+    let count = Count::default();
+    cache.get_or_make(&place, count.make("old")).await.unwrap();
+    cache.flush().await;
+    proxy.refuse(true);
+    proxy.cut();
+    assert!(cache.clear(&Tag::of(Namespace::Text)).await.unwrap_err().is_transient());
+    assert_eq!(cache.get_or_make(&place, count.make("new")).await, Ok(Bytes::from("new")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_lost_everything_brings_nothing_cleared_back() {
+    let config = redis_config();
+    let board: Arc<dyn Board> = Arc::new(RedisBoard::open(&config).unwrap());
+    let clock = StillClock::new();
+    let (mine, theirs) = (cache(&board, &clock), cache(&board, &clock));
+    let place = item(Namespace::Text, "key");
+    let count = Count::default();
+    theirs.get_or_make(&place, count.make("old")).await.unwrap();
+    mine.clear(&Tag::of(Namespace::Text)).await.unwrap();
+    wipe(&config).await;
+    clock.advance(BELIEVED);
+    assert_eq!(theirs.get(&place).await, None);
+}
+
+/// Takes all keys of a prefix away, as a Redis that restarts without its file would.
+async fn wipe(config: &RedisConfig) {
+    let client = redis::Client::open(config.url.as_str()).unwrap();
+    let mut hand = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
+    assert!(!keys.is_empty());
+    redis::Cmd::del(keys).query_async::<()>(&mut hand).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_callers_text_becomes_part_of_a_key_and_large_values_are_packed() {
+    let config = redis_config();
+    let board: Arc<dyn Board> = Arc::new(RedisBoard::open(&config).unwrap());
+    let cache = cache(&board, &StillClock::new());
+    // The envelope of a value with two tags takes 34 bytes; above 1,024 the whole is compressed.
+    for (size, is_packed) in [(900, false), (1_200, true)] {
+        let place = item(Namespace::Text, "callers-text\r\nDEL x").tagged("host", "callers-text");
+        cache.put(&place, backing::cache::Made::new(vec![b'x'; size])).await;
+        cache.flush().await;
+        let client = redis::Client::open(config.url.as_str()).unwrap();
+        let mut hand = client.get_multiplexed_async_connection().await.unwrap();
+        let keys: Vec<String> = redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
+        assert_eq!(keys.len(), 3, "two tags and a value: {keys:?}");
+        assert!(keys.iter().all(|key| !key.contains("callers")), "{keys:?}");
+        let mut largest = 0;
+        for key in keys {
+            let bytes: Vec<u8> = redis::Cmd::get(key).query_async(&mut hand).await.unwrap();
+            largest = largest.max(bytes.len());
+        }
+        assert_eq!(largest < 200, is_packed, "{largest} bytes for {size}");
+    }
+}

@@ -1,0 +1,135 @@
+//! One computation of a cold key, whatever becomes of it.
+
+use std::{sync::Arc, time::Duration};
+
+use backing::{
+    board::local::LocalBoard,
+    cache::{Cache, Namespace, Unmade},
+};
+use bytes::Bytes;
+use common::port::board::Board;
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+
+use super::subject::{Count, StillClock, cache, error, item, usage};
+use crate::board::subject::BOUND;
+
+const READERS: usize = 64;
+
+struct Stand {
+    cache: Cache,
+    count: Arc<Count>,
+    /// Computations wait for permits.
+    gate: Arc<Semaphore>,
+}
+
+impl Stand {
+    fn new() -> Self {
+        let board: Arc<dyn Board> = Arc::new(LocalBoard::new());
+        Self { cache: cache(&board, &StillClock::new()), count: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+    }
+
+    /// A reader of the one cold key, whose computation waits at the gate.
+    fn read(&self, fails: bool) -> impl Future<Output = Result<Bytes, Unmade>> + Send + 'static {
+        let (cache, count, gate) = (self.cache.clone(), Arc::clone(&self.count), Arc::clone(&self.gate));
+        async move {
+            let making = async {
+                gate.acquire().await.unwrap().forget();
+                if fails { count.fail().await } else { count.make("value").await }
+            };
+            cache.get_or_make(&item(Namespace::Text, "cold"), making).await
+        }
+    }
+}
+
+async fn all<T: 'static>(readers: JoinSet<T>) -> Vec<T> {
+    timeout(BOUND, readers.join_all()).await.expect("nobody is stranded")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_readers_of_one_cold_key_are_one_computation() {
+    let stand = Stand::new();
+    let readers: JoinSet<_> = (0..READERS).map(|_| stand.read(false)).collect();
+    stand.gate.add_permits(READERS);
+    assert_eq!(all(readers).await, vec![Ok(Bytes::from("value")); READERS]);
+    assert_eq!(stand.count.get(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_given_to_those_who_waited_and_to_nobody_after() {
+    let stand = Stand::new();
+    // On one thread: all have joined before the gate opens.
+    let readers: JoinSet<_> = (0..READERS).map(|_| stand.read(true)).collect();
+    tokio::task::yield_now().await;
+    stand.gate.add_permits(1);
+    assert_eq!(all(readers).await, vec![Err(Unmade::Failed(error())); READERS]);
+    assert_eq!(stand.count.get(), 1);
+    let counted = usage(&stand.cache, Namespace::Text);
+    assert_eq!((counted.failed, counted.made, counted.entries, counted.waited), (1, 0, 0, READERS as u64 - 1));
+    stand.gate.add_permits(1);
+    assert_eq!(stand.read(false).await, Ok(Bytes::from("value")), "it was not kept");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_in_the_middle_of_computing_strands_nobody() {
+    let stand = Stand::new();
+    let computing = tokio::spawn(stand.read(false));
+    tokio::task::yield_now().await;
+    let readers: JoinSet<_> = (0..READERS).map(|_| stand.read(false)).collect();
+    tokio::task::yield_now().await;
+    computing.abort();
+    assert!(computing.await.unwrap_err().is_cancelled());
+    stand.gate.add_permits(1);
+    assert_eq!(all(readers).await, vec![Ok(Bytes::from("value")); READERS]);
+    assert_eq!(stand.count.get(), 1, "the next in line computed, and only it");
+}
+
+#[tokio::test]
+async fn a_computation_that_panics_or_was_told_to_stop_is_handed_on() {
+    let stand = Stand::new();
+    let place = item(Namespace::Text, "cold");
+    let gate = Arc::clone(&stand.gate);
+    let (cache, waits) = (stand.cache.clone(), Arc::clone(&gate));
+    let panics = tokio::spawn(async move {
+        let making = async {
+            waits.acquire().await.unwrap().forget();
+            panic!("the computation broke");
+        };
+        cache.get_or_make(&place, making).await
+    });
+    tokio::task::yield_now().await;
+    let cache = stand.cache.clone();
+    let stops =
+        tokio::spawn(
+            async move { cache.get_or_make(&item(Namespace::Text, "cold"), async { Err(Unmade::Stopped) }).await },
+        );
+    tokio::task::yield_now().await;
+    let last = tokio::spawn(stand.read(false));
+    tokio::task::yield_now().await;
+    gate.add_permits(2);
+    assert!(panics.await.unwrap_err().is_panic());
+    assert_eq!(stops.await.unwrap(), Err(Unmade::Stopped), "told to whom it concerns");
+    let last = timeout(BOUND, last).await.expect("nobody is stranded").unwrap();
+    assert_eq!(last, Ok(Bytes::from("value")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_come_and_go_at_random_always_get_the_value() {
+    let stand = Stand::new();
+    stand.gate.add_permits(10_000);
+    for round in 0..50_u64 {
+        let mut readers = JoinSet::new();
+        for reader in 0..READERS as u64 {
+            let reading = stand.read(false);
+            // A third of them leave at once or a little later.
+            let patience = if reader % 3 == 0 { Duration::from_micros(round * reader % 97) } else { BOUND };
+            readers.spawn(async move { (reader % 3 != 0, timeout(patience, reading).await) });
+        }
+        for (stays, read) in all(readers).await {
+            match read {
+                Ok(value) => assert_eq!(value, Ok(Bytes::from("value"))),
+                Err(_) => assert!(!stays, "a reader that stayed got nothing"),
+            }
+        }
+        stand.cache.clear(&backing::cache::Tag::of(Namespace::Text)).await.unwrap();
+    }
+}

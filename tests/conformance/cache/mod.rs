@@ -1,0 +1,8 @@
+//! The caches over each board; what happens to them when Redis goes; the folder on disk.
+
+mod clearing;
+pub mod disk;
+mod faults;
+mod flights;
+mod levels;
+mod subject;

@@ -1,0 +1,81 @@
+//! A cache with a clock that a test moves, and computations that count themselves.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use backing::cache::{Cache, Item, Life, Made, Namespace, Unmade, Usage};
+use bytes::Bytes;
+use common::{
+    error::JobError,
+    port::{board::Board, clock::Clock},
+};
+use jiff::Timestamp;
+
+/// Stands still until it is moved.
+pub struct StillClock(AtomicI64);
+
+impl StillClock {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(1_700_000_000_000)))
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), SeqCst);
+    }
+}
+
+impl Clock for StillClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(SeqCst)).unwrap()
+    }
+}
+
+/// A process's cache over `board`.
+pub fn cache(board: &Arc<dyn Board>, clock: &Arc<StillClock>) -> Cache {
+    Cache::new(Arc::clone(board), clock.clone())
+}
+
+pub fn item(namespace: Namespace, key: &str) -> Item {
+    Item::new(namespace, [key.as_bytes()])
+}
+
+/// How often something was computed.
+#[derive(Default)]
+pub struct Count(AtomicUsize);
+
+impl Count {
+    pub fn get(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+
+    /// A computation that comes to `value`.
+    pub async fn make(&self, value: &'static str) -> Result<Made, Unmade> {
+        self.0.fetch_add(1, SeqCst);
+        Ok(Made::new(value))
+    }
+
+    /// One that comes to `value` with a life of its own.
+    pub async fn make_for(&self, value: &'static str, life: Life) -> Result<Made, Unmade> {
+        self.0.fetch_add(1, SeqCst);
+        Ok(Made { value: Bytes::from(value), life })
+    }
+
+    /// One that fails.
+    pub async fn fail(&self) -> Result<Made, Unmade> {
+        self.0.fetch_add(1, SeqCst);
+        Err(Unmade::Failed(error()))
+    }
+}
+
+pub fn error() -> JobError {
+    JobError::transient("unavailable", "the provider is away")
+}
+
+pub fn usage(cache: &Cache, namespace: Namespace) -> Usage {
+    cache.usage().into_iter().find(|usage| usage.namespace == namespace).unwrap()
+}

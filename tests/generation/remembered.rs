@@ -1,0 +1,116 @@
+//! What the caches save where the memo can't: an answer that was paid for, a source whose server said for how long it holds.
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
+use tempfile::tempdir;
+
+use crate::{
+    server::{Server, wav},
+    stand::{Stand, provided},
+};
+
+/// Takes all memos away, as time would.
+fn forget_memos(data: &std::path::Path) {
+    let url = format!("sqlite://{}", data.join("data/spool.db").display());
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut sql = SqliteConnection::connect(&url).await.unwrap();
+        let gone = sqlx::query("DELETE FROM memos").execute(&mut sql).await.unwrap();
+        assert!(gone.rows_affected() > 0);
+    });
+}
+
+#[test]
+fn an_answer_is_paid_for_once_though_its_memo_is_gone_until_it_is_cleared() {
+    let (data, server) = (tempdir().unwrap(), Server::start());
+    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    let ask = || stand.once("hook", json!({"topic": "zebras"}));
+    let first = ask();
+    assert_eq!((&first["status"], server.count("chat")), (&json!("succeeded"), 1), "{first}");
+    forget_memos(data.path());
+    let again = ask();
+    assert_eq!((&again["result"], server.count("chat")), (&first["result"], 1), "what was made says the same");
+    assert!(stand.metric("spool_cache_hits_total{level=\"l1\",namespace=\"text\"}") >= Some(1.0));
+    let report = stand.api.get("/v1/admin/cache").body;
+    assert_eq!(report["namespaces"][0]["made"], json!(1), "{report}");
+
+    let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let cleared = http.delete(format!("{}/v1/admin/cache?tag=provider:openai", stand.api.base())).send().unwrap();
+    assert_eq!(cleared.status(), 200);
+    forget_memos(data.path());
+    ask();
+    assert_eq!(server.count("chat"), 2, "what was cleared is asked for again");
+}
+
+#[test]
+fn an_answer_that_could_not_be_used_is_not_remembered() {
+    let (data, server) = (tempdir().unwrap(), Server::start());
+    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    for calls in [2, 4] {
+        let failed = stand.once("hook", json!({"topic": "fault:schema"}));
+        assert_eq!((&failed["error"]["code"], server.count("chat")), (&json!("bad_answer"), calls));
+    }
+}
+
+/// A server of one sound, that counts who asks, and says for how long its answer holds.
+fn source(cache_control: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/sound.wav", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut request, body) = (stream.unwrap(), [0; 4096], wav(300));
+            let _ = stream.read(&mut request);
+            count.fetch_add(1, SeqCst);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\ncache-control: {cache_control}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn a_source_is_asked_for_again_only_when_its_server_no_longer_vouches_for_it() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "private_sources = true\n", &[]);
+    for (cache_control, asks) in [("max-age=60", 1), ("no-cache", 3), ("max-age=60, private", 3)] {
+        let (url, asked) = source(cache_control);
+        for _ in 0..3 {
+            let probed = stand.once("probe", json!({"src": url}));
+            assert_eq!(probed["status"], "succeeded", "{probed}");
+        }
+        assert_eq!(asked.load(SeqCst), asks, "{cache_control}");
+    }
+    // The content is the same each time, so it is looked at once.
+    let report = stand.api.get("/v1/admin/cache").body;
+    let made = |name: &str| {
+        let all = report["namespaces"].as_array().unwrap();
+        all.iter().find(|one| one["namespace"] == name).unwrap()["made"].as_u64()
+    };
+    assert_eq!((made("metadata"), made("outside")), (Some(1), Some(7)));
+}
+
+#[test]
+fn a_warmed_source_is_not_asked_for_by_the_job_that_needs_it() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "private_sources = true\n", &[]);
+    let (url, asked) = source("max-age=60");
+    let warmed = stand.api.post("/v1/admin/cache/warm", &json!({"sources": [url]}));
+    assert_eq!(warmed.status, 202, "{}", warmed.body);
+    let counts = stand.api.batch_settled(warmed.body["id"].as_str().unwrap());
+    assert_eq!(counts["fulfilled"], json!(1), "{counts}");
+    assert_eq!(stand.once("probe", json!({"src": url}))["status"], "succeeded");
+    assert_eq!(asked.load(SeqCst), 1);
+}
