@@ -70,6 +70,16 @@ pub enum Command {
     /// Runs again what did not succeed of a job or a batch.
     #[command(after_help = "Example:\n  spool retry 01932b6e-7f00-7abc-8def-0123456789ab")]
     Retry(Id),
+    /// Makes jobs recur: lists, makes, deletes, pauses and resumes schedules.
+    #[command(
+        after_help = "Example:\n  echo '{\"cron\":\"30 9 * * MON-FRI\",\"timezone\":\"Europe/Berlin\",\"job\":{\"kind\":\"video\",\"input\":{\"topic\":\"Tides\"}}}' \\\n    | spool schedules create -"
+    )]
+    Schedules(crate::commands::schedules::Schedules),
+    /// Lists tasks that failed for good, shows every attempt of one, tries them anew.
+    #[command(
+        after_help = "Examples:\n  spool dead list --code timeout\n  spool dead retry --kind speech --class transient"
+    )]
+    Dead(crate::commands::dead::Dead),
     /// Renders a composition here, without a server; what is in the cache is not rendered again.
     #[command(after_help = "Example:\n  spool render composition.json -o out.mp4")]
     Render(Render),

@@ -55,6 +55,11 @@ impl Client {
         self.send(Method::POST, path, Some(body), idempotency_key).await
     }
 
+    /// Deletes a resource.
+    pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.send(Method::DELETE, path, None, None).await
+    }
+
     /// Reads the path for a job's id, or that for a batch's, whichever the server knows; says which it was.
     pub async fn find(&self, id: uuid::Uuid) -> Result<(Thing, Value), Failure> {
         for thing in [Thing::Job, Thing::Batch] {

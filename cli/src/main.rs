@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
-use commands::{bench, check, dev, migrate, probe, remote, render, serve, watch, work};
+use commands::{bench, check, dead, dev, migrate, probe, remote, render, schedules, serve, watch, work};
 use config::Config;
 use exit::{Failure, Outcome};
 
@@ -62,6 +62,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Watch(options) => watch::watch(options, json).await,
         Command::Cancel(options) => remote::cancel(options, json).await,
         Command::Retry(options) => remote::retry(options, json).await,
+        Command::Schedules(options) => schedules::run(options, json).await,
+        Command::Dead(options) => dead::run(options, json).await,
         Command::Render(options) => render::run(options, config()?, json).await,
         Command::Probe(options) => probe::run(options, json).await,
         Command::Bench(options) => bench::run(options, json).await,

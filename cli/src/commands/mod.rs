@@ -2,11 +2,13 @@
 
 pub mod bench;
 pub mod check;
+pub mod dead;
 pub mod dev;
 pub mod migrate;
 pub mod probe;
 pub mod remote;
 pub mod render;
+pub mod schedules;
 pub mod serve;
 pub mod watch;
 pub mod work;
