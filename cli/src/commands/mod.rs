@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod controls;
 pub mod dead;
 pub mod dev;
 pub mod migrate;
