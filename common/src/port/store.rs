@@ -241,7 +241,7 @@ impl Demand {
 
     /// Workers with as many slots as those that are alive have on average (one, if none is) that would have these slots.
     pub fn workers_needed(&self) -> u64 {
-        let each = if self.workers == 0 { 1 } else { (self.slots / self.workers).max(1) };
+        let each = self.slots.checked_div(self.workers).unwrap_or(1).max(1);
         self.slots_needed().div_ceil(each)
     }
 }
