@@ -249,6 +249,7 @@ fn submission(tenant: &str, priority: u8) -> Submission {
         input,
         priority: Priority(priority),
         run_at: None,
+        queue_timeout: None,
         tags: Vec::new(),
         metadata: None,
         overrides: Overrides::default(),

@@ -71,6 +71,33 @@ pub enum Command {
     /// Runs again what did not succeed of a job or a batch.
     #[command(after_help = "Example:\n  spool retry 01932b6e-7f00-7abc-8def-0123456789ab")]
     Retry(Id),
+    /// Makes jobs recur: lists, makes, deletes, pauses and resumes schedules.
+    #[command(
+        after_help = "Example:\n  echo '{\"cron\":\"30 9 * * MON-FRI\",\"timezone\":\"Europe/Berlin\",\"job\":{\"kind\":\"video\",\"input\":{\"topic\":\"Tides\"}}}' \\\n    | spool schedules create -"
+    )]
+    Schedules(crate::commands::schedules::Schedules),
+    /// Lists tasks that failed for good, shows every attempt of one, tries them anew.
+    #[command(
+        after_help = "Examples:\n  spool dead list --code timeout\n  spool dead retry --kind speech --class transient"
+    )]
+    Dead(crate::commands::dead::Dead),
+    /// Lists, sets and removes limits: tasks of a tenant, a kind or a provider that may be queued or running at once.
+    #[command(
+        after_help = "Examples:\n  spool limits set provider text 8\n  spool limits set tenant '*' 20\n  spool limits list"
+    )]
+    Limits(crate::commands::controls::Limits),
+    /// Pauses a class or a tenant: nothing new of it is started, what runs goes on.
+    #[command(after_help = "Examples:\n  spool pause --class render\n  spool pause --tenant acme")]
+    Pause(crate::commands::controls::Pause),
+    /// Resumes a class or a tenant.
+    #[command(after_help = "Example:\n  spool resume --class render")]
+    Resume(crate::commands::controls::Pause),
+    /// Shows what waits and runs in each class.
+    #[command(after_help = "Example:\n  spool queues")]
+    Queues(ServerArg),
+    /// Shows who is alive and runs what.
+    #[command(after_help = "Example:\n  spool workers")]
+    Workers(ServerArg),
     /// Renders a composition here, without a server; what is in the cache is not rendered again.
     #[command(after_help = "Example:\n  spool render composition.json -o out.mp4")]
     Render(Render),

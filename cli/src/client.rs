@@ -60,6 +60,11 @@ impl Client {
         self.send(Method::DELETE, path, None, None).await
     }
 
+    /// Puts a document in its place.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(Method::PUT, path, Some(body), None).await
+    }
+
     /// Reads the path for a job's id, or that for a batch's, whichever the server knows; says which it was.
     pub async fn find(&self, id: uuid::Uuid) -> Result<(Thing, Value), Failure> {
         for thing in [Thing::Job, Thing::Batch] {

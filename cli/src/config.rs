@@ -45,6 +45,8 @@ pub struct Config {
     pub keep_jobs_days: u64,
     /// Days that unused memos are kept.
     pub keep_memos_days: u64,
+    /// Hours that an artifact's bytes are kept after the last memo or job that named it is gone; at least 1.
+    pub keep_artifacts_hours: u64,
     /// Classic durable queues instead of quorum queues, for a single broker node.
     pub classic_queues: bool,
     /// Connections to PostgreSQL for the work of one process; two more are kept for heartbeats.
@@ -80,6 +82,7 @@ impl Default for Config {
             max_backlog: None,
             keep_jobs_days: 30,
             keep_memos_days: 7,
+            keep_artifacts_hours: 24,
             classic_queues: false,
             database_connections: 8,
             amqp_publishers: 2,
@@ -118,6 +121,7 @@ const KEYS: &[(&str, Shape)] = &[
     ("max_backlog", Shape::Number),
     ("keep_jobs_days", Shape::Number),
     ("keep_memos_days", Shape::Number),
+    ("keep_artifacts_hours", Shape::Number),
     ("classic_queues", Shape::Flag),
     ("database_connections", Shape::Number),
     ("amqp_publishers", Shape::Number),

@@ -17,7 +17,9 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
-use commands::{bench, cache, check, dev, migrate, probe, remote, render, serve, watch, work};
+use commands::{
+    bench, cache, check, controls, dead, dev, migrate, probe, remote, render, schedules, serve, watch, work,
+};
 use config::Config;
 use exit::{Failure, Outcome};
 
@@ -65,6 +67,13 @@ async fn run(cli: Cli) -> Outcome {
         Command::Watch(options) => watch::watch(options, json).await,
         Command::Cancel(options) => remote::cancel(options, json).await,
         Command::Retry(options) => remote::retry(options, json).await,
+        Command::Schedules(options) => schedules::run(options, json).await,
+        Command::Dead(options) => dead::run(options, json).await,
+        Command::Limits(options) => controls::limits(options, json).await,
+        Command::Pause(options) => controls::pause(options).await,
+        Command::Resume(options) => controls::resume(options).await,
+        Command::Queues(server) => controls::queues(server, json).await,
+        Command::Workers(server) => controls::workers(server, json).await,
         Command::Render(options) => render::run(options, config()?, json).await,
         Command::Still(options) => render::still(options, config()?, json).await,
         Command::Probe(options) => probe::run(options, json).await,

@@ -140,6 +140,7 @@ impl Parts {
             quarantine_after: config.quarantine_after,
             keep_jobs: days(config.keep_jobs_days),
             keep_memos: days(config.keep_memos_days),
+            keep_artifacts: Duration::from_secs(config.keep_artifacts_hours.max(1) * 3600),
             grace: Duration::from_secs(config.grace_seconds),
         };
         let metrics = producer::Metrics::new(&self.registry).map_err(twice)?;

@@ -35,6 +35,9 @@ pub const MAX_CRON_BYTES: usize = 256;
 /// A schedule's name, in bytes: a line in a list.
 pub const MAX_NAME_BYTES: usize = 200;
 
+/// The longest a job may allow for its start: as long as it may be put off.
+pub const MAX_QUEUE_TIMEOUT: Duration = MAX_DELAY;
+
 /// Jobs in one batch: about 10 MB of small inputs, one transaction of a second.
 pub const MAX_BATCH_JOBS: usize = 10_000;
 /// Body of one request: a long composition is under 1 MB, a full batch under 32.
@@ -76,12 +79,12 @@ pub const FINAL_VIEW_TTL: Duration = Duration::from_secs(3600);
 /// Progress reaches the board at most this often per task.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
-/// Window: tasks finished in this time may be replaced ahead of free slots.
-pub const WINDOW_LOOKBACK: Duration = Duration::from_millis(100);
-/// A dispatcher looks this often even if nothing woke it.
 /// What waits is to be done within this time, as far as more workers can do it: as long as one takes to start.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(30);
 
+/// Window: tasks finished in this time may be replaced ahead of free slots.
+pub const WINDOW_LOOKBACK: Duration = Duration::from_millis(100);
+/// A dispatcher looks this often even if nothing woke it.
 pub const DISPATCH_EVERY: Duration = Duration::from_millis(250);
 /// A delivery is acked within this time: claimed, or handed back.
 pub const ACK_WITHIN: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! What a producer hands to the store in one call.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -37,6 +39,8 @@ pub struct NewJob {
     pub priority: Priority,
     /// Not before this; `None` is at once.
     pub run_at: Option<Timestamp>,
+    /// It is failed as expired if none of its tasks has started this long after it was accepted, or after its `run_at`.
+    pub queue_timeout: Option<Duration>,
     /// For filters.
     pub tags: Vec<String>,
     /// The caller's own, echoed.

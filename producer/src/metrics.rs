@@ -21,10 +21,14 @@ pub struct Metrics {
     pub leases_lost: IntCounter,
     /// Tasks failed as poison.
     pub quarantined: IntCounter,
+    /// Tasks failed because their job did not start in the time that it allowed.
+    pub expired: IntCounter,
     /// Firings of schedules, by outcome (`posted`, `refused`).
     pub fired: IntCounterVec,
     /// Rows removed because they were old.
     pub retained: IntCounter,
+    /// Artifacts removed because nothing named them any more.
+    pub collected: IntCounter,
     /// Tasks that wait (ready or queued), by class; counted up to a bound.
     pub waiting: IntGaugeVec,
     /// Tasks that run, by class.
@@ -61,8 +65,10 @@ impl Metrics {
             rung_again: counter("spool_bells_again_total", "Doorbells that the broker had lost.", &["class"])?,
             leases_lost: single("spool_leases_lost_total", "Leases that expired.")?,
             quarantined: single("spool_quarantined_total", "Tasks failed as poison.")?,
+            expired: single("spool_expired_total", "Tasks failed because their job did not start in time.")?,
             fired: counter("spool_firings_total", "Firings of schedules, by outcome.", &["outcome"])?,
             retained: single("spool_retained_rows_total", "Rows removed because they were old.")?,
+            collected: single("spool_collected_artifacts_total", "Artifacts removed because nothing named them.")?,
             waiting: gauge("spool_queue_waiting", "Tasks that wait, by class; counted up to a bound.")?,
             running: gauge("spool_queue_running", "Tasks that run, by class.")?,
             slots: gauge("spool_queue_slots", "Slots of live workers, by class.")?,

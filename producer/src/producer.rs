@@ -30,6 +30,7 @@ use crate::{
     submit::{Accepting, Submitter},
     sweeper::{
         Sweeper,
+        artifacts::Collector,
         bells::{Bells, OVERDUE_AFTER},
         retention::Retainer,
         schedules::Firing,
@@ -70,6 +71,8 @@ pub struct Settings {
     pub keep_jobs: Duration,
     /// Memos unused for this long are removed.
     pub keep_memos: Duration,
+    /// Artifacts that nothing has named for this long are removed.
+    pub keep_artifacts: Duration,
     /// How long requests under way may take to end when the process is told to stop.
     pub grace: Duration,
 }
@@ -83,6 +86,7 @@ impl Default for Settings {
             quarantine_after: QUARANTINE_AFTER,
             keep_jobs: days(30),
             keep_memos: days(7),
+            keep_artifacts: days(1),
             grace: Duration::from_secs(10),
         }
     }
@@ -140,7 +144,12 @@ impl Producer {
                 bells,
                 firing,
             },
-            retainer: Retainer { store: store.clone(), retention, metrics: metrics.clone() },
+            retainer: Retainer {
+                store: store.clone(),
+                retention,
+                collector: Collector::new(store.clone(), artifacts.clone(), settings.keep_artifacts),
+                metrics: metrics.clone(),
+            },
             gauge: Gauge {
                 store: store.clone(),
                 broker: broker.clone(),

@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use backing::artifacts::{self, folder::FolderArtifacts, object::ObjectArtifacts};
@@ -74,6 +75,7 @@ each_artifacts! {
     a_file_that_is_not_there_is_a_fault_that_names_it,
     many_puts_of_the_same_bytes_at_once_are_one_artifact,
     storage_in_order_passes_its_check,
+    only_what_nobody_put_for_a_while_is_retired,
 }
 
 /// Larger than any buffer on the way.
@@ -251,4 +253,56 @@ fn an_address_that_names_no_folder_is_refused_with_the_remedy() {
     }
     let sentence = artifacts::open("file:///proc/no-folder").map(|_| ()).unwrap_err().to_string();
     assert!(sentence.contains("/proc/no-folder"), "{sentence}");
+}
+
+async fn only_what_nobody_put_for_a_while_is_retired(place: Place) {
+    let (hour, hash) = (Duration::from_secs(3600), place.put(b"to go").await);
+    let other = place.put(b"another").await;
+    let first = hash.0[0];
+    assert_eq!(place.artifacts.slice(first, hour).await, Ok(vec![]));
+    assert_eq!(place.artifacts.retire(&[hash, other], hour).await, Ok(0));
+    assert!(place.artifacts.slice(first, Duration::ZERO).await.unwrap().contains(&hash));
+    assert!(!place.artifacts.slice(first.wrapping_add(1), Duration::ZERO).await.unwrap().contains(&hash));
+    assert_eq!(place.artifacts.retire(&[hash, Digest::of(b"never")], Duration::ZERO).await, Ok(1));
+    assert_eq!((place.artifacts.size(&hash).await, place.artifacts.size(&other).await), (Ok(None), Ok(Some(7))));
+    assert_eq!(place.put(b"to go").await, hash);
+    assert_eq!(place.artifacts.size(&hash).await, Ok(Some(5)));
+}
+
+/// The loser of the race is the removal: whoever put the file names it next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_put_again_while_it_is_retired_is_there_afterwards() {
+    let scratch = TempDir::new().unwrap();
+    let artifacts = Arc::new(FolderArtifacts::open(&scratch.path().join("artifacts")).unwrap());
+    let put = async |name: &str| {
+        let file = scratch.path().join(name);
+        fs::write(&file, b"raced for").unwrap();
+        artifacts.put(&file, "text/plain").await.unwrap().hash
+    };
+    let (hash, hour) = (put("first").await, Duration::from_secs(3600));
+    for _ in 0..300 {
+        let held = fs::File::open(artifacts.path(&hash).unwrap()).unwrap();
+        held.set_modified(SystemTime::now() - 2 * hour).unwrap();
+        let retiring = tokio::spawn({
+            let artifacts = artifacts.clone();
+            async move { artifacts.retire(&[hash], hour).await }
+        });
+        put("again").await;
+        retiring.await.unwrap().unwrap();
+        assert_eq!(artifacts.size(&hash).await, Ok(Some(9)));
+    }
+}
+
+#[tokio::test]
+async fn what_a_process_was_retiring_when_it_died_is_brought_back() {
+    let scratch = TempDir::new().unwrap();
+    let root = scratch.path().join("artifacts");
+    let artifacts = FolderArtifacts::open(&root).unwrap();
+    let file = scratch.path().join("to-put");
+    fs::write(&file, b"kept").unwrap();
+    let hash = artifacts.put(&file, "text/plain").await.unwrap().hash;
+    fs::rename(artifacts.path(&hash).unwrap(), root.join("staging").join(format!("retired-{hash}"))).unwrap();
+    assert_eq!(artifacts.size(&hash).await, Ok(None));
+    FolderArtifacts::open(&root).unwrap();
+    assert_eq!(artifacts.size(&hash).await, Ok(Some(4)));
 }

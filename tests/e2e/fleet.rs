@@ -1,5 +1,7 @@
 //! Production parts and separate processes: `serve` and any number of `work`.
 
+mod away;
+
 use std::{path::Path, process::Command};
 
 use serde_json::{Value, json};
@@ -149,6 +151,51 @@ fn two_workers_share_a_batch_and_only_the_bad_items_are_rejected() {
         .collect();
     assert_eq!(workers.len(), 2, "both workers ran some: {workers:?}");
     assert_eq!((first.terminate().code(), second.terminate().code()), (Some(0), Some(0)));
+}
+
+#[test]
+fn a_hundred_equal_jobs_posted_at_once_to_three_workers_are_one_run_and_a_hundred_results() {
+    let fleet = Fleet::start();
+    let (_serve, api) = fleet.serve();
+    let _workers = [fleet.work(), fleet.work(), fleet.work()];
+    let posting: Vec<_> = (0..100)
+        .map(|_| {
+            let api = api.clone();
+            std::thread::spawn(move || api.submit("speech", json!({"text": "Said once, heard a hundred times."})))
+        })
+        .collect();
+    let jobs: Vec<String> = posting.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let results: std::collections::BTreeSet<String> =
+        jobs.iter().map(|job| api.settled(job)["result"]["artifact"].to_string()).collect();
+    assert_eq!(results.len(), 1, "{results:?}");
+    let tasks: Vec<Value> = jobs.iter().map(|job| api.get(&format!("/v1/jobs/{job}/tasks")).body).collect();
+    let ran = |plan: &&Value| plan["tasks"][0]["attempts"] != 0;
+    assert_eq!(tasks.iter().filter(ran).count(), 1, "one of them ran");
+    assert_eq!(tasks.iter().filter(|plan| plan["tasks"][0]["cached"] == true).count(), 99);
+}
+
+#[test]
+fn a_schedule_fires_once_for_each_due_time_with_two_servers_and_its_job_names_it() {
+    let fleet = Fleet::start();
+    let (_first, api) = fleet.serve();
+    let (_second, _) = fleet.serve();
+    let _work = fleet.work();
+    let schedule =
+        json!({"cron": "* * * * *", "timezone": "UTC", "job": {"kind": "echo", "input": {"value": "again"}}});
+    let made = api.post("/v1/schedules", &schedule);
+    assert_eq!(made.status, 201, "{}", made.body);
+    let id = made.body["id"].as_str().unwrap().to_owned();
+    // The minute's wait is brought forward: both servers find it due at once.
+    let due = made.body["nextAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond() - 60_000;
+    on_server(&fleet.database, format!("UPDATE spool.schedules SET next_at = {due}")).unwrap();
+    let path = format!("/v1/schedules/{id}");
+    let fired = wait_for(|| api.get(&path).body["lastJob"].as_str().map(str::to_owned)).expect("it fires");
+    let job = api.settled(&fired);
+    assert_eq!((&job["result"], &job["scheduleId"]), (&json!("again"), &json!(id)));
+    api.post(&format!("{path}/pause"), &json!({}));
+    let jobs = api.get(&format!("/v1/jobs?tag=schedule:{id}")).body["jobs"].as_array().unwrap().clone();
+    let times: std::collections::BTreeSet<&str> = jobs.iter().map(|job| job["id"].as_str().unwrap()).collect();
+    assert!((1..=2).contains(&jobs.len()) && times.len() == jobs.len(), "one for each minute: {jobs:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Artifacts on any object store, by its own operations only.
 
-use std::{ops::Range, path::Path, path::PathBuf, sync::Arc};
+use std::{ops::Range, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,11 +13,14 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, buffered::BufWriter};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, buffered::BufWriter};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use super::{PART, address, intake};
+
+/// An object that is put again is written anew after this long: half of the shortest time for which unnamed bytes are kept.
+const RENEWED_AFTER: Duration = Duration::from_secs(1800);
 
 /// Content-addressed files in an object store.
 #[derive(Debug, Clone)]
@@ -46,6 +49,14 @@ impl ObjectArtifacts {
         stored.map_err(|error| PortError::unavailable(PART, format!("{hash} could not be stored: {error}")))
     }
 
+    async fn head(&self, hash: &Digest) -> PortResult<Option<ObjectMeta>> {
+        match self.store.head(&address(hash)).await {
+            Ok(meta) => Ok(Some(meta)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     async fn get(&self, hash: &Digest, range: Range<u64>) -> PortResult<BoxStream<'static, PortResult<Bytes>>> {
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
         let found = self.store.get_opts(&address(hash), options).await.map_err(failed)?;
@@ -62,18 +73,17 @@ impl Artifacts for ObjectArtifacts {
             move || intake::digest(&file)
         })
         .await?;
-        if self.size(&hash).await? != Some(bytes) {
+        // Nothing here renews an object but writing it again, which is done well before it may be thought forgotten.
+        let held = self.head(&hash).await?;
+        let fresh = |held: &ObjectMeta| held.size == bytes && age(held) < RENEWED_AFTER;
+        if !held.as_ref().is_some_and(fresh) {
             self.upload(file, &hash).await?;
         }
         Ok(ArtifactRef { hash, bytes, media_type: media_type.to_owned() })
     }
 
     async fn size(&self, hash: &Digest) -> PortResult<Option<u64>> {
-        match self.store.head(&address(hash)).await {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed(error)),
-        }
+        Ok(self.head(hash).await?.map(|held| held.size))
     }
 
     async fn fetch(&self, hash: &Digest, to: &Path) -> PortResult<bool> {
@@ -110,6 +120,26 @@ impl Artifacts for ObjectArtifacts {
         None
     }
 
+    async fn slice(&self, first: u8, quiet: Duration) -> PortResult<Vec<Digest>> {
+        let prefix = object_store::path::Path::from(format!("{first:02x}"));
+        let listed: Vec<ObjectMeta> = self.store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
+        let old = listed.iter().filter(|held| age(held) >= quiet);
+        Ok(old.filter_map(|held| held.location.filename()?.parse().ok()).collect())
+    }
+
+    /// Between the look and the removal lies a moment in which an object that is put again can be lost: only one whose time was all but up,
+    /// because a younger one is not removed and an older one was written anew at that put, which takes longer.
+    async fn retire(&self, hashes: &[Digest], quiet: Duration) -> PortResult<u64> {
+        let mut gone = 0;
+        for hash in hashes {
+            if self.head(hash).await?.is_some_and(|held| age(&held) >= quiet) {
+                self.delete(&[*hash]).await?;
+                gone += 1;
+            }
+        }
+        Ok(gone)
+    }
+
     async fn delete(&self, hashes: &[Digest]) -> PortResult<()> {
         let paths = stream::iter(hashes.iter().map(|hash| Ok(address(hash))).collect::<Vec<_>>()).boxed();
         let mut answers = self.store.delete_stream(paths);
@@ -128,6 +158,12 @@ impl Artifacts for ObjectArtifacts {
         self.store.put(&probe, Bytes::from_static(b"spool").into()).await.map_err(failed)?;
         self.store.delete(&probe).await.map_err(failed)
     }
+}
+
+/// How long ago an object was written.
+fn age(held: &ObjectMeta) -> Duration {
+    let now = jiff::Timestamp::now().as_millisecond();
+    Duration::from_millis(u64::try_from(now - held.last_modified.timestamp_millis()).unwrap_or(0))
 }
 
 fn failed(error: Error) -> PortError {

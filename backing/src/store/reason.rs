@@ -18,6 +18,14 @@ pub fn need_failed(need: &str) -> JobError {
     JobError::permanent(code::NEED_FAILED, format!("it needs `{need}`, which did not succeed"))
 }
 
+/// Its job did not start in time.
+pub fn expired(allowed_ms: i64) -> JobError {
+    let detail = format!(
+        "it did not start within the {allowed_ms} ms that its `queueTimeoutMs` allows; add workers, or allow it more time"
+    );
+    JobError::permanent(code::EXPIRED, detail)
+}
+
 /// Its workers died too often.
 pub fn poison(losses: i64) -> JobError {
     let detail = format!(

@@ -1,6 +1,9 @@
 //! Files by the hash of their content.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,6 +34,13 @@ pub trait Artifacts: Send + Sync + 'static {
 
     /// Its place on this machine's disk, where the adapter has one (embedded only).
     fn path(&self, hash: &Digest) -> Option<PathBuf>;
+
+    /// The artifacts whose hash begins with this byte and that nobody has put for `quiet`.
+    async fn slice(&self, first: u8, quiet: Duration) -> PortResult<Vec<Digest>>;
+
+    /// Removes these, but for any that somebody has put within `quiet`; answers how many went. Whoever puts one of them at the same moment
+    /// ends with it here.
+    async fn retire(&self, hashes: &[Digest], quiet: Duration) -> PortResult<u64>;
 
     /// Forgets these; those that are not here are no error.
     async fn delete(&self, hashes: &[Digest]) -> PortResult<()>;

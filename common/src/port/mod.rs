@@ -6,6 +6,7 @@ pub mod broker;
 pub mod clock;
 pub mod controls;
 pub mod dead;
+pub mod named;
 pub mod schedules;
 pub mod store;
 

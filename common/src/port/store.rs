@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{PortResult, broker::Doorbell, controls::Controls, dead::DeadWork, schedules::Schedules};
+use super::{
+    PortResult, broker::Doorbell, controls::Controls, dead::DeadWork, named::NamedArtifacts, schedules::Schedules,
+};
 use crate::{
     error::JobError,
     id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
@@ -178,6 +180,8 @@ pub struct Swept {
     pub lost: u32,
     /// Tasks failed as poison.
     pub quarantined: u32,
+    /// Tasks failed because their job did not start in the time that it allowed.
+    pub expired: u32,
     /// The rest.
     pub moved: Moved,
 }
@@ -209,20 +213,20 @@ pub struct Demand {
     pub waiting: u64,
     /// `queued` of these.
     pub queued: u64,
-    /// Slots of live workers.
-    pub slots: u64,
     /// `running`.
     pub running: u64,
+    /// Slots of live workers.
+    pub slots: u64,
     /// Live workers that have slots for it.
     pub workers: u64,
     /// How long an attempt takes that succeeds: the median of the latest, in milliseconds. `None` while none has.
     pub median_ms: Option<u64>,
     /// Whether the class is paused.
     pub paused: bool,
-}
-
     /// Age of the oldest due task that does not run, in milliseconds.
     pub oldest_ms: u64,
+}
+
 impl Demand {
     /// Slots that would have what waits done within `limits::DRAIN_WITHIN`, beside what runs: at the median of the latest attempts, or one
     /// for each task that waits where none has ended yet. Never more than one for each task; none for what is paused.
@@ -237,15 +241,15 @@ impl Demand {
 
     /// Workers with as many slots as those that are alive have on average (one, if none is) that would have these slots.
     pub fn workers_needed(&self) -> u64 {
-        let each = if self.workers == 0 { 1 } else { (self.slots / self.workers).max(1) };
+        let each = self.slots.checked_div(self.workers).unwrap_or(1).max(1);
         self.slots_needed().div_ceil(each)
     }
 }
 
-pub struct Retention {
-    /// Final jobs older than this.
 /// What [`Store::retain`] removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Final jobs older than this.
     pub jobs: Duration,
     /// Memos unused for this long.
     pub memos: Duration,
@@ -255,7 +259,7 @@ pub struct Retention {
 
 /// The store of jobs and tasks.
 #[async_trait]
-pub trait Store: Controls + Schedules + DeadWork + Send + Sync + 'static {
+pub trait Store: Controls + Schedules + DeadWork + NamedArtifacts + Send + Sync + 'static {
     /// Stores submissions, each by itself: one that the store refuses harms no other. A repeated submission (same ids) changes nothing.
     /// Tasks without needs become ready, or settle by their memo, or go straight to `queued` under the credit.
     async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted>;

@@ -56,6 +56,7 @@ impl Planner<'_> {
                 input,
                 priority: request.priority.map_or_else(Priority::default, Priority),
                 run_at: request.run_at.filter(|at| *at > self.now),
+                queue_timeout: request.queue_timeout_ms.map(Duration::from_millis),
                 tags: request.tags,
                 metadata: request.metadata,
                 overrides,

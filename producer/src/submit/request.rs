@@ -2,7 +2,10 @@
 
 use common::{
     fault::Fault,
-    limits::{MAX_ATTEMPTS_CEILING, MAX_BATCH_JOBS, MAX_METADATA_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TIMEOUT},
+    limits::{
+        MAX_ATTEMPTS_CEILING, MAX_BATCH_JOBS, MAX_METADATA_BYTES, MAX_QUEUE_TIMEOUT, MAX_TAG_BYTES, MAX_TAGS,
+        MAX_TIMEOUT,
+    },
     schedule::SCHEDULE_TAG,
     submission::Priority,
 };
@@ -28,6 +31,10 @@ pub struct JobRequest {
     /// Not before this time (RFC 3339), at most a year ahead; a time that has passed means at once.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub run_at: Option<Timestamp>,
+    /// The job fails as `expired` if none of its tasks has started this many milliseconds after it was accepted, or after `runAt`. A job that
+    /// has started is not bound by it, nor is one that is retried.
+    #[schema(minimum = 1, maximum = 31536000000_u64)]
+    pub queue_timeout_ms: Option<u64>,
     /// For filters: at most 16, of at most 64 bytes each.
     #[schema(max_items = 16, nullable, required = false)]
     pub tags: Vec<String>,
@@ -51,6 +58,7 @@ impl JobRequest {
             input: fields.required("input", Ok),
             priority: fields.optional("priority", whole(0, Priority::MAX.into())).map(narrow),
             run_at: fields.optional("runAt", timestamp),
+            queue_timeout_ms: fields.optional("queueTimeoutMs", whole(1, MAX_QUEUE_TIMEOUT.as_secs() * 1000)),
             tags: read_tags(&mut fields),
             metadata: fields.optional("metadata", metadata),
             timeout_ms: fields.optional("timeoutMs", whole(1, MAX_TIMEOUT.as_secs() * 1000)),
@@ -221,6 +229,7 @@ mod tests {
             ),
             (json!({"kind": "echo", "input": {}, "runAt": "tomorrow"}), vec!["/runAt"]),
             (json!({"kind": "echo", "input": {}, "runAt": 5}), vec!["/runAt"]),
+            (json!({"kind": "echo", "input": {}, "queueTimeoutMs": 0}), vec!["/queueTimeoutMs"]),
             (json!({"kind": "echo", "input": {}, "tags": "a"}), vec!["/tags"]),
             (
                 json!({"kind": "echo", "input": {}, "tags": ["", 1, "a".repeat(65), "ok", "schedule:x"]}),

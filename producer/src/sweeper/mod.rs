@@ -1,6 +1,7 @@
 //! Looks after what got stuck or has come due: leases whose workers died, bells that the broker lost, schedules, rows that are old. Several
 //! may run.
 
+pub mod artifacts;
 pub mod bells;
 pub mod retention;
 pub mod schedules;
@@ -42,11 +43,12 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Judges expired leases, one bounded step.
+    /// Judges expired leases, and what did not start in time, one bounded step.
     pub async fn run_once(&self) -> PortResult<Swept> {
         let mut swept = self.store.sweep(self.policy).await?;
         self.metrics.leases_lost.inc_by(swept.lost.into());
         self.metrics.quarantined.inc_by(swept.quarantined.into());
+        self.metrics.expired.inc_by(swept.expired.into());
         if swept.lost > 0 || swept.quarantined > 0 {
             tracing::warn!(lost = swept.lost, quarantined = swept.quarantined, "leases expired");
         }
@@ -62,8 +64,9 @@ impl Sweeper {
             let swept = self.run_once().await;
             let fired = self.firing.run_once().await;
             let rung = self.bells.run_once(&mut heard).await;
-            let full = swept.as_ref().is_ok_and(|swept| swept.lost + swept.quarantined >= self.policy.most)
-                || fired.as_ref().is_ok_and(|fired| *fired >= schedules::MOST);
+            let full =
+                swept.as_ref().is_ok_and(|swept| swept.lost + swept.quarantined + swept.expired >= self.policy.most)
+                    || fired.as_ref().is_ok_and(|fired| *fired >= schedules::MOST);
             match swept.map(|_| ()).and(fired.map(|_| ())).and(rung.map(|_| ())) {
                 Ok(()) => away = false,
                 Err(error) if !std::mem::replace(&mut away, true) => tracing::warn!(%error, "the sweeper waits"),

@@ -1,3 +1,4 @@
+mod collecting;
 mod firing;
 
 use std::sync::atomic::{AtomicU64, Ordering};

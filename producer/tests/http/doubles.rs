@@ -20,6 +20,7 @@ use common::{
         broker::Doorbell,
         controls::{AtWork, Controls, Limit, LimitScope, Pausable},
         dead::{DeadFilter, DeadWork},
+        named::NamedArtifacts,
         schedules::{Course, Schedule, Schedules},
         store::{
             Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
@@ -143,6 +144,16 @@ impl Store for SwitchedStore {
     }
     async fn check(&self) -> PortResult<()> {
         self.there()?.check().await
+    }
+}
+
+#[async_trait]
+impl NamedArtifacts for SwitchedStore {
+    async fn unnamed(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
+        self.there()?.unnamed(artifacts, quiet).await
+    }
+    async fn forget_unnamed(&self, artifacts: &[Digest]) -> PortResult<()> {
+        self.there()?.forget_unnamed(artifacts).await
     }
 }
 

@@ -9,6 +9,7 @@ use common::{
     limits::LEASE,
     outcome::Verdict,
     port::store::{Claimed, SweepPolicy, Target},
+    submission::NewJob,
 };
 use serde_json::json;
 
@@ -66,10 +67,9 @@ async fn every_event(on: &Subject, state: TaskState) {
     }
 }
 
-/// What the port has no way to ask for: nothing expires yet, and a memo is looked for only when a task becomes ready.
+/// What the port has no way to ask for: a memo is looked for only when a task becomes ready.
 fn can_be_posed(state: TaskState, event: TaskEvent) -> bool {
     match event {
-        TaskEvent::Expire => false,
         TaskEvent::Recall => !matches!(state, TaskState::Ready | TaskState::Queued),
         _ => true,
     }
@@ -86,6 +86,9 @@ struct Staged {
 }
 
 async fn stage(on: &Subject, state: TaskState, event: TaskEvent) -> Staged {
+    if event == TaskEvent::Expire {
+        return stage_bound(on, state).await;
+    }
     if state == TaskState::Waiting && matches!(event, TaskEvent::Promote | TaskEvent::Recall) {
         return stage_follower(on).await;
     }
@@ -108,6 +111,23 @@ async fn stage_follower(on: &Subject) -> Staged {
     on.accept(&follower).await;
     let before = on.start(task(&leader, "only")).await;
     Staged { task: task(&follower, "only"), job: follower.id, before, fence: Fence(0) }
+}
+
+/// A task whose job allows a millisecond for its start, and needs no other: a follower where it is to wait.
+async fn stage_bound(on: &Subject, state: TaskState) -> Staged {
+    let input = json!({ "one": TaskId::new().to_string() });
+    let leader = equal(input.clone());
+    on.accept(&leader).await;
+    let before = on.start(task(&leader, "only")).await;
+    let bound = match state {
+        TaskState::Waiting => equal(input),
+        _ => plan(&[step("only"), step("end").after("only").result()]),
+    };
+    let bound = NewJob { queue_timeout: Some(Duration::from_millis(1)), ..bound };
+    on.accept(&bound).await;
+    let it = task(&bound, "only");
+    lead_to(on, it, bound.id, state, TaskEvent::Expire).await;
+    Staged { task: it, job: bound.id, before, fence: on.task(it).await.fence }
 }
 
 async fn lead_to(on: &Subject, it: TaskId, job: JobId, state: TaskState, event: TaskEvent) {
@@ -143,7 +163,11 @@ async fn pose(on: &Subject, staged: &Staged, event: TaskEvent) {
         TaskEvent::Lose => sweep(on, staged, POLICY).await,
         TaskEvent::Quarantine => sweep(on, staged, SweepPolicy { quarantine_after: 1, most: 100 }).await,
         TaskEvent::Cancel => drop(on.cancel(Target::Job(staged.job)).await),
-        TaskEvent::Expire => unreachable!("it can't be posed"),
+        TaskEvent::Expire => {
+            on.tick().await;
+            on.tick().await;
+            on.store.sweep(POLICY).await.expect("sweeps");
+        }
     }
 }
 

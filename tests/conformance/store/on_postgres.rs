@@ -143,6 +143,33 @@ async fn the_history_of_days_without_jobs_is_dropped_whole() {
 }
 
 #[tokio::test]
+async fn after_the_server_was_away_no_lease_expires_and_no_loss_counts_for_one_lease() {
+    let (on, mut sql, _) = place().await;
+    let job = job();
+    on.accept(&job).await;
+    on.store.sweep(POLICY).await.expect("sweeps");
+    let claimed = on.start_for(only(&job), SHORT).await;
+    let over = "SELECT count(*) FROM spool.tasks WHERE lease_until < spool.now_ms()";
+    while number(&mut sql, over).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    // As if nobody had swept for a minute.
+    sql.execute("UPDATE spool.vigil SET swept_at = swept_at - 60000").await.expect("writes");
+    for _ in 0..3 {
+        assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 0);
+    }
+    let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
+    let presence = Presence { worker: on.worker, name: "a test".into(), slots: Vec::new(), draining: false };
+    let pulses = on.store.beat(&presence, &beat, SHORT).await.expect("beats");
+    assert_eq!(pulses, [common::port::store::Pulse::Held], "whoever could not beat can now");
+    while number(&mut sql, over).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    sql.execute("UPDATE spool.vigil SET grace_until = 0").await.expect("writes");
+    assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 1, "a lease later it counts");
+}
+
+#[tokio::test]
 async fn a_lock_that_is_held_elsewhere_delays_no_heartbeat() {
     let (on, mut sql, _) = place().await;
     let job = job();

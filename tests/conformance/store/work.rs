@@ -96,6 +96,7 @@ pub fn plan(steps: &[Step]) -> NewJob {
         input: json!({ "value": 1 }),
         priority: Priority::default(),
         run_at: None,
+        queue_timeout: None,
         tags: Vec::new(),
         metadata: None,
         overrides: Overrides::default(),

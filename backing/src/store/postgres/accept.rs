@@ -50,6 +50,7 @@ impl PgStore {
                 columns.push(submission, &mut queueing)?;
             }
         }
+        self.keep_deadlines(&submissions).await?;
         let stored = self.store(columns).await?;
         let answers = calls.answers(&submissions, &stored.replays)?;
         let mut written = Written { stored: &stored, queueing: &queueing, accepted: Accepted::default() };
@@ -76,8 +77,8 @@ impl PgStore {
             attended: column::classes(&cells.take::<Vec<String>>()?)?,
             fresh: cells.take::<Vec<Uuid>>()?.into_iter().collect(),
             replays: cells.take::<Option<Vec<Option<String>>>>()?.unwrap_or_default(),
-        })
             credited: cells.take()?,
+        })
     }
 }
 

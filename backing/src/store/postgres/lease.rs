@@ -116,6 +116,7 @@ impl PgStore {
                 Err(error) => tracing::error!(%task, %error, "an expired lease can't be judged"),
             }
         }
+        swept.expired = self.expire(policy.most, &mut effects).await?;
         self.find_loose_ends(policy.most, &mut effects).await?;
         swept.moved = self.follow(effects).await;
         self.tidy().await?;

@@ -36,6 +36,9 @@ const MIGRATIONS: &[(i32, i32, &str)] = &[
     (18, 1, include_str!("../../../../migrations/postgres/0018_plans_of_queries.sql")),
     (20, 1, include_str!("../../../../migrations/postgres/0020_schedules.sql")),
     (21, 1, include_str!("../../../../migrations/postgres/0021_dead.sql")),
+    (22, 1, include_str!("../../../../migrations/postgres/0022_deadlines.sql")),
+    (23, 1, include_str!("../../../../migrations/postgres/0023_named_artifacts.sql")),
+    (24, 1, include_str!("../../../../migrations/postgres/0024_artifacts_named_before.sql")),
 ];
 
 const BOUND: Duration = Duration::from_secs(120);

@@ -179,6 +179,7 @@ impl Write<'_> {
             place: 0,
         };
         self.insert_tasks(&home, &job.tasks, Some(&job.input), queueing).await?;
+        self.keep_deadlines(job, home.run_at).await?;
         self.changes(job.id.0);
         Ok(())
     }

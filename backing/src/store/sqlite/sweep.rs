@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     cascade::{Ended, EndedRow},
-    column,
+    column, deadlines,
     fault::port,
     lease::BackRow,
     write::Write,
@@ -51,7 +51,7 @@ struct Lost {
     errors: Option<String>,
 }
 
-/// Judges expired leases, each in a write of its own: one that can't be judged is logged and stops none of the rest.
+/// Judges expired leases, and tasks whose job did not start in time, each in a write of its own: one that can't be judged is logged and stops none of the rest.
 pub async fn sweep(writer: &mut SqliteConnection, policy: SweepPolicy, now: i64) -> PortResult<Swept> {
     let mut swept = Swept::default();
     for task in expired(writer, policy.most, now).await? {
@@ -59,6 +59,13 @@ pub async fn sweep(writer: &mut SqliteConnection, policy: SweepPolicy, now: i64)
             Ok(one) => add(&mut swept, one),
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => tracing::error!(%task, %error, "an expired lease can't be judged"),
+        }
+    }
+    for task in deadlines::overdue(writer, policy.most, now).await? {
+        match deadlines::expire(writer, task, now).await {
+            Ok(one) => add(&mut swept, one),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => tracing::error!(%task, %error, "a task that did not start in time can't be failed"),
         }
     }
     Ok(swept)
@@ -95,6 +102,7 @@ async fn sweep_one(writer: &mut SqliteConnection, task: Uuid, policy: SweepPolic
 fn add(swept: &mut Swept, other: Swept) {
     swept.lost += other.lost;
     swept.quarantined += other.quarantined;
+    swept.expired += other.expired;
     let moved = &mut swept.moved;
     // A job's later view is the newer one.
     moved.views.retain(|view| other.moved.views.iter().all(|newer| newer.id != view.id));

@@ -236,7 +236,10 @@ pub struct JobPage {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::{
+        path::{Path, PathBuf},
+        time::Duration,
+    };
 
     use async_trait::async_trait;
     use axum::body::Bytes;
@@ -268,6 +271,12 @@ mod tests {
         }
         fn path(&self, _: &Digest) -> Option<PathBuf> {
             None
+        }
+        async fn slice(&self, _: u8, _: Duration) -> PortResult<Vec<Digest>> {
+            Ok(Vec::new())
+        }
+        async fn retire(&self, _: &[Digest], _: Duration) -> PortResult<u64> {
+            Ok(0)
         }
         async fn delete(&self, _: &[Digest]) -> PortResult<()> {
             Ok(())

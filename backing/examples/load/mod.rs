@@ -1,0 +1,126 @@
+//! What the examples that load the store share: a database of their own, echo jobs of one task, a worker that stays alive.
+
+#![allow(clippy::unwrap_used, dead_code)]
+
+use std::{env, time::Duration};
+
+use backing::store::postgres::{self, PgOptions, PgStore};
+use common::{
+    id::{Fence, JobId, TaskId, TenantId, WorkerId},
+    key,
+    kind::Class,
+    limits::BEAT_EVERY,
+    outcome::{Settlement, Verdict},
+    plan::{NewTask, Overrides},
+    port::store::{Presence, Store},
+    submission::{NewJob, Priority, Submission, Work},
+};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// A database next to the one of `SPOOL_DATABASE_URL`, with the schema in it.
+pub struct Place {
+    admin: PgConnection,
+    name: String,
+    pub url: String,
+    pub store: PgStore,
+}
+
+impl Place {
+    pub async fn new() -> Self {
+        let server = env::var("SPOOL_DATABASE_URL").expect("SPOOL_DATABASE_URL");
+        let name = format!("spool_bench_{}", std::process::id());
+        let mut admin = PgConnection::connect(&server).await.expect("connects");
+        admin.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).await.expect("clears");
+        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("creates");
+        let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
+        postgres::migrate(&url).await.expect("migrates");
+        let store = postgres::connect(&url, PgOptions::default()).await.expect("connects");
+        Self { admin, name, url, store }
+    }
+
+    pub async fn drop(mut self) {
+        self.store.close().await;
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        self.admin.execute(AssertSqlSafe(drop)).await.expect("drops");
+    }
+}
+
+/// A worker with slots for light work, that lives for as long as the process or until it is aborted.
+pub async fn present(store: &PgStore, slots: usize) -> tokio::task::JoinHandle<()> {
+    let slots = vec![(Class::Light, u32::try_from(slots).unwrap())];
+    let presence = Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
+    store.beat(&presence, &[], LEASE).await.expect("beats");
+    let store = store.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(BEAT_EVERY).await;
+            store.beat(&presence, &[], LEASE).await.expect("beats");
+        }
+    })
+}
+
+/// Accepts this many jobs, in groups.
+pub async fn accept(store: &PgStore, count: usize, group: usize, tenant: &str, priority: u8) {
+    let mut left = count;
+    while left > 0 {
+        let now = left.min(group);
+        let submissions = (0..now).map(|_| submission(tenant, priority)).collect();
+        store.accept(submissions, &[]).await.expect("accepts");
+        left -= now;
+    }
+}
+
+/// Rings up to `group` tasks, claims and settles them; answers how many.
+pub async fn round(store: &PgStore, worker: WorkerId, group: usize) -> usize {
+    let rung = store.ring(Class::Light, 0, u32::try_from(group).unwrap()).await.expect("rings");
+    let tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
+    if tasks.is_empty() {
+        return 0;
+    }
+    let claimed = store.claim(worker, &tasks, LEASE).await.expect("claims");
+    let settlements: Vec<Settlement> =
+        claimed.into_iter().flatten().map(|one| settlement(one.task, one.fence)).collect();
+    let settled = settlements.len();
+    store.settle(worker, settlements).await.expect("settles");
+    settled
+}
+
+pub fn submission(tenant: &str, priority: u8) -> Submission {
+    let id = JobId::new();
+    let input = json!({ "value": 1 });
+    let task = NewTask {
+        id: TaskId::derive(id.0, 0),
+        name: "echo".into(),
+        kind: "echo".into(),
+        kind_version: 1,
+        class: Class::Light,
+        input: input.clone(),
+        needs: Vec::new(),
+        result: true,
+        input_key: None,
+        timeout: Duration::from_secs(60),
+        max_attempts: 3,
+    };
+    let job = NewJob {
+        id,
+        kind: "echo".into(),
+        input,
+        priority: Priority(priority),
+        run_at: None,
+        queue_timeout: None,
+        tags: Vec::new(),
+        metadata: None,
+        overrides: Overrides::default(),
+        tasks: vec![task],
+    };
+    Submission { tenant: TenantId(tenant.into()), idempotency: None, work: Work::Job(job) }
+}
+
+pub fn settlement(task: TaskId, fence: Fence) -> Settlement {
+    let output = json!(1);
+    let hash = key::output_hash(&output);
+    Settlement { task, fence, verdict: Verdict::Succeeded { output, hash, artifacts: Vec::new(), grown: Vec::new() } }
+}

@@ -1,0 +1,85 @@
+//! Time in queue: jobs that did not start in the time that they allow.
+
+use common::{
+    port::PortResult,
+    submission::{NewItem, NewJob, Submission, Work},
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    PgStore,
+    column::{self, Cells, millis},
+    effects::{Effects, list},
+    reason,
+};
+
+impl PgStore {
+    /// Notes until when the first tasks of these may wait. A statement of its own, ahead of the one that stores them, and only where a job
+    /// asks for it.
+    pub(super) async fn keep_deadlines(&self, submissions: &[Submission]) -> PortResult<()> {
+        let (mut tasks, mut run_ats, mut allowed) = (Vec::new(), Vec::new(), Vec::new());
+        for job in submissions.iter().flat_map(jobs) {
+            let Some(timeout) = job.queue_timeout else { continue };
+            for task in job.tasks.iter().filter(|task| task.needs.is_empty()) {
+                tasks.push(task.id.0);
+                run_ats.push(job.run_at.map(Timestamp::as_millisecond));
+                allowed.push(millis(timeout));
+            }
+        }
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query("SELECT spool.keep_deadlines($1, $2, $3)").bind(tasks).bind(run_ats).bind(allowed);
+        self.work(query.execute(&self.work)).await.map(drop)
+    }
+
+    /// Fails what did not start in time, each by itself: one that can't be failed stops none of the rest. Answers how many.
+    pub(super) async fn expire(&self, most: u32, effects: &mut Effects) -> PortResult<u32> {
+        let query = sqlx::query("SELECT tasks, allowed FROM spool.overdue_starts($1)")
+            .bind(i32::try_from(most).unwrap_or(i32::MAX));
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        let (tasks, allowed): (Vec<Uuid>, Vec<i64>) = (list(&mut cells)?, list(&mut cells)?);
+        let mut expired = 0;
+        for (task, allowed) in tasks.into_iter().zip(allowed) {
+            match self.expire_one(task, allowed).await {
+                Ok(None) => {}
+                Ok(Some(more)) => {
+                    effects.add(more);
+                    expired += 1;
+                }
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => tracing::error!(%task, %error, "a task that did not start in time can't be failed"),
+            }
+        }
+        Ok(expired)
+    }
+
+    async fn expire_one(&self, task: Uuid, allowed: i64) -> PortResult<Option<Effects>> {
+        let query = sqlx::query(
+            "SELECT expired, (fx).jobs, (fx).readied, (fx).stopping, (fx).tenants, (fx).keys, (fx).halted, (fx).again
+             FROM spool.expire($1, $2)",
+        )
+        .bind(task)
+        .bind(column::text(&reason::expired(allowed))?);
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        let expired: bool = cells.take()?;
+        let effects = Effects::read(&mut cells)?;
+        Ok(expired.then_some(effects))
+    }
+}
+
+fn jobs(submission: &Submission) -> Vec<&NewJob> {
+    match &submission.work {
+        Work::Job(job) => vec![job],
+        Work::Batch(batch) => {
+            let job = |item| match item {
+                &NewItem::Job(ref job) => Some(job),
+                NewItem::Refused(_) => None,
+            };
+            batch.items.iter().filter_map(job).collect()
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What operators set and see: `spool limits`, `pause`, `resume`, `queues`, `workers`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use common::kind::Class;
+use serde_json::{Value, json};
+
+use crate::{
+    args::{ClassArg, ServerArg},
+    client::Client,
+    exit::Outcome,
+};
+
+/// Options of `limits`.
+#[derive(Debug, Args)]
+pub struct Limits {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArg,
+}
+
+/// What to do about limits.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Lists them.
+    List,
+    /// Sets one: at most so many tasks queued or running at once.
+    Set {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// So many; 0 holds all back.
+        #[arg(value_name = "MOST")]
+        most: u32,
+    },
+    /// Removes one.
+    Unset {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// A limit by its name.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// What it counts over.
+    #[arg(value_enum, value_name = "SCOPE")]
+    pub scope: Scope,
+    /// The tenant ('*': each without a limit of its own), the kind, or the provider (text, speech, image, transcription).
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// What a limit counts over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    /// All work of a tenant.
+    Tenant,
+    /// All tasks of a kind.
+    Kind,
+    /// All tasks of the kinds that ask a provider.
+    Provider,
+}
+
+/// Options of `pause` and `resume`.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["class", "tenant"])]
+pub struct Pause {
+    /// A class of work.
+    #[arg(long, value_enum, value_name = "CLASS")]
+    pub class: Option<ClassArg>,
+    /// A tenant.
+    #[arg(long, value_name = "TENANT")]
+    pub tenant: Option<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArg,
+}
+
+/// Lists, sets and removes limits.
+pub async fn limits(options: Limits, json: bool) -> Outcome {
+    let client = Client::new(&options.server.server)?;
+    match options.action {
+        Action::List => show(&client.get("/v1/admin/limits").await?, json, limit_lines),
+        Action::Set { which, most } => {
+            let set = client.put(&which.path(), &json!({ "most": most })).await?;
+            show(&set, json, |limit| limit_line(limit).into_iter().collect());
+        }
+        Action::Unset { which } => drop(client.delete(&which.path()).await?),
+    }
+    Ok(())
+}
+
+/// Pauses a class or a tenant.
+pub async fn pause(options: Pause) -> Outcome {
+    act(options, "pause").await
+}
+
+/// Resumes it.
+pub async fn resume(options: Pause) -> Outcome {
+    act(options, "resume").await
+}
+
+/// Shows the queue of each class.
+pub async fn queues(server: ServerArg, json: bool) -> Outcome {
+    show(&Client::new(&server.server)?.get("/v1/admin/queues").await?, json, queue_lines);
+    Ok(())
+}
+
+/// Shows who is alive and runs what.
+pub async fn workers(server: ServerArg, json: bool) -> Outcome {
+    show(&Client::new(&server.server)?.get("/v1/admin/workers").await?, json, worker_lines);
+    Ok(())
+}
+
+async fn act(options: Pause, action: &str) -> Outcome {
+    let what = match (options.class, options.tenant) {
+        (Some(class), _) => format!("queues/{}", Class::from(class)),
+        (None, tenant) => format!("tenants/{}", step(tenant.as_deref().unwrap_or_default())),
+    };
+    let client = Client::new(&options.server.server)?;
+    client.post(&format!("/v1/admin/{what}/{action}"), &json!({}), None).await.map(drop)
+}
+
+impl Which {
+    fn path(&self) -> String {
+        let scope = match self.scope {
+            Scope::Tenant => "tenant",
+            Scope::Kind => "kind",
+            Scope::Provider => "provider",
+        };
+        format!("/v1/admin/limits/{scope}/{}", step(&self.name))
+    }
+}
+
+/// A text as one step of a path (RFC 3986: what is not unreserved is written as its bytes).
+fn step(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+fn show(value: &Value, json: bool, lines: impl Fn(&Value) -> Vec<String>) {
+    if json {
+        println!("{value}");
+        return;
+    }
+    lines(value).iter().for_each(|line| println!("{line}"));
+}
+
+fn members<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+fn limit_lines(answer: &Value) -> Vec<String> {
+    members(answer, "limits").filter_map(limit_line).collect()
+}
+
+fn limit_line(limit: &Value) -> Option<String> {
+    let kinds: Vec<&str> = members(limit, "kinds").filter_map(Value::as_str).collect();
+    let counted = if kinds.len() > 1 { format!("  ({})", kinds.join(", ")) } else { String::new() };
+    Some(format!("{:<8}  {:<24}  {}{counted}", text(limit, "scope"), text(limit, "name"), limit["most"].as_u64()?))
+}
+
+fn queue_lines(answer: &Value) -> Vec<String> {
+    let queue = |queue: &Value| {
+        let mut line = format!(
+            "{:<8}  {} waiting, {} queued, {} running on {} slots of {} workers, oldest {} s",
+            text(queue, "class"),
+            queue["waiting"],
+            queue["queued"],
+            queue["running"],
+            queue["slots"],
+            queue["workers"],
+            queue["oldestMs"].as_u64().unwrap_or_default() / 1_000,
+        );
+        if let Some(median) = queue["medianMs"].as_u64() {
+            line.push_str(&format!(", median run {median} ms"));
+        }
+        if queue["paused"] == true {
+            line.push_str("  PAUSED");
+        }
+        line
+    };
+    let tenants = members(answer, "pausedTenants").filter_map(Value::as_str);
+    members(answer, "queues").map(queue).chain(tenants.map(|tenant| format!("tenant {tenant}  PAUSED"))).collect()
+}
+
+fn worker_lines(answer: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for worker in members(answer, "workers") {
+        let slots: Vec<String> =
+            members(worker, "slots").map(|of| format!("{} {}", text(of, "class"), of["slots"])).collect();
+        let leaving = if worker["draining"] == true { "  leaving" } else { "" };
+        lines.push(format!("{}  {}  {}{leaving}", text(worker, "id"), text(worker, "name"), slots.join(", ")));
+        for run in members(worker, "runs") {
+            let (kind, task, since) = (text(run, "kind"), text(run, "task"), text(run, "startedAt"));
+            lines.push(format!("  {kind}  {task}  attempt {}  since {since}", run["attempt"]));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_step_of_a_path_whatever_is_in_it() {
+        assert_eq!(step("a-b.c_d~1"), "a-b.c_d~1");
+        assert_eq!(step("*"), "%2A");
+        assert_eq!(step("a/b ü?"), "a%2Fb%20%C3%BC%3F");
+    }
+
+    #[test]
+    fn a_queue_is_a_line_that_says_what_is_paused() {
+        let answer = json!({
+            "queues": [{"class": "light", "paused": true, "waiting": 3, "queued": 1, "running": 2, "slots": 8, "workers": 1,
+                "oldestMs": 61_500, "medianMs": 12}],
+            "pausedTenants": ["acme"],
+        });
+        let wanted = [
+            "light     3 waiting, 1 queued, 2 running on 8 slots of 1 workers, oldest 61 s, median run 12 ms  PAUSED",
+            "tenant acme  PAUSED",
+        ];
+        assert_eq!(queue_lines(&answer), wanted);
+    }
+}

@@ -1,0 +1,102 @@
+//! Jobs that recur: `spool schedules`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{args::ServerArg, client::Client, exit::Outcome, input};
+
+/// Options of `schedules`.
+#[derive(Debug, Args)]
+pub struct Schedules {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArg,
+}
+
+/// What to do about schedules.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Lists them, newest first.
+    List,
+    /// Makes one: a file with `{"cron", "timezone", "job"}`.
+    Create {
+        /// The file; `-` reads standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Deletes one; the jobs that it made stay.
+    Delete {
+        /// Its id.
+        #[arg(value_name = "ID")]
+        id: Uuid,
+    },
+    /// Pauses one.
+    Pause {
+        /// Its id.
+        #[arg(value_name = "ID")]
+        id: Uuid,
+    },
+    /// Resumes one, from now on.
+    Resume {
+        /// Its id.
+        #[arg(value_name = "ID")]
+        id: Uuid,
+    },
+}
+
+/// Does it.
+pub async fn run(options: Schedules, json: bool) -> Outcome {
+    let client = Client::new(&options.server.server)?;
+    let act =
+        async |id: Uuid, action: &str| client.post(&format!("/v1/schedules/{id}/{action}"), &json!({}), None).await;
+    let schedule = match options.action {
+        Action::List => return list(&client, json).await,
+        Action::Create { file } => client.post("/v1/schedules", &input::read_json(&file)?, None).await?,
+        Action::Delete { id } => return client.delete(&format!("/v1/schedules/{id}")).await.map(drop),
+        Action::Pause { id } => act(id, "pause").await?,
+        Action::Resume { id } => act(id, "resume").await?,
+    };
+    show(&schedule, json);
+    Ok(())
+}
+
+async fn list(client: &Client, json: bool) -> Outcome {
+    let mut path = "/v1/schedules?limit=100".to_owned();
+    loop {
+        let page = client.get(&path).await?;
+        page["schedules"].as_array().into_iter().flatten().for_each(|schedule| show(schedule, json));
+        let Some(cursor) = page["nextCursor"].as_str() else { return Ok(()) };
+        path = format!("/v1/schedules?limit=100&cursor={cursor}");
+    }
+}
+
+/// One line for people; the whole document for machines.
+fn show(schedule: &Value, json: bool) {
+    if json {
+        println!("{schedule}");
+        return;
+    }
+    let text = |name: &str| schedule[name].as_str().unwrap_or_default();
+    let when = match (schedule["paused"].as_bool(), schedule["nextAt"].as_str()) {
+        (Some(true), _) => "paused".to_owned(),
+        (_, Some(next)) => format!("next {next}"),
+        _ => "ended".to_owned(),
+    };
+    let mut line = format!("{} `{}` {}  {when}", text("id"), text("cron"), text("timezone"));
+    if let Some(job) = schedule["lastJob"].as_str() {
+        line.push_str(&format!("  last {} {job}", text("lastAt")));
+    }
+    if let Some(said) = schedule.pointer("/lastRefusal/error/detail").and_then(Value::as_str) {
+        line.push_str(&format!("  refused: {said}"));
+    }
+    if let Some(name) = schedule["name"].as_str() {
+        line.push_str(&format!("  {name}"));
+    }
+    println!("{line}");
+}

@@ -1,0 +1,124 @@
+//! Which artifacts are still named: the bytes of what is not are removed, so this errs on the side of keeping.
+
+use std::time::Duration;
+
+use common::{
+    id::Digest,
+    key,
+    outcome::{ArtifactRef, Verdict},
+    port::store::{Retention, Target},
+    submission::NewJob,
+};
+use serde_json::json;
+
+use super::{
+    each_store,
+    subject::Subject,
+    work::{equal, job, only, plan, step, task},
+};
+
+each_store!(
+    a_job_that_is_kept_names_what_its_tasks_made,
+    a_memo_names_its_artifacts_after_the_job_is_gone,
+    a_job_that_took_a_memo_names_what_it_took,
+    an_address_in_the_input_names_an_artifact_while_the_job_is_kept,
+    what_was_named_again_is_not_taken_for_long_unnamed,
+);
+
+const QUIET: Duration = Duration::from_millis(1);
+
+fn artifact(seed: &str) -> ArtifactRef {
+    ArtifactRef { hash: Digest::of(seed.as_bytes()), bytes: 3, media_type: "text/plain".into() }
+}
+
+fn made(artifacts: &[ArtifactRef]) -> Verdict {
+    let output = json!({ "made": artifacts.len() });
+    Verdict::Succeeded { hash: key::output_hash(&output), output, artifacts: artifacts.to_vec(), grown: Vec::new() }
+}
+
+async fn run(on: &Subject, job: &NewJob, artifacts: &[ArtifactRef]) {
+    on.accept(job).await;
+    let claimed = on.start(only(job)).await;
+    on.count(&claimed, made(artifacts)).await;
+}
+
+/// Asked twice, with a while in between: at first sight nothing has been unnamed for any time.
+async fn unnamed(on: &Subject, artifacts: &[ArtifactRef]) -> Vec<Digest> {
+    let hashes: Vec<Digest> = artifacts.iter().map(|artifact| artifact.hash).collect();
+    on.store.unnamed(&hashes, Duration::from_secs(3600)).await.expect("answers");
+    on.tick().await;
+    on.tick().await;
+    on.store.unnamed(&hashes, QUIET).await.expect("answers")
+}
+
+async fn forget(on: &Subject, jobs: Duration, memos: Duration) {
+    on.tick().await;
+    on.tick().await;
+    on.store.retain(Retention { jobs, memos, most: 100 }).await.expect("retains");
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn a_job_that_is_kept_names_what_its_tasks_made(on: Subject) {
+    let (mine, loose) = (artifact("mine"), artifact("loose"));
+    let job = plan(&[step("part"), step("end").after("part").result()]);
+    on.accept(&job).await;
+    let part = on.start(task(&job, "part")).await;
+    on.count(&part, made(&[mine.clone(), mine.clone()])).await;
+    let asked = [mine.clone(), loose.clone()];
+    assert_eq!(unnamed(&on, &asked).await, [loose.hash], "the job is open");
+    on.run_badly(task(&job, "end"), "x").await;
+    assert_eq!(unnamed(&on, &asked).await, [loose.hash], "the job is kept");
+    on.retry(Target::Job(job.id)).await;
+    forget(&on, Duration::ZERO, HOUR).await;
+    assert_eq!(unnamed(&on, &asked).await, [loose.hash], "what runs again is not forgotten");
+    on.cancel(Target::Job(job.id)).await;
+    forget(&on, Duration::ZERO, HOUR).await;
+    assert_eq!(unnamed(&on, &[mine.clone()]).await, [mine.hash]);
+    assert_eq!(unnamed(&on, &[]).await, []);
+}
+
+async fn a_memo_names_its_artifacts_after_the_job_is_gone(on: Subject) {
+    let mine = artifact("mine");
+    run(&on, &equal(json!({"a": 1})), std::slice::from_ref(&mine)).await;
+    forget(&on, Duration::ZERO, HOUR).await;
+    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, []);
+    forget(&on, Duration::ZERO, Duration::ZERO).await;
+    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
+    on.store.forget_unnamed(&[mine.hash]).await.expect("forgets");
+    assert_eq!(on.store.unnamed(&[mine.hash], QUIET).await.expect("answers"), [], "it is seen for the first time");
+}
+
+async fn a_job_that_took_a_memo_names_what_it_took(on: Subject) {
+    let mine = artifact("mine");
+    run(&on, &equal(json!({"a": 1})), std::slice::from_ref(&mine)).await;
+    forget(&on, Duration::ZERO, HOUR).await;
+    on.accept(&equal(json!({"a": 1}))).await;
+    forget(&on, HOUR, Duration::ZERO).await;
+    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [], "the memo is gone, the job is there");
+    forget(&on, Duration::ZERO, Duration::ZERO).await;
+    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
+}
+
+async fn an_address_in_the_input_names_an_artifact_while_the_job_is_kept(on: Subject) {
+    let (one, two) = (artifact("one"), artifact("two"));
+    let input = json!({"clips": [{"src": format!("artifact://{}", one.hash)}, {"src": "artifact://x", "b": format!("artifact://{}", two.hash)}]});
+    let job = NewJob { input, ..job() };
+    on.accept(&job).await;
+    let asked = [one, two];
+    assert_eq!(unnamed(&on, &asked).await, []);
+    on.cancel(Target::Job(job.id)).await;
+    forget(&on, Duration::ZERO, HOUR).await;
+    assert_eq!(unnamed(&on, &asked).await.len(), 2);
+}
+
+async fn what_was_named_again_is_not_taken_for_long_unnamed(on: Subject) {
+    let mine = artifact("mine");
+    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
+    let job = job();
+    run(&on, &job, std::slice::from_ref(&mine)).await;
+    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, []);
+    forget(&on, Duration::ZERO, HOUR).await;
+    let first = on.store.unnamed(&[mine.hash], Duration::from_millis(1)).await.expect("answers");
+    assert_eq!(first, [], "it counts from now, not from the first time");
+}
