@@ -6,6 +6,8 @@
 mod address;
 mod file;
 mod http;
+#[cfg(test)]
+mod tests;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -16,6 +18,7 @@ use common::{
     outcome::ArtifactRef,
     port::{PortError, artifacts::Artifacts, board::Board},
 };
+use reqwest::dns::Resolve;
 use serde::{Deserialize, Serialize};
 
 use crate::stop::Stop;
@@ -69,7 +72,19 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 impl Fetcher {
     /// A fetcher with this reach.
     pub fn new(reach: Reach, artifacts: Arc<dyn Artifacts>, board: Arc<dyn Board>) -> Result<Self, PortError> {
-        let client = http::client(reach.private_addresses).map_err(|error| PortError::broken("the fetcher", error))?;
+        let names = http::names(reach.private_addresses);
+        Self::asking(names, reach, artifacts, board)
+    }
+
+    /// A fetcher that has names resolved by `names`.
+    fn asking(
+        names: Arc<dyn Resolve>,
+        reach: Reach,
+        artifacts: Arc<dyn Artifacts>,
+        board: Arc<dyn Board>,
+    ) -> Result<Self, PortError> {
+        let client =
+            http::client(reach.private_addresses, names).map_err(|error| PortError::broken("the fetcher", error))?;
         Ok(Self { reach, client, artifacts, board })
     }
 
@@ -159,15 +174,4 @@ fn shown(src: &str) -> String {
 
 fn after_user(authority: &str) -> &str {
     authority.rsplit('@').next().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_shows_no_password_and_no_query() {
-        assert_eq!(shown("https://u:p@h/a.mp4?token=x#y"), "https://h/a.mp4");
-        assert_eq!(shown("clips/a.mp4"), "clips/a.mp4");
-    }
 }
