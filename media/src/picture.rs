@@ -12,6 +12,7 @@ pub(crate) mod drawn;
 pub(crate) mod filter;
 pub(crate) mod footage;
 pub(crate) mod gauss;
+pub(crate) mod gradient;
 pub(crate) mod key;
 pub(crate) mod layer;
 pub(crate) mod mix;

@@ -27,6 +27,7 @@ pub const SPEC: KindSpec = KindSpec {
     timeout: Duration::from_secs(120),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,
+    provider: None,
     memo: false,
     plan: Some(plan),
     grow: None,

@@ -4,6 +4,7 @@
 mod clips;
 mod compiled;
 mod finished;
+mod gallery;
 mod golden;
 mod hostile;
 mod reading;

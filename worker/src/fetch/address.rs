@@ -7,13 +7,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Resolves names to public addresses only.
-pub struct PublicOnly;
+/// Resolves names as this machine does.
+pub struct Machine;
 
-impl Resolve for PublicOnly {
+impl Resolve for Machine {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Resolves names to public addresses only, by asking another.
+pub struct PublicOnly<R>(pub R);
+
+impl<R: Resolve> Resolve for PublicOnly<R> {
+    fn resolve(&self, name: Name) -> Resolving {
+        let asked = self.0.resolve(name);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = asked.await?.collect();
             let public: Vec<SocketAddr> = found.iter().copied().filter(|address| is_public(address.ip())).collect();
             if public.is_empty() && !found.is_empty() {
                 return Err(Box::new(NotPublic) as Box<dyn std::error::Error + Send + Sync>);

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use media::cage::Scratch;
 use reqwest::{
     Client, Response, StatusCode, Url,
+    dns::Resolve,
     header::{ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER},
     redirect,
 };
@@ -15,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     Fetched, Fetcher, Remembered,
-    address::{NotPublic, PublicOnly, is_public},
+    address::{Machine, NotPublic, PublicOnly, is_public},
     freshness, place, shown,
 };
 
@@ -26,9 +27,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Without a byte.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// A client that connects to public addresses, or, where the operator allows it, to any.
-pub(super) fn client(private_addresses: bool) -> reqwest::Result<Client> {
-    let mut builder = Client::builder()
+/// A client that connects to public addresses, or, where the operator allows it, to any. `names` says where names lead; it answers
+/// with public addresses alone where others are refused.
+pub(super) fn client(private_addresses: bool, names: Arc<dyn Resolve>) -> reqwest::Result<Client> {
+    Client::builder()
         .user_agent(concat!("spool/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE)
@@ -37,11 +39,14 @@ pub(super) fn client(private_addresses: bool) -> reqwest::Result<Client> {
             Err(error) => attempt.error(error),
             Ok(()) if attempt.previous().len() > REDIRECTS => attempt.error(TooManyRedirects),
             Ok(()) => attempt.follow(),
-        }));
-    if !private_addresses {
-        builder = builder.dns_resolver(Arc::new(PublicOnly));
-    }
-    builder.build()
+        }))
+        .dns_resolver(names)
+        .build()
+}
+
+/// How names are resolved under such a reach.
+pub(super) fn names(private_addresses: bool) -> Arc<dyn Resolve> {
+    if private_addresses { Arc::new(Machine) } else { Arc::new(PublicOnly(Machine)) }
 }
 
 #[derive(Debug, thiserror::Error)]

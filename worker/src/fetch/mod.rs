@@ -8,6 +8,8 @@ mod address;
 mod file;
 mod freshness;
 mod http;
+#[cfg(test)]
+mod tests;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -19,6 +21,7 @@ use common::{
     outcome::ArtifactRef,
     port::{PortError, artifacts::Artifacts},
 };
+use reqwest::dns::Resolve;
 use serde::{Deserialize, Serialize};
 
 use crate::stop::Stop;
@@ -72,7 +75,20 @@ struct Remembered {
 impl Fetcher {
     /// A fetcher with this reach, that makes scratch folders below `scratch`.
     pub fn new(reach: Reach, artifacts: Arc<dyn Artifacts>, cache: Cache, scratch: PathBuf) -> Result<Self, PortError> {
-        let client = http::client(reach.private_addresses).map_err(|error| PortError::broken("the fetcher", error))?;
+        let names = http::names(reach.private_addresses);
+        Self::asking(names, reach, artifacts, cache, scratch)
+    }
+
+    /// A fetcher that has names resolved by `names`.
+    fn asking(
+        names: Arc<dyn Resolve>,
+        reach: Reach,
+        artifacts: Arc<dyn Artifacts>,
+        cache: Cache,
+        scratch: PathBuf,
+    ) -> Result<Self, PortError> {
+        let client =
+            http::client(reach.private_addresses, names).map_err(|error| PortError::broken("the fetcher", error))?;
         Ok(Self { reach: Arc::new(reach), client, artifacts, cache, scratch })
     }
 
@@ -169,15 +185,4 @@ fn shown(src: &str) -> String {
 
 fn after_user(authority: &str) -> &str {
     authority.rsplit('@').next().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_shows_no_password_and_no_query() {
-        assert_eq!(shown("https://u:p@h/a.mp4?token=x#y"), "https://h/a.mp4");
-        assert_eq!(shown("clips/a.mp4"), "clips/a.mp4");
-    }
 }

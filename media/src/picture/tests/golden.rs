@@ -12,8 +12,8 @@ use crate::text::tests::{style, text};
 use composition::plan::*;
 use std::path::PathBuf;
 
-const WIDTH: usize = 160;
-const HEIGHT: usize = 90;
+pub(super) const WIDTH: usize = 160;
+pub(super) const HEIGHT: usize = 90;
 const COLUMNS: usize = 4;
 const LEAST_SIMILARITY: f64 = 0.97;
 const MOST_CHROMA: f64 = 2.0;
@@ -58,7 +58,7 @@ fn rect(x: f64, y: f64, width: f64, height: f64) -> Rect {
 }
 
 /// Compares the frames with the sheet of this name, or draws it.
-fn hold(name: &str, frames: Vec<(&str, Frame)>) {
+pub(super) fn hold(name: &str, frames: Vec<(&str, Frame)>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.png"));
     let rows = frames.len().div_ceil(COLUMNS);
     let mut sheet = Frame::filled(WIDTH * COLUMNS, HEIGHT * rows, Rgba::BLACK);
