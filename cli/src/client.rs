@@ -55,14 +55,14 @@ impl Client {
         self.send(Method::POST, path, Some(body), idempotency_key).await
     }
 
-    /// Deletes a resource.
-    pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.send(Method::DELETE, path, None, None).await
-    }
-
     /// Puts a document in its place.
     pub async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(Method::PUT, path, Some(body), None).await
+    }
+
+    /// Deletes a resource.
+    pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.send(Method::DELETE, path, None, None).await
     }
 
     /// Reads the path for a job's id, or that for a batch's, whichever the server knows; says which it was.

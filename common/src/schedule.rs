@@ -128,8 +128,11 @@ impl Recurrence {
     ///
     /// Looks at a window before `end` that doubles until it holds enough: what is long missed is not counted through.
     fn latest(&self, first: Timestamp, end: Timestamp, most: usize) -> Vec<Timestamp> {
+        if first >= end {
+            return Vec::new();
+        }
         let mut window = MISSED_AFTER;
-        while first < end {
+        loop {
             let from = end.checked_sub(window).map_or(first, |from| from.max(first));
             let from_inclusive = from - NANOSECOND;
             let mut found: Vec<Timestamp> = std::iter::successors(self.after(from_inclusive), |due| self.after(*due))
@@ -140,7 +143,6 @@ impl Recurrence {
             }
             window *= 2;
         }
-        Vec::new()
     }
 }
 

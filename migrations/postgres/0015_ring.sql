@@ -128,6 +128,9 @@ BEGIN
     front.write_at := front.written_at + greatest(50, 10 * took);
     IF whole THEN
         front.look_at := front.written_at + greatest(10000, 100 * took);
+        -- Of the run times too only the newest are read.
+        DELETE FROM spool.run_times r
+        WHERE r.class = c AND r.at < (SELECT x.at FROM spool.run_times x WHERE x.class = c ORDER BY x.at DESC OFFSET 200 LIMIT 1);
     END IF;
     INSERT INTO spool.fronts (class, number, floor, epoch, epoch_at, empty_below, taken_since, written_at, write_at, look_at, stragglers, lines)
     VALUES (c, front.number + 1, front.floor, front.epoch, front.epoch_at, front.empty_below, front.taken_since, front.written_at,

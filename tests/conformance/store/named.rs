@@ -74,7 +74,7 @@ async fn a_job_that_is_kept_names_what_its_tasks_made(on: Subject) {
     assert_eq!(unnamed(&on, &asked).await, [loose.hash], "what runs again is not forgotten");
     on.cancel(Target::Job(job.id)).await;
     forget(&on, Duration::ZERO, HOUR).await;
-    assert_eq!(unnamed(&on, &[mine.clone()]).await, [mine.hash]);
+    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
     assert_eq!(unnamed(&on, &[]).await, []);
 }
 

@@ -75,11 +75,14 @@ fn jobs(submission: &Submission) -> Vec<&NewJob> {
     match &submission.work {
         Work::Job(job) => vec![job],
         Work::Batch(batch) => {
-            let job = |item| match item {
-                &NewItem::Job(ref job) => Some(job),
-                NewItem::Refused(_) => None,
-            };
-            batch.items.iter().filter_map(job).collect()
+            let mut jobs = Vec::new();
+            for item in &batch.items {
+                match item {
+                    NewItem::Job(job) => jobs.push(job),
+                    NewItem::Refused(_) => {}
+                }
+            }
+            jobs
         }
     }
 }

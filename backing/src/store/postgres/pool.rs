@@ -44,9 +44,9 @@ const BEAT_CONNECTIONS: u32 = 2;
 /// A connection that was idle for longer is asked whether it still lives before it is used.
 const ASK_AFTER: Duration = Duration::from_secs(5);
 /// One that says nothing for so long is given up, and another is tried.
-const ALIVE_WITHIN: Duration = Duration::from_millis(500);
-/// The same for one that comes back, for which nobody waits.
-const RETURNED_WITHIN: Duration = Duration::from_secs(2);
+const ALIVE_WITHIN: Duration = Duration::from_secs(1);
+/// The same for one that comes back, for which nobody waits; and to make a new one costs a busy machine more than to hear this one out.
+const RETURNED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Reads a URL such as `postgres://user@host:5432/database`.
 pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
