@@ -86,13 +86,11 @@ impl Fetcher {
             async move { fetcher.ask(&src, url).await }
         };
         let held = self.cache.get_or_refresh(&item, || as_made(ask())).await.map_err(as_error)?;
-        let fetched = serde_json::from_slice(&held).map_err(|error| unreadable(&error))?;
-        if self.is_here(&fetched).await {
-            return Ok(fetched);
+        match serde_json::from_slice(&held) {
+            Ok(fetched) if self.is_here(&fetched).await => Ok(fetched),
+            // It is no longer kept as an artifact, or another version wrote it.
+            _ => ask().await.map(|(fetched, _)| fetched),
         }
-        // What was still fresh is no longer kept as an artifact.
-        let (fetched, _) = ask().await?;
-        Ok(fetched)
     }
 
     /// Asks the server, with the validator of what is known; and for how long its answer holds.

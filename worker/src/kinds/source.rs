@@ -88,11 +88,15 @@ impl Context {
         let item = Item::new(Namespace::Metadata, [ENGINE_VERSION.to_string().as_bytes(), &hash.0]);
         let probing = async {
             let facts = self.probe(hash, scratch).await.map_err(Unmade::from)?;
-            let json = serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unread_facts(&error)))?;
+            let json = serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unkept(&error)))?;
             Ok(Made::new(json))
         };
         let kept = self.cached(&item, probing).await?;
-        Ok(serde_json::from_slice(&kept).map_err(|error| unread_facts(&error))?)
+        match serde_json::from_slice(&kept) {
+            Ok(facts) => Ok(facts),
+            // Another version wrote it.
+            Err(_) => self.probe(hash, scratch).await,
+        }
     }
 
     async fn probe(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, Ended> {
@@ -106,6 +110,6 @@ impl Context {
     }
 }
 
-fn unread_facts(error: &serde_json::Error) -> JobError {
-    JobError::bug(code::INTERNAL, format!("the facts of a file can't be kept or read: {error}"))
+fn unkept(error: &serde_json::Error) -> JobError {
+    JobError::bug(code::INTERNAL, format!("the facts of a file can't be kept: {error}"))
 }

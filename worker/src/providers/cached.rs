@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::{OFFLINE, Providers, Question, Written};
 use crate::kinds::{Context, Ended};
 
+/// The form of [`Kept`]: part of its place, so that no version reads another's.
+const FORM: &str = "1";
+
 /// An answer as it is kept.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -58,6 +61,7 @@ impl Providers {
         let (version, seed) = (claimed.kind_version.to_string(), question.seed.map(|seed| seed.to_string()));
         let (schema, named) = (question.schema.to_string(), named.map(str::to_owned));
         let parts = [
+            FORM,
             claimed.tenant.0.as_str(),
             &claimed.kind,
             &version,
