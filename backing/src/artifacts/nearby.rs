@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -148,6 +149,15 @@ impl Artifacts for NearbyArtifacts {
         let gone = hashes.to_vec();
         self.on_disk(move |disk| gone.iter().try_for_each(|hash| disk.forget(hash))).await;
         self.far.delete(hashes).await
+    }
+
+    async fn slice(&self, first: u8, quiet: Duration) -> PortResult<Vec<Digest>> {
+        self.far.slice(first, quiet).await
+    }
+
+    /// Copies that are near stay until their space is wanted: nothing names them any more.
+    async fn retire(&self, hashes: &[Digest], quiet: Duration) -> PortResult<u64> {
+        self.far.retire(hashes, quiet).await
     }
 
     async fn check(&self) -> PortResult<()> {

@@ -15,7 +15,7 @@ use common::{
     id::{Digest, JobId, TenantId},
     port::{
         PortResult,
-        board::{Board, Changes},
+        board::{Board, Changes, Extent},
         clock::Clock,
     },
     view::JobView,
@@ -81,6 +81,10 @@ impl Board for KeptBoard {
             tracing::debug!(%error, "a value is not kept beyond this process");
         }
         self.board.cache(key, value, ttl).await
+    }
+
+    async fn extent(&self) -> PortResult<Extent> {
+        self.board.extent().await
     }
 
     async fn check(&self) -> PortResult<()> {
