@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2153
+# shellcheck shell=bash disable=SC2153,SC2154
 # What a job costs PostgreSQL when something weighs on it: a long backlog, a transaction that is held open, a tenant with a backlog beside
 # another's single job. Each is a part of backing/examples/store_under_load.rs. Sourced by scripts/bench.
 
