@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use common::port::{PortResult, board::Board};
 use futures::future::join_all;
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
 use super::item::Tag;
 
@@ -25,7 +25,7 @@ const UNKNOWN: u64 = 0;
 /// The generations as this process knows them.
 pub(super) struct Generations {
     board: Arc<dyn Board>,
-    known: Mutex<HashMap<Tag, Known>>,
+    known: RwLock<HashMap<Tag, Known>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ struct Known {
 
 impl Generations {
     pub fn new(board: Arc<dyn Board>) -> Self {
-        Self { board, known: Mutex::default() }
+        Self { board, known: RwLock::default() }
     }
 
     /// The generations of these tags, in their order. With the board away they are what they were last known to be.
@@ -48,14 +48,14 @@ impl Generations {
     }
 
     fn believed(&self, tags: &[Tag], now: i64) -> Option<Vec<u64>> {
-        let known = self.known.lock();
+        let known = self.known.read();
         tags.iter()
             .map(|tag| known.get(tag).filter(|known| known.is_recent(now)).map(|known| known.generation))
             .collect()
     }
 
     async fn ask(&self, tag: &Tag, now: i64) -> u64 {
-        let before = self.known.lock().get(tag).copied();
+        let before = self.known.read().get(tag).copied();
         if let Some(known) = before.filter(|known| known.is_recent(now)) {
             return known.generation;
         }
@@ -85,7 +85,7 @@ impl Generations {
     }
 
     fn learn(&self, tag: &Tag, generation: u64, now: i64) {
-        let mut known = self.known.lock();
+        let mut known = self.known.write();
         if known.len() >= MOST {
             known.clear();
         }

@@ -32,8 +32,9 @@ use crate::kinds::{Context, Ended, wrong_answer};
 const FPS: u32 = 25;
 /// Three seconds: long enough to be calm, and short enough to be drawn in one.
 const FRAMES: u32 = 75;
-/// Soft pictures lose nothing by being enlarged; what moves is drawn smaller than what stands, in pixels of the longer side.
-const LONGEST_SIDE: u32 = 480;
+/// Pixels of the longer side: at the finest, a pattern or a cloud is 27 of them wide, so nothing is lost when it is enlarged, and a clip of
+/// them is drawn in little time.
+const LONGEST_SIDE: u32 = 320;
 
 /// The frames of a picture as raw video, for [`film`]: its size.
 pub(super) fn draw(ask: &Ask, path: &Path) -> std::io::Result<(u32, u32)> {
@@ -148,8 +149,8 @@ mod tests {
 
     #[test]
     fn frames_have_the_shape_asked_for_and_the_last_meets_the_first() {
-        assert_eq!(size(1080, 1920), (270, 480));
-        assert_eq!(size(64, 4_096), (16, 480));
+        assert_eq!(size(1080, 1920), (180, 320));
+        assert_eq!(size(64, 4_096), (16, 320));
         assert_eq!(size(101, 64), (100, 64));
         let ask = Ask { width: 64, height: 48, ..Ask::of("sea") };
         let scene = Scene::of(&ask);
