@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use common::{
     error::{JobError, code},
+    key::task_key,
     kind::Class,
     lifecycle::{JobStatus, TaskState},
     outcome::Verdict,
@@ -24,6 +25,7 @@ each_store!(
     a_hundred_equal_jobs_are_one_run_and_a_hundred_results,
     a_memo_settles_a_later_equal_at_once,
     a_memo_belongs_to_its_tenant,
+    a_memo_is_seen_by_its_key,
     what_is_not_memoised_runs_each_time,
     the_key_of_a_task_is_known_when_its_last_need_settles,
     an_output_that_changes_changes_the_keys_behind_it,
@@ -93,6 +95,19 @@ async fn a_memo_belongs_to_its_tenant(on: Subject) {
     for job in [&theirs, &follower, &late] {
         assert_eq!(other.job(job.id).await.result, Some(json!("theirs")));
     }
+}
+
+async fn a_memo_is_seen_by_its_key(on: Subject) {
+    let (done, open) = (equal(json!({"n": 1})), equal(json!({"n": 2})));
+    let key = |job: &NewJob| task_key(job.tasks[0].input_key.expect("it is memoised"), &[]);
+    let keys = [key(&open), key(&done)];
+    on.accept(&done).await;
+    on.accept(&open).await;
+    assert_eq!(on.store.remembers(&on.tenant, &keys).await.expect("reads"), [false, false]);
+    on.run(only(&done), json!("made")).await;
+    assert_eq!(on.store.remembers(&on.tenant, &keys).await.expect("reads"), [false, true]);
+    assert_eq!(on.store.remembers(&on.as_tenant("other").tenant, &keys).await.expect("reads"), [false, false]);
+    assert_eq!(on.store.remembers(&on.tenant, &[]).await.expect("reads"), [false; 0]);
 }
 
 async fn what_is_not_memoised_runs_each_time(on: Subject) {
