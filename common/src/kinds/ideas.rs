@@ -11,7 +11,11 @@ use super::{
     script::{MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES},
     whole,
 };
-use crate::{fault::Fault, kind::{KindSpec, Provider}, plan::Draft};
+use crate::{
+    fault::Fault,
+    kind::{KindSpec, Provider},
+    plan::Draft,
+};
 
 /// The stored name.
 pub const NAME: &str = "ideas";

@@ -4,7 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{checks::Checks, generated, made::Made, read, script::MAX_PICTURE, whole};
-use crate::{fault::Fault, id::Digest, kind::{KindSpec, Provider}, plan::Draft};
+use crate::{
+    fault::Fault,
+    id::Digest,
+    kind::{KindSpec, Provider},
+    plan::Draft,
+};
 
 /// The stored name.
 pub const NAME: &str = "image";

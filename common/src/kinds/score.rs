@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{checks::Checks, generated, made::Made, read, whole};
-use crate::{fault::Fault, kind::{KindSpec, Provider}, plan::Draft};
+use crate::{
+    fault::Fault,
+    kind::{KindSpec, Provider},
+    plan::Draft,
+};
 
 /// The stored name.
 pub const NAME: &str = "score";

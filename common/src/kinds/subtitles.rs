@@ -24,7 +24,8 @@ use crate::{
 pub const NAME: &str = "subtitles";
 
 /// The kind.
-pub const SPEC: KindSpec = KindSpec { timeout: Duration::from_secs(900), ..generated(NAME, 1, Provider::Transcription, plan) };
+pub const SPEC: KindSpec =
+    KindSpec { timeout: Duration::from_secs(900), ..generated(NAME, 1, Provider::Transcription, plan) };
 
 /// The most words: two hours of fast speech.
 const MAX_WORDS: usize = 30_000;

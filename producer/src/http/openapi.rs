@@ -9,9 +9,7 @@ use axum::{
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    Api, admin, artifacts, batches, compositions, controls, dead, demand, health, jobs, schedules, tasks,
-};
+use super::{Api, admin, artifacts, batches, compositions, controls, dead, demand, health, jobs, schedules, tasks};
 
 #[derive(OpenApi)]
 #[openapi(
