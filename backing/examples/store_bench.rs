@@ -10,6 +10,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod load;
+
 use std::{
     collections::VecDeque,
     env,
@@ -20,21 +22,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backing::store::postgres::{self, PgOptions, PgStore};
+use backing::store::postgres::PgStore;
 use common::{
-    id::{JobId, TaskId, TenantId, WorkerId},
-    key,
+    id::{TaskId, WorkerId},
     kind::Class,
     limits::BEAT_EVERY,
-    outcome::{Settlement, Verdict},
-    plan::{NewTask, Overrides},
+    outcome::Settlement,
     port::store::{Credit, Presence, Store},
-    submission::{NewJob, Priority, Submission, Work},
 };
-use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 
-const LEASE: Duration = Duration::from_secs(60);
+use self::load::{LEASE, Place, settlement, submission};
 
 #[tokio::main]
 async fn main() {
@@ -44,28 +42,18 @@ async fn main() {
     let workers = arguments.next().unwrap_or(2);
     let backlogs: Vec<usize> = arguments.collect();
     let backlogs = if backlogs.is_empty() { vec![1_000, 100_000] } else { backlogs };
-    let server = env::var("SPOOL_DATABASE_URL").expect("SPOOL_DATABASE_URL");
     println!("{jobs} jobs in groups of {group}, {workers} workers; rates in jobs/s");
     println!(
         "| backlog | accept | accept to queued | ring | claim | settle | ring+claim+settle, side by side | WAL B/job | commits/job | server µs/job | client µs/job |"
     );
     println!("|{}", "---|".repeat(11));
     for backlog in backlogs {
-        let name = format!("spool_bench_{}", std::process::id());
-        let mut admin = PgConnection::connect(&server).await.expect("connects");
-        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("creates");
-        let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
-        postgres::migrate(&url).await.expect("migrates");
-        let store = postgres::connect(&url, PgOptions::default()).await.expect("connects");
-        let bench = Bench {
-            store,
-            group,
-            meter: Arc::new(tokio::sync::Mutex::new(PgConnection::connect(&url).await.unwrap())),
-        };
+        let place = Place::new().await;
+        let meter = PgConnection::connect(&place.url).await.unwrap();
+        let bench = Bench { store: place.store.clone(), group, meter: Arc::new(tokio::sync::Mutex::new(meter)) };
         bench.run(backlog, jobs, workers).await;
-        bench.store.close().await;
         drop(bench);
-        admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.expect("drops");
+        place.drop().await;
     }
 }
 
@@ -225,43 +213,6 @@ fn processor_seconds(pid: &str) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     [11, 12].into_iter().filter_map(|field| fields.get(field)?.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-fn submission(tenant: &str, priority: u8) -> Submission {
-    let id = JobId::new();
-    let input = json!({ "value": 1 });
-    let task = NewTask {
-        id: TaskId::derive(id.0, 0),
-        name: "echo".into(),
-        kind: "echo".into(),
-        kind_version: 1,
-        class: Class::Light,
-        input: input.clone(),
-        needs: Vec::new(),
-        result: true,
-        input_key: None,
-        timeout: Duration::from_secs(60),
-        max_attempts: 3,
-    };
-    let job = NewJob {
-        id,
-        kind: "echo".into(),
-        input,
-        priority: Priority(priority),
-        run_at: None,
-        queue_timeout: None,
-        tags: Vec::new(),
-        metadata: None,
-        overrides: Overrides::default(),
-        tasks: vec![task],
-    };
-    Submission { tenant: TenantId(tenant.into()), idempotency: None, work: Work::Job(job) }
-}
-
-fn settlement(task: TaskId, fence: common::id::Fence) -> Settlement {
-    let output = json!(1);
-    let hash = key::output_hash(&output);
-    Settlement { task, fence, verdict: Verdict::Succeeded { output, hash, artifacts: Vec::new(), grown: Vec::new() } }
 }
 
 fn rate(count: usize, started: Instant) -> f64 {

@@ -20,6 +20,7 @@ use super::{
     caller::Caller,
     problem::{Problem, ProblemDocument, What},
     query::{Params, refused},
+    refusals::NotWork,
     shape::{batch::Batch, cache::CacheReport},
 };
 use crate::submit::request::{WARM_PRIORITY, WARM_TAG, WarmRequest};
@@ -84,9 +85,8 @@ fn namespaces() -> String {
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second batch.")),
     responses(
         (status = 202, body = Batch, description = "Accepted, as a batch; `Location` names it, and a source that can't be had is a rejected item."),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "Not JSON."),
+        NotWork,
         (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "The list has faults."),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The store is away, or too much waits."),
     )
 )]
 pub async fn warm(

@@ -31,6 +31,7 @@ use super::{
     idempotency,
     problem::{Problem, ProblemDocument, What},
     query::{Params, refused},
+    refusals::NotWork,
     shape::{check::Check, job::Job},
 };
 use crate::submit::plan::Planner;
@@ -46,8 +47,7 @@ const PRIORITY: u8 = 8;
     responses(
         (status = 200, body = Check, description = "What it comes to; with `faults`, what is wrong with it, and nothing else."),
         (status = 202, body = Job, description = "Its sources take long to fetch: follow the job, and ask again."),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "Not JSON."),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The store is away, or too much waits."),
+        NotWork,
     )
 )]
 pub async fn look(State(api): State<Arc<Api>>, caller: Caller, body: JsonBody) -> Result<Response, Problem> {

@@ -20,6 +20,7 @@ use super::{
     answer::Document,
     body::{JsonBody, NoBody},
     problem::{Problem, ProblemDocument},
+    refusals::Missing,
     shape::controls::{LimitRequest, LimitShape, Limits, QueueShape, Queues, Workers},
 };
 use crate::{
@@ -127,7 +128,7 @@ pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
     responses(
         (status = 204, description = "Paused, whether or not it was."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn pause_class(
@@ -144,7 +145,7 @@ pub async fn pause_class(
     params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
     responses(
         (status = 204, description = "Goes on, whether or not it was paused."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn resume_class(

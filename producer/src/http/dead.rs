@@ -25,6 +25,7 @@ use super::{
     caller::Caller,
     problem::{Problem, ProblemDocument, What},
     query::{Params, refused},
+    refusals::BadParameter,
     shape::{
         dead::{DeadPage, Replayed},
         job::Job,
@@ -54,7 +55,7 @@ const REPLAYED_AT_ONCE: usize = 1_000;
     ),
     responses(
         (status = 200, body = DeadPage),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "A parameter is at fault."),
+        BadParameter,
     )
 )]
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -> Result<Response, Problem> {

@@ -11,11 +11,7 @@ use common::kind::Class;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    Api,
-    answer::Document,
-    problem::{Problem, ProblemDocument},
-};
+use super::{Api, answer::Document, problem::Problem, refusals::Missing};
 
 /// What a class wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -50,7 +46,7 @@ pub struct DemandShape {
     params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
     responses(
         (status = 200, body = DemandShape),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn get(State(api): State<Arc<Api>>, Path(class): Path<String>) -> Result<Response, Problem> {

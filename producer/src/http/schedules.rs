@@ -18,6 +18,7 @@ use super::{
     idempotency,
     problem::{Problem, ProblemDocument, What},
     query::Params,
+    refusals::{BadParameter, Missing},
     shape::schedule::{SchedulePage, ScheduleShape},
 };
 use crate::submit::schedule::{ScheduleRequest, Scheduling, same_request};
@@ -70,7 +71,7 @@ pub async fn post(
     ),
     responses(
         (status = 200, body = SchedulePage),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "A parameter is at fault."),
+        BadParameter,
     )
 )]
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -> Result<Response, Problem> {
@@ -88,7 +89,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -
     responses(
         (status = 200, body = ScheduleShape),
         (status = 304, description = "As it was known."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn get(
@@ -108,7 +109,7 @@ pub async fn get(
     params(("id" = String, Path, description = "The schedule's id.")),
     responses(
         (status = 200, body = ScheduleShape),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
         (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "Refused; nothing was changed."),
     )
 )]
@@ -127,7 +128,7 @@ pub async fn patch(
     params(("id" = String, Path, description = "The schedule's id.")),
     responses(
         (status = 200, body = ScheduleShape),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn pause(
@@ -145,7 +146,7 @@ pub async fn pause(
     params(("id" = String, Path, description = "The schedule's id.")),
     responses(
         (status = 200, body = ScheduleShape),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn resume(
@@ -163,7 +164,7 @@ pub async fn resume(
     params(("id" = String, Path, description = "The schedule's id.")),
     responses(
         (status = 204, description = "It is gone."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        Missing,
     )
 )]
 pub async fn delete(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
