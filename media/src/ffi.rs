@@ -188,7 +188,28 @@ pub(crate) use facts::{bits_and_alpha, is_discarded};
 // ── joining: streams that are copied ────────────────────────────────────────────────────────────────────────────────
 
 mod joining {
-    use ffmpeg_next::codec::Parameters;
+    use ffmpeg_next::{Dictionary, Error, codec::Parameters, ffi, format::context::Input};
+    use std::{ffi::CString, os::unix::ffi::OsStrExt, path::Path, ptr};
+
+    /// Opens a file with what its header says of its streams: no frame is decoded to learn more, as ffmpeg-next would have it done.
+    ///
+    /// # Errors
+    /// Those of libav; invalid data for a path with a zero byte.
+    pub(crate) fn open_by_header(path: &Path, options: Dictionary<'_>) -> Result<Input, Error> {
+        let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::InvalidData)?;
+        let mut context = ptr::null_mut();
+        // SAFETY: libav takes the options over and leaves what it did not use, which is owned again to be freed; it frees the context
+        // itself where opening fails, and `wrap` owns the one that was opened.
+        unsafe {
+            let mut left = options.disown();
+            let opened = ffi::avformat_open_input(&mut context, path.as_ptr(), ptr::null_mut(), &mut left);
+            drop(Dictionary::own(left));
+            match opened {
+                0 => Ok(Input::wrap(context)),
+                error => Err(Error::from(error)),
+            }
+        }
+    }
 
     /// The parameters with another container tag; 0 lets the muxer choose its own.
     pub(crate) fn retagged(parameters: &Parameters, tag: u32) -> Parameters {
@@ -199,4 +220,4 @@ mod joining {
     }
 }
 
-pub(crate) use joining::retagged;
+pub(crate) use joining::{open_by_header, retagged};

@@ -1,6 +1,6 @@
 //! A segment's packets, each with its frame's number in the whole.
 
-use crate::decode::open::open_input;
+use crate::decode::open::{open_input, open_own};
 use crate::{MediaError, Result, ffi};
 use composition::plan::{Assemble, Rate};
 use ffmpeg_next as ffmpeg;
@@ -34,7 +34,18 @@ impl Segment {
     /// # Errors
     /// Those of opening; internal where it has no stream.
     pub(super) fn open(path: &Path, rate: Rate, first: u64) -> Result<Self> {
-        let input = open_input(path)?;
+        Self::of(open_own(path)?, path, rate, first)
+    }
+
+    /// Opens the first segment, whose parameters are those of the whole: all that a probe finds is wanted of it.
+    ///
+    /// # Errors
+    /// Those of [`Segment::open`].
+    fn open_probed(path: &Path, rate: Rate, first: u64) -> Result<Self> {
+        Self::of(open_input(path)?, path, rate, first)
+    }
+
+    fn of(input: Input, path: &Path, rate: Rate, first: u64) -> Result<Self> {
         let time_base = input
             .stream(0)
             .map(|stream| stream.time_base())
@@ -92,7 +103,8 @@ pub(super) fn survey(plan: &Assemble, paths: &[PathBuf]) -> Result<Common> {
     let mut common: Option<(Common, Vec<u8>)> = None;
     for ((path, first), frames) in placed(plan, paths).zip(&plan.segment_frames) {
         let wrong = |what: &str| MediaError::Internal(format!("the segment {} {what}", path.display()));
-        let mut segment = Segment::open(path, plan.rate, first)?;
+        let open = if first == 0 { Segment::open_probed } else { Segment::open };
+        let mut segment = open(path, plan.rate, first)?;
         let parameters = segment.parameters().ok_or_else(|| wrong("is empty"))?;
         let header = ffi::header_bytes(&parameters);
         let (common, expected) = common

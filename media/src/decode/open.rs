@@ -4,6 +4,7 @@
 //! Without them a file named `.mp4` that holds a playlist opens whatever the playlist names.
 
 use crate::error::{MediaError, Result};
+use crate::ffi;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context::Input;
 use std::path::Path;
@@ -26,6 +27,19 @@ pub(crate) const DECODERS: &str = "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,lib
 /// # Errors
 /// Bad input where it is none of the containers, is damaged, or refers elsewhere.
 pub(crate) fn open_input(path: &Path) -> Result<Input> {
+    open_by(path, |options| ffmpeg::format::input_with_dictionary(path, options))
+}
+
+/// Opens a file of our own making, under the same lists: what its header says of its streams is enough. Probing decodes several frames,
+/// which for the hundred segments of a film takes longer than joining them.
+///
+/// # Errors
+/// Those of [`open_input`].
+pub(crate) fn open_own(path: &Path) -> Result<Input> {
+    open_by(path, |options| ffi::open_by_header(path, options))
+}
+
+fn open_by(path: &Path, open: impl FnOnce(ffmpeg::Dictionary<'_>) -> Result<Input, ffmpeg::Error>) -> Result<Input> {
     let mut options = ffmpeg::Dictionary::new();
     options.set("protocol_whitelist", "file");
     options.set("format_whitelist", DEMUXERS);
@@ -33,7 +47,7 @@ pub(crate) fn open_input(path: &Path) -> Result<Input> {
     // That it can be opened at all is asked first: what fails after that is the file's own fault.
     std::fs::File::open(path)
         .map_err(|error| MediaError::from_io(format_args!("opening {}", path.display()), &error))?;
-    ffmpeg::format::input_with_dictionary(path, options).map_err(|error| refusal(path, error))
+    open(options).map_err(|error| refusal(path, error))
 }
 
 /// Why libav did not take a file that is there. It says "invalid argument" for a container or protocol that is on no list, and
