@@ -30,13 +30,16 @@ script_again() {
   printf '%s\n' "$line" >>"$WORK/lines"
 }
 
+# A wait ends at each change of status, so it is asked until the job is final.
 script_times() {
-  local posted got
-  posted=$(curl -fsS -w '\n%{time_total}' "$SPOOL_SERVER/v1/jobs" -H 'content-type: application/json' \
-    -d '{"kind": "script", "input": {"topic": "why the sea is salt"}}')
-  got=$(curl -fsS -w '\n%{time_total}' "$SPOOL_SERVER/v1/jobs/$(jq -rn 'input.id' <<<"$posted")?wait=25&fields=status,createdAt,finishedAt")
-  jq -sce "$SECONDS_BETWEEN"'
-    if .[0].status == "succeeded" then {serverMs: (between(.[0].createdAt; .[0].finishedAt) * 1000 | round), callsMs: ((.[1] + .[3]) * 10000 | round / 10)}
-    else error("the script ended as \(.[0].status)") end' <<<"$got
-$posted"
+  local began=$EPOCHREALTIME job got
+  job=$(curl -fsS "$SPOOL_SERVER/v1/jobs" -H 'content-type: application/json' \
+    -d '{"kind": "script", "input": {"topic": "why the sea is salt"}}' | jq -r .id)
+  until
+    got=$(curl -fsS "$SPOOL_SERVER/v1/jobs/$job?wait=25&fields=status,createdAt,finishedAt")
+    jq -e '.finishedAt' <<<"$got" >/dev/null
+  do :; done
+  jq -ce --argjson began "$began" --argjson ended "$EPOCHREALTIME" "$SECONDS_BETWEEN"'
+    if .status == "succeeded" then {serverMs: (between(.createdAt; .finishedAt) * 1000 | round), callsMs: (($ended - $began) * 10000 | round / 10)}
+    else error("the script ended as \(.status)") end' <<<"$got"
 }
