@@ -53,9 +53,10 @@ render_m1() {
   done
   m1_ffmpeg "$FOOTAGE" "$RUN/voice.wav" '' "$RUN/lossless.mp4" -preset ultrafast -crf 0
   against m1 "$(jq -nc '{aim: 0.75}')" "$(sizes "$RUN/spool.mp4" "$RUN/ffmpeg.mp4")" "$(qualities 1080:960:0:480)" \
-    "$(jq -nc --argjson same "$(median same)" '{ffmpegSamePresetSeconds: $same}')"
+    "$(jq -nc --argjson same "$(median same)" --argjson ssim "$(ssim "$RUN/same.mp4" 1080:960:0:480)" '
+      {ffmpegSamePresetSeconds: $same, ffmpegSamePresetSsim: $ssim}')"
   note 'Spool encodes medium quality with x264 veryfast at crf 23, ffmpeg here with medium at crf 23: what they look like is the SSIM above.'
-  note "ffmpeg with veryfast as well takes $(median same) s."
+  note "ffmpeg with veryfast as well takes $(median same) s, SSIM $(ssim "$RUN/same.mp4" 1080:960:0:480)."
   rm -f "$RUN/lossless.mp4"
 }
 

@@ -175,22 +175,23 @@ async fn strike_leader(namespace: &str, blow: Blow, time: Duration) {
 
 /// Purges or deletes every queue of classes. One that is not there (deleted and not declared again yet) is let be.
 pub async fn on_queues(namespace: &str, delete: bool) {
+    // Any node of a cluster will do: all are up between faults.
+    let url = service("SPOOL_AMQP_URL");
+    let (nodes, path) = url.rsplit_once('/').expect("an AMQP URL");
+    let url = format!("{}/{path}", nodes.split(',').next().expect("a node"));
     let work = async {
-        // Any node of a cluster will do: all are up between faults.
-        let url = service("SPOOL_AMQP_URL");
-        let (nodes, path) = url.rsplit_once('/').expect("an AMQP URL");
-        let url = format!("{}/{path}", nodes.split(',').next().expect("a node"));
-        let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
         for class in ["render", "generate", "light"] {
+            // A connection for each: a queue that a kill left with its name only ends the connection that asks for it.
+            let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
             let channel = connection.create_channel().await?;
             let queue = format!("{namespace}.{class}");
             let _ = match delete {
                 true => channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.map(drop),
                 false => channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await.map(drop),
             };
+            // Where that ended the channel or the connection, closing it is no longer possible, or needed.
+            let _ = connection.close(200, "done".into()).await;
         }
-        // A channel whose queue was not there is closed already, and closing all is a courtesy.
-        let _ = connection.close(200, "done".into()).await;
         lapin::Result::Ok(())
     };
     timeout(ASK_WITHIN, work).await.expect("RabbitMQ answers").expect("RabbitMQ is up between its faults");
