@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2153
+# shellcheck shell=bash disable=SC2153,SC2154
 # How long a task stands still when its worker dies: from `kill -9` to its next start elsewhere, by the store's clock. Sourced by scripts/bench.
 
 bench_failover() {

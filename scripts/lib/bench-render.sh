@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2153
+# shellcheck shell=bash disable=SC2153,SC2154
 # The render half of scripts/bench: what is measured, and how. What is rendered stands in bench-compositions.sh. Sourced, never run.
 #
 # Every figure is a ratio of two runs on this machine in this hour, and ffmpeg is as nice to its neighbours as Spool's children are.
