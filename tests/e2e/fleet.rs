@@ -10,7 +10,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::{
     client::Api,
-    process::{Process, run, spool, wait_for},
+    process::{Process, run, service, spool, wait_for},
 };
 
 /// A fleet of its own on the shared services: its own database, names and artifacts; its own Redis, so that it can be stopped.
@@ -21,11 +21,6 @@ struct Fleet {
     redis_port: u16,
     namespace: String,
     folder: TempDir,
-}
-
-fn service(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run this suite by scripts/test, which starts the services"))
 }
 
 fn free_port() -> u16 {
@@ -68,16 +63,12 @@ impl Fleet {
     }
 
     fn serve(&self) -> (Process, Api) {
-        let mut process = Process::start(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
-        let line = process.logged("listening on");
-        let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
+        let (process, address) = Process::serving(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
         (process, Api::at(&address))
     }
 
     fn work(&self) -> Process {
-        let mut process = Process::start(self.spool(&["work", "--slots", "4"]));
-        process.logged("working");
-        process
+        Process::working(self.spool(&["work", "--slots", "4"]))
     }
 }
 

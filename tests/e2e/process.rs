@@ -21,6 +21,12 @@ pub fn spool() -> Command {
     command
 }
 
+/// What `scripts/services env` says of a server that the tests share.
+pub fn service(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run this suite by scripts/test, which starts the services"))
+}
+
 /// Runs a command to its end.
 pub fn run(mut command: Command) -> Output {
     command.output().expect("the command runs")
@@ -44,6 +50,21 @@ impl Process {
             lines.lines().map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line))
         });
         Self { child, log }
+    }
+
+    /// Starts a server, and says the address that it listens on.
+    pub fn serving(command: Command) -> (Self, String) {
+        let mut server = Self::start(command);
+        let line = server.logged("listening on");
+        let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
+        (server, address)
+    }
+
+    /// Starts a worker, and waits until it takes work.
+    pub fn working(command: Command) -> Self {
+        let mut worker = Self::start(command);
+        worker.logged("working");
+        worker
     }
 
     /// Its process id.

@@ -8,7 +8,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::{
     client::Api,
-    process::{Process, run, spool},
+    process::{Process, run, service, spool},
     server::{KEY, Server, wav},
 };
 
@@ -17,11 +17,6 @@ struct Fleet {
     name: String,
     folder: TempDir,
     provider: Server,
-}
-
-fn service(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run this suite by scripts/test, which starts the services"))
 }
 
 impl Fleet {
@@ -60,16 +55,12 @@ impl Fleet {
     }
 
     fn serve(&self) -> (Process, Api) {
-        let mut process = Process::start(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
-        let line = process.logged("listening on");
-        let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
+        let (process, address) = Process::serving(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
         (process, Api::at(&address))
     }
 
     fn work(&self) -> Process {
-        let mut process = Process::start(self.spool(&["work", "--slots", "2"]));
-        process.logged("working");
-        process
+        Process::working(self.spool(&["work", "--slots", "2"]))
     }
 }
 

@@ -46,9 +46,7 @@ impl Stand {
         if config.contains("services.openai") {
             command.env("SPOOL_OPENAI_API_KEY", KEY);
         }
-        let mut process = Process::start(command);
-        let line = process.logged("listening on");
-        let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
+        let (mut process, address) = Process::serving(command);
         process.logged("working");
         Self { api: Api::at(&address), process }
     }

@@ -149,7 +149,7 @@ async fn retry_all(client: &Client, filter: &Filter, json: bool) -> Outcome {
     if json {
         println!("{}", json!({ "replayed": replayed }));
     } else {
-        println!("{replayed} jobs run again");
+        println!("{replayed} {} again", if replayed == 1 { "job runs" } else { "jobs run" });
     }
     Ok(())
 }

@@ -3,35 +3,17 @@
 //! It goes through the queue because a source must be fetched and probed before anything can be said of it, and only workers do that;
 //! what is fetched for a check is there for the render.
 
-use std::time::Duration;
-
-use common::{
-    fault::Fault,
-    kind::{Class, KindSpec},
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use common::{fault::Fault, kind::KindSpec, plan::Draft};
 use serde_json::Value;
 
-use super::render;
+use super::{deciding, render};
 use crate::{parse, plan::ENGINE_VERSION};
 
 /// The stored name.
 pub const NAME: &str = "check";
 
 /// The kind. Its output is a [`crate::Summary`].
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: ENGINE_VERSION,
-    class: Class::Light,
-    timeout: Duration::from_secs(120),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: None,
-    memo: false,
-    plan: Some(plan),
-    grow: None,
-};
+pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), None);
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let composition = parse(input)?;

@@ -19,7 +19,12 @@ pub mod still;
 pub mod thumbnail;
 pub mod video;
 
-use common::kind::KindSpec;
+use std::time::Duration;
+
+use common::{
+    kind::{Class, GrowFn, KindSpec, PlanFn},
+    retry::RetryPolicy,
+};
 
 /// All of them.
 pub const ALL: &[KindSpec] = &[
@@ -34,3 +39,20 @@ pub const ALL: &[KindSpec] = &[
     video::compose::SPEC,
     video::result::SPEC,
 ];
+
+/// A kind that decides what is to be done and does none of it: quick, and never remembered, as what it adds is, task by task. `plan` is
+/// there for kinds that a client may ask for.
+const fn deciding(name: &'static str, version: u32, plan: Option<PlanFn>, grow: Option<GrowFn>) -> KindSpec {
+    KindSpec {
+        name,
+        version,
+        class: Class::Light,
+        timeout: Duration::from_secs(120),
+        max_attempts: 3,
+        retry: RetryPolicy::DEFAULT,
+        provider: None,
+        memo: false,
+        plan,
+        grow,
+    }
+}

@@ -1,19 +1,18 @@
 //! `render`: a composition in, a finished file out. Planned into its sources, a compile, and what the compile adds.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use common::{
     error::{JobError, code},
     fault::Fault,
-    kind::{Class, KindSpec},
+    kind::KindSpec,
     kinds::{source, speech},
     plan::{Draft, OnFailure},
-    retry::RetryPolicy,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{assemble, segment, sound};
+use super::{assemble, deciding, segment, sound};
 use crate::{
     Composition, Origin, Slot, TakenFor, compile, parse,
     plan::{ENGINE_VERSION, Facts, RenderPlan},
@@ -24,18 +23,7 @@ use crate::{
 pub const NAME: &str = "render";
 
 /// The kind. Its own task compiles, which is pure and quick; it grows, so it is not memoised, and what it adds is.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: ENGINE_VERSION,
-    class: Class::Light,
-    timeout: Duration::from_secs(120),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: None,
-    memo: false,
-    plan: Some(plan),
-    grow: Some(grow),
-};
+pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(grow));
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let composition = parse(input)?;

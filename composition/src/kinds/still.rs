@@ -2,19 +2,11 @@
 //!
 //! The plan is a render's, cut down to the frame: what shows in it is a segment of one frame, memoised as any other, and nothing else is drawn.
 
-use std::time::Duration;
-
-use common::{
-    fault::Fault,
-    kind::{Class, KindSpec},
-    kinds::read,
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use common::{fault::Fault, kind::KindSpec, kinds::read, plan::Draft};
 use serde::Deserialize;
 use serde_json::{Number, Value};
 
-use super::render;
+use super::{deciding, render};
 use crate::{
     Composition,
     document::parse_decimal,
@@ -26,18 +18,7 @@ use crate::{
 pub const NAME: &str = "still";
 
 /// The kind. Its own task compiles, as a render's does, and grows into what draws.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: ENGINE_VERSION,
-    class: Class::Light,
-    timeout: Duration::from_secs(120),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: None,
-    memo: false,
-    plan: Some(plan),
-    grow: Some(render::grow),
-};
+pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(render::grow));
 
 /// What a client writes.
 #[derive(Debug, Deserialize)]

@@ -2,24 +2,21 @@
 //!
 //! A file becomes a composition of one clip, so that rotation, colour and alpha are met by the one engine and not by a second one.
 
-use std::time::Duration;
-
 use common::{
     error::{JobError, code},
     fault::Fault,
-    kind::{Class, KindSpec},
+    kind::KindSpec,
     kinds::{
         read,
         source::{TakenFor, check_src},
     },
     plan::Draft,
-    retry::RetryPolicy,
 };
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 
 use super::{
-    render,
+    deciding, render,
     still::{PictureFormat, moment},
 };
 use crate::{
@@ -33,18 +30,7 @@ use crate::{
 pub const NAME: &str = "thumbnail";
 
 /// The kind. Its own task compiles, as a render's does, and grows into what draws.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: ENGINE_VERSION,
-    class: Class::Light,
-    timeout: Duration::from_secs(120),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: None,
-    memo: false,
-    plan: Some(plan),
-    grow: Some(render::grow),
-};
+pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(render::grow));
 
 /// Pixels across unless said: what lists of videos show.
 const USUAL_WIDTH: u32 = 320;

@@ -30,9 +30,7 @@ impl Dev {
         let mut command = spool();
         command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
         command.env("SPOOL_GRACE_SECONDS", "2");
-        let mut process = Process::start(command);
-        let line = process.logged("listening on");
-        let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
+        let (mut process, address) = Process::serving(command);
         process.logged("working");
         Self { api: Api::at(&address), process }
     }

@@ -4,12 +4,10 @@
 //! their hash, so that everything it does not change is found again. Scenes begin on frames and are cut hard, so that a scene
 //! that grows longer moves those behind it without changing a segment of theirs.
 
-use std::time::Duration;
-
 use common::{
     error::JobError,
     id::Digest,
-    kind::{Class, KindSpec},
+    kind::KindSpec,
     kinds::{
         image::Picture,
         made::{Made, Usage},
@@ -17,14 +15,13 @@ use common::{
         speech::{Spoken, Word},
     },
     plan::{Draft, OnFailure},
-    retry::RetryPolicy,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Story, desk::Desk, json_of, read_back, result};
 use crate::{
-    kinds::{assemble, render},
+    kinds::{assemble, deciding, render},
     plan::{ENGINE_VERSION, Facts, RenderPlan},
 };
 
@@ -32,18 +29,7 @@ use crate::{
 pub const NAME: &str = "video-compose";
 
 /// The kind; occurs only inside plans.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: ENGINE_VERSION,
-    class: Class::Light,
-    timeout: Duration::from_secs(120),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: None,
-    memo: false,
-    plan: None,
-    grow: Some(grow),
-};
+pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, None, Some(grow));
 
 /// What is seen in a scene.
 #[derive(Debug, Clone, PartialEq)]

@@ -18,13 +18,14 @@ use std::time::Duration;
 use common::{
     error::{JobError, code},
     fault::Fault,
-    kind::{Class, KindSpec},
+    kind::KindSpec,
     kinds::{image, made::Made, script, source, speech, whole},
     plan::{Draft, OnFailure},
-    retry::RetryPolicy,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use super::deciding;
 
 pub use ask::{Ask, Given, GivenScene, OnSceneError, Shape, Size, parse};
 
@@ -32,18 +33,7 @@ pub use ask::{Ask, Given, GivenScene, OnSceneError, Shape, Size, parse};
 pub const NAME: &str = "video";
 
 /// The kind. Its own task turns what was asked and what was written into scenes.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Light,
-    timeout: Duration::from_secs(60),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: None,
-    memo: false,
-    plan: Some(plan),
-    grow: Some(grow),
-};
+pub const SPEC: KindSpec = KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, Some(plan), Some(grow)) };
 
 /// What is told, scene by scene: the output of this kind's task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

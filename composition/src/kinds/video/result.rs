@@ -2,32 +2,17 @@
 
 use std::time::Duration;
 
-use common::{
-    error::JobError,
-    kind::{Class, KindSpec},
-    retry::RetryPolicy,
-};
+use common::{error::JobError, kind::KindSpec};
 use serde_json::Value;
 
 use super::{compose::About, json_of};
-use crate::kinds::assemble::Assembled;
+use crate::kinds::{assemble::Assembled, deciding};
 
 /// The stored name.
 pub const NAME: &str = "video-result";
 
 /// The kind; occurs only inside plans. Not memoised: it costs less than looking for it.
-pub const SPEC: KindSpec = KindSpec {
-    name: NAME,
-    version: 1,
-    class: Class::Light,
-    timeout: Duration::from_secs(60),
-    max_attempts: 3,
-    retry: RetryPolicy::DEFAULT,
-    provider: None,
-    memo: false,
-    plan: None,
-    grow: None,
-};
+pub const SPEC: KindSpec = KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, None, None) };
 
 /// The members of both in one object; the warnings of both in one list.
 pub fn run(about: &About, assembled: &Assembled) -> Result<Value, JobError> {
