@@ -4,12 +4,18 @@
 //! believes what it knows of a generation for [`BELIEVED`], which bounds how long its L1 serves what was cleared elsewhere. Generations are
 //! random and not counted up: a board that lost all starts with new ones, and nothing of old comes back.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use common::port::{PortResult, board::Board};
 use futures::future::join_all;
 use parking_lot::RwLock;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::item::Tag;
 
@@ -21,11 +27,16 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 const MOST: usize = 10_000;
 /// What a tag counts as while the board was never reached. Values made under it end when the board is.
 const UNKNOWN: u64 = 0;
+/// Tags are spread over this many lines, so that one whose answer is slow holds up few others.
+const LINES: usize = 64;
 
 /// The generations as this process knows them.
 pub(super) struct Generations {
     board: Arc<dyn Board>,
     known: RwLock<HashMap<Tag, Known>>,
+    /// Held by whoever asks or tells the board about a tag. Of two readers that each started a generation, one would end the other's values.
+    lines: [Mutex<()>; LINES],
+    spread: RandomState,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +47,12 @@ struct Known {
 
 impl Generations {
     pub fn new(board: Arc<dyn Board>) -> Self {
-        Self { board, known: RwLock::default() }
+        Self {
+            board,
+            known: RwLock::default(),
+            lines: std::array::from_fn(|_| Mutex::default()),
+            spread: RandomState::new(),
+        }
     }
 
     /// The generations of these tags, in their order. With the board away they are what they were last known to be.
@@ -54,7 +70,12 @@ impl Generations {
             .collect()
     }
 
+    async fn line(&self, tag: &Tag) -> MutexGuard<'_, ()> {
+        self.lines[self.spread.hash_one(tag) as usize % LINES].lock().await
+    }
+
     async fn ask(&self, tag: &Tag, now: i64) -> u64 {
+        let _line = self.line(tag).await;
         let before = self.known.read().get(tag).copied();
         if let Some(known) = before.filter(|known| known.is_recent(now)) {
             return known.generation;
@@ -62,7 +83,7 @@ impl Generations {
         let before = before.map_or(UNKNOWN, |known| known.generation);
         let generation = match self.board.cached(&name(tag)).await {
             Ok(Some(bytes)) => read(&bytes).unwrap_or(UNKNOWN),
-            // Of two that start one at once the later stays, and the earlier's values end: harmless.
+            // Of two processes that start one at once the later's stays, and the earlier's values end: harmless.
             Ok(None) => self.start(tag).await.unwrap_or(before),
             Err(_) => before,
         };
@@ -73,6 +94,7 @@ impl Generations {
 
     /// Ends everything with this tag, in every process within [`BELIEVED`].
     pub async fn clear(&self, tag: &Tag, now: i64) -> PortResult<()> {
+        let _line = self.line(tag).await;
         let generation = self.start(tag).await?;
         self.learn(tag, generation, now);
         Ok(())
