@@ -4,9 +4,13 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+/// What libraries say of what we handle and say ourselves: a look for a queue that is not there yet is an error to the AMQP client, and a
+/// migration that finds its table there is news to the database's.
+const UNHEARD: &str = "lapin=off,sqlx::postgres::notice=warn";
+
 /// Starts logging at `level` and above, unless `SPOOL_LOG` says otherwise.
 pub fn start(level: &str) {
-    let filter = EnvFilter::try_from_env("SPOOL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = EnvFilter::try_from_env("SPOOL_LOG").unwrap_or_else(|_| EnvFilter::new(format!("{level},{UNHEARD}")));
     let registry = tracing_subscriber::registry().with(filter);
     // A second start (in tests) keeps the first.
     let _ = if std::io::stderr().is_terminal() {

@@ -118,6 +118,7 @@ impl JobError {
     /// The input can't be accepted, for these reasons.
     pub fn refused(errors: Vec<Fault>) -> Self {
         let detail = match errors.as_slice() {
+            [one] if one.pointer.is_empty() => one.detail.clone(),
             [one] => format!("{}: {}", one.pointer, one.detail),
             many => format!("the input has {} faults; `errors` lists them", many.len()),
         };
@@ -172,5 +173,6 @@ mod tests {
     #[test]
     fn one_fault_is_its_own_sentence() {
         assert_eq!(JobError::refused(vec![Fault::new("/a", "b")]).detail, "/a: b");
+        assert_eq!(JobError::refused(vec![Fault::new("", "b")]).detail, "b", "the whole of it has no name");
     }
 }

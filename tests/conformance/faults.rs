@@ -177,12 +177,17 @@ async fn rabbitmq_short_of_memory_takes_no_bells_and_goes_on_delivering() {
             "once it is known, nobody waits: {:?}",
             started.elapsed()
         );
+        // One that has published nothing yet is not told by RabbitMQ, and must know all the same: that is what readiness is asked for.
+        let quiet = rabbit.open();
+        let check = timeout(Duration::from_secs(10), quiet.check()).await.expect("an answer");
+        assert!(check.as_ref().is_err_and(|error| error.to_string().contains("short of memory")), "{check:?}");
         consumer.ack(&tags(&first)).await.unwrap();
         let second = take(&mut consumer, 2).await;
         consumer.ack(&tags(&second)).await.unwrap();
         take(&mut consumer, 2).await;
     }
     ring_at_last(&broker, Class::Light).await;
+    broker.check().await.expect("well again");
     rabbit.clear().await;
 }
 

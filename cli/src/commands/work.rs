@@ -1,8 +1,9 @@
 //! `work`: takes tasks and runs them, on the production parts.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use common::port::{PortError, PortResult};
 use producer::CacheReport;
 use prometheus::TextEncoder;
 use tokio::net::TcpListener;
@@ -15,6 +16,9 @@ use crate::{
     parts::{Parts, catalog, worker_settings},
     signals,
 };
+
+/// As for the API: probes commonly give up after a second or two.
+const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs until told to stop.
 pub async fn run(options: Work, config: Config) -> Outcome {
@@ -58,13 +62,20 @@ fn health(parts: Parts) -> Router {
 
 /// Ready when the store, the broker (with every consumer attached) and the artifacts are; without the board it works on.
 async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
-    let (store, broker, artifacts) = tokio::join!(parts.store.check(), parts.broker.check(), parts.artifacts.check());
+    let (store, broker, artifacts) =
+        tokio::join!(in_time(parts.store.check()), in_time(parts.broker.check()), in_time(parts.artifacts.check()));
     let faults: Vec<String> =
         [store, broker, artifacts].into_iter().filter_map(|part| part.err().map(|e| e.to_string())).collect();
     match faults.is_empty() {
         true => (StatusCode::OK, "ready".to_owned()),
         false => (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n")),
     }
+}
+
+/// A part that is silent is away, and a probe waits for nobody.
+async fn in_time(check: impl Future<Output = PortResult<()>>) -> PortResult<()> {
+    let silent = |_| Err(PortError::unavailable("a part", format!("no answer within {READY_WITHIN:?}")));
+    tokio::time::timeout(READY_WITHIN, check).await.unwrap_or_else(silent)
 }
 
 /// As the API's: what this worker's caches hold, and how reads of them ended.

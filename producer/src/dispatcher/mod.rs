@@ -41,10 +41,19 @@ pub struct Dispatcher {
 pub struct Step {
     /// Tasks taken and rung for.
     pub taken: usize,
+    /// Those of them whose bell is surely in its queue; the others are ready again.
+    pub confirmed: usize,
     /// Whether ready tasks were left for want of room.
     pub more: bool,
     /// When the next task that waits only for its time is due.
     pub next_due: Option<Timestamp>,
+}
+
+impl Step {
+    /// Whether the broker took none of the bells: the next round would fare no better, and each costs the store two writes a task.
+    pub fn unheard(&self) -> bool {
+        self.taken > 0 && self.confirmed == 0
+    }
 }
 
 /// One class's dispatcher between its rounds.
@@ -69,8 +78,13 @@ impl Dispatcher {
         let rung = self.store.ring(round.class, ahead, MAX_GROUP as u32).await?;
         round.lookback.saw(round.begun.elapsed(), rung.ended);
         self.credits.set(round.class, if rung.more { 0 } else { rung.left });
-        self.ringer.ring(&rung.bells).await;
-        Ok(Step { taken: rung.bells.len(), more: rung.more, next_due: rung.next_due })
+        let confirmed = self.ringer.ring(&rung.bells).await;
+        let step = Step { taken: rung.bells.len(), confirmed, more: rung.more, next_due: rung.next_due };
+        if step.unheard() {
+            // What is accepted meanwhile waits in the store, where it costs nothing.
+            self.credits.close(round.class);
+        }
+        Ok(step)
     }
 
     /// Runs rounds until `stop`, woken by notices, by the next due time and by a poll.
@@ -82,7 +96,10 @@ impl Dispatcher {
             let (pause, wakeable) = match self.run_once(&mut round).await {
                 Ok(step) => {
                     away = false;
-                    (pace.after(&step, self.clock.now()), true)
+                    match step.unheard() {
+                        true => (pace.after_silence(rand::random()), false),
+                        false => (pace.after(&step, self.clock.now()), true),
+                    }
                 }
                 Err(error) => {
                     self.credits.close(class);
@@ -96,7 +113,7 @@ impl Dispatcher {
         }
     }
 
-    /// While the store is away no notice shortens the pause: there is nothing to be had sooner.
+    /// While the store or the broker is away no notice shortens the pause: there is nothing to be had sooner.
     async fn wait(&self, class: Class, pause: Duration, wakeable: bool, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}

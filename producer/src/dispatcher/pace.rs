@@ -13,6 +13,9 @@ const BACKLOG_FIRST: Duration = Duration::from_millis(2);
 const BACKLOG_LAST: Duration = Duration::from_millis(25);
 /// After an error: doubling up to this.
 const AWAY_LAST: Duration = Duration::from_secs(5);
+/// After a round of which the broker heard nothing: doubling up to this. It costs the store more than a look, and whoever waits for the
+/// broker's return waits for this on top.
+const UNHEARD_LAST: Duration = Duration::from_secs(1);
 /// The shortest sleep before a task that is due by a clock that differs from ours.
 const DUE_LEAST: Duration = Duration::from_millis(5);
 
@@ -38,7 +41,16 @@ impl Pace {
 
     /// The pause after a round that failed; `chance` is uniform in `[0, 1)` and spreads several dispatchers.
     pub fn after_error(&mut self, chance: f64) -> Duration {
-        self.last = (self.last * 2).clamp(DISPATCH_EVERY, AWAY_LAST);
+        self.back_off(AWAY_LAST, chance)
+    }
+
+    /// The same for a round whose bells all stayed unheard, however much waits.
+    pub fn after_silence(&mut self, chance: f64) -> Duration {
+        self.back_off(UNHEARD_LAST, chance)
+    }
+
+    fn back_off(&mut self, last: Duration, chance: f64) -> Duration {
+        self.last = (self.last * 2).clamp(DISPATCH_EVERY, last);
         self.last.mul_f64(0.5 + chance / 2.0)
     }
 }
@@ -52,7 +64,7 @@ mod tests {
     use super::*;
 
     fn step(taken: usize, more: bool) -> Step {
-        Step { taken, more, next_due: None }
+        Step { taken, confirmed: taken, more, next_due: None }
     }
 
     #[test]
@@ -72,6 +84,15 @@ mod tests {
         assert_eq!(Pace::default().after(&due(80), now), Duration::from_millis(80));
         assert_eq!(Pace::default().after(&due(0), now), DUE_LEAST);
         assert_eq!(Pace::default().after(&due(60_000), now), DISPATCH_EVERY);
+    }
+
+    #[test]
+    fn bells_that_nobody_hears_space_the_rounds_out_whatever_waits() {
+        let mut pace = Pace::default();
+        pace.after(&step(500, true), Timestamp::UNIX_EPOCH);
+        let pauses: Vec<_> = (0..5).map(|_| pace.after_silence(1.0).as_millis()).collect();
+        assert_eq!(pauses, [250, 500, 1000, 1000, 1000]);
+        assert_eq!(pace.after(&step(500, true), Timestamp::UNIX_EPOCH), BACKLOG_FIRST, "heard again: at once");
     }
 
     #[test]

@@ -114,7 +114,9 @@ async fn a_bell_that_was_not_confirmed_gives_its_task_back_and_the_next_round_ri
     rig.slots(10).await;
     rig.broker.set(Faults { refuse: 1.0, ..Faults::none() });
     let mut round = Round::new(Class::Light);
-    assert_eq!(rig.dispatcher.run_once(&mut round).await.unwrap().taken, 3);
+    let step = rig.dispatcher.run_once(&mut round).await.unwrap();
+    assert_eq!((step.taken, step.confirmed), (3, 0));
+    assert_eq!(rig.dispatcher.credits.take().credits(), [], "no accept rings where nothing is heard");
     assert_eq!(rig.states(&jobs).await, [TaskState::Ready; 3]);
     rig.broker.set(Faults::none());
     assert_eq!(rig.dispatcher.run_once(&mut round).await.unwrap().taken, 3);
@@ -130,6 +132,28 @@ async fn a_broker_that_is_away_leaves_everything_ready() {
     rig.broker.set_down(true);
     rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
     assert_eq!(rig.states(&jobs).await, [TaskState::Ready; 2]);
+}
+
+#[tokio::test]
+async fn while_no_bell_is_heard_rounds_are_spaced_out_however_much_waits() {
+    let rig = Rig::new().await;
+    rig.submit(50).await;
+    rig.slots(4).await;
+    rig.broker.set_down(true);
+    let (began, stop) = (Instant::now(), CancellationToken::new());
+    let running = tokio::spawn(rig.dispatcher.clone().run(Class::Light, stop.clone()));
+    let handed_back = rig.metrics.bells.with_label_values(&["light", "handed_back"]);
+    while handed_back.get() < 3 * 4 {
+        assert!(began.elapsed() < BOUND, "it goes on trying");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // At the least half of 250 ms after the first round, and half of 500 after the second.
+    assert!(began.elapsed() >= Duration::from_millis(375), "three rounds within {:?}", began.elapsed());
+    rig.broker.set_down(false);
+    let mut bells = rig.broker.consume(Class::Light, 100).await.unwrap();
+    assert_eq!(timeout(BOUND, bells.next(4)).await.expect("rung once it is back").len(), 4);
+    stop.cancel();
+    timeout(BOUND, running).await.expect("stops in time").unwrap();
 }
 
 #[tokio::test]

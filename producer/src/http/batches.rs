@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -16,6 +16,7 @@ use super::{
     body::{JsonBody, NoBody, apart},
     caller::Caller,
     idempotency,
+    path::Path,
     problem::{Problem, ProblemDocument, What},
     query::Params,
     refusals::{BadParameter, Missing, NotWork},

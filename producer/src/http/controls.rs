@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -19,6 +19,7 @@ use super::{
     Api,
     answer::Document,
     body::{JsonBody, NoBody},
+    path::Path,
     problem::{Problem, ProblemDocument},
     refusals::Missing,
     shape::controls::{LimitRequest, LimitShape, Limits, QueueShape, Queues, Workers},

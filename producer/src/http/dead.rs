@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -23,6 +23,7 @@ use super::{
     answer::Document,
     body::{JsonBody, NoBody},
     caller::Caller,
+    path::Path,
     problem::{Problem, ProblemDocument, What},
     query::{Params, refused},
     refusals::BadParameter,

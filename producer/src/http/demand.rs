@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use common::kind::Class;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, answer::Document, problem::Problem, refusals::Missing};
+use super::{Api, answer::Document, path::Path, problem::Problem, refusals::Missing};
 
 /// What a class wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -6,7 +6,6 @@
 use std::fmt::Write;
 
 use axum::{
-    extract::Path,
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
@@ -14,6 +13,7 @@ use serde_json::Value;
 
 use super::{
     openapi,
+    path::Path,
     problem::{Problem, What},
 };
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
@@ -21,6 +21,7 @@ use super::{
     body::{JsonBody, NoBody, apart},
     caller::Caller,
     idempotency,
+    path::Path,
     problem::{Problem, ProblemDocument, What},
     query::{Params, refused},
     refusals::{BadParameter, Missing, NotWork},

@@ -19,6 +19,7 @@ mod links;
 pub mod listen;
 mod middleware;
 pub mod openapi;
+mod path;
 mod problem;
 mod query;
 mod refusals;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,6 +16,7 @@ use super::{
     body::{JsonBody, NoBody},
     caller::Caller,
     idempotency,
+    path::Path,
     problem::{Problem, ProblemDocument, What},
     query::Params,
     refusals::{BadParameter, Missing},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -14,6 +14,7 @@ use super::{
     answer::Document,
     caller::Caller,
     jobs,
+    path::Path,
     problem::Problem,
     query::Params,
     refusals::Missing,

@@ -102,7 +102,10 @@ impl Scheduling<'_> {
         };
         write(request, &mut schedule);
         schedule.course.next_at = self.next(&schedule, &recurrence);
-        Ok(schedule)
+        match (schedule.course.next_at, schedule.ends_at) {
+            (None, Some(ends)) if !schedule.paused => Err(never(&schedule.cron, ends)),
+            _ => Ok(schedule),
+        }
     }
 
     /// A schedule with the members of `changes` in the place of its own; `null` takes one away. When it is due next is worked out anew
@@ -182,6 +185,12 @@ pub fn job_of_firing(
     let mut job = Planner { catalog, now }.job_of(id, schedule.job.clone())?;
     job.tags.push(format!("{SCHEDULE_TAG}{}", schedule.id));
     Ok(job)
+}
+
+/// A schedule that begins with its end was meant otherwise; one that is changed may well come to its end.
+fn never(cron: &str, ends: Timestamp) -> JobError {
+    let detail = format!("no time of `{cron}` is left before `{ends}`: give a later time, or leave it out");
+    JobError::refused(vec![Fault::new("/endsAt", detail)])
 }
 
 fn write(request: ScheduleRequest, schedule: &mut Schedule) {
@@ -272,6 +281,10 @@ mod tests {
             ),
             (
                 json!({"cron": "@daily", "timezone": "UTC", "job": {"kind": "echo", "input": {}}, "startsAt": "2026-02-01T00:00:00Z", "endsAt": "2026-01-01T00:00:00Z"}),
+                vec!["/endsAt"],
+            ),
+            (
+                json!({"cron": "@daily", "timezone": "UTC", "job": {"kind": "echo", "input": {}}, "endsAt": "2020-01-01T00:00:00Z"}),
                 vec!["/endsAt"],
             ),
             (

@@ -76,6 +76,8 @@ fn cases() -> Vec<Case> {
         faults("/v1/batches", json!({"jobs": vec![0; 10_001]}), &["/jobs"]),
         // No such thing.
         get(NOBODY, 404, "not_found"),
+        get("/v1/jobs/%FF", 404, "not_found"),
+        post("/v1/admin/tenants/%C3%28/pause", "{}", 404, "not_found"),
         get("/v1/jobs/7", 404, "not_found"),
         get("/v1/jobs/7/tasks", 404, "not_found"),
         get("/v1/tasks/01932b6e-7f00-7abc-8def-0123456789ab", 404, "not_found"),

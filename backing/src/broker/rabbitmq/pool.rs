@@ -16,7 +16,8 @@ use crate::pools::PoolUse;
 
 /// How often a publisher that waits looks whether it waits in vain.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-const BLOCKED: &str = "it is short of memory or disk and takes no messages";
+/// Why there is no publisher for now.
+pub(super) const BLOCKED: &str = "it is short of memory or disk and takes no messages";
 
 /// A publisher that is taken from the pool.
 pub(super) type Taken = Object<Maker>;
@@ -132,14 +133,9 @@ impl Publishers {
     }
 }
 
-impl Publisher {
-    /// Returns if RabbitMQ blocks this connection, so that nobody waits for what can't come.
-    pub fn until_blocked(&self) -> impl Future<Output = ()> + Send + use<> {
-        let connection = Arc::clone(&self.connection);
-        async move {
-            while !connection.status().blocked() {
-                sleep(LOOK_EVERY).await;
-            }
-        }
+/// Returns if RabbitMQ blocks this connection, so that nobody waits for what can't come.
+pub(super) async fn until_blocked(connection: Arc<Connection>) {
+    while !connection.status().blocked() {
+        sleep(LOOK_EVERY).await;
     }
 }

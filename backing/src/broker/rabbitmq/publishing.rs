@@ -24,13 +24,16 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::{
     counts::{Counters, add},
     message,
-    pool::{Publisher, Publishers},
+    pool::{BLOCKED, Publisher, Publishers, until_blocked},
     topology::{Topology, is_not_found},
     unavailable,
 };
 
 /// A question to a live broker is answered in milliseconds; one that takes longer is not one to wait for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A routing key that no queue is bound by: what is sent to it is confirmed and dropped.
+const NOBODY: &str = "nobody";
 
 /// The publishing side of one process.
 pub(super) struct Publishing {
@@ -56,7 +59,8 @@ impl Publishing {
     /// Publishes doorbells and says of each whether it is surely in its queue.
     pub async fn ring(&self, bells: &[Doorbell]) -> Vec<bool> {
         let fates = self.publish(bells).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, bells = bells.len(), "doorbells were not sent");
+            // Whoever rings says so once; here it would be said with every try.
+            tracing::debug!(%error, bells = bells.len(), "doorbells were not sent");
             vec![Fate::Unknown; bells.len()]
         });
         let count = |fate| fates.iter().filter(|other| **other == fate).count();
@@ -69,11 +73,11 @@ impl Publishing {
         let deadline = Instant::now() + CONFIRM_WITHIN;
         let taking = timeout_at(deadline, self.publishers.take()).await;
         let publisher = taking.unwrap_or_else(|_| Err(unavailable("no publisher came free in time")))?;
-        let until_blocked = publisher.until_blocked();
+        let blocked = until_blocked(Arc::clone(&publisher.connection));
         let cutoff = async move {
             tokio::select! {
                 () = sleep_until(deadline) => {}
-                () = until_blocked => {}
+                () = blocked => {}
             }
         };
         let fates = publisher.send(&self.topology.names.tasks(), bells, &cutoff.boxed().shared()).await;
@@ -124,14 +128,25 @@ impl Publishing {
         .await
     }
 
-    /// Whether the broker answers on a publisher's channel.
+    /// Whether the broker answers on a publisher's channel, and takes messages: one that is short of memory or disk answers all questions, and
+    /// tells a connection that it is blocked only once that publishes. So something is published, to nobody.
     pub async fn check(&self) -> PortResult<()> {
         let exchange = self.topology.names.tasks();
-        self.asking(|_, channel| async move {
+        self.asking(|connection, channel| async move {
             let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
-            channel.exchange_declare(exchange.into(), ExchangeKind::Direct, passive, FieldTable::default()).await
+            channel
+                .exchange_declare(exchange.clone().into(), ExchangeKind::Direct, passive, FieldTable::default())
+                .await?;
+            let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+            let sent = channel.basic_publish(exchange.into(), NOBODY.into(), options, b"", properties).await?;
+            tokio::select! {
+                confirmed = sent => confirmed.map(|_| true),
+                () = until_blocked(connection) => Ok(false),
+            }
         })
-        .await
+        .await?
+        .then_some(())
+        .ok_or_else(|| unavailable(BLOCKED))
     }
 
     /// One question over a publisher, which is given up if the answer does not come.

@@ -7,7 +7,7 @@ use std::{ops::Range, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -21,6 +21,7 @@ use self::range::Wanted;
 use super::{
     Api,
     answer::names_tag,
+    path::Path,
     problem::{Problem, ProblemDocument, What},
 };
 
