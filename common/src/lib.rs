@@ -17,4 +17,5 @@ pub mod port;
 pub mod retry;
 pub mod schedule;
 pub mod submission;
+pub mod trace;
 pub mod view;

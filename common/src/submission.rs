@@ -9,6 +9,7 @@ use crate::{
     error::JobError,
     id::{BatchId, Digest, JobId, TenantId},
     plan::{NewTask, Overrides},
+    trace::TraceParent,
 };
 
 /// Higher runs first. 0 to 9; 5 unless said.
@@ -49,6 +50,15 @@ pub struct NewJob {
     pub overrides: Overrides,
     /// Its first tasks.
     pub tasks: Vec<NewTask>,
+    /// The trace of the call that made it, which its doorbells carry.
+    pub trace: Option<TraceParent>,
+}
+
+impl NewJob {
+    /// The same, as part of a trace.
+    pub fn traced(self, trace: Option<TraceParent>) -> Self {
+        Self { trace, ..self }
+    }
 }
 
 /// One item of a batch.
@@ -71,6 +81,17 @@ pub struct NewBatch {
     pub max_concurrent: Option<u32>,
     /// Whether the first failed item cancels those that have not settled.
     pub stop_on_error: bool,
+}
+
+impl NewBatch {
+    /// The same, with all jobs as part of a trace.
+    pub fn traced(self, trace: Option<TraceParent>) -> Self {
+        let item = |item| match item {
+            NewItem::Job(job) => NewItem::Job(job.traced(trace.clone())),
+            refused @ NewItem::Refused(_) => refused,
+        };
+        Self { items: self.items.into_iter().map(item).collect(), ..self }
+    }
 }
 
 /// What is asked for.

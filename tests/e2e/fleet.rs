@@ -1,6 +1,7 @@
 //! Production parts and separate processes: `serve` and any number of `work`.
 
 mod away;
+mod bells;
 
 use std::{path::Path, process::Command};
 

@@ -15,9 +15,11 @@ use common::{
         store::{Claimed, Settled, Store},
     },
     retry::RetryPolicy,
+    trace::TraceParent,
 };
 use serde_json::Value;
 use tokio::time::Duration;
+use tracing::{Instrument, Span};
 
 use crate::{
     kinds::{self, Context, Tools},
@@ -57,16 +59,27 @@ pub struct Shared {
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Starts an attempt on a slot. The lease is held from here on, so the next heartbeat renews it.
-pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot) {
+/// `traceparent` is what its bell carries.
+pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot, traceparent: Option<&str>) {
     let held = shared.leases.hold(claimed.task, claimed.fence);
-    tokio::spawn(async move {
+    let span = span(traceparent);
+    let attempt = async move {
         let used = shared.metrics.slots.with_label_values(&[slot.class.as_str()]);
         used.inc();
         let outcome = run(&shared, &claimed, &held).await;
         end(&shared, claimed, held, outcome).await;
         used.dec();
         drop(slot);
-    });
+    };
+    tokio::spawn(attempt.instrument(span));
+}
+
+/// What the attempt logs, and its handler with it, goes under the trace of the call that made the job.
+fn span(traceparent: Option<&str>) -> Span {
+    match traceparent.and_then(TraceParent::read) {
+        Some(trace) => tracing::info_span!("attempt", trace = trace.trace(), parent = trace.parent()),
+        None => Span::none(),
+    }
 }
 
 async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome {
@@ -88,7 +101,7 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome
         lease: held.lease.clone(),
         reporter: Arc::new(Reporter::new(held.lease.clone(), shared.board.clone(), claimed.view.clone())),
     };
-    let mut handler = tokio::spawn(kinds::run(context));
+    let mut handler = tokio::spawn(kinds::run(context).in_current_span());
     let ended = tokio::select! {
         ended = &mut handler => Some(ended),
         () = tokio::time::sleep(claimed.timeout) => {

@@ -75,7 +75,7 @@ async fn claim(shared: &Arc<Shared>, deliveries: &mut dyn Deliveries, fitting: V
         tags.push(delivery.tag);
         // A duplicate or late bell claims nothing, and that is all that comes of it.
         if let Some(claimed) = claimed {
-            attempt::start(shared.clone(), claimed, slot);
+            attempt::start(shared.clone(), claimed, slot, delivery.bell.traceparent.as_deref());
         }
     }
     ack(deliveries, tags).await;

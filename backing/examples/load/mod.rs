@@ -115,6 +115,7 @@ pub fn submission(tenant: &str, priority: u8) -> Submission {
         metadata: None,
         overrides: Overrides::default(),
         tasks: vec![task],
+        trace: None,
     };
     Submission { tenant: TenantId(tenant.into()), idempotency: None, work: Work::Job(job) }
 }

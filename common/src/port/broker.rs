@@ -34,6 +34,11 @@ impl Doorbell {
     pub fn new(task: TaskId, fence: Fence, class: Class) -> Self {
         Self { v: Self::VERSION, task, fence, class, traceparent: None }
     }
+
+    /// The same with the trace of its job, if that has one.
+    pub fn traced(self, traceparent: Option<String>) -> Self {
+        Self { traceparent, ..self }
+    }
 }
 
 /// Said to every process of the fleet. Losing one costs time only.

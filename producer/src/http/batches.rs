@@ -21,6 +21,7 @@ use super::{
     query::Params,
     refusals::{BadParameter, Missing, NotWork},
     shape::batch::{Batch, Item, ItemPage},
+    trace,
 };
 use crate::submit::{plan::Planner, request::BatchRequest};
 
@@ -45,6 +46,7 @@ pub async fn post(
     let key = idempotency::Key::read(&headers, "POST /v1/batches", &body.document)?;
     let (now, catalog) = (api.now(), Arc::clone(&api.catalog));
     let batch = apart(body.length, move || Planner { catalog: &catalog, now }.batch(body.document)).await??;
+    let batch = batch.traced(trace::of(&headers));
     let answer = Document::of(&Batch::of_new(&batch, now))?;
     let location = format!("/v1/batches/{}", batch.id);
     let response = idempotency::submit(&api, caller.tenant, key, Work::Batch(batch), answer, location).await?;

@@ -26,6 +26,7 @@ use super::{
     query::{Params, refused},
     refusals::{BadParameter, Missing, NotWork},
     shape::job::{Job, JobPage},
+    trace,
 };
 use crate::submit::{plan::Planner, request::JobRequest};
 
@@ -34,7 +35,10 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// Asks for a job. The answer comes when the job is stored: from then on it is never lost.
 #[utoipa::path(
     post, path = "/v1/jobs", operation_id = "submitJob", tag = "jobs", request_body = JobRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second job.")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second job."),
+        ("traceparent" = Option<String>, Header, description = "The trace that the call belongs to (W3C Trace Context): the job's doorbells carry it, and what workers log of it."),
+    ),
     responses(
         (status = 202, body = Job, description = "Accepted. `Location` names it; `Retry-After` says when to look first."),
         (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "Refused; every fault is in `errors`."),
@@ -52,6 +56,7 @@ pub async fn post(
     let key = idempotency::Key::read(&headers, "POST /v1/jobs", &body.document)?;
     let (now, catalog) = (api.now(), Arc::clone(&api.catalog));
     let job = apart(body.length, move || Planner { catalog: &catalog, now }.job(body.document)).await??;
+    let job = job.traced(trace::of(&headers));
     let answer = Document::of(&Job::of_new(&job, now))?;
     let (location, kind) = (format!("/v1/jobs/{}", job.id), job.kind.clone());
     let response = idempotency::submit(&api, caller.tenant, key, Work::Job(job), answer, location).await?;

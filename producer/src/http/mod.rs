@@ -26,6 +26,7 @@ mod refusals;
 mod schedules;
 pub mod shape;
 mod tasks;
+mod trace;
 
 use std::sync::Arc;
 

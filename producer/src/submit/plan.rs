@@ -61,6 +61,7 @@ impl Planner<'_> {
                 metadata: request.metadata,
                 overrides,
                 tasks,
+                trace: None,
             }),
             _ => Err(JobError { code: code.to_owned(), ..JobError::refused(faults) }),
         }

@@ -24,6 +24,7 @@ mod plans;
 mod races;
 mod schedules;
 mod subject;
+mod traces;
 mod views;
 mod work;
 

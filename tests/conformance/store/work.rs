@@ -101,6 +101,7 @@ pub fn plan(steps: &[Step]) -> NewJob {
         metadata: None,
         overrides: Overrides::default(),
         tasks: tasks(id.0, steps),
+        trace: None,
     }
 }
 

@@ -133,16 +133,16 @@ impl Publishing {
     pub async fn check(&self) -> PortResult<()> {
         let exchange = self.topology.names.tasks();
         self.asking(|connection, channel| async move {
-            let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
-            channel
-                .exchange_declare(exchange.clone().into(), ExchangeKind::Direct, passive, FieldTable::default())
-                .await?;
             let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-            let sent = channel.basic_publish(exchange.into(), NOBODY.into(), options, b"", properties).await?;
+            let sent = channel.basic_publish(exchange.as_str().into(), NOBODY.into(), options, b"", properties).await?;
+            // A blocked connection may still confirm what it was blocked by, and is not read any further: no answer to this one comes.
+            let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
+            let asked = channel.exchange_declare(exchange.into(), ExchangeKind::Direct, passive, FieldTable::default());
             tokio::select! {
-                confirmed = sent => confirmed.map(|_| true),
-                () = until_blocked(connection) => Ok(false),
+                answered = asked => answered?,
+                () = until_blocked(connection) => return Ok(false),
             }
+            sent.await.map(|_| true)
         })
         .await?
         .then_some(())

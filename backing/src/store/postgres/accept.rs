@@ -51,6 +51,7 @@ impl PgStore {
             }
         }
         self.keep_deadlines(&submissions).await?;
+        self.keep_traces(&submissions).await?;
         let stored = self.store(columns).await?;
         let answers = calls.answers(&submissions, &stored.replays)?;
         let mut written = Written { stored: &stored, queueing: &queueing, accepted: Accepted::default() };
@@ -221,7 +222,8 @@ impl Written<'_> {
                 }
                 Some(_) => {}
                 None if self.stored.credited && self.queueing.queued.contains(&task.id) => {
-                    self.accepted.bells.push(Doorbell::new(task.id, Fence(0), task.class));
+                    let bell = Doorbell::new(task.id, Fence(0), task.class);
+                    self.accepted.bells.push(bell.traced(job.trace.as_ref().map(ToString::to_string)));
                 }
                 None if !later => push_once(&mut self.accepted.moved.readied, task.class),
                 None => {}

@@ -71,7 +71,8 @@ impl PgStore {
     }
 }
 
-fn jobs(submission: &Submission) -> Vec<&NewJob> {
+/// What was not refused of it.
+pub(super) fn jobs(submission: &Submission) -> Vec<&NewJob> {
     match &submission.work {
         Work::Job(job) => vec![job],
         Work::Batch(batch) => {

@@ -22,7 +22,7 @@ use super::{
 impl PgStore {
     pub(super) async fn ring_class(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
         let query =
-            sqlx::query("SELECT rung, fences, spare, more, next_due, ended, tenants, keys FROM spool.ring($1, $2, $3)")
+            sqlx::query("SELECT rung, fences, spool.traces_of(rung) AS traces, spare, more, next_due, ended, tenants, keys FROM spool.ring($1, $2, $3)")
                 .bind(class.as_str())
                 .bind(i64::from(ahead))
                 .bind(i64::from(most));
@@ -57,10 +57,12 @@ impl PgStore {
         age: Duration,
         most: u32,
     ) -> PortResult<(Vec<Doorbell>, u64)> {
-        let query = sqlx::query("SELECT tasks, fences, queued FROM spool.overdue($1, $2, $3)")
-            .bind(class.as_str())
-            .bind(millis(age))
-            .bind(i64::from(most));
+        let query = sqlx::query(
+            "SELECT tasks, fences, spool.traces_of(tasks) AS traces, queued FROM spool.overdue($1, $2, $3)",
+        )
+        .bind(class.as_str())
+        .bind(millis(age))
+        .bind(i64::from(most));
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         Ok((bells(&mut cells, class)?, cells.number::<i64, _>("queued")?))
@@ -88,5 +90,9 @@ impl PgStore {
 
 fn bells(cells: &mut Cells<'_>, class: Class) -> PortResult<Vec<Doorbell>> {
     let (tasks, fences): (Vec<Uuid>, Vec<i64>) = (list(cells)?, list(cells)?);
-    Ok(tasks.into_iter().zip(fences).map(|(task, fence)| Doorbell::new(TaskId(task), Fence(fence), class)).collect())
+    let traces: Option<Vec<Option<String>>> = cells.take()?;
+    // None where no job has one.
+    let traces = traces.into_iter().flatten().chain(std::iter::repeat(None));
+    let bell = |((task, fence), trace)| Doorbell::new(TaskId(task), Fence(fence), class).traced(trace);
+    Ok(tasks.into_iter().zip(fences).zip(traces).map(bell).collect())
 }

@@ -39,6 +39,7 @@ const MIGRATIONS: &[(i32, i32, &str)] = &[
     (22, 1, include_str!("../../../../migrations/postgres/0022_deadlines.sql")),
     (23, 1, include_str!("../../../../migrations/postgres/0023_named_artifacts.sql")),
     (24, 1, include_str!("../../../../migrations/postgres/0024_artifacts_named_before.sql")),
+    (25, 1, include_str!("../../../../migrations/postgres/0025_traces.sql")),
 ];
 
 const BOUND: Duration = Duration::from_secs(120);

@@ -27,6 +27,7 @@ mod retain;
 mod rows;
 mod schedules;
 mod settle;
+mod traces;
 mod usage;
 mod views;
 

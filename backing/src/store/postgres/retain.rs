@@ -16,7 +16,8 @@ impl PgStore {
             .bind(millis(retention.memos))
             .bind(i64::from(retention.most));
         let row = self.work(query.fetch_one(&self.work)).await?;
-        let removed = Cells::of(&row).number::<i64, _>("removed")?;
+        let rows: u64 = Cells::of(&row).number::<i64, _>("removed")?;
+        let removed = rows + self.retain_traces(retention).await?;
         let query = sqlx::query("SELECT spool.turn_partitions($1)").bind(millis(retention.jobs));
         self.work(query.execute(&self.work)).await?;
         Ok(removed)

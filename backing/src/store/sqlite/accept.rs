@@ -5,6 +5,7 @@ use common::{
     limits::IDEMPOTENCY_KEPT,
     port::{PortResult, broker::Doorbell, store::Credit},
     submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Submission, Work},
+    trace::TraceParent,
 };
 use uuid::Uuid;
 
@@ -177,6 +178,7 @@ impl Write<'_> {
             lane: lane.unwrap_or_default(),
             run_at: job.run_at.map_or(self.now, |at| at.as_millisecond()),
             place: 0,
+            traceparent: job.trace.as_ref().map(ToString::to_string),
         };
         self.insert_tasks(&home, &job.tasks, Some(&job.input), queueing).await?;
         self.keep_deadlines(job, home.run_at).await?;
@@ -192,8 +194,8 @@ impl Write<'_> {
         let overrides = (job.overrides != Default::default()).then(|| column::text(&job.overrides)).transpose()?;
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, tenant, kind, priority, status, batch, item, tags, metadata, overrides, result_task,
-                 open_tasks, total_tasks, kinds, created_at, run_at)
-             VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                 open_tasks, total_tasks, kinds, created_at, run_at, traceparent)
+             VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         )
         .bind(job.id.0)
         .bind(&tenant.0)
@@ -210,6 +212,7 @@ impl Write<'_> {
         .bind(column::text(&kinds)?)
         .bind(self.now)
         .bind(job.run_at.map(|at| at.as_millisecond()))
+        .bind(job.trace.as_ref().map(TraceParent::as_str))
         .execute(self.sql())
         .await
         .map_err(port)?;

@@ -32,6 +32,8 @@ pub struct Home {
     pub run_at: i64,
     /// The place of the first of the tasks.
     pub place: i64,
+    /// For bells that are rung at once.
+    pub traceparent: Option<String>,
 }
 
 /// How many tasks may still be queued at once, and the bells to ring for them.
@@ -96,7 +98,8 @@ impl Write<'_> {
             Destiny::Recalled(memo) => Start { state: TaskState::Succeeded, memo: Some(memo) },
             Destiny::Follows => Start { state: TaskState::Waiting, memo: None },
             Destiny::Runs if home.run_at <= self.now && home.lane.is_empty() && queueing.take(task.class) => {
-                queueing.bells.push(Doorbell::new(task.id, Fence(0), task.class));
+                let bell = Doorbell::new(task.id, Fence(0), task.class);
+                queueing.bells.push(bell.traced(home.traceparent.clone()));
                 Start { state: TaskState::Queued, memo: None }
             }
             Destiny::Runs => {

@@ -31,6 +31,7 @@ struct Candidate {
     place: i64,
     id: Uuid,
     fence: i64,
+    traceparent: Option<String>,
     /// The limits that its line is under.
     #[sqlx(skip)]
     gates: Vec<Gate>,
@@ -67,7 +68,11 @@ impl Write<'_> {
             let (taken, more, last) = take_turns(lines, want, turns.get(&band).map(String::as_str), &mut gates);
             turns.extend(last.map(|tenant| (band, tenant)));
             self.queue(&taken).await?;
-            rung.bells.extend(taken.iter().map(|task| Doorbell::new(TaskId(task.id), Fence(task.fence), class)));
+            rung.bells.extend(
+                taken
+                    .into_iter()
+                    .map(|task| Doorbell::new(TaskId(task.id), Fence(task.fence), class).traced(task.traceparent)),
+            );
             rung.more = more;
         }
         let left = if gates.all_closed() { 0 } else { room - rung.bells.len() as i64 };
@@ -133,7 +138,7 @@ impl Write<'_> {
             return Ok(Vec::new());
         }
         sqlx::query_as(
-            "SELECT run_at, job, place, id, fence FROM tasks
+            "SELECT run_at, job, place, id, fence, (SELECT traceparent FROM jobs WHERE jobs.id = tasks.job) AS traceparent FROM tasks
              WHERE class = ? AND priority = ? AND tenant = ? AND kind = ? AND lane = ? AND state = 'ready' AND run_at <= ?
              ORDER BY run_at, job, place LIMIT ?",
         )
@@ -230,6 +235,7 @@ mod tests {
             place: 0,
             id: Uuid::from_u128(number),
             fence: 0,
+            traceparent: None,
             gates: Vec::new(),
         };
         (tenant.to_owned(), (0..tasks).map(task).collect())

@@ -202,6 +202,8 @@ impl Write<'_> {
             lane: batch.filter(|_| limited).map(|batch| batch.as_bytes().to_vec()).unwrap_or_default(),
             run_at: self.now,
             place: total + 1,
+            // Nothing of it is queued here: who rings looks it up.
+            traceparent: None,
         };
         let delta = self.jobs.entry(parent.job).or_default();
         grown.iter().for_each(|task| delta.grow(&task.kind));

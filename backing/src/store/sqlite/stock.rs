@@ -69,8 +69,9 @@ pub async fn overdue(
     most: u32,
     now: i64,
 ) -> PortResult<(Vec<Doorbell>, u64)> {
-    let rows: Vec<(Uuid, i64)> = sqlx::query_as(
-        "SELECT id, fence FROM tasks WHERE class = ? AND state = 'queued' AND queued_at <= ? ORDER BY queued_at LIMIT ?",
+    let rows: Vec<(Uuid, i64, Option<String>)> = sqlx::query_as(
+        "SELECT id, fence, (SELECT traceparent FROM jobs WHERE jobs.id = tasks.job) FROM tasks
+         WHERE class = ? AND state = 'queued' AND queued_at <= ? ORDER BY queued_at LIMIT ?",
     )
     .bind(class.as_str())
     .bind(now - column::millis(age))
@@ -78,7 +79,8 @@ pub async fn overdue(
     .fetch_all(&mut *sql)
     .await
     .map_err(port)?;
-    let bells = rows.into_iter().map(|(task, fence)| Doorbell::new(TaskId(task), Fence(fence), class)).collect();
+    let bell = |(task, fence, trace)| Doorbell::new(TaskId(task), Fence(fence), class).traced(trace);
+    let bells = rows.into_iter().map(bell).collect();
     Ok((bells, column::number("queued", queued(sql, class).await?)?))
 }
 

@@ -7,10 +7,11 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use common::trace::TraceParent;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::http::problem::Problem;
+use crate::http::{problem::Problem, trace};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Room for a UUID, a trace id, and what proxies put before them.
@@ -20,7 +21,10 @@ const LONGEST: usize = 128;
 pub async fn layer(request: Request, next: Next) -> Response {
     let id = request.headers().get(HEADER).and_then(sane).unwrap_or_else(fresh);
     let text = id.to_str().unwrap_or_default().to_owned();
-    let span = tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path());
+    let trace = trace::of(request.headers());
+    let trace = trace.as_ref().map(TraceParent::trace);
+    let span =
+        tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path(), trace);
     let mut response = next.run(request).instrument(span).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let written = problem.render(&text);
