@@ -25,6 +25,7 @@ each_store!(
     a_stale_fence_settles_beats_and_releases_nothing,
     only_the_worker_that_claimed_may_settle_beat_or_release,
     a_beat_keeps_the_lease_and_the_progress,
+    a_beat_that_comes_late_never_shortens_a_lease,
     a_beat_hears_of_a_cancel,
     a_lost_lease_makes_the_task_ready_and_burns_no_attempt,
     a_task_that_loses_worker_after_worker_is_poison,
@@ -113,6 +114,19 @@ async fn a_beat_keeps_the_lease_and_the_progress(on: Subject) {
     let silent = [Beat { task: kept.task, fence: kept.fence, progress: None }];
     on.store.beat(&presence(on.worker), &silent, LEASE).await.expect("beats");
     assert_eq!(on.task(kept.task).await.progress, Some(progress), "a beat without news forgets nothing");
+}
+
+async fn a_beat_that_comes_late_never_shortens_a_lease(on: Subject) {
+    let (long, short) = (job(), job());
+    on.accept(&long).await;
+    on.accept(&short).await;
+    let long = on.start(only(&long)).await;
+    let beat = [Beat { task: long.task, fence: long.fence, progress: None }];
+    assert_eq!(on.store.beat(&presence(on.worker), &beat, SHORT).await.expect("beats"), [Pulse::Held]);
+    // Runs out no sooner than the beat's would have.
+    let short = on.start_for(only(&short), SHORT).await;
+    on.sweep_until_lost(POLICY).await;
+    assert_eq!((on.state(short.task).await, on.state(long.task).await), (TaskState::Ready, TaskState::Running));
 }
 
 async fn a_beat_hears_of_a_cancel(on: Subject) {

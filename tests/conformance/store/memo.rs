@@ -31,6 +31,8 @@ each_store!(
     an_output_that_changes_changes_the_keys_behind_it,
     a_failed_need_leaves_a_task_without_a_key,
     a_leaders_failure_promotes_exactly_one_the_highest_and_oldest,
+    a_leaders_failure_promotes_nobody_of_another_tenant,
+    who_arrives_while_the_leader_runs_follows_it,
     a_leaders_cancel_promotes_one_and_a_followers_cancel_nobody,
     a_lost_lease_a_release_and_a_retry_keep_the_lead,
     a_leader_runs_in_the_highest_band_of_its_followers,
@@ -185,6 +187,29 @@ async fn a_leaders_failure_promotes_exactly_one_the_highest_and_oldest(on: Subje
     for job in [&low, &later] {
         assert_eq!(on.job(job.id).await.result, Some(json!("well")));
     }
+}
+
+async fn a_leaders_failure_promotes_nobody_of_another_tenant(on: Subject) {
+    let other = on.as_tenant("other");
+    let (leader, follower) = (banded(5), banded(1));
+    let (their_leader, their_follower) = (banded(5), banded(9));
+    for (whose, job) in [(&other, &their_leader), (&other, &their_follower), (&on, &leader), (&on, &follower)] {
+        whose.accept(job).await;
+    }
+    on.run_badly(only(&leader), "x").await;
+    assert_eq!(on.state(only(&follower)).await, TaskState::Ready);
+    assert_eq!(other.state(only(&their_follower)).await, TaskState::Waiting, "it has a leader still");
+}
+
+async fn who_arrives_while_the_leader_runs_follows_it(on: Subject) {
+    let (leader, follower) = (banded(5), banded(9));
+    on.accept(&leader).await;
+    let running = on.start(only(&leader)).await;
+    on.accept(&follower).await;
+    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    assert_eq!(on.ring().await, []);
+    on.succeed(&running, json!("once")).await;
+    assert_eq!(on.job(follower.id).await.result, Some(json!("once")));
 }
 
 async fn a_leaders_cancel_promotes_one_and_a_followers_cancel_nobody(on: Subject) {

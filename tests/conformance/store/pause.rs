@@ -23,6 +23,7 @@ use super::{
 each_store!(
     a_paused_class_queues_nothing_and_gives_back_what_is_queued,
     a_paused_tenant_is_passed_over_and_is_in_nobodys_way,
+    a_paused_tenant_gives_back_what_is_queued_and_no_other_does,
     an_accept_with_credit_queues_nothing_of_what_is_paused,
     what_is_handed_back_while_paused_stays,
     pauses_are_kept_and_told,
@@ -74,6 +75,18 @@ async fn a_paused_tenant_is_passed_over_and_is_in_nobodys_way(on: Subject) {
     assert_eq!(held.job(jobs[0].id).await.waiting_for, Some(WaitingFor::Paused));
     on.store.resume(&pause).await.expect("resumes");
     assert_eq!(on.store.ring(Class::Light, 100, 100).await.expect("rings").bells.len(), 50);
+}
+
+async fn a_paused_tenant_gives_back_what_is_queued_and_no_other_does(on: Subject) {
+    let (held, free) = (on.as_tenant("held"), on.as_tenant("free"));
+    let (theirs, other) = (job(), job());
+    held.accept(&theirs).await;
+    free.accept(&other).await;
+    assert_eq!(on.ring().await.len(), 2);
+    on.store.pause(&Pausable::Tenant(TenantId("held".into()))).await.expect("pauses");
+    let states = [held.state(only(&theirs)).await, free.state(only(&other)).await];
+    assert_eq!(states, [TaskState::Ready, TaskState::Queued]);
+    assert_eq!(on.claim(only(&theirs), LEASE).await, None, "its bell rings in vain");
 }
 
 async fn an_accept_with_credit_queues_nothing_of_what_is_paused(on: Subject) {

@@ -169,7 +169,77 @@ impl Write<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicI64, Ordering},
+        },
+        time::Duration,
+    };
+
+    use common::{
+        id::{JobId, TaskId, TenantId},
+        plan::{NewTask, Overrides},
+        port::{clock::Clock, store::Store},
+        submission::{NewJob, Priority, Submission, Work},
+    };
+    use jiff::Timestamp;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::{super::SqliteStore, *};
+
+    const POLICY: SweepPolicy = SweepPolicy { quarantine_after: 5, most: 10 };
+
+    /// A clock that goes when it is told to, in milliseconds.
+    struct Dial(AtomicI64);
+
+    impl Clock for Dial {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).expect("a time")
+        }
+    }
+
+    fn job(task: TaskId) -> NewJob {
+        let input = json!({"value": 1});
+        let task = NewTask {
+            id: task,
+            name: "only".into(),
+            kind: "echo".into(),
+            kind_version: 1,
+            class: Class::Light,
+            needs: Vec::new(),
+            result: true,
+            input_key: None,
+            input: input.clone(),
+            timeout: Duration::from_secs(60),
+            max_attempts: 3,
+        };
+        NewJob {
+            id: JobId::new(),
+            kind: "echo".into(),
+            input,
+            priority: Priority::default(),
+            run_at: None,
+            queue_timeout: None,
+            tags: Vec::new(),
+            metadata: None,
+            overrides: Overrides::default(),
+            tasks: vec![task],
+            trace: None,
+        }
+    }
+
+    /// A store with one task that runs since its clock's zero, under a lease of the usual length.
+    async fn with_one_running(folder: &TempDir) -> (SqliteStore, Arc<Dial>, TaskId) {
+        let (clock, task) = (Arc::new(Dial(AtomicI64::new(0))), TaskId::new());
+        let store = SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone()).await.unwrap();
+        let work = Work::Job(job(task));
+        store.accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[]).await.unwrap();
+        store.ring(Class::Light, 10, 10).await.unwrap();
+        assert!(store.claim(WorkerId::new(), &[task], LEASE).await.unwrap()[0].is_some());
+        (store, clock, task)
+    }
 
     #[test]
     fn a_pause_of_the_process_spares_every_lease_for_one_length() {
@@ -178,5 +248,30 @@ mod tests {
         assert!(!watch.awake(60_000), "it slept for a minute");
         assert!(!watch.awake(65_000));
         assert!(watch.awake(70_000));
+    }
+
+    #[tokio::test]
+    async fn a_sweep_after_a_pause_of_the_process_judges_nothing_at_first() {
+        let folder = TempDir::new().unwrap();
+        let (store, clock, _) = with_one_running(&folder).await;
+        let lost_at = async |now| {
+            clock.0.store(now, Ordering::SeqCst);
+            store.sweep(POLICY).await.unwrap().lost
+        };
+        assert_eq!((lost_at(0).await, lost_at(60_000).await, lost_at(65_000).await), (0, 0, 0));
+        assert_eq!(lost_at(70_000).await, 1, "and then what still does not beat");
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_judged_as_it_is_and_not_as_it_was_when_it_was_found_expired() {
+        let folder = TempDir::new().unwrap();
+        let (store, _, task) = with_one_running(&folder).await;
+        let mut writer = store.writer.lock().await;
+        let end = column::millis(LEASE);
+        let early = sweep_one(&mut writer, task.0, POLICY, end - 1).await.unwrap();
+        assert_eq!(early, Swept::default(), "it was renewed meanwhile");
+        assert_eq!(sweep_one(&mut writer, task.0, POLICY, end).await.unwrap().lost, 1);
+        let again = sweep_one(&mut writer, task.0, POLICY, end).await.unwrap();
+        assert_eq!(again, Swept::default(), "it was judged meanwhile");
     }
 }
