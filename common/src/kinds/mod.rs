@@ -23,6 +23,7 @@ pub mod script;
 pub mod source;
 pub mod speech;
 pub mod subtitles;
+pub mod tongue;
 pub mod usual;
 
 pub use checks::Checks;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use common::{
-    error::{JobError, code},
+    error::{ErrorClass, JobError, code},
     kinds::{
         made::Usage,
         speech::{Spoken, Word},
@@ -68,7 +68,9 @@ impl<'a> Desk<'a> {
         if let Some(error) = &error {
             self.warnings.push(format!("scene {number}: {}", error.detail));
             match self.story.ask.on_scene_error {
-                OnSceneError::Fail => return Err(error.clone()),
+                OnSceneError::Fail => {
+                    return Err(JobError { detail: format!("scene {number}: {}", error.detail), ..error.clone() });
+                }
                 OnSceneError::Skip => {
                     self.scenes.push(Scene {
                         text: scene.text.clone(),
@@ -142,14 +144,13 @@ impl<'a> Desk<'a> {
 
     fn say(&mut self, place: &Place, scene: &GivenScene, spoken: Result<(Spoken, Facts), JobError>, voice_ms: u64) {
         let start_ms = place.start_ms();
-        let (source, words) = match spoken {
+        let words = match spoken {
             Ok((spoken, facts)) => {
                 let speech = self.story.ask.speech(&scene.text);
                 self.facts.insert(Slot::of_speech(&speech), facts);
-                let alias = format!("scene-{}", place.number);
                 self.voices.push(json!({
                     "asset": {"type": "speech", "text": speech.text, "voice": speech.voice, "rate": speech.rate},
-                    "start": place.start(), "length": "auto", "alias": alias,
+                    "start": place.start(), "length": "auto", "alias": format!("scene-{}", place.number),
                 }));
                 self.usage =
                     spoken.made.as_ref().map_or_else(|| self.usage.clone(), |made| self.usage.plus(&made.usage));
@@ -160,32 +161,31 @@ impl<'a> Desk<'a> {
                     duration_ms: spoken.duration_ms,
                     provider: spoken.provider,
                 });
-                (json!({"src": format!("alias://{alias}")}), spoken.words)
+                spoken.words
             }
-            Err(_) => {
-                let words = shared_out(&scene.text, voice_ms);
-                let timed = |word: &Word| json!({"text": word.word, "start": seconds(word.start_ms), "end": seconds(word.end_ms)});
-                (json!({"words": words.iter().map(timed).collect::<Vec<_>>()}), words)
-            }
+            Err(_) => shared_out(&scene.text, voice_ms),
         };
-        if self.story.ask.captions && !words.is_empty() {
-            self.captions.push(self.caption(place, source));
+        if self.story.ask.captions && words.iter().any(|word| !word.word.trim().is_empty()) {
+            self.captions.push(self.caption(place, &words));
         }
         let later = |word: Word| Word { start_ms: word.start_ms + start_ms, end_ms: word.end_ms + start_ms, ..word };
         self.words.extend(words.into_iter().map(later));
     }
 
-    fn caption(&self, place: &Place, source: Value) -> Value {
+    /// The words themselves, and not a pointer to who speaks them: whoever edits a caption finds its text here, and pays for no voice.
+    fn caption(&self, place: &Place, words: &[Word]) -> Value {
+        let timed = |word: &Word| {
+            let text: String = word.word.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
+            json!({"text": text, "start": seconds(word.start_ms), "end": seconds(word.end_ms)})
+        };
         let short = self.story.ask.resolution.pixels();
-        let mut asset = json!({
+        let asset = json!({
             "type": "rich-caption",
+            "words": words.iter().filter(|word| !word.word.trim().is_empty()).map(timed).collect::<Vec<_>>(),
             "font": {"family": "Open Sans", "size": (short * 7 / 100).max(12), "weight": 800, "color": "#ffffff"},
             "stroke": {"color": "#000000", "width": (short / 120).max(2)},
             "active": {"color": "#ffd400"},
         });
-        if let (Some(asset), Some(source)) = (asset.as_object_mut(), source.as_object()) {
-            asset.extend(source.clone());
-        }
         json!({"asset": asset, "start": place.start(), "length": place.length()})
     }
 
@@ -197,9 +197,10 @@ impl<'a> Desk<'a> {
     /// The composition, compiled, and all that is to be told of it.
     pub fn finish(self) -> Result<Composed, JobError> {
         if self.frames == 0 {
-            let first = self.scenes.iter().find_map(|scene| scene.error.as_ref().map(|error| error.detail.clone()));
-            let detail = format!("every scene failed; the first: {}", first.unwrap_or_default());
-            return Err(JobError::permanent("no_scene", detail));
+            // As hopeless as the first: what may go away for a scene may go away for the video.
+            let first = self.scenes.iter().find_map(|scene| scene.error.clone());
+            let (class, detail) = first.map_or((ErrorClass::Permanent, String::new()), |it| (it.class, it.detail));
+            return Err(JobError::new("no_scene", class, format!("every scene failed; the first: {detail}")));
         }
         let composition = self.composition();
         let parsed = crate::parse(&composition).map_err(|faults| broken(&JobError::refused(faults)))?;
