@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Slot,
     plan::{Facts, Ratio},
-    subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, write},
+    subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, phrases, write},
 };
 
 /// Frames a second: what the frame grid of scenes counts.
@@ -90,7 +90,7 @@ impl<'a> Desk<'a> {
         let place = Place { number, start_frame: self.frames, frames };
         self.frames += frames;
         let image = self.see(&place, scene, came.seen);
-        self.say(&place, scene, came.spoken, voice_ms);
+        self.say(&place, scene, came.spoken, voice_ms)?;
         self.scenes.push(Scene {
             text: scene.text.clone(),
             start_ms: Some(place.start_ms()),
@@ -142,7 +142,13 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn say(&mut self, place: &Place, scene: &GivenScene, spoken: Result<(Spoken, Facts), JobError>, voice_ms: u64) {
+    fn say(
+        &mut self,
+        place: &Place,
+        scene: &GivenScene,
+        spoken: Result<(Spoken, Facts), JobError>,
+        voice_ms: u64,
+    ) -> Result<(), JobError> {
         let start_ms = place.start_ms();
         let words = match spoken {
             Ok((spoken, facts)) => {
@@ -165,23 +171,27 @@ impl<'a> Desk<'a> {
             }
             Err(_) => shared_out(&scene.text, voice_ms),
         };
-        if self.story.ask.captions && words.iter().any(|word| !word.word.trim().is_empty()) {
-            self.captions.push(self.caption(place, &words));
+        let mut shown = timed(&words)?;
+        shown.retain(|word| !word.text.trim().is_empty());
+        if self.story.ask.captions && !shown.is_empty() {
+            self.captions.push(self.caption(place, &phrases(&shown)));
         }
         let later = |word: Word| Word { start_ms: word.start_ms + start_ms, end_ms: word.end_ms + start_ms, ..word };
         self.words.extend(words.into_iter().map(later));
+        Ok(())
     }
 
     /// The words themselves, and not a pointer to who speaks them: whoever edits a caption finds its text here, and pays for no voice.
-    fn caption(&self, place: &Place, words: &[Word]) -> Value {
-        let timed = |word: &Word| {
-            let text: String = word.word.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
-            json!({"text": text, "start": seconds(word.start_ms), "end": seconds(word.end_ms)})
+    fn caption(&self, place: &Place, words: &[TimedWord]) -> Value {
+        let word = |word: &TimedWord| {
+            let text: String = word.text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
+            json!({"text": text, "start": word.start.to_f64(), "end": word.end.to_f64()})
         };
+        let words: Vec<Value> = words.iter().map(word).collect();
         let short = self.story.ask.resolution.pixels();
         let asset = json!({
             "type": "rich-caption",
-            "words": words.iter().filter(|word| !word.word.trim().is_empty()).map(timed).collect::<Vec<_>>(),
+            "words": words,
             "font": {"family": "Open Sans", "size": (short * 7 / 100).max(12), "weight": 800, "color": "#ffffff"},
             "stroke": {"color": "#000000", "width": (short / 120).max(2)},
             "active": {"color": "#ffd400"},
@@ -205,7 +215,7 @@ impl<'a> Desk<'a> {
         let composition = self.composition();
         let parsed = crate::parse(&composition).map_err(|faults| broken(&JobError::refused(faults)))?;
         let plan = crate::compile(&parsed, &self.facts).map_err(JobError::refused)?;
-        let srt = write(&cues_from_words(&timed(&self.words)?, Grouping::default()), Format::Srt);
+        let srt = write(&cues_from_words(&phrases(&timed(&self.words)?), Grouping::default()), Format::Srt);
         let Story { title, scenes, made, .. } = self.story;
         let about = About {
             script: json!({"title": title, "scenes": scenes, "made": made}),
