@@ -44,13 +44,11 @@ pub(crate) fn script(ask: &script::Ask) -> script::Answer {
     let mut room = Room { each: (f64::from(ask.duration) / f64::from(count) - PAUSE) * phrases.pace, left: 0.0 };
     let own = sentences(&ask.topic);
     let mut body = own.into_iter().skip(1).chain(phrases.body.iter().cycle().map(|phrase| filled(phrase)));
-    let mut text = |index: u32| {
-        let edge = match index {
-            0 => phrases.open.as_slice(),
-            last if last + 1 == count => phrases.close.as_slice(),
-            _ => &[],
-        };
-        room.fill(edge.iter().map(|phrase| filled(phrase)), &mut body)
+    let edge = |phrases: &[&str]| phrases.iter().map(|phrase| filled(phrase)).collect::<Vec<_>>();
+    let mut text = |index: u32| match index {
+        0 => room.fill(edge(&phrases.open), &mut body, Vec::new()),
+        last if last + 1 == count => room.fill(Vec::new(), &mut body, edge(&phrases.close)),
+        _ => room.fill(Vec::new(), &mut body, Vec::new()),
     };
     let scenes = (0..count).map(|index| Scene {
         text: text(index),
@@ -68,26 +66,34 @@ struct Room {
 }
 
 impl Room {
-    /// What is said in the next scene: one sentence at least, and more as long as that comes nearer to the time; first those of its own,
-    /// then the common ones.
-    fn fill(&mut self, own: impl Iterator<Item = String>, common: &mut dyn Iterator<Item = String>) -> String {
+    /// What is said in the next scene: its first sentences and its last, one at least, and between them common ones as long as that comes nearer to
+    /// the time. Of the first and the last, what has no room at all is left out.
+    fn fill(&mut self, first: Vec<String>, common: &mut dyn Iterator<Item = String>, last: Vec<String>) -> String {
         self.left += self.each;
-        let mut said = String::new();
-        let mut own = own;
-        while said.is_empty() || self.left > 0.0 {
+        let mut said: Vec<String> = Vec::new();
+        let kept_back = last.first().map_or(0.0, |sentence| words_of(sentence));
+        self.left -= kept_back;
+        let mut own = first.into_iter();
+        while (said.is_empty() && last.is_empty()) || self.left > 0.0 {
             let Some(sentence) = own.next().or_else(|| common.next()) else { break };
             let words = words_of(&sentence);
-            let fits = words < self.left * 2.0 && said.chars().count() + sentence.chars().count() < MAX_SCENE_TEXT;
-            if !said.is_empty() && !fits {
+            let length = said.iter().chain(&last).map(|sentence| sentence.chars().count() + 1).sum::<usize>();
+            let fits = words < self.left * 2.0 && length + sentence.chars().count() < MAX_SCENE_TEXT;
+            if !(fits || said.is_empty() && last.is_empty()) {
                 break;
             }
-            if !said.is_empty() {
-                said.push(' ');
-            }
-            said.push_str(&sentence);
             self.left -= words;
+            said.push(sentence);
         }
-        cut(&said, MAX_SCENE_TEXT)
+        self.left += kept_back;
+        for (index, sentence) in last.into_iter().enumerate() {
+            let words = words_of(&sentence);
+            if index == 0 || words < self.left * 2.0 {
+                self.left -= words;
+                said.push(sentence);
+            }
+        }
+        cut(&said.join(" "), MAX_SCENE_TEXT)
     }
 }
 
@@ -223,6 +229,9 @@ mod tests {
                 assert!((0.8..1.25).contains(&share), "{topic} {duration}: {seconds} s, {:?}", answer.scenes);
             }
         }
+        let ask = script::parse(&json!({"topic": "Tides", "duration": 20, "scenes": 2})).expect("an input");
+        let end = &script(&ask).scenes[1].text;
+        assert!(end.contains("That was: Tides.") && !end.ends_with('?'), "nothing is said after the goodbye: {end}");
         let ask = script::parse(&json!({"topic": "The moon pulls. The sea follows it! Twice a day.", "duration": 30}));
         let answer = script(&ask.expect("an input"));
         assert_eq!(answer.title, "The moon pulls");

@@ -205,13 +205,14 @@ impl<'a> Desk<'a> {
     }
 
     /// The composition, compiled, and all that is to be told of it.
-    pub fn finish(self) -> Result<Composed, JobError> {
+    pub fn finish(mut self) -> Result<Composed, JobError> {
         if self.frames == 0 {
             // As hopeless as the first: what may go away for a scene may go away for the video.
             let first = self.scenes.iter().find_map(|scene| scene.error.clone());
             let (class, detail) = first.map_or((ErrorClass::Permanent, String::new()), |it| (it.class, it.detail));
             return Err(JobError::new("no_scene", class, format!("every scene failed; the first: {detail}")));
         }
+        self.warnings.extend(self.other_length());
         let composition = self.composition();
         let parsed = crate::parse(&composition).map_err(|faults| broken(&JobError::refused(faults)))?;
         let plan = crate::compile(&parsed, &self.facts).map_err(JobError::refused)?;
@@ -228,6 +229,14 @@ impl<'a> Desk<'a> {
             warnings: self.warnings,
         };
         Ok(Composed { plan, about })
+    }
+
+    /// Says how long it became where that is far from what was asked: a script is as long as its words, and a model counts them badly.
+    fn other_length(&self) -> Option<String> {
+        let ask = &self.story.ask;
+        let (asked, came) = (u64::from(ask.duration) * FPS, self.frames);
+        let far = ask.topic.is_some() && came.abs_diff(asked) * 4 > asked;
+        far.then(|| format!("it lasts {:.1} s, where {} s were asked for", came as f64 / FPS as f64, ask.duration))
     }
 
     fn composition(&self) -> Value {
