@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use common::{
     id::JobId,
+    kind::Catalog,
     port::{
         board::Board,
         broker::{Broker, Control},
@@ -14,24 +15,35 @@ use common::{
 };
 use tokio_util::task::TaskTracker;
 
+use crate::cache::Recalls;
+
 /// Announces for one process.
 #[derive(Clone)]
 pub struct Announcer {
     board: Arc<dyn Board>,
     broker: Arc<dyn Broker>,
+    counted: Option<(Arc<Recalls>, Arc<Catalog>)>,
     under_way: TaskTracker,
 }
 
 impl Announcer {
     /// Announces through these.
     pub fn new(board: Arc<dyn Board>, broker: Arc<dyn Broker>) -> Self {
-        Self { board, broker, under_way: TaskTracker::new() }
+        Self { board, broker, counted: None, under_way: TaskTracker::new() }
+    }
+
+    /// Counts besides what of the jobs that became final was found.
+    pub fn counting(self, recalls: Arc<Recalls>, catalog: Arc<Catalog>) -> Self {
+        Self { counted: Some((recalls, catalog)), ..self }
     }
 
     /// Announces what a write moved, in the background.
     pub fn announce(&self, moved: Moved) {
         if moved == Moved::default() {
             return;
+        }
+        if let Some((recalls, catalog)) = &self.counted {
+            recalls.count(catalog, &moved.views);
         }
         let this = self.clone();
         self.under_way.spawn(async move { this.tell(moved).await });

@@ -69,6 +69,10 @@ impl Meters {
             set(&series.entries, &[namespace], usage.entries);
             set(&series.bytes, &[namespace], usage.bytes);
         }
+        for (kind, memos) in self.cache.recalls().by_kind() {
+            raise(&series.hits, &["l3", kind], memos.hits);
+            raise(&series.misses, &["l3", kind], memos.misses);
+        }
     }
 
     fn read_pools(&self) {

@@ -109,7 +109,8 @@ impl Producer {
     pub fn new(parts: Parts, settings: Settings, metrics: Metrics, stop: CancellationToken) -> Self {
         let Parts { store, broker, board, artifacts, cache, clock, catalog, registry } = parts;
         let (wakes, credits) = (Arc::new(Wakes::default()), Arc::new(Credits::default()));
-        let announcer = Announcer::new(board.clone(), broker.clone());
+        let announcer =
+            Announcer::new(board.clone(), broker.clone()).counting(cache.recalls().clone(), catalog.clone());
         let movements = Movements::new(announcer, wakes.clone(), credits.clone());
         let ringer = Ringer::new(store.clone(), broker.clone(), metrics.clone());
         let accepting = Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());

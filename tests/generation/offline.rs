@@ -77,6 +77,25 @@ fn a_changed_scene_costs_its_speech_its_segments_and_the_sound() {
 }
 
 #[test]
+fn other_words_in_the_script_of_a_result_leave_every_picture() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let scenes = json!([{"text": "The sea rises."}, {"text": "The moon pulls it."}, {"text": "That is all."}]);
+    let run = |script: Value| {
+        let id = stand.api.submit("video", json!({"script": script, "resolution": "preview"}));
+        let job = stand.api.settled(&id);
+        assert_eq!(job["status"], "succeeded", "{job}");
+        (job["result"]["script"].clone(), stand.ran(&id))
+    };
+    let (mut script, first) = run(json!({ "scenes": scenes }));
+    let painted = |ran: &[String]| ran.iter().filter(|name| name.starts_with("picture")).count();
+    assert_eq!(painted(&first), 3, "{first:?}");
+    script["scenes"][1]["text"] = json!("It is the moon that pulls.");
+    let ran: Vec<String> = run(script).1.into_iter().filter(|name| !name.starts_with("segment-")).collect();
+    assert_eq!(ran, ["assemble", "sound", "speech-2"]);
+}
+
+#[test]
 fn an_edited_composition_renders_and_costs_what_was_edited() {
     let data = tempdir().unwrap();
     let stand = Stand::start(data.path(), "", &[]);
@@ -100,7 +119,14 @@ fn an_edited_composition_renders_and_costs_what_was_edited() {
         !ran.iter().any(|name| name.starts_with("speech") || name == "sound"),
         "nothing is spoken or mixed: {ran:?}"
     );
-    // The last words spoken otherwise: no picture but those of its captions.
+    // A word of its caption corrected: what is shown, and nothing that is heard.
+    let mut edited = composition.clone();
+    edited["timeline"]["tracks"][0]["clips"][2]["asset"]["words"][0]["text"] = json!("And that");
+    let (ran, _) = render(&edited);
+    let made = |ran: &[String]| ran.iter().filter(|name| !name.starts_with("source-")).cloned().collect::<Vec<_>>();
+    let segments = ran.iter().filter(|name| name.starts_with("segment-")).count();
+    assert_eq!((segments, made(&ran).len()), (1, 3), "one segment, `render` and `assemble`: {ran:?}");
+    // The last words spoken otherwise: no picture at all, for the captions say what they say.
     let mut edited = composition.clone();
     edited["timeline"]["tracks"][2]["clips"][2]["asset"]["text"] = json!("That was all.");
     let (ran, _) = render(&edited);
@@ -202,6 +228,36 @@ fn a_scene_that_fails_fails_the_video_is_left_out_or_gets_a_placeholder() {
     assert_eq!(scenes(&placed), [(true, false), (true, true), (true, false)]);
     assert!(placed["result"]["duration"].as_f64() > skipped["result"]["duration"].as_f64());
     assert!(!skipped["result"]["warnings"].as_array().unwrap().is_empty());
+    // A file without a picture is such a scene too; and where none is left, the video fails as its scenes did.
+    std::fs::write(data.path().join("sound.wav"), wav(500)).unwrap();
+    let mut input = video("The moon pulls it.");
+    input["script"]["scenes"][1]["clip"] = json!("sound.wav");
+    let unseen = stand.api.run("video", input.clone());
+    let detail = unseen["error"]["detail"].as_str().unwrap_or_else(|| panic!("{unseen}"));
+    assert!(detail.starts_with("scene 2: the clip has no picture"), "{unseen}");
+    input["onSceneError"] = json!("skip");
+    assert_eq!(scenes(&stand.api.run("video", input.clone())), scenes(&skipped));
+    let only = input["script"]["scenes"][1].clone();
+    input["script"]["scenes"] = json!([only]);
+    let none = stand.api.run("video", input);
+    assert_eq!((&none["error"]["code"], &none["error"]["class"]), (&json!("no_scene"), &json!("caller")), "{none}");
+}
+
+#[test]
+fn a_voice_and_an_outline_follow_the_language_and_the_writing() {
+    let data = tempdir().unwrap();
+    let stand = Stand::start(data.path(), "", &[]);
+    let voice = |input: Value| {
+        let job = stand.api.run("video", input);
+        assert_eq!(job["status"], "succeeded", "{job}");
+        let speech = &job["result"]["composition"]["timeline"]["tracks"][2]["clips"][0]["asset"];
+        (speech["voice"].as_str().unwrap().to_owned(), speech["text"].as_str().unwrap().to_owned())
+    };
+    let (german, said) = voice(json!({"topic": "Gezeiten", "language": "de", "duration": 5, "resolution": "preview"}));
+    assert_eq!((german.as_str(), said.starts_with("Heute geht es um: Gezeiten.")), ("de", true), "{said}");
+    let scene = json!({"scenes": [{"text": "السماء زرقاء."}]});
+    assert_eq!(voice(json!({"script": scene, "resolution": "preview"})).0, "ar");
+    assert_eq!(voice(json!({"script": scene, "resolution": "preview", "voice": "fa"})).0, "fa");
 }
 
 #[test]

@@ -51,6 +51,32 @@ fn an_answer_is_paid_for_once_though_its_memo_is_gone_until_it_is_cleared() {
 }
 
 #[test]
+fn what_the_memo_answers_is_counted_by_kind() {
+    let (data, server) = (tempdir().unwrap(), Server::start());
+    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    for _ in 0..3 {
+        assert_eq!(stand.once("hook", json!({"topic": "zebras"}))["status"], "succeeded");
+    }
+    assert_eq!(stand.once("hook", json!({"topic": "fault:key"}))["status"], "failed", "neither found nor made");
+    let scene = |text: &str| json!({"text": text, "picture": "a sea"});
+    for last in ["Three.", "Four."] {
+        let script = json!({"scenes": [scene("One."), scene("Two."), scene(last)]});
+        let job = stand.once("video", json!({"script": script, "resolution": "preview"}));
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+    let report = stand.api.get("/v1/admin/cache").body;
+    let memo = |kind: &str| report["memos"].as_array().unwrap().iter().find(|memo| memo["kind"] == kind).cloned();
+    let counted = |kind: &str| memo(kind).map(|memo| (memo["l3"]["hits"].clone(), memo["l3"]["misses"].clone()));
+    assert_eq!(counted("hook"), Some((json!(2), json!(1))), "{report}");
+    assert_eq!(counted("speech"), Some((json!(2), json!(4))), "{report}");
+    // Three scenes of one picture: one is painted, for all.
+    assert_eq!(counted("image"), Some((json!(5), json!(1))), "{report}");
+    assert_eq!((memo("video"), memo("source")), (None, None), "what is never remembered is not counted");
+    assert_eq!(stand.metric("spool_cache_hits_total{level=\"l3\",namespace=\"hook\"}"), Some(2.0));
+    assert_eq!(stand.metric("spool_cache_misses_total{level=\"l3\",namespace=\"hook\"}"), Some(1.0));
+}
+
+#[test]
 fn an_answer_that_could_not_be_used_is_not_remembered() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     let stand = Stand::start(data.path(), &provided(&server), &[]);

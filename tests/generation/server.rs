@@ -62,6 +62,7 @@ impl Server {
             .route("/v1/audio/speech", post(speech))
             .route("/v1/audio/transcriptions", post(transcription))
             .route("/v1/images/generations", post(image))
+            .route("/pictures/pixel.png", get(picture))
             .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(inner.clone())
             .into_make_service_with_connect_info::<SocketAddr>();
@@ -163,6 +164,11 @@ impl Asked {
             "long-429" => {
                 Some((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "600")], error("slow down")).into_response())
             }
+            "quota" => {
+                let body = json!({"error": {"message": "no money left", "code": "insufficient_quota"}});
+                Some((StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response())
+            }
+            "redirect" => Some((StatusCode::TEMPORARY_REDIRECT, [("location", "/v1/elsewhere")]).into_response()),
             "once-500" if count == 1 => Some((StatusCode::INTERNAL_SERVER_ERROR, error("oops")).into_response()),
             "always-500" => Some((StatusCode::INTERNAL_SERVER_ERROR, error("oops")).into_response()),
             "key" => Some(refusal(&self.headers)),
@@ -203,10 +209,39 @@ async fn chat(asked: Asked) -> Response {
             let text = json!({"hooks": ["x".repeat(10 << 20)]}).to_string();
             return axum::Json(json!({"choices": [{"message": {"content": text}}]})).into_response();
         }
+        "packed" => {
+            let packed = axum::Json(json!({"choices": [{"message": {"content": "{}"}}]}));
+            return ([("content-encoding", "gzip")], packed).into_response();
+        }
+        "error-200" => return axum::Json(json!({"error": {"message": "overloaded"}})).into_response(),
+        "parts" => {
+            let text = json!([{"type": "text", "text": well(kind, said)}]);
+            return axum::Json(json!({"choices": [{"message": {"content": text}}], "usage": null})).into_response();
+        }
+        "filter" | "length" => {
+            let reason = if fault == "filter" { "content_filter" } else { "length" };
+            let end = json!({"choices": [{"delta": {}, "finish_reason": reason}]});
+            let text = format!("{}data:{end}\n\ndata: [DONE]\n\n", delta("{\"hooks\": ["));
+            return ([(CONTENT_TYPE, "text/event-stream")], text).into_response();
+        }
+        "stream-refusal" => {
+            let piece = |word: &str| {
+                format!("data: {}\n\n", json!({"choices": [{"delta": {"content": null, "refusal": word}}]}))
+            };
+            let text = format!("{}{}data: [DONE]\n\n", piece("I would "), piece("rather not."));
+            return ([(CONTENT_TYPE, "text/event-stream")], text).into_response();
+        }
+        // Said to be all, and then closed without another word, or another line.
+        "no-done" => {
+            let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": null});
+            let text = format!(": hello\r\n\r\n{}data:{end}", delta(&well(kind, said)));
+            return ([(CONTENT_TYPE, "text/event-stream; charset=utf-8")], text).into_response();
+        }
         "huge-stream" => return endless("text/event-stream", 5),
         "refusal" => {
             return axum::Json(json!({"choices": [{"message": {"refusal": "I would rather not."}}]})).into_response();
         }
+        "talk" => format!("<think>{{hm}}</think>Sure!\n```json\n{}\n```\nAnything else?", well(kind, said)),
         "not-json" => format!("Sure! Take {count}."),
         "schema" => json!({"hooks": "one"}).to_string(),
         "once-schema" if count == 1 => json!({"hooks": []}).to_string(),
@@ -296,6 +331,7 @@ async fn speech(asked: Asked) -> Response {
             return answer;
         }
         "schema" => return axum::Json(json!({"audio": "UklGRg=="})).into_response(),
+        "untyped" => return Body::from(wav(900)).into_response(),
         "noise" => b"this is no sound at all".to_vec(),
         "empty" => Vec::new(),
         "short" => wav(300),
@@ -330,10 +366,28 @@ async fn transcription(asked: Asked) -> Response {
         "cut" => return cut(JSON, "{\"words\": ["),
         "huge" => return endless(JSON, 17),
         "schema" => return axum::Json(json!({"text": "Hello there."})).into_response(),
+        "nested" => {
+            let words = json!([{"word": " Hello", "start": 0.1, "end": 0.6}, {"word": "7", "start": null}]);
+            let body = json!({"duration": "1.5", "words": null, "segments": [{"words": words}]});
+            return axum::Json(body).into_response();
+        }
         _ => {}
     }
     let words = json!([{"word": "Hello", "start": 0.1, "end": 0.6}, {"word": "there.", "start": 0.7, "end": 9.0}]);
     axum::Json(json!({"duration": 1.5, "words": words})).into_response()
+}
+
+/// A PNG of one grey pixel.
+const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==";
+
+const PIXEL_FILE: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\x00\x00\x00\x0aIDATx\x9cch\x00\x00\x00\x82\x00\x81w\xcdr\xb6\x00\x00\x00\x00IEND\xaeB`\x82";
+
+/// The same, where it lies.
+async fn picture(headers: HeaderMap) -> Response {
+    match authorized(&headers) {
+        true => PIXEL_FILE.into_response(),
+        false => refusal(&headers),
+    }
 }
 
 async fn image(asked: Asked) -> Response {
@@ -341,15 +395,23 @@ async fn image(asked: Asked) -> Response {
     if let Some(answer) = asked.refused(&fault, count).await {
         return answer;
     }
-    // A PNG of one grey pixel.
-    let pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==";
     let data = match fault.as_str() {
         "cut" => return cut(JSON, "{\"data\": ["),
         "huge" => return endless(JSON, 37),
-        "schema" => return axum::Json(json!({"data": [{"url": "http://127.0.0.1/x.png"}]})).into_response(),
+        "schema" => return axum::Json(json!({"data": [{"url": "file:///etc/passwd"}]})).into_response(),
+        "elsewhere" => return axum::Json(json!({"data": [{"url": "http://127.0.0.1:1/x.png"}]})).into_response(),
+        "named" => {
+            let host = asked.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+            let data = json!([{"b64_json": null, "url": format!("http://{host}/pictures/pixel.png")}]);
+            return axum::Json(json!({"data": data})).into_response();
+        }
+        "data-url" => {
+            let url = format!("data:image/png;base64,{PIXEL}");
+            return axum::Json(json!({"data": [{"url": url}]})).into_response();
+        }
         "noise" => "bm90IGEgcGljdHVyZQ==",
         "not-base64" => "%%%",
-        _ => pixel,
+        _ => PIXEL,
     };
     axum::Json(json!({"data": [{"b64_json": data}]})).into_response()
 }

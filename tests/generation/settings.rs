@@ -82,3 +82,27 @@ fn a_check_tries_the_voice_that_needs_no_network() {
     assert_eq!(check(env!("CARGO_BIN_EXE_spool")), Ok("no network for text, speech, image".to_owned()));
     assert!(check("/bin/false").is_err_and(|said| said.contains("espeak-ng can't speak")));
 }
+
+#[test]
+fn a_check_of_providers_alone_needs_no_fleet() {
+    let (folder, server) = (tempdir().unwrap(), Server::start());
+    let file = folder.path().join("spool.toml");
+    std::fs::write(&file, format!("[providers.services.mine]\nbase_url = \"{}\"\nretries = 0\n", server.base()))
+        .unwrap();
+    let check = |key: &str| {
+        let mut program = spool();
+        program.arg("--config").arg(&file).arg("check");
+        let output = run({
+            program.env("SPOOL_MINE_API_KEY", key).env("NO_PROXY", "127.0.0.1");
+            program
+        });
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = check(KEY);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("provider mine") && said.contains("ok: 2 models"), "{said}");
+    let (code, said) = check("sk-wrong-hush");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("check the API key") && !said.contains("hush"), "{said}");
+}

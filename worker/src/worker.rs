@@ -86,7 +86,8 @@ impl Worker {
             tracing::info!(folders = swept, "removed what killed workers had left in scratch");
         }
         let worker = WorkerId::new();
-        let announcer = Announcer::new(parts.board.clone(), parts.broker.clone());
+        let announcer = Announcer::new(parts.board.clone(), parts.broker.clone())
+            .counting(parts.cache.recalls().clone(), parts.catalog.clone());
         let (reach, scratch) = (settings.reach.clone(), settings.scratch.clone());
         let fetcher = Fetcher::new(reach, parts.artifacts.clone(), parts.cache.clone(), scratch)?;
         let providers = Providers::new(&settings.providers, &metrics.providers)

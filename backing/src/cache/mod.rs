@@ -12,6 +12,7 @@ mod item;
 mod levels;
 mod local;
 mod namespace;
+mod recalls;
 mod tags;
 
 use std::{sync::Arc, time::Duration};
@@ -29,6 +30,7 @@ use common::{
 pub use counts::{Level, Usage};
 pub use item::{Item, Tag};
 pub use namespace::{Life, Namespace};
+pub use recalls::Recalls;
 pub use tags::BELIEVED;
 
 use self::levels::{Found, Levels, Refreshing};
@@ -62,12 +64,13 @@ pub enum Unmade {
 #[derive(Clone)]
 pub struct Cache {
     levels: Arc<Levels>,
+    recalls: Arc<Recalls>,
 }
 
 impl Cache {
     /// An empty L1 over what is on the board.
     pub fn new(board: Arc<dyn Board>, clock: Arc<dyn Clock>) -> Self {
-        Self { levels: Arc::new(Levels::new(board, clock)) }
+        Self { levels: Arc::new(Levels::new(board, clock)), recalls: Arc::default() }
     }
 
     /// The value, if a level has it fresh.
@@ -160,6 +163,11 @@ impl Cache {
     /// What each namespace holds here, and how its reads ended.
     pub fn usage(&self) -> Vec<Usage> {
         Namespace::ALL.into_iter().map(|namespace| self.levels.usage(namespace)).collect()
+    }
+
+    /// What is counted of the memo, which is above all of this.
+    pub fn recalls(&self) -> &Arc<Recalls> {
+        &self.recalls
     }
 
     /// How much the board holds, for all who share it.

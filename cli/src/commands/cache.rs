@@ -21,7 +21,7 @@ pub struct Cache {
 /// What can be done with a server's caches.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Shows hits, misses, sizes and rates, by level and namespace.
+    /// Shows hits, misses, sizes and rates, by level and namespace, or kind.
     #[command(
         after_help = "Examples:\n  spool cache stats\n  spool cache stats --server http://127.0.0.1:9091     # a worker's, at its --listen"
     )]
@@ -83,6 +83,9 @@ async fn stats(client: &Client, json: bool) -> Outcome {
         let name = namespace["namespace"].as_str().unwrap_or_default();
         row(name, "l1", &namespace["l1"], namespace);
         row(name, "l2", &namespace["l2"], &Value::Null);
+    }
+    for memo in report["memos"].as_array().into_iter().flatten() {
+        row(memo["kind"].as_str().unwrap_or_default(), "l3", &memo["l3"], &Value::Null);
     }
     row("(all)", "board", &report["shared"]["reads"], &report["shared"]);
     row("(files)", "disk", &report["disk"]["reads"], &report["disk"]);

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use common::port::PortResult;
+use prometheus::Registry;
 use serde_json::Value;
 use worker::providers::{Metrics, Providers};
 
@@ -22,23 +24,12 @@ pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
     }
 }
 
-/// Reaches for every part, and says of each whether it is there.
+/// Reaches for every part, and says of each whether it is there. One that is away keeps none of the others from being tried.
 async fn parts(config: &Config, json: bool) -> Outcome {
-    let parts = Parts::production(config, "spool check").await?;
-    let providers = providers(config, &parts)?;
-    let program = own_program()?;
-    let (store, broker, board, artifacts, providers) = tokio::join!(
-        parts.store.check(),
-        parts.broker.check(),
-        parts.board.check(),
-        parts.artifacts.check(),
-        providers.check(program)
-    );
-    let named = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
-    let mut answers: Vec<Answer> = named
-        .into_iter()
-        .map(|(part, answer)| (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|error| error.to_string())))
-        .collect();
+    let metrics = Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
+    let providers = Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)?;
+    let (parts, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
+    let mut answers = parts?;
     answers.extend(providers.into_iter().map(|(part, answer)| (part, answer.map(|found| format!("ok: {found}")))));
     show(&answers, json);
     match answers.iter().filter(|(_, answer)| answer.is_err()).count() {
@@ -47,10 +38,24 @@ async fn parts(config: &Config, json: bool) -> Outcome {
     }
 }
 
-/// The providers that are configured, set up and not yet asked.
-fn providers(config: &Config, parts: &Parts) -> Result<Providers, Failure> {
-    let metrics = Metrics::new(&parts.registry).map_err(|error| Failure::Failed(error.to_string()))?;
-    Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)
+/// The parts of a fleet. Who configured providers alone means to use them with `spool dev`, which needs no other part.
+async fn fleet(config: &Config) -> Result<Vec<Answer>, Failure> {
+    let urls = [&config.database_url, &config.amqp_url, &config.redis_url, &config.artifacts_url];
+    if urls.into_iter().all(Option::is_none) && !config.providers.services.is_empty() {
+        return Ok(vec![("parts".to_owned(), Ok("none configured: enough for `spool dev`".to_owned()))]);
+    }
+    let parts = match Parts::production(config, "spool check").await {
+        Ok(parts) => parts,
+        Err(unset) if urls.into_iter().any(Option::is_none) => return Err(unset),
+        Err(away) => return Ok(vec![("parts".to_owned(), Err(away.to_string()))]),
+    };
+    let (store, broker, board, artifacts) =
+        tokio::join!(parts.store.check(), parts.broker.check(), parts.board.check(), parts.artifacts.check());
+    let named = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
+    let answer = |(part, answer): (&str, PortResult<()>)| {
+        (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|error| error.to_string()))
+    };
+    Ok(named.into_iter().map(answer).collect())
 }
 
 /// A part, and what was found or what is wrong.

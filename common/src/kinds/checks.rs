@@ -17,6 +17,11 @@ impl Checks {
         self.0.push(Fault::new(pointer, detail));
     }
 
+    /// One that was found elsewhere.
+    pub fn add(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
     /// A text that must say something, in at most `most` characters.
     pub fn text(&mut self, pointer: impl Into<String>, text: &str, most: usize) {
         let pointer = pointer.into();
@@ -24,6 +29,15 @@ impl Checks {
             self.fault(pointer.as_str(), "is empty: write something");
         }
         self.short(pointer, text, most);
+    }
+
+    /// A text that must be such as can be said, in at most `most` characters.
+    pub fn spoken(&mut self, pointer: impl Into<String>, text: &str, most: usize) {
+        let pointer = pointer.into();
+        self.text(pointer.as_str(), text, most);
+        if let Some(fault) = unspeakable(text) {
+            self.fault(pointer, fault);
+        }
     }
 
     /// A text of at most `most` characters, that may be empty.
@@ -74,4 +88,13 @@ impl Checks {
     pub fn into_faults(self) -> Vec<Fault> {
         self.0
     }
+}
+
+/// Why no voice can say a text that has something in it.
+pub(super) fn unspeakable(text: &str) -> Option<&'static str> {
+    if text.contains('\0') {
+        return Some("holds a NUL character: take it out");
+    }
+    let wordless = !text.trim().is_empty() && !text.chars().any(char::is_alphanumeric);
+    wordless.then_some("has no letter and no digit, so there is nothing to say: write words")
 }

@@ -118,7 +118,7 @@ pub fn check(answer: &Answer) -> Vec<Fault> {
         checks.fault("/scenes", format!("has {} scenes: 1 to {MAX_SCENES} are taken", answer.scenes.len()));
     }
     for (index, scene) in answer.scenes.iter().enumerate() {
-        checks.text(format!("/scenes/{index}/text"), &scene.text, MAX_SCENE_TEXT);
+        checks.spoken(format!("/scenes/{index}/text"), &scene.text, MAX_SCENE_TEXT);
         checks.text(format!("/scenes/{index}/picture"), &scene.picture, MAX_PICTURE);
     }
     checks.into_faults()

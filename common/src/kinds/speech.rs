@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{generated, made::Made, read, usual, whole};
+use super::{checks::unspeakable, generated, made::Made, read, tongue, usual, whole};
 use crate::{
     fault::Fault,
     id::Digest,
@@ -26,8 +26,8 @@ pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 pub struct Speech {
     /// The text, plain.
     pub text: String,
-    /// A voice of the provider, such as `en` or `en-us` for espeak-ng.
-    #[serde(default = "usual::voice")]
+    /// A voice of the provider, such as `en` or `en-us` for espeak-ng; one that speaks what the text is written in unless said.
+    #[serde(default)]
     pub voice: String,
     /// Words per minute, 80 to 450.
     #[serde(default = "usual::rate")]
@@ -90,11 +90,17 @@ pub enum Timing {
 
 /// Reads an input, refusing what can't be spoken.
 pub fn parse(input: &Value) -> Result<Speech, Vec<Fault>> {
-    let speech: Speech = read(input)?;
+    let mut speech: Speech = read(input)?;
+    if input.get("voice").is_none() {
+        speech.voice = tongue::voice_for(&usual::language(), &speech.text);
+    }
     let mut faults = Vec::new();
     let mut fault = |pointer: &str, detail: String| faults.push(Fault::new(pointer, detail));
     if speech.text.trim().is_empty() {
         fault("/text", "is empty: give the words to speak".into());
+    }
+    if let Some(detail) = unspeakable(&speech.text) {
+        fault("/text", detail.into());
     }
     if speech.text.len() > MAX_TEXT_BYTES {
         fault("/text", format!("is {} bytes long: at most {MAX_TEXT_BYTES}", speech.text.len()));
@@ -127,6 +133,10 @@ mod tests {
         let faults = parse(&json!({"text": " ", "rate": 5, "pitch": 101, "voice": "../x"})).expect_err("faults");
         let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!(pointers, ["/text", "/rate", "/pitch", "/voice"]);
+        for text in ["🚀", "a\u{0}b"] {
+            let faults = parse(&json!({ "text": text })).expect_err("faults");
+            assert_eq!((faults.len(), faults[0].pointer.as_str()), (1, "/text"));
+        }
     }
 
     #[test]
@@ -134,5 +144,6 @@ mod tests {
         let short = plan(&json!({"text": "Hello"})).expect("a plan");
         let long = plan(&json!({"text": "Hello", "voice": "en-us", "rate": 165, "pitch": 50})).expect("a plan");
         assert_eq!(short, long);
+        assert_eq!(parse(&json!({"text": "潮汐"})).expect("an input").voice, "cmn");
     }
 }

@@ -97,7 +97,7 @@ pub struct Subtitles {
 
 /// Reads an input, with all its faults.
 pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
-    let ask: Ask = read(input)?;
+    let mut ask: Ask = read(input)?;
     let mut checks = Checks::default();
     let given = [ask.src.is_some(), ask.speech.is_some(), ask.words.is_some()];
     if given.into_iter().filter(|given| *given).count() != 1 {
@@ -106,9 +106,10 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     if let Some(Err(detail)) = ask.src.as_deref().map(source::check_src) {
         checks.fault("/src", detail);
     }
-    for fault in input.get("speech").and_then(|speech| speech::parse(speech).err()).into_iter().flatten() {
-        let Fault { pointer, detail } = fault.under("/speech");
-        checks.fault(pointer, detail);
+    match input.get("speech").map(speech::parse) {
+        Some(Ok(speech)) => ask.speech = Some(speech),
+        Some(Err(faults)) => faults.into_iter().map(|fault| fault.under("/speech")).for_each(|fault| checks.add(fault)),
+        None => {}
     }
     check_words(&mut checks, ask.words.as_deref().unwrap_or_default());
     checks.within("/maxCharacters", ask.max_characters, 8, 100);
@@ -180,5 +181,7 @@ mod tests {
         assert_eq!(kinds(json!({"src": "https://a/b.mp3"})), [source::NAME, NAME]);
         assert_eq!(kinds(json!({"speech": {"text": "Hello"}})), [speech::NAME, NAME]);
         assert_eq!(kinds(json!({"words": []})), [NAME]);
+        let spoken = plan(&json!({"speech": {"text": "潮汐"}})).expect("a plan");
+        assert_eq!((&spoken[0].input["voice"], &spoken[1].input["speech"]["voice"]), (&json!("cmn"), &json!("cmn")));
     }
 }

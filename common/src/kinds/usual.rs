@@ -5,11 +5,6 @@ pub fn language() -> String {
     "en".to_owned()
 }
 
-/// Who speaks.
-pub fn voice() -> String {
-    "en-us".to_owned()
-}
-
 /// Words per minute.
 pub fn rate() -> u32 {
     165

@@ -5,10 +5,12 @@
 
 mod ass;
 mod markup;
+mod phrases;
 mod srt;
 mod vtt;
 mod words;
 
+pub use phrases::phrases;
 pub use words::{Grouping, cues_from_words};
 
 use crate::plan::Ratio;

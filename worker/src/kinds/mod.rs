@@ -50,7 +50,7 @@ use crate::{Settings, fetch::Fetcher, leases::Lease, progress::Reporter, provide
 pub struct Tools {
     artifacts: Arc<dyn Artifacts>,
     pub(crate) cache: Cache,
-    fetcher: Fetcher,
+    pub(crate) fetcher: Fetcher,
     pub(crate) providers: Providers,
     cage: Cage,
     scratch: PathBuf,

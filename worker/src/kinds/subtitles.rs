@@ -11,7 +11,7 @@ use common::{
 };
 use composition::{
     plan::Ratio,
-    subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, write},
+    subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, phrases, write},
 };
 
 use super::{Context, Done, Ended, clean, json};
@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         FileFormat::Ass => Format::Ass,
     };
     let grouping = Grouping { characters: ask.max_characters as usize, lines: ask.max_lines as usize };
-    let text = write(&cues_from_words(&timed(&words)?, grouping), format);
+    let text = write(&cues_from_words(&phrases(&timed(&words)?), grouping), format);
     let output = Subtitles { text, format: ask.format, words, made };
     Ok(Done { output: json(&output)?, artifacts: Vec::new() })
 }

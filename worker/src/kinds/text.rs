@@ -116,11 +116,14 @@ fn read<A: DeserializeOwned>(text: &str, check: &(dyn Fn(&A) -> Vec<Fault> + Syn
     if faults.is_empty() { Ok(answer) } else { Err(said(faults)) }
 }
 
-/// Small models wrap JSON in a fence of Markdown, whatever they are told.
+/// The JSON in an answer. Small models think aloud, wrap it in a fence of Markdown or talk around it, whatever they are told.
 fn unfenced(text: &str) -> &str {
-    let text = text.trim();
-    let inner = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
-    inner.map_or(text, |inner| inner.strip_prefix("json").unwrap_or(inner).trim())
+    let text = text.rsplit_once("</think>").map_or(text, |(_, rest)| rest).trim_matches('\u{feff}').trim();
+    if text.starts_with('{') {
+        return text;
+    }
+    let within = text.find('{').zip(text.rfind('}')).and_then(|(from, to)| text.get(from..=to));
+    within.unwrap_or(text)
 }
 
 fn clean_all(value: &mut Value) {
@@ -153,6 +156,14 @@ mod tests {
     #[test]
     fn answers_are_read_strictly_and_cleaned() {
         assert_eq!(hooks("```json\n{\"hooks\": [\"a\\u0007\\u202eb \"]}\n```"), Ok(vec!["ab".to_owned()]));
+        let one = Ok(vec!["a".to_owned()]);
+        for text in [
+            "\u{feff}{\"hooks\": [\"a\"]}",
+            "<think>{no}</think>\n{\"hooks\": [\"a\"]}",
+            "Sure! Here it is:\n```json\n{\"hooks\": [\"a\"]}\n```\nAnything else?",
+        ] {
+            assert_eq!(hooks(text), one, "{text}");
+        }
         let cases = [
             ("Sure! Here you are", "not JSON"),
             ("{\"hooks\": \"a\"}", "/hooks"),

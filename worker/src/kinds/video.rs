@@ -64,10 +64,15 @@ fn spoken(context: &Context, need: usize) -> Result<(Spoken, composition::plan::
 }
 
 fn seen(context: &Context, need: usize, given: bool) -> Result<Seen, JobError> {
-    match given {
-        true => Ok(Seen::Given(Box::new(context.need(need)?))),
-        false => Ok(Seen::Made(Box::new(context.need(need)?))),
+    if !given {
+        return Ok(Seen::Made(Box::new(context.need(need)?)));
     }
+    let sourced: Sourced = context.need(need)?;
+    if render::facts(sourced.facts.clone())?.video.is_empty() {
+        let detail = "the clip has no picture: give a picture or a film, and sound as `music`";
+        return Err(JobError::caller(code::BAD_SOURCE, detail));
+    }
+    Ok(Seen::Given(Box::new(sourced)))
 }
 
 /// The finished file beside all that led to it.

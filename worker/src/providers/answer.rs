@@ -2,12 +2,17 @@
 
 use std::{path::Path, time::Duration};
 
+use backing::clock::SystemClock;
 use bytes::{Bytes, BytesMut};
-use common::error::{JobError, code};
+use common::{
+    error::{JobError, code},
+    port::clock::Clock,
+};
 use futures::StreamExt;
+use jiff::Timestamp;
 use reqwest::{
     Response, StatusCode,
-    header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER},
 };
 use serde_json::Value;
 use tokio::{fs::File, io::AsyncWriteExt};
@@ -20,13 +25,17 @@ use super::{
 
 /// What is shown of a provider's own sentence.
 const SENTENCE: usize = 300;
+/// As the OpenAI service says it beside `Retry-After`.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// A longer wish is nonsense.
+const A_YEAR_MS: f64 = 365.0 * 86_400.0 * 1_000.0;
 /// What is read of an error's body.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
 
 impl Guard {
     /// A status that is no success: who may be asked again, and what the operator must mend.
     pub(super) async fn refused(&self, response: Response) -> Failure {
-        let (status, wait) = (response.status(), asked_to_wait(response.headers()));
+        let (status, wait) = (response.status(), asked_to_wait(response.headers(), SystemClock.now()));
         let body = self.bytes(response, MAX_ERROR_BYTES).await.unwrap_or_default();
         let said = format!("provider `{}` answered {status}{}", self.name(), self.sentence(&body));
         let passing = |unwell| {
@@ -34,11 +43,20 @@ impl Guard {
             Failure { error, again: wait <= HELD_AT_MOST, unwell }
         };
         match status {
+            // Waiting does not fill an account.
+            StatusCode::TOO_MANY_REQUESTS if code_of(&body).as_deref() == Some("insufficient_quota") => {
+                Failure::lasting(JobError::permanent("provider_refused", said))
+            }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT => passing(false),
             status if status.is_server_error() => passing(true),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::lasting(JobError::permanent(
                 "provider_refused",
                 format!("{said}: check the API key in the configuration"),
+            )),
+            // It would be followed with the key, to wherever it leads.
+            status if status.is_redirection() => Failure::lasting(JobError::permanent(
+                "provider_refused",
+                format!("{said}, which is not followed: set `base_url` to where the service is"),
             )),
             _ => Failure::lasting(JobError::permanent("provider_refused", said)),
         }
@@ -123,6 +141,10 @@ impl Guard {
 
     /// A body of JSON.
     pub async fn json(&self, response: Response, most: usize) -> Result<Value, Failure> {
+        let coded = response.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        if let Some(coding) = coded.filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return Err(self.bad_answer(&format!("is packed as `{coding}`, though it was asked not to be")));
+        }
         let body = self.bytes(response, most).await?;
         serde_json::from_slice(&body).map_err(|error| self.bad_answer(&format!("is not JSON: {error}")))
     }
@@ -154,16 +176,27 @@ impl Guard {
     }
 }
 
-/// What `Retry-After` asks for: seconds, or a date, which is counted from the answer's own so that clocks need not agree.
-fn asked_to_wait(headers: &HeaderMap) -> Duration {
+/// The code in an error's body.
+fn code_of(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body["error"]["code"].as_str().or_else(|| body["error"]["type"].as_str()).map(str::to_owned)
+}
+
+/// What `Retry-After` asks for: seconds, or a date, which is counted from the answer's own so that clocks need not agree; where it has none, from
+/// `now`. Some services say it in milliseconds besides, and more exactly.
+fn asked_to_wait(headers: &HeaderMap, now: Timestamp) -> Duration {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp());
-    let Some(asked) = text(RETRY_AFTER) else { return Duration::ZERO };
-    if let Ok(seconds) = asked.parse() {
-        return Duration::from_secs(seconds);
+    let count = |text: &str| text.parse::<f64>().ok().filter(|count| (0.0..=A_YEAR_MS).contains(count));
+    if let Some(ms) = text(RETRY_AFTER_MS).and_then(count) {
+        return Duration::from_secs_f64(ms / 1_000.0);
     }
-    let span = date(asked).zip(text(DATE).and_then(date)).map(|(then, now)| then.duration_since(now));
-    span.and_then(|span| Duration::try_from(span).ok()).unwrap_or_default()
+    let Some(asked) = text(RETRY_AFTER) else { return Duration::ZERO };
+    if let Some(seconds) = count(asked) {
+        return Duration::from_secs_f64(seconds);
+    }
+    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp());
+    let now = text(DATE).and_then(date).unwrap_or(now);
+    date(asked).and_then(|then| Duration::try_from(then.duration_since(now)).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -172,14 +205,19 @@ mod tests {
 
     #[test]
     fn a_wish_to_wait_is_read_as_seconds_or_as_a_date() {
-        let of = |asked: &str, now: &str| {
-            let pairs = [(RETRY_AFTER, asked), (DATE, now)];
-            asked_to_wait(&pairs.into_iter().map(|(name, text)| (name, text.parse().expect("a header"))).collect())
+        let ours = "1999-12-31T23:59:00Z".parse().expect("a time");
+        let read = |pairs: &[(HeaderName, &str)]| {
+            let header = |(name, text): &(HeaderName, &str)| (name.clone(), text.parse().expect("a header"));
+            asked_to_wait(&pairs.iter().map(header).collect(), ours)
         };
+        let of = |asked: &str, now: &str| read(&[(RETRY_AFTER, asked), (DATE, now)]);
         let now = "Fri, 31 Dec 1999 23:59:50 GMT";
+        assert_eq!(read(&[(RETRY_AFTER, "Fri, 31 Dec 1999 23:59:59 GMT")]), Duration::from_secs(59), "by our clock");
+        assert_eq!(of("1.5", now), Duration::from_millis(1_500));
+        assert_eq!(read(&[(RETRY_AFTER, "2"), (RETRY_AFTER_MS, "1250")]), Duration::from_millis(1_250));
         assert_eq!(of("7", now), Duration::from_secs(7));
         assert_eq!(of("Fri, 31 Dec 1999 23:59:59 GMT", now), Duration::from_secs(9));
-        for nonsense in ["soon", "-3", "Fri, 31 Dec 1999 23:59:40 GMT"] {
+        for nonsense in ["soon", "-3", "NaN", "inf", "1e300", "Fri, 31 Dec 1999 23:59:40 GMT"] {
             assert_eq!(of(nonsense, now), Duration::ZERO, "{nonsense}");
         }
     }

@@ -13,7 +13,11 @@ use std::{
 use backon::{ExponentialBuilder, Retryable};
 use common::error::{JobError, code};
 use prometheus::IntGauge;
-use reqwest::{Client, RequestBuilder, Response, redirect};
+use reqwest::{
+    Client, RequestBuilder, Response, Url,
+    header::{ACCEPT_ENCODING, HeaderValue},
+    redirect,
+};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Secret, ServiceConfig, breaker::Breaker, bucket::Bucket, metrics::Metrics};
@@ -94,6 +98,8 @@ impl Guard {
             .user_agent(concat!("spool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(config.connect_seconds))
             .pool_max_idle_per_host(config.connections as usize)
+            // Answers are counted as they come; one that is packed could be any size when it is unpacked.
+            .default_headers([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))].into_iter().collect())
             .tcp_keepalive(Duration::from_secs(30))
             // A redirect would carry the key to wherever it leads.
             .redirect(redirect::Policy::none())
@@ -122,6 +128,17 @@ impl Guard {
     /// A request to a path below the base, with the key.
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.with_key(self.client.get(self.url(path)))
+    }
+
+    /// Whether a URL leads to the very service that is configured.
+    pub fn is_own(&self, url: &str) -> bool {
+        let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
+        origin(url).is_some_and(|it| Some(it) == origin(&self.config.base_url))
+    }
+
+    /// A request to a URL of the service's own ([`Self::is_own`]), with the key.
+    pub fn get_own(&self, url: &str) -> RequestBuilder {
+        self.with_key(self.client.get(url))
     }
 
     /// A post to a path below the base, with the key, and the idempotency key that is the same in every attempt.
@@ -214,7 +231,7 @@ impl Guard {
         if let Some(bucket) = self.bucket.as_ref().filter(|_| !first) {
             bucket.turn().await;
         }
-        let answer = match request().send().await {
+        let answer = match sent(request, first).await {
             Ok(response) if response.status().is_success() => read(response).await,
             Ok(response) => Err(self.refused(response).await),
             Err(error) => Err(Failure::passing(self.unreachable(error))),
@@ -243,6 +260,56 @@ impl Guard {
     }
 }
 
+/// Sends a request; the first of a call once more if the connection broke before an answer began. A kept connection may have been closed by the service just as it was used
+/// again, which says nothing of its health, and the idempotency key makes it one call.
+async fn sent(request: &impl Fn() -> RequestBuilder, first: bool) -> reqwest::Result<Response> {
+    match request().send().await {
+        Err(error) if first && error.is_request() && !error.is_connect() && !error.is_timeout() => {
+            request().send().await
+        }
+        sent => sent,
+    }
+}
+
 fn wanted(error: &JobError) -> Duration {
     error.retry_after_ms.map(Duration::from_millis).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Answers the first request of each connection, and closes the connection when another comes in on it.
+    async fn closing(listener: TcpListener) {
+        loop {
+            let Ok((mut stream, _)) = listener.accept().await else { return };
+            tokio::spawn(async move {
+                let mut request = [0; 4_096];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+                let _ = stream.read(&mut request).await;
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_was_closed_is_no_failure() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        tokio::spawn(closing(listener));
+        let config = ServiceConfig { base_url, retries: 0, breaker_failures: 1, ..ServiceConfig::default() };
+        let metrics = Metrics::new(&prometheus::Registry::new()).expect("metrics");
+        let guard = Guard::new("mine", &config, &metrics).expect("a service");
+        for _ in 0..5 {
+            let read = |response| async { guard.json(response, 100).await };
+            guard.call_in_time(|| guard.post("/x", "key"), read).await.expect("an answer");
+        }
+        assert_eq!(metrics.calls.with_label_values(&["mine", "ok"]).get(), 5);
+        assert_eq!(metrics.calls.with_label_values(&["mine", "failed"]).get(), 0);
+    }
 }

@@ -1,11 +1,14 @@
 //! Text without a model: outlines from templates. Each says so in its result, because an outline is a place to begin and no more.
 
+mod phrases;
+
 use async_trait::async_trait;
 use common::kinds::{
     hook, ideas,
     made::Made,
     score,
     script::{self, MAX_PICTURE, MAX_SCENE_TEXT, MAX_TITLE, Scene},
+    tongue,
 };
 
 use super::{OFFLINE, Question, Writer, Written};
@@ -29,30 +32,84 @@ impl Writer for Outline {
     }
 }
 
-/// What is said of a topic, scene after scene; the first and the last have their places.
-const MIDDLE: [&str; 6] = [
-    "First, what it is: {topic}, in one sentence.",
-    "Why it matters: who meets {topic}, and when.",
-    "How it works, step by step.",
-    "An example that everyone has seen.",
-    "What most people get wrong about it.",
-    "What to try, now that you know.",
-];
+/// The silence that a video leaves after each scene, and that words need not fill, in seconds.
+const PAUSE: f64 = 0.3;
 
-/// The outline of a script.
+/// The outline of a script: the topic's own sentences, and then templates, as many as fill the time.
 pub(crate) fn script(ask: &script::Ask) -> script::Answer {
-    let topic = shortened(&ask.topic, 120);
+    let title = shortened(&ask.topic, 120);
+    let phrases = phrases::of(&tongue::language_of(&ask.language, &ask.topic));
+    let filled = |phrase: &str| phrase.replace("{topic}", &title);
     let count = ask.scene_count();
-    let text = |index: u32| match index {
-        0 => format!("Let's talk about {topic}."),
-        last if last + 1 == count => format!("That was {topic}. Thank you for watching."),
-        middle => MIDDLE[(middle as usize - 1) % MIDDLE.len()].replace("{topic}", &topic),
+    let mut room = Room { each: (f64::from(ask.duration) / f64::from(count) - PAUSE) * phrases.pace, left: 0.0 };
+    let own = sentences(&ask.topic);
+    let mut body = own.into_iter().skip(1).chain(phrases.body.iter().cycle().map(|phrase| filled(phrase)));
+    let edge = |phrases: &[&str]| phrases.iter().map(|phrase| filled(phrase)).collect::<Vec<_>>();
+    let mut text = |index: u32| match index {
+        0 => room.fill(edge(&phrases.open), &mut body, Vec::new()),
+        last if last + 1 == count => room.fill(Vec::new(), &mut body, edge(&phrases.close)),
+        _ => room.fill(Vec::new(), &mut body, Vec::new()),
     };
-    let scene = |index| Scene {
-        text: cut(&text(index), MAX_SCENE_TEXT),
-        picture: cut(format!("{topic}, view {} of {count}. {}", index + 1, ask.style).trim(), MAX_PICTURE),
-    };
-    script::Answer { title: cut(&topic, MAX_TITLE), scenes: (0..count).map(scene).collect() }
+    let scenes = (0..count).map(|index| Scene {
+        text: text(index),
+        picture: cut(format!("{title}, view {} of {count}. {}", index + 1, ask.style).trim(), MAX_PICTURE),
+    });
+    script::Answer { scenes: scenes.collect(), title: cut(&title, MAX_TITLE) }
+}
+
+/// Room for words, scene after scene: what one leaves or takes too much is the next one's.
+struct Room {
+    /// Words of a scene.
+    each: f64,
+    /// What is left of the scenes so far.
+    left: f64,
+}
+
+impl Room {
+    /// What is said in the next scene: its first sentences and its last, one at least, and between them common ones as long as that comes nearer to
+    /// the time. Of the first and the last, what has no room at all is left out.
+    fn fill(&mut self, first: Vec<String>, common: &mut dyn Iterator<Item = String>, last: Vec<String>) -> String {
+        self.left += self.each;
+        let mut said: Vec<String> = Vec::new();
+        let kept_back = last.first().map_or(0.0, |sentence| words_of(sentence));
+        self.left -= kept_back;
+        let mut own = first.into_iter();
+        while (said.is_empty() && last.is_empty()) || self.left > 0.0 {
+            let Some(sentence) = own.next().or_else(|| common.next()) else { break };
+            let words = words_of(&sentence);
+            let length = said.iter().chain(&last).map(|sentence| sentence.chars().count() + 1).sum::<usize>();
+            let fits = words < self.left * 2.0 && length + sentence.chars().count() < MAX_SCENE_TEXT;
+            if !(fits || said.is_empty() && last.is_empty()) {
+                break;
+            }
+            self.left -= words;
+            said.push(sentence);
+        }
+        self.left += kept_back;
+        for (index, sentence) in last.into_iter().enumerate() {
+            let words = words_of(&sentence);
+            if index == 0 || words < self.left * 2.0 {
+                self.left -= words;
+                said.push(sentence);
+            }
+        }
+        cut(&said.join(" "), MAX_SCENE_TEXT)
+    }
+}
+
+/// How many words are said.
+fn words_of(text: &str) -> f64 {
+    let characters =
+        text.chars().filter(|letter| tongue::is_han(*letter) || ('\u{3040}'..='\u{30ff}').contains(letter));
+    let spaced = text.split_whitespace().filter(|word| word.chars().any(|c| c.is_alphanumeric() && !tongue::is_han(c)));
+    (characters.count() + spaced.count()) as f64
+}
+
+/// The sentences of a topic, each with its end, where they say something.
+fn sentences(topic: &str) -> Vec<String> {
+    let ended = topic.split_inclusive(['.', '!', '?', '\n', '。', '！', '？', '؟', '।']);
+    let plain = ended.map(|sentence| sentence.split_whitespace().collect::<Vec<_>>().join(" "));
+    plain.filter(|sentence| sentence.chars().filter(|c| c.is_alphanumeric()).count() > 2).collect()
 }
 
 /// The outline of ideas: the words of each scene themselves.
@@ -71,10 +128,10 @@ pub(crate) fn ideas(ask: &ideas::Ask) -> ideas::Answer {
 }
 
 const HOOKS: [&str; 5] = [
-    "What nobody tells you about {topic}.",
+    "{topic}: what nobody tells you.",
     "{topic}, explained in under a minute.",
-    "Three things about {topic} that will surprise you.",
-    "You have been wrong about {topic}. Here is why.",
+    "{topic}: three things that will surprise you.",
+    "{topic}? You have been wrong about it, and here is why.",
     "Before you scroll on: {topic}.",
 ];
 
@@ -116,7 +173,14 @@ pub(crate) fn score(ask: &score::Ask) -> score::Answer {
 
 /// The first line of a text, at most so long.
 fn shortened(text: &str, most: usize) -> String {
-    cut(text.trim().lines().next().unwrap_or_default().trim().trim_end_matches('.'), most)
+    let line = text.trim().lines().next().unwrap_or_default().trim();
+    // A page of text has a title only in its first sentence.
+    let title = match sentences(line).as_slice() {
+        [first, _, ..] => first.clone(),
+        _ => line.to_owned(),
+    };
+    let bare = title.trim_end_matches(['.', '!', '?', '。', '！', '？', '؟', '।']);
+    cut(if bare.is_empty() { &title } else { bare }, most)
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -142,7 +206,37 @@ mod tests {
             let ask = score::parse(&json!({"script": topic})).expect("an input");
             assert_eq!(score::check(&score(&ask)), []);
         }
+        for topic in ["🚀", "…", "?", "لماذا السماء زرقاء؟", "为什么天空是蓝色的", "Ω", "One. Two three. Four!"]
+        {
+            let ask = script::parse(&json!({"topic": topic, "scenes": 3})).expect("an input");
+            assert_eq!(script::check(&script(&ask)), vec![], "{topic}");
+        }
         let ask = ideas::parse(&json!({"scenes": ["The sea rises twice a day", "…"]})).expect("an input");
         assert_eq!(ideas::check(&ideas(&ask), 2), []);
+    }
+
+    #[test]
+    fn an_outline_fills_the_time_in_the_language_of_its_topic_and_with_its_own_sentences() {
+        for (topic, language) in [("Tides", "en"), ("Gezeiten", "de"), ("为什么天空是蓝色的", "en"), ("السماء", "ar")]
+        {
+            for duration in [10, 30, 60, 180, 600] {
+                let ask = script::parse(&json!({"topic": topic, "duration": duration, "language": language}));
+                let answer = script(&ask.expect("an input"));
+                let words: f64 = answer.scenes.iter().map(|scene| words_of(&scene.text)).sum();
+                let pace = phrases::of(&tongue::language_of(language, topic)).pace;
+                let seconds = words / pace + PAUSE * answer.scenes.len() as f64;
+                let share = seconds / f64::from(duration);
+                assert!((0.8..1.25).contains(&share), "{topic} {duration}: {seconds} s, {:?}", answer.scenes);
+            }
+        }
+        let ask = script::parse(&json!({"topic": "Tides", "duration": 20, "scenes": 2})).expect("an input");
+        let end = &script(&ask).scenes[1].text;
+        assert!(end.contains("That was: Tides.") && !end.ends_with('?'), "nothing is said after the goodbye: {end}");
+        let ask = script::parse(&json!({"topic": "The moon pulls. The sea follows it! Twice a day.", "duration": 30}));
+        let answer = script(&ask.expect("an input"));
+        assert_eq!(answer.title, "The moon pulls");
+        assert!(answer.scenes[0].text.starts_with("Today: The moon pulls."), "{answer:?}");
+        let said: String = answer.scenes.into_iter().map(|scene| scene.text).collect();
+        assert!(said.contains("The sea follows it!") && said.contains("Twice a day."), "{said}");
     }
 }

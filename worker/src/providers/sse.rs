@@ -13,13 +13,20 @@ impl Events {
         let mut found = Vec::new();
         while let Some(end) = self.left.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.left.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            if let Some(data) = line.trim().strip_prefix("data:") {
-                found.push(data.trim().to_owned());
-            }
+            found.extend(data(&line));
         }
         found
     }
+
+    /// The data of a last line that nothing ended.
+    pub fn rest(&mut self) -> Option<String> {
+        data(&std::mem::take(&mut self.left))
+    }
+}
+
+/// The data that a line holds, if it is one of data.
+fn data(line: &[u8]) -> Option<String> {
+    String::from_utf8_lossy(line).trim().strip_prefix("data:").map(|data| data.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -32,5 +39,6 @@ mod tests {
         assert_eq!(events.feed(b": hello\n\ndata: {\"a\""), Vec::<String>::new());
         assert_eq!(events.feed(b":1}\r\n\ndata: [DO"), ["{\"a\":1}"]);
         assert_eq!(events.feed(b"NE]\n"), ["[DONE]"]);
+        assert_eq!((events.feed(b"data:x"), events.rest(), events.rest()), (vec![], Some("x".to_owned()), None));
     }
 }

@@ -7,7 +7,7 @@ use common::{
         script::{self, MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES, MAX_TITLE},
         source,
         speech::{self, Speech},
-        usual,
+        tongue, usual,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -23,16 +23,16 @@ pub struct Ask {
     /// The scenes, written by the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<Given>,
-    /// Who speaks, as the provider names voices.
-    #[serde(default = "usual::voice")]
-    pub voice: String,
+    /// Who speaks, as the provider names voices; a voice of the language, or of what a scene is written in, unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<String>,
     /// Words per minute, 80 to 450.
     #[serde(default = "usual::rate")]
     pub rate: u32,
     /// How it is to sound and look, in words.
     #[serde(default)]
     pub style: String,
-    /// The language of a written script, as a BCP 47 tag.
+    /// The language, as a BCP 47 tag: of the script that is written, and of the voice.
     #[serde(default = "usual::language")]
     pub language: String,
     /// The shape of the frame.
@@ -84,6 +84,18 @@ pub struct GivenScene {
     /// A picture or a video of the caller's, instead of one that is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<String>,
+}
+
+impl GivenScene {
+    /// With what is seen written out where it was left out: its words. A result shows it so, and whoever changes the words there and
+    /// gives the script back keeps the picture.
+    pub fn seen(self) -> Self {
+        let picture = match (&self.clip, self.picture.trim().is_empty()) {
+            (None, true) => self.text.chars().take(MAX_PICTURE).collect(),
+            _ => self.picture,
+        };
+        Self { picture, ..self }
+    }
 }
 
 /// What becomes of a scene that could not be spoken or seen.
@@ -171,7 +183,8 @@ fn default_captions() -> bool {
 impl Ask {
     /// A text in this video's voice: what both the speech's task and the composition ask for, so that they share it.
     pub fn speech(&self, text: &str) -> Speech {
-        Speech { text: text.to_owned(), voice: self.voice.clone(), rate: self.rate, pitch: 50 }
+        let voice = self.voice.clone().unwrap_or_else(|| tongue::voice_for(&self.language, text));
+        Speech { text: text.to_owned(), voice, rate: self.rate, pitch: 50 }
     }
 }
 
@@ -191,9 +204,11 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
         }
         (None, Some(script)) => check_script(&mut checks, script),
     }
-    keep(&mut checks, speech::parse(&json!({"text": "x", "voice": ask.voice, "rate": ask.rate})).err());
+    let voice = ask.speech("x").voice;
+    keep(&mut checks, speech::parse(&json!({"text": "x", "voice": voice, "rate": ask.rate})).err());
     if ask.script.is_some() {
         checks.style(&ask.style);
+        checks.language(&ask.language);
     }
     if let Some(Err(detail)) = ask.music.as_deref().map(source::check_src) {
         checks.fault("/music", detail);
@@ -214,7 +229,7 @@ fn check_script(checks: &mut Checks, script: &Given) {
     }
     for (index, scene) in script.scenes.iter().enumerate() {
         let at = |field: &str| format!("/script/scenes/{index}/{field}");
-        checks.text(at("text"), &scene.text, MAX_SCENE_TEXT);
+        checks.spoken(at("text"), &scene.text, MAX_SCENE_TEXT);
         checks.short(at("picture"), &scene.picture, MAX_PICTURE);
         if let Some(Err(detail)) = scene.clip.as_deref().map(source::check_src) {
             checks.fault(at("clip"), detail);
@@ -246,6 +261,10 @@ mod tests {
             (
                 json!({"script": {"scenes": [{"text": "", "clip": ""}, {"text": "b"}]}}),
                 vec!["/script/scenes/0/text", "/script/scenes/0/clip"],
+            ),
+            (
+                json!({"script": {"scenes": [{"text": "🚀 …"}, {"text": "a\u{0}"}, {"text": "潮 🚀"}]}}),
+                vec!["/script/scenes/0/text", "/script/scenes/1/text"],
             ),
             (json!({"topic": "a", "aspectRatio": "2:1"}), vec!["/aspectRatio"]),
         ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use common::{
-    error::{JobError, code},
+    error::{ErrorClass, JobError, code},
     kinds::{
         made::Usage,
         speech::{Spoken, Word},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Slot,
     plan::{Facts, Ratio},
-    subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, write},
+    subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, phrases, write},
 };
 
 /// Frames a second: what the frame grid of scenes counts.
@@ -68,7 +68,9 @@ impl<'a> Desk<'a> {
         if let Some(error) = &error {
             self.warnings.push(format!("scene {number}: {}", error.detail));
             match self.story.ask.on_scene_error {
-                OnSceneError::Fail => return Err(error.clone()),
+                OnSceneError::Fail => {
+                    return Err(JobError { detail: format!("scene {number}: {}", error.detail), ..error.clone() });
+                }
                 OnSceneError::Skip => {
                     self.scenes.push(Scene {
                         text: scene.text.clone(),
@@ -88,7 +90,7 @@ impl<'a> Desk<'a> {
         let place = Place { number, start_frame: self.frames, frames };
         self.frames += frames;
         let image = self.see(&place, scene, came.seen);
-        self.say(&place, scene, came.spoken, voice_ms);
+        self.say(&place, scene, came.spoken, voice_ms)?;
         self.scenes.push(Scene {
             text: scene.text.clone(),
             start_ms: Some(place.start_ms()),
@@ -140,16 +142,21 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn say(&mut self, place: &Place, scene: &GivenScene, spoken: Result<(Spoken, Facts), JobError>, voice_ms: u64) {
+    fn say(
+        &mut self,
+        place: &Place,
+        scene: &GivenScene,
+        spoken: Result<(Spoken, Facts), JobError>,
+        voice_ms: u64,
+    ) -> Result<(), JobError> {
         let start_ms = place.start_ms();
-        let (source, words) = match spoken {
+        let words = match spoken {
             Ok((spoken, facts)) => {
                 let speech = self.story.ask.speech(&scene.text);
                 self.facts.insert(Slot::of_speech(&speech), facts);
-                let alias = format!("scene-{}", place.number);
                 self.voices.push(json!({
                     "asset": {"type": "speech", "text": speech.text, "voice": speech.voice, "rate": speech.rate},
-                    "start": place.start(), "length": "auto", "alias": alias,
+                    "start": place.start(), "length": "auto", "alias": format!("scene-{}", place.number),
                 }));
                 self.usage =
                     spoken.made.as_ref().map_or_else(|| self.usage.clone(), |made| self.usage.plus(&made.usage));
@@ -160,32 +167,35 @@ impl<'a> Desk<'a> {
                     duration_ms: spoken.duration_ms,
                     provider: spoken.provider,
                 });
-                (json!({"src": format!("alias://{alias}")}), spoken.words)
+                spoken.words
             }
-            Err(_) => {
-                let words = shared_out(&scene.text, voice_ms);
-                let timed = |word: &Word| json!({"text": word.word, "start": seconds(word.start_ms), "end": seconds(word.end_ms)});
-                (json!({"words": words.iter().map(timed).collect::<Vec<_>>()}), words)
-            }
+            Err(_) => shared_out(&scene.text, voice_ms),
         };
-        if self.story.ask.captions && !words.is_empty() {
-            self.captions.push(self.caption(place, source));
+        let mut shown = timed(&words)?;
+        shown.retain(|word| !word.text.trim().is_empty());
+        if self.story.ask.captions && !shown.is_empty() {
+            self.captions.push(self.caption(place, &phrases(&shown)));
         }
         let later = |word: Word| Word { start_ms: word.start_ms + start_ms, end_ms: word.end_ms + start_ms, ..word };
         self.words.extend(words.into_iter().map(later));
+        Ok(())
     }
 
-    fn caption(&self, place: &Place, source: Value) -> Value {
+    /// The words themselves, and not a pointer to who speaks them: whoever edits a caption finds its text here, and pays for no voice.
+    fn caption(&self, place: &Place, words: &[TimedWord]) -> Value {
+        let word = |word: &TimedWord| {
+            let text: String = word.text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
+            json!({"text": text, "start": word.start.to_f64(), "end": word.end.to_f64()})
+        };
+        let words: Vec<Value> = words.iter().map(word).collect();
         let short = self.story.ask.resolution.pixels();
-        let mut asset = json!({
+        let asset = json!({
             "type": "rich-caption",
+            "words": words,
             "font": {"family": "Open Sans", "size": (short * 7 / 100).max(12), "weight": 800, "color": "#ffffff"},
             "stroke": {"color": "#000000", "width": (short / 120).max(2)},
             "active": {"color": "#ffd400"},
         });
-        if let (Some(asset), Some(source)) = (asset.as_object_mut(), source.as_object()) {
-            asset.extend(source.clone());
-        }
         json!({"asset": asset, "start": place.start(), "length": place.length()})
     }
 
@@ -195,16 +205,18 @@ impl<'a> Desk<'a> {
     }
 
     /// The composition, compiled, and all that is to be told of it.
-    pub fn finish(self) -> Result<Composed, JobError> {
+    pub fn finish(mut self) -> Result<Composed, JobError> {
         if self.frames == 0 {
-            let first = self.scenes.iter().find_map(|scene| scene.error.as_ref().map(|error| error.detail.clone()));
-            let detail = format!("every scene failed; the first: {}", first.unwrap_or_default());
-            return Err(JobError::permanent("no_scene", detail));
+            // As hopeless as the first: what may go away for a scene may go away for the video.
+            let first = self.scenes.iter().find_map(|scene| scene.error.clone());
+            let (class, detail) = first.map_or((ErrorClass::Permanent, String::new()), |it| (it.class, it.detail));
+            return Err(JobError::new("no_scene", class, format!("every scene failed; the first: {detail}")));
         }
+        self.warnings.extend(self.other_length());
         let composition = self.composition();
         let parsed = crate::parse(&composition).map_err(|faults| broken(&JobError::refused(faults)))?;
         let plan = crate::compile(&parsed, &self.facts).map_err(JobError::refused)?;
-        let srt = write(&cues_from_words(&timed(&self.words)?, Grouping::default()), Format::Srt);
+        let srt = write(&cues_from_words(&phrases(&timed(&self.words)?), Grouping::default()), Format::Srt);
         let Story { title, scenes, made, .. } = self.story;
         let about = About {
             script: json!({"title": title, "scenes": scenes, "made": made}),
@@ -217,6 +229,14 @@ impl<'a> Desk<'a> {
             warnings: self.warnings,
         };
         Ok(Composed { plan, about })
+    }
+
+    /// Says how long it became where that is far from what was asked: a script is as long as its words, and a model counts them badly.
+    fn other_length(&self) -> Option<String> {
+        let ask = &self.story.ask;
+        let (asked, came) = (u64::from(ask.duration) * FPS, self.frames);
+        let far = ask.topic.is_some() && came.abs_diff(asked) * 4 > asked;
+        far.then(|| format!("it lasts {:.1} s, where {} s were asked for", came as f64 / FPS as f64, ask.duration))
     }
 
     fn composition(&self) -> Value {

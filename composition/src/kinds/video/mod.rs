@@ -54,7 +54,10 @@ impl Story {
     /// The story of a script: the caller's, or the one that was written on the topic.
     pub fn of(ask: Ask, written: Option<script::Script>) -> Result<Self, JobError> {
         match (ask.script.clone(), written) {
-            (Some(given), _) => Ok(Self { title: given.title, scenes: given.scenes, made: None, ask }),
+            (Some(given), _) => {
+                let scenes = given.scenes.into_iter().map(GivenScene::seen).collect();
+                Ok(Self { title: given.title, scenes, made: None, ask })
+            }
             (None, Some(script)) => {
                 let scene = |scene: script::Scene| GivenScene { text: scene.text, picture: scene.picture, clip: None };
                 let scenes = script.scenes.into_iter().map(scene).collect();
@@ -110,9 +113,13 @@ fn picture(ask: &Ask, scene: &GivenScene) -> Result<(&'static str, Value), JobEr
         return Ok((source::NAME, json!({"src": src, "takenFor": source::TakenFor::Media})));
     }
     let (width, height) = ask.aspect_ratio.picture();
-    let described = if scene.picture.is_empty() { &scene.text } else { &scene.picture };
-    let prompt: String = described.chars().take(script::MAX_PICTURE).collect();
-    let wanted = image::Ask { style: ask.style.clone(), width, height, motion: ask.motion, ..image::Ask::of(prompt) };
+    let wanted = image::Ask {
+        style: ask.style.clone(),
+        width,
+        height,
+        motion: ask.motion,
+        ..image::Ask::of(scene.clone().seen().picture)
+    };
     Ok((image::NAME, json_of(&wanted)?))
 }
 
@@ -143,6 +150,23 @@ mod tests {
     }
 
     #[test]
+    fn a_story_says_what_is_seen_so_that_other_words_under_it_leave_the_picture() {
+        let first = json!({"script": {"scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]}});
+        let story = Story::of(parse(&first).expect("an input"), None).expect("a story");
+        let mut script = json!({"scenes": story.scenes});
+        assert_eq!((&script["scenes"][0]["picture"], &script["scenes"][1]["picture"]), (&json!("One"), &json!("")));
+        script["scenes"][0]["text"] = json!("Another");
+        let edited = json!({ "script": script });
+        let edited_story = Story::of(parse(&edited).expect("an input"), None).expect("a story");
+        let inputs = |story: &Story| -> Vec<Value> {
+            grow(&first, &json!(story)).expect("drafts").into_iter().map(|draft| draft.input).take(4).collect()
+        };
+        let (before, after) = (inputs(&story), inputs(&edited_story));
+        assert_ne!(before[0], after[0], "it is spoken anew");
+        assert_eq!(before[1..], after[1..], "and nothing else");
+    }
+
+    #[test]
     fn every_scene_is_spoken_and_seen_and_its_failure_is_as_harmful_as_was_said() {
         for (said, edge) in
             [("fail", OnFailure::Cancel), ("skip", OnFailure::Proceed), ("placeholder", OnFailure::Proceed)]
@@ -154,6 +178,7 @@ mod tests {
             let ask = parse(&input).expect("an input");
             let story = Story::of(ask, None).expect("a story");
             let drafts = grow(&input, &json!(story)).expect("drafts");
+            assert_eq!(drafts[1].input["prompt"], "One", "what is seen is what is said, unless said");
             let names: Vec<_> = drafts.iter().map(|draft| (draft.name.as_str(), draft.kind)).collect();
             let wanted = [
                 ("speech-1", "speech"),

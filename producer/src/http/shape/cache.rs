@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 pub struct CacheReport {
     /// Each namespace, in this process.
     namespaces: Vec<NamespaceReport>,
+    /// L3: tasks that a memo could settle, by kind, as this process saw their jobs end.
+    memos: Vec<MemoReport>,
     /// The board that all processes share: views and cached values together. Left out while it is away.
     #[serde(skip_serializing_if = "Option::is_none")]
     shared: Option<SharedReport>,
@@ -46,6 +48,16 @@ pub struct NamespaceReport {
     made: u64,
     /// Computations that failed; nothing was kept of them.
     failed: u64,
+}
+
+/// A kind whose outputs are remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoReport {
+    /// The kind.
+    kind: &'static str,
+    /// Tasks that were found (a memo's, or one that ran for several), and tasks that ran.
+    l3: LevelReport,
 }
 
 /// How reads of a level ended.
@@ -106,6 +118,7 @@ impl CacheReport {
         });
         Self {
             namespaces: cache.usage().into_iter().map(NamespaceReport::from).collect(),
+            memos: cache.recalls().by_kind().into_iter().map(|(kind, l3)| MemoReport { kind, l3: l3.into() }).collect(),
             shared,
             disk: disk.map(DiskReport::of),
         }

@@ -1,6 +1,7 @@
 //! The OpenAI protocol, which LocalAI, Ollama, vLLM, llama.cpp, speaches and Kokoro speak too. See
 //! <https://platform.openai.com/docs/api-reference>; a file for each of its endpoints.
 
+mod completion;
 mod image;
 mod speech;
 mod text;
@@ -69,7 +70,7 @@ impl OpenAi {
     }
 }
 
-/// What usage costs, where a price of anything used is known.
+/// What usage costs, where a price of anything used is known. What a service does not count has no price, and is not said to be free.
 fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
     let million = |count: u64| count as f64 / 1e6;
     let parts = [
@@ -79,7 +80,8 @@ fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
         (prices.minute, usage.sound_ms as f64 / 60_000.0),
         (prices.image, usage.images as f64),
     ];
-    let known: Vec<f64> = parts.into_iter().filter_map(|(price, count)| Some(price? * count)).collect();
+    let known: Vec<f64> =
+        parts.into_iter().filter(|(_, count)| *count > 0.0).filter_map(|(price, count)| Some(price? * count)).collect();
     (!known.is_empty()).then(|| known.into_iter().sum())
 }
 
@@ -98,5 +100,6 @@ mod tests {
         assert_eq!(cost(&Prices::default(), &usage), None);
         let prices = Prices { input_tokens: Some(0.5), output_tokens: Some(2.0), ..Prices::default() };
         assert_eq!(cost(&prices, &usage), Some(2.0));
+        assert_eq!(cost(&prices, &Usage::default()), None, "nothing was counted");
     }
 }

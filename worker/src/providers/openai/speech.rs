@@ -52,7 +52,9 @@ impl OpenAi {
 
     async fn save_sound(&self, response: Response, out: &Path) -> Result<(), Failure> {
         let kind = Guard::media_type(&response);
-        if !kind.starts_with("audio/") && kind != "application/octet-stream" {
+        // Some say nothing of what they send. It is looked at before anyone hears it.
+        let fits = kind.is_empty() || kind.starts_with("audio/") || kind == "application/octet-stream";
+        if !fits {
             return Err(self.guard.bad_answer(&format!("is `{kind}` where a sound was asked for")));
         }
         match self.guard.save(response, MAX_SOUND_BYTES, out).await? {

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::{OpenAi, idempotency_key};
+use super::{OpenAi, completion::Completion, idempotency_key};
 use crate::{
     kinds::{Context, Ended},
     providers::{
@@ -21,6 +21,8 @@ use crate::{
 /// An hour's script is under 100 KB; a stream wraps each word in a few hundred bytes.
 const MAX_TEXT_BYTES: usize = 512 * 1024;
 const MAX_BODY_BYTES: usize = 64 * MAX_TEXT_BYTES / 8;
+/// The data of the event that ends a stream.
+const DONE: &str = "[DONE]";
 /// How long a stream may take to end after it said that it is done.
 const END_WITHIN: Duration = Duration::from_millis(200);
 /// Progress is told against this many characters, as nobody knows how many there will be.
@@ -76,51 +78,65 @@ impl OpenAi {
             return self.read_stream(context, response).await;
         }
         let body = self.guard.json(response, MAX_BODY_BYTES).await?;
-        let said = |name: &str| body.pointer("/choices/0/message")?.get(name)?.as_str();
-        match (said("content"), said("refusal")) {
-            (Some(text), _) if text.len() <= MAX_TEXT_BYTES => Ok((text.to_owned(), usage(&body))),
-            (Some(_), _) => Err(self.too_long()),
-            (None, Some(why)) => Err(self.guard.bad_answer(&format!("is a refusal: {why}"))),
-            (None, None) => Err(self.guard.bad_answer("has no `choices[0].message.content`")),
+        // Some stand-ins answer an error under the status of a success.
+        if !body["error"].is_null() {
+            return Err(self.guard.broken_off(&body));
         }
+        let completion = Completion::whole(&body);
+        if completion.text.len() > MAX_TEXT_BYTES {
+            return Err(self.too_long());
+        }
+        completion.outcome(&self.guard)
     }
 
     async fn read_stream(&self, context: &Context, response: Response) -> Result<(String, Usage), Failure> {
-        let (mut text, mut spent, mut bytes) = (String::new(), Usage::default(), 0);
+        let (mut completion, mut bytes) = (Completion::default(), 0);
         let (mut events, mut chunks) = (Events::default(), response.bytes_stream());
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| self.guard.cut())?;
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                // What was said to be all is all, even if the connection was not ended as it should be.
+                Err(_) if completion.is_ended() => break,
+                Err(_) => return Err(self.guard.cut()),
+            };
             bytes += chunk.len();
             for data in events.feed(&chunk) {
-                if data == "[DONE]" {
+                if data == DONE {
                     // A connection is kept only if its answer was read to the end.
                     let _ = tokio::time::timeout(END_WITHIN, async { while chunks.next().await.is_some() {} }).await;
-                    return Ok((text, spent));
+                    return completion.outcome(&self.guard);
                 }
-                let event: Value = serde_json::from_str(&data)
-                    .map_err(|error| self.guard.bad_answer(&format!("holds an event that is not JSON: {error}")))?;
-                if event.get("error").is_some_and(Value::is_object) {
-                    return Err(self.guard.broken_off(&event));
-                }
-                text.push_str(event.pointer("/choices/0/delta/content").and_then(Value::as_str).unwrap_or_default());
-                if event.get("usage").is_some_and(Value::is_object) {
-                    spent = usage(&event);
-                }
+                self.take(&mut completion, &data)?;
             }
-            if bytes > MAX_BODY_BYTES || text.len() > MAX_TEXT_BYTES {
+            if bytes > MAX_BODY_BYTES || completion.text.len() > MAX_TEXT_BYTES {
                 return Err(self.too_long());
             }
-            context.reporter.tell((text.len() as f64 / USUAL_CHARACTERS).min(0.95), "writing");
+            context.reporter.tell((completion.text.len() as f64 / USUAL_CHARACTERS).min(0.95), "writing");
         }
-        Err(self.guard.cut())
+        match events.rest() {
+            Some(data) if data == DONE => return completion.outcome(&self.guard),
+            // A last line may lack its end; one that was cut in the middle is no JSON, and the stream no answer.
+            Some(data) if serde_json::from_str::<Value>(&data).is_ok() => self.take(&mut completion, &data)?,
+            _ => {}
+        }
+        if completion.is_ended() { completion.outcome(&self.guard) } else { Err(self.guard.cut()) }
+    }
+
+    /// Takes one event of a stream.
+    fn take(&self, completion: &mut Completion, data: &str) -> Result<(), Failure> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let event: Value = serde_json::from_str(data)
+            .map_err(|error| self.guard.bad_answer(&format!("holds an event that is not JSON: {error}")))?;
+        if !event["error"].is_null() {
+            return Err(self.guard.broken_off(&event));
+        }
+        completion.piece(&event);
+        Ok(())
     }
 
     fn too_long(&self) -> Failure {
         self.guard.bad_answer(&format!("is larger than {MAX_TEXT_BYTES} bytes"))
     }
-}
-
-fn usage(body: &Value) -> Usage {
-    let count = |name: &str| body["usage"][name].as_u64().unwrap_or_default();
-    Usage { input_tokens: count("prompt_tokens"), output_tokens: count("completion_tokens"), ..Usage::default() }
 }

@@ -49,13 +49,18 @@ impl Listener for OpenAi {
             .guard
             .call(&context.lease.stop, request, |response| async { self.guard.json(response, MAX_ANSWER_BYTES).await })
             .await?;
-        let words = words(&body).map_err(|what| {
+        let mut words = words(&body).map_err(|what| {
             JobError::permanent(
                 crate::providers::BAD_ANSWER,
                 format!("the answer of provider `{}` {what}", self.guard.name()),
             )
         })?;
-        let usage = Usage { sound_ms: millis(&body["duration"]).unwrap_or_default(), ..Usage::default() };
+        for word in &mut words {
+            word.word = self.guard.redacted(std::mem::take(&mut word.word));
+        }
+        let last = || words.iter().map(|word| word.end_ms).max();
+        let sound_ms = millis(&body["duration"]).or_else(last).unwrap_or_default();
+        let usage = Usage { sound_ms, ..Usage::default() };
         Ok(Heard { words, made: self.made(&self.config.transcription_model, usage) })
     }
 }
@@ -103,17 +108,24 @@ fn ending(sound: &[u8]) -> &'static str {
     }
 }
 
-/// The words of an answer, sorted, none ending before it begins.
+/// The words of an answer, sorted, none ending before it begins. A time that is left out or null is that of the word before: some models know
+/// no time for a number.
 fn words(body: &Value) -> Result<Vec<Word>, String> {
-    let listed = body["words"].as_array().ok_or("has no `words`: the model must know the times of words")?;
+    let listed = listed(body)?;
     if listed.len() > MAX_WORDS {
         return Err(format!("has {} words: at most {MAX_WORDS} are taken", listed.len()));
     }
-    let word = |value: &Value| {
+    if !listed.is_empty() && listed.iter().all(|word| word["start"].is_null()) {
+        return Err("has `words` without times: the model must know the times of words".to_owned());
+    }
+    let mut before = 0;
+    let word = |value: &&Value| {
         // A word is one line: one of several would write lines of its own into a file of subtitles.
-        let text = crate::kinds::clean(value["word"].as_str()?).replace('\n', " ");
-        let start_ms = millis(&value["start"])?;
-        let end_ms = millis(&value["end"])?.max(start_ms);
+        let text = value["word"].as_str().or_else(|| value["text"].as_str())?;
+        let text = crate::kinds::clean(text).replace('\n', " ");
+        let start_ms = time(&value["start"], before)?;
+        let end_ms = time(&value["end"], start_ms)?.max(start_ms);
+        before = end_ms;
         Some(Word { word: text.trim().chars().take(200).collect(), start_ms, end_ms })
     };
     let mut words: Vec<Word> =
@@ -123,9 +135,28 @@ fn words(body: &Value) -> Result<Vec<Word>, String> {
     Ok(words)
 }
 
-/// Seconds as milliseconds, where they are a time of day or less.
+/// The words as they came: in a list of their own, or with the segments that they are part of. None where nothing was said.
+fn listed(body: &Value) -> Result<Vec<&Value>, String> {
+    let mut found: Vec<&Value> = body["words"].as_array().into_iter().flatten().collect();
+    if found.is_empty() {
+        let segments = body["segments"].as_array().into_iter().flatten();
+        found = segments.filter_map(|segment| segment["words"].as_array()).flatten().collect();
+    }
+    let silent = body["text"].as_str().is_some_and(|text| text.trim().is_empty());
+    match found.is_empty() && !silent && !body["words"].is_array() {
+        true => Err("has no `words`: the model must know the times of words".to_owned()),
+        false => Ok(found),
+    }
+}
+
+fn time(seconds: &Value, otherwise: u64) -> Option<u64> {
+    if seconds.is_null() { Some(otherwise) } else { millis(seconds) }
+}
+
+/// Seconds as milliseconds, where they are a time of day or less. Some services write the number as a text.
 fn millis(seconds: &Value) -> Option<u64> {
-    let seconds = seconds.as_f64().filter(|seconds| (0.0..=86_400.0).contains(seconds))?;
+    let number = seconds.as_f64().or_else(|| seconds.as_str()?.parse().ok());
+    let seconds = number.filter(|seconds| (0.0..=86_400.0).contains(seconds))?;
     Some((seconds * 1_000.0).round() as u64)
 }
 
@@ -142,7 +173,20 @@ mod tests {
         ]});
         let word = |word: &str, start_ms, end_ms| Word { word: word.into(), start_ms, end_ms };
         assert_eq!(words(&body), Ok(vec![word("a  2", 100, 400), word("b", 500, 500)]));
-        for bad in [json!({}), json!({"words": [{}]}), json!({"words": [{"word": "a", "start": -1, "end": 2}]})] {
+        let nested = json!({"words": null, "segments": [
+            {"words": [{"text": "a", "start": 0.5, "end": 0.75}, {"word": "7", "start": null}]},
+            {"words": [{"word": "b", "start": 1, "end": 1.5}]},
+        ]});
+        assert_eq!(words(&nested), Ok(vec![word("a", 500, 750), word("7", 750, 750), word("b", 1_000, 1_500)]));
+        assert_eq!(words(&json!({"text": " ", "segments": []})), Ok(vec![]), "nothing was said");
+        let untimed = json!({"words": [{"word": "a"}, {"word": "b", "start": null}]});
+        assert!(words(&untimed).is_err_and(|what| what.contains("without times")));
+        for bad in [
+            json!({}),
+            json!({"text": "a", "words": null}),
+            json!({"words": [{}]}),
+            json!({"words": [{"word": "a", "start": -1, "end": 2}]}),
+        ] {
             assert!(words(&bad).is_err(), "{bad}");
         }
     }
