@@ -8,5 +8,7 @@ pub(crate) mod open;
 pub(crate) mod reader;
 pub(crate) mod rotation;
 pub(crate) mod scaler;
+pub(crate) mod stream;
 pub(crate) mod svg;
 pub(crate) mod tonemap;
+pub(crate) mod webp;

@@ -9,10 +9,12 @@ mod sound;
 mod subtitles;
 mod timeline;
 mod video;
+mod webp;
 
 use crate::child::Progress;
 use crate::decode::open::open_input;
 use crate::decode::svg::Svg;
+use crate::decode::webp::AnimatedWebp;
 use crate::text::fonts::{FontBook, FontFolders};
 use crate::{MediaError, Result, ffi};
 use composition::plan::{AudioFacts, ColourFacts, Facts, Ratio, SourceHash, VideoFacts};
@@ -54,6 +56,9 @@ pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Prog
     }
     if subtitles::are_subtitles(&head) {
         return Ok(Facts { text: Some(subtitles::read(path)?), ..plain(hash, "subtitles") });
+    }
+    if let Some(webp) = AnimatedWebp::open(path)? {
+        return webp::facts(webp, plain(hash, "webp"));
     }
     probe_media(path, hash, report)
 }

@@ -133,6 +133,31 @@ fn an_animated_gif_keeps_its_holes_and_its_clock() {
 }
 
 #[test]
+fn an_animated_webp_keeps_its_clock_its_colours_and_its_holes() {
+    // Lossless, whose pieces are only what changed, and lossy.
+    let lossless: &[(&str, &str)] = &[("lossless", "1")];
+    for options in [lossless, &[("quality", "90")]] {
+        let mut bench = Bench::new(160, 96);
+        let clip = Clip {
+            format: "webp",
+            codec: "libwebp_anim",
+            options,
+            pixels: Pixel::BGRA,
+            time_base: (1, 1000),
+            times: vec![0, 100, 133, 300, 340, 500],
+            ..Clip::even((10, 1), 0)
+        };
+        let source = bench.clip(&clip);
+        let facts = crate::probe::probe(&bench.path("0.webp"), &source).expect("it is probed");
+        assert!(!facts.image && facts.video[0].variable_rate, "{facts:?}");
+        bench.layer(Asset::Video(video_of(picture_of(source))));
+        // Shown at 25, forwards, backwards and past the end.
+        let seen: Vec<usize> = [0, 2, 3, 4, 8, 9, 39, 1].map(|frame| number_in(&bench.frame(frame))).to_vec();
+        assert_eq!(seen, [0, 0, 1, 2, 3, 4, 5, 0], "{options:?}");
+    }
+}
+
+#[test]
 fn an_svg_is_drawn_at_the_size_it_is_shown_at() {
     let mut bench = Bench::new(100, 100);
     let path = bench.path("disc.svg");
