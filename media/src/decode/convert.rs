@@ -70,7 +70,9 @@ impl Converter {
         let picture = if meaning.is_hdr() {
             self.tone_mapped(frame, part, (width, height), meaning)?
         } else if has_alpha(frame.format()) {
-            let straight = self.scalers.scale(frame, part, to(Pixel::RGBA, (part.width, part.height)), meaning)?;
+            // RGB of more bits goes by way of YUV and back, which must be by one matrix.
+            let target = Target { keeps_meaning: true, ..to(Pixel::RGBA, (part.width, part.height)) };
+            let straight = self.scalers.scale(frame, part, target, meaning)?;
             Raster::from_straight(straight).resized(width, height).into_picture()
         } else if meaning.is_native(frame.format()) && (part.width, part.height) == (width, height) {
             copy_part(frame, part)
