@@ -1,5 +1,6 @@
 //! Reading sources: opening them safely, picking frames by time, and turning them into pictures.
 
+pub(crate) mod bits;
 pub(crate) mod clock;
 pub(crate) mod colour;
 pub(crate) mod convert;

@@ -4,6 +4,7 @@
 //! rounding that is the same on every processor; a source with alpha is scaled in our own code after its alpha was
 //! multiplied in, because scaling straight alpha draws the colour of clear pixels into the edges.
 
+use super::bits::unpacked;
 use super::colour::Meaning;
 use super::deinterlace::deinterlaced;
 use super::scaler::{Part, Scalers, Target};
@@ -52,6 +53,8 @@ impl Converter {
         fields: Option<Fields<'_>>,
         wanted: Wanted,
     ) -> Result<Picture> {
+        let unpacked = unpacked(frame);
+        let frame = unpacked.as_ref().unwrap_or(frame);
         match fields {
             Some(fields) => {
                 let whole = deinterlaced(frame, fields.next, &mut self.scalers)?;
