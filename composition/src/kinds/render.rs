@@ -40,9 +40,10 @@ pub(super) fn behind_sources(kind: &'static str, input: &Value, composition: &Co
     behind(kind, input, drafts.collect())
 }
 
-/// The same behind tasks that are written already.
+/// The same behind tasks that are written already. It goes ahead whatever they come to, to tell of all that failed at once, each with its
+/// place in the composition.
 pub(super) fn behind(kind: &'static str, input: &Value, mut drafts: Vec<Draft>) -> Vec<Draft> {
-    let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
+    let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Proceed)).collect();
     drafts.push(Draft { needs, ..Draft::only(kind, input.clone()) });
     drafts
 }
