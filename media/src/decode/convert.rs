@@ -10,7 +10,7 @@ use super::deinterlace::deinterlaced;
 use super::scaler::{Part, Scalers, Target};
 use super::tonemap::ToneMap;
 use crate::error::Result;
-use crate::picture::planes::{Alpha, Picture, half};
+use crate::picture::planes::{Alpha, Chroma, Picture};
 use crate::picture::raster::Raster;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
@@ -24,6 +24,8 @@ pub(crate) struct Wanted {
     pub width: usize,
     /// Height of the result in pixels.
     pub height: usize,
+    /// How densely the result samples chroma.
+    pub chroma: Chroma,
     /// Degrees to turn the stored frame clockwise for showing: 0, 90, 180 or 270.
     pub rotation: u16,
 }
@@ -70,18 +72,19 @@ impl Converter {
         let turned = wanted.rotation % 180 == 90;
         let (width, height) = if turned { (wanted.height, wanted.width) } else { (wanted.width, wanted.height) };
         let to = |format, size| Target { format, size, keeps_meaning: false };
+        let (chroma, planar) = (wanted.chroma, planar(wanted.chroma));
         let picture = if meaning.is_hdr() {
-            self.tone_mapped(frame, part, (width, height), meaning)?
+            self.tone_mapped(frame, part, (width, height), meaning, chroma)?
         } else if has_alpha(frame.format()) {
             // RGB of more bits goes by way of YUV and back, which must be by one matrix.
             let target = Target { keeps_meaning: true, ..to(Pixel::RGBA, (part.width, part.height)) };
             let straight = self.scalers.scale(frame, part, target, meaning)?;
-            Raster::from_straight(straight).resized(width, height).into_picture()
-        } else if meaning.is_native(frame.format()) && (part.width, part.height) == (width, height) {
-            copy_part(frame, part)
+            Raster::from_straight(straight).resized(width, height).into_picture(chroma)
+        } else if frame.format() == planar && meaning.is_native() && (part.width, part.height) == (width, height) {
+            copy_part(frame, part, chroma)
         } else {
-            let scaled = self.scalers.scale(frame, part, to(Pixel::YUV420P, (width, height)), meaning)?;
-            copy_part(scaled, Part::whole(width, height))
+            let scaled = self.scalers.scale(frame, part, to(planar, (width, height)), meaning)?;
+            copy_part(scaled, Part::whole(width, height), chroma)
         };
         Ok(turn(picture, wanted.rotation))
     }
@@ -92,6 +95,7 @@ impl Converter {
         part: Part,
         size: (usize, usize),
         meaning: Meaning,
+        chroma: Chroma,
     ) -> Result<Picture> {
         if !self.tone.as_ref().is_some_and(|tone| tone.fits(meaning)) {
             self.tone = Some(ToneMap::new(meaning));
@@ -99,7 +103,15 @@ impl Converter {
         let target = Target { format: Pixel::YUV444P16LE, size, keeps_meaning: true };
         let scaled = self.scalers.scale(frame, part, target, meaning)?;
         let tone = self.tone.get_or_insert_with(|| ToneMap::new(meaning));
-        Ok(tone.apply(scaled))
+        Ok(tone.apply(scaled, chroma))
+    }
+}
+
+/// The format whose planes are a picture's.
+fn planar(chroma: Chroma) -> Pixel {
+    match chroma {
+        Chroma::Halved => Pixel::YUV420P,
+        Chroma::Full => Pixel::YUV444P,
     }
 }
 
@@ -164,8 +176,8 @@ fn even_part(from: f64, share: f64, length: usize) -> (usize, usize) {
     (start, end - start)
 }
 
-/// Copies a part of an opaque 4:2:0 frame. The part's corner must be even.
-fn copy_part(frame: &frame::Video, part: Part) -> Picture {
+/// Copies a part of an opaque frame in a picture's own format. The part's corner must be even.
+fn copy_part(frame: &frame::Video, part: Part, chroma: Chroma) -> Picture {
     let plane = |index: usize, left: usize, top: usize, width: usize, height: usize| {
         let (data, stride) = (frame.data(index), frame.stride(index));
         let mut out = Vec::with_capacity(width * height);
@@ -174,11 +186,12 @@ fn copy_part(frame: &frame::Video, part: Part) -> Picture {
         }
         out
     };
-    let (left, top) = (part.left / 2, part.top / 2);
-    let (width, height) = (half(part.width), half(part.height));
+    let (left, top) = (part.left / chroma.step(), part.top / chroma.step());
+    let (width, height) = (chroma.of(part.width), chroma.of(part.height));
     Picture {
         width: part.width,
         height: part.height,
+        chroma,
         y: plane(0, part.left, part.top, part.width, part.height),
         u: plane(1, left, top, width, height),
         v: plane(2, left, top, width, height),
@@ -192,17 +205,18 @@ fn turn(picture: Picture, rotation: u16) -> Picture {
         return picture;
     }
     let (width, height) = (picture.width, picture.height);
-    let (cw, ch) = (half(width), half(height));
+    let (cw, ch) = (picture.chroma.of(width), picture.chroma.of(height));
     let turned = rotation % 180 == 90;
     Picture {
         width: if turned { height } else { width },
         height: if turned { width } else { height },
+        chroma: picture.chroma,
         y: turn_plane(&picture.y, width, height, rotation),
         u: turn_plane(&picture.u, cw, ch, rotation),
         v: turn_plane(&picture.v, cw, ch, rotation),
         alpha: picture.alpha.map(|alpha| Alpha {
             full: turn_plane(&alpha.full, width, height, rotation),
-            half: turn_plane(&alpha.half, cw, ch, rotation),
+            chroma: turn_plane(&alpha.chroma, cw, ch, rotation),
         }),
     }
 }

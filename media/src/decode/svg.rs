@@ -1,7 +1,7 @@
 //! SVG pictures, drawn by resvg. Nothing outside the file is read: references to other files and addresses draw nothing.
 
 use crate::error::{MediaError, Result};
-use crate::picture::planes::Picture;
+use crate::picture::planes::{Chroma, Picture};
 use crate::picture::raster::Raster;
 use crate::text::fonts::{BUNDLED, FontBook, STAND_IN};
 use resvg::usvg::{ImageHrefResolver, Options, Tree, fontdb};
@@ -58,7 +58,7 @@ impl Svg {
     ///
     /// # Errors
     /// Out of memory for sizes that cannot be held; bad input where drawing it comes to an end in itself.
-    pub(crate) fn draw(&self, crop: [f64; 4], width: usize, height: usize) -> Result<Picture> {
+    pub(crate) fn draw(&self, crop: [f64; 4], width: usize, height: usize, chroma: Chroma) -> Result<Picture> {
         let mut pixmap = Pixmap::new(width as u32, height as u32)
             .ok_or_else(|| MediaError::OutOfMemory(format!("an SVG at {width}×{height} cannot be held")))?;
         let size = self.tree.size();
@@ -71,7 +71,7 @@ impl Svg {
         drawn.map_err(|_| {
             MediaError::BadInput("an SVG cannot be drawn: its filters or shapes are beyond all bounds".into())
         })?;
-        Ok(Raster::from_pixmap(pixmap).into_picture())
+        Ok(Raster::from_pixmap(pixmap).into_picture(chroma))
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
         std::fs::write(&path, noise).expect("written");
         let book = FontBook::new(&[], crate::text::FontFolders(Vec::new())).expect("a book");
         let svg = Svg::open(&path, &book).expect("it is read").expect("an SVG");
-        let drawn = svg.draw([0.0, 0.0, 1.0, 1.0], 9, 9);
+        let drawn = svg.draw([0.0, 0.0, 1.0, 1.0], 9, 9, Chroma::Full);
         // Where numbers wrap round (in a release build) it is drawn.
         assert!(matches!(drawn, Ok(_) | Err(MediaError::BadInput(_))));
     }

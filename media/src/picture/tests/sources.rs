@@ -3,7 +3,7 @@
 use super::clips::{Clip, number_in, still};
 use super::segments::{Bench, picture_of, video_of};
 use crate::decode::convert::{Converter, Fields, Wanted};
-use crate::picture::planes::{rgb_of, yuv_of};
+use crate::picture::planes::{Chroma, rgb_of, yuv_of};
 use composition::plan::*;
 use ffmpeg_next::codec::{self, encoder};
 use ffmpeg_next::format::Pixel;
@@ -100,7 +100,7 @@ fn fields_that_stand_still_are_woven_and_cuts_are_not_combed() {
         frame.set_color_range(color::Range::MPEG);
         frame
     };
-    let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width: 64, height: 48, rotation: 0 };
+    let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width: 64, height: 48, chroma: Chroma::Halved, rotation: 0 };
     let whole = |current: &frame::Video, next: Option<&frame::Video>| {
         Converter::default().convert(current, Some(Fields { next }), wanted).expect("it converts")
     };
