@@ -44,10 +44,11 @@ fn main() -> ExitCode {
     exit::finish(outcome, json)
 }
 
-/// Long-running commands tell what they do; the others only what went wrong.
+/// Long-running commands tell what they do; the others only what went wrong, and those that work here say that themselves.
 fn level(command: &Command) -> &'static str {
     match command {
         Command::Dev(_) | Command::Serve(_) | Command::Work(_) | Command::Migrate => "info",
+        Command::Render(_) | Command::Still(_) | Command::Check(_) => "error",
         _ => "warn",
     }
 }

@@ -116,7 +116,7 @@ pub(crate) const PLAYS: Bounds = Bounds::new(1, 1_000, " times");
 /// What merge fields may put in, in bytes: a few times the largest input.
 pub(crate) const MAX_MERGED_BYTES: usize = 16 * 1024 * 1024;
 /// Segments of one plan: each is a task.
-pub(crate) const MAX_SEGMENTS: usize = 3_500;
+pub(crate) const MAX_SEGMENTS: usize = 3_800;
 /// Layers of all segments together: beyond this the plan no longer fits into a task's output.
 pub(crate) const MAX_SHOWINGS: u64 = 20_000;
 /// Mattes of one track: each may mask every clip of it.

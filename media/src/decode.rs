@@ -1,5 +1,6 @@
 //! Reading sources: opening them safely, picking frames by time, and turning them into pictures.
 
+pub(crate) mod bits;
 pub(crate) mod clock;
 pub(crate) mod colour;
 pub(crate) mod convert;
@@ -8,5 +9,7 @@ pub(crate) mod open;
 pub(crate) mod reader;
 pub(crate) mod rotation;
 pub(crate) mod scaler;
+pub(crate) mod stream;
 pub(crate) mod svg;
 pub(crate) mod tonemap;
+pub(crate) mod webp;

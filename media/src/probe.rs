@@ -9,10 +9,12 @@ mod sound;
 mod subtitles;
 mod timeline;
 mod video;
+mod webp;
 
 use crate::child::Progress;
 use crate::decode::open::open_input;
 use crate::decode::svg::Svg;
+use crate::decode::webp::AnimatedWebp;
 use crate::text::fonts::{FontBook, FontFolders};
 use crate::{MediaError, Result, ffi};
 use composition::plan::{AudioFacts, ColourFacts, Facts, Ratio, SourceHash, VideoFacts};
@@ -46,6 +48,12 @@ pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Prog
     if head.is_empty() {
         return Err(MediaError::BadInput(format!("{} is empty", path.display())));
     }
+    if is_heic(&head) {
+        let path = path.display();
+        return Err(MediaError::Unsupported(format!(
+            "{path} is a HEIC picture, which is not read here: save it as JPEG, PNG or WebP"
+        )));
+    }
     if font::is_font(&head) {
         return Ok(Facts { faces: font::faces(path)?, ..plain(hash, "font") });
     }
@@ -54,6 +62,9 @@ pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Prog
     }
     if subtitles::are_subtitles(&head) {
         return Ok(Facts { text: Some(subtitles::read(path)?), ..plain(hash, "subtitles") });
+    }
+    if let Some(webp) = AnimatedWebp::open(path)? {
+        return webp::facts(webp, plain(hash, "webp"));
     }
     probe_media(path, hash, report)
 }
@@ -155,6 +166,13 @@ fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
 /// Whether a file says that it is an AV1 picture (AV1 Image File Format 1.1, "Brands"): libav gives it a clock of its own making.
 fn is_avif(head: &[u8]) -> bool {
     head.get(4..12) == Some(b"ftypavif".as_slice()) || head.get(4..12) == Some(b"ftypavis".as_slice())
+}
+
+/// Whether a file says that it is a picture in HEVC (ISO/IEC 23008-12, "Brands"), as telephones keep them: libav takes it for a film
+/// without frames.
+fn is_heic(head: &[u8]) -> bool {
+    const BRANDS: [&[u8]; 5] = [b"heic", b"heix", b"heim", b"heis", b"hevc"];
+    head.get(4..8) == Some(b"ftyp".as_slice()) && head.get(8..12).is_some_and(|brand| BRANDS.contains(&brand))
 }
 
 /// One frame, in a container that has no clock or whose name says picture.

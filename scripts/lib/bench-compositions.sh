@@ -16,6 +16,8 @@ words() { # SECONDS
 
 # ---- M1: portrait, crossfades, a title, words, a voice over music ------------------------------
 
+# The words' box is the whole frame and free below only, so that they stand on one line where libass puts its own: inside the usual
+# box, which keeps clear of what players cover, a margin would put them elsewhere, and into the part that is compared.
 # A clip of 10 s and a half each way for every ten seconds; each but the first fades in over the one before it.
 m1_composition() { # FOOTAGE VOICE SECONDS
   jq -nc --arg from "$1" --arg voice "$2" --argjson seconds "$3" --argjson words "$(words "$3")" '
@@ -29,8 +31,8 @@ m1_composition() { # FOOTAGE VOICE SECONDS
        [{clips: [{asset: {type: "text", text: "A film that works", font: {size: 96, weight: 700}},
                   start: 0.5, length: 4, offset: {y: 0.38}, transition: {in: "fade", out: "fade"}}]},
         {clips: [{asset: {type: "rich-caption", words: $words, font: {size: 64, weight: 700}, stroke: {width: 6}, maxCharacters: 26,
-                  maxLines: 1, active: {color: "#ffd700"}, wordAnimation: {style: "highlight"}, padding: 220},
-                  start: 0, length: $seconds}]}]
+                  maxLines: 1, active: {color: "#ffd700"}, wordAnimation: {style: "highlight"}, padding: {bottom: 220}},
+                  start: 0, length: $seconds, width: 1080, height: 1920}]}]
        + [range($count) | {clips: [clip($count - 1 - .)]}]
        + [{clips: [{asset: {type: "audio", src: $voice, role: "voice"}, start: 0, length: $seconds},
                    {asset: {type: "audio", src: "\($from)/music.m4a", volume: 0.8, role: "music"}, start: 0, length: $seconds}]}])},
@@ -74,18 +76,20 @@ m2_composition() { # FOOTAGE NUMBER
        {clips: [{asset: {type: "text", text: "Number \($number)", font: {size: 72, weight: 700}},
                  start: 0.5, length: 4, offset: {y: 0.38}, transition: {in: "fade", out: "fade"}}]},
        {clips: [{asset: {type: "rich-caption", words: $words, font: {size: 44, weight: 700}, stroke: {width: 4}, maxCharacters: 26,
-                 maxLines: 1, active: {color: "#ffd700"}, wordAnimation: {style: "highlight"}, padding: 140},
-                 start: 0, length: 6}]},
+                 maxLines: 1, active: {color: "#ffd700"}, wordAnimation: {style: "highlight"}, padding: {bottom: 140}},
+                 start: 0, length: 6, width: 720, height: 1280}]},
        {clips: [{asset: {type: "video", src: "\($from)/cuts/\($number).mp4", volume: 0}, start: 0, length: 6, fit: "cover"}]},
        {clips: [{asset: {type: "audio", src: "\($from)/music.m4a", fadeOut: 1}, start: 0, length: 6}]}]},
      output: {format: "mp4", size: {width: 720, height: 1280}, fps: 30}}'
 }
 
+# Without an ASS there are no letters at all.
 m2_ffmpeg() { # FOOTAGE NUMBER ASS OUT [OPTIONS…]
   local graph="[0:v]trim=0:6,setpts=PTS-STARTPTS,crop=404:720:438:0,scale=720:1280:flags=bicubic,setsar=1"
-  graph+=",drawtext=fontfile=$ROOT/media/fonts/OpenSans-Bold.ttf:text='Number $2':fontsize=72:fontcolor=white"
-  graph+=":x=(w-tw)/2:y=h*0.12-th/2:enable='between(t,0.5,4.5)':alpha='min(1,min((t-0.5),(4.5-t)))'"
-  graph+=",ass=$3:fontsdir=$ROOT/media/fonts,format=yuv420p[v]"
+  [ -z "$3" ] || graph+=",drawtext=fontfile=$ROOT/media/fonts/OpenSans-Bold.ttf:text='Number $2':fontsize=72:fontcolor=white"
+  [ -z "$3" ] || graph+=":x=(w-tw)/2:y=h*0.12-th/2:enable='between(t,0.5,4.5)':alpha='min(1,min((t-0.5),(4.5-t)))'"
+  [ -z "$3" ] || graph+=",ass=$3:fontsdir=$ROOT/media/fonts"
+  graph+=',format=yuv420p[v]'
   graph+=';[1:a]atrim=0:6,afade=t=out:st=5:d=1,loudnorm=I=-14:TP=-1:LRA=11,aresample=48000,aformat=channel_layouts=stereo[a]'
   quiet_ffmpeg "${@:5}" -i "$1/cuts/$2.mp4" -i "$1/music.m4a" -filter_complex "$graph" -map '[v]' -map '[a]' -t 6 -r 30 \
     "${ENCODED[@]}" "${@:5}" "${TAGGED[@]}" -c:a aac -b:a 192k -movflags +faststart "$4"

@@ -79,9 +79,9 @@ async fn composition(file: &Path, here: &Here, config: &Config, json: bool) -> O
     if json {
         println!("{checked}");
     }
-    let faults: Vec<&Value> = checked["faults"].as_array().into_iter().flatten().collect();
+    let faults = checked["faults"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !faults.is_empty() {
-        return Err(Failure::Failed(faulty(&faults)));
+        return Err(here::faulty(faults));
     }
     if !json {
         tell(&checked);
@@ -97,14 +97,6 @@ async fn ask(client: &Client, document: &Value) -> Result<Value, Failure> {
         let path = format!("/v1/jobs/{job}?wait=25");
         while matches!(client.get(&path).await?["status"].as_str(), Some("queued" | "running")) {}
     }
-}
-
-fn faulty(faults: &[&Value]) -> String {
-    let text = |fault: &Value, name: &str| fault[name].as_str().unwrap_or_default().to_owned();
-    let lines: Vec<String> =
-        faults.iter().map(|fault| format!("  {}: {}", text(fault, "pointer"), text(fault, "detail"))).collect();
-    let count = if lines.len() == 1 { "a fault".to_owned() } else { format!("{} faults", lines.len()) };
-    format!("the composition has {count}:\n{}", lines.join("\n"))
 }
 
 fn tell(checked: &Value) {

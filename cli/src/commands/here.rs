@@ -2,7 +2,10 @@
 //!
 //! Several may share a cache folder: they share the store, and each rings its own worker's doorbell.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use common::kind::Class;
 use serde_json::{Value, json};
@@ -29,6 +32,13 @@ pub fn read(file: &Path, here: &Here) -> Result<Value, Failure> {
         }
     }
     Ok(document)
+}
+
+/// The composition's faults before anything is fetched, with places as in the file: a server would count from its request's body.
+pub fn refuse_faults(composition: &Value) -> Outcome {
+    let Err(found) = composition::parse(composition) else { return Ok(()) };
+    let faults: Vec<Value> = found.iter().map(|fault| json!(fault)).collect();
+    Err(faulty(&faults))
 }
 
 /// Does `work` with a client of a producer and a worker in this process, and ends both. Interrupted, what was rendered stays in the cache.
@@ -58,14 +68,29 @@ pub async fn with_client<T>(
     done
 }
 
-/// A job's error as a sentence, and a line for each of its faults.
+/// A job's error as a sentence, or its faults with a line for each.
 pub fn failure(job: &Value) -> Failure {
-    let mut said = job.pointer("/error/detail").and_then(Value::as_str).unwrap_or("it was cancelled").to_owned();
-    for fault in job.pointer("/error/errors").and_then(Value::as_array).into_iter().flatten() {
-        let part = |name: &str| fault[name].as_str().unwrap_or_default();
-        said.push_str(&format!("\n  {}: {}", part("pointer"), part("detail")));
+    match job.pointer("/error/errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default() {
+        [] => {
+            let said = job.pointer("/error/detail").and_then(Value::as_str).unwrap_or("it was cancelled");
+            Failure::Failed(said.to_owned())
+        }
+        faults => faulty(faults),
     }
-    Failure::Failed(said)
+}
+
+/// The faults of a composition, a line for each.
+pub fn faulty(faults: &[Value]) -> Failure {
+    let line = |fault: &Value| {
+        let part = |name: &str| fault[name].as_str().unwrap_or_default();
+        match part("pointer") {
+            "" => format!("  {}", part("detail")),
+            pointer => format!("  {pointer}: {}", part("detail")),
+        }
+    };
+    let lines: Vec<String> = faults.iter().map(line).collect();
+    let count = if lines.len() == 1 { "a fault".to_owned() } else { format!("{} faults", lines.len()) };
+    Failure::Failed(format!("the composition has {count}:\n{}", lines.join("\n")))
 }
 
 /// The output's full path; refused now if it can't be written, and not after the work.
@@ -84,17 +109,22 @@ fn unwritable(output: &Path, error: &std::io::Error) -> Failure {
     Failure::Failed(format!("{} can't be written: {error}", output.display()))
 }
 
-/// Copies a result's file beside the output first, so that it is there whole or not at all.
+/// Copies a result's file beside the output first, so that it is there whole or not at all. The copy is a new file of the caller's; what
+/// lies in the cache may not be written to.
 pub fn keep(result: &Value, output: &Path) -> Outcome {
     let made = result["path"].as_str().ok_or_else(|| Failure::Failed("the result has no file".into()))?;
     let name = output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = output.with_file_name(format!(".{name}.{}", std::process::id()));
-    let copied = std::fs::copy(made, &beside).and_then(|_| std::fs::rename(&beside, output));
+    let copied = copy(Path::new(made), &beside).and_then(|()| std::fs::rename(&beside, output));
     copied.map_err(|error| {
         // What could not be finished is not left behind.
         let _ = std::fs::remove_file(&beside);
         unwritable(output, &error)
     })
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::io::copy(&mut File::open(from)?, &mut File::create(to)?).map(|_| ())
 }
 
 fn slots(here: &Here) -> Vec<(Class, u32)> {

@@ -22,8 +22,10 @@ const TASKS_EVERY: Duration = Duration::from_millis(250);
 
 /// Renders.
 pub async fn run(options: Render, config: Config, json: bool) -> Outcome {
-    let input = here::read(&options.file, &options.here)?;
+    let mut input = here::read(&options.file, &options.here)?;
     let output = here::prepare(&options.output)?;
+    agree(&mut input, &options.output)?;
+    here::refuse_faults(&input)?;
     let job = json!({"kind": "render", "input": input});
     let mut bars = Bars::new(json);
     let rendered = here::with_client(&options.file, &options.here, &config, async |client| {
@@ -38,6 +40,7 @@ pub async fn run(options: Render, config: Config, json: bool) -> Outcome {
 pub async fn still(options: Still, config: Config, json: bool) -> Outcome {
     let composition = here::read(&options.file, &options.here)?;
     let output = here::prepare(&options.output)?;
+    here::refuse_faults(&composition)?;
     let input = json!({"composition": composition, "t": options.time, "format": format_of(&options.output)?});
     let job = json!({"kind": "still", "input": input});
     let mut bars = Bars::new(json);
@@ -52,6 +55,29 @@ pub async fn still(options: Still, config: Config, json: bool) -> Outcome {
     }
     warn(&result);
     Ok(())
+}
+
+/// The kinds of file there are, by their extensions.
+const FORMATS: [&str; 8] = ["mp4", "webm", "gif", "mp3", "wav", "jpg", "png", "webp"];
+
+/// Has the composition say which kind of file its output's name promises; refused where it says another. Other names promise nothing.
+fn agree(composition: &mut Value, output: &Path) -> Outcome {
+    let extension = output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    let named = match extension.as_deref() {
+        Some("jpeg") => "jpg",
+        Some(named) if FORMATS.contains(&named) => named,
+        _ => return Ok(()),
+    };
+    // What is no object is told of as a fault.
+    let Some(document) = composition.as_object_mut() else { return Ok(()) };
+    let Some(written) = document.entry("output").or_insert_with(|| json!({})).as_object_mut() else { return Ok(()) };
+    match written.entry("format").or_insert_with(|| json!(named)).as_str() {
+        Some(format) if format != named && FORMATS.contains(&format) => Err(Failure::Failed(format!(
+            "{} is named as {named}, and /output/format is `{format}`: name it .{format}, or change the format",
+            output.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn format_of(output: &Path) -> Result<&'static str, Failure> {
@@ -97,22 +123,45 @@ fn show(result: &Value, output: &Path, json: bool) {
         println!("{result}");
         return;
     }
+    let name = output.display();
     let segments = &result["segments"];
-    println!(
-        "{}  {} × {}, {} s, segments {} rendered {} cached {}",
-        output.display(),
-        result["width"],
-        result["height"],
-        result["duration"],
-        segments["total"],
-        segments["rendered"],
-        segments["cached"]
-    );
+    // Sound alone has no segments.
+    let counts = match segments["total"].is_null() {
+        true => format!("{} s", result["duration"]),
+        false => format!(
+            "{} × {}, {} s, segments {} rendered {} cached {}",
+            result["width"],
+            result["height"],
+            result["duration"],
+            segments["total"],
+            segments["rendered"],
+            segments["cached"]
+        ),
+    };
+    println!("{name}  {counts}");
     warn(result);
 }
 
 fn warn(result: &Value) {
     for warning in result["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         eprintln!("warning: {warning}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outputs_name_and_its_format_agree() {
+        let agreed =
+            |mut composition: Value, name: &str| agree(&mut composition, Path::new(name)).map(|()| composition);
+        assert_eq!(agreed(json!({}), "a.gif").unwrap()["output"]["format"], "gif");
+        assert_eq!(agreed(json!({"output": {"fps": 25}}), "A.JPEG").unwrap()["output"]["format"], "jpg");
+        assert_eq!(agreed(json!({"output": {"format": "webm"}}), "a.bin").unwrap()["output"]["format"], "webm");
+        assert!(agreed(json!({"output": {"format": "{{FORMAT}}"}}), "a.mp4").is_ok());
+        let told = agreed(json!({"output": {"format": "mp4"}}), "a.webm").unwrap_err().to_string();
+        assert!(told.contains("a.webm is named as webm") && told.contains("/output/format is `mp4`"), "{told}");
+        assert_eq!(agreed(json!([]), "a.mp4").unwrap(), json!([]));
     }
 }

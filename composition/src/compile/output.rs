@@ -22,9 +22,17 @@ pub(super) fn plan(desk: &mut Desk, timing: &Timing, segments: Vec<Segment>, sou
         desk.fault("/output/format", "is sound alone, but nothing is heard: add an audio, speech or video clip");
     }
     let frames = if segments.is_empty() { 0 } else { timing.window.len() };
-    let capture = |capture: Option<crate::composition::Capture>| {
-        capture.filter(|_| frames > 0).map(|capture| capture.poster(canvas, frames))
+    let mut capture = |capture: Option<crate::composition::Capture>, name: &str| {
+        let capture = capture.filter(|_| frames > 0)?;
+        let end = canvas.rate.seconds(frames);
+        if capture.at > end {
+            let detail =
+                format!("is {} s, past the end at {} s: the last frame is taken", capture.at.to_f64(), end.to_f64());
+            desk.warn(&format!("/output/{name}/capture"), detail);
+        }
+        Some(capture.poster(canvas, frames))
     };
+    let (poster, thumbnail) = (capture(output.poster, "poster"), capture(output.thumbnail, "thumbnail"));
     let assemble = Assemble {
         format: output.format,
         width: canvas.width,
@@ -35,8 +43,8 @@ pub(super) fn plan(desk: &mut Desk, timing: &Timing, segments: Vec<Segment>, sou
         segment_frames: segments.iter().map(|segment| segment.frames).collect(),
         video: segments.first().map(|segment| segment.recipe.codec),
         sound: sound.as_ref().map(|sound| sound.recipe.codec),
-        poster: capture(output.poster),
-        thumbnail: capture(output.thumbnail),
+        poster,
+        thumbnail,
         plays: output.plays,
         tags: Tags { title: output.title.clone() },
     };

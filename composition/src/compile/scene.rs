@@ -6,7 +6,7 @@ use super::pictures::{self, Moving};
 use super::times::{Placed, Timing};
 use super::{captions, figures, writing};
 use crate::plan::{Asset, ChromaKey, Layer, Span};
-use crate::written::{Asset as Written, ChromaKeyForm};
+use crate::written::{Asset as Written, ChromaKeyForm, TextAsset};
 
 /// A clip's layer; its frames are the clip's own, from 0.
 pub(super) struct Drawn {
@@ -80,6 +80,16 @@ fn layer(desk: &mut Desk, placed: &Placed) -> Option<Layer> {
     Some(Layer { chroma_key: key, ..layer })
 }
 
+/// A warning where a placeholder is left that no merge field fills: it is shown as it is, which is seldom meant.
+fn warn_of_placeholders(desk: &mut Desk, placed: &Placed, text: &TextAsset) {
+    let texts = text.text.iter().chain(text.runs.iter().flatten().map(|run| &run.text));
+    for text in texts {
+        let Some((name, _)) = text.0.split_once("{{").and_then(|(_, opened)| opened.split_once("}}")) else { continue };
+        let detail = format!("shows `{{{{{name}}}}}` as it is: no field of `merge` fills it");
+        desk.warn(&placed.clip.pointer, detail);
+    }
+}
+
 fn asset(desk: &mut Desk, placed: &Placed) -> Option<(Asset, Extent, Option<ChromaKey>)> {
     let canvas = desk.composition.canvas;
     let written = &placed.clip.written;
@@ -103,6 +113,7 @@ fn asset(desk: &mut Desk, placed: &Placed) -> Option<(Asset, Extent, Option<Chro
         }
         Written::Text(text) | Written::RichText(text) => {
             let boxed = written.width.is_some() || written.height.is_some();
+            warn_of_placeholders(desk, placed, text);
             let (text, extent) = writing::text(text, bounds, boxed, canvas.rate, placed.span.len());
             (Asset::Text(text), extent, None)
         }

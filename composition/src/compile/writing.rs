@@ -22,7 +22,9 @@ const LEAST_SIZE: Micro = Micro::whole(8);
 pub(super) fn text(asset: &TextAsset, bounds: Extent, boxed: bool, rate: Rate, frames: u64) -> (Text, Extent) {
     let side = |own: Option<Count>, usual: Ratio| own.map_or(usual, |count| Ratio::whole(i64::from(count.0)));
     let extent = Extent { width: side(asset.width, bounds.width), height: side(asset.height, bounds.height) };
-    let boxed = boxed || asset.width.is_some() || asset.height.is_some();
+    // What is empty has no lines for a background to lie behind: it fills the box.
+    let empty = asset.text.as_ref().is_none_or(|text| text.0.trim().is_empty()) && asset.runs.is_none();
+    let boxed = boxed || empty || asset.width.is_some() || asset.height.is_some();
     let manner = Manner {
         font: asset.font.as_ref(),
         style: asset.style.as_ref(),

@@ -40,9 +40,10 @@ pub(super) fn behind_sources(kind: &'static str, input: &Value, composition: &Co
     behind(kind, input, drafts.collect())
 }
 
-/// The same behind tasks that are written already.
+/// The same behind tasks that are written already. It goes ahead whatever they come to, to tell of all that failed at once, each with its
+/// place in the composition.
 pub(super) fn behind(kind: &'static str, input: &Value, mut drafts: Vec<Draft>) -> Vec<Draft> {
-    let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
+    let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Proceed)).collect();
     drafts.push(Draft { needs, ..Draft::only(kind, input.clone()) });
     drafts
 }
@@ -67,18 +68,23 @@ pub fn run(composition: &Composition, facts: Vec<Facts>) -> Result<RenderPlan, J
     compile(composition, &facts).map_err(JobError::refused)
 }
 
-/// The tasks of a compiled plan: segments and sound beside each other, then assemble, which holds the result.
+/// The tasks of a compiled plan: segments and sound beside each other, then assemble, which holds the result. The sound is the one
+/// part that can't be divided, so it comes first: begun last, it would run alone while other slots have nothing left.
 pub(super) fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let unreadable = |error| JobError::bug(code::INTERNAL, format!("the plan can't be read back: {error}"));
     let plan: RenderPlan = serde_json::from_value(output.clone()).map_err(unreadable)?;
     let mut drafts = Vec::with_capacity(plan.segments.len() + 2);
-    for (index, part) in plan.segments.iter().enumerate() {
-        drafts.push(part_of(format!("segment-{}", index + 1), segment::NAME, part)?);
-    }
     if let Some(part) = &plan.sound {
         drafts.push(part_of(sound::NAME.to_owned(), sound::NAME, part)?);
     }
-    let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
+    for (index, part) in plan.segments.iter().enumerate() {
+        drafts.push(part_of(format!("segment-{}", index + 1), segment::NAME, part)?);
+    }
+    // Assemble takes the segments in order and the sound after them.
+    let mut needs: Vec<_> = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
+    if plan.sound.is_some() {
+        needs.rotate_left(1);
+    }
     let assembly = assemble::Assembly { assemble: plan.assemble, warnings: plan.warnings };
     let last = part_of(assemble::NAME.to_owned(), assemble::NAME, &assembly)?;
     drafts.push(Draft { needs, result: true, ..last });
@@ -94,6 +100,7 @@ fn part_of(name: String, kind: &'static str, part: &impl Serialize) -> Result<Dr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{AudioFacts, Ratio, SourceHash};
     use common::{kind::Catalog, kinds, plan::Overrides};
 
     fn catalog() -> Catalog {
@@ -128,6 +135,35 @@ mod tests {
         let last = drafts.last().expect("assemble");
         assert_eq!((last.kind, last.result, last.needs.len()), (assemble::NAME, true, drafts.len() - 1));
         common::plan::build(uuid(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
+    }
+
+    #[test]
+    fn the_sound_is_begun_first_and_taken_last() {
+        let spoken = Facts {
+            hash: SourceHash("00".into()),
+            container: "wav".into(),
+            duration: Some(Ratio::whole(5)),
+            image: false,
+            video: Vec::new(),
+            audio: vec![AudioFacts {
+                index: 0,
+                codec: "pcm_s16le".into(),
+                rate: 22_050,
+                channels: 1,
+                start: Ratio::ZERO,
+                duration: None,
+            }],
+            words: Vec::new(),
+            text: None,
+            faces: Vec::new(),
+            writes: false,
+        };
+        let compiled = run(&parse(&composition()).expect("a composition"), vec![spoken]).expect("a plan");
+        let drafts = grow(&composition(), &serde_json::to_value(&compiled).expect("json")).expect("drafts");
+        let names: Vec<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
+        let needs: Vec<&str> = drafts.last().expect("assemble").needs.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["sound", "segment-1", "segment-2", "assemble"]);
+        assert_eq!(needs, ["segment-1", "segment-2", "sound"]);
     }
 
     #[test]

@@ -178,6 +178,12 @@ mod tests {
     }
 
     #[test]
+    fn references_in_srt_are_the_characters_they_stand_for() {
+        let cues = read("1\n00:00:01,000 --> 00:00:02,000\n<i>Tom &amp; Ann</i> &lt;3\n").unwrap();
+        assert_eq!(cues[0].text, "Tom & Ann <3");
+    }
+
+    #[test]
     fn what_holds_no_cue_is_refused() {
         for text in ["", "hello", "WEBVTT\n", "[Events]\n", "00:00:02,000 --> 00:00:01,000\nbackwards\n"] {
             assert!(read(text).is_err(), "{text}");

@@ -1,6 +1,6 @@
 //! SubRip: a number, two times, lines, an empty line. There is no standard; this takes what players take.
 
-use super::markup::{without_overrides, without_tags};
+use super::markup::{unescaped, without_overrides, without_tags};
 use super::{Cue, parse_time, spell_time};
 
 pub(super) fn read(text: &str) -> Vec<Cue> {
@@ -13,7 +13,8 @@ pub(super) fn read(text: &str) -> Vec<Cue> {
         let body: Vec<&str> = lines.iter().skip(at).take_while(|line| !line.trim().is_empty()).copied().collect();
         at += body.len();
         let plain = without_overrides(&without_tags(&body.join("\n"), |_, _| {}), |_, _| {});
-        cues.push(Cue { start, end, text: plain.trim().to_owned(), words: Vec::new() });
+        // Much of it was written by what writes WebVTT or HTML.
+        cues.push(Cue { start, end, text: unescaped(plain.trim()), words: Vec::new() });
     }
     cues
 }

@@ -272,6 +272,27 @@ fn a_clip_longer_than_its_source_is_warned_of() {
 }
 
 #[test]
+fn what_no_merge_field_fills_and_a_capture_past_the_end_are_warned_of() {
+    let mut document = video(json!([track(json!([clip(text("Hello {{ NAME }}"), 0.0, 2.0)]))]));
+    document["output"]["poster"] = json!({ "capture": 9 });
+    let warnings = plan(&document).warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].starts_with("/timeline/tracks/0/clips/0 shows `{{ NAME }}`"), "{warnings:?}");
+    assert!(warnings[1].starts_with("/output/poster/capture is 9 s, past the end at 2 s"), "{warnings:?}");
+}
+
+#[test]
+fn the_background_of_an_empty_text_fills_the_box_and_of_another_hugs_its_lines() {
+    let hug = |written: &str| {
+        let asset = json!({ "type": "text", "text": written, "background": { "color": "red" } });
+        let plan = plan(&video(json!([track(json!([clip(asset, 0.0, 1.0)]))])));
+        let Asset::Text(text) = &only_layer(&plan.segments[0]).asset else { panic!("{plan:#?}") };
+        text.background.as_ref().expect("a background").hug.is_some()
+    };
+    assert!(!hug("") && !hug(" \n") && hug("a"));
+}
+
+#[test]
 fn a_still_is_one_frame_of_the_same_picture() {
     let document = video(json!([track(json!([clip(footage("long"), 0.0, 10.0)]))]));
     let composition = parse(&document).unwrap().still(seconds(2_517), Format::Jpg);

@@ -126,8 +126,8 @@ fn the_size_changes_every_segment() {
 fn a_still_enters_without_its_clock() {
     let still = json!([track(json!([clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0)]))]);
     let plan = plan(&video(still));
-    let distinct: BTreeSet<String> = plan.segments.iter().filter(|s| s.frames == 90).map(bytes).collect();
-    assert_eq!((plan.segments.len(), distinct.len()), (4, 1));
+    let distinct: BTreeSet<String> = plan.segments.iter().filter(|s| s.frames == 60).map(bytes).collect();
+    assert_eq!((plan.segments.len(), distinct.len()), (6, 1));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_still_that_moves_keeps_its_clock() {
     moving["effect"] = json!("zoomIn");
     let plan = plan(&video(json!([track(json!([moving]))])));
     let clocks: Vec<u64> = plan.segments.iter().map(|segment| only_layer(segment).clock).collect();
-    assert_eq!(clocks, [0, 90, 180, 270]);
+    assert_eq!(clocks, [0, 60, 120, 180, 240, 300]);
 }
 
 #[test]
@@ -150,7 +150,8 @@ fn transitions_are_held_only_where_they_run() {
         .map(only_layer)
         .map(|layer| (layer.enter.is_some(), layer.leave.is_some(), layer.clock))
         .collect();
-    assert_eq!(held, [(true, false, 0), (false, false, 0), (false, false, 0), (false, true, 270)]);
+    let (first, still, last) = ((true, false, 0), (false, false, 0), (false, true, 300));
+    assert_eq!(held, [first, still, still, still, still, last]);
 }
 
 #[test]
@@ -174,7 +175,7 @@ fn plain_captions_are_cut_to_the_segment_and_moving_words_are_not() {
         (captions.cues[0].from, captions.cues[0].words.len())
     };
     assert_eq!(captions("caption"), (0, 0));
-    assert_eq!(captions("rich-caption"), (-60, 2));
+    assert_eq!(captions("rich-caption"), (-30, 2));
 }
 
 #[test]

@@ -35,7 +35,10 @@ pub(super) fn gif(plan: &Assemble, frames: &Frames<'_>, out: &Path, report: &mut
         Some(0 | 1) => "-1".to_owned(),
         Some(plays) => (plays - 1).to_string(),
     };
-    let mut writer = Writer::begin(plan, ("gif", "gif", Pixel::PAL8), GIF_TIME, ("loop", &repeats), out)?;
+    // Of itself the last frame would show for as long as the one before it, which rounding may have made shorter.
+    let last = (begin(plan, plan.frames) - begin(plan, plan.frames.saturating_sub(1))).to_string();
+    let options = [("loop", repeats.as_str()), ("final_delay", &last)];
+    let mut writer = Writer::begin(plan, ("gif", "gif", Pixel::PAL8), GIF_TIME, &options, out)?;
     let mut dither = Filter::new(
         plan,
         &["pictures", "palette"],
@@ -60,6 +63,12 @@ pub(super) fn gif(plan: &Assemble, frames: &Frames<'_>, out: &Path, report: &mut
     writer.end()
 }
 
+/// When a frame of a GIF begins, in its own time.
+fn begin(plan: &Assemble, frame: u64) -> i64 {
+    use ffmpeg::Rescale;
+    (frame as i64).rescale(Rational(plan.rate.den as i32, plan.rate.num as i32), GIF_TIME)
+}
+
 /// Writes an animated WebP.
 ///
 /// # Errors
@@ -68,7 +77,7 @@ pub(super) fn webp(plan: &Assemble, frames: &Frames<'_>, out: &Path, report: &mu
     let mut steps = Steps { done: 0, total: plan.frames, report };
     let plays = plan.plays.unwrap_or(0).to_string();
     let kind = ("libwebp_anim", "webp", Pixel::BGRA);
-    let mut writer = Writer::begin(plan, kind, WEBP_TIME, ("loop", &plays), out)?;
+    let mut writer = Writer::begin(plan, kind, WEBP_TIME, &[("loop", &plays)], out)?;
     frames.each(|number, frame| {
         let mut picture = as_bgra(frame, number)?;
         writer.push(&mut picture, number as i64)?;
@@ -201,12 +210,12 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// `kind` is libav's names of the encoder and of the container, and the pixels; `option` goes to the container.
+    /// `kind` is libav's names of the encoder and of the container, and the pixels; `settings` go to the container.
     fn begin(
         plan: &Assemble,
         (encoder, container, pixels): (&str, &str, Pixel),
         encoder_time: Rational,
-        option: (&str, &str),
+        settings: &[(&str, &str)],
         path: &'a Path,
     ) -> Result<Self> {
         let failed = |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
@@ -223,7 +232,7 @@ impl<'a> Writer<'a> {
         output.add_stream_with(&encoder).map_err(failed)?.set_time_base(encoder_time);
         let mut options = Dictionary::new();
         options.set("fflags", "+bitexact");
-        options.set(option.0, option.1);
+        settings.iter().for_each(|(name, value)| options.set(name, value));
         output.write_header_with(options).map_err(failed)?;
         let stream_time = output.stream(0).map_or(encoder_time, |stream| stream.time_base());
         let frame_time = Rational(plan.rate.den as i32, plan.rate.num as i32);

@@ -3,6 +3,7 @@
 use super::frames::Frames;
 use crate::decode::convert::{Converter, Wanted};
 use crate::encode::still::write_still;
+use crate::picture::planes::Chroma;
 use crate::{MediaError, Result};
 use composition::plan::{Assemble, Poster};
 use std::path::Path;
@@ -36,7 +37,7 @@ pub(super) fn whole(plan: &Assemble, frames: &Frames<'_>, out: &Path) -> Result<
 
 fn write(frames: &Frames<'_>, number: u64, (width, height): (usize, usize), out: &Path) -> Result<()> {
     frames.with(number, |frame| {
-        let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width, height, rotation: 0 };
+        let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width, height, chroma: Chroma::Full, rotation: 0 };
         let picture = Converter::default().convert(frame, None, wanted)?;
         write_still(&picture, out)
     })

@@ -241,6 +241,8 @@ fn gif_and_webp_move_and_pictures_stand() {
     let times: Vec<i64> = packets(&gif.1).iter().map(|packet| packet.1).collect();
     assert_eq!(times.len(), 11);
     assert_eq!(times[10], 33, "hundredths of a second after ten frames");
+    let length = ffmpeg::format::input(&gif.1).unwrap().duration();
+    assert_eq!(length, 370_000, "the last frame lasts as long as it should, in microseconds");
     let (webp, output) = Bench::new(Format::Webp, VideoCodec::Ffv1, &[6, 5]).make_kept("film.webp");
     assert!(contains(&webp.1, b"ANMF"));
     assert_eq!(output.duration_ms, 367);

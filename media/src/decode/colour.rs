@@ -54,9 +54,9 @@ impl Meaning {
         self.transfer != Transfer::Standard
     }
 
-    /// Whether a frame of this format is what the compositor works in.
-    pub(crate) fn is_native(self, format: Pixel) -> bool {
-        format == Pixel::YUV420P && !self.full && self.matrix == matrix_number(Space::BT709)
+    /// Whether the numbers mean what the compositor's do.
+    pub(crate) fn is_native(self) -> bool {
+        !self.full && self.matrix == matrix_number(Space::BT709)
     }
 }
 

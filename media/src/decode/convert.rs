@@ -4,12 +4,13 @@
 //! rounding that is the same on every processor; a source with alpha is scaled in our own code after its alpha was
 //! multiplied in, because scaling straight alpha draws the colour of clear pixels into the edges.
 
+use super::bits::unpacked;
 use super::colour::Meaning;
 use super::deinterlace::deinterlaced;
 use super::scaler::{Part, Scalers, Target};
 use super::tonemap::ToneMap;
 use crate::error::Result;
-use crate::picture::planes::{Alpha, Picture, half};
+use crate::picture::planes::{Alpha, Chroma, Picture};
 use crate::picture::raster::Raster;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
@@ -23,6 +24,8 @@ pub(crate) struct Wanted {
     pub width: usize,
     /// Height of the result in pixels.
     pub height: usize,
+    /// How densely the result samples chroma.
+    pub chroma: Chroma,
     /// Degrees to turn the stored frame clockwise for showing: 0, 90, 180 or 270.
     pub rotation: u16,
 }
@@ -52,6 +55,8 @@ impl Converter {
         fields: Option<Fields<'_>>,
         wanted: Wanted,
     ) -> Result<Picture> {
+        let unpacked = unpacked(frame);
+        let frame = unpacked.as_ref().unwrap_or(frame);
         match fields {
             Some(fields) => {
                 let whole = deinterlaced(frame, fields.next, &mut self.scalers)?;
@@ -67,16 +72,19 @@ impl Converter {
         let turned = wanted.rotation % 180 == 90;
         let (width, height) = if turned { (wanted.height, wanted.width) } else { (wanted.width, wanted.height) };
         let to = |format, size| Target { format, size, keeps_meaning: false };
+        let (chroma, planar) = (wanted.chroma, planar(wanted.chroma));
         let picture = if meaning.is_hdr() {
-            self.tone_mapped(frame, part, (width, height), meaning)?
+            self.tone_mapped(frame, part, (width, height), meaning, chroma)?
         } else if has_alpha(frame.format()) {
-            let straight = self.scalers.scale(frame, part, to(Pixel::RGBA, (part.width, part.height)), meaning)?;
-            Raster::from_straight(straight).resized(width, height).into_picture()
-        } else if meaning.is_native(frame.format()) && (part.width, part.height) == (width, height) {
-            copy_part(frame, part)
+            // RGB of more bits goes by way of YUV and back, which must be by one matrix.
+            let target = Target { keeps_meaning: true, ..to(Pixel::RGBA, (part.width, part.height)) };
+            let straight = self.scalers.scale(frame, part, target, meaning)?;
+            Raster::from_straight(straight).resized(width, height).into_picture(chroma)
+        } else if frame.format() == planar && meaning.is_native() && (part.width, part.height) == (width, height) {
+            copy_part(frame, part, chroma)
         } else {
-            let scaled = self.scalers.scale(frame, part, to(Pixel::YUV420P, (width, height)), meaning)?;
-            copy_part(scaled, Part::whole(width, height))
+            let scaled = self.scalers.scale(frame, part, to(planar, (width, height)), meaning)?;
+            copy_part(scaled, Part::whole(width, height), chroma)
         };
         Ok(turn(picture, wanted.rotation))
     }
@@ -87,6 +95,7 @@ impl Converter {
         part: Part,
         size: (usize, usize),
         meaning: Meaning,
+        chroma: Chroma,
     ) -> Result<Picture> {
         if !self.tone.as_ref().is_some_and(|tone| tone.fits(meaning)) {
             self.tone = Some(ToneMap::new(meaning));
@@ -94,7 +103,15 @@ impl Converter {
         let target = Target { format: Pixel::YUV444P16LE, size, keeps_meaning: true };
         let scaled = self.scalers.scale(frame, part, target, meaning)?;
         let tone = self.tone.get_or_insert_with(|| ToneMap::new(meaning));
-        Ok(tone.apply(scaled))
+        Ok(tone.apply(scaled, chroma))
+    }
+}
+
+/// The format whose planes are a picture's.
+fn planar(chroma: Chroma) -> Pixel {
+    match chroma {
+        Chroma::Halved => Pixel::YUV420P,
+        Chroma::Full => Pixel::YUV444P,
     }
 }
 
@@ -145,23 +162,22 @@ fn stored_part(frame: &frame::Video, wanted: Wanted) -> Part {
     Part { left, top, width, height }
 }
 
-/// A share of a length as an even start and a length: the whole length stays as it is, other lengths become even.
+/// A share of a length as an even start and a length: the whole length stays as it is, of a part each edge goes to the nearest
+/// even pixel, so that neither lies more than a pixel from where it was asked for.
 fn even_part(from: f64, share: f64, length: usize) -> (usize, usize) {
     let full = length as f64;
-    let wanted = (share.clamp(0.0, 1.0) * full).round() as usize;
-    if wanted >= length || length < 4 {
+    if (share * full).round() >= full || length < 4 {
         return (0, length);
     }
-    let part = (wanted.max(2) + 1) & !1;
-    let part = part.min(length & !1);
-    // The centre stays where it was asked for, to the pair of pixels.
-    let centre = (from + share / 2.0) * full;
-    let start = ((centre - part as f64 / 2.0) / 2.0).round().max(0.0) as usize * 2;
-    (start.min((length - part) & !1), part)
+    let even = |edge: f64| (edge * full / 2.0).round().max(0.0) as usize * 2;
+    let last = length & !1;
+    let start = even(from).min(last - 2);
+    let end = even(from + share).clamp(start + 2, last);
+    (start, end - start)
 }
 
-/// Copies a part of an opaque 4:2:0 frame. The part's corner must be even.
-fn copy_part(frame: &frame::Video, part: Part) -> Picture {
+/// Copies a part of an opaque frame in a picture's own format. The part's corner must be even.
+fn copy_part(frame: &frame::Video, part: Part, chroma: Chroma) -> Picture {
     let plane = |index: usize, left: usize, top: usize, width: usize, height: usize| {
         let (data, stride) = (frame.data(index), frame.stride(index));
         let mut out = Vec::with_capacity(width * height);
@@ -170,11 +186,12 @@ fn copy_part(frame: &frame::Video, part: Part) -> Picture {
         }
         out
     };
-    let (left, top) = (part.left / 2, part.top / 2);
-    let (width, height) = (half(part.width), half(part.height));
+    let (left, top) = (part.left / chroma.step(), part.top / chroma.step());
+    let (width, height) = (chroma.of(part.width), chroma.of(part.height));
     Picture {
         width: part.width,
         height: part.height,
+        chroma,
         y: plane(0, part.left, part.top, part.width, part.height),
         u: plane(1, left, top, width, height),
         v: plane(2, left, top, width, height),
@@ -188,17 +205,18 @@ fn turn(picture: Picture, rotation: u16) -> Picture {
         return picture;
     }
     let (width, height) = (picture.width, picture.height);
-    let (cw, ch) = (half(width), half(height));
+    let (cw, ch) = (picture.chroma.of(width), picture.chroma.of(height));
     let turned = rotation % 180 == 90;
     Picture {
         width: if turned { height } else { width },
         height: if turned { width } else { height },
+        chroma: picture.chroma,
         y: turn_plane(&picture.y, width, height, rotation),
         u: turn_plane(&picture.u, cw, ch, rotation),
         v: turn_plane(&picture.v, cw, ch, rotation),
         alpha: picture.alpha.map(|alpha| Alpha {
             full: turn_plane(&alpha.full, width, height, rotation),
-            half: turn_plane(&alpha.half, cw, ch, rotation),
+            chroma: turn_plane(&alpha.chroma, cw, ch, rotation),
         }),
     }
 }
@@ -228,10 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn a_part_starts_on_an_even_pixel_and_stays_inside() {
+    fn the_edges_of_a_part_are_even_and_within_a_pixel_of_what_was_asked_for() {
         assert_eq!(even_part(0.0, 1.0, 1081), (0, 1081));
-        let (start, length) = even_part(0.3418, 0.3164, 1920);
-        assert!(start % 2 == 0 && length % 2 == 0 && start + length <= 1920);
-        assert!(length.abs_diff(608) <= 1 && start.abs_diff(656) <= 1);
+        // 1280×720 cut to 9:16: 405 pixels about the middle.
+        assert_eq!(even_part(0.341_796_875, 0.316_406_25, 1280), (438, 404));
+        for (from, to, length) in [(656.25, 1263.75, 1920), (437.5, 842.5, 1280), (0.0, 405.0, 721), (3.3, 700.9, 701)]
+        {
+            let full = length as f64;
+            let (start, size) = even_part(from / full, (to - from) / full, length);
+            assert!(start % 2 == 0 && size % 2 == 0 && start + size <= length);
+            assert!((start as f64 - from).abs() <= 1.0 && ((start + size) as f64 - to).abs() <= 1.0, "{start} {size}");
+        }
     }
 }

@@ -61,7 +61,9 @@ fn refusal(path: &Path, error: ffmpeg::Error) -> MediaError {
         ffmpeg::Error::Other { errno: libc::ENOMEM | libc::EMFILE | libc::ENFILE } => {
             MediaError::from_libav(format_args!("opening {path}"), error)
         }
-        ffmpeg::Error::Other { .. } => MediaError::BadInput(format!("{path} cannot be read: {error}; it is damaged")),
+        ffmpeg::Error::InvalidData | ffmpeg::Error::Other { .. } => MediaError::BadInput(format!(
+            "{path} cannot be read: {error}; it is damaged, or no video, sound or image at all"
+        )),
         error => MediaError::from_libav(format_args!("opening {path}"), error),
     }
 }

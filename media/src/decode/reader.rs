@@ -1,52 +1,21 @@
-//! The frames of one video stream, picked by time.
+//! The frames of one source, picked by time.
 //!
 //! The frame for a time is the last one that begins at or before it; before the first frame the first holds, after the
-//! end the last does. What a jump finds equals what reading from the start would find: after a seek nothing is believed
-//! before the first key frame's own time (an open GOP's leading frames refer to pictures that were never decoded), and
-//! where that is too late the seek starts further back.
+//! end the last does.
 
-use super::clock::StreamClock;
-use super::open::open_input;
-use super::rotation::{rotation_of, rotation_of_frame};
-use crate::error::{MediaError, Result};
-use crate::ffi;
+use super::stream::StreamReader;
+use super::webp::AnimatedWebp;
+use crate::error::Result;
 use composition::plan::Ratio;
-use ffmpeg_next as ffmpeg;
-use ffmpeg_next::format::context::Input;
-use ffmpeg_next::{codec, decoder, frame};
-use std::path::{Path, PathBuf};
+use ffmpeg_next::frame;
+use std::path::Path;
 
-/// Pixels a decoder may be asked to hold in one frame: 8K with room, and far below what a bomb claims.
-const MAX_PIXELS: &str = "100000000";
-
-/// A read-ahead beyond this many seconds asks the index whether a jump is shorter.
-const PATIENCE_SECONDS: i64 = 1;
-
-/// Broken packets in a row after which a stream is given up.
-const MAX_BROKEN: u32 = 64;
-
-/// A video stream that is open and stands at some frame.
-pub(crate) struct VideoReader {
-    path: PathBuf,
-    input: Input,
-    stream: usize,
-    decoder: decoder::Video,
-    clock: StreamClock,
-    rotation: Option<u16>,
-    /// The frame that shows, and the one after it, each with its time in ticks.
-    current: Option<Timed>,
-    ahead: Option<Timed>,
-    /// Frames before this tick are not to be believed: it is the time of the key frame that a seek led to.
-    believed_from: i64,
-    awaits_key: bool,
-    drained: bool,
-    broken: u32,
-    last_ticks: i64,
-}
-
-struct Timed {
-    ticks: i64,
-    frame: frame::Video,
+/// A source of frames that is open and stands at some frame.
+pub(crate) enum VideoReader {
+    /// Whatever libav reads.
+    Stream(Box<StreamReader>),
+    /// What it does not.
+    Webp(Box<AnimatedWebp>),
 }
 
 /// A frame that shows, with what is known around it.
@@ -62,34 +31,15 @@ pub(crate) struct Shown<'a> {
 }
 
 impl VideoReader {
-    /// Opens a stream by its index in the container.
+    /// Opens a stream by its index in the container. An animated WebP has one.
     ///
     /// # Errors
     /// Bad input where the file is damaged or has no such stream; unsupported where its codec is not read.
     pub(crate) fn open(path: &Path, stream: u32) -> Result<Self> {
-        let input = open_input(path)?;
-        let wanted = input
-            .stream(stream as usize)
-            .ok_or_else(|| MediaError::BadInput(format!("{} has no stream {stream}", path.display())))?;
-        let clock = StreamClock::of(&input, &wanted);
-        let rotation = rotation_of(&wanted);
-        let decoder = open_decoder(&wanted).map_err(|error| refused_stream(path, error))?;
-        let stream = wanted.index();
-        Ok(Self {
-            path: path.to_owned(),
-            input,
-            stream,
-            decoder,
-            clock,
-            rotation,
-            current: None,
-            ahead: None,
-            believed_from: i64::MIN,
-            awaits_key: false,
-            drained: false,
-            broken: 0,
-            last_ticks: i64::MIN,
-        })
+        match AnimatedWebp::open(path)? {
+            Some(webp) => Ok(Self::Webp(Box::new(webp))),
+            None => Ok(Self::Stream(Box::new(StreamReader::open(path, stream)?))),
+        }
     }
 
     /// The frame that shows at `seconds` from the file's start.
@@ -97,209 +47,9 @@ impl VideoReader {
     /// # Errors
     /// Bad input where nothing can be decoded.
     pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<Shown<'_>> {
-        let target = self.clock.latest(seconds);
-        self.approach(target)?;
-        while self.ahead.as_ref().is_some_and(|ahead| ahead.ticks <= target) {
-            self.current = self.ahead.take();
-            self.ahead = self.next_frame()?;
-        }
-        let (shown, next) = match (&self.current, &self.ahead) {
-            (Some(shown), next) => (shown, next.as_ref()),
-            (None, Some(shown)) => (shown, None),
-            (None, None) => {
-                let path = self.path.display();
-                return Err(MediaError::BadInput(format!("{path} has no frame that can be decoded")));
-            }
-        };
-        let rotation = self.rotation.or_else(|| rotation_of_frame(&shown.frame)).unwrap_or(0);
-        Ok(Shown { frame: &shown.frame, next: next.map(|next| &next.frame), ticks: shown.ticks, rotation })
-    }
-
-    /// Makes sure that reading on from here meets the frame at `target`.
-    fn approach(&mut self, target: i64) -> Result<()> {
-        if self.last_ticks == i64::MIN && !self.drained {
-            return self.begin(target);
-        }
-        let from_start = self.believed_from == i64::MIN && self.current.is_none();
-        let begun = self.current.as_ref().is_some_and(|shown| shown.ticks <= target);
-        if (from_start || begun) && !self.is_far(target) {
-            return Ok(());
-        }
-        self.jump(target)
-    }
-
-    /// The first read of all: from the start, unless the target is well inside.
-    fn begin(&mut self, target: i64) -> Result<()> {
-        if self.clock.is_far_from_start(target, PATIENCE_SECONDS) {
-            return self.jump(target);
-        }
-        self.ahead = self.next_frame()?;
-        Ok(())
-    }
-
-    /// Whether a key frame lies between the frames at hand and a target that is well ahead.
-    fn is_far(&self, target: i64) -> bool {
-        let Some(ahead) = &self.ahead else {
-            return false;
-        };
-        let patience = self.clock.ticks(PATIENCE_SECONDS);
-        target.saturating_sub(ahead.ticks) > patience
-            && ffi::indexed_key_before(&self.input, self.stream, target)
-                .is_some_and(|key| key > ahead.ticks.saturating_add(patience / 2))
-    }
-
-    /// Seeks to a key frame at or before `target`, further back until the frame there may be believed.
-    fn jump(&mut self, target: i64) -> Result<()> {
-        let mut aim = target;
-        let mut step = self.clock.ticks(1).max(1);
-        for _ in 0..MAX_SEEKS {
-            if ffi::seek_before(&mut self.input, self.stream, aim).is_err() {
-                break;
-            }
-            self.reset(true);
-            self.ahead = self.next_frame()?;
-            if self.ahead.as_ref().is_some_and(|ahead| ahead.ticks <= target) {
-                return Ok(());
-            }
-            aim = aim.saturating_sub(step);
-            step = step.saturating_mul(2);
-        }
-        self.restart()
-    }
-
-    /// Opens the file anew, for containers that cannot seek and targets before the first key frame.
-    fn restart(&mut self) -> Result<()> {
-        let stream = u32::try_from(self.stream).unwrap_or(0);
-        let path = std::mem::take(&mut self.path);
-        let opened = Self::open(&path, stream);
-        self.path = path;
-        *self = opened?;
-        self.ahead = self.next_frame()?;
-        Ok(())
-    }
-
-    fn reset(&mut self, awaits_key: bool) {
-        self.decoder.flush();
-        self.current = None;
-        self.ahead = None;
-        self.believed_from = i64::MAX;
-        self.awaits_key = awaits_key;
-        self.drained = false;
-        self.last_ticks = i64::MIN;
-    }
-
-    /// The next frame that may be believed, in the order of showing; none after the last.
-    fn next_frame(&mut self) -> Result<Option<Timed>> {
-        loop {
-            let mut decoded = frame::Video::empty();
-            match self.decoder.receive_frame(&mut decoded) {
-                Ok(()) => {
-                    self.broken = 0;
-                    let ticks = decoded.timestamp().unwrap_or(self.last_ticks.saturating_add(1));
-                    if ticks >= self.believed_from && ticks > self.last_ticks {
-                        self.last_ticks = ticks;
-                        return Ok(Some(Timed { ticks, frame: decoded }));
-                    }
-                }
-                Err(ffmpeg::Error::Eof) => return Ok(None),
-                Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => self.feed()?,
-                Err(error) => self.forgive(error)?,
-            }
+        match self {
+            Self::Stream(stream) => stream.frame_at(seconds),
+            Self::Webp(webp) => webp.frame_at(seconds),
         }
     }
-
-    /// Gives the decoder one more packet of the stream, or tells it that there is none.
-    fn feed(&mut self) -> Result<()> {
-        loop {
-            // A fresh packet each time: reading into one that holds data leaks it.
-            let mut packet = ffmpeg::Packet::empty();
-            match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() != self.stream => {}
-                Ok(()) if self.awaits_key && !packet.is_key() => {}
-                Ok(()) => {
-                    if self.awaits_key {
-                        self.awaits_key = false;
-                        self.believed_from = packet.pts().or(packet.dts()).unwrap_or(i64::MIN);
-                    }
-                    return match self.decoder.send_packet(&packet) {
-                        Ok(()) => Ok(()),
-                        Err(error) => self.forgive(error),
-                    };
-                }
-                Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => {}
-                // The end, or a file cut short: what was read so far is what there is.
-                Err(_) if self.drained => return Ok(()),
-                Err(_) => {
-                    self.drained = true;
-                    return match self.decoder.send_eof() {
-                        Ok(()) | Err(ffmpeg::Error::Eof) => Ok(()),
-                        Err(error) => self.forgive(error),
-                    };
-                }
-            }
-        }
-    }
-
-    /// A damaged packet costs its own frame and no more, unless nothing else comes.
-    fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
-        if matches!(error, ffmpeg::Error::Other { errno } if errno == libc::ENOMEM) {
-            return Err(MediaError::from_libav(format_args!("decoding {}", self.path.display()), error));
-        }
-        self.broken += 1;
-        if self.broken > MAX_BROKEN || self.drained {
-            return Err(self.damaged(error));
-        }
-        Ok(())
-    }
-}
-
-impl VideoReader {
-    /// Whatever a decoder objects to in a file, sizes beyond its bounds among it, is the file's fault.
-    fn damaged(&self, error: ffmpeg::Error) -> MediaError {
-        MediaError::BadInput(format!(
-            "{} cannot be decoded: {error}; it is damaged, or larger than {MAX_PIXELS} pixels",
-            self.path.display()
-        ))
-    }
-}
-
-/// Seeks tried before the file is read from its start.
-const MAX_SEEKS: u32 = 12;
-
-/// Why no decoder takes a stream: its parameters are the file's, so what is wrong with them is too.
-fn refused_stream(path: &Path, error: ffmpeg::Error) -> MediaError {
-    let path = path.display();
-    match error {
-        ffmpeg::Error::Other { errno } if errno != libc::ENOMEM => MediaError::BadInput(format!(
-            "{path} cannot be decoded: {error}; it is damaged, or larger than {MAX_PIXELS} pixels"
-        )),
-        error => MediaError::from_libav(format_args!("opening the decoder of {path}"), error),
-    }
-}
-
-/// The decoder of a stream with one thread: segments run side by side, and one thread repeats itself to the bit.
-fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::Error> {
-    let mut context = codec::Context::from_parameters(stream.parameters())?;
-    context.set_threading(codec::threading::Config {
-        kind: codec::threading::Type::None,
-        count: 1,
-        ..Default::default()
-    });
-    let mut decoder = context.decoder();
-    decoder.set_packet_time_base(stream.time_base());
-    let found = with_alpha(stream).or_else(|| decoder::find(decoder.id())).ok_or(ffmpeg::Error::DecoderNotFound)?;
-    let mut options = ffmpeg::Dictionary::new();
-    options.set("max_pixels", MAX_PIXELS);
-    decoder.open_as_with(found, options)?.video()
-}
-
-/// libvpx where a VP8 or VP9 stream says that it carries alpha: libav's own decoders leave it out.
-fn with_alpha(stream: &ffmpeg::Stream<'_>) -> Option<ffmpeg::Codec> {
-    let tagged = stream.metadata().iter().any(|(key, value)| key.eq_ignore_ascii_case("alpha_mode") && value == "1");
-    let name = match stream.parameters().id() {
-        codec::Id::VP8 => "libvpx",
-        codec::Id::VP9 => "libvpx-vp9",
-        _ => return None,
-    };
-    tagged.then(|| decoder::find_by_name(name)).flatten()
 }

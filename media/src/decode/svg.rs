@@ -1,11 +1,12 @@
 //! SVG pictures, drawn by resvg. Nothing outside the file is read: references to other files and addresses draw nothing.
 
 use crate::error::{MediaError, Result};
-use crate::picture::planes::Picture;
+use crate::picture::planes::{Chroma, Picture};
 use crate::picture::raster::Raster;
 use crate::text::fonts::{BUNDLED, FontBook, STAND_IN};
 use resvg::usvg::{ImageHrefResolver, Options, Tree, fontdb};
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use tiny_skia::{Pixmap, Transform};
@@ -56,8 +57,8 @@ impl Svg {
     /// Part of the drawing (left, top, width, height as shares of it) at a size in pixels.
     ///
     /// # Errors
-    /// Out of memory for sizes that cannot be held.
-    pub(crate) fn draw(&self, crop: [f64; 4], width: usize, height: usize) -> Result<Picture> {
+    /// Out of memory for sizes that cannot be held; bad input where drawing it comes to an end in itself.
+    pub(crate) fn draw(&self, crop: [f64; 4], width: usize, height: usize, chroma: Chroma) -> Result<Picture> {
         let mut pixmap = Pixmap::new(width as u32, height as u32)
             .ok_or_else(|| MediaError::OutOfMemory(format!("an SVG at {width}×{height} cannot be held")))?;
         let size = self.tree.size();
@@ -65,8 +66,12 @@ impl Svg {
         let (w, h) = (w.max(f32::EPSILON), h.max(f32::EPSILON));
         let place = Transform::from_translate(-x * size.width(), -y * size.height())
             .post_scale(width as f32 / (w * size.width()), height as f32 / (h * size.height()));
-        resvg::render(&self.tree, place, &mut pixmap.as_mut());
-        Ok(Raster::from_pixmap(pixmap).into_picture())
+        // Its filters take numbers that they were not written for, and the file is somebody else's.
+        let drawn = catch_unwind(AssertUnwindSafe(|| resvg::render(&self.tree, place, &mut pixmap.as_mut())));
+        drawn.map_err(|_| {
+            MediaError::BadInput("an SVG cannot be drawn: its filters or shapes are beyond all bounds".into())
+        })?;
+        Ok(Raster::from_pixmap(pixmap).into_picture(chroma))
     }
 }
 
@@ -115,6 +120,20 @@ fn options(fonts: Arc<fontdb::Database>) -> Options<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_beyond_all_bounds_is_the_files_fault() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("noise.svg");
+        let noise = r##"<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><filter id="a"><feTurbulence numOctaves="99"
+            baseFrequency="9"/></filter><rect width="9" height="9" filter="url(#a)"/></svg>"##;
+        std::fs::write(&path, noise).expect("written");
+        let book = FontBook::new(&[], crate::text::FontFolders(Vec::new())).expect("a book");
+        let svg = Svg::open(&path, &book).expect("it is read").expect("an SVG");
+        let drawn = svg.draw([0.0, 0.0, 1.0, 1.0], 9, 9, Chroma::Full);
+        // Where numbers wrap round (in a release build) it is drawn.
+        assert!(matches!(drawn, Ok(_) | Err(MediaError::BadInput(_))));
+    }
 
     #[test]
     fn only_markup_with_an_svg_element_is_taken_for_one() {

@@ -5,7 +5,7 @@
 //! first (BT.2100-2, table 5).
 
 use super::colour::{Meaning, Transfer};
-use crate::picture::planes::Picture;
+use crate::picture::planes::{Chroma, Picture};
 use crate::picture::raster::Raster;
 use ffmpeg_next::frame;
 
@@ -54,7 +54,7 @@ impl ToneMap {
     }
 
     /// The picture of a frame in planar YUV 4:4:4 of 16 bits.
-    pub(crate) fn apply(&self, frame: &frame::Video) -> Picture {
+    pub(crate) fn apply(&self, frame: &frame::Video, chroma: Chroma) -> Picture {
         let (width, height) = (frame.width() as usize, frame.height() as usize);
         let mut raster = Raster::clear(width, height);
         let rows = raster.data.chunks_exact_mut(width * 4);
@@ -70,7 +70,7 @@ impl ToneMap {
                 out.copy_from_slice(&[r, g, b, 255]);
             }
         }
-        raster.into_picture()
+        raster.into_picture(chroma)
     }
 
     fn colour(&self, y: f32, u: f32, v: f32) -> [u8; 3] {

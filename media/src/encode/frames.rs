@@ -2,8 +2,7 @@
 
 use crate::error::{MediaError, Result};
 use crate::ffi;
-use crate::picture::blend::double_plane;
-use crate::picture::planes::{Alpha, Picture, half, rgb_of};
+use crate::picture::planes::{Alpha, Chroma, Picture, half, rgb_of};
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
 
@@ -35,6 +34,7 @@ impl FrameSlot {
     }
 
     fn fill_planes(&mut self, picture: &Picture) {
+        debug_assert_eq!(picture.chroma, Chroma::Halved, "video is composited as it is encoded");
         for (index, (plane, width, _)) in picture.planes().into_iter().enumerate() {
             self.put(index, plane, width);
         }
@@ -57,8 +57,8 @@ impl FrameSlot {
         };
         let chroma = half(picture.width);
         self.put(0, &divided(&picture.y, &alpha.full, 16), picture.width);
-        self.put(1, &divided(&picture.u, &alpha.half, 128), chroma);
-        self.put(2, &divided(&picture.v, &alpha.half, 128), chroma);
+        self.put(1, &divided(&picture.u, &alpha.chroma, 128), chroma);
+        self.put(2, &divided(&picture.v, &alpha.chroma, 128), chroma);
         self.put(3, &alpha.full, picture.width);
     }
 
@@ -108,15 +108,15 @@ impl FrameSlot {
     }
 }
 
-/// Straight R, G, B for each pixel of a picture; chroma is carried between its samples evenly.
+/// Straight R, G, B for each pixel of a picture; chroma that is sparser is carried between its samples evenly.
 pub(crate) fn rgb_rows(picture: &Picture) -> Vec<u8> {
     let (width, height) = (picture.width, picture.height);
     let straight = picture.alpha.as_ref().map(|alpha| unmultiplied(picture, alpha));
     let source = straight.as_ref().unwrap_or(picture);
-    let u = double_plane(&source.u, width, height);
-    let v = double_plane(&source.v, width, height);
+    let u = source.chroma.spread(&source.u, width, height);
+    let v = source.chroma.spread(&source.v, width, height);
     let mut out = Vec::with_capacity(width * height * 3);
-    for ((&y, &u), &v) in source.y.iter().zip(&u).zip(&v) {
+    for ((&y, &u), &v) in source.y.iter().zip(u.iter()).zip(v.iter()) {
         out.extend(rgb_of(y, u, v));
     }
     out
@@ -126,9 +126,10 @@ fn unmultiplied(picture: &Picture, alpha: &Alpha) -> Picture {
     Picture {
         width: picture.width,
         height: picture.height,
+        chroma: picture.chroma,
         y: divided(&picture.y, &alpha.full, 16),
-        u: divided(&picture.u, &alpha.half, 128),
-        v: divided(&picture.v, &alpha.half, 128),
+        u: divided(&picture.u, &alpha.chroma, 128),
+        v: divided(&picture.v, &alpha.chroma, 128),
         alpha: None,
     }
 }

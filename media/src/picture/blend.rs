@@ -3,7 +3,8 @@
 //! All loops run over rows of bytes widened to 16 bits, without branches, so that they vectorise on every target. The
 //! division by 255 is exact and rounds to nearest, so that full opacity changes nothing and equal inputs stay equal.
 
-use super::planes::{Alpha, Picture, half};
+use super::planes::{Alpha, Chroma, Picture, half};
+use std::borrow::Cow;
 
 /// `value / 255`, rounded to nearest, exact for all products of two bytes.
 #[inline(always)]
@@ -92,6 +93,7 @@ impl Window {
 /// What falls outside the canvas is left out. A canvas with alpha keeps it up to date.
 pub fn over(canvas: &mut Picture, src: &Picture, x: i32, y: i32, opacity: u8) {
     debug_assert!(x % 2 == 0 && y % 2 == 0, "chroma starts at even pixels");
+    debug_assert_eq!(canvas.chroma, src.chroma, "a scene samples chroma in one way");
     let Some(lap) = overlap(canvas, src, x, y) else {
         return;
     };
@@ -99,16 +101,16 @@ pub fn over(canvas: &mut Picture, src: &Picture, x: i32, y: i32, opacity: u8) {
         return;
     }
     let full = Strides { src: src.width, dst: canvas.width };
-    let halved = Strides { src: half(src.width), dst: half(canvas.width) };
-    let chroma = lap.halved();
+    let sparse = Strides { src: src.chroma.of(src.width), dst: src.chroma.of(canvas.width) };
+    let chroma = lap.sampled(src.chroma);
     let covers = src.alpha.as_ref();
-    let (full_alpha, half_alpha) =
-        (covers.map(|alpha| alpha.full.as_slice()), covers.map(|alpha| alpha.half.as_slice()));
+    let (full_alpha, chroma_alpha) =
+        (covers.map(|alpha| alpha.full.as_slice()), covers.map(|alpha| alpha.chroma.as_slice()));
     lay_plane(&mut canvas.y, &src.y, full_alpha, full, lap, opacity);
-    lay_plane(&mut canvas.u, &src.u, half_alpha, halved, chroma, opacity);
-    lay_plane(&mut canvas.v, &src.v, half_alpha, halved, chroma, opacity);
+    lay_plane(&mut canvas.u, &src.u, chroma_alpha, sparse, chroma, opacity);
+    lay_plane(&mut canvas.v, &src.v, chroma_alpha, sparse, chroma, opacity);
     if let Some(alpha) = &mut canvas.alpha {
-        cover(alpha, covers, (full, lap), (halved, chroma), opacity);
+        cover(alpha, covers, (full, lap), (sparse, chroma), opacity);
     }
 }
 
@@ -117,17 +119,17 @@ fn cover(
     canvas: &mut Alpha,
     src: Option<&Alpha>,
     (full, lap): (Strides, Overlap),
-    (halved, chroma): (Strides, Overlap),
+    (sparse, chroma): (Strides, Overlap),
     opacity: u8,
 ) {
     match src {
         Some(src) => {
             lay_plane(&mut canvas.full, &src.full, Some(&src.full), full, lap, opacity);
-            lay_plane(&mut canvas.half, &src.half, Some(&src.half), halved, chroma, opacity);
+            lay_plane(&mut canvas.chroma, &src.chroma, Some(&src.chroma), sparse, chroma, opacity);
         }
         None => {
             raise_plane(&mut canvas.full, full, lap, opacity);
-            raise_plane(&mut canvas.half, halved, chroma, opacity);
+            raise_plane(&mut canvas.chroma, sparse, chroma, opacity);
         }
     }
 }
@@ -139,14 +141,16 @@ struct Strides {
 }
 
 impl Overlap {
-    fn halved(self) -> Self {
+    /// The same in samples of chroma.
+    fn sampled(self, chroma: Chroma) -> Self {
+        let step = chroma.step();
         Self {
-            src_x: self.src_x / 2,
-            src_y: self.src_y / 2,
-            dst_x: self.dst_x / 2,
-            dst_y: self.dst_y / 2,
-            width: half(self.width),
-            height: half(self.height),
+            src_x: self.src_x / step,
+            src_y: self.src_y / step,
+            dst_x: self.dst_x / step,
+            dst_y: self.dst_y / step,
+            width: chroma.of(self.width),
+            height: chroma.of(self.height),
         }
     }
 }
@@ -215,17 +219,16 @@ fn over_row_faded(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8) {
 
 /// Multiplies a picture by a coverage of its own size, in place: what masks, mattes and soft edges do.
 ///
-/// `full` has one value for each luma sample; chroma takes the mean of its four.
+/// `full` has one value for each luma sample; a chroma sample takes the mean of those it stands for.
 pub fn mask(picture: &mut Picture, full: &[u8]) {
-    let (width, height) = (picture.width, picture.height);
-    let halved = halve_plane(full, width, height);
-    let mut masked = std::mem::replace(picture, Picture::clear(0, 0)).with_alpha();
+    let sparse = picture.chroma.thinned(full, picture.width, picture.height);
+    let mut masked = std::mem::replace(picture, Picture::clear(0, 0, picture.chroma)).with_alpha();
     scale_plane(&mut masked.y, full);
-    scale_plane(&mut masked.u, &halved);
-    scale_plane(&mut masked.v, &halved);
+    scale_plane(&mut masked.u, &sparse);
+    scale_plane(&mut masked.v, &sparse);
     if let Some(alpha) = &mut masked.alpha {
         scale_plane(&mut alpha.full, full);
-        scale_plane(&mut alpha.half, &halved);
+        scale_plane(&mut alpha.chroma, &sparse);
     }
     *picture = masked;
 }
@@ -233,6 +236,26 @@ pub fn mask(picture: &mut Picture, full: &[u8]) {
 fn scale_plane(plane: &mut [u8], by: &[u8]) {
     for (value, &by) in plane.iter_mut().zip(by) {
         *value = scale(*value, by);
+    }
+}
+
+impl Chroma {
+    /// A plane of luma's size with a value for each chroma sample.
+    #[must_use]
+    pub fn thinned(self, plane: &[u8], width: usize, height: usize) -> Cow<'_, [u8]> {
+        match self {
+            Self::Halved => Cow::Owned(halve_plane(plane, width, height)),
+            Self::Full => Cow::Borrowed(plane),
+        }
+    }
+
+    /// A plane of chroma's size with a value for each pixel.
+    #[must_use]
+    pub fn spread(self, plane: &[u8], width: usize, height: usize) -> Cow<'_, [u8]> {
+        match self {
+            Self::Halved => Cow::Owned(double_plane(plane, width, height)),
+            Self::Full => Cow::Borrowed(plane),
+        }
     }
 }
 
@@ -253,8 +276,7 @@ pub fn halve_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
 
 /// A plane of half size at the size of luma: each value is three quarters of the nearest sample and a quarter of the next, each
 /// way.
-#[must_use]
-pub fn double_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
+fn double_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
     let (cw, ch) = (half(width), half(height));
     let next = |at: usize, length: usize| {
         let next = if at.is_multiple_of(2) { (at / 2).saturating_sub(1) } else { at / 2 + 1 };
@@ -337,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_clear_canvas_gathers_coverage() {
-        let mut canvas = Picture::clear(4, 4);
+        let mut canvas = Picture::clear(4, 4, Chroma::Halved);
         over(&mut canvas, &veil(4, 4, 255, 128), 0, 0, 255);
         over(&mut canvas, &veil(4, 4, 255, 128), 0, 0, 255);
         let alpha = canvas.alpha.expect("a clear canvas has alpha");

@@ -1,6 +1,6 @@
 //! What a layer shows, before it is placed: pictures in the space of the layer's box.
 
-use super::planes::Picture;
+use super::planes::{Chroma, Picture};
 use super::raster::Raster;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(crate) struct Request {
     pub left: i32,
     /// The canvas row of the box's top edge.
     pub top: i32,
+    /// How densely the canvas samples chroma.
+    pub chroma: Chroma,
     /// The clip's clock, in frames.
     pub clock: u64,
     /// The segment's frame.
@@ -47,7 +49,7 @@ impl Patch {
     /// A drawing whose left top corner stands at whole pixels (`x`, `y`) of the box, as planes that start on an even pixel of
     /// the canvas.
     pub(crate) fn drawn(raster: Raster, x: i32, y: i32, request: &Request) -> Self {
-        let (picture, at_x, at_y) = raster.into_picture_at(x + request.left, y + request.top);
+        let (picture, at_x, at_y) = raster.into_picture_at(x + request.left, y + request.top, request.chroma);
         Self::laid(Arc::new(picture), at_x - request.left, at_y - request.top)
     }
 
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     fn request(left: i32, width: f64) -> Request {
-        Request { width, height: 10.0, scale: 1.0, left, top: 0, clock: 0, frame: 0 }
+        Request { width, height: 10.0, scale: 1.0, left, top: 0, chroma: Chroma::Halved, clock: 0, frame: 0 }
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Cube {
             }
             out[3] = a;
         }
-        raster.into_picture()
+        raster.into_picture(picture.chroma)
     }
 
     /// One colour, mixed from the eight around it.

@@ -57,7 +57,7 @@ fn draw(what: &What, request: &Request) -> Patch {
     if let What::Gradient(gradient) = what
         && request.left % 2 == 0
         && request.top % 2 == 0
-        && let Some(picture) = dithered(gradient, width.round() as usize, height.round() as usize)
+        && let Some(picture) = dithered(gradient, width.round() as usize, height.round() as usize, request.chroma)
     {
         return Patch::laid(Arc::new(picture), 0, 0);
     }
@@ -178,11 +178,12 @@ impl Raster {
 
 #[cfg(test)]
 mod tests {
+    use super::super::planes::Chroma;
     use super::*;
     use composition::plan::{GradientStop as Stop, Micro};
 
     fn request(width: f64, height: f64) -> Request {
-        Request { width, height, scale: 1.0, left: 0, top: 0, clock: 0, frame: 0 }
+        Request { width, height, scale: 1.0, left: 0, top: 0, chroma: Chroma::Halved, clock: 0, frame: 0 }
     }
 
     fn luma(drawing: &mut Drawing, width: usize, height: usize) -> Vec<u8> {

@@ -100,16 +100,16 @@ fn adjust(mut picture: Picture, brightness: f64, contrast: f64, saturation: f64)
     // Limited range: 0 is 16 and 1 is 235.
     let middle = 16.0 + 219.0 / 2.0;
     let luma = Line::new(contrast, middle * (1.0 - contrast) + brightness * 219.0, 16.0, 235.0);
-    let chroma_scale = contrast * saturation;
-    let chroma = Line::new(chroma_scale, 128.0 * (1.0 - chroma_scale), 16.0, 240.0);
+    let colourful = contrast * saturation;
+    let difference = Line::new(colourful, 128.0 * (1.0 - colourful), 16.0, 240.0);
     let alpha = picture.alpha.take();
-    let (full, half) = match &alpha {
-        Some(Alpha { full, half }) => (Some(full.as_slice()), Some(half.as_slice())),
+    let (full, chroma) = match &alpha {
+        Some(Alpha { full, chroma }) => (Some(full.as_slice()), Some(chroma.as_slice())),
         None => (None, None),
     };
     luma.apply(&mut picture.y, full);
-    chroma.apply(&mut picture.u, half);
-    chroma.apply(&mut picture.v, half);
+    difference.apply(&mut picture.u, chroma);
+    difference.apply(&mut picture.v, chroma);
     picture.alpha = alpha;
     picture
 }

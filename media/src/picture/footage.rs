@@ -85,7 +85,7 @@ impl Footage {
         }
         let (x, y, width, height) = request.even_part(shares(self.look.into));
         let crop = shares(self.look.crop);
-        let picture = self.picture(request.clock, crop, (width, height), None)?;
+        let picture = self.picture(request, crop, (width, height), None)?;
         patches.push(Patch::laid(picture, x, y));
         Ok(patches)
     }
@@ -95,7 +95,7 @@ impl Footage {
         let small = |length: usize| ((length as f64 / BACKDROP_SHARE / 2.0).ceil() as usize * 2).max(2);
         let sigma = backdrop.sigma.to_f64() * request.scale / BACKDROP_SHARE;
         let size = (small(width), small(height));
-        let picture = self.picture(request.clock, shares(backdrop.crop), size, Some(sigma))?;
+        let picture = self.picture(request, shares(backdrop.crop), size, Some(sigma))?;
         Ok(Patch {
             picture,
             x: f64::from(x),
@@ -108,11 +108,12 @@ impl Footage {
 
     fn picture(
         &mut self,
-        clock: u64,
+        request: &Request,
         crop: [f64; 4],
         (width, height): (usize, usize),
         sigma: Option<f64>,
     ) -> Result<Arc<Picture>> {
+        let (clock, chroma) = (request.clock, request.chroma);
         let converter = match sigma {
             Some(_) => &mut self.backdrop_converter,
             None => &mut self.converter,
@@ -126,14 +127,14 @@ impl Footage {
         let (shown, in_fields) = match &mut self.source {
             Source::Drawn(svg) => {
                 let key = key(0, sigma, width, height);
-                return self.kept.get(key, || svg.draw(crop, width, height).map(blurred));
+                return self.kept.get(key, || svg.draw(crop, width, height, chroma).map(blurred));
             }
             Source::Still(reader) => (reader.frame_at(Ratio::ZERO)?, false),
             Source::Video(video, rate, reader) => {
                 (reader.frame_at(video.source_time(clock, *rate))?, video.deinterlace)
             }
         };
-        let wanted = Wanted { crop, width, height, rotation: shown.rotation };
+        let wanted = Wanted { crop, width, height, chroma, rotation: shown.rotation };
         let fields = in_fields.then_some(Fields { next: shown.next });
         self.kept
             .get(key(shown.ticks, sigma, width, height), || converter.convert(shown.frame, fields, wanted).map(blurred))

@@ -1,10 +1,10 @@
 //! Gaussian blur by three running means, whose cost does not grow with its width.
 
-use super::planes::{Alpha, Picture, half};
+use super::planes::{Alpha, Picture};
 
 /// A picture blurred with a standard deviation of `sigma` of its pixels. Edges are held outward.
 ///
-/// Three box filters of widths chosen as in W3C Filter Effects 1, §9.12 come within 3 % of a Gaussian. Chroma, at half size,
+/// Three box filters of widths chosen as in W3C Filter Effects 1, §9.12 come within 3 % of a Gaussian. Chroma at half size
 /// takes half the width.
 #[must_use]
 pub(crate) fn blur(picture: Picture, sigma: f64) -> Picture {
@@ -12,16 +12,18 @@ pub(crate) fn blur(picture: Picture, sigma: f64) -> Picture {
         return picture;
     }
     let (width, height) = (picture.width, picture.height);
-    let (cw, ch) = (half(width), half(height));
+    let chroma = picture.chroma;
+    let (cw, ch, thin) = (chroma.of(width), chroma.of(height), sigma / chroma.step() as f64);
     Picture {
         width,
         height,
+        chroma,
         y: blur_plane(picture.y, width, height, sigma),
-        u: blur_plane(picture.u, cw, ch, sigma / 2.0),
-        v: blur_plane(picture.v, cw, ch, sigma / 2.0),
+        u: blur_plane(picture.u, cw, ch, thin),
+        v: blur_plane(picture.v, cw, ch, thin),
         alpha: picture.alpha.map(|alpha| Alpha {
             full: blur_plane(alpha.full, width, height, sigma),
-            half: blur_plane(alpha.half, cw, ch, sigma / 2.0),
+            chroma: blur_plane(alpha.chroma, cw, ch, thin),
         }),
     }
 }

@@ -4,7 +4,7 @@
 //! stretch of video shows plainly. So each sample is computed with its fraction and rounded by a threshold that hangs on its place
 //! alone (ordered dithering; Bayer 1973): the same in every frame, and in every segment.
 
-use super::planes::{Picture, half, yuv_of};
+use super::planes::{Chroma, Picture, yuv_of};
 use composition::plan::Gradient;
 
 /// Steps of the table between the ends: finer than a tenth of a level.
@@ -12,7 +12,7 @@ const STEPS: usize = 4096;
 const SIDE: usize = 8;
 
 /// The gradient over a box of whole pixels whose corner stands on an even one. `None` where it is not opaque.
-pub(crate) fn dithered(gradient: &Gradient, width: usize, height: usize) -> Option<Picture> {
+pub(crate) fn dithered(gradient: &Gradient, width: usize, height: usize, chroma: Chroma) -> Option<Picture> {
     if gradient.stops.is_empty() || gradient.stops.iter().any(|stop| stop.colour.0[3] < 255) {
         return None;
     }
@@ -30,13 +30,14 @@ pub(crate) fn dithered(gradient: &Gradient, width: usize, height: usize) -> Opti
         }
         plane
     };
-    let (across, down) = (half(width), half(height));
+    let (across, down, step) = (chroma.of(width), chroma.of(height), chroma.step() as f32);
     Some(Picture {
         width,
         height,
+        chroma,
         y: plane(0, width, height, 1.0),
-        u: plane(1, across, down, 2.0),
-        v: plane(2, across, down, 2.0),
+        u: plane(1, across, down, step),
+        v: plane(2, across, down, step),
         alpha: None,
     })
 }
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn a_gentle_gradient_has_no_bands() {
         // Fourteen levels over 1920 pixels: 137 pixels each, were they plainly rounded.
-        let picture = dithered(&gradient(Some(90), 32, 48), 1920, 64).expect("it is opaque");
+        let picture = dithered(&gradient(Some(90), 32, 48), 1920, 64, Chroma::Halved).expect("it is opaque");
         let [from, to] = [32, 48].map(|grey| f64::from(yuv_of(grey, grey, grey)[0]));
         for column in (0..1920).step_by(8) {
             let block = (0..8).flat_map(|row| &picture.y[row * 1920 + column..][..8]);
@@ -133,12 +134,12 @@ mod tests {
 
     #[test]
     fn ends_are_the_colours_and_one_colour_stays_flat() {
-        let picture = dithered(&gradient(Some(90), 0, 255), 100, 2).expect("it is opaque");
+        let picture = dithered(&gradient(Some(90), 0, 255), 100, 2, Chroma::Halved).expect("it is opaque");
         assert!(picture.y[0] < 20 && picture.y[99] > 230);
-        let flat = dithered(&gradient(None, 128, 128), 64, 64).expect("it is opaque");
+        let flat = dithered(&gradient(None, 128, 128), 64, 64, Chroma::Halved).expect("it is opaque");
         assert!(flat.y.iter().all(|&y| y == flat.y[0]) && flat.u.iter().all(|&u| u == 128));
         let mut clear = gradient(None, 1, 2);
         clear.stops[0].colour.0[3] = 9;
-        assert!(dithered(&clear, 8, 8).is_none());
+        assert!(dithered(&clear, 8, 8, Chroma::Halved).is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Chroma key: a colour made transparent, by its distance in chroma alone, so that shadows on a screen vanish with it.
 
-use super::blend::{double_plane, mask};
+use super::blend::mask;
 use super::planes::{Picture, yuv_of};
 use composition::plan::ChromaKey;
 
@@ -23,7 +23,7 @@ pub(crate) fn key_out(mut picture: Picture, key: &ChromaKey) -> Picture {
         })
         .collect();
     // Carried evenly between samples, edges have no steps of two pixels.
-    let full = double_plane(&cover, picture.width, picture.height);
+    let full = picture.chroma.spread(&cover, picture.width, picture.height);
     mask(&mut picture, &full);
     picture
 }

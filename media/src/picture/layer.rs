@@ -8,7 +8,7 @@ use super::footage::Footage;
 use super::mix;
 use super::motion::{moves_at, scale_in_motion};
 use super::place::{Stand, Tile, area, clip, cut, place};
-use super::planes::{Picture, half};
+use super::planes::{Chroma, Picture};
 use super::wave::Wave;
 pub(crate) use crate::child::Files;
 use crate::error::Result;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 pub(crate) struct Layer {
     plan: plan::Layer,
     canvas: Canvas,
+    chroma: Chroma,
     content: Content,
     filters: Filters,
     mattes: Vec<Layer>,
@@ -39,7 +40,13 @@ impl Layer {
     ///
     /// # Errors
     /// Those of its sources; internal where a source has no file.
-    pub(crate) fn open(plan: &plan::Layer, canvas: &Canvas, files: &Files, desk: &mut Desk) -> Result<Self> {
+    pub(crate) fn open(
+        plan: &plan::Layer,
+        canvas: &Canvas,
+        chroma: Chroma,
+        files: &Files,
+        desk: &mut Desk,
+    ) -> Result<Self> {
         let content = match &plan.asset {
             Asset::Video(video) => {
                 let path = path_of(files, &video.picture.source.hash)?;
@@ -60,9 +67,10 @@ impl Layer {
             }
         };
         let mattes = plan.mattes.iter();
-        let mattes = mattes.map(|matte| Self::open(matte, canvas, files, desk));
+        let mattes = mattes.map(|matte| Self::open(matte, canvas, chroma, files, desk));
         Ok(Self {
             canvas: *canvas,
+            chroma,
             content,
             filters: Filters::open(plan, files)?,
             mattes: mattes.collect::<Result<_>>()?,
@@ -149,6 +157,7 @@ impl Layer {
             scale: width * fit / box_width,
             left: if plain { pose.x.round() as i32 } else { 0 },
             top: if plain { pose.y.round() as i32 } else { 0 },
+            chroma: self.chroma,
             clock,
             frame,
         }
@@ -160,7 +169,7 @@ impl Layer {
             return Ok(None);
         }
         let (width, height) = (self.canvas.width as usize, self.canvas.height as usize);
-        let mut picture = Picture::filled(width, height, plan::Rgba::BLACK);
+        let mut picture = Picture::filled_in(self.chroma, width, height, plan::Rgba::BLACK);
         for matte in &mut self.mattes {
             matte.draw(frame, &mut picture, desk)?;
         }
@@ -195,12 +204,11 @@ fn group(tiles: Vec<Tile>, canvas: Window) -> Option<Tile> {
     if window.is_empty() {
         return None;
     }
-    let mut picture = Picture::clear(window.width(), window.height());
+    let mut picture = Picture::clear(window.width(), window.height(), tiles.first()?.picture.chroma);
     for tile in &tiles {
         let (x, y) = (tile.x - window.left, tile.y - window.top);
         over(&mut picture, &tile.picture, x, y, byte(tile.opacity));
     }
-    debug_assert_eq!(picture.u.len(), half(picture.width) * half(picture.height));
     Some(Tile { picture: Arc::new(picture), x: window.left, y: window.top, opacity: 1.0 })
 }
 

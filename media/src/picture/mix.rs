@@ -34,7 +34,7 @@ pub(crate) fn lay(canvas: &mut Picture, tile: &Tile, opacity: u8, mode: Blend) {
         out[3] = ((a + b * (1.0 - a)) * 255.0).round() as u8;
     }
     let opaque = canvas.is_opaque();
-    let mut mixed = raster.into_picture();
+    let mut mixed = raster.into_picture(canvas.chroma);
     if opaque {
         mixed.alpha = None;
     }
@@ -47,12 +47,13 @@ fn replace(canvas: &mut Picture, part: &Picture, window: Window) {
     let part = if keeps_alpha { part.clone().with_alpha() } else { part.clone() };
     let (left, top) = (window.left as usize, window.top as usize);
     put(&mut canvas.y, canvas.width, &part.y, part.width, left, top);
-    let (cw, pw) = (super::planes::half(canvas.width), super::planes::half(part.width));
-    put(&mut canvas.u, cw, &part.u, pw, left / 2, top / 2);
-    put(&mut canvas.v, cw, &part.v, pw, left / 2, top / 2);
+    let (chroma, step) = (canvas.chroma, canvas.chroma.step());
+    let (cw, pw) = (chroma.of(canvas.width), chroma.of(part.width));
+    put(&mut canvas.u, cw, &part.u, pw, left / step, top / step);
+    put(&mut canvas.v, cw, &part.v, pw, left / step, top / step);
     if let (Some(alpha), Some(new)) = (&mut canvas.alpha, &part.alpha) {
         put(&mut alpha.full, canvas.width, &new.full, part.width, left, top);
-        put(&mut alpha.half, cw, &new.half, pw, left / 2, top / 2);
+        put(&mut alpha.chroma, cw, &new.chroma, pw, left / step, top / step);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::affine::Affine;
 use super::blend::{Window, mask};
 use super::content::{Patch, Request};
-use super::planes::{Alpha, Picture, half};
+use super::planes::{Alpha, Picture};
 use super::sample::sample;
 use composition::plan::Pose;
 use std::sync::Arc;
@@ -151,16 +151,17 @@ pub(crate) fn cut(picture: &Picture, x: i32, y: i32, window: Window) -> Picture 
         rows.copied().collect::<Vec<u8>>()
     };
     let full = |values: &[u8]| plane(values, picture.width, left, top, width, height);
-    let halved = |values: &[u8]| {
-        let (cw, ch) = (half(width), half(height));
-        plane(values, half(picture.width), left / 2, top / 2, cw, ch)
+    let sparse = |values: &[u8]| {
+        let (chroma, step) = (picture.chroma, picture.chroma.step());
+        plane(values, chroma.of(picture.width), left / step, top / step, chroma.of(width), chroma.of(height))
     };
     Picture {
         width,
         height,
+        chroma: picture.chroma,
         y: full(&picture.y),
-        u: halved(&picture.u),
-        v: halved(&picture.v),
-        alpha: picture.alpha.as_ref().map(|alpha| Alpha { full: full(&alpha.full), half: halved(&alpha.half) }),
+        u: sparse(&picture.u),
+        v: sparse(&picture.v),
+        alpha: picture.alpha.as_ref().map(|alpha| Alpha { full: full(&alpha.full), chroma: sparse(&alpha.chroma) }),
     }
 }

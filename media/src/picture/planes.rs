@@ -1,17 +1,46 @@
-//! The picture in memory: planar YUV 4:2:0, 8 bits, BT.709, limited range, with or without alpha.
+//! The picture in memory: planar YUV, 4:2:0 or 4:4:4, 8 bits, BT.709, limited range, with or without alpha.
 //!
 //! Everything is composited in the encoder's own format, because the commonest frame of all, one opaque clip that
 //! fills the picture, then costs a copy and no conversion. A picture with alpha is *premultiplied*, offsets and all:
 //! a plane holds `a·value`, so that "over" is `src + (1 − a)·dst` on each plane alike, limited range or not, because
-//! that is an affine mix. Chroma has an alpha plane of its own at half size; the alternative, averaging alpha while
+//! that is an affine mix. Chroma has an alpha plane of its own at its size; the alternative, averaging alpha while
 //! blending, costs a gather for every overlay of every frame.
 
 use composition::plan::Rgba;
 
-/// Half of a length in pixels, rounded up: the length of a chroma row or column.
+/// Half of a length in pixels, rounded up.
 #[must_use]
 pub const fn half(length: usize) -> usize {
     length.div_ceil(2)
+}
+
+/// How densely a picture samples chroma.
+///
+/// Video keeps a quarter of it and is composited as it is kept. What ends as RGB has no reason to lose colour on the way, so it is
+/// composited with all of it, by the same code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chroma {
+    /// 4:2:0: a sample for each two by two pixels.
+    Halved,
+    /// 4:4:4: a sample for each pixel.
+    Full,
+}
+
+impl Chroma {
+    /// Pixels from one sample to the next, each way.
+    #[must_use]
+    pub const fn step(self) -> usize {
+        match self {
+            Self::Halved => 2,
+            Self::Full => 1,
+        }
+    }
+
+    /// Samples along a length in pixels.
+    #[must_use]
+    pub const fn of(self, length: usize) -> usize {
+        length.div_ceil(self.step())
+    }
 }
 
 /// Coverage of a picture: 0 is clear, 255 opaque.
@@ -20,19 +49,21 @@ pub struct Alpha {
     /// One value for each luma sample.
     pub full: Vec<u8>,
     /// One value for each chroma sample.
-    pub half: Vec<u8>,
+    pub chroma: Vec<u8>,
 }
 
-/// A picture in planar YUV 4:2:0. Rows are tight: the stride is the width.
+/// A picture in planar YUV. Rows are tight: the stride is the width.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     /// Width in luma samples.
     pub width: usize,
     /// Height in luma samples.
     pub height: usize,
+    /// How many samples `u` and `v` have.
+    pub chroma: Chroma,
     /// Luma, `width × height`.
     pub y: Vec<u8>,
-    /// Blue difference, `half(width) × half(height)`.
+    /// Blue difference, `chroma.of(width) × chroma.of(height)`.
     pub u: Vec<u8>,
     /// Red difference, as `u`.
     pub v: Vec<u8>,
@@ -43,25 +74,34 @@ pub struct Picture {
 impl Picture {
     /// A picture that is clear everywhere.
     #[must_use]
-    pub fn clear(width: usize, height: usize) -> Self {
-        let chroma = half(width) * half(height);
+    pub fn clear(width: usize, height: usize, chroma: Chroma) -> Self {
+        let (pixels, samples) = (width * height, chroma.of(width) * chroma.of(height));
         Self {
             width,
             height,
-            y: vec![0; width * height],
-            u: vec![0; chroma],
-            v: vec![0; chroma],
-            alpha: Some(Alpha { full: vec![0; width * height], half: vec![0; chroma] }),
+            chroma,
+            y: vec![0; pixels],
+            u: vec![0; samples],
+            v: vec![0; samples],
+            alpha: Some(Alpha { full: vec![0; pixels], chroma: vec![0; samples] }),
         }
     }
 
-    /// An opaque picture of one colour; the colour's own alpha is left out.
+    /// An opaque picture of one colour in 4:2:0; the colour's own alpha is left out.
     #[must_use]
     pub fn filled(width: usize, height: usize, colour: Rgba) -> Self {
-        let chroma = half(width) * half(height);
+        Self::filled_in(Chroma::Halved, width, height, colour)
+    }
+
+    /// The same, with chroma as dense as wanted.
+    #[must_use]
+    pub fn filled_in(chroma: Chroma, width: usize, height: usize, colour: Rgba) -> Self {
+        let samples = chroma.of(width) * chroma.of(height);
         let [r, g, b, _] = colour.0;
         let [y, u, v] = yuv_of(r, g, b);
-        Self { width, height, y: vec![y; width * height], u: vec![u; chroma], v: vec![v; chroma], alpha: None }
+        let planes = [vec![y; width * height], vec![u; samples], vec![v; samples]];
+        let [y, u, v] = planes;
+        Self { width, height, chroma, y, u, v, alpha: None }
     }
 
     /// Whether every sample covers what is behind it.
@@ -74,7 +114,7 @@ impl Picture {
     #[must_use]
     pub fn with_alpha(mut self) -> Self {
         if self.alpha.is_none() {
-            self.alpha = Some(Alpha { full: vec![255; self.y.len()], half: vec![255; self.u.len()] });
+            self.alpha = Some(Alpha { full: vec![255; self.y.len()], chroma: vec![255; self.u.len()] });
         }
         self
     }
@@ -82,7 +122,7 @@ impl Picture {
     /// The colour planes in order, each with its width and height.
     #[must_use]
     pub fn planes(&self) -> [(&[u8], usize, usize); 3] {
-        let (cw, ch) = (half(self.width), half(self.height));
+        let (cw, ch) = (self.chroma.of(self.width), self.chroma.of(self.height));
         [(&self.y, self.width, self.height), (&self.u, cw, ch), (&self.v, cw, ch)]
     }
 
@@ -90,7 +130,7 @@ impl Picture {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let colour = self.y.len() + self.u.len() + self.v.len();
-        colour + self.alpha.as_ref().map_or(0, |alpha| alpha.full.len() + alpha.half.len())
+        colour + self.alpha.as_ref().map_or(0, |alpha| alpha.full.len() + alpha.chroma.len())
     }
 
     /// A digest of every sample, by which tests compare frames before the encoder.

@@ -2,7 +2,7 @@
 //! become planes.
 
 use super::blend::{div255, scale};
-use super::planes::{Alpha, Picture, SHIFT, half, weigh};
+use super::planes::{Alpha, Chroma, Picture, SHIFT, weigh};
 use super::resize::{Kernel, kernels};
 use ffmpeg_next::frame;
 
@@ -107,39 +107,39 @@ impl Raster {
     }
 
     /// As planes. Where all of it covers, the picture is opaque.
-    pub(crate) fn into_picture(self) -> Picture {
+    pub(crate) fn into_picture(self, chroma: Chroma) -> Picture {
         let opaque = self.is_opaque();
         let (width, height) = (self.width, self.height);
-        let mut picture = Picture::clear(width, height);
+        let mut picture = Picture::clear(width, height, chroma);
         let alpha: Vec<u8> = self.data.chunks_exact(4).map(|pixel| pixel[3]).collect();
         for (y, pixel) in picture.y.iter_mut().zip(self.data.chunks_exact(4)) {
             *y = luma(pixel);
         }
-        let (cw, ch) = (half(width), half(height));
-        let mut half_alpha = vec![0; cw * ch];
+        let (cw, ch, step) = (chroma.of(width), chroma.of(height), chroma.step());
+        let mut chroma_alpha = vec![0; cw * ch];
         for row in 0..ch {
             for column in 0..cw {
                 let at = row * cw + column;
-                let mean = self.mean_of_four(column * 2, row * 2);
+                let mean = self.sum_of_four(column * step, row * step, step - 1);
                 let [_, u, v] = weigh(mean[0], mean[1], mean[2]);
                 let base = mean[3] * ((128 << SHIFT) / 255);
                 picture.u[at] = quarter(u + base);
                 picture.v[at] = quarter(v + base);
-                half_alpha[at] = ((mean[3] + 2) / 4) as u8;
+                chroma_alpha[at] = ((mean[3] + 2) / 4) as u8;
             }
         }
-        picture.alpha = (!opaque).then_some(Alpha { full: alpha, half: half_alpha });
+        picture.alpha = (!opaque).then_some(Alpha { full: alpha, chroma: chroma_alpha });
         picture
     }
 
     /// As planes to be laid at (`x`, `y`), any whole pixel: the picture and the even corner to lay it at.
     ///
     /// An odd corner is met by a clear row or column, so that chroma is covered by exactly its share.
-    pub(crate) fn into_picture_at(self, x: i32, y: i32) -> (Picture, i32, i32) {
+    pub(crate) fn into_picture_at(self, x: i32, y: i32, chroma: Chroma) -> (Picture, i32, i32) {
         let (left, top) = ((x & 1) as usize, (y & 1) as usize);
         let (width, height) = ((self.width + left).next_multiple_of(2), (self.height + top).next_multiple_of(2));
         if (width, height) == (self.width, self.height) {
-            return (self.into_picture(), x, y);
+            return (self.into_picture(chroma), x, y);
         }
         let mut padded = Self::clear(width, height);
         for row in 0..self.height {
@@ -147,13 +147,14 @@ impl Raster {
             let to = ((row + top) * width + left) * 4;
             padded.data[to..to + self.width * 4].copy_from_slice(&self.data[from..from + self.width * 4]);
         }
-        (padded.into_picture(), x - left as i32, y - top as i32)
+        (padded.into_picture(chroma), x - left as i32, y - top as i32)
     }
 
-    /// The sums of the four pixels of a chroma sample; the last row and column stand twice where the size is odd.
-    fn mean_of_four(&self, x: usize, y: usize) -> [i32; 4] {
-        let right = (x + 1).min(self.width - 1);
-        let below = (y + 1).min(self.height - 1);
+    /// The sums of the four pixels at the corners of a chroma sample `reach` pixels wider than one; the last row and column stand
+    /// twice where the size is odd, and a sample of a single pixel has that one four times.
+    fn sum_of_four(&self, x: usize, y: usize, reach: usize) -> [i32; 4] {
+        let right = (x + reach).min(self.width - 1);
+        let below = (y + reach).min(self.height - 1);
         let mut sums = [0; 4];
         for (x, y) in [(x, y), (right, y), (x, below), (right, below)] {
             let pixel = &self.data[(y * self.width + x) * 4..][..4];
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn an_opaque_drawing_becomes_the_planes_of_its_colour() {
-        let picture = flat(4, 4, [200, 30, 90, 255]).into_picture();
+        let picture = flat(4, 4, [200, 30, 90, 255]).into_picture(Chroma::Halved);
         let [y, u, v] = yuv_of(200, 30, 90);
         assert!(picture.is_opaque());
         assert!(picture.y.iter().all(|&value| value == y));
@@ -227,10 +228,10 @@ mod tests {
 
     #[test]
     fn an_odd_corner_is_padded_to_an_even_one() {
-        let (picture, x, y) = flat(3, 3, [255; 4]).into_picture_at(5, -3);
+        let (picture, x, y) = flat(3, 3, [255; 4]).into_picture_at(5, -3, Chroma::Halved);
         assert_eq!((picture.width, picture.height, x, y), (4, 4, 4, -4));
         let alpha = picture.alpha.expect("the padding is clear");
         assert_eq!(alpha.full[..4], [0, 0, 0, 0]);
-        assert_eq!(alpha.half, [64, 128, 128, 255]);
+        assert_eq!(alpha.chroma, [64, 128, 128, 255]);
     }
 }

@@ -32,15 +32,14 @@ pub fn sample(picture: &Picture, place: Affine, window: Window) -> Option<Pictur
 fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
     let back = place.inverse()?;
     let view = View { back, window, upright: place.is_upright() };
-    let [y, u, v] = picture.planes().map(|(plane, width, height)| {
-        let shift = if plane.len() == picture.y.len() { 1 } else { 2 };
-        view.plane(plane, width, height, shift)
-    });
-    let alpha = picture.alpha.as_ref().map(|alpha| Alpha {
-        full: view.plane(&alpha.full, picture.width, picture.height, 1),
-        half: view.plane(&alpha.half, half(picture.width), half(picture.height), 2),
-    });
-    let mut tile = Picture { width: window.width(), height: window.height(), y, u, v, alpha };
+    let chroma = picture.chroma;
+    let full = |plane: &[u8]| view.plane(plane, picture.width, picture.height, 1);
+    let sparse =
+        |plane: &[u8]| view.plane(plane, chroma.of(picture.width), chroma.of(picture.height), chroma.step() as i32);
+    let alpha = picture.alpha.as_ref();
+    let alpha = alpha.map(|alpha| Alpha { full: full(&alpha.full), chroma: sparse(&alpha.chroma) });
+    let [y, u, v] = [full(&picture.y), sparse(&picture.u), sparse(&picture.v)];
+    let mut tile = Picture { width: window.width(), height: window.height(), chroma, y, u, v, alpha };
     if !view.lies_inside(picture, place) {
         mask(&mut tile, &view.coverage(picture, place));
     }
@@ -51,16 +50,17 @@ fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Pictu
 #[must_use]
 pub fn halve(picture: &Picture) -> Picture {
     let [y, u, v] = picture.planes().map(|(plane, width, height)| halve_plane(plane, width, height));
-    let (width, height) = (half(picture.width), half(picture.height));
+    let (width, height, chroma) = (half(picture.width), half(picture.height), picture.chroma);
     Picture {
         width,
         height,
+        chroma,
         y,
         u,
         v,
         alpha: picture.alpha.as_ref().map(|alpha| Alpha {
             full: halve_plane(&alpha.full, picture.width, picture.height),
-            half: halve_plane(&alpha.half, width, height),
+            chroma: halve_plane(&alpha.chroma, chroma.of(picture.width), chroma.of(picture.height)),
         }),
     }
 }
@@ -91,7 +91,7 @@ impl Tap {
 }
 
 impl View {
-    /// Samples one plane; `step` is 1 for luma and 2 for chroma, which counts in pairs of pixels.
+    /// Samples one plane; `step` is 1 for luma and chroma of its size, and 2 for chroma that counts in pairs of pixels.
     fn plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
         if self.upright {
             self.upright_plane(plane, width, height, step)

@@ -1,7 +1,7 @@
 //! A segment, opened: any of its frames on demand.
 
 use super::layer::{Files, Layer};
-use super::planes::{Picture, yuv_of};
+use super::planes::{Chroma, Picture, yuv_of};
 use crate::error::{MediaError, Result};
 use crate::text::block::Desk;
 use crate::text::fonts::{FontBook, FontFolders};
@@ -38,7 +38,8 @@ impl Scene {
             // Before anything is drawn, so that no letter's look hangs on what was drawn before it.
             desk.book.read_folders();
         }
-        let layers = segment.layers.iter().map(|layer| Layer::open(layer, canvas, files, &mut desk));
+        let layers =
+            segment.layers.iter().map(|layer| Layer::open(layer, canvas, chroma_of(segment), files, &mut desk));
         let layers = layers.collect::<Result<_>>()?;
         Ok(Self { background: background_of(segment), segment: segment.clone(), layers, desk })
     }
@@ -72,6 +73,14 @@ impl Scene {
     }
 }
 
+/// Video is composited as it is encoded; what becomes RGB keeps its colour whole.
+fn chroma_of(segment: &Segment) -> Chroma {
+    match segment.recipe.pixel_format {
+        PixelFormat::Yuv420p | PixelFormat::Yuva420p => Chroma::Halved,
+        PixelFormat::Rgb | PixelFormat::Rgba => Chroma::Full,
+    }
+}
+
 /// The empty canvas. Where the format keeps alpha so does the canvas; elsewhere its background is opaque.
 fn background_of(segment: &Segment) -> Picture {
     let canvas = &segment.canvas;
@@ -79,17 +88,17 @@ fn background_of(segment: &Segment) -> Picture {
     let Rgba([r, g, b, a]) = canvas.background;
     let keeps_alpha = matches!(segment.recipe.pixel_format, PixelFormat::Yuva420p | PixelFormat::Rgba);
     if !keeps_alpha {
-        return Picture::filled(width, height, Rgba([r, g, b, 255]));
+        return Picture::filled_in(chroma_of(segment), width, height, Rgba([r, g, b, 255]));
     }
     let share = |value: u8| super::blend::scale(value, a);
     let [y, u, v] = yuv_of(r, g, b).map(share);
-    let mut picture = Picture::clear(width, height);
+    let mut picture = Picture::clear(width, height, chroma_of(segment));
     picture.y.fill(y);
     picture.u.fill(u);
     picture.v.fill(v);
     if let Some(alpha) = &mut picture.alpha {
         alpha.full.fill(a);
-        alpha.half.fill(a);
+        alpha.chroma.fill(a);
     }
     picture
 }

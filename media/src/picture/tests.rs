@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod clips;
+mod colour;
 mod compiled;
 mod finished;
 mod gallery;

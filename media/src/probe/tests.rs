@@ -147,6 +147,16 @@ fn a_playlist_in_a_films_clothes_is_refused() {
 }
 
 #[test]
+fn a_telephones_picture_is_told_what_to_become() {
+    let folder = folder();
+    let path = folder.path().join("IMG_0001.HEIC");
+    std::fs::write(&path, b"\0\0\0\x24ftypheic\0\0\0\0mif1MiHEmiafMiHBheic\0\0\0\x08mdat").unwrap();
+    let error = facts(&path).unwrap_err();
+    assert!(matches!(error, MediaError::Unsupported(_)), "{error:?}");
+    assert!(error.to_string().contains("save it as JPEG"), "{error}");
+}
+
+#[test]
 fn what_is_no_media_is_bad_input() {
     let folder = folder();
     let film = std::fs::read(film(folder.path())).unwrap();

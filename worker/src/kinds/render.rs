@@ -1,7 +1,8 @@
 //! `render`: compiles a composition against the facts of its sources. Pure, so it needs no child.
 
 use common::{
-    error::{JobError, code},
+    error::{ErrorClass, JobError, code},
+    fault::Fault,
     kinds::{source::Sourced, speech::Spoken},
 };
 use composition::{
@@ -28,11 +29,36 @@ pub(super) async fn compiled(context: &Context, composition: &Composition) -> Re
 /// The facts of a composition's sources, which are the task's needs, in their order.
 pub(super) fn brought(context: &Context, composition: &Composition) -> Result<Vec<Facts>, JobError> {
     let wanted = composition::sources(composition);
-    let facts = wanted.iter().enumerate().map(|(index, source)| match source.origin {
-        Origin::Fetch { .. } => facts(context.need::<Sourced>(index)?.facts),
-        Origin::Speak(_) => spoken(context.need(index)?),
+    let came = wanted.into_iter().enumerate().map(|(index, source)| {
+        let facts = match source.origin {
+            Origin::Fetch { .. } => context.need::<Sourced>(index).and_then(|sourced| facts(sourced.facts)),
+            Origin::Speak(_) => context.need(index).and_then(spoken),
+        };
+        (source.pointer, facts)
     });
-    facts.collect()
+    usable(came.collect())
+}
+
+/// The facts of all sources; or, where some can't be used, all of them with their places. What is not the caller's fault is told first,
+/// as the others may be its doing.
+fn usable(came: Vec<(String, Result<Facts, JobError>)>) -> Result<Vec<Facts>, JobError> {
+    let (mut found, mut faults, mut first) = (Vec::with_capacity(came.len()), Vec::new(), None);
+    for (pointer, facts) in came {
+        match facts {
+            Ok(facts) => found.push(facts),
+            Err(error) if error.class == ErrorClass::Caller => {
+                faults.push(Fault::new(pointer, error.detail.clone()));
+                first.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let Some(first) = first else { return Ok(found) };
+    let detail = match faults.len() {
+        1 => first.detail,
+        many => format!("{many} sources can't be used; `errors` lists them"),
+    };
+    Err(JobError { detail, errors: faults, ..first })
 }
 
 /// The plan with this machine's fonts named where they can show: the segments' keys are made from it.
@@ -59,4 +85,21 @@ pub(super) fn spoken(spoken: Spoken) -> Result<Facts, JobError> {
     };
     let words = spoken.words.into_iter().map(word).collect::<Result<_, JobError>>()?;
     Ok(Facts { words, ..facts(spoken.facts)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_sources_that_cannot_be_used_each_is_told_with_its_place() {
+        let bad = |src: &str| Err(JobError::caller(code::BAD_SOURCE, format!("`{src}` does not exist")));
+        let both = usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), bad("b.mp4"))]).unwrap_err();
+        let places: Vec<&str> = both.errors.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!((both.code.as_str(), places), (code::BAD_SOURCE, vec!["/a", "/b"]));
+        let one = usable(vec![("/a".into(), bad("a.mp4"))]).unwrap_err();
+        assert_eq!((one.detail.as_str(), one.errors.len()), ("`a.mp4` does not exist", 1));
+        let away = JobError::transient(code::UNAVAILABLE, "the store is away");
+        assert_eq!(usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), Err(away.clone()))]), Err(away));
+    }
 }

@@ -1,6 +1,9 @@
 //! `still`: compiles a composition for one frame. What draws it is added by its growth.
 
-use common::{error::JobError, fault::Fault};
+use common::{
+    error::{JobError, code},
+    fault::Fault,
+};
 use composition::kinds::still;
 
 use super::{Context, Done, Ended, json, render};
@@ -17,8 +20,9 @@ fn at_time(error: JobError) -> JobError {
         "/output/range/start" => Fault::new("/t", fault.detail),
         _ => fault,
     };
-    match error.errors.is_empty() {
-        true => error,
-        false => JobError::refused(error.errors.into_iter().map(known).collect()),
+    // Sources that can't be used are faults of another kind, and keep their code.
+    match error.code == code::INVALID_INPUT {
+        true => JobError::refused(error.errors.into_iter().map(known).collect()),
+        false => error,
     }
 }

@@ -6,6 +6,7 @@ use crate::MediaError;
 use crate::picture::Scene;
 use crate::text::FontFolders;
 use composition::plan::*;
+use ffmpeg_next::format::Pixel;
 use std::path::Path;
 
 /// A small generator of its own, so that a failure can be had again (xorshift; Marsaglia 2003).
@@ -61,6 +62,10 @@ fn spoilt_files_never_panic() {
         still(&bench.path(name), 64, 48, Rgba([200, 30, 90, 255]));
         kinds.push((name, false));
     }
+    let moving =
+        Clip { format: "webp", codec: "libwebp_anim", options: &[], pixels: Pixel::BGRA, ..Clip::even((25, 1), 9) };
+    moving.make(&bench.path("moving.webp"));
+    kinds.push(("moving.webp", true));
     let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><g opacity='.5'><circle r='4' fill='red'/></g></svg>";
     std::fs::write(bench.path("a.svg"), svg).unwrap();
     kinds.push(("a.svg", false));

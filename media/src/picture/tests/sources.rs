@@ -3,7 +3,7 @@
 use super::clips::{Clip, number_in, still};
 use super::segments::{Bench, picture_of, video_of};
 use crate::decode::convert::{Converter, Fields, Wanted};
-use crate::picture::planes::{rgb_of, yuv_of};
+use crate::picture::planes::{Chroma, rgb_of, yuv_of};
 use composition::plan::*;
 use ffmpeg_next::codec::{self, encoder};
 use ffmpeg_next::format::Pixel;
@@ -100,7 +100,7 @@ fn fields_that_stand_still_are_woven_and_cuts_are_not_combed() {
         frame.set_color_range(color::Range::MPEG);
         frame
     };
-    let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width: 64, height: 48, rotation: 0 };
+    let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width: 64, height: 48, chroma: Chroma::Halved, rotation: 0 };
     let whole = |current: &frame::Video, next: Option<&frame::Video>| {
         Converter::default().convert(current, Some(Fields { next }), wanted).expect("it converts")
     };
@@ -130,6 +130,31 @@ fn an_animated_gif_keeps_its_holes_and_its_clock() {
     // Ten frames a second, shown at 25, and begun anew after a second.
     let seen: Vec<usize> = [0, 3, 13, 24, 25, 30].map(|frame| number_in(&bench.frame(frame))).to_vec();
     assert_eq!(seen, [0, 1, 5, 9, 0, 2]);
+}
+
+#[test]
+fn an_animated_webp_keeps_its_clock_its_colours_and_its_holes() {
+    // Lossless, whose pieces are only what changed, and lossy.
+    let lossless: &[(&str, &str)] = &[("lossless", "1")];
+    for options in [lossless, &[("quality", "90")]] {
+        let mut bench = Bench::new(160, 96);
+        let clip = Clip {
+            format: "webp",
+            codec: "libwebp_anim",
+            options,
+            pixels: Pixel::BGRA,
+            time_base: (1, 1000),
+            times: vec![0, 100, 133, 300, 340, 500],
+            ..Clip::even((10, 1), 0)
+        };
+        let source = bench.clip(&clip);
+        let facts = crate::probe::probe(&bench.path("0.webp"), &source).expect("it is probed");
+        assert!(!facts.image && facts.video[0].variable_rate, "{facts:?}");
+        bench.layer(Asset::Video(video_of(picture_of(source))));
+        // Shown at 25, forwards, backwards and past the end.
+        let seen: Vec<usize> = [0, 2, 3, 4, 8, 9, 39, 1].map(|frame| number_in(&bench.frame(frame))).to_vec();
+        assert_eq!(seen, [0, 0, 1, 2, 3, 4, 5, 0], "{options:?}");
+    }
 }
 
 #[test]

@@ -91,6 +91,36 @@ fn vp8_and_vp9_with_alpha_are_seen_through() {
 }
 
 #[test]
+fn of_a_picture_of_one_bit_a_pixel_the_asked_part_is_shown() {
+    for format in ["monob", "monow"] {
+        let bars = format!(
+            "-f lavfi -i color=black:s=96x48 -vf drawbox=x=48:w=48:h=48:c=white:t=fill,format={format} -frames:v 1"
+        );
+        let mut bench = Bench::new(64, 48);
+        let path = bench.path(if format == "monob" { "bits.png" } else { "bits.tiff" });
+        make(&path, &bars);
+        let source = bench.add(&path);
+        let right = Rect { x: Micro(333_333), y: Micro(0), width: Micro(666_667), height: Micro(1_000_000) };
+        bench.layer(Asset::Image(Picture { crop: right, ..picture_of(source) }));
+        let frame = bench.frame(0);
+        let seen = [4, 12, 20, 60].map(|x| frame.y[24 * 64 + x]);
+        assert_eq!(seen, [16, 16, 235, 235], "{format}");
+    }
+}
+
+#[test]
+fn colours_of_16_bits_with_alpha_are_those_of_8() {
+    for format in ["rgba", "rgba64be", "gray16be", "ya16be", "rgb48be"] {
+        let colour = if format.starts_with("rgb") { "red" } else { "0x808080" };
+        let arguments = format!("-f lavfi -i color={colour}:s=64x48,format=gbrp,format={format} -frames:v 1");
+        let frame = drawn(&arguments, "deep.png", (64, 48), 0);
+        let [y, u, v] = if colour == "red" { [63, 102, 240] } else { [126, 128, 128] };
+        let found = [frame.y[99], frame.u[99], frame.v[99]];
+        assert!(near(found[0], y, 2) && near(found[1], u, 2) && near(found[2], v, 2), "{format}: {found:?}");
+    }
+}
+
+#[test]
 fn an_avif_is_a_still() {
     let arguments =
         "-f lavfi -i color=0x2050a0:s=64x48,format=yuv420p -frames:v 1 -c:v libaom-av1 -still-picture 1 -cpu-used 8";

@@ -1,0 +1,80 @@
+//! What an animated WebP's pieces are put together on: straight RGBA, clear at first.
+//!
+//! The file may name a background; RFC 9649 lets a reader leave it out, and all browsers do.
+
+use super::chunks::Piece;
+
+/// A canvas of straight RGBA.
+pub(super) struct Canvas {
+    width: usize,
+    pub(super) pixels: Vec<u8>,
+}
+
+impl Canvas {
+    /// A clear canvas.
+    pub(super) fn clear(width: u32, height: u32) -> Self {
+        let (width, height) = (width as usize, height as usize);
+        Self { width, pixels: vec![0; width * height * 4] }
+    }
+
+    /// Puts a piece's picture where it belongs; `stride` is the bytes from one of its lines to the next.
+    pub(super) fn put(&mut self, piece: &Piece, picture: &[u8], stride: usize) {
+        self.each_line(piece, |row, line| {
+            let new = &picture[row * stride..][..line.len()];
+            if piece.blends {
+                line.as_chunks_mut::<4>().0.iter_mut().zip(new.as_chunks::<4>().0).for_each(|(under, over)| {
+                    *under = blended(*under, *over);
+                });
+            } else {
+                line.copy_from_slice(new);
+            }
+        });
+    }
+
+    /// Clears a piece's place, where it says so.
+    pub(super) fn leave(&mut self, piece: &Piece) {
+        if piece.clears {
+            self.each_line(piece, |_, line| line.fill(0));
+        }
+    }
+
+    fn each_line(&mut self, piece: &Piece, mut change: impl FnMut(usize, &mut [u8])) {
+        let (left, width) = (piece.left as usize * 4, piece.width as usize * 4);
+        let lines = self.pixels.chunks_exact_mut(self.width * 4).skip(piece.top as usize).take(piece.height as usize);
+        lines.enumerate().for_each(|(row, line)| change(row, &mut line[left..left + width]));
+    }
+}
+
+/// One colour over another, both straight (RFC 9649, §2.7.1.1, "Alpha-blending").
+fn blended(under: [u8; 4], over: [u8; 4]) -> [u8; 4] {
+    let [over_alpha, under_alpha] = [over[3], under[3]].map(u32::from);
+    if over_alpha == 255 || under_alpha == 0 {
+        return over;
+    }
+    if over_alpha == 0 {
+        return under;
+    }
+    // In parts of 255 × 255.
+    let kept = under_alpha * (255 - over_alpha);
+    let alpha = over_alpha * 255 + kept;
+    let mix = |part: usize| {
+        let sum = u32::from(over[part]) * over_alpha * 255 + u32::from(under[part]) * kept;
+        ((sum + alpha / 2) / alpha) as u8
+    };
+    [mix(0), mix(1), mix(2), ((alpha + 127) / 255) as u8]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colour_over_another_is_mixed_by_both_alphas() {
+        assert_eq!(blended([10, 20, 30, 255], [200, 100, 50, 0]), [10, 20, 30, 255]);
+        assert_eq!(blended([10, 20, 30, 0], [200, 100, 50, 7]), [200, 100, 50, 7]);
+        assert_eq!(blended([0, 0, 0, 255], [255, 255, 255, 128]), [128, 128, 128, 255]);
+        // Half over half is three quarters, two thirds of it the upper one's.
+        let [red, _, blue, alpha] = blended([0, 0, 255, 128], [255, 0, 0, 128]);
+        assert!(red.abs_diff(170) <= 1 && blue.abs_diff(85) <= 1 && alpha.abs_diff(192) <= 1);
+    }
+}

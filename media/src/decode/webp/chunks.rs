@@ -1,0 +1,154 @@
+//! The pieces of an animated WebP, as its chunks tell them (RFC 9649, §2.7).
+
+use crate::error::{MediaError, Result};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Pixels of a canvas: as for the frames of any stream.
+const MAX_PIXELS: u64 = 100_000_000;
+/// Pieces at most: an hour at 25 a second. They are listed in memory.
+const MAX_PIECES: usize = 90_000;
+/// Pieces that ask for less are shown for a tenth of a second, as every browser does: hardly any encoder meant it.
+const LEAST_MS: u32 = 11;
+const USUAL_MS: u32 = 100;
+
+/// Where a piece of a moving picture lies in its file, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// The file's byte at which the chunks of its picture begin, and how many there are.
+    pub at: u64,
+    pub bytes: u64,
+    /// Its place on the canvas.
+    pub left: u32,
+    pub top: u32,
+    pub width: u32,
+    pub height: u32,
+    /// When it begins to show, in milliseconds from the start, and for how long it does.
+    pub start_ms: i64,
+    pub length_ms: u32,
+    /// Whether it is laid over what is there, and not put in its place.
+    pub blends: bool,
+    /// Whether its place is cleared before the next one.
+    pub clears: bool,
+    /// Whether nothing of what was there before is seen.
+    pub covers: bool,
+}
+
+/// An animated WebP's canvas and pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chunks {
+    pub width: u32,
+    pub height: u32,
+    /// Whether the file says that it can be seen through.
+    pub alpha: bool,
+    pub pieces: Vec<Piece>,
+}
+
+/// The flags of the first chunk.
+const ANIMATED: u8 = 0x02;
+const ALPHA: u8 = 0x10;
+
+impl Chunks {
+    /// Reads the chunks' headers; `None` where the file is something else, a still WebP among it. A file cut short has the pieces that
+    /// are whole.
+    ///
+    /// # Errors
+    /// Bad input where it is an animated WebP that can't be: its canvas too large, a piece outside it, none at all.
+    pub(super) fn read(file: &mut File, path: &Path) -> Result<Option<Self>> {
+        let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
+        let bad = |why: String| MediaError::BadInput(format!("the animated WebP {} {why}", path.display()));
+        let mut head = Vec::new();
+        file.take(30).read_to_end(&mut head).map_err(failed)?;
+        let Some((width, height, flags)) = canvas(&head).filter(|(.., flags)| flags & ANIMATED != 0) else {
+            return Ok(None);
+        };
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            return Err(bad(format!("is {width} × {height}: at most {MAX_PIXELS} pixels are read")));
+        }
+        let end = file.metadata().map_err(failed)?.len();
+        let mut chunks = Self { width, height, alpha: flags & ALPHA != 0, pieces: Vec::new() };
+        // After the first chunk, whose header says its length.
+        let mut at = 20 + padded(number(&head, 16, 4));
+        while let Some((kind, length)) = header(file, at).map_err(failed)? {
+            let body = at + 8;
+            at = body.saturating_add(padded(length));
+            if body.saturating_add(length) > end {
+                break;
+            }
+            if &kind == b"ANMF" {
+                let mut fields = Vec::new();
+                file.take(24).read_to_end(&mut fields).map_err(failed)?;
+                let piece = chunks.piece(&fields, body, length).ok_or_else(|| bad("has a piece outside it".into()))?;
+                chunks.pieces.push(piece);
+                if chunks.pieces.len() > MAX_PIECES {
+                    return Err(bad(format!("has more than {MAX_PIECES} pieces")));
+                }
+            }
+        }
+        if chunks.pieces.is_empty() {
+            return Err(bad("has no piece that is whole: it is damaged".into()));
+        }
+        Ok(Some(chunks))
+    }
+
+    /// When the last piece's show ends, in milliseconds.
+    pub(super) fn length_ms(&self) -> i64 {
+        self.pieces.last().map_or(0, |last| last.start_ms + i64::from(last.length_ms))
+    }
+
+    /// The piece of a chunk of `length` bytes from `body` on, of which `fields` are the first; `None` where it leaves the canvas.
+    fn piece(&self, fields: &[u8], body: u64, length: u64) -> Option<Piece> {
+        if fields.len() < 24 || length < 24 {
+            return None;
+        }
+        let part = |from: usize| u32::try_from(number(fields, from, 3)).ok();
+        let (left, top) = (part(0)? * 2, part(3)? * 2);
+        let (width, height) = (part(6)? + 1, part(9)? + 1);
+        let inside = left + width <= self.width && top + height <= self.height;
+        let told = part(12)?;
+        let blends = fields[15] & 2 == 0;
+        let whole = (left, top, width, height) == (0, 0, self.width, self.height);
+        inside.then_some(Piece {
+            at: body + 16,
+            bytes: length - 16,
+            left,
+            top,
+            width,
+            height,
+            start_ms: self.length_ms(),
+            length_ms: if told < LEAST_MS { USUAL_MS } else { told },
+            blends,
+            clears: fields[15] & 1 == 1,
+            // A lossy picture without a chunk of alpha before it is opaque.
+            covers: whole && (!blends || &fields[16..20] == b"VP8 "),
+        })
+    }
+}
+
+/// The canvas and the flags of a file that begins with a `VP8X` chunk.
+fn canvas(head: &[u8]) -> Option<(u32, u32, u8)> {
+    let extended = head.len() >= 30 && &head[..4] == b"RIFF" && &head[8..16] == b"WEBPVP8X";
+    let side = |from: usize| u32::try_from(number(head, from, 3) + 1).ok();
+    if extended { Some((side(24)?, side(27)?, head[20])) } else { None }
+}
+
+/// The kind and length of the chunk at a byte; none at the end of the file.
+fn header(file: &mut File, at: u64) -> std::io::Result<Option<([u8; 4], u64)>> {
+    file.seek(SeekFrom::Start(at))?;
+    let mut bytes = Vec::new();
+    file.take(8).read_to_end(&mut bytes)?;
+    let kind = bytes.get(..4).and_then(|kind| kind.try_into().ok());
+    Ok(kind.filter(|_| bytes.len() == 8).map(|kind| (kind, number(&bytes, 4, 4))))
+}
+
+/// Chunks begin at even bytes.
+fn padded(length: u64) -> u64 {
+    length + (length & 1)
+}
+
+/// A little-endian number; nought where the bytes are not there.
+pub(super) fn number(bytes: &[u8], from: usize, length: usize) -> u64 {
+    let part = bytes.get(from..from + length).unwrap_or_default();
+    part.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}

@@ -1,0 +1,51 @@
+//! The facts of an animated WebP, from its chunks and its first frame.
+
+use super::video;
+use crate::Result;
+use crate::decode::webp::{AnimatedWebp, Show};
+use composition::plan::{ColourFacts, Facts, Ratio, VideoFacts};
+
+/// Decodes the first frame, and says what the picture is; one that has but one frame is a still. `nothing` says that it is a WebP.
+///
+/// # Errors
+/// Bad input where the first frame does not decode.
+pub(super) fn facts(mut webp: AnimatedWebp, nothing: Facts) -> Result<Facts> {
+    webp.frame_at(Ratio::ZERO)?;
+    let show = webp.show();
+    let mut video = described(&show);
+    let image = show.starts_ms.len() == 1;
+    if image {
+        video::hold_still(&mut video);
+    }
+    let duration = (!image).then(|| seconds(show.length_ms));
+    Ok(Facts { image, duration, video: vec![video], ..nothing })
+}
+
+fn described(show: &Show) -> VideoFacts {
+    let unknown = || "unknown".to_owned();
+    let lengths = || show.starts_ms.windows(2).map(|pair| pair[1] - pair[0]);
+    let frames = show.starts_ms.len() as u64;
+    VideoFacts {
+        index: 0,
+        codec: "webp".to_owned(),
+        width: show.size.0,
+        height: show.size.1,
+        rotation: 0,
+        sar: Ratio::ONE,
+        rate: Ratio::whole(frames as i64).over(seconds(show.length_ms)),
+        // A millisecond either way is rounding.
+        variable_rate: lengths().min().zip(lengths().max()).is_some_and(|(least, most)| most - least > 2),
+        frames: Some(frames),
+        pixel_format: "rgba".to_owned(),
+        bits: 8,
+        colour: ColourFacts { matrix: unknown(), primaries: unknown(), transfer: unknown(), range: "pc".to_owned() },
+        interlaced: false,
+        alpha: show.alpha,
+        start: Ratio::ZERO,
+        keyframes: show.fresh_ms.iter().copied().map(seconds).collect(),
+    }
+}
+
+fn seconds(milliseconds: i64) -> Ratio {
+    Ratio::new(milliseconds, 1000).unwrap_or(Ratio::ZERO)
+}
