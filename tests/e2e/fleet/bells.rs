@@ -69,7 +69,9 @@ fn a_trace_goes_from_the_call_through_the_doorbell_into_the_log_of_the_worker() 
         api.post_with("/v1/jobs", &json!({"kind": "echo", "input": {"fail": "no luck"}}), &[("traceparent", &trace)]);
     let other = api.submit("echo", json!({"fail": "no luck either"}));
     let job = traced.body["id"].as_str().unwrap_or_else(|| panic!("{}", traced.body)).to_owned();
-    (api.settled(&job), api.settled(&other));
+    for job in [&job, &other] {
+        assert_eq!(api.settled(job)["status"], "failed");
+    }
     let line = work.logged(&job);
     assert!(line.contains(TRACE) && line.contains("00f067aa0ba902b7"), "{line}");
     let line = work.logged(&other);
