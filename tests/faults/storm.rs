@@ -28,6 +28,11 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 /// Between the last call and the end of the faults: the last jobs meet faults too.
 const LAST_CALL: Duration = Duration::from_secs(5);
 
+/// Jobs of the first minute, and of each that follows. A server is away for half of the time, and a small machine that is busy with more works
+/// off no more than that meanwhile: a run is to find what is lost, and not how fast the machine is.
+const JOBS_FIRST: u64 = 5_100;
+const JOBS_LATER: u64 = 2_000;
+
 struct Settings {
     seed: u64,
     jobs: usize,
@@ -42,7 +47,8 @@ impl Settings {
             Some(text.parse().unwrap_or_else(|_| panic!("{name}=`{text}` is not a whole number")))
         };
         let window = Duration::from_secs(number("FAULTS_MINUTES").unwrap_or(1) * 60);
-        let jobs = number("FAULTS_JOBS").unwrap_or_else(|| window.as_secs() * 5_100 / 60);
+        let later = window.as_secs().saturating_sub(60);
+        let jobs = number("FAULTS_JOBS").unwrap_or(JOBS_FIRST + later * JOBS_LATER / 60);
         let cluster = std::env::var("FAULTS_CLUSTER").is_ok_and(|is| !is.is_empty());
         let shape = Shape { producers: 2, workers: 3, cluster };
         Self { seed: number("FAULTS_SEED").unwrap_or(SEED), jobs: jobs as usize, window, shape }

@@ -40,7 +40,7 @@ impl Guard {
         let said = format!("provider `{}` answered {status}{}", self.name(), self.sentence(&body));
         let passing = |unwell| {
             let error = JobError::transient(code::UNAVAILABLE, said.as_str()).after(wait);
-            Failure { error, again: wait <= HELD_AT_MOST, unwell }
+            Failure { error: Box::new(error), again: wait <= HELD_AT_MOST, unwell }
         };
         match status {
             // Waiting does not fill an account.

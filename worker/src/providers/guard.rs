@@ -43,7 +43,7 @@ pub(super) struct Guard {
 #[derive(Debug)]
 pub(super) struct Failure {
     /// What the task ends in, if nothing better comes.
-    pub error: JobError,
+    pub error: Box<JobError>,
     /// Whether to repeat it at once.
     pub again: bool,
     /// Whether it speaks against the provider's health.
@@ -53,12 +53,12 @@ pub(super) struct Failure {
 impl Failure {
     /// It may go away.
     pub fn passing(error: JobError) -> Self {
-        Self { error, again: true, unwell: true }
+        Self { error: Box::new(error), again: true, unwell: true }
     }
 
     /// It stays.
     pub fn lasting(error: JobError) -> Self {
-        Self { error, again: false, unwell: false }
+        Self { error: Box::new(error), again: false, unwell: false }
     }
 }
 
@@ -195,7 +195,7 @@ impl Guard {
             .adjust(|failure, pause| pause.map(|pause| pause.max(wanted(&failure.error))));
         let time = Duration::from_secs(self.config.timeout_seconds);
         match tokio::time::timeout(time, repeated).await {
-            Ok(answer) => answer.map_err(|failure| failure.error),
+            Ok(answer) => answer.map_err(|failure| *failure.error),
             Err(_) => {
                 self.count("timeout", false);
                 let detail = format!("provider `{}` gave no answer within {time:?}", self.name);
@@ -256,7 +256,7 @@ impl Guard {
     fn left_alone(&self, left: Duration) -> Failure {
         self.metrics.calls.with_label_values(&[self.name.as_str(), "left_alone"]).inc();
         let detail = format!("provider `{}` failed several times in a row and is left alone for {left:.0?}", self.name);
-        Failure { error: JobError::transient(code::UNAVAILABLE, detail).after(left), again: false, unwell: false }
+        Failure::lasting(JobError::transient(code::UNAVAILABLE, detail).after(left))
     }
 }
 

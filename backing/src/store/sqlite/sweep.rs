@@ -233,11 +233,15 @@ mod tests {
     /// A store with one task that runs since its clock's zero, under a lease of the usual length.
     async fn with_one_running(folder: &TempDir) -> (SqliteStore, Arc<Dial>, TaskId) {
         let (clock, task) = (Arc::new(Dial(AtomicI64::new(0))), TaskId::new());
-        let store = SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone()).await.unwrap();
+        let store =
+            SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone()).await.expect("the store does it");
         let work = Work::Job(job(task));
-        store.accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[]).await.unwrap();
-        store.ring(Class::Light, 10, 10).await.unwrap();
-        assert!(store.claim(WorkerId::new(), &[task], LEASE).await.unwrap()[0].is_some());
+        store
+            .accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[])
+            .await
+            .expect("the store does it");
+        store.ring(Class::Light, 10, 10).await.expect("the store does it");
+        assert!(store.claim(WorkerId::new(), &[task], LEASE).await.expect("the store does it")[0].is_some());
         (store, clock, task)
     }
 
@@ -252,11 +256,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_sweep_after_a_pause_of_the_process_judges_nothing_at_first() {
-        let folder = TempDir::new().unwrap();
+        let folder = TempDir::new().expect("a folder");
         let (store, clock, _) = with_one_running(&folder).await;
         let lost_at = async |now| {
             clock.0.store(now, Ordering::SeqCst);
-            store.sweep(POLICY).await.unwrap().lost
+            store.sweep(POLICY).await.expect("the store does it").lost
         };
         assert_eq!((lost_at(0).await, lost_at(60_000).await, lost_at(65_000).await), (0, 0, 0));
         assert_eq!(lost_at(70_000).await, 1, "and then what still does not beat");
@@ -264,14 +268,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_is_judged_as_it_is_and_not_as_it_was_when_it_was_found_expired() {
-        let folder = TempDir::new().unwrap();
+        let folder = TempDir::new().expect("a folder");
         let (store, _, task) = with_one_running(&folder).await;
         let mut writer = store.writer.lock().await;
         let end = column::millis(LEASE);
-        let early = sweep_one(&mut writer, task.0, POLICY, end - 1).await.unwrap();
+        let early = sweep_one(&mut writer, task.0, POLICY, end - 1).await.expect("the store does it");
         assert_eq!(early, Swept::default(), "it was renewed meanwhile");
-        assert_eq!(sweep_one(&mut writer, task.0, POLICY, end).await.unwrap().lost, 1);
-        let again = sweep_one(&mut writer, task.0, POLICY, end).await.unwrap();
+        assert_eq!(sweep_one(&mut writer, task.0, POLICY, end).await.expect("the store does it").lost, 1);
+        let again = sweep_one(&mut writer, task.0, POLICY, end).await.expect("the store does it");
         assert_eq!(again, Swept::default(), "it was judged meanwhile");
     }
 }

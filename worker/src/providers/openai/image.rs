@@ -100,12 +100,13 @@ impl OpenAi {
             Err(_) if stop.reason().is_some() => return Err(Ended::Stopped),
             Err(error) if error.class == ErrorClass::Caller => {
                 let what = format!("names a picture that can't be had: {}", error.detail);
-                return Err(self.guard.bad_answer(&what).error.into());
+                return Err((*self.guard.bad_answer(&what).error).into());
             }
             fetched => fetched?,
         };
         if fetched.bytes > MAX_PICTURE_BYTES as u64 {
-            return Err(self.guard.bad_answer(&format!("names a picture of {} bytes", fetched.bytes)).error.into());
+            let what = format!("names a picture of {} bytes", fetched.bytes);
+            return Err((*self.guard.bad_answer(&what).error).into());
         }
         context.bring_to(&fetched.hash, out).await?;
         Ok(())
