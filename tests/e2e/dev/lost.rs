@@ -9,7 +9,8 @@ use super::Dev;
 use crate::process::{Process, children, run, scratch_folders, spool, wait_for};
 
 fn composition(title: &str) -> Value {
-    let clip = |asset: Value| json!({"asset": asset, "start": 0, "length": 6});
+    // Moving, so that no two segments are alike.
+    let clip = |asset: Value| json!({"asset": asset, "start": 0, "length": 6, "effect": "zoomIn"});
     json!({
         "timeline": {"tracks": [
             {"clips": [clip(json!({"type": "text", "text": "Kept", "font": {"size": 24}}))]},
@@ -91,7 +92,6 @@ fn what_an_interrupted_or_killed_run_left_is_not_worked_on_by_the_next() {
         let mut document = composition(name);
         for track in document["timeline"]["tracks"].as_array_mut().unwrap() {
             track["clips"][0]["length"] = json!(seconds);
-            track["clips"][0]["effect"] = json!("zoomIn");
         }
         let (written, file) = (folder.path().join(name), folder.path().join("out.mp4"));
         std::fs::write(&written, document.to_string()).unwrap();
