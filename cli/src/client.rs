@@ -17,6 +17,8 @@ use crate::exit::Failure;
 pub struct Client {
     base: String,
     way: Way,
+    /// What the jobs that it posts are tagged with.
+    tag: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,12 +39,21 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|error| Failure::Failed(format!("no HTTP client can be made: {error}")))?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), way: Way::Server(http) })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), way: Way::Server(http), tag: None })
     }
 
-    /// The producer behind this router, without a socket.
-    pub fn in_process(router: Router) -> Self {
-        Self { base: "http://localhost".to_owned(), way: Way::InProcess(router) }
+    /// The producer behind this router, without a socket; the jobs that it posts with [`Client::post_job`] are tagged.
+    pub fn in_process(router: Router, tag: String) -> Self {
+        Self { base: "http://localhost".to_owned(), way: Way::InProcess(router), tag: Some(tag) }
+    }
+
+    /// Posts a job with this client's tag.
+    pub async fn post_job(&self, job: &Value) -> Result<Value, Failure> {
+        let mut job = job.clone();
+        if let Some(tag) = &self.tag {
+            job["tags"] = Value::from(vec![tag.as_str()]);
+        }
+        self.post("/v1/jobs", &job, None).await
     }
 
     /// Reads a resource.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use backing::{
-    artifacts::{self, folder::FolderArtifacts, nearby},
+    artifacts::{self, folder::FolderArtifacts, lost::forget_lost, nearby},
     board::{
         kept::KeptBoard,
         redis::{RedisBoard, RedisConfig},
@@ -66,11 +66,17 @@ impl Parts {
         make_folder(data)?;
         let board: Arc<dyn Board> = Arc::new(KeptBoard::open(data.join("remembered")));
         let (cache, registry) = cached(&board, Vec::new())?;
+        let store = SqliteStore::open(&data.join("spool.db")).await?;
+        let artifacts = FolderArtifacts::open(&data.join("artifacts"))?;
+        // A person may have tidied up in the folder since. A fleet's sweeper looks for that as it goes.
+        for first in 0..=u8::MAX {
+            forget_lost(&store, &artifacts, first).await?;
+        }
         Ok(Self {
-            store: Arc::new(SqliteStore::open(&data.join("spool.db")).await?),
+            store: Arc::new(store),
             broker: Arc::new(LocalBroker::new()),
             board,
-            artifacts: Arc::new(FolderArtifacts::open(&data.join("artifacts"))?),
+            artifacts: Arc::new(artifacts),
             cache,
             disk: None,
             registry,

@@ -69,6 +69,8 @@ pub mod code {
     pub const NEED_FAILED: &str = "need_failed";
     /// Someone cancelled it.
     pub const CANCELLED: &str = "cancelled";
+    /// A file that was made before is gone or damaged; it is made anew when it is asked for again.
+    pub const ARTIFACT_LOST: &str = "artifact_lost";
     /// It waited longer than it was allowed to.
     pub const EXPIRED: &str = "expired";
     /// A part that the work needs is not there.

@@ -39,6 +39,7 @@ pub fn main() -> ExitCode {
 fn serve() -> io::Result<()> {
     let mut answers = Answers::take_stdout()?;
     let request = read_request()?;
+    name(&request.job);
     let verdict = match crate::cage::seal(&request.job, &request.scratch, &request.bounds) {
         Ok(seal) => {
             answers.send(&Answer::Sealed(seal))?;
@@ -57,6 +58,13 @@ fn serve() -> io::Result<()> {
 fn without_folder(error: MediaError, scratch: &Path) -> MediaError {
     let folder = format!("{}/", scratch.display());
     error.reworded(|sentence| sentence.replace(&folder, ""))
+}
+
+/// Tells whoever lists processes what this one does; scripts/bench reads it too.
+fn name(job: &ChildJob) {
+    if let Ok(name) = std::ffi::CString::new(format!("spool {}", job.name())) {
+        let _ = rustix::thread::set_name(&name);
+    }
 }
 
 fn read_request() -> io::Result<Request> {

@@ -5,6 +5,8 @@ pub(crate) mod clock;
 pub(crate) mod colour;
 pub(crate) mod convert;
 pub(crate) mod deinterlace;
+pub(crate) mod exif;
+pub(crate) mod mirror;
 pub(crate) mod open;
 pub(crate) mod reader;
 pub(crate) mod rotation;

@@ -171,6 +171,23 @@ mod facts {
         unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
     }
 
+    /// The bytes from one pixel of each plane to the next; none for formats whose pixels are not whole bytes of their own.
+    pub(crate) fn pixel_bytes(pixel: format::Pixel) -> Option<[usize; 4]> {
+        let descriptor = pixel.descriptor()?;
+        // SAFETY: descriptors are static.
+        let raw = unsafe { &*descriptor.as_ptr() };
+        let strange = ffi::AV_PIX_FMT_FLAG_BITSTREAM | ffi::AV_PIX_FMT_FLAG_PAL | ffi::AV_PIX_FMT_FLAG_HWACCEL;
+        if raw.flags & strange as u64 != 0 {
+            return None;
+        }
+        let mut steps = [0; 4];
+        for component in raw.comp.iter().take(usize::from(raw.nb_components)) {
+            let step = steps.get_mut(usize::try_from(component.plane).ok()?)?;
+            *step = usize::try_from(component.step).ok()?;
+        }
+        Some(steps)
+    }
+
     /// Bits per component of a pixel format, and whether it has alpha.
     pub(crate) fn bits_and_alpha(pixel: format::Pixel) -> (u8, bool) {
         let Some(descriptor) = pixel.descriptor() else {
@@ -183,7 +200,7 @@ mod facts {
     }
 }
 
-pub(crate) use facts::{bits_and_alpha, is_discarded};
+pub(crate) use facts::{bits_and_alpha, is_discarded, pixel_bytes};
 
 // ── joining: streams that are copied ────────────────────────────────────────────────────────────────────────────────
 

@@ -154,19 +154,21 @@ render_m3() {
 
 # ---- more workers ----------------------------------------------------------------------------
 
-# On the production parts; their own work is on the same cores.
+# On the production parts, new each time, so that nothing is remembered; their own work is on the same cores.
 render_workers() {
-  local workers line
-  say 'M1 on a fleet: one worker of one slot, then two'
+  local workers run line
+  say "M1 on a fleet: one worker of one slot, then two; $RUNS times each, in turn"
   m1_composition "$FOOTAGE" "$RUN/voice.wav" 30 >"$RUN/m1.json"
   forget_times
-  for workers in 1 2; do
-    "$here/services" up
-    eval "$("$here/services" env)"
-    SPOOL_ALLOW="$WORK" start_fleet "$workers" 1
-    timed "workers_$workers" "$SPOOL" submit "$RUN/m1.json" --watch
-    stop_fleet
-    "$here/services" wipe
+  for ((run = 0; run < RUNS; run++)); do
+    for workers in 1 2; do
+      "$here/services" up
+      eval "$("$here/services" env)"
+      SPOOL_ALLOW="$WORK" start_fleet "$workers" 1
+      timed "workers_$workers" "$SPOOL" submit "$RUN/m1.json" --watch
+      stop_fleet
+      "$here/services" wipe
+    done
   done
   line=$(jq -nc --argjson one "$(median workers_1)" --argjson two "$(median workers_2)" '
     {bench: "workers", oneSeconds: $one, twoSeconds: $two, speedUp: ($one / $two * 100 | round / 100), aim: 1.8}')
@@ -176,7 +178,7 @@ render_workers() {
 
 # ---- memory ----------------------------------------------------------------------------------
 
-# Of the largest child, by what it does, for M1's video in three lengths.
+# Of the largest child of each kind, for M1's video in three lengths: what a kind takes must not follow from the length.
 render_memory() {
   local seconds line lines=''
   say 'peak memory of a child for M1, as the video gets longer'
@@ -187,20 +189,34 @@ render_memory() {
     watch_children &
     SAMPLER_PID=$!
     timed memory render_here "$RUN/m1.json" "$RUN/spool.mp4"
-    kill "$SAMPLER_PID" && SAMPLER_PID=''
-    lines+=$(printf '{"seconds": %s, "megabytes": %s}' "$seconds" "$(awk '$1 > most { most = $1 } END { printf "%d", most / 1024 }' "$RUN/child.memory")")
+    kill "$SAMPLER_PID" && { wait "$SAMPLER_PID" || true; } 2>/dev/null
+    SAMPLER_PID=''
+    lines+=$(peaks "$seconds" <"$RUN/child.memory")
   done
-  line=$(jq -sc '{bench: "memory", childPeaks: ., growth: (.[2].megabytes / .[1].megabytes * 100 | round / 100), aim: 1.05}' <<<"$lines")
-  jq -r '(.childPeaks[] | "  \(.seconds) s of video: \(.megabytes) MB in the largest child"), "  60 s take \(.growth) of what 30 s take (aim: no more)"' <<<"$line"
+  line=$(jq -sc '
+    {bench: "memory", childPeaks: .,
+     growth: (.[2] as $long | .[1] | del(.seconds) | with_entries(.value = (($long[.key] // .value) / .value * 100 | round / 100))), aim: 1.05}' <<<"$lines")
+  jq -r '
+    (.childPeaks[] | "  \(.seconds) s of video: \(del(.seconds) | to_entries | map("\(.key) \(.value) MB") | join(", "))"),
+    "  60 s take, of what 30 s take: \(.growth | to_entries | map("\(.key) \(.value)") | join(", ")) (aim: no more)"' <<<"$line"
   printf '%s\n' "$line" >>"$WORK/lines"
 }
 
-# The kernel's high-water mark of every media child, many times a second, until killed.
+peaks() { # SECONDS, with lines of what a child does and how much it took
+  jq -Rnc --argjson seconds "$1" '
+    [inputs | split(" ") | {kind: .[0], kb: (.[1] | tonumber)}] | group_by(.kind)
+    | map({key: .[0].kind, value: (map(.kb) | max / 1024 | round)}) | {seconds: $seconds} + from_entries'
+}
+
+# The kernel's high-water mark of every media child, many times a second, until killed. A child is named after what it does.
 watch_children() {
-  local pid
+  local pid kind
   while true; do
     for pid in $(pgrep -f "^$SPOOL media-child"); do
-      sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status" 2>/dev/null || true
+      kind=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
+      # Before it has read its job it has the program's name.
+      [ "$kind" != "${kind#spool }" ] || continue
+      sed -n "s/^VmHWM:[^0-9]*\([0-9]*\).*/${kind#spool } \1/p" "/proc/$pid/status" 2>/dev/null || true
     done >>"$RUN/child.memory"
     sleep 0.05
   done

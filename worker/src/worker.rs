@@ -92,7 +92,7 @@ impl Worker {
         let fetcher = Fetcher::new(reach, parts.artifacts.clone(), parts.cache.clone(), scratch)?;
         let providers = Providers::new(&settings.providers, &metrics.providers)
             .map_err(|error| PortError::broken("the providers", error))?;
-        let tools = Tools::new(parts.artifacts.clone(), parts.cache.clone(), fetcher, providers, &settings)
+        let tools = Tools::new(&parts, fetcher, providers, &settings)
             .map_err(|error| PortError::broken("the cage", error))?;
         let shared = Shared {
             worker,

@@ -6,6 +6,7 @@
 
 pub mod folder;
 pub(crate) mod intake;
+pub mod lost;
 pub mod nearby;
 pub mod object;
 

@@ -109,12 +109,41 @@ fn show_running(all: &MultiProgress, running: &mut BTreeMap<String, ProgressBar>
     }
 }
 
-/// A line for each segment that has settled since the last look.
+/// A line for each segment that was rendered since the last look, and one for all that were there: those may be hundreds, at once.
 fn tell(done: &mut BTreeSet<String>, segments: &[&Value]) {
-    for task in segments {
-        if task["state"] == "succeeded" && done.insert(name(task)) {
-            let how = if task["cached"] == true { "cached" } else { "rendered" };
-            eprintln!("{} {how}, {} of {}", name(task), done.len(), segments.len());
+    for line in lines(done, segments) {
+        eprintln!("{line}");
+    }
+}
+
+fn lines(done: &mut BTreeSet<String>, segments: &[&Value]) -> Vec<String> {
+    let settled = segments.iter().filter(|task| task["state"] == "succeeded");
+    let (cached, rendered): (Vec<&&Value>, Vec<&&Value>) = settled.partition(|task| task["cached"] == true);
+    let mut lines = Vec::new();
+    let found = cached.into_iter().filter(|task| done.insert(name(task))).count();
+    if found > 0 {
+        lines.push(format!("{found} cached, {} of {}", done.len(), segments.len()));
+    }
+    for task in rendered {
+        if done.insert(name(task)) {
+            lines.push(format!("{} rendered, {} of {}", name(task), done.len(), segments.len()));
         }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cached_is_told_in_one_line_and_each_thing_once() {
+        let task = |number: u32, state: &str, cached: bool| json!({"kind": "segment", "name": format!("segment-{number}"), "state": state, "cached": cached});
+        let mut done = BTreeSet::new();
+        let first = [task(1, "succeeded", true), task(2, "running", false), task(3, "succeeded", true)];
+        assert_eq!(lines(&mut done, &first.each_ref()), ["2 cached, 2 of 3"]);
+        assert!(lines(&mut done, &first.each_ref()).is_empty());
+        let then = [task(1, "succeeded", true), task(2, "succeeded", false), task(3, "succeeded", true)];
+        assert_eq!(lines(&mut done, &then.each_ref()), ["segment-2 rendered, 3 of 3"]);
     }
 }

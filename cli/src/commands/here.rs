@@ -11,6 +11,7 @@ use common::kind::Class;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::left::Run;
 use crate::{
     args::{Here, SlotArgs},
     client::Client,
@@ -41,7 +42,8 @@ pub fn refuse_faults(composition: &Value) -> Outcome {
     Err(faulty(&faults))
 }
 
-/// Does `work` with a client of a producer and a worker in this process, and ends both. Interrupted, what was rendered stays in the cache.
+/// Does `work` with a client of a producer and a worker in this process, and ends both. Interrupted, what was rendered stays in the cache,
+/// and what was not is not asked for any more.
 pub async fn with_client<T>(
     file: &Path,
     here: &Here,
@@ -55,13 +57,18 @@ pub async fn with_client<T>(
     let settings = worker_settings(config, slots(here), &allowed(file, here), cache.join("scratch"))?;
     let ended = CancellationToken::new();
     let producer = parts.producer(config, catalog.clone(), ended.clone())?;
-    let client = Client::in_process(producer.router());
+    let run = Run::begin(&cache)?;
+    let client = Client::in_process(producer.router(), run.tag());
+    run.cancel_left(&client).await;
     let duties = producer.start_duties();
     let worker = tokio::spawn(parts.worker(catalog, settings)?.run(ended.clone()));
     let done = tokio::select! {
         done = work(&client) => done,
         () = stop.cancelled() => Err(Failure::Interrupted),
     };
+    if done.is_err() {
+        run.cancel(&client).await;
+    }
     ended.cancel();
     duties.wait().await;
     worker.await.map_err(|error| Failure::Failed(format!("the worker broke: {error}")))??;

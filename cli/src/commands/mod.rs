@@ -8,6 +8,7 @@ pub mod controls;
 pub mod dead;
 pub mod dev;
 pub mod here;
+pub mod left;
 pub mod migrate;
 pub mod probe;
 pub mod remote;

@@ -90,9 +90,22 @@ fn format_of(output: &Path) -> Result<&'static str, Failure> {
     }
 }
 
-/// Posts a job and follows it to its result.
+/// Posts a job and follows it to its result. Where a file of the cache turns out to be lost, the work is done again, once.
 async fn follow(client: &Client, job: &Value, bars: &mut Bars) -> Result<Value, Failure> {
-    let posted = client.post("/v1/jobs", job, None).await?;
+    let mut ended = settled(client, job, bars).await?;
+    if ended.pointer("/error/code").is_some_and(|code| code == common::error::code::ARTIFACT_LOST) {
+        ended = settled(client, job, bars).await?;
+    }
+    bars.end();
+    match ended["status"].as_str() {
+        Some("succeeded") => Ok(ended["result"].clone()),
+        _ => Err(here::failure(&ended)),
+    }
+}
+
+/// Posts a job, shows how far it is, and answers how it ended.
+async fn settled(client: &Client, job: &Value, bars: &mut Bars) -> Result<Value, Failure> {
+    let posted = client.post_job(job).await?;
     let path = format!("/v1/jobs/{}", posted["id"].as_str().unwrap_or_default());
     let mut looked: Option<Instant> = None;
     let mut tasks = Value::Null;
@@ -104,17 +117,10 @@ async fn follow(client: &Client, job: &Value, bars: &mut Bars) -> Result<Value, 
             looked = Some(Instant::now());
         }
         bars.show(&job, &tasks);
-        match job["status"].as_str() {
-            Some("succeeded") => {
-                bars.end();
-                return Ok(job["result"].clone());
-            }
-            Some("failed" | "cancelled") => {
-                bars.end();
-                return Err(here::failure(&job));
-            }
-            _ => tokio::time::sleep(EVERY).await,
+        if ended {
+            return Ok(job);
         }
+        tokio::time::sleep(EVERY).await;
     }
 }
 
@@ -150,6 +156,8 @@ fn warn(result: &Value) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -52,7 +52,7 @@ pub enum TakenFor {
     Media,
     /// SRT, VTT or ASS: its facts hold its text.
     Subtitles,
-    /// A font: its hash is enough.
+    /// A font: its facts hold the names of its faces.
     Font,
     /// A `.cube` table: its hash is enough.
     Lut,

@@ -16,4 +16,10 @@ pub trait NamedArtifacts: Send + Sync + 'static {
 
     /// Forgets since when these were unnamed: they are gone.
     async fn forget_unnamed(&self, artifacts: &[Digest]) -> PortResult<()>;
+
+    /// The artifacts that memos name whose hash begins with `first`, each once.
+    async fn remembered(&self, first: u8) -> PortResult<Vec<Digest>>;
+
+    /// Forgets the memos that name any of these, whose bytes are lost: the work is done again when it is asked for. Answers how many went.
+    async fn forget_memos(&self, artifacts: &[Digest]) -> PortResult<u64>;
 }

@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn references_in_srt_are_the_characters_they_stand_for() {
-        let cues = read("1\n00:00:01,000 --> 00:00:02,000\n<i>Tom &amp; Ann</i> &lt;3\n").unwrap();
+        let cues = read("1\n00:00:01,000 --> 00:00:02,000\n<i>Tom &amp; Ann</i> &lt;3\n").expect("a cue");
         assert_eq!(cues[0].text, "Tom & Ann <3");
     }
 

@@ -4,35 +4,53 @@ use ffmpeg_next::codec::packet::side_data::Type;
 use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::frame;
 
-/// A stream's turn, clockwise, in degrees: 0, 90, 180 or 270, from its display matrix (ISO/IEC 14496-12, §6.2.2) or, where
-/// it has none, from its `rotate` tag, as older recorders wrote it. Other angles count as the nearest of these. `None` where
-/// the stream says nothing.
+/// How a stored picture is brought upright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Degrees clockwise: 0, 90, 180 or 270.
+    pub degrees: u16,
+    /// Whether left and right are then exchanged.
+    pub mirrored: bool,
+}
+
+impl Turn {
+    /// The degrees by which a picture is turned whose left and right were exchanged before, where it is mirrored.
+    pub(crate) fn after_mirroring(self) -> u16 {
+        if self.mirrored { (360 - self.degrees) % 360 } else { self.degrees }
+    }
+}
+
+/// A stream's turn, from its display matrix (ISO/IEC 14496-12, §6.2.2) or, where it has none, from its `rotate` tag, as older
+/// recorders wrote it. Other angles count as the nearest quarter. `None` where the stream says nothing.
 #[must_use]
-pub(crate) fn rotation_of(stream: &Stream<'_>) -> Option<u16> {
+pub(crate) fn rotation_of(stream: &Stream<'_>) -> Option<Turn> {
     let matrix =
         stream.side_data().find(|data| data.kind() == Type::DisplayMatrix).and_then(|data| turn_of_matrix(data.data()));
     let tag = || {
         let degrees: f64 = stream.metadata().get("rotate")?.trim().parse().ok()?;
-        Some(nearest_quarter(degrees))
+        Some(Turn { degrees: nearest_quarter(degrees), mirrored: false })
     };
     matrix.or_else(tag)
 }
 
 /// A frame's own turn, as pictures say it (EXIF orientation, which libav hands on as a display matrix).
 #[must_use]
-pub(crate) fn rotation_of_frame(frame: &frame::Video) -> Option<u16> {
+pub(crate) fn rotation_of_frame(frame: &frame::Video) -> Option<Turn> {
     let data = frame.side_data(ffmpeg_next::frame::side_data::Type::DisplayMatrix)?;
     turn_of_matrix(data.data())
 }
 
-/// The turn in a display matrix of nine native-endian 32-bit numbers, the upper left four of them 16.16 fixed-point.
-fn turn_of_matrix(bytes: &[u8]) -> Option<u16> {
+/// The turn in a display matrix of nine native-endian 32-bit numbers, of which the first, second, fourth and fifth are 16.16
+/// fixed-point: where a step to the right and one down lead to.
+fn turn_of_matrix(bytes: &[u8]) -> Option<Turn> {
     let number = |index: usize| -> Option<f64> {
         let four = bytes.get(index * 4..index * 4 + 4)?;
         Some(f64::from(i32::from_ne_bytes(four.try_into().ok()?)))
     };
-    let (a, b) = (number(0)?, number(1)?);
-    (a != 0.0 || b != 0.0).then(|| nearest_quarter(b.atan2(a).to_degrees()))
+    let (a, b, c, d) = (number(0)?, number(1)?, number(3)?, number(4)?);
+    let mirrored = a * d - b * c < 0.0;
+    let a = if mirrored { -a } else { a };
+    (a != 0.0 || b != 0.0).then(|| Turn { degrees: nearest_quarter(b.atan2(a).to_degrees()), mirrored })
 }
 
 fn nearest_quarter(degrees: f64) -> u16 {
@@ -49,12 +67,29 @@ mod tests {
         rows.iter().flat_map(|n| n.to_ne_bytes()).collect()
     }
 
+    fn plain(degrees: u16) -> Option<Turn> {
+        Some(Turn { degrees, mirrored: false })
+    }
+
     #[test]
     fn a_display_matrix_gives_its_quarter_turn() {
-        assert_eq!(turn_of_matrix(&matrix(1, 0)), Some(0));
-        assert_eq!(turn_of_matrix(&matrix(0, 1)), Some(90));
-        assert_eq!(turn_of_matrix(&matrix(-1, 0)), Some(180));
-        assert_eq!(turn_of_matrix(&matrix(0, -1)), Some(270));
+        assert_eq!(turn_of_matrix(&matrix(1, 0)), plain(0));
+        assert_eq!(turn_of_matrix(&matrix(0, 1)), plain(90));
+        assert_eq!(turn_of_matrix(&matrix(-1, 0)), plain(180));
+        assert_eq!(turn_of_matrix(&matrix(0, -1)), plain(270));
+    }
+
+    #[test]
+    fn a_mirror_in_a_display_matrix_is_told_from_a_turn() {
+        let flipped = |a: i32, b: i32| {
+            let rows = [-a << 16, b << 16, 0, b << 16, a << 16, 0, 0, 0, 1 << 30];
+            rows.iter().flat_map(|n: &i32| n.to_ne_bytes()).collect::<Vec<u8>>()
+        };
+        let mirrored = |degrees| Some(Turn { degrees, mirrored: true });
+        assert_eq!(turn_of_matrix(&flipped(1, 0)), mirrored(0));
+        assert_eq!(turn_of_matrix(&flipped(0, 1)), mirrored(90));
+        assert_eq!(turn_of_matrix(&flipped(-1, 0)), mirrored(180));
+        assert_eq!(mirrored(90).map(Turn::after_mirroring), Some(270));
     }
 
     #[test]

@@ -5,9 +5,11 @@
 //! where that is too late the seek starts further back.
 
 use super::clock::StreamClock;
+use super::exif::turn_of;
+use super::mirror::mirrored;
 use super::open::open_input;
 use super::reader::Shown;
-use super::rotation::{rotation_of, rotation_of_frame};
+use super::rotation::{Turn, rotation_of, rotation_of_frame};
 use crate::error::{MediaError, Result};
 use crate::ffi;
 use composition::plan::Ratio;
@@ -32,7 +34,7 @@ pub(crate) struct StreamReader {
     stream: usize,
     decoder: decoder::Video,
     clock: StreamClock,
-    rotation: Option<u16>,
+    rotation: Option<Turn>,
     /// The frame that shows, and the one after it, each with its time in ticks.
     current: Option<Timed>,
     ahead: Option<Timed>,
@@ -47,6 +49,19 @@ pub(crate) struct StreamReader {
 struct Timed {
     ticks: i64,
     frame: frame::Video,
+    /// Degrees to turn it clockwise.
+    rotation: u16,
+}
+
+impl Timed {
+    /// A decoded frame, mirrored where it is to be; `turn` is its stream's, which goes before its own.
+    fn new(ticks: i64, frame: frame::Video, turn: Option<Turn>) -> Self {
+        let Some(turn) = turn.or_else(|| rotation_of_frame(&frame)) else { return Self { ticks, frame, rotation: 0 } };
+        match turn.mirrored.then(|| mirrored(&frame)).flatten() {
+            Some(frame) => Self { ticks, frame, rotation: turn.after_mirroring() },
+            None => Self { ticks, frame, rotation: turn.degrees },
+        }
+    }
 }
 
 impl StreamReader {
@@ -60,7 +75,7 @@ impl StreamReader {
             .stream(stream as usize)
             .ok_or_else(|| MediaError::BadInput(format!("{} has no stream {stream}", path.display())))?;
         let clock = StreamClock::of(&input, &wanted);
-        let rotation = rotation_of(&wanted);
+        let rotation = rotation_of(&wanted).or_else(|| turn_of(path));
         let decoder = open_decoder(&wanted).map_err(|error| refused_stream(path, error))?;
         let stream = wanted.index();
         Ok(Self {
@@ -99,8 +114,12 @@ impl StreamReader {
                 return Err(MediaError::BadInput(format!("{path} has no frame that can be decoded")));
             }
         };
-        let rotation = self.rotation.or_else(|| rotation_of_frame(&shown.frame)).unwrap_or(0);
-        Ok(Shown { frame: &shown.frame, next: next.map(|next| &next.frame), ticks: shown.ticks, rotation })
+        Ok(Shown {
+            frame: &shown.frame,
+            next: next.map(|next| &next.frame),
+            ticks: shown.ticks,
+            rotation: shown.rotation,
+        })
     }
 
     /// Makes sure that reading on from here meets the frame at `target`.
@@ -186,7 +205,7 @@ impl StreamReader {
                     let ticks = decoded.timestamp().unwrap_or(self.last_ticks.saturating_add(1));
                     if ticks >= self.believed_from && ticks > self.last_ticks {
                         self.last_ticks = ticks;
-                        return Ok(Some(Timed { ticks, frame: decoded }));
+                        return Ok(Some(Timed::new(ticks, decoded, self.rotation)));
                     }
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(None),

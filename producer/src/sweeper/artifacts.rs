@@ -3,6 +3,8 @@
 //! A slice at a time: the artifacts whose hash begins with one byte, a 256th of all. Two things keep a file, each by itself. The store says
 //! who names it; and the storage does not give up what was put a short while ago, because whoever put it has yet to name it. A worker that
 //! puts the same bytes again while they are being removed finds them gone and writes them anew, or renews them and they stay.
+//!
+//! The other way round, memos go whose files are gone, by whatever hand.
 
 use std::{
     sync::{
@@ -12,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use backing::artifacts::lost::forget_lost;
 use common::port::{PortResult, artifacts::Artifacts, store::Store};
 
 /// Artifacts in one question to the store.
@@ -39,6 +42,7 @@ impl Collector {
     /// Looks at the next slice; answers how many files went.
     pub async fn run_once(&self) -> PortResult<u64> {
         let slice = self.slice.fetch_add(1, Ordering::Relaxed);
+        forget_lost(&*self.store, &*self.artifacts, slice).await?;
         let mut removed = 0;
         for some in self.artifacts.slice(slice, self.quiet).await?.chunks(AT_ONCE) {
             let unnamed = self.store.unnamed(some, self.quiet).await?;

@@ -155,6 +155,12 @@ impl NamedArtifacts for SwitchedStore {
     async fn forget_unnamed(&self, artifacts: &[Digest]) -> PortResult<()> {
         self.there()?.forget_unnamed(artifacts).await
     }
+    async fn remembered(&self, first: u8) -> PortResult<Vec<Digest>> {
+        self.there()?.remembered(first).await
+    }
+    async fn forget_memos(&self, artifacts: &[Digest]) -> PortResult<u64> {
+        self.there()?.forget_memos(artifacts).await
+    }
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::{
     id::Digest,
     key,
+    lifecycle::TaskState,
     outcome::{ArtifactRef, Verdict},
     port::store::{Retention, Target},
     submission::NewJob,
@@ -23,6 +24,7 @@ each_store!(
     a_job_that_took_a_memo_names_what_it_took,
     an_address_in_the_input_names_an_artifact_while_the_job_is_kept,
     what_was_named_again_is_not_taken_for_long_unnamed,
+    a_memo_whose_file_is_lost_is_forgotten_and_its_work_done_again,
 );
 
 const QUIET: Duration = Duration::from_millis(1);
@@ -121,4 +123,23 @@ async fn what_was_named_again_is_not_taken_for_long_unnamed(on: Subject) {
     forget(&on, Duration::ZERO, HOUR).await;
     let first = on.store.unnamed(&[mine.hash], Duration::from_millis(1)).await.expect("answers");
     assert_eq!(first, [], "it counts from now, not from the first time");
+}
+
+async fn a_memo_whose_file_is_lost_is_forgotten_and_its_work_done_again(on: Subject) {
+    let (lost, other) = (artifact("lost"), artifact("other"));
+    run(&on, &equal(json!({"a": 1})), &[lost.clone(), other.clone()]).await;
+    run(&on, &equal(json!({"a": 2})), std::slice::from_ref(&other)).await;
+    let remembered = async |artifact: &ArtifactRef| {
+        let found = on.store.remembered(artifact.hash.0[0]).await.expect("answers");
+        found.iter().filter(|hash| **hash == artifact.hash).count()
+    };
+    assert_eq!((remembered(&lost).await, remembered(&other).await), (1, 1), "each once, however many name it");
+    assert_eq!(on.store.forget_memos(&[lost.hash]).await.expect("forgets"), 1);
+    assert_eq!((remembered(&lost).await, remembered(&other).await), (0, 1));
+    let (again, known) = (equal(json!({"a": 1})), equal(json!({"a": 2})));
+    on.accept(&again).await;
+    on.accept(&known).await;
+    assert_ne!(on.state(only(&again)).await, TaskState::Succeeded);
+    assert_eq!(on.state(only(&known)).await, TaskState::Succeeded);
+    assert_eq!(on.store.forget_memos(&[lost.hash]).await.expect("forgets"), 0, "twice is once");
 }

@@ -5,6 +5,7 @@ mod commands;
 mod jobs;
 mod lives;
 mod looks;
+mod lost;
 mod media;
 
 use std::path::Path;

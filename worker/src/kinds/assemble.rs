@@ -1,6 +1,9 @@
 //! `assemble`: segments and sound into the finished file, and pictures from it, by a child.
 
-use common::error::{JobError, code};
+use common::{
+    error::{JobError, code},
+    id::Digest,
+};
 use composition::{
     kinds::{
         assemble::{Assembled, Assembly, Still, media_type},
@@ -31,8 +34,14 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         poster: assemble.poster.map(|_| poster.clone()),
         thumbnail: assemble.thumbnail.map(|_| thumbnail.clone()),
     };
-    let Output::Assemble(made) = context.child(&job, &scratch, "assembling").await? else {
-        return Err(wrong_answer("assemble").into());
+    // Packets are copied unseen, so whether the parts are what they were is looked at beside the child, which keeps but one core busy.
+    let (made, damaged) = tokio::join!(context.child(&job, &scratch, "assembling"), context.damaged(parts.brought));
+    let made = match (made, damaged) {
+        (Err(Ended::Stopped), _) => return Err(Ended::Stopped),
+        (_, Some(damaged)) => return Err(damaged.into()),
+        (Ok(Output::Assemble(made)), None) => made,
+        (Ok(_), None) => return Err(wrong_answer("assemble").into()),
+        (Err(error), None) => return Err(error),
     };
     let media_type = media_type(assemble.format);
     let mut artifacts = vec![context.keep(&out, media_type).await?];
@@ -76,6 +85,8 @@ fn out_name(format: Format) -> &'static str {
 
 /// What the needs made, brought here.
 struct Parts {
+    /// All files, by what they should hold.
+    brought: Vec<(Digest, std::path::PathBuf)>,
     segments: Vec<std::path::PathBuf>,
     sound: Option<std::path::PathBuf>,
     loudness: Option<f64>,
@@ -93,21 +104,23 @@ impl Parts {
                 format!("assemble was given {found} parts where the plan has {wanted}"),
             ));
         }
-        let mut parts = Self { segments: Vec::new(), sound: None, loudness: None, warnings: Vec::new() };
+        let mut parts =
+            Self { brought: Vec::new(), segments: Vec::new(), sound: None, loudness: None, warnings: Vec::new() };
         for index in 0..segments {
             let rendered: Rendered = context.need(index)?;
             let path = scratch.path().join(format!("segment-{index}"));
-            context.bring_to(&rendered.artifact, &path).await?;
+            parts.brought.push((rendered.artifact, path.clone()));
             parts.segments.push(path);
             parts.warnings.extend(rendered.warnings);
         }
         if assemble.sound.is_some() {
             let mixed: Mixed = context.need(segments)?;
             let path = scratch.path().join("sound");
-            context.bring_to(&mixed.artifact, &path).await?;
+            parts.brought.push((mixed.artifact, path.clone()));
             parts.sound = Some(path);
             parts.loudness = mixed.loudness;
         }
+        context.bring_all(&parts.brought).await?;
         parts.warnings.sort();
         parts.warnings.dedup();
         Ok(parts)

@@ -36,7 +36,10 @@ use common::{
     error::{JobError, code},
     kinds as specs,
     outcome::ArtifactRef,
-    port::{artifacts::Artifacts, store::Claimed},
+    port::{
+        artifacts::Artifacts,
+        store::{Claimed, Store},
+    },
 };
 use media::cage::{Cage, Scratch};
 use serde::de::DeserializeOwned;
@@ -44,10 +47,11 @@ use serde_json::Value;
 
 pub(crate) use child::wrong_answer;
 
-use crate::{Settings, fetch::Fetcher, leases::Lease, progress::Reporter, providers::Providers};
+use crate::{Parts, Settings, fetch::Fetcher, leases::Lease, progress::Reporter, providers::Providers};
 
 /// What handlers work with.
 pub struct Tools {
+    store: Arc<dyn Store>,
     artifacts: Arc<dyn Artifacts>,
     pub(crate) cache: Cache,
     pub(crate) fetcher: Fetcher,
@@ -61,14 +65,14 @@ pub const CHILD_ARGUMENT: &str = "media-child";
 
 impl Tools {
     pub(crate) fn new(
-        artifacts: Arc<dyn Artifacts>,
-        cache: Cache,
+        parts: &Parts,
         fetcher: Fetcher,
         providers: Providers,
         settings: &Settings,
     ) -> std::io::Result<Self> {
         let cage = Cage::new(settings.program.clone(), [CHILD_ARGUMENT])?;
-        Ok(Self { artifacts, cache, fetcher, providers, cage, scratch: settings.scratch.clone() })
+        let (store, artifacts, cache) = (parts.store.clone(), parts.artifacts.clone(), parts.cache.clone());
+        Ok(Self { store, artifacts, cache, fetcher, providers, cage, scratch: settings.scratch.clone() })
     }
 }
 

@@ -89,6 +89,8 @@ pub(super) fn spoken(spoken: Spoken) -> Result<Facts, JobError> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

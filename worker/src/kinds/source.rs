@@ -2,7 +2,7 @@
 
 use backing::cache::{Item, Made, Namespace, Unmade};
 use common::{
-    error::{JobError, code},
+    error::{ErrorClass, JobError, code},
     id::Digest,
     kinds::source::{self, Sourced, TakenFor},
     outcome::ArtifactRef,
@@ -28,7 +28,10 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         fetched => fetched?,
     };
     let facts = match source.taken_for {
-        TakenFor::Media => context.facts(&fetched.hash, &scratch).await?,
+        TakenFor::Media => {
+            context.facts(&fetched.hash, &scratch).await.map_err(|ended| asked_for(ended, &source.src, &fetched))?
+        }
+        TakenFor::Font => font_facts(context, &source.src, &fetched, &scratch).await?,
         other => plain_facts(context, &source.src, &fetched, other, &scratch).await?,
     };
     let artifact =
@@ -37,7 +40,34 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     Ok(Done { output: json(&sourced)?, artifacts: vec![artifact] })
 }
 
-/// The facts of what libav has no business with: a font and a table are known by their hash, subtitles by their text.
+/// The same ending, told of the source as the caller named it: the child knows its file by a hash, which says nothing to who wrote a URL.
+fn asked_for(ended: Ended, src: &str, fetched: &Fetched) -> Ended {
+    match ended {
+        Ended::Failed(error) => {
+            let detail = error.detail.replace(&fetched.hash.to_string(), &format!("`{src}`"));
+            Ended::Failed(JobError { detail, ..error })
+        }
+        Ended::Stopped => Ended::Stopped,
+    }
+}
+
+/// The facts of a font, which hold the names that it may be called by.
+async fn font_facts(context: &Context, src: &str, fetched: &Fetched, scratch: &Scratch) -> Result<Facts, Ended> {
+    let no_font = || {
+        Ended::Failed(JobError::caller(
+            code::BAD_SOURCE,
+            format!("`{src}` is no font that can be read: use TTF or OTF"),
+        ))
+    };
+    match context.facts(&fetched.hash, scratch).await {
+        Ok(facts) if facts.container == "font" => Ok(facts),
+        Ok(_) => Err(no_font()),
+        Err(Ended::Failed(error)) if error.class == ErrorClass::Caller => Err(no_font()),
+        Err(ended) => Err(ended),
+    }
+}
+
+/// The facts of what libav has no business with: a table is known by its hash, subtitles by their text.
 async fn plain_facts(
     context: &Context,
     src: &str,
@@ -51,8 +81,7 @@ async fn plain_facts(
     };
     let container = match taken_for {
         TakenFor::Subtitles => "subtitles",
-        TakenFor::Font => "font",
-        TakenFor::Lut | TakenFor::Media => "lut",
+        TakenFor::Lut | TakenFor::Font | TakenFor::Media => "lut",
     };
     Ok(Facts {
         hash: SourceHash(fetched.hash.to_string()),
@@ -78,8 +107,18 @@ async fn read_text(context: &Context, src: &str, fetched: &Fetched, scratch: &Sc
     let bytes = tokio::fs::read(&path).await.map_err(|error| {
         JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
     })?;
-    let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8: save it as UTF-8"))?;
+    let text = decoded(bytes).ok_or_else(|| bad("it is neither UTF-8 nor UTF-16: save it as UTF-8"))?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+/// A text in UTF-8, or in UTF-16 with the mark at its beginning that says so.
+fn decoded(bytes: Vec<u8>) -> Option<String> {
+    let units = |unit: fn([u8; 2]) -> u16| bytes.as_chunks().0.iter().copied().map(unit).collect::<Vec<u16>>();
+    match bytes.as_slice() {
+        [0xff, 0xfe, ..] => String::from_utf16(&units(u16::from_le_bytes)).ok(),
+        [0xfe, 0xff, ..] => String::from_utf16(&units(u16::from_be_bytes)).ok(),
+        _ => String::from_utf8(bytes).ok(),
+    }
 }
 
 impl Context {
@@ -112,4 +151,19 @@ impl Context {
 
 fn unkept(error: &serde_json::Error) -> JobError {
     JobError::bug(code::INTERNAL, format!("the facts of a file can't be kept: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn text_is_read_in_utf_8_and_in_utf_16_with_its_mark() {
+        let text = "\u{feff}1\n00:00:01,000 --> 00:00:02,000\n\u{c4}rger \u{1f600}\n";
+        let spelled = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect();
+        for bytes in [text.as_bytes().to_vec(), spelled(u16::to_le_bytes), spelled(u16::to_be_bytes)] {
+            assert_eq!(decoded(bytes).as_deref(), Some(text));
+        }
+        assert_eq!(decoded(b"\xc4rger".to_vec()), None);
+    }
 }

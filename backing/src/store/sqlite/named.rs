@@ -34,6 +34,32 @@ impl NamedArtifacts for SqliteStore {
         }
         write.commit().await.map(drop)
     }
+
+    async fn remembered(&self, first: u8) -> PortResult<Vec<Digest>> {
+        let hashes: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT DISTINCT hash FROM memo_artifacts WHERE hash BETWEEN ? AND ? ORDER BY hash")
+                .bind(vec![first])
+                .bind([&[first][..], &[u8::MAX; 31]].concat())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(port)?;
+        // What is no hash names nothing.
+        Ok(hashes.iter().filter_map(|hash| hash.as_slice().try_into().ok().map(Digest)).collect())
+    }
+
+    async fn forget_memos(&self, artifacts: &[Digest]) -> PortResult<u64> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
+        let mut forgotten = 0;
+        for hash in artifacts {
+            let gone = sqlx::query(
+                "DELETE FROM memos WHERE (tenant, key) IN (SELECT tenant, key FROM memo_artifacts WHERE hash = ?)",
+            );
+            forgotten += gone.bind(hash.0.as_slice()).execute(write.sql()).await.map_err(port)?.rows_affected();
+        }
+        write.commit().await?;
+        Ok(forgotten)
+    }
 }
 
 impl Write<'_> {

@@ -163,3 +163,62 @@ fn of_several_sounds_each_can_be_told_and_a_film_without_any_has_none() {
     assert!(made.plan.sound.is_none());
     assert!(probe(&made.path, &SourceHash("00".into())).unwrap().audio.is_empty());
 }
+
+/// The bytes of a picture with an Exif block that says an orientation.
+fn oriented(name: &str, bytes: &[u8], orientation: u8) -> Vec<u8> {
+    let block =
+        [b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(), &[orientation, 0, 0, 0, 0, 0, 0]].concat();
+    let length = |bytes: &[u8]| bytes.len() as u32;
+    match name {
+        "jpg" => {
+            let body = [b"Exif\0\0".as_slice(), &block].concat();
+            let size = (body.len() as u16 + 2).to_be_bytes();
+            [&bytes[..2], b"\xff\xe1", &size, &body, &bytes[2..]].concat()
+        }
+        // After the header, which ends at byte 33; decoders that look at its checksum leave it out.
+        "png" => [&bytes[..33], &length(&block).to_be_bytes(), b"eXIf", &block, &[0; 4], &bytes[33..]].concat(),
+        _ => {
+            let extended = b"VP8X\x0a\0\0\0\x08\0\0\0\x3f\0\0\x3f\0\0";
+            let rest =
+                [b"WEBP", extended.as_slice(), &bytes[12..], b"EXIF", &length(&block).to_le_bytes(), &block].concat();
+            [b"RIFF", &length(&rest).to_le_bytes()[..], &rest].concat()
+        }
+    }
+}
+
+#[test]
+fn pictures_are_turned_and_mirrored_as_their_exif_says() {
+    const BLACK: u8 = 16;
+    const GREY: u8 = 126;
+    const WHITE: u8 = 235;
+    // Stored: white at the left top, grey at the right top. Shown, by orientation: left top, right top, left bottom, right bottom.
+    let shown = [
+        [WHITE, GREY, BLACK, BLACK],
+        [GREY, WHITE, BLACK, BLACK],
+        [BLACK, BLACK, GREY, WHITE],
+        [BLACK, BLACK, WHITE, GREY],
+        [WHITE, BLACK, GREY, BLACK],
+        [BLACK, WHITE, BLACK, GREY],
+        [BLACK, GREY, BLACK, WHITE],
+        [GREY, BLACK, WHITE, BLACK],
+    ];
+    for (name, codec) in [("jpg", "mjpeg -q:v 2"), ("png", "png"), ("webp", "libwebp -lossless 1")] {
+        let corners = "drawbox=w=32:h=32:c=white:t=fill,drawbox=x=32:w=32:h=32:c=0x808080:t=fill";
+        let arguments = format!("-f lavfi -i color=black:s=64x64,format=gbrp -vf {corners} -frames:v 1 -c:v {codec}");
+        let mut bench = Bench::new(64, 64);
+        make(&bench.path(&format!("plain.{name}")), &arguments);
+        let plain = std::fs::read(bench.path(&format!("plain.{name}"))).unwrap();
+        for (orientation, wanted) in (1..).zip(shown) {
+            let path = bench.path(&format!("{orientation}.{name}"));
+            std::fs::write(&path, oriented(name, &plain, orientation)).unwrap();
+            let source = bench.add(&path);
+            bench.layers().clear();
+            bench.layer(Asset::Image(picture_of(source)));
+            let frame = bench.frame(0);
+            let seen = [(8, 8), (56, 8), (8, 56), (56, 56)].map(|(x, y)| frame.y[y * 64 + x]);
+            // What writes the JPEG is not exact about its range.
+            let close = seen.iter().zip(wanted).all(|(seen, wanted)| near(*seen, wanted, 20));
+            assert!(close, "{name}, orientation {orientation}: {seen:?} and not {wanted:?}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How a picture is to be turned, as cameras write it into PNG and WebP; in JPEG libav finds it itself.
+
+use super::rotation::Turn;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Chunks that are looked at: pictures have a handful.
+const MOST_CHUNKS: usize = 4_096;
+/// Enough of the first directory to hold the orientation.
+const MOST_BYTES: u64 = 64 << 10;
+/// The tag of the orientation (Exif 3.0, §4.6.5).
+const ORIENTATION: u16 = 0x0112;
+
+/// The turn that a PNG's or a WebP's Exif block asks for; none where there is no block, or none that can be read.
+pub(crate) fn turn_of(path: &Path) -> Option<Turn> {
+    let mut file = File::open(path).ok()?;
+    let mut head = [0; 12];
+    file.read_exact(&mut head).ok()?;
+    let block = if head.starts_with(b"\x89PNG\r\n\x1a\n") {
+        found(
+            &mut file,
+            8,
+            |head| (u32::from_be_bytes([head[0], head[1], head[2], head[3]]), &head[4..] == b"eXIf"),
+            4,
+        )?
+    } else if head.starts_with(b"RIFF") && &head[8..] == b"WEBP" {
+        found(
+            &mut file,
+            12,
+            |head| (u32::from_le_bytes([head[4], head[5], head[6], head[7]]), &head[..4] == b"EXIF"),
+            0,
+        )?
+    } else {
+        return None;
+    };
+    turn_in(block.strip_prefix(b"Exif\0\0").unwrap_or(&block))
+}
+
+/// The chunk that is meant, from `at` on: `head` tells a chunk's length and whether it is the one, and `tail` bytes follow each.
+fn found(file: &mut File, mut at: u64, head: impl Fn(&[u8; 8]) -> (u32, bool), tail: u64) -> Option<Vec<u8>> {
+    for _ in 0..MOST_CHUNKS {
+        let mut bytes = [0; 8];
+        file.seek(SeekFrom::Start(at)).ok()?;
+        file.read_exact(&mut bytes).ok()?;
+        let (length, is_meant) = head(&bytes);
+        if is_meant {
+            let mut block = Vec::new();
+            file.take(u64::from(length).min(MOST_BYTES)).read_to_end(&mut block).ok()?;
+            return Some(block);
+        }
+        // RIFF's chunks begin at even bytes; PNG's follow each other.
+        let padding = if tail == 0 { u64::from(length & 1) } else { 0 };
+        at = at.checked_add(8 + u64::from(length) + tail + padding)?;
+    }
+    None
+}
+
+/// The turn in a block of TIFF: its byte order, then a first directory of entries of 12 bytes.
+fn turn_in(tiff: &[u8]) -> Option<Turn> {
+    let little = tiff.starts_with(b"II");
+    let two = |at: usize| -> Option<u16> {
+        let bytes = tiff.get(at..at + 2)?.try_into().ok()?;
+        Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+    };
+    let four = |at: usize| -> Option<u32> {
+        let bytes = tiff.get(at..at + 4)?.try_into().ok()?;
+        Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+    };
+    (two(2)? == 42).then_some(())?;
+    let directory = four(4)? as usize;
+    let entries = usize::from(two(directory)?);
+    let entry = (0..entries).map(|entry| directory + 2 + entry * 12).find(|at| two(*at) == Some(ORIENTATION))?;
+    let (degrees, mirrored) = match two(entry + 8)? {
+        1 => (0, false),
+        2 => (0, true),
+        3 => (180, false),
+        4 => (180, true),
+        5 => (90, true),
+        6 => (90, false),
+        7 => (270, true),
+        8 => (270, false),
+        _ => return None,
+    };
+    Some(Turn { degrees, mirrored })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_orientation_is_found_in_either_byte_order_and_rubbish_has_none() {
+        let turned = Some(Turn { degrees: 90, mirrored: false });
+        assert_eq!(turn_in(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"), turned);
+        assert_eq!(turn_in(b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"), turned);
+        for rubbish in
+            [&b""[..], b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"II*\0\x08\0\0\0\x01\0\x12\x01"]
+        {
+            assert_eq!(turn_in(rubbish), None);
+        }
+    }
+}
