@@ -27,7 +27,7 @@ use backing::{
 use common::{
     kind::{Catalog, Class, KindSpec},
     kinds,
-    limits::COUNTED_BACKLOG,
+    limits::{BEAT_EVERY, COUNTED_BACKLOG},
     port::{artifacts::Artifacts, board::Board, broker::Broker, store::Store},
 };
 use producer::Producer;
@@ -227,6 +227,7 @@ pub fn worker_settings(
         name: format!("{}:{}", host_name(), std::process::id()),
         slots,
         grace: Duration::from_secs(config.grace_seconds),
+        beat_every: BEAT_EVERY,
         program,
         scratch: config.scratch.clone().unwrap_or(scratch),
         providers: config.providers.clone(),

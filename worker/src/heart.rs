@@ -1,4 +1,4 @@
-//! Keeps the leases: one beat for all of them, every [`BEAT_EVERY`], from a thread and a runtime of its own, so that neither a busy
+//! Keeps the leases: one beat for all of them, every few seconds, from a thread and a runtime of its own, so that neither a busy
 //! executor nor a handler that blocks can let a lease run out.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
 };
 
 use common::{
-    limits::{BEAT_EVERY, LEASE},
+    limits::LEASE,
     port::store::{Presence, Store},
 };
 use tokio::sync::{Notify, watch};
@@ -31,16 +31,21 @@ enum Orders {
 }
 
 impl Heart {
-    /// Starts to beat.
-    pub fn start(store: Arc<dyn Store>, presence: Presence, leases: Arc<Leases>) -> std::io::Result<Self> {
+    /// Starts to beat, so often.
+    pub fn start(
+        store: Arc<dyn Store>,
+        presence: Presence,
+        leases: Arc<Leases>,
+        every: Duration,
+    ) -> std::io::Result<Self> {
         let (orders, heard) = watch::channel(Orders::Beat);
         let (beaten, first) = watch::channel(false);
         let now = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name("heart".into()).spawn({
-            let now = now.clone();
-            move || runtime.block_on(beat_until_stopped(store, presence, leases, heard, beaten, now))
-        })?;
+        let ear = Ear { orders: heard, now: now.clone(), first: beaten };
+        let thread = std::thread::Builder::new()
+            .name("heart".into())
+            .spawn(move || runtime.block_on(beat_until_stopped(store, presence, leases, every, ear)))?;
         Ok(Self { orders, now, first, thread: Some(thread) })
     }
 
@@ -78,22 +83,28 @@ impl Drop for Heart {
     }
 }
 
+/// What the thread listens to, and where it says that it was heard.
+struct Ear {
+    orders: watch::Receiver<Orders>,
+    now: Arc<Notify>,
+    first: watch::Sender<bool>,
+}
+
 async fn beat_until_stopped(
     store: Arc<dyn Store>,
     mut presence: Presence,
     leases: Arc<Leases>,
-    orders: watch::Receiver<Orders>,
-    beaten: watch::Sender<bool>,
-    now: Arc<Notify>,
+    every: Duration,
+    ear: Ear,
 ) {
     loop {
-        let order = *orders.borrow();
+        let order = *ear.orders.borrow();
         presence.draining = order != Orders::Beat;
         let began = Instant::now();
         let pause = match beat(&*store, &presence, &leases).await {
             true => {
-                beaten.send_replace(true);
-                BEAT_EVERY.saturating_sub(began.elapsed())
+                ear.first.send_replace(true);
+                every.saturating_sub(began.elapsed())
             }
             false => Duration::from_millis(500),
         };
@@ -102,7 +113,7 @@ async fn beat_until_stopped(
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = now.notified() => {}
+            () = ear.now.notified() => {}
         }
     }
 }

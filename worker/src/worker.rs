@@ -6,6 +6,7 @@ use backing::{announce::Announcer, cache::Cache};
 use common::{
     id::WorkerId,
     kind::{Catalog, Class},
+    limits::BEAT_EVERY,
     port::{
         PortError,
         artifacts::Artifacts,
@@ -56,6 +57,8 @@ pub struct Settings {
     pub slots: Vec<(Class, u32)>,
     /// How long running attempts may take to end when the worker is told to stop, before they are released.
     pub grace: Duration,
+    /// From beat to beat: the lease is renewed, and how far each attempt is written down. At most [`common::limits::BEAT_EVERY`].
+    pub beat_every: Duration,
     /// The program that runs media children: our own binary.
     pub program: PathBuf,
     /// Where scratch folders are made.
@@ -92,8 +95,8 @@ impl Worker {
         let fetcher = Fetcher::new(reach, parts.artifacts.clone(), parts.cache.clone(), scratch)?;
         let providers = Providers::new(&settings.providers, &metrics.providers)
             .map_err(|error| PortError::broken("the providers", error))?;
-        let tools = Tools::new(&parts, fetcher, providers, &settings)
-            .map_err(|error| PortError::broken("the cage", error))?;
+        let tools =
+            Tools::new(&parts, fetcher, providers, &settings).map_err(|error| PortError::broken("the cage", error))?;
         let shared = Shared {
             worker,
             store: parts.store.clone(),
@@ -143,7 +146,8 @@ impl Worker {
             slots: self.settings.slots.clone(),
             draining: false,
         };
-        Heart::start(self.parts.store.clone(), presence, self.shared.leases.clone())
+        let every = self.settings.beat_every.min(BEAT_EVERY);
+        Heart::start(self.parts.store.clone(), presence, self.shared.leases.clone(), every)
             .map_err(|error| PortError::broken("the heart", error))
     }
 

@@ -5,6 +5,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use common::kind::Class;
@@ -21,6 +22,9 @@ use crate::{
     parts::{Parts, catalog, worker_settings},
     signals,
 };
+
+/// How often is noted how far each part is, for the bars: a segment takes a second or two, and the store is a file.
+const BEAT_EVERY: Duration = Duration::from_millis(400);
 
 /// Reads a composition with its merge fields filled in. Values from the command line come after those of the document, and win.
 pub fn read(file: &Path, here: &Here) -> Result<Value, Failure> {
@@ -55,6 +59,7 @@ pub async fn with_client<T>(
     let parts = Parts::embedded(&cache).await?;
     let catalog = catalog(false, config);
     let settings = worker_settings(config, slots(here), &allowed(file, here), cache.join("scratch"))?;
+    let settings = worker::Settings { beat_every: BEAT_EVERY, ..settings };
     let ended = CancellationToken::new();
     let producer = parts.producer(config, catalog.clone(), ended.clone())?;
     let run = Run::begin(&cache)?;

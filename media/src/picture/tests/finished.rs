@@ -197,17 +197,29 @@ fn a_clear_background_stays_clear_in_the_formats_that_can() {
     }
 }
 
+/// How like two planes of 640 × 360 are: the mean over windows of the size that the golden frames have.
+fn alike(a: &[u8], b: &[u8]) -> f64 {
+    let window = |plane: &[u8], top: usize, left: usize| -> Vec<u8> {
+        (top..top + 90).flat_map(|row| plane[row * 640 + left..][..160].to_vec()).collect()
+    };
+    let places = (0..16).map(|place| (place / 4 * 90, place % 4 * 160));
+    let scores = places.map(|(top, left)| super::golden::similarity(&window(a, top, left), &window(b, top, left)));
+    scores.sum::<f64>() / 16.0
+}
+
+// Two encodings of a frame each stray from it by what the rate factor lets through, and so from each other. In a picture of 160 × 90
+// that is 0.96 of either; what is asked for is a matter of pictures as large as people make them.
 #[test]
 fn what_was_encoded_in_parts_looks_like_what_was_encoded_at_once() {
     let mut shop = Shop::new();
-    shop.made("clip.mp4", "-f lavfi -i testsrc2=s=160x90:r=25:d=10 -pix_fmt yuv420p -crf 12");
+    shop.made("clip.mp4", "-f lavfi -i testsrc2=s=640x360:r=25:d=6 -pix_fmt yuv420p -crf 12");
     let document = json!({
         "timeline": { "tracks": [
-            { "clips": [ { "asset": { "type": "text", "text": "One piece", "font": { "size": 20 } }, "start": 1, "length": 3,
+            { "clips": [ { "asset": { "type": "text", "text": "One piece", "font": { "size": 80 } }, "start": 1, "length": 3,
                 "transition": { "in": "slideUp", "out": "fade" } } ] },
-            { "clips": [ { "asset": { "type": "video", "src": "clip.mp4" }, "start": 0, "length": 10, "effect": "zoomIn" } ] },
+            { "clips": [ { "asset": { "type": "video", "src": "clip.mp4" }, "start": 0, "length": 6, "effect": "zoomIn" } ] },
         ] },
-        "output": { "format": "mp4", "size": { "width": 160, "height": 90 }, "fps": 25 },
+        "output": { "format": "mp4", "size": { "width": 640, "height": 360 }, "fps": 25 },
     });
     let made = shop.finish(&document, "parts.mp4");
     assert!(made.plan.segments.len() >= 3);
@@ -215,25 +227,29 @@ fn what_was_encoded_in_parts_looks_like_what_was_encoded_at_once() {
     let first = &made.plan.segments[0];
     let at_once = shop.path("at-once.mp4");
     let mut writer = crate::encode::writer::SegmentWriter::create(&first.recipe, &first.canvas, &at_once).unwrap();
+    let mut drawn = Vec::new();
     for segment in &made.plan.segments {
         let mut scene = crate::picture::Scene::open(segment, &shop.files, &FontFolders(vec![])).unwrap();
         for frame in 0..segment.frames {
-            writer.push(&scene.frame(frame).unwrap()).unwrap();
+            let picture = scene.frame(frame).unwrap();
+            writer.push(&picture).unwrap();
+            drawn.push(picture.y.clone());
         }
     }
     writer.finish().unwrap();
     let open = |path: &Path| {
-        let mut bench = Bench::new(160, 90);
-        bench.segment.frames = 250;
+        let mut bench = Bench::new(640, 360);
+        bench.segment.frames = drawn.len() as u64;
         let source = bench.add(path);
         bench.layer(Asset::Video(video_of(picture_of(source))));
         bench.scene()
     };
     let (mut parts, mut whole) = (open(&made.path), open(&at_once));
-    let likenesses: Vec<f64> = (0..250)
-        .map(|frame| super::golden::similarity(&parts.frame(frame).unwrap().y, &whole.frame(frame).unwrap().y))
-        .collect();
-    let mean = likenesses.iter().sum::<f64>() / 250.0;
-    let least = likenesses.iter().copied().fold(1.0, f64::min);
-    assert!(mean >= 0.98 && least >= 0.96, "{mean} on average, {least} at the least");
+    for (frame, drawn) in drawn.iter().enumerate() {
+        let (part, one) = (parts.frame(frame as u64).unwrap().y, whole.frame(frame as u64).unwrap().y);
+        let likeness = alike(&part, &one);
+        assert!(likeness >= 0.98, "frame {frame}: {likeness}");
+        let (lost, lost_at_once) = (1.0 - alike(&part, drawn), 1.0 - alike(&one, drawn));
+        assert!(lost <= lost_at_once + 0.01, "frame {frame}: parts lose {lost}, all at once {lost_at_once}");
+    }
 }
