@@ -98,11 +98,10 @@ render_m2() {
 
 # How two of them look: the batch's files are the server's own, so the first short is rendered here once more, off the clock.
 first_short() {
-  local ENCODED=(-c:v libx264 -preset ultrafast -crf 0)
   m2_composition "$FOOTAGE" 00 >"$RUN/short.json"
   fresh_cache
   render_here "$RUN/short.json" "$RUN/short.mp4" >/dev/null
-  m2_ffmpeg "$FOOTAGE" 00 '' "$RUN/lossless.mp4"
+  m2_ffmpeg "$FOOTAGE" 00 '' "$RUN/lossless.mp4" -preset ultrafast -crf 0
   qualities "$RUN/short.mp4" "$RUN/short-00.mp4" 720:640:0:320
   rm -f "$RUN/lossless.mp4"
 }
