@@ -250,12 +250,9 @@ fn check_says_of_each_part_whether_it_is_there() {
     let mut wrong = fleet.spool(&["check"]);
     wrong.env("SPOOL_DATABASE_URL", "postgres://nobody@127.0.0.1:9/none");
     let output = run(wrong);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(
-        (output.status.code(), said.contains("PostgreSQL"), said.contains("panicked")),
-        (Some(3), true, false),
-        "{said}"
-    );
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    let says = |what: &str| said.contains(what);
+    assert_eq!((output.status.code(), says("PostgreSQL"), says("panicked")), (Some(3), true, false), "{said}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
     }
 }
 
-/// Reaches for every part, and says of each whether it is there. One that is away keeps none of the others from being tried.
+/// Reaches for every part, and says of each whether it is there. The providers are tried whatever the other parts say.
 async fn parts(config: &Config, json: bool) -> Outcome {
     let metrics = Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
     let providers = Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)?;

@@ -14,7 +14,8 @@ use crate::{
     process::{run, spool},
 };
 
-/// Three pictures of four seconds, two captions over them, music under all: twelve seconds.
+/// Three pictures of four seconds, the second in motion so that no two segments are alike, two captions over them, music under all: twelve
+/// seconds.
 fn story(media: &Path) -> Value {
     for (name, colour) in [("a", "#803020"), ("b", "#208030"), ("c", "#203080"), ("front", "#555555")] {
         let svg = format!(
@@ -29,10 +30,12 @@ fn story(media: &Path) -> Value {
     let text = |text: &str, start: f64| json!({"asset": {"type": "text", "text": text, "font": {"size": 20}}, "start": start, "length": 2});
     let picture =
         |name: &str, start: u32| json!({"asset": {"type": "image", "src": at(name)}, "start": start, "length": 4});
+    let mut moving = picture("b.svg", 4);
+    moving["effect"] = json!("zoomIn");
     json!({
         "timeline": {"tracks": [
             {"clips": [text("one", 0.5), text("two", 8.5)]},
-            {"clips": [picture("a.svg", 0), picture("b.svg", 4), picture("c.svg", 8)]},
+            {"clips": [picture("a.svg", 0), moving, picture("c.svg", 8)]},
             {"clips": [{"asset": {"type": "audio", "src": at("music.wav")}, "start": 0, "length": 12}]},
         ]},
         "output": {"format": "mp4", "size": {"width": 192, "height": 108}, "fps": 25},
