@@ -98,10 +98,12 @@ render_m2() {
 
 # How two of them look: the batch's files are the server's own, so the first short is rendered here once more, off the clock.
 first_short() {
+  # shellcheck disable=SC2034 # m2_ffmpeg encodes by it; its options would go to the decoder too.
+  local ENCODED=(-c:v libx264 -preset ultrafast -crf 0)
   m2_composition "$FOOTAGE" 00 >"$RUN/short.json"
   fresh_cache
   render_here "$RUN/short.json" "$RUN/short.mp4" >/dev/null
-  m2_ffmpeg "$FOOTAGE" 00 '' "$RUN/lossless.mp4" -preset ultrafast -crf 0
+  m2_ffmpeg "$FOOTAGE" 00 '' "$RUN/lossless.mp4"
   qualities "$RUN/short.mp4" "$RUN/short-00.mp4" 720:640:0:320
   rm -f "$RUN/lossless.mp4"
 }
