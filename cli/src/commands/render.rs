@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use composition::plan::Format;
 use serde_json::{Value, json};
 
 use super::{bars::Bars, here};
@@ -57,22 +58,24 @@ pub async fn still(options: Still, config: Config, json: bool) -> Outcome {
     Ok(())
 }
 
-/// The kinds of file there are, by their extensions.
-const FORMATS: [&str; 8] = ["mp4", "webm", "gif", "mp3", "wav", "jpg", "png", "webp"];
+/// Whether this is a kind of file that can be made; each is named as its extension.
+fn is_format(name: &str) -> bool {
+    serde_json::from_value::<Format>(json!(name)).is_ok()
+}
 
 /// Has the composition say which kind of file its output's name promises; refused where it says another. Other names promise nothing.
 fn agree(composition: &mut Value, output: &Path) -> Outcome {
     let extension = output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let named = match extension.as_deref() {
         Some("jpeg") => "jpg",
-        Some(named) if FORMATS.contains(&named) => named,
+        Some(named) if is_format(named) => named,
         _ => return Ok(()),
     };
     // What is no object is told of as a fault.
     let Some(document) = composition.as_object_mut() else { return Ok(()) };
     let Some(written) = document.entry("output").or_insert_with(|| json!({})).as_object_mut() else { return Ok(()) };
     match written.entry("format").or_insert_with(|| json!(named)).as_str() {
-        Some(format) if format != named && FORMATS.contains(&format) => Err(Failure::Failed(format!(
+        Some(format) if format != named && is_format(format) => Err(Failure::Failed(format!(
             "{} is named as {named}, and /output/format is `{format}`: name it .{format}, or change the format",
             output.display()
         ))),
