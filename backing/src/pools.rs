@@ -1,5 +1,7 @@
 //! How much of the connections to outside services is in use, told by each adapter that keeps some.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 /// Connections to one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUse {
@@ -19,4 +21,20 @@ pub struct PoolUse {
 pub trait Pooled: Send + Sync {
     /// How they are used now.
     fn pools(&self) -> Vec<PoolUse>;
+}
+
+/// A call under way, counted for as long as it is.
+pub(crate) struct UnderWay<'a>(&'a AtomicU64);
+
+impl<'a> UnderWay<'a> {
+    pub(crate) fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }

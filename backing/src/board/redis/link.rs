@@ -13,6 +13,7 @@ use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, ServerErrorK
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{PART, breaker::Breaker};
+use crate::pools::UnderWay;
 
 /// An answer takes under a millisecond; past this the store is the quicker way.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
@@ -24,22 +25,6 @@ pub(super) struct Link {
     current: Mutex<Current>,
     breaker: Breaker,
     under_way: AtomicU64,
-}
-
-/// A question under way, for as long as it is.
-struct UnderWay<'a>(&'a AtomicU64);
-
-impl<'a> UnderWay<'a> {
-    fn new(count: &'a AtomicU64) -> Self {
-        count.fetch_add(1, Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
 }
 
 #[derive(Default)]

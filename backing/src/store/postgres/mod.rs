@@ -35,7 +35,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64},
     },
     time::Duration,
 };
@@ -60,6 +60,7 @@ use sqlx::PgPool;
 
 pub use self::{migrate::migrate, pool::PgOptions};
 use super::reason;
+use crate::pools::UnderWay;
 
 /// The store. Cheap to clone and to share.
 #[derive(Debug, Clone)]
@@ -82,22 +83,6 @@ pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     let store = PgStore { work, beats, options, tidying: Arc::default(), under_way: Arc::default() };
     store.check_schema().await?;
     Ok(store)
-}
-
-/// A call under way, for as long as it is.
-struct UnderWay<'a>(&'a AtomicU64);
-
-impl<'a> UnderWay<'a> {
-    fn new(count: &'a AtomicU64) -> Self {
-        count.fetch_add(1, Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
 }
 
 impl PgStore {
