@@ -83,7 +83,6 @@ impl Stage {
 
     async fn end(self) -> Vec<String> {
         let faults = audit::faults(&self.database.url).await;
-        self.store.close().await;
         self.database.drop().await;
         faults
     }

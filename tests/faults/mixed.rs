@@ -50,7 +50,6 @@ async fn a_worker_lives_with_a_later_schema_and_with_doorbells_of_a_later_versio
     assert_eq!(rung.bells.len(), 1);
     ring_as_a_later_version(&fleet.namespace, &rung).await;
     all_settled(&fleet.database.url, PATIENCE).await.expect("the worker heard");
-    store.close().await;
 
     fleet.add_producer().await;
     fleet.member(1).works().await;

@@ -42,7 +42,6 @@ impl Place {
     }
 
     pub async fn drop(mut self) {
-        self.store.close().await;
         let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         self.admin.execute(AssertSqlSafe(drop)).await.expect("drops");
     }

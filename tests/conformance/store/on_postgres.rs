@@ -369,24 +369,15 @@ async fn connections_that_go_half_open_under_their_statements_are_replaced() {
     let address = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
     let proxy = Proxy::to(address.parse().expect("an address")).await;
     let second = Duration::from_secs(1);
-    let options = PgOptions { connections: 2, statement_timeout: second, acquire_timeout: second };
+    // One of each: which of several a pool has opened by now, and which of them it gives, is the machine's mood.
+    let options = PgOptions { connections: 1, statement_timeout: second, acquire_timeout: second };
     let url = url.replace(address, &format!("127.0.0.1:{}", proxy.port));
     let store = Arc::new(postgres::connect(&url, options).await.expect("a store"));
     let presence = Presence { worker: WorkerId::new(), name: "w".into(), slots: Vec::new(), draining: false };
-    let ask = async || {
-        tokio::join!(store.demand(Class::Light), store.demand(Class::Light), store.beat(&presence, &[], SHORT))
-    };
-    let (first, second, beat) = ask().await;
-    assert!(first.is_ok() && second.is_ok() && beat.is_ok());
+    let ask = async || tokio::join!(store.demand(Class::Light), store.beat(&presence, &[], SHORT));
+    assert!(matches!(ask().await, (Ok(_), Ok(_))));
     proxy.freeze();
-    let (first, second, beat) = ask().await;
-    assert!(first.is_err() && second.is_err() && beat.is_err(), "they were half open");
-    let mended = async {
-        loop {
-            if let (Ok(_), Ok(_), Ok(_)) = ask().await {
-                return;
-            }
-        }
-    };
+    assert!(matches!(ask().await, (Err(_), Err(_))), "they were half open");
+    let mended = async { while !matches!(ask().await, (Ok(_), Ok(_))) {} };
     tokio::time::timeout(Duration::from_secs(20), mended).await.expect("new ones are made in their place");
 }

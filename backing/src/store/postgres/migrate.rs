@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use common::port::{PortError, PortResult};
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{Connection, PgConnection, PgExecutor, postgres::PgConnectOptions};
 
-use super::fault::{PART, port, within};
+use super::fault::{PART, within};
 
 /// The schema's major version that this program works on.
 const MAJOR: i32 = 1;
@@ -85,17 +85,20 @@ async fn apply(sql: &mut PgConnection) -> Result<usize, sqlx::Error> {
     Ok(applied)
 }
 
-/// Whether this program can work on the schema that is there.
-pub async fn check(sql: &mut PgConnection) -> PortResult<()> {
-    let found: Result<(Vec<i32>, Option<i32>), sqlx::Error> =
-        sqlx::query_as("SELECT coalesce(array_agg(number), '{}'), max(major) FROM spool_migrations")
-            .fetch_one(sql)
-            .await;
-    let (there, major) = match found {
-        Ok(found) => found,
-        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("42P01") => (Vec::new(), None),
-        Err(error) => return Err(port(error)),
-    };
+/// The numbers of the migrations that are in, and the schema's major version.
+pub type Found = (Vec<i32>, Option<i32>);
+
+/// Reads what is in a database.
+pub async fn found(sql: impl PgExecutor<'_>) -> sqlx::Result<Found> {
+    let query = sqlx::query_as("SELECT coalesce(array_agg(number), '{}'), max(major) FROM spool_migrations");
+    match query.fetch_one(sql).await {
+        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("42P01") => Ok((Vec::new(), None)),
+        answer => answer,
+    }
+}
+
+/// Whether this program can work on the schema that was found.
+pub fn check((there, major): Found) -> PortResult<()> {
     // By their numbers and not by how many there are: a newer program may have added some, and two lines of work may have left a gap.
     let missing = MIGRATIONS.iter().filter(|(number, ..)| !there.contains(number)).count();
     match (missing, major) {

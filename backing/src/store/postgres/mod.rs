@@ -17,6 +17,7 @@ mod dead;
 mod deadlines;
 mod dispatch;
 mod effects;
+mod executor;
 mod fault;
 mod lease;
 mod migrate;
@@ -33,10 +34,7 @@ mod views;
 
 use std::{
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -56,51 +54,36 @@ use common::{
     submission::Submission,
     view::{BatchView, ItemView, JobView, Page, TaskView},
 };
-use sqlx::PgPool;
+use sqlx::Connection;
 
+use self::pool::Pool;
 pub use self::{migrate::migrate, pool::PgOptions};
 use super::reason;
-use crate::pools::UnderWay;
 
 /// The store. Cheap to clone and to share.
 #[derive(Debug, Clone)]
 pub struct PgStore {
-    work: PgPool,
-    beats: PgPool,
+    work: Pool,
+    beats: Pool,
     options: PgOptions,
     tidying: Arc<AtomicBool>,
-    /// Calls that have not been answered.
-    under_way: Arc<AtomicU64>,
 }
 
 /// Connects to the database behind `url`, whose schema must be up to date ([`migrate`]).
 ///
 /// An error says in one sentence what is wrong with the URL, the server or the schema.
 pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
-    pool::try_once(url, &options).await?;
-    let work = pool::work(url, &options).await?;
-    let beats = pool::beats(url, &options).await?;
-    let store = PgStore { work, beats, options, tidying: Arc::default(), under_way: Arc::default() };
-    store.check_schema().await?;
-    Ok(store)
+    let mut sql = pool::connect_once(url, &options).await?;
+    migrate::check(fault::within(options.acquire_timeout, migrate::found(&mut sql)).await?)?;
+    fault::within(options.acquire_timeout, sql.close()).await?;
+    let (work, beats) = (Pool::for_work(url, &options)?, Pool::for_beats(url, &options)?);
+    Ok(PgStore { work, beats, options, tidying: Arc::default() })
 }
 
 impl PgStore {
-    /// Closes all connections; what is under way ends first.
-    pub async fn close(&self) {
-        self.work.close().await;
-        self.beats.close().await;
-    }
-
     /// Awaits a statement, for so long at most as it may take.
     async fn work<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
-        let _under_way = UnderWay::new(&self.under_way);
         fault::within(self.options.patience(), answer).await
-    }
-
-    async fn check_schema(&self) -> PortResult<()> {
-        let mut sql = self.work(self.work.acquire()).await?;
-        migrate::check(&mut sql).await
     }
 
     /// A replica or a server without space answers reads and refuses this.
@@ -205,7 +188,7 @@ impl Store for PgStore {
     }
 
     async fn check(&self) -> PortResult<()> {
-        self.check_schema().await?;
+        migrate::check(self.work(migrate::found(&self.work)).await?)?;
         self.write_something().await
     }
 }

@@ -3,17 +3,19 @@
 //! Heartbeats have connections of their own, because a lease that expires behind a queue of other statements is a task run twice; and
 //! only they may commit without waiting for the disk, because a lost beat is what a lease is long for.
 
-use std::{str::FromStr, time::Duration};
+use std::{io, str::FromStr, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable};
 use common::port::{PortError, PortResult};
-use futures::FutureExt;
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use sqlx::{
-    Connection, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Connection, PgConnection,
+    postgres::{PgConnectOptions, PgDatabaseError, PgSeverity},
 };
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use super::fault::{PART, within};
+use crate::pools::PoolUse;
 
 /// How to use the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +47,11 @@ const BEAT_CONNECTIONS: u32 = 2;
 const ASK_AFTER: Duration = Duration::from_secs(5);
 /// One that says nothing for so long is given up, and another is tried.
 const ALIVE_WITHIN: Duration = Duration::from_secs(1);
-/// The same for one that comes back, for which nobody waits; and to make a new one costs a busy machine more than to hear this one out.
-const RETURNED_WITHIN: Duration = Duration::from_secs(5);
+/// The same for one whose caller left in the middle, for which nobody waits; and to make a new one costs a busy machine more than to
+/// hear this one out. Its place in the pool stays taken meanwhile: what the server still runs counts.
+const HEARD_OUT_WITHIN: Duration = Duration::from_secs(5);
+/// An older one is replaced: what a server keeps for a connection only grows.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Reads a URL such as `postgres://user@host:5432/database`.
 pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
@@ -57,47 +62,145 @@ pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
 }
 
 /// Connects once without a pool: a pool that gets no connection only says that it waited, and not what the server said.
-pub async fn try_once(url: &str, options: &PgOptions) -> PortResult<()> {
-    let sql = within(options.acquire_timeout, PgConnection::connect_with(&parse(url)?)).await?;
-    within(options.acquire_timeout, sql.close()).await
+pub async fn connect_once(url: &str, options: &PgOptions) -> PortResult<PgConnection> {
+    within(options.acquire_timeout, PgConnection::connect_with(&parse(url)?)).await
 }
 
-/// The pool for the work, connected.
-pub async fn work(url: &str, options: &PgOptions) -> PortResult<PgPool> {
-    open(url, options, options.connections, "on").await
+/// Connections that are made when they are first wanted. Cheap to clone.
+///
+/// Not sqlx's own pool: that one asks every connection that comes back for a sign of life, and waits for it for ever, so that one that
+/// goes half open in that moment is lost to the pool for good; and each statement would cost a second round trip.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    connections: managed::Pool<Maker>,
+    acquire_timeout: Duration,
 }
 
-/// The pool for heartbeats.
-pub async fn beats(url: &str, options: &PgOptions) -> PortResult<PgPool> {
-    open(url, options, BEAT_CONNECTIONS, "off").await
+impl Pool {
+    /// For the work.
+    pub fn for_work(url: &str, options: &PgOptions) -> PortResult<Self> {
+        Self::new(url, options, options.connections, "on")
+    }
+
+    /// For heartbeats.
+    pub fn for_beats(url: &str, options: &PgOptions) -> PortResult<Self> {
+        Self::new(url, options, BEAT_CONNECTIONS, "off")
+    }
+
+    fn new(url: &str, options: &PgOptions, connections: u32, durable: &str) -> PortResult<Self> {
+        let bound = options.statement_timeout.as_millis().to_string();
+        let connect = parse(url)?.options([("statement_timeout", bound.as_str()), ("synchronous_commit", durable)]);
+        let pool = managed::Pool::builder(Maker { connect }).max_size(connections.max(1) as usize).build();
+        let connections = pool.map_err(|error| PortError::broken(PART, error))?;
+        Ok(Self { connections, acquire_timeout: options.acquire_timeout })
+    }
+
+    /// A connection of one's own, once one is free.
+    pub async fn lend(&self) -> sqlx::Result<Lent> {
+        let got = timeout(self.acquire_timeout, self.connections.get()).await;
+        let taken = got.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            PoolError::Closed => sqlx::Error::PoolClosed,
+            _ => sqlx::Error::PoolTimedOut,
+        })?;
+        Ok(Lent(Some(taken)))
+    }
+
+    /// How the connections are used now.
+    pub fn usage(&self, pool: &'static str) -> PoolUse {
+        let status = self.connections.status();
+        PoolUse {
+            pool,
+            in_use: status.size.saturating_sub(status.available) as u64,
+            idle: status.available as u64,
+            waiting: status.waiting as u64,
+            limit: Some(status.max_size as u64),
+        }
+    }
 }
 
-async fn open(url: &str, options: &PgOptions, connections: u32, durable: &str) -> PortResult<PgPool> {
-    let bound = options.statement_timeout.as_millis().to_string();
-    let connect = parse(url)?.options([("statement_timeout", bound.as_str()), ("synchronous_commit", durable)]);
-    let pool = PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(options.acquire_timeout)
-        .test_before_acquire(false)
-        .before_acquire(|sql, about| {
-            async move {
-                if about.idle_for > ASK_AFTER {
-                    // All of a pool go half open together, and each would keep its caller for the whole time to acquire.
-                    alive(sql, ALIVE_WITHIN).await?;
-                }
-                Ok(true)
+#[derive(Debug)]
+struct Maker {
+    connect: PgConnectOptions,
+}
+
+impl managed::Manager for Maker {
+    type Type = PgConnection;
+    type Error = sqlx::Error;
+
+    /// A server that starts is waited for: whoever asks gives up after his time to acquire.
+    async fn create(&self) -> sqlx::Result<PgConnection> {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(10))
+            .with_max_delay(Duration::from_secs(1))
+            .with_jitter()
+            .without_max_times();
+        (|| PgConnection::connect_with(&self.connect)).retry(pauses).when(starts).await
+    }
+
+    async fn recycle(&self, sql: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if metrics.age() > MAX_AGE {
+            return Err(RecycleError::message("it is old"));
+        }
+        if metrics.last_used() > ASK_AFTER {
+            // All of a pool go half open together, and each would keep its caller for the whole time to acquire.
+            alive(sql, ALIVE_WITHIN).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a server may be there in a moment: nobody listens yet, or (57P03) it reads its log first.
+fn starts(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        sqlx::Error::Database(said) => said.code().as_deref() == Some("57P03"),
+        _ => false,
+    }
+}
+
+/// A connection that somebody has. Until its answer is [`heard`](Lent::heard) it is in the middle of something.
+#[derive(Debug)]
+pub struct Lent(Option<Object<Maker>>);
+
+impl Lent {
+    /// The connection, to ask it one thing.
+    pub fn sql(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect("it is there until it is heard")
+    }
+
+    /// Gives the connection back with the answer that it gave, unless that says that it is of no more use.
+    pub fn heard<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
+        if let (Some(taken), Err(error)) = (self.0.take(), &answer)
+            && !leaves_it_sound(error)
+        {
+            drop(Object::take(taken));
+        }
+        answer
+    }
+}
+
+/// Whether a connection can be used again after an error: what a statement did wrong does it no harm, and the server's last word does.
+fn leaves_it_sound(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(said) = error else { return matches!(error, sqlx::Error::RowNotFound) };
+    let said = said.try_downcast_ref::<PgDatabaseError>();
+    said.is_some_and(|said| matches!(said.severity(), PgSeverity::Error))
+}
+
+impl Drop for Lent {
+    /// The caller left in the middle: what is still on the way is heard out, for a while, and a connection that is half open goes.
+    fn drop(&mut self) {
+        let Some(mut taken) = self.0.take() else { return };
+        let Ok(runtime) = Handle::try_current() else { return drop(Object::take(taken)) };
+        runtime.spawn(async move {
+            if alive(&mut taken, HEARD_OUT_WITHIN).await.is_err() {
+                drop(Object::take(taken));
             }
-            .boxed()
-        })
-        // The pool asks each connection that comes back too, and waits for the answer for ever: one that was given up in the middle of a
-        // statement because it is half open would never come back, and the pool would be one smaller for good.
-        .after_release(|sql, _| async move { alive(sql, RETURNED_WITHIN).await.map(|()| true) }.boxed())
-        .connect_with(connect);
-    within(options.patience(), pool).await
+        });
+    }
 }
 
-/// Asks for a sign of life. An error closes the connection on the spot.
-async fn alive(sql: &mut PgConnection, bound: Duration) -> Result<(), sqlx::Error> {
-    let asked = timeout(bound, sql.ping()).await;
-    asked.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
+/// Asks for a sign of life.
+async fn alive(sql: &mut PgConnection, bound: Duration) -> sqlx::Result<()> {
+    timeout(bound, sql.ping()).await.map_err(|_| sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut)))?
 }

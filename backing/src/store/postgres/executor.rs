@@ -1,0 +1,67 @@
+//! A pool is asked as a connection is: each statement takes a connection, and gives it back once it was heard.
+
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, future::BoxFuture, stream, stream::BoxStream};
+use sqlx::{
+    Describe, Either, Execute, Executor, Postgres, SqlStr,
+    postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+
+use super::pool::Pool;
+
+impl<'p> Executor<'p> for &'_ Pool {
+    type Database = Postgres;
+
+    /// All of the answer is read before the first row is given: what is asked here is bounded, and so no caller keeps a connection while
+    /// it looks at rows.
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Either<PgQueryResult, PgRow>>>
+    where
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pool = self.clone();
+        let all = async move {
+            let mut lent = pool.lend().await?;
+            let answer: sqlx::Result<Vec<_>> = lent.sql().fetch_many(query).try_collect().await;
+            lent.heard(answer)
+        };
+        all.map_ok(|all| stream::iter(all).map(Ok)).try_flatten_stream().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
+    where
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pool = self.clone();
+        async move {
+            let mut lent = pool.lend().await?;
+            let answer = lent.sql().fetch_optional(query).await;
+            lent.heard(answer)
+        }
+        .boxed()
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>
+    where
+        'p: 'e,
+    {
+        let pool = self.clone();
+        async move {
+            let mut lent = pool.lend().await?;
+            let answer = lent.sql().prepare_with(sql, parameters).await;
+            lent.heard(answer)
+        }
+        .boxed()
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
+    where
+        'p: 'e,
+    {
+        let pool = self.clone();
+        async move {
+            let mut lent = pool.lend().await?;
+            let answer = lent.sql().describe(sql).await;
+            lent.heard(answer)
+        }
+        .boxed()
+    }
+}
