@@ -35,6 +35,8 @@ use crate::{
 
 /// A RabbitMQ starts in about five seconds on a quiet machine.
 const RESTART: Duration = Duration::from_secs(45);
+/// What is refused by a server that is gone is refused in milliseconds, and on a busy machine in less than anything here would be waited for.
+const REFUSED_WITHIN: Duration = Duration::from_secs(4);
 
 /// Runs `scripts/services`, which knows the servers that the tests were given.
 fn services(arguments: &[&str]) {
@@ -150,7 +152,7 @@ async fn rabbitmq_that_freezes_refuses_bells_in_time_and_is_used_again_when_it_t
         for _ in 0..3 {
             let started = Instant::now();
             assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
-            assert!(started.elapsed() < CONFIRM_WITHIN + Duration::from_secs(1), "{:?}", started.elapsed());
+            assert!(started.elapsed() < 2 * CONFIRM_WITHIN, "{:?}", started.elapsed());
         }
         assert!(broker.check().await.is_err());
     }
@@ -172,14 +174,10 @@ async fn rabbitmq_short_of_memory_takes_no_bells_and_goes_on_delivering() {
         assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
         let started = Instant::now();
         assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
-        assert!(
-            started.elapsed() < Duration::from_millis(100),
-            "once it is known, nobody waits: {:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < REFUSED_WITHIN, "once it is known, nobody waits: {:?}", started.elapsed());
         // One that has published nothing yet is not told by RabbitMQ, and must know all the same: that is what readiness is asked for.
         let quiet = rabbit.open();
-        let check = timeout(Duration::from_secs(10), quiet.check()).await.expect("an answer");
+        let check = timeout(RESTART, quiet.check()).await.expect("an answer");
         assert!(check.as_ref().is_err_and(|error| error.to_string().contains("short of memory")), "{check:?}");
         consumer.ack(&tags(&first)).await.unwrap();
         let second = take(&mut consumer, 2).await;
@@ -204,7 +202,7 @@ async fn redis_that_is_killed_is_missed_for_moments_and_used_again() {
         for _ in 0..20 {
             let started = Instant::now();
             assert!(board.put(std::slice::from_ref(&after)).await.unwrap_err().is_transient());
-            assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+            assert!(started.elapsed() < REFUSED_WITHIN, "{:?}", started.elapsed());
         }
     }
     assert_eq!(hear(&mut changes).await, None);

@@ -1,6 +1,12 @@
 //! A network between a client and a server that can be cut and can fall silent.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -27,6 +33,7 @@ struct Weather {
 pub struct Proxy {
     pub port: u16,
     weather: watch::Sender<Weather>,
+    knocks: Arc<AtomicU64>,
     _serving: JoinSet<()>,
 }
 
@@ -36,9 +43,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let weather = watch::Sender::new(Weather::default());
-        let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, server, weather.clone()));
-        Self { port, weather, _serving: serving }
+        let (mut serving, knocks) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
+        serving.spawn(serve(listener, server, weather.clone(), Arc::clone(&knocks)));
+        Self { port, weather, knocks, _serving: serving }
     }
 
     /// Closes every connection.
@@ -55,23 +62,30 @@ impl Proxy {
     pub fn refuse(&self, refuses: bool) {
         self.weather.send_modify(|weather| weather.refuses = refuses);
     }
+
+    /// How many connections came, those included that were closed at once.
+    pub fn knocks(&self) -> u64 {
+        self.knocks.load(SeqCst)
+    }
 }
 
-async fn serve(listener: TcpListener, server: SocketAddr, weather: watch::Sender<Weather>) {
+async fn serve(listener: TcpListener, server: SocketAddr, weather: watch::Sender<Weather>, knocks: Arc<AtomicU64>) {
     let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.unwrap();
+        knocks.fetch_add(1, SeqCst);
         let weather = weather.subscribe();
-        if !weather.borrow().refuses {
-            connections.spawn(join(client, server, weather));
+        // Of the moment that it was let in, so that what befalls it while it is being joined befalls it.
+        let born = *weather.borrow();
+        if !born.refuses {
+            connections.spawn(join(client, server, weather, born));
         }
     }
 }
 
 /// Copies both ways until one side closes or the connection is cut.
-async fn join(client: TcpStream, server: SocketAddr, mut weather: watch::Receiver<Weather>) {
+async fn join(client: TcpStream, server: SocketAddr, mut weather: watch::Receiver<Weather>, born: Weather) {
     let Ok(server) = TcpStream::connect(server).await else { return };
-    let born = *weather.borrow();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let up = copy(from_client, to_server, weather.clone(), born);

@@ -19,6 +19,7 @@ mod member;
 mod mixed;
 mod place;
 #[path = "../conformance/proxy.rs"]
+#[allow(dead_code, reason = "the suite of the adapters uses the rest")]
 mod proxy;
 mod reckoning;
 mod schedule;

@@ -1,6 +1,6 @@
 //! Where the boards under test are. The only module of the suite that knows an adapter.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use backing::board::{
     local::LocalBoard,
@@ -17,8 +17,11 @@ pub async fn redis() -> Arc<dyn Board> {
 }
 
 /// Keys of our own on the shared server. They expire by themselves.
+///
+/// With patience: what is tried is what the answers are, and a machine that is busy with other tests takes its time for them.
 pub fn redis_config() -> RedisConfig {
     let url = std::env::var("SPOOL_REDIS_URL")
         .expect("SPOOL_REDIS_URL is not set: run scripts/test, or start servers with scripts/services up");
-    RedisConfig { prefix: format!("test-{}", JobId::new()), ..RedisConfig::new(url) }
+    let prefix = format!("test-{}", JobId::new());
+    RedisConfig { prefix, answer_within: Duration::from_secs(30), ..RedisConfig::new(url) }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// Longer than any wait of a healthy board, shorter than a person's patience.
-pub const BOUND: Duration = Duration::from_secs(15);
+pub const BOUND: Duration = Duration::from_secs(40);
 
 pub fn tenant() -> TenantId {
     TenantId::default()

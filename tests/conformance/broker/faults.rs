@@ -107,7 +107,8 @@ async fn a_half_open_connection_is_noticed_by_publisher_and_consumer() {
 
     let started = Instant::now();
     assert_eq!(fleet.broker.ring(&bells(Class::Light, 2)).await, [false, false]);
-    assert!(started.elapsed() < CONFIRM_WITHIN + Duration::from_secs(1), "{:?}", started.elapsed());
+    // AMQP's own heartbeat would take 20 s to tell.
+    assert!(started.elapsed() < 2 * CONFIRM_WITHIN, "{:?}", started.elapsed());
     assert_eq!(fleet.broker.counts().unconfirmed, 2);
     // The publisher was given up, so rings have a connection that lives. Until the broker itself gives the dead consumer up, every
     // other bell goes there: the sweep rings again, and so do we.
@@ -235,7 +236,7 @@ async fn a_broker_that_is_away_fails_soon_says_so_and_is_taken_up_when_it_comes(
     fleet.proxy.refuse(true);
     let started = Instant::now();
     assert_eq!(fleet.broker.ring(&bells(Class::Light, 3)).await, [false; 3]);
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < CONFIRM_WITHIN, "{:?}", started.elapsed());
     let sentence = fleet.broker.check().await.unwrap_err().to_string();
     assert!(sentence.contains(&format!("127.0.0.1:{}", fleet.proxy.port)), "{sentence}");
     assert!(!sentence.contains("guest"), "no credentials in {sentence}");

@@ -10,7 +10,7 @@ use common::{
 use tokio::time::timeout;
 
 /// Longer than any wait of a healthy broker, shorter than a person's patience.
-pub const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_secs(40);
 
 pub struct Subject {
     pub broker: Arc<dyn Broker>,

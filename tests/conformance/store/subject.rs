@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 use super::work::{only, succeeded};
 
 /// Longer than any wait of a healthy store, shorter than a person's patience.
-pub const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_secs(40);
 /// A lease that runs out while a test looks on.
 pub const SHORT: Duration = Duration::from_millis(60);
 /// What the sweeper of the product uses.

@@ -24,12 +24,10 @@ use uuid::Uuid;
 const ID_LEN: usize = 32;
 /// Messages a listener may be behind before it is told to look for itself.
 const BACKLOG: usize = 1024;
-/// A subscription takes milliseconds.
-const SUBSCRIBE_WITHIN: Duration = Duration::from_millis(500);
 /// A connection that says nothing is asked whether it lives this often.
 const PING_EVERY: Duration = Duration::from_secs(5);
-/// And has this long to answer.
-const PING_WITHIN: Duration = Duration::from_secs(1);
+/// And has this many times the time of any other answer: what it costs to doubt a connection that lives is a gap.
+const PING_PATIENCE: u32 = 2;
 /// Pauses between attempts to subscribe.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(2);
@@ -45,10 +43,10 @@ pub(super) struct RedisChanges {
 
 impl RedisChanges {
     /// Listens from now on; if Redis is away, from when it is back, which begins with a gap.
-    pub async fn subscribe(client: Client, channel: String) -> Self {
+    pub async fn subscribe(client: Client, channel: String, answer_within: Duration) -> Self {
         let (to, heard) = broadcast::channel(BACKLOG);
         let (tried, first_try) = oneshot::channel();
-        let subscription = tokio::spawn(stay_subscribed(client, channel, to, tried));
+        let subscription = tokio::spawn(stay_subscribed(client, channel, answer_within, to, tried));
         // An error says that the task is gone, and with it the runtime.
         let _ = first_try.await;
         Self { heard, _subscription: AbortOnDropHandle::new(subscription) }
@@ -67,12 +65,18 @@ impl Changes for RedisChanges {
 }
 
 /// Subscribes, follows until the connection is lost, and again.
-async fn stay_subscribed(client: Client, channel: String, to: broadcast::Sender<Notice>, tried: oneshot::Sender<()>) {
+async fn stay_subscribed(
+    client: Client,
+    channel: String,
+    answer_within: Duration,
+    to: broadcast::Sender<Notice>,
+    tried: oneshot::Sender<()>,
+) {
     let mut tried = Some(tried);
     let mut missed = false;
     let mut pauses = pauses();
     loop {
-        let subscribed = timeout(SUBSCRIBE_WITHIN, subscribe(&client, &channel)).await;
+        let subscribed = timeout(answer_within, subscribe(&client, &channel)).await;
         if let Ok(Ok((sink, stream))) = subscribed {
             pauses = self::pauses();
             // After the subscription, so whoever looks now misses nothing that comes later.
@@ -80,7 +84,7 @@ async fn stay_subscribed(client: Client, channel: String, to: broadcast::Sender<
                 let _ = to.send(None);
             }
             tried.take().map(|tried| tried.send(()));
-            follow(sink, stream, &to).await;
+            follow(sink, stream, answer_within * PING_PATIENCE, &to).await;
             tracing::warn!("the subscription to changes in Redis is lost and made again");
         }
         tried.take().map(|tried| tried.send(()));
@@ -96,7 +100,7 @@ async fn subscribe(client: &Client, channel: &str) -> RedisResult<(PubSubSink, P
 }
 
 /// Hands on what comes until nothing can come any more.
-async fn follow(mut sink: PubSubSink, mut stream: PubSubStream, to: &broadcast::Sender<Notice>) {
+async fn follow(mut sink: PubSubSink, mut stream: PubSubStream, ping_within: Duration, to: &broadcast::Sender<Notice>) {
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
@@ -108,7 +112,7 @@ async fn follow(mut sink: PubSubSink, mut stream: PubSubStream, to: &broadcast::
                 Some(message) => drop(to.send(Some(read(message.get_payload_bytes())))),
             },
             _ = ping.tick() => {
-                let answer = timeout(PING_WITHIN, sink.ping::<redis::Value>()).await;
+                let answer = timeout(ping_within, sink.ping::<redis::Value>()).await;
                 if !matches!(answer, Ok(Ok(_))) {
                     return;
                 }

@@ -15,13 +15,11 @@ use tokio::{sync::Mutex, time::timeout};
 use super::{PART, breaker::Breaker};
 use crate::pools::UnderWay;
 
-/// An answer takes under a millisecond; past this the store is the quicker way.
-const ANSWER_WITHIN: Duration = Duration::from_millis(500);
-
 /// A connection that is made when it is needed.
 #[derive(Debug)]
 pub(super) struct Link {
     client: Client,
+    answer_within: Duration,
     current: Mutex<Current>,
     breaker: Breaker,
     under_way: AtomicU64,
@@ -41,8 +39,14 @@ impl std::fmt::Debug for Current {
 }
 
 impl Link {
-    pub fn new(client: Client) -> Self {
-        Self { client, current: Mutex::default(), breaker: Breaker::default(), under_way: AtomicU64::new(0) }
+    pub fn new(client: Client, answer_within: Duration) -> Self {
+        Self {
+            client,
+            answer_within,
+            current: Mutex::default(),
+            breaker: Breaker::default(),
+            under_way: AtomicU64::new(0),
+        }
     }
 
     pub fn client(&self) -> &Client {
@@ -54,7 +58,7 @@ impl Link {
         self.under_way.load(Relaxed)
     }
 
-    /// Asks, connecting first if need be. Answers, or fails, within about [`ANSWER_WITHIN`]; at once while the breaker is open.
+    /// Asks, connecting first if need be. Answers, or fails, within about `answer_within`; at once while the breaker is open.
     pub async fn ask<T>(&self, question: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>) -> PortResult<T> {
         self.breaker.admit(Instant::now()).map_err(|why| PortError::unavailable(PART, why))?;
         let _under_way = UnderWay::new(&self.under_way);
@@ -64,7 +68,7 @@ impl Link {
             used = Some(number);
             question(connection).await
         };
-        let answer = timeout(ANSWER_WITHIN, asking).await;
+        let answer = timeout(self.answer_within, asking).await;
         match answer {
             Ok(Ok(answer)) => {
                 self.breaker.well();
@@ -86,8 +90,8 @@ impl Link {
         }
         // Whoever waits for the lock meanwhile has a clock of its own running.
         let patience = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(ANSWER_WITHIN))
-            .set_response_timeout(Some(ANSWER_WITHIN));
+            .set_connection_timeout(Some(self.answer_within))
+            .set_response_timeout(Some(self.answer_within));
         let connection = self.client.get_multiplexed_async_connection_with_config(&patience).await?;
         current.connection = Some(connection.clone());
         current.number += 1;

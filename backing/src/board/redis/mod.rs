@@ -31,6 +31,8 @@ use names::Names;
 use crate::pools::{PoolUse, Pooled};
 
 const PART: &str = "Redis";
+/// An answer takes under a millisecond; past this the store is the quicker way.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
 /// Where Redis is and how it is used.
 #[derive(Debug, Clone)]
@@ -40,12 +42,14 @@ pub struct RedisConfig {
     /// Starts every key and channel; installations that share a Redis differ in it. For a Redis Cluster it must hold a hash tag, such as
     /// `{spool}`, since a batch of views is one script.
     pub prefix: String,
+    /// A question that is not answered within this time, and a subscription that is not there by then, costs its connection.
+    pub answer_within: Duration,
 }
 
 impl RedisConfig {
     /// The defaults for a Redis at `url`.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), prefix: "spool".to_owned() }
+        Self { url: url.into(), prefix: "spool".to_owned(), answer_within: ANSWER_WITHIN }
     }
 }
 
@@ -54,6 +58,7 @@ impl RedisConfig {
 pub struct RedisBoard {
     link: Link,
     names: Names,
+    answer_within: Duration,
 }
 
 impl RedisBoard {
@@ -63,7 +68,8 @@ impl RedisBoard {
             // The error says what is wrong and never quotes the URL, which may hold a password.
             PortError::broken(PART, format!("its URL is wrong ({error}): write redis://user:password@host:6379/0"))
         })?;
-        Ok(Self { link: Link::new(client), names: Names::new(&config.prefix) })
+        let answer_within = config.answer_within;
+        Ok(Self { link: Link::new(client, answer_within), names: Names::new(&config.prefix), answer_within })
     }
 }
 
@@ -100,7 +106,8 @@ impl Board for RedisBoard {
     }
 
     async fn changes(&self) -> PortResult<Box<dyn Changes>> {
-        Ok(Box::new(RedisChanges::subscribe(self.link.client().clone(), self.names.changes()).await))
+        let client = self.link.client().clone();
+        Ok(Box::new(RedisChanges::subscribe(client, self.names.changes(), self.answer_within).await))
     }
 
     async fn cached(&self, key: &str) -> PortResult<Option<Bytes>> {
