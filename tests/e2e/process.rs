@@ -9,7 +9,7 @@ use std::{
 };
 
 /// No wait of a test is longer: an event that has not come by then will not come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(110);
 
 /// The binary under test.
 pub fn spool() -> Command {

@@ -150,7 +150,7 @@ async fn without_the_sweep_a_fleet_loses_jobs_and_the_harness_says_which() {
     fleet.database.spoil("sweep", "IF expired IS NULL THEN", "IF true THEN").await;
     fleet.database.spoil("overdue", "- age_ms", "- age_ms - 3600000").await;
     let clients = Clients::of(&fleet.addresses);
-    let work = json!({"kind": "echo", "input": {"sleepMs": 2_000}});
+    let work = json!({"kind": "echo", "input": {"sleepMs": 8_000}});
     clients.submit(&work).await;
     let running = async {
         while audit::count(&fleet.database.url, "spool.tasks WHERE state = 'running'").await == 0 {

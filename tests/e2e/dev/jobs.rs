@@ -1,5 +1,7 @@
 //! Jobs and batches, good and bad.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -87,18 +89,24 @@ fn one_items_trouble_is_its_own() {
 }
 
 #[test]
-fn a_running_job_is_cancelled_within_a_second_and_its_child_ends() {
+fn running_jobs_are_cancelled_within_a_second_and_their_children_end() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
-    for input in [json!({"sleepMs": 60_000}), json!({"spinMs": 60_000})] {
+    let cancelled_in = |input: Value| {
         let id = dev.api.submit("echo", input);
         dev.api.becomes(&id, "running");
-        let asked = std::time::Instant::now();
+        let asked = Instant::now();
         assert!(dev.api.post(&format!("/v1/jobs/{id}/cancel"), &json!({})).status < 300);
         assert_eq!(dev.api.settled(&id)["status"], "cancelled");
-        // The bound is generous for a busy machine; without the control message it would take a heartbeat and more.
-        assert!(asked.elapsed() < std::time::Duration::from_secs(2), "{:?}", asked.elapsed());
-    }
+        asked.elapsed()
+    };
+    // Without the control message a heartbeat would bring it, one and a half seconds later as a rule. A machine that is busy for a moment
+    // delays one of them, and not most.
+    let mut took: Vec<Duration> = (0..7)
+        .map(|n| cancelled_in(if n % 2 == 0 { json!({"sleepMs": 3_600_000}) } else { json!({"spinMs": 3_600_000}) }))
+        .collect();
+    took.sort();
+    assert!(took[took.len() / 2] < Duration::from_secs(1), "{took:?}");
     let gone = crate::process::wait_for(|| crate::process::children(dev.process.id()).is_empty().then_some(()));
     assert!(gone.is_some(), "a child is left");
 }

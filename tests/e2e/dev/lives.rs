@@ -10,10 +10,12 @@ use crate::process::{Process, children, run, scratch_folders, send_signal, spool
 fn a_drain_lets_short_work_end_and_hands_back_the_rest_unharmed() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
-    let short = dev.api.submit("echo", json!({"sleepMs": 800, "value": "short"}));
-    let long = dev.api.submit("echo", json!({"sleepMs": 20_000, "value": "long"}));
-    dev.api.becomes(&short, "running");
+    let long = dev.api.submit("echo", json!({"sleepMs": 60_000, "value": "long"}));
     dev.api.becomes(&long, "running");
+    let short = dev.api.submit("echo", json!({"sleepMs": 800, "value": "short"}));
+    // On a busy machine it may be over before it was looked at.
+    let begun = || (dev.api.get(&format!("/v1/jobs/{short}")).body["status"] != "queued").then_some(());
+    wait_for(begun).expect("it begins");
     assert_eq!(dev.process.terminate().code(), Some(0));
 
     let dev = Dev::start(data.path());
@@ -33,7 +35,7 @@ fn a_killed_process_loses_nothing() {
     let data = tempdir().unwrap();
     let mut dev = Dev::start(data.path());
     let jobs: Vec<_> = (0..30).map(|n| dev.api.submit("echo", json!({"sleepMs": 200 * (n % 4), "value": n}))).collect();
-    let spinning = dev.api.submit("echo", json!({"spinMs": 3_000, "value": "spun"}));
+    let spinning = dev.api.submit("echo", json!({"spinMs": 5_000, "value": "spun"}));
     dev.api.becomes(&spinning, "running");
     let child = wait_for(|| children(dev.process.id()).pop()).expect("a child");
     dev.process.kill();
@@ -98,8 +100,12 @@ fn what_is_listening_can_be_stopped_while_a_client_waits() {
     let dev = Dev::start(data.path());
     let id = dev.api.submit("echo", json!({"sleepMs": 60_000}));
     dev.api.becomes(&id, "running");
+    let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let metrics = || http.get(format!("{}/metrics", dev.api.base())).send().unwrap().text().unwrap();
+    let waiting = || metrics().contains("spool_waiters 1\n").then_some(());
     let api = dev.api.clone();
     let waiter = std::thread::spawn(move || api.get(&format!("/v1/jobs/{id}?wait=25")).status);
+    wait_for(waiting).expect("the client waits");
     let Dev { process, .. } = dev;
     assert_eq!(Process::terminate(process).code(), Some(0));
     assert!(waiter.join().is_ok(), "the waiting client got an answer");

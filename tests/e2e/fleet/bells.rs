@@ -52,7 +52,7 @@ fn with_all_slots_of_one_worker_busy_an_idle_one_gets_each_task_and_no_message_i
         let job = api.submit("echo", json!({"value": n}));
         assert_eq!(api.settled(&job)["result"], n);
         // Half of the bells come to the busy one first, which hands back within a second what it has no slot for; several in a row may.
-        assert!(posted.elapsed() < Duration::from_secs(10), "job {n} took {:?}", posted.elapsed());
+        assert!(posted.elapsed() < Duration::from_secs(30), "job {n} took {:?}", posted.elapsed());
         assert_ne!(runner(&api, &job), busy);
     }
     wait_for(|| (messages(&fleet) == 0).then_some(())).expect("every message is acked while the work runs");
