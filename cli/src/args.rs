@@ -51,12 +51,12 @@ pub enum Command {
     /// and how much of it is in the cache.
     #[command(after_help = "Examples:\n  spool check\n  spool check composition.json")]
     Check(Check),
-    /// Posts a job: a file with `{\"kind\", \"input\"}`, or a composition to render.
+    /// Posts a job: a file with `{"kind", "input"}`, or a composition to render.
     #[command(
         after_help = "Examples:\n  spool submit composition.json --watch\n  echo '{\"kind\":\"speech\",\"input\":{\"text\":\"Hello\"}}' | spool submit -"
     )]
     Submit(Submit),
-    /// Posts a batch: a file with `{\"jobs\": […]}`, or a list of jobs.
+    /// Posts a batch: a file with `{"jobs": […]}`, or a list of jobs.
     #[command(after_help = "Example:\n  spool batch jobs.json --watch")]
     Batch(Submit),
     /// Shows a job or a batch.
@@ -250,7 +250,7 @@ pub struct Submit {
 #[derive(Debug, Args)]
 pub struct Id {
     /// The id of a job or a batch.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = parse_id)]
     pub id: uuid::Uuid,
     /// Where it is.
     #[command(flatten)]
@@ -311,6 +311,11 @@ pub struct Probe {
     /// The file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+fn parse_id(text: &str) -> Result<uuid::Uuid, String> {
+    text.parse()
+        .map_err(|_| "give the id that posting it answered, such as 01932b6e-7f00-7abc-8def-0123456789ab".to_owned())
 }
 
 /// As it is written, so that it stays exact.

@@ -170,7 +170,9 @@ fn refusal(status: StatusCode, problem: &Value) -> Failure {
     let text = |name: &str| problem[name].as_str().filter(|text| !text.is_empty());
     let said = text("detail").or_else(|| text("title")).or(status.canonical_reason()).unwrap_or("refused");
     let mut sentence = format!("{}: {said}", status.as_u16());
-    for fault in problem["errors"].as_array().into_iter().flatten() {
+    let faults = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // A single one is the detail itself.
+    for fault in faults.iter().filter(|_| faults.len() > 1) {
         let part = |name: &str| fault[name].as_str().unwrap_or_default();
         sentence.push_str(&format!("\n  {}: {}", part("pointer"), part("detail")));
     }

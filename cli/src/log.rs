@@ -10,7 +10,12 @@ const UNHEARD: &str = "lapin=off,sqlx::postgres::notice=warn";
 
 /// Starts logging at `level` and above, unless `SPOOL_LOG` says otherwise.
 pub fn start(level: &str) {
-    let filter = EnvFilter::try_from_env("SPOOL_LOG").unwrap_or_else(|_| EnvFilter::new(format!("{level},{UNHEARD}")));
+    let asked = std::env::var("SPOOL_LOG").ok().filter(|filter| !filter.is_empty());
+    let (filter, wrong) = match asked.as_deref().map(EnvFilter::try_new) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (usual(level), Some(error)),
+        None => (usual(level), None),
+    };
     let registry = tracing_subscriber::registry().with(filter);
     // A second start (in tests) keeps the first.
     let _ = if std::io::stderr().is_terminal() {
@@ -18,4 +23,13 @@ pub fn start(level: &str) {
     } else {
         registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
     };
+    if let (Some(error), Some(asked)) = (wrong, asked) {
+        tracing::error!(
+            "SPOOL_LOG=`{asked}` is no filter and is ignored ({error}): give one such as `info,worker=debug`"
+        );
+    }
+}
+
+fn usual(level: &str) -> EnvFilter {
+    EnvFilter::new(format!("{level},{UNHEARD}"))
 }

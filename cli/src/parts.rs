@@ -20,7 +20,7 @@ use backing::{
     clock::SystemClock,
     pools::Pooled,
     store::{
-        postgres::{self, PgOptions},
+        postgres::{self, PgOptions, PgStore},
         sqlite::SqliteStore,
     },
 };
@@ -86,19 +86,14 @@ impl Parts {
     /// PostgreSQL, RabbitMQ, Redis and the artifact storage that the configuration names. PostgreSQL and the artifacts must be there; RabbitMQ
     /// and Redis may come later.
     pub async fn production(config: &Config, name: &str) -> Result<Self, Failure> {
-        let database = config.required(&config.database_url, "database_url")?;
-        let amqp = config.required(&config.amqp_url, "amqp_url")?;
-        let redis = config.required(&config.redis_url, "redis_url")?;
-        let files = config.required(&config.artifacts_url, "artifacts_url")?;
-        let options = PgOptions { connections: config.database_connections.max(1), ..PgOptions::default() };
-        let store = Arc::new(postgres::connect(database, options).await?);
-        let broker = Arc::new(RabbitMqBroker::open(&broker_config(config, amqp, name))?);
-        let redis = RedisConfig { prefix: config.namespace.clone(), ..RedisConfig::new(redis) };
-        let redis = Arc::new(RedisBoard::open(&redis)?);
+        for (value, key) in needed(config) {
+            config.required(value, key)?;
+        }
+        let (store, broker, redis) = (store(config).await?, broker(config, name)?, redis(config)?);
         let pools: Vec<Arc<dyn Pooled>> = vec![store.clone(), broker.clone(), redis.clone()];
         let board: Arc<dyn Board> = redis;
         let (cache, registry) = cached(&board, pools)?;
-        Ok(Self { store, broker, board, artifacts: artifacts::open(files)?, cache, disk: None, registry })
+        Ok(Self { store, broker, board, artifacts: files(config)?, cache, disk: None, registry })
     }
 
     /// Keeps files near that a worker fetched or made, where the artifacts are on another file system than `scratch`.
@@ -146,7 +141,7 @@ impl Parts {
             quarantine_after: config.quarantine_after,
             keep_jobs: days(config.keep_jobs_days),
             keep_memos: days(config.keep_memos_days),
-            keep_artifacts: Duration::from_secs(config.keep_artifacts_hours.max(1) * 3600),
+            keep_artifacts: Duration::from_secs(config.keep_artifacts_hours.max(1).saturating_mul(3600)),
             grace: Duration::from_secs(config.grace_seconds),
         };
         let metrics = producer::Metrics::new(&self.registry).map_err(twice)?;
@@ -166,6 +161,40 @@ impl Parts {
         let metrics = worker::Metrics::new(&self.registry).map_err(twice)?;
         Ok(Worker::new(parts, settings, metrics)?)
     }
+}
+
+/// What a fleet's configuration must name.
+pub fn needed(config: &Config) -> [(&Option<String>, &'static str); 4] {
+    [
+        (&config.database_url, "database_url"),
+        (&config.amqp_url, "amqp_url"),
+        (&config.redis_url, "redis_url"),
+        (&config.artifacts_url, "artifacts_url"),
+    ]
+}
+
+/// PostgreSQL, which must be there.
+pub async fn store(config: &Config) -> Result<Arc<PgStore>, Failure> {
+    let url = config.required(&config.database_url, "database_url")?;
+    let options = PgOptions { connections: config.database_connections.max(1), ..PgOptions::default() };
+    Ok(Arc::new(postgres::connect(url, options).await?))
+}
+
+/// RabbitMQ, which may come later.
+pub fn broker(config: &Config, name: &str) -> Result<Arc<RabbitMqBroker>, Failure> {
+    let url = config.required(&config.amqp_url, "amqp_url")?;
+    Ok(Arc::new(RabbitMqBroker::open(&broker_config(config, url, name))?))
+}
+
+/// Redis, which may come later.
+pub fn redis(config: &Config) -> Result<Arc<RedisBoard>, Failure> {
+    let url = config.required(&config.redis_url, "redis_url")?;
+    Ok(Arc::new(RedisBoard::open(&RedisConfig { prefix: config.namespace.clone(), ..RedisConfig::new(url) })?))
+}
+
+/// Where artifacts are.
+pub fn files(config: &Config) -> Result<Arc<dyn Artifacts>, Failure> {
+    Ok(artifacts::open(config.required(&config.artifacts_url, "artifacts_url")?)?)
 }
 
 /// The cache over a board, and a registry that shows it and the pools.
@@ -219,7 +248,7 @@ pub fn worker_settings(
     let allow: Vec<PathBuf> = config.allow.iter().chain(allow).cloned().collect();
     if let Some(missing) = allow.iter().find(|folder| !folder.is_dir()) {
         return Err(Failure::Configuration(format!(
-            "--allow {} is not a folder: name one that exists",
+            "`{}`, whose files are to be sources, is not a folder: name one that exists with --allow, `allow` or SPOOL_ALLOW",
             missing.display()
         )));
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use common::port::PortResult;
+use common::port::{board::Board, broker::Broker, store::Store};
 use prometheus::Registry;
 use serde_json::Value;
 use worker::providers::{Metrics, Providers};
@@ -13,7 +13,7 @@ use crate::{
     client::Client,
     config::Config,
     exit::{Failure, Outcome},
-    parts::{Parts, own_program},
+    parts::{broker, files, needed, own_program, redis, store},
 };
 
 /// Checks what it is asked to.
@@ -40,20 +40,22 @@ async fn parts(config: &Config, json: bool) -> Outcome {
 
 /// The parts of a fleet. Who configured providers alone means to use them with `spool dev`, which needs no other part.
 async fn fleet(config: &Config) -> Result<Vec<Answer>, Failure> {
-    let urls = [&config.database_url, &config.amqp_url, &config.redis_url, &config.artifacts_url];
-    if urls.into_iter().all(Option::is_none) && !config.providers.services.is_empty() {
+    if needed(config).into_iter().all(|(url, _)| url.is_none()) && !config.providers.services.is_empty() {
         return Ok(vec![("parts".to_owned(), Ok("none configured: enough for `spool dev`".to_owned()))]);
     }
-    let parts = match Parts::production(config, "spool check").await {
-        Ok(parts) => parts,
-        Err(unset) if urls.into_iter().any(Option::is_none) => return Err(unset),
-        Err(away) => return Ok(vec![("parts".to_owned(), Err(away.to_string()))]),
-    };
-    let (store, broker, board, artifacts) =
-        tokio::join!(parts.store.check(), parts.broker.check(), parts.board.check(), parts.artifacts.check());
+    for (url, key) in needed(config) {
+        config.required(url, key)?;
+    }
+    // Each by itself, so that one that is away hides no other's fault.
+    let (store, broker, board, artifacts) = tokio::join!(
+        async { Ok::<(), Failure>(store(config).await?.check().await?) },
+        async { Ok::<(), Failure>(broker(config, "spool check")?.check().await?) },
+        async { Ok::<(), Failure>(redis(config)?.check().await?) },
+        async { Ok::<(), Failure>(files(config)?.check().await?) },
+    );
     let named = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
-    let answer = |(part, answer): (&str, PortResult<()>)| {
-        (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|error| error.to_string()))
+    let answer = |(part, answer): (&str, Result<(), Failure>)| {
+        (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|fault| fault.to_string()))
     };
     Ok(named.into_iter().map(answer).collect())
 }
@@ -103,7 +105,7 @@ fn tell(checked: &Value) {
     let (segments, estimate) = (&checked["segments"], &checked["estimate"]);
     println!(
         "no faults, {} s, {} × {}, segments {} cached {}, about {} core seconds to render and {} bytes",
-        checked["duration"],
+        checked["duration"].as_f64().map_or_else(String::new, |seconds| format!("{:?}", (seconds * 1e3).round() / 1e3)),
         checked["width"],
         checked["height"],
         segments["total"],

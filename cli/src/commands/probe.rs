@@ -30,8 +30,13 @@ pub async fn run(options: Probe, json: bool) -> Outcome {
             Output::Probe(facts) => print(&facts, json),
             _ => Err(Failure::Failed("the child gave another job's answer".into())),
         },
-        ending => Err(Failure::Failed(format!("{shown}: {}", ending.sentence()))),
+        ending => Err(Failure::Failed(naming(&shown.to_string(), ending.sentence()))),
     }
+}
+
+/// What the child says of a file names it, what is said of the child does not.
+fn naming(file: &str, sentence: String) -> String {
+    if sentence.contains(file) { sentence } else { format!("{file}: {sentence}") }
 }
 
 fn print(facts: &composition::plan::Facts, json: bool) -> Outcome {

@@ -61,7 +61,11 @@ fn refusal(path: &Path, error: ffmpeg::Error) -> MediaError {
         ffmpeg::Error::Other { errno: libc::ENOMEM | libc::EMFILE | libc::ENFILE } => {
             MediaError::from_libav(format_args!("opening {path}"), error)
         }
-        ffmpeg::Error::InvalidData | ffmpeg::Error::Other { .. } => MediaError::BadInput(format!(
+        // libav's own words say no more, and are there only where its tables of them were filled.
+        ffmpeg::Error::InvalidData => {
+            MediaError::BadInput(format!("{path} cannot be read: it is damaged, or no video, sound or image at all"))
+        }
+        ffmpeg::Error::Other { .. } => MediaError::BadInput(format!(
             "{path} cannot be read: {error}; it is damaged, or no video, sound or image at all"
         )),
         error => MediaError::from_libav(format_args!("opening {path}"), error),
