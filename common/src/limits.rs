@@ -44,7 +44,7 @@ pub const MAX_BATCH_JOBS: usize = 10_000;
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// Input of one job as canonical JSON: what a worker must hold and a store row can carry.
 pub const MAX_INPUT_BYTES: usize = 4 * 1024 * 1024;
-/// How deep a caller's JSON may nest: the parser's own guard against stack overflow.
+/// A caller's JSON that nests so deep is refused: the parser's own guard against stack overflow.
 pub const MAX_JSON_DEPTH: usize = 128;
 /// Output of one task as JSON: anything larger is an artifact.
 pub const MAX_OUTPUT_BYTES: usize = 4 * 1024 * 1024;

@@ -164,7 +164,7 @@ fn read_cron(text: &str) -> Result<Cron, Fault> {
     let cron = parser.parse(text).map_err(|error| match error {
         CronError::EmptyPattern => fault("it is empty"),
         CronError::InvalidPattern(_) => fault("it has not five fields"),
-        CronError::IllegalCharacters(why) | CronError::ComponentError(why) => fault(&why),
+        CronError::IllegalCharacters(why) | CronError::ComponentError(why) => fault(why.trim_end_matches('.')),
         other => fault(&other.to_string()),
     })?;
     match cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false) {

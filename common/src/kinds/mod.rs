@@ -57,17 +57,58 @@ const fn generated(name: &'static str, version: u32, provider: Provider, plan: P
     }
 }
 
-/// Reads an input into its type, turning a refusal by serde into a fault with the pointer to the place.
+/// Faults of one input that are told; who has more has another kind's input.
+const MOST_FAULTS: usize = 50;
+
+/// Reads an input into its type, turning each refusal by serde into a fault with the pointer to the place.
 pub fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Vec<Fault>> {
     // serde would read a struct from an array too.
     if !input.is_object() {
         return Err(vec![Fault::new("", "is not an object: give the input's fields as `{\"name\": value}`")]);
     }
+    read_once(input).map_err(|first| all_faults::<T>(input, first))
+}
+
+fn read_once<T: DeserializeOwned>(input: &Value) -> Result<T, Fault> {
     serde_path_to_error::deserialize(input).map_err(|error| {
         let pointer = pointer(error.path());
         let said = error.inner().to_string();
-        vec![Fault::new(pointer.clone(), sentence(&said, input.pointer(&pointer)))]
+        Fault::new(pointer.clone(), sentence(&said, input.pointer(&pointer)))
     })
+}
+
+/// serde stops at the first fault: what it names is taken out and the rest is read again, for as long as that finds another member at fault.
+/// A member that is missing is looked for last of its object, so it ends the search; it is told unless it is missing because it was taken out.
+fn all_faults<T: DeserializeOwned>(input: &Value, first: Fault) -> Vec<Fault> {
+    let (mut rest, mut faults) = (input.clone(), vec![first]);
+    while let Some(fault) = faults.last().filter(|_| faults.len() < MOST_FAULTS) {
+        if !take_out(&mut rest, &fault.pointer) {
+            break;
+        }
+        let Err(next) = read_once::<T>(&rest) else { break };
+        let missing = missing(&next);
+        if missing.as_ref().is_none_or(|missing| faults.iter().all(|fault| fault.pointer != *missing)) {
+            faults.push(next);
+        }
+        if missing.is_some() {
+            break;
+        }
+    }
+    faults
+}
+
+/// Where the member would be that is missing, if that is the fault.
+fn missing(fault: &Fault) -> Option<String> {
+    let name = fault.detail.strip_prefix("missing field `")?.strip_suffix('`')?;
+    Some(format!("{}{}", fault.pointer, crate::fault::step(name)))
+}
+
+/// Takes a member out of its object; whether there was one.
+fn take_out(document: &mut Value, pointer: &str) -> bool {
+    let Some((parent, name)) = pointer.rsplit_once('/') else { return false };
+    let name = name.replace("~1", "/").replace("~0", "~");
+    let parent = document.pointer_mut(parent).and_then(Value::as_object_mut);
+    parent.is_some_and(|members| members.remove(&name).is_some())
 }
 
 /// What serde says, in words for those who write JSON and not Rust.
@@ -134,5 +175,17 @@ mod tests {
             let found: Vec<_> = faults.iter().map(|fault| (fault.pointer.as_str(), fault.detail.as_str())).collect();
             assert_eq!(found, [(pointer, sentence)]);
         }
+    }
+
+    #[test]
+    fn every_member_at_fault_is_told() {
+        let input = json!({"topic": 5, "durtion": 3, "duration": -4, "a/b": 1, "language": "en"});
+        let faults = script::parse(&input).expect_err("faults");
+        let mut pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        pointers.sort_unstable();
+        assert_eq!(pointers, ["/a~1b", "/duration", "/durtion", "/topic"]);
+        let faults = script::parse(&json!({"durtion": 3})).expect_err("faults");
+        let found: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(found, ["/durtion", ""], "and what is missing: {faults:?}");
     }
 }

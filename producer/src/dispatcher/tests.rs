@@ -16,7 +16,7 @@ use common::{
     kinds::echo,
     lifecycle::TaskState,
     limits::LEASE,
-    port::{broker::Broker, store::Presence},
+    port::{broker::Broker, clock::Clock, store::Presence},
     submission::{Submission, Work},
 };
 use prometheus::Registry;
@@ -48,8 +48,13 @@ pub struct Rig {
 
 impl Rig {
     pub async fn new() -> Self {
+        Self::by(Arc::new(SystemClock)).await
+    }
+
+    /// With this for the time of the store and of calls.
+    pub async fn by(clock: Arc<dyn Clock>) -> Self {
         let folder = TempDir::new().unwrap();
-        let store = Arc::new(SqliteStore::open(&folder.path().join("spool.db")).await.unwrap());
+        let store = Arc::new(SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone()).await.unwrap());
         let broker = Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 7));
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let (credits, wakes) = (Arc::new(Credits::default()), Arc::new(Wakes::default()));
@@ -57,7 +62,7 @@ impl Rig {
         let announcer = Announcer::new(Arc::new(LocalBoard::new()), broker.clone());
         let movements = Movements::new(announcer, wakes.clone(), credits.clone());
         let accepting = Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
-        let dispatcher = Dispatcher { store: store.clone(), ringer, credits, wakes, clock: Arc::new(SystemClock) };
+        let dispatcher = Dispatcher { store: store.clone(), ringer, credits, wakes, clock };
         let submitter = Submitter::new(accepting);
         Self { store, broker, dispatcher, submitter, movements, metrics, worker: WorkerId::new(), _folder: folder }
     }

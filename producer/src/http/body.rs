@@ -32,6 +32,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         declared_as_json(request.headers())?;
+        sent_as_it_is(request.headers())?;
         let bytes = read(request).await?;
         let length = bytes.len();
         Ok(Self { document: apart(length, move || parse(&bytes)).await??, length })
@@ -83,8 +84,21 @@ fn declared_as_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(What::UnsupportedMediaType, detail))
 }
 
+/// What is packed could come to any length, so nothing packed is read.
+fn sent_as_it_is(headers: &HeaderMap) -> Result<(), Problem> {
+    let packed = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("unreadable"));
+    match packed.filter(|packing| !packing.eq_ignore_ascii_case("identity")) {
+        Some(packing) => {
+            let detail = format!("`Content-Encoding: {packing}` is not taken: send the body as it is");
+            Err(Problem::new(What::UnsupportedMediaType, detail))
+        }
+        None => Ok(()),
+    }
+}
+
 async fn read(request: Request) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(What::TooLarge, format!("the body is longer than {MAX_BODY_BYTES} bytes"));
+    let too_large =
+        || Problem::new(What::TooLarge, format!("the body is longer than {MAX_BODY_BYTES} bytes: send it in parts"));
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());

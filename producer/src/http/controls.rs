@@ -10,7 +10,7 @@ use axum::{
 use common::{
     error::JobError,
     id::TenantId,
-    kind::Class,
+    kind::{Class, Provider},
     port::controls::{LimitScope, Pausable},
 };
 use serde_json::Value;
@@ -63,8 +63,10 @@ pub async fn set_limit(
     let scope = read_scope(&scope)?;
     let most = read_most(body.document)?;
     check_name(scope.as_str(), &name)?;
-    let limit =
-        controls::limit(&api.catalog, scope, &name, most).ok_or_else(|| Problem::not_found(scope.as_str(), &name))?;
+    let limit = controls::limit(&api.catalog, scope, &name, most).ok_or_else(|| match scope {
+        LimitScope::Provider => Problem::none_of(scope.as_str(), &name, &Provider::ALL.map(Provider::as_str)),
+        _ => Problem::not_found(scope.as_str(), &name),
+    })?;
     api.store.set_limit(&limit).await?;
     api.changer.wake(Class::ALL.to_vec());
     Ok(Document::of(&LimitShape::from(limit))?.with_status(StatusCode::OK))
@@ -201,11 +203,12 @@ async fn resume(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
 }
 
 fn read_class(word: &str) -> Result<Class, Problem> {
-    Class::parse(word).ok_or_else(|| Problem::not_found("class", word))
+    Class::parse(word).ok_or_else(|| Problem::none_of("class", word, &Class::ALL.map(Class::as_str)))
 }
 
 fn read_scope(word: &str) -> Result<LimitScope, Problem> {
-    LimitScope::parse(word).ok_or_else(|| Problem::not_found("scope of limits", word))
+    LimitScope::parse(word)
+        .ok_or_else(|| Problem::none_of("scope of limits", word, &LimitScope::ALL.map(LimitScope::as_str)))
 }
 
 /// Stores keep no NUL, and nobody could tell names with control characters apart.

@@ -127,7 +127,7 @@ impl What {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "The body must be JSON",
                 false,
-                "Send `Content-Type: application/json`. Nothing else is taken, so that no web page can post here with a plain form.",
+                "Send `Content-Type: application/json`, and no `Content-Encoding`. Nothing else is taken, so that no web page can post here with a plain form.",
             ),
             Self::TooLarge => (
                 "too_large",
@@ -285,6 +285,12 @@ impl Problem {
     pub fn not_found(what: &str, id: &str) -> Self {
         let id: String = id.chars().take(80).collect();
         Self::new(What::NotFound, format!("there is no {what} `{id}`"))
+    }
+
+    /// Nothing of that name, and these are all that there are.
+    pub fn none_of(what: &str, name: &str, all: &[&str]) -> Self {
+        let nothing = Self::not_found(what, name);
+        Self { detail: format!("{}: use one of {}", nothing.detail, all.join(", ")), ..nothing }
     }
 
     /// More waits than may.

@@ -52,7 +52,7 @@ impl Params {
 
     /// `?limit=`: how many a page holds. More than the most is the most.
     pub fn limit(&self) -> Result<u32, Problem> {
-        let wanted = "a whole number from 1 to 100";
+        let wanted = "a whole number of 1 or more, of which 100 are the most that a page holds";
         match self.parsed::<u32>("limit", wanted)? {
             None => Ok(PAGE as u32),
             Some(0) => Err(refused("limit", "0", wanted)),

@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Method, StatusCode},
 };
-use common::limits::MAX_BODY_BYTES;
+use common::limits::{MAX_BODY_BYTES, MAX_JSON_DEPTH};
 use serde_json::{Value, json};
 
 use crate::stand::{Stand, request};
@@ -33,6 +33,11 @@ fn faults(path: &'static str, body: Value, pointers: &[&'static str]) -> Case {
     Case { pointers: pointers.to_vec(), ..post(path, body, 422, "invalid_input") }
 }
 
+/// Lists in lists, so deep.
+fn nested(depth: usize) -> String {
+    ["[".repeat(depth), "]".repeat(depth)].concat()
+}
+
 const NOBODY: &str = "/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab";
 
 fn cases() -> Vec<Case> {
@@ -43,13 +48,15 @@ fn cases() -> Vec<Case> {
         post("/v1/jobs", "", 400, "malformed_json"),
         post("/v1/jobs", "{\"kind\":", 400, "malformed_json"),
         post("/v1/jobs", "{} {}", 400, "malformed_json"),
-        post("/v1/jobs", "[".repeat(200), 400, "malformed_json"),
+        post("/v1/jobs", nested(MAX_JSON_DEPTH), 400, "malformed_json"),
+        Case { pointers: vec![""], ..post("/v1/jobs", nested(MAX_JSON_DEPTH - 1), 422, "invalid_input") },
         with(&[], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
         with(&[("content-type", "text/plain")], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
         with(
             &[("content-type", "application/x-www-form-urlencoded")],
             post("/v1/batches", echo(), 415, "unsupported_media_type"),
         ),
+        with(&[JSON, ("content-encoding", "gzip")], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
         // Too large, said and unsaid.
         with(&[JSON, ("content-length", "33554433")], post("/v1/jobs", echo(), 413, "too_large")),
         post("/v1/jobs", " ".repeat(MAX_BODY_BYTES + 1), 413, "too_large"),
@@ -66,6 +73,11 @@ fn cases() -> Vec<Case> {
             "/v1/jobs",
             json!({"kind": "speech", "input": {"text": " ", "rate": 1}}),
             &["/input/text", "/input/rate"],
+        ),
+        faults(
+            "/v1/jobs",
+            json!({"kind": "hook", "input": {"topic": 5, "colour": "red", "count": "many"}}),
+            &["/input/colour", "/input/count", "/input/topic"],
         ),
         faults("/v1/jobs", json!({"kind": "probe", "input": {"src": "ftp://a/b"}}), &["/input/src"]),
         faults("/v1/jobs", json!({"kind": "probe", "input": {"src": 7}}), &["/input/src"]),

@@ -1,7 +1,5 @@
 //! Over a socket: from the first connection to a graceful end.
 
-use std::time::Duration;
-
 use producer::{Settings, listen};
 use serde_json::json;
 use tokio::{
@@ -63,7 +61,7 @@ async fn a_posted_job_is_rung_for_and_a_stop_lets_requests_end() {
     timeout(BOUND, joined).await.expect("the waiter joins");
     stop.cancel();
     assert!(answered(&mut waiting).await.starts_with("HTTP/1.1 200"));
-    timeout(Duration::from_secs(10), serving).await.expect("ends").expect("joins").expect("served");
+    timeout(BOUND, serving).await.expect("ends").expect("joins").expect("served");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
     drop(store);
 }

@@ -71,10 +71,10 @@ async fn nobody_waits_for_what_is_final_or_news() {
     let id = stand.echo(json!(1)).await;
     let path = format!("/v1/jobs/{id}?wait=25");
     let news = waiting(&stand, path.clone(), &[("if-none-match", "\"older\"")]);
-    let news = timeout(Duration::from_secs(5), news).await.expect("at once").expect("joins");
+    let news = timeout(BOUND, news).await.expect("at once").expect("joins");
     assert_eq!(news.json()["status"], json!("queued"));
     stand.work().await;
-    let done = timeout(Duration::from_secs(5), stand.get(&path)).await.expect("at once");
+    let done = timeout(BOUND, stand.get(&path)).await.expect("at once");
     assert_eq!(done.json()["status"], json!("succeeded"));
 }
 
@@ -96,6 +96,6 @@ async fn a_server_that_stops_lets_its_waiters_go() {
     let poll = waiting(&stand, format!("/v1/jobs/{id}?wait=25"), &[]);
     waiters(&stand, 1).await;
     stand.stop.cancel();
-    let answer = timeout(Duration::from_secs(5), poll).await.expect("at once").expect("joins");
+    let answer = timeout(BOUND, poll).await.expect("at once").expect("joins");
     assert_eq!((answer.status, &answer.json()["status"]), (StatusCode::OK, &json!("queued")));
 }
