@@ -345,6 +345,23 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_documented_with_its_variable_and_its_default() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md");
+        let page = std::fs::read_to_string(page).expect("the page");
+        let defaults = format!("{:?}", Config::default());
+        for (key, shape) in KEYS {
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{key}` | `{}`", variable(key))));
+            let row = row.unwrap_or_else(|| panic!("docs/operating.md has no row of `{key}`"));
+            let default = defaults.split(&format!(" {key}: ")).nth(1).and_then(|rest| rest.split(", ").next());
+            // Texts and folders that are not set have their default in words.
+            if let (Shape::Flag | Shape::Number, Some(default)) = (shape, default.filter(|default| *default != "None"))
+            {
+                assert!(row.contains(default), "the default of `{key}` is {default}: {row}");
+            }
+        }
+    }
+
+    #[test]
     fn a_service_is_set_by_the_file_and_by_variables_and_its_key_is_not_shown() {
         let file = "[providers.services.local-ai]\nbase_url = \"http://127.0.0.1:8000/v1\"";
         let variables = [
