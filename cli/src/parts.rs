@@ -20,7 +20,7 @@ use backing::{
     clock::SystemClock,
     pools::Pooled,
     store::{
-        postgres::{self, PgOptions},
+        postgres::{self, PgOptions, PgStore},
         sqlite::SqliteStore,
     },
 };
@@ -86,19 +86,12 @@ impl Parts {
     /// PostgreSQL, RabbitMQ, Redis and the artifact storage that the configuration names. PostgreSQL and the artifacts must be there; RabbitMQ
     /// and Redis may come later.
     pub async fn production(config: &Config, name: &str) -> Result<Self, Failure> {
-        let database = config.required(&config.database_url, "database_url")?;
-        let amqp = config.required(&config.amqp_url, "amqp_url")?;
-        let redis = config.required(&config.redis_url, "redis_url")?;
-        let files = config.required(&config.artifacts_url, "artifacts_url")?;
-        let options = PgOptions { connections: config.database_connections.max(1), ..PgOptions::default() };
-        let store = Arc::new(postgres::connect(database, options).await?);
-        let broker = Arc::new(RabbitMqBroker::open(&broker_config(config, amqp, name))?);
-        let redis = RedisConfig { prefix: config.namespace.clone(), ..RedisConfig::new(redis) };
-        let redis = Arc::new(RedisBoard::open(&redis)?);
+        let store = Arc::new(store(config).await?);
+        let (broker, redis) = (Arc::new(broker(config, name)?), Arc::new(board(config)?));
         let pools: Vec<Arc<dyn Pooled>> = vec![store.clone(), broker.clone(), redis.clone()];
         let board: Arc<dyn Board> = redis;
         let (cache, registry) = cached(&board, pools)?;
-        Ok(Self { store, broker, board, artifacts: artifacts::open(files)?, cache, disk: None, registry })
+        Ok(Self { store, broker, board, artifacts: files(config)?, cache, disk: None, registry })
     }
 
     /// Keeps files near that a worker fetched or made, where the artifacts are on another file system than `scratch`.
@@ -166,6 +159,30 @@ impl Parts {
         let metrics = worker::Metrics::new(&self.registry).map_err(twice)?;
         Ok(Worker::new(parts, settings, metrics)?)
     }
+}
+
+/// PostgreSQL, which must be there.
+pub async fn store(config: &Config) -> Result<PgStore, Failure> {
+    let url = config.required(&config.database_url, "database_url")?;
+    let options = PgOptions { connections: config.database_connections.max(1), ..PgOptions::default() };
+    Ok(postgres::connect(url, options).await?)
+}
+
+/// RabbitMQ, which may come later. `name` is what its operators see.
+pub fn broker(config: &Config, name: &str) -> Result<RabbitMqBroker, Failure> {
+    let url = config.required(&config.amqp_url, "amqp_url")?;
+    Ok(RabbitMqBroker::open(&broker_config(config, url, name))?)
+}
+
+/// Redis, which may come later.
+pub fn board(config: &Config) -> Result<RedisBoard, Failure> {
+    let url = config.required(&config.redis_url, "redis_url")?;
+    Ok(RedisBoard::open(&RedisConfig { prefix: config.namespace.clone(), ..RedisConfig::new(url) })?)
+}
+
+/// The artifact storage, which must be there.
+pub fn files(config: &Config) -> Result<Arc<dyn Artifacts>, Failure> {
+    Ok(artifacts::open(config.required(&config.artifacts_url, "artifacts_url")?)?)
 }
 
 /// The cache over a board, and a registry that shows it and the pools.

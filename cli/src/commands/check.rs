@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use common::port::PortResult;
+use common::port::{board::Board as _, broker::Broker as _, store::Store as _};
 use prometheus::Registry;
 use serde_json::Value;
 use worker::providers::{Metrics, Providers};
@@ -13,7 +13,7 @@ use crate::{
     client::Client,
     config::Config,
     exit::{Failure, Outcome},
-    parts::{Parts, own_program},
+    parts::{self, own_program},
 };
 
 /// Checks what it is asked to.
@@ -28,8 +28,7 @@ pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
 async fn parts(config: &Config, json: bool) -> Outcome {
     let metrics = Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
     let providers = Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)?;
-    let (parts, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
-    let mut answers = parts?;
+    let (mut answers, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
     answers.extend(providers.into_iter().map(|(part, answer)| (part, answer.map(|found| format!("ok: {found}")))));
     show(&answers, json);
     match answers.iter().filter(|(_, answer)| answer.is_err()).count() {
@@ -38,24 +37,24 @@ async fn parts(config: &Config, json: bool) -> Outcome {
     }
 }
 
-/// The parts of a fleet. Who configured providers alone means to use them with `spool dev`, which needs no other part.
-async fn fleet(config: &Config) -> Result<Vec<Answer>, Failure> {
+/// The parts of a fleet, each tried by itself: what is away hides nothing of the others. Who configured providers alone means to use them with
+/// `spool dev`, which needs no other part.
+async fn fleet(config: &Config) -> Vec<Answer> {
     let urls = [&config.database_url, &config.amqp_url, &config.redis_url, &config.artifacts_url];
     if urls.into_iter().all(Option::is_none) && !config.providers.services.is_empty() {
-        return Ok(vec![("parts".to_owned(), Ok("none configured: enough for `spool dev`".to_owned()))]);
+        return vec![("parts".to_owned(), Ok("none configured: enough for `spool dev`".to_owned()))];
     }
-    let parts = match Parts::production(config, "spool check").await {
-        Ok(parts) => parts,
-        Err(unset) if urls.into_iter().any(Option::is_none) => return Err(unset),
-        Err(away) => return Ok(vec![("parts".to_owned(), Err(away.to_string()))]),
-    };
-    let (store, broker, board, artifacts) =
-        tokio::join!(parts.store.check(), parts.broker.check(), parts.board.check(), parts.artifacts.check());
+    let (store, broker, board, artifacts) = tokio::join!(
+        async { Ok::<_, Failure>(parts::store(config).await?.check().await?) },
+        async { Ok::<_, Failure>(parts::broker(config, "spool check")?.check().await?) },
+        async { Ok::<_, Failure>(parts::board(config)?.check().await?) },
+        async { Ok::<_, Failure>(parts::files(config)?.check().await?) },
+    );
     let named = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
-    let answer = |(part, answer): (&str, PortResult<()>)| {
-        (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|error| error.to_string()))
+    let answer = |(part, answer): (&str, Result<(), Failure>)| {
+        (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|fault| fault.to_string()))
     };
-    Ok(named.into_iter().map(answer).collect())
+    named.map(answer).into()
 }
 
 /// A part, and what was found or what is wrong.

@@ -1,6 +1,7 @@
 //! Who made a generated thing, and what it took: a part of every such result, so that nobody takes a template for a model's work.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a provider counted. What it does not count is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -64,13 +65,30 @@ pub struct Made {
     /// What a reader must know of how it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
+    /// Those that come first and were away: this one stood in for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instead_of: Vec<String>,
     /// What it took.
     pub usage: Usage,
+}
+
+/// Whether an output says that who made it only stood in for another (`made.insteadOf`). Such an output answers who asked, and is not
+/// remembered: the next to ask shall have what was asked for.
+pub fn stood_in(output: &Value) -> bool {
+    output["made"]["insteadOf"].as_array().is_some_and(|others| !others.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_output_says_whether_its_maker_stood_in_for_another() {
+        let says = |made: Made| stood_in(&serde_json::json!({ "made": made }));
+        assert!(says(Made { instead_of: vec!["openai".to_owned()], ..Made::default() }));
+        assert!(!says(Made::default()));
+        assert!(!stood_in(&serde_json::json!([])));
+    }
 
     #[test]
     fn costs_add_up_and_no_price_stays_no_cost() {
