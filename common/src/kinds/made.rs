@@ -31,13 +31,18 @@ fn is_nought(number: &u64) -> bool {
     *number == 0
 }
 
+/// A cost without the dust of its sums: to a billionth.
+pub fn rounded(cost: f64) -> f64 {
+    (cost * 1e9).round() / 1e9
+}
+
 impl Usage {
     /// Both together.
     #[must_use]
     pub fn plus(&self, other: &Usage) -> Usage {
         let cost = match (self.cost, other.cost) {
             (None, None) => None,
-            (one, two) => Some(one.unwrap_or(0.0) + two.unwrap_or(0.0)),
+            (one, two) => Some(rounded(one.unwrap_or(0.0) + two.unwrap_or(0.0))),
         };
         Usage {
             input_tokens: self.input_tokens + other.input_tokens,
@@ -95,6 +100,8 @@ mod tests {
         let priced = Usage { input_tokens: 3, cost: Some(0.25), ..Usage::default() };
         let plain = Usage { output_tokens: 2, ..Usage::default() };
         assert_eq!(plain.plus(&plain).cost, None);
+        let cent = |cost| Usage { cost: Some(cost), ..Usage::default() };
+        assert_eq!(cent(0.1).plus(&cent(0.2)).cost, Some(0.3), "and leave no dust");
         assert_eq!(
             plain.plus(&priced),
             Usage { input_tokens: 3, output_tokens: 2, cost: Some(0.25), ..Usage::default() }
