@@ -258,6 +258,9 @@ fn check_says_of_each_part_whether_it_is_there() {
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     let says = |what: &str| said.contains(what);
     assert_eq!((output.status.code(), says("PostgreSQL"), says("panicked")), (Some(3), true, false), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("store ") && line.contains("PostgreSQL")), "{said}");
+    let ok = |part: &str| said.lines().any(|line| line.starts_with(part) && line.ends_with(" ok"));
+    assert!(["broker ", "board ", "artifacts "].into_iter().all(ok), "what is away hides nothing else: {said}");
 }
 
 #[test]

@@ -87,12 +87,24 @@ fn other_words_in_the_script_of_a_result_leave_every_picture() {
         assert_eq!(job["status"], "succeeded", "{job}");
         (job["result"]["script"].clone(), stand.ran(&id))
     };
-    let (mut script, first) = run(json!({ "scenes": scenes }));
+    let own = json!({ "scenes": scenes });
+    let (mut script, first) = run(own.clone());
     let painted = |ran: &[String]| ran.iter().filter(|name| name.starts_with("picture")).count();
     assert_eq!(painted(&first), 3, "{first:?}");
+    let others = |script: &Value| {
+        let (_, ran) = run(script.clone());
+        ran.into_iter().filter(|name| !name.starts_with("segment-")).collect::<Vec<_>>()
+    };
     script["scenes"][1]["text"] = json!("It is the moon that pulls.");
-    let ran: Vec<String> = run(script).1.into_iter().filter(|name| !name.starts_with("segment-")).collect();
-    assert_eq!(ran, ["assemble", "sound", "speech-2"]);
+    assert_eq!(others(&script), ["assemble", "sound", "speech-2"]);
+    // Nor do other words in the caller's own script, as nothing that paints here reads them.
+    let mut again = own;
+    again["scenes"][2]["text"] = json!("And that is all.");
+    assert_eq!(others(&again), ["assemble", "sound", "speech-3"]);
+    // A scene that comes before the others is painted, and the others keep their pictures.
+    let scenes = script["scenes"].as_array_mut().unwrap();
+    scenes.insert(0, json!({"text": "Listen."}));
+    assert_eq!(others(&script), ["assemble", "picture-1", "sound", "speech-1"]);
 }
 
 #[test]

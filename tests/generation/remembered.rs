@@ -9,13 +9,13 @@ use std::{
     },
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::tempdir;
 
 use crate::{
     server::{Server, wav},
-    stand::{Stand, provided},
+    stand::{Stand, guarded, provided},
 };
 
 /// Takes all memos away, as time would.
@@ -74,6 +74,27 @@ fn what_the_memo_answers_is_counted_by_kind() {
     assert_eq!((memo("video"), memo("source")), (None, None), "what is never remembered is not counted");
     assert_eq!(stand.metric("spool_cache_hits_total{level=\"l3\",namespace=\"hook\"}"), Some(2.0));
     assert_eq!(stand.metric("spool_cache_misses_total{level=\"l3\",namespace=\"hook\"}"), Some(1.0));
+}
+
+#[test]
+fn what_stood_in_for_a_service_that_was_away_is_not_remembered() {
+    let (data, server) = (tempdir().unwrap(), Server::start());
+    let chains = "[providers]\ntext = [\"openai\", \"offline\"]\nspeech = [\"openai\", \"offline\"]\nimage = [\"openai\", \"offline\"]\n\n";
+    let services = guarded(&server, "breaker_failures = 1000\nretries = 0");
+    let stand = Stand::start(data.path(), &format!("{chains}{services}"), &[]);
+    let asks = [("hook", "topic"), ("script", "topic"), ("speech", "text"), ("image", "prompt")];
+    // The server is away for the first call of each endpoint. Those of hooks and scripts are one endpoint.
+    for (index, (kind, field)) in asks.into_iter().enumerate() {
+        let fault = if kind == "script" { "once-429" } else { "once-500" };
+        let input = json!({ field: format!("fault:{fault} zebras {index}") });
+        let made = |job: &Value| (job["result"]["made"].clone(), job["attempts"].clone());
+        let (stand_in, _) = made(&stand.once(kind, input.clone()));
+        assert_eq!(stand_in["insteadOf"], json!(["openai"]), "{kind}: {stand_in}");
+        assert!(stand_in["provider"] != "openai" && stand_in["model"].is_null(), "{kind}: {stand_in}");
+        let (real, _) = made(&stand.once(kind, input.clone()));
+        assert_eq!((&real["provider"], &real["insteadOf"]), (&json!("openai"), &Value::Null), "{kind}: {real}");
+        assert_eq!(made(&stand.once(kind, input)), (real, json!(0)), "{kind}: which is remembered");
+    }
 }
 
 #[test]

@@ -194,6 +194,12 @@ fn endless(kind: &'static str, megabytes: usize) -> Response {
 
 const JSON: &str = "application/json";
 
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, text).unwrap();
+    encoder.finish().unwrap()
+}
+
 async fn chat(asked: Asked) -> Response {
     let (fault, count) = asked.note("chat");
     if let Some(answer) = asked.refused(&fault, count).await {
@@ -212,6 +218,20 @@ async fn chat(asked: Asked) -> Response {
         "packed" => {
             let packed = axum::Json(json!({"choices": [{"message": {"content": "{}"}}]}));
             return ([("content-encoding", "gzip")], packed).into_response();
+        }
+        "squeezed" => return ([("content-encoding", "br")], "?").into_response(),
+        "gzip" => {
+            let body = json!({"choices": [{"message": {"content": well(kind, said)}}]}).to_string();
+            return ([("content-encoding", "gzip"), ("content-type", JSON)], gzip(body.as_bytes())).into_response();
+        }
+        "gzip-stream" => {
+            let packed = gzip(format!("{}data: [DONE]\n\n", delta(&well(kind, said))).as_bytes());
+            return ([("content-encoding", "gzip"), ("content-type", "text/event-stream")], packed).into_response();
+        }
+        // A hundred megabytes of spaces in a tenth of one.
+        "bomb" => {
+            let packed = gzip(&vec![b' '; 100 << 20]);
+            return ([("content-encoding", "gzip"), ("content-type", JSON)], packed).into_response();
         }
         "error-200" => return axum::Json(json!({"error": {"message": "overloaded"}})).into_response(),
         "parts" => {

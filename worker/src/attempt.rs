@@ -7,6 +7,7 @@ use common::{
     error::{JobError, code},
     id::WorkerId,
     kind::Catalog,
+    kinds::made::stood_in,
     limits::{ALONE_AFTER, MAX_OUTPUT_BYTES},
     outcome::{ArtifactRef, Outcome, Settlement, Verdict, judge},
     plan,
@@ -220,7 +221,10 @@ fn succeed(catalog: &Catalog, claimed: &Claimed, output: Value, artifacts: Vec<A
             .map_err(|fault| JobError::bug(code::INTERNAL, format!("the plan can't grow: {fault}")))
     });
     match grown {
-        Ok(grown) => Verdict::Succeeded { hash: common::key::output_hash(&output), output, artifacts, grown },
+        Ok(grown) => {
+            let (hash, memo) = (common::key::output_hash(&output), !stood_in(&output));
+            Verdict::Succeeded { output, hash, artifacts, grown, memo }
+        }
         Err(error) => Verdict::Failed(error),
     }
 }

@@ -122,5 +122,9 @@ pub fn submission(tenant: &str, priority: u8) -> Submission {
 pub fn settlement(task: TaskId, fence: Fence) -> Settlement {
     let output = json!(1);
     let hash = key::output_hash(&output);
-    Settlement { task, fence, verdict: Verdict::Succeeded { output, hash, artifacts: Vec::new(), grown: Vec::new() } }
+    Settlement {
+        task,
+        fence,
+        verdict: Verdict::Succeeded { output, hash, artifacts: Vec::new(), grown: Vec::new(), memo: true },
+    }
 }

@@ -28,8 +28,7 @@ pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
 async fn parts(config: &Config, json: bool) -> Outcome {
     let metrics = Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
     let providers = Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)?;
-    let (parts, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
-    let mut answers = parts?;
+    let (mut answers, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
     answers.extend(providers.into_iter().map(|(part, answer)| (part, answer.map(|found| format!("ok: {found}")))));
     show(&answers, json);
     match answers.iter().filter(|(_, answer)| answer.is_err()).count() {
@@ -38,15 +37,12 @@ async fn parts(config: &Config, json: bool) -> Outcome {
     }
 }
 
-/// The parts of a fleet. Who configured providers alone means to use them with `spool dev`, which needs no other part.
-async fn fleet(config: &Config) -> Result<Vec<Answer>, Failure> {
+/// The parts of a fleet, each tried by itself: what is away hides nothing of the others. Who configured providers alone means to use them with
+/// `spool dev`, which needs no other part.
+async fn fleet(config: &Config) -> Vec<Answer> {
     if needed(config).into_iter().all(|(url, _)| url.is_none()) && !config.providers.services.is_empty() {
-        return Ok(vec![("parts".to_owned(), Ok("none configured: enough for `spool dev`".to_owned()))]);
+        return vec![("parts".to_owned(), Ok("none configured: enough for `spool dev`".to_owned()))];
     }
-    for (url, key) in needed(config) {
-        config.required(url, key)?;
-    }
-    // Each by itself, so that one that is away hides no other's fault.
     let (store, broker, board, artifacts) = tokio::join!(
         async { Ok::<(), Failure>(store(config).await?.check().await?) },
         async { Ok::<(), Failure>(broker(config, "spool check")?.check().await?) },
@@ -57,7 +53,7 @@ async fn fleet(config: &Config) -> Result<Vec<Answer>, Failure> {
     let answer = |(part, answer): (&str, Result<(), Failure>)| {
         (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|fault| fault.to_string()))
     };
-    Ok(named.into_iter().map(answer).collect())
+    named.map(answer).into()
 }
 
 /// A part, and what was found or what is wrong.

@@ -1,6 +1,7 @@
 //! Who made a generated thing, and what it took: a part of every such result, so that nobody takes a template for a model's work.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a provider counted. What it does not count is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,13 +31,18 @@ fn is_nought(number: &u64) -> bool {
     *number == 0
 }
 
+/// A cost without the dust of its sums: to a billionth.
+pub fn rounded(cost: f64) -> f64 {
+    (cost * 1e9).round() / 1e9
+}
+
 impl Usage {
     /// Both together.
     #[must_use]
     pub fn plus(&self, other: &Usage) -> Usage {
         let cost = match (self.cost, other.cost) {
             (None, None) => None,
-            (one, two) => Some(one.unwrap_or(0.0) + two.unwrap_or(0.0)),
+            (one, two) => Some(rounded(one.unwrap_or(0.0) + two.unwrap_or(0.0))),
         };
         Usage {
             input_tokens: self.input_tokens + other.input_tokens,
@@ -64,8 +70,17 @@ pub struct Made {
     /// What a reader must know of how it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
+    /// Those that come first and were away: this one stood in for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instead_of: Vec<String>,
     /// What it took.
     pub usage: Usage,
+}
+
+/// Whether an output says that who made it only stood in for another (`made.insteadOf`). Such an output answers who asked, and is not
+/// remembered: the next to ask shall have what was asked for.
+pub fn stood_in(output: &Value) -> bool {
+    output["made"]["insteadOf"].as_array().is_some_and(|others| !others.is_empty())
 }
 
 #[cfg(test)]
@@ -73,10 +88,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_output_says_whether_its_maker_stood_in_for_another() {
+        let says = |made: Made| stood_in(&serde_json::json!({ "made": made }));
+        assert!(says(Made { instead_of: vec!["openai".to_owned()], ..Made::default() }));
+        assert!(!says(Made::default()));
+        assert!(!stood_in(&serde_json::json!([])));
+    }
+
+    #[test]
     fn costs_add_up_and_no_price_stays_no_cost() {
         let priced = Usage { input_tokens: 3, cost: Some(0.25), ..Usage::default() };
         let plain = Usage { output_tokens: 2, ..Usage::default() };
         assert_eq!(plain.plus(&plain).cost, None);
+        let cent = |cost| Usage { cost: Some(cost), ..Usage::default() };
+        assert_eq!(cent(0.1).plus(&cent(0.2)).cost, Some(0.3), "and leave no dust");
         assert_eq!(
             plain.plus(&priced),
             Usage { input_tokens: 3, output_tokens: 2, cost: Some(0.25), ..Usage::default() }

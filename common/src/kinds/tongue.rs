@@ -81,6 +81,26 @@ pub fn language_of(language: &str, text: &str) -> String {
     voice_for(language, text).split('-').next().unwrap_or_default().to_owned()
 }
 
+/// Whether a name is that of a language or of a language's voice (`en`, `pt-br`, `zh-Hant`, `en_US`, `de+f2`), and not that of a service's voice, of
+/// which some begin as languages do (`ash`, `af_heart`, `en-US-AriaNeural`).
+pub fn is_language(name: &str) -> bool {
+    let name = name.split('+').next().unwrap_or_default();
+    let letters = |part: &str| part.chars().all(|c| c.is_ascii_alphabetic());
+    let mut parts = name.split('-');
+    let first = parts.next().unwrap_or_default();
+    let first = match first.split_once('_') {
+        Some((first, region)) if region.len() == 2 && region.chars().all(|c| c.is_ascii_uppercase()) => first,
+        _ => first,
+    };
+    let is_tongue = letters(first) && (first.len() == 2 || first.len() == 3 && voice_of(first).is_some());
+    let is_subtag = |part: &str| match part.len() {
+        2 | 4 => letters(part),
+        3 => part.chars().all(|c| c.is_ascii_digit()),
+        _ => false,
+    };
+    is_tongue && parts.all(is_subtag)
+}
+
 fn voice_of(language: &str) -> Option<&'static str> {
     let tag = language.to_ascii_lowercase();
     if let Some(voice) = REGIONAL.into_iter().find(|voice| *voice == tag) {
@@ -117,6 +137,18 @@ fn writing_of(text: &str) -> Option<(&'static str, &'static [&'static str])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_language_is_told_from_a_voice_that_begins_like_one() {
+        for language in ["en", "en-us", "pt-BR", "zh-Hant", "es-419", "cmn", "en_US", "de+f2"] {
+            assert!(is_language(language), "{language}");
+        }
+        for voice in
+            ["ash", "alloy", "af_heart", "am_adam", "af_sky+af_bella", "en-US-AriaNeural", "en_US-amy-medium", ""]
+        {
+            assert!(!is_language(voice), "{voice}");
+        }
+    }
 
     #[test]
     fn a_voice_follows_the_language_and_the_writing() {

@@ -170,7 +170,7 @@ impl Stand {
 /// A verdict with this output.
 pub fn succeeded(output: Value) -> Verdict {
     let hash = output_hash(&output);
-    Verdict::Succeeded { output, hash, artifacts: Vec::new(), grown: Vec::new() }
+    Verdict::Succeeded { output, hash, artifacts: Vec::new(), grown: Vec::new(), memo: true }
 }
 
 /// Any request to a loopback name.

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::{
     each_store,
     subject::{POLICY, SHORT, Subject},
-    work::{batch, equal, grown, only, plan, step, task, tasks},
+    work::{batch, equal, grown, only, plan, step, succeeded, task, tasks},
 };
 
 each_store!(
@@ -27,6 +27,7 @@ each_store!(
     a_memo_belongs_to_its_tenant,
     a_memo_is_seen_by_its_key,
     what_is_not_memoised_runs_each_time,
+    an_output_that_is_not_to_be_remembered_answers_its_own_task_alone,
     the_key_of_a_task_is_known_when_its_last_need_settles,
     an_output_that_changes_changes_the_keys_behind_it,
     a_failed_need_leaves_a_task_without_a_key,
@@ -110,6 +111,34 @@ async fn a_memo_is_seen_by_its_key(on: Subject) {
     assert_eq!(on.store.remembers(&on.tenant, &keys).await.expect("reads"), [false, true]);
     assert_eq!(on.store.remembers(&on.as_tenant("other").tenant, &keys).await.expect("reads"), [false, false]);
     assert_eq!(on.store.remembers(&on.tenant, &[]).await.expect("reads"), [false; 0]);
+}
+
+async fn an_output_that_is_not_to_be_remembered_answers_its_own_task_alone(on: Subject) {
+    let stand_in = |output| match succeeded(output) {
+        Verdict::Succeeded { output, hash, artifacts, grown, .. } => {
+            Verdict::Succeeded { output, hash, artifacts, grown, memo: false }
+        }
+        other => other,
+    };
+    let dependent = || plan(&[step("first").memo(json!(1)), step("last").result().memo(json!(2)).after("first")]);
+    let (first, second, whole) = (equal(json!(1)), equal(json!(1)), dependent());
+    for job in [&first, &second, &whole] {
+        on.accept(job).await;
+    }
+    assert_eq!(on.state(only(&second)).await, TaskState::Waiting, "it follows the first");
+    for (job, output) in [(&first, "for now"), (&second, "for now, too"), (&whole, "and again")] {
+        let claimed = on.start(only(job)).await;
+        on.count(&claimed, stand_in(json!(output))).await;
+    }
+    let result = async |job: &NewJob| on.job(job.id).await.result;
+    assert_eq!((result(&first).await, result(&second).await), (Some(json!("for now")), Some(json!("for now, too"))));
+    on.run(task(&whole, "last"), json!("built on it")).await;
+    assert_eq!(result(&whole).await, Some(json!("built on it")));
+    let (late, after) = (equal(json!(1)), equal(json!(1)));
+    on.accept(&late).await;
+    on.run(only(&late), json!("the real one")).await;
+    on.accept(&after).await;
+    assert_eq!(result(&after).await, Some(json!("the real one")), "which is remembered");
 }
 
 async fn what_is_not_memoised_runs_each_time(on: Subject) {

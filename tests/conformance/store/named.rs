@@ -35,7 +35,13 @@ fn artifact(seed: &str) -> ArtifactRef {
 
 fn made(artifacts: &[ArtifactRef]) -> Verdict {
     let output = json!({ "made": artifacts.len() });
-    Verdict::Succeeded { hash: key::output_hash(&output), output, artifacts: artifacts.to_vec(), grown: Vec::new() }
+    Verdict::Succeeded {
+        hash: key::output_hash(&output),
+        output,
+        artifacts: artifacts.to_vec(),
+        grown: Vec::new(),
+        memo: true,
+    }
 }
 
 async fn run(on: &Subject, job: &NewJob, artifacts: &[ArtifactRef]) {

@@ -142,5 +142,5 @@ pub fn succeeded(output: Value) -> Verdict {
 
 /// A verdict that says `output` and adds tasks.
 pub fn grown(output: Value, grown: Vec<NewTask>) -> Verdict {
-    Verdict::Succeeded { hash: key::output_hash(&output), output, artifacts: Vec::new(), grown }
+    Verdict::Succeeded { hash: key::output_hash(&output), output, artifacts: Vec::new(), grown, memo: true }
 }

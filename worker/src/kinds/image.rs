@@ -5,6 +5,8 @@ use common::{
     kinds::image::{self, Picture},
 };
 
+use tokio::io::AsyncReadExt;
+
 use super::{Context, Done, Ended, json};
 use crate::providers::BAD_ANSWER;
 
@@ -35,10 +37,17 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
 
 /// What a file's first bytes say it is.
 async fn sniffed(file: &std::path::Path) -> &'static str {
-    match tokio::fs::read(file).await.unwrap_or_default().as_slice() {
+    let mut head = Vec::new();
+    if let Ok(file) = tokio::fs::File::open(file).await {
+        let _ = file.take(12).read_to_end(&mut head).await;
+    }
+    match head.as_slice() {
         [0x89, b'P', b'N', b'G', ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [b'G', b'I', b'F', b'8', ..] => "image/gif",
+        [b'B', b'M', ..] => "image/bmp",
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', ..] => "image/avif",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "video/mp4",
         _ => "application/octet-stream",
     }

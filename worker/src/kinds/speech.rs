@@ -4,7 +4,7 @@ use common::{
     error::JobError,
     kinds::{
         made::Made,
-        speech::{self, Speech, Spoken, Word},
+        speech::{self, Speech, Spoken, Timing, Word},
     },
 };
 use composition::plan::Facts;
@@ -14,7 +14,7 @@ use super::{
     image::{bad, not_media},
     json,
 };
-use crate::providers::{Voiced, estimated, timing_of};
+use crate::providers::{Voiced, estimated};
 
 pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let speech = speech::parse(&context.claimed.input).map_err(JobError::refused)?;
@@ -28,8 +28,8 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let facts = context.facts(&artifact.hash, &scratch).await.map_err(|ended| not_media(ended, &made.provider))?;
     let duration_ms = duration(&facts).ok_or_else(|| bad(&made.provider, "is no sound that plays"))?;
     let told = words.is_some();
-    let (words, ears) = match words {
-        Some(words) => (words, None),
+    let (words, timing, ears) = match words {
+        Some(words) => (words, Timing::Exact, Made::default()),
         None => listen(context, &speech, &heard, duration_ms).await?,
     };
     let spoken = Spoken {
@@ -38,30 +38,40 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         words,
         facts: json(&facts)?,
         provider: made.provider.clone(),
-        timing: timing_of(told, ears.is_some()),
-        made: (!told).then(|| with_ears(made, ears)),
+        timing,
+        made: (!told || !made.instead_of.is_empty()).then(|| with_ears(made, ears)),
     };
     Ok(Done { output: json(&spoken)?, artifacts: vec![artifact] })
 }
 
-/// The words of a sound whose voice does not tell them. Where nobody can listen the video still gets captions, if less exact ones.
+/// The words of a sound whose voice does not tell them, and what listening took. Where nobody can listen the video still gets captions, if
+/// less exact ones; where those who can are away, they are waited for until the last attempt, and stood in for then.
 async fn listen(
     context: &Context,
     speech: &Speech,
     sound: &std::path::Path,
     duration_ms: u64,
-) -> Result<(Vec<Word>, Option<Made>), Ended> {
-    if context.tools.providers.hears() {
+) -> Result<(Vec<Word>, Timing, Made), Ended> {
+    let mut made = Made::default();
+    if let Some(first) = context.tools.providers.listener() {
         context.reporter.tell(0.6, "listening");
         match context.tools.providers.listen(context, None, sound, None).await {
-            Ok(heard) if !heard.words.is_empty() => return Ok((within(heard.words, duration_ms), Some(heard.made))),
+            Ok(heard) if !heard.words.is_empty() => {
+                return Ok((within(heard.words, duration_ms), Timing::Heard, heard.made));
+            }
             Err(Ended::Stopped) => return Err(Ended::Stopped),
             Ok(_) => {}
-            Err(Ended::Failed(error)) if error.retryable => return Err(error.into()),
-            Err(Ended::Failed(error)) => tracing::warn!(task = %context.claimed.task, %error, "words are estimated"),
+            Err(Ended::Failed(error)) => {
+                let claimed = &context.claimed;
+                if error.retryable && claimed.attempt < claimed.max_attempts {
+                    return Err(error.into());
+                }
+                tracing::warn!(task = %claimed.task, %error, "words are estimated");
+                made.instead_of.extend(error.retryable.then(|| first.to_owned()));
+            }
         }
     }
-    Ok((estimated(&speech.text, duration_ms), None))
+    Ok((estimated(&speech.text, duration_ms), Timing::Estimated, made))
 }
 
 /// No word outlasts the sound.
@@ -73,11 +83,9 @@ fn within(mut words: Vec<Word>, duration_ms: u64) -> Vec<Word> {
     words
 }
 
-fn with_ears(voice: Made, ears: Option<Made>) -> Made {
-    match ears {
-        Some(ears) => Made { usage: voice.usage.plus(&ears.usage), ..voice },
-        None => voice,
-    }
+fn with_ears(voice: Made, ears: Made) -> Made {
+    let instead_of = [voice.instead_of, ears.instead_of].concat();
+    Made { usage: voice.usage.plus(&ears.usage), notice: voice.notice.or(ears.notice), instead_of, ..voice }
 }
 
 /// How long a sound plays, in milliseconds.

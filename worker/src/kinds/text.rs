@@ -79,7 +79,7 @@ async fn ask_anew<A: DeserializeOwned>(
     match read(&second.text, check) {
         Ok(_) => {
             let usage = first.made.usage.plus(&second.made.usage);
-            Ok(Written { made: Made { usage, ..second.made }, ..second })
+            Ok(Written { made: Made { usage, instead_of: first.made.instead_of, ..second.made }, ..second })
         }
         Err(last) => Err(unusable(&first, &fault, &second, &last).into()),
     }

@@ -10,7 +10,7 @@ use composition::{
     kinds::{
         assemble::Assembled,
         video::{
-            self, Story,
+            self, Seeing, Story,
             compose::{self, About, Came, Seen},
             result,
         },
@@ -25,7 +25,8 @@ use crate::fetch::unavailable;
 pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let ask = video::parse(&context.claimed.input).map_err(JobError::refused)?;
     let written = if ask.script.is_none() { Some(context.need(0)?) } else { None };
-    Ok(Done { output: json(&Story::of(ask, written)?)?, artifacts: Vec::new() })
+    let seeing = if context.tools.providers.read_prompts(ask.motion) { Seeing::Words } else { Seeing::Place };
+    Ok(Done { output: json(&Story::of(ask, written, seeing)?)?, artifacts: Vec::new() })
 }
 
 /// The composition of what was spoken and painted.

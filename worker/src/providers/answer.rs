@@ -8,11 +8,10 @@ use common::{
     error::{JobError, code},
     port::clock::Clock,
 };
-use futures::StreamExt;
 use jiff::Timestamp;
 use reqwest::{
     Response, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER},
 };
 use serde_json::Value;
 use tokio::{fs::File, io::AsyncWriteExt};
@@ -48,6 +47,8 @@ impl Guard {
                 Failure::lasting(JobError::permanent("provider_refused", said))
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT => passing(false),
+            // It never will: some services offer only a part of the protocol.
+            StatusCode::NOT_IMPLEMENTED => Failure::lasting(JobError::permanent("provider_refused", said)),
             status if status.is_server_error() => passing(true),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::lasting(JobError::permanent(
                 "provider_refused",
@@ -68,8 +69,7 @@ impl Guard {
     }
 
     fn said(&self, body: &Value) -> String {
-        let message = || body.pointer("/error/message").or_else(|| body.get("error")).or_else(|| body.get("message"));
-        message().and_then(Value::as_str).map(|said| format!(": {}", self.shown(said))).unwrap_or_default()
+        sentence_of(body).map(|said| format!(": {}", self.shown(said))).unwrap_or_default()
     }
 
     /// A text of the provider's without the key, which some repeat.
@@ -98,53 +98,28 @@ impl Guard {
 
     /// A body of at most `most` bytes.
     pub async fn bytes(&self, response: Response, most: usize) -> Result<Bytes, Failure> {
-        if let Some(failure) = self.too_large(&response, most) {
-            return Err(failure);
+        let (mut body, mut whole) = (self.body(response, most)?, BytesMut::new());
+        while let Some(piece) = body.next().await? {
+            whole.extend_from_slice(&piece);
         }
-        let mut body = BytesMut::new();
-        let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| Failure::passing(self.unreachable(error)))?;
-            if body.len() + chunk.len() > most {
-                return Err(self.bad_answer(&format!("is larger than {most} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
+        Ok(whole.freeze())
     }
 
     /// A body of at most `most` bytes, into a file, so that long sounds do not pile up in memory. Its size.
     pub async fn save(&self, response: Response, most: usize, path: &Path) -> Result<usize, Failure> {
-        if let Some(failure) = self.too_large(&response, most) {
-            return Err(failure);
-        }
         let unsaved = |error| Failure::lasting(unwritten(error));
+        let mut body = self.body(response, most)?;
         let (mut file, mut size) = (File::create(path).await.map_err(unsaved)?, 0);
-        let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| Failure::passing(self.unreachable(error)))?;
-            size += chunk.len();
-            if size > most {
-                return Err(self.bad_answer(&format!("is larger than {most} bytes")));
-            }
-            file.write_all(&chunk).await.map_err(unsaved)?;
+        while let Some(piece) = body.next().await? {
+            size += piece.len();
+            file.write_all(&piece).await.map_err(unsaved)?;
         }
         file.flush().await.map_err(unsaved)?;
         Ok(size)
     }
 
-    /// A body that says of itself that it is too large; what says nothing is counted as it comes.
-    fn too_large(&self, response: &Response, most: usize) -> Option<Failure> {
-        let length = response.content_length().filter(|length| *length > most as u64)?;
-        Some(self.bad_answer(&format!("is larger than {most} bytes: it has {length}")))
-    }
-
     /// A body of JSON.
     pub async fn json(&self, response: Response, most: usize) -> Result<Value, Failure> {
-        let coded = response.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        if let Some(coding) = coded.filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            return Err(self.bad_answer(&format!("is packed as `{coding}`, though it was asked not to be")));
-        }
         let body = self.bytes(response, most).await?;
         serde_json::from_slice(&body).map_err(|error| self.bad_answer(&format!("is not JSON: {error}")))
     }
@@ -176,6 +151,21 @@ impl Guard {
     }
 }
 
+/// What an error's body says, wherever its service puts it: the protocol's own, vLLM's of old, and those that are built on FastAPI.
+fn sentence_of(body: &Value) -> Option<&str> {
+    let places = [
+        "/error/message",
+        "/error",
+        "/message",
+        "/detail/message",
+        "/detail/error",
+        "/detail/0/msg",
+        "/detail",
+        "/msg",
+    ];
+    places.into_iter().find_map(|place| body.pointer(place)?.as_str())
+}
+
 /// The code in an error's body.
 fn code_of(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
@@ -202,6 +192,21 @@ fn asked_to_wait(headers: &HeaderMap, now: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_says_what_it_says_wherever_its_service_puts_it() {
+        for body in [
+            serde_json::json!({"error": {"code": 400, "message": "no such model", "type": ""}}),
+            serde_json::json!({"error": "no such model"}),
+            serde_json::json!({"object": "error", "message": "no such model", "code": 404}),
+            serde_json::json!({"detail": "no such model"}),
+            serde_json::json!({"detail": {"error": "validation_error", "message": "no such model"}}),
+            serde_json::json!({"detail": [{"loc": ["body", "model"], "msg": "no such model"}]}),
+        ] {
+            assert_eq!(sentence_of(&body), Some("no such model"), "{body}");
+        }
+        assert_eq!(sentence_of(&serde_json::json!({"error": null})), None);
+    }
 
     #[test]
     fn a_wish_to_wait_is_read_as_seconds_or_as_a_date() {

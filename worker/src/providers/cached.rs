@@ -2,8 +2,8 @@
 //! pay twice; and equal questions that are asked at once are asked once.
 //!
 //! The memo remembers what a task came to; this remembers what a provider said. Only answers that were read and found good are kept: one
-//! that could not be used would be given again to whoever tries again. An outline costs nothing and is not kept, least of all where it stands
-//! in for a service that was away.
+//! that could not be used would be given again to whoever tries again. An outline costs nothing and is not kept; nor is what stood in for a
+//! service that was away, as it may be back.
 
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ impl Providers {
         let Some(place) = self.place(context, named, question) else { return asking.await };
         let asking = async {
             let Written { text, made } = asking.await.map_err(Unmade::from)?;
-            let life = if made.provider == OFFLINE { Life::fresh(Duration::ZERO) } else { Namespace::Text.life() };
+            let passing = made.provider == OFFLINE || !made.instead_of.is_empty();
+            let life = if passing { Life::fresh(Duration::ZERO) } else { Namespace::Text.life() };
             let json = serde_json::to_vec(&Kept { text, made }).map_err(|error| Unmade::Failed(unreadable(&error)))?;
             Ok(Value { value: json.into(), life })
         };

@@ -1,7 +1,7 @@
 //! Which providers there are and in which order they are asked: the `[providers]` part of the configuration.
 //!
 //! Where a chain is not written down it is all configured services, or `offline` where there is none. It never falls back on
-//! `offline` by itself: an outline that nobody asked for would be remembered as if it were the model's answer.
+//! `offline` by itself: whoever pays for a model's answer would be given an outline that nobody asked for.
 
 use std::collections::BTreeMap;
 

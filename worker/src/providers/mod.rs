@@ -5,6 +5,7 @@
 //! What a chain consists of decides the output, so it is part of the version of the kinds that use it, and so of every key ([`specs`]).
 
 mod answer;
+mod body;
 mod breaker;
 mod bucket;
 mod cached;
@@ -33,7 +34,8 @@ use common::{
     kinds::{
         image,
         made::Made,
-        speech::{Speech, Timing, Word},
+        speech::{Speech, Word},
+        tongue, usual,
     },
 };
 use serde_json::Value;
@@ -130,6 +132,10 @@ pub(crate) trait Painter: Send + Sync {
     fn moves(&self) -> bool {
         false
     }
+    /// Whether it reads what a picture is to show; one that does not draws another pattern for other words, and that is all.
+    fn reads(&self) -> bool {
+        true
+    }
     /// Paints into the file `out`.
     async fn paint(&self, context: &Context, ask: &image::Ask, out: &Path) -> Result<Made, Ended>;
 }
@@ -215,7 +221,7 @@ impl Providers {
         let mut failures = Failures::default();
         for writer in chosen(&self.writers, |writer| writer.name(), named)? {
             match writer.write(context, question, call).await {
-                Ok(written) => return Ok(written),
+                Ok(written) => return Ok(Written { made: failures.stood_in_for(written.made), ..written }),
                 Err(ended) => failures.note(writer.name(), ended)?,
             }
         }
@@ -226,8 +232,9 @@ impl Providers {
     pub(crate) async fn speak(&self, context: &Context, speech: &Speech, out: &Path) -> Result<Voiced, Ended> {
         let mut failures = Failures::default();
         for speaker in &self.speakers {
+            let speech = if failures.said.is_empty() { speech } else { &spoken_by(speaker.name(), speech) };
             match speaker.speak(context, speech, out).await {
-                Ok(voiced) => return Ok(voiced),
+                Ok(voiced) => return Ok(Voiced { made: failures.stood_in_for(voiced.made), ..voiced }),
                 Err(ended) => failures.note(speaker.name(), ended)?,
             }
         }
@@ -246,11 +253,16 @@ impl Providers {
         }
         for painter in painters {
             match painter.paint(context, ask, out).await {
-                Ok(made) => return Ok(made),
+                Ok(made) => return Ok(failures.stood_in_for(made)),
                 Err(ended) => failures.note(painter.name(), ended)?,
             }
         }
         Err(failures.into_error("image").into())
+    }
+
+    /// Whether any painter that makes such pictures reads what they are to show.
+    pub(crate) fn read_prompts(&self, motion: bool) -> bool {
+        self.painters.iter().any(|painter| painter.reads() && (!motion || painter.moves()))
     }
 
     /// Asks the listeners, or the one that the input names.
@@ -264,17 +276,25 @@ impl Providers {
         let mut failures = Failures::default();
         for listener in chosen(&self.listeners, |listener| listener.name(), named)? {
             match listener.listen(context, sound, language).await {
-                Ok(heard) => return Ok(heard),
+                Ok(heard) => return Ok(Heard { made: failures.stood_in_for(heard.made), ..heard }),
                 Err(ended) => failures.note(listener.name(), ended)?,
             }
         }
         Err(failures.into_error("transcription").into())
     }
 
-    /// Whether a voice's words can be heard where it does not tell them.
-    pub(crate) fn hears(&self) -> bool {
-        !self.listeners.is_empty()
+    /// Who is asked first for a voice's words where it does not tell them.
+    pub(crate) fn listener(&self) -> Option<&str> {
+        self.listeners.first().map(|listener| listener.name())
     }
+}
+
+/// A speech as one who stands in for another speaks it: who needs no network knows none of a service's voices, and takes that of the language.
+fn spoken_by(speaker: &str, speech: &Speech) -> Speech {
+    if speaker != OFFLINE || tongue::is_language(&speech.voice) {
+        return speech.clone();
+    }
+    Speech { voice: tongue::voice_for(&usual::language(), &speech.text), ..speech.clone() }
 }
 
 /// Those of a chain that are to be asked.
@@ -305,6 +325,13 @@ impl Failures {
             }
             other => Err(other),
         }
+    }
+
+    /// What was made, with whom it stood in for: those that were away. Who refused, or gave what can't be used, would do so again, and many a
+    /// service offers only a part of the protocol: so whoever comes next in the chain is simply who makes it.
+    fn stood_in_for(self, made: Made) -> Made {
+        let away = self.said.into_iter().filter(|(_, error)| error.retryable);
+        Made { instead_of: away.map(|(name, _)| name).collect(), ..made }
     }
 
     /// One error of all: worth another attempt if one of them is.
@@ -354,15 +381,6 @@ pub(crate) fn estimated(text: &str, duration_ms: u64) -> Vec<Word> {
     timed.collect()
 }
 
-/// What the timing of a speech is called by where its words come from.
-pub(crate) fn timing_of(told: bool, heard: bool) -> Timing {
-    match (told, heard) {
-        (true, _) => Timing::Exact,
-        (false, true) => Timing::Heard,
-        (false, false) => Timing::Estimated,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,6 +391,14 @@ mod tests {
         assert_eq!(words.first().map(|word| word.start_ms), Some(0));
         assert_eq!(words.last().map(|word| word.end_ms), Some(1_000));
         assert!(words.windows(2).all(|pair| pair[0].end_ms == pair[1].start_ms));
+    }
+
+    #[test]
+    fn only_who_was_away_is_stood_in_for() {
+        let mut failures = Failures::default();
+        failures.note("away", JobError::transient("unavailable", "busy").into()).expect("goes on");
+        failures.note("wrong", JobError::permanent(BAD_ANSWER, "no sound").into()).expect("goes on");
+        assert_eq!(failures.stood_in_for(Made::default()).instead_of, ["away"]);
     }
 
     #[test]

@@ -32,6 +32,9 @@ impl Writer for Outline {
     }
 }
 
+/// What ends a sentence.
+const ENDS: [char; 9] = ['.', '!', '?', '\n', '。', '！', '？', '؟', '।'];
+
 /// The silence that a video leaves after each scene, and that words need not fill, in seconds.
 const PAUSE: f64 = 0.3;
 
@@ -99,15 +102,28 @@ impl Room {
 
 /// How many words are said.
 fn words_of(text: &str) -> f64 {
-    let characters =
-        text.chars().filter(|letter| tongue::is_han(*letter) || ('\u{3040}'..='\u{30ff}').contains(letter));
+    let characters = text.chars().filter(|letter| is_wide(*letter));
     let spaced = text.split_whitespace().filter(|word| word.chars().any(|c| c.is_alphanumeric() && !tongue::is_han(c)));
     (characters.count() + spaced.count()) as f64
 }
 
+/// A Chinese or Japanese character: these are written without spaces.
+fn is_wide(letter: char) -> bool {
+    tongue::is_han(letter) || ('\u{3040}'..='\u{30ff}').contains(&letter)
+}
+
+/// The words of a text without what stands between and around them. (Not all that a word is written with is a letter: Hindi joins letters by
+/// a sign.)
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let between = |c: char| {
+        c.is_whitespace() || c.is_ascii_punctuation() || "。、，！？：；「」『』（）؟،؛।…–—“”„«»¿¡".contains(c)
+    };
+    text.split(between).filter(|part| !part.is_empty())
+}
+
 /// The sentences of a topic, each with its end, where they say something.
 fn sentences(topic: &str) -> Vec<String> {
-    let ended = topic.split_inclusive(['.', '!', '?', '\n', '。', '！', '？', '؟', '।']);
+    let ended = topic.split_inclusive(ENDS);
     let plain = ended.map(|sentence| sentence.split_whitespace().collect::<Vec<_>>().join(" "));
     plain.filter(|sentence| sentence.chars().filter(|c| c.is_alphanumeric()).count() > 2).collect()
 }
@@ -115,11 +131,8 @@ fn sentences(topic: &str) -> Vec<String> {
 /// The outline of ideas: the words of each scene themselves.
 pub(crate) fn ideas(ask: &ideas::Ask) -> ideas::Answer {
     let idea = |text: &String| {
-        let mut keywords: Vec<String> = text
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| word.chars().count() > 4)
-            .map(|word| cut(&word.to_lowercase(), 40))
-            .collect();
+        let mut keywords: Vec<String> =
+            parts(text).filter(|word| says_something(word)).map(|word| cut(&word.to_lowercase(), 40)).collect();
         keywords.dedup();
         keywords.truncate(5);
         ideas::Idea { picture: cut(format!("{text} {}", ask.style).trim(), MAX_PICTURE), keywords }
@@ -127,48 +140,55 @@ pub(crate) fn ideas(ask: &ideas::Ask) -> ideas::Answer {
     ideas::Answer { ideas: ask.scenes.iter().map(idea).collect() }
 }
 
-const HOOKS: [&str; 5] = [
-    "{topic}: what nobody tells you.",
-    "{topic}, explained in under a minute.",
-    "{topic}: three things that will surprise you.",
-    "{topic}? You have been wrong about it, and here is why.",
-    "Before you scroll on: {topic}.",
-];
+/// Whether a word is worth a search: those of a few letters seldom are, unless each is a word or a syllable by itself.
+fn says_something(word: &str) -> bool {
+    let wide = word.chars().any(is_wide);
+    word.chars().count() > if wide { 1 } else { 4 }
+}
 
-/// The outline of hooks.
+/// The outline of hooks, in the language of the topic.
 pub(crate) fn hooks(ask: &hook::Ask) -> hook::Answer {
     let topic = shortened(&ask.topic, 120);
+    let templates = phrases::of(&tongue::language_of(&ask.language, &ask.topic)).hooks;
     let hook = |index: u32| {
-        let (round, template) = (index as usize / HOOKS.len(), HOOKS[index as usize % HOOKS.len()]);
+        let (round, template) = (index as usize / templates.len(), templates[index as usize % templates.len()]);
         let text = template.replace("{topic}", &topic);
-        if round == 0 { text } else { format!("{text} (take {})", round + 1) }
+        if round == 0 { text } else { format!("{text} ({})", round + 1) }
     };
     hook::Answer { hooks: (0..ask.count).map(hook).collect() }
 }
 
-/// A score by counting: short sentences, a question, an address to the viewer. It measures form and knows nothing of content.
+/// A score by counting: short sentences, a question, an address to the viewer. It measures form and knows nothing of content. What
+/// a script is in only its writing tells: in Latin letters, the viewer may be spoken to in any language that is known.
 pub(crate) fn score(ask: &score::Ask) -> score::Answer {
-    let sentences: Vec<&str> =
-        ask.script.split(['.', '!', '?']).map(str::trim).filter(|sentence| !sentence.is_empty()).collect();
-    let words = ask.script.split_whitespace().count();
-    let mean = words as f64 / sentences.len().max(1) as f64;
-    let first = sentences.first().map_or(0, |sentence| sentence.split_whitespace().count());
-    let lower = ask.script.to_lowercase();
+    let lengths: Vec<f64> = ask.script.split(ENDS).map(words_of).filter(|words| *words > 0.0).collect();
+    let (first, words) = (lengths.first().copied().unwrap_or_default(), lengths.iter().sum::<f64>());
+    let mean = words / lengths.len().max(1) as f64;
     let criterion = |name: &str, good: bool, reason: String| score::Criterion {
         name: name.to_owned(),
         score: if good { 80 } else { 40 },
         reason,
     };
     let criteria = vec![
-        criterion("hook", (1..=14).contains(&first), format!("the first sentence has {first} words")),
+        criterion("hook", (1.0..=14.0).contains(&first), format!("the first sentence has {first} words")),
         criterion("pace", mean <= 14.0, format!("a sentence has {mean:.1} words on average")),
-        criterion("address", lower.contains("you"), "whether the viewer is spoken to".to_owned()),
-        criterion("question", ask.script.contains('?'), "whether a question is asked".to_owned()),
+        criterion("address", is_addressed(&ask.script), "whether the viewer is spoken to".to_owned()),
+        criterion("question", ask.script.contains(['?', '？', '؟']), "whether a question is asked".to_owned()),
     ];
     let total: u32 = criteria.iter().map(|criterion| criterion.score).sum();
     let advice =
         criteria.iter().filter(|one| one.score < 50).map(|one| format!("Look at the {}: {}.", one.name, one.reason));
     score::Answer { score: total / 4, advice: advice.collect(), criteria: criteria.clone() }
+}
+
+/// Whether a text speaks to whoever hears it.
+fn is_addressed(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let says = |word: &str| match word.chars().any(is_wide) {
+        true => lower.contains(word),
+        false => parts(&lower).any(|part| part == word),
+    };
+    phrases::ALL.iter().flat_map(|phrases| phrases.address).any(|word| says(word))
 }
 
 /// The first line of a text, at most so long.
@@ -213,6 +233,33 @@ mod tests {
         }
         let ask = ideas::parse(&json!({"scenes": ["The sea rises twice a day", "…"]})).expect("an input");
         assert_eq!(ideas::check(&ideas(&ask), 2), []);
+    }
+
+    #[test]
+    fn hooks_scores_and_keywords_are_in_the_language_they_are_asked_in() {
+        let hook = |topic: &str, language: &str| {
+            let ask = hook::parse(&json!({"topic": topic, "language": language, "count": 1})).expect("an input");
+            hooks(&ask).hooks.remove(0)
+        };
+        assert_eq!(hook("Tides", "en"), "Tides: what nobody tells you.");
+        assert_eq!(hook("Gezeiten", "de"), "Gezeiten: was Ihnen niemand sagt.");
+        assert_eq!(hook("潮汐", "en"), "潮汐：没有人告诉你的事。");
+        for script in [
+            "Why twice a day? You will see.",
+            "Pourquoi deux fois par jour ? Vous allez voir.",
+            "为什么一天两次？你会看到。",
+            "لماذا مرتين في اليوم؟ إليك السبب.",
+            "दिन में दो बार क्यों? आप देखेंगे।",
+        ] {
+            let score = score(&score::parse(&json!({ "script": script })).expect("an input"));
+            assert_eq!((score.score, score.advice), (80, vec![]), "{script}: {:?}", score.criteria);
+        }
+        let long = "海".repeat(40);
+        let scored = score(&score::parse(&json!({"script": format!("{long}。")})).expect("an input"));
+        assert_eq!(scored.criteria[0].reason, "the first sentence has 40 words");
+        let ask = ideas::parse(&json!({"scenes": ["月亮，牵引大海。", "समुद्र की शक्ति", "The moon pulls"]}));
+        let keywords: Vec<_> = ideas(&ask.expect("an input")).ideas.into_iter().map(|idea| idea.keywords).collect();
+        assert_eq!(keywords, [vec!["月亮", "牵引大海"], vec!["समुद्र", "शक्ति"], vec!["pulls"]]);
     }
 
     #[test]

@@ -56,6 +56,10 @@ impl Painter for Procedural {
         true
     }
 
+    fn reads(&self) -> bool {
+        false
+    }
+
     async fn paint(&self, context: &Context, ask: &Ask, out: &Path) -> Result<Made, Ended> {
         let asked = ask.clone();
         if ask.motion {

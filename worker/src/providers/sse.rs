@@ -4,22 +4,29 @@
 #[derive(Debug, Default)]
 pub(super) struct Events {
     left: Vec<u8>,
+    /// How much of what is left is known to end no line: each byte is looked at once, however long a line is and however many there are.
+    looked_at: usize,
 }
 
 impl Events {
     /// The data that these bytes complete, in order.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
         self.left.extend_from_slice(bytes);
-        let mut found = Vec::new();
-        while let Some(end) = self.left.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.left.drain(..=end).collect();
-            found.extend(data(&line));
+        let (mut found, mut begin) = (Vec::new(), 0);
+        while let Some(length) = self.left[self.looked_at..].iter().position(|byte| *byte == b'\n') {
+            let end = self.looked_at + length;
+            found.extend(data(&self.left[begin..end]));
+            begin = end + 1;
+            self.looked_at = begin;
         }
+        self.left.drain(..begin);
+        self.looked_at = self.left.len();
         found
     }
 
     /// The data of a last line that nothing ended.
     pub fn rest(&mut self) -> Option<String> {
+        self.looked_at = 0;
         data(&std::mem::take(&mut self.left))
     }
 }

@@ -53,6 +53,7 @@ pub struct Ending {
     /// Told in the view without being read back.
     told: Result<Value, JobError>,
     grown: Vec<NewTask>,
+    memo: bool,
 }
 
 struct Retry {
@@ -70,10 +71,21 @@ impl Ending {
         let ill = |state, error: JobError| {
             let text = column::text(&error)?;
             let (output, hash, artifacts, grown) = (None, None, None, Vec::new());
-            Ok(Self { task, fence, state, output, hash, artifacts, error: Some(text), told: Err(error), grown })
+            Ok(Self {
+                task,
+                fence,
+                state,
+                output,
+                hash,
+                artifacts,
+                error: Some(text),
+                told: Err(error),
+                grown,
+                memo: true,
+            })
         };
         match verdict {
-            Verdict::Succeeded { output, hash, artifacts, grown } => Ok(Self {
+            Verdict::Succeeded { output, hash, artifacts, grown, memo } => Ok(Self {
                 task,
                 fence,
                 state: "succeeded",
@@ -83,6 +95,7 @@ impl Ending {
                 error: None,
                 told: Ok(output),
                 grown,
+                memo,
             }),
             Verdict::Failed(error) => ill("failed", error),
             Verdict::Cancelled | Verdict::Retry { .. } => ill("cancelled", reason::cancelled()),
@@ -100,12 +113,14 @@ impl PgStore {
         let mut counted = HashSet::new();
         let mut moved = Moved::default();
         let (retries, mut endings) = sort(settlements)?;
+        let unkeyed = self.take_keys(worker, endings.values().filter(|ending| !ending.memo)).await?;
         let solo = endings.values().filter(|ending| ending.grown.is_empty()).cloned().collect();
         let (settled, effects) = self.settle_solo(worker, solo, &mut moved.views).await?;
         endings.retain(|task, _| !settled.contains(task));
         counted.extend(settled);
         // From here on something may be committed, and what can't be written harms only itself.
         let mut effects = effects;
+        effects.keys.extend(unkeyed);
         let retried = self.settle_retries(worker, retries.values().collect(), &mut effects).await?;
         counted.extend(&retried);
         for (task, retry) in retries.into_iter().filter(|(task, _)| !retried.contains(task)) {
@@ -123,6 +138,29 @@ impl PgStore {
             false => Settled::Stale,
         };
         Ok((tasks.into_iter().map(answer).collect(), moved))
+    }
+
+    /// Takes the keys off tasks whose output is not to be remembered, before they settle; answers with what to decide on then, as those who
+    /// waited for them must run. If this process dies in between, they run again, without a key.
+    async fn take_keys(
+        &self,
+        worker: WorkerId,
+        endings: impl Iterator<Item = &Ending>,
+    ) -> PortResult<Vec<(String, Vec<u8>)>> {
+        let (tasks, fences): (Vec<Uuid>, Vec<i64>) = endings.map(|ending| (ending.task, ending.fence)).unzip();
+        if tasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_as(
+            "WITH held AS (
+                 SELECT t.id, t.tenant, t.key FROM unnest($2::uuid[], $3::bigint[]) u (id, fence) JOIN spool.tasks t ON t.id = u.id AND t.fence = u.fence
+                 WHERE t.worker = $1 AND t.state = 'running' AND t.key IS NOT NULL ORDER BY t.id FOR UPDATE OF t)
+             UPDATE spool.tasks t SET key = NULL, leads = false FROM held WHERE t.id = held.id RETURNING held.tenant, held.key",
+        )
+        .bind(worker.0)
+        .bind(tasks)
+        .bind(fences);
+        self.work(query.fetch_all(&self.work)).await
     }
 
     /// Ends tasks that are their job's only one; answers which.

@@ -106,7 +106,10 @@ impl Write<'_> {
         match ended.state {
             Succeeded if !ended.recalled => self.recall_followers(ended).await,
             Succeeded => Ok(()),
-            _ => self.promote(ended).await,
+            _ => match &ended.task.key {
+                Some(key) => self.promote(&ended.task.tenant, key).await,
+                None => Ok(()),
+            },
         }
     }
 
@@ -130,7 +133,7 @@ impl Write<'_> {
     }
 
     /// The follower of the highest band, and of those the oldest, leads from now on. A follower that ended leaves its leader alone.
-    async fn promote(&mut self, ended: &Ended) -> PortResult<()> {
+    pub async fn promote(&mut self, tenant: &str, key: &[u8]) -> PortResult<()> {
         let class: Option<String> = sqlx::query_scalar(
             "UPDATE tasks SET state = 'ready',
                  run_at = max(?1, (SELECT min(run_at) FROM tasks AS other
@@ -142,8 +145,8 @@ impl Write<'_> {
              RETURNING class",
         )
         .bind(self.now)
-        .bind(&ended.task.tenant)
-        .bind(&ended.task.key)
+        .bind(tenant)
+        .bind(key)
         .fetch_optional(self.sql())
         .await
         .map_err(port)?;

@@ -64,12 +64,17 @@ impl Write<'_> {
 
     async fn write_verdict(&mut self, worker: WorkerId, held: HeldRow, verdict: Verdict) -> PortResult<()> {
         match verdict {
-            Verdict::Succeeded { output, hash, artifacts, grown } => {
-                self.write_success(&held.task, &column::text(&output)?, hash, &artifacts).await?;
+            Verdict::Succeeded { output, hash, artifacts, grown, memo } => {
+                let mut task = held.task;
+                let key = if memo { None } else { task.key.take() };
+                self.write_success(&task, &column::text(&output)?, hash, &artifacts).await?;
                 if !grown.is_empty() {
-                    self.grow(&held.task, &grown).await?;
+                    self.grow(&task, &grown).await?;
                 }
-                self.ended.push_back(Ended { task: held.task, state: TaskState::Succeeded, recalled: false });
+                if let Some(key) = key {
+                    self.promote(&task.tenant, &key).await?;
+                }
+                self.ended.push_back(Ended { task, state: TaskState::Succeeded, recalled: false });
                 Ok(())
             }
             Verdict::Failed(error) => {

@@ -1,5 +1,7 @@
 //! What a `video` is asked for, and all that may be wrong with it.
 
+use std::collections::BTreeSet;
+
 use common::{
     fault::Fault,
     kinds::{
@@ -78,7 +80,7 @@ pub struct Given {
 pub struct GivenScene {
     /// The words to speak.
     pub text: String,
-    /// What the picture shows; the words unless said.
+    /// What the picture shows; unless said the words, or the place in the story where pictures are only patterns.
     #[serde(default)]
     pub picture: String,
     /// A picture or a video of the caller's, instead of one that is made.
@@ -86,15 +88,46 @@ pub struct GivenScene {
     pub clip: Option<String>,
 }
 
+/// What a picture is made of where a scene does not say what it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seeing {
+    /// Its words: whoever paints reads them, and a picture of other words would be another.
+    Words,
+    /// Its place: nobody reads anything, so that other words need no other pattern.
+    Place,
+}
+
+impl Seeing {
+    /// The scenes with what is seen in each written out. A place keeps the name of its view for as long as a script keeps it, whatever comes
+    /// before it: no two scenes are given one view.
+    pub fn told(self, title: &str, scenes: Vec<GivenScene>) -> Vec<GivenScene> {
+        if self == Self::Words {
+            return scenes.into_iter().map(GivenScene::seen).collect();
+        }
+        let title = if title.trim().is_empty() { String::new() } else { format!("{}, ", title.trim()) };
+        let taken: BTreeSet<String> = scenes.iter().map(|scene| scene.picture.clone()).collect();
+        let views = (1..).map(|number| format!("{title}view {number}")).filter(|view| !taken.contains(view));
+        let told = scenes.into_iter().zip(views).map(|(scene, view)| match scene.is_seen() {
+            true => scene,
+            false => GivenScene { picture: view, ..scene },
+        });
+        told.collect()
+    }
+}
+
 impl GivenScene {
+    /// Whether it says what is seen.
+    fn is_seen(&self) -> bool {
+        self.clip.is_some() || !self.picture.trim().is_empty()
+    }
+
     /// With what is seen written out where it was left out: its words. A result shows it so, and whoever changes the words there and
     /// gives the script back keeps the picture.
     pub fn seen(self) -> Self {
-        let picture = match (&self.clip, self.picture.trim().is_empty()) {
-            (None, true) => self.text.chars().take(MAX_PICTURE).collect(),
-            _ => self.picture,
-        };
-        Self { picture, ..self }
+        match self.is_seen() {
+            true => self,
+            false => Self { picture: self.text.chars().take(MAX_PICTURE).collect(), ..self },
+        }
     }
 }
 

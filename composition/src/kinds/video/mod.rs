@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 use super::deciding;
 
-pub use ask::{Ask, Given, GivenScene, OnSceneError, Shape, Size, parse};
+pub use ask::{Ask, Given, GivenScene, OnSceneError, Seeing, Shape, Size, parse};
 
 /// The stored name.
 pub const NAME: &str = "video";
@@ -51,11 +51,12 @@ pub struct Story {
 }
 
 impl Story {
-    /// The story of a script: the caller's, or the one that was written on the topic.
-    pub fn of(ask: Ask, written: Option<script::Script>) -> Result<Self, JobError> {
+    /// The story of a script: the caller's, or the one that was written on the topic. Where a scene does not say what is seen, that is by
+    /// `seeing`.
+    pub fn of(ask: Ask, written: Option<script::Script>, seeing: Seeing) -> Result<Self, JobError> {
         match (ask.script.clone(), written) {
             (Some(given), _) => {
-                let scenes = given.scenes.into_iter().map(GivenScene::seen).collect();
+                let scenes = seeing.told(&given.title, given.scenes);
                 Ok(Self { title: given.title, scenes, made: None, ask })
             }
             (None, Some(script)) => {
@@ -152,18 +153,37 @@ mod tests {
     #[test]
     fn a_story_says_what_is_seen_so_that_other_words_under_it_leave_the_picture() {
         let first = json!({"script": {"scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]}});
-        let story = Story::of(parse(&first).expect("an input"), None).expect("a story");
+        let story = Story::of(parse(&first).expect("an input"), None, Seeing::Words).expect("a story");
         let mut script = json!({"scenes": story.scenes});
         assert_eq!((&script["scenes"][0]["picture"], &script["scenes"][1]["picture"]), (&json!("One"), &json!("")));
         script["scenes"][0]["text"] = json!("Another");
         let edited = json!({ "script": script });
-        let edited_story = Story::of(parse(&edited).expect("an input"), None).expect("a story");
+        let edited_story = Story::of(parse(&edited).expect("an input"), None, Seeing::Words).expect("a story");
         let inputs = |story: &Story| -> Vec<Value> {
             grow(&first, &json!(story)).expect("drafts").into_iter().map(|draft| draft.input).take(4).collect()
         };
         let (before, after) = (inputs(&story), inputs(&edited_story));
         assert_ne!(before[0], after[0], "it is spoken anew");
         assert_eq!(before[1..], after[1..], "and nothing else");
+    }
+
+    #[test]
+    fn where_nobody_reads_what_is_seen_a_place_keeps_its_picture() {
+        let pictures = |script: &Value| -> Vec<String> {
+            let ask = parse(&json!({ "script": script })).expect("an input");
+            let story = Story::of(ask, None, Seeing::Place).expect("a story");
+            story.scenes.into_iter().map(|scene| scene.picture).collect()
+        };
+        let script =
+            |second: &str| json!({"title": "T", "scenes": [{"text": "One"}, {"text": second}, {"text": "Three"}]});
+        assert_eq!(pictures(&script("Two")), ["T, view 1", "T, view 2", "T, view 3"]);
+        assert_eq!(pictures(&script("Two")), pictures(&script("Other words")));
+        let mut grown = json!({"title": "T", "scenes": [{"text": "New"}, {"text": "One", "picture": "T, view 1"}]});
+        assert_eq!(pictures(&grown), ["T, view 2", "T, view 1"], "no two scenes have one view");
+        grown["title"] = json!("");
+        assert_eq!(pictures(&grown), ["view 1", "T, view 1"]);
+        let clip = json!({"scenes": [{"text": "One", "clip": "https://a/b.mp4"}, {"text": "Two"}]});
+        assert_eq!(pictures(&clip), ["", "view 2"]);
     }
 
     #[test]
@@ -176,7 +196,7 @@ mod tests {
                 "music": "https://a/c.mp3", "onSceneError": said,
             });
             let ask = parse(&input).expect("an input");
-            let story = Story::of(ask, None).expect("a story");
+            let story = Story::of(ask, None, Seeing::Words).expect("a story");
             let drafts = grow(&input, &json!(story)).expect("drafts");
             assert_eq!(drafts[1].input["prompt"], "One", "what is seen is what is said, unless said");
             let names: Vec<_> = drafts.iter().map(|draft| (draft.name.as_str(), draft.kind)).collect();

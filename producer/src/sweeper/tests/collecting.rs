@@ -51,8 +51,13 @@ async fn the_job_goes_first_and_the_bytes_a_while_later() {
     let bells = rig.store.overdue(Class::Light, Duration::ZERO, 10).await.unwrap().0;
     let claimed = rig.store.claim(rig.worker, &[bells[0].task], LEASE).await.unwrap().remove(0).unwrap();
     let output = json!(1);
-    let verdict =
-        Verdict::Succeeded { hash: output_hash(&output), output, artifacts: vec![kept.clone()], grown: Vec::new() };
+    let verdict = Verdict::Succeeded {
+        hash: output_hash(&output),
+        output,
+        artifacts: vec![kept.clone()],
+        grown: Vec::new(),
+        memo: true,
+    };
     rig.store.settle(rig.worker, vec![Settlement { task: claimed.task, fence: claimed.fence, verdict }]).await.unwrap();
 
     let quiet = Duration::from_millis(20);

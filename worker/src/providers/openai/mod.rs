@@ -9,7 +9,7 @@ mod transcription;
 
 use common::{
     error::JobError,
-    kinds::made::{Made, Usage},
+    kinds::made::{Made, Usage, rounded},
 };
 
 use super::{Metrics, Prices, ServiceConfig, guard::Guard};
@@ -82,7 +82,7 @@ fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
     ];
     let known: Vec<f64> =
         parts.into_iter().filter(|(_, count)| *count > 0.0).filter_map(|(price, count)| Some(price? * count)).collect();
-    (!known.is_empty()).then(|| known.into_iter().sum())
+    (!known.is_empty()).then(|| rounded(known.into_iter().sum()))
 }
 
 /// The same in every attempt of a task, and another for another question of it.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use common::kinds::{made::Usage, speech::Speech};
+use common::kinds::{made::Usage, speech::Speech, tongue};
 use reqwest::Response;
 use serde_json::json;
 
@@ -46,8 +46,7 @@ impl Speaker for OpenAi {
 impl OpenAi {
     /// Names of languages are espeak-ng's voices; the service has names of its own.
     fn voice<'a>(&'a self, asked: &'a str) -> &'a str {
-        let language = asked.split(['-', '+', '_']).next().unwrap_or_default();
-        if language.len() <= 3 { &self.config.voice } else { asked }
+        if tongue::is_language(asked) { &self.config.voice } else { asked }
     }
 
     async fn save_sound(&self, response: Response, out: &Path) -> Result<(), Failure> {

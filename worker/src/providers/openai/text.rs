@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::kinds::made::Usage;
-use futures::StreamExt;
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -79,7 +78,7 @@ impl OpenAi {
         }
         let body = self.guard.json(response, MAX_BODY_BYTES).await?;
         // Some stand-ins answer an error under the status of a success.
-        if !body["error"].is_null() {
+        if is_error(&body) {
             return Err(self.guard.broken_off(&body));
         }
         let completion = Completion::whole(&body);
@@ -90,25 +89,26 @@ impl OpenAi {
     }
 
     async fn read_stream(&self, context: &Context, response: Response) -> Result<(String, Usage), Failure> {
-        let (mut completion, mut bytes) = (Completion::default(), 0);
-        let (mut events, mut chunks) = (Events::default(), response.bytes_stream());
-        while let Some(chunk) = chunks.next().await {
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
+        let (mut completion, mut events) = (Completion::default(), Events::default());
+        let mut body = self.guard.body(response, MAX_BODY_BYTES)?;
+        loop {
+            let piece = match body.next().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
                 // What was said to be all is all, even if the connection was not ended as it should be.
                 Err(_) if completion.is_ended() => break,
-                Err(_) => return Err(self.guard.cut()),
+                Err(failure) => return Err(if failure.again { self.guard.cut() } else { failure }),
             };
-            bytes += chunk.len();
-            for data in events.feed(&chunk) {
+            for data in events.feed(&piece) {
                 if data == DONE {
                     // A connection is kept only if its answer was read to the end.
-                    let _ = tokio::time::timeout(END_WITHIN, async { while chunks.next().await.is_some() {} }).await;
+                    let _ =
+                        tokio::time::timeout(END_WITHIN, async { while let Ok(Some(_)) = body.next().await {} }).await;
                     return completion.outcome(&self.guard);
                 }
                 self.take(&mut completion, &data)?;
             }
-            if bytes > MAX_BODY_BYTES || completion.text.len() > MAX_TEXT_BYTES {
+            if completion.text.len() > MAX_TEXT_BYTES {
                 return Err(self.too_long());
             }
             context.reporter.tell((completion.text.len() as f64 / USUAL_CHARACTERS).min(0.95), "writing");
@@ -129,7 +129,7 @@ impl OpenAi {
         }
         let event: Value = serde_json::from_str(data)
             .map_err(|error| self.guard.bad_answer(&format!("holds an event that is not JSON: {error}")))?;
-        if !event["error"].is_null() {
+        if is_error(&event) {
             return Err(self.guard.broken_off(&event));
         }
         completion.piece(&event);
@@ -139,4 +139,9 @@ impl OpenAi {
     fn too_long(&self) -> Failure {
         self.guard.bad_answer(&format!("is larger than {MAX_TEXT_BYTES} bytes"))
     }
+}
+
+/// Whether what came in place of an answer is an error, as the protocol says it or as vLLM did.
+fn is_error(body: &Value) -> bool {
+    !body["error"].is_null() || body["object"] == "error"
 }

@@ -5,7 +5,10 @@ use std::path::Path;
 use async_trait::async_trait;
 use common::{
     error::{JobError, code},
-    kinds::{made::Usage, speech::Word},
+    kinds::{
+        made::{Made, Usage},
+        speech::Word,
+    },
 };
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
@@ -13,7 +16,7 @@ use serde_json::Value;
 use super::{OpenAi, idempotency_key};
 use crate::{
     kinds::{Context, Ended},
-    providers::{Heard, Listener},
+    providers::{Heard, Listener, estimated},
 };
 
 /// What the protocol's own service takes is 25 MB; others take more.
@@ -22,6 +25,8 @@ const MAX_UPLOAD_BYTES: u64 = 100 << 20;
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// The same, counted.
 const MAX_WORDS: usize = 30_000;
+/// What is said where a service knows the times of sentences only.
+const SEGMENTS: &str = "The model tells when each sentence is said; the times of words within it are estimated.";
 
 #[async_trait]
 impl Listener for OpenAi {
@@ -49,19 +54,22 @@ impl Listener for OpenAi {
             .guard
             .call(&context.lease.stop, request, |response| async { self.guard.json(response, MAX_ANSWER_BYTES).await })
             .await?;
-        let mut words = words(&body).map_err(|what| {
-            JobError::permanent(
-                crate::providers::BAD_ANSWER,
-                format!("the answer of provider `{}` {what}", self.guard.name()),
-            )
-        })?;
+        let bad = |what| {
+            let detail = format!("the answer of provider `{}` {what}", self.guard.name());
+            JobError::permanent(crate::providers::BAD_ANSWER, detail)
+        };
+        let (mut words, notice) = match of_segments(&body) {
+            Some(words) => (words, Some(SEGMENTS.to_owned())),
+            None => (words(&body).map_err(bad)?, None),
+        };
         for word in &mut words {
             word.word = self.guard.redacted(std::mem::take(&mut word.word));
         }
         let last = || words.iter().map(|word| word.end_ms).max();
         let sound_ms = millis(&body["duration"]).or_else(last).unwrap_or_default();
         let usage = Usage { sound_ms, ..Usage::default() };
-        Ok(Heard { words, made: self.made(&self.config.transcription_model, usage) })
+        let made = self.made(&self.config.transcription_model, usage);
+        Ok(Heard { words, made: Made { notice, ..made } })
     }
 }
 
@@ -149,6 +157,28 @@ fn listed(body: &Value) -> Result<Vec<&Value>, String> {
     }
 }
 
+/// The words of an answer that knows times of its segments only, as LocalAI and whisper.cpp give it: shared out within each.
+fn of_segments(body: &Value) -> Option<Vec<Word>> {
+    let segments = body["segments"].as_array().filter(|segments| !segments.is_empty())?;
+    let told = |value: &Value| value["words"].as_array().is_some_and(|words| !words.is_empty());
+    if told(body) || segments.iter().any(told) {
+        return None;
+    }
+    let mut words = Vec::new();
+    for segment in segments {
+        let text = crate::kinds::clean(segment["text"].as_str()?);
+        let (start, end) = (millis(&segment["start"])?, millis(&segment["end"])?);
+        let shared = estimated(&text, end.saturating_sub(start)).into_iter().map(|word| Word {
+            word: word.word.chars().take(200).collect(),
+            start_ms: start + word.start_ms,
+            end_ms: start + word.end_ms,
+        });
+        words.extend(shared);
+    }
+    words.sort_by_key(|word| word.start_ms);
+    (words.len() <= MAX_WORDS).then_some(words)
+}
+
 fn time(seconds: &Value, otherwise: u64) -> Option<u64> {
     if seconds.is_null() { Some(otherwise) } else { millis(seconds) }
 }
@@ -178,6 +208,14 @@ mod tests {
             {"words": [{"word": "b", "start": 1, "end": 1.5}]},
         ]});
         assert_eq!(words(&nested), Ok(vec![word("a", 500, 750), word("7", 750, 750), word("b", 1_000, 1_500)]));
+        let whole = json!({"text": "a b c", "words": null, "segments": [
+            {"start": 0.5, "end": 1.1, "text": " a b"}, {"start": 2, "end": 2.5, "text": "c\u{7}\n"},
+        ]});
+        assert_eq!(
+            of_segments(&whole),
+            Some(vec![word("a", 500, 800), word("b", 800, 1_100), word("c", 2_000, 2_500)])
+        );
+        assert_eq!((of_segments(&nested), of_segments(&json!({"segments": [{"text": "a"}]}))), (None, None));
         assert_eq!(words(&json!({"text": " ", "segments": []})), Ok(vec![]), "nothing was said");
         let untimed = json!({"words": [{"word": "a"}, {"word": "b", "start": null}]});
         assert!(words(&untimed).is_err_and(|what| what.contains("without times")));

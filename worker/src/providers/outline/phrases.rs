@@ -11,7 +11,15 @@ pub(super) struct Phrases {
     pub body: [&'static str; 6],
     /// The last.
     pub close: [&'static str; 2],
+    /// Hooks.
+    pub hooks: [&'static str; 5],
+    /// Words that speak to the viewer, in small letters.
+    pub address: &'static [&'static str],
 }
+
+/// Of every language.
+pub(super) const ALL: [&Phrases; 10] =
+    [&ENGLISH, &GERMAN, &SPANISH, &FRENCH, &PORTUGUESE, &RUSSIAN, &ARABIC, &HINDI, &CHINESE, &JAPANESE];
 
 /// The phrases of a language, by its first subtag; English where there are none.
 pub(super) fn of(language: &str) -> &'static Phrases {
@@ -41,6 +49,14 @@ const ENGLISH: Phrases = Phrases {
         "And what can you try yourself, now that you know?",
     ],
     close: ["That was: {topic}.", "Thank you for watching, and see you next time."],
+    hooks: [
+        "{topic}: what nobody tells you.",
+        "{topic}, explained in under a minute.",
+        "{topic}: three things that will surprise you.",
+        "{topic}? You have been wrong about it, and here is why.",
+        "Before you scroll on: {topic}.",
+    ],
+    address: &["you", "your", "yours", "yourself"],
 };
 
 const GERMAN: Phrases = Phrases {
@@ -55,6 +71,14 @@ const GERMAN: Phrases = Phrases {
         "Und was können Sie jetzt selbst ausprobieren?",
     ],
     close: ["Das war: {topic}.", "Danke fürs Zuschauen und bis zum nächsten Mal."],
+    hooks: [
+        "{topic}: was Ihnen niemand sagt.",
+        "{topic}, in weniger als einer Minute erklärt.",
+        "{topic}: drei Dinge, die Sie überraschen werden.",
+        "{topic}? Damit lagen Sie bisher falsch, und hier ist der Grund.",
+        "Bevor Sie weiterscrollen: {topic}.",
+    ],
+    address: &["du", "dich", "dir", "dein", "deine", "ihr", "euch", "sie", "ihnen", "ihre"],
 };
 
 const SPANISH: Phrases = Phrases {
@@ -69,6 +93,14 @@ const SPANISH: Phrases = Phrases {
         "¿Y qué puedes probar tú, ahora que lo sabes?",
     ],
     close: ["Esto fue: {topic}.", "Gracias por ver el video, y hasta la próxima."],
+    hooks: [
+        "{topic}: lo que nadie te cuenta.",
+        "{topic}, explicado en menos de un minuto.",
+        "{topic}: tres cosas que te sorprenderán.",
+        "¿{topic}? Estabas equivocado, y esta es la razón.",
+        "Antes de seguir deslizando: {topic}.",
+    ],
+    address: &["tú", "te", "ti", "tu", "tus", "usted", "ustedes", "vosotros"],
 };
 
 const FRENCH: Phrases = Phrases {
@@ -83,6 +115,14 @@ const FRENCH: Phrases = Phrases {
         "Et que pouvez-vous essayer, maintenant que vous savez ?",
     ],
     close: ["C'était : {topic}.", "Merci d'avoir regardé, et à la prochaine fois."],
+    hooks: [
+        "{topic} : ce que personne ne vous dit.",
+        "{topic}, expliqué en moins d'une minute.",
+        "{topic} : trois choses qui vont vous surprendre.",
+        "{topic} ? Vous aviez tort, et voici pourquoi.",
+        "Avant de continuer à défiler : {topic}.",
+    ],
+    address: &["vous", "votre", "vos", "tu", "toi", "ton", "tes"],
 };
 
 const PORTUGUESE: Phrases = Phrases {
@@ -97,6 +137,14 @@ const PORTUGUESE: Phrases = Phrases {
         "E o que você pode experimentar, agora que já sabe?",
     ],
     close: ["Foi: {topic}.", "Obrigado por assistir, e até a próxima."],
+    hooks: [
+        "{topic}: o que ninguém lhe conta.",
+        "{topic}, explicado em menos de um minuto.",
+        "{topic}: três coisas que vão surpreender você.",
+        "{topic}? Você estava enganado, e este é o motivo.",
+        "Antes de continuar rolando: {topic}.",
+    ],
+    address: &["você", "vocês", "tu", "te", "seu", "sua", "lhe"],
 };
 
 const RUSSIAN: Phrases = Phrases {
@@ -111,6 +159,14 @@ const RUSSIAN: Phrases = Phrases {
         "А что теперь можете попробовать вы сами?",
     ],
     close: ["Это было: {topic}.", "Спасибо за просмотр и до новой встречи."],
+    hooks: [
+        "{topic}: то, о чём вам никто не говорит.",
+        "{topic}: объясняем меньше чем за минуту.",
+        "{topic}: три вещи, которые вас удивят.",
+        "{topic}? Вы ошибались, и вот почему.",
+        "Прежде чем листать дальше: {topic}.",
+    ],
+    address: &["вы", "вас", "вам", "ваш", "ваша", "ты", "тебя", "тебе", "твой"],
 };
 
 const ARABIC: Phrases = Phrases {
@@ -125,6 +181,14 @@ const ARABIC: Phrases = Phrases {
         "وماذا يمكنك أن تجرب الآن بعد أن عرفت؟",
     ],
     close: ["كان هذا: {topic}.", "شكرا على المشاهدة، وإلى اللقاء."],
+    hooks: [
+        "{topic}: ما لا يخبرك به أحد.",
+        "{topic}: شرح في أقل من دقيقة.",
+        "{topic}: ثلاثة أشياء ستفاجئك.",
+        "{topic}؟ كنت مخطئا، وإليك السبب.",
+        "قبل أن تتابع التمرير: {topic}.",
+    ],
+    address: &["أنت", "أنتم", "لك", "لكم", "إليك", "عليك", "معك"],
 };
 
 const HINDI: Phrases = Phrases {
@@ -139,6 +203,14 @@ const HINDI: Phrases = Phrases {
         "और अब आप खुद क्या आज़मा सकते हैं?",
     ],
     close: ["यह था: {topic}।", "देखने के लिए धन्यवाद, फिर मिलेंगे।"],
+    hooks: [
+        "{topic}: जो आपको कोई नहीं बताता।",
+        "{topic}: एक मिनट से कम में।",
+        "{topic}: तीन बातें जो आपको चौंका देंगी।",
+        "{topic}? आप अब तक गलत थे, और यह है कारण।",
+        "आगे बढ़ने से पहले: {topic}।",
+    ],
+    address: &["आप", "आपको", "आपका", "आपकी", "आपके", "तुम", "तुम्हें", "तुम्हारा"],
 };
 
 const CHINESE: Phrases = Phrases {
@@ -153,6 +225,14 @@ const CHINESE: Phrases = Phrases {
         "现在你知道了，可以自己试一试什么？",
     ],
     close: ["这就是：{topic}。", "谢谢观看，下次再见。"],
+    hooks: [
+        "{topic}：没有人告诉你的事。",
+        "{topic}：一分钟讲清楚。",
+        "{topic}：三件让你惊讶的事。",
+        "{topic}？你一直想错了，原因在这里。",
+        "先别划走：{topic}。",
+    ],
+    address: &["你", "您", "你们", "大家"],
 };
 
 const JAPANESE: Phrases = Phrases {
@@ -167,4 +247,12 @@ const JAPANESE: Phrases = Phrases {
         "では、あなたは何を試してみますか。",
     ],
     close: ["今日のテーマは、{topic}、でした。", "ご覧いただきありがとうございました。"],
+    hooks: [
+        "{topic}：だれも教えてくれないこと。",
+        "{topic}を一分で説明します。",
+        "{topic}：あなたを驚かせる三つのこと。",
+        "{topic}？実は誤解されています。その理由はこちら。",
+        "スクロールする前に：{topic}。",
+    ],
+    address: &["あなた", "皆さん", "みなさん", "君"],
 };
