@@ -6,6 +6,7 @@
 mod accept;
 mod batches;
 mod clients;
+mod connections;
 mod dags;
 mod database;
 mod dead;
