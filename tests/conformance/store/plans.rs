@@ -213,7 +213,7 @@ async fn a_side_task_that_grows_takes_the_result_from_nobody(on: Subject) {
 
 async fn what_grows_has_the_band_and_the_limit_of_its_job(on: Subject) {
     let urgent = NewJob { priority: Priority(9), ..job() };
-    let items = NewBatch { max_concurrent: Some(1), ..batch(&[urgent.clone()]) };
+    let items = NewBatch { max_concurrent: Some(1), ..batch(std::slice::from_ref(&urgent)) };
     on.accept(&job()).await;
     on.accept_batch(&items).await;
     let one = async || on.store.ring(Class::Light, 100, 1).await.expect("rings").bells.remove(0).task;
