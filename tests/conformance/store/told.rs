@@ -127,6 +127,12 @@ async fn every_end_outranks_what_its_attempts_reported(on: Subject) {
 }
 
 async fn what_an_operator_or_a_client_does_outranks_what_was_before(on: Subject) {
+    let single = job();
+    on.accept(&single).await;
+    on.start(task(&single, "only")).await;
+    let running = on.job(single.id).await.rank;
+    on.cancel(Target::Job(single.id)).await;
+    assert!(on.job(single.id).await.rank.version > running.version, "a cancel of what runs");
     let job = plan(&[step("a"), step("end").after("a").result()]);
     on.accept(&job).await;
     let claimed = on.start(task(&job, "a")).await;
