@@ -27,6 +27,8 @@ struct Weather {
     freezes: u64,
     /// New connections are closed at once.
     refuses: bool,
+    /// New connections are taken and pass nothing, as a server does that is frozen: its kernel takes them.
+    hushes: bool,
 }
 
 /// A proxy on a port of its own. Its connections end with it.
@@ -58,6 +60,14 @@ impl Proxy {
         self.weather.send_modify(|weather| weather.freezes += 1);
     }
 
+    /// Whether present connections, and new ones as well, stay open and pass nothing. Those of a time of silence stay silent after it.
+    pub fn hush(&self, hushes: bool) {
+        self.weather.send_modify(|weather| {
+            weather.hushes = hushes;
+            weather.freezes += 1;
+        });
+    }
+
     /// Whether new connections are closed at once.
     pub fn refuse(&self, refuses: bool) {
         self.weather.send_modify(|weather| weather.refuses = refuses);
@@ -86,6 +96,9 @@ async fn serve(listener: TcpListener, server: SocketAddr, weather: watch::Sender
 /// Copies both ways until one side closes or the connection is cut.
 async fn join(client: TcpStream, server: SocketAddr, mut weather: watch::Receiver<Weather>, born: Weather) {
     let Ok(server) = TcpStream::connect(server).await else { return };
+    if born.hushes {
+        return until(&mut weather, |now| now.cuts != born.cuts).await;
+    }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let up = copy(from_client, to_server, weather.clone(), born);

@@ -5,8 +5,11 @@ use common::{
     id::{Digest, TenantId},
     kind::Class,
     lifecycle::{JobStatus, TaskState},
-    port::store::Credit,
-    submission::{Acceptance, Idempotency, NewItem, NewJob, Priority, Submission, Work},
+    port::{
+        dead::DeadFilter,
+        store::{Credit, JobFilter},
+    },
+    submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Priority, Submission, Work},
     view::{ItemView, Rank},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +26,8 @@ each_store!(
     an_accept_repeated_after_an_unclear_commit_changes_nothing,
     a_key_replays_its_answer_and_stands_for_one_call_only,
     equal_keys_in_one_call_store_one_job,
+    a_key_of_an_earlier_call_is_refused_to_another_body,
+    a_replayed_batch_leaves_nothing,
     refused_items_are_rejected_from_the_start,
     a_batch_of_refusals_is_settled_at_once,
     credit_queues_at_once_and_no_more_than_it_says,
@@ -83,6 +88,27 @@ async fn a_key_replays_its_answer_and_stands_for_one_call_only(on: Subject) {
     assert_eq!(answers, [replayed, Acceptance::KeyReused, Acceptance::Stored]);
     assert_eq!(on.try_job(second.id).await, None);
     assert_eq!(on.try_job(third.id).await, None);
+}
+
+async fn a_key_of_an_earlier_call_is_refused_to_another_body(on: Subject) {
+    let (first, second) = (job(), job());
+    on.try_accept(vec![keyed(&on, &first, "k", "body")]).await.expect("accepts");
+    let answers = on.try_accept(vec![keyed(&on, &second, "k", "another body")]).await.expect("accepts").answers;
+    assert_eq!(answers, [Acceptance::KeyReused]);
+    assert_eq!(on.try_job(second.id).await, None);
+}
+
+async fn a_replayed_batch_leaves_nothing(on: Subject) {
+    let (first, second) = (batch(&[job()]), batch(&[job()]));
+    let call = |items: &NewBatch| {
+        let call = keyed(&on, &job(), "k", "body");
+        Submission { work: Work::Batch(items.clone()), ..call }
+    };
+    on.try_accept(vec![call(&first)]).await.expect("accepts");
+    let answers = on.try_accept(vec![call(&second)]).await.expect("accepts").answers;
+    assert!(matches!(answers.as_slice(), [Acceptance::Replayed(_)]), "{answers:?}");
+    assert_eq!(on.store.batch(&on.tenant, second.id).await.expect("reads"), None);
+    assert_eq!(on.batch(&first).await.pending(), 1);
 }
 
 async fn equal_keys_in_one_call_store_one_job(on: Subject) {
@@ -158,4 +184,11 @@ async fn another_tenants_work_is_not_there(on: Subject) {
         assert_eq!(on.store.cancel(&other, target).await.expect("answers"), None);
         assert_eq!(on.store.retry(&other, target).await.expect("answers"), None);
     }
+    on.run_badly(only(&mine), "x").await;
+    for filter in [JobFilter::default(), JobFilter { status: Some(JobStatus::Failed), ..JobFilter::default() }] {
+        assert!(!on.store.list(&on.tenant, &filter, None, 9).await.expect("lists").items.is_empty());
+        assert!(on.store.list(&other, &filter, None, 9).await.expect("lists").items.is_empty());
+    }
+    let dead = async |tenant| on.store.dead(tenant, &DeadFilter::default(), None, 9).await.expect("lists").items.len();
+    assert_eq!((dead(&on.tenant).await, dead(&other).await), (1, 0));
 }

@@ -26,6 +26,9 @@ each_store!(
     items_are_paged_by_their_place,
     an_item_of_many_tasks_is_one_item,
     a_batch_settled_in_one_call_is_counted_right,
+    a_plan_that_fails_stops_the_batch_too,
+    a_batch_of_which_nothing_ran_is_cancelled_whole,
+    a_stopped_batch_that_is_retried_runs_on_under_its_limit,
 );
 
 async fn a_batch_counts_each_item_once_and_is_settled_with_its_last(on: Subject) {
@@ -159,4 +162,41 @@ async fn a_batch_settled_in_one_call_is_counted_right(on: Subject) {
     assert_eq!(moved.views.len(), 30);
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (20, 10, true));
+}
+
+async fn a_plan_that_fails_stops_the_batch_too(on: Subject) {
+    let jobs: Vec<_> = (0..3).map(|_| plan(&[step("a"), step("end").after("a").result()])).collect();
+    let items = NewBatch { stop_on_error: true, ..batch(&jobs) };
+    on.accept_batch(&items).await;
+    on.run_badly(task(&jobs[0], "a"), "x").await;
+    let view = on.batch(&items).await;
+    assert_eq!((view.rejected, view.pending()), (3, 0), "without a sweep");
+}
+
+async fn a_batch_of_which_nothing_ran_is_cancelled_whole(on: Subject) {
+    let jobs: Vec<_> = (0..3).map(|_| job()).collect();
+    let items = batch(&jobs);
+    on.accept_batch(&items).await;
+    on.cancel(Target::Batch(items.id)).await;
+    for job in &jobs {
+        assert_eq!(on.job(job.id).await.status, JobStatus::Cancelled);
+    }
+}
+
+async fn a_stopped_batch_that_is_retried_runs_on_under_its_limit(on: Subject) {
+    let jobs: Vec<_> = (0..3).map(|_| job()).collect();
+    let items = NewBatch { stop_on_error: true, max_concurrent: Some(1), ..batch(&jobs) };
+    on.accept_batch(&items).await;
+    let bells = on.ring().await;
+    assert_eq!(bells.len(), 1);
+    let claimed = on.claim(bells[0].task, common::limits::LEASE).await.expect("claims");
+    on.fail(&claimed, "x").await;
+    assert_eq!(on.batch(&items).await.rejected, 3);
+    assert_eq!(on.retry(Target::Batch(items.id)).await.0, 3);
+    for left in (0..3).rev() {
+        let bells = on.ring().await;
+        assert_eq!(bells.len(), 1, "one at a time, as before");
+        on.run(bells[0].task, json!(1)).await;
+        assert_eq!(on.batch(&items).await.pending(), left);
+    }
 }

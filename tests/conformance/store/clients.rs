@@ -31,6 +31,8 @@ each_store!(
     a_retried_job_runs_again_what_did_not_succeed_and_nothing_else,
     a_retry_gives_new_tasks_and_old_leases_stay_stale,
     a_retried_cancelled_job_runs_to_its_end,
+    a_retried_cancelled_job_may_fail,
+    a_plan_retried_twice_runs_each_task_of_the_last_time_once,
     retrying_what_succeeded_or_runs_retries_nothing,
     retrying_twice_makes_a_third_generation,
     retrying_a_batch_runs_its_rejected_items_only,
@@ -207,6 +209,31 @@ async fn a_retry_gives_new_tasks_and_old_leases_stay_stale(on: Subject) {
     assert_eq!((again.attempt, again.losses, &again.input), (1, 0, &old.input));
     on.succeed(&again, json!("well")).await;
     assert_eq!(on.job(job.id).await.result, Some(json!("well")));
+}
+
+async fn a_retried_cancelled_job_may_fail(on: Subject) {
+    for job in [job(), plan(&[step("only"), step("end").after("only").result()])] {
+        on.accept(&job).await;
+        on.cancel(Target::Job(job.id)).await;
+        on.retry(Target::Job(job.id)).await;
+        on.run_badly(TaskId::derive(task(&job, "only").0, 1), "x").await;
+        let view = on.job(job.id).await;
+        assert_eq!((view.status, view.error.map(|error| error.code)), (JobStatus::Failed, Some("x".into())));
+    }
+}
+
+async fn a_plan_retried_twice_runs_each_task_of_the_last_time_once(on: Subject) {
+    let job = plan(&[step("a"), step("end").after("a").result()]);
+    on.accept(&job).await;
+    let mut a = task(&job, "a");
+    for generation in 1..=2 {
+        on.run_badly(a, "x").await;
+        assert_eq!(on.retry(Target::Job(job.id)).await.0, 1);
+        a = TaskId::derive(a.0, generation);
+        let states = on.states(job.id).await;
+        assert_eq!(states.len(), 2, "{states:?}");
+    }
+    assert_eq!(on.ring().await.len(), 1);
 }
 
 async fn a_retried_cancelled_job_runs_to_its_end(on: Subject) {

@@ -101,10 +101,13 @@ async fn what_has_started_is_not_bound_any_more(on: Subject) {
 async fn a_deadline_counts_from_run_at(on: Subject) {
     let later = bound(NewJob { run_at: Some(Timestamp::now() + 1.hour()), ..job() }, 1);
     let now = bound(job(), 1);
+    let long_ago = bound(NewJob { run_at: Some(Timestamp::now() - 1.hour()), ..job() }, 60_000);
+    on.accept(&long_ago).await;
     on.accept(&later).await;
     on.accept(&now).await;
     assert_eq!(sweep_until_expired(&on).await.expired, 1);
     assert_eq!(on.state(only(&later)).await, TaskState::Ready);
+    assert_eq!(on.state(only(&long_ago)).await, TaskState::Ready, "a time that is over is now");
 }
 
 async fn the_items_of_a_batch_expire_each_by_itself(on: Subject) {

@@ -29,6 +29,7 @@ each_store!(
     what_was_handed_back_is_rung_again,
     handing_back_touches_only_what_is_queued,
     bells_that_nobody_answers_are_found,
+    the_oldest_bells_are_rung_again_first,
     ended_attempts_are_counted_once_each,
     demand_tells_what_waits_runs_and_could_run,
     a_class_is_rung_by_itself,
@@ -148,6 +149,18 @@ async fn what_was_handed_back_is_rung_again(on: Subject) {
     assert_eq!(on.state(only(&job)).await, TaskState::Ready);
     assert_eq!(on.claim(only(&job), LEASE).await, None);
     assert_eq!(on.ring().await, bells, "an attempt that never began changed no fence");
+}
+
+async fn the_oldest_bells_are_rung_again_first(on: Subject) {
+    let jobs = [job(), job(), job()];
+    for job in &jobs {
+        on.accept(job).await;
+        on.ring().await;
+        on.tick().await;
+    }
+    let (bells, queued) = on.store.overdue(Class::Light, Duration::ZERO, 2).await.expect("reads");
+    let tasks: Vec<_> = bells.iter().map(|bell| bell.task).collect();
+    assert_eq!((tasks, queued), (vec![only(&jobs[0]), only(&jobs[1])], 3));
 }
 
 async fn handing_back_touches_only_what_is_queued(on: Subject) {

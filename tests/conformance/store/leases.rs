@@ -32,6 +32,8 @@ each_store!(
     a_release_burns_no_attempt_and_counts_no_loss,
     a_retry_waits_out_its_pause_and_keeps_its_error,
     racing_claims_give_each_task_to_one_worker,
+    a_lease_is_lost_whatever_the_class,
+    an_input_that_is_the_whole_jobs_comes_with_the_claim,
 );
 
 fn presence(worker: WorkerId) -> Presence {
@@ -85,7 +87,10 @@ async fn only_the_worker_that_claimed_may_settle_beat_or_release(on: Subject) {
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
     let thief = WorkerId::new();
-    assert_eq!(on.settle_as(thief, claimed.task, claimed.fence, succeeded(json!(0))).await.0, Settled::Stale);
+    let retry = Verdict::Retry { error: JobError::transient("x", "not its own"), pause: Duration::ZERO };
+    for verdict in [succeeded(json!(0)), retry] {
+        assert_eq!(on.settle_as(thief, claimed.task, claimed.fence, verdict).await.0, Settled::Stale);
+    }
     let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
     assert_eq!(on.store.beat(&presence(thief), &beat, LEASE).await.expect("beats"), [Pulse::Stale]);
     on.store.release(thief, &[(claimed.task, claimed.fence)]).await.expect("answers");
@@ -222,4 +227,23 @@ async fn racing_claims_give_each_task_to_one_worker(on: Subject) {
     }
     assert_eq!(won.len(), 20);
     assert_eq!(won.into_iter().collect::<BTreeSet<_>>(), tasks.into_iter().collect());
+}
+
+async fn a_lease_is_lost_whatever_the_class(on: Subject) {
+    for class in Class::ALL {
+        let mut job = job();
+        job.tasks[0].class = class;
+        on.accept(&job).await;
+        on.start_for(only(&job), SHORT).await;
+        let swept = on.sweep_until_lost(POLICY).await;
+        assert_eq!((swept.lost, swept.moved.readied), (1, vec![class]));
+        on.start(only(&job)).await;
+    }
+}
+
+async fn an_input_that_is_the_whole_jobs_comes_with_the_claim(on: Subject) {
+    let mut job = job();
+    job.tasks[0].input = job.input.clone();
+    on.accept(&job).await;
+    assert_eq!(on.start(only(&job)).await.input, job.input);
 }

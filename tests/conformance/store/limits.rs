@@ -142,6 +142,14 @@ async fn a_limit_counts_over_all_classes(on: Subject) {
     accept_all(&on, &jobs).await;
     assert_eq!(on.ring().await.len(), 2);
     assert!(on.ring().await.is_empty());
+    for taken in [Class::Generate, Class::Render, Class::Light] {
+        let other = on.as_tenant(taken.as_str());
+        set(&other, LimitScope::Tenant, taken.as_str(), 1, &[]).await;
+        accept_all(&other, &[of_class(taken)]).await;
+        assert_eq!(other.ring().await.len(), 1);
+        accept_all(&other, &Class::ALL.map(of_class)).await;
+        assert!(other.ring().await.is_empty(), "what is taken of {taken} counts");
+    }
 }
 
 async fn an_accept_with_credit_keeps_to_limits(on: Subject) {

@@ -4,14 +4,16 @@ use common::{
     error::{JobError, code},
     kind::Class,
     lifecycle::{JobStatus, TaskState},
+    limits::LEASE,
     outcome::Verdict,
+    submission::{NewBatch, NewJob, Priority},
 };
 use serde_json::{Value, json};
 
 use super::{
     each_store,
     subject::Subject,
-    work::{grown, job, only, plan, step, task, tasks},
+    work::{batch, grown, job, only, plan, step, task, tasks},
 };
 
 each_store!(
@@ -26,6 +28,8 @@ each_store!(
     a_growth_hands_the_result_on,
     a_growth_without_the_result_leaves_it_where_it_was,
     growing_in_two_steps_ends_in_one_result,
+    a_side_task_that_grows_takes_the_result_from_nobody,
+    what_grows_has_the_band_and_the_limit_of_its_job,
     a_failed_grown_task_fails_the_job,
     a_plan_is_listed_in_the_order_of_insertion,
 );
@@ -192,4 +196,32 @@ async fn a_plan_is_listed_in_the_order_of_insertion(on: Subject) {
     let listed = on.store.tasks(&on.tenant, job.id).await.expect("reads").expect("there");
     assert_eq!(listed[1].needs, [task(&job, "z")]);
     assert_eq!(on.store.task(&on.tenant, listed[1].id).await.expect("reads").as_ref(), Some(&listed[1]));
+}
+
+async fn a_side_task_that_grows_takes_the_result_from_nobody(on: Subject) {
+    let job = plan(&[step("side"), step("end").result()]);
+    on.accept(&job).await;
+    let side = on.start(task(&job, "side")).await;
+    let more = tasks(side.task.0, &[step("more").result()]);
+    let more_id = more[0].id;
+    on.count(&side, grown(json!(1), more)).await;
+    on.run(more_id, json!("not this")).await;
+    on.run(task(&job, "end"), json!("this")).await;
+    let view = on.job(job.id).await;
+    assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("this"))));
+}
+
+async fn what_grows_has_the_band_and_the_limit_of_its_job(on: Subject) {
+    let urgent = NewJob { priority: Priority(9), ..job() };
+    let items = NewBatch { max_concurrent: Some(1), ..batch(std::slice::from_ref(&urgent)) };
+    on.accept(&job()).await;
+    on.accept_batch(&items).await;
+    let one = async || on.store.ring(Class::Light, 100, 1).await.expect("rings").bells.remove(0).task;
+    assert_eq!(one().await, only(&urgent));
+    let claimed = on.claim(only(&urgent), LEASE).await.expect("claims");
+    let more = tasks(claimed.task.0, &[step("a"), step("b"), step("end").after("a").after("b").result()]);
+    let parts = [more[0].id, more[1].id];
+    on.count(&claimed, grown(json!(1), more)).await;
+    assert!(parts.contains(&one().await), "before what waited longer in a lower band");
+    assert!(!parts.contains(&one().await), "and one at a time");
 }

@@ -182,6 +182,10 @@ async fn lists_show_what_the_filter_says(on: Subject) {
     assert_eq!(list(None, Some("render"), Some("red")).await, [2]);
     assert_eq!(list(Some(JobStatus::Queued), Some("render"), Some("all")).await, [2]);
     assert_eq!(list(Some(JobStatus::Failed), None, Some("red")).await, [0_usize; 0]);
+    on.run_badly(only(&jobs[2]), "x").await;
+    on.cancel(Target::Job(jobs[3].id)).await;
+    assert_eq!(list(Some(JobStatus::Failed), None, None).await, [2]);
+    assert_eq!(list(Some(JobStatus::Cancelled), None, None).await, [3]);
 }
 
 async fn a_task_tells_of_its_attempts(on: Subject) {

@@ -56,7 +56,7 @@ impl PgStore {
         .bind(worker.0)
         .bind(ids)
         .bind(millis(lease));
-        let rows = self.work(query.fetch_all(&self.work)).await?;
+        let rows = self.patiently(query.fetch_all(&self.work)).await?;
         let bare: Vec<Bare> = rows.iter().map(read).collect::<PortResult<_>>()?;
         let mut claimed = self.complete(bare).await?;
         Ok(tasks.iter().map(|task| claimed.remove(task)).collect())
@@ -87,7 +87,7 @@ impl PgStore {
             return Ok(HashMap::new());
         }
         let query = sqlx::query("SELECT id, name, output, error FROM spool.need_outcomes($1)").bind(ids);
-        let rows = self.work(query.fetch_all(&self.work)).await?;
+        let rows = self.patiently(query.fetch_all(&self.work)).await?;
         rows.iter()
             .map(|row| {
                 let mut cells = Cells::of(row);

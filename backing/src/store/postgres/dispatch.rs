@@ -26,7 +26,7 @@ impl PgStore {
                 .bind(class.as_str())
                 .bind(i64::from(ahead))
                 .bind(i64::from(most));
-        let row = self.work(query.fetch_one(&self.work)).await?;
+        let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let rung = Rung {
             bells: bells(&mut cells, class)?,
@@ -47,7 +47,7 @@ impl PgStore {
     pub(super) async fn hand_back_all(&self, tasks: &[TaskId]) -> PortResult<u64> {
         let ids: Vec<Uuid> = tasks.iter().map(|task| task.0).collect();
         let query = sqlx::query("SELECT spool.hand_back($1)").bind(ids);
-        let row = self.work(query.fetch_one(&self.work)).await?;
+        let row = self.patiently(query.fetch_one(&self.work)).await?;
         Cells::of(&row).number::<i64, _>("handed back")
     }
 

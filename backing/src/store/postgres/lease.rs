@@ -53,7 +53,7 @@ impl PgStore {
             .bind(progress)
             .bind(stages)
             .bind(millis(lease));
-        let row = self.work(query.fetch_one(&self.beats)).await?;
+        let row = self.patiently(query.fetch_one(&self.beats)).await?;
         let pulses: Vec<i16> = Cells::of(&row).take()?;
         pulses.into_iter().map(pulse).collect()
     }
@@ -64,7 +64,7 @@ impl PgStore {
             .bind(worker.0)
             .bind(ids)
             .bind(fences);
-        let row = self.work(query.fetch_one(&self.work)).await?;
+        let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let effects = Effects {
             jobs: list(&mut cells)?,
@@ -89,7 +89,7 @@ impl PgStore {
         )
         .bind(i32::from(policy.quarantine_after))
         .bind(i64::from(policy.most));
-        let row = self.work(query.fetch_one(&self.work)).await?;
+        let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let mut swept = Swept { lost: cells.number::<i64, _>("lost")?, ..Swept::default() };
         let mut effects = Effects {
@@ -133,7 +133,7 @@ impl PgStore {
     async fn find_loose_ends(&self, most: u32, effects: &mut Effects) -> PortResult<()> {
         let query = sqlx::query("SELECT tenants, keys, halting FROM spool.loose_ends($1)")
             .bind(i32::try_from(most).unwrap_or(i32::MAX));
-        let row = self.work(query.fetch_one(&self.work)).await?;
+        let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = (list(&mut cells)?, list(&mut cells)?);
         effects.keys.extend(tenants.into_iter().zip(keys));

@@ -20,6 +20,7 @@ mod effects;
 mod executor;
 mod fault;
 mod lease;
+mod lookout;
 mod migrate;
 mod named;
 mod pool;
@@ -44,7 +45,7 @@ use common::{
     kind::Class,
     outcome::Settlement,
     port::{
-        PortResult,
+        PortError, PortResult,
         broker::Doorbell,
         store::{
             Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
@@ -56,7 +57,7 @@ use common::{
 };
 use sqlx::Connection;
 
-use self::pool::Pool;
+use self::{lookout::Lookout, pool::Pool};
 pub use self::{migrate::migrate, pool::PgOptions};
 use super::reason;
 
@@ -65,6 +66,7 @@ use super::reason;
 pub struct PgStore {
     work: Pool,
     beats: Pool,
+    lookout: Lookout,
     options: PgOptions,
     tidying: Arc<AtomicBool>,
 }
@@ -76,13 +78,24 @@ pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     let mut sql = pool::connect_once(url, &options).await?;
     migrate::check(fault::within(options.acquire_timeout, migrate::found(&mut sql)).await?)?;
     fault::within(options.acquire_timeout, sql.close()).await?;
-    let (work, beats) = (Pool::for_work(url, &options)?, Pool::for_beats(url, &options)?);
-    Ok(PgStore { work, beats, options, tidying: Arc::default() })
+    let lookout = Lookout::new(pool::parse(url)?);
+    let (work, beats) = (Pool::for_work(url, &options, &lookout)?, Pool::for_beats(url, &options, &lookout)?);
+    Ok(PgStore { work, beats, lookout, options, tidying: Arc::default() })
 }
 
 impl PgStore {
-    /// Awaits a statement, for so long at most as it may take.
+    /// Awaits a statement, for so long at most as it may take, and no longer than the server seems to be there: a client waits for it.
     async fn work<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
+        tokio::select! {
+            biased;
+            answer = self.patiently(answer) => answer,
+            () = self.lookout.until_silent() => Err(PortError::unavailable(fault::PART, "it gives no sign of life")),
+        }
+    }
+
+    /// Awaits a statement, for so long at most as it may take. For what would be done and not heard of, if a server that was frozen for
+    /// a moment thawed: claims would be lost, and bells not rung, that nobody waits for in front of a screen.
+    async fn patiently<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
         fault::within(self.options.patience(), answer).await
     }
 

@@ -3,18 +3,27 @@
 //! Heartbeats have connections of their own, because a lease that expires behind a queue of other statements is a task run twice; and
 //! only they may commit without waiting for the disk, because a lost beat is what a lease is long for.
 
-use std::{io, str::FromStr, time::Duration};
+use std::{
+    io,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use backon::{ExponentialBuilder, Retryable};
 use common::port::{PortError, PortResult};
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use parking_lot::Mutex;
 use sqlx::{
     Connection, PgConnection,
     postgres::{PgConnectOptions, PgDatabaseError, PgSeverity},
 };
 use tokio::{runtime::Handle, time::timeout};
 
-use super::fault::{PART, within};
+use super::{
+    fault::{PART, within},
+    lookout::Lookout,
+};
 use crate::pools::PoolUse;
 
 /// How to use the server.
@@ -74,36 +83,50 @@ pub async fn connect_once(url: &str, options: &PgOptions) -> PortResult<PgConnec
 pub struct Pool {
     connections: managed::Pool<Maker>,
     acquire_timeout: Duration,
+    known: Arc<Known>,
+}
+
+/// What is known of the server by way of this pool.
+#[derive(Debug)]
+struct Known {
+    lookout: Lookout,
+    /// When a connection was found to be of no more use: those that nobody has used since may have gone with it, as they do when the
+    /// server starts anew, and are asked first. So one call hears of it, and not one for each connection.
+    doubted: Mutex<Option<Instant>>,
+    /// Why the server was last waited for, until it takes connections.
+    waited_for: Mutex<Option<String>>,
 }
 
 impl Pool {
-    /// For the work.
-    pub fn for_work(url: &str, options: &PgOptions) -> PortResult<Self> {
-        Self::new(url, options, options.connections, "on")
+    /// For the work. What is heard on its connections, the lookout hears of.
+    pub fn for_work(url: &str, options: &PgOptions, lookout: &Lookout) -> PortResult<Self> {
+        Self::new(url, options, options.connections, "on", lookout)
     }
 
     /// For heartbeats.
-    pub fn for_beats(url: &str, options: &PgOptions) -> PortResult<Self> {
-        Self::new(url, options, BEAT_CONNECTIONS, "off")
+    pub fn for_beats(url: &str, options: &PgOptions, lookout: &Lookout) -> PortResult<Self> {
+        Self::new(url, options, BEAT_CONNECTIONS, "off", lookout)
     }
 
-    fn new(url: &str, options: &PgOptions, connections: u32, durable: &str) -> PortResult<Self> {
+    fn new(url: &str, options: &PgOptions, connections: u32, durable: &str, lookout: &Lookout) -> PortResult<Self> {
         let bound = options.statement_timeout.as_millis().to_string();
         let connect = parse(url)?.options([("statement_timeout", bound.as_str()), ("synchronous_commit", durable)]);
-        let pool = managed::Pool::builder(Maker { connect }).max_size(connections.max(1) as usize).build();
+        let known = Arc::new(Known::new(lookout.clone()));
+        let maker = Maker { connect, known: known.clone() };
+        let pool = managed::Pool::builder(maker).max_size(connections.max(1) as usize).build();
         let connections = pool.map_err(|error| PortError::broken(PART, error))?;
-        Ok(Self { connections, acquire_timeout: options.acquire_timeout })
+        Ok(Self { connections, acquire_timeout: options.acquire_timeout, known })
     }
 
     /// A connection of one's own, once one is free.
     pub async fn lend(&self) -> sqlx::Result<Lent> {
         let got = timeout(self.acquire_timeout, self.connections.get()).await;
-        let taken = got.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|error| match error {
+        let taken = got.map_err(|_| self.known.why_none())?.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Closed => sqlx::Error::PoolClosed,
             _ => sqlx::Error::PoolTimedOut,
         })?;
-        Ok(Lent(Some(taken)))
+        Ok(Lent { taken: Some(taken), known: self.known.clone() })
     }
 
     /// How the connections are used now.
@@ -119,9 +142,36 @@ impl Pool {
     }
 }
 
+impl Known {
+    fn new(lookout: Lookout) -> Self {
+        Self { lookout, doubted: Mutex::default(), waited_for: Mutex::default() }
+    }
+
+    /// A connection is of no more use.
+    fn lost(&self, taken: Object<Maker>) {
+        *self.doubted.lock() = Some(Instant::now());
+        drop(Object::take(taken));
+    }
+
+    /// Whether a connection must be asked for a sign of life before it is used.
+    fn doubts(&self, metrics: &Metrics) -> bool {
+        let used = metrics.recycled.unwrap_or(metrics.created);
+        used.elapsed() > ASK_AFTER || self.doubted.lock().is_some_and(|doubted| used <= doubted)
+    }
+
+    /// Why no connection came in time: the server's reason, if it gave one, and else that all are in use.
+    fn why_none(&self) -> sqlx::Error {
+        match &*self.waited_for.lock() {
+            Some(why) => sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, format!("no connection: {why}"))),
+            None => sqlx::Error::PoolTimedOut,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Maker {
     connect: PgConnectOptions,
+    known: Arc<Known>,
 }
 
 impl managed::Manager for Maker {
@@ -135,46 +185,58 @@ impl managed::Manager for Maker {
             .with_max_delay(Duration::from_secs(1))
             .with_jitter()
             .without_max_times();
-        (|| PgConnection::connect_with(&self.connect)).retry(pauses).when(starts).await
+        let known = &self.known;
+        let note = |error: &sqlx::Error, _| *known.waited_for.lock() = Some(error.to_string());
+        let made = (|| PgConnection::connect_with(&self.connect)).retry(pauses).when(starts).notify(note).await;
+        *known.waited_for.lock() = None;
+        made.inspect(|_| known.lookout.heard())
     }
 
     async fn recycle(&self, sql: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
         if metrics.age() > MAX_AGE {
             return Err(RecycleError::message("it is old"));
         }
-        if metrics.last_used() > ASK_AFTER {
+        if self.known.doubts(metrics) {
             // All of a pool go half open together, and each would keep its caller for the whole time to acquire.
             alive(sql, ALIVE_WITHIN).await?;
+            self.known.lookout.heard();
         }
         Ok(())
     }
 }
 
-/// Whether a server may be there in a moment: nobody listens yet, or (57P03) it reads its log first.
+/// Whether a server may take a connection in a moment: nobody listens yet, it reads its log first (57P03), or it has not yet noticed
+/// which of its connections are gone (53300).
 fn starts(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-        sqlx::Error::Database(said) => said.code().as_deref() == Some("57P03"),
+        sqlx::Error::Database(said) => said.is_transient_in_connect_phase(),
         _ => false,
     }
 }
 
 /// A connection that somebody has. Until its answer is [`heard`](Lent::heard) it is in the middle of something.
 #[derive(Debug)]
-pub struct Lent(Option<Object<Maker>>);
+pub struct Lent {
+    taken: Option<Object<Maker>>,
+    known: Arc<Known>,
+}
 
 impl Lent {
     /// The connection, to ask it one thing.
     pub fn sql(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect("it is there until it is heard")
+        self.taken.as_mut().expect("it is there until it is heard")
     }
 
     /// Gives the connection back with the answer that it gave, unless that says that it is of no more use.
     pub fn heard<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
-        if let (Some(taken), Err(error)) = (self.0.take(), &answer)
+        if matches!(answer, Ok(_) | Err(sqlx::Error::Database(_))) {
+            self.known.lookout.heard();
+        }
+        if let (Some(taken), Err(error)) = (self.taken.take(), &answer)
             && !leaves_it_sound(error)
         {
-            drop(Object::take(taken));
+            self.known.lost(taken);
         }
         answer
     }
@@ -190,11 +252,13 @@ fn leaves_it_sound(error: &sqlx::Error) -> bool {
 impl Drop for Lent {
     /// The caller left in the middle: what is still on the way is heard out, for a while, and a connection that is half open goes.
     fn drop(&mut self) {
-        let Some(mut taken) = self.0.take() else { return };
-        let Ok(runtime) = Handle::try_current() else { return drop(Object::take(taken)) };
+        let Some(mut taken) = self.taken.take() else { return };
+        let known = self.known.clone();
+        let Ok(runtime) = Handle::try_current() else { return known.lost(taken) };
         runtime.spawn(async move {
-            if alive(&mut taken, HEARD_OUT_WITHIN).await.is_err() {
-                drop(Object::take(taken));
+            match alive(&mut taken, HEARD_OUT_WITHIN).await {
+                Ok(()) => known.lookout.heard(),
+                Err(_) => known.lost(taken),
             }
         });
     }

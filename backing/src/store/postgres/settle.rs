@@ -188,7 +188,7 @@ impl PgStore {
         .bind(columns.hash)
         .bind(columns.artifacts)
         .bind(columns.error);
-        let rows = self.work(query.fetch_all(&self.work)).await?;
+        let rows = self.patiently(query.fetch_all(&self.work)).await?;
         let mut told: BTreeMap<Uuid, Result<Value, JobError>> =
             endings.into_iter().map(|ending| (ending.task, ending.told)).collect();
         for row in &rows {
@@ -215,7 +215,7 @@ impl PgStore {
             .bind(retries.iter().map(|retry| retry.fence).collect::<Vec<_>>())
             .bind(retries.iter().map(|retry| retry.error.clone()).collect::<Vec<_>>())
             .bind(retries.iter().map(|retry| retry.pause).collect::<Vec<_>>());
-        let row = self.work(query.fetch_one(&self.work)).await?;
+        let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let moved: Vec<Uuid> = list(&mut cells)?;
         effects.jobs.extend(list::<Uuid>(&mut cells)?);
@@ -307,7 +307,7 @@ impl PgStore {
         .bind(grown.edges.need)
         .bind(grown.edges.task)
         .bind(grown.edges.proceed);
-        let row = self.work(query.fetch_one(&self.work)).await?;
+        let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let settled: Vec<Uuid> = list(&mut cells)?;
         Ok((settled.into_iter().collect(), Effects::read(&mut cells)?))
