@@ -3,7 +3,7 @@
 //! Three lists keep libav to what the engine means to read: the one protocol `file`, the containers, and the codecs.
 //! Without them a file named `.mp4` that holds a playlist opens whatever the playlist names.
 
-use crate::error::{MediaError, Result};
+use crate::error::{MediaError, Result, libav_text};
 use crate::ffi;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context::Input;
@@ -62,7 +62,8 @@ fn refusal(path: &Path, error: ffmpeg::Error) -> MediaError {
             MediaError::from_libav(format_args!("opening {path}"), error)
         }
         ffmpeg::Error::InvalidData | ffmpeg::Error::Other { .. } => MediaError::BadInput(format!(
-            "{path} cannot be read: {error}; it is damaged, or no video, sound or image at all"
+            "{path} cannot be read: {}; it is damaged, or no video, sound or image at all",
+            libav_text(error)
         )),
         error => MediaError::from_libav(format_args!("opening {path}"), error),
     }
