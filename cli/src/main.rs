@@ -48,7 +48,8 @@ fn main() -> ExitCode {
 fn level(command: &Command) -> &'static str {
     match command {
         Command::Dev(_) | Command::Serve(_) | Command::Work(_) | Command::Migrate => "info",
-        Command::Render(_) | Command::Still(_) | Command::Check(_) => "error",
+        // A damaged file of the cache is made anew, and they say so.
+        Command::Render(_) | Command::Still(_) | Command::Check(_) => "error,worker::kinds::child=off",
         _ => "warn",
     }
 }

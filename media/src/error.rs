@@ -52,10 +52,7 @@ impl MediaError {
     #[must_use]
     pub fn from_libav(doing: impl std::fmt::Display, error: ffmpeg::Error) -> Self {
         use ffmpeg::Error as E;
-        // Until then libav's errors have no text.
-        static TEXTS: std::sync::Once = std::sync::Once::new();
-        TEXTS.call_once(ffmpeg::util::error::register_all);
-        let sentence = format!("{doing} failed: {error}");
+        let sentence = format!("{doing} failed: {}", libav_text(error));
         match error {
             E::InvalidData | E::Eof | E::Unknown => Self::BadInput(sentence),
             E::DemuxerNotFound | E::DecoderNotFound | E::ProtocolNotFound | E::PatchWelcome | E::Experimental => {
@@ -84,6 +81,13 @@ impl MediaError {
             _ => Self::Internal(sentence),
         }
     }
+}
+
+/// What libav calls an error. Its binding has no text for any before it was told to learn them.
+pub(crate) fn libav_text(error: ffmpeg::Error) -> String {
+    static TEXTS: std::sync::Once = std::sync::Once::new();
+    TEXTS.call_once(ffmpeg::util::error::register_all);
+    error.to_string()
 }
 
 #[cfg(test)]

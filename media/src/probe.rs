@@ -2,11 +2,12 @@
 //!
 //! Facts are found, not believed. A header may lie, and a guess costs a wrong frame later, so packets are counted and their
 //! times read (nothing is decoded for that), and every stream must give at least one frame or block of sound before it
-//! is named. What is neither a picture nor a sound is recognised by its first bytes: fonts, SVG, subtitles.
+//! is named. What is neither a picture nor a sound is recognised by its first bytes: fonts, SVG, colour tables, subtitles.
 
 mod font;
 mod sound;
 mod subtitles;
+mod table;
 mod timeline;
 mod video;
 mod webp;
@@ -59,6 +60,10 @@ pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Prog
     }
     if let Some(svg) = Svg::open(path, &FontBook::new(&[], FontFolders(Vec::new()))?)? {
         return Ok(Facts { image: true, writes: svg.writes(), video: vec![svg_facts(&svg)], ..plain(hash, "svg") });
+    }
+    if table::is_table(&head) {
+        table::check(path)?;
+        return Ok(plain(hash, "lut"));
     }
     if subtitles::are_subtitles(&head) {
         return Ok(Facts { text: Some(subtitles::read(path)?), ..plain(hash, "subtitles") });

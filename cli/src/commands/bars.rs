@@ -61,6 +61,16 @@ impl Bars {
         }
     }
 
+    /// Says something beside the progress.
+    pub fn say(&self, sentence: &str) {
+        match &self.way {
+            // A terminal that is gone by now hears nothing.
+            Way::Terminal { all, .. } => drop(all.println(sentence)),
+            Way::Lines { .. } => eprintln!("{sentence}"),
+            Way::Json { .. } => eprintln!("{}", json!({"note": sentence})),
+        }
+    }
+
     /// Takes the bars away.
     pub fn end(&mut self) {
         if let Way::Terminal { all, .. } = &self.way {

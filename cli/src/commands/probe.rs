@@ -21,16 +21,22 @@ pub async fn run(options: Probe, json: bool) -> Outcome {
     hasher.update_reader(std::fs::File::open(&source).map_err(failed)?).map_err(failed)?;
     let hash = SourceHash(hasher.finalize().to_hex().to_string());
     let scratch = Scratch::create(&std::env::temp_dir().join("spool-scratch")).map_err(failed)?;
+    // Known by its content, as to a worker: a name says nothing for sure, and libav would go by its ending before it looks inside.
+    let named = scratch.path().join(&hash.0);
+    std::os::unix::fs::symlink(&source, &named).map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
     let cage = Cage::new(program, [worker::kinds::CHILD_ARGUMENT]).map_err(failed)?;
-    let job = ChildJob::Probe { source, hash };
+    let job = ChildJob::Probe { source: named, hash: hash.clone() };
     let ended = cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| ()).await;
     match ended.ending {
         Ending::Done(output) => match *output {
             Output::Probe(facts) => print(&facts, json),
             _ => Err(Failure::Failed("the child gave another job's answer".into())),
         },
-        ending => Err(Failure::Failed(naming(&shown.to_string(), ending.sentence()))),
+        ending => {
+            let named = ending.sentence().replace(&hash.0, &shown.to_string());
+            Err(Failure::Failed(naming(&shown.to_string(), named)))
+        }
     }
 }
 

@@ -97,6 +97,7 @@ fn format_of(output: &Path) -> Result<&'static str, Failure> {
 async fn follow(client: &Client, job: &Value, bars: &mut Bars) -> Result<Value, Failure> {
     let mut ended = settled(client, job, bars).await?;
     if ended.pointer("/error/code").is_some_and(|code| code == common::error::code::ARTIFACT_LOST) {
+        bars.say("files in the cache are gone or damaged: what they held is made anew");
         ended = settled(client, job, bars).await?;
     }
     bars.end();

@@ -54,7 +54,7 @@ pub enum TakenFor {
     Subtitles,
     /// A font: its facts hold the names of its faces.
     Font,
-    /// A `.cube` table: its hash is enough.
+    /// A `.cube` table: read to its end, and known by its hash.
     Lut,
 }
 

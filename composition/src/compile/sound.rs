@@ -160,7 +160,9 @@ fn item(clock: &Clock, span: Span, heard: &Heard, facts: &Facts, audio: &AudioFa
         speed,
         volume: volume(heard.volume, whole),
         fade_in,
+        fade_in_before: 0,
         fade_out,
+        fade_out_after: 0,
         role: heard.role.map_or(heard.usual_role, role),
     };
     let cut = clock.rate.samples(shown.from - span.from, RATE);
@@ -196,27 +198,24 @@ fn role(name: RoleName) -> Role {
     }
 }
 
-/// The item without its first `cut` samples, and `left` long. A fade or tween that is cut goes on from where it stood, evenly.
+/// The item without its first `cut` samples, and `left` long. A fade or tween that is cut goes on from where it stood, and one that
+/// is cut off at its end stands where it would have.
 fn cut_to(item: SoundItem, cut: u64, left: u64) -> SoundItem {
-    let lost_end = item.samples.saturating_sub(cut + left);
-    let fade_out = item.fade_out.saturating_sub(lost_end);
-    if cut == 0 {
-        return SoundItem { samples: left, fade_out, ..item };
-    }
+    let after = item.samples.saturating_sub(cut + left);
     let passed = Ratio::new(cut as i64, i64::from(RATE)).unwrap_or(Ratio::ZERO).times(item.speed);
-    let inside_fade = cut < item.fade_in;
-    let volume = later(&item.volume, cut);
-    let volume = match (inside_fade, volume) {
-        (true, Curve::Still(level)) => rest_of_fade(level, cut, item.fade_in),
-        (_, volume) => volume,
-    };
-    SoundItem { samples: left, trim: item.trim.plus(passed), volume, fade_in: 0, fade_out, ..item }
-}
-
-fn rest_of_fade(level: Micro, cut: u64, fade_in: u64) -> Curve {
-    let share = Micro::from_f64(cut as f64 / fade_in.max(1) as f64);
-    let length = fade_in - cut;
-    Curve::Tweens(vec![Tween { start: 0, length, from: level.times(share), to: level, easing: Easing::Linear }])
+    let part = |fade: u64, lost: u64| if lost < fade { (fade, lost) } else { (0, 0) };
+    let (fade_in, fade_in_before) = part(item.fade_in, cut);
+    let (fade_out, fade_out_after) = part(item.fade_out, after);
+    SoundItem {
+        samples: left,
+        trim: item.trim.plus(passed),
+        volume: if cut == 0 { item.volume } else { later(&item.volume, cut) },
+        fade_in,
+        fade_in_before,
+        fade_out,
+        fade_out_after,
+        ..item
+    }
 }
 
 /// A curve whose clock begins `cut` ticks later.
@@ -285,7 +284,9 @@ fn repeated(whole: SoundItem, track: &Soundtrack, duration: Ratio) -> Vec<SoundI
             trim,
             volume: later(&whole.volume, at),
             fade_in: if at == 0 { whole.fade_in.min(samples) } else { 0 },
+            fade_in_before: if at == 0 { whole.fade_in_before } else { 0 },
             fade_out: if last { whole.fade_out.min(samples) } else { 0 },
+            fade_out_after: if last { whole.fade_out_after } else { 0 },
             ..whole.clone()
         });
         at += samples;

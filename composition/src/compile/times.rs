@@ -43,17 +43,23 @@ struct Timed<'a> {
 /// Resolves `auto` and `end`, snaps to the grid, cuts to the range. None where that can't be done, the faults being told.
 pub(super) fn resolve<'a>(desk: &mut Desk<'a>) -> Option<Timing<'a>> {
     let composition = desk.composition;
-    let mut timed = Vec::new();
+    let (mut timed, mut all_known) = (Vec::new(), true);
     for (track, clips) in composition.tracks.iter().enumerate() {
         for clip in clips {
-            let Some(start) = begins(desk, clip) else { continue };
-            let Some(length) = length(desk, clip) else { continue };
+            let Some((start, length)) = begins(desk, clip).zip(length(desk, clip)) else {
+                all_known = false;
+                continue;
+            };
             let end = length.map(|length| start.plus(length));
             timed.push(Timed { clip, track, start, end });
         }
     }
     let end = timed.iter().filter_map(|clip| clip.end).max();
     let Some(end) = end else {
+        // Where a length could not be found out, that is the fault, and this only follows from it.
+        if !all_known {
+            return None;
+        }
         desk.fault("/timeline", "has no end, because no clip says how long it lasts: give one a `length` in seconds");
         return None;
     };

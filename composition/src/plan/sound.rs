@@ -52,10 +52,20 @@ pub struct SoundItem {
     pub volume: Curve,
     /// Samples of even rise at the start.
     pub fade_in: u64,
+    /// How many of these were over before the first that is heard: a range may begin within a rise.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub fade_in_before: u64,
     /// Samples of even fall at the end.
     pub fade_out: u64,
+    /// How many of these would follow the last that is heard.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub fade_out_after: u64,
     /// What part it plays.
     pub role: Role,
+}
+
+fn is_nought(samples: &u64) -> bool {
+    *samples == 0
 }
 
 /// What part a sound plays.

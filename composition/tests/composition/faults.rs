@@ -170,6 +170,14 @@ fn faults_that_only_the_sources_show_have_their_place_too() {
 }
 
 #[test]
+fn what_follows_from_a_fault_is_no_fault_of_its_own() {
+    let cut_away = one(json!({"asset": {"type": "video", "src": "short.mp4", "trim": 100}}));
+    let faults = compiled(&cut_away).expect_err("nothing is left of it");
+    let places: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+    assert_eq!(places, ["/timeline/tracks/0/clips/0/asset/trim"]);
+}
+
+#[test]
 fn what_has_no_end_or_no_start_is_refused() {
     let endless = one(json!({"asset": text("a"), "length": "end"}));
     assert_eq!(compiled(&endless).expect_err("no end")[0].pointer, "/timeline");

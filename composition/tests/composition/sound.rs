@@ -87,5 +87,18 @@ fn a_sound_cut_by_the_range_goes_on_from_where_it_stood() {
     let sound = sound_of(&document).expect("sound");
     let item = &sound.items[0];
     assert_eq!((item.start, item.samples, item.trim.to_f64()), (0, 432_000, 3.0));
-    assert_eq!((item.volume.value_at(0), item.volume.value_at(144_000)), (0.25, 1.0));
+    assert_eq!((item.fade_in, item.fade_in_before), (192_000, 48_000));
+}
+
+#[test]
+fn a_range_that_ends_within_a_fade_leaves_it_as_it_would_be() {
+    let falling = json!([{ "from": 1, "to": 0.5, "start": 0, "length": 10 }]);
+    let asset = json!({ "type": "audio", "src": "a.mp3", "fadeIn": 2, "fadeOut": 4, "volume": falling });
+    let mut document = video(json!([track(json!([clip(asset, 0.0, 10.0)]))]));
+    document["output"]["range"] = json!({ "start": 1, "length": 8 });
+    let sound = sound_of(&document).expect("sound");
+    let item = &sound.items[0];
+    assert_eq!((item.samples, item.fade_in, item.fade_in_before), (384_000, 96_000, 48_000));
+    assert_eq!((item.fade_out, item.fade_out_after), (192_000, 48_000));
+    assert!((item.volume.value_at(0) - 0.95).abs() < 1e-6, "{item:?}");
 }

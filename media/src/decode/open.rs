@@ -3,7 +3,7 @@
 //! Three lists keep libav to what the engine means to read: the one protocol `file`, the containers, and the codecs.
 //! Without them a file named `.mp4` that holds a playlist opens whatever the playlist names.
 
-use crate::error::{MediaError, Result};
+use crate::error::{MediaError, Result, libav_text};
 use crate::ffi;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context::Input;
@@ -61,12 +61,9 @@ fn refusal(path: &Path, error: ffmpeg::Error) -> MediaError {
         ffmpeg::Error::Other { errno: libc::ENOMEM | libc::EMFILE | libc::ENFILE } => {
             MediaError::from_libav(format_args!("opening {path}"), error)
         }
-        // libav's own words say no more, and are there only where its tables of them were filled.
-        ffmpeg::Error::InvalidData => {
-            MediaError::BadInput(format!("{path} cannot be read: it is damaged, or no video, sound or image at all"))
-        }
-        ffmpeg::Error::Other { .. } => MediaError::BadInput(format!(
-            "{path} cannot be read: {error}; it is damaged, or no video, sound or image at all"
+        ffmpeg::Error::InvalidData | ffmpeg::Error::Other { .. } => MediaError::BadInput(format!(
+            "{path} cannot be read: {}; it is damaged, or no video, sound or image at all",
+            libav_text(error)
         )),
         error => MediaError::from_libav(format_args!("opening {path}"), error),
     }

@@ -10,7 +10,7 @@ use super::mirror::mirrored;
 use super::open::open_input;
 use super::reader::Shown;
 use super::rotation::{Turn, rotation_of, rotation_of_frame};
-use crate::error::{MediaError, Result};
+use crate::error::{MediaError, Result, libav_text};
 use crate::ffi;
 use composition::plan::Ratio;
 use ffmpeg_next as ffmpeg;
@@ -24,6 +24,10 @@ const MAX_PIXELS: &str = "100000000";
 /// A read-ahead beyond this many seconds asks the index whether a jump is shorter.
 const PATIENCE_SECONDS: i64 = 1;
 
+/// The same where packets without a time are among those that have one: behind a jump libav gives some of them that of their
+/// neighbour, so what lies in the first minutes is read up to. Further in, reading up to it would take longer than a wrong frame is worth.
+const SPARSE_PATIENCE_SECONDS: i64 = 300;
+
 /// Broken packets in a row after which a stream is given up.
 const MAX_BROKEN: u32 = 64;
 
@@ -34,6 +38,8 @@ pub(crate) struct StreamReader {
     stream: usize,
     decoder: decoder::Video,
     clock: StreamClock,
+    /// Whether packets without a time are among those that have one.
+    sparse: bool,
     rotation: Option<Turn>,
     /// The frame that shows, and the one after it, each with its time in ticks.
     current: Option<Timed>,
@@ -78,9 +84,11 @@ impl StreamReader {
         let rotation = rotation_of(&wanted).or_else(|| turn_of(path));
         let decoder = open_decoder(&wanted).map_err(|error| refused_stream(path, error))?;
         let stream = wanted.index();
+        let sparse = is_sparse(&input);
         Ok(Self {
             path: path.to_owned(),
             input,
+            sparse,
             stream,
             decoder,
             clock,
@@ -137,11 +145,16 @@ impl StreamReader {
 
     /// The first read of all: from the start, unless the target is well inside.
     fn begin(&mut self, target: i64) -> Result<()> {
-        if self.clock.is_far_from_start(target, PATIENCE_SECONDS) {
+        if self.clock.is_far_from_start(target, self.patience_at_start()) {
             return self.jump(target);
         }
         self.ahead = self.next_frame()?;
         Ok(())
+    }
+
+    /// How far into the file a target may lie and still be read up to from the start.
+    fn patience_at_start(&self) -> i64 {
+        if self.sparse { SPARSE_PATIENCE_SECONDS } else { PATIENCE_SECONDS }
     }
 
     /// Whether a key frame lies between the frames at hand and a target that is well ahead.
@@ -157,6 +170,9 @@ impl StreamReader {
 
     /// Seeks to a key frame at or before `target`, further back until the frame there may be believed.
     fn jump(&mut self, target: i64) -> Result<()> {
+        if !self.clock.is_far_from_start(target, self.patience_at_start()) {
+            return self.restart();
+        }
         let mut aim = target;
         let mut step = self.clock.ticks(1).max(1);
         for _ in 0..MAX_SEEKS {
@@ -202,7 +218,10 @@ impl StreamReader {
             match self.decoder.receive_frame(&mut decoded) {
                 Ok(()) => {
                     self.broken = 0;
-                    let ticks = decoded.timestamp().unwrap_or(self.last_ticks.saturating_add(1));
+                    if !self.is_placed(&decoded) {
+                        continue;
+                    }
+                    let ticks = self.ticks_of(&decoded);
                     if ticks >= self.believed_from && ticks > self.last_ticks {
                         self.last_ticks = ticks;
                         return Ok(Some(Timed::new(ticks, decoded, self.rotation)));
@@ -215,6 +234,28 @@ impl StreamReader {
         }
     }
 
+    /// When a decoded frame shows. What has no time of its own among others that have follows the frame before it: libav would take the time
+    /// of its decoding, which is earlier, and so put two frames at one time.
+    fn ticks_of(&self, frame: &frame::Video) -> i64 {
+        let follows = || {
+            let step = Some(frame.packet().duration).filter(|step| *step > 0)?;
+            (self.last_ticks != i64::MIN).then(|| self.last_ticks.saturating_add(step))
+        };
+        let told = if self.sparse { frame.pts().or_else(follows) } else { None };
+        told.or_else(|| frame.timestamp()).unwrap_or(self.last_ticks.saturating_add(1))
+    }
+
+    /// Whether it can be told when a decoded frame shows: behind a jump not before one has a time of its own.
+    fn is_placed(&self, frame: &frame::Video) -> bool {
+        let begins_behind_a_jump = self.sparse && self.believed_from != i64::MIN && self.last_ticks == i64::MIN;
+        !begins_behind_a_jump || frame.pts().is_some()
+    }
+
+    /// Whether reading may begin at a packet after a seek: at a key frame whose time is known.
+    fn may_begin(&self, packet: &ffmpeg::Packet) -> bool {
+        packet.is_key() && (!self.sparse || packet.pts().is_some())
+    }
+
     /// Gives the decoder one more packet of the stream, or tells it that there is none.
     fn feed(&mut self) -> Result<()> {
         loop {
@@ -222,7 +263,7 @@ impl StreamReader {
             let mut packet = ffmpeg::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() != self.stream => {}
-                Ok(()) if self.awaits_key && !packet.is_key() => {}
+                Ok(()) if self.awaits_key && !self.may_begin(&packet) => {}
                 Ok(()) => {
                     if self.awaits_key {
                         self.awaits_key = false;
@@ -264,10 +305,17 @@ impl StreamReader {
     /// Whatever a decoder objects to in a file, sizes beyond its bounds among it, is the file's fault.
     fn damaged(&self, error: ffmpeg::Error) -> MediaError {
         MediaError::BadInput(format!(
-            "{} cannot be decoded: {error}; it is damaged, or larger than {MAX_PIXELS} pixels",
-            self.path.display()
+            "{} cannot be decoded: {}; it is damaged, or larger than {MAX_PIXELS} pixels",
+            self.path.display(),
+            libav_text(error)
         ))
     }
+}
+
+/// Whether a container gives times to the first frame of a packet of its own alone (ISO/IEC 13818-1, "PTS"), which may hold several or begin
+/// in the middle of one: a program stream. Transport streams may as well, and in practice begin a packet with each frame.
+pub(crate) fn is_sparse(input: &Input) -> bool {
+    input.format().name() == "mpeg"
 }
 
 /// Seeks tried before the file is read from its start.
@@ -278,7 +326,8 @@ fn refused_stream(path: &Path, error: ffmpeg::Error) -> MediaError {
     let path = path.display();
     match error {
         ffmpeg::Error::Other { errno } if errno != libc::ENOMEM => MediaError::BadInput(format!(
-            "{path} cannot be decoded: {error}; it is damaged, or larger than {MAX_PIXELS} pixels"
+            "{path} cannot be decoded: {}; it is damaged, or larger than {MAX_PIXELS} pixels",
+            libav_text(error)
         )),
         error => MediaError::from_libav(format_args!("opening the decoder of {path}"), error),
     }

@@ -1,7 +1,7 @@
 //! Looks at a finished segment before anyone relies on it.
 
 use crate::decode::open::open_input;
-use crate::error::{MediaError, Result};
+use crate::error::{MediaError, Result, libav_text};
 use crate::ffi;
 use composition::plan::{Segment, VideoCodec};
 use ffmpeg_next as ffmpeg;
@@ -83,7 +83,7 @@ fn last_decoded(
     size: (u32, u32),
     skipped: Discard,
 ) -> Result<Option<i64>, String> {
-    let failed = |error: ffmpeg::Error| format!("it does not decode: {error}");
+    let failed = |error: ffmpeg::Error| format!("it does not decode: {}", libav_text(error));
     let context = codec::Context::from_parameters(parameters.clone()).map_err(failed)?;
     let mut decoder = context.decoder();
     if skipped != Discard::None {

@@ -22,11 +22,10 @@ impl Cube {
     /// # Errors
     /// Bad input where it is no such table, naming the line.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::InvalidData => broken("it is not text"),
-            _ => MediaError::from_io(format_args!("reading {}", path.display()), &error),
-        })?;
-        Self::parse(&text)
+        let bytes = std::fs::read(path)
+            .map_err(|error| MediaError::from_io(format_args!("reading {}", path.display()), &error))?;
+        // Titles and comments come in whatever letters the tool's maker writes; numbers are ASCII.
+        Self::parse(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}'))
     }
 
     /// Reads a table's text.
@@ -124,7 +123,7 @@ fn three(text: &str) -> Option<[f32; 3]> {
 }
 
 fn broken(what: &str) -> MediaError {
-    MediaError::BadInput(format!("the colour table is no .cube file that can be read: {what}"))
+    MediaError::BadInput(format!("the colour table can't be read: {what}"))
 }
 
 #[cfg(test)]

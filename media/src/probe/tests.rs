@@ -178,6 +178,7 @@ fn what_is_no_media_is_bad_input() {
         let error = facts(&path).unwrap_err();
         let head = String::from_utf8_lossy(&bytes[..bytes.len().min(20)]).into_owned();
         assert!(matches!(error, MediaError::BadInput(_)), "{head}: {error:?}");
+        assert!(!error.to_string().contains(": ;"), "libav's reason is left out: {error}");
     }
 }
 
@@ -189,4 +190,36 @@ fn a_film_cut_short_tells_what_is_left_of_it() {
     let path = folder.path().join("cut.wav");
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(facts(&path).unwrap().audio.len(), 1);
+}
+
+#[test]
+fn a_font_cut_short_is_told_and_one_without_its_hints_serves() {
+    let folder = folder();
+    let font = crate::text::fonts::BUNDLED[0];
+    let path = folder.path().join("mine.ttf");
+    // The header and the first tables are whole in all of these.
+    for part in [2, 3, 5] {
+        std::fs::write(&path, &font[..font.len() * (part - 1) / part]).unwrap();
+        let error = facts(&path).unwrap_err();
+        assert!(matches!(&error, MediaError::BadInput(told) if told.contains("is cut short")), "{error:?}");
+    }
+    std::fs::write(&path, font).unwrap();
+    assert_eq!(facts(&path).unwrap().container, "font");
+}
+
+#[test]
+fn a_colour_table_is_read_to_its_end() {
+    let folder = folder();
+    let path = folder.path().join("warm.cube");
+    let rows = "0 0 0\n1 0 0\n0 1 0\n1 1 0\n0 0 1\n1 0 1\n0 1 1\n1 1 1\n";
+    // As tools on Windows write them: a mark at the beginning, a title in Latin-1, ends of lines of two bytes.
+    let mut windows = b"\xef\xbb\xbfTITLE \"W\xe4rme\"\r\nLUT_3D_SIZE 2\r\n".to_vec();
+    windows.extend_from_slice(rows.replace('\n', "\r\n").as_bytes());
+    for whole in [format!("TITLE \"warm\"\nLUT_3D_SIZE 2\n{rows}").into_bytes(), windows] {
+        std::fs::write(&path, whole).unwrap();
+        assert_eq!(facts(&path).unwrap().container, "lut");
+    }
+    std::fs::write(&path, format!("LUT_3D_SIZE 2\n{}", rows.replace("0 1 0", "0 one 0"))).unwrap();
+    let error = facts(&path).unwrap_err();
+    assert!(matches!(&error, MediaError::BadInput(told) if told.contains("line 4")), "{error:?}");
 }

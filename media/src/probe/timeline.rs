@@ -3,6 +3,7 @@
 //! Reading packets costs no more than reading the file, which the caller has just done to hash it; so this is exact where
 //! a container's own counts may be missing (Matroska has none), rounded, or wrong.
 
+use crate::decode::stream::is_sparse;
 use crate::ffi;
 use composition::plan::Ratio;
 use ffmpeg_next as ffmpeg;
@@ -20,9 +21,18 @@ const MOST_ERRORS: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     time_base: Option<Rational>,
+    /// Whether packets without a time of their own may be among those that have one.
+    sparse: bool,
+    /// Packets that are shown, with a time or without.
+    count: u64,
+    /// Whether there is one without.
+    gaps: bool,
+    /// What each lasts, where all last as long.
+    step: Option<i64>,
+    uneven_steps: bool,
     /// The file's start in ticks of this stream.
     origin: i64,
-    /// Times of packets that are shown, in the order of the file.
+    /// Times of those that have one, in the order of the file; sorted once it is read.
     times: Vec<i64>,
     keys: Vec<i64>,
     /// The latest end that a packet's own duration tells.
@@ -39,8 +49,9 @@ pub(super) struct Timelines {
 impl Timelines {
     /// Reads the file to its end. `origin_us` is its start in microseconds; `passed` is told the byte that was come to.
     pub(super) fn read(input: &mut Input, origin_us: i64, passed: &mut dyn FnMut(u64)) -> Self {
+        let sparse = is_sparse(input);
         let mut streams: Vec<Timeline> =
-            input.streams().map(|stream| Timeline::new(stream.time_base(), origin_us)).collect();
+            input.streams().map(|stream| Timeline::new(stream.time_base(), origin_us, sparse)).collect();
         let (mut errors, mut packets) = (0, 0);
         while errors < MOST_ERRORS && packets < MOST_PACKETS {
             let mut packet = Packet::empty();
@@ -80,11 +91,11 @@ impl Timelines {
 }
 
 impl Timeline {
-    fn new(time_base: Rational, origin_us: i64) -> Self {
+    fn new(time_base: Rational, origin_us: i64, sparse: bool) -> Self {
         let Rational(num, den) = time_base;
         let (num, den) = (i128::from(num.max(1)), i128::from(den.max(1)));
         let origin = (i128::from(origin_us) * den).div_euclid(num * 1_000_000);
-        Self { time_base: Some(time_base), origin: i64::try_from(origin).unwrap_or(0), ..Self::default() }
+        Self { time_base: Some(time_base), sparse, origin: i64::try_from(origin).unwrap_or(0), ..Self::default() }
     }
 
     fn add(&mut self, packet: &Packet) {
@@ -92,7 +103,13 @@ impl Timeline {
         if ffi::is_discarded(packet) {
             return;
         }
-        let Some(time) = packet.pts().or(packet.dts()) else {
+        self.count += 1;
+        let step = Some(packet.duration()).filter(|step| *step > 0);
+        self.uneven_steps |= self.count > 1 && self.step != step;
+        self.step = step;
+        // When something is decoded stands in for when it shows only where no packet says the latter.
+        let Some(time) = packet.pts().or_else(|| packet.dts().filter(|_| !self.sparse)) else {
+            self.gaps = true;
             return;
         };
         self.times.push(time);
@@ -106,7 +123,12 @@ impl Timeline {
 
     /// How many packets are shown.
     pub(super) fn count(&self) -> u64 {
-        self.times.len() as u64
+        self.count
+    }
+
+    /// What every packet lasts, where some have no time of their own.
+    fn filled(&self) -> Option<i64> {
+        self.step.filter(|_| self.gaps && !self.uneven_steps)
     }
 
     /// The first one's time, in seconds from the start of the file; nought where it is primed away.
@@ -117,6 +139,10 @@ impl Timeline {
     /// When the last packet's show ends, in seconds from the start of the file.
     pub(super) fn end(&self) -> Option<Ratio> {
         let last = self.times.last().copied()?;
+        if let Some((first, step)) = self.times.first().zip(self.filled()) {
+            let end = i64::try_from(self.count).ok().and_then(|count| first.checked_add(step.checked_mul(count)?));
+            return end.map(|end| self.seconds(end));
+        }
         let told = self.end.filter(|end| *end > last);
         Some(self.seconds(told.unwrap_or_else(|| last.saturating_add(self.spacing().unwrap_or(0)))))
     }
@@ -128,6 +154,9 @@ impl Timeline {
 
     /// Packets a second on average.
     pub(super) fn mean_rate(&self) -> Option<Ratio> {
+        if self.gaps {
+            return None;
+        }
         let (first, last) = (self.times.first()?, self.times.last()?);
         let span = self.seconds(*last).minus(self.seconds(*first));
         let steps = Ratio::whole(i64::try_from(self.times.len()).ok()? - 1);
@@ -136,6 +165,9 @@ impl Timeline {
 
     /// Whether packets are unevenly spaced, beyond what rounding explains.
     pub(super) fn is_uneven(&self) -> bool {
+        if self.gaps {
+            return self.uneven_steps;
+        }
         let Some(mean) = self.mean_spacing() else { return false };
         // A tick either way is rounding.
         let slack = (mean * UNEVEN).max(1.5);

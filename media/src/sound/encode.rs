@@ -39,6 +39,8 @@ pub(crate) struct SoundWriter {
     pending: Vec<Stereo>,
     frame_size: usize,
     sent: i64,
+    /// A factor that takes back what the encoder itself takes off.
+    gain: f32,
 }
 
 impl SoundWriter {
@@ -74,6 +76,7 @@ impl SoundWriter {
             pending: Vec::new(),
             frame_size,
             sent: 0,
+            gain: 1.0 / own_scale(recipe),
         })
     }
 
@@ -113,7 +116,7 @@ impl SoundWriter {
         let mut frame = frame::Audio::new(self.format, samples.len(), ChannelLayout::STEREO);
         frame.set_rate(self.rate);
         frame.set_pts(Some(self.sent));
-        fill(&mut frame, samples);
+        fill(&mut frame, samples, self.gain);
         self.sent += samples.len() as i64;
         self.encoder.send_frame(&frame).map_err(|error| MediaError::from_libav("encoding sound", error))?;
         self.drain()
@@ -138,6 +141,17 @@ impl SoundWriter {
     }
 }
 
+/// What an encoder scales its input by, unasked. LAME does so below 256 kbit/s, to keep clear of full scale (`abr_switch_map` in its
+/// `presets.c`); it takes floats, so nothing is cut off by scaling the other way first.
+fn own_scale(recipe: &SoundRecipe) -> f32 {
+    match (recipe.codec, recipe.bitrate) {
+        (SoundCodec::Mp3, ..=160_000) => 0.95,
+        (SoundCodec::Mp3, ..=192_000) => 0.97,
+        (SoundCodec::Mp3, ..=224_000) => 0.98,
+        _ => 1.0,
+    }
+}
+
 fn open_encoder(recipe: &SoundRecipe) -> Result<encoder::audio::Encoder> {
     let (name, _, format) = names(recipe.codec);
     let codec = encoder::find_by_name(name)
@@ -156,26 +170,26 @@ fn open_encoder(recipe: &SoundRecipe) -> Result<encoder::audio::Encoder> {
     audio.open_as(codec).map_err(failed)
 }
 
-fn fill(frame: &mut frame::Audio, samples: &[Stereo]) {
+fn fill(frame: &mut frame::Audio, samples: &[Stereo], gain: f32) {
     match frame.format() {
         Sample::F32(Type::Planar) => {
             for channel in 0..2 {
                 let plane: &mut [f32] = frame.plane_mut(channel);
                 for (place, sample) in plane.iter_mut().zip(samples) {
-                    *place = sample[channel];
+                    *place = sample[channel] * gain;
                 }
             }
         }
         Sample::F32(Type::Packed) => {
             let plane: &mut [(f32, f32)] = frame.plane_mut(0);
             for (place, [left, right]) in plane.iter_mut().zip(samples) {
-                *place = (*left, *right);
+                *place = (*left * gain, *right * gain);
             }
         }
         _ => {
             let plane: &mut [(i16, i16)] = frame.plane_mut(0);
             for (place, [left, right]) in plane.iter_mut().zip(samples) {
-                *place = (to_i16(*left), to_i16(*right));
+                *place = (to_i16(*left * gain), to_i16(*right * gain));
             }
         }
     }

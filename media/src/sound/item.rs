@@ -116,8 +116,9 @@ fn volumes(curve: &Curve, from: u64, count: usize) -> Vec<f32> {
 
 /// The factor of both fades at a sample of the item.
 fn fade(item: &SoundItem, tick: u64) -> f32 {
-    let rise = if tick < item.fade_in { tick as f64 / item.fade_in as f64 } else { 1.0 };
-    let left = item.samples.saturating_sub(tick);
+    let passed = tick + item.fade_in_before;
+    let rise = if passed < item.fade_in { passed as f64 / item.fade_in as f64 } else { 1.0 };
+    let left = item.samples.saturating_sub(tick) + item.fade_out_after;
     let fall = if left < item.fade_out { left as f64 / item.fade_out as f64 } else { 1.0 };
     (rise * fall) as f32
 }

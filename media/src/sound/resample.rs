@@ -1,6 +1,7 @@
 //! From whatever a decoder gives to stereo samples at the engine's rate.
 
 use super::Stereo;
+use crate::error::libav_text;
 use crate::{MediaError, Result};
 use ffmpeg_next::software::resampling::Context;
 use ffmpeg_next::util::format::sample::{Sample, Type};
@@ -48,8 +49,10 @@ impl Resampler {
         let context = Context::get(kind.format, kind.layout, kind.rate, Sample::F32(Type::Planar), layout, rate)
             .map_err(|error| {
                 MediaError::Unsupported(format!(
-                    "sound of {} Hz in {:?} can't be converted: {error}",
-                    kind.rate, kind.format
+                    "sound of {} Hz in {:?} can't be converted: {}",
+                    kind.rate,
+                    kind.format,
+                    libav_text(error)
                 ))
             })?;
         Ok(Self { context, kind })

@@ -1,6 +1,7 @@
 //! Faster or slower at the same pitch, by libavfilter's `atempo` (waveform similarity overlap-add).
 
 use super::Stereo;
+use crate::error::libav_text;
 use crate::{MediaError, Result};
 use composition::plan::Ratio;
 use ffmpeg_next as ffmpeg;
@@ -27,8 +28,9 @@ impl Stretch {
     /// # Errors
     /// Internal, where libavfilter lacks the filter.
     pub(super) fn new(speed: Ratio, rate: u32) -> Result<Self> {
-        let graph = build(speed.to_f64(), rate)
-            .map_err(|error| MediaError::Internal(format!("changing the speed of sound failed: {error}")))?;
+        let graph = build(speed.to_f64(), rate).map_err(|error| {
+            MediaError::Internal(format!("changing the speed of sound failed: {}", libav_text(error)))
+        })?;
         Ok(Self { graph, rate, fed: 0, closed: false })
     }
 

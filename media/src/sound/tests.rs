@@ -55,7 +55,9 @@ fn item(name: &str, start: u64, samples: u64) -> SoundItem {
         speed: Ratio::ONE,
         volume: Curve::still(Micro::ONE),
         fade_in: 0,
+        fade_in_before: 0,
         fade_out: 0,
+        fade_out_after: 0,
         role: Role::Effect,
     }
 }
@@ -137,6 +139,25 @@ fn every_codec_keeps_the_exact_length_and_place() {
         assert_eq!(output.samples, 59_999);
         let at = click_at(&read(&path, 59_999));
         assert!((30_000..30_012).contains(&at), "{codec:?} has it at {at}");
+    }
+}
+
+#[test]
+fn every_codec_keeps_the_level() {
+    let mut bench = Bench::new();
+    bench.source("tone", RATE, &tone(1_000.0, 0.5, 96_000, RATE));
+    for (codec, name) in [
+        (SoundCodec::Aac, "out.mp4"),
+        (SoundCodec::Opus, "out.webm"),
+        (SoundCodec::Mp3, "out.mp3"),
+        (SoundCodec::Pcm16, "out.wav"),
+    ] {
+        let mut plan = sound(96_000, vec![item("tone", 0, 96_000)]);
+        plan.recipe = recipe(codec, RATE);
+        let (path, _) = bench.render(&plan, name);
+        let change =
+            20.0 * (level(&read(&path, 96_000)[9_600..86_400]) / (0.5 * std::f32::consts::FRAC_1_SQRT_2)).log10();
+        assert!(change.abs() < 0.1, "{codec:?} changes the level by {change} dB");
     }
 }
 
@@ -232,6 +253,18 @@ fn volume_moves_and_fades_run_evenly() {
         easing: Easing::Linear,
     }]);
     flat.fade_in = 4_800;
+    let cut = SoundItem {
+        fade_in: 9_600,
+        fade_in_before: 4_800,
+        fade_out: 24_000,
+        fade_out_after: 12_000,
+        ..item("flat", 0, 48_000)
+    };
+    let (path, _) = bench.render(&sound(48_000, vec![cut]), "cut.wav");
+    let samples = read(&path, 48_000);
+    for (at, expected) in [(0, 0.25), (2_400, 0.375), (4_800, 0.5), (36_000, 0.5), (42_000, 0.375), (47_999, 0.25)] {
+        assert!((samples[at][0] - expected).abs() < 2e-3, "cut, at {at}: {}", samples[at][0]);
+    }
     let (path, _) = bench.render(&sound(96_000, vec![flat]), "out.wav");
     let samples = read(&path, 96_000);
     for (at, expected) in [(0, 0.0), (2_400, 0.25), (4_800, 0.5), (24_000, 0.5), (36_000, 0.25), (60_000, 0.0)] {

@@ -64,23 +64,29 @@ fn a_render_without_a_server_makes_again_what_somebody_deleted_or_damaged() {
         let mut command = spool();
         command.args(["render", "--json"]).arg(written).arg("-o").arg(&file).arg("--cache").arg(&cache);
         let output = run(command);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        let notes = said.lines().filter(|line| line.contains("made anew")).count();
+        assert!(!said.contains("\"level\""), "no log is for whoever renders: {said}");
+        (serde_json::from_slice::<Value>(&output.stdout).unwrap(), notes)
     };
-    let first = render("a");
+    let (first, notes) = render("a");
+    assert_eq!(notes, 0);
     let bytes = std::fs::read(&file).unwrap();
     assert!(!std::fs::metadata(&file).unwrap().permissions().readonly(), "the file is the caller's own");
     for path in artifacts(&cache) {
         std::fs::remove_file(path).unwrap();
     }
-    let second = render("a");
+    let (second, notes) = render("a");
+    assert_eq!(notes, 0, "what is gone is seen before anything is asked for");
     assert_eq!(second["segments"]["rendered"], first["segments"]["total"]);
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
     for path in artifacts(&cache) {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"cut short").unwrap();
     }
-    let third = render("b");
+    let (third, notes) = render("b");
+    assert_eq!(notes, 1, "a damaged part is noticed when it is joined, and told in a sentence");
     assert_eq!(third["segments"]["rendered"], first["segments"]["total"]);
 }
 

@@ -132,3 +132,61 @@ fn a_composition_is_rendered_without_a_server_and_found_again() {
     assert_eq!((&first["segments"]["cached"], &second["segments"]["rendered"]), (&json!(0), &json!(0)));
     assert_eq!(std::fs::read(at("first.mp4")).unwrap(), std::fs::read(at("second.mp4")).unwrap());
 }
+
+#[test]
+fn fonts_and_colour_tables_that_are_broken_are_told_with_their_places_before_anything_is_drawn() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let font = include_bytes!("../../../media/fonts/OpenSans-Regular.ttf");
+    std::fs::write(at("cut.ttf"), &font[..font.len() / 2]).unwrap();
+    std::fs::write(at("warm.cube"), "LUT_3D_SIZE 2\n0 0 0\n1 0 none\n").unwrap();
+    std::fs::write(at("none.srt"), "").unwrap();
+    let mut broken = composition("one", "two");
+    broken["timeline"]["fonts"] = json!([{"src": "cut.ttf"}]);
+    broken["timeline"]["tracks"][0]["clips"][0]["filter"] = json!({"type": "lut", "src": "warm.cube"});
+    let captions = json!({"asset": {"type": "caption", "src": "none.srt"}, "start": 0, "length": 1});
+    broken["timeline"]["tracks"].as_array_mut().unwrap().push(json!({"clips": [captions]}));
+    std::fs::write(at("composition.json"), broken.to_string()).unwrap();
+    let mut command = spool();
+    command.arg("render").arg(at("composition.json")).arg("-o").arg(at("out.mp4")).arg("--cache").arg(at("cache"));
+    let output = run(command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{said}");
+    for told in [
+        "/timeline/fonts/0/src: `cut.ttf` can't be used as a font: the font `cut.ttf` is cut short",
+        "/timeline/tracks/0/clips/0/filter/src: `warm.cube` can't be used as a colour table",
+        "line 3",
+        "/timeline/tracks/3/clips/0/asset/src: `none.srt` is empty",
+    ] {
+        assert!(said.contains(told), "{told} is missing of:\n{said}");
+    }
+}
+
+#[test]
+fn a_picture_is_probed_whatever_its_name_ends_on() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let stops = json!([{"color": "#e04020"}, {"color": "#2040e0"}, {"color": "#20e040"}]);
+    let writing =
+        json!({"type": "text", "text": "A picture that has more bytes than a first look", "font": {"size": 30}});
+    let picture = json!({
+        "timeline": {"tracks": [
+            {"clips": [{"asset": writing, "start": 0, "length": 1}]},
+            {"clips": [{"asset": {"type": "gradient", "stops": stops}, "start": 0, "length": 1}]},
+        ]},
+        "output": {"size": {"width": 640, "height": 360}},
+    });
+    std::fs::write(at("composition.json"), picture.to_string()).unwrap();
+    let mut still = spool();
+    still.arg("still").arg(at("composition.json")).arg("-o").arg(at("a.jpg")).arg("--cache").arg(at("cache"));
+    assert!(run(still).status.success());
+    std::fs::copy(at("a.jpg"), at("a.mp4")).unwrap();
+    for name in ["a.jpg", "a.mp4"] {
+        let mut probe = spool();
+        probe.args(["probe", "--json"]).arg(at(name));
+        let output = run(probe);
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&facts["image"], &facts["video"][0]["width"]), (&json!(true), &json!(640)), "{name}");
+    }
+}

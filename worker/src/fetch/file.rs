@@ -7,7 +7,7 @@ use std::{
 
 use common::error::{JobError, code};
 
-use super::{Fetched, Fetcher};
+use super::{EMPTY, Fetched, Fetcher};
 
 impl Fetcher {
     pub(super) async fn fetch_file(&self, path: &Path, scratch: &Path) -> Result<Fetched, JobError> {
@@ -15,6 +15,10 @@ impl Fetcher {
         let metadata = found.metadata().map_err(|error| unreadable(path, &error))?;
         if !metadata.is_file() {
             return Err(bad(path, "is not a regular file: give a media file"));
+        }
+        // Told of here, as it was written: what is kept goes by the path that it was found at, which is no caller's business.
+        if metadata.len() == 0 {
+            return Err(bad(path, EMPTY));
         }
         if metadata.len() > self.reach.max_bytes {
             return Err(self.too_large(&path.display().to_string()));

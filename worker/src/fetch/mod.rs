@@ -26,6 +26,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::stop::Stop;
 
+/// Said of a file that holds nothing.
+const EMPTY: &str = "is empty: name a file that holds something";
+
 /// What may be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
@@ -138,7 +141,7 @@ impl Fetcher {
         let ArtifactRef { hash, bytes, .. } =
             self.artifacts.put(file, "application/octet-stream").await.map_err(unavailable)?;
         if bytes == 0 {
-            return Err(JobError::caller(code::BAD_SOURCE, format!("`{}` is empty: give a media file", shown(src))));
+            return Err(JobError::caller(code::BAD_SOURCE, format!("`{}` {EMPTY}", shown(src))));
         }
         if let Some(validator) = validator {
             let known = Remembered { validator, hash, bytes };
@@ -171,7 +174,7 @@ pub(crate) fn unavailable(error: PortError) -> JobError {
 }
 
 /// A caller's path or URL as it may stand in an error: short, and without what often holds secrets (user, password, query).
-fn shown(src: &str) -> String {
+pub(crate) fn shown(src: &str) -> String {
     let bare = src.split(['?', '#']).next().unwrap_or_default();
     let bare = match bare.split_once("://") {
         Some((scheme, rest)) => match rest.split_once('/') {

@@ -14,7 +14,7 @@ use media::{
 };
 
 use super::{Context, Done, Ended, child::wrong_answer, json};
-use crate::fetch::Fetched;
+use crate::fetch::{Fetched, shown};
 
 /// Two hours of dense subtitles are under a megabyte.
 const MAX_SUBTITLE_BYTES: u64 = 4 << 20;
@@ -27,12 +27,14 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         Err(_) if context.lease.stop.reason().is_some() => return Err(Ended::Stopped),
         fetched => fetched?,
     };
+    let src = shown(&source.src);
     let facts = match source.taken_for {
         TakenFor::Media => {
-            context.facts(&fetched.hash, &scratch).await.map_err(|ended| asked_for(ended, &source.src, &fetched))?
+            context.facts(&fetched.hash, &scratch).await.map_err(|ended| asked_for(ended, &src, &fetched))?
         }
-        TakenFor::Font => font_facts(context, &source.src, &fetched, &scratch).await?,
-        other => plain_facts(context, &source.src, &fetched, other, &scratch).await?,
+        TakenFor::Font => facts_of(context, &src, &fetched, FONT, &scratch).await?,
+        TakenFor::Lut => facts_of(context, &src, &fetched, LUT, &scratch).await?,
+        TakenFor::Subtitles => subtitle_facts(context, &src, &fetched, &scratch).await?,
     };
     let artifact =
         ArtifactRef { hash: fetched.hash, bytes: fetched.bytes, media_type: "application/octet-stream".into() };
@@ -51,47 +53,41 @@ fn asked_for(ended: Ended, src: &str, fetched: &Fetched) -> Ended {
     }
 }
 
-/// The facts of a font, which hold the names that it may be called by.
-async fn font_facts(context: &Context, src: &str, fetched: &Fetched, scratch: &Scratch) -> Result<Facts, Ended> {
-    let no_font = || {
-        Ended::Failed(JobError::caller(
-            code::BAD_SOURCE,
-            format!("`{src}` is no font that can be read: use TTF or OTF"),
-        ))
+/// The facts of what only one part of a composition can use, such as a font, whose facts hold the names that it may be called by.
+/// What is something else, or broken, is refused here, with its place in the composition, and not by the segments that draw with it.
+async fn facts_of(
+    context: &Context,
+    src: &str,
+    fetched: &Fetched,
+    (container, what, remedy): (&str, &str, &str),
+    scratch: &Scratch,
+) -> Result<Facts, Ended> {
+    let refused = |why: &str| {
+        let detail = format!("`{src}` can't be used as {what}: {why}; {remedy}");
+        Ended::Failed(JobError::caller(code::BAD_SOURCE, detail))
     };
-    match context.facts(&fetched.hash, scratch).await {
-        Ok(facts) if facts.container == "font" => Ok(facts),
-        Ok(_) => Err(no_font()),
-        Err(Ended::Failed(error)) if error.class == ErrorClass::Caller => Err(no_font()),
+    match context.facts(&fetched.hash, scratch).await.map_err(|ended| asked_for(ended, src, fetched)) {
+        Ok(facts) if facts.container == container => Ok(facts),
+        Ok(facts) => Err(refused(&format!("it is another kind of file ({})", facts.container))),
+        Err(Ended::Failed(error)) if error.class == ErrorClass::Caller => Err(refused(&error.detail)),
         Err(ended) => Err(ended),
     }
 }
 
-/// The facts of what libav has no business with: a table is known by its hash, subtitles by their text.
-async fn plain_facts(
-    context: &Context,
-    src: &str,
-    fetched: &Fetched,
-    taken_for: TakenFor,
-    scratch: &Scratch,
-) -> Result<Facts, Ended> {
-    let text = match taken_for {
-        TakenFor::Subtitles => Some(read_text(context, src, fetched, scratch).await?),
-        _ => None,
-    };
-    let container = match taken_for {
-        TakenFor::Subtitles => "subtitles",
-        TakenFor::Lut | TakenFor::Font | TakenFor::Media => "lut",
-    };
+const FONT: (&str, &str, &str) = ("font", "a font", "use a whole TTF or OTF file");
+const LUT: (&str, &str, &str) = ("lut", "a colour table", "use a .cube file of three dimensions");
+
+/// The facts of subtitles, which are their text: libav has no business with it.
+async fn subtitle_facts(context: &Context, src: &str, fetched: &Fetched, scratch: &Scratch) -> Result<Facts, Ended> {
     Ok(Facts {
         hash: SourceHash(fetched.hash.to_string()),
-        container: container.to_owned(),
+        container: "subtitles".to_owned(),
         duration: None,
         image: false,
         video: Vec::new(),
         audio: Vec::new(),
         words: Vec::new(),
-        text,
+        text: Some(read_text(context, src, fetched, scratch).await?),
         faces: Vec::new(),
         writes: false,
     })

@@ -69,6 +69,29 @@ fn a_jump_finds_what_reading_from_the_start_finds() {
 }
 
 #[test]
+fn frames_without_a_time_follow_those_before_them() {
+    // A program stream gives a time to the first frame of each of its packets; the small frames of these pictures share one by the dozen.
+    for options in [&[("bf", "0"), ("b", "400000")][..], &[("bf", "2"), ("b", "400000")]] {
+        let options: &'static [(&str, &str)] = options;
+        let folder = tempfile::tempdir().expect("a folder");
+        let clip = Clip { codec: "mpeg2video", format: "vob", options, open_gop: true, ..Clip::even((25, 1), 200) };
+        let path = made(&clip, folder.path());
+        let rate = Rate { num: 25, den: 1 };
+        let mut forward = VideoReader::open(&path, 0).expect("it opens");
+        let found: Vec<usize> = (0..200).map(|frame| number(&mut forward, rate.seconds(frame))).collect();
+        assert_eq!(found, (0..200).collect::<Vec<usize>>(), "{options:?}");
+        for frame in [199, 150, 3, 60, 61, 0, 75, 74, 188, 12, 100] {
+            assert_eq!(number(&mut forward, rate.seconds(frame)), frame as usize, "{options:?}");
+            let mut fresh = VideoReader::open(&path, 0).expect("it opens");
+            assert_eq!(number(&mut fresh, rate.seconds(frame)), frame as usize, "fresh, {options:?}");
+        }
+        let facts = crate::probe::probe(&path, &composition::plan::SourceHash("00".into())).expect("facts");
+        let video = &facts.video[0];
+        assert_eq!((video.frames, video.variable_rate, facts.duration), (Some(200), false, Some(Ratio::whole(8))));
+    }
+}
+
+#[test]
 fn the_decoded_pixels_of_a_jump_are_those_of_a_sequential_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let clip = Clip { open_gop: true, ..Clip::even((25, 1), 120) };
