@@ -7,10 +7,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::{
-    id::{Digest, TaskId},
+    id::{Digest, JobId, TaskId},
     key,
     kind::{Catalog, Class},
     limits::MAX_JOB_TASKS,
@@ -133,10 +132,29 @@ pub struct Overrides {
     pub max_attempts: Option<u16>,
 }
 
-/// Turns drafts into tasks of `parent` (a job's id for its first plan, a task's id for what it adds). `result` says whether
+/// What a plan belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// A job: its first plan.
+    Job(JobId),
+    /// A task that grew it.
+    Task(TaskId),
+}
+
+impl Parent {
+    /// The id of its `index`th task. Planning or growing again gives the same.
+    pub fn task(self, index: u32) -> TaskId {
+        match self {
+            Self::Job(job) if index == 0 => TaskId::first_of(job),
+            Self::Job(JobId(parent)) | Self::Task(TaskId(parent)) => TaskId::derive(parent, index),
+        }
+    }
+}
+
+/// Turns drafts into tasks of `parent`. `result` says whether
 /// one of them must hold the job's result: always in a first plan, in a growth when the parent held it.
 pub fn build(
-    parent: Uuid,
+    parent: Parent,
     drafts: Vec<Draft>,
     result: bool,
     overrides: Overrides,
@@ -144,7 +162,7 @@ pub fn build(
 ) -> Result<Vec<NewTask>, PlanFault> {
     check_shape(&drafts, result)?;
     let ids: BTreeMap<String, TaskId> =
-        drafts.iter().zip(0..).map(|(draft, index)| (draft.name.clone(), TaskId::derive(parent, index))).collect();
+        drafts.iter().zip(0..).map(|(draft, index)| (draft.name.clone(), parent.task(index))).collect();
     drafts
         .into_iter()
         .map(|draft| {
@@ -233,7 +251,13 @@ mod tests {
     }
 
     fn plan(drafts: Vec<Draft>) -> Result<Vec<NewTask>, PlanFault> {
-        build(Uuid::nil(), drafts, true, Overrides::default(), &Catalog::new(&[&[kinds::echo::SPEC]]))
+        build(
+            Parent::Job(JobId(uuid::Uuid::nil())),
+            drafts,
+            true,
+            Overrides::default(),
+            &Catalog::new(&[&[kinds::echo::SPEC]]),
+        )
     }
 
     #[test]

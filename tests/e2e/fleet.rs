@@ -149,6 +149,23 @@ fn two_workers_share_a_batch_and_only_the_bad_items_are_rejected() {
 }
 
 #[test]
+fn items_of_a_batch_start_in_the_order_given() {
+    let fleet = Fleet::start();
+    let (_serve, api) = fleet.serve();
+    let _work = fleet.work();
+    let jobs: Vec<Value> = (0..12).map(|n| json!({"kind": "echo", "input": {"value": n, "sleepMs": 5}})).collect();
+    let posted = api.post("/v1/batches", &json!({"jobs": jobs, "maxConcurrent": 1})).body;
+    let id = posted["id"].as_str().unwrap();
+    assert_eq!(api.batch_settled(id)["fulfilled"], 12);
+    let started = |item: &Value| {
+        let job = api.get(&format!("/v1/jobs/{}", item["jobId"].as_str().unwrap())).body;
+        job["startedAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
+    };
+    let starts: Vec<jiff::Timestamp> = api.batch_results(id).iter().map(started).collect();
+    assert!(starts.is_sorted(), "{starts:?}");
+}
+
+#[test]
 fn a_hundred_equal_jobs_posted_at_once_to_three_workers_are_one_run_and_a_hundred_results() {
     let fleet = Fleet::start();
     let (_serve, api) = fleet.serve();

@@ -10,7 +10,7 @@ use common::{
     kinds::made::stood_in,
     limits::{ALONE_AFTER, MAX_OUTPUT_BYTES},
     outcome::{ArtifactRef, Outcome, Settlement, Verdict, judge},
-    plan,
+    plan::{self, Parent},
     port::{
         board::Board,
         store::{Claimed, Settled, Store},
@@ -217,7 +217,7 @@ fn succeed(catalog: &Catalog, claimed: &Claimed, output: Value, artifacts: Vec<A
     }
     let grown = catalog.grow(&claimed.kind, &claimed.input, &output).and_then(|drafts| {
         let result = claimed.result && !drafts.is_empty();
-        plan::build(claimed.task.0, drafts, result, claimed.overrides, catalog)
+        plan::build(Parent::Task(claimed.task), drafts, result, claimed.overrides, catalog)
             .map_err(|fault| JobError::bug(code::INTERNAL, format!("the plan can't grow: {fault}")))
     });
     match grown {

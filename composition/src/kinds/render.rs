@@ -101,7 +101,12 @@ fn part_of(name: String, kind: &'static str, part: &impl Serialize) -> Result<Dr
 mod tests {
     use super::*;
     use crate::plan::{AudioFacts, Ratio, SourceHash};
-    use common::{kind::Catalog, kinds, plan::Overrides};
+    use common::{
+        id::JobId,
+        kind::Catalog,
+        kinds,
+        plan::{Overrides, Parent, build},
+    };
 
     fn catalog() -> Catalog {
         Catalog::new(&[kinds::ALL, super::super::ALL])
@@ -122,7 +127,7 @@ mod tests {
         let drafts = plan(&composition()).expect("a plan");
         let names: Vec<_> = drafts.iter().map(|draft| (draft.name.as_str(), draft.result)).collect();
         assert_eq!(names, [("speech-1", false), ("render", true)]);
-        common::plan::build(uuid(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
+        build(job(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
     }
 
     #[test]
@@ -134,7 +139,7 @@ mod tests {
         assert!(drafts.len() >= 2);
         let last = drafts.last().expect("assemble");
         assert_eq!((last.kind, last.result, last.needs.len()), (assemble::NAME, true, drafts.len() - 1));
-        common::plan::build(uuid(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
+        build(job(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
     }
 
     #[test]
@@ -172,7 +177,7 @@ mod tests {
         assert!(faults.iter().any(|fault| fault.pointer == "/output/format"), "{faults:?}");
     }
 
-    fn uuid() -> uuid::Uuid {
-        common::id::JobId::new().0
+    fn job() -> Parent {
+        Parent::Job(JobId::new())
     }
 }

@@ -8,7 +8,7 @@ use common::{
     id::{BatchId, JobId},
     kind::{Catalog, PlanFn},
     limits::{MAX_DELAY, MAX_INPUT_BYTES},
-    plan::{self, NewTask, Overrides},
+    plan::{self, NewTask, Overrides, Parent},
     submission::{NewBatch, NewItem, NewJob, Priority},
 };
 use jiff::Timestamp;
@@ -90,7 +90,7 @@ impl Planner<'_> {
         let plan = self.drafts_of(kind)?;
         check_size(input)?;
         let drafts = plan(input).map_err(Refused::input)?;
-        plan::build(id.0, drafts, true, overrides, self.catalog)
+        plan::build(Parent::Job(id), drafts, true, overrides, self.catalog)
             .map_err(|fault| Refused::input(vec![Fault::new("", fault.to_string())]))
     }
 

@@ -136,11 +136,16 @@ fn read_back<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, JobErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::{kind::Catalog, kinds, plan::Overrides};
+    use common::{
+        id::JobId,
+        kind::Catalog,
+        kinds,
+        plan::{Overrides, Parent, build},
+    };
 
     fn tasks(drafts: Vec<Draft>) -> Vec<common::plan::NewTask> {
         let catalog = Catalog::new(&[kinds::ALL, super::super::ALL]);
-        common::plan::build(common::id::JobId::new().0, drafts, true, Overrides::default(), &catalog).expect("tasks")
+        build(Parent::Job(JobId::new()), drafts, true, Overrides::default(), &catalog).expect("tasks")
     }
 
     #[test]
