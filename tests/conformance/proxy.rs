@@ -36,7 +36,7 @@ pub struct Proxy {
     pub port: u16,
     weather: watch::Sender<Weather>,
     knocks: Arc<AtomicU64>,
-    _serving: JoinSet<()>,
+    serving: JoinSet<()>,
 }
 
 impl Proxy {
@@ -47,7 +47,7 @@ impl Proxy {
         let weather = watch::Sender::new(Weather::default());
         let (mut serving, knocks) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
         serving.spawn(serve(listener, server, weather.clone(), Arc::clone(&knocks)));
-        Self { port, weather, knocks, _serving: serving }
+        Self { port, weather, knocks, serving }
     }
 
     /// Closes every connection.
@@ -71,6 +71,11 @@ impl Proxy {
     /// Whether new connections are closed at once.
     pub fn refuse(&self, refuses: bool) {
         self.weather.send_modify(|weather| weather.refuses = refuses);
+    }
+
+    /// Listens no more once this is answered: whoever comes is refused.
+    pub async fn end(mut self) {
+        self.serving.shutdown().await;
     }
 
     /// How many connections came, those included that were closed at once.

@@ -151,7 +151,7 @@ async fn what_a_statement_did_wrong_costs_no_connection() {
 async fn where_nobody_listens_the_error_says_so() {
     let second = Duration::from_secs(1);
     let (_database, proxy, store) = behind_a_proxy(PgOptions { acquire_timeout: second, ..PgOptions::default() }).await;
-    drop(proxy);
+    proxy.end().await;
     let began = Instant::now();
     let refused = store.demand(Class::Light).await.expect_err("nobody is there");
     assert!(refused.is_transient() && refused.to_string().contains("refused"), "{refused}");
