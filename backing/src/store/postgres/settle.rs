@@ -160,7 +160,7 @@ impl PgStore {
         .bind(worker.0)
         .bind(tasks)
         .bind(fences);
-        self.work(query.fetch_all(&self.work)).await
+        self.patiently(query.fetch_all(&self.work)).await
     }
 
     /// Ends tasks that are their job's only one; answers which.
