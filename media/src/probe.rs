@@ -28,7 +28,7 @@ use timeline::Timelines;
 
 /// Streams of one kind that are looked at; a file with more is trying something.
 const MOST_STREAMS: usize = 16;
-/// Enough to tell fonts and subtitles by.
+/// Enough to tell fonts, colour tables and subtitles by.
 const HEAD: u64 = 4096;
 
 /// Says what a file is. `hash` is the hash of its bytes, as the caller knows it.

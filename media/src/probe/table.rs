@@ -4,12 +4,12 @@ use crate::Result;
 use crate::picture::cube::Cube;
 use std::path::Path;
 
-/// Whether a file begins as colour tables do.
+/// Whether a file begins as colour tables do: with the line of its size, or with so long a comment that the line is not there yet.
 pub(super) fn is_table(head: &[u8]) -> bool {
-    let sized = |line: &[u8]| {
-        line.trim_ascii_start().starts_with(b"LUT_3D_SIZE") || line.trim_ascii_start().starts_with(b"LUT_1D_SIZE")
-    };
-    head.split(|byte| *byte == b'\n').any(sized)
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
+    let is_sized = lines.clone().any(|line| line.starts_with(b"LUT_3D_SIZE") || line.starts_with(b"LUT_1D_SIZE"));
+    is_sized || (head.len() as u64 == super::HEAD && lines.all(|line| line.is_empty() || line.starts_with(b"#")))
 }
 
 /// Reads all of it, so that a broken one is told of before anything is drawn with it.

@@ -215,7 +215,10 @@ fn a_colour_table_is_read_to_its_end() {
     // As tools on Windows write them: a mark at the beginning, a title in Latin-1, ends of lines of two bytes.
     let mut windows = b"\xef\xbb\xbfTITLE \"W\xe4rme\"\r\nLUT_3D_SIZE 2\r\n".to_vec();
     windows.extend_from_slice(rows.replace('\n', "\r\n").as_bytes());
-    for whole in [format!("TITLE \"warm\"\nLUT_3D_SIZE 2\n{rows}").into_bytes(), windows] {
+    let bare = format!("\u{feff}LUT_3D_SIZE 2\n{rows}").into_bytes();
+    let licence = "# Nobody may do anything with this table but look at it.\n".repeat(200);
+    let licensed = format!("{licence}LUT_3D_SIZE 2\n{rows}").into_bytes();
+    for whole in [format!("TITLE \"warm\"\nLUT_3D_SIZE 2\n{rows}").into_bytes(), windows, bare, licensed] {
         std::fs::write(&path, whole).unwrap();
         assert_eq!(facts(&path).unwrap().container, "lut");
     }
