@@ -56,7 +56,8 @@ fn show(line: Value) {
 }
 
 fn redis() -> RedisConfig {
-    let url = std::env::var("SPOOL_REDIS_URL").expect("SPOOL_REDIS_URL names a Redis: scripts/services up starts one");
+    let url = std::env::var("SPOOL_REDIS_URL")
+        .expect("SPOOL_REDIS_URL names a Redis: scripts/services up starts one");
     RedisConfig { prefix: format!("bench-{}", JobId::new()), ..RedisConfig::new(url) }
 }
 
@@ -159,15 +160,17 @@ async fn mix(config: &RedisConfig) -> Value {
         processes[request % 2].get_or_make(&item(*key), making).await.unwrap();
         processes[request % 2].flush().await;
     }
-    let usage =
-        processes.map(|cache| cache.usage().remove(Namespace::ALL.iter().position(|n| *n == Namespace::Text).unwrap()));
+    let usage = processes.map(|cache| {
+        cache.usage().remove(Namespace::ALL.iter().position(|n| *n == Namespace::Text).unwrap())
+    });
     let sum = |read: fn(&backing::cache::Usage) -> u64| usage.iter().map(read).sum::<u64>();
     let (l1, l2, made) = (sum(|u| u.local.hits), sum(|u| u.shared.hits), sum(|u| u.made));
     let share = |count: u64| (count as f64 / REQUESTS as f64 * 1_000.0).round() / 1_000.0;
     let mut distinct = keys.clone();
     distinct.sort_unstable();
     distinct.dedup();
-    let most = (0..5).map(|key| keys.iter().filter(|asked| **asked == key).count()).collect::<Vec<_>>();
+    let most =
+        (0..5).map(|key| keys.iter().filter(|asked| **asked == key).count()).collect::<Vec<_>>();
     json!({"bench": "cache: hit rates", "mix": {"requests": REQUESTS, "keys": DISTINCT, "distribution": "Zipf, s = 1", "seed": 1,
             "distinctAsked": distinct.len(), "timesOfTheFirstFive": most}, "processes": 2,
         "l1": share(l1), "l2": share(l2), "computed": share(made), "hitRate": share(l1 + l2)})

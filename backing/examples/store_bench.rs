@@ -50,7 +50,11 @@ async fn main() {
     for backlog in backlogs {
         let place = Place::new().await;
         let meter = PgConnection::connect(&place.url).await.unwrap();
-        let bench = Bench { store: place.store.clone(), group, meter: Arc::new(tokio::sync::Mutex::new(meter)) };
+        let bench = Bench {
+            store: place.store.clone(),
+            group,
+            meter: Arc::new(tokio::sync::Mutex::new(meter)),
+        };
         bench.run(backlog, jobs, workers).await;
         drop(bench);
         place.drop().await;
@@ -88,7 +92,8 @@ impl Bench {
     /// A worker with slots for all, that lives for as long as the run takes.
     async fn present(&self, workers: usize) -> tokio::task::JoinHandle<()> {
         let slots = vec![(Class::Light, u32::try_from(self.group * workers * 4).unwrap())];
-        let presence = Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
+        let presence =
+            Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
         self.store.beat(&presence, &[], LEASE).await.expect("beats");
         let store = self.store.clone();
         tokio::spawn(async move {
@@ -129,7 +134,8 @@ impl Bench {
     async fn in_turns(&self, jobs: usize) -> [f64; 3] {
         let worker = WorkerId::new();
         let mut spent = [Duration::ZERO; 3];
-        let (bells, _) = self.store.overdue(Class::Light, Duration::ZERO, u32::MAX).await.expect("reads");
+        let (bells, _) =
+            self.store.overdue(Class::Light, Duration::ZERO, u32::MAX).await.expect("reads");
         let mut queued: VecDeque<TaskId> = bells.into_iter().map(|bell| bell.task).collect();
         let (mut rung, mut ended) = (0, 0);
         while ended < jobs {
@@ -170,11 +176,17 @@ impl Bench {
                 tokio::spawn(async move {
                     let worker = WorkerId::new();
                     while done.load(Ordering::Relaxed) < jobs as u64 {
-                        let rung = store.ring(Class::Light, 0, u32::try_from(group).unwrap()).await.expect("rings");
+                        let rung = store
+                            .ring(Class::Light, 0, u32::try_from(group).unwrap())
+                            .await
+                            .expect("rings");
                         let tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
                         let claimed = store.claim(worker, &tasks, LEASE).await.expect("claims");
-                        let settlements: Vec<Settlement> =
-                            claimed.into_iter().flatten().map(|one| settlement(one.task, one.fence)).collect();
+                        let settlements: Vec<Settlement> = claimed
+                            .into_iter()
+                            .flatten()
+                            .map(|one| settlement(one.task, one.fence))
+                            .collect();
                         done.fetch_add(settlements.len() as u64, Ordering::Relaxed);
                         store.settle(worker, settlements).await.expect("settles");
                     }
@@ -198,11 +210,12 @@ impl Bench {
         .fetch_one(&mut *sql)
         .await
         .expect("reads");
-        let sessions: Vec<i32> =
-            sqlx::query_scalar("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
-                .fetch_all(&mut *sql)
-                .await
-                .expect("reads");
+        let sessions: Vec<i32> = sqlx::query_scalar(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()",
+        )
+        .fetch_all(&mut *sql)
+        .await
+        .expect("reads");
         let server = sessions.into_iter().map(|pid| processor_seconds(&pid.to_string())).sum();
         [wal as f64, commits as f64, server, processor_seconds("self")]
     }
@@ -211,8 +224,10 @@ impl Bench {
 /// User and system time of a process, as /proc tells it in hundredths.
 fn processor_seconds(pid: &str) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    [11, 12].into_iter().filter_map(|field| fields.get(field)?.parse::<f64>().ok()).sum::<f64>() / 100.0
+    let fields: Vec<&str> =
+        text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    [11, 12].into_iter().filter_map(|field| fields.get(field)?.parse::<f64>().ok()).sum::<f64>()
+        / 100.0
 }
 
 fn rate(count: usize, started: Instant) -> f64 {

@@ -63,7 +63,10 @@ async fn backlog(sizes: &[usize]) {
         let flow = Flow::start(&place.store, "mine", 9);
         tokio::time::sleep(Duration::from_secs(5)).await;
         let rate = flow.rate(Duration::from_secs(20)).await;
-        println!("{}", json!({ "bench": "backlog", "waiting": size, "settledPerSecond": rate.round() }));
+        println!(
+            "{}",
+            json!({ "bench": "backlog", "waiting": size, "settledPerSecond": rate.round() })
+        );
         flow.stop().await;
         heart.abort();
         place.drop().await;
@@ -80,11 +83,18 @@ async fn held(time: Duration) {
     let mut holder = PgConnection::connect(&place.url).await.expect("connects");
     holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.expect("begins");
     // Both an id and a snapshot: whichever a holder has, what dies from now on stays.
-    holder.execute("SELECT pg_current_xact_id(), count(*) FROM spool.workers").await.expect("looks");
+    holder
+        .execute("SELECT pg_current_xact_id(), count(*) FROM spool.workers")
+        .await
+        .expect("looks");
     let began = Instant::now();
     let mut steps = Vec::new();
     while began.elapsed() + Duration::from_secs(1) < time {
-        steps.push(flow.rate((time - began.elapsed().min(time)).min(Duration::from_secs(30))).await.round());
+        steps.push(
+            flow.rate((time - began.elapsed().min(time)).min(Duration::from_secs(30)))
+                .await
+                .round(),
+        );
         eprintln!("{:>4} s: {:.0} jobs/s", began.elapsed().as_secs(), steps.last().unwrap());
     }
     let mean = steps.iter().sum::<f64>() / steps.len() as f64;
@@ -122,7 +132,10 @@ async fn fair(waiting: usize) {
         total += turns;
     }
     let mean = total as f64 / ROUNDS as f64;
-    println!("{}", json!({ "bench": "fair", "waiting": waiting, "worstTurns": worst, "meanTurns": mean }));
+    println!(
+        "{}",
+        json!({ "bench": "fair", "waiting": waiting, "worstTurns": worst, "meanTurns": mean })
+    );
     place.drop().await;
 }
 
@@ -131,7 +144,12 @@ async fn turns_until(store: &PgStore, worker: WorkerId, task: TaskId) -> usize {
     for turns in 0.. {
         let bells = store.ring(Class::Light, 1, 1).await.expect("rings").bells;
         let rung = bells.first().expect("something waits").task;
-        let claimed = store.claim(worker, &[rung], LEASE).await.expect("claims").remove(0).expect("was queued");
+        let claimed = store
+            .claim(worker, &[rung], LEASE)
+            .await
+            .expect("claims")
+            .remove(0)
+            .expect("was queued");
         store.settle(worker, vec![load::settlement(rung, claimed.fence)]).await.expect("settles");
         if rung == task {
             return turns;
@@ -149,8 +167,11 @@ struct Flow {
 
 impl Flow {
     fn start(store: &PgStore, tenant: &'static str, priority: u8) -> Self {
-        let (settled, accepted, stop) =
-            (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let (settled, accepted, stop) = (
+            Arc::<AtomicUsize>::default(),
+            Arc::<AtomicUsize>::default(),
+            Arc::<AtomicBool>::default(),
+        );
         let mut running = Vec::new();
         for _ in 0..WORKERS {
             let (store, settled, stop) = (store.clone(), settled.clone(), stop.clone());
@@ -175,7 +196,10 @@ impl Flow {
         let (sweeper, ends) = (store.clone(), stop.clone());
         running.push(tokio::spawn(async move {
             while !ends.load(Ordering::Relaxed) {
-                sweeper.sweep(SweepPolicy { quarantine_after: 5, most: 1_000 }).await.expect("sweeps");
+                sweeper
+                    .sweep(SweepPolicy { quarantine_after: 5, most: 1_000 })
+                    .await
+                    .expect("sweeps");
                 sweeper.overdue(Class::Light, Duration::from_secs(30), 500).await.expect("looks");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

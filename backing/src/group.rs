@@ -79,7 +79,9 @@ where
         if serve {
             tokio::spawn(serve_line(self.shared.clone()));
         }
-        answered.await.unwrap_or_else(|_| Err(PortError::unavailable("the store", "this process is shutting down")))
+        answered.await.unwrap_or_else(|_| {
+            Err(PortError::unavailable("the store", "this process is shutting down"))
+        })
     }
 }
 
@@ -120,7 +122,9 @@ where
     async fn commit(&self, mut batch: Vec<Call<I, R>>) -> Vec<Vec<Call<I, R>>> {
         let items = batch.iter().map(|call| call.item.clone()).collect();
         match self.guarded(items, batch.len()).await {
-            Ok(answers) => batch.into_iter().zip(answers).for_each(|(call, answer)| call.say(Ok(answer))),
+            Ok(answers) => {
+                batch.into_iter().zip(answers).for_each(|(call, answer)| call.say(Ok(answer)))
+            }
             Err(error) if error.is_transient() || batch.len() == 1 => {
                 batch.into_iter().for_each(|call| call.say(Err(error.clone())));
             }
@@ -140,7 +144,8 @@ where
             Ok(run) => AssertUnwindSafe(run).catch_unwind().await,
             Err(panic) => Err(panic),
         };
-        let answers = ended.unwrap_or_else(|_| Err(PortError::broken("the store", "a batch panicked")))?;
+        let answers =
+            ended.unwrap_or_else(|_| Err(PortError::broken("the store", "a batch panicked")))?;
         if answers.len() != wanted {
             let detail = format!("{} answers came for {wanted} items", answers.len());
             return Err(PortError::broken("the store", detail));
@@ -170,7 +175,9 @@ mod tests {
     const BOUND: Duration = Duration::from_secs(10);
 
     /// A group that tells of each batch as it begins and ends each when `gate` lets it. Odd items are echoed, 13 breaks its batch, 99 panics.
-    fn watched(most: usize) -> (Group<u32, u32>, mpsc::UnboundedReceiver<Vec<u32>>, Arc<Semaphore>) {
+    fn watched(
+        most: usize,
+    ) -> (Group<u32, u32>, mpsc::UnboundedReceiver<Vec<u32>>, Arc<Semaphore>) {
         let (begun, batches) = mpsc::unbounded_channel();
         let gate = Arc::new(Semaphore::new(0));
         let door = gate.clone();
@@ -251,7 +258,8 @@ mod tests {
             let (group, mut batches, gate) = watched(10);
             let held = call(&group, 0);
             next(&mut batches).await;
-            let calls: Vec<_> = [1, 2, bad, 3, 4].into_iter().map(|item| (item, call(&group, item))).collect();
+            let calls: Vec<_> =
+                [1, 2, bad, 3, 4].into_iter().map(|item| (item, call(&group, item))).collect();
             waiting(&group, 5).await;
             gate.add_permits(100);
             held.await.expect("joins").expect("answers");

@@ -198,13 +198,16 @@ impl From<ClassArg> for Class {
 impl SlotArgs {
     /// Slots by class.
     pub fn by_class(&self) -> Vec<(Class, u32)> {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+        let cores = std::thread::available_parallelism()
+            .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
         let default = |class| match class {
             Class::Render => cores,
             Class::Generate => 64,
             Class::Light => 16,
         };
-        let wanted = |class: &Class| self.class.is_empty() || self.class.iter().any(|arg| Class::from(*arg) == *class);
+        let wanted = |class: &Class| {
+            self.class.is_empty() || self.class.iter().any(|arg| Class::from(*arg) == *class)
+        };
         let slots = |class| (class, self.slots.unwrap_or_else(|| default(class)));
         Class::ALL.into_iter().filter(wanted).map(slots).collect()
     }
@@ -314,8 +317,10 @@ pub struct Probe {
 }
 
 fn parse_id(text: &str) -> Result<uuid::Uuid, String> {
-    text.parse()
-        .map_err(|_| "give the id that posting it answered, such as 01932b6e-7f00-7abc-8def-0123456789ab".to_owned())
+    text.parse().map_err(|_| {
+        "give the id that posting it answered, such as 01932b6e-7f00-7abc-8def-0123456789ab"
+            .to_owned()
+    })
 }
 
 /// As it is written, so that it stays exact.

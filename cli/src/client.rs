@@ -62,7 +62,12 @@ impl Client {
     }
 
     /// Posts a document.
-    pub async fn post(&self, path: &str, body: &Value, idempotency_key: Option<&str>) -> Result<Value, Failure> {
+    pub async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        idempotency_key: Option<&str>,
+    ) -> Result<Value, Failure> {
         self.send(Method::POST, path, Some(body), idempotency_key).await
     }
 
@@ -94,8 +99,10 @@ impl Client {
         body: Option<&Value>,
         key: Option<&str>,
     ) -> Result<Value, Failure> {
-        let mut request =
-            Request::builder().method(method).uri(format!("{}{path}", self.base)).header(header::HOST, "localhost");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::HOST, "localhost");
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -103,9 +110,9 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        let request = request
-            .body(bytes)
-            .map_err(|error| Failure::Failed(format!("`{}` is not a server's address: {error}", self.base)))?;
+        let request = request.body(bytes).map_err(|error| {
+            Failure::Failed(format!("`{}` is not a server's address: {error}", self.base))
+        })?;
         let (status, text) = match &self.way {
             Way::Server(http) => self.ask_server(http, request).await?,
             Way::InProcess(router) => ask_router(router.clone(), request).await?,
@@ -129,7 +136,9 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let why = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source()).last();
+        let why =
+            std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+                .last();
         let why = why.map_or_else(String::new, ToString::to_string);
         Failure::Unreachable(format!(
             "{} can't be reached: {why}; start `spool dev`, or name the server with --server",
@@ -138,8 +147,13 @@ impl Client {
     }
 }
 
-async fn ask_router(router: Router, request: Request<Vec<u8>>) -> Result<(StatusCode, Vec<u8>), Failure> {
-    let broken = |error: &dyn std::fmt::Display| Failure::Failed(format!("the producer gave no answer: {error}"));
+async fn ask_router(
+    router: Router,
+    request: Request<Vec<u8>>,
+) -> Result<(StatusCode, Vec<u8>), Failure> {
+    let broken = |error: &dyn std::fmt::Display| {
+        Failure::Failed(format!("the producer gave no answer: {error}"))
+    };
     let response = router.oneshot(request.map(Body::from)).await.map_err(|never| broken(&never))?;
     let status = response.status();
     let body = to_bytes(response.into_body(), MAX_ANSWER).await.map_err(|error| broken(&error))?;
@@ -168,7 +182,8 @@ impl Thing {
 /// A problem document as one sentence, and a line for each fault.
 fn refusal(status: StatusCode, problem: &Value) -> Failure {
     let text = |name: &str| problem[name].as_str().filter(|text| !text.is_empty());
-    let said = text("detail").or_else(|| text("title")).or(status.canonical_reason()).unwrap_or("refused");
+    let said =
+        text("detail").or_else(|| text("title")).or(status.canonical_reason()).unwrap_or("refused");
     let mut sentence = format!("{}: {said}", status.as_u16());
     let faults = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     // A single one is the detail itself.

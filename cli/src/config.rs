@@ -159,19 +159,28 @@ impl Config {
             Failure::Configuration(match place.as_str() {
                 "." => format!("configuration: {said}"),
                 secret if secret.ends_with(".api_key") => {
-                    format!("configuration: `{secret}` is not a text in quotes (its value is not shown)")
+                    format!(
+                        "configuration: `{secret}` is not a text in quotes (its value is not shown)"
+                    )
                 }
                 place => format!("configuration: `{place}`: {said}"),
             })
         })?;
-        config.providers.check().map_err(|fault| Failure::Configuration(format!("configuration: {fault}")))?;
+        config
+            .providers
+            .check()
+            .map_err(|fault| Failure::Configuration(format!("configuration: {fault}")))?;
         Ok(config)
     }
 
     /// A URL that must be there, or which key and variable to set.
     pub fn required<'a>(&self, value: &'a Option<String>, key: &str) -> Result<&'a str, Failure> {
-        let missing =
-            || Failure::Configuration(format!("`{key}` is not set: put it in spool.toml, or set {}", variable(key)));
+        let missing = || {
+            Failure::Configuration(format!(
+                "`{key}` is not set: put it in spool.toml, or set {}",
+                variable(key)
+            ))
+        };
         value.as_deref().filter(|value| !value.is_empty()).ok_or_else(missing)
     }
 }
@@ -196,7 +205,10 @@ const SERVICE_KEYS: &[(&str, Shape)] = &[
 ];
 
 /// Puts the variables of the providers where the file would have them; answers with the names that it knows.
-fn provider_variables(table: &mut Table, variables: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
+fn provider_variables(
+    table: &mut Table,
+    variables: &BTreeMap<String, String>,
+) -> Result<Vec<String>, Failure> {
     let mut providers = inner_table(table, "providers")?;
     let mut known = Vec::new();
     for chain in ["text", "speech", "image", "transcription"] {
@@ -253,14 +265,17 @@ fn parse(path: &Path) -> Result<Table, Failure> {
         .map_err(|error| Failure::Configuration(format!("{shown} can't be read: {error}")))?;
     text.parse().map_err(|error: toml::de::Error| {
         // The error's own text shows the line, which may hold a key.
-        let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+        let line = error
+            .span()
+            .map_or(0, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
         Failure::Configuration(format!("{shown}, line {}: {}", line + 1, error.message().trim()))
     })
 }
 
 impl Shape {
     fn read(self, name: &str, text: &str) -> Result<Value, Failure> {
-        let wrong = |wanted: &str| Failure::Configuration(format!("{name}=`{text}` is not {wanted}"));
+        let wrong =
+            |wanted: &str| Failure::Configuration(format!("{name}=`{text}` is not {wanted}"));
         Ok(match self {
             Self::Text => Value::String(text.to_owned()),
             Self::Flag => match text {
@@ -273,7 +288,10 @@ impl Shape {
                 _ => return Err(wrong("a whole number, zero or more")),
             },
             Self::Paths => Value::Array(
-                text.split(':').filter(|path| !path.is_empty()).map(|path| Value::String(path.into())).collect(),
+                text.split(':')
+                    .filter(|path| !path.is_empty())
+                    .map(|path| Value::String(path.into()))
+                    .collect(),
             ),
         })
     }
@@ -295,15 +313,25 @@ mod tests {
     use super::*;
 
     fn read(file: &str, variables: &[(&str, &str)]) -> Result<Config, Failure> {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Config::from_parts(file.parse().expect("toml"), &variables)
     }
 
     #[test]
     fn a_variable_overrides_the_file() {
-        let config = read("grace_seconds = 5\necho = true", &[("SPOOL_GRACE_SECONDS", "7"), ("SPOOL_ALLOW", "/a:/b")]);
-        let wanted =
-            Config { grace_seconds: 7, echo: true, allow: vec!["/a".into(), "/b".into()], ..Config::default() };
+        let config = read(
+            "grace_seconds = 5\necho = true",
+            &[("SPOOL_GRACE_SECONDS", "7"), ("SPOOL_ALLOW", "/a:/b")],
+        );
+        let wanted = Config {
+            grace_seconds: 7,
+            echo: true,
+            allow: vec!["/a".into(), "/b".into()],
+            ..Config::default()
+        };
         assert_eq!(config, Ok(wanted));
     }
 
@@ -323,9 +351,21 @@ mod tests {
                 ("SPOOL_X", ""),
                 "`providers.services.a.modle`: unknown field `modle`",
             ),
-            ("[providers]\ntext = \"a\"", ("SPOOL_X", ""), "`providers.text`: invalid type: string \"a\""),
-            ("", ("SPOOL_PROVIDERS_SPEECH", "mine"), "providers.speech names `mine`, and there is no"),
-            ("", ("SPOOL_OPENAI_BASE_URL", "here"), "providers.services.openai.base_url is `here`: give"),
+            (
+                "[providers]\ntext = \"a\"",
+                ("SPOOL_X", ""),
+                "`providers.text`: invalid type: string \"a\"",
+            ),
+            (
+                "",
+                ("SPOOL_PROVIDERS_SPEECH", "mine"),
+                "providers.speech names `mine`, and there is no",
+            ),
+            (
+                "",
+                ("SPOOL_OPENAI_BASE_URL", "here"),
+                "providers.services.openai.base_url is `here`: give",
+            ),
         ];
         for (file, variable, sentence) in cases {
             let error = read(file, &[variable]).expect_err("an error").to_string();
@@ -335,13 +375,19 @@ mod tests {
 
     #[test]
     fn every_key_of_the_file_has_its_variable() {
-        let file: Table =
-            KEYS.iter().map(|(key, shape)| ((*key).to_owned(), shape.read("x", "1").expect("a value"))).collect();
+        let file: Table = KEYS
+            .iter()
+            .map(|(key, shape)| ((*key).to_owned(), shape.read("x", "1").expect("a value")))
+            .collect();
         Config::from_parts(file, &BTreeMap::new()).expect("all keys are fields");
         let fields = format!("{:?}", Config::default());
         // `providers` and what is in it has variables of its own shape.
         let inside = format!("{:?}", Config::default().providers).matches(": ").count() + 1;
-        assert_eq!(fields.matches(": ").count() - inside, KEYS.len(), "a field without a key: {fields}");
+        assert_eq!(
+            fields.matches(": ").count() - inside,
+            KEYS.len(),
+            "a field without a key: {fields}"
+        );
     }
 
     #[test]
@@ -350,11 +396,17 @@ mod tests {
         let page = std::fs::read_to_string(page).expect("the page");
         let defaults = format!("{:?}", Config::default());
         for (key, shape) in KEYS {
-            let row = page.lines().find(|line| line.starts_with(&format!("| `{key}` | `{}`", variable(key))));
+            let row = page
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{key}` | `{}`", variable(key))));
             let row = row.unwrap_or_else(|| panic!("docs/operating.md has no row of `{key}`"));
-            let default = defaults.split(&format!(" {key}: ")).nth(1).and_then(|rest| rest.split(", ").next());
+            let default = defaults
+                .split(&format!(" {key}: "))
+                .nth(1)
+                .and_then(|rest| rest.split(", ").next());
             // Texts and folders that are not set have their default in words.
-            if let (Shape::Flag | Shape::Number, Some(default)) = (shape, default.filter(|default| *default != "None"))
+            if let (Shape::Flag | Shape::Number, Some(default)) =
+                (shape, default.filter(|default| *default != "None"))
             {
                 assert!(row.contains(default), "the default of `{key}` is {default}: {row}");
             }
@@ -372,11 +424,18 @@ mod tests {
         let config = read(file, &variables).expect("a configuration").providers;
         let names: Vec<&str> = config.services.keys().map(String::as_str).collect();
         assert_eq!(names, ["local-ai", "openai"]);
-        assert_eq!((config.services["local-ai"].retries, config.services["openai"].retries), (4, 2));
+        assert_eq!(
+            (config.services["local-ai"].retries, config.services["openai"].retries),
+            (4, 2)
+        );
         assert_eq!(config.text, Some(vec!["openai".to_owned(), "offline".to_owned()]));
         assert!(!format!("{config:?}").contains("sk-1"), "{config:?}");
-        let left_out = read("", &[("SPOOL_OPENAI_API_KEY", "")]).expect("a configuration").providers;
+        let left_out =
+            read("", &[("SPOOL_OPENAI_API_KEY", "")]).expect("a configuration").providers;
         assert!(left_out.services.is_empty(), "{left_out:?}");
-        assert_eq!(read("", &[]).expect("a configuration").providers, worker::providers::Config::default());
+        assert_eq!(
+            read("", &[]).expect("a configuration").providers,
+            worker::providers::Config::default()
+        );
     }
 }

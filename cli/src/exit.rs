@@ -50,7 +50,10 @@ pub fn finish(outcome: Outcome, json: bool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if json {
-                eprintln!("{}", serde_json::json!({"error": failure.to_string(), "exitCode": failure.code()}));
+                eprintln!(
+                    "{}",
+                    serde_json::json!({"error": failure.to_string(), "exitCode": failure.code()})
+                );
             } else {
                 eprintln!("spool: {failure}");
             }

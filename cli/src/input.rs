@@ -8,15 +8,21 @@ use crate::exit::Failure;
 
 /// Reads JSON from a file, or from standard input for `-`.
 pub fn read_json(path: &Path) -> Result<Value, Failure> {
-    let shown = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-    let unreadable = |error: std::io::Error| Failure::Failed(format!("{shown} can't be read: {error}"));
+    let shown = if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let unreadable =
+        |error: std::io::Error| Failure::Failed(format!("{shown} can't be read: {error}"));
     let mut bytes = Vec::new();
     if path == Path::new("-") {
         std::io::stdin().read_to_end(&mut bytes).map_err(unreadable)?;
     } else {
         bytes = std::fs::read(path).map_err(unreadable)?;
     }
-    serde_json::from_slice(&bytes).map_err(|error| Failure::Failed(format!("{shown} is not JSON: {error}")))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::Failed(format!("{shown} is not JSON: {error}")))
 }
 
 /// A job as it is posted: what has a `kind` is one, what has a `timeline` is a composition to render.
@@ -41,7 +47,9 @@ pub fn as_batch(document: Value) -> Result<Value, Failure> {
             Ok(json!({ "jobs": jobs }))
         }
         document if document.get("jobs").is_some() => Ok(document),
-        _ => Err(Failure::Failed("the document is neither a batch (`{\"jobs\": […]}`) nor a list of jobs".into())),
+        _ => Err(Failure::Failed(
+            "the document is neither a batch (`{\"jobs\": […]}`) nor a list of jobs".into(),
+        )),
     }
 }
 
@@ -52,7 +60,10 @@ mod tests {
     #[test]
     fn a_composition_becomes_a_render_job() {
         let composition = json!({"timeline": {}});
-        assert_eq!(as_job(composition.clone()), Ok(json!({"kind": "render", "input": composition})));
+        assert_eq!(
+            as_job(composition.clone()),
+            Ok(json!({"kind": "render", "input": composition}))
+        );
         assert!(as_job(json!({"a": 1})).is_err());
         assert_eq!(as_batch(json!([{"kind": "echo"}])), Ok(json!({"jobs": [{"kind": "echo"}]})));
     }

@@ -19,9 +19,13 @@ pub fn start(level: &str) {
     let registry = tracing_subscriber::registry().with(filter);
     // A second start (in tests) keeps the first.
     let _ = if std::io::stderr().is_terminal() {
-        registry.with(fmt::layer().compact().with_target(false).with_writer(std::io::stderr)).try_init()
+        registry
+            .with(fmt::layer().compact().with_target(false).with_writer(std::io::stderr))
+            .try_init()
     } else {
-        registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
+        registry
+            .with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .try_init()
     };
     if let (Some(error), Some(asked)) = (wrong, asked) {
         tracing::error!(

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use commands::{
-    bench, cache, check, controls, dead, dev, migrate, probe, remote, render, schedules, serve, watch, work,
+    bench, cache, check, controls, dead, dev, migrate, probe, remote, render, schedules, serve,
+    watch, work,
 };
 use config::Config;
 use exit::{Failure, Outcome};
@@ -49,7 +50,9 @@ fn level(command: &Command) -> &'static str {
     match command {
         Command::Dev(_) | Command::Serve(_) | Command::Work(_) | Command::Migrate => "info",
         // A damaged file of the cache is made anew, and they say so.
-        Command::Render(_) | Command::Still(_) | Command::Check(_) => "error,worker::kinds::child=off",
+        Command::Render(_) | Command::Still(_) | Command::Check(_) => {
+            "error,worker::kinds::child=off"
+        }
         _ => "warn",
     }
 }

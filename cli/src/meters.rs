@@ -44,7 +44,11 @@ struct DiskSeries {
 
 impl Meters {
     /// Shows these in `registry`.
-    pub fn register(registry: &Registry, cache: Cache, pools: Vec<Arc<dyn Pooled>>) -> Result<(), Error> {
+    pub fn register(
+        registry: &Registry,
+        cache: Cache,
+        pools: Vec<Arc<dyn Pooled>>,
+    ) -> Result<(), Error> {
         registry.register(Box::new(Self { cache, pools, series: Series::new()? }))
     }
 
@@ -91,7 +95,11 @@ impl Series {
     fn new() -> Result<Self, Error> {
         let cache = ["level", "namespace"];
         Ok(Self {
-            hits: counter("spool_cache_hits_total", "Reads of a cache that found the value.", &cache)?,
+            hits: counter(
+                "spool_cache_hits_total",
+                "Reads of a cache that found the value.",
+                &cache,
+            )?,
             misses: counter("spool_cache_misses_total", "Reads of a cache that did not.", &cache)?,
             events: counter(
                 "spool_cache_events_total",
@@ -100,7 +108,11 @@ impl Series {
             )?,
             entries: gauge("spool_cache_entries", "Values in L1.", &["namespace"])?,
             bytes: gauge("spool_cache_bytes", "Bytes of the values in L1.", &["namespace"])?,
-            connections: gauge("spool_pool_connections", "Connections to a service, by use.", &["pool", "state"])?,
+            connections: gauge(
+                "spool_pool_connections",
+                "Connections to a service, by use.",
+                &["pool", "state"],
+            )?,
             waiting: gauge("spool_pool_waiting", "Calls that wait for a connection.", &["pool"])?,
             limit: gauge("spool_pool_limit", "Connections to a service at most.", &["pool"])?,
         })
@@ -136,8 +148,16 @@ impl DiskMeters {
     /// Shows a disk cache in `registry`.
     pub fn register(registry: &Registry, disk: Arc<DiskCache>) -> Result<(), Error> {
         let series = DiskSeries {
-            reads: counter("spool_disk_cache_reads_total", "Reads of the disk cache, by outcome.", &["outcome"])?,
-            removed: counter("spool_disk_cache_removed_total", "Files removed from it, by reason.", &["reason"])?,
+            reads: counter(
+                "spool_disk_cache_reads_total",
+                "Reads of the disk cache, by outcome.",
+                &["outcome"],
+            )?,
+            removed: counter(
+                "spool_disk_cache_removed_total",
+                "Files removed from it, by reason.",
+                &["reason"],
+            )?,
             held: gauge("spool_disk_cache", "What it holds, and its limit.", &["what"])?,
         };
         registry.register(Box::new(Self { disk, series }))
@@ -161,7 +181,9 @@ impl Collector for DiskMeters {
         raise(&series.reads, &["miss"], usage.misses);
         raise(&series.removed, &["evicted"], usage.evicted);
         raise(&series.removed, &["corrupt"], usage.corrupt);
-        for (what, value) in [("files", usage.entries), ("bytes", usage.bytes), ("limit_bytes", usage.limit)] {
+        for (what, value) in
+            [("files", usage.entries), ("bytes", usage.bytes), ("limit_bytes", usage.limit)]
+        {
             set(&series.held, &[what], value);
         }
         series.all().into_iter().flat_map(Collector::collect).collect()

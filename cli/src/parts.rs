@@ -141,7 +141,9 @@ impl Parts {
             quarantine_after: config.quarantine_after,
             keep_jobs: days(config.keep_jobs_days),
             keep_memos: days(config.keep_memos_days),
-            keep_artifacts: Duration::from_secs(config.keep_artifacts_hours.max(1).saturating_mul(3600)),
+            keep_artifacts: Duration::from_secs(
+                config.keep_artifacts_hours.max(1).saturating_mul(3600),
+            ),
             grace: Duration::from_secs(config.grace_seconds),
         };
         let metrics = producer::Metrics::new(&self.registry).map_err(twice)?;
@@ -149,7 +151,11 @@ impl Parts {
     }
 
     /// A worker over these parts. Nothing runs yet.
-    pub fn worker(&self, catalog: Arc<Catalog>, settings: worker::Settings) -> Result<Worker, Failure> {
+    pub fn worker(
+        &self,
+        catalog: Arc<Catalog>,
+        settings: worker::Settings,
+    ) -> Result<Worker, Failure> {
         let parts = worker::Parts {
             store: self.store.clone(),
             broker: self.broker.clone(),
@@ -176,7 +182,8 @@ pub fn needed(config: &Config) -> [(&Option<String>, &'static str); 4] {
 /// PostgreSQL, which must be there.
 pub async fn store(config: &Config) -> Result<Arc<PgStore>, Failure> {
     let url = config.required(&config.database_url, "database_url")?;
-    let options = PgOptions { connections: config.database_connections.max(1), ..PgOptions::default() };
+    let options =
+        PgOptions { connections: config.database_connections.max(1), ..PgOptions::default() };
     Ok(Arc::new(postgres::connect(url, options).await?))
 }
 
@@ -189,7 +196,10 @@ pub fn broker(config: &Config, name: &str) -> Result<Arc<RabbitMqBroker>, Failur
 /// Redis, which may come later.
 pub fn redis(config: &Config) -> Result<Arc<RedisBoard>, Failure> {
     let url = config.required(&config.redis_url, "redis_url")?;
-    Ok(Arc::new(RedisBoard::open(&RedisConfig { prefix: config.namespace.clone(), ..RedisConfig::new(url) })?))
+    Ok(Arc::new(RedisBoard::open(&RedisConfig {
+        prefix: config.namespace.clone(),
+        ..RedisConfig::new(url)
+    })?))
 }
 
 /// Where artifacts are.
@@ -198,7 +208,10 @@ pub fn files(config: &Config) -> Result<Arc<dyn Artifacts>, Failure> {
 }
 
 /// The cache over a board, and a registry that shows it and the pools.
-fn cached(board: &Arc<dyn Board>, pools: Vec<Arc<dyn Pooled>>) -> Result<(Cache, Registry), Failure> {
+fn cached(
+    board: &Arc<dyn Board>,
+    pools: Vec<Arc<dyn Pooled>>,
+) -> Result<(Cache, Registry), Failure> {
     let (cache, registry) = (Cache::new(board.clone(), Arc::new(SystemClock)), Registry::new());
     Meters::register(&registry, cache.clone(), pools).map_err(twice)?;
     Ok((cache, registry))
@@ -266,8 +279,9 @@ pub fn worker_settings(
 
 /// Our own binary, which media children are run of.
 pub fn own_program() -> Result<PathBuf, Failure> {
-    std::env::current_exe()
-        .map_err(|error| Failure::Failed(format!("the path of this program can't be found: {error}")))
+    std::env::current_exe().map_err(|error| {
+        Failure::Failed(format!("the path of this program can't be found: {error}"))
+    })
 }
 
 fn host_name() -> String {
@@ -278,7 +292,10 @@ fn host_name() -> String {
 /// Makes a folder that data is kept in.
 pub fn make_folder(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| {
-        Failure::Configuration(format!("the folder {} can't be made: {error}; name another", folder.display()))
+        Failure::Configuration(format!(
+            "the folder {} can't be made: {error}; name another",
+            folder.display()
+        ))
     })
 }
 
@@ -289,7 +306,10 @@ mod tests {
     #[test]
     fn a_bound_that_would_never_hold_is_refused() {
         let bound = |max_backlog| max_backlog_of(max_backlog).ok();
-        assert_eq!([None, Some(5), Some(COUNTED_BACKLOG)].map(bound), [Some(u64::MAX), Some(5), None]);
+        assert_eq!(
+            [None, Some(5), Some(COUNTED_BACKLOG)].map(bound),
+            [Some(u64::MAX), Some(5), None]
+        );
     }
 
     fn max_backlog_of(bound: Option<u64>) -> Result<u64, Failure> {

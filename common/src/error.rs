@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_stored_error_of_an_older_version_still_reads() {
-        let old = r#"{"code":"timeout","class":"transient","detail":"took too long","retryable":true}"#;
+        let old =
+            r#"{"code":"timeout","class":"transient","detail":"took too long","retryable":true}"#;
         let error: JobError = serde_json::from_str(old).expect("reads");
         assert_eq!(error, JobError::transient("timeout", "took too long"));
     }
@@ -175,6 +176,10 @@ mod tests {
     #[test]
     fn one_fault_is_its_own_sentence() {
         assert_eq!(JobError::refused(vec![Fault::new("/a", "b")]).detail, "/a: b");
-        assert_eq!(JobError::refused(vec![Fault::new("", "b")]).detail, "b", "the whole of it has no name");
+        assert_eq!(
+            JobError::refused(vec![Fault::new("", "b")]).detail,
+            "b",
+            "the whole of it has no name"
+        );
     }
 }

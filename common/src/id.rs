@@ -120,7 +120,9 @@ fn derived(hasher: &blake3::Hasher, time: &[u8]) -> Uuid {
 }
 
 /// Grows by one at every claim of a task; a write that names an older one is stale and changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
 #[serde(transparent)]
 pub struct Fence(pub i64);
 
@@ -226,7 +228,12 @@ mod tests {
         let jobs: Vec<JobId> = (0..2_000).map(|_| JobId::new()).collect();
         let tasks: Vec<TaskId> = jobs.iter().copied().map(TaskId::first_of).collect();
         assert!(tasks.is_sorted(), "many are of one millisecond");
-        assert!(tasks.iter().zip(&jobs).all(|(task, job)| task.0 != job.0 && *task == TaskId::first_of(*job)));
+        assert!(
+            tasks
+                .iter()
+                .zip(&jobs)
+                .all(|(task, job)| task.0 != job.0 && *task == TaskId::first_of(*job))
+        );
         assert!(tasks.iter().all(|task| task.0.get_version_num() == 7));
     }
 

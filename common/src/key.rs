@@ -85,7 +85,8 @@ fn write_string(text: &mut String, string: &str) {
 /// A number's digits and decimal exponent, each value spelled one way. An exponent too large to add up keeps its own spelling.
 fn canonical_number(number: &Number) -> String {
     let spelled = number.to_string().to_ascii_lowercase();
-    let (sign, magnitude) = spelled.strip_prefix('-').map_or(("", spelled.as_str()), |rest| ("-", rest));
+    let (sign, magnitude) =
+        spelled.strip_prefix('-').map_or(("", spelled.as_str()), |rest| ("-", rest));
     let (mantissa, exponent) = magnitude.split_once('e').unwrap_or((magnitude, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all = format!("{whole}{fraction}");
@@ -97,7 +98,8 @@ fn canonical_number(number: &Number) -> String {
     let Ok(exponent) = exponent.parse::<i32>() else {
         return spelled;
     };
-    let exponent = i64::from(exponent) - fraction.len() as i64 + (digits.len() - significant.len()) as i64;
+    let exponent =
+        i64::from(exponent) - fraction.len() as i64 + (digits.len() - significant.len()) as i64;
     match exponent {
         0 => format!("{sign}{significant}"),
         _ => format!("{sign}{significant}e{exponent}"),
@@ -127,8 +129,17 @@ mod tests {
 
     #[test]
     fn numbers_that_differ_stay_apart_whatever_their_size() {
-        let spelled =
-            ["0", "1", "-1", "100", "9007199254740993", "9007199254740992", "0.1", "0.10000000000000001", "1e400"];
+        let spelled = [
+            "0",
+            "1",
+            "-1",
+            "100",
+            "9007199254740993",
+            "9007199254740992",
+            "0.1",
+            "0.10000000000000001",
+            "1e400",
+        ];
         let canonical: std::collections::BTreeSet<_> =
             spelled.map(|text| canonical(&parse(text))).into_iter().collect();
         assert_eq!(canonical.len(), spelled.len());
@@ -139,10 +150,16 @@ mod tests {
     #[test]
     fn keys_are_golden() {
         let key = input_key("echo", 1, &json!({"value": {"b": 1, "a": [1.5, "x"]}}));
-        assert_eq!(key.to_string(), "438dc428ae71e07466df84c19d4f53538de428b2425dad58f971382c76cd7696");
+        assert_eq!(
+            key.to_string(),
+            "438dc428ae71e07466df84c19d4f53538de428b2425dad58f971382c76cd7696"
+        );
         assert_eq!(task_key(key, &[]), key);
         let need = output_hash(&json!({"artifact": "00"}));
-        assert_eq!(need.to_string(), "bc686fb34fa18beea577e03d4f7a0c7cb1523f4ff9aad8c553f11a8697d7c473");
+        assert_eq!(
+            need.to_string(),
+            "bc686fb34fa18beea577e03d4f7a0c7cb1523f4ff9aad8c553f11a8697d7c473"
+        );
         assert_eq!(
             task_key(key, &[need, key]).to_string(),
             "fc361aa3a1e758aa7fdfe5c71cffa3fc6e0393255d83b2d667b73179edfb2315"

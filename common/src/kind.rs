@@ -120,7 +120,8 @@ pub struct Catalog {
 impl Catalog {
     /// The kinds of these lists. A later kind of the same name replaces an earlier one.
     pub fn new(lists: &[&[KindSpec]]) -> Self {
-        let kinds = lists.iter().flat_map(|list| list.iter()).map(|kind| (kind.name, *kind)).collect();
+        let kinds =
+            lists.iter().flat_map(|list| list.iter()).map(|kind| (kind.name, *kind)).collect();
         Self { kinds }
     }
 
@@ -136,11 +137,16 @@ impl Catalog {
 
     /// The kinds that ask this provider, by name.
     pub fn asking(&self, provider: Provider) -> impl Iterator<Item = &'static str> {
-        self.kinds.values().filter(move |kind| kind.provider == Some(provider)).map(|kind| kind.name)
+        self.kinds
+            .values()
+            .filter(move |kind| kind.provider == Some(provider))
+            .map(|kind| kind.name)
     }
 
     /// The tasks that a settled `kind` adds: none if it does not grow, or is not known here.
     pub fn grow(&self, kind: &str, input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
-        self.get(kind).and_then(|kind| kind.grow).map_or_else(|| Ok(Vec::new()), |grow| grow(input, output))
+        self.get(kind)
+            .and_then(|kind| kind.grow)
+            .map_or_else(|| Ok(Vec::new()), |grow| grow(input, output))
     }
 }

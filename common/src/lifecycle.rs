@@ -29,8 +29,15 @@ pub enum TaskState {
 
 impl TaskState {
     /// All, in the order of a task's life.
-    pub const ALL: [Self; 7] =
-        [Self::Waiting, Self::Ready, Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Ready,
+        Self::Queued,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     /// The stored spelling.
     pub fn as_str(self) -> &'static str {
@@ -169,7 +176,8 @@ pub enum JobStatus {
 
 impl JobStatus {
     /// All, in the order of a job's life.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 5] =
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
 
     /// The stored spelling.
     pub fn as_str(self) -> &'static str {
@@ -220,13 +228,23 @@ mod tests {
     #[test]
     fn every_state_that_is_not_final_can_reach_an_end() {
         for start in TaskState::ALL.into_iter().filter(|state| !state.is_final()) {
-            assert!(TaskEvent::ALL.into_iter().any(|event| next(start, event).is_ok_and(TaskState::is_final)));
+            assert!(
+                TaskEvent::ALL
+                    .into_iter()
+                    .any(|event| next(start, event).is_ok_and(TaskState::is_final))
+            );
         }
     }
 
     #[test]
     fn stored_spellings_read_back() {
-        assert!(TaskState::ALL.into_iter().all(|state| TaskState::parse(state.as_str()) == Some(state)));
-        assert!(JobStatus::ALL.into_iter().all(|status| JobStatus::parse(status.as_str()) == Some(status)));
+        assert!(
+            TaskState::ALL.into_iter().all(|state| TaskState::parse(state.as_str()) == Some(state))
+        );
+        assert!(
+            JobStatus::ALL
+                .into_iter()
+                .all(|status| JobStatus::parse(status.as_str()) == Some(status))
+        );
     }
 }

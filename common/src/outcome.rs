@@ -85,7 +85,13 @@ pub struct Settlement {
 }
 
 /// Whether a failed attempt is the last, and if not, how long to wait. `attempt` counts this one; `chance` is uniform in `[0, 1)`.
-pub fn judge(error: JobError, attempt: u16, max_attempts: u16, policy: &RetryPolicy, chance: f64) -> Verdict {
+pub fn judge(
+    error: JobError,
+    attempt: u16,
+    max_attempts: u16,
+    policy: &RetryPolicy,
+    chance: f64,
+) -> Verdict {
     if !error.class.retryable() || attempt >= max_attempts {
         return Verdict::Failed(error);
     }
@@ -100,7 +106,9 @@ mod tests {
 
     #[test]
     fn only_errors_that_may_go_away_are_tried_again_and_only_so_often() {
-        let verdict = |class, attempt| judge(JobError::new("x", class, "y"), attempt, 3, &RetryPolicy::DEFAULT, 0.5);
+        let verdict = |class, attempt| {
+            judge(JobError::new("x", class, "y"), attempt, 3, &RetryPolicy::DEFAULT, 0.5)
+        };
         for class in [ErrorClass::Transient, ErrorClass::Bug] {
             assert!(matches!(verdict(class, 2), Verdict::Retry { .. }));
             assert!(matches!(verdict(class, 3), Verdict::Failed(_)));

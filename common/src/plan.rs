@@ -161,17 +161,23 @@ pub fn build(
     catalog: &Catalog,
 ) -> Result<Vec<NewTask>, PlanFault> {
     check_shape(&drafts, result)?;
-    let ids: BTreeMap<String, TaskId> =
-        drafts.iter().zip(0..).map(|(draft, index)| (draft.name.clone(), parent.task(index))).collect();
+    let ids: BTreeMap<String, TaskId> = drafts
+        .iter()
+        .zip(0..)
+        .map(|(draft, index)| (draft.name.clone(), parent.task(index)))
+        .collect();
     drafts
         .into_iter()
         .map(|draft| {
-            let kind = catalog
-                .get(draft.kind)
-                .ok_or_else(|| PlanFault::UnknownKind { task: draft.name.clone(), kind: draft.kind.to_owned() })?;
+            let kind = catalog.get(draft.kind).ok_or_else(|| PlanFault::UnknownKind {
+                task: draft.name.clone(),
+                kind: draft.kind.to_owned(),
+            })?;
             let need = |(name, on_failure): &(String, OnFailure)| match ids.get(name) {
                 Some(task) => Ok(Need { task: *task, on_failure: *on_failure }),
-                None => Err(PlanFault::UnknownNeed { task: draft.name.clone(), need: name.clone() }),
+                None => {
+                    Err(PlanFault::UnknownNeed { task: draft.name.clone(), need: name.clone() })
+                }
             };
             Ok(NewTask {
                 id: ids[&draft.name],
@@ -212,9 +218,13 @@ fn check_cycles(drafts: &[Draft]) -> Result<(), PlanFault> {
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
     for draft in drafts {
         open.insert(&draft.name, draft.needs.len());
-        draft.needs.iter().for_each(|(need, _)| dependents.entry(need).or_default().push(&draft.name));
+        draft
+            .needs
+            .iter()
+            .for_each(|(need, _)| dependents.entry(need).or_default().push(&draft.name));
     }
-    let mut free: Vec<&str> = open.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    let mut free: Vec<&str> =
+        open.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
     while let Some(name) = free.pop() {
         open.remove(name);
         for dependent in dependents.remove(name).unwrap_or_default() {
@@ -227,7 +237,8 @@ fn check_cycles(drafts: &[Draft]) -> Result<(), PlanFault> {
         }
     }
     let known: BTreeSet<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
-    let unknown = |draft: &&Draft| draft.needs.iter().any(|(need, _)| !known.contains(need.as_str()));
+    let unknown =
+        |draft: &&Draft| draft.needs.iter().any(|(need, _)| !known.contains(need.as_str()));
     if open.is_empty() || drafts.iter().any(|draft| unknown(&draft)) {
         return Ok(());
     }
@@ -262,8 +273,12 @@ mod tests {
 
     #[test]
     fn needs_become_ids_in_the_order_given() {
-        let tasks = plan(vec![draft("c", &["b", "a"], true), draft("a", &[], false), draft("b", &["a"], false)])
-            .expect("a plan");
+        let tasks = plan(vec![
+            draft("c", &["b", "a"], true),
+            draft("a", &[], false),
+            draft("b", &["a"], false),
+        ])
+        .expect("a plan");
         let needs: Vec<_> = tasks[0].needs.iter().map(|need| need.task).collect();
         assert_eq!(needs, [tasks[2].id, tasks[1].id]);
     }
@@ -271,12 +286,24 @@ mod tests {
     #[test]
     fn impossible_plans_are_refused_by_name() {
         let cases = [
-            (vec![draft("a", &["b"], true), draft("b", &["a"], false)], PlanFault::Cycle(vec!["a".into(), "b".into()])),
+            (
+                vec![draft("a", &["b"], true), draft("b", &["a"], false)],
+                PlanFault::Cycle(vec!["a".into(), "b".into()]),
+            ),
             (vec![draft("a", &["a"], true)], PlanFault::Cycle(vec!["a".into()])),
-            (vec![draft("a", &[], true), draft("a", &[], false)], PlanFault::DuplicateName("a".into())),
-            (vec![draft("a", &["z"], true)], PlanFault::UnknownNeed { task: "a".into(), need: "z".into() }),
+            (
+                vec![draft("a", &[], true), draft("a", &[], false)],
+                PlanFault::DuplicateName("a".into()),
+            ),
+            (
+                vec![draft("a", &["z"], true)],
+                PlanFault::UnknownNeed { task: "a".into(), need: "z".into() },
+            ),
             (vec![draft("a", &[], false)], PlanFault::Results { found: 0, wanted: 1 }),
-            (vec![draft("a", &[], true), draft("b", &[], true)], PlanFault::Results { found: 2, wanted: 1 }),
+            (
+                vec![draft("a", &[], true), draft("b", &[], true)],
+                PlanFault::Results { found: 2, wanted: 1 },
+            ),
         ];
         for (drafts, fault) in cases {
             assert_eq!(plan(drafts), Err(fault));

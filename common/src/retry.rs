@@ -16,7 +16,8 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// One second, doubling, up to five minutes.
-    pub const DEFAULT: Self = Self { base: Duration::from_secs(1), ceiling: Duration::from_secs(300) };
+    pub const DEFAULT: Self =
+        Self { base: Duration::from_secs(1), ceiling: Duration::from_secs(300) };
 
     /// The pause after failed attempt `attempt` (1 is the first). `chance` is uniform in `[0, 1)`. A `wanted` pause (an
     /// outside service's `Retry-After`) is a floor, itself held under the ceiling.
@@ -32,7 +33,8 @@ impl RetryPolicy {
 mod tests {
     use super::*;
 
-    const POLICY: RetryPolicy = RetryPolicy { base: Duration::from_secs(1), ceiling: Duration::from_secs(60) };
+    const POLICY: RetryPolicy =
+        RetryPolicy { base: Duration::from_secs(1), ceiling: Duration::from_secs(60) };
 
     #[test]
     fn the_bound_doubles_up_to_the_ceiling() {

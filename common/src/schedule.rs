@@ -100,7 +100,11 @@ impl Recurrence {
             Some(starts) if starts > time => (starts, true),
             _ => (time, false),
         };
-        let found = self.cron.find_next_occurrence(&from.to_zoned(self.zone.clone()), inclusive).ok()?.timestamp();
+        let found = self
+            .cron
+            .find_next_occurrence(&from.to_zoned(self.zone.clone()), inclusive)
+            .ok()?
+            .timestamp();
         self.ends.is_none_or(|ends| found <= ends).then_some(found)
     }
 
@@ -135,9 +139,10 @@ impl Recurrence {
         loop {
             let from = end.checked_sub(window).map_or(first, |from| from.max(first));
             let from_inclusive = from - NANOSECOND;
-            let mut found: Vec<Timestamp> = std::iter::successors(self.after(from_inclusive), |due| self.after(*due))
-                .take_while(|due| *due < end)
-                .collect();
+            let mut found: Vec<Timestamp> =
+                std::iter::successors(self.after(from_inclusive), |due| self.after(*due))
+                    .take_while(|due| *due < end)
+                    .collect();
             if found.len() >= most || from == first {
                 return found.split_off(found.len().saturating_sub(most));
             }
@@ -164,7 +169,9 @@ fn read_cron(text: &str) -> Result<Cron, Fault> {
     let cron = parser.parse(text).map_err(|error| match error {
         CronError::EmptyPattern => fault("it is empty"),
         CronError::InvalidPattern(_) => fault("it has not five fields"),
-        CronError::IllegalCharacters(why) | CronError::ComponentError(why) => fault(why.trim_end_matches('.')),
+        CronError::IllegalCharacters(why) | CronError::ComponentError(why) => {
+            fault(why.trim_end_matches('.'))
+        }
         other => fault(&other.to_string()),
     })?;
     match cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false) {
@@ -190,26 +197,36 @@ mod tests {
     }
 
     fn firings(recurrence: &Recurrence, after: &str, until: &str) -> Vec<String> {
-        let times = std::iter::successors(recurrence.after(at(after)), |due| recurrence.after(*due));
+        let times =
+            std::iter::successors(recurrence.after(at(after)), |due| recurrence.after(*due));
         times.take_while(|due| *due <= at(until)).map(|due| due.to_string()).collect()
     }
 
     #[test]
     fn a_time_that_does_not_exist_comes_right_after_the_jump_and_an_interval_leaves_it_out() {
         // Berlin, 2026-03-29: 02:00 is 03:00, which is 01:00 UTC.
-        let night = |cron| firings(&every(cron, "Europe/Berlin"), "2026-03-28T22:59:00Z", "2026-03-29T02:10:00Z");
+        let night = |cron| {
+            firings(&every(cron, "Europe/Berlin"), "2026-03-28T22:59:00Z", "2026-03-29T02:10:00Z")
+        };
         assert_eq!(night("30 2 * * *"), ["2026-03-29T01:00:00Z"]);
         assert_eq!(night("*/30 2 * * *"), [] as [&str; 0]);
         assert_eq!(
             night("0 * * * *"),
-            ["2026-03-28T23:00:00Z", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z"]
+            [
+                "2026-03-28T23:00:00Z",
+                "2026-03-29T00:00:00Z",
+                "2026-03-29T01:00:00Z",
+                "2026-03-29T02:00:00Z"
+            ]
         );
     }
 
     #[test]
     fn a_time_that_comes_twice_fires_once_and_an_interval_at_both() {
         // Berlin, 2026-10-25: 03:00 is 02:00 again, at 01:00 UTC.
-        let night = |cron| firings(&every(cron, "Europe/Berlin"), "2026-10-24T22:00:00Z", "2026-10-25T03:00:00Z");
+        let night = |cron| {
+            firings(&every(cron, "Europe/Berlin"), "2026-10-24T22:00:00Z", "2026-10-25T03:00:00Z")
+        };
         assert_eq!(night("30 2 * * *"), ["2026-10-25T00:30:00Z"]);
         assert_eq!(night("*/30 2 * * *").len(), 4);
     }
@@ -228,7 +245,11 @@ mod tests {
         ];
         for (cron, zone, pointers) in cases {
             let faults = Recurrence::read(cron, zone).expect_err(cron);
-            assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), pointers, "{cron}");
+            assert_eq!(
+                faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+                pointers,
+                "{cron}"
+            );
             assert!(
                 faults.iter().all(|fault| fault.detail.contains("; give") || fault.detail.contains(": give")),
                 "{faults:?}"
@@ -239,8 +260,8 @@ mod tests {
 
     #[test]
     fn bounds_hold_on_both_ends() {
-        let bounded =
-            every("0 * * * *", "UTC").between(Some(at("2026-01-01T10:00:00Z")), Some(at("2026-01-01T12:00:00Z")));
+        let bounded = every("0 * * * *", "UTC")
+            .between(Some(at("2026-01-01T10:00:00Z")), Some(at("2026-01-01T12:00:00Z")));
         assert_eq!(
             firings(&bounded, "2025-06-01T00:00:00Z", "2027-01-01T00:00:00Z"),
             ["2026-01-01T10:00:00Z", "2026-01-01T11:00:00Z", "2026-01-01T12:00:00Z"]
@@ -257,18 +278,26 @@ mod tests {
         let latest = vec![at("2026-01-10T03:00:00Z"), at("2026-01-10T04:00:00Z")];
         assert_eq!(due(CatchUp::Latest), Due { fire: latest, next: then });
         let all = due(CatchUp::All);
-        assert_eq!((all.fire.len(), all.next), (MAX_CATCH_UP + 1, then), "nine days are more than the bound");
+        assert_eq!(
+            (all.fire.len(), all.next),
+            (MAX_CATCH_UP + 1, then),
+            "nine days are more than the bound"
+        );
         assert_eq!(all.fire[0], at("2026-01-06T00:00:00Z"));
         assert!(all.fire.is_sorted_by(|a, b| a < b));
         let short = hourly.due(at("2026-01-10T01:00:00Z"), now, CatchUp::All);
         assert_eq!(short.fire.len(), 4, "fewer than the bound are all made up for");
-        assert_eq!(hourly.due(at("2026-01-10T05:00:00Z"), now, CatchUp::All), Due { fire: vec![], next: then });
+        assert_eq!(
+            hourly.due(at("2026-01-10T05:00:00Z"), now, CatchUp::All),
+            Due { fire: vec![], next: then }
+        );
     }
 
     #[test]
     fn years_of_missed_minutes_are_not_counted_through() {
         let minutely = every("* * * * *", "America/New_York");
-        let due = minutely.due(at("1990-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"), CatchUp::All);
+        let due =
+            minutely.due(at("1990-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"), CatchUp::All);
         assert_eq!(due.fire.len(), MAX_CATCH_UP + 2, "the last minute's two are in time");
     }
 

@@ -19,11 +19,16 @@ impl TraceParent {
         let parts: Vec<&str> = known.split('-').collect();
         let [version, trace, parent, flags] = parts[..] else { return None };
         let hex = |part: &str, length| {
-            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            part.len() == length
+                && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         };
         let said = |part: &str| part.bytes().any(|byte| byte != b'0');
-        let is_sane =
-            hex(version, 2) && version != "ff" && hex(trace, 32) && said(trace) && hex(parent, 16) && said(parent);
+        let is_sane = hex(version, 2)
+            && version != "ff"
+            && hex(trace, 32)
+            && said(trace)
+            && hex(parent, 16)
+            && said(parent);
         // A later version may say more behind another dash; this one may not.
         let ends = rest.is_empty() || (version != "00" && rest.starts_with('-'));
         (is_sane && hex(flags, 2) && ends).then(|| Self(format!("00-{trace}-{parent}-{flags}")))
@@ -61,7 +66,10 @@ mod tests {
     fn a_sane_header_is_kept_and_taken_apart() {
         let trace = TraceParent::read(SANE).expect("sane");
         assert_eq!(trace.as_str(), SANE);
-        assert_eq!((trace.trace(), trace.parent()), ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"));
+        assert_eq!(
+            (trace.trace(), trace.parent()),
+            ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+        );
     }
 
     #[test]

@@ -55,7 +55,10 @@ pub struct SegmentSummary {
 ///
 /// # Errors
 /// Those of [`crate::compile`].
-pub fn check(composition: &Composition, facts: &BTreeMap<Slot, Facts>) -> Result<Summary, Vec<Fault>> {
+pub fn check(
+    composition: &Composition,
+    facts: &BTreeMap<Slot, Facts>,
+) -> Result<Summary, Vec<Fault>> {
     crate::compile(composition, facts).map(|plan| summary(&plan))
 }
 
@@ -76,8 +79,11 @@ pub fn summary(plan: &RenderPlan) -> Summary {
     });
     let segments: Vec<SegmentSummary> = segments.collect();
     let heard = plan.sound.as_ref().map(|sound| {
-        Ratio::new(i64::try_from(sound.samples).unwrap_or(i64::MAX), i64::from(sound.recipe.rate.max(1)))
-            .unwrap_or(Ratio::ZERO)
+        Ratio::new(
+            i64::try_from(sound.samples).unwrap_or(i64::MAX),
+            i64::from(sound.recipe.rate.max(1)),
+        )
+        .unwrap_or(Ratio::ZERO)
     });
     let seen = (assemble.frames > 0).then(|| assemble.rate.seconds(assemble.frames));
     let duration = seen.or(heard).unwrap_or(Ratio::ZERO);
@@ -89,7 +95,10 @@ pub fn summary(plan: &RenderPlan) -> Summary {
         height: assemble.height,
         rate: assemble.rate,
         segments,
-        sound: plan.sound.as_ref().map(|part| task_key(input_key(sound::NAME, sound::SPEC.version, &json!(part)), &[])),
+        sound: plan
+            .sound
+            .as_ref()
+            .map(|part| task_key(input_key(sound::NAME, sound::SPEC.version, &json!(part)), &[])),
         warnings: plan.warnings.clone(),
     }
 }

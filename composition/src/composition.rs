@@ -20,8 +20,13 @@ impl Composition {
     /// [`Format::Jpg`], [`Format::Png`] or [`Format::Webp`]; anything else is made a PNG.
     #[must_use]
     pub fn still(&self, seconds: Ratio, format: Format) -> Composition {
-        let format = if matches!(format, Format::Jpg | Format::Webp) { format } else { Format::Png };
-        let recipe = crate::meaning::output::picture_recipe(format, self.output.recipe, self.canvas.background);
+        let format =
+            if matches!(format, Format::Jpg | Format::Webp) { format } else { Format::Png };
+        let recipe = crate::meaning::output::picture_recipe(
+            format,
+            self.output.recipe,
+            self.canvas.background,
+        );
         let frame = self.canvas.rate.frame_at(seconds);
         let output = Output {
             format,
@@ -107,6 +112,9 @@ pub(crate) struct Capture {
 impl Capture {
     /// The frame it falls on, the last one where it is past the end.
     pub fn poster(self, canvas: &Canvas, frames: u64) -> Poster {
-        Poster { frame: canvas.rate.frame_at(self.at).min(frames.saturating_sub(1)), scale: self.scale }
+        Poster {
+            frame: canvas.rate.frame_at(self.at).min(frames.saturating_sub(1)),
+            scale: self.scale,
+        }
     }
 }

@@ -21,7 +21,9 @@ pub(crate) fn merged(document: &Value) -> Result<Option<Value>, Vec<Fault>> {
             fill(value, &fields, &mut room).map_err(|TooLarge| {
                 vec![Fault::new(
                     "/merge",
-                    format!("puts in more than {MAX_MERGED_BYTES} bytes in all: use shorter values"),
+                    format!(
+                        "puts in more than {MAX_MERGED_BYTES} bytes in all: use shorter values"
+                    ),
                 )]
             })?;
         }
@@ -31,30 +33,46 @@ pub(crate) fn merged(document: &Value) -> Result<Option<Value>, Vec<Fault>> {
 
 /// The well-formed fields by name; the others are faults when the document is read.
 fn fields_of(document: &Value) -> BTreeMap<&str, &Value> {
-    let entries = document.get("merge").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    entries.iter().filter_map(|entry| Some((entry.get("find")?.as_str()?.trim(), entry.get("replace")?))).collect()
+    let entries =
+        document.get("merge").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    entries
+        .iter()
+        .filter_map(|entry| Some((entry.get("find")?.as_str()?.trim(), entry.get("replace")?)))
+        .collect()
 }
 
 struct TooLarge;
 
-fn fill(value: &mut Value, fields: &BTreeMap<&str, &Value>, room: &mut usize) -> Result<(), TooLarge> {
+fn fill(
+    value: &mut Value,
+    fields: &BTreeMap<&str, &Value>,
+    room: &mut usize,
+) -> Result<(), TooLarge> {
     match value {
         Value::String(text) if text.contains("{{") => {
             *value = filled_text(text, fields, room)?;
             Ok(())
         }
         Value::Array(items) => items.iter_mut().try_for_each(|item| fill(item, fields, room)),
-        Value::Object(members) => members.values_mut().try_for_each(|member| fill(member, fields, room)),
+        Value::Object(members) => {
+            members.values_mut().try_for_each(|member| fill(member, fields, room))
+        }
         _ => Ok(()),
     }
 }
 
 /// A text with its placeholders filled; a value of any type where it is nothing but one placeholder.
-fn filled_text(text: &str, fields: &BTreeMap<&str, &Value>, room: &mut usize) -> Result<Value, TooLarge> {
+fn filled_text(
+    text: &str,
+    fields: &BTreeMap<&str, &Value>,
+    room: &mut usize,
+) -> Result<Value, TooLarge> {
     let mut result = String::new();
     let mut rest = text;
     while let Some((before, opened)) = rest.split_once("{{") {
-        let found = opened.split_once("}}").and_then(|(name, after)| Some((*fields.get(name.trim())?, after)));
+        let found = opened
+            .split_once("}}")
+            .and_then(|(name, after)| Some((*fields.get(name.trim())?, after)));
         result.push_str(before);
         let Some((replacement, after)) = found else {
             result.push_str("{{");

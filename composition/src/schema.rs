@@ -35,8 +35,13 @@ mod tests {
 
     #[test]
     fn the_committed_schema_is_this_one() {
-        let committed: Value = serde_json::from_str(include_str!("../schema.json")).expect("schema.json is JSON");
-        assert_eq!(committed, schema(), "run `cargo run -p composition --example schema > composition/schema.json`");
+        let committed: Value =
+            serde_json::from_str(include_str!("../schema.json")).expect("schema.json is JSON");
+        assert_eq!(
+            committed,
+            schema(),
+            "run `cargo run -p composition --example schema > composition/schema.json`"
+        );
     }
 
     #[test]
@@ -71,7 +76,10 @@ mod tests {
     fn an_asset_is_told_apart_by_its_type() {
         let schema = schema();
         let kinds = schema["$defs"]["Asset"]["oneOf"].as_array().expect("a union");
-        let video = kinds.iter().find(|kind| kind["properties"]["type"]["const"] == "video").expect("a video");
+        let video = kinds
+            .iter()
+            .find(|kind| kind["properties"]["type"]["const"] == "video")
+            .expect("a video");
         assert_eq!(video["required"], json!(["type", "src"]));
         assert_eq!(video["additionalProperties"], json!(false));
         assert_eq!(video["properties"]["speed"]["maximum"], json!(20));

@@ -82,7 +82,11 @@ impl Found {
 
     fn fetch(&mut self, src: &Src, taken_for: TakenFor, pointer: String) {
         if src.alias().is_none() {
-            self.add(Slot::of_src(&src.0), Origin::Fetch { src: src.0.clone(), taken_for }, pointer);
+            self.add(
+                Slot::of_src(&src.0),
+                Origin::Fetch { src: src.0.clone(), taken_for },
+                pointer,
+            );
         }
     }
 

@@ -55,7 +55,11 @@ pub struct AssembleOutput {
 ///
 /// # Errors
 /// Internal where the parts are not what the plan says, or the finished file is not; else those of the disk and of libav.
-pub fn assemble(plan: &Assemble, parts: &Parts<'_>, report: &mut dyn FnMut(Progress)) -> Result<AssembleOutput> {
+pub fn assemble(
+    plan: &Assemble,
+    parts: &Parts<'_>,
+    report: &mut dyn FnMut(Progress),
+) -> Result<AssembleOutput> {
     check(plan, parts)?;
     let frames = Frames::new(plan, parts.segments);
     let duration_ms = match plan.format {
@@ -88,9 +92,15 @@ pub fn assemble(plan: &Assemble, parts: &Parts<'_>, report: &mut dyn FnMut(Progr
 }
 
 fn check(plan: &Assemble, parts: &Parts<'_>) -> Result<()> {
-    let wrong = |what: String| Err(MediaError::Internal(format!("assembling {}: {what}", parts.out.display())));
+    let wrong = |what: String| {
+        Err(MediaError::Internal(format!("assembling {}: {what}", parts.out.display())))
+    };
     if parts.segments.len() != plan.segment_frames.len() {
-        return wrong(format!("{} segments came and {} were planned", parts.segments.len(), plan.segment_frames.len()));
+        return wrong(format!(
+            "{} segments came and {} were planned",
+            parts.segments.len(),
+            plan.segment_frames.len()
+        ));
     }
     if plan.segment_frames.iter().sum::<u64>() != plan.frames {
         return wrong(format!("the segments' frames are not the {} of the whole", plan.frames));
@@ -105,10 +115,14 @@ fn check(plan: &Assemble, parts: &Parts<'_>) -> Result<()> {
 /// Where the format is sound alone, the sound's file is the file.
 fn copy_sound(parts: &Parts<'_>) -> Result<u64> {
     let Some(sound) = parts.sound else {
-        return Err(MediaError::Internal(format!("{} is sound alone and there is none", parts.out.display())));
+        return Err(MediaError::Internal(format!(
+            "{} is sound alone and there is none",
+            parts.out.display()
+        )));
     };
-    std::fs::copy(sound, parts.out)
-        .map_err(|error| MediaError::from_io(format_args!("writing {}", parts.out.display()), &error))?;
+    std::fs::copy(sound, parts.out).map_err(|error| {
+        MediaError::from_io(format_args!("writing {}", parts.out.display()), &error)
+    })?;
     verify::sound_milliseconds(parts.out)
 }
 

@@ -79,7 +79,8 @@ fn read_request() -> io::Result<Request> {
 /// Does the job; a panic is an error like others, with its message.
 fn work(job: &ChildJob, answers: &mut Answers) -> Result<Output> {
     let mut report = Reporter { answers, last: None };
-    let run = std::panic::AssertUnwindSafe(|| work::run(job, &mut |progress| report.send(progress)));
+    let run =
+        std::panic::AssertUnwindSafe(|| work::run(job, &mut |progress| report.send(progress)));
     std::panic::catch_unwind(run).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<&str>()
@@ -97,7 +98,8 @@ fn end_with_parent() -> io::Result<()> {
         let mut rest = [0_u8; 64];
         while matches!(io::stdin().lock().read(&mut rest), Ok(read) if read > 0) {}
         // Not `exit`: its handlers would run beside threads that are in the middle of things.
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     })?;
     Ok(())
 }

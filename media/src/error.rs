@@ -55,9 +55,11 @@ impl MediaError {
         let sentence = format!("{doing} failed: {}", libav_text(error));
         match error {
             E::InvalidData | E::Eof | E::Unknown => Self::BadInput(sentence),
-            E::DemuxerNotFound | E::DecoderNotFound | E::ProtocolNotFound | E::PatchWelcome | E::Experimental => {
-                Self::Unsupported(sentence)
-            }
+            E::DemuxerNotFound
+            | E::DecoderNotFound
+            | E::ProtocolNotFound
+            | E::PatchWelcome
+            | E::Experimental => Self::Unsupported(sentence),
             E::Other { errno } => Self::from_errno(errno, sentence),
             _ => Self::Internal(sentence),
         }
@@ -96,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_and_a_full_memory_are_told_apart_from_faults() {
-        let ending = |errno| MediaError::from_libav("writing out.mp4", ffmpeg::Error::Other { errno });
+        let ending =
+            |errno| MediaError::from_libav("writing out.mp4", ffmpeg::Error::Other { errno });
         assert!(matches!(ending(libc::ENOSPC), MediaError::OutOfSpace(_)));
         assert!(matches!(ending(libc::EFBIG), MediaError::OutOfSpace(_)));
         assert!(matches!(ending(libc::ENOMEM), MediaError::OutOfMemory(_)));

@@ -21,10 +21,20 @@ mod pictures {
     ) -> Result<(), ffmpeg::Error> {
         // SAFETY: the tables are static arrays of libswscale's, which knows every number; the context is alive while borrowed.
         let done = unsafe {
-            let (from, to) = (ffi::sws_getCoefficients(source.0), ffi::sws_getCoefficients(target.0));
+            let (from, to) =
+                (ffi::sws_getCoefficients(source.0), ffi::sws_getCoefficients(target.0));
             let unity = 1 << 16;
             let (source_full, target_full) = (i32::from(source.1), i32::from(target.1));
-            ffi::sws_setColorspaceDetails(scaler.as_mut_ptr(), from, source_full, to, target_full, 0, unity, unity)
+            ffi::sws_setColorspaceDetails(
+                scaler.as_mut_ptr(),
+                from,
+                source_full,
+                to,
+                target_full,
+                0,
+                unity,
+                unity,
+            )
         };
         if done < 0 {
             return Err(ffmpeg::Error::InvalidData);
@@ -111,7 +121,9 @@ mod pictures {
     ) -> Result<(), ffmpeg::Error> {
         let stream = i32::try_from(stream).map_err(|_| ffmpeg::Error::StreamNotFound)?;
         // SAFETY: the context is alive while borrowed; libav checks the stream's index.
-        let done = unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, ticks, ffi::AVSEEK_FLAG_BACKWARD) };
+        let done = unsafe {
+            ffi::av_seek_frame(input.as_mut_ptr(), stream, ticks, ffi::AVSEEK_FLAG_BACKWARD)
+        };
         if done < 0 {
             return Err(ffmpeg::Error::from(done));
         }
@@ -143,7 +155,11 @@ mod pictures {
     }
 
     /// The timestamp in the container's index of the last key frame at or before `ticks`, where it has an index.
-    pub(crate) fn indexed_key_before(input: &format::context::Input, stream: usize, ticks: i64) -> Option<i64> {
+    pub(crate) fn indexed_key_before(
+        input: &format::context::Input,
+        stream: usize,
+        ticks: i64,
+    ) -> Option<i64> {
         let stream = input.stream(stream)?;
         // SAFETY: the stream is alive while borrowed; the entry is read at once, before any other call.
         unsafe {
@@ -156,8 +172,8 @@ mod pictures {
 }
 
 pub(crate) use pictures::{
-    crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_quality, set_scaler_colours,
-    start_time,
+    crop_frame, header_bytes, indexed_key_before, make_writable, seek_before, set_quality,
+    set_scaler_colours, start_time,
 };
 
 // ── facts: what packets and formats say of themselves ───────────────────────────────────────────────────────────────
@@ -176,7 +192,9 @@ mod facts {
         let descriptor = pixel.descriptor()?;
         // SAFETY: descriptors are static.
         let raw = unsafe { &*descriptor.as_ptr() };
-        let strange = ffi::AV_PIX_FMT_FLAG_BITSTREAM | ffi::AV_PIX_FMT_FLAG_PAL | ffi::AV_PIX_FMT_FLAG_HWACCEL;
+        let strange = ffi::AV_PIX_FMT_FLAG_BITSTREAM
+            | ffi::AV_PIX_FMT_FLAG_PAL
+            | ffi::AV_PIX_FMT_FLAG_HWACCEL;
         if raw.flags & strange as u64 != 0 {
             return None;
         }
@@ -219,7 +237,8 @@ mod joining {
         // itself where opening fails, and `wrap` owns the one that was opened.
         unsafe {
             let mut left = options.disown();
-            let opened = ffi::avformat_open_input(&mut context, path.as_ptr(), ptr::null_mut(), &mut left);
+            let opened =
+                ffi::avformat_open_input(&mut context, path.as_ptr(), ptr::null_mut(), &mut left);
             drop(Dictionary::own(left));
             match opened {
                 0 => Ok(Input::wrap(context)),

@@ -6,7 +6,9 @@ use crate::picture::cube::Cube;
 use crate::text::block::Desk;
 use crate::text::fonts::{FontBook, FontFolders};
 use crate::text::glyphs::{Accent, Pen};
-use composition::plan::{Align, Fitting, Micro, Rgba, Text, TextRun, TextStyle, VerticalAlign, VideoCodec};
+use composition::plan::{
+    Align, Fitting, Micro, Rgba, Text, TextRun, TextStyle, VerticalAlign, VideoCodec,
+};
 use std::collections::BTreeSet;
 
 /// A colour table.
@@ -36,7 +38,10 @@ fn held_again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) {
 /// A stream of NAL units.
 pub fn annexb(stream: &[u8]) {
     for codec in [VideoCodec::H264, VideoCodec::H265] {
-        assert!(annexb::units(codec, stream).iter().map(|(_, unit)| unit.len()).sum::<usize>() <= stream.len());
+        assert!(
+            annexb::units(codec, stream).iter().map(|(_, unit)| unit.len()).sum::<usize>()
+                <= stream.len()
+        );
         assert!(!annexb::has_sei(codec, &annexb::without_sei(codec, stream)));
     }
 }
@@ -100,9 +105,12 @@ mod tests {
             control(text.as_bytes());
             writing(text);
         }
-        for stream in
-            [&b""[..], b"\0\0\x01", b"\0\0\0\x01\x06\0\0\x01\x65", b"\0\0\x01\x06\0\0\x01\x06\0\0\0\0\x01\x40"]
-        {
+        for stream in [
+            &b""[..],
+            b"\0\0\x01",
+            b"\0\0\0\x01\x06\0\0\x01\x65",
+            b"\0\0\x01\x06\0\0\x01\x06\0\0\0\0\x01\x40",
+        ] {
             annexb(stream);
         }
         control(br#"{"progress":{"done":1,"total":2}}"#);

@@ -44,7 +44,11 @@ pub fn probe(path: &Path, hash: &SourceHash) -> Result<Facts> {
 ///
 /// # Errors
 /// As [`probe`].
-pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress)) -> Result<Facts> {
+pub fn probe_telling(
+    path: &Path,
+    hash: &SourceHash,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Facts> {
     let head = read_head(path)?;
     if head.is_empty() {
         return Err(MediaError::BadInput(format!("{} is empty", path.display())));
@@ -59,7 +63,12 @@ pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Prog
         return Ok(Facts { faces: font::faces(path)?, ..plain(hash, "font") });
     }
     if let Some(svg) = Svg::open(path, &FontBook::new(&[], FontFolders(Vec::new()))?)? {
-        return Ok(Facts { image: true, writes: svg.writes(), video: vec![svg_facts(&svg)], ..plain(hash, "svg") });
+        return Ok(Facts {
+            image: true,
+            writes: svg.writes(),
+            video: vec![svg_facts(&svg)],
+            ..plain(hash, "svg")
+        });
     }
     if table::is_table(&head) {
         table::check(path)?;
@@ -75,7 +84,9 @@ pub fn probe_telling(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Prog
 }
 
 fn read_head(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
+    let failed = |error: std::io::Error| {
+        MediaError::from_io(format_args!("reading {}", path.display()), &error)
+    };
     let mut head = Vec::new();
     std::fs::File::open(path).map_err(failed)?.take(HEAD).read_to_end(&mut head).map_err(failed)?;
     Ok(head)
@@ -111,7 +122,12 @@ fn svg_facts(svg: &Svg) -> VideoFacts {
         frames: Some(1),
         pixel_format: "rgba".to_owned(),
         bits: 8,
-        colour: ColourFacts { matrix: unknown(), primaries: unknown(), transfer: unknown(), range: "pc".to_owned() },
+        colour: ColourFacts {
+            matrix: unknown(),
+            primaries: unknown(),
+            transfer: unknown(),
+            range: "pc".to_owned(),
+        },
         interlaced: false,
         alpha: true,
         start: Ratio::ZERO,
@@ -125,7 +141,8 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
     let container = input.format().name().to_owned();
     let origin_us = ffi::start_time(&input).unwrap_or(0);
     let wanted = wanted_streams(&input);
-    let timelines = Timelines::read(&mut input, origin_us, &mut |done| report(Progress { done, total }));
+    let timelines =
+        Timelines::read(&mut input, origin_us, &mut |done| report(Progress { done, total }));
     let mut refused = None;
     let (mut video, mut audio) = (Vec::new(), Vec::new());
     for (index, kind) in wanted {
@@ -141,8 +158,12 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
         }
     }
     if video.is_empty() && audio.is_empty() {
-        let nothing =
-            || MediaError::BadInput(format!("{} has neither pictures nor sound that can be read", path.display()));
+        let nothing = || {
+            MediaError::BadInput(format!(
+                "{} has neither pictures nor sound that can be read",
+                path.display()
+            ))
+        };
         return Err(refused.unwrap_or_else(nothing));
     }
     let image = audio.is_empty() && is_still(&container, is_avif(&read_head(path)?), &video);
@@ -170,19 +191,22 @@ fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
 
 /// Whether a file says that it is an AV1 picture (AV1 Image File Format 1.1, "Brands"): libav gives it a clock of its own making.
 fn is_avif(head: &[u8]) -> bool {
-    head.get(4..12) == Some(b"ftypavif".as_slice()) || head.get(4..12) == Some(b"ftypavis".as_slice())
+    head.get(4..12) == Some(b"ftypavif".as_slice())
+        || head.get(4..12) == Some(b"ftypavis".as_slice())
 }
 
 /// Whether a file says that it is a picture in HEVC (ISO/IEC 23008-12, "Brands"), as telephones keep them: libav takes it for a film
 /// without frames.
 fn is_heic(head: &[u8]) -> bool {
     const BRANDS: [&[u8]; 5] = [b"heic", b"heix", b"heim", b"heis", b"hevc"];
-    head.get(4..8) == Some(b"ftyp".as_slice()) && head.get(8..12).is_some_and(|brand| BRANDS.contains(&brand))
+    head.get(4..8) == Some(b"ftyp".as_slice())
+        && head.get(8..12).is_some_and(|brand| BRANDS.contains(&brand))
 }
 
 /// One frame, in a container that has no clock or whose name says picture.
 fn is_still(container: &str, avif: bool, video: &[VideoFacts]) -> bool {
-    let picture = container.ends_with("_pipe") || ["gif", "apng", "webp", "image2"].contains(&container);
+    let picture =
+        container.ends_with("_pipe") || ["gif", "apng", "webp", "image2"].contains(&container);
     let [only] = video else { return false };
     let coded_as_picture = only.codec == "av1" && (avif || only.rate.is_none());
     (picture || coded_as_picture) && only.frames.is_none_or(|frames| frames <= 1)
@@ -190,7 +214,8 @@ fn is_still(container: &str, avif: bool, video: &[VideoFacts]) -> bool {
 
 /// For files too long to be read whole: what the container says.
 fn longest(input: &Input, audio: &[AudioFacts]) -> Option<Ratio> {
-    let of_container = Ratio::new(input.duration(), 1_000_000).ok().filter(|duration| *duration > Ratio::ZERO);
+    let of_container =
+        Ratio::new(input.duration(), 1_000_000).ok().filter(|duration| *duration > Ratio::ZERO);
     of_container.or_else(|| audio.iter().filter_map(|stream| stream.duration).max())
 }
 

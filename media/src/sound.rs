@@ -51,7 +51,12 @@ pub struct SoundOutput {
 ///
 /// # Errors
 /// Those of the sources, of the disk, and of the encoder.
-pub fn render(sound: &Sound, files: &Files, out: &Path, report: &mut dyn FnMut(Progress)) -> Result<SoundOutput> {
+pub fn render(
+    sound: &Sound,
+    files: &Files,
+    out: &Path,
+    report: &mut dyn FnMut(Progress),
+) -> Result<SoundOutput> {
     let mut steps = Steps { report, done: 0, share: 0, samples: sound.samples };
     let mix = mix_down(sound, files, &out.with_extension("mix"), &mut steps)?;
     let level = level_of(sound, &mix, &mut steps)?;
@@ -59,7 +64,13 @@ pub fn render(sound: &Sound, files: &Files, out: &Path, report: &mut dyn FnMut(P
     let bytes = std::fs::metadata(out)
         .map_err(|error| MediaError::from_io(format_args!("reading {}", out.display()), &error))?
         .len();
-    Ok(SoundOutput { samples, bytes, loudness: measured.integrated, true_peak: measured.true_peak, gain: level.gain() })
+    Ok(SoundOutput {
+        samples,
+        bytes,
+        loudness: measured.integrated,
+        true_peak: measured.true_peak,
+        gain: level.gain(),
+    })
 }
 
 /// Progress in samples, over three stages of equal weight: mixing, finding the level, encoding.
@@ -105,7 +116,9 @@ fn level_of(sound: &Sound, mix: &Spill, steps: &mut Steps<'_>) -> Result<Level> 
         SoundCodec::Pcm16 => 0.0,
         SoundCodec::Aac | SoundCodec::Opus | SoundCodec::Mp3 => CODEC_HEADROOM,
     };
-    loudness::find_level(mix, sound.recipe.rate, target, headroom, &mut |samples| steps.pass(samples))
+    loudness::find_level(mix, sound.recipe.rate, target, headroom, &mut |samples| {
+        steps.pass(samples)
+    })
 }
 
 fn encode(
@@ -126,7 +139,10 @@ fn encode(
     })?;
     let samples = writer.finish()?;
     if samples != sound.samples {
-        return Err(MediaError::Internal(format!("the sound has {samples} samples and should have {}", sound.samples)));
+        return Err(MediaError::Internal(format!(
+            "the sound has {samples} samples and should have {}",
+            sound.samples
+        )));
     }
     Ok((samples, meter.finish()))
 }

@@ -71,16 +71,21 @@ pub fn speak(speech: &SpokenText, out: &Path) -> Result<SpeechOutput> {
     check_range("rate", speech.rate, &RATES)?;
     check_range("pitch", speech.pitch, &PITCHES)?;
     let mut synthesizer = ffi::Synthesizer::take().ok_or_else(|| {
-        MediaError::Unsupported("espeak-ng's voices are not installed: install the package espeak-ng-data".into())
+        MediaError::Unsupported(
+            "espeak-ng's voices are not installed: install the package espeak-ng-data".into(),
+        )
     })?;
     if !synthesizer.set_voice(&voice) {
         return Err(no_voice(&speech.voice));
     }
     synthesizer.set_manner(speech.rate, speech.pitch);
-    let spoken =
-        synthesizer.speak(&text).ok_or_else(|| MediaError::Internal("espeak-ng failed to speak the text".into()))?;
+    let spoken = synthesizer
+        .speak(&text)
+        .ok_or_else(|| MediaError::Internal("espeak-ng failed to speak the text".into()))?;
     if spoken.samples.is_empty() {
-        return Err(MediaError::BadInput("the text has nothing in it that the voice can say".into()));
+        return Err(MediaError::BadInput(
+            "the text has nothing in it that the voice can say".into(),
+        ));
     }
     let sample_rate = synthesizer.sample_rate();
     std::fs::write(out, wav(&spoken.samples, sample_rate))
@@ -101,14 +106,18 @@ fn checked_text(text: &str) -> Result<CString> {
         )));
     }
     if !text.chars().any(char::is_alphanumeric) {
-        return Err(MediaError::BadInput("the text has no letter and no digit, so there is nothing to say".into()));
+        return Err(MediaError::BadInput(
+            "the text has no letter and no digit, so there is nothing to say".into(),
+        ));
     }
-    CString::new(text).map_err(|_| MediaError::BadInput("the text holds a NUL character: take it out".into()))
+    CString::new(text)
+        .map_err(|_| MediaError::BadInput("the text holds a NUL character: take it out".into()))
 }
 
 /// The library takes the name for a path too, so nothing that leads elsewhere may stand in it.
 fn checked_voice(voice: &str) -> Result<CString> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | ' ' | '(' | ')');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | ' ' | '(' | ')');
     let fine = !voice.is_empty() && voice.len() <= LONGEST_VOICE && voice.chars().all(plain);
     match CString::new(voice) {
         Ok(name) if fine => Ok(name),
@@ -128,7 +137,11 @@ fn check_range(field: &str, value: u32, range: &std::ops::RangeInclusive<u32>) -
     if range.contains(&value) {
         return Ok(());
     }
-    Err(MediaError::BadInput(format!("{field} is {value} and must be {} to {}", range.start(), range.end())))
+    Err(MediaError::BadInput(format!(
+        "{field} is {value} and must be {} to {}",
+        range.start(),
+        range.end()
+    )))
 }
 
 /// A RIFF WAVE file of 16-bit PCM with one channel.

@@ -64,7 +64,9 @@ impl Gauge {
                 (&self.metrics.oldest_ms, demand.oldest_ms),
             ];
             for (gauge, value) in shown {
-                gauge.with_label_values(&[class.as_str()]).set(i64::try_from(value).unwrap_or(i64::MAX));
+                gauge
+                    .with_label_values(&[class.as_str()])
+                    .set(i64::try_from(value).unwrap_or(i64::MAX));
             }
         }
         Ok(())

@@ -45,7 +45,9 @@ impl Changer {
     pub async fn retry(&self, tenant: TenantId, target: Target) -> PortResult<Option<u32>> {
         let this = self.clone();
         apart(async move {
-            let Some((again, moved)) = this.store.retry(&tenant, target).await? else { return Ok(None) };
+            let Some((again, moved)) = this.store.retry(&tenant, target).await? else {
+                return Ok(None);
+            };
             this.forget(&tenant, &moved).await;
             this.movements.apply(moved);
             Ok(Some(again))
@@ -70,6 +72,8 @@ impl Changer {
     }
 }
 
-async fn apart<T: Send + 'static>(work: impl Future<Output = PortResult<T>> + Send + 'static) -> PortResult<T> {
+async fn apart<T: Send + 'static>(
+    work: impl Future<Output = PortResult<T>> + Send + 'static,
+) -> PortResult<T> {
     tokio::spawn(work).await.unwrap_or_else(|error| Err(PortError::broken("a change", error)))
 }

@@ -1,7 +1,8 @@
 //! What the producer counts. Labels are kinds, classes, routes and outcomes: bounded, never ids.
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
 };
 
 /// The producer's series.
@@ -44,35 +45,77 @@ pub struct Metrics {
 }
 
 /// From a tenth of a millisecond to ten seconds.
-const SECONDS: [f64; 15] = [0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+const SECONDS: [f64; 15] =
+    [0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
 impl Metrics {
     /// Registers the series; a registry that has them already is an error.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let histogram = |name, help, labels: &[&str]| {
-            let histogram = HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?;
+            let histogram = HistogramVec::new(
+                HistogramOpts::new(name, help).buckets(SECONDS.to_vec()),
+                labels,
+            )?;
             registered(registry, histogram)
         };
-        let counter =
-            |name, help, labels: &[&str]| registered(registry, IntCounterVec::new(Opts::new(name, help), labels)?);
-        let gauge = |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["class"])?);
+        let counter = |name, help, labels: &[&str]| {
+            registered(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let gauge =
+            |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["class"])?);
         let single = |name, help| registered(registry, IntCounter::new(name, help)?);
         Ok(Self {
-            accept: histogram("spool_accept_seconds", "A read request to its commit, by kind.", &["kind"])?,
-            status_read: histogram("spool_status_read_seconds", "Reading a job, by kind.", &["kind", "from"])?,
-            requests: counter("spool_http_requests_total", "Requests answered.", &["method", "route", "status"])?,
-            bells: counter("spool_bells_total", "Doorbells rung, by class and outcome.", &["class", "outcome"])?,
-            rung_again: counter("spool_bells_again_total", "Doorbells that the broker had lost.", &["class"])?,
+            accept: histogram(
+                "spool_accept_seconds",
+                "A read request to its commit, by kind.",
+                &["kind"],
+            )?,
+            status_read: histogram(
+                "spool_status_read_seconds",
+                "Reading a job, by kind.",
+                &["kind", "from"],
+            )?,
+            requests: counter(
+                "spool_http_requests_total",
+                "Requests answered.",
+                &["method", "route", "status"],
+            )?,
+            bells: counter(
+                "spool_bells_total",
+                "Doorbells rung, by class and outcome.",
+                &["class", "outcome"],
+            )?,
+            rung_again: counter(
+                "spool_bells_again_total",
+                "Doorbells that the broker had lost.",
+                &["class"],
+            )?,
             leases_lost: single("spool_leases_lost_total", "Leases that expired.")?,
             quarantined: single("spool_quarantined_total", "Tasks failed as poison.")?,
-            expired: single("spool_expired_total", "Tasks failed because their job did not start in time.")?,
-            fired: counter("spool_firings_total", "Firings of schedules, by outcome.", &["outcome"])?,
+            expired: single(
+                "spool_expired_total",
+                "Tasks failed because their job did not start in time.",
+            )?,
+            fired: counter(
+                "spool_firings_total",
+                "Firings of schedules, by outcome.",
+                &["outcome"],
+            )?,
             retained: single("spool_retained_rows_total", "Rows removed because they were old.")?,
-            collected: single("spool_collected_artifacts_total", "Artifacts removed because nothing named them.")?,
-            waiting: gauge("spool_queue_waiting", "Tasks that wait, by class; counted up to a bound.")?,
+            collected: single(
+                "spool_collected_artifacts_total",
+                "Artifacts removed because nothing named them.",
+            )?,
+            waiting: gauge(
+                "spool_queue_waiting",
+                "Tasks that wait, by class; counted up to a bound.",
+            )?,
             running: gauge("spool_queue_running", "Tasks that run, by class.")?,
             slots: gauge("spool_queue_slots", "Slots of live workers, by class.")?,
-            oldest_ms: gauge("spool_queue_oldest_milliseconds", "Wait of the oldest due task, by class.")?,
+            oldest_ms: gauge(
+                "spool_queue_oldest_milliseconds",
+                "Wait of the oldest due task, by class.",
+            )?,
             dead_letters: registered(
                 registry,
                 IntGauge::new(
@@ -80,12 +123,18 @@ impl Metrics {
                     "Messages kept that could not be read or were delivered too often.",
                 )?,
             )?,
-            waiters: registered(registry, IntGauge::new("spool_waiters", "Requests that wait for a job to change.")?)?,
+            waiters: registered(
+                registry,
+                IntGauge::new("spool_waiters", "Requests that wait for a job to change.")?,
+            )?,
         })
     }
 }
 
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, series: C) -> Result<C, prometheus::Error> {
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    series: C,
+) -> Result<C, prometheus::Error> {
     registry.register(Box::new(series.clone()))?;
     Ok(series)
 }

@@ -106,18 +106,26 @@ pub struct Producer {
 
 impl Producer {
     /// Puts a producer together; nothing runs yet. Cancelling `stop` ends what [`Self::serve`] began.
-    pub fn new(parts: Parts, settings: Settings, metrics: Metrics, stop: CancellationToken) -> Self {
+    pub fn new(
+        parts: Parts,
+        settings: Settings,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> Self {
         let Parts { store, broker, board, artifacts, cache, clock, catalog, registry } = parts;
         let (wakes, credits) = (Arc::new(Wakes::default()), Arc::new(Credits::default()));
-        let announcer =
-            Announcer::new(board.clone(), broker.clone()).counting(cache.recalls().clone(), catalog.clone());
+        let announcer = Announcer::new(board.clone(), broker.clone())
+            .counting(cache.recalls().clone(), catalog.clone());
         let movements = Movements::new(announcer, wakes.clone(), credits.clone());
         let ringer = Ringer::new(store.clone(), broker.clone(), metrics.clone());
-        let accepting = Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
+        let accepting =
+            Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
         let watch = Arc::new(Watch::new(metrics.waiters.clone()));
         let backlog = Arc::new(Backlog::default());
-        let reader = Reader::new(store.clone(), board.clone(), watch.clone(), metrics.clone(), stop.clone());
-        let changer = Changer { store: store.clone(), board: board.clone(), movements: movements.clone() };
+        let reader =
+            Reader::new(store.clone(), board.clone(), watch.clone(), metrics.clone(), stop.clone());
+        let changer =
+            Changer { store: store.clone(), board: board.clone(), movements: movements.clone() };
         let bells = Bells {
             store: store.clone(),
             broker: broker.clone(),
@@ -136,7 +144,13 @@ impl Producer {
         let policy = SweepPolicy { quarantine_after: settings.quarantine_after, most };
         let retention = Retention { jobs: settings.keep_jobs, memos: settings.keep_memos, most };
         Self {
-            dispatcher: Dispatcher { store: store.clone(), ringer, credits, wakes, clock: clock.clone() },
+            dispatcher: Dispatcher {
+                store: store.clone(),
+                ringer,
+                credits,
+                wakes,
+                clock: clock.clone(),
+            },
             sweeper: Sweeper {
                 store: store.clone(),
                 movements: movements.clone(),
@@ -148,7 +162,11 @@ impl Producer {
             retainer: Retainer {
                 store: store.clone(),
                 retention,
-                collector: Collector::new(store.clone(), artifacts.clone(), settings.keep_artifacts),
+                collector: Collector::new(
+                    store.clone(),
+                    artifacts.clone(),
+                    settings.keep_artifacts,
+                ),
                 metrics: metrics.clone(),
             },
             gauge: Gauge {

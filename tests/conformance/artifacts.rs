@@ -84,7 +84,9 @@ fn large() -> Vec<u8> {
 }
 
 async fn what_was_put_is_found_by_the_hash_of_its_content(place: Place) {
-    for (bytes, media_type) in [(vec![], "text/plain"), (b"a".to_vec(), "video/mp4"), (large(), "image/png")] {
+    for (bytes, media_type) in
+        [(vec![], "text/plain"), (b"a".to_vec(), "video/mp4"), (large(), "image/png")]
+    {
         let file = place.file("made", &bytes);
         let made = place.artifacts.put(&file, media_type).await.unwrap();
         assert_eq!(
@@ -115,7 +117,11 @@ async fn a_range_is_read_without_the_rest(place: Place) {
         ((40, 50), ""),
     ];
     for ((start, end), expected) in cases {
-        assert_eq!(place.read(&hash, start, end).await, Some(expected.as_bytes().to_vec()), "{start}..{end}");
+        assert_eq!(
+            place.read(&hash, start, end).await,
+            Some(expected.as_bytes().to_vec()),
+            "{start}..{end}"
+        );
     }
 }
 
@@ -160,7 +166,8 @@ async fn a_file_that_is_not_there_is_a_fault_that_names_it(place: Place) {
 
 async fn many_puts_of_the_same_bytes_at_once_are_one_artifact(place: Place) {
     let bytes = large();
-    let files: Vec<PathBuf> = (0..8).map(|index| place.file(&format!("copy-{index}"), &bytes)).collect();
+    let files: Vec<PathBuf> =
+        (0..8).map(|index| place.file(&format!("copy-{index}"), &bytes)).collect();
     let puts = files.iter().map(|file| place.artifacts.put(file, "video/mp4"));
     let made = futures::future::try_join_all(puts).await.unwrap();
     assert!(made.iter().all(|artifact| artifact.hash == Digest::of(&bytes)));
@@ -184,11 +191,19 @@ async fn a_folder_takes_a_file_by_moving_it_and_gives_it_by_linking_it() {
     assert!(!file.exists());
     let kept = place.artifacts.path(&hash).unwrap();
     let name = hash.to_string();
-    assert!(kept.ends_with(Path::new(&name[..2]).join(&name[2..4]).join(&name)), "{}", kept.display());
+    assert!(
+        kept.ends_with(Path::new(&name[..2]).join(&name[2..4]).join(&name)),
+        "{}",
+        kept.display()
+    );
     assert_eq!(fs::metadata(&kept).unwrap().ino(), inode);
     place.artifacts.fetch(&hash, &place.path("out")).await.unwrap();
     assert_eq!(fs::metadata(place.path("out")).unwrap().ino(), inode);
-    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o444, "what is kept is not written again");
+    assert_eq!(
+        fs::metadata(&kept).unwrap().permissions().mode() & 0o777,
+        0o444,
+        "what is kept is not written again"
+    );
 }
 
 #[tokio::test]
@@ -247,7 +262,15 @@ async fn nothing_is_left_in_staging() {
 
 #[test]
 fn an_address_that_names_no_folder_is_refused_with_the_remedy() {
-    for wrong in ["", "artifacts", "/var/artifacts", "s3://bucket", "gs://bucket", "ftp://host/x", "file://host/x"] {
+    for wrong in [
+        "",
+        "artifacts",
+        "/var/artifacts",
+        "s3://bucket",
+        "gs://bucket",
+        "ftp://host/x",
+        "file://host/x",
+    ] {
         let sentence = artifacts::open(wrong).map(|_| ()).unwrap_err().to_string();
         assert!(sentence.contains("file:///"), "{wrong}: {sentence}");
     }
@@ -262,9 +285,19 @@ async fn only_what_nobody_put_for_a_while_is_retired(place: Place) {
     assert_eq!(place.artifacts.slice(first, hour).await, Ok(vec![]));
     assert_eq!(place.artifacts.retire(&[hash, other], hour).await, Ok(0));
     assert!(place.artifacts.slice(first, Duration::ZERO).await.unwrap().contains(&hash));
-    assert!(!place.artifacts.slice(first.wrapping_add(1), Duration::ZERO).await.unwrap().contains(&hash));
+    assert!(
+        !place
+            .artifacts
+            .slice(first.wrapping_add(1), Duration::ZERO)
+            .await
+            .unwrap()
+            .contains(&hash)
+    );
     assert_eq!(place.artifacts.retire(&[hash, Digest::of(b"never")], Duration::ZERO).await, Ok(1));
-    assert_eq!((place.artifacts.size(&hash).await, place.artifacts.size(&other).await), (Ok(None), Ok(Some(7))));
+    assert_eq!(
+        (place.artifacts.size(&hash).await, place.artifacts.size(&other).await),
+        (Ok(None), Ok(Some(7)))
+    );
     assert_eq!(place.put(b"to go").await, hash);
     assert_eq!(place.artifacts.size(&hash).await, Ok(Some(5)));
 }
@@ -301,7 +334,11 @@ async fn what_a_process_was_retiring_when_it_died_is_brought_back() {
     let file = scratch.path().join("to-put");
     fs::write(&file, b"kept").unwrap();
     let hash = artifacts.put(&file, "text/plain").await.unwrap().hash;
-    fs::rename(artifacts.path(&hash).unwrap(), root.join("staging").join(format!("retired-{hash}"))).unwrap();
+    fs::rename(
+        artifacts.path(&hash).unwrap(),
+        root.join("staging").join(format!("retired-{hash}")),
+    )
+    .unwrap();
     assert_eq!(artifacts.size(&hash).await, Ok(None));
     FolderArtifacts::open(&root).unwrap();
     assert_eq!(artifacts.size(&hash).await, Ok(Some(4)));

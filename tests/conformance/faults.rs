@@ -46,7 +46,11 @@ fn services(arguments: &[&str]) {
     );
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/services");
     let output = Command::new(script).args(arguments).output().expect("scripts/services is there");
-    assert!(output.status.success(), "services {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "services {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// Undoes what a test does to a server, however the test ends.
@@ -136,7 +140,10 @@ async fn a_queue_that_is_there_by_name_only_is_made_anew() {
     services(&["ctl", "eval", &format!("ra:force_delete_server(quorum_queues, {server}).")]);
     let fresh = ring_at_last(&broker, Class::Light).await;
     hear_of(&mut consumer, fresh).await;
-    assert!(broker.topology_generation() > generation, "what was in the old one has to be rung again");
+    assert!(
+        broker.topology_generation() > generation,
+        "what was in the old one has to be rung again"
+    );
     rabbit.clear().await;
 }
 
@@ -174,11 +181,18 @@ async fn rabbitmq_short_of_memory_takes_no_bells_and_goes_on_delivering() {
         assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
         let started = Instant::now();
         assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
-        assert!(started.elapsed() < REFUSED_WITHIN, "once it is known, nobody waits: {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < REFUSED_WITHIN,
+            "once it is known, nobody waits: {:?}",
+            started.elapsed()
+        );
         // One that has published nothing yet is not told by RabbitMQ, and must know all the same: that is what readiness is asked for.
         let quiet = rabbit.open();
         let check = timeout(RESTART, quiet.check()).await.expect("an answer");
-        assert!(check.as_ref().is_err_and(|error| error.to_string().contains("short of memory")), "{check:?}");
+        assert!(
+            check.as_ref().is_err_and(|error| error.to_string().contains("short of memory")),
+            "{check:?}"
+        );
         consumer.ack(&tags(&first)).await.unwrap();
         let second = take(&mut consumer, 2).await;
         consumer.ack(&tags(&second)).await.unwrap();

@@ -84,7 +84,12 @@ impl Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, server: SocketAddr, weather: watch::Sender<Weather>, knocks: Arc<AtomicU64>) {
+async fn serve(
+    listener: TcpListener,
+    server: SocketAddr,
+    weather: watch::Sender<Weather>,
+    knocks: Arc<AtomicU64>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.unwrap();
@@ -99,7 +104,12 @@ async fn serve(listener: TcpListener, server: SocketAddr, weather: watch::Sender
 }
 
 /// Copies both ways until one side closes or the connection is cut.
-async fn join(client: TcpStream, server: SocketAddr, mut weather: watch::Receiver<Weather>, born: Weather) {
+async fn join(
+    client: TcpStream,
+    server: SocketAddr,
+    mut weather: watch::Receiver<Weather>,
+    born: Weather,
+) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     if born.hushes {
         return until(&mut weather, |now| now.cuts != born.cuts).await;
@@ -115,7 +125,12 @@ async fn join(client: TcpStream, server: SocketAddr, mut weather: watch::Receive
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>, born: Weather) {
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut weather: watch::Receiver<Weather>,
+    born: Weather,
+) {
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let count = tokio::select! {

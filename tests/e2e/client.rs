@@ -63,8 +63,11 @@ impl Api {
     /// Waits until a job is final.
     pub fn settled(&self, id: &str) -> Value {
         let last = || self.get(&format!("/v1/jobs/{id}?wait=5")).body;
-        let ended = |job: &Value| matches!(job["status"].as_str(), Some("succeeded" | "failed" | "cancelled"));
-        wait_for(|| Some(last()).filter(ended)).unwrap_or_else(|| panic!("{id} did not settle: {}", last()))
+        let ended = |job: &Value| {
+            matches!(job["status"].as_str(), Some("succeeded" | "failed" | "cancelled"))
+        };
+        wait_for(|| Some(last()).filter(ended))
+            .unwrap_or_else(|| panic!("{id} did not settle: {}", last()))
     }
 
     /// Waits until a job has this status.

@@ -56,7 +56,10 @@ impl Fleet {
             .env("SPOOL_DATABASE_URL", &self.database)
             .env("SPOOL_AMQP_URL", &self.amqp)
             .env("SPOOL_REDIS_URL", format!("redis://127.0.0.1:{}", self.redis_port))
-            .env("SPOOL_ARTIFACTS_URL", format!("file://{}", self.folder.path().join("artifacts").display()))
+            .env(
+                "SPOOL_ARTIFACTS_URL",
+                format!("file://{}", self.folder.path().join("artifacts").display()),
+            )
             .env("SPOOL_NAMESPACE", &self.namespace)
             .env("SPOOL_ALLOW", self.folder.path())
             .env("SPOOL_SCRATCH", self.folder.path().join("scratch"))
@@ -67,7 +70,8 @@ impl Fleet {
     }
 
     fn serve(&self) -> (Process, Api) {
-        let (process, address) = Process::serving(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
+        let (process, address) =
+            Process::serving(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
         (process, Api::at(&address))
     }
 
@@ -84,9 +88,14 @@ impl Drop for Fleet {
 
 fn start_redis(port: u16, folder: &Path) -> Process {
     let mut command = Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(folder);
+    command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+        .arg(folder);
     let redis = Process::start(command);
-    assert!(wait_for(|| std::net::TcpStream::connect(("127.0.0.1", port)).ok()).is_some(), "Redis did not start");
+    assert!(
+        wait_for(|| std::net::TcpStream::connect(("127.0.0.1", port)).ok()).is_some(),
+        "Redis did not start"
+    );
     redis
 }
 
@@ -101,8 +110,9 @@ fn on_server(url: &str, statement: String) -> Result<(), sqlx::Error> {
 
 fn create_database(server: &str, name: &str) -> String {
     on_server(server, format!("CREATE DATABASE {name}")).expect("a database of its own");
-    let (start, query) =
-        server.split_once('?').map_or((server, String::new()), |(start, query)| (start, format!("?{query}")));
+    let (start, query) = server
+        .split_once('?')
+        .map_or((server, String::new()), |(start, query)| (start, format!("?{query}")));
     let base = start.rsplit_once('/').expect("a database URL").0;
     format!("{base}/{name}{query}")
 }
@@ -116,8 +126,11 @@ fn two_workers_share_a_batch_and_only_the_bad_items_are_rejected() {
     let fleet = Fleet::start();
     let (_serve, api) = fleet.serve();
     let (first, second) = (fleet.work(), fleet.work());
-    std::fs::write(fleet.folder.path().join("corrupt.mp4"), b"\0\0\0\x20ftypisom and then nothing that is video")
-        .unwrap();
+    std::fs::write(
+        fleet.folder.path().join("corrupt.mp4"),
+        b"\0\0\0\x20ftypisom and then nothing that is video",
+    )
+    .unwrap();
     let mut jobs: Vec<Value> =
         (0..200).map(|n| json!({"kind": "echo", "input": {"value": n, "sleepMs": 20}})).collect();
     jobs[10] = json!({"kind": "echo", "input": {"fail": "no luck"}});
@@ -126,7 +139,10 @@ fn two_workers_share_a_batch_and_only_the_bad_items_are_rejected() {
     jobs[130] = json!({"kind": "no-such-kind", "input": {}});
     let posted = api.post("/v1/batches", &json!({"jobs": jobs})).body;
     let id = posted["id"].as_str().unwrap();
-    assert_eq!(api.batch_settled(id), json!({"total": 200, "fulfilled": 196, "rejected": 4, "pending": 0}));
+    assert_eq!(
+        api.batch_settled(id),
+        json!({"total": 200, "fulfilled": 196, "rejected": 4, "pending": 0})
+    );
     let items = api.batch_results(id);
     assert_eq!(items.len(), 200);
     for (index, item) in items.iter().enumerate() {
@@ -134,9 +150,14 @@ fn two_workers_share_a_batch_and_only_the_bad_items_are_rejected() {
         match index {
             10 | 50 | 90 | 130 => {
                 assert_eq!(item["status"], "rejected", "{item}");
-                assert!(item["reason"]["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{item}");
+                assert!(
+                    item["reason"]["detail"].as_str().is_some_and(|detail| !detail.is_empty()),
+                    "{item}"
+                );
             }
-            _ => assert_eq!((&item["status"], &item["value"]), (&json!("fulfilled"), &json!(index))),
+            _ => {
+                assert_eq!((&item["status"], &item["value"]), (&json!("fulfilled"), &json!(index)))
+            }
         }
     }
     let workers: std::collections::BTreeSet<String> = items
@@ -153,7 +174,8 @@ fn items_of_a_batch_start_in_the_order_given() {
     let fleet = Fleet::start();
     let (_serve, api) = fleet.serve();
     let _work = fleet.work();
-    let jobs: Vec<Value> = (0..12).map(|n| json!({"kind": "echo", "input": {"value": n, "sleepMs": 5}})).collect();
+    let jobs: Vec<Value> =
+        (0..12).map(|n| json!({"kind": "echo", "input": {"value": n, "sleepMs": 5}})).collect();
     let posted = api.post("/v1/batches", &json!({"jobs": jobs, "maxConcurrent": 1})).body;
     let id = posted["id"].as_str().unwrap();
     assert_eq!(api.batch_settled(id)["fulfilled"], 12);
@@ -173,14 +195,17 @@ fn a_hundred_equal_jobs_posted_at_once_to_three_workers_are_one_run_and_a_hundre
     let posting: Vec<_> = (0..100)
         .map(|_| {
             let api = api.clone();
-            std::thread::spawn(move || api.submit("speech", json!({"text": "Said once, heard a hundred times."})))
+            std::thread::spawn(move || {
+                api.submit("speech", json!({"text": "Said once, heard a hundred times."}))
+            })
         })
         .collect();
     let jobs: Vec<String> = posting.into_iter().map(|thread| thread.join().unwrap()).collect();
     let results: std::collections::BTreeSet<String> =
         jobs.iter().map(|job| api.settled(job)["result"]["artifact"].to_string()).collect();
     assert_eq!(results.len(), 1, "{results:?}");
-    let tasks: Vec<Value> = jobs.iter().map(|job| api.get(&format!("/v1/jobs/{job}/tasks")).body).collect();
+    let tasks: Vec<Value> =
+        jobs.iter().map(|job| api.get(&format!("/v1/jobs/{job}/tasks")).body).collect();
     let ran = |plan: &&Value| plan["tasks"][0]["attempts"] != 0;
     assert_eq!(tasks.iter().filter(ran).count(), 1, "one of them ran");
     assert_eq!(tasks.iter().filter(|plan| plan["tasks"][0]["cached"] == true).count(), 99);
@@ -192,22 +217,29 @@ fn a_schedule_fires_once_for_each_due_time_with_two_servers_and_its_job_names_it
     let (_first, api) = fleet.serve();
     let (_second, _) = fleet.serve();
     let _work = fleet.work();
-    let schedule =
-        json!({"cron": "* * * * *", "timezone": "UTC", "job": {"kind": "echo", "input": {"value": "again"}}});
+    let schedule = json!({"cron": "* * * * *", "timezone": "UTC", "job": {"kind": "echo", "input": {"value": "again"}}});
     let made = api.post("/v1/schedules", &schedule);
     assert_eq!(made.status, 201, "{}", made.body);
     let id = made.body["id"].as_str().unwrap().to_owned();
     // The minute's wait is brought forward: both servers find it due at once.
-    let due = made.body["nextAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond() - 60_000;
+    let due =
+        made.body["nextAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond()
+            - 60_000;
     on_server(&fleet.database, format!("UPDATE spool.schedules SET next_at = {due}")).unwrap();
     let path = format!("/v1/schedules/{id}");
-    let fired = wait_for(|| api.get(&path).body["lastJob"].as_str().map(str::to_owned)).expect("it fires");
+    let fired =
+        wait_for(|| api.get(&path).body["lastJob"].as_str().map(str::to_owned)).expect("it fires");
     let job = api.settled(&fired);
     assert_eq!((&job["result"], &job["scheduleId"]), (&json!("again"), &json!(id)));
     api.post(&format!("{path}/pause"), &json!({}));
-    let jobs = api.get(&format!("/v1/jobs?tag=schedule:{id}")).body["jobs"].as_array().unwrap().clone();
-    let times: std::collections::BTreeSet<&str> = jobs.iter().map(|job| job["id"].as_str().unwrap()).collect();
-    assert!((1..=2).contains(&jobs.len()) && times.len() == jobs.len(), "one for each minute: {jobs:?}");
+    let jobs =
+        api.get(&format!("/v1/jobs?tag=schedule:{id}")).body["jobs"].as_array().unwrap().clone();
+    let times: std::collections::BTreeSet<&str> =
+        jobs.iter().map(|job| job["id"].as_str().unwrap()).collect();
+    assert!(
+        (1..=2).contains(&jobs.len()) && times.len() == jobs.len(),
+        "one for each minute: {jobs:?}"
+    );
 }
 
 #[test]
@@ -240,7 +272,11 @@ fn a_killed_workers_tasks_run_elsewhere() {
     let job = api.settled(&id);
     assert_eq!(job["result"], "survived", "{job}");
     let task = &api.get(&format!("/v1/jobs/{id}/tasks")).body["tasks"][0];
-    assert_eq!((&task["attempts"], &task["losses"]), (&json!(1), &json!(1)), "a loss burns no attempt: {task}");
+    assert_eq!(
+        (&task["attempts"], &task["losses"]),
+        (&json!(1), &json!(1)),
+        "a loss burns no attempt: {task}"
+    );
 }
 
 #[test]
@@ -263,7 +299,10 @@ fn a_composition_is_rendered_by_a_fleet() {
 #[test]
 fn check_says_of_each_part_whether_it_is_there() {
     let fleet = Fleet::start();
-    let check = || serde_json::from_slice(&run(fleet.spool(&["check", "--json"])).stdout).unwrap_or(Value::Null);
+    let check = || {
+        serde_json::from_slice(&run(fleet.spool(&["check", "--json"])).stdout)
+            .unwrap_or(Value::Null)
+    };
     let offline = "ok: no network for text, speech, image";
     let all = json!({"store": "ok", "broker": "ok", "board": "ok", "artifacts": "ok", "provider offline": offline});
     // Redis has half a second to answer, which a busy machine may let pass.
@@ -272,12 +311,24 @@ fn check_says_of_each_part_whether_it_is_there() {
     let mut wrong = fleet.spool(&["check"]);
     wrong.env("SPOOL_DATABASE_URL", "postgres://nobody@127.0.0.1:9/none");
     let output = run(wrong);
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    let said = [output.stdout, output.stderr]
+        .map(|said| String::from_utf8_lossy(&said).into_owned())
+        .concat();
     let says = |what: &str| said.contains(what);
-    assert_eq!((output.status.code(), says("PostgreSQL"), says("panicked")), (Some(3), true, false), "{said}");
-    assert!(said.lines().any(|line| line.starts_with("store ") && line.contains("PostgreSQL")), "{said}");
+    assert_eq!(
+        (output.status.code(), says("PostgreSQL"), says("panicked")),
+        (Some(3), true, false),
+        "{said}"
+    );
+    assert!(
+        said.lines().any(|line| line.starts_with("store ") && line.contains("PostgreSQL")),
+        "{said}"
+    );
     let ok = |part: &str| said.lines().any(|line| line.starts_with(part) && line.ends_with(" ok"));
-    assert!(["broker ", "board ", "artifacts "].into_iter().all(ok), "what is away hides nothing else: {said}");
+    assert!(
+        ["broker ", "board ", "artifacts "].into_iter().all(ok),
+        "what is away hides nothing else: {said}"
+    );
 }
 
 #[test]
@@ -287,27 +338,38 @@ fn a_worker_keeps_files_near_that_are_on_another_disk_and_shows_its_caches_and_p
     // Another file system than that of the artifacts, on any Linux.
     let near = tempfile::tempdir_in("/dev/shm").unwrap();
     let port = free_port();
-    let mut command = fleet.spool(&["work", "--slots", "4", "--listen", &format!("127.0.0.1:{port}")]);
+    let mut command =
+        fleet.spool(&["work", "--slots", "4", "--listen", &format!("127.0.0.1:{port}")]);
     command.env("SPOOL_DISK_CACHE", near.path()).env("SPOOL_DISK_CACHE_BYTES", "10000000");
     let mut worker = Process::start(command);
     worker.logged("working");
     let spoken = api.run("speech", json!({"text": "Kept near."}));
-    let hash = spoken["result"]["artifact"].as_str().unwrap_or_else(|| panic!("{spoken}")).to_owned();
+    let hash =
+        spoken["result"]["artifact"].as_str().unwrap_or_else(|| panic!("{spoken}")).to_owned();
     let src = format!("artifact://{hash}");
     for _ in 0..2 {
         assert_eq!(api.run("probe", json!({"src": src}))["status"], "succeeded");
     }
     let own = Api::at(&format!("http://127.0.0.1:{port}"));
     // What Redis holds is left out of a report for which it was not in time.
-    let report = wait_for(|| Some(own.get("/v1/admin/cache").body).filter(|report| !report["shared"].is_null()));
+    let report = wait_for(|| {
+        Some(own.get("/v1/admin/cache").body).filter(|report| !report["shared"].is_null())
+    });
     let report = report.expect("Redis answers");
     let disk = &report["disk"];
-    assert!(disk["entries"].as_u64() >= Some(1) && disk["bytes"].as_u64() > Some(1_000), "{report}");
-    assert!(disk["reads"]["hits"].as_u64() >= Some(1), "what was made here was read from the disk: {report}");
+    assert!(
+        disk["entries"].as_u64() >= Some(1) && disk["bytes"].as_u64() > Some(1_000),
+        "{report}"
+    );
+    assert!(
+        disk["reads"]["hits"].as_u64() >= Some(1),
+        "what was made here was read from the disk: {report}"
+    );
     assert_eq!(disk["limit"], json!(10_000_000));
     assert!(report["shared"]["bytes"].as_u64() > Some(0), "{report}");
     let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-    let metrics = http.get(format!("http://127.0.0.1:{port}/metrics")).send().unwrap().text().unwrap();
+    let metrics =
+        http.get(format!("http://127.0.0.1:{port}/metrics")).send().unwrap().text().unwrap();
     for series in [
         "spool_disk_cache_reads_total{outcome=\"hit\"}",
         "spool_cache_misses_total{level=\"l2\",namespace=\"metadata\"}",

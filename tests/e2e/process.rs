@@ -15,7 +15,9 @@ pub const PATIENCE: Duration = Duration::from_secs(110);
 pub fn spool() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spool"));
     // A test's surroundings must not be its settings.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPOOL_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPOOL_"))
+    {
         command.env_remove(name);
     }
     command
@@ -23,8 +25,9 @@ pub fn spool() -> Command {
 
 /// What `scripts/services env` says of a server that the tests share.
 pub fn service(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run this suite by scripts/test, which starts the services"))
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run this suite by scripts/test, which starts the services")
+    })
 }
 
 /// Runs a command to its end.
@@ -41,8 +44,12 @@ pub struct Process {
 impl Process {
     /// Starts it and gathers its log.
     pub fn start(mut command: Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = BufReader::new(child.stderr.take().unwrap());
         let kept = log.clone();
@@ -56,7 +63,14 @@ impl Process {
     pub fn serving(command: Command) -> (Self, String) {
         let mut server = Self::start(command);
         let line = server.logged("listening on");
-        let address = line.split("listening on ").nth(1).unwrap().split([',', '"']).next().unwrap().to_owned();
+        let address = line
+            .split("listening on ")
+            .nth(1)
+            .unwrap()
+            .split([',', '"'])
+            .next()
+            .unwrap()
+            .to_owned();
         (server, address)
     }
 
@@ -96,7 +110,8 @@ impl Process {
 
     /// Waits for its end.
     pub fn ended(&mut self) -> ExitStatus {
-        wait_for(|| self.child.try_wait().unwrap()).unwrap_or_else(|| panic!("it did not end:\n{}", self.log()))
+        wait_for(|| self.child.try_wait().unwrap())
+            .unwrap_or_else(|| panic!("it did not end:\n{}", self.log()))
     }
 
     /// Asks it to drain, and waits for its end.
@@ -140,13 +155,20 @@ pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
 /// Processes whose parent is `parent`.
 pub fn children(parent: i32) -> Vec<i32> {
     let stat = |id: i32| std::fs::read_to_string(format!("/proc/{id}/stat")).ok();
-    let parent_of = |id: i32| stat(id)?.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<i32>().ok();
-    let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let parent_of =
+        |id: i32| stat(id)?.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<i32>().ok();
+    let all = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     all.filter(|id| parent_of(*id) == Some(parent)).collect()
 }
 
 /// Folders below `scratch` that attempts have left; empty when all is well.
 pub fn scratch_folders(scratch: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(scratch).into_iter().flatten();
-    entries.filter_map(|entry| entry.ok()).map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    entries
+        .filter_map(|entry| entry.ok())
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
 }

@@ -8,7 +8,8 @@ where
     T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
 {
     let mut connection = PgConnection::connect(database).await?;
-    let rows = sqlx::query_as(sqlx::AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await?;
+    let rows =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await?;
     connection.close().await?;
     Ok(rows)
 }
@@ -32,7 +33,10 @@ pub async fn watch(database: &str) {
     .unwrap();
     let watched: Vec<&str> = watched.iter().map(|(name,)| name.as_str()).collect();
     for name in ["beat", "release", "settle_plans", "settle_retries", "settle_solo"] {
-        assert!(watched.contains(&name), "{name} does not tell who calls it: its arguments were renamed ({watched:?})");
+        assert!(
+            watched.contains(&name),
+            "{name} does not tell who calls it: its arguments were renamed ({watched:?})"
+        );
     }
 }
 
@@ -79,6 +83,7 @@ pub async fn faults(database: &str) -> Vec<String> {
 
 /// How often something was written down.
 pub async fn count(database: &str, table: &str) -> i64 {
-    let rows: Vec<(i64,)> = query(database, &format!("SELECT count(*) FROM {table}")).await.expect("the audit answers");
+    let rows: Vec<(i64,)> =
+        query(database, &format!("SELECT count(*) FROM {table}")).await.expect("the audit answers");
     rows[0].0
 }

@@ -37,7 +37,13 @@ impl Fleet {
     pub async fn prepare(run: &str) -> Self {
         let namespace = format!("faults{}", uuid::Uuid::now_v7().simple());
         let database = Database::watched(&namespace).await;
-        Self { namespace, database, folder: Folder::of(run), addresses: Vec::new(), members: Vec::new() }
+        Self {
+            namespace,
+            database,
+            folder: Folder::of(run),
+            addresses: Vec::new(),
+            members: Vec::new(),
+        }
     }
 
     /// The same with everybody at work.
@@ -69,7 +75,13 @@ impl Fleet {
         self.add(name, program, arguments.into(), "\"working\"").await;
     }
 
-    async fn add(&mut self, name: String, program: PathBuf, arguments: Vec<String>, works: &'static str) {
+    async fn add(
+        &mut self,
+        name: String,
+        program: PathBuf,
+        arguments: Vec<String>,
+        works: &'static str,
+    ) {
         let mut variables: BTreeMap<String, OsString> = BTreeMap::new();
         let mut proxies = BTreeMap::new();
         let urls = [
@@ -114,9 +126,13 @@ impl Fleet {
             complaints.extend(member.end().await);
         }
         let scratch = self.scratch();
+        complaints.extend(
+            folders(&scratch)
+                .into_iter()
+                .map(|path| format!("a scratch folder is left: {}", path.display())),
+        );
         complaints
-            .extend(folders(&scratch).into_iter().map(|path| format!("a scratch folder is left: {}", path.display())));
-        complaints.extend(children(&scratch).into_iter().map(|line| format!("a child is left: {line}")));
+            .extend(children(&scratch).into_iter().map(|line| format!("a child is left: {line}")));
         (complaints, self.database, self.folder)
     }
 
@@ -133,8 +149,11 @@ impl Fleet {
 /// The same URL with a proxy in front of each of its hosts.
 async fn through_proxies(url: &str) -> (String, Vec<Proxy>) {
     let (mut url, mut proxies) = (url.to_owned(), Vec::new());
-    let hosts: Vec<String> =
-        url.split(['@', '/', ',']).filter(|host| host.starts_with("127.0.0.1:")).map(str::to_owned).collect();
+    let hosts: Vec<String> = url
+        .split(['@', '/', ','])
+        .filter(|host| host.starts_with("127.0.0.1:"))
+        .map(str::to_owned)
+        .collect();
     for host in hosts {
         let server: SocketAddr = host.parse().expect("an address");
         let proxy = Proxy::to(server).await;
@@ -153,9 +172,11 @@ fn folders(scratch: &Path) -> Vec<PathBuf> {
 
 /// Processes that work below the scratch folder, or did before it went.
 fn children(scratch: &Path) -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
-    let working_there =
-        processes.filter(|path| std::fs::read_link(path.join("cwd")).is_ok_and(|folder| folder.starts_with(scratch)));
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    let working_there = processes.filter(|path| {
+        std::fs::read_link(path.join("cwd")).is_ok_and(|folder| folder.starts_with(scratch))
+    });
     working_there
         .map(|path| {
             let command = std::fs::read_to_string(path.join("cmdline")).unwrap_or_default();

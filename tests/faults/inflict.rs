@@ -46,7 +46,11 @@ pub async fn inflict(fleet: &Arc<Fleet>, schedule: &[(Duration, Fault)]) {
         under_way.spawn(async move {
             let started = Instant::now();
             servers.suffer(&fleet, fault).await;
-            eprintln!("  {:>5.1} s  {fault:?}, over after {:.1} s", at.as_secs_f32(), started.elapsed().as_secs_f32());
+            eprintln!(
+                "  {:>5.1} s  {fault:?}, over after {:.1} s",
+                at.as_secs_f32(),
+                started.elapsed().as_secs_f32()
+            );
         });
     }
     while let Some(ended) = under_way.join_next().await {
@@ -69,8 +73,12 @@ impl Servers {
                 member.drain().await;
                 member.revive().await;
             }
-            Fault::Cut(place, part) => fleet.proxies(place, part).iter().for_each(|proxy| proxy.cut()),
-            Fault::HalfOpen(place, part) => fleet.proxies(place, part).iter().for_each(|proxy| proxy.freeze()),
+            Fault::Cut(place, part) => {
+                fleet.proxies(place, part).iter().for_each(|proxy| proxy.cut())
+            }
+            Fault::HalfOpen(place, part) => {
+                fleet.proxies(place, part).iter().for_each(|proxy| proxy.freeze())
+            }
             Fault::Unreachable(place, part, time) => {
                 fleet.proxies(place, part).iter().for_each(|proxy| proxy.refuse(true));
                 fleet.proxies(place, part).iter().for_each(|proxy| proxy.cut());
@@ -109,7 +117,9 @@ impl Servers {
                 let _alone = self.postgres.lock().await;
                 let all = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
                            WHERE datname = current_database() AND pid <> pg_backend_pid()";
-                audit::query::<(String,)>(&fleet.database.url, all).await.expect("PostgreSQL is up between its faults");
+                audit::query::<(String,)>(&fleet.database.url, all)
+                    .await
+                    .expect("PostgreSQL is up between its faults");
             }
             Fault::Flush => {
                 let _alone = self.redis.lock().await;
@@ -161,7 +171,8 @@ fn start(part: Part) -> &'static [&'static str] {
 async fn strike_leader(namespace: &str, blow: Blow, time: Duration) {
     let queue = format!("{namespace}.light");
     let node = script("cluster", vec!["leader".to_owned(), queue]).await.trim().to_owned();
-    let cluster = async |command: &str| script("cluster", vec![command.to_owned(), node.clone()]).await;
+    let cluster =
+        async |command: &str| script("cluster", vec![command.to_owned(), node.clone()]).await;
     let (strike, mend) = match blow {
         Blow::Kill => ("kill", "start"),
         Blow::Freeze => ("freeze", "thaw"),
@@ -186,21 +197,30 @@ pub async fn on_queues(namespace: &str, delete: bool) {
             let channel = connection.create_channel().await?;
             let queue = format!("{namespace}.{class}");
             let _ = match delete {
-                true => channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.map(drop),
-                false => channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await.map(drop),
+                true => channel
+                    .queue_delete(queue.into(), QueueDeleteOptions::default())
+                    .await
+                    .map(drop),
+                false => {
+                    channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await.map(drop)
+                }
             };
             // Where that ended the channel or the connection, closing it is no longer possible, or needed.
             let _ = connection.close(200, "done".into()).await;
         }
         lapin::Result::Ok(())
     };
-    timeout(ASK_WITHIN, work).await.expect("RabbitMQ answers").expect("RabbitMQ is up between its faults");
+    timeout(ASK_WITHIN, work)
+        .await
+        .expect("RabbitMQ answers")
+        .expect("RabbitMQ is up between its faults");
 }
 
 /// Redis forgets everything, of everybody: the run has it to itself.
 async fn flush() {
     let url = service("SPOOL_REDIS_URL");
-    let address = url.split("//").nth(1).and_then(|rest| rest.split('/').next()).expect("a Redis URL");
+    let address =
+        url.split("//").nth(1).and_then(|rest| rest.split('/').next()).expect("a Redis URL");
     let work = async {
         loop {
             let mut stream = TcpStream::connect(address).await?;
@@ -214,5 +234,8 @@ async fn flush() {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(ASK_WITHIN, work).await.expect("Redis answers").expect("Redis is up between its faults");
+    timeout(ASK_WITHIN, work)
+        .await
+        .expect("Redis answers")
+        .expect("Redis is up between its faults");
 }

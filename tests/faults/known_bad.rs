@@ -50,7 +50,12 @@ impl Stage {
     /// A worker takes the task.
     async fn claim(&self) -> (WorkerId, Claimed) {
         let worker = WorkerId::new();
-        let presence = Presence { worker, name: "by hand".to_owned(), slots: vec![(Class::Light, 1)], draining: false };
+        let presence = Presence {
+            worker,
+            name: "by hand".to_owned(),
+            slots: vec![(Class::Light, 1)],
+            draining: false,
+        };
         self.store.beat(&presence, &[], LEASE).await.expect("heard");
         let rung = self.store.ring(Class::Light, 0, 10).await.expect("rung");
         let tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
@@ -60,9 +65,12 @@ impl Stage {
 
     /// Its lease runs out and is judged.
     async fn lose(&self) {
-        audit::execute(&self.database.url, "UPDATE spool.tasks SET lease_until = 1 WHERE state = 'running'")
-            .await
-            .unwrap();
+        audit::execute(
+            &self.database.url,
+            "UPDATE spool.tasks SET lease_until = 1 WHERE state = 'running'",
+        )
+        .await
+        .unwrap();
         self.sweep_until_lost().await;
     }
 
@@ -77,7 +85,8 @@ impl Stage {
     }
 
     async fn settle(&self, worker: WorkerId, claimed: &Claimed) -> Settled {
-        let settlement = Settlement { task: claimed.task, fence: claimed.fence, verdict: succeeded(json!(1)) };
+        let settlement =
+            Settlement { task: claimed.task, fence: claimed.fence, verdict: succeeded(json!(1)) };
         self.store.settle(worker, vec![settlement]).await.expect("answered").0[0]
     }
 
@@ -112,7 +121,10 @@ async fn with_every_mechanism_in_place_nothing_is_found() {
 #[tokio::test]
 async fn a_settle_without_the_fence_is_found() {
     let stage = Stage::set("fence").await;
-    stage.database.spoil("settle_solo", " AND x.worker = worker_id AND x.fence = u.fence", "").await;
+    stage
+        .database
+        .spoil("settle_solo", " AND x.worker = worker_id AND x.fence = u.fence", "")
+        .await;
     assert_eq!(a_worker_comes_back(&stage).await, Settled::Counted);
     tells(&stage.end().await, "was ended by");
 }
@@ -137,7 +149,10 @@ async fn a_live_lease_that_is_taken_away_is_found() {
 #[tokio::test]
 async fn a_job_that_settles_in_part_is_found() {
     let stage = Stage::set("part").await;
-    stage.database.spoil("settle_solo", "status = 'succeeded', finished_at = at", "status = j.status").await;
+    stage
+        .database
+        .spoil("settle_solo", "status = 'succeeded', finished_at = at", "status = j.status")
+        .await;
     let (worker, claim) = stage.claim().await;
     stage.settle(worker, &claim).await;
     tells(&stage.end().await, "is queued");
@@ -146,7 +161,8 @@ async fn a_job_that_settles_in_part_is_found() {
 /// Nobody judges leases and nobody misses doorbells: the work of a killed worker, and the bells of a purged queue, are lost for good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_sweep_a_fleet_loses_jobs_and_the_harness_says_which() {
-    let fleet = Fleet::start("without-sweep", Shape { producers: 1, workers: 1, cluster: false }).await;
+    let fleet =
+        Fleet::start("without-sweep", Shape { producers: 1, workers: 1, cluster: false }).await;
     fleet.database.spoil("sweep", "IF expired IS NULL THEN", "IF true THEN").await;
     fleet.database.spoil("overdue", "- age_ms", "- age_ms - 3600000").await;
     let clients = Clients::of(&fleet.addresses);
@@ -160,7 +176,9 @@ async fn without_the_sweep_a_fleet_loses_jobs_and_the_harness_says_which() {
     timeout(PATIENCE, running).await.expect("it runs");
     fleet.member(1).kill(Duration::ZERO).await;
     on_queues(&fleet.namespace, false).await;
-    let lost = all_settled(&fleet.database.url, LEASE + Duration::from_secs(5)).await.expect_err("the job is lost");
+    let lost = all_settled(&fleet.database.url, LEASE + Duration::from_secs(5))
+        .await
+        .expect_err("the job is lost");
     assert!(lost.contains("1 jobs have not settled") && lost.contains("is running"), "{lost}");
     let (complaints, database, _folder) = fleet.end().await;
     assert_eq!(complaints, Vec::<String>::new());

@@ -63,7 +63,11 @@ pub fn orders(seed: u64, jobs: usize, window: Duration) -> Vec<Order> {
     let mut die = SmallRng::seed_from_u64(seed ^ 0x10ad);
     let (mut orders, mut count) = (Vec::new(), 0);
     while count < jobs {
-        let mut order = if die.random_range(0..100) < 3 { batch(&mut die, count) } else { single(&mut die, count) };
+        let mut order = if die.random_range(0..100) < 3 {
+            batch(&mut die, count)
+        } else {
+            single(&mut die, count)
+        };
         order.at = window.mul_f64(count as f64 / jobs as f64);
         order.key = format!("{seed}-{count}");
         order.twice = match die.random_range(0..20) {
@@ -104,7 +108,8 @@ fn single(die: &mut SmallRng, n: usize) -> Order {
 
 fn batch(die: &mut SmallRng, n: usize) -> Order {
     let size = die.random_range(2..80);
-    let (jobs, mut expect): (Vec<Value>, Vec<Expect>) = (0..size).map(|item| job(die, n + item)).unzip();
+    let (jobs, mut expect): (Vec<Value>, Vec<Expect>) =
+        (0..size).map(|item| job(die, n + item)).unzip();
     let mut body = json!({ "jobs": jobs });
     if die.random_range(0..2) == 0 {
         body["maxConcurrent"] = json!(die.random_range(2..12));
@@ -113,7 +118,10 @@ fn batch(die: &mut SmallRng, n: usize) -> Order {
         body["stopOnError"] = json!(true);
         if expect.contains(&Expect::Failure) {
             // Whatever was not yet done when the first one failed is cancelled.
-            expect.iter_mut().filter(|expect| **expect != Expect::Failure).for_each(|expect| *expect = Expect::End);
+            expect
+                .iter_mut()
+                .filter(|expect| **expect != Expect::Failure)
+                .for_each(|expect| *expect = Expect::End);
             expect.iter_mut().for_each(|expect| {
                 if *expect == Expect::Failure {
                     *expect = Expect::End
@@ -147,12 +155,20 @@ fn job(die: &mut SmallRng, n: usize) -> (Value, Expect) {
         600..640 => (echo(json!({"value": n, "sleepMs": die.random_range(500..4_000)})), value),
         640..680 => (echo(json!({"fail": "no luck", "sleepMs": nap})), Expect::Failure),
         680..720 => (echo(json!({"value": n, "failTimes": die.random_range(1..3)})), value),
-        720..740 => (json!({"kind": "echo", "input": {"value": n, "failTimes": 9}, "maxAttempts": 2}), Expect::Failure),
-        740..755 => (json!({"kind": "echo", "input": {"panic": true}, "maxAttempts": 2}), Expect::Failure),
+        720..740 => (
+            json!({"kind": "echo", "input": {"value": n, "failTimes": 9}, "maxAttempts": 2}),
+            Expect::Failure,
+        ),
+        740..755 => {
+            (json!({"kind": "echo", "input": {"panic": true}, "maxAttempts": 2}), Expect::Failure)
+        }
         755..762 => (echo(json!({"value": n, "spinMs": die.random_range(50..400)})), value),
-        762..765 => (json!({"kind": "echo", "input": {"exit": true}, "maxAttempts": 1}), Expect::Failure),
+        762..765 => {
+            (json!({"kind": "echo", "input": {"exit": true}, "maxAttempts": 1}), Expect::Failure)
+        }
         765..820 => {
-            let needs: Vec<Value> = (0..die.random_range(1..5)).map(|_| json!({"sleepMs": nap})).collect();
+            let needs: Vec<Value> =
+                (0..die.random_range(1..5)).map(|_| json!({"sleepMs": nap})).collect();
             (echo(json!({"value": n, "needs": needs})), value)
         }
         820..835 => {
@@ -160,14 +176,20 @@ fn job(die: &mut SmallRng, n: usize) -> (Value, Expect) {
             (echo(json!({"value": n, "needs": needs})), Expect::Failure)
         }
         835..890 => {
-            let grows: Vec<Value> =
-                (0..die.random_range(1..5)).map(|_| json!({"sleepMs": nap, "failTimes": 1})).collect();
+            let grows: Vec<Value> = (0..die.random_range(1..5))
+                .map(|_| json!({"sleepMs": nap, "failTimes": 1}))
+                .collect();
             (echo(json!({"value": n, "needs": [{}], "grows": grows})), value)
         }
-        890..900 => (echo(json!({"value": n, "grows": [{}, {"fail": "no luck"}]})), Expect::Failure),
+        890..900 => {
+            (echo(json!({"value": n, "grows": [{}, {"fail": "no luck"}]})), Expect::Failure)
+        }
         900..998 => {
             let topic = format!("the {}th thing", n / 40);
-            (json!({"kind": "script", "input": {"topic": topic, "duration": 10}}), Expect::Alike(topic))
+            (
+                json!({"kind": "script", "input": {"topic": topic, "duration": 10}}),
+                Expect::Alike(topic),
+            )
         }
         _ => (json!({"kind": "render", "input": composition(n)}), Expect::Success),
     }
@@ -270,7 +292,9 @@ impl Clients {
 
     /// Asks until it was accepted; the id.
     async fn post(&self, order: &Order) -> String {
-        let answer = self.clearly(Method::POST, &format!("/v1/{}", order.to), Some((&order.body, &order.key))).await;
+        let answer = self
+            .clearly(Method::POST, &format!("/v1/{}", order.to), Some((&order.body, &order.key)))
+            .await;
         answer["id"].as_str().expect("an id").to_owned()
     }
 
@@ -331,7 +355,8 @@ impl Clients {
     async fn look(&self) {
         let id = {
             let accepted = self.accepted.lock();
-            let jobs: Vec<&Accepted> = accepted.iter().rev().take(200).filter(|one| one.order.to == "jobs").collect();
+            let jobs: Vec<&Accepted> =
+                accepted.iter().rev().take(200).filter(|one| one.order.to == "jobs").collect();
             if jobs.is_empty() {
                 return;
             }
@@ -339,7 +364,10 @@ impl Clients {
         };
         let answer = self.once(Method::GET, &format!("/v1/jobs/{id}"), None).await;
         let Ok((StatusCode::OK, job)) = answer else {
-            assert!(!matches!(answer, Ok((StatusCode::NOT_FOUND, _))), "job {id} was accepted and is not there");
+            assert!(
+                !matches!(answer, Ok((StatusCode::NOT_FOUND, _))),
+                "job {id} was accepted and is not there"
+            );
             return;
         };
         self.hear(&id, job["status"].as_str().unwrap_or_default());

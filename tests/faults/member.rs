@@ -58,7 +58,13 @@ impl Member {
     /// Starts it and keeps it: while a server is away a process may give up at its start, and is started again.
     pub fn keep(start: Start, logs: &Path, proxies: BTreeMap<Part, Vec<Proxy>>) -> Arc<Self> {
         let life = Mutex::new(Life { wanted: true, ..Life::default() });
-        let member = Arc::new(Self { start, logs: logs.to_owned(), proxies, life, over: AtomicBool::new(false) });
+        let member = Arc::new(Self {
+            start,
+            logs: logs.to_owned(),
+            proxies,
+            life,
+            over: AtomicBool::new(false),
+        });
         tokio::spawn(member.clone().look_after());
         member
     }
@@ -71,7 +77,10 @@ impl Member {
         while !self.over.load(Relaxed) {
             {
                 let mut life = self.life.lock().await;
-                let ended = life.child.as_mut().and_then(|child| child.try_wait().expect("a child can be asked"));
+                let ended = life
+                    .child
+                    .as_mut()
+                    .and_then(|child| child.try_wait().expect("a child can be asked"));
                 if let Some(status) = ended {
                     life.child = None;
                     if life.wanted && self.has_worked(life.number) {
@@ -97,7 +106,9 @@ impl Member {
         let log = File::create(self.log(number)).expect("a log");
         let mut command = Command::new(&self.start.program);
         // A test's surroundings must not be its settings.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPOOL_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPOOL_"))
+        {
             command.env_remove(name);
         }
         command
@@ -144,7 +155,11 @@ impl Member {
         let life = self.life.lock().await;
         if let Some(process) = life.child.as_ref().and_then(Child::id) {
             // It may have ended just now.
-            let _ = Command::new("kill").arg(format!("-{signal}")).arg(process.to_string()).status().await;
+            let _ = Command::new("kill")
+                .arg(format!("-{signal}"))
+                .arg(process.to_string())
+                .status()
+                .await;
         }
     }
 
@@ -168,13 +183,19 @@ impl Member {
         if let Some(process) = child.id() {
             let _ = Command::new("kill").arg("-TERM").arg(process.to_string()).status().await;
         }
-        let ended = timeout(PATIENCE, child.wait()).await.map(|ended| ended.expect("a child can be waited for"));
+        let ended = timeout(PATIENCE, child.wait())
+            .await
+            .map(|ended| ended.expect("a child can be waited for"));
         let number = life.number;
         let in_order = ended.as_ref().is_ok_and(ExitStatus::success);
         // One that was told while it waited for a server to start with has nothing to end in order.
         if !in_order && self.has_worked(number) {
             let log = self.log(number);
-            life.complaints.push(format!("{} was told to stop: {ended:?} ({})", self.start.name, log.display()));
+            life.complaints.push(format!(
+                "{} was told to stop: {ended:?} ({})",
+                self.start.name,
+                log.display()
+            ));
         }
     }
 

@@ -43,9 +43,13 @@ async fn a_worker_lives_with_a_later_schema_and_with_doorbells_of_a_later_versio
     fleet.add_worker(program()).await;
     fleet.member(0).works().await;
     // No producer runs, so nobody rings but the later one that is played here.
-    let store = postgres::connect(&fleet.database.url, PgOptions::default()).await.expect("a store");
+    let store =
+        postgres::connect(&fleet.database.url, PgOptions::default()).await.expect("a store");
     let work = Work::Job(job());
-    store.accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[]).await.unwrap();
+    store
+        .accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[])
+        .await
+        .unwrap();
     let rung = store.ring(Class::Light, 0, 10).await.unwrap();
     assert_eq!(rung.bells.len(), 1);
     ring_as_a_later_version(&fleet.namespace, &rung).await;
@@ -72,13 +76,18 @@ async fn an_older_worker_works_beside_a_newer_one() {
     }
     run_a_batch(&fleet, 500).await;
     let workers: Vec<(i64,)> =
-        audit::query(&fleet.database.url, "SELECT count(DISTINCT worker) FROM spool.history").await.unwrap();
+        audit::query(&fleet.database.url, "SELECT count(DISTINCT worker) FROM spool.history")
+            .await
+            .unwrap();
     assert_eq!(workers[0].0, 2, "both ran some");
     end(fleet).await;
 }
 
 async fn ring_as_a_later_version(namespace: &str, rung: &Rung) {
-    let connection = Connection::connect(&service("SPOOL_AMQP_URL"), ConnectionProperties::default()).await.unwrap();
+    let connection =
+        Connection::connect(&service("SPOOL_AMQP_URL"), ConnectionProperties::default())
+            .await
+            .unwrap();
     let channel = connection.create_channel().await.unwrap();
     for bell in &rung.bells {
         let mut message = serde_json::to_value(bell).unwrap();
@@ -120,7 +129,10 @@ async fn run_a_batch(fleet: &Fleet, size: u64) {
         sleep(Duration::from_millis(100)).await;
     };
     let failed = size.div_ceil(5);
-    assert_eq!(batch["counts"], json!({"total": size, "fulfilled": size - failed, "rejected": failed, "pending": 0}));
+    assert_eq!(
+        batch["counts"],
+        json!({"total": size, "fulfilled": size - failed, "rejected": failed, "pending": 0})
+    );
 }
 
 async fn end(fleet: Fleet) {

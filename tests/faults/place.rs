@@ -42,8 +42,9 @@ impl Drop for Mended {
 
 /// A variable that the services' environment holds.
 pub fn service(name: &str) -> String {
-    std::env::var(name)
-        .unwrap_or_else(|_| panic!("{name} is not set: run scripts/test or scripts/faults, which start the services"))
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run scripts/test or scripts/faults, which start the services")
+    })
 }
 
 /// A database of a run's own on the shared server. It is dropped by [`Database::drop`], not with the value: a server that a run has
@@ -58,7 +59,9 @@ impl Database {
     /// Made, migrated and watched.
     pub async fn watched(name: &str) -> Self {
         let server = service("SPOOL_DATABASE_URL");
-        audit::execute(&server, &format!("CREATE DATABASE {name}")).await.expect("a database of its own");
+        audit::execute(&server, &format!("CREATE DATABASE {name}"))
+            .await
+            .expect("a database of its own");
         let url = format!("{}/{name}", server.rsplit_once('/').expect("a database URL").0);
         backing::store::postgres::migrate(&url).await.expect("a schema");
         audit::watch(&url).await;
@@ -68,9 +71,13 @@ impl Database {
     /// Puts `to` for `from` in a function of the store, as a bug would be.
     pub async fn spoil(&self, function: &str, from: &str, to: &str) {
         let sql = format!("SELECT pg_get_functiondef('spool.{function}'::regproc)");
-        let text: Vec<(String,)> = audit::query(&self.url, &sql).await.expect("the function is there");
+        let text: Vec<(String,)> =
+            audit::query(&self.url, &sql).await.expect("the function is there");
         let spoiled = text[0].0.replace(from, to);
-        assert_ne!(spoiled, text[0].0, "spool.{function} has no `{from}` any more: take out what it has instead");
+        assert_ne!(
+            spoiled, text[0].0,
+            "spool.{function} has no `{from}` any more: take out what it has instead"
+        );
         audit::execute(&self.url, &spoiled).await.expect("still a function");
     }
 

@@ -23,9 +23,13 @@ pub async fn all_settled(database: &str, within: Duration) -> Result<Duration, S
             return Ok(began.elapsed());
         }
         if began.elapsed() > within {
-            let tasks: Vec<(String,)> = audit::query(database, OPEN).await.map_err(|error| error.to_string())?;
+            let tasks: Vec<(String,)> =
+                audit::query(database, OPEN).await.map_err(|error| error.to_string())?;
             let tasks: Vec<String> = tasks.into_iter().map(|(task,)| task).collect();
-            return Err(format!("{open} jobs have not settled after {within:?}:\n{}", tasks.join("\n")));
+            return Err(format!(
+                "{open} jobs have not settled after {within:?}:\n{}",
+                tasks.join("\n")
+            ));
         }
         sleep(Duration::from_millis(100)).await;
     }
@@ -38,8 +42,11 @@ const OPEN: &str = "SELECT format('  task %s of %s is %s in lane %s, fence %s, l
 /// All that is not as it must be.
 pub async fn reckon(database: &str, clients: &Clients, accepted: &[Accepted]) -> Vec<String> {
     let mut faults = audit::faults(database).await;
-    let found: Vec<Findings> =
-        stream::iter(accepted).map(|accepted| look_at(clients, accepted)).buffer_unordered(16).collect().await;
+    let found: Vec<Findings> = stream::iter(accepted)
+        .map(|accepted| look_at(clients, accepted))
+        .buffer_unordered(16)
+        .collect()
+        .await;
     let mut ids = BTreeSet::new();
     let mut alike: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for finding in found.iter().flatten() {
@@ -50,17 +57,25 @@ pub async fn reckon(database: &str, clients: &Clients, accepted: &[Accepted]) ->
         }
     }
     let different = alike.iter().filter(|(_, results)| results.len() > 1);
-    faults.extend(different.map(|(name, results)| format!("`{name}` came to {} different results", results.len())));
+    faults
+        .extend(different.map(|(name, results)| {
+            format!("`{name}` came to {} different results", results.len())
+        }));
     faults.extend(compare_ids(database, &ids).await);
     faults
 }
 
 /// Accepted ids equal stored ids: nothing was lost, and nothing was made that nobody was told of.
 async fn compare_ids(database: &str, accepted: &BTreeSet<String>) -> Vec<String> {
-    let stored: Vec<(String,)> = audit::query(database, "SELECT id::text FROM spool.jobs").await.expect("ids");
+    let stored: Vec<(String,)> =
+        audit::query(database, "SELECT id::text FROM spool.jobs").await.expect("ids");
     let stored: BTreeSet<String> = stored.into_iter().map(|(id,)| id).collect();
-    let lost = accepted.difference(&stored).map(|id| format!("job {id} was accepted and is not in the store"));
-    let extra = stored.difference(accepted).map(|id| format!("job {id} is in the store and was told to nobody"));
+    let lost = accepted
+        .difference(&stored)
+        .map(|id| format!("job {id} was accepted and is not in the store"));
+    let extra = stored
+        .difference(accepted)
+        .map(|id| format!("job {id} is in the store and was told to nobody"));
     lost.chain(extra).take(20).collect()
 }
 
@@ -108,7 +123,8 @@ async fn look_at_batch(clients: &Clients, accepted: &Accepted) -> Findings {
         })
         .collect();
     if told != whole || items.len() != expect.len() {
-        let fault = format!("batch {id} counts {told:?}, and its {} items are {whole:?}", items.len());
+        let fault =
+            format!("batch {id} counts {told:?}, and its {} items are {whole:?}", items.len());
         if let Some(first) = findings.first_mut() {
             first.fault = Some(fault);
         }
@@ -128,6 +144,7 @@ fn judge(id: &str, status: &str, result: &Value, expect: &Expect) -> Finding {
         Expect::Failure => status == "failed",
         Expect::End => matches!(status, "succeeded" | "failed" | "cancelled"),
     };
-    let fault = (!good).then(|| format!("job {id} is {status} with {result}, where {expect:?} was due"));
+    let fault =
+        (!good).then(|| format!("job {id} is {status} with {result}, where {expect:?} was due"));
     Finding { id: id.to_owned(), fault, alike }
 }

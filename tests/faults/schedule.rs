@@ -67,10 +67,16 @@ impl Fault {
     /// Of which there can be only one at a time.
     pub fn target(self) -> Target {
         match self {
-            Self::Kill(place, _) | Self::Freeze(place, _) | Self::Drain(place) => Target::Process(place),
-            Self::Cut(place, _) | Self::HalfOpen(place, _) | Self::Unreachable(place, ..) => Target::Process(place),
+            Self::Kill(place, _) | Self::Freeze(place, _) | Self::Drain(place) => {
+                Target::Process(place)
+            }
+            Self::Cut(place, _) | Self::HalfOpen(place, _) | Self::Unreachable(place, ..) => {
+                Target::Process(place)
+            }
             Self::Restart(part) | Self::Crash(part, _) => Target::Server(part),
-            Self::Silence(_) | Self::Leader(..) | Self::Purge | Self::DeleteQueues => Target::Server(Part::RabbitMq),
+            Self::Silence(_) | Self::Leader(..) | Self::Purge | Self::DeleteQueues => {
+                Target::Server(Part::RabbitMq)
+            }
             Self::TerminateBackends => Target::Server(Part::Postgres),
             Self::Flush => Target::Server(Part::Redis),
         }
@@ -89,7 +95,10 @@ impl Fault {
 
     fn parameter(self) -> Duration {
         match self {
-            Self::Kill(_, time) | Self::Freeze(_, time) | Self::Crash(_, time) | Self::Silence(time) => time,
+            Self::Kill(_, time)
+            | Self::Freeze(_, time)
+            | Self::Crash(_, time)
+            | Self::Silence(time) => time,
             Self::Unreachable(_, _, time) | Self::Leader(_, time) => time,
             _ => Duration::ZERO,
         }
@@ -181,7 +190,12 @@ fn deck(shape: Shape, die: &mut impl Rng) -> Vec<Fault> {
     }
     if shape.cluster {
         deck.retain(|fault| {
-            !matches!(fault, Fault::Restart(Part::RabbitMq) | Fault::Crash(Part::RabbitMq, _) | Fault::Silence(_))
+            !matches!(
+                fault,
+                Fault::Restart(Part::RabbitMq)
+                    | Fault::Crash(Part::RabbitMq, _)
+                    | Fault::Silence(_)
+            )
         });
         for blow in [Blow::Kill, Blow::Freeze, Blow::CutOff] {
             deck.push(Fault::Leader(blow, seconds(die, 3, 15)));
@@ -205,7 +219,8 @@ pub fn schedule(seed: u64, shape: Shape, window: Duration) -> Vec<(Duration, Fau
         if cards.is_empty() {
             cards = deck(shape, &mut die);
         }
-        let is_free = |fault: &Fault| busy_until.get(&fault.target()).is_none_or(|until| *until <= now);
+        let is_free =
+            |fault: &Fault| busy_until.get(&fault.target()).is_none_or(|until| *until <= now);
         if let Some(at) = cards.iter().position(is_free) {
             let fault = cards.remove(at);
             if now + fault.lasts() > window {
@@ -230,7 +245,8 @@ fn a_seed_decides_everything_and_a_minute_meets_nearly_every_fault() {
     assert_ne!(schedule(7, shape, window), schedule(8, shape, window));
     for seed in 0..50 {
         let faults = schedule(seed, shape, window);
-        let kinds: std::collections::BTreeSet<String> = faults.iter().map(|(_, fault)| fault.name()).collect();
+        let kinds: std::collections::BTreeSet<String> =
+            faults.iter().map(|(_, fault)| fault.name()).collect();
         assert!(kinds.len() >= 15, "seed {seed}: {kinds:?}");
         assert!(faults.iter().all(|(at, fault)| *at + fault.lasts() <= window));
     }

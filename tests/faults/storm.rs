@@ -83,11 +83,17 @@ async fn what_was_accepted_settles_once_whatever_dies() {
         ("seed", seed.to_string()),
         ("calls accepted", accepted.len().to_string()),
         ("jobs accepted", jobs.to_string()),
-        ("jobs settled", audit::count(url, "spool.jobs WHERE finished_at IS NOT NULL").await.to_string()),
+        (
+            "jobs settled",
+            audit::count(url, "spool.jobs WHERE finished_at IS NOT NULL").await.to_string(),
+        ),
         ("tasks settled", audit::count(url, "audit.settles").await.to_string()),
         ("attempts begun", audit::count(url, "audit.claims").await.to_string()),
         ("losses counted", audit::count(url, "audit.losses").await.to_string()),
-        ("calls repeated after an unclear answer", clients.counts.repeated.load(Relaxed).to_string()),
+        (
+            "calls repeated after an unclear answer",
+            clients.counts.repeated.load(Relaxed).to_string(),
+        ),
         ("calls answered as before", clients.counts.replayed.load(Relaxed).to_string()),
         ("processes started", fleet.lives().await.to_string()),
         ("seconds from the last fault to the last settle", format!("{:.1}", after.as_secs_f32())),
@@ -96,10 +102,17 @@ async fn what_was_accepted_settles_once_whatever_dies() {
     let (complaints, database, folder) = fleet.end().await;
     wrong.extend(complaints);
     if after > SETTLED_WITHIN {
-        wrong.push(format!("the last job settled {after:?} after the last fault: {SETTLED_WITHIN:?} are allowed"));
+        wrong.push(format!(
+            "the last job settled {after:?} after the last fault: {SETTLED_WITHIN:?} are allowed"
+        ));
     }
     summary(&figures, &faults);
-    assert!(wrong.is_empty(), "seed {seed}:\n{}\n(logs in {})", wrong.join("\n"), folder.path().display());
+    assert!(
+        wrong.is_empty(),
+        "seed {seed}:\n{}\n(logs in {})",
+        wrong.join("\n"),
+        folder.path().display()
+    );
     database.drop().await;
 }
 

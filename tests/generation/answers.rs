@@ -40,7 +40,8 @@ fn a_text_shows_its_progress_while_it_is_written() {
     let id = stand.submit_once("hook", json!({"topic": "fault:gated"}));
     let written = wait_for(|| {
         let progress = stand.api.get(&format!("/v1/jobs/{id}")).body["progress"].clone();
-        (progress["stage"] == "writing" && progress["value"].as_f64() > Some(0.0)).then_some(progress)
+        (progress["stage"] == "writing" && progress["value"].as_f64() > Some(0.0))
+            .then_some(progress)
     });
     assert!(written.is_some(), "no progress was shown");
     server.open_gate();
@@ -56,7 +57,8 @@ fn connections_are_kept_and_used_again() {
         stand.once("hook", json!({"topic": format!("kept {number}")}));
         stand.once("image", json!({"prompt": format!("kept {number}")}));
     }
-    let peers: std::collections::BTreeSet<_> = server.calls("kept").into_iter().map(|call| call.peer).collect();
+    let peers: std::collections::BTreeSet<_> =
+        server.calls("kept").into_iter().map(|call| call.peer).collect();
     // One, as a rule; one more for each whose end was late to come on a busy machine.
     assert!(server.calls("kept").len() == 16 && peers.len() <= 4, "{peers:?}");
 }
@@ -70,7 +72,11 @@ fn a_bad_answer_is_asked_for_again_with_its_fault_and_both_are_in_the_error() {
     assert!(detail.contains("`Sure! Take 1.`") && detail.contains("`Sure! Take 2.`"), "{detail}");
     let calls = server.calls("fault:not-json");
     assert!(!calls[0].body.contains("can't be used"), "{}", calls[0].body);
-    assert!(calls[1].body.contains("Sure! Take 1.") && calls[1].body.contains("not JSON"), "{}", calls[1].body);
+    assert!(
+        calls[1].body.contains("Sure! Take 1.") && calls[1].body.contains("not JSON"),
+        "{}",
+        calls[1].body
+    );
     assert_ne!(calls[0].idempotency, calls[1].idempotency, "another question has another key");
 }
 
@@ -93,7 +99,10 @@ fn the_key_is_in_no_answer_no_log_and_nothing_that_is_stored() {
         shown += &stand.api.settled(&id).to_string();
         shown += &stand.tasks(&id).iter().map(Value::to_string).collect::<String>();
     }
-    assert!(shown.contains("Your key is [secret].") && shown.contains("overloaded, [secret]"), "{shown}");
+    assert!(
+        shown.contains("Your key is [secret].") && shown.contains("overloaded, [secret]"),
+        "{shown}"
+    );
     shown += &stand.text("/metrics");
     let log = stand.process.log();
     assert!(!shown.contains(KEY) && !log.contains(KEY), "{shown}\n{log}");
@@ -108,7 +117,9 @@ fn holding(bytes: &[u8], folder: &Path) -> Vec<String> {
         let path = entry.path();
         if path.is_dir() {
             found.extend(holding(bytes, &path));
-        } else if std::fs::read(&path).is_ok_and(|file| file.windows(bytes.len()).any(|part| part == bytes)) {
+        } else if std::fs::read(&path)
+            .is_ok_and(|file| file.windows(bytes.len()).any(|part| part == bytes))
+        {
             found.push(path.display().to_string());
         }
     }
@@ -119,23 +130,29 @@ fn holding(bytes: &[u8], folder: &Path) -> Vec<String> {
 fn what_a_model_was_talked_into_is_text_and_nothing_else() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     let stand = Stand::start(data.path(), &provided(&server), &[]);
-    let clean = |text: &str| !text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+    let clean =
+        |text: &str| !text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
     let job = stand.once("hook", json!({"topic": "fault:hostile"}));
     let text = job["result"]["hooks"][0].as_str().unwrap_or_else(|| panic!("{job}"));
     assert!(clean(text) && text.contains("<script>") && text.contains("{{MEDIA}}"), "{text:?}");
     // The same as the script of a video: it is spoken, painted and written, and nothing in it is obeyed.
-    let config =
-        "[providers]\ntext = [\"openai\"]\nspeech = [\"offline\"]\nimage = [\"offline\"]\ntranscription = []\n\n";
+    let config = "[providers]\ntext = [\"openai\"]\nspeech = [\"offline\"]\nimage = [\"offline\"]\ntranscription = []\n\n";
     let (spoken, second) = (tempdir().unwrap(), Server::start());
     let stand = Stand::start(spoken.path(), &format!("{config}{}", guarded(&second, "")), &[]);
-    let job = stand.once("video", json!({"topic": "fault:hostile", "resolution": "preview", "rate": 450}));
+    let job = stand
+        .once("video", json!({"topic": "fault:hostile", "resolution": "preview", "rate": 450}));
     assert_eq!(job["status"], "succeeded", "{job}");
     let result = &job["result"];
-    let words: Vec<&str> = result["words"].as_array().unwrap().iter().map(|w| w["word"].as_str().unwrap()).collect();
+    let words: Vec<&str> =
+        result["words"].as_array().unwrap().iter().map(|w| w["word"].as_str().unwrap()).collect();
     assert!(words.iter().all(|word| clean(word) && !word.contains('\n')), "{words:?}");
     assert!(clean(&result.to_string().replace("\\n", "")), "{result}");
     let srt = result["srt"].as_str().unwrap();
     let forged = srt.lines().any(|line| line.trim() == "99");
     assert!(!forged && !srt.contains("root:"), "{srt}");
-    assert_eq!(stand.api.run("hook", json!({"topic": "after it"}))["status"], "succeeded", "the tables are there");
+    assert_eq!(
+        stand.api.run("hook", json!({"topic": "after it"}))["status"],
+        "succeeded",
+        "the tables are there"
+    );
 }

@@ -112,7 +112,11 @@ const CASES: &[Case] = &[
 fn every_fault_of_every_provider_has_its_end() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     std::fs::write(data.path().join("recording.wav"), wav(1_500)).unwrap();
-    let stand = Stand::start(data.path(), &guarded(&server, "breaker_failures = 1000\ntimeout_seconds = 12"), &[]);
+    let stand = Stand::start(
+        data.path(),
+        &guarded(&server, "breaker_failures = 1000\ntimeout_seconds = 12"),
+        &[],
+    );
     let jobs: Vec<String> = CASES
         .iter()
         .map(|(endpoint, fault, ..)| {
@@ -132,11 +136,21 @@ fn every_fault_of_every_provider_has_its_end() {
             }
         }
         let marks = [format!("fault:{fault} {endpoint}"), format!("\r\n\r\nfault-{fault}\r\n")];
-        let calls: Vec<_> = marks.iter().flat_map(|mark| server.calls(mark)).filter(|c| c.path == *endpoint).collect();
+        let calls: Vec<_> = marks
+            .iter()
+            .flat_map(|mark| server.calls(mark))
+            .filter(|c| c.path == *endpoint)
+            .collect();
         assert_eq!(calls.len(), *requests, "{named}");
-        assert!(calls.iter().all(|call| call.idempotency.starts_with("spool-")), "{named}: {calls:?}");
+        assert!(
+            calls.iter().all(|call| call.idempotency.starts_with("spool-")),
+            "{named}: {calls:?}"
+        );
     }
-    assert!(stand.metric("spool_provider_calls_total{outcome=\"ok\",provider=\"openai\"}").unwrap() >= 8.0);
+    assert!(
+        stand.metric("spool_provider_calls_total{outcome=\"ok\",provider=\"openai\"}").unwrap()
+            >= 8.0
+    );
     assert_eq!(stand.metric("spool_provider_connections{provider=\"openai\"}"), Some(0.0));
 }
 
@@ -150,7 +164,9 @@ fn the_idempotency_key_is_the_same_in_every_attempt_and_another_for_another_task
     for answer in [&answer, &other] {
         assert_eq!(stand.api.settled(answer.body["id"].as_str().unwrap())["status"], "failed");
     }
-    let keys = |text: &str| server.calls(text).into_iter().map(|call| call.idempotency).collect::<Vec<_>>();
+    let keys = |text: &str| {
+        server.calls(text).into_iter().map(|call| call.idempotency).collect::<Vec<_>>()
+    };
     let (one, other) = (keys("always-500 one"), keys("always-500 other"));
     assert_eq!(one.len(), 6, "two attempts of three requests each: {one:?}");
     assert!(one.iter().all(|key| *key == one[0]), "{one:?}");
@@ -176,7 +192,8 @@ fn fifty_videos_of_thirty_inputs_with_five_bad_ones_make_thirty_sets_of_calls() 
     let (data, server) = (tempdir().unwrap(), Server::start());
     let stand = Stand::start(data.path(), &provided(&server), &[]);
     // Short voices, so that the renders behind them are short.
-    let video = |topic: &str| json!({"kind": "video", "input": {"topic": topic, "resolution": "preview"}});
+    let video =
+        |topic: &str| json!({"kind": "video", "input": {"topic": topic, "resolution": "preview"}});
     let good = |index: usize| video(&format!("topic {:02} fault:short", index % 30));
     let mut jobs: Vec<Value> = (0..45).map(good).collect();
     jobs.extend([video(""), video("fault:bad-request"), video("fault:schema")]);
@@ -188,9 +205,17 @@ fn fifty_videos_of_thirty_inputs_with_five_bad_ones_make_thirty_sets_of_calls() 
     let counts = settled_in_time(&stand, id);
     assert_eq!(counts, json!({"total": 50, "fulfilled": 45, "rejected": 5, "pending": 0}));
     let items = stand.api.batch_results(id);
-    assert!(items[..45].iter().all(|item| item["status"] == "fulfilled" && item["value"]["url"].is_string()));
-    let reasons: Vec<&str> = items[45..].iter().map(|item| item["reason"]["code"].as_str().unwrap()).collect();
-    assert_eq!(reasons, ["invalid_input", "provider_refused", "bad_answer", "invalid_input", "invalid_input"]);
+    assert!(
+        items[..45]
+            .iter()
+            .all(|item| item["status"] == "fulfilled" && item["value"]["url"].is_string())
+    );
+    let reasons: Vec<&str> =
+        items[45..].iter().map(|item| item["reason"]["code"].as_str().unwrap()).collect();
+    assert_eq!(
+        reasons,
+        ["invalid_input", "provider_refused", "bad_answer", "invalid_input", "invalid_input"]
+    );
     // A script, two voices, whom somebody listens to, and two pictures for each distinct input; a bad script is asked for again.
     let calls = ["chat", "speech", "transcription", "image"].map(|endpoint| server.count(endpoint));
     assert_eq!(calls, [30 + 1 + 2, 60, 60, 60], "a set of calls for each distinct input");

@@ -40,7 +40,10 @@ impl Fleet {
             .env("SPOOL_DATABASE_URL", format!("{base}/{}", self.name))
             .env("SPOOL_AMQP_URL", service("SPOOL_AMQP_URL"))
             .env("SPOOL_REDIS_URL", service("SPOOL_REDIS_URL"))
-            .env("SPOOL_ARTIFACTS_URL", format!("file://{}", self.folder.path().join("artifacts").display()))
+            .env(
+                "SPOOL_ARTIFACTS_URL",
+                format!("file://{}", self.folder.path().join("artifacts").display()),
+            )
             .env("SPOOL_NAMESPACE", &self.name)
             .env("SPOOL_ALLOW", self.folder.path())
             .env("SPOOL_SCRATCH", self.folder.path().join("scratch"))
@@ -55,7 +58,8 @@ impl Fleet {
     }
 
     fn serve(&self) -> (Process, Api) {
-        let (process, address) = Process::serving(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
+        let (process, address) =
+            Process::serving(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
         (process, Api::at(&address))
     }
 
@@ -87,9 +91,14 @@ fn tasks(api: &Api, id: &str) -> Vec<Value> {
 
 /// The names of the tasks that ran and were not found; those that grow run each time.
 fn ran(api: &Api, id: &str) -> Vec<String> {
-    let ran = |task: &&Value| task["cached"] == false && !task["kind"].as_str().unwrap().starts_with("video");
-    let mut names: Vec<String> =
-        tasks(api, id).iter().filter(ran).map(|task| task["name"].as_str().unwrap().to_owned()).collect();
+    let ran = |task: &&Value| {
+        task["cached"] == false && !task["kind"].as_str().unwrap().starts_with("video")
+    };
+    let mut names: Vec<String> = tasks(api, id)
+        .iter()
+        .filter(ran)
+        .map(|task| task["name"].as_str().unwrap().to_owned())
+        .collect();
     names.sort();
     names
 }
@@ -109,9 +118,16 @@ fn every_kind_of_generation_works_on_a_fleet_and_a_video_is_found_again() {
         (job["result"].clone(), id)
     };
     let (script, _) = run("script", json!({"topic": "Tides"}));
-    assert_eq!((&script["made"]["provider"], &script["scenes"][0]["text"]), (&json!("openai"), &json!("Of Tides.")));
+    assert_eq!(
+        (&script["made"]["provider"], &script["scenes"][0]["text"]),
+        (&json!("openai"), &json!("Of Tides."))
+    );
     let (speech, _) = run("speech", json!({"text": "Hello from a fleet."}));
-    assert_eq!((&speech["timing"], speech["words"].as_array().map(Vec::len)), (&json!("exact"), Some(4)), "{speech}");
+    assert_eq!(
+        (&speech["timing"], speech["words"].as_array().map(Vec::len)),
+        (&json!("exact"), Some(4)),
+        "{speech}"
+    );
     let (image, _) = run("image", json!({"prompt": "a sea", "width": 320, "height": 180}));
     assert_eq!((&image["mediaType"], &image["width"]), (&json!("image/png"), &json!(320)));
     let (subtitles, _) = run("subtitles", json!({"src": "recording.wav", "format": "vtt"}));
@@ -124,22 +140,33 @@ fn every_kind_of_generation_works_on_a_fleet_and_a_video_is_found_again() {
         run(kind, input);
     }
     let video = |last: &str| {
-        let scenes = json!([{"text": "The sea rises."}, {"text": "The moon pulls it."}, {"text": last}]);
+        let scenes =
+            json!([{"text": "The sea rises."}, {"text": "The moon pulls it."}, {"text": last}]);
         json!({"script": {"title": "Tides", "scenes": scenes}, "resolution": "preview"})
     };
     let (made, _) = run("video", video("That is all."));
-    for member in ["script", "scenes", "audio", "words", "srt", "composition", "url", "thumbnail", "usage"] {
+    for member in
+        ["script", "scenes", "audio", "words", "srt", "composition", "url", "thumbnail", "usage"]
+    {
         assert!(!made[member].is_null(), "{member}: {made}");
     }
     let (again, id) = run("video", video("That is all."));
     assert_eq!((&again["artifact"], ran(&api, &id)), (&made["artifact"], Vec::new()));
     let (_, id) = run("video", video("That was all there is."));
-    let changed: Vec<String> = ran(&api, &id).into_iter().filter(|name| !name.starts_with("segment-")).collect();
-    assert_eq!(changed, ["assemble", "sound", "speech-3"], "a painter that reads nothing paints its place");
+    let changed: Vec<String> =
+        ran(&api, &id).into_iter().filter(|name| !name.starts_with("segment-")).collect();
+    assert_eq!(
+        changed,
+        ["assemble", "sound", "speech-3"],
+        "a painter that reads nothing paints its place"
+    );
     let (topic, _) = run("video", json!({"topic": "Tides", "resolution": "preview"}));
     assert_eq!(topic["scenes"][0]["text"], "Of Tides.");
     let workers: BTreeSet<String> =
         seen.iter().flat_map(|id| tasks(&api, id)).map(|task| task["worker"].to_string()).collect();
-    assert!(workers.iter().filter(|worker| *worker != "null").count() == 2, "both ran some: {workers:?}");
+    assert!(
+        workers.iter().filter(|worker| *worker != "null").count() == 2,
+        "both ran some: {workers:?}"
+    );
     assert_eq!((first.terminate().code(), second.terminate().code()), (Some(0), Some(0)));
 }

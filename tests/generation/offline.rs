@@ -11,7 +11,11 @@ fn scene(text: &str, picture: &str) -> Value {
 
 /// Three scenes; the second says `middle`.
 fn video(middle: &str) -> Value {
-    let scenes = [scene("The sea rises.", "a sea"), scene(middle, "a moon"), scene("That is all.", "a shore")];
+    let scenes = [
+        scene("The sea rises.", "a sea"),
+        scene(middle, "a moon"),
+        scene("That is all.", "a shore"),
+    ];
     json!({"script": {"title": "Tides", "scenes": scenes}, "resolution": "preview"})
 }
 
@@ -19,15 +23,29 @@ fn video(middle: &str) -> Value {
 fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
     let data = tempdir().unwrap();
     let stand = Stand::start(data.path(), "", &[]);
-    let input = json!({"topic": "Tides", "duration": 12, "resolution": "preview", "aspectRatio": "1:1"});
+    let input =
+        json!({"topic": "Tides", "duration": 12, "resolution": "preview", "aspectRatio": "1:1"});
     let first = stand.api.run("video", input.clone());
     assert_eq!(first["status"], "succeeded", "{first}");
     let result = &first["result"];
-    for member in ["script", "scenes", "audio", "words", "srt", "composition", "url", "thumbnail", "usage", "warnings"]
-    {
+    for member in [
+        "script",
+        "scenes",
+        "audio",
+        "words",
+        "srt",
+        "composition",
+        "url",
+        "thumbnail",
+        "usage",
+        "warnings",
+    ] {
         assert!(result.get(member).is_some_and(|value| !value.is_null()), "{member}: {result}");
     }
-    assert!(result["script"]["made"]["notice"].as_str().unwrap().contains("No model was asked"), "{result}");
+    assert!(
+        result["script"]["made"]["notice"].as_str().unwrap().contains("No model was asked"),
+        "{result}"
+    );
     assert_eq!((&result["width"], &result["height"]), (&json!(288), &json!(288)));
     let file = std::fs::read(result["path"].as_str().unwrap()).unwrap();
     assert_eq!(&file[4..8], b"ftyp");
@@ -39,7 +57,10 @@ fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
     assert_eq!(again["result"]["artifact"], result["artifact"]);
     // The script of the result given back is the same video; with one sentence changed, that scene is made again.
     let given = |script: &Value| {
-        let id = stand.api.submit("video", json!({"script": script, "resolution": "preview", "aspectRatio": "1:1"}));
+        let id = stand.api.submit(
+            "video",
+            json!({"script": script, "resolution": "preview", "aspectRatio": "1:1"}),
+        );
         let job = stand.api.settled(&id);
         assert_eq!(job["status"], "succeeded", "{job}");
         (job["result"]["artifact"].clone(), stand.ran(&id))
@@ -47,7 +68,8 @@ fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
     let mut script = result["script"].clone();
     assert_eq!(given(&script), (result["artifact"].clone(), Vec::new()));
     script["scenes"][1]["text"] = json!("So much for that.");
-    let ran: Vec<String> = given(&script).1.into_iter().filter(|name| !name.starts_with("segment-")).collect();
+    let ran: Vec<String> =
+        given(&script).1.into_iter().filter(|name| !name.starts_with("segment-")).collect();
     assert_eq!(ran, ["assemble", "sound", "speech-2"]);
 }
 
@@ -57,7 +79,8 @@ fn a_changed_scene_costs_its_speech_its_segments_and_the_sound() {
     let stand = Stand::start(data.path(), "", &[]);
     let first = stand.api.run("video", video("The moon pulls it."));
     assert_eq!(first["status"], "succeeded", "{first}");
-    let id = stand.api.submit("video", video("It is the moon, which pulls at all the water there is."));
+    let id =
+        stand.api.submit("video", video("It is the moon, which pulls at all the water there is."));
     let edited = stand.api.settled(&id);
     assert_eq!(edited["status"], "succeeded", "{edited}");
     assert_ne!(edited["result"]["duration"], first["result"]["duration"]);
@@ -67,7 +90,10 @@ fn a_changed_scene_costs_its_speech_its_segments_and_the_sound() {
     assert_eq!(others, ["assemble", "sound", "speech-2"], "{ran:?}");
     let all = stand.tasks(&id).iter().filter(|task| task["kind"] == "segment").count();
     assert!(!segments.is_empty() && segments.len() + 2 <= all, "{segments:?} of {all}");
-    assert!(!segments.iter().any(|name| *name == "segment-1"), "the first scene is as it was: {segments:?}");
+    assert!(
+        !segments.iter().any(|name| *name == "segment-1"),
+        "the first scene is as it was: {segments:?}"
+    );
 
     // The composition of the result renders to the same file without rendering anything.
     let id = stand.api.submit("render", edited["result"]["composition"].clone());
@@ -126,7 +152,10 @@ fn an_edited_composition_renders_and_costs_what_was_edited() {
     edited["timeline"]["tracks"][0]["clips"][2]["asset"]["active"]["color"] = json!("#00ff00");
     let (ran, all) = render(&edited);
     let segments = ran.iter().filter(|name| name.starts_with("segment-")).count();
-    assert!(segments >= 1 && segments < all && !ran.contains(&"segment-1".to_owned()), "{ran:?} of {all}");
+    assert!(
+        segments >= 1 && segments < all && !ran.contains(&"segment-1".to_owned()),
+        "{ran:?} of {all}"
+    );
     assert!(
         !ran.iter().any(|name| name.starts_with("speech") || name == "sound"),
         "nothing is spoken or mixed: {ran:?}"
@@ -135,9 +164,15 @@ fn an_edited_composition_renders_and_costs_what_was_edited() {
     let mut edited = composition.clone();
     edited["timeline"]["tracks"][0]["clips"][2]["asset"]["words"][0]["text"] = json!("And that");
     let (ran, _) = render(&edited);
-    let made = |ran: &[String]| ran.iter().filter(|name| !name.starts_with("source-")).cloned().collect::<Vec<_>>();
+    let made = |ran: &[String]| {
+        ran.iter().filter(|name| !name.starts_with("source-")).cloned().collect::<Vec<_>>()
+    };
     let segments = ran.iter().filter(|name| name.starts_with("segment-")).count();
-    assert_eq!((segments, made(&ran).len()), (1, 3), "one segment, `render` and `assemble`: {ran:?}");
+    assert_eq!(
+        (segments, made(&ran).len()),
+        (1, 3),
+        "one segment, `render` and `assemble`: {ran:?}"
+    );
     // The last words spoken otherwise: no picture at all, for the captions say what they say.
     let mut edited = composition.clone();
     edited["timeline"]["tracks"][2]["clips"][2]["asset"]["text"] = json!("That was all.");
@@ -161,7 +196,11 @@ fn a_picture_may_move_without_a_seam_and_the_prompt_decides_it() {
         job["result"].clone()
     };
     let (one, same, other) = (ask(Value::Null), ask(json!(0)), ask(json!(1)));
-    assert_eq!((&one["mediaType"], &one["durationMs"]), (&json!("video/mp4"), &json!(3_000)), "{one}");
+    assert_eq!(
+        (&one["mediaType"], &one["durationMs"]),
+        (&json!("video/mp4"), &json!(3_000)),
+        "{one}"
+    );
     assert_eq!((&one["width"], &one["height"]), (&json!(96), &json!(64)));
     assert_eq!(one["artifact"], same["artifact"], "drawn twice, and the same bytes");
     assert_ne!(one["artifact"], other["artifact"]);
@@ -172,10 +211,16 @@ fn the_pictures_of_a_video_may_move() {
     let data = tempdir().unwrap();
     let stand = Stand::start(data.path(), "", &[]);
     let script = json!({"scenes": [scene("The sea rises.", "a sea")]});
-    let job = stand.api.run("video", json!({"script": script, "motion": true, "resolution": "preview"}));
+    let job =
+        stand.api.run("video", json!({"script": script, "motion": true, "resolution": "preview"}));
     assert_eq!(job["status"], "succeeded", "{job}");
-    let pictures = job["result"]["composition"]["timeline"]["tracks"][1]["clips"].as_array().unwrap();
-    assert!(pictures.iter().all(|clip| clip["asset"]["type"] == "video" && clip["asset"]["repeat"] == true));
+    let pictures =
+        job["result"]["composition"]["timeline"]["tracks"][1]["clips"].as_array().unwrap();
+    assert!(
+        pictures
+            .iter()
+            .all(|clip| clip["asset"]["type"] == "video" && clip["asset"]["repeat"] == true)
+    );
 }
 
 #[test]
@@ -184,7 +229,9 @@ fn clips_and_music_of_the_callers_are_shown_and_heard() {
     std::fs::write(data.path().join("music.wav"), wav(2_000)).unwrap();
     std::fs::write(data.path().join("other.wav"), wav(1_900)).unwrap();
     let stand = Stand::start(data.path(), "", &[]);
-    let clip = stand.api.run("image", json!({"prompt": "waves", "motion": true, "width": 96, "height": 160}));
+    let clip = stand
+        .api
+        .run("image", json!({"prompt": "waves", "motion": true, "width": 96, "height": 160}));
     std::fs::copy(clip["result"]["path"].as_str().unwrap(), data.path().join("clip.mp4")).unwrap();
     let ask = |music: &str| {
         let mut input = video("The moon pulls it.");
@@ -200,8 +247,12 @@ fn clips_and_music_of_the_callers_are_shown_and_heard() {
     let (first, _) = ask("music.wav");
     let timeline = &first["composition"]["timeline"];
     assert_eq!(timeline["soundtrack"]["src"], "music.wav");
-    let assets: Vec<&Value> =
-        timeline["tracks"][1]["clips"].as_array().unwrap().iter().map(|c| &c["asset"]["type"]).collect();
+    let assets: Vec<&Value> = timeline["tracks"][1]["clips"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| &c["asset"]["type"])
+        .collect();
     assert_eq!(assets, ["video", "image", "video"]);
     // What lies outside is looked at each time, and what stands behind it is found; other music is mixed, and nothing else.
     let (again, ran) = ask("music.wav");
@@ -213,9 +264,10 @@ fn clips_and_music_of_the_callers_are_shown_and_heard() {
     assert_ne!(other["artifact"], first["artifact"]);
     assert_eq!(ran, ["assemble", "music", "picture-1", "picture-3", "sound"]);
     // A topic takes music as well.
-    let job = stand
-        .api
-        .run("video", json!({"topic": "Tides", "duration": 12, "resolution": "preview", "music": "music.wav"}));
+    let job = stand.api.run(
+        "video",
+        json!({"topic": "Tides", "duration": 12, "resolution": "preview", "music": "music.wav"}),
+    );
     assert_eq!(job["result"]["composition"]["timeline"]["soundtrack"]["src"], "music.wav", "{job}");
 }
 
@@ -234,7 +286,10 @@ fn a_scene_that_fails_fails_the_video_is_left_out_or_gets_a_placeholder() {
     let (skipped, placed) = (run("skip"), run("placeholder"));
     let scenes = |job: &Value| {
         let scenes = job["result"]["scenes"].as_array().unwrap_or_else(|| panic!("{job}")).clone();
-        scenes.iter().map(|scene| (!scene["startMs"].is_null(), scene.get("error").is_some())).collect::<Vec<_>>()
+        scenes
+            .iter()
+            .map(|scene| (!scene["startMs"].is_null(), scene.get("error").is_some()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(scenes(&skipped), [(true, false), (false, true), (true, false)]);
     assert_eq!(scenes(&placed), [(true, false), (true, true), (true, false)]);
@@ -252,7 +307,11 @@ fn a_scene_that_fails_fails_the_video_is_left_out_or_gets_a_placeholder() {
     let only = input["script"]["scenes"][1].clone();
     input["script"]["scenes"] = json!([only]);
     let none = stand.api.run("video", input);
-    assert_eq!((&none["error"]["code"], &none["error"]["class"]), (&json!("no_scene"), &json!("caller")), "{none}");
+    assert_eq!(
+        (&none["error"]["code"], &none["error"]["class"]),
+        (&json!("no_scene"), &json!("caller")),
+        "{none}"
+    );
 }
 
 #[test]
@@ -265,8 +324,14 @@ fn a_voice_and_an_outline_follow_the_language_and_the_writing() {
         let speech = &job["result"]["composition"]["timeline"]["tracks"][2]["clips"][0]["asset"];
         (speech["voice"].as_str().unwrap().to_owned(), speech["text"].as_str().unwrap().to_owned())
     };
-    let (german, said) = voice(json!({"topic": "Gezeiten", "language": "de", "duration": 5, "resolution": "preview"}));
-    assert_eq!((german.as_str(), said.starts_with("Heute geht es um: Gezeiten.")), ("de", true), "{said}");
+    let (german, said) = voice(
+        json!({"topic": "Gezeiten", "language": "de", "duration": 5, "resolution": "preview"}),
+    );
+    assert_eq!(
+        (german.as_str(), said.starts_with("Heute geht es um: Gezeiten.")),
+        ("de", true),
+        "{said}"
+    );
     let scene = json!({"scenes": [{"text": "السماء زرقاء."}]});
     assert_eq!(voice(json!({"script": scene, "resolution": "preview"})).0, "ar");
     assert_eq!(voice(json!({"script": scene, "resolution": "preview", "voice": "fa"})).0, "fa");
@@ -289,7 +354,8 @@ fn a_batch_of_videos_settles_each_for_itself_and_runs_what_is_equal_once() {
     let counts = stand.api.batch_settled(id);
     assert_eq!((&counts["fulfilled"], &counts["rejected"]), (&json!(6), &json!(2)), "{counts}");
     let items = stand.api.batch_results(id);
-    let pointers: Vec<&Value> = items[6..].iter().map(|item| &item["reason"]["errors"][0]["pointer"]).collect();
+    let pointers: Vec<&Value> =
+        items[6..].iter().map(|item| &item["reason"]["errors"][0]["pointer"]).collect();
     assert_eq!(pointers, [&json!("/input/script/scenes"), &json!("/input/voice")], "{items:?}");
     let ran: usize = items[..6]
         .iter()

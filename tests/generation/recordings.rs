@@ -14,17 +14,29 @@ fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
     std::fs::write(data.path().join("recording.wav"), wav(1_500)).unwrap();
     let stand = Stand::start(data.path(), &provided(&server), &[]);
     let ask = |format: &str| {
-        let job = stand.once("subtitles", json!({"src": "recording.wav", "format": format, "language": "en"}));
+        let job = stand
+            .once("subtitles", json!({"src": "recording.wav", "format": format, "language": "en"}));
         assert_eq!(job["status"], "succeeded", "{job}");
         job["result"].clone()
     };
     let srt = ask("srt");
     assert_eq!(srt["text"], "1\n00:00:00,100 --> 00:00:09,000\nHello there.\n", "{srt}");
     assert_eq!(srt["words"][0], json!({"word": "Hello", "startMs": 100, "endMs": 600}));
-    assert_eq!((&srt["made"]["provider"], &srt["made"]["usage"]["soundMs"]), (&json!("openai"), &json!(1_500)));
-    assert!(ask("vtt")["text"].as_str().unwrap().starts_with("WEBVTT\n\n00:00:00.100 --> 00:00:09.000\nHello there."));
+    assert_eq!(
+        (&srt["made"]["provider"], &srt["made"]["usage"]["soundMs"]),
+        (&json!("openai"), &json!(1_500))
+    );
     assert!(
-        ask("ass")["text"].as_str().unwrap().contains("Dialogue: 0,0:00:00.10,0:00:09.00,Default,,0,0,0,,Hello there.")
+        ask("vtt")["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("WEBVTT\n\n00:00:00.100 --> 00:00:09.000\nHello there.")
+    );
+    assert!(
+        ask("ass")["text"]
+            .as_str()
+            .unwrap()
+            .contains("Dialogue: 0,0:00:00.10,0:00:09.00,Default,,0,0,0,,Hello there.")
     );
     let heard = server.calls("filename=\"sound.wav\"");
     assert_eq!(heard.len(), 3, "a kind of file each");
@@ -35,21 +47,37 @@ fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
     let job = stand.once("image", json!({"prompt": "a sea", "motion": true}));
     let detail = job["error"]["detail"].as_str().unwrap();
     assert!(
-        job["error"]["code"] == "invalid_input" && detail.contains("/motion") && detail.contains("offline"),
+        job["error"]["code"] == "invalid_input"
+            && detail.contains("/motion")
+            && detail.contains("offline"),
         "{job}"
     );
     assert_eq!(server.count("image"), 0);
-    let again = stand.api.submit("subtitles", json!({"src": "recording.wav", "format": "srt", "language": "en"}));
+    let again = stand
+        .api
+        .submit("subtitles", json!({"src": "recording.wav", "format": "srt", "language": "en"}));
     assert_eq!(stand.api.settled(&again)["result"], srt);
-    assert_eq!(stand.ran(&again), ["source"], "what was heard is remembered by the recording's content");
+    assert_eq!(
+        stand.ran(&again),
+        ["source"],
+        "what was heard is remembered by the recording's content"
+    );
 }
 
 #[test]
 fn a_film_is_listened_to_under_its_own_name_and_a_text_is_spoken_first() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &format!("[providers]\nimage = [\"offline\"]\n{}", provided(&server)), &[]);
-    let film = stand.once("image", json!({"prompt": "a film", "motion": true, "width": 64, "height": 64}));
-    let src = format!("artifact://{}", film["result"]["artifact"].as_str().unwrap_or_else(|| panic!("{film}")));
+    let stand = Stand::start(
+        data.path(),
+        &format!("[providers]\nimage = [\"offline\"]\n{}", provided(&server)),
+        &[],
+    );
+    let film =
+        stand.once("image", json!({"prompt": "a film", "motion": true, "width": 64, "height": 64}));
+    let src = format!(
+        "artifact://{}",
+        film["result"]["artifact"].as_str().unwrap_or_else(|| panic!("{film}"))
+    );
     let job = stand.once("subtitles", json!({"src": src}));
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(server.calls("filename=\"sound.mp4\"").len(), 1);
@@ -66,13 +94,21 @@ fn a_scene_nobody_could_speak_fails_the_video_is_left_out_or_stays_silent() {
         stand.once("video", json!({"script": {"scenes": scenes}, "resolution": "preview", "onSceneError": on_error}))
     };
     let failed = run("fail");
-    assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!("bad_answer")), "{failed}");
+    assert_eq!(
+        (&failed["status"], &failed["error"]["code"]),
+        (&json!("failed"), &json!("bad_answer")),
+        "{failed}"
+    );
     let spoken = |job: &Value| {
         let result = &job["result"];
         let shown = result["scenes"].as_array().unwrap_or_else(|| panic!("{job}"));
         let shown = shown.iter().filter(|scene| !scene["startMs"].is_null()).count();
         assert!(result["warnings"].to_string().contains("where a sound was asked for"), "{result}");
-        (shown, result["audio"].as_array().unwrap().len(), result["srt"].as_str().unwrap().contains("fault:html"))
+        (
+            shown,
+            result["audio"].as_array().unwrap().len(),
+            result["srt"].as_str().unwrap().contains("fault:html"),
+        )
     };
     assert_eq!(spoken(&run("skip")), (2, 2, false));
     assert_eq!(spoken(&run("placeholder")), (3, 2, true), "shown and read, not heard");

@@ -37,13 +37,20 @@ fn an_answer_is_paid_for_once_though_its_memo_is_gone_until_it_is_cleared() {
     assert_eq!((&first["status"], server.count("chat")), (&json!("succeeded"), 1), "{first}");
     forget_memos(data.path());
     let again = ask();
-    assert_eq!((&again["result"], server.count("chat")), (&first["result"], 1), "what was made says the same");
+    assert_eq!(
+        (&again["result"], server.count("chat")),
+        (&first["result"], 1),
+        "what was made says the same"
+    );
     assert!(stand.metric("spool_cache_hits_total{level=\"l1\",namespace=\"text\"}") >= Some(1.0));
     let report = stand.api.get("/v1/admin/cache").body;
     assert_eq!(report["namespaces"][0]["made"], json!(1), "{report}");
 
     let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-    let cleared = http.delete(format!("{}/v1/admin/cache?tag=provider:openai", stand.api.base())).send().unwrap();
+    let cleared = http
+        .delete(format!("{}/v1/admin/cache?tag=provider:openai", stand.api.base()))
+        .send()
+        .unwrap();
     assert_eq!(cleared.status(), 200);
     forget_memos(data.path());
     ask();
@@ -57,7 +64,11 @@ fn what_the_memo_answers_is_counted_by_kind() {
     for _ in 0..3 {
         assert_eq!(stand.once("hook", json!({"topic": "zebras"}))["status"], "succeeded");
     }
-    assert_eq!(stand.once("hook", json!({"topic": "fault:key"}))["status"], "failed", "neither found nor made");
+    assert_eq!(
+        stand.once("hook", json!({"topic": "fault:key"}))["status"],
+        "failed",
+        "neither found nor made"
+    );
     let scene = |text: &str| json!({"text": text, "picture": "a sea"});
     for last in ["Three.", "Four."] {
         let script = json!({"scenes": [scene("One."), scene("Two."), scene(last)]});
@@ -65,15 +76,26 @@ fn what_the_memo_answers_is_counted_by_kind() {
         assert_eq!(job["status"], "succeeded", "{job}");
     }
     let report = stand.api.get("/v1/admin/cache").body;
-    let memo = |kind: &str| report["memos"].as_array().unwrap().iter().find(|memo| memo["kind"] == kind).cloned();
-    let counted = |kind: &str| memo(kind).map(|memo| (memo["l3"]["hits"].clone(), memo["l3"]["misses"].clone()));
+    let memo = |kind: &str| {
+        report["memos"].as_array().unwrap().iter().find(|memo| memo["kind"] == kind).cloned()
+    };
+    let counted = |kind: &str| {
+        memo(kind).map(|memo| (memo["l3"]["hits"].clone(), memo["l3"]["misses"].clone()))
+    };
     assert_eq!(counted("hook"), Some((json!(2), json!(1))), "{report}");
     assert_eq!(counted("speech"), Some((json!(2), json!(4))), "{report}");
     // Three scenes of one picture: one is painted, for all.
     assert_eq!(counted("image"), Some((json!(5), json!(1))), "{report}");
-    assert_eq!((memo("video"), memo("source")), (None, None), "what is never remembered is not counted");
+    assert_eq!(
+        (memo("video"), memo("source")),
+        (None, None),
+        "what is never remembered is not counted"
+    );
     assert_eq!(stand.metric("spool_cache_hits_total{level=\"l3\",namespace=\"hook\"}"), Some(2.0));
-    assert_eq!(stand.metric("spool_cache_misses_total{level=\"l3\",namespace=\"hook\"}"), Some(1.0));
+    assert_eq!(
+        stand.metric("spool_cache_misses_total{level=\"l3\",namespace=\"hook\"}"),
+        Some(1.0)
+    );
 }
 
 #[test]
@@ -90,9 +112,16 @@ fn what_stood_in_for_a_service_that_was_away_is_not_remembered() {
         let made = |job: &Value| (job["result"]["made"].clone(), job["attempts"].clone());
         let (stand_in, _) = made(&stand.once(kind, input.clone()));
         assert_eq!(stand_in["insteadOf"], json!(["openai"]), "{kind}: {stand_in}");
-        assert!(stand_in["provider"] != "openai" && stand_in["model"].is_null(), "{kind}: {stand_in}");
+        assert!(
+            stand_in["provider"] != "openai" && stand_in["model"].is_null(),
+            "{kind}: {stand_in}"
+        );
         let (real, _) = made(&stand.once(kind, input.clone()));
-        assert_eq!((&real["provider"], &real["insteadOf"]), (&json!("openai"), &Value::Null), "{kind}: {real}");
+        assert_eq!(
+            (&real["provider"], &real["insteadOf"]),
+            (&json!("openai"), &Value::Null),
+            "{kind}: {real}"
+        );
         assert_eq!(made(&stand.once(kind, input)), (real, json!(0)), "{kind}: which is remembered");
     }
 }

@@ -54,7 +54,11 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let inner = Arc::new(Inner { seen: Mutex::default(), gate: watch::Sender::new(false) });
         let router = Router::new()
             .route("/v1/models", get(models))
@@ -79,7 +83,15 @@ impl Server {
 
     /// The calls whose body holds `text`.
     pub fn calls(&self, text: &str) -> Vec<Call> {
-        self.inner.seen.lock().unwrap().calls.iter().filter(|call| call.body.contains(text)).cloned().collect()
+        self.inner
+            .seen
+            .lock()
+            .unwrap()
+            .calls
+            .iter()
+            .filter(|call| call.body.contains(text))
+            .cloned()
+            .collect()
     }
 
     /// How many calls there were of an endpoint.
@@ -107,26 +119,35 @@ impl FromRequest<Arc<Inner>> for Asked {
     async fn from_request(request: Request, inner: &Arc<Inner>) -> Result<Self, StatusCode> {
         let headers = request.headers().clone();
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().unwrap().0;
-        let body = Bytes::from_request(request, inner).await.map_err(|_| StatusCode::BAD_REQUEST)?;
+        let body =
+            Bytes::from_request(request, inner).await.map_err(|_| StatusCode::BAD_REQUEST)?;
         Ok(Self { inner: inner.clone(), peer, headers, body })
     }
 }
 
 async fn models(headers: HeaderMap) -> Response {
     match authorized(&headers) {
-        true => axum::Json(json!({"data": [{"id": "gpt-4o-mini"}, {"id": "other"}]})).into_response(),
+        true => {
+            axum::Json(json!({"data": [{"id": "gpt-4o-mini"}, {"id": "other"}]})).into_response()
+        }
         false => refusal(&headers),
     }
 }
 
 fn authorized(headers: &HeaderMap) -> bool {
-    headers.get("authorization").and_then(|value| value.to_str().ok()) == Some(&format!("Bearer {KEY}"))
+    headers.get("authorization").and_then(|value| value.to_str().ok())
+        == Some(&format!("Bearer {KEY}"))
 }
 
 /// Repeats the key that it refuses, as real services do.
 fn refusal(headers: &HeaderMap) -> Response {
-    let key = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    (StatusCode::UNAUTHORIZED, axum::Json(json!({"error": {"message": format!("wrong key: {key}")}}))).into_response()
+    let key =
+        headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    (
+        StatusCode::UNAUTHORIZED,
+        axum::Json(json!({"error": {"message": format!("wrong key: {key}")}})),
+    )
+        .into_response()
 }
 
 impl Asked {
@@ -134,14 +155,19 @@ impl Asked {
     fn note(&self, path: &str) -> (String, u32) {
         let body = String::from_utf8_lossy(&self.body).into_owned();
         let asked = body.split_once("fault:").or_else(|| body.split_once("\r\n\r\nfault-"));
-        let named =
-            |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>();
+        let named = |text: &str| {
+            text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>()
+        };
         let fault = asked.map(|(_, rest)| named(rest)).unwrap_or_default();
         let mut seen = self.inner.seen.lock().unwrap();
         let count = seen.counts.entry(format!("{path} {fault}")).or_default();
         *count += 1;
         let count = *count;
-        let idempotency = self.headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let idempotency = self
+            .headers
+            .get("idempotency-key")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let idempotency = idempotency.to_owned();
         seen.calls.push(Call { path: path.to_owned(), peer: self.peer, idempotency, body });
         (fault, count)
@@ -158,21 +184,32 @@ impl Asked {
                 tokio::time::sleep(Duration::from_secs(60)).await;
                 None
             }
-            "once-429" if count == 1 => {
-                Some((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], error("slow down")).into_response())
-            }
-            "long-429" => {
-                Some((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "600")], error("slow down")).into_response())
-            }
+            "once-429" if count == 1 => Some(
+                (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], error("slow down"))
+                    .into_response(),
+            ),
+            "long-429" => Some(
+                (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "600")], error("slow down"))
+                    .into_response(),
+            ),
             "quota" => {
-                let body = json!({"error": {"message": "no money left", "code": "insufficient_quota"}});
+                let body =
+                    json!({"error": {"message": "no money left", "code": "insufficient_quota"}});
                 Some((StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response())
             }
-            "redirect" => Some((StatusCode::TEMPORARY_REDIRECT, [("location", "/v1/elsewhere")]).into_response()),
-            "once-500" if count == 1 => Some((StatusCode::INTERNAL_SERVER_ERROR, error("oops")).into_response()),
-            "always-500" => Some((StatusCode::INTERNAL_SERVER_ERROR, error("oops")).into_response()),
+            "redirect" => Some(
+                (StatusCode::TEMPORARY_REDIRECT, [("location", "/v1/elsewhere")]).into_response(),
+            ),
+            "once-500" if count == 1 => {
+                Some((StatusCode::INTERNAL_SERVER_ERROR, error("oops")).into_response())
+            }
+            "always-500" => {
+                Some((StatusCode::INTERNAL_SERVER_ERROR, error("oops")).into_response())
+            }
             "key" => Some(refusal(&self.headers)),
-            "bad-request" => Some((StatusCode::BAD_REQUEST, error("no such \u{7}model")).into_response()),
+            "bad-request" => {
+                Some((StatusCode::BAD_REQUEST, error("no such \u{7}model")).into_response())
+            }
             "html" => Some(([(CONTENT_TYPE, "text/html")], "<html>Sign in</html>").into_response()),
             _ => None,
         }
@@ -213,7 +250,8 @@ async fn chat(asked: Asked) -> Response {
         // Ten megabytes of text, said to be what was asked for.
         "huge" => {
             let text = json!({"hooks": ["x".repeat(10 << 20)]}).to_string();
-            return axum::Json(json!({"choices": [{"message": {"content": text}}]})).into_response();
+            return axum::Json(json!({"choices": [{"message": {"content": text}}]}))
+                .into_response();
         }
         "packed" => {
             let packed = axum::Json(json!({"choices": [{"message": {"content": "{}"}}]}));
@@ -222,21 +260,27 @@ async fn chat(asked: Asked) -> Response {
         "squeezed" => return ([("content-encoding", "br")], "?").into_response(),
         "gzip" => {
             let body = json!({"choices": [{"message": {"content": well(kind, said)}}]}).to_string();
-            return ([("content-encoding", "gzip"), ("content-type", JSON)], gzip(body.as_bytes())).into_response();
+            return ([("content-encoding", "gzip"), ("content-type", JSON)], gzip(body.as_bytes()))
+                .into_response();
         }
         "gzip-stream" => {
             let packed = gzip(format!("{}data: [DONE]\n\n", delta(&well(kind, said))).as_bytes());
-            return ([("content-encoding", "gzip"), ("content-type", "text/event-stream")], packed).into_response();
+            return ([("content-encoding", "gzip"), ("content-type", "text/event-stream")], packed)
+                .into_response();
         }
         // A hundred megabytes of spaces in a tenth of one.
         "bomb" => {
             let packed = gzip(&vec![b' '; 100 << 20]);
-            return ([("content-encoding", "gzip"), ("content-type", JSON)], packed).into_response();
+            return ([("content-encoding", "gzip"), ("content-type", JSON)], packed)
+                .into_response();
         }
-        "error-200" => return axum::Json(json!({"error": {"message": "overloaded"}})).into_response(),
+        "error-200" => {
+            return axum::Json(json!({"error": {"message": "overloaded"}})).into_response();
+        }
         "parts" => {
             let text = json!([{"type": "text", "text": well(kind, said)}]);
-            return axum::Json(json!({"choices": [{"message": {"content": text}}], "usage": null})).into_response();
+            return axum::Json(json!({"choices": [{"message": {"content": text}}], "usage": null}))
+                .into_response();
         }
         "filter" | "length" => {
             let reason = if fault == "filter" { "content_filter" } else { "length" };
@@ -246,7 +290,10 @@ async fn chat(asked: Asked) -> Response {
         }
         "stream-refusal" => {
             let piece = |word: &str| {
-                format!("data: {}\n\n", json!({"choices": [{"delta": {"content": null, "refusal": word}}]}))
+                format!(
+                    "data: {}\n\n",
+                    json!({"choices": [{"delta": {"content": null, "refusal": word}}]})
+                )
             };
             let text = format!("{}{}data: [DONE]\n\n", piece("I would "), piece("rather not."));
             return ([(CONTENT_TYPE, "text/event-stream")], text).into_response();
@@ -259,9 +306,15 @@ async fn chat(asked: Asked) -> Response {
         }
         "huge-stream" => return endless("text/event-stream", 5),
         "refusal" => {
-            return axum::Json(json!({"choices": [{"message": {"refusal": "I would rather not."}}]})).into_response();
+            return axum::Json(
+                json!({"choices": [{"message": {"refusal": "I would rather not."}}]}),
+            )
+            .into_response();
         }
-        "talk" => format!("<think>{{hm}}</think>Sure!\n```json\n{}\n```\nAnything else?", well(kind, said)),
+        "talk" => format!(
+            "<think>{{hm}}</think>Sure!\n```json\n{}\n```\nAnything else?",
+            well(kind, said)
+        ),
         "not-json" => format!("Sure! Take {count}."),
         "schema" => json!({"hooks": "one"}).to_string(),
         "once-schema" if count == 1 => json!({"hooks": []}).to_string(),
@@ -271,13 +324,15 @@ async fn chat(asked: Asked) -> Response {
     };
     if fault == "plain" || question["stream"] != true {
         let usage = json!({"prompt_tokens": 10, "completion_tokens": 20});
-        return axum::Json(json!({"choices": [{"message": {"content": answer}}], "usage": usage})).into_response();
+        return axum::Json(json!({"choices": [{"message": {"content": answer}}], "usage": usage}))
+            .into_response();
     }
     match fault.as_str() {
         "gated" => gated(&answer, asked.inner.gate.subscribe()),
         "error-in-stream" if count == 1 => {
             let error = json!({"error": {"message": format!("overloaded, {KEY}")}});
-            ([(CONTENT_TYPE, "text/event-stream")], format!("{}data: {error}\n\n", delta("{"))).into_response()
+            ([(CONTENT_TYPE, "text/event-stream")], format!("{}data: {error}\n\n", delta("{")))
+                .into_response()
         }
         _ => stream(&answer, fault == "cut-stream" && count == 1),
     }
@@ -290,7 +345,8 @@ fn delta(text: &str) -> String {
 /// An answer in pieces; cut ends without its `[DONE]`.
 fn stream(answer: &str, cut: bool) -> Response {
     let pieces: Vec<char> = answer.chars().collect();
-    let mut text: String = pieces.chunks(7).map(|piece| delta(&piece.iter().collect::<String>())).collect();
+    let mut text: String =
+        pieces.chunks(7).map(|piece| delta(&piece.iter().collect::<String>())).collect();
     if !cut {
         let usage = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 20}});
         text.push_str(&format!("data: {usage}\n\ndata: [DONE]\n\n"));
@@ -302,9 +358,15 @@ fn stream(answer: &str, cut: bool) -> Response {
 fn gated(answer: &str, gate: watch::Receiver<bool>) -> Response {
     let end = format!("{}data: [DONE]\n\n", delta(answer));
     let parts = futures::stream::unfold((Some(end), gate), |(end, mut gate)| async move {
-        let opened = tokio::time::timeout(Duration::from_millis(100), gate.wait_for(|open| *open)).await.is_ok();
+        let opened = tokio::time::timeout(Duration::from_millis(100), gate.wait_for(|open| *open))
+            .await
+            .is_ok();
         let end = end?;
-        Some(if opened { (Ok::<_, std::io::Error>(end), (None, gate)) } else { (Ok(delta(" ")), (Some(end), gate)) })
+        Some(if opened {
+            (Ok::<_, std::io::Error>(end), (None, gate))
+        } else {
+            (Ok(delta(" ")), (Some(end), gate))
+        })
     });
     ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(parts)).into_response()
 }
@@ -323,7 +385,8 @@ fn hostile(kind: &str) -> String {
 }
 
 fn well(kind: &str, said: &str) -> String {
-    let topic = serde_json::from_str::<Value>(said).map(|said| said["topic"].clone()).unwrap_or_default();
+    let topic =
+        serde_json::from_str::<Value>(said).map(|said| said["topic"].clone()).unwrap_or_default();
     let topic = topic.as_str().unwrap_or("nothing");
     match kind {
         "script" => json!({"title": "A title", "scenes": [
@@ -362,7 +425,8 @@ async fn speech(asked: Asked) -> Response {
 
 /// A tone, 8,000 samples a second.
 pub fn wav(ms: u32) -> Vec<u8> {
-    let samples: Vec<i16> = (0..ms * 8).map(|i| ((f64::from(i) * 0.3).sin() * 8_000.0) as i16).collect();
+    let samples: Vec<i16> =
+        (0..ms * 8).map(|i| ((f64::from(i) * 0.3).sin() * 8_000.0) as i16).collect();
     let size = samples.len() as u32 * 2;
     let mut file = b"RIFF".to_vec();
     file.extend((size + 36).to_le_bytes());
@@ -387,7 +451,8 @@ async fn transcription(asked: Asked) -> Response {
         "huge" => return endless(JSON, 17),
         "schema" => return axum::Json(json!({"text": "Hello there."})).into_response(),
         "nested" => {
-            let words = json!([{"word": " Hello", "start": 0.1, "end": 0.6}, {"word": "7", "start": null}]);
+            let words =
+                json!([{"word": " Hello", "start": 0.1, "end": 0.6}, {"word": "7", "start": null}]);
             let body = json!({"duration": "1.5", "words": null, "segments": [{"words": words}]});
             return axum::Json(body).into_response();
         }
@@ -398,7 +463,8 @@ async fn transcription(asked: Asked) -> Response {
 }
 
 /// A PNG of one grey pixel.
-const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==";
+const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==";
 
 const PIXEL_FILE: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\x00\x00\x00\x0aIDATx\x9cch\x00\x00\x00\x82\x00\x81w\xcdr\xb6\x00\x00\x00\x00IEND\xaeB`\x82";
 
@@ -418,11 +484,18 @@ async fn image(asked: Asked) -> Response {
     let data = match fault.as_str() {
         "cut" => return cut(JSON, "{\"data\": ["),
         "huge" => return endless(JSON, 37),
-        "schema" => return axum::Json(json!({"data": [{"url": "file:///etc/passwd"}]})).into_response(),
-        "elsewhere" => return axum::Json(json!({"data": [{"url": "http://127.0.0.1:1/x.png"}]})).into_response(),
+        "schema" => {
+            return axum::Json(json!({"data": [{"url": "file:///etc/passwd"}]})).into_response();
+        }
+        "elsewhere" => {
+            return axum::Json(json!({"data": [{"url": "http://127.0.0.1:1/x.png"}]}))
+                .into_response();
+        }
         "named" => {
-            let host = asked.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-            let data = json!([{"b64_json": null, "url": format!("http://{host}/pictures/pixel.png")}]);
+            let host =
+                asked.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+            let data =
+                json!([{"b64_json": null, "url": format!("http://{host}/pictures/pixel.png")}]);
             return axum::Json(json!({"data": data})).into_response();
         }
         "data-url" => {

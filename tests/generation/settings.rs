@@ -13,12 +13,30 @@ use crate::{
 /// A wrong section of the file, and what is said of it.
 const WRONG: &[(&str, &[&str])] = &[
     ("[providers]\ntext = [\"opnai\"]", &["providers.text", "`opnai`", "add it"]),
-    ("[providers]\nspeach = [\"offline\"]", &["providers.speach", "unknown field `speach`", "expected one of"]),
-    ("[providers]\ntranscription = [\"offline\"]", &["providers.transcription", "`offline`", "name a service"]),
-    ("[providers.services.a]\nbase_url = \"nowhere\"", &["providers.services.a.base_url", "`nowhere`", "give an http"]),
-    ("[providers.services.a]\nretries = -1", &["providers.services.a.retries", "`-1`", "expected u32"]),
-    ("[providers.services.a]\nconnections = 0", &["providers.services.a.connections", "0", "at least 1"]),
-    ("[providers.services.a]\napi_key = \"a b hush\"", &["providers.services.a.api_key", "without spaces"]),
+    (
+        "[providers]\nspeach = [\"offline\"]",
+        &["providers.speach", "unknown field `speach`", "expected one of"],
+    ),
+    (
+        "[providers]\ntranscription = [\"offline\"]",
+        &["providers.transcription", "`offline`", "name a service"],
+    ),
+    (
+        "[providers.services.a]\nbase_url = \"nowhere\"",
+        &["providers.services.a.base_url", "`nowhere`", "give an http"],
+    ),
+    (
+        "[providers.services.a]\nretries = -1",
+        &["providers.services.a.retries", "`-1`", "expected u32"],
+    ),
+    (
+        "[providers.services.a]\nconnections = 0",
+        &["providers.services.a.connections", "0", "at least 1"],
+    ),
+    (
+        "[providers.services.a]\napi_key = \"a b hush\"",
+        &["providers.services.a.api_key", "without spaces"],
+    ),
     ("[providers.services.a]\napi_key = \"hush\nretries = 1", &["line 2"]),
 ];
 
@@ -60,15 +78,26 @@ fn a_check_tries_each_service_and_shows_no_key() {
         retries: 0,
         ..ServiceConfig::default()
     };
-    let nobody = ServiceConfig { base_url: "http://127.0.0.1:9/v1".into(), retries: 0, ..ServiceConfig::default() };
-    let services = [("a-right", service(KEY)), ("b-wrong", service("sk-wrong")), ("c-nobody", nobody)];
+    let nobody = ServiceConfig {
+        base_url: "http://127.0.0.1:9/v1".into(),
+        retries: 0,
+        ..ServiceConfig::default()
+    };
+    let services =
+        [("a-right", service(KEY)), ("b-wrong", service("sk-wrong")), ("c-nobody", nobody)];
     let services = services.into_iter().map(|(name, service)| (name.to_owned(), service)).collect();
     let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
     let providers = Providers::new(&Config { services, ..Config::default() }, &metrics).unwrap();
-    let answers = tokio::runtime::Runtime::new().unwrap().block_on(providers.check(env!("CARGO_BIN_EXE_spool").into()));
-    let said: Vec<String> = answers.iter().map(|(name, answer)| format!("{name} {answer:?}")).collect();
+    let answers = tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(providers.check(env!("CARGO_BIN_EXE_spool").into()));
+    let said: Vec<String> =
+        answers.iter().map(|(name, answer)| format!("{name} {answer:?}")).collect();
     assert!(said[0].contains("a-right Ok"), "{said:?}");
-    assert!(said[0].contains("2 models; text by gpt-4o-mini, speech by gpt-4o-mini-tts (which is not"), "{said:?}");
+    assert!(
+        said[0].contains("2 models; text by gpt-4o-mini, speech by gpt-4o-mini-tts (which is not"),
+        "{said:?}"
+    );
     assert!(said[1].contains("check the API key") && !said[1].contains("sk-wrong"), "{said:?}");
     assert!(said[2].contains("can't be used"), "{said:?}");
 }
@@ -77,9 +106,17 @@ fn a_check_tries_each_service_and_shows_no_key() {
 fn a_check_tries_the_voice_that_needs_no_network() {
     let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
     let providers = Providers::new(&Config::default(), &metrics).unwrap();
-    let check =
-        |program: &str| tokio::runtime::Runtime::new().unwrap().block_on(providers.check(program.into())).remove(0).1;
-    assert_eq!(check(env!("CARGO_BIN_EXE_spool")), Ok("no network for text, speech, image".to_owned()));
+    let check = |program: &str| {
+        tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(providers.check(program.into()))
+            .remove(0)
+            .1
+    };
+    assert_eq!(
+        check(env!("CARGO_BIN_EXE_spool")),
+        Ok("no network for text, speech, image".to_owned())
+    );
     assert!(check("/bin/false").is_err_and(|said| said.contains("espeak-ng can't speak")));
 }
 
@@ -87,8 +124,11 @@ fn a_check_tries_the_voice_that_needs_no_network() {
 fn a_check_of_providers_alone_needs_no_fleet() {
     let (folder, server) = (tempdir().unwrap(), Server::start());
     let file = folder.path().join("spool.toml");
-    std::fs::write(&file, format!("[providers.services.mine]\nbase_url = \"{}\"\nretries = 0\n", server.base()))
-        .unwrap();
+    std::fs::write(
+        &file,
+        format!("[providers.services.mine]\nbase_url = \"{}\"\nretries = 0\n", server.base()),
+    )
+    .unwrap();
     let check = |key: &str| {
         let mut program = spool();
         program.arg("--config").arg(&file).arg("check");

@@ -37,7 +37,11 @@ impl Stand {
         let file = data.join("spool.toml");
         std::fs::write(&file, config).unwrap();
         let mut command = spool();
-        command.arg("--config").arg(file).args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data.join("data"));
+        command
+            .arg("--config")
+            .arg(file)
+            .args(["dev", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data.join("data"));
         command
             .env("SPOOL_GRACE_SECONDS", "2")
             .env("NO_PROXY", "127.0.0.1")
@@ -53,7 +57,8 @@ impl Stand {
 
     /// Posts a job with one attempt; its id.
     pub fn submit_once(&self, kind: &str, input: Value) -> String {
-        let answer = self.api.post("/v1/jobs", &json!({"kind": kind, "input": input, "maxAttempts": 1}));
+        let answer =
+            self.api.post("/v1/jobs", &json!({"kind": kind, "input": input, "maxAttempts": 1}));
         assert_eq!(answer.status, 202, "{}", answer.body);
         answer.body["id"].as_str().unwrap().to_owned()
     }
@@ -75,8 +80,12 @@ impl Stand {
             let kind = task["kind"].as_str().unwrap();
             task["cached"] == false && !kind.starts_with("video") && task["state"] == "succeeded"
         };
-        let mut names: Vec<String> =
-            self.tasks(id).iter().filter(ran).map(|task| task["name"].as_str().unwrap().to_owned()).collect();
+        let mut names: Vec<String> = self
+            .tasks(id)
+            .iter()
+            .filter(ran)
+            .map(|task| task["name"].as_str().unwrap().to_owned())
+            .collect();
         names.sort();
         names
     }
@@ -89,6 +98,8 @@ impl Stand {
 
     /// What `/metrics` shows of one series.
     pub fn metric(&self, series: &str) -> Option<f64> {
-        self.text("/metrics").lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+        self.text("/metrics")
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
 }

@@ -98,9 +98,11 @@ impl World {
     async fn new(seed: u64) -> Self {
         // Memory where there is some to write to: what is tried here is the logic, not the disk.
         let base = std::path::Path::new("/dev/shm");
-        let folder = if base.is_dir() { tempfile::tempdir_in(base) } else { tempfile::tempdir() }.unwrap();
+        let folder =
+            if base.is_dir() { tempfile::tempdir_in(base) } else { tempfile::tempdir() }.unwrap();
         let clock = Arc::new(Dial(AtomicI64::new(1_800_000_000_000)));
-        let store = SqliteStore::open_with(&folder.path().join("store.db"), clock.clone()).await.unwrap();
+        let store =
+            SqliteStore::open_with(&folder.path().join("store.db"), clock.clone()).await.unwrap();
         Self {
             store,
             clock,
@@ -151,11 +153,16 @@ impl World {
         let work = match self.pick(6) {
             0 | 1 => Work::Job(job()),
             2 => Work::Job(equal(json!({"n": self.pick(3)}))),
-            3 => Work::Job(plan(&[step("a"), step("b").despite("a"), step("c").after("b").after("a").result()])),
+            3 => Work::Job(plan(&[
+                step("a"),
+                step("b").despite("a"),
+                step("c").after("b").after("a").result(),
+            ])),
             4 => Work::Job(plan(&[step("seed").kind("grows").result()])),
             _ => {
-                let jobs: Vec<NewJob> =
-                    (0..=self.pick(5)).map(|n| if n == 1 { equal(json!({"n": 1})) } else { job() }).collect();
+                let jobs: Vec<NewJob> = (0..=self.pick(5))
+                    .map(|n| if n == 1 { equal(json!({"n": 1})) } else { job() })
+                    .collect();
                 Work::Batch(batch(&jobs))
             }
         };
@@ -195,7 +202,11 @@ impl World {
             return;
         }
         let at = self.pick(self.bells.len());
-        let bell = if faults && self.chance(15) { self.bells[at].clone() } else { self.bells.swap_remove(at) };
+        let bell = if faults && self.chance(15) {
+            self.bells[at].clone()
+        } else {
+            self.bells.swap_remove(at)
+        };
         let worker = self.pick(self.workers.len());
         if faults && self.chance(10) {
             self.store.hand_back(&[bell.task]).await.unwrap();
@@ -217,7 +228,8 @@ impl World {
 
     /// A running attempt ends.
     async fn work(&mut self, faults: bool) {
-        let busy: Vec<usize> = (0..self.workers.len()).filter(|at| !self.workers[*at].running.is_empty()).collect();
+        let busy: Vec<usize> =
+            (0..self.workers.len()).filter(|at| !self.workers[*at].running.is_empty()).collect();
         if busy.is_empty() {
             return;
         }
@@ -285,8 +297,12 @@ impl World {
             if worker.stalled {
                 continue;
             }
-            let presence =
-                Presence { worker: worker.id, name: "sim".into(), slots: vec![(Class::Light, 4)], draining: false };
+            let presence = Presence {
+                worker: worker.id,
+                name: "sim".into(),
+                slots: vec![(Class::Light, 4)],
+                draining: false,
+            };
             let beats: Vec<Beat> = worker
                 .running
                 .iter()
@@ -303,9 +319,12 @@ impl World {
             if *pulse == Pulse::Held {
                 continue;
             }
-            self.workers[worker].running.retain(|claimed| claimed.task != beat.task || claimed.fence != beat.fence);
+            self.workers[worker]
+                .running
+                .retain(|claimed| claimed.task != beat.task || claimed.fence != beat.fence);
             if *pulse == Pulse::Cancel {
-                let settlement = Settlement { task: beat.task, fence: beat.fence, verdict: Verdict::Cancelled };
+                let settlement =
+                    Settlement { task: beat.task, fence: beat.fence, verdict: Verdict::Cancelled };
                 self.settle(self.workers[worker].id, settlement).await;
             }
         }
@@ -338,7 +357,8 @@ impl World {
 
     async fn sweep(&mut self) {
         let swept = self.store.sweep(POLICY).await.unwrap();
-        let (bells, _) = self.store.overdue(Class::Light, Duration::from_secs(2), 100).await.unwrap();
+        let (bells, _) =
+            self.store.overdue(Class::Light, Duration::from_secs(2), 100).await.unwrap();
         self.bells.extend(bells);
         self.note(format!("sweep lost {} quarantined {}", swept.lost, swept.quarantined));
     }
@@ -383,9 +403,19 @@ impl World {
                 self.work(false).await;
             }
         }
-        let open: Vec<_> = self.store.jobs(&self.tenant, &self.jobs).await.unwrap().into_iter().flatten().collect();
-        let open: Vec<_> =
-            open.iter().filter(|job| !job.status.is_final()).map(|job| (job.id, &job.waiting_for)).collect();
+        let open: Vec<_> = self
+            .store
+            .jobs(&self.tenant, &self.jobs)
+            .await
+            .unwrap()
+            .into_iter()
+            .flatten()
+            .collect();
+        let open: Vec<_> = open
+            .iter()
+            .filter(|job| !job.status.is_final())
+            .map(|job| (job.id, &job.waiting_for))
+            .collect();
         panic!("not all settled: {open:?}");
     }
 
@@ -401,7 +431,11 @@ impl World {
                 ItemView::Refused(_) => false,
             });
             let fulfilled = succeeded.count() as u32;
-            assert_eq!((batch.total, batch.fulfilled), (items.len() as u32, fulfilled), "batch {id}");
+            assert_eq!(
+                (batch.total, batch.fulfilled),
+                (items.len() as u32, fulfilled),
+                "batch {id}"
+            );
             assert_eq!(batch.rejected, batch.total - fulfilled, "batch {id}");
         }
         assert_eq!(self.store.demand(Class::Light).await.unwrap().running, 0, "a lease is left");
@@ -411,9 +445,18 @@ impl World {
         let tasks = self.store.tasks(&self.tenant, job).await.unwrap().unwrap();
         let states: BTreeMap<_, _> = tasks.iter().map(|task| (task.id, task.state)).collect();
         for task in &tasks {
-            assert!(task.state.is_final(), "job {job} is final, and its task {} is {}", task.name, task.state);
+            assert!(
+                task.state.is_final(),
+                "job {job} is final, and its task {} is {}",
+                task.name,
+                task.state
+            );
             let own = task.state == TaskState::Succeeded && !task.recalled;
-            assert!(!own || self.settled.contains(&task.id), "{} succeeded and nobody said so", task.name);
+            assert!(
+                !own || self.settled.contains(&task.id),
+                "{} succeeded and nobody said so",
+                task.name
+            );
             if task.state == TaskState::Succeeded && task.needs.len() == 2 && task.name == "end" {
                 assert!(
                     task.needs.iter().all(|need| states[need] == TaskState::Succeeded),
@@ -444,6 +487,9 @@ fn whatever_a_fleet_suffers_every_job_settles_once() {
     for seed in seeds {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let played = std::panic::catch_unwind(|| runtime.block_on(play(seed)));
-        assert!(played.is_ok(), "seed {seed} fails; replay it alone with SPOOL_SIMULATION_SEED={seed}");
+        assert!(
+            played.is_ok(),
+            "seed {seed} fails; replay it alone with SPOOL_SIMULATION_SEED={seed}"
+        );
     }
 }

@@ -132,7 +132,9 @@ impl Protocol {
         }
         let holds = state.holder == Some(slot);
         let event = match event {
-            TaskEvent::Fail if state.row.attempts < MAX_ATTEMPTS && !state.row.cancel_asked => TaskEvent::Retry,
+            TaskEvent::Fail if state.row.attempts < MAX_ATTEMPTS && !state.row.cancel_asked => {
+                TaskEvent::Retry
+            }
             event => event,
         };
         state.row.state = next(state.row.state, event).unwrap();
@@ -154,7 +156,8 @@ impl Protocol {
         state.live_lease_expired |= row.lease_left > 0;
         row.losses += 1;
         row.attempts -= 1;
-        let event = if row.losses >= QUARANTINE_AFTER { TaskEvent::Quarantine } else { TaskEvent::Lose };
+        let event =
+            if row.losses >= QUARANTINE_AFTER { TaskEvent::Quarantine } else { TaskEvent::Lose };
         row.state = next(row.state, event).unwrap();
         if row.cancel_asked && row.state == TaskState::Ready {
             row.state = next(row.state, TaskEvent::Cancel).unwrap();
@@ -166,7 +169,8 @@ impl Protocol {
     fn crash(&self, state: &mut State, process: usize) {
         for slot in (0..PROCESS.len()).filter(|slot| PROCESS[*slot] == process) {
             // What was not acked is delivered again.
-            let unacked = state.slots[slot] == Slot::Received && self.0 != Variant::AckBeforeClaimAndNoBellSweep;
+            let unacked = state.slots[slot] == Slot::Received
+                && self.0 != Variant::AckBeforeClaimAndNoBellSweep;
             state.bells += u8::from(unacked);
             state.slots[slot] = Slot::Idle;
         }
@@ -240,7 +244,10 @@ impl Model for Protocol {
             actions.extend([Action::LoseBell, Action::DoubleBell]);
         }
         let nobody_has_it = state.bells == 0 && !state.slots.contains(&Slot::Received);
-        if row.state == TaskState::Queued && nobody_has_it && self.0 != Variant::AckBeforeClaimAndNoBellSweep {
+        if row.state == TaskState::Queued
+            && nobody_has_it
+            && self.0 != Variant::AckBeforeClaimAndNoBellSweep
+        {
             actions.push(Action::SweepBells);
         }
         for (slot, doing) in state.slots.iter().enumerate() {
@@ -249,7 +256,11 @@ impl Model for Protocol {
                 Slot::Idle => {}
                 Slot::Received => actions.extend([Action::Claim(slot), Action::HandBack(slot)]),
                 Slot::Running { .. } => {
-                    actions.extend([Action::Beat(slot), Action::Succeed(slot), Action::FailAttempt(slot)]);
+                    actions.extend([
+                        Action::Beat(slot),
+                        Action::Succeed(slot),
+                        Action::FailAttempt(slot),
+                    ]);
                     actions.push(if row.cancel_asked {
                         Action::AcknowledgeCancel(slot)
                     } else {
@@ -303,12 +314,16 @@ impl Model for Protocol {
                 }
             }
             Action::Beat(slot) => match state.slots[slot] {
-                Slot::Running { fence } if self.admits(&state, slot, fence) => state.row.lease_left = LEASE,
+                Slot::Running { fence } if self.admits(&state, slot, fence) => {
+                    state.row.lease_left = LEASE
+                }
                 _ => state.slots[slot] = Slot::Idle,
             },
             Action::Succeed(slot) => self.write(&mut state, slot, TaskEvent::Succeed),
             Action::FailAttempt(slot) => self.write(&mut state, slot, TaskEvent::Fail),
-            Action::AcknowledgeCancel(slot) => self.write(&mut state, slot, TaskEvent::AcknowledgeCancel),
+            Action::AcknowledgeCancel(slot) => {
+                self.write(&mut state, slot, TaskEvent::AcknowledgeCancel)
+            }
             Action::Release(slot) => self.write(&mut state, slot, TaskEvent::Release),
             Action::Tick => state.row.lease_left -= 1,
             Action::SweepRead => state.swept = Some(state.row.fence),
@@ -325,9 +340,15 @@ impl Model for Protocol {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("a row settles once", |_, state: &State| state.settled <= 1),
-            Property::always("only the lease's holder settles", |_, state: &State| !state.settled_by_another),
-            Property::always("a live lease is never expired", |_, state: &State| !state.live_lease_expired),
-            Property::eventually("every accepted task settles", |_, state: &State| state.settled > 0),
+            Property::always("only the lease's holder settles", |_, state: &State| {
+                !state.settled_by_another
+            }),
+            Property::always("a live lease is never expired", |_, state: &State| {
+                !state.live_lease_expired
+            }),
+            Property::eventually("every accepted task settles", |_, state: &State| {
+                state.settled > 0
+            }),
         ]
     }
 
@@ -347,7 +368,11 @@ fn the_protocol_holds_in_every_interleaving() {
     assert!(checker.is_done());
     let found: Vec<_> = checker.discoveries().into_keys().collect();
     assert!(found.is_empty(), "violated: {found:?}");
-    assert!(checker.unique_state_count() > 10_000, "the model shrank to {} states", checker.unique_state_count());
+    assert!(
+        checker.unique_state_count() > 10_000,
+        "the model shrank to {} states",
+        checker.unique_state_count()
+    );
 }
 
 #[test]
@@ -360,6 +385,10 @@ fn each_missing_mechanism_is_found_out_by_the_property_it_is_there_for() {
     ];
     for (variant, property) in cases {
         let found = check(variant).discoveries();
-        assert!(found.contains_key(property), "{variant:?} is not found out; found {:?}", found.keys());
+        assert!(
+            found.contains_key(property),
+            "{variant:?} is not found out; found {:?}",
+            found.keys()
+        );
     }
 }

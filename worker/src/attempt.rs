@@ -78,7 +78,9 @@ pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot, traceparent: Opt
 /// What the attempt logs, and its handler with it, goes under the trace of the call that made the job.
 fn span(traceparent: Option<&str>) -> Span {
     match traceparent.and_then(TraceParent::read) {
-        Some(trace) => tracing::info_span!("attempt", trace = trace.trace(), parent = trace.parent()),
+        Some(trace) => {
+            tracing::info_span!("attempt", trace = trace.trace(), parent = trace.parent())
+        }
         None => Span::none(),
     }
 }
@@ -100,7 +102,11 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome
         claimed: claimed.clone(),
         tools: shared.tools.clone(),
         lease: held.lease.clone(),
-        reporter: Arc::new(Reporter::new(held.lease.clone(), shared.board.clone(), claimed.view.clone())),
+        reporter: Arc::new(Reporter::new(
+            held.lease.clone(),
+            shared.board.clone(),
+            claimed.view.clone(),
+        )),
     };
     let mut handler = tokio::spawn(kinds::run(context).in_current_span());
     let ended = tokio::select! {
@@ -116,7 +122,9 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome
     }
     match ended {
         Some(Ok(Ok(done))) => Outcome::Done { output: done.output, artifacts: done.artifacts },
-        Some(Ok(Err(kinds::Ended::Failed(error)))) if held.lease.stop.reason().is_none() => Outcome::Failed(error),
+        Some(Ok(Err(kinds::Ended::Failed(error)))) if held.lease.stop.reason().is_none() => {
+            Outcome::Failed(error)
+        }
         Some(Err(panic)) if panic.is_panic() => Outcome::Failed(panicked(panic.into_panic())),
         _ => stopped(held, claimed.timeout),
     }
@@ -137,20 +145,27 @@ fn stopped(held: &Held, timeout: Duration) -> Outcome {
         Some(Reason::Released) => Outcome::Released,
         Some(Reason::Abandoned) => Outcome::Abandoned,
         Some(Reason::TimedOut) => {
-            let detail =
-                format!("the attempt took longer than {timeout:?}: give it more with `timeoutMs`, or less to do");
+            let detail = format!(
+                "the attempt took longer than {timeout:?}: give it more with `timeoutMs`, or less to do"
+            );
             Outcome::Failed(JobError::transient(code::TIMEOUT, detail))
         }
-        None => Outcome::Failed(JobError::bug(code::INTERNAL, "the handler stopped without being asked to")),
+        None => Outcome::Failed(JobError::bug(
+            code::INTERNAL,
+            "the handler stopped without being asked to",
+        )),
     }
 }
 
 /// Turns the outcome into what is written, and writes it.
 async fn end(shared: &Shared, claimed: Claimed, held: Held, outcome: Outcome) {
     let kind = claimed.kind.clone();
-    let count = |outcome: &str| shared.metrics.attempts.with_label_values(&[kind.as_str(), outcome]).inc();
+    let count =
+        |outcome: &str| shared.metrics.attempts.with_label_values(&[kind.as_str(), outcome]).inc();
     let verdict = match outcome {
-        Outcome::Done { output, artifacts } => succeed(&shared.catalog, &claimed, output, artifacts),
+        Outcome::Done { output, artifacts } => {
+            succeed(&shared.catalog, &claimed, output, artifacts)
+        }
         Outcome::Failed(error) => fail(&shared.catalog, &claimed, error),
         Outcome::Cancelled => Verdict::Cancelled,
         Outcome::Released => return release(shared, &claimed, count).await,
@@ -172,8 +187,10 @@ async fn end(shared: &Shared, claimed: Claimed, held: Held, outcome: Outcome) {
 /// The store refused the verdict itself: what it holds can't be stored. The task must not run again and again for that.
 async fn settle_as_bug(shared: &Shared, claimed: &Claimed, error: common::port::PortError) {
     tracing::error!(task = %claimed.task, kind = claimed.kind, %error, "a verdict was refused");
-    let error = JobError::permanent(code::INTERNAL, format!("the result could not be stored: {error}"));
-    let settlement = Settlement { task: claimed.task, fence: claimed.fence, verdict: Verdict::Failed(error) };
+    let error =
+        JobError::permanent(code::INTERNAL, format!("the result could not be stored: {error}"));
+    let settlement =
+        Settlement { task: claimed.task, fence: claimed.fence, verdict: Verdict::Failed(error) };
     if let Err(error) = shared.settler.settle(settlement).await {
         tracing::error!(task = %claimed.task, %error, "the lease is left to expire");
     }
@@ -183,7 +200,9 @@ async fn release(shared: &Shared, claimed: &Claimed, count: impl Fn(&str)) {
     count("released");
     match shared.store.release(shared.worker, &[(claimed.task, claimed.fence)]).await {
         Ok(moved) => shared.announcer.announce(moved),
-        Err(error) => tracing::warn!(task = %claimed.task, %error, "not released; its lease will expire"),
+        Err(error) => {
+            tracing::warn!(task = %claimed.task, %error, "not released; its lease will expire")
+        }
     }
 }
 
@@ -209,7 +228,12 @@ fn log(claimed: &Claimed, verdict: &Verdict) {
     }
 }
 
-fn succeed(catalog: &Catalog, claimed: &Claimed, output: Value, artifacts: Vec<ArtifactRef>) -> Verdict {
+fn succeed(
+    catalog: &Catalog,
+    claimed: &Claimed,
+    output: Value,
+    artifacts: Vec<ArtifactRef>,
+) -> Verdict {
     let size = output.to_string().len();
     if size > MAX_OUTPUT_BYTES {
         let detail = format!("the output is {size} bytes of JSON: at most {MAX_OUTPUT_BYTES}");

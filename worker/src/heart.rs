@@ -43,9 +43,9 @@ impl Heart {
         let now = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ear = Ear { orders: heard, now: now.clone(), first: beaten };
-        let thread = std::thread::Builder::new()
-            .name("heart".into())
-            .spawn(move || runtime.block_on(beat_until_stopped(store, presence, leases, every, ear)))?;
+        let thread = std::thread::Builder::new().name("heart".into()).spawn(move || {
+            runtime.block_on(beat_until_stopped(store, presence, leases, every, ear))
+        })?;
         Ok(Self { orders, now, first, thread: Some(thread) })
     }
 

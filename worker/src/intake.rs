@@ -21,7 +21,12 @@ use crate::{
 const SLOT_WITHIN: Duration = Duration::from_millis(600);
 
 /// Takes deliveries of one class until told to stop.
-pub async fn run(shared: Arc<Shared>, slots: Slots, mut deliveries: Box<dyn Deliveries>, stop: CancellationToken) {
+pub async fn run(
+    shared: Arc<Shared>,
+    slots: Slots,
+    mut deliveries: Box<dyn Deliveries>,
+    stop: CancellationToken,
+) {
     let most = slots.total as usize;
     loop {
         let taken = tokio::select! {
@@ -33,7 +38,12 @@ pub async fn run(shared: Arc<Shared>, slots: Slots, mut deliveries: Box<dyn Deli
     }
 }
 
-async fn take_in(shared: &Arc<Shared>, slots: &Slots, deliveries: &mut dyn Deliveries, taken: Vec<Delivery>) {
+async fn take_in(
+    shared: &Arc<Shared>,
+    slots: &Slots,
+    deliveries: &mut dyn Deliveries,
+    taken: Vec<Delivery>,
+) {
     let mut waiting = taken.into_iter();
     let patience = tokio::time::Instant::now() + SLOT_WITHIN;
     loop {
@@ -56,7 +66,11 @@ async fn take_in(shared: &Arc<Shared>, slots: &Slots, deliveries: &mut dyn Deliv
     }
 }
 
-async fn claim(shared: &Arc<Shared>, deliveries: &mut dyn Deliveries, fitting: Vec<(Delivery, Slot)>) {
+async fn claim(
+    shared: &Arc<Shared>,
+    deliveries: &mut dyn Deliveries,
+    fitting: Vec<(Delivery, Slot)>,
+) {
     if fitting.is_empty() {
         return;
     }
@@ -67,7 +81,8 @@ async fn claim(shared: &Arc<Shared>, deliveries: &mut dyn Deliveries, fitting: V
             // The commit may or may not have happened. If it did, no beat renews these leases and they expire; if not, the tasks stay
             // `queued` and the sweep rings again. Either way nothing is held here.
             tracing::warn!(%error, tasks = tasks.len(), "a claim failed");
-            return ack(deliveries, fitting.iter().map(|(delivery, _)| delivery.tag).collect()).await;
+            return ack(deliveries, fitting.iter().map(|(delivery, _)| delivery.tag).collect())
+                .await;
         }
     };
     let mut tags = Vec::with_capacity(fitting.len());

@@ -48,7 +48,8 @@ pub struct Leases {
 impl Leases {
     /// Takes up a lease; it is dropped with the guard.
     pub fn hold(self: &Arc<Self>, task: TaskId, fence: Fence) -> Held {
-        let lease = Arc::new(Lease { task, fence, stop: Stop::default(), progress: Mutex::default() });
+        let lease =
+            Arc::new(Lease { task, fence, stop: Stop::default(), progress: Mutex::default() });
         self.lock().insert(task, lease.clone());
         Held { lease, leases: self.clone() }
     }
@@ -60,7 +61,11 @@ impl Leases {
 
     /// A beat for each.
     pub fn beats(&self) -> Vec<Beat> {
-        let beat = |lease: &Arc<Lease>| Beat { task: lease.task, fence: lease.fence, progress: lease.progress() };
+        let beat = |lease: &Arc<Lease>| Beat {
+            task: lease.task,
+            fence: lease.fence,
+            progress: lease.progress(),
+        };
         self.lock().values().map(beat).collect()
     }
 
@@ -73,7 +78,9 @@ impl Leases {
                 Pulse::Stale => Reason::Abandoned,
             };
             // A newer attempt of the same task may have begun here since the beat was made.
-            if let Some(lease) = self.lock().get(&beat.task).filter(|lease| lease.fence == beat.fence) {
+            if let Some(lease) =
+                self.lock().get(&beat.task).filter(|lease| lease.fence == beat.fence)
+            {
                 lease.stop.ask(reason);
             }
         }
@@ -82,7 +89,10 @@ impl Leases {
     /// Asks these to stop, where they run here.
     pub fn cancel(&self, tasks: &[TaskId]) {
         let held = self.lock();
-        tasks.iter().filter_map(|task| held.get(task)).for_each(|lease| lease.stop.ask(Reason::Cancelled));
+        tasks
+            .iter()
+            .filter_map(|task| held.get(task))
+            .for_each(|lease| lease.stop.ask(Reason::Cancelled));
     }
 
     /// Asks all to stop.
@@ -154,6 +164,9 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!waiter.is_finished());
         drop(held);
-        tokio::time::timeout(std::time::Duration::from_secs(30), waiter).await.expect("in time").expect("no panic");
+        tokio::time::timeout(std::time::Duration::from_secs(30), waiter)
+            .await
+            .expect("in time")
+            .expect("no panic");
     }
 }

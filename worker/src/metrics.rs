@@ -1,6 +1,8 @@
 //! What a worker counts. Labels are kinds, classes and outcomes: bounded, never ids.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
 
 /// The worker's series.
 #[derive(Debug, Clone)]
@@ -22,7 +24,8 @@ pub struct Metrics {
 }
 
 /// From a millisecond to half an hour.
-const SECONDS: [f64; 12] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0];
+const SECONDS: [f64; 12] =
+    [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0];
 
 impl Metrics {
     /// Registers the series.
@@ -35,11 +38,28 @@ impl Metrics {
                 Opts::new("spool_attempts_total", "Attempts ended, by kind and outcome."),
                 &["kind", "outcome"],
             )?,
-            run: histogram("spool_run_seconds", "Claim to the handler's answer, by kind.", &["kind"])?,
-            settle: histogram("spool_settle_seconds", "The handler's answer to its commit, by kind.", &["kind"])?,
-            slots: IntGaugeVec::new(Opts::new("spool_slots_used", "Slots in use, by class."), &["class"])?,
-            stale: IntCounter::new("spool_stale_settles_total", "Settlements refused because the lease was gone.")?,
-            handed_back: IntCounter::new("spool_handed_back_total", "Deliveries handed back for want of a slot.")?,
+            run: histogram(
+                "spool_run_seconds",
+                "Claim to the handler's answer, by kind.",
+                &["kind"],
+            )?,
+            settle: histogram(
+                "spool_settle_seconds",
+                "The handler's answer to its commit, by kind.",
+                &["kind"],
+            )?,
+            slots: IntGaugeVec::new(
+                Opts::new("spool_slots_used", "Slots in use, by class."),
+                &["class"],
+            )?,
+            stale: IntCounter::new(
+                "spool_stale_settles_total",
+                "Settlements refused because the lease was gone.",
+            )?,
+            handed_back: IntCounter::new(
+                "spool_handed_back_total",
+                "Deliveries handed back for want of a slot.",
+            )?,
             providers: crate::providers::Metrics::new(registry)?,
         };
         registry.register(Box::new(metrics.attempts.clone()))?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use common::kind::Class;
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore};
+use tokio::sync::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore,
+};
 
 /// The slots of one class.
 #[derive(Debug, Clone)]

@@ -83,7 +83,10 @@ impl Worker {
     /// Prepares a worker: sweeps scratch folders that a killed one left behind.
     pub fn new(parts: Parts, settings: Settings, metrics: Metrics) -> Result<Self, PortError> {
         let swept = media::cage::sweep(&settings.scratch).map_err(|error| {
-            PortError::unavailable("the scratch folder", format!("{}: {error}", settings.scratch.display()))
+            PortError::unavailable(
+                "the scratch folder",
+                format!("{}: {error}", settings.scratch.display()),
+            )
         })?;
         if swept > 0 {
             tracing::info!(folders = swept, "removed what killed workers had left in scratch");
@@ -95,8 +98,8 @@ impl Worker {
         let fetcher = Fetcher::new(reach, parts.artifacts.clone(), parts.cache.clone(), scratch)?;
         let providers = Providers::new(&settings.providers, &metrics.providers)
             .map_err(|error| PortError::broken("the providers", error))?;
-        let tools =
-            Tools::new(&parts, fetcher, providers, &settings).map_err(|error| PortError::broken("the cage", error))?;
+        let tools = Tools::new(&parts, fetcher, providers, &settings)
+            .map_err(|error| PortError::broken("the cage", error))?;
         let shared = Shared {
             worker,
             store: parts.store.clone(),
@@ -158,7 +161,10 @@ impl Worker {
         tracker.close();
         tracker.wait().await;
         if tokio::time::timeout(self.settings.grace, self.shared.leases.drained()).await.is_err() {
-            tracing::info!(running = self.shared.leases.len(), "the grace is over: releasing what still runs");
+            tracing::info!(
+                running = self.shared.leases.len(),
+                "the grace is over: releasing what still runs"
+            );
             self.shared.leases.stop_all(Reason::Released);
             self.shared.leases.drained().await;
         }

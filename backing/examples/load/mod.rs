@@ -33,7 +33,10 @@ impl Place {
         let server = env::var("SPOOL_DATABASE_URL").expect("SPOOL_DATABASE_URL");
         let name = format!("spool_bench_{}", std::process::id());
         let mut admin = PgConnection::connect(&server).await.expect("connects");
-        admin.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).await.expect("clears");
+        admin
+            .execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+            .await
+            .expect("clears");
         admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("creates");
         let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
         postgres::migrate(&url).await.expect("migrates");
@@ -50,7 +53,8 @@ impl Place {
 /// A worker with slots for light work, that lives for as long as the process or until it is aborted.
 pub async fn present(store: &PgStore, slots: usize) -> tokio::task::JoinHandle<()> {
     let slots = vec![(Class::Light, u32::try_from(slots).unwrap())];
-    let presence = Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
+    let presence =
+        Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
     store.beat(&presence, &[], LEASE).await.expect("beats");
     let store = store.clone();
     tokio::spawn(async move {
@@ -125,6 +129,12 @@ pub fn settlement(task: TaskId, fence: Fence) -> Settlement {
     Settlement {
         task,
         fence,
-        verdict: Verdict::Succeeded { output, hash, artifacts: Vec::new(), grown: Vec::new(), memo: true },
+        verdict: Verdict::Succeeded {
+            output,
+            hash,
+            artifacts: Vec::new(),
+            grown: Vec::new(),
+            memo: true,
+        },
     }
 }

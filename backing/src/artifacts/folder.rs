@@ -42,7 +42,8 @@ impl FolderArtifacts {
     pub fn open(root: &Path) -> PortResult<Self> {
         fs::create_dir_all(root.join(STAGING)).map_err(|error| intake::unwritable(root, &error))?;
         let root = root.canonicalize().map_err(|error| intake::unreadable(root, &error))?;
-        let disk = LocalFileSystem::new_with_prefix(&root).map_err(|error| PortError::broken(PART, error))?;
+        let disk = LocalFileSystem::new_with_prefix(&root)
+            .map_err(|error| PortError::broken(PART, error))?;
         let folder = Self { root, objects: ObjectArtifacts::new(Arc::new(disk)) };
         folder.sweep().map_err(|error| intake::unreadable(&folder.root, &error))?;
         Ok(folder)
@@ -55,9 +56,12 @@ impl FolderArtifacts {
         for entry in fs::read_dir(self.root.join(STAGING))?.flatten() {
             // Another process may be sweeping the same folder: what it did first is no fault.
             let name = entry.file_name();
-            if let Some(hash) = name.to_str().and_then(|name| name.strip_prefix(RETIRED)?.parse().ok()) {
+            if let Some(hash) =
+                name.to_str().and_then(|name| name.strip_prefix(RETIRED)?.parse().ok())
+            {
                 let _ = fs::rename(entry.path(), self.place(&hash));
-            } else if put_at(&entry.path()).is_ok_and(|at| now.duration_since(at).unwrap_or_default() > ABANDONED_AFTER)
+            } else if put_at(&entry.path())
+                .is_ok_and(|at| now.duration_since(at).unwrap_or_default() > ABANDONED_AFTER)
             {
                 let _ = fs::remove_file(entry.path());
             }
@@ -94,12 +98,17 @@ impl FolderArtifacts {
 
     fn old_in(&self, first: u8, before: SystemTime) -> io::Result<Vec<Digest>> {
         let mut old = Vec::new();
-        let Some(folders) = absent(fs::read_dir(self.root.join(format!("{first:02x}"))))? else { return Ok(old) };
+        let Some(folders) = absent(fs::read_dir(self.root.join(format!("{first:02x}"))))? else {
+            return Ok(old);
+        };
         for folder in folders {
             let Some(files) = absent(fs::read_dir(folder?.path()))? else { continue };
             for file in files {
                 let file = file?;
-                let Some(hash) = file.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+                let Some(hash) = file.file_name().to_str().and_then(|name| name.parse().ok())
+                else {
+                    continue;
+                };
                 // What goes while this looks is no longer old.
                 if put_at(&file.path()).is_ok_and(|put| put < before) {
                     old.push(hash);
@@ -112,8 +121,11 @@ impl FolderArtifacts {
     /// Removes a file unless it was put again at `before` or later. It is moved aside first: from there its time is the last word, for
     /// whoever comes after that finds nothing to renew.
     fn retire_one(&self, hash: &Digest, before: SystemTime) -> io::Result<bool> {
-        let (place, aside) = (self.place(hash), self.root.join(STAGING).join(format!("{RETIRED}{hash}")));
-        if absent(put_at(&place))?.is_none_or(|put| put >= before) || absent(fs::rename(&place, &aside))?.is_none() {
+        let (place, aside) =
+            (self.place(hash), self.root.join(STAGING).join(format!("{RETIRED}{hash}")));
+        if absent(put_at(&place))?.is_none_or(|put| put >= before)
+            || absent(fs::rename(&place, &aside))?.is_none()
+        {
             return Ok(false);
         }
         // Another process may retire the same, or open this folder and bring it back.
@@ -157,8 +169,11 @@ impl Artifacts for FolderArtifacts {
 
     async fn slice(&self, first: u8, quiet: Duration) -> PortResult<Vec<Digest>> {
         let folder = self.clone();
-        let look =
-            move || folder.old_in(first, before(quiet)).map_err(|error| intake::unreadable(&folder.root, &error));
+        let look = move || {
+            folder
+                .old_in(first, before(quiet))
+                .map_err(|error| intake::unreadable(&folder.root, &error))
+        };
         intake::blocking(look).await
     }
 
@@ -168,7 +183,9 @@ impl Artifacts for FolderArtifacts {
             let mut gone = 0;
             for hash in &hashes {
                 let retired = folder.retire_one(hash, before(quiet));
-                gone += u64::from(retired.map_err(|error| intake::unwritable(&folder.place(hash), &error))?);
+                gone += u64::from(
+                    retired.map_err(|error| intake::unwritable(&folder.place(hash), &error))?,
+                );
             }
             Ok(gone)
         };
@@ -226,7 +243,9 @@ fn hand_out(place: &Path, to: &Path) -> PortResult<bool> {
     }
     match fs::hard_link(place, to) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
+        {
             Err(intake::unwritable(to, &error))
         }
         // Another file system, too many links, or a system that forbids linking what another user owns.

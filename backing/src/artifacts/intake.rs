@@ -29,7 +29,10 @@ pub(crate) fn digest(file: &Path) -> PortResult<(Digest, u64)> {
 pub(super) fn is_movable(file: &Path, root: &Path) -> PortResult<bool> {
     let meta = fs::symlink_metadata(file).map_err(|error| unreadable(file, &error))?;
     let home = fs::metadata(root).map_err(|error| unreadable(root, &error))?;
-    Ok(meta.is_file() && meta.nlink() == 1 && meta.dev() == home.dev() && belongs_to(file, &meta, home.uid()))
+    Ok(meta.is_file()
+        && meta.nlink() == 1
+        && meta.dev() == home.dev()
+        && belongs_to(file, &meta, home.uid()))
 }
 
 /// A file that a child made under another user is taken over; where that is not allowed it is copied instead, because its

@@ -26,18 +26,22 @@ const PART: &str = "the artifact storage";
 /// Opens what `SPOOL_ARTIFACTS_URL` names: `file:///folder`, made if it is missing.
 pub fn open(url: &str) -> PortResult<Arc<dyn Artifacts>> {
     let refused = |why: &str| PortError::broken(PART, format!("`{url}` {why}"));
-    let parsed = Url::parse(url)
-        .map_err(|error| refused(&format!("is no URL ({error}): write `file:///` and the folder's absolute path")))?;
+    let parsed = Url::parse(url).map_err(|error| {
+        refused(&format!("is no URL ({error}): write `file:///` and the folder's absolute path"))
+    })?;
     match parsed.scheme() {
         "file" => {
-            let folder =
-                parsed.to_file_path().map_err(|()| refused("names no folder: write `file:///absolute/path`"))?;
+            let folder = parsed
+                .to_file_path()
+                .map_err(|()| refused("names no folder: write `file:///absolute/path`"))?;
             Ok(Arc::new(FolderArtifacts::open(&folder)?))
         }
-        "s3" | "gs" | "az" => Err(refused("is an object store, which this build does not speak: use `file:///folder`")),
-        other => {
-            Err(refused(&format!("has the scheme `{other}`, which names no kind of storage: use `file:///folder`")))
-        }
+        "s3" | "gs" | "az" => Err(refused(
+            "is an object store, which this build does not speak: use `file:///folder`",
+        )),
+        other => Err(refused(&format!(
+            "has the scheme `{other}`, which names no kind of storage: use `file:///folder`"
+        ))),
     }
 }
 

@@ -25,7 +25,10 @@ use super::{PART, intake};
 use crate::cache::disk::{DiskCache, Staged};
 
 /// Keeps artifacts near if they are far from `disk`; if they are not, answers with them alone.
-pub fn open(far: Arc<dyn Artifacts>, disk: Arc<DiskCache>) -> (Arc<dyn Artifacts>, Option<Arc<DiskCache>>) {
+pub fn open(
+    far: Arc<dyn Artifacts>,
+    disk: Arc<DiskCache>,
+) -> (Arc<dyn Artifacts>, Option<Arc<DiskCache>>) {
     // Any hash does: it is the folder's device that counts.
     let folder = far.path(&Digest([0; 32]));
     match folder.and_then(|path| device(&path)) {
@@ -77,7 +80,10 @@ impl NearbyArtifacts {
         intake::blocking(move || {
             let (is, bytes) = intake::digest(&found)?;
             if is != hash {
-                return Err(PortError::unavailable(PART, format!("{hash} came as {bytes} other bytes")));
+                return Err(PortError::unavailable(
+                    PART,
+                    format!("{hash} came as {bytes} other bytes"),
+                ));
             }
             link(&found, &to).map_err(|error| intake::unwritable(&to, &error))
         })
@@ -90,7 +96,9 @@ impl NearbyArtifacts {
 /// Another name for a file, or a copy where the disk can't link.
 fn link(file: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(file, to) {
-        Err(error) if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
+        Err(error)
+            if !matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
+        {
             fs::copy(file, to).map(drop)
         }
         linked => linked,

@@ -13,7 +13,9 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, buffered::BufWriter};
+use object_store::{
+    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, buffered::BufWriter,
+};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
@@ -35,7 +37,8 @@ impl ObjectArtifacts {
     }
 
     async fn upload(&self, file: &Path, hash: &Digest) -> PortResult<()> {
-        let mut source = tokio::fs::File::open(file).await.map_err(|error| intake::unreadable(file, &error))?;
+        let mut source =
+            tokio::fs::File::open(file).await.map_err(|error| intake::unreadable(file, &error))?;
         let mut target = BufWriter::new(Arc::clone(&self.store), address(hash));
         let copied = tokio::io::copy(&mut source, &mut target).await;
         let stored = match copied {
@@ -46,7 +49,9 @@ impl ObjectArtifacts {
                 Err(error)
             }
         };
-        stored.map_err(|error| PortError::unavailable(PART, format!("{hash} could not be stored: {error}")))
+        stored.map_err(|error| {
+            PortError::unavailable(PART, format!("{hash} could not be stored: {error}"))
+        })
     }
 
     async fn head(&self, hash: &Digest) -> PortResult<Option<ObjectMeta>> {
@@ -57,7 +62,11 @@ impl ObjectArtifacts {
         }
     }
 
-    async fn get(&self, hash: &Digest, range: Range<u64>) -> PortResult<BoxStream<'static, PortResult<Bytes>>> {
+    async fn get(
+        &self,
+        hash: &Digest,
+        range: Range<u64>,
+    ) -> PortResult<BoxStream<'static, PortResult<Bytes>>> {
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
         let found = self.store.get_opts(&address(hash), options).await.map_err(failed)?;
         Ok(found.into_stream().map_err(failed).boxed())
@@ -92,7 +101,9 @@ impl Artifacts for ObjectArtifacts {
             Err(Error::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(failed(error)),
         };
-        let failed_at = |error: std::io::Error| PortError::unavailable(PART, format!("{}: {error}", to.display()));
+        let failed_at = |error: std::io::Error| {
+            PortError::unavailable(PART, format!("{}: {error}", to.display()))
+        };
         let mut file = tokio::fs::File::create_new(to).await.map_err(failed_at)?;
         let mut bytes = found.into_stream();
         while let Some(chunk) = bytes.try_next().await.map_err(failed)? {
@@ -122,7 +133,8 @@ impl Artifacts for ObjectArtifacts {
 
     async fn slice(&self, first: u8, quiet: Duration) -> PortResult<Vec<Digest>> {
         let prefix = object_store::path::Path::from(format!("{first:02x}"));
-        let listed: Vec<ObjectMeta> = self.store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
+        let listed: Vec<ObjectMeta> =
+            self.store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
         let old = listed.iter().filter(|held| age(held) >= quiet);
         Ok(old.filter_map(|held| held.location.filename()?.parse().ok()).collect())
     }
@@ -141,7 +153,8 @@ impl Artifacts for ObjectArtifacts {
     }
 
     async fn delete(&self, hashes: &[Digest]) -> PortResult<()> {
-        let paths = stream::iter(hashes.iter().map(|hash| Ok(address(hash))).collect::<Vec<_>>()).boxed();
+        let paths =
+            stream::iter(hashes.iter().map(|hash| Ok(address(hash))).collect::<Vec<_>>()).boxed();
         let mut answers = self.store.delete_stream(paths);
         let mut first_fault = None;
         while let Some(answer) = answers.next().await {

@@ -136,11 +136,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let board = || KeptBoard::open(folder.path().join("values"));
         let first = board();
-        first.cache("a/b", Bytes::from_static(b"held"), Duration::from_secs(60)).await.expect("kept");
+        first
+            .cache("a/b", Bytes::from_static(b"held"), Duration::from_secs(60))
+            .await
+            .expect("kept");
         first.cache("old", Bytes::from_static(b"gone"), Duration::ZERO).await.expect("kept");
         drop(first);
         let second = board();
-        assert_eq!(second.cached("a/b").await.expect("an answer"), Some(Bytes::from_static(b"held")));
+        assert_eq!(
+            second.cached("a/b").await.expect("an answer"),
+            Some(Bytes::from_static(b"held"))
+        );
         assert_eq!(second.cached("old").await.expect("an answer"), None);
         fs::write(second.place("a/b"), b"cut").expect("written");
         assert_eq!(board().cached("a/b").await.expect("an answer"), None);

@@ -147,7 +147,12 @@ struct Shared {
 struct ByStatus;
 
 impl Expiry<ViewKey, Arc<JobView>> for ByStatus {
-    fn expire_after_create(&self, _: &ViewKey, view: &Arc<JobView>, _: std::time::Instant) -> Option<Duration> {
+    fn expire_after_create(
+        &self,
+        _: &ViewKey,
+        view: &Arc<JobView>,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
         Some(lifetime(view))
     }
 
@@ -165,7 +170,12 @@ impl Expiry<ViewKey, Arc<JobView>> for ByStatus {
 struct ByRequest;
 
 impl Expiry<String, Shared> for ByRequest {
-    fn expire_after_create(&self, _: &String, value: &Shared, _: std::time::Instant) -> Option<Duration> {
+    fn expire_after_create(
+        &self,
+        _: &String,
+        value: &Shared,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
         Some(value.ttl)
     }
 
@@ -184,7 +194,8 @@ impl Expiry<String, Shared> for ByRequest {
 fn weight(view: &JobView) -> u32 {
     let values = view.result.iter().chain(&view.metadata).map(value_weight).sum::<usize>();
     let error = view.error.as_ref().map_or(0, |error| {
-        let faults: usize = error.errors.iter().map(|fault| fault.pointer.len() + fault.detail.len() + 48).sum();
+        let faults: usize =
+            error.errors.iter().map(|fault| fault.pointer.len() + fault.detail.len() + 48).sum();
         error.detail.len() + error.log.as_ref().map_or(0, String::len) + faults
     });
     clamp(size_of::<JobView>() + values + error)
@@ -195,7 +206,9 @@ fn value_weight(value: &Value) -> usize {
         + match value {
             Value::String(text) => text.len(),
             Value::Array(items) => items.iter().map(value_weight).sum(),
-            Value::Object(fields) => fields.iter().map(|(name, field)| name.len() + value_weight(field)).sum(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, field)| name.len() + value_weight(field)).sum()
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         }
 }

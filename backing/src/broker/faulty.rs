@@ -43,7 +43,16 @@ impl Faults {
     /// None at all.
     pub fn none() -> Self {
         let pause = Duration::from_millis(1)..Duration::from_millis(200);
-        Self { refuse: 0.0, lose: 0.0, delay: 0.0, pause, duplicate: 0.0, reorder: 0.0, mute: 0.0, fail_ack: 0.0 }
+        Self {
+            refuse: 0.0,
+            lose: 0.0,
+            delay: 0.0,
+            pause,
+            duplicate: 0.0,
+            reorder: 0.0,
+            mute: 0.0,
+            fail_ack: 0.0,
+        }
     }
 
     /// Some of everything.
@@ -110,7 +119,8 @@ enum Lot {
 impl FaultyBroker {
     /// `inner` under these faults; the same seed and the same calls meet the same fate.
     pub fn new(inner: Arc<dyn Broker>, faults: Faults, seed: u64) -> Self {
-        let fate = Fate { faults, chance: StdRng::seed_from_u64(seed), injected: Injected::default() };
+        let fate =
+            Fate { faults, chance: StdRng::seed_from_u64(seed), injected: Injected::default() };
         Self { inner, fate: Arc::new(Mutex::new(fate)), link: Arc::new(watch::Sender::default()) }
     }
 
@@ -136,7 +146,11 @@ impl FaultyBroker {
 
     fn reachable(&self) -> PortResult<()> {
         let down = self.link.borrow().down;
-        if down { Err(PortError::unavailable("the faulty broker", "it was taken away")) } else { Ok(()) }
+        if down {
+            Err(PortError::unavailable("the faulty broker", "it was taken away"))
+        } else {
+            Ok(())
+        }
     }
 
     fn deliver_late(&self, bell: Doorbell, pause: Duration) {
@@ -158,7 +172,11 @@ impl Fate {
         if self.meets(|faults| faults.refuse) {
             self.injected.refused += 1;
             let arrives = self.chance.random_bool(0.5);
-            return if arrives { Lot::Arrives { times: 1, confirmed: false } } else { Lot::Lost { confirmed: false } };
+            return if arrives {
+                Lot::Arrives { times: 1, confirmed: false }
+            } else {
+                Lot::Lost { confirmed: false }
+            };
         }
         if self.meets(|faults| faults.lose) {
             self.injected.lost += 1;

@@ -45,7 +45,10 @@ impl LocalBroker {
     /// Empty queues that hold at most `capacity` bells each, unacked ones included.
     pub fn bounded(capacity: usize) -> Self {
         Self {
-            queues: Class::ALL.into_iter().map(|class| (class, Arc::new(Queue::new(capacity)))).collect(),
+            queues: Class::ALL
+                .into_iter()
+                .map(|class| (class, Arc::new(Queue::new(capacity))))
+                .collect(),
             control: broadcast::channel(CONTROL_BACKLOG).0,
             consumers: AtomicU64::new(0),
         }

@@ -68,7 +68,8 @@ impl Level {
 impl Counts {
     pub fn usage(&self, namespace: Namespace, (entries, bytes): (u64, u64)) -> Usage {
         let read = |counter: &AtomicU64| counter.load(Relaxed);
-        let level = |hits: &AtomicU64, misses: &AtomicU64| Level { hits: read(hits), misses: read(misses) };
+        let level =
+            |hits: &AtomicU64, misses: &AtomicU64| Level { hits: read(hits), misses: read(misses) };
         Usage {
             namespace,
             local: level(&self.local_hits, &self.local_misses),

@@ -50,7 +50,8 @@ impl Seat<'_> {
 
     fn leave(&self, anyway: bool) {
         let mut under_way = self.flights.under_way.lock();
-        let is_ours = under_way.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
+        let is_ours =
+            under_way.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
         // The map's own and ours.
         if is_ours && (anyway || Arc::strong_count(&self.flight) <= 2) {
             under_way.remove(&self.key);

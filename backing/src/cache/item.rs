@@ -42,7 +42,11 @@ impl Item {
             hasher.update(&(part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
-        Self { namespace, key: Digest(*hasher.finalize().as_bytes()), tags: vec![Tag::of(namespace)] }
+        Self {
+            namespace,
+            key: Digest(*hasher.finalize().as_bytes()),
+            tags: vec![Tag::of(namespace)],
+        }
     }
 
     /// Is cleared with `group:name` too.
@@ -63,7 +67,9 @@ mod tests {
 
     #[test]
     fn keys_tell_namespaces_and_parts_apart() {
-        let key = |namespace, parts: &[&str]| Item::new(namespace, parts.iter().map(|part| part.as_bytes())).key;
+        let key = |namespace, parts: &[&str]| {
+            Item::new(namespace, parts.iter().map(|part| part.as_bytes())).key
+        };
         let keys = [
             key(Namespace::Text, &["a", "b"]),
             key(Namespace::Text, &["ab"]),

@@ -57,7 +57,12 @@ impl Refreshing {
     }
 
     /// Refreshes. What fails leaves the stale value.
-    pub async fn run(self, making: impl Future<Output = Result<Made, Unmade>>, generations: Vec<u64>, stale: Bytes) {
+    pub async fn run(
+        self,
+        making: impl Future<Output = Result<Made, Unmade>>,
+        generations: Vec<u64>,
+        stale: Bytes,
+    ) {
         let counts = self.levels.counts(&self.item);
         match making.await {
             Ok(made) => {
@@ -131,7 +136,11 @@ impl Levels {
         }
         if counted {
             let counts = self.counts(item);
-            count(if matches!(found, Found::Nothing) { &counts.local_misses } else { &counts.local_hits });
+            count(if matches!(found, Found::Nothing) {
+                &counts.local_misses
+            } else {
+                &counts.local_hits
+            });
         }
         found
     }
@@ -148,7 +157,11 @@ impl Levels {
         };
         let entry = held.and_then(|held| Entry::read(&held, &item.tags));
         let found = entry.as_ref().map_or(Found::Nothing, |entry| self.worth(entry, generations));
-        count(if matches!(found, Found::Nothing) { &counts.shared_misses } else { &counts.shared_hits });
+        count(if matches!(found, Found::Nothing) {
+            &counts.shared_misses
+        } else {
+            &counts.shared_hits
+        });
         if let (Some(entry), Found::Fresh(_) | Found::Stale(_)) = (entry, &found) {
             self.local.put(item.namespace, item.key, entry).await;
         }

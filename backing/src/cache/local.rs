@@ -21,8 +21,9 @@ pub(super) struct Local {
 impl Local {
     pub fn new() -> Self {
         Self {
-            rooms: Namespace::ALL
-                .map(|namespace| Moka::builder().name(namespace.as_str()).max_capacity(ENTRIES).build()),
+            rooms: Namespace::ALL.map(|namespace| {
+                Moka::builder().name(namespace.as_str()).max_capacity(ENTRIES).build()
+            }),
         }
     }
 
@@ -60,6 +61,8 @@ impl Local {
     /// How many values a namespace holds, and their bytes. They are looked at one by one: there are few.
     pub fn size(&self, namespace: Namespace) -> (u64, u64) {
         let entries = self.rooms[namespace.index()].iter();
-        entries.fold((0, 0), |(count, bytes), (_, entry)| (count + 1, bytes + entry.value.len() as u64))
+        entries.fold((0, 0), |(count, bytes), (_, entry)| {
+            (count + 1, bytes + entry.value.len() as u64)
+        })
     }
 }

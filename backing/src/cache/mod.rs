@@ -122,7 +122,11 @@ impl Cache {
     ///
     /// # Errors
     /// As there. A refresh that fails leaves the stale value until it is gone.
-    pub async fn get_or_refresh<F>(&self, item: &Item, make: impl FnOnce() -> F) -> Result<Bytes, Unmade>
+    pub async fn get_or_refresh<F>(
+        &self,
+        item: &Item,
+        make: impl FnOnce() -> F,
+    ) -> Result<Bytes, Unmade>
     where
         F: Future<Output = Result<Made, Unmade>> + Send + 'static,
     {
@@ -186,14 +190,22 @@ impl Cache {
     }
 
     /// Begins a refresh unless one is under way, and hands the value on.
-    fn served_stale<F>(&self, item: &Item, make: impl FnOnce() -> F, generations: Vec<u64>, value: Bytes) -> Bytes
+    fn served_stale<F>(
+        &self,
+        item: &Item,
+        make: impl FnOnce() -> F,
+        generations: Vec<u64>,
+        value: Bytes,
+    ) -> Bytes
     where
         F: Future<Output = Result<Made, Unmade>> + Send + 'static,
     {
         self.levels.count_stale(item);
         if let Some(refreshing) = Refreshing::begin(&self.levels, item) {
             let (making, stale) = (make(), value.clone());
-            self.levels.under_way.spawn(async move { refreshing.run(making, generations, stale).await });
+            self.levels
+                .under_way
+                .spawn(async move { refreshing.run(making, generations, stale).await });
         }
         value
     }

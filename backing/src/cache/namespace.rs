@@ -84,7 +84,10 @@ mod tests {
     #[test]
     fn every_namespace_is_found_by_its_name_and_has_a_place_of_its_own() {
         for (index, namespace) in Namespace::ALL.into_iter().enumerate() {
-            assert_eq!((Namespace::parse(namespace.as_str()), namespace.index()), (Some(namespace), index));
+            assert_eq!(
+                (Namespace::parse(namespace.as_str()), namespace.index()),
+                (Some(namespace), index)
+            );
         }
         assert_eq!(Namespace::parse("sessions"), None);
     }

@@ -66,7 +66,9 @@ impl Generations {
     fn believed(&self, tags: &[Tag], now: i64) -> Option<Vec<u64>> {
         let known = self.known.read();
         tags.iter()
-            .map(|tag| known.get(tag).filter(|known| known.is_recent(now)).map(|known| known.generation))
+            .map(|tag| {
+                known.get(tag).filter(|known| known.is_recent(now)).map(|known| known.generation)
+            })
             .collect()
     }
 
@@ -102,7 +104,9 @@ impl Generations {
 
     async fn start(&self, tag: &Tag) -> PortResult<u64> {
         let generation = rand::random::<u64>().max(UNKNOWN + 1);
-        self.board.cache(&name(tag), Bytes::copy_from_slice(&generation.to_be_bytes()), KEPT).await?;
+        self.board
+            .cache(&name(tag), Bytes::copy_from_slice(&generation.to_be_bytes()), KEPT)
+            .await?;
         Ok(generation)
     }
 

@@ -10,7 +10,10 @@ pub fn cancelled() -> JobError {
 
 /// The job's result can't come any more, so what is left of it was not run.
 pub fn without_result() -> JobError {
-    JobError::permanent(code::CANCELLED, "it was not run, because the task that makes the job's result did not succeed")
+    JobError::permanent(
+        code::CANCELLED,
+        "it was not run, because the task that makes the job's result did not succeed",
+    )
 }
 
 /// A need, named here, did not succeed.

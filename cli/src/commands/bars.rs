@@ -42,8 +42,11 @@ impl Bars {
 
     /// Shows a job and its tasks as they are.
     pub fn show(&mut self, job: &Value, tasks: &Value) {
-        self.most = self.most.max(job.pointer("/progress/value").and_then(Value::as_f64).unwrap_or_default());
-        let segments: Vec<&Value> = tasks["tasks"].as_array().into_iter().flatten().filter(is_segment).collect();
+        self.most = self
+            .most
+            .max(job.pointer("/progress/value").and_then(Value::as_f64).unwrap_or_default());
+        let segments: Vec<&Value> =
+            tasks["tasks"].as_array().into_iter().flatten().filter(is_segment).collect();
         match &mut self.way {
             Way::Terminal { all, whole, running } => {
                 whole.set_position((self.most * STEPS as f64) as u64);
@@ -52,7 +55,8 @@ impl Bars {
             }
             Way::Lines { done } => tell(done, &segments),
             Way::Json { last } => {
-                let now = json!({"progress": self.most, "segments": job.pointer("/progress/segments")});
+                let now =
+                    json!({"progress": self.most, "segments": job.pointer("/progress/segments")});
                 if now != *last {
                     eprintln!("{now}");
                     *last = now;
@@ -100,17 +104,26 @@ fn message(job: &Value) -> String {
     let stage = job.pointer("/progress/stage").and_then(Value::as_str).unwrap_or_default();
     match job.pointer("/progress/segments") {
         Some(count) => {
-            format!("{stage}  segments {} of {} ({} cached)", count["done"], count["total"], count["cached"])
+            format!(
+                "{stage}  segments {} of {} ({} cached)",
+                count["done"], count["total"], count["cached"]
+            )
         }
         None => stage.to_owned(),
     }
 }
 
 /// A bar for each segment that runs, in the order in which they began.
-fn show_running(all: &MultiProgress, running: &mut BTreeMap<String, ProgressBar>, segments: &[&Value]) {
+fn show_running(
+    all: &MultiProgress,
+    running: &mut BTreeMap<String, ProgressBar>,
+    segments: &[&Value],
+) {
     for task in segments {
         if task["state"] == "running" {
-            let bar = running.entry(name(task)).or_insert_with(|| all.add(bar("  {msg:14} {bar:32} {percent:>3} %")));
+            let bar = running
+                .entry(name(task))
+                .or_insert_with(|| all.add(bar("  {msg:14} {bar:32} {percent:>3} %")));
             bar.set_message(name(task));
             bar.set_position((task["progress"].as_f64().unwrap_or_default() * STEPS as f64) as u64);
         } else if let Some(bar) = running.remove(&name(task)) {
@@ -128,7 +141,8 @@ fn tell(done: &mut BTreeSet<String>, segments: &[&Value]) {
 
 fn lines(done: &mut BTreeSet<String>, segments: &[&Value]) -> Vec<String> {
     let settled = segments.iter().filter(|task| task["state"] == "succeeded");
-    let (cached, rendered): (Vec<&&Value>, Vec<&&Value>) = settled.partition(|task| task["cached"] == true);
+    let (cached, rendered): (Vec<&&Value>, Vec<&&Value>) =
+        settled.partition(|task| task["cached"] == true);
     let mut lines = Vec::new();
     let found = cached.into_iter().filter(|task| done.insert(name(task))).count();
     if found > 0 {
@@ -150,10 +164,12 @@ mod tests {
     fn what_was_cached_is_told_in_one_line_and_each_thing_once() {
         let task = |number: u32, state: &str, cached: bool| json!({"kind": "segment", "name": format!("segment-{number}"), "state": state, "cached": cached});
         let mut done = BTreeSet::new();
-        let first = [task(1, "succeeded", true), task(2, "running", false), task(3, "succeeded", true)];
+        let first =
+            [task(1, "succeeded", true), task(2, "running", false), task(3, "succeeded", true)];
         assert_eq!(lines(&mut done, &first.each_ref()), ["2 cached, 2 of 3"]);
         assert!(lines(&mut done, &first.each_ref()).is_empty());
-        let then = [task(1, "succeeded", true), task(2, "succeeded", false), task(3, "succeeded", true)];
+        let then =
+            [task(1, "succeeded", true), task(2, "succeeded", false), task(3, "succeeded", true)];
         assert_eq!(lines(&mut done, &then.each_ref()), ["segment-2 rendered, 3 of 3"]);
     }
 }

@@ -59,14 +59,16 @@ pub async fn run(options: Bench, json: bool) -> Outcome {
     let client = Client::new(&options.server.server)?;
     let posted: Arc<Mutex<Vec<String>>> = Arc::default();
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_steadily(client.clone(), posted.clone(), options.reads, stop.clone()));
+    let reader =
+        tokio::spawn(read_steadily(client.clone(), posted.clone(), options.reads, stop.clone()));
     let began = Instant::now();
     let submits = submit_all(&client, &options, &input, &posted).await?;
     let accepted = began.elapsed();
     let deadline = began + Duration::from_secs(options.patience);
     wait_until_idle(&client, deadline).await?;
     stop.store(true, Ordering::Relaxed);
-    let reads = reader.await.map_err(|error| Failure::Failed(format!("the reader broke: {error}")))??;
+    let reads =
+        reader.await.map_err(|error| Failure::Failed(format!("the reader broke: {error}")))??;
     let posted = posted.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let jobs = sample(&client, &posted, options.batch > 1).await?;
     report(&options, accepted, submits, reads, &jobs, json)
@@ -133,7 +135,8 @@ async fn read_steadily(
     if rate == 0 {
         return Ok(Vec::new());
     }
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate).unwrap_or(u32::MAX));
+    let mut ticks =
+        tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate).unwrap_or(u32::MAX));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut reads = tokio::task::JoinSet::new();
     let mut turn = 0usize;
@@ -147,7 +150,10 @@ async fn read_steadily(
         if let Some(id) = id {
             let client = client.clone();
             reads.spawn(async move {
-                client.find(uuid::Uuid::parse_str(&id).unwrap_or_default()).await.map(|_| due.elapsed())
+                client
+                    .find(uuid::Uuid::parse_str(&id).unwrap_or_default())
+                    .await
+                    .map(|_| due.elapsed())
             });
         }
     }
@@ -170,7 +176,10 @@ async fn sample(client: &Client, posted: &[String], batched: bool) -> Result<Vec
                 .flatten()
                 .filter_map(|item| item["jobId"].as_str().map(str::to_owned))
                 .collect();
-            stream::iter(ids).then(|id| async move { client.get(&format!("/v1/jobs/{id}")).await }).try_collect().await
+            stream::iter(ids)
+                .then(|id| async move { client.get(&format!("/v1/jobs/{id}")).await })
+                .try_collect()
+                .await
         })
         .buffer_unordered(8)
         .try_concat()
@@ -185,14 +194,17 @@ fn report(
     jobs: &[Value],
     json: bool,
 ) -> Outcome {
-    let time = |job: &Value, name: &str| job[name].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let time = |job: &Value, name: &str| {
+        job[name].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok())
+    };
     let between = |from: &str, to: &str| -> Vec<Duration> {
         let span = |job: &Value| time(job, to)?.duration_since(time(job, from)?).try_into().ok();
         jobs.iter().filter_map(span).collect()
     };
     let first = jobs.iter().filter_map(|job| time(job, "createdAt")).min();
     let last = jobs.iter().filter_map(|job| time(job, "finishedAt")).max();
-    let whole = first.zip(last).map_or(f64::NAN, |(first, last)| last.duration_since(first).as_secs_f64());
+    let whole =
+        first.zip(last).map_or(f64::NAN, |(first, last)| last.duration_since(first).as_secs_f64());
     let failed = jobs.iter().filter(|job| job["status"] != "succeeded").count();
     let figures = json!({
         "bench": if options.batch > 1 { "queue, in batches" } else { "queue, singly" },
@@ -211,10 +223,17 @@ fn report(
         println!("{figures}");
     } else {
         for (name, figure) in figures.as_object().into_iter().flatten() {
-            println!("{name:<18} {}", figure.as_str().map_or_else(|| figure.to_string(), str::to_owned));
+            println!(
+                "{name:<18} {}",
+                figure.as_str().map_or_else(|| figure.to_string(), str::to_owned)
+            );
         }
     }
-    if failed == 0 { Ok(()) } else { Err(Failure::Failed(format!("{failed} of the sampled jobs did not succeed"))) }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!("{failed} of the sampled jobs did not succeed")))
+    }
 }
 
 /// Milliseconds at the 50th, 95th and 99th percentile (nearest rank), or null without a measurement.

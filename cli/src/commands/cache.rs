@@ -46,7 +46,9 @@ pub enum Action {
         server: ServerArg,
     },
     /// Brings sources here before they are needed, behind all other work.
-    #[command(after_help = "Example:\n  spool cache warm https://example.com/intro.mp4 music.mp3 --watch")]
+    #[command(
+        after_help = "Example:\n  spool cache warm https://example.com/intro.mp4 music.mp3 --watch"
+    )]
     Warm {
         /// URLs, or paths as a job would name them.
         #[arg(required = true, value_name = "SRC")]
@@ -64,8 +66,12 @@ pub enum Action {
 pub async fn run(options: Cache, json: bool) -> Outcome {
     match options.action {
         Action::Stats { server } => stats(&Client::new(&server.server)?, json).await,
-        Action::Clear { tag, namespace, server } => clear(&Client::new(&server.server)?, tag, namespace, json).await,
-        Action::Warm { sources, watch, server } => warm(&Client::new(&server.server)?, &sources, watch, json).await,
+        Action::Clear { tag, namespace, server } => {
+            clear(&Client::new(&server.server)?, tag, namespace, json).await
+        }
+        Action::Warm { sources, watch, server } => {
+            warm(&Client::new(&server.server)?, &sources, watch, json).await
+        }
     }
 }
 
@@ -97,8 +103,11 @@ fn row(name: &str, level: &str, reads: &Value, held: &Value) {
     if reads.is_null() && held.is_null() {
         return;
     }
-    let number = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |number| number.to_string());
-    let rate = reads["rate"].as_f64().map_or_else(|| "-".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+    let number =
+        |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let rate = reads["rate"]
+        .as_f64()
+        .map_or_else(|| "-".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
     println!(
         "{name:<12} {level:<6} {:>10} {:>10} {rate:>7} {:>9} {:>12}",
         number(&reads["hits"]),
@@ -108,7 +117,12 @@ fn row(name: &str, level: &str, reads: &Value, held: &Value) {
     );
 }
 
-async fn clear(client: &Client, tag: Option<String>, namespace: Option<String>, json: bool) -> Outcome {
+async fn clear(
+    client: &Client,
+    tag: Option<String>,
+    namespace: Option<String>,
+    json: bool,
+) -> Outcome {
     let mut query = reqwest::Url::parse("http://localhost/v1/admin/cache")
         .map_err(|error| Failure::Failed(format!("the query can't be written: {error}")))?;
     for (name, value) in [("tag", &tag), ("namespace", &namespace)] {
@@ -116,11 +130,13 @@ async fn clear(client: &Client, tag: Option<String>, namespace: Option<String>, 
             query.query_pairs_mut().append_pair(name, value);
         }
     }
-    let cleared = client.delete(&format!("{}?{}", query.path(), query.query().unwrap_or_default())).await?;
+    let cleared =
+        client.delete(&format!("{}?{}", query.path(), query.query().unwrap_or_default())).await?;
     if json {
         println!("{cleared}");
     } else {
-        let tags: Vec<&str> = cleared["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let tags: Vec<&str> =
+            cleared["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         println!(
             "cleared {}: {} values here, and in every process within a second",
             tags.join(", "),
@@ -133,7 +149,13 @@ async fn clear(client: &Client, tag: Option<String>, namespace: Option<String>, 
 async fn warm(client: &Client, sources: &[String], follow: bool, json: bool) -> Outcome {
     let posted = client.post("/v1/admin/cache/warm", &json!({"sources": sources}), None).await?;
     if follow {
-        return watch::follow(client, Thing::Batch, posted["id"].as_str().unwrap_or_default(), json).await;
+        return watch::follow(
+            client,
+            Thing::Batch,
+            posted["id"].as_str().unwrap_or_default(),
+            json,
+        )
+        .await;
     }
     remote::show(&posted, json);
     Ok(())

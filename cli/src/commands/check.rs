@@ -26,22 +26,35 @@ pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
 
 /// Reaches for every part, and says of each whether it is there. The providers are tried whatever the other parts say.
 async fn parts(config: &Config, json: bool) -> Outcome {
-    let metrics = Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
+    let metrics =
+        Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
     let providers = Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)?;
     let (mut answers, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
-    answers.extend(providers.into_iter().map(|(part, answer)| (part, answer.map(|found| format!("ok: {found}")))));
+    answers.extend(
+        providers
+            .into_iter()
+            .map(|(part, answer)| (part, answer.map(|found| format!("ok: {found}")))),
+    );
     show(&answers, json);
     match answers.iter().filter(|(_, answer)| answer.is_err()).count() {
         0 => Ok(()),
-        broken => Err(Failure::Configuration(format!("{broken} of {} parts can't be used", answers.len()))),
+        broken => Err(Failure::Configuration(format!(
+            "{broken} of {} parts can't be used",
+            answers.len()
+        ))),
     }
 }
 
 /// The parts of a fleet, each tried by itself: what is away hides nothing of the others. Who configured providers alone means to use them with
 /// `spool dev`, which needs no other part.
 async fn fleet(config: &Config) -> Vec<Answer> {
-    if needed(config).into_iter().all(|(url, _)| url.is_none()) && !config.providers.services.is_empty() {
-        return vec![("parts".to_owned(), Ok("none configured: enough for `spool dev`".to_owned()))];
+    if needed(config).into_iter().all(|(url, _)| url.is_none())
+        && !config.providers.services.is_empty()
+    {
+        return vec![(
+            "parts".to_owned(),
+            Ok("none configured: enough for `spool dev`".to_owned()),
+        )];
     }
     let (store, broker, board, artifacts) = tokio::join!(
         async { Ok::<(), Failure>(store(config).await?.check().await?) },
@@ -60,7 +73,8 @@ async fn fleet(config: &Config) -> Vec<Answer> {
 type Answer = (String, Result<String, String>);
 
 fn show(answers: &[Answer], json: bool) {
-    let said = |answer: &Result<String, String>| answer.as_ref().unwrap_or_else(|fault| fault).clone();
+    let said =
+        |answer: &Result<String, String>| answer.as_ref().unwrap_or_else(|fault| fault).clone();
     if json {
         let all: serde_json::Map<String, Value> =
             answers.iter().map(|(part, answer)| (part.clone(), said(answer).into())).collect();
@@ -73,7 +87,8 @@ fn show(answers: &[Answer], json: bool) {
 /// Says what a composition comes to. Its sources are fetched and looked at, as for a render.
 async fn composition(file: &Path, here: &Here, config: &Config, json: bool) -> Outcome {
     let document = here::read(file, here)?;
-    let checked = here::with_client(file, here, config, async |client| ask(client, &document).await).await?;
+    let checked =
+        here::with_client(file, here, config, async |client| ask(client, &document).await).await?;
     if json {
         println!("{checked}");
     }
@@ -101,7 +116,9 @@ fn tell(checked: &Value) {
     let (segments, estimate) = (&checked["segments"], &checked["estimate"]);
     println!(
         "no faults, {} s, {} × {}, segments {} cached {}, about {} core seconds to render and {} bytes",
-        checked["duration"].as_f64().map_or_else(String::new, |seconds| format!("{:?}", (seconds * 1e3).round() / 1e3)),
+        checked["duration"]
+            .as_f64()
+            .map_or_else(String::new, |seconds| format!("{:?}", (seconds * 1e3).round() / 1e3)),
         checked["width"],
         checked["height"],
         segments["total"],

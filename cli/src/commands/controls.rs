@@ -139,7 +139,9 @@ impl Which {
 /// A text as one step of a path (RFC 3986: what is not unreserved is written as its bytes).
 fn step(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 fn show(value: &Value, json: bool, lines: impl Fn(&Value) -> Vec<String>) {
@@ -165,7 +167,12 @@ fn limit_lines(answer: &Value) -> Vec<String> {
 fn limit_line(limit: &Value) -> Option<String> {
     let kinds: Vec<&str> = members(limit, "kinds").filter_map(Value::as_str).collect();
     let counted = if kinds.len() > 1 { format!("  ({})", kinds.join(", ")) } else { String::new() };
-    Some(format!("{:<8}  {:<24}  {}{counted}", text(limit, "scope"), text(limit, "name"), limit["most"].as_u64()?))
+    Some(format!(
+        "{:<8}  {:<24}  {}{counted}",
+        text(limit, "scope"),
+        text(limit, "name"),
+        limit["most"].as_u64()?
+    ))
 }
 
 fn queue_lines(answer: &Value) -> Vec<String> {
@@ -189,18 +196,28 @@ fn queue_lines(answer: &Value) -> Vec<String> {
         line
     };
     let tenants = members(answer, "pausedTenants").filter_map(Value::as_str);
-    members(answer, "queues").map(queue).chain(tenants.map(|tenant| format!("tenant {tenant}  PAUSED"))).collect()
+    members(answer, "queues")
+        .map(queue)
+        .chain(tenants.map(|tenant| format!("tenant {tenant}  PAUSED")))
+        .collect()
 }
 
 fn worker_lines(answer: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for worker in members(answer, "workers") {
-        let slots: Vec<String> =
-            members(worker, "slots").map(|of| format!("{} {}", text(of, "class"), of["slots"])).collect();
+        let slots: Vec<String> = members(worker, "slots")
+            .map(|of| format!("{} {}", text(of, "class"), of["slots"]))
+            .collect();
         let leaving = if worker["draining"] == true { "  leaving" } else { "" };
-        lines.push(format!("{}  {}  {}{leaving}", text(worker, "id"), text(worker, "name"), slots.join(", ")));
+        lines.push(format!(
+            "{}  {}  {}{leaving}",
+            text(worker, "id"),
+            text(worker, "name"),
+            slots.join(", ")
+        ));
         for run in members(worker, "runs") {
-            let (kind, task, since) = (text(run, "kind"), text(run, "task"), text(run, "startedAt"));
+            let (kind, task, since) =
+                (text(run, "kind"), text(run, "task"), text(run, "startedAt"));
             lines.push(format!("  {kind}  {task}  attempt {}  since {since}", run["attempt"]));
         }
     }

@@ -96,12 +96,15 @@ pub async fn run(options: Dead, json: bool) -> Outcome {
             Ok(())
         }
         Action::Retry { task: Some(task), .. } => {
-            let job = client.post(&format!("/v1/admin/dead/{task}/replay"), &json!({}), None).await?;
+            let job =
+                client.post(&format!("/v1/admin/dead/{task}/replay"), &json!({}), None).await?;
             super::remote::show(&job, json);
             Ok(())
         }
         Action::Retry { all: false, filter, .. } if filter == Filter::default() => {
-            Err(Failure::Failed("name a task, give a filter such as --code timeout, or say --all".into()))
+            Err(Failure::Failed(
+                "name a task, give a filter such as --code timeout, or say --all".into(),
+            ))
         }
         Action::Retry { filter, .. } => retry_all(&client, &filter, json).await,
     }
@@ -124,22 +127,31 @@ async fn list(client: &Client, filter: &Filter, limit: usize, json: bool) -> Out
 
 fn path(filter: &Filter, limit: usize, cursor: Option<&str>) -> String {
     let limit = limit.to_string();
-    let paging = [("limit", limit.as_str())].into_iter().chain(cursor.map(|cursor| ("cursor", cursor)));
+    let paging =
+        [("limit", limit.as_str())].into_iter().chain(cursor.map(|cursor| ("cursor", cursor)));
     let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-    let pairs: Vec<String> =
-        filter.members().into_iter().chain(paging).map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    let pairs: Vec<String> = filter
+        .members()
+        .into_iter()
+        .chain(paging)
+        .map(|(name, value)| format!("{name}={}", encode(value)))
+        .collect();
     format!("/v1/admin/dead?{}", pairs.join("&"))
 }
 
 /// One call tries anew a bounded number; they go on from one another until all that match were seen.
 async fn retry_all(client: &Client, filter: &Filter, json: bool) -> Outcome {
-    let mut body: Map<String, Value> =
-        filter.members().into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
+    let mut body: Map<String, Value> = filter
+        .members()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::from(value)))
+        .collect();
     // What fails again while this goes on is not tried again by it.
     body.entry("until").or_insert_with(|| Value::from(jiff::Timestamp::now().to_string()));
     let mut replayed = 0;
     loop {
-        let answer = client.post("/v1/admin/dead/replay", &Value::Object(body.clone()), None).await?;
+        let answer =
+            client.post("/v1/admin/dead/replay", &Value::Object(body.clone()), None).await?;
         replayed += answer["replayed"].as_u64().unwrap_or_default();
         match answer["nextCursor"].as_str() {
             Some(cursor) => body.insert("cursor".to_owned(), Value::from(cursor)),
@@ -162,7 +174,12 @@ fn show(task: &Value, json: bool) {
     }
     let text = |pointer: &str| task.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (id, kind, at) = (text("/id"), text("/kind"), text("/finishedAt"));
-    println!("{id} {kind} {at}  {} ({}): {}", text("/error/code"), text("/error/class"), text("/error/detail"));
+    println!(
+        "{id} {kind} {at}  {} ({}): {}",
+        text("/error/code"),
+        text("/error/class"),
+        text("/error/detail")
+    );
 }
 
 fn show_whole(task: &Value, json: bool) {
@@ -171,9 +188,14 @@ fn show_whole(task: &Value, json: bool) {
         return;
     }
     for failure in task["errors"].as_array().into_iter().flatten() {
-        let text = |pointer: &str| failure.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let text =
+            |pointer: &str| failure.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (at, worker, code) = (text("/at"), text("/worker"), text("/error/code"));
-        println!("  attempt {} {at} {worker}  {code}: {}", failure["attempt"], text("/error/detail"));
+        println!(
+            "  attempt {} {at} {worker}  {code}: {}",
+            failure["attempt"],
+            text("/error/detail")
+        );
         text("/log").lines().for_each(|line| println!("    {line}"));
     }
 }

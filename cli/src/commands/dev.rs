@@ -20,7 +20,12 @@ pub async fn run(options: Dev, config: Config) -> Outcome {
     let listener = listen(options.listen).await?;
     let parts = Parts::embedded(&options.data).await?;
     let catalog = catalog(true, &config);
-    let settings = worker_settings(&config, options.slots.by_class(), &options.allow, options.data.join("scratch"))?;
+    let settings = worker_settings(
+        &config,
+        options.slots.by_class(),
+        &options.allow,
+        options.data.join("scratch"),
+    )?;
     let drained = CancellationToken::new();
     let producer = parts.producer(&config, catalog.clone(), drained.clone())?;
     let worker = parts.worker(catalog, settings)?;
@@ -29,7 +34,8 @@ pub async fn run(options: Dev, config: Config) -> Outcome {
     let serving = tokio::spawn(producer.serve(listener));
     let worked = worker.run(stop).await;
     drained.cancel();
-    let served = serving.await.map_err(|error| Failure::Failed(format!("the server broke: {error}")))?;
+    let served =
+        serving.await.map_err(|error| Failure::Failed(format!("the server broke: {error}")))?;
     worked?;
     served.map_err(|error| Failure::Failed(format!("the server stopped: {error}")))
 }
@@ -50,9 +56,13 @@ fn lock(data: &Path) -> Result<File, Failure> {
     make_folder(data)?;
     let path = data.join("lock");
     let unusable = |error| {
-        Failure::Configuration(format!("{} can't be written: {error}; name another folder with --data", path.display()))
+        Failure::Configuration(format!(
+            "{} can't be written: {error}; name another folder with --data",
+            path.display()
+        ))
     };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Configuration(format!(

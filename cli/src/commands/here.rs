@@ -33,7 +33,9 @@ pub fn read(file: &Path, here: &Here) -> Result<Value, Failure> {
         let fields = object.entry("merge").or_insert_with(|| json!([]));
         if let Some(fields) = fields.as_array_mut() {
             fields.retain(|field| !here.merge.iter().any(|(name, _)| field["find"] == **name));
-            fields.extend(here.merge.iter().map(|(name, value)| json!({"find": name, "replace": value})));
+            fields.extend(
+                here.merge.iter().map(|(name, value)| json!({"find": name, "replace": value})),
+            );
         }
     }
     Ok(document)
@@ -58,7 +60,8 @@ pub async fn with_client<T>(
     let cache = here.cache.clone().map_or_else(cache_folder, Ok)?;
     let parts = Parts::embedded(&cache).await?;
     let catalog = catalog(false, config);
-    let settings = worker_settings(config, slots(here), &allowed(file, here), cache.join("scratch"))?;
+    let settings =
+        worker_settings(config, slots(here), &allowed(file, here), cache.join("scratch"))?;
     let settings = worker::Settings { beat_every: BEAT_EVERY, ..settings };
     let ended = CancellationToken::new();
     let producer = parts.producer(config, catalog.clone(), ended.clone())?;
@@ -82,9 +85,15 @@ pub async fn with_client<T>(
 
 /// A job's error as a sentence, or its faults with a line for each.
 pub fn failure(job: &Value) -> Failure {
-    match job.pointer("/error/errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default() {
+    match job
+        .pointer("/error/errors")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+    {
         [] => {
-            let said = job.pointer("/error/detail").and_then(Value::as_str).unwrap_or("it was cancelled");
+            let said =
+                job.pointer("/error/detail").and_then(Value::as_str).unwrap_or("it was cancelled");
             Failure::Failed(said.to_owned())
         }
         faults => faulty(faults),
@@ -101,7 +110,8 @@ pub fn faulty(faults: &[Value]) -> Failure {
         }
     };
     let lines: Vec<String> = faults.iter().map(line).collect();
-    let count = if lines.len() == 1 { "a fault".to_owned() } else { format!("{} faults", lines.len()) };
+    let count =
+        if lines.len() == 1 { "a fault".to_owned() } else { format!("{} faults", lines.len()) };
     Failure::Failed(format!("the composition has {count}:\n{}", lines.join("\n")))
 }
 
@@ -109,11 +119,17 @@ pub fn faulty(faults: &[Value]) -> Failure {
 pub fn prepare(output: &Path) -> Result<PathBuf, Failure> {
     let path = std::path::absolute(output).map_err(|error| unwritable(output, &error))?;
     if path.is_dir() {
-        return Err(Failure::Failed(format!("{} is a folder: name a file, such as out.mp4", output.display())));
+        return Err(Failure::Failed(format!(
+            "{} is a folder: name a file, such as out.mp4",
+            output.display()
+        )));
     }
     match path.parent() {
         Some(folder) if folder.is_dir() => Ok(path),
-        _ => Err(Failure::Failed(format!("the folder of {} does not exist: make it first", output.display()))),
+        _ => Err(Failure::Failed(format!(
+            "the folder of {} does not exist: make it first",
+            output.display()
+        ))),
     }
 }
 
@@ -124,8 +140,10 @@ fn unwritable(output: &Path, error: &std::io::Error) -> Failure {
 /// Copies a result's file beside the output first, so that it is there whole or not at all. The copy is a new file of the caller's; what
 /// lies in the cache may not be written to.
 pub fn keep(result: &Value, output: &Path) -> Outcome {
-    let made = result["path"].as_str().ok_or_else(|| Failure::Failed("the result has no file".into()))?;
-    let name = output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let made =
+        result["path"].as_str().ok_or_else(|| Failure::Failed("the result has no file".into()))?;
+    let name =
+        output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = output.with_file_name(format!(".{name}.{}", std::process::id()));
     let copied = copy(Path::new(made), &beside).and_then(|()| std::fs::rename(&beside, output));
     copied.map_err(|error| {
@@ -141,24 +159,31 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 
 fn slots(here: &Here) -> Vec<(Class, u32)> {
     let defaults = SlotArgs { class: Vec::new(), slots: None }.by_class();
-    let slots = |(class, slots)| (class, here.slots.filter(|_| class == Class::Render).unwrap_or(slots));
+    let slots =
+        |(class, slots)| (class, here.slots.filter(|_| class == Class::Render).unwrap_or(slots));
     defaults.into_iter().map(slots).collect()
 }
 
 /// Sources may stand beside the composition, and wherever else is allowed.
 fn allowed(file: &Path, here: &Here) -> Vec<PathBuf> {
-    let own = file.parent().filter(|_| file != Path::new("-")).map(|folder| match folder.as_os_str().is_empty() {
-        true => PathBuf::from("."),
-        false => folder.to_owned(),
+    let own = file.parent().filter(|_| file != Path::new("-")).map(|folder| {
+        match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder.to_owned(),
+        }
     });
     own.into_iter().chain(here.allow.iter().cloned()).collect()
 }
 
 /// `spool` in the user's cache folder, by the XDG Base Directory Specification.
 fn cache_folder() -> Result<PathBuf, Failure> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base =
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
     base.map(|base| base.join("spool")).ok_or_else(|| {
-        Failure::Configuration("there is no home folder to keep a cache in: name one with --cache".into())
+        Failure::Configuration(
+            "there is no home folder to keep a cache in: name one with --cache".into(),
+        )
     })
 }

@@ -91,7 +91,9 @@ fn tag(mark: Uuid) -> String {
 async fn cancel(client: &Client, mark: Uuid) -> bool {
     let mut all = true;
     for status in ["queued", "running"] {
-        let Ok(page) = client.get(&format!("/v1/jobs?status={status}&limit=100&tag={}", tag(mark))).await else {
+        let Ok(page) =
+            client.get(&format!("/v1/jobs?status={status}&limit=100&tag={}", tag(mark))).await
+        else {
             return false;
         };
         for job in page["jobs"].as_array().into_iter().flatten() {

@@ -27,7 +27,8 @@ pub async fn run(options: Probe, json: bool) -> Outcome {
     let program = std::env::current_exe().map_err(failed)?;
     let cage = Cage::new(program, [worker::kinds::CHILD_ARGUMENT]).map_err(failed)?;
     let job = ChildJob::Probe { source: named, hash: hash.clone() };
-    let ended = cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| ()).await;
+    let ended =
+        cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| ()).await;
     match ended.ending {
         Ending::Done(output) => match *output {
             Output::Probe(facts) => print(&facts, json),
@@ -46,7 +47,8 @@ fn naming(file: &str, sentence: String) -> String {
 }
 
 fn print(facts: &composition::plan::Facts, json: bool) -> Outcome {
-    let text = if json { serde_json::to_string(facts) } else { serde_json::to_string_pretty(facts) };
+    let text =
+        if json { serde_json::to_string(facts) } else { serde_json::to_string_pretty(facts) };
     println!("{}", text.map_err(|error| Failure::Failed(error.to_string()))?);
     Ok(())
 }

@@ -53,7 +53,8 @@ pub async fn retry(options: Id, json: bool) -> Outcome {
 async fn act(options: Id, action: &str, json: bool) -> Outcome {
     let client = Client::new(&options.server.server)?;
     let (thing, _) = client.find(options.id).await?;
-    let answer = client.post(&format!("{}/{action}", thing.path(options.id)), &json!({}), None).await?;
+    let answer =
+        client.post(&format!("{}/{action}", thing.path(options.id)), &json!({}), None).await?;
     show(&answer, json);
     Ok(())
 }
@@ -64,7 +65,9 @@ pub fn show(value: &Value, json: bool) {
         println!("{value}");
         return;
     }
-    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |pointer: &str| {
+        value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
     let mut line = format!("{} {}", text("/id"), text("/status"));
     if let Some(counts) = value.get("counts") {
         line.push_str(&format!(
@@ -75,8 +78,10 @@ pub fn show(value: &Value, json: bool) {
     if let Some(progress) = value.pointer("/progress/value").and_then(Value::as_f64) {
         line.push_str(&format!("  {:.0} % {}", progress * 100.0, text("/progress/stage")));
     }
-    for said in
-        ["/waitingFor", "/error/detail", "/result/path", "/result/url"].map(text).iter().filter(|said| !said.is_empty())
+    for said in ["/waitingFor", "/error/detail", "/result/path", "/result/url"]
+        .map(text)
+        .iter()
+        .filter(|said| !said.is_empty())
     {
         line.push_str("  ");
         line.push_str(said);

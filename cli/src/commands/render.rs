@@ -52,7 +52,9 @@ pub async fn still(options: Still, config: Config, json: bool) -> Outcome {
     let result = made.await?;
     match json {
         true => println!("{result}"),
-        false => println!("{}  {} × {}", options.output.display(), result["width"], result["height"]),
+        false => {
+            println!("{}  {} × {}", options.output.display(), result["width"], result["height"])
+        }
     }
     warn(&result);
     Ok(())
@@ -73,7 +75,10 @@ fn agree(composition: &mut Value, output: &Path) -> Outcome {
     };
     // What is no object is told of as a fault.
     let Some(document) = composition.as_object_mut() else { return Ok(()) };
-    let Some(written) = document.entry("output").or_insert_with(|| json!({})).as_object_mut() else { return Ok(()) };
+    let Some(written) = document.entry("output").or_insert_with(|| json!({})).as_object_mut()
+    else {
+        return Ok(());
+    };
     match written.entry("format").or_insert_with(|| json!(named)).as_str() {
         Some(format) if format != named && is_format(format) => Err(Failure::Failed(format!(
             "{} is named as {named}, and /output/format is `{format}`: name it .{format}, or change the format",
@@ -89,7 +94,10 @@ fn format_of(output: &Path) -> Result<&'static str, Failure> {
         Some("png") => Ok("png"),
         Some("jpg" | "jpeg") => Ok("jpg"),
         Some("webp") => Ok("webp"),
-        _ => Err(Failure::Failed(format!("{} is no picture: name it .png, .jpg or .webp", output.display()))),
+        _ => Err(Failure::Failed(format!(
+            "{} is no picture: name it .png, .jpg or .webp",
+            output.display()
+        ))),
     }
 }
 
@@ -166,14 +174,24 @@ mod tests {
 
     #[test]
     fn an_outputs_name_and_its_format_agree() {
-        let agreed =
-            |mut composition: Value, name: &str| agree(&mut composition, Path::new(name)).map(|()| composition);
+        let agreed = |mut composition: Value, name: &str| {
+            agree(&mut composition, Path::new(name)).map(|()| composition)
+        };
         assert_eq!(agreed(json!({}), "a.gif").unwrap()["output"]["format"], "gif");
-        assert_eq!(agreed(json!({"output": {"fps": 25}}), "A.JPEG").unwrap()["output"]["format"], "jpg");
-        assert_eq!(agreed(json!({"output": {"format": "webm"}}), "a.bin").unwrap()["output"]["format"], "webm");
+        assert_eq!(
+            agreed(json!({"output": {"fps": 25}}), "A.JPEG").unwrap()["output"]["format"],
+            "jpg"
+        );
+        assert_eq!(
+            agreed(json!({"output": {"format": "webm"}}), "a.bin").unwrap()["output"]["format"],
+            "webm"
+        );
         assert!(agreed(json!({"output": {"format": "{{FORMAT}}"}}), "a.mp4").is_ok());
         let told = agreed(json!({"output": {"format": "mp4"}}), "a.webm").unwrap_err().to_string();
-        assert!(told.contains("a.webm is named as webm") && told.contains("/output/format is `mp4`"), "{told}");
+        assert!(
+            told.contains("a.webm is named as webm") && told.contains("/output/format is `mp4`"),
+            "{told}"
+        );
         assert_eq!(agreed(json!([]), "a.mp4").unwrap(), json!([]));
     }
 }

@@ -53,12 +53,17 @@ pub enum Action {
 /// Does it.
 pub async fn run(options: Schedules, json: bool) -> Outcome {
     let client = Client::new(&options.server.server)?;
-    let act =
-        async |id: Uuid, action: &str| client.post(&format!("/v1/schedules/{id}/{action}"), &json!({}), None).await;
+    let act = async |id: Uuid, action: &str| {
+        client.post(&format!("/v1/schedules/{id}/{action}"), &json!({}), None).await
+    };
     let schedule = match options.action {
         Action::List => return list(&client, json).await,
-        Action::Create { file } => client.post("/v1/schedules", &input::read_json(&file)?, None).await?,
-        Action::Delete { id } => return client.delete(&format!("/v1/schedules/{id}")).await.map(drop),
+        Action::Create { file } => {
+            client.post("/v1/schedules", &input::read_json(&file)?, None).await?
+        }
+        Action::Delete { id } => {
+            return client.delete(&format!("/v1/schedules/{id}")).await.map(drop);
+        }
         Action::Pause { id } => act(id, "pause").await?,
         Action::Resume { id } => act(id, "resume").await?,
     };
@@ -70,7 +75,11 @@ async fn list(client: &Client, json: bool) -> Outcome {
     let mut path = "/v1/schedules?limit=100".to_owned();
     loop {
         let page = client.get(&path).await?;
-        page["schedules"].as_array().into_iter().flatten().for_each(|schedule| show(schedule, json));
+        page["schedules"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(|schedule| show(schedule, json));
         let Some(cursor) = page["nextCursor"].as_str() else { return Ok(()) };
         path = format!("/v1/schedules?limit=100&cursor={cursor}");
     }

@@ -18,5 +18,8 @@ pub async fn run(options: Serve, config: Config) -> Outcome {
     if let Ok(address) = listener.local_addr() {
         tracing::info!("listening on http://{address}");
     }
-    producer.serve(listener).await.map_err(|error| Failure::Failed(format!("the server stopped: {error}")))
+    producer
+        .serve(listener)
+        .await
+        .map_err(|error| Failure::Failed(format!("the server stopped: {error}")))
 }

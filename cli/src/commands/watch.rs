@@ -46,7 +46,9 @@ fn bar(json: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(STEPS);
-    if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} {bar:40} {percent:>3} %  {msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{elapsed_precise} {bar:40} {percent:>3} %  {msg}")
+    {
         bar.set_style(style);
     }
     bar
@@ -69,7 +71,10 @@ fn message(now: &Value) -> String {
     let stage = text("/progress/stage").or(text("/status")).unwrap_or_default();
     match now.pointer("/progress/segments") {
         Some(segments) => {
-            format!("{stage}, segments {} of {} ({} cached)", segments["done"], segments["total"], segments["cached"])
+            format!(
+                "{stage}, segments {} of {} ({} cached)",
+                segments["done"], segments["total"], segments["cached"]
+            )
         }
         None => stage.to_owned(),
     }
@@ -85,6 +90,8 @@ fn verdict(thing: Thing, last: &Value) -> Outcome {
         (Thing::Job, Some("succeeded")) => Ok(()),
         (Thing::Batch, Some("settled")) if rejected == 0 => Ok(()),
         (Thing::Batch, _) => Err(Failure::Failed(format!("{rejected} items were rejected"))),
-        (Thing::Job, status) => Err(Failure::Failed(format!("the job is {}", status.unwrap_or("in an unknown state")))),
+        (Thing::Job, status) => {
+            Err(Failure::Failed(format!("the job is {}", status.unwrap_or("in an unknown state"))))
+        }
     }
 }

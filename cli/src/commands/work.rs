@@ -29,10 +29,12 @@ pub async fn run(options: Work, config: Config) -> Outcome {
     };
     let scratch = std::env::temp_dir().join("spool-scratch");
     let settings = worker_settings(&config, options.slots.by_class(), &options.allow, scratch)?;
-    let parts = Parts::production(&config, "spool work").await?.keep_near(&config, &settings.scratch)?;
+    let parts =
+        Parts::production(&config, "spool work").await?.keep_near(&config, &settings.scratch)?;
     let worker = parts.worker(catalog(config.echo, &config), settings)?;
     if let Some(listener) = listener {
-        let server = axum::serve(listener, health(parts)).with_graceful_shutdown(stopped(stop.clone()));
+        let server =
+            axum::serve(listener, health(parts)).with_graceful_shutdown(stopped(stop.clone()));
         tokio::spawn(async move { server.await });
     }
     Ok(worker.run(stop).await?)
@@ -42,7 +44,9 @@ pub async fn run(options: Work, config: Config) -> Outcome {
 /// scraper) is seldom on this machine.
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::Configuration(format!("{address} can't be listened on: {error}; give another address with --listen"))
+        Failure::Configuration(format!(
+            "{address} can't be listened on: {error}; give another address with --listen"
+        ))
     })
 }
 
@@ -62,10 +66,15 @@ fn health(parts: Parts) -> Router {
 
 /// Ready when the store, the broker (with every consumer attached) and the artifacts are; without the board it works on.
 async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
-    let (store, broker, artifacts) =
-        tokio::join!(in_time(parts.store.check()), in_time(parts.broker.check()), in_time(parts.artifacts.check()));
-    let faults: Vec<String> =
-        [store, broker, artifacts].into_iter().filter_map(|part| part.err().map(|e| e.to_string())).collect();
+    let (store, broker, artifacts) = tokio::join!(
+        in_time(parts.store.check()),
+        in_time(parts.broker.check()),
+        in_time(parts.artifacts.check())
+    );
+    let faults: Vec<String> = [store, broker, artifacts]
+        .into_iter()
+        .filter_map(|part| part.err().map(|e| e.to_string()))
+        .collect();
     match faults.is_empty() {
         true => (StatusCode::OK, "ready".to_owned()),
         false => (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n")),
@@ -74,7 +83,8 @@ async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
 
 /// A part that is silent is away, and a probe waits for nobody.
 async fn in_time(check: impl Future<Output = PortResult<()>>) -> PortResult<()> {
-    let silent = |_| Err(PortError::unavailable("a part", format!("no answer within {READY_WITHIN:?}")));
+    let silent =
+        |_| Err(PortError::unavailable("a part", format!("no answer within {READY_WITHIN:?}")));
     tokio::time::timeout(READY_WITHIN, check).await.unwrap_or_else(silent)
 }
 
@@ -84,5 +94,7 @@ async fn caches(State(parts): State<Arc<Parts>>) -> Json<CacheReport> {
 }
 
 async fn metrics(State(parts): State<Arc<Parts>>) -> Result<String, StatusCode> {
-    TextEncoder::new().encode_to_string(&parts.registry.gather()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    TextEncoder::new()
+        .encode_to_string(&parts.registry.gather())
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }

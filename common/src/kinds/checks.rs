@@ -70,7 +70,8 @@ impl Checks {
 
     /// A provider's name, as operators write it in the configuration.
     pub fn provider(&mut self, name: Option<&String>) {
-        let plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let plain =
+            |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
         if name.is_some_and(|name| name.is_empty() || name.len() > 64 || !plain(name)) {
             self.fault(
                 "/provider",

@@ -81,7 +81,10 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
         for (index, step) in steps.iter().enumerate() {
             let pointer = format!("/{list}/{index}");
             if !step.needs.is_empty() || !step.grows.is_empty() {
-                faults.push(Fault::new(&*pointer, "is a step itself: leave out its `needs` and `grows`"));
+                faults.push(Fault::new(
+                    &*pointer,
+                    "is a step itself: leave out its `needs` and `grows`",
+                ));
             }
             faults.extend(excesses(&pointer, step));
         }
@@ -96,7 +99,9 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
 
 fn grow(input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     match input.get("grows") {
-        Some(Value::Array(steps)) if !steps.is_empty() => Ok(after(input.get("grows"), json!({ "value": output }))),
+        Some(Value::Array(steps)) if !steps.is_empty() => {
+            Ok(after(input.get("grows"), json!({ "value": output })))
+        }
         _ => Ok(Vec::new()),
     }
 }
@@ -137,12 +142,19 @@ mod tests {
             (json!({"sleepMs": 3_600_001, "allocateMb": 70_000}), vec!["/sleepMs", "/allocateMb"]),
             (json!({"nap": 1}), vec!["/nap"]),
             (json!({"sleepMs": "long"}), vec!["/sleepMs"]),
-            (json!({"needs": [{"spinMs": 3_600_001}, {"grows": [{}]}]}), vec!["/needs/0/spinMs", "/needs/1"]),
+            (
+                json!({"needs": [{"spinMs": 3_600_001}, {"grows": [{}]}]}),
+                vec!["/needs/0/spinMs", "/needs/1"],
+            ),
             (json!([]), vec![""]),
         ];
         for (input, pointers) in cases {
             let faults = plan(&input).expect_err("faults");
-            assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), pointers, "{input}");
+            assert_eq!(
+                faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+                pointers,
+                "{input}"
+            );
         }
     }
 
@@ -154,9 +166,13 @@ mod tests {
 
     #[test]
     fn what_it_needs_and_what_it_adds_are_tasks_before_and_after_it() {
-        let input = json!({"value": 7, "needs": [{"value": 1}, {"sleepMs": 5}], "grows": [{"value": 2}]});
+        let input =
+            json!({"value": 7, "needs": [{"value": 1}, {"sleepMs": 5}], "grows": [{"value": 2}]});
         let shape = |drafts: Vec<Draft>| -> Vec<(String, Value, usize, bool)> {
-            drafts.into_iter().map(|draft| (draft.name, draft.input, draft.needs.len(), draft.result)).collect()
+            drafts
+                .into_iter()
+                .map(|draft| (draft.name, draft.input, draft.needs.len(), draft.result))
+                .collect()
         };
         let own = json!({"value": 7, "grows": [{"value": 2}]});
         let wanted = [
@@ -165,8 +181,10 @@ mod tests {
             ("echo".to_owned(), own.clone(), 2, true),
         ];
         assert_eq!(shape(plan(&input).expect("a plan")), wanted);
-        let wanted =
-            [("echo-0".to_owned(), json!({"value": 2}), 0, false), ("echo".to_owned(), json!({"value": 7}), 1, true)];
+        let wanted = [
+            ("echo-0".to_owned(), json!({"value": 2}), 0, false),
+            ("echo".to_owned(), json!({"value": 7}), 1, true),
+        ];
         assert_eq!(shape(grow(&own, &json!(7)).expect("a growth")), wanted);
         assert_eq!(grow(&json!({"value": 7}), &json!(7)), Ok(Vec::new()));
     }

@@ -82,7 +82,10 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
 pub fn check(answer: &Answer) -> Vec<Fault> {
     let mut checks = Checks::default();
     if answer.hooks.is_empty() || answer.hooks.len() > MAX_HOOKS as usize {
-        checks.fault("/hooks", format!("has {} entries: 1 to {MAX_HOOKS} are taken", answer.hooks.len()));
+        checks.fault(
+            "/hooks",
+            format!("has {} entries: 1 to {MAX_HOOKS} are taken", answer.hooks.len()),
+        );
     }
     for (index, hook) in answer.hooks.iter().enumerate() {
         checks.text(format!("/hooks/{index}"), hook, MAX_HOOK);

@@ -89,13 +89,17 @@ pub fn check(answer: &Answer, scenes: usize) -> Vec<Fault> {
     if answer.ideas.len() != scenes {
         checks.fault(
             "/ideas",
-            format!("has {} ideas where there are {scenes} scenes: give one for each", answer.ideas.len()),
+            format!(
+                "has {} ideas where there are {scenes} scenes: give one for each",
+                answer.ideas.len()
+            ),
         );
     }
     for (index, idea) in answer.ideas.iter().enumerate() {
         checks.text(format!("/ideas/{index}/picture"), &idea.picture, MAX_PICTURE);
         if idea.keywords.len() > 20 {
-            checks.fault(format!("/ideas/{index}/keywords"), "has more than 20 entries: give fewer");
+            checks
+                .fault(format!("/ideas/{index}/keywords"), "has more than 20 entries: give fewer");
         }
         for (word, keyword) in idea.keywords.iter().enumerate() {
             checks.text(format!("/ideas/{index}/keywords/{word}"), keyword, 80);

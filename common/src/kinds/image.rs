@@ -113,14 +113,18 @@ mod tests {
     #[test]
     fn a_picture_that_stands_has_the_key_it_always_had() {
         let drafts = plan(&json!({"prompt": "sea", "motion": false})).expect("a plan");
-        assert_eq!(drafts[0].input, json!({"prompt": "sea", "style": "", "width": 1280, "height": 720}));
+        assert_eq!(
+            drafts[0].input,
+            json!({"prompt": "sea", "style": "", "width": 1280, "height": 720})
+        );
         let drafts = plan(&json!({"prompt": "sea", "motion": true})).expect("a plan");
         assert_eq!(drafts[0].input["motion"], true);
     }
 
     #[test]
     fn all_faults_are_said_at_once() {
-        let faults = parse(&json!({"prompt": "", "width": 1, "height": 10_000})).expect_err("faults");
+        let faults =
+            parse(&json!({"prompt": "", "width": 1, "height": 10_000})).expect_err("faults");
         let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!(pointers, ["/prompt", "/width", "/height"]);
     }

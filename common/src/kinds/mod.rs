@@ -64,7 +64,10 @@ const MOST_FAULTS: usize = 50;
 pub fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Vec<Fault>> {
     // serde would read a struct from an array too.
     if !input.is_object() {
-        return Err(vec![Fault::new("", "is not an object: give the input's fields as `{\"name\": value}`")]);
+        return Err(vec![Fault::new(
+            "",
+            "is not an object: give the input's fields as `{\"name\": value}`",
+        )]);
     }
     read_once(input).map_err(|first| all_faults::<T>(input, first))
 }
@@ -87,7 +90,10 @@ fn all_faults<T: DeserializeOwned>(input: &Value, first: Fault) -> Vec<Fault> {
         }
         let Err(next) = read_once::<T>(&rest) else { break };
         let missing = missing(&next);
-        if missing.as_ref().is_none_or(|missing| faults.iter().all(|fault| fault.pointer != *missing)) {
+        if missing
+            .as_ref()
+            .is_none_or(|missing| faults.iter().all(|fault| fault.pointer != *missing))
+        {
             faults.push(next);
         }
         if missing.is_some() {
@@ -127,12 +133,17 @@ fn sentence(said: &str, value: Option<&Value>) -> String {
     };
     // Numbers are kept as they are written, so one that is no `u32` is only called an invalid number.
     let shown = || value.map(|value| value.to_string().chars().take(40).collect::<String>());
-    match (said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: ")), shown()) {
+    match (
+        said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: ")),
+        shown(),
+    ) {
         (Some(rest), Some(shown)) if rest.contains(", expected ") => {
             let expected = rest.rsplit(", expected ").next().unwrap_or_default();
             format!("is {shown}: give {}", wanted(expected))
         }
-        (_, Some(shown)) if said == "invalid number" => format!("is {shown}: give {}", wanted("u32")),
+        (_, Some(shown)) if said == "invalid number" => {
+            format!("is {shown}: give {}", wanted("u32"))
+        }
         _ => said.to_owned(),
     }
 }
@@ -163,16 +174,35 @@ mod tests {
     #[test]
     fn a_wrong_type_is_said_with_its_value_and_what_to_give() {
         let cases = [
-            (json!({"topic": "a", "duration": "30"}), "/duration", "is \"30\": give a whole number of 0 or more"),
-            (json!({"topic": "a", "duration": 30.5}), "/duration", "is 30.5: give a whole number of 0 or more"),
-            (json!({"topic": "a", "duration": -3}), "/duration", "is -3: give a whole number of 0 or more"),
-            (json!({"topic": "a", "duration": null}), "/duration", "is null: give a whole number of 0 or more"),
+            (
+                json!({"topic": "a", "duration": "30"}),
+                "/duration",
+                "is \"30\": give a whole number of 0 or more",
+            ),
+            (
+                json!({"topic": "a", "duration": 30.5}),
+                "/duration",
+                "is 30.5: give a whole number of 0 or more",
+            ),
+            (
+                json!({"topic": "a", "duration": -3}),
+                "/duration",
+                "is -3: give a whole number of 0 or more",
+            ),
+            (
+                json!({"topic": "a", "duration": null}),
+                "/duration",
+                "is null: give a whole number of 0 or more",
+            ),
             (json!({"topic": ["a"]}), "/topic", "is [\"a\"]: give a text in quotes"),
             (json!({}), "", "missing field `topic`"),
         ];
         for (input, pointer, sentence) in cases {
             let faults = script::parse(&input).expect_err("a fault");
-            let found: Vec<_> = faults.iter().map(|fault| (fault.pointer.as_str(), fault.detail.as_str())).collect();
+            let found: Vec<_> = faults
+                .iter()
+                .map(|fault| (fault.pointer.as_str(), fault.detail.as_str()))
+                .collect();
             assert_eq!(found, [(pointer, sentence)]);
         }
     }

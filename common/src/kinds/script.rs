@@ -115,7 +115,10 @@ pub fn check(answer: &Answer) -> Vec<Fault> {
     let mut checks = Checks::default();
     checks.text("/title", &answer.title, MAX_TITLE);
     if answer.scenes.is_empty() || answer.scenes.len() > MAX_SCENES {
-        checks.fault("/scenes", format!("has {} scenes: 1 to {MAX_SCENES} are taken", answer.scenes.len()));
+        checks.fault(
+            "/scenes",
+            format!("has {} scenes: 1 to {MAX_SCENES} are taken", answer.scenes.len()),
+        );
     }
     for (index, scene) in answer.scenes.iter().enumerate() {
         checks.spoken(format!("/scenes/{index}/text"), &scene.text, MAX_SCENE_TEXT);
@@ -154,14 +157,16 @@ mod tests {
     #[test]
     fn all_faults_are_said_at_once() {
         let input = json!({"topic": " ", "duration": 1, "scenes": 0, "language": "../x", "provider": "a b"});
-        let pointers: Vec<String> = parse(&input).expect_err("faults").into_iter().map(|fault| fault.pointer).collect();
+        let pointers: Vec<String> =
+            parse(&input).expect_err("faults").into_iter().map(|fault| fault.pointer).collect();
         assert_eq!(pointers, ["/topic", "/duration", "/scenes", "/language", "/provider"]);
     }
 
     #[test]
     fn a_default_and_the_same_value_spelled_are_one_input() {
         let short = plan(&json!({"topic": "Tides"})).expect("a plan");
-        let long = plan(&json!({"topic": "Tides", "duration": 30, "style": "", "language": "en"})).expect("a plan");
+        let long = plan(&json!({"topic": "Tides", "duration": 30, "style": "", "language": "en"}))
+            .expect("a plan");
         assert_eq!(short, long);
     }
 }

@@ -94,8 +94,12 @@ pub fn check_src(src: &str) -> Result<(), String> {
     match src.split_once("://") {
         Some(("http" | "https" | "file", rest)) if !rest.is_empty() => Ok(()),
         Some((ARTIFACT, hash)) if hash.parse::<Digest>().is_ok() => Ok(()),
-        Some((ARTIFACT, _)) => Err("is not an artifact: give the hash as a result shows it, 64 hex digits".into()),
-        Some((scheme, _)) => Err(format!("`{}://` is not supported: use https, http or file", crop(scheme))),
+        Some((ARTIFACT, _)) => {
+            Err("is not an artifact: give the hash as a result shows it, 64 hex digits".into())
+        }
+        Some((scheme, _)) => {
+            Err(format!("`{}://` is not supported: use https, http or file", crop(scheme)))
+        }
         None if src.contains('\0') => Err("holds a NUL byte: no path does".into()),
         None => Ok(()),
     }
@@ -111,12 +115,16 @@ mod tests {
 
     #[test]
     fn a_src_is_a_url_we_speak_or_a_path() {
-        for good in ["https://a/b.mp4", "http://a", "file:///tmp/a.mp4", "clips/a.mp4", "/tmp/a.mp4"] {
+        for good in
+            ["https://a/b.mp4", "http://a", "file:///tmp/a.mp4", "clips/a.mp4", "/tmp/a.mp4"]
+        {
             assert_eq!(check_src(good), Ok(()), "{good}");
         }
         let artifact = format!("artifact://{}", "ab".repeat(32));
         assert_eq!(check_src(&artifact), Ok(()), "{artifact}");
-        for bad in ["", "ftp://a/b", "concat://x", "https://", "a\0b", "artifact://ab", "artifact://../x"] {
+        for bad in
+            ["", "ftp://a/b", "concat://x", "https://", "a\0b", "artifact://ab", "artifact://../x"]
+        {
             assert!(check_src(bad).is_err(), "{bad:?}");
         }
     }

@@ -113,7 +113,10 @@ pub fn parse(input: &Value) -> Result<Speech, Vec<Fault>> {
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_+".contains(c);
     if speech.voice.is_empty() || speech.voice.len() > 64 || !speech.voice.chars().all(plain) {
-        fault("/voice", "is not a voice's name: letters, digits, `-`, `_`, `+`, such as `en-us`".into());
+        fault(
+            "/voice",
+            "is not a voice's name: letters, digits, `-`, `_`, `+`, such as `en-us`".into(),
+        );
     }
     if faults.is_empty() { Ok(speech) } else { Err(faults) }
 }
@@ -130,7 +133,8 @@ mod tests {
 
     #[test]
     fn all_faults_are_said_at_once() {
-        let faults = parse(&json!({"text": " ", "rate": 5, "pitch": 101, "voice": "../x"})).expect_err("faults");
+        let faults = parse(&json!({"text": " ", "rate": 5, "pitch": 101, "voice": "../x"}))
+            .expect_err("faults");
         let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!(pointers, ["/text", "/rate", "/pitch", "/voice"]);
         for text in ["🚀", "a\u{0}b"] {
@@ -142,7 +146,8 @@ mod tests {
     #[test]
     fn a_default_and_the_same_value_spelled_are_one_input() {
         let short = plan(&json!({"text": "Hello"})).expect("a plan");
-        let long = plan(&json!({"text": "Hello", "voice": "en-us", "rate": 165, "pitch": 50})).expect("a plan");
+        let long = plan(&json!({"text": "Hello", "voice": "en-us", "rate": 165, "pitch": 50}))
+            .expect("a plan");
         assert_eq!(short, long);
         assert_eq!(parse(&json!({"text": "潮汐"})).expect("an input").voice, "cmn");
     }

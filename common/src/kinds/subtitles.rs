@@ -24,8 +24,10 @@ use crate::{
 pub const NAME: &str = "subtitles";
 
 /// The kind.
-pub const SPEC: KindSpec =
-    KindSpec { timeout: Duration::from_secs(900), ..generated(NAME, 1, Provider::Transcription, plan) };
+pub const SPEC: KindSpec = KindSpec {
+    timeout: Duration::from_secs(900),
+    ..generated(NAME, 1, Provider::Transcription, plan)
+};
 
 /// The most words: two hours of fast speech.
 const MAX_WORDS: usize = 30_000;
@@ -108,7 +110,10 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     }
     match input.get("speech").map(speech::parse) {
         Some(Ok(speech)) => ask.speech = Some(speech),
-        Some(Err(faults)) => faults.into_iter().map(|fault| fault.under("/speech")).for_each(|fault| checks.add(fault)),
+        Some(Err(faults)) => faults
+            .into_iter()
+            .map(|fault| fault.under("/speech"))
+            .for_each(|fault| checks.add(fault)),
         None => {}
     }
     check_words(&mut checks, ask.words.as_deref().unwrap_or_default());
@@ -123,7 +128,8 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
 
 fn check_words(checks: &mut Checks, words: &[Word]) {
     if words.len() > MAX_WORDS {
-        return checks.fault("/words", format!("has {} words: at most {MAX_WORDS} are taken", words.len()));
+        return checks
+            .fault("/words", format!("has {} words: at most {MAX_WORDS} are taken", words.len()));
     }
     let mut before = 0;
     for (index, word) in words.iter().enumerate() {
@@ -132,7 +138,10 @@ fn check_words(checks: &mut Checks, words: &[Word]) {
             checks.fault(format!("/words/{index}/endMs"), "is before the start: give a later time");
         }
         if word.start_ms < before {
-            checks.fault(format!("/words/{index}/startMs"), "is before that of the word above: sort them by time");
+            checks.fault(
+                format!("/words/{index}/startMs"),
+                "is before that of the word above: sort them by time",
+            );
         }
         before = word.start_ms;
     }
@@ -142,7 +151,9 @@ fn check_words(checks: &mut Checks, words: &[Word]) {
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let ask = parse(input)?;
     let first = match (&ask.src, &ask.speech) {
-        (Some(src), _) => Some((source::NAME, json!({"src": src, "takenFor": source::TakenFor::Media}))),
+        (Some(src), _) => {
+            Some((source::NAME, json!({"src": src, "takenFor": source::TakenFor::Media})))
+        }
         (_, Some(speech)) => Some((speech::NAME, whole(speech)?)),
         _ => None,
     };
@@ -167,21 +178,33 @@ mod tests {
                 json!({"words": [{"word": "a", "startMs": 5, "endMs": 2}, {"word": "b", "startMs": 1, "endMs": 2}]}),
                 vec!["/words/0/endMs", "/words/1/startMs"],
             ),
-            (json!({"words": [], "maxCharacters": 1, "maxLines": 9}), vec!["/maxCharacters", "/maxLines"]),
+            (
+                json!({"words": [], "maxCharacters": 1, "maxLines": 9}),
+                vec!["/maxCharacters", "/maxLines"],
+            ),
         ];
         for (input, pointers) in cases {
             let faults = parse(&input).expect_err("faults");
-            assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), pointers, "{input}");
+            assert_eq!(
+                faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+                pointers,
+                "{input}"
+            );
         }
     }
 
     #[test]
     fn a_recording_is_fetched_and_a_text_spoken_first() {
-        let kinds = |input| plan(&input).expect("a plan").iter().map(|draft| draft.kind).collect::<Vec<_>>();
+        let kinds = |input| {
+            plan(&input).expect("a plan").iter().map(|draft| draft.kind).collect::<Vec<_>>()
+        };
         assert_eq!(kinds(json!({"src": "https://a/b.mp3"})), [source::NAME, NAME]);
         assert_eq!(kinds(json!({"speech": {"text": "Hello"}})), [speech::NAME, NAME]);
         assert_eq!(kinds(json!({"words": []})), [NAME]);
         let spoken = plan(&json!({"speech": {"text": "潮汐"}})).expect("a plan");
-        assert_eq!((&spoken[0].input["voice"], &spoken[1].input["speech"]["voice"]), (&json!("cmn"), &json!("cmn")));
+        assert_eq!(
+            (&spoken[0].input["voice"], &spoken[1].input["speech"]["voice"]),
+            (&json!("cmn"), &json!("cmn"))
+        );
     }
 }

@@ -25,14 +25,18 @@ const WRITINGS: [(Writing, &str, &[&str]); 22] = [
     (Writing::Range('\u{530}', '\u{58f}'), "hy", &["hyw"]),
     (Writing::Range('\u{1200}', '\u{137f}'), "am", &[]),
     (Writing::Range('\u{370}', '\u{3ff}'), "el", &["grc"]),
-    (Writing::Range('\u{400}', '\u{4ff}'), "ru", &["uk", "be", "bg", "mk", "kk", "ky", "ba", "cv", "tt", "ru-lv"]),
+    (
+        Writing::Range('\u{400}', '\u{4ff}'),
+        "ru",
+        &["uk", "be", "bg", "mk", "kk", "ky", "ba", "cv", "tt", "ru-lv"],
+    ),
 ];
 
 /// Languages in Latin letters that there is a voice for, by their first subtag.
 const LATIN: [&str; 48] = [
-    "af", "an", "az", "bs", "ca", "cs", "cy", "da", "de", "en", "eo", "es", "et", "eu", "fi", "fr", "ga", "gd", "gn",
-    "hr", "ht", "hu", "ia", "id", "is", "it", "ku", "la", "lb", "lt", "lv", "mi", "ms", "mt", "nb", "nl", "om", "pl",
-    "pt", "ro", "sk", "sl", "sq", "sv", "sw", "tr", "uz", "vi",
+    "af", "an", "az", "bs", "ca", "cs", "cy", "da", "de", "en", "eo", "es", "et", "eu", "fi", "fr",
+    "ga", "gd", "gn", "hr", "ht", "hu", "ia", "id", "is", "it", "ku", "la", "lb", "lt", "lv", "mi",
+    "ms", "mt", "nb", "nl", "om", "pl", "pt", "ro", "sk", "sl", "sq", "sv", "sw", "tr", "uz", "vi",
 ];
 
 /// Languages and regions with a voice of their own.
@@ -89,10 +93,15 @@ pub fn is_language(name: &str) -> bool {
     let mut parts = name.split('-');
     let first = parts.next().unwrap_or_default();
     let first = match first.split_once('_') {
-        Some((first, region)) if region.len() == 2 && region.chars().all(|c| c.is_ascii_uppercase()) => first,
+        Some((first, region))
+            if region.len() == 2 && region.chars().all(|c| c.is_ascii_uppercase()) =>
+        {
+            first
+        }
         _ => first,
     };
-    let is_tongue = letters(first) && (first.len() == 2 || first.len() == 3 && voice_of(first).is_some());
+    let is_tongue =
+        letters(first) && (first.len() == 2 || first.len() == 3 && voice_of(first).is_some());
     let is_subtag = |part: &str| match part.len() {
         2 | 4 => letters(part),
         3 => part.chars().all(|c| c.is_ascii_digit()),
@@ -143,9 +152,16 @@ mod tests {
         for language in ["en", "en-us", "pt-BR", "zh-Hant", "es-419", "cmn", "en_US", "de+f2"] {
             assert!(is_language(language), "{language}");
         }
-        for voice in
-            ["ash", "alloy", "af_heart", "am_adam", "af_sky+af_bella", "en-US-AriaNeural", "en_US-amy-medium", ""]
-        {
+        for voice in [
+            "ash",
+            "alloy",
+            "af_heart",
+            "am_adam",
+            "af_sky+af_bella",
+            "en-US-AriaNeural",
+            "en_US-amy-medium",
+            "",
+        ] {
             assert!(!is_language(voice), "{voice}");
         }
     }
@@ -176,6 +192,9 @@ mod tests {
         for (language, text, voice) in cases {
             assert_eq!(voice_for(language, text), voice, "{language} {text}");
         }
-        assert_eq!((language_of("en", "潮汐"), language_of("pt-BR", "maré")), ("cmn".to_owned(), "pt".to_owned()));
+        assert_eq!(
+            (language_of("en", "潮汐"), language_of("pt-BR", "maré")),
+            ("cmn".to_owned(), "pt".to_owned())
+        );
     }
 }

@@ -83,14 +83,28 @@ pub trait Schedules: Send + Sync + 'static {
     async fn delete_schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<bool>;
 
     /// A schedule, or `None`.
-    async fn schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<Option<Schedule>>;
+    async fn schedule(
+        &self,
+        tenant: &TenantId,
+        schedule: ScheduleId,
+    ) -> PortResult<Option<Schedule>>;
 
     /// A tenant's schedules newest first, from the one after `after` on.
-    async fn schedules(&self, tenant: &TenantId, after: Option<ScheduleId>, most: u32) -> PortResult<Page<Schedule>>;
+    async fn schedules(
+        &self,
+        tenant: &TenantId,
+        after: Option<ScheduleId>,
+        most: u32,
+    ) -> PortResult<Page<Schedule>>;
 
     /// Schedules of all tenants that are due by the store's clock, longest first, with what that clock says.
     async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)>;
 
     /// Writes how far a schedule is, if its row still has `revision`.
-    async fn advance_schedule(&self, schedule: ScheduleId, revision: i64, course: &Course) -> PortResult<bool>;
+    async fn advance_schedule(
+        &self,
+        schedule: ScheduleId,
+        revision: i64,
+        course: &Course,
+    ) -> PortResult<bool>;
 }

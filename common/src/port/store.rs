@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    PortResult, broker::Doorbell, controls::Controls, dead::DeadWork, named::NamedArtifacts, schedules::Schedules,
+    PortResult, broker::Doorbell, controls::Controls, dead::DeadWork, named::NamedArtifacts,
+    schedules::Schedules,
 };
 use crate::{
     error::JobError,
@@ -235,7 +236,8 @@ impl Demand {
             return self.running;
         }
         let window = u64::try_from(DRAIN_WITHIN.as_millis()).unwrap_or(u64::MAX);
-        let for_waiting = self.median_ms.map_or(self.waiting, |ms| (self.waiting * ms).div_ceil(window));
+        let for_waiting =
+            self.median_ms.map_or(self.waiting, |ms| (self.waiting * ms).div_ceil(window));
         self.running + for_waiting.clamp(self.waiting.min(1), self.waiting)
     }
 
@@ -262,7 +264,8 @@ pub struct Retention {
 pub trait Store: Controls + Schedules + DeadWork + NamedArtifacts + Send + Sync + 'static {
     /// Stores submissions, each by itself: one that the store refuses harms no other. A repeated submission (same ids) changes nothing.
     /// Tasks without needs become ready, or settle by their memo, or go straight to `queued` under the credit.
-    async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted>;
+    async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit])
+    -> PortResult<Accepted>;
 
     /// `ready` → `queued`, at most `most`: highest band first, fair between tenants within a band, under every limit, and no more than the
     /// class's window: slots of live workers, less its `queued` and `running`, plus `ahead`.
@@ -272,14 +275,28 @@ pub trait Store: Controls + Schedules + DeadWork + NamedArtifacts + Send + Sync 
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64>;
 
     /// `queued` → `running` for each that is `queued`; `None` for any other. The fence and the attempt grow by one, the lease begins.
-    async fn claim(&self, worker: WorkerId, tasks: &[TaskId], lease: Duration) -> PortResult<Vec<Option<Claimed>>>;
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        tasks: &[TaskId],
+        lease: Duration,
+    ) -> PortResult<Vec<Option<Claimed>>>;
 
     /// Renews leases and keeps progress. Also tells that the worker lives, with its slots, even without a task.
-    async fn beat(&self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>>;
+    async fn beat(
+        &self,
+        presence: &Presence,
+        beats: &[Beat],
+        lease: Duration,
+    ) -> PortResult<Vec<Pulse>>;
 
     /// Writes verdicts, each under its worker and fence, with all that follows: dependents, grown tasks, memos, followers, the counters of
     /// job and batch. The answer comes when it is committed.
-    async fn settle(&self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<(Vec<Settled>, Moved)>;
+    async fn settle(
+        &self,
+        worker: WorkerId,
+        settlements: Vec<Settlement>,
+    ) -> PortResult<(Vec<Settled>, Moved)>;
 
     /// `running` → `ready`, unharmed and without burning the attempt, for each whose lease the worker still holds.
     async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved>;
@@ -288,7 +305,12 @@ pub trait Store: Controls + Schedules + DeadWork + NamedArtifacts + Send + Sync 
     async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept>;
 
     /// Tasks `queued` for longer than `age` in a class, oldest first, with how many are `queued` in all: bells that the broker may have lost.
-    async fn overdue(&self, class: Class, age: Duration, most: u32) -> PortResult<(Vec<Doorbell>, u64)>;
+    async fn overdue(
+        &self,
+        class: Class,
+        age: Duration,
+        most: u32,
+    ) -> PortResult<(Vec<Doorbell>, u64)>;
 
     /// Cancels what has not settled: at once where nothing runs, by asking the worker where it does. `None` if the tenant has no such target.
     async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>>;
@@ -354,8 +376,15 @@ mod tests {
             workers: 2,
             ..Demand::default()
         };
-        assert_eq!(demand(0, 0, Some(50)).workers_needed(), 0, "nothing waits, nothing runs: nobody is needed");
-        assert_eq!((demand(1, 0, Some(50)).slots_needed(), demand(1, 0, Some(50)).workers_needed()), (1, 1));
+        assert_eq!(
+            demand(0, 0, Some(50)).workers_needed(),
+            0,
+            "nothing waits, nothing runs: nobody is needed"
+        );
+        assert_eq!(
+            (demand(1, 0, Some(50)).slots_needed(), demand(1, 0, Some(50)).workers_needed()),
+            (1, 1)
+        );
         assert_eq!(demand(600, 0, Some(1_000)).slots_needed(), 20, "600 s of work within 30 s");
         assert_eq!(demand(600, 4, Some(1_000)).workers_needed(), 6, "24 slots by fours");
         assert_eq!(demand(5, 0, Some(3_600_000)).slots_needed(), 5, "never more slots than tasks");
@@ -365,6 +394,10 @@ mod tests {
             3,
             "of one slot each while none is alive"
         );
-        assert_eq!(Demand { paused: true, ..demand(9, 2, None) }.slots_needed(), 2, "what is paused wants nobody");
+        assert_eq!(
+            Demand { paused: true, ..demand(9, 2, None) }.slots_needed(),
+            2,
+            "what is paused wants nobody"
+        );
     }
 }

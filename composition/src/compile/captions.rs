@@ -6,8 +6,8 @@ use super::times::{self, Placed};
 use super::writing::{self, Manner};
 use crate::composition::Clip;
 use crate::plan::{
-    CaptionWord, Captions, Cue as PlanCue, Fitting, Micro, Rate, Ratio, Rgba, SpokenWord, Text, VerticalAlign,
-    WordStyle,
+    CaptionWord, Captions, Cue as PlanCue, Fitting, Micro, Rate, Ratio, Rgba, SpokenWord, Text,
+    VerticalAlign, WordStyle,
 };
 use crate::subtitles::{self, Cue, Grouping, Word};
 use crate::written::{ActiveForm, Asset, CaptionAsset, CueForm, WordForm, WordStyleName};
@@ -16,13 +16,22 @@ use crate::written::{ActiveForm, Asset, CaptionAsset, CueForm, WordForm, WordSty
 const GOLD: Rgba = Rgba([255, 215, 0, 255]);
 
 /// When the last cue goes, in seconds after the clip's start; nought where there is none. None where a fault says why.
-pub(super) fn end_of(desk: &mut Desk, clip: &Clip, asset: &CaptionAsset, start: Ratio) -> Option<Ratio> {
+pub(super) fn end_of(
+    desk: &mut Desk,
+    clip: &Clip,
+    asset: &CaptionAsset,
+    start: Ratio,
+) -> Option<Ratio> {
     let cues = cues_of(desk, clip, asset, start)?;
     Some(cues.iter().map(|cue| cue.end).max().unwrap_or(Ratio::ZERO))
 }
 
 /// The captions of a clip over its whole length, and their box.
-pub(super) fn captions(desk: &mut Desk, placed: &Placed, asset: &CaptionAsset) -> Option<(Captions, Extent)> {
+pub(super) fn captions(
+    desk: &mut Desk,
+    placed: &Placed,
+    asset: &CaptionAsset,
+) -> Option<(Captions, Extent)> {
     let clip = placed.clip;
     let start = times::begins(desk, clip)?;
     let cues = cues_of(desk, clip, asset, start)?;
@@ -37,8 +46,11 @@ pub(super) fn captions(desk: &mut Desk, placed: &Placed, asset: &CaptionAsset) -
     };
     let clip_start = placed.span.from as i64;
     let grid = Grid { rate, start, clip_start };
-    let cues: Vec<PlanCue> =
-        cues.iter().map(|cue| grid.cue(cue, &manner, active.is_some())).filter(|cue| cue.from < cue.to).collect();
+    let cues: Vec<PlanCue> = cues
+        .iter()
+        .map(|cue| grid.cue(cue, &manner, active.is_some()))
+        .filter(|cue| cue.from < cue.to)
+        .collect();
     if cues.iter().all(|cue| cue.to <= 0 || placed.span.len() as i64 <= cue.from) {
         desk.warn(&clip.pointer, "shows no caption: none falls into its time");
     }
@@ -55,7 +67,8 @@ fn extent_of(desk: &Desk, clip: &Clip) -> Extent {
 
 /// How many characters a line has room for: a letter is about half as wide as its size, capitals and bold a little more.
 fn room(desk: &Desk, clip: &Clip, asset: &CaptionAsset) -> usize {
-    let size = asset.font.as_ref().and_then(|font| font.size).map_or(Ratio::whole(48), |size| size.0);
+    let size =
+        asset.font.as_ref().and_then(|font| font.size).map_or(Ratio::whole(48), |size| size.0);
     let letter = size.times(Ratio::new(58, 100).unwrap_or(Ratio::ONE));
     let room = extent_of(desk, clip).width.over(letter).map_or(0, Ratio::floor);
     usize::try_from(room.clamp(8, 42)).unwrap_or(8)
@@ -95,7 +108,9 @@ fn active(clip: &Clip, asset: &CaptionAsset, rate: Rate) -> Option<WordStyle> {
 
 fn word_style(style: WordStyleName, form: Option<&ActiveForm>, rate: Rate) -> Option<WordStyle> {
     let colour = form.and_then(|form| form.color).unwrap_or(GOLD);
-    let frames = |hundredths: i64| Ratio::new(hundredths, 100).map_or(1, |seconds| rate.frame_at(seconds).max(1));
+    let frames = |hundredths: i64| {
+        Ratio::new(hundredths, 100).map_or(1, |seconds| rate.frame_at(seconds).max(1))
+    };
     Some(match style {
         WordStyleName::None => return None,
         WordStyleName::Highlight => WordStyle::Highlight {
@@ -105,11 +120,16 @@ fn word_style(style: WordStyleName, form: Option<&ActiveForm>, rate: Rate) -> Op
         },
         WordStyleName::Karaoke => WordStyle::Fill { colour },
         WordStyleName::Pop => {
-            let scale = form.and_then(|form| form.scale).map_or(Micro(1_200_000), |scale| scale.micro());
+            let scale =
+                form.and_then(|form| form.scale).map_or(Micro(1_200_000), |scale| scale.micro());
             WordStyle::Pop { colour, scale, frames: frames(20) }
         }
-        WordStyleName::Bounce => WordStyle::Bounce { colour, height: Micro(250_000), frames: frames(30) },
-        WordStyleName::Slide => WordStyle::Slide { colour, distance: Micro(400_000), frames: frames(20) },
+        WordStyleName::Bounce => {
+            WordStyle::Bounce { colour, height: Micro(250_000), frames: frames(30) }
+        }
+        WordStyleName::Slide => {
+            WordStyle::Slide { colour, distance: Micro(400_000), frames: frames(20) }
+        }
         WordStyleName::Typewriter => WordStyle::Typewriter { colour },
     })
 }
@@ -127,8 +147,9 @@ impl Grid {
     /// A time after the clip's start as a frame of its clock: times snap on the timeline's grid, as clips do.
     fn frame(&self, time: Ratio) -> i64 {
         let seconds = self.start.plus(time);
-        let frames =
-            seconds.times(Ratio::whole(i64::from(self.rate.num))).over(Ratio::whole(i64::from(self.rate.den.max(1))));
+        let frames = seconds
+            .times(Ratio::whole(i64::from(self.rate.num)))
+            .over(Ratio::whole(i64::from(self.rate.den.max(1))));
         frames.map_or(0, Ratio::round_half_up) - self.clip_start
     }
 
@@ -156,8 +177,10 @@ fn spread(cue: &Cue) -> Vec<Word> {
     let words: Vec<&str> = cue.text.split_whitespace().collect();
     let letters: i64 = words.iter().map(|word| word.chars().count() as i64).sum();
     let length = cue.end.minus(cue.start);
-    let moment =
-        |said: i64| Ratio::new(said, letters.max(1)).map_or(cue.start, |share| cue.start.plus(length.times(share)));
+    let moment = |said: i64| {
+        Ratio::new(said, letters.max(1))
+            .map_or(cue.start, |share| cue.start.plus(length.times(share)))
+    };
     let mut said = 0;
     let timed = words.iter().map(|word| {
         let start = moment(said);
@@ -170,7 +193,9 @@ fn spread(cue: &Cue) -> Vec<Word> {
 /// The cues in seconds after the clip's start, wherever they come from.
 fn cues_of(desk: &mut Desk, clip: &Clip, asset: &CaptionAsset, start: Ratio) -> Option<Vec<Cue>> {
     let grouping = Grouping {
-        characters: asset.max_characters.map_or_else(|| room(desk, clip, asset), |count| count.0 as usize),
+        characters: asset
+            .max_characters
+            .map_or_else(|| room(desk, clip, asset), |count| count.0 as usize),
         lines: asset.max_lines.map_or(Grouping::default().lines, |count| count.0 as usize),
     };
     let cues = if let Some(cues) = &asset.cues {
@@ -186,7 +211,11 @@ fn cues_of(desk: &mut Desk, clip: &Clip, asset: &CaptionAsset, start: Ratio) -> 
         file_cues(desk, clip)?
     };
     let trim = asset.trim.map_or(Ratio::ZERO, |trim| trim.0);
-    Some(if trim == Ratio::ZERO { cues } else { cues.into_iter().map(|cue| earlier(cue, trim)).collect() })
+    Some(if trim == Ratio::ZERO {
+        cues
+    } else {
+        cues.into_iter().map(|cue| earlier(cue, trim)).collect()
+    })
 }
 
 fn written_cue(form: &CueForm) -> Cue {
@@ -222,5 +251,10 @@ fn earlier(cue: Cue, by: Ratio) -> Cue {
         start: word.start.minus(by),
         end: word.end.minus(by),
     });
-    Cue { start: cue.start.minus(by), end: cue.end.minus(by), text: cue.text, words: words.collect() }
+    Cue {
+        start: cue.start.minus(by),
+        end: cue.end.minus(by),
+        text: cue.text,
+        words: words.collect(),
+    }
 }

@@ -20,7 +20,9 @@ pub(super) fn covers(layer: &Layer, opaque: bool, canvas: &Canvas, frames: u64) 
 
 fn fills_its_box(asset: &Asset, opaque: bool) -> bool {
     match asset {
-        Asset::Video(video) => opaque && (video.picture.into == WHOLE || video.picture.backdrop.is_some()),
+        Asset::Video(video) => {
+            opaque && (video.picture.into == WHOLE || video.picture.backdrop.is_some())
+        }
         Asset::Image(picture) => opaque && (picture.into == WHOLE || picture.backdrop.is_some()),
         Asset::Colour(Rgba([.., alpha])) => *alpha == 255,
         Asset::Gradient(gradient) => gradient.stops.iter().all(|stop| stop.colour.0[3] == 255),

@@ -30,7 +30,8 @@ impl Drawing<'_> {
             let start = tween.start.map_or(at, |Decimal(start)| start);
             let from = tween.from.map_or(value, |Decimal(from)| from);
             let first = (self.tick)(start);
-            let last = tween.length.map_or(self.ticks, |Decimal(length)| (self.tick)(start.plus(length)));
+            let last =
+                tween.length.map_or(self.ticks, |Decimal(length)| (self.tick)(start.plus(length)));
             tweens.push(Tween {
                 start: first,
                 length: last.saturating_sub(first),
@@ -57,6 +58,7 @@ pub(super) fn part(curve: &Curve, from: u64, to: u64) -> Curve {
     let ends = |tween: &Tween| tween.start + tween.length == from;
     let begun = tweens.iter().rposition(|tween| tween.start <= from).unwrap_or(0);
     let begun = tweens.iter().position(ends).map_or(begun, |ended| ended.min(begun));
-    let kept = tweens.iter().enumerate().filter(|(index, tween)| *index >= begun && tween.start < to);
+    let kept =
+        tweens.iter().enumerate().filter(|(index, tween)| *index >= begun && tween.start < to);
     Curve::Tweens(kept.map(|(_, tween)| *tween).collect())
 }

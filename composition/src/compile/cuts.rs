@@ -19,7 +19,11 @@ pub(super) fn cut(rate: Rate, window: Span, drawn: &[Drawn]) -> Vec<Span> {
     let mut hard = BTreeSet::from([0, frames]);
     let mut soft = BTreeSet::new();
     for item in drawn {
-        let edges = item.edges().into_iter().filter(|edge| 0 < *edge && *edge < frames as i64).map(|edge| edge as u64);
+        let edges = item
+            .edges()
+            .into_iter()
+            .filter(|edge| 0 < *edge && *edge < frames as i64)
+            .map(|edge| edge as u64);
         if item.cuts_hard { hard.extend(edges) } else { soft.extend(edges) }
     }
     hard.extend(gaps(drawn, frames));
@@ -32,8 +36,10 @@ pub(super) fn cut(rate: Rate, window: Span, drawn: &[Drawn]) -> Vec<Span> {
 /// composition of writing alone does not move its lines.
 fn gaps(drawn: &[Drawn], frames: u64) -> Vec<u64> {
     let within = |frame: i64| u64::try_from(frame).unwrap_or(0).min(frames);
-    let mut spans: Vec<(u64, u64)> =
-        drawn.iter().map(|item| (within(item.start), within(item.start + item.layer.show.to as i64))).collect();
+    let mut spans: Vec<(u64, u64)> = drawn
+        .iter()
+        .map(|item| (within(item.start), within(item.start + item.layer.show.to as i64)))
+        .collect();
     spans.sort_unstable();
     let mut edges = Vec::new();
     let mut shown_to = 0;
@@ -139,7 +145,8 @@ mod tests {
     #[test]
     fn a_line_moves_to_an_edge_of_writing_in_reach() {
         let rate = Rate { num: 30, den: 1 };
-        let ends = |soft: &[u64]| pieces(rate, 250, soft).iter().map(|piece| piece.to).collect::<Vec<_>>();
+        let ends =
+            |soft: &[u64]| pieces(rate, 250, soft).iter().map(|piece| piece.to).collect::<Vec<_>>();
         assert_eq!(ends(&[]), [60, 120, 180, 250]);
         assert_eq!(ends(&[50, 67, 80, 170]), [67, 120, 170, 250]);
         assert_eq!(ends(&[45, 104, 135]), [45, 135, 180, 250]);
@@ -149,7 +156,10 @@ mod tests {
     fn a_run_is_cut_where_both_pieces_stay_long_enough_wherever_the_line_goes() {
         let rate = Rate { num: 30, den: 1 };
         assert_eq!(pieces(rate, 104, &[60]).len(), 1);
-        assert_eq!(pieces(rate, 105, &[75]).iter().map(|piece| piece.len()).collect::<Vec<_>>(), [75, 30]);
+        assert_eq!(
+            pieces(rate, 105, &[75]).iter().map(|piece| piece.len()).collect::<Vec<_>>(),
+            [75, 30]
+        );
     }
 
     #[test]
@@ -158,8 +168,15 @@ mod tests {
         let edges = [0, 112, 229, 351, 472];
         let pieces = pieces(rate, 600, &edges);
         let showing = |from: u64, to: u64| -> u64 {
-            pieces.iter().filter(|piece| piece.from < to && from < piece.to).map(|piece| piece.len()).sum()
+            pieces
+                .iter()
+                .filter(|piece| piece.from < to && from < piece.to)
+                .map(|piece| piece.len())
+                .sum()
         };
-        assert!(edges.windows(2).all(|cue| showing(cue[0], cue[1]) == cue[1] - cue[0]), "{pieces:?}");
+        assert!(
+            edges.windows(2).all(|cue| showing(cue[0], cue[1]) == cue[1] - cue[0]),
+            "{pieces:?}"
+        );
     }
 }

@@ -26,7 +26,8 @@ pub(super) struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub fn new(composition: &'a Composition, facts: &'a BTreeMap<Slot, Facts>) -> Self {
-        let pairs = composition.tracks.iter().flat_map(|clips| clips.iter().zip(clips.iter().skip(1)));
+        let pairs =
+            composition.tracks.iter().flat_map(|clips| clips.iter().zip(clips.iter().skip(1)));
         Desk {
             composition,
             facts,
@@ -46,7 +47,9 @@ impl<'a> Desk<'a> {
     /// Something is wrong at a place; of several wrongs at one place the first is told, because stages meet the same one again.
     pub fn fault(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
         let fault = Fault::new(pointer, detail);
-        if self.faults.len() < MAX_FAULTS && self.faults.iter().all(|known| known.pointer != fault.pointer) {
+        if self.faults.len() < MAX_FAULTS
+            && self.faults.iter().all(|known| known.pointer != fault.pointer)
+        {
             self.faults.push(fault);
         }
     }
@@ -62,8 +65,12 @@ impl<'a> Desk<'a> {
     /// The plan, if nothing was wrong.
     pub fn settle(self, plan: Option<RenderPlan>) -> Result<RenderPlan, Vec<Fault>> {
         match plan {
-            Some(plan) if self.faults.is_empty() => Ok(RenderPlan { warnings: self.warnings, ..plan }),
-            _ if self.faults.is_empty() => Err(vec![Fault::new("", "can't be compiled: no frame is left of it")]),
+            Some(plan) if self.faults.is_empty() => {
+                Ok(RenderPlan { warnings: self.warnings, ..plan })
+            }
+            _ if self.faults.is_empty() => {
+                Err(vec![Fault::new("", "can't be compiled: no frame is left of it")])
+            }
             _ => Err(self.faults),
         }
     }
@@ -76,7 +83,10 @@ impl<'a> Desk<'a> {
     fn facts_in(&mut self, slot: &Slot, pointer: &str) -> Option<&'a Facts> {
         let facts = self.facts.get(slot);
         if facts.is_none() {
-            self.fault(pointer, "is a source of which nothing is known: it must be fetched and probed first");
+            self.fault(
+                pointer,
+                "is a source of which nothing is known: it must be fetched and probed first",
+            );
         }
         facts
     }
@@ -104,7 +114,10 @@ impl<'a> Desk<'a> {
         let facts = self.facts_of(clip)?;
         let stream = facts.video.first().filter(|stream| stream.width > 0 && stream.height > 0);
         if stream.is_none() {
-            self.fault(clip.at("/asset/src"), "has no picture: name a file that has one, or use an `audio` asset");
+            self.fault(
+                clip.at("/asset/src"),
+                "has no picture: name a file that has one, or use an `audio` asset",
+            );
         }
         Some((facts, stream?))
     }

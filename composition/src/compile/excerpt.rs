@@ -27,7 +27,8 @@ fn shown(layer: &Layer, within: Span, offset: i64) -> Option<Layer> {
     if opacity == Curve::Still(Micro::ZERO) {
         return None;
     }
-    let mattes: Vec<Layer> = layer.mattes.iter().filter_map(|matte| shown(matte, within, offset)).collect();
+    let mattes: Vec<Layer> =
+        layer.mattes.iter().filter_map(|matte| shown(matte, within, offset)).collect();
     let cut = Layer {
         show: Span { from: segment_frame(show.from, offset)?, to: segment_frame(show.to, offset)? },
         clock,
@@ -67,7 +68,8 @@ fn cues(captions: &Captions, show: Span, offset: i64) -> Option<Captions> {
     let cues: Vec<Cue> = seen
         .map(|cue| {
             let whole = captions.active.is_some();
-            let (first, last) = if whole { (cue.from, cue.to) } else { (cue.from.max(from), cue.to.min(to)) };
+            let (first, last) =
+                if whole { (cue.from, cue.to) } else { (cue.from.max(from), cue.to.min(to)) };
             let mut cut = Cue { from: first - offset, to: last - offset, ..cue.clone() };
             for word in &mut cut.words {
                 (word.from, word.to) = (word.from - offset, word.to - offset);

@@ -5,11 +5,12 @@ use super::look::Extent;
 use super::times::{self, Placed};
 use crate::document::Decimal;
 use crate::plan::{
-    Asset, Gradient, GradientStop, MICRO, Micro, Ratio, Rgba, Shape, ShapeKind, Span, WaveStyle, Waveform,
+    Asset, Gradient, GradientStop, MICRO, Micro, Ratio, Rgba, Shape, ShapeKind, Span, WaveStyle,
+    Waveform,
 };
 use crate::written::{
-    Asset as Written, FillForm, GradientAsset, GradientShape, OutlineForm, ShapeAsset, ShapeName, WaveName,
-    WaveformAsset,
+    Asset as Written, FillForm, GradientAsset, GradientShape, OutlineForm, ShapeAsset, ShapeName,
+    WaveName, WaveformAsset,
 };
 
 /// A figure and its box: its own size, else the clip's, else the frame's.
@@ -18,7 +19,8 @@ pub(super) fn shape(asset: &ShapeAsset, bounds: Extent) -> (Asset, Extent) {
     let (kind, extent) = match asset.shape {
         ShapeName::Rectangle => {
             let own = asset.rectangle.as_ref();
-            let radius = own.and_then(|own| own.corner_radius).map_or(Micro::ZERO, |radius| radius.micro());
+            let radius =
+                own.and_then(|own| own.corner_radius).map_or(Micro::ZERO, |radius| radius.micro());
             let width = or(own.and_then(|own| own.width), bounds.width);
             let height = or(own.and_then(|own| own.height), bounds.height);
             (ShapeKind::Rectangle { radius }, Extent { width, height })
@@ -60,7 +62,9 @@ pub(super) fn outline(form: &OutlineForm) -> (Rgba, Micro) {
 pub(super) fn gradient(asset: &GradientAsset) -> Gradient {
     let angle = match asset.shape {
         Some(GradientShape::Radial) => None,
-        Some(GradientShape::Linear) | None => Some(asset.angle.map_or(Micro::whole(180), |angle| angle.micro())),
+        Some(GradientShape::Linear) | None => {
+            Some(asset.angle.map_or(Micro::whole(180), |angle| angle.micro()))
+        }
     };
     let gaps = (asset.stops.len() as i64 - 1).max(1);
     let stops = asset.stops.iter().zip(0_i64..).map(|(stop, index)| GradientStop {
@@ -91,7 +95,10 @@ pub(super) fn waveform(desk: &mut Desk, placed: &Placed, asset: &WaveformAsset) 
         speed,
         style: wave_style(asset),
         colour: asset.color.unwrap_or(Rgba::WHITE),
-        window: asset.window.map_or(Ratio::ONE, |window| window.0).max(Ratio::new(1, 100).unwrap_or(Ratio::ONE)),
+        window: asset
+            .window
+            .map_or(Ratio::ONE, |window| window.0)
+            .max(Ratio::new(1, 100).unwrap_or(Ratio::ONE)),
         clip: Span { from: 0, to: placed.span.len() },
     }))
 }
@@ -108,10 +115,12 @@ fn played(asset: &Written) -> (Ratio, Ratio) {
 
 fn wave_style(asset: &WaveformAsset) -> WaveStyle {
     match asset.style {
-        Some(WaveName::Line) => {
-            WaveStyle::Line { width: asset.thickness.map_or(Micro::whole(4), |width| width.micro()) }
-        }
+        Some(WaveName::Line) => WaveStyle::Line {
+            width: asset.thickness.map_or(Micro::whole(4), |width| width.micro()),
+        },
         Some(WaveName::Filled) => WaveStyle::Filled,
-        Some(WaveName::Bars) | None => WaveStyle::Bars { count: asset.bars.map_or(64, |count| count.0) },
+        Some(WaveName::Bars) | None => {
+            WaveStyle::Bars { count: asset.bars.map_or(64, |count| count.0) }
+        }
     }
 }

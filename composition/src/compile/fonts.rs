@@ -21,7 +21,11 @@ pub(super) fn settle(desk: &mut Desk, drawn: &mut [Drawn]) {
     for (index, src) in desk.composition.fonts.iter().enumerate() {
         let facts = desk.facts_at(&Src(src.clone()), &format!("/timeline/fonts/{index}/src"));
         for face in facts.into_iter().flat_map(|facts| &facts.faces) {
-            known.push(Named { names: [plain(stem(src)), plain(&face.full_name)], family: plain(&face.family), face });
+            known.push(Named {
+                names: [plain(stem(src)), plain(&face.full_name)],
+                family: plain(&face.family),
+                face,
+            });
         }
     }
     let layers = drawn.iter_mut().map(|item| &mut item.layer.asset);

@@ -5,11 +5,12 @@ use super::desk::Desk;
 use super::times::Placed;
 use crate::document::Moving;
 use crate::plan::{
-    Blend, Canvas, Curve, Direction, Drift, Filter, Layer, MICRO, Micro, Placement, Rate, Ratio, Span, Transition,
+    Blend, Canvas, Curve, Direction, Drift, Filter, Layer, MICRO, Micro, Placement, Rate, Ratio,
+    Span, Transition,
 };
 use crate::written::{
-    AdjustFilter, BlendName, Clip as Written, EffectForm, EffectKind, FilterForm, FilterName, FilterObject, Position,
-    TransitionForm,
+    AdjustFilter, BlendName, Clip as Written, EffectForm, EffectKind, FilterForm, FilterName,
+    FilterObject, Position, TransitionForm,
 };
 
 /// A box in pixels.
@@ -27,13 +28,19 @@ impl Extent {
 
     /// The clip's own box; what it does not say is the canvas'.
     pub fn of_clip(written: &Written, canvas: &Canvas) -> Extent {
-        let side = |own: Option<crate::document::Count>, usual: u32| own.map_or(usual, |count| count.0);
+        let side =
+            |own: Option<crate::document::Count>, usual: u32| own.map_or(usual, |count| count.0);
         Extent::pixels(side(written.width, canvas.width), side(written.height, canvas.height))
     }
 }
 
 /// A clip as a layer over its whole length, its clock at 0, without mattes.
-pub(super) fn layer(desk: &mut Desk, placed: &Placed, asset: crate::plan::Asset, extent: Extent) -> Layer {
+pub(super) fn layer(
+    desk: &mut Desk,
+    placed: &Placed,
+    asset: crate::plan::Asset,
+    extent: Extent,
+) -> Layer {
     let canvas = desk.composition.canvas;
     let written = &placed.clip.written;
     let frames = placed.span.len();
@@ -43,7 +50,8 @@ pub(super) fn layer(desk: &mut Desk, placed: &Placed, asset: crate::plan::Asset,
         clock: 0,
         asset,
         placement: placement(written, &canvas, frames, extent),
-        opacity: by_frames(canvas.rate, frames, &Ratio::to_micro).curve(written.opacity.as_ref(), Ratio::ONE),
+        opacity: by_frames(canvas.rate, frames, &Ratio::to_micro)
+            .curve(written.opacity.as_ref(), Ratio::ONE),
         enter: transition.and_then(|both| both.enter).map(|form| enter(form, canvas.rate, frames)),
         leave: transition.and_then(|both| both.leave).map(|form| leave(form, canvas.rate, frames)),
         filters: filters(desk, placed),
@@ -80,15 +88,18 @@ fn placement(written: &Written, canvas: &Canvas, frames: u64, extent: Extent) ->
     let transform = written.transform.as_ref();
     let skew = transform.and_then(|transform| transform.skew.as_ref());
     let flip = transform.and_then(|transform| transform.flip.as_ref());
-    let angle = transform.and_then(|transform| transform.rotate.as_ref()).map(|rotate| &rotate.angle);
+    let angle =
+        transform.and_then(|transform| transform.rotate.as_ref()).map(|rotate| &rotate.angle);
     let plain = by_frames(canvas.rate, frames, &Ratio::to_micro);
     Placement {
         width: extent.width.to_micro(),
         height: extent.height.to_micro(),
         anchor_x,
         anchor_y,
-        x: by_frames(canvas.rate, frames, &shares_across).curve(offset.and_then(|o| o.x.as_ref()), Ratio::ZERO),
-        y: by_frames(canvas.rate, frames, &shares_up).curve(offset.and_then(|o| o.y.as_ref()), Ratio::ZERO),
+        x: by_frames(canvas.rate, frames, &shares_across)
+            .curve(offset.and_then(|o| o.x.as_ref()), Ratio::ZERO),
+        y: by_frames(canvas.rate, frames, &shares_up)
+            .curve(offset.and_then(|o| o.y.as_ref()), Ratio::ZERO),
         scale: plain.curve(written.scale.as_ref(), Ratio::ONE),
         angle: plain.curve(angle, Ratio::ZERO),
         skew_x: plain.curve(skew.and_then(|skew| skew.x.as_ref()), Ratio::ZERO),
@@ -154,9 +165,9 @@ fn filters(desk: &mut Desk, placed: &Placed) -> Vec<Filter> {
     written
         .filter_map(|form| match form {
             FilterForm::Named(name) => named_filter(*name),
-            FilterForm::Set(FilterObject::Blur(blur)) => {
-                Some(Filter::Blur { sigma: blur.amount.map_or(USUAL_BLUR, |amount| amount.micro()) })
-            }
+            FilterForm::Set(FilterObject::Blur(blur)) => Some(Filter::Blur {
+                sigma: blur.amount.map_or(USUAL_BLUR, |amount| amount.micro()),
+            }),
             FilterForm::Set(FilterObject::Adjust(adjust)) => Some(adjusted(adjust)),
             FilterForm::Set(FilterObject::Lut(lut)) => {
                 let facts = desk.facts_at(&lut.src, &placed.clip.at("/filter"))?;
@@ -167,7 +178,9 @@ fn filters(desk: &mut Desk, placed: &Placed) -> Vec<Filter> {
 }
 
 fn adjusted(adjust: &AdjustFilter) -> Filter {
-    let factor = |number: Option<crate::document::Decimal>| number.map_or(Micro::ONE, |number| number.micro());
+    let factor = |number: Option<crate::document::Decimal>| {
+        number.map_or(Micro::ONE, |number| number.micro())
+    };
     Filter::Adjust {
         brightness: adjust.brightness.map_or(Micro::ZERO, |number| number.micro()),
         contrast: factor(adjust.contrast),
@@ -179,7 +192,11 @@ fn adjusted(adjust: &AdjustFilter) -> Filter {
 fn named_filter(name: FilterName) -> Option<Filter> {
     let adjust = |brightness: i64, contrast: i64, saturation: i64| {
         let micro = |thousandths: i64| Micro(thousandths * 1000);
-        Some(Filter::Adjust { brightness: micro(brightness), contrast: micro(contrast), saturation: micro(saturation) })
+        Some(Filter::Adjust {
+            brightness: micro(brightness),
+            contrast: micro(contrast),
+            saturation: micro(saturation),
+        })
     };
     match name {
         FilterName::None => None,

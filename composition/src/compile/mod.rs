@@ -35,7 +35,10 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Every fault that only the sources could show: a source without the stream that is asked of it, a trim past its end, subtitles
 /// that can't be read, a length that nothing gives.
-pub fn compile(composition: &Composition, facts: &BTreeMap<Slot, Facts>) -> Result<RenderPlan, Vec<Fault>> {
+pub fn compile(
+    composition: &Composition,
+    facts: &BTreeMap<Slot, Facts>,
+) -> Result<RenderPlan, Vec<Fault>> {
     let mut desk = Desk::new(composition, facts);
     let plan = times::resolve(&mut desk).map(|timing| {
         let pictures = if output::has_pictures(composition.output.format) {
@@ -54,8 +57,10 @@ pub fn compile(composition: &Composition, facts: &BTreeMap<Slot, Facts>) -> Resu
 fn segments(desk: &mut Desk, timing: &times::Timing, drawn: &[Drawn]) -> Vec<Segment> {
     let cuts = cuts::cut(desk.composition.canvas.rate, timing.window, drawn);
     if cuts.len() > MAX_SEGMENTS {
-        let detail =
-            format!("falls into {} segments: at most {MAX_SEGMENTS} are made; use fewer or longer clips", cuts.len());
+        let detail = format!(
+            "falls into {} segments: at most {MAX_SEGMENTS} are made; use fewer or longer clips",
+            cuts.len()
+        );
         desk.fault("/timeline", detail);
         return Vec::new();
     }
@@ -83,7 +88,12 @@ fn showings(drawn: &[Drawn], cuts: &[Span]) -> u64 {
     drawn.iter().map(count).sum()
 }
 
-fn segment(composition: &Composition, run: Span, drawn: &[Drawn], fonts: &[crate::plan::SourceHash]) -> Segment {
+fn segment(
+    composition: &Composition,
+    run: Span,
+    drawn: &[Drawn],
+    fonts: &[crate::plan::SourceHash],
+) -> Segment {
     let mut canvas = composition.canvas;
     let mut layers = Vec::new();
     // From the top down, to the first that hides all below: those, and the background, are not there.

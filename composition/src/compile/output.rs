@@ -15,24 +15,36 @@ pub(super) fn is_one_picture(format: Format) -> bool {
 }
 
 /// The plan, once its parts are there; warnings are added when the desk is cleared.
-pub(super) fn plan(desk: &mut Desk, timing: &Timing, segments: Vec<Segment>, sound: Option<Sound>) -> RenderPlan {
+pub(super) fn plan(
+    desk: &mut Desk,
+    timing: &Timing,
+    segments: Vec<Segment>,
+    sound: Option<Sound>,
+) -> RenderPlan {
     let composition = desk.composition;
     let (canvas, output) = (&composition.canvas, &composition.output);
     if !has_pictures(output.format) && sound.is_none() {
-        desk.fault("/output/format", "is sound alone, but nothing is heard: add an audio, speech or video clip");
+        desk.fault(
+            "/output/format",
+            "is sound alone, but nothing is heard: add an audio, speech or video clip",
+        );
     }
     let frames = if segments.is_empty() { 0 } else { timing.window.len() };
     let mut capture = |capture: Option<crate::composition::Capture>, name: &str| {
         let capture = capture.filter(|_| frames > 0)?;
         let end = canvas.rate.seconds(frames);
         if capture.at > end {
-            let detail =
-                format!("is {} s, past the end at {} s: the last frame is taken", capture.at.to_f64(), end.to_f64());
+            let detail = format!(
+                "is {} s, past the end at {} s: the last frame is taken",
+                capture.at.to_f64(),
+                end.to_f64()
+            );
             desk.warn(&format!("/output/{name}/capture"), detail);
         }
         Some(capture.poster(canvas, frames))
     };
-    let (poster, thumbnail) = (capture(output.poster, "poster"), capture(output.thumbnail, "thumbnail"));
+    let (poster, thumbnail) =
+        (capture(output.poster, "poster"), capture(output.thumbnail, "thumbnail"));
     let assemble = Assemble {
         format: output.format,
         width: canvas.width,

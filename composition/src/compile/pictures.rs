@@ -5,7 +5,10 @@ use super::look::Extent;
 use super::times::Placed;
 use crate::composition::Clip;
 use crate::document::Decimal;
-use crate::plan::{Asset, Backdrop, ChromaKey, Facts, Micro, Picture, Ratio, Rect, Source, Video, VideoFacts, WHOLE};
+use crate::plan::{
+    Asset, Backdrop, ChromaKey, Facts, Micro, Picture, Ratio, Rect, Source, Video, VideoFacts,
+    WHOLE,
+};
 use crate::written::{ChromaKeyForm, Crop, Fit};
 
 /// A video's asset and the box it takes.
@@ -19,7 +22,12 @@ pub(super) struct Moving {
 }
 
 /// A video or an animated picture; a still where the source is one.
-pub(super) fn moving(desk: &mut Desk, placed: &Placed, crop: Option<&Crop>, how: Moving) -> Option<(Asset, Extent)> {
+pub(super) fn moving(
+    desk: &mut Desk,
+    placed: &Placed,
+    crop: Option<&Crop>,
+    how: Moving,
+) -> Option<(Asset, Extent)> {
     let (facts, video) = desk.picture_of(placed.clip)?;
     let (picture, extent) = fitted(desk, placed.clip, facts, video, crop);
     if facts.image {
@@ -29,19 +37,37 @@ pub(super) fn moving(desk: &mut Desk, placed: &Placed, crop: Option<&Crop>, how:
     let speed = how.speed.map_or(Ratio::ONE, |speed| speed.0);
     check_reach(desk, placed, facts, trim, speed, how.repeat);
     let repeat = if how.repeat { facts.duration } else { None };
-    Some((Asset::Video(Video { picture, trim, speed, deinterlace: video.interlaced, repeat }), extent))
+    Some((
+        Asset::Video(Video { picture, trim, speed, deinterlace: video.interlaced, repeat }),
+        extent,
+    ))
 }
 
 /// A still, or an animated picture, which repeats.
-pub(super) fn image(desk: &mut Desk, placed: &Placed, crop: Option<&Crop>) -> Option<(Asset, Extent)> {
+pub(super) fn image(
+    desk: &mut Desk,
+    placed: &Placed,
+    crop: Option<&Crop>,
+) -> Option<(Asset, Extent)> {
     moving(desk, placed, crop, Moving { trim: None, speed: None, repeat: true })
 }
 
 /// A fault where nothing is left behind the trim, a warning where the source ends before the clip does.
-fn check_reach(desk: &mut Desk, placed: &Placed, facts: &Facts, trim: Ratio, speed: Ratio, repeat: bool) {
+fn check_reach(
+    desk: &mut Desk,
+    placed: &Placed,
+    facts: &Facts,
+    trim: Ratio,
+    speed: Ratio,
+    repeat: bool,
+) {
     let Some(duration) = facts.duration.filter(|duration| *duration > Ratio::ZERO) else { return };
     if duration <= trim {
-        let detail = format!("is {} s, past the end of a source of {} s: trim less", trim.to_f64(), duration.to_f64());
+        let detail = format!(
+            "is {} s, past the end of a source of {} s: trim less",
+            trim.to_f64(),
+            duration.to_f64()
+        );
         desk.fault(placed.clip.at("/asset/trim"), detail);
         return;
     }
@@ -51,7 +77,9 @@ fn check_reach(desk: &mut Desk, placed: &Placed, facts: &Facts, trim: Ratio, spe
         let ends = duration.minus(trim).over(speed).map_or(0.0, Ratio::to_f64);
         desk.warn(
             &placed.clip.pointer,
-            format_args!("is longer than its source, which ends after {ends:.3} s: its last frame holds"),
+            format_args!(
+                "is longer than its source, which ends after {ends:.3} s: its last frame holds"
+            ),
         );
     }
 }
@@ -66,7 +94,13 @@ pub(super) fn chroma_key(form: &ChromaKeyForm) -> ChromaKey {
 }
 
 /// Which part of the picture is drawn where, and the box.
-fn fitted(desk: &Desk, clip: &Clip, facts: &Facts, video: &VideoFacts, crop: Option<&Crop>) -> (Picture, Extent) {
+fn fitted(
+    desk: &Desk,
+    clip: &Clip,
+    facts: &Facts,
+    video: &VideoFacts,
+    crop: Option<&Crop>,
+) -> (Picture, Extent) {
     let canvas = &desk.composition.canvas;
     let (wide, high) = video.shown_size();
     let shown = Shown { whole: Extent::pixels(wide, high), kept: kept(crop) };
@@ -102,7 +136,8 @@ impl Part {
 }
 
 fn kept(crop: Option<&Crop>) -> Part {
-    let share = |of: fn(&Crop) -> Option<Decimal>| crop.and_then(of).map_or(Ratio::ZERO, |share| share.0);
+    let share =
+        |of: fn(&Crop) -> Option<Decimal>| crop.and_then(of).map_or(Ratio::ZERO, |share| share.0);
     let (left, top) = (share(|crop| crop.left), share(|crop| crop.top));
     let width = Ratio::ONE.minus(left).minus(share(|crop| crop.right));
     let height = Ratio::ONE.minus(top).minus(share(|crop| crop.bottom));
@@ -112,7 +147,10 @@ fn kept(crop: Option<&Crop>) -> Part {
 impl Shown {
     /// The kept part in pixels.
     fn size(self) -> Extent {
-        Extent { width: self.whole.width.times(self.kept.width), height: self.whole.height.times(self.kept.height) }
+        Extent {
+            width: self.whole.width.times(self.kept.width),
+            height: self.whole.height.times(self.kept.height),
+        }
     }
 
     /// The middle of the kept part that has the shape of a box.
@@ -120,7 +158,8 @@ impl Shown {
         let size = self.size();
         // Above one: the picture is wider than the box.
         let wider = quotient(size.width.times(bounds.height), size.height.times(bounds.width));
-        let middle = |from: Ratio, length: Ratio, part: Ratio| from.plus(length.minus(part).times(half()));
+        let middle =
+            |from: Ratio, length: Ratio, part: Ratio| from.plus(length.minus(part).times(half()));
         if Ratio::ONE < wider {
             let width = quotient(self.kept.width, wider);
             Part { x: middle(self.kept.x, self.kept.width, width), width, ..self.kept }
@@ -163,11 +202,17 @@ const BACKDROP_BLUR: i64 = 30;
 
 fn blurred(all: Picture, shown: Shown, bounds: Extent) -> Picture {
     let inner = shown.contained(bounds);
-    let (width, height) = (quotient(inner.width, bounds.width), quotient(inner.height, bounds.height));
-    let into =
-        Part { x: Ratio::ONE.minus(width).times(half()), y: Ratio::ONE.minus(height).times(half()), width, height };
+    let (width, height) =
+        (quotient(inner.width, bounds.width), quotient(inner.height, bounds.height));
+    let into = Part {
+        x: Ratio::ONE.minus(width).times(half()),
+        y: Ratio::ONE.minus(height).times(half()),
+        width,
+        height,
+    };
     let sigma = quotient(bounds.width.min(bounds.height), Ratio::whole(BACKDROP_BLUR)).to_micro();
-    let backdrop = (into.rect() != WHOLE).then(|| Backdrop { crop: shown.covering(bounds).rect(), sigma });
+    let backdrop =
+        (into.rect() != WHOLE).then(|| Backdrop { crop: shown.covering(bounds).rect(), sigma });
     Picture { into: into.rect(), backdrop, ..all }
 }
 
@@ -207,7 +252,10 @@ mod tests {
         assert_eq!(size, (960.0, 960.0));
         assert_eq!(picture.into, rect(0, 218_750, 1_000_000, 562_500));
         let backdrop = picture.backdrop.expect("a backdrop");
-        assert_eq!((backdrop.crop, backdrop.sigma), (rect(218_750, 0, 562_500, 1_000_000), Micro::whole(32)));
+        assert_eq!(
+            (backdrop.crop, backdrop.sigma),
+            (rect(218_750, 0, 562_500, 1_000_000), Micro::whole(32))
+        );
         assert_eq!(fitted(Fit::Blur, (1920, 1080), (960, 540)).0.backdrop, None);
     }
 }

@@ -29,7 +29,11 @@ impl Drawn {
             let inside = |edge: &i64| 0 < *edge && *edge < clip.to as i64;
             edges.extend(captions.cues.iter().flat_map(|cue| [cue.from, cue.to]).filter(inside));
         }
-        let mattes = self.layer.mattes.iter().flat_map(|matte| [matte.show.from as i64, matte.show.to as i64]);
+        let mattes = self
+            .layer
+            .mattes
+            .iter()
+            .flat_map(|matte| [matte.show.from as i64, matte.show.to as i64]);
         edges.extend(mattes);
         edges.into_iter().map(|edge| edge + self.start).collect()
     }
@@ -39,20 +43,33 @@ impl Drawn {
 pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
     let mut drawn = Vec::new();
     for track in (0..desk.composition.tracks.len()).rev() {
-        let mut clips: Vec<&Placed> = timing.placed.iter().filter(|placed| placed.track == track).collect();
+        let mut clips: Vec<&Placed> =
+            timing.placed.iter().filter(|placed| placed.track == track).collect();
         clips.sort_by_key(|placed| placed.span.from);
         let (mattes, shown): (Vec<&Placed>, Vec<&Placed>) =
             clips.into_iter().partition(|placed| placed.clip.is_matte());
-        let mattes: Vec<(Span, Layer)> =
-            mattes.into_iter().filter_map(|placed| Some((placed.span, layer(desk, placed)?))).collect();
+        let mattes: Vec<(Span, Layer)> = mattes
+            .into_iter()
+            .filter_map(|placed| Some((placed.span, layer(desk, placed)?)))
+            .collect();
         for placed in shown {
             let Some(mut layer) = layer(desk, placed) else { continue };
-            layer.mattes = mattes.iter().filter_map(|(span, matte)| matte_for(placed.span, *span, matte)).collect();
-            let fills =
-                matches!(layer.asset, Asset::Video(_) | Asset::Image(_) | Asset::Colour(_) | Asset::Gradient(_));
+            layer.mattes = mattes
+                .iter()
+                .filter_map(|(span, matte)| matte_for(placed.span, *span, matte))
+                .collect();
+            let fills = matches!(
+                layer.asset,
+                Asset::Video(_) | Asset::Image(_) | Asset::Colour(_) | Asset::Gradient(_)
+            );
             let cuts_hard = fills || !layer.mattes.is_empty();
             let opaque = opaque(desk, placed);
-            drawn.push(Drawn { start: placed.span.from as i64 - timing.window.from as i64, layer, cuts_hard, opaque });
+            drawn.push(Drawn {
+                start: placed.span.from as i64 - timing.window.from as i64,
+                layer,
+                cuts_hard,
+                opaque,
+            });
         }
     }
     drawn
@@ -61,7 +78,9 @@ pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
 /// Whether a clip's source has no alpha; true where it has no source.
 fn opaque(desk: &mut Desk, placed: &Placed) -> bool {
     match placed.clip.written.asset {
-        Written::Video(_) | Written::Image(_) => desk.picture_of(placed.clip).is_some_and(|(_, video)| !video.alpha),
+        Written::Video(_) | Written::Image(_) => {
+            desk.picture_of(placed.clip).is_some_and(|(_, video)| !video.alpha)
+        }
         _ => true,
     }
 }
@@ -69,7 +88,8 @@ fn opaque(desk: &mut Desk, placed: &Placed) -> bool {
 /// A matte as a clip sees it: on the clip's frames, with the matte's own clock.
 fn matte_for(clip: Span, span: Span, matte: &Layer) -> Option<Layer> {
     let both = clip.meet(span);
-    let show = Span { from: both.from.checked_sub(clip.from)?, to: both.to.checked_sub(clip.from)? };
+    let show =
+        Span { from: both.from.checked_sub(clip.from)?, to: both.to.checked_sub(clip.from)? };
     (!both.is_empty()).then(|| Layer { show, clock: both.from - span.from, ..matte.clone() })
 }
 
@@ -84,7 +104,11 @@ fn layer(desk: &mut Desk, placed: &Placed) -> Option<Layer> {
 fn warn_of_placeholders(desk: &mut Desk, placed: &Placed, text: &TextAsset) {
     let texts = text.text.iter().chain(text.runs.iter().flatten().map(|run| &run.text));
     for text in texts {
-        let Some((name, _)) = text.0.split_once("{{").and_then(|(_, opened)| opened.split_once("}}")) else { continue };
+        let Some((name, _)) =
+            text.0.split_once("{{").and_then(|(_, opened)| opened.split_once("}}"))
+        else {
+            continue;
+        };
         let detail = format!("shows `{{{{{name}}}}}` as it is: no field of `merge` fills it");
         desk.warn(&placed.clip.pointer, detail);
     }

@@ -5,8 +5,8 @@ use super::desk::{Desk, stream};
 use super::times::{Placed, Timing};
 use crate::document::{Decimal, Flag, Moving};
 use crate::plan::{
-    AudioFacts, Curve, Easing, Facts, Format, Micro, Ratio, Role, Sound, SoundCodec, SoundItem, SoundRecipe, Span,
-    Tween,
+    AudioFacts, Curve, Easing, Facts, Format, Micro, Ratio, Role, Sound, SoundCodec, SoundItem,
+    SoundRecipe, Span, Tween,
 };
 use crate::written::{Asset, FadeEffect, RoleName, Soundtrack};
 
@@ -20,7 +20,8 @@ pub(super) fn mix(desk: &mut Desk, timing: &Timing) -> Option<Sound> {
     let output = &desk.composition.output;
     let codec = codec(output.format).filter(|_| !output.mute)?;
     let clock = Clock { rate: desk.composition.canvas.rate, window: timing.window };
-    let mut items: Vec<SoundItem> = timing.placed.iter().filter_map(|placed| clip_item(desk, &clock, placed)).collect();
+    let mut items: Vec<SoundItem> =
+        timing.placed.iter().filter_map(|placed| clip_item(desk, &clock, placed)).collect();
     items.extend(soundtrack_items(desk, &clock));
     items.retain(|item| item.samples > 0 && item.volume != Curve::Still(Micro::ZERO));
     items.sort_by_key(|item| item.start);
@@ -144,7 +145,13 @@ fn clip_item(desk: &mut Desk, clock: &Clock, placed: &Placed) -> Option<SoundIte
 }
 
 /// A sound on the window's clock, cut to the window.
-fn item(clock: &Clock, span: Span, heard: &Heard, facts: &Facts, audio: &AudioFacts) -> Option<SoundItem> {
+fn item(
+    clock: &Clock,
+    span: Span,
+    heard: &Heard,
+    facts: &Facts,
+    audio: &AudioFacts,
+) -> Option<SoundItem> {
     let shown = span.meet(clock.window);
     if shown.is_empty() {
         return None;
@@ -170,8 +177,9 @@ fn item(clock: &Clock, span: Span, heard: &Heard, facts: &Facts, audio: &AudioFa
 }
 
 fn volume(written: Option<&Moving>, samples: u64) -> Curve {
-    let tick =
-        |seconds: Ratio| u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).round_half_up()).unwrap_or(0);
+    let tick = |seconds: Ratio| {
+        u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).round_half_up()).unwrap_or(0)
+    };
     Drawing { value: &Ratio::to_micro, tick: &tick, ticks: samples }.curve(written, Ratio::ONE)
 }
 
@@ -180,7 +188,9 @@ fn fades(heard: &Heard, samples: u64) -> (u64, u64) {
     let named = |ends: [FadeEffect; 2]| heard.effect.is_some_and(|effect| ends.contains(&effect));
     let length = |own: Option<Decimal>, named: bool| match own {
         Some(seconds) => {
-            u64::try_from(seconds.0.times(Ratio::whole(i64::from(RATE))).round_half_up()).unwrap_or(0).min(samples)
+            u64::try_from(seconds.0.times(Ratio::whole(i64::from(RATE))).round_half_up())
+                .unwrap_or(0)
+                .min(samples)
         }
         None if named => NAMED_FADE.min(samples / 2),
         None => 0,
@@ -249,7 +259,9 @@ fn soundtrack_items(desk: &mut Desk, clock: &Clock) -> Vec<SoundItem> {
     let heard = track_heard(track);
     let Some(whole) = item(clock, span, &heard, facts, audio) else { return Vec::new() };
     match (track.repeat, facts.duration) {
-        (Some(Flag(true)), Some(duration)) if duration > whole.trim => repeated(whole, track, duration),
+        (Some(Flag(true)), Some(duration)) if duration > whole.trim => {
+            repeated(whole, track, duration)
+        }
         _ => vec![whole],
     }
 }
@@ -271,7 +283,9 @@ fn track_heard(track: &Soundtrack) -> Heard<'_> {
 fn repeated(whole: SoundItem, track: &Soundtrack, duration: Ratio) -> Vec<SoundItem> {
     let again = track.trim.map_or(Ratio::ZERO, |trim| trim.0);
     let samples_of = |seconds: Ratio| {
-        u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).floor()).unwrap_or(0).max(u64::from(RATE) / 10)
+        u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).floor())
+            .unwrap_or(0)
+            .max(u64::from(RATE) / 10)
     };
     let mut rounds = Vec::new();
     let (mut at, mut trim) = (0, whole.trim);

@@ -60,24 +60,35 @@ pub(super) fn resolve<'a>(desk: &mut Desk<'a>) -> Option<Timing<'a>> {
         if !all_known {
             return None;
         }
-        desk.fault("/timeline", "has no end, because no clip says how long it lasts: give one a `length` in seconds");
+        desk.fault(
+            "/timeline",
+            "has no end, because no clip says how long it lasts: give one a `length` in seconds",
+        );
         return None;
     };
     if end > Ratio::whole(MAX_SECONDS) {
-        desk.fault("/timeline", format!("lasts {} s: at most {MAX_SECONDS} s are made", end.to_f64()));
+        desk.fault(
+            "/timeline",
+            format!("lasts {} s: at most {MAX_SECONDS} s are made", end.to_f64()),
+        );
         return None;
     }
     let rate = composition.canvas.rate;
-    let placed: Vec<Placed> = timed.iter().filter_map(|clip| place(desk, clip, end, rate)).collect();
+    let placed: Vec<Placed> =
+        timed.iter().filter_map(|clip| place(desk, clip, end, rate)).collect();
     let window = window(desk, rate.frame_at(end).max(1))?;
     Some(Timing { placed, window })
 }
 
 /// The span of a clip; none, with a warning, where it has no frame.
 fn place<'a>(desk: &mut Desk, timed: &Timed<'a>, end: Ratio, rate: Rate) -> Option<Placed<'a>> {
-    let span = Span { from: rate.frame_at(timed.start), to: rate.frame_at(timed.end.unwrap_or(end)) };
+    let span =
+        Span { from: rate.frame_at(timed.start), to: rate.frame_at(timed.end.unwrap_or(end)) };
     if span.is_empty() {
-        desk.warn(&timed.clip.pointer, "falls between two frames, or begins at the end, and does not show");
+        desk.warn(
+            &timed.clip.pointer,
+            "falls between two frames, or begins at the end, and does not show",
+        );
         return None;
     }
     Some(Placed { clip: timed.clip, track: timed.track, span })
@@ -88,12 +99,18 @@ fn window(desk: &mut Desk, frames: u64) -> Option<Span> {
     let output = &desk.composition.output;
     let rate = desk.composition.canvas.rate;
     let from = rate.frame_at(output.from);
-    let to = output.length.map_or(frames, |length| rate.frame_at(output.from.plus(length)).max(from + 1)).min(frames);
+    let to = output
+        .length
+        .map_or(frames, |length| rate.frame_at(output.from.plus(length)).max(from + 1))
+        .min(frames);
     if to <= from {
         let end = rate.seconds(frames).to_f64();
         desk.fault(
             "/output/range/start",
-            format!("is {} s, but the timeline ends at {end} s: start sooner", output.from.to_f64()),
+            format!(
+                "is {} s, but the timeline ends at {end} s: start sooner",
+                output.from.to_f64()
+            ),
         );
         return None;
     }
@@ -116,30 +133,57 @@ fn own_length(desk: &mut Desk, clip: &Clip, start: Ratio) -> Option<Ratio> {
         Asset::Caption(caption) | Asset::RichCaption(caption) => {
             let end = captions::end_of(desk, clip, caption, start)?;
             if end <= Ratio::ZERO {
-                desk.fault(clip.at("/asset"), "has no captions, so no length: give the clip a `length`");
+                desk.fault(
+                    clip.at("/asset"),
+                    "has no captions, so no length: give the clip a `length`",
+                );
                 return None;
             }
             Some(end)
         }
-        Asset::Text(_) | Asset::RichText(_) | Asset::Shape(_) | Asset::Color(_) | Asset::Gradient(_) => Some(STILL),
+        Asset::Text(_)
+        | Asset::RichText(_)
+        | Asset::Shape(_)
+        | Asset::Color(_)
+        | Asset::Gradient(_) => Some(STILL),
     }
 }
 
-fn picture_length(desk: &mut Desk, clip: &Clip, trim: Option<Decimal>, speed: Option<Decimal>) -> Option<Ratio> {
+fn picture_length(
+    desk: &mut Desk,
+    clip: &Clip,
+    trim: Option<Decimal>,
+    speed: Option<Decimal>,
+) -> Option<Ratio> {
     let facts = desk.facts_of(clip)?;
-    if facts.image || facts.duration.is_none() { Some(STILL) } else { played_length(desk, clip, trim, speed) }
+    if facts.image || facts.duration.is_none() {
+        Some(STILL)
+    } else {
+        played_length(desk, clip, trim, speed)
+    }
 }
 
 /// What is left of a source behind the trim, at its speed.
-fn played_length(desk: &mut Desk, clip: &Clip, trim: Option<Decimal>, speed: Option<Decimal>) -> Option<Ratio> {
+fn played_length(
+    desk: &mut Desk,
+    clip: &Clip,
+    trim: Option<Decimal>,
+    speed: Option<Decimal>,
+) -> Option<Ratio> {
     let facts = desk.facts_of(clip)?;
     let Some(duration) = facts.duration.filter(|duration| *duration > Ratio::ZERO) else {
-        desk.fault(clip.at("/length"), "is `auto`, but the source does not say how long it is: give seconds");
+        desk.fault(
+            clip.at("/length"),
+            "is `auto`, but the source does not say how long it is: give seconds",
+        );
         return None;
     };
     let left = duration.minus(trim.map_or(Ratio::ZERO, |trim| trim.0));
     if left <= Ratio::ZERO {
-        desk.fault(clip.at("/asset/trim"), format!("leaves nothing of a source of {} s: trim less", duration.to_f64()));
+        desk.fault(
+            clip.at("/asset/trim"),
+            format!("leaves nothing of a source of {} s: trim less", duration.to_f64()),
+        );
         return None;
     }
     left.over(speed.map_or(Ratio::ONE, |speed| speed.0))
@@ -149,12 +193,18 @@ fn played_length(desk: &mut Desk, clip: &Clip, trim: Option<Decimal>, speed: Opt
 fn followed_length(desk: &mut Desk, clip: &Clip, target: &Clip, start: Ratio) -> Option<Ratio> {
     let begins = begins(desk, target)?;
     let Some(length) = length(desk, target)? else {
-        desk.fault(clip.at("/length"), "is `auto`, but the clip it follows lasts to the end: write `end`");
+        desk.fault(
+            clip.at("/length"),
+            "is `auto`, but the clip it follows lasts to the end: write `end`",
+        );
         return None;
     };
     let left = begins.plus(length).minus(start);
     if left <= Ratio::ZERO {
-        desk.fault(clip.at("/length"), "is `auto`, but the clip it follows has ended by then: give seconds");
+        desk.fault(
+            clip.at("/length"),
+            "is `auto`, but the clip it follows has ended by then: give seconds",
+        );
         return None;
     }
     Some(left)
@@ -182,7 +232,10 @@ pub(super) fn begins(desk: &mut Desk, clip: &Clip) -> Option<Ratio> {
             (Some(Start::At(seconds)), _) => break Some(seconds.0),
             (_, Some(Known::Found(start))) => break *start,
             (_, Some(Known::Open)) => {
-                desk.fault(at.at("/start"), "is `auto`, but what it comes after waits for this clip: give seconds");
+                desk.fault(
+                    at.at("/start"),
+                    "is `auto`, but what it comes after waits for this clip: give seconds",
+                );
                 break None;
             }
             (_, None) => {}
@@ -195,7 +248,8 @@ pub(super) fn begins(desk: &mut Desk, clip: &Clip) -> Option<Ratio> {
         }
     };
     let mut found = start;
-    let mut before = (at.pointer != waiting.last().map_or("", |first| &first.pointer)).then_some(at);
+    let mut before =
+        (at.pointer != waiting.last().map_or("", |first| &first.pointer)).then_some(at);
     for clip in waiting.into_iter().rev() {
         found = match before {
             None => found,
@@ -229,7 +283,10 @@ fn length(desk: &mut Desk, clip: &Clip) -> Option<Option<Ratio>> {
     let found = match desk.lengths.get(clip.pointer.as_str()) {
         Some(Known::Found(length)) => *length,
         Some(Known::Open) => {
-            desk.fault(clip.at("/length"), "is `auto`, but what it follows waits for this clip: give seconds");
+            desk.fault(
+                clip.at("/length"),
+                "is `auto`, but what it follows waits for this clip: give seconds",
+            );
             None
         }
         None => {

@@ -4,13 +4,13 @@ use super::figures::{faded, gradient, outline};
 use super::look::Extent;
 use crate::document::{Count, Decimal};
 use crate::plan::{
-    Align, Animation, AnimationKind, AnimationUnit, Background, Direction, Fitting, Micro, Rate, Ratio, Rgba, Shadow,
-    Stroke, Text, TextRun, TextStyle, VerticalAlign,
+    Align, Animation, AnimationKind, AnimationUnit, Background, Direction, Fitting, Micro, Rate,
+    Ratio, Rgba, Shadow, Stroke, Text, TextRun, TextStyle, VerticalAlign,
 };
 use crate::written::{
-    AlignForm, AnimationForm, AnimationPreset, AnimationStyle, BackgroundForm, DirectionName, FontForm,
-    HorizontalAlign, OutlineForm, Overflow, Padding, ShadowForm, StyleForm, TextAsset, TextDecoration, TextTransform,
-    VerticalAlignName,
+    AlignForm, AnimationForm, AnimationPreset, AnimationStyle, BackgroundForm, DirectionName,
+    FontForm, HorizontalAlign, OutlineForm, Overflow, Padding, ShadowForm, StyleForm, TextAsset,
+    TextDecoration, TextTransform, VerticalAlignName,
 };
 
 /// The family unless said: one that the engine brings.
@@ -19,11 +19,23 @@ const USUAL_FAMILY: &str = "Open Sans";
 const LEAST_SIZE: Micro = Micro::whole(8);
 
 /// A text and its box, a clip of `frames` frames.
-pub(super) fn text(asset: &TextAsset, bounds: Extent, boxed: bool, rate: Rate, frames: u64) -> (Text, Extent) {
-    let side = |own: Option<Count>, usual: Ratio| own.map_or(usual, |count| Ratio::whole(i64::from(count.0)));
-    let extent = Extent { width: side(asset.width, bounds.width), height: side(asset.height, bounds.height) };
+pub(super) fn text(
+    asset: &TextAsset,
+    bounds: Extent,
+    boxed: bool,
+    rate: Rate,
+    frames: u64,
+) -> (Text, Extent) {
+    let side = |own: Option<Count>, usual: Ratio| {
+        own.map_or(usual, |count| Ratio::whole(i64::from(count.0)))
+    };
+    let extent = Extent {
+        width: side(asset.width, bounds.width),
+        height: side(asset.height, bounds.height),
+    };
     // What is empty has no lines for a background to lie behind: it fills the box.
-    let empty = asset.text.as_ref().is_none_or(|text| text.0.trim().is_empty()) && asset.runs.is_none();
+    let empty =
+        asset.text.as_ref().is_none_or(|text| text.0.trim().is_empty()) && asset.runs.is_none();
     let boxed = boxed || empty || asset.width.is_some() || asset.height.is_some();
     let manner = Manner {
         font: asset.font.as_ref(),
@@ -36,7 +48,12 @@ pub(super) fn text(asset: &TextAsset, bounds: Extent, boxed: bool, rate: Rate, f
         runs.push(manner.run(&text.0));
     }
     for run in asset.runs.iter().flatten() {
-        let own = Manner { font: run.font.as_ref(), style: run.style.as_ref(), stroke: None, shadow: None };
+        let own = Manner {
+            font: run.font.as_ref(),
+            style: run.style.as_ref(),
+            stroke: None,
+            shadow: None,
+        };
         runs.push(manner.but(&own, &run.text.0));
     }
     let text = Text {
@@ -80,16 +97,32 @@ impl Manner<'_> {
             size: if said(|font| font.size.is_some()) { own.size } else { usual.size },
             weight: if said(|font| font.weight.is_some()) { own.weight } else { usual.weight },
             italic: if said(|font| font.italic.is_some()) { own.italic } else { usual.italic },
-            colour: if said(|font| font.color.is_some() || font.opacity.is_some()) { own.colour } else { usual.colour },
-            gradient: own.gradient.or(if said(|font| font.color.is_some()) { None } else { usual.gradient }),
-            letter_spacing: styled.and_then(|style| style.letter_spacing).map_or(usual.letter_spacing, Decimal::micro),
-            word_spacing: styled.and_then(|style| style.word_spacing).map_or(usual.word_spacing, Decimal::micro),
+            colour: if said(|font| font.color.is_some() || font.opacity.is_some()) {
+                own.colour
+            } else {
+                usual.colour
+            },
+            gradient: own.gradient.or(if said(|font| font.color.is_some()) {
+                None
+            } else {
+                usual.gradient
+            }),
+            letter_spacing: styled
+                .and_then(|style| style.letter_spacing)
+                .map_or(usual.letter_spacing, Decimal::micro),
+            word_spacing: styled
+                .and_then(|style| style.word_spacing)
+                .map_or(usual.word_spacing, Decimal::micro),
             underline: if styled.is_some_and(|s| s.text_decoration.is_some()) {
                 own.underline
             } else {
                 usual.underline
             },
-            strike: if styled.is_some_and(|s| s.text_decoration.is_some()) { own.strike } else { usual.strike },
+            strike: if styled.is_some_and(|s| s.text_decoration.is_some()) {
+                own.strike
+            } else {
+                usual.strike
+            },
             stroke: usual.stroke,
             shadow: usual.shadow,
         };
@@ -103,14 +136,21 @@ impl Manner<'_> {
         let colour = font.and_then(|font| font.color).unwrap_or(Rgba::WHITE);
         let decoration = style.and_then(|style| style.text_decoration);
         TextStyle {
-            family: font.and_then(|font| font.family.as_ref()).map_or(USUAL_FAMILY, |family| &family.0).to_owned(),
+            family: font
+                .and_then(|font| font.family.as_ref())
+                .map_or(USUAL_FAMILY, |family| &family.0)
+                .to_owned(),
             size: font.and_then(|font| font.size).map_or(Micro::whole(48), Decimal::micro),
             weight: font.and_then(|font| font.weight).map_or(400, |weight| weight.0 as u16),
             italic: font.and_then(|font| font.italic).is_some_and(|flag| flag.0),
             colour: faded(colour, font.and_then(|font| font.opacity)),
             gradient: style.and_then(|style| style.gradient.as_ref()).map(gradient),
-            letter_spacing: style.and_then(|style| style.letter_spacing).map_or(Micro::ZERO, Decimal::micro),
-            word_spacing: style.and_then(|style| style.word_spacing).map_or(Micro::ZERO, Decimal::micro),
+            letter_spacing: style
+                .and_then(|style| style.letter_spacing)
+                .map_or(Micro::ZERO, Decimal::micro),
+            word_spacing: style
+                .and_then(|style| style.word_spacing)
+                .map_or(Micro::ZERO, Decimal::micro),
             underline: decoration == Some(TextDecoration::Underline),
             strike: decoration == Some(TextDecoration::LineThrough),
             stroke: self.stroke.and_then(stroke),
@@ -120,7 +160,10 @@ impl Manner<'_> {
 
     /// A line's height, in font sizes.
     pub fn line_height(&self) -> Micro {
-        let said = self.style.and_then(|style| style.line_height).or(self.font.and_then(|font| font.line_height));
+        let said = self
+            .style
+            .and_then(|style| style.line_height)
+            .or(self.font.and_then(|font| font.line_height));
         said.map_or(Micro(1_200_000), Decimal::micro)
     }
 
@@ -209,7 +252,9 @@ pub(super) fn vertical(form: Option<&AlignForm>, usual: VerticalAlign) -> Vertic
 
 /// Room on four sides.
 pub(super) fn padding(written: Option<Padding>) -> [Micro; 4] {
-    written.map_or([Micro::ZERO; 4], |room| [room.top, room.right, room.bottom, room.left].map(Decimal::micro))
+    written.map_or([Micro::ZERO; 4], |room| {
+        [room.top, room.right, room.bottom, room.left].map(Decimal::micro)
+    })
 }
 
 fn fitting(overflow: Option<Overflow>) -> Fitting {
@@ -233,7 +278,9 @@ fn animation(form: &AnimationForm, rate: Rate, frames: u64) -> Animation {
         AnimationPreset::Typewriter => (AnimationKind::Typewriter, AnimationUnit::Character),
         AnimationPreset::Ascend => (AnimationKind::Ascend, AnimationUnit::Word),
         AnimationPreset::Shift => (AnimationKind::Shift(direction), AnimationUnit::Whole),
-        AnimationPreset::MovingLetters => (AnimationKind::MovingLetters(direction), AnimationUnit::Character),
+        AnimationPreset::MovingLetters => {
+            (AnimationKind::MovingLetters(direction), AnimationUnit::Character)
+        }
     };
     let by = match form.style {
         None => usual,

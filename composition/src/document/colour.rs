@@ -60,7 +60,8 @@ fn parse_colour(text: &str) -> Option<Rgba> {
 }
 
 fn parse_hex(digits: &str) -> Option<Rgba> {
-    let nibbles: Vec<u8> = digits.chars().map(|c| c.to_digit(16).map(|n| n as u8)).collect::<Option<_>>()?;
+    let nibbles: Vec<u8> =
+        digits.chars().map(|c| c.to_digit(16).map(|n| n as u8)).collect::<Option<_>>()?;
     match *nibbles.as_slice() {
         [r, g, b] => Some(Rgba([r * 17, g * 17, b * 17, 255])),
         [r, g, b, a] => Some(Rgba([r * 17, g * 17, b * 17, a * 17])),

@@ -86,7 +86,9 @@ impl Form for Moving {
                 Some(Moving::Tweens(tweens))
             }
             Value::Number(_) | Value::String(_) => Decimal::read(value, reader).map(Moving::Still),
-            other => reader.fault(format!("is {}: give a number or a list of tweens", kind_of(other))),
+            other => {
+                reader.fault(format!("is {}: give a number or a list of tweens", kind_of(other)))
+            }
         }
     }
 

@@ -26,8 +26,10 @@ impl Form for Decimal {
         };
         match parse_decimal(&text) {
             Some(number) => Some(Decimal(number)),
-            None => reader
-                .fault(format!("`{}` is not a number below a thousand million: give one such as 1.5", crop(&text))),
+            None => reader.fault(format!(
+                "`{}` is not a number below a thousand million: give one such as 1.5",
+                crop(&text)
+            )),
         }
     }
 
@@ -116,23 +118,39 @@ impl Bounds {
         let (least, most) = (self.least(), self.most());
         if number < least || most < number {
             let number = number.to_f64();
-            reader.fault::<()>(format!("is {number}: keep it within {} and {most}{}", least.to_f64(), self.unit));
+            reader.fault::<()>(format!(
+                "is {number}: keep it within {} and {most}{}",
+                least.to_f64(),
+                self.unit
+            ));
         }
     }
 
     fn check_length(&self, length: usize, reader: &mut Reader) {
         let length = Ratio::whole(i64::try_from(length).unwrap_or(i64::MAX));
         if self.most() < length {
-            reader.fault::<()>(format!("has {length}{}: at most {} are taken", self.unit, self.most()));
+            reader.fault::<()>(format!(
+                "has {length}{}: at most {} are taken",
+                self.unit,
+                self.most()
+            ));
         }
         if length < self.least() {
-            reader.fault::<()>(format!("has {length}{}: give at least {}", self.unit, self.least()));
+            reader.fault::<()>(format!(
+                "has {length}{}: give at least {}",
+                self.unit,
+                self.least()
+            ));
         }
     }
 
     /// The schema of a value that keeps them.
     pub fn restrict(&self, mut schema: Value) -> Value {
-        let (least, most) = if schema["type"] == "array" { ("minItems", "maxItems") } else { ("minimum", "maximum") };
+        let (least, most) = if schema["type"] == "array" {
+            ("minItems", "maxItems")
+        } else {
+            ("minimum", "maximum")
+        };
         if schema.get("$ref").is_none() && schema.get("oneOf").is_none() {
             schema[least] = spelled(self.least());
             schema[most] = spelled(self.most());

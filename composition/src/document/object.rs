@@ -172,7 +172,11 @@ macro_rules! union {
 pub(crate) fn wrong_type<T>(value: &Value, kinds: &[&str], reader: &mut Reader) -> Option<T> {
     use super::reader::{kind_of, list};
     let Value::Object(members) = value else {
-        return reader.fault(format!("is {}: give an object with a `type` of {}", kind_of(value), list(kinds)));
+        return reader.fault(format!(
+            "is {}: give an object with a `type` of {}",
+            kind_of(value),
+            list(kinds)
+        ));
     };
     let said = match members.get("type") {
         None | Some(Value::Null) => format!("is missing: write {}", list(kinds)),

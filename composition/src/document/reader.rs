@@ -23,7 +23,11 @@ pub(crate) struct Definitions {
 
 impl Definitions {
     /// A reference to a named form, which is described at its first mention.
-    pub fn named(&mut self, name: &'static str, describe: impl FnOnce(&mut Definitions) -> Value) -> Value {
+    pub fn named(
+        &mut self,
+        name: &'static str,
+        describe: impl FnOnce(&mut Definitions) -> Value,
+    ) -> Value {
         if !self.known.contains_key(name) {
             self.known.insert(name, Value::Null);
             let schema = describe(self);
@@ -34,7 +38,10 @@ impl Definitions {
 
     /// The form behind a reference, to be written out in place.
     pub fn take_in(&self, reference: &Value) -> Value {
-        let name = reference["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")).unwrap_or_default();
+        let name = reference["$ref"]
+            .as_str()
+            .and_then(|path| path.strip_prefix("#/$defs/"))
+            .unwrap_or_default();
         self.known.get(name).cloned().unwrap_or_default()
     }
 
@@ -58,8 +65,14 @@ impl Definitions {
 fn references(schema: &Value) -> Vec<String> {
     match schema {
         Value::Object(members) => {
-            let own = members.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
-            own.map(str::to_owned).into_iter().chain(members.values().flat_map(references)).collect()
+            let own = members
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|path| path.strip_prefix("#/$defs/"));
+            own.map(str::to_owned)
+                .into_iter()
+                .chain(members.values().flat_map(references))
+                .collect()
         }
         Value::Array(items) => items.iter().flat_map(references).collect(),
         _ => Vec::new(),
@@ -116,10 +129,18 @@ impl Reader {
     }
 
     /// The members of an object; those not known are faults.
-    pub fn members<'v>(&mut self, value: &'v Value, known: &[&str]) -> Option<&'v Map<String, Value>> {
+    pub fn members<'v>(
+        &mut self,
+        value: &'v Value,
+        known: &[&str],
+    ) -> Option<&'v Map<String, Value>> {
         let tagged = std::mem::take(&mut self.tagged);
         let Value::Object(members) = value else {
-            return self.fault(format!("is {}: give an object with {}", kind_of(value), list(known)));
+            return self.fault(format!(
+                "is {}: give an object with {}",
+                kind_of(value),
+                list(known)
+            ));
         };
         for name in members.keys() {
             let is_known = known.contains(&name.as_str()) || (tagged && name == "type");
@@ -133,7 +154,9 @@ impl Reader {
 }
 
 fn unknown(name: &str, known: &[&str]) -> String {
-    let near = known.iter().find(|candidate| candidate.eq_ignore_ascii_case(name) || differs_by_one(candidate, name));
+    let near = known
+        .iter()
+        .find(|candidate| candidate.eq_ignore_ascii_case(name) || differs_by_one(candidate, name));
     match near {
         Some(near) => format!("is not known here: did you mean `{near}`?"),
         None => format!("is not known here: remove it; there are {}", list(known)),

@@ -42,7 +42,12 @@ pub const ALL: &[KindSpec] = &[
 
 /// A kind that decides what is to be done and does none of it: quick, and never remembered, as what it adds is, task by task. `plan` is
 /// there for kinds that a client may ask for.
-const fn deciding(name: &'static str, version: u32, plan: Option<PlanFn>, grow: Option<GrowFn>) -> KindSpec {
+const fn deciding(
+    name: &'static str,
+    version: u32,
+    plan: Option<PlanFn>,
+    grow: Option<GrowFn>,
+) -> KindSpec {
     KindSpec {
         name,
         version,

@@ -31,7 +31,11 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
 }
 
 /// A `source` or `speech` task for each source, and a task of `kind` that needs them all, in the order of [`sources`], and holds the result.
-pub(super) fn behind_sources(kind: &'static str, input: &Value, composition: &Composition) -> Vec<Draft> {
+pub(super) fn behind_sources(
+    kind: &'static str,
+    input: &Value,
+    composition: &Composition,
+) -> Vec<Draft> {
     let wanted = sources(composition).into_iter().zip(1..);
     let drafts = wanted.map(|(wanted, number)| match wanted.origin {
         Origin::Fetch { src, taken_for } => fetching(number, &src, taken_for),
@@ -61,17 +65,23 @@ fn draft(kind: &'static str, number: usize, input: Value) -> Draft {
 pub fn run(composition: &Composition, facts: Vec<Facts>) -> Result<RenderPlan, JobError> {
     let wanted = sources(composition);
     if wanted.len() != facts.len() {
-        let detail = format!("{} sources were brought where the composition names {}", facts.len(), wanted.len());
+        let detail = format!(
+            "{} sources were brought where the composition names {}",
+            facts.len(),
+            wanted.len()
+        );
         return Err(JobError::bug(code::INTERNAL, detail));
     }
-    let facts: BTreeMap<Slot, Facts> = wanted.into_iter().map(|source| source.slot).zip(facts).collect();
+    let facts: BTreeMap<Slot, Facts> =
+        wanted.into_iter().map(|source| source.slot).zip(facts).collect();
     compile(composition, &facts).map_err(JobError::refused)
 }
 
 /// The tasks of a compiled plan: segments and sound beside each other, then assemble, which holds the result. The sound is the one
 /// part that can't be divided, so it comes first: begun last, it would run alone while other slots have nothing left.
 pub(super) fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
-    let unreadable = |error| JobError::bug(code::INTERNAL, format!("the plan can't be read back: {error}"));
+    let unreadable =
+        |error| JobError::bug(code::INTERNAL, format!("the plan can't be read back: {error}"));
     let plan: RenderPlan = serde_json::from_value(output.clone()).map_err(unreadable)?;
     let mut drafts = Vec::with_capacity(plan.segments.len() + 2);
     if let Some(part) = &plan.sound {
@@ -81,7 +91,8 @@ pub(super) fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobErro
         drafts.push(part_of(format!("segment-{}", index + 1), segment::NAME, part)?);
     }
     // Assemble takes the segments in order and the sound after them.
-    let mut needs: Vec<_> = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
+    let mut needs: Vec<_> =
+        drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
     if plan.sound.is_some() {
         needs.rotate_left(1);
     }
@@ -125,7 +136,8 @@ mod tests {
     #[test]
     fn sources_come_before_the_compile_which_holds_the_result() {
         let drafts = plan(&composition()).expect("a plan");
-        let names: Vec<_> = drafts.iter().map(|draft| (draft.name.as_str(), draft.result)).collect();
+        let names: Vec<_> =
+            drafts.iter().map(|draft| (draft.name.as_str(), draft.result)).collect();
         assert_eq!(names, [("speech-1", false), ("render", true)]);
         build(job(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
     }
@@ -135,10 +147,14 @@ mod tests {
         let mut silent = composition();
         silent["timeline"]["tracks"].as_array_mut().expect("tracks").pop();
         let compiled = run(&parse(&silent).expect("a composition"), Vec::new()).expect("a plan");
-        let drafts = grow(&silent, &serde_json::to_value(&compiled).expect("json")).expect("drafts");
+        let drafts =
+            grow(&silent, &serde_json::to_value(&compiled).expect("json")).expect("drafts");
         assert!(drafts.len() >= 2);
         let last = drafts.last().expect("assemble");
-        assert_eq!((last.kind, last.result, last.needs.len()), (assemble::NAME, true, drafts.len() - 1));
+        assert_eq!(
+            (last.kind, last.result, last.needs.len()),
+            (assemble::NAME, true, drafts.len() - 1)
+        );
         build(job(), drafts, true, Overrides::default(), &catalog()).expect("tasks");
     }
 
@@ -163,17 +179,21 @@ mod tests {
             faces: Vec::new(),
             writes: false,
         };
-        let compiled = run(&parse(&composition()).expect("a composition"), vec![spoken]).expect("a plan");
-        let drafts = grow(&composition(), &serde_json::to_value(&compiled).expect("json")).expect("drafts");
+        let compiled =
+            run(&parse(&composition()).expect("a composition"), vec![spoken]).expect("a plan");
+        let drafts =
+            grow(&composition(), &serde_json::to_value(&compiled).expect("json")).expect("drafts");
         let names: Vec<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
-        let needs: Vec<&str> = drafts.last().expect("assemble").needs.iter().map(|(name, _)| name.as_str()).collect();
+        let needs: Vec<&str> =
+            drafts.last().expect("assemble").needs.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["sound", "segment-1", "segment-2", "assemble"]);
         assert_eq!(needs, ["segment-1", "segment-2", "sound"]);
     }
 
     #[test]
     fn a_fault_keeps_its_place() {
-        let faults = plan(&json!({"timeline": {"tracks": []}, "output": {"format": "mp5"}})).expect_err("faults");
+        let faults = plan(&json!({"timeline": {"tracks": []}, "output": {"format": "mp5"}}))
+            .expect_err("faults");
         assert!(faults.iter().any(|fault| fault.pointer == "/output/format"), "{faults:?}");
     }
 

@@ -58,11 +58,13 @@ impl PictureFormat {
 pub fn read_input(input: &Value) -> Result<Composition, Vec<Fault>> {
     let asked: Asked = read(input)?;
     let moment = moment(asked.t.as_ref());
-    let composition =
-        parse(&asked.composition).map_err(|faults| faults.into_iter().map(|fault| fault.under("/composition")));
+    let composition = parse(&asked.composition)
+        .map_err(|faults| faults.into_iter().map(|fault| fault.under("/composition")));
     match (composition, moment) {
         (Ok(composition), Ok(moment)) => Ok(composition.still(moment, asked.format.format())),
-        (composition, moment) => Err(composition.err().into_iter().flatten().chain(moment.err()).collect()),
+        (composition, moment) => {
+            Err(composition.err().into_iter().flatten().chain(moment.err()).collect())
+        }
     }
 }
 

@@ -110,7 +110,10 @@ pub fn read_input(input: &Value) -> Result<Thumbnail, Vec<Fault>> {
             }
         },
         _ => {
-            faults.push(Fault::new("", "names not one thing to take a picture of: give either `src` or `composition`"));
+            faults.push(Fault::new(
+                "",
+                "names not one thing to take a picture of: give either `src` or `composition`",
+            ));
             None
         }
     };
@@ -123,7 +126,9 @@ pub fn read_input(input: &Value) -> Result<Thumbnail, Vec<Fault>> {
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let thumbnail = read_input(input)?;
     Ok(match &thumbnail.subject {
-        Subject::File(src) => render::behind(NAME, input, vec![render::fetching(1, src, TakenFor::Media)]),
+        Subject::File(src) => {
+            render::behind(NAME, input, vec![render::fetching(1, src, TakenFor::Media)])
+        }
         Subject::Composition(composition) => render::behind_sources(NAME, input, composition),
     })
 }
@@ -138,13 +143,18 @@ pub fn run(thumbnail: &Thumbnail, facts: Vec<Facts>) -> Result<RenderPlan, JobEr
         Subject::File(src) => {
             let seen = facts.first().and_then(|facts| Some((facts, facts.video.first()?)));
             let (facts, video) = seen.ok_or_else(|| {
-                JobError::caller(code::BAD_SOURCE, format!("`{src}` has no picture to make a thumbnail of"))
+                JobError::caller(
+                    code::BAD_SOURCE,
+                    format!("`{src}` has no picture to make a thumbnail of"),
+                )
             })?;
             let document = document(thumbnail, src, facts, video);
-            let composition = parse(&document).map_err(JobError::refused)?.still(Ratio::ZERO, thumbnail.format);
+            let composition =
+                parse(&document).map_err(JobError::refused)?.still(Ratio::ZERO, thumbnail.format);
             let mut plan = render::run(&composition, vec![facts.clone()])?;
             // The canvas was rounded to even sides, which the picture need not have.
-            (plan.assemble.width, plan.assemble.height) = within(video.shown_size(), thumbnail.width);
+            (plan.assemble.width, plan.assemble.height) =
+                within(video.shown_size(), thumbnail.width);
             plan
         }
     };
@@ -167,7 +177,9 @@ fn document(thumbnail: &Thumbnail, src: &str, facts: &Facts, video: &VideoFacts)
     let (width, height) = canvas(within(video.shown_size(), thumbnail.width));
     let asset = match facts.image {
         true => json!({"type": "image", "src": src}),
-        false => json!({"type": "video", "src": src, "trim": seconds_of(begin(thumbnail.at, facts, video))}),
+        false => {
+            json!({"type": "video", "src": src, "trim": seconds_of(begin(thumbnail.at, facts, video))})
+        }
     };
     json!({
         "timeline": {
@@ -211,8 +223,13 @@ mod tests {
             read_input(&input).expect_err("faults").into_iter().map(|fault| fault.pointer).collect()
         };
         assert_eq!(pointers(json!({"src": "a.mp4", "composition": {}})), [""]);
-        assert_eq!(pointers(json!({"src": "ftp://a/b", "t": -1, "width": 7})), ["/t", "/width", "/src"]);
-        assert!(read_input(&json!({"src": "a.mp4", "t": 1.5, "width": 600, "format": "webp"})).is_ok());
+        assert_eq!(
+            pointers(json!({"src": "ftp://a/b", "t": -1, "width": 7})),
+            ["/t", "/width", "/src"]
+        );
+        assert!(
+            read_input(&json!({"src": "a.mp4", "t": 1.5, "width": 600, "format": "webp"})).is_ok()
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::document::{Decimal, Src};
 use crate::limits::{MAX_CLIPS, MAX_MATTES, MAX_SOURCES};
 use crate::plan::Ratio;
 use crate::written::{
-    Asset, CaptionAsset, Clip as Written, Crop, GradientAsset, ShapeAsset, ShapeName, SpeechAsset, TextAsset, Track,
+    Asset, CaptionAsset, Clip as Written, Crop, GradientAsset, ShapeAsset, ShapeName, SpeechAsset,
+    TextAsset, Track,
 };
 use common::kinds::speech::{self, Speech};
 use serde_json::json;
@@ -19,7 +20,12 @@ pub(super) fn mean(tracks: Vec<Track>, faults: &mut Faults) -> Vec<Vec<Clip>> {
         .enumerate()
         .map(|(track, written)| {
             let place = |index: usize| format!("/timeline/tracks/{track}/clips/{index}");
-            written.clips.into_iter().enumerate().map(|(index, clip)| mean_clip(place(index), clip, faults)).collect()
+            written
+                .clips
+                .into_iter()
+                .enumerate()
+                .map(|(index, clip)| mean_clip(place(index), clip, faults))
+                .collect()
         })
         .collect();
     check_counts(&tracks, faults);
@@ -30,19 +36,30 @@ pub(super) fn mean(tracks: Vec<Track>, faults: &mut Faults) -> Vec<Vec<Clip>> {
 fn check_counts(tracks: &[Vec<Clip>], faults: &mut Faults) {
     let count: usize = tracks.iter().map(Vec::len).sum();
     if count > MAX_CLIPS {
-        faults.push("/timeline/tracks", format!("have {count} clips in all: at most {MAX_CLIPS} are taken"));
+        faults.push(
+            "/timeline/tracks",
+            format!("have {count} clips in all: at most {MAX_CLIPS} are taken"),
+        );
     }
     for (track, clips) in tracks.iter().enumerate() {
         let mattes = clips.iter().filter(|clip| clip.is_matte()).count();
         if mattes > MAX_MATTES {
-            let detail = format!("has {mattes} luma clips: at most {MAX_MATTES} are taken on one track");
+            let detail =
+                format!("has {mattes} luma clips: at most {MAX_MATTES} are taken on one track");
             faults.push(format!("/timeline/tracks/{track}/clips"), detail);
         }
     }
-    let sources: std::collections::BTreeSet<&str> =
-        tracks.iter().flatten().filter_map(|clip| src_of(&clip.written.asset)).map(|src| src.0.as_str()).collect();
+    let sources: std::collections::BTreeSet<&str> = tracks
+        .iter()
+        .flatten()
+        .filter_map(|clip| src_of(&clip.written.asset))
+        .map(|src| src.0.as_str())
+        .collect();
     if sources.len() > MAX_SOURCES {
-        faults.push("/timeline/tracks", format!("name {} sources: at most {MAX_SOURCES} are taken", sources.len()));
+        faults.push(
+            "/timeline/tracks",
+            format!("name {} sources: at most {MAX_SOURCES} are taken", sources.len()),
+        );
     }
 }
 
@@ -82,7 +99,9 @@ fn mean_clip(pointer: String, written: Written, faults: &mut Faults) -> Clip {
         }
         Asset::Audio(audio) => refuse_alias(&audio.src, &at("/src"), faults),
         Asset::Text(text) | Asset::RichText(text) => check_text(text, &pointer, faults),
-        Asset::Caption(caption) | Asset::RichCaption(caption) => check_captions(caption, &pointer, faults),
+        Asset::Caption(caption) | Asset::RichCaption(caption) => {
+            check_captions(caption, &pointer, faults)
+        }
         Asset::Speech(asset) => speech = mean_speech(asset, &pointer, faults),
         Asset::Shape(shape) => check_shape(shape, &pointer, faults),
         Asset::Gradient(gradient) => check_stops(gradient, &at("/stops"), faults),
@@ -93,7 +112,8 @@ fn mean_clip(pointer: String, written: Written, faults: &mut Faults) -> Clip {
 
 fn refuse_alias(src: &Src, pointer: &str, faults: &mut Faults) {
     if src.alias().is_some() {
-        faults.push(pointer, "is an alias, which only captions and waveforms may follow: give a URL");
+        faults
+            .push(pointer, "is an alias, which only captions and waveforms may follow: give a URL");
     }
 }
 
@@ -105,16 +125,22 @@ fn check_crop(crop: Option<&Crop>, pointer: &str, faults: &mut Faults) {
     };
     // Under a hundredth there is nothing to enlarge.
     let most = Ratio::new(99, 100).unwrap_or(Ratio::ONE);
-    for (sides, cut) in [("top and bottom", sum(crop.top, crop.bottom)), ("left and right", sum(crop.left, crop.right))]
-    {
+    for (sides, cut) in [
+        ("top and bottom", sum(crop.top, crop.bottom)),
+        ("left and right", sum(crop.left, crop.right)),
+    ] {
         if cut > most {
-            faults.push(pointer, format!("cuts off {} at {sides}: together keep them under 0.99", cut.to_f64()));
+            faults.push(
+                pointer,
+                format!("cuts off {} at {sides}: together keep them under 0.99", cut.to_f64()),
+            );
         }
     }
 }
 
 fn check_text(text: &TextAsset, pointer: &str, faults: &mut Faults) {
-    let written = text.text.as_ref().is_some_and(|text| !text.0.trim().is_empty()) || text.runs.is_some();
+    let written =
+        text.text.as_ref().is_some_and(|text| !text.0.trim().is_empty()) || text.runs.is_some();
     let filled = text.background.as_ref().is_some_and(|background| background.color.is_some());
     if !written && !filled {
         faults.push(
@@ -122,14 +148,16 @@ fn check_text(text: &TextAsset, pointer: &str, faults: &mut Faults) {
             "is empty and has no background, so nothing would show: write something",
         );
     }
-    let gradients = text.style.iter().chain(text.runs.iter().flatten().filter_map(|run| run.style.as_ref()));
+    let gradients =
+        text.style.iter().chain(text.runs.iter().flatten().filter_map(|run| run.style.as_ref()));
     for gradient in gradients.filter_map(|style| style.gradient.as_ref()) {
         check_stops(gradient, &format!("{pointer}/asset/style/gradient/stops"), faults);
     }
 }
 
 fn check_stops(gradient: &GradientAsset, pointer: &str, faults: &mut Faults) {
-    let places: Vec<Ratio> = gradient.stops.iter().filter_map(|stop| stop.offset.map(|offset| offset.0)).collect();
+    let places: Vec<Ratio> =
+        gradient.stops.iter().filter_map(|stop| stop.offset.map(|offset| offset.0)).collect();
     if !places.is_empty() && places.len() < gradient.stops.len() {
         faults.push(pointer, "give some a place and some not: give all an `offset`, or none");
     }
@@ -158,14 +186,21 @@ fn check_captions(caption: &CaptionAsset, pointer: &str, faults: &mut Faults) {
     check_times(cues, &format!("{pointer}/asset/cues"), faults);
 }
 
-fn check_times(times: impl Iterator<Item = (Decimal, Decimal)>, pointer: &str, faults: &mut Faults) {
+fn check_times(
+    times: impl Iterator<Item = (Decimal, Decimal)>,
+    pointer: &str,
+    faults: &mut Faults,
+) {
     let mut before = Ratio::ZERO;
     for (index, (start, end)) in times.enumerate() {
         if end < start {
             faults.push(format!("{pointer}/{index}/end"), "is before the start: give a later time");
         }
         if start.0 < before {
-            faults.push(format!("{pointer}/{index}/start"), "is before that of the one above: sort them by time");
+            faults.push(
+                format!("{pointer}/{index}/start"),
+                "is before that of the one above: sort them by time",
+            );
         }
         before = start.0;
     }
@@ -208,7 +243,9 @@ fn check_aliases(tracks: &[Vec<Clip>], faults: &mut Faults) {
         }
     }
     for clip in tracks.iter().flatten() {
-        let Some(alias) = src_of(&clip.written.asset).and_then(Src::alias).filter(|_| follows(&clip.written.asset))
+        let Some(alias) = src_of(&clip.written.asset)
+            .and_then(Src::alias)
+            .filter(|_| follows(&clip.written.asset))
         else {
             continue;
         };
@@ -227,14 +264,18 @@ fn follows(asset: &Asset) -> bool {
 /// What is wrong with following an alias, if anything.
 fn wrong_target(asset: &Asset, alias: &str, target: Option<&Asset>) -> Option<String> {
     match (asset, target) {
-        (_, None) => {
-            Some(format!("`{alias}` is no clip's alias: give the clip that is meant `\"alias\": \"{alias}\"`"))
-        }
-        (Asset::Caption(_) | Asset::RichCaption(_), Some(Asset::Speech(_))) => None,
-        (Asset::Caption(_) | Asset::RichCaption(_), Some(Asset::Video(_) | Asset::Audio(_))) => Some(format!(
-            "`{alias}` is a recording, and no words are known of it: name a speech clip, or give its `words` or an SRT file"
+        (_, None) => Some(format!(
+            "`{alias}` is no clip's alias: give the clip that is meant `\"alias\": \"{alias}\"`"
         )),
+        (Asset::Caption(_) | Asset::RichCaption(_), Some(Asset::Speech(_))) => None,
+        (Asset::Caption(_) | Asset::RichCaption(_), Some(Asset::Video(_) | Asset::Audio(_))) => {
+            Some(format!(
+                "`{alias}` is a recording, and no words are known of it: name a speech clip, or give its `words` or an SRT file"
+            ))
+        }
         (Asset::Waveform(_), Some(Asset::Video(_) | Asset::Audio(_) | Asset::Speech(_))) => None,
-        (_, Some(_)) => Some(format!("`{alias}` is a clip without sound: name a video, audio or speech clip")),
+        (_, Some(_)) => {
+            Some(format!("`{alias}` is a clip without sound: name a video, audio or speech clip"))
+        }
     }
 }

@@ -42,7 +42,8 @@ pub fn parse(document: &serde_json::Value) -> Result<Composition, Vec<Fault>> {
 fn mean(edit: Edit, faults: &mut Faults) -> Composition {
     let timeline = edit.timeline;
     let (size, rate, output) = output::mean(edit.output, timeline.background, faults);
-    let background = output::background(output.recipe.pixel_format, timeline.background.unwrap_or(Rgba::BLACK));
+    let background =
+        output::background(output.recipe.pixel_format, timeline.background.unwrap_or(Rgba::BLACK));
     let fonts = timeline.fonts.unwrap_or_default().into_iter().map(|font| font.src.0).collect();
     let soundtrack = timeline.soundtrack;
     if soundtrack.as_ref().is_some_and(|track| track.src.alias().is_some()) {
@@ -65,7 +66,9 @@ fn ducking(written: Option<Switch<DuckingForm>>) -> Option<Ducking> {
         Some(Switch::On) | None => None,
     };
     let form = form.as_ref();
-    let level = |value: Option<crate::document::Decimal>, usual: i64| value.map_or(Micro::whole(usual), |v| v.micro());
+    let level = |value: Option<crate::document::Decimal>, usual: i64| {
+        value.map_or(Micro::whole(usual), |v| v.micro())
+    };
     Some(Ducking {
         threshold: level(form.and_then(|form| form.threshold), -30),
         depth: level(form.and_then(|form| form.depth), 12),

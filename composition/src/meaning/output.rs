@@ -3,9 +3,13 @@
 use super::Faults;
 use crate::composition::{Capture, Output};
 use crate::limits::MAX_PIXELS;
-use crate::plan::{ColourTags, Format, Loudness, Micro, PixelFormat, Quality, Rate, Ratio, Recipe, Rgba, VideoCodec};
+use crate::plan::{
+    ColourTags, Format, Loudness, Micro, PixelFormat, Quality, Rate, Ratio, Recipe, Rgba,
+    VideoCodec,
+};
 use crate::written::{
-    AspectRatio, Codec, FileFormat, LoudnessForm, Output as Written, QualityName, Repeat, Resolution, Size, Switch,
+    AspectRatio, Codec, FileFormat, LoudnessForm, Output as Written, QualityName, Repeat,
+    Resolution, Size, Switch,
 };
 
 /// The rate unless said, as Shotstack's.
@@ -90,11 +94,17 @@ fn size(written: &Written, faults: &mut Faults) -> (u32, u32) {
         }
     }
     if written.resolution.is_some() || written.aspect_ratio.is_some() {
-        faults.push("/output/size", "stands beside `resolution` or `aspectRatio`: give the one or the others");
+        faults.push(
+            "/output/size",
+            "stands beside `resolution` or `aspectRatio`: give the one or the others",
+        );
     }
     let pixels = u64::from(width.0) * u64::from(height.0);
     if pixels > MAX_PIXELS {
-        faults.push("/output/size", format!("has {pixels} pixels: at most {MAX_PIXELS}, as 4096 × 2304 has"));
+        faults.push(
+            "/output/size",
+            format!("has {pixels} pixels: at most {MAX_PIXELS}, as 4096 × 2304 has"),
+        );
     }
     (width.0, height.0)
 }
@@ -150,7 +160,8 @@ fn recipe(
 /// The recipe of one frame as a picture, from that of the video it is taken from.
 pub(crate) fn picture_recipe(format: Format, video: Recipe, background: Rgba) -> Recipe {
     let see_through = background.0[3] < 255;
-    let pixel_format = if see_through && format != Format::Jpg { PixelFormat::Rgba } else { PixelFormat::Rgb };
+    let pixel_format =
+        if see_through && format != Format::Jpg { PixelFormat::Rgba } else { PixelFormat::Rgb };
     let codec = VideoCodec::Ffv1;
     let quality = quality_of(codec, QualityName::Medium);
     Recipe { codec, quality, pixel_format, colour: ColourTags::SrgbFull, ..video }
@@ -172,7 +183,9 @@ fn quality_of(codec: VideoCodec, name: QualityName) -> Quality {
         VideoCodec::Ffv1 => 0,
     };
     let effort = match (codec, name) {
-        (VideoCodec::H264, QualityName::VeryLow | QualityName::Low | QualityName::Medium) => QUICK_H264,
+        (VideoCodec::H264, QualityName::VeryLow | QualityName::Low | QualityName::Medium) => {
+            QUICK_H264
+        }
         _ => 5,
     };
     Quality { crf, effort }
@@ -202,7 +215,9 @@ fn loudness(written: Option<Switch<LoudnessForm>>) -> Option<Loudness> {
         Some(Switch::Set(form)) => Some(form),
         Some(Switch::On) | None => None,
     };
-    let level = |value: Option<crate::document::Decimal>, usual: i64| value.map_or(Micro::whole(usual), |v| v.micro());
+    let level = |value: Option<crate::document::Decimal>, usual: i64| {
+        value.map_or(Micro::whole(usual), |v| v.micro())
+    };
     Some(Loudness {
         integrated: level(form.as_ref().and_then(|form| form.integrated), -14),
         true_peak: level(form.as_ref().and_then(|form| form.true_peak), -1),

@@ -40,7 +40,11 @@ impl Asset {
         match self {
             Asset::Video(_) | Asset::Waveform(_) => true,
             Asset::Text(text) => text.animation.is_some(),
-            Asset::Image(_) | Asset::Captions(_) | Asset::Shape(_) | Asset::Colour(_) | Asset::Gradient(_) => false,
+            Asset::Image(_)
+            | Asset::Captions(_)
+            | Asset::Shape(_)
+            | Asset::Colour(_)
+            | Asset::Gradient(_) => false,
         }
     }
 
@@ -49,7 +53,11 @@ impl Asset {
             Asset::Video(video) => into.push(video.picture.source.hash.clone()),
             Asset::Image(picture) => into.push(picture.source.hash.clone()),
             Asset::Waveform(wave) => into.push(wave.source.hash.clone()),
-            Asset::Text(_) | Asset::Captions(_) | Asset::Shape(_) | Asset::Colour(_) | Asset::Gradient(_) => {}
+            Asset::Text(_)
+            | Asset::Captions(_)
+            | Asset::Shape(_)
+            | Asset::Colour(_)
+            | Asset::Gradient(_) => {}
         }
     }
 }

@@ -21,7 +21,8 @@ mod text;
 
 pub use assemble::{Assemble, Format, Poster, Tags};
 pub use asset::{
-    Asset, Backdrop, Gradient, GradientStop, Picture, Shape, ShapeKind, Source, Video, WaveStyle, Waveform,
+    Asset, Backdrop, Gradient, GradientStop, Picture, Shape, ShapeKind, Source, Video, WaveStyle,
+    Waveform,
 };
 pub use caption::{CaptionWord, Captions, Cue, WordStyle};
 pub use facts::{AudioFacts, ColourFacts, Facts, FontFace, SpokenWord, VideoFacts};
@@ -33,8 +34,8 @@ pub use recipe::{ColourTags, PixelFormat, Quality, Recipe, SoundCodec, SoundReci
 pub use segment::{Canvas, Segment};
 pub use sound::{Ducking, Loudness, Role, Sound, SoundItem};
 pub use text::{
-    Align, Animation, AnimationKind, AnimationUnit, Background, Fitting, Shadow, Stroke, Text, TextRun, TextStyle,
-    VerticalAlign,
+    Align, Animation, AnimationKind, AnimationUnit, Background, Fitting, Shadow, Stroke, Text,
+    TextRun, TextStyle, VerticalAlign,
 };
 
 use serde::{Deserialize, Serialize};

@@ -132,4 +132,5 @@ pub enum Direction {
 }
 
 /// All of a rectangle: shares 0, 0, 1, 1.
-pub const WHOLE: Rect = Rect { x: Micro::ZERO, y: Micro::ZERO, width: Micro::ONE, height: Micro::ONE };
+pub const WHOLE: Rect =
+    Rect { x: Micro::ZERO, y: Micro::ZERO, width: Micro::ONE, height: Micro::ONE };

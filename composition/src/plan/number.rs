@@ -8,7 +8,9 @@ use std::fmt;
 pub const MICRO: i64 = 1_000_000;
 
 /// A fixed-point number: millionths of the unit that the field names (a pixel, a degree, a share of one).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Micro(pub i64);
 
@@ -104,25 +106,31 @@ impl Ratio {
             let scale = (den / BILLION).max(1);
             let part = (rest / scale) * BILLION / (den / scale).max(1);
             let bound = i128::from(i64::MAX) / BILLION;
-            Ratio::reduced(whole.clamp(-bound, bound - 1) * BILLION + part, BILLION).unwrap_or(Ratio::ZERO)
+            Ratio::reduced(whole.clamp(-bound, bound - 1) * BILLION + part, BILLION)
+                .unwrap_or(Ratio::ZERO)
         })
     }
 
     /// The sum. As all sums here it is exact as long as 64 bits hold it, and else to a billionth.
     pub fn plus(self, other: Ratio) -> Ratio {
-        let num = i128::from(self.num) * i128::from(other.den) + i128::from(other.num) * i128::from(self.den);
+        let num = i128::from(self.num) * i128::from(other.den)
+            + i128::from(other.num) * i128::from(self.den);
         Ratio::nearest(num, i128::from(self.den) * i128::from(other.den))
     }
 
     /// The difference.
     pub fn minus(self, other: Ratio) -> Ratio {
-        let num = i128::from(self.num) * i128::from(other.den) - i128::from(other.num) * i128::from(self.den);
+        let num = i128::from(self.num) * i128::from(other.den)
+            - i128::from(other.num) * i128::from(self.den);
         Ratio::nearest(num, i128::from(self.den) * i128::from(other.den))
     }
 
     /// The product.
     pub fn times(self, other: Ratio) -> Ratio {
-        Ratio::nearest(i128::from(self.num) * i128::from(other.num), i128::from(self.den) * i128::from(other.den))
+        Ratio::nearest(
+            i128::from(self.num) * i128::from(other.num),
+            i128::from(self.den) * i128::from(other.den),
+        )
     }
 
     /// The quotient; none where `other` is nought.
@@ -183,13 +191,18 @@ impl PartialOrd for Ratio {
 
 impl Ord for Ratio {
     fn cmp(&self, other: &Ratio) -> Ordering {
-        (i128::from(self.num) * i128::from(other.den)).cmp(&(i128::from(other.num) * i128::from(self.den)))
+        (i128::from(self.num) * i128::from(other.den))
+            .cmp(&(i128::from(other.num) * i128::from(self.den)))
     }
 }
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.den == 1 { write!(f, "{}", self.num) } else { write!(f, "{}/{}", self.num, self.den) }
+        if self.den == 1 {
+            write!(f, "{}", self.num)
+        } else {
+            write!(f, "{}/{}", self.num, self.den)
+        }
     }
 }
 
@@ -293,12 +306,16 @@ mod tests {
         let (a, b) = (ratio(i64::MAX / 4, 1_000_000_007), ratio(1, 998_244_353_999));
         let sum = a.plus(b).to_f64();
         assert!((sum - (a.to_f64() + b.to_f64())).abs() < 1e-5, "{sum}");
-        assert_eq!(Ratio::whole(i64::MAX).times(Ratio::whole(i64::MAX)).floor(), i64::MAX / 1_000_000_000 - 1);
+        assert_eq!(
+            Ratio::whole(i64::MAX).times(Ratio::whole(i64::MAX)).floor(),
+            i64::MAX / 1_000_000_000 - 1
+        );
     }
 
     #[test]
     fn halves_round_up_on_both_sides_of_nought() {
-        let rounded = [ratio(1, 2), ratio(-1, 2), ratio(3, 2), ratio(-3, 2), ratio(7, 5)].map(Ratio::round_half_up);
+        let rounded = [ratio(1, 2), ratio(-1, 2), ratio(3, 2), ratio(-3, 2), ratio(7, 5)]
+            .map(Ratio::round_half_up);
         assert_eq!(rounded, [1, 0, 2, -1, 1]);
     }
 

@@ -110,7 +110,9 @@ impl Placement {
 impl Drift {
     fn apply(&self, pose: &mut Pose, clock: u64) {
         let share = (clock as f64 / self.frames.max(1) as f64).min(1.0);
-        let between = |ends: [super::Micro; 2]| ends[0].to_f64() + (ends[1].to_f64() - ends[0].to_f64()) * share;
+        let between = |ends: [super::Micro; 2]| {
+            ends[0].to_f64() + (ends[1].to_f64() - ends[0].to_f64()) * share
+        };
         pose.grow(between(self.scale));
         pose.x += between(self.x);
         pose.y += between(self.y);
@@ -152,8 +154,12 @@ impl Transition {
                 pose.opacity *= shown;
                 pose.grow(1.0 + (ZOOM_FROM - 1.0) * hidden);
             }
-            TransitionKind::Wipe(direction) => pose.clip = meet(pose.clip, wiped(direction, shown, way)),
-            TransitionKind::Reveal(direction) => pose.clip = meet(pose.clip, slit(direction, shown)),
+            TransitionKind::Wipe(direction) => {
+                pose.clip = meet(pose.clip, wiped(direction, shown, way))
+            }
+            TransitionKind::Reveal(direction) => {
+                pose.clip = meet(pose.clip, slit(direction, shown))
+            }
             TransitionKind::Shuffle { over, swing } => {
                 carry_off(pose, canvas, over, way, hidden);
                 shift(pose, canvas, swing, way, hidden * SHUFFLE_SWING);
@@ -172,7 +178,13 @@ fn shift(pose: &mut Pose, (width, height): (f64, f64), direction: Direction, way
 }
 
 /// Moves by a share of the way that just hides the box outside the canvas.
-fn carry_off(pose: &mut Pose, (width, height): (f64, f64), direction: Direction, way: Way, share: f64) {
+fn carry_off(
+    pose: &mut Pose,
+    (width, height): (f64, f64),
+    direction: Direction,
+    way: Way,
+    share: f64,
+) {
     let outward = if way == Way::In { direction.opposite() } else { direction };
     match outward {
         Direction::Left => pose.x -= (pose.x + pose.width) * share,
@@ -238,7 +250,8 @@ mod tests {
     use super::*;
     use crate::plan::{Asset, Blend, Curve, Easing, MICRO, Micro, Rate, Rgba, Span};
 
-    const CANVAS: Canvas = Canvas { width: 400, height: 200, rate: Rate { num: 25, den: 1 }, background: Rgba::BLACK };
+    const CANVAS: Canvas =
+        Canvas { width: 400, height: 200, rate: Rate { num: 25, den: 1 }, background: Rgba::BLACK };
 
     fn layer() -> Layer {
         let still = |units| Curve::Still(Micro::whole(units));
@@ -310,7 +323,10 @@ mod tests {
         layer.enter = transition(TransitionKind::Fade, 0);
         layer.leave = transition(TransitionKind::Fade, 90);
         let opacity = |frame| layer.pose_at(&CANVAS, frame).expect("shows").opacity;
-        assert_eq!([opacity(0), opacity(5), opacity(10), opacity(90), opacity(95)], [0.0, 0.5, 1.0, 1.0, 0.5]);
+        assert_eq!(
+            [opacity(0), opacity(5), opacity(10), opacity(90), opacity(95)],
+            [0.0, 0.5, 1.0, 1.0, 0.5]
+        );
     }
 
     #[test]
@@ -327,7 +343,8 @@ mod tests {
     fn a_drift_grows_about_the_middle() {
         let mut layer = layer();
         let none = [Micro::ZERO, Micro::ZERO];
-        layer.placement.drift = Some(Drift { frames: 100, scale: [Micro::ONE, Micro::whole(2)], x: none, y: none });
+        layer.placement.drift =
+            Some(Drift { frames: 100, scale: [Micro::ONE, Micro::whole(2)], x: none, y: none });
         assert_eq!(corner(&layer, 50), [275.0, -12.5, 150.0, 75.0]);
     }
 

@@ -27,7 +27,8 @@ pub struct Sound {
 impl Sound {
     /// The sources it reads, each once, sorted.
     pub fn sources(&self) -> Vec<SourceHash> {
-        let mut found: Vec<SourceHash> = self.items.iter().map(|item| item.source.hash.clone()).collect();
+        let mut found: Vec<SourceHash> =
+            self.items.iter().map(|item| item.source.hash.clone()).collect();
         found.sort();
         found.dedup();
         found

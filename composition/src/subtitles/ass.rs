@@ -49,7 +49,8 @@ fn spoken(text: &str) -> String {
 /// The length that a block's `\k`, `\kf`, `\ko` or `\K` gives, in seconds.
 fn karaoke(block: &str) -> Option<Ratio> {
     let tag = block.split('\\').find(|tag| tag.starts_with(['k', 'K']))?;
-    let hundredths = tag.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim().parse::<i64>().ok()?;
+    let hundredths =
+        tag.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim().parse::<i64>().ok()?;
     (0..=1_000_000).contains(&hundredths).then(|| Ratio::new(hundredths, 100).ok()).flatten()
 }
 

@@ -51,12 +51,20 @@ pub(super) fn without_overrides(text: &str, mut block: impl FnMut(&str, &str)) -
 }
 
 /// WebVTT's character references.
-const REFERENCES: [(&str, &str); 6] =
-    [("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", "\u{a0}"), ("&lrm;", "\u{200e}"), ("&rlm;", "\u{200f}"), ("&amp;", "&")];
+const REFERENCES: [(&str, &str); 6] = [
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&nbsp;", "\u{a0}"),
+    ("&lrm;", "\u{200e}"),
+    ("&rlm;", "\u{200f}"),
+    ("&amp;", "&"),
+];
 
 /// References to characters as the characters.
 pub(super) fn unescaped(text: &str) -> String {
-    REFERENCES.iter().fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
+    REFERENCES
+        .iter()
+        .fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
 }
 
 /// The characters that would begin a tag or a reference, as references.

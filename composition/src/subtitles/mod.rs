@@ -106,11 +106,15 @@ fn parse_time(text: &str) -> Option<Ratio> {
     let (clock, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let mut seconds = 0_i64;
     for part in clock.split(':') {
-        let digits = !part.is_empty() && part.len() <= 5 && part.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            !part.is_empty() && part.len() <= 5 && part.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.then(|| part.parse::<i64>().ok()).flatten()?;
         seconds = seconds.checked_mul(60)?.checked_add(number)?;
     }
-    if seconds > 1_000_000 || fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+    if seconds > 1_000_000
+        || fraction.len() > 9
+        || !fraction.bytes().all(|byte| byte.is_ascii_digit())
+    {
         return None;
     }
     let part = if fraction.is_empty() { 0 } else { fraction.parse::<i64>().ok()? };
@@ -125,7 +129,10 @@ fn spell_time(time: Ratio, mark: char, places: u32) -> String {
     let (seconds, part) = (total / unit, total % unit);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let hour_digits = if places == 2 { 1 } else { 2 };
-    format!("{hours:0hour_digits$}:{minutes:02}:{seconds:02}{mark}{part:0places$}", places = places as usize)
+    format!(
+        "{hours:0hour_digits$}:{minutes:02}:{seconds:02}{mark}{part:0places$}",
+        places = places as usize
+    )
 }
 
 #[cfg(test)]
@@ -149,7 +156,8 @@ mod tests {
     fn the_three_kinds_say_the_same() {
         for text in [SRT, VTT, ASS] {
             let cues = read(text).expect("cues");
-            let want = vec![(at(1000), at(2500), "Hello\nthere"), (at(3500), at(4000), "2 < 3 & 4")];
+            let want =
+                vec![(at(1000), at(2500), "Hello\nthere"), (at(3500), at(4000), "2 < 3 & 4")];
             assert_eq!(told(&cues), want, "{text}");
         }
     }
@@ -170,8 +178,16 @@ mod tests {
         let ass = "[Events]\nFormat: Start, End, Text\nDialogue: 0:00:01.00,0:00:03.00,{\\k50}One {\\kf50}two {\\k100}three\n";
         for text in [vtt, ass] {
             let cues = read(text).expect("cues");
-            let words: Vec<_> = cues[0].words.iter().map(|word| (word.text.as_str(), word.start, word.end)).collect();
-            let want = [("One", at(1000), at(1500)), ("two", at(1500), at(2000)), ("three", at(2000), at(3000))];
+            let words: Vec<_> = cues[0]
+                .words
+                .iter()
+                .map(|word| (word.text.as_str(), word.start, word.end))
+                .collect();
+            let want = [
+                ("One", at(1000), at(1500)),
+                ("two", at(1500), at(2000)),
+                ("three", at(2000), at(3000)),
+            ];
             assert_eq!(words, want, "{text}");
             assert_eq!(cues[0].text, "One two three");
         }
@@ -179,13 +195,16 @@ mod tests {
 
     #[test]
     fn references_in_srt_are_the_characters_they_stand_for() {
-        let cues = read("1\n00:00:01,000 --> 00:00:02,000\n<i>Tom &amp; Ann</i> &lt;3\n").expect("a cue");
+        let cues =
+            read("1\n00:00:01,000 --> 00:00:02,000\n<i>Tom &amp; Ann</i> &lt;3\n").expect("a cue");
         assert_eq!(cues[0].text, "Tom & Ann <3");
     }
 
     #[test]
     fn what_holds_no_cue_is_refused() {
-        for text in ["", "hello", "WEBVTT\n", "[Events]\n", "00:00:02,000 --> 00:00:01,000\nbackwards\n"] {
+        for text in
+            ["", "hello", "WEBVTT\n", "[Events]\n", "00:00:02,000 --> 00:00:01,000\nbackwards\n"]
+        {
             assert!(read(text).is_err(), "{text}");
         }
     }

@@ -25,7 +25,8 @@ pub fn phrases(words: &[Word]) -> Vec<Word> {
 
 /// Whether a word belongs to the phrase before it: both unspaced, no clause's end between them, and room for it.
 fn goes_on(phrase: &str, word: &str) -> bool {
-    let unspaced = |letter: Option<char>| letter.is_some_and(|letter| is_han(letter) || is_kana(letter));
+    let unspaced =
+        |letter: Option<char>| letter.is_some_and(|letter| is_han(letter) || is_kana(letter));
     unspaced(phrase.chars().next_back())
         && unspaced(word.chars().next())
         && phrase.chars().count() + word.chars().count() <= LONGEST
@@ -42,14 +43,19 @@ mod tests {
 
     fn said(words: &[&str]) -> Vec<Word> {
         let at = |index: usize| Ratio::whole(i64::try_from(index).expect("small"));
-        let word =
-            |(index, text): (usize, &&str)| Word { text: (*text).to_owned(), start: at(index), end: at(index + 1) };
+        let word = |(index, text): (usize, &&str)| Word {
+            text: (*text).to_owned(),
+            start: at(index),
+            end: at(index + 1),
+        };
         words.iter().enumerate().map(word).collect()
     }
 
     #[test]
     fn characters_become_clauses_and_spaced_words_stay() {
-        let texts = |words: &[&str]| phrases(&said(words)).into_iter().map(|word| word.text).collect::<Vec<_>>();
+        let texts = |words: &[&str]| {
+            phrases(&said(words)).into_iter().map(|word| word.text).collect::<Vec<_>>()
+        };
         assert_eq!(
             texts(&["今", "天：", "为", "什", "么", "NASA", "去", "月", "球？"]),
             ["今天：", "为什么", "NASA", "去月球？"]

@@ -10,7 +10,8 @@ pub(super) fn read(text: &str) -> Vec<Cue> {
     while let Some(line) = lines.get(at) {
         at += 1;
         let Some((start, end)) = times(line) else { continue };
-        let body: Vec<&str> = lines.iter().skip(at).take_while(|line| !line.trim().is_empty()).copied().collect();
+        let body: Vec<&str> =
+            lines.iter().skip(at).take_while(|line| !line.trim().is_empty()).copied().collect();
         at += body.len();
         let plain = without_overrides(&without_tags(&body.join("\n"), |_, _| {}), |_, _| {});
         // Much of it was written by what writes WebVTT or HTML.

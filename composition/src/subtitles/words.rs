@@ -4,13 +4,20 @@ use super::{Cue, Word};
 use crate::plan::Ratio;
 
 /// The words of a cue's text, timed by marks: from each mark on, the words from its index. None where nothing was marked.
-pub(super) fn timed_words(text: &str, start: Ratio, end: Ratio, marks: &[(Ratio, usize)]) -> Vec<Word> {
+pub(super) fn timed_words(
+    text: &str,
+    start: Ratio,
+    end: Ratio,
+    marks: &[(Ratio, usize)],
+) -> Vec<Word> {
     if marks.is_empty() {
         return Vec::new();
     }
     let mut times: Vec<(Ratio, usize)> = vec![(start, 0)];
     times.extend(marks.iter().copied().filter(|(time, _)| start <= *time && *time < end));
-    let time_of = |index: usize| times.iter().rev().find(|(_, from)| *from <= index).map_or(start, |(time, _)| *time);
+    let time_of = |index: usize| {
+        times.iter().rev().find(|(_, from)| *from <= index).map_or(start, |(time, _)| *time)
+    };
     let words: Vec<&str> = text.split_whitespace().collect();
     let begin = |index: usize| if index < words.len() { time_of(index) } else { end };
     let timed = words.iter().enumerate().map(|(index, word)| {
@@ -51,7 +58,12 @@ pub fn cues_from_words(words: &[Word], grouping: Grouping) -> Vec<Cue> {
         let joined = cues.last_mut().is_some_and(|cue| joins(cue, &word, &mut lines, grouping));
         if !joined {
             lines = 1;
-            cues.push(Cue { start: word.start, end: word.end, text: word.text.clone(), words: vec![word] });
+            cues.push(Cue {
+                start: word.start,
+                end: word.end,
+                text: word.text.clone(),
+                words: vec![word],
+            });
         }
     }
     close_gaps(&mut cues);

@@ -60,7 +60,9 @@ impl Form for Start {
     fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
         match value.as_str() {
             Some("auto") => Some(Start::Auto),
-            Some(text) if !text.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+            Some(text)
+                if !text.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '-') =>
+            {
                 reader.fault(format!("is {}: give seconds or `auto`", kind_of(value)))
             }
             _ => {
@@ -92,7 +94,9 @@ impl Form for Length {
         match value.as_str() {
             Some("auto") => Some(Length::Auto),
             Some("end") => Some(Length::End),
-            Some(text) if !text.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+            Some(text)
+                if !text.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '-') =>
+            {
                 reader.fault(format!("is {}: give seconds, `auto` or `end`", kind_of(value)))
             }
             _ => {

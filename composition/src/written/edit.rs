@@ -3,7 +3,9 @@
 use super::clip::Clip;
 use super::sound::{DuckingForm, LoudnessForm, Soundtrack};
 use crate::document::{Count, Decimal, Flag, Form, Line, Reader, Src, Verbatim, choice, object};
-use crate::limits::{CLIPS, DESTINATIONS, FONTS, FPS, LENGTH, MERGES, PLAYS, SECONDS, SHARE, SIDE, TRACKS};
+use crate::limits::{
+    CLIPS, DESTINATIONS, FONTS, FPS, LENGTH, MERGES, PLAYS, SECONDS, SHARE, SIDE, TRACKS,
+};
 use crate::plan::{Rate, Ratio, Rgba};
 use serde_json::{Value, json};
 
@@ -222,8 +224,15 @@ object! {
 pub(crate) struct FrameRate(pub Rate);
 
 /// Rates as people spell them, in thousandths, and what they mean.
-const NTSC: [(i64, u32); 7] =
-    [(23_976, 24), (23_980, 24), (29_970, 30), (47_952, 48), (47_950, 48), (59_940, 60), (14_985, 15)];
+const NTSC: [(i64, u32); 7] = [
+    (23_976, 24),
+    (23_980, 24),
+    (29_970, 30),
+    (47_952, 48),
+    (47_950, 48),
+    (59_940, 60),
+    (14_985, 15),
+];
 
 /// `30000/1001` and its like.
 fn ntsc_fraction(text: &str) -> Option<Rate> {
@@ -240,13 +249,17 @@ impl Form for FrameRate {
         let number = Decimal::read(value, reader)?;
         crate::document::Bounded::check(&number, &FPS, reader);
         let thousandths = number.0.times(Ratio::whole(1000)).round_half_up();
-        if let Some((_, whole)) = NTSC.iter().find(|(spelled, _)| (spelled - thousandths).abs() <= 1) {
+        if let Some((_, whole)) =
+            NTSC.iter().find(|(spelled, _)| (spelled - thousandths).abs() <= 1)
+        {
             return Some(FrameRate(Rate { num: whole * 1000, den: 1001 }));
         }
         match (number.0.den(), u32::try_from(number.0.num())) {
             (1, Ok(num)) => Some(FrameRate(Rate { num, den: 1 })),
-            _ => reader
-                .fault(format!("is {}: give a whole number, 23.976, 29.97, 59.94, or `30000/1001`", number.0.to_f64())),
+            _ => reader.fault(format!(
+                "is {}: give a whole number, 23.976, 29.97, 59.94, or `30000/1001`",
+                number.0.to_f64()
+            )),
         }
     }
 

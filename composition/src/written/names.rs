@@ -1,6 +1,8 @@
 //! Transitions, effects and filters: each a name, or an object that says more.
 
-use crate::document::{Decimal, Definitions, Form, Pace, Reader, Src, choice, described, kind_of, object, union};
+use crate::document::{
+    Decimal, Definitions, Form, Pace, Reader, Src, choice, described, kind_of, object, union,
+};
 use crate::limits::{ADJUST, BLUR, BRIGHTNESS, EFFECT, TRANSITION};
 use crate::plan::{Direction, Easing, TransitionKind};
 use serde_json::{Value, json};
@@ -55,7 +57,9 @@ const SPEEDS: [(&str, i64); 3] = [("Fast", 500), ("Slow", 2_000), ("", 1_000)];
 /// The pace that suits a family: what only fades or is cut goes evenly, what moves comes gently to its place.
 fn usual_pace(kind: TransitionKind) -> Easing {
     match kind {
-        TransitionKind::Fade | TransitionKind::Wipe(_) | TransitionKind::Reveal(_) => Easing::Linear,
+        TransitionKind::Fade | TransitionKind::Wipe(_) | TransitionKind::Reveal(_) => {
+            Easing::Linear
+        }
         TransitionKind::Carousel(_) | TransitionKind::Shuffle { .. } => Easing::IN_OUT,
         TransitionKind::Slide(_) | TransitionKind::Zoom => Easing::OUT,
     }
@@ -199,7 +203,9 @@ impl Form for EffectName {
         definitions.named("EffectName", |_| {
             let endings = AMOUNTS.iter().rev();
             let names: Vec<String> = endings
-                .flat_map(|(ending, _)| EFFECTS.iter().map(move |(name, _)| format!("{name}{ending}")))
+                .flat_map(|(ending, _)| {
+                    EFFECTS.iter().map(move |(name, _)| format!("{name}{ending}"))
+                })
                 .collect();
             json!({ "enum": names })
         })

@@ -2,7 +2,8 @@
 
 use crate::document::{Count, Decimal, Flag, Line, Moving, Prose, Src, choice, object};
 use crate::limits::{
-    DEPTH, LEVEL, LOUDNESS, MILLISECONDS, PITCH, SECONDS, SOURCE_SECONDS, SPEECH_RATE, SPEED, TRUE_PEAK, VOLUME,
+    DEPTH, LEVEL, LOUDNESS, MILLISECONDS, PITCH, SECONDS, SOURCE_SECONDS, SPEECH_RATE, SPEED,
+    TRUE_PEAK, VOLUME,
 };
 
 object! {

@@ -1,8 +1,12 @@
 //! Writing as it is written.
 
 use super::asset::{GradientAsset, OutlineForm};
-use crate::document::{Bounded, Count, Decimal, Definitions, Flag, Form, Line, Prose, Reader, choice, object};
-use crate::limits::{BOX, FONT_SIZE, FONT_WEIGHT, LENGTH, LINE_HEIGHT, PIXELS, RUNS, SHARE, SPACING};
+use crate::document::{
+    Bounded, Count, Decimal, Definitions, Flag, Form, Line, Prose, Reader, choice, object,
+};
+use crate::limits::{
+    BOX, FONT_SIZE, FONT_WEIGHT, LENGTH, LINE_HEIGHT, PIXELS, RUNS, SHARE, SPACING,
+};
 use crate::plan::Rgba;
 use serde_json::{Value, json};
 

@@ -29,7 +29,10 @@ fn each_fault_names_its_place() {
         (json!({"timeline": {"tracks": []}}), "/timeline/tracks"),
         (json!({"timeline": {"tracks": [{}]}}), "/timeline/tracks/0/clips"),
         (json!({"timeline": {"tracks": [{"clips": [{}]}]}}), "/timeline/tracks/0/clips/0/asset"),
-        (one(json!({"asset": text("a"), "start": -1, "length": 1})), "/timeline/tracks/0/clips/0/start"),
+        (
+            one(json!({"asset": text("a"), "start": -1, "length": 1})),
+            "/timeline/tracks/0/clips/0/start",
+        ),
         (one(json!({"asset": text("a"), "start": "later"})), "/timeline/tracks/0/clips/0/start"),
         (one(json!({"asset": text("a"), "length": 0})), "/timeline/tracks/0/clips/0/length"),
         (one(json!({"asset": text("a"), "lenght": 1})), "/timeline/tracks/0/clips/0/lenght"),
@@ -52,14 +55,29 @@ fn each_fault_names_its_place() {
             "/timeline/tracks/0/clips/0/transition/in/length",
         ),
         (one(json!({"asset": text("a"), "effect": "zoom"})), "/timeline/tracks/0/clips/0/effect"),
-        (one(json!({"asset": text("a"), "filter": ["blur", "sepia"]})), "/timeline/tracks/0/clips/0/filter/1"),
+        (
+            one(json!({"asset": text("a"), "filter": ["blur", "sepia"]})),
+            "/timeline/tracks/0/clips/0/filter/1",
+        ),
         (asset(json!({"type": "movie"})), "/timeline/tracks/0/clips/0/asset/type"),
-        (asset(json!({"src": "https://example.test/a.mp4"})), "/timeline/tracks/0/clips/0/asset/type"),
+        (
+            asset(json!({"src": "https://example.test/a.mp4"})),
+            "/timeline/tracks/0/clips/0/asset/type",
+        ),
         (asset(json!({"type": "video"})), "/timeline/tracks/0/clips/0/asset/src"),
         (asset(json!({"type": "video", "src": ""})), "/timeline/tracks/0/clips/0/asset/src"),
-        (asset(json!({"type": "video", "src": "concat://a|b"})), "/timeline/tracks/0/clips/0/asset/src"),
-        (asset(json!({"type": "video", "src": "alias://x"})), "/timeline/tracks/0/clips/0/asset/src"),
-        (asset(json!({"type": "video", "src": "a.mp4", "speed": 0})), "/timeline/tracks/0/clips/0/asset/speed"),
+        (
+            asset(json!({"type": "video", "src": "concat://a|b"})),
+            "/timeline/tracks/0/clips/0/asset/src",
+        ),
+        (
+            asset(json!({"type": "video", "src": "alias://x"})),
+            "/timeline/tracks/0/clips/0/asset/src",
+        ),
+        (
+            asset(json!({"type": "video", "src": "a.mp4", "speed": 0})),
+            "/timeline/tracks/0/clips/0/asset/speed",
+        ),
         (
             asset(json!({"type": "video", "src": "a.mp4", "crop": {"left": 0.6, "right": 0.4}})),
             "/timeline/tracks/0/clips/0/asset/crop",
@@ -69,17 +87,29 @@ fn each_fault_names_its_place() {
             asset(json!({"type": "text", "text": "a", "font": {"color": "blurple"}})),
             "/timeline/tracks/0/clips/0/asset/font/color",
         ),
-        (asset(json!({"type": "text", "text": "a", "type~/": 1})), "/timeline/tracks/0/clips/0/asset/type~0~1"),
+        (
+            asset(json!({"type": "text", "text": "a", "type~/": 1})),
+            "/timeline/tracks/0/clips/0/asset/type~0~1",
+        ),
         (asset(json!({"type": "caption"})), "/timeline/tracks/0/clips/0/asset"),
-        (asset(json!({"type": "caption", "src": "alias://nobody"})), "/timeline/tracks/0/clips/0/asset/src"),
+        (
+            asset(json!({"type": "caption", "src": "alias://nobody"})),
+            "/timeline/tracks/0/clips/0/asset/src",
+        ),
         (
             asset(json!({"type": "caption", "cues": [{"text": "a", "start": 2, "end": 1}]})),
             "/timeline/tracks/0/clips/0/asset/cues/0/end",
         ),
         (asset(json!({"type": "speech", "text": ""})), "/timeline/tracks/0/clips/0/asset/text"),
-        (asset(json!({"type": "speech", "text": "a", "voice": "../x"})), "/timeline/tracks/0/clips/0/asset/voice"),
+        (
+            asset(json!({"type": "speech", "text": "a", "voice": "../x"})),
+            "/timeline/tracks/0/clips/0/asset/voice",
+        ),
         (asset(json!({"type": "shape", "shape": "line"})), "/timeline/tracks/0/clips/0/asset/line"),
-        (asset(json!({"type": "gradient", "stops": [{"color": "red"}]})), "/timeline/tracks/0/clips/0/asset/stops"),
+        (
+            asset(json!({"type": "gradient", "stops": [{"color": "red"}]})),
+            "/timeline/tracks/0/clips/0/asset/stops",
+        ),
     ];
     for (document, place) in cases {
         let found = places(&document);
@@ -146,8 +176,14 @@ fn a_fault_says_what_was_found_and_what_to_do() {
         detail(&typo),
         "is not known here: remove it; there are `asset`, `start`, `length`, `fit`, `scale`, `width`, `height`, `position`, `offset`, `opacity`, `transition`, `effect`, `filter`, `transform`, `blend` or `alias`"
     );
-    assert_eq!(detail(&one(json!({"asset": text("a"), "lengh": 1}))), "is not known here: did you mean `length`?");
-    assert_eq!(detail(&one(json!({"asset": text("a"), "opacity": 1.5}))), "is 1.5: keep it within 0 and 1");
+    assert_eq!(
+        detail(&one(json!({"asset": text("a"), "lengh": 1}))),
+        "is not known here: did you mean `length`?"
+    );
+    assert_eq!(
+        detail(&one(json!({"asset": text("a"), "opacity": 1.5}))),
+        "is 1.5: keep it within 0 and 1"
+    );
     assert_eq!(
         detail(&one(json!({"asset": text("a"), "fit": "crop"}))),
         "is `crop`: write `cover`, `contain`, `fill`, `none` or `blur`"
@@ -157,7 +193,10 @@ fn a_fault_says_what_was_found_and_what_to_do() {
 #[test]
 fn faults_that_only_the_sources_show_have_their_place_too() {
     let cases = [
-        (json!({"type": "video", "src": "short.mp4", "trim": 10}), "/timeline/tracks/0/clips/0/asset/trim"),
+        (
+            json!({"type": "video", "src": "short.mp4", "trim": 10}),
+            "/timeline/tracks/0/clips/0/asset/trim",
+        ),
         (json!({"type": "video", "src": "a.mp3"}), "/timeline/tracks/0/clips/0/asset/src"),
         (json!({"type": "audio", "src": "mute.mp4"}), "/timeline/tracks/0/clips/0/asset/src"),
         (json!({"type": "image", "src": "a.mp3"}), "/timeline/tracks/0/clips/0/asset/src"),
@@ -165,7 +204,11 @@ fn faults_that_only_the_sources_show_have_their_place_too() {
     ];
     for (asset_, place) in cases {
         let faults = compiled(&asset(asset_.clone())).expect_err("faults");
-        assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), [place], "{asset_}");
+        assert_eq!(
+            faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+            [place],
+            "{asset_}"
+        );
     }
 }
 
@@ -186,7 +229,10 @@ fn what_has_no_end_or_no_start_is_refused() {
         {"asset": text("b"), "length": 2},
         clip(text("c"), 3.0, 1.0),
     ]))]));
-    assert_eq!(compiled(&after).expect_err("no start")[0].pointer, "/timeline/tracks/0/clips/1/start");
+    assert_eq!(
+        compiled(&after).expect_err("no start")[0].pointer,
+        "/timeline/tracks/0/clips/1/start"
+    );
     let mut late = one(clip(text("a"), 0.0, 5.0));
     late["output"]["range"] = json!({"start": 5});
     assert_eq!(compiled(&late).expect_err("past the end")[0].pointer, "/output/range/start");
@@ -212,8 +258,12 @@ fn an_unprobed_source_is_told() {
 #[test]
 fn a_composition_too_large_to_draw_is_refused_before_it_is_drawn() {
     let deep: Vec<_> = (0..100).map(|_| track(json!([clip(text("a"), 0.0, 7200.0)]))).collect();
-    assert_eq!(compiled(&video(json!(deep))).expect_err("too many layers")[0].pointer, "/timeline/tracks");
-    let flicker: Vec<_> = (0..3_900).map(|index| clip(footage("long"), f64::from(index) / 10.0, 0.1)).collect();
+    assert_eq!(
+        compiled(&video(json!(deep))).expect_err("too many layers")[0].pointer,
+        "/timeline/tracks"
+    );
+    let flicker: Vec<_> =
+        (0..3_900).map(|index| clip(footage("long"), f64::from(index) / 10.0, 0.1)).collect();
     assert_eq!(
         compiled(&video(json!([track(json!(flicker))]))).expect_err("too many segments")[0].pointer,
         "/timeline"

@@ -64,7 +64,14 @@ fn picture(width: u32, height: u32) -> VideoFacts {
 }
 
 fn sound() -> AudioFacts {
-    AudioFacts { index: 1, codec: "aac".into(), rate: 44_100, channels: 2, start: Ratio::ZERO, duration: None }
+    AudioFacts {
+        index: 1,
+        codec: "aac".into(),
+        rate: 44_100,
+        channels: 2,
+        start: Ratio::ZERO,
+        duration: None,
+    }
 }
 
 /// What a probe would say, told by the address: `.png` is a still, `.mp3` sound alone, `mute` has no sound, `short` lasts ten
@@ -88,13 +95,16 @@ pub fn facts_of(src: &str) -> Facts {
 }
 
 /// Subtitles of two cues.
-pub const SRT: &str = "1\n00:00:01,000 --> 00:00:02,000\nOne\n\n2\n00:00:03,000 --> 00:00:04,500\nTwo\n";
+pub const SRT: &str =
+    "1\n00:00:01,000 --> 00:00:02,000\nOne\n\n2\n00:00:03,000 --> 00:00:04,500\nTwo\n";
 
 /// The facts of all that a composition asks for.
 pub fn facts(composition: &composition::Composition) -> BTreeMap<Slot, Facts> {
     let known = sources(composition).into_iter().map(|source| {
         let facts = match source.origin {
-            Origin::Fetch { src, taken_for: TakenFor::Subtitles } => Facts { text: Some(SRT.into()), ..facts_of(&src) },
+            Origin::Fetch { src, taken_for: TakenFor::Subtitles } => {
+                Facts { text: Some(SRT.into()), ..facts_of(&src) }
+            }
             Origin::Fetch { src, .. } => facts_of(&src),
             Origin::Speak(speech) => spoken(&speech.text),
         };

@@ -2,8 +2,8 @@
 
 use crate::given::{clip, footage, lengths, only_layer, plan, seconds, text, track, video};
 use composition::plan::{
-    Asset, Curve, Easing, Fitting, FontFace, Format, Micro, PixelFormat, Rate, Rgba, Span, TransitionKind, VideoCodec,
-    WordStyle,
+    Asset, Curve, Easing, Fitting, FontFace, Format, Micro, PixelFormat, Rate, Rgba, Span,
+    TransitionKind, VideoCodec, WordStyle,
 };
 use composition::{Origin, parse, sources};
 use serde_json::{Value, json};
@@ -24,8 +24,11 @@ fn clips_that_meet_in_seconds_meet_in_frames_at_every_rate() {
         (json!(50), 50, 1),
     ];
     for (fps, num, den) in rates {
-        let tracks =
-            json!([track(json!([clip(text("a"), 0.0, 0.35), clip(text("b"), 0.35, 0.65), clip(text("c"), 1.0, 9.0)]))]);
+        let tracks = json!([track(json!([
+            clip(text("a"), 0.0, 0.35),
+            clip(text("b"), 0.35, 0.65),
+            clip(text("c"), 1.0, 9.0)
+        ]))]);
         let plan = plan(&with_output(json!({ "fps": fps }), tracks));
         let rate = Rate { num, den };
         assert_eq!(plan.assemble.rate, rate);
@@ -38,7 +41,10 @@ fn clips_that_meet_in_seconds_meet_in_frames_at_every_rate() {
 
 #[test]
 fn halves_of_a_frame_round_up() {
-    let plan = plan(&with_output(json!({ "fps": 30 }), json!([track(json!([clip(text("a"), 0.05, 0.05)]))])));
+    let plan = plan(&with_output(
+        json!({ "fps": 30 }),
+        json!([track(json!([clip(text("a"), 0.05, 0.05)]))]),
+    ));
     // 1.5 frames and 3 frames.
     assert_eq!(only_layer(&plan.segments[1]).show, Span { from: 0, to: 1 });
     assert_eq!(lengths(&plan), [2, 1]);
@@ -77,14 +83,16 @@ fn sizes_follow_resolution_and_shape() {
         (json!({"size": {"width": 320, "height": 180}}), (320, 180)),
     ];
     for (output, size) in cases {
-        let plan = plan(&with_output(output.clone(), json!([track(json!([clip(text("a"), 0.0, 1.0)]))])));
+        let plan =
+            plan(&with_output(output.clone(), json!([track(json!([clip(text("a"), 0.0, 1.0)]))])));
         assert_eq!((plan.assemble.width, plan.assemble.height), size, "{output}");
     }
 }
 
 #[test]
 fn formats_have_their_codecs_and_backgrounds() {
-    let tracks = || json!([track(json!([{ "asset": footage("short"), "length": 1, "scale": 0.5 }]))]);
+    let tracks =
+        || json!([track(json!([{ "asset": footage("short"), "length": 1, "scale": 0.5 }]))]);
     let made = |format: &str| {
         let document = json!({
             "timeline": { "background": "#ff000080", "tracks": tracks() },
@@ -108,7 +116,10 @@ fn formats_have_their_codecs_and_backgrounds() {
 
 #[test]
 fn a_range_makes_that_part_alone() {
-    let mut document = video(json!([track(json!([clip(footage("long"), 0.0, 20.0), clip(text("late"), 12.0, 8.0)]))]));
+    let mut document = video(json!([track(json!([
+        clip(footage("long"), 0.0, 20.0),
+        clip(text("late"), 12.0, 8.0)
+    ]))]));
     document["output"]["range"] = json!({"start": 10, "length": 3});
     document["output"]["poster"] = json!({"capture": 1});
     document["output"]["thumbnail"] = json!({"capture": 99, "scale": 0.25});
@@ -116,9 +127,15 @@ fn a_range_makes_that_part_alone() {
     assert_eq!(plan.assemble.frames, 90);
     assert_eq!(plan.segments[0].layers[0].clock, 300);
     assert_eq!(plan.assemble.poster.map(|poster| poster.frame), Some(30));
-    assert_eq!(plan.assemble.thumbnail.map(|picture| (picture.frame, picture.scale)), Some((89, Micro(250_000))));
+    assert_eq!(
+        plan.assemble.thumbnail.map(|picture| (picture.frame, picture.scale)),
+        Some((89, Micro(250_000)))
+    );
     let sound = plan.sound.expect("sound");
-    assert_eq!((sound.samples, sound.items[0].start, sound.items[0].trim), (144_000, 0, seconds(10_000)));
+    assert_eq!(
+        (sound.samples, sound.items[0].start, sound.items[0].trim),
+        (144_000, 0, seconds(10_000))
+    );
 }
 
 #[test]
@@ -132,8 +149,12 @@ fn offsets_go_right_and_up_and_tweens_count_frames() {
     assert_eq!((placement.anchor_x, placement.anchor_y), (Micro::ONE, Micro::ZERO));
     assert_eq!(placement.x, Curve::Still(Micro::whole(128)));
     let Curve::Tweens(tweens) = &placement.y else { panic!("{placement:?}") };
-    let told: Vec<_> = tweens.iter().map(|tween| (tween.start, tween.length, tween.from, tween.to)).collect();
-    assert_eq!(told, [(15, 30, Micro::ZERO, Micro::whole(-180)), (45, 15, Micro::whole(-180), Micro::ZERO)]);
+    let told: Vec<_> =
+        tweens.iter().map(|tween| (tween.start, tween.length, tween.from, tween.to)).collect();
+    assert_eq!(
+        told,
+        [(15, 30, Micro::ZERO, Micro::whole(-180)), (45, 15, Micro::whole(-180), Micro::ZERO)]
+    );
     assert!(matches!(tweens[0].easing, Easing::Bezier(_)) && tweens[1].easing == Easing::Linear);
 }
 
@@ -145,7 +166,10 @@ fn transitions_have_their_lengths_and_stay_within_the_clip() {
     let plan = plan(&document);
     let layer = only_layer(&plan.segments[0]);
     let (enter, leave) = (layer.enter.expect("in"), layer.leave.expect("out"));
-    assert!(matches!(enter.kind, TransitionKind::Slide(_)) && matches!(leave.kind, TransitionKind::Wipe(_)));
+    assert!(
+        matches!(enter.kind, TransitionKind::Slide(_))
+            && matches!(leave.kind, TransitionKind::Wipe(_))
+    );
     assert_eq!((enter.frames, leave.start, leave.frames), (15, 84, 6));
 }
 
@@ -174,19 +198,32 @@ fn captions_follow_the_speech_they_name_wherever_it_stands() {
     let (frames, captions) = cues[0];
     assert_eq!((cues.len(), frames), (1, 90));
     assert!(matches!(captions.active, Some(WordStyle::Fill { .. })));
-    let words: Vec<_> = captions.cues[0].words.iter().map(|word| (word.text.as_str(), word.from, word.to)).collect();
+    let words: Vec<_> = captions.cues[0]
+        .words
+        .iter()
+        .map(|word| (word.text.as_str(), word.from, word.to))
+        .collect();
     assert_eq!(words, [("one", 0, 30), ("two", 30, 60), ("three", 60, 90)]);
 }
 
 #[test]
 fn captions_come_from_files_and_cues() {
-    let file = video(json!([track(json!([{ "asset": { "type": "caption", "src": "a.srt" }, "start": 0 }]))]));
+    let file = video(json!([track(
+        json!([{ "asset": { "type": "caption", "src": "a.srt" }, "start": 0 }])
+    )]));
     assert_eq!(plan(&file).assemble.frames, 135);
     let words = json!([{ "text": "Hello", "start": 0, "end": 0.5 }, { "text": "there.", "start": 0.5, "end": 1 }]);
-    let written = video(json!([track(json!([{ "asset": { "type": "caption", "words": words }, "start": 0 }]))]));
+    let written = video(json!([track(
+        json!([{ "asset": { "type": "caption", "words": words }, "start": 0 }])
+    )]));
     let plan = plan(&written);
-    let Asset::Captions(captions) = &only_layer(&plan.segments[0]).asset else { panic!("{plan:#?}") };
-    assert_eq!((captions.cues.len(), captions.cues[0].text.as_str(), captions.cues[0].to), (1, "Hello there.", 30));
+    let Asset::Captions(captions) = &only_layer(&plan.segments[0]).asset else {
+        panic!("{plan:#?}")
+    };
+    assert_eq!(
+        (captions.cues.len(), captions.cues[0].text.as_str(), captions.cues[0].to),
+        (1, "Hello there.", 30)
+    );
     assert!(captions.cues[0].words.is_empty());
 }
 
@@ -195,7 +232,8 @@ fn merge_fields_stand_for_text_and_numbers() {
     let mut document = video(json!([track(json!([
         { "asset": { "type": "text", "text": "Hi {{ NAME }}" }, "start": 0, "length": "{{LENGTH}}" },
     ]))]));
-    document["merge"] = json!([{ "find": "NAME", "replace": "Ann" }, { "find": "LENGTH", "replace": "2.5" }]);
+    document["merge"] =
+        json!([{ "find": "NAME", "replace": "Ann" }, { "find": "LENGTH", "replace": "2.5" }]);
     let plan = plan(&document);
     assert_eq!(plan.assemble.frames, 75);
     let Asset::Text(text) = &only_layer(&plan.segments[0]).asset else { panic!("{plan:#?}") };
@@ -221,7 +259,13 @@ fn sources_are_named_once_and_speech_is_to_be_spoken() {
             Origin::Speak(speech) => format!("Speak {}", speech.text),
         })
         .collect();
-    let wanted = ["Media https://example.test/a.mp4", "Lut x.cube", "Speak hello", "Media m.mp3", "Font f.ttf"];
+    let wanted = [
+        "Media https://example.test/a.mp4",
+        "Lut x.cube",
+        "Speak hello",
+        "Media m.mp3",
+        "Font f.ttf",
+    ];
     assert_eq!(told, wanted);
 }
 
@@ -241,13 +285,19 @@ fn a_text_shrinks_and_hugs_as_written() {
 #[test]
 fn a_matte_masks_its_own_track_while_both_show() {
     let document = video(json!([
-        track(json!([clip(json!({ "type": "luma", "src": "matte.mp4" }), 1.0, 2.0), clip(footage("long"), 0.0, 4.0),])),
+        track(json!([
+            clip(json!({ "type": "luma", "src": "matte.mp4" }), 1.0, 2.0),
+            clip(footage("long"), 0.0, 4.0),
+        ])),
         track(json!([clip(footage("other"), 0.0, 4.0)])),
     ]));
     let plan = plan(&document);
     assert_eq!(lengths(&plan), [30, 60, 30]);
-    let mattes: Vec<Vec<usize>> =
-        plan.segments.iter().map(|s| s.layers.iter().map(|layer| layer.mattes.len()).collect()).collect();
+    let mattes: Vec<Vec<usize>> = plan
+        .segments
+        .iter()
+        .map(|s| s.layers.iter().map(|layer| layer.mattes.len()).collect())
+        .collect();
     assert_eq!(mattes, [vec![0], vec![0, 1], vec![0]]);
     let matte = &plan.segments[1].layers[1].mattes[0];
     assert_eq!((matte.show, matte.clock), (Span { from: 0, to: 60 }, 0));
@@ -277,8 +327,14 @@ fn what_no_merge_field_fills_and_a_capture_past_the_end_are_warned_of() {
     document["output"]["poster"] = json!({ "capture": 9 });
     let warnings = plan(&document).warnings;
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].starts_with("/timeline/tracks/0/clips/0 shows `{{ NAME }}`"), "{warnings:?}");
-    assert!(warnings[1].starts_with("/output/poster/capture is 9 s, past the end at 2 s"), "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("/timeline/tracks/0/clips/0 shows `{{ NAME }}`"),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[1].starts_with("/output/poster/capture is 9 s, past the end at 2 s"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -314,7 +370,8 @@ fn the_examples_compile() {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let document: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let document: Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let made = crate::given::compiled(&document);
         assert!(made.is_ok(), "{}: {made:#?}", path.display());
         seen += 1;
@@ -327,7 +384,8 @@ fn a_font_goes_by_its_stem_its_family_or_its_full_name() {
     let family = |name: &str, weight: u16| {
         let asset = json!({ "type": "text", "text": "a", "font": { "family": name } });
         let mut document = video(json!([track(json!([clip(asset, 0.0, 1.0)]))]));
-        document["timeline"]["fonts"] = json!([{ "src": "https://example.test/OpenSans-Bold.ttf?v=2" }]);
+        document["timeline"]["fonts"] =
+            json!([{ "src": "https://example.test/OpenSans-Bold.ttf?v=2" }]);
         let composition = parse(&document).unwrap();
         let mut facts = crate::given::facts(&composition);
         for facts in facts.values_mut() {

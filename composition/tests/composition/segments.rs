@@ -42,7 +42,11 @@ fn edges_of_scenes_are_hard_and_pieces_lie_between() {
         })
         .collect();
     assert!([300, 600, 900].iter().all(|edge| ends.contains(edge)), "{ends:?}");
-    assert!(lengths(&plan).iter().all(|frames| (30..=120).contains(frames)), "{:?}", lengths(&plan));
+    assert!(
+        lengths(&plan).iter().all(|frames| (30..=120).contains(frames)),
+        "{:?}",
+        lengths(&plan)
+    );
     assert_eq!(plan.assemble.segment_frames, lengths(&plan));
 }
 
@@ -52,10 +56,14 @@ fn one_caption_changes_only_the_segments_that_show_it() {
     let mut edited = story();
     edited["timeline"]["tracks"][0]["clips"][0]["asset"]["cues"][7]["text"] = json!("another");
     let after = plan(&edited);
-    let showing = after.segments.iter().filter(|segment| bytes(segment).contains("another")).count();
+    let showing =
+        after.segments.iter().filter(|segment| bytes(segment).contains("another")).count();
     assert!((1..=2).contains(&showing));
     assert_eq!(rendered_anew(&before, &after), showing);
-    assert_eq!(serde_json::to_string(&before.sound).unwrap(), serde_json::to_string(&after.sound).unwrap());
+    assert_eq!(
+        serde_json::to_string(&before.sound).unwrap(),
+        serde_json::to_string(&after.sound).unwrap()
+    );
 }
 
 #[test]
@@ -96,7 +104,10 @@ fn two_seconds_at_the_front_leave_all_later_segments() {
             clip["start"] = json!(clip["start"].as_f64().unwrap() + 2.0);
         }
     }
-    edited["timeline"]["tracks"][1]["clips"].as_array_mut().unwrap().insert(0, clip(footage("intro"), 0.0, 2.0));
+    edited["timeline"]["tracks"][1]["clips"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, clip(footage("intro"), 0.0, 2.0));
     let after = plan(&edited);
     assert_eq!(after.segments.len(), before.segments.len() + 1);
     assert_eq!(rendered_anew(&before, &after), 1);
@@ -105,8 +116,9 @@ fn two_seconds_at_the_front_leave_all_later_segments() {
 #[test]
 fn the_same_holds_for_writing_alone() {
     let titles = |shift: f64| {
-        let clips: Vec<Value> =
-            (0..6).map(|i| clip(text(&format!("title {i}")), f64::from(i) * 2.5 + shift, 2.5)).collect();
+        let clips: Vec<Value> = (0..6)
+            .map(|i| clip(text(&format!("title {i}")), f64::from(i) * 2.5 + shift, 2.5))
+            .collect();
         plan(&video(json!([track(json!(clips))])))
     };
     let (before, after) = (titles(0.0), titles(2.0));
@@ -124,9 +136,11 @@ fn the_size_changes_every_segment() {
 
 #[test]
 fn a_still_enters_without_its_clock() {
-    let still = json!([track(json!([clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0)]))]);
+    let still =
+        json!([track(json!([clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0)]))]);
     let plan = plan(&video(still));
-    let distinct: BTreeSet<String> = plan.segments.iter().filter(|s| s.frames == 60).map(bytes).collect();
+    let distinct: BTreeSet<String> =
+        plan.segments.iter().filter(|s| s.frames == 60).map(bytes).collect();
     assert_eq!((plan.segments.len(), distinct.len()), (6, 1));
 }
 
@@ -169,9 +183,14 @@ fn plain_captions_are_cut_to_the_segment_and_moving_words_are_not() {
     let captions = |kind: &str| {
         let cue = json!({ "text": "one two", "start": 1, "end": 9 });
         let asset = json!({ "type": kind, "cues": [cue] });
-        let tracks = json!([track(json!([clip(asset, 0.0, 10.0)])), track(json!([clip(footage("a"), 0.0, 10.0)]))]);
+        let tracks = json!([
+            track(json!([clip(asset, 0.0, 10.0)])),
+            track(json!([clip(footage("a"), 0.0, 10.0)]))
+        ]);
         let plan = plan(&video(tracks));
-        let Asset::Captions(captions) = plan.segments[1].layers[1].asset.clone() else { panic!("{plan:#?}") };
+        let Asset::Captions(captions) = plan.segments[1].layers[1].asset.clone() else {
+            panic!("{plan:#?}")
+        };
         (captions.cues[0].from, captions.cues[0].words.len())
     };
     assert_eq!(captions("caption"), (0, 0));
@@ -185,7 +204,8 @@ fn equal_compositions_have_equal_keys_and_the_check_lists_them() {
     let summary = composition::check(&composition, &facts).unwrap();
     assert_eq!(summary.duration.to_f64(), 30.0);
     assert_eq!(summary, composition::check(&composition, &facts).unwrap());
-    let keys: BTreeSet<String> = summary.segments.iter().map(|segment| segment.key.to_string()).collect();
+    let keys: BTreeSet<String> =
+        summary.segments.iter().map(|segment| segment.key.to_string()).collect();
     assert_eq!(keys.len(), summary.segments.len());
     assert_eq!(summary.segments.last().map(|last| last.start + last.frames), Some(900));
 }
@@ -199,14 +219,20 @@ fn a_plan_survives_being_stored() {
 
 #[test]
 fn a_plan_of_an_hour_fits_into_a_tasks_output() {
-    let scenes: Vec<Value> = (0..360).map(|index| clip(footage("long"), f64::from(index) * 10.0, 10.0)).collect();
+    let scenes: Vec<Value> =
+        (0..360).map(|index| clip(footage("long"), f64::from(index) * 10.0, 10.0)).collect();
     let cues: Vec<Value> = (0..1800)
         .map(|index| json!({ "text": "a line of about forty characters, as said", "start": index * 2, "end": index * 2 + 2 }))
         .collect();
-    let captions = json!({ "asset": { "type": "caption", "cues": cues }, "start": 0, "length": 3600 });
+    let captions =
+        json!({ "asset": { "type": "caption", "cues": cues }, "start": 0, "length": 3600 });
     let made = plan(&video(json!([track(json!([captions])), track(json!(scenes))])));
     let size = serde_json::to_string(&made).unwrap().len();
-    assert!(size < common::limits::MAX_OUTPUT_BYTES / 2, "{size} bytes in {} segments", made.segments.len());
+    assert!(
+        size < common::limits::MAX_OUTPUT_BYTES / 2,
+        "{size} bytes in {} segments",
+        made.segments.len()
+    );
 }
 
 #[test]

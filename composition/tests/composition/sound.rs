@@ -14,9 +14,12 @@ fn audio(src: &str) -> Value {
 
 #[test]
 fn the_sound_is_as_long_as_the_picture_to_the_sample() {
-    for (fps, samples) in
-        [(json!(30), 480_000), (json!(29.97), 480_480), (json!(59.94), 479_679), (json!(23.976), 480_480)]
-    {
+    for (fps, samples) in [
+        (json!(30), 480_000),
+        (json!(29.97), 480_480),
+        (json!(59.94), 479_679),
+        (json!(23.976), 480_480),
+    ] {
         let mut document = video(json!([track(json!([clip(footage("long"), 0.0, 10.0)]))]));
         document["output"]["fps"] = fps.clone();
         let plan = plan(&document);
@@ -40,7 +43,10 @@ fn voice_presses_music_unless_told_not_to() {
         sound.loudness.map(|loudness| (loudness.integrated, loudness.true_peak)),
         Some((Micro::whole(-14), Micro::whole(-1)))
     );
-    assert_eq!(sound.items.iter().map(|item| item.role).collect::<Vec<_>>(), [Role::Voice, Role::Music]);
+    assert_eq!(
+        sound.items.iter().map(|item| item.role).collect::<Vec<_>>(),
+        [Role::Voice, Role::Music]
+    );
     document["timeline"]["ducking"] = json!(false);
     document["output"]["loudness"] = json!(false);
     let sound = sound_of(&document).expect("sound");
@@ -55,7 +61,10 @@ fn fades_and_volumes_count_samples() {
     });
     let sound = sound_of(&video(json!([track(json!([clip(asset, 1.0, 10.0)]))]))).expect("sound");
     let item = &sound.items[0];
-    assert_eq!((item.start, item.samples, item.fade_in, item.fade_out), (48_000, 480_000, 24_000, 96_000));
+    assert_eq!(
+        (item.start, item.samples, item.fade_in, item.fade_out),
+        (48_000, 480_000, 24_000, 96_000)
+    );
     let Curve::Tweens(tweens) = &item.volume else { panic!("{item:?}") };
     assert_eq!((tweens[0].start, tweens[0].length), (48_000, 96_000));
 }
@@ -73,10 +82,15 @@ fn silence_is_no_sound() {
 #[test]
 fn a_soundtrack_repeats_to_the_end() {
     let mut document = video(json!([track(json!([clip(footage("mute"), 0.0, 25.0)]))]));
-    document["timeline"]["soundtrack"] = json!({ "src": "short.mp3", "repeat": true, "effect": "fadeInFadeOut" });
+    document["timeline"]["soundtrack"] =
+        json!({ "src": "short.mp3", "repeat": true, "effect": "fadeInFadeOut" });
     let items = sound_of(&document).expect("sound").items;
-    let told: Vec<_> = items.iter().map(|item| (item.start, item.samples, item.fade_in, item.fade_out)).collect();
-    assert_eq!(told, [(0, 480_000, 96_000, 0), (480_000, 480_000, 0, 0), (960_000, 240_000, 0, 96_000)]);
+    let told: Vec<_> =
+        items.iter().map(|item| (item.start, item.samples, item.fade_in, item.fade_out)).collect();
+    assert_eq!(
+        told,
+        [(0, 480_000, 96_000, 0), (480_000, 480_000, 0, 0), (960_000, 240_000, 0, 96_000)]
+    );
 }
 
 #[test]
@@ -93,7 +107,8 @@ fn a_sound_cut_by_the_range_goes_on_from_where_it_stood() {
 #[test]
 fn a_range_that_ends_within_a_fade_leaves_it_as_it_would_be() {
     let falling = json!([{ "from": 1, "to": 0.5, "start": 0, "length": 10 }]);
-    let asset = json!({ "type": "audio", "src": "a.mp3", "fadeIn": 2, "fadeOut": 4, "volume": falling });
+    let asset =
+        json!({ "type": "audio", "src": "a.mp3", "fadeIn": 2, "fadeOut": 4, "volume": falling });
     let mut document = video(json!([track(json!([clip(asset, 0.0, 10.0)]))]));
     document["output"]["range"] = json!({ "start": 1, "length": 8 });
     let sound = sound_of(&document).expect("sound");

@@ -26,7 +26,12 @@ const WEBP_TIME: Rational = Rational(1, 1000);
 ///
 /// # Errors
 /// Those of decoding, encoding and writing.
-pub(super) fn gif(plan: &Assemble, frames: &Frames<'_>, out: &Path, report: &mut dyn FnMut(Progress)) -> Result<()> {
+pub(super) fn gif(
+    plan: &Assemble,
+    frames: &Frames<'_>,
+    out: &Path,
+    report: &mut dyn FnMut(Progress),
+) -> Result<()> {
     let mut steps = Steps { done: 0, total: plan.frames * 2, report };
     let palette = choose_colours(plan, frames, &mut steps)?;
     // −1 plays once; n plays n times more.
@@ -73,7 +78,12 @@ fn begin(plan: &Assemble, frame: u64) -> i64 {
 ///
 /// # Errors
 /// Those of decoding, encoding and writing.
-pub(super) fn webp(plan: &Assemble, frames: &Frames<'_>, out: &Path, report: &mut dyn FnMut(Progress)) -> Result<()> {
+pub(super) fn webp(
+    plan: &Assemble,
+    frames: &Frames<'_>,
+    out: &Path,
+    report: &mut dyn FnMut(Progress),
+) -> Result<()> {
     let mut steps = Steps { done: 0, total: plan.frames, report };
     let plays = plan.plays.unwrap_or(0).to_string();
     let kind = ("libwebp_anim", "webp", Pixel::BGRA);
@@ -100,7 +110,11 @@ impl Steps<'_> {
     }
 }
 
-fn choose_colours(plan: &Assemble, frames: &Frames<'_>, steps: &mut Steps<'_>) -> Result<frame::Video> {
+fn choose_colours(
+    plan: &Assemble,
+    frames: &Frames<'_>,
+    steps: &mut Steps<'_>,
+) -> Result<frame::Video> {
     let mut chooser = Filter::new(plan, &["pictures"], "[pictures]palettegen=stats_mode=full")?;
     frames.each(|number, frame| {
         chooser.feed("pictures", as_bgra(frame, number)?)?;
@@ -158,7 +172,11 @@ impl Filter {
         self.source(input, |mut context| context.source().flush())
     }
 
-    fn source(&mut self, input: &str, act: impl FnOnce(filter::Context) -> Result<(), ffmpeg::Error>) -> Result<()> {
+    fn source(
+        &mut self,
+        input: &str,
+        act: impl FnOnce(filter::Context) -> Result<(), ffmpeg::Error>,
+    ) -> Result<()> {
         self.graph
             .get(input)
             .ok_or(ffmpeg::Error::FilterNotFound)
@@ -168,8 +186,11 @@ impl Filter {
 
     fn take(&mut self) -> Result<Option<frame::Video>> {
         let mut frame = frame::Video::empty();
-        let taken =
-            self.graph.get("out").ok_or(ffmpeg::Error::FilterNotFound).and_then(|mut out| out.sink().frame(&mut frame));
+        let taken = self
+            .graph
+            .get("out")
+            .ok_or(ffmpeg::Error::FilterNotFound)
+            .and_then(|mut out| out.sink().frame(&mut frame));
         match taken {
             Ok(()) => Ok(Some(frame)),
             Err(ffmpeg::Error::Eof) => Ok(None),
@@ -186,7 +207,9 @@ fn build(plan: &Assemble, inputs: &[&str], spec: &str) -> Result<Graph, ffmpeg::
     for input in inputs {
         let (width, height) = if *input == "palette" { PALETTE } else { (plan.width, plan.height) };
         let (num, den) = (plan.rate.den, plan.rate.num);
-        let arguments = format!("video_size={width}x{height}:pix_fmt={format}:time_base={num}/{den}:pixel_aspect=1/1");
+        let arguments = format!(
+            "video_size={width}x{height}:pix_fmt={format}:time_base={num}/{den}:pixel_aspect=1/1"
+        );
         graph.add(&find("buffer")?, input, &arguments)?;
     }
     graph.add(&find("buffersink")?, "out", "")?;
@@ -218,9 +241,11 @@ impl<'a> Writer<'a> {
         settings: &[(&str, &str)],
         path: &'a Path,
     ) -> Result<Self> {
-        let failed = |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
-        let codec = encoder::find_by_name(encoder)
-            .ok_or_else(|| MediaError::Unsupported(format!("this build of libav has no encoder {encoder}")))?;
+        let failed =
+            |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+        let codec = encoder::find_by_name(encoder).ok_or_else(|| {
+            MediaError::Unsupported(format!("this build of libav has no encoder {encoder}"))
+        })?;
         let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(failed)?;
         video.set_width(plan.width);
         video.set_height(plan.height);
@@ -244,16 +269,20 @@ impl<'a> Writer<'a> {
         use ffmpeg::Rescale;
         picture.set_pts(Some(number.rescale(self.frame_time, self.encoder_time)));
         picture.set_kind(ffmpeg::picture::Type::None);
-        self.encoder.send_frame(picture).map_err(|error| MediaError::from_libav("encoding a picture", error))?;
+        self.encoder
+            .send_frame(picture)
+            .map_err(|error| MediaError::from_libav("encoding a picture", error))?;
         self.drain(number)
     }
 
     fn end(mut self) -> Result<()> {
-        self.encoder.send_eof().map_err(|error| MediaError::from_libav("ending the encoder", error))?;
+        self.encoder
+            .send_eof()
+            .map_err(|error| MediaError::from_libav("ending the encoder", error))?;
         self.drain(0)?;
-        self.output
-            .write_trailer()
-            .map_err(|error| MediaError::from_libav(format_args!("ending {}", self.path.display()), error))
+        self.output.write_trailer().map_err(|error| {
+            MediaError::from_libav(format_args!("ending {}", self.path.display()), error)
+        })
     }
 
     fn drain(&mut self, number: i64) -> Result<()> {
@@ -267,7 +296,10 @@ impl<'a> Writer<'a> {
                     packet.set_stream(0);
                     packet.rescale_ts(self.encoder_time, self.stream_time);
                     packet.write_interleaved(&mut self.output).map_err(|error| {
-                        MediaError::from_libav(format_args!("writing {}", self.path.display()), error)
+                        MediaError::from_libav(
+                            format_args!("writing {}", self.path.display()),
+                            error,
+                        )
                     })?;
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(()),

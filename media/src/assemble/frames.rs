@@ -22,13 +22,16 @@ impl<'a> Frames<'a> {
     ///
     /// # Errors
     /// Those of opening and decoding its segment.
-    pub(super) fn with<T>(&self, number: u64, use_frame: impl FnOnce(&frame::Video) -> Result<T>) -> Result<T> {
+    pub(super) fn with<T>(
+        &self,
+        number: u64,
+        use_frame: impl FnOnce(&frame::Video) -> Result<T>,
+    ) -> Result<T> {
         let number = number.min(self.plan.frames.saturating_sub(1));
         let index = self.segments.partition_point(|(_, first)| *first <= number).saturating_sub(1);
-        let (path, first) = self
-            .segments
-            .get(index)
-            .ok_or_else(|| MediaError::Internal("there is no segment to take a picture from".into()))?;
+        let (path, first) = self.segments.get(index).ok_or_else(|| {
+            MediaError::Internal("there is no segment to take a picture from".into())
+        })?;
         let mut reader = VideoReader::open(path, 0)?;
         let shown = reader.frame_at(self.plan.rate.seconds(number - first))?;
         use_frame(shown.frame)
@@ -38,7 +41,10 @@ impl<'a> Frames<'a> {
     ///
     /// # Errors
     /// Those of opening and decoding, and those of `visit`.
-    pub(super) fn each(&self, mut visit: impl FnMut(u64, &frame::Video) -> Result<()>) -> Result<()> {
+    pub(super) fn each(
+        &self,
+        mut visit: impl FnMut(u64, &frame::Video) -> Result<()>,
+    ) -> Result<()> {
         for ((path, first), frames) in self.segments.iter().zip(&self.plan.segment_frames) {
             let mut reader = VideoReader::open(path, 0)?;
             for number in 0..*frames {

@@ -20,7 +20,11 @@ const MOVIE_TIMESCALE: &str = "240000";
 ///
 /// # Errors
 /// Internal where the segments do not fit each other; else those of reading and writing.
-pub(super) fn join(plan: &Assemble, parts: &Parts<'_>, report: &mut dyn FnMut(Progress)) -> Result<()> {
+pub(super) fn join(
+    plan: &Assemble,
+    parts: &Parts<'_>,
+    report: &mut dyn FnMut(Progress),
+) -> Result<()> {
     let common = survey(plan, parts.segments)?;
     let mut sound = parts.sound.map(|path| Sound::open(path, plan.format)).transpose()?;
     let mut writer = Writer::begin(plan, &common, sound.as_ref(), parts.out)?;
@@ -65,7 +69,13 @@ struct Pictures<'a> {
 impl<'a> Pictures<'a> {
     fn new(plan: &'a Assemble, paths: &'a [PathBuf], lead: u64) -> Self {
         let waiting: Vec<_> = placed(plan, paths).collect();
-        Self { waiting: waiting.into_iter(), rate: plan.rate, open: None, read: 0, lead: lead as i64 }
+        Self {
+            waiting: waiting.into_iter(),
+            rate: plan.rate,
+            open: None,
+            read: 0,
+            lead: lead as i64,
+        }
     }
 
     fn next(&mut self) -> Result<Option<Picture>> {
@@ -160,8 +170,14 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn begin(plan: &Assemble, common: &Common, sound: Option<&Sound>, path: &'a Path) -> Result<Self> {
-        let failed = |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+    fn begin(
+        plan: &Assemble,
+        common: &Common,
+        sound: Option<&Sound>,
+        path: &'a Path,
+    ) -> Result<Self> {
+        let failed =
+            |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
         let container = if plan.format == Format::Webm { "webm" } else { "mp4" };
         let mut output = ffmpeg::format::output_as(path, container).map_err(failed)?;
         let frame_time = Rational(plan.rate.den as i32, plan.rate.num as i32);
@@ -200,15 +216,15 @@ impl<'a> Writer<'a> {
     fn write(&mut self, mut packet: Packet, stream: usize) -> Result<()> {
         packet.set_stream(stream);
         packet.set_position(-1);
-        packet
-            .write_interleaved(&mut self.output)
-            .map_err(|error| MediaError::from_libav(format_args!("writing {}", self.path.display()), error))
+        packet.write_interleaved(&mut self.output).map_err(|error| {
+            MediaError::from_libav(format_args!("writing {}", self.path.display()), error)
+        })
     }
 
     fn end(mut self) -> Result<()> {
-        self.output
-            .write_trailer()
-            .map_err(|error| MediaError::from_libav(format_args!("ending {}", self.path.display()), error))
+        self.output.write_trailer().map_err(|error| {
+            MediaError::from_libav(format_args!("ending {}", self.path.display()), error)
+        })
     }
 }
 

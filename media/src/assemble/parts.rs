@@ -46,10 +46,9 @@ impl Segment {
     }
 
     fn of(input: Input, path: &Path, rate: Rate, first: u64) -> Result<Self> {
-        let time_base = input
-            .stream(0)
-            .map(|stream| stream.time_base())
-            .ok_or_else(|| MediaError::Internal(format!("the segment {} is empty", path.display())))?;
+        let time_base = input.stream(0).map(|stream| stream.time_base()).ok_or_else(|| {
+            MediaError::Internal(format!("the segment {} is empty", path.display()))
+        })?;
         Ok(Self { input, time_base, rate, first })
     }
 
@@ -85,7 +84,10 @@ impl Segment {
 }
 
 /// Each segment's path and the number of its first frame.
-pub(super) fn placed<'a>(plan: &'a Assemble, paths: &'a [PathBuf]) -> impl Iterator<Item = (&'a Path, u64)> {
+pub(super) fn placed<'a>(
+    plan: &'a Assemble,
+    paths: &'a [PathBuf],
+) -> impl Iterator<Item = (&'a Path, u64)> {
     let firsts = plan.segment_frames.iter().scan(0, |next, frames| {
         let first = *next;
         *next += frames;
@@ -102,13 +104,15 @@ pub(super) fn placed<'a>(plan: &'a Assemble, paths: &'a [PathBuf]) -> impl Itera
 pub(super) fn survey(plan: &Assemble, paths: &[PathBuf]) -> Result<Common> {
     let mut common: Option<(Common, Vec<u8>)> = None;
     for ((path, first), frames) in placed(plan, paths).zip(&plan.segment_frames) {
-        let wrong = |what: &str| MediaError::Internal(format!("the segment {} {what}", path.display()));
+        let wrong =
+            |what: &str| MediaError::Internal(format!("the segment {} {what}", path.display()));
         let open = if first == 0 { Segment::open_probed } else { Segment::open };
         let mut segment = open(path, plan.rate, first)?;
         let parameters = segment.parameters().ok_or_else(|| wrong("is empty"))?;
         let header = ffi::header_bytes(&parameters);
-        let (common, expected) = common
-            .get_or_insert_with(|| (Common { parameters: parameters.clone(), lead: 0, alpha: false }, header.clone()));
+        let (common, expected) = common.get_or_insert_with(|| {
+            (Common { parameters: parameters.clone(), lead: 0, alpha: false }, header.clone())
+        });
         if header != *expected || parameters.id() != common.parameters.id() {
             return Err(wrong("has other parameter sets than the first"));
         }
@@ -123,12 +127,16 @@ pub(super) fn survey(plan: &Assemble, paths: &[PathBuf]) -> Result<Common> {
                 return Err(wrong("shows a frame twice, or one that is not its own"));
             }
             common.lead = common.lead.max(order.saturating_sub(number));
-            common.alpha |= packet.side_data().any(|data| data.kind() == side_data::Type::MatroskaBlockAdditional);
+            common.alpha |= packet
+                .side_data()
+                .any(|data| data.kind() == side_data::Type::MatroskaBlockAdditional);
             order += 1;
         }
         if shown.contains(&false) {
             return Err(wrong("lacks a frame"));
         }
     }
-    common.map(|(common, _)| common).ok_or_else(|| MediaError::Internal("there is no segment to assemble".into()))
+    common
+        .map(|(common, _)| common)
+        .ok_or_else(|| MediaError::Internal("there is no segment to assemble".into()))
 }

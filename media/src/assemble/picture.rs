@@ -21,8 +21,11 @@ pub(super) fn poster(
     let Some(poster) = wanted else {
         return Ok(None);
     };
-    let out = out.ok_or_else(|| MediaError::Internal("a picture of a frame was planned and has no place".into()))?;
-    let scaled = |length: u32| (f64::from(length) * poster.scale.to_f64()).round().max(1.0) as usize;
+    let out = out.ok_or_else(|| {
+        MediaError::Internal("a picture of a frame was planned and has no place".into())
+    })?;
+    let scaled =
+        |length: u32| (f64::from(length) * poster.scale.to_f64()).round().max(1.0) as usize;
     write(frames, poster.frame, (scaled(plan.width), scaled(plan.height)), out)?;
     super::size_of(out).map(Some)
 }
@@ -35,9 +38,15 @@ pub(super) fn whole(plan: &Assemble, frames: &Frames<'_>, out: &Path) -> Result<
     write(frames, 0, (plan.width as usize, plan.height as usize), out)
 }
 
-fn write(frames: &Frames<'_>, number: u64, (width, height): (usize, usize), out: &Path) -> Result<()> {
+fn write(
+    frames: &Frames<'_>,
+    number: u64,
+    (width, height): (usize, usize),
+    out: &Path,
+) -> Result<()> {
     frames.with(number, |frame| {
-        let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width, height, chroma: Chroma::Full, rotation: 0 };
+        let wanted =
+            Wanted { crop: [0.0, 0.0, 1.0, 1.0], width, height, chroma: Chroma::Full, rotation: 0 };
         let picture = Converter::default().convert(frame, None, wanted)?;
         write_still(&picture, out)
     })

@@ -8,8 +8,8 @@ use crate::sound::encode::SoundWriter;
 use crate::sound::reader::SoundReader;
 use crate::{MediaError, Result};
 use composition::plan::{
-    Assemble, Canvas, ColourTags, Format, Micro, PixelFormat, Poster, Quality, Rate, Recipe, Rgba, SoundCodec,
-    SoundRecipe, Tags, VideoCodec,
+    Assemble, Canvas, ColourTags, Format, Micro, PixelFormat, Poster, Quality, Rate, Recipe, Rgba,
+    SoundCodec, SoundRecipe, Tags, VideoCodec,
 };
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::Packet;
@@ -104,7 +104,8 @@ fn segment(path: &Path, codec: VideoCodec, first: u64, count: u64, crf: u8) {
     let mut writer = SegmentWriter::create(&recipe, &canvas, path).unwrap();
     for number in first..first + count {
         let grey = shade(number);
-        let picture = Picture::filled(SIZE.0 as usize, SIZE.1 as usize, Rgba([grey, grey, grey, 255]));
+        let picture =
+            Picture::filled(SIZE.0 as usize, SIZE.1 as usize, Rgba([grey, grey, grey, 255]));
         writer.push(&picture).unwrap();
     }
     writer.finish().unwrap();
@@ -143,7 +144,8 @@ fn every_frame_of_a_film_is_there_at_its_own_time() {
     let (path, output) = bench.make("film.mp4").unwrap();
     assert_eq!(output.frames, 55);
     assert_eq!(output.duration_ms, 1_835);
-    let mut times: Vec<i64> = packets(&path).iter().filter(|packet| packet.0 == 0).map(|packet| packet.1).collect();
+    let mut times: Vec<i64> =
+        packets(&path).iter().filter(|packet| packet.0 == 0).map(|packet| packet.1).collect();
     times.sort_unstable();
     assert_eq!(times.len(), 55);
     let steps: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -158,9 +160,10 @@ fn every_frame_of_a_film_is_there_at_its_own_time() {
 
 #[test]
 fn the_sound_is_as_long_as_the_picture_and_in_its_place() {
-    for (format, video, codec) in
-        [(Format::Mp4, VideoCodec::H264, SoundCodec::Aac), (Format::Webm, VideoCodec::Vp9, SoundCodec::Opus)]
-    {
+    for (format, video, codec) in [
+        (Format::Mp4, VideoCodec::H264, SoundCodec::Aac),
+        (Format::Webm, VideoCodec::Vp9, SoundCodec::Opus),
+    ] {
         let bench = Bench::new(format, video, &[24, 30]).with_sound(codec);
         let (path, _) = bench.make("film").unwrap();
         let samples = RATE.samples(54, 48_000) as usize;
@@ -170,8 +173,12 @@ fn the_sound_is_as_long_as_the_picture_and_in_its_place() {
         let mut more = [[0.0; 2]];
         reader.fill(&mut more).unwrap();
         assert!(reader.is_over(), "{format:?} goes on after its end");
-        let loudest = (0..samples).max_by(|a, b| heard[*a][0].abs().total_cmp(&heard[*b][0].abs())).unwrap();
-        assert!((samples / 2..samples / 2 + 12).contains(&loudest), "{format:?}: {loudest} of {samples}");
+        let loudest =
+            (0..samples).max_by(|a, b| heard[*a][0].abs().total_cmp(&heard[*b][0].abs())).unwrap();
+        assert!(
+            (samples / 2..samples / 2 + 12).contains(&loudest),
+            "{format:?}: {loudest} of {samples}"
+        );
     }
 }
 
@@ -189,7 +196,10 @@ fn the_same_parts_give_the_same_bytes_without_dates_or_names() {
         }
         let (one, _) = bench.make("one").unwrap();
         let (other, _) = bench.make("other").unwrap();
-        assert!(std::fs::read(&one).unwrap() == std::fs::read(&other).unwrap(), "{format:?} differs");
+        assert!(
+            std::fs::read(&one).unwrap() == std::fs::read(&other).unwrap(),
+            "{format:?} differs"
+        );
         for name in [b"Lavf5".as_slice(), b"Lavc5", b"x264"] {
             assert!(!contains(&one, name), "{format:?} names {}", String::from_utf8_lossy(name));
         }
@@ -202,7 +212,8 @@ fn a_film_can_start_before_it_is_loaded_and_says_its_colours() {
     bench.plan.tags.title = Some("A title".into());
     let (path, _) = bench.make("film.mp4").unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    let place = |needle: &[u8]| bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+    let place =
+        |needle: &[u8]| bytes.windows(needle.len()).position(|window| window == needle).unwrap();
     assert!(place(b"moov") < place(b"mdat"));
     assert_eq!(&bytes[place(b"colrnclx") + 8..][..7], [0, 1, 0, 1, 0, 1, 0]);
     assert!(contains(&path, b"A title"));
@@ -222,9 +233,10 @@ fn poster_and_thumbnail_show_the_frames_asked_for() {
     bench.plan.poster = Some(Poster { frame: 35, scale: Micro::ONE });
     bench.plan.thumbnail = Some(Poster { frame: 2, scale: Micro::from_f64(0.5) });
     let (_, output) = bench.make("film.mp4").unwrap();
-    for (name, bytes, number, size) in
-        [("poster.jpg", output.poster_bytes, 35, (64, 48)), ("thumbnail.jpg", output.thumbnail_bytes, 2, (32, 24))]
-    {
+    for (name, bytes, number, size) in [
+        ("poster.jpg", output.poster_bytes, 35, (64, 48)),
+        ("thumbnail.jpg", output.thumbnail_bytes, 2, (32, 24)),
+    ] {
         let path = bench.path(name);
         assert_eq!(bytes, Some(std::fs::metadata(&path).unwrap().len()));
         let mut reader = crate::decode::reader::VideoReader::open(&path, 0).unwrap();
@@ -246,7 +258,8 @@ fn gif_and_webp_move_and_pictures_stand() {
     let (webp, output) = Bench::new(Format::Webp, VideoCodec::Ffv1, &[6, 5]).make_kept("film.webp");
     assert!(contains(&webp.1, b"ANMF"));
     assert_eq!(output.duration_ms, 367);
-    for (format, name) in [(Format::Jpg, "a.jpg"), (Format::Png, "a.png"), (Format::Webp, "a.webp")] {
+    for (format, name) in [(Format::Jpg, "a.jpg"), (Format::Png, "a.png"), (Format::Webp, "a.webp")]
+    {
         let (still, output) = Bench::new(format, VideoCodec::Ffv1, &[1]).make_kept(name);
         assert_eq!(output.duration_ms, 0);
         let input = ffmpeg::format::input(&still.1).unwrap();
@@ -287,6 +300,9 @@ fn segments_that_do_not_fit_are_refused() {
     refused(&|bench| bench.segments.truncate(1), "1 segments came and 2 were planned");
     refused(&|bench| segment(&bench.segments[1], VideoCodec::H264, 10, 9, 30), "lacks a frame");
     refused(&|bench| segment(&bench.segments[1], VideoCodec::H264, 10, 11, 30), "not its own");
-    refused(&|bench| segment(&bench.segments[1], VideoCodec::H265, 10, 10, 30), "other parameter sets");
+    refused(
+        &|bench| segment(&bench.segments[1], VideoCodec::H265, 10, 10, 30),
+        "other parameter sets",
+    );
     refused(&|bench| bench.plan.sound = Some(SoundCodec::Aac), "did not come");
 }

@@ -18,7 +18,8 @@ const ROUNDING_SECONDS: f64 = 0.001;
 /// # Errors
 /// Internal, naming what is wrong.
 pub(super) fn verify(plan: &Assemble, path: &Path) -> Result<()> {
-    check(plan, path).map_err(|what| MediaError::Internal(format!("the finished {}: {what}", path.display())))
+    check(plan, path)
+        .map_err(|what| MediaError::Internal(format!("the finished {}: {what}", path.display())))
 }
 
 fn check(plan: &Assemble, path: &Path) -> Result<(), String> {
@@ -48,7 +49,10 @@ fn check(plan: &Assemble, path: &Path) -> Result<(), String> {
         let shown = reader.frame_at(plan.rate.seconds(number)).map_err(said)?;
         let found = (shown.frame.width(), shown.frame.height());
         if found != (plan.width, plan.height) {
-            return Err(format!("frame {number} is {found:?} and should be {:?}", (plan.width, plan.height)));
+            return Err(format!(
+                "frame {number} is {found:?} and should be {:?}",
+                (plan.width, plan.height)
+            ));
         }
     }
     Ok(())
@@ -59,7 +63,9 @@ fn picture_times(input: &mut ffmpeg::format::context::Input) -> Result<Vec<i64>,
     loop {
         let mut packet = Packet::empty();
         match packet.read(input) {
-            Ok(()) if packet.stream() == 0 => times.push(packet.pts().ok_or("a frame has no time")?),
+            Ok(()) if packet.stream() == 0 => {
+                times.push(packet.pts().ok_or("a frame has no time")?)
+            }
             Ok(()) => {}
             Err(ffmpeg::Error::Eof) => return Ok(times),
             Err(error) => return Err(error.to_string()),

@@ -72,7 +72,13 @@ impl Bounds {
     }
 
     const fn light() -> Self {
-        Self { memory: LIGHT_MEMORY, file_size: 2048 * MIB, handles: 256, deadline: DEADLINE_FLOOR, stall: STALL }
+        Self {
+            memory: LIGHT_MEMORY,
+            file_size: 2048 * MIB,
+            handles: 256,
+            deadline: DEADLINE_FLOOR,
+            stall: STALL,
+        }
     }
 
     fn of_reading(source: &Path) -> Self {
@@ -96,7 +102,8 @@ impl Bounds {
         // Uncompressed 16-bit stereo bounds what any codec makes of it.
         let bytes = sound.samples.saturating_mul(4);
         // Every item is decoded from its trim on, so several items cost several times.
-        let work = sound.items.iter().fold(sound.samples, |sum, item| sum.saturating_add(item.samples));
+        let work =
+            sound.items.iter().fold(sound.samples, |sum, item| sum.saturating_add(item.samples));
         Self {
             file_size: FILE_FLOOR.saturating_add(bytes.saturating_mul(4)),
             deadline: deadline(work.saturating_mul(NANOS_PER_SAMPLE)),

@@ -72,7 +72,9 @@ impl Ending {
     pub(super) fn from_exit(status: ExitStatus, log: &str, deadline: Duration) -> Self {
         match status.signal() {
             Some(libc::SIGXCPU) => Self::Timeout(deadline),
-            Some(libc::SIGXFSZ) => Self::OutOfSpace("a file grew beyond the bound that its job allows".into()),
+            Some(libc::SIGXFSZ) => {
+                Self::OutOfSpace("a file grew beyond the bound that its job allows".into())
+            }
             Some(libc::SIGKILL) => Self::Killed,
             Some(libc::SIGABRT) if log.contains(ALLOCATION_FAILED) => {
                 Self::OutOfMemory("an allocation failed: the job's memory bound is used up".into())

@@ -24,7 +24,8 @@ const EXIT_GRACE: Duration = Duration::from_secs(5);
 /// What is left in the log's pipe is read in no time.
 const LOG_GRACE: Duration = Duration::from_millis(500);
 /// What the child's environment keeps: where libraries and voices are, where these are not in the usual places.
-const KEPT_ENVIRONMENT: &[&str] = &["PATH", "LD_LIBRARY_PATH", "ESPEAK_DATA_PATH", "LLVM_PROFILE_FILE"];
+const KEPT_ENVIRONMENT: &[&str] =
+    &["PATH", "LD_LIBRARY_PATH", "ESPEAK_DATA_PATH", "LLVM_PROFILE_FILE"];
 
 /// Runs jobs in children of one program: our own binary, with the arguments that make it call [`crate::child::main`].
 #[derive(Debug)]
@@ -41,7 +42,10 @@ impl Cage {
     ///
     /// # Errors
     /// When the thread that starts children can't be made.
-    pub fn new(program: PathBuf, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> io::Result<Self> {
+    pub fn new(
+        program: PathBuf,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> io::Result<Self> {
         Ok(Self {
             program,
             arguments: arguments.into_iter().map(Into::into).collect(),
@@ -70,7 +74,10 @@ impl Cage {
                 ended
             }
             Err(error) => Ended {
-                ending: Ending::Fault(format!("{} could not be started as a child: {error}", self.program.display())),
+                ending: Ending::Fault(format!(
+                    "{} could not be started as a child: {error}",
+                    self.program.display()
+                )),
                 log: String::new(),
                 seal: None,
             },
@@ -105,7 +112,11 @@ impl Cage {
         command
             .args(&self.arguments)
             .env_clear()
-            .envs(KEPT_ENVIRONMENT.iter().filter_map(|name| std::env::var_os(name).map(|value| (*name, value))))
+            .envs(
+                KEPT_ENVIRONMENT
+                    .iter()
+                    .filter_map(|name| std::env::var_os(name).map(|value| (*name, value))),
+            )
             .current_dir(scratch)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -201,7 +212,9 @@ async fn listen(
             Ok(Some(Answer::Done(output))) => heard.verdict = Some(Ending::Done(output)),
             Ok(Some(Answer::Failed(error))) => heard.verdict = Some(Ending::from_error(error)),
             Err(error) => {
-                return Some(Ending::Fault(format!("the child's answer could not be understood: {error}")));
+                return Some(Ending::Fault(format!(
+                    "the child's answer could not be understood: {error}"
+                )));
             }
         }
     }
@@ -220,7 +233,11 @@ async fn next_answer(lines: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<O
 }
 
 /// Reads the log while `talk` runs, and what is left of it after.
-async fn drain_beside<T>(talk: impl Future<Output = T>, mut log: impl AsyncRead + Unpin, tail: &mut Tail) -> T {
+async fn drain_beside<T>(
+    talk: impl Future<Output = T>,
+    mut log: impl AsyncRead + Unpin,
+    tail: &mut Tail,
+) -> T {
     let mut talk = pin!(talk);
     let mut buffer = [0_u8; 4096];
     let mut open = true;

@@ -86,7 +86,8 @@ fn remove_if_free(path: &Path) -> bool {
 }
 
 fn lock_root(root: &Path) -> io::Result<File> {
-    let lock = File::options().create(true).truncate(false).write(true).open(root.join(ROOT_LOCK))?;
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(root.join(ROOT_LOCK))?;
     lock.lock()?;
     Ok(lock)
 }
@@ -137,7 +138,8 @@ mod tests {
     #[test]
     fn two_folders_at_once_are_two() {
         let root = tempfile::tempdir().unwrap();
-        let (one, other) = (Scratch::create(root.path()).unwrap(), Scratch::create(root.path()).unwrap());
+        let (one, other) =
+            (Scratch::create(root.path()).unwrap(), Scratch::create(root.path()).unwrap());
         assert_ne!(one.path(), other.path());
     }
 }

@@ -10,11 +10,13 @@ use crate::cage::{Bounds, syscalls};
 use crate::child::ChildJob;
 use crate::{MediaError, Result};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
-    RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
 };
 use nix::sched::{CloneFlags, unshare};
-use rustix::process::{Resource, Rlimit, Signal, getuid, nice, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getuid, nice, set_parent_process_death_signal, setrlimit,
+};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -108,9 +110,12 @@ fn limit(bounds: &Bounds) -> Result<()> {
     // The hard limit kills without a name, so the soft one comes first.
     let work = seconds.saturating_mul(cores);
     let limits = limits.map(|(resource, value)| (resource, value, value));
-    for (resource, soft, hard) in limits.into_iter().chain([(Resource::Cpu, work, work + CPU_GRACE)]) {
-        lower(resource, soft, hard)
-            .map_err(|error| MediaError::from_io(format!("limiting {resource:?}"), &error.into()))?;
+    for (resource, soft, hard) in
+        limits.into_iter().chain([(Resource::Cpu, work, work + CPU_GRACE)])
+    {
+        lower(resource, soft, hard).map_err(|error| {
+            MediaError::from_io(format!("limiting {resource:?}"), &error.into())
+        })?;
     }
     Ok(())
 }
@@ -118,7 +123,10 @@ fn limit(bounds: &Bounds) -> Result<()> {
 /// Lowers a limit; one that is already lower stays.
 fn lower(resource: Resource, soft: u64, hard: u64) -> rustix::io::Result<()> {
     let ceiling = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
-    setrlimit(resource, Rlimit { current: Some(soft.min(ceiling)), maximum: Some(hard.min(ceiling)) })
+    setrlimit(
+        resource,
+        Rlimit { current: Some(soft.min(ceiling)), maximum: Some(hard.min(ceiling)) },
+    )
 }
 
 /// Into a network namespace with nothing in it; without root, by way of a user namespace.
@@ -135,9 +143,11 @@ fn leave_network() -> nix::Result<()> {
 /// search, because sources may stand below folders that only root may enter; the file rules bound it.
 fn drop_root(scratch: &Path) -> Option<rustix::io::Result<()>> {
     getuid().is_root().then(|| {
-        std::os::unix::fs::chown(scratch, Some(NOBODY), Some(NOBODY))
-            .map_err(|error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PERM))?;
-        let (user, group) = (rustix::process::Uid::from_raw(NOBODY), rustix::process::Gid::from_raw(NOBODY));
+        std::os::unix::fs::chown(scratch, Some(NOBODY), Some(NOBODY)).map_err(|error| {
+            rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PERM)
+        })?;
+        let (user, group) =
+            (rustix::process::Uid::from_raw(NOBODY), rustix::process::Gid::from_raw(NOBODY));
         rustix::thread::set_keep_capabilities(true)?;
         rustix::thread::set_thread_groups(&[])?;
         rustix::thread::set_thread_res_gid(group, group, group)?;
@@ -169,7 +179,9 @@ fn file_rules(job: &ChildJob, scratch: &Path) -> Result<RulesetCreated, String> 
         .and_then(|rules| rules.add_rules(path_beneath_rules(job.reads(), read)))
         .and_then(|rules| rules.add_rules(path_beneath_rules(READABLE, read)))
         .and_then(|rules| rules.add_rules(path_beneath_rules(voices, read)))
-        .and_then(|rules| rules.add_rules(path_beneath_rules(["/dev/null"], read | AccessFs::WriteFile)))
+        .and_then(|rules| {
+            rules.add_rules(path_beneath_rules(["/dev/null"], read | AccessFs::WriteFile))
+        })
         .and_then(|rules| rules.add_rules(path_beneath_rules([scratch], write)));
     created.map_err(|error| error.to_string())
 }

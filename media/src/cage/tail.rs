@@ -27,7 +27,12 @@ impl Tail {
             Some((_, rest)) if bytes.len() == KEPT => rest,
             _ => &text,
         };
-        whole.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect::<String>().trim_end().to_owned()
+        whole
+            .chars()
+            .filter(|c| *c == '\n' || *c == '\t' || !c.is_control())
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
     }
 }
 

@@ -61,7 +61,8 @@ fn attempt(escape: &Escape) -> Result<()> {
         ("connecting", TcpStream::connect_timeout(&escape.connect, Duration::from_secs(1)).is_ok()),
         ("executing", std::process::Command::new(&escape.execute).spawn().is_ok()),
     ];
-    let succeeded: Vec<&str> = reaches.iter().filter_map(|(reach, succeeded)| succeeded.then_some(*reach)).collect();
+    let succeeded: Vec<&str> =
+        reaches.iter().filter_map(|(reach, succeeded)| succeeded.then_some(*reach)).collect();
     if succeeded.is_empty() {
         return Ok(());
     }

@@ -118,7 +118,9 @@ impl ChildJob {
             Self::Segment { files, .. } | Self::Still { files, .. } | Self::Sound { files, .. } => {
                 files.values().map(PathBuf::as_path).collect()
             }
-            Self::Assemble { segments, sound, .. } => segments.iter().chain(sound).map(PathBuf::as_path).collect(),
+            Self::Assemble { segments, sound, .. } => {
+                segments.iter().chain(sound).map(PathBuf::as_path).collect()
+            }
             Self::Speech { .. } | Self::Echo(_) => Vec::new(),
         }
     }

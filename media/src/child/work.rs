@@ -9,16 +9,19 @@ use crate::{Result, picture};
 pub(super) fn run(job: &ChildJob, report: &mut dyn FnMut(Progress)) -> Result<Output> {
     ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Warning);
     match job {
-        ChildJob::Probe { source, hash } => {
-            crate::probe::probe_telling(source, hash, report).map(|facts| Output::Probe(Box::new(facts)))
-        }
+        ChildJob::Probe { source, hash } => crate::probe::probe_telling(source, hash, report)
+            .map(|facts| Output::Probe(Box::new(facts))),
         ChildJob::Segment { segment, files, out } => {
-            picture::render_segment(segment, files, &FontFolders::default(), out, report).map(Output::Picture)
+            picture::render_segment(segment, files, &FontFolders::default(), out, report)
+                .map(Output::Picture)
         }
         ChildJob::Still { segment, files, frame, out } => {
-            picture::render_still(segment, *frame, files, &FontFolders::default(), out).map(Output::Picture)
+            picture::render_still(segment, *frame, files, &FontFolders::default(), out)
+                .map(Output::Picture)
         }
-        ChildJob::Sound { sound, files, out } => crate::sound::render(sound, files, out, report).map(Output::Sound),
+        ChildJob::Sound { sound, files, out } => {
+            crate::sound::render(sound, files, out, report).map(Output::Sound)
+        }
         ChildJob::Speech { speech, out } => crate::speech::speak(speech, out).map(Output::Speech),
         ChildJob::Echo(echo) => echo::run(echo, report).map(|()| Output::Echo),
         ChildJob::Assemble { assemble, segments, sound, out, poster, thumbnail } => {

@@ -37,7 +37,8 @@ impl StreamClock {
     /// Containers round times: 1001/30000 s is 33 ms in Matroska, 66.7 is 67. A frame that begins up to a millisecond
     /// (or a tick, where that is less) late is therefore taken as begun.
     pub(crate) fn latest(&self, seconds: Ratio) -> i64 {
-        let exact = (i128::from(seconds.num()) * self.den).div_euclid(i128::from(seconds.den()) * self.num);
+        let exact =
+            (i128::from(seconds.num()) * self.den).div_euclid(i128::from(seconds.den()) * self.num);
         i64::try_from(exact)
             .unwrap_or(i64::MAX / 2)
             .saturating_add(self.start)

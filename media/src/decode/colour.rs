@@ -31,7 +31,11 @@ pub(crate) struct Meaning {
 impl Meaning {
     /// Reads a frame's tags. What is untagged is guessed as players do: BT.601 up to 576 lines, BT.709 above.
     pub(crate) fn of(frame: &frame::Video) -> Self {
-        let guess = if frame.height() > 576 || frame.width() > 1024 { Space::BT709 } else { Space::SMPTE170M };
+        let guess = if frame.height() > 576 || frame.width() > 1024 {
+            Space::BT709
+        } else {
+            Space::SMPTE170M
+        };
         let space = match frame.color_space() {
             Space::Unspecified | Space::Reserved | Space::RGB => guess,
             space => space,

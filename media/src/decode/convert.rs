@@ -70,17 +70,22 @@ impl Converter {
         let meaning = Meaning::of(frame);
         let part = stored_part(frame, wanted);
         let turned = wanted.rotation % 180 == 90;
-        let (width, height) = if turned { (wanted.height, wanted.width) } else { (wanted.width, wanted.height) };
+        let (width, height) =
+            if turned { (wanted.height, wanted.width) } else { (wanted.width, wanted.height) };
         let to = |format, size| Target { format, size, keeps_meaning: false };
         let (chroma, planar) = (wanted.chroma, planar(wanted.chroma));
         let picture = if meaning.is_hdr() {
             self.tone_mapped(frame, part, (width, height), meaning, chroma)?
         } else if has_alpha(frame.format()) {
             // RGB of more bits goes by way of YUV and back, which must be by one matrix.
-            let target = Target { keeps_meaning: true, ..to(Pixel::RGBA, (part.width, part.height)) };
+            let target =
+                Target { keeps_meaning: true, ..to(Pixel::RGBA, (part.width, part.height)) };
             let straight = self.scalers.scale(frame, part, target, meaning)?;
             Raster::from_straight(straight).resized(width, height).into_picture(chroma)
-        } else if frame.format() == planar && meaning.is_native() && (part.width, part.height) == (width, height) {
+        } else if frame.format() == planar
+            && meaning.is_native()
+            && (part.width, part.height) == (width, height)
+        {
             copy_part(frame, part, chroma)
         } else {
             let scaled = self.scalers.scale(frame, part, to(planar, (width, height)), meaning)?;
@@ -224,9 +229,16 @@ fn turn(picture: Picture, rotation: u16) -> Picture {
 fn turn_plane(plane: &[u8], width: usize, height: usize, rotation: u16) -> Vec<u8> {
     let at = |x: usize, y: usize| plane[y * width + x];
     match rotation {
-        90 => (0..width).flat_map(|x| (0..height).rev().map(move |y| (x, y))).map(|(x, y)| at(x, y)).collect(),
+        90 => (0..width)
+            .flat_map(|x| (0..height).rev().map(move |y| (x, y)))
+            .map(|(x, y)| at(x, y))
+            .collect(),
         180 => plane.iter().rev().copied().collect(),
-        270 => (0..width).rev().flat_map(|x| (0..height).map(move |y| (x, y))).map(|(x, y)| at(x, y)).collect(),
+        270 => (0..width)
+            .rev()
+            .flat_map(|x| (0..height).map(move |y| (x, y)))
+            .map(|(x, y)| at(x, y))
+            .collect(),
         _ => plane.to_vec(),
     }
 }
@@ -250,12 +262,16 @@ mod tests {
         assert_eq!(even_part(0.0, 1.0, 1081), (0, 1081));
         // 1280×720 cut to 9:16: 405 pixels about the middle.
         assert_eq!(even_part(0.341_796_875, 0.316_406_25, 1280), (438, 404));
-        for (from, to, length) in [(656.25, 1263.75, 1920), (437.5, 842.5, 1280), (0.0, 405.0, 721), (3.3, 700.9, 701)]
+        for (from, to, length) in
+            [(656.25, 1263.75, 1920), (437.5, 842.5, 1280), (0.0, 405.0, 721), (3.3, 700.9, 701)]
         {
             let full = length as f64;
             let (start, size) = even_part(from / full, (to - from) / full, length);
             assert!(start % 2 == 0 && size % 2 == 0 && start + size <= length);
-            assert!((start as f64 - from).abs() <= 1.0 && ((start + size) as f64 - to).abs() <= 1.0, "{start} {size}");
+            assert!(
+                (start as f64 - from).abs() <= 1.0 && ((start + size) as f64 - to).abs() <= 1.0,
+                "{start} {size}"
+            );
         }
     }
 }

@@ -21,13 +21,17 @@ pub(crate) fn deinterlaced(
 ) -> Result<frame::Video> {
     let mut whole = planar(frame, scalers)?;
     let same = |next: &&frame::Video| {
-        (next.width(), next.height(), next.format()) == (frame.width(), frame.height(), frame.format())
+        (next.width(), next.height(), next.format())
+            == (frame.width(), frame.height(), frame.format())
     };
     let next = next.filter(same).map(|next| planar(next, scalers)).transpose()?;
     let kept_parity = usize::from(!frame.is_top_first());
     for plane in 0..3 {
-        let (stride, width, height) =
-            (whole.stride(plane), whole.plane_width(plane) as usize, whole.plane_height(plane) as usize);
+        let (stride, width, height) = (
+            whole.stride(plane),
+            whole.plane_width(plane) as usize,
+            whole.plane_height(plane) as usize,
+        );
         let current = whole.data(plane).to_vec();
         let later = next.as_ref().map_or(current.clone(), |next| next.data(plane).to_vec());
         let lines = Lines { current: &current, later: &later, stride, width, height };
@@ -66,12 +70,17 @@ impl Lines<'_> {
     fn redraw(&self, line: usize, out: &mut [u8]) {
         let above = line.checked_sub(1).unwrap_or(line + 1).min(self.height - 1);
         let below = if line + 1 < self.height { line + 1 } else { above };
-        let row = |plane: &'_ [u8], line: usize| -> Vec<u8> { plane[line * self.stride..][..self.width].to_vec() };
+        let row = |plane: &'_ [u8], line: usize| -> Vec<u8> {
+            plane[line * self.stride..][..self.width].to_vec()
+        };
         let (a, b) = (row(self.current, above), row(self.current, below));
         let (woven, next) = (row(self.current, line), row(self.later, line));
         let (next_a, next_b) = (row(self.later, above), row(self.later, below));
         for x in 0..self.width {
-            let moved = woven[x].abs_diff(next[x]).max(a[x].abs_diff(next_a[x])).max(b[x].abs_diff(next_b[x]));
+            let moved = woven[x]
+                .abs_diff(next[x])
+                .max(a[x].abs_diff(next_a[x]))
+                .max(b[x].abs_diff(next_b[x]));
             let low = woven[x].saturating_sub(moved);
             let high = woven[x].saturating_add(moved);
             out[x] = along_edges(&a, &b, x).clamp(low, high);

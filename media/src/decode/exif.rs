@@ -21,14 +21,18 @@ pub(crate) fn turn_of(path: &Path) -> Option<Turn> {
         found(
             &mut file,
             8,
-            |head| (u32::from_be_bytes([head[0], head[1], head[2], head[3]]), &head[4..] == b"eXIf"),
+            |head| {
+                (u32::from_be_bytes([head[0], head[1], head[2], head[3]]), &head[4..] == b"eXIf")
+            },
             4,
         )?
     } else if head.starts_with(b"RIFF") && &head[8..] == b"WEBP" {
         found(
             &mut file,
             12,
-            |head| (u32::from_le_bytes([head[4], head[5], head[6], head[7]]), &head[..4] == b"EXIF"),
+            |head| {
+                (u32::from_le_bytes([head[4], head[5], head[6], head[7]]), &head[..4] == b"EXIF")
+            },
             0,
         )?
     } else {
@@ -38,7 +42,12 @@ pub(crate) fn turn_of(path: &Path) -> Option<Turn> {
 }
 
 /// The chunk that is meant, from `at` on: `head` tells a chunk's length and whether it is the one, and `tail` bytes follow each.
-fn found(file: &mut File, mut at: u64, head: impl Fn(&[u8; 8]) -> (u32, bool), tail: u64) -> Option<Vec<u8>> {
+fn found(
+    file: &mut File,
+    mut at: u64,
+    head: impl Fn(&[u8; 8]) -> (u32, bool),
+    tail: u64,
+) -> Option<Vec<u8>> {
     for _ in 0..MOST_CHUNKS {
         let mut bytes = [0; 8];
         file.seek(SeekFrom::Start(at)).ok()?;
@@ -70,7 +79,9 @@ fn turn_in(tiff: &[u8]) -> Option<Turn> {
     (two(2)? == 42).then_some(())?;
     let directory = four(4)? as usize;
     let entries = usize::from(two(directory)?);
-    let entry = (0..entries).map(|entry| directory + 2 + entry * 12).find(|at| two(*at) == Some(ORIENTATION))?;
+    let entry = (0..entries)
+        .map(|entry| directory + 2 + entry * 12)
+        .find(|at| two(*at) == Some(ORIENTATION))?;
     let (degrees, mirrored) = match two(entry + 8)? {
         1 => (0, false),
         2 => (0, true),
@@ -94,9 +105,13 @@ mod tests {
         let turned = Some(Turn { degrees: 90, mirrored: false });
         assert_eq!(turn_in(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"), turned);
         assert_eq!(turn_in(b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"), turned);
-        for rubbish in
-            [&b""[..], b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"II*\0\x08\0\0\0\x01\0\x12\x01"]
-        {
+        for rubbish in [
+            &b""[..],
+            b"II*\0",
+            b"II*\0\xff\xff\xff\xff",
+            b"MM\0*\0\0\0\x08\xff\xff",
+            b"II*\0\x08\0\0\0\x01\0\x12\x01",
+        ] {
             assert_eq!(turn_in(rubbish), None);
         }
     }

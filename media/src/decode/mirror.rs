@@ -7,13 +7,18 @@ use ffmpeg_next::frame;
 pub(crate) fn mirrored(frame: &frame::Video) -> Option<frame::Video> {
     let steps = ffi::pixel_bytes(frame.format())?;
     let mut turned = frame::Video::new(frame.format(), frame.width(), frame.height());
-    for (plane, step) in steps.into_iter().enumerate().take(frame.planes()).filter(|(_, step)| *step > 0) {
+    for (plane, step) in
+        steps.into_iter().enumerate().take(frame.planes()).filter(|(_, step)| *step > 0)
+    {
         let row = frame.plane_width(plane) as usize * step;
         let (from, to) = (frame.stride(plane), turned.stride(plane));
         let rows = turned.data_mut(plane).chunks_mut(to).zip(frame.data(plane).chunks(from));
         for (out, line) in rows.take(frame.plane_height(plane) as usize) {
             let pixels = line[..row].chunks_exact(step).rev();
-            out[..row].chunks_exact_mut(step).zip(pixels).for_each(|(out, pixel)| out.copy_from_slice(pixel));
+            out[..row]
+                .chunks_exact_mut(step)
+                .zip(pixels)
+                .for_each(|(out, pixel)| out.copy_from_slice(pixel));
         }
     }
     turned.set_color_space(frame.color_space());

@@ -39,7 +39,10 @@ pub(crate) fn open_own(path: &Path) -> Result<Input> {
     open_by(path, |options| ffi::open_by_header(path, options))
 }
 
-fn open_by(path: &Path, open: impl FnOnce(ffmpeg::Dictionary<'_>) -> Result<Input, ffmpeg::Error>) -> Result<Input> {
+fn open_by(
+    path: &Path,
+    open: impl FnOnce(ffmpeg::Dictionary<'_>) -> Result<Input, ffmpeg::Error>,
+) -> Result<Input> {
     let mut options = ffmpeg::Dictionary::new();
     options.set("protocol_whitelist", "file");
     options.set("format_whitelist", DEMUXERS);

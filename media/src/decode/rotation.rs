@@ -24,8 +24,10 @@ impl Turn {
 /// recorders wrote it. Other angles count as the nearest quarter. `None` where the stream says nothing.
 #[must_use]
 pub(crate) fn rotation_of(stream: &Stream<'_>) -> Option<Turn> {
-    let matrix =
-        stream.side_data().find(|data| data.kind() == Type::DisplayMatrix).and_then(|data| turn_of_matrix(data.data()));
+    let matrix = stream
+        .side_data()
+        .find(|data| data.kind() == Type::DisplayMatrix)
+        .and_then(|data| turn_of_matrix(data.data()));
     let tag = || {
         let degrees: f64 = stream.metadata().get("rotate")?.trim().parse().ok()?;
         Some(Turn { degrees: nearest_quarter(degrees), mirrored: false })
@@ -50,7 +52,8 @@ fn turn_of_matrix(bytes: &[u8]) -> Option<Turn> {
     let (a, b, c, d) = (number(0)?, number(1)?, number(3)?, number(4)?);
     let mirrored = a * d - b * c < 0.0;
     let a = if mirrored { -a } else { a };
-    (a != 0.0 || b != 0.0).then(|| Turn { degrees: nearest_quarter(b.atan2(a).to_degrees()), mirrored })
+    (a != 0.0 || b != 0.0)
+        .then(|| Turn { degrees: nearest_quarter(b.atan2(a).to_degrees()), mirrored })
 }
 
 fn nearest_quarter(degrees: f64) -> u16 {

@@ -119,7 +119,11 @@ impl Scaler {
         let from = (meaning.matrix, meaning.full);
         let to = if setting.keeps_meaning { from } else { (matrix_number(Space::BT709), false) };
         ffi::set_scaler_colours(&mut context, from, to).map_err(failed)?;
-        Ok(Self { setting, context, target: frame::Video::new(target.format, target.width, target.height) })
+        Ok(Self {
+            setting,
+            context,
+            target: frame::Video::new(target.format, target.width, target.height),
+        })
     }
 }
 

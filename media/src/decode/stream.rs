@@ -62,7 +62,9 @@ struct Timed {
 impl Timed {
     /// A decoded frame, mirrored where it is to be; `turn` is its stream's, which goes before its own.
     fn new(ticks: i64, frame: frame::Video, turn: Option<Turn>) -> Self {
-        let Some(turn) = turn.or_else(|| rotation_of_frame(&frame)) else { return Self { ticks, frame, rotation: 0 } };
+        let Some(turn) = turn.or_else(|| rotation_of_frame(&frame)) else {
+            return Self { ticks, frame, rotation: 0 };
+        };
         match turn.mirrored.then(|| mirrored(&frame)).flatten() {
             Some(frame) => Self { ticks, frame, rotation: turn.after_mirroring() },
             None => Self { ticks, frame, rotation: turn.degrees },
@@ -77,9 +79,9 @@ impl StreamReader {
     /// Bad input where the file is damaged or has no such stream; unsupported where its codec is not read.
     pub(crate) fn open(path: &Path, stream: u32) -> Result<Self> {
         let input = open_input(path)?;
-        let wanted = input
-            .stream(stream as usize)
-            .ok_or_else(|| MediaError::BadInput(format!("{} has no stream {stream}", path.display())))?;
+        let wanted = input.stream(stream as usize).ok_or_else(|| {
+            MediaError::BadInput(format!("{} has no stream {stream}", path.display()))
+        })?;
         let clock = StreamClock::of(&input, &wanted);
         let rotation = rotation_of(&wanted).or_else(|| turn_of(path));
         let decoder = open_decoder(&wanted).map_err(|error| refused_stream(path, error))?;
@@ -119,7 +121,9 @@ impl StreamReader {
             (None, Some(shown)) => (shown, None),
             (None, None) => {
                 let path = self.path.display();
-                return Err(MediaError::BadInput(format!("{path} has no frame that can be decoded")));
+                return Err(MediaError::BadInput(format!(
+                    "{path} has no frame that can be decoded"
+                )));
             }
         };
         Ok(Shown {
@@ -247,7 +251,8 @@ impl StreamReader {
 
     /// Whether it can be told when a decoded frame shows: behind a jump not before one has a time of its own.
     fn is_placed(&self, frame: &frame::Video) -> bool {
-        let begins_behind_a_jump = self.sparse && self.believed_from != i64::MIN && self.last_ticks == i64::MIN;
+        let begins_behind_a_jump =
+            self.sparse && self.believed_from != i64::MIN && self.last_ticks == i64::MIN;
         !begins_behind_a_jump || frame.pts().is_some()
     }
 
@@ -291,7 +296,10 @@ impl StreamReader {
     /// A damaged packet costs its own frame and no more, unless nothing else comes.
     fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
         if matches!(error, ffmpeg::Error::Other { errno } if errno == libc::ENOMEM) {
-            return Err(MediaError::from_libav(format_args!("decoding {}", self.path.display()), error));
+            return Err(MediaError::from_libav(
+                format_args!("decoding {}", self.path.display()),
+                error,
+            ));
         }
         self.broken += 1;
         if self.broken > MAX_BROKEN || self.drained {
@@ -343,7 +351,9 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::E
     });
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
-    let found = with_alpha(stream).or_else(|| decoder::find(decoder.id())).ok_or(ffmpeg::Error::DecoderNotFound)?;
+    let found = with_alpha(stream)
+        .or_else(|| decoder::find(decoder.id()))
+        .ok_or(ffmpeg::Error::DecoderNotFound)?;
     let mut options = ffmpeg::Dictionary::new();
     options.set("max_pixels", MAX_PIXELS);
     decoder.open_as_with(found, options)?.video()
@@ -351,7 +361,10 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::E
 
 /// libvpx where a VP8 or VP9 stream says that it carries alpha: libav's own decoders leave it out.
 fn with_alpha(stream: &ffmpeg::Stream<'_>) -> Option<ffmpeg::Codec> {
-    let tagged = stream.metadata().iter().any(|(key, value)| key.eq_ignore_ascii_case("alpha_mode") && value == "1");
+    let tagged = stream
+        .metadata()
+        .iter()
+        .any(|(key, value)| key.eq_ignore_ascii_case("alpha_mode") && value == "1");
     let name = match stream.parameters().id() {
         codec::Id::VP8 => "libvpx",
         codec::Id::VP9 => "libvpx-vp9",

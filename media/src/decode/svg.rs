@@ -26,7 +26,9 @@ impl Svg {
     /// # Errors
     /// Bad input where it is an SVG but broken or too large.
     pub(crate) fn open(path: &Path, book: &FontBook) -> Result<Option<Self>> {
-        let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
+        let failed = |error: std::io::Error| {
+            MediaError::from_io(format_args!("reading {}", path.display()), &error)
+        };
         let mut file = std::fs::File::open(path).map_err(failed)?;
         let mut head = Vec::new();
         (&mut file).take(4096).read_to_end(&mut head).map_err(failed)?;
@@ -35,11 +37,15 @@ impl Svg {
         }
         file.take(MAX_BYTES).read_to_end(&mut head).map_err(failed)?;
         if head.len() as u64 >= MAX_BYTES {
-            return Err(MediaError::BadInput(format!("the SVG {} is larger than {MAX_BYTES} bytes", path.display())));
+            return Err(MediaError::BadInput(format!(
+                "the SVG {} is larger than {MAX_BYTES} bytes",
+                path.display()
+            )));
         }
         let writes = has_text(&head);
-        let tree = Tree::from_data(&head, &options(database(writes, book)))
-            .map_err(|error| MediaError::BadInput(format!("the SVG {} cannot be read: {error}", path.display())))?;
+        let tree = Tree::from_data(&head, &options(database(writes, book))).map_err(|error| {
+            MediaError::BadInput(format!("the SVG {} cannot be read: {error}", path.display()))
+        })?;
         Ok(Some(Self { tree, writes }))
     }
 
@@ -58,18 +64,29 @@ impl Svg {
     ///
     /// # Errors
     /// Out of memory for sizes that cannot be held; bad input where drawing it comes to an end in itself.
-    pub(crate) fn draw(&self, crop: [f64; 4], width: usize, height: usize, chroma: Chroma) -> Result<Picture> {
-        let mut pixmap = Pixmap::new(width as u32, height as u32)
-            .ok_or_else(|| MediaError::OutOfMemory(format!("an SVG at {width}×{height} cannot be held")))?;
+    pub(crate) fn draw(
+        &self,
+        crop: [f64; 4],
+        width: usize,
+        height: usize,
+        chroma: Chroma,
+    ) -> Result<Picture> {
+        let mut pixmap = Pixmap::new(width as u32, height as u32).ok_or_else(|| {
+            MediaError::OutOfMemory(format!("an SVG at {width}×{height} cannot be held"))
+        })?;
         let size = self.tree.size();
         let [x, y, w, h] = crop.map(|share| share as f32);
         let (w, h) = (w.max(f32::EPSILON), h.max(f32::EPSILON));
         let place = Transform::from_translate(-x * size.width(), -y * size.height())
             .post_scale(width as f32 / (w * size.width()), height as f32 / (h * size.height()));
         // Its filters take numbers that they were not written for, and the file is somebody else's.
-        let drawn = catch_unwind(AssertUnwindSafe(|| resvg::render(&self.tree, place, &mut pixmap.as_mut())));
+        let drawn = catch_unwind(AssertUnwindSafe(|| {
+            resvg::render(&self.tree, place, &mut pixmap.as_mut())
+        }));
         drawn.map_err(|_| {
-            MediaError::BadInput("an SVG cannot be drawn: its filters or shapes are beyond all bounds".into())
+            MediaError::BadInput(
+                "an SVG cannot be drawn: its filters or shapes are beyond all bounds".into(),
+            )
         })?;
         Ok(Raster::from_pixmap(pixmap).into_picture(chroma))
     }

@@ -89,8 +89,11 @@ impl ToneMap {
 
     /// R, G and B codes of 0 to 1 from 16-bit Y, Cb and Cr.
     fn rgb_codes(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
-        let (black, luma, chroma) =
-            if self.meaning.full { (0.0, 65_535.0, 65_535.0) } else { (4_096.0, 56_064.0, 57_344.0) };
+        let (black, luma, chroma) = if self.meaning.full {
+            (0.0, 65_535.0, 65_535.0)
+        } else {
+            (4_096.0, 56_064.0, 57_344.0)
+        };
         let y = (y - black) / luma;
         let (u, v) = ((u - 32_768.0) / chroma, (v - 32_768.0) / chroma);
         // BT.2020's weights, or BT.709's where the matrix says so.
@@ -132,8 +135,9 @@ fn pressed(pq: f32) -> f32 {
     }
     let t = (e - knee) / (1.0 - knee);
     let (t2, t3) = (t * t, t * t * t);
-    let curved =
-        (2.0 * t3 - 3.0 * t2 + 1.0) * knee + (t3 - 2.0 * t2 + t) * (1.0 - knee) + (-2.0 * t3 + 3.0 * t2) * most;
+    let curved = (2.0 * t3 - 3.0 * t2 + 1.0) * knee
+        + (t3 - 2.0 * t2 + t) * (1.0 - knee)
+        + (-2.0 * t3 + 3.0 * t2) * most;
     curved * source
 }
 
@@ -178,7 +182,9 @@ mod tests {
         for nits in [0.1, 1.0, 100.0, 203.0, 1000.0, 4000.0] {
             assert!((pq_to_nits(nits_to_pq(nits)) / nits - 1.0).abs() < 0.01, "{nits}");
         }
-        assert!((nits_to_pq(100.0) - 0.508).abs() < 0.001 && (nits_to_pq(1000.0) - 0.752).abs() < 0.001);
+        assert!(
+            (nits_to_pq(100.0) - 0.508).abs() < 0.001 && (nits_to_pq(1000.0) - 0.752).abs() < 0.001
+        );
     }
 
     #[test]

@@ -56,14 +56,18 @@ impl AnimatedWebp {
     /// # Errors
     /// Bad input where it is one and damaged; unsupported where libav was built without its decoder.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
-        let failed = |error| MediaError::from_io(format_args!("opening {}", path.display()), &error);
+        let failed =
+            |error| MediaError::from_io(format_args!("opening {}", path.display()), &error);
         let mut file = File::open(path).map_err(failed)?;
         let Some(chunks) = Chunks::read(&mut file, path)? else { return Ok(None) };
         let refused = |error| MediaError::from_libav("opening the decoder of WebP", error);
-        let found = decoder::find(codec::Id::WEBP).ok_or(ffmpeg_next::Error::DecoderNotFound).map_err(refused)?;
+        let found = decoder::find(codec::Id::WEBP)
+            .ok_or(ffmpeg_next::Error::DecoderNotFound)
+            .map_err(refused)?;
         let mut context = codec::Context::new_with_codec(found);
         context.set_threading(codec::threading::Config { count: 1, ..Default::default() });
-        let decoder = context.decoder().open_as(found).and_then(decoder::Opened::video).map_err(refused)?;
+        let decoder =
+            context.decoder().open_as(found).and_then(decoder::Opened::video).map_err(refused)?;
         Ok(Some(Self {
             path: path.to_owned(),
             file,
@@ -110,7 +114,8 @@ impl AnimatedWebp {
 
     /// Puts all pieces up to a wanted one on the canvas, from the nearest that needs none before it.
     fn advance(&mut self, wanted: usize) -> Result<()> {
-        let fresh = (0..=wanted).rev().find(|at| *at == 0 || self.chunks.pieces[*at].covers).unwrap_or(0);
+        let fresh =
+            (0..=wanted).rev().find(|at| *at == 0 || self.chunks.pieces[*at].covers).unwrap_or(0);
         let first = match self.put {
             Some(put) if put < wanted && put + 1 > fresh => put + 1,
             _ => fresh,
@@ -143,7 +148,8 @@ impl AnimatedWebp {
         self.decoder.flush();
         let mut decoded = frame::Video::empty();
         let sent = self.decoder.send_packet(&Packet::copy(&still));
-        sent.and_then(|()| self.decoder.receive_frame(&mut decoded)).map_err(|error| damaged(error.to_string()))?;
+        sent.and_then(|()| self.decoder.receive_frame(&mut decoded))
+            .map_err(|error| damaged(error.to_string()))?;
         if (decoded.width(), decoded.height()) != (piece.width, piece.height) {
             return Err(damaged(format!(
                 "it is {} × {} and not as large as its place",

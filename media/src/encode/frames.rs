@@ -68,7 +68,10 @@ impl FrameSlot {
         let (width, height) = (picture.width, picture.height);
         let pixels = rgb_rows(picture);
         let full = |r: i32, g: i32, b: i32| (19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16;
-        let luma: Vec<u8> = pixels.chunks_exact(3).map(|p| full(p[0].into(), p[1].into(), p[2].into()) as u8).collect();
+        let luma: Vec<u8> = pixels
+            .chunks_exact(3)
+            .map(|p| full(p[0].into(), p[1].into(), p[2].into()) as u8)
+            .collect();
         let (cw, ch) = (half(width), half(height));
         let (mut u, mut v) = (Vec::with_capacity(cw * ch), Vec::with_capacity(cw * ch));
         for row in 0..ch {

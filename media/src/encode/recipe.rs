@@ -43,8 +43,9 @@ pub(crate) fn open_encoder(recipe: &Recipe, canvas: &Canvas) -> Result<encoder::
         VideoCodec::Vp9 => "libvpx-vp9",
         VideoCodec::Ffv1 => "ffv1",
     };
-    let codec = encoder::find_by_name(name)
-        .ok_or_else(|| MediaError::Unsupported(format!("this build of libav has no encoder {name}")))?;
+    let codec = encoder::find_by_name(name).ok_or_else(|| {
+        MediaError::Unsupported(format!("this build of libav has no encoder {name}"))
+    })?;
     let context = codec::Context::new_with_codec(codec);
     let failed = |error| MediaError::from_libav(format_args!("opening the encoder {name}"), error);
     let mut video = context.encoder().video().map_err(failed)?;
@@ -83,8 +84,18 @@ fn tag_colours(video: &mut encoder::video::Video, tags: ColourTags) {
     }
 }
 
-const PRESETS: [&str; 10] =
-    ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"];
+const PRESETS: [&str; 10] = [
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+];
 
 fn options(recipe: &Recipe) -> ffmpeg::Dictionary<'static> {
     let mut options = ffmpeg::Dictionary::new();

@@ -38,16 +38,22 @@ fn kind_of(extension: &str, opaque: bool) -> Option<Kind> {
 pub(crate) fn write_still(picture: &Picture, out: &Path) -> Result<()> {
     let extension = out.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let kind = kind_of(&extension.to_ascii_lowercase(), picture.is_opaque()).ok_or_else(|| {
-        MediaError::Unsupported(format!("a picture cannot be written as \"{extension}\": use png, jpg or webp"))
+        MediaError::Unsupported(format!(
+            "a picture cannot be written as \"{extension}\": use png, jpg or webp"
+        ))
     })?;
     let bytes = encode(picture, &kind)?;
-    std::fs::write(out, bytes).map_err(|error| MediaError::from_io(format_args!("writing {}", out.display()), &error))
+    std::fs::write(out, bytes)
+        .map_err(|error| MediaError::from_io(format_args!("writing {}", out.display()), &error))
 }
 
 fn encode(picture: &Picture, kind: &Kind) -> Result<Vec<u8>> {
-    let failed = |error| MediaError::from_libav(format_args!("encoding a picture by {}", kind.encoder), error);
-    let codec = encoder::find_by_name(kind.encoder)
-        .ok_or_else(|| MediaError::Unsupported(format!("this build of libav has no encoder {}", kind.encoder)))?;
+    let failed = |error| {
+        MediaError::from_libav(format_args!("encoding a picture by {}", kind.encoder), error)
+    };
+    let codec = encoder::find_by_name(kind.encoder).ok_or_else(|| {
+        MediaError::Unsupported(format!("this build of libav has no encoder {}", kind.encoder))
+    })?;
     let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(failed)?;
     let (width, height) = (picture.width as u32, picture.height as u32);
     video.set_width(width);

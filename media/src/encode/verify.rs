@@ -15,7 +15,8 @@ use std::path::Path;
 /// # Errors
 /// Internal, naming what is wrong: a segment that fails this is the engine's fault.
 pub(crate) fn verify(segment: &Segment, path: &Path) -> Result<()> {
-    check(segment, path).map_err(|what| MediaError::Internal(format!("the segment {}: {what}", path.display())))
+    check(segment, path)
+        .map_err(|what| MediaError::Internal(format!("the segment {}: {what}", path.display())))
 }
 
 fn check(segment: &Segment, path: &Path) -> Result<(), String> {
@@ -67,7 +68,11 @@ impl Ends {
 ///
 /// Frames that no other refers to are passed over, and edges are not smoothed: a segment is one group of pictures, and to
 /// decode it in full costs as much as a twentieth of encoding it. Where the last frame is itself such a one, all are decoded.
-fn expect_last(parameters: &Parameters, packets: &[Packet], size: (u32, u32)) -> Result<(), String> {
+fn expect_last(
+    parameters: &Parameters,
+    packets: &[Packet],
+    size: (u32, u32),
+) -> Result<(), String> {
     let last = packets.iter().filter_map(Packet::pts).max();
     let found = last_decoded(parameters, packets, size, Discard::NonReference)?;
     if found == last || last_decoded(parameters, packets, size, Discard::None)? == last {

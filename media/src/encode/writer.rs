@@ -31,9 +31,11 @@ impl SegmentWriter {
     /// # Errors
     /// Unsupported where libav lacks the encoder; out of space or internal where the file cannot be begun.
     pub(crate) fn create(recipe: &Recipe, canvas: &Canvas, path: &Path) -> Result<Self> {
-        let failed = |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+        let failed =
+            |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
         let encoder = open_encoder(recipe, canvas)?;
-        let mut output = ffmpeg::format::output_as(path, container(recipe.codec)).map_err(failed)?;
+        let mut output =
+            ffmpeg::format::output_as(path, container(recipe.codec)).map_err(failed)?;
         let frame_time = Rational(canvas.rate.den as i32, canvas.rate.num as i32);
         {
             let mut stream = output.add_stream_with(&encoder).map_err(failed)?;
@@ -67,7 +69,9 @@ impl SegmentWriter {
         // Left as it was decoded or encoded last, the kind would be a wish to the encoder.
         frame.set_kind(ffmpeg::picture::Type::None);
         self.pictures += 1;
-        self.encoder.send_frame(frame).map_err(|error| MediaError::from_libav("encoding a frame", error))?;
+        self.encoder
+            .send_frame(frame)
+            .map_err(|error| MediaError::from_libav("encoding a frame", error))?;
         self.drain()
     }
 
@@ -76,7 +80,9 @@ impl SegmentWriter {
     /// # Errors
     /// What the encoder or the file says.
     pub(crate) fn finish(mut self) -> Result<u64> {
-        self.encoder.send_eof().map_err(|error| MediaError::from_libav("ending the encoder", error))?;
+        self.encoder
+            .send_eof()
+            .map_err(|error| MediaError::from_libav("ending the encoder", error))?;
         self.drain()?;
         self.output.write_trailer().map_err(|error| self.failed("ending", error))?;
         Ok(self.pictures)

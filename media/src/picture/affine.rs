@@ -78,11 +78,18 @@ impl Affine {
     /// The box around a `width × height` picture after the motion: left, top, right, bottom.
     #[must_use]
     pub fn bounds(self, width: f64, height: f64) -> [f64; 4] {
-        let corners =
-            [self.apply(0.0, 0.0), self.apply(width, 0.0), self.apply(0.0, height), self.apply(width, height)];
-        corners.into_iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |[left, top, right, bottom], (x, y)| {
-            [left.min(x), top.min(y), right.max(x), bottom.max(y)]
-        })
+        let corners = [
+            self.apply(0.0, 0.0),
+            self.apply(width, 0.0),
+            self.apply(0.0, height),
+            self.apply(width, height),
+        ];
+        corners.into_iter().fold(
+            [f64::MAX, f64::MAX, f64::MIN, f64::MIN],
+            |[left, top, right, bottom], (x, y)| {
+                [left.min(x), top.min(y), right.max(x), bottom.max(y)]
+            },
+        )
     }
 }
 

@@ -72,7 +72,12 @@ impl Window {
     /// Grown outward to even coordinates, on which chroma samples begin.
     #[must_use]
     pub fn to_even(self) -> Self {
-        Self { left: self.left & !1, top: self.top & !1, right: (self.right + 1) & !1, bottom: (self.bottom + 1) & !1 }
+        Self {
+            left: self.left & !1,
+            top: self.top & !1,
+            right: (self.right + 1) & !1,
+            bottom: (self.bottom + 1) & !1,
+        }
     }
 
     /// Width in pixels, 0 when empty.
@@ -156,7 +161,8 @@ impl Overlap {
 }
 
 fn overlap(canvas: &Picture, src: &Picture, x: i32, y: i32) -> Option<Overlap> {
-    let placed = Window { left: x, top: y, right: x + src.width as i32, bottom: y + src.height as i32 };
+    let placed =
+        Window { left: x, top: y, right: x + src.width as i32, bottom: y + src.height as i32 };
     let seen = placed.meet(Window::whole(canvas.width, canvas.height));
     (!seen.is_empty()).then(|| Overlap {
         src_x: (seen.left - x) as usize,
@@ -168,7 +174,14 @@ fn overlap(canvas: &Picture, src: &Picture, x: i32, y: i32) -> Option<Overlap> {
     })
 }
 
-fn lay_plane(dst: &mut [u8], src: &[u8], alpha: Option<&[u8]>, strides: Strides, lap: Overlap, opacity: u8) {
+fn lay_plane(
+    dst: &mut [u8],
+    src: &[u8],
+    alpha: Option<&[u8]>,
+    strides: Strides,
+    lap: Overlap,
+    opacity: u8,
+) {
     for row in 0..lap.height {
         let from = (lap.src_y + row) * strides.src + lap.src_x;
         let to = (lap.dst_y + row) * strides.dst + lap.dst_x;
@@ -189,7 +202,8 @@ fn raise_plane(alpha: &mut [u8], strides: Strides, lap: Overlap, opacity: u8) {
     for row in 0..lap.height {
         let to = (lap.dst_y + row) * strides.dst + lap.dst_x;
         for value in &mut alpha[to..to + lap.width] {
-            *value = (div255(u16::from(*value) * u16::from(255 - opacity)) as u8).saturating_add(opacity);
+            *value = (div255(u16::from(*value) * u16::from(255 - opacity)) as u8)
+                .saturating_add(opacity);
         }
     }
 }
@@ -287,7 +301,9 @@ fn double_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
         let near = &plane[row / 2 * cw..][..cw];
         let far = &plane[next(row, ch) * cw..][..cw];
         let at = |x: usize| u32::from(near[x]) * 3 + u32::from(far[x]);
-        out.extend((0..width).map(|column| ((at(column / 2) * 3 + at(next(column, cw)) + 8) / 16) as u8));
+        out.extend(
+            (0..width).map(|column| ((at(column / 2) * 3 + at(next(column, cw)) + 8) / 16) as u8),
+        );
     }
     out
 }
@@ -305,7 +321,8 @@ mod tests {
     use composition::plan::Rgba;
 
     fn veil(width: usize, height: usize, grey: u8, alpha: u8) -> Picture {
-        let mut picture = Picture::filled(width, height, Rgba([grey, grey, grey, 255])).with_alpha();
+        let mut picture =
+            Picture::filled(width, height, Rgba([grey, grey, grey, 255])).with_alpha();
         mask(&mut picture, &vec![alpha; width * height]);
         picture
     }

@@ -49,7 +49,8 @@ impl Patch {
     /// A drawing whose left top corner stands at whole pixels (`x`, `y`) of the box, as planes that start on an even pixel of
     /// the canvas.
     pub(crate) fn drawn(raster: Raster, x: i32, y: i32, request: &Request) -> Self {
-        let (picture, at_x, at_y) = raster.into_picture_at(x + request.left, y + request.top, request.chroma);
+        let (picture, at_x, at_y) =
+            raster.into_picture_at(x + request.left, y + request.top, request.chroma);
         Self::laid(Arc::new(picture), at_x - request.left, at_y - request.top)
     }
 
@@ -129,7 +130,16 @@ mod tests {
     use super::*;
 
     fn request(left: i32, width: f64) -> Request {
-        Request { width, height: 10.0, scale: 1.0, left, top: 0, chroma: Chroma::Halved, clock: 0, frame: 0 }
+        Request {
+            width,
+            height: 10.0,
+            scale: 1.0,
+            left,
+            top: 0,
+            chroma: Chroma::Halved,
+            clock: 0,
+            frame: 0,
+        }
     }
 
     #[test]

@@ -22,8 +22,9 @@ impl Cube {
     /// # Errors
     /// Bad input where it is no such table, naming the line.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| MediaError::from_io(format_args!("reading {}", path.display()), &error))?;
+        let bytes = std::fs::read(path).map_err(|error| {
+            MediaError::from_io(format_args!("reading {}", path.display()), &error)
+        })?;
         // Titles and comments come in whatever letters the tool's maker writes; numbers are ASCII.
         Self::parse(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}'))
     }
@@ -43,17 +44,20 @@ impl Cube {
                 Some(word) if word.starts_with('#') => {}
                 Some("LUT_1D_SIZE") => return Err(wrong("tables of one dimension are not read")),
                 Some("LUT_3D_SIZE") => {
-                    let size: usize = line[11..].trim().parse().map_err(|_| wrong("the size is no number"))?;
+                    let size: usize =
+                        line[11..].trim().parse().map_err(|_| wrong("the size is no number"))?;
                     if !(2..=MAX_SIDE).contains(&size) {
                         return Err(wrong("the size must be 2 to 128"));
                     }
                     side = Some(size);
                 }
                 Some("DOMAIN_MIN") => {
-                    domain[0] = three(&line[10..]).ok_or_else(|| wrong("three numbers belong here"))?
+                    domain[0] =
+                        three(&line[10..]).ok_or_else(|| wrong("three numbers belong here"))?
                 }
                 Some("DOMAIN_MAX") => {
-                    domain[1] = three(&line[10..]).ok_or_else(|| wrong("three numbers belong here"))?
+                    domain[1] =
+                        three(&line[10..]).ok_or_else(|| wrong("three numbers belong here"))?
                 }
                 Some(_) => {
                     let colour = three(line).ok_or_else(|| wrong("three numbers belong here"))?;
@@ -66,7 +70,11 @@ impl Cube {
         }
         let side = side.ok_or_else(|| broken("LUT_3D_SIZE is missing"))?;
         if colours.len() != side * side * side {
-            return Err(broken(&format!("it has {} colours and should have {}", colours.len(), side * side * side)));
+            return Err(broken(&format!(
+                "it has {} colours and should have {}",
+                colours.len(),
+                side * side * side
+            )));
         }
         if domain != [[0.0; 3], [1.0; 3]] {
             return Err(broken("only the domain of 0 to 1 is read"));
@@ -79,7 +87,9 @@ impl Cube {
         let pixels = rgb_rows(&picture);
         let mut raster = Raster::clear(picture.width, picture.height);
         let alpha = picture.alpha.as_ref();
-        for (at, (out, rgb)) in raster.data.chunks_exact_mut(4).zip(pixels.chunks_exact(3)).enumerate() {
+        for (at, (out, rgb)) in
+            raster.data.chunks_exact_mut(4).zip(pixels.chunks_exact(3)).enumerate()
+        {
             let a = alpha.map_or(255, |alpha| alpha.full[at]);
             let colour = self.look_up([rgb[0], rgb[1], rgb[2]]);
             for (out, value) in out.iter_mut().zip(colour) {
@@ -117,7 +127,9 @@ impl Cube {
 }
 
 fn three(text: &str) -> Option<[f32; 3]> {
-    let mut numbers = text.split_ascii_whitespace().map(|word| word.parse::<f32>().ok().filter(|n| n.is_finite()));
+    let mut numbers = text
+        .split_ascii_whitespace()
+        .map(|word| word.parse::<f32>().ok().filter(|n| n.is_finite()));
     let three = [numbers.next()??, numbers.next()??, numbers.next()??];
     numbers.next().is_none().then_some(three)
 }
@@ -153,9 +165,14 @@ mod tests {
 
     #[test]
     fn broken_tables_are_refused_with_their_line() {
-        for text in
-            ["", "LUT_3D_SIZE 1\n", "LUT_3D_SIZE 2\n1 2\n", "LUT_3D_SIZE 2\n0 0 0\n", "LUT_3D_SIZE x", "LUT_1D_SIZE 3"]
-        {
+        for text in [
+            "",
+            "LUT_3D_SIZE 1\n",
+            "LUT_3D_SIZE 2\n1 2\n",
+            "LUT_3D_SIZE 2\n0 0 0\n",
+            "LUT_3D_SIZE x",
+            "LUT_1D_SIZE 3",
+        ] {
             assert!(matches!(Cube::parse(text), Err(MediaError::BadInput(_))), "{text}");
         }
     }

@@ -7,8 +7,8 @@ use crate::error::Result;
 use composition::plan::{Gradient, Rgba, Shape, ShapeKind};
 use std::sync::Arc;
 use tiny_skia::{
-    Color, FillRule, GradientStop, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point, RadialGradient, Rect,
-    Shader, SpreadMode, Stroke, Transform,
+    Color, FillRule, GradientStop, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,
+    RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
 };
 
 /// A drawing that does not move in its box.
@@ -46,7 +46,8 @@ impl Drawing {
     /// The drawing for a request.
     pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
         let what = &self.what;
-        let patch = self.kept.get(request.look(), || Ok::<_, crate::MediaError>(draw(what, request)))?;
+        let patch =
+            self.kept.get(request.look(), || Ok::<_, crate::MediaError>(draw(what, request)))?;
         Ok(vec![patch])
     }
 }
@@ -57,7 +58,8 @@ fn draw(what: &What, request: &Request) -> Patch {
     if let What::Gradient(gradient) = what
         && request.left % 2 == 0
         && request.top % 2 == 0
-        && let Some(picture) = dithered(gradient, width.round() as usize, height.round() as usize, request.chroma)
+        && let Some(picture) =
+            dithered(gradient, width.round() as usize, height.round() as usize, request.chroma)
     {
         return Patch::laid(Arc::new(picture), 0, 0);
     }
@@ -82,7 +84,10 @@ fn fill_gradient(pixmap: &mut Pixmap, gradient: &Gradient, width: f32, height: f
 
 /// A gradient over a box given by left, top, width and height (CSS Images 3, §3.1 and §3.2: a straight one reaches the corners, a
 /// round one the farthest corner).
-pub(crate) fn shader_of(gradient: &Gradient, [left, top, width, height]: [f32; 4]) -> Option<Shader<'static>> {
+pub(crate) fn shader_of(
+    gradient: &Gradient,
+    [left, top, width, height]: [f32; 4],
+) -> Option<Shader<'static>> {
     let stops: Vec<GradientStop> = gradient
         .stops
         .iter()
@@ -112,7 +117,11 @@ pub(crate) fn shader_of(gradient: &Gradient, [left, top, width, height]: [f32; 4
 }
 
 fn draw_shape(pixmap: &mut Pixmap, shape: &Shape, request: &Request) {
-    let stroke = if shape.stroke.0[3] == 0 { 0.0 } else { (shape.stroke_width.to_f64() * request.scale) as f32 };
+    let stroke = if shape.stroke.0[3] == 0 {
+        0.0
+    } else {
+        (shape.stroke_width.to_f64() * request.scale) as f32
+    };
     let (width, height) = (request.width as f32, request.height as f32);
     // The outline lies inside the figure's edge: its middle runs half its width inside.
     let inset = stroke / 2.0;
@@ -130,7 +139,9 @@ fn draw_shape(pixmap: &mut Pixmap, shape: &Shape, request: &Request) {
 fn outline(kind: ShapeKind, width: f32, height: f32, inset: f32, scale: f32) -> Option<Path> {
     let rect = Rect::from_ltrb(inset, inset, width - inset, height - inset)?;
     match kind {
-        ShapeKind::Rectangle { radius } => rounded(rect, (radius.to_f64() as f32 * scale - inset).max(0.0)),
+        ShapeKind::Rectangle { radius } => {
+            rounded(rect, (radius.to_f64() as f32 * scale - inset).max(0.0))
+        }
         ShapeKind::Ellipse => PathBuilder::from_oval(rect),
         ShapeKind::Line => rounded(rect, rect.height() / 2.0),
     }
@@ -172,7 +183,11 @@ pub(crate) fn skia_colour(colour: Rgba) -> Color {
 impl Raster {
     /// From a drawing of tiny-skia's, which is premultiplied RGBA too.
     pub(crate) fn from_pixmap(pixmap: Pixmap) -> Self {
-        Self { width: pixmap.width() as usize, height: pixmap.height() as usize, data: pixmap.take() }
+        Self {
+            width: pixmap.width() as usize,
+            height: pixmap.height() as usize,
+            data: pixmap.take(),
+        }
     }
 }
 
@@ -183,7 +198,16 @@ mod tests {
     use composition::plan::{GradientStop as Stop, Micro};
 
     fn request(width: f64, height: f64) -> Request {
-        Request { width, height, scale: 1.0, left: 0, top: 0, chroma: Chroma::Halved, clock: 0, frame: 0 }
+        Request {
+            width,
+            height,
+            scale: 1.0,
+            left: 0,
+            top: 0,
+            chroma: Chroma::Halved,
+            clock: 0,
+            frame: 0,
+        }
     }
 
     fn luma(drawing: &mut Drawing, width: usize, height: usize) -> Vec<u8> {

@@ -39,11 +39,15 @@ impl Filters {
                     contrast: contrast.to_f64(),
                     saturation: saturation.to_f64(),
                 },
-                Filter::Greyscale => Step::Adjust { brightness: 0.0, contrast: 1.0, saturation: 0.0 },
+                Filter::Greyscale => {
+                    Step::Adjust { brightness: 0.0, contrast: 1.0, saturation: 0.0 }
+                }
                 Filter::Negative => Step::Negative,
                 Filter::Lut { source } => {
                     let path = files.get(source).ok_or_else(|| {
-                        MediaError::Internal(format!("the table {source} was not handed to the engine"))
+                        MediaError::Internal(format!(
+                            "the table {source} was not handed to the engine"
+                        ))
                     })?;
                     Step::Cube(Box::new(Cube::read(path)?))
                 }
@@ -85,7 +89,9 @@ impl Step {
     fn apply(&self, picture: Picture, pixels: f64) -> Picture {
         match self {
             Step::Blur(sigma) => blur(picture, sigma / pixels),
-            Step::Adjust { brightness, contrast, saturation } => adjust(picture, *brightness, *contrast, *saturation),
+            Step::Adjust { brightness, contrast, saturation } => {
+                adjust(picture, *brightness, *contrast, *saturation)
+            }
             Step::Negative => adjust(picture, 0.0, -1.0, 1.0),
             Step::Cube(cube) => cube.apply(picture),
         }

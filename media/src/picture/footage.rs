@@ -92,7 +92,8 @@ impl Footage {
 
     fn backdrop(&mut self, request: &Request, backdrop: Backdrop) -> Result<Patch> {
         let (x, y, width, height) = request.even_part([0.0, 0.0, 1.0, 1.0]);
-        let small = |length: usize| ((length as f64 / BACKDROP_SHARE / 2.0).ceil() as usize * 2).max(2);
+        let small =
+            |length: usize| ((length as f64 / BACKDROP_SHARE / 2.0).ceil() as usize * 2).max(2);
         let sigma = backdrop.sigma.to_f64() * request.scale / BACKDROP_SHARE;
         let size = (small(width), small(height));
         let picture = self.picture(request, shares(backdrop.crop), size, Some(sigma))?;
@@ -136,8 +137,9 @@ impl Footage {
         };
         let wanted = Wanted { crop, width, height, chroma, rotation: shown.rotation };
         let fields = in_fields.then_some(Fields { next: shown.next });
-        self.kept
-            .get(key(shown.ticks, sigma, width, height), || converter.convert(shown.frame, fields, wanted).map(blurred))
+        self.kept.get(key(shown.ticks, sigma, width, height), || {
+            converter.convert(shown.frame, fields, wanted).map(blurred)
+        })
     }
 }
 

@@ -12,7 +12,12 @@ const STEPS: usize = 4096;
 const SIDE: usize = 8;
 
 /// The gradient over a box of whole pixels whose corner stands on an even one. `None` where it is not opaque.
-pub(crate) fn dithered(gradient: &Gradient, width: usize, height: usize, chroma: Chroma) -> Option<Picture> {
+pub(crate) fn dithered(
+    gradient: &Gradient,
+    width: usize,
+    height: usize,
+    chroma: Chroma,
+) -> Option<Picture> {
     if gradient.stops.is_empty() || gradient.stops.iter().any(|stop| stop.colour.0[3] < 255) {
         return None;
     }
@@ -68,7 +73,9 @@ fn table_of(gradient: &Gradient) -> Vec<[f32; 3]> {
 /// The matrix is linear, so mixing samples is mixing colours.
 fn colour_at(stops: &[(f32, [f32; 3])], share: f32) -> [f32; 3] {
     let after = stops.partition_point(|(at, _)| *at <= share);
-    let (Some((from, below)), Some((to, above))) = (after.checked_sub(1).map(|at| stops[at]), stops.get(after)) else {
+    let (Some((from, below)), Some((to, above))) =
+        (after.checked_sub(1).map(|at| stops[at]), stops.get(after))
+    else {
         return if after == 0 { stops[0].1 } else { stops[after - 1].1 };
     };
     let mixed = (share - from) / (to - from);
@@ -90,14 +97,20 @@ impl Course {
                 let reach = width * sin.abs() + height * cos.abs();
                 Self::Straight { centre, along: [sin / reach, -cos / reach] }
             }
-            None => Self::Round { centre, radii: centre.map(|half| half * std::f32::consts::SQRT_2) },
+            None => {
+                Self::Round { centre, radii: centre.map(|half| half * std::f32::consts::SQRT_2) }
+            }
         }
     }
 
     fn share(&self, x: f32, y: f32) -> f32 {
         match self {
-            Self::Straight { centre, along } => 0.5 + (x - centre[0]) * along[0] + (y - centre[1]) * along[1],
-            Self::Round { centre, radii } => ((x - centre[0]) / radii[0]).hypot((y - centre[1]) / radii[1]),
+            Self::Straight { centre, along } => {
+                0.5 + (x - centre[0]) * along[0] + (y - centre[1]) * along[1]
+            }
+            Self::Round { centre, radii } => {
+                ((x - centre[0]) / radii[0]).hypot((y - centre[1]) / radii[1])
+            }
         }
     }
 }
@@ -110,19 +123,24 @@ mod tests {
 
     fn gradient(angle: Option<i64>, from: u8, to: u8) -> Gradient {
         let stop = |at, grey| GradientStop { at, colour: Rgba([grey, grey, grey, 255]) };
-        Gradient { angle: angle.map(Micro::whole), stops: vec![stop(Micro::ZERO, from), stop(Micro::ONE, to)] }
+        Gradient {
+            angle: angle.map(Micro::whole),
+            stops: vec![stop(Micro::ZERO, from), stop(Micro::ONE, to)],
+        }
     }
 
     #[test]
     fn every_threshold_is_there_once() {
-        let found: BTreeSet<u32> = (0..64).map(|at| (threshold(at % SIDE, at / SIDE) * 128.0) as u32).collect();
+        let found: BTreeSet<u32> =
+            (0..64).map(|at| (threshold(at % SIDE, at / SIDE) * 128.0) as u32).collect();
         assert_eq!(found.len(), 64);
     }
 
     #[test]
     fn a_gentle_gradient_has_no_bands() {
         // Fourteen levels over 1920 pixels: 137 pixels each, were they plainly rounded.
-        let picture = dithered(&gradient(Some(90), 32, 48), 1920, 64, Chroma::Halved).expect("it is opaque");
+        let picture =
+            dithered(&gradient(Some(90), 32, 48), 1920, 64, Chroma::Halved).expect("it is opaque");
         let [from, to] = [32, 48].map(|grey| f64::from(yuv_of(grey, grey, grey)[0]));
         for column in (0..1920).step_by(8) {
             let block = (0..8).flat_map(|row| &picture.y[row * 1920 + column..][..8]);
@@ -134,9 +152,11 @@ mod tests {
 
     #[test]
     fn ends_are_the_colours_and_one_colour_stays_flat() {
-        let picture = dithered(&gradient(Some(90), 0, 255), 100, 2, Chroma::Halved).expect("it is opaque");
+        let picture =
+            dithered(&gradient(Some(90), 0, 255), 100, 2, Chroma::Halved).expect("it is opaque");
         assert!(picture.y[0] < 20 && picture.y[99] > 230);
-        let flat = dithered(&gradient(None, 128, 128), 64, 64, Chroma::Halved).expect("it is opaque");
+        let flat =
+            dithered(&gradient(None, 128, 128), 64, 64, Chroma::Halved).expect("it is opaque");
         assert!(flat.y.iter().all(|&y| y == flat.y[0]) && flat.u.iter().all(|&u| u == 128));
         let mut clear = gradient(None, 1, 2);
         clear.stops[0].colour.0[3] = 9;

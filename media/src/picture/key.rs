@@ -46,8 +46,13 @@ mod tests {
     #[test]
     fn the_keys_colour_vanishes_and_others_stay() {
         let green = Rgba([0, 220, 20, 255]);
-        let key = ChromaKey { colour: green, threshold: Micro::from_f64(0.1), halo: Micro::from_f64(0.05) };
-        let alpha = |colour| key_out(Picture::filled(4, 4, colour), &key).alpha.expect("it has alpha");
+        let key = ChromaKey {
+            colour: green,
+            threshold: Micro::from_f64(0.1),
+            halo: Micro::from_f64(0.05),
+        };
+        let alpha =
+            |colour| key_out(Picture::filled(4, 4, colour), &key).alpha.expect("it has alpha");
         assert!(alpha(green).full.iter().all(|&a| a == 0));
         assert!(alpha(Rgba([0, 120, 10, 255])).full.iter().all(|&a| a < 255));
         assert!(alpha(Rgba([200, 150, 120, 255])).full.iter().all(|&a| a == 255));

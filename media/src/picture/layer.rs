@@ -57,7 +57,9 @@ impl Layer {
                 Content::Footage(Box::new(Footage::still(picture.clone(), path, &desk.book)?))
             }
             Asset::Text(text) => Content::Text(Box::new(TextBlock::new(text.clone()))),
-            Asset::Captions(captions) => Content::Captions(Box::new(CaptionBlock::new(captions.clone()))),
+            Asset::Captions(captions) => {
+                Content::Captions(Box::new(CaptionBlock::new(captions.clone())))
+            }
             Asset::Shape(shape) => Content::Drawing(Drawing::shape(*shape)),
             Asset::Colour(colour) => Content::Drawing(Drawing::colour(*colour)),
             Asset::Gradient(gradient) => Content::Drawing(Drawing::gradient(gradient.clone())),
@@ -83,7 +85,9 @@ impl Layer {
     /// # Errors
     /// Those of decoding.
     pub(crate) fn draw(&mut self, frame: u64, canvas: &mut Picture, desk: &mut Desk) -> Result<()> {
-        let (Some(pose), Some(clock)) = (self.plan.pose_at(&self.canvas, frame), self.plan.clock_at(frame)) else {
+        let (Some(pose), Some(clock)) =
+            (self.plan.pose_at(&self.canvas, frame), self.plan.clock_at(frame))
+        else {
             return Ok(());
         };
         if pose.opacity <= 0.0 || pose.width < 0.5 || pose.height < 0.5 {
@@ -139,7 +143,8 @@ impl Layer {
     fn request(&self, stand: &Stand, clock: u64, frame: u64) -> Request {
         let pose = &stand.pose;
         let placement = &self.plan.placement;
-        let (box_width, box_height) = (placement.width.to_f64().max(0.5), placement.height.to_f64().max(0.5));
+        let (box_width, box_height) =
+            (placement.width.to_f64().max(0.5), placement.height.to_f64().max(0.5));
         let (width, height) = if stand.resting {
             (pose.width, pose.height)
         } else {
@@ -148,8 +153,11 @@ impl Layer {
         };
         // Twice the canvas holds all that can be seen of it.
         let most = |length: f64, canvas: u32| (2.0 * f64::from(canvas) / length).min(1.0);
-        let fit =
-            if stand.is_plain() { 1.0 } else { most(width, self.canvas.width).max(most(height, self.canvas.height)) };
+        let fit = if stand.is_plain() {
+            1.0
+        } else {
+            most(width, self.canvas.width).max(most(height, self.canvas.height))
+        };
         let plain = stand.is_plain();
         Request {
             width: width * fit,
@@ -184,7 +192,10 @@ impl Matte {
     /// Full-range luma within a window of the canvas.
     fn coverage(&self, window: Window) -> Vec<u8> {
         let part = cut(&self.0, 0, 0, window);
-        part.y.iter().map(|&luma| ((i32::from(luma.clamp(16, 235)) - 16) * 255 / 219) as u8).collect()
+        part.y
+            .iter()
+            .map(|&luma| ((i32::from(luma.clamp(16, 235)) - 16) * 255 / 219) as u8)
+            .collect()
     }
 }
 
@@ -204,7 +215,8 @@ fn group(tiles: Vec<Tile>, canvas: Window) -> Option<Tile> {
     if window.is_empty() {
         return None;
     }
-    let mut picture = Picture::clear(window.width(), window.height(), tiles.first()?.picture.chroma);
+    let mut picture =
+        Picture::clear(window.width(), window.height(), tiles.first()?.picture.chroma);
     for tile in &tiles {
         let (x, y) = (tile.x - window.left, tile.y - window.top);
         over(&mut picture, &tile.picture, x, y, byte(tile.opacity));
@@ -217,8 +229,7 @@ fn byte(opacity: f64) -> u8 {
 }
 
 fn path_of<'a>(files: &'a Files, hash: &plan::SourceHash) -> Result<&'a std::path::Path> {
-    files
-        .get(hash)
-        .map(std::path::PathBuf::as_path)
-        .ok_or_else(|| crate::MediaError::Internal(format!("the source {hash} was not handed to the engine")))
+    files.get(hash).map(std::path::PathBuf::as_path).ok_or_else(|| {
+        crate::MediaError::Internal(format!("the source {hash} was not handed to the engine"))
+    })
 }

@@ -20,15 +20,20 @@ pub(crate) fn lay(canvas: &mut Picture, tile: &Tile, opacity: u8, mode: Blend) {
     let (above_rgb, below_rgb) = (rgb_rows(&top), rgb_rows(&below));
     let mut raster = Raster::clear(window.width(), window.height());
     let strength = f32::from(opacity) / 255.0;
-    let coverage =
-        |picture: &Picture, at: usize| picture.alpha.as_ref().map_or(1.0, |alpha| f32::from(alpha.full[at]) / 255.0);
+    let coverage = |picture: &Picture, at: usize| {
+        picture.alpha.as_ref().map_or(1.0, |alpha| f32::from(alpha.full[at]) / 255.0)
+    };
     for (at, out) in raster.data.chunks_exact_mut(4).enumerate() {
-        let unit = |values: &[u8]| -> Rgb { [0, 1, 2].map(|channel| f32::from(values[at * 3 + channel]) / 255.0) };
+        let unit = |values: &[u8]| -> Rgb {
+            [0, 1, 2].map(|channel| f32::from(values[at * 3 + channel]) / 255.0)
+        };
         let (source, backdrop) = (unit(&above_rgb), unit(&below_rgb));
         let (a, b) = (coverage(&top, at) * strength, coverage(&below, at));
         let mixed = blend(mode, backdrop, source);
         for channel in 0..3 {
-            let value = a * (1.0 - b) * source[channel] + a * b * mixed[channel] + (1.0 - a) * b * backdrop[channel];
+            let value = a * (1.0 - b) * source[channel]
+                + a * b * mixed[channel]
+                + (1.0 - a) * b * backdrop[channel];
             out[channel] = (value * 255.0).round().clamp(0.0, 255.0) as u8;
         }
         out[3] = ((a + b * (1.0 - a)) * 255.0).round() as u8;
@@ -66,7 +71,9 @@ fn put(plane: &mut [u8], stride: usize, part: &[u8], width: usize, left: usize, 
 fn blend(mode: Blend, below: Rgb, above: Rgb) -> Rgb {
     match mode {
         Blend::Hue => set_luminosity(set_saturation(above, saturation(below)), luminosity(below)),
-        Blend::Saturation => set_luminosity(set_saturation(below, saturation(above)), luminosity(below)),
+        Blend::Saturation => {
+            set_luminosity(set_saturation(below, saturation(above)), luminosity(below))
+        }
         Blend::Color => set_luminosity(above, luminosity(below)),
         Blend::Luminosity => set_luminosity(below, luminosity(above)),
         mode => [0, 1, 2].map(|channel| channel_of(mode, below[channel], above[channel])),
@@ -160,7 +167,10 @@ mod tests {
 
     fn assert_near(got: [u8; 3], [r, g, b]: [u8; 3]) {
         let want = yuv_of(r, g, b);
-        assert!(got.iter().zip(want).all(|(got, want)| got.abs_diff(want) <= 2), "{got:?} {want:?}");
+        assert!(
+            got.iter().zip(want).all(|(got, want)| got.abs_diff(want) <= 2),
+            "{got:?} {want:?}"
+        );
     }
 
     #[test]

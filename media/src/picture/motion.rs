@@ -11,7 +11,14 @@ use composition::plan::{Curve, Drift, Easing, Layer, Transition, TransitionKind,
 /// Whether the box moves at a tick of the clip's clock: it is on its way between two places, and not at one of them.
 pub(crate) fn moves_at(layer: &Layer, clock: u64) -> bool {
     let placement = &layer.placement;
-    let curves = [&placement.x, &placement.y, &placement.scale, &placement.angle, &placement.skew_x, &placement.skew_y];
+    let curves = [
+        &placement.x,
+        &placement.y,
+        &placement.scale,
+        &placement.angle,
+        &placement.skew_x,
+        &placement.skew_y,
+    ];
     let transitions = layer.enter.iter().chain(&layer.leave);
     curves.into_iter().any(|curve| running(curve, clock).is_some())
         || placement.drift.is_some_and(|drift| drifts(&drift))
@@ -35,11 +42,13 @@ fn running(curve: &Curve, clock: u64) -> Option<&Tween> {
     let Curve::Tweens(tweens) = curve else {
         return None;
     };
-    let moving = |tween: &&Tween| tween.from != tween.to && tween.easing != Easing::Hold && tween.length > 1;
+    let moving =
+        |tween: &&Tween| tween.from != tween.to && tween.easing != Easing::Hold && tween.length > 1;
     let inside = |tween: &&Tween| tween.start < clock && clock < tween.start + tween.length;
     let under_way = tweens.iter().filter(moving).find(inside);
     under_way.or_else(|| {
-        let ends_here = tweens.iter().filter(moving).any(|tween| tween.start + tween.length == clock);
+        let ends_here =
+            tweens.iter().filter(moving).any(|tween| tween.start + tween.length == clock);
         tweens.iter().filter(moving).find(|tween| ends_here && tween.start == clock)
     })
 }
@@ -66,12 +75,19 @@ mod tests {
     use composition::plan::Micro;
 
     fn tween(start: u64, length: u64, from: i64, to: i64) -> Tween {
-        Tween { start, length, from: Micro::whole(from), to: Micro::whole(to), easing: Easing::Linear }
+        Tween {
+            start,
+            length,
+            from: Micro::whole(from),
+            to: Micro::whole(to),
+            easing: Easing::Linear,
+        }
     }
 
     #[test]
     fn a_curve_runs_between_its_ends_and_through_a_joint() {
-        let curve = Curve::Tweens(vec![tween(10, 10, 0, 5), tween(20, 10, 5, 9), tween(40, 5, 9, 9)]);
+        let curve =
+            Curve::Tweens(vec![tween(10, 10, 0, 5), tween(20, 10, 5, 9), tween(40, 5, 9, 9)]);
         let runs: Vec<u64> = (0..50).filter(|tick| running(&curve, *tick).is_some()).collect();
         assert_eq!(runs, (11..30).collect::<Vec<u64>>());
         assert_eq!(running(&curve, 20).map(|tween| tween.start), Some(20));

@@ -34,18 +34,33 @@ impl Stand {
     /// Whether content can be laid pixel on pixel: at rest, not turned, not mirrored.
     pub(crate) fn is_plain(&self) -> bool {
         let pose = &self.pose;
-        self.resting && pose.angle == 0.0 && pose.skew_x == 0.0 && pose.skew_y == 0.0 && !pose.flip_x && !pose.flip_y
+        self.resting
+            && pose.angle == 0.0
+            && pose.skew_x == 0.0
+            && pose.skew_y == 0.0
+            && !pose.flip_x
+            && !pose.flip_y
     }
 }
 
 /// Sets a patch on the canvas. `None` where nothing of it shows.
-pub(crate) fn place(patch: &Patch, stand: &Stand, request: &Request, canvas: Window) -> Option<Tile> {
+pub(crate) fn place(
+    patch: &Patch,
+    stand: &Stand,
+    request: &Request,
+    canvas: Window,
+) -> Option<Tile> {
     if patch.opacity <= 0.0 {
         return None;
     }
     let (x, y) = (patch.x + f64::from(request.left), patch.y + f64::from(request.top));
     if stand.is_plain() && patch.is_unscaled() && is_even(x) && is_even(y) {
-        return Some(Tile { picture: Arc::clone(&patch.picture), x: x as i32, y: y as i32, opacity: patch.opacity });
+        return Some(Tile {
+            picture: Arc::clone(&patch.picture),
+            x: x as i32,
+            y: y as i32,
+            opacity: patch.opacity,
+        });
     }
     let motion = motion(patch, stand, request);
     let window = window_of(&patch.picture, motion).meet(canvas);
@@ -63,8 +78,9 @@ fn is_even(value: f64) -> bool {
 /// From the patch's own pixels to the canvas.
 fn motion(patch: &Patch, stand: &Stand, request: &Request) -> Affine {
     let picture = &patch.picture;
-    let in_box = Affine::scale(patch.width / picture.width as f64, patch.height / picture.height as f64)
-        .then(Affine::shift(patch.x, patch.y));
+    let in_box =
+        Affine::scale(patch.width / picture.width as f64, patch.height / picture.height as f64)
+            .then(Affine::shift(patch.x, patch.y));
     if stand.is_plain() {
         return in_box.then(Affine::shift(f64::from(request.left), f64::from(request.top)));
     }
@@ -97,8 +113,10 @@ pub(crate) fn clip(tile: Tile, pose: &Pose) -> Option<Tile> {
     let to_canvas = Affine { a, b, c, d, e, f };
     let back = to_canvas.inverse()?;
     let [left, top, right, bottom] = pose.clip;
-    let kept =
-        Affine::scale(right - left, bottom - top).then(Affine::shift(left, top)).then(to_canvas).bounds(1.0, 1.0);
+    let kept = Affine::scale(right - left, bottom - top)
+        .then(Affine::shift(left, top))
+        .then(to_canvas)
+        .bounds(1.0, 1.0);
     let window = Window {
         left: kept[0].floor() as i32,
         top: kept[1].floor() as i32,
@@ -146,14 +164,22 @@ pub(crate) fn area(tile: &Tile) -> Window {
 pub(crate) fn cut(picture: &Picture, x: i32, y: i32, window: Window) -> Picture {
     let (left, top) = ((window.left - x) as usize, (window.top - y) as usize);
     let (width, height) = (window.width(), window.height());
-    let plane = |plane: &[u8], stride: usize, left: usize, top: usize, width: usize, height: usize| {
-        let rows = (top..top + height).flat_map(|row| &plane[row * stride + left..][..width]);
-        rows.copied().collect::<Vec<u8>>()
-    };
+    let plane =
+        |plane: &[u8], stride: usize, left: usize, top: usize, width: usize, height: usize| {
+            let rows = (top..top + height).flat_map(|row| &plane[row * stride + left..][..width]);
+            rows.copied().collect::<Vec<u8>>()
+        };
     let full = |values: &[u8]| plane(values, picture.width, left, top, width, height);
     let sparse = |values: &[u8]| {
         let (chroma, step) = (picture.chroma, picture.chroma.step());
-        plane(values, chroma.of(picture.width), left / step, top / step, chroma.of(width), chroma.of(height))
+        plane(
+            values,
+            chroma.of(picture.width),
+            left / step,
+            top / step,
+            chroma.of(width),
+            chroma.of(height),
+        )
     };
     Picture {
         width,
@@ -162,6 +188,9 @@ pub(crate) fn cut(picture: &Picture, x: i32, y: i32, window: Window) -> Picture 
         y: full(&picture.y),
         u: sparse(&picture.u),
         v: sparse(&picture.v),
-        alpha: picture.alpha.as_ref().map(|alpha| Alpha { full: full(&alpha.full), chroma: sparse(&alpha.chroma) }),
+        alpha: picture
+            .alpha
+            .as_ref()
+            .map(|alpha| Alpha { full: full(&alpha.full), chroma: sparse(&alpha.chroma) }),
     }
 }

@@ -114,7 +114,8 @@ impl Picture {
     #[must_use]
     pub fn with_alpha(mut self) -> Self {
         if self.alpha.is_none() {
-            self.alpha = Some(Alpha { full: vec![255; self.y.len()], chroma: vec![255; self.u.len()] });
+            self.alpha =
+                Some(Alpha { full: vec![255; self.y.len()], chroma: vec![255; self.u.len()] });
         }
         self
     }
@@ -167,7 +168,11 @@ const ROUND: i32 = 1 << (SHIFT - 1);
 /// The BT.709 matrix scaled to limited range, without offsets, with `SHIFT` binary places. Each chroma row sums to 0, so
 /// greys have no colour.
 pub(crate) fn weigh(r: i32, g: i32, b: i32) -> [i32; 3] {
-    [11_966 * r + 40_254 * g + 4_064 * b, -6_596 * r - 22_189 * g + 28_785 * b, 28_785 * r - 26_145 * g - 2_640 * b]
+    [
+        11_966 * r + 40_254 * g + 4_064 * b,
+        -6_596 * r - 22_189 * g + 28_785 * b,
+        28_785 * r - 26_145 * g - 2_640 * b,
+    ]
 }
 
 /// 8-bit R′G′B′ of a BT.709 limited-range sample, clamped: the inverse of [`yuv_of`].

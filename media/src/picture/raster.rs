@@ -137,7 +137,8 @@ impl Raster {
     /// An odd corner is met by a clear row or column, so that chroma is covered by exactly its share.
     pub(crate) fn into_picture_at(self, x: i32, y: i32, chroma: Chroma) -> (Picture, i32, i32) {
         let (left, top) = ((x & 1) as usize, (y & 1) as usize);
-        let (width, height) = ((self.width + left).next_multiple_of(2), (self.height + top).next_multiple_of(2));
+        let (width, height) =
+            ((self.width + left).next_multiple_of(2), (self.height + top).next_multiple_of(2));
         if (width, height) == (self.width, self.height) {
             return (self.into_picture(chroma), x, y);
         }
@@ -145,7 +146,8 @@ impl Raster {
         for row in 0..self.height {
             let from = row * self.width * 4;
             let to = ((row + top) * width + left) * 4;
-            padded.data[to..to + self.width * 4].copy_from_slice(&self.data[from..from + self.width * 4]);
+            padded.data[to..to + self.width * 4]
+                .copy_from_slice(&self.data[from..from + self.width * 4]);
         }
         (padded.into_picture(chroma), x - left as i32, y - top as i32)
     }

@@ -31,7 +31,8 @@ pub(crate) fn kernels(from: usize, to: usize) -> Vec<Kernel> {
             let centre = (sample as f64 + 0.5) * ratio;
             let first = (centre - reach).floor().max(0.0) as usize;
             let last = ((centre + reach).ceil() as usize).min(from);
-            let raw: Vec<f64> = (first..last).map(|tap| catmull_rom((tap as f64 + 0.5 - centre) / widen)).collect();
+            let raw: Vec<f64> =
+                (first..last).map(|tap| catmull_rom((tap as f64 + 0.5 - centre) / widen)).collect();
             Kernel { first, weights: whole_weights(&raw) }
         })
         .collect()
@@ -53,7 +54,8 @@ fn catmull_rom(x: f64) -> f64 {
 fn whole_weights(raw: &[f64]) -> Vec<i32> {
     let one = f64::from(1 << Kernel::BITS);
     let sum: f64 = raw.iter().sum();
-    let mut weights: Vec<i32> = raw.iter().map(|weight| (weight / sum * one).round() as i32).collect();
+    let mut weights: Vec<i32> =
+        raw.iter().map(|weight| (weight / sum * one).round() as i32).collect();
     let rest = (1 << Kernel::BITS) - weights.iter().sum::<i32>();
     if let Some(largest) = weights.iter_mut().max_by_key(|weight| **weight) {
         *largest += rest;

@@ -18,11 +18,15 @@ use super::planes::{Alpha, Picture, half};
 pub fn sample(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
     let (mut smaller, mut place) = (None::<Picture>, place);
     while place.least_scale() < 0.5
-        && smaller.as_ref().unwrap_or(picture).width.min(smaller.as_ref().unwrap_or(picture).height) > 2
+        && smaller.as_ref().unwrap_or(picture).width.min(smaller.as_ref().unwrap_or(picture).height)
+            > 2
     {
         let current = smaller.as_ref().unwrap_or(picture);
         let halved = halve(current);
-        let (x, y) = (current.width as f64 / halved.width as f64, current.height as f64 / halved.height as f64);
+        let (x, y) = (
+            current.width as f64 / halved.width as f64,
+            current.height as f64 / halved.height as f64,
+        );
         place = Affine::scale(x, y).then(place);
         smaller = Some(halved);
     }
@@ -34,12 +38,14 @@ fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Pictu
     let view = View { back, window, upright: place.is_upright() };
     let chroma = picture.chroma;
     let full = |plane: &[u8]| view.plane(plane, picture.width, picture.height, 1);
-    let sparse =
-        |plane: &[u8]| view.plane(plane, chroma.of(picture.width), chroma.of(picture.height), chroma.step() as i32);
+    let sparse = |plane: &[u8]| {
+        view.plane(plane, chroma.of(picture.width), chroma.of(picture.height), chroma.step() as i32)
+    };
     let alpha = picture.alpha.as_ref();
     let alpha = alpha.map(|alpha| Alpha { full: full(&alpha.full), chroma: sparse(&alpha.chroma) });
     let [y, u, v] = [full(&picture.y), sparse(&picture.u), sparse(&picture.v)];
-    let mut tile = Picture { width: window.width(), height: window.height(), chroma, y, u, v, alpha };
+    let mut tile =
+        Picture { width: window.width(), height: window.height(), chroma, y, u, v, alpha };
     if !view.lies_inside(picture, place) {
         mask(&mut tile, &view.coverage(picture, place));
     }
@@ -49,7 +55,8 @@ fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Pictu
 /// A picture at half size, by means of four.
 #[must_use]
 pub fn halve(picture: &Picture) -> Picture {
-    let [y, u, v] = picture.planes().map(|(plane, width, height)| halve_plane(plane, width, height));
+    let [y, u, v] =
+        picture.planes().map(|(plane, width, height)| halve_plane(plane, width, height));
     let (width, height, chroma) = (half(picture.width), half(picture.height), picture.chroma);
     Picture {
         width,
@@ -115,7 +122,8 @@ impl View {
     fn upright_plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
         let (left, top, back) = self.origin(step);
         let (out_width, out_height) = self.size(step);
-        let columns: Vec<Tap> = (0..out_width).map(|x| Tap::at(back.a * (left + x as f64) + back.e, width)).collect();
+        let columns: Vec<Tap> =
+            (0..out_width).map(|x| Tap::at(back.a * (left + x as f64) + back.e, width)).collect();
         let mut out = Vec::with_capacity(out_width * out_height);
         let mut mixed = vec![0u16; width];
         for y in 0..out_height {
@@ -175,7 +183,8 @@ impl View {
         let (scale_x, scale_y) = scales(place);
         let (w, h) = (picture.width as f64, picture.height as f64);
         let (left, top, back) = self.origin(1);
-        let share = |at: f64, length: f64, scale: f64| (at.min(length - at) * scale + 0.5).clamp(0.0, 1.0);
+        let share =
+            |at: f64, length: f64, scale: f64| (at.min(length - at) * scale + 0.5).clamp(0.0, 1.0);
         let mut out = Vec::with_capacity(self.window.width() * self.window.height());
         for row in 0..self.window.height() {
             for column in 0..self.window.width() {

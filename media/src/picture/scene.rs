@@ -25,21 +25,31 @@ impl Scene {
     /// Those of the sources; unsupported where the canvas cannot be held in 4:2:0.
     pub fn open(segment: &Segment, files: &Files, folders: &FontFolders) -> Result<Self> {
         let canvas = &segment.canvas;
-        if canvas.width == 0 || canvas.height == 0 || canvas.width % 2 == 1 || canvas.height % 2 == 1 {
+        if canvas.width == 0
+            || canvas.height == 0
+            || canvas.width % 2 == 1
+            || canvas.height % 2 == 1
+        {
             return Err(MediaError::Unsupported(format!(
                 "a canvas of {}×{}: width and height must be even",
                 canvas.width, canvas.height
             )));
         }
-        let fonts: Vec<_> = segment.fonts.iter().filter_map(|hash| files.get(hash).cloned()).collect();
-        let mut desk =
-            Desk { book: FontBook::new(&fonts, folders.clone())?, pen: Pen::new(), warnings: BTreeSet::new() };
+        let fonts: Vec<_> =
+            segment.fonts.iter().filter_map(|hash| files.get(hash).cloned()).collect();
+        let mut desk = Desk {
+            book: FontBook::new(&fonts, folders.clone())?,
+            pen: Pen::new(),
+            warnings: BTreeSet::new(),
+        };
         if segment.machine_fonts.is_some() {
             // Before anything is drawn, so that no letter's look hangs on what was drawn before it.
             desk.book.read_folders();
         }
-        let layers =
-            segment.layers.iter().map(|layer| Layer::open(layer, canvas, chroma_of(segment), files, &mut desk));
+        let layers = segment
+            .layers
+            .iter()
+            .map(|layer| Layer::open(layer, canvas, chroma_of(segment), files, &mut desk));
         let layers = layers.collect::<Result<_>>()?;
         Ok(Self { background: background_of(segment), segment: segment.clone(), layers, desk })
     }
@@ -51,7 +61,9 @@ impl Scene {
     pub fn frame(&mut self, frame: u64) -> Result<Picture> {
         if frame >= self.segment.frames {
             let frames = self.segment.frames;
-            return Err(MediaError::Internal(format!("frame {frame} was asked of a segment of {frames}")));
+            return Err(MediaError::Internal(format!(
+                "frame {frame} was asked of a segment of {frames}"
+            )));
         }
         let mut canvas = self.background.clone();
         for layer in &mut self.layers {
@@ -86,7 +98,8 @@ fn background_of(segment: &Segment) -> Picture {
     let canvas = &segment.canvas;
     let (width, height) = (canvas.width as usize, canvas.height as usize);
     let Rgba([r, g, b, a]) = canvas.background;
-    let keeps_alpha = matches!(segment.recipe.pixel_format, PixelFormat::Yuva420p | PixelFormat::Rgba);
+    let keeps_alpha =
+        matches!(segment.recipe.pixel_format, PixelFormat::Yuva420p | PixelFormat::Rgba);
     if !keeps_alpha {
         return Picture::filled_in(chroma_of(segment), width, height, Rgba([r, g, b, 255]));
     }

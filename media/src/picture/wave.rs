@@ -41,7 +41,9 @@ impl Wave {
     pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
         let (from, length) = self.span(request.clock);
         self.read_to(from, from + length as i64)?;
-        let Some(mut pixmap) = Pixmap::new(request.width.ceil() as u32, request.height.ceil() as u32) else {
+        let Some(mut pixmap) =
+            Pixmap::new(request.width.ceil() as u32, request.height.ceil() as u32)
+        else {
             return Ok(Vec::new());
         };
         let (width, height) = (request.width as f32, request.height as f32);
@@ -49,13 +51,19 @@ impl Wave {
         let mut path = PathBuilder::new();
         let middle = height / 2.0;
         match self.plan.style {
-            WaveStyle::Bars { count } => self.bars(&mut path, from, length, count.max(1), width, height),
+            WaveStyle::Bars { count } => {
+                self.bars(&mut path, from, length, count.max(1), width, height)
+            }
             WaveStyle::Filled => {
                 let columns = (width / 2.0).ceil().max(2.0) as usize;
-                let peaks: Vec<f32> = (0..columns).map(|at| self.peak(from, length, at, columns)).collect();
+                let peaks: Vec<f32> =
+                    (0..columns).map(|at| self.peak(from, length, at, columns)).collect();
                 let x = |at: usize| at as f32 * width / (columns - 1) as f32;
                 path.move_to(0.0, middle);
-                peaks.iter().enumerate().for_each(|(at, peak)| path.line_to(x(at), middle - (peak * middle).max(0.5)));
+                peaks
+                    .iter()
+                    .enumerate()
+                    .for_each(|(at, peak)| path.line_to(x(at), middle - (peak * middle).max(0.5)));
                 let back = peaks.iter().enumerate().rev();
                 back.for_each(|(at, peak)| path.line_to(x(at), middle + (peak * middle).max(0.5)));
                 path.close();
@@ -63,11 +71,14 @@ impl Wave {
             WaveStyle::Line { width: thick } => {
                 let columns = (width / 2.0).ceil().max(2.0) as usize;
                 for at in 0..columns {
-                    let swing = self.peak(from, length, at, columns) * if at % 2 == 0 { 1.0 } else { -1.0 };
-                    let (x, y) = (at as f32 * width / (columns - 1) as f32, middle - swing * middle);
+                    let swing =
+                        self.peak(from, length, at, columns) * if at % 2 == 0 { 1.0 } else { -1.0 };
+                    let (x, y) =
+                        (at as f32 * width / (columns - 1) as f32, middle - swing * middle);
                     if at == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
                 }
-                let pen = Stroke { width: (thick.to_f64() * request.scale) as f32, ..Stroke::default() };
+                let pen =
+                    Stroke { width: (thick.to_f64() * request.scale) as f32, ..Stroke::default() };
                 if let Some(path) = path.finish() {
                     pixmap.stroke_path(&path, &paint, &pen, Transform::identity(), None);
                 }
@@ -80,14 +91,24 @@ impl Wave {
         Ok(vec![Patch::drawn(Raster::from_pixmap(pixmap), 0, 0, request)])
     }
 
-    fn bars(&self, path: &mut PathBuilder, from: i64, length: usize, count: u32, width: f32, height: f32) {
+    fn bars(
+        &self,
+        path: &mut PathBuilder,
+        from: i64,
+        length: usize,
+        count: u32,
+        width: f32,
+        height: f32,
+    ) {
         let step = width / count as f32;
         let thick = (step * 0.6).max(1.0);
         for at in 0..count as usize {
-            let tall = (self.peak(from, length, at, count as usize) * height).max(thick.min(height));
+            let tall =
+                (self.peak(from, length, at, count as usize) * height).max(thick.min(height));
             let left = at as f32 * step + (step - thick) / 2.0;
             let top = (height - tall) / 2.0;
-            let bar = Rect::from_xywh(left, top, thick, tall).and_then(|rect| rounded(rect, thick / 2.0));
+            let bar =
+                Rect::from_xywh(left, top, thick, tall).and_then(|rect| rounded(rect, thick / 2.0));
             if let Some(bar) = bar {
                 path.push_path(&bar);
             }

@@ -12,8 +12,8 @@ const MOST_FACES: u32 = 64;
 
 /// What letters are found in, measured by and drawn from. A file that lacks the rest of itself behind these serves.
 const NEEDED: [&[u8; 4]; 14] = [
-    b"cmap", b"head", b"hhea", b"hmtx", b"maxp", b"name", b"glyf", b"loca", b"CFF ", b"CFF2", b"CBDT", b"CBLC",
-    b"COLR", b"sbix",
+    b"cmap", b"head", b"hhea", b"hmtx", b"maxp", b"name", b"glyf", b"loca", b"CFF ", b"CFF2",
+    b"CBDT", b"CBLC", b"COLR", b"sbix",
 ];
 
 /// Whether a file begins as fonts do.
@@ -28,18 +28,27 @@ pub(super) fn is_font(head: &[u8]) -> bool {
 /// Bad input where none of them can be read, or the file ends before the tables that writing needs: the header of a file cut short
 /// is as good as any, and what is missing would show, or fail, only in the segments that write with it.
 pub(super) fn faces(path: &Path) -> Result<Vec<FontFace>> {
-    let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
+    let failed = |error: std::io::Error| {
+        MediaError::from_io(format_args!("reading {}", path.display()), &error)
+    };
     if std::fs::metadata(path).map_err(failed)?.len() > MOST_BYTES {
-        return Err(MediaError::BadInput(format!("the font {} is larger than {MOST_BYTES} bytes", path.display())));
+        return Err(MediaError::BadInput(format!(
+            "the font {} is larger than {MOST_BYTES} bytes",
+            path.display()
+        )));
     }
     let data = std::fs::read(path).map_err(failed)?;
     let count = ttf_parser::fonts_in_collection(&data).unwrap_or(1).min(MOST_FACES);
     if (0..count).any(|index| is_cut_short(&data, index)) {
         let path = path.display();
-        return Err(MediaError::BadInput(format!("the font {path} is cut short: its tables reach beyond its end")));
+        return Err(MediaError::BadInput(format!(
+            "the font {path} is cut short: its tables reach beyond its end"
+        )));
     }
-    let faces: Vec<FontFace> =
-        (0..count).filter_map(|index| Face::parse(&data, index).ok()).map(|face| describe(&face)).collect();
+    let faces: Vec<FontFace> = (0..count)
+        .filter_map(|index| Face::parse(&data, index).ok())
+        .map(|face| describe(&face))
+        .collect();
     if faces.is_empty() {
         return Err(MediaError::BadInput(format!("the font {} is damaged", path.display())));
     }
@@ -48,12 +57,17 @@ pub(super) fn faces(path: &Path) -> Result<Vec<FontFace>> {
 
 fn is_cut_short(data: &[u8], index: u32) -> bool {
     let Ok(raw) = RawFace::parse(data, index) else { return false };
-    let needed = raw.table_records.into_iter().filter(|table| NEEDED.contains(&&table.tag.to_bytes()));
-    needed.into_iter().any(|table| u64::from(table.offset) + u64::from(table.length) > data.len() as u64)
+    let needed =
+        raw.table_records.into_iter().filter(|table| NEEDED.contains(&&table.tag.to_bytes()));
+    needed
+        .into_iter()
+        .any(|table| u64::from(table.offset) + u64::from(table.length) > data.len() as u64)
 }
 
 fn describe(face: &Face<'_>) -> FontFace {
-    let family = name(face, name_id::TYPOGRAPHIC_FAMILY).or_else(|| name(face, name_id::FAMILY)).unwrap_or_default();
+    let family = name(face, name_id::TYPOGRAPHIC_FAMILY)
+        .or_else(|| name(face, name_id::FAMILY))
+        .unwrap_or_default();
     FontFace {
         full_name: name(face, name_id::FULL_NAME).unwrap_or_else(|| family.clone()),
         family,

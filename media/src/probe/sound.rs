@@ -14,7 +14,11 @@ const ANY_RATE: u32 = 48_000;
 ///
 /// # Errors
 /// Those of opening the stream; bad input where nothing decodes.
-pub(super) fn facts(path: &Path, stream: &Stream<'_>, timeline: Option<&Timeline>) -> Result<AudioFacts> {
+pub(super) fn facts(
+    path: &Path,
+    stream: &Stream<'_>,
+    timeline: Option<&Timeline>,
+) -> Result<AudioFacts> {
     let index = u32::try_from(stream.index()).unwrap_or(u32::MAX);
     let sounding = SoundReader::open(path, index, ANY_RATE, 0)?.sounding()?;
     let start = timeline.map_or(Ratio::ZERO, Timeline::start);
@@ -32,6 +36,7 @@ pub(super) fn facts(path: &Path, stream: &Stream<'_>, timeline: Option<&Timeline
 /// The container's word, which leaves out what the encoder added to fill its frames.
 fn told(stream: &Stream<'_>) -> Option<Ratio> {
     let Rational(num, den) = stream.time_base();
-    let seconds = Ratio::reduced(i128::from(stream.duration()) * i128::from(num), i128::from(den)).ok()?;
+    let seconds =
+        Ratio::reduced(i128::from(stream.duration()) * i128::from(num), i128::from(den)).ok()?;
     (stream.duration() > 0).then_some(seconds)
 }

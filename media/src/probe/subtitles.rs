@@ -11,7 +11,9 @@ const MOST_BYTES: u64 = 8 << 20;
 pub(super) fn are_subtitles(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    text.starts_with("WEBVTT") || text.starts_with("[Script Info]") || text.lines().take(8).any(is_timing)
+    text.starts_with("WEBVTT")
+        || text.starts_with("[Script Info]")
+        || text.lines().take(8).any(is_timing)
 }
 
 /// A line such as `00:00:01,000 --> 00:00:02,000`.
@@ -28,9 +30,15 @@ fn is_timing(line: &str) -> bool {
 /// # Errors
 /// Bad input where it is too large or not UTF-8.
 pub(super) fn read(path: &Path) -> Result<String> {
-    let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
+    let failed = |error: std::io::Error| {
+        MediaError::from_io(format_args!("reading {}", path.display()), &error)
+    };
     let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(failed)?.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    std::fs::File::open(path)
+        .map_err(failed)?
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(MediaError::BadInput(format!(
             "the subtitles {} are larger than {MOST_BYTES} bytes",
@@ -38,7 +46,10 @@ pub(super) fn read(path: &Path) -> Result<String> {
         )));
     }
     let text = String::from_utf8(bytes).map_err(|_| {
-        MediaError::BadInput(format!("the subtitles {} are not in UTF-8: save them so", path.display()))
+        MediaError::BadInput(format!(
+            "the subtitles {} are not in UTF-8: save them so",
+            path.display()
+        ))
     })?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }

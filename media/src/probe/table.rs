@@ -8,8 +8,12 @@ use std::path::Path;
 pub(super) fn is_table(head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
-    let is_sized = lines.clone().any(|line| line.starts_with(b"LUT_3D_SIZE") || line.starts_with(b"LUT_1D_SIZE"));
-    is_sized || (head.len() as u64 == super::HEAD && lines.all(|line| line.is_empty() || line.starts_with(b"#")))
+    let is_sized = lines
+        .clone()
+        .any(|line| line.starts_with(b"LUT_3D_SIZE") || line.starts_with(b"LUT_1D_SIZE"));
+    is_sized
+        || (head.len() as u64 == super::HEAD
+            && lines.all(|line| line.is_empty() || line.starts_with(b"#")))
 }
 
 /// Reads all of it, so that a broken one is told of before anything is drawn with it.

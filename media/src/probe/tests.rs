@@ -8,8 +8,8 @@ use crate::picture::planes::Picture;
 use crate::sound::encode::SoundWriter;
 use crate::{MediaError, Result};
 use composition::plan::{
-    Canvas, ColourTags, Facts, PixelFormat, Quality, Rate, Ratio, Recipe, Rgba, SoundCodec, SoundRecipe, SourceHash,
-    VideoCodec,
+    Canvas, ColourTags, Facts, PixelFormat, Quality, Rate, Ratio, Recipe, Rgba, SoundCodec,
+    SoundRecipe, SourceHash, VideoCodec,
 };
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,8 @@ fn a_film_is_described_to_the_frame() {
     assert_eq!((video.frames, video.variable_rate), (Some(40), false));
     assert_eq!(video.rate, Some(Ratio::new(30_000, 1_001).unwrap()));
     assert_eq!(video.start, Ratio::ZERO);
-    let keys: Vec<Ratio> = [0, 16, 32].map(|frame| Ratio::new(frame * 1_001, 30_000).unwrap()).to_vec();
+    let keys: Vec<Ratio> =
+        [0, 16, 32].map(|frame| Ratio::new(frame * 1_001, 30_000).unwrap()).to_vec();
     assert_eq!(video.keyframes, keys);
     assert_eq!((video.pixel_format.as_str(), video.bits, video.alpha), ("yuv420p", 8, false));
     assert_eq!((video.colour.matrix.as_str(), video.colour.range.as_str()), ("bt709", "tv"));
@@ -120,7 +121,10 @@ fn drawings_fonts_and_subtitles_are_told_by_their_beginning() {
     assert_eq!((face.family.as_str(), face.full_name.as_str()), ("Open Sans", "Open Sans Bold"));
     assert_eq!((face.weight, face.italic), (700, false));
 
-    for text in ["WEBVTT\n\n00:01.000 --> 00:02.000\nHi", "\u{feff}1\r\n00:00:01,000 --> 00:00:02,000\r\nHi\r\n"] {
+    for text in [
+        "WEBVTT\n\n00:01.000 --> 00:02.000\nHi",
+        "\u{feff}1\r\n00:00:01,000 --> 00:00:02,000\r\nHi\r\n",
+    ] {
         let subtitles = write("c", text.as_bytes());
         assert_eq!(subtitles.container, "subtitles");
         assert_eq!(subtitles.text.as_deref(), Some(text.trim_start_matches('\u{feff}')));
@@ -161,7 +165,8 @@ fn what_is_no_media_is_bad_input() {
     let folder = folder();
     let film = std::fs::read(film(folder.path())).unwrap();
     let font = crate::text::fonts::BUNDLED[0];
-    let junk: Vec<u8> = (0..5_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let junk: Vec<u8> =
+        (0..5_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let bad: [&[u8]; 8] = [
         b"",
         b"hello, this is text\n",
@@ -201,7 +206,10 @@ fn a_font_cut_short_is_told_and_one_without_its_hints_serves() {
     for part in [2, 3, 5] {
         std::fs::write(&path, &font[..font.len() * (part - 1) / part]).unwrap();
         let error = facts(&path).unwrap_err();
-        assert!(matches!(&error, MediaError::BadInput(told) if told.contains("is cut short")), "{error:?}");
+        assert!(
+            matches!(&error, MediaError::BadInput(told) if told.contains("is cut short")),
+            "{error:?}"
+        );
     }
     std::fs::write(&path, font).unwrap();
     assert_eq!(facts(&path).unwrap().container, "font");
@@ -218,7 +226,9 @@ fn a_colour_table_is_read_to_its_end() {
     let bare = format!("\u{feff}LUT_3D_SIZE 2\n{rows}").into_bytes();
     let licence = "# Nobody may do anything with this table but look at it.\n".repeat(200);
     let licensed = format!("{licence}LUT_3D_SIZE 2\n{rows}").into_bytes();
-    for whole in [format!("TITLE \"warm\"\nLUT_3D_SIZE 2\n{rows}").into_bytes(), windows, bare, licensed] {
+    for whole in
+        [format!("TITLE \"warm\"\nLUT_3D_SIZE 2\n{rows}").into_bytes(), windows, bare, licensed]
+    {
         std::fs::write(&path, whole).unwrap();
         assert_eq!(facts(&path).unwrap().container, "lut");
     }

@@ -50,8 +50,10 @@ impl Timelines {
     /// Reads the file to its end. `origin_us` is its start in microseconds; `passed` is told the byte that was come to.
     pub(super) fn read(input: &mut Input, origin_us: i64, passed: &mut dyn FnMut(u64)) -> Self {
         let sparse = is_sparse(input);
-        let mut streams: Vec<Timeline> =
-            input.streams().map(|stream| Timeline::new(stream.time_base(), origin_us, sparse)).collect();
+        let mut streams: Vec<Timeline> = input
+            .streams()
+            .map(|stream| Timeline::new(stream.time_base(), origin_us, sparse))
+            .collect();
         let (mut errors, mut packets) = (0, 0);
         while errors < MOST_ERRORS && packets < MOST_PACKETS {
             let mut packet = Packet::empty();
@@ -95,7 +97,12 @@ impl Timeline {
         let Rational(num, den) = time_base;
         let (num, den) = (i128::from(num.max(1)), i128::from(den.max(1)));
         let origin = (i128::from(origin_us) * den).div_euclid(num * 1_000_000);
-        Self { time_base: Some(time_base), sparse, origin: i64::try_from(origin).unwrap_or(0), ..Self::default() }
+        Self {
+            time_base: Some(time_base),
+            sparse,
+            origin: i64::try_from(origin).unwrap_or(0),
+            ..Self::default()
+        }
     }
 
     fn add(&mut self, packet: &Packet) {
@@ -140,7 +147,9 @@ impl Timeline {
     pub(super) fn end(&self) -> Option<Ratio> {
         let last = self.times.last().copied()?;
         if let Some((first, step)) = self.times.first().zip(self.filled()) {
-            let end = i64::try_from(self.count).ok().and_then(|count| first.checked_add(step.checked_mul(count)?));
+            let end = i64::try_from(self.count)
+                .ok()
+                .and_then(|count| first.checked_add(step.checked_mul(count)?));
             return end.map(|end| self.seconds(end));
         }
         let told = self.end.filter(|end| *end > last);
@@ -176,7 +185,8 @@ impl Timeline {
 
     fn mean_spacing(&self) -> Option<f64> {
         let (first, last) = (self.times.first()?, self.times.last()?);
-        (self.times.len() > 1).then(|| last.saturating_sub(*first) as f64 / (self.times.len() - 1) as f64)
+        (self.times.len() > 1)
+            .then(|| last.saturating_sub(*first) as f64 / (self.times.len() - 1) as f64)
     }
 
     fn spacing(&self) -> Option<i64> {

@@ -15,7 +15,11 @@ const MOST_FRAMES_A_SECOND: i64 = 1_000;
 ///
 /// # Errors
 /// Those of opening the stream; bad input where no frame decodes.
-pub(super) fn facts(path: &Path, stream: &Stream<'_>, timeline: Option<&Timeline>) -> Result<VideoFacts> {
+pub(super) fn facts(
+    path: &Path,
+    stream: &Stream<'_>,
+    timeline: Option<&Timeline>,
+) -> Result<VideoFacts> {
     let index = u32::try_from(stream.index()).unwrap_or(u32::MAX);
     let mut reader = VideoReader::open(path, index)?;
     let shown = reader.frame_at(Ratio::ZERO)?;
@@ -31,7 +35,9 @@ pub(super) fn facts(path: &Path, stream: &Stream<'_>, timeline: Option<&Timeline
         sar: pixel_shape(first.aspect_ratio()),
         rate: rate(stream, timeline, variable_rate),
         variable_rate,
-        frames: timeline.map(Timeline::count).or_else(|| u64::try_from(stream.frames()).ok().filter(|n| *n > 0)),
+        frames: timeline
+            .map(Timeline::count)
+            .or_else(|| u64::try_from(stream.frames()).ok().filter(|n| *n > 0)),
         pixel_format: format_name(first.format()),
         bits,
         colour: colour(first),

@@ -34,11 +34,19 @@ fn described(show: &Show) -> VideoFacts {
         sar: Ratio::ONE,
         rate: Ratio::whole(frames as i64).over(seconds(show.length_ms)),
         // A millisecond either way is rounding.
-        variable_rate: lengths().min().zip(lengths().max()).is_some_and(|(least, most)| most - least > 2),
+        variable_rate: lengths()
+            .min()
+            .zip(lengths().max())
+            .is_some_and(|(least, most)| most - least > 2),
         frames: Some(frames),
         pixel_format: "rgba".to_owned(),
         bits: 8,
-        colour: ColourFacts { matrix: unknown(), primaries: unknown(), transfer: unknown(), range: "pc".to_owned() },
+        colour: ColourFacts {
+            matrix: unknown(),
+            primaries: unknown(),
+            transfer: unknown(),
+            range: "pc".to_owned(),
+        },
         interlaced: false,
         alpha: show.alpha,
         start: Ratio::ZERO,

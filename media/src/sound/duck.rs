@@ -59,7 +59,10 @@ impl Ducker {
     }
 
     fn step(&mut self, voice: &[Stereo]) {
-        let sum: f64 = voice.iter().map(|[left, right]| f64::from(left * left).max(f64::from(right * right))).sum();
+        let sum: f64 = voice
+            .iter()
+            .map(|[left, right]| f64::from(left * left).max(f64::from(right * right)))
+            .sum();
         let square = sum / voice.len().max(1) as f64;
         self.level += (square - self.level) / LEVEL_STEPS;
         let over = 10.0 * self.level.max(1e-12).log10() - self.threshold;
@@ -79,7 +82,12 @@ mod tests {
     use composition::plan::Micro;
 
     fn ducker() -> Ducker {
-        let ducking = Ducking { threshold: Micro::whole(-30), depth: Micro::whole(12), attack_ms: 20, release_ms: 300 };
+        let ducking = Ducking {
+            threshold: Micro::whole(-30),
+            depth: Micro::whole(12),
+            attack_ms: 20,
+            release_ms: 300,
+        };
         Ducker::new(&ducking, 48_000)
     }
 

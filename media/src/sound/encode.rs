@@ -51,7 +51,8 @@ impl SoundWriter {
     pub(crate) fn create(recipe: &SoundRecipe, path: &Path) -> Result<Self> {
         let (_, container, format) = names(recipe.codec);
         let encoder = open_encoder(recipe)?;
-        let failed = |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+        let failed =
+            |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
         let mut output = ffmpeg::format::output_as(path, container).map_err(failed)?;
         let time = Rational(1, recipe.rate as i32);
         output.add_stream_with(&encoder).map_err(failed)?.set_time_base(time);
@@ -104,11 +105,13 @@ impl SoundWriter {
         if !pending.is_empty() {
             self.send(&pending)?;
         }
-        self.encoder.send_eof().map_err(|error| MediaError::from_libav("ending the sound encoder", error))?;
+        self.encoder
+            .send_eof()
+            .map_err(|error| MediaError::from_libav("ending the sound encoder", error))?;
         self.drain()?;
-        self.output
-            .write_trailer()
-            .map_err(|error| MediaError::from_libav(format_args!("ending {}", self.path.display()), error))?;
+        self.output.write_trailer().map_err(|error| {
+            MediaError::from_libav(format_args!("ending {}", self.path.display()), error)
+        })?;
         Ok(self.sent as u64)
     }
 
@@ -118,7 +121,9 @@ impl SoundWriter {
         frame.set_pts(Some(self.sent));
         fill(&mut frame, samples, self.gain);
         self.sent += samples.len() as i64;
-        self.encoder.send_frame(&frame).map_err(|error| MediaError::from_libav("encoding sound", error))?;
+        self.encoder
+            .send_frame(&frame)
+            .map_err(|error| MediaError::from_libav("encoding sound", error))?;
         self.drain()
     }
 
@@ -130,7 +135,10 @@ impl SoundWriter {
                     packet.set_stream(0);
                     packet.rescale_ts(Rational(1, self.rate as i32), self.stream_time);
                     packet.write_interleaved(&mut self.output).map_err(|error| {
-                        MediaError::from_libav(format_args!("writing {}", self.path.display()), error)
+                        MediaError::from_libav(
+                            format_args!("writing {}", self.path.display()),
+                            error,
+                        )
                     })?;
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(()),
@@ -154,8 +162,9 @@ fn own_scale(recipe: &SoundRecipe) -> f32 {
 
 fn open_encoder(recipe: &SoundRecipe) -> Result<encoder::audio::Encoder> {
     let (name, _, format) = names(recipe.codec);
-    let codec = encoder::find_by_name(name)
-        .ok_or_else(|| MediaError::Unsupported(format!("this build of libav has no encoder {name}")))?;
+    let codec = encoder::find_by_name(name).ok_or_else(|| {
+        MediaError::Unsupported(format!("this build of libav has no encoder {name}"))
+    })?;
     let failed = |error| MediaError::from_libav(format_args!("opening the encoder {name}"), error);
     let mut audio = codec::Context::new_with_codec(codec).encoder().audio().map_err(failed)?;
     audio.set_rate(recipe.rate as i32);

@@ -38,7 +38,11 @@ impl<'a> Playing<'a> {
         let samples = if item.speed == Ratio::ONE {
             Samples::Plain(reader)
         } else {
-            Samples::Stretched { reader, stretch: Stretch::new(item.speed, rate)?, ready: Vec::new() }
+            Samples::Stretched {
+                reader,
+                stretch: Stretch::new(item.speed, rate)?,
+                ready: Vec::new(),
+            }
         };
         Ok(Self { item, samples, played: 0 })
     }

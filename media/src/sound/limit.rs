@@ -84,7 +84,10 @@ impl Limiter {
 
     /// Takes samples in, and gives out as many as are settled.
     pub(super) fn process(&mut self, samples: &[Stereo]) -> Vec<Stereo> {
-        samples.iter().filter_map(|sample| self.step(sample.map(|channel| channel * self.gain))).collect()
+        samples
+            .iter()
+            .filter_map(|sample| self.step(sample.map(|channel| channel * self.gain)))
+            .collect()
     }
 
     /// What is still on its way.
@@ -124,11 +127,15 @@ impl Limiter {
 
     /// The highest magnitude of the signal about six samples ago, between samples too.
     fn true_peak(&self) -> f32 {
-        let plain = self.recent.iter().flatten().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+        let plain =
+            self.recent.iter().flatten().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         if plain * MOST_OVERSHOOT < self.ceiling {
             return plain;
         }
-        let mut peak = self.recent[5].into_iter().chain(self.recent[6]).fold(0.0_f32, |peak, x| peak.max(x.abs()));
+        let mut peak = self.recent[5]
+            .into_iter()
+            .chain(self.recent[6])
+            .fold(0.0_f32, |peak, x| peak.max(x.abs()));
         for channel in 0..2 {
             for phase in &PHASES {
                 let (mut forward, mut backward) = (0.0_f32, 0.0_f32);

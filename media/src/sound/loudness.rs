@@ -54,7 +54,11 @@ impl Level {
     ///
     /// # Errors
     /// Those of reading the mix and of `visit`.
-    pub(super) fn each_block(self, mix: &Spill, mut visit: impl FnMut(&[Stereo]) -> Result<()>) -> Result<()> {
+    pub(super) fn each_block(
+        self,
+        mix: &Spill,
+        mut visit: impl FnMut(&[Stereo]) -> Result<()>,
+    ) -> Result<()> {
         match self {
             Self::AsIs => mix.each_block(visit),
             Self::Limited { gain, ceiling } => {
@@ -97,7 +101,12 @@ pub(super) fn find_level(
     Ok(Level::Limited { gain, ceiling })
 }
 
-fn measure(mix: &Spill, level: Level, rate: u32, passed: &mut dyn FnMut(usize)) -> Result<Option<f64>> {
+fn measure(
+    mix: &Spill,
+    level: Level,
+    rate: u32,
+    passed: &mut dyn FnMut(usize),
+) -> Result<Option<f64>> {
     let mut meter = Meter::new(rate, Mode::I)?;
     level.each_block(mix, |block| {
         passed(block.len());
@@ -131,7 +140,8 @@ impl Meter {
     /// What all of it measures; the true peak only where the meter was made to find it.
     pub(super) fn finish(&self) -> Measured {
         let long_enough = self.samples >= self.shortest;
-        let integrated = self.meter.loudness_global().ok().filter(|loudness| long_enough && *loudness > SILENCE);
+        let integrated =
+            self.meter.loudness_global().ok().filter(|loudness| long_enough && *loudness > SILENCE);
         let peak = |channel| self.meter.true_peak(channel).unwrap_or(0.0);
         let highest = peak(0).max(peak(1));
         Measured { integrated, true_peak: (highest > 0.0).then(|| 20.0 * highest.log10()) }

@@ -25,7 +25,8 @@ pub(super) struct Mixer<'a> {
 
 impl<'a> Mixer<'a> {
     pub(super) fn new(sound: &'a Sound, files: &'a Files) -> Self {
-        let mut waiting: Vec<&SoundItem> = sound.items.iter().filter(|item| item.samples > 0).collect();
+        let mut waiting: Vec<&SoundItem> =
+            sound.items.iter().filter(|item| item.samples > 0).collect();
         waiting.sort_by_key(|item| std::cmp::Reverse(item.start));
         Self {
             sound,
@@ -61,10 +62,9 @@ impl<'a> Mixer<'a> {
         let end = self.position + buses[0].len() as u64;
         while let Some(item) = self.waiting.pop_if(|item| item.start < end) {
             let hash = &item.source.hash;
-            let path = self
-                .files
-                .get(hash)
-                .ok_or_else(|| MediaError::Internal(format!("the sound's source {hash} was not handed over")))?;
+            let path = self.files.get(hash).ok_or_else(|| {
+                MediaError::Internal(format!("the sound's source {hash} was not handed over"))
+            })?;
             let mut playing = Playing::begin(item, path, self.sound.recipe.rate)?;
             let from = (item.start - self.position) as usize;
             playing.add_to(&mut buses[bus_of(item.role)][from..])?;

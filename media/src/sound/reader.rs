@@ -83,9 +83,14 @@ impl SoundReader {
         let wanted = input
             .stream(stream as usize)
             .filter(|stream| stream.parameters().medium() == ffmpeg::media::Type::Audio)
-            .ok_or_else(|| MediaError::BadInput(format!("{} has no sound stream {stream}", path.display())))?;
+            .ok_or_else(|| {
+                MediaError::BadInput(format!("{} has no sound stream {stream}", path.display()))
+            })?;
         let decoder = open_decoder(&wanted).map_err(|error| {
-            MediaError::from_libav(format_args!("opening the sound decoder of {}", path.display()), error)
+            MediaError::from_libav(
+                format_args!("opening the sound decoder of {}", path.display()),
+                error,
+            )
         })?;
         let mut reader = Self {
             path: path.to_owned(),
@@ -161,7 +166,9 @@ impl SoundReader {
     /// Bad input where nothing can be decoded.
     pub(crate) fn sounding(&mut self) -> Result<Sounding> {
         match self.next_frame()? {
-            Some(frame) => Ok(Sounding { rate: frame.rate(), channels: u32::from(frame.channels()) }),
+            Some(frame) => {
+                Ok(Sounding { rate: frame.rate(), channels: u32::from(frame.channels()) })
+            }
             None => Err(self.nothing_decoded()),
         }
     }
@@ -186,7 +193,8 @@ impl SoundReader {
         };
         let kind = Kind::of(&frame);
         let place = self.place_of(&frame);
-        let goes_on = place.is_none() && self.resampler.as_ref().is_none_or(|current| current.kind() == kind);
+        let goes_on =
+            place.is_none() && self.resampler.as_ref().is_none_or(|current| current.kind() == kind);
         if !goes_on && self.resampler.is_some() {
             // What the filter still holds belongs before this frame.
             self.waiting = Some(frame);
@@ -196,8 +204,13 @@ impl SoundReader {
             let rate = kind_rate(&frame);
             let source_at = place.or_else(|| self.expected(rate)).unwrap_or(0);
             self.resampler = Some(Resampler::new(kind, self.rate)?);
-            self.anchor =
-                Some(Anchor { rate, source_at, source_count: 0, at: rescale(source_at, rate, self.rate), count: 0 });
+            self.anchor = Some(Anchor {
+                rate,
+                source_at,
+                source_count: 0,
+                at: rescale(source_at, rate, self.rate),
+                count: 0,
+            });
         }
         let samples = frame.samples() as i64;
         self.begin_batch();
@@ -321,7 +334,10 @@ impl SoundReader {
     fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
         self.broken += 1;
         if self.broken > MAX_BROKEN {
-            return Err(MediaError::from_libav(format_args!("decoding the sound of {}", self.path.display()), error));
+            return Err(MediaError::from_libav(
+                format_args!("decoding the sound of {}", self.path.display()),
+                error,
+            ));
         }
         Ok(())
     }

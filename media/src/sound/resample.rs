@@ -46,15 +46,22 @@ impl Resampler {
             1 => ChannelLayout::MONO,
             _ => ChannelLayout::STEREO,
         };
-        let context = Context::get(kind.format, kind.layout, kind.rate, Sample::F32(Type::Planar), layout, rate)
-            .map_err(|error| {
-                MediaError::Unsupported(format!(
-                    "sound of {} Hz in {:?} can't be converted: {}",
-                    kind.rate,
-                    kind.format,
-                    libav_text(error)
-                ))
-            })?;
+        let context = Context::get(
+            kind.format,
+            kind.layout,
+            kind.rate,
+            Sample::F32(Type::Planar),
+            layout,
+            rate,
+        )
+        .map_err(|error| {
+            MediaError::Unsupported(format!(
+                "sound of {} Hz in {:?} can't be converted: {}",
+                kind.rate,
+                kind.format,
+                libav_text(error)
+            ))
+        })?;
         Ok(Self { context, kind })
     }
 
@@ -66,12 +73,18 @@ impl Resampler {
     ///
     /// # Errors
     /// Bad input where libav refuses the frame.
-    pub(super) fn convert(&mut self, frame: &mut frame::Audio, into: &mut Vec<Stereo>) -> Result<()> {
+    pub(super) fn convert(
+        &mut self,
+        frame: &mut frame::Audio,
+        into: &mut Vec<Stereo>,
+    ) -> Result<()> {
         frame.set_channel_layout(self.kind.layout);
         let exact = frame.samples() as u64 * u64::from(self.context.output().rate);
         let room = (exact / u64::from(self.kind.rate.max(1))) as usize + SLACK;
         let mut out = self.room(room);
-        self.context.run(frame, &mut out).map_err(|error| MediaError::from_libav("converting sound", error))?;
+        self.context
+            .run(frame, &mut out)
+            .map_err(|error| MediaError::from_libav("converting sound", error))?;
         collect(&out, into);
         Ok(())
     }
@@ -83,7 +96,9 @@ impl Resampler {
     pub(super) fn finish(mut self, into: &mut Vec<Stereo>) -> Result<()> {
         loop {
             let mut out = self.room(SLACK);
-            self.context.flush(&mut out).map_err(|error| MediaError::from_libav("converting sound", error))?;
+            self.context
+                .flush(&mut out)
+                .map_err(|error| MediaError::from_libav("converting sound", error))?;
             if out.samples() == 0 {
                 return Ok(());
             }

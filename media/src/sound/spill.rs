@@ -26,19 +26,23 @@ pub(super) struct Spill {
 
 impl SpillWriter {
     pub(super) fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).map_err(|error| MediaError::from_io("keeping the mix", &error))?;
+        let file =
+            File::create(path).map_err(|error| MediaError::from_io("keeping the mix", &error))?;
         Ok(Self { path: path.to_owned(), file: BufWriter::with_capacity(256 * 1024, file) })
     }
 
     pub(super) fn write(&mut self, samples: &[Stereo]) -> Result<()> {
-        let bytes: Vec<u8> = samples.as_flattened().iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let bytes: Vec<u8> =
+            samples.as_flattened().iter().flat_map(|sample| sample.to_le_bytes()).collect();
         self.file.write_all(&bytes).map_err(|error| MediaError::from_io("keeping the mix", &error))
     }
 
     pub(super) fn finish(self) -> Result<Spill> {
         // From here on the file has an owner that removes it.
         let spill = Spill { path: self.path };
-        self.file.into_inner().map_err(|error| MediaError::from_io("keeping the mix", error.error()))?;
+        self.file
+            .into_inner()
+            .map_err(|error| MediaError::from_io("keeping the mix", error.error()))?;
         Ok(spill)
     }
 }
@@ -51,7 +55,11 @@ impl Spill {
         let mut bytes = Vec::with_capacity(BLOCK * BYTES);
         loop {
             bytes.clear();
-            let read = file.by_ref().take((BLOCK * BYTES) as u64).read_to_end(&mut bytes).map_err(failed)?;
+            let read = file
+                .by_ref()
+                .take((BLOCK * BYTES) as u64)
+                .read_to_end(&mut bytes)
+                .map_err(failed)?;
             if read == 0 {
                 return Ok(());
             }
@@ -63,7 +71,10 @@ impl Spill {
 fn decode(bytes: &[u8]) -> Vec<Stereo> {
     let (words, _) = bytes.as_chunks::<4>();
     let (samples, _) = words.as_chunks::<2>();
-    samples.iter().map(|[left, right]| [f32::from_le_bytes(*left), f32::from_le_bytes(*right)]).collect()
+    samples
+        .iter()
+        .map(|[left, right]| [f32::from_le_bytes(*left), f32::from_le_bytes(*right)])
+        .collect()
 }
 
 impl Drop for Spill {

@@ -29,7 +29,10 @@ impl Stretch {
     /// Internal, where libavfilter lacks the filter.
     pub(super) fn new(speed: Ratio, rate: u32) -> Result<Self> {
         let graph = build(speed.to_f64(), rate).map_err(|error| {
-            MediaError::Internal(format!("changing the speed of sound failed: {}", libav_text(error)))
+            MediaError::Internal(format!(
+                "changing the speed of sound failed: {}",
+                libav_text(error)
+            ))
         })?;
         Ok(Self { graph, rate, fed: 0, closed: false })
     }
@@ -39,7 +42,8 @@ impl Stretch {
     /// # Errors
     /// Out of memory, mostly.
     pub(super) fn feed(&mut self, samples: &[Stereo]) -> Result<()> {
-        let mut frame = frame::Audio::new(Sample::F32(Type::Planar), samples.len(), ChannelLayout::STEREO);
+        let mut frame =
+            frame::Audio::new(Sample::F32(Type::Planar), samples.len(), ChannelLayout::STEREO);
         frame.set_rate(self.rate);
         frame.set_pts(Some(self.fed));
         for channel in 0..2 {
@@ -108,7 +112,8 @@ impl Stretch {
 fn build(speed: f64, rate: u32) -> Result<Graph, ffmpeg::Error> {
     let mut graph = Graph::new();
     let find = |name| filter::find(name).ok_or(ffmpeg::Error::FilterNotFound);
-    let source = format!("time_base=1/{rate}:sample_rate={rate}:sample_fmt=fltp:channel_layout=stereo");
+    let source =
+        format!("time_base=1/{rate}:sample_rate={rate}:sample_fmt=fltp:channel_layout=stereo");
     graph.add(&find("abuffer")?, "in", &source)?;
     graph.add(&find("abuffersink")?, "out", "")?;
     let chain: Vec<String> = steps(speed)

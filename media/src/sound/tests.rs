@@ -5,7 +5,8 @@ use super::encode::SoundWriter;
 use super::reader::SoundReader;
 use super::*;
 use composition::plan::{
-    Curve, Ducking, Easing, Loudness, Micro, Ratio, Role, SoundItem, SoundRecipe, Source, SourceHash, Tween,
+    Curve, Ducking, Easing, Loudness, Micro, Ratio, Role, SoundItem, SoundRecipe, Source,
+    SourceHash, Tween,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -78,7 +79,9 @@ fn read(path: &Path, expected: usize) -> Vec<Stereo> {
 }
 
 fn tone(hz: f32, level: f32, samples: usize, rate: u32) -> Vec<Stereo> {
-    (0..samples).map(|n| [(std::f32::consts::TAU * hz * n as f32 / rate as f32).sin() * level; 2]).collect()
+    (0..samples)
+        .map(|n| [(std::f32::consts::TAU * hz * n as f32 / rate as f32).sin() * level; 2])
+        .collect()
 }
 
 fn level(samples: &[Stereo]) -> f32 {
@@ -86,8 +89,11 @@ fn level(samples: &[Stereo]) -> f32 {
 }
 
 fn click_at(samples: &[Stereo]) -> usize {
-    let (at, _) =
-        samples.iter().enumerate().max_by(|(_, one), (_, other)| one[0].abs().total_cmp(&other[0].abs())).unwrap();
+    let (at, _) = samples
+        .iter()
+        .enumerate()
+        .max_by(|(_, one), (_, other)| one[0].abs().total_cmp(&other[0].abs()))
+        .unwrap();
     at
 }
 
@@ -155,8 +161,10 @@ fn every_codec_keeps_the_level() {
         let mut plan = sound(96_000, vec![item("tone", 0, 96_000)]);
         plan.recipe = recipe(codec, RATE);
         let (path, _) = bench.render(&plan, name);
-        let change =
-            20.0 * (level(&read(&path, 96_000)[9_600..86_400]) / (0.5 * std::f32::consts::FRAC_1_SQRT_2)).log10();
+        let change = 20.0
+            * (level(&read(&path, 96_000)[9_600..86_400])
+                / (0.5 * std::f32::consts::FRAC_1_SQRT_2))
+                .log10();
         assert!(change.abs() < 0.1, "{codec:?} changes the level by {change} dB");
     }
 }
@@ -179,11 +187,19 @@ fn music_gives_way_while_a_voice_speaks() {
     bench.source("music", RATE, &tone(200.0, 0.2, 240_000, RATE));
     bench.source("voice", RATE, &tone(1_000.0, 0.3, 96_000, RATE));
     let music = SoundItem { role: Role::Music, ..item("music", 0, 240_000) };
-    let voice = SoundItem { role: Role::Voice, volume: Curve::still(Micro::ONE), ..item("voice", 72_000, 96_000) };
+    let voice = SoundItem {
+        role: Role::Voice,
+        volume: Curve::still(Micro::ONE),
+        ..item("voice", 72_000, 96_000)
+    };
     let mut plan = sound(240_000, vec![music, voice]);
     let alone = bench.render(&sound(240_000, vec![plan.items[1].clone()]), "alone.wav").0;
-    plan.ducking =
-        Some(Ducking { threshold: Micro::whole(-30), depth: Micro::whole(12), attack_ms: 50, release_ms: 300 });
+    plan.ducking = Some(Ducking {
+        threshold: Micro::whole(-30),
+        depth: Micro::whole(12),
+        attack_ms: 50,
+        release_ms: 300,
+    });
     let (path, _) = bench.render(&plan, "out.wav");
     // What is left when the voice is taken out again is the music.
     let music: Vec<Stereo> = read(&path, 240_000)
@@ -191,8 +207,11 @@ fn music_gives_way_while_a_voice_speaks() {
         .zip(&read(&alone, 240_000))
         .map(|(mix, voice)| [mix[0] - voice[0], mix[1] - voice[1]])
         .collect();
-    let (before, under, after) =
-        (level(&music[24_000..72_000]), level(&music[96_000..168_000]), level(&music[216_000..240_000]));
+    let (before, under, after) = (
+        level(&music[24_000..72_000]),
+        level(&music[96_000..168_000]),
+        level(&music[216_000..240_000]),
+    );
     let pressed = 20.0 * (under / before).log10();
     assert!((pressed + 12.0).abs() < 0.3, "{pressed} dB");
     assert!(after > before * 0.95);
@@ -218,7 +237,8 @@ fn loudness_reaches_its_target_for_quiet_loud_and_spiky_sound() {
         plan.loudness = Some(loudness());
         plan.recipe = recipe(SoundCodec::Aac, RATE);
         let (path, output) = bench.render(&plan, &format!("{name}.mp4"));
-        let mut meter = ebur128::EbuR128::new(2, RATE, ebur128::Mode::I | ebur128::Mode::TRUE_PEAK).unwrap();
+        let mut meter =
+            ebur128::EbuR128::new(2, RATE, ebur128::Mode::I | ebur128::Mode::TRUE_PEAK).unwrap();
         meter.add_frames_f32(read(&path, 240_000).as_flattened()).unwrap();
         let heard = meter.loudness_global().unwrap();
         let peak = 20.0 * meter.true_peak(0).unwrap().max(meter.true_peak(1).unwrap()).log10();
@@ -262,12 +282,16 @@ fn volume_moves_and_fades_run_evenly() {
     };
     let (path, _) = bench.render(&sound(48_000, vec![cut]), "cut.wav");
     let samples = read(&path, 48_000);
-    for (at, expected) in [(0, 0.25), (2_400, 0.375), (4_800, 0.5), (36_000, 0.5), (42_000, 0.375), (47_999, 0.25)] {
+    for (at, expected) in
+        [(0, 0.25), (2_400, 0.375), (4_800, 0.5), (36_000, 0.5), (42_000, 0.375), (47_999, 0.25)]
+    {
         assert!((samples[at][0] - expected).abs() < 2e-3, "cut, at {at}: {}", samples[at][0]);
     }
     let (path, _) = bench.render(&sound(96_000, vec![flat]), "out.wav");
     let samples = read(&path, 96_000);
-    for (at, expected) in [(0, 0.0), (2_400, 0.25), (4_800, 0.5), (24_000, 0.5), (36_000, 0.25), (60_000, 0.0)] {
+    for (at, expected) in
+        [(0, 0.0), (2_400, 0.25), (4_800, 0.5), (24_000, 0.5), (36_000, 0.25), (60_000, 0.0)]
+    {
         assert!((samples[at][0] - expected).abs() < 2e-3, "at {at}: {}", samples[at][0]);
     }
 }
@@ -280,7 +304,10 @@ fn double_speed_halves_the_time_and_keeps_the_pitch() {
     fast.speed = Ratio::whole(2);
     let (path, _) = bench.render(&sound(96_000, vec![fast]), "out.wav");
     let samples = read(&path, 96_000);
-    let crossings = samples[10_000..58_000].windows(2).filter(|pair| pair[0][0] <= 0.0 && pair[1][0] > 0.0).count();
+    let crossings = samples[10_000..58_000]
+        .windows(2)
+        .filter(|pair| pair[0][0] <= 0.0 && pair[1][0] > 0.0)
+        .count();
     assert!((470..=490).contains(&crossings), "{crossings} Hz");
     assert!(level(&samples[70_000..89_000]) > 0.3);
     assert!(level(&samples[91_000..]) < 1e-4);
@@ -289,7 +316,8 @@ fn double_speed_halves_the_time_and_keeps_the_pitch() {
 #[test]
 fn a_start_far_into_an_mp4_is_the_same_as_reading_up_to_it() {
     let mut bench = Bench::new();
-    let sweep: Vec<Stereo> = (0..RATE as usize * 20).map(|n| [((n as f32).powi(2) * 1e-8).sin() * 0.5; 2]).collect();
+    let sweep: Vec<Stereo> =
+        (0..RATE as usize * 20).map(|n| [((n as f32).powi(2) * 1e-8).sin() * 0.5; 2]).collect();
     bench.source("sweep", RATE, &sweep);
     let mut plan = sound(sweep.len() as u64, vec![item("sweep", 0, sweep.len() as u64)]);
     plan.recipe = recipe(SoundCodec::Aac, RATE);
@@ -298,7 +326,11 @@ fn a_start_far_into_an_mp4_is_the_same_as_reading_up_to_it() {
     let whole = read(&path, sweep.len());
     let mut part = vec![[0.0; 2]; 10_000];
     SoundReader::open(&path, 0, RATE, from as i64).unwrap().fill(&mut part).unwrap();
-    let worst = part.iter().zip(&whole[from..]).map(|(part, whole)| (part[0] - whole[0]).abs()).fold(0.0_f32, f32::max);
+    let worst = part
+        .iter()
+        .zip(&whole[from..])
+        .map(|(part, whole)| (part[0] - whole[0]).abs())
+        .fold(0.0_f32, f32::max);
     assert!(worst < 1e-4, "{worst}");
 }
 

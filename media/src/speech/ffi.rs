@@ -44,7 +44,9 @@ impl Synthesizer {
         let mut lock = LIBRARY.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
             // SAFETY: a null path asks for the default place; no other call is running, as the lock is held.
-            let rate = unsafe { espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, std::ptr::null(), DONT_EXIT) };
+            let rate = unsafe {
+                espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, std::ptr::null(), DONT_EXIT)
+            };
             *lock = u32::try_from(rate).ok().filter(|rate| *rate > 0);
         }
         let sample_rate = (*lock)?;
@@ -154,8 +156,15 @@ unsafe extern "C" {
 
 #[link(name = "espeak-ng")]
 unsafe extern "C" {
-    fn espeak_Initialize(output: c_int, buflength: c_int, path: *const c_char, options: c_int) -> c_int;
-    fn espeak_SetSynthCallback(callback: extern "C" fn(*mut c_short, c_int, *mut RawEvent) -> c_int);
+    fn espeak_Initialize(
+        output: c_int,
+        buflength: c_int,
+        path: *const c_char,
+        options: c_int,
+    ) -> c_int;
+    fn espeak_SetSynthCallback(
+        callback: extern "C" fn(*mut c_short, c_int, *mut RawEvent) -> c_int,
+    );
     fn espeak_SetVoiceByName(name: *const c_char) -> c_int;
     fn espeak_SetParameter(parameter: c_int, value: c_int, relative: c_int) -> c_int;
     fn espeak_Synth(

@@ -22,7 +22,12 @@ struct Token {
 const QUIET: u16 = 40;
 
 /// When each word of `text` is said in `samples`. Ascending, and not overlapping.
-pub(super) fn timed_words(text: &str, events: &[WordEvent], samples: &[i16], sample_rate: u32) -> Vec<TimedWord> {
+pub(super) fn timed_words(
+    text: &str,
+    events: &[WordEvent],
+    samples: &[i16],
+    sample_rate: u32,
+) -> Vec<TimedWord> {
     let sound = Sound { samples, sample_rate };
     let duration_ms = sound.duration_ms();
     let mut tokens = tokens(text);
@@ -54,7 +59,9 @@ impl Sound<'_> {
         let (from, to) = (index(from_ms), index(to_ms).min(self.samples.len()));
         let loud = |sample: &i16| sample.unsigned_abs() >= QUIET;
         match self.samples.get(from..to).and_then(|part| part.iter().rposition(loud)) {
-            Some(last) => ((from + last + 1) as u64 * 1000).div_ceil(u64::from(self.sample_rate)).min(to_ms),
+            Some(last) => {
+                ((from + last + 1) as u64 * 1000).div_ceil(u64::from(self.sample_rate)).min(to_ms)
+            }
             None => to_ms,
         }
     }
@@ -133,7 +140,12 @@ fn share(group: &[Token], from_ms: u64, to_ms: u64, words: &mut Vec<TimedWord>) 
     for token in group {
         let start_ms = at(said);
         said += (token.to - token.from) as u64;
-        words.push(TimedWord { word: token.text.clone(), start_ms, end_ms: at(said), char_offset: token.from });
+        words.push(TimedWord {
+            word: token.text.clone(),
+            start_ms,
+            end_ms: at(said),
+            char_offset: token.from,
+        });
     }
 }
 
@@ -142,11 +154,18 @@ mod tests {
     use super::*;
 
     /// A thousand samples a second, all loud but for a pause.
-    fn said(text: &str, events: &[(usize, u64)], length: usize, pause: std::ops::Range<usize>) -> Vec<TimedWord> {
+    fn said(
+        text: &str,
+        events: &[(usize, u64)],
+        length: usize,
+        pause: std::ops::Range<usize>,
+    ) -> Vec<TimedWord> {
         let mut samples = vec![1_000; length];
         samples[pause].fill(3);
-        let events: Vec<WordEvent> =
-            events.iter().map(|(character, at_ms)| WordEvent { character: *character, at_ms: *at_ms }).collect();
+        let events: Vec<WordEvent> = events
+            .iter()
+            .map(|(character, at_ms)| WordEvent { character: *character, at_ms: *at_ms })
+            .collect();
         timed_words(text, &events, &samples, 1_000)
     }
 

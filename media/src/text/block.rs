@@ -86,12 +86,24 @@ impl TextBlock {
     }
 }
 
-fn draw_units(text: &Text, animation: Option<Animation>, request: &Request, desk: &mut Desk) -> Vec<Unit> {
+fn draw_units(
+    text: &Text,
+    animation: Option<Animation>,
+    request: &Request,
+    desk: &mut Desk,
+) -> Vec<Unit> {
     let layout = desk.lay_out(text, request.width, request.height, request.scale);
     let mut units = Vec::new();
     let line_height = layout.lines.first().map_or(0.0, |line| f64::from(line.bottom - line.top));
-    if let Some(ink) = text.background.and_then(|background| backdrop(&background, &layout, request)) {
-        units.push(Unit { patch: Patch::drawn(ink.raster, ink.x, ink.y, request), order: None, units: 1, line_height });
+    if let Some(ink) =
+        text.background.and_then(|background| backdrop(&background, &layout, request))
+    {
+        units.push(Unit {
+            patch: Patch::drawn(ink.raster, ink.x, ink.y, request),
+            order: None,
+            units: 1,
+            line_height,
+        });
     }
     let groups = match animation {
         Some(animation) => groups_of(&layout, animation.by),
@@ -182,7 +194,11 @@ pub(crate) fn backdrop(background: &Background, layout: &Layout, request: &Reque
         Some(room) => {
             let room = (room.to_f64() * request.scale) as f32;
             let lines = layout.lines.iter().filter(|line| line.right > line.left);
-            lines.map(|line| [line.left - room, line.top - room, line.right + room, line.bottom + room]).collect()
+            lines
+                .map(|line| {
+                    [line.left - room, line.top - room, line.right + room, line.bottom + room]
+                })
+                .collect()
         }
     };
     patch_of(&rects, (background.radius.to_f64() * request.scale) as f32, background.colour)
@@ -190,17 +206,26 @@ pub(crate) fn backdrop(background: &Background, layout: &Layout, request: &Reque
 
 /// Rectangles (left, top, right, bottom) with round corners, drawn as one figure so that where they overlap nothing shows
 /// twice.
-pub(crate) fn patch_of(rects: &[[f32; 4]], radius: f32, colour: composition::plan::Rgba) -> Option<Ink> {
+pub(crate) fn patch_of(
+    rects: &[[f32; 4]],
+    radius: f32,
+    colour: composition::plan::Rgba,
+) -> Option<Ink> {
     if colour.0[3] == 0 {
         return None;
     }
-    let all = rects.iter().copied().reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])?;
+    let all = rects
+        .iter()
+        .copied()
+        .reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])?;
     let (x, y) = (all[0].floor() as i32, all[1].floor() as i32);
     let (width, height) = (all[2].ceil() as i32 - x, all[3].ceil() as i32 - y);
     let mut pixmap = Pixmap::new(u32::try_from(width).ok()?, u32::try_from(height).ok()?)?;
     let mut path = tiny_skia::PathBuilder::new();
     for [left, top, right, bottom] in rects {
-        if let Some(figure) = Rect::from_ltrb(*left, *top, *right, *bottom).and_then(|rect| rounded(rect, radius)) {
+        if let Some(figure) =
+            Rect::from_ltrb(*left, *top, *right, *bottom).and_then(|rect| rounded(rect, radius))
+        {
             path.push_path(&figure);
         }
     }

@@ -102,8 +102,12 @@ impl CaptionBlock {
         let size = laid.0.runs.first().map_or(0.0, |run| run.style.size.to_f64()) * laid.1.scale;
         match (style, active) {
             (None, _) => patches.extend(put(Part::All { active: None, said: 0 })),
-            (Some(WordStyle::Highlight { .. }), active) => patches.extend(put(Part::All { active, said: 0 })),
-            (Some(WordStyle::Fill { .. }), _) => patches.extend(put(Part::All { active: None, said: begun })),
+            (Some(WordStyle::Highlight { .. }), active) => {
+                patches.extend(put(Part::All { active, said: 0 }))
+            }
+            (Some(WordStyle::Fill { .. }), _) => {
+                patches.extend(put(Part::All { active: None, said: begun }))
+            }
             (Some(WordStyle::Typewriter { .. }), active) => {
                 patches.extend(put(Part::First { shown: begun, active }));
             }
@@ -111,7 +115,8 @@ impl CaptionBlock {
                 for &(from, word) in timed.iter().filter(|(from, _)| *from <= frame) {
                     let done = share(frame - from + 1, frames);
                     let rest = (1.0 - done).powi(2);
-                    let patch = put(Part::Word { word, active: active == Some(word), zoomed: false });
+                    let patch =
+                        put(Part::Word { word, active: active == Some(word), zoomed: false });
                     patches.extend(patch.map(|patch| Patch {
                         y: patch.y + distance.to_f64() * size * rest,
                         opacity: done,
@@ -242,14 +247,22 @@ fn word_patch(layout: &Layout, word: usize, colour: Rgba) -> Option<Ink> {
 /// How large a part is drawn, as a factor of how it is laid out.
 fn zoom_of(part: Part, style: Option<WordStyle>) -> f32 {
     match (part, style) {
-        (Part::Word { zoomed: true, .. }, Some(WordStyle::Pop { scale, .. })) => scale.to_f64().clamp(1.0, 4.0) as f32,
+        (Part::Word { zoomed: true, .. }, Some(WordStyle::Pop { scale, .. })) => {
+            scale.to_f64().clamp(1.0, 4.0) as f32
+        }
         _ => 1.0,
     }
 }
 
 /// A patch that was drawn `zoom` times too large, at its place.
 fn shrunk(patch: Patch, zoom: f64) -> Patch {
-    Patch { x: patch.x / zoom, y: patch.y / zoom, width: patch.width / zoom, height: patch.height / zoom, ..patch }
+    Patch {
+        x: patch.x / zoom,
+        y: patch.y / zoom,
+        width: patch.width / zoom,
+        height: patch.height / zoom,
+        ..patch
+    }
 }
 
 /// What a word does while it is being said.
@@ -261,7 +274,8 @@ struct Motion {
 impl Motion {
     /// `since` frames after it began: out and back over the style's frames, half a wave.
     fn of(style: WordStyle, since: i64, size: f64) -> Self {
-        let wave = |frames: u64| (share(since + 1, frames + 1) * std::f64::consts::PI).sin().max(0.0);
+        let wave =
+            |frames: u64| (share(since + 1, frames + 1) * std::f64::consts::PI).sin().max(0.0);
         match style {
             WordStyle::Pop { scale, frames, .. } if since < frames as i64 => {
                 Self { factor: 1.0 + (scale.to_f64() - 1.0) * wave(frames), rise: 0.0 }
@@ -294,7 +308,8 @@ impl Ink {
         let edge = |at: i32, length: usize| at + length as i32;
         let right = edge(self.x, self.raster.width).max(edge(top.x, top.raster.width));
         let bottom = edge(self.y, self.raster.height).max(edge(top.y, top.raster.height));
-        let mut raster = crate::picture::raster::Raster::clear((right - x) as usize, (bottom - y) as usize);
+        let mut raster =
+            crate::picture::raster::Raster::clear((right - x) as usize, (bottom - y) as usize);
         for layer in [self, top] {
             raster.lay(&layer.raster, (layer.x - x) as usize, (layer.y - y) as usize);
         }

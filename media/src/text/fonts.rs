@@ -16,8 +16,10 @@ use std::sync::Arc;
 /// The family that stands in for names that no font has.
 pub(crate) const STAND_IN: &str = "Open Sans";
 
-pub(crate) const BUNDLED: [&[u8]; 2] =
-    [include_bytes!("../../fonts/OpenSans-Regular.ttf"), include_bytes!("../../fonts/OpenSans-Bold.ttf")];
+pub(crate) const BUNDLED: [&[u8]; 2] = [
+    include_bytes!("../../fonts/OpenSans-Regular.ttf"),
+    include_bytes!("../../fonts/OpenSans-Bold.ttf"),
+];
 
 /// Folders of fonts on this machine, in order of preference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +64,9 @@ fn gather(folder: &Path, depth: u32, into: &mut Vec<PathBuf>) {
 }
 
 fn is_font(path: &Path) -> bool {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| ["ttf", "otf", "ttc", "otc"].contains(&extension.to_ascii_lowercase().as_str()))
+    path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| {
+        ["ttf", "otf", "ttc", "otc"].contains(&extension.to_ascii_lowercase().as_str())
+    })
 }
 
 /// A digest of the fonts in the folders and of those built in: part of the key of whatever writes text with them, since another
@@ -124,8 +126,9 @@ impl FontBook {
     pub(crate) fn new(files: &[PathBuf], folders: FontFolders) -> Result<Self> {
         let mut db = Database::new();
         for path in files {
-            let data = std::fs::read(path)
-                .map_err(|error| MediaError::from_io(format_args!("reading the font {}", path.display()), &error))?;
+            let data = std::fs::read(path).map_err(|error| {
+                MediaError::from_io(format_args!("reading the font {}", path.display()), &error)
+            })?;
             if db.load_font_source(Source::Binary(Arc::new(data))).is_empty() {
                 return Err(MediaError::BadInput(format!(
                     "{} is no font that can be read: use TTF or OTF",
@@ -177,7 +180,9 @@ impl FontBook {
         for path in files {
             // A broken file among the machine's fonts is as good as absent.
             for id in db.load_font_source(Source::File(path)) {
-                let twice = |face: &FaceInfo| face.families.iter().any(|(family, _)| here.contains(&plain(family)));
+                let twice = |face: &FaceInfo| {
+                    face.families.iter().any(|(family, _)| here.contains(&plain(family)))
+                };
                 if db.face(id).is_some_and(twice) {
                     db.remove_face(id);
                 }
@@ -206,7 +211,8 @@ impl FontBook {
 
     fn search(&self, name: &str, weight: u16, italic: bool) -> Option<Face> {
         let wanted = plain(name);
-        let named = |face: &&FaceInfo| face.families.iter().any(|(family, _)| plain(family) == wanted);
+        let named =
+            |face: &&FaceInfo| face.families.iter().any(|(family, _)| plain(family) == wanted);
         let full = |face: &&FaceInfo| plain(&face.post_script_name) == wanted;
         if let Some(face) = self.system.db().faces().find(named) {
             let family = face.families.iter().find(|(family, _)| plain(family) == wanted);
@@ -224,10 +230,17 @@ impl FontBook {
     /// The shaper takes a family only in a weight that it has, and would go on to other families for one that it lacks.
     fn nearest(&self, family: &str, weight: u16, italic: bool) -> Face {
         let style = if italic { Style::Italic } else { Style::Normal };
-        let query = Query { families: &[Family::Name(family)], weight: Weight(weight), style, ..Query::default() };
+        let query = Query {
+            families: &[Family::Name(family)],
+            weight: Weight(weight),
+            style,
+            ..Query::default()
+        };
         let db = self.system.db();
         let met = db.query(&query).and_then(|id| {
-            let varies = db.with_face_data(id, |data, index| varies_to(data, index, weight)).unwrap_or(false);
+            let varies = db
+                .with_face_data(id, |data, index| varies_to(data, index, weight))
+                .unwrap_or(false);
             if varies { Some(weight) } else { db.face(id).map(|face| face.weight.0) }
         });
         Face { family: family.to_owned(), weight: met.unwrap_or(weight), found: true }
@@ -242,9 +255,14 @@ impl FontBook {
             return;
         }
         let db = self.system.db();
-        let families: BTreeSet<&str> = db.faces().filter_map(|face| Some(face.families.first()?.0.as_str())).collect();
+        let families: BTreeSet<&str> =
+            db.faces().filter_map(|face| Some(face.families.first()?.0.as_str())).collect();
         let nearest = families.into_iter().filter_map(|family| {
-            let query = Query { families: &[Family::Name(family)], weight: Weight(weight), ..Query::default() };
+            let query = Query {
+                families: &[Family::Name(family)],
+                weight: Weight(weight),
+                ..Query::default()
+            };
             db.query(&query).and_then(|id| db.face(id)).filter(|face| face.weight.0 != weight)
         });
         let stand_ins: Vec<FaceInfo> =
@@ -278,7 +296,10 @@ fn varies_to(data: &[u8], index: u32, weight: u16) -> bool {
 
 /// A name without case, spaces and hyphens, in which people differ.
 fn plain(name: &str) -> String {
-    name.chars().filter(|letter| !matches!(letter, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect()
+    name.chars()
+        .filter(|letter| !matches!(letter, ' ' | '-' | '_'))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// The weight as the database knows it.
@@ -306,7 +327,10 @@ mod tests {
     fn a_family_is_drawn_in_the_weight_it_has() {
         let mut book = bundled_only();
         let mut met = |name, weight| book.face(name, weight, false).weight;
-        assert_eq!([100, 400, 500, 600, 900].map(|weight| met("Open Sans", weight)), [400, 400, 400, 700, 700]);
+        assert_eq!(
+            [100, 400, 500, 600, 900].map(|weight| met("Open Sans", weight)),
+            [400, 400, 400, 700, 700]
+        );
         assert_eq!((met("OpenSans-Bold", 400), met("Nowhere", 900)), (700, 700));
     }
 

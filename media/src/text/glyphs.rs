@@ -7,7 +7,9 @@ use crate::picture::gauss::blur_plane;
 use crate::picture::raster::Raster;
 use composition::plan::{Rgba, Shadow, Stroke, Text, TextStyle};
 use cosmic_text::{CacheKey, Command, SubpixelBin, SwashCache, SwashContent};
-use tiny_skia::{FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, PixmapPaint, Rect, Transform};
+use tiny_skia::{
+    FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, PixmapPaint, Rect, Transform,
+};
 
 /// What differs from the run's own style for the letters that are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -63,7 +65,8 @@ impl Pen {
         let [left, top, right, bottom] = bounds(&strands, layout.scale)?.map(|edge| edge * zoom);
         let (x, y) = (left.floor() as i32, top.floor() as i32);
         let (width, height) = (right.ceil() as i32 - x, bottom.ceil() as i32 - y);
-        let mut pixmap = Pixmap::new(width.clamp(1, MAX_SIDE) as u32, height.clamp(1, MAX_SIDE) as u32)?;
+        let mut pixmap =
+            Pixmap::new(width.clamp(1, MAX_SIDE) as u32, height.clamp(1, MAX_SIDE) as u32)?;
         let place = Transform::from_scale(zoom, zoom).post_translate(-x as f32, -y as f32);
         for strand in &strands {
             self.shadow(&mut pixmap, strand, layout.scale, place, book);
@@ -91,9 +94,15 @@ impl Pen {
         let mut strands: Vec<(usize, Accent, [PathBuilder; 2], Vec<&'a Placed>)> = Vec::new();
         for placed in &layout.glyphs {
             let Some(accent) = select(placed) else { continue };
-            let known = strands.iter().position(|strand| strand.0 == placed.run && strand.1 == accent);
+            let known =
+                strands.iter().position(|strand| strand.0 == placed.run && strand.1 == accent);
             let at = known.unwrap_or_else(|| {
-                strands.push((placed.run, accent, [PathBuilder::new(), PathBuilder::new()], Vec::new()));
+                strands.push((
+                    placed.run,
+                    accent,
+                    [PathBuilder::new(), PathBuilder::new()],
+                    Vec::new(),
+                ));
                 strands.len() - 1
             });
             book.note_used(placed.glyph.font_id);
@@ -126,7 +135,8 @@ impl Pen {
         if coloured {
             return false;
         }
-        let Some(commands) = self.cache.get_outline_commands(book.system(), key(placed, 1.0)) else {
+        let Some(commands) = self.cache.get_outline_commands(book.system(), key(placed, 1.0))
+        else {
             return false;
         };
         // A font's y grows upward.
@@ -146,8 +156,15 @@ impl Pen {
     }
 
     /// Draws a colour glyph's bitmap.
-    fn stamp(&mut self, pixmap: &mut Pixmap, placed: &Placed, place: Transform, book: &mut FontBook) {
-        let Some(image) = self.cache.get_image_uncached(book.system(), key(placed, place.sx)) else {
+    fn stamp(
+        &mut self,
+        pixmap: &mut Pixmap,
+        placed: &Placed,
+        place: Transform,
+        book: &mut FontBook,
+    ) {
+        let Some(image) = self.cache.get_image_uncached(book.system(), key(placed, place.sx))
+        else {
             return;
         };
         let (width, height) = (image.placement.width, image.placement.height);
@@ -167,7 +184,14 @@ impl Pen {
         pixmap.draw_pixmap(x, y, stamp.as_ref(), &paint, Transform::identity(), None);
     }
 
-    fn shadow(&mut self, pixmap: &mut Pixmap, strand: &Strand<'_>, scale: f64, place: Transform, book: &mut FontBook) {
+    fn shadow(
+        &mut self,
+        pixmap: &mut Pixmap,
+        strand: &Strand<'_>,
+        scale: f64,
+        place: Transform,
+        book: &mut FontBook,
+    ) {
         let Some(shadow) = strand.style.shadow else {
             return;
         };
@@ -203,7 +227,14 @@ fn lay_shadow(pixmap: &mut Pixmap, cast: &Pixmap, shadow: Shadow, scale: f64) {
         let alpha = (u16::from(covered) * u16::from(a) / 255) as u8;
         *pixel = tiny_skia::ColorU8::from_rgba(r, g, b, alpha).premultiply();
     }
-    pixmap.draw_pixmap(0, 0, coloured.as_ref(), &PixmapPaint::default(), Transform::identity(), None);
+    pixmap.draw_pixmap(
+        0,
+        0,
+        coloured.as_ref(),
+        &PixmapPaint::default(),
+        Transform::identity(),
+        None,
+    );
 }
 
 fn stroke(pixmap: &mut Pixmap, strand: &Strand<'_>, scale: f64, place: Transform) {
@@ -230,7 +261,11 @@ fn fill(pixmap: &mut Pixmap, strand: &Strand<'_>, layout: &Layout, place: Transf
 }
 
 fn outline_of(strand: &Strand<'_>) -> Option<Stroke> {
-    strand.accent.stroke.or(strand.style.stroke).filter(|stroke| stroke.width.0 > 0 && stroke.colour.0[3] > 0)
+    strand
+        .accent
+        .stroke
+        .or(strand.style.stroke)
+        .filter(|stroke| stroke.width.0 > 0 && stroke.colour.0[3] > 0)
 }
 
 fn pen_of(strand: &Strand<'_>, scale: f64) -> Option<tiny_skia::Stroke> {
@@ -271,7 +306,12 @@ fn bounds(strands: &[Strand<'_>], scale: f64) -> Option<[f32; 4]> {
         });
         let stamps = strand.colour_glyphs.iter().map(|placed| {
             let size = placed.glyph.font_size;
-            [placed.left - size * 0.3, placed.y - size * 1.3, placed.right + size * 0.3, placed.y + size * 0.5]
+            [
+                placed.left - size * 0.3,
+                placed.y - size * 1.3,
+                placed.right + size * 0.3,
+                placed.y + size * 0.5,
+            ]
         });
         for ink in paths.chain(stamps) {
             let inked = with_effects(ink, strand, scale);

@@ -2,7 +2,9 @@
 
 use super::fonts::{Face, FontBook, weight_of};
 use composition::plan::{Align, Fitting, Text, TextRun, VerticalAlign};
-use cosmic_text::{Attrs, Buffer, CacheKeyFlags, Family, LayoutGlyph, LayoutRun, Metrics, Shaping, Style, Wrap};
+use cosmic_text::{
+    Attrs, Buffer, CacheKeyFlags, Family, LayoutGlyph, LayoutRun, Metrics, Shaping, Style, Wrap,
+};
 use std::collections::BTreeSet;
 
 /// Writing, laid out in a box with its corner at the origin; pixels, y downward.
@@ -72,7 +74,13 @@ impl Layout {
 /// Lays writing out in a box of `width × height` pixels, where one pixel of the plan takes `scale`.
 ///
 /// Where a letter is missing, the machine's fonts are read and the writing is shaped once more.
-pub(crate) fn lay_out(text: &Text, width: f64, height: f64, scale: f64, book: &mut FontBook) -> Layout {
+pub(crate) fn lay_out(
+    text: &Text,
+    width: f64,
+    height: f64,
+    scale: f64,
+    book: &mut FontBook,
+) -> Layout {
     let mut layout = fitted(text, width, height, scale, book);
     if !layout.missing.is_empty() && book.read_folders() {
         layout = fitted(text, width, height, scale, book);
@@ -136,11 +144,16 @@ impl Room {
 
 fn shape(text: &Text, room: &Room, scale: f64, book: &mut FontBook) -> Layout {
     let pieces = pieces_of(&text.runs);
-    let faces: Vec<Face> =
-        text.runs.iter().map(|run| book.face(&run.style.family, run.style.weight, run.style.italic)).collect();
+    let faces: Vec<Face> = text
+        .runs
+        .iter()
+        .map(|run| book.face(&run.style.family, run.style.weight, run.style.italic))
+        .collect();
     faces.iter().for_each(|face| book.offer(face.weight));
     let line_height = text.line_height.to_f64().max(0.1);
-    let attrs_of = |piece: &Piece<'_>| attrs(&text.runs[piece.run], &faces[piece.run], piece, scale, line_height);
+    let attrs_of = |piece: &Piece<'_>| {
+        attrs(&text.runs[piece.run], &faces[piece.run], piece, scale, line_height)
+    };
     let default = Attrs::new();
     let first = text.runs.first().map_or(16.0, |run| size_of(run, scale));
     let mut buffer = Buffer::new_empty(Metrics::new(first, first * line_height as f32));
@@ -183,7 +196,13 @@ fn size_of(run: &TextRun, scale: f64) -> f32 {
     (run.style.size.to_f64() * scale).max(0.5) as f32
 }
 
-fn attrs<'a>(run: &TextRun, face: &'a Face, piece: &Piece<'_>, scale: f64, line_height: f64) -> Attrs<'a> {
+fn attrs<'a>(
+    run: &TextRun,
+    face: &'a Face,
+    piece: &Piece<'_>,
+    scale: f64,
+    line_height: f64,
+) -> Attrs<'a> {
     let size = size_of(run, scale);
     let words = if piece.blank { run.style.word_spacing.to_f64() } else { 0.0 };
     let spacing = (run.style.letter_spacing.to_f64() + words) * scale / f64::from(size);
@@ -223,7 +242,9 @@ fn placed(text: &Text, room: &Room, scale: f64, buffer: &Buffer) -> Layout {
         for glyph in run.glyphs {
             let cluster = run.text.get(glyph.start..glyph.end).unwrap_or_default();
             if glyph.glyph_id == 0 {
-                layout.missing.extend(cluster.chars().filter(|c| !c.is_whitespace() && !c.is_control()));
+                layout
+                    .missing
+                    .extend(cluster.chars().filter(|c| !c.is_whitespace() && !c.is_control()));
             }
             let at = paragraphs.starts[run.line_i] + glyph.start;
             layout.glyphs.push(Placed {
@@ -249,7 +270,10 @@ fn ink_span(run: &LayoutRun<'_>) -> (f32, f32) {
         let cluster = run.text.get(glyph.start..glyph.end).unwrap_or_default();
         !cluster.chars().all(char::is_whitespace)
     });
-    inked.map(|glyph| (glyph.x, glyph.x + glyph.w)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default()
+    inked
+        .map(|glyph| (glyph.x, glyph.x + glyph.w))
+        .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        .unwrap_or_default()
 }
 
 /// How far a line from `left` to `right` moves to stand aligned in a room of `width`.

@@ -31,8 +31,16 @@ impl Reach {
     fn of(facts: &[Facts]) -> crate::Result<Self> {
         Ok(Self {
             bundled: FontBook::new(&[], FontFolders(Vec::new()))?,
-            families: facts.iter().flat_map(|facts| &facts.faces).map(|face| face.family.clone()).collect(),
-            drawings: facts.iter().filter(|facts| facts.writes).map(|facts| facts.hash.clone()).collect(),
+            families: facts
+                .iter()
+                .flat_map(|facts| &facts.faces)
+                .map(|face| face.family.clone())
+                .collect(),
+            drawings: facts
+                .iter()
+                .filter(|facts| facts.writes)
+                .map(|facts| facts.hash.clone())
+                .collect(),
         })
     }
 
@@ -42,11 +50,14 @@ impl Reach {
 
     fn layer(&mut self, layer: &Layer) -> bool {
         let itself = match &layer.asset {
-            Asset::Text(text) => text.runs.iter().any(|run| self.writing(&run.style.family, &run.text)),
+            Asset::Text(text) => {
+                text.runs.iter().any(|run| self.writing(&run.style.family, &run.text))
+            }
             Asset::Captions(captions) => captions.look.runs.first().is_some_and(|run| {
                 captions.cues.iter().any(|cue| {
                     self.writing(&run.style.family, &cue.text)
-                        || captions.capitals && self.writing(&run.style.family, &cue.text.to_uppercase())
+                        || captions.capitals
+                            && self.writing(&run.style.family, &cue.text.to_uppercase())
                 })
             }),
             // What an SVG names is read by its renderer: whatever it writes may come from anywhere.
@@ -124,10 +135,17 @@ mod tests {
     fn a_drawing_counts_where_something_is_written_in_it() {
         let (_folder, folders) = folder();
         let mut bench = Bench::new(160, 90);
-        for (body, writes) in [("<text>Hello</text>", true), ("<rect width='3' height='3'/>", false)] {
+        for (body, writes) in
+            [("<text>Hello</text>", true), ("<rect width='3' height='3'/>", false)]
+        {
             let path = bench.path("drawing.svg");
-            std::fs::write(&path, format!("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>{body}</svg>"))
-                .unwrap();
+            std::fs::write(
+                &path,
+                format!(
+                    "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>{body}</svg>"
+                ),
+            )
+            .unwrap();
             let source = bench.add(&path);
             let facts = crate::probe::probe(&path, &source).unwrap();
             bench.layers().clear();

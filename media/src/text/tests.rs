@@ -9,7 +9,11 @@ use std::collections::BTreeSet;
 
 fn desk(folders: &[&str]) -> Desk {
     let folders = FontFolders(folders.iter().map(std::path::PathBuf::from).collect());
-    Desk { book: FontBook::new(&[], folders).expect("fonts"), pen: Pen::new(), warnings: BTreeSet::new() }
+    Desk {
+        book: FontBook::new(&[], folders).expect("fonts"),
+        pen: Pen::new(),
+        warnings: BTreeSet::new(),
+    }
 }
 
 pub(crate) fn style(size: i64) -> TextStyle {
@@ -48,7 +52,9 @@ fn laid(text: &Text, width: f64, height: f64) -> Layout {
 
 fn drawn(text: &Text, desk: &mut Desk) -> Ink {
     let layout = desk.lay_out(text, 400.0, 200.0, 1.0);
-    desk.pen.draw(text, &layout, &mut desk.book, 1.0, &|_| Some(Accent::default())).expect("something is drawn")
+    desk.pen
+        .draw(text, &layout, &mut desk.book, 1.0, &|_| Some(Accent::default()))
+        .expect("something is drawn")
 }
 
 /// How much is covered, in pixels, and the mean colour of what is.
@@ -83,15 +89,22 @@ fn the_colour_is_the_colour_and_a_gradient_runs_over_the_block() {
     text.runs[0].style.colour = Rgba([255, 128, 0, 255]);
     let (area, colour) = covered(&drawn(&text, &mut desk(&[])));
     assert!(area > 1000.0);
-    assert!(colour.iter().zip([255.0, 128.0, 0.0]).all(|(is, was)| (is - was).abs() < 2.0), "{colour:?}");
+    assert!(
+        colour.iter().zip([255.0, 128.0, 0.0]).all(|(is, was)| (is - was).abs() < 2.0),
+        "{colour:?}"
+    );
     let stop = |at, colour| GradientStop { at, colour };
     text.runs[0].style.gradient = Some(Gradient {
         angle: Some(Micro::whole(90)),
-        stops: vec![stop(Micro::ZERO, Rgba([255, 0, 0, 255])), stop(Micro::ONE, Rgba([0, 0, 255, 255]))],
+        stops: vec![
+            stop(Micro::ZERO, Rgba([255, 0, 0, 255])),
+            stop(Micro::ONE, Rgba([0, 0, 255, 255])),
+        ],
     });
     let ink = drawn(&text, &mut desk(&[]));
     let (width, row) = (ink.raster.width, ink.raster.height / 2);
-    let pixels: Vec<&[u8]> = ink.raster.data[row * width * 4..][..width * 4].chunks_exact(4).collect();
+    let pixels: Vec<&[u8]> =
+        ink.raster.data[row * width * 4..][..width * 4].chunks_exact(4).collect();
     let solid: Vec<&&[u8]> = pixels.iter().filter(|pixel| pixel[3] == 255).collect();
     let (first, last) = (solid[0], solid[solid.len() - 1]);
     assert!(first[0] > 200 && last[2] > 200, "{first:?} {last:?}");
@@ -141,7 +154,8 @@ fn right_to_left_writing_starts_at_the_right() {
     let layout = desk.lay_out(&text, 400.0, 100.0, 1.0);
     assert!((layout.block()[2] - 400.0).abs() < 0.5);
     let first_hebrew = layout.glyphs.iter().find(|placed| placed.cluster == 0).expect("a letter");
-    let first_latin = layout.glyphs.iter().find(|placed| placed.cluster == "שלום ".len()).expect("a letter");
+    let first_latin =
+        layout.glyphs.iter().find(|placed| placed.cluster == "שלום ".len()).expect("a letter");
     assert!(first_hebrew.left > first_latin.left);
 }
 
@@ -153,11 +167,20 @@ fn outline_shadow_and_rules_add_ink_around_the_letters() {
         change(&mut text.runs[0].style);
         drawn(&text, &mut desk(&[]))
     };
-    let stroked = with(&|style| style.stroke = Some(Stroke { width: Micro::whole(10), colour: Rgba::BLACK }));
+    let stroked =
+        with(&|style| style.stroke = Some(Stroke { width: Micro::whole(10), colour: Rgba::BLACK }));
     assert!(covered(&stroked).0 > covered(&plain).0 * 1.5 && stroked.x < plain.x);
-    let shadow = Shadow { x: Micro::whole(20), y: Micro::whole(20), sigma: Micro::whole(3), colour: Rgba::BLACK };
+    let shadow = Shadow {
+        x: Micro::whole(20),
+        y: Micro::whole(20),
+        sigma: Micro::whole(3),
+        colour: Rgba::BLACK,
+    };
     let shadowed = with(&|style| style.shadow = Some(shadow));
-    assert!(shadowed.raster.width > plain.raster.width + 15 && covered(&shadowed).0 > covered(&plain).0 * 1.3);
+    assert!(
+        shadowed.raster.width > plain.raster.width + 15
+            && covered(&shadowed).0 > covered(&plain).0 * 1.3
+    );
     let ruled = with(&|style| style.underline = true);
     assert!(covered(&ruled).0 > covered(&plain).0 + 50.0);
 }
@@ -166,7 +189,11 @@ fn outline_shadow_and_rules_add_ink_around_the_letters() {
 fn a_letter_that_no_font_has_is_a_warning() {
     let mut desk = desk(&[]);
     desk.lay_out(&text("a\u{e0b0}", 40), 400.0, 100.0, 1.0);
-    assert!(desk.warnings.iter().any(|warning| warning.contains('\u{e0b0}')), "{:?}", desk.warnings);
+    assert!(
+        desk.warnings.iter().any(|warning| warning.contains('\u{e0b0}')),
+        "{:?}",
+        desk.warnings
+    );
 }
 
 #[test]
@@ -206,9 +233,20 @@ fn every_script_of_the_set_has_its_letters() {
             let mut text = text(writing, 40);
             text.runs[0].style.weight = weight;
             let layout = desk.lay_out(&text, 800.0, 100.0, 1.0);
-            assert!(layout.missing.is_empty() && desk.warnings.is_empty(), "{script} {weight}: {:?}", desk.warnings);
-            let numbers = layout.glyphs.iter().filter(|placed| !placed.blank).map(|placed| placed.glyph.glyph_id);
-            assert!(numbers.clone().count() > 3 && numbers.clone().all(|number| number != 0), "{script} {weight}");
+            assert!(
+                layout.missing.is_empty() && desk.warnings.is_empty(),
+                "{script} {weight}: {:?}",
+                desk.warnings
+            );
+            let numbers = layout
+                .glyphs
+                .iter()
+                .filter(|placed| !placed.blank)
+                .map(|placed| placed.glyph.glyph_id);
+            assert!(
+                numbers.clone().count() > 3 && numbers.clone().all(|number| number != 0),
+                "{script} {weight}"
+            );
         }
     }
 }
@@ -253,7 +291,8 @@ fn the_weight_of_a_line_does_not_change_its_family() {
 
 #[test]
 fn colour_emoji_keep_their_colours() {
-    for (writing, weight) in [("😀", 400), ("😀", 700), ("👩‍🚀😀", 400), ("👍🏽😀", 400)] {
+    for (writing, weight) in [("😀", 400), ("😀", 700), ("👩‍🚀😀", 400), ("👍🏽😀", 400)]
+    {
         let mut desk = desk(&["/usr/share/fonts"]);
         let mut text = text(writing, 80);
         text.runs[0].style.weight = weight;

@@ -47,7 +47,9 @@ async fn progress_reaches_the_parent_and_grows() {
 
 #[tokio::test]
 async fn allocating_beyond_the_bound_is_out_of_memory() {
-    let ended = run(Echo { allocate_mb: 100_000, ..Echo::default() }, |bounds| bounds.memory = 128 << 20).await;
+    let ended =
+        run(Echo { allocate_mb: 100_000, ..Echo::default() }, |bounds| bounds.memory = 128 << 20)
+            .await;
     assert!(matches!(ended.ending, Ending::OutOfMemory(_)), "{ended:?}");
 }
 
@@ -77,7 +79,8 @@ async fn a_program_that_is_no_child_is_a_crash_with_its_log() {
     let room = Room::new();
     let cage = Cage::new("/bin/sh".into(), ["-c", "echo complaint >&2; exit 7"]).unwrap();
     let job = ChildJob::Echo(Echo::default());
-    let ended = cage.run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
+    let ended =
+        cage.run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
     let crash = Ending::Crashed { signal: None, code: Some(7) };
     assert_eq!(ended.ending, crash);
     assert_eq!(ended.log, "complaint");
@@ -88,7 +91,8 @@ async fn a_missing_program_is_a_fault() {
     let room = Room::new();
     let cage = Cage::new("/nowhere/at/all".into(), Vec::<String>::new()).unwrap();
     let job = ChildJob::Echo(Echo::default());
-    let ended = cage.run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
+    let ended =
+        cage.run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
     assert!(matches!(ended.ending, Ending::Fault(_)), "{ended:?}");
 }
 

@@ -83,9 +83,16 @@ async fn what_names_addresses_connects_to_nobody_and_leaves_nothing() {
         ("a.mp4", format!("ffconcat version 1.0\nfile '{url}'\n")),
         ("a.mp4", "ffconcat version 1.0\nfile 'concat:/etc/passwd|/etc/hosts'\n".to_owned()),
         ("a.ts", format!("#EXTM3U\n#EXT-X-MAP:URI=\"{url}\"\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n")),
-        ("a.mkv", format!("<?xml version='1.0'?><MPD><Period><BaseURL>{url}</BaseURL></Period></MPD>")),
+        (
+            "a.mkv",
+            format!("<?xml version='1.0'?><MPD><Period><BaseURL>{url}</BaseURL></Period></MPD>"),
+        ),
         ("a.mp3", format!("[playlist]\nFile1={url}\n")),
-        ("a.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n".to_owned()),
+        (
+            "a.sdp",
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n"
+                .to_owned(),
+        ),
         ("concat:a|b", "nothing".to_owned()),
     ] {
         let room = Room::new();
@@ -149,7 +156,11 @@ async fn hundreds_of_streams_and_tens_of_thousands_of_frames_are_looked_at_withi
             Ending::Done(output) => {
                 let Output::Probe(facts) = *output else { panic!("{output:?}") };
                 assert!(facts.audio.len() <= 16 && facts.video.len() <= 16);
-                assert!(facts.audio.len() == 16 || facts.video[0].frames == Some(30_000), "{:?}", facts.video);
+                assert!(
+                    facts.audio.len() == 16 || facts.video[0].frames == Some(30_000),
+                    "{:?}",
+                    facts.video
+                );
             }
             ending => assert!(matches!(ending, Ending::BadInput(_)), "{ending:?}"),
         }
@@ -168,7 +179,8 @@ async fn damaged_webps_gifs_drawings_fonts_and_subtitles_harm_nobody_but_their_o
     std::fs::write(&drawing, svg).unwrap();
     damage(&room, &drawing, FEW).await;
     let font = room.path().join("font.ttf");
-    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/fonts/OpenSans-Regular.ttf"), &font).unwrap();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/fonts/OpenSans-Regular.ttf"), &font)
+        .unwrap();
     damage(&room, &font, FEW).await;
     let subtitles = room.path().join("words.srt");
     std::fs::write(
@@ -222,7 +234,11 @@ async fn damage(room: &Room, source: &Path, variants: u64) {
     for seed in 0..variants {
         std::fs::write(&damaged, spoiled(&whole, seed)).unwrap();
         let ended = probed(&cage, room, &damaged).await;
-        assert!(blames_the_file(&ended.ending), "variant {seed} of {}: {ended:?}", source.display());
+        assert!(
+            blames_the_file(&ended.ending),
+            "variant {seed} of {}: {ended:?}",
+            source.display()
+        );
     }
     let ended = probed(&cage, room, source).await;
     assert!(matches!(ended.ending, Ending::Done(_)), "{ended:?}");

@@ -2,8 +2,9 @@
 
 use crate::Room;
 use composition::plan::{
-    Assemble, Canvas, ColourTags, Curve, Facts, Format, Loudness, Micro, PixelFormat, Poster, Quality, Rate, Ratio,
-    Recipe, Rgba, Role, Segment, Sound, SoundCodec, SoundItem, SoundRecipe, Source, SourceHash, Tags, VideoCodec,
+    Assemble, Canvas, ColourTags, Curve, Facts, Format, Loudness, Micro, PixelFormat, Poster,
+    Quality, Rate, Ratio, Recipe, Rgba, Role, Segment, Sound, SoundCodec, SoundItem, SoundRecipe,
+    Source, SourceHash, Tags, VideoCodec,
 };
 use media::cage::{Bounds, Ending};
 use media::child::{ChildJob, Output};
@@ -45,7 +46,8 @@ impl Room {
     pub(crate) async fn film(&self, name: &str, frames: u64, colour: Rgba) -> PathBuf {
         let out = self.path().join(name);
         let segment = Box::new(segment(frames, colour));
-        self.done(&ChildJob::Segment { segment, files: Default::default(), out: out.clone() }).await;
+        self.done(&ChildJob::Segment { segment, files: Default::default(), out: out.clone() })
+            .await;
         out
     }
 
@@ -53,14 +55,21 @@ impl Room {
     pub(crate) async fn still(&self, name: &str) -> PathBuf {
         let out = self.path().join(name);
         let segment = Box::new(segment(1, Rgba([200, 60, 20, 255])));
-        self.done(&ChildJob::Still { segment, files: Default::default(), frame: 0, out: out.clone() }).await;
+        self.done(&ChildJob::Still {
+            segment,
+            files: Default::default(),
+            frame: 0,
+            out: out.clone(),
+        })
+        .await;
         out
     }
 
     /// Some words.
     pub(crate) async fn speech(&self, name: &str) -> (PathBuf, SpeechOutput) {
         let out = self.path().join(name);
-        let text = "One after the other, four words and then some more, so that it takes a while.".into();
+        let text =
+            "One after the other, four words and then some more, so that it takes a while.".into();
         let speech = SpokenText { text, voice: "en".into(), rate: 175, pitch: 50 };
         match self.done(&ChildJob::Speech { speech, out: out.clone() }).await {
             Output::Speech(speech) => (out, speech),
@@ -111,7 +120,9 @@ async fn a_film_is_made_from_nothing_but_jobs() {
     ];
     let mixed = room.path().join("sound.m4a");
     let files = [(hash(), speech)].into();
-    let output = room.done(&ChildJob::Sound { sound: Box::new(sound(110)), files, out: mixed.clone() }).await;
+    let output = room
+        .done(&ChildJob::Sound { sound: Box::new(sound(110)), files, out: mixed.clone() })
+        .await;
     let Output::Sound(output) = output else { panic!("{output:?}") };
     assert!((output.loudness.unwrap() + 14.0).abs() < 0.5, "{output:?}");
 
@@ -163,7 +174,11 @@ fn what_a_child_may_take_follows_from_its_output_and_not_from_its_length() {
     let bounds = |width: u32, height: u32, frames: u64| {
         let mut segment = segment(frames, Rgba::BLACK);
         (segment.canvas.width, segment.canvas.height) = (width, height);
-        Bounds::of(&ChildJob::Segment { segment: Box::new(segment), files: Default::default(), out: "out".into() })
+        Bounds::of(&ChildJob::Segment {
+            segment: Box::new(segment),
+            files: Default::default(),
+            out: "out".into(),
+        })
     };
     let (short, long) = (bounds(1920, 1080, 25), bounds(1920, 1080, 2_500));
     assert_eq!(short.memory, long.memory, "a longer one needs no more");
@@ -180,13 +195,20 @@ async fn honest_work_stays_well_below_its_memory_and_runaway_work_ends_at_it() {
     let room = Room::new();
     let mut segment = segment(60, Rgba([90, 20, 200, 255]));
     (segment.canvas.width, segment.canvas.height) = (1280, 720);
-    let job = ChildJob::Segment { segment: Box::new(segment), files: Default::default(), out: room.path().join("out") };
+    let job = ChildJob::Segment {
+        segment: Box::new(segment),
+        files: Default::default(),
+        out: room.path().join("out"),
+    };
     let derived = Bounds::of(&job);
     let quarter = room.run_within(&job, Bounds { memory: derived.memory / 4, ..derived }).await;
     assert!(matches!(quarter.ending, Ending::Done(_)), "{quarter:?}");
     let hundredth = room.run_within(&job, Bounds { memory: derived.memory / 100, ..derived }).await;
     assert!(
-        matches!(hundredth.ending, Ending::OutOfMemory(_) | Ending::Crashed { .. } | Ending::Killed),
+        matches!(
+            hundredth.ending,
+            Ending::OutOfMemory(_) | Ending::Crashed { .. } | Ending::Killed
+        ),
         "{hundredth:?}"
     );
 }

@@ -77,5 +77,7 @@ async fn a_child_ends_when_its_parent_is_killed() {
 async fn the_parent_that_is_killed() {
     let Some(scratch) = std::env::var_os(SCRATCH) else { return };
     let job = spinning();
-    cage().run(&job, Path::new(&scratch), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
+    cage()
+        .run(&job, Path::new(&scratch), Bounds::of(&job), &CancellationToken::new(), |_| {})
+        .await;
 }

@@ -53,7 +53,8 @@ impl Credits {
     pub fn take(&self) -> Taken {
         let mut slots = self.slots.lock();
         let rounds = slots.map(|slot| slot.round);
-        let credits = Class::ALL.map(|class| Credit { class, tasks: std::mem::take(&mut slots[place(class)].left) });
+        let credits = Class::ALL
+            .map(|class| Credit { class, tasks: std::mem::take(&mut slots[place(class)].left) });
         Taken { credits: credits.into_iter().filter(|credit| credit.tasks > 0).collect(), rounds }
     }
 

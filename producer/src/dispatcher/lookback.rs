@@ -30,7 +30,11 @@ impl Lookback {
 
     /// How many ended in the last [`WINDOW_LOOKBACK`] before `now`; in proportion where the samples reach further back.
     pub fn ahead(&self, now: Duration) -> u32 {
-        let (Some((first, before)), Some((_, newest))) = (self.samples.front(), self.samples.back()) else { return 0 };
+        let (Some((first, before)), Some((_, newest))) =
+            (self.samples.front(), self.samples.back())
+        else {
+            return 0;
+        };
         let span = now.saturating_sub(*first).max(WINDOW_LOOKBACK);
         let ended = (newest - before) as f64 * WINDOW_LOOKBACK.as_secs_f64() / span.as_secs_f64();
         ended.round() as u32
@@ -52,7 +56,11 @@ mod tests {
         assert_eq!(ahead(&[], 0), 0);
         assert_eq!(ahead(&[(0, 900)], 10), 0, "the first total says nothing of its pace");
         assert_eq!(ahead(&[(0, 0), (10, 30), (20, 60)], 20), 60);
-        assert_eq!(ahead(&[(0, 0), (100, 50), (200, 80)], 200), 30, "what ended earlier is forgotten");
+        assert_eq!(
+            ahead(&[(0, 0), (100, 50), (200, 80)], 200),
+            30,
+            "what ended earlier is forgotten"
+        );
     }
 
     #[test]

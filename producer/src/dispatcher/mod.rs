@@ -79,7 +79,8 @@ impl Dispatcher {
         round.lookback.saw(round.begun.elapsed(), rung.ended);
         self.credits.set(round.class, if rung.more { 0 } else { rung.left });
         let confirmed = self.ringer.ring(&rung.bells).await;
-        let step = Step { taken: rung.bells.len(), confirmed, more: rung.more, next_due: rung.next_due };
+        let step =
+            Step { taken: rung.bells.len(), confirmed, more: rung.more, next_due: rung.next_due };
         if step.unheard() {
             // What is accepted meanwhile waits in the store, where it costs nothing.
             self.credits.close(round.class);

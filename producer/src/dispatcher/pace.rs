@@ -92,7 +92,11 @@ mod tests {
         pace.after(&step(500, true), Timestamp::UNIX_EPOCH);
         let pauses: Vec<_> = (0..5).map(|_| pace.after_silence(1.0).as_millis()).collect();
         assert_eq!(pauses, [250, 500, 1000, 1000, 1000]);
-        assert_eq!(pace.after(&step(500, true), Timestamp::UNIX_EPOCH), BACKLOG_FIRST, "heard again: at once");
+        assert_eq!(
+            pace.after(&step(500, true), Timestamp::UNIX_EPOCH),
+            BACKLOG_FIRST,
+            "heard again: at once"
+        );
     }
 
     #[test]

@@ -45,8 +45,12 @@ impl Ringer {
         }
         // An answer too short is no confirmation either.
         let sure = |index: usize| confirmed.get(index).copied().unwrap_or(false);
-        let lost: Vec<TaskId> =
-            bells.iter().enumerate().filter(|(index, _)| !sure(*index)).map(|(_, bell)| bell.task).collect();
+        let lost: Vec<TaskId> = bells
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !sure(*index))
+            .map(|(_, bell)| bell.task)
+            .collect();
         if !lost.is_empty() {
             self.hand_back(&lost).await;
         } else if self.unheard.swap(false, Ordering::Relaxed) {

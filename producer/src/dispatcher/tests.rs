@@ -54,29 +54,43 @@ impl Rig {
     /// With this for the time of the store and of calls.
     pub async fn by(clock: Arc<dyn Clock>) -> Self {
         let folder = TempDir::new().unwrap();
-        let store = Arc::new(SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone()).await.unwrap());
+        let store = Arc::new(
+            SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone()).await.unwrap(),
+        );
         let broker = Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 7));
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let (credits, wakes) = (Arc::new(Credits::default()), Arc::new(Wakes::default()));
         let ringer = Ringer::new(store.clone(), broker.clone(), metrics.clone());
         let announcer = Announcer::new(Arc::new(LocalBoard::new()), broker.clone());
         let movements = Movements::new(announcer, wakes.clone(), credits.clone());
-        let accepting = Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
+        let accepting =
+            Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
         let dispatcher = Dispatcher { store: store.clone(), ringer, credits, wakes, clock };
         let submitter = Submitter::new(accepting);
-        Self { store, broker, dispatcher, submitter, movements, metrics, worker: WorkerId::new(), _folder: folder }
+        Self {
+            store,
+            broker,
+            dispatcher,
+            submitter,
+            movements,
+            metrics,
+            worker: WorkerId::new(),
+            _folder: folder,
+        }
     }
 
     /// What fires schedules.
     pub fn firing(&self) -> Firing {
         let catalog = Arc::new(Catalog::new(&[&[echo::SPEC]]));
-        let (store, submitter, metrics) = (self.store.clone(), self.submitter.clone(), self.metrics.clone());
+        let (store, submitter, metrics) =
+            (self.store.clone(), self.submitter.clone(), self.metrics.clone());
         Firing { store, catalog, submitter, metrics }
     }
 
     pub async fn slots(&self, slots: u32) {
         let slots = vec![(Class::Light, slots)];
-        let presence = Presence { worker: self.worker, name: "test".into(), slots, draining: false };
+        let presence =
+            Presence { worker: self.worker, name: "test".into(), slots, draining: false };
         self.store.beat(&presence, &[], LEASE).await.unwrap();
     }
 
@@ -88,7 +102,10 @@ impl Rig {
             let job = planner.job(json!({"kind": "echo", "input": {"value": value}})).unwrap();
             ids.push(job.id);
             let work = Work::Job(job);
-            self.submitter.submit(Submission { tenant: TenantId::default(), idempotency: None, work }).await.unwrap();
+            self.submitter
+                .submit(Submission { tenant: TenantId::default(), idempotency: None, work })
+                .await
+                .unwrap();
         }
         self.submitter.flush().await;
         ids
@@ -121,7 +138,11 @@ async fn a_bell_that_was_not_confirmed_gives_its_task_back_and_the_next_round_ri
     let mut round = Round::new(Class::Light);
     let step = rig.dispatcher.run_once(&mut round).await.unwrap();
     assert_eq!((step.taken, step.confirmed), (3, 0));
-    assert_eq!(rig.dispatcher.credits.take().credits(), [], "no accept rings where nothing is heard");
+    assert_eq!(
+        rig.dispatcher.credits.take().credits(),
+        [],
+        "no accept rings where nothing is heard"
+    );
     assert_eq!(rig.states(&jobs).await, [TaskState::Ready; 3]);
     rig.broker.set(Faults::none());
     assert_eq!(rig.dispatcher.run_once(&mut round).await.unwrap().taken, 3);
@@ -153,7 +174,11 @@ async fn while_no_bell_is_heard_rounds_are_spaced_out_however_much_waits() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     // At the least half of 250 ms after the first round, and half of 500 after the second.
-    assert!(began.elapsed() >= Duration::from_millis(375), "three rounds within {:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= Duration::from_millis(375),
+        "three rounds within {:?}",
+        began.elapsed()
+    );
     rig.broker.set_down(false);
     let mut bells = rig.broker.consume(Class::Light, 100).await.unwrap();
     assert_eq!(timeout(BOUND, bells.next(4)).await.expect("rung once it is back").len(), 4);
@@ -174,7 +199,10 @@ async fn no_more_is_rung_than_there_are_free_slots_and_the_backlog_stays_in_the_
     assert_eq!((again.taken, again.more), (0, true), "the window is full");
     assert_eq!(rig.depth().await, 4);
     let states = rig.states(&jobs).await;
-    assert_eq!((rig.count(&states, TaskState::Queued), rig.count(&states, TaskState::Ready)), (4, 46));
+    assert_eq!(
+        (rig.count(&states, TaskState::Queued), rig.count(&states, TaskState::Ready)),
+        (4, 46)
+    );
     assert_eq!(rig.dispatcher.credits.take().credits(), [], "no accept passes the backlog");
 }
 
@@ -212,7 +240,8 @@ async fn two_dispatchers_ring_no_task_twice() {
     rig.submit(40).await;
     rig.slots(100).await;
     let (mut one, mut two) = (Round::new(Class::Light), Round::new(Class::Light));
-    let (one, two) = tokio::join!(rig.dispatcher.run_once(&mut one), rig.dispatcher.run_once(&mut two));
+    let (one, two) =
+        tokio::join!(rig.dispatcher.run_once(&mut one), rig.dispatcher.run_once(&mut two));
     assert_eq!(one.unwrap().taken + two.unwrap().taken, 40);
     assert_eq!(rig.depth().await, 40);
 }

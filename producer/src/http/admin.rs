@@ -59,11 +59,15 @@ pub struct Cleared {
 pub async fn clear(State(api): State<Arc<Api>>, params: Params) -> Result<Response, Problem> {
     let mut tags: Vec<Tag> = params.word("tag")?.map(Tag::new).into_iter().collect();
     if let Some(name) = params.word("namespace")? {
-        let namespace = Namespace::parse(&name).ok_or_else(|| refused("namespace", &name, &namespaces()))?;
+        let namespace =
+            Namespace::parse(&name).ok_or_else(|| refused("namespace", &name, &namespaces()))?;
         tags.push(Tag::of(namespace));
     }
     if tags.is_empty() {
-        let detail = format!("name what to clear: `?tag=provider:openai`, or `?namespace=` and {}", namespaces());
+        let detail = format!(
+            "name what to clear: `?tag=provider:openai`, or `?namespace=` and {}",
+            namespaces()
+        );
         return Err(Problem::new(What::InvalidQuery, detail));
     }
     let mut entries = 0;

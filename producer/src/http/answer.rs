@@ -81,8 +81,11 @@ impl Document {
 pub fn names_tag(headers: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let wanted = opaque(tag);
-    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|named| named.trim() == "*" || opaque(named) == wanted)
+    let values =
+        headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|named| named.trim() == "*" || opaque(named) == wanted)
 }
 
 fn unwritable(error: serde_json::Error) -> Problem {

@@ -45,11 +45,13 @@ pub async fn post(
     api.admit_work()?;
     let key = idempotency::Key::read(&headers, "POST /v1/batches", &body.document)?;
     let (now, catalog) = (api.now(), Arc::clone(&api.catalog));
-    let batch = apart(body.length, move || Planner { catalog: &catalog, now }.batch(body.document)).await??;
+    let batch = apart(body.length, move || Planner { catalog: &catalog, now }.batch(body.document))
+        .await??;
     let batch = batch.traced(trace::of(&headers));
     let answer = Document::of(&Batch::of_new(&batch, now))?;
     let location = format!("/v1/batches/{}", batch.id);
-    let response = idempotency::submit(&api, caller.tenant, key, Work::Batch(batch), answer, location).await?;
+    let response =
+        idempotency::submit(&api, caller.tenant, key, Work::Batch(batch), answer, location).await?;
     api.metrics.accept.with_label_values(&["batch"]).observe(begun.elapsed().as_secs_f64());
     Ok(response)
 }
@@ -100,10 +102,16 @@ pub async fn results(
     params: Params,
 ) -> Result<Response, Problem> {
     let batch = parse(&id)?;
-    let from = params.parsed::<u32>("cursor", "a cursor: give `nextCursor` of the page before")?.unwrap_or(0);
+    let from = params
+        .parsed::<u32>("cursor", "a cursor: give `nextCursor` of the page before")?
+        .unwrap_or(0);
     let limit = params.limit()?;
     // One more than is shown says whether there is a next page.
-    let items = api.store.items(&caller.tenant, batch, from, limit + 1).await?.ok_or_else(|| missing(&id))?;
+    let items = api
+        .store
+        .items(&caller.tenant, batch, from, limit + 1)
+        .await?
+        .ok_or_else(|| missing(&id))?;
     let next_cursor = items.get(limit as usize).map(|(index, _)| index.to_string());
     let links = api.links(&caller);
     let shown = items.into_iter().take(limit as usize);
@@ -129,7 +137,10 @@ pub async fn cancel(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let batch = parse(&id)?;
-    api.changer.cancel(caller.tenant.clone(), Target::Batch(batch)).await?.ok_or_else(|| missing(&id))?;
+    api.changer
+        .cancel(caller.tenant.clone(), Target::Batch(batch))
+        .await?
+        .ok_or_else(|| missing(&id))?;
     let batch = stored(&api, &caller, batch, &id).await?;
     let status = if batch.is_settled() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(Document::of(&batch)?.with_status(status))
@@ -152,9 +163,15 @@ pub async fn retry(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let batch = parse(&id)?;
-    let again = api.changer.retry(caller.tenant.clone(), Target::Batch(batch)).await?.ok_or_else(|| missing(&id))?;
+    let again = api
+        .changer
+        .retry(caller.tenant.clone(), Target::Batch(batch))
+        .await?
+        .ok_or_else(|| missing(&id))?;
     if again == 0 {
-        let detail = format!("no item of batch `{id}` failed or was cancelled, and refused items were never jobs");
+        let detail = format!(
+            "no item of batch `{id}` failed or was cancelled, and refused items were never jobs"
+        );
         return Err(Problem::new(What::NothingToRetry, detail));
     }
     let batch = stored(&api, &caller, batch, &id).await?;

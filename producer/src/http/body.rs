@@ -55,13 +55,19 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
         declared?;
         match parse(&bytes)? {
             Value::Object(members) if members.is_empty() => Ok(Self),
-            _ => Err(Problem::new(What::InvalidInput, "this call takes no arguments: send no body, or `{}`")),
+            _ => Err(Problem::new(
+                What::InvalidInput,
+                "this call takes no arguments: send no body, or `{}`",
+            )),
         }
     }
 }
 
 /// Does work on `length` bytes, on a thread of its own if that may take long.
-pub async fn apart<T: Send + 'static>(length: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub async fn apart<T: Send + 'static>(
+    length: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
     if length <= LONG {
         return Ok(work());
     }
@@ -72,7 +78,8 @@ pub async fn apart<T: Send + 'static>(length: usize, work: impl FnOnce() -> T + 
 }
 
 fn declared_as_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let declared = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"));
+    let declared =
+        headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"));
     let essence = declared.unwrap_or("").split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
@@ -86,10 +93,12 @@ fn declared_as_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// What is packed could come to any length, so nothing packed is read.
 fn sent_as_it_is(headers: &HeaderMap) -> Result<(), Problem> {
-    let packed = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("unreadable"));
+    let packed =
+        headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("unreadable"));
     match packed.filter(|packing| !packing.eq_ignore_ascii_case("identity")) {
         Some(packing) => {
-            let detail = format!("`Content-Encoding: {packing}` is not taken: send the body as it is");
+            let detail =
+                format!("`Content-Encoding: {packing}` is not taken: send the body as it is");
             Err(Problem::new(What::UnsupportedMediaType, detail))
         }
         None => Ok(()),
@@ -97,17 +106,28 @@ fn sent_as_it_is(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 async fn read(request: Request) -> Result<Bytes, Problem> {
-    let too_large =
-        || Problem::new(What::TooLarge, format!("the body is longer than {MAX_BODY_BYTES} bytes: send it in parts"));
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let too_large = || {
+        Problem::new(
+            What::TooLarge,
+            format!("the body is longer than {MAX_BODY_BYTES} bytes: send it in parts"),
+        )
+    };
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
     match tokio::time::timeout(WITHIN, bounded(request.into_body())).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
-        Ok(Err(error)) => Err(Problem::new(What::MalformedJson, format!("the body could not be read: {error}"))),
-        Err(_) => Err(Problem::new(What::TooSlow, format!("the body was not complete after {WITHIN:?}"))),
+        Ok(Err(error)) => {
+            Err(Problem::new(What::MalformedJson, format!("the body could not be read: {error}")))
+        }
+        Err(_) => {
+            Err(Problem::new(What::TooSlow, format!("the body was not complete after {WITHIN:?}")))
+        }
     }
 }
 
@@ -123,6 +143,7 @@ fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     if bytes.is_empty() {
         return Err(Problem::new(What::MalformedJson, "the body is empty: send a JSON object"));
     }
-    serde_json::from_slice(bytes)
-        .map_err(|error| Problem::new(What::MalformedJson, format!("the body is not JSON: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| {
+        Problem::new(What::MalformedJson, format!("the body is not JSON: {error}"))
+    })
 }

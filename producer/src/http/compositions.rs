@@ -50,10 +50,16 @@ const PRIORITY: u8 = 8;
         NotWork,
     )
 )]
-pub async fn look(State(api): State<Arc<Api>>, caller: Caller, body: JsonBody) -> Result<Response, Problem> {
+pub async fn look(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: JsonBody,
+) -> Result<Response, Problem> {
     let settled = match settled(&api, &caller, check::NAME, body.document, body.length).await {
         Ok(settled) => settled,
-        Err(Unmade::Refused(error)) => return answer(&Check::faulty(within(error.errors, "/input"))),
+        Err(Unmade::Refused(error)) => {
+            return answer(&Check::faulty(within(error.errors, "/input")));
+        }
         Err(Unmade::Later(response)) => return Ok(*response),
         Err(Unmade::Problem(problem)) => return Err(problem),
     };
@@ -64,7 +70,11 @@ pub async fn look(State(api): State<Arc<Api>>, caller: Caller, body: JsonBody) -
             answer(&Check::of(summary, &found))
         }
         (_, _, Some(error)) if error.class == ErrorClass::Caller => {
-            let faults = if error.errors.is_empty() { vec![Fault::new("", error.detail)] } else { error.errors };
+            let faults = if error.errors.is_empty() {
+                vec![Fault::new("", error.detail)]
+            } else {
+                error.errors
+            };
             answer(&Check::faulty(faults))
         }
         (_, _, error) => Err(unmade(error)),
@@ -94,7 +104,8 @@ pub async fn picture(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let input = json!({"composition": body.document, "t": moment(&params)?, "format": format(&params)?});
+    let input =
+        json!({"composition": body.document, "t": moment(&params)?, "format": format(&params)?});
     let settled = match settled(&api, &caller, still::NAME, input, body.length).await {
         Ok(settled) => settled,
         Err(Unmade::Refused(error)) => {
@@ -104,9 +115,14 @@ pub async fn picture(
         Err(Unmade::Later(response)) => return Ok(*response),
         Err(Unmade::Problem(problem)) => return Err(problem),
     };
-    let picture = settled.result.as_ref().and_then(|result| result["artifact"].as_str()?.parse::<Digest>().ok());
+    let picture = settled
+        .result
+        .as_ref()
+        .and_then(|result| result["artifact"].as_str()?.parse::<Digest>().ok());
     match (settled.status, picture, settled.error) {
-        (JobStatus::Succeeded, Some(picture), _) => artifacts::serve(&api, &picture, &headers).await,
+        (JobStatus::Succeeded, Some(picture), _) => {
+            artifacts::serve(&api, &picture, &headers).await
+        }
         (_, _, error) => Err(unmade(error)),
     }
 }
@@ -152,7 +168,13 @@ impl From<PortError> for Unmade {
 }
 
 /// Runs a job of `kind` and waits for its end.
-async fn settled(api: &Arc<Api>, caller: &Caller, kind: &str, input: Value, length: usize) -> Result<JobView, Unmade> {
+async fn settled(
+    api: &Arc<Api>,
+    caller: &Caller,
+    kind: &str,
+    input: Value,
+    length: usize,
+) -> Result<JobView, Unmade> {
     api.admit_work()?;
     let (now, catalog) = (api.now(), Arc::clone(&api.catalog));
     let document = json!({"kind": kind, "input": input, "priority": PRIORITY});
@@ -160,7 +182,9 @@ async fn settled(api: &Arc<Api>, caller: &Caller, kind: &str, input: Value, leng
     let job = planned.map_err(Unmade::Refused)?;
     let (id, posted) = (job.id, Document::of(&Job::of_new(&job, now))?);
     let tenant = &caller.tenant;
-    api.submitter.submit(Submission { tenant: tenant.clone(), idempotency: None, work: Work::Job(job) }).await?;
+    api.submitter
+        .submit(Submission { tenant: tenant.clone(), idempotency: None, work: Work::Job(job) })
+        .await?;
     let end = Instant::now() + MAX_WAIT;
     let mut seen = JobStatus::Queued;
     loop {
@@ -168,7 +192,12 @@ async fn settled(api: &Arc<Api>, caller: &Caller, kind: &str, input: Value, leng
         match api.reader.past(tenant, id, seen, patience).await? {
             Some(view) if view.status.is_final() => return Ok(view),
             Some(view) if view.status != seen => seen = view.status,
-            _ => return Err(Unmade::Later(Box::new(idempotency::accepted(posted, &format!("/v1/jobs/{id}"))))),
+            _ => {
+                return Err(Unmade::Later(Box::new(idempotency::accepted(
+                    posted,
+                    &format!("/v1/jobs/{id}"),
+                ))));
+            }
         }
     }
 }
@@ -176,7 +205,11 @@ async fn settled(api: &Arc<Api>, caller: &Caller, kind: &str, input: Value, leng
 /// Faults of a part of the job's document, seen from that part.
 fn within(faults: Vec<Fault>, prefix: &str) -> Vec<Fault> {
     let seen = |fault: Fault| {
-        let pointer = fault.pointer.strip_prefix(prefix).map_or(fault.pointer.as_str(), |rest| rest).to_owned();
+        let pointer = fault
+            .pointer
+            .strip_prefix(prefix)
+            .map_or(fault.pointer.as_str(), |rest| rest)
+            .to_owned();
         Fault { pointer, ..fault }
     };
     faults.into_iter().map(seen).collect()
@@ -184,7 +217,9 @@ fn within(faults: Vec<Fault>, prefix: &str) -> Vec<Fault> {
 
 /// A job that ended without what was asked for, as an answer to the call that asked.
 fn unmade(error: Option<JobError>) -> Problem {
-    let error = error.unwrap_or_else(|| JobError::transient(code::CANCELLED, "it was cancelled meanwhile; ask again"));
+    let error = error.unwrap_or_else(|| {
+        JobError::transient(code::CANCELLED, "it was cancelled meanwhile; ask again")
+    });
     match error.class {
         ErrorClass::Caller => Problem::from(error),
         ErrorClass::Transient => Problem::new(What::Unavailable, error.detail),

@@ -64,7 +64,9 @@ pub async fn set_limit(
     let most = read_most(body.document)?;
     check_name(scope.as_str(), &name)?;
     let limit = controls::limit(&api.catalog, scope, &name, most).ok_or_else(|| match scope {
-        LimitScope::Provider => Problem::none_of(scope.as_str(), &name, &Provider::ALL.map(Provider::as_str)),
+        LimitScope::Provider => {
+            Problem::none_of(scope.as_str(), &name, &Provider::ALL.map(Provider::as_str))
+        }
         _ => Problem::not_found(scope.as_str(), &name),
     })?;
     api.store.set_limit(&limit).await?;
@@ -203,12 +205,14 @@ async fn resume(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
 }
 
 fn read_class(word: &str) -> Result<Class, Problem> {
-    Class::parse(word).ok_or_else(|| Problem::none_of("class", word, &Class::ALL.map(Class::as_str)))
+    Class::parse(word)
+        .ok_or_else(|| Problem::none_of("class", word, &Class::ALL.map(Class::as_str)))
 }
 
 fn read_scope(word: &str) -> Result<LimitScope, Problem> {
-    LimitScope::parse(word)
-        .ok_or_else(|| Problem::none_of("scope of limits", word, &LimitScope::ALL.map(LimitScope::as_str)))
+    LimitScope::parse(word).ok_or_else(|| {
+        Problem::none_of("scope of limits", word, &LimitScope::ALL.map(LimitScope::as_str))
+    })
 }
 
 /// Stores keep no NUL, and nobody could tell names with control characters apart.

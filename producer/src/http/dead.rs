@@ -59,10 +59,15 @@ const REPLAYED_AT_ONCE: usize = 1_000;
         BadParameter,
     )
 )]
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -> Result<Response, Problem> {
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, Problem> {
     let time = "a time such as `2026-01-31T12:00:00Z`";
     let class = params.text("class").map(|word| {
-        ErrorClass::parse(word).ok_or_else(|| refused("class", word, "one of caller, transient, permanent, bug"))
+        ErrorClass::parse(word)
+            .ok_or_else(|| refused("class", word, "one of caller, transient, permanent, bug"))
     });
     let filter = DeadFilter {
         kind: params.word("kind")?,
@@ -71,7 +76,8 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -
         since: params.parsed("since", time)?,
         until: params.parsed("until", time)?,
     };
-    let after = params.parsed::<TaskId>("cursor", "a cursor: give `nextCursor` of the page before")?;
+    let after =
+        params.parsed::<TaskId>("cursor", "a cursor: give `nextCursor` of the page before")?;
     let page = api.store.dead(&caller.tenant, &filter, after, params.limit()?).await?;
     let dead_letters = api.broker.dead_letters().await.ok();
     let tasks = page.items.into_iter().map(Task::from).collect();
@@ -117,8 +123,12 @@ pub async fn replay(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let (_, job) = dead_task(&api, &caller, &id).await?;
-    let nothing =
-        || Problem::new(What::NothingToRetry, format!("the job of task `{id}` did not fail, or runs again already"));
+    let nothing = || {
+        Problem::new(
+            What::NothingToRetry,
+            format!("the job of task `{id}` did not fail, or runs again already"),
+        )
+    };
     if job_status(&api, &caller, job).await? != Some(JobStatus::Failed)
         || api.changer.retry(caller.tenant.clone(), Target::Job(job)).await? != Some(1)
     {
@@ -175,7 +185,11 @@ impl ReplayRequest {
         (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "The filter has faults."),
     )
 )]
-pub async fn replay_all(State(api): State<Arc<Api>>, caller: Caller, body: JsonBody) -> Result<Response, Problem> {
+pub async fn replay_all(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: JsonBody,
+) -> Result<Response, Problem> {
     let request = ReplayRequest::read(body.document)?;
     let filter = DeadFilter {
         kind: request.kind,
@@ -184,7 +198,8 @@ pub async fn replay_all(State(api): State<Arc<Api>>, caller: Caller, body: JsonB
         since: request.since,
         until: Some(request.until.unwrap_or_else(|| api.now())),
     };
-    let mut answer = Replayed { replayed: 0, next_cursor: request.cursor.map(|task| task.to_string()) };
+    let mut answer =
+        Replayed { replayed: 0, next_cursor: request.cursor.map(|task| task.to_string()) };
     let mut seen = BTreeSet::new();
     loop {
         let after = answer.next_cursor.as_deref().and_then(|cursor| cursor.parse().ok());
@@ -192,7 +207,8 @@ pub async fn replay_all(State(api): State<Arc<Api>>, caller: Caller, body: JsonB
         // Several dead tasks may be of one job, which is tried anew once.
         for job in page.items.iter().map(|task| task.job) {
             if seen.insert(job) {
-                answer.replayed += api.changer.retry(caller.tenant.clone(), Target::Job(job)).await?.unwrap_or(0);
+                answer.replayed +=
+                    api.changer.retry(caller.tenant.clone(), Target::Job(job)).await?.unwrap_or(0);
             }
         }
         answer.next_cursor = page.next;
@@ -206,7 +222,8 @@ pub async fn replay_all(State(api): State<Arc<Api>>, caller: Caller, body: JsonB
 async fn dead_task(api: &Api, caller: &Caller, id: &str) -> Result<(Task, JobId), Problem> {
     let missing = || Problem::not_found("dead task", id);
     let task: TaskId = id.parse().map_err(|_| missing())?;
-    let view = api.store.task(&caller.tenant, task).await?.filter(|view| view.state == TaskState::Failed);
+    let view =
+        api.store.task(&caller.tenant, task).await?.filter(|view| view.state == TaskState::Failed);
     let view = view.ok_or_else(missing)?;
     let job = view.job;
     Ok((Task::from(view), job))

@@ -45,9 +45,12 @@ pub struct DemandShape {
         Missing,
     )
 )]
-pub async fn get(State(api): State<Arc<Api>>, Path(class): Path<String>) -> Result<Response, Problem> {
-    let class =
-        Class::parse(&class).ok_or_else(|| Problem::none_of("class", &class, &Class::ALL.map(Class::as_str)))?;
+pub async fn get(
+    State(api): State<Arc<Api>>,
+    Path(class): Path<String>,
+) -> Result<Response, Problem> {
+    let class = Class::parse(&class)
+        .ok_or_else(|| Problem::none_of("class", &class, &Class::ALL.map(Class::as_str)))?;
     let demand = api.store.demand(class).await?;
     let shape = DemandShape {
         class: class.as_str(),

@@ -39,8 +39,11 @@ const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><me
 fn write_page(described: &Value) -> String {
     let mut page = String::from(HEAD);
     let info = &described["info"];
-    let _ = write!(page, "<h1>{}</h1><p>{}</p>", shown(&info["title"]), shown(&info["description"]));
-    page.push_str("<p>The same for programs: <a href=\"/openapi.json\">/openapi.json</a> (OpenAPI 3.1).</p>");
+    let _ =
+        write!(page, "<h1>{}</h1><p>{}</p>", shown(&info["title"]), shown(&info["description"]));
+    page.push_str(
+        "<p>The same for programs: <a href=\"/openapi.json\">/openapi.json</a> (OpenAPI 3.1).</p>",
+    );
     for (path, methods) in described["paths"].as_object().into_iter().flatten() {
         for (method, call) in methods.as_object().into_iter().flatten() {
             write_call(&mut page, path, method, call);
@@ -55,9 +58,14 @@ fn write_page(described: &Value) -> String {
 
 fn write_call(page: &mut String, path: &str, method: &str, call: &Value) {
     let _ = write!(page, "<h2><code>{} {}</code></h2>", method.to_uppercase(), escape(path));
-    let _ = write!(page, "<p>{} {}</p><table>", shown(&call["summary"]), shown(&call["description"]));
+    let _ =
+        write!(page, "<p>{} {}</p><table>", shown(&call["summary"]), shown(&call["description"]));
     for parameter in call["parameters"].as_array().into_iter().flatten() {
-        row(page, parameter["name"].as_str().unwrap_or_default(), &shown(&parameter["description"]));
+        row(
+            page,
+            parameter["name"].as_str().unwrap_or_default(),
+            &shown(&parameter["description"]),
+        );
     }
     let body = &call["requestBody"]["content"]["application/json"]["schema"];
     if !body.is_null() {
@@ -99,7 +107,9 @@ fn type_of(schema: &Value) -> String {
     match (&schema["type"], alternatives) {
         (_, Some(alternatives)) => joined(alternatives.iter().map(type_of).collect()),
         (Value::Array(types), None) => joined(types.iter().map(shown).collect()),
-        (Value::String(kind), None) if kind == "array" => format!("list of {}", type_of(&schema["items"])),
+        (Value::String(kind), None) if kind == "array" => {
+            format!("list of {}", type_of(&schema["items"]))
+        }
         (kind, None) => shown(kind),
     }
 }
@@ -109,7 +119,11 @@ fn shown(value: &Value) -> String {
     // Words in backquotes are code, as in the descriptions' Markdown.
     text.split('`')
         .enumerate()
-        .map(|(index, part)| if index % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() })
+        .map(
+            |(index, part)| {
+                if index % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }
+            },
+        )
         .collect()
 }
 

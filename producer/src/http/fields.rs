@@ -17,7 +17,9 @@ impl Wanted {
     pub fn parse(text: &str) -> Self {
         let mut root = Self::default();
         for path in text.split(',').map(str::trim).filter(|path| !path.is_empty()) {
-            let leaf = path.split('.').fold(&mut root, |node, name| node.members.entry(name.to_owned()).or_default());
+            let leaf = path
+                .split('.')
+                .fold(&mut root, |node, name| node.members.entry(name.to_owned()).or_default());
             leaf.all = true;
         }
         root.all = root.members.is_empty();
@@ -45,7 +47,9 @@ impl Wanted {
             _ if self.all => value,
             Value::Array(items) => items.into_iter().map(|item| self.of(item)).collect(),
             Value::Object(mut members) => {
-                let member = |(name, wanted): (&String, &Self)| Some((name.clone(), wanted.of(members.remove(name)?)));
+                let member = |(name, wanted): (&String, &Self)| {
+                    Some((name.clone(), wanted.of(members.remove(name)?)))
+                };
                 Value::Object(self.members.iter().filter_map(member).collect::<Map<_, _>>())
             }
             scalar => scalar,
@@ -70,8 +74,7 @@ mod tests {
 
     #[test]
     fn only_what_is_named_is_answered() {
-        let value =
-            json!({"id": 1, "status": "x", "result": {"url": "u", "size": 2, "list": [{"a": 1, "b": 2}]}, "n": null});
+        let value = json!({"id": 1, "status": "x", "result": {"url": "u", "size": 2, "list": [{"a": 1, "b": 2}]}, "n": null});
         let cases = [
             ("", value.clone()),
             ("id, status", json!({"id": 1, "status": "x"})),

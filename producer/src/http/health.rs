@@ -84,12 +84,21 @@ async fn look(api: &Api) -> Readiness {
         part(false, api.board.check()),
         part(true, api.artifacts.check()),
     );
-    let parts = BTreeMap::from([("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)]);
+    let parts = BTreeMap::from([
+        ("store", store),
+        ("broker", broker),
+        ("board", board),
+        ("artifacts", artifacts),
+    ]);
     Readiness { ready: parts.values().all(|part| part.ready || !part.needed), parts }
 }
 
 async fn part(needed: bool, check: impl Future<Output = PortResult<()>>) -> PartReadiness {
     let silent = |_| Err(PortError::unavailable("it", format!("no answer within {WITHIN:?}")));
     let checked = tokio::time::timeout(WITHIN, check).await.unwrap_or_else(silent);
-    PartReadiness { ready: checked.is_ok(), needed, detail: checked.err().map(|error| error.to_string()) }
+    PartReadiness {
+        ready: checked.is_ok(),
+        needed,
+        detail: checked.err().map(|error| error.to_string()),
+    }
 }

@@ -37,13 +37,18 @@ impl Key {
     }
 
     /// The key of a call, if it has one. It stands for the route and the document, whatever the spelling of the latter.
-    pub fn read(headers: &HeaderMap, route: &str, document: &Value) -> Result<Option<Self>, Problem> {
+    pub fn read(
+        headers: &HeaderMap,
+        route: &str,
+        document: &Value,
+    ) -> Result<Option<Self>, Problem> {
         let Some(value) = headers.get(KEY) else { return Ok(None) };
         // The draft has it as a quoted string; most callers leave the quotes out.
         let key = value.to_str().unwrap_or_default().trim().trim_matches('"');
         if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES {
-            let detail =
-                format!("`Idempotency-Key` must be 1 to {MAX_IDEMPOTENCY_KEY_BYTES} printable ASCII characters");
+            let detail = format!(
+                "`Idempotency-Key` must be 1 to {MAX_IDEMPOTENCY_KEY_BYTES} printable ASCII characters"
+            );
             return Err(Problem::new(What::InvalidHeader, detail));
         }
         let fingerprint = Digest::of(format!("{route}\n{}", canonical(document)).as_bytes());
@@ -68,13 +73,15 @@ pub async fn submit(
     match api.submitter.submit(Submission { tenant, idempotency, work }).await? {
         Acceptance::Stored => Ok(accepted(answer, &location)),
         Acceptance::Replayed(before) => {
-            let mut response = accepted(Document::written(before.clone()), &relocated(&location, &before));
+            let mut response =
+                accepted(Document::written(before.clone()), &relocated(&location, &before));
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             Ok(response)
         }
         Acceptance::KeyReused => {
-            let detail =
-                format!("`Idempotency-Key: {named}` was used for another request: send that one, or use a new key");
+            let detail = format!(
+                "`Idempotency-Key: {named}` was used for another request: send that one, or use a new key"
+            );
             Err(Problem::new(What::IdempotencyKeyReused, detail))
         }
     }

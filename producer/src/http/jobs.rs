@@ -55,11 +55,13 @@ pub async fn post(
     api.admit_work()?;
     let key = idempotency::Key::read(&headers, "POST /v1/jobs", &body.document)?;
     let (now, catalog) = (api.now(), Arc::clone(&api.catalog));
-    let job = apart(body.length, move || Planner { catalog: &catalog, now }.job(body.document)).await??;
+    let job =
+        apart(body.length, move || Planner { catalog: &catalog, now }.job(body.document)).await??;
     let job = job.traced(trace::of(&headers));
     let answer = Document::of(&Job::of_new(&job, now))?;
     let (location, kind) = (format!("/v1/jobs/{}", job.id), job.kind.clone());
-    let response = idempotency::submit(&api, caller.tenant, key, Work::Job(job), answer, location).await?;
+    let response =
+        idempotency::submit(&api, caller.tenant, key, Work::Job(job), answer, location).await?;
     api.metrics.accept.with_label_values(&[kind.as_str()]).observe(begun.elapsed().as_secs_f64());
     Ok(response)
 }
@@ -96,7 +98,11 @@ pub async fn get(
     let news = headers.contains_key(header::IF_NONE_MATCH) && !document.is_known(&headers);
     let held = wait.filter(|_| !seen.is_final() && !news);
     if let Some(patience) = held {
-        let view = api.reader.past(&caller.tenant, job, seen, patience).await?.ok_or_else(|| missing(&id))?;
+        let view = api
+            .reader
+            .past(&caller.tenant, job, seen, patience)
+            .await?
+            .ok_or_else(|| missing(&id))?;
         document = Document::cut(&present(view), &wanted)?;
     }
     let mut response = document.conditional(&headers);
@@ -125,12 +131,22 @@ pub async fn get(
         BadParameter,
     )
 )]
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -> Result<Response, Problem> {
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, Problem> {
     let statuses = "one of queued, running, succeeded, failed, cancelled";
-    let status =
-        params.text("status").map(|text| JobStatus::parse(text).ok_or_else(|| refused("status", text, statuses)));
-    let filter = JobFilter { status: status.transpose()?, kind: params.word("kind")?, tag: params.word("tag")? };
-    let after = params.parsed::<JobId>("cursor", "a cursor: give `nextCursor` of the page before")?;
+    let status = params
+        .text("status")
+        .map(|text| JobStatus::parse(text).ok_or_else(|| refused("status", text, statuses)));
+    let filter = JobFilter {
+        status: status.transpose()?,
+        kind: params.word("kind")?,
+        tag: params.word("tag")?,
+    };
+    let after =
+        params.parsed::<JobId>("cursor", "a cursor: give `nextCursor` of the page before")?;
     let page = api.store.list(&caller.tenant, &filter, after, params.limit()?).await?;
     let links = api.links(&caller);
     let jobs = page.items.into_iter().map(|view| Job::of_view(view, &links)).collect();
@@ -155,7 +171,10 @@ pub async fn cancel(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let job = parse(&id)?;
-    api.changer.cancel(caller.tenant.clone(), Target::Job(job)).await?.ok_or_else(|| missing(&id))?;
+    api.changer
+        .cancel(caller.tenant.clone(), Target::Job(job))
+        .await?
+        .ok_or_else(|| missing(&id))?;
     let job = stored(&api, &caller, job, &id).await?;
     let status = if job.status().is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(Document::of(&job)?.with_status(status))
@@ -178,10 +197,15 @@ pub async fn retry(
     _: NoBody,
 ) -> Result<Response, Problem> {
     let job = parse(&id)?;
-    let again = api.changer.retry(caller.tenant.clone(), Target::Job(job)).await?.ok_or_else(|| missing(&id))?;
+    let again = api
+        .changer
+        .retry(caller.tenant.clone(), Target::Job(job))
+        .await?
+        .ok_or_else(|| missing(&id))?;
     if again == 0 {
-        let detail =
-            format!("job `{id}` is not final yet, or it succeeded: only what failed or was cancelled is retried");
+        let detail = format!(
+            "job `{id}` is not final yet, or it succeeded: only what failed or was cancelled is retried"
+        );
         return Err(Problem::new(What::NothingToRetry, detail));
     }
     let job = stored(&api, &caller, job, &id).await?;

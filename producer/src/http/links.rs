@@ -26,7 +26,10 @@ impl Links<'_> {
     }
 
     fn add_to_object(&self, members: &mut Map<String, Value>) {
-        let Some(hash) = members.get("artifact").and_then(Value::as_str).and_then(|text| text.parse::<Digest>().ok())
+        let Some(hash) = members
+            .get("artifact")
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse::<Digest>().ok())
         else {
             return;
         };

@@ -14,7 +14,9 @@ pub enum ListenRefused {
     )]
     NotLoopback(SocketAddr),
     /// Someone else listens there.
-    #[error("{0} is in use: stop what listens there, or choose another port (port 0 takes a free one)")]
+    #[error(
+        "{0} is in use: stop what listens there, or choose another port (port 0 takes a free one)"
+    )]
     InUse(SocketAddr),
     /// Anything else.
     #[error("{address} can't be listened on: {error}")]
@@ -48,7 +50,10 @@ mod tests {
     #[tokio::test]
     async fn only_loopback_is_listened_on() {
         for open in ["0.0.0.0:0", "[::]:0", "10.0.0.1:80", "[::ffff:10.0.0.1]:80"] {
-            assert!(matches!(listen(address(open)).await, Err(ListenRefused::NotLoopback(_))), "{open}");
+            assert!(
+                matches!(listen(address(open)).await, Err(ListenRefused::NotLoopback(_))),
+                "{open}"
+            );
         }
         assert!(listen(address("127.0.0.1:0")).await.is_ok());
     }

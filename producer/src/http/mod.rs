@@ -57,7 +57,10 @@ use self::{
     openapi::Routes,
     problem::{Problem, What},
 };
-use crate::{backlog::Backlog, change::Changer, metrics::Metrics, producer::Settings, read::Reader, submit::Submitter};
+use crate::{
+    backlog::Backlog, change::Changer, metrics::Metrics, producer::Settings, read::Reader,
+    submit::Submitter,
+};
 
 /// Answers shorter than this cost more to compress than to send, in bytes.
 const COMPRESSED_FROM: u64 = 1024;
@@ -99,7 +102,9 @@ impl Api {
     fn admit_work(&self) -> Result<(), Problem> {
         let bound = self.settings.max_backlog;
         self.backlog.over(bound).map_or(Ok(()), |(class, waiting)| {
-            let detail = format!("{waiting} tasks of class {class} wait, and this server takes on work up to {bound}");
+            let detail = format!(
+                "{waiting} tasks of class {class} wait, and this server takes on work up to {bound}"
+            );
             Err(Problem::overloaded(detail))
         })
     }
@@ -118,8 +123,9 @@ impl Api {
 /// The whole surface.
 pub fn router(api: Arc<Api>) -> Router {
     let Routes { documents, files } = openapi::routes();
-    let compression =
-        CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(COMPRESSED_FROM));
+    let compression = CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(COMPRESSED_FROM));
     let documents: Router<Arc<Api>> = documents.into();
     let files: Router<Arc<Api>> = files.into();
     documents

@@ -9,7 +9,10 @@ use axum::{
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, admin, artifacts, batches, compositions, controls, dead, demand, health, jobs, schedules, tasks};
+use super::{
+    Api, admin, artifacts, batches, compositions, controls, dead, demand, health, jobs, schedules,
+    tasks,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -78,7 +81,9 @@ pub fn routes() -> Routes {
         .routes(routes!(health::metrics));
     Routes {
         documents,
-        files: OpenApiRouter::new().routes(routes!(artifacts::get)).routes(routes!(compositions::picture)),
+        files: OpenApiRouter::new()
+            .routes(routes!(artifacts::get))
+            .routes(routes!(compositions::picture)),
     }
 }
 

@@ -16,7 +16,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = parts.uri.path().to_owned();
         let read = Segments::<T>::from_request_parts(parts, state).await;
-        read.map(|Segments(places)| Self(places))
-            .map_err(|_| Problem::new(What::NotFound, format!("nothing is at `{path}`: what it escapes is not UTF-8")))
+        read.map(|Segments(places)| Self(places)).map_err(|_| {
+            Problem::new(
+                What::NotFound,
+                format!("nothing is at `{path}`: what it escapes is not UTF-8"),
+            )
+        })
     }
 }

@@ -334,7 +334,8 @@ impl IntoResponse for Problem {
 /// A refused input, with all its faults.
 impl From<JobError> for Problem {
     fn from(error: JobError) -> Self {
-        let what = if error.code == code::UNKNOWN_KIND { What::UnknownKind } else { What::InvalidInput };
+        let what =
+            if error.code == code::UNKNOWN_KIND { What::UnknownKind } else { What::InvalidInput };
         Self { errors: error.errors, ..Self::new(what, error.detail) }
     }
 }
@@ -366,7 +367,10 @@ mod tests {
         assert_eq!(words.len(), What::ALL.len());
         for what in What::ALL {
             let entry = what.entry();
-            assert!(What::page(entry.word).is_some_and(|page| page.starts_with(entry.title)), "{what:?}");
+            assert!(
+                What::page(entry.word).is_some_and(|page| page.starts_with(entry.title)),
+                "{what:?}"
+            );
         }
         assert_eq!(What::page("nope"), None);
     }

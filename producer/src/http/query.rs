@@ -24,7 +24,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         // Form decoding takes any bytes; a query that is none at all has no parameters.
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
+        let pairs =
+            Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
         Ok(Self(pairs.unwrap_or_default().into_iter().collect()))
     }
 }
@@ -47,7 +48,9 @@ impl Params {
 
     /// A parameter, parsed; `wanted` ends the sentence that refuses it.
     pub fn parsed<T: FromStr>(&self, name: &str, wanted: &str) -> Result<Option<T>, Problem> {
-        self.text(name).map(|text| text.parse().map_err(|_| refused(name, text, wanted))).transpose()
+        self.text(name)
+            .map(|text| text.parse().map_err(|_| refused(name, text, wanted)))
+            .transpose()
     }
 
     /// `?limit=`: how many a page holds. More than the most is the most.
@@ -92,7 +95,10 @@ fn preferred(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let parse = |text: &str| {
         text.parse().map_err(|_| {
             let text: String = text.chars().take(80).collect();
-            Problem::new(What::InvalidHeader, format!("`Prefer: wait={text}` is not a whole number of seconds"))
+            Problem::new(
+                What::InvalidHeader,
+                format!("`Prefer: wait={text}` is not a whole number of seconds"),
+            )
         })
     };
     wait.map(parse).transpose()

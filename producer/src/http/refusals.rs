@@ -42,7 +42,9 @@ impl IntoResponses for BadParameter {
 fn described(refusals: &[(u16, &str)]) -> BTreeMap<String, RefOr<Response>> {
     let problem = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let one = |(status, said): &(u16, &str)| {
-        let response = ResponseBuilder::new().description(*said).content("application/problem+json", problem());
+        let response = ResponseBuilder::new()
+            .description(*said)
+            .content("application/problem+json", problem());
         (status.to_string(), response.build().into())
     };
     refusals.iter().map(one).collect()

@@ -44,13 +44,14 @@ pub async fn post(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let key = idempotency::Key::read(&headers, "POST /v1/schedules", &body.document)?;
-    let id = key.as_ref().map_or_else(ScheduleId::new, |key| ScheduleId::of_call(&caller.tenant, key.name()));
+    let id = key
+        .as_ref()
+        .map_or_else(ScheduleId::new, |key| ScheduleId::of_call(&caller.tenant, key.name()));
     let mut schedule = scheduling(&api).new_schedule(id, caller.tenant.clone(), body.document)?;
     if !api.store.create_schedule(&schedule).await? {
         let before = stored(&api, &caller, id, &id.to_string()).await?;
         if !same_request(&before, &schedule) {
-            let detail =
-                "`Idempotency-Key` was used for another schedule, or that has been changed since: use a new key";
+            let detail = "`Idempotency-Key` was used for another schedule, or that has been changed since: use a new key";
             return Err(Problem::new(What::IdempotencyKeyReused, detail));
         }
         schedule = before;
@@ -75,8 +76,13 @@ pub async fn post(
         BadParameter,
     )
 )]
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller, params: Params) -> Result<Response, Problem> {
-    let after = params.parsed::<ScheduleId>("cursor", "a cursor: give `nextCursor` of the page before")?;
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, Problem> {
+    let after =
+        params.parsed::<ScheduleId>("cursor", "a cursor: give `nextCursor` of the page before")?;
     let page = api.store.schedules(&caller.tenant, after, params.limit()?).await?;
     let schedules = page.items.into_iter().map(ScheduleShape::from).collect();
     let page = SchedulePage { schedules, next_cursor: page.next };
@@ -168,23 +174,36 @@ pub async fn resume(
         Missing,
     )
 )]
-pub async fn delete(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     match api.store.delete_schedule(&caller.tenant, parse(&id)?).await? {
         true => Ok(StatusCode::NO_CONTENT.into_response()),
         false => Err(missing(&id)),
     }
 }
 
-async fn change(api: &Api, caller: &Caller, id: &str, changes: &Value) -> Result<Response, Problem> {
+async fn change(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    changes: &Value,
+) -> Result<Response, Problem> {
     let schedule = parse(id)?;
     for _ in 0..TRIES {
-        let mut changed = scheduling(api).changed(&stored(api, caller, schedule, id).await?, changes.clone())?;
+        let mut changed =
+            scheduling(api).changed(&stored(api, caller, schedule, id).await?, changes.clone())?;
         if api.store.change_schedule(&changed).await? {
             changed.revision += 1;
             return answer(changed, StatusCode::OK);
         }
     }
-    Err(Problem::new(What::Unavailable, format!("schedule `{id}` was changed by others all the time: try again")))
+    Err(Problem::new(
+        What::Unavailable,
+        format!("schedule `{id}` was changed by others all the time: try again"),
+    ))
 }
 
 fn scheduling(api: &Api) -> Scheduling<'_> {
@@ -195,7 +214,12 @@ fn answer(schedule: Schedule, status: StatusCode) -> Result<Response, Problem> {
     Ok(Document::of(&ScheduleShape::from(schedule))?.with_status(status))
 }
 
-async fn stored(api: &Api, caller: &Caller, schedule: ScheduleId, id: &str) -> Result<Schedule, Problem> {
+async fn stored(
+    api: &Api,
+    caller: &Caller,
+    schedule: ScheduleId,
+    id: &str,
+) -> Result<Schedule, Problem> {
     api.store.schedule(&caller.tenant, schedule).await?.ok_or_else(|| missing(id))
 }
 

@@ -30,10 +30,15 @@ use super::{
         Missing,
     )
 )]
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let tasks = api.store.tasks(&caller.tenant, jobs::parse(&id)?).await?;
     let tasks = tasks.ok_or_else(|| Problem::not_found("job", &id))?;
-    Ok(Document::of(&Plan { tasks: tasks.into_iter().map(Task::from).collect() })?.with_status(StatusCode::OK))
+    Ok(Document::of(&Plan { tasks: tasks.into_iter().map(Task::from).collect() })?
+        .with_status(StatusCode::OK))
 }
 
 /// Looks at one task.

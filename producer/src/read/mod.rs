@@ -49,7 +49,10 @@ impl Reader {
         };
         if let Some(view) = &view {
             let seconds = begun.elapsed().as_secs_f64();
-            self.metrics.status_read.with_label_values(&[view.kind.as_str(), from]).observe(seconds);
+            self.metrics
+                .status_read
+                .with_label_values(&[view.kind.as_str(), from])
+                .observe(seconds);
         }
         Ok(view)
     }
@@ -67,7 +70,8 @@ impl Reader {
         // Joined first and read then, so that no change falls between.
         let mut view = self.job(tenant, job).await?;
         loop {
-            let unchanged = view.as_ref().is_some_and(|view| view.status == seen && !view.status.is_final());
+            let unchanged =
+                view.as_ref().is_some_and(|view| view.status == seen && !view.status.is_final());
             let now = Instant::now();
             if !unchanged || now >= end || self.stop.is_cancelled() {
                 return Ok(view);
@@ -77,7 +81,11 @@ impl Reader {
                 () = sleep_until(end.min(now + WAITER_READS_EVERY)) => true,
                 () = self.stop.cancelled() => return Ok(view),
             };
-            view = if ask_store { self.in_store(tenant, job).await? } else { self.job(tenant, job).await? };
+            view = if ask_store {
+                self.in_store(tenant, job).await?
+            } else {
+                self.job(tenant, job).await?
+            };
         }
     }
 

@@ -91,7 +91,12 @@ impl Watch {
     }
 
     /// Obeys what is told to the fleet until `stop`: dispatchers wake, waiters hear of what the board may not know.
-    pub async fn follow_control(self: Arc<Self>, broker: Arc<dyn Broker>, wakes: Arc<Wakes>, stop: CancellationToken) {
+    pub async fn follow_control(
+        self: Arc<Self>,
+        broker: Arc<dyn Broker>,
+        wakes: Arc<Wakes>,
+        stop: CancellationToken,
+    ) {
         stop.run_until_cancelled(async {
             loop {
                 match broker.listen().await {

@@ -19,20 +19,31 @@ impl Fields {
     pub fn open(what: &'static str, value: Value) -> Self {
         let (members, faults) = match value {
             Value::Object(members) => (members, Vec::new()),
-            other => (Map::new(), vec![Fault::new("", format!("{} is not {what}: give an object", describe(&other)))]),
+            other => (
+                Map::new(),
+                vec![Fault::new("", format!("{} is not {what}: give an object", describe(&other)))],
+            ),
         };
         Self { what, members, known: Vec::new(), faults }
     }
 
     /// Takes a field that may be left out (or be `null`), read by `read`, which says in its error what is wrong with the value.
-    pub fn optional<T>(&mut self, name: &'static str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Option<T> {
         self.known.push(name);
         let value = self.members.remove(name).filter(|value| !value.is_null())?;
         read(value).map_err(|detail| self.fault(step(name), detail)).ok()
     }
 
     /// Takes a field that must be there.
-    pub fn required<T>(&mut self, name: &'static str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Option<T> {
         if self.members.get(name).is_none_or(Value::is_null) && !self.is_no_object() {
             self.fault(step(name), format!("is missing: {} must have it", self.what));
         }
@@ -56,7 +67,10 @@ impl Fields {
         let Self { what, members, known, mut faults } = self;
         let unknown = members.keys().take(MOST_FAULTS).map(|name| {
             let known = known.join("`, `");
-            Fault::new(step(name), format!("is not a field of {what}: remove it, or correct its name (`{known}`)"))
+            Fault::new(
+                step(name),
+                format!("is not a field of {what}: remove it, or correct its name (`{known}`)"),
+            )
         });
         faults.extend(unknown);
         faults

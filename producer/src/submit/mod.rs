@@ -49,7 +49,10 @@ impl Submitter {
             Work::Batch(batch) if batch.items.len() > SMALL_BATCH => {
                 let accepting = self.accepting.clone();
                 // On a task of its own: a client that hangs up must not take the bells of a committed batch with it.
-                let accepted = self.accepting.under_way.spawn(async move { accepting.accept(vec![submission]).await });
+                let accepted = self
+                    .accepting
+                    .under_way
+                    .spawn(async move { accepting.accept(vec![submission]).await });
                 let answers = accepted.await.unwrap_or_else(|_| Err(no_answer()))?;
                 answers.into_iter().next().ok_or_else(no_answer)
             }
@@ -81,7 +84,12 @@ pub struct Accepting {
 
 impl Accepting {
     /// Accepts into `store`.
-    pub fn new(store: Arc<dyn Store>, credits: Arc<Credits>, ringer: Ringer, movements: Movements) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        credits: Arc<Credits>,
+        ringer: Ringer,
+        movements: Movements,
+    ) -> Self {
         Self { store, credits, ringer, movements, under_way: TaskTracker::new() }
     }
 

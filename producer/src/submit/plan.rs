@@ -35,8 +35,10 @@ impl Planner<'_> {
     pub fn job_of(self, id: JobId, document: Value) -> Result<NewJob, JobError> {
         let (request, mut faults) = JobRequest::read(document);
         faults.extend(request.run_at.and_then(|at| self.too_late(at)));
-        let overrides =
-            Overrides { timeout: request.timeout_ms.map(Duration::from_millis), max_attempts: request.max_attempts };
+        let overrides = Overrides {
+            timeout: request.timeout_ms.map(Duration::from_millis),
+            max_attempts: request.max_attempts,
+        };
         let planned = match (&request.kind, &request.input) {
             (Some(kind), Some(input)) => self.tasks(id, kind, input, overrides),
             // What is missing has been noted; a kind that is there and unknown is worth saying too.
@@ -82,11 +84,20 @@ impl Planner<'_> {
     fn too_late(self, run_at: Timestamp) -> Option<Fault> {
         let ahead = run_at.duration_since(self.now).as_secs();
         (ahead > MAX_DELAY.as_secs() as i64).then(|| {
-            Fault::new("/runAt", format!("`{run_at}` is more than {} days ahead", MAX_DELAY.as_secs() / 86400))
+            Fault::new(
+                "/runAt",
+                format!("`{run_at}` is more than {} days ahead", MAX_DELAY.as_secs() / 86400),
+            )
         })
     }
 
-    fn tasks(self, id: JobId, kind: &str, input: &Value, overrides: Overrides) -> Result<Vec<NewTask>, Refused> {
+    fn tasks(
+        self,
+        id: JobId,
+        kind: &str,
+        input: &Value,
+        overrides: Overrides,
+    ) -> Result<Vec<NewTask>, Refused> {
         let plan = self.drafts_of(kind)?;
         check_size(input)?;
         let drafts = plan(input).map_err(Refused::input)?;
@@ -98,7 +109,8 @@ impl Planner<'_> {
         self.catalog.get(kind).and_then(|spec| spec.plan).ok_or_else(|| {
             let known: Vec<_> = self.catalog.jobs().map(|spec| spec.name).collect();
             let kind: String = kind.chars().take(40).collect();
-            let detail = format!("`{kind}` is not a kind of job: use one of `{}`", known.join("`, `"));
+            let detail =
+                format!("`{kind}` is not a kind of job: use one of `{}`", known.join("`, `"));
             Refused { code: code::UNKNOWN_KIND, faults: vec![Fault::new("/kind", detail)] }
         })
     }
@@ -120,7 +132,10 @@ impl Refused {
 fn check_size(input: &Value) -> Result<(), Refused> {
     let mut room = Room(MAX_INPUT_BYTES);
     serde_json::to_writer(&mut room, input).map_err(|_| {
-        Refused::input(vec![Fault::new("", format!("is too long: at most {MAX_INPUT_BYTES} bytes as JSON"))])
+        Refused::input(vec![Fault::new(
+            "",
+            format!("is too long: at most {MAX_INPUT_BYTES} bytes as JSON"),
+        )])
     })
 }
 
@@ -147,15 +162,21 @@ mod tests {
 
     fn planned(document: Value) -> Result<NewJob, JobError> {
         let catalog = Catalog::new(&[kinds::ALL, &[echo::SPEC]]);
-        Planner { catalog: &catalog, now: "2026-01-01T00:00:00Z".parse().expect("a time") }.job(document)
+        Planner { catalog: &catalog, now: "2026-01-01T00:00:00Z".parse().expect("a time") }
+            .job(document)
     }
 
     #[test]
     fn a_job_gets_its_tasks_and_its_bounds() {
-        let job = planned(json!({"kind": "echo", "input": {"value": 1}, "timeoutMs": 50, "maxAttempts": 7}));
+        let job = planned(
+            json!({"kind": "echo", "input": {"value": 1}, "timeoutMs": 50, "maxAttempts": 7}),
+        );
         let job = job.expect("a job");
         assert_eq!(job.tasks.len(), 1);
-        assert_eq!((job.tasks[0].timeout, job.tasks[0].max_attempts), (Duration::from_millis(50), 7));
+        assert_eq!(
+            (job.tasks[0].timeout, job.tasks[0].max_attempts),
+            (Duration::from_millis(50), 7)
+        );
         assert_eq!(job.priority, Priority(5));
     }
 
@@ -191,7 +212,9 @@ mod tests {
 
     #[test]
     fn a_time_that_has_passed_is_at_once() {
-        let run_at = |at: &str| planned(json!({"kind": "echo", "input": {}, "runAt": at})).map(|job| job.run_at);
+        let run_at = |at: &str| {
+            planned(json!({"kind": "echo", "input": {}, "runAt": at})).map(|job| job.run_at)
+        };
         assert_eq!(run_at("2025-12-31T00:00:00Z"), Ok(None));
         assert!(run_at("2026-01-02T00:00:00Z").is_ok_and(|at| at.is_some()));
     }
@@ -200,9 +223,11 @@ mod tests {
     fn an_item_of_a_batch_is_refused_by_itself() {
         let catalog = Catalog::new(&[&[echo::SPEC]]);
         let planner = Planner { catalog: &catalog, now: Timestamp::UNIX_EPOCH };
-        let jobs = json!({"jobs": [{"kind": "echo", "input": {}}, 5, {"kind": "nope", "input": {}}]});
+        let jobs =
+            json!({"jobs": [{"kind": "echo", "input": {}}, 5, {"kind": "nope", "input": {}}]});
         let batch = planner.batch(jobs).expect("a batch");
-        let refused: Vec<_> = batch.items.iter().map(|item| matches!(item, NewItem::Refused(_))).collect();
+        let refused: Vec<_> =
+            batch.items.iter().map(|item| matches!(item, NewItem::Refused(_))).collect();
         assert_eq!(refused, [false, true, true]);
     }
 }

@@ -3,8 +3,8 @@
 use common::{
     fault::Fault,
     limits::{
-        MAX_ATTEMPTS_CEILING, MAX_BATCH_JOBS, MAX_METADATA_BYTES, MAX_QUEUE_TIMEOUT, MAX_TAG_BYTES, MAX_TAGS,
-        MAX_TIMEOUT,
+        MAX_ATTEMPTS_CEILING, MAX_BATCH_JOBS, MAX_METADATA_BYTES, MAX_QUEUE_TIMEOUT, MAX_TAG_BYTES,
+        MAX_TAGS, MAX_TIMEOUT,
     },
     schedule::SCHEDULE_TAG,
     submission::Priority,
@@ -58,11 +58,14 @@ impl JobRequest {
             input: fields.required("input", Ok),
             priority: fields.optional("priority", whole(0, Priority::MAX.into())).map(narrow),
             run_at: fields.optional("runAt", timestamp),
-            queue_timeout_ms: fields.optional("queueTimeoutMs", whole(1, MAX_QUEUE_TIMEOUT.as_secs() * 1000)),
+            queue_timeout_ms: fields
+                .optional("queueTimeoutMs", whole(1, MAX_QUEUE_TIMEOUT.as_secs() * 1000)),
             tags: read_tags(&mut fields),
             metadata: fields.optional("metadata", metadata),
             timeout_ms: fields.optional("timeoutMs", whole(1, MAX_TIMEOUT.as_secs() * 1000)),
-            max_attempts: fields.optional("maxAttempts", whole(1, MAX_ATTEMPTS_CEILING.into())).map(narrow),
+            max_attempts: fields
+                .optional("maxAttempts", whole(1, MAX_ATTEMPTS_CEILING.into()))
+                .map(narrow),
         };
         fields.not_yet("webhook", "remove it, and follow the job with `GET /v1/jobs/{id}?wait=25`");
         (request, fields.close())
@@ -124,10 +127,13 @@ impl WarmRequest {
 
 fn sources(value: Value) -> Result<Vec<String>, String> {
     match value {
-        Value::Array(sources) if sources.is_empty() => Err("is empty: name at least one source".to_owned()),
-        Value::Array(sources) if sources.len() > MAX_BATCH_JOBS => {
-            Err(format!("holds {} sources: at most {MAX_BATCH_JOBS} go into one call", sources.len()))
+        Value::Array(sources) if sources.is_empty() => {
+            Err("is empty: name at least one source".to_owned())
         }
+        Value::Array(sources) if sources.len() > MAX_BATCH_JOBS => Err(format!(
+            "holds {} sources: at most {MAX_BATCH_JOBS} go into one call",
+            sources.len()
+        )),
         Value::Array(sources) => sources.into_iter().map(text).collect(),
         other => Err(format!("{} is not a list of sources", describe(&other))),
     }
@@ -152,8 +158,9 @@ fn jobs(value: Value) -> Result<Vec<Value>, String> {
 /// Reads a time.
 pub fn timestamp(value: Value) -> Result<Timestamp, String> {
     let written = text(value)?;
-    let why =
-        |error: jiff::Error| format!("`{}` is not a time such as `2026-01-31T12:00:00Z`: {error}", crop(&written));
+    let why = |error: jiff::Error| {
+        format!("`{}` is not a time such as `2026-01-31T12:00:00Z`: {error}", crop(&written))
+    };
     written.parse().map_err(why)
 }
 
@@ -170,7 +177,9 @@ fn metadata(value: Value) -> Result<Value, String> {
 
 fn read_tags(fields: &mut Fields) -> Vec<String> {
     let list = fields.optional("tags", |value| match value {
-        Value::Array(tags) if tags.len() > MAX_TAGS => Err(format!("holds {} tags: at most {MAX_TAGS}", tags.len())),
+        Value::Array(tags) if tags.len() > MAX_TAGS => {
+            Err(format!("holds {} tags: at most {MAX_TAGS}", tags.len()))
+        }
         Value::Array(tags) => Ok(tags),
         other => Err(format!("{} is not a list of texts", describe(&other))),
     });
@@ -197,7 +206,11 @@ fn tag(value: Value) -> Result<String, String> {
         return Err("is empty or holds control characters: give a short word".to_owned());
     }
     if tag.len() > MAX_TAG_BYTES {
-        return Err(format!("`{}…` is {} bytes long: at most {MAX_TAG_BYTES}", crop(&tag), tag.len()));
+        return Err(format!(
+            "`{}…` is {} bytes long: at most {MAX_TAG_BYTES}",
+            crop(&tag),
+            tag.len()
+        ));
     }
     Ok(tag)
 }
@@ -237,7 +250,10 @@ mod tests {
             ),
             (json!({"kind": "echo", "input": {}, "tags": vec!["a"; 17]}), vec!["/tags"]),
             (json!({"kind": "echo", "input": {}, "metadata": [1]}), vec!["/metadata"]),
-            (json!({"kind": "echo", "input": {}, "metadata": {"a": "x".repeat(17_000)}}), vec!["/metadata"]),
+            (
+                json!({"kind": "echo", "input": {}, "metadata": {"a": "x".repeat(17_000)}}),
+                vec!["/metadata"],
+            ),
             (json!({"kind": "echo", "input": {}, "webhook": "https://a"}), vec!["/webhook"]),
             (json!({"kind": "echo", "input": {}, "colour": 1}), vec!["/colour"]),
         ];
@@ -273,7 +289,10 @@ mod tests {
         ];
         for (document, wanted) in cases {
             let faults = BatchRequest::read(document).expect_err("faults");
-            assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), wanted);
+            assert_eq!(
+                faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+                wanted
+            );
         }
         assert!(BatchRequest::read(json!({"jobs": [1, null]})).is_ok());
     }

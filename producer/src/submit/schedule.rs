@@ -83,7 +83,12 @@ pub struct Scheduling<'a> {
 
 impl Scheduling<'_> {
     /// A new schedule, or the error that lists every fault, with pointers from the start of `document`.
-    pub fn new_schedule(self, id: ScheduleId, tenant: TenantId, document: Value) -> Result<Schedule, JobError> {
+    pub fn new_schedule(
+        self,
+        id: ScheduleId,
+        tenant: TenantId,
+        document: Value,
+    ) -> Result<Schedule, JobError> {
         let (request, recurrence) = self.judge(document)?;
         let mut schedule = Schedule {
             id,
@@ -134,7 +139,9 @@ impl Scheduling<'_> {
         let (request, mut faults) = ScheduleRequest::read(document);
         let mut code = code::INVALID_INPUT.to_owned();
         let recurrence = match (&request.cron, &request.timezone) {
-            (Some(cron), Some(timezone)) => Recurrence::read(cron, timezone).map_err(|more| faults.extend(more)).ok(),
+            (Some(cron), Some(timezone)) => {
+                Recurrence::read(cron, timezone).map_err(|more| faults.extend(more)).ok()
+            }
             _ => None,
         };
         if let (Some(starts), Some(ends)) = (request.starts_at, request.ends_at)
@@ -147,9 +154,14 @@ impl Scheduling<'_> {
         }
         if let Some(job) = &request.job {
             if job.get("runAt").is_some_and(|at| !at.is_null()) {
-                faults.push(Fault::new("/job/runAt", "can't be given here: `cron` says when; remove it"));
+                faults.push(Fault::new(
+                    "/job/runAt",
+                    "can't be given here: `cron` says when; remove it",
+                ));
             }
-            if let Err(error) = (Planner { catalog: self.catalog, now: self.now }).job_of(JobId::new(), job.clone()) {
+            if let Err(error) =
+                (Planner { catalog: self.catalog, now: self.now }).job_of(JobId::new(), job.clone())
+            {
                 code = error.code;
                 faults.extend(error.errors.into_iter().map(|fault| fault.under("/job")));
             }
@@ -170,7 +182,8 @@ impl Scheduling<'_> {
 
 /// When a stored schedule is due.
 pub fn recurrence(schedule: &Schedule) -> Result<Recurrence, JobError> {
-    let recurrence = Recurrence::read(&schedule.cron, &schedule.timezone).map_err(JobError::refused)?;
+    let recurrence =
+        Recurrence::read(&schedule.cron, &schedule.timezone).map_err(JobError::refused)?;
     Ok(recurrence.between(schedule.starts_at, schedule.ends_at))
 }
 
@@ -189,7 +202,8 @@ pub fn job_of_firing(
 
 /// A schedule that begins with its end was meant otherwise; one that is changed may well come to its end.
 fn never(cron: &str, ends: Timestamp) -> JobError {
-    let detail = format!("no time of `{cron}` is left before `{ends}`: give a later time, or leave it out");
+    let detail =
+        format!("no time of `{cron}` is left before `{ends}`: give a later time, or leave it out");
     JobError::refused(vec![Fault::new("/endsAt", detail)])
 }
 
@@ -230,7 +244,9 @@ pub fn same_request(one: &Schedule, other: &Schedule) -> bool {
 fn name(value: Value) -> Result<String, String> {
     let name = text(value)?;
     if name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-        return Err(format!("is longer than {MAX_NAME_BYTES} bytes or holds control characters: give a short line"));
+        return Err(format!(
+            "is longer than {MAX_NAME_BYTES} bytes or holds control characters: give a short line"
+        ));
     }
     Ok(name)
 }
@@ -259,7 +275,11 @@ mod tests {
 
     fn made(document: Value) -> Result<Schedule, JobError> {
         let (catalog, now) = (catalog(), at("2026-01-01T00:00:00Z"));
-        Scheduling { catalog: &catalog, now }.new_schedule(ScheduleId::new(), TenantId::default(), document)
+        Scheduling { catalog: &catalog, now }.new_schedule(
+            ScheduleId::new(),
+            TenantId::default(),
+            document,
+        )
     }
 
     fn changed(schedule: &Schedule, changes: Value) -> Result<Schedule, JobError> {
@@ -297,7 +317,8 @@ mod tests {
             let found: Vec<_> = error.errors.iter().map(|fault| fault.pointer.as_str()).collect();
             assert_eq!(found, pointers, "{document}");
         }
-        let unknown = json!({"cron": "@daily", "timezone": "UTC", "job": {"kind": "nope", "input": {}}});
+        let unknown =
+            json!({"cron": "@daily", "timezone": "UTC", "job": {"kind": "nope", "input": {}}});
         assert_eq!(made(unknown).expect_err("refused").code, code::UNKNOWN_KIND);
     }
 
@@ -311,7 +332,10 @@ mod tests {
     fn a_change_replaces_members_and_works_out_anew_when_it_is_due_only_where_that_changes() {
         let schedule = made(daily()).expect("a schedule");
         let renamed = changed(&schedule, json!({"name": "breakfast"})).expect("changed");
-        assert_eq!((renamed.name.as_deref(), renamed.course.next_at), (Some("breakfast"), schedule.course.next_at));
+        assert_eq!(
+            (renamed.name.as_deref(), renamed.course.next_at),
+            (Some("breakfast"), schedule.course.next_at)
+        );
         let moved = changed(&renamed, json!({"timezone": "UTC", "name": null})).expect("changed");
         assert_eq!((moved.name, moved.course.next_at), (None, Some(at("2026-01-02T06:00:00Z"))));
         let paused = changed(&schedule, json!({"paused": true})).expect("changed");

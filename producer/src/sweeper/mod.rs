@@ -64,12 +64,14 @@ impl Sweeper {
             let swept = self.run_once().await;
             let fired = self.firing.run_once().await;
             let rung = self.bells.run_once(&mut heard).await;
-            let full =
-                swept.as_ref().is_ok_and(|swept| swept.lost + swept.quarantined + swept.expired >= self.policy.most)
-                    || fired.as_ref().is_ok_and(|fired| *fired >= schedules::MOST);
+            let full = swept.as_ref().is_ok_and(|swept| {
+                swept.lost + swept.quarantined + swept.expired >= self.policy.most
+            }) || fired.as_ref().is_ok_and(|fired| *fired >= schedules::MOST);
             match swept.map(|_| ()).and(fired.map(|_| ())).and(rung.map(|_| ())) {
                 Ok(()) => away = false,
-                Err(error) if !std::mem::replace(&mut away, true) => tracing::warn!(%error, "the sweeper waits"),
+                Err(error) if !std::mem::replace(&mut away, true) => {
+                    tracing::warn!(%error, "the sweeper waits")
+                }
                 Err(_) => {}
             }
             let pause = if full { Duration::ZERO } else { SWEEP_EVERY };

@@ -53,7 +53,9 @@ impl Firing {
             match self.fire(&schedule, now).await {
                 Ok(()) => {}
                 Err(error) if error.is_transient() => return Err(error),
-                Err(error) => tracing::error!(schedule = %schedule.id, %error, "a schedule can't be moved on"),
+                Err(error) => {
+                    tracing::error!(schedule = %schedule.id, %error, "a schedule can't be moved on")
+                }
             }
         }
         Ok(found)
@@ -85,13 +87,19 @@ impl Firing {
     }
 
     /// Posts the job of one due time, or says why there is none.
-    async fn post(&self, schedule: &Schedule, due: Timestamp, now: Timestamp) -> PortResult<Result<JobId, JobError>> {
+    async fn post(
+        &self,
+        schedule: &Schedule,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> PortResult<Result<JobId, JobError>> {
         let job = match job_of_firing(schedule, due, &self.catalog, now) {
             Ok(job) => job,
             Err(error) => return Ok(Err(error)),
         };
         let id = job.id;
-        let submission = Submission { tenant: schedule.tenant.clone(), idempotency: None, work: Work::Job(job) };
+        let submission =
+            Submission { tenant: schedule.tenant.clone(), idempotency: None, work: Work::Job(job) };
         match self.submitter.submit(submission).await {
             Ok(_) => {
                 self.metrics.fired.with_label_values(&["posted"]).inc();

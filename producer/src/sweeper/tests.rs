@@ -55,7 +55,10 @@ fn bells(rig: &Rig, overdue_after: Duration) -> (Bells, Arc<Rebuilt>) {
     let broker = Arc::new(Rebuilt { inner: rig.broker.clone(), generation: AtomicU64::new(1) });
     let ringer = Ringer::new(rig.store.clone(), broker.clone(), rig.metrics.clone());
     let metrics = rig.metrics.clone();
-    (Bells { store: rig.store.clone(), broker: broker.clone(), ringer, metrics, overdue_after }, broker)
+    (
+        Bells { store: rig.store.clone(), broker: broker.clone(), ringer, metrics, overdue_after },
+        broker,
+    )
 }
 
 #[tokio::test]
@@ -99,8 +102,15 @@ async fn what_a_dead_worker_held_is_ready_again_and_the_dispatcher_is_woken() {
     rig.slots(10).await;
     let jobs = rig.submit(1).await;
     rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
-    let held: Vec<TaskId> =
-        rig.store.overdue(Class::Light, Duration::ZERO, 10).await.unwrap().0.iter().map(|bell| bell.task).collect();
+    let held: Vec<TaskId> = rig
+        .store
+        .overdue(Class::Light, Duration::ZERO, 10)
+        .await
+        .unwrap()
+        .0
+        .iter()
+        .map(|bell| bell.task)
+        .collect();
     let claimed = rig.store.claim(rig.worker, &held, Duration::ZERO).await.unwrap();
     assert_eq!(claimed[0].as_ref().map(|task| task.fence), Some(Fence(1)));
     let (bells, _) = bells(&rig, bells::OVERDUE_AFTER);
@@ -121,5 +131,7 @@ async fn what_a_dead_worker_held_is_ready_again_and_the_dispatcher_is_woken() {
     timeout(Duration::from_secs(20), lost).await.expect("the lease runs out in time");
     assert_eq!(rig.states(&jobs).await, [TaskState::Ready]);
     assert_eq!(rig.metrics.leases_lost.get(), 1);
-    timeout(Duration::from_secs(20), rig.dispatcher.wakes.poked(Class::Light)).await.expect("the dispatcher is woken");
+    timeout(Duration::from_secs(20), rig.dispatcher.wakes.poked(Class::Light))
+        .await
+        .expect("the dispatcher is woken");
 }

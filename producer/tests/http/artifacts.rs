@@ -27,10 +27,17 @@ async fn an_artifact_is_read_whole_in_part_or_not_again() {
     let part = stand.get_with(&path, &[("range", "bytes=4-9")]).await;
     assert_eq!((part.status, part.body.as_slice()), (StatusCode::PARTIAL_CONTENT, &bytes[4..10]));
     assert_eq!(part.header("content-range"), format!("bytes 4-9/{}", bytes.len()));
-    assert_eq!(part.header("content-type"), "audio/wav", "told from the file's start, not from the part's");
+    assert_eq!(
+        part.header("content-type"),
+        "audio/wav",
+        "told from the file's start, not from the part's"
+    );
 
     let outside = stand.get_with(&path, &[("range", "bytes=99999-")]).await;
-    assert_eq!((outside.status.as_u16(), outside.problem().as_str()), (416, "range_not_satisfiable"));
+    assert_eq!(
+        (outside.status.as_u16(), outside.problem().as_str()),
+        (416, "range_not_satisfiable")
+    );
     assert_eq!(outside.header("content-range"), format!("bytes */{}", bytes.len()));
 
     let known = stand.get_with(&path, &[("if-none-match", whole.header("etag"))]).await;

@@ -27,13 +27,19 @@ async fn refused_and_failed_items_are_rejected_and_the_others_fulfilled_in_order
     let id = answer.id();
     assert_eq!(answer.header("location"), format!("/v1/batches/{id}"));
     let counts = |fulfilled: u32, rejected: u32, pending: u32| json!({"total": 6, "fulfilled": fulfilled, "rejected": rejected, "pending": pending});
-    assert_eq!((&answer.json()["status"], &answer.json()["counts"]), (&json!("running"), &counts(0, 3, 3)));
+    assert_eq!(
+        (&answer.json()["status"], &answer.json()["counts"]),
+        (&json!("running"), &counts(0, 3, 3))
+    );
     let before = results(&stand, &id).await;
     let statuses: Vec<_> = before.iter().map(|item| item["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["pending", "rejected", "pending", "rejected", "rejected", "pending"]);
     stand.work().await;
     let batch = stand.get(&format!("/v1/batches/{id}")).await;
-    assert_eq!((&batch.json()["status"], &batch.json()["counts"]), (&json!("settled"), &counts(2, 4, 0)));
+    assert_eq!(
+        (&batch.json()["status"], &batch.json()["counts"]),
+        (&json!("settled"), &counts(2, 4, 0))
+    );
     let items = results(&stand, &id).await;
     for (index, item) in items.iter().enumerate() {
         assert_eq!(item["index"], json!(index));
@@ -42,8 +48,12 @@ async fn refused_and_failed_items_are_rejected_and_the_others_fulfilled_in_order
     assert_eq!((&items[5]["status"], &items[5]["value"]), (&json!("fulfilled"), &json!(5)));
     assert_eq!(items[1]["reason"]["code"], json!("unknown_kind"));
     assert_eq!(items[2]["reason"]["detail"], json!("no luck"));
-    assert_eq!((&items[3]["jobId"], &items[3]["reason"]["errors"][0]["pointer"]), (&json!(null), &json!("")));
-    let pointers: Vec<_> = items[4]["reason"]["errors"].as_array().unwrap().iter().map(|f| &f["pointer"]).collect();
+    assert_eq!(
+        (&items[3]["jobId"], &items[3]["reason"]["errors"][0]["pointer"]),
+        (&json!(null), &json!(""))
+    );
+    let pointers: Vec<_> =
+        items[4]["reason"]["errors"].as_array().unwrap().iter().map(|f| &f["pointer"]).collect();
     assert_eq!(pointers, ["/priority", "/input/nap"]);
     let job = stand.get(&format!("/v1/jobs/{}", items[0]["jobId"].as_str().unwrap())).await.json();
     assert_eq!((&job["batchId"], &job["batchIndex"]), (&json!(id), &json!(0)));
@@ -53,7 +63,10 @@ async fn refused_and_failed_items_are_rejected_and_the_others_fulfilled_in_order
 async fn a_batch_in_which_all_were_refused_has_settled() {
     let stand = Stand::new().await;
     let answer = stand.post("/v1/batches", &json!({"jobs": [1, 2]})).await;
-    assert_eq!((answer.status, &answer.json()["status"]), (StatusCode::ACCEPTED, &json!("settled")));
+    assert_eq!(
+        (answer.status, &answer.json()["status"]),
+        (StatusCode::ACCEPTED, &json!("settled"))
+    );
     let read = stand.get(answer.header("location")).await.json();
     assert_eq!((&read["status"], &read["counts"]["rejected"]), (&json!("settled"), &json!(2)));
 }
@@ -67,7 +80,9 @@ async fn results_come_in_pages_that_join_without_gap_or_overlap() {
     let mut indexes = Vec::new();
     loop {
         let page = stand.get(&path).await.json();
-        indexes.extend(page["results"].as_array().unwrap().iter().map(|item| item["index"].as_u64().unwrap()));
+        indexes.extend(
+            page["results"].as_array().unwrap().iter().map(|item| item["index"].as_u64().unwrap()),
+        );
         let Some(cursor) = page["nextCursor"].as_str() else { break };
         path = format!("/v1/batches/{id}/results?limit=3&cursor={cursor}");
     }
@@ -82,7 +97,8 @@ async fn a_full_batch_is_one_submission() {
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
     assert_eq!(answer.json()["counts"]["pending"], json!(10_000));
     assert_eq!(stand.store.accepts.load(std::sync::atomic::Ordering::SeqCst), 1);
-    let last = stand.get(&format!("{}/results?cursor=9999", answer.header("location"))).await.json();
+    let last =
+        stand.get(&format!("{}/results?cursor=9999", answer.header("location"))).await.json();
     assert_eq!((&last["results"][0]["index"], &last["nextCursor"]), (&json!(9999), &json!(null)));
 }
 
@@ -103,10 +119,16 @@ async fn a_batch_is_cancelled_and_retried_whole_but_for_refused_items() {
     let stand = Stand::new().await;
     let id = stand.post("/v1/batches", &json!({"jobs": [echo(1), 7, echo(2)]})).await.id();
     let cancelled = stand.act(&format!("/v1/batches/{id}/cancel")).await;
-    assert_eq!((cancelled.status, &cancelled.json()["counts"]["rejected"]), (StatusCode::OK, &json!(3)));
+    assert_eq!(
+        (cancelled.status, &cancelled.json()["counts"]["rejected"]),
+        (StatusCode::OK, &json!(3))
+    );
     assert_eq!(results(&stand, &id).await[0]["reason"]["code"], json!("cancelled"));
     let again = stand.act(&format!("/v1/batches/{id}/retry")).await;
-    assert_eq!((again.status, &again.json()["counts"]["pending"]), (StatusCode::ACCEPTED, &json!(2)));
+    assert_eq!(
+        (again.status, &again.json()["counts"]["pending"]),
+        (StatusCode::ACCEPTED, &json!(2))
+    );
     stand.work().await;
     let items = results(&stand, &id).await;
     let statuses: Vec<_> = items.iter().map(|item| item["status"].as_str().unwrap()).collect();
@@ -117,7 +139,10 @@ async fn a_batch_is_cancelled_and_retried_whole_but_for_refused_items() {
 #[tokio::test]
 async fn a_batch_that_is_known_is_not_sent_again() {
     let stand = Stand::new().await;
-    let path = format!("/v1/batches/{}", stand.post("/v1/batches", &json!({"jobs": [echo(1)]})).await.id());
+    let path = format!(
+        "/v1/batches/{}",
+        stand.post("/v1/batches", &json!({"jobs": [echo(1)]})).await.id()
+    );
     let tag = stand.get(&path).await.header("etag").to_owned();
     let again = stand.get_with(&path, &[("if-none-match", &tag)]).await;
     assert_eq!(again.status, StatusCode::NOT_MODIFIED);

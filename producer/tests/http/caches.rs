@@ -23,7 +23,11 @@ fn text(report: &Value) -> &Value {
 async fn the_report_counts_by_level_and_namespace_and_does_without_the_board() {
     let stand = Stand::new().await;
     let before = stand.get("/v1/admin/cache").await.json();
-    assert_eq!(text(&before)["l1"], json!({"hits": 0, "misses": 0}), "no rate before the first read");
+    assert_eq!(
+        text(&before)["l1"],
+        json!({"hits": 0, "misses": 0}),
+        "no rate before the first read"
+    );
     stand.cache.put(&item("a"), Made::new("value")).await;
     for key in ["a", "a", "a", "b"] {
         stand.cache.get(&item(key)).await;
@@ -32,7 +36,10 @@ async fn the_report_counts_by_level_and_namespace_and_does_without_the_board() {
     let report = stand.get("/v1/admin/cache").await.json();
     let text = text(&report);
     assert_eq!(text["l1"], json!({"hits": 3, "misses": 1, "rate": 0.75}));
-    assert_eq!((&text["l2"]["misses"], &text["entries"], &text["bytes"]), (&json!(1), &json!(1), &json!(5)));
+    assert_eq!(
+        (&text["l2"]["misses"], &text["entries"], &text["bytes"]),
+        (&json!(1), &json!(1), &json!(5))
+    );
     assert_eq!((&text["freshSeconds"], &text["staleSeconds"]), (&json!(86_400), &json!(0)));
     assert!(report["shared"]["entries"].as_u64().is_some_and(|entries| entries >= 1), "{report}");
     assert!(report.get("disk").is_none());
@@ -45,10 +52,16 @@ async fn the_report_counts_by_level_and_namespace_and_does_without_the_board() {
 #[tokio::test]
 async fn values_are_cleared_by_tag_and_by_namespace() {
     let stand = Stand::new().await;
-    for query in ["?tag=provider:openai", "?namespace=text", "?namespace=metadata&tag=provider:openai"] {
+    for query in
+        ["?tag=provider:openai", "?namespace=text", "?namespace=metadata&tag=provider:openai"]
+    {
         stand.cache.put(&item("a"), Made::new("value")).await;
         let cleared = clear(&stand, query).await;
-        assert_eq!((cleared.status, &cleared.json()["entries"]), (StatusCode::OK, &json!(1)), "{query}");
+        assert_eq!(
+            (cleared.status, &cleared.json()["entries"]),
+            (StatusCode::OK, &json!(1)),
+            "{query}"
+        );
         assert_eq!(stand.cache.get(&item("a")).await, None, "{query}");
     }
     stand.cache.put(&item("a"), Made::new("value")).await;
@@ -61,22 +74,34 @@ async fn a_clear_that_names_nothing_is_refused_and_one_without_the_board_says_so
     let stand = Stand::new().await;
     for query in ["", "?tag=", "?namespace=sessions", "?tag=%00"] {
         let refused = clear(&stand, query).await;
-        assert_eq!((refused.status, refused.problem().as_str()), (StatusCode::BAD_REQUEST, "invalid_query"), "{query}");
+        assert_eq!(
+            (refused.status, refused.problem().as_str()),
+            (StatusCode::BAD_REQUEST, "invalid_query"),
+            "{query}"
+        );
     }
     stand.board.set_away(true);
     let away = clear(&stand, "?namespace=text").await;
-    assert_eq!((away.status, away.problem().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    assert_eq!(
+        (away.status, away.problem().as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    );
 }
 
 #[tokio::test]
 async fn warming_is_a_batch_of_probes_behind_all_other_work() {
     let stand = Stand::new().await;
-    let answer = stand.post("/v1/admin/cache/warm", &json!({"sources": ["https://example.com/a.mp4", "b.mp3"]})).await;
+    let answer = stand
+        .post("/v1/admin/cache/warm", &json!({"sources": ["https://example.com/a.mp4", "b.mp3"]}))
+        .await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
     assert_eq!(answer.header("location"), format!("/v1/batches/{}", answer.id()));
     assert_eq!(answer.json()["counts"]["total"], json!(2));
     let jobs = stand.get("/v1/jobs?tag=cache-warm&fields=kind,priority").await.json();
-    assert_eq!(jobs["jobs"], json!([{"kind": "probe", "priority": 0}, {"kind": "probe", "priority": 0}]));
+    assert_eq!(
+        jobs["jobs"],
+        json!([{"kind": "probe", "priority": 0}, {"kind": "probe", "priority": 0}])
+    );
     let faults: [(Value, &str); 4] = [
         (json!({}), "/sources"),
         (json!({"sources": []}), "/sources"),
@@ -85,6 +110,10 @@ async fn warming_is_a_batch_of_probes_behind_all_other_work() {
     ];
     for (body, pointer) in faults {
         let refused = stand.post("/v1/admin/cache/warm", &body).await;
-        assert_eq!((refused.status.as_u16(), refused.pointers()), (422, vec![pointer.to_owned()]), "{body}");
+        assert_eq!(
+            (refused.status.as_u16(), refused.pointers()),
+            (422, vec![pointer.to_owned()]),
+            "{body}"
+        );
     }
 }

@@ -9,7 +9,14 @@ use serde_json::{Value, json};
 use crate::stand::{Answer, Stand, request, succeeded};
 
 async fn put(stand: &Stand, path: &str, body: Value) -> Answer {
-    stand.send(request(Method::PUT, path, &[("content-type", "application/json")], Body::from(body.to_string()))).await
+    stand
+        .send(request(
+            Method::PUT,
+            path,
+            &[("content-type", "application/json")],
+            Body::from(body.to_string()),
+        ))
+        .await
 }
 
 async fn delete(stand: &Stand, path: &str) -> StatusCode {
@@ -28,7 +35,10 @@ async fn a_limit_is_set_listed_kept_named_and_removed() {
     assert_eq!((set.status, set.json()), (StatusCode::OK, limit.clone()));
     let text = put(&stand, "/v1/admin/limits/provider/text", json!({"most": 4})).await.json();
     assert_eq!(text["kinds"], json!(["hook", "ideas", "score", "script"]));
-    assert_eq!(put(&stand, "/v1/admin/limits/tenant/%2A", json!({"most": 9})).await.json()["name"], json!("*"));
+    assert_eq!(
+        put(&stand, "/v1/admin/limits/tenant/%2A", json!({"most": 9})).await.json()["name"],
+        json!("*")
+    );
     let listed = stand.get("/v1/admin/limits").await.json();
     assert_eq!((listed["limits"].as_array().unwrap().len(), &listed["limits"][0]), (3, &limit));
     stand.echo(json!(1)).await;
@@ -55,7 +65,10 @@ async fn a_limit_that_means_nothing_is_refused() {
         (json!([]), ""),
     ] {
         let answer = put(&stand, "/v1/admin/limits/kind/echo", body).await;
-        assert_eq!((answer.status, answer.pointers()), (StatusCode::UNPROCESSABLE_ENTITY, vec![pointer.to_owned()]));
+        assert_eq!(
+            (answer.status, answer.pointers()),
+            (StatusCode::UNPROCESSABLE_ENTITY, vec![pointer.to_owned()])
+        );
     }
     assert_eq!(stand.get("/v1/admin/limits").await.json(), json!({"limits": []}));
 }
@@ -65,18 +78,35 @@ async fn a_paused_class_or_tenant_starts_nothing_until_it_is_resumed() {
     let stand = Stand::new().await;
     for what in ["queues/light", "tenants/default"] {
         stand.beat(4).await;
-        assert_eq!(stand.act(&format!("/v1/admin/{what}/pause")).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(
+            stand.act(&format!("/v1/admin/{what}/pause")).await.status,
+            StatusCode::NO_CONTENT
+        );
         let id = stand.echo(json!(1)).await;
         assert!(stand.claim().await.is_empty(), "{what}");
         assert_eq!(waiting_for(&stand, &id).await, json!("paused"));
         let queues = stand.get("/v1/admin/queues").await.json();
-        let light = queues["queues"].as_array().unwrap().iter().find(|queue| queue["class"] == "light").unwrap();
+        let light = queues["queues"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|queue| queue["class"] == "light")
+            .unwrap();
         let told = (light["paused"].clone(), queues["pausedTenants"].clone());
-        let wanted =
-            if what.starts_with("queues") { (json!(true), json!([])) } else { (json!(false), json!(["default"])) };
+        let wanted = if what.starts_with("queues") {
+            (json!(true), json!([]))
+        } else {
+            (json!(false), json!(["default"]))
+        };
         assert_eq!(told, wanted);
-        assert_eq!((&light["waiting"], &light["queued"], &light["slots"]), (&json!(1), &json!(0), &json!(100)));
-        assert_eq!(stand.act(&format!("/v1/admin/{what}/resume")).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(
+            (&light["waiting"], &light["queued"], &light["slots"]),
+            (&json!(1), &json!(0), &json!(100))
+        );
+        assert_eq!(
+            stand.act(&format!("/v1/admin/{what}/resume")).await.status,
+            StatusCode::NO_CONTENT
+        );
         let claimed = stand.claim().await;
         assert_eq!(claimed.len(), 1, "{what}");
         stand.settle(&claimed[0], succeeded(json!(1))).await;
@@ -93,7 +123,10 @@ async fn workers_are_shown_with_what_they_run_and_demand_with_how_many_are_neede
     let workers = stand.get("/v1/admin/workers").await.json();
     let worker = &workers["workers"][0];
     assert_eq!(worker["slots"], json!([{"class": "light", "slots": 100}]));
-    assert_eq!((&worker["runs"][0]["job"], &worker["runs"][0]["kind"]), (&json!(id), &json!("echo")));
+    assert_eq!(
+        (&worker["runs"][0]["job"], &worker["runs"][0]["kind"]),
+        (&json!(id), &json!("echo"))
+    );
     assert_eq!((&worker["runs"][0]["attempt"], &worker["draining"]), (&json!(1), &json!(false)));
     let demand = stand.get("/v1/demand/light").await.json();
     assert_eq!(

@@ -9,7 +9,9 @@ use crate::stand::Stand;
 async fn failing(stand: &Stand, count: usize) -> Vec<String> {
     let mut jobs = Vec::new();
     for _ in 0..count {
-        let posted = stand.post("/v1/jobs", &json!({"kind": "echo", "input": {"fail": "so it was asked"}})).await;
+        let posted = stand
+            .post("/v1/jobs", &json!({"kind": "echo", "input": {"fail": "so it was asked"}}))
+            .await;
         jobs.push(posted.id());
     }
     // A round takes a hundred at most.
@@ -35,13 +37,21 @@ async fn dead_work_is_listed_filtered_shown_and_tried_anew() {
     assert_eq!((&task["jobId"], &task["errors"][0]["attempt"]), (&json!(job), &json!(1)));
     assert_eq!(task["errors"][0]["error"]["detail"], json!("so it was asked"));
     assert!(task["errors"][0]["worker"].is_string() && task["errors"][0]["at"].is_string());
-    for nothing in
-        ["?class=bug", "?code=x", "?kind=probe", "?since=2100-01-01T00:00:00Z", "?until=2000-01-01T00:00:00Z"]
-    {
+    for nothing in [
+        "?class=bug",
+        "?code=x",
+        "?kind=probe",
+        "?since=2100-01-01T00:00:00Z",
+        "?until=2000-01-01T00:00:00Z",
+    ] {
         assert_eq!(dead(&stand, nothing).await["tasks"], json!([]), "{nothing}");
     }
     let id = task["id"].as_str().unwrap();
-    assert_eq!(stand.get(&format!("/v1/tasks/{id}")).await.json(), task, "the task's own view shows the same");
+    assert_eq!(
+        stand.get(&format!("/v1/tasks/{id}")).await.json(),
+        task,
+        "the task's own view shows the same"
+    );
     assert_eq!(stand.get(&format!("/v1/admin/dead/{id}")).await.json(), task);
 
     let replay = format!("/v1/admin/dead/{id}/replay");
@@ -56,7 +66,10 @@ async fn all_that_match_are_tried_anew_and_counted_and_none_of_them_twice() {
     let stand = Stand::new().await;
     failing(&stand, 150).await;
     let nothing = stand.post("/v1/admin/dead/replay", &json!({"code": "other"})).await;
-    assert_eq!((nothing.status, nothing.json()), (StatusCode::ACCEPTED, json!({"replayed": 0, "nextCursor": null})));
+    assert_eq!(
+        (nothing.status, nothing.json()),
+        (StatusCode::ACCEPTED, json!({"replayed": 0, "nextCursor": null}))
+    );
     let all = stand.post("/v1/admin/dead/replay", &json!({"code": "echo_failed"})).await.json();
     assert_eq!(all, json!({"replayed": 150, "nextCursor": null}));
     let again = stand.post("/v1/admin/dead/replay", &json!({})).await.json();
@@ -67,12 +80,21 @@ async fn all_that_match_are_tried_anew_and_counted_and_none_of_them_twice() {
 async fn a_filter_that_makes_no_sense_is_refused_by_name() {
     let stand = Stand::new().await;
     for query in ["?class=angry", "?since=yesterday", "?cursor=7", "?limit=0"] {
-        assert_eq!(stand.get(&format!("/v1/admin/dead{query}")).await.problem(), "invalid_query", "{query}");
+        assert_eq!(
+            stand.get(&format!("/v1/admin/dead{query}")).await.problem(),
+            "invalid_query",
+            "{query}"
+        );
     }
-    let refused = stand.post("/v1/admin/dead/replay", &json!({"class": "angry", "since": 1, "kid": "echo"})).await;
+    let refused = stand
+        .post("/v1/admin/dead/replay", &json!({"class": "angry", "since": 1, "kid": "echo"}))
+        .await;
     assert_eq!(refused.pointers(), ["/class", "/since", "/kid"]);
     assert_eq!(stand.get("/v1/admin/dead/7").await.problem(), "not_found");
     let alive = stand.echo(json!(1)).await;
     let task = stand.get(&format!("/v1/jobs/{alive}/tasks")).await.json()["tasks"][0]["id"].clone();
-    assert_eq!(stand.get(&format!("/v1/admin/dead/{}", task.as_str().unwrap())).await.problem(), "not_found");
+    assert_eq!(
+        stand.get(&format!("/v1/admin/dead/{}", task.as_str().unwrap())).await.problem(),
+        "not_found"
+    );
 }

@@ -23,8 +23,8 @@ use common::{
         named::NamedArtifacts,
         schedules::{Course, Schedule, Schedules},
         store::{
-            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
-            Store, SweepPolicy, Swept, Target,
+            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention,
+            Rung, Settled, Store, SweepPolicy, Swept, Target,
         },
     },
     submission::Submission,
@@ -46,7 +46,13 @@ pub struct SwitchedStore {
 impl SwitchedStore {
     pub fn new(inner: Arc<dyn Store>) -> Self {
         let (away, panics) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { inner, away, panics, accepts: AtomicUsize::new(0), gate: Semaphore::new(Semaphore::MAX_PERMITS) }
+        Self {
+            inner,
+            away,
+            panics,
+            accepts: AtomicUsize::new(0),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+        }
     }
 
     pub fn set_away(&self, away: bool) {
@@ -68,7 +74,11 @@ impl SwitchedStore {
 
 #[async_trait]
 impl Store for SwitchedStore {
-    async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
+    async fn accept(
+        &self,
+        submissions: Vec<Submission>,
+        credit: &[Credit],
+    ) -> PortResult<Accepted> {
         self.accepts.fetch_add(1, Ordering::SeqCst);
         let _through = self.gate.acquire().await.expect("the gate stays");
         self.there()?.accept(submissions, credit).await
@@ -79,13 +89,27 @@ impl Store for SwitchedStore {
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
         self.there()?.hand_back(tasks).await
     }
-    async fn claim(&self, worker: WorkerId, tasks: &[TaskId], lease: Duration) -> PortResult<Vec<Option<Claimed>>> {
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        tasks: &[TaskId],
+        lease: Duration,
+    ) -> PortResult<Vec<Option<Claimed>>> {
         self.there()?.claim(worker, tasks, lease).await
     }
-    async fn beat(&self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>> {
+    async fn beat(
+        &self,
+        presence: &Presence,
+        beats: &[Beat],
+        lease: Duration,
+    ) -> PortResult<Vec<Pulse>> {
         self.there()?.beat(presence, beats, lease).await
     }
-    async fn settle(&self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<(Vec<Settled>, Moved)> {
+    async fn settle(
+        &self,
+        worker: WorkerId,
+        settlements: Vec<Settlement>,
+    ) -> PortResult<(Vec<Settled>, Moved)> {
         self.there()?.settle(worker, settlements).await
     }
     async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
@@ -94,7 +118,12 @@ impl Store for SwitchedStore {
     async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
         self.there()?.sweep(policy).await
     }
-    async fn overdue(&self, class: Class, age: Duration, most: u32) -> PortResult<(Vec<Doorbell>, u64)> {
+    async fn overdue(
+        &self,
+        class: Class,
+        age: Duration,
+        most: u32,
+    ) -> PortResult<(Vec<Doorbell>, u64)> {
         self.there()?.overdue(class, age, most).await
     }
     async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
@@ -187,16 +216,30 @@ impl Schedules for SwitchedStore {
     async fn delete_schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<bool> {
         self.there()?.delete_schedule(tenant, schedule).await
     }
-    async fn schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<Option<Schedule>> {
+    async fn schedule(
+        &self,
+        tenant: &TenantId,
+        schedule: ScheduleId,
+    ) -> PortResult<Option<Schedule>> {
         self.there()?.schedule(tenant, schedule).await
     }
-    async fn schedules(&self, tenant: &TenantId, after: Option<ScheduleId>, most: u32) -> PortResult<Page<Schedule>> {
+    async fn schedules(
+        &self,
+        tenant: &TenantId,
+        after: Option<ScheduleId>,
+        most: u32,
+    ) -> PortResult<Page<Schedule>> {
         self.there()?.schedules(tenant, after, most).await
     }
     async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)> {
         self.there()?.due_schedules(most).await
     }
-    async fn advance_schedule(&self, schedule: ScheduleId, revision: i64, course: &Course) -> PortResult<bool> {
+    async fn advance_schedule(
+        &self,
+        schedule: ScheduleId,
+        revision: i64,
+        course: &Course,
+    ) -> PortResult<bool> {
         self.there()?.advance_schedule(schedule, revision, course).await
     }
 }

@@ -22,23 +22,33 @@ async fn an_accepted_job_is_named_described_and_found() {
     assert_eq!(answer.header("location"), format!("/v1/jobs/{}", answer.id()));
     assert_eq!(answer.header("retry-after"), "1");
     let job = answer.json();
-    assert_eq!((&job["kind"], &job["status"], &job["priority"]), (&json!("echo"), &json!("queued"), &json!(7)));
+    assert_eq!(
+        (&job["kind"], &job["status"], &job["priority"]),
+        (&json!("echo"), &json!("queued"), &json!(7))
+    );
     assert_eq!(job["progress"]["value"], json!(0.0));
     for member in ["result", "error", "batchId", "runAt", "startedAt", "finishedAt"] {
         assert_eq!(job.get(member), Some(&json!(null)), "{member}");
     }
     let read = stand.get(answer.header("location")).await.json();
-    for member in ["id", "kind", "status", "priority", "tags", "metadata", "result", "error", "batchId", "attempts"] {
+    for member in [
+        "id", "kind", "status", "priority", "tags", "metadata", "result", "error", "batchId",
+        "attempts",
+    ] {
         assert_eq!(read[member], job[member], "{member}");
     }
-    assert!(stand.get(answer.header("location")).await.text().contains("1.10"), "numbers keep their spelling");
+    assert!(
+        stand.get(answer.header("location")).await.text().contains("1.10"),
+        "numbers keep their spelling"
+    );
 }
 
 #[tokio::test]
 async fn a_settled_job_reads_the_same_from_the_board_and_from_the_store() {
     let stand = Stand::new().await;
     let good = stand.echo(json!({"n": 1.50})).await;
-    let bad = stand.post("/v1/jobs", &json!({"kind": "echo", "input": {"fail": "no luck"}})).await.id();
+    let bad =
+        stand.post("/v1/jobs", &json!({"kind": "echo", "input": {"fail": "no luck"}})).await.id();
     stand.work().await;
     for (id, status) in [(&good, "succeeded"), (&bad, "failed")] {
         let path = format!("/v1/jobs/{id}");
@@ -51,8 +61,14 @@ async fn a_settled_job_reads_the_same_from_the_board_and_from_the_store() {
         assert_eq!(from_board.header("etag"), from_store.header("etag"));
     }
     let metrics = stand.get("/metrics").await.text();
-    assert!(metrics.contains(r#"spool_status_read_seconds_count{from="board",kind="echo"} 2"#), "{metrics}");
-    assert!(metrics.contains(r#"spool_status_read_seconds_count{from="store",kind="echo"} 2"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"spool_status_read_seconds_count{from="board",kind="echo"} 2"#),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains(r#"spool_status_read_seconds_count{from="store",kind="echo"} 2"#),
+        "{metrics}"
+    );
     let failed = stand.get(&format!("/v1/jobs/{bad}")).await.json();
     assert_eq!(
         failed["error"],
@@ -67,7 +83,10 @@ async fn what_is_known_is_not_sent_again() {
     let first = stand.get(&path).await;
     let tag = first.header("etag").to_owned();
     let again = stand.get_with(&path, &[("if-none-match", &tag)]).await;
-    assert_eq!((again.status, again.body.len(), again.header("etag")), (StatusCode::NOT_MODIFIED, 0, tag.as_str()));
+    assert_eq!(
+        (again.status, again.body.len(), again.header("etag")),
+        (StatusCode::NOT_MODIFIED, 0, tag.as_str())
+    );
     stand.work().await;
     let changed = stand.get_with(&path, &[("if-none-match", &tag)]).await;
     assert_eq!(changed.status, StatusCode::OK);
@@ -91,7 +110,12 @@ async fn an_artifact_in_a_result_gets_its_url_and_its_path() {
     let id = stand.echo(json!(null)).await;
     let hash = "ab".repeat(32);
     let task = stand.claim().await.remove(0);
-    stand.settle(&task, succeeded(json!({"artifact": hash, "parts": [{"artifact": hash}, {"artifact": "x"}]}))).await;
+    stand
+        .settle(
+            &task,
+            succeeded(json!({"artifact": hash, "parts": [{"artifact": hash}, {"artifact": "x"}]})),
+        )
+        .await;
     let result = stand.get(&format!("/v1/jobs/{id}")).await.json()["result"].clone();
     let url = format!("http://localhost:8080/v1/artifacts/{hash}");
     assert_eq!((&result["url"], &result["parts"][0]["url"]), (&json!(url), &json!(url)));
@@ -103,8 +127,9 @@ async fn an_artifact_in_a_result_gets_its_url_and_its_path() {
 async fn the_same_key_and_body_make_one_job_and_another_body_is_refused() {
     let stand = Stand::new().await;
     let key = [("idempotency-key", "order-1")];
-    let post =
-        async |value: i32| stand.post_with("/v1/jobs", &key, &json!({"kind": "echo", "input": {"value": value}})).await;
+    let post = async |value: i32| {
+        stand.post_with("/v1/jobs", &key, &json!({"kind": "echo", "input": {"value": value}})).await
+    };
     let first = post(1).await;
     let again = post(1).await;
     assert_eq!(first.header("idempotency-replayed"), "");
@@ -134,7 +159,10 @@ async fn the_list_pages_from_the_newest_and_filters() {
     let cursor = first.json()["nextCursor"].as_str().expect("a next page").to_owned();
     let second = stand.get(&format!("/v1/jobs?limit=3&cursor={cursor}")).await;
     assert_eq!((shown(&second), &second.json()["nextCursor"]), (ids[3..].to_vec(), &json!(null)));
-    assert_eq!(shown(&stand.get("/v1/jobs?tag=even").await), [&ids[0], &ids[2], &ids[4]].map(String::clone));
+    assert_eq!(
+        shown(&stand.get("/v1/jobs?tag=even").await),
+        [&ids[0], &ids[2], &ids[4]].map(String::clone)
+    );
     assert_eq!(shown(&stand.get("/v1/jobs?status=succeeded").await), Vec::<String>::new());
     assert_eq!(shown(&stand.get("/v1/jobs?kind=probe").await), Vec::<String>::new());
 }
@@ -150,10 +178,15 @@ async fn cancel_settles_what_waits_and_asks_what_runs() {
 
     let runs = stand.echo(json!(2)).await;
     let task = stand.claim().await.remove(0);
-    let mut told = common::port::broker::Broker::listen(stand.broker.as_ref()).await.expect("listens");
+    let mut told =
+        common::port::broker::Broker::listen(stand.broker.as_ref()).await.expect("listens");
     let answer = stand.act(&format!("/v1/jobs/{runs}/cancel")).await;
-    assert_eq!((answer.status, &answer.json()["status"]), (StatusCode::ACCEPTED, &json!("running")));
-    let message = tokio::time::timeout(crate::stand::BOUND, told.next()).await.expect("told in time");
+    assert_eq!(
+        (answer.status, &answer.json()["status"]),
+        (StatusCode::ACCEPTED, &json!("running"))
+    );
+    let message =
+        tokio::time::timeout(crate::stand::BOUND, told.next()).await.expect("told in time");
     assert_eq!(message, common::port::broker::Control::Cancel(vec![task.task]));
     stand.settle(&task, Verdict::Cancelled).await;
     assert_eq!(stand.get(&format!("/v1/jobs/{runs}")).await.json()["status"], json!("cancelled"));
@@ -170,7 +203,11 @@ async fn retry_runs_again_what_failed_and_nothing_else() {
     assert_eq!(stand.get(&format!("/v1/jobs/{id}")).await.json()["status"], json!("failed"));
     let again = stand.act(&retry).await;
     assert_eq!((again.status, &again.json()["status"]), (StatusCode::ACCEPTED, &json!("queued")));
-    assert_eq!(stand.get(&format!("/v1/jobs/{id}")).await.json()["status"], json!("queued"), "the board has forgotten");
+    assert_eq!(
+        stand.get(&format!("/v1/jobs/{id}")).await.json()["status"],
+        json!("queued"),
+        "the board has forgotten"
+    );
     let task = stand.claim().await.remove(0);
     stand.settle(&task, succeeded(json!("at last"))).await;
     let done = stand.get(&format!("/v1/jobs/{id}")).await.json();
@@ -188,8 +225,14 @@ async fn the_plan_shows_each_task_with_its_attempts() {
     stand.work().await;
     let plan = stand.get(&format!("/v1/jobs/{id}/tasks")).await.json();
     let task = &plan["tasks"][0];
-    assert_eq!((&task["kind"], &task["state"], &task["class"]), (&json!("echo"), &json!("succeeded"), &json!("light")));
-    assert_eq!((&task["jobId"], &task["attempts"], &task["cached"]), (&json!(id), &json!(1), &json!(false)));
+    assert_eq!(
+        (&task["kind"], &task["state"], &task["class"]),
+        (&json!("echo"), &json!("succeeded"), &json!("light"))
+    );
+    assert_eq!(
+        (&task["jobId"], &task["attempts"], &task["cached"]),
+        (&json!(id), &json!(1), &json!(false))
+    );
     let one = stand.get(&format!("/v1/tasks/{}", task["id"].as_str().unwrap())).await;
     assert_eq!(one.json(), *task);
     assert!(!one.header("etag").is_empty());

@@ -11,14 +11,22 @@ use crate::stand::{BOUND, Stand};
 async fn ready_says_which_part_is_not_and_does_without_the_board() {
     let stand = Stand::new().await;
     let all = stand.get("/health/ready").await;
-    assert_eq!((all.status, &all.json()["ready"]), (StatusCode::OK, &json!(true)), "{}", all.text());
+    assert_eq!(
+        (all.status, &all.json()["ready"]),
+        (StatusCode::OK, &json!(true)),
+        "{}",
+        all.text()
+    );
     stand.board.set_away(true);
     let slower = stand.get("/health/ready").await;
     assert_eq!(slower.status, StatusCode::OK);
     assert_eq!(slower.json()["parts"]["board"]["ready"], json!(false));
     stand.broker.set_down(true);
     let not = stand.get("/health/ready").await;
-    assert_eq!((not.status, &not.json()["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    assert_eq!(
+        (not.status, &not.json()["ready"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!(false))
+    );
     assert!(not.json()["parts"]["broker"]["detail"].is_string());
     assert_eq!(not.json()["parts"]["store"]["ready"], json!(true));
     assert_eq!(stand.get("/health/live").await.status, StatusCode::OK);
@@ -51,7 +59,10 @@ async fn demand_tells_an_autoscaler_what_waits_and_runs() {
     stand.echo(json!(2)).await;
     stand.beat(4).await;
     let demand = stand.get("/v1/demand/light").await.json();
-    assert_eq!((&demand["queued"], &demand["running"], &demand["slots"]), (&json!(1), &json!(1), &json!(4)));
+    assert_eq!(
+        (&demand["queued"], &demand["running"], &demand["slots"]),
+        (&json!(1), &json!(1), &json!(4))
+    );
     assert_eq!((&demand["class"], &demand["slotsNeeded"]), (&json!("light"), &json!(2)));
 }
 

@@ -22,7 +22,15 @@ struct Case {
 }
 
 fn post(path: &'static str, body: impl ToString, status: u16, word: &'static str) -> Case {
-    Case { method: Method::POST, path, headers: vec![JSON], body: body.to_string(), status, word, pointers: vec![] }
+    Case {
+        method: Method::POST,
+        path,
+        headers: vec![JSON],
+        body: body.to_string(),
+        status,
+        word,
+        pointers: vec![],
+    }
 }
 
 fn get(path: &'static str, status: u16, word: &'static str) -> Case {
@@ -42,28 +50,44 @@ const NOBODY: &str = "/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab";
 
 fn cases() -> Vec<Case> {
     let echo = || json!({"kind": "echo", "input": {}}).to_string();
-    let with = |headers: &[(&'static str, &'static str)], case: Case| Case { headers: headers.to_vec(), ..case };
+    let with = |headers: &[(&'static str, &'static str)], case: Case| Case {
+        headers: headers.to_vec(),
+        ..case
+    };
     vec![
         // Not JSON, or not said to be.
         post("/v1/jobs", "", 400, "malformed_json"),
         post("/v1/jobs", "{\"kind\":", 400, "malformed_json"),
         post("/v1/jobs", "{} {}", 400, "malformed_json"),
         post("/v1/jobs", nested(MAX_JSON_DEPTH), 400, "malformed_json"),
-        Case { pointers: vec![""], ..post("/v1/jobs", nested(MAX_JSON_DEPTH - 1), 422, "invalid_input") },
+        Case {
+            pointers: vec![""],
+            ..post("/v1/jobs", nested(MAX_JSON_DEPTH - 1), 422, "invalid_input")
+        },
         with(&[], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
-        with(&[("content-type", "text/plain")], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
+        with(
+            &[("content-type", "text/plain")],
+            post("/v1/jobs", echo(), 415, "unsupported_media_type"),
+        ),
         with(
             &[("content-type", "application/x-www-form-urlencoded")],
             post("/v1/batches", echo(), 415, "unsupported_media_type"),
         ),
-        with(&[JSON, ("content-encoding", "gzip")], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
+        with(
+            &[JSON, ("content-encoding", "gzip")],
+            post("/v1/jobs", echo(), 415, "unsupported_media_type"),
+        ),
         // Too large, said and unsaid.
         with(&[JSON, ("content-length", "33554433")], post("/v1/jobs", echo(), 413, "too_large")),
         post("/v1/jobs", " ".repeat(MAX_BODY_BYTES + 1), 413, "too_large"),
         // Faults of a job.
         faults("/v1/jobs", json!([]), &[""]),
         faults("/v1/jobs", json!({}), &["/kind", "/input"]),
-        faults("/v1/jobs", json!({"kind": "echo", "input": {}, "webhook": "https://example.org"}), &["/webhook"]),
+        faults(
+            "/v1/jobs",
+            json!({"kind": "echo", "input": {}, "webhook": "https://example.org"}),
+            &["/webhook"],
+        ),
         faults(
             "/v1/jobs",
             json!({"kind": "echo", "input": {"nap": 1}, "priority": 10, "colour": "red", "tags": ["", "ok"]}),
@@ -79,12 +103,23 @@ fn cases() -> Vec<Case> {
             json!({"kind": "hook", "input": {"topic": 5, "colour": "red", "count": "many"}}),
             &["/input/colour", "/input/count", "/input/topic"],
         ),
-        faults("/v1/jobs", json!({"kind": "probe", "input": {"src": "ftp://a/b"}}), &["/input/src"]),
+        faults(
+            "/v1/jobs",
+            json!({"kind": "probe", "input": {"src": "ftp://a/b"}}),
+            &["/input/src"],
+        ),
         faults("/v1/jobs", json!({"kind": "probe", "input": {"src": 7}}), &["/input/src"]),
-        Case { pointers: vec!["/kind"], ..post("/v1/jobs", json!({"kind": "nope", "input": {}}), 422, "unknown_kind") },
+        Case {
+            pointers: vec!["/kind"],
+            ..post("/v1/jobs", json!({"kind": "nope", "input": {}}), 422, "unknown_kind")
+        },
         // Faults of a batch itself.
         faults("/v1/batches", json!({"jobs": []}), &["/jobs"]),
-        faults("/v1/batches", json!({"jobs": [1], "maxConcurrent": 0, "x": 1}), &["/maxConcurrent", "/x"]),
+        faults(
+            "/v1/batches",
+            json!({"jobs": [1], "maxConcurrent": 0, "x": 1}),
+            &["/maxConcurrent", "/x"],
+        ),
         faults("/v1/batches", json!({"jobs": vec![0; 10_001]}), &["/jobs"]),
         // No such thing.
         get(NOBODY, 404, "not_found"),
@@ -112,10 +147,18 @@ fn cases() -> Vec<Case> {
         get("/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab?wait=soon", 400, "invalid_query"),
         with(&[("prefer", "wait=soon")], get(NOBODY, 400, "invalid_header")),
         with(&[JSON, ("idempotency-key", "")], post("/v1/jobs", echo(), 400, "invalid_header")),
-        post("/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab/cancel", "{\"force\":true}", 422, "invalid_input"),
+        post(
+            "/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab/cancel",
+            "{\"force\":true}",
+            422,
+            "invalid_input",
+        ),
         // Web pages of others.
         with(&[JSON, ("host", "evil.example")], post("/v1/jobs", echo(), 403, "foreign_origin")),
-        with(&[JSON, ("origin", "https://evil.example")], post("/v1/jobs", echo(), 403, "foreign_origin")),
+        with(
+            &[JSON, ("origin", "https://evil.example")],
+            post("/v1/jobs", echo(), 403, "foreign_origin"),
+        ),
         with(&[("origin", "http://localhost:3000")], get("/v1/jobs", 403, "foreign_origin")),
         with(&[("origin", "null")], post("/v1/jobs/7/cancel", "", 403, "foreign_origin")),
     ]
@@ -126,8 +169,13 @@ async fn every_refusal_has_its_status_its_word_and_its_pointers() {
     let stand = Stand::new().await;
     for case in cases() {
         let shown = format!("{} {} {:.80}", case.method, case.path, case.body);
-        let answer = stand.send(request(case.method, case.path, &case.headers, Body::from(case.body))).await;
-        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (case.status, case.word), "{shown}");
+        let answer =
+            stand.send(request(case.method, case.path, &case.headers, Body::from(case.body))).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem().as_str()),
+            (case.status, case.word),
+            "{shown}"
+        );
         assert_eq!(answer.pointers(), case.pointers, "{shown}");
     }
     assert_eq!(stand.get("/v1/jobs").await.json()["jobs"], json!([]), "nothing was stored");
@@ -156,7 +204,10 @@ async fn a_store_that_is_away_is_a_503_that_says_when_to_come_back() {
     stand.board.set_away(true);
     let post = stand.post("/v1/jobs", &json!({"kind": "echo", "input": {}})).await;
     for answer in [post, stand.get(NOBODY).await, stand.get("/v1/jobs").await] {
-        assert_eq!((answer.status, answer.problem().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+        );
         assert!(answer.header("retry-after").parse::<u32>().is_ok());
         assert_eq!(answer.json()["retryable"], json!(true));
         assert!(!answer.text().contains("taken away"), "what the part said inside is for the log");

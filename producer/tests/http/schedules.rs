@@ -19,14 +19,19 @@ async fn a_schedule_is_made_looked_at_changed_paused_resumed_and_deleted() {
     assert_eq!(made.status, StatusCode::CREATED);
     let path = made.headers["location"].to_str().unwrap().to_owned();
     let made = made.json();
-    assert_eq!((&made["catchUp"], &made["paused"], &made["lastJob"]), (&json!("skip"), &json!(false), &json!(null)));
+    assert_eq!(
+        (&made["catchUp"], &made["paused"], &made["lastJob"]),
+        (&json!("skip"), &json!(false), &json!(null))
+    );
     let next: jiff::Timestamp = made["nextAt"].as_str().unwrap().parse().unwrap();
     assert_eq!(next.in_tz("Europe/Berlin").unwrap().hour(), 6);
     assert_eq!(stand.get(&path).await.json(), made);
     assert_eq!(stand.get("/v1/schedules").await.json()["schedules"], json!([made]));
 
     let body = Body::from(json!({"timezone": "Asia/Tokyo", "name": null}).to_string());
-    let changed = stand.send(request(Method::PATCH, &path, &[("content-type", "application/json")], body)).await;
+    let changed = stand
+        .send(request(Method::PATCH, &path, &[("content-type", "application/json")], body))
+        .await;
     assert_eq!(changed.status, StatusCode::OK);
     let changed = changed.json();
     let next: jiff::Timestamp = changed["nextAt"].as_str().unwrap().parse().unwrap();
@@ -46,7 +51,8 @@ async fn a_schedule_is_made_looked_at_changed_paused_resumed_and_deleted() {
 #[tokio::test]
 async fn a_schedule_that_can_not_be_is_refused_with_every_fault() {
     let stand = Stand::new().await;
-    let bad = json!({"cron": "99 * * * *", "timezone": "Moon", "job": {"kind": "echo", "input": 5}});
+    let bad =
+        json!({"cron": "99 * * * *", "timezone": "Moon", "job": {"kind": "echo", "input": 5}});
     let refused = stand.post("/v1/schedules", &bad).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let errors = refused.json()["errors"].clone();
@@ -67,6 +73,9 @@ async fn the_same_call_twice_makes_one_schedule() {
     assert_eq!(first.json(), again.json());
     let mut other = daily();
     other["cron"] = json!("0 7 * * *");
-    assert_eq!(stand.post_with("/v1/schedules", &key, &other).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        stand.post_with("/v1/schedules", &key, &other).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     assert_eq!(stand.get("/v1/schedules").await.json()["schedules"].as_array().unwrap().len(), 1);
 }

@@ -31,7 +31,9 @@ async fn a_posted_job_is_rung_for_and_a_stop_lets_requests_end() {
     let serving = tokio::spawn(stand.producer.serve(listener));
 
     let mut bells =
-        common::port::broker::Broker::consume(broker.as_ref(), common::kind::Class::Light, 10).await.expect("consumes");
+        common::port::broker::Broker::consume(broker.as_ref(), common::kind::Class::Light, 10)
+            .await
+            .expect("consumes");
     let body = json!({"kind": "echo", "input": {"value": 1}}).to_string();
     let mut stream = TcpStream::connect(address).await.expect("connects");
     let head = format!("Host: {address}\r\nConnection: close\r\n");
@@ -46,7 +48,14 @@ async fn a_posted_job_is_rung_for_and_a_stop_lets_requests_end() {
     assert_eq!(rung.len(), 1);
 
     // A request that waits is under way when the server is told to stop.
-    let id = accepted.split("location: /v1/jobs/").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+    let id = accepted
+        .split("location: /v1/jobs/")
+        .nth(1)
+        .unwrap()
+        .split("\r\n")
+        .next()
+        .unwrap()
+        .to_owned();
     let mut waiting = TcpStream::connect(address).await.expect("connects");
     call(&mut waiting, format!("GET /v1/jobs/{id}?wait=25 HTTP/1.1\r\n{head}\r\n")).await;
     let joined = async {

@@ -85,7 +85,17 @@ impl Stand {
         };
         let metrics = Metrics::new(&registry).expect("metrics");
         let producer = Producer::new(parts, settings, metrics, stop.clone());
-        Self { store, board, broker, artifacts, cache, producer, stop, folder, worker: WorkerId::new() }
+        Self {
+            store,
+            board,
+            broker,
+            artifacts,
+            cache,
+            producer,
+            stop,
+            folder,
+            worker: WorkerId::new(),
+        }
     }
 
     pub fn router(&self) -> Router {
@@ -121,15 +131,20 @@ impl Stand {
 
     /// Posts an echo job and answers its id.
     pub async fn echo(&self, value: Value) -> String {
-        let answer = self.post("/v1/jobs", &json!({"kind": "echo", "input": {"value": value}})).await;
+        let answer =
+            self.post("/v1/jobs", &json!({"kind": "echo", "input": {"value": value}})).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{:?}", answer.json());
         answer.id()
     }
 
     /// Shows a worker with this many slots for light work.
     pub async fn beat(&self, slots: u32) {
-        let presence =
-            Presence { worker: self.worker, name: "test".into(), slots: vec![(Class::Light, slots)], draining: false };
+        let presence = Presence {
+            worker: self.worker,
+            name: "test".into(),
+            slots: vec![(Class::Light, slots)],
+            draining: false,
+        };
         self.store.beat(&presence, &[], LEASE).await.expect("a beat");
     }
 
@@ -149,7 +164,8 @@ impl Stand {
     /// Settles a claimed task, and tells as a worker would.
     pub async fn settle(&self, task: &common::port::store::Claimed, verdict: Verdict) {
         let settlement = Settlement { task: task.task, fence: task.fence, verdict };
-        let (settled, moved) = self.store.settle(self.worker, vec![settlement]).await.expect("settles");
+        let (settled, moved) =
+            self.store.settle(self.worker, vec![settlement]).await.expect("settles");
         assert_eq!(settled, [Settled::Counted]);
         // A board that is away is part of some tests.
         let _ = self.board.put(&moved.views).await;
@@ -203,7 +219,8 @@ pub async fn answer(router: Router, request: Request<Body>) -> Answer {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
     }
 
     pub fn text(&self) -> String {
@@ -226,15 +243,25 @@ impl Answer {
         assert_eq!(problem["requestId"], json!(self.header("x-request-id")));
         assert!(!self.header("x-request-id").is_empty());
         for member in ["title", "detail"] {
-            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
+            assert!(
+                problem[member].as_str().is_some_and(|text| !text.is_empty()),
+                "{member}: {problem}"
+            );
         }
         assert!(problem["retryable"].is_boolean());
-        problem["type"].as_str().and_then(|word| word.strip_prefix("/problems/")).expect("a type").to_owned()
+        problem["type"]
+            .as_str()
+            .and_then(|word| word.strip_prefix("/problems/"))
+            .expect("a type")
+            .to_owned()
     }
 
     /// The pointers of a problem's faults.
     pub fn pointers(&self) -> Vec<String> {
         let pointer = |fault: &Value| fault["pointer"].as_str().expect("a pointer").to_owned();
-        self.json()["errors"].as_array().map(|faults| faults.iter().map(pointer).collect()).unwrap_or_default()
+        self.json()["errors"]
+            .as_array()
+            .map(|faults| faults.iter().map(pointer).collect())
+            .unwrap_or_default()
     }
 }

@@ -47,8 +47,11 @@ async fn every_problem_that_is_described_leads_to_its_page() {
 fn every_call_has_a_name_of_its_own() {
     let described: Value = serde_json::from_str(&producer::openapi::document()).expect("json");
     let mut names = std::collections::BTreeSet::new();
-    for call in
-        described["paths"].as_object().expect("paths").values().flat_map(|path| path.as_object().unwrap().values())
+    for call in described["paths"]
+        .as_object()
+        .expect("paths")
+        .values()
+        .flat_map(|path| path.as_object().unwrap().values())
     {
         let name = call["operationId"].as_str().expect("a name");
         assert!(names.insert(name.to_owned()), "{name} stands for two calls");
@@ -61,7 +64,10 @@ fn every_member_that_is_described_says_what_it_is() {
     for (name, schema) in described["components"]["schemas"].as_object().expect("schemas") {
         for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
             let refers = schema.get("$ref").is_some() || schema.get("oneOf").is_some();
-            assert!(refers || schema["description"].is_string(), "{name}.{member} is not described");
+            assert!(
+                refers || schema["description"].is_string(),
+                "{name}.{member} is not described"
+            );
         }
     }
 }

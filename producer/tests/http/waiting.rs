@@ -11,7 +11,11 @@ use tokio::{
 
 use crate::stand::{Answer, BOUND, Stand, succeeded};
 
-fn waiting(stand: &Arc<Stand>, path: String, headers: &'static [(&'static str, &'static str)]) -> JoinHandle<Answer> {
+fn waiting(
+    stand: &Arc<Stand>,
+    path: String,
+    headers: &'static [(&'static str, &'static str)],
+) -> JoinHandle<Answer> {
     let stand = stand.clone();
     tokio::spawn(async move { stand.get_with(&path, headers).await })
 }
@@ -41,12 +45,16 @@ async fn a_waiter_is_answered_at_the_next_change_of_status_and_again_at_the_end(
     let running = timeout(BOUND, poll).await.expect("in time").expect("joins");
     assert_eq!(running.json()["status"], json!("running"));
 
-    let polls = [waiting(&stand, path.clone(), &[]), waiting(&stand, path, &[("prefer", "wait=25")])];
+    let polls =
+        [waiting(&stand, path.clone(), &[]), waiting(&stand, path, &[("prefer", "wait=25")])];
     waiters(&stand, 2).await;
     stand.settle(&task, succeeded(json!("done"))).await;
     for poll in polls {
         let done = timeout(BOUND, poll).await.expect("in time").expect("joins");
-        assert_eq!((&done.json()["status"], &done.json()["result"]), (&json!("succeeded"), &json!("done")));
+        assert_eq!(
+            (&done.json()["status"], &done.json()["result"]),
+            (&json!("succeeded"), &json!("done"))
+        );
     }
     assert!(begun.elapsed() < Duration::from_secs(25));
     waiters(&stand, 0).await;

@@ -24,7 +24,9 @@ async fn hear_jobs(changes: &mut Box<dyn Changes>, count: usize) -> Vec<JobId> {
     heard
 }
 
-async fn every_listener_hears_of_each_view_that_was_put_after_it_began_to_listen(board: &dyn Board) {
+async fn every_listener_hears_of_each_view_that_was_put_after_it_began_to_listen(
+    board: &dyn Board,
+) {
     let mut early = board.changes().await.unwrap();
     let first = view(1);
     board.put(std::slice::from_ref(&first)).await.unwrap();

@@ -61,7 +61,10 @@ async fn assert_it_fails_fast(board: &RedisBoard, proxy: &Proxy) {
         assert!(board.cached("key").await.is_err());
     }
     let (took, looked) = (started.elapsed(), proxy.knocks() - before);
-    assert!(u128::from(looked) <= took.as_millis() / REST.as_millis() + 2, "looked {looked} times in {took:?}");
+    assert!(
+        u128::from(looked) <= took.as_millis() / REST.as_millis() + 2,
+        "looked {looked} times in {took:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,7 +142,8 @@ async fn what_a_foreign_hand_wrote_reads_as_nothing_and_is_written_over() {
     board.put(&[view.clone(), newer.clone()]).await.unwrap();
     let client = redis::Client::open(config.url.as_str()).unwrap();
     let mut hand = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::Cmd::keys(format!("{}:view:*", config.prefix)).query_async(&mut hand).await.unwrap();
+    let keys: Vec<String> =
+        redis::Cmd::keys(format!("{}:view:*", config.prefix)).query_async(&mut hand).await.unwrap();
     assert_eq!(keys.len(), 2);
     for key in keys {
         redis::Cmd::set(key, "garbage").query_async::<()>(&mut hand).await.unwrap();
@@ -157,14 +161,21 @@ async fn no_callers_text_becomes_part_of_a_key() {
     board.put(&[common::view::JobView { tenant, ..view(1) }]).await.unwrap();
     let client = redis::Client::open(config.url.as_str()).unwrap();
     let mut hand = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
+    let keys: Vec<String> =
+        redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
     assert_eq!(keys.len(), 2);
     assert!(keys.iter().all(|key| !key.contains("callers")), "{keys:?}");
 }
 
 #[test]
 fn a_wrong_url_is_refused_in_a_sentence_that_names_the_remedy_and_not_the_password() {
-    for wrong in ["", "localhost:6379", "http://:secret@host", "rediss://:secret@host", "redis://:secret@host:port/0"] {
+    for wrong in [
+        "",
+        "localhost:6379",
+        "http://:secret@host",
+        "rediss://:secret@host",
+        "redis://:secret@host:port/0",
+    ] {
         let sentence = RedisBoard::open(&RedisConfig::new(wrong)).unwrap_err().to_string();
         assert!(sentence.contains("redis://user:password@host"), "{sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");

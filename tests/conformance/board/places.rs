@@ -20,8 +20,9 @@ pub async fn redis() -> Arc<dyn Board> {
 ///
 /// With patience: what is tried is what the answers are, and a machine that is busy with other tests takes its time for them.
 pub fn redis_config() -> RedisConfig {
-    let url = std::env::var("SPOOL_REDIS_URL")
-        .expect("SPOOL_REDIS_URL is not set: run scripts/test, or start servers with scripts/services up");
+    let url = std::env::var("SPOOL_REDIS_URL").expect(
+        "SPOOL_REDIS_URL is not set: run scripts/test, or start servers with scripts/services up",
+    );
     let prefix = format!("test-{}", JobId::new());
     RedisConfig { prefix, answer_within: Duration::from_secs(30), ..RedisConfig::new(url) }
 }

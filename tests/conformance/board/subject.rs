@@ -32,7 +32,9 @@ pub fn view(version: i64) -> JobView {
         batch: None,
         priority: 5,
         tags: vec!["a".to_owned()],
-        metadata: Some(json!({"exact": serde_json::from_str::<Value>("0.10000000000000000001").unwrap()})),
+        metadata: Some(
+            json!({"exact": serde_json::from_str::<Value>("0.10000000000000000001").unwrap()}),
+        ),
         created_at: Timestamp::UNIX_EPOCH,
         run_at: None,
         started_at: Some(Timestamp::UNIX_EPOCH),
@@ -46,7 +48,8 @@ pub fn view(version: i64) -> JobView {
 
 /// The same job later, with a result of its own.
 pub fn later(view: &JobView, rank: Rank) -> JobView {
-    let result = Some(json!({"version": rank.version, "fence": rank.fence, "sequence": rank.sequence}));
+    let result =
+        Some(json!({"version": rank.version, "fence": rank.fence, "sequence": rank.sequence}));
     JobView { rank, result, ..view.clone() }
 }
 

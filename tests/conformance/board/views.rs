@@ -40,7 +40,14 @@ async fn views_come_back_whole_and_in_the_order_of_the_ids(board: &dyn Board) {
 async fn the_newest_rank_stays_whichever_came_last(board: &dyn Board) {
     let rank = |version, fence, sequence| Rank { version, fence, sequence };
     // Each outranks all before it.
-    let ladder = [rank(1, 9, 9), rank(2, 0, 0), rank(2, 0, 10), rank(2, 1, 0), rank(2, 10, 9), rank(10, 0, 0)];
+    let ladder = [
+        rank(1, 9, 9),
+        rank(2, 0, 0),
+        rank(2, 0, 10),
+        rank(2, 1, 0),
+        rank(2, 10, 9),
+        rank(10, 0, 0),
+    ];
     let first = view(1);
     for (step, newest) in ladder.iter().enumerate() {
         for older in &ladder[..step] {
@@ -62,8 +69,9 @@ async fn two_writers_at_once_leave_the_newer_view(board: &dyn Board) {
     let first = view(0);
     let evens: Vec<JobView> =
         (1..=50).map(|step| later(&first, Rank { version: 2 * step, ..Rank::default() })).collect();
-    let odds: Vec<JobView> =
-        (1..=50).map(|step| later(&first, Rank { version: 2 * step - 1, ..Rank::default() })).collect();
+    let odds: Vec<JobView> = (1..=50)
+        .map(|step| later(&first, Rank { version: 2 * step - 1, ..Rank::default() }))
+        .collect();
     let write = async |views: &[JobView]| {
         for view in views {
             board.put(std::slice::from_ref(view)).await.unwrap();
@@ -117,7 +125,10 @@ async fn a_large_batch_and_a_large_view_pass(board: &dyn Board) {
     let views: Vec<JobView> = (0..1_234).map(view).collect();
     board.put(&views).await.unwrap();
     let ids: Vec<JobId> = views.iter().map(|view| view.id).collect();
-    assert_eq!(board.get(&tenant(), &ids).await.unwrap().into_iter().flatten().collect::<Vec<_>>(), views);
+    assert_eq!(
+        board.get(&tenant(), &ids).await.unwrap().into_iter().flatten().collect::<Vec<_>>(),
+        views
+    );
     let words: Vec<String> = (0..100_000).map(|index| format!("word {index}")).collect();
     let large = JobView { result: Some(json!(words)), ..finished(&view(1)) };
     board.put(std::slice::from_ref(&large)).await.unwrap();

@@ -197,7 +197,10 @@ async fn a_purged_queue_shows_in_its_depth_and_goes_on() {
     fleet.subject.ring_some(Class::Light, 5).await;
     fleet.subject.until_depth(Class::Light, 5).await;
     let (_connection, channel) = fleet.rabbit.hand().await;
-    channel.queue_purge(fleet.rabbit.queue(Class::Light).into(), QueuePurgeOptions::default()).await.unwrap();
+    channel
+        .queue_purge(fleet.rabbit.queue(Class::Light).into(), QueuePurgeOptions::default())
+        .await
+        .unwrap();
     fleet.subject.until_depth(Class::Light, 0).await;
     let mut consumer = fleet.subject.consume(Class::Light, 5).await;
     let rung = fleet.subject.ring_some(Class::Light, 1).await;
@@ -214,7 +217,10 @@ async fn what_reads_as_no_doorbell_goes_to_the_dead_letters_and_holds_nothing_up
     for garbage in [b"".as_slice(), b"{", b"{\"v\":1}", b"\xff\xfe", &too_long] {
         let exchange = format!("{}.tasks", fleet.rabbit.prefix);
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-        channel.basic_publish(exchange.into(), "light".into(), options, garbage, properties).await.unwrap();
+        channel
+            .basic_publish(exchange.into(), "light".into(), options, garbage, properties)
+            .await
+            .unwrap();
     }
     fleet.rabbit.until_ready(&fleet.rabbit.queue(Class::Light), 6).await;
     let last = fleet.subject.ring_some(Class::Light, 1).await;
@@ -287,7 +293,8 @@ async fn wrong_credentials_are_told_in_a_sentence() {
     let rabbit = Rabbit::new(QueueType::Quorum);
     let mut url = url::Url::parse(&rabbit.url).unwrap();
     url.set_password(Some("wrong-password")).unwrap();
-    let broker = RabbitMqBroker::open(&RabbitMqConfig { url: url.into(), ..rabbit.config() }).unwrap();
+    let broker =
+        RabbitMqBroker::open(&RabbitMqConfig { url: url.into(), ..rabbit.config() }).unwrap();
     let sentence = broker.check().await.unwrap_err().to_string();
     assert!(sentence.starts_with("RabbitMQ is unavailable: "), "{sentence}");
     assert!(!sentence.contains("wrong-password"), "{sentence}");

@@ -37,8 +37,10 @@ async fn without_faults_it_is_the_broker_behind_it() {
 
 #[tokio::test]
 async fn a_refused_bell_may_be_there_all_the_same() {
-    let (broker, answers, times, rung) = heard_through(Faults { refuse: 0.5, ..Faults::none() }, 2, 200).await;
-    let refused: Vec<_> = rung.iter().zip(&answers).filter(|(_, sure)| !**sure).map(|(task, _)| task).collect();
+    let (broker, answers, times, rung) =
+        heard_through(Faults { refuse: 0.5, ..Faults::none() }, 2, 200).await;
+    let refused: Vec<_> =
+        rung.iter().zip(&answers).filter(|(_, sure)| !**sure).map(|(task, _)| task).collect();
     assert_eq!(broker.injected().refused, refused.len() as u64);
     let there = refused.iter().filter(|task| times.contains_key(task)).count();
     assert!(0 < there && there < refused.len(), "{there} of {}", refused.len());
@@ -46,7 +48,8 @@ async fn a_refused_bell_may_be_there_all_the_same() {
 
 #[tokio::test]
 async fn a_lost_bell_was_confirmed() {
-    let (broker, answers, times, rung) = heard_through(Faults { lose: 0.3, ..Faults::none() }, 3, 200).await;
+    let (broker, answers, times, rung) =
+        heard_through(Faults { lose: 0.3, ..Faults::none() }, 3, 200).await;
     assert!(answers.iter().all(|sure| *sure));
     assert_eq!(rung.len() - times.len(), usize::try_from(broker.injected().lost).unwrap());
     assert!(broker.injected().lost > 0);

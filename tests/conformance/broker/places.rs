@@ -67,7 +67,12 @@ impl Rabbit {
 
     pub fn config(&self) -> RabbitMqConfig {
         let name = "conformance".to_owned();
-        RabbitMqConfig { prefix: self.prefix.clone(), queues: self.queues, name, ..RabbitMqConfig::new(&self.url) }
+        RabbitMqConfig {
+            prefix: self.prefix.clone(),
+            queues: self.queues,
+            name,
+            ..RabbitMqConfig::new(&self.url)
+        }
     }
 
     pub fn open(&self) -> RabbitMqBroker {
@@ -78,7 +83,8 @@ impl Rabbit {
     pub fn open_at(&self, port: u16) -> RabbitMqBroker {
         let mut url = url::Url::parse(&self.url).expect("a URL");
         url.set_port(Some(port)).expect("it has a host");
-        RabbitMqBroker::open(&RabbitMqConfig { url: url.into(), ..self.config() }).expect("the URL is good")
+        RabbitMqBroker::open(&RabbitMqConfig { url: url.into(), ..self.config() })
+            .expect("the URL is good")
     }
 
     pub fn queue(&self, class: Class) -> String {
@@ -87,14 +93,19 @@ impl Rabbit {
 
     /// A connection of the test's own, to do to the broker what its operators may do.
     pub async fn hand(&self) -> (Connection, Channel) {
-        let connection = Connection::connect(&self.url, ConnectionProperties::default()).await.expect("RabbitMQ is up");
+        let connection = Connection::connect(&self.url, ConnectionProperties::default())
+            .await
+            .expect("RabbitMQ is up");
         let channel = connection.create_channel().await.expect("a channel");
         (connection, channel)
     }
 
     pub async fn delete_queue(&self, class: Class) {
         let (_connection, channel) = self.hand().await;
-        channel.queue_delete(self.queue(class).into(), QueueDeleteOptions::default()).await.expect("deletes");
+        channel
+            .queue_delete(self.queue(class).into(), QueueDeleteOptions::default())
+            .await
+            .expect("deletes");
     }
 
     /// Messages that wait in a queue, once there are that many.
@@ -112,18 +123,29 @@ impl Rabbit {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(BOUND, looking).await.unwrap_or_else(|_| panic!("{queue} never held {count}"));
+        tokio::time::timeout(BOUND, looking)
+            .await
+            .unwrap_or_else(|_| panic!("{queue} never held {count}"));
     }
 
     pub async fn clear(&self) {
         let (_connection, channel) = self.hand().await;
-        let queues = Class::ALL.map(|class| self.queue(class)).into_iter().chain([format!("{}.dead", self.prefix)]);
+        let queues = Class::ALL
+            .map(|class| self.queue(class))
+            .into_iter()
+            .chain([format!("{}.dead", self.prefix)]);
         for queue in queues {
-            channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.expect("deletes");
+            channel
+                .queue_delete(queue.into(), QueueDeleteOptions::default())
+                .await
+                .expect("deletes");
         }
         for exchange in ["tasks", "control", "dead"] {
             let name = format!("{}.{exchange}", self.prefix);
-            channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.expect("deletes");
+            channel
+                .exchange_delete(name.into(), ExchangeDeleteOptions::default())
+                .await
+                .expect("deletes");
         }
     }
 }

@@ -69,6 +69,8 @@ impl Subject {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(BOUND, looking).await.unwrap_or_else(|_| panic!("the queue of {class} never was {depth} deep"));
+        timeout(BOUND, looking)
+            .await
+            .unwrap_or_else(|_| panic!("the queue of {class} never was {depth} deep"));
     }
 }

@@ -43,7 +43,8 @@ async fn a_tag_clears_its_values_and_no_others_in_every_process(board: Arc<dyn B
 async fn a_namespace_is_cleared_as_a_whole(board: Arc<dyn Board>) {
     let clock = StillClock::new();
     let cache = cache(&board, &clock);
-    let texts: Vec<_> = (0..5).map(|index| item(Namespace::Text, &index.to_string()).tagged("kind", "x")).collect();
+    let texts: Vec<_> =
+        (0..5).map(|index| item(Namespace::Text, &index.to_string()).tagged("kind", "x")).collect();
     let kept = item(Namespace::Metadata, "kept").tagged("kind", "x");
     for place in texts.iter().chain([&kept]) {
         cache.put(place, Made::new("x")).await;

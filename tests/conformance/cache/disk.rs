@@ -59,7 +59,9 @@ impl Place {
     }
 
     fn reopen(&mut self) {
-        self.cache = DiskCache::open(&self.folder.path().join("cache"), self.limit, self.clock.clone()).unwrap();
+        self.cache =
+            DiskCache::open(&self.folder.path().join("cache"), self.limit, self.clock.clone())
+                .unwrap();
     }
 
     fn keep(&self, number: usize) -> bool {
@@ -73,7 +75,11 @@ impl Place {
         let to = self.folder.path().join("out");
         let found = self.cache.fetch(&hash(number), &to).unwrap();
         if found {
-            assert_eq!(fs::read(&to).unwrap(), content(number), "what is served is what was asked for");
+            assert_eq!(
+                fs::read(&to).unwrap(),
+                content(number),
+                "what is served is what was asked for"
+            );
             fs::remove_file(to).unwrap();
         }
         found
@@ -110,7 +116,8 @@ fn the_least_recently_used_files_go_when_the_limit_is_passed() {
 #[test]
 fn a_file_in_use_is_not_evicted_and_one_that_fits_nowhere_is_not_kept() {
     let place = Place::new(3);
-    let used: Vec<PathBuf> = (0..3).map(|number| place.folder.path().join(format!("used-{number}"))).collect();
+    let used: Vec<PathBuf> =
+        (0..3).map(|number| place.folder.path().join(format!("used-{number}"))).collect();
     for (number, to) in used.iter().enumerate() {
         place.keep(number);
         assert!(place.cache.fetch(&hash(number), to).unwrap());
@@ -122,7 +129,10 @@ fn a_file_in_use_is_not_evicted_and_one_that_fits_nowhere_is_not_kept() {
     assert!(place.has(0) && !place.has(1) && place.has(2) && place.has(3));
     let staged = place.cache.stage().unwrap();
     fs::write(staged.file(), vec![1; 3 * FILE + 1]).unwrap();
-    assert!(!place.cache.keep(&staged, &Digest::of(&vec![1; 3 * FILE + 1])).unwrap(), "larger than the cache");
+    assert!(
+        !place.cache.keep(&staged, &Digest::of(&vec![1; 3 * FILE + 1])).unwrap(),
+        "larger than the cache"
+    );
 }
 
 #[test]
@@ -137,7 +147,11 @@ fn what_is_held_is_served_after_a_restart_whatever_became_of_the_ledger() {
     }
     place.limit = 2 * FILE as u64;
     place.reopen();
-    assert_eq!(on_disk(&place.folder.path().join("cache")), 2 * FILE as u64, "a lower limit holds at once");
+    assert_eq!(
+        on_disk(&place.folder.path().join("cache")),
+        2 * FILE as u64,
+        "a lower limit holds at once"
+    );
     assert!(place.has(3) && place.has(4), "and the oldest went");
 }
 
@@ -178,7 +192,9 @@ fn what_was_on_its_way_in_when_its_process_died_is_removed_and_what_still_is_sta
     fs::create_dir(staging.join("left")).unwrap();
     fs::write(staging.join("left/file"), b"half").unwrap();
     let staged = place.cache.stage().unwrap();
-    let _other = DiskCache::open(&place.folder.path().join("cache"), place.limit, place.clock.clone()).unwrap();
+    let _other =
+        DiskCache::open(&place.folder.path().join("cache"), place.limit, place.clock.clone())
+            .unwrap();
     assert!(!staging.join("left").exists());
     fs::write(staged.file(), content(1)).unwrap();
     assert!(place.cache.keep(&staged, &hash(1)).unwrap());
@@ -226,7 +242,12 @@ const CHILD_FOLDER: &str = "SPOOL_TEST_DISK_CACHE";
 #[ignore = "run as a child of the next, which kills it"]
 fn child_that_fills_a_folder_until_it_is_killed() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
-    let cache = DiskCache::open(Path::new(&folder), 30 * FILE as u64, Arc::new(backing::clock::SystemClock)).unwrap();
+    let cache = DiskCache::open(
+        Path::new(&folder),
+        30 * FILE as u64,
+        Arc::new(backing::clock::SystemClock),
+    )
+    .unwrap();
     for number in 0.. {
         keep(&cache, number % 100);
     }
@@ -238,7 +259,11 @@ fn a_folder_whose_process_is_killed_again_and_again_serves_only_whole_files_with
     let root = place.folder.path().join("cache");
     for round in 0..8 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "cache::disk::child_that_fills_a_folder_until_it_is_killed"])
+            .args([
+                "--exact",
+                "--ignored",
+                "cache::disk::child_that_fills_a_folder_until_it_is_killed",
+            ])
             .env(CHILD_FOLDER, &root)
             .stdout(Stdio::null())
             .spawn()
@@ -273,14 +298,19 @@ fn a_folder_whose_process_is_killed_again_and_again_serves_only_whole_files_with
 /// Artifacts in an object store with a disk cache in front, for the suite of all artifacts.
 pub fn nearby(root: &Path) -> Arc<dyn Artifacts> {
     let disk = DiskCache::open(root, 1 << 30, StillClock::new()).unwrap();
-    Arc::new(NearbyArtifacts::new(Arc::new(ObjectArtifacts::new(Arc::new(InMemory::new()))), Arc::new(disk)))
+    Arc::new(NearbyArtifacts::new(
+        Arc::new(ObjectArtifacts::new(Arc::new(InMemory::new()))),
+        Arc::new(disk),
+    ))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_fetched_or_made_here_is_served_when_the_artifacts_are_gone() {
     let folder = tempdir().unwrap();
     let far: Arc<dyn Artifacts> = Arc::new(ObjectArtifacts::new(Arc::new(InMemory::new())));
-    let disk = Arc::new(DiskCache::open(&folder.path().join("cache"), 1 << 20, StillClock::new()).unwrap());
+    let disk = Arc::new(
+        DiskCache::open(&folder.path().join("cache"), 1 << 20, StillClock::new()).unwrap(),
+    );
     let near = NearbyArtifacts::new(Arc::clone(&far), Arc::clone(&disk));
     let file = |name: &str, number| {
         let path = folder.path().join(name);
@@ -297,14 +327,20 @@ async fn what_was_fetched_or_made_here_is_served_when_the_artifacts_are_gone() {
         assert_eq!(fs::read(to).unwrap(), content(number));
     }
     near.delete(&[made]).await.unwrap();
-    assert!(!near.fetch(&made, &folder.path().join("gone")).await.unwrap(), "what is deleted is deleted near too");
+    assert!(
+        !near.fetch(&made, &folder.path().join("gone")).await.unwrap(),
+        "what is deleted is deleted near too"
+    );
     assert_eq!((disk.usage().hits, disk.usage().misses), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_cache_that_can_not_be_used_harms_nothing_and_one_beside_the_artifacts_is_left_out() {
+async fn a_disk_cache_that_can_not_be_used_harms_nothing_and_one_beside_the_artifacts_is_left_out()
+{
     let folder = tempdir().unwrap();
-    let disk = || Arc::new(DiskCache::open(&folder.path().join("cache"), 1 << 20, StillClock::new()).unwrap());
+    let disk = || {
+        Arc::new(DiskCache::open(&folder.path().join("cache"), 1 << 20, StillClock::new()).unwrap())
+    };
     let far: Arc<dyn Artifacts> = Arc::new(ObjectArtifacts::new(Arc::new(InMemory::new())));
     let near = NearbyArtifacts::new(Arc::clone(&far), disk());
     fs::remove_dir_all(folder.path().join("cache")).unwrap();
@@ -318,6 +354,7 @@ async fn a_disk_cache_that_can_not_be_used_harms_nothing_and_one_beside_the_arti
     fs::remove_file(folder.path().join("cache")).unwrap();
 
     assert!(nearby::open(far, disk()).1.is_some(), "an object store is far");
-    let beside: Arc<dyn Artifacts> = Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).unwrap());
+    let beside: Arc<dyn Artifacts> =
+        Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).unwrap());
     assert!(nearby::open(beside, disk()).1.is_none(), "a folder on the same disk links by itself");
 }

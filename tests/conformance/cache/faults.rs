@@ -47,7 +47,10 @@ async fn readers_go_on_while_redis_is_killed_and_comes_back() {
             }
         }
         let answers = timeout(BOUND, readers.join_all()).await.expect("all are answered");
-        assert!(answers.iter().all(|answer| *answer == Ok(Bytes::from("value"))), "no error reaches a reader");
+        assert!(
+            answers.iter().all(|answer| *answer == Ok(Bytes::from("value"))),
+            "no error reaches a reader"
+        );
         let made = count.get();
         for key in 0..50 {
             clock.advance(BELIEVED / 10);
@@ -71,7 +74,10 @@ async fn a_redis_that_falls_silent_costs_its_readers_one_moment_together() {
     proxy.refuse(true);
     let began = Instant::now();
     for key in 0..100 {
-        cache.get_or_make(&item(Namespace::Text, &key.to_string()), count.make("value")).await.unwrap();
+        cache
+            .get_or_make(&item(Namespace::Text, &key.to_string()), count.make("value"))
+            .await
+            .unwrap();
     }
     assert!(began.elapsed() < TOGETHER, "{:?}", began.elapsed());
     assert!(cache.get(&item(Namespace::Text, "warm")).await.is_some());
@@ -112,7 +118,8 @@ async fn a_redis_that_lost_everything_brings_nothing_cleared_back() {
 async fn wipe(config: &RedisConfig) {
     let client = redis::Client::open(config.url.as_str()).unwrap();
     let mut hand = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<String> = redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
+    let keys: Vec<String> =
+        redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
     assert!(!keys.is_empty());
     redis::Cmd::del(keys).query_async::<()>(&mut hand).await.unwrap();
 }
@@ -129,7 +136,8 @@ async fn no_callers_text_becomes_part_of_a_key_and_large_values_are_packed() {
         cache.flush().await;
         let client = redis::Client::open(config.url.as_str()).unwrap();
         let mut hand = client.get_multiplexed_async_connection().await.unwrap();
-        let keys: Vec<String> = redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
+        let keys: Vec<String> =
+            redis::Cmd::keys(format!("{}:*", config.prefix)).query_async(&mut hand).await.unwrap();
         assert_eq!(keys.len(), 3, "two tags and a value: {keys:?}");
         assert!(keys.iter().all(|key| !key.contains("callers")), "{keys:?}");
         let mut largest = 0;

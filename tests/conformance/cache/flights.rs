@@ -25,12 +25,17 @@ struct Stand {
 impl Stand {
     fn new() -> Self {
         let board: Arc<dyn Board> = Arc::new(LocalBoard::new());
-        Self { cache: cache(&board, &StillClock::new()), count: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        Self {
+            cache: cache(&board, &StillClock::new()),
+            count: Arc::default(),
+            gate: Arc::new(Semaphore::new(0)),
+        }
     }
 
     /// A reader of the one cold key, whose computation waits at the gate.
     fn read(&self, fails: bool) -> impl Future<Output = Result<Bytes, Unmade>> + Send + 'static {
-        let (cache, count, gate) = (self.cache.clone(), Arc::clone(&self.count), Arc::clone(&self.gate));
+        let (cache, count, gate) =
+            (self.cache.clone(), Arc::clone(&self.count), Arc::clone(&self.gate));
         async move {
             let making = async {
                 gate.acquire().await.unwrap().forget();
@@ -64,7 +69,10 @@ async fn a_failure_is_given_to_those_who_waited_and_to_nobody_after() {
     assert_eq!(all(readers).await, vec![Err(Unmade::Failed(error())); READERS]);
     assert_eq!(stand.count.get(), 1);
     let counted = usage(&stand.cache, Namespace::Text);
-    assert_eq!((counted.failed, counted.made, counted.entries, counted.waited), (1, 0, 0, READERS as u64 - 1));
+    assert_eq!(
+        (counted.failed, counted.made, counted.entries, counted.waited),
+        (1, 0, 0, READERS as u64 - 1)
+    );
     stand.gate.add_permits(1);
     assert_eq!(stand.read(false).await, Ok(Bytes::from("value")), "it was not kept");
 }
@@ -98,10 +106,9 @@ async fn a_computation_that_panics_or_was_told_to_stop_is_handed_on() {
     });
     tokio::task::yield_now().await;
     let cache = stand.cache.clone();
-    let stops =
-        tokio::spawn(
-            async move { cache.get_or_make(&item(Namespace::Text, "cold"), async { Err(Unmade::Stopped) }).await },
-        );
+    let stops = tokio::spawn(async move {
+        cache.get_or_make(&item(Namespace::Text, "cold"), async { Err(Unmade::Stopped) }).await
+    });
     tokio::task::yield_now().await;
     let last = tokio::spawn(stand.read(false));
     tokio::task::yield_now().await;
@@ -121,7 +128,8 @@ async fn readers_that_come_and_go_at_random_always_get_the_value() {
         for reader in 0..READERS as u64 {
             let reading = stand.read(false);
             // A third of them leave at once or a little later.
-            let patience = if reader % 3 == 0 { Duration::from_micros(round * reader % 97) } else { BOUND };
+            let patience =
+                if reader % 3 == 0 { Duration::from_micros(round * reader % 97) } else { BOUND };
             readers.spawn(async move { (reader % 3 != 0, timeout(patience, reading).await) });
         }
         for (stays, read) in all(readers).await {

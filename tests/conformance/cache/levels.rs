@@ -52,9 +52,17 @@ async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(board: Arc<dy
         let place = item(namespace, "lives");
         cache.get_or_make(&place, count.make("one")).await.unwrap();
         clock.advance(life - Duration::from_millis(1));
-        assert_eq!(cache.get_or_make(&place, count.make("two")).await, Ok(Bytes::from("one")), "{namespace:?}");
+        assert_eq!(
+            cache.get_or_make(&place, count.make("two")).await,
+            Ok(Bytes::from("one")),
+            "{namespace:?}"
+        );
         clock.advance(Duration::from_millis(1));
-        assert_eq!(cache.get_or_make(&place, count.make("two")).await, Ok(Bytes::from("two")), "{namespace:?}");
+        assert_eq!(
+            cache.get_or_make(&place, count.make("two")).await,
+            Ok(Bytes::from("two")),
+            "{namespace:?}"
+        );
         assert_eq!(count.get(), 2);
     }
 }
@@ -138,7 +146,8 @@ async fn what_was_put_is_got_by_another_process(board: Arc<dyn Board>) {
     let (mine, theirs) = (cache(&board, &clock), cache(&board, &clock));
     // Around the size from which values are compressed on the way.
     for size in [0, 1, 1_000, 1_023, 1_024, 1_025, 5_000] {
-        let (place, value) = (item(Namespace::Media, &format!("put {size}")), Bytes::from(vec![b'x'; size]));
+        let (place, value) =
+            (item(Namespace::Media, &format!("put {size}")), Bytes::from(vec![b'x'; size]));
         mine.put(&place, Made::new(value.clone())).await;
         mine.flush().await;
         assert_eq!(theirs.get(&place).await, Some(value), "{size}");

@@ -54,7 +54,10 @@ async fn an_accepted_job_reads_as_it_was_given(on: Subject) {
     assert_eq!(accepted.moved.readied, [Class::Light]);
     let tasks = on.store.tasks(&on.tenant, job.id).await.expect("reads").expect("there");
     assert_eq!(tasks.len(), 1);
-    assert_eq!((tasks[0].id, tasks[0].state, tasks[0].name.as_str()), (only(&job), TaskState::Ready, "only"));
+    assert_eq!(
+        (tasks[0].id, tasks[0].state, tasks[0].name.as_str()),
+        (only(&job), TaskState::Ready, "only")
+    );
 }
 
 async fn an_accept_repeated_after_an_unclear_commit_changes_nothing(on: Subject) {
@@ -70,8 +73,11 @@ async fn an_accept_repeated_after_an_unclear_commit_changes_nothing(on: Subject)
 }
 
 fn keyed(on: &Subject, job: &NewJob, key: &str, body: &str) -> Submission {
-    let idempotency =
-        Idempotency { key: key.into(), fingerprint: Digest::of(body.as_bytes()), answer: format!("answer {}", job.id) };
+    let idempotency = Idempotency {
+        key: key.into(),
+        fingerprint: Digest::of(body.as_bytes()),
+        answer: format!("answer {}", job.id),
+    };
     Submission { idempotency: Some(idempotency), ..on.submission(Work::Job(job.clone())) }
 }
 
@@ -81,8 +87,10 @@ async fn a_key_replays_its_answer_and_stands_for_one_call_only(on: Subject) {
     assert_eq!(stored.answers, [Acceptance::Stored]);
     let unclear = on.try_accept(vec![keyed(&on, &first, "k", "body")]).await.expect("accepts");
     assert_eq!(unclear.answers, [Acceptance::Stored], "the very same call is no replay");
-    let other = Submission { tenant: TenantId("other".into()), ..keyed(&on, &fourth, "k", "another body") };
-    let calls = vec![keyed(&on, &second, "k", "body"), keyed(&on, &third, "k", "another body"), other];
+    let other =
+        Submission { tenant: TenantId("other".into()), ..keyed(&on, &fourth, "k", "another body") };
+    let calls =
+        vec![keyed(&on, &second, "k", "body"), keyed(&on, &third, "k", "another body"), other];
     let answers = on.try_accept(calls).await.expect("accepts").answers;
     let replayed = Acceptance::Replayed(format!("answer {}", first.id));
     assert_eq!(answers, [replayed, Acceptance::KeyReused, Acceptance::Stored]);
@@ -93,7 +101,11 @@ async fn a_key_replays_its_answer_and_stands_for_one_call_only(on: Subject) {
 async fn a_key_of_an_earlier_call_is_refused_to_another_body(on: Subject) {
     let (first, second) = (job(), job());
     on.try_accept(vec![keyed(&on, &first, "k", "body")]).await.expect("accepts");
-    let answers = on.try_accept(vec![keyed(&on, &second, "k", "another body")]).await.expect("accepts").answers;
+    let answers = on
+        .try_accept(vec![keyed(&on, &second, "k", "another body")])
+        .await
+        .expect("accepts")
+        .answers;
     assert_eq!(answers, [Acceptance::KeyReused]);
     assert_eq!(on.try_job(second.id).await, None);
 }
@@ -143,7 +155,8 @@ async fn a_batch_of_refusals_is_settled_at_once(on: Subject) {
 async fn credit_queues_at_once_and_no_more_than_it_says(on: Subject) {
     let jobs = [job(), job(), job()];
     let submissions = jobs.iter().map(|job| on.submission(Work::Job(job.clone()))).collect();
-    let credit = [Credit { class: Class::Light, tasks: 2 }, Credit { class: Class::Render, tasks: 5 }];
+    let credit =
+        [Credit { class: Class::Light, tasks: 2 }, Credit { class: Class::Render, tasks: 5 }];
     let accepted = on.store.accept(submissions, &credit).await.expect("accepts");
     assert_eq!(accepted.bells.len(), 2);
     let mut queued = 0;
@@ -161,13 +174,20 @@ async fn a_job_for_later_is_not_queued_and_says_so(on: Subject) {
     let later = Timestamp::from_millisecond(later.as_millisecond()).expect("a time");
     let job = NewJob { run_at: Some(later), ..job() };
     let credit = [Credit { class: Class::Light, tasks: 5 }];
-    let accepted = on.store.accept(vec![on.submission(Work::Job(job.clone()))], &credit).await.expect("accepts");
+    let accepted = on
+        .store
+        .accept(vec![on.submission(Work::Job(job.clone()))], &credit)
+        .await
+        .expect("accepts");
     assert!(accepted.bells.is_empty());
     assert!(on.ring().await.is_empty());
     let rung = on.store.ring(Class::Light, 10, 10).await.expect("rings");
     assert_eq!((rung.next_due, rung.more), (Some(later), false));
     let view = on.job(job.id).await;
-    assert_eq!((view.run_at, view.waiting_for), (Some(later), Some(common::view::WaitingFor::Schedule)));
+    assert_eq!(
+        (view.run_at, view.waiting_for),
+        (Some(later), Some(common::view::WaitingFor::Schedule))
+    );
 }
 
 async fn another_tenants_work_is_not_there(on: Subject) {
@@ -180,15 +200,24 @@ async fn another_tenants_work_is_not_there(on: Subject) {
     assert_eq!(on.store.task(&other, only(&mine)).await.expect("reads"), None);
     assert_eq!(on.store.batch(&other, items.id).await.expect("reads"), None);
     assert_eq!(on.store.items(&other, items.id, 0, 9).await.expect("reads"), None);
-    for target in [common::port::store::Target::Job(mine.id), common::port::store::Target::Batch(items.id)] {
+    for target in
+        [common::port::store::Target::Job(mine.id), common::port::store::Target::Batch(items.id)]
+    {
         assert_eq!(on.store.cancel(&other, target).await.expect("answers"), None);
         assert_eq!(on.store.retry(&other, target).await.expect("answers"), None);
     }
     on.run_badly(only(&mine), "x").await;
-    for filter in [JobFilter::default(), JobFilter { status: Some(JobStatus::Failed), ..JobFilter::default() }] {
-        assert!(!on.store.list(&on.tenant, &filter, None, 9).await.expect("lists").items.is_empty());
+    for filter in [
+        JobFilter::default(),
+        JobFilter { status: Some(JobStatus::Failed), ..JobFilter::default() },
+    ] {
+        assert!(
+            !on.store.list(&on.tenant, &filter, None, 9).await.expect("lists").items.is_empty()
+        );
         assert!(on.store.list(&other, &filter, None, 9).await.expect("lists").items.is_empty());
     }
-    let dead = async |tenant| on.store.dead(tenant, &DeadFilter::default(), None, 9).await.expect("lists").items.len();
+    let dead = async |tenant| {
+        on.store.dead(tenant, &DeadFilter::default(), None, 9).await.expect("lists").items.len()
+    };
     assert_eq!((dead(&on.tenant).await, dead(&other).await), (1, 0));
 }

@@ -73,7 +73,8 @@ async fn the_first_failure_cancels_the_rest_where_the_batch_says_so(on: Subject)
 async fn a_refused_item_stops_nothing(on: Subject) {
     let good = job();
     let refused = NewItem::Refused(JobError::caller(code::INVALID_INPUT, "no"));
-    let items = NewBatch { stop_on_error: true, ..batch_of(vec![refused, NewItem::Job(good.clone())]) };
+    let items =
+        NewBatch { stop_on_error: true, ..batch_of(vec![refused, NewItem::Job(good.clone())]) };
     on.accept_batch(&items).await;
     on.run(only(&good), json!(1)).await;
     let view = on.batch(&items).await;
@@ -107,7 +108,11 @@ async fn a_limited_batch_holds_up_nobody_else(on: Subject) {
     let rung = on.store.ring(common::kind::Class::Light, 5, 5).await.expect("rings");
     assert_eq!(rung.bells.len(), 2);
     assert!(rung.bells.iter().any(|bell| bell.task == only(&free)));
-    assert_eq!((rung.more, rung.left), (false, 3), "what a limit holds back is not left for want of room");
+    assert_eq!(
+        (rung.more, rung.left),
+        (false, 3),
+        "what a limit holds back is not left for want of room"
+    );
 }
 
 async fn items_are_paged_by_their_place(on: Subject) {
@@ -117,15 +122,21 @@ async fn items_are_paged_by_their_place(on: Subject) {
     let items = batch_of(entries);
     on.accept_batch(&items).await;
     on.run_badly(only(&jobs[0]), "x").await;
-    let page =
-        async |from, most| on.store.items(&on.tenant, items.id, from, most).await.expect("reads").expect("there");
+    let page = async |from, most| {
+        on.store.items(&on.tenant, items.id, from, most).await.expect("reads").expect("there")
+    };
     let mut seen = Vec::new();
     for from in [0, 3, 6] {
         seen.extend(page(from, 3).await);
     }
-    assert_eq!(seen.iter().map(|(place, _)| *place).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    assert_eq!(
+        seen.iter().map(|(place, _)| *place).collect::<Vec<_>>(),
+        (0..8).collect::<Vec<_>>()
+    );
     assert!(matches!(&seen[3].1, ItemView::Refused(error) if error.code == code::UNKNOWN_KIND));
-    assert!(matches!(&seen[0].1, ItemView::Job(view) if view.error.as_ref().is_some_and(|error| error.code == "x")));
+    assert!(
+        matches!(&seen[0].1, ItemView::Job(view) if view.error.as_ref().is_some_and(|error| error.code == "x"))
+    );
     assert!(matches!(&seen[4].1, ItemView::Job(view) if view.id == jobs[3].id));
     assert_eq!(page(8, 3).await, []);
 }
@@ -152,12 +163,15 @@ async fn a_batch_settled_in_one_call_is_counted_right(on: Subject) {
         0 => Verdict::Failed(JobError::permanent("x", "third")),
         _ => succeeded(json!(index)),
     };
-    let settlements = claimed.into_iter().flatten().enumerate().map(|(index, claimed)| common::outcome::Settlement {
-        task: claimed.task,
-        fence: claimed.fence,
-        verdict: verdict(index),
+    let settlements = claimed.into_iter().flatten().enumerate().map(|(index, claimed)| {
+        common::outcome::Settlement {
+            task: claimed.task,
+            fence: claimed.fence,
+            verdict: verdict(index),
+        }
     });
-    let (settled, moved) = on.store.settle(on.worker, settlements.collect()).await.expect("settles");
+    let (settled, moved) =
+        on.store.settle(on.worker, settlements.collect()).await.expect("settles");
     assert!(settled.iter().all(|one| *one == common::port::store::Settled::Counted));
     assert_eq!(moved.views.len(), 30);
     let view = on.batch(&items).await;
@@ -165,7 +179,8 @@ async fn a_batch_settled_in_one_call_is_counted_right(on: Subject) {
 }
 
 async fn a_plan_that_fails_stops_the_batch_too(on: Subject) {
-    let jobs: Vec<_> = (0..3).map(|_| plan(&[step("a"), step("end").after("a").result()])).collect();
+    let jobs: Vec<_> =
+        (0..3).map(|_| plan(&[step("a"), step("end").after("a").result()])).collect();
     let items = NewBatch { stop_on_error: true, ..batch(&jobs) };
     on.accept_batch(&items).await;
     on.run_badly(task(&jobs[0], "a"), "x").await;

@@ -100,7 +100,11 @@ async fn a_cancelled_task_does_not_come_back_by_retry_release_or_loss(on: Subjec
                 on.count(&claimed, retry).await;
             }
             1 => {
-                let moved = on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
+                let moved = on
+                    .store
+                    .release(on.worker, &[(claimed.task, claimed.fence)])
+                    .await
+                    .expect("releases");
                 assert!(moved.readied.is_empty());
             }
             _ => drop(on.sweep_until_lost(POLICY).await),
@@ -169,7 +173,12 @@ async fn unknown_targets_are_told_apart(on: Subject) {
 }
 
 async fn a_retried_job_runs_again_what_did_not_succeed_and_nothing_else(on: Subject) {
-    let job = plan(&[step("a"), step("b"), step("c").after("a").after("b"), step("end").after("c").result()]);
+    let job = plan(&[
+        step("a"),
+        step("b"),
+        step("c").after("a").after("b"),
+        step("end").after("c").result(),
+    ]);
     on.accept(&job).await;
     on.run(task(&job, "a"), json!("of a")).await;
     on.run_badly(task(&job, "b"), "x").await;
@@ -189,7 +198,8 @@ async fn a_retried_job_runs_again_what_did_not_succeed_and_nothing_else(on: Subj
     assert_eq!(plan[2].needs, [plan[0].id, plan[1].id]);
     on.run(plan[1].id, json!("of b")).await;
     let claimed = on.start(plan[2].id).await;
-    let outputs: Vec<_> = claimed.needs.iter().map(|need| need.result.clone().expect("an output")).collect();
+    let outputs: Vec<_> =
+        claimed.needs.iter().map(|need| need.result.clone().expect("an output")).collect();
     assert_eq!(outputs, [json!("of a"), json!("of b")]);
     on.succeed(&claimed, json!(1)).await;
     on.run(plan[3].id, json!("whole")).await;
@@ -218,7 +228,10 @@ async fn a_retried_cancelled_job_may_fail(on: Subject) {
         on.retry(Target::Job(job.id)).await;
         on.run_badly(TaskId::derive(task(&job, "only").0, 1), "x").await;
         let view = on.job(job.id).await;
-        assert_eq!((view.status, view.error.map(|error| error.code)), (JobStatus::Failed, Some("x".into())));
+        assert_eq!(
+            (view.status, view.error.map(|error| error.code)),
+            (JobStatus::Failed, Some("x".into()))
+        );
     }
 }
 
@@ -271,14 +284,20 @@ async fn retrying_twice_makes_a_third_generation(on: Subject) {
     on.retry(Target::Job(job.id)).await;
     on.run(TaskId::derive(second.0, 2), json!("third")).await;
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.result, view.attempts), (JobStatus::Succeeded, Some(json!("third")), 3));
+    assert_eq!(
+        (view.status, view.result, view.attempts),
+        (JobStatus::Succeeded, Some(json!("third")), 3)
+    );
     assert_eq!(on.states(job.id).await.len(), 1);
 }
 
 async fn retrying_a_batch_runs_its_rejected_items_only(on: Subject) {
     let jobs = [job(), job(), job()];
     let mut entries: Vec<_> = jobs.iter().cloned().map(common::submission::NewItem::Job).collect();
-    entries.push(common::submission::NewItem::Refused(common::error::JobError::caller("invalid_input", "no")));
+    entries.push(common::submission::NewItem::Refused(common::error::JobError::caller(
+        "invalid_input",
+        "no",
+    )));
     let items = super::work::batch_of(entries);
     on.accept_batch(&items).await;
     on.run(only(&jobs[0]), json!(1)).await;

@@ -32,7 +32,12 @@ const BOUND: Duration = Duration::from_secs(30);
 async fn behind_a_proxy(options: PgOptions) -> (Database, Proxy, PgStore) {
     let database = Database::new().await;
     let url = database.url();
-    let address = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
+    let address = url
+        .split('@')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next())
+        .expect("an address")
+        .to_owned();
     let proxy = Proxy::to(address.parse().expect("an address")).await;
     let url = url.replace(&address, &format!("127.0.0.1:{}", proxy.port));
     let store = postgres::connect(&url, options).await.expect("a store");
@@ -96,10 +101,10 @@ async fn of_connections_that_a_server_closed_one_call_hears_and_not_each() {
     let ask = || store.demand(Class::Light);
     let warm = futures::future::join_all((0..8).map(|_| ask())).await;
     assert!(warm.iter().all(Result::is_ok));
-    let open =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
-    let count =
-        async |sql: &mut PgConnection| -> i64 { sqlx::query_scalar(open).fetch_one(sql).await.expect("counts") };
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
+    let count = async |sql: &mut PgConnection| -> i64 {
+        sqlx::query_scalar(open).fetch_one(sql).await.expect("counts")
+    };
     assert!(count(&mut sql).await > 2, "there are several to be closed");
     sql.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'",
@@ -125,10 +130,12 @@ async fn a_caller_who_leaves_gives_the_connection_back_when_its_statement_is_ove
         assert!(left.is_err(), "it waits for the lock");
         assert_eq!(in_use(&store), 1, "its statement runs on");
         held.rollback().await.expect("rolls back");
-        timeout(BOUND, store.limits()).await.expect("an answer").expect("the one connection is there for the next");
+        timeout(BOUND, store.limits())
+            .await
+            .expect("an answer")
+            .expect("the one connection is there for the next");
     }
-    let open =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
     let open: i64 = sqlx::query_scalar(open).fetch_one(&mut sql).await.expect("counts");
     assert_eq!((in_use(&store), open), (0, 1), "and it is the same one");
 }
@@ -137,7 +144,9 @@ async fn a_caller_who_leaves_gives_the_connection_back_when_its_statement_is_ove
 async fn what_a_statement_did_wrong_costs_no_connection() {
     let (_on, store, mut sql) = place(PgOptions { connections: 1, ..PgOptions::default() }).await;
     let pid = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
-    let pid = async |sql: &mut PgConnection| -> i32 { sqlx::query_scalar(pid).fetch_one(sql).await.expect("one") };
+    let pid = async |sql: &mut PgConnection| -> i32 {
+        sqlx::query_scalar(pid).fetch_one(sql).await.expect("one")
+    };
     store.demand(Class::Light).await.expect("answers");
     let before = pid(&mut sql).await;
     sql.execute("ALTER TABLE spool.limits RENAME TO unlimited").await.expect("renames");
@@ -150,7 +159,8 @@ async fn what_a_statement_did_wrong_costs_no_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nobody_listens_the_error_says_so() {
     let second = Duration::from_secs(1);
-    let (_database, proxy, store) = behind_a_proxy(PgOptions { acquire_timeout: second, ..PgOptions::default() }).await;
+    let (_database, proxy, store) =
+        behind_a_proxy(PgOptions { acquire_timeout: second, ..PgOptions::default() }).await;
     proxy.end().await;
     let began = Instant::now();
     let refused = store.demand(Class::Light).await.expect_err("nobody is there");

@@ -24,7 +24,10 @@ use super::{
     work::{Step, batch, grown, plan, step, succeeded, task, tasks},
 };
 
-each_store!(random_plans_end_as_their_outcomes_say, random_batches_settle_whatever_is_cancelled_and_shared,);
+each_store!(
+    random_plans_end_as_their_outcomes_say,
+    random_batches_settle_whatever_is_cancelled_and_shared,
+);
 
 /// How often each property is tried; each case is a few dozen writes.
 const CASES: u32 = 40;
@@ -72,7 +75,9 @@ fn job_of(nodes: &[Node], nonce: Option<&str>) -> NewJob {
         for (need, proceeds) in needs_of(index, node) {
             made = if proceeds { made.despite(&name(need)) } else { made.after(&name(need)) };
         }
-        if let (Some(nonce), Some(letter), false) = (nonce, node.letter, node.ending == Ending::Grows) {
+        if let (Some(nonce), Some(letter), false) =
+            (nonce, node.letter, node.ending == Ending::Grows)
+        {
             made = made.memo(json!({ "nonce": nonce, "letter": letter }));
         }
         if index + 1 == nodes.len() { made.result() } else { made }
@@ -115,10 +120,13 @@ async fn run_all(
         for claimed in claimed.into_iter().flatten() {
             let ending = endings.get(&claimed.task).copied().unwrap_or(Ending::Well);
             let verdict = match ending {
-                Ending::Badly => Verdict::Failed(JobError::permanent(&claimed.name, "a test wants it")),
-                Ending::WellAtLast if claimed.attempt == 1 => {
-                    Verdict::Retry { error: JobError::transient("busy", "again"), pause: std::time::Duration::ZERO }
+                Ending::Badly => {
+                    Verdict::Failed(JobError::permanent(&claimed.name, "a test wants it"))
                 }
+                Ending::WellAtLast if claimed.attempt == 1 => Verdict::Retry {
+                    error: JobError::transient("busy", "again"),
+                    pause: std::time::Duration::ZERO,
+                },
                 Ending::Grows => grown(json!(1), growth(claimed.task, claimed.result)),
                 Ending::Well | Ending::WellAtLast => succeeded(json!(claimed.name)),
             };
@@ -139,14 +147,23 @@ fn growth(parent: TaskId, result: bool) -> Vec<common::plan::NewTask> {
 }
 
 fn endings_of(job: &NewJob, nodes: &[Node]) -> BTreeMap<TaskId, Ending> {
-    nodes.iter().enumerate().map(|(index, node)| (task(job, &format!("n{index}")), node.ending)).collect()
+    nodes
+        .iter()
+        .enumerate()
+        .map(|(index, node)| (task(job, &format!("n{index}")), node.ending))
+        .collect()
 }
 
 fn try_each<S: Strategy>(strategy: &S, case: impl Fn(S::Value) -> Result<(), TestCaseError>)
 where
     S::Value: std::fmt::Debug,
 {
-    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
     TestRunner::new(config).run(strategy, case).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
@@ -167,7 +184,11 @@ async fn random_plans_end_as_their_outcomes_say(on: Subject) {
             let wanted = if well { JobStatus::Succeeded } else { JobStatus::Failed };
             prop_assert_eq!(view.status, wanted);
             if let Some(error) = view.error {
-                prop_assert!(blamed(&nodes).contains(&error.code), "{} is not to blame", error.code);
+                prop_assert!(
+                    blamed(&nodes).contains(&error.code),
+                    "{} is not to blame",
+                    error.code
+                );
             }
             Ok(())
         })
@@ -180,7 +201,8 @@ fn blamed(nodes: &[Node]) -> BTreeSet<String> {
     let (mut blamed, mut look) = (BTreeSet::new(), vec![nodes.len() - 1]);
     while let Some(index) = look.pop() {
         let needs = needs_of(index, &nodes[index]);
-        let broken: Vec<_> = needs.into_iter().filter(|(need, proceeds)| !proceeds && !well[*need]).collect();
+        let broken: Vec<_> =
+            needs.into_iter().filter(|(need, proceeds)| !proceeds && !well[*need]).collect();
         if broken.is_empty() {
             blamed.insert(format!("n{index}"));
         }
@@ -221,25 +243,34 @@ struct Storm {
 fn storm() -> impl Strategy<Value = Storm> {
     let limits = (proptest::bool::weighted(0.3), proptest::option::weighted(0.3, 1..3_u32));
     let clients = (proptest::option::weighted(0.5, (0..4_usize, 0..8_usize)), any::<bool>());
-    (vec(nodes(), 1..5), limits, clients).prop_map(|(jobs, (stop_on_error, max_concurrent), (cancel, retry))| Storm {
-        jobs,
-        stop_on_error,
-        max_concurrent,
-        cancel,
-        retry,
-    })
+    (vec(nodes(), 1..5), limits, clients).prop_map(
+        |(jobs, (stop_on_error, max_concurrent), (cancel, retry))| Storm {
+            jobs,
+            stop_on_error,
+            max_concurrent,
+            cancel,
+            retry,
+        },
+    )
 }
 
 async fn random_batches_settle_whatever_is_cancelled_and_shared(on: Subject) {
     try_each(&storm(), |storm| {
         wait_for(async {
             let nonce = TaskId::new().to_string();
-            let jobs: Vec<NewJob> = storm.jobs.iter().map(|nodes| job_of(nodes, Some(&nonce))).collect();
-            let items =
-                NewBatch { stop_on_error: storm.stop_on_error, max_concurrent: storm.max_concurrent, ..batch(&jobs) };
+            let jobs: Vec<NewJob> =
+                storm.jobs.iter().map(|nodes| job_of(nodes, Some(&nonce))).collect();
+            let items = NewBatch {
+                stop_on_error: storm.stop_on_error,
+                max_concurrent: storm.max_concurrent,
+                ..batch(&jobs)
+            };
             on.accept_batch(&items).await;
-            let endings: BTreeMap<TaskId, Ending> =
-                jobs.iter().zip(&storm.jobs).flat_map(|(job, nodes)| endings_of(job, nodes)).collect();
+            let endings: BTreeMap<TaskId, Ending> = jobs
+                .iter()
+                .zip(&storm.jobs)
+                .flat_map(|(job, nodes)| endings_of(job, nodes))
+                .collect();
             let cancel = async |round| match storm.cancel {
                 Some((when, which)) if when == round => {
                     on.cancel(Target::Job(jobs[which % jobs.len()].id)).await;
@@ -271,7 +302,10 @@ async fn counted(on: &Subject, items: &NewBatch, jobs: &[NewJob]) -> Result<(), 
     }
     let view = on.batch(items).await;
     let total = u32::try_from(jobs.len()).expect("few");
-    prop_assert_eq!((view.fulfilled, view.rejected, view.pending()), (fulfilled, total - fulfilled, 0));
+    prop_assert_eq!(
+        (view.fulfilled, view.rejected, view.pending()),
+        (fulfilled, total - fulfilled, 0)
+    );
     prop_assert!(view.settled_at.is_some());
     Ok(())
 }

@@ -38,33 +38,47 @@ impl Drop for Database {
         let (server, name) = (self.server.clone(), self.name.clone());
         // On a thread of its own: the test's runtime may be the one that drops this.
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
                 let mut sql = PgConnection::connect(&server).await.expect("the server answers");
                 let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
                 sql.execute(AssertSqlSafe(drop)).await.expect("the database goes");
             });
         });
-        assert!(dropped.join().is_ok() || std::thread::panicking(), "the test's database could not be dropped");
+        assert!(
+            dropped.join().is_ok() || std::thread::panicking(),
+            "the test's database could not be dropped"
+        );
     }
 }
 
 /// The template of these very migrations. Tests are processes of their own: one makes it, the others wait.
 async fn template(server: &str) -> String {
     let name = format!("spool_template_{}", &migrations().to_string()[..16]);
-    let mut sql = PgConnection::connect(server).await.expect("the server of SPOOL_DATABASE_URL answers");
+    let mut sql =
+        PgConnection::connect(server).await.expect("the server of SPOOL_DATABASE_URL answers");
     sql.execute("SELECT pg_advisory_lock(hashtext('spool test template'))").await.expect("locks");
-    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-        .bind(&name)
-        .fetch_one(&mut sql)
-        .await
-        .expect("answers");
+    let there: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(&name)
+            .fetch_one(&mut sql)
+            .await
+            .expect("answers");
     if !there {
         let making = format!("{name}_making");
-        sql.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {making} WITH (FORCE)"))).await.expect("clears");
-        sql.execute(AssertSqlSafe(format!("CREATE DATABASE {making}"))).await.expect("a template is made");
+        sql.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {making} WITH (FORCE)")))
+            .await
+            .expect("clears");
+        sql.execute(AssertSqlSafe(format!("CREATE DATABASE {making}")))
+            .await
+            .expect("a template is made");
         postgres::migrate(&with_database(server, &making)).await.expect("migrates");
-        sql.execute(AssertSqlSafe(format!("ALTER DATABASE {making} RENAME TO {name}"))).await.expect("is named");
+        sql.execute(AssertSqlSafe(format!("ALTER DATABASE {making} RENAME TO {name}")))
+            .await
+            .expect("is named");
     }
     sql.close().await.expect("closes");
     name
@@ -72,10 +86,13 @@ async fn template(server: &str) -> String {
 
 fn migrations() -> Digest {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../migrations/postgres");
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).expect("migrations").map(|file| file.expect("a file").path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("migrations")
+        .map(|file| file.expect("a file").path())
+        .collect();
     files.sort();
-    let texts: Vec<String> = files.iter().map(|file| fs::read_to_string(file).expect("reads")).collect();
+    let texts: Vec<String> =
+        files.iter().map(|file| fs::read_to_string(file).expect("reads")).collect();
     Digest::of(texts.join("\n").as_bytes())
 }
 

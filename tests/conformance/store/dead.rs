@@ -52,7 +52,11 @@ async fn a_failed_task_is_listed_with_every_attempt_that_failed(on: Subject) {
     let busy = JobError::transient("busy", "come back").with_log("a line");
     on.count(&first, Verdict::Retry { error: busy.clone(), pause: Duration::ZERO }).await;
     let waiting = on.task(only(&job)).await;
-    assert_eq!((waiting.state, waiting.errors.len()), (TaskState::Ready, 1), "the chain shows before the end");
+    assert_eq!(
+        (waiting.state, waiting.errors.len()),
+        (TaskState::Ready, 1),
+        "the chain shows before the end"
+    );
     assert_eq!(dead(&on, &DeadFilter::default()).await, []);
     let second = on.start(only(&job)).await;
     let broken = JobError::permanent("broken", "for good");
@@ -61,7 +65,10 @@ async fn a_failed_task_is_listed_with_every_attempt_that_failed(on: Subject) {
     assert_eq!(listed, [on.task(only(&job)).await]);
     let chain = &listed[0].errors;
     assert_eq!(chain.iter().map(|failure| failure.attempt).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(chain.iter().map(|failure| failure.error.clone()).collect::<Vec<_>>(), [busy, broken.clone()]);
+    assert_eq!(
+        chain.iter().map(|failure| failure.error.clone()).collect::<Vec<_>>(),
+        [busy, broken.clone()]
+    );
     assert!(chain.iter().all(|failure| failure.worker == Some(on.worker)));
     assert!(chain.is_sorted_by_key(|failure| failure.at));
     assert_eq!(listed[0].error, Some(broken));
@@ -72,7 +79,8 @@ async fn dead_work_is_found_by_kind_class_code_and_time(on: Subject) {
     let (one, other) = (job(), plan(&[step("only").kind("probe").result()]));
     failed(&on, &one, JobError::permanent("broken", "x")).await;
     on.tick().await;
-    let between = on.task(only(&one)).await.finished_at.expect("it failed") + Duration::from_millis(1);
+    let between =
+        on.task(only(&one)).await.finished_at.expect("it failed") + Duration::from_millis(1);
     on.tick().await;
     failed(&on, &other, JobError::caller("bad_source", "y")).await;
     let (one, other) = (only(&one), only(&other));
@@ -84,7 +92,10 @@ async fn dead_work_is_found_by_kind_class_code_and_time(on: Subject) {
         (DeadFilter { class: Some(ErrorClass::Permanent), ..all() }, vec![one]),
         (DeadFilter { class: Some(ErrorClass::Bug), ..all() }, vec![]),
         (DeadFilter { code: Some("bad_source".into()), ..all() }, vec![other]),
-        (DeadFilter { code: Some("bad_source".into()), kind: Some("echo".into()), ..all() }, vec![]),
+        (
+            DeadFilter { code: Some("bad_source".into()), kind: Some("echo".into()), ..all() },
+            vec![],
+        ),
         (DeadFilter { since: Some(between), ..all() }, vec![other]),
         (DeadFilter { until: Some(between), ..all() }, vec![one]),
         (DeadFilter { since: Some(between), until: Some(between), ..all() }, vec![]),
@@ -103,7 +114,8 @@ async fn pages_of_dead_work_hold_each_task_once(on: Subject) {
     let mut wanted = Vec::new();
     for number in 0..7 {
         let job = job();
-        failed(&on, &job, JobError::permanent(if number == 3 { "other" } else { "broken" }, "x")).await;
+        failed(&on, &job, JobError::permanent(if number == 3 { "other" } else { "broken" }, "x"))
+            .await;
         wanted.push((only(&job), number));
     }
     wanted.retain(|(_, number)| *number != 3);
@@ -129,10 +141,21 @@ async fn what_did_not_fail_its_job_or_was_tried_anew_is_not_dead(on: Subject) {
     let job = plan(&[step("need"), step("end").after("need").result()]);
     on.accept(&job).await;
     on.run_badly(task(&job, "need"), "x").await;
-    assert_eq!(found(&on, DeadFilter::default()).await, [task(&job, "need")], "what it dragged along is not listed");
+    assert_eq!(
+        found(&on, DeadFilter::default()).await,
+        [task(&job, "need")],
+        "what it dragged along is not listed"
+    );
     on.retry(Target::Job(job.id)).await;
     assert_eq!(found(&on, DeadFilter::default()).await, []);
-    let again = on.store.tasks(&on.tenant, job.id).await.expect("reads").expect("the job is there").remove(0).id;
+    let again = on
+        .store
+        .tasks(&on.tenant, job.id)
+        .await
+        .expect("reads")
+        .expect("the job is there")
+        .remove(0)
+        .id;
     on.run_badly(again, "x").await;
     assert_eq!(found(&on, DeadFilter::default()).await, [again]);
 }
@@ -142,7 +165,8 @@ async fn poison_is_dead_work_with_the_worker_that_died_last(on: Subject) {
     on.accept(&job).await;
     on.start_for(only(&job), SHORT).await;
     on.sweep_until_lost(SweepPolicy { quarantine_after: 1, most: 100 }).await;
-    let listed = dead(&on, &DeadFilter { code: Some("poison".into()), ..DeadFilter::default() }).await;
+    let listed =
+        dead(&on, &DeadFilter { code: Some("poison".into()), ..DeadFilter::default() }).await;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].errors.last().map(|failure| failure.worker), Some(Some(on.worker)));
 }

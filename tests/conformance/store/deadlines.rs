@@ -54,10 +54,18 @@ async fn a_job_that_does_not_start_in_time_fails_as_expired(on: Subject) {
         (view.status, error.code.as_str(), error.class),
         (JobStatus::Failed, code::EXPIRED, ErrorClass::Permanent)
     );
-    assert!(error.detail.contains("1 ms") && error.detail.contains("queueTimeoutMs"), "{}", error.detail);
+    assert!(
+        error.detail.contains("1 ms") && error.detail.contains("queueTimeoutMs"),
+        "{}",
+        error.detail
+    );
     let task = on.task(only(&short)).await;
     assert_eq!((task.state, task.attempts, task.errors.len()), (TaskState::Failed, 0, 1));
-    assert_eq!(on.claim(only(&short), Duration::from_secs(1)).await, None, "its bell comes too late");
+    assert_eq!(
+        on.claim(only(&short), Duration::from_secs(1)).await,
+        None,
+        "its bell comes too late"
+    );
     for job in [&long, &free] {
         assert_eq!(on.state(only(job)).await, TaskState::Queued);
     }
@@ -70,7 +78,10 @@ async fn a_plan_that_does_not_start_in_time_ends_as_a_whole(on: Subject) {
     sweep_until_expired(&on).await;
     on.store.sweep(POLICY).await.expect("sweeps");
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.error.expect("an error").code.as_str()), (JobStatus::Failed, code::EXPIRED));
+    assert_eq!(
+        (view.status, view.error.expect("an error").code.as_str()),
+        (JobStatus::Failed, code::EXPIRED)
+    );
     let states = on.states(job.id).await;
     assert!(states.iter().all(|(_, state)| state.is_final()), "{states:?}");
     assert_eq!(on.state(task(&job, "end")).await, TaskState::Cancelled);

@@ -39,7 +39,12 @@ each_store!(
 );
 
 fn presence(worker: WorkerId, slots: u32, draining: bool) -> Presence {
-    Presence { worker, name: "a test".into(), slots: vec![(Class::Light, slots), (Class::Render, 0)], draining }
+    Presence {
+        worker,
+        name: "a test".into(),
+        slots: vec![(Class::Light, slots), (Class::Render, 0)],
+        draining,
+    }
 }
 
 async fn beat(on: &Subject, worker: WorkerId, slots: u32, draining: bool) {
@@ -91,7 +96,8 @@ async fn higher_bands_go_first_and_older_first_within_one(on: Subject) {
     let first = on.store.ring(Class::Light, 3, 100).await.expect("rings").bells;
     let rest = on.ring().await;
     let order: Vec<TaskId> = first.iter().chain(&rest).map(|bell| bell.task).collect();
-    let wanted: Vec<TaskId> = [2, 4, 0, 3, 1].into_iter().map(|index: usize| only(&jobs[index])).collect();
+    let wanted: Vec<TaskId> =
+        [2, 4, 0, 3, 1].into_iter().map(|index: usize| only(&jobs[index])).collect();
     assert_eq!(order, wanted);
 }
 
@@ -103,7 +109,15 @@ async fn the_oldest_of_a_backlog_go_first(on: Subject) {
     }
     let mut order = Vec::new();
     for _ in 0..4 {
-        order.extend(on.store.ring(Class::Light, 100, 2).await.expect("rings").bells.into_iter().map(|bell| bell.task));
+        order.extend(
+            on.store
+                .ring(Class::Light, 100, 2)
+                .await
+                .expect("rings")
+                .bells
+                .into_iter()
+                .map(|bell| bell.task),
+        );
     }
     assert_eq!(order, jobs.iter().map(only).collect::<Vec<_>>());
 }
@@ -115,7 +129,8 @@ async fn tenants_take_turns_within_a_band(on: Subject) {
         tasks.push(jobs.iter().map(only).collect::<BTreeSet<_>>());
     }
     let bells = on.store.ring(Class::Light, 9, 9).await.expect("rings").bells;
-    let taken = |tenant: usize| bells.iter().filter(|bell| tasks[tenant].contains(&bell.task)).count();
+    let taken =
+        |tenant: usize| bells.iter().filter(|bell| tasks[tenant].contains(&bell.task)).count();
     assert_eq!([taken(0), taken(1), taken(2)], [5, 3, 1]);
 }
 
@@ -265,7 +280,9 @@ async fn turns_until(on: &Subject, task: TaskId) -> usize {
     panic!("ten turns went to others");
 }
 
-async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less_than_two_turns(on: Subject) {
+async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less_than_two_turns(
+    on: Subject,
+) {
     let large = on.as_tenant("m");
     for _ in 0..10 {
         accept_many(&large, 10_000).await;
@@ -288,7 +305,11 @@ async fn the_idle_worker_gets_the_next_task_while_another_is_busy_for_long(on: S
     }
     let next = accept_many(&on, 3).await;
     let rung = on.store.ring(Class::Light, 0, 100).await.expect("rings");
-    assert_eq!((rung.bells.len(), rung.more), (0, true), "no bell is rung that nobody could answer");
+    assert_eq!(
+        (rung.bells.len(), rung.more),
+        (0, true),
+        "no bell is rung that nobody could answer"
+    );
     beat(&on, idle, 1, false).await;
     let bells = on.store.ring(Class::Light, 0, 100).await.expect("rings").bells;
     assert_eq!(bells.len(), 1, "one slot is free in the fleet, and one bell is rung for it");

@@ -83,7 +83,10 @@ async fn an_accept_that_is_slow_to_commit_is_not_hidden_by_what_came_after_it() 
     accepting.await.expect("joins");
     assert_eq!(number(&mut sql, HIDDEN).await, 0);
     let rung: BTreeSet<TaskId> = on.ring().await.into_iter().map(|bell| bell.task).collect();
-    assert!(rung.contains(&only(&slow)), "it is older than what the front has passed, and there all the same");
+    assert!(
+        rung.contains(&only(&slow)),
+        "it is older than what the front has passed, and there all the same"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,11 +138,14 @@ async fn a_line_that_has_run_empty_takes_nobodys_turn() {
     }
     let of_c = job();
     c.accept(&of_c).await;
-    let ring = async |ahead| on.store.ring(Class::Light, ahead, 1).await.expect("rings").bells[0].task;
+    let ring =
+        async |ahead| on.store.ring(Class::Light, ahead, 1).await.expect("rings").bells[0].task;
     assert_eq!(ring(1).await, only(&of_b[0]));
-    sql.execute("UPDATE spool.fronts SET write_at = write_at + 3600000, look_at = look_at + 3600000")
-        .await
-        .expect("no more writes");
+    sql.execute(
+        "UPDATE spool.fronts SET write_at = write_at + 3600000, look_at = look_at + 3600000",
+    )
+    .await
+    .expect("no more writes");
     let rest = [ring(2).await, ring(3).await, ring(4).await];
     assert_eq!(
         rest,
@@ -215,8 +221,18 @@ async fn work(on: &Subject, chance: &mut Chance) {
 
 async fn end(on: &Subject, chance: &mut Chance, claimed: &Claimed) {
     let verdict = match chance.below(5) {
-        0 => return drop(on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases")),
-        1 => Verdict::Retry { error: JobError::transient("again", "a test wants it"), pause: Duration::ZERO },
+        0 => {
+            return drop(
+                on.store
+                    .release(on.worker, &[(claimed.task, claimed.fence)])
+                    .await
+                    .expect("releases"),
+            );
+        }
+        1 => Verdict::Retry {
+            error: JobError::transient("again", "a test wants it"),
+            pause: Duration::ZERO,
+        },
         2 => Verdict::Failed(JobError::permanent("ill", "a test wants it")),
         // Left running: its lease runs out, or it is still there at the end.
         3 => return,
@@ -229,7 +245,10 @@ async fn end(on: &Subject, chance: &mut Chance, claimed: &Claimed) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_ready_task_is_hidden_and_nothing_taken_forgotten_whatever_happens_at_once() {
     let (on, mut sql, _) = place().await;
-    let seed = std::env::var("SPOOL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(rand::random::<u64>() | 1);
+    let seed = std::env::var("SPOOL_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(rand::random::<u64>() | 1);
     println!("SPOOL_SEED={seed}");
     let mut actors = JoinSet::new();
     let (ends, mut ended) = mpsc::channel::<()>(1);
@@ -258,7 +277,10 @@ async fn no_ready_task_is_hidden_and_nothing_taken_forgotten_whatever_happens_at
 async fn a_job_submitted_while_another_connection_holds_a_transaction_open_is_rung() {
     let (on, mut sql, url) = place().await;
     let mut holder = PgConnection::connect(&url).await.expect("connects");
-    holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()").await.expect("begins");
+    holder
+        .execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()")
+        .await
+        .expect("begins");
     run_others(&on, &mut sql).await;
     let last = job();
     on.store.accept(vec![on.submission(Work::Job(last.clone()))], &[]).await.expect("accepts");

@@ -24,7 +24,8 @@ each_store!(
 );
 
 async fn a_key_takes_the_outputs_of_its_needs_in_the_order_of_the_plan(on: Subject) {
-    let joined = || plan(&[step("a"), step("b"), step("c").after("b").after("a").memo(json!("c")).result()]);
+    let joined =
+        || plan(&[step("a"), step("b"), step("c").after("b").after("a").memo(json!("c")).result()]);
     let job = joined();
     on.accept(&job).await;
     let (a, b) = (json!("of a"), json!("of b"));
@@ -38,7 +39,9 @@ async fn a_key_takes_the_outputs_of_its_needs_in_the_order_of_the_plan(on: Subje
 }
 
 async fn one_failed_need_among_several_leaves_no_key(on: Subject) {
-    let joined = || plan(&[step("a"), step("b"), step("c").after("a").despite("b").memo(json!("c")).result()]);
+    let joined = || {
+        plan(&[step("a"), step("b"), step("c").after("a").despite("b").memo(json!("c")).result()])
+    };
     let run_needs = async |job: &NewJob| {
         on.accept(job).await;
         on.run(task(job, "a"), json!(1)).await;
@@ -48,7 +51,11 @@ async fn one_failed_need_among_several_leaves_no_key(on: Subject) {
     run_needs(&first).await;
     on.run(task(&first, "c"), json!("made without b")).await;
     run_needs(&second).await;
-    assert_eq!(on.state(task(&second, "c")).await, TaskState::Ready, "nothing of that is remembered");
+    assert_eq!(
+        on.state(task(&second, "c")).await,
+        TaskState::Ready,
+        "nothing of that is remembered"
+    );
 }
 
 async fn more_followers_than_one_decision_takes_are_all_settled(on: Subject) {

@@ -57,7 +57,10 @@ async fn a_lease_that_was_renewed_since_the_sweep_looked_saves_its_task() {
     let alive = on.start(only(&alive)).await;
     let expired = on.start_for(only(&expired), SHORT).await;
     assert!(!end_as_expired(&mut sql, alive.task, alive.fence.0 as i64).await, "it lives");
-    assert!(!end_as_expired(&mut sql, expired.task, expired.fence.0 as i64 - 1).await, "an older attempt's");
+    assert!(
+        !end_as_expired(&mut sql, expired.task, expired.fence.0 as i64 - 1).await,
+        "an older attempt's"
+    );
     while !end_as_expired(&mut sql, expired.task, expired.fence.0 as i64).await {}
     assert_eq!(on.state(alive.task).await, TaskState::Running);
     assert_eq!(on.state(expired.task).await, TaskState::Failed);
@@ -117,7 +120,8 @@ async fn a_retry_of_a_generation_that_is_gone_retries_nothing() {
     on.run_badly(only(&job), "x").await;
     on.retry(Target::Job(job.id)).await;
     on.run_badly(TaskId::derive(only(&job).0, 1), "x").await;
-    let late = "SELECT retried FROM spool.retry(ARRAY[$1], ARRAY[0], ARRAY[$1], ARRAY[$2], ARRAY[$3])";
+    let late =
+        "SELECT retried FROM spool.retry(ARRAY[$1], ARRAY[0], ARRAY[$1], ARRAY[$2], ARRAY[$3])";
     let query = sqlx::query_scalar(late).bind(job.id.0).bind(only(&job).0).bind(Uuid::from_u128(1));
     let retried: Vec<Uuid> = query.fetch_one(&mut sql).await.expect("answers");
     assert_eq!(retried, Vec::<Uuid>::new());
@@ -136,15 +140,29 @@ async fn a_key_stands_for_its_call_for_a_day_and_then_for_another() {
         }),
         work: Work::Job(job.clone()),
     };
-    let answer = async |job: &NewJob| on.try_accept(vec![call(job)]).await.expect("accepts").answers.remove(0);
+    let answer = async |job: &NewJob| {
+        on.try_accept(vec![call(job)]).await.expect("accepts").answers.remove(0)
+    };
     let (first, second, third) = (job(), job(), job());
     assert_eq!(answer(&first).await, Acceptance::Stored);
-    sql.execute("UPDATE spool.idempotency SET created_at = created_at - 86340000").await.expect("writes");
-    assert_eq!(answer(&second).await, Acceptance::Replayed(first.id.to_string()), "a minute is left");
-    sql.execute("UPDATE spool.idempotency SET created_at = created_at - 60001").await.expect("writes");
+    sql.execute("UPDATE spool.idempotency SET created_at = created_at - 86340000")
+        .await
+        .expect("writes");
+    assert_eq!(
+        answer(&second).await,
+        Acceptance::Replayed(first.id.to_string()),
+        "a minute is left"
+    );
+    sql.execute("UPDATE spool.idempotency SET created_at = created_at - 60001")
+        .await
+        .expect("writes");
     assert_eq!(answer(&third).await, Acceptance::Stored);
     assert_eq!(on.job(third.id).await.status, JobStatus::Queued);
-    assert_eq!(answer(&job()).await, Acceptance::Replayed(third.id.to_string()), "for a day from now");
+    assert_eq!(
+        answer(&job()).await,
+        Acceptance::Replayed(third.id.to_string()),
+        "for a day from now"
+    );
 }
 
 #[tokio::test]
@@ -154,7 +172,10 @@ async fn a_memo_in_use_is_touched_once_an_hour() {
     on.accept(&first).await;
     on.run(only(&first), json!("made")).await;
     let age = async |sql: &mut PgConnection| -> i64 {
-        sqlx::query_scalar("SELECT spool.now_ms() - used_at FROM spool.memos").fetch_one(sql).await.expect("reads")
+        sqlx::query_scalar("SELECT spool.now_ms() - used_at FROM spool.memos")
+            .fetch_one(sql)
+            .await
+            .expect("reads")
     };
     for (minutes, touched) in [(30, false), (90, true)] {
         sqlx::query("UPDATE spool.memos SET used_at = spool.now_ms() - $1 * 60000")
@@ -174,10 +195,12 @@ async fn a_memo_in_use_is_touched_once_an_hour() {
 async fn a_job_that_began_since_its_deadline_was_read_does_not_expire() {
     let (on, mut sql) = place().await;
     let expire = async |sql: &mut PgConnection, task: TaskId| -> bool {
-        let query = sqlx::query_scalar("SELECT expired FROM spool.expire($1, spool.cancelled_error())");
+        let query =
+            sqlx::query_scalar("SELECT expired FROM spool.expire($1, spool.cancelled_error())");
         query.bind(task.0).fetch_one(sql).await.expect("answers")
     };
-    let (released, half, done, still) = (job(), plan(&two_roots()), plan(&two_roots()), plan(&two_roots()));
+    let (released, half, done, still) =
+        (job(), plan(&two_roots()), plan(&two_roots()), plan(&two_roots()));
     for job in [&released, &half, &done, &still] {
         on.accept(job).await;
     }
@@ -205,7 +228,8 @@ async fn nothing_is_left_of_the_deadline_of_what_began_in_time() {
     on.tick().await;
     on.tick().await;
     on.store.sweep(POLICY).await.expect("sweeps");
-    let left = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM spool.deadlines").fetch_one(&mut sql);
+    let left =
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM spool.deadlines").fetch_one(&mut sql);
     assert_eq!(left.await.expect("counts"), 0);
     assert_eq!(on.state(only(&job)).await, TaskState::Running);
 }

@@ -46,13 +46,26 @@ async fn a_claim_is_given_once_and_carries_all_that_a_run_needs(on: Subject) {
     assert_eq!(on.claim(only(&job), LEASE).await, None, "it is ready, not queued");
     let claimed = on.start(only(&job)).await;
     assert_eq!((claimed.task, claimed.job, &claimed.tenant), (only(&job), job.id, &on.tenant));
-    assert_eq!((claimed.name.as_str(), claimed.kind.as_str(), claimed.kind_version), ("only", "echo", 1));
-    assert_eq!((claimed.input, claimed.needs.len(), claimed.result), (json!({"value": "only"}), 0, true));
-    assert_eq!((claimed.fence, claimed.attempt, claimed.max_attempts, claimed.losses), (Fence(1), 1, 3, 0));
+    assert_eq!(
+        (claimed.name.as_str(), claimed.kind.as_str(), claimed.kind_version),
+        ("only", "echo", 1)
+    );
+    assert_eq!(
+        (claimed.input, claimed.needs.len(), claimed.result),
+        (json!({"value": "only"}), 0, true)
+    );
+    assert_eq!(
+        (claimed.fence, claimed.attempt, claimed.max_attempts, claimed.losses),
+        (Fence(1), 1, 3, 0)
+    );
     assert_eq!(claimed.timeout, Duration::from_secs(60));
-    assert_eq!((claimed.view.id, claimed.view.status, claimed.view.attempts), (job.id, JobStatus::Running, 1));
+    assert_eq!(
+        (claimed.view.id, claimed.view.status, claimed.view.attempts),
+        (job.id, JobStatus::Running, 1)
+    );
     assert_eq!(on.job(job.id).await.status, JobStatus::Running);
-    let again = on.store.claim(WorkerId::new(), &[only(&job), TaskId::new()], LEASE).await.expect("claims");
+    let again =
+        on.store.claim(WorkerId::new(), &[only(&job), TaskId::new()], LEASE).await.expect("claims");
     assert_eq!(again, [None, None]);
 }
 
@@ -72,7 +85,10 @@ async fn a_stale_fence_settles_beats_and_releases_nothing(on: Subject) {
         assert_eq!(on.settle(&first, verdict).await.0, Settled::Stale);
     }
     let beat = [Beat { task: first.task, fence: first.fence, progress: None }];
-    assert_eq!(on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"), [Pulse::Stale]);
+    assert_eq!(
+        on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"),
+        [Pulse::Stale]
+    );
     let moved = on.store.release(on.worker, &[(first.task, first.fence)]).await.expect("answers");
     assert_eq!(moved, Default::default());
     assert_eq!(on.state(only(&job)).await, TaskState::Running);
@@ -87,15 +103,22 @@ async fn only_the_worker_that_claimed_may_settle_beat_or_release(on: Subject) {
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
     let thief = WorkerId::new();
-    let retry = Verdict::Retry { error: JobError::transient("x", "not its own"), pause: Duration::ZERO };
+    let retry =
+        Verdict::Retry { error: JobError::transient("x", "not its own"), pause: Duration::ZERO };
     for verdict in [succeeded(json!(0)), retry] {
-        assert_eq!(on.settle_as(thief, claimed.task, claimed.fence, verdict).await.0, Settled::Stale);
+        assert_eq!(
+            on.settle_as(thief, claimed.task, claimed.fence, verdict).await.0,
+            Settled::Stale
+        );
     }
     let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
     assert_eq!(on.store.beat(&presence(thief), &beat, LEASE).await.expect("beats"), [Pulse::Stale]);
     on.store.release(thief, &[(claimed.task, claimed.fence)]).await.expect("answers");
     assert_eq!(on.state(claimed.task).await, TaskState::Running);
-    assert_eq!(on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"), [Pulse::Held]);
+    assert_eq!(
+        on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"),
+        [Pulse::Held]
+    );
 }
 
 async fn a_beat_keeps_the_lease_and_the_progress(on: Subject) {
@@ -118,7 +141,11 @@ async fn a_beat_keeps_the_lease_and_the_progress(on: Subject) {
     assert_eq!(on.job(kept.job).await.progress, Some(progress.clone()));
     let silent = [Beat { task: kept.task, fence: kept.fence, progress: None }];
     on.store.beat(&presence(on.worker), &silent, LEASE).await.expect("beats");
-    assert_eq!(on.task(kept.task).await.progress, Some(progress), "a beat without news forgets nothing");
+    assert_eq!(
+        on.task(kept.task).await.progress,
+        Some(progress),
+        "a beat without news forgets nothing"
+    );
 }
 
 async fn a_beat_that_comes_late_never_shortens_a_lease(on: Subject) {
@@ -127,11 +154,17 @@ async fn a_beat_that_comes_late_never_shortens_a_lease(on: Subject) {
     on.accept(&short).await;
     let long = on.start(only(&long)).await;
     let beat = [Beat { task: long.task, fence: long.fence, progress: None }];
-    assert_eq!(on.store.beat(&presence(on.worker), &beat, SHORT).await.expect("beats"), [Pulse::Held]);
+    assert_eq!(
+        on.store.beat(&presence(on.worker), &beat, SHORT).await.expect("beats"),
+        [Pulse::Held]
+    );
     // Runs out no sooner than the beat's would have.
     let short = on.start_for(only(&short), SHORT).await;
     on.sweep_until_lost(POLICY).await;
-    assert_eq!((on.state(short.task).await, on.state(long.task).await), (TaskState::Ready, TaskState::Running));
+    assert_eq!(
+        (on.state(short.task).await, on.state(long.task).await),
+        (TaskState::Ready, TaskState::Running)
+    );
 }
 
 async fn a_beat_hears_of_a_cancel(on: Subject) {
@@ -141,7 +174,10 @@ async fn a_beat_hears_of_a_cancel(on: Subject) {
     let moved = on.cancel(Target::Job(job.id)).await;
     assert_eq!(moved.stopping, [claimed.task]);
     let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
-    assert_eq!(on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"), [Pulse::Cancel]);
+    assert_eq!(
+        on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"),
+        [Pulse::Cancel]
+    );
 }
 
 async fn a_lost_lease_makes_the_task_ready_and_burns_no_attempt(on: Subject) {
@@ -155,7 +191,11 @@ async fn a_lost_lease_makes_the_task_ready_and_burns_no_attempt(on: Subject) {
     assert_eq!((task.state, task.attempts, task.losses), (TaskState::Ready, 0, 1));
     let second = on.start(only(&job)).await;
     assert_eq!((second.attempt, second.losses, second.fence), (1, 1, Fence(first.fence.0 + 1)));
-    assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 0, "a live lease is never expired");
+    assert_eq!(
+        on.store.sweep(POLICY).await.expect("sweeps").lost,
+        0,
+        "a live lease is never expired"
+    );
 }
 
 async fn a_task_that_loses_worker_after_worker_is_poison(on: Subject) {
@@ -170,7 +210,10 @@ async fn a_task_that_loses_worker_after_worker_is_poison(on: Subject) {
     let task = on.task(only(&job)).await;
     assert_eq!((task.state, task.losses), (TaskState::Failed, 3));
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.error.expect("an error").code.as_str()), (JobStatus::Failed, code::POISON));
+    assert_eq!(
+        (view.status, view.error.expect("an error").code.as_str()),
+        (JobStatus::Failed, code::POISON)
+    );
 }
 
 async fn a_release_burns_no_attempt_and_counts_no_loss(on: Subject) {
@@ -198,7 +241,10 @@ async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: Subject) {
     let task = on.task(only(&job)).await;
     assert_eq!((task.state, task.attempts, task.error), (TaskState::Ready, 1, Some(error.clone())));
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.waiting_for), (JobStatus::Running, Some(common::view::WaitingFor::Schedule)));
+    assert_eq!(
+        (view.status, view.waiting_for),
+        (JobStatus::Running, Some(common::view::WaitingFor::Schedule))
+    );
 
     let job = super::work::job();
     on.accept(&job).await;
@@ -219,7 +265,9 @@ async fn racing_claims_give_each_task_to_one_worker(on: Subject) {
     let racers = (0..6).map(|racer| {
         let (store, mut tasks) = (on.store.clone(), tasks.clone());
         tasks.rotate_left(racer * 3);
-        tokio::spawn(async move { store.claim(WorkerId::new(), &tasks, LEASE).await.expect("claims") })
+        tokio::spawn(
+            async move { store.claim(WorkerId::new(), &tasks, LEASE).await.expect("claims") },
+        )
     });
     let mut won = Vec::new();
     for racer in racers.collect::<Vec<_>>() {

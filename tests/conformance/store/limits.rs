@@ -36,7 +36,12 @@ each_store!(
 );
 
 fn limit(scope: LimitScope, name: &str, most: u32, kinds: &[&str]) -> Limit {
-    Limit { scope, name: name.into(), most, kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect() }
+    Limit {
+        scope,
+        name: name.into(),
+        most,
+        kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+    }
 }
 
 async fn set(on: &Subject, scope: LimitScope, name: &str, most: u32, kinds: &[&str]) {
@@ -65,7 +70,9 @@ async fn accept_all(on: &Subject, jobs: &[NewJob]) {
 async fn taken(on: &Subject, jobs: &[NewJob]) -> usize {
     let mut taken = 0;
     for job in jobs {
-        taken += usize::from([TaskState::Queued, TaskState::Running].contains(&on.state(only(job)).await));
+        taken += usize::from(
+            [TaskState::Queued, TaskState::Running].contains(&on.state(only(job)).await),
+        );
     }
     taken
 }
@@ -131,14 +138,20 @@ async fn several_limits_are_kept_together(on: Subject) {
     accept_all(&a, &a_others).await;
     accept_all(&b, &b_scripts).await;
     on.ring().await;
-    let (a_s, a_o, b_s) = (taken(&a, &a_scripts).await, taken(&a, &a_others).await, taken(&b, &b_scripts).await);
+    let (a_s, a_o, b_s) =
+        (taken(&a, &a_scripts).await, taken(&a, &a_others).await, taken(&b, &b_scripts).await);
     assert_eq!(a_s + b_s, 2, "no more scripts than may be");
     assert_eq!(a_s + a_o, 3, "and all of what the tenant may have, since its other kind is free");
 }
 
 async fn a_limit_counts_over_all_classes(on: Subject) {
     set(&on, LimitScope::Tenant, &on.tenant.0, 2, &[]).await;
-    let jobs = [of_class(Class::Light), of_class(Class::Render), of_class(Class::Generate), of_class(Class::Render)];
+    let jobs = [
+        of_class(Class::Light),
+        of_class(Class::Render),
+        of_class(Class::Generate),
+        of_class(Class::Render),
+    ];
     accept_all(&on, &jobs).await;
     assert_eq!(on.ring().await.len(), 2);
     assert!(on.ring().await.is_empty());
@@ -176,7 +189,13 @@ async fn racing_dispatchers_keep_to_a_limit(on: Subject) {
             tokio::spawn(async move {
                 let mut rung = 0;
                 for _ in 0..10 {
-                    rung += on.store.ring(Class::ALL[at % 3], 1_000, 5).await.expect("rings").bells.len();
+                    rung += on
+                        .store
+                        .ring(Class::ALL[at % 3], 1_000, 5)
+                        .await
+                        .expect("rings")
+                        .bells
+                        .len();
                 }
                 rung
             })
@@ -200,13 +219,23 @@ async fn what_a_limit_holds_back_is_in_nobodys_way(on: Subject) {
     let mut rung = BTreeSet::<TaskId>::new();
     for _ in 0..3 {
         rung.extend(
-            on.store.ring(Class::Light, 1_000, 1).await.expect("rings").bells.into_iter().map(|bell| bell.task),
+            on.store
+                .ring(Class::Light, 1_000, 1)
+                .await
+                .expect("rings")
+                .bells
+                .into_iter()
+                .map(|bell| bell.task),
         );
     }
     assert!(rung.contains(&only(&mine)), "not in the way of the same tenant's other kind");
     assert!(rung.contains(&only(&other)), "nor of another tenant");
     let last = on.store.ring(Class::Light, 1_000, 1).await.expect("rings");
-    assert_eq!((last.bells.len(), last.more), (0, false), "what a limit holds back does not wait for room");
+    assert_eq!(
+        (last.bells.len(), last.more),
+        (0, false),
+        "what a limit holds back does not wait for room"
+    );
 }
 
 async fn limits_are_listed_replaced_and_removed(on: Subject) {
@@ -214,7 +243,10 @@ async fn limits_are_listed_replaced_and_removed(on: Subject) {
     set(&on, LimitScope::Provider, "text", 3, &["script", "ideas"]).await;
     set(&on, LimitScope::Tenant, EACH_TENANT, 9, &[]).await;
     set(&on, LimitScope::Provider, "text", 0, &["script"]).await;
-    let wanted = [limit(LimitScope::Provider, "text", 0, &["script"]), limit(LimitScope::Tenant, EACH_TENANT, 9, &[])];
+    let wanted = [
+        limit(LimitScope::Provider, "text", 0, &["script"]),
+        limit(LimitScope::Tenant, EACH_TENANT, 9, &[]),
+    ];
     assert_eq!(on.store.limits().await.expect("reads"), wanted);
     assert!(on.store.unset_limit(LimitScope::Provider, "text").await.expect("unsets"));
     assert!(!on.store.unset_limit(LimitScope::Provider, "text").await.expect("unsets"));

@@ -146,10 +146,15 @@ async fn lead_to(on: &Subject, it: TaskId, job: JobId, state: TaskState, event: 
 
 async fn pose(on: &Subject, staged: &Staged, event: TaskEvent) {
     let broken = || JobError::permanent("x", "a test wants it");
-    let settle = async |verdict| drop(on.settle_as(on.worker, staged.task, staged.fence, verdict).await);
+    let settle =
+        async |verdict| drop(on.settle_as(on.worker, staged.task, staged.fence, verdict).await);
     match event {
-        TaskEvent::NeedsMet | TaskEvent::Recall => drop(on.settle(&staged.before, succeeded(json!(1))).await),
-        TaskEvent::Promote | TaskEvent::NeedFailed => drop(on.settle(&staged.before, Verdict::Failed(broken())).await),
+        TaskEvent::NeedsMet | TaskEvent::Recall => {
+            drop(on.settle(&staged.before, succeeded(json!(1))).await)
+        }
+        TaskEvent::Promote | TaskEvent::NeedFailed => {
+            drop(on.settle(&staged.before, Verdict::Failed(broken())).await)
+        }
         TaskEvent::Ring => drop(on.ring().await),
         TaskEvent::HandBack => drop(on.store.hand_back(&[staged.task]).await.expect("answers")),
         TaskEvent::Claim => drop(on.claim(staged.task, LEASE).await),
@@ -158,10 +163,14 @@ async fn pose(on: &Subject, staged: &Staged, event: TaskEvent) {
         TaskEvent::Retry => settle(Verdict::Retry { error: broken(), pause: Duration::ZERO }).await,
         TaskEvent::AcknowledgeCancel => settle(Verdict::Cancelled).await,
         TaskEvent::Release => {
-            drop(on.store.release(on.worker, &[(staged.task, staged.fence)]).await.expect("answers"));
+            drop(
+                on.store.release(on.worker, &[(staged.task, staged.fence)]).await.expect("answers"),
+            );
         }
         TaskEvent::Lose => sweep(on, staged, POLICY).await,
-        TaskEvent::Quarantine => sweep(on, staged, SweepPolicy { quarantine_after: 1, most: 100 }).await,
+        TaskEvent::Quarantine => {
+            sweep(on, staged, SweepPolicy { quarantine_after: 1, most: 100 }).await
+        }
         TaskEvent::Cancel => drop(on.cancel(Target::Job(staged.job)).await),
         TaskEvent::Expire => {
             on.tick().await;

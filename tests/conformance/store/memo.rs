@@ -75,7 +75,10 @@ async fn a_memo_settles_a_later_equal_at_once(on: Subject) {
     let accepted = on.accept(&second).await;
     assert!(accepted.moved.readied.is_empty());
     let view = on.job(second.id).await;
-    assert_eq!((view.status, view.result.clone(), view.attempts), (JobStatus::Succeeded, Some(json!("made")), 0));
+    assert_eq!(
+        (view.status, view.result.clone(), view.attempts),
+        (JobStatus::Succeeded, Some(json!("made")), 0)
+    );
     assert!(view.finished_at.is_some());
     assert_eq!(accepted.moved.views, [view]);
     let task = on.task(only(&second)).await;
@@ -83,13 +86,18 @@ async fn a_memo_settles_a_later_equal_at_once(on: Subject) {
 }
 
 async fn a_memo_belongs_to_its_tenant(on: Subject) {
-    let (mine, theirs, follower) = (equal(json!({"n": 1})), equal(json!({"n": 1})), equal(json!({"n": 1})));
+    let (mine, theirs, follower) =
+        (equal(json!({"n": 1})), equal(json!({"n": 1})), equal(json!({"n": 1})));
     let other = on.as_tenant("other");
     on.accept(&mine).await;
     other.accept(&theirs).await;
     other.accept(&follower).await;
     on.run(only(&mine), json!("mine")).await;
-    assert_eq!(other.state(only(&follower)).await, TaskState::Waiting, "it follows its own tenant's");
+    assert_eq!(
+        other.state(only(&follower)).await,
+        TaskState::Waiting,
+        "it follows its own tenant's"
+    );
     let late = equal(json!({"n": 1}));
     other.accept(&late).await;
     assert_eq!(other.state(only(&late)).await, TaskState::Waiting);
@@ -109,7 +117,10 @@ async fn a_memo_is_seen_by_its_key(on: Subject) {
     assert_eq!(on.store.remembers(&on.tenant, &keys).await.expect("reads"), [false, false]);
     on.run(only(&done), json!("made")).await;
     assert_eq!(on.store.remembers(&on.tenant, &keys).await.expect("reads"), [false, true]);
-    assert_eq!(on.store.remembers(&on.as_tenant("other").tenant, &keys).await.expect("reads"), [false, false]);
+    assert_eq!(
+        on.store.remembers(&on.as_tenant("other").tenant, &keys).await.expect("reads"),
+        [false, false]
+    );
     assert_eq!(on.store.remembers(&on.tenant, &[]).await.expect("reads"), [false; 0]);
 }
 
@@ -120,7 +131,9 @@ async fn an_output_that_is_not_to_be_remembered_answers_its_own_task_alone(on: S
         }
         other => other,
     };
-    let dependent = || plan(&[step("first").memo(json!(1)), step("last").result().memo(json!(2)).after("first")]);
+    let dependent = || {
+        plan(&[step("first").memo(json!(1)), step("last").result().memo(json!(2)).after("first")])
+    };
     let (first, second, whole) = (equal(json!(1)), equal(json!(1)), dependent());
     for job in [&first, &second, &whole] {
         on.accept(job).await;
@@ -131,7 +144,10 @@ async fn an_output_that_is_not_to_be_remembered_answers_its_own_task_alone(on: S
         on.count(&claimed, stand_in(json!(output))).await;
     }
     let result = async |job: &NewJob| on.job(job.id).await.result;
-    assert_eq!((result(&first).await, result(&second).await), (Some(json!("for now")), Some(json!("for now, too"))));
+    assert_eq!(
+        (result(&first).await, result(&second).await),
+        (Some(json!("for now")), Some(json!("for now, too")))
+    );
     on.run(task(&whole, "last"), json!("built on it")).await;
     assert_eq!(result(&whole).await, Some(json!("built on it")));
     let (late, after) = (equal(json!(1)), equal(json!(1)));
@@ -194,7 +210,10 @@ async fn a_failed_need_leaves_a_task_without_a_key(on: Subject) {
     assert_ne!(on.state(task(&first, "end")).await, TaskState::Waiting);
     on.run(task(&first, "end"), json!(1)).await;
     let state = on.state(task(&second, "end")).await;
-    assert!(matches!(state, TaskState::Ready | TaskState::Queued), "it neither follows nor recalls: {state}");
+    assert!(
+        matches!(state, TaskState::Ready | TaskState::Queued),
+        "it neither follows nor recalls: {state}"
+    );
 }
 
 fn banded(priority: u8) -> NewJob {
@@ -210,7 +229,8 @@ async fn a_leaders_failure_promotes_exactly_one_the_highest_and_oldest(on: Subje
     let moved = on.run_badly(only(&leader), "x").await;
     assert_eq!(moved.readied, [Class::Light]);
     assert_eq!(on.job(leader.id).await.status, JobStatus::Failed);
-    let states = [on.state(only(&low)).await, on.state(only(&high)).await, on.state(only(&later)).await];
+    let states =
+        [on.state(only(&low)).await, on.state(only(&high)).await, on.state(only(&later)).await];
     assert_eq!(states, [TaskState::Waiting, TaskState::Ready, TaskState::Waiting]);
     on.run(only(&high), json!("well")).await;
     for job in [&low, &later] {
@@ -222,12 +242,18 @@ async fn a_leaders_failure_promotes_nobody_of_another_tenant(on: Subject) {
     let other = on.as_tenant("other");
     let (leader, follower) = (banded(5), banded(1));
     let (their_leader, their_follower) = (banded(5), banded(9));
-    for (whose, job) in [(&other, &their_leader), (&other, &their_follower), (&on, &leader), (&on, &follower)] {
+    for (whose, job) in
+        [(&other, &their_leader), (&other, &their_follower), (&on, &leader), (&on, &follower)]
+    {
         whose.accept(job).await;
     }
     on.run_badly(only(&leader), "x").await;
     assert_eq!(on.state(only(&follower)).await, TaskState::Ready);
-    assert_eq!(other.state(only(&their_follower)).await, TaskState::Waiting, "it has a leader still");
+    assert_eq!(
+        other.state(only(&their_follower)).await,
+        TaskState::Waiting,
+        "it has a leader still"
+    );
 }
 
 async fn who_arrives_while_the_leader_runs_follows_it(on: Subject) {
@@ -274,7 +300,8 @@ async fn a_lost_lease_a_release_and_a_retry_keep_the_lead(on: Subject) {
 }
 
 async fn a_leader_runs_in_the_highest_band_of_its_followers(on: Subject) {
-    let (low, other, high) = (banded(1), NewJob { priority: Priority(5), ..super::work::job() }, banded(9));
+    let (low, other, high) =
+        (banded(1), NewJob { priority: Priority(5), ..super::work::job() }, banded(9));
     for job in [&low, &other, &high] {
         on.accept(job).await;
     }
@@ -293,7 +320,8 @@ async fn a_follower_that_may_run_now_does_not_wait_for_a_leader_of_tomorrow(on: 
 
 async fn equal_tasks_of_one_plan_run_once(on: Subject) {
     let twin = |name: &str| step(name).memo(json!({"twin": 1}));
-    let job = plan(&[twin("left"), twin("right"), step("end").after("left").after("right").result()]);
+    let job =
+        plan(&[twin("left"), twin("right"), step("end").after("left").after("right").result()]);
     on.accept(&job).await;
     let bells = on.ring().await;
     assert_eq!(bells.len(), 1);
@@ -309,7 +337,11 @@ async fn a_grown_task_takes_the_memo(on: Subject) {
     let job = super::work::job();
     on.accept(&job).await;
     let parent = on.start(only(&job)).await;
-    on.count(&parent, grown(json!(1), tasks(parent.task.0, &[step("part").memo(json!({"known": 1})).result()]))).await;
+    on.count(
+        &parent,
+        grown(json!(1), tasks(parent.task.0, &[step("part").memo(json!({"known": 1})).result()])),
+    )
+    .await;
     let view = on.job(job.id).await;
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("known"))));
 }
@@ -333,6 +365,9 @@ async fn a_whole_plan_is_recalled_need_by_need(on: Subject) {
     let accepted = on.accept(&second).await;
     assert!(accepted.bells.is_empty() && accepted.moved.readied.is_empty());
     let view = on.job(second.id).await;
-    assert_eq!((view.status, view.result, view.attempts), (JobStatus::Succeeded, Some(json!("c")), 0));
+    assert_eq!(
+        (view.status, view.result, view.attempts),
+        (JobStatus::Succeeded, Some(json!("c")), 0)
+    );
     assert_eq!(view.tasks["echo"].recalled, 3);
 }

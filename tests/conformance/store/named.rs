@@ -94,7 +94,11 @@ async fn a_memo_names_its_artifacts_after_the_job_is_gone(on: Subject) {
     forget(&on, Duration::ZERO, Duration::ZERO).await;
     assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
     on.store.forget_unnamed(&[mine.hash]).await.expect("forgets");
-    assert_eq!(on.store.unnamed(&[mine.hash], QUIET).await.expect("answers"), [], "it is seen for the first time");
+    assert_eq!(
+        on.store.unnamed(&[mine.hash], QUIET).await.expect("answers"),
+        [],
+        "it is seen for the first time"
+    );
 }
 
 async fn a_job_that_took_a_memo_names_what_it_took(on: Subject) {
@@ -103,7 +107,11 @@ async fn a_job_that_took_a_memo_names_what_it_took(on: Subject) {
     forget(&on, Duration::ZERO, HOUR).await;
     on.accept(&equal(json!({"a": 1}))).await;
     forget(&on, HOUR, Duration::ZERO).await;
-    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [], "the memo is gone, the job is there");
+    assert_eq!(
+        unnamed(&on, std::slice::from_ref(&mine)).await,
+        [],
+        "the memo is gone, the job is there"
+    );
     forget(&on, Duration::ZERO, Duration::ZERO).await;
     assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
 }
@@ -139,7 +147,11 @@ async fn a_memo_whose_file_is_lost_is_forgotten_and_its_work_done_again(on: Subj
         let found = on.store.remembered(artifact.hash.0[0]).await.expect("answers");
         found.iter().filter(|hash| **hash == artifact.hash).count()
     };
-    assert_eq!((remembered(&lost).await, remembered(&other).await), (1, 1), "each once, however many name it");
+    assert_eq!(
+        (remembered(&lost).await, remembered(&other).await),
+        (1, 1),
+        "each once, however many name it"
+    );
     assert_eq!(on.store.forget_memos(&[lost.hash]).await.expect("forgets"), 1);
     assert_eq!((remembered(&lost).await, remembered(&other).await), (0, 1));
     let (again, known) = (equal(json!({"a": 1})), equal(json!({"a": 2})));

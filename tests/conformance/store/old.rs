@@ -54,9 +54,13 @@ async fn one_step_removes_no_more_than_it_may(on: Subject) {
     on.tick().await;
     for left in [2, 1] {
         on.store.retain(keep(Duration::ZERO, HOUR, 1)).await.expect("retains");
-        let views = on.store.jobs(&on.tenant, &jobs.each_ref().map(|job| job.id)).await.expect("reads");
+        let views =
+            on.store.jobs(&on.tenant, &jobs.each_ref().map(|job| job.id)).await.expect("reads");
         assert_eq!(views.iter().flatten().count(), left);
-        assert!(on.store.batch(&on.tenant, items.id).await.expect("reads").is_some(), "while a job of it is there");
+        assert!(
+            on.store.batch(&on.tenant, items.id).await.expect("reads").is_some(),
+            "while a job of it is there"
+        );
     }
 }
 
@@ -78,7 +82,8 @@ async fn nothing_is_left_of_jobs_and_batches_that_are_gone() {
     let (on, mut sql) = place().await;
     let refused = NewItem::Refused(common::error::JobError::permanent("x", "a test wants it"));
     let planned = plan(&[step("a"), step("end").after("a").result()]);
-    let items = NewBatch { max_concurrent: Some(1), ..batch_of(vec![NewItem::Job(planned), refused]) };
+    let items =
+        NewBatch { max_concurrent: Some(1), ..batch_of(vec![NewItem::Job(planned), refused]) };
     on.accept_batch(&items).await;
     on.cancel(Target::Batch(items.id)).await;
     let last = job();
@@ -117,10 +122,13 @@ async fn keys_and_workers_go_after_a_day_and_memos_by_their_last_use() {
     }
     on.store.retain(keep(30 * DAY, 2 * HOUR, 100)).await.expect("retains");
     let left = |table, column| format!("SELECT array_agg({column}) FROM spool.{table}");
-    for (query, wanted) in
-        [(left("idempotency", "key"), "23"), (left("workers", "name"), "23"), (left("memos", "output"), "1")]
-    {
-        let found: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut sql).await.expect("reads");
+    for (query, wanted) in [
+        (left("idempotency", "key"), "23"),
+        (left("workers", "name"), "23"),
+        (left("memos", "output"), "1"),
+    ] {
+        let found: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut sql).await.expect("reads");
         assert_eq!(found, [wanted]);
     }
 }

@@ -65,9 +65,13 @@ async fn migrating_again_changes_nothing_and_a_newer_schema_is_refused_in_one_se
     let (on, mut sql, url) = place().await;
     assert_eq!(postgres::migrate(&url).await, Ok(0));
     on.store.check().await.expect("it is up to date");
-    sql.execute("INSERT INTO spool_migrations (number, major) VALUES (1000, 1)").await.expect("inserts");
+    sql.execute("INSERT INTO spool_migrations (number, major) VALUES (1000, 1)")
+        .await
+        .expect("inserts");
     on.store.check().await.expect("an additive migration of a newer program does no harm");
-    sql.execute("INSERT INTO spool_migrations (number, major) VALUES (1001, 2)").await.expect("inserts");
+    sql.execute("INSERT INTO spool_migrations (number, major) VALUES (1001, 2)")
+        .await
+        .expect("inserts");
     let refused = on.store.check().await.expect_err("too new").to_string();
     assert!(refused.contains("version 2") && refused.contains("run a newer spool"), "{refused}");
 }
@@ -76,7 +80,8 @@ async fn migrating_again_changes_nothing_and_a_newer_schema_is_refused_in_one_se
 async fn a_database_without_a_schema_says_to_migrate() {
     let (_on, mut sql, url) = place().await;
     sql.execute("DROP TABLE spool_migrations; DROP SCHEMA spool CASCADE").await.expect("drops");
-    let refused = postgres::connect(&url, PgOptions::default()).await.expect_err("no schema").to_string();
+    let refused =
+        postgres::connect(&url, PgOptions::default()).await.expect_err("no schema").to_string();
     assert!(refused.contains("run `spool migrate`"), "{refused}");
     assert!(postgres::migrate(&url).await.expect("migrates") > 0);
     postgres::connect(&url, PgOptions::default()).await.expect("connects");
@@ -84,7 +89,8 @@ async fn a_database_without_a_schema_says_to_migrate() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
-    let refused = postgres::connect("postgres://nobody@127.0.0.1:1/none", PgOptions::default()).await;
+    let refused =
+        postgres::connect("postgres://nobody@127.0.0.1:1/none", PgOptions::default()).await;
     assert!(refused.expect_err("nothing listens there").is_transient());
 }
 
@@ -94,7 +100,9 @@ async fn a_follower_left_undecided_by_a_crash_is_decided_by_the_sweep() {
     let (leader, recalled) = (equal(json!(1)), equal(json!(2)));
     on.accept(&leader).await;
     on.accept(&recalled).await;
-    sql.execute("UPDATE spool.tasks SET leads = false, state = 'waiting', lane = 0").await.expect("updates");
+    sql.execute("UPDATE spool.tasks SET leads = false, state = 'waiting', lane = 0")
+        .await
+        .expect("updates");
     sqlx::query(
         "INSERT INTO spool.memos (tenant, key, output, hash, created_at, used_at) SELECT tenant, key, '\"memo\"', key, 1, 1
          FROM spool.tasks WHERE id = $1",
@@ -133,10 +141,11 @@ async fn the_history_of_days_without_jobs_is_dropped_whole() {
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'spool.history'::regclass";
     let before = number(&mut sql, partitions).await;
     sql.execute("DROP TABLE spool.history_rest").await.expect("drops");
-    let ahead =
-        "SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relname > 'history_2021'";
+    let ahead = "SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relname > 'history_2021'";
     assert!(number(&mut sql, ahead).await >= 8, "a week is there ahead of its time");
-    sql.execute("CREATE TABLE spool.history_rest PARTITION OF spool.history DEFAULT").await.expect("makes");
+    sql.execute("CREATE TABLE spool.history_rest PARTITION OF spool.history DEFAULT")
+        .await
+        .expect("makes");
     let month = Duration::from_secs(30 * 24 * 3600);
     on.store.retain(Retention { jobs: month, memos: month, most: 10 }).await.expect("retains");
     assert_eq!(number(&mut sql, partitions).await, before - 1);
@@ -159,7 +168,8 @@ async fn after_the_server_was_away_no_lease_expires_and_no_loss_counts_for_one_l
         assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 0);
     }
     let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
-    let presence = Presence { worker: on.worker, name: "a test".into(), slots: Vec::new(), draining: false };
+    let presence =
+        Presence { worker: on.worker, name: "a test".into(), slots: Vec::new(), draining: false };
     let pulses = on.store.beat(&presence, &beat, SHORT).await.expect("beats");
     assert_eq!(pulses, [common::port::store::Pulse::Held], "whoever could not beat can now");
     while number(&mut sql, over).await == 0 {
@@ -181,11 +191,16 @@ async fn a_lock_that_is_held_elsewhere_delays_no_heartbeat() {
         .execute(&mut *held)
         .await
         .expect("locks");
-    let presence =
-        Presence { worker: on.worker, name: "a test".into(), slots: vec![(Class::Light, 1)], draining: false };
+    let presence = Presence {
+        worker: on.worker,
+        name: "a test".into(),
+        slots: vec![(Class::Light, 1)],
+        draining: false,
+    };
     let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
     let beating = on.store.beat(&presence, &beat, Duration::from_secs(10));
-    let pulses = tokio::time::timeout(BOUND, beating).await.expect("it waits for nobody").expect("beats");
+    let pulses =
+        tokio::time::timeout(BOUND, beating).await.expect("it waits for nobody").expect("beats");
     assert_eq!(pulses, [common::port::store::Pulse::Held]);
     held.rollback().await.expect("rolls back");
 }
@@ -209,8 +224,11 @@ async fn much_work(on: &Subject) -> Vec<NewBatch> {
             plan(&[step("a").memo(shared.clone()), step("end").after("a").memo(shared).result()]),
             plan(&[step("a"), step("grows").after("a").result()]),
         ];
-        let items =
-            NewBatch { max_concurrent: (index % 3 == 0).then_some(2), stop_on_error: index % 4 == 3, ..batch(&jobs) };
+        let items = NewBatch {
+            max_concurrent: (index % 3 == 0).then_some(2),
+            stop_on_error: index % 4 == 3,
+            ..batch(&jobs)
+        };
         on.accept_batch(&items).await;
         batches.push(items);
     }
@@ -242,9 +260,16 @@ async fn work_along(on: Subject, seed: u64, over: Arc<AtomicBool>) {
         let bells = on.ring().await;
         let (queued, _) = on.store.overdue(Class::Light, Duration::ZERO, 20).await.expect("reads");
         let ids: Vec<_> = bells.iter().chain(&queued).map(|bell| bell.task).collect();
-        let lease = if next(&mut chance).is_multiple_of(5) { SHORT } else { Duration::from_secs(10) };
-        let claimed: Vec<_> =
-            on.store.claim(worker, &ids, lease).await.expect("claims").into_iter().flatten().collect();
+        let lease =
+            if next(&mut chance).is_multiple_of(5) { SHORT } else { Duration::from_secs(10) };
+        let claimed: Vec<_> = on
+            .store
+            .claim(worker, &ids, lease)
+            .await
+            .expect("claims")
+            .into_iter()
+            .flatten()
+            .collect();
         let fences: Vec<(_, Fence)> = claimed.iter().map(|one| (one.task, one.fence)).collect();
         match next(&mut chance) % 8 {
             0 => drop(on.store.release(worker, &fences).await.expect("releases")),
@@ -269,7 +294,9 @@ async fn meddle(on: Subject, batches: Vec<NewBatch>, seed: u64, over: Arc<Atomic
         let items = &batches[next(&mut chance) as usize % batches.len()];
         match next(&mut chance) % 4 {
             0 => drop(on.store.cancel(&on.tenant, Target::Batch(items.id)).await.expect("cancels")),
-            1 | 2 => drop(on.store.retry(&on.tenant, Target::Batch(items.id)).await.expect("retries")),
+            1 | 2 => {
+                drop(on.store.retry(&on.tenant, Target::Batch(items.id)).await.expect("retries"))
+            }
             _ => drop(on.store.sweep(POLICY).await.expect("sweeps")),
         }
         tokio::task::yield_now().await;
@@ -304,7 +331,14 @@ async fn writers_on_shared_jobs_and_batches_never_deadlock_and_counters_add_up()
         assert_eq!(on.batch(items).await.pending(), 0);
     }
     sql.execute("SELECT pg_stat_force_next_flush()").await.expect("asks");
-    assert_eq!(number(&mut sql, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await, 0);
+    assert_eq!(
+        number(
+            &mut sql,
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        .await,
+        0
+    );
 }
 
 /// Runs all that is left to its end, well.
@@ -312,7 +346,8 @@ async fn drain(on: &Subject) {
     on.until(async || {
         on.store.sweep(POLICY).await.expect("sweeps");
         let ids: Vec<_> = on.ring().await.iter().map(|bell| bell.task).collect();
-        let (queued, _) = on.store.overdue(Class::Light, Duration::ZERO, 1_000).await.expect("reads");
+        let (queued, _) =
+            on.store.overdue(Class::Light, Duration::ZERO, 1_000).await.expect("reads");
         let ids: Vec<_> = ids.into_iter().chain(queued.iter().map(|bell| bell.task)).collect();
         let claimed = on.store.claim(on.worker, &ids, SHORT * 100).await.expect("claims");
         let settle = |one: common::port::store::Claimed| Settlement {
@@ -320,7 +355,10 @@ async fn drain(on: &Subject) {
             fence: one.fence,
             verdict: succeeded(json!(1)),
         };
-        on.store.settle(on.worker, claimed.into_iter().flatten().map(settle).collect()).await.expect("settles");
+        on.store
+            .settle(on.worker, claimed.into_iter().flatten().map(settle).collect())
+            .await
+            .expect("settles");
         let open = on.store.demand(Class::Light).await.expect("reads");
         let mut pending = 0;
         let filter = common::port::store::JobFilter::default();
@@ -365,14 +403,16 @@ async fn check_counters(sql: &mut PgConnection) {
 async fn connections_that_go_half_open_under_their_statements_are_replaced() {
     let database = Database::new().await;
     let url = database.url();
-    let address = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
+    let address =
+        url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
     let proxy = Proxy::to(address.parse().expect("an address")).await;
     let brief = Duration::from_secs(2);
     // One of each: which of several a pool has opened by now, and which of them it gives, is the machine's mood.
     let options = PgOptions { connections: 1, statement_timeout: brief, acquire_timeout: brief };
     let url = url.replace(address, &format!("127.0.0.1:{}", proxy.port));
     let store = Arc::new(postgres::connect(&url, options).await.expect("a store"));
-    let presence = Presence { worker: WorkerId::new(), name: "w".into(), slots: Vec::new(), draining: false };
+    let presence =
+        Presence { worker: WorkerId::new(), name: "w".into(), slots: Vec::new(), draining: false };
     let ask = async || tokio::join!(store.demand(Class::Light), store.beat(&presence, &[], SHORT));
     let well = async || while !matches!(ask().await, (Ok(_), Ok(_))) {};
     tokio::time::timeout(BOUND, well()).await.expect("a busy machine connects, too");

@@ -44,7 +44,11 @@ async fn a_paused_class_queues_nothing_and_gives_back_what_is_queued(on: Subject
     let bells = on.store.ring(Class::Light, 2, 10).await.expect("rings").bells;
     let running = on.claim(bells[0].task, LEASE).await.expect("claims");
     on.store.pause(&light()).await.expect("pauses");
-    let states = [on.state(only(&jobs[0])).await, on.state(only(&jobs[1])).await, on.state(only(&jobs[2])).await];
+    let states = [
+        on.state(only(&jobs[0])).await,
+        on.state(only(&jobs[1])).await,
+        on.state(only(&jobs[2])).await,
+    ];
     assert_eq!(states, [TaskState::Running, TaskState::Ready, TaskState::Ready]);
     let rung = on.store.ring(Class::Light, 100, 100).await.expect("rings");
     assert_eq!(
@@ -93,7 +97,11 @@ async fn an_accept_with_credit_queues_nothing_of_what_is_paused(on: Subject) {
     on.store.pause(&light()).await.expect("pauses");
     let job = job();
     let credit = [Credit { class: Class::Light, tasks: 5 }];
-    let accepted = on.store.accept(vec![on.submission(Work::Job(job.clone()))], &credit).await.expect("accepts");
+    let accepted = on
+        .store
+        .accept(vec![on.submission(Work::Job(job.clone()))], &credit)
+        .await
+        .expect("accepts");
     assert!(accepted.bells.is_empty());
     assert_eq!(on.job(job.id).await.waiting_for, Some(WaitingFor::Paused));
     assert_eq!(accepted.moved.views.len(), 1, "and its first view is told");
@@ -126,7 +134,12 @@ async fn pauses_are_kept_and_told(on: Subject) {
 }
 
 async fn who_is_at_work_is_told_with_what_runs(on: Subject) {
-    let busy = Presence { worker: on.worker, name: "a".into(), slots: vec![(Class::Light, 2)], draining: false };
+    let busy = Presence {
+        worker: on.worker,
+        name: "a".into(),
+        slots: vec![(Class::Light, 2)],
+        draining: false,
+    };
     let idle = Presence {
         worker: WorkerId::new(),
         name: "b".into(),
@@ -140,13 +153,21 @@ async fn who_is_at_work_is_told_with_what_runs(on: Subject) {
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
     let told = on.store.at_work().await.expect("reads");
-    let brief: Vec<_> =
-        told.iter().map(|one| (one.worker, one.name.as_str(), one.slots.clone(), one.draining)).collect();
+    let brief: Vec<_> = told
+        .iter()
+        .map(|one| (one.worker, one.name.as_str(), one.slots.clone(), one.draining))
+        .collect();
     let slots = |presence: &Presence| presence.slots.clone();
-    assert_eq!(brief, [(busy.worker, "a", slots(&busy), false), (idle.worker, "b", slots(&idle), true)]);
+    assert_eq!(
+        brief,
+        [(busy.worker, "a", slots(&busy), false), (idle.worker, "b", slots(&idle), true)]
+    );
     assert_eq!(told[0].runs.len(), 1);
     let run = &told[0].runs[0];
-    assert_eq!((run.task, run.job, run.class, run.attempt), (claimed.task, job.id, Class::Light, 1));
+    assert_eq!(
+        (run.task, run.job, run.class, run.attempt),
+        (claimed.task, job.id, Class::Light, 1)
+    );
     assert_eq!((&run.tenant, &run.kind), (&on.tenant, &claimed.kind));
     assert!(told[1].runs.is_empty());
 }
@@ -157,7 +178,11 @@ async fn demand_tells_the_median_of_what_attempts_took(on: Subject) {
     let (good, bad) = (job(), job());
     on.accept(&bad).await;
     on.run_badly(only(&bad), "x").await;
-    assert_eq!(demand().await.median_ms, None, "what failed says nothing of how long success takes");
+    assert_eq!(
+        demand().await.median_ms,
+        None,
+        "what failed says nothing of how long success takes"
+    );
     on.accept(&good).await;
     let claimed = on.start(only(&good)).await;
     on.tick().await;

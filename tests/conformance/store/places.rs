@@ -12,13 +12,15 @@ use super::{database::Database, subject::Subject};
 /// A store in a folder that goes away with the test.
 pub async fn sqlite() -> Subject {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let store = SqliteStore::open(&folder.path().join("spool.db")).await.expect("a new store opens");
+    let store =
+        SqliteStore::open(&folder.path().join("spool.db")).await.expect("a new store opens");
     Subject::new(Arc::new(store), folder)
 }
 
 /// A store in a database that goes away with the test.
 pub async fn postgres() -> Subject {
     let database = Database::new().await;
-    let store = postgres::connect(&database.url(), PgOptions::default()).await.expect("a new store opens");
+    let store =
+        postgres::connect(&database.url(), PgOptions::default()).await.expect("a new store opens");
     Subject::new(Arc::new(store), database)
 }

@@ -34,7 +34,9 @@ each_store!(
     a_plan_is_listed_in_the_order_of_insertion,
 );
 
-async fn a_dependent_is_ready_when_its_last_need_settles_and_takes_their_outputs_in_order(on: Subject) {
+async fn a_dependent_is_ready_when_its_last_need_settles_and_takes_their_outputs_in_order(
+    on: Subject,
+) {
     let job = plan(&[step("join").after("b").after("a").result(), step("a"), step("b")]);
     on.accept(&job).await;
     on.run(task(&job, "a"), json!("of a")).await;
@@ -55,8 +57,15 @@ async fn a_need_taken_twice_is_met_once(on: Subject) {
     assert_eq!(claimed.needs.len(), 2);
 }
 
-async fn a_failed_need_cancels_what_stands_behind_it_and_the_job_fails_with_the_first_error(on: Subject) {
-    let job = plan(&[step("a"), step("b").after("a"), step("c").after("b"), step("d").after("c").result()]);
+async fn a_failed_need_cancels_what_stands_behind_it_and_the_job_fails_with_the_first_error(
+    on: Subject,
+) {
+    let job = plan(&[
+        step("a"),
+        step("b").after("a"),
+        step("c").after("b"),
+        step("d").after("c").result(),
+    ]);
     on.accept(&job).await;
     on.run_badly(task(&job, "a"), "first").await;
     for (name, need) in [("b", "a"), ("c", "b"), ("d", "c")] {
@@ -66,12 +75,19 @@ async fn a_failed_need_cancels_what_stands_behind_it_and_the_job_fails_with_the_
         assert!(error.detail.contains(&format!("`{need}`")), "{}", error.detail);
     }
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.error.expect("an error").code.as_str()), (JobStatus::Failed, "first"));
+    assert_eq!(
+        (view.status, view.error.expect("an error").code.as_str()),
+        (JobStatus::Failed, "first")
+    );
     assert_eq!(view.tasks["echo"].settled, 4);
 }
 
 async fn what_a_failure_stopped_is_not_blamed_for_it(on: Subject) {
-    let job = plan(&[step("innocent"), step("guilty"), step("end").after("innocent").after("guilty").result()]);
+    let job = plan(&[
+        step("innocent"),
+        step("guilty"),
+        step("end").after("innocent").after("guilty").result(),
+    ]);
     on.accept(&job).await;
     on.run_badly(task(&job, "guilty"), "guilty").await;
     assert_eq!(on.state(task(&job, "innocent")).await, TaskState::Cancelled);
@@ -79,15 +95,20 @@ async fn what_a_failure_stopped_is_not_blamed_for_it(on: Subject) {
 }
 
 async fn a_failure_behind_proceed_is_data_and_no_failure_of_the_job(on: Subject) {
-    let job = plan(&[step("a"), step("b").after("a"), step("end").despite("a").despite("b").result()]);
+    let job =
+        plan(&[step("a"), step("b").after("a"), step("end").despite("a").despite("b").result()]);
     on.accept(&job).await;
     on.run_badly(task(&job, "a"), "first").await;
     let claimed = on.start(task(&job, "end")).await;
-    let codes: Vec<_> = claimed.needs.iter().map(|need| need.result.clone().expect_err("failed").code).collect();
+    let codes: Vec<_> =
+        claimed.needs.iter().map(|need| need.result.clone().expect_err("failed").code).collect();
     assert_eq!(codes, ["first", code::NEED_FAILED]);
     on.succeed(&claimed, json!("well")).await;
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.result, view.error), (JobStatus::Succeeded, Some(json!("well")), None));
+    assert_eq!(
+        (view.status, view.result, view.error),
+        (JobStatus::Succeeded, Some(json!("well")), None)
+    );
 }
 
 async fn a_task_waits_for_all_of_its_needs_even_if_one_failed_that_may(on: Subject) {
@@ -101,7 +122,8 @@ async fn a_task_waits_for_all_of_its_needs_even_if_one_failed_that_may(on: Subje
 }
 
 async fn a_result_that_fails_stops_the_rest_of_its_job(on: Subject) {
-    let job = plan(&[step("end").result(), step("busy"), step("idle"), step("behind").after("busy")]);
+    let job =
+        plan(&[step("end").result(), step("busy"), step("idle"), step("behind").after("busy")]);
     on.accept(&job).await;
     let busy = on.start(task(&job, "busy")).await;
     let moved = on.run_badly(task(&job, "end"), "x").await;
@@ -111,7 +133,10 @@ async fn a_result_that_fails_stops_the_rest_of_its_job(on: Subject) {
     assert_eq!(on.job(job.id).await.status, JobStatus::Running);
     on.count(&busy, Verdict::Cancelled).await;
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.error.expect("an error").code.as_str()), (JobStatus::Failed, "x"));
+    assert_eq!(
+        (view.status, view.error.expect("an error").code.as_str()),
+        (JobStatus::Failed, "x")
+    );
 }
 
 async fn a_job_is_not_final_while_a_task_is_open(on: Subject) {
@@ -128,7 +153,10 @@ async fn a_growth_hands_the_result_on(on: Subject) {
     let job = job();
     on.accept(&job).await;
     let parent = on.start(only(&job)).await;
-    let more = tasks(parent.task.0, &[step("left"), step("right"), step("end").after("left").after("right").result()]);
+    let more = tasks(
+        parent.task.0,
+        &[step("left"), step("right"), step("end").after("left").after("right").result()],
+    );
     let ids: Vec<_> = more.iter().map(|task| task.id).collect();
     let moved = on.count(&parent, grown(json!("the parts"), more)).await;
     assert_eq!(moved.readied, [Class::Light]);
@@ -169,7 +197,10 @@ async fn growing_in_two_steps_ends_in_one_result(on: Subject) {
     }
     on.run(current, json!("deep")).await;
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.result, view.attempts), (JobStatus::Succeeded, Some(json!("deep")), 4));
+    assert_eq!(
+        (view.status, view.result, view.attempts),
+        (JobStatus::Succeeded, Some(json!("deep")), 4)
+    );
 }
 
 async fn a_failed_grown_task_fails_the_job(on: Subject) {
@@ -181,7 +212,10 @@ async fn a_failed_grown_task_fails_the_job(on: Subject) {
     on.count(&parent, grown(Value::Null, more)).await;
     on.run_badly(part, "torn").await;
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.error.expect("an error").code.as_str()), (JobStatus::Failed, "torn"));
+    assert_eq!(
+        (view.status, view.error.expect("an error").code.as_str()),
+        (JobStatus::Failed, "torn")
+    );
     let error = JobError::permanent("torn", "a test wants it");
     assert_eq!(on.task(part).await.error, Some(error));
 }
@@ -195,7 +229,10 @@ async fn a_plan_is_listed_in_the_order_of_insertion(on: Subject) {
     assert_eq!(names, ["z", "a", "m", "b", "a"]);
     let listed = on.store.tasks(&on.tenant, job.id).await.expect("reads").expect("there");
     assert_eq!(listed[1].needs, [task(&job, "z")]);
-    assert_eq!(on.store.task(&on.tenant, listed[1].id).await.expect("reads").as_ref(), Some(&listed[1]));
+    assert_eq!(
+        on.store.task(&on.tenant, listed[1].id).await.expect("reads").as_ref(),
+        Some(&listed[1])
+    );
 }
 
 async fn a_side_task_that_grows_takes_the_result_from_nobody(on: Subject) {
@@ -216,10 +253,12 @@ async fn what_grows_has_the_band_and_the_limit_of_its_job(on: Subject) {
     let items = NewBatch { max_concurrent: Some(1), ..batch(std::slice::from_ref(&urgent)) };
     on.accept(&job()).await;
     on.accept_batch(&items).await;
-    let one = async || on.store.ring(Class::Light, 100, 1).await.expect("rings").bells.remove(0).task;
+    let one =
+        async || on.store.ring(Class::Light, 100, 1).await.expect("rings").bells.remove(0).task;
     assert_eq!(one().await, only(&urgent));
     let claimed = on.claim(only(&urgent), LEASE).await.expect("claims");
-    let more = tasks(claimed.task.0, &[step("a"), step("b"), step("end").after("a").after("b").result()]);
+    let more =
+        tasks(claimed.task.0, &[step("a"), step("b"), step("end").after("a").after("b").result()]);
     let parts = [more[0].id, more[1].id];
     on.count(&claimed, grown(json!(1), more)).await;
     assert!(parts.contains(&one().await), "before what waited longer in a lower band");

@@ -62,11 +62,15 @@ async fn the_tasks_of_one_job_may_all_settle_at_once(on: Subject) {
     let parts: Vec<_> = names.iter().map(|name| task(&job, name)).collect();
     settle_each(&on, &parts, |index| succeeded(json!(index))).await;
     let claimed = on.start(task(&job, "end")).await;
-    let outputs: Vec<_> = claimed.needs.iter().map(|need| need.result.clone().expect("an output")).collect();
+    let outputs: Vec<_> =
+        claimed.needs.iter().map(|need| need.result.clone().expect("an output")).collect();
     assert_eq!(outputs, (0..60).map(|index| json!(index)).collect::<Vec<_>>());
     on.succeed(&claimed, json!("whole")).await;
     let view = on.job(job.id).await;
-    assert_eq!((view.status, view.tasks["echo"].settled, view.attempts), (JobStatus::Succeeded, 61, 61));
+    assert_eq!(
+        (view.status, view.tasks["echo"].settled, view.attempts),
+        (JobStatus::Succeeded, 61, 61)
+    );
 }
 
 async fn the_items_of_one_batch_may_all_settle_at_once(on: Subject) {
@@ -74,7 +78,8 @@ async fn the_items_of_one_batch_may_all_settle_at_once(on: Subject) {
     let items = batch(&jobs);
     on.accept_batch(&items).await;
     let tasks: Vec<_> = jobs.iter().map(only).collect();
-    settle_each(&on, &tasks, |index| if index % 4 == 0 { failed() } else { succeeded(json!(1)) }).await;
+    settle_each(&on, &tasks, |index| if index % 4 == 0 { failed() } else { succeeded(json!(1)) })
+        .await;
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (45, 15, true));
 }
@@ -103,7 +108,8 @@ async fn a_settle_and_a_sweep_never_both_count(on: Subject) {
 }
 
 async fn a_beat_and_a_sweep_never_both_win(on: Subject) {
-    let presence = Presence { worker: on.worker, name: "a test".into(), slots: Vec::new(), draining: false };
+    let presence =
+        Presence { worker: on.worker, name: "a test".into(), slots: Vec::new(), draining: false };
     let jobs: Vec<_> = (0..40).map(|_| job()).collect();
     on.accept_batch(&batch(&jobs)).await;
     on.ring().await;
@@ -126,7 +132,8 @@ async fn a_beat_and_a_sweep_never_both_win(on: Subject) {
     let (pulses, mut lost) = futures::future::join(futures::future::join_all(beats), sweeps).await;
     lost += on.store.sweep(POLICY).await.expect("sweeps").lost;
     for (task, pulse) in &pulses {
-        let wanted = if *pulse == Pulse::Held { (TaskState::Running, 0) } else { (TaskState::Ready, 1) };
+        let wanted =
+            if *pulse == Pulse::Held { (TaskState::Running, 0) } else { (TaskState::Ready, 1) };
         let found = on.task(*task).await;
         assert_eq!((found.state, found.losses), wanted, "{pulse:?}");
     }
@@ -162,10 +169,16 @@ async fn two_settles_of_one_attempt_count_once(on: Subject) {
         let mut settles = JoinSet::new();
         for output in 0..4 {
             let (on, claimed) = (on.clone(), claimed.clone());
-            settles.spawn(async move { (on.settle(&claimed, succeeded(json!(output))).await.0, output) });
+            settles.spawn(async move {
+                (on.settle(&claimed, succeeded(json!(output))).await.0, output)
+            });
         }
-        let counted: Vec<_> =
-            settles.join_all().await.into_iter().filter(|(settled, _)| *settled == Settled::Counted).collect();
+        let counted: Vec<_> = settles
+            .join_all()
+            .await
+            .into_iter()
+            .filter(|(settled, _)| *settled == Settled::Counted)
+            .collect();
         assert_eq!(counted.len(), 1);
         assert_eq!(on.job(job.id).await.result, Some(json!(counted[0].1)));
     }
@@ -216,7 +229,8 @@ async fn the_first_failures_of_a_batch_that_stops_may_come_together(on: Subject)
     let items = common::submission::NewBatch { stop_on_error: true, ..batch(&jobs) };
     on.accept_batch(&items).await;
     let tasks: Vec<_> = jobs.iter().take(15).map(only).collect();
-    settle_each(&on, &tasks, |index| if index % 2 == 0 { failed() } else { succeeded(json!(1)) }).await;
+    settle_each(&on, &tasks, |index| if index % 2 == 0 { failed() } else { succeeded(json!(1)) })
+        .await;
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (7, 23, true));
     assert!(on.ring().await.is_empty());
@@ -267,14 +281,21 @@ async fn sweeps_of_many_producers_judge_each_lease_once(on: Subject) {
 
 async fn a_call_that_is_given_up_is_there_whole_or_not_at_all(on: Subject) {
     for round in 0..25 {
-        let jobs: Vec<_> = (0..10).map(|_| plan(&[step("a"), step("end").after("a").result()])).collect();
+        let jobs: Vec<_> =
+            (0..10).map(|_| plan(&[step("a"), step("end").after("a").result()])).collect();
         let items = batch(&jobs);
         let accept = on.try_accept(vec![on.submission(Work::Batch(items.clone()))]);
-        let given_up = tokio::time::timeout(Duration::from_micros(300 * round), accept).await.is_err();
+        let given_up =
+            tokio::time::timeout(Duration::from_micros(300 * round), accept).await.is_err();
         // A commit may have been under way: the store decides, and asking again is safe.
         let there = on.store.batch(&on.tenant, items.id).await.expect("reads").is_some();
         assert!(given_up || there, "what was answered is there");
-        let listed = on.store.items(&on.tenant, items.id, 0, 100).await.expect("reads").map_or(0, |items| items.len());
+        let listed = on
+            .store
+            .items(&on.tenant, items.id, 0, 100)
+            .await
+            .expect("reads")
+            .map_or(0, |items| items.len());
         assert!(listed == 0 || listed == 10, "{listed} items of 10");
         on.accept_batch(&items).await;
         for job in &jobs {

@@ -71,11 +71,23 @@ async fn of_two_changes_made_from_one_revision_the_second_changes_nothing(on: Su
     };
     assert!(on.store.advance_schedule(schedule.id, 1, &course).await.expect("advances"));
     assert!(!on.store.advance_schedule(schedule.id, 1, &Course::default()).await.expect("answers"));
-    let paused = Schedule { paused: true, course: Course { next_at: None, ..course.clone() }, ..schedule.clone() };
-    assert!(!on.store.change_schedule(&paused).await.expect("answers"), "it was made from revision 1");
+    let paused = Schedule {
+        paused: true,
+        course: Course { next_at: None, ..course.clone() },
+        ..schedule.clone()
+    };
+    assert!(
+        !on.store.change_schedule(&paused).await.expect("answers"),
+        "it was made from revision 1"
+    );
     let advanced = Schedule { revision: 2, course, ..schedule };
     assert_eq!(read(&on, &advanced).await.as_ref(), Some(&advanced));
-    assert!(on.store.change_schedule(&Schedule { revision: 2, ..paused.clone() }).await.expect("changes"));
+    assert!(
+        on.store
+            .change_schedule(&Schedule { revision: 2, ..paused.clone() })
+            .await
+            .expect("changes")
+    );
     assert_eq!(read(&on, &advanced).await, Some(Schedule { revision: 3, ..paused }));
 }
 
@@ -83,7 +95,8 @@ async fn only_what_is_due_is_due_and_the_longest_due_comes_first(on: Subject) {
     let mut wanted = Vec::new();
     for (minutes, paused) in [(-1, false), (-9, false), (5, false), (-5, true)] {
         let next_at = Some(now() + i64::from(minutes).minutes()).filter(|_| !paused);
-        let schedule = Schedule { paused, course: Course { next_at, ..Course::default() }, ..schedule(&on) };
+        let schedule =
+            Schedule { paused, course: Course { next_at, ..Course::default() }, ..schedule(&on) };
         assert!(on.store.create_schedule(&schedule).await.expect("creates"));
         wanted.push(schedule.id);
     }

@@ -42,7 +42,12 @@ pub struct Subject {
 
 impl Subject {
     pub fn new(store: Arc<dyn Store>, place: impl Any + Send + Sync) -> Self {
-        Self { store, tenant: TenantId::default(), worker: WorkerId::new(), _place: Arc::new(place) }
+        Self {
+            store,
+            tenant: TenantId::default(),
+            worker: WorkerId::new(),
+            _place: Arc::new(place),
+        }
     }
 
     /// The same store as another tenant sees it.
@@ -95,9 +100,16 @@ impl Subject {
         self.settle_as(self.worker, claimed.task, claimed.fence, verdict).await
     }
 
-    pub async fn settle_as(&self, worker: WorkerId, task: TaskId, fence: Fence, verdict: Verdict) -> (Settled, Moved) {
+    pub async fn settle_as(
+        &self,
+        worker: WorkerId,
+        task: TaskId,
+        fence: Fence,
+        verdict: Verdict,
+    ) -> (Settled, Moved) {
         let settlement = Settlement { task, fence, verdict };
-        let (mut settled, moved) = self.store.settle(worker, vec![settlement]).await.expect("settles");
+        let (mut settled, moved) =
+            self.store.settle(worker, vec![settlement]).await.expect("settles");
         assert_eq!(settled.len(), 1);
         (settled.remove(0), moved)
     }
@@ -114,7 +126,8 @@ impl Subject {
 
     /// Settles a task whose lease is gone, which must not count.
     pub async fn fail_stale(&self, claimed: &Claimed) {
-        let (settled, moved) = self.settle(claimed, Verdict::Failed(JobError::permanent("stale", "late"))).await;
+        let (settled, moved) =
+            self.settle(claimed, Verdict::Failed(JobError::permanent("stale", "late"))).await;
         assert_eq!((settled, moved), (Settled::Stale, Moved::default()));
     }
 
@@ -155,7 +168,8 @@ impl Subject {
 
     /// A job's plan: each task's name and state, in the order of insertion.
     pub async fn states(&self, job: JobId) -> Vec<(String, TaskState)> {
-        let tasks = self.store.tasks(&self.tenant, job).await.expect("reads").expect("the job is there");
+        let tasks =
+            self.store.tasks(&self.tenant, job).await.expect("reads").expect("the job is there");
         tasks.into_iter().map(|task| (task.name, task.state)).collect()
     }
 
@@ -174,7 +188,11 @@ impl Subject {
     }
 
     pub async fn cancel(&self, target: Target) -> Moved {
-        self.store.cancel(&self.tenant, target).await.expect("cancels").expect("the target is there")
+        self.store
+            .cancel(&self.tenant, target)
+            .await
+            .expect("cancels")
+            .expect("the target is there")
     }
 
     pub async fn retry(&self, target: Target) -> (u32, Moved) {

@@ -56,8 +56,15 @@ async fn attempts_settled_in_one_call_are_counted_each(on: Subject) {
     let before = ended().await;
     let tasks: Vec<_> = on.ring().await.iter().map(|bell| bell.task).collect();
     let claimed = on.store.claim(on.worker, &tasks, LEASE).await.expect("claims");
-    let settle = |one: Claimed| Settlement { task: one.task, fence: one.fence, verdict: succeeded(json!(1)) };
-    on.store.settle(on.worker, claimed.into_iter().flatten().map(settle).collect()).await.expect("settles");
+    let settle = |one: Claimed| Settlement {
+        task: one.task,
+        fence: one.fence,
+        verdict: succeeded(json!(1)),
+    };
+    on.store
+        .settle(on.worker, claimed.into_iter().flatten().map(settle).collect())
+        .await
+        .expect("settles");
     assert_eq!(ended().await - before, 3);
 }
 
@@ -108,7 +115,9 @@ fn highest(claimed: &Claimed) -> Rank {
 
 async fn every_end_outranks_what_its_attempts_reported(on: Subject) {
     let failed = || Verdict::Failed(JobError::permanent("x", "a test wants it"));
-    for (verdict, cancelled) in [(succeeded(json!(1)), false), (failed(), false), (Verdict::Cancelled, true)] {
+    for (verdict, cancelled) in
+        [(succeeded(json!(1)), false), (failed(), false), (Verdict::Cancelled, true)]
+    {
         for job in [job(), plan(&[step("side"), step("only").result()])] {
             on.accept(&job).await;
             let claimed = on.start(task(&job, "only")).await;
@@ -154,7 +163,8 @@ async fn a_released_task_leaves_its_job_running(on: Subject) {
     on.accept(&job).await;
     let accepted = on.job(job.id).await.rank;
     let claimed = on.start(task(&job, "a")).await;
-    let moved = on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
+    let moved =
+        on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
     assert_eq!(moved.views.len(), 1);
     let view = on.job(job.id).await;
     assert_eq!(view.status, JobStatus::Running, "it has begun, and waits for a slot");

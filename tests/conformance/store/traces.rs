@@ -44,7 +44,8 @@ async fn a_bell_of_an_accept_carries_the_trace(on: Subject) {
     let (with, without) = (traced(job(), 'a'), job());
     let items = batch(&[with.clone(), without.clone()]);
     let credit = [Credit { class: Class::Light, tasks: 10 }];
-    let accepted = on.store.accept(vec![on.submission(Work::Batch(items))], &credit).await.expect("accepts");
+    let accepted =
+        on.store.accept(vec![on.submission(Work::Batch(items))], &credit).await.expect("accepts");
     assert_eq!(of(&accepted.bells, only(&with)), Some(trace('a').as_str()));
     assert_eq!(of(&accepted.bells, only(&without)), None);
 }
@@ -78,7 +79,10 @@ async fn what_is_planned_grown_and_retried_carries_the_trace_of_its_job(on: Subj
     on.fail(&claimed, "bad_luck").await;
     on.retry(Target::Job(job.id)).await;
     let bells = on.ring().await;
-    assert!(!bells.is_empty() && bells.iter().all(|bell| bell.traceparent.as_deref() == Some(trace('c').as_str())));
+    assert!(
+        !bells.is_empty()
+            && bells.iter().all(|bell| bell.traceparent.as_deref() == Some(trace('c').as_str()))
+    );
 }
 
 /// SQLite keeps it in the job's row, and it goes with that.
@@ -88,7 +92,9 @@ async fn on_postgres_a_trace_that_is_old_goes_and_its_job_is_rung_without() {
     let job = traced(job(), 'd');
     on.accept(&job).await;
     on.tick().await;
-    let retain = async |jobs| on.store.retain(Retention { jobs, memos: jobs, most: 10 }).await.expect("retains");
+    let retain = async |jobs| {
+        on.store.retain(Retention { jobs, memos: jobs, most: 10 }).await.expect("retains")
+    };
     retain(Duration::from_secs(3600)).await;
     assert_eq!(of(&on.ring().await, only(&job)), Some(trace('d').as_str()), "it is not old yet");
     retain(Duration::ZERO).await;

@@ -36,7 +36,8 @@ each_store!(
 );
 
 async fn progress_of(on: &Subject, claimed: &common::port::store::Claimed, value: f64) {
-    let presence = Presence { worker: on.worker, name: "a test".into(), slots: vec![], draining: false };
+    let presence =
+        Presence { worker: on.worker, name: "a test".into(), slots: vec![], draining: false };
     let progress = Some(Progress { value, stage: Some("frames".into()) });
     let beat = Beat { task: claimed.task, fence: claimed.fence, progress };
     on.store.beat(&presence, &[beat], LEASE).await.expect("beats");
@@ -72,7 +73,12 @@ async fn a_job_tells_what_it_waits_for(on: Subject) {
     assert_eq!((view.status, view.waiting_for), (JobStatus::Running, None));
     on.succeed(&claimed, json!(1)).await;
     assert_eq!(on.job(follower.id).await.waiting_for, None);
-    let presence = Presence { worker: on.worker, name: "a".into(), slots: vec![(Class::Light, 1)], draining: false };
+    let presence = Presence {
+        worker: on.worker,
+        name: "a".into(),
+        slots: vec![(Class::Light, 1)],
+        draining: false,
+    };
     on.store.beat(&presence, &[], LEASE).await.expect("beats");
     let queued = job();
     on.accept(&queued).await;
@@ -104,7 +110,8 @@ async fn times_are_in_their_order(on: Subject) {
     assert_eq!(on.job(job.id).await.started_at, None);
     on.run(only(&job), json!(1)).await;
     let view = on.job(job.id).await;
-    let (started, finished) = (view.started_at.expect("started"), view.finished_at.expect("finished"));
+    let (started, finished) =
+        (view.started_at.expect("started"), view.finished_at.expect("finished"));
     assert!(view.created_at <= started && started <= finished);
     let task = on.task(only(&job)).await;
     assert_eq!(task.finished_at, Some(finished));
@@ -112,7 +119,11 @@ async fn times_are_in_their_order(on: Subject) {
 }
 
 async fn tasks_are_counted_by_kind_in_a_job_of_many(on: Subject) {
-    let job = plan(&[step("a").kind("probe"), step("b").kind("segment"), step("end").after("a").result()]);
+    let job = plan(&[
+        step("a").kind("probe"),
+        step("b").kind("segment"),
+        step("end").after("a").result(),
+    ]);
     on.accept(&job).await;
     on.run(task(&job, "b"), json!(1)).await;
     let counts = on.job(job.id).await.tasks;
@@ -160,7 +171,11 @@ async fn lists_are_newest_first_and_paged_by_cursor(on: Subject) {
 }
 
 async fn lists_show_what_the_filter_says(on: Subject) {
-    let tagged = |tag: &str, kind: &str| NewJob { tags: vec![tag.into(), "all".into()], kind: kind.into(), ..job() };
+    let tagged = |tag: &str, kind: &str| NewJob {
+        tags: vec![tag.into(), "all".into()],
+        kind: kind.into(),
+        ..job()
+    };
     let jobs = [tagged("red", "echo"), tagged("blue", "render"), tagged("red", "render"), job()];
     for job in &jobs {
         on.accept(job).await;
@@ -203,7 +218,8 @@ const NOTHING_YET: Retention =
     Retention { jobs: Duration::from_secs(3600), memos: Duration::from_secs(3600), most: 100 };
 
 async fn retention_forgets_what_is_old_and_keeps_what_is_not(on: Subject) {
-    let tagged = NewJob { tags: vec!["t".into()], ..plan(&[step("a"), step("end").after("a").result()]) };
+    let tagged =
+        NewJob { tags: vec!["t".into()], ..plan(&[step("a"), step("end").after("a").result()]) };
     let (open, items) = (job(), batch(&[job(), job()]));
     on.accept(&tagged).await;
     on.accept(&open).await;
@@ -241,8 +257,10 @@ async fn a_forgotten_memo_is_made_again(on: Subject) {
     on.accept(&first).await;
     on.run(only(&first), json!("old")).await;
     on.tick().await;
-    on.until(async || (on.store.retain(EVERYTHING).await.expect("retains") == 0).then_some(())).await;
-    let again = on.try_accept(vec![on.submission(Work::Job(second.clone()))]).await.expect("accepts");
+    on.until(async || (on.store.retain(EVERYTHING).await.expect("retains") == 0).then_some(()))
+        .await;
+    let again =
+        on.try_accept(vec![on.submission(Work::Job(second.clone()))]).await.expect("accepts");
     assert_eq!(again.moved.readied, [Class::Light]);
     on.run(only(&second), json!("new")).await;
     assert_eq!(on.job(second.id).await.result, Some(json!("new")));

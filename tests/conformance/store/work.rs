@@ -24,7 +24,13 @@ pub struct Step {
 
 /// A task that needs nothing, is not memoised and is not the result.
 pub fn step(name: &str) -> Step {
-    Step { name: name.to_owned(), kind: "echo".to_owned(), needs: Vec::new(), result: false, memo: None }
+    Step {
+        name: name.to_owned(),
+        kind: "echo".to_owned(),
+        needs: Vec::new(),
+        result: false,
+        memo: None,
+    }
 }
 
 impl Step {
@@ -142,5 +148,11 @@ pub fn succeeded(output: Value) -> Verdict {
 
 /// A verdict that says `output` and adds tasks.
 pub fn grown(output: Value, grown: Vec<NewTask>) -> Verdict {
-    Verdict::Succeeded { hash: key::output_hash(&output), output, artifacts: Vec::new(), grown, memo: true }
+    Verdict::Succeeded {
+        hash: key::output_hash(&output),
+        output,
+        artifacts: Vec::new(),
+        grown,
+        memo: true,
+    }
 }

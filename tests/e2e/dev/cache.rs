@@ -17,7 +17,9 @@ use crate::{
 /// Three pictures of four seconds, the second in motion so that no two segments are alike, two captions over them, music under all: twelve
 /// seconds.
 fn story(media: &Path) -> Value {
-    for (name, colour) in [("a", "#803020"), ("b", "#208030"), ("c", "#203080"), ("front", "#555555")] {
+    for (name, colour) in
+        [("a", "#803020"), ("b", "#208030"), ("c", "#203080"), ("front", "#555555")]
+    {
         let svg = format!(
             "<svg xmlns='http://www.w3.org/2000/svg' width='96' height='54'><rect width='96' height='54' fill='{colour}'/>\
              <circle cx='48' cy='27' r='20' fill='#dddddd'/></svg>"
@@ -28,8 +30,7 @@ fn story(media: &Path) -> Value {
     std::fs::write(media.join("other.wav"), tone(330.0)).unwrap();
     let at = |name: &str| media.join(name).to_str().unwrap().to_owned();
     let text = |text: &str, start: f64| json!({"asset": {"type": "text", "text": text, "font": {"size": 20}}, "start": start, "length": 2});
-    let picture =
-        |name: &str, start: u32| json!({"asset": {"type": "image", "src": at(name)}, "start": start, "length": 4});
+    let picture = |name: &str, start: u32| json!({"asset": {"type": "image", "src": at(name)}, "start": start, "length": 4});
     let mut moving = picture("b.svg", 4);
     moving["effect"] = json!("zoomIn");
     json!({
@@ -44,8 +45,8 @@ fn story(media: &Path) -> Value {
 
 /// Thirteen seconds of a sine as 16-bit mono WAV.
 fn tone(hertz: f64) -> Vec<u8> {
-    let samples =
-        (0..13 * 8000).map(|n| (8000.0 * (f64::from(n) / 8000.0 * hertz * std::f64::consts::TAU).sin()) as i16);
+    let samples = (0..13 * 8000)
+        .map(|n| (8000.0 * (f64::from(n) / 8000.0 * hertz * std::f64::consts::TAU).sin()) as i16);
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
     let length = u32::try_from(data.len()).unwrap();
     let mut wav = b"RIFF".to_vec();
@@ -106,7 +107,10 @@ fn showing(api: &Api, story: &Value, from: f64, to: f64) -> usize {
 
 fn counts(segments: usize, sound: usize) -> BTreeMap<String, usize> {
     let all = [("segment", segments), ("sound", sound), ("assemble", 1)];
-    all.into_iter().filter(|(_, count)| *count > 0).map(|(kind, count)| (kind.to_owned(), count)).collect()
+    all.into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| (kind.to_owned(), count))
+        .collect()
 }
 
 #[test]
@@ -133,7 +137,8 @@ fn an_edit_runs_exactly_the_tasks_that_it_touches() {
     assert_eq!(ran(api, &filter), counts(touched, 0));
 
     let mut music = whole.clone();
-    clips(&mut music, 2)[0]["asset"]["src"] = json!(media.path().join("other.wav").to_str().unwrap());
+    clips(&mut music, 2)[0]["asset"]["src"] =
+        json!(media.path().join("other.wav").to_str().unwrap());
     assert_eq!(ran(api, &music), counts(0, 1));
 
     let inserted = later(whole.clone(), media.path());
@@ -150,7 +155,13 @@ fn made(story: &Value, media: &Path) -> BTreeSet<String> {
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("story.json"), story.to_string()).unwrap();
     let mut command = spool();
-    command.arg("render").arg(at("story.json")).arg("-o").arg(at("out.mp4")).arg("--cache").arg(at("cache"));
+    command
+        .arg("render")
+        .arg(at("story.json"))
+        .arg("-o")
+        .arg(at("out.mp4"))
+        .arg("--cache")
+        .arg(at("cache"));
     command.arg("--allow").arg(media);
     let output = run(command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -67,7 +67,11 @@ fn caches_are_shown_cleared_and_filled() {
         let mut command = spool();
         command.arg("cache").args(arguments).args(["--server", dev.api.base()]);
         let output = run(command);
-        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     };
     let (code, shown, _) = cache(&["stats"]);
     assert_eq!(code, Some(0));

@@ -12,13 +12,17 @@ fn a_job_is_polled_by_id_until_its_result_is_there() {
     let data = tempdir().unwrap();
     let api = Dev::start(data.path());
     let api = &api.api;
-    let posted = api.post("/v1/jobs", &json!({"kind": "echo", "input": {"value": {"n": 1.50}, "sleepMs": 300}}));
+    let posted = api.post(
+        "/v1/jobs",
+        &json!({"kind": "echo", "input": {"value": {"n": 1.50}, "sleepMs": 300}}),
+    );
     assert_eq!(posted.status, 202);
     let path = format!("/v1/jobs/{}", posted.body["id"].as_str().unwrap());
     assert!(posted.header("location").ends_with(&path), "{}", posted.header("location"));
 
     let running = api.get(&path);
-    let unchanged = api.get_with(&format!("{path}?wait=0"), &[("if-none-match", running.header("etag"))]);
+    let unchanged =
+        api.get_with(&format!("{path}?wait=0"), &[("if-none-match", running.header("etag"))]);
     assert!([200, 304].contains(&unchanged.status));
     let done = api.settled(posted.body["id"].as_str().unwrap());
     assert_eq!((&done["status"], &done["result"]), (&json!("succeeded"), &json!({"n": 1.50})));
@@ -45,8 +49,17 @@ fn each_bad_end_has_its_code_and_class() {
     let jobs: Vec<_> = cases.iter().map(|case| dev.api.submit("echo", case.0.clone())).collect();
     for ((input, code, class, retryable, attempts), id) in cases.iter().zip(jobs) {
         let job = dev.api.settled(&id);
-        let told = (&job["error"]["code"], &job["error"]["class"], &job["error"]["retryable"], &job["attempts"]);
-        assert_eq!(told, (&json!(code), &json!(class), &json!(retryable), &json!(attempts)), "{input}: {job}");
+        let told = (
+            &job["error"]["code"],
+            &job["error"]["class"],
+            &job["error"]["retryable"],
+            &job["attempts"],
+        );
+        assert_eq!(
+            told,
+            (&json!(code), &json!(class), &json!(retryable), &json!(attempts)),
+            "{input}: {job}"
+        );
     }
     assert_eq!(dev.api.run("echo", json!({"failTimes": 1, "value": 7}))["result"], 7);
 }
@@ -67,7 +80,8 @@ fn an_attempt_that_takes_too_long_is_ended() {
 fn one_items_trouble_is_its_own() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
-    let mut jobs: Vec<Value> = (0..40).map(|n| json!({"kind": "echo", "input": {"value": n}})).collect();
+    let mut jobs: Vec<Value> =
+        (0..40).map(|n| json!({"kind": "echo", "input": {"value": n}})).collect();
     jobs[3] = json!({"kind": "echo", "input": {"fail": "no luck"}});
     jobs[7] = json!({"kind": "echo", "input": {"panic": true}, "maxAttempts": 1});
     jobs[11] = json!({"kind": "no-such-kind", "input": {}});
@@ -76,13 +90,18 @@ fn one_items_trouble_is_its_own() {
     let posted = dev.api.post("/v1/batches", &json!({"jobs": jobs}));
     assert_eq!(posted.status, 202, "{}", posted.body);
     let id = posted.body["id"].as_str().unwrap();
-    assert_eq!(dev.api.batch_settled(id), json!({"total": 40, "fulfilled": 35, "rejected": 5, "pending": 0}));
+    assert_eq!(
+        dev.api.batch_settled(id),
+        json!({"total": 40, "fulfilled": 35, "rejected": 5, "pending": 0})
+    );
     let items = dev.api.batch_results(id);
     for (index, item) in items.iter().enumerate() {
         assert_eq!(item["index"], index);
         match index {
             3 | 7 | 11 | 12 | 20 => assert!(item["reason"]["code"].is_string(), "{item}"),
-            _ => assert_eq!((&item["status"], &item["value"]), (&json!("fulfilled"), &json!(index))),
+            _ => {
+                assert_eq!((&item["status"], &item["value"]), (&json!("fulfilled"), &json!(index)))
+            }
         }
     }
     assert_eq!(items[12]["reason"]["errors"][0]["pointer"], "/input/valeu");
@@ -103,11 +122,19 @@ fn running_jobs_are_cancelled_within_a_second_and_their_children_end() {
     // Without the control message a heartbeat would bring it, one and a half seconds later as a rule. A machine that is busy for a moment
     // delays one of them, and not most.
     let mut took: Vec<Duration> = (0..7)
-        .map(|n| cancelled_in(if n % 2 == 0 { json!({"sleepMs": 3_600_000}) } else { json!({"spinMs": 3_600_000}) }))
+        .map(|n| {
+            cancelled_in(if n % 2 == 0 {
+                json!({"sleepMs": 3_600_000})
+            } else {
+                json!({"spinMs": 3_600_000})
+            })
+        })
         .collect();
     took.sort();
     assert!(took[took.len() / 2] < Duration::from_secs(1), "{took:?}");
-    let gone = crate::process::wait_for(|| crate::process::children(dev.process.id()).is_empty().then_some(()));
+    let gone = crate::process::wait_for(|| {
+        crate::process::children(dev.process.id()).is_empty().then_some(())
+    });
     assert!(gone.is_some(), "a child is left");
 }
 
@@ -142,7 +169,9 @@ fn what_failed_is_retried_and_what_succeeded_stays() {
     dev.api.batch_settled(id);
     let after = dev.api.batch_results(id);
     assert_eq!(before[0], after[0]);
-    let attempts =
-        |item: &Value| dev.api.get(&format!("/v1/jobs/{}", item["jobId"].as_str().unwrap())).body["attempts"].clone();
+    let attempts = |item: &Value| {
+        dev.api.get(&format!("/v1/jobs/{}", item["jobId"].as_str().unwrap())).body["attempts"]
+            .clone()
+    };
     assert_eq!((attempts(&after[0]), attempts(&after[1])), (json!(1), json!(2)));
 }

@@ -14,7 +14,8 @@ fn a_drain_lets_short_work_end_and_hands_back_the_rest_unharmed() {
     dev.api.becomes(&long, "running");
     let short = dev.api.submit("echo", json!({"sleepMs": 800, "value": "short"}));
     // On a busy machine it may be over before it was looked at.
-    let begun = || (dev.api.get(&format!("/v1/jobs/{short}")).body["status"] != "queued").then_some(());
+    let begun =
+        || (dev.api.get(&format!("/v1/jobs/{short}")).body["status"] != "queued").then_some(());
     wait_for(begun).expect("it begins");
     assert_eq!(dev.process.terminate().code(), Some(0));
 
@@ -34,12 +35,15 @@ fn a_drain_lets_short_work_end_and_hands_back_the_rest_unharmed() {
 fn a_killed_process_loses_nothing() {
     let data = tempdir().unwrap();
     let mut dev = Dev::start(data.path());
-    let jobs: Vec<_> = (0..30).map(|n| dev.api.submit("echo", json!({"sleepMs": 200 * (n % 4), "value": n}))).collect();
+    let jobs: Vec<_> = (0..30)
+        .map(|n| dev.api.submit("echo", json!({"sleepMs": 200 * (n % 4), "value": n})))
+        .collect();
     let spinning = dev.api.submit("echo", json!({"spinMs": 5_000, "value": "spun"}));
     dev.api.becomes(&spinning, "running");
     let child = wait_for(|| children(dev.process.id()).pop()).expect("a child");
     dev.process.kill();
-    let ended = wait_for(|| (!std::path::Path::new(&format!("/proc/{child}")).exists()).then_some(()));
+    let ended =
+        wait_for(|| (!std::path::Path::new(&format!("/proc/{child}")).exists()).then_some(()));
     assert!(ended.is_some(), "the child outlived its parent");
 
     let dev = Dev::start(data.path());
@@ -73,13 +77,28 @@ fn trouble_at_the_start_is_one_sentence_and_a_documented_code() {
     let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
     let cases = [
         (
-            vec!["dev".into(), "--data".into(), text(data.path()), "--listen".into(), "127.0.0.1:0".into()],
+            vec![
+                "dev".into(),
+                "--data".into(),
+                text(data.path()),
+                "--listen".into(),
+                "127.0.0.1:0".into(),
+            ],
             "in use by another",
         ),
-        (vec!["dev".into(), "--data".into(), text(elsewhere.path()), "--listen".into(), address], "is in use"),
+        (
+            vec!["dev".into(), "--data".into(), text(elsewhere.path()), "--listen".into(), address],
+            "is in use",
+        ),
         (vec!["dev".into(), "--data".into(), text(&file.join("x"))], "can't be made"),
         (
-            vec!["dev".into(), "--data".into(), text(elsewhere.path()), "--listen".into(), "0.0.0.0:0".into()],
+            vec![
+                "dev".into(),
+                "--data".into(),
+                text(elsewhere.path()),
+                "--listen".into(),
+                "0.0.0.0:0".into(),
+            ],
             "loopback",
         ),
         (vec!["serve".into()], "SPOOL_DATABASE_URL"),
@@ -101,7 +120,8 @@ fn what_is_listening_can_be_stopped_while_a_client_waits() {
     let id = dev.api.submit("echo", json!({"sleepMs": 60_000}));
     dev.api.becomes(&id, "running");
     let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-    let metrics = || http.get(format!("{}/metrics", dev.api.base())).send().unwrap().text().unwrap();
+    let metrics =
+        || http.get(format!("{}/metrics", dev.api.base())).send().unwrap().text().unwrap();
     let waiting = || metrics().contains("spool_waiters 1\n").then_some(());
     let api = dev.api.clone();
     let waiter = std::thread::spawn(move || api.get(&format!("/v1/jobs/{id}?wait=25")).status);

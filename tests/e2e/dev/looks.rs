@@ -36,20 +36,32 @@ fn a_check_tells_faults_together_or_how_much_is_in_the_cache() {
     let before = check(&composition());
     let total = before["segments"]["total"].as_u64().unwrap();
     assert_eq!(
-        (&before["faults"], &before["duration"], &before["segments"]["cached"], &before["soundCached"]),
+        (
+            &before["faults"],
+            &before["duration"],
+            &before["segments"]["cached"],
+            &before["soundCached"]
+        ),
         (&json!([]), &json!(6.0), &json!(0), &Value::Null)
     );
     assert!(total >= 2 && before["estimate"]["coreSeconds"].as_f64().unwrap() > 0.0, "{before}");
     dev.api.run("render", composition());
     let after = check(&composition());
-    assert_eq!((&after["segments"]["cached"], &after["estimate"]["coreSeconds"]), (&json!(total), &json!(0.0)));
+    assert_eq!(
+        (&after["segments"]["cached"], &after["estimate"]["coreSeconds"]),
+        (&json!(total), &json!(0.0))
+    );
 
     let mut bad = composition();
     bad["output"]["fps"] = json!(1000);
     bad["timeline"]["tracks"][0]["clips"][0]["lenght"] = json!(1);
     let faults = check(&bad);
-    let pointers: Vec<&str> =
-        faults["faults"].as_array().unwrap().iter().filter_map(|fault| fault["pointer"].as_str()).collect();
+    let pointers: Vec<&str> = faults["faults"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|fault| fault["pointer"].as_str())
+        .collect();
     for wanted in ["/output/fps", "/timeline/tracks/0/clips/0/lenght"] {
         assert!(pointers.contains(&wanted), "{pointers:?}");
     }
@@ -62,7 +74,8 @@ fn a_check_tells_faults_together_or_how_much_is_in_the_cache() {
 fn a_moment_is_a_picture_and_asked_for_again_it_is_not_drawn_again() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
-    let still = |query: &str| dev.api.post(&format!("/v1/compositions/still{query}"), &composition());
+    let still =
+        |query: &str| dev.api.post(&format!("/v1/compositions/still{query}"), &composition());
     let first = still("?t=0.5");
     assert_eq!((first.status, first.header("content-type")), (200, "image/png"), "{}", first.body);
     assert_eq!(still("?t=0.51").header("etag"), first.header("etag"), "the same frame");
@@ -70,7 +83,12 @@ fn a_moment_is_a_picture_and_asked_for_again_it_is_not_drawn_again() {
     assert_eq!(still("?t=3&format=jpg").header("content-type"), "image/jpeg");
     assert_eq!((still("?t=soon").status, still("?format=bmp").status), (400, 400));
     let late = still("?t=60");
-    assert_eq!((late.status, &late.body["errors"][0]["pointer"]), (422, &json!("/t")), "{}", late.body);
+    assert_eq!(
+        (late.status, &late.body["errors"][0]["pointer"]),
+        (422, &json!("/t")),
+        "{}",
+        late.body
+    );
 
     let again = dev.api.run("still", json!({"composition": composition(), "t": 0.5}));
     assert_eq!(again["result"]["segments"], json!({"total": 1, "rendered": 0, "cached": 1}));
@@ -94,8 +112,14 @@ fn a_thumbnail_is_as_wide_as_asked_of_a_file_or_of_a_composition() {
             result["mediaType"].as_str().unwrap().to_owned(),
         )
     };
-    assert_eq!(size(json!({"src": src, "t": 99, "width": 64, "format": "webp"})), (64, 36, "image/webp".to_owned()));
-    assert_eq!(size(json!({"composition": composition(), "t": 1, "width": 65})), (65, 37, "image/jpeg".to_owned()));
+    assert_eq!(
+        size(json!({"src": src, "t": 99, "width": 64, "format": "webp"})),
+        (64, 36, "image/webp".to_owned())
+    );
+    assert_eq!(
+        size(json!({"composition": composition(), "t": 1, "width": 65})),
+        (65, 37, "image/jpeg".to_owned())
+    );
     // Nothing is blown up.
     assert_eq!(size(json!({"src": src, "format": "png"})).0, 192);
     let refused = dev.api.post("/v1/jobs", &json!({"kind": "thumbnail", "input": {"width": 5}}));
@@ -107,7 +131,8 @@ fn a_check_and_a_still_need_no_server() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("good.json"), composition().to_string()).unwrap();
-    std::fs::write(at("bad.json"), composition().to_string().replace("\"start\":4", "\"strat\":4")).unwrap();
+    std::fs::write(at("bad.json"), composition().to_string().replace("\"start\":4", "\"strat\":4"))
+        .unwrap();
     let command = |arguments: &[&str]| {
         let mut command = spool();
         command.current_dir(folder.path()).args(arguments).args(["--cache", "cache"]);

@@ -22,8 +22,12 @@ fn composition(title: &str) -> Value {
 
 /// All kept files.
 fn artifacts(data: &Path) -> Vec<PathBuf> {
-    let folders = |of: &Path| std::fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-    let hashed = folders(&data.join("artifacts")).into_iter().filter(|path| path.file_name().unwrap().len() == 2);
+    let folders = |of: &Path| {
+        std::fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let hashed = folders(&data.join("artifacts"))
+        .into_iter()
+        .filter(|path| path.file_name().unwrap().len() == 2);
     hashed.flat_map(|first| folders(&first)).flat_map(|second| folders(&second)).collect()
 }
 
@@ -41,7 +45,9 @@ fn a_render_whose_parts_are_gone_or_damaged_fails_once_and_then_makes_them_again
         std::fs::write(path, bytes).unwrap();
     };
     for how in ["gone", "damaged"] {
-        artifacts(data.path()).iter().for_each(|file| if how == "gone" { remove(file) } else { damage(file) });
+        artifacts(data.path())
+            .iter()
+            .for_each(|file| if how == "gone" { remove(file) } else { damage(file) });
         let failed = dev.api.run("render", composition(how));
         assert_eq!(
             (&failed["status"], &failed["error"]["code"]),
@@ -62,7 +68,13 @@ fn a_render_without_a_server_makes_again_what_somebody_deleted_or_damaged() {
         let written = folder.path().join("composition.json");
         std::fs::write(&written, composition(title).to_string()).unwrap();
         let mut command = spool();
-        command.args(["render", "--json"]).arg(written).arg("-o").arg(&file).arg("--cache").arg(&cache);
+        command
+            .args(["render", "--json"])
+            .arg(written)
+            .arg("-o")
+            .arg(&file)
+            .arg("--cache")
+            .arg(&cache);
         let output = run(command);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
@@ -73,7 +85,10 @@ fn a_render_without_a_server_makes_again_what_somebody_deleted_or_damaged() {
     let (first, notes) = render("a");
     assert_eq!(notes, 0);
     let bytes = std::fs::read(&file).unwrap();
-    assert!(!std::fs::metadata(&file).unwrap().permissions().readonly(), "the file is the caller's own");
+    assert!(
+        !std::fs::metadata(&file).unwrap().permissions().readonly(),
+        "the file is the caller's own"
+    );
     for path in artifacts(&cache) {
         std::fs::remove_file(path).unwrap();
     }
@@ -119,10 +134,18 @@ fn what_an_interrupted_or_killed_run_left_is_not_worked_on_by_the_next() {
     let jobs = dev.api.get("/v1/jobs").body["jobs"].clone();
     let statuses = || {
         let jobs = dev.api.get("/v1/jobs").body["jobs"].clone();
-        let statuses: Vec<String> =
-            jobs.as_array().unwrap().iter().map(|job| job["status"].as_str().unwrap().to_owned()).collect();
+        let statuses: Vec<String> = jobs
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|job| job["status"].as_str().unwrap().to_owned())
+            .collect();
         (!statuses.contains(&"running".to_owned())).then_some(statuses)
     };
     // What ran when the process was killed is cancelled when its lease has expired.
-    assert_eq!(wait_for(statuses).expect("all are final"), ["succeeded", "cancelled", "cancelled"], "{jobs}");
+    assert_eq!(
+        wait_for(statuses).expect("all are final"),
+        ["succeeded", "cancelled", "cancelled"],
+        "{jobs}"
+    );
 }

@@ -39,12 +39,19 @@ fn a_render_makes_a_video_and_a_second_one_renders_nothing() {
     assert_eq!((&file[4..8], file.len() as u64), (&b"ftyp"[..], result["size"].as_u64().unwrap()));
 
     let again = dev.api.run("render", composition("one", "two"));
-    assert_eq!(again["result"]["segments"], json!({"total": total, "rendered": 0, "cached": total}));
+    assert_eq!(
+        again["result"]["segments"],
+        json!({"total": total, "rendered": 0, "cached": total})
+    );
     assert_eq!(again["result"]["artifact"], result["artifact"]);
 
     let edited = dev.api.run("render", composition("one", "changed"));
     let rendered = edited["result"]["segments"]["rendered"].as_u64().unwrap();
-    assert!(rendered >= 1 && rendered < total, "only what shows the caption: {}", edited["result"]["segments"]);
+    assert!(
+        rendered >= 1 && rendered < total,
+        "only what shows the caption: {}",
+        edited["result"]["segments"]
+    );
     assert_eq!(scratch_folders(&data.path().join("scratch")), Vec::<std::path::PathBuf>::new());
 }
 
@@ -73,7 +80,10 @@ fn a_bad_source_fails_its_job_with_a_sentence_and_the_worker_goes_on() {
     let cases = [
         (media.path().join("missing.mp4").to_str().unwrap().to_owned(), "does not exist"),
         (write(media.path(), "empty.mp4", b""), "is empty"),
-        (write(media.path(), "text.mp4", b"this is not a video at all, whatever its name says"), ""),
+        (
+            write(media.path(), "text.mp4", b"this is not a video at all, whatever its name says"),
+            "",
+        ),
         (write(media.path(), "list.mp4", b"ffconcat version 1.0\nfile '/etc/passwd'\n"), ""),
         (write(media.path(), "hls.mp4", b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n"), ""),
         (write(outside.path(), "outside.mp4", b"x"), "is not below a folder"),
@@ -103,8 +113,12 @@ fn a_bad_composition_is_refused_with_every_fault_and_its_place() {
     bad["timeline"]["tracks"][0]["clips"][0]["lenght"] = json!(1);
     let refused = dev.api.post("/v1/jobs", &json!({"kind": "render", "input": bad}));
     assert_eq!(refused.status, 422);
-    let pointers: Vec<&str> =
-        refused.body["errors"].as_array().unwrap().iter().filter_map(|fault| fault["pointer"].as_str()).collect();
+    let pointers: Vec<&str> = refused.body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|fault| fault["pointer"].as_str())
+        .collect();
     for wanted in ["/input/output/fps", "/input/timeline/tracks/0/clips/0/lenght"] {
         assert!(pointers.contains(&wanted), "{pointers:?}");
     }
@@ -129,7 +143,10 @@ fn a_composition_is_rendered_without_a_server_and_found_again() {
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
     let (first, second) = (render("first.mp4"), render("second.mp4"));
-    assert_eq!((&first["segments"]["cached"], &second["segments"]["rendered"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&first["segments"]["cached"], &second["segments"]["rendered"]),
+        (&json!(0), &json!(0))
+    );
     assert_eq!(std::fs::read(at("first.mp4")).unwrap(), std::fs::read(at("second.mp4")).unwrap());
 }
 
@@ -143,12 +160,20 @@ fn fonts_and_colour_tables_that_are_broken_are_told_with_their_places_before_any
     std::fs::write(at("none.srt"), "").unwrap();
     let mut broken = composition("one", "two");
     broken["timeline"]["fonts"] = json!([{"src": "cut.ttf"}]);
-    broken["timeline"]["tracks"][0]["clips"][0]["filter"] = json!({"type": "lut", "src": "warm.cube"});
-    let captions = json!({"asset": {"type": "caption", "src": "none.srt"}, "start": 0, "length": 1});
+    broken["timeline"]["tracks"][0]["clips"][0]["filter"] =
+        json!({"type": "lut", "src": "warm.cube"});
+    let captions =
+        json!({"asset": {"type": "caption", "src": "none.srt"}, "start": 0, "length": 1});
     broken["timeline"]["tracks"].as_array_mut().unwrap().push(json!({"clips": [captions]}));
     std::fs::write(at("composition.json"), broken.to_string()).unwrap();
     let mut command = spool();
-    command.arg("render").arg(at("composition.json")).arg("-o").arg(at("out.mp4")).arg("--cache").arg(at("cache"));
+    command
+        .arg("render")
+        .arg(at("composition.json"))
+        .arg("-o")
+        .arg(at("out.mp4"))
+        .arg("--cache")
+        .arg(at("cache"));
     let output = run(command);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{said}");
@@ -167,8 +192,7 @@ fn a_picture_is_probed_whatever_its_name_ends_on() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let stops = json!([{"color": "#e04020"}, {"color": "#2040e0"}, {"color": "#20e040"}]);
-    let writing =
-        json!({"type": "text", "text": "A picture that has more bytes than a first look", "font": {"size": 30}});
+    let writing = json!({"type": "text", "text": "A picture that has more bytes than a first look", "font": {"size": 30}});
     let picture = json!({
         "timeline": {"tracks": [
             {"clips": [{"asset": writing, "start": 0, "length": 1}]},
@@ -178,7 +202,13 @@ fn a_picture_is_probed_whatever_its_name_ends_on() {
     });
     std::fs::write(at("composition.json"), picture.to_string()).unwrap();
     let mut still = spool();
-    still.arg("still").arg(at("composition.json")).arg("-o").arg(at("a.jpg")).arg("--cache").arg(at("cache"));
+    still
+        .arg("still")
+        .arg(at("composition.json"))
+        .arg("-o")
+        .arg(at("a.jpg"))
+        .arg("--cache")
+        .arg(at("cache"));
     assert!(run(still).status.success());
     std::fs::copy(at("a.jpg"), at("a.mp4")).unwrap();
     for name in ["a.jpg", "a.mp4"] {
@@ -187,6 +217,10 @@ fn a_picture_is_probed_whatever_its_name_ends_on() {
         let output = run(probe);
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
         let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&facts["image"], &facts["video"][0]["width"]), (&json!(true), &json!(640)), "{name}");
+        assert_eq!(
+            (&facts["image"], &facts["video"][0]["width"]),
+            (&json!(true), &json!(640)),
+            "{name}"
+        );
     }
 }

@@ -32,7 +32,8 @@ impl Gate {
             turned_away: Arc::default(),
             open: Arc::default(),
         };
-        let (closed, turned_away, open) = (gate.closed.clone(), gate.turned_away.clone(), gate.open.clone());
+        let (closed, turned_away, open) =
+            (gate.closed.clone(), gate.turned_away.clone(), gate.open.clone());
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 if closed.load(Ordering::SeqCst) {
@@ -40,7 +41,9 @@ impl Gate {
                     continue;
                 }
                 let Ok(behind) = TcpStream::connect(&server) else { continue };
-                open.lock().unwrap().extend([client.try_clone().unwrap(), behind.try_clone().unwrap()]);
+                open.lock()
+                    .unwrap()
+                    .extend([client.try_clone().unwrap(), behind.try_clone().unwrap()]);
                 pass(client.try_clone().unwrap(), behind.try_clone().unwrap());
                 pass(behind, client);
             }

@@ -18,13 +18,17 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// Messages of the fleet's queue that nobody has acked yet, waiting ones included.
 fn messages(fleet: &Fleet) -> u64 {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services"));
+    let mut command =
+        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services"));
     command.env("SPOOL_SERVICES_DIR", service("SPOOL_SERVICES_DIR"));
     let listed = run({
         command.args(["ctl", "list_queues", "name", "messages"]);
         command
     });
-    let (listed, queue) = (String::from_utf8_lossy(&listed.stdout).into_owned(), format!("{}.light", fleet.namespace));
+    let (listed, queue) = (
+        String::from_utf8_lossy(&listed.stdout).into_owned(),
+        format!("{}.light", fleet.namespace),
+    );
     let line = listed
         .lines()
         .find_map(|line| line.strip_prefix(&queue))
@@ -33,7 +37,10 @@ fn messages(fleet: &Fleet) -> u64 {
 }
 
 fn runner(api: &Api, job: &str) -> String {
-    api.get(&format!("/v1/jobs/{job}/tasks")).body["tasks"][0]["worker"].as_str().expect("a worker").to_owned()
+    api.get(&format!("/v1/jobs/{job}/tasks")).body["tasks"][0]["worker"]
+        .as_str()
+        .expect("a worker")
+        .to_owned()
 }
 
 #[test]
@@ -42,8 +49,9 @@ fn with_all_slots_of_one_worker_busy_an_idle_one_gets_each_task_and_no_message_i
     let (_serve, api) = fleet.serve();
     let _busy = fleet.work();
     let long = json!({"kind": "echo", "input": {"sleepMs": 3_600_000}, "timeoutMs": 3_600_000});
-    let long: Vec<String> =
-        (0..4).map(|_| api.post("/v1/jobs", &long).body["id"].as_str().expect("a job").to_owned()).collect();
+    let long: Vec<String> = (0..4)
+        .map(|_| api.post("/v1/jobs", &long).body["id"].as_str().expect("a job").to_owned())
+        .collect();
     long.iter().for_each(|job| drop(api.becomes(job, "running")));
     let busy = runner(&api, &long[0]);
     let _idle = fleet.work();
@@ -55,7 +63,8 @@ fn with_all_slots_of_one_worker_busy_an_idle_one_gets_each_task_and_no_message_i
         assert!(posted.elapsed() < Duration::from_secs(30), "job {n} took {:?}", posted.elapsed());
         assert_ne!(runner(&api, &job), busy);
     }
-    wait_for(|| (messages(&fleet) == 0).then_some(())).expect("every message is acked while the work runs");
+    wait_for(|| (messages(&fleet) == 0).then_some(()))
+        .expect("every message is acked while the work runs");
     assert_eq!(api.get(&format!("/v1/jobs/{}", long[3])).body["status"], "running");
     long.iter().for_each(|job| drop(api.post(&format!("/v1/jobs/{job}/cancel"), &json!({}))));
 }
@@ -66,8 +75,11 @@ fn a_trace_goes_from_the_call_through_the_doorbell_into_the_log_of_the_worker() 
     let (_serve, api) = fleet.serve();
     let mut work = fleet.work();
     let trace = format!("00-{TRACE}-00f067aa0ba902b7-01");
-    let traced =
-        api.post_with("/v1/jobs", &json!({"kind": "echo", "input": {"fail": "no luck"}}), &[("traceparent", &trace)]);
+    let traced = api.post_with(
+        "/v1/jobs",
+        &json!({"kind": "echo", "input": {"fail": "no luck"}}),
+        &[("traceparent", &trace)],
+    );
     let other = api.submit("echo", json!({"fail": "no luck either"}));
     let job = traced.body["id"].as_str().unwrap_or_else(|| panic!("{}", traced.body)).to_owned();
     for job in [&job, &other] {

@@ -13,7 +13,8 @@ pub struct Machine;
 impl Resolve for Machine {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
@@ -27,7 +28,8 @@ impl<R: Resolve> Resolve for PublicOnly<R> {
         let asked = self.0.resolve(name);
         Box::pin(async move {
             let found: Vec<SocketAddr> = asked.await?.collect();
-            let public: Vec<SocketAddr> = found.iter().copied().filter(|address| is_public(address.ip())).collect();
+            let public: Vec<SocketAddr> =
+                found.iter().copied().filter(|address| is_public(address.ip())).collect();
             if public.is_empty() && !found.is_empty() {
                 return Err(Box::new(NotPublic) as Box<dyn std::error::Error + Send + Sync>);
             }
@@ -38,7 +40,9 @@ impl<R: Resolve> Resolve for PublicOnly<R> {
 
 /// The address is not on the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it leads to a private, loopback or otherwise reserved address, which sources may not be fetched from")]
+#[error(
+    "it leads to a private, loopback or otherwise reserved address, which sources may not be fetched from"
+)]
 pub struct NotPublic;
 
 /// Whether an address is on the public internet.
@@ -72,7 +76,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
     let [first, second, ..] = address.segments();
     // Only 2000::/3 is given out; from it, less what is for documents, tunnels and benchmarks.
-    first & 0xe000 == 0x2000 && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8)) && first != 0x3fff
+    first & 0xe000 == 0x2000
+        && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8))
+        && first != 0x3fff
 }
 
 /// The IPv4 address that an IPv6 one stands for: mapped, compatible, NAT64 or 6to4.
@@ -117,7 +123,9 @@ mod tests {
         for address in reserved {
             assert!(!is_public(address.parse().expect("an address")), "{address}");
         }
-        for address in ["1.1.1.1", "93.184.216.34", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+        for address in
+            ["1.1.1.1", "93.184.216.34", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8"]
+        {
             assert!(is_public(address.parse().expect("an address")), "{address}");
         }
     }

@@ -10,7 +10,11 @@ use common::error::{JobError, code};
 use super::{EMPTY, Fetched, Fetcher};
 
 impl Fetcher {
-    pub(super) async fn fetch_file(&self, path: &Path, scratch: &Path) -> Result<Fetched, JobError> {
+    pub(super) async fn fetch_file(
+        &self,
+        path: &Path,
+        scratch: &Path,
+    ) -> Result<Fetched, JobError> {
         let found = self.find(path)?;
         let metadata = found.metadata().map_err(|error| unreadable(path, &error))?;
         if !metadata.is_file() {
@@ -23,7 +27,13 @@ impl Fetcher {
         if metadata.len() > self.reach.max_bytes {
             return Err(self.too_large(&path.display().to_string()));
         }
-        let validator = format!("{}:{}:{}.{}", metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        let validator = format!(
+            "{}:{}:{}.{}",
+            metadata.ino(),
+            metadata.len(),
+            metadata.mtime(),
+            metadata.mtime_nsec()
+        );
         let name = found.display().to_string();
         if let Some(fetched) = self.recall(&name, &validator).await {
             return Ok(fetched);
@@ -36,8 +46,12 @@ impl Fetcher {
 
     /// The file that a path means, with all links followed, if it stands below an allowed folder.
     fn find(&self, path: &Path) -> Result<PathBuf, JobError> {
-        let allowed: Vec<PathBuf> = self.reach.allow.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
-        let candidates = allowed.iter().map(|folder| folder.join(path)).filter_map(|path| path.canonicalize().ok());
+        let allowed: Vec<PathBuf> =
+            self.reach.allow.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
+        let candidates = allowed
+            .iter()
+            .map(|folder| folder.join(path))
+            .filter_map(|path| path.canonicalize().ok());
         let mut outside = false;
         for found in candidates {
             if allowed.iter().any(|folder| found.starts_with(folder)) {
@@ -46,7 +60,9 @@ impl Fetcher {
             outside = true;
         }
         // What lies outside is not told apart from what is not there: a caller has no business in knowing.
-        if outside || allowed.is_empty() || path.is_absolute() && !allowed.iter().any(|folder| path.starts_with(folder))
+        if outside
+            || allowed.is_empty()
+            || path.is_absolute() && !allowed.iter().any(|folder| path.starts_with(folder))
         {
             return Err(bad(
                 path,
@@ -60,13 +76,18 @@ impl Fetcher {
 /// The path of a `file://` URL: percent-decoded, without host.
 pub(super) fn decode_path(rest: &str) -> Result<PathBuf, JobError> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
-    let refuse =
-        || JobError::caller(code::BAD_SOURCE, "a file URL must be `file:///` and an absolute, percent-encoded path");
+    let refuse = || {
+        JobError::caller(
+            code::BAD_SOURCE,
+            "a file URL must be `file:///` and an absolute, percent-encoded path",
+        )
+    };
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [first, tail @ ..] = rest {
         if *first == b'%' {
-            let digits = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).ok_or_else(refuse)?;
+            let digits =
+                tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).ok_or_else(refuse)?;
             bytes.push(u8::from_str_radix(digits, 16).map_err(|_| refuse())?);
             rest = &tail[2..];
         } else {
@@ -85,9 +106,10 @@ fn bad(path: &Path, what: &str) -> JobError {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> JobError {
     match error.kind() {
-        std::io::ErrorKind::StorageFull => {
-            JobError::transient(code::OUT_OF_SPACE, format!("no room to fetch `{}`: {error}", path.display()))
-        }
+        std::io::ErrorKind::StorageFull => JobError::transient(
+            code::OUT_OF_SPACE,
+            format!("no room to fetch `{}`: {error}", path.display()),
+        ),
         _ => bad(path, &format!("can't be read: {error}")),
     }
 }

@@ -19,7 +19,10 @@ pub(super) fn life(headers: &HeaderMap) -> Life {
     let seconds = directives.shared.or(directives.fresh).unwrap_or_default();
     let age = values(headers, &AGE).find_map(|age| age.parse().ok()).unwrap_or_default();
     let stale = if seconds > 0 { directives.stale.unwrap_or_default() } else { 0 };
-    Life { fresh: Duration::from_secs(seconds.saturating_sub(age)), stale: Duration::from_secs(stale) }
+    Life {
+        fresh: Duration::from_secs(seconds.saturating_sub(age)),
+        stale: Duration::from_secs(stale),
+    }
 }
 
 #[derive(Default)]
@@ -75,9 +78,12 @@ mod tests {
         for (headers, (fresh, stale)) in cases {
             let map = headers
                 .iter()
-                .map(|(name, value)| (name.parse::<HeaderName>().expect("a name"), value.parse().expect("a value")))
+                .map(|(name, value)| {
+                    (name.parse::<HeaderName>().expect("a name"), value.parse().expect("a value"))
+                })
                 .collect();
-            let wanted = Life { fresh: Duration::from_secs(fresh), stale: Duration::from_secs(stale) };
+            let wanted =
+                Life { fresh: Duration::from_secs(fresh), stale: Duration::from_secs(stale) };
             assert_eq!(life(&map), wanted, "{headers:?}");
         }
     }

@@ -35,10 +35,12 @@ pub(super) fn client(private_addresses: bool, names: Arc<dyn Resolve>) -> reqwes
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE)
         .no_proxy()
-        .redirect(redirect::Policy::custom(move |attempt| match judge(attempt.url(), private_addresses) {
-            Err(error) => attempt.error(error),
-            Ok(()) if attempt.previous().len() > REDIRECTS => attempt.error(TooManyRedirects),
-            Ok(()) => attempt.follow(),
+        .redirect(redirect::Policy::custom(move |attempt| {
+            match judge(attempt.url(), private_addresses) {
+                Err(error) => attempt.error(error),
+                Ok(()) if attempt.previous().len() > REDIRECTS => attempt.error(TooManyRedirects),
+                Ok(()) => attempt.follow(),
+            }
         }))
         .dns_resolver(names)
         .build()
@@ -58,7 +60,10 @@ struct TooManyRedirects;
 struct OtherScheme(String);
 
 /// A host that is an address is not resolved, so it is judged here; names are judged as they are resolved.
-fn judge(url: &Url, private_addresses: bool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn judge(
+    url: &Url,
+    private_addresses: bool,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Box::new(OtherScheme(url.scheme().to_owned())));
     }
@@ -97,7 +102,8 @@ impl Fetcher {
     async fn ask(&self, src: &str, url: Url) -> Result<(Fetched, Life), JobError> {
         let scratch = Scratch::create(&self.scratch).map_err(|error| unwritten(src, &error))?;
         let known = self.remembered(src).await;
-        let response = self.request(url, known.as_ref()).send().await.map_err(|error| failed(src, &error))?;
+        let response =
+            self.request(url, known.as_ref()).send().await.map_err(|error| failed(src, &error))?;
         let life = freshness::life(response.headers());
         let fetched = match response.status() {
             StatusCode::NOT_MODIFIED => match known {
@@ -130,7 +136,12 @@ impl Fetcher {
         }
     }
 
-    async fn download(&self, src: &str, scratch: &Path, response: Response) -> Result<Fetched, JobError> {
+    async fn download(
+        &self,
+        src: &str,
+        scratch: &Path,
+        response: Response,
+    ) -> Result<Fetched, JobError> {
         if response.content_length().is_some_and(|bytes| bytes > self.reach.max_bytes) {
             return Err(self.too_large(src));
         }
@@ -155,7 +166,9 @@ impl Fetcher {
 }
 
 /// What was fetched, as it is kept.
-async fn as_made(asked: impl Future<Output = Result<(Fetched, Life), JobError>>) -> Result<Made, Unmade> {
+async fn as_made(
+    asked: impl Future<Output = Result<(Fetched, Life), JobError>>,
+) -> Result<Made, Unmade> {
     let (fetched, life) = asked.await.map_err(Unmade::Failed)?;
     let value = serde_json::to_vec(&fetched).map_err(|error| Unmade::Failed(unreadable(&error)))?;
     Ok(Made { value: value.into(), life })
@@ -173,7 +186,10 @@ fn bad(src: &str, what: &str) -> JobError {
 }
 
 fn unwritten(src: &str, error: &std::io::Error) -> JobError {
-    JobError::transient(code::OUT_OF_SPACE, format!("`{}` can't be written to scratch: {error}", shown(src)))
+    JobError::transient(
+        code::OUT_OF_SPACE,
+        format!("`{}` can't be written to scratch: {error}", shown(src)),
+    )
 }
 
 fn unreadable(error: &serde_json::Error) -> JobError {
@@ -181,15 +197,25 @@ fn unreadable(error: &serde_json::Error) -> JobError {
 }
 
 fn validator(headers: &HeaderMap) -> Option<String> {
-    let header = |name| headers.get(name).and_then(|value: &reqwest::header::HeaderValue| value.to_str().ok());
-    header(ETAG).map(|etag| format!("etag {etag}")).or_else(|| header(LAST_MODIFIED).map(|date| format!("date {date}")))
+    let header = |name| {
+        headers.get(name).and_then(|value: &reqwest::header::HeaderValue| value.to_str().ok())
+    };
+    header(ETAG)
+        .map(|etag| format!("etag {etag}"))
+        .or_else(|| header(LAST_MODIFIED).map(|date| format!("date {date}")))
 }
 
 fn refused(src: &str, status: StatusCode, headers: &HeaderMap) -> JobError {
     let detail = format!("`{}` answered {status}", shown(src));
-    if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() {
+    if status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+        || status.is_server_error()
+    {
         let error = JobError::transient(code::UNAVAILABLE, detail);
-        let wanted = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+        let wanted = headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok());
         return wanted.map_or(error.clone(), |seconds| error.after(Duration::from_secs(seconds)));
     }
     JobError::caller(code::BAD_SOURCE, detail)
@@ -197,13 +223,21 @@ fn refused(src: &str, status: StatusCode, headers: &HeaderMap) -> JobError {
 
 /// What reqwest says, with its causes; a refusal of ours is the caller's to mend, anything else may go away.
 fn failed(src: &str, error: &reqwest::Error) -> JobError {
-    let causes = || std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    let ours =
-        causes().find(|cause| cause.is::<NotPublic>() || cause.is::<TooManyRedirects>() || cause.is::<OtherScheme>());
+    let causes =
+        || std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let ours = causes().find(|cause| {
+        cause.is::<NotPublic>() || cause.is::<TooManyRedirects>() || cause.is::<OtherScheme>()
+    });
     if let Some(ours) = ours {
-        return JobError::caller(code::BAD_SOURCE, format!("`{}` can't be fetched: {ours}", shown(src)));
+        return JobError::caller(
+            code::BAD_SOURCE,
+            format!("`{}` can't be fetched: {ours}", shown(src)),
+        );
     }
     // The outer sentence repeats the URL with its query.
     let said: Vec<String> = causes().skip(1).map(ToString::to_string).collect();
-    JobError::transient(code::UNAVAILABLE, format!("`{}` can't be fetched: {}", shown(src), said.join(": ")))
+    JobError::transient(
+        code::UNAVAILABLE,
+        format!("`{}` can't be fetched: {}", shown(src), said.join(": ")),
+    )
 }

@@ -77,7 +77,12 @@ struct Remembered {
 
 impl Fetcher {
     /// A fetcher with this reach, that makes scratch folders below `scratch`.
-    pub fn new(reach: Reach, artifacts: Arc<dyn Artifacts>, cache: Cache, scratch: PathBuf) -> Result<Self, PortError> {
+    pub fn new(
+        reach: Reach,
+        artifacts: Arc<dyn Artifacts>,
+        cache: Cache,
+        scratch: PathBuf,
+    ) -> Result<Self, PortError> {
         let names = http::names(reach.private_addresses);
         Self::asking(names, reach, artifacts, cache, scratch)
     }
@@ -90,13 +95,18 @@ impl Fetcher {
         cache: Cache,
         scratch: PathBuf,
     ) -> Result<Self, PortError> {
-        let client =
-            http::client(reach.private_addresses, names).map_err(|error| PortError::broken("the fetcher", error))?;
+        let client = http::client(reach.private_addresses, names)
+            .map_err(|error| PortError::broken("the fetcher", error))?;
         Ok(Self { reach: Arc::new(reach), client, artifacts, cache, scratch })
     }
 
     /// Brings `src` here. `scratch` takes the bytes on their way.
-    pub async fn fetch(&self, src: &str, scratch: &std::path::Path, stop: &Stop) -> Result<Fetched, JobError> {
+    pub async fn fetch(
+        &self,
+        src: &str,
+        scratch: &std::path::Path,
+        stop: &Stop,
+    ) -> Result<Fetched, JobError> {
         match src.split_once("://") {
             Some(("http" | "https", _)) => {
                 tokio::select! {
@@ -112,10 +122,14 @@ impl Fetcher {
 
     /// What another task made is here already.
     async fn find_artifact(&self, src: &str, hash: &str) -> Result<Fetched, JobError> {
-        let bad = |what: String| JobError::caller(code::BAD_SOURCE, format!("`{}` {what}", shown(src)));
-        let hash: Digest = hash.parse().map_err(|error| bad(format!("is not an artifact: {error}")))?;
+        let bad =
+            |what: String| JobError::caller(code::BAD_SOURCE, format!("`{}` {what}", shown(src)));
+        let hash: Digest =
+            hash.parse().map_err(|error| bad(format!("is not an artifact: {error}")))?;
         let bytes = self.artifacts.size(&hash).await.map_err(unavailable)?;
-        let bytes = bytes.ok_or_else(|| bad("is gone or was never there: run the job that made it again".into()))?;
+        let bytes = bytes.ok_or_else(|| {
+            bad("is gone or was never there: run the job that made it again".into())
+        })?;
         Ok(Fetched { hash, bytes })
     }
 
@@ -137,7 +151,12 @@ impl Fetcher {
     }
 
     /// Keeps the fetched file as an artifact, and remembers it where there is a validator to see by.
-    async fn keep(&self, src: &str, file: &std::path::Path, validator: Option<String>) -> Result<Fetched, JobError> {
+    async fn keep(
+        &self,
+        src: &str,
+        file: &std::path::Path,
+        validator: Option<String>,
+    ) -> Result<Fetched, JobError> {
         let ArtifactRef { hash, bytes, .. } =
             self.artifacts.put(file, "application/octet-stream").await.map_err(unavailable)?;
         if bytes == 0 {

@@ -7,7 +7,9 @@ use super::{
     shown,
 };
 use crate::stop::Stop;
-use backing::{artifacts::folder::FolderArtifacts, board::local::LocalBoard, cache::Cache, clock::SystemClock};
+use backing::{
+    artifacts::folder::FolderArtifacts, board::local::LocalBoard, cache::Cache, clock::SystemClock,
+};
 use common::error::{ErrorClass, JobError, code};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{
@@ -53,11 +55,16 @@ impl Server {
 }
 
 fn redirect(to: &str) -> String {
-    format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    format!(
+        "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )
 }
 
 fn file(bytes: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{bytes}", bytes.len())
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{bytes}",
+        bytes.len()
+    )
 }
 
 /// The names of a test. `public.test` stands for a public host and leads to this machine; `turning.test` does so when it is first
@@ -77,7 +84,11 @@ struct Inside;
 
 impl Resolve for Inside {
     fn resolve(&self, _: Name) -> Resolving {
-        answered(vec![Ipv4Addr::LOCALHOST.into(), "169.254.169.254".parse().unwrap(), "fd00::1".parse().unwrap()])
+        answered(vec![
+            Ipv4Addr::LOCALHOST.into(),
+            "169.254.169.254".parse().unwrap(),
+            "fd00::1".parse().unwrap(),
+        ])
     }
 }
 
@@ -118,7 +129,11 @@ impl Bench {
     /// Expects that a fetch is refused as the caller's fault, and says the sentence.
     async fn refused(&self, src: &str) -> String {
         let error = self.fetch(src).await.expect_err(src);
-        assert_eq!((error.code.as_str(), error.class), (code::BAD_SOURCE, ErrorClass::Caller), "{src}: {error:?}");
+        assert_eq!(
+            (error.code.as_str(), error.class),
+            (code::BAD_SOURCE, ErrorClass::Caller),
+            "{src}: {error:?}"
+        );
         error.detail
     }
 }
@@ -182,7 +197,11 @@ async fn a_name_that_mixes_public_and_private_addresses_leads_to_the_public_ones
     struct Mixed;
     impl Resolve for Mixed {
         fn resolve(&self, _: Name) -> Resolving {
-            answered(["127.0.0.1", "93.184.216.34", "10.0.0.1", "::1"].map(|address| address.parse().unwrap()).to_vec())
+            answered(
+                ["127.0.0.1", "93.184.216.34", "10.0.0.1", "::1"]
+                    .map(|address| address.parse().unwrap())
+                    .to_vec(),
+            )
         }
     }
     let addresses = PublicOnly(Mixed).resolve("mixed.test".parse().unwrap()).await.unwrap();
@@ -194,7 +213,15 @@ async fn a_name_that_mixes_public_and_private_addresses_leads_to_the_public_ones
 async fn addresses_inside_are_refused_without_a_connection() {
     let server = Server::start(|_| file("secret")).await;
     let bench = Bench::new();
-    for host in ["127.0.0.1", "[::ffff:7f00:1]", "localhost", "inside.test", "0.0.0.0", "0177.0.0.1", "127.1"] {
+    for host in [
+        "127.0.0.1",
+        "[::ffff:7f00:1]",
+        "localhost",
+        "inside.test",
+        "0.0.0.0",
+        "0177.0.0.1",
+        "127.1",
+    ] {
         let said = bench.refused(&format!("http://{host}:{}/a.mp4", server.port)).await;
         assert!(said.contains("private, loopback"), "{host}: {said}");
     }

@@ -25,7 +25,8 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let parts = Parts::bring(context, &assemble, &scratch).await?;
     warnings.extend(parts.warnings);
     let place = |name: &str| scratch.path().join(name);
-    let (out, poster, thumbnail) = (place(out_name(assemble.format)), place("poster.jpg"), place("thumbnail.jpg"));
+    let (out, poster, thumbnail) =
+        (place(out_name(assemble.format)), place("poster.jpg"), place("thumbnail.jpg"));
     let job = ChildJob::Assemble {
         assemble: Box::new(assemble.clone()),
         segments: parts.segments,
@@ -35,7 +36,8 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         thumbnail: assemble.thumbnail.map(|_| thumbnail.clone()),
     };
     // Packets are copied unseen, so whether the parts are what they were is looked at beside the child, which keeps but one core busy.
-    let (made, damaged) = tokio::join!(context.child(&job, &scratch, "assembling"), context.damaged(parts.brought));
+    let (made, damaged) =
+        tokio::join!(context.child(&job, &scratch, "assembling"), context.damaged(parts.brought));
     let made = match (made, damaged) {
         (Err(Ended::Stopped), _) => return Err(Ended::Stopped),
         (_, Some(damaged)) => return Err(damaged.into()),
@@ -45,15 +47,16 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     };
     let media_type = media_type(assemble.format);
     let mut artifacts = vec![context.keep(&out, media_type).await?];
-    let mut still = async |wanted: bool, path: &std::path::Path| -> Result<Option<Still>, JobError> {
-        if !wanted {
-            return Ok(None);
-        }
-        let artifact = context.keep(path, "image/jpeg").await?;
-        let still = Still { artifact: artifact.hash };
-        artifacts.push(artifact);
-        Ok(Some(still))
-    };
+    let mut still =
+        async |wanted: bool, path: &std::path::Path| -> Result<Option<Still>, JobError> {
+            if !wanted {
+                return Ok(None);
+            }
+            let artifact = context.keep(path, "image/jpeg").await?;
+            let still = Still { artifact: artifact.hash };
+            artifacts.push(artifact);
+            Ok(Some(still))
+        };
     let poster = still(assemble.poster.is_some(), &poster).await?;
     let thumbnail = still(assemble.thumbnail.is_some(), &thumbnail).await?;
     let assembled = Assembled {
@@ -94,7 +97,11 @@ struct Parts {
 }
 
 impl Parts {
-    async fn bring(context: &Context, assemble: &Assemble, scratch: &Scratch) -> Result<Self, JobError> {
+    async fn bring(
+        context: &Context,
+        assemble: &Assemble,
+        scratch: &Scratch,
+    ) -> Result<Self, JobError> {
         let segments = assemble.segments as usize;
         let wanted = segments + usize::from(assemble.sound.is_some());
         if context.claimed.needs.len() != wanted {
@@ -104,8 +111,13 @@ impl Parts {
                 format!("assemble was given {found} parts where the plan has {wanted}"),
             ));
         }
-        let mut parts =
-            Self { brought: Vec::new(), segments: Vec::new(), sound: None, loudness: None, warnings: Vec::new() };
+        let mut parts = Self {
+            brought: Vec::new(),
+            segments: Vec::new(),
+            sound: None,
+            loudness: None,
+            warnings: Vec::new(),
+        };
         for index in 0..segments {
             let rendered: Rendered = context.need(index)?;
             let path = scratch.path().join(format!("segment-{index}"));

@@ -21,14 +21,20 @@ use crate::fetch::unavailable;
 
 impl Context {
     /// Runs `job` in a child and tells its progress as `stage`.
-    pub(crate) async fn child(&self, job: &ChildJob, scratch: &Scratch, stage: &str) -> Result<Output, Ended> {
+    pub(crate) async fn child(
+        &self,
+        job: &ChildJob,
+        scratch: &Scratch,
+        stage: &str,
+    ) -> Result<Output, Ended> {
         let bounds = Bounds::of(job).within(self.claimed.timeout);
         let tell = |progress: media::child::Progress| {
             if progress.total > 0 {
                 self.reporter.tell(progress.done as f64 / progress.total as f64, stage);
             }
         };
-        let ended = self.tools.cage.run(job, scratch.path(), bounds, self.lease.stop.token(), tell).await;
+        let ended =
+            self.tools.cage.run(job, scratch.path(), bounds, self.lease.stop.token(), tell).await;
         match ended.ending {
             Ending::Done(output) => Ok(*output),
             Ending::Cancelled => Err(Ended::Stopped),
@@ -40,7 +46,11 @@ impl Context {
     }
 
     /// Brings artifacts into the scratch folder, each under its hash.
-    pub(crate) async fn bring(&self, hashes: &[SourceHash], scratch: &Scratch) -> Result<Files, JobError> {
+    pub(crate) async fn bring(
+        &self,
+        hashes: &[SourceHash],
+        scratch: &Scratch,
+    ) -> Result<Files, JobError> {
         let wanted = hashes.iter().map(|hash| Ok((digest(hash)?, scratch.path().join(&hash.0))));
         self.bring_all(&wanted.collect::<Result<Vec<_>, JobError>>()?).await?;
         Ok(hashes.iter().map(|hash| (hash.clone(), scratch.path().join(&hash.0))).collect())
@@ -65,7 +75,9 @@ impl Context {
     /// Artifacts that can't be had any more, though the tasks that made them are remembered. These are forgotten, so that the next job that
     /// asks for them makes them anew; this one's needs have settled.
     async fn lost(&self, hashes: &[Digest], how: &str) -> JobError {
-        let Some(first) = hashes.first() else { return JobError::bug(code::INTERNAL, "no artifact is lost") };
+        let Some(first) = hashes.first() else {
+            return JobError::bug(code::INTERNAL, "no artifact is lost");
+        };
         match self.tools.store.forget_memos(hashes).await {
             Ok(_) => JobError::permanent(
                 code::ARTIFACT_LOST,
@@ -98,7 +110,11 @@ impl Context {
     }
 
     /// Keeps a file that a child made.
-    pub(crate) async fn keep(&self, path: &Path, media_type: &str) -> Result<ArtifactRef, JobError> {
+    pub(crate) async fn keep(
+        &self,
+        path: &Path,
+        media_type: &str,
+    ) -> Result<ArtifactRef, JobError> {
         self.tools.artifacts.put(path, media_type).await.map_err(unavailable)
     }
 }
@@ -117,9 +133,9 @@ fn is_whole(path: &Path, hash: &Digest) -> bool {
 fn read_by(job: &ChildJob) -> Vec<(Digest, PathBuf)> {
     let one = |(hash, path): (&SourceHash, &PathBuf)| Some((hash.0.parse().ok()?, path.clone()));
     match job {
-        ChildJob::Segment { files, .. } | ChildJob::Still { files, .. } | ChildJob::Sound { files, .. } => {
-            files.iter().filter_map(one).collect()
-        }
+        ChildJob::Segment { files, .. }
+        | ChildJob::Still { files, .. }
+        | ChildJob::Sound { files, .. } => files.iter().filter_map(one).collect(),
         ChildJob::Probe { source, hash } => one((hash, source)).into_iter().collect(),
         ChildJob::Assemble { .. } | ChildJob::Speech { .. } | ChildJob::Echo(_) => Vec::new(),
     }

@@ -25,10 +25,17 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     }
     if context.claimed.attempt <= echo.fail_times {
         let attempt = context.claimed.attempt;
-        return Err(JobError::transient("echo_failed", format!("asked to fail attempt {attempt}")).into());
+        return Err(
+            JobError::transient("echo_failed", format!("asked to fail attempt {attempt}")).into()
+        );
     }
     if let Some(sentence) = echo.fail {
-        return Err(JobError::new("echo_failed", echo.class.unwrap_or(ErrorClass::Permanent), sentence).into());
+        return Err(JobError::new(
+            "echo_failed",
+            echo.class.unwrap_or(ErrorClass::Permanent),
+            sentence,
+        )
+        .into());
     }
     Ok(Done { output: echo.value, artifacts: Vec::new() })
 }

@@ -18,8 +18,12 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let made = context.tools.providers.paint(context, &ask, &file).await?;
     let media_type = sniffed(&file).await;
     let artifact = context.keep(&file, media_type).await?;
-    let facts = context.facts(&artifact.hash, &scratch).await.map_err(|ended| not_media(ended, &made.provider))?;
-    let shown = facts.video.first().filter(|_| facts.image != ask.motion).map(|video| video.shown_size());
+    let facts = context
+        .facts(&artifact.hash, &scratch)
+        .await
+        .map_err(|ended| not_media(ended, &made.provider))?;
+    let shown =
+        facts.video.first().filter(|_| facts.image != ask.motion).map(|video| video.shown_size());
     let wanted = if ask.motion { "is no film" } else { "is no still picture" };
     let (width, height) = shown.ok_or_else(|| bad(&made.provider, wanted))?;
     let picture = Picture {
@@ -28,7 +32,10 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         bytes: artifact.bytes,
         width,
         height,
-        duration_ms: facts.duration.filter(|_| ask.motion).map(|seconds| (seconds.to_f64() * 1_000.0).round() as u64),
+        duration_ms: facts
+            .duration
+            .filter(|_| ask.motion)
+            .map(|seconds| (seconds.to_f64() * 1_000.0).round() as u64),
         facts: json(&facts)?,
         made,
     };

@@ -47,7 +47,9 @@ use serde_json::Value;
 
 pub(crate) use child::wrong_answer;
 
-use crate::{Parts, Settings, fetch::Fetcher, leases::Lease, progress::Reporter, providers::Providers};
+use crate::{
+    Parts, Settings, fetch::Fetcher, leases::Lease, progress::Reporter, providers::Providers,
+};
 
 /// What handlers work with.
 pub struct Tools {
@@ -71,8 +73,17 @@ impl Tools {
         settings: &Settings,
     ) -> std::io::Result<Self> {
         let cage = Cage::new(settings.program.clone(), [CHILD_ARGUMENT])?;
-        let (store, artifacts, cache) = (parts.store.clone(), parts.artifacts.clone(), parts.cache.clone());
-        Ok(Self { store, artifacts, cache, fetcher, providers, cage, scratch: settings.scratch.clone() })
+        let (store, artifacts, cache) =
+            (parts.store.clone(), parts.artifacts.clone(), parts.cache.clone());
+        Ok(Self {
+            store,
+            artifacts,
+            cache,
+            fetcher,
+            providers,
+            cage,
+            scratch: settings.scratch.clone(),
+        })
     }
 }
 
@@ -149,8 +160,9 @@ pub(crate) async fn run(context: Context) -> Result<Done, Ended> {
         composition::kinds::video::compose::NAME => video::compose(&context).await,
         composition::kinds::video::result::NAME => video::finish(&context).await,
         unknown => {
-            let detail =
-                format!("this worker does not know the kind `{unknown}`: it is older than the producer; update it");
+            let detail = format!(
+                "this worker does not know the kind `{unknown}`: it is older than the producer; update it"
+            );
             Err(JobError::transient(code::UNKNOWN_KIND, detail).into())
         }
     }
@@ -194,14 +206,18 @@ impl Context {
     pub(crate) fn scratch(&self) -> Result<Scratch, JobError> {
         Scratch::create(&self.tools.scratch).map_err(|error| {
             let root = self.tools.scratch.display();
-            JobError::transient(code::OUT_OF_SPACE, format!("no scratch folder can be made below {root}: {error}"))
+            JobError::transient(
+                code::OUT_OF_SPACE,
+                format!("no scratch folder can be made below {root}: {error}"),
+            )
         })
     }
 }
 
 fn typed<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T, JobError> {
-    T::deserialize(value)
-        .map_err(|error| JobError::bug(code::INTERNAL, format!("the {what} is not what this worker reads: {error}")))
+    T::deserialize(value).map_err(|error| {
+        JobError::bug(code::INTERNAL, format!("the {what} is not what this worker reads: {error}"))
+    })
 }
 
 /// An output as JSON.

@@ -21,17 +21,25 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
 }
 
 /// A composition compiled against what the task's needs came to.
-pub(super) async fn compiled(context: &Context, composition: &Composition) -> Result<RenderPlan, JobError> {
+pub(super) async fn compiled(
+    context: &Context,
+    composition: &Composition,
+) -> Result<RenderPlan, JobError> {
     let facts = brought(context, composition)?;
     name_fonts(render::run(composition, facts.clone())?, facts).await
 }
 
 /// The facts of a composition's sources, which are the task's needs, in their order.
-pub(super) fn brought(context: &Context, composition: &Composition) -> Result<Vec<Facts>, JobError> {
+pub(super) fn brought(
+    context: &Context,
+    composition: &Composition,
+) -> Result<Vec<Facts>, JobError> {
     let wanted = composition::sources(composition);
     let came = wanted.into_iter().enumerate().map(|(index, source)| {
         let facts = match source.origin {
-            Origin::Fetch { .. } => context.need::<Sourced>(index).and_then(|sourced| facts(sourced.facts)),
+            Origin::Fetch { .. } => {
+                context.need::<Sourced>(index).and_then(|sourced| facts(sourced.facts))
+            }
             Origin::Speak(_) => context.need(index).and_then(spoken),
         };
         (source.pointer, facts)
@@ -62,12 +70,17 @@ fn usable(came: Vec<(String, Result<Facts, JobError>)>) -> Result<Vec<Facts>, Jo
 }
 
 /// The plan with this machine's fonts named where they can show: the segments' keys are made from it.
-pub(super) async fn name_fonts(mut plan: RenderPlan, facts: Vec<Facts>) -> Result<RenderPlan, JobError> {
+pub(super) async fn name_fonts(
+    mut plan: RenderPlan,
+    facts: Vec<Facts>,
+) -> Result<RenderPlan, JobError> {
     let naming = tokio::task::spawn_blocking(move || {
         media::text::name_fonts(&mut plan, &facts, &FontFolders::default());
         plan
     });
-    naming.await.map_err(|error| JobError::bug(code::INTERNAL, format!("naming the fonts of a plan: {error}")))
+    naming.await.map_err(|error| {
+        JobError::bug(code::INTERNAL, format!("naming the fonts of a plan: {error}"))
+    })
 }
 
 pub(super) fn facts(value: Value) -> Result<Facts, JobError> {
@@ -78,10 +91,15 @@ pub(super) fn facts(value: Value) -> Result<Facts, JobError> {
 pub(super) fn spoken(spoken: Spoken) -> Result<Facts, JobError> {
     let seconds = |ms: u64| {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-        Ratio::new(ms, 1000).map_err(|error| JobError::bug(code::INTERNAL, format!("a word's time: {error}")))
+        Ratio::new(ms, 1000)
+            .map_err(|error| JobError::bug(code::INTERNAL, format!("a word's time: {error}")))
     };
     let word = |word: common::kinds::speech::Word| {
-        Ok(SpokenWord { text: word.word, start: seconds(word.start_ms)?, end: seconds(word.end_ms)? })
+        Ok(SpokenWord {
+            text: word.word,
+            start: seconds(word.start_ms)?,
+            end: seconds(word.end_ms)?,
+        })
     };
     let words = spoken.words.into_iter().map(word).collect::<Result<_, JobError>>()?;
     Ok(Facts { words, ..facts(spoken.facts)? })
@@ -95,13 +113,18 @@ mod tests {
 
     #[test]
     fn of_sources_that_cannot_be_used_each_is_told_with_its_place() {
-        let bad = |src: &str| Err(JobError::caller(code::BAD_SOURCE, format!("`{src}` does not exist")));
-        let both = usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), bad("b.mp4"))]).unwrap_err();
+        let bad =
+            |src: &str| Err(JobError::caller(code::BAD_SOURCE, format!("`{src}` does not exist")));
+        let both =
+            usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), bad("b.mp4"))]).unwrap_err();
         let places: Vec<&str> = both.errors.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!((both.code.as_str(), places), (code::BAD_SOURCE, vec!["/a", "/b"]));
         let one = usable(vec![("/a".into(), bad("a.mp4"))]).unwrap_err();
         assert_eq!((one.detail.as_str(), one.errors.len()), ("`a.mp4` does not exist", 1));
         let away = JobError::transient(code::UNAVAILABLE, "the store is away");
-        assert_eq!(usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), Err(away.clone()))]), Err(away));
+        assert_eq!(
+            usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), Err(away.clone()))]),
+            Err(away)
+        );
     }
 }

@@ -20,8 +20,11 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         return Err(wrong_answer("segment").into());
     };
     let artifact = context.keep(&out, "video/x-spool-segment").await?;
-    let rendered =
-        Rendered { artifact: artifact.hash, frames: made.frames, warnings: warnings_of(made.warnings, other_fonts) };
+    let rendered = Rendered {
+        artifact: artifact.hash,
+        frames: made.frames,
+        warnings: warnings_of(made.warnings, other_fonts),
+    };
     Ok(Done { output: json(&rendered)?, artifacts: vec![artifact] })
 }
 
@@ -29,8 +32,11 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
 /// attempts but the last are left to it; the last draws with what there is and says so, as a job must not be stranded by an update.
 async fn other_fonts(context: &Context, segment: &Segment) -> Result<bool, JobError> {
     let Some(planned) = segment.machine_fonts.clone() else { return Ok(false) };
-    let reading = tokio::task::spawn_blocking(move || fonts_digest(&FontFolders::default()) != planned);
-    let other = reading.await.map_err(|error| JobError::bug(code::INTERNAL, format!("reading the fonts: {error}")))?;
+    let reading =
+        tokio::task::spawn_blocking(move || fonts_digest(&FontFolders::default()) != planned);
+    let other = reading
+        .await
+        .map_err(|error| JobError::bug(code::INTERNAL, format!("reading the fonts: {error}")))?;
     if other && context.claimed.attempt < context.claimed.max_attempts {
         return Err(JobError::transient(code::UNAVAILABLE, OTHER_FONTS));
     }

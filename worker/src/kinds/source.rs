@@ -23,21 +23,26 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let source = source::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scratch = context.scratch()?;
     context.reporter.tell(0.0, "fetching");
-    let fetched = match context.tools.fetcher.fetch(&source.src, scratch.path(), &context.lease.stop).await {
-        Err(_) if context.lease.stop.reason().is_some() => return Err(Ended::Stopped),
-        fetched => fetched?,
-    };
+    let fetched =
+        match context.tools.fetcher.fetch(&source.src, scratch.path(), &context.lease.stop).await {
+            Err(_) if context.lease.stop.reason().is_some() => return Err(Ended::Stopped),
+            fetched => fetched?,
+        };
     let src = shown(&source.src);
     let facts = match source.taken_for {
-        TakenFor::Media => {
-            context.facts(&fetched.hash, &scratch).await.map_err(|ended| asked_for(ended, &src, &fetched))?
-        }
+        TakenFor::Media => context
+            .facts(&fetched.hash, &scratch)
+            .await
+            .map_err(|ended| asked_for(ended, &src, &fetched))?,
         TakenFor::Font => facts_of(context, &src, &fetched, FONT, &scratch).await?,
         TakenFor::Lut => facts_of(context, &src, &fetched, LUT, &scratch).await?,
         TakenFor::Subtitles => subtitle_facts(context, &src, &fetched, &scratch).await?,
     };
-    let artifact =
-        ArtifactRef { hash: fetched.hash, bytes: fetched.bytes, media_type: "application/octet-stream".into() };
+    let artifact = ArtifactRef {
+        hash: fetched.hash,
+        bytes: fetched.bytes,
+        media_type: "application/octet-stream".into(),
+    };
     let sourced = Sourced { artifact: fetched.hash, bytes: fetched.bytes, facts: json(&facts)? };
     Ok(Done { output: json(&sourced)?, artifacts: vec![artifact] })
 }
@@ -66,10 +71,16 @@ async fn facts_of(
         let detail = format!("`{src}` can't be used as {what}: {why}; {remedy}");
         Ended::Failed(JobError::caller(code::BAD_SOURCE, detail))
     };
-    match context.facts(&fetched.hash, scratch).await.map_err(|ended| asked_for(ended, src, fetched)) {
+    match context
+        .facts(&fetched.hash, scratch)
+        .await
+        .map_err(|ended| asked_for(ended, src, fetched))
+    {
         Ok(facts) if facts.container == container => Ok(facts),
         Ok(facts) => Err(refused(&format!("it is another kind of file ({})", facts.container))),
-        Err(Ended::Failed(error)) if error.class == ErrorClass::Caller => Err(refused(&error.detail)),
+        Err(Ended::Failed(error)) if error.class == ErrorClass::Caller => {
+            Err(refused(&error.detail))
+        }
         Err(ended) => Err(ended),
     }
 }
@@ -78,7 +89,12 @@ const FONT: (&str, &str, &str) = ("font", "a font", "use a whole TTF or OTF file
 const LUT: (&str, &str, &str) = ("lut", "a colour table", "use a .cube file of three dimensions");
 
 /// The facts of subtitles, which are their text: libav has no business with it.
-async fn subtitle_facts(context: &Context, src: &str, fetched: &Fetched, scratch: &Scratch) -> Result<Facts, Ended> {
+async fn subtitle_facts(
+    context: &Context,
+    src: &str,
+    fetched: &Fetched,
+    scratch: &Scratch,
+) -> Result<Facts, Ended> {
     Ok(Facts {
         hash: SourceHash(fetched.hash.to_string()),
         container: "subtitles".to_owned(),
@@ -93,8 +109,15 @@ async fn subtitle_facts(context: &Context, src: &str, fetched: &Fetched, scratch
     })
 }
 
-async fn read_text(context: &Context, src: &str, fetched: &Fetched, scratch: &Scratch) -> Result<String, Ended> {
-    let bad = |what: &str| JobError::caller(code::BAD_SOURCE, format!("`{src}` can't be used as subtitles: {what}"));
+async fn read_text(
+    context: &Context,
+    src: &str,
+    fetched: &Fetched,
+    scratch: &Scratch,
+) -> Result<String, Ended> {
+    let bad = |what: &str| {
+        JobError::caller(code::BAD_SOURCE, format!("`{src}` can't be used as subtitles: {what}"))
+    };
     if fetched.bytes > MAX_SUBTITLE_BYTES {
         return Err(bad("it is larger than 4 MiB").into());
     }
@@ -103,13 +126,16 @@ async fn read_text(context: &Context, src: &str, fetched: &Fetched, scratch: &Sc
     let bytes = tokio::fs::read(&path).await.map_err(|error| {
         JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
     })?;
-    let text = decoded(bytes).ok_or_else(|| bad("it is neither UTF-8 nor UTF-16: save it as UTF-8"))?;
+    let text =
+        decoded(bytes).ok_or_else(|| bad("it is neither UTF-8 nor UTF-16: save it as UTF-8"))?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 /// A text in UTF-8, or in UTF-16 with the mark at its beginning that says so.
 fn decoded(bytes: Vec<u8>) -> Option<String> {
-    let units = |unit: fn([u8; 2]) -> u16| bytes.as_chunks().0.iter().copied().map(unit).collect::<Vec<u16>>();
+    let units = |unit: fn([u8; 2]) -> u16| {
+        bytes.as_chunks().0.iter().copied().map(unit).collect::<Vec<u16>>()
+    };
     match bytes.as_slice() {
         [0xff, 0xfe, ..] => String::from_utf16(&units(u16::from_le_bytes)).ok(),
         [0xfe, 0xff, ..] => String::from_utf16(&units(u16::from_be_bytes)).ok(),
@@ -123,7 +149,8 @@ impl Context {
         let item = Item::new(Namespace::Metadata, [ENGINE_VERSION.to_string().as_bytes(), &hash.0]);
         let probing = async {
             let facts = self.probe(hash, scratch).await.map_err(Unmade::from)?;
-            let json = serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unkept(&error)))?;
+            let json =
+                serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unkept(&error)))?;
             Ok(Made::new(json))
         };
         let kept = self.cached(&item, probing).await?;
@@ -157,7 +184,9 @@ mod tests {
     fn text_is_read_in_utf_8_and_in_utf_16_with_its_mark() {
         let text = "\u{feff}1\n00:00:01,000 --> 00:00:02,000\n\u{c4}rger \u{1f600}\n";
         let spelled = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect();
-        for bytes in [text.as_bytes().to_vec(), spelled(u16::to_le_bytes), spelled(u16::to_be_bytes)] {
+        for bytes in
+            [text.as_bytes().to_vec(), spelled(u16::to_le_bytes), spelled(u16::to_be_bytes)]
+        {
             assert_eq!(decoded(bytes).as_deref(), Some(text));
         }
         assert_eq!(decoded(b"\xc4rger".to_vec()), None);

@@ -21,12 +21,17 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let scratch = context.scratch()?;
     let out = scratch.path().join("speech.wav");
     context.reporter.tell(0.0, "speaking");
-    let Voiced { words, media_type, made } = context.tools.providers.speak(context, &speech, &out).await?;
+    let Voiced { words, media_type, made } =
+        context.tools.providers.speak(context, &speech, &out).await?;
     let heard = scratch.path().join("heard.wav");
     tokio::fs::hard_link(&out, &heard).await.map_err(|error| super::unread(&error))?;
     let artifact = context.keep(&out, media_type).await?;
-    let facts = context.facts(&artifact.hash, &scratch).await.map_err(|ended| not_media(ended, &made.provider))?;
-    let duration_ms = duration(&facts).ok_or_else(|| bad(&made.provider, "is no sound that plays"))?;
+    let facts = context
+        .facts(&artifact.hash, &scratch)
+        .await
+        .map_err(|ended| not_media(ended, &made.provider))?;
+    let duration_ms =
+        duration(&facts).ok_or_else(|| bad(&made.provider, "is no sound that plays"))?;
     let told = words.is_some();
     let (words, timing, ears) = match words {
         Some(words) => (words, Timing::Exact, Made::default()),
@@ -85,7 +90,12 @@ fn within(mut words: Vec<Word>, duration_ms: u64) -> Vec<Word> {
 
 fn with_ears(voice: Made, ears: Made) -> Made {
     let instead_of = [voice.instead_of, ears.instead_of].concat();
-    Made { usage: voice.usage.plus(&ears.usage), notice: voice.notice.or(ears.notice), instead_of, ..voice }
+    Made {
+        usage: voice.usage.plus(&ears.usage),
+        notice: voice.notice.or(ears.notice),
+        instead_of,
+        ..voice
+    }
 }
 
 /// How long a sound plays, in milliseconds.

@@ -24,7 +24,8 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         FileFormat::Vtt => Format::Vtt,
         FileFormat::Ass => Format::Ass,
     };
-    let grouping = Grouping { characters: ask.max_characters as usize, lines: ask.max_lines as usize };
+    let grouping =
+        Grouping { characters: ask.max_characters as usize, lines: ask.max_lines as usize };
     let text = write(&cues_from_words(&phrases(&timed(&words)?), grouping), format);
     let output = Subtitles { text, format: ask.format, words, made };
     Ok(Done { output: json(&output)?, artifacts: Vec::new() })
@@ -37,7 +38,8 @@ async fn words(context: &Context, ask: &Ask) -> Result<(Vec<Word>, Made), Ended>
     }
     if ask.speech.is_some() {
         let spoken: Spoken = context.need(0)?;
-        let made = spoken.made.unwrap_or_else(|| Made { provider: spoken.provider, ..Made::default() });
+        let made =
+            spoken.made.unwrap_or_else(|| Made { provider: spoken.provider, ..Made::default() });
         return Ok((spoken.words, made));
     }
     let sourced: Sourced = context.need(0)?;
@@ -46,7 +48,8 @@ async fn words(context: &Context, ask: &Ask) -> Result<(Vec<Word>, Made), Ended>
     context.bring_to(&sourced.artifact, &sound).await?;
     context.reporter.tell(0.1, "listening");
     let language = ask.language.as_deref();
-    let heard = context.tools.providers.listen(context, ask.provider.as_deref(), &sound, language).await?;
+    let heard =
+        context.tools.providers.listen(context, ask.provider.as_deref(), &sound, language).await?;
     Ok((heard.words, heard.made))
 }
 
@@ -57,7 +60,11 @@ pub(super) fn timed(words: &[Word]) -> Result<Vec<TimedWord>, JobError> {
             .map_err(|error| JobError::bug(code::INTERNAL, format!("a word's time: {error}")))
     };
     let word = |word: &Word| {
-        Ok(TimedWord { text: word.word.clone(), start: seconds(word.start_ms)?, end: seconds(word.end_ms)? })
+        Ok(TimedWord {
+            text: word.word.clone(),
+            start: seconds(word.start_ms)?,
+            end: seconds(word.end_ms)?,
+        })
     };
     words.iter().map(word).collect()
 }

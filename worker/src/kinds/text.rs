@@ -54,8 +54,11 @@ pub(super) async fn ask<A: Serialize + DeserializeOwned + Sync>(
     };
     let check = asked.check;
     let asking = ask_anew(context, asked.provider, question.clone(), check);
-    let Written { text, made } = context.tools.providers.remembered(context, asked.provider, &question, asking).await?;
-    let unread = |fault| JobError::bug(code::INTERNAL, format!("an answer that was good can't be read: {fault}"));
+    let Written { text, made } =
+        context.tools.providers.remembered(context, asked.provider, &question, asking).await?;
+    let unread = |fault| {
+        JobError::bug(code::INTERNAL, format!("an answer that was good can't be read: {fault}"))
+    };
     Ok((read(&text, check).map_err(unread)?, labelled(made, &asked.prompt)))
 }
 
@@ -71,7 +74,9 @@ async fn ask_anew<A: DeserializeOwned>(
         Ok(_) => return Ok(first),
         Err(fault) => fault,
     };
-    let again = format!("That answer can't be used: {fault}. Answer again, with JSON of the schema and nothing else.");
+    let again = format!(
+        "That answer can't be used: {fault}. Answer again, with JSON of the schema and nothing else."
+    );
     question.before = Some((shown(&first.text), again));
     // Whoever gave the bad answer is asked again, and nobody else.
     let provider = Some(first.made.provider.as_str());
@@ -79,7 +84,10 @@ async fn ask_anew<A: DeserializeOwned>(
     match read(&second.text, check) {
         Ok(_) => {
             let usage = first.made.usage.plus(&second.made.usage);
-            Ok(Written { made: Made { usage, instead_of: first.made.instead_of, ..second.made }, ..second })
+            Ok(Written {
+                made: Made { usage, instead_of: first.made.instead_of, ..second.made },
+                ..second
+            })
         }
         Err(last) => Err(unusable(&first, &fault, &second, &last).into()),
     }
@@ -90,7 +98,8 @@ fn labelled(made: Made, prompt: &Prompt) -> Made {
 }
 
 fn unusable(first: &Written, fault: &str, second: &Written, last: &str) -> JobError {
-    let log = format!("first answer:\n{}\n\nsecond answer:\n{}", shown(&first.text), shown(&second.text));
+    let log =
+        format!("first answer:\n{}\n\nsecond answer:\n{}", shown(&first.text), shown(&second.text));
     let provider = &second.made.provider;
     JobError::permanent(
         BAD_ANSWER,
@@ -104,11 +113,16 @@ fn unusable(first: &Written, fault: &str, second: &Written, last: &str) -> JobEr
 }
 
 /// An answer as a type, or what is wrong with it in a sentence.
-fn read<A: DeserializeOwned>(text: &str, check: &(dyn Fn(&A) -> Vec<Fault> + Sync)) -> Result<A, String> {
-    let mut value: Value = serde_json::from_str(unfenced(text)).map_err(|error| format!("it is not JSON ({error})"))?;
+fn read<A: DeserializeOwned>(
+    text: &str,
+    check: &(dyn Fn(&A) -> Vec<Fault> + Sync),
+) -> Result<A, String> {
+    let mut value: Value = serde_json::from_str(unfenced(text))
+        .map_err(|error| format!("it is not JSON ({error})"))?;
     clean_all(&mut value);
     let said = |faults: Vec<Fault>| {
-        let sentences = faults.iter().take(FAULTS).map(|fault| format!("{} {}", fault.pointer, fault.detail));
+        let sentences =
+            faults.iter().take(FAULTS).map(|fault| format!("{} {}", fault.pointer, fault.detail));
         sentences.collect::<Vec<_>>().join("; ")
     };
     let answer: A = common::kinds::read(&value).map_err(said)?;
@@ -118,7 +132,8 @@ fn read<A: DeserializeOwned>(text: &str, check: &(dyn Fn(&A) -> Vec<Fault> + Syn
 
 /// The JSON in an answer. Small models think aloud, wrap it in a fence of Markdown or talk around it, whatever they are told.
 fn unfenced(text: &str) -> &str {
-    let text = text.rsplit_once("</think>").map_or(text, |(_, rest)| rest).trim_matches('\u{feff}').trim();
+    let text =
+        text.rsplit_once("</think>").map_or(text, |(_, rest)| rest).trim_matches('\u{feff}').trim();
     if text.starts_with('{') {
         return text;
     }
@@ -155,7 +170,10 @@ mod tests {
 
     #[test]
     fn answers_are_read_strictly_and_cleaned() {
-        assert_eq!(hooks("```json\n{\"hooks\": [\"a\\u0007\\u202eb \"]}\n```"), Ok(vec!["ab".to_owned()]));
+        assert_eq!(
+            hooks("```json\n{\"hooks\": [\"a\\u0007\\u202eb \"]}\n```"),
+            Ok(vec!["ab".to_owned()])
+        );
         let one = Ok(vec!["a".to_owned()]);
         for text in [
             "\u{feff}{\"hooks\": [\"a\"]}",

@@ -25,7 +25,11 @@ use crate::fetch::unavailable;
 pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let ask = video::parse(&context.claimed.input).map_err(JobError::refused)?;
     let written = if ask.script.is_none() { Some(context.need(0)?) } else { None };
-    let seeing = if context.tools.providers.read_prompts(ask.motion) { Seeing::Words } else { Seeing::Place };
+    let seeing = if context.tools.providers.read_prompts(ask.motion) {
+        Seeing::Words
+    } else {
+        Seeing::Place
+    };
     Ok(Done { output: json(&Story::of(ask, written, seeing)?)?, artifacts: Vec::new() })
 }
 
@@ -80,10 +84,18 @@ fn seen(context: &Context, need: usize, given: bool) -> Result<Seen, JobError> {
 pub(super) async fn finish(context: &Context) -> Result<Done, Ended> {
     let about: About = context.input()?;
     let assembled: Assembled = context.need(0)?;
-    let mut artifacts =
-        vec![ArtifactRef { hash: assembled.artifact, bytes: assembled.size, media_type: assembled.media_type.clone() }];
-    let stills = assembled.thumbnail.iter().chain(&assembled.poster).map(|still| (still.artifact, "image/jpeg"));
-    let images = about.scenes.iter().filter_map(|scene| Some((scene.image.as_ref()?.artifact, "image/*")));
+    let mut artifacts = vec![ArtifactRef {
+        hash: assembled.artifact,
+        bytes: assembled.size,
+        media_type: assembled.media_type.clone(),
+    }];
+    let stills = assembled
+        .thumbnail
+        .iter()
+        .chain(&assembled.poster)
+        .map(|still| (still.artifact, "image/jpeg"));
+    let images =
+        about.scenes.iter().filter_map(|scene| Some((scene.image.as_ref()?.artifact, "image/*")));
     let audio = about.audio.iter().map(|audio| (audio.artifact, "audio/wav"));
     let others: Vec<(Digest, &str)> = stills.chain(images).chain(audio).collect();
     for (hash, media_type) in others {
@@ -93,8 +105,17 @@ pub(super) async fn finish(context: &Context) -> Result<Done, Ended> {
 }
 
 /// What the result names is kept as long as the result.
-async fn pinned(context: &Context, hash: Digest, media_type: &str) -> Result<ArtifactRef, JobError> {
+async fn pinned(
+    context: &Context,
+    hash: Digest,
+    media_type: &str,
+) -> Result<ArtifactRef, JobError> {
     let bytes = context.tools.artifacts.size(&hash).await.map_err(unavailable)?;
-    let gone = || JobError::transient(code::UNAVAILABLE, format!("the artifact {hash} is gone: post the job again"));
+    let gone = || {
+        JobError::transient(
+            code::UNAVAILABLE,
+            format!("the artifact {hash} is gone: post the job again"),
+        )
+    };
     Ok(ArtifactRef { hash, bytes: bytes.ok_or_else(gone)?, media_type: media_type.to_owned() })
 }

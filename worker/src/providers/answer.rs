@@ -34,7 +34,8 @@ const MAX_ERROR_BYTES: usize = 16 * 1024;
 impl Guard {
     /// A status that is no success: who may be asked again, and what the operator must mend.
     pub(super) async fn refused(&self, response: Response) -> Failure {
-        let (status, wait) = (response.status(), asked_to_wait(response.headers(), SystemClock.now()));
+        let (status, wait) =
+            (response.status(), asked_to_wait(response.headers(), SystemClock.now()));
         let body = self.bytes(response, MAX_ERROR_BYTES).await.unwrap_or_default();
         let said = format!("provider `{}` answered {status}{}", self.name(), self.sentence(&body));
         let passing = |unwell| {
@@ -43,17 +44,25 @@ impl Guard {
         };
         match status {
             // Waiting does not fill an account.
-            StatusCode::TOO_MANY_REQUESTS if code_of(&body).as_deref() == Some("insufficient_quota") => {
+            StatusCode::TOO_MANY_REQUESTS
+                if code_of(&body).as_deref() == Some("insufficient_quota") =>
+            {
                 Failure::lasting(JobError::permanent("provider_refused", said))
             }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT => passing(false),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT => {
+                passing(false)
+            }
             // It never will: some services offer only a part of the protocol.
-            StatusCode::NOT_IMPLEMENTED => Failure::lasting(JobError::permanent("provider_refused", said)),
+            StatusCode::NOT_IMPLEMENTED => {
+                Failure::lasting(JobError::permanent("provider_refused", said))
+            }
             status if status.is_server_error() => passing(true),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::lasting(JobError::permanent(
-                "provider_refused",
-                format!("{said}: check the API key in the configuration"),
-            )),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Failure::lasting(JobError::permanent(
+                    "provider_refused",
+                    format!("{said}: check the API key in the configuration"),
+                ))
+            }
             // It would be followed with the key, to wherever it leads.
             status if status.is_redirection() => Failure::lasting(JobError::permanent(
                 "provider_refused",
@@ -88,7 +97,8 @@ impl Guard {
 
     pub(super) fn unreachable(&self, error: reqwest::Error) -> JobError {
         let error = error.without_url();
-        let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        let causes =
+            std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
         let said: Vec<String> = causes.map(ToString::to_string).collect();
         JobError::transient(
             code::UNAVAILABLE,
@@ -106,7 +116,12 @@ impl Guard {
     }
 
     /// A body of at most `most` bytes, into a file, so that long sounds do not pile up in memory. Its size.
-    pub async fn save(&self, response: Response, most: usize, path: &Path) -> Result<usize, Failure> {
+    pub async fn save(
+        &self,
+        response: Response,
+        most: usize,
+        path: &Path,
+    ) -> Result<usize, Failure> {
         let unsaved = |error| Failure::lasting(unwritten(error));
         let mut body = self.body(response, most)?;
         let (mut file, mut size) = (File::create(path).await.map_err(unsaved)?, 0);
@@ -121,12 +136,17 @@ impl Guard {
     /// A body of JSON.
     pub async fn json(&self, response: Response, most: usize) -> Result<Value, Failure> {
         let body = self.bytes(response, most).await?;
-        serde_json::from_slice(&body).map_err(|error| self.bad_answer(&format!("is not JSON: {error}")))
+        serde_json::from_slice(&body)
+            .map_err(|error| self.bad_answer(&format!("is not JSON: {error}")))
     }
 
     /// The media type of an answer, without its parameters.
     pub fn media_type(response: &Response) -> String {
-        let header = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
@@ -175,8 +195,10 @@ fn code_of(body: &[u8]) -> Option<String> {
 /// What `Retry-After` asks for: seconds, or a date, which is counted from the answer's own so that clocks need not agree; where it has none, from
 /// `now`. Some services say it in milliseconds besides, and more exactly.
 fn asked_to_wait(headers: &HeaderMap, now: Timestamp) -> Duration {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let count = |text: &str| text.parse::<f64>().ok().filter(|count| (0.0..=A_YEAR_MS).contains(count));
+    let text =
+        |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let count =
+        |text: &str| text.parse::<f64>().ok().filter(|count| (0.0..=A_YEAR_MS).contains(count));
     if let Some(ms) = text(RETRY_AFTER_MS).and_then(count) {
         return Duration::from_secs_f64(ms / 1_000.0);
     }
@@ -186,7 +208,9 @@ fn asked_to_wait(headers: &HeaderMap, now: Timestamp) -> Duration {
     }
     let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp());
     let now = text(DATE).and_then(date).unwrap_or(now);
-    date(asked).and_then(|then| Duration::try_from(then.duration_since(now)).ok()).unwrap_or_default()
+    date(asked)
+        .and_then(|then| Duration::try_from(then.duration_since(now)).ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -212,14 +236,22 @@ mod tests {
     fn a_wish_to_wait_is_read_as_seconds_or_as_a_date() {
         let ours = "1999-12-31T23:59:00Z".parse().expect("a time");
         let read = |pairs: &[(HeaderName, &str)]| {
-            let header = |(name, text): &(HeaderName, &str)| (name.clone(), text.parse().expect("a header"));
+            let header =
+                |(name, text): &(HeaderName, &str)| (name.clone(), text.parse().expect("a header"));
             asked_to_wait(&pairs.iter().map(header).collect(), ours)
         };
         let of = |asked: &str, now: &str| read(&[(RETRY_AFTER, asked), (DATE, now)]);
         let now = "Fri, 31 Dec 1999 23:59:50 GMT";
-        assert_eq!(read(&[(RETRY_AFTER, "Fri, 31 Dec 1999 23:59:59 GMT")]), Duration::from_secs(59), "by our clock");
+        assert_eq!(
+            read(&[(RETRY_AFTER, "Fri, 31 Dec 1999 23:59:59 GMT")]),
+            Duration::from_secs(59),
+            "by our clock"
+        );
         assert_eq!(of("1.5", now), Duration::from_millis(1_500));
-        assert_eq!(read(&[(RETRY_AFTER, "2"), (RETRY_AFTER_MS, "1250")]), Duration::from_millis(1_250));
+        assert_eq!(
+            read(&[(RETRY_AFTER, "2"), (RETRY_AFTER_MS, "1250")]),
+            Duration::from_millis(1_250)
+        );
         assert_eq!(of("7", now), Duration::from_secs(7));
         assert_eq!(of("Fri, 31 Dec 1999 23:59:59 GMT", now), Duration::from_secs(9));
         for nonsense in ["soon", "-3", "NaN", "inf", "1e300", "Fri, 31 Dec 1999 23:59:40 GMT"] {

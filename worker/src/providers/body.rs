@@ -27,12 +27,17 @@ pub(super) struct Body<'a> {
 impl Guard {
     /// The body of an answer, of which at most `most` bytes are read.
     pub(super) fn body(&self, response: Response, most: usize) -> Result<Body<'_>, Failure> {
-        let coding = response.headers().get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").to_owned());
+        let coding = response
+            .headers()
+            .get(CONTENT_ENCODING)
+            .map(|value| value.to_str().unwrap_or("?").to_owned());
         let unpacker = match coding.map(|coding| coding.trim().to_ascii_lowercase()).as_deref() {
             None | Some("" | "identity") => None,
             Some("gzip" | "x-gzip") => Some(GzDecoder::new(Vec::new())),
             Some(other) => {
-                return Err(self.bad_answer(&format!("is packed as `{other}`, though it was asked not to be")));
+                return Err(self.bad_answer(&format!(
+                    "is packed as `{other}`, though it was asked not to be"
+                )));
             }
         };
         if let Some(length) = response.content_length().filter(|length| *length > most as u64) {
@@ -136,6 +141,9 @@ mod tests {
         let mut part = packed(b"an answer that is whole");
         part.truncate(part.len() - 4);
         assert!(said(read(vec![part], 1 << 20).await).contains("broke off"));
-        assert!(said(read(vec![b"{\"not\": \"packed\"}".to_vec()], 1 << 20).await).contains("packed wrongly"));
+        assert!(
+            said(read(vec![b"{\"not\": \"packed\"}".to_vec()], 1 << 20).await)
+                .contains("packed wrongly")
+        );
     }
 }

@@ -39,13 +39,18 @@ impl Level {
     }
 
     fn at(&self, now: Instant) -> f64 {
-        (self.tokens + now.saturating_duration_since(self.since).as_secs_f64() * self.per_second).min(self.most)
+        (self.tokens + now.saturating_duration_since(self.since).as_secs_f64() * self.per_second)
+            .min(self.most)
     }
 
     /// How long until there is a token.
     fn wait(&self, now: Instant) -> Duration {
         let tokens = self.at(now);
-        if tokens >= 1.0 { Duration::ZERO } else { Duration::from_secs_f64((1.0 - tokens) / self.per_second) }
+        if tokens >= 1.0 {
+            Duration::ZERO
+        } else {
+            Duration::from_secs_f64((1.0 - tokens) / self.per_second)
+        }
     }
 
     fn take(&mut self, now: Instant) {

@@ -41,25 +41,31 @@ impl Providers {
             let Written { text, made } = asking.await.map_err(Unmade::from)?;
             let passing = made.provider == OFFLINE || !made.instead_of.is_empty();
             let life = if passing { Life::fresh(Duration::ZERO) } else { Namespace::Text.life() };
-            let json = serde_json::to_vec(&Kept { text, made }).map_err(|error| Unmade::Failed(unreadable(&error)))?;
+            let json = serde_json::to_vec(&Kept { text, made })
+                .map_err(|error| Unmade::Failed(unreadable(&error)))?;
             Ok(Value { value: json.into(), life })
         };
         let kept = context.cached(&place, asking).await?;
-        let Kept { text, made } = serde_json::from_slice(&kept).map_err(|error| unreadable(&error))?;
+        let Kept { text, made } =
+            serde_json::from_slice(&kept).map_err(|error| unreadable(&error))?;
         Ok(Written { text, made })
     }
 
     /// Where the answer is kept, by all that decides it; the kind's version holds which providers are configured. It is the tenant's own,
     /// as memos are: how long an answer takes would tell others that it was asked.
     fn place(&self, context: &Context, named: Option<&str>, question: &Question) -> Option<Item> {
-        let writers =
-            self.writers.iter().map(|writer| writer.name()).filter(|name| named.is_none_or(|named| named == *name));
+        let writers = self
+            .writers
+            .iter()
+            .map(|writer| writer.name())
+            .filter(|name| named.is_none_or(|named| named == *name));
         let asked: Vec<&str> = writers.filter(|name| *name != OFFLINE).collect();
         if asked.is_empty() {
             return None;
         }
         let claimed = &context.claimed;
-        let (version, seed) = (claimed.kind_version.to_string(), question.seed.map(|seed| seed.to_string()));
+        let (version, seed) =
+            (claimed.kind_version.to_string(), question.seed.map(|seed| seed.to_string()));
         let (schema, named) = (question.schema.to_string(), named.map(str::to_owned));
         let parts = [
             FORM,
@@ -72,7 +78,8 @@ impl Providers {
             &question.user,
             &schema,
         ];
-        let item = Item::new(Namespace::Text, parts.map(str::as_bytes)).tagged("kind", &claimed.kind);
+        let item =
+            Item::new(Namespace::Text, parts.map(str::as_bytes)).tagged("kind", &claimed.kind);
         Some(asked.into_iter().fold(item, |item, name| item.tagged("provider", name)))
     }
 }

@@ -18,7 +18,9 @@ impl Config {
             ("image", &self.image),
             ("transcription", &self.transcription),
         ];
-        chains.into_iter().try_for_each(|(role, chain)| self.check_chain(role, chain.as_deref().unwrap_or_default()))
+        chains.into_iter().try_for_each(|(role, chain)| {
+            self.check_chain(role, chain.as_deref().unwrap_or_default())
+        })
     }
 
     fn check_chain(&self, role: &str, chain: &[String]) -> Result<(), String> {
@@ -29,7 +31,8 @@ impl Config {
                 ));
             }
             if name != OFFLINE && !self.services.contains_key(name) {
-                let known: Vec<&str> = self.services.keys().map(String::as_str).chain([OFFLINE]).collect();
+                let known: Vec<&str> =
+                    self.services.keys().map(String::as_str).chain([OFFLINE]).collect();
                 return Err(format!(
                     "providers.{role} names `{name}`, and there is no [providers.services.{name}]: add it, or name one of {}",
                     known.join(", ")
@@ -44,8 +47,9 @@ impl Config {
 }
 
 fn check_service(name: &str, service: &ServiceConfig) -> Result<(), String> {
-    let wrong =
-        |key: &str, value: &str, remedy: &str| Err(format!("providers.services.{name}.{key} is {value}: {remedy}"));
+    let wrong = |key: &str, value: &str, remedy: &str| {
+        Err(format!("providers.services.{name}.{key} is {value}: {remedy}"))
+    };
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
     if name == OFFLINE {
         return Err(format!(
@@ -53,7 +57,9 @@ fn check_service(name: &str, service: &ServiceConfig) -> Result<(), String> {
         ));
     }
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-        return Err(format!("[providers.services.{name}]: a name is of a-z, 0-9, `-` and `_`; give such a one"));
+        return Err(format!(
+            "[providers.services.{name}]: a name is of a-z, 0-9, `-` and `_`; give such a one"
+        ));
     }
     let url = reqwest::Url::parse(&service.base_url).ok();
     if !url.as_ref().is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
@@ -70,7 +76,8 @@ fn check_service(name: &str, service: &ServiceConfig) -> Result<(), String> {
             "give printable ASCII without spaces, or leave it out",
         );
     }
-    let counts = [("connections", service.connections), ("breaker_failures", service.breaker_failures)];
+    let counts =
+        [("connections", service.connections), ("breaker_failures", service.breaker_failures)];
     if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
         return wrong(key, "0", "give at least 1");
     }
@@ -78,18 +85,29 @@ fn check_service(name: &str, service: &ServiceConfig) -> Result<(), String> {
         return wrong("requests_per_minute", "0", "leave it out for no limit");
     }
     if service.retries > 10 {
-        return wrong("retries", &service.retries.to_string(), "give 0 to 10; the queue has attempts of its own");
+        return wrong(
+            "retries",
+            &service.retries.to_string(),
+            "give 0 to 10; the queue has attempts of its own",
+        );
     }
     let seconds = [
         ("connect_seconds", service.connect_seconds),
         ("timeout_seconds", service.timeout_seconds),
         ("breaker_seconds", service.breaker_seconds),
     ];
-    if let Some((key, value)) = seconds.into_iter().find(|(_, value)| !(1..=MOST_SECONDS).contains(value)) {
+    if let Some((key, value)) =
+        seconds.into_iter().find(|(_, value)| !(1..=MOST_SECONDS).contains(value))
+    {
         return wrong(key, &value.to_string(), &format!("give 1 to {MOST_SECONDS}"));
     }
-    match prices(&service.prices).into_iter().find(|(_, price)| !(*price >= 0.0 && price.is_finite())) {
-        Some((key, price)) => wrong(&format!("prices.{key}"), &price.to_string(), "give a price of 0 or more"),
+    match prices(&service.prices)
+        .into_iter()
+        .find(|(_, price)| !(*price >= 0.0 && price.is_finite()))
+    {
+        Some((key, price)) => {
+            wrong(&format!("prices.{key}"), &price.to_string(), "give a price of 0 or more")
+        }
         None => Ok(()),
     }
 }
@@ -113,18 +131,28 @@ mod tests {
     fn said(change: impl FnOnce(&mut ServiceConfig)) -> String {
         let mut service = ServiceConfig::default();
         change(&mut service);
-        let config = Config { services: [("mine".to_owned(), service)].into(), ..Config::default() };
+        let config =
+            Config { services: [("mine".to_owned(), service)].into(), ..Config::default() };
         config.check().expect_err("a fault")
     }
 
     #[test]
     fn every_fault_names_the_setting_its_value_and_the_remedy() {
         let cases = [
-            (said(|s| s.base_url = "ftp://x".into()), "mine.base_url is `ftp://x`: give an http or https URL"),
-            (said(|s| s.base_url = "https://u:hush@x/v1".into()), "mine.base_url is one with a password"),
+            (
+                said(|s| s.base_url = "ftp://x".into()),
+                "mine.base_url is `ftp://x`: give an http or https URL",
+            ),
+            (
+                said(|s| s.base_url = "https://u:hush@x/v1".into()),
+                "mine.base_url is one with a password",
+            ),
             (said(|s| s.api_key = Some(Secret::new("sk\nhush"))), "mine.api_key is no key"),
             (said(|s| s.connections = 0), "mine.connections is 0: give at least 1"),
-            (said(|s| s.requests_per_minute = Some(0)), "mine.requests_per_minute is 0: leave it out"),
+            (
+                said(|s| s.requests_per_minute = Some(0)),
+                "mine.requests_per_minute is 0: leave it out",
+            ),
             (said(|s| s.retries = 99), "mine.retries is 99: give 0 to 10"),
             (said(|s| s.timeout_seconds = 0), "mine.timeout_seconds is 0: give 1 to 3600"),
             (said(|s| s.prices.minute = Some(-1.0)), "mine.prices.minute is -1: give a price"),
@@ -140,12 +168,17 @@ mod tests {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
             Config { text: Some(names), ..Config::default() }
         };
-        assert!(text(&["opnai"]).check().expect_err("a fault").contains("providers.text names `opnai`"));
+        assert!(
+            text(&["opnai"]).check().expect_err("a fault").contains("providers.text names `opnai`")
+        );
         assert!(text(&[OFFLINE, OFFLINE]).check().expect_err("a fault").contains("twice"));
         assert_eq!(text(&[OFFLINE]).check(), Ok(()));
         let heard = Config { transcription: Some(vec![OFFLINE.into()]), ..Config::default() };
         assert!(heard.check().expect_err("a fault").contains("can listen"));
-        let taken = Config { services: [(OFFLINE.to_owned(), ServiceConfig::default())].into(), ..Config::default() };
+        let taken = Config {
+            services: [(OFFLINE.to_owned(), ServiceConfig::default())].into(),
+            ..Config::default()
+        };
         assert!(taken.check().expect_err("a fault").contains("taken"));
     }
 }

@@ -125,8 +125,12 @@ impl Config {
             ("image", &self.image),
             ("transcription", &self.transcription),
         ];
-        let named = chains.into_iter().filter(|(_, chain)| self.chain(chain).iter().any(|one| one == name));
-        named.map(|(role, _)| role).filter(|role| name != OFFLINE || *role != "transcription").collect()
+        let named =
+            chains.into_iter().filter(|(_, chain)| self.chain(chain).iter().any(|one| one == name));
+        named
+            .map(|(role, _)| role)
+            .filter(|role| name != OFFLINE || *role != "transcription")
+            .collect()
     }
 
     /// What of a chain decides an output; nothing where no service is asked, so that keys do not change with a version's wording.
@@ -147,12 +151,17 @@ pub fn specs(config: &Config) -> Vec<KindSpec> {
     let chain = |written| config.chain(written);
     let text = config.print(&chain(&config.text), |service| service.text_model.clone());
     let image = config.print(&chain(&config.image), |service| service.image_model.clone());
-    let heard = config.print(&chain(&config.transcription), |service| service.transcription_model.clone());
+    let heard =
+        config.print(&chain(&config.transcription), |service| service.transcription_model.clone());
     let spoken = config
-        .print(&chain(&config.speech), |service| format!("{} {}", service.speech_model, service.voice))
+        .print(&chain(&config.speech), |service| {
+            format!("{} {}", service.speech_model, service.voice)
+        })
         .map(|spoken| spoken + heard.as_deref().unwrap_or_default());
-    let mut specs: Vec<KindSpec> =
-        [script::SPEC, ideas::SPEC, hook::SPEC, score::SPEC].into_iter().map(|spec| versioned(spec, &text)).collect();
+    let mut specs: Vec<KindSpec> = [script::SPEC, ideas::SPEC, hook::SPEC, score::SPEC]
+        .into_iter()
+        .map(|spec| versioned(spec, &text))
+        .collect();
     specs.push(versioned(speech::SPEC, &spoken));
     specs.push(versioned(image::SPEC, &image));
     specs.push(versioned(subtitles::SPEC, &heard));
@@ -184,7 +193,11 @@ mod tests {
         let plain = with(Service::default());
         assert_eq!(version(&Config::default(), "script"), script::SPEC.version);
         assert_ne!(version(&plain, "script"), script::SPEC.version);
-        let keyed = with(Service { api_key: Some(Secret::new("k")), timeout_seconds: 1, ..Service::default() });
+        let keyed = with(Service {
+            api_key: Some(Secret::new("k")),
+            timeout_seconds: 1,
+            ..Service::default()
+        });
         assert_eq!(version(&plain, "script"), version(&keyed, "script"));
         let other = with(Service { text_model: "other".into(), ..Service::default() });
         assert_ne!(version(&plain, "script"), version(&other, "script"));

@@ -35,27 +35,41 @@ impl Speaker for Espeak {
         // The child writes only inside the folder it is given, and reads nothing of the attempt's.
         let scratch = context.scratch()?;
         let sound = scratch.path().join("speech.wav");
-        let job = ChildJob::Speech { speech: SpokenText { text, voice, rate, pitch }, out: sound.clone() };
+        let job = ChildJob::Speech {
+            speech: SpokenText { text, voice, rate, pitch },
+            out: sound.clone(),
+        };
         let Output::Speech(made) = context.child(&job, &scratch, "speaking").await? else {
             return Err(wrong_answer("speech").into());
         };
         tokio::fs::rename(&sound, out).await.map_err(unwritten)?;
-        let word =
-            |word: media::speech::TimedWord| Word { word: word.word, start_ms: word.start_ms, end_ms: word.end_ms };
+        let word = |word: media::speech::TimedWord| Word {
+            word: word.word,
+            start_ms: word.start_ms,
+            end_ms: word.end_ms,
+        };
         let made_by = Made { provider: ESPEAK.to_owned(), usage, ..Made::default() };
-        Ok(Voiced { words: Some(made.words.into_iter().map(word).collect()), media_type: "audio/wav", made: made_by })
+        Ok(Voiced {
+            words: Some(made.words.into_iter().map(word).collect()),
+            media_type: "audio/wav",
+            made: made_by,
+        })
     }
 }
 
 /// Speaks a word in a caged child of `program`: shows that the voice, its data and the cage are there.
 pub(super) async fn try_out(program: PathBuf) -> Result<(), String> {
     let folder = std::env::temp_dir().join("spool-scratch");
-    let unmade = |error: std::io::Error| format!("no scratch folder can be made below {}: {error}", folder.display());
+    let unmade = |error: std::io::Error| {
+        format!("no scratch folder can be made below {}: {error}", folder.display())
+    };
     let scratch = Scratch::create(&folder).map_err(unmade)?;
-    let cage = Cage::new(program, [CHILD_ARGUMENT]).map_err(|error| format!("the cage can't be made: {error}"))?;
+    let cage = Cage::new(program, [CHILD_ARGUMENT])
+        .map_err(|error| format!("the cage can't be made: {error}"))?;
     let speech = SpokenText { text: "ready".into(), voice: "en-us".into(), rate: 165, pitch: 50 };
     let job = ChildJob::Speech { speech, out: scratch.path().join("speech.wav") };
-    let ended = cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
+    let ended =
+        cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
     match ended.ending {
         Ending::Done(_) => Ok(()),
         other => Err(format!("{ESPEAK} can't speak: {}", other.sentence())),

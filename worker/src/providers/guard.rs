@@ -99,7 +99,9 @@ impl Guard {
             .connect_timeout(Duration::from_secs(config.connect_seconds))
             .pool_max_idle_per_host(config.connections as usize)
             // What is small on its way costs us nothing to fetch and time to unpack (which `body` does for who packs all the same).
-            .default_headers([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))].into_iter().collect())
+            .default_headers(
+                [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))].into_iter().collect(),
+            )
             .tcp_keepalive(Duration::from_secs(30))
             // A redirect would carry the key to wherever it leads.
             .redirect(redirect::Policy::none())
@@ -110,7 +112,11 @@ impl Guard {
         Ok(Self {
             name: name.to_owned(),
             client,
-            breaker: Breaker::new(config.breaker_failures, pause, metrics.breaker.with_label_values(&[name])),
+            breaker: Breaker::new(
+                config.breaker_failures,
+                pause,
+                metrics.breaker.with_label_values(&[name]),
+            ),
             bucket: config.requests_per_minute.map(Bucket::per_minute),
             slots: Semaphore::new(config.connections as usize),
             in_use: metrics.in_use.with_label_values(&[name]),
@@ -238,7 +244,9 @@ impl Guard {
         };
         match &answer {
             Ok(_) => self.count("ok", true),
-            Err(failure) => self.count(if failure.again { "failed" } else { "refused" }, !failure.unwell),
+            Err(failure) => {
+                self.count(if failure.again { "failed" } else { "refused" }, !failure.unwell)
+            }
         }
         answer
     }
@@ -255,7 +263,10 @@ impl Guard {
 
     fn left_alone(&self, left: Duration) -> Failure {
         self.metrics.calls.with_label_values(&[self.name.as_str(), "left_alone"]).inc();
-        let detail = format!("provider `{}` failed several times in a row and is left alone for {left:.0?}", self.name);
+        let detail = format!(
+            "provider `{}` failed several times in a row and is left alone for {left:.0?}",
+            self.name
+        );
         Failure::lasting(JobError::transient(code::UNAVAILABLE, detail).after(left))
     }
 }
@@ -302,7 +313,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         tokio::spawn(closing(listener));
-        let config = ServiceConfig { base_url, retries: 0, breaker_failures: 1, ..ServiceConfig::default() };
+        let config =
+            ServiceConfig { base_url, retries: 0, breaker_failures: 1, ..ServiceConfig::default() };
         let metrics = Metrics::new(&prometheus::Registry::new()).expect("metrics");
         let guard = Guard::new("mine", &config, &metrics).expect("a service");
         for _ in 0..5 {

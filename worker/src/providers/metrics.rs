@@ -24,10 +24,19 @@ impl Metrics {
                 ),
                 &["provider", "outcome"],
             )?,
-            breaker: by_provider("spool_provider_breaker", "0 closed, 1 half open, 2 open: not asked.")?,
+            breaker: by_provider(
+                "spool_provider_breaker",
+                "0 closed, 1 half open, 2 open: not asked.",
+            )?,
             in_use: by_provider("spool_provider_connections", "Connections to a provider in use.")?,
-            waiting: by_provider("spool_provider_waiting", "Calls that wait for a connection or a token.")?,
-            limit: by_provider("spool_provider_connections_limit", "Connections to a provider at most.")?,
+            waiting: by_provider(
+                "spool_provider_waiting",
+                "Calls that wait for a connection or a token.",
+            )?,
+            limit: by_provider(
+                "spool_provider_connections_limit",
+                "Connections to a provider at most.",
+            )?,
         };
         registry.register(Box::new(metrics.calls.clone()))?;
         for gauge in [&metrics.breaker, &metrics.in_use, &metrics.waiting, &metrics.limit] {

@@ -111,7 +111,12 @@ pub(crate) trait Writer: Send + Sync {
     /// Its configured name.
     fn name(&self) -> &str;
     /// Answers a question. `call` tells this question from others of the attempt.
-    async fn write(&self, context: &Context, question: &Question, call: &str) -> Result<Written, Ended>;
+    async fn write(
+        &self,
+        context: &Context,
+        question: &Question,
+        call: &str,
+    ) -> Result<Written, Ended>;
 }
 
 /// Speaks.
@@ -146,7 +151,12 @@ pub(crate) trait Listener: Send + Sync {
     /// Its configured name.
     fn name(&self) -> &str;
     /// Tells the words of the file `sound`.
-    async fn listen(&self, context: &Context, sound: &Path, language: Option<&str>) -> Result<Heard, Ended>;
+    async fn listen(
+        &self,
+        context: &Context,
+        sound: &Path,
+        language: Option<&str>,
+    ) -> Result<Heard, Ended>;
 }
 
 /// The providers of one worker, in the order they are asked.
@@ -181,30 +191,41 @@ impl Providers {
             config: config.clone(),
         };
         for name in config.chain(&config.text) {
-            providers.writers.push(find(&name).map_or_else(|| Arc::new(outline::Outline) as _, |service| service as _));
+            providers.writers.push(
+                find(&name).map_or_else(|| Arc::new(outline::Outline) as _, |service| service as _),
+            );
         }
         for name in config.chain(&config.speech) {
-            providers.speakers.push(find(&name).map_or_else(|| Arc::new(espeak::Espeak) as _, |service| service as _));
+            providers.speakers.push(
+                find(&name).map_or_else(|| Arc::new(espeak::Espeak) as _, |service| service as _),
+            );
         }
         for name in config.chain(&config.image) {
             let offline = || Arc::new(procedural::Procedural::new()) as _;
             providers.painters.push(find(&name).map_or_else(offline, |service| service as _));
         }
         let heard = config.chain(&config.transcription);
-        providers.listeners.extend(heard.iter().filter_map(|name| find(name)).map(|service| service as _));
+        providers
+            .listeners
+            .extend(heard.iter().filter_map(|name| find(name)).map(|service| service as _));
         Ok(providers)
     }
 
     /// Tries each provider that a chain names, and says of each what was found. `program` is run for what speaks without a network.
     pub async fn check(&self, program: PathBuf) -> Vec<(String, Result<String, String>)> {
         let tried = self.services.iter().map(|service| async move {
-            let answer = service.try_out(&self.config.roles(service.name())).await.map_err(|error| error.detail);
+            let answer = service
+                .try_out(&self.config.roles(service.name()))
+                .await
+                .map_err(|error| error.detail);
             (format!("provider {}", service.name()), answer)
         });
         let mut answers = futures::future::join_all(tried).await;
         let roles = self.config.roles(OFFLINE);
         if roles.contains(&"speech") {
-            let spoken = espeak::try_out(program).await.map(|()| format!("no network for {}", roles.join(", ")));
+            let spoken = espeak::try_out(program)
+                .await
+                .map(|()| format!("no network for {}", roles.join(", ")));
             answers.push((format!("provider {OFFLINE}"), spoken));
         }
         answers
@@ -221,7 +242,9 @@ impl Providers {
         let mut failures = Failures::default();
         for writer in chosen(&self.writers, |writer| writer.name(), named)? {
             match writer.write(context, question, call).await {
-                Ok(written) => return Ok(Written { made: failures.stood_in_for(written.made), ..written }),
+                Ok(written) => {
+                    return Ok(Written { made: failures.stood_in_for(written.made), ..written });
+                }
                 Err(ended) => failures.note(writer.name(), ended)?,
             }
         }
@@ -229,12 +252,20 @@ impl Providers {
     }
 
     /// Asks the speakers.
-    pub(crate) async fn speak(&self, context: &Context, speech: &Speech, out: &Path) -> Result<Voiced, Ended> {
+    pub(crate) async fn speak(
+        &self,
+        context: &Context,
+        speech: &Speech,
+        out: &Path,
+    ) -> Result<Voiced, Ended> {
         let mut failures = Failures::default();
         for speaker in &self.speakers {
-            let speech = if failures.said.is_empty() { speech } else { &spoken_by(speaker.name(), speech) };
+            let speech =
+                if failures.said.is_empty() { speech } else { &spoken_by(speaker.name(), speech) };
             match speaker.speak(context, speech, out).await {
-                Ok(voiced) => return Ok(Voiced { made: failures.stood_in_for(voiced.made), ..voiced }),
+                Ok(voiced) => {
+                    return Ok(Voiced { made: failures.stood_in_for(voiced.made), ..voiced });
+                }
                 Err(ended) => failures.note(speaker.name(), ended)?,
             }
         }
@@ -242,9 +273,15 @@ impl Providers {
     }
 
     /// Asks the painters, or the one that the input names.
-    pub(crate) async fn paint(&self, context: &Context, ask: &image::Ask, out: &Path) -> Result<Made, Ended> {
+    pub(crate) async fn paint(
+        &self,
+        context: &Context,
+        ask: &image::Ask,
+        out: &Path,
+    ) -> Result<Made, Ended> {
         let mut failures = Failures::default();
-        let mut painters = chosen(&self.painters, |painter| painter.name(), ask.provider.as_deref())?;
+        let mut painters =
+            chosen(&self.painters, |painter| painter.name(), ask.provider.as_deref())?;
         if ask.motion {
             painters.retain(|painter| painter.moves());
             if painters.is_empty() {
@@ -298,12 +335,19 @@ fn spoken_by(speaker: &str, speech: &Speech) -> Speech {
 }
 
 /// Those of a chain that are to be asked.
-fn chosen<P: Clone>(chain: &[P], name: impl Fn(&P) -> &str, wanted: Option<&str>) -> Result<Vec<P>, JobError> {
+fn chosen<P: Clone>(
+    chain: &[P],
+    name: impl Fn(&P) -> &str,
+    wanted: Option<&str>,
+) -> Result<Vec<P>, JobError> {
     let Some(wanted) = wanted else { return Ok(chain.to_vec()) };
     let found: Vec<P> = chain.iter().filter(|one| name(one) == wanted).cloned().collect();
     if found.is_empty() {
         let known: Vec<&str> = chain.iter().map(&name).collect();
-        let detail = format!("/provider: `{wanted}` is not configured for this: there are [{}]", known.join(", "));
+        let detail = format!(
+            "/provider: `{wanted}` is not configured for this: there are [{}]",
+            known.join(", ")
+        );
         return Err(JobError::caller(code::INVALID_INPUT, detail));
     }
     Ok(found)
@@ -339,16 +383,26 @@ impl Failures {
         match self.said.len() {
             0 => JobError::permanent(
                 "no_provider",
-                format!("no provider of {what} is configured: name one in the configuration's `[providers]`"),
+                format!(
+                    "no provider of {what} is configured: name one in the configuration's `[providers]`"
+                ),
             ),
-            1 => self.said.into_iter().map(|(_, error)| error).next().unwrap_or_else(|| no_error(what)),
+            1 => self
+                .said
+                .into_iter()
+                .map(|(_, error)| error)
+                .next()
+                .unwrap_or_else(|| no_error(what)),
             _ => {
-                let sentences: Vec<&str> = self.said.iter().map(|(_, error)| error.detail.as_str()).collect();
+                let sentences: Vec<&str> =
+                    self.said.iter().map(|(_, error)| error.detail.as_str()).collect();
                 let sentence = sentences.join("; then ");
                 let best = self.said.iter().map(|(_, error)| error).find(|error| error.retryable);
                 let (code, class) = best
                     .or(self.said.last().map(|(_, error)| error))
-                    .map_or((code::UNAVAILABLE.to_owned(), ErrorClass::Transient), |e| (e.code.clone(), e.class));
+                    .map_or((code::UNAVAILABLE.to_owned(), ErrorClass::Transient), |e| {
+                        (e.code.clone(), e.class)
+                    });
                 let wait = self.said.iter().filter_map(|(_, error)| error.retry_after_ms).min();
                 let error = JobError::new(code, class, sentence);
                 wait.map_or(error.clone(), |wait| error.after(Duration::from_millis(wait)))
@@ -397,7 +451,9 @@ mod tests {
     fn only_who_was_away_is_stood_in_for() {
         let mut failures = Failures::default();
         failures.note("away", JobError::transient("unavailable", "busy").into()).expect("goes on");
-        failures.note("wrong", JobError::permanent(BAD_ANSWER, "no sound").into()).expect("goes on");
+        failures
+            .note("wrong", JobError::permanent(BAD_ANSWER, "no sound").into())
+            .expect("goes on");
         assert_eq!(failures.stood_in_for(Made::default()).instead_of, ["away"]);
     }
 
@@ -407,7 +463,10 @@ mod tests {
         failures.note("a", JobError::transient("x", "busy").into()).expect("goes on");
         failures.note("b", JobError::permanent("y", "no").into()).expect("goes on");
         let error = failures.into_error("text");
-        assert_eq!((error.code.as_str(), error.retryable, error.detail.as_str()), ("x", true, "busy; then no"));
+        assert_eq!(
+            (error.code.as_str(), error.retryable, error.detail.as_str()),
+            ("x", true, "busy; then no")
+        );
         let caller = Failures::default().note("a", JobError::caller("x", "bad").into());
         assert_eq!(caller, Err(JobError::caller("x", "bad").into()));
     }

@@ -94,7 +94,11 @@ pub(super) async fn film(
     let mut segments = Vec::with_capacity(plan.segments.len());
     for (index, segment) in plan.segments.into_iter().enumerate() {
         let out = scratch.path().join(format!("segment-{index}"));
-        let job = ChildJob::Segment { segment: Box::new(segment), files: files.clone(), out: out.clone() };
+        let job = ChildJob::Segment {
+            segment: Box::new(segment),
+            files: files.clone(),
+            out: out.clone(),
+        };
         let Output::Picture(_) = context.child(&job, scratch, "painting").await? else {
             return Err(wrong_answer("segment").into());
         };
@@ -102,7 +106,14 @@ pub(super) async fn film(
     }
     let made = scratch.path().join("film");
     let assemble = Box::new(plan.assemble);
-    let job = ChildJob::Assemble { assemble, segments, sound: None, out: made.clone(), poster: None, thumbnail: None };
+    let job = ChildJob::Assemble {
+        assemble,
+        segments,
+        sound: None,
+        out: made.clone(),
+        poster: None,
+        thumbnail: None,
+    };
     let Output::Assemble(_) = context.child(&job, scratch, "painting").await? else {
         return Err(wrong_answer("assemble").into());
     };
@@ -136,7 +147,10 @@ fn compiled(src: &str, facts: Facts, width: u32, height: u32) -> Result<RenderPl
         "output": {"format": "mp4", "size": {"width": width, "height": height}, "fps": FPS, "quality": "high"},
     });
     let ours = |faults: Vec<common::fault::Fault>| {
-        let first = faults.first().map(|fault| format!("{} {}", fault.pointer, fault.detail)).unwrap_or_default();
+        let first = faults
+            .first()
+            .map(|fault| format!("{} {}", fault.pointer, fault.detail))
+            .unwrap_or_default();
         JobError::bug(code::INTERNAL, format!("the film of a picture is refused: {first}"))
     };
     let parsed = composition::parse(&composition).map_err(ours)?;
@@ -156,9 +170,11 @@ mod tests {
         let scene = Scene::of(&ask);
         let at = |frame: u32| scene.pixels(64, 48, TAU * frame as f32 / FRAMES as f32);
         let apart = |one: Vec<u8>, two: Vec<u8>| {
-            one.iter().zip(&two).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() as f64 / one.len() as f64
+            one.iter().zip(&two).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() as f64
+                / one.len() as f64
         };
-        let (step, seam, half) = (apart(at(0), at(1)), apart(at(FRAMES - 1), at(0)), apart(at(0), at(FRAMES / 2)));
+        let (step, seam, half) =
+            (apart(at(0), at(1)), apart(at(FRAMES - 1), at(0)), apart(at(0), at(FRAMES / 2)));
         assert!(step > 0.1 && seam < 2.0 * step && half > 2.0 * step, "{step} {seam} {half}");
     }
 

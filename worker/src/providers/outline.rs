@@ -27,7 +27,11 @@ impl Writer for Outline {
     }
 
     async fn write(&self, _: &Context, question: &Question, _: &str) -> Result<Written, Ended> {
-        let made = Made { provider: OFFLINE.to_owned(), notice: Some(NOTICE.to_owned()), ..Made::default() };
+        let made = Made {
+            provider: OFFLINE.to_owned(),
+            notice: Some(NOTICE.to_owned()),
+            ..Made::default()
+        };
         Ok(Written { text: question.outline.to_string(), made })
     }
 }
@@ -44,9 +48,13 @@ pub(crate) fn script(ask: &script::Ask) -> script::Answer {
     let phrases = phrases::of(&tongue::language_of(&ask.language, &ask.topic));
     let filled = |phrase: &str| phrase.replace("{topic}", &title);
     let count = ask.scene_count();
-    let mut room = Room { each: (f64::from(ask.duration) / f64::from(count) - PAUSE) * phrases.pace, left: 0.0 };
+    let mut room = Room {
+        each: (f64::from(ask.duration) / f64::from(count) - PAUSE) * phrases.pace,
+        left: 0.0,
+    };
     let own = sentences(&ask.topic);
-    let mut body = own.into_iter().skip(1).chain(phrases.body.iter().cycle().map(|phrase| filled(phrase)));
+    let mut body =
+        own.into_iter().skip(1).chain(phrases.body.iter().cycle().map(|phrase| filled(phrase)));
     let edge = |phrases: &[&str]| phrases.iter().map(|phrase| filled(phrase)).collect::<Vec<_>>();
     let mut text = |index: u32| match index {
         0 => room.fill(edge(&phrases.open), &mut body, Vec::new()),
@@ -55,7 +63,10 @@ pub(crate) fn script(ask: &script::Ask) -> script::Answer {
     };
     let scenes = (0..count).map(|index| Scene {
         text: text(index),
-        picture: cut(format!("{title}, view {} of {count}. {}", index + 1, ask.style).trim(), MAX_PICTURE),
+        picture: cut(
+            format!("{title}, view {} of {count}. {}", index + 1, ask.style).trim(),
+            MAX_PICTURE,
+        ),
     });
     script::Answer { scenes: scenes.collect(), title: cut(&title, MAX_TITLE) }
 }
@@ -71,7 +82,12 @@ struct Room {
 impl Room {
     /// What is said in the next scene: its first sentences and its last, one at least, and between them common ones as long as that comes nearer to
     /// the time. Of the first and the last, what has no room at all is left out.
-    fn fill(&mut self, first: Vec<String>, common: &mut dyn Iterator<Item = String>, last: Vec<String>) -> String {
+    fn fill(
+        &mut self,
+        first: Vec<String>,
+        common: &mut dyn Iterator<Item = String>,
+        last: Vec<String>,
+    ) -> String {
         self.left += self.each;
         let mut said: Vec<String> = Vec::new();
         let kept_back = last.first().map_or(0.0, |sentence| words_of(sentence));
@@ -80,8 +96,13 @@ impl Room {
         while (said.is_empty() && last.is_empty()) || self.left > 0.0 {
             let Some(sentence) = own.next().or_else(|| common.next()) else { break };
             let words = words_of(&sentence);
-            let length = said.iter().chain(&last).map(|sentence| sentence.chars().count() + 1).sum::<usize>();
-            let fits = words < self.left * 2.0 && length + sentence.chars().count() < MAX_SCENE_TEXT;
+            let length = said
+                .iter()
+                .chain(&last)
+                .map(|sentence| sentence.chars().count() + 1)
+                .sum::<usize>();
+            let fits =
+                words < self.left * 2.0 && length + sentence.chars().count() < MAX_SCENE_TEXT;
             if !(fits || said.is_empty() && last.is_empty()) {
                 break;
             }
@@ -103,7 +124,9 @@ impl Room {
 /// How many words are said.
 fn words_of(text: &str) -> f64 {
     let characters = text.chars().filter(|letter| is_wide(*letter));
-    let spaced = text.split_whitespace().filter(|word| word.chars().any(|c| c.is_alphanumeric() && !tongue::is_han(c)));
+    let spaced = text
+        .split_whitespace()
+        .filter(|word| word.chars().any(|c| c.is_alphanumeric() && !tongue::is_han(c)));
     (characters.count() + spaced.count()) as f64
 }
 
@@ -116,7 +139,9 @@ fn is_wide(letter: char) -> bool {
 /// a sign.)
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     let between = |c: char| {
-        c.is_whitespace() || c.is_ascii_punctuation() || "。、，！？：；「」『』（）؟،؛।…–—“”„«»¿¡".contains(c)
+        c.is_whitespace()
+            || c.is_ascii_punctuation()
+            || "。、，！？：；「」『』（）؟،؛।…–—“”„«»¿¡".contains(c)
     };
     text.split(between).filter(|part| !part.is_empty())
 }
@@ -131,8 +156,10 @@ fn sentences(topic: &str) -> Vec<String> {
 /// The outline of ideas: the words of each scene themselves.
 pub(crate) fn ideas(ask: &ideas::Ask) -> ideas::Answer {
     let idea = |text: &String| {
-        let mut keywords: Vec<String> =
-            parts(text).filter(|word| says_something(word)).map(|word| cut(&word.to_lowercase(), 40)).collect();
+        let mut keywords: Vec<String> = parts(text)
+            .filter(|word| says_something(word))
+            .map(|word| cut(&word.to_lowercase(), 40))
+            .collect();
         keywords.dedup();
         keywords.truncate(5);
         ideas::Idea { picture: cut(format!("{text} {}", ask.style).trim(), MAX_PICTURE), keywords }
@@ -151,7 +178,8 @@ pub(crate) fn hooks(ask: &hook::Ask) -> hook::Answer {
     let topic = shortened(&ask.topic, 120);
     let templates = phrases::of(&tongue::language_of(&ask.language, &ask.topic)).hooks;
     let hook = |index: u32| {
-        let (round, template) = (index as usize / templates.len(), templates[index as usize % templates.len()]);
+        let (round, template) =
+            (index as usize / templates.len(), templates[index as usize % templates.len()]);
         let text = template.replace("{topic}", &topic);
         if round == 0 { text } else { format!("{text} ({})", round + 1) }
     };
@@ -161,8 +189,10 @@ pub(crate) fn hooks(ask: &hook::Ask) -> hook::Answer {
 /// A score by counting: short sentences, a question, an address to the viewer. It measures form and knows nothing of content. What
 /// a script is in only its writing tells: in Latin letters, the viewer may be spoken to in any language that is known.
 pub(crate) fn score(ask: &score::Ask) -> score::Answer {
-    let lengths: Vec<f64> = ask.script.split(ENDS).map(words_of).filter(|words| *words > 0.0).collect();
-    let (first, words) = (lengths.first().copied().unwrap_or_default(), lengths.iter().sum::<f64>());
+    let lengths: Vec<f64> =
+        ask.script.split(ENDS).map(words_of).filter(|words| *words > 0.0).collect();
+    let (first, words) =
+        (lengths.first().copied().unwrap_or_default(), lengths.iter().sum::<f64>());
     let mean = words / lengths.len().max(1) as f64;
     let criterion = |name: &str, good: bool, reason: String| score::Criterion {
         name: name.to_owned(),
@@ -170,14 +200,28 @@ pub(crate) fn score(ask: &score::Ask) -> score::Answer {
         reason,
     };
     let criteria = vec![
-        criterion("hook", (1.0..=14.0).contains(&first), format!("the first sentence has {first} words")),
+        criterion(
+            "hook",
+            (1.0..=14.0).contains(&first),
+            format!("the first sentence has {first} words"),
+        ),
         criterion("pace", mean <= 14.0, format!("a sentence has {mean:.1} words on average")),
-        criterion("address", is_addressed(&ask.script), "whether the viewer is spoken to".to_owned()),
-        criterion("question", ask.script.contains(['?', '？', '؟']), "whether a question is asked".to_owned()),
+        criterion(
+            "address",
+            is_addressed(&ask.script),
+            "whether the viewer is spoken to".to_owned(),
+        ),
+        criterion(
+            "question",
+            ask.script.contains(['?', '？', '؟']),
+            "whether a question is asked".to_owned(),
+        ),
     ];
     let total: u32 = criteria.iter().map(|criterion| criterion.score).sum();
-    let advice =
-        criteria.iter().filter(|one| one.score < 50).map(|one| format!("Look at the {}: {}.", one.name, one.reason));
+    let advice = criteria
+        .iter()
+        .filter(|one| one.score < 50)
+        .map(|one| format!("Look at the {}: {}.", one.name, one.reason));
     score::Answer { score: total / 4, advice: advice.collect(), criteria: criteria.clone() }
 }
 
@@ -217,28 +261,42 @@ mod tests {
         let long = "x".repeat(4_000);
         for topic in ["Tides", long.as_str(), "a\nb", "{topic}"] {
             for scenes in [1, 2, 60] {
-                let ask = script::parse(&json!({"topic": topic, "scenes": scenes})).expect("an input");
+                let ask =
+                    script::parse(&json!({"topic": topic, "scenes": scenes})).expect("an input");
                 let answer = script(&ask);
-                assert_eq!((script::check(&answer), answer.scenes.len()), (vec![], scenes as usize), "{topic}");
+                assert_eq!(
+                    (script::check(&answer), answer.scenes.len()),
+                    (vec![], scenes as usize),
+                    "{topic}"
+                );
             }
             let ask = hook::parse(&json!({"topic": topic, "count": 20})).expect("an input");
             assert_eq!(hook::check(&hooks(&ask)), []);
             let ask = score::parse(&json!({"script": topic})).expect("an input");
             assert_eq!(score::check(&score(&ask)), []);
         }
-        for topic in ["🚀", "…", "?", "لماذا السماء زرقاء؟", "为什么天空是蓝色的", "Ω", "One. Two three. Four!"]
-        {
+        for topic in [
+            "🚀",
+            "…",
+            "?",
+            "لماذا السماء زرقاء؟",
+            "为什么天空是蓝色的",
+            "Ω",
+            "One. Two three. Four!",
+        ] {
             let ask = script::parse(&json!({"topic": topic, "scenes": 3})).expect("an input");
             assert_eq!(script::check(&script(&ask)), vec![], "{topic}");
         }
-        let ask = ideas::parse(&json!({"scenes": ["The sea rises twice a day", "…"]})).expect("an input");
+        let ask =
+            ideas::parse(&json!({"scenes": ["The sea rises twice a day", "…"]})).expect("an input");
         assert_eq!(ideas::check(&ideas(&ask), 2), []);
     }
 
     #[test]
     fn hooks_scores_and_keywords_are_in_the_language_they_are_asked_in() {
         let hook = |topic: &str, language: &str| {
-            let ask = hook::parse(&json!({"topic": topic, "language": language, "count": 1})).expect("an input");
+            let ask = hook::parse(&json!({"topic": topic, "language": language, "count": 1}))
+                .expect("an input");
             hooks(&ask).hooks.remove(0)
         };
         assert_eq!(hook("Tides", "en"), "Tides: what nobody tells you.");
@@ -255,31 +313,48 @@ mod tests {
             assert_eq!((score.score, score.advice), (80, vec![]), "{script}: {:?}", score.criteria);
         }
         let long = "海".repeat(40);
-        let scored = score(&score::parse(&json!({"script": format!("{long}。")})).expect("an input"));
+        let scored =
+            score(&score::parse(&json!({"script": format!("{long}。")})).expect("an input"));
         assert_eq!(scored.criteria[0].reason, "the first sentence has 40 words");
-        let ask = ideas::parse(&json!({"scenes": ["月亮，牵引大海。", "समुद्र की शक्ति", "The moon pulls"]}));
-        let keywords: Vec<_> = ideas(&ask.expect("an input")).ideas.into_iter().map(|idea| idea.keywords).collect();
+        let ask = ideas::parse(
+            &json!({"scenes": ["月亮，牵引大海。", "समुद्र की शक्ति", "The moon pulls"]}),
+        );
+        let keywords: Vec<_> =
+            ideas(&ask.expect("an input")).ideas.into_iter().map(|idea| idea.keywords).collect();
         assert_eq!(keywords, [vec!["月亮", "牵引大海"], vec!["समुद्र", "शक्ति"], vec!["pulls"]]);
     }
 
     #[test]
     fn an_outline_fills_the_time_in_the_language_of_its_topic_and_with_its_own_sentences() {
-        for (topic, language) in [("Tides", "en"), ("Gezeiten", "de"), ("为什么天空是蓝色的", "en"), ("السماء", "ar")]
+        for (topic, language) in
+            [("Tides", "en"), ("Gezeiten", "de"), ("为什么天空是蓝色的", "en"), ("السماء", "ar")]
         {
             for duration in [10, 30, 60, 180, 600] {
-                let ask = script::parse(&json!({"topic": topic, "duration": duration, "language": language}));
+                let ask = script::parse(
+                    &json!({"topic": topic, "duration": duration, "language": language}),
+                );
                 let answer = script(&ask.expect("an input"));
                 let words: f64 = answer.scenes.iter().map(|scene| words_of(&scene.text)).sum();
                 let pace = phrases::of(&tongue::language_of(language, topic)).pace;
                 let seconds = words / pace + PAUSE * answer.scenes.len() as f64;
                 let share = seconds / f64::from(duration);
-                assert!((0.8..1.25).contains(&share), "{topic} {duration}: {seconds} s, {:?}", answer.scenes);
+                assert!(
+                    (0.8..1.25).contains(&share),
+                    "{topic} {duration}: {seconds} s, {:?}",
+                    answer.scenes
+                );
             }
         }
-        let ask = script::parse(&json!({"topic": "Tides", "duration": 20, "scenes": 2})).expect("an input");
+        let ask = script::parse(&json!({"topic": "Tides", "duration": 20, "scenes": 2}))
+            .expect("an input");
         let end = &script(&ask).scenes[1].text;
-        assert!(end.contains("That was: Tides.") && !end.ends_with('?'), "nothing is said after the goodbye: {end}");
-        let ask = script::parse(&json!({"topic": "The moon pulls. The sea follows it! Twice a day.", "duration": 30}));
+        assert!(
+            end.contains("That was: Tides.") && !end.ends_with('?'),
+            "nothing is said after the goodbye: {end}"
+        );
+        let ask = script::parse(
+            &json!({"topic": "The moon pulls. The sea follows it! Twice a day.", "duration": 30}),
+        );
         let answer = script(&ask.expect("an input"));
         assert_eq!(answer.title, "The moon pulls");
         assert!(answer.scenes[0].text.starts_with("Today: The moon pulls."), "{answer:?}");

@@ -39,7 +39,8 @@ impl Procedural {
         &self,
         draw: impl FnOnce() -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, JobError> {
-        let broken = |error: String| JobError::bug(code::PANIC, format!("drawing the picture: {error}"));
+        let broken =
+            |error: String| JobError::bug(code::PANIC, format!("drawing the picture: {error}"));
         let _core = self.cores.acquire().await.map_err(|error| broken(error.to_string()))?;
         let drawn = tokio::task::spawn_blocking(draw).await;
         drawn.map_err(|error| broken(error.to_string()))?.map_err(unwritten)
@@ -75,7 +76,12 @@ impl Painter for Procedural {
             self.draw(move || std::fs::write(out, picture(&asked)?)).await?;
         }
         let usage = Usage { images: 1, ..Usage::default() };
-        Ok(Made { provider: OFFLINE.to_owned(), notice: Some(NOTICE.to_owned()), usage, ..Made::default() })
+        Ok(Made {
+            provider: OFFLINE.to_owned(),
+            notice: Some(NOTICE.to_owned()),
+            usage,
+            ..Made::default()
+        })
     }
 }
 
@@ -166,7 +172,11 @@ impl Scene {
         let figure = self.figure(x + 0.06 * cloud, y + 0.06 * cloud, phase);
         let mut mixed = [0_u8; 3];
         for (channel, value) in mixed.iter_mut().enumerate() {
-            let ground = mix(self.top[channel], self.bottom[channel], (down + 0.35 * (cloud - 0.5)).clamp(0.0, 1.0));
+            let ground = mix(
+                self.top[channel],
+                self.bottom[channel],
+                (down + 0.35 * (cloud - 0.5)).clamp(0.0, 1.0),
+            );
             let lit = mix(ground, self.accent[channel], 0.22 * figure + 0.18 * cloud * cloud);
             *value = (lit.clamp(0.0, 1.0) * 255.0).round() as u8;
         }
@@ -197,7 +207,10 @@ impl Scene {
         let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
         let (u, v) = (smooth(x - left), smooth(y - top));
         let at = |dx: u32, dy: u32| {
-            self.lattice((left as i32 as u32).wrapping_add(dx), (top as i32 as u32).wrapping_add(dy))
+            self.lattice(
+                (left as i32 as u32).wrapping_add(dx),
+                (top as i32 as u32).wrapping_add(dy),
+            )
         };
         mix(mix(at(0, 0), at(1, 0), u), mix(at(0, 1), at(1, 1), u), v)
     }

@@ -13,13 +13,17 @@ pub(crate) struct Prompt {
 
 impl Prompt {
     /// For `script`.
-    pub const SCRIPT: Self = Self { name: "script", version: 1, text: include_str!("../../prompts/script.v1.md") };
+    pub const SCRIPT: Self =
+        Self { name: "script", version: 1, text: include_str!("../../prompts/script.v1.md") };
     /// For `ideas`.
-    pub const IDEAS: Self = Self { name: "ideas", version: 1, text: include_str!("../../prompts/ideas.v1.md") };
+    pub const IDEAS: Self =
+        Self { name: "ideas", version: 1, text: include_str!("../../prompts/ideas.v1.md") };
     /// For `hook`.
-    pub const HOOK: Self = Self { name: "hook", version: 1, text: include_str!("../../prompts/hook.v1.md") };
+    pub const HOOK: Self =
+        Self { name: "hook", version: 1, text: include_str!("../../prompts/hook.v1.md") };
     /// For `score`.
-    pub const SCORE: Self = Self { name: "score", version: 1, text: include_str!("../../prompts/score.v1.md") };
+    pub const SCORE: Self =
+        Self { name: "score", version: 1, text: include_str!("../../prompts/score.v1.md") };
 
     /// The text, in the language asked for (checked to be a tag and nothing else when the input was read).
     pub fn text(&self, language: &str) -> String {

@@ -13,7 +13,8 @@ impl Events {
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
         self.left.extend_from_slice(bytes);
         let (mut found, mut begin) = (Vec::new(), 0);
-        while let Some(length) = self.left[self.looked_at..].iter().position(|byte| *byte == b'\n') {
+        while let Some(length) = self.left[self.looked_at..].iter().position(|byte| *byte == b'\n')
+        {
             let end = self.looked_at + length;
             found.extend(data(&self.left[begin..end]));
             begin = end + 1;
@@ -46,6 +47,9 @@ mod tests {
         assert_eq!(events.feed(b": hello\n\ndata: {\"a\""), Vec::<String>::new());
         assert_eq!(events.feed(b":1}\r\n\ndata: [DO"), ["{\"a\":1}"]);
         assert_eq!(events.feed(b"NE]\n"), ["[DONE]"]);
-        assert_eq!((events.feed(b"data:x"), events.rest(), events.rest()), (vec![], Some("x".to_owned()), None));
+        assert_eq!(
+            (events.feed(b"data:x"), events.rest(), events.rest()),
+            (vec![], Some("x".to_owned()), None)
+        );
     }
 }

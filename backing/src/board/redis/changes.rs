@@ -100,7 +100,12 @@ async fn subscribe(client: &Client, channel: &str) -> RedisResult<(PubSubSink, P
 }
 
 /// Hands on what comes until nothing can come any more.
-async fn follow(mut sink: PubSubSink, mut stream: PubSubStream, ping_within: Duration, to: &broadcast::Sender<Notice>) {
+async fn follow(
+    mut sink: PubSubSink,
+    mut stream: PubSubStream,
+    ping_within: Duration,
+    to: &broadcast::Sender<Notice>,
+) {
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();

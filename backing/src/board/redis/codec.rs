@@ -14,7 +14,8 @@ const ZSTD: u8 = b'z';
 
 /// Appends a value's packed form to `packed`.
 pub(super) fn pack(mut packed: Vec<u8>, value: &[u8]) -> Vec<u8> {
-    let compressed = (value.len() > COMPRESS_FROM).then(|| zstd::bulk::compress(value, LEVEL).ok()).flatten();
+    let compressed =
+        (value.len() > COMPRESS_FROM).then(|| zstd::bulk::compress(value, LEVEL).ok()).flatten();
     match compressed.filter(|compressed| compressed.len() < value.len()) {
         Some(compressed) => {
             packed.push(ZSTD);

@@ -27,7 +27,13 @@ mod tests {
     fn numbers_are_found_by_their_whole_name() {
         let memory = "# Memory\r\nused_memory_human:2M\r\nused_memory:2097152\r\nmaxmemory:0\r\n";
         let stats = "# Stats\r\nkeyspace_hits:5\r\nkeyspace_misses:1\r\nevicted_keys:3\r\n";
-        let wanted = Extent { bytes: 2_097_152, evicted: 3, hits: Some(5), misses: Some(1), ..Extent::default() };
+        let wanted = Extent {
+            bytes: 2_097_152,
+            evicted: 3,
+            hits: Some(5),
+            misses: Some(1),
+            ..Extent::default()
+        };
         assert_eq!(read(memory, stats), wanted);
         assert_eq!(read("maxmemory:9", "").limit, Some(9));
     }

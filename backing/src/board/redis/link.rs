@@ -9,7 +9,10 @@ use std::{
 };
 
 use common::port::{PortError, PortResult};
-use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, RedisError, RedisResult, ServerErrorKind,
+    aio::MultiplexedConnection,
+};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{PART, breaker::Breaker};
@@ -59,7 +62,10 @@ impl Link {
     }
 
     /// Asks, connecting first if need be. Answers, or fails, within about `answer_within`; at once while the breaker is open.
-    pub async fn ask<T>(&self, question: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>) -> PortResult<T> {
+    pub async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
+    ) -> PortResult<T> {
         self.breaker.admit(Instant::now()).map_err(|why| PortError::unavailable(PART, why))?;
         let _under_way = UnderWay::new(&self.under_way);
         let mut used = None;
@@ -92,7 +98,8 @@ impl Link {
         let patience = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.answer_within))
             .set_response_timeout(Some(self.answer_within));
-        let connection = self.client.get_multiplexed_async_connection_with_config(&patience).await?;
+        let connection =
+            self.client.get_multiplexed_async_connection_with_config(&patience).await?;
         current.connection = Some(connection.clone());
         current.number += 1;
         Ok((connection, current.number))
@@ -114,7 +121,10 @@ fn answered(error: &RedisError) -> bool {
 }
 
 fn is_starting(kind: ServerErrorKind) -> bool {
-    matches!(kind, ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::ClusterDown)
+    matches!(
+        kind,
+        ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::ClusterDown
+    )
 }
 
 /// Full, read-only, wrong password or a wrong command: all but the last are an operator's to mend, and may be tomorrow.

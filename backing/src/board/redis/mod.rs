@@ -66,17 +66,30 @@ impl RedisBoard {
     pub fn open(config: &RedisConfig) -> PortResult<Self> {
         let client = redis::Client::open(config.url.as_str()).map_err(|error| {
             // The error says what is wrong and never quotes the URL, which may hold a password.
-            PortError::broken(PART, format!("its URL is wrong ({error}): write redis://user:password@host:6379/0"))
+            PortError::broken(
+                PART,
+                format!("its URL is wrong ({error}): write redis://user:password@host:6379/0"),
+            )
         })?;
         let answer_within = config.answer_within;
-        Ok(Self { link: Link::new(client, answer_within), names: Names::new(&config.prefix), answer_within })
+        Ok(Self {
+            link: Link::new(client, answer_within),
+            names: Names::new(&config.prefix),
+            answer_within,
+        })
     }
 }
 
 impl Pooled for RedisBoard {
     /// All questions share one connection, so nobody waits for it and there is no limit to set.
     fn pools(&self) -> Vec<PoolUse> {
-        vec![PoolUse { pool: "redis", in_use: self.link.under_way(), idle: 0, waiting: 0, limit: None }]
+        vec![PoolUse {
+            pool: "redis",
+            in_use: self.link.under_way(),
+            idle: 0,
+            waiting: 0,
+            limit: None,
+        }]
     }
 }
 
@@ -84,7 +97,9 @@ impl Pooled for RedisBoard {
 impl Board for RedisBoard {
     async fn put(&self, views: &[JobView]) -> PortResult<()> {
         let Some(pipeline) = views::putting(&self.names, views) else { return Ok(()) };
-        self.link.ask(async |mut connection| pipeline.query_async::<()>(&mut connection).await).await
+        self.link
+            .ask(async |mut connection| pipeline.query_async::<()>(&mut connection).await)
+            .await
     }
 
     async fn get(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
@@ -92,8 +107,10 @@ impl Board for RedisBoard {
             return Ok(Vec::new());
         }
         let command = views::getting(&self.names, tenant, jobs);
-        let values: Vec<Option<Vec<u8>>> =
-            self.link.ask(async |mut connection| command.query_async(&mut connection).await).await?;
+        let values: Vec<Option<Vec<u8>>> = self
+            .link
+            .ask(async |mut connection| command.query_async(&mut connection).await)
+            .await?;
         Ok(values.iter().map(|value| value.as_deref().and_then(views::read)).collect())
     }
 
@@ -107,27 +124,34 @@ impl Board for RedisBoard {
 
     async fn changes(&self) -> PortResult<Box<dyn Changes>> {
         let client = self.link.client().clone();
-        Ok(Box::new(RedisChanges::subscribe(client, self.names.changes(), self.answer_within).await))
+        Ok(Box::new(
+            RedisChanges::subscribe(client, self.names.changes(), self.answer_within).await,
+        ))
     }
 
     async fn cached(&self, key: &str) -> PortResult<Option<Bytes>> {
         let command = redis::Cmd::get(self.names.value(key));
-        let value: Option<Vec<u8>> =
-            self.link.ask(async |mut connection| command.query_async(&mut connection).await).await?;
+        let value: Option<Vec<u8>> = self
+            .link
+            .ask(async |mut connection| command.query_async(&mut connection).await)
+            .await?;
         Ok(value.and_then(|value| codec::unpack(&value)).map(Bytes::from))
     }
 
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()> {
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
-        let command = redis::Cmd::pset_ex(self.names.value(key), codec::pack(Vec::new(), &value), ttl_ms);
+        let command =
+            redis::Cmd::pset_ex(self.names.value(key), codec::pack(Vec::new(), &value), ttl_ms);
         self.link.ask(async |mut connection| command.query_async::<()>(&mut connection).await).await
     }
 
     async fn extent(&self) -> PortResult<Extent> {
         let mut questions = redis::pipe();
         questions.cmd("INFO").arg("memory").cmd("INFO").arg("stats").cmd("DBSIZE");
-        let (memory, stats, entries): (String, String, u64) =
-            self.link.ask(async |mut connection| questions.query_async(&mut connection).await).await?;
+        let (memory, stats, entries): (String, String, u64) = self
+            .link
+            .ask(async |mut connection| questions.query_async(&mut connection).await)
+            .await?;
         Ok(Extent { entries, under_way: self.link.under_way(), ..extent::read(&memory, &stats) })
     }
 

@@ -118,13 +118,20 @@ fn write(view: &JobView) -> Vec<u8> {
 /// Reads a view's value, if it is one that this version can read.
 pub(super) fn read(value: &[u8]) -> Option<JobView> {
     let json = codec::unpack(value.get(RANK_LEN..)?)?;
-    serde_json::from_slice(&json).inspect_err(|error| tracing::warn!(%error, "a view in Redis can't be read")).ok()
+    serde_json::from_slice(&json)
+        .inspect_err(|error| tracing::warn!(%error, "a view in Redis can't be read"))
+        .ok()
 }
 
 /// Sorts as text as it does as numbers: fixed width, and negative ones below positive ones.
 fn rank(rank: &Rank) -> String {
     let above_zero = |number: i64| number.cast_unsigned() ^ (1 << 63);
-    format!("{:016x}{:016x}{:016x}", above_zero(rank.version), above_zero(rank.fence), rank.sequence)
+    format!(
+        "{:016x}{:016x}{:016x}",
+        above_zero(rank.version),
+        above_zero(rank.fence),
+        rank.sequence
+    )
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ impl Address {
     /// Reads the addresses of a URL with one host, or with several and commas between them.
     pub fn read_all(text: &str) -> PortResult<Vec<Self>> {
         let authority = text.find("://").map_or(0, |scheme| scheme + 3);
-        let path = text[authority..].find(['/', '?', '#']).map_or(text.len(), |length| authority + length);
+        let path =
+            text[authority..].find(['/', '?', '#']).map_or(text.len(), |length| authority + length);
         let hosts = text[authority..path].rfind('@').map_or(authority, |at| authority + at + 1);
         let one = |host: &str| Self::read(&format!("{}{host}{}", &text[..hosts], &text[path..]));
         text[hosts..path].split(',').map(one).collect()
@@ -70,13 +71,22 @@ impl Address {
 
     /// Reads a URL of one host, or says in one sentence what is wrong with it. The sentence never holds the password.
     fn read(text: &str) -> PortResult<Self> {
-        let refused =
-            |why: String| PortError::broken(PART, format!("its URL {why}: write amqp://user:password@host:5672/%2f"));
-        let mut url = Url::parse(text).map_err(|error| refused(format!("can't be read ({error})")))?;
+        let refused = |why: String| {
+            PortError::broken(
+                PART,
+                format!("its URL {why}: write amqp://user:password@host:5672/%2f"),
+            )
+        };
+        let mut url =
+            Url::parse(text).map_err(|error| refused(format!("can't be read ({error})")))?;
         match url.scheme() {
             "amqp" => {}
             // lapin built without certificates' roots would take this URL and send the password in the clear.
-            "amqps" => return Err(refused("asks for TLS, which this build does not speak to RabbitMQ".to_owned())),
+            "amqps" => {
+                return Err(refused(
+                    "asks for TLS, which this build does not speak to RabbitMQ".to_owned(),
+                ));
+            }
             other => return Err(refused(format!("has the scheme `{other}`"))),
         }
         let host = url.host_str().filter(|host| !host.is_empty());
@@ -88,7 +98,8 @@ impl Address {
             url.query_pairs_mut().append_pair("heartbeat", &HEARTBEAT_S.to_string());
         }
         let url = url.to_string();
-        url.parse::<lapin::uri::AMQPUri>().map_err(|error| refused(format!("is no AMQP URL ({error})")))?;
+        url.parse::<lapin::uri::AMQPUri>()
+            .map_err(|error| refused(format!("is no AMQP URL ({error})")))?;
         Ok(Self { url, host, port })
     }
 }
@@ -125,7 +136,9 @@ mod tests {
 
     #[test]
     fn host_and_port_are_where_a_socket_would_look() {
-        let place = |text: &str| Address::read(text).map(|address| (address.host, address.port)).expect("reads");
+        let place = |text: &str| {
+            Address::read(text).map(|address| (address.host, address.port)).expect("reads")
+        };
         assert_eq!(place("amqp://h/"), ("h".to_owned(), 5672));
         assert_eq!(place("amqp://u:p@[::1]:7/%2f"), ("::1".to_owned(), 7));
     }

@@ -64,7 +64,8 @@ impl Deliveries for RabbitMqDeliveries {
 
     async fn ack(&mut self, tags: &[DeliveryTag]) -> PortResult<()> {
         let Some(place) = self.seat.place() else { return Ok(()) };
-        let ours = tags.iter().filter(|tag| tag.connection == place.connection).map(|tag| tag.delivery);
+        let ours =
+            tags.iter().filter(|tag| tag.connection == place.connection).map(|tag| tag.delivery);
         let (acks, count) = self.open.settle(place.connection, ours);
         self.seat.acked(count);
         let sending = try_join_all(acks.into_iter().map(|ack| ack.send(&place.channel)));
@@ -114,7 +115,8 @@ impl Outstanding {
         }
         let acked: BTreeSet<u64> = acked.filter(|tag| self.tags.remove(tag)).collect();
         let first_open = self.tags.first().copied().unwrap_or(u64::MAX);
-        let together = acked.range(..first_open).next_back().map(|tag| Ack { tag: *tag, multiple: true });
+        let together =
+            acked.range(..first_open).next_back().map(|tag| Ack { tag: *tag, multiple: true });
         let singly = acked.range(first_open..).map(|tag| Ack { tag: *tag, multiple: false });
         (together.into_iter().chain(singly).collect(), acked.len())
     }
@@ -150,7 +152,10 @@ mod tests {
         let (acks, count) = open.settle(1, [5, 1, 2].into_iter());
         assert_eq!(acks, [Ack { tag: 2, multiple: true }, Ack { tag: 5, multiple: false }]);
         assert_eq!(count, 3);
-        assert_eq!(open.settle(1, [3, 4, 6].into_iter()), (vec![Ack { tag: 6, multiple: true }], 3));
+        assert_eq!(
+            open.settle(1, [3, 4, 6].into_iter()),
+            (vec![Ack { tag: 6, multiple: true }], 3)
+        );
     }
 
     #[test]

@@ -48,7 +48,10 @@ impl Dialer {
 
     /// A connection for `purpose`, which an operator sees in its name.
     pub async fn connect(&self, purpose: &str) -> Result<Connection, PortError> {
-        self.connect_by(|node| Connection::connect(&self.addresses[node].url, self.properties(purpose))).await
+        self.connect_by(|node| {
+            Connection::connect(&self.addresses[node].url, self.properties(purpose))
+        })
+        .await
     }
 
     /// The same by somebody else's way of connecting to the node with a number. Nodes share the time: one that is frozen costs its
@@ -68,7 +71,10 @@ impl Dialer {
                 knock(address).await.map_err(|error| unreachable(address, error))?;
                 connecting(node).await.map_err(|error| unreachable(address, error.to_string()))
             };
-            match timeout(within, opening).await.unwrap_or_else(|_| Err(unreachable(address, "it does not answer"))) {
+            match timeout(within, opening)
+                .await
+                .unwrap_or_else(|_| Err(unreachable(address, "it does not answer")))
+            {
                 Ok(connection) => return Ok(connection),
                 Err(error) => fault = error,
             }
@@ -78,7 +84,8 @@ impl Dialer {
     }
 
     pub fn properties(&self, purpose: &str) -> ConnectionProperties {
-        ConnectionProperties::default().with_connection_name(format!("{} {purpose}", self.name).into())
+        ConnectionProperties::default()
+            .with_connection_name(format!("{} {purpose}", self.name).into())
     }
 }
 
@@ -91,5 +98,8 @@ async fn knock(address: &Address) -> io::Result<()> {
 }
 
 fn unreachable(address: &Address, error: impl ToString) -> PortError {
-    PortError::unavailable(PART, format!("{}:{}: {}", address.host, address.port, error.to_string()))
+    PortError::unavailable(
+        PART,
+        format!("{}:{}: {}", address.host, address.port, error.to_string()),
+    )
 }

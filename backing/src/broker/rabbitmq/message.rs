@@ -17,7 +17,10 @@ pub(super) fn encode_bell(bell: &Doorbell) -> Vec<u8> {
 /// Reads a doorbell of this version or a later one.
 pub(super) fn decode_bell(bytes: &[u8]) -> Result<Doorbell, Undecodable> {
     if bytes.len() > MAX_DOORBELL_BYTES {
-        return Err(Undecodable(format!("{} bytes, where a doorbell has at most {MAX_DOORBELL_BYTES}", bytes.len())));
+        return Err(Undecodable(format!(
+            "{} bytes, where a doorbell has at most {MAX_DOORBELL_BYTES}",
+            bytes.len()
+        )));
     }
     serde_json::from_slice(bytes).map_err(|error| Undecodable(error.to_string()))
 }

@@ -146,12 +146,18 @@ impl Broker for RabbitMqBroker {
         let (to, feed) = mpsc::unbounded_channel();
         let (seat, membership) = self.join(Feed::Bells { class, prefetch, to }).await?;
         self.seats.lock().push((class, Arc::downgrade(&seat)));
-        Ok(Box::new(RabbitMqDeliveries { feed, seat, open: Outstanding::default(), _membership: membership }))
+        Ok(Box::new(RabbitMqDeliveries {
+            feed,
+            seat,
+            open: Outstanding::default(),
+            _membership: membership,
+        }))
     }
 
     /// AMQP tells of waiting messages only, so what consumers of other processes hold is not in it. They hold none for long.
     async fn depth(&self, class: Class) -> PortResult<u64> {
-        Ok(self.publishing.ready(self.publishing.topology.names.queue(class)).await? + self.held(class))
+        Ok(self.publishing.ready(self.publishing.topology.names.queue(class)).await?
+            + self.held(class))
     }
 
     async fn dead_letters(&self) -> PortResult<u64> {

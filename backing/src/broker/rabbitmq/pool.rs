@@ -50,7 +50,10 @@ impl managed::Manager for Maker {
     type Error = PortError;
 
     async fn create(&self) -> PortResult<Publisher> {
-        let connection = self.dialer.connect_by(|node| managed::Manager::create(&self.connections[node])).await?;
+        let connection = self
+            .dialer
+            .connect_by(|node| managed::Manager::create(&self.connections[node]))
+            .await?;
         let opening = async {
             self.topology.ensure(&connection).await?;
             let channel = connection.create_channel().await?;
@@ -62,7 +65,8 @@ impl managed::Manager for Maker {
     }
 
     async fn recycle(&self, publisher: &mut Publisher, _: &Metrics) -> RecycleResult<PortError> {
-        let is_open = publisher.connection.status().connected() && publisher.channel.status().connected();
+        let is_open =
+            publisher.connection.status().connected() && publisher.channel.status().connected();
         if is_open && !publisher.busy {
             Ok(())
         } else {
@@ -78,11 +82,19 @@ impl Publishers {
             .urls()
             .map(|url| {
                 let properties = dialer.properties("publishes");
-                deadpool_lapin::Manager::new(url.to_owned(), move || properties.clone(), runtime.clone())
+                deadpool_lapin::Manager::new(
+                    url.to_owned(),
+                    move || properties.clone(),
+                    runtime.clone(),
+                )
             })
             .collect();
-        let pool = Pool::builder(Maker { connections, dialer, topology }).max_size(size.max(1)).build();
-        Ok(Self { pool: pool.map_err(|error| PortError::broken(PART, error))?, blocked: Mutex::new(None) })
+        let pool =
+            Pool::builder(Maker { connections, dialer, topology }).max_size(size.max(1)).build();
+        Ok(Self {
+            pool: pool.map_err(|error| PortError::broken(PART, error))?,
+            blocked: Mutex::new(None),
+        })
     }
 
     /// A publisher of one's own, once one is free; an error at once while RabbitMQ blocks publishers.
@@ -124,8 +136,9 @@ impl Publishers {
 
     fn is_blocked(&self) -> bool {
         let mut blocked = self.blocked.lock();
-        let still =
-            blocked.as_ref().is_some_and(|connection| connection.status().connected() && connection.status().blocked());
+        let still = blocked.as_ref().is_some_and(|connection| {
+            connection.status().connected() && connection.status().blocked()
+        });
         if !still {
             *blocked = None;
         }

@@ -72,7 +72,8 @@ impl Publishing {
     async fn publish(&self, bells: &[Doorbell]) -> PortResult<Vec<Fate>> {
         let deadline = Instant::now() + CONFIRM_WITHIN;
         let taking = timeout_at(deadline, self.publishers.take()).await;
-        let publisher = taking.unwrap_or_else(|_| Err(unavailable("no publisher came free in time")))?;
+        let publisher =
+            taking.unwrap_or_else(|_| Err(unavailable("no publisher came free in time")))?;
         let blocked = until_blocked(Arc::clone(&publisher.connection));
         let cutoff = async move {
             tokio::select! {
@@ -80,7 +81,8 @@ impl Publishing {
                 () = blocked => {}
             }
         };
-        let fates = publisher.send(&self.topology.names.tasks(), bells, &cutoff.boxed().shared()).await;
+        let fates =
+            publisher.send(&self.topology.names.tasks(), bells, &cutoff.boxed().shared()).await;
         if fates.contains(&Fate::Returned) {
             self.repair(&publisher.connection).await;
         }
@@ -92,7 +94,9 @@ impl Publishing {
     async fn repair(&self, connection: &Connection) {
         match timeout(ANSWER_WITHIN, self.topology.ensure(connection)).await {
             Ok(Ok(())) => tracing::warn!("a queue was missing and is declared again"),
-            Ok(Err(error)) => tracing::warn!(%error, "a queue is missing and could not be declared"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a queue is missing and could not be declared")
+            }
             Err(_) => tracing::warn!("a queue is missing and could not be declared in time"),
         }
     }
@@ -104,7 +108,9 @@ impl Publishing {
         self.asking(|_, channel| async move {
             let options = BasicPublishOptions::default();
             let properties = message::control_properties();
-            let sent = channel.basic_publish(exchange.into(), "".into(), options, &payload, properties).await?;
+            let sent = channel
+                .basic_publish(exchange.into(), "".into(), options, &payload, properties)
+                .await?;
             sent.await.map(|_| ())
         })
         .await
@@ -121,7 +127,9 @@ impl Publishing {
                     channel.close(200, "counted".into()).await?;
                     Ok(u64::from(state.message_count()))
                 }
-                Err(error) if is_not_found(&error) => topology.ensure(&connection).await.map(|()| 0),
+                Err(error) if is_not_found(&error) => {
+                    topology.ensure(&connection).await.map(|()| 0)
+                }
                 Err(error) => Err(error),
             }
         })
@@ -133,11 +141,19 @@ impl Publishing {
     pub async fn check(&self) -> PortResult<()> {
         let exchange = self.topology.names.tasks();
         self.asking(|connection, channel| async move {
-            let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-            let sent = channel.basic_publish(exchange.as_str().into(), NOBODY.into(), options, b"", properties).await?;
+            let (options, properties) =
+                (BasicPublishOptions::default(), BasicProperties::default());
+            let sent = channel
+                .basic_publish(exchange.as_str().into(), NOBODY.into(), options, b"", properties)
+                .await?;
             // A blocked connection may still confirm what it was blocked by, and is not read any further: no answer to this one comes.
             let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
-            let asked = channel.exchange_declare(exchange.into(), ExchangeKind::Direct, passive, FieldTable::default());
+            let asked = channel.exchange_declare(
+                exchange.into(),
+                ExchangeKind::Direct,
+                passive,
+                FieldTable::default(),
+            );
             tokio::select! {
                 answered = asked => answered?,
                 () = until_blocked(connection) => return Ok(false),
@@ -156,10 +172,13 @@ impl Publishing {
     ) -> PortResult<T> {
         let deadline = Instant::now() + ANSWER_WITHIN;
         let silence = || unavailable("it does not answer");
-        let publisher = timeout_at(deadline, self.publishers.take()).await.map_err(|_| silence())??;
+        let publisher =
+            timeout_at(deadline, self.publishers.take()).await.map_err(|_| silence())??;
         let asked = question(Arc::clone(&publisher.connection), publisher.channel.clone());
-        let answer =
-            timeout_at(deadline, asked).await.map_err(|_| silence()).and_then(|answer| answer.map_err(unavailable));
+        let answer = timeout_at(deadline, asked)
+            .await
+            .map_err(|_| silence())
+            .and_then(|answer| answer.map_err(unavailable));
         self.publishers.give_back(publisher, answer.is_ok());
         answer
     }
@@ -170,8 +189,10 @@ impl Publisher {
     async fn send(&self, exchange: &str, bells: &[Doorbell], cutoff: &Cutoff) -> Vec<Fate> {
         let payloads: Vec<Vec<u8>> = bells.iter().map(message::encode_bell).collect();
         let properties = message::bell_properties();
-        let publishing =
-            bells.iter().zip(&payloads).map(|(bell, payload)| self.publish(exchange, bell, payload, &properties));
+        let publishing = bells
+            .iter()
+            .zip(&payloads)
+            .map(|(bell, payload)| self.publish(exchange, bell, payload, &properties));
         let confirms = tokio::select! {
             biased;
             confirms = join_all(publishing) => confirms,

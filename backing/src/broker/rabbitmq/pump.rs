@@ -20,7 +20,11 @@ pub(super) enum Outlet {
 }
 
 /// Hands on what a consumer hears until it ends, and says how it ended.
-pub(super) async fn pump(mut consumer: Consumer, outlet: Outlet, counters: Arc<Counters>) -> String {
+pub(super) async fn pump(
+    mut consumer: Consumer,
+    outlet: Outlet,
+    counters: Arc<Counters>,
+) -> String {
     loop {
         let handed_on = match consumer.next().await {
             None => return "a consumer was cancelled, as when its queue is deleted".to_owned(),
@@ -39,7 +43,8 @@ impl Outlet {
             Self::Bells { connection, seat, to } => match message::decode_bell(&message.data) {
                 Ok(bell) => {
                     seat.received();
-                    let tag = DeliveryTag { connection: *connection, delivery: message.delivery_tag };
+                    let tag =
+                        DeliveryTag { connection: *connection, delivery: message.delivery_tag };
                     // A subscriber that is gone has said so to the supervisor, who closes the channel.
                     let _ = to.send(Delivery { tag, bell });
                     Ok(())

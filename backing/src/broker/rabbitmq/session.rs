@@ -156,8 +156,16 @@ impl Session {
         seat.take(self.number, channel.clone());
         let (consumer, outlet) = match &subscriber.feed {
             Feed::Bells { class, prefetch, to } => {
-                let consumer = consume_bells(&channel, &self.topology.names.queue(*class), *prefetch).await?;
-                (consumer, Outlet::Bells { connection: self.number, seat: Arc::clone(&seat), to: to.clone() })
+                let consumer =
+                    consume_bells(&channel, &self.topology.names.queue(*class), *prefetch).await?;
+                (
+                    consumer,
+                    Outlet::Bells {
+                        connection: self.number,
+                        seat: Arc::clone(&seat),
+                        to: to.clone(),
+                    },
+                )
             }
             Feed::Controls { to } => {
                 let consumer = consume_controls(&channel, &self.topology.names.control()).await?;
@@ -210,18 +218,26 @@ impl Session {
     }
 
     /// Looks at every consumed queue: is it there, does it know of a consumer, does what waits in it come?
-    async fn look(&mut self, subscribers: &BTreeMap<SubscriberId, Subscriber>) -> Result<(), String> {
+    async fn look(
+        &mut self,
+        subscribers: &BTreeMap<SubscriberId, Subscriber>,
+    ) -> Result<(), String> {
         let channel = self.connection.create_channel().await.map_err(|error| error.to_string())?;
         let mut ready = BTreeMap::<Class, u32>::new();
         for (id, Subscriber { feed, seat }) in subscribers {
             let Feed::Bells { class, prefetch, .. } = feed else { continue };
             if !ready.contains_key(class) {
-                ready.insert(*class, count_ready(&channel, self.topology.names.queue(*class)).await?);
+                ready.insert(
+                    *class,
+                    count_ready(&channel, self.topology.names.queue(*class)).await?,
+                );
             }
             let has_room = seat.held() < usize::from(*prefetch);
             let look = Look { starved: has_room && ready[class] > 0, received: seat.total() };
             let before = self.seen.insert(*id, look);
-            if look.starved && before.is_some_and(|before| before.starved && before.received == look.received) {
+            if look.starved
+                && before.is_some_and(|before| before.starved && before.received == look.received)
+            {
                 return Err(format!("the queue of {class} holds messages and none come"));
             }
         }
@@ -240,16 +256,33 @@ async fn count_ready(channel: &Channel, queue: String) -> Result<u32, String> {
     Ok(state.message_count())
 }
 
-pub(super) async fn consume_bells(channel: &Channel, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {
+pub(super) async fn consume_bells(
+    channel: &Channel,
+    queue: &str,
+    prefetch: u16,
+) -> lapin::Result<Consumer> {
     channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-    channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default()).await
+    channel
+        .basic_consume(
+            queue.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await
 }
 
 async fn consume_controls(channel: &Channel, exchange: &str) -> lapin::Result<Consumer> {
     let ours = QueueDeclareOptions::exclusive().auto_delete();
     let queue = channel.queue_declare("".into(), ours, FieldTable::default()).await?.name().clone();
     channel
-        .queue_bind(queue.clone(), exchange.into(), "".into(), QueueBindOptions::default(), FieldTable::default())
+        .queue_bind(
+            queue.clone(),
+            exchange.into(),
+            "".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
         .await?;
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
     channel.basic_consume(queue, "".into(), options, FieldTable::default()).await

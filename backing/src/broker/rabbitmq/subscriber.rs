@@ -49,7 +49,11 @@ pub(super) struct Place {
 
 impl Seat {
     pub fn new() -> Self {
-        Self { place: watch::Sender::new(None), held: AtomicUsize::new(0), received: AtomicU64::new(0) }
+        Self {
+            place: watch::Sender::new(None),
+            held: AtomicUsize::new(0),
+            received: AtomicU64::new(0),
+        }
     }
 
     pub fn place(&self) -> Option<Place> {
@@ -86,7 +90,11 @@ impl Seat {
     /// Waits until it is attached.
     pub async fn until_attached(&self) {
         // The sender is in `self`, so this can't fail.
-        let _ = self.place.subscribe().wait_for(|place| place.as_ref().is_some_and(|place| place.attached)).await;
+        let _ = self
+            .place
+            .subscribe()
+            .wait_for(|place| place.as_ref().is_some_and(|place| place.attached))
+            .await;
     }
 
     /// A delivery came.
@@ -107,6 +115,8 @@ impl Seat {
 
     /// Some were acked. Never below zero, though a connection may have been lost in between.
     pub fn acked(&self, count: usize) {
-        let _ = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(count)));
+        let _ = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            Some(held.saturating_sub(count))
+        });
     }
 }

@@ -48,7 +48,8 @@ impl Health {
     pub fn fault(&self) -> Option<String> {
         let missing = self.seats.lock().values().any(|seat| !seat.is_attached());
         missing.then(|| {
-            let fault = self.last_fault.lock().clone().unwrap_or_else(|| "it is being attached".to_owned());
+            let fault =
+                self.last_fault.lock().clone().unwrap_or_else(|| "it is being attached".to_owned());
             format!("a consumer is not attached: {fault}")
         })
     }
@@ -99,7 +100,11 @@ impl Supervisor {
                 pauses = self::pauses();
             }
             let pause = pauses.next().unwrap_or(PAUSE_LONGEST);
-            tracing::warn!(fault, ?pause, "the consuming connection to RabbitMQ is torn down and built again");
+            tracing::warn!(
+                fault,
+                ?pause,
+                "the consuming connection to RabbitMQ is torn down and built again"
+            );
             *self.health.last_fault.lock() = Some(fault);
             add(&self.counters.reconnects, 1);
             if !self.rest(pause).await {
@@ -110,11 +115,16 @@ impl Supervisor {
 
     /// One connection from its building to its end.
     async fn session(&mut self, number: u64) -> Ending {
-        let building = Session::build(number, &self.dialer, &self.topology, &self.counters, &self.subscribers);
+        let building =
+            Session::build(number, &self.dialer, &self.topology, &self.counters, &self.subscribers);
         let mut session = match timeout(BUILD_WITHIN, building).await {
             Ok(Ok(session)) => session,
             Ok(Err(error)) => return error.ending(),
-            Err(_) => return Ending::Fault("connection, topology and consumers could not be built in time".to_owned()),
+            Err(_) => {
+                return Ending::Fault(
+                    "connection, topology and consumers could not be built in time".to_owned(),
+                );
+            }
         };
         loop {
             tokio::select! {
@@ -136,8 +146,12 @@ impl Supervisor {
     async fn clear_broken_queues(&self) {
         match timeout(BUILD_WITHIN, broken::clear(&self.dialer, &self.topology)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "queues that can't be consumed could not be looked at"),
-            Err(_) => tracing::warn!("queues that can't be consumed could not be looked at in time"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "queues that can't be consumed could not be looked at")
+            }
+            Err(_) => {
+                tracing::warn!("queues that can't be consumed could not be looked at in time")
+            }
         }
     }
 

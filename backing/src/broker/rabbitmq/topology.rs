@@ -101,7 +101,9 @@ impl Topology {
         let mut arguments = self.arguments();
         match queue {
             Queue::Dead => arguments.insert("x-max-length".into(), DEAD_LETTERS_KEPT.into()),
-            Queue::Of(_) => arguments.insert("x-dead-letter-exchange".into(), long(&self.names.dead())),
+            Queue::Of(_) => {
+                arguments.insert("x-dead-letter-exchange".into(), long(&self.names.dead()))
+            }
         };
         if matches!(queue, Queue::Of(_)) && self.queues == QueueType::Quorum {
             arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
@@ -118,7 +120,15 @@ impl Topology {
                 Queue::Of(class) => (self.names.tasks(), class.as_str()),
             };
             let (name, options) = (self.name(queue), QueueBindOptions::default());
-            channel.queue_bind(name.into(), exchange.into(), key.into(), options, FieldTable::default()).await?;
+            channel
+                .queue_bind(
+                    name.into(),
+                    exchange.into(),
+                    key.into(),
+                    options,
+                    FieldTable::default(),
+                )
+                .await?;
         }
         Ok(())
     }
@@ -149,7 +159,8 @@ enum Queue {
 }
 
 impl Queue {
-    const ALL: [Self; 4] = [Self::Dead, Self::Of(Class::Render), Self::Of(Class::Generate), Self::Of(Class::Light)];
+    const ALL: [Self; 4] =
+        [Self::Dead, Self::Of(Class::Render), Self::Of(Class::Generate), Self::Of(Class::Light)];
 }
 
 fn long(text: &str) -> AMQPValue {
@@ -168,7 +179,9 @@ async fn queue_is_there(connection: &Connection, name: &str) -> lapin::Result<bo
 async fn exchange_is_there(connection: &Connection, name: &str) -> lapin::Result<bool> {
     let channel = connection.create_channel().await?;
     let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
-    let looked = channel.exchange_declare(name.into(), ExchangeKind::Direct, passive, FieldTable::default()).await;
+    let looked = channel
+        .exchange_declare(name.into(), ExchangeKind::Direct, passive, FieldTable::default())
+        .await;
     is_there(&channel, looked).await
 }
 

@@ -73,7 +73,8 @@ impl Folder {
     }
 
     pub fn locked(&self) -> io::Result<Locked<'_>> {
-        let lock = File::options().create(true).truncate(false).write(true).open(self.root.join(LOCK))?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(self.root.join(LOCK))?;
         lock.lock()?;
         Ok(Locked { folder: self, _lock: lock })
     }
@@ -124,7 +125,10 @@ impl Locked<'_> {
     /// If there are more bytes than `most`, removes the files that were not used for longest until there are `wanted` at most, or all
     /// that is left is in use. Writes down what is left.
     fn evict(&mut self, mut files: Vec<Candidate>, most: u64, wanted: u64) -> io::Result<u64> {
-        let mut left = Ledger { entries: files.len() as u64, bytes: files.iter().map(|file| file.bytes).sum() };
+        let mut left = Ledger {
+            entries: files.len() as u64,
+            bytes: files.iter().map(|file| file.bytes).sum(),
+        };
         let goal = if left.bytes > most { wanted.min(most) } else { most };
         files.sort_by_key(|file| file.used_at);
         let mut evicted = 0;
@@ -164,7 +168,8 @@ impl Locked<'_> {
 
     fn write(&self, ledger: Ledger) -> io::Result<()> {
         let beside = self.folder.root.join(format!("{LEDGER}.new"));
-        File::create(&beside)?.write_all(format!("{} {}\n", ledger.entries, ledger.bytes).as_bytes())?;
+        File::create(&beside)?
+            .write_all(format!("{} {}\n", ledger.entries, ledger.bytes).as_bytes())?;
         fs::rename(beside, self.folder.root.join(LEDGER))
     }
 }
@@ -177,9 +182,15 @@ fn candidate(file: &fs::DirEntry) -> io::Result<Option<Candidate>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let is_ours = meta.is_file() && file.file_name().to_str().is_some_and(|name| name.parse::<Digest>().is_ok());
+    let is_ours = meta.is_file()
+        && file.file_name().to_str().is_some_and(|name| name.parse::<Digest>().is_ok());
     let candidate = || -> io::Result<Candidate> {
-        Ok(Candidate { used_at: meta.accessed()?, bytes: meta.len(), path: file.path(), in_use: meta.nlink() > 1 })
+        Ok(Candidate {
+            used_at: meta.accessed()?,
+            bytes: meta.len(),
+            path: file.path(),
+            in_use: meta.nlink() > 1,
+        })
     };
     is_ours.then(candidate).transpose()
 }

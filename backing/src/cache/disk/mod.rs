@@ -60,7 +60,11 @@ struct Stamp {
 impl Stamp {
     fn of(file: &Path) -> io::Result<Self> {
         let meta = fs::symlink_metadata(file)?;
-        Ok(Self { inode: meta.ino(), bytes: meta.len(), changed: (meta.mtime(), meta.mtime_nsec()) })
+        Ok(Self {
+            inode: meta.ino(),
+            bytes: meta.len(),
+            changed: (meta.mtime(), meta.mtime_nsec()),
+        })
     }
 }
 
@@ -90,8 +94,13 @@ impl DiskCache {
     /// # Errors
     /// The folder can't be made, read or locked.
     pub fn open(root: &Path, limit: u64, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let cache =
-            Self { folder: Folder::open(root)?, limit, clock, sound: Mutex::default(), counts: Counts::default() };
+        let cache = Self {
+            folder: Folder::open(root)?,
+            limit,
+            clock,
+            sound: Mutex::default(),
+            counts: Counts::default(),
+        };
         let evicted = cache.folder.locked()?.recount(limit)?;
         cache.counts.evicted.fetch_add(evicted, Relaxed);
         Ok(cache)

@@ -41,7 +41,11 @@ struct Stored {
 }
 
 impl PgStore {
-    pub(super) async fn accept_all(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
+    pub(super) async fn accept_all(
+        &self,
+        submissions: Vec<Submission>,
+        credit: &[Credit],
+    ) -> PortResult<Accepted> {
         let mut queueing = Queueing::new(credit);
         let mut columns = Columns::default();
         let mut calls = Calls::default();
@@ -54,7 +58,8 @@ impl PgStore {
         self.keep_traces(&submissions).await?;
         let stored = self.store(columns).await?;
         let answers = calls.answers(&submissions, &stored.replays)?;
-        let mut written = Written { stored: &stored, queueing: &queueing, accepted: Accepted::default() };
+        let mut written =
+            Written { stored: &stored, queueing: &queueing, accepted: Accepted::default() };
         let mut effects = Effects::default();
         for submission in &submissions {
             written.tell(submission, &mut effects);
@@ -116,13 +121,21 @@ impl Calls {
         true
     }
 
-    fn answers(&self, submissions: &[Submission], replays: &[Option<String>]) -> PortResult<Vec<Acceptance>> {
+    fn answers(
+        &self,
+        submissions: &[Submission],
+        replays: &[Option<String>],
+    ) -> PortResult<Vec<Acceptance>> {
         let mut answers: Vec<Acceptance> = Vec::with_capacity(submissions.len());
         for (index, submission) in submissions.iter().enumerate() {
             let answer = match self.keyed.get(&index) {
                 None => Acceptance::Stored,
-                Some(Source::Key(place)) => from_replay(replays.get(*place).and_then(Option::as_deref))?,
-                Some(Source::Earlier(earlier)) => after(&submissions[*earlier], submission, &answers[*earlier]),
+                Some(Source::Key(place)) => {
+                    from_replay(replays.get(*place).and_then(Option::as_deref))?
+                }
+                Some(Source::Earlier(earlier)) => {
+                    after(&submissions[*earlier], submission, &answers[*earlier])
+                }
             };
             answers.push(answer);
         }
@@ -141,7 +154,9 @@ fn from_replay(replay: Option<&str>) -> PortResult<Acceptance> {
 
 /// What a submission hears whose key an earlier one of the same call has.
 fn after(earlier: &Submission, later: &Submission, said: &Acceptance) -> Acceptance {
-    let (Some(first), Some(second)) = (&earlier.idempotency, &later.idempotency) else { return said.clone() };
+    let (Some(first), Some(second)) = (&earlier.idempotency, &later.idempotency) else {
+        return said.clone();
+    };
     match said {
         _ if first.fingerprint != second.fingerprint => Acceptance::KeyReused,
         Acceptance::Stored if target(earlier) == target(later) => Acceptance::Stored,
@@ -178,7 +193,9 @@ impl Queueing {
         if !free || seat.is_some_and(|seat| seat.limited) {
             return false;
         }
-        let Some(left) = self.credit.get_mut(&task.class).filter(|left| **left > 0) else { return false };
+        let Some(left) = self.credit.get_mut(&task.class).filter(|left| **left > 0) else {
+            return false;
+        };
         *left -= 1;
         self.queued.insert(task.id)
     }
@@ -207,7 +224,13 @@ impl Written<'_> {
         }
     }
 
-    fn tell_job(&mut self, tenant: &TenantId, job: &NewJob, batch: Option<(BatchId, u32)>, effects: &mut Effects) {
+    fn tell_job(
+        &mut self,
+        tenant: &TenantId,
+        job: &NewJob,
+        batch: Option<(BatchId, u32)>,
+        effects: &mut Effects,
+    ) {
         if !self.stored.fresh.contains(&job.id.0) {
             return;
         }
@@ -223,7 +246,9 @@ impl Written<'_> {
                 Some(_) => {}
                 None if self.stored.credited && self.queueing.queued.contains(&task.id) => {
                     let bell = Doorbell::new(task.id, Fence(0), task.class);
-                    self.accepted.bells.push(bell.traced(job.trace.as_ref().map(ToString::to_string)));
+                    self.accepted
+                        .bells
+                        .push(bell.traced(job.trace.as_ref().map(ToString::to_string)));
                 }
                 None if !later => push_once(&mut self.accepted.moved.readied, task.class),
                 None => {}

@@ -103,7 +103,12 @@ impl Columns {
         }
     }
 
-    fn push_batch(&mut self, tenant: &TenantId, batch: &NewBatch, queueing: &mut Queueing) -> PortResult<()> {
+    fn push_batch(
+        &mut self,
+        tenant: &TenantId,
+        batch: &NewBatch,
+        queueing: &mut Queueing,
+    ) -> PortResult<()> {
         let limited = batch.max_concurrent.is_some();
         let mut refused = 0;
         for (item, new) in (0..).zip(&batch.items) {
@@ -124,7 +129,9 @@ impl Columns {
         self.batch.tenant.push(tenant.0.clone());
         self.batch.total.push(count(batch.items.len()));
         self.batch.refused.push(refused);
-        self.batch.max_concurrent.push(batch.max_concurrent.map(|most| i32::try_from(most).unwrap_or(i32::MAX)));
+        self.batch
+            .max_concurrent
+            .push(batch.max_concurrent.map(|most| i32::try_from(most).unwrap_or(i32::MAX)));
         self.batch.stop_on_error.push(batch.stop_on_error);
         Ok(())
     }
@@ -146,7 +153,9 @@ impl Columns {
         columns.metadata.push(job.metadata.as_ref().map(column::text).transpose()?);
         columns.input.push(column::text(&job.input)?);
         columns.timeout_ms.push(job.overrides.timeout.map(column::millis));
-        columns.max_attempts.push(job.overrides.max_attempts.map(|most| i16::try_from(most).unwrap_or(i16::MAX)));
+        columns
+            .max_attempts
+            .push(job.overrides.max_attempts.map(|most| i16::try_from(most).unwrap_or(i16::MAX)));
         columns.batch.push(seat.map(|seat| seat.batch.0));
         columns.item.push(seat.map(|seat| seat.item));
         columns.total.push(count(job.tasks.len()));

@@ -65,14 +65,20 @@ impl PgStore {
     /// Fills in what a task of a plan has besides: what its needs came to, and its job as a whole. The claim stands whether or not this
     /// can be read; if it can't, the lease runs out and the task is run by somebody who can.
     async fn complete(&self, bare: Vec<Bare>) -> PortResult<HashMap<TaskId, Claimed>> {
-        let needs = self.need_outcomes(bare.iter().flat_map(|one| one.needs.iter().copied()).collect()).await?;
-        let plans: Vec<Uuid> = bare.iter().filter(|one| !one.solo).map(|one| one.claimed.job.0).collect();
-        let views = if plans.is_empty() { BTreeMap::new() } else { self.views(None, &plans).await? };
+        let needs = self
+            .need_outcomes(bare.iter().flat_map(|one| one.needs.iter().copied()).collect())
+            .await?;
+        let plans: Vec<Uuid> =
+            bare.iter().filter(|one| !one.solo).map(|one| one.claimed.job.0).collect();
+        let views =
+            if plans.is_empty() { BTreeMap::new() } else { self.views(None, &plans).await? };
         let mut claimed = HashMap::with_capacity(bare.len());
         for mut one in bare {
             for need in &one.needs {
                 let found = needs.get(need).ok_or_else(|| unreadable("tasks.needs", need))?;
-                one.claimed.needs.push(NeedOutcome { name: found.name.clone(), result: found.result.clone() });
+                one.claimed
+                    .needs
+                    .push(NeedOutcome { name: found.name.clone(), result: found.result.clone() });
             }
             if let Some(view) = views.get(&one.claimed.job.0) {
                 one.claimed.view = view.clone();
@@ -86,7 +92,8 @@ impl PgStore {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let query = sqlx::query("SELECT id, name, output, error FROM spool.need_outcomes($1)").bind(ids);
+        let query =
+            sqlx::query("SELECT id, name, output, error FROM spool.need_outcomes($1)").bind(ids);
         let rows = self.patiently(query.fetch_all(&self.work)).await?;
         rows.iter()
             .map(|row| {

@@ -21,7 +21,11 @@ use super::{
 const AT_ONCE: i32 = 500;
 
 impl PgStore {
-    pub(super) async fn cancel_target(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
+    pub(super) async fn cancel_target(
+        &self,
+        tenant: &TenantId,
+        target: Target,
+    ) -> PortResult<Option<Moved>> {
         if !self.has(tenant, target).await? {
             return Ok(None);
         }
@@ -43,8 +47,13 @@ impl PgStore {
         let mut effects = Effects::default();
         let mut behind = Some(-1);
         while let Some(item) = behind {
-            let (jobs, last) =
-                self.items_behind("SELECT jobs, last_item FROM spool.open_items($1, $2, $3)", batch, item).await?;
+            let (jobs, last) = self
+                .items_behind(
+                    "SELECT jobs, last_item FROM spool.open_items($1, $2, $3)",
+                    batch,
+                    item,
+                )
+                .await?;
             behind = last;
             if !jobs.is_empty() {
                 effects.add(self.cancel_jobs(jobs).await?);
@@ -53,7 +62,12 @@ impl PgStore {
         Ok(effects)
     }
 
-    async fn items_behind(&self, sql: &'static str, batch: Uuid, item: i32) -> PortResult<(Vec<Uuid>, Option<i32>)> {
+    async fn items_behind(
+        &self,
+        sql: &'static str,
+        batch: Uuid,
+        item: i32,
+    ) -> PortResult<(Vec<Uuid>, Option<i32>)> {
         let query = sqlx::query(sql).bind(batch).bind(item).bind(AT_ONCE);
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
@@ -75,7 +89,11 @@ impl PgStore {
         Ok(all)
     }
 
-    pub(super) async fn retry_target(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
+    pub(super) async fn retry_target(
+        &self,
+        tenant: &TenantId,
+        target: Target,
+    ) -> PortResult<Option<(u32, Moved)>> {
         if !self.has(tenant, target).await? {
             return Ok(None);
         }
@@ -106,7 +124,8 @@ impl PgStore {
         let (mut owners, mut old, mut new) = (Vec::new(), Vec::new(), Vec::new());
         for row in &rows {
             let mut cells = Cells::of(row);
-            let (job, generation, task): (Uuid, i32, Uuid) = (cells.take()?, cells.take()?, cells.take()?);
+            let (job, generation, task): (Uuid, i32, Uuid) =
+                (cells.take()?, cells.take()?, cells.take()?);
             generations.insert(job, generation);
             let next = u32::try_from(generation).unwrap_or_default() + 1;
             owners.push(job);
@@ -133,10 +152,14 @@ impl PgStore {
     /// Whether a tenant has this.
     pub(super) async fn has(&self, tenant: &TenantId, target: Target) -> PortResult<bool> {
         let (sql, id) = match target {
-            Target::Job(job) => ("SELECT EXISTS (SELECT FROM spool.jobs j WHERE j.id = $1 AND j.tenant = $2)", job.0),
-            Target::Batch(batch) => {
-                ("SELECT EXISTS (SELECT FROM spool.batches b WHERE b.id = $1 AND b.tenant = $2)", batch.0)
-            }
+            Target::Job(job) => (
+                "SELECT EXISTS (SELECT FROM spool.jobs j WHERE j.id = $1 AND j.tenant = $2)",
+                job.0,
+            ),
+            Target::Batch(batch) => (
+                "SELECT EXISTS (SELECT FROM spool.batches b WHERE b.id = $1 AND b.tenant = $2)",
+                batch.0,
+            ),
         };
         let query = sqlx::query(sql).bind(id).bind(tenant.0.clone());
         let row = self.work(query.fetch_one(&self.work)).await?;

@@ -119,7 +119,8 @@ pub fn class(text: &str) -> PortResult<Class> {
 
 /// Classes, each once and in order.
 pub fn classes(texts: &[String]) -> PortResult<Vec<Class>> {
-    let mut classes: Vec<Class> = texts.iter().map(|text| class(text)).collect::<PortResult<_>>()?;
+    let mut classes: Vec<Class> =
+        texts.iter().map(|text| class(text)).collect::<PortResult<_>>()?;
     classes.sort_unstable();
     classes.dedup();
     Ok(classes)

@@ -21,7 +21,8 @@ use super::{
 #[async_trait]
 impl Controls for PgStore {
     async fn limits(&self) -> PortResult<Vec<Limit>> {
-        let query = sqlx::query("SELECT scope, name, most, kinds FROM spool.limits ORDER BY scope, name");
+        let query =
+            sqlx::query("SELECT scope, name, most, kinds FROM spool.limits ORDER BY scope, name");
         self.work(query.fetch_all(&self.work)).await?.iter().map(limit).collect()
     }
 
@@ -67,8 +68,9 @@ impl Controls for PgStore {
 
     async fn resume(&self, what: &Pausable) -> PortResult<bool> {
         let (scope, name) = what.words();
-        let query =
-            sqlx::query("DELETE FROM spool.pauses WHERE scope = $1 AND name = $2").bind(scope).bind(name.to_owned());
+        let query = sqlx::query("DELETE FROM spool.pauses WHERE scope = $1 AND name = $2")
+            .bind(scope)
+            .bind(name.to_owned());
         Ok(self.work(query.execute(&self.work)).await?.rows_affected() > 0)
     }
 
@@ -121,7 +123,14 @@ fn at_work(cells: &mut Cells<'_>) -> PortResult<AtWork> {
         let of_class: u32 = cells.number::<i32, _>("workers.slots")?;
         slots.extend((of_class > 0).then_some((class, of_class)));
     }
-    Ok(AtWork { worker: WorkerId(worker), name, slots, draining: cells.take()?, seen_at, runs: Vec::new() })
+    Ok(AtWork {
+        worker: WorkerId(worker),
+        name,
+        slots,
+        draining: cells.take()?,
+        seen_at,
+        runs: Vec::new(),
+    })
 }
 
 /// The rest of the row: what it runs, if anything.

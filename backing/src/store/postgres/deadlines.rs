@@ -30,7 +30,10 @@ impl PgStore {
         if tasks.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query("SELECT spool.keep_deadlines($1, $2, $3)").bind(tasks).bind(run_ats).bind(allowed);
+        let query = sqlx::query("SELECT spool.keep_deadlines($1, $2, $3)")
+            .bind(tasks)
+            .bind(run_ats)
+            .bind(allowed);
         self.work(query.execute(&self.work)).await.map(drop)
     }
 
@@ -50,7 +53,9 @@ impl PgStore {
                     expired += 1;
                 }
                 Err(error) if error.is_transient() => return Err(error),
-                Err(error) => tracing::error!(%task, %error, "a task that did not start in time can't be failed"),
+                Err(error) => {
+                    tracing::error!(%task, %error, "a task that did not start in time can't be failed")
+                }
             }
         }
         Ok(expired)

@@ -40,7 +40,9 @@ impl PgStore {
             return Ok(rung);
         }
         // Tasks whose time came and that may share an output: decided on now, and rung by the next call.
-        let moved = self.follow(Effects { keys: tenants.into_iter().zip(keys).collect(), ..Effects::default() }).await;
+        let moved = self
+            .follow(Effects { keys: tenants.into_iter().zip(keys).collect(), ..Effects::default() })
+            .await;
         Ok(Rung { more: rung.more || moved.readied.contains(&class), ..rung })
     }
 
@@ -93,6 +95,7 @@ fn bells(cells: &mut Cells<'_>, class: Class) -> PortResult<Vec<Doorbell>> {
     let traces: Option<Vec<Option<String>>> = cells.take()?;
     // None where no job has one.
     let traces = traces.into_iter().flatten().chain(std::iter::repeat(None));
-    let bell = |((task, fence), trace)| Doorbell::new(TaskId(task), Fence(fence), class).traced(trace);
+    let bell =
+        |((task, fence), trace)| Doorbell::new(TaskId(task), Fence(fence), class).traced(trace);
     Ok(tasks.into_iter().zip(fences).zip(traces).map(bell).collect())
 }

@@ -46,7 +46,14 @@ impl Effects {
         let keys: Vec<Vec<u8>> = list(cells)?;
         let halted = list(cells)?.into_iter().collect();
         let again = list(cells)?;
-        Ok(Self { jobs, readied, stopping, keys: tenants.into_iter().zip(keys).collect(), halted, again })
+        Ok(Self {
+            jobs,
+            readied,
+            stopping,
+            keys: tenants.into_iter().zip(keys).collect(),
+            halted,
+            again,
+        })
     }
 
     /// Reads a row that is an `effects`.
@@ -114,10 +121,11 @@ impl PgStore {
 
     async fn elect(&self, keys: Vec<(String, Vec<u8>)>) -> PortResult<Effects> {
         let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = keys.into_iter().unzip();
-        let query =
-            sqlx::query("SELECT jobs, readied, stopping, tenants, keys, halted, again FROM spool.elect($1, $2)")
-                .bind(tenants)
-                .bind(keys);
+        let query = sqlx::query(
+            "SELECT jobs, readied, stopping, tenants, keys, halted, again FROM spool.elect($1, $2)",
+        )
+        .bind(tenants)
+        .bind(keys);
         Effects::of(&self.work(query.fetch_one(&self.work)).await?)
     }
 

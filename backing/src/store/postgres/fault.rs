@@ -9,10 +9,15 @@ use tokio::time::timeout;
 pub const PART: &str = "PostgreSQL";
 
 /// Awaits an answer, for so long at most: a connection that is half open never says that it is.
-pub async fn within<T>(bound: Duration, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
+pub async fn within<T>(
+    bound: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> PortResult<T> {
     match timeout(bound, answer).await {
         Ok(answer) => answer.map_err(port),
-        Err(_) => Err(PortError::unavailable(PART, format!("no answer within {} s", bound.as_secs()))),
+        Err(_) => {
+            Err(PortError::unavailable(PART, format!("no answer within {} s", bound.as_secs())))
+        }
     }
 }
 
@@ -40,7 +45,8 @@ pub fn unreadable(column: &str, said: impl ToString) -> PortError {
 /// Judges an SQLSTATE: connections (08), lost races (40), resources (53), an operator or a timeout (57), locks (55P03), a server in
 /// recovery that takes no writes (25006).
 fn may_go_away(code: &str) -> bool {
-    ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) || ["55P03", "25006"].contains(&code)
+    ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
+        || ["55P03", "25006"].contains(&code)
 }
 
 #[cfg(test)]

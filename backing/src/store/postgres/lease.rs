@@ -30,16 +30,21 @@ impl PgStore {
         lease: Duration,
     ) -> PortResult<Vec<Pulse>> {
         let slots = |class| {
-            let all: u32 = presence.slots.iter().filter(|(of, _)| *of == class).map(|(_, slots)| slots).sum();
+            let all: u32 =
+                presence.slots.iter().filter(|(of, _)| *of == class).map(|(_, slots)| slots).sum();
             i32::try_from(all).unwrap_or(i32::MAX)
         };
         let tasks: Vec<Uuid> = beats.iter().map(|beat| beat.task.0).collect();
         let fences: Vec<i64> = beats.iter().map(|beat| beat.fence.0).collect();
-        let progress: Vec<Option<f32>> =
-            beats.iter().map(|beat| beat.progress.as_ref().map(|progress| progress.value as f32)).collect();
+        let progress: Vec<Option<f32>> = beats
+            .iter()
+            .map(|beat| beat.progress.as_ref().map(|progress| progress.value as f32))
+            .collect();
         let stages: Vec<Option<String>> = beats
             .iter()
-            .map(|beat| beat.progress.as_ref().and_then(|progress| progress.stage.as_deref().map(clean)))
+            .map(|beat| {
+                beat.progress.as_ref().and_then(|progress| progress.stage.as_deref().map(clean))
+            })
             .collect();
         let query = sqlx::query("SELECT spool.beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(presence.worker.0)
@@ -58,12 +63,18 @@ impl PgStore {
         pulses.into_iter().map(pulse).collect()
     }
 
-    pub(super) async fn release_all(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
+    pub(super) async fn release_all(
+        &self,
+        worker: WorkerId,
+        tasks: &[(TaskId, Fence)],
+    ) -> PortResult<Moved> {
         let (ids, fences): (Vec<Uuid>, Vec<i64>) = sorted(tasks);
-        let query = sqlx::query("SELECT jobs, readied, stopped, stopped_fences FROM spool.release($1, $2, $3)")
-            .bind(worker.0)
-            .bind(ids)
-            .bind(fences);
+        let query = sqlx::query(
+            "SELECT jobs, readied, stopped, stopped_fences FROM spool.release($1, $2, $3)",
+        )
+        .bind(worker.0)
+        .bind(ids)
+        .bind(fences);
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let effects = Effects {
@@ -71,13 +82,21 @@ impl PgStore {
             readied: column::classes(&list::<String>(&mut cells)?)?,
             ..Effects::default()
         };
-        let (stopped, stopped_fences): (Vec<Uuid>, Vec<i64>) = (list(&mut cells)?, list(&mut cells)?);
+        let (stopped, stopped_fences): (Vec<Uuid>, Vec<i64>) =
+            (list(&mut cells)?, list(&mut cells)?);
         let mut moved = self.follow(effects).await;
         if !stopped.is_empty() {
-            let settlement =
-                |(task, fence)| Settlement { task: TaskId(task), fence: Fence(fence), verdict: Verdict::Cancelled };
-            let (_, more) =
-                self.settle_all(worker, stopped.into_iter().zip(stopped_fences).map(settlement).collect()).await?;
+            let settlement = |(task, fence)| Settlement {
+                task: TaskId(task),
+                fence: Fence(fence),
+                verdict: Verdict::Cancelled,
+            };
+            let (_, more) = self
+                .settle_all(
+                    worker,
+                    stopped.into_iter().zip(stopped_fences).map(settlement).collect(),
+                )
+                .await?;
             add(&mut moved, more);
         }
         Ok(moved)
@@ -100,9 +119,14 @@ impl PgStore {
         let doomed: Vec<Uuid> = list(&mut cells)?;
         let (fences, losses): (Vec<i64>, Vec<i16>) = (list(&mut cells)?, list(&mut cells)?);
         let poisoned: Vec<bool> = list(&mut cells)?;
-        for (((task, fence), losses), poisoned) in doomed.into_iter().zip(fences).zip(losses).zip(poisoned) {
-            let verdict =
-                if poisoned { Verdict::Failed(reason::poison(i64::from(losses) + 1)) } else { Verdict::Cancelled };
+        for (((task, fence), losses), poisoned) in
+            doomed.into_iter().zip(fences).zip(losses).zip(poisoned)
+        {
+            let verdict = if poisoned {
+                Verdict::Failed(reason::poison(i64::from(losses) + 1))
+            } else {
+                Verdict::Cancelled
+            };
             let settlement = Settlement { task: TaskId(task), fence: Fence(fence), verdict };
             // Each by itself: one that can't be judged stops none of the rest.
             match self.end_expired(settlement).await {

@@ -46,7 +46,11 @@ struct Asking {
 impl Lookout {
     /// Asks the server that these options name. Connects when it first has to ask.
     pub fn new(connect: PgConnectOptions) -> Self {
-        Self(Arc::new(Shared { connect, heard: Mutex::new(Instant::now()), asking: Default::default() }))
+        Self(Arc::new(Shared {
+            connect,
+            heard: Mutex::new(Instant::now()),
+            asking: Default::default(),
+        }))
     }
 
     /// The server said something, to whomever.
@@ -75,11 +79,14 @@ impl Shared {
         if *self.heard.lock() > since {
             return false;
         }
-        if asking.unanswered.is_some_and(|at| at.elapsed() < REMEMBERED && *self.heard.lock() < at) {
+        if asking.unanswered.is_some_and(|at| at.elapsed() < REMEMBERED && *self.heard.lock() < at)
+        {
             return true;
         }
         let kept = asking.kept.take();
-        let answered = timeout(ANSWER_WITHIN, sign_of_life(kept, &self.connect)).await.unwrap_or(Answered::Nothing);
+        let answered = timeout(ANSWER_WITHIN, sign_of_life(kept, &self.connect))
+            .await
+            .unwrap_or(Answered::Nothing);
         let there = !matches!(answered, Answered::Nothing) || *self.heard.lock() > since;
         asking.unanswered = (!there).then(Instant::now);
         if let Answered::On(sql) = answered {

@@ -67,10 +67,11 @@ async fn apply(sql: &mut PgConnection) -> Result<usize, sqlx::Error> {
         )
         .execute(&mut *write)
         .await?;
-        let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM spool_migrations WHERE number = $1)")
-            .bind(number)
-            .fetch_one(&mut *write)
-            .await?;
+        let there: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM spool_migrations WHERE number = $1)")
+                .bind(number)
+                .fetch_one(&mut *write)
+                .await?;
         if !there {
             sqlx::raw_sql(*text).execute(&mut *write).await?;
             sqlx::query("INSERT INTO spool_migrations (number, major) VALUES ($1, $2)")
@@ -90,9 +91,13 @@ pub type Found = (Vec<i32>, Option<i32>);
 
 /// Reads what is in a database.
 pub async fn found(sql: impl PgExecutor<'_>) -> sqlx::Result<Found> {
-    let query = sqlx::query_as("SELECT coalesce(array_agg(number), '{}'), max(major) FROM spool_migrations");
+    let query = sqlx::query_as(
+        "SELECT coalesce(array_agg(number), '{}'), max(major) FROM spool_migrations",
+    );
     match query.fetch_one(sql).await {
-        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("42P01") => Ok((Vec::new(), None)),
+        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("42P01") => {
+            Ok((Vec::new(), None))
+        }
         answer => answer,
     }
 }
@@ -111,7 +116,10 @@ pub fn check((there, major): Found) -> PortResult<()> {
         (0, _) => Ok(()),
         (missing, _) => Err(PortError::broken(
             PART,
-            format!("the database lacks {missing} of {} migrations: run `spool migrate`", MIGRATIONS.len()),
+            format!(
+                "the database lacks {missing} of {} migrations: run `spool migrate`",
+                MIGRATIONS.len()
+            ),
         )),
     }
 }

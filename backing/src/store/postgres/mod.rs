@@ -48,8 +48,8 @@ use common::{
         PortError, PortResult,
         broker::Doorbell,
         store::{
-            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
-            Store, SweepPolicy, Swept, Target,
+            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention,
+            Rung, Settled, Store, SweepPolicy, Swept, Target,
         },
     },
     submission::Submission,
@@ -79,7 +79,8 @@ pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     migrate::check(fault::within(options.acquire_timeout, migrate::found(&mut sql)).await?)?;
     fault::within(options.acquire_timeout, sql.close()).await?;
     let lookout = Lookout::new(pool::parse(url)?);
-    let (work, beats) = (Pool::for_work(url, &options, &lookout)?, Pool::for_beats(url, &options, &lookout)?);
+    let (work, beats) =
+        (Pool::for_work(url, &options, &lookout)?, Pool::for_beats(url, &options, &lookout)?);
     Ok(PgStore { work, beats, lookout, options, tidying: Arc::default() })
 }
 
@@ -95,7 +96,10 @@ impl PgStore {
 
     /// Awaits a statement, for so long at most as it may take. For what would be done and not heard of, if a server that was frozen for
     /// a moment thawed: claims would be lost, and bells not rung, that nobody waits for in front of a screen.
-    async fn patiently<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
+    async fn patiently<T>(
+        &self,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> PortResult<T> {
         fault::within(self.options.patience(), answer).await
     }
 
@@ -108,7 +112,11 @@ impl PgStore {
 
 #[async_trait]
 impl Store for PgStore {
-    async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
+    async fn accept(
+        &self,
+        submissions: Vec<Submission>,
+        credit: &[Credit],
+    ) -> PortResult<Accepted> {
         self.accept_all(submissions, credit).await
     }
 
@@ -120,15 +128,29 @@ impl Store for PgStore {
         self.hand_back_all(tasks).await
     }
 
-    async fn claim(&self, worker: WorkerId, tasks: &[TaskId], lease: Duration) -> PortResult<Vec<Option<Claimed>>> {
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        tasks: &[TaskId],
+        lease: Duration,
+    ) -> PortResult<Vec<Option<Claimed>>> {
         self.claim_all(worker, tasks, lease).await
     }
 
-    async fn beat(&self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>> {
+    async fn beat(
+        &self,
+        presence: &Presence,
+        beats: &[Beat],
+        lease: Duration,
+    ) -> PortResult<Vec<Pulse>> {
         self.beat_all(presence, beats, lease).await
     }
 
-    async fn settle(&self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<(Vec<Settled>, Moved)> {
+    async fn settle(
+        &self,
+        worker: WorkerId,
+        settlements: Vec<Settlement>,
+    ) -> PortResult<(Vec<Settled>, Moved)> {
         self.settle_all(worker, settlements).await
     }
 
@@ -140,7 +162,12 @@ impl Store for PgStore {
         self.sweep_all(policy).await
     }
 
-    async fn overdue(&self, class: Class, age: Duration, most: u32) -> PortResult<(Vec<Doorbell>, u64)> {
+    async fn overdue(
+        &self,
+        class: Class,
+        age: Duration,
+        most: u32,
+    ) -> PortResult<(Vec<Doorbell>, u64)> {
         self.overdue_bells(class, age, most).await
     }
 

@@ -27,7 +27,8 @@ impl NamedArtifacts for PgStore {
 
     async fn forget_unnamed(&self, artifacts: &[Digest]) -> PortResult<()> {
         let hashes: Vec<Vec<u8>> = artifacts.iter().copied().map(bytes).collect();
-        let query = sqlx::query("DELETE FROM spool.unnamed_artifacts WHERE hash = ANY ($1)").bind(hashes);
+        let query =
+            sqlx::query("DELETE FROM spool.unnamed_artifacts WHERE hash = ANY ($1)").bind(hashes);
         self.work(query.execute(&self.work)).await.map(drop)
     }
 

@@ -39,7 +39,11 @@ pub struct PgOptions {
 
 impl Default for PgOptions {
     fn default() -> Self {
-        Self { connections: 8, statement_timeout: Duration::from_secs(15), acquire_timeout: Duration::from_secs(5) }
+        Self {
+            connections: 8,
+            statement_timeout: Duration::from_secs(15),
+            acquire_timeout: Duration::from_secs(5),
+        }
     }
 }
 
@@ -64,10 +68,12 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Reads a URL such as `postgres://user@host:5432/database`.
 pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
-    PgConnectOptions::from_str(url).map(|options| options.application_name("spool")).map_err(|error| {
-        let hint = "a URL like `postgres://user:password@host:5432/database` is wanted";
-        PortError::broken(PART, format!("its URL can't be read ({error}): {hint}"))
-    })
+    PgConnectOptions::from_str(url).map(|options| options.application_name("spool")).map_err(
+        |error| {
+            let hint = "a URL like `postgres://user:password@host:5432/database` is wanted";
+            PortError::broken(PART, format!("its URL can't be read ({error}): {hint}"))
+        },
+    )
 }
 
 /// Connects once without a pool: a pool that gets no connection only says that it waited, and not what the server said.
@@ -108,9 +114,16 @@ impl Pool {
         Self::new(url, options, BEAT_CONNECTIONS, "off", lookout)
     }
 
-    fn new(url: &str, options: &PgOptions, connections: u32, durable: &str, lookout: &Lookout) -> PortResult<Self> {
+    fn new(
+        url: &str,
+        options: &PgOptions,
+        connections: u32,
+        durable: &str,
+        lookout: &Lookout,
+    ) -> PortResult<Self> {
         let bound = options.statement_timeout.as_millis().to_string();
-        let connect = parse(url)?.options([("statement_timeout", bound.as_str()), ("synchronous_commit", durable)]);
+        let connect = parse(url)?
+            .options([("statement_timeout", bound.as_str()), ("synchronous_commit", durable)]);
         let known = Arc::new(Known::new(lookout.clone()));
         let maker = Maker { connect, known: known.clone() };
         let pool = managed::Pool::builder(maker).max_size(connections.max(1) as usize).build();
@@ -162,7 +175,10 @@ impl Known {
     /// Why no connection came in time: the server's reason, if it gave one, and else that all are in use.
     fn why_none(&self) -> sqlx::Error {
         match &*self.waited_for.lock() {
-            Some(why) => sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, format!("no connection: {why}"))),
+            Some(why) => sqlx::Error::Io(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no connection: {why}"),
+            )),
             None => sqlx::Error::PoolTimedOut,
         }
     }
@@ -187,12 +203,20 @@ impl managed::Manager for Maker {
             .without_max_times();
         let known = &self.known;
         let note = |error: &sqlx::Error, _| *known.waited_for.lock() = Some(error.to_string());
-        let made = (|| PgConnection::connect_with(&self.connect)).retry(pauses).when(starts).notify(note).await;
+        let made = (|| PgConnection::connect_with(&self.connect))
+            .retry(pauses)
+            .when(starts)
+            .notify(note)
+            .await;
         *known.waited_for.lock() = None;
         made.inspect(|_| known.lookout.heard())
     }
 
-    async fn recycle(&self, sql: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(
+        &self,
+        sql: &mut PgConnection,
+        metrics: &Metrics,
+    ) -> RecycleResult<sqlx::Error> {
         if metrics.age() > MAX_AGE {
             return Err(RecycleError::message("it is old"));
         }
@@ -244,7 +268,9 @@ impl Lent {
 
 /// Whether a connection can be used again after an error: what a statement did wrong does it no harm, and the server's last word does.
 fn leaves_it_sound(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(said) = error else { return matches!(error, sqlx::Error::RowNotFound) };
+    let sqlx::Error::Database(said) = error else {
+        return matches!(error, sqlx::Error::RowNotFound);
+    };
     let said = said.try_downcast_ref::<PgDatabaseError>();
     said.is_some_and(|said| matches!(said.severity(), PgSeverity::Error))
 }
@@ -266,5 +292,7 @@ impl Drop for Lent {
 
 /// Asks for a sign of life.
 async fn alive(sql: &mut PgConnection, bound: Duration) -> sqlx::Result<()> {
-    timeout(bound, sql.ping()).await.map_err(|_| sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut)))?
+    timeout(bound, sql.ping())
+        .await
+        .map_err(|_| sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut)))?
 }

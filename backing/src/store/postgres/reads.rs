@@ -22,19 +22,31 @@ use super::{
 };
 
 impl PgStore {
-    pub(super) async fn job_views(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
+    pub(super) async fn job_views(
+        &self,
+        tenant: &TenantId,
+        jobs: &[JobId],
+    ) -> PortResult<Vec<Option<JobView>>> {
         let ids: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
         let views = self.views(Some(tenant), &ids).await?;
         Ok(ids.iter().map(|id| views.get(id).cloned()).collect())
     }
 
-    pub(super) async fn plan(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<Vec<TaskView>>> {
+    pub(super) async fn plan(
+        &self,
+        tenant: &TenantId,
+        job: JobId,
+    ) -> PortResult<Option<Vec<TaskView>>> {
         let tasks = self.task_views(tenant, Vec::new(), Some(job.0)).await?;
         // A job has at least one task.
         Ok((!tasks.is_empty()).then_some(tasks))
     }
 
-    pub(super) async fn task_view(&self, tenant: &TenantId, task: TaskId) -> PortResult<Option<TaskView>> {
+    pub(super) async fn task_view(
+        &self,
+        tenant: &TenantId,
+        task: TaskId,
+    ) -> PortResult<Option<TaskView>> {
         Ok(self.task_views(tenant, vec![task.0], None).await?.pop())
     }
 
@@ -55,7 +67,11 @@ impl PgStore {
         self.work(query.fetch_all(&self.work)).await?.iter().map(task_view).collect()
     }
 
-    pub(super) async fn batch_view(&self, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>> {
+    pub(super) async fn batch_view(
+        &self,
+        tenant: &TenantId,
+        batch: BatchId,
+    ) -> PortResult<Option<BatchView>> {
         let query = sqlx::query(
             "SELECT b.id, b.total, b.fulfilled, b.rejected, b.created_at, b.settled_at
              FROM spool.batches b WHERE b.id = $1 AND b.tenant = $2",
@@ -96,10 +112,12 @@ impl PgStore {
         for row in &self.work(query.fetch_all(&self.work)).await? {
             let mut cells = Cells::of(row);
             let item = cells.number::<i32, _>("jobs.item")?;
-            let (job, error): (Option<Uuid>, _) = (cells.take()?, cells.maybe_json("refusals.error")?);
+            let (job, error): (Option<Uuid>, _) =
+                (cells.take()?, cells.maybe_json("refusals.error")?);
             seats.extend(job.map(Ok).or(error.map(Err)).map(|what| (item, what)));
         }
-        let jobs: Vec<Uuid> = seats.iter().filter_map(|(_, what)| what.as_ref().ok().copied()).collect();
+        let jobs: Vec<Uuid> =
+            seats.iter().filter_map(|(_, what)| what.as_ref().ok().copied()).collect();
         let mut views = self.views(Some(tenant), &jobs).await?;
         let item = |(item, what): (u32, Result<Uuid, JobError>)| {
             let view = match what {
@@ -111,11 +129,16 @@ impl PgStore {
         Ok(Some(seats.into_iter().filter_map(item).collect()))
     }
 
-    pub(super) async fn remembered(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+    pub(super) async fn remembered(
+        &self,
+        tenant: &TenantId,
+        keys: &[Digest],
+    ) -> PortResult<Vec<bool>> {
         let wanted: Vec<Vec<u8>> = keys.iter().map(|key| key.0.to_vec()).collect();
-        let query = sqlx::query("SELECT m.key FROM spool.memos m WHERE m.tenant = $1 AND m.key = ANY($2)")
-            .bind(tenant.0.clone())
-            .bind(wanted);
+        let query =
+            sqlx::query("SELECT m.key FROM spool.memos m WHERE m.tenant = $1 AND m.key = ANY($2)")
+                .bind(tenant.0.clone())
+                .bind(wanted);
         let mut found = BTreeSet::new();
         for row in &self.work(query.fetch_all(&self.work)).await? {
             let key: Vec<u8> = Cells::of(row).take()?;
@@ -151,12 +174,14 @@ impl PgStore {
 
 fn task_view(row: &PgRow) -> PortResult<TaskView> {
     let mut cells = Cells::of(row);
-    let (id, job, name, kind) = (TaskId(cells.take()?), JobId(cells.take()?), cells.take()?, cells.take()?);
+    let (id, job, name, kind) =
+        (TaskId(cells.take()?), JobId(cells.take()?), cells.take()?, cells.take()?);
     let (class, state) = (column::class(cells.take()?)?, column::state(cells.take()?)?);
     let needs: Option<Vec<Uuid>> = cells.take()?;
     let attempts = cells.number::<i16, _>("tasks.attempt")?;
     let losses = cells.number::<i16, _>("tasks.losses")?;
-    let (fence, recalled, worker) = (Fence(cells.take()?), cells.take()?, cells.take::<Option<Uuid>>()?.map(WorkerId));
+    let (fence, recalled, worker) =
+        (Fence(cells.take()?), cells.take()?, cells.take::<Option<Uuid>>()?.map(WorkerId));
     let progress = column::progress(cells.take()?, cells.take()?);
     let last: Option<JobError> = cells.maybe_json("tasks.error")?;
     let errors = chain(&mut cells)?;

@@ -26,14 +26,16 @@ impl PgStore {
     /// Starts to vacuum the table of what is open when it has gathered many dead rows, unless this process is at it already. Two
     /// processes that both begin take turns in the server, and the second finds little to do.
     pub(super) async fn tidy(&self) -> PortResult<()> {
-        let row = self.work(sqlx::query("SELECT spool.wants_vacuum()").fetch_one(&self.work)).await?;
+        let row =
+            self.work(sqlx::query("SELECT spool.wants_vacuum()").fetch_one(&self.work)).await?;
         let wanted: Option<bool> = Cells::of(&row).take()?;
         if wanted != Some(true) || self.tidying.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         let this = self.clone();
         tokio::spawn(async move {
-            let vacuum = sqlx::query("VACUUM (TRUNCATE false, SKIP_LOCKED true, ANALYZE) spool.tasks");
+            let vacuum =
+                sqlx::query("VACUUM (TRUNCATE false, SKIP_LOCKED true, ANALYZE) spool.tasks");
             if let Err(error) = this.work(vacuum.execute(&this.work)).await {
                 tracing::debug!(%error, "dead rows stay a while longer");
             }

@@ -46,7 +46,13 @@ pub struct EdgeColumns {
 
 impl TaskColumns {
     /// Adds a task. An input that is the job's too is kept once, there.
-    pub fn push(&mut self, parent: Uuid, place: i32, task: &NewTask, job_input: Option<&Value>) -> PortResult<()> {
+    pub fn push(
+        &mut self,
+        parent: Uuid,
+        place: i32,
+        task: &NewTask,
+        job_input: Option<&Value>,
+    ) -> PortResult<()> {
         self.parent.push(parent);
         self.id.push(task.id.0);
         self.place.push(place);
@@ -54,12 +60,17 @@ impl TaskColumns {
         self.kind.push(task.kind.clone());
         self.version.push(i32::try_from(task.kind_version).unwrap_or(i32::MAX));
         self.class.push(task.class.as_str());
-        self.input.push(if job_input == Some(&task.input) { None } else { Some(column::text(&task.input)?) });
+        self.input.push(if job_input == Some(&task.input) {
+            None
+        } else {
+            Some(column::text(&task.input)?)
+        });
         self.input_key.push(task.input_key.map(|Digest(key)| key.to_vec()));
         self.timeout_ms.push(column::millis(task.timeout));
         self.max_attempts.push(i16::try_from(task.max_attempts).unwrap_or(i16::MAX));
         self.needs.push(literal(task, |need| need.task.to_string()));
-        self.proceeds.push(literal(task, |need| (need.on_failure == OnFailure::Proceed).to_string()));
+        self.proceeds
+            .push(literal(task, |need| (need.on_failure == OnFailure::Proceed).to_string()));
         self.result.push(task.result);
         // A need that is named twice is waited for once, and its failure must be passed on by both to be passed on.
         let mut edges = BTreeMap::new();

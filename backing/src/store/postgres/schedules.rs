@@ -40,7 +40,9 @@ impl Schedules for PgStore {
                  last_at, last_job, refusal, tenant, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO NOTHING",
         );
-        let query = bind(query, schedule)?.bind(schedule.tenant.0.clone()).bind(schedule.created_at.as_millisecond());
+        let query = bind(query, schedule)?
+            .bind(schedule.tenant.0.clone())
+            .bind(schedule.created_at.as_millisecond());
         Ok(self.work(query.execute(&self.work)).await?.rows_affected() == 1)
     }
 
@@ -60,16 +62,28 @@ impl Schedules for PgStore {
         Ok(self.work(query.execute(&self.work)).await?.rows_affected() == 1)
     }
 
-    async fn schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<Option<Schedule>> {
-        let query = sqlx::query(select!("WHERE s.id = $1 AND s.tenant = $2")).bind(schedule.0).bind(tenant.0.clone());
+    async fn schedule(
+        &self,
+        tenant: &TenantId,
+        schedule: ScheduleId,
+    ) -> PortResult<Option<Schedule>> {
+        let query = sqlx::query(select!("WHERE s.id = $1 AND s.tenant = $2"))
+            .bind(schedule.0)
+            .bind(tenant.0.clone());
         self.work(query.fetch_optional(&self.work)).await?.as_ref().map(read).transpose()
     }
 
-    async fn schedules(&self, tenant: &TenantId, after: Option<ScheduleId>, most: u32) -> PortResult<Page<Schedule>> {
-        let query = sqlx::query(select!("WHERE s.tenant = $1 AND s.id < $2 ORDER BY s.id DESC LIMIT $3"))
-            .bind(tenant.0.clone())
-            .bind(after.map_or(Uuid::max(), |after| after.0))
-            .bind(i64::from(most) + 1);
+    async fn schedules(
+        &self,
+        tenant: &TenantId,
+        after: Option<ScheduleId>,
+        most: u32,
+    ) -> PortResult<Page<Schedule>> {
+        let query =
+            sqlx::query(select!("WHERE s.tenant = $1 AND s.id < $2 ORDER BY s.id DESC LIMIT $3"))
+                .bind(tenant.0.clone())
+                .bind(after.map_or(Uuid::max(), |after| after.0))
+                .bind(i64::from(most) + 1);
         let rows = self.work(query.fetch_all(&self.work)).await?;
         let mut items = rows.iter().map(read).collect::<PortResult<Vec<_>>>()?;
         let more = items.len() > most as usize;
@@ -87,7 +101,12 @@ impl Schedules for PgStore {
         Ok((now, rows.iter().filter_map(|row| or_log(read(row))).collect()))
     }
 
-    async fn advance_schedule(&self, schedule: ScheduleId, revision: i64, course: &Course) -> PortResult<bool> {
+    async fn advance_schedule(
+        &self,
+        schedule: ScheduleId,
+        revision: i64,
+        course: &Course,
+    ) -> PortResult<bool> {
         let query = sqlx::query(
             "UPDATE spool.schedules SET revision = revision + 1, next_at = $3, last_at = $4, last_job = $5, refusal = $6
              WHERE id = $1 AND revision = $2",
@@ -136,7 +155,8 @@ fn read(row: &PgRow) -> PortResult<Schedule> {
         name,
         cron,
         timezone,
-        catch_up: CatchUp::parse(catch_up).ok_or_else(|| unreadable("schedules.catch_up", catch_up))?,
+        catch_up: CatchUp::parse(catch_up)
+            .ok_or_else(|| unreadable("schedules.catch_up", catch_up))?,
         starts_at: cells.maybe_time("schedules.starts_at")?,
         ends_at: cells.maybe_time("schedules.ends_at")?,
         paused: cells.take()?,

@@ -113,7 +113,8 @@ impl PgStore {
         let mut counted = HashSet::new();
         let mut moved = Moved::default();
         let (retries, mut endings) = sort(settlements)?;
-        let unkeyed = self.take_keys(worker, endings.values().filter(|ending| !ending.memo)).await?;
+        let unkeyed =
+            self.take_keys(worker, endings.values().filter(|ending| !ending.memo)).await?;
         let solo = endings.values().filter(|ending| ending.grown.is_empty()).cloned().collect();
         let (settled, effects) = self.settle_solo(worker, solo, &mut moved.views).await?;
         endings.retain(|task, _| !settled.contains(task));
@@ -127,7 +128,11 @@ impl PgStore {
             let verdict = Verdict::Cancelled;
             endings.insert(
                 task,
-                Ending::of(Settlement { task: TaskId(task), fence: common::id::Fence(retry.fence), verdict })?,
+                Ending::of(Settlement {
+                    task: TaskId(task),
+                    fence: common::id::Fence(retry.fence),
+                    verdict,
+                })?,
             );
         }
         counted.extend(self.settle_rest(worker, endings, &mut effects).await?);
@@ -147,7 +152,8 @@ impl PgStore {
         worker: WorkerId,
         endings: impl Iterator<Item = &Ending>,
     ) -> PortResult<Vec<(String, Vec<u8>)>> {
-        let (tasks, fences): (Vec<Uuid>, Vec<i64>) = endings.map(|ending| (ending.task, ending.fence)).unzip();
+        let (tasks, fences): (Vec<Uuid>, Vec<i64>) =
+            endings.map(|ending| (ending.task, ending.fence)).unzip();
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
@@ -209,12 +215,14 @@ impl PgStore {
         if retries.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let query = sqlx::query("SELECT moved, jobs, readied FROM spool.settle_retries($1, $2, $3, $4, $5)")
-            .bind(worker.0)
-            .bind(retries.iter().map(|retry| retry.task).collect::<Vec<_>>())
-            .bind(retries.iter().map(|retry| retry.fence).collect::<Vec<_>>())
-            .bind(retries.iter().map(|retry| retry.error.clone()).collect::<Vec<_>>())
-            .bind(retries.iter().map(|retry| retry.pause).collect::<Vec<_>>());
+        let query = sqlx::query(
+            "SELECT moved, jobs, readied FROM spool.settle_retries($1, $2, $3, $4, $5)",
+        )
+        .bind(worker.0)
+        .bind(retries.iter().map(|retry| retry.task).collect::<Vec<_>>())
+        .bind(retries.iter().map(|retry| retry.fence).collect::<Vec<_>>())
+        .bind(retries.iter().map(|retry| retry.error.clone()).collect::<Vec<_>>())
+        .bind(retries.iter().map(|retry| retry.pause).collect::<Vec<_>>());
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let moved: Vec<Uuid> = list(&mut cells)?;
@@ -315,7 +323,9 @@ impl PgStore {
 }
 
 /// Retries and endings, by task: in the order of ids, in which rows are locked. Of two settlements of one task the first one stands.
-fn sort(settlements: Vec<Settlement>) -> PortResult<(BTreeMap<Uuid, Retry>, BTreeMap<Uuid, Ending>)> {
+fn sort(
+    settlements: Vec<Settlement>,
+) -> PortResult<(BTreeMap<Uuid, Retry>, BTreeMap<Uuid, Ending>)> {
     let (mut retries, mut endings) = (BTreeMap::new(), BTreeMap::new());
     for settlement in settlements {
         let task = settlement.task.0;

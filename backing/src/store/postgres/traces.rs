@@ -14,8 +14,10 @@ use super::{
 impl PgStore {
     /// Keeps them, ahead of the statement that stores the jobs, and only where a caller sent one.
     pub(super) async fn keep_traces(&self, submissions: &[Submission]) -> PortResult<()> {
-        let traced =
-            submissions.iter().flat_map(jobs).filter_map(|job| Some((job.id.0, job.trace.as_ref()?.to_string())));
+        let traced = submissions
+            .iter()
+            .flat_map(jobs)
+            .filter_map(|job| Some((job.id.0, job.trace.as_ref()?.to_string())));
         let (jobs, traces): (Vec<_>, Vec<_>) = traced.unzip();
         if jobs.is_empty() {
             return Ok(());

@@ -23,7 +23,11 @@ const AT_ONCE: usize = 1_000;
 
 impl PgStore {
     /// The jobs of these ids that there are, of one tenant or of all.
-    pub(super) async fn views(&self, tenant: Option<&TenantId>, jobs: &[Uuid]) -> PortResult<BTreeMap<Uuid, JobView>> {
+    pub(super) async fn views(
+        &self,
+        tenant: Option<&TenantId>,
+        jobs: &[Uuid],
+    ) -> PortResult<BTreeMap<Uuid, JobView>> {
         let mut views = BTreeMap::new();
         for some in jobs.chunks(AT_ONCE) {
             let query = sqlx::query(
@@ -48,9 +52,10 @@ pub fn bare(cells: &mut Cells<'_>, status: JobStatus) -> PortResult<JobView> {
     let (id, tenant, kind) = (cells.take()?, cells.take()?, cells.take()?);
     let (batch, item): (Option<Uuid>, Option<i32>) = (cells.take()?, cells.take()?);
     let batch = match (batch, item) {
-        (Some(batch), Some(item)) => {
-            Some((BatchId(batch), u32::try_from(item).map_err(|error| unreadable("jobs.item", error))?))
-        }
+        (Some(batch), Some(item)) => Some((
+            BatchId(batch),
+            u32::try_from(item).map_err(|error| unreadable("jobs.item", error))?,
+        )),
         _ => None,
     };
     Ok(JobView {
@@ -100,7 +105,8 @@ fn view(row: &PgRow) -> PortResult<JobView> {
             let value = (settled + progress.unwrap_or_default()) / f64::from(total.max(1));
             Some(Progress { value: value.clamp(0.0, 1.0), stage })
         }
-        (false, Some(_)) => (total > open).then(|| Progress { value: settled / f64::from(total.max(1)), stage: None }),
+        (false, Some(_)) => (total > open)
+            .then(|| Progress { value: settled / f64::from(total.max(1)), stage: None }),
     };
     Ok(view)
 }
@@ -128,6 +134,10 @@ fn counts(mut cells: Cells<'_>) -> PortResult<BTreeMap<String, KindCount>> {
         recalled: u32,
     }
     let counts: Option<BTreeMap<String, Counts>> = cells.maybe_json("plan_kinds")?;
-    let count = |counts: Counts| KindCount { total: counts.total, settled: counts.settled, recalled: counts.recalled };
+    let count = |counts: Counts| KindCount {
+        total: counts.total,
+        settled: counts.settled,
+        recalled: counts.recalled,
+    };
     Ok(counts.unwrap_or_default().into_iter().map(|(kind, counts)| (kind, count(counts))).collect())
 }

@@ -32,11 +32,12 @@ impl Write<'_> {
         credit: &[Credit],
     ) -> PortResult<(Vec<Acceptance>, Vec<Doorbell>)> {
         // Limits and pauses are a ring's to look at.
-        let controlled: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM limits) OR EXISTS (SELECT 1 FROM pauses)")
-                .fetch_one(self.sql())
-                .await
-                .map_err(port)?;
+        let controlled: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM limits) OR EXISTS (SELECT 1 FROM pauses)",
+        )
+        .fetch_one(self.sql())
+        .await
+        .map_err(port)?;
         let mut queueing = Queueing::new(if controlled { &[] } else { credit });
         let mut answers = Vec::with_capacity(submissions.len());
         for submission in submissions {
@@ -45,7 +46,11 @@ impl Write<'_> {
         Ok((answers, queueing.bells))
     }
 
-    async fn accept_one(&mut self, submission: Submission, queueing: &mut Queueing) -> PortResult<Acceptance> {
+    async fn accept_one(
+        &mut self,
+        submission: Submission,
+        queueing: &mut Queueing,
+    ) -> PortResult<Acceptance> {
         let Submission { tenant, idempotency, work } = submission;
         let made = match &work {
             Work::Job(job) => job.id.0,
@@ -91,7 +96,12 @@ impl Write<'_> {
         }))
     }
 
-    async fn keep_call(&mut self, tenant: &TenantId, idempotency: &Idempotency, made: Uuid) -> PortResult<()> {
+    async fn keep_call(
+        &mut self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        made: Uuid,
+    ) -> PortResult<()> {
         sqlx::query(
             "INSERT INTO idempotency_keys (tenant, key, fingerprint, answer, made, expires_at) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (tenant, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer,
@@ -109,7 +119,12 @@ impl Write<'_> {
         Ok(())
     }
 
-    async fn insert_batch(&mut self, tenant: &TenantId, batch: &NewBatch, queueing: &mut Queueing) -> PortResult<()> {
+    async fn insert_batch(
+        &mut self,
+        tenant: &TenantId,
+        batch: &NewBatch,
+        queueing: &mut Queueing,
+    ) -> PortResult<()> {
         let refused = batch.items.iter().filter(|item| matches!(item, NewItem::Refused(_))).count();
         let inserted = sqlx::query(
             "INSERT INTO batches (id, tenant, total, rejected, max_concurrent, stop_on_error, created_at, settled_at)
@@ -161,13 +176,15 @@ impl Write<'_> {
             return Ok(());
         }
         for tag in &job.tags {
-            sqlx::query("INSERT INTO job_tags (tenant, tag, job) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-                .bind(&tenant.0)
-                .bind(tag)
-                .bind(job.id.0)
-                .execute(self.sql())
-                .await
-                .map_err(port)?;
+            sqlx::query(
+                "INSERT INTO job_tags (tenant, tag, job) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(&tenant.0)
+            .bind(tag)
+            .bind(job.id.0)
+            .execute(self.sql())
+            .await
+            .map_err(port)?;
         }
         self.insert_input(job.id.0, &job.input).await?;
         let lane = seat.filter(|seat| seat.limited).map(|seat| seat.batch.0.as_bytes().to_vec());
@@ -187,11 +204,18 @@ impl Write<'_> {
     }
 
     /// Whether the job is new.
-    async fn insert_job_row(&mut self, tenant: &TenantId, job: &NewJob, seat: Option<&Seat>) -> PortResult<bool> {
+    async fn insert_job_row(
+        &mut self,
+        tenant: &TenantId,
+        job: &NewJob,
+        seat: Option<&Seat>,
+    ) -> PortResult<bool> {
         let mut kinds = Kinds::new();
         job.tasks.iter().for_each(|task| kinds.entry(task.kind.clone()).or_default().0 += 1);
         let result = job.tasks.iter().find(|task| task.result).map(|task| task.id.0);
-        let overrides = (job.overrides != Default::default()).then(|| column::text(&job.overrides)).transpose()?;
+        let overrides = (job.overrides != Default::default())
+            .then(|| column::text(&job.overrides))
+            .transpose()?;
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, tenant, kind, priority, status, batch, item, tags, metadata, overrides, result_task,
                  open_tasks, total_tasks, kinds, created_at, run_at, traceparent)

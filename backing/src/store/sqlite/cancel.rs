@@ -25,12 +25,13 @@ impl Write<'_> {
     /// Cancels all jobs of a batch that have not settled. All of their tasks stop before any consequence is drawn, so none of them
     /// is promoted by another's end.
     pub async fn cancel_jobs_of(&mut self, batch: Uuid) -> PortResult<()> {
-        let jobs: Vec<Uuid> =
-            sqlx::query_scalar("SELECT id FROM jobs WHERE batch = ? AND finished_at IS NULL ORDER BY item")
-                .bind(batch)
-                .fetch_all(self.sql())
-                .await
-                .map_err(port)?;
+        let jobs: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT id FROM jobs WHERE batch = ? AND finished_at IS NULL ORDER BY item",
+        )
+        .bind(batch)
+        .fetch_all(self.sql())
+        .await
+        .map_err(port)?;
         for job in jobs {
             self.cancel_job(job).await?;
         }

@@ -67,12 +67,13 @@ impl Write<'_> {
     }
 
     async fn follow_dependents(&mut self, ended: &Ended) -> PortResult<()> {
-        let dependents: Vec<Dependent> =
-            sqlx::query_as("SELECT task, on_failure FROM edges WHERE need = ? ORDER BY task, place")
-                .bind(ended.task.id)
-                .fetch_all(self.sql())
-                .await
-                .map_err(port)?;
+        let dependents: Vec<Dependent> = sqlx::query_as(
+            "SELECT task, on_failure FROM edges WHERE need = ? ORDER BY task, place",
+        )
+        .bind(ended.task.id)
+        .fetch_all(self.sql())
+        .await
+        .map_err(port)?;
         for Dependent { task, on_failure } in dependents {
             let proceed = column::on_failure(&on_failure)? == OnFailure::Proceed;
             if ended.state == Succeeded || proceed {
@@ -97,7 +98,11 @@ impl Write<'_> {
         .fetch_optional(self.sql())
         .await
         .map_err(port)?;
-        self.ended.extend(row.map(|task| Ended { task, state: TaskState::Cancelled, recalled: false }));
+        self.ended.extend(row.map(|task| Ended {
+            task,
+            state: TaskState::Cancelled,
+            recalled: false,
+        }));
         Ok(())
     }
 
@@ -128,7 +133,11 @@ impl Write<'_> {
         .fetch_all(self.sql())
         .await
         .map_err(port)?;
-        self.ended.extend(rows.into_iter().map(|task| Ended { task, state: Succeeded, recalled: true }));
+        self.ended.extend(rows.into_iter().map(|task| Ended {
+            task,
+            state: Succeeded,
+            recalled: true,
+        }));
         Ok(())
     }
 
@@ -169,7 +178,11 @@ impl Write<'_> {
         .fetch_all(self.sql())
         .await
         .map_err(port)?;
-        self.ended.extend(rows.into_iter().map(|task| Ended { task, state: TaskState::Cancelled, recalled: false }));
+        self.ended.extend(rows.into_iter().map(|task| Ended {
+            task,
+            state: TaskState::Cancelled,
+            recalled: false,
+        }));
         let running: Vec<Uuid> = sqlx::query_scalar(
             "UPDATE tasks SET cancel_requested = 1 WHERE job = ? AND state = 'running' AND cancel_requested = 0
              RETURNING id",

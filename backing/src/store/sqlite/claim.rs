@@ -79,7 +79,12 @@ impl Write<'_> {
         Ok(claimed)
     }
 
-    async fn claim_row(&mut self, worker: WorkerId, task: TaskId, lease: Duration) -> PortResult<Option<ClaimedRow>> {
+    async fn claim_row(
+        &mut self,
+        worker: WorkerId,
+        task: TaskId,
+        lease: Duration,
+    ) -> PortResult<Option<ClaimedRow>> {
         sqlx::query_as(
             "UPDATE tasks SET state = 'running', worker = ?, fence = fence + 1, attempt = attempt + 1, lease_until = ?,
                  started_at = ?, progress = NULL, cancel_requested = 0
@@ -122,7 +127,8 @@ impl Write<'_> {
         .await
         .map_err(port)?;
         let needs = if row.needs > 0 { self.need_outcomes(row.id).await? } else { Vec::new() };
-        let overrides: Option<Overrides> = column::maybe_json("jobs.overrides", given.overrides.as_deref())?;
+        let overrides: Option<Overrides> =
+            column::maybe_json("jobs.overrides", given.overrides.as_deref())?;
         Ok(Claimed {
             task: TaskId(row.id),
             job: JobId(row.job),
@@ -156,9 +162,8 @@ impl Write<'_> {
             .map(|row| {
                 let result = match row.output {
                     Some(output) => Ok(column::json("tasks.output", &output)?),
-                    None => {
-                        Err(column::maybe_json("tasks.error", row.error.as_deref())?.unwrap_or_else(reason::cancelled))
-                    }
+                    None => Err(column::maybe_json("tasks.error", row.error.as_deref())?
+                        .unwrap_or_else(reason::cancelled)),
                 };
                 Ok(NeedOutcome { name: row.name, result })
             })

@@ -45,7 +45,9 @@ impl Controls for SqliteStore {
 
     async fn unset_limit(&self, scope: LimitScope, name: &str) -> PortResult<bool> {
         let mut writer = self.writer.lock().await;
-        let gone = sqlx::query("DELETE FROM limits WHERE scope = ? AND name = ?").bind(scope.as_str()).bind(name);
+        let gone = sqlx::query("DELETE FROM limits WHERE scope = ? AND name = ?")
+            .bind(scope.as_str())
+            .bind(name);
         Ok(gone.execute(&mut *writer).await.map_err(port)?.rows_affected() > 0)
     }
 
@@ -57,13 +59,15 @@ impl Controls for SqliteStore {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let ((scope, name), now) = (what.words(), write.now);
-        sqlx::query("INSERT INTO pauses (scope, name, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(scope)
-            .bind(name)
-            .bind(now)
-            .execute(write.sql())
-            .await
-            .map_err(port)?;
+        sqlx::query(
+            "INSERT INTO pauses (scope, name, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(scope)
+        .bind(name)
+        .bind(now)
+        .execute(write.sql())
+        .await
+        .map_err(port)?;
         for class in what.classes() {
             write.hold_back(class).await?;
         }
@@ -73,7 +77,8 @@ impl Controls for SqliteStore {
     async fn resume(&self, what: &Pausable) -> PortResult<bool> {
         let mut writer = self.writer.lock().await;
         let (scope, name) = what.words();
-        let gone = sqlx::query("DELETE FROM pauses WHERE scope = ? AND name = ?").bind(scope).bind(name);
+        let gone =
+            sqlx::query("DELETE FROM pauses WHERE scope = ? AND name = ?").bind(scope).bind(name);
         Ok(gone.execute(&mut *writer).await.map_err(port)?.rows_affected() > 0)
     }
 
@@ -103,7 +108,10 @@ pub async fn limits(sql: &mut SqliteConnection) -> PortResult<Vec<Limit>> {
 /// All that is paused.
 pub async fn pauses(sql: &mut SqliteConnection) -> PortResult<Vec<Pausable>> {
     let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT scope, name FROM pauses ORDER BY scope, name").fetch_all(sql).await.map_err(port)?;
+        sqlx::query_as("SELECT scope, name FROM pauses ORDER BY scope, name")
+            .fetch_all(sql)
+            .await
+            .map_err(port)?;
     let pausable = |(scope, name): (String, String)| match scope.as_str() {
         "class" => column::class(&name).map(Pausable::Class),
         _ => Ok(Pausable::Tenant(TenantId(name))),
@@ -137,21 +145,25 @@ async fn at_work(sql: &mut SqliteConnection, now: i64) -> PortResult<Vec<AtWork>
     for row in rows {
         runs.entry(row.worker).or_default().push(run(row)?);
     }
-    let workers: Vec<(Uuid, String, bool, i64)> =
-        sqlx::query_as("SELECT id, name, draining, seen_at FROM workers WHERE seen_at > ? ORDER BY name, id")
-            .bind(now - column::millis(WORKER_ALIVE))
-            .fetch_all(&mut *sql)
-            .await
-            .map_err(port)?;
-    let slots: Vec<(Uuid, String, i64)> =
-        sqlx::query_as("SELECT worker, class, slots FROM worker_slots WHERE slots > 0 ORDER BY worker")
-            .fetch_all(sql)
-            .await
-            .map_err(port)?;
+    let workers: Vec<(Uuid, String, bool, i64)> = sqlx::query_as(
+        "SELECT id, name, draining, seen_at FROM workers WHERE seen_at > ? ORDER BY name, id",
+    )
+    .bind(now - column::millis(WORKER_ALIVE))
+    .fetch_all(&mut *sql)
+    .await
+    .map_err(port)?;
+    let slots: Vec<(Uuid, String, i64)> = sqlx::query_as(
+        "SELECT worker, class, slots FROM worker_slots WHERE slots > 0 ORDER BY worker",
+    )
+    .fetch_all(sql)
+    .await
+    .map_err(port)?;
     let slots_of = |worker: Uuid| -> PortResult<Vec<(Class, u32)>> {
         let mine = slots.iter().filter(|(of, ..)| *of == worker);
         let mut mine = mine
-            .map(|(_, class, slots)| Ok((column::class(class)?, column::number("worker_slots.slots", *slots)?)))
+            .map(|(_, class, slots)| {
+                Ok((column::class(class)?, column::number("worker_slots.slots", *slots)?))
+            })
             .collect::<PortResult<Vec<_>>>()?;
         mine.sort_unstable();
         Ok(mine)

@@ -53,11 +53,12 @@ impl Write<'_> {
     }
 
     async fn expire(&mut self, task: Uuid) -> PortResult<bool> {
-        let allowed: Option<i64> = sqlx::query_scalar("DELETE FROM deadlines WHERE task = ? RETURNING allowed_ms")
-            .bind(task)
-            .fetch_optional(self.sql())
-            .await
-            .map_err(port)?;
+        let allowed: Option<i64> =
+            sqlx::query_scalar("DELETE FROM deadlines WHERE task = ? RETURNING allowed_ms")
+                .bind(task)
+                .fetch_optional(self.sql())
+                .await
+                .map_err(port)?;
         let Some(allowed) = allowed else { return Ok(false) };
         let error = reason::expired(allowed);
         let errors = self.chained(None, 0, None, &error)?;
@@ -75,7 +76,11 @@ impl Write<'_> {
         .await
         .map_err(port)?;
         let expired = row.is_some();
-        self.ended.extend(row.map(|task| Ended { task, state: TaskState::Failed, recalled: false }));
+        self.ended.extend(row.map(|task| Ended {
+            task,
+            state: TaskState::Failed,
+            recalled: false,
+        }));
         Ok(expired)
     }
 }

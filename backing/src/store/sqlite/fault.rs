@@ -13,15 +13,19 @@ pub fn port(error: sqlx::Error) -> PortError {
     match &error {
         sqlx::Error::Database(said) => {
             // Extended codes carry the primary one in their low byte.
-            let code = said.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
+            let code =
+                said.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
             match code {
-                Some(code) if TRANSIENT.contains(&code) => PortError::unavailable(PART, said.message()),
+                Some(code) if TRANSIENT.contains(&code) => {
+                    PortError::unavailable(PART, said.message())
+                }
                 _ => PortError::broken(PART, said.message()),
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            PortError::unavailable(PART, error)
-        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => PortError::unavailable(PART, error),
         _ => PortError::broken(PART, error),
     }
 }

@@ -34,11 +34,13 @@ pub async fn open(path: &Path) -> PortResult<(SqliteConnection, SqlitePool)> {
         .statement_cache_capacity(STATEMENTS)
         .pragma("cache_size", CACHE)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
-    let mut writer = connect(&options.clone().create_if_missing(true))
-        .await
-        .map_err(|error| PortError::unavailable(PART, format!("{} can't be opened ({error})", path.display())))?;
+    let mut writer = connect(&options.clone().create_if_missing(true)).await.map_err(|error| {
+        PortError::unavailable(PART, format!("{} can't be opened ({error})", path.display()))
+    })?;
     bring_up_to_date(&mut writer, path).await?;
-    let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_lazy_with(options.read_only(true));
     Ok((writer, readers))
 }
 
@@ -76,12 +78,17 @@ async fn bring_up_to_date(writer: &mut SqliteConnection, path: &Path) -> PortRes
 
 async fn has_schema(writer: &mut SqliteConnection) -> sqlx::Result<bool> {
     let found: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'schema_major'").fetch_one(writer).await?;
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'schema_major'")
+            .fetch_one(writer)
+            .await?;
     Ok(found > 0)
 }
 
 async fn check_major(writer: &mut SqliteConnection) -> PortResult<()> {
-    let major: i64 = sqlx::query_scalar("SELECT major FROM schema_major").fetch_one(writer).await.map_err(port)?;
+    let major: i64 = sqlx::query_scalar("SELECT major FROM schema_major")
+        .fetch_one(writer)
+        .await
+        .map_err(port)?;
     if major == MAJOR {
         return Ok(());
     }
@@ -94,7 +101,10 @@ async fn check_major(writer: &mut SqliteConnection) -> PortResult<()> {
 /// Whether a write could begin, on a schema that is known.
 pub async fn check(writer: &mut SqliteConnection) -> PortResult<()> {
     let mut write = writer.begin_with("BEGIN IMMEDIATE").await.map_err(port)?;
-    sqlx::query("UPDATE schema_major SET major = major").execute(&mut *write).await.map_err(port)?;
+    sqlx::query("UPDATE schema_major SET major = major")
+        .execute(&mut *write)
+        .await
+        .map_err(port)?;
     check_major(&mut write).await?;
     write.rollback().await.map_err(port)
 }
@@ -113,7 +123,11 @@ mod tests {
     async fn set_major(path: &Path, major: i64) {
         let options = SqliteConnectOptions::new().filename(path);
         let mut file = SqliteConnection::connect_with(&options).await.expect("connects");
-        sqlx::query("UPDATE schema_major SET major = ?").bind(major).execute(&mut file).await.expect("writes");
+        sqlx::query("UPDATE schema_major SET major = ?")
+            .bind(major)
+            .execute(&mut file)
+            .await
+            .expect("writes");
         file.close().await.expect("closes");
     }
 
@@ -124,7 +138,10 @@ mod tests {
         let store = SqliteStore::open(&path).await.expect("a new file opens");
         set_major(&path, MAJOR + 1).await;
         let told = store.check().await.expect_err("its schema is not known").to_string();
-        assert!(told.contains("version 2") && told.contains("use the spool that wrote it"), "{told}");
+        assert!(
+            told.contains("version 2") && told.contains("use the spool that wrote it"),
+            "{told}"
+        );
         drop(store);
         assert!(SqliteStore::open(&path).await.is_err());
     }
@@ -134,8 +151,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("spool.db");
         drop(SqliteStore::open(&path).await.expect("a new file opens"));
-        let mut file =
-            SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.expect("connects");
+        let mut file = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path))
+            .await
+            .expect("connects");
         for later in [
             "ALTER TABLE jobs ADD COLUMN later TEXT",
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -159,7 +177,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_path_that_can_not_be_opened_is_named() {
-        let told = SqliteStore::open(Path::new("/nowhere/spool.db")).await.expect_err("no such folder").to_string();
+        let told = SqliteStore::open(Path::new("/nowhere/spool.db"))
+            .await
+            .expect_err("no such folder")
+            .to_string();
         assert!(told.contains("/nowhere/spool.db"), "{told}");
     }
 
@@ -168,7 +189,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("spool.db");
         let tenant = TenantId::default();
-        let batch = NewBatch { id: Default::default(), items: Vec::new(), max_concurrent: None, stop_on_error: false };
+        let batch = NewBatch {
+            id: Default::default(),
+            items: Vec::new(),
+            max_concurrent: None,
+            stop_on_error: false,
+        };
         let work = Work::Batch(batch.clone());
         let store = SqliteStore::open(&path).await.expect("a new file opens");
         let submission = Submission { tenant: tenant.clone(), idempotency: None, work };

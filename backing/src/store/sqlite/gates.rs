@@ -61,11 +61,18 @@ pub async fn taken(sql: &mut SqliteConnection) -> PortResult<Taken> {
 }
 
 /// The limits that a task of this tenant and kind is under.
-pub fn limits_of<'a>(limits: &'a [Limit], tenant: &str, kind: &str) -> impl Iterator<Item = &'a Limit> {
-    let tenant_has_its_own = limits.iter().any(|limit| limit.scope == LimitScope::Tenant && limit.name == tenant);
+pub fn limits_of<'a>(
+    limits: &'a [Limit],
+    tenant: &str,
+    kind: &str,
+) -> impl Iterator<Item = &'a Limit> {
+    let tenant_has_its_own =
+        limits.iter().any(|limit| limit.scope == LimitScope::Tenant && limit.name == tenant);
     let (tenant, kind) = (tenant.to_owned(), kind.to_owned());
     limits.iter().filter(move |limit| match limit.scope {
-        LimitScope::Tenant => limit.name == tenant || (limit.name == EACH_TENANT && !tenant_has_its_own),
+        LimitScope::Tenant => {
+            limit.name == tenant || (limit.name == EACH_TENANT && !tenant_has_its_own)
+        }
         LimitScope::Kind | LimitScope::Provider => limit.kinds.contains(&kind),
     })
 }
@@ -124,7 +131,8 @@ impl Write<'_> {
         let limits = controls::limits(self.sql()).await?;
         let taken = if limits.is_empty() { Taken::default() } else { taken(self.sql()).await? };
         let closed = pauses.iter().any(|pause| pause.words() == ("class", class.as_str()));
-        let tenants = pauses.iter().map(|pause| pause.words()).filter(|(scope, _)| *scope == "tenant");
+        let tenants =
+            pauses.iter().map(|pause| pause.words()).filter(|(scope, _)| *scope == "tenant");
         let paused_tenants = tenants.map(|(_, name)| name.to_owned()).collect();
         Ok(Gates { limits, taken, paused_tenants, closed, ..Gates::default() })
     }

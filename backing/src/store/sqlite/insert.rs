@@ -70,12 +70,14 @@ impl Write<'_> {
         shared_input: Option<&serde_json::Value>,
         queueing: &mut Queueing,
     ) -> PortResult<()> {
-        let needed: BTreeSet<TaskId> = tasks.iter().flat_map(|task| task.needs.iter().map(|need| need.task)).collect();
+        let needed: BTreeSet<TaskId> =
+            tasks.iter().flat_map(|task| task.needs.iter().map(|need| need.task)).collect();
         for (index, task) in (0..).zip(tasks) {
             let start = self.start_of(home, task, queueing).await?;
             let input_of = self.keep_input(home, task, shared_input).await?;
             let place = home.place + index;
-            self.insert_task(home, task, place, input_of, needed.contains(&task.id), &start).await?;
+            self.insert_task(home, task, place, input_of, needed.contains(&task.id), &start)
+                .await?;
             if start.state == TaskState::Succeeded {
                 self.ended.push_back(recalled(home, task, needed.contains(&task.id)));
             }
@@ -86,7 +88,12 @@ impl Write<'_> {
         Ok(())
     }
 
-    async fn start_of(&mut self, home: &Home, task: &NewTask, queueing: &mut Queueing) -> PortResult<Start> {
+    async fn start_of(
+        &mut self,
+        home: &Home,
+        task: &NewTask,
+        queueing: &mut Queueing,
+    ) -> PortResult<Start> {
         if !task.needs.is_empty() {
             return Ok(Start { state: TaskState::Waiting, memo: None });
         }
@@ -97,7 +104,9 @@ impl Write<'_> {
         Ok(match destiny {
             Destiny::Recalled(memo) => Start { state: TaskState::Succeeded, memo: Some(memo) },
             Destiny::Follows => Start { state: TaskState::Waiting, memo: None },
-            Destiny::Runs if home.run_at <= self.now && home.lane.is_empty() && queueing.take(task.class) => {
+            Destiny::Runs
+                if home.run_at <= self.now && home.lane.is_empty() && queueing.take(task.class) =>
+            {
                 let bell = Doorbell::new(task.id, Fence(0), task.class);
                 queueing.bells.push(bell.traced(home.traceparent.clone()));
                 Start { state: TaskState::Queued, memo: None }

@@ -11,17 +11,30 @@ use uuid::Uuid;
 use super::{column, fault::port, job_view};
 
 /// Whether the tenant has such a job or batch.
-pub async fn has(sql: &mut SqliteConnection, tenant: &TenantId, target: Target) -> PortResult<bool> {
+pub async fn has(
+    sql: &mut SqliteConnection,
+    tenant: &TenantId,
+    target: Target,
+) -> PortResult<bool> {
     let (query, id) = match target {
-        Target::Job(job) => (sqlx::query_scalar("SELECT 1 FROM jobs WHERE id = ? AND tenant = ?"), job.0),
-        Target::Batch(batch) => (sqlx::query_scalar("SELECT 1 FROM batches WHERE id = ? AND tenant = ?"), batch.0),
+        Target::Job(job) => {
+            (sqlx::query_scalar("SELECT 1 FROM jobs WHERE id = ? AND tenant = ?"), job.0)
+        }
+        Target::Batch(batch) => {
+            (sqlx::query_scalar("SELECT 1 FROM batches WHERE id = ? AND tenant = ?"), batch.0)
+        }
     };
-    let found: Option<i64> = query.bind(id).bind(&tenant.0).fetch_optional(sql).await.map_err(port)?;
+    let found: Option<i64> =
+        query.bind(id).bind(&tenant.0).fetch_optional(sql).await.map_err(port)?;
     Ok(found.is_some())
 }
 
 /// A batch's counts.
-pub async fn batch(sql: &mut SqliteConnection, tenant: &TenantId, batch: BatchId) -> PortResult<Option<BatchView>> {
+pub async fn batch(
+    sql: &mut SqliteConnection,
+    tenant: &TenantId,
+    batch: BatchId,
+) -> PortResult<Option<BatchView>> {
     let row: Option<(i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
         "SELECT total, fulfilled, rejected, created_at, settled_at FROM batches WHERE id = ? AND tenant = ?",
     )
@@ -54,21 +67,23 @@ pub async fn items(
         return Ok(None);
     }
     let (from, to) = (i64::from(from), i64::from(from) + i64::from(most));
-    let jobs: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM jobs WHERE batch = ? AND item >= ? AND item < ?")
-        .bind(batch.0)
-        .bind(from)
-        .bind(to)
-        .fetch_all(&mut *sql)
-        .await
-        .map_err(port)?;
-    let refused: Vec<(u32, String)> =
-        sqlx::query_as("SELECT item, error FROM refused_items WHERE batch = ? AND item >= ? AND item < ?")
+    let jobs: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM jobs WHERE batch = ? AND item >= ? AND item < ?")
             .bind(batch.0)
             .bind(from)
             .bind(to)
             .fetch_all(&mut *sql)
             .await
             .map_err(port)?;
+    let refused: Vec<(u32, String)> = sqlx::query_as(
+        "SELECT item, error FROM refused_items WHERE batch = ? AND item >= ? AND item < ?",
+    )
+    .bind(batch.0)
+    .bind(from)
+    .bind(to)
+    .fetch_all(&mut *sql)
+    .await
+    .map_err(port)?;
     let views = job_view::load(sql, &jobs, now).await?;
     let mut items = Vec::with_capacity(views.len() + refused.len());
     for view in views.into_values() {

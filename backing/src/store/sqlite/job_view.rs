@@ -68,7 +68,11 @@ struct NextRow {
 }
 
 /// The jobs of these ids that there are.
-pub async fn load(sql: &mut SqliteConnection, ids: &[Uuid], now: i64) -> PortResult<BTreeMap<Uuid, JobView>> {
+pub async fn load(
+    sql: &mut SqliteConnection,
+    ids: &[Uuid],
+    now: i64,
+) -> PortResult<BTreeMap<Uuid, JobView>> {
     let mut views = BTreeMap::new();
     for some in ids.chunks(AT_ONCE) {
         views.append(&mut load_some(sql, some, now).await?);
@@ -76,7 +80,11 @@ pub async fn load(sql: &mut SqliteConnection, ids: &[Uuid], now: i64) -> PortRes
     Ok(views)
 }
 
-async fn load_some(sql: &mut SqliteConnection, ids: &[Uuid], now: i64) -> PortResult<BTreeMap<Uuid, JobView>> {
+async fn load_some(
+    sql: &mut SqliteConnection,
+    ids: &[Uuid],
+    now: i64,
+) -> PortResult<BTreeMap<Uuid, JobView>> {
     let rows: Vec<JobRow> = sqlx::query_as(
         "SELECT jobs.id, jobs.tenant, jobs.kind, jobs.status, jobs.version, jobs.batch, jobs.item, jobs.priority, jobs.tags,
              jobs.metadata, jobs.total_tasks, jobs.kinds, jobs.attempts, jobs.error, jobs.created_at, jobs.run_at,
@@ -131,7 +139,14 @@ fn view(row: JobRow, kinds: Kinds) -> PortResult<JobView> {
 fn counts(kinds: Kinds) -> PortResult<BTreeMap<String, KindCount>> {
     let count = |(kind, (total, settled, recalled))| {
         let number = |value| column::number("jobs.kinds", value);
-        Ok((kind, KindCount { total: number(total)?, settled: number(settled)?, recalled: number(recalled)? }))
+        Ok((
+            kind,
+            KindCount {
+                total: number(total)?,
+                settled: number(settled)?,
+                recalled: number(recalled)?,
+            },
+        ))
     };
     kinds.into_iter().map(count).collect()
 }
@@ -199,7 +214,11 @@ fn progress(running: &[RunningRow], (settled, total): (i64, i64)) -> PortResult<
 }
 
 /// What jobs that do not run wait for: the task that is due first decides.
-async fn waits(sql: &mut SqliteConnection, jobs: &[Uuid], now: i64) -> PortResult<Vec<(Uuid, WaitingFor)>> {
+async fn waits(
+    sql: &mut SqliteConnection,
+    jobs: &[Uuid],
+    now: i64,
+) -> PortResult<Vec<(Uuid, WaitingFor)>> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -250,13 +269,15 @@ impl Controls {
     }
 
     fn hold(&self, row: &NextRow) -> Option<WaitingFor> {
-        let paused =
-            |pause: &Pausable| [("class", row.class.as_str()), ("tenant", &row.tenant)].contains(&pause.words());
+        let paused = |pause: &Pausable| {
+            [("class", row.class.as_str()), ("tenant", &row.tenant)].contains(&pause.words())
+        };
         if self.pauses.iter().any(paused) {
             return Some(WaitingFor::Paused);
         }
         let full = |limit: &&Limit| self.taken.under(limit, &row.tenant) >= i64::from(limit.most);
-        let mut full: Vec<&Limit> = gates::limits_of(&self.limits, &row.tenant, &row.kind).filter(full).collect();
+        let mut full: Vec<&Limit> =
+            gates::limits_of(&self.limits, &row.tenant, &row.kind).filter(full).collect();
         full.sort_unstable();
         full.first().map(|limit| match limit.scope {
             LimitScope::Tenant => WaitingFor::TenantLimit,
@@ -267,5 +288,9 @@ impl Controls {
 }
 
 fn slot_or_worker(slots: &BTreeMap<Class, i64>, class: Class) -> WaitingFor {
-    if slots.get(&class).is_some_and(|slots| *slots > 0) { WaitingFor::Slot } else { WaitingFor::Worker }
+    if slots.get(&class).is_some_and(|slots| *slots > 0) {
+        WaitingFor::Slot
+    } else {
+        WaitingFor::Worker
+    }
 }

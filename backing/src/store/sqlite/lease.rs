@@ -30,7 +30,12 @@ pub struct BackRow {
 
 impl Write<'_> {
     /// Keeps the worker's presence, then renews each lease that it holds.
-    pub async fn beat(&mut self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>> {
+    pub async fn beat(
+        &mut self,
+        presence: &Presence,
+        beats: &[Beat],
+        lease: Duration,
+    ) -> PortResult<Vec<Pulse>> {
         self.keep_presence(presence).await?;
         let mut pulses = Vec::with_capacity(beats.len());
         for beat in beats {
@@ -134,14 +139,20 @@ impl Write<'_> {
             self.readies(column::class(&row.class)?);
             return Ok(());
         }
-        sqlx::query("UPDATE tasks SET state = 'cancelled', error = ?, finished_at = ? WHERE id = ?")
-            .bind(column::text(&reason::cancelled())?)
-            .bind(self.now)
-            .bind(row.task.id)
-            .execute(self.sql())
-            .await
-            .map_err(port)?;
-        self.ended.push_back(Ended { task: row.task, state: TaskState::Cancelled, recalled: false });
+        sqlx::query(
+            "UPDATE tasks SET state = 'cancelled', error = ?, finished_at = ? WHERE id = ?",
+        )
+        .bind(column::text(&reason::cancelled())?)
+        .bind(self.now)
+        .bind(row.task.id)
+        .execute(self.sql())
+        .await
+        .map_err(port)?;
+        self.ended.push_back(Ended {
+            task: row.task,
+            state: TaskState::Cancelled,
+            recalled: false,
+        });
         Ok(())
     }
 }

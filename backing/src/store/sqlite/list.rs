@@ -40,7 +40,8 @@ pub async fn list(
         filter.status.is_none_or(|status| status.as_str() == job.status)
             && filter.kind.as_ref().is_none_or(|kind| *kind == job.kind)
     };
-    let mut found: Vec<Uuid> = seen.iter().filter(fits).map(|job| job.id).take(most as usize + 1).collect();
+    let mut found: Vec<Uuid> =
+        seen.iter().filter(fits).map(|job| job.id).take(most as usize + 1).collect();
     let next = if found.len() > most as usize {
         found.truncate(most as usize);
         found.last().copied()

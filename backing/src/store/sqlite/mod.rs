@@ -47,8 +47,8 @@ use common::{
         broker::Doorbell,
         clock::Clock,
         store::{
-            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention, Rung, Settled,
-            Store, SweepPolicy, Swept, Target,
+            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention,
+            Rung, Settled, Store, SweepPolicy, Swept, Target,
         },
     },
     submission::Submission,
@@ -102,7 +102,11 @@ impl fmt::Debug for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit]) -> PortResult<Accepted> {
+    async fn accept(
+        &self,
+        submissions: Vec<Submission>,
+        credit: &[Credit],
+    ) -> PortResult<Accepted> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let (answers, bells) = write.accept(submissions, credit).await?;
@@ -127,7 +131,12 @@ impl Store for SqliteStore {
         Ok(handed)
     }
 
-    async fn claim(&self, worker: WorkerId, tasks: &[TaskId], lease: Duration) -> PortResult<Vec<Option<Claimed>>> {
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        tasks: &[TaskId],
+        lease: Duration,
+    ) -> PortResult<Vec<Option<Claimed>>> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let claimed = write.claim(worker, tasks, lease).await?;
@@ -135,7 +144,12 @@ impl Store for SqliteStore {
         Ok(claimed)
     }
 
-    async fn beat(&self, presence: &Presence, beats: &[Beat], lease: Duration) -> PortResult<Vec<Pulse>> {
+    async fn beat(
+        &self,
+        presence: &Presence,
+        beats: &[Beat],
+        lease: Duration,
+    ) -> PortResult<Vec<Pulse>> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let pulses = write.beat(presence, beats, lease).await?;
@@ -143,7 +157,11 @@ impl Store for SqliteStore {
         Ok(pulses)
     }
 
-    async fn settle(&self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<(Vec<Settled>, Moved)> {
+    async fn settle(
+        &self,
+        worker: WorkerId,
+        settlements: Vec<Settlement>,
+    ) -> PortResult<(Vec<Settled>, Moved)> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let settled = write.settle(worker, settlements).await?;
@@ -165,7 +183,12 @@ impl Store for SqliteStore {
         sweep::sweep(&mut writer, policy, self.now()).await
     }
 
-    async fn overdue(&self, class: Class, age: Duration, most: u32) -> PortResult<(Vec<Doorbell>, u64)> {
+    async fn overdue(
+        &self,
+        class: Class,
+        age: Duration,
+        most: u32,
+    ) -> PortResult<(Vec<Doorbell>, u64)> {
         stock::overdue(&mut *self.reader().await?, class, age, most, self.now()).await
     }
 

@@ -36,13 +36,14 @@ impl NamedArtifacts for SqliteStore {
     }
 
     async fn remembered(&self, first: u8) -> PortResult<Vec<Digest>> {
-        let hashes: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT DISTINCT hash FROM memo_artifacts WHERE hash BETWEEN ? AND ? ORDER BY hash")
-                .bind(vec![first])
-                .bind([&[first][..], &[u8::MAX; 31]].concat())
-                .fetch_all(&self.readers)
-                .await
-                .map_err(port)?;
+        let hashes: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT DISTINCT hash FROM memo_artifacts WHERE hash BETWEEN ? AND ? ORDER BY hash",
+        )
+        .bind(vec![first])
+        .bind([&[first][..], &[u8::MAX; 31]].concat())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(port)?;
         // What is no hash names nothing.
         Ok(hashes.iter().filter_map(|hash| hash.as_slice().try_into().ok().map(Digest)).collect())
     }
@@ -55,7 +56,12 @@ impl NamedArtifacts for SqliteStore {
             let gone = sqlx::query(
                 "DELETE FROM memos WHERE (tenant, key) IN (SELECT tenant, key FROM memo_artifacts WHERE hash = ?)",
             );
-            forgotten += gone.bind(hash.0.as_slice()).execute(write.sql()).await.map_err(port)?.rows_affected();
+            forgotten += gone
+                .bind(hash.0.as_slice())
+                .execute(write.sql())
+                .await
+                .map_err(port)?
+                .rows_affected();
         }
         write.commit().await?;
         Ok(forgotten)

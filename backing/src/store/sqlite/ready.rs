@@ -52,7 +52,13 @@ struct MetRow {
 
 impl Write<'_> {
     /// Decides for a key. A follower lends its leader its band, and its time if that has not run yet.
-    pub async fn destiny(&mut self, tenant: &str, key: Digest, priority: i64, run_at: i64) -> PortResult<Destiny> {
+    pub async fn destiny(
+        &mut self,
+        tenant: &str,
+        key: Digest,
+        priority: i64,
+        run_at: i64,
+    ) -> PortResult<Destiny> {
         if let Some(memo) = self.memo(tenant, key).await? {
             return Ok(Destiny::Recalled(memo));
         }
@@ -72,13 +78,14 @@ impl Write<'_> {
     }
 
     async fn memo(&mut self, tenant: &str, key: Digest) -> PortResult<Option<Memo>> {
-        let memo: Option<Memo> =
-            sqlx::query_as("SELECT output, hash, artifacts, used_at FROM memos WHERE tenant = ? AND key = ?")
-                .bind(tenant)
-                .bind(key.0.as_slice())
-                .fetch_optional(self.sql())
-                .await
-                .map_err(port)?;
+        let memo: Option<Memo> = sqlx::query_as(
+            "SELECT output, hash, artifacts, used_at FROM memos WHERE tenant = ? AND key = ?",
+        )
+        .bind(tenant)
+        .bind(key.0.as_slice())
+        .fetch_optional(self.sql())
+        .await
+        .map_err(port)?;
         if memo.as_ref().is_some_and(|memo| memo.used_at + MEMO_MARK_EVERY < self.now) {
             sqlx::query("UPDATE memos SET used_at = ? WHERE tenant = ? AND key = ?")
                 .bind(self.now)
@@ -127,7 +134,9 @@ impl Write<'_> {
     async fn set_out(&mut self, task: Uuid, row: MetRow) -> PortResult<()> {
         let run_at = row.run_at.max(self.now);
         let key = match &row.input_key {
-            Some(input_key) => self.key_of(task, column::digest("tasks.input_key", input_key)?).await?,
+            Some(input_key) => {
+                self.key_of(task, column::digest("tasks.input_key", input_key)?).await?
+            }
             None => None,
         };
         let destiny = match key {
@@ -142,7 +151,9 @@ impl Write<'_> {
                 follow.bind(key).bind(run_at).bind(task).execute(self.sql()).await.map_err(port)?;
             }
             Destiny::Runs => {
-                let ready = sqlx::query("UPDATE tasks SET state = 'ready', key = ?, run_at = ? WHERE id = ?");
+                let ready = sqlx::query(
+                    "UPDATE tasks SET state = 'ready', key = ?, run_at = ? WHERE id = ?",
+                );
                 ready.bind(key).bind(run_at).bind(task).execute(self.sql()).await.map_err(port)?;
                 self.readies(column::class(&row.class)?);
             }
@@ -163,8 +174,10 @@ impl Write<'_> {
         let Some(hashes) = hashes.into_iter().collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
-        let hashes: Vec<Digest> =
-            hashes.iter().map(|hash| column::digest("tasks.output_hash", hash)).collect::<PortResult<_>>()?;
+        let hashes: Vec<Digest> = hashes
+            .iter()
+            .map(|hash| column::digest("tasks.output_hash", hash))
+            .collect::<PortResult<_>>()?;
         Ok(Some(task_key(input_key, &hashes)))
     }
 
@@ -190,11 +203,21 @@ impl Write<'_> {
 }
 
 /// Which of these keys have a memo. A lookup each: they are few, and SQLite is called and not asked over a wire.
-pub async fn remembered(sql: &mut SqliteConnection, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+pub async fn remembered(
+    sql: &mut SqliteConnection,
+    tenant: &TenantId,
+    keys: &[Digest],
+) -> PortResult<Vec<bool>> {
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
-        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM memos WHERE tenant = ? AND key = ?)");
-        let one: bool = query.bind(&tenant.0).bind(key.0.as_slice()).fetch_one(&mut *sql).await.map_err(port)?;
+        let query =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM memos WHERE tenant = ? AND key = ?)");
+        let one: bool = query
+            .bind(&tenant.0)
+            .bind(key.0.as_slice())
+            .fetch_one(&mut *sql)
+            .await
+            .map_err(port)?;
         found.push(one);
     }
     Ok(found)

@@ -11,7 +11,8 @@ const WORKER_KEPT: i64 = 24 * 3_600_000;
 impl Write<'_> {
     /// Removes at most `most` jobs, and as many memos, batches, keys and workers; answers how many of these went.
     pub async fn retain(&mut self, retention: Retention) -> PortResult<u64> {
-        let (jobs, memos) = (self.now - column::millis(retention.jobs), self.now - column::millis(retention.memos));
+        let (jobs, memos) =
+            (self.now - column::millis(retention.jobs), self.now - column::millis(retention.memos));
         let most = retention.most;
         let mut removed = self.remove_jobs(jobs, most).await?;
         removed += self.remove_batches(jobs, most).await?;

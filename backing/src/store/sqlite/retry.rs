@@ -40,12 +40,13 @@ impl Write<'_> {
     }
 
     async fn retry_job(&mut self, job: Uuid) -> PortResult<()> {
-        let (generation, result, kinds, batch): (u32, Uuid, String, Option<Uuid>) =
-            sqlx::query_as("SELECT generation + 1, result_task, kinds, batch FROM jobs WHERE id = ?")
-                .bind(job)
-                .fetch_one(self.sql())
-                .await
-                .map_err(port)?;
+        let (generation, result, kinds, batch): (u32, Uuid, String, Option<Uuid>) = sqlx::query_as(
+            "SELECT generation + 1, result_task, kinds, batch FROM jobs WHERE id = ?",
+        )
+        .bind(job)
+        .fetch_one(self.sql())
+        .await
+        .map_err(port)?;
         let again: Vec<(Uuid, String)> = sqlx::query_as(
             "SELECT id, kind FROM tasks WHERE job = ? AND NOT replaced AND state IN ('failed', 'cancelled') ORDER BY place",
         )
@@ -59,7 +60,13 @@ impl Write<'_> {
         for (_, kind) in &again {
             kinds.entry(kind.clone()).or_default().1 -= 1;
         }
-        self.reopen_job(job, ids.get(&result).copied().unwrap_or(result), again.len() as i64, &kinds).await?;
+        self.reopen_job(
+            job,
+            ids.get(&result).copied().unwrap_or(result),
+            again.len() as i64,
+            &kinds,
+        )
+        .await?;
         if let Some(batch) = batch {
             self.reopen_item(batch).await?;
         }
@@ -75,7 +82,13 @@ impl Write<'_> {
         Ok(())
     }
 
-    async fn reopen_job(&mut self, job: Uuid, result: Uuid, open: i64, kinds: &Kinds) -> PortResult<()> {
+    async fn reopen_job(
+        &mut self,
+        job: Uuid,
+        result: Uuid,
+        open: i64,
+        kinds: &Kinds,
+    ) -> PortResult<()> {
         sqlx::query(
             "UPDATE jobs SET version = version + 1, generation = generation + 1, status = 'queued', result_task = ?,
                  open_tasks = ?, kinds = ?, cancel_requested = 0, doomed = 0, error = NULL, started_at = NULL,
@@ -122,13 +135,19 @@ impl Write<'_> {
     }
 
     /// The new task needs what the old one needed: what succeeded as it is, anything else in its new generation.
-    async fn copy_edges(&mut self, old: Uuid, new: Uuid, ids: &BTreeMap<Uuid, Uuid>) -> PortResult<()> {
-        let edges: Vec<(i64, Uuid, String)> =
-            sqlx::query_as("SELECT place, need, on_failure FROM edges WHERE task = ? ORDER BY place")
-                .bind(old)
-                .fetch_all(self.sql())
-                .await
-                .map_err(port)?;
+    async fn copy_edges(
+        &mut self,
+        old: Uuid,
+        new: Uuid,
+        ids: &BTreeMap<Uuid, Uuid>,
+    ) -> PortResult<()> {
+        let edges: Vec<(i64, Uuid, String)> = sqlx::query_as(
+            "SELECT place, need, on_failure FROM edges WHERE task = ? ORDER BY place",
+        )
+        .bind(old)
+        .fetch_all(self.sql())
+        .await
+        .map_err(port)?;
         let mut open = 0_i64;
         for (place, need, on_failure) in edges {
             open += i64::from(ids.contains_key(&need));

@@ -50,7 +50,13 @@ type Line = (String, VecDeque<Candidate>);
 
 impl Write<'_> {
     /// Takes what there is room for. Answers the turns as they are afterwards.
-    pub async fn ring(&mut self, class: Class, ahead: u32, most: u32, mut turns: Turns) -> PortResult<(Rung, Turns)> {
+    pub async fn ring(
+        &mut self,
+        class: Class,
+        ahead: u32,
+        most: u32,
+        mut turns: Turns,
+    ) -> PortResult<(Rung, Turns)> {
         let now = self.now;
         let room = (stock::room(self.sql(), class, now).await? + i64::from(ahead)).max(0);
         let most = room.min(i64::from(most));
@@ -65,14 +71,13 @@ impl Write<'_> {
             band = next;
             let want = usize::try_from(most).unwrap_or(0) - rung.bells.len();
             let lines = self.lines(class, band, want, &mut gates).await?;
-            let (taken, more, last) = take_turns(lines, want, turns.get(&band).map(String::as_str), &mut gates);
+            let (taken, more, last) =
+                take_turns(lines, want, turns.get(&band).map(String::as_str), &mut gates);
             turns.extend(last.map(|tenant| (band, tenant)));
             self.queue(&taken).await?;
-            rung.bells.extend(
-                taken
-                    .into_iter()
-                    .map(|task| Doorbell::new(TaskId(task.id), Fence(task.fence), class).traced(task.traceparent)),
-            );
+            rung.bells.extend(taken.into_iter().map(|task| {
+                Doorbell::new(TaskId(task.id), Fence(task.fence), class).traced(task.traceparent)
+            }));
             rung.more = more;
         }
         let left = if gates.all_closed() { 0 } else { room - rung.bells.len() as i64 };
@@ -83,16 +88,24 @@ impl Write<'_> {
     }
 
     async fn next_band(&mut self, class: Class, below: i64) -> PortResult<Option<i64>> {
-        sqlx::query_scalar("SELECT max(priority) FROM tasks WHERE class = ? AND state = 'ready' AND priority < ?")
-            .bind(class.as_str())
-            .bind(below)
-            .fetch_one(self.sql())
-            .await
-            .map_err(port)
+        sqlx::query_scalar(
+            "SELECT max(priority) FROM tasks WHERE class = ? AND state = 'ready' AND priority < ?",
+        )
+        .bind(class.as_str())
+        .bind(below)
+        .fetch_one(self.sql())
+        .await
+        .map_err(port)
     }
 
     /// What each tenant could have rung, one more than is wanted at most, in the order of tenants.
-    async fn lines(&mut self, class: Class, band: i64, want: usize, gates: &mut Gates) -> PortResult<Vec<Line>> {
+    async fn lines(
+        &mut self,
+        class: Class,
+        band: i64,
+        want: usize,
+        gates: &mut Gates,
+    ) -> PortResult<Vec<Line>> {
         let mut lines: Vec<Line> = Vec::new();
         let mut key = LineKey { tenant: String::new(), kind: String::new(), lane: Vec::new() };
         while let Some(next) = self.next_line(class, band, &key).await? {
@@ -117,7 +130,12 @@ impl Write<'_> {
         Ok(lines)
     }
 
-    async fn next_line(&mut self, class: Class, band: i64, after: &LineKey) -> PortResult<Option<LineKey>> {
+    async fn next_line(
+        &mut self,
+        class: Class,
+        band: i64,
+        after: &LineKey,
+    ) -> PortResult<Option<LineKey>> {
         sqlx::query_as(
             "SELECT tenant, kind, lane FROM tasks
              WHERE class = ? AND priority = ? AND state = 'ready' AND (tenant, kind, lane) > (?, ?, ?)
@@ -133,7 +151,13 @@ impl Write<'_> {
         .map_err(port)
     }
 
-    async fn due(&mut self, class: Class, band: i64, key: &LineKey, limit: i64) -> PortResult<Vec<Candidate>> {
+    async fn due(
+        &mut self,
+        class: Class,
+        band: i64,
+        key: &LineKey,
+        limit: i64,
+    ) -> PortResult<Vec<Candidate>> {
         if limit <= 0 {
             return Ok(Vec::new());
         }
@@ -184,13 +208,14 @@ impl Write<'_> {
     }
 
     async fn next_due(&mut self, class: Class) -> PortResult<Option<jiff::Timestamp>> {
-        let due: Option<i64> =
-            sqlx::query_scalar("SELECT min(run_at) FROM tasks WHERE class = ? AND state = 'ready' AND run_at > ?")
-                .bind(class.as_str())
-                .bind(self.now)
-                .fetch_one(self.sql())
-                .await
-                .map_err(port)?;
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT min(run_at) FROM tasks WHERE class = ? AND state = 'ready' AND run_at > ?",
+        )
+        .bind(class.as_str())
+        .bind(self.now)
+        .fetch_one(self.sql())
+        .await
+        .map_err(port)?;
         column::maybe_time("tasks.run_at", due)
     }
 }
@@ -203,7 +228,10 @@ fn take_turns(
     last: Option<&str>,
     gates: &mut Gates,
 ) -> (Vec<Candidate>, bool, Option<String>) {
-    let first = lines.iter().position(|(tenant, _)| last.is_none_or(|last| tenant.as_str() > last)).unwrap_or(0);
+    let first = lines
+        .iter()
+        .position(|(tenant, _)| last.is_none_or(|last| tenant.as_str() > last))
+        .unwrap_or(0);
     lines.rotate_left(first);
     let mut lines: VecDeque<Line> = lines.into();
     let (mut taken, mut last) = (Vec::new(), None);
@@ -241,7 +269,11 @@ mod tests {
         (tenant.to_owned(), (0..tasks).map(task).collect())
     }
 
-    fn take(lines: Vec<Line>, want: usize, last: Option<&str>) -> (Vec<Candidate>, bool, Option<String>) {
+    fn take(
+        lines: Vec<Line>,
+        want: usize,
+        last: Option<&str>,
+    ) -> (Vec<Candidate>, bool, Option<String>) {
         take_turns(lines, want, last, &mut Gates::default())
     }
 

@@ -118,7 +118,11 @@ impl Schedules for SqliteStore {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<Option<Schedule>> {
+    async fn schedule(
+        &self,
+        tenant: &TenantId,
+        schedule: ScheduleId,
+    ) -> PortResult<Option<Schedule>> {
         let row: Option<Row> = sqlx::query_as(select!("WHERE id = ? AND tenant = ?"))
             .bind(schedule.0)
             .bind(&tenant.0)
@@ -128,16 +132,23 @@ impl Schedules for SqliteStore {
         row.map(read).transpose()
     }
 
-    async fn schedules(&self, tenant: &TenantId, after: Option<ScheduleId>, most: u32) -> PortResult<Page<Schedule>> {
-        let rows: Vec<Row> = sqlx::query_as(select!("WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?"))
-            .bind(&tenant.0)
-            .bind(after.map_or(Uuid::max(), |after| after.0))
-            .bind(i64::from(most) + 1)
-            .fetch_all(&mut *self.reader().await?)
-            .await
-            .map_err(port)?;
+    async fn schedules(
+        &self,
+        tenant: &TenantId,
+        after: Option<ScheduleId>,
+        most: u32,
+    ) -> PortResult<Page<Schedule>> {
+        let rows: Vec<Row> =
+            sqlx::query_as(select!("WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?"))
+                .bind(&tenant.0)
+                .bind(after.map_or(Uuid::max(), |after| after.0))
+                .bind(i64::from(most) + 1)
+                .fetch_all(&mut *self.reader().await?)
+                .await
+                .map_err(port)?;
         let more = rows.len() > most as usize;
-        let items: Vec<Schedule> = rows.into_iter().take(most as usize).map(read).collect::<PortResult<_>>()?;
+        let items: Vec<Schedule> =
+            rows.into_iter().take(most as usize).map(read).collect::<PortResult<_>>()?;
         Ok(Page { next: items.last().filter(|_| more).map(|last| last.id.to_string()), items })
     }
 
@@ -149,10 +160,18 @@ impl Schedules for SqliteStore {
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(port)?;
-        Ok((column::time("now", now)?, rows.into_iter().filter_map(|row| or_log(read(row))).collect()))
+        Ok((
+            column::time("now", now)?,
+            rows.into_iter().filter_map(|row| or_log(read(row))).collect(),
+        ))
     }
 
-    async fn advance_schedule(&self, schedule: ScheduleId, revision: i64, course: &Course) -> PortResult<bool> {
+    async fn advance_schedule(
+        &self,
+        schedule: ScheduleId,
+        revision: i64,
+        course: &Course,
+    ) -> PortResult<bool> {
         let done = sqlx::query(
             "UPDATE schedules SET revision = revision + 1, next_at = ?, last_at = ?, last_job = ?, refusal = ?
              WHERE id = ? AND revision = ?",
@@ -177,7 +196,8 @@ fn read(row: Row) -> PortResult<Schedule> {
         name: row.name,
         cron: row.cron,
         timezone: row.timezone,
-        catch_up: CatchUp::parse(&row.catch_up).ok_or_else(|| unreadable("schedules.catch_up", &row.catch_up))?,
+        catch_up: CatchUp::parse(&row.catch_up)
+            .ok_or_else(|| unreadable("schedules.catch_up", &row.catch_up))?,
         starts_at: column::maybe_time("schedules.starts_at", row.starts_at)?,
         ends_at: column::maybe_time("schedules.ends_at", row.ends_at)?,
         paused: row.paused,

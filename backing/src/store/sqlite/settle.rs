@@ -33,7 +33,11 @@ struct HeldRow {
 
 impl Write<'_> {
     /// Writes verdicts in their order.
-    pub async fn settle(&mut self, worker: WorkerId, settlements: Vec<Settlement>) -> PortResult<Vec<Settled>> {
+    pub async fn settle(
+        &mut self,
+        worker: WorkerId,
+        settlements: Vec<Settlement>,
+    ) -> PortResult<Vec<Settled>> {
         let mut answers = Vec::with_capacity(settlements.len());
         for settlement in settlements {
             let answer = match self.held(worker, &settlement).await? {
@@ -49,7 +53,11 @@ impl Write<'_> {
         Ok(answers)
     }
 
-    async fn held(&mut self, worker: WorkerId, settlement: &Settlement) -> PortResult<Option<HeldRow>> {
+    async fn held(
+        &mut self,
+        worker: WorkerId,
+        settlement: &Settlement,
+    ) -> PortResult<Option<HeldRow>> {
         sqlx::query_as(
             "SELECT class, attempt, errors, id, job, tenant, name, kind, key, needed FROM tasks
              WHERE id = ? AND worker = ? AND fence = ? AND state = 'running'",
@@ -62,7 +70,12 @@ impl Write<'_> {
         .map_err(port)
     }
 
-    async fn write_verdict(&mut self, worker: WorkerId, held: HeldRow, verdict: Verdict) -> PortResult<()> {
+    async fn write_verdict(
+        &mut self,
+        worker: WorkerId,
+        held: HeldRow,
+        verdict: Verdict,
+    ) -> PortResult<()> {
         match verdict {
             Verdict::Succeeded { output, hash, artifacts, grown, memo } => {
                 let mut task = held.task;
@@ -153,7 +166,13 @@ impl Write<'_> {
         Ok(())
     }
 
-    async fn write_retry(&mut self, task: Uuid, error: &JobError, errors: String, pause: i64) -> PortResult<()> {
+    async fn write_retry(
+        &mut self,
+        task: Uuid,
+        error: &JobError,
+        errors: String,
+        pause: i64,
+    ) -> PortResult<()> {
         let row: BackRow = sqlx::query_as(
             "UPDATE tasks SET state = 'ready', error = ?, errors = ?, lease_until = NULL, progress = NULL, run_at = ?
              WHERE id = ?
@@ -181,30 +200,41 @@ impl Write<'_> {
         worker: Option<WorkerId>,
         error: &JobError,
     ) -> PortResult<String> {
-        let mut chain: Vec<FailedAttempt> = column::maybe_json("tasks.errors", errors)?.unwrap_or_default();
-        let (attempt, at) = (column::number("tasks.attempt", attempt)?, column::time("now", self.now)?);
+        let mut chain: Vec<FailedAttempt> =
+            column::maybe_json("tasks.errors", errors)?.unwrap_or_default();
+        let (attempt, at) =
+            (column::number("tasks.attempt", attempt)?, column::time("now", self.now)?);
         chain.push(FailedAttempt { attempt, worker, at, error: error.clone() });
         column::text(&chain)
     }
 
     /// Adds tasks to the plan. In a job that is not to go on they are there and cancelled, so that the plan tells what was meant.
     async fn grow(&mut self, parent: &EndedRow, grown: &[NewTask]) -> PortResult<()> {
-        let (priority, batch, result_task, doomed, total, limited): (i64, Option<Uuid>, Uuid, bool, i64, bool) =
-            sqlx::query_as(
-                "SELECT jobs.priority, jobs.batch, jobs.result_task, jobs.doomed,
+        let (priority, batch, result_task, doomed, total, limited): (
+            i64,
+            Option<Uuid>,
+            Uuid,
+            bool,
+            i64,
+            bool,
+        ) = sqlx::query_as(
+            "SELECT jobs.priority, jobs.batch, jobs.result_task, jobs.doomed,
                      (SELECT max(place) FROM tasks WHERE tasks.job = jobs.id),
                      batches.max_concurrent IS NOT NULL
                  FROM jobs LEFT JOIN batches ON batches.id = jobs.batch WHERE jobs.id = ?",
-            )
-            .bind(parent.job)
-            .fetch_one(self.sql())
-            .await
-            .map_err(port)?;
+        )
+        .bind(parent.job)
+        .fetch_one(self.sql())
+        .await
+        .map_err(port)?;
         let home = Home {
             job: parent.job,
             tenant: parent.tenant.clone(),
             priority,
-            lane: batch.filter(|_| limited).map(|batch| batch.as_bytes().to_vec()).unwrap_or_default(),
+            lane: batch
+                .filter(|_| limited)
+                .map(|batch| batch.as_bytes().to_vec())
+                .unwrap_or_default(),
             run_at: self.now,
             place: total + 1,
             // Nothing of it is queued here: who rings looks it up.
@@ -213,7 +243,8 @@ impl Write<'_> {
         let delta = self.jobs.entry(parent.job).or_default();
         grown.iter().for_each(|task| delta.grow(&task.kind));
         if delta.result.unwrap_or(result_task) == parent.id {
-            delta.result = grown.iter().find(|task| task.result).map(|task| task.id.0).or(delta.result);
+            delta.result =
+                grown.iter().find(|task| task.result).map(|task| task.id.0).or(delta.result);
         }
         self.insert_tasks(&home, grown, None, &mut Queueing::default()).await?;
         if doomed { self.stop_tasks(parent.job, &reason::cancelled()).await } else { Ok(()) }

@@ -79,7 +79,8 @@ pub async fn overdue(
     .fetch_all(&mut *sql)
     .await
     .map_err(port)?;
-    let bell = |(task, fence, trace)| Doorbell::new(TaskId(task), Fence(fence), class).traced(trace);
+    let bell =
+        |(task, fence, trace)| Doorbell::new(TaskId(task), Fence(fence), class).traced(trace);
     let bells = rows.into_iter().map(bell).collect();
     Ok((bells, column::number("queued", queued(sql, class).await?)?))
 }

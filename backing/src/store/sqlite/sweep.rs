@@ -52,7 +52,11 @@ struct Lost {
 }
 
 /// Judges expired leases, and tasks whose job did not start in time, each in a write of its own: one that can't be judged is logged and stops none of the rest.
-pub async fn sweep(writer: &mut SqliteConnection, policy: SweepPolicy, now: i64) -> PortResult<Swept> {
+pub async fn sweep(
+    writer: &mut SqliteConnection,
+    policy: SweepPolicy,
+    now: i64,
+) -> PortResult<Swept> {
     let mut swept = Swept::default();
     for task in expired(writer, policy.most, now).await? {
         match sweep_one(writer, task, policy, now).await {
@@ -65,7 +69,9 @@ pub async fn sweep(writer: &mut SqliteConnection, policy: SweepPolicy, now: i64)
         match deadlines::expire(writer, task, now).await {
             Ok(one) => add(&mut swept, one),
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => tracing::error!(%task, %error, "a task that did not start in time can't be failed"),
+            Err(error) => {
+                tracing::error!(%task, %error, "a task that did not start in time can't be failed")
+            }
         }
     }
     Ok(swept)
@@ -88,7 +94,12 @@ async fn expired(reader: &mut SqliteConnection, most: u32, now: i64) -> PortResu
     Ok(tasks)
 }
 
-async fn sweep_one(writer: &mut SqliteConnection, task: Uuid, policy: SweepPolicy, now: i64) -> PortResult<Swept> {
+async fn sweep_one(
+    writer: &mut SqliteConnection,
+    task: Uuid,
+    policy: SweepPolicy,
+    now: i64,
+) -> PortResult<Swept> {
     let mut write = Write::begin(writer, now).await?;
     let quarantined = write.lose(task, policy.quarantine_after).await?;
     let moved = write.commit().await?;
@@ -149,7 +160,12 @@ impl Write<'_> {
 
     async fn quarantine(&mut self, task: Uuid, lost: Lost) -> PortResult<()> {
         let error = reason::poison(lost.losses);
-        let errors = self.chained(lost.errors.as_deref(), lost.attempt, Some(WorkerId(lost.worker)), &error)?;
+        let errors = self.chained(
+            lost.errors.as_deref(),
+            lost.attempt,
+            Some(WorkerId(lost.worker)),
+            &error,
+        )?;
         let row: EndedRow = sqlx::query_as(
             "UPDATE tasks SET state = 'failed', losses = ?, error = ?, errors = ?, lease_until = NULL, finished_at = ? WHERE id = ?
              RETURNING id, job, tenant, name, kind, key, needed",
@@ -233,15 +249,19 @@ mod tests {
     /// A store with one task that runs since its clock's zero, under a lease of the usual length.
     async fn with_one_running(folder: &TempDir) -> (SqliteStore, Arc<Dial>, TaskId) {
         let (clock, task) = (Arc::new(Dial(AtomicI64::new(0))), TaskId::new());
-        let store =
-            SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone()).await.expect("the store does it");
+        let store = SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone())
+            .await
+            .expect("the store does it");
         let work = Work::Job(job(task));
         store
             .accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[])
             .await
             .expect("the store does it");
         store.ring(Class::Light, 10, 10).await.expect("the store does it");
-        assert!(store.claim(WorkerId::new(), &[task], LEASE).await.expect("the store does it")[0].is_some());
+        assert!(
+            store.claim(WorkerId::new(), &[task], LEASE).await.expect("the store does it")[0]
+                .is_some()
+        );
         (store, clock, task)
     }
 
@@ -272,9 +292,13 @@ mod tests {
         let (store, _, task) = with_one_running(&folder).await;
         let mut writer = store.writer.lock().await;
         let end = column::millis(LEASE);
-        let early = sweep_one(&mut writer, task.0, POLICY, end - 1).await.expect("the store does it");
+        let early =
+            sweep_one(&mut writer, task.0, POLICY, end - 1).await.expect("the store does it");
         assert_eq!(early, Swept::default(), "it was renewed meanwhile");
-        assert_eq!(sweep_one(&mut writer, task.0, POLICY, end).await.expect("the store does it").lost, 1);
+        assert_eq!(
+            sweep_one(&mut writer, task.0, POLICY, end).await.expect("the store does it").lost,
+            1
+        );
         let again = sweep_one(&mut writer, task.0, POLICY, end).await.expect("the store does it");
         assert_eq!(again, Swept::default(), "it was judged meanwhile");
     }

@@ -34,7 +34,11 @@ struct TaskRow {
 }
 
 /// A job's plan as it stands: what a retry replaced is not part of it.
-pub async fn of_job(sql: &mut SqliteConnection, tenant: &TenantId, job: JobId) -> PortResult<Option<Vec<TaskView>>> {
+pub async fn of_job(
+    sql: &mut SqliteConnection,
+    tenant: &TenantId,
+    job: JobId,
+) -> PortResult<Option<Vec<TaskView>>> {
     if !items::has(sql, tenant, Target::Job(job)).await? {
         return Ok(None);
     }
@@ -68,7 +72,11 @@ pub async fn of_job(sql: &mut SqliteConnection, tenant: &TenantId, job: JobId) -
 }
 
 /// One task, of whatever generation.
-pub async fn one(sql: &mut SqliteConnection, tenant: &TenantId, task: TaskId) -> PortResult<Option<TaskView>> {
+pub async fn one(
+    sql: &mut SqliteConnection,
+    tenant: &TenantId,
+    task: TaskId,
+) -> PortResult<Option<TaskView>> {
     let row: Option<TaskRow> = sqlx::query_as(
         "SELECT id, job, name, kind, class, state, attempt, losses, fence, recalled, worker, progress, error, errors, created_at,
              started_at, finished_at
@@ -80,11 +88,12 @@ pub async fn one(sql: &mut SqliteConnection, tenant: &TenantId, task: TaskId) ->
     .await
     .map_err(port)?;
     let Some(row) = row else { return Ok(None) };
-    let needs: Vec<Uuid> = sqlx::query_scalar("SELECT need FROM edges WHERE task = ? ORDER BY place")
-        .bind(task.0)
-        .fetch_all(sql)
-        .await
-        .map_err(port)?;
+    let needs: Vec<Uuid> =
+        sqlx::query_scalar("SELECT need FROM edges WHERE task = ? ORDER BY place")
+            .bind(task.0)
+            .fetch_all(sql)
+            .await
+            .map_err(port)?;
     view(row, needs.into_iter().map(TaskId).collect()).map(Some)
 }
 

@@ -82,7 +82,8 @@ impl<'c> Write<'c> {
         let changed: Vec<Uuid> = std::mem::take(&mut self.changed).into_iter().collect();
         let now = self.now;
         let views = job_view::load(self.sql(), &changed, now).await?.into_values().collect();
-        let (readied, stopping) = (std::mem::take(&mut self.readied), std::mem::take(&mut self.stopping));
+        let (readied, stopping) =
+            (std::mem::take(&mut self.readied), std::mem::take(&mut self.stopping));
         self.transaction.commit().await.map_err(port)?;
         Ok(Moved { views, readied: readied.into_iter().collect(), stopping })
     }

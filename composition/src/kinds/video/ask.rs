@@ -104,9 +104,12 @@ impl Seeing {
         if self == Self::Words {
             return scenes.into_iter().map(GivenScene::seen).collect();
         }
-        let title = if title.trim().is_empty() { String::new() } else { format!("{}, ", title.trim()) };
+        let title =
+            if title.trim().is_empty() { String::new() } else { format!("{}, ", title.trim()) };
         let taken: BTreeSet<String> = scenes.iter().map(|scene| scene.picture.clone()).collect();
-        let views = (1..).map(|number| format!("{title}view {number}")).filter(|view| !taken.contains(view));
+        let views = (1..)
+            .map(|number| format!("{title}view {number}"))
+            .filter(|view| !taken.contains(view));
         let told = scenes.into_iter().zip(views).map(|(scene, view)| match scene.is_seen() {
             true => scene,
             false => GivenScene { picture: view, ..scene },
@@ -229,8 +232,11 @@ pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
     let ask: Ask = read(input)?;
     let mut checks = Checks::default();
     match (&ask.topic, &ask.script) {
-        (None, None) => checks.fault("", "says neither what it is about nor what is said: give `topic` or `script`"),
-        (Some(_), Some(_)) => checks.fault("/topic", "stands beside `script`: give only one of them"),
+        (None, None) => checks
+            .fault("", "says neither what it is about nor what is said: give `topic` or `script`"),
+        (Some(_), Some(_)) => {
+            checks.fault("/topic", "stands beside `script`: give only one of them")
+        }
         (Some(topic), None) => {
             let asked = json!({"topic": topic, "duration": ask.duration, "style": ask.style, "language": ask.language});
             keep(&mut checks, script::parse(&asked).err());
@@ -258,7 +264,10 @@ fn keep(checks: &mut Checks, faults: Option<Vec<Fault>>) {
 fn check_script(checks: &mut Checks, script: &Given) {
     checks.short("/script/title", &script.title, MAX_TITLE);
     if script.scenes.is_empty() || script.scenes.len() > MAX_SCENES {
-        checks.fault("/script/scenes", format!("has {} scenes: give 1 to {MAX_SCENES}", script.scenes.len()));
+        checks.fault(
+            "/script/scenes",
+            format!("has {} scenes: give 1 to {MAX_SCENES}", script.scenes.len()),
+        );
     }
     for (index, scene) in script.scenes.iter().enumerate() {
         let at = |field: &str| format!("/script/scenes/{index}/{field}");
@@ -279,7 +288,10 @@ mod tests {
         let script = json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}], "made": {"provider": "openai"}});
         let ask = parse(&json!({ "script": script })).expect("an input");
         let written = serde_json::to_value(&ask).expect("JSON");
-        assert_eq!(written["script"], json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}]}));
+        assert_eq!(
+            written["script"],
+            json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}]})
+        );
     }
 
     #[test]
@@ -303,7 +315,11 @@ mod tests {
         ];
         for (input, pointers) in cases {
             let faults = parse(&input).expect_err("faults");
-            assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), pointers, "{input}");
+            assert_eq!(
+                faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
+                pointers,
+                "{input}"
+            );
         }
     }
 }

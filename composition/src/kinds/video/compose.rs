@@ -140,7 +140,8 @@ pub fn run(story: &Story, came: Vec<Came>, music: Option<Facts>) -> Result<Compo
 /// The tasks of a render, whose file the last one puts beside what else the result holds.
 fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let composed: Composed = read_back(output)?;
-    let mut drafts = render::grow(&json_of(&composed.about.composition)?, &json_of(&composed.plan)?)?;
+    let mut drafts =
+        render::grow(&json_of(&composed.about.composition)?, &json_of(&composed.plan)?)?;
     drafts.iter_mut().for_each(|draft| draft.result = false);
     let needs = vec![(assemble::NAME.to_owned(), OnFailure::Cancel)];
     drafts.push(Draft { needs, ..Draft::only(result::NAME, json_of(&composed.about)?) });

@@ -69,7 +69,10 @@ impl<'a> Desk<'a> {
             self.warnings.push(format!("scene {number}: {}", error.detail));
             match self.story.ask.on_scene_error {
                 OnSceneError::Fail => {
-                    return Err(JobError { detail: format!("scene {number}: {}", error.detail), ..error.clone() });
+                    return Err(JobError {
+                        detail: format!("scene {number}: {}", error.detail),
+                        ..error.clone()
+                    });
                 }
                 OnSceneError::Skip => {
                     self.scenes.push(Scene {
@@ -84,8 +87,10 @@ impl<'a> Desk<'a> {
                 OnSceneError::Placeholder => {}
             }
         }
-        let voice_ms =
-            came.spoken.as_ref().map_or_else(|_| silent_ms(&scene.text, self.story.ask.rate), |s| s.0.duration_ms);
+        let voice_ms = came
+            .spoken
+            .as_ref()
+            .map_or_else(|_| silent_ms(&scene.text, self.story.ask.rate), |s| s.0.duration_ms);
         let frames = ((voice_ms + PAUSE_MS).max(SHORTEST_MS) * FPS).div_ceil(1_000);
         let place = Place { number, start_frame: self.frames, frames };
         self.frames += frames;
@@ -101,7 +106,12 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    fn see(&mut self, place: &Place, scene: &GivenScene, seen: Result<Seen, JobError>) -> Option<Image> {
+    fn see(
+        &mut self,
+        place: &Place,
+        scene: &GivenScene,
+        seen: Result<Seen, JobError>,
+    ) -> Option<Image> {
         let mut image = None;
         let (asset, moves) = match seen {
             Ok(Seen::Made(picture)) => {
@@ -123,7 +133,8 @@ impl<'a> Desk<'a> {
         };
         let mut clip = json!({"asset": asset, "start": place.start(), "length": place.length()});
         if moves {
-            clip["effect"] = json!(if place.number % 2 == 1 { "zoomInSlow" } else { "zoomOutSlow" });
+            clip["effect"] =
+                json!(if place.number % 2 == 1 { "zoomInSlow" } else { "zoomOutSlow" });
         }
         self.pictures.push(clip);
         image
@@ -158,8 +169,10 @@ impl<'a> Desk<'a> {
                     "asset": {"type": "speech", "text": speech.text, "voice": speech.voice, "rate": speech.rate},
                     "start": place.start(), "length": "auto", "alias": format!("scene-{}", place.number),
                 }));
-                self.usage =
-                    spoken.made.as_ref().map_or_else(|| self.usage.clone(), |made| self.usage.plus(&made.usage));
+                self.usage = spoken
+                    .made
+                    .as_ref()
+                    .map_or_else(|| self.usage.clone(), |made| self.usage.plus(&made.usage));
                 self.audio.push(Audio {
                     artifact: spoken.artifact,
                     scene: place.number,
@@ -176,7 +189,11 @@ impl<'a> Desk<'a> {
         if self.story.ask.captions && !shown.is_empty() {
             self.captions.push(self.caption(place, &phrases(&shown)));
         }
-        let later = |word: Word| Word { start_ms: word.start_ms + start_ms, end_ms: word.end_ms + start_ms, ..word };
+        let later = |word: Word| Word {
+            start_ms: word.start_ms + start_ms,
+            end_ms: word.end_ms + start_ms,
+            ..word
+        };
         self.words.extend(words.into_iter().map(later));
         Ok(())
     }
@@ -184,7 +201,14 @@ impl<'a> Desk<'a> {
     /// The words themselves, and not a pointer to who speaks them: whoever edits a caption finds its text here, and pays for no voice.
     fn caption(&self, place: &Place, words: &[TimedWord]) -> Value {
         let word = |word: &TimedWord| {
-            let text: String = word.text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
+            let text: String = word
+                .text
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .chars()
+                .take(200)
+                .collect();
             json!({"text": text, "start": word.start.to_f64(), "end": word.end.to_f64()})
         };
         let words: Vec<Value> = words.iter().map(word).collect();
@@ -209,14 +233,23 @@ impl<'a> Desk<'a> {
         if self.frames == 0 {
             // As hopeless as the first: what may go away for a scene may go away for the video.
             let first = self.scenes.iter().find_map(|scene| scene.error.clone());
-            let (class, detail) = first.map_or((ErrorClass::Permanent, String::new()), |it| (it.class, it.detail));
-            return Err(JobError::new("no_scene", class, format!("every scene failed; the first: {detail}")));
+            let (class, detail) =
+                first.map_or((ErrorClass::Permanent, String::new()), |it| (it.class, it.detail));
+            return Err(JobError::new(
+                "no_scene",
+                class,
+                format!("every scene failed; the first: {detail}"),
+            ));
         }
         self.warnings.extend(self.other_length());
         let composition = self.composition();
-        let parsed = crate::parse(&composition).map_err(|faults| broken(&JobError::refused(faults)))?;
+        let parsed =
+            crate::parse(&composition).map_err(|faults| broken(&JobError::refused(faults)))?;
         let plan = crate::compile(&parsed, &self.facts).map_err(JobError::refused)?;
-        let srt = write(&cues_from_words(&phrases(&timed(&self.words)?), Grouping::default()), Format::Srt);
+        let srt = write(
+            &cues_from_words(&phrases(&timed(&self.words)?), Grouping::default()),
+            Format::Srt,
+        );
         let Story { title, scenes, made, .. } = self.story;
         let about = About {
             script: json!({"title": title, "scenes": scenes, "made": made}),
@@ -236,13 +269,22 @@ impl<'a> Desk<'a> {
         let ask = &self.story.ask;
         let (asked, came) = (u64::from(ask.duration) * FPS, self.frames);
         let far = ask.topic.is_some() && came.abs_diff(asked) * 4 > asked;
-        far.then(|| format!("it lasts {:.1} s, where {} s were asked for", came as f64 / FPS as f64, ask.duration))
+        far.then(|| {
+            format!(
+                "it lasts {:.1} s, where {} s were asked for",
+                came as f64 / FPS as f64,
+                ask.duration
+            )
+        })
     }
 
     fn composition(&self) -> Value {
         let tracks = [&self.captions, &self.pictures, &self.voices];
-        let tracks: Vec<Value> =
-            tracks.into_iter().filter(|clips| !clips.is_empty()).map(|clips| json!({"clips": clips})).collect();
+        let tracks: Vec<Value> = tracks
+            .into_iter()
+            .filter(|clips| !clips.is_empty())
+            .map(|clips| json!({"clips": clips}))
+            .collect();
         let ask = &self.story.ask;
         let mut composition = json!({
             "timeline": {"background": "#000000", "tracks": tracks},
@@ -256,8 +298,7 @@ impl<'a> Desk<'a> {
             composition["output"]["title"] = json!(title);
         }
         if let Some(src) = &ask.music {
-            composition["timeline"]["soundtrack"] =
-                json!({"src": src, "volume": 0.4, "effect": "fadeOut", "repeat": true, "role": "music"});
+            composition["timeline"]["soundtrack"] = json!({"src": src, "volume": 0.4, "effect": "fadeOut", "repeat": true, "role": "music"});
         }
         composition
     }
@@ -273,9 +314,16 @@ fn shown(src: &str, still: bool) -> Value {
 
 /// A composition of ours that is refused is our fault, whatever the caller wrote.
 fn broken(error: &JobError) -> JobError {
-    let faults: Vec<String> =
-        error.errors.iter().take(3).map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect();
-    JobError::bug(code::INTERNAL, format!("the composition made of the scenes is refused: {}", faults.join("; ")))
+    let faults: Vec<String> = error
+        .errors
+        .iter()
+        .take(3)
+        .map(|fault| format!("{} {}", fault.pointer, fault.detail))
+        .collect();
+    JobError::bug(
+        code::INTERNAL,
+        format!("the composition made of the scenes is refused: {}", faults.join("; ")),
+    )
 }
 
 /// A scene's place on the timeline.
@@ -327,7 +375,11 @@ fn timed(words: &[Word]) -> Result<Vec<TimedWord>, JobError> {
             .map_err(|error| JobError::bug(code::INTERNAL, format!("a word's time: {error}")))
     };
     let word = |word: &Word| {
-        Ok(TimedWord { text: word.word.clone(), start: seconds(word.start_ms)?, end: seconds(word.end_ms)? })
+        Ok(TimedWord {
+            text: word.word.clone(),
+            start: seconds(word.start_ms)?,
+            end: seconds(word.end_ms)?,
+        })
     };
     words.iter().map(word).collect()
 }

@@ -33,7 +33,8 @@ pub use ask::{Ask, Given, GivenScene, OnSceneError, Seeing, Shape, Size, parse};
 pub const NAME: &str = "video";
 
 /// The kind. Its own task turns what was asked and what was written into scenes.
-pub const SPEC: KindSpec = KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, Some(plan), Some(grow)) };
+pub const SPEC: KindSpec =
+    KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, Some(plan), Some(grow)) };
 
 /// What is told, scene by scene: the output of this kind's task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,11 +61,17 @@ impl Story {
                 Ok(Self { title: given.title, scenes, made: None, ask })
             }
             (None, Some(script)) => {
-                let scene = |scene: script::Scene| GivenScene { text: scene.text, picture: scene.picture, clip: None };
+                let scene = |scene: script::Scene| GivenScene {
+                    text: scene.text,
+                    picture: scene.picture,
+                    clip: None,
+                };
                 let scenes = script.scenes.into_iter().map(scene).collect();
                 Ok(Self { title: script.title, scenes, made: Some(script.made), ask })
             }
-            (None, None) => Err(JobError::bug(code::INTERNAL, "a video has neither a script nor a topic")),
+            (None, None) => {
+                Err(JobError::bug(code::INTERNAL, "a video has neither a script nor a topic"))
+            }
         }
     }
 }
@@ -92,7 +99,11 @@ fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let mut drafts = Vec::with_capacity(2 * story.scenes.len() + 2);
     let mut needs = Vec::with_capacity(2 * story.scenes.len() + 1);
     for (index, scene) in story.scenes.iter().enumerate() {
-        let spoken = (format!("speech-{}", index + 1), speech::NAME, json_of(&story.ask.speech(&scene.text))?);
+        let spoken = (
+            format!("speech-{}", index + 1),
+            speech::NAME,
+            json_of(&story.ask.speech(&scene.text))?,
+        );
         let (kind, input) = picture(&story.ask, scene)?;
         for (name, kind, input) in [spoken, (format!("picture-{}", index + 1), kind, input)] {
             needs.push((name.clone(), edge));
@@ -102,7 +113,13 @@ fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     if let Some(src) = &story.ask.music {
         let input = json!({"src": src, "takenFor": source::TakenFor::Media});
         needs.push(("music".to_owned(), OnFailure::Cancel));
-        drafts.push(Draft { name: "music".to_owned(), kind: source::NAME, input, needs: Vec::new(), result: false });
+        drafts.push(Draft {
+            name: "music".to_owned(),
+            kind: source::NAME,
+            input,
+            needs: Vec::new(),
+            result: false,
+        });
     }
     drafts.push(Draft { needs, ..Draft::only(compose::NAME, json_of(&story)?) });
     Ok(drafts)
@@ -125,12 +142,14 @@ fn picture(ask: &Ask, scene: &GivenScene) -> Result<(&'static str, Value), JobEr
 }
 
 fn json_of(value: &impl Serialize) -> Result<Value, JobError> {
-    serde_json::to_value(value).map_err(|error| JobError::bug(code::INTERNAL, format!("not JSON: {error}")))
+    serde_json::to_value(value)
+        .map_err(|error| JobError::bug(code::INTERNAL, format!("not JSON: {error}")))
 }
 
 fn read_back<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, JobError> {
-    T::deserialize(value)
-        .map_err(|error| JobError::bug(code::INTERNAL, format!("a video's task can't be read back: {error}")))
+    T::deserialize(value).map_err(|error| {
+        JobError::bug(code::INTERNAL, format!("a video's task can't be read back: {error}"))
+    })
 }
 
 #[cfg(test)]
@@ -145,12 +164,18 @@ mod tests {
 
     fn tasks(drafts: Vec<Draft>) -> Vec<common::plan::NewTask> {
         let catalog = Catalog::new(&[kinds::ALL, super::super::ALL]);
-        build(Parent::Job(JobId::new()), drafts, true, Overrides::default(), &catalog).expect("tasks")
+        build(Parent::Job(JobId::new()), drafts, true, Overrides::default(), &catalog)
+            .expect("tasks")
     }
 
     #[test]
     fn a_topic_is_written_first_and_a_script_is_taken_as_it_is() {
-        let kinds = |input| tasks(plan(&input).expect("a plan")).into_iter().map(|task| task.kind).collect::<Vec<_>>();
+        let kinds = |input| {
+            tasks(plan(&input).expect("a plan"))
+                .into_iter()
+                .map(|task| task.kind)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(kinds(json!({"topic": "Tides"})), ["script", "video"]);
         assert_eq!(kinds(json!({"script": {"scenes": [{"text": "Hello"}]}})), ["video"]);
     }
@@ -158,14 +183,24 @@ mod tests {
     #[test]
     fn a_story_says_what_is_seen_so_that_other_words_under_it_leave_the_picture() {
         let first = json!({"script": {"scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]}});
-        let story = Story::of(parse(&first).expect("an input"), None, Seeing::Words).expect("a story");
+        let story =
+            Story::of(parse(&first).expect("an input"), None, Seeing::Words).expect("a story");
         let mut script = json!({"scenes": story.scenes});
-        assert_eq!((&script["scenes"][0]["picture"], &script["scenes"][1]["picture"]), (&json!("One"), &json!("")));
+        assert_eq!(
+            (&script["scenes"][0]["picture"], &script["scenes"][1]["picture"]),
+            (&json!("One"), &json!(""))
+        );
         script["scenes"][0]["text"] = json!("Another");
         let edited = json!({ "script": script });
-        let edited_story = Story::of(parse(&edited).expect("an input"), None, Seeing::Words).expect("a story");
+        let edited_story =
+            Story::of(parse(&edited).expect("an input"), None, Seeing::Words).expect("a story");
         let inputs = |story: &Story| -> Vec<Value> {
-            grow(&first, &json!(story)).expect("drafts").into_iter().map(|draft| draft.input).take(4).collect()
+            grow(&first, &json!(story))
+                .expect("drafts")
+                .into_iter()
+                .map(|draft| draft.input)
+                .take(4)
+                .collect()
         };
         let (before, after) = (inputs(&story), inputs(&edited_story));
         assert_ne!(before[0], after[0], "it is spoken anew");
@@ -179,8 +214,7 @@ mod tests {
             let story = Story::of(ask, None, Seeing::Place).expect("a story");
             story.scenes.into_iter().map(|scene| scene.picture).collect()
         };
-        let script =
-            |second: &str| json!({"title": "T", "scenes": [{"text": "One"}, {"text": second}, {"text": "Three"}]});
+        let script = |second: &str| json!({"title": "T", "scenes": [{"text": "One"}, {"text": second}, {"text": "Three"}]});
         assert_eq!(pictures(&script("Two")), ["T, view 1", "T, view 2", "T, view 3"]);
         assert_eq!(pictures(&script("Two")), pictures(&script("Other words")));
         let mut grown = json!({"title": "T", "scenes": [{"text": "New"}, {"text": "One", "picture": "T, view 1"}]});
@@ -193,9 +227,11 @@ mod tests {
 
     #[test]
     fn every_scene_is_spoken_and_seen_and_its_failure_is_as_harmful_as_was_said() {
-        for (said, edge) in
-            [("fail", OnFailure::Cancel), ("skip", OnFailure::Proceed), ("placeholder", OnFailure::Proceed)]
-        {
+        for (said, edge) in [
+            ("fail", OnFailure::Cancel),
+            ("skip", OnFailure::Proceed),
+            ("placeholder", OnFailure::Proceed),
+        ] {
             let input = json!({
                 "script": {"title": "T", "scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]},
                 "music": "https://a/c.mp3", "onSceneError": said,
@@ -203,8 +239,12 @@ mod tests {
             let ask = parse(&input).expect("an input");
             let story = Story::of(ask, None, Seeing::Words).expect("a story");
             let drafts = grow(&input, &json!(story)).expect("drafts");
-            assert_eq!(drafts[1].input["prompt"], "One", "what is seen is what is said, unless said");
-            let names: Vec<_> = drafts.iter().map(|draft| (draft.name.as_str(), draft.kind)).collect();
+            assert_eq!(
+                drafts[1].input["prompt"], "One",
+                "what is seen is what is said, unless said"
+            );
+            let names: Vec<_> =
+                drafts.iter().map(|draft| (draft.name.as_str(), draft.kind)).collect();
             let wanted = [
                 ("speech-1", "speech"),
                 ("picture-1", "image"),

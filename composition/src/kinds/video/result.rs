@@ -12,7 +12,8 @@ use crate::kinds::{assemble::Assembled, deciding};
 pub const NAME: &str = "video-result";
 
 /// The kind; occurs only inside plans. Not memoised: it costs less than looking for it.
-pub const SPEC: KindSpec = KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, None, None) };
+pub const SPEC: KindSpec =
+    KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, None, None) };
 
 /// The members of both in one object; the warnings of both in one list.
 pub fn run(about: &About, assembled: &Assembled) -> Result<Value, JobError> {

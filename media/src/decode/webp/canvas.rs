@@ -22,9 +22,11 @@ impl Canvas {
         self.each_line(piece, |row, line| {
             let new = &picture[row * stride..][..line.len()];
             if piece.blends {
-                line.as_chunks_mut::<4>().0.iter_mut().zip(new.as_chunks::<4>().0).for_each(|(under, over)| {
-                    *under = blended(*under, *over);
-                });
+                line.as_chunks_mut::<4>().0.iter_mut().zip(new.as_chunks::<4>().0).for_each(
+                    |(under, over)| {
+                        *under = blended(*under, *over);
+                    },
+                );
             } else {
                 line.copy_from_slice(new);
             }
@@ -40,7 +42,11 @@ impl Canvas {
 
     fn each_line(&mut self, piece: &Piece, mut change: impl FnMut(usize, &mut [u8])) {
         let (left, width) = (piece.left as usize * 4, piece.width as usize * 4);
-        let lines = self.pixels.chunks_exact_mut(self.width * 4).skip(piece.top as usize).take(piece.height as usize);
+        let lines = self
+            .pixels
+            .chunks_exact_mut(self.width * 4)
+            .skip(piece.top as usize)
+            .take(piece.height as usize);
         lines.enumerate().for_each(|(row, line)| change(row, &mut line[left..left + width]));
     }
 }

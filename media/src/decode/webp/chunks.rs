@@ -56,15 +56,23 @@ impl Chunks {
     /// # Errors
     /// Bad input where it is an animated WebP that can't be: its canvas too large, a piece outside it, none at all.
     pub(super) fn read(file: &mut File, path: &Path) -> Result<Option<Self>> {
-        let failed = |error: std::io::Error| MediaError::from_io(format_args!("reading {}", path.display()), &error);
-        let bad = |why: String| MediaError::BadInput(format!("the animated WebP {} {why}", path.display()));
+        let failed = |error: std::io::Error| {
+            MediaError::from_io(format_args!("reading {}", path.display()), &error)
+        };
+        let bad = |why: String| {
+            MediaError::BadInput(format!("the animated WebP {} {why}", path.display()))
+        };
         let mut head = Vec::new();
         file.take(30).read_to_end(&mut head).map_err(failed)?;
-        let Some((width, height, flags)) = canvas(&head).filter(|(.., flags)| flags & ANIMATED != 0) else {
+        let Some((width, height, flags)) =
+            canvas(&head).filter(|(.., flags)| flags & ANIMATED != 0)
+        else {
             return Ok(None);
         };
         if u64::from(width) * u64::from(height) > MAX_PIXELS {
-            return Err(bad(format!("is {width} × {height}: at most {MAX_PIXELS} pixels are read")));
+            return Err(bad(format!(
+                "is {width} × {height}: at most {MAX_PIXELS} pixels are read"
+            )));
         }
         let end = file.metadata().map_err(failed)?.len();
         let mut chunks = Self { width, height, alpha: flags & ALPHA != 0, pieces: Vec::new() };
@@ -79,7 +87,9 @@ impl Chunks {
             if &kind == b"ANMF" {
                 let mut fields = Vec::new();
                 file.take(24).read_to_end(&mut fields).map_err(failed)?;
-                let piece = chunks.piece(&fields, body, length).ok_or_else(|| bad("has a piece outside it".into()))?;
+                let piece = chunks
+                    .piece(&fields, body, length)
+                    .ok_or_else(|| bad("has a piece outside it".into()))?;
                 chunks.pieces.push(piece);
                 if chunks.pieces.len() > MAX_PIECES {
                     return Err(bad(format!("has more than {MAX_PIECES} pieces")));

@@ -49,7 +49,8 @@ impl Clip {
 
     pub(crate) fn make(&self, path: &Path) {
         let found = encoder::find_by_name(self.codec).expect("the encoder is there");
-        let mut video = codec::Context::new_with_codec(found).encoder().video().expect("an encoder");
+        let mut video =
+            codec::Context::new_with_codec(found).encoder().video().expect("an encoder");
         video.set_width(self.width as u32);
         video.set_height(self.height as u32);
         video.set_format(self.pixels);
@@ -132,7 +133,10 @@ pub(crate) fn number_in(picture: &Picture) -> usize {
 }
 
 pub(crate) fn number_at(luma: &[u8], stride: usize, width: usize, row: usize) -> usize {
-    (0..BITS).filter(|bit| luma[row * stride + (bit * width + width / 2) / BITS] > 126).map(|bit| 1 << bit).sum()
+    (0..BITS)
+        .filter(|bit| luma[row * stride + (bit * width + width / 2) / BITS] > 126)
+        .map(|bit| 1 << bit)
+        .sum()
 }
 
 /// A still of one colour, as PNG.

@@ -15,7 +15,9 @@ const HEIGHT: usize = 90;
 /// Red and blue columns, each a pixel wide.
 fn stripes(bench: &mut Bench) -> SourceHash {
     let path = bench.path("stripes.svg");
-    let bars: String = (0..32).map(|at| format!("<path d='M{} 0v48' stroke='#f00'/>", at as f32 * 2.0 + 0.5)).collect();
+    let bars: String = (0..32)
+        .map(|at| format!("<path d='M{} 0v48' stroke='#f00'/>", at as f32 * 2.0 + 0.5))
+        .collect();
     let svg = format!(
         "<svg xmlns='http://www.w3.org/2000/svg' width='64' height='48'><rect width='64' height='48' fill='#00f'/>{bars}</svg>"
     );
@@ -50,7 +52,8 @@ fn a_lossless_picture_keeps_the_colour_of_every_pixel() {
     again.layer(Asset::Image(picture_of(source)));
     assert_striped(&again.frame(0), "written as PNG and read");
     let lossless = bench.segment.recipe;
-    bench.segment.recipe = Recipe { codec: VideoCodec::Ffv1, colour: ColourTags::SrgbFull, ..lossless };
+    bench.segment.recipe =
+        Recipe { codec: VideoCodec::Ffv1, colour: ColourTags::SrgbFull, ..lossless };
     let mut again = bench.again();
     let source = again.add(&bench.render("out.mkv"));
     again.layer(Asset::Video(video_of(picture_of(source))));
@@ -99,7 +102,10 @@ fn filmed() -> Bench {
 
 fn gradient() -> Asset {
     let stop = |at, colour| GradientStop { at, colour };
-    let stops = vec![stop(Micro::ZERO, Rgba([20, 120, 40, 255])), stop(Micro::ONE, Rgba([240, 80, 255, 255]))];
+    let stops = vec![
+        stop(Micro::ZERO, Rgba([20, 120, 40, 255])),
+        stop(Micro::ONE, Rgba([240, 80, 255, 255])),
+    ];
     Asset::Gradient(Gradient { angle: Some(Micro::whole(90)), stops })
 }
 
@@ -107,16 +113,23 @@ fn gradient() -> Asset {
 fn the_light_of_a_picture_is_that_of_the_video() {
     let mut turned = filmed();
     let layer = turned.layer(gradient());
-    (layer.placement.angle, layer.placement.scale, layer.opacity) = (still(10.0), still(0.5), still(0.6));
+    (layer.placement.angle, layer.placement.scale, layer.opacity) =
+        (still(10.0), still(0.5), still(0.6));
     let mut clipped = filmed();
     let layer = clipped.layer(gradient());
-    layer.enter =
-        Some(Transition { kind: TransitionKind::Wipe(Direction::Right), start: 0, frames: 14, easing: Easing::Linear });
+    layer.enter = Some(Transition {
+        kind: TransitionKind::Wipe(Direction::Right),
+        start: 0,
+        frames: 14,
+        easing: Easing::Linear,
+    });
     let mut blurred = filmed();
     blurred.layer(gradient()).filters = vec![Filter::Blur { sigma: Micro::whole(3) }];
     let mut written = filmed();
     written.layer(Asset::Text(text("Colour", 30)));
-    for (name, bench) in [("turned", turned), ("wiped", clipped), ("blurred", blurred), ("written", written)] {
+    for (name, bench) in
+        [("turned", turned), ("wiped", clipped), ("blurred", blurred), ("written", written)]
+    {
         assert_alike(name, &bench, 0.0);
     }
 }

@@ -13,8 +13,11 @@ use std::path::PathBuf;
 /// Everything that moves, in ten seconds at 25 frames a second.
 fn lively(src: &str) -> Value {
     let video = |start: f64, length: f64, more: Value| {
-        let mut clip = json!({ "asset": { "type": "video", "src": src }, "start": start, "length": length });
-        clip.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let mut clip =
+            json!({ "asset": { "type": "video", "src": src }, "start": start, "length": length });
+        clip.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         clip
     };
     json!({
@@ -51,7 +54,12 @@ fn lively(src: &str) -> Value {
     })
 }
 
-fn compiled(mut document: Value, range: Option<(f64, f64)>, src: &str, facts: &composition::plan::Facts) -> RenderPlan {
+fn compiled(
+    mut document: Value,
+    range: Option<(f64, f64)>,
+    src: &str,
+    facts: &composition::plan::Facts,
+) -> RenderPlan {
     if let Some((start, length)) = range {
         document["output"]["range"] = json!({ "start": start, "length": length });
     }
@@ -84,7 +92,12 @@ fn a_frame_is_the_same_wherever_the_composition_is_cut() {
         let first = (start * 25.0_f64).round() as usize;
         let found = digests(&plan.segments, &bench.files);
         for (frame, digest) in found.iter().enumerate() {
-            assert_eq!(*digest, expected[first + frame], "frame {} of the range from {start}", frame);
+            assert_eq!(
+                *digest,
+                expected[first + frame],
+                "frame {} of the range from {start}",
+                frame
+            );
         }
     }
 }

@@ -61,14 +61,21 @@ impl Shop {
     pub(super) fn finish(&mut self, document: &Value, name: &str) -> Finished {
         let composition = parse(document).unwrap_or_else(|faults| panic!("{faults:?}"));
         let plan = compile(&composition, &self.facts).unwrap_or_else(|faults| panic!("{faults:?}"));
-        let segments: Vec<PathBuf> = plan.segments.iter().map(|segment| self.segment(segment)).collect();
+        let segments: Vec<PathBuf> =
+            plan.segments.iter().map(|segment| self.segment(segment)).collect();
         let sound = plan.sound.as_ref().map(|sound| {
             let out = self.path(&format!("{name}.sound"));
             crate::sound::render(sound, &self.files, &out, &mut |_| {}).unwrap();
             out
         });
         let path = self.path(name);
-        let parts = Parts { segments: &segments, sound: sound.as_deref(), out: &path, poster: None, thumbnail: None };
+        let parts = Parts {
+            segments: &segments,
+            sound: sound.as_deref(),
+            out: &path,
+            poster: None,
+            thumbnail: None,
+        };
         let output = assemble(&plan.assemble, &parts, &mut |_| {}).unwrap();
         Finished { path, plan, output }
     }
@@ -138,7 +145,10 @@ fn every_format_comes_out_as_it_was_asked_for() {
         if let Some(video) = facts.video.first() {
             assert_eq!((video.width, video.height), (64, 48), "{format}");
             let frame = shown(&made.path, (64, 48), 0);
-            assert!(frame.y[24 * 64 + 8] > 225 && frame.y[24 * 64 + 56] < 90, "{format}: white left, blue right");
+            assert!(
+                frame.y[24 * 64 + 8] > 225 && frame.y[24 * 64 + 56] < 90,
+                "{format}: white left, blue right"
+            );
         }
         let moving = matches!(format, "mp4" | "webm" | "gif");
         assert_eq!(facts.image, matches!(format, "png" | "jpg"), "{format}");
@@ -146,10 +156,13 @@ fn every_format_comes_out_as_it_was_asked_for() {
             assert_eq!(facts.video[0].frames, Some(50), "{format}");
         }
         if sound.is_some() {
-            let mut reader = SoundReader::open(&made.path, facts.audio[0].index, 48_000, 0).unwrap();
+            let mut reader =
+                SoundReader::open(&made.path, facts.audio[0].index, 48_000, 0).unwrap();
             let mut samples = vec![[0.0_f32; 2]; 96_000];
             reader.fill(&mut samples).unwrap();
-            let loud = samples[48_000..52_800].iter().fold(0.0_f32, |most, sample| most.max(sample[0].abs()));
+            let loud = samples[48_000..52_800]
+                .iter()
+                .fold(0.0_f32, |most, sample| most.max(sample[0].abs()));
             assert!((0.08..0.2).contains(&loud), "{format}: {loud}");
         }
     }
@@ -164,10 +177,16 @@ fn an_animated_webp_moves_and_says_for_how_long() {
     let made = shop.finish(&document, "out.webp");
     let bytes = std::fs::read(&made.path).unwrap();
     assert!(bytes.starts_with(b"RIFF") && &bytes[8..12] == b"WEBP");
-    let frames: Vec<usize> =
-        bytes.windows(4).enumerate().filter(|(_, four)| four == b"ANMF").map(|(at, _)| at).collect();
+    let frames: Vec<usize> = bytes
+        .windows(4)
+        .enumerate()
+        .filter(|(_, four)| four == b"ANMF")
+        .map(|(at, _)| at)
+        .collect();
     // Milliseconds stand in the three bytes after place and size of each frame; frames that do not change are drawn out.
-    let lasts = frames.iter().map(|at| u32::from_le_bytes([bytes[at + 20], bytes[at + 21], bytes[at + 22], 0]));
+    let lasts = frames
+        .iter()
+        .map(|at| u32::from_le_bytes([bytes[at + 20], bytes[at + 21], bytes[at + 22], 0]));
     assert!(frames.len() > 5 && lasts.sum::<u32>() == 2_000, "{} frames", frames.len());
 }
 
@@ -203,7 +222,8 @@ fn alike(a: &[u8], b: &[u8]) -> f64 {
         (top..top + 90).flat_map(|row| plane[row * 640 + left..][..160].to_vec()).collect()
     };
     let places = (0..16).map(|place| (place / 4 * 90, place % 4 * 160));
-    let scores = places.map(|(top, left)| super::golden::similarity(&window(a, top, left), &window(b, top, left)));
+    let scores = places
+        .map(|(top, left)| super::golden::similarity(&window(a, top, left), &window(b, top, left)));
     scores.sum::<f64>() / 16.0
 }
 
@@ -226,10 +246,13 @@ fn what_was_encoded_in_parts_looks_like_what_was_encoded_at_once() {
     // All at once, by one encoder, from the same frames.
     let first = &made.plan.segments[0];
     let at_once = shop.path("at-once.mp4");
-    let mut writer = crate::encode::writer::SegmentWriter::create(&first.recipe, &first.canvas, &at_once).unwrap();
+    let mut writer =
+        crate::encode::writer::SegmentWriter::create(&first.recipe, &first.canvas, &at_once)
+            .unwrap();
     let mut drawn = Vec::new();
     for segment in &made.plan.segments {
-        let mut scene = crate::picture::Scene::open(segment, &shop.files, &FontFolders(vec![])).unwrap();
+        let mut scene =
+            crate::picture::Scene::open(segment, &shop.files, &FontFolders(vec![])).unwrap();
         for frame in 0..segment.frames {
             let picture = scene.frame(frame).unwrap();
             writer.push(&picture).unwrap();
@@ -246,10 +269,14 @@ fn what_was_encoded_in_parts_looks_like_what_was_encoded_at_once() {
     };
     let (mut parts, mut whole) = (open(&made.path), open(&at_once));
     for (frame, drawn) in drawn.iter().enumerate() {
-        let (part, one) = (parts.frame(frame as u64).unwrap().y, whole.frame(frame as u64).unwrap().y);
+        let (part, one) =
+            (parts.frame(frame as u64).unwrap().y, whole.frame(frame as u64).unwrap().y);
         let likeness = alike(&part, &one);
         assert!(likeness >= 0.98, "frame {frame}: {likeness}");
         let (lost, lost_at_once) = (1.0 - alike(&part, drawn), 1.0 - alike(&one, drawn));
-        assert!(lost <= lost_at_once + 0.01, "frame {frame}: parts lose {lost}, all at once {lost_at_once}");
+        assert!(
+            lost <= lost_at_once + 0.01,
+            "frame {frame}: parts lose {lost}, all at once {lost_at_once}"
+        );
     }
 }

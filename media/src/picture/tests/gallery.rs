@@ -25,7 +25,8 @@ fn written(writing: &str, weight: u16) -> crate::picture::planes::Picture {
 
 #[test]
 fn scripts_look_as_they_did() {
-    let mut frames: Vec<_> = SCRIPTS.iter().map(|(script, writing)| (*script, written(writing, 400))).collect();
+    let mut frames: Vec<_> =
+        SCRIPTS.iter().map(|(script, writing)| (*script, written(writing, 400))).collect();
     frames.extend([
         ("bidirectional", written("abc שלום 123 مرحبا", 400)),
         ("emoji", written("😀 👩‍🚀 👍🏽 ❤️ 🇩🇪", 400)),
@@ -68,24 +69,46 @@ fn sources_look_as_they_did() {
             ("H.264", source("a.mp4", &format!("{card} -pix_fmt yuv420p"))),
             (
                 "H.265, 10 bits",
-                source("b.mp4", &format!("{card} -pix_fmt yuv420p10le -c:v libx265 -x265-params log-level=error")),
+                source(
+                    "b.mp4",
+                    &format!(
+                        "{card} -pix_fmt yuv420p10le -c:v libx265 -x265-params log-level=error"
+                    ),
+                ),
             ),
             (
                 "ProRes 4444 with alpha",
-                source("c.mov", &format!("{half_clear} -c:v prores_ks -profile:v 4444 -alpha_bits 16")),
+                source(
+                    "c.mov",
+                    &format!("{half_clear} -c:v prores_ks -profile:v 4444 -alpha_bits 16"),
+                ),
             ),
             (
                 "WebM with alpha",
-                source("d.webm", &format!("{half_clear},format=yuva420p -c:v libvpx-vp9 -auto-alt-ref 0")),
+                source(
+                    "d.webm",
+                    &format!("{half_clear},format=yuva420p -c:v libvpx-vp9 -auto-alt-ref 0"),
+                ),
             ),
-            ("interlaced", source("e.ts", &format!("{card} -vf interlace -flags +ildct+ilme -c:v mpeg2video -q:v 2"))),
+            (
+                "interlaced",
+                source(
+                    "e.ts",
+                    &format!("{card} -vf interlace -flags +ildct+ilme -c:v mpeg2video -q:v 2"),
+                ),
+            ),
             ("animated GIF", source("f.gif", card)),
             ("JPEG", source("g.jpg", &format!("{still} -q:v 2"))),
             ("PNG", source("h.png", &still)),
             ("WebP", source("i.webp", &still)),
             (
                 "AVIF",
-                source("j.avif", &format!("{still} -pix_fmt yuv420p -c:v libaom-av1 -still-picture 1 -cpu-used 8")),
+                source(
+                    "j.avif",
+                    &format!(
+                        "{still} -pix_fmt yuv420p -c:v libaom-av1 -still-picture 1 -cpu-used 8"
+                    ),
+                ),
             ),
             ("SVG", source("k.svg", svg)),
         ],

@@ -59,7 +59,8 @@ fn rect(x: f64, y: f64, width: f64, height: f64) -> Rect {
 
 /// Compares the frames with the sheet of this name, or draws it.
 pub(super) fn hold(name: &str, frames: Vec<(&str, Frame)>) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.png"));
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.png"));
     let rows = frames.len().div_ceil(COLUMNS);
     let mut sheet = Frame::filled(WIDTH * COLUMNS, HEIGHT * rows, Rgba::BLACK);
     let place = |at: usize| ((at % COLUMNS * WIDTH) as i32, (at / COLUMNS * HEIGHT) as i32);
@@ -97,13 +98,15 @@ fn difference(a: &[u8], b: &[u8]) -> f64 {
 }
 
 pub(super) fn similarity(a: &[u8], b: &[u8]) -> f64 {
-    let blocks = (0..HEIGHT / 8).flat_map(|row| (0..WIDTH / 8).map(move |column| (row * 8, column * 8)));
+    let blocks =
+        (0..HEIGHT / 8).flat_map(|row| (0..WIDTH / 8).map(move |column| (row * 8, column * 8)));
     let scores: Vec<f64> = blocks.map(|(top, left)| block_similarity(a, b, top, left)).collect();
     scores.iter().sum::<f64>() / scores.len() as f64
 }
 
 fn block_similarity(a: &[u8], b: &[u8], top: usize, left: usize) -> f64 {
-    let at = |plane: &[u8], index: usize| f64::from(plane[(top + index / 8) * WIDTH + left + index % 8]);
+    let at =
+        |plane: &[u8], index: usize| f64::from(plane[(top + index / 8) * WIDTH + left + index % 8]);
     let mean = |plane: &[u8]| (0..64).map(|index| at(plane, index)).sum::<f64>() / 64.0;
     let (mean_a, mean_b) = (mean(a), mean(b));
     let product = |x: &[u8], mean_x: f64, y: &[u8], mean_y: f64| {
@@ -112,7 +115,8 @@ fn block_similarity(a: &[u8], b: &[u8], top: usize, left: usize) -> f64 {
     let (var_a, var_b) = (product(a, mean_a, a, mean_a), product(b, mean_b, b, mean_b));
     let both = product(a, mean_a, b, mean_b);
     let (c1, c2) = ((0.01f64 * 255.0).powi(2), (0.03f64 * 255.0).powi(2));
-    (2.0 * mean_a * mean_b + c1) * (2.0 * both + c2) / ((mean_a * mean_a + mean_b * mean_b + c1) * (var_a + var_b + c2))
+    (2.0 * mean_a * mean_b + c1) * (2.0 * both + c2)
+        / ((mean_a * mean_a + mean_b * mean_b + c1) * (var_a + var_b + c2))
 }
 
 #[test]
@@ -139,7 +143,8 @@ fn transitions_look_as_they_did() {
     ];
     let mut frames = Vec::new();
     for (label, kind) in kinds {
-        let transition = |start| Some(Transition { kind, start, frames: 10, easing: Easing::Linear });
+        let transition =
+            |start| Some(Transition { kind, start, frames: 10, easing: Easing::Linear });
         let bench = carded(|layer| {
             layer.enter = transition(0);
             layer.leave = transition(30);
@@ -162,7 +167,8 @@ fn effects_and_fits_look_as_they_did() {
             if let Asset::Image(picture) = &mut layer.asset {
                 (picture.crop, picture.into) = (crop, into);
                 let cover = rect(0.0, 0.125, 1.0, 0.75);
-                picture.backdrop = blurred.then(|| Backdrop { crop: cover, sigma: Micro::whole(6) });
+                picture.backdrop =
+                    blurred.then(|| Backdrop { crop: cover, sigma: Micro::whole(6) });
             }
         })
         .frame(0)
@@ -222,7 +228,11 @@ fn filters_mattes_and_keys_look_as_they_did() {
         stroke_width: Micro::whole(10),
     });
     matted.layers()[1].mattes = vec![matte];
-    let key = ChromaKey { colour: Rgba([0xd1, 0x49, 0x5b, 255]), threshold: micro(0.08), halo: micro(0.05) };
+    let key = ChromaKey {
+        colour: Rgba([0xd1, 0x49, 0x5b, 255]),
+        threshold: micro(0.08),
+        halo: micro(0.05),
+    };
     hold(
         "filters",
         vec![
@@ -244,15 +254,18 @@ fn filters_mattes_and_keys_look_as_they_did() {
 fn blend_modes_look_as_they_did() {
     use Blend::*;
     let modes = [
-        Normal, Multiply, Screen, Overlay, Darken, Lighten, ColorDodge, ColorBurn, HardLight, SoftLight, Difference,
-        Exclusion, Hue, Saturation, Color, Luminosity, Add,
+        Normal, Multiply, Screen, Overlay, Darken, Lighten, ColorDodge, ColorBurn, HardLight,
+        SoftLight, Difference, Exclusion, Hue, Saturation, Color, Luminosity, Add,
     ];
     let frames = modes.map(|mode| {
         let mut bench = carded(|_| {});
         let stop = |at, colour| GradientStop { at, colour };
         let top = bench.layer(Asset::Gradient(Gradient {
             angle: Some(Micro::whole(90)),
-            stops: vec![stop(Micro::ZERO, Rgba([20, 120, 40, 255])), stop(Micro::ONE, Rgba([240, 200, 255, 255]))],
+            stops: vec![
+                stop(Micro::ZERO, Rgba([20, 120, 40, 255])),
+                stop(Micro::ONE, Rgba([240, 200, 255, 255])),
+            ],
         }));
         top.blend = mode;
         top.opacity = Curve::Still(micro(0.9));
@@ -365,14 +378,19 @@ fn writing_looks_as_it_did() {
     let stop = |at, colour| GradientStop { at, colour };
     let rainbow = Gradient {
         angle: Some(Micro::whole(90)),
-        stops: vec![stop(Micro::ZERO, Rgba([255, 220, 0, 255])), stop(Micro::ONE, Rgba([255, 0, 120, 255]))],
+        stops: vec![
+            stop(Micro::ZERO, Rgba([255, 220, 0, 255])),
+            stop(Micro::ONE, Rgba([255, 0, 120, 255])),
+        ],
     };
-    let ground = |hug| Some(Background { colour: Rgba([0, 0, 0, 160]), radius: Micro::whole(6), hug });
+    let ground =
+        |hug| Some(Background { colour: Rgba([0, 0, 0, 160]), radius: Micro::whole(6), hug });
     let runs = vec![
         TextRun { text: "small ".into(), style: style(14) },
         TextRun { text: "large ".into(), style: TextStyle { weight: 700, ..style(30) } },
         TextRun {
-            text: "Ελλάδα Жук".into(), style: TextStyle { colour: Rgba([120, 255, 160, 255]), ..style(18) }
+            text: "Ελλάδα Жук".into(),
+            style: TextStyle { colour: Rgba([120, 255, 160, 255]), ..style(18) },
         },
     ];
     hold(
@@ -380,20 +398,35 @@ fn writing_looks_as_it_did() {
         vec![
             ("plain", written(plain("Plain text")).frame(0)),
             ("bold", styled(&|style| style.weight = 700)),
-            ("outline", styled(&|style| style.stroke = Some(Stroke { width: Micro::whole(4), colour: Rgba::BLACK }))),
+            (
+                "outline",
+                styled(&|style| {
+                    style.stroke = Some(Stroke { width: Micro::whole(4), colour: Rgba::BLACK })
+                }),
+            ),
             (
                 "shadow",
                 styled(&|style| {
                     let (x, y) = (Micro::whole(3), Micro::whole(3));
-                    style.shadow = Some(Shadow { x, y, sigma: Micro::whole(2), colour: Rgba::BLACK });
+                    style.shadow =
+                        Some(Shadow { x, y, sigma: Micro::whole(2), colour: Rgba::BLACK });
                 }),
             ),
             ("gradient", styled(&|style| style.gradient = Some(rainbow.clone()))),
-            ("underline and strike", styled(&|style| (style.underline, style.strike) = (true, true))),
+            (
+                "underline and strike",
+                styled(&|style| (style.underline, style.strike) = (true, true)),
+            ),
             ("letter spacing", styled(&|style| style.letter_spacing = Micro::whole(4))),
             ("runs", written(Text { runs, ..plain("") }).frame(0)),
-            ("left, top", boxed(&|text| (text.align, text.vertical) = (Align::Left, VerticalAlign::Top))),
-            ("right, bottom", boxed(&|text| (text.align, text.vertical) = (Align::Right, VerticalAlign::Bottom))),
+            (
+                "left, top",
+                boxed(&|text| (text.align, text.vertical) = (Align::Left, VerticalAlign::Top)),
+            ),
+            (
+                "right, bottom",
+                boxed(&|text| (text.align, text.vertical) = (Align::Right, VerticalAlign::Bottom)),
+            ),
             ("justified", boxed(&|text| text.align = Align::Justify)),
             ("line height", boxed(&|text| text.line_height = Micro::whole(2))),
             ("filled ground", boxed(&|text| text.background = ground(None))),
@@ -432,7 +465,8 @@ fn appearing_and_captions_look_as_they_did() {
         look.align = Align::Centre;
         look.vertical = VerticalAlign::Middle;
         look.runs[0].style.stroke = Some(Stroke { width: Micro::whole(3), colour: Rgba::BLACK });
-        let cues = vec![Cue { from: 0, to: 40, text: "said word\nby word".into(), words: words.clone() }];
+        let cues =
+            vec![Cue { from: 0, to: 40, text: "said word\nby word".into(), words: words.clone() }];
         bench.layer(Asset::Captions(Captions { cues, look, active, capitals: false }));
         bench.frame(10)
     };
@@ -447,11 +481,24 @@ fn appearing_and_captions_look_as_they_did() {
             ("shift", appearing(Shift(Direction::Up), AnimationUnit::Character)),
             ("moving letters", appearing(MovingLetters(Direction::Down), AnimationUnit::Character)),
             ("plain cue", caption(None)),
-            ("highlight", caption(Some(WordStyle::Highlight { colour: Rgba::BLACK, patch: yellow, stroke: None }))),
+            (
+                "highlight",
+                caption(Some(WordStyle::Highlight {
+                    colour: Rgba::BLACK,
+                    patch: yellow,
+                    stroke: None,
+                })),
+            ),
             ("fill", caption(Some(WordStyle::Fill { colour: yellow }))),
             ("pop", caption(Some(WordStyle::Pop { colour: yellow, scale: micro(1.4), frames: 6 }))),
-            ("bounce", caption(Some(WordStyle::Bounce { colour: yellow, height: micro(0.4), frames: 6 }))),
-            ("slide", caption(Some(WordStyle::Slide { colour: yellow, distance: micro(0.8), frames: 6 }))),
+            (
+                "bounce",
+                caption(Some(WordStyle::Bounce { colour: yellow, height: micro(0.4), frames: 6 })),
+            ),
+            (
+                "slide",
+                caption(Some(WordStyle::Slide { colour: yellow, distance: micro(0.8), frames: 6 })),
+            ),
             ("typewriter words", caption(Some(WordStyle::Typewriter { colour: yellow }))),
         ],
     );
@@ -460,7 +507,11 @@ fn appearing_and_captions_look_as_they_did() {
 #[test]
 fn a_video_below_an_overlay_looks_as_it_did() {
     let mut bench = bench();
-    let clip = super::clips::Clip { width: WIDTH, height: HEIGHT, ..super::clips::Clip::even((25, 1), 10) };
+    let clip = super::clips::Clip {
+        width: WIDTH,
+        height: HEIGHT,
+        ..super::clips::Clip::even((25, 1), 10)
+    };
     let source = bench.clip(&clip);
     bench.layer(Asset::Video(video_of(picture_of(source))));
     let card = card(&mut bench);

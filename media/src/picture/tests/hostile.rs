@@ -56,14 +56,20 @@ fn spoilt_files_never_panic() {
     let bench = Bench::new(64, 48);
     let mut kinds: Vec<(&str, bool)> = Vec::new();
     Clip { width: 64, height: 48, ..Clip::even((25, 1), 10) }.make(&bench.path("a.mp4"));
-    Clip { width: 64, height: 48, format: "matroska", ..Clip::even((25, 1), 10) }.make(&bench.path("a.mkv"));
+    Clip { width: 64, height: 48, format: "matroska", ..Clip::even((25, 1), 10) }
+        .make(&bench.path("a.mkv"));
     kinds.extend([("a.mp4", true), ("a.mkv", true)]);
     for name in ["a.png", "a.jpg", "a.webp"] {
         still(&bench.path(name), 64, 48, Rgba([200, 30, 90, 255]));
         kinds.push((name, false));
     }
-    let moving =
-        Clip { format: "webp", codec: "libwebp_anim", options: &[], pixels: Pixel::BGRA, ..Clip::even((25, 1), 9) };
+    let moving = Clip {
+        format: "webp",
+        codec: "libwebp_anim",
+        options: &[],
+        pixels: Pixel::BGRA,
+        ..Clip::even((25, 1), 9)
+    };
     moving.make(&bench.path("moving.webp"));
     kinds.push(("moving.webp", true));
     let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><g opacity='.5'><circle r='4' fill='red'/></g></svg>";
@@ -103,15 +109,19 @@ fn a_picture_that_claims_to_be_enormous_is_refused() {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 }
+        })
     })
 }
 
 #[test]
 fn broken_fonts_and_tables_are_the_callers_fault() {
-    for (bytes, as_font) in
-        [(&b"\0\x01\0\0rubbish"[..], true), (&b"LUT_3D_SIZE 9000"[..], false), (&b"\xff\xfe"[..], false)]
-    {
+    for (bytes, as_font) in [
+        (&b"\0\x01\0\0rubbish"[..], true),
+        (&b"LUT_3D_SIZE 9000"[..], false),
+        (&b"\xff\xfe"[..], false),
+    ] {
         let mut bench = Bench::new(64, 48);
         let path = bench.path("file");
         std::fs::write(&path, bytes).unwrap();

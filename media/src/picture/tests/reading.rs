@@ -26,7 +26,11 @@ fn every_frame_of_every_rate_is_found_at_its_own_time() {
             let mut reader = VideoReader::open(&made(&clip, folder.path()), 0).expect("it opens");
             let rate = Rate { num: num as u32, den: den as u32 };
             for frame in 0..40 {
-                assert_eq!(number(&mut reader, rate.seconds(frame)), frame as usize, "{num}/{den} in {format}");
+                assert_eq!(
+                    number(&mut reader, rate.seconds(frame)),
+                    frame as usize,
+                    "{num}/{den} in {format}"
+                );
             }
         }
     }
@@ -36,10 +40,16 @@ fn every_frame_of_every_rate_is_found_at_its_own_time() {
 fn uneven_frames_hold_until_the_next_one_begins() {
     let folder = tempfile::tempdir().expect("a folder");
     let times = vec![0, 40, 41, 300, 1000, 1001, 2500];
-    let clip = Clip { times: times.clone(), time_base: (1, 1000), format: "matroska", ..Clip::even((25, 1), 0) };
+    let clip = Clip {
+        times: times.clone(),
+        time_base: (1, 1000),
+        format: "matroska",
+        ..Clip::even((25, 1), 0)
+    };
     let mut reader = VideoReader::open(&made(&clip, folder.path()), 0).expect("it opens");
     for ms in [0, 39, 40, 41, 42, 299, 300, 999, 1000, 1001, 2000, 2499, 2500, 9000] {
-        let expected = times.iter().rposition(|time| *time <= ms).expect("the first begins at nought");
+        let expected =
+            times.iter().rposition(|time| *time <= ms).expect("the first begins at nought");
         // A millisecond early counts as begun: Matroska rounds to it.
         let early = times.iter().rposition(|time| *time <= ms + 1).expect("as above");
         let found = number(&mut reader, Ratio::new(ms, 1000).expect("a time"));
@@ -62,7 +72,11 @@ fn a_jump_finds_what_reading_from_the_start_finds() {
             }
             for start in [26, 49, 50, 51, 98, 131] {
                 let mut fresh = VideoReader::open(&path, 0).expect("it opens");
-                assert_eq!(number(&mut fresh, rate.seconds(start)), start as usize, "{format}, open {open_gop}");
+                assert_eq!(
+                    number(&mut fresh, rate.seconds(start)),
+                    start as usize,
+                    "{format}, open {open_gop}"
+                );
             }
         }
     }
@@ -74,20 +88,35 @@ fn frames_without_a_time_follow_those_before_them() {
     for options in [&[("bf", "0"), ("b", "400000")][..], &[("bf", "2"), ("b", "400000")]] {
         let options: &'static [(&str, &str)] = options;
         let folder = tempfile::tempdir().expect("a folder");
-        let clip = Clip { codec: "mpeg2video", format: "vob", options, open_gop: true, ..Clip::even((25, 1), 200) };
+        let clip = Clip {
+            codec: "mpeg2video",
+            format: "vob",
+            options,
+            open_gop: true,
+            ..Clip::even((25, 1), 200)
+        };
         let path = made(&clip, folder.path());
         let rate = Rate { num: 25, den: 1 };
         let mut forward = VideoReader::open(&path, 0).expect("it opens");
-        let found: Vec<usize> = (0..200).map(|frame| number(&mut forward, rate.seconds(frame))).collect();
+        let found: Vec<usize> =
+            (0..200).map(|frame| number(&mut forward, rate.seconds(frame))).collect();
         assert_eq!(found, (0..200).collect::<Vec<usize>>(), "{options:?}");
         for frame in [199, 150, 3, 60, 61, 0, 75, 74, 188, 12, 100] {
             assert_eq!(number(&mut forward, rate.seconds(frame)), frame as usize, "{options:?}");
             let mut fresh = VideoReader::open(&path, 0).expect("it opens");
-            assert_eq!(number(&mut fresh, rate.seconds(frame)), frame as usize, "fresh, {options:?}");
+            assert_eq!(
+                number(&mut fresh, rate.seconds(frame)),
+                frame as usize,
+                "fresh, {options:?}"
+            );
         }
-        let facts = crate::probe::probe(&path, &composition::plan::SourceHash("00".into())).expect("facts");
+        let facts =
+            crate::probe::probe(&path, &composition::plan::SourceHash("00".into())).expect("facts");
         let video = &facts.video[0];
-        assert_eq!((video.frames, video.variable_rate, facts.duration), (Some(200), false, Some(Ratio::whole(8))));
+        assert_eq!(
+            (video.frames, video.variable_rate, facts.duration),
+            (Some(200), false, Some(Ratio::whole(8)))
+        );
     }
 }
 

@@ -20,7 +20,10 @@ fn a_colour_fills_the_canvas_exactly() {
     let frame = bench.frame(0);
     let [y, u, v] = yuv_of(200, 30, 90);
     assert!(frame.y.iter().all(|&value| value == y));
-    assert!(frame.u.iter().all(|&value| value.abs_diff(u) <= 1) && frame.v.iter().all(|&value| value.abs_diff(v) <= 1));
+    assert!(
+        frame.u.iter().all(|&value| value.abs_diff(u) <= 1)
+            && frame.v.iter().all(|&value| value.abs_diff(v) <= 1)
+    );
 }
 
 #[test]
@@ -38,7 +41,11 @@ fn trim_and_speed_choose_the_frames() {
     let mut bench = Bench::new(160, 96);
     let source = bench.clip(&Clip::even((25, 1), 60));
     let trim = Ratio::new(10, 25).unwrap();
-    bench.layer(Asset::Video(Video { trim, speed: Ratio::whole(2), ..video_of(picture_of(source)) }));
+    bench.layer(Asset::Video(Video {
+        trim,
+        speed: Ratio::whole(2),
+        ..video_of(picture_of(source))
+    }));
     for frame in [0, 5, 20] {
         assert_eq!(number_in(&bench.frame(frame)), 10 + 2 * frame as usize);
     }
@@ -139,8 +146,12 @@ fn contain_leaves_bars_and_blur_fills_them() {
 #[test]
 fn a_wipe_shows_what_its_edge_has_uncovered() {
     let mut bench = Bench::new(100, 20);
-    bench.layer(Asset::Colour(Rgba::WHITE)).enter =
-        Some(Transition { kind: TransitionKind::Wipe(Direction::Right), start: 0, frames: 10, easing: Easing::Linear });
+    bench.layer(Asset::Colour(Rgba::WHITE)).enter = Some(Transition {
+        kind: TransitionKind::Wipe(Direction::Right),
+        start: 0,
+        frames: 10,
+        easing: Easing::Linear,
+    });
     let frame = bench.frame(4);
     let row = &frame.y[1000..1100];
     assert!(row[..39].iter().all(|&y| y == 235) && row[41..].iter().all(|&y| y == 16), "{row:?}");
@@ -155,7 +166,9 @@ fn a_carousel_comes_all_the_way_from_outside() {
         frames: 10,
         easing: Easing::Linear,
     });
-    let lit = |bench: &mut Bench, frame| bench.frame(frame).y[1000..1100].iter().filter(|&&y| y > 126).count();
+    let lit = |bench: &mut Bench, frame| {
+        bench.frame(frame).y[1000..1100].iter().filter(|&&y| y > 126).count()
+    };
     assert_eq!([lit(&mut bench, 0), lit(&mut bench, 3), lit(&mut bench, 10)], [0, 30, 100]);
 }
 
@@ -222,7 +235,9 @@ fn every_blend_mode_filter_and_key_draws() {
     top.blend = Blend::Multiply;
     let [y, u, v] = yuv_of(100, 50, 25);
     let frame = bench.frame(0);
-    assert!(frame.y[0].abs_diff(y) <= 2 && frame.u[0].abs_diff(u) <= 2 && frame.v[0].abs_diff(v) <= 2);
+    assert!(
+        frame.y[0].abs_diff(y) <= 2 && frame.u[0].abs_diff(u) <= 2 && frame.v[0].abs_diff(v) <= 2
+    );
     let mut bench = bench.again();
     let layer = bench.layer(Asset::Colour(Rgba([200, 30, 90, 255])));
     layer.filters = vec![Filter::Negative, Filter::Greyscale];

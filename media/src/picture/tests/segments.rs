@@ -18,7 +18,8 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(width: u32, height: u32) -> Self {
-        let canvas = Canvas { width, height, rate: Rate { num: 25, den: 1 }, background: Rgba::BLACK };
+        let canvas =
+            Canvas { width, height, rate: Rate { num: 25, den: 1 }, background: Rgba::BLACK };
         let recipe = Recipe {
             codec: VideoCodec::H264,
             quality: Quality { crf: 18, effort: 2 },
@@ -27,7 +28,14 @@ impl Bench {
             gop: 50,
         };
         Self {
-            segment: Segment { canvas, frames: 40, layers: vec![], fonts: vec![], machine_fonts: None, recipe },
+            segment: Segment {
+                canvas,
+                frames: 40,
+                layers: vec![],
+                fonts: vec![],
+                machine_fonts: None,
+                recipe,
+            },
             files: BTreeMap::new(),
             folder: std::rc::Rc::new(tempfile::tempdir().expect("a folder")),
         }
@@ -45,7 +53,8 @@ impl Bench {
     }
 
     pub(crate) fn add(&mut self, path: &Path) -> SourceHash {
-        let hash = blake3::hash(&std::fs::read(path).expect("the file is there")).to_hex().to_string();
+        let hash =
+            blake3::hash(&std::fs::read(path).expect("the file is there")).to_hex().to_string();
         let hash = SourceHash(hash);
         self.files.insert(hash.clone(), path.to_owned());
         hash
@@ -105,7 +114,8 @@ impl Bench {
 
     pub(crate) fn render(&self, name: &str) -> PathBuf {
         let out = self.path(name);
-        render_segment(&self.segment, &self.files, &FontFolders(vec![]), &out, &mut |_| {}).expect("it renders");
+        render_segment(&self.segment, &self.files, &FontFolders(vec![]), &out, &mut |_| {})
+            .expect("it renders");
         out
     }
 }
@@ -122,8 +132,10 @@ pub(crate) fn video_of(picture: Picture) -> Video {
 fn lively(bench: &mut Bench) {
     let source = bench.clip(&Clip::even((30, 1), 60));
     bench.layer(Asset::Video(video_of(picture_of(source.clone()))));
-    let top =
-        bench.layer(Asset::Video(Video { trim: Ratio::new(1, 3).expect("a time"), ..video_of(picture_of(source)) }));
+    let top = bench.layer(Asset::Video(Video {
+        trim: Ratio::new(1, 3).expect("a time"),
+        ..video_of(picture_of(source))
+    }));
     top.placement.width = Micro::whole(80);
     top.placement.height = Micro::whole(48);
     top.placement.x = Curve::Tweens(vec![Tween {
@@ -133,9 +145,18 @@ fn lively(bench: &mut Bench) {
         to: Micro::whole(61),
         easing: Easing::EASE,
     }]);
-    top.enter = Some(Transition { kind: TransitionKind::Zoom, start: 0, frames: 8, easing: Easing::Linear });
-    top.leave =
-        Some(Transition { kind: TransitionKind::Wipe(Direction::Up), start: 30, frames: 10, easing: Easing::OUT });
+    top.enter = Some(Transition {
+        kind: TransitionKind::Zoom,
+        start: 0,
+        frames: 8,
+        easing: Easing::Linear,
+    });
+    top.leave = Some(Transition {
+        kind: TransitionKind::Wipe(Direction::Up),
+        start: 30,
+        frames: 10,
+        easing: Easing::OUT,
+    });
 }
 
 /// A part of a segment as a segment of its own.
@@ -154,10 +175,12 @@ fn the_frames_of_parts_are_those_of_the_whole() {
     let mut bench = Bench::new(160, 96);
     lively(&mut bench);
     let mut whole = bench.scene();
-    let digests: Vec<_> = (0..40).map(|frame| whole.frame(frame).expect("it draws").digest()).collect();
+    let digests: Vec<_> =
+        (0..40).map(|frame| whole.frame(frame).expect("it draws").digest()).collect();
     for (from, to) in [(0, 7), (7, 26), (26, 33), (33, 40)] {
         let segment = part(&bench.segment, from, to);
-        let mut scene = Scene::open(&segment, &bench.files, &FontFolders(vec![])).expect("it opens");
+        let mut scene =
+            Scene::open(&segment, &bench.files, &FontFolders(vec![])).expect("it opens");
         for frame in 0..to - from {
             let digest = scene.frame(frame).expect("it draws").digest();
             assert_eq!(digest, digests[(from + frame) as usize], "frame {}", from + frame);
@@ -182,7 +205,9 @@ fn a_segment_is_a_closed_gop_with_its_colours_tagged_and_nothing_said_of_its_enc
     lively(&mut bench);
     let out = bench.render("out.mp4");
     let bytes = std::fs::read(&out).expect("read");
-    assert!(!bytes.windows(4).any(|window| window == b"x264" || window == b"Lavf" || window == b"Lavc"));
+    assert!(
+        !bytes.windows(4).any(|window| window == b"x264" || window == b"Lavf" || window == b"Lavc")
+    );
     assert!(bytes.windows(8).any(|window| window == b"colrnclx"));
     let mut input = crate::decode::open::open_input(&out).expect("it opens");
     let stream = input.stream(0).expect("a stream");
@@ -267,7 +292,9 @@ fn every_codec_gives_back_the_frames_it_was_given() {
 
 #[test]
 fn alpha_survives_vp9_and_ffv1() {
-    for (codec, pixel_format) in [(VideoCodec::Vp9, PixelFormat::Yuva420p), (VideoCodec::Ffv1, PixelFormat::Rgba)] {
+    for (codec, pixel_format) in
+        [(VideoCodec::Vp9, PixelFormat::Yuva420p), (VideoCodec::Ffv1, PixelFormat::Rgba)]
+    {
         let mut bench = Bench::new(64, 64);
         bench.segment.frames = 5;
         bench.segment.canvas.background = Rgba::CLEAR;
@@ -281,7 +308,10 @@ fn alpha_survives_vp9_and_ffv1() {
         over.layer(Asset::Colour(Rgba([128, 128, 128, 255])));
         over.layer(Asset::Video(video_of(picture_of(source))));
         let frame = over.frame(2);
-        assert!(frame.y[32 * 64 + 8] > 225 && frame.y[32 * 64 + 56].abs_diff(126) <= 4, "{codec:?}");
+        assert!(
+            frame.y[32 * 64 + 8] > 225 && frame.y[32 * 64 + 56].abs_diff(126) <= 4,
+            "{codec:?}"
+        );
     }
 }
 
@@ -291,7 +321,8 @@ fn stills_come_out_in_each_format() {
     bench.layer(Asset::Colour(Rgba([200, 30, 90, 255])));
     for extension in ["png", "jpg", "webp"] {
         let out = bench.path(&format!("out.{extension}"));
-        render_still(&bench.segment, 3, &bench.files, &FontFolders(vec![]), &out).expect("it renders");
+        render_still(&bench.segment, 3, &bench.files, &FontFolders(vec![]), &out)
+            .expect("it renders");
         let mut again = bench.again();
         let source = again.add(&out);
         again.layer(Asset::Image(picture_of(source)));
@@ -300,7 +331,8 @@ fn stills_come_out_in_each_format() {
             assert!(was.abs_diff(is) <= 3, "{extension}: {was} came back as {is}");
         }
     }
-    let refused = render_still(&bench.segment, 0, &bench.files, &FontFolders(vec![]), &bench.path("out.tga"));
+    let refused =
+        render_still(&bench.segment, 0, &bench.files, &FontFolders(vec![]), &bench.path("out.tga"));
     assert!(matches!(refused, Err(crate::MediaError::Unsupported(_))));
 }
 
@@ -316,7 +348,9 @@ fn a_segment_that_is_not_whole_does_not_pass() {
     assert!(refused.contains("has 40 frames and should have 41"), "{refused}");
     let mut wider = bench.segment.clone();
     wider.canvas.width = 320;
-    assert!(verify(&wider, &out).expect_err("the size is another").to_string().contains("(160, 96)"));
+    assert!(
+        verify(&wider, &out).expect_err("the size is another").to_string().contains("(160, 96)")
+    );
     let mut bytes = std::fs::read(&out).expect("read");
     let data = bytes.windows(4).position(|window| window == b"mdat").expect("there is data") + 8;
     for byte in &mut bytes[data + 60..data + 400] {

@@ -30,7 +30,10 @@ fn flat(path: &Path, pixels: Pixel, samples: [u16; 3], transfer: color::Transfer
     for number in 0..5 {
         let mut frame = frame::Video::new(pixels, 64, 48);
         for (plane, sample) in samples.into_iter().enumerate() {
-            frame.data_mut(plane).chunks_exact_mut(2).for_each(|two| two.copy_from_slice(&sample.to_le_bytes()));
+            frame
+                .data_mut(plane)
+                .chunks_exact_mut(2)
+                .for_each(|two| two.copy_from_slice(&sample.to_le_bytes()));
         }
         frame.set_pts(Some(number));
         encoder.send_frame(&frame).expect("encoded");
@@ -78,7 +81,13 @@ fn ten_bits_and_another_matrix_come_out_as_the_same_colour() {
 fn a_turned_picture_stands_upright() {
     let mut bench = Bench::new(60, 80);
     let path = bench.path("turned.mkv");
-    let clip = Clip { width: 80, height: 60, format: "matroska", turn: Some("90"), ..Clip::even((25, 1), 3) };
+    let clip = Clip {
+        width: 80,
+        height: 60,
+        format: "matroska",
+        turn: Some("90"),
+        ..Clip::even((25, 1), 3)
+    };
     clip.make(&path);
     let source = bench.add(&path);
     bench.layer(Asset::Video(video_of(picture_of(source))));
@@ -100,12 +109,24 @@ fn fields_that_stand_still_are_woven_and_cuts_are_not_combed() {
         frame.set_color_range(color::Range::MPEG);
         frame
     };
-    let wanted = Wanted { crop: [0.0, 0.0, 1.0, 1.0], width: 64, height: 48, chroma: Chroma::Halved, rotation: 0 };
+    let wanted = Wanted {
+        crop: [0.0, 0.0, 1.0, 1.0],
+        width: 64,
+        height: 48,
+        chroma: Chroma::Halved,
+        rotation: 0,
+    };
     let whole = |current: &frame::Video, next: Option<&frame::Video>| {
         Converter::default().convert(current, Some(Fields { next }), wanted).expect("it converts")
     };
     let ramp = draw(&|row| 40 + row as u8 * 3);
-    assert!(whole(&ramp, Some(&ramp)).y.chunks(64).enumerate().all(|(row, line)| line[9] == 40 + row as u8 * 3));
+    assert!(
+        whole(&ramp, Some(&ramp))
+            .y
+            .chunks(64)
+            .enumerate()
+            .all(|(row, line)| line[9] == 40 + row as u8 * 3)
+    );
     let combed = draw(&|row| if row % 2 == 0 { 200 } else { 30 });
     let after = draw(&|_| 30);
     let made = whole(&combed, Some(&after));
@@ -128,7 +149,8 @@ fn an_animated_gif_keeps_its_holes_and_its_clock() {
     let source = bench.clip(&clip);
     bench.layer(Asset::Video(Video { repeat: Some(Ratio::ONE), ..video_of(picture_of(source)) }));
     // Ten frames a second, shown at 25, and begun anew after a second.
-    let seen: Vec<usize> = [0, 3, 13, 24, 25, 30].map(|frame| number_in(&bench.frame(frame))).to_vec();
+    let seen: Vec<usize> =
+        [0, 3, 13, 24, 25, 30].map(|frame| number_in(&bench.frame(frame))).to_vec();
     assert_eq!(seen, [0, 1, 5, 9, 0, 2]);
 }
 
@@ -152,7 +174,8 @@ fn an_animated_webp_keeps_its_clock_its_colours_and_its_holes() {
         assert!(!facts.image && facts.video[0].variable_rate, "{facts:?}");
         bench.layer(Asset::Video(video_of(picture_of(source))));
         // Shown at 25, forwards, backwards and past the end.
-        let seen: Vec<usize> = [0, 2, 3, 4, 8, 9, 39, 1].map(|frame| number_in(&bench.frame(frame))).to_vec();
+        let seen: Vec<usize> =
+            [0, 2, 3, 4, 8, 9, 39, 1].map(|frame| number_in(&bench.frame(frame))).to_vec();
         assert_eq!(seen, [0, 0, 1, 2, 3, 4, 5, 0], "{options:?}");
     }
 }
@@ -175,9 +198,10 @@ fn an_svg_is_drawn_at_the_size_it_is_shown_at() {
 
 #[test]
 fn broken_sources_are_the_callers_fault() {
-    for (name, bytes) in
-        [("a.svg", &b"<svg xmlns='http://www.w3.org/2000/svg'><g>"[..]), ("b.png", b"\x89PNG\r\n\x1a\nrubbish")]
-    {
+    for (name, bytes) in [
+        ("a.svg", &b"<svg xmlns='http://www.w3.org/2000/svg'><g>"[..]),
+        ("b.png", b"\x89PNG\r\n\x1a\nrubbish"),
+    ] {
         let mut bench = Bench::new(64, 48);
         let path = bench.path(name);
         std::fs::write(&path, bytes).unwrap();

@@ -6,7 +6,12 @@ use crate::probe::probe;
 use composition::plan::*;
 
 /// The file as a layer over white on a canvas of a size.
-fn drawn(arguments: &str, name: &str, (width, height): (u32, u32), frame: u64) -> crate::picture::planes::Picture {
+fn drawn(
+    arguments: &str,
+    name: &str,
+    (width, height): (u32, u32),
+    frame: u64,
+) -> crate::picture::planes::Picture {
     let mut bench = Bench::new(width, height);
     let path = bench.path(name);
     make(&path, arguments);
@@ -24,14 +29,20 @@ fn near(found: u8, wanted: u8, most: u8) -> bool {
 
 #[test]
 fn full_range_is_brought_to_limited() {
-    for (range, format) in [("pc", "yuvj420p"), ("tv", "yuv420p"), ("pc", "yuvj444p"), ("tv", "yuv422p")] {
+    for (range, format) in
+        [("pc", "yuvj420p"), ("tv", "yuv420p"), ("pc", "yuvj444p"), ("tv", "yuv422p")]
+    {
         for size in ["64x48", "128x96"] {
             let arguments = format!(
                 "-f lavfi -i color=0x808080:s={size}:r=25:d=1 -vf scale=out_range={range}:out_color_matrix=bt709 -pix_fmt {format} \
                  -color_range {range} -colorspace bt709 -c:v ffv1"
             );
             let frame = drawn(&arguments, "range.mkv", (64, 48), 3);
-            assert!(frame.y.iter().all(|&y| near(y, 126, 1)), "{range} {format} {size}: {}", frame.y[0]);
+            assert!(
+                frame.y.iter().all(|&y| near(y, 126, 1)),
+                "{range} {format} {size}: {}",
+                frame.y[0]
+            );
         }
     }
 }
@@ -39,7 +50,8 @@ fn full_range_is_brought_to_limited() {
 #[test]
 fn pixels_that_are_not_square_are_shown_in_their_shape() {
     let mut shop = Shop::new();
-    let facts = shop.made("wide.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -vf setsar=2/1 -pix_fmt yuv420p");
+    let facts = shop
+        .made("wide.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -vf setsar=2/1 -pix_fmt yuv420p");
     assert_eq!(facts.video[0].sar, Ratio::whole(2));
     assert_eq!(facts.video[0].shown_size(), (128, 48));
     let document = serde_json::json!({
@@ -55,17 +67,25 @@ fn pixels_that_are_not_square_are_shown_in_their_shape() {
     bench.layer(Asset::Video(video_of(picture_of(source))));
     let frame = bench.frame(5);
     let rows = (0..128).filter(|row| frame.y[row * 128 + 64] > 40).count();
-    assert!((46..=50).contains(&rows) && frame.y[64 * 128 + 2] > 40, "{rows} rows over the whole width");
+    assert!(
+        (46..=50).contains(&rows) && frame.y[64 * 128 + 2] > 40,
+        "{rows} rows over the whole width"
+    );
 }
 
 #[test]
 fn odd_sizes_keep_their_edges() {
     for format in ["yuv444p", "yuv420p", "gray", "bgr0"] {
-        let arguments = format!("-f lavfi -i color=red:s=63x47:r=25:d=1 -vf format={format} -c:v ffv1");
+        let arguments =
+            format!("-f lavfi -i color=red:s=63x47:r=25:d=1 -vf format={format} -c:v ffv1");
         let frame = drawn(&arguments, "odd.mkv", (64, 48), 0);
         let middle = frame.y[24 * 64 + 32];
         for at in [0, 63, 47 * 64, 47 * 64 + 63] {
-            assert!(near(frame.y[at], middle, 3), "{format}: {} in the corner, {middle} in the middle", frame.y[at]);
+            assert!(
+                near(frame.y[at], middle, 3),
+                "{format}: {} in the corner, {middle} in the middle",
+                frame.y[at]
+            );
         }
     }
 }
@@ -100,7 +120,12 @@ fn of_a_picture_of_one_bit_a_pixel_the_asked_part_is_shown() {
         let path = bench.path(if format == "monob" { "bits.png" } else { "bits.tiff" });
         make(&path, &bars);
         let source = bench.add(&path);
-        let right = Rect { x: Micro(333_333), y: Micro(0), width: Micro(666_667), height: Micro(1_000_000) };
+        let right = Rect {
+            x: Micro(333_333),
+            y: Micro(0),
+            width: Micro(666_667),
+            height: Micro(1_000_000),
+        };
         bench.layer(Asset::Image(Picture { crop: right, ..picture_of(source) }));
         let frame = bench.frame(0);
         let seen = [4, 12, 20, 60].map(|x| frame.y[24 * 64 + x]);
@@ -112,18 +137,21 @@ fn of_a_picture_of_one_bit_a_pixel_the_asked_part_is_shown() {
 fn colours_of_16_bits_with_alpha_are_those_of_8() {
     for format in ["rgba", "rgba64be", "gray16be", "ya16be", "rgb48be"] {
         let colour = if format.starts_with("rgb") { "red" } else { "0x808080" };
-        let arguments = format!("-f lavfi -i color={colour}:s=64x48,format=gbrp,format={format} -frames:v 1");
+        let arguments =
+            format!("-f lavfi -i color={colour}:s=64x48,format=gbrp,format={format} -frames:v 1");
         let frame = drawn(&arguments, "deep.png", (64, 48), 0);
         let [y, u, v] = if colour == "red" { [63, 102, 240] } else { [126, 128, 128] };
         let found = [frame.y[99], frame.u[99], frame.v[99]];
-        assert!(near(found[0], y, 2) && near(found[1], u, 2) && near(found[2], v, 2), "{format}: {found:?}");
+        assert!(
+            near(found[0], y, 2) && near(found[1], u, 2) && near(found[2], v, 2),
+            "{format}: {found:?}"
+        );
     }
 }
 
 #[test]
 fn an_avif_is_a_still() {
-    let arguments =
-        "-f lavfi -i color=0x2050a0:s=64x48,format=yuv420p -frames:v 1 -c:v libaom-av1 -still-picture 1 -cpu-used 8";
+    let arguments = "-f lavfi -i color=0x2050a0:s=64x48,format=yuv420p -frames:v 1 -c:v libaom-av1 -still-picture 1 -cpu-used 8";
     let bench = Bench::new(64, 48);
     let path = bench.path("still.avif");
     make(&path, arguments);
@@ -132,7 +160,11 @@ fn an_avif_is_a_still() {
     assert_eq!((facts.video[0].codec.as_str(), facts.video[0].width), ("av1", 64));
     let frame = drawn(arguments, "again.avif", (64, 48), 7);
     let [y, u, v] = crate::picture::planes::yuv_of(0x20, 0x50, 0xa0);
-    assert!(near(frame.y[99], y, 6) && near(frame.u[99], u, 8) && near(frame.v[99], v, 8), "{} {y}", frame.y[99]);
+    assert!(
+        near(frame.y[99], y, 6) && near(frame.u[99], u, 8) && near(frame.v[99], v, 8),
+        "{} {y}",
+        frame.y[99]
+    );
 }
 
 #[test]
@@ -142,9 +174,11 @@ fn of_several_sounds_each_can_be_told_and_a_film_without_any_has_none() {
         "two.mkv",
         "-f lavfi -i color=red:s=64x48:r=25:d=1 -f lavfi -i sine=440:d=1 -f lavfi -i sine=880:d=1:r=44100 -map 0 -map 1 -map 2 -c:a pcm_s16le",
     );
-    let sounds: Vec<(u32, u32)> = facts.audio.iter().map(|audio| (audio.index, audio.rate)).collect();
+    let sounds: Vec<(u32, u32)> =
+        facts.audio.iter().map(|audio| (audio.index, audio.rate)).collect();
     assert_eq!(sounds, [(1, 44_100), (2, 44_100)]);
-    let silent = shop.made("silent.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -an -pix_fmt yuv420p");
+    let silent =
+        shop.made("silent.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -an -pix_fmt yuv420p");
     assert!(silent.audio.is_empty());
     let document = |src: &str| {
         serde_json::json!({
@@ -166,8 +200,11 @@ fn of_several_sounds_each_can_be_told_and_a_film_without_any_has_none() {
 
 /// The bytes of a picture with an Exif block that says an orientation.
 fn oriented(name: &str, bytes: &[u8], orientation: u8) -> Vec<u8> {
-    let block =
-        [b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(), &[orientation, 0, 0, 0, 0, 0, 0]].concat();
+    let block = [
+        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(),
+        &[orientation, 0, 0, 0, 0, 0, 0],
+    ]
+    .concat();
     let length = |bytes: &[u8]| bytes.len() as u32;
     match name {
         "jpg" => {
@@ -176,11 +213,21 @@ fn oriented(name: &str, bytes: &[u8], orientation: u8) -> Vec<u8> {
             [&bytes[..2], b"\xff\xe1", &size, &body, &bytes[2..]].concat()
         }
         // After the header, which ends at byte 33; decoders that look at its checksum leave it out.
-        "png" => [&bytes[..33], &length(&block).to_be_bytes(), b"eXIf", &block, &[0; 4], &bytes[33..]].concat(),
+        "png" => {
+            [&bytes[..33], &length(&block).to_be_bytes(), b"eXIf", &block, &[0; 4], &bytes[33..]]
+                .concat()
+        }
         _ => {
             let extended = b"VP8X\x0a\0\0\0\x08\0\0\0\x3f\0\0\x3f\0\0";
-            let rest =
-                [b"WEBP", extended.as_slice(), &bytes[12..], b"EXIF", &length(&block).to_le_bytes(), &block].concat();
+            let rest = [
+                b"WEBP",
+                extended.as_slice(),
+                &bytes[12..],
+                b"EXIF",
+                &length(&block).to_le_bytes(),
+                &block,
+            ]
+            .concat();
             [b"RIFF", &length(&rest).to_le_bytes()[..], &rest].concat()
         }
     }
@@ -202,9 +249,12 @@ fn pictures_are_turned_and_mirrored_as_their_exif_says() {
         [BLACK, GREY, BLACK, WHITE],
         [GREY, BLACK, WHITE, BLACK],
     ];
-    for (name, codec) in [("jpg", "mjpeg -q:v 2"), ("png", "png"), ("webp", "libwebp -lossless 1")] {
+    for (name, codec) in [("jpg", "mjpeg -q:v 2"), ("png", "png"), ("webp", "libwebp -lossless 1")]
+    {
         let corners = "drawbox=w=32:h=32:c=white:t=fill,drawbox=x=32:w=32:h=32:c=0x808080:t=fill";
-        let arguments = format!("-f lavfi -i color=black:s=64x64,format=gbrp -vf {corners} -frames:v 1 -c:v {codec}");
+        let arguments = format!(
+            "-f lavfi -i color=black:s=64x64,format=gbrp -vf {corners} -frames:v 1 -c:v {codec}"
+        );
         let mut bench = Bench::new(64, 64);
         make(&bench.path(&format!("plain.{name}")), &arguments);
         let plain = std::fs::read(bench.path(&format!("plain.{name}"))).unwrap();

@@ -37,7 +37,10 @@ fn document(fps: &Value) -> Value {
 fn holds(fps: Value, rate: Rate) {
     let mut shop = Shop::new();
     // A burst that is loudest at its first quarter of a millisecond.
-    shop.made("beep.wav", "-f lavfi -i aevalsrc=exprs=0.9*cos(2000*PI*t)*exp(-t*300):s=48000:d=0.5 -ac 2");
+    shop.made(
+        "beep.wav",
+        "-f lavfi -i aevalsrc=exprs=0.9*cos(2000*PI*t)*exp(-t*300):s=48000:d=0.5 -ac 2",
+    );
     let made = shop.finish(&document(&fps), "film.mp4");
     let frames = rate.frame_at(composition::plan::Ratio::whole(LENGTH as i64));
     assert_eq!((made.plan.assemble.rate, made.output.frames), (rate, frames), "{fps}");
@@ -74,7 +77,8 @@ fn pictures_stand_on_the_grid(made: &Finished, rate: Rate, frames: u64) {
     let expected: Vec<i64> = (0..frames as i64).map(|frame| frame * step).collect();
     assert!(times == expected, "{} frames, {} expected", times.len(), expected.len());
     let lengths = made.plan.segments.iter().map(|segment| segment.frames as i64);
-    let cuts: Vec<i64> = lengths.scan(0, |at, length| Some(std::mem::replace(at, *at + length) * step)).collect();
+    let cuts: Vec<i64> =
+        lengths.scan(0, |at, length| Some(std::mem::replace(at, *at + length) * step)).collect();
     // No segment is longer than a GOP, so decoding can begin where segments do and nowhere else.
     assert!(keys == cuts, "{} key frames, {} segments", keys.len(), cuts.len());
 }
@@ -105,9 +109,13 @@ fn beeps_are_heard(made: &Finished, rate: Rate, frames: u64, starts: &[u64]) {
         let from = wanted.saturating_sub(4_800);
         let window = &samples[from..(wanted + 4_800).min(all)];
         let loudest = window.iter().fold(0.0_f32, |most, sample| most.max(sample[0].abs()));
-        let onset = from + window.iter().position(|sample| sample[0].abs() > loudest / 2.0).unwrap();
+        let onset =
+            from + window.iter().position(|sample| sample[0].abs() > loudest / 2.0).unwrap();
         let late = onset as i64 - wanted as i64;
-        assert!(loudest > 0.3 && late.abs() <= MOST_SAMPLES, "frame {start}: {late} samples late, {loudest}");
+        assert!(
+            loudest > 0.3 && late.abs() <= MOST_SAMPLES,
+            "frame {start}: {late} samples late, {loudest}"
+        );
     }
 }
 

@@ -64,7 +64,10 @@ pub async fn serve(api: &Api, digest: &Digest, headers: &HeaderMap) -> Result<Re
         Wanted::All => (StatusCode::OK, 0..size),
         Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
         Wanted::Outside => {
-            let problem = Problem::new(What::RangeNotSatisfiable, format!("the artifact is {size} bytes long"));
+            let problem = Problem::new(
+                What::RangeNotSatisfiable,
+                format!("the artifact is {size} bytes long"),
+            );
             return Err(problem.with(header::CONTENT_RANGE, text(&format!("bytes */{size}"))));
         }
     };
@@ -87,7 +90,10 @@ fn described(mut response: Response, tag: &str) -> Response {
     headers.insert(header::CACHE_CONTROL, FOR_EVER);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    );
     response
 }
 
@@ -101,8 +107,14 @@ fn text(text: &str) -> HeaderValue {
 }
 
 /// Told from the first bytes. A stored type would have to travel with every hash through results and memos; the bytes are always here.
-async fn media_type(artifacts: &dyn Artifacts, hash: &Digest, size: u64) -> PortResult<&'static str> {
-    let Some(mut start) = artifacts.read(hash, 0, size.min(sniff::ENOUGH)).await? else { return Ok(sniff::UNKNOWN) };
+async fn media_type(
+    artifacts: &dyn Artifacts,
+    hash: &Digest,
+    size: u64,
+) -> PortResult<&'static str> {
+    let Some(mut start) = artifacts.read(hash, 0, size.min(sniff::ENOUGH)).await? else {
+        return Ok(sniff::UNKNOWN);
+    };
     let mut head = Vec::new();
     while let Some(chunk) = start.try_next().await? {
         head.extend_from_slice(&chunk);

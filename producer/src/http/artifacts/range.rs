@@ -17,7 +17,8 @@ pub enum Wanted {
 
 /// What is wanted of `size` bytes that `tag` (strong) stands for. A `Range` that can't be read counts as none.
 pub fn wanted(headers: &HeaderMap, tag: &str, size: u64) -> Wanted {
-    let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    let text =
+        |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
     let of_another = text(header::IF_RANGE).is_some_and(|named| named.trim() != tag);
     match text(header::RANGE) {
         Some(range) if !of_another => parse(range, size),
@@ -26,7 +27,9 @@ pub fn wanted(headers: &HeaderMap, tag: &str, size: u64) -> Wanted {
 }
 
 fn parse(text: &str, size: u64) -> Wanted {
-    let Some((first, last)) = text.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+    let Some((first, last)) =
+        text.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-'))
+    else {
         return Wanted::All;
     };
     let number = |text: &str| text.trim().parse::<u64>().ok();

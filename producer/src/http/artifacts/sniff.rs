@@ -29,8 +29,9 @@ const SIGNATURES: &[(usize, &[u8], &str)] = &[
 
 /// The media type of a file that begins so.
 pub fn media_type(head: &[u8]) -> &'static str {
-    let told =
-        SIGNATURES.iter().find(|(at, signature, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(signature)));
+    let told = SIGNATURES
+        .iter()
+        .find(|(at, signature, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(signature)));
     match told {
         Some((_, _, media_type)) => media_type,
         None if head.get(4..8) == Some(b"ftyp") => of_brand(head.get(8..12).unwrap_or_default()),

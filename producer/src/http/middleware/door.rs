@@ -30,25 +30,36 @@ pub async fn layer(request: Request, next: Next) -> Response {
 fn admit(parts: &Parts) -> Result<(), Problem> {
     let host = host(parts).ok_or_else(|| Problem::new(What::InvalidHeader, "`Host` is missing"))?;
     if !is_loopback(host) {
-        let detail = format!("`Host: {host}` is not a loopback name: call localhost, 127.0.0.1 or [::1]");
+        let detail =
+            format!("`Host: {host}` is not a loopback name: call localhost, 127.0.0.1 or [::1]");
         return Err(Problem::new(What::ForeignOrigin, detail));
     }
     let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(()) };
-    let own = |scheme: &str| origin.to_str().is_ok_and(|origin| origin.strip_prefix(scheme) == Some(host));
+    let own = |scheme: &str| {
+        origin.to_str().is_ok_and(|origin| origin.strip_prefix(scheme) == Some(host))
+    };
     if own("http://") || own("https://") {
         return Ok(());
     }
-    Err(Problem::new(What::ForeignOrigin, "`Origin` is not this server's own: web pages of others may not call it"))
+    Err(Problem::new(
+        What::ForeignOrigin,
+        "`Origin` is not this server's own: web pages of others may not call it",
+    ))
 }
 
 /// Whether a `Host` (with or without a port) names this machine and nothing that DNS decides.
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
-        Some(rest) => return rest.split_once(']').is_some_and(|(name, port)| loopback_ip(name) && is_port(port)),
+        Some(rest) => {
+            return rest
+                .split_once(']')
+                .is_some_and(|(name, port)| loopback_ip(name) && is_port(port));
+        }
         None => host.split_once(':'),
     };
     let (name, port) = name.map_or((host, ""), |(name, port)| (name, port));
-    (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()))
+    (name.eq_ignore_ascii_case("localhost")
+        || name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()))
         && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -57,7 +68,8 @@ fn loopback_ip(name: &str) -> bool {
 }
 
 fn is_port(text: &str) -> bool {
-    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    text.is_empty()
+        || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -75,7 +87,9 @@ mod tests {
 
     #[test]
     fn only_loopback_names_are_answered() {
-        for good in ["localhost", "LocalHost:8080", "127.0.0.1:1", "127.9.9.9", "[::1]", "[::1]:8080"] {
+        for good in
+            ["localhost", "LocalHost:8080", "127.0.0.1:1", "127.9.9.9", "[::1]", "[::1]:8080"]
+        {
             assert!(admitted(&[("host", good)]), "{good}");
         }
         for bad in [
@@ -97,7 +111,14 @@ mod tests {
     fn only_our_own_origin_may_call() {
         let with = |origin| admitted(&[("host", "localhost:8080"), ("origin", origin)]);
         assert!(with("http://localhost:8080") && with("https://localhost:8080"));
-        for bad in ["null", "http://localhost:3000", "http://evil.example", "http://localhost", "localhost:8080", ""] {
+        for bad in [
+            "null",
+            "http://localhost:3000",
+            "http://evil.example",
+            "http://localhost",
+            "localhost:8080",
+            "",
+        ] {
             assert!(!with(bad), "{bad}");
         }
     }

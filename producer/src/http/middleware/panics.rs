@@ -8,7 +8,10 @@ use crate::http::problem::{Problem, What};
 
 /// What is answered instead.
 pub fn answer(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or(panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = said.unwrap_or("of no text"), "a request panicked");
     Problem::new(What::Internal, "the server could not do this; its log says why").into_response()
 }

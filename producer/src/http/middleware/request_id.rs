@@ -23,8 +23,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let text = id.to_str().unwrap_or_default().to_owned();
     let trace = trace::of(request.headers());
     let trace = trace.as_ref().map(TraceParent::trace);
-    let span =
-        tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path(), trace);
+    let span = tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path(), trace);
     let mut response = next.run(request).instrument(span).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let written = problem.render(&text);

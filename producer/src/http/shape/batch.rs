@@ -60,9 +60,19 @@ pub struct Counts {
 impl Batch {
     /// A batch as it is.
     pub fn of_view(view: &BatchView) -> Self {
-        let counts =
-            Counts { total: view.total, fulfilled: view.fulfilled, rejected: view.rejected, pending: view.pending() };
-        Self { id: view.id, status: counts.status(), counts, created_at: view.created_at, settled_at: view.settled_at }
+        let counts = Counts {
+            total: view.total,
+            fulfilled: view.fulfilled,
+            rejected: view.rejected,
+            pending: view.pending(),
+        };
+        Self {
+            id: view.id,
+            status: counts.status(),
+            counts,
+            created_at: view.created_at,
+            settled_at: view.settled_at,
+        }
     }
 
     /// A batch that is being accepted, as the answer to its call says it.
@@ -143,11 +153,18 @@ impl Item {
             }
             JobStatus::Failed => {
                 let unsaid = || JobError::bug(code::INTERNAL, "the job failed and left no reason");
-                Self { reason: Some(error.unwrap_or_else(unsaid).into()), ..item(id, ItemStatus::Rejected) }
+                Self {
+                    reason: Some(error.unwrap_or_else(unsaid).into()),
+                    ..item(id, ItemStatus::Rejected)
+                }
             }
             JobStatus::Cancelled => {
-                let unsaid = || JobError::caller(code::CANCELLED, "the job was cancelled before it ended");
-                Self { reason: Some(error.unwrap_or_else(unsaid).into()), ..item(id, ItemStatus::Rejected) }
+                let unsaid =
+                    || JobError::caller(code::CANCELLED, "the job was cancelled before it ended");
+                Self {
+                    reason: Some(error.unwrap_or_else(unsaid).into()),
+                    ..item(id, ItemStatus::Rejected)
+                }
             }
         }
     }

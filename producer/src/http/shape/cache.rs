@@ -114,11 +114,19 @@ impl CacheReport {
             bytes: extent.bytes,
             limit: extent.limit,
             evicted: extent.evicted,
-            reads: extent.hits.zip(extent.misses).map(|(hits, misses)| Level { hits, misses }.into()),
+            reads: extent
+                .hits
+                .zip(extent.misses)
+                .map(|(hits, misses)| Level { hits, misses }.into()),
         });
         Self {
             namespaces: cache.usage().into_iter().map(NamespaceReport::from).collect(),
-            memos: cache.recalls().by_kind().into_iter().map(|(kind, l3)| MemoReport { kind, l3: l3.into() }).collect(),
+            memos: cache
+                .recalls()
+                .by_kind()
+                .into_iter()
+                .map(|(kind, l3)| MemoReport { kind, l3: l3.into() })
+                .collect(),
             shared,
             disk: disk.map(DiskReport::of),
         }

@@ -86,7 +86,11 @@ impl Check {
         let mut segments = Vec::new();
         for part in parts(&summary) {
             let cached = found.next().unwrap_or_default();
-            segments.push(CheckedSegment { start: number(part, "start"), frames: number(part, "frames"), cached });
+            segments.push(CheckedSegment {
+                start: number(part, "start"),
+                frames: number(part, "frames"),
+                cached,
+            });
             bytes += number(part, "bytes");
             cost_ms += if cached { 0 } else { number(part, "costMs") };
         }
@@ -129,7 +133,10 @@ mod tests {
         assert_eq!(Check::keys(&summary).len(), 3);
         let check = serde_json::to_value(Check::of(summary, &[true, false, true])).unwrap();
         assert_eq!(check["segments"]["cached"], 1);
-        assert_eq!((&check["soundCached"], &check["estimate"]["coreSeconds"]), (&json!(true), &json!(1.5)));
+        assert_eq!(
+            (&check["soundCached"], &check["estimate"]["coreSeconds"]),
+            (&json!(true), &json!(1.5))
+        );
         assert_eq!(check["estimate"]["bytes"], 2000 + 4 * 24_000);
     }
 }

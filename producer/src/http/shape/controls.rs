@@ -171,7 +171,10 @@ impl From<Run> for RunShape {
 
 impl From<AtWork> for WorkerShape {
     fn from(worker: AtWork) -> Self {
-        let slots = worker.slots.into_iter().map(|(class, slots)| SlotsShape { class: class.as_str(), slots });
+        let slots = worker
+            .slots
+            .into_iter()
+            .map(|(class, slots)| SlotsShape { class: class.as_str(), slots });
         Self {
             id: worker.worker.to_string(),
             name: worker.name,

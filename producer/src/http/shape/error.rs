@@ -45,7 +45,10 @@ fn class_schema() -> utoipa::openapi::Object {
 }
 
 /// The schema of a text that is one of these words.
-pub fn words<'a>(description: &str, words: impl IntoIterator<Item = &'a str>) -> utoipa::openapi::Object {
+pub fn words<'a>(
+    description: &str,
+    words: impl IntoIterator<Item = &'a str>,
+) -> utoipa::openapi::Object {
     utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
         .description(Some(description))

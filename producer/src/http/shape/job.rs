@@ -174,9 +174,16 @@ fn schedule(tags: &[String]) -> Option<ScheduleId> {
 }
 
 /// What a status alone decides is not left to the reports, so that board and store give one answer for a settled job.
-fn progress(status: JobStatus, told: Option<Progress>, segments: Option<KindCount>) -> Option<ProgressShape> {
-    let segments =
-        segments.map(|count| SegmentsShape { total: count.total, done: count.settled, cached: count.recalled });
+fn progress(
+    status: JobStatus,
+    told: Option<Progress>,
+    segments: Option<KindCount>,
+) -> Option<ProgressShape> {
+    let segments = segments.map(|count| SegmentsShape {
+        total: count.total,
+        done: count.settled,
+        cached: count.recalled,
+    });
     let told = match status {
         JobStatus::Queued => Progress::default(),
         JobStatus::Running => told.unwrap_or_default(),
@@ -197,7 +204,8 @@ fn whole(told: Option<Progress>, tasks: &BTreeMap<String, KindCount>) -> Option<
     }
     let settled: f64 = tasks.values().map(|count| f64::from(count.settled)).sum();
     let total: f64 = tasks.values().map(|count| f64::from(count.total)).sum();
-    let growing: Vec<&KindCount> = tasks.iter().filter(|(kind, _)| grows(kind)).map(|(_, count)| count).collect();
+    let growing: Vec<&KindCount> =
+        tasks.iter().filter(|(kind, _)| grows(kind)).map(|(_, count)| count).collect();
     let value = if growing.iter().any(|count| count.settled < count.total) {
         BEFORE_GROWTH * settled / (settled + 1.0)
     } else if growing.is_empty() {
@@ -215,7 +223,8 @@ fn grows(kind: &str) -> bool {
 fn add_segments(result: &mut Value, segments: Option<KindCount>) {
     if let (Value::Object(members), Some(count)) = (result, segments) {
         let rendered = count.settled.saturating_sub(count.recalled);
-        let segments = json!({"total": count.total, "rendered": rendered, "cached": count.recalled});
+        let segments =
+            json!({"total": count.total, "rendered": rendered, "cached": count.recalled});
         members.insert("segments".to_owned(), segments);
     }
 }
@@ -266,7 +275,12 @@ mod tests {
         async fn fetch(&self, _: &Digest, _: &Path) -> PortResult<bool> {
             Ok(false)
         }
-        async fn read(&self, _: &Digest, _: u64, _: u64) -> PortResult<Option<BoxStream<'static, PortResult<Bytes>>>> {
+        async fn read(
+            &self,
+            _: &Digest,
+            _: u64,
+            _: u64,
+        ) -> PortResult<Option<BoxStream<'static, PortResult<Bytes>>>> {
             Ok(None)
         }
         fn path(&self, _: &Digest) -> Option<PathBuf> {
@@ -301,15 +315,29 @@ mod tests {
     #[test]
     fn a_render_tells_its_segments_while_it_runs_and_in_its_result() {
         let count = KindCount { total: 5, settled: 3, recalled: 1 };
-        let job = render(JobStatus::Running, count, json!({"progress": {"value": 0.5, "stage": "segments"}}));
+        let job = render(
+            JobStatus::Running,
+            count,
+            json!({"progress": {"value": 0.5, "stage": "segments"}}),
+        );
         let segments = json!({"total": 5, "done": 3, "cached": 1});
-        assert_eq!(job["progress"], json!({"value": 0.6, "stage": "segments", "segments": segments}));
+        assert_eq!(
+            job["progress"],
+            json!({"value": 0.6, "stage": "segments", "segments": segments})
+        );
 
         let count = KindCount { total: 5, settled: 5, recalled: 4 };
         let hash = "cd".repeat(32);
-        let job = render(JobStatus::Succeeded, count, json!({"result": {"artifact": hash, "duration": 4.0}}));
+        let job = render(
+            JobStatus::Succeeded,
+            count,
+            json!({"result": {"artifact": hash, "duration": 4.0}}),
+        );
         assert_eq!(job["result"]["segments"], json!({"total": 5, "rendered": 1, "cached": 4}));
-        assert_eq!(job["result"]["url"], json!(format!("https://spool.example/v1/artifacts/{hash}")));
+        assert_eq!(
+            job["result"]["url"],
+            json!(format!("https://spool.example/v1/artifacts/{hash}"))
+        );
         assert_eq!(job["result"].get("path"), None, "a file that lies elsewhere has no path");
     }
 
@@ -321,13 +349,18 @@ mod tests {
             (vec![("source", 2, 2), ("render", 0, 1)], 0.7),
             (vec![("source", 2, 2), ("render", 1, 1), ("segment", 0, 40), ("assemble", 0, 1)], 0.2),
             (vec![("source", 2, 2), ("render", 1, 1), ("segment", 9, 40), ("assemble", 0, 1)], 0.1),
-            (vec![("source", 2, 2), ("render", 1, 1), ("segment", 40, 40), ("assemble", 1, 1)], 0.0),
+            (
+                vec![("source", 2, 2), ("render", 1, 1), ("segment", 40, 40), ("assemble", 1, 1)],
+                0.0,
+            ),
         ];
         let values = steps.map(|(counts, told)| {
-            let count =
-                |(kind, settled, total): (&str, u32, u32)| (kind.to_owned(), KindCount { total, settled, recalled: 0 });
+            let count = |(kind, settled, total): (&str, u32, u32)| {
+                (kind.to_owned(), KindCount { total, settled, recalled: 0 })
+            };
             let told = Progress { value: told, stage: None };
-            whole(Some(told), &counts.into_iter().map(count).collect()).map_or(0.0, |progress| progress.value)
+            whole(Some(told), &counts.into_iter().map(count).collect())
+                .map_or(0.0, |progress| progress.value)
         });
         assert!(values.is_sorted() && values[5] == 1.0, "{values:?}");
     }

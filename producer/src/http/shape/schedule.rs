@@ -85,7 +85,9 @@ impl From<Schedule> for ScheduleShape {
             next_at: course.next_at,
             last_at: course.last_at,
             last_job: course.last_job,
-            last_refusal: course.refusal.map(|refusal| RefusalShape { at: refusal.at, error: refusal.error.into() }),
+            last_refusal: course
+                .refusal
+                .map(|refusal| RefusalShape { at: refusal.at, error: refusal.error.into() }),
         }
     }
 }

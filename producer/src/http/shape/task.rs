@@ -111,7 +111,13 @@ pub struct FailedAttemptShape {
 impl From<FailedAttempt> for FailedAttemptShape {
     fn from(failure: FailedAttempt) -> Self {
         let log = failure.error.log.clone();
-        Self { attempt: failure.attempt, worker: failure.worker, at: failure.at, error: failure.error.into(), log }
+        Self {
+            attempt: failure.attempt,
+            worker: failure.worker,
+            at: failure.at,
+            error: failure.error.into(),
+            log,
+        }
     }
 }
 

@@ -29,7 +29,11 @@ async fn pass(collector: &Collector) -> u64 {
     gone
 }
 
-async fn put(artifacts: &FolderArtifacts, folder: &TempDir, text: &str) -> common::outcome::ArtifactRef {
+async fn put(
+    artifacts: &FolderArtifacts,
+    folder: &TempDir,
+    text: &str,
+) -> common::outcome::ArtifactRef {
     let file = folder.path().join("to-put");
     fs::write(&file, text).unwrap();
     artifacts.put(&file, "text/plain").await.unwrap()
@@ -44,12 +48,14 @@ async fn the_job_goes_first_and_the_bytes_a_while_later() {
     let rig = Rig::new().await;
     let folder = TempDir::new().unwrap();
     let artifacts = Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).unwrap());
-    let (kept, loose) = (put(&artifacts, &folder, "kept").await, put(&artifacts, &folder, "loose").await);
+    let (kept, loose) =
+        (put(&artifacts, &folder, "kept").await, put(&artifacts, &folder, "loose").await);
     rig.slots(10).await;
     rig.submit(1).await;
     rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
     let bells = rig.store.overdue(Class::Light, Duration::ZERO, 10).await.unwrap().0;
-    let claimed = rig.store.claim(rig.worker, &[bells[0].task], LEASE).await.unwrap().remove(0).unwrap();
+    let claimed =
+        rig.store.claim(rig.worker, &[bells[0].task], LEASE).await.unwrap().remove(0).unwrap();
     let output = json!(1);
     let verdict = Verdict::Succeeded {
         hash: output_hash(&output),
@@ -58,7 +64,10 @@ async fn the_job_goes_first_and_the_bytes_a_while_later() {
         grown: Vec::new(),
         memo: true,
     };
-    rig.store.settle(rig.worker, vec![Settlement { task: claimed.task, fence: claimed.fence, verdict }]).await.unwrap();
+    rig.store
+        .settle(rig.worker, vec![Settlement { task: claimed.task, fence: claimed.fence, verdict }])
+        .await
+        .unwrap();
 
     let quiet = Duration::from_millis(20);
     let collector = Collector::new(rig.store.clone(), artifacts.clone(), quiet);
@@ -69,8 +78,14 @@ async fn the_job_goes_first_and_the_bytes_a_while_later() {
     while gone == 0 {
         gone = pass(&collector).await;
     }
-    assert_eq!((gone, there(&artifacts, &loose.hash).await, there(&artifacts, &kept.hash).await), (1, false, true));
-    rig.store.retain(Retention { jobs: Duration::ZERO, memos: Duration::ZERO, most: 100 }).await.unwrap();
+    assert_eq!(
+        (gone, there(&artifacts, &loose.hash).await, there(&artifacts, &kept.hash).await),
+        (1, false, true)
+    );
+    rig.store
+        .retain(Retention { jobs: Duration::ZERO, memos: Duration::ZERO, most: 100 })
+        .await
+        .unwrap();
     while there(&artifacts, &kept.hash).await {
         pass(&collector).await;
     }

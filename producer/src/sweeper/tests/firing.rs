@@ -61,7 +61,8 @@ async fn stored(rig: &Rig, schedule: &Schedule) -> Schedule {
 }
 
 async fn jobs_of(rig: &Rig, schedule: &Schedule) -> Vec<JobId> {
-    let filter = JobFilter { tag: Some(format!("schedule:{}", schedule.id)), ..JobFilter::default() };
+    let filter =
+        JobFilter { tag: Some(format!("schedule:{}", schedule.id)), ..JobFilter::default() };
     let page = rig.store.list(&schedule.tenant, &filter, None, 1_000).await.unwrap();
     page.items.into_iter().map(|view| view.id).collect()
 }
@@ -81,7 +82,8 @@ async fn each_due_time_makes_one_job_however_many_fire_at_once() {
     let due = |at: Timestamp| JobId::of_firing(schedule.id, at.as_millisecond());
     let first = schedule.course.next_at.unwrap();
     let last = after.course.last_at.unwrap();
-    let times = std::iter::successors(Some(first), |at| Some(*at + 1.minute())).take_while(|at| *at <= last);
+    let times = std::iter::successors(Some(first), |at| Some(*at + 1.minute()))
+        .take_while(|at| *at <= last);
     let mut wanted: Vec<JobId> = times.map(due).collect();
     wanted.reverse();
     assert_eq!(wanted.len(), 21);
@@ -92,7 +94,8 @@ async fn each_due_time_makes_one_job_however_many_fire_at_once() {
 }
 
 #[tokio::test]
-async fn a_sweeper_that_dies_between_the_job_and_the_note_of_it_is_made_good_by_the_next_without_a_second_job() {
+async fn a_sweeper_that_dies_between_the_job_and_the_note_of_it_is_made_good_by_the_next_without_a_second_job()
+ {
     let rig = rig().await;
     let schedule = due_for(&rig, 3, CatchUp::All, echo()).await;
     rig.firing().run_once().await.unwrap();
@@ -112,7 +115,10 @@ async fn a_firing_that_is_refused_is_noted_and_the_schedule_and_its_neighbours_g
     rig.firing().run_once().await.unwrap();
     let course = stored(&rig, &bad).await.course;
     let refusal = course.refusal.expect("it is noted");
-    assert_eq!((refusal.at, refusal.error.code.as_str()), (course.last_at.unwrap(), "unknown_kind"));
+    assert_eq!(
+        (refusal.at, refusal.error.code.as_str()),
+        (course.last_at.unwrap(), "unknown_kind")
+    );
     assert_eq!(course.last_job, None);
     assert!(course.next_at.unwrap() > refusal.at);
     assert!(!jobs_of(&rig, &good).await.is_empty());
@@ -122,7 +128,9 @@ async fn a_firing_that_is_refused_is_noted_and_the_schedule_and_its_neighbours_g
 #[tokio::test]
 async fn what_was_missed_is_skipped_unless_asked_for() {
     let rig = rig().await;
-    for (catch_up, least, most) in [(CatchUp::Skip, 1, 3), (CatchUp::Latest, 2, 4), (CatchUp::All, 30, 33)] {
+    for (catch_up, least, most) in
+        [(CatchUp::Skip, 1, 3), (CatchUp::Latest, 2, 4), (CatchUp::All, 30, 33)]
+    {
         let schedule = due_for(&rig, 30, catch_up, echo()).await;
         rig.firing().run_once().await.unwrap();
         let made = jobs_of(&rig, &schedule).await.len();

@@ -36,7 +36,11 @@ impl Completion {
         let choice = &body["choices"][0];
         let said = |name: &str| choice[part][name].as_str();
         // Some send the text in parts, each with its type.
-        let parts = choice[part]["content"].as_array().into_iter().flatten().filter_map(|part| part["text"].as_str());
+        let parts = choice[part]["content"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|part| part["text"].as_str());
         for text in said("content").into_iter().chain(parts) {
             self.seen = true;
             self.text.push_str(text);
@@ -58,7 +62,9 @@ impl Completion {
     /// The text and what it took, if there is a text to be used.
     pub fn outcome(self, guard: &Guard) -> Result<(String, Usage), Failure> {
         match self.ended.as_deref() {
-            Some("content_filter") => return Err(guard.bad_answer("was withheld by its content filter")),
+            Some("content_filter") => {
+                return Err(guard.bad_answer("was withheld by its content filter"));
+            }
             Some("length") => {
                 return Err(guard.bad_answer(
                     "was cut off at the most tokens that the model writes: ask for less, or configure a model that writes more",
@@ -78,7 +84,11 @@ impl Completion {
 
 fn usage(body: &Value) -> Usage {
     let count = |name: &str| body["usage"][name].as_u64().unwrap_or_default();
-    Usage { input_tokens: count("prompt_tokens"), output_tokens: count("completion_tokens"), ..Usage::default() }
+    Usage {
+        input_tokens: count("prompt_tokens"),
+        output_tokens: count("completion_tokens"),
+        ..Usage::default()
+    }
 }
 
 #[cfg(test)]

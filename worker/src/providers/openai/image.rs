@@ -43,7 +43,10 @@ impl Painter for OpenAi {
         let body = self.image_body(ask);
         let key = idempotency_key(context, "image");
         let request = || self.guard.post("/images/generations", &key).json(&body);
-        let sent = self.guard.call(&context.lease.stop, request, |response| self.read_picture(response)).await?;
+        let sent = self
+            .guard
+            .call(&context.lease.stop, request, |response| self.read_picture(response))
+            .await?;
         match sent {
             Sent::Inside(picture) => tokio::fs::write(out, picture).await.map_err(unwritten)?,
             Sent::At(url) => self.bring(context, &url, out).await?,
@@ -54,7 +57,11 @@ impl Painter for OpenAi {
 
 impl OpenAi {
     fn image_body(&self, ask: &Ask) -> Value {
-        let style = if ask.style.trim().is_empty() { String::new() } else { format!("\nStyle: {}", ask.style) };
+        let style = if ask.style.trim().is_empty() {
+            String::new()
+        } else {
+            format!("\nStyle: {}", ask.style)
+        };
         let mut body = json!({
             "model": self.config.image_model,
             "prompt": format!("{}{style}", ask.prompt),
@@ -72,17 +79,24 @@ impl OpenAi {
         let body = self.guard.json(response, MAX_ANSWER_BYTES).await?;
         let picture = &body["data"][0];
         let url = picture["url"].as_str();
-        let inside = || url.and_then(|url| url.strip_prefix("data:")).and_then(|data| data.split_once(";base64,"));
+        let inside = || {
+            url.and_then(|url| url.strip_prefix("data:"))
+                .and_then(|data| data.split_once(";base64,"))
+        };
         match (picture["b64_json"].as_str().or_else(|| inside().map(|(_, encoded)| encoded)), url) {
             (Some(encoded), _) => {
                 let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim());
-                let broken = |error| self.guard.bad_answer(&format!("holds a picture that is not base64: {error}"));
+                let broken = |error| {
+                    self.guard.bad_answer(&format!("holds a picture that is not base64: {error}"))
+                };
                 decoded.map(Sent::Inside).map_err(broken)
             }
             (None, Some(url)) if url.starts_with("https://") || url.starts_with("http://") => {
                 Ok(Sent::At(url.to_owned()))
             }
-            _ => Err(self.guard.bad_answer("has no `data[0].b64_json` and no `data[0].url` of a picture")),
+            _ => Err(self
+                .guard
+                .bad_answer("has no `data[0].b64_json` and no `data[0].url` of a picture")),
         }
     }
 

@@ -39,8 +39,12 @@ impl OpenAi {
     pub async fn try_out(&self, roles: &[&'static str]) -> Result<String, JobError> {
         let read = |response| async { self.guard.json(response, MAX_LIST_BYTES).await };
         let listed = self.guard.call_in_time(|| self.guard.get("/models"), read).await?;
-        let names: Vec<&str> =
-            listed["data"].as_array().into_iter().flatten().filter_map(|model| model["id"].as_str()).collect();
+        let names: Vec<&str> = listed["data"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|model| model["id"].as_str())
+            .collect();
         let asked = roles.iter().map(|role| {
             let model = self.model(role);
             // Some services serve models that they do not list, so this is told and is no fault.
@@ -80,8 +84,11 @@ fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
         (prices.minute, usage.sound_ms as f64 / 60_000.0),
         (prices.image, usage.images as f64),
     ];
-    let known: Vec<f64> =
-        parts.into_iter().filter(|(_, count)| *count > 0.0).filter_map(|(price, count)| Some(price? * count)).collect();
+    let known: Vec<f64> = parts
+        .into_iter()
+        .filter(|(_, count)| *count > 0.0)
+        .filter_map(|(price, count)| Some(price? * count))
+        .collect();
     (!known.is_empty()).then(|| rounded(known.into_iter().sum()))
 }
 
@@ -98,7 +105,8 @@ mod tests {
     fn a_cost_follows_the_prices_that_are_known() {
         let usage = Usage { input_tokens: 2_000_000, output_tokens: 500_000, ..Usage::default() };
         assert_eq!(cost(&Prices::default(), &usage), None);
-        let prices = Prices { input_tokens: Some(0.5), output_tokens: Some(2.0), ..Prices::default() };
+        let prices =
+            Prices { input_tokens: Some(0.5), output_tokens: Some(2.0), ..Prices::default() };
         assert_eq!(cost(&prices, &usage), Some(2.0));
         assert_eq!(cost(&prices, &Usage::default()), None, "nothing was counted");
     }

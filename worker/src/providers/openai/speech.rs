@@ -37,9 +37,15 @@ impl Speaker for OpenAi {
         });
         let key = idempotency_key(context, "speech");
         let request = || self.guard.post("/audio/speech", &key).json(&body);
-        self.guard.call(&context.lease.stop, request, |response| self.save_sound(response, out)).await?;
+        self.guard
+            .call(&context.lease.stop, request, |response| self.save_sound(response, out))
+            .await?;
         let usage = Usage { characters: speech.text.chars().count() as u64, ..Usage::default() };
-        Ok(Voiced { words: None, media_type: "audio/wav", made: self.made(&self.config.speech_model, usage) })
+        Ok(Voiced {
+            words: None,
+            media_type: "audio/wav",
+            made: self.made(&self.config.speech_model, usage),
+        })
     }
 }
 
@@ -52,7 +58,8 @@ impl OpenAi {
     async fn save_sound(&self, response: Response, out: &Path) -> Result<(), Failure> {
         let kind = Guard::media_type(&response);
         // Some say nothing of what they send. It is looked at before anyone hears it.
-        let fits = kind.is_empty() || kind.starts_with("audio/") || kind == "application/octet-stream";
+        let fits =
+            kind.is_empty() || kind.starts_with("audio/") || kind == "application/octet-stream";
         if !fits {
             return Err(self.guard.bad_answer(&format!("is `{kind}` where a sound was asked for")));
         }

@@ -33,13 +33,23 @@ impl Writer for OpenAi {
         self.guard.name()
     }
 
-    async fn write(&self, context: &Context, question: &Question, call: &str) -> Result<Written, Ended> {
+    async fn write(
+        &self,
+        context: &Context,
+        question: &Question,
+        call: &str,
+    ) -> Result<Written, Ended> {
         let body = self.body(question);
         let key = idempotency_key(context, call);
         let request = || self.guard.post("/chat/completions", &key).json(&body);
-        let (text, usage) =
-            self.guard.call(&context.lease.stop, request, |response| self.read(context, response)).await?;
-        Ok(Written { text: self.guard.redacted(text), made: self.made(&self.config.text_model, usage) })
+        let (text, usage) = self
+            .guard
+            .call(&context.lease.stop, request, |response| self.read(context, response))
+            .await?;
+        Ok(Written {
+            text: self.guard.redacted(text),
+            made: self.made(&self.config.text_model, usage),
+        })
     }
 }
 
@@ -72,7 +82,11 @@ impl OpenAi {
     }
 
     /// A stream where the service streams, else one body.
-    async fn read(&self, context: &Context, response: Response) -> Result<(String, Usage), Failure> {
+    async fn read(
+        &self,
+        context: &Context,
+        response: Response,
+    ) -> Result<(String, Usage), Failure> {
         if Guard::media_type(&response) == "text/event-stream" {
             return self.read_stream(context, response).await;
         }
@@ -88,7 +102,11 @@ impl OpenAi {
         completion.outcome(&self.guard)
     }
 
-    async fn read_stream(&self, context: &Context, response: Response) -> Result<(String, Usage), Failure> {
+    async fn read_stream(
+        &self,
+        context: &Context,
+        response: Response,
+    ) -> Result<(String, Usage), Failure> {
         let (mut completion, mut events) = (Completion::default(), Events::default());
         let mut body = self.guard.body(response, MAX_BODY_BYTES)?;
         loop {
@@ -102,8 +120,10 @@ impl OpenAi {
             for data in events.feed(&piece) {
                 if data == DONE {
                     // A connection is kept only if its answer was read to the end.
-                    let _ =
-                        tokio::time::timeout(END_WITHIN, async { while let Ok(Some(_)) = body.next().await {} }).await;
+                    let _ = tokio::time::timeout(END_WITHIN, async {
+                        while let Ok(Some(_)) = body.next().await {}
+                    })
+                    .await;
                     return completion.outcome(&self.guard);
                 }
                 self.take(&mut completion, &data)?;
@@ -111,12 +131,16 @@ impl OpenAi {
             if completion.text.len() > MAX_TEXT_BYTES {
                 return Err(self.too_long());
             }
-            context.reporter.tell((completion.text.len() as f64 / USUAL_CHARACTERS).min(0.95), "writing");
+            context
+                .reporter
+                .tell((completion.text.len() as f64 / USUAL_CHARACTERS).min(0.95), "writing");
         }
         match events.rest() {
             Some(data) if data == DONE => return completion.outcome(&self.guard),
             // A last line may lack its end; one that was cut in the middle is no JSON, and the stream no answer.
-            Some(data) if serde_json::from_str::<Value>(&data).is_ok() => self.take(&mut completion, &data)?,
+            Some(data) if serde_json::from_str::<Value>(&data).is_ok() => {
+                self.take(&mut completion, &data)?
+            }
             _ => {}
         }
         if completion.is_ended() { completion.outcome(&self.guard) } else { Err(self.guard.cut()) }
@@ -127,8 +151,9 @@ impl OpenAi {
         if data.is_empty() {
             return Ok(());
         }
-        let event: Value = serde_json::from_str(data)
-            .map_err(|error| self.guard.bad_answer(&format!("holds an event that is not JSON: {error}")))?;
+        let event: Value = serde_json::from_str(data).map_err(|error| {
+            self.guard.bad_answer(&format!("holds an event that is not JSON: {error}"))
+        })?;
         if is_error(&event) {
             return Err(self.guard.broken_off(&event));
         }

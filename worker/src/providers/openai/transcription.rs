@@ -26,7 +26,8 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// The same, counted.
 const MAX_WORDS: usize = 30_000;
 /// What is said where a service knows the times of sentences only.
-const SEGMENTS: &str = "The model tells when each sentence is said; the times of words within it are estimated.";
+const SEGMENTS: &str =
+    "The model tells when each sentence is said; the times of words within it are estimated.";
 
 #[async_trait]
 impl Listener for OpenAi {
@@ -34,7 +35,12 @@ impl Listener for OpenAi {
         self.guard.name()
     }
 
-    async fn listen(&self, context: &Context, sound: &Path, language: Option<&str>) -> Result<Heard, Ended> {
+    async fn listen(
+        &self,
+        context: &Context,
+        sound: &Path,
+        language: Option<&str>,
+    ) -> Result<Heard, Ended> {
         let sound = read_sound(sound).await?;
         let boundary = format!("spool{}", uuid::Uuid::new_v4().simple());
         let mut fields = vec![
@@ -48,11 +54,16 @@ impl Listener for OpenAi {
         let key = idempotency_key(context, "words");
         let request = || {
             let kind = format!("multipart/form-data; boundary={boundary}");
-            self.guard.post("/audio/transcriptions", &key).header(CONTENT_TYPE, kind).body(form.clone())
+            self.guard
+                .post("/audio/transcriptions", &key)
+                .header(CONTENT_TYPE, kind)
+                .body(form.clone())
         };
         let body = self
             .guard
-            .call(&context.lease.stop, request, |response| async { self.guard.json(response, MAX_ANSWER_BYTES).await })
+            .call(&context.lease.stop, request, |response| async {
+                self.guard.json(response, MAX_ANSWER_BYTES).await
+            })
             .await?;
         let bad = |what| {
             let detail = format!("the answer of provider `{}` {what}", self.guard.name());
@@ -74,8 +85,9 @@ impl Listener for OpenAi {
 }
 
 async fn read_sound(path: &Path) -> Result<Vec<u8>, JobError> {
-    let unreadable =
-        |error| JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"));
+    let unreadable = |error| {
+        JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
+    };
     let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
     if size > MAX_UPLOAD_BYTES {
         let detail = format!(
@@ -91,12 +103,16 @@ fn form(boundary: &str, fields: &[(&str, &str)], sound: &[u8]) -> Vec<u8> {
     let mut form = Vec::with_capacity(sound.len() + 1_024);
     for (name, value) in fields {
         form.extend(
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes(),
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+            .bytes(),
         );
     }
     // Services tell the format by the name's ending.
     let file = format!("name=\"file\"; filename=\"sound.{}\"", ending(sound));
-    let head = format!("Content-Disposition: form-data; {file}\r\nContent-Type: application/octet-stream");
+    let head =
+        format!("Content-Disposition: form-data; {file}\r\nContent-Type: application/octet-stream");
     form.extend(format!("--{boundary}\r\n{head}\r\n\r\n").bytes());
     form.extend_from_slice(sound);
     form.extend(format!("\r\n--{boundary}--\r\n").bytes());
@@ -136,8 +152,11 @@ fn words(body: &Value) -> Result<Vec<Word>, String> {
         before = end_ms;
         Some(Word { word: text.trim().chars().take(200).collect(), start_ms, end_ms })
     };
-    let mut words: Vec<Word> =
-        listed.iter().map(word).collect::<Option<_>>().ok_or("has a word without text, start or end")?;
+    let mut words: Vec<Word> = listed
+        .iter()
+        .map(word)
+        .collect::<Option<_>>()
+        .ok_or("has a word without text, start or end")?;
     words.retain(|word| !word.word.is_empty());
     words.sort_by_key(|word| word.start_ms);
     Ok(words)
@@ -207,7 +226,10 @@ mod tests {
             {"words": [{"text": "a", "start": 0.5, "end": 0.75}, {"word": "7", "start": null}]},
             {"words": [{"word": "b", "start": 1, "end": 1.5}]},
         ]});
-        assert_eq!(words(&nested), Ok(vec![word("a", 500, 750), word("7", 750, 750), word("b", 1_000, 1_500)]));
+        assert_eq!(
+            words(&nested),
+            Ok(vec![word("a", 500, 750), word("7", 750, 750), word("b", 1_000, 1_500)])
+        );
         let whole = json!({"text": "a b c", "words": null, "segments": [
             {"start": 0.5, "end": 1.1, "text": " a b"}, {"start": 2, "end": 2.5, "text": "c\u{7}\n"},
         ]});
@@ -215,7 +237,10 @@ mod tests {
             of_segments(&whole),
             Some(vec![word("a", 500, 800), word("b", 800, 1_100), word("c", 2_000, 2_500)])
         );
-        assert_eq!((of_segments(&nested), of_segments(&json!({"segments": [{"text": "a"}]}))), (None, None));
+        assert_eq!(
+            (of_segments(&nested), of_segments(&json!({"segments": [{"text": "a"}]}))),
+            (None, None)
+        );
         assert_eq!(words(&json!({"text": " ", "segments": []})), Ok(vec![]), "nothing was said");
         let untimed = json!({"words": [{"word": "a"}, {"word": "b", "start": null}]});
         assert!(words(&untimed).is_err_and(|what| what.contains("without times")));

@@ -18,8 +18,18 @@ pub(super) struct Phrases {
 }
 
 /// Of every language.
-pub(super) const ALL: [&Phrases; 10] =
-    [&ENGLISH, &GERMAN, &SPANISH, &FRENCH, &PORTUGUESE, &RUSSIAN, &ARABIC, &HINDI, &CHINESE, &JAPANESE];
+pub(super) const ALL: [&Phrases; 10] = [
+    &ENGLISH,
+    &GERMAN,
+    &SPANISH,
+    &FRENCH,
+    &PORTUGUESE,
+    &RUSSIAN,
+    &ARABIC,
+    &HINDI,
+    &CHINESE,
+    &JAPANESE,
+];
 
 /// The phrases of a language, by its first subtag; English where there are none.
 pub(super) fn of(language: &str) -> &'static Phrases {
