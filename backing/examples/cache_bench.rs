@@ -17,14 +17,14 @@ use std::{
 };
 
 use backing::{
-    board::{
-        local::LocalBoard,
-        redis::{RedisBoard, RedisConfig},
-    },
     cache::{Cache, Item, Made, Namespace, Unmade},
     clock::SystemClock,
+    view_cache::{
+        local::LocalViewCache,
+        redis::{RedisConfig, RedisViewCache},
+    },
 };
-use common::{id::JobId, port::board::Board};
+use common::{id::JobId, port::view_cache::ViewCache};
 use futures::{StreamExt, stream};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -61,8 +61,8 @@ fn redis() -> RedisConfig {
     RedisConfig { prefix: format!("bench-{}", JobId::new()), ..RedisConfig::new(url) }
 }
 
-fn cache(board: Arc<dyn Board>) -> Cache {
-    Cache::new(board, Arc::new(SystemClock))
+fn cache(view_cache: Arc<dyn ViewCache>) -> Cache {
+    Cache::new(view_cache, Arc::new(SystemClock))
 }
 
 fn item(key: usize) -> Item {
@@ -88,7 +88,7 @@ fn rate(count: usize, took: Duration) -> u64 {
 }
 
 async fn local_reads(tasks: usize) -> Value {
-    let cache = cache(Arc::new(LocalBoard::new()));
+    let cache = cache(Arc::new(LocalViewCache::new()));
     let items: Arc<Vec<Item>> = Arc::new((0..HOT).map(item).collect());
     for (key, item) in items.iter().enumerate() {
         cache.put(item, value(key)).await;
@@ -106,9 +106,9 @@ async fn local_reads(tasks: usize) -> Value {
     json!({"bench": "cache: L1 get", "tasks": tasks, "perSecond": rate(READS, began.elapsed())})
 }
 
-/// Into L1 and on its way to a board in process.
+/// Into L1 and on its way to a view cache in process.
 async fn local_writes() -> Value {
-    let cache = cache(Arc::new(LocalBoard::new()));
+    let cache = cache(Arc::new(LocalViewCache::new()));
     let (items, made): (Vec<Item>, Vec<Made>) = (0..HOT).map(|key| (item(key), value(key))).unzip();
     let began = Instant::now();
     for write in 0..WRITES {
@@ -119,8 +119,8 @@ async fn local_writes() -> Value {
 }
 
 async fn shared_reads(config: &RedisConfig, side_by_side: usize) -> Value {
-    let board: Arc<dyn Board> = Arc::new(RedisBoard::open(config).unwrap());
-    let writer = cache(Arc::clone(&board));
+    let view_cache: Arc<dyn ViewCache> = Arc::new(RedisViewCache::open(config).unwrap());
+    let writer = cache(Arc::clone(&view_cache));
     for key in 0..SHARED {
         writer.put(&item(key), value(key)).await;
         if key % 200 == 0 {
@@ -128,7 +128,7 @@ async fn shared_reads(config: &RedisConfig, side_by_side: usize) -> Value {
         }
     }
     writer.flush().await;
-    let reader = cache(board);
+    let reader = cache(view_cache);
     let began = Instant::now();
     let reads = stream::iter(0..SHARED).map(|key| {
         let reader = reader.clone();
@@ -152,7 +152,7 @@ async fn shared_reads(config: &RedisConfig, side_by_side: usize) -> Value {
 /// Two processes, asked in turn, as behind a proxy.
 async fn mix(config: &RedisConfig) -> Value {
     let config = RedisConfig { prefix: format!("{}-mix", config.prefix), ..config.clone() };
-    let open = || cache(Arc::new(RedisBoard::open(&config).unwrap()));
+    let open = || cache(Arc::new(RedisViewCache::open(&config).unwrap()));
     let processes = [open(), open()];
     let keys = keys();
     for (request, key) in keys.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! How fast the PostgreSQL store is by itself: accept, ring, claim and settle of echo jobs of one task, in groups, with the WAL and the
+//! How fast the PostgreSQL store is by itself: accept, dispatch, claim and settle of echo jobs of one task, in groups, with the WAL and the
 //! commits that they cost, over a short and a long backlog.
 //!
 //! ```sh
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Makes a database of its own next to the one of the URL and drops it at the end. Accepts run first and by themselves; then the
-//! workers ring, claim and settle side by side, as the processes of a fleet do.
+//! workers dispatch, claim and settle side by side, as the processes of a fleet do.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -25,10 +25,10 @@ use std::{
 use backing::store::postgres::PgStore;
 use common::{
     id::{TaskId, WorkerId},
-    kind::Class,
-    limits::BEAT_EVERY,
+    limits::HEARTBEAT_EVERY,
     outcome::Settlement,
-    port::store::{Credit, Presence, Store},
+    queue::Queue,
+    store::{Credit, Store, WorkerRegistration},
 };
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -44,7 +44,7 @@ async fn main() {
     let backlogs = if backlogs.is_empty() { vec![1_000, 100_000] } else { backlogs };
     println!("{jobs} jobs in groups of {group}, {workers} workers; rates in jobs/s");
     println!(
-        "| backlog | accept | accept to queued | ring | claim | settle | ring+claim+settle, side by side | WAL B/job | commits/job | server µs/job | client µs/job |"
+        "| backlog | accept | accept to queued | dispatch | claim | settle | dispatch+claim+settle, side by side | WAL B/job | commits/job | server µs/job | client µs/job |"
     );
     println!("|{}", "---|".repeat(11));
     for backlog in backlogs {
@@ -74,14 +74,14 @@ impl Bench {
         let before = self.cost().await;
         let accept = self.accept(jobs / 2, "mine", 9).await;
         let accept_queued = self.accept_queued(jobs - jobs / 2).await;
-        let [ring, claim, settle] = self.in_turns(jobs).await;
+        let [dispatch, claim, settle] = self.in_turns(jobs).await;
         self.accept(jobs, "mine", 9).await;
         let both = self.side_by_side(jobs, workers).await;
         let after = self.cost().await;
         heart.abort();
         let each = |index: usize| (after[index] - before[index]) / (2 * jobs) as f64;
         println!(
-            "| {backlog} | {accept:.0} | {accept_queued:.0} | {ring:.0} | {claim:.0} | {settle:.0} | {both:.0} | {:.0} | {:.4} | {:.1} | {:.1} |",
+            "| {backlog} | {accept:.0} | {accept_queued:.0} | {dispatch:.0} | {claim:.0} | {settle:.0} | {both:.0} | {:.0} | {:.4} | {:.1} | {:.1} |",
             each(0),
             each(1),
             each(2) * 1e6,
@@ -91,15 +91,19 @@ impl Bench {
 
     /// A worker with slots for all, that lives for as long as the run takes.
     async fn present(&self, workers: usize) -> tokio::task::JoinHandle<()> {
-        let slots = vec![(Class::Light, u32::try_from(self.group * workers * 4).unwrap())];
-        let presence =
-            Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
-        self.store.beat(&presence, &[], LEASE).await.expect("beats");
+        let slots = vec![(Queue::Light, u32::try_from(self.group * workers * 4).unwrap())];
+        let registration = WorkerRegistration {
+            worker: WorkerId::new(),
+            name: "bench".into(),
+            slots,
+            draining: false,
+        };
+        self.store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
         let store = self.store.clone();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(BEAT_EVERY).await;
-                store.beat(&presence, &[], LEASE).await.expect("beats");
+                tokio::time::sleep(HEARTBEAT_EVERY).await;
+                store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
             }
         })
     }
@@ -122,30 +126,32 @@ impl Bench {
         while left > 0 {
             let now = left.min(self.group);
             let submissions = (0..now).map(|_| submission("mine", 9)).collect();
-            let credit = [Credit { class: Class::Light, tasks: u32::try_from(now).unwrap() }];
+            let credit = [Credit { queue: Queue::Light, tasks: u32::try_from(now).unwrap() }];
             let accepted = self.store.accept(submissions, &credit).await.expect("accepts");
-            assert_eq!(accepted.bells.len(), now);
+            assert_eq!(accepted.messages.len(), now);
             left -= now;
         }
         rate(count, started)
     }
 
-    /// Ring, claim and settle of group after group by one worker: jobs/s of each by itself.
+    /// Dispatch, claim and settle of group after group by one worker: jobs/s of each by itself.
     async fn in_turns(&self, jobs: usize) -> [f64; 3] {
         let worker = WorkerId::new();
         let mut spent = [Duration::ZERO; 3];
-        let (bells, _) =
-            self.store.overdue(Class::Light, Duration::ZERO, u32::MAX).await.expect("reads");
-        let mut queued: VecDeque<TaskId> = bells.into_iter().map(|bell| bell.task).collect();
-        let (mut rung, mut ended) = (0, 0);
+        let (messages, _) =
+            self.store.overdue(Queue::Light, Duration::ZERO, u32::MAX).await.expect("reads");
+        let mut queued: VecDeque<TaskId> =
+            messages.into_iter().map(|message| message.task).collect();
+        let (mut dispatched, mut ended) = (0, 0);
         while ended < jobs {
             if queued.is_empty() {
                 let most = u32::try_from((jobs - ended).min(self.group)).unwrap();
                 let started = Instant::now();
-                let bells = self.store.ring(Class::Light, 0, most).await.expect("rings").bells;
+                let messages =
+                    self.store.dispatch(Queue::Light, 0, most).await.expect("dispatches").messages;
                 spent[0] += started.elapsed();
-                rung += bells.len();
-                queued.extend(bells.iter().map(|bell| bell.task));
+                dispatched += messages.len();
+                queued.extend(messages.iter().map(|message| message.task));
             }
             let tasks: Vec<TaskId> = queued.drain(..queued.len().min(self.group)).collect();
             let started = Instant::now();
@@ -158,7 +164,7 @@ impl Bench {
             self.store.settle(worker, settlements).await.expect("settles");
             spent[2] += started.elapsed();
         }
-        [rung, ended, ended]
+        [dispatched, ended, ended]
             .into_iter()
             .zip(spent)
             .map(|(count, spent)| count as f64 / spent.as_secs_f64())
@@ -176,11 +182,12 @@ impl Bench {
                 tokio::spawn(async move {
                     let worker = WorkerId::new();
                     while done.load(Ordering::Relaxed) < jobs as u64 {
-                        let rung = store
-                            .ring(Class::Light, 0, u32::try_from(group).unwrap())
+                        let dispatched = store
+                            .dispatch(Queue::Light, 0, u32::try_from(group).unwrap())
                             .await
-                            .expect("rings");
-                        let tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
+                            .expect("dispatches");
+                        let tasks: Vec<TaskId> =
+                            dispatched.messages.iter().map(|message| message.task).collect();
                         let claimed = store.claim(worker, &tasks, LEASE).await.expect("claims");
                         let settlements: Vec<Settlement> = claimed
                             .into_iter()

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Works in a database of its own next to the one of the URL, and prints a JSON line for each figure. "Settled" is a job of one task
-//! that went through accept, ring, claim and settle, all of which run side by side.
+//! that went through accept, dispatch, claim and settle, all of which run side by side.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -25,8 +25,8 @@ use std::{
 use backing::store::postgres::PgStore;
 use common::{
     id::{TaskId, WorkerId},
-    kind::Class,
-    port::store::{Store, SweepPolicy},
+    queue::Queue,
+    store::{Store, SweepPolicy},
     submission::Work,
 };
 use serde_json::json;
@@ -142,23 +142,26 @@ async fn fair(waiting: usize) {
 /// Slot turns that go to others before `task` has its own.
 async fn turns_until(store: &PgStore, worker: WorkerId, task: TaskId) -> usize {
     for turns in 0.. {
-        let bells = store.ring(Class::Light, 1, 1).await.expect("rings").bells;
-        let rung = bells.first().expect("something waits").task;
+        let messages = store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").messages;
+        let dispatched = messages.first().expect("something waits").task;
         let claimed = store
-            .claim(worker, &[rung], LEASE)
+            .claim(worker, &[dispatched], LEASE)
             .await
             .expect("claims")
             .remove(0)
             .expect("was queued");
-        store.settle(worker, vec![load::settlement(rung, claimed.fence)]).await.expect("settles");
-        if rung == task {
+        store
+            .settle(worker, vec![load::settlement(dispatched, claimed.fence)])
+            .await
+            .expect("settles");
+        if dispatched == task {
             return turns;
         }
     }
     unreachable!("the loop has no other end")
 }
 
-/// Accepts, rings, claims and settles until it is stopped, with the sweep that a fleet has beside it.
+/// Accepts, dispatches, claims and settles until it is stopped, with the sweep that a fleet has beside it.
 struct Flow {
     settled: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
@@ -200,7 +203,7 @@ impl Flow {
                     .sweep(SweepPolicy { quarantine_after: 5, most: 1_000 })
                     .await
                     .expect("sweeps");
-                sweeper.overdue(Class::Light, Duration::from_secs(30), 500).await.expect("looks");
+                sweeper.overdue(Queue::Light, Duration::from_secs(30), 500).await.expect("looks");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }));

@@ -1,4 +1,4 @@
-//! Tells the rest of the fleet what a committed write moved: views to the board, wakes and cancels to every process.
+//! Tells the rest of the fleet what a committed write changes: views to the view cache, wakes and cancels to every process.
 //!
 //! None of it is the truth, so none of it is waited for by the write, and losing any of it costs time only.
 
@@ -8,45 +8,45 @@ use common::{
     id::JobId,
     kind::Catalog,
     port::{
-        board::Board,
         broker::{Broker, Control},
-        store::Moved,
+        view_cache::ViewCache,
     },
+    store::Changes,
 };
 use tokio_util::task::TaskTracker;
 
-use crate::cache::Recalls;
+use crate::cache::MemoHits;
 
 /// Announces for one process.
 #[derive(Clone)]
 pub struct Announcer {
-    board: Arc<dyn Board>,
+    view_cache: Arc<dyn ViewCache>,
     broker: Arc<dyn Broker>,
-    counted: Option<(Arc<Recalls>, Arc<Catalog>)>,
+    counted: Option<(Arc<MemoHits>, Arc<Catalog>)>,
     under_way: TaskTracker,
 }
 
 impl Announcer {
     /// Announces through these.
-    pub fn new(board: Arc<dyn Board>, broker: Arc<dyn Broker>) -> Self {
-        Self { board, broker, counted: None, under_way: TaskTracker::new() }
+    pub fn new(view_cache: Arc<dyn ViewCache>, broker: Arc<dyn Broker>) -> Self {
+        Self { view_cache, broker, counted: None, under_way: TaskTracker::new() }
     }
 
     /// Counts besides what of the jobs that became final was found.
-    pub fn counting(self, recalls: Arc<Recalls>, catalog: Arc<Catalog>) -> Self {
-        Self { counted: Some((recalls, catalog)), ..self }
+    pub fn counting(self, memo_hits: Arc<MemoHits>, catalog: Arc<Catalog>) -> Self {
+        Self { counted: Some((memo_hits, catalog)), ..self }
     }
 
-    /// Announces what a write moved, in the background.
-    pub fn announce(&self, moved: Moved) {
-        if moved == Moved::default() {
+    /// Announces what a write changes, in the background.
+    pub fn announce(&self, changes: Changes) {
+        if changes == Changes::default() {
             return;
         }
-        if let Some((recalls, catalog)) = &self.counted {
-            recalls.count(catalog, &moved.views);
+        if let Some((memo_hits, catalog)) = &self.counted {
+            memo_hits.count(catalog, &changes.views);
         }
         let this = self.clone();
-        self.under_way.spawn(async move { this.tell(moved).await });
+        self.under_way.spawn(async move { this.tell(changes).await });
     }
 
     /// Waits until all that was announced so far has been told.
@@ -56,25 +56,25 @@ impl Announcer {
         self.under_way.reopen();
     }
 
-    async fn tell(&self, moved: Moved) {
-        if !moved.stopping.is_empty() {
-            self.say(Control::Cancel(moved.stopping)).await;
+    async fn tell(&self, changes: Changes) {
+        if !changes.stopping.is_empty() {
+            self.say(Control::Cancel(changes.stopping)).await;
         }
-        for class in moved.readied {
-            self.say(Control::Wake(class)).await;
+        for queue in changes.readied {
+            self.say(Control::Wake(queue)).await;
         }
-        if moved.views.is_empty() {
+        if changes.views.is_empty() {
             return;
         }
-        if let Err(error) = self.board.put(&moved.views).await {
-            tracing::debug!(%error, "views did not reach the board");
-            let jobs: Vec<JobId> = moved.views.iter().map(|view| view.id).collect();
+        if let Err(error) = self.view_cache.put(&changes.views).await {
+            tracing::debug!(%error, "views did not reach the view cache");
+            let jobs: Vec<JobId> = changes.views.iter().map(|view| view.id).collect();
             self.say(Control::Changed(jobs)).await;
         }
     }
 
     async fn say(&self, message: Control) {
-        if let Err(error) = self.broker.tell(&message).await {
+        if let Err(error) = self.broker.notify(&message).await {
             tracing::debug!(%error, ?message, "a control message was not told");
         }
     }

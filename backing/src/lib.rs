@@ -4,10 +4,10 @@
 
 pub mod announce;
 pub mod artifacts;
-pub mod board;
 pub mod broker;
 pub mod cache;
 pub mod clock;
 pub mod group;
 pub mod pools;
 pub mod store;
+pub mod view_cache;

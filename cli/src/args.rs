@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use common::kind::Class;
+use common::queue::Queue;
 
 /// What `--help` says below the options.
 const EXIT_CODES: &str = "Exit codes:
@@ -42,7 +42,7 @@ pub enum Command {
     )]
     Serve(Serve),
     /// Takes tasks and runs them, beside any number of other workers.
-    #[command(after_help = "Example:\n  spool work --class render --slots 2")]
+    #[command(after_help = "Example:\n  spool work --queue render --slots 2")]
     Work(Work),
     /// Brings the database's schema up to date.
     #[command(after_help = "Example:\n  spool migrate")]
@@ -86,13 +86,13 @@ pub enum Command {
         after_help = "Examples:\n  spool limits set provider text 8\n  spool limits set tenant '*' 20\n  spool limits list"
     )]
     Limits(crate::commands::controls::Limits),
-    /// Pauses a class or a tenant: nothing new of it is started, what runs goes on.
-    #[command(after_help = "Examples:\n  spool pause --class render\n  spool pause --tenant acme")]
+    /// Pauses a queue or a tenant: nothing new of it is started, what runs goes on.
+    #[command(after_help = "Examples:\n  spool pause --queue render\n  spool pause --tenant acme")]
     Pause(crate::commands::controls::Pause),
-    /// Resumes a class or a tenant.
-    #[command(after_help = "Example:\n  spool resume --class render")]
+    /// Resumes a queue or a tenant.
+    #[command(after_help = "Example:\n  spool resume --queue render")]
     Resume(crate::commands::controls::Pause),
-    /// Shows what waits and runs in each class.
+    /// Shows what waits and runs in each queue.
     #[command(after_help = "Example:\n  spool queues")]
     Queues(ServerArg),
     /// Shows who is alive and runs what.
@@ -136,7 +136,7 @@ pub struct Dev {
     /// Lets sources be local files below this folder (repeatable).
     #[arg(long, value_name = "DIR")]
     pub allow: Vec<PathBuf>,
-    /// Which classes to run, and how many side by side.
+    /// Which queues to run, and how many side by side.
     #[command(flatten)]
     pub slots: SlotArgs,
 }
@@ -152,7 +152,7 @@ pub struct Serve {
 /// Options of `work`.
 #[derive(Debug, Args)]
 pub struct Work {
-    /// Which classes to run, and how many side by side.
+    /// Which queues to run, and how many side by side.
     #[command(flatten)]
     pub slots: SlotArgs,
     /// Lets sources be local files below this folder (repeatable).
@@ -166,17 +166,17 @@ pub struct Work {
 /// Classes and slots.
 #[derive(Debug, Args)]
 pub struct SlotArgs {
-    /// Runs only these classes (repeatable); all unless said.
+    /// Runs only these queues (repeatable); all unless said.
     #[arg(long, value_enum, value_name = "CLASS")]
-    pub class: Vec<ClassArg>,
-    /// Attempts side by side in each class; by default the cores for render, 64 for generate, 16 for light.
+    pub queue: Vec<QueueArg>,
+    /// Attempts side by side in each queue; by default the cores for render, 64 for generate, 16 for light.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub slots: Option<u32>,
 }
 
-/// A class on the command line.
+/// A queue on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ClassArg {
+pub enum QueueArg {
     /// Work that fills a core.
     Render,
     /// Work that waits for providers.
@@ -185,31 +185,31 @@ pub enum ClassArg {
     Light,
 }
 
-impl From<ClassArg> for Class {
-    fn from(class: ClassArg) -> Self {
-        match class {
-            ClassArg::Render => Self::Render,
-            ClassArg::Generate => Self::Generate,
-            ClassArg::Light => Self::Light,
+impl From<QueueArg> for Queue {
+    fn from(queue: QueueArg) -> Self {
+        match queue {
+            QueueArg::Render => Self::Render,
+            QueueArg::Generate => Self::Generate,
+            QueueArg::Light => Self::Light,
         }
     }
 }
 
 impl SlotArgs {
-    /// Slots by class.
-    pub fn by_class(&self) -> Vec<(Class, u32)> {
+    /// Slots by queue.
+    pub fn by_queue(&self) -> Vec<(Queue, u32)> {
         let cores = std::thread::available_parallelism()
             .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-        let default = |class| match class {
-            Class::Render => cores,
-            Class::Generate => 64,
-            Class::Light => 16,
+        let default = |queue| match queue {
+            Queue::Render => cores,
+            Queue::Generate => 64,
+            Queue::Light => 16,
         };
-        let wanted = |class: &Class| {
-            self.class.is_empty() || self.class.iter().any(|arg| Class::from(*arg) == *class)
+        let wanted = |queue: &Queue| {
+            self.queue.is_empty() || self.queue.iter().any(|arg| Queue::from(*arg) == *queue)
         };
-        let slots = |class| (class, self.slots.unwrap_or_else(|| default(class)));
-        Class::ALL.into_iter().filter(wanted).map(slots).collect()
+        let slots = |queue| (queue, self.slots.unwrap_or_else(|| default(queue)));
+        Queue::ALL.into_iter().filter(wanted).map(slots).collect()
     }
 }
 
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn slots_follow_the_classes_asked_for() {
-        let slots = SlotArgs { class: vec![ClassArg::Light], slots: Some(3) };
-        assert_eq!(slots.by_class(), [(Class::Light, 3)]);
+        let slots = SlotArgs { queue: vec![QueueArg::Light], slots: Some(3) };
+        assert_eq!(slots.by_queue(), [(Queue::Light, 3)]);
     }
 }

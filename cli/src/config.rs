@@ -39,7 +39,7 @@ pub struct Config {
     pub allow: Vec<PathBuf>,
     /// Whether sources may be fetched from private and loopback addresses.
     pub private_sources: bool,
-    /// Tasks waiting in a class beyond which submits are answered with 503, under [`common::limits::COUNTED_BACKLOG`]; unbounded unless set.
+    /// Tasks waiting in a queue beyond which submits are answered with 503, under [`common::limits::COUNTED_BACKLOG`]; unbounded unless set.
     pub max_backlog: Option<u64>,
     /// Days that final jobs are kept.
     pub keep_jobs_days: u64,
@@ -51,7 +51,7 @@ pub struct Config {
     pub classic_queues: bool,
     /// Connections to PostgreSQL for the work of one process; two more are kept for heartbeats.
     pub database_connections: u32,
-    /// Connections to RabbitMQ that one process publishes by: how many rings may be under way at once.
+    /// Connections to RabbitMQ that one process publishes by: how many dispatches may be under way at once.
     pub amqp_publishers: u32,
     /// Where a worker keeps files near that it fetched or made, if the artifacts are on another file system; beside its scratch unless said.
     pub disk_cache: Option<PathBuf>,

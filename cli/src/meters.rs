@@ -73,7 +73,7 @@ impl Meters {
             set(&series.entries, &[namespace], usage.entries);
             set(&series.bytes, &[namespace], usage.bytes);
         }
-        for (kind, memos) in self.cache.recalls().by_kind() {
+        for (kind, memos) in self.cache.memo_hits().by_kind() {
             raise(&series.hits, &["l3", kind], memos.hits);
             raise(&series.misses, &["l3", kind], memos.misses);
         }
@@ -211,10 +211,10 @@ fn set(gauges: &IntGaugeVec, labels: &[&str], value: u64) {
 #[cfg(test)]
 mod tests {
     use backing::{
-        board::local::LocalBoard,
         cache::{Item, Made, Namespace},
         clock::SystemClock,
         pools::PoolUse,
+        view_cache::local::LocalViewCache,
     };
     use prometheus::TextEncoder;
 
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_show_what_was_counted_however_often_they_are_read() {
-        let cache = Cache::new(Arc::new(LocalBoard::new()), Arc::new(SystemClock));
+        let cache = Cache::new(Arc::new(LocalViewCache::new()), Arc::new(SystemClock));
         let registry = Registry::new();
         Meters::register(&registry, cache.clone(), vec![Arc::new(Pool)]).expect("registers");
         let folder = tempfile::tempdir().expect("a folder");

@@ -8,10 +8,6 @@ use std::{
 
 use backing::{
     artifacts::{self, folder::FolderArtifacts, lost::forget_lost, nearby},
-    board::{
-        kept::KeptBoard,
-        redis::{RedisBoard, RedisConfig},
-    },
     broker::{
         local::LocalBroker,
         rabbitmq::{QueueType, RabbitMqBroker, RabbitMqConfig},
@@ -23,12 +19,18 @@ use backing::{
         postgres::{self, PgOptions, PgStore},
         sqlite::SqliteStore,
     },
+    view_cache::{
+        persistent::PersistentViewCache,
+        redis::{RedisConfig, RedisViewCache},
+    },
 };
 use common::{
-    kind::{Catalog, Class, KindSpec},
+    kind::{Catalog, KindSpec},
     kinds,
-    limits::{BEAT_EVERY, COUNTED_BACKLOG},
-    port::{artifacts::Artifacts, board::Board, broker::Broker, store::Store},
+    limits::{COUNTED_BACKLOG, HEARTBEAT_EVERY},
+    port::{artifacts::Artifacts, broker::Broker, view_cache::ViewCache},
+    queue::Queue,
+    store::Store,
 };
 use producer::Producer;
 use prometheus::Registry;
@@ -46,10 +48,10 @@ use crate::{
 pub struct Parts {
     /// The truth.
     pub store: Arc<dyn Store>,
-    /// The doorbell.
+    /// The task message.
     pub broker: Arc<dyn Broker>,
     /// The window.
-    pub board: Arc<dyn Board>,
+    pub view_cache: Arc<dyn ViewCache>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
     /// What is read again and could be computed again.
@@ -64,8 +66,9 @@ impl Parts {
     /// Everything in this process, with its data in one folder.
     pub async fn embedded(data: &Path) -> Result<Self, Failure> {
         make_folder(data)?;
-        let board: Arc<dyn Board> = Arc::new(KeptBoard::open(data.join("remembered")));
-        let (cache, registry) = cached(&board, Vec::new())?;
+        let view_cache: Arc<dyn ViewCache> =
+            Arc::new(PersistentViewCache::open(data.join("remembered")));
+        let (cache, registry) = cached(&view_cache, Vec::new())?;
         let store = SqliteStore::open(&data.join("spool.db")).await?;
         let artifacts = FolderArtifacts::open(&data.join("artifacts"))?;
         // A person may have tidied up in the folder since. A fleet's sweeper looks for that as it goes.
@@ -75,7 +78,7 @@ impl Parts {
         Ok(Self {
             store: Arc::new(store),
             broker: Arc::new(LocalBroker::new()),
-            board,
+            view_cache,
             artifacts: Arc::new(artifacts),
             cache,
             disk: None,
@@ -91,9 +94,17 @@ impl Parts {
         }
         let (store, broker, redis) = (store(config).await?, broker(config, name)?, redis(config)?);
         let pools: Vec<Arc<dyn Pooled>> = vec![store.clone(), broker.clone(), redis.clone()];
-        let board: Arc<dyn Board> = redis;
-        let (cache, registry) = cached(&board, pools)?;
-        Ok(Self { store, broker, board, artifacts: files(config)?, cache, disk: None, registry })
+        let view_cache: Arc<dyn ViewCache> = redis;
+        let (cache, registry) = cached(&view_cache, pools)?;
+        Ok(Self {
+            store,
+            broker,
+            view_cache,
+            artifacts: files(config)?,
+            cache,
+            disk: None,
+            registry,
+        })
     }
 
     /// Keeps files near that a worker fetched or made, where the artifacts are on another file system than `scratch`.
@@ -128,7 +139,7 @@ impl Parts {
         let parts = producer::Parts {
             store: self.store.clone(),
             broker: self.broker.clone(),
-            board: self.board.clone(),
+            view_cache: self.view_cache.clone(),
             artifacts: self.artifacts.clone(),
             cache: self.cache.clone(),
             clock: Arc::new(SystemClock),
@@ -159,7 +170,7 @@ impl Parts {
         let parts = worker::Parts {
             store: self.store.clone(),
             broker: self.broker.clone(),
-            board: self.board.clone(),
+            view_cache: self.view_cache.clone(),
             artifacts: self.artifacts.clone(),
             cache: self.cache.clone(),
             catalog,
@@ -194,9 +205,9 @@ pub fn broker(config: &Config, name: &str) -> Result<Arc<RabbitMqBroker>, Failur
 }
 
 /// Redis, which may come later.
-pub fn redis(config: &Config) -> Result<Arc<RedisBoard>, Failure> {
+pub fn redis(config: &Config) -> Result<Arc<RedisViewCache>, Failure> {
     let url = config.required(&config.redis_url, "redis_url")?;
-    Ok(Arc::new(RedisBoard::open(&RedisConfig {
+    Ok(Arc::new(RedisViewCache::open(&RedisConfig {
         prefix: config.namespace.clone(),
         ..RedisConfig::new(url)
     })?))
@@ -207,12 +218,13 @@ pub fn files(config: &Config) -> Result<Arc<dyn Artifacts>, Failure> {
     Ok(artifacts::open(config.required(&config.artifacts_url, "artifacts_url")?)?)
 }
 
-/// The cache over a board, and a registry that shows it and the pools.
+/// The cache over a view cache, and a registry that shows it and the pools.
 fn cached(
-    board: &Arc<dyn Board>,
+    view_cache: &Arc<dyn ViewCache>,
     pools: Vec<Arc<dyn Pooled>>,
 ) -> Result<(Cache, Registry), Failure> {
-    let (cache, registry) = (Cache::new(board.clone(), Arc::new(SystemClock)), Registry::new());
+    let (cache, registry) =
+        (Cache::new(view_cache.clone(), Arc::new(SystemClock)), Registry::new());
     Meters::register(&registry, cache.clone(), pools).map_err(twice)?;
     Ok((cache, registry))
 }
@@ -253,7 +265,7 @@ pub fn catalog(echo: bool, config: &Config) -> Arc<Catalog> {
 /// How a worker of this process is to work. `allow` adds to the configured folders; `scratch` is where folders are made unless configured.
 pub fn worker_settings(
     config: &Config,
-    slots: Vec<(Class, u32)>,
+    slots: Vec<(Queue, u32)>,
     allow: &[PathBuf],
     scratch: PathBuf,
 ) -> Result<worker::Settings, Failure> {
@@ -269,7 +281,7 @@ pub fn worker_settings(
         name: format!("{}:{}", host_name(), std::process::id()),
         slots,
         grace: Duration::from_secs(config.grace_seconds),
-        beat_every: BEAT_EVERY,
+        heartbeat_every: HEARTBEAT_EVERY,
         program,
         scratch: config.scratch.clone().unwrap_or(scratch),
         providers: config.providers.clone(),

@@ -49,7 +49,7 @@ uuid_id!(
     BatchId
 );
 uuid_id!(
-    /// The unit that one doorbell announces and one worker runs.
+    /// The unit that one task message announces and one worker runs.
     TaskId
 );
 uuid_id!(

@@ -3,49 +3,11 @@
 //! How a kind runs is the worker's business (`worker/src/kinds`, a file each); what the producer must know of it, to refuse bad
 //! input and to plan, is here. Both sides are given the same [`Catalog`].
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{error::JobError, fault::Fault, plan::Draft, retry::RetryPolicy};
-
-/// A queue of its own, with slots of its own: work of one class never waits behind another's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// Fills a core: segments, sound.
-    Render,
-    /// Waits for somebody else: providers.
-    Generate,
-    /// Milliseconds of our own: planning, probing, assembling small things.
-    Light,
-}
-
-impl Class {
-    /// All classes.
-    pub const ALL: [Self; 3] = [Self::Render, Self::Generate, Self::Light];
-
-    /// The stored spelling, part of queue names.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Render => "render",
-            Self::Generate => "generate",
-            Self::Light => "light",
-        }
-    }
-
-    /// Reads the stored spelling.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.as_str() == text)
-    }
-}
-
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::{error::JobError, fault::Fault, plan::Draft, queue::Queue, retry::RetryPolicy};
 
 /// A part of the outside world that kinds ask, and that may be limited as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +56,7 @@ pub struct KindSpec {
     /// Raised when the same input would give another output; part of every key.
     pub version: u32,
     /// Whose slots it takes.
-    pub class: Class,
+    pub queue: Queue,
     /// An attempt that takes longer is ended.
     pub timeout: Duration,
     /// Attempts before a retryable error is final.

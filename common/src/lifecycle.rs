@@ -15,7 +15,7 @@ pub enum TaskState {
     Waiting,
     /// May be announced, from `run_at` on.
     Ready,
-    /// Taken by a dispatcher; its doorbell rings or soon will.
+    /// Taken by a dispatcher; its task message dispatches or soon will.
     Queued,
     /// Claimed by a worker that holds a lease.
     Running,
@@ -75,10 +75,10 @@ pub enum TaskEvent {
     /// The last need settled, and no other task leads its key.
     NeedsMet,
     /// The leader of its key ended without success and this follower takes over.
-    Promote,
+    Elect,
     /// The dispatcher took it under its limits.
-    Ring,
-    /// Its doorbell was nacked, returned, unconfirmed or lost, or a worker had no free slot.
+    Dispatch,
+    /// Its task message was nacked, returned, unconfirmed or lost, or a worker had no free slot.
     HandBack,
     /// A worker claimed it: the fence grows.
     Claim,
@@ -97,7 +97,7 @@ pub enum TaskEvent {
     /// The attempt that holds the lease acknowledged a cancel.
     AcknowledgeCancel,
     /// A memo for its key, or the success of its key's leader, settled it.
-    Recall,
+    MemoHit,
     /// Cancelled before it ran.
     Cancel,
     /// A need failed, and the edge says `cancel`.
@@ -110,8 +110,8 @@ impl TaskEvent {
     /// All events.
     pub const ALL: [Self; 16] = [
         Self::NeedsMet,
-        Self::Promote,
-        Self::Ring,
+        Self::Elect,
+        Self::Dispatch,
         Self::HandBack,
         Self::Claim,
         Self::Succeed,
@@ -121,7 +121,7 @@ impl TaskEvent {
         Self::Lose,
         Self::Quarantine,
         Self::AcknowledgeCancel,
-        Self::Recall,
+        Self::MemoHit,
         Self::Cancel,
         Self::NeedFailed,
         Self::Expire,
@@ -142,15 +142,15 @@ pub struct IllegalTransition {
 pub fn next(state: TaskState, event: TaskEvent) -> Result<TaskState, IllegalTransition> {
     use {TaskEvent as E, TaskState as S};
     Ok(match (state, event) {
-        (S::Waiting, E::NeedsMet | E::Promote) => S::Ready,
-        (S::Ready, E::Ring) => S::Queued,
+        (S::Waiting, E::NeedsMet | E::Elect) => S::Ready,
+        (S::Ready, E::Dispatch) => S::Queued,
         (S::Queued, E::HandBack) => S::Ready,
         (S::Queued, E::Claim) => S::Running,
         (S::Running, E::Succeed) => S::Succeeded,
         (S::Running, E::Fail | E::Quarantine) => S::Failed,
         (S::Running, E::Retry | E::Release | E::Lose) => S::Ready,
         (S::Running, E::AcknowledgeCancel) => S::Cancelled,
-        (S::Waiting | S::Ready | S::Queued, E::Recall) => S::Succeeded,
+        (S::Waiting | S::Ready | S::Queued, E::MemoHit) => S::Succeeded,
         (S::Waiting | S::Ready | S::Queued, E::Cancel) => S::Cancelled,
         (S::Waiting, E::NeedFailed) => S::Cancelled,
         (S::Waiting | S::Ready | S::Queued, E::Expire) => S::Failed,

@@ -5,16 +5,16 @@ use std::time::Duration;
 /// A worker's right to a task lasts this long without a heartbeat: short enough that a dead worker's tasks
 /// run elsewhere within 15 s (with [`SWEEP_EVERY`] and a dispatch), long enough for a pause of a busy machine.
 pub const LEASE: Duration = Duration::from_secs(10);
-/// Three beats fit in a lease, so two may be lost.
-pub const BEAT_EVERY: Duration = Duration::from_secs(3);
-/// How often expired leases and lost doorbells are looked for.
+/// Three heartbeats fit in a lease, so two may be lost.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(3);
+/// How often expired leases and lost task messages are looked for.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// A worker is alive for this long after its last beat; as long as its leases.
+/// A worker is alive for this long after its last heartbeat; as long as its leases.
 pub const WORKER_ALIVE: Duration = LEASE;
 /// A task whose workers died this often is failed as poison (`SPOOL_QUARANTINE_AFTER`).
 pub const QUARANTINE_AFTER: u16 = 5;
 /// From this many lost workers on, a task runs with no neighbour.
-pub const ALONE_AFTER: u16 = 2;
+pub const EXCLUSIVE_AFTER: u16 = 2;
 
 /// Attempts of a task unless its kind or its job says otherwise.
 pub const MAX_ATTEMPTS: u16 = 3;
@@ -70,27 +70,27 @@ pub const MAX_WAIT: Duration = Duration::from_secs(25);
 /// A waiter reads the store this often besides being told, so a lost notice costs two seconds.
 pub const WAITER_READS_EVERY: Duration = Duration::from_secs(2);
 
-/// A view that is not final lives this long in the board: a lost write can't lie for longer.
+/// A view that is not final lives this long in the view cache: a lost write can't lie for longer.
 pub const LIVE_VIEW_TTL: Duration = Duration::from_secs(5);
-/// What waits in a class is counted this far and no further: a count must not grow with the backlog. So no bound on it can be higher.
+/// What waits in a queue is counted this far and no further: a count must not grow with the backlog. So no bound on it can be higher.
 pub const COUNTED_BACKLOG: u64 = 10_000;
-/// A final view lives this long in the board; the store answers after that.
+/// A final view lives this long in the view cache; the store answers after that.
 pub const FINAL_VIEW_TTL: Duration = Duration::from_secs(3600);
-/// Progress reaches the board at most this often per task.
+/// Progress reaches the view cache at most this often per task.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// What waits is to be done within this time, as far as more workers can do it: as long as one takes to start.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Window: tasks finished in this time may be replaced ahead of free slots.
-pub const WINDOW_LOOKBACK: Duration = Duration::from_millis(100);
+pub const LOOKBACK: Duration = Duration::from_millis(100);
 /// A dispatcher looks this often even if nothing woke it.
 pub const DISPATCH_EVERY: Duration = Duration::from_millis(250);
 /// A delivery is acked within this time: claimed, or handed back.
 pub const ACK_WITHIN: Duration = Duration::from_secs(1);
-/// How long a confirm of a published doorbell may take before the task is made ready again.
+/// How long a confirm of a published task message may take before the task is made ready again.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
-/// A doorbell's message, in bytes.
-pub const MAX_DOORBELL_BYTES: usize = 1024;
+/// A task message's message, in bytes.
+pub const MAX_TASK_MESSAGE_BYTES: usize = 1024;
 /// Rows in one batched statement: past a few hundred the gain is gone and the wait grows.
 pub const MAX_GROUP: usize = 500;

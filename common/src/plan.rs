@@ -11,8 +11,9 @@ use serde_json::Value;
 use crate::{
     id::{Digest, JobId, TaskId},
     key,
-    kind::{Catalog, Class},
+    kind::Catalog,
     limits::MAX_JOB_TASKS,
+    queue::Queue,
 };
 
 /// What becomes of a task when something it needs does not succeed.
@@ -70,7 +71,7 @@ pub struct NewTask {
     /// The kind's version when it was planned.
     pub kind_version: u32,
     /// Whose slots it takes.
-    pub class: Class,
+    pub queue: Queue,
     /// Its input.
     pub input: Value,
     /// What it waits for, in the order in which it takes the outputs.
@@ -183,7 +184,7 @@ pub fn build(
                 id: ids[&draft.name],
                 kind: kind.name.to_owned(),
                 kind_version: kind.version,
-                class: kind.class,
+                queue: kind.queue,
                 needs: draft.needs.iter().map(need).collect::<Result<_, _>>()?,
                 result: draft.result,
                 input_key: kind.memo.then(|| key::input_key(kind.name, kind.version, &draft.input)),

@@ -50,7 +50,7 @@ pub struct NewJob {
     pub overrides: Overrides,
     /// Its first tasks.
     pub tasks: Vec<NewTask>,
-    /// The trace of the call that made it, which its doorbells carry.
+    /// The trace of the call that made it, which its task messages carry.
     pub trace: Option<TraceParent>,
 }
 

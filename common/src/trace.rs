@@ -1,6 +1,6 @@
 //! The trace that a call belongs to, as W3C Trace Context writes it: `00-{trace}-{parent}-{flags}`, all in lower hex.
 //!
-//! It is carried and never decided on: a caller's header goes with the job to each of its doorbells, and from there into what the worker logs.
+//! It is carried and never decided on: a caller's header goes with the job to each of its task messages, and from there into what the worker logs.
 
 use std::fmt;
 

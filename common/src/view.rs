@@ -1,4 +1,4 @@
-//! What is known of jobs, batches and tasks, as the store tells it and the board keeps it.
+//! What is known of jobs, batches and tasks, as the store tells it and the view cache keeps it.
 //!
 //! Views are for machines inside; the producer turns them into what a client sees (URLs are made there).
 
@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::{
     error::JobError,
     id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
+    queue::Queue,
 };
 
 /// How far something is.
@@ -40,7 +40,7 @@ pub struct Rank {
 /// What a job that is not running waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WaitingFor {
-    /// A free slot: all workers of its class are busy.
+    /// A free slot: all workers of its queue are busy.
     #[serde(rename = "slot")]
     Slot,
     /// Its `runAt`, or the pause before the next attempt.
@@ -61,10 +61,10 @@ pub enum WaitingFor {
     /// Another task: one that it needs, or one with the same key.
     #[serde(rename = "needs")]
     Needs,
-    /// A worker: none of its class is alive.
+    /// A worker: none of its queue is alive.
     #[serde(rename = "worker")]
     Worker,
-    /// Its class or tenant is paused.
+    /// Its queue or tenant is paused.
     #[serde(rename = "paused")]
     Paused,
 }
@@ -78,7 +78,7 @@ pub struct KindCount {
     /// Settled, whichever way.
     pub settled: u32,
     /// Settled by a memo or a leader, without a run of their own.
-    pub recalled: u32,
+    pub cached: u32,
 }
 
 /// A job.
@@ -183,7 +183,7 @@ pub struct TaskView {
     /// What runs it.
     pub kind: String,
     /// Whose slots it takes.
-    pub class: Class,
+    pub queue: Queue,
     /// Where it is.
     pub state: TaskState,
     /// What it waits for or waited for.
@@ -195,7 +195,7 @@ pub struct TaskView {
     /// Its newest fence.
     pub fence: Fence,
     /// Settled without a run of its own.
-    pub recalled: bool,
+    pub cached: bool,
     /// Who runs it or ran it last.
     pub worker: Option<WorkerId>,
     /// How far its attempt is.

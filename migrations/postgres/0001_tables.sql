@@ -9,7 +9,7 @@
 
 CREATE SCHEMA spool;
 
-CREATE TYPE spool.class AS ENUM ('render', 'generate', 'light');
+CREATE TYPE spool.queue AS ENUM ('render', 'generate', 'light');
 CREATE TYPE spool.task_state AS ENUM ('waiting', 'ready', 'queued', 'running', 'succeeded', 'failed', 'cancelled');
 CREATE TYPE spool.job_status AS ENUM ('queued', 'running', 'succeeded', 'failed', 'cancelled');
 
@@ -57,8 +57,8 @@ CREATE INDEX jobs_of_tenant ON spool.jobs (tenant, id);
 CREATE UNIQUE INDEX jobs_of_batch ON spool.jobs (batch, item) WHERE batch IS NOT NULL;
 CREATE INDEX jobs_ill ON spool.jobs (tenant, id) WHERE ill;
 
--- What is open. `lane` is what the indexes sort by: 0 waits for others, 1 may be rung, 2 is rung or runs, 3 waits for its time. It does
--- not change at a claim or a beat, so those write to no index.
+-- What is open. `lane` is what the indexes sort by: 0 waits for others, 1 may be dispatched, 2 is dispatched or runs, 3 waits for its time. It does
+-- not change at a claim or a heartbeat, so those write to no index.
 CREATE TABLE spool.tasks (
     id            uuid NOT NULL,
     job           uuid NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE spool.tasks (
     place         integer NOT NULL,
     needs_left    integer NOT NULL DEFAULT 0 CHECK (needs_left >= 0),
     progress      real,
-    class         spool.class NOT NULL,
+    queue         spool.queue NOT NULL,
     state         spool.task_state NOT NULL,
     lane          smallint NOT NULL,
     priority      smallint NOT NULL,
@@ -107,18 +107,18 @@ CREATE TABLE spool.tasks (
     CONSTRAINT tasks_leader_has_a_key CHECK (NOT leads OR (key IS NOT NULL AND state <> 'waiting'))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 5000);
-CREATE INDEX tasks_to_ring ON spool.tasks (class, priority DESC, tenant, run_at, id) WHERE lane = 1 AND limited_batch IS NULL;
-CREATE INDEX tasks_to_ring_of_batch ON spool.tasks (class, limited_batch, priority DESC, run_at, id)
+CREATE INDEX tasks_to_dispatch ON spool.tasks (queue, priority DESC, tenant, run_at, id) WHERE lane = 1 AND limited_batch IS NULL;
+CREATE INDEX tasks_to_dispatch_of_batch ON spool.tasks (queue, limited_batch, priority DESC, run_at, id)
     WHERE lane = 1 AND limited_batch IS NOT NULL;
-CREATE INDEX tasks_later ON spool.tasks (class, run_at) WHERE lane = 3;
-CREATE INDEX tasks_taken ON spool.tasks (class) WHERE lane = 2;
+CREATE INDEX tasks_later ON spool.tasks (queue, run_at) WHERE lane = 3;
+CREATE INDEX tasks_taken ON spool.tasks (queue) WHERE lane = 2;
 CREATE INDEX tasks_taken_of_batch ON spool.tasks (limited_batch) WHERE lane = 2 AND limited_batch IS NOT NULL;
 CREATE INDEX tasks_of_plan ON spool.tasks (job, lane) WHERE NOT solo;
 -- Single-flight: one leader for each key of a tenant; the others wait behind it.
 CREATE UNIQUE INDEX tasks_leader ON spool.tasks (tenant, key) WHERE leads;
 CREATE INDEX tasks_followers ON spool.tasks (tenant, key, priority DESC, created_at, id) WHERE key IS NOT NULL AND NOT leads;
 -- Whether it may share an output is decided when it is due, or a job for tomorrow would lead those of today.
-CREATE INDEX tasks_undecided ON spool.tasks (class, run_at) WHERE lane = 0 AND key IS NULL AND needs_left = 0;
+CREATE INDEX tasks_undecided ON spool.tasks (queue, run_at) WHERE lane = 0 AND key IS NULL AND needs_left = 0;
 
 -- Who waits for whom; an edge goes when the need settles.
 CREATE TABLE spool.edges (
@@ -142,14 +142,14 @@ CREATE TABLE spool.history (
     timeout_ms   bigint NOT NULL,
     kind_version integer NOT NULL,
     place        integer NOT NULL,
-    class        spool.class NOT NULL,
+    queue        spool.queue NOT NULL,
     state        spool.task_state NOT NULL CHECK (state IN ('succeeded', 'failed', 'cancelled')),
     attempt      smallint NOT NULL,
     counted      smallint NOT NULL,
     max_attempts smallint NOT NULL,
     losses       smallint NOT NULL,
     solo         boolean NOT NULL,
-    recalled     boolean NOT NULL,
+    cached     boolean NOT NULL,
     superseded   boolean NOT NULL DEFAULT false, -- a later generation has taken its place
     tenant       text COLLATE "C" NOT NULL,
     name         text COLLATE "C" NOT NULL,
@@ -176,9 +176,9 @@ CREATE TABLE spool.plan_kinds (
     kind     text COLLATE "C" NOT NULL,
     total    integer NOT NULL,
     settled  integer NOT NULL DEFAULT 0,
-    recalled integer NOT NULL DEFAULT 0,
+    cached integer NOT NULL DEFAULT 0,
     CONSTRAINT plan_kinds_pkey PRIMARY KEY (job, kind),
-    CONSTRAINT plan_kinds_add_up CHECK (recalled BETWEEN 0 AND settled AND settled <= total)
+    CONSTRAINT plan_kinds_add_up CHECK (cached BETWEEN 0 AND settled AND settled <= total)
 ) WITH (fillfactor = 50);
 
 CREATE TABLE spool.batches (
@@ -248,23 +248,23 @@ CREATE TABLE spool.workers (
 ) WITH (fillfactor = 50);
 CREATE INDEX workers_by_age ON spool.workers (seen_at);
 
--- Attempts ended, by worker and class: a row of its own for each, so that no two workers wait for each other's commit.
+-- Attempts ended, by worker and queue: a row of its own for each, so that no two workers wait for each other's commit.
 CREATE TABLE spool.tallies (
     worker uuid NOT NULL,
-    class  spool.class NOT NULL,
+    queue  spool.queue NOT NULL,
     ended  bigint NOT NULL,
-    CONSTRAINT tallies_pkey PRIMARY KEY (worker, class)
+    CONSTRAINT tallies_pkey PRIMARY KEY (worker, queue)
 ) WITH (fillfactor = 50);
 
 -- Where the turn is among the tenants of a band.
 CREATE TABLE spool.turns (
-    class    spool.class NOT NULL,
+    queue    spool.queue NOT NULL,
     priority smallint NOT NULL,
     tenant   text COLLATE "C" NOT NULL,
-    CONSTRAINT turns_pkey PRIMARY KEY (class, priority)
+    CONSTRAINT turns_pkey PRIMARY KEY (queue, priority)
 ) WITH (fillfactor = 50);
 
--- When leases were last judged: a long silence means that this server was away, and that nobody could beat.
+-- When leases were last judged: a long silence means that this server was away, and that nobody could heartbeat.
 CREATE TABLE spool.vigil (
     only_row    boolean NOT NULL DEFAULT true CHECK (only_row),
     swept_at    bigint NOT NULL,

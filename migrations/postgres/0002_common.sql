@@ -36,7 +36,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- The classes that a live worker has slots for.
+-- The queues that a live worker has slots for.
 CREATE FUNCTION spool.attended(at bigint) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT array_remove(ARRAY[CASE WHEN bool_or(w.render > 0) THEN 'render' END,
                               CASE WHEN bool_or(w.generate > 0) THEN 'generate' END,
@@ -48,7 +48,7 @@ $$;
 CREATE TYPE spool.ending AS (
     task      uuid,
     state     spool.task_state,
-    recalled  boolean,
+    cached  boolean,
     cause     uuid,
     hash      bytea,
     artifacts text,
@@ -56,7 +56,7 @@ CREATE TYPE spool.ending AS (
     output    text
 );
 
--- What a write moved: jobs that changed, classes with something to ring, running tasks asked to stop, keys to decide on
+-- What a write moved: jobs that changed, queues with something to dispatch, running tasks asked to stop, keys to decide on
 -- (a tenant and a key at the same place of two arrays), batches whose rest is to be cancelled, and what must be asked once more.
 CREATE TYPE spool.effects AS (
     jobs     uuid[],
@@ -128,8 +128,8 @@ BEGIN
                 END AS key
             FROM spool.tasks w WHERE w.id = u OFFSET 0) k
         WHERE t.id = ANY (task_ids) AND t.id = u AND t.state = 'waiting' AND t.needs_left = 0 AND (k.key IS NULL OR t.run_at <= at)
-        RETURNING t.tenant, t.key, t.class, t.lane)
-    SELECT array_agg(DISTINCT f.class::text) FILTER (WHERE f.lane = 1),
+        RETURNING t.tenant, t.key, t.queue, t.lane)
+    SELECT array_agg(DISTINCT f.queue::text) FILTER (WHERE f.lane = 1),
            array_agg(f.tenant) FILTER (WHERE f.key IS NOT NULL), array_agg(f.key) FILTER (WHERE f.key IS NOT NULL)
     INTO more, keyed_tenants, keyed FROM freed f;
     fx.readied := fx.readied || coalesce(more, '{}');
@@ -164,8 +164,8 @@ BEGIN
 END $$;
 
 -- Attempts that ended, for the dispatcher's window.
-CREATE FUNCTION spool.count_ended(worker_id uuid, classes spool.class[]) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO spool.tallies AS a (worker, class, ended)
-    SELECT worker_id, c, count(*) FROM unnest(classes) c GROUP BY c ORDER BY c
-    ON CONFLICT (worker, class) DO UPDATE SET ended = a.ended + excluded.ended
+CREATE FUNCTION spool.count_ended(worker_id uuid, queues spool.queue[]) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO spool.tallies AS a (worker, queue, ended)
+    SELECT worker_id, c, count(*) FROM unnest(queues) c GROUP BY c ORDER BY c
+    ON CONFLICT (worker, queue) DO UPDATE SET ended = a.ended + excluded.ended
 $$;

@@ -6,7 +6,7 @@
 CREATE FUNCTION spool.accept(
     j_id uuid[], j_tenant text[], j_kind text[], j_priority smallint[], j_run_at bigint[], j_tags text[], j_metadata text[],
     j_input text[], j_timeout bigint[], j_attempts smallint[], j_batch uuid[], j_item integer[], j_total integer[], j_result uuid[],
-    t_id uuid[], t_job uuid[], t_place integer[], t_name text[], t_kind text[], t_version integer[], t_class text[], t_input text[],
+    t_id uuid[], t_job uuid[], t_place integer[], t_name text[], t_kind text[], t_version integer[], t_queue text[], t_input text[],
     t_key bytea[], t_timeout bigint[], t_attempts smallint[], t_needs text[], t_proceeds text[], t_left integer[], t_queue boolean[],
     t_tenant text[], t_priority smallint[], t_run_at bigint[], t_batch uuid[], t_limited boolean[], t_solo boolean[],
     e_need uuid[], e_task uuid[], e_proceed boolean[],
@@ -50,17 +50,17 @@ BEGIN
     SELECT coalesce(array_agg(s.id), '{}') INTO fresh FROM stored s;
     whole := cardinality(fresh) = cardinality(j_id);
 
-    INSERT INTO spool.tasks (id, job, place, name, kind, kind_version, class, input, input_key, key, timeout_ms, max_attempts, needs,
+    INSERT INTO spool.tasks (id, job, place, name, kind, kind_version, queue, input, input_key, key, timeout_ms, max_attempts, needs,
                              proceeds, needs_left, state, lane, queued_at, tenant, priority, run_at, batch, limited_batch, solo, created_at)
-    SELECT u.id, u.job, u.place, u.name, u.kind, u.version, u.class::spool.class, u.input, u.key,
+    SELECT u.id, u.job, u.place, u.name, u.kind, u.version, u.queue::spool.queue, u.input, u.key,
            CASE WHEN u.open = 0 AND coalesce(u.run_at, 0) <= at THEN u.key END, u.timeout, u.attempts, u.needs::uuid[], u.proceeds::boolean[], u.open,
            (CASE WHEN u.open > 0 OR u.key IS NOT NULL THEN 'waiting' WHEN u.queue THEN 'queued' ELSE 'ready' END)::spool.task_state,
            CASE WHEN u.open > 0 OR u.key IS NOT NULL THEN 0 WHEN u.queue THEN 2 WHEN u.run_at > at THEN 3 ELSE 1 END,
            CASE WHEN u.queue THEN at END, u.tenant, u.priority, coalesce(u.run_at, at), u.batch, CASE WHEN u.limited THEN u.batch END,
            u.solo, at
-    FROM unnest(t_id, t_job, t_place, t_name, t_kind, t_version, t_class, t_input, t_key, t_timeout, t_attempts, t_needs, t_proceeds,
+    FROM unnest(t_id, t_job, t_place, t_name, t_kind, t_version, t_queue, t_input, t_key, t_timeout, t_attempts, t_needs, t_proceeds,
                 t_left, t_queue, t_tenant, t_priority, t_run_at, t_batch, t_limited, t_solo)
-        u (id, job, place, name, kind, version, class, input, key, timeout, attempts, needs, proceeds, open, queue, tenant, priority,
+        u (id, job, place, name, kind, version, queue, input, key, timeout, attempts, needs, proceeds, open, queue, tenant, priority,
            run_at, batch, limited, solo)
     WHERE whole OR u.job = ANY (fresh);
 

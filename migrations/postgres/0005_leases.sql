@@ -4,7 +4,7 @@
 -- task that somebody else is about to change is waited for and looked at again. Reads the job of each for the view.
 CREATE FUNCTION spool.claim(worker_id uuid, task_ids uuid[], lease_ms bigint) RETURNS TABLE (
     id uuid, job uuid, fence bigint, attempt smallint, max_attempts smallint, losses smallint, name text, task_kind text, kind_version integer,
-    class text, task_input text, needs uuid[], timeout bigint, begun_at bigint,
+    queue text, task_input text, needs uuid[], timeout bigint, begun_at bigint,
     tenant text, kind text, batch uuid, item integer, priority smallint, tags text, metadata text, created_at bigint, run_at bigint,
     version bigint, solo boolean, result_task uuid, attempts integer, job_timeout bigint, job_max_attempts smallint
 ) LANGUAGE plpgsql AS $$
@@ -18,10 +18,10 @@ BEGIN
             state = 'running', fence = t.fence + 1, attempt = t.attempt + 1, worker = worker_id, lease_until = at + lease_ms,
             started_at = at, begun_at = coalesce(t.begun_at, at), progress = NULL, stage = NULL
         WHERE t.id = ANY (task_ids) AND t.state = 'queued'
-        RETURNING t.id, t.job, t.fence, t.attempt, t.max_attempts, t.losses, t.name, t.kind, t.kind_version, t.class, t.input, t.needs,
+        RETURNING t.id, t.job, t.fence, t.attempt, t.max_attempts, t.losses, t.name, t.kind, t.kind_version, t.queue, t.input, t.needs,
                   t.timeout_ms, t.begun_at)
     SELECT c.id, c.job, c.fence, c.attempt, c.max_attempts, c.losses, c.name, c.kind, c.kind_version,
-           c.class::text, coalesce(c.input, j.input), c.needs, c.timeout_ms, c.begun_at,
+           c.queue::text, coalesce(c.input, j.input), c.needs, c.timeout_ms, c.begun_at,
            j.tenant, j.kind, j.batch, j.item, j.priority, j.tags, j.metadata, j.created_at, j.run_at,
            j.version, j.solo, j.result_task, j.attempts, j.timeout_ms, j.max_attempts
     FROM claimed c CROSS JOIN LATERAL (
@@ -38,8 +38,8 @@ $$;
 -- Renews leases, keeps progress, and keeps the worker among the living. Answers 0 held, 1 cancel, 2 stale for each task.
 --
 -- A heartbeat queues behind nobody: a task that somebody else holds (who is about to settle it, or found its lease expired) is looked
--- at again for a tenth of a second, and then left to the next beat, which comes in time.
-CREATE FUNCTION spool.beat(
+-- at again for a tenth of a second, and then left to the next heartbeat, which comes in time.
+CREATE FUNCTION spool.heartbeat(
     worker_id uuid, a_name text, renders integer, generates integer, lights integer, leaving boolean,
     task_ids uuid[], a_fences bigint[], progresses real[], stages text[], lease_ms bigint
 ) RETURNS smallint[] LANGUAGE plpgsql AS $$
@@ -47,7 +47,7 @@ DECLARE
     at bigint := spool.now_ms();
     held tid[];
     places integer[];
-    pulses smallint[];
+    replies smallint[];
     alive integer;
 BEGIN
     INSERT INTO spool.workers AS w (id, seen_at, render, generate, light, draining, name)
@@ -63,7 +63,7 @@ BEGIN
             WHERE x.id = u.id AND x.state = 'running' AND x.worker = worker_id AND x.fence = u.fence
             FOR NO KEY UPDATE SKIP LOCKED) t;
         SELECT array_agg(CASE WHEN t.id IS NULL THEN 2 WHEN t.cancelling THEN 1 ELSE 0 END::smallint ORDER BY u.place), count(t.id)
-        INTO pulses, alive FROM unnest(task_ids, a_fences) WITH ORDINALITY u (id, fence, place)
+        INTO replies, alive FROM unnest(task_ids, a_fences) WITH ORDINALITY u (id, fence, place)
         LEFT JOIN LATERAL (SELECT x.id, x.cancelling FROM spool.tasks x
             WHERE x.id = u.id AND x.state = 'running' AND x.worker = worker_id AND x.fence = u.fence OFFSET 0) t ON true;
         EXIT WHEN alive = coalesce(cardinality(held), 0);
@@ -77,7 +77,7 @@ BEGIN
         stage = CASE WHEN progresses[h.place] IS NULL THEN t.stage ELSE stages[h.place] END
     FROM unnest(held, places) h (place_of, place)
     WHERE t.ctid = ANY (held) AND t.ctid = h.place_of;
-    RETURN pulses;
+    RETURN replies;
 END $$;
 
 -- running -> ready for what the worker still holds, unharmed. What was asked to stop is not started again but handed back to the caller,
@@ -88,7 +88,7 @@ CREATE FUNCTION spool.release(
 DECLARE
     plans uuid[] := spool.lock_plans(task_ids);
     at bigint := spool.now_ms();
-    ended spool.class[];
+    ended spool.queue[];
 BEGIN
     SELECT array_agg(t.id), array_agg(t.fence) INTO stopped, stopped_fences
     FROM unnest(task_ids, a_fences) u (id, fence) CROSS JOIN LATERAL (
@@ -100,8 +100,8 @@ BEGIN
         FROM unnest(task_ids, a_fences) u (id, fence)
         WHERE t.id = ANY (task_ids) AND t.id = u.id AND t.fence = u.fence AND t.worker = worker_id AND t.state = 'running'
             AND NOT t.cancelling
-        RETURNING t.job, t.class)
-    SELECT array_agg(DISTINCT r.job), array_agg(DISTINCT r.class::text), array_agg(r.class) INTO jobs, readied, ended FROM released r;
+        RETURNING t.job, t.queue)
+    SELECT array_agg(DISTINCT r.job), array_agg(DISTINCT r.queue::text), array_agg(r.queue) INTO jobs, readied, ended FROM released r;
     UPDATE spool.jobs j SET status = 'running', version = j.version + 1 WHERE j.id = ANY (plans) AND j.status = 'queued' AND j.id = ANY (jobs);
     IF ended IS NOT NULL THEN
         PERFORM spool.count_ended(worker_id, ended);
@@ -111,7 +111,7 @@ END $$;
 -- Leases that ran out. Lost tasks are ready again, here; what is to be failed as poison, or was asked to stop, is handed to the caller,
 -- who settles each by itself under the fence that was seen here.
 --
--- While this server was away nobody could beat. So a sweep that comes late (its predecessor is more than a lease ago, or the server
+-- While this server was away nobody could heartbeat. So a sweep that comes late (its predecessor is more than a lease ago, or the server
 -- has just started) judges nothing for the length of a lease.
 CREATE FUNCTION spool.sweep(
     quarantine_after integer, most bigint,
@@ -136,7 +136,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT array_agg(t.id) INTO expired FROM (
-        SELECT x.id FROM spool.tasks x WHERE x.class IN ('render', 'generate', 'light') AND x.lane = 2 AND x.state = 'running'
+        SELECT x.id FROM spool.tasks x WHERE x.queue IN ('render', 'generate', 'light') AND x.lane = 2 AND x.state = 'running'
             AND x.lease_until < at LIMIT most) t;
     IF expired IS NULL THEN
         RETURN;
@@ -152,6 +152,6 @@ BEGIN
         UPDATE spool.tasks t SET state = 'ready', lane = 1, losses = t.losses + 1, attempt = t.attempt - 1, lease_until = NULL,
             progress = NULL, stage = NULL, queued_at = NULL, run_at = least(t.run_at, at)
         WHERE t.id = ANY (ARRAY(SELECT g.id FROM gone g)) AND t.state = 'running' AND t.lease_until < at AND NOT t.cancelling
-        RETURNING t.job, t.class)
-    SELECT count(*), array_agg(DISTINCT b.job), array_agg(DISTINCT b.class::text) INTO lost, jobs, readied FROM back b;
+        RETURNING t.job, t.queue)
+    SELECT count(*), array_agg(DISTINCT b.job), array_agg(DISTINCT b.queue::text) INTO lost, jobs, readied FROM back b;
 END $$;

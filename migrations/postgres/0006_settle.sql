@@ -19,7 +19,7 @@ DECLARE
     good uuid[];
     bad uuid[];
     stopped uuid[];
-    ended spool.class[];
+    ended spool.queue[];
     batches uuid[];
     batch_good integer[];
     batch_bad integer[];
@@ -41,7 +41,7 @@ BEGIN
     WITH gone AS (
         DELETE FROM spool.tasks t WHERE t.ctid = ANY (held)
         RETURNING t.id, t.job, t.batch, t.worker, t.created_at, t.begun_at, t.started_at, t.fence, t.timeout_ms, t.kind_version, t.place,
-            t.class, t.attempt, t.counted, t.max_attempts, t.losses, t.tenant, t.name, t.kind, t.input_key, t.key, t.input, t.errors,
+            t.queue, t.attempt, t.counted, t.max_attempts, t.losses, t.tenant, t.name, t.kind, t.input_key, t.key, t.input, t.errors,
             t.cancelling),
     ends AS (
         SELECT g.*, v.output, v.hash, v.artifacts, v.error,
@@ -51,10 +51,10 @@ BEGIN
             ON v.id = g.id),
     kept AS (
         INSERT INTO spool.history (id, job, worker, cause, created_at, begun_at, started_at, finished_at, fence, timeout_ms, kind_version,
-            place, class, state, attempt, counted, max_attempts, losses, solo, recalled, tenant, name, kind, input_key, hash, artifacts,
+            place, queue, state, attempt, counted, max_attempts, losses, solo, cached, tenant, name, kind, input_key, hash, artifacts,
             error, errors, output, input)
         SELECT e.id, e.job, e.worker, CASE WHEN e.state = 'failed' THEN e.id END, e.created_at, e.begun_at, e.started_at, at, e.fence,
-            e.timeout_ms, e.kind_version, e.place, e.class, e.state, e.attempt, e.counted, e.max_attempts, e.losses, true, false,
+            e.timeout_ms, e.kind_version, e.place, e.queue, e.state, e.attempt, e.counted, e.max_attempts, e.losses, true, false,
             e.tenant, e.name, e.kind, e.input_key, e.hash, e.artifacts, e.error,
             CASE WHEN e.state = 'failed' THEN spool.chained(e.errors, e.attempt, e.worker, at, e.error) ELSE e.errors END,
             e.output, CASE WHEN e.state <> 'succeeded' THEN e.input END
@@ -62,7 +62,7 @@ BEGIN
     SELECT array_agg(e.job) FILTER (WHERE e.job_state = 'succeeded'),
         array_agg(e.job) FILTER (WHERE e.job_state = 'failed'),
         array_agg(e.job) FILTER (WHERE e.job_state = 'cancelled'),
-        array_agg(e.class),
+        array_agg(e.queue),
         array_agg(e.batch) FILTER (WHERE e.batch IS NOT NULL),
         array_agg((e.job_state = 'succeeded')::integer) FILTER (WHERE e.batch IS NOT NULL),
         array_agg((e.job_state <> 'succeeded')::integer) FILTER (WHERE e.batch IS NOT NULL),
@@ -118,7 +118,7 @@ CREATE FUNCTION spool.settle_retries(
 DECLARE
     plans uuid[] := spool.lock_plans(task_ids);
     at bigint := spool.now_ms();
-    ended spool.class[];
+    ended spool.queue[];
 BEGIN
     WITH back AS (
         UPDATE spool.tasks t SET
@@ -128,8 +128,8 @@ BEGIN
         FROM unnest(task_ids, a_fences, new_errors, pauses) u (id, fence, error, pause)
         WHERE t.id = ANY (task_ids) AND t.id = u.id AND t.fence = u.fence AND t.worker = worker_id AND t.state = 'running'
             AND NOT t.cancelling
-        RETURNING t.id, t.job, t.class, t.lane, t.begun_at, t.solo)
-    SELECT array_agg(b.id), array_agg(b.job), array_agg(DISTINCT b.class::text) FILTER (WHERE b.lane = 1), array_agg(b.class)
+        RETURNING t.id, t.job, t.queue, t.lane, t.begun_at, t.solo)
+    SELECT array_agg(b.id), array_agg(b.job), array_agg(DISTINCT b.queue::text) FILTER (WHERE b.lane = 1), array_agg(b.queue)
     INTO moved, jobs, readied, ended FROM back b;
     IF plans <> '{}' THEN
         UPDATE spool.jobs j SET

@@ -8,8 +8,8 @@ DECLARE
     fx spool.effects := spool.no_effects();
     touched uuid[] := '{}';
     this_round uuid[];
-    ended spool.class[];
-    all_ended spool.class[] := '{}';
+    ended spool.queue[];
+    all_ended spool.queue[] := '{}';
     freed uuid[];
     next_ends spool.ending[];
     ran_tasks uuid[];
@@ -22,22 +22,22 @@ BEGIN
         gone AS (
             DELETE FROM spool.tasks t WHERE t.id = ANY (ARRAY(SELECT x.task FROM e x))
             RETURNING t.id, t.job, t.worker, t.created_at, t.begun_at, t.started_at, t.fence, t.timeout_ms, t.kind_version, t.place,
-                t.class, t.state AS was, t.attempt, t.counted, t.max_attempts, t.losses, t.solo, t.leads, t.tenant, t.name, t.kind,
+                t.queue, t.state AS was, t.attempt, t.counted, t.max_attempts, t.losses, t.solo, t.leads, t.tenant, t.name, t.kind,
                 t.input_key, t.key, t.needs, t.proceeds, t.input, t.errors),
         kept AS (
             INSERT INTO spool.history (id, job, worker, cause, created_at, begun_at, started_at, finished_at, fence, timeout_ms,
-                kind_version, place, class, state, attempt, counted, max_attempts, losses, solo, recalled, tenant, name, kind, input_key,
+                kind_version, place, queue, state, attempt, counted, max_attempts, losses, solo, cached, tenant, name, kind, input_key,
                 hash, needs, proceeds, artifacts, error, errors, output, input)
             SELECT g.id, g.job, g.worker, x.cause, g.created_at, g.begun_at, g.started_at, at, g.fence, g.timeout_ms,
-                g.kind_version, g.place, g.class, x.state, g.attempt, CASE WHEN g.solo THEN g.counted ELSE g.attempt END, g.max_attempts,
-                g.losses, g.solo, x.recalled, g.tenant, g.name, g.kind, g.input_key,
+                g.kind_version, g.place, g.queue, x.state, g.attempt, CASE WHEN g.solo THEN g.counted ELSE g.attempt END, g.max_attempts,
+                g.losses, g.solo, x.cached, g.tenant, g.name, g.kind, g.input_key,
                 x.hash, g.needs, g.proceeds, x.artifacts, x.error,
                 CASE WHEN x.state = 'failed' THEN spool.chained(g.errors, g.attempt, g.worker, at, x.error) ELSE g.errors END,
                 x.output, CASE WHEN x.state <> 'succeeded' THEN g.input END
             FROM gone g JOIN e x ON x.task = g.id),
         per_kind AS (
-            UPDATE spool.plan_kinds k SET settled = k.settled + d.n, recalled = k.recalled + d.recalled
-            FROM (SELECT g.job, g.kind, count(*) AS n, count(*) FILTER (WHERE x.recalled) AS recalled
+            UPDATE spool.plan_kinds k SET settled = k.settled + d.n, cached = k.cached + d.cached
+            FROM (SELECT g.job, g.kind, count(*) AS n, count(*) FILTER (WHERE x.cached) AS cached
                   FROM gone g JOIN e x ON x.task = g.id WHERE NOT g.solo GROUP BY g.job, g.kind) d
             WHERE k.job = ANY (ARRAY(SELECT g.job FROM gone g WHERE NOT g.solo)) AND k.job = d.job AND k.kind = d.kind),
         per_job AS (
@@ -47,12 +47,12 @@ BEGIN
                 started_at = CASE WHEN j.solo THEN j.started_at ELSE least(j.started_at, d.begun) END,
                 status = CASE WHEN j.solo OR NOT d.moved_on THEN j.status ELSE 'running' END
             FROM (SELECT g.job, count(*) AS n, sum(g.attempt - g.counted) AS ran, min(g.begun_at) AS begun,
-                         bool_or(x.recalled OR g.begun_at IS NOT NULL) AS moved_on
+                         bool_or(x.cached OR g.begun_at IS NOT NULL) AS moved_on
                   FROM gone g JOIN e x ON x.task = g.id GROUP BY g.job) d
             WHERE j.id = ANY (ARRAY(SELECT g.job FROM gone g)) AND j.id = d.job)
-        SELECT array_agg(DISTINCT g.job), array_agg(g.class) FILTER (WHERE g.was = 'running'),
-            array_agg(g.id) FILTER (WHERE g.leads AND x.state = 'succeeded' AND NOT x.recalled),
-            array_agg(g.key) FILTER (WHERE g.leads AND x.state = 'succeeded' AND NOT x.recalled),
+        SELECT array_agg(DISTINCT g.job), array_agg(g.queue) FILTER (WHERE g.was = 'running'),
+            array_agg(g.id) FILTER (WHERE g.leads AND x.state = 'succeeded' AND NOT x.cached),
+            array_agg(g.key) FILTER (WHERE g.leads AND x.state = 'succeeded' AND NOT x.cached),
             array_agg(g.tenant) FILTER (WHERE g.leads), array_agg(g.key) FILTER (WHERE g.leads)
         INTO this_round, ended, ran_tasks, ran_keys, all_tenants, all_keys
         FROM gone g JOIN e x ON x.task = g.id;
@@ -167,7 +167,7 @@ END $$;
 CREATE FUNCTION spool.settle_plans(
     worker_id uuid, expired_only boolean, task_ids uuid[], a_fences bigint[], states text[], outputs text[], hashes bytea[],
     artifact_lists text[], errors text[],
-    g_parent uuid[], g_id uuid[], g_place integer[], g_name text[], g_kind text[], g_version integer[], g_class text[], g_input text[],
+    g_parent uuid[], g_id uuid[], g_place integer[], g_name text[], g_kind text[], g_version integer[], g_queue text[], g_input text[],
     g_key bytea[], g_timeout bigint[], g_attempts smallint[], g_needs text[], g_proceeds text[], g_left integer[], g_result boolean[],
     e_need uuid[], e_task uuid[], e_proceed boolean[],
     OUT settled uuid[], OUT fx spool.effects
@@ -203,7 +203,7 @@ BEGIN
         UPDATE spool.tasks t SET losses = t.losses + 1 WHERE t.id = ANY (settled);
     END IF;
     IF cardinality(g_id) > 0 THEN
-        fx := spool.grow(settled, at, g_parent, g_id, g_place, g_name, g_kind, g_version, g_class, g_input, g_key, g_timeout, g_attempts,
+        fx := spool.grow(settled, at, g_parent, g_id, g_place, g_name, g_kind, g_version, g_queue, g_input, g_key, g_timeout, g_attempts,
                          g_needs, g_proceeds, g_left, g_result, e_need, e_task, e_proceed);
     END IF;
     grown := spool.finish(ends, worker_id, at);
@@ -219,7 +219,7 @@ END $$;
 -- being cancelled none is added but to be cancelled at once, with the rest of its plan.
 CREATE FUNCTION spool.grow(
     parents uuid[], at bigint,
-    g_parent uuid[], g_id uuid[], g_place integer[], g_name text[], g_kind text[], g_version integer[], g_class text[], g_input text[],
+    g_parent uuid[], g_id uuid[], g_place integer[], g_name text[], g_kind text[], g_version integer[], g_queue text[], g_input text[],
     g_key bytea[], g_timeout bigint[], g_attempts smallint[], g_needs text[], g_proceeds text[], g_left integer[], g_result boolean[],
     e_need uuid[], e_task uuid[], e_proceed boolean[]
 ) RETURNS spool.effects LANGUAGE plpgsql AS $$
@@ -238,13 +238,13 @@ BEGIN
     UPDATE spool.tasks t SET solo = false WHERE t.id = ANY (parents) AND t.id = ANY (g_parent) AND t.solo;
 
     WITH born AS (
-        INSERT INTO spool.tasks (id, job, batch, limited_batch, created_at, run_at, timeout_ms, kind_version, place, needs_left, class, state,
+        INSERT INTO spool.tasks (id, job, batch, limited_batch, created_at, run_at, timeout_ms, kind_version, place, needs_left, queue, state,
             lane, priority, max_attempts, solo, tenant, name, kind, input_key, needs, proceeds, input)
-        SELECT u.id, p.job, p.batch, p.limited_batch, at, at, u.timeout, u.version, p.total_tasks + u.place, u.open, u.class::spool.class,
+        SELECT u.id, p.job, p.batch, p.limited_batch, at, at, u.timeout, u.version, p.total_tasks + u.place, u.open, u.queue::spool.queue,
             'waiting', 0, p.priority, u.attempts, false, p.tenant, u.name, u.kind, u.key, u.needs::uuid[], u.proceeds::boolean[], u.input
-        FROM unnest(g_parent, g_id, g_place, g_name, g_kind, g_version, g_class, g_input, g_key, g_timeout, g_attempts, g_needs,
+        FROM unnest(g_parent, g_id, g_place, g_name, g_kind, g_version, g_queue, g_input, g_key, g_timeout, g_attempts, g_needs,
                     g_proceeds, g_left)
-            u (parent, id, place, name, kind, version, class, input, key, timeout, attempts, needs, proceeds, open)
+            u (parent, id, place, name, kind, version, queue, input, key, timeout, attempts, needs, proceeds, open)
         CROSS JOIN LATERAL (
             SELECT t.job, t.batch, t.limited_batch, t.priority, t.tenant, j.total_tasks FROM spool.tasks t JOIN spool.jobs j ON j.id = t.job
             WHERE t.id = u.parent AND t.id = ANY (parents) OFFSET 0) p

@@ -8,7 +8,7 @@ DECLARE
     fx spool.effects := spool.no_effects();
     at bigint;
     number bigint;
-    recalled uuid[];
+    cached uuid[];
     leaders uuid[];
     raised uuid[];
     bands smallint[];
@@ -25,7 +25,7 @@ BEGIN
     END LOOP;
     at := spool.now_ms();
 
-    SELECT array_agg(f.id), array_agg(DISTINCT u.tenant), array_agg(DISTINCT u.key) INTO recalled, more_tenants, more_keys
+    SELECT array_agg(f.id), array_agg(DISTINCT u.tenant), array_agg(DISTINCT u.key) INTO cached, more_tenants, more_keys
     FROM (SELECT DISTINCT x.tenant, x.key FROM unnest(a_tenants, a_keys) x (tenant, key)) u
     CROSS JOIN LATERAL (SELECT 1 FROM spool.memos y WHERE y.tenant = u.tenant AND y.key = u.key OFFSET 0) m
     CROSS JOIN LATERAL (
@@ -42,8 +42,8 @@ BEGIN
         ORDER BY y.priority DESC, y.created_at, y.id LIMIT 1) f
     WHERE m.found IS NULL;
 
-    plans := spool.lock_plans(coalesce(recalled, '{}'));
-    PERFORM FROM spool.tasks t WHERE t.id = ANY (coalesce(recalled, '{}') || coalesce(leaders, '{}') || coalesce(raised, '{}'))
+    plans := spool.lock_plans(coalesce(cached, '{}'));
+    PERFORM FROM spool.tasks t WHERE t.id = ANY (coalesce(cached, '{}') || coalesce(leaders, '{}') || coalesce(raised, '{}'))
     ORDER BY t.id FOR UPDATE;
 
     -- The leader runs in the highest band of those who wait for it.
@@ -51,16 +51,16 @@ BEGIN
     WHERE t.id = ANY (raised) AND t.id = u.id AND t.priority < u.band;
     WITH promoted AS (
         UPDATE spool.tasks t SET leads = true, state = 'ready', lane = CASE WHEN t.run_at > at THEN 3 ELSE 1 END
-        WHERE t.id = ANY (leaders) AND t.state = 'waiting' AND NOT t.leads RETURNING t.job, t.class)
-    SELECT array_agg(DISTINCT l.class::text), array_agg(l.job) INTO fx.readied, fx.jobs FROM promoted l;
+        WHERE t.id = ANY (leaders) AND t.state = 'waiting' AND NOT t.leads RETURNING t.job, t.queue)
+    SELECT array_agg(DISTINCT l.queue::text), array_agg(l.job) INTO fx.readied, fx.jobs FROM promoted l;
     fx.readied := coalesce(fx.readied, '{}');
     fx.jobs := coalesce(fx.jobs, '{}');
-    IF recalled IS NULL THEN
+    IF cached IS NULL THEN
         RETURN fx;
     END IF;
 
     SELECT array_agg(ROW(t.id, 'succeeded', true, NULL, m.hash, m.artifacts, NULL, m.output)::spool.ending) INTO ends
-    FROM unnest(recalled) u
+    FROM unnest(cached) u
     CROSS JOIN LATERAL (
         SELECT x.id, x.tenant, x.key FROM spool.tasks x
         WHERE x.id = u AND x.state = 'waiting' AND NOT x.leads AND (x.solo OR x.job = ANY (plans)) OFFSET 0) t
@@ -76,7 +76,7 @@ BEGIN
         fx.readied := fx.readied || readied;
         fx.jobs := fx.jobs || leaders;
     END IF;
-    IF cardinality(recalled) >= most THEN
+    IF cardinality(cached) >= most THEN
         fx.tenants := fx.tenants || a_tenants;
         fx.keys := fx.keys || a_keys;
     END IF;

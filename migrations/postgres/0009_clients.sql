@@ -85,15 +85,15 @@ BEGIN
     SELECT coalesce(array_agg(j.id), '{}') INTO retried FROM unnest(job_ids, generations) u (id, generation)
     CROSS JOIN LATERAL (SELECT x.id FROM spool.jobs x WHERE x.id = u.id AND x.generation = u.generation AND x.ill OFFSET 0) j;
 
-    INSERT INTO spool.tasks (id, job, batch, limited_batch, created_at, run_at, timeout_ms, kind_version, place, needs_left, class, state,
+    INSERT INTO spool.tasks (id, job, batch, limited_batch, created_at, run_at, timeout_ms, kind_version, place, needs_left, queue, state,
         lane, priority, max_attempts, solo, tenant, name, kind, input_key, needs, proceeds, input)
-    SELECT u.new, j.id, j.batch, b.id, at, at, h.timeout_ms, h.kind_version, h.place, n.open, h.class, 'waiting', 0, j.priority,
+    SELECT u.new, j.id, j.batch, b.id, at, at, h.timeout_ms, h.kind_version, h.place, n.open, h.queue, 'waiting', 0, j.priority,
         h.max_attempts, j.solo, h.tenant, h.name, h.kind, h.input_key, n.needs, h.proceeds, h.input
     FROM unnest(t_job, t_old, t_new) u (job, old, new)
     CROSS JOIN LATERAL (
         SELECT x.id, x.batch, x.priority, x.solo FROM spool.jobs x WHERE x.id = u.job AND x.id = ANY (retried) OFFSET 0) j
     CROSS JOIN LATERAL (
-        SELECT x.timeout_ms, x.kind_version, x.place, x.class, x.max_attempts, x.tenant, x.name, x.kind, x.input_key, x.needs, x.proceeds,
+        SELECT x.timeout_ms, x.kind_version, x.place, x.queue, x.max_attempts, x.tenant, x.name, x.kind, x.input_key, x.needs, x.proceeds,
             x.input FROM spool.history x WHERE x.id = u.old OFFSET 0) h
     LEFT JOIN LATERAL (
         SELECT x.id FROM spool.batches x WHERE x.id = j.batch AND x.max_concurrent IS NOT NULL OFFSET 0) b ON true

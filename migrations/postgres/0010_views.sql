@@ -25,7 +25,7 @@ BEGIN
              WHEN w.lane = 3 THEN 'schedule'
              WHEN w.lane = 0 THEN CASE WHEN w.needs_left = 0 AND w.key IS NULL AND w.run_at > at THEN 'schedule' ELSE 'needs' END
              WHEN w.lane = 1 AND w.limited_batch IS NOT NULL AND spool.at_limit(w.limited_batch) THEN 'limit:batch'
-             WHEN w.class::text = ANY (manned) THEN 'slot'
+             WHEN w.queue::text = ANY (manned) THEN 'slot'
              ELSE 'worker' END,
         k.kinds
     FROM unnest(job_ids) WITH ORDINALITY u (id, place)
@@ -45,17 +45,17 @@ BEGIN
         FROM spool.tasks x WHERE x.job = j.id AND NOT x.solo AND x.lane = 2 AND j.finished_at IS NULL AND NOT j.solo) r ON true
     LEFT JOIN LATERAL (
         SELECT x.* FROM (
-            SELECT y.lane, y.class, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
+            SELECT y.lane, y.queue, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
             WHERE y.id = j.result_task AND j.solo
-            UNION ALL (SELECT y.lane, y.class, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
+            UNION ALL (SELECT y.lane, y.queue, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.lane = 2 LIMIT 1)
-            UNION ALL (SELECT y.lane, y.class, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
+            UNION ALL (SELECT y.lane, y.queue, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.lane = 1 LIMIT 1)
-            UNION ALL (SELECT y.lane, y.class, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
+            UNION ALL (SELECT y.lane, y.queue, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.lane = 3 LIMIT 1)) x
         WHERE j.finished_at IS NULL LIMIT 1) w ON true
     LEFT JOIN LATERAL (
-        SELECT json_object_agg(x.kind, json_build_object('total', x.total, 'settled', x.settled, 'recalled', x.recalled))::text AS kinds
+        SELECT json_object_agg(x.kind, json_build_object('total', x.total, 'settled', x.settled, 'cached', x.cached))::text AS kinds
         FROM spool.plan_kinds x WHERE x.job = j.id AND NOT j.solo) k ON true
     ORDER BY u.place;
 END $$;
@@ -80,8 +80,8 @@ $$;
 
 -- Tasks, open and settled: those of these ids, or of a job in the order of insertion, without what a later generation replaced.
 CREATE FUNCTION spool.task_views(a_tenant text, task_ids uuid[], a_job uuid) RETURNS TABLE (
-    id uuid, job uuid, name text, kind text, class text, state text, needs uuid[], attempts smallint, losses smallint, fence bigint,
-    recalled boolean, worker uuid, progress real, stage text, error text, errors text, created_at bigint, started_at bigint,
+    id uuid, job uuid, name text, kind text, queue text, state text, needs uuid[], attempts smallint, losses smallint, fence bigint,
+    cached boolean, worker uuid, progress real, stage text, error text, errors text, created_at bigint, started_at bigint,
     finished_at bigint, place integer
 ) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
@@ -96,14 +96,14 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT x.* FROM (
-        SELECT t.id, t.job, t.name, t.kind, t.class::text, t.state::text, t.needs, t.attempt, t.losses, t.fence, false, t.worker, t.progress,
+        SELECT t.id, t.job, t.name, t.kind, t.queue::text, t.state::text, t.needs, t.attempt, t.losses, t.fence, false, t.worker, t.progress,
             t.stage, NULL::text, t.errors, t.created_at, t.started_at, NULL::bigint, t.place
         FROM spool.tasks t WHERE t.id = ANY (task_ids) AND t.tenant = a_tenant
         UNION ALL
-        SELECT h.id, h.job, h.name, h.kind, h.class::text, h.state::text, h.needs, h.attempt, h.losses, h.fence, h.recalled, h.worker,
+        SELECT h.id, h.job, h.name, h.kind, h.queue::text, h.state::text, h.needs, h.attempt, h.losses, h.fence, h.cached, h.worker,
             NULL::real, NULL::text, h.error, h.errors, h.created_at, h.started_at, h.finished_at, h.place
-        FROM spool.history h WHERE h.id = ANY (task_ids) AND h.tenant = a_tenant) x (id, job, name, kind, class, state, needs, attempt,
-            losses, fence, recalled, worker, progress, stage, error, errors, created_at, started_at, finished_at, place)
+        FROM spool.history h WHERE h.id = ANY (task_ids) AND h.tenant = a_tenant) x (id, job, name, kind, queue, state, needs, attempt,
+            losses, fence, cached, worker, progress, stage, error, errors, created_at, started_at, finished_at, place)
     -- The history outlives the job by as long as its partition stands, and is nobody's then.
     WHERE EXISTS (SELECT FROM spool.jobs j WHERE j.id = x.job)
     ORDER BY x.place, x.id;

@@ -48,10 +48,10 @@ BEGIN
     -- What dead workers counted stays in the total, in one row for all of them.
     WITH dead AS (
         DELETE FROM spool.tallies a WHERE a.worker <> spool.first_id(0)
-            AND NOT EXISTS (SELECT FROM spool.workers w WHERE w.id = a.worker) RETURNING a.class, a.ended)
-    INSERT INTO spool.tallies AS a (worker, class, ended)
-    SELECT spool.first_id(0), d.class, sum(d.ended) FROM dead d GROUP BY d.class
-    ON CONFLICT (worker, class) DO UPDATE SET ended = a.ended + excluded.ended;
+            AND NOT EXISTS (SELECT FROM spool.workers w WHERE w.id = a.worker) RETURNING a.queue, a.ended)
+    INSERT INTO spool.tallies AS a (worker, queue, ended)
+    SELECT spool.first_id(0), d.queue, sum(d.ended) FROM dead d GROUP BY d.queue
+    ON CONFLICT (worker, queue) DO UPDATE SET ended = a.ended + excluded.ended;
 
     DELETE FROM spool.history_rest h WHERE h.id = ANY (ARRAY(
         SELECT x.id FROM spool.history_rest x WHERE x.id < spool.first_id(at - jobs_ms + 1)
@@ -71,7 +71,7 @@ BEGIN
     PERFORM spool.make_partitions();
     SELECT j.id INTO oldest FROM spool.jobs j ORDER BY j.id LIMIT 1;
     FOR part IN
-        SELECT c.relname, to_date(right(c.relname, 8), 'YYYYMMDD') AS day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        SELECT c.relname, to_date(right(c.relname, 8), 'YYYYMMDD') AS day FROM pg_inherits i JOIN pg_queue c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'spool.history'::regclass AND c.relname ~ '^history_\d{8}$'
     LOOP
         -- Yesterday's and today's are still written to, by clocks that run behind.

@@ -2,8 +2,8 @@
 --
 -- The rows of `tasks` turn over in milliseconds, and while anyone holds a transaction open none of the dead ones can be removed: in five
 -- minutes millions of them stand at the front of every index over lanes, and whatever looks there from the beginning walks through all.
--- So nothing looks from the beginning. A *line* is what is ready of one band, tenant, kind and (if that has a limit) batch of a class, and
--- the *front* of a class remembers the lines that it has and from where on to look in each.
+-- So nothing looks from the beginning. A *line* is what is ready of one band, tenant, kind and (if that has a limit) batch of a queue, and
+-- the *front* of a queue remembers the lines that it has and from where on to look in each.
 --
 -- That a front hides no ready task: whatever makes a row ready writes an arrival in the same transaction (triggers see to it, so that no
 -- path can forget), which names the line and the row's place in it. A dispatcher reads the arrivals from the front's `floor` on, removes
@@ -15,7 +15,7 @@ CREATE SEQUENCE spool.epoch;
 SELECT nextval('spool.epoch');
 
 CREATE TABLE spool.arrivals (
-    class    spool.class NOT NULL,
+    queue    spool.queue NOT NULL,
     priority smallint NOT NULL,
     at       bigint NOT NULL,
     since    bigint NOT NULL, -- the earliest run_at of what arrived
@@ -23,7 +23,7 @@ CREATE TABLE spool.arrivals (
     tenant   text COLLATE "C" NOT NULL,
     kind     text COLLATE "C" NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
-CREATE INDEX arrivals_in_time ON spool.arrivals (class, at);
+CREATE INDEX arrivals_in_time ON spool.arrivals (queue, at);
 
 -- A line, and the places of the limits it is under in an array of what they leave (0: none).
 CREATE TYPE spool.line AS (
@@ -38,10 +38,10 @@ CREATE TYPE spool.line AS (
     batch_gate    integer
 );
 
--- Written by the dispatcher that holds the class's lock, some times a second. The newest number counts: a row that is updated is read by
+-- Written by the dispatcher that holds the queue's lock, some times a second. The newest number counts: a row that is updated is read by
 -- way of all its dead versions, and what is read from the end is not.
 CREATE TABLE spool.fronts (
-    class       spool.class NOT NULL,
+    queue       spool.queue NOT NULL,
     number      bigint NOT NULL,
     floor       bigint NOT NULL, -- every arrival from before is in `lines`
     epoch       bigint NOT NULL, -- began at epoch_at; the next floor, once nobody is left in the earlier ones
@@ -53,24 +53,24 @@ CREATE TABLE spool.fronts (
     look_at     bigint NOT NULL, -- when all is looked through once more, whatever the front says
     stragglers  uuid[] NOT NULL,
     lines       spool.line[] NOT NULL,
-    CONSTRAINT fronts_pkey PRIMARY KEY (class, number)
+    CONSTRAINT fronts_pkey PRIMARY KEY (queue, number)
 );
 
 -- Whose turn it was last in each band. The newest number counts, as above.
 CREATE TABLE spool.served (
-    class    spool.class NOT NULL,
+    queue    spool.queue NOT NULL,
     priority smallint NOT NULL,
     number   bigint NOT NULL,
     tenant   text COLLATE "C" NOT NULL,
-    CONSTRAINT served_pkey PRIMARY KEY (class, priority, number)
+    CONSTRAINT served_pkey PRIMARY KEY (queue, priority, number)
 );
-INSERT INTO spool.served (class, priority, number, tenant)
-SELECT t.class, t.priority, 1, t.tenant FROM spool.turns t WHERE t.priority >= 0;
+INSERT INTO spool.served (queue, priority, number, tenant)
+SELECT t.queue, t.priority, 1, t.tenant FROM spool.turns t WHERE t.priority >= 0;
 
 CREATE INDEX tasks_in_line ON spool.tasks
-    (class, priority, tenant, kind, (coalesce(limited_batch, '00000000-0000-0000-0000-000000000000'::uuid)), run_at, id) WHERE lane = 1;
-CREATE INDEX tasks_taken_since ON spool.tasks (class, queued_at) WHERE lane = 2;
-DROP INDEX spool.tasks_to_ring, spool.tasks_to_ring_of_batch, spool.tasks_taken;
+    (queue, priority, tenant, kind, (coalesce(limited_batch, '00000000-0000-0000-0000-000000000000'::uuid)), run_at, id) WHERE lane = 1;
+CREATE INDEX tasks_taken_since ON spool.tasks (queue, queued_at) WHERE lane = 2;
+DROP INDEX spool.tasks_to_dispatch, spool.tasks_to_dispatch_of_batch, spool.tasks_taken;
 
 -- Enters the epoch that is now, until the end of the transaction, and tells the time. Only what holds an epoch may write an arrival, or
 -- queue, under a time that this has told.
@@ -92,9 +92,9 @@ END $$;
 
 CREATE FUNCTION spool.arrive() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO spool.arrivals (class, at, priority, tenant, kind, batch, since)
-    SELECT f.class, spool.enter(), f.priority, f.tenant, f.kind, f.batch, f.since FROM (
-        SELECT n.class, n.priority, n.tenant, n.kind, coalesce(n.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) AS batch,
+    INSERT INTO spool.arrivals (queue, at, priority, tenant, kind, batch, since)
+    SELECT f.queue, spool.enter(), f.priority, f.tenant, f.kind, f.batch, f.since FROM (
+        SELECT n.queue, n.priority, n.tenant, n.kind, coalesce(n.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) AS batch,
             min(n.run_at) AS since
         FROM fresh n WHERE n.lane = 1 GROUP BY 1, 2, 3, 4, 5) f;
     RETURN NULL;
@@ -104,8 +104,8 @@ CREATE TRIGGER tasks_arrive AFTER INSERT ON spool.tasks REFERENCING NEW TABLE AS
 
 CREATE FUNCTION spool.arrive_again() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO spool.arrivals (class, at, priority, tenant, kind, batch, since)
-    VALUES (NEW.class, spool.enter(), NEW.priority, NEW.tenant, NEW.kind,
+    INSERT INTO spool.arrivals (queue, at, priority, tenant, kind, batch, since)
+    VALUES (NEW.queue, spool.enter(), NEW.priority, NEW.tenant, NEW.kind,
         coalesce(NEW.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid), NEW.run_at);
     RETURN NULL;
 END $$;
@@ -113,13 +113,13 @@ CREATE TRIGGER tasks_arrive_again AFTER UPDATE OF lane, priority, run_at ON spoo
     FOR EACH ROW WHEN (NEW.lane = 1 AND (OLD.lane <> 1 OR NEW.priority <> OLD.priority OR NEW.run_at < OLD.run_at))
     EXECUTE FUNCTION spool.arrive_again();
 
--- A class's front.
-CREATE FUNCTION spool.front_of(c spool.class) RETURNS SETOF spool.fronts LANGUAGE sql STABLE ROWS 1 AS $$
-    SELECT f.* FROM spool.fronts f WHERE f.class = c ORDER BY f.number DESC LIMIT 1
+-- A queue's front.
+CREATE FUNCTION spool.front_of(c spool.queue) RETURNS SETOF spool.fronts LANGUAGE sql STABLE ROWS 1 AS $$
+    SELECT f.* FROM spool.fronts f WHERE f.queue = c ORDER BY f.number DESC LIMIT 1
 $$;
 
--- The lines of a class by what its front and the arrivals say.
-CREATE FUNCTION spool.lines_of(c spool.class) RETURNS spool.line[] LANGUAGE sql STABLE AS $$
+-- The lines of a queue by what its front and the arrivals say.
+CREATE FUNCTION spool.lines_of(c spool.queue) RETURNS spool.line[] LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(ROW(l.priority, l.tenant, l.kind, l.batch, l.since, 0, 0, 0, 0)::spool.line
                               ORDER BY l.priority DESC, l.tenant, l.kind, l.batch), '{}')
     FROM (
@@ -127,14 +127,14 @@ CREATE FUNCTION spool.lines_of(c spool.class) RETURNS spool.line[] LANGUAGE sql 
             SELECT k.priority, k.tenant, k.kind, k.batch, k.since FROM spool.front_of(c) f CROSS JOIN unnest(f.lines) k
             UNION ALL
             SELECT a.priority, a.tenant, a.kind, a.batch, a.since FROM spool.arrivals a
-            WHERE a.class = c AND a.at >= (SELECT f.floor FROM spool.front_of(c) f)) u
+            WHERE a.queue = c AND a.at >= (SELECT f.floor FROM spool.front_of(c) f)) u
         GROUP BY u.priority, u.tenant, u.kind, u.batch) l
 $$;
 
 -- The same, and takes the arrivals away: the caller writes the front.
-CREATE FUNCTION spool.take_lines(c spool.class, front spool.fronts) RETURNS spool.line[] LANGUAGE sql AS $$
+CREATE FUNCTION spool.take_lines(c spool.queue, front spool.fronts) RETURNS spool.line[] LANGUAGE sql AS $$
     WITH arrived AS (
-        DELETE FROM spool.arrivals a WHERE a.class = c AND a.at >= front.floor RETURNING a.priority, a.tenant, a.kind, a.batch, a.since)
+        DELETE FROM spool.arrivals a WHERE a.queue = c AND a.at >= front.floor RETURNING a.priority, a.tenant, a.kind, a.batch, a.since)
     SELECT coalesce(array_agg(ROW(l.priority, l.tenant, l.kind, l.batch, l.since, 0, 0, 0, 0)::spool.line
                               ORDER BY l.priority DESC, l.tenant, l.kind, l.batch), '{}')
     FROM (
@@ -146,19 +146,19 @@ CREATE FUNCTION spool.take_lines(c spool.class, front spool.fronts) RETURNS spoo
 $$;
 
 -- The same by looking through the whole index, from line to line.
-CREATE FUNCTION spool.all_lines(c spool.class) RETURNS spool.line[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION spool.all_lines(c spool.queue) RETURNS spool.line[] LANGUAGE plpgsql AS $$
 DECLARE
     found spool.line[] := '{}';
     l record;
 BEGIN
     SELECT t.priority, t.tenant, t.kind, coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) AS batch, t.run_at INTO l
-    FROM spool.tasks t WHERE t.class = c AND t.lane = 1
+    FROM spool.tasks t WHERE t.queue = c AND t.lane = 1
     ORDER BY t.priority, t.tenant, t.kind, coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid), t.run_at LIMIT 1;
     WHILE l.priority IS NOT NULL LOOP
         found := found || ROW(l.priority, l.tenant, l.kind, l.batch, l.run_at, 0, 0, 0, 0)::spool.line;
         SELECT t.priority, t.tenant, t.kind, coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) AS batch, t.run_at INTO l
         FROM spool.tasks t
-        WHERE t.class = c AND t.lane = 1
+        WHERE t.queue = c AND t.lane = 1
             AND (t.priority, t.tenant, t.kind, coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid))
                 > (l.priority, l.tenant, l.kind, l.batch)
         ORDER BY t.priority, t.tenant, t.kind, coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid), t.run_at LIMIT 1;
@@ -166,12 +166,12 @@ BEGIN
     RETURN found;
 END $$;
 
--- What is queued or running of a class. There is never more of it than slots and a little, so whoever wants to know of it reads it whole.
-CREATE FUNCTION spool.taken(c spool.class) RETURNS TABLE (
+-- What is queued or running of a queue. There is never more of it than slots and a little, so whoever wants to know of it reads it whole.
+CREATE FUNCTION spool.taken(c spool.queue) RETURNS TABLE (
     id uuid, fence bigint, state spool.task_state, tenant text, kind text, run_at bigint, queued_at bigint, lease_until bigint
 ) LANGUAGE sql STABLE AS $$
     SELECT t.id, t.fence, t.state, t.tenant, t.kind, t.run_at, t.queued_at, t.lease_until FROM spool.tasks t
-    WHERE t.class = c AND t.lane = 2 AND t.queued_at >= (SELECT f.taken_since FROM spool.front_of(c) f)
+    WHERE t.queue = c AND t.lane = 2 AND t.queued_at >= (SELECT f.taken_since FROM spool.front_of(c) f)
     UNION ALL
     SELECT t.id, t.fence, t.state, t.tenant, t.kind, t.run_at, t.queued_at, t.lease_until
     FROM (SELECT unnest(f.stragglers) AS task, f.taken_since FROM spool.front_of(c) f) s
@@ -203,5 +203,5 @@ BEGIN
     RETURN front;
 END $$;
 
-INSERT INTO spool.fronts (class, number, floor, epoch, epoch_at, empty_below, taken_since, written_at, write_at, look_at, stragglers, lines)
-SELECT c, 1, 0, 1, 0, 1, 0, 0, 0, 0, '{}', spool.all_lines(c) FROM unnest(enum_range(NULL::spool.class)) c;
+INSERT INTO spool.fronts (queue, number, floor, epoch, epoch_at, empty_below, taken_since, written_at, write_at, look_at, stragglers, lines)
+SELECT c, 1, 0, 1, 0, 1, 0, 0, 0, 0, '{}', spool.all_lines(c) FROM unnest(enum_range(NULL::spool.queue)) c;

@@ -12,7 +12,7 @@ CREATE TABLE spool.limits (
 
 CREATE TABLE spool.pauses (
     since bigint NOT NULL,
-    scope text COLLATE "C" NOT NULL CHECK (scope IN ('class', 'tenant')),
+    scope text COLLATE "C" NOT NULL CHECK (scope IN ('queue', 'tenant')),
     name  text COLLATE "C" NOT NULL,
     CONSTRAINT pauses_pkey PRIMARY KEY (scope, name)
 );
@@ -21,7 +21,7 @@ CREATE TABLE spool.pauses (
 CREATE FUNCTION spool.controlled() RETURNS boolean LANGUAGE sql STABLE AS
     $$ SELECT EXISTS (SELECT FROM spool.limits) OR EXISTS (SELECT FROM spool.pauses) $$;
 
--- How many tasks of each tenant and kind are queued or running, in all classes.
+-- How many tasks of each tenant and kind are queued or running, in all queues.
 CREATE FUNCTION spool.taken_by() RETURNS TABLE (tenant text, kind text, n bigint) LANGUAGE sql STABLE AS $$
     SELECT t.tenant, t.kind, count(*) FROM (
         SELECT x.tenant, x.kind FROM spool.taken('render') x UNION ALL
@@ -65,8 +65,8 @@ BEGIN
 END $$;
 
 -- Puts lines under the limits of their batches, in the same way. Looks at 200 batches in one call and goes on behind them in the next; the
--- lines of others, of halting batches and of those that another class's dispatcher is at are left out.
-CREATE FUNCTION spool.under_batch_limits(c spool.class, INOUT lines spool.line[], INOUT left_in integer[]) LANGUAGE plpgsql AS $$
+-- lines of others, of halting batches and of those that another queue's dispatcher is at are left out.
+CREATE FUNCTION spool.under_batch_limits(c spool.queue, INOUT lines spool.line[], INOUT left_in integer[]) LANGUAGE plpgsql AS $$
 DECLARE
     nobody CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     most CONSTANT integer := 200;
@@ -83,14 +83,14 @@ BEGIN
         RETURN;
     END IF;
     -- Band -1 is nobody's: there stands the batch that was looked at last.
-    SELECT s.number, s.tenant INTO before, behind FROM spool.served s WHERE s.class = c AND s.priority = -1 ORDER BY s.number DESC LIMIT 1;
+    SELECT s.number, s.tenant INTO before, behind FROM spool.served s WHERE s.queue = c AND s.priority = -1 ORDER BY s.number DESC LIMIT 1;
     IF cardinality(batches) > most THEN
         batches := ARRAY(SELECT b FROM unnest(batches) b ORDER BY b <= coalesce(behind::uuid, nobody), b LIMIT most);
-        INSERT INTO spool.served (class, priority, number, tenant) VALUES (c, -1, coalesce(before, 0) + 1, batches[most]::text);
-        DELETE FROM spool.served s WHERE s.class = c AND s.priority = -1 AND s.number = before;
+        INSERT INTO spool.served (queue, priority, number, tenant) VALUES (c, -1, coalesce(before, 0) + 1, batches[most]::text);
+        DELETE FROM spool.served s WHERE s.queue = c AND s.priority = -1 AND s.number = before;
     END IF;
     FOREACH next_batch IN ARRAY batches LOOP
-        -- A dispatcher of another class may be at this batch: skipped, it comes up again within the second.
+        -- A dispatcher of another queue may be at this batch: skipped, it comes up again within the second.
         PERFORM FROM spool.batch_limits l WHERE l.batch = next_batch FOR UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
         SELECT b.max_concurrent - (SELECT count(*) FROM spool.tasks x WHERE x.limited_batch = next_batch AND x.lane = 2)
@@ -113,11 +113,11 @@ CREATE FUNCTION spool.is_open(l spool.line, left_in integer[]) RETURNS boolean L
 $$;
 
 -- Why a ready task is not queued though there is room, in the word that its job's view says; NULL if nothing but room is missing.
-CREATE FUNCTION spool.held_by(c spool.class, a_tenant text, a_kind text, a_batch uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION spool.held_by(c spool.queue, a_tenant text, a_kind text, a_batch uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     word text;
 BEGIN
-    IF EXISTS (SELECT FROM spool.pauses p WHERE (p.scope = 'class' AND p.name = c::text) OR (p.scope = 'tenant' AND p.name = a_tenant)) THEN
+    IF EXISTS (SELECT FROM spool.pauses p WHERE (p.scope = 'queue' AND p.name = c::text) OR (p.scope = 'tenant' AND p.name = a_tenant)) THEN
         RETURN 'paused';
     END IF;
     IF EXISTS (SELECT FROM spool.limits) THEN
@@ -138,23 +138,23 @@ BEGIN
 END $$;
 
 -- Who is alive, and what each runs: from what is taken, of which there is never more than there are slots.
-CREATE FUNCTION spool.at_work() RETURNS TABLE (
+CREATE FUNCTION spool.live_workers() RETURNS TABLE (
     worker uuid, worker_name text, seen_at bigint, render integer, generate integer, light integer, draining boolean,
-    task uuid, job uuid, tenant text, name text, kind text, class text, attempt smallint, started_at bigint, progress real, stage text
+    task uuid, job uuid, tenant text, name text, kind text, queue text, attempt smallint, started_at bigint, progress real, stage text
 ) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT w.id, w.name, w.seen_at, w.render, w.generate, w.light, w.draining, t.id, t.job, t.tenant, t.name, t.kind, t.class::text,
+    SELECT w.id, w.name, w.seen_at, w.render, w.generate, w.light, w.draining, t.id, t.job, t.tenant, t.name, t.kind, t.queue::text,
         t.attempt, t.started_at, t.progress, t.stage
     FROM (SELECT x.id, x.name, x.seen_at, x.render, x.generate, x.light, x.draining FROM spool.workers x
           WHERE x.seen_at > spool.now_ms() - 10000 ORDER BY x.name, x.id LIMIT 10000) w
     LEFT JOIN (
-        SELECT y.id, y.worker, y.job, y.tenant, y.name, y.kind, y.class, y.attempt, y.started_at, y.progress, y.stage
+        SELECT y.id, y.worker, y.job, y.tenant, y.name, y.kind, y.queue, y.attempt, y.started_at, y.progress, y.stage
         FROM (SELECT a.id FROM spool.taken('render') a UNION ALL SELECT a.id FROM spool.taken('generate') a
               UNION ALL SELECT a.id FROM spool.taken('light') a) a
         CROSS JOIN LATERAL (
-            SELECT z.id, z.worker, z.job, z.tenant, z.name, z.kind, z.class, z.attempt, z.started_at, z.progress, z.stage FROM spool.tasks z
+            SELECT z.id, z.worker, z.job, z.tenant, z.name, z.kind, z.queue, z.attempt, z.started_at, z.progress, z.stage FROM spool.tasks z
             WHERE z.id = a.id AND z.state = 'running' OFFSET 0) y) t ON t.worker = w.id
     ORDER BY w.name, w.id, t.started_at, t.id;
 END $$;

@@ -4,7 +4,7 @@
 -- each line only as many rows are read as it could use, and none of a line that its limits close: a backlog is never walked through.
 -- Tells besides whether one was left behind for want of room.
 CREATE FUNCTION spool.choose(
-    c spool.class, band smallint, room integer, lines spool.line[], INOUT left_in integer[], OUT chosen uuid[], OUT left_behind boolean)
+    c spool.queue, band smallint, room integer, lines spool.line[], INOUT left_in integer[], OUT chosen uuid[], OUT left_behind boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
     before bigint;
@@ -22,7 +22,7 @@ DECLARE
     one record;
 BEGIN
     SELECT s.number, s.tenant INTO before, last_served FROM spool.served s
-    WHERE s.class = c AND s.priority = band ORDER BY s.number DESC LIMIT 1;
+    WHERE s.queue = c AND s.priority = band ORDER BY s.number DESC LIMIT 1;
     last_served := coalesce(last_served, '');
     in_turn := ARRAY(SELECT l.tenant FROM unnest(lines) l WHERE l.priority = band AND spool.is_open(l, left_in)
                      GROUP BY l.tenant ORDER BY l.tenant <= last_served, l.tenant);
@@ -49,7 +49,7 @@ BEGIN
                         row_number() OVER (PARTITION BY l.ordinality) AS nth_of_line
                     FROM unnest(mine) WITH ORDINALITY l CROSS JOIN LATERAL (
                         SELECT y.id, y.run_at FROM spool.tasks y
-                        WHERE y.class = c AND y.priority = band AND y.tenant = l.tenant AND y.kind = l.kind AND y.lane = 1
+                        WHERE y.queue = c AND y.priority = band AND y.tenant = l.tenant AND y.kind = l.kind AND y.lane = 1
                             AND coalesce(y.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND y.run_at >= l.since
                         ORDER BY y.run_at, y.id LIMIT share) t)
                 SELECT n.id, n.tenant, n.tenant_gate, n.kind_gate, n.provider_gate, n.batch_gate,
@@ -79,20 +79,20 @@ BEGIN
         chosen := chosen || now_chosen;
     END LOOP;
     IF next_served IS NOT NULL AND next_served <> last_served THEN
-        INSERT INTO spool.served (class, priority, number, tenant) VALUES (c, band, coalesce(before, 0) + 1, next_served);
-        DELETE FROM spool.served s WHERE s.class = c AND s.priority = band AND s.number = before;
+        INSERT INTO spool.served (queue, priority, number, tenant) VALUES (c, band, coalesce(before, 0) + 1, next_served);
+        DELETE FROM spool.served s WHERE s.queue = c AND s.priority = band AND s.number = before;
     END IF;
 END $$;
 
 -- Whether anything is left in the lines that are open.
-CREATE FUNCTION spool.some_left(c spool.class, lines spool.line[], left_in integer[]) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION spool.some_left(c spool.queue, lines spool.line[], left_in integer[]) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     l spool.line;
 BEGIN
     FOREACH l IN ARRAY lines LOOP
         CONTINUE WHEN NOT spool.is_open(l, left_in);
         PERFORM FROM spool.tasks t
-        WHERE t.class = c AND t.priority = l.priority AND t.tenant = l.tenant AND t.kind = l.kind AND t.lane = 1
+        WHERE t.queue = c AND t.priority = l.priority AND t.tenant = l.tenant AND t.kind = l.kind AND t.lane = 1
             AND coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND t.run_at >= l.since LIMIT 1;
         IF FOUND THEN
             RETURN true;
@@ -102,22 +102,22 @@ BEGIN
 END $$;
 
 -- Writes a front: each line from its first task on, and what is taken from the floor on, or as before where that is not yet worth a list of
--- who straggles. Not again for ten times as long as the ring took, and the look through all not for a hundred times, so that neither
+-- who straggles. Not again for ten times as long as the dispatch took, and the look through all not for a hundred times, so that neither
 -- ever takes much of a dispatcher's time.
 CREATE FUNCTION spool.write_front(front spool.fronts, known spool.line[], began bigint, whole boolean)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    c CONSTANT spool.class := front.class;
+    c CONSTANT spool.queue := front.queue;
     took bigint;
 BEGIN
     SELECT coalesce(array_agg(ROW(l.priority, l.tenant, l.kind, l.batch, f.run_at, 0, 0, 0, 0)::spool.line), '{}') INTO front.lines
     FROM unnest(known) l CROSS JOIN LATERAL (
         SELECT t.run_at FROM spool.tasks t
-        WHERE t.class = c AND t.priority = l.priority AND t.tenant = l.tenant AND t.kind = l.kind AND t.lane = 1
+        WHERE t.queue = c AND t.priority = l.priority AND t.tenant = l.tenant AND t.kind = l.kind AND t.lane = 1
             AND coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND t.run_at >= l.since
         ORDER BY t.run_at, t.id LIMIT 1) f;
     IF whole THEN
-        front.stragglers := ARRAY(SELECT t.id FROM spool.tasks t WHERE t.class = c AND t.lane = 2 AND t.queued_at < front.floor);
+        front.stragglers := ARRAY(SELECT t.id FROM spool.tasks t WHERE t.queue = c AND t.lane = 2 AND t.queued_at < front.floor);
         front.taken_since := front.floor;
     ELSIF front.floor > front.taken_since + 300 THEN
         front.stragglers := ARRAY(SELECT t.id FROM spool.taken(c) t WHERE t.queued_at < front.floor);
@@ -130,33 +130,33 @@ BEGIN
         front.look_at := front.written_at + greatest(10000, 100 * took);
         -- Of the run times too only the newest are read.
         DELETE FROM spool.run_times r
-        WHERE r.class = c AND r.at < (SELECT x.at FROM spool.run_times x WHERE x.class = c ORDER BY x.at DESC OFFSET 200 LIMIT 1);
+        WHERE r.queue = c AND r.at < (SELECT x.at FROM spool.run_times x WHERE x.queue = c ORDER BY x.at DESC OFFSET 200 LIMIT 1);
     END IF;
-    INSERT INTO spool.fronts (class, number, floor, epoch, epoch_at, empty_below, taken_since, written_at, write_at, look_at, stragglers, lines)
+    INSERT INTO spool.fronts (queue, number, floor, epoch, epoch_at, empty_below, taken_since, written_at, write_at, look_at, stragglers, lines)
     VALUES (c, front.number + 1, front.floor, front.epoch, front.epoch_at, front.empty_below, front.taken_since, front.written_at,
         front.write_at, front.look_at, front.stragglers, front.lines);
-    DELETE FROM spool.fronts f WHERE f.class = c AND f.number = front.number;
+    DELETE FROM spool.fronts f WHERE f.queue = c AND f.number = front.number;
 END $$;
 
--- Hands back what is queued of a paused class or tenant: also what a dispatcher queued that had not seen the pause.
-CREATE FUNCTION spool.hold_back(c spool.class) RETURNS void LANGUAGE plpgsql AS $$
+-- Hands back what is queued of a paused queue or tenant: also what a dispatcher queued that had not seen the pause.
+CREATE FUNCTION spool.hold_back(c spool.queue) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     held uuid[];
 BEGIN
     held := ARRAY(
         SELECT t.id FROM spool.taken(c) t WHERE t.state = 'queued' AND EXISTS (
-            SELECT FROM spool.pauses p WHERE (p.scope = 'class' AND p.name = c::text) OR (p.scope = 'tenant' AND p.name = t.tenant)));
+            SELECT FROM spool.pauses p WHERE (p.scope = 'queue' AND p.name = c::text) OR (p.scope = 'tenant' AND p.name = t.tenant)));
     UPDATE spool.tasks t SET state = 'ready', lane = 1, queued_at = NULL WHERE t.id = ANY (held) AND t.state = 'queued';
 END $$;
 
 -- ready -> queued: highest band first, fair within a band, under the limits, nothing that is paused, and no more than the window holds.
-CREATE OR REPLACE FUNCTION spool.ring(
-    a_class text, ahead bigint, most bigint,
-    OUT rung uuid[], OUT fences bigint[], OUT spare bigint, OUT more boolean, OUT next_due bigint, OUT ended bigint,
+CREATE OR REPLACE FUNCTION spool.dispatch(
+    a_queue text, ahead bigint, most bigint,
+    OUT dispatched uuid[], OUT fences bigint[], OUT spare bigint, OUT more boolean, OUT next_due bigint, OUT ended bigint,
     OUT tenants text[], OUT keys bytea[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    c spool.class := a_class::spool.class;
+    c spool.queue := a_queue::spool.queue;
     at bigint;
     front spool.fronts;
     before spool.fronts;
@@ -176,8 +176,8 @@ DECLARE
     undecided uuid[];
     fx spool.effects;
 BEGIN
-    -- One dispatcher of a class at a time, or two would both fill the same window. Held for this statement only.
-    PERFORM pg_advisory_xact_lock(hashtext('spool.ring'), hashtext(a_class));
+    -- One dispatcher of a queue at a time, or two would both fill the same window. Held for this statement only.
+    PERFORM pg_advisory_xact_lock(hashtext('spool.dispatch'), hashtext(a_queue));
     SELECT f.* INTO front FROM spool.front_of(c) f;
     before := front;
     at := spool.now_ms();
@@ -188,9 +188,9 @@ BEGIN
     whole := writing AND at >= front.look_at;
 
     UPDATE spool.tasks t SET lane = 1
-    WHERE t.id = ANY (ARRAY(SELECT x.id FROM spool.tasks x WHERE x.class = c AND x.lane = 3 AND x.run_at <= at ORDER BY x.run_at LIMIT 1000))
+    WHERE t.id = ANY (ARRAY(SELECT x.id FROM spool.tasks x WHERE x.queue = c AND x.lane = 3 AND x.run_at <= at ORDER BY x.run_at LIMIT 1000))
         AND t.lane = 3;
-    undecided := ARRAY(SELECT x.id FROM spool.tasks x WHERE x.class = c AND x.lane = 0 AND x.key IS NULL AND x.needs_left = 0
+    undecided := ARRAY(SELECT x.id FROM spool.tasks x WHERE x.queue = c AND x.lane = 0 AND x.key IS NULL AND x.needs_left = 0
         AND x.run_at <= at ORDER BY x.run_at LIMIT 100);
     IF cardinality(undecided) > 0 THEN
         fx := spool.free(undecided, at, spool.no_effects());
@@ -199,7 +199,7 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM spool.pauses) THEN
         PERFORM spool.hold_back(c);
-        paused := EXISTS (SELECT FROM spool.pauses p WHERE p.scope = 'class' AND p.name = a_class);
+        paused := EXISTS (SELECT FROM spool.pauses p WHERE p.scope = 'queue' AND p.name = a_queue);
     END IF;
     IF writing THEN
         -- From the floor as it was: what committed since the new one was found to be safe is among it.
@@ -216,7 +216,7 @@ BEGIN
 
     SELECT l.lines, l.left_in INTO lines, left_in FROM spool.under_limits(lines) l;
     SELECT l.lines, l.left_in INTO lines, left_in FROM spool.under_batch_limits(c, lines, left_in) l;
-    SELECT greatest(coalesce(sum(CASE a_class WHEN 'render' THEN w.render WHEN 'generate' THEN w.generate ELSE w.light END), 0) + ahead
+    SELECT greatest(coalesce(sum(CASE a_queue WHEN 'render' THEN w.render WHEN 'generate' THEN w.generate ELSE w.light END), 0) + ahead
                     - (SELECT count(*) FROM spool.taken(c)), 0)
     INTO spare FROM spool.workers w WHERE w.seen_at > at - 10000 AND NOT w.draining;
     room := least(spare, most, 10000);
@@ -234,28 +234,28 @@ BEGIN
     WITH queued AS (
         UPDATE spool.tasks t SET state = 'queued', lane = 2, queued_at = greatest(at, front.floor)
         WHERE t.id = ANY (chosen) AND t.state = 'ready' RETURNING t.id, t.fence)
-    SELECT coalesce(array_agg(q.id ORDER BY u.place), '{}'), coalesce(array_agg(q.fence ORDER BY u.place), '{}') INTO rung, fences
+    SELECT coalesce(array_agg(q.id ORDER BY u.place), '{}'), coalesce(array_agg(q.fence ORDER BY u.place), '{}') INTO dispatched, fences
     FROM queued q JOIN unnest(chosen) WITH ORDINALITY u (id, place) ON u.id = q.id;
 
-    spare := CASE WHEN paused THEN 0 ELSE spare - cardinality(rung) END;
+    spare := CASE WHEN paused THEN 0 ELSE spare - cardinality(dispatched) END;
     more := any_behind OR (cardinality(chosen) >= room AND spool.some_left(c, lines, left_in));
     next_due := least(
-        (SELECT t.run_at FROM spool.tasks t WHERE t.class = c AND t.lane = 3 ORDER BY t.run_at LIMIT 1),
+        (SELECT t.run_at FROM spool.tasks t WHERE t.queue = c AND t.lane = 3 ORDER BY t.run_at LIMIT 1),
         (SELECT t.run_at FROM spool.tasks t
-         WHERE t.class = c AND t.lane = 0 AND t.key IS NULL AND t.needs_left = 0 ORDER BY t.run_at LIMIT 1));
+         WHERE t.queue = c AND t.lane = 0 AND t.key IS NULL AND t.needs_left = 0 ORDER BY t.run_at LIMIT 1));
     ended := spool.ended(c);
     IF writing THEN
         PERFORM spool.write_front(front, known, at, whole);
     END IF;
 END $$;
-DROP FUNCTION spool.choose_in_band(spool.class, smallint, integer, uuid[]), spool.within_limits(spool.class, integer);
+DROP FUNCTION spool.choose_in_band(spool.queue, smallint, integer, uuid[]), spool.within_limits(spool.queue, integer);
 
 -- As before, over what is taken by the front's account.
 CREATE OR REPLACE FUNCTION spool.overdue(
-    a_class text, age_ms bigint, most bigint, OUT tasks uuid[], OUT fences bigint[], OUT queued bigint
+    a_queue text, age_ms bigint, most bigint, OUT tasks uuid[], OUT fences bigint[], OUT queued bigint
 ) LANGUAGE sql AS $$
     WITH taken AS MATERIALIZED (
-        SELECT t.id, t.fence, t.queued_at FROM spool.taken(a_class::spool.class) t WHERE t.state = 'queued'),
+        SELECT t.id, t.fence, t.queued_at FROM spool.taken(a_queue::spool.queue) t WHERE t.state = 'queued'),
     old AS (SELECT k.* FROM taken k WHERE k.queued_at <= spool.now_ms() - age_ms ORDER BY k.queued_at, k.id LIMIT most)
     SELECT coalesce(array_agg(o.id ORDER BY o.queued_at, o.id), '{}'), coalesce(array_agg(o.fence ORDER BY o.queued_at, o.id), '{}'),
            (SELECT count(*) FROM taken)

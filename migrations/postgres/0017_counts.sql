@@ -6,45 +6,45 @@
 CREATE SEQUENCE spool.ended_render;
 CREATE SEQUENCE spool.ended_generate;
 CREATE SEQUENCE spool.ended_light;
-SELECT setval('spool.ended_' || c, 1 + coalesce((SELECT sum(a.ended) FROM spool.tallies a WHERE a.class = c), 0)::bigint)
-FROM unnest(enum_range(NULL::spool.class)) c;
+SELECT setval('spool.ended_' || c, 1 + coalesce((SELECT sum(a.ended) FROM spool.tallies a WHERE a.queue = c), 0)::bigint)
+FROM unnest(enum_range(NULL::spool.queue)) c;
 
 -- How long some of the latest attempts took that succeeded: the median of each settle. Read from the newest on.
 CREATE TABLE spool.run_times (
-    class spool.class NOT NULL,
+    queue spool.queue NOT NULL,
     at    bigint NOT NULL,
     ms    bigint NOT NULL
 );
-CREATE INDEX run_times_newest ON spool.run_times (class, at);
+CREATE INDEX run_times_newest ON spool.run_times (queue, at);
 
-CREATE FUNCTION spool.ended(c spool.class) RETURNS bigint LANGUAGE sql AS $$
+CREATE FUNCTION spool.ended(c spool.queue) RETURNS bigint LANGUAGE sql AS $$
     SELECT CASE c WHEN 'render' THEN (SELECT s.last_value FROM spool.ended_render s)
                   WHEN 'generate' THEN (SELECT s.last_value FROM spool.ended_generate s)
                   ELSE (SELECT s.last_value FROM spool.ended_light s) END
 $$;
 
 -- Attempts that ended, for the dispatcher's window, and what they took where they succeeded.
-CREATE FUNCTION spool.count_ended(worker_id uuid, classes spool.class[], took bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION spool.count_ended(worker_id uuid, queues spool.queue[], took bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     one record;
 BEGIN
     FOR one IN
-        SELECT u.class, count(*) AS n, percentile_disc(0.5) WITHIN GROUP (ORDER BY u.ms) AS ms
-        FROM unnest(classes, took) u (class, ms) WHERE u.class IS NOT NULL GROUP BY u.class
+        SELECT u.queue, count(*) AS n, percentile_disc(0.5) WITHIN GROUP (ORDER BY u.ms) AS ms
+        FROM unnest(queues, took) u (queue, ms) WHERE u.queue IS NOT NULL GROUP BY u.queue
     LOOP
-        PERFORM nextval(('spool.ended_' || one.class)::regclass) FROM generate_series(1, one.n);
+        PERFORM nextval(('spool.ended_' || one.queue)::regclass) FROM generate_series(1, one.n);
         IF one.ms IS NOT NULL THEN
-            INSERT INTO spool.run_times (class, at, ms) VALUES (one.class, spool.now_ms(), greatest(one.ms, 0));
+            INSERT INTO spool.run_times (queue, at, ms) VALUES (one.queue, spool.now_ms(), greatest(one.ms, 0));
         END IF;
     END LOOP;
 END $$;
-CREATE OR REPLACE FUNCTION spool.count_ended(worker_id uuid, classes spool.class[]) RETURNS void LANGUAGE sql AS
-    $$ SELECT spool.count_ended(worker_id, classes, NULL) $$;
+CREATE OR REPLACE FUNCTION spool.count_ended(worker_id uuid, queues spool.queue[]) RETURNS void LANGUAGE sql AS
+    $$ SELECT spool.count_ended(worker_id, queues, NULL) $$;
 
 -- The median of the newest; nothing where nothing has succeeded yet.
-CREATE FUNCTION spool.median_ms(c spool.class) RETURNS bigint LANGUAGE sql STABLE AS $$
+CREATE FUNCTION spool.median_ms(c spool.queue) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY r.ms) FROM (
-        SELECT x.ms FROM spool.run_times x WHERE x.class = c ORDER BY x.at DESC LIMIT 101) r
+        SELECT x.ms FROM spool.run_times x WHERE x.queue = c ORDER BY x.at DESC LIMIT 101) r
 $$;
 
 -- Settles tasks that are their job's only one: most of all work, in one pass without loops. Answers those that it settled, with what
@@ -66,7 +66,7 @@ DECLARE
     good uuid[];
     bad uuid[];
     stopped uuid[];
-    ended spool.class[];
+    ended spool.queue[];
     took bigint[];
     batches uuid[];
     batch_good integer[];
@@ -89,7 +89,7 @@ BEGIN
     WITH gone AS (
         DELETE FROM spool.tasks t WHERE t.ctid = ANY (held)
         RETURNING t.id, t.job, t.batch, t.worker, t.created_at, t.begun_at, t.started_at, t.fence, t.timeout_ms, t.kind_version, t.place,
-            t.class, t.attempt, t.counted, t.max_attempts, t.losses, t.tenant, t.name, t.kind, t.input_key, t.key, t.input, t.errors,
+            t.queue, t.attempt, t.counted, t.max_attempts, t.losses, t.tenant, t.name, t.kind, t.input_key, t.key, t.input, t.errors,
             t.cancelling),
     ends AS (
         SELECT g.*, v.output, v.hash, v.artifacts, v.error,
@@ -99,10 +99,10 @@ BEGIN
             ON v.id = g.id),
     kept AS (
         INSERT INTO spool.history (id, job, worker, cause, created_at, begun_at, started_at, finished_at, fence, timeout_ms, kind_version,
-            place, class, state, attempt, counted, max_attempts, losses, solo, recalled, tenant, name, kind, input_key, hash, artifacts,
+            place, queue, state, attempt, counted, max_attempts, losses, solo, cached, tenant, name, kind, input_key, hash, artifacts,
             error, errors, output, input)
         SELECT e.id, e.job, e.worker, CASE WHEN e.state = 'failed' THEN e.id END, e.created_at, e.begun_at, e.started_at, at, e.fence,
-            e.timeout_ms, e.kind_version, e.place, e.class, e.state, e.attempt, e.counted, e.max_attempts, e.losses, true, false,
+            e.timeout_ms, e.kind_version, e.place, e.queue, e.state, e.attempt, e.counted, e.max_attempts, e.losses, true, false,
             e.tenant, e.name, e.kind, e.input_key, e.hash, e.artifacts, e.error,
             CASE WHEN e.state = 'failed' THEN spool.chained(e.errors, e.attempt, e.worker, at, e.error) ELSE e.errors END,
             e.output, CASE WHEN e.state <> 'succeeded' THEN e.input END
@@ -110,7 +110,7 @@ BEGIN
     SELECT array_agg(e.job) FILTER (WHERE e.job_state = 'succeeded'),
         array_agg(e.job) FILTER (WHERE e.job_state = 'failed'),
         array_agg(e.job) FILTER (WHERE e.job_state = 'cancelled'),
-        array_agg(e.class), array_agg(CASE WHEN e.state = 'succeeded' THEN at - e.started_at END),
+        array_agg(e.queue), array_agg(CASE WHEN e.state = 'succeeded' THEN at - e.started_at END),
         array_agg(e.batch) FILTER (WHERE e.batch IS NOT NULL),
         array_agg((e.job_state = 'succeeded')::integer) FILTER (WHERE e.batch IS NOT NULL),
         array_agg((e.job_state <> 'succeeded')::integer) FILTER (WHERE e.batch IS NOT NULL),
@@ -155,8 +155,8 @@ DECLARE
     fx spool.effects := spool.no_effects();
     touched uuid[] := '{}';
     this_round uuid[];
-    ended spool.class[];
-    all_ended spool.class[] := '{}';
+    ended spool.queue[];
+    all_ended spool.queue[] := '{}';
     took bigint[];
     all_took bigint[] := '{}';
     freed uuid[];
@@ -171,22 +171,22 @@ BEGIN
         gone AS (
             DELETE FROM spool.tasks t WHERE t.id = ANY (ARRAY(SELECT x.task FROM e x))
             RETURNING t.id, t.job, t.worker, t.created_at, t.begun_at, t.started_at, t.fence, t.timeout_ms, t.kind_version, t.place,
-                t.class, t.state AS was, t.attempt, t.counted, t.max_attempts, t.losses, t.solo, t.leads, t.tenant, t.name, t.kind,
+                t.queue, t.state AS was, t.attempt, t.counted, t.max_attempts, t.losses, t.solo, t.leads, t.tenant, t.name, t.kind,
                 t.input_key, t.key, t.needs, t.proceeds, t.input, t.errors),
         kept AS (
             INSERT INTO spool.history (id, job, worker, cause, created_at, begun_at, started_at, finished_at, fence, timeout_ms,
-                kind_version, place, class, state, attempt, counted, max_attempts, losses, solo, recalled, tenant, name, kind, input_key,
+                kind_version, place, queue, state, attempt, counted, max_attempts, losses, solo, cached, tenant, name, kind, input_key,
                 hash, needs, proceeds, artifacts, error, errors, output, input)
             SELECT g.id, g.job, g.worker, x.cause, g.created_at, g.begun_at, g.started_at, at, g.fence, g.timeout_ms,
-                g.kind_version, g.place, g.class, x.state, g.attempt, CASE WHEN g.solo THEN g.counted ELSE g.attempt END, g.max_attempts,
-                g.losses, g.solo, x.recalled, g.tenant, g.name, g.kind, g.input_key,
+                g.kind_version, g.place, g.queue, x.state, g.attempt, CASE WHEN g.solo THEN g.counted ELSE g.attempt END, g.max_attempts,
+                g.losses, g.solo, x.cached, g.tenant, g.name, g.kind, g.input_key,
                 x.hash, g.needs, g.proceeds, x.artifacts, x.error,
                 CASE WHEN x.state = 'failed' THEN spool.chained(g.errors, g.attempt, g.worker, at, x.error) ELSE g.errors END,
                 x.output, CASE WHEN x.state <> 'succeeded' THEN g.input END
             FROM gone g JOIN e x ON x.task = g.id),
         per_kind AS (
-            UPDATE spool.plan_kinds k SET settled = k.settled + d.n, recalled = k.recalled + d.recalled
-            FROM (SELECT g.job, g.kind, count(*) AS n, count(*) FILTER (WHERE x.recalled) AS recalled
+            UPDATE spool.plan_kinds k SET settled = k.settled + d.n, cached = k.cached + d.cached
+            FROM (SELECT g.job, g.kind, count(*) AS n, count(*) FILTER (WHERE x.cached) AS cached
                   FROM gone g JOIN e x ON x.task = g.id WHERE NOT g.solo GROUP BY g.job, g.kind) d
             WHERE k.job = ANY (ARRAY(SELECT g.job FROM gone g WHERE NOT g.solo)) AND k.job = d.job AND k.kind = d.kind),
         per_job AS (
@@ -196,13 +196,13 @@ BEGIN
                 started_at = CASE WHEN j.solo THEN j.started_at ELSE least(j.started_at, d.begun) END,
                 status = CASE WHEN j.solo OR NOT d.moved_on THEN j.status ELSE 'running' END
             FROM (SELECT g.job, count(*) AS n, sum(g.attempt - g.counted) AS ran, min(g.begun_at) AS begun,
-                         bool_or(x.recalled OR g.begun_at IS NOT NULL) AS moved_on
+                         bool_or(x.cached OR g.begun_at IS NOT NULL) AS moved_on
                   FROM gone g JOIN e x ON x.task = g.id GROUP BY g.job) d
             WHERE j.id = ANY (ARRAY(SELECT g.job FROM gone g)) AND j.id = d.job)
-        SELECT array_agg(DISTINCT g.job), array_agg(g.class) FILTER (WHERE g.was = 'running'),
+        SELECT array_agg(DISTINCT g.job), array_agg(g.queue) FILTER (WHERE g.was = 'running'),
             array_agg(CASE WHEN x.state = 'succeeded' THEN at - g.started_at END) FILTER (WHERE g.was = 'running'),
-            array_agg(g.id) FILTER (WHERE g.leads AND x.state = 'succeeded' AND NOT x.recalled),
-            array_agg(g.key) FILTER (WHERE g.leads AND x.state = 'succeeded' AND NOT x.recalled),
+            array_agg(g.id) FILTER (WHERE g.leads AND x.state = 'succeeded' AND NOT x.cached),
+            array_agg(g.key) FILTER (WHERE g.leads AND x.state = 'succeeded' AND NOT x.cached),
             array_agg(g.tenant) FILTER (WHERE g.leads), array_agg(g.key) FILTER (WHERE g.leads)
         INTO this_round, ended, took, ran_tasks, ran_keys, all_tenants, all_keys
         FROM gone g JOIN e x ON x.task = g.id;
@@ -261,7 +261,7 @@ END $$;
 -- Leases that ran out. Lost tasks are ready again, here; what is to be failed as poison, or was asked to stop, is handed to the caller,
 -- who settles each by itself under the fence that was seen here.
 --
--- While this server was away nobody could beat. So a sweep that comes late (its predecessor is more than a lease ago, or the server
+-- While this server was away nobody could heartbeat. So a sweep that comes late (its predecessor is more than a lease ago, or the server
 -- has just started) judges nothing for the length of a lease.
 CREATE OR REPLACE FUNCTION spool.sweep(
     quarantine_after integer, most bigint,
@@ -303,18 +303,18 @@ BEGIN
         UPDATE spool.tasks t SET state = 'ready', lane = 1, losses = t.losses + 1, attempt = t.attempt - 1, lease_until = NULL,
             progress = NULL, stage = NULL, queued_at = NULL, run_at = least(t.run_at, at)
         WHERE t.id = ANY (ARRAY(SELECT g.id FROM gone g)) AND t.state = 'running' AND t.lease_until < at AND NOT t.cancelling
-        RETURNING t.job, t.class)
-    SELECT count(*), array_agg(DISTINCT b.job), array_agg(DISTINCT b.class::text) INTO lost, jobs, readied FROM back b;
+        RETURNING t.job, t.queue)
+    SELECT count(*), array_agg(DISTINCT b.job), array_agg(DISTINCT b.queue::text) INTO lost, jobs, readied FROM back b;
 END $$;
 
--- What a class wants of its workers. Counts up to 10,000 and no further, from where its front says that tasks are.
+-- What a queue wants of its workers. Counts up to 10,000 and no further, from where its front says that tasks are.
 DROP FUNCTION spool.demand(text);
 CREATE FUNCTION spool.demand(
-    a_class text, OUT waiting bigint, OUT running bigint, OUT slots bigint, OUT oldest_ms bigint, OUT queued bigint, OUT workers bigint,
+    a_queue text, OUT waiting bigint, OUT running bigint, OUT slots bigint, OUT oldest_ms bigint, OUT queued bigint, OUT workers bigint,
     OUT median_ms bigint, OUT paused boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    c spool.class := a_class::spool.class;
+    c spool.queue := a_queue::spool.queue;
     at bigint := spool.now_ms();
     oldest bigint;
     front bigint;
@@ -325,26 +325,26 @@ BEGIN
            min(t.run_at) FILTER (WHERE t.state = 'queued')
     INTO queued, running, oldest FROM spool.taken(c) t;
     SELECT queued + count(*), least(oldest, min(x.run_at)) INTO waiting, oldest FROM (
-        SELECT t.run_at FROM spool.tasks t WHERE t.class = c AND t.lane = 3 AND t.run_at <= at ORDER BY t.run_at LIMIT 10000) x;
+        SELECT t.run_at FROM spool.tasks t WHERE t.queue = c AND t.lane = 3 AND t.run_at <= at ORDER BY t.run_at LIMIT 10000) x;
     FOREACH l IN ARRAY spool.lines_of(c) LOOP
         EXIT WHEN waiting >= 10000;
         SELECT count(*), min(x.run_at) INTO n, front FROM (
             SELECT t.run_at FROM spool.tasks t
-            WHERE t.class = c AND t.priority = l.priority AND t.tenant = l.tenant AND t.kind = l.kind AND t.lane = 1
+            WHERE t.queue = c AND t.priority = l.priority AND t.tenant = l.tenant AND t.kind = l.kind AND t.lane = 1
                 AND coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'::uuid) = l.batch AND t.run_at >= l.since
             ORDER BY t.run_at, t.id LIMIT 10000 - waiting) x;
         waiting := waiting + n;
         oldest := least(oldest, front);
     END LOOP;
-    SELECT coalesce(sum(CASE a_class WHEN 'render' THEN w.render WHEN 'generate' THEN w.generate ELSE w.light END), 0),
-           count(*) FILTER (WHERE CASE a_class WHEN 'render' THEN w.render WHEN 'generate' THEN w.generate ELSE w.light END > 0)
+    SELECT coalesce(sum(CASE a_queue WHEN 'render' THEN w.render WHEN 'generate' THEN w.generate ELSE w.light END), 0),
+           count(*) FILTER (WHERE CASE a_queue WHEN 'render' THEN w.render WHEN 'generate' THEN w.generate ELSE w.light END > 0)
     INTO slots, workers FROM spool.workers w WHERE w.seen_at > at - 10000 AND NOT w.draining;
     waiting := least(waiting, 10000);
     oldest_ms := greatest(coalesce(at - oldest, 0), 0);
     median_ms := spool.median_ms(c);
-    paused := EXISTS (SELECT FROM spool.pauses p WHERE p.scope = 'class' AND p.name = a_class);
+    paused := EXISTS (SELECT FROM spool.pauses p WHERE p.scope = 'queue' AND p.name = a_queue);
 END $$;
-DROP FUNCTION spool.tenants_in_band(spool.class, smallint, text, text, integer);
+DROP FUNCTION spool.tenants_in_band(spool.queue, smallint, text, text, integer);
 
 -- Whether the table of what is open has gathered so many dead rows that looking through its queue costs more than removing them, and they
 -- can be removed: while a transaction is held open that began before they died, reading the table through once more changes nothing. A
@@ -384,7 +384,7 @@ BEGIN
              WHEN w.lane = 3 THEN 'schedule'
              WHEN w.lane = 0 THEN CASE WHEN w.needs_left = 0 AND w.key IS NULL AND w.run_at > at THEN 'schedule' ELSE 'needs' END
              WHEN b.word IS NOT NULL THEN b.word
-             WHEN w.class::text = ANY (manned) THEN 'slot'
+             WHEN w.queue::text = ANY (manned) THEN 'slot'
              ELSE 'worker' END,
         k.kinds
     FROM unnest(job_ids) WITH ORDINALITY u (id, place)
@@ -404,18 +404,18 @@ BEGIN
         FROM spool.tasks x WHERE x.job = j.id AND NOT x.solo AND x.lane = 2 AND j.finished_at IS NULL AND NOT j.solo) r ON true
     LEFT JOIN LATERAL (
         SELECT x.* FROM (
-            SELECT y.lane, y.class, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
+            SELECT y.lane, y.queue, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
             WHERE y.id = j.result_task AND j.solo
-            UNION ALL (SELECT y.lane, y.class, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
+            UNION ALL (SELECT y.lane, y.queue, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.lane = 2 LIMIT 1)
-            UNION ALL (SELECT y.lane, y.class, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
+            UNION ALL (SELECT y.lane, y.queue, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.lane = 1 LIMIT 1)
-            UNION ALL (SELECT y.lane, y.class, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
+            UNION ALL (SELECT y.lane, y.queue, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key, y.run_at FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.lane = 3 LIMIT 1)) x
         WHERE j.finished_at IS NULL LIMIT 1) w ON true
-    LEFT JOIN LATERAL (SELECT spool.held_by(w.class, w.tenant, w.kind, w.limited_batch) AS word WHERE w.lane = 1 OFFSET 0) b ON true
+    LEFT JOIN LATERAL (SELECT spool.held_by(w.queue, w.tenant, w.kind, w.limited_batch) AS word WHERE w.lane = 1 OFFSET 0) b ON true
     LEFT JOIN LATERAL (
-        SELECT json_object_agg(x.kind, json_build_object('total', x.total, 'settled', x.settled, 'recalled', x.recalled))::text AS kinds
+        SELECT json_object_agg(x.kind, json_build_object('total', x.total, 'settled', x.settled, 'cached', x.cached))::text AS kinds
         FROM spool.plan_kinds x WHERE x.job = j.id AND NOT j.solo) k ON true
     ORDER BY u.place;
 END $$;

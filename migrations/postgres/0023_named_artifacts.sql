@@ -14,7 +14,7 @@ CREATE TABLE spool.memo_artifacts (
 );
 CREATE INDEX memo_artifacts_of_memo ON spool.memo_artifacts (tenant, key);
 -- Artifacts that nobody named when they were looked at, and since when.
-CREATE TABLE spool.unnamed_artifacts (
+CREATE TABLE spool.unreferenced_artifacts (
     hash  bytea NOT NULL,
     since bigint NOT NULL,
     CONSTRAINT unnamed_artifacts_pkey PRIMARY KEY (hash)
@@ -67,8 +67,8 @@ CREATE TRIGGER renames_artifacts AFTER UPDATE OF artifacts ON spool.memos FOR EA
 CREATE TRIGGER names_nothing AFTER DELETE ON spool.memos FOR EACH ROW
     WHEN (OLD.artifacts IS NOT NULL) EXECUTE FUNCTION spool.memo_names_artifacts();
 
--- Of these artifacts, those that nobody has named for so long. What is seen unnamed for the first time is noted.
-CREATE FUNCTION spool.unnamed(a_hashes bytea[], quiet_ms bigint) RETURNS bytea[] LANGUAGE plpgsql AS $$
+-- Of these artifacts, those that nobody has named for so long. What is seen unreferenced for the first time is noted.
+CREATE FUNCTION spool.unreferenced(a_hashes bytea[], quiet_ms bigint) RETURNS bytea[] LANGUAGE plpgsql AS $$
 DECLARE
     at bigint := spool.now_ms();
     loose bytea[];
@@ -76,9 +76,9 @@ BEGIN
     loose := ARRAY(SELECT u FROM unnest(a_hashes) u
         WHERE NOT EXISTS (SELECT FROM spool.job_artifacts a WHERE a.hash = u)
             AND NOT EXISTS (SELECT FROM spool.memo_artifacts a WHERE a.hash = u));
-    DELETE FROM spool.unnamed_artifacts n WHERE n.hash = ANY (a_hashes) AND n.hash <> ALL (loose);
-    INSERT INTO spool.unnamed_artifacts (hash, since) SELECT u, at FROM unnest(loose) u ON CONFLICT DO NOTHING;
-    RETURN ARRAY(SELECT n.hash FROM spool.unnamed_artifacts n WHERE n.hash = ANY (loose) AND n.since <= at - quiet_ms);
+    DELETE FROM spool.unreferenced_artifacts n WHERE n.hash = ANY (a_hashes) AND n.hash <> ALL (loose);
+    INSERT INTO spool.unreferenced_artifacts (hash, since) SELECT u, at FROM unnest(loose) u ON CONFLICT DO NOTHING;
+    RETURN ARRAY(SELECT n.hash FROM spool.unreferenced_artifacts n WHERE n.hash = ANY (loose) AND n.since <= at - quiet_ms);
 END $$;
 
 -- As 0012 says of its predecessors.
@@ -86,7 +86,7 @@ DO $$
 DECLARE
     f text;
 BEGIN
-    FOREACH f IN ARRAY ARRAY['job_names_artifacts', 'input_names_artifacts', 'jobs_name_nothing', 'memo_names_artifacts', 'unnamed'] LOOP
+    FOREACH f IN ARRAY ARRAY['job_names_artifacts', 'input_names_artifacts', 'jobs_name_nothing', 'memo_names_artifacts', 'unreferenced'] LOOP
         EXECUTE format('ALTER FUNCTION spool.%I SET enable_seqscan = off', f);
         EXECUTE format('ALTER FUNCTION spool.%I SET enable_bitmapscan = off', f);
         EXECUTE format('ALTER FUNCTION spool.%I SET jit = off', f);

@@ -8,7 +8,7 @@ CREATE TABLE spool.traces (
 );
 CREATE INDEX traces_kept ON spool.traces (kept_at);
 
--- Written before the jobs themselves, so that no bell goes without.
+-- Written before the jobs themselves, so that no message goes without.
 CREATE FUNCTION spool.keep_traces(jobs uuid[], traceparents text[]) RETURNS void LANGUAGE sql AS $$
     INSERT INTO spool.traces (job, traceparent, kept_at)
     SELECT u.job, u.traceparent, spool.now_ms() FROM unnest(jobs, traceparents) u (job, traceparent) ON CONFLICT DO NOTHING

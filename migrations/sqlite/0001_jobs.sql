@@ -52,7 +52,7 @@ CREATE TABLE jobs (
     result_task      BLOB    NOT NULL,
     open_tasks       INTEGER NOT NULL CHECK (open_tasks >= 0),
     total_tasks      INTEGER NOT NULL,
-    -- {kind: [total, settled, recalled]}
+    -- {kind: [total, settled, cached]}
     kinds            TEXT    NOT NULL,
     attempts         INTEGER NOT NULL DEFAULT 0,
     -- Someone asked for it.
@@ -99,7 +99,7 @@ CREATE TABLE tasks (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     kind_version     INTEGER NOT NULL,
-    class            TEXT    NOT NULL CHECK (class IN ('render', 'generate', 'light')),
+    queue            TEXT    NOT NULL CHECK (queue IN ('render', 'generate', 'light')),
     -- Its band: the job's, or that of a follower of its key.
     priority         INTEGER NOT NULL,
     -- Its batch if that has a limit, else empty: such tasks stand in a line of their own.
@@ -125,7 +125,7 @@ CREATE TABLE tasks (
     worker           BLOB,
     lease_until      INTEGER,
     cancel_requested INTEGER NOT NULL DEFAULT 0,
-    recalled         INTEGER NOT NULL DEFAULT 0,
+    cached         INTEGER NOT NULL DEFAULT 0,
     -- A later generation runs in its place.
     replaced         INTEGER NOT NULL DEFAULT 0,
     progress         TEXT,
@@ -150,10 +150,10 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_of_a_job ON tasks (job, place);
 CREATE INDEX tasks_running_of_a_job ON tasks (job) WHERE state = 'running';
 CREATE INDEX tasks_next_of_a_job ON tasks (job, run_at) WHERE state IN ('ready', 'queued');
-CREATE INDEX tasks_to_ring ON tasks (class, priority, tenant, lane, run_at, job, place) WHERE state = 'ready';
-CREATE INDEX tasks_due ON tasks (class, run_at) WHERE state = 'ready';
-CREATE INDEX tasks_rung ON tasks (class, queued_at) WHERE state = 'queued';
-CREATE INDEX tasks_running ON tasks (class, lease_until) WHERE state = 'running';
+CREATE INDEX tasks_to_dispatch ON tasks (queue, priority, tenant, lane, run_at, job, place) WHERE state = 'ready';
+CREATE INDEX tasks_due ON tasks (queue, run_at) WHERE state = 'ready';
+CREATE INDEX tasks_dispatched ON tasks (queue, queued_at) WHERE state = 'queued';
+CREATE INDEX tasks_running ON tasks (queue, lease_until) WHERE state = 'running';
 CREATE INDEX tasks_under_a_limit ON tasks (lane) WHERE state IN ('queued', 'running') AND lane <> x'';
 -- One of those with a key leads; those that wait with a key follow it.
 CREATE UNIQUE INDEX tasks_leading ON tasks (tenant, key)
@@ -206,14 +206,14 @@ CREATE TABLE workers (
 
 CREATE TABLE worker_slots (
     worker BLOB    NOT NULL REFERENCES workers (id) ON DELETE CASCADE,
-    class  TEXT    NOT NULL,
+    queue  TEXT    NOT NULL,
     slots  INTEGER NOT NULL,
-    PRIMARY KEY (worker, class)
+    PRIMARY KEY (worker, queue)
 ) WITHOUT ROWID;
 
--- Attempts that live workers ended, by class, since the file was made.
+-- Attempts that live workers ended, by queue, since the file was made.
 CREATE TABLE attempts_ended (
-    class TEXT    NOT NULL PRIMARY KEY,
+    queue TEXT    NOT NULL PRIMARY KEY,
     ended INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO attempts_ended (class, ended) VALUES ('render', 0), ('generate', 0), ('light', 0);
+INSERT INTO attempts_ended (queue, ended) VALUES ('render', 0), ('generate', 0), ('light', 0);

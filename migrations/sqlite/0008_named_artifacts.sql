@@ -15,7 +15,7 @@ CREATE TABLE memo_artifacts (
 CREATE INDEX memo_artifacts_of_memo ON memo_artifacts (tenant, key);
 
 -- Artifacts that nobody named when they were looked at, and since when.
-CREATE TABLE unnamed_artifacts (
+CREATE TABLE unreferenced_artifacts (
     hash  BLOB    NOT NULL PRIMARY KEY,
     since INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -24,7 +24,7 @@ CREATE TRIGGER task_names_artifacts AFTER UPDATE OF artifacts ON tasks WHEN NEW.
     INSERT OR IGNORE INTO job_artifacts (hash, job)
     SELECT unhex(json_extract(value, '$.hash')), NEW.job FROM json_each(NEW.artifacts);
 END;
-CREATE TRIGGER recalled_task_names_artifacts AFTER INSERT ON tasks WHEN NEW.artifacts <> '[]' BEGIN
+CREATE TRIGGER cached_task_names_artifacts AFTER INSERT ON tasks WHEN NEW.artifacts <> '[]' BEGIN
     INSERT OR IGNORE INTO job_artifacts (hash, job)
     SELECT unhex(json_extract(value, '$.hash')), NEW.job FROM json_each(NEW.artifacts);
 END;

@@ -1,4 +1,4 @@
-//! What each class wants of its workers, looked at once a second: for gauges, and for refusing submits while too much waits.
+//! What each queue wants of its workers, looked at once a second: for gauges, and for refusing submits while too much waits.
 
 use std::{
     sync::{
@@ -9,8 +9,9 @@ use std::{
 };
 
 use common::{
-    kind::Class,
-    port::{PortResult, broker::Broker, store::Store},
+    port::{PortResult, broker::Broker},
+    queue::Queue,
+    store::Store,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,18 +23,18 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Dead letters are asked for at every so manieth look: they are few, and the question costs the broker a channel.
 const LETTERS_EVERY: u64 = 15;
 
-/// The newest count of what waits, by class.
+/// The newest count of what waits, by queue.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    waiting: [AtomicU64; Class::ALL.len()],
+    waiting: [AtomicU64; Queue::ALL.len()],
 }
 
 impl Backlog {
-    /// A class in which more than `bound` tasks wait, as of a second ago, and how many.
-    pub fn over(&self, bound: u64) -> Option<(Class, u64)> {
-        Class::ALL
+    /// A queue in which more than `bound` tasks wait, as of a second ago, and how many.
+    pub fn over(&self, bound: u64) -> Option<(Queue, u64)> {
+        Queue::ALL
             .into_iter()
-            .map(|class| (class, self.waiting[class as usize].load(Ordering::Relaxed)))
+            .map(|queue| (queue, self.waiting[queue as usize].load(Ordering::Relaxed)))
             .find(|(_, waiting)| *waiting > bound)
     }
 }
@@ -52,11 +53,11 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// Looks at every class.
+    /// Looks at every queue.
     pub async fn run_once(&self) -> PortResult<()> {
-        for class in Class::ALL {
-            let demand = self.store.demand(class).await?;
-            self.backlog.waiting[class as usize].store(demand.waiting, Ordering::Relaxed);
+        for queue in Queue::ALL {
+            let demand = self.store.demand(queue).await?;
+            self.backlog.waiting[queue as usize].store(demand.waiting, Ordering::Relaxed);
             let shown = [
                 (&self.metrics.waiting, demand.waiting),
                 (&self.metrics.running, demand.running),
@@ -65,7 +66,7 @@ impl Gauge {
             ];
             for (gauge, value) in shown {
                 gauge
-                    .with_label_values(&[class.as_str()])
+                    .with_label_values(&[queue.as_str()])
                     .set(i64::try_from(value).unwrap_or(i64::MAX));
             }
         }

@@ -7,25 +7,22 @@ use std::sync::Arc;
 
 use common::{
     id::{JobId, TenantId},
-    kind::Class,
-    port::{
-        PortError, PortResult,
-        board::Board,
-        store::{Moved, Store, Target},
-    },
+    port::{PortError, PortResult, view_cache::ViewCache},
+    queue::Queue,
+    store::{Changes, Store, Target},
 };
 
-use crate::moved::Movements;
+use crate::changes::ChangeNotifier;
 
-/// Changes jobs and batches for one process.
+/// ChangeStream jobs and batches for one process.
 #[derive(Clone)]
 pub struct Changer {
     /// The truth.
     pub store: Arc<dyn Store>,
     /// What must forget.
-    pub board: Arc<dyn Board>,
+    pub view_cache: Arc<dyn ViewCache>,
     /// Follows every write.
-    pub movements: Movements,
+    pub notifier: ChangeNotifier,
 }
 
 impl Changer {
@@ -33,9 +30,9 @@ impl Changer {
     pub async fn cancel(&self, tenant: TenantId, target: Target) -> PortResult<Option<()>> {
         let this = self.clone();
         apart(async move {
-            let Some(moved) = this.store.cancel(&tenant, target).await? else { return Ok(None) };
-            this.forget(&tenant, &moved).await;
-            this.movements.apply(moved);
+            let Some(changes) = this.store.cancel(&tenant, target).await? else { return Ok(None) };
+            this.forget(&tenant, &changes).await;
+            this.notifier.apply(changes);
             Ok(Some(()))
         })
         .await
@@ -45,29 +42,29 @@ impl Changer {
     pub async fn retry(&self, tenant: TenantId, target: Target) -> PortResult<Option<u32>> {
         let this = self.clone();
         apart(async move {
-            let Some((again, moved)) = this.store.retry(&tenant, target).await? else {
+            let Some((again, changes)) = this.store.retry(&tenant, target).await? else {
                 return Ok(None);
             };
-            this.forget(&tenant, &moved).await;
-            this.movements.apply(moved);
+            this.forget(&tenant, &changes).await;
+            this.notifier.apply(changes);
             Ok(Some(again))
         })
         .await
     }
 
-    /// Dispatchers of this process look at these classes: something may be queued now that was held back.
-    pub fn wake(&self, classes: Vec<Class>) {
-        self.movements.apply(Moved { readied: classes, ..Moved::default() });
+    /// Dispatchers of this process look at these queues: something may be queued now that was held back.
+    pub fn wake(&self, queues: Vec<Queue>) {
+        self.notifier.apply(Changes { readied: queues, ..Changes::default() });
     }
 
-    /// Takes what changed off the board, so that whoever is answered after this reads the store's word of it: the new view may come
+    /// Takes what changed off the view cache, so that whoever is answered after this reads the store's word of it: the new view may come
     /// late or get lost, and an old one that is final would be believed for long.
-    async fn forget(&self, tenant: &TenantId, moved: &Moved) {
-        let jobs: Vec<JobId> = moved.views.iter().map(|view| view.id).collect();
+    async fn forget(&self, tenant: &TenantId, changes: &Changes) {
+        let jobs: Vec<JobId> = changes.views.iter().map(|view| view.id).collect();
         if !jobs.is_empty()
-            && let Err(error) = self.board.forget(tenant, &jobs).await
+            && let Err(error) = self.view_cache.forget(tenant, &jobs).await
         {
-            tracing::debug!(%error, "the board did not forget what changed");
+            tracing::debug!(%error, "the view cache did not forget what changed");
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use common::{
     kind::{Catalog, Provider},
-    port::{
-        PortResult,
-        controls::{Limit, LimitScope},
-        store::Store,
+    port::PortResult,
+    store::{
+        Store,
+        operations::{Limit, LimitScope},
     },
 };
 

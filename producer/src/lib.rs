@@ -1,5 +1,5 @@
 //! Accepts and announces. The way of a request: `http` reads it, `submit` says what it means and hands it to the store in one
-//! commit with its neighbours, `dispatcher` rings for what is ready, `read` tells how it goes; `sweeper` looks after what got stuck.
+//! commit with its neighbours, `dispatcher` dispatches for what is ready, `read` tells how it goes; `sweeper` looks after what got stuck.
 //!
 //! Only ports and pure code are known here. Whoever stands behind the ports is chosen in the binary's `main`.
 
@@ -7,11 +7,11 @@
 
 mod backlog;
 mod change;
+mod changes;
 mod controls;
 mod dispatcher;
 mod http;
 mod metrics;
-mod moved;
 mod producer;
 mod read;
 mod submit;

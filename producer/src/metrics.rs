@@ -1,4 +1,4 @@
-//! What the producer counts. Labels are kinds, classes, routes and outcomes: bounded, never ids.
+//! What the producer counts. Labels are kinds, queues, routes and outcomes: bounded, never ids.
 
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -10,14 +10,14 @@ use prometheus::{
 pub struct Metrics {
     /// Seconds from a read request to its commit, by kind (`batch` for batches).
     pub accept: HistogramVec,
-    /// Seconds that reading a job's status took, by kind and where it was found (`board`, `store`).
+    /// Seconds that reading a job's status took, by kind and where it was found (`view_cache`, `store`).
     pub status_read: HistogramVec,
     /// Requests answered, by method, route and status.
     pub requests: IntCounterVec,
-    /// Bells rung, by class and outcome (`confirmed`, `handed_back`).
-    pub bells: IntCounterVec,
-    /// Bells rung again because the broker had lost them, by class.
-    pub rung_again: IntCounterVec,
+    /// TaskMessages dispatched, by queue and outcome (`confirmed`, `handed_back`).
+    pub messages: IntCounterVec,
+    /// TaskMessages dispatched again because the broker had lost them, by queue.
+    pub republished: IntCounterVec,
     /// Leases that expired.
     pub leases_lost: IntCounter,
     /// Tasks failed as poison.
@@ -30,13 +30,13 @@ pub struct Metrics {
     pub retained: IntCounter,
     /// Artifacts removed because nothing named them any more.
     pub collected: IntCounter,
-    /// Tasks that wait (ready or queued), by class; counted up to a bound.
+    /// Tasks that wait (ready or queued), by queue; counted up to a bound.
     pub waiting: IntGaugeVec,
-    /// Tasks that run, by class.
+    /// Tasks that run, by queue.
     pub running: IntGaugeVec,
-    /// Slots of live workers, by class.
+    /// Slots of live workers, by queue.
     pub slots: IntGaugeVec,
-    /// Milliseconds that the oldest due task has waited, by class.
+    /// Milliseconds that the oldest due task has waited, by queue.
     pub oldest_ms: IntGaugeVec,
     /// Messages that the broker keeps because they could not be read or were delivered too often.
     pub dead_letters: IntGauge,
@@ -62,7 +62,7 @@ impl Metrics {
             registered(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
         };
         let gauge =
-            |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["class"])?);
+            |name, help| registered(registry, IntGaugeVec::new(Opts::new(name, help), &["queue"])?);
         let single = |name, help| registered(registry, IntCounter::new(name, help)?);
         Ok(Self {
             accept: histogram(
@@ -80,15 +80,15 @@ impl Metrics {
                 "Requests answered.",
                 &["method", "route", "status"],
             )?,
-            bells: counter(
-                "spool_bells_total",
-                "Doorbells rung, by class and outcome.",
-                &["class", "outcome"],
+            messages: counter(
+                "spool_task_messages_total",
+                "Task messages dispatched, by queue and outcome.",
+                &["queue", "outcome"],
             )?,
-            rung_again: counter(
-                "spool_bells_again_total",
-                "Doorbells that the broker had lost.",
-                &["class"],
+            republished: counter(
+                "spool_task_messages_republished_total",
+                "Task messages that the broker had lost.",
+                &["queue"],
             )?,
             leases_lost: single("spool_leases_lost_total", "Leases that expired.")?,
             quarantined: single("spool_quarantined_total", "Tasks failed as poison.")?,
@@ -108,13 +108,13 @@ impl Metrics {
             )?,
             waiting: gauge(
                 "spool_queue_waiting",
-                "Tasks that wait, by class; counted up to a bound.",
+                "Tasks that wait, by queue; counted up to a bound.",
             )?,
-            running: gauge("spool_queue_running", "Tasks that run, by class.")?,
-            slots: gauge("spool_queue_slots", "Slots of live workers, by class.")?,
+            running: gauge("spool_queue_running", "Tasks that run, by queue.")?,
+            slots: gauge("spool_queue_slots", "Slots of live workers, by queue.")?,
             oldest_ms: gauge(
                 "spool_queue_oldest_milliseconds",
-                "Wait of the oldest due task, by class.",
+                "Wait of the oldest due task, by queue.",
             )?,
             dead_letters: registered(
                 registry,

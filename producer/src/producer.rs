@@ -5,15 +5,11 @@ use std::{future::IntoFuture, io, sync::Arc, time::Duration};
 use axum::Router;
 use backing::{announce::Announcer, cache::Cache};
 use common::{
-    kind::{Catalog, Class},
+    kind::Catalog,
     limits::{MAX_GROUP, QUARANTINE_AFTER},
-    port::{
-        artifacts::Artifacts,
-        board::Board,
-        broker::Broker,
-        clock::Clock,
-        store::{Retention, Store, SweepPolicy},
-    },
+    port::{artifacts::Artifacts, broker::Broker, clock::Clock, view_cache::ViewCache},
+    queue::Queue,
+    store::{Retention, Store, SweepPolicy},
 };
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -22,16 +18,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     backlog::{Backlog, Gauge},
     change::Changer,
-    dispatcher::{Dispatcher, credit::Credits, ringer::Ringer, wakes::Wakes},
+    changes::ChangeNotifier,
+    dispatcher::{Dispatcher, credit::Credits, task_publisher::TaskPublisher, wakes::Wakes},
     http::{self, Api},
     metrics::Metrics,
-    moved::Movements,
     read::{Reader, watch::Watch},
     submit::{Accepting, Submitter},
     sweeper::{
         Sweeper,
         artifacts::Collector,
-        bells::{Bells, OVERDUE_AFTER},
+        lost_messages::{LostMessages, OVERDUE_AFTER},
         retention::Retainer,
         schedules::Firing,
     },
@@ -42,10 +38,10 @@ use crate::{
 pub struct Parts {
     /// The truth.
     pub store: Arc<dyn Store>,
-    /// The doorbell.
+    /// The task message.
     pub broker: Arc<dyn Broker>,
     /// The window.
-    pub board: Arc<dyn Board>,
+    pub view_cache: Arc<dyn ViewCache>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
     /// What is read again and could be computed again.
@@ -63,7 +59,7 @@ pub struct Parts {
 pub struct Settings {
     /// What stands before `/v1/artifacts/…` in URLs, where it is not the address that was called; without a slash at its end.
     pub public_url: Option<String>,
-    /// Submits are refused while more tasks than this wait in a class.
+    /// Submits are refused while more tasks than this wait in a queue.
     pub max_backlog: u64,
     /// A task whose workers died this often is failed as poison.
     pub quarantine_after: u16,
@@ -100,7 +96,7 @@ pub struct Producer {
     retainer: Retainer,
     gauge: Gauge,
     watch: Arc<Watch>,
-    movements: Movements,
+    notifier: ChangeNotifier,
     stop: CancellationToken,
 }
 
@@ -112,24 +108,36 @@ impl Producer {
         metrics: Metrics,
         stop: CancellationToken,
     ) -> Self {
-        let Parts { store, broker, board, artifacts, cache, clock, catalog, registry } = parts;
+        let Parts { store, broker, view_cache, artifacts, cache, clock, catalog, registry } = parts;
         let (wakes, credits) = (Arc::new(Wakes::default()), Arc::new(Credits::default()));
-        let announcer = Announcer::new(board.clone(), broker.clone())
-            .counting(cache.recalls().clone(), catalog.clone());
-        let movements = Movements::new(announcer, wakes.clone(), credits.clone());
-        let ringer = Ringer::new(store.clone(), broker.clone(), metrics.clone());
-        let accepting =
-            Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
+        let announcer = Announcer::new(view_cache.clone(), broker.clone())
+            .counting(cache.memo_hits().clone(), catalog.clone());
+        let notifier = ChangeNotifier::new(announcer, wakes.clone(), credits.clone());
+        let task_publisher = TaskPublisher::new(store.clone(), broker.clone(), metrics.clone());
+        let accepting = Accepting::new(
+            store.clone(),
+            credits.clone(),
+            task_publisher.clone(),
+            notifier.clone(),
+        );
         let watch = Arc::new(Watch::new(metrics.waiters.clone()));
         let backlog = Arc::new(Backlog::default());
-        let reader =
-            Reader::new(store.clone(), board.clone(), watch.clone(), metrics.clone(), stop.clone());
-        let changer =
-            Changer { store: store.clone(), board: board.clone(), movements: movements.clone() };
-        let bells = Bells {
+        let reader = Reader::new(
+            store.clone(),
+            view_cache.clone(),
+            watch.clone(),
+            metrics.clone(),
+            stop.clone(),
+        );
+        let changer = Changer {
+            store: store.clone(),
+            view_cache: view_cache.clone(),
+            notifier: notifier.clone(),
+        };
+        let messages = LostMessages {
             store: store.clone(),
             broker: broker.clone(),
-            ringer: ringer.clone(),
+            task_publisher: task_publisher.clone(),
             metrics: metrics.clone(),
             overdue_after: OVERDUE_AFTER,
         };
@@ -146,17 +154,17 @@ impl Producer {
         Self {
             dispatcher: Dispatcher {
                 store: store.clone(),
-                ringer,
+                task_publisher,
                 credits,
                 wakes,
                 clock: clock.clone(),
             },
             sweeper: Sweeper {
                 store: store.clone(),
-                movements: movements.clone(),
+                notifier: notifier.clone(),
                 metrics: metrics.clone(),
                 policy,
-                bells,
+                messages,
                 firing,
             },
             retainer: Retainer {
@@ -176,13 +184,13 @@ impl Producer {
                 metrics: metrics.clone(),
             },
             watch,
-            movements,
+            notifier,
             stop,
             api: Arc::new(Api {
                 submitter,
                 store,
                 broker,
-                board,
+                view_cache,
                 artifacts,
                 cache,
                 clock,
@@ -206,14 +214,14 @@ impl Producer {
     pub fn start_duties(&self) -> TaskTracker {
         let duties = TaskTracker::new();
         let stop = || self.stop.clone();
-        for class in Class::ALL {
-            duties.spawn(self.dispatcher.clone().run(class, stop()));
+        for queue in Queue::ALL {
+            duties.spawn(self.dispatcher.clone().run(queue, stop()));
         }
         duties.spawn(self.sweeper.clone().run(stop()));
         duties.spawn(self.retainer.clone().run(stop()));
         duties.spawn(self.gauge.clone().run(stop()));
         duties.spawn(crate::controls::refresh(self.api.store.clone(), self.api.catalog.clone()));
-        duties.spawn(self.watch.clone().follow_board(self.api.board.clone(), stop()));
+        duties.spawn(self.watch.clone().follow_view_cache(self.api.view_cache.clone(), stop()));
         let wakes = self.dispatcher.wakes.clone();
         duties.spawn(self.watch.clone().follow_control(self.api.broker.clone(), wakes, stop()));
         duties.close();
@@ -221,7 +229,7 @@ impl Producer {
     }
 
     /// Serves and does its duties until `stop` is cancelled. Then, in this order: takes no new connection and lets requests under way
-    /// end within the grace; lets the duties end; waits until accepted work has been rung for and told.
+    /// end within the grace; lets the duties end; waits until accepted work has been dispatched for and told.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let duties = self.start_duties();
         let stopping = self.stop.clone();
@@ -243,7 +251,7 @@ impl Producer {
         self.stop.cancel();
         duties.wait().await;
         self.api.submitter.flush().await;
-        self.movements.flush().await;
+        self.notifier.flush().await;
         served
     }
 }

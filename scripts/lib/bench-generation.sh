@@ -33,8 +33,8 @@ start_generation() {
   export SPOOL_PROVIDERS_SPEECH=offline SPOOL_PROVIDERS_IMAGE=offline
   "$SPOOL" migrate
   launch serve serve --listen "127.0.0.1:$port"
-  launch work-generate work --class generate --slots "$CALLS"
-  launch work-others work --class render --class light
+  launch work-generate work --queue generate --slots "$CALLS"
+  launch work-others work --queue render --queue light
   wait_until 60 fleet_ready || { tail -n 20 "$WORK"/*.log >&2; die "the fleet did not get ready; its logs are in $WORK"; }
   choose_instance_dir
   sample_servers &

@@ -8,28 +8,28 @@ use std::{
 };
 
 use backing::{
-    board::redis::RedisBoard,
     broker::rabbitmq::{QueueType, RabbitMqBroker},
+    view_cache::redis::RedisViewCache,
 };
 use common::{
     id::TaskId,
-    kind::Class,
     limits::CONFIRM_WITHIN,
     port::{
-        board::Board,
         broker::{Broker, Deliveries},
+        view_cache::ViewCache,
     },
+    queue::Queue,
 };
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    board::{
-        places::redis_config,
-        subject::{hear, known, view},
-    },
     broker::{
         places::Rabbit,
-        subject::{bell, bells, tags, take, tasks},
+        subject::{message, messages, tags, take, tasks},
+    },
+    view_cache::{
+        places::redis_config,
+        subject::{hear, known, view},
     },
 };
 
@@ -62,17 +62,17 @@ impl Drop for Afterwards {
     }
 }
 
-async fn ring_at_last(broker: &RabbitMqBroker, class: Class) -> TaskId {
-    let ringing = async {
+async fn publish_at_last(broker: &RabbitMqBroker, queue: Queue) -> TaskId {
+    let publishing = async {
         loop {
-            let bell = bell(class);
-            if broker.ring(std::slice::from_ref(&bell)).await == [true] {
-                return bell.task;
+            let message = message(queue);
+            if broker.publish(std::slice::from_ref(&message)).await == [true] {
+                return message.task;
             }
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(RESTART, ringing).await.expect("a bell is taken in the end")
+    timeout(RESTART, publishing).await.expect("a message is taken in the end")
 }
 
 /// Takes until this task has come, and acks everything.
@@ -85,7 +85,7 @@ async fn hear_of(consumer: &mut Box<dyn Deliveries>, task: TaskId) -> Vec<TaskId
             consumer.ack(&tags(&taken)).await.unwrap();
         }
     };
-    timeout(RESTART, hearing).await.expect("the bell comes in the end");
+    timeout(RESTART, hearing).await.expect("the message comes in the end");
     heard
 }
 
@@ -93,15 +93,15 @@ async fn hear_of(consumer: &mut Box<dyn Deliveries>, task: TaskId) -> Vec<TaskId
 async fn a_broker_goes_on_after(queues: QueueType, trouble: impl FnOnce()) {
     let rabbit = Rabbit::new(queues);
     let broker = Arc::new(rabbit.open());
-    let mut consumer = broker.consume(Class::Render, 10).await.unwrap();
-    let held = bell(Class::Render);
-    assert_eq!(broker.ring(std::slice::from_ref(&held)).await, [true]);
+    let mut consumer = broker.consume(Queue::Render, 10).await.unwrap();
+    let held = message(Queue::Render);
+    assert_eq!(broker.publish(std::slice::from_ref(&held)).await, [true]);
     take(&mut consumer, 1).await;
     let generation = broker.topology_generation();
 
     trouble();
 
-    let fresh = ring_at_last(&broker, Class::Render).await;
+    let fresh = publish_at_last(&broker, Queue::Render).await;
     let heard = hear_of(&mut consumer, fresh).await;
     assert!(heard.contains(&held.task), "what was unacked comes again");
     let checking = async {
@@ -115,12 +115,12 @@ async fn a_broker_goes_on_after(queues: QueueType, trouble: impl FnOnce()) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_that_restarts_in_order_keeps_its_bells() {
+async fn rabbitmq_that_restarts_in_order_keeps_its_messages() {
     a_broker_goes_on_after(QueueType::Quorum, || services(&["restart", "rabbitmq"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_that_is_killed_keeps_its_bells() {
+async fn rabbitmq_that_is_killed_keeps_its_messages() {
     a_broker_goes_on_after(QueueType::Classic, || {
         services(&["kill", "rabbitmq"]);
         services(&["start", "rabbitmq"]);
@@ -133,54 +133,54 @@ async fn rabbitmq_that_is_killed_keeps_its_bells() {
 async fn a_queue_that_is_there_by_name_only_is_made_anew() {
     let rabbit = Rabbit::new(QueueType::Quorum);
     let broker = rabbit.open();
-    let mut consumer = broker.consume(Class::Light, 10).await.unwrap();
-    ring_at_last(&broker, Class::Light).await;
+    let mut consumer = broker.consume(Queue::Light, 10).await.unwrap();
+    publish_at_last(&broker, Queue::Light).await;
     let generation = broker.topology_generation();
-    let server = format!("{{'%2F_{}', node()}}", rabbit.queue(Class::Light));
+    let server = format!("{{'%2F_{}', node()}}", rabbit.queue(Queue::Light));
     services(&["ctl", "eval", &format!("ra:force_delete_server(quorum_queues, {server}).")]);
-    let fresh = ring_at_last(&broker, Class::Light).await;
+    let fresh = publish_at_last(&broker, Queue::Light).await;
     hear_of(&mut consumer, fresh).await;
     assert!(
         broker.topology_generation() > generation,
-        "what was in the old one has to be rung again"
+        "what was in the old one has to be published again"
     );
     rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_that_freezes_refuses_bells_in_time_and_is_used_again_when_it_thaws() {
+async fn rabbitmq_that_freezes_refuses_messages_in_time_and_is_used_again_when_it_thaws() {
     let rabbit = Rabbit::new(QueueType::Quorum);
     let broker = rabbit.open();
-    let mut consumer = broker.consume(Class::Light, 10).await.unwrap();
-    ring_at_last(&broker, Class::Light).await;
+    let mut consumer = broker.consume(Queue::Light, 10).await.unwrap();
+    publish_at_last(&broker, Queue::Light).await;
     {
         let _thaw = Afterwards(&["thaw", "rabbitmq"]);
         services(&["freeze", "rabbitmq"]);
         for _ in 0..3 {
             let started = Instant::now();
-            assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+            assert_eq!(broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
             assert!(started.elapsed() < 2 * CONFIRM_WITHIN, "{:?}", started.elapsed());
         }
         assert!(broker.check().await.is_err());
     }
-    let fresh = ring_at_last(&broker, Class::Light).await;
+    let fresh = publish_at_last(&broker, Queue::Light).await;
     hear_of(&mut consumer, fresh).await;
     rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_short_of_memory_takes_no_bells_and_goes_on_delivering() {
+async fn rabbitmq_short_of_memory_takes_no_messages_and_goes_on_delivering() {
     let rabbit = Rabbit::new(QueueType::Quorum);
     let broker = rabbit.open();
-    let mut consumer = broker.consume(Class::Light, 2).await.unwrap();
-    assert_eq!(broker.ring(&bells(Class::Light, 6)).await, [true; 6]);
+    let mut consumer = broker.consume(Queue::Light, 2).await.unwrap();
+    assert_eq!(broker.publish(&messages(Queue::Light, 6)).await, [true; 6]);
     let first = take(&mut consumer, 2).await;
     {
         let _relief = Afterwards(&["ctl", "set_vm_memory_high_watermark", "0.4"]);
         services(&["ctl", "set_vm_memory_high_watermark", "0.000001"]);
-        assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+        assert_eq!(broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
         let started = Instant::now();
-        assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+        assert_eq!(broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
         assert!(
             started.elapsed() < REFUSED_WITHIN,
             "once it is known, nobody waits: {:?}",
@@ -198,34 +198,34 @@ async fn rabbitmq_short_of_memory_takes_no_bells_and_goes_on_delivering() {
         consumer.ack(&tags(&second)).await.unwrap();
         take(&mut consumer, 2).await;
     }
-    ring_at_last(&broker, Class::Light).await;
+    publish_at_last(&broker, Queue::Light).await;
     broker.check().await.expect("well again");
     rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_that_is_killed_is_missed_for_moments_and_used_again() {
-    let board = RedisBoard::open(&redis_config()).unwrap();
-    let mut changes = board.changes().await.unwrap();
+    let view_cache = RedisViewCache::open(&redis_config()).unwrap();
+    let mut changes = view_cache.changes().await.unwrap();
     let [before, after] = [view(1), view(1)];
-    board.put(std::slice::from_ref(&before)).await.unwrap();
+    view_cache.put(std::slice::from_ref(&before)).await.unwrap();
     assert_eq!(hear(&mut changes).await, Some(vec![before.id]));
     {
         let _start = Afterwards(&["start", "redis"]);
         services(&["kill", "redis"]);
         for _ in 0..20 {
             let started = Instant::now();
-            assert!(board.put(std::slice::from_ref(&after)).await.unwrap_err().is_transient());
+            assert!(view_cache.put(std::slice::from_ref(&after)).await.unwrap_err().is_transient());
             assert!(started.elapsed() < REFUSED_WITHIN, "{:?}", started.elapsed());
         }
     }
     assert_eq!(hear(&mut changes).await, None);
     let putting = async {
-        while board.put(std::slice::from_ref(&after)).await.is_err() {
+        while view_cache.put(std::slice::from_ref(&after)).await.is_err() {
             sleep(Duration::from_millis(50)).await;
         }
     };
     timeout(RESTART, putting).await.expect("it is well in the end");
-    assert_eq!(known(&board, after.id).await, Some(after.clone()));
+    assert_eq!(known(&view_cache, after.id).await, Some(after.clone()));
     assert_eq!(hear(&mut changes).await, Some(vec![after.id]));
 }

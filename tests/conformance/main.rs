@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod artifacts;
-mod board;
 mod broker;
 mod cache;
 mod faults;
 mod proxy;
 mod store;
+mod view_cache;

@@ -304,7 +304,7 @@ fn check_says_of_each_part_whether_it_is_there() {
             .unwrap_or(Value::Null)
     };
     let offline = "ok: no network for text, speech, image";
-    let all = json!({"store": "ok", "broker": "ok", "board": "ok", "artifacts": "ok", "provider offline": offline});
+    let all = json!({"store": "ok", "broker": "ok", "view_cache": "ok", "artifacts": "ok", "provider offline": offline});
     // Redis has half a second to answer, which a busy machine may let pass.
     let found = wait_for(|| Some(check()).filter(|parts| *parts == all));
     assert!(found.is_some(), "{}", check());
@@ -326,7 +326,7 @@ fn check_says_of_each_part_whether_it_is_there() {
     );
     let ok = |part: &str| said.lines().any(|line| line.starts_with(part) && line.ends_with(" ok"));
     assert!(
-        ["broker ", "board ", "artifacts "].into_iter().all(ok),
+        ["broker ", "view_cache ", "artifacts "].into_iter().all(ok),
         "what is away hides nothing else: {said}"
     );
 }

@@ -32,7 +32,7 @@ pub async fn watch(database: &str) {
     .await
     .unwrap();
     let watched: Vec<&str> = watched.iter().map(|(name,)| name.as_str()).collect();
-    for name in ["beat", "release", "settle_plans", "settle_retries", "settle_solo"] {
+    for name in ["heartbeat", "release", "settle_plans", "settle_retries", "settle_solo"] {
         assert!(
             watched.contains(&name),
             "{name} does not tell who calls it: its arguments were renamed ({watched:?})"

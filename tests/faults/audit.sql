@@ -74,7 +74,7 @@ CREATE TRIGGER audit_limit AFTER UPDATE OF lane ON spool.tasks FOR EACH ROW
 CREATE FUNCTION audit.on_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit.settles VALUES (NEW.id, NEW.fence, NEW.state::text);
-    IF NEW.state = 'succeeded' AND NOT NEW.recalled
+    IF NEW.state = 'succeeded' AND NOT NEW.cached
         AND NOT EXISTS (SELECT FROM audit.claims c WHERE c.task = NEW.id AND c.fence = NEW.fence AND c.worker = NEW.worker) THEN
         PERFORM audit.violated(NEW.id, 'a task succeeded that nobody had claimed with this fence');
     END IF;

@@ -15,7 +15,7 @@ use crate::{
     schedule::{Part, Place, Shape},
 };
 
-/// Slots of each worker, of every class.
+/// Slots of each worker, of every queue.
 const SLOTS: &str = "16";
 
 /// A fleet at work.

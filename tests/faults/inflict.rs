@@ -167,7 +167,7 @@ fn start(part: Part) -> &'static [&'static str] {
     }
 }
 
-/// What befalls the node that leads the busiest class's queue. All three are one cluster again when this returns.
+/// What befalls the node that leads the busiest queue's queue. All three are one cluster again when this returns.
 async fn strike_leader(namespace: &str, blow: Blow, time: Duration) {
     let queue = format!("{namespace}.light");
     let node = script("cluster", vec!["leader".to_owned(), queue]).await.trim().to_owned();
@@ -184,18 +184,18 @@ async fn strike_leader(namespace: &str, blow: Blow, time: Duration) {
     script("cluster", vec!["up".to_owned()]).await;
 }
 
-/// Purges or deletes every queue of classes. One that is not there (deleted and not declared again yet) is let be.
+/// Purges or deletes every queue of queues. One that is not there (deleted and not declared again yet) is let be.
 pub async fn on_queues(namespace: &str, delete: bool) {
     // Any node of a cluster will do: all are up between faults.
     let url = service("SPOOL_AMQP_URL");
     let (nodes, path) = url.rsplit_once('/').expect("an AMQP URL");
     let url = format!("{}/{path}", nodes.split(',').next().expect("a node"));
     let work = async {
-        for class in ["render", "generate", "light"] {
+        for queue in ["render", "generate", "light"] {
             // A connection for each: a queue that a kill left with its name only ends the connection that asks for it.
             let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
             let channel = connection.create_channel().await?;
-            let queue = format!("{namespace}.{class}");
+            let queue = format!("{namespace}.{queue}");
             let _ = match delete {
                 true => channel
                     .queue_delete(queue.into(), QueueDeleteOptions::default())

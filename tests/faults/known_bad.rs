@@ -6,10 +6,10 @@ use std::time::Duration;
 use backing::store::postgres::{self, PgOptions, PgStore};
 use common::{
     id::{TaskId, TenantId, WorkerId},
-    kind::Class,
     limits::LEASE,
     outcome::Settlement,
-    port::store::{Claimed, Presence, Settled, Store, SweepPolicy},
+    queue::Queue,
+    store::{Claimed, Settled, Store, SweepPolicy, WorkerRegistration},
     submission::{Submission, Work},
 };
 use serde_json::json;
@@ -50,15 +50,15 @@ impl Stage {
     /// A worker takes the task.
     async fn claim(&self) -> (WorkerId, Claimed) {
         let worker = WorkerId::new();
-        let presence = Presence {
+        let registration = WorkerRegistration {
             worker,
             name: "by hand".to_owned(),
-            slots: vec![(Class::Light, 1)],
+            slots: vec![(Queue::Light, 1)],
             draining: false,
         };
-        self.store.beat(&presence, &[], LEASE).await.expect("heard");
-        let rung = self.store.ring(Class::Light, 0, 10).await.expect("rung");
-        let tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
+        self.store.heartbeat(&registration, &[], LEASE).await.expect("heard");
+        let dispatched = self.store.dispatch(Queue::Light, 0, 10).await.expect("dispatched");
+        let tasks: Vec<TaskId> = dispatched.messages.iter().map(|message| message.task).collect();
         let claimed = self.store.claim(worker, &tasks, LEASE).await.expect("claimed");
         (worker, claimed.into_iter().flatten().next().expect("the task"))
     }
@@ -158,7 +158,7 @@ async fn a_job_that_settles_in_part_is_found() {
     tells(&stage.end().await, "is queued");
 }
 
-/// Nobody judges leases and nobody misses doorbells: the work of a killed worker, and the bells of a purged queue, are lost for good.
+/// Nobody judges leases and nobody misses task messages: the work of a killed worker, and the messages of a purged queue, are lost for good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_sweep_a_fleet_loses_jobs_and_the_harness_says_which() {
     let fleet =

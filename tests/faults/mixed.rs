@@ -5,8 +5,8 @@ use std::time::Duration;
 use backing::store::postgres::{self, PgOptions};
 use common::{
     id::TenantId,
-    kind::Class,
-    port::store::{Rung, Store},
+    queue::Queue,
+    store::{Dispatched, Store},
     submission::{Submission, Work},
 };
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};
@@ -42,7 +42,7 @@ async fn a_worker_lives_with_a_later_schema_and_with_doorbells_of_a_later_versio
     audit::execute(&fleet.database.url, LATER).await.expect("a later migration");
     fleet.add_worker(program()).await;
     fleet.member(0).works().await;
-    // No producer runs, so nobody rings but the later one that is played here.
+    // No producer runs, so nobody dispatches but the later one that is played here.
     let store =
         postgres::connect(&fleet.database.url, PgOptions::default()).await.expect("a store");
     let work = Work::Job(job());
@@ -50,9 +50,9 @@ async fn a_worker_lives_with_a_later_schema_and_with_doorbells_of_a_later_versio
         .accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[])
         .await
         .unwrap();
-    let rung = store.ring(Class::Light, 0, 10).await.unwrap();
-    assert_eq!(rung.bells.len(), 1);
-    ring_as_a_later_version(&fleet.namespace, &rung).await;
+    let dispatched = store.dispatch(Queue::Light, 0, 10).await.unwrap();
+    assert_eq!(dispatched.messages.len(), 1);
+    publish_as_a_later_version(&fleet.namespace, &dispatched).await;
     all_settled(&fleet.database.url, PATIENCE).await.expect("the worker heard");
 
     fleet.add_producer().await;
@@ -83,28 +83,28 @@ async fn an_older_worker_works_beside_a_newer_one() {
     end(fleet).await;
 }
 
-async fn ring_as_a_later_version(namespace: &str, rung: &Rung) {
+async fn publish_as_a_later_version(namespace: &str, dispatched: &Dispatched) {
     let connection =
         Connection::connect(&service("SPOOL_AMQP_URL"), ConnectionProperties::default())
             .await
             .unwrap();
     let channel = connection.create_channel().await.unwrap();
-    for bell in &rung.bells {
-        let mut message = serde_json::to_value(bell).unwrap();
-        message["v"] = json!(bell.v + 1);
+    for sent in &dispatched.messages {
+        let mut message = serde_json::to_value(sent).unwrap();
+        message["v"] = json!(sent.v + 1);
         message["laterField"] = json!({"of": ["a", "later", "version"]});
         let (exchange, payload) = (format!("{namespace}.tasks"), message.to_string());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let sent = channel.basic_publish(
+        let publishing = channel.basic_publish(
             exchange.into(),
             "light".into(),
             options,
             payload.as_bytes(),
             BasicProperties::default(),
         );
-        sent.await.unwrap().await.unwrap();
+        publishing.await.unwrap().await.unwrap();
     }
-    connection.close(200, "rung".into()).await.unwrap();
+    connection.close(200, "dispatched".into()).await.unwrap();
 }
 
 /// A batch of all that echo does without a child; every item must come to what it says.

@@ -1,6 +1,6 @@
 //! A fleet in one thread: the real store, and everything around it played by a seeded die.
 //!
-//! Bells are dropped, doubled, delayed and reordered; workers die between any two of their steps, stall past their leases and wake up
+//! TaskMessages are dropped, doubled, delayed and reordered; workers die between any two of their steps, stall past their leases and wake up
 //! again, and report twice; the clock jumps. Afterwards the faults stop, and within a bounded number of rounds every accepted job must be
 //! final, every task must have settled once, batches must add up to their items, and no lease may be left.
 //!
@@ -25,14 +25,13 @@ use backing::store::sqlite::SqliteStore;
 use common::{
     error::JobError,
     id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
     lifecycle::TaskState,
     limits::LEASE,
     outcome::{Settlement, Verdict},
-    port::{
-        broker::Doorbell,
-        clock::Clock,
-        store::{Beat, Claimed, Presence, Pulse, Settled, Store, SweepPolicy, Target},
+    port::{broker::TaskMessage, clock::Clock},
+    queue::Queue,
+    store::{
+        Claimed, Heartbeat, HeartbeatReply, Settled, Store, SweepPolicy, Target, WorkerRegistration,
     },
     submission::{NewJob, Submission, Work},
     view::ItemView,
@@ -80,7 +79,7 @@ struct World {
     clock: Arc<Dial>,
     die: SmallRng,
     tenant: TenantId,
-    bells: Vec<Doorbell>,
+    messages: Vec<TaskMessage>,
     workers: Vec<Worker>,
     jobs: Vec<JobId>,
     batches: Vec<BatchId>,
@@ -108,7 +107,7 @@ impl World {
             clock,
             die: SmallRng::seed_from_u64(seed),
             tenant: TenantId::default(),
-            bells: Vec::new(),
+            messages: Vec::new(),
             workers: (0..3).map(|_| Worker::new()).collect(),
             jobs: Vec::new(),
             batches: Vec::new(),
@@ -136,10 +135,10 @@ impl World {
     async fn step(&mut self) {
         match self.die.random_range(0..100) {
             0..14 => self.submit().await,
-            14..30 => self.ring(true).await,
+            14..30 => self.dispatch(true).await,
             30..50 => self.deliver(true).await,
             50..72 => self.work(true).await,
-            72..80 => self.beat().await,
+            72..80 => self.heartbeat().await,
             80..84 => self.kill(),
             84..87 => self.stall(),
             87..90 => self.report_again().await,
@@ -178,42 +177,42 @@ impl World {
         self.note("submit");
     }
 
-    async fn ring(&mut self, faults: bool) {
-        let rung = self.store.ring(Class::Light, 2, 20).await.unwrap();
-        for bell in rung.bells {
+    async fn dispatch(&mut self, faults: bool) {
+        let dispatched = self.store.dispatch(Queue::Light, 2, 20).await.unwrap();
+        for message in dispatched.messages {
             match faults && self.chance(25) {
                 true if self.chance(50) => {
-                    // Nacked, and known to be: made ready again. The bell may have got through all the same.
-                    self.store.hand_back(&[bell.task]).await.unwrap();
+                    // Nacked, and known to be: made ready again. The message may have got through all the same.
+                    self.store.hand_back(&[message.task]).await.unwrap();
                     if self.chance(30) {
-                        self.bells.push(bell);
+                        self.messages.push(message);
                     }
                 }
                 true => {}
-                false => self.bells.push(bell),
+                false => self.messages.push(message),
             }
         }
-        self.note("ring");
+        self.note("dispatch");
     }
 
-    /// A bell, not the oldest, reaches a worker that takes it, is full, or dies with it.
+    /// A message, not the oldest, reaches a worker that takes it, is full, or dies with it.
     async fn deliver(&mut self, faults: bool) {
-        if self.bells.is_empty() {
+        if self.messages.is_empty() {
             return;
         }
-        let at = self.pick(self.bells.len());
-        let bell = if faults && self.chance(15) {
-            self.bells[at].clone()
+        let at = self.pick(self.messages.len());
+        let message = if faults && self.chance(15) {
+            self.messages[at].clone()
         } else {
-            self.bells.swap_remove(at)
+            self.messages.swap_remove(at)
         };
         let worker = self.pick(self.workers.len());
         if faults && self.chance(10) {
-            self.store.hand_back(&[bell.task]).await.unwrap();
+            self.store.hand_back(&[message.task]).await.unwrap();
             return self.note("hand back");
         }
         let id = self.workers[worker].id;
-        let claimed = self.store.claim(id, &[bell.task], LEASE).await.unwrap();
+        let claimed = self.store.claim(id, &[message.task], LEASE).await.unwrap();
         for claimed in claimed.iter().flatten() {
             self.holders.insert(claimed.task, (id, claimed.fence));
         }
@@ -291,40 +290,47 @@ impl World {
         }
     }
 
-    async fn beat(&mut self) {
+    async fn heartbeat(&mut self) {
         for at in 0..self.workers.len() {
             let worker = &self.workers[at];
             if worker.stalled {
                 continue;
             }
-            let presence = Presence {
+            let registration = WorkerRegistration {
                 worker: worker.id,
                 name: "sim".into(),
-                slots: vec![(Class::Light, 4)],
+                slots: vec![(Queue::Light, 4)],
                 draining: false,
             };
-            let beats: Vec<Beat> = worker
+            let heartbeats: Vec<Heartbeat> = worker
                 .running
                 .iter()
-                .map(|claimed| Beat { task: claimed.task, fence: claimed.fence, progress: None })
+                .map(|claimed| Heartbeat {
+                    task: claimed.task,
+                    fence: claimed.fence,
+                    progress: None,
+                })
                 .collect();
-            let pulses = self.store.beat(&presence, &beats, LEASE).await.unwrap();
-            self.obey(at, &beats, &pulses).await;
+            let replies = self.store.heartbeat(&registration, &heartbeats, LEASE).await.unwrap();
+            self.obey(at, &heartbeats, &replies).await;
         }
     }
 
     /// An attempt whose lease is gone stops in silence; one that is to be cancelled says so.
-    async fn obey(&mut self, worker: usize, beats: &[Beat], pulses: &[Pulse]) {
-        for (beat, pulse) in beats.iter().zip(pulses) {
-            if *pulse == Pulse::Held {
+    async fn obey(&mut self, worker: usize, heartbeats: &[Heartbeat], replies: &[HeartbeatReply]) {
+        for (heartbeat, reply) in heartbeats.iter().zip(replies) {
+            if *reply == HeartbeatReply::Held {
                 continue;
             }
-            self.workers[worker]
-                .running
-                .retain(|claimed| claimed.task != beat.task || claimed.fence != beat.fence);
-            if *pulse == Pulse::Cancel {
-                let settlement =
-                    Settlement { task: beat.task, fence: beat.fence, verdict: Verdict::Cancelled };
+            self.workers[worker].running.retain(|claimed| {
+                claimed.task != heartbeat.task || claimed.fence != heartbeat.fence
+            });
+            if *reply == HeartbeatReply::Cancel {
+                let settlement = Settlement {
+                    task: heartbeat.task,
+                    fence: heartbeat.fence,
+                    verdict: Verdict::Cancelled,
+                };
                 self.settle(self.workers[worker].id, settlement).await;
             }
         }
@@ -357,9 +363,9 @@ impl World {
 
     async fn sweep(&mut self) {
         let swept = self.store.sweep(POLICY).await.unwrap();
-        let (bells, _) =
-            self.store.overdue(Class::Light, Duration::from_secs(2), 100).await.unwrap();
-        self.bells.extend(bells);
+        let (messages, _) =
+            self.store.overdue(Queue::Light, Duration::from_secs(2), 100).await.unwrap();
+        self.messages.extend(messages);
         self.note(format!("sweep lost {} quarantined {}", swept.lost, swept.quarantined));
     }
 
@@ -393,10 +399,10 @@ impl World {
                 return;
             }
             self.clock.turn(500);
-            self.beat().await;
+            self.heartbeat().await;
             self.sweep().await;
-            self.ring(false).await;
-            while !self.bells.is_empty() {
+            self.dispatch(false).await;
+            while !self.messages.is_empty() {
                 self.deliver(false).await;
             }
             while self.workers.iter().any(|worker| !worker.running.is_empty()) {
@@ -438,7 +444,7 @@ impl World {
             );
             assert_eq!(batch.rejected, batch.total - fulfilled, "batch {id}");
         }
-        assert_eq!(self.store.demand(Class::Light).await.unwrap().running, 0, "a lease is left");
+        assert_eq!(self.store.demand(Queue::Light).await.unwrap().running, 0, "a lease is left");
     }
 
     async fn check_job(&self, job: JobId) {
@@ -451,7 +457,7 @@ impl World {
                 task.name,
                 task.state
             );
-            let own = task.state == TaskState::Succeeded && !task.recalled;
+            let own = task.state == TaskState::Succeeded && !task.cached;
             assert!(
                 !own || self.settled.contains(&task.id),
                 "{} succeeded and nobody said so",
@@ -470,7 +476,7 @@ impl World {
 
 async fn play(seed: u64) {
     let mut world = World::new(seed).await;
-    world.beat().await;
+    world.heartbeat().await;
     for _ in 0..STEPS {
         world.step().await;
     }

@@ -1,6 +1,6 @@
-//! The protocol of claim, heartbeat, settle, cancel, sweep and doorbell, small enough to try every interleaving.
+//! The protocol of claim, heartbeat, settle, cancel, sweep and task message, small enough to try every interleaving.
 //!
-//! One task, two processes (one with two slots), a broker that may lose and double bells, processes that may die, and attempts that may
+//! One task, two processes (one with two slots), a broker that may lose and double messages, processes that may die, and attempts that may
 //! stall past their lease and wake up later. Transitions are `common::lifecycle::next`, so the table that the stores follow is the one
 //! that is checked.
 //!
@@ -22,7 +22,7 @@ enum Variant {
     AckBeforeClaimAndNoBellSweep,
 }
 
-/// Beats of a lease: one tick may pass unheard, the second ends it.
+/// Beats of a lease: one tick may pass unconfirmed, the second ends it.
 const LEASE: u8 = 2;
 const QUARANTINE_AFTER: u8 = 2;
 const MAX_ATTEMPTS: u8 = 2;
@@ -55,13 +55,13 @@ enum Slot {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct State {
     row: Row,
-    bells: u8,
+    messages: u8,
     slots: [Slot; 3],
     generation: [u8; 2],
     /// What a sweep read and has not acted on yet: the fence of a row whose lease had ended.
     swept: Option<u8>,
     crashes_left: u8,
-    bell_faults_left: u8,
+    publish_faults_left: u8,
     /// Whether somebody may still ask for a cancel. A model in which it is always possible would never get stuck.
     may_cancel: bool,
     /// Ghosts, which no mechanism reads: the slot whose claim was the last, how often the row settled, and what went wrong.
@@ -73,14 +73,14 @@ struct State {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Action {
-    Ring,
+    Dispatch,
     LoseBell,
     DoubleBell,
     SweepBells,
     Receive(usize),
     Claim(usize),
     HandBack(usize),
-    Beat(usize),
+    Heartbeat(usize),
     Succeed(usize),
     FailAttempt(usize),
     AcknowledgeCancel(usize),
@@ -145,7 +145,7 @@ impl Protocol {
         leave(state);
     }
 
-    /// Acts on what a sweep read a while ago: expired, unless the row has moved on since.
+    /// Acts on what a sweep read a while ago: expired, unless the row has changes on since.
     fn expire(&self, state: &mut State, read: u8) {
         let row = &mut state.row;
         let running = row.state == TaskState::Running;
@@ -171,7 +171,7 @@ impl Protocol {
             // What was not acked is delivered again.
             let unacked = state.slots[slot] == Slot::Received
                 && self.0 != Variant::AckBeforeClaimAndNoBellSweep;
-            state.bells += u8::from(unacked);
+            state.messages += u8::from(unacked);
             state.slots[slot] = Slot::Idle;
         }
         state.generation[process] += 1;
@@ -220,12 +220,12 @@ impl Model for Protocol {
         };
         let state = State {
             row,
-            bells: 0,
+            messages: 0,
             slots: [Slot::Idle; 3],
             generation: [0; 2],
             swept: None,
             crashes_left: 1,
-            bell_faults_left: 1,
+            publish_faults_left: 1,
             may_cancel: false,
             holder: None,
             settled: 0,
@@ -238,12 +238,12 @@ impl Model for Protocol {
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         let row = &state.row;
         if row.state == TaskState::Ready {
-            actions.push(Action::Ring);
+            actions.push(Action::Dispatch);
         }
-        if state.bells > 0 && state.bell_faults_left > 0 {
+        if state.messages > 0 && state.publish_faults_left > 0 {
             actions.extend([Action::LoseBell, Action::DoubleBell]);
         }
-        let nobody_has_it = state.bells == 0 && !state.slots.contains(&Slot::Received);
+        let nobody_has_it = state.messages == 0 && !state.slots.contains(&Slot::Received);
         if row.state == TaskState::Queued
             && nobody_has_it
             && self.0 != Variant::AckBeforeClaimAndNoBellSweep
@@ -252,12 +252,12 @@ impl Model for Protocol {
         }
         for (slot, doing) in state.slots.iter().enumerate() {
             match doing {
-                Slot::Idle if state.bells > 0 => actions.push(Action::Receive(slot)),
+                Slot::Idle if state.messages > 0 => actions.push(Action::Receive(slot)),
                 Slot::Idle => {}
                 Slot::Received => actions.extend([Action::Claim(slot), Action::HandBack(slot)]),
                 Slot::Running { .. } => {
                     actions.extend([
-                        Action::Beat(slot),
+                        Action::Heartbeat(slot),
                         Action::Succeed(slot),
                         Action::FailAttempt(slot),
                     ]);
@@ -289,21 +289,21 @@ impl Model for Protocol {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Ring => {
-                state.row.state = next(state.row.state, TaskEvent::Ring).unwrap();
-                state.bells += 1;
+            Action::Dispatch => {
+                state.row.state = next(state.row.state, TaskEvent::Dispatch).unwrap();
+                state.messages += 1;
             }
             Action::LoseBell => {
-                state.bells -= 1;
-                state.bell_faults_left -= 1;
+                state.messages -= 1;
+                state.publish_faults_left -= 1;
             }
             Action::DoubleBell => {
-                state.bells += 1;
-                state.bell_faults_left -= 1;
+                state.messages += 1;
+                state.publish_faults_left -= 1;
             }
-            Action::SweepBells => state.bells += 1,
+            Action::SweepBells => state.messages += 1,
             Action::Receive(slot) => {
-                state.bells -= 1;
+                state.messages -= 1;
                 state.slots[slot] = Slot::Received;
             }
             Action::Claim(slot) => self.claim(&mut state, slot),
@@ -313,7 +313,7 @@ impl Model for Protocol {
                     state.row.state = ready;
                 }
             }
-            Action::Beat(slot) => match state.slots[slot] {
+            Action::Heartbeat(slot) => match state.slots[slot] {
                 Slot::Running { fence } if self.admits(&state, slot, fence) => {
                     state.row.lease_left = LEASE
                 }
@@ -354,7 +354,7 @@ impl Model for Protocol {
 
     /// Releases and hand-backs burn nothing and could go on for ever; so many claims show all there is to see.
     fn within_boundary(&self, state: &State) -> bool {
-        state.row.fence <= 5 && state.row.attempts <= 5 && state.bells <= 3
+        state.row.fence <= 5 && state.row.attempts <= 5 && state.messages <= 3
     }
 }
 

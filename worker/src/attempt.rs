@@ -8,14 +8,12 @@ use common::{
     id::WorkerId,
     kind::Catalog,
     kinds::made::stood_in,
-    limits::{ALONE_AFTER, MAX_OUTPUT_BYTES},
+    limits::{EXCLUSIVE_AFTER, MAX_OUTPUT_BYTES},
     outcome::{ArtifactRef, Outcome, Settlement, Verdict, judge},
     plan::{self, Parent},
-    port::{
-        board::Board,
-        store::{Claimed, Settled, Store},
-    },
+    port::view_cache::ViewCache,
     retry::RetryPolicy,
+    store::{Claimed, Settled, Store},
     trace::TraceParent,
 };
 use serde_json::Value;
@@ -39,7 +37,7 @@ pub struct Shared {
     /// For claims, hand-backs and releases.
     pub store: Arc<dyn Store>,
     /// For progress.
-    pub board: Arc<dyn Board>,
+    pub view_cache: Arc<dyn ViewCache>,
     /// The kinds and their bounds.
     pub catalog: Arc<Catalog>,
     /// What handlers work with.
@@ -60,12 +58,12 @@ pub struct Shared {
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Starts an attempt on a slot. The lease is held from here on, so the next heartbeat renews it.
-/// `traceparent` is what its bell carries.
+/// `traceparent` is what its message carries.
 pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot, traceparent: Option<&str>) {
     let held = shared.leases.hold(claimed.task, claimed.fence);
     let span = span(traceparent);
     let attempt = async move {
-        let used = shared.metrics.slots.with_label_values(&[slot.class.as_str()]);
+        let used = shared.metrics.slots.with_label_values(&[slot.queue.as_str()]);
         used.inc();
         let outcome = run(&shared, &claimed, &held).await;
         end(&shared, claimed, held, outcome).await;
@@ -87,7 +85,7 @@ fn span(traceparent: Option<&str>) -> Span {
 
 async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome {
     let _company = tokio::select! {
-        presence = shared.company.join(claimed.losses >= ALONE_AFTER) => presence,
+        registration = shared.company.join(claimed.losses >= EXCLUSIVE_AFTER) => registration,
         () = held.lease.stop.asked() => return stopped(held, claimed.timeout),
     };
     let began = Instant::now();
@@ -104,7 +102,7 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome
         lease: held.lease.clone(),
         reporter: Arc::new(Reporter::new(
             held.lease.clone(),
-            shared.board.clone(),
+            shared.view_cache.clone(),
             claimed.view.clone(),
         )),
     };
@@ -199,7 +197,7 @@ async fn settle_as_bug(shared: &Shared, claimed: &Claimed, error: common::port::
 async fn release(shared: &Shared, claimed: &Claimed, count: impl Fn(&str)) {
     count("released");
     match shared.store.release(shared.worker, &[(claimed.task, claimed.fence)]).await {
-        Ok(moved) => shared.announcer.announce(moved),
+        Ok(changes) => shared.announcer.announce(changes),
         Err(error) => {
             tracing::warn!(task = %claimed.task, %error, "not released; its lease will expire")
         }

@@ -1,4 +1,4 @@
-//! Keeps the leases: one beat for all of them, every few seconds, from a thread and a runtime of its own, so that neither a busy
+//! Keeps the leases: one heartbeat for all of them, every few seconds, from a thread and a runtime of its own, so that neither a busy
 //! executor nor a handler that blocks can let a lease run out.
 
 use std::{
@@ -9,13 +9,13 @@ use std::{
 
 use common::{
     limits::LEASE,
-    port::store::{Presence, Store},
+    store::{Store, WorkerRegistration},
 };
 use tokio::sync::{Notify, watch};
 
 use crate::leases::Leases;
 
-/// The beating thread. It ends when [`Heart::stop`] is called, after a last beat that says the worker is leaving.
+/// The beating thread. It ends when [`Heart::stop`] is called, after a last heartbeat that says the worker is leaving.
 pub struct Heart {
     orders: watch::Sender<Orders>,
     now: Arc<Notify>,
@@ -25,38 +25,38 @@ pub struct Heart {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Orders {
-    Beat,
+    Heartbeat,
     Drain,
     Stop,
 }
 
 impl Heart {
-    /// Starts to beat, so often.
+    /// Starts to heartbeat, so often.
     pub fn start(
         store: Arc<dyn Store>,
-        presence: Presence,
+        registration: WorkerRegistration,
         leases: Arc<Leases>,
         every: Duration,
     ) -> std::io::Result<Self> {
-        let (orders, heard) = watch::channel(Orders::Beat);
+        let (orders, heard) = watch::channel(Orders::Heartbeat);
         let (beaten, first) = watch::channel(false);
         let now = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ear = Ear { orders: heard, now: now.clone(), first: beaten };
         let thread = std::thread::Builder::new().name("heart".into()).spawn(move || {
-            runtime.block_on(beat_until_stopped(store, presence, leases, every, ear))
+            runtime.block_on(heartbeat_until_stopped(store, registration, leases, every, ear))
         })?;
         Ok(Self { orders, now, first, thread: Some(thread) })
     }
 
-    /// Waits until the store has heard the first beat: until then no dispatcher counts this worker's slots.
-    pub async fn first_beat(&self) {
+    /// Waits until the store has heard the first heartbeat: until then no dispatcher counts this worker's slots.
+    pub async fn first_heartbeat(&self) {
         let mut first = self.first.clone();
         // The sender lives as long as the thread.
         let _ = first.wait_for(|beaten| *beaten).await;
     }
 
-    /// Tells the store, now and with every beat from now on, that this worker takes nothing new.
+    /// Tells the store, now and with every heartbeat from now on, that this worker takes nothing new.
     pub fn drain(&self) {
         self.orders.send_replace(Orders::Drain);
         self.now.notify_one();
@@ -90,18 +90,18 @@ struct Ear {
     first: watch::Sender<bool>,
 }
 
-async fn beat_until_stopped(
+async fn heartbeat_until_stopped(
     store: Arc<dyn Store>,
-    mut presence: Presence,
+    mut registration: WorkerRegistration,
     leases: Arc<Leases>,
     every: Duration,
     ear: Ear,
 ) {
     loop {
         let order = *ear.orders.borrow();
-        presence.draining = order != Orders::Beat;
+        registration.draining = order != Orders::Heartbeat;
         let began = Instant::now();
-        let pause = match beat(&*store, &presence, &leases).await {
+        let pause = match heartbeat(&*store, &registration, &leases).await {
             true => {
                 ear.first.send_replace(true);
                 every.saturating_sub(began.elapsed())
@@ -118,12 +118,12 @@ async fn beat_until_stopped(
     }
 }
 
-/// One beat; whether the store heard it. A beat that takes a third of a lease is given up, so that the next can still come in time.
-async fn beat(store: &dyn Store, presence: &Presence, leases: &Leases) -> bool {
-    let beats = leases.beats();
-    match tokio::time::timeout(LEASE / 3, store.beat(presence, &beats, LEASE)).await {
-        Ok(Ok(pulses)) => {
-            leases.hear(&beats, &pulses);
+/// One heartbeat; whether the store heard it. A heartbeat that takes a third of a lease is given up, so that the next can still come in time.
+async fn heartbeat(store: &dyn Store, registration: &WorkerRegistration, leases: &Leases) -> bool {
+    let heartbeats = leases.heartbeats();
+    match tokio::time::timeout(LEASE / 3, store.heartbeat(registration, &heartbeats, LEASE)).await {
+        Ok(Ok(replies)) => {
+            leases.hear(&heartbeats, &replies);
             true
         }
         Ok(Err(error)) => {

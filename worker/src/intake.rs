@@ -1,4 +1,4 @@
-//! One class's way in: receive → take slots → claim → ack → start.
+//! One queue's way in: receive → take slots → claim → ack → start.
 //!
 //! A delivery is acked within [`ACK_WITHIN`], whatever runs: right after its claim committed, or, when no slot frees up in that time,
 //! after its task was handed back to `ready`, where any worker's dispatcher finds it.
@@ -20,7 +20,7 @@ use crate::{
 /// How long a delivery may wait for a slot: what is left of [`ACK_WITHIN`] after a claim or a hand-back.
 const SLOT_WITHIN: Duration = Duration::from_millis(600);
 
-/// Takes deliveries of one class until told to stop.
+/// Takes deliveries of one queue until told to stop.
 pub async fn run(
     shared: Arc<Shared>,
     slots: Slots,
@@ -74,12 +74,12 @@ async fn claim(
     if fitting.is_empty() {
         return;
     }
-    let tasks: Vec<TaskId> = fitting.iter().map(|(delivery, _)| delivery.bell.task).collect();
+    let tasks: Vec<TaskId> = fitting.iter().map(|(delivery, _)| delivery.message.task).collect();
     let claimed = match shared.store.claim(shared.worker, &tasks, LEASE).await {
         Ok(claimed) => claimed,
         Err(error) => {
-            // The commit may or may not have happened. If it did, no beat renews these leases and they expire; if not, the tasks stay
-            // `queued` and the sweep rings again. Either way nothing is held here.
+            // The commit may or may not have happened. If it did, no heartbeat renews these leases and they expire; if not, the tasks stay
+            // `queued` and the sweep dispatches again. Either way nothing is held here.
             tracing::warn!(%error, tasks = tasks.len(), "a claim failed");
             return ack(deliveries, fitting.iter().map(|(delivery, _)| delivery.tag).collect())
                 .await;
@@ -88,19 +88,19 @@ async fn claim(
     let mut tags = Vec::with_capacity(fitting.len());
     for ((delivery, slot), claimed) in fitting.into_iter().zip(claimed) {
         tags.push(delivery.tag);
-        // A duplicate or late bell claims nothing, and that is all that comes of it.
+        // A duplicate or late message claims nothing, and that is all that comes of it.
         if let Some(claimed) = claimed {
-            attempt::start(shared.clone(), claimed, slot, delivery.bell.traceparent.as_deref());
+            attempt::start(shared.clone(), claimed, slot, delivery.message.traceparent.as_deref());
         }
     }
     ack(deliveries, tags).await;
 }
 
 async fn hand_back(shared: &Shared, deliveries: &mut dyn Deliveries, rest: &[Delivery]) {
-    let tasks: Vec<TaskId> = rest.iter().map(|delivery| delivery.bell.task).collect();
+    let tasks: Vec<TaskId> = rest.iter().map(|delivery| delivery.message.task).collect();
     shared.metrics.handed_back.inc_by(tasks.len() as u64);
     if let Err(error) = shared.store.hand_back(&tasks).await {
-        // They stay `queued`; the sweep rings for them again.
+        // They stay `queued`; the sweep dispatches for them again.
         tracing::warn!(%error, tasks = tasks.len(), "tasks without a slot could not be handed back");
     }
     ack(deliveries, rest.iter().map(|delivery| delivery.tag).collect()).await;

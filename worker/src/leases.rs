@@ -1,4 +1,4 @@
-//! The leases this worker holds: what the heart beats for, and whom a cancel reaches.
+//! The leases this worker holds: what the heart heartbeats for, and whom a cancel reaches.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use common::{
     id::{Fence, TaskId},
-    port::store::{Beat, Pulse},
+    store::{Heartbeat, HeartbeatReply},
     view::Progress,
 };
 use tokio::sync::Notify;
@@ -27,7 +27,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Keeps how far the attempt is, for the next beat.
+    /// Keeps how far the attempt is, for the next heartbeat.
     pub fn report(&self, progress: Progress) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
     }
@@ -59,27 +59,27 @@ impl Leases {
         self.lock().len()
     }
 
-    /// A beat for each.
-    pub fn beats(&self) -> Vec<Beat> {
-        let beat = |lease: &Arc<Lease>| Beat {
+    /// A heartbeat for each.
+    pub fn heartbeats(&self) -> Vec<Heartbeat> {
+        let heartbeat = |lease: &Arc<Lease>| Heartbeat {
             task: lease.task,
             fence: lease.fence,
             progress: lease.progress(),
         };
-        self.lock().values().map(beat).collect()
+        self.lock().values().map(heartbeat).collect()
     }
 
-    /// Tells attempts what their beat heard.
-    pub fn hear(&self, beats: &[Beat], pulses: &[Pulse]) {
-        for (beat, pulse) in beats.iter().zip(pulses) {
-            let reason = match pulse {
-                Pulse::Held => continue,
-                Pulse::Cancel => Reason::Cancelled,
-                Pulse::Stale => Reason::Abandoned,
+    /// Tells attempts what their heartbeat heard.
+    pub fn hear(&self, heartbeats: &[Heartbeat], replies: &[HeartbeatReply]) {
+        for (heartbeat, reply) in heartbeats.iter().zip(replies) {
+            let reason = match reply {
+                HeartbeatReply::Held => continue,
+                HeartbeatReply::Cancel => Reason::Cancelled,
+                HeartbeatReply::Stale => Reason::Abandoned,
             };
-            // A newer attempt of the same task may have begun here since the beat was made.
+            // A newer attempt of the same task may have begun here since the heartbeat was made.
             if let Some(lease) =
-                self.lock().get(&beat.task).filter(|lease| lease.fence == beat.fence)
+                self.lock().get(&heartbeat.task).filter(|lease| lease.fence == heartbeat.fence)
             {
                 lease.stop.ask(reason);
             }
@@ -145,9 +145,9 @@ mod tests {
         let leases = Arc::new(Leases::default());
         let task = TaskId::new();
         let old = leases.hold(task, Fence(1));
-        let beats = leases.beats();
+        let heartbeats = leases.heartbeats();
         let new = leases.hold(task, Fence(2));
-        leases.hear(&beats, &[Pulse::Stale]);
+        leases.hear(&heartbeats, &[HeartbeatReply::Stale]);
         assert_eq!((old.lease.stop.reason(), new.lease.stop.reason()), (None, None));
         drop(old);
         assert_eq!(leases.len(), 1);

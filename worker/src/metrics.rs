@@ -1,4 +1,4 @@
-//! What a worker counts. Labels are kinds, classes and outcomes: bounded, never ids.
+//! What a worker counts. Labels are kinds, queues and outcomes: bounded, never ids.
 
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
@@ -13,7 +13,7 @@ pub struct Metrics {
     pub run: HistogramVec,
     /// Seconds from the answer to its commit.
     pub settle: HistogramVec,
-    /// Slots in use, by class.
+    /// Slots in use, by queue.
     pub slots: IntGaugeVec,
     /// Settlements that came too late: another attempt holds the lease.
     pub stale: IntCounter,
@@ -49,8 +49,8 @@ impl Metrics {
                 &["kind"],
             )?,
             slots: IntGaugeVec::new(
-                Opts::new("spool_slots_used", "Slots in use, by class."),
-                &["class"],
+                Opts::new("spool_slots_used", "Slots in use, by queue."),
+                &["queue"],
             )?,
             stale: IntCounter::new(
                 "spool_stale_settles_total",

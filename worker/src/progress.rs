@@ -1,4 +1,4 @@
-//! How far an attempt is, told to the lease (for the next heartbeat) and to the board (for whoever watches).
+//! How far an attempt is, told to the lease (for the next heartbeat) and to the view cache (for whoever watches).
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -8,7 +8,7 @@ use std::{
 use common::{
     lifecycle::JobStatus,
     limits::PROGRESS_EVERY,
-    port::board::Board,
+    port::view_cache::ViewCache,
     view::{JobView, Progress, Rank},
 };
 
@@ -17,7 +17,7 @@ use crate::leases::Lease;
 /// Reports of one attempt.
 pub struct Reporter {
     lease: Arc<Lease>,
-    board: Arc<dyn Board>,
+    view_cache: Arc<dyn ViewCache>,
     /// The job as of the claim.
     base: JobView,
     told: Mutex<Told>,
@@ -31,21 +31,21 @@ struct Told {
 
 impl Reporter {
     /// For the attempt under this lease of a task of the job that `base` shows.
-    pub fn new(lease: Arc<Lease>, board: Arc<dyn Board>, base: JobView) -> Self {
-        Self { lease, board, base, told: Mutex::new(Told { at: None, sequence: 0 }) }
+    pub fn new(lease: Arc<Lease>, view_cache: Arc<dyn ViewCache>, base: JobView) -> Self {
+        Self { lease, view_cache, base, told: Mutex::new(Told { at: None, sequence: 0 }) }
     }
 
-    /// Tells that the attempt is at `value` (0 to 1) of `stage`. Reaches the board at most once in [`PROGRESS_EVERY`]; what comes between
-    /// is not lost, as the next beat carries the newest.
+    /// Tells that the attempt is at `value` (0 to 1) of `stage`. Reaches the view cache at most once in [`PROGRESS_EVERY`]; what comes between
+    /// is not lost, as the next heartbeat carries the newest.
     pub fn tell(&self, value: f64, stage: &str) {
         let value = if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 };
         let progress = Progress { value, stage: Some(stage.to_owned()) };
         self.lease.report(progress.clone());
         if let Some(sequence) = self.due() {
             let view = self.view(progress, sequence);
-            let board = self.board.clone();
-            // The board being away is the board's own trouble: it logs, and the store has the beats.
-            tokio::spawn(async move { board.put(&[view]).await });
+            let view_cache = self.view_cache.clone();
+            // The view cache being away is the view cache's own trouble: it logs, and the store has the heartbeats.
+            tokio::spawn(async move { view_cache.put(&[view]).await });
         }
     }
 

@@ -8,10 +8,8 @@ use common::{
     id::WorkerId,
     limits::MAX_GROUP,
     outcome::Settlement,
-    port::{
-        PortError,
-        store::{Settled, Store},
-    },
+    port::PortError,
+    store::{Settled, Store},
 };
 
 /// Settles for one worker.
@@ -26,8 +24,8 @@ impl Settler {
         let group = Group::new(MAX_GROUP, move |settlements: Vec<Settlement>| {
             let (store, announcer) = (store.clone(), announcer.clone());
             async move {
-                let (settled, moved) = store.settle(worker, settlements).await?;
-                announcer.announce(moved);
+                let (settled, changes) = store.settle(worker, settlements).await?;
+                announcer.announce(changes);
                 Ok(settled)
             }
         });

@@ -1,17 +1,17 @@
-//! Slots: how many attempts of a class run side by side, and the rule that a suspect runs alone.
+//! Slots: how many attempts of a queue run side by side, and the rule that a suspect runs alone.
 
 use std::sync::Arc;
 
-use common::kind::Class;
+use common::queue::Queue;
 use tokio::sync::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore,
 };
 
-/// The slots of one class.
+/// The slots of one queue.
 #[derive(Debug, Clone)]
 pub struct Slots {
-    /// The class.
-    pub class: Class,
+    /// The queue.
+    pub queue: Queue,
     /// How many there are.
     pub total: u32,
     free: Arc<Semaphore>,
@@ -21,26 +21,26 @@ pub struct Slots {
 #[derive(Debug)]
 pub struct Slot {
     /// Whose slot it is.
-    pub class: Class,
+    pub queue: Queue,
     #[allow(dead_code, reason = "held for its drop")]
     permit: OwnedSemaphorePermit,
 }
 
 impl Slots {
     /// So many slots, all free.
-    pub fn new(class: Class, total: u32) -> Self {
-        Self { class, total, free: Arc::new(Semaphore::new(total as usize)) }
+    pub fn new(queue: Queue, total: u32) -> Self {
+        Self { queue, total, free: Arc::new(Semaphore::new(total as usize)) }
     }
 
     /// A slot, if one is free now.
     pub fn try_take(&self) -> Option<Slot> {
-        self.free.clone().try_acquire_owned().ok().map(|permit| Slot { class: self.class, permit })
+        self.free.clone().try_acquire_owned().ok().map(|permit| Slot { queue: self.queue, permit })
     }
 
     /// A slot, as soon as one is free.
     pub async fn take(&self) -> Slot {
         match self.free.clone().acquire_owned().await {
-            Ok(permit) => Slot { class: self.class, permit },
+            Ok(permit) => Slot { queue: self.queue, permit },
             Err(_) => std::future::pending().await, // Never closed.
         }
     }

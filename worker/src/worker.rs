@@ -1,19 +1,20 @@
-//! A worker process, from its first beat to its last.
+//! A worker process, from its first heartbeat to its last.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use backing::{announce::Announcer, cache::Cache};
 use common::{
     id::WorkerId,
-    kind::{Catalog, Class},
-    limits::BEAT_EVERY,
+    kind::Catalog,
+    limits::HEARTBEAT_EVERY,
     port::{
         PortError,
         artifacts::Artifacts,
-        board::Board,
-        broker::{Broker, Control, Controls},
-        store::{Presence, Store},
+        broker::{Broker, Control, ControlStream},
+        view_cache::ViewCache,
     },
+    queue::Queue,
+    store::{Store, WorkerRegistration},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -36,10 +37,10 @@ use crate::{
 pub struct Parts {
     /// The truth. An adapter keeps connections for heartbeats apart from those for other work.
     pub store: Arc<dyn Store>,
-    /// The doorbell.
+    /// The task message.
     pub broker: Arc<dyn Broker>,
     /// The window.
-    pub board: Arc<dyn Board>,
+    pub view_cache: Arc<dyn ViewCache>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
     /// What is read again and could be computed again.
@@ -53,12 +54,12 @@ pub struct Parts {
 pub struct Settings {
     /// Its machine and process, for operators.
     pub name: String,
-    /// Slots by class. A class that is left out, or has none, is not consumed.
-    pub slots: Vec<(Class, u32)>,
+    /// Slots by queue. A queue that is left out, or has none, is not consumed.
+    pub slots: Vec<(Queue, u32)>,
     /// How long running attempts may take to end when the worker is told to stop, before they are released.
     pub grace: Duration,
-    /// From beat to beat: the lease is renewed, and how far each attempt is written down. At most [`common::limits::BEAT_EVERY`].
-    pub beat_every: Duration,
+    /// From heartbeat to heartbeat: the lease is renewed, and how far each attempt is written down. At most [`common::limits::HEARTBEAT_EVERY`].
+    pub heartbeat_every: Duration,
     /// The program that runs media children: our own binary.
     pub program: PathBuf,
     /// Where scratch folders are made.
@@ -69,7 +70,7 @@ pub struct Settings {
     pub providers: providers::Config,
 }
 
-/// What was computed last is written to the board before a worker goes, if that takes no longer.
+/// What was computed last is written to the view cache before a worker goes, if that takes no longer.
 const CACHE_WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// A worker that is ready to run.
@@ -92,8 +93,8 @@ impl Worker {
             tracing::info!(folders = swept, "removed what killed workers had left in scratch");
         }
         let worker = WorkerId::new();
-        let announcer = Announcer::new(parts.board.clone(), parts.broker.clone())
-            .counting(parts.cache.recalls().clone(), parts.catalog.clone());
+        let announcer = Announcer::new(parts.view_cache.clone(), parts.broker.clone())
+            .counting(parts.cache.memo_hits().clone(), parts.catalog.clone());
         let (reach, scratch) = (settings.reach.clone(), settings.scratch.clone());
         let fetcher = Fetcher::new(reach, parts.artifacts.clone(), parts.cache.clone(), scratch)?;
         let providers = Providers::new(&settings.providers, &metrics.providers)
@@ -103,7 +104,7 @@ impl Worker {
         let shared = Shared {
             worker,
             store: parts.store.clone(),
-            board: parts.board.clone(),
+            view_cache: parts.view_cache.clone(),
             catalog: parts.catalog.clone(),
             tools: Arc::new(tools),
             leases: Arc::new(Leases::default()),
@@ -118,12 +119,12 @@ impl Worker {
     /// Works until `stop` is cancelled, then drains: takes nothing new, lets what runs end within the grace, releases the rest.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PortError> {
         let heart = self.start_heart()?;
-        heart.first_beat().await;
+        heart.first_heartbeat().await;
         let tracker = TaskTracker::new();
         let closing = CancellationToken::new();
         for slots in self.slots() {
             let prefetch = u16::try_from(slots.total).unwrap_or(u16::MAX);
-            let deliveries = self.parts.broker.consume(slots.class, prefetch).await?;
+            let deliveries = self.parts.broker.consume(slots.queue, prefetch).await?;
             tracker.spawn(intake::run(self.shared.clone(), slots, deliveries, closing.clone()));
         }
         let controls = self.parts.broker.listen().await?;
@@ -139,18 +140,18 @@ impl Worker {
 
     fn slots(&self) -> Vec<Slots> {
         let used = self.settings.slots.iter().filter(|(_, total)| *total > 0);
-        used.map(|(class, total)| Slots::new(*class, *total)).collect()
+        used.map(|(queue, total)| Slots::new(*queue, *total)).collect()
     }
 
     fn start_heart(&self) -> Result<Heart, PortError> {
-        let presence = Presence {
+        let registration = WorkerRegistration {
             worker: self.shared.worker,
             name: self.settings.name.clone(),
             slots: self.settings.slots.clone(),
             draining: false,
         };
-        let every = self.settings.beat_every.min(BEAT_EVERY);
-        Heart::start(self.parts.store.clone(), presence, self.shared.leases.clone(), every)
+        let every = self.settings.heartbeat_every.min(HEARTBEAT_EVERY);
+        Heart::start(self.parts.store.clone(), registration, self.shared.leases.clone(), every)
             .map_err(|error| PortError::broken("the heart", error))
     }
 
@@ -175,7 +176,7 @@ impl Worker {
 }
 
 /// Hears what is told to the fleet: for a worker, that attempts are to stop.
-async fn obey(leases: Arc<Leases>, mut controls: Box<dyn Controls>) {
+async fn obey(leases: Arc<Leases>, mut controls: Box<dyn ControlStream>) {
     loop {
         if let Control::Cancel(tasks) = controls.next().await {
             leases.cancel(&tasks);

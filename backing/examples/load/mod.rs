@@ -8,11 +8,11 @@ use backing::store::postgres::{self, PgOptions, PgStore};
 use common::{
     id::{Fence, JobId, TaskId, TenantId, WorkerId},
     key,
-    kind::Class,
-    limits::BEAT_EVERY,
+    limits::HEARTBEAT_EVERY,
     outcome::{Settlement, Verdict},
     plan::{NewTask, Overrides},
-    port::store::{Presence, Store},
+    queue::Queue,
+    store::{Store, WorkerRegistration},
     submission::{NewJob, Priority, Submission, Work},
 };
 use serde_json::json;
@@ -52,15 +52,19 @@ impl Place {
 
 /// A worker with slots for light work, that lives for as long as the process or until it is aborted.
 pub async fn present(store: &PgStore, slots: usize) -> tokio::task::JoinHandle<()> {
-    let slots = vec![(Class::Light, u32::try_from(slots).unwrap())];
-    let presence =
-        Presence { worker: WorkerId::new(), name: "bench".into(), slots, draining: false };
-    store.beat(&presence, &[], LEASE).await.expect("beats");
+    let slots = vec![(Queue::Light, u32::try_from(slots).unwrap())];
+    let registration = WorkerRegistration {
+        worker: WorkerId::new(),
+        name: "bench".into(),
+        slots,
+        draining: false,
+    };
+    store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
     let store = store.clone();
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(BEAT_EVERY).await;
-            store.beat(&presence, &[], LEASE).await.expect("beats");
+            tokio::time::sleep(HEARTBEAT_EVERY).await;
+            store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
         }
     })
 }
@@ -76,10 +80,11 @@ pub async fn accept(store: &PgStore, count: usize, group: usize, tenant: &str, p
     }
 }
 
-/// Rings up to `group` tasks, claims and settles them; answers how many.
+/// Dispatches up to `group` tasks, claims and settles them; answers how many.
 pub async fn round(store: &PgStore, worker: WorkerId, group: usize) -> usize {
-    let rung = store.ring(Class::Light, 0, u32::try_from(group).unwrap()).await.expect("rings");
-    let tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
+    let dispatched =
+        store.dispatch(Queue::Light, 0, u32::try_from(group).unwrap()).await.expect("dispatches");
+    let tasks: Vec<TaskId> = dispatched.messages.iter().map(|message| message.task).collect();
     if tasks.is_empty() {
         return 0;
     }
@@ -99,7 +104,7 @@ pub fn submission(tenant: &str, priority: u8) -> Submission {
         name: "echo".into(),
         kind: "echo".into(),
         kind_version: 1,
-        class: Class::Light,
+        queue: Queue::Light,
         input: input.clone(),
         needs: Vec::new(),
         result: true,

@@ -4,19 +4,22 @@
 //! A file is put before the verdict that names it, and goes only when nothing names it any more; so a memo whose file is not there
 //! will not get it back but by running.
 
-use common::port::{PortResult, artifacts::Artifacts, named::NamedArtifacts};
+use common::{
+    port::{PortResult, artifacts::Artifacts},
+    store::references::ArtifactReferences,
+};
 
 /// Forgets the memos that name a lost artifact whose hash begins with `first`; answers how many went.
 ///
 /// # Errors
 /// Those of both parts. What can't be looked at is not taken for lost.
 pub async fn forget_lost(
-    store: &(impl NamedArtifacts + ?Sized),
+    store: &(impl ArtifactReferences + ?Sized),
     artifacts: &(impl Artifacts + ?Sized),
     first: u8,
 ) -> PortResult<u64> {
     let mut lost = Vec::new();
-    for hash in store.remembered(first).await? {
+    for hash in store.memo_artifacts(first).await? {
         if artifacts.size(&hash).await?.is_none() {
             lost.push(hash);
         }

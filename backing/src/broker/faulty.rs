@@ -1,37 +1,37 @@
-//! A broker for tests that does to bells what networks and crashes do, by a seed.
+//! A broker for tests that does to messages what networks and crashes do, by a seed.
 //!
-//! It wraps any broker. Everything it does is something RabbitMQ may do too: a bell lost after its confirm (a queue deleted), one
-//! refused that arrives all the same (a confirm lost on the way), duplicates, late and reordered bells, a consumer cut off with
+//! It wraps any broker. Everything it does is something RabbitMQ may do too: a message lost after its confirm (a queue deleted), one
+//! refused that arrives all the same (a confirm lost on the way), duplicates, late and reordered messages, a consumer cut off with
 //! deliveries unacked. Whatever runs over it must settle every task exactly once.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use common::{
-    kind::Class,
     port::{
         PortError, PortResult,
-        broker::{Broker, Control, Controls, Deliveries, Delivery, DeliveryTag, Doorbell},
+        broker::{Broker, Control, ControlStream, Deliveries, Delivery, DeliveryTag, TaskMessage},
     },
+    queue::Queue,
 };
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use tokio::sync::watch;
 
-/// The chance of each fault, 0 to 1, for each bell, batch or call; the first that applies to a bell decides.
+/// The chance of each fault, 0 to 1, for each message, batch or call; the first that applies to a message decides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Faults {
-    /// A bell is answered `false`; every other one of these is in the queue all the same.
+    /// A message is answered `false`; every other one of these is in the queue all the same.
     pub refuse: f64,
-    /// A bell is answered `true` and lost.
+    /// A message is answered `true` and lost.
     pub lose: f64,
-    /// A bell is answered `true` and comes after a pause from `pause`.
+    /// A message is answered `true` and comes after a pause from `pause`.
     pub delay: f64,
-    /// How long delayed bells are late (tokio's clock, so a paused one works).
+    /// How long delayed messages are late (tokio's clock, so a paused one works).
     pub pause: Range<Duration>,
-    /// A bell is there twice.
+    /// A message is there twice.
     pub duplicate: f64,
-    /// A batch of bells is shuffled.
+    /// A batch of messages is shuffled.
     pub reorder: f64,
     /// A control message is told to nobody.
     pub mute: f64,
@@ -73,13 +73,13 @@ impl Faults {
 /// What was done so far, so that a test can insist that something was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Injected {
-    /// Bells answered `false`.
+    /// TaskMessages answered `false`.
     pub refused: u64,
-    /// Bells answered `true` and lost.
+    /// TaskMessages answered `true` and lost.
     pub lost: u64,
-    /// Bells that came late.
+    /// TaskMessages that came late.
     pub delayed: u64,
-    /// Bells that came twice.
+    /// TaskMessages that came twice.
     pub duplicated: u64,
     /// Control messages told to nobody.
     pub muted: u64,
@@ -108,7 +108,7 @@ struct Link {
     cuts: u64,
 }
 
-/// What becomes of one bell.
+/// What becomes of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lot {
     Arrives { times: u8, confirmed: bool },
@@ -139,7 +139,7 @@ impl FaultyBroker {
         self.link.send_modify(|link| link.cuts += 1);
     }
 
-    /// Takes the broker away, or gives it back: while it is away rings are unconfirmed, calls fail and consumers wait.
+    /// Takes the broker away, or gives it back: while it is away publishes are unconfirmed, calls fail and consumers wait.
     pub fn set_down(&self, down: bool) {
         self.link.send_modify(|link| link.down = down);
     }
@@ -153,11 +153,11 @@ impl FaultyBroker {
         }
     }
 
-    fn deliver_late(&self, bell: Doorbell, pause: Duration) {
+    fn deliver_late(&self, message: TaskMessage, pause: Duration) {
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            inner.ring(&[bell]).await;
+            inner.publish(&[message]).await;
         });
     }
 }
@@ -204,27 +204,27 @@ impl Fate {
 
 #[async_trait]
 impl Broker for FaultyBroker {
-    async fn ring(&self, bells: &[Doorbell]) -> Vec<bool> {
+    async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool> {
         if self.reachable().is_err() {
-            return vec![false; bells.len()];
+            return vec![false; messages.len()];
         }
         let (lots, order) = {
             let mut fate = self.fate.lock();
-            let lots: Vec<Lot> = bells.iter().map(|_| fate.draw()).collect();
-            (lots, fate.order(bells.len()))
+            let lots: Vec<Lot> = messages.iter().map(|_| fate.draw()).collect();
+            (lots, fate.order(messages.len()))
         };
-        let mut confirmed = vec![false; bells.len()];
+        let mut confirmed = vec![false; messages.len()];
         for index in order {
-            let bell = &bells[index];
+            let message = &messages[index];
             confirmed[index] = match lots[index] {
                 Lot::Lost { confirmed } => confirmed,
                 Lot::Late(pause) => {
-                    self.deliver_late(bell.clone(), pause);
+                    self.deliver_late(message.clone(), pause);
                     true
                 }
                 Lot::Arrives { times, confirmed } => {
-                    let copies = vec![bell.clone(); usize::from(times)];
-                    let there = self.inner.ring(&copies).await;
+                    let copies = vec![message.clone(); usize::from(times)];
+                    let there = self.inner.publish(&copies).await;
                     confirmed && there.contains(&true)
                 }
             };
@@ -232,17 +232,17 @@ impl Broker for FaultyBroker {
         confirmed
     }
 
-    async fn consume(&self, class: Class, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
+    async fn consume(&self, queue: Queue, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
         self.reachable()?;
         let link = self.link.subscribe();
         let cuts = link.borrow().cuts;
-        let inner = Some(self.inner.consume(class, prefetch).await?);
-        Ok(Box::new(FaultyDeliveries { broker: self.clone(), class, prefetch, inner, link, cuts }))
+        let inner = Some(self.inner.consume(queue, prefetch).await?);
+        Ok(Box::new(FaultyDeliveries { broker: self.clone(), queue, prefetch, inner, link, cuts }))
     }
 
-    async fn depth(&self, class: Class) -> PortResult<u64> {
+    async fn depth(&self, queue: Queue) -> PortResult<u64> {
         self.reachable()?;
-        self.inner.depth(class).await
+        self.inner.depth(queue).await
     }
 
     async fn dead_letters(&self) -> PortResult<u64> {
@@ -254,7 +254,7 @@ impl Broker for FaultyBroker {
         self.inner.topology_generation()
     }
 
-    async fn tell(&self, message: &Control) -> PortResult<()> {
+    async fn notify(&self, message: &Control) -> PortResult<()> {
         self.reachable()?;
         let muted = {
             let mut fate = self.fate.lock();
@@ -262,10 +262,10 @@ impl Broker for FaultyBroker {
             fate.injected.muted += u64::from(muted);
             muted
         };
-        if muted { Ok(()) } else { self.inner.tell(message).await }
+        if muted { Ok(()) } else { self.inner.notify(message).await }
     }
 
-    async fn listen(&self) -> PortResult<Box<dyn Controls>> {
+    async fn listen(&self) -> PortResult<Box<dyn ControlStream>> {
         self.reachable()?;
         self.inner.listen().await
     }
@@ -279,7 +279,7 @@ impl Broker for FaultyBroker {
 /// A consumer that is cut off when its broker says so, and comes back by itself.
 struct FaultyDeliveries {
     broker: FaultyBroker,
-    class: Class,
+    queue: Queue,
     prefetch: u16,
     inner: Option<Box<dyn Deliveries>>,
     link: watch::Receiver<Link>,
@@ -287,7 +287,7 @@ struct FaultyDeliveries {
 }
 
 impl FaultyDeliveries {
-    /// Drops what was cut, so that its unacked bells go back, and attaches again when there is something to attach to.
+    /// Drops what was cut, so that its unacked messages go back, and attaches again when there is something to attach to.
     async fn attached(&mut self) -> &mut Box<dyn Deliveries> {
         loop {
             let link = *self.link.borrow_and_update();
@@ -296,7 +296,7 @@ impl FaultyDeliveries {
                 self.cuts = link.cuts;
             }
             if self.inner.is_none() && !link.down {
-                self.inner = self.broker.inner.consume(self.class, self.prefetch).await.ok();
+                self.inner = self.broker.inner.consume(self.queue, self.prefetch).await.ok();
             }
             if self.inner.is_some() {
                 break;

@@ -1,7 +1,7 @@
-//! The broker of one process: a bounded queue per class and a fan-out of control messages, in memory.
+//! The broker of one process: a bounded queue per queue and a fan-out of control messages, in memory.
 //!
 //! It behaves as RabbitMQ does where callers can tell: a prefetch bounds what is held unacked, a consumer that goes away leaves its
-//! messages to the others, an ack from a consumer that is gone does nothing. Its queues are bounded because a bell that finds no room
+//! messages to the others, an ack from a consumer that is gone does nothing. Its queues are bounded because a message that finds no room
 //! is simply not confirmed, and its task goes back to `ready`.
 
 use std::{
@@ -14,16 +14,16 @@ use std::{
 
 use async_trait::async_trait;
 use common::{
-    kind::Class,
     port::{
         PortResult,
-        broker::{Broker, Control, Controls, Deliveries, Delivery, DeliveryTag, Doorbell},
+        broker::{Broker, Control, ControlStream, Deliveries, Delivery, DeliveryTag, TaskMessage},
     },
+    queue::Queue,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
-/// Bells a queue holds, unless [`LocalBroker::bounded`] says otherwise: far above any window of one machine, a few MB in the worst case.
+/// Messages a queue holds, unless [`LocalBroker::bounded`] says otherwise: far above any window of one machine, a few MB in the worst case.
 pub const CAPACITY: usize = 50_000;
 /// Control messages a listener may be behind before it loses the oldest; losing one costs time only.
 const CONTROL_BACKLOG: usize = 1024;
@@ -31,7 +31,7 @@ const CONTROL_BACKLOG: usize = 1024;
 /// A broker in this process.
 #[derive(Debug)]
 pub struct LocalBroker {
-    queues: BTreeMap<Class, Arc<Queue>>,
+    queues: BTreeMap<Queue, Arc<LocalQueue>>,
     control: broadcast::Sender<Control>,
     consumers: AtomicU64,
 }
@@ -42,22 +42,22 @@ impl LocalBroker {
         Self::bounded(CAPACITY)
     }
 
-    /// Empty queues that hold at most `capacity` bells each, unacked ones included.
+    /// Empty queues that hold at most `capacity` messages each, unacked ones included.
     pub fn bounded(capacity: usize) -> Self {
         Self {
-            queues: Class::ALL
+            queues: Queue::ALL
                 .into_iter()
-                .map(|class| (class, Arc::new(Queue::new(capacity))))
+                .map(|queue| (queue, Arc::new(LocalQueue::new(capacity))))
                 .collect(),
             control: broadcast::channel(CONTROL_BACKLOG).0,
             consumers: AtomicU64::new(0),
         }
     }
 
-    /// Forgets every waiting bell of a class, as an operator's purge would, and says how many. For tests and `spool dev`.
-    pub fn purge(&self, class: Class) -> usize {
-        let mut bells = self.queues[&class].bells.lock();
-        std::mem::take(&mut bells.waiting).len()
+    /// Forgets every waiting message of a queue, as an operator's purge would, and says how many. For tests and `spool dev`.
+    pub fn purge(&self, queue: Queue) -> usize {
+        let mut messages = self.queues[&queue].messages.lock();
+        std::mem::take(&mut messages.waiting).len()
     }
 }
 
@@ -69,13 +69,13 @@ impl Default for LocalBroker {
 
 #[async_trait]
 impl Broker for LocalBroker {
-    async fn ring(&self, bells: &[Doorbell]) -> Vec<bool> {
-        bells.iter().map(|bell| self.queues[&bell.class].push(bell)).collect()
+    async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool> {
+        messages.iter().map(|message| self.queues[&message.queue].push(message)).collect()
     }
 
-    async fn consume(&self, class: Class, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
+    async fn consume(&self, queue: Queue, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
         Ok(Box::new(LocalDeliveries {
-            queue: Arc::clone(&self.queues[&class]),
+            queue: Arc::clone(&self.queues[&queue]),
             consumer: self.consumers.fetch_add(1, Ordering::Relaxed),
             delivered: 0,
             prefetch: usize::from(prefetch.max(1)),
@@ -83,9 +83,9 @@ impl Broker for LocalBroker {
         }))
     }
 
-    async fn depth(&self, class: Class) -> PortResult<u64> {
-        let bells = self.queues[&class].bells.lock();
-        Ok((bells.waiting.len() + bells.unacked) as u64)
+    async fn depth(&self, queue: Queue) -> PortResult<u64> {
+        let messages = self.queues[&queue].messages.lock();
+        Ok((messages.waiting.len() + messages.unacked) as u64)
     }
 
     async fn dead_letters(&self) -> PortResult<u64> {
@@ -96,13 +96,13 @@ impl Broker for LocalBroker {
         0
     }
 
-    async fn tell(&self, message: &Control) -> PortResult<()> {
+    async fn notify(&self, message: &Control) -> PortResult<()> {
         // An error says that nobody listens, which is nobody's fault.
         let _ = self.control.send(message.clone());
         Ok(())
     }
 
-    async fn listen(&self) -> PortResult<Box<dyn Controls>> {
+    async fn listen(&self) -> PortResult<Box<dyn ControlStream>> {
         Ok(Box::new(LocalControls { heard: self.control.subscribe(), _open: self.control.clone() }))
     }
 
@@ -111,76 +111,79 @@ impl Broker for LocalBroker {
     }
 }
 
-/// One class's bells.
+/// One queue's messages.
 #[derive(Debug)]
-struct Queue {
-    bells: Mutex<Bells>,
-    rung: Notify,
+struct LocalQueue {
+    messages: Mutex<Messages>,
+    published: Notify,
     capacity: usize,
 }
 
 #[derive(Debug, Default)]
-struct Bells {
-    waiting: VecDeque<Doorbell>,
+struct Messages {
+    waiting: VecDeque<TaskMessage>,
     unacked: usize,
 }
 
-impl Queue {
+impl LocalQueue {
     fn new(capacity: usize) -> Self {
-        Self { bells: Mutex::default(), rung: Notify::new(), capacity }
+        Self { messages: Mutex::default(), published: Notify::new(), capacity }
     }
 
-    fn push(&self, bell: &Doorbell) -> bool {
-        let mut bells = self.bells.lock();
-        let room = bells.waiting.len() + bells.unacked < self.capacity;
+    fn push(&self, message: &TaskMessage) -> bool {
+        let mut messages = self.messages.lock();
+        let room = messages.waiting.len() + messages.unacked < self.capacity;
         if room {
-            bells.waiting.push_back(bell.clone());
-            drop(bells);
-            self.rung.notify_waiters();
+            messages.waiting.push_back(message.clone());
+            drop(messages);
+            self.published.notify_waiters();
         }
         room
     }
 
-    fn take(&self, most: usize) -> Vec<Doorbell> {
-        let mut bells = self.bells.lock();
-        let count = most.min(bells.waiting.len());
-        bells.unacked += count;
-        bells.waiting.drain(..count).collect()
+    fn take(&self, most: usize) -> Vec<TaskMessage> {
+        let mut messages = self.messages.lock();
+        let count = most.min(messages.waiting.len());
+        messages.unacked += count;
+        messages.waiting.drain(..count).collect()
     }
 
     fn acked(&self, count: usize) {
-        self.bells.lock().unacked -= count;
+        self.messages.lock().unacked -= count;
     }
 
     /// Puts back what a consumer left, ahead of the rest and in its old order.
-    fn restore(&self, left: BTreeMap<u64, Doorbell>) {
-        let mut bells = self.bells.lock();
-        bells.unacked -= left.len();
-        left.into_values().rev().for_each(|bell| bells.waiting.push_front(bell));
-        drop(bells);
-        self.rung.notify_waiters();
+    fn restore(&self, left: BTreeMap<u64, TaskMessage>) {
+        let mut messages = self.messages.lock();
+        messages.unacked -= left.len();
+        left.into_values().rev().for_each(|message| messages.waiting.push_front(message));
+        drop(messages);
+        self.published.notify_waiters();
     }
 }
 
 /// One consumer; what it holds goes back when it is dropped.
 struct LocalDeliveries {
-    queue: Arc<Queue>,
+    queue: Arc<LocalQueue>,
     consumer: u64,
     delivered: u64,
     prefetch: usize,
-    held: BTreeMap<u64, Doorbell>,
+    held: BTreeMap<u64, TaskMessage>,
 }
 
 impl LocalDeliveries {
     fn take(&mut self, most: usize) -> Vec<Delivery> {
         let room = self.prefetch - self.held.len();
-        self.queue.take(most.min(room)).into_iter().map(|bell| self.hold(bell)).collect()
+        self.queue.take(most.min(room)).into_iter().map(|message| self.hold(message)).collect()
     }
 
-    fn hold(&mut self, bell: Doorbell) -> Delivery {
+    fn hold(&mut self, message: TaskMessage) -> Delivery {
         self.delivered += 1;
-        self.held.insert(self.delivered, bell.clone());
-        Delivery { tag: DeliveryTag { connection: self.consumer, delivery: self.delivered }, bell }
+        self.held.insert(self.delivered, message.clone());
+        Delivery {
+            tag: DeliveryTag { connection: self.consumer, delivery: self.delivered },
+            message,
+        }
     }
 }
 
@@ -189,15 +192,15 @@ impl Deliveries for LocalDeliveries {
     async fn next(&mut self, most: usize) -> Vec<Delivery> {
         let queue = Arc::clone(&self.queue);
         loop {
-            // Armed before looking, so a bell that comes in between is not slept through.
-            let rung = queue.rung.notified();
-            tokio::pin!(rung);
-            rung.as_mut().enable();
+            // Armed before looking, so a message that comes in between is not slept through.
+            let published = queue.published.notified();
+            tokio::pin!(published);
+            published.as_mut().enable();
             let taken = self.take(most.max(1));
             if !taken.is_empty() {
                 return taken;
             }
-            rung.await;
+            published.await;
         }
     }
 
@@ -222,7 +225,7 @@ struct LocalControls {
 }
 
 #[async_trait]
-impl Controls for LocalControls {
+impl ControlStream for LocalControls {
     async fn next(&mut self) -> Control {
         loop {
             if let Ok(message) = self.heard.recv().await {

@@ -1,6 +1,6 @@
-//! The doorbell: in process for one machine, RabbitMQ for a fleet, and a double that does what networks do.
+//! The task message: in process for one machine, RabbitMQ for a fleet, and a double that does what networks do.
 //!
-//! Neither adapter is trusted with anything: a task that is `queued` in the store and unheard of here is rung again by the sweep.
+//! Neither adapter is trusted with anything: a task that is `queued` in the store and unconfirmed of here is published again by the sweep.
 
 pub mod faulty;
 pub mod local;

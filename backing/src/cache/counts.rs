@@ -34,9 +34,9 @@ pub struct Usage {
     pub entries: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// On the board.
+    /// On the view cache.
     pub shared: Level,
-    /// Questions that the board did not answer.
+    /// Questions that the view cache did not answer.
     pub shared_faults: u64,
     /// Values that were served past their time while they were refreshed.
     pub stale: u64,

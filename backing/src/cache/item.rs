@@ -9,7 +9,7 @@ use super::Namespace;
 pub struct Tag(String);
 
 impl Tag {
-    /// The tag of this text, as an operator writes it. It never becomes part of a key as it is: the board hashes what it is given.
+    /// The tag of this text, as an operator writes it. It never becomes part of a key as it is: the view cache hashes what it is given.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -55,7 +55,7 @@ impl Item {
         self
     }
 
-    /// Its name on the board.
+    /// Its name on the view cache.
     pub(super) fn name(&self) -> String {
         format!("cache:{}", self.key)
     }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use bytes::Bytes;
 use common::{
     id::Digest,
-    port::{board::Board, clock::Clock},
+    port::{clock::Clock, view_cache::ViewCache},
 };
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ use super::{
     tags::Generations,
 };
 
-/// A larger value is not put on the board: it would push out a thousand others.
+/// A larger value is not put on the view cache: it would push out a thousand others.
 const MAX_SHARED: usize = 8 << 20;
 /// A refresh that failed is tried again by the first reader after this long, in milliseconds.
 const REFRESH_AGAIN_MS: i64 = 5_000;
@@ -27,7 +27,7 @@ const REFRESH_AGAIN_MS: i64 = 5_000;
 /// What a [`super::Cache`] stands on.
 pub(super) struct Levels {
     pub local: Local,
-    pub board: Arc<dyn Board>,
+    pub view_cache: Arc<dyn ViewCache>,
     clock: Arc<dyn Clock>,
     pub generations: Generations,
     pub flights: Flights,
@@ -85,11 +85,11 @@ impl Drop for Refreshing {
 }
 
 impl Levels {
-    pub fn new(board: Arc<dyn Board>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(view_cache: Arc<dyn ViewCache>, clock: Arc<dyn Clock>) -> Self {
         Self {
             local: Local::new(),
-            generations: Generations::new(Arc::clone(&board)),
-            board,
+            generations: Generations::new(Arc::clone(&view_cache)),
+            view_cache,
             clock,
             flights: Flights::default(),
             refreshing: Mutex::default(),
@@ -145,12 +145,12 @@ impl Levels {
         found
     }
 
-    pub async fn on_board(&self, item: &Item, generations: &[u64]) -> Found {
+    pub async fn on_view_cache(&self, item: &Item, generations: &[u64]) -> Found {
         let counts = self.counts(item);
-        let held = match self.board.cached(&item.name()).await {
+        let held = match self.view_cache.cached(&item.name()).await {
             Ok(held) => held,
             Err(error) => {
-                tracing::debug!(%error, "the board did not answer; its part of the cache is a miss");
+                tracing::debug!(%error, "the view cache did not answer; its part of the cache is a miss");
                 count(&counts.shared_faults);
                 return Found::Nothing;
             }
@@ -176,11 +176,11 @@ impl Levels {
         }
     }
 
-    /// What came up while one waited for the turn, and else what is on the board.
+    /// What came up while one waited for the turn, and else what is on the view cache.
     pub async fn meanwhile(&self, item: &Item, generations: &[u64]) -> Found {
         // One who came a moment after the last flight ended finds its value in L1.
         match self.in_process(item, generations, false).await {
-            Found::Nothing => self.on_board(item, generations).await,
+            Found::Nothing => self.on_view_cache(item, generations).await,
             found => found,
         }
     }
@@ -227,10 +227,12 @@ impl Levels {
         }
         let entry = Entry::new(made.value, life, self.now(), generations, item.tags.clone());
         if entry.value.len() <= MAX_SHARED {
-            let (board, name, written) = (Arc::clone(&self.board), item.name(), entry.write());
+            let (view_cache, name, written) =
+                (Arc::clone(&self.view_cache), item.name(), entry.write());
             self.under_way.spawn(async move {
-                if let Err(error) = board.cache(&name, written, life.fresh + life.stale).await {
-                    tracing::debug!(%error, "the board did not take a cached value");
+                if let Err(error) = view_cache.cache(&name, written, life.fresh + life.stale).await
+                {
+                    tracing::debug!(%error, "the view cache did not take a cached value");
                 }
             });
         }

@@ -1,6 +1,6 @@
-//! Caches: L1 in this process over L2 on the board, for what is read again and could be computed again.
+//! Caches: L1 in this process over L2 on the view cache, for what is read again and could be computed again.
 //!
-//! A cache is never needed: with the board away L1 goes on, every fault of L2 is a miss, and nothing is waited for but one short answer.
+//! A cache is never needed: with the view cache away L1 goes on, every fault of L2 is a miss, and nothing is waited for but one short answer.
 //! A cold key is computed once in a process, by whoever came first; the memo shares whole tasks across the fleet, so L2 need not.
 //! A failure is given to those who waited for it and never kept. What is kept is checked by nobody: only whole, validated values go in.
 
@@ -11,8 +11,8 @@ mod flights;
 mod item;
 mod levels;
 mod local;
+mod memo_hits;
 mod namespace;
-mod recalls;
 mod tags;
 
 use std::{sync::Arc, time::Duration};
@@ -22,15 +22,15 @@ use common::{
     error::JobError,
     port::{
         PortResult,
-        board::{Board, Extent},
         clock::Clock,
+        view_cache::{ViewCache, ViewCacheUsage},
     },
 };
 
 pub use counts::{Level, Usage};
 pub use item::{Item, Tag};
+pub use memo_hits::MemoHits;
 pub use namespace::{Life, Namespace};
-pub use recalls::Recalls;
 pub use tags::BELIEVED;
 
 use self::levels::{Found, Levels, Refreshing};
@@ -64,13 +64,13 @@ pub enum Unmade {
 #[derive(Clone)]
 pub struct Cache {
     levels: Arc<Levels>,
-    recalls: Arc<Recalls>,
+    memo_hits: Arc<MemoHits>,
 }
 
 impl Cache {
-    /// An empty L1 over what is on the board.
-    pub fn new(board: Arc<dyn Board>, clock: Arc<dyn Clock>) -> Self {
-        Self { levels: Arc::new(Levels::new(board, clock)), recalls: Arc::default() }
+    /// An empty L1 over what is on the view cache.
+    pub fn new(view_cache: Arc<dyn ViewCache>, clock: Arc<dyn Clock>) -> Self {
+        Self { levels: Arc::new(Levels::new(view_cache, clock)), memo_hits: Arc::default() }
     }
 
     /// The value, if a level has it fresh.
@@ -79,13 +79,13 @@ impl Cache {
         if let Found::Fresh(value) = self.levels.in_process(item, &generations, true).await {
             return Some(value);
         }
-        match self.levels.on_board(item, &generations).await {
+        match self.levels.on_view_cache(item, &generations).await {
             Found::Fresh(value) => Some(value),
             Found::Stale(_) | Found::Nothing => None,
         }
     }
 
-    /// Keeps a value at both levels. L2 is written in the background: nobody waits for a board that may be away.
+    /// Keeps a value at both levels. L2 is written in the background: nobody waits for a view cache that may be away.
     pub async fn put(&self, item: &Item, made: Made) {
         let generations = self.levels.generations(item).await;
         self.levels.keep(item, made, generations).await;
@@ -157,7 +157,7 @@ impl Cache {
     /// Ends every value with this tag, in every process within [`BELIEVED`]. Answers how many values of this process's L1 went.
     ///
     /// # Errors
-    /// The board is away: this process's L1 is cleared, and the rest of the fleet has not heard.
+    /// The view cache is away: this process's L1 is cleared, and the rest of the fleet has not heard.
     pub async fn clear(&self, tag: &Tag) -> PortResult<u64> {
         let told = self.levels.generations.clear(tag, self.levels.now()).await;
         let cleared = self.levels.local.clear(tag).await;
@@ -170,19 +170,19 @@ impl Cache {
     }
 
     /// What is counted of the memo, which is above all of this.
-    pub fn recalls(&self) -> &Arc<Recalls> {
-        &self.recalls
+    pub fn memo_hits(&self) -> &Arc<MemoHits> {
+        &self.memo_hits
     }
 
-    /// How much the board holds, for all who share it.
+    /// How much the view cache holds, for all who share it.
     ///
     /// # Errors
     /// It is away.
-    pub async fn extent(&self) -> PortResult<Extent> {
-        self.levels.board.extent().await
+    pub async fn extent(&self) -> PortResult<ViewCacheUsage> {
+        self.levels.view_cache.extent().await
     }
 
-    /// Waits until all that was begun in the background has ended: writes to the board, refreshes.
+    /// Waits until all that was begun in the background has ended: writes to the view cache, refreshes.
     pub async fn flush(&self) {
         self.levels.under_way.close();
         self.levels.under_way.wait().await;

@@ -1,8 +1,8 @@
-//! Clearing by tag, across processes: each tag has a generation on the board, and a value is only good under the generations it was made under.
+//! Clearing by tag, across processes: each tag has a generation on the view cache, and a value is only good under the generations it was made under.
 //!
 //! To clear is to write one new number, however many values there are; they are found out as they are read, and expire unread. A process
 //! believes what it knows of a generation for [`BELIEVED`], which bounds how long its L1 serves what was cleared elsewhere. Generations are
-//! random and not counted up: a board that lost all starts with new ones, and nothing of old comes back.
+//! random and not counted up: a view cache that lost all starts with new ones, and nothing of old comes back.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::port::{PortResult, board::Board};
+use common::port::{PortResult, view_cache::ViewCache};
 use futures::future::join_all;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, MutexGuard};
@@ -25,16 +25,16 @@ pub const BELIEVED: Duration = Duration::from_secs(1);
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Tags known in process. Past that all are forgotten, which costs asking again.
 const MOST: usize = 10_000;
-/// What a tag counts as while the board was never reached. Values made under it end when the board is.
+/// What a tag counts as while the view cache was never reached. Values made under it end when the view cache is.
 const UNKNOWN: u64 = 0;
 /// Tags are spread over this many lines, so that one whose answer is slow holds up few others.
 const LINES: usize = 64;
 
 /// The generations as this process knows them.
 pub(super) struct Generations {
-    board: Arc<dyn Board>,
+    view_cache: Arc<dyn ViewCache>,
     known: RwLock<HashMap<Tag, Known>>,
-    /// Held by whoever asks or tells the board about a tag. Of two readers that each started a generation, one would end the other's values.
+    /// Held by whoever asks or tells the view cache about a tag. Of two readers that each started a generation, one would end the other's values.
     lines: [Mutex<()>; LINES],
     spread: RandomState,
 }
@@ -46,16 +46,16 @@ struct Known {
 }
 
 impl Generations {
-    pub fn new(board: Arc<dyn Board>) -> Self {
+    pub fn new(view_cache: Arc<dyn ViewCache>) -> Self {
         Self {
-            board,
+            view_cache,
             known: RwLock::default(),
             lines: std::array::from_fn(|_| Mutex::default()),
             spread: RandomState::new(),
         }
     }
 
-    /// The generations of these tags, in their order. With the board away they are what they were last known to be.
+    /// The generations of these tags, in their order. With the view cache away they are what they were last known to be.
     pub async fn of(&self, tags: &[Tag], now: i64) -> Vec<u64> {
         if let Some(all) = self.believed(tags, now) {
             return all;
@@ -83,13 +83,13 @@ impl Generations {
             return known.generation;
         }
         let before = before.map_or(UNKNOWN, |known| known.generation);
-        let generation = match self.board.cached(&name(tag)).await {
+        let generation = match self.view_cache.cached(&name(tag)).await {
             Ok(Some(bytes)) => read(&bytes).unwrap_or(UNKNOWN),
             // Of two processes that start one at once the later's stays, and the earlier's values end: harmless.
             Ok(None) => self.start(tag).await.unwrap_or(before),
             Err(_) => before,
         };
-        // After a fault too: nobody asks a dead board at every read.
+        // After a fault too: nobody asks a dead view_cache at every read.
         self.learn(tag, generation, now);
         generation
     }
@@ -104,7 +104,7 @@ impl Generations {
 
     async fn start(&self, tag: &Tag) -> PortResult<u64> {
         let generation = rand::random::<u64>().max(UNKNOWN + 1);
-        self.board
+        self.view_cache
             .cache(&name(tag), Bytes::copy_from_slice(&generation.to_be_bytes()), KEPT)
             .await?;
         Ok(generation)

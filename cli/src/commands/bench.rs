@@ -111,10 +111,10 @@ async fn post(client: &Client, batched: bool, count: u64, input: &Value) -> Resu
     }
 }
 
-/// The class of echo has neither waiting nor running tasks.
+/// The queue of echo has neither waiting nor running tasks.
 async fn wait_until_idle(client: &Client, deadline: Instant) -> Outcome {
     loop {
-        let demand = client.get("/v1/demand/light").await?;
+        let demand = client.get("/v1/queues/light/demand").await?;
         if demand["queued"].as_u64() == Some(0) && demand["running"].as_u64() == Some(0) {
             return Ok(());
         }

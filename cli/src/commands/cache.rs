@@ -93,7 +93,7 @@ async fn stats(client: &Client, json: bool) -> Outcome {
     for memo in report["memos"].as_array().into_iter().flatten() {
         row(memo["kind"].as_str().unwrap_or_default(), "l3", &memo["l3"], &Value::Null);
     }
-    row("(all)", "board", &report["shared"]["reads"], &report["shared"]);
+    row("(all)", "view_cache", &report["shared"]["reads"], &report["shared"]);
     row("(files)", "disk", &report["disk"]["reads"], &report["disk"]);
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use common::port::{board::Board, broker::Broker, store::Store};
+use common::{
+    port::{broker::Broker, view_cache::ViewCache},
+    store::Store,
+};
 use prometheus::Registry;
 use serde_json::Value;
 use worker::providers::{Metrics, Providers};
@@ -56,13 +59,18 @@ async fn fleet(config: &Config) -> Vec<Answer> {
             Ok("none configured: enough for `spool dev`".to_owned()),
         )];
     }
-    let (store, broker, board, artifacts) = tokio::join!(
+    let (store, broker, view_cache, artifacts) = tokio::join!(
         async { Ok::<(), Failure>(store(config).await?.check().await?) },
         async { Ok::<(), Failure>(broker(config, "spool check")?.check().await?) },
         async { Ok::<(), Failure>(redis(config)?.check().await?) },
         async { Ok::<(), Failure>(files(config)?.check().await?) },
     );
-    let named = [("store", store), ("broker", broker), ("board", board), ("artifacts", artifacts)];
+    let named = [
+        ("store", store),
+        ("broker", broker),
+        ("view_cache", view_cache),
+        ("artifacts", artifacts),
+    ];
     let answer = |(part, answer): (&str, Result<(), Failure>)| {
         (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|fault| fault.to_string()))
     };

@@ -1,11 +1,11 @@
 //! What operators set and see: `spool limits`, `pause`, `resume`, `queues`, `workers`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use common::kind::Class;
+use common::queue::Queue;
 use serde_json::{Value, json};
 
 use crate::{
-    args::{ClassArg, ServerArg},
+    args::{QueueArg, ServerArg},
     client::Client,
     exit::Outcome,
 };
@@ -67,11 +67,11 @@ pub enum Scope {
 
 /// Options of `pause` and `resume`.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["class", "tenant"])]
+#[group(id = "what", required = true, multiple = false, args = ["queue", "tenant"])]
 pub struct Pause {
-    /// A class of work.
+    /// A queue of work.
     #[arg(long, value_enum, value_name = "CLASS")]
-    pub class: Option<ClassArg>,
+    pub queue: Option<QueueArg>,
     /// A tenant.
     #[arg(long, value_name = "TENANT")]
     pub tenant: Option<String>,
@@ -94,7 +94,7 @@ pub async fn limits(options: Limits, json: bool) -> Outcome {
     Ok(())
 }
 
-/// Pauses a class or a tenant.
+/// Pauses a queue or a tenant.
 pub async fn pause(options: Pause) -> Outcome {
     act(options, "pause").await
 }
@@ -104,7 +104,7 @@ pub async fn resume(options: Pause) -> Outcome {
     act(options, "resume").await
 }
 
-/// Shows the queue of each class.
+/// Shows the queue of each queue.
 pub async fn queues(server: ServerArg, json: bool) -> Outcome {
     show(&Client::new(&server.server)?.get("/v1/admin/queues").await?, json, queue_lines);
     Ok(())
@@ -117,8 +117,8 @@ pub async fn workers(server: ServerArg, json: bool) -> Outcome {
 }
 
 async fn act(options: Pause, action: &str) -> Outcome {
-    let what = match (options.class, options.tenant) {
-        (Some(class), _) => format!("queues/{}", Class::from(class)),
+    let what = match (options.queue, options.tenant) {
+        (Some(queue), _) => format!("queues/{}", Queue::from(queue)),
         (None, tenant) => format!("tenants/{}", step(tenant.as_deref().unwrap_or_default())),
     };
     let client = Client::new(&options.server.server)?;
@@ -179,7 +179,7 @@ fn queue_lines(answer: &Value) -> Vec<String> {
     let queue = |queue: &Value| {
         let mut line = format!(
             "{:<8}  {} waiting, {} queued, {} running on {} slots of {} workers, oldest {} s",
-            text(queue, "class"),
+            text(queue, "queue"),
             queue["waiting"],
             queue["queued"],
             queue["running"],
@@ -206,7 +206,7 @@ fn worker_lines(answer: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for worker in members(answer, "workers") {
         let slots: Vec<String> = members(worker, "slots")
-            .map(|of| format!("{} {}", text(of, "class"), of["slots"]))
+            .map(|of| format!("{} {}", text(of, "queue"), of["slots"]))
             .collect();
         let leaving = if worker["draining"] == true { "  leaving" } else { "" };
         lines.push(format!(
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_queue_is_a_line_that_says_what_is_paused() {
         let answer = json!({
-            "queues": [{"class": "light", "paused": true, "waiting": 3, "queued": 1, "running": 2, "slots": 8, "workers": 1,
+            "queues": [{"queue": "light", "paused": true, "waiting": 3, "queued": 1, "running": 2, "slots": 8, "workers": 1,
                 "oldestMs": 61_500, "medianMs": 12}],
             "pausedTenants": ["acme"],
         });

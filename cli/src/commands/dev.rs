@@ -22,7 +22,7 @@ pub async fn run(options: Dev, config: Config) -> Outcome {
     let catalog = catalog(true, &config);
     let settings = worker_settings(
         &config,
-        options.slots.by_class(),
+        options.slots.by_queue(),
         &options.allow,
         options.data.join("scratch"),
     )?;
@@ -51,7 +51,7 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     producer::listen(address).await.map_err(|error| Failure::Configuration(error.to_string()))
 }
 
-/// One process at a time uses a data folder: its broker is in process and would not hear another's doorbells.
+/// One process at a time uses a data folder: its broker is in process and would not hear another's task messages.
 fn lock(data: &Path) -> Result<File, Failure> {
     make_folder(data)?;
     let path = data.join("lock");

@@ -1,6 +1,6 @@
 //! Work without a server: the same producer and worker as everywhere, over a store in the cache folder.
 //!
-//! Several may share a cache folder: they share the store, and each rings its own worker's doorbell.
+//! Several may share a cache folder: they share the store, and each dispatches its own worker's task message.
 
 use std::{
     fs::File,
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use common::kind::Class;
+use common::queue::Queue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How often is noted how far each part is, for the bars: a segment takes a second or two, and the store is a file.
-const BEAT_EVERY: Duration = Duration::from_millis(400);
+const HEARTBEAT_EVERY: Duration = Duration::from_millis(400);
 
 /// Reads a composition with its merge fields filled in. Values from the command line come after those of the document, and win.
 pub fn read(file: &Path, here: &Here) -> Result<Value, Failure> {
@@ -62,7 +62,7 @@ pub async fn with_client<T>(
     let catalog = catalog(false, config);
     let settings =
         worker_settings(config, slots(here), &allowed(file, here), cache.join("scratch"))?;
-    let settings = worker::Settings { beat_every: BEAT_EVERY, ..settings };
+    let settings = worker::Settings { heartbeat_every: HEARTBEAT_EVERY, ..settings };
     let ended = CancellationToken::new();
     let producer = parts.producer(config, catalog.clone(), ended.clone())?;
     let run = Run::begin(&cache)?;
@@ -157,10 +157,10 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::io::copy(&mut File::open(from)?, &mut File::create(to)?).map(|_| ())
 }
 
-fn slots(here: &Here) -> Vec<(Class, u32)> {
-    let defaults = SlotArgs { class: Vec::new(), slots: None }.by_class();
+fn slots(here: &Here) -> Vec<(Queue, u32)> {
+    let defaults = SlotArgs { queue: Vec::new(), slots: None }.by_queue();
     let slots =
-        |(class, slots)| (class, here.slots.filter(|_| class == Class::Render).unwrap_or(slots));
+        |(queue, slots)| (queue, here.slots.filter(|_| queue == Queue::Render).unwrap_or(slots));
     defaults.into_iter().map(slots).collect()
 }
 

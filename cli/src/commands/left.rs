@@ -76,10 +76,10 @@ fn locked(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let unnamed = path.with_extension("new");
-    let file = File::create(&unnamed)?;
+    let unreferenced = path.with_extension("new");
+    let file = File::create(&unreferenced)?;
     file.lock()?;
-    fs::rename(&unnamed, path)?;
+    fs::rename(&unreferenced, path)?;
     Ok(file)
 }
 

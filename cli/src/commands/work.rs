@@ -28,7 +28,7 @@ pub async fn run(options: Work, config: Config) -> Outcome {
         None => None,
     };
     let scratch = std::env::temp_dir().join("spool-scratch");
-    let settings = worker_settings(&config, options.slots.by_class(), &options.allow, scratch)?;
+    let settings = worker_settings(&config, options.slots.by_queue(), &options.allow, scratch)?;
     let parts =
         Parts::production(&config, "spool work").await?.keep_near(&config, &settings.scratch)?;
     let worker = parts.worker(catalog(config.echo, &config), settings)?;
@@ -64,7 +64,7 @@ fn health(parts: Parts) -> Router {
         .with_state(Arc::new(parts))
 }
 
-/// Ready when the store, the broker (with every consumer attached) and the artifacts are; without the board it works on.
+/// Ready when the store, the broker (with every consumer attached) and the artifacts are; without the view cache it works on.
 async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
     let (store, broker, artifacts) = tokio::join!(
         in_time(parts.store.check()),

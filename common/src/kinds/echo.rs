@@ -12,8 +12,9 @@ use super::read;
 use crate::{
     error::{ErrorClass, JobError},
     fault::Fault,
-    kind::{Class, KindSpec},
+    kind::KindSpec,
     plan::{Draft, OnFailure},
+    queue::Queue,
     retry::RetryPolicy,
 };
 
@@ -24,7 +25,7 @@ pub const NAME: &str = "echo";
 pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: 1,
-    class: Class::Light,
+    queue: Queue::Light,
     timeout: Duration::from_secs(60),
     max_attempts: 3,
     retry: RetryPolicy { base: Duration::from_millis(100), ceiling: Duration::from_secs(5) },

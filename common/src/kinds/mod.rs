@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::{
     fault::Fault,
-    kind::{Class, KindSpec, PlanFn, Provider},
+    kind::{KindSpec, PlanFn, Provider},
+    queue::Queue,
     retry::RetryPolicy,
 };
 
@@ -46,7 +47,7 @@ const fn generated(name: &'static str, version: u32, provider: Provider, plan: P
     KindSpec {
         name,
         version,
-        class: Class::Generate,
+        queue: Queue::Generate,
         timeout: Duration::from_secs(300),
         max_attempts: 3,
         retry: RetryPolicy::DEFAULT,

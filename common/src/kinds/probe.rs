@@ -5,12 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::source;
-use crate::{
-    fault::Fault,
-    kind::{Class, KindSpec},
-    plan::Draft,
-    retry::RetryPolicy,
-};
+use crate::{fault::Fault, kind::KindSpec, plan::Draft, queue::Queue, retry::RetryPolicy};
 
 /// The stored name.
 pub const NAME: &str = "probe";
@@ -19,7 +14,7 @@ pub const NAME: &str = "probe";
 pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: 1,
-    class: Class::Light,
+    queue: Queue::Light,
     timeout: Duration::from_secs(600),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,

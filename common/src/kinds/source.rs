@@ -8,12 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::read;
-use crate::{
-    fault::Fault,
-    id::Digest,
-    kind::{Class, KindSpec},
-    retry::RetryPolicy,
-};
+use crate::{fault::Fault, id::Digest, kind::KindSpec, queue::Queue, retry::RetryPolicy};
 
 /// The stored name.
 pub const NAME: &str = "source";
@@ -22,7 +17,7 @@ pub const NAME: &str = "source";
 pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: 1,
-    class: Class::Light,
+    queue: Queue::Light,
     timeout: Duration::from_secs(600),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,

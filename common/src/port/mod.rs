@@ -1,14 +1,10 @@
 //! The four ports. Each has a production and an embedded adapter in `backing`, and one conformance suite for both.
 
 pub mod artifacts;
-pub mod board;
+
 pub mod broker;
 pub mod clock;
-pub mod controls;
-pub mod dead;
-pub mod named;
-pub mod schedules;
-pub mod store;
+pub mod view_cache;
 
 /// Why an adapter could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-use common::{
-    id::Digest,
-    kind::{Class, KindSpec},
-    retry::RetryPolicy,
-};
+use common::{id::Digest, kind::KindSpec, queue::Queue, retry::RetryPolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{self, ENGINE_VERSION};
@@ -19,7 +15,7 @@ pub const NAME: &str = "assemble";
 pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: ENGINE_VERSION,
-    class: Class::Light,
+    queue: Queue::Light,
     timeout: Duration::from_secs(2 * 3600),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,

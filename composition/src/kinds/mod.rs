@@ -22,7 +22,8 @@ pub mod video;
 use std::time::Duration;
 
 use common::{
-    kind::{Class, GrowFn, KindSpec, PlanFn},
+    kind::{GrowFn, KindSpec, PlanFn},
+    queue::Queue,
     retry::RetryPolicy,
 };
 
@@ -51,7 +52,7 @@ const fn deciding(
     KindSpec {
         name,
         version,
-        class: Class::Light,
+        queue: Queue::Light,
         timeout: Duration::from_secs(120),
         max_attempts: 3,
         retry: RetryPolicy::DEFAULT,

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use common::{
-    id::Digest,
-    kind::{Class, KindSpec},
-    retry::RetryPolicy,
-};
+use common::{id::Digest, kind::KindSpec, queue::Queue, retry::RetryPolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::ENGINE_VERSION;
@@ -18,7 +14,7 @@ pub const NAME: &str = "segment";
 pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: ENGINE_VERSION,
-    class: Class::Render,
+    queue: Queue::Render,
     // The cage's own deadline follows from the frames and is shorter; this one is for work that hangs outside of it.
     timeout: Duration::from_secs(2 * 3600),
     max_attempts: 3,

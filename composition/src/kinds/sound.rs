@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use common::{
-    id::Digest,
-    kind::{Class, KindSpec},
-    retry::RetryPolicy,
-};
+use common::{id::Digest, kind::KindSpec, queue::Queue, retry::RetryPolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::ENGINE_VERSION;
@@ -18,7 +14,7 @@ pub const NAME: &str = "sound";
 pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: ENGINE_VERSION,
-    class: Class::Render,
+    queue: Queue::Render,
     timeout: Duration::from_secs(2 * 3600),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,

@@ -1,24 +1,21 @@
-//! What is left of each class's window, spent by accepts so that a job posted to an idle fleet needs no second write.
+//! What is left of each queue's window, spent by accepts so that a job posted to an idle fleet needs no second write.
 //!
-//! A hint and no truth: two producers may each spend the whole of it. The next [`common::port::store::Store::ring`] counts what is
+//! A hint and no truth: two producers may each spend the whole of it. The next [`common::store::Store::dispatch`] counts what is
 //! really `queued` and leaves less, so the window is passed by at most one fill for each producer.
 
-use common::{
-    kind::Class,
-    port::{broker::Doorbell, store::Credit},
-};
+use common::{port::broker::TaskMessage, queue::Queue, store::Credit};
 use parking_lot::Mutex;
 
-/// The credits of all classes.
+/// The credits of all queues.
 #[derive(Debug, Default)]
 pub struct Credits {
-    slots: Mutex<[Slot; Class::ALL.len()]>,
+    slots: Mutex<[Slot; Queue::ALL.len()]>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     left: u32,
-    /// Which ring this credit is from: what was taken before another is not given back on top of it.
+    /// Which dispatch this credit is from: what was taken before another is not given back on top of it.
     round: u64,
 }
 
@@ -26,7 +23,7 @@ struct Slot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     credits: Vec<Credit>,
-    rounds: [u64; Class::ALL.len()],
+    rounds: [u64; Queue::ALL.len()],
 }
 
 impl Taken {
@@ -37,42 +34,42 @@ impl Taken {
 }
 
 impl Credits {
-    /// What a ring left over; nothing where it left ready tasks behind, because they are older than what is accepted next.
-    pub fn set(&self, class: Class, left: u32) {
+    /// What a dispatch left over; nothing where it left ready tasks behind, because they are older than what is accepted next.
+    pub fn set(&self, queue: Queue, left: u32) {
         let mut slots = self.slots.lock();
-        let slot = &mut slots[place(class)];
+        let slot = &mut slots[place(queue)];
         *slot = Slot { left, round: slot.round + 1 };
     }
 
     /// Ready tasks are waiting: no accept may pass them.
-    pub fn close(&self, class: Class) {
-        self.set(class, 0);
+    pub fn close(&self, queue: Queue) {
+        self.set(queue, 0);
     }
 
     /// Takes all there is, for one accept.
     pub fn take(&self) -> Taken {
         let mut slots = self.slots.lock();
         let rounds = slots.map(|slot| slot.round);
-        let credits = Class::ALL
-            .map(|class| Credit { class, tasks: std::mem::take(&mut slots[place(class)].left) });
+        let credits = Queue::ALL
+            .map(|queue| Credit { queue, tasks: std::mem::take(&mut slots[place(queue)].left) });
         Taken { credits: credits.into_iter().filter(|credit| credit.tasks > 0).collect(), rounds }
     }
 
     /// Gives back what an accept did not use.
-    pub fn give_back(&self, taken: &Taken, used: &[Doorbell]) {
+    pub fn give_back(&self, taken: &Taken, used: &[TaskMessage]) {
         let mut slots = self.slots.lock();
         for credit in &taken.credits {
-            let used = used.iter().filter(|bell| bell.class == credit.class).count();
-            let slot = &mut slots[place(credit.class)];
-            if slot.round == taken.rounds[place(credit.class)] {
+            let used = used.iter().filter(|message| message.queue == credit.queue).count();
+            let slot = &mut slots[place(credit.queue)];
+            if slot.round == taken.rounds[place(credit.queue)] {
                 slot.left += credit.tasks.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
             }
         }
     }
 }
 
-fn place(class: Class) -> usize {
-    class as usize
+fn place(queue: Queue) -> usize {
+    queue as usize
 }
 
 #[cfg(test)]
@@ -81,38 +78,38 @@ mod tests {
 
     use super::*;
 
-    fn bells(count: usize) -> Vec<Doorbell> {
-        (0..count).map(|_| Doorbell::new(TaskId::new(), Fence(0), Class::Light)).collect()
+    fn messages(count: usize) -> Vec<TaskMessage> {
+        (0..count).map(|_| TaskMessage::new(TaskId::new(), Fence(0), Queue::Light)).collect()
     }
 
     #[test]
     fn credit_is_spent_once_and_what_is_unused_comes_back() {
         let credits = Credits::default();
-        credits.set(Class::Light, 5);
+        credits.set(Queue::Light, 5);
         let taken = credits.take();
-        assert_eq!(taken.credits(), [Credit { class: Class::Light, tasks: 5 }]);
+        assert_eq!(taken.credits(), [Credit { queue: Queue::Light, tasks: 5 }]);
         assert_eq!(credits.take().credits(), []);
-        credits.give_back(&taken, &bells(2));
-        assert_eq!(credits.take().credits(), [Credit { class: Class::Light, tasks: 3 }]);
+        credits.give_back(&taken, &messages(2));
+        assert_eq!(credits.take().credits(), [Credit { queue: Queue::Light, tasks: 3 }]);
     }
 
     #[test]
-    fn credit_from_before_a_ring_does_not_come_back_on_top_of_the_new_one() {
+    fn credit_from_before_a_dispatch_does_not_come_back_on_top_of_the_new_one() {
         let credits = Credits::default();
-        credits.set(Class::Light, 5);
+        credits.set(Queue::Light, 5);
         let taken = credits.take();
-        credits.set(Class::Light, 4);
-        credits.give_back(&taken, &bells(0));
-        assert_eq!(credits.take().credits(), [Credit { class: Class::Light, tasks: 4 }]);
+        credits.set(Queue::Light, 4);
+        credits.give_back(&taken, &messages(0));
+        assert_eq!(credits.take().credits(), [Credit { queue: Queue::Light, tasks: 4 }]);
     }
 
     #[test]
     fn no_credit_is_left_once_ready_tasks_wait() {
         let credits = Credits::default();
-        credits.set(Class::Light, 5);
+        credits.set(Queue::Light, 5);
         let taken = credits.take();
-        credits.close(Class::Light);
-        credits.give_back(&taken, &bells(1));
+        credits.close(Queue::Light);
+        credits.give_back(&taken, &messages(1));
         assert_eq!(credits.take().credits(), []);
     }
 }

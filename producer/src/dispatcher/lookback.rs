@@ -5,9 +5,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use common::limits::WINDOW_LOOKBACK;
+use common::limits::LOOKBACK;
 
-/// What is remembered of one class.
+/// What is remembered of one queue.
 #[derive(Debug, Default)]
 pub struct Lookback {
     /// When (since any fixed moment), and the running total then: one at or before the lookback's start, the rest within.
@@ -15,28 +15,28 @@ pub struct Lookback {
 }
 
 impl Lookback {
-    /// The running total of ended attempts, as a ring told it at `now`.
+    /// The running total of ended attempts, as a dispatch told it at `now`.
     pub fn saw(&mut self, now: Duration, ended: u64) {
         if self.samples.back().is_some_and(|(_, last)| ended < *last) {
             // A worker left and took its count with it: begin anew.
             self.samples.clear();
         }
         self.samples.push_back((now, ended));
-        let from = now.saturating_sub(WINDOW_LOOKBACK);
+        let from = now.saturating_sub(LOOKBACK);
         while self.samples.get(1).is_some_and(|(at, _)| *at <= from) {
             self.samples.pop_front();
         }
     }
 
-    /// How many ended in the last [`WINDOW_LOOKBACK`] before `now`; in proportion where the samples reach further back.
+    /// How many ended in the last [`LOOKBACK`] before `now`; in proportion where the samples reach further back.
     pub fn ahead(&self, now: Duration) -> u32 {
         let (Some((first, before)), Some((_, newest))) =
             (self.samples.front(), self.samples.back())
         else {
             return 0;
         };
-        let span = now.saturating_sub(*first).max(WINDOW_LOOKBACK);
-        let ended = (newest - before) as f64 * WINDOW_LOOKBACK.as_secs_f64() / span.as_secs_f64();
+        let span = now.saturating_sub(*first).max(LOOKBACK);
+        let ended = (newest - before) as f64 * LOOKBACK.as_secs_f64() / span.as_secs_f64();
         ended.round() as u32
     }
 }

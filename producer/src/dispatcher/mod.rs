@@ -1,9 +1,9 @@
-//! Takes what is ready, under the window and the limits, and rings for it. One loop for each class; several processes may run it.
+//! Takes what is ready, under the window and the limits, and dispatches for it. One loop for each queue; several processes may run it.
 
 pub mod credit;
 mod lookback;
 mod pace;
-pub mod ringer;
+pub mod task_publisher;
 #[cfg(test)]
 pub mod tests;
 pub mod wakes;
@@ -11,23 +11,26 @@ pub mod wakes;
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    kind::Class,
     limits::MAX_GROUP,
-    port::{PortResult, clock::Clock, store::Store},
+    port::{PortResult, clock::Clock},
+    queue::Queue,
+    store::Store,
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::{credit::Credits, lookback::Lookback, pace::Pace, ringer::Ringer, wakes::Wakes};
+use self::{
+    credit::Credits, lookback::Lookback, pace::Pace, task_publisher::TaskPublisher, wakes::Wakes,
+};
 
 /// What the dispatchers of one process share.
 #[derive(Clone)]
 pub struct Dispatcher {
     /// The truth.
     pub store: Arc<dyn Store>,
-    /// Rings what was taken.
-    pub ringer: Ringer,
+    /// Dispatches what was taken.
+    pub task_publisher: TaskPublisher,
     /// Where unused room is left for accepts.
     pub credits: Arc<Credits>,
     /// Notices to look sooner.
@@ -39,9 +42,9 @@ pub struct Dispatcher {
 /// What one round did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Step {
-    /// Tasks taken and rung for.
+    /// Tasks taken and dispatched for.
     pub taken: usize,
-    /// Those of them whose bell is surely in its queue; the others are ready again.
+    /// Those of them whose message is surely in its queue; the others are ready again.
     pub confirmed: usize,
     /// Whether ready tasks were left for want of room.
     pub more: bool,
@@ -50,76 +53,80 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether the broker took none of the bells: the next round would fare no better, and each costs the store two writes a task.
-    pub fn unheard(&self) -> bool {
+    /// Whether the broker took none of the messages: the next round would fare no better, and each costs the store two writes a task.
+    pub fn unconfirmed(&self) -> bool {
         self.taken > 0 && self.confirmed == 0
     }
 }
 
-/// One class's dispatcher between its rounds.
+/// One queue's dispatcher between its rounds.
 pub struct Round {
-    class: Class,
+    queue: Queue,
     lookback: Lookback,
     begun: Instant,
 }
 
 impl Round {
-    /// For a class, knowing nothing of its pace yet.
-    pub fn new(class: Class) -> Self {
-        Self { class, lookback: Lookback::default(), begun: Instant::now() }
+    /// For a queue, knowing nothing of its pace yet.
+    pub fn new(queue: Queue) -> Self {
+        Self { queue, lookback: Lookback::default(), begun: Instant::now() }
     }
 }
 
 impl Dispatcher {
-    /// Takes at most `MAX_GROUP` ready tasks of a class and rings for them. They are committed as `queued` before the first bell, so
-    /// a crash in between loses bells and no tasks.
+    /// Takes at most `MAX_GROUP` ready tasks of a queue and dispatches for them. They are committed as `queued` before the first message, so
+    /// a crash in between loses messages and no tasks.
     pub async fn run_once(&self, round: &mut Round) -> PortResult<Step> {
         let ahead = round.lookback.ahead(round.begun.elapsed());
-        let rung = self.store.ring(round.class, ahead, MAX_GROUP as u32).await?;
-        round.lookback.saw(round.begun.elapsed(), rung.ended);
-        self.credits.set(round.class, if rung.more { 0 } else { rung.left });
-        let confirmed = self.ringer.ring(&rung.bells).await;
-        let step =
-            Step { taken: rung.bells.len(), confirmed, more: rung.more, next_due: rung.next_due };
-        if step.unheard() {
+        let dispatched = self.store.dispatch(round.queue, ahead, MAX_GROUP as u32).await?;
+        round.lookback.saw(round.begun.elapsed(), dispatched.ended);
+        self.credits.set(round.queue, if dispatched.more { 0 } else { dispatched.left });
+        let confirmed = self.task_publisher.publish(&dispatched.messages).await;
+        let step = Step {
+            taken: dispatched.messages.len(),
+            confirmed,
+            more: dispatched.more,
+            next_due: dispatched.next_due,
+        };
+        if step.unconfirmed() {
             // What is accepted meanwhile waits in the store, where it costs nothing.
-            self.credits.close(round.class);
+            self.credits.close(round.queue);
         }
         Ok(step)
     }
 
     /// Runs rounds until `stop`, woken by notices, by the next due time and by a poll.
-    pub async fn run(self, class: Class, stop: CancellationToken) {
-        let mut round = Round::new(class);
+    pub async fn run(self, queue: Queue, stop: CancellationToken) {
+        let mut round = Round::new(queue);
         let mut pace = Pace::default();
         let mut away = false;
         while !stop.is_cancelled() {
             let (pause, wakeable) = match self.run_once(&mut round).await {
                 Ok(step) => {
                     away = false;
-                    match step.unheard() {
+                    match step.unconfirmed() {
                         true => (pace.after_silence(rand::random()), false),
                         false => (pace.after(&step, self.clock.now()), true),
                     }
                 }
                 Err(error) => {
-                    self.credits.close(class);
+                    self.credits.close(queue);
                     if !std::mem::replace(&mut away, true) {
-                        tracing::warn!(%error, %class, "the dispatcher waits for the store");
+                        tracing::warn!(%error, %queue, "the dispatcher waits for the store");
                     }
                     (pace.after_error(rand::random()), false)
                 }
             };
-            self.wait(class, pause, wakeable, &stop).await;
+            self.wait(queue, pause, wakeable, &stop).await;
         }
     }
 
     /// While the store or the broker is away no notice shortens the pause: there is nothing to be had sooner.
-    async fn wait(&self, class: Class, pause: Duration, wakeable: bool, stop: &CancellationToken) {
+    async fn wait(&self, queue: Queue, pause: Duration, wakeable: bool, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
-            () = self.wakes.poked(class), if wakeable => {}
+            () = self.wakes.poked(queue), if wakeable => {}
         }
     }
 }

@@ -44,7 +44,7 @@ impl Pace {
         self.back_off(AWAY_LAST, chance)
     }
 
-    /// The same for a round whose bells all stayed unheard, however much waits.
+    /// The same for a round whose messages all stayed unconfirmed, however much waits.
     pub fn after_silence(&mut self, chance: f64) -> Duration {
         self.back_off(UNHEARD_LAST, chance)
     }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn bells_that_nobody_hears_space_the_rounds_out_whatever_waits() {
+    fn messages_that_nobody_hears_space_the_rounds_out_whatever_waits() {
         let mut pace = Pace::default();
         pace.after(&step(500, true), Timestamp::UNIX_EPOCH);
         let pauses: Vec<_> = (0..5).map(|_| pace.after_silence(1.0).as_millis()).collect();

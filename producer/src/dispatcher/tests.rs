@@ -2,13 +2,13 @@ use std::{sync::Arc, time::Duration};
 
 use backing::{
     announce::Announcer,
-    board::local::LocalBoard,
     broker::{
         faulty::{Faults, FaultyBroker},
         local::LocalBroker,
     },
     clock::SystemClock,
     store::sqlite::SqliteStore,
+    view_cache::local::LocalViewCache,
 };
 use common::{
     id::{JobId, TenantId, WorkerId},
@@ -16,7 +16,8 @@ use common::{
     kinds::echo,
     lifecycle::TaskState,
     limits::LEASE,
-    port::{broker::Broker, clock::Clock, store::Presence},
+    port::{broker::Broker, clock::Clock},
+    store::WorkerRegistration,
     submission::{Submission, Work},
 };
 use prometheus::Registry;
@@ -26,8 +27,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::{
+    changes::ChangeNotifier,
     metrics::Metrics,
-    moved::Movements,
     submit::{Accepting, Submitter, plan::Planner},
     sweeper::schedules::Firing,
 };
@@ -40,7 +41,7 @@ pub struct Rig {
     pub broker: Arc<FaultyBroker>,
     pub dispatcher: Dispatcher,
     pub submitter: Submitter,
-    pub movements: Movements,
+    pub notifier: ChangeNotifier,
     pub metrics: Metrics,
     pub worker: WorkerId,
     _folder: TempDir,
@@ -60,19 +61,23 @@ impl Rig {
         let broker = Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 7));
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let (credits, wakes) = (Arc::new(Credits::default()), Arc::new(Wakes::default()));
-        let ringer = Ringer::new(store.clone(), broker.clone(), metrics.clone());
-        let announcer = Announcer::new(Arc::new(LocalBoard::new()), broker.clone());
-        let movements = Movements::new(announcer, wakes.clone(), credits.clone());
-        let accepting =
-            Accepting::new(store.clone(), credits.clone(), ringer.clone(), movements.clone());
-        let dispatcher = Dispatcher { store: store.clone(), ringer, credits, wakes, clock };
+        let task_publisher = TaskPublisher::new(store.clone(), broker.clone(), metrics.clone());
+        let announcer = Announcer::new(Arc::new(LocalViewCache::new()), broker.clone());
+        let notifier = ChangeNotifier::new(announcer, wakes.clone(), credits.clone());
+        let accepting = Accepting::new(
+            store.clone(),
+            credits.clone(),
+            task_publisher.clone(),
+            notifier.clone(),
+        );
+        let dispatcher = Dispatcher { store: store.clone(), task_publisher, credits, wakes, clock };
         let submitter = Submitter::new(accepting);
         Self {
             store,
             broker,
             dispatcher,
             submitter,
-            movements,
+            notifier,
             metrics,
             worker: WorkerId::new(),
             _folder: folder,
@@ -88,10 +93,10 @@ impl Rig {
     }
 
     pub async fn slots(&self, slots: u32) {
-        let slots = vec![(Class::Light, slots)];
-        let presence =
-            Presence { worker: self.worker, name: "test".into(), slots, draining: false };
-        self.store.beat(&presence, &[], LEASE).await.unwrap();
+        let slots = vec![(Queue::Light, slots)];
+        let registration =
+            WorkerRegistration { worker: self.worker, name: "test".into(), slots, draining: false };
+        self.store.heartbeat(&registration, &[], LEASE).await.unwrap();
     }
 
     pub async fn submit(&self, count: usize) -> Vec<JobId> {
@@ -121,7 +126,7 @@ impl Rig {
     }
 
     pub async fn depth(&self) -> u64 {
-        self.broker.depth(Class::Light).await.unwrap()
+        self.broker.depth(Queue::Light).await.unwrap()
     }
 
     fn count(&self, states: &[TaskState], wanted: TaskState) -> usize {
@@ -130,18 +135,18 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn a_bell_that_was_not_confirmed_gives_its_task_back_and_the_next_round_rings_it() {
+async fn a_message_that_was_not_confirmed_gives_its_task_back_and_the_next_round_rings_it() {
     let rig = Rig::new().await;
     let jobs = rig.submit(3).await;
     rig.slots(10).await;
     rig.broker.set(Faults { refuse: 1.0, ..Faults::none() });
-    let mut round = Round::new(Class::Light);
+    let mut round = Round::new(Queue::Light);
     let step = rig.dispatcher.run_once(&mut round).await.unwrap();
     assert_eq!((step.taken, step.confirmed), (3, 0));
     assert_eq!(
         rig.dispatcher.credits.take().credits(),
         [],
-        "no accept rings where nothing is heard"
+        "no accept dispatches where nothing is heard"
     );
     assert_eq!(rig.states(&jobs).await, [TaskState::Ready; 3]);
     rig.broker.set(Faults::none());
@@ -156,19 +161,19 @@ async fn a_broker_that_is_away_leaves_everything_ready() {
     let jobs = rig.submit(2).await;
     rig.slots(10).await;
     rig.broker.set_down(true);
-    rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
+    rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
     assert_eq!(rig.states(&jobs).await, [TaskState::Ready; 2]);
 }
 
 #[tokio::test]
-async fn while_no_bell_is_heard_rounds_are_spaced_out_however_much_waits() {
+async fn while_no_message_is_heard_rounds_are_spaced_out_however_much_waits() {
     let rig = Rig::new().await;
     rig.submit(50).await;
     rig.slots(4).await;
     rig.broker.set_down(true);
     let (began, stop) = (Instant::now(), CancellationToken::new());
-    let running = tokio::spawn(rig.dispatcher.clone().run(Class::Light, stop.clone()));
-    let handed_back = rig.metrics.bells.with_label_values(&["light", "handed_back"]);
+    let running = tokio::spawn(rig.dispatcher.clone().run(Queue::Light, stop.clone()));
+    let handed_back = rig.metrics.messages.with_label_values(&["light", "handed_back"]);
     while handed_back.get() < 3 * 4 {
         assert!(began.elapsed() < BOUND, "it goes on trying");
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -180,17 +185,20 @@ async fn while_no_bell_is_heard_rounds_are_spaced_out_however_much_waits() {
         began.elapsed()
     );
     rig.broker.set_down(false);
-    let mut bells = rig.broker.consume(Class::Light, 100).await.unwrap();
-    assert_eq!(timeout(BOUND, bells.next(4)).await.expect("rung once it is back").len(), 4);
+    let mut messages = rig.broker.consume(Queue::Light, 100).await.unwrap();
+    assert_eq!(
+        timeout(BOUND, messages.next(4)).await.expect("dispatched once it is back").len(),
+        4
+    );
     stop.cancel();
     timeout(BOUND, running).await.expect("stops in time").unwrap();
 }
 
 #[tokio::test]
-async fn no_more_is_rung_than_there_are_free_slots_and_the_backlog_stays_in_the_store() {
+async fn no_more_is_dispatched_than_there_are_free_slots_and_the_backlog_stays_in_the_store() {
     let rig = Rig::new().await;
     let jobs = rig.submit(50).await;
-    let mut round = Round::new(Class::Light);
+    let mut round = Round::new(Queue::Light);
     assert_eq!(rig.dispatcher.run_once(&mut round).await.unwrap().taken, 0, "nobody works");
     rig.slots(4).await;
     let step = rig.dispatcher.run_once(&mut round).await.unwrap();
@@ -207,10 +215,10 @@ async fn no_more_is_rung_than_there_are_free_slots_and_the_backlog_stays_in_the_
 }
 
 #[tokio::test]
-async fn an_idle_fleet_is_rung_by_the_accept_itself_up_to_its_slots() {
+async fn an_idle_fleet_is_dispatched_by_the_accept_itself_up_to_its_slots() {
     let rig = Rig::new().await;
     rig.slots(2).await;
-    rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
+    rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
     let jobs = rig.submit(5).await;
     assert_eq!(rig.depth().await, 2);
     let states = rig.states(&jobs).await;
@@ -223,23 +231,23 @@ async fn a_dispatcher_that_runs_is_woken_by_an_accept_and_stops_when_told() {
     let rig = Rig::new().await;
     rig.slots(100).await;
     let stop = CancellationToken::new();
-    let running = tokio::spawn(rig.dispatcher.clone().run(Class::Light, stop.clone()));
-    let mut bells = rig.broker.consume(Class::Light, 100).await.unwrap();
+    let running = tokio::spawn(rig.dispatcher.clone().run(Queue::Light, stop.clone()));
+    let mut messages = rig.broker.consume(Queue::Light, 100).await.unwrap();
     rig.submit(20).await;
     let mut heard = 0;
     while heard < 20 {
-        heard += timeout(BOUND, bells.next(100)).await.expect("rung in time").len();
+        heard += timeout(BOUND, messages.next(100)).await.expect("dispatched in time").len();
     }
     stop.cancel();
     timeout(BOUND, running).await.expect("stops in time").unwrap();
 }
 
 #[tokio::test]
-async fn two_dispatchers_ring_no_task_twice() {
+async fn two_dispatchers_dispatch_no_task_twice() {
     let rig = Rig::new().await;
     rig.submit(40).await;
     rig.slots(100).await;
-    let (mut one, mut two) = (Round::new(Class::Light), Round::new(Class::Light));
+    let (mut one, mut two) = (Round::new(Queue::Light), Round::new(Queue::Light));
     let (one, two) =
         tokio::join!(rig.dispatcher.run_once(&mut one), rig.dispatcher.run_once(&mut two));
     assert_eq!(one.unwrap().taken + two.unwrap().taken, 40);

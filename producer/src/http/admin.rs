@@ -28,7 +28,7 @@ use crate::submit::request::{WARM_PRIORITY, WARM_TAG, WarmRequest};
 /// Says what the caches hold and how reads of them ended.
 #[utoipa::path(
     get, path = "/v1/admin/cache", operation_id = "getCache", tag = "operation",
-    responses((status = 200, body = CacheReport, description = "Of this process since it started; `shared` is of all who use the board."))
+    responses((status = 200, body = CacheReport, description = "Of this process since it started; `shared` is of all who use the view cache."))
 )]
 pub async fn get(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     Ok(Document::of(&CacheReport::of(&api.cache, None).await)?.with_status(StatusCode::OK))
@@ -53,7 +53,7 @@ pub struct Cleared {
     responses(
         (status = 200, body = Cleared),
         (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "Nothing is named, or no namespace has the name."),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The board is away: this process is cleared, and the others have not heard."),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The view cache is away: this process is cleared, and the others have not heard."),
     )
 )]
 pub async fn clear(State(api): State<Arc<Api>>, params: Params) -> Result<Response, Problem> {

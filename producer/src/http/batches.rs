@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use common::{id::BatchId, port::store::Target, submission::Work};
+use common::{id::BatchId, store::Target, submission::Work};
 use tokio::time::Instant;
 
 use super::{

@@ -66,7 +66,7 @@ pub async fn look(
     match (settled.status, settled.result, settled.error) {
         (JobStatus::Succeeded, Some(summary), _) => {
             let keys = Check::keys(&summary);
-            let found = api.store.remembers(&caller.tenant, &keys).await?;
+            let found = api.store.have_memos(&caller.tenant, &keys).await?;
             answer(&Check::of(summary, &found))
         }
         (_, _, Some(error)) if error.class == ErrorClass::Caller => {

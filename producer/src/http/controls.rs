@@ -10,8 +10,9 @@ use axum::{
 use common::{
     error::JobError,
     id::TenantId,
-    kind::{Class, Provider},
-    port::controls::{LimitScope, Pausable},
+    kind::Provider,
+    queue::Queue,
+    store::operations::{LimitScope, Pausable},
 };
 use serde_json::Value;
 
@@ -70,7 +71,7 @@ pub async fn set_limit(
         _ => Problem::not_found(scope.as_str(), &name),
     })?;
     api.store.set_limit(&limit).await?;
-    api.changer.wake(Class::ALL.to_vec());
+    api.changer.wake(Queue::ALL.to_vec());
     Ok(Document::of(&LimitShape::from(limit))?.with_status(StatusCode::OK))
 }
 
@@ -94,24 +95,24 @@ pub async fn unset_limit(
     if !api.store.unset_limit(scope, &name).await? {
         return Err(Problem::not_found(&format!("limit of {}", scope.as_str()), &name));
     }
-    api.changer.wake(Class::ALL.to_vec());
+    api.changer.wake(Queue::ALL.to_vec());
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Shows the queue of each class, and what is paused.
+/// Shows the queue of each queue, and what is paused.
 #[utoipa::path(
     get, path = "/v1/admin/queues", operation_id = "listQueues", tag = "operation",
     responses((status = 200, body = Queues))
 )]
 pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let mut queues = Vec::new();
-    for class in Class::ALL {
-        queues.push(QueueShape::of(class, &api.store.demand(class).await?));
+    for queue in Queue::ALL {
+        queues.push(QueueShape::of(queue, &api.store.demand(queue).await?));
     }
     let paused = api.store.pauses().await?;
     let paused_tenants = paused.into_iter().filter_map(|pause| match pause {
         Pausable::Tenant(tenant) => Some(tenant.0),
-        Pausable::Class(_) => None,
+        Pausable::Queue(_) => None,
     });
     let answer = Queues { queues, paused_tenants: paused_tenants.collect() };
     Ok(Document::of(&answer)?.with_status(StatusCode::OK))
@@ -123,42 +124,42 @@ pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     responses((status = 200, body = Workers))
 )]
 pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let workers = api.store.at_work().await?.into_iter().map(Into::into).collect();
+    let workers = api.store.live_workers().await?.into_iter().map(Into::into).collect();
     Ok(Document::of(&Workers { workers })?.with_status(StatusCode::OK))
 }
 
-/// Pauses a class: nothing new of it is queued, what is queued goes back, what runs goes on.
+/// Pauses a queue: nothing new of it is queued, what is queued goes back, what runs goes on.
 #[utoipa::path(
-    post, path = "/v1/admin/queues/{class}/pause", operation_id = "pauseQueue", tag = "operation",
-    params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
+    post, path = "/v1/admin/queues/{queue}/pause", operation_id = "pauseQueue", tag = "operation",
+    params(("queue" = String, Path, description = "`render`, `generate` or `light`.")),
     responses(
         (status = 204, description = "Paused, whether or not it was."),
         Missing,
     )
 )]
-pub async fn pause_class(
+pub async fn pause_queue(
     State(api): State<Arc<Api>>,
-    Path(class): Path<String>,
+    Path(queue): Path<String>,
     _: NoBody,
 ) -> Result<StatusCode, Problem> {
-    pause(&api, Pausable::Class(read_class(&class)?)).await
+    pause(&api, Pausable::Queue(read_queue(&queue)?)).await
 }
 
-/// Resumes a class.
+/// Resumes a queue.
 #[utoipa::path(
-    post, path = "/v1/admin/queues/{class}/resume", operation_id = "resumeQueue", tag = "operation",
-    params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
+    post, path = "/v1/admin/queues/{queue}/resume", operation_id = "resumeQueue", tag = "operation",
+    params(("queue" = String, Path, description = "`render`, `generate` or `light`.")),
     responses(
         (status = 204, description = "Goes on, whether or not it was paused."),
         Missing,
     )
 )]
-pub async fn resume_class(
+pub async fn resume_queue(
     State(api): State<Arc<Api>>,
-    Path(class): Path<String>,
+    Path(queue): Path<String>,
     _: NoBody,
 ) -> Result<StatusCode, Problem> {
-    resume(&api, Pausable::Class(read_class(&class)?)).await
+    resume(&api, Pausable::Queue(read_queue(&queue)?)).await
 }
 
 /// Pauses a tenant: nothing new of its work is queued, what is queued goes back, what runs goes on.
@@ -194,19 +195,19 @@ pub async fn resume_tenant(
 async fn pause(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
     api.store.pause(&what).await?;
     // Their credit is withdrawn with the next round.
-    api.changer.wake(what.classes());
+    api.changer.wake(what.queues());
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn resume(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
     api.store.resume(&what).await?;
-    api.changer.wake(what.classes());
+    api.changer.wake(what.queues());
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn read_class(word: &str) -> Result<Class, Problem> {
-    Class::parse(word)
-        .ok_or_else(|| Problem::none_of("class", word, &Class::ALL.map(Class::as_str)))
+fn read_queue(word: &str) -> Result<Queue, Problem> {
+    Queue::parse(word)
+        .ok_or_else(|| Problem::none_of("queue", word, &Queue::ALL.map(Queue::as_str)))
 }
 
 fn read_scope(word: &str) -> Result<LimitScope, Problem> {

@@ -12,7 +12,7 @@ use common::{
     id::{JobId, TaskId},
     lifecycle::{JobStatus, TaskState},
     limits::MAX_PAGE,
-    port::{dead::DeadFilter, store::Target},
+    store::{Target, dead::DeadFilter},
 };
 use jiff::Timestamp;
 use serde_json::Value;

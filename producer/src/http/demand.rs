@@ -1,21 +1,21 @@
-//! What a class of work wants of its workers: what an autoscaler goes by.
+//! What a queue of work wants of its workers: what an autoscaler goes by.
 
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use common::kind::Class;
+use common::queue::Queue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, answer::Document, path::Path, problem::Problem, refusals::Missing};
 
-/// What a class wants.
+/// What a queue wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Demand)]
 pub struct DemandShape {
     /// `render`, `generate` or `light`.
-    class: &'static str,
+    queue: &'static str,
     /// Tasks that could run and wait; counted up to a bound.
     queued: u64,
     /// Tasks that run.
@@ -30,16 +30,16 @@ pub struct DemandShape {
     workers_needed: u64,
     /// What the latest attempts took that succeeded: their median, in milliseconds; `null` while none has.
     median_ms: Option<u64>,
-    /// Whether the class is paused. What is paused wants nobody.
+    /// Whether the queue is paused. What is paused wants nobody.
     paused: bool,
     /// Milliseconds that the oldest of those that wait has waited.
     oldest_ms: u64,
 }
 
-/// Says what a class of work wants of its workers.
+/// Says what a queue of work wants of its workers.
 #[utoipa::path(
-    get, path = "/v1/demand/{class}", operation_id = "getDemand", tag = "operation",
-    params(("class" = String, Path, description = "`render`, `generate` or `light`.")),
+    get, path = "/v1/queues/{queue}/demand", operation_id = "getDemand", tag = "operation",
+    params(("queue" = String, Path, description = "`render`, `generate` or `light`.")),
     responses(
         (status = 200, body = DemandShape),
         Missing,
@@ -47,13 +47,13 @@ pub struct DemandShape {
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,
-    Path(class): Path<String>,
+    Path(queue): Path<String>,
 ) -> Result<Response, Problem> {
-    let class = Class::parse(&class)
-        .ok_or_else(|| Problem::none_of("class", &class, &Class::ALL.map(Class::as_str)))?;
-    let demand = api.store.demand(class).await?;
+    let queue = Queue::parse(&queue)
+        .ok_or_else(|| Problem::none_of("queue", &queue, &Queue::ALL.map(Queue::as_str)))?;
+    let demand = api.store.demand(queue).await?;
     let shape = DemandShape {
-        class: class.as_str(),
+        queue: queue.as_str(),
         queued: demand.waiting,
         running: demand.running,
         slots: demand.slots,

@@ -26,7 +26,7 @@ const WITHIN: Duration = Duration::from_secs(2);
 pub struct Readiness {
     /// Whether every part that is needed is there.
     ready: bool,
-    /// `store`, `broker`, `artifacts`; and `board`, without which all goes on, only slower.
+    /// `store`, `broker`, `artifacts`; and `view_cache`, without which all goes on, only slower.
     parts: BTreeMap<&'static str, PartReadiness>,
 }
 
@@ -78,16 +78,16 @@ pub async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 }
 
 async fn look(api: &Api) -> Readiness {
-    let (store, broker, board, artifacts) = tokio::join!(
+    let (store, broker, view_cache, artifacts) = tokio::join!(
         part(true, api.store.check()),
         part(true, api.broker.check()),
-        part(false, api.board.check()),
+        part(false, api.view_cache.check()),
         part(true, api.artifacts.check()),
     );
     let parts = BTreeMap::from([
         ("store", store),
         ("broker", broker),
-        ("board", board),
+        ("view_cache", view_cache),
         ("artifacts", artifacts),
     ]);
     Readiness { ready: parts.values().all(|part| part.ready || !part.needed), parts }

@@ -10,7 +10,7 @@ use axum::{
 use common::{
     id::JobId,
     lifecycle::JobStatus,
-    port::store::{JobFilter, Target},
+    store::{JobFilter, Target},
     submission::Work,
 };
 use tokio::time::Instant;
@@ -37,7 +37,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
     post, path = "/v1/jobs", operation_id = "submitJob", tag = "jobs", request_body = JobRequest,
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second job."),
-        ("traceparent" = Option<String>, Header, description = "The trace that the call belongs to (W3C Trace Context): the job's doorbells carry it, and what workers log of it."),
+        ("traceparent" = Option<String>, Header, description = "The trace that the call belongs to (W3C Trace Context): the job's task messages carry it, and what workers log of it."),
     ),
     responses(
         (status = 202, body = Job, description = "Accepted. `Location` names it; `Retry-After` says when to look first."),
@@ -212,7 +212,7 @@ pub async fn retry(
     Ok(Document::of(&job)?.with_status(StatusCode::ACCEPTED))
 }
 
-/// The job as the store has it: the board may be behind a write that we just made.
+/// The job as the store has it: the view cache may be behind a write that we just made.
 async fn stored(api: &Api, caller: &Caller, job: JobId, id: &str) -> Result<Job, Problem> {
     let views = api.store.jobs(&caller.tenant, &[job]).await?;
     let view = views.into_iter().next().flatten().ok_or_else(|| missing(id))?;

@@ -40,7 +40,8 @@ use axum::{
 use backing::cache::Cache;
 use common::{
     kind::Catalog,
-    port::{artifacts::Artifacts, board::Board, broker::Broker, clock::Clock, store::Store},
+    port::{artifacts::Artifacts, broker::Broker, clock::Clock, view_cache::ViewCache},
+    store::Store,
 };
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -72,7 +73,7 @@ pub struct Api {
     /// For readiness.
     pub broker: Arc<dyn Broker>,
     /// For readiness.
-    pub board: Arc<dyn Board>,
+    pub view_cache: Arc<dyn ViewCache>,
     /// Files.
     pub artifacts: Arc<dyn Artifacts>,
     /// What is read again and could be computed again.
@@ -101,9 +102,9 @@ impl Api {
     /// Whether more work is taken on.
     fn admit_work(&self) -> Result<(), Problem> {
         let bound = self.settings.max_backlog;
-        self.backlog.over(bound).map_or(Ok(()), |(class, waiting)| {
+        self.backlog.over(bound).map_or(Ok(()), |(queue, waiting)| {
             let detail = format!(
-                "{waiting} tasks of class {class} wait, and this server takes on work up to {bound}"
+                "{waiting} tasks of queue {queue} wait, and this server takes on work up to {bound}"
             );
             Err(Problem::overloaded(detail))
         })

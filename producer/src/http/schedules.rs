@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use common::{id::ScheduleId, port::schedules::Schedule};
+use common::{id::ScheduleId, store::schedules::Schedule};
 use serde_json::{Value, json};
 
 use super::{
@@ -110,7 +110,7 @@ pub async fn get(
     Ok(Document::cut(&ScheduleShape::from(schedule), &params.fields())?.conditional(&headers))
 }
 
-/// Changes a schedule: the members that are given, where `null` takes one away. When it is due next is worked out anew if that changes.
+/// ChangeStream a schedule: the members that are given, where `null` takes one away. When it is due next is worked out anew if that changes.
 #[utoipa::path(
     patch, path = "/v1/schedules/{id}", operation_id = "changeSchedule", tag = "schedules", request_body = Object,
     params(("id" = String, Path, description = "The schedule's id.")),

@@ -1,4 +1,4 @@
-//! How a job goes: from the board while it knows, else from the store; the same answer from both once it has settled.
+//! How a job goes: from the view cache while it knows, else from the store; the same answer from both once it has settled.
 
 pub mod watch;
 
@@ -8,7 +8,8 @@ use common::{
     id::{JobId, TenantId},
     lifecycle::JobStatus,
     limits::WAITER_READS_EVERY,
-    port::{PortResult, board::Board, store::Store},
+    port::{PortResult, view_cache::ViewCache},
+    store::Store,
     view::JobView,
 };
 use tokio::time::{Instant, sleep_until};
@@ -21,7 +22,7 @@ use crate::metrics::Metrics;
 #[derive(Clone)]
 pub struct Reader {
     store: Arc<dyn Store>,
-    board: Arc<dyn Board>,
+    view_cache: Arc<dyn ViewCache>,
     watch: Arc<Watch>,
     metrics: Metrics,
     stop: CancellationToken,
@@ -31,20 +32,20 @@ impl Reader {
     /// Reads from these; waiters answer with what they have once `stop` is cancelled.
     pub fn new(
         store: Arc<dyn Store>,
-        board: Arc<dyn Board>,
+        view_cache: Arc<dyn ViewCache>,
         watch: Arc<Watch>,
         metrics: Metrics,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, board, watch, metrics, stop }
+        Self { store, view_cache, watch, metrics, stop }
     }
 
-    /// A job as it is known; `None` if the tenant has no such job. With the board away or silent the store answers, and the board
+    /// A job as it is known; `None` if the tenant has no such job. With the view cache away or silent the store answers, and the view cache
     /// learns what it said.
     pub async fn job(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<JobView>> {
         let begun = Instant::now();
-        let (view, from) = match self.on_board(tenant, job).await {
-            Some(view) => (Some(view), "board"),
+        let (view, from) = match self.on_view_cache(tenant, job).await {
+            Some(view) => (Some(view), "view_cache"),
             None => (self.in_store(tenant, job).await?, "store"),
         };
         if let Some(view) = &view {
@@ -89,11 +90,11 @@ impl Reader {
         }
     }
 
-    async fn on_board(&self, tenant: &TenantId, job: JobId) -> Option<JobView> {
-        match self.board.get(tenant, &[job]).await {
+    async fn on_view_cache(&self, tenant: &TenantId, job: JobId) -> Option<JobView> {
+        match self.view_cache.get(tenant, &[job]).await {
             Ok(views) => views.into_iter().next().flatten(),
             Err(error) => {
-                tracing::debug!(%error, "the board did not answer; asking the store");
+                tracing::debug!(%error, "the view cache did not answer; asking the store");
                 None
             }
         }
@@ -102,9 +103,9 @@ impl Reader {
     async fn in_store(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<JobView>> {
         let view = self.store.jobs(tenant, &[job]).await?.into_iter().next().flatten();
         if let Some(view) = &view
-            && let Err(error) = self.board.put(std::slice::from_ref(view)).await
+            && let Err(error) = self.view_cache.put(std::slice::from_ref(view)).await
         {
-            tracing::debug!(%error, "the board did not take a view");
+            tracing::debug!(%error, "the view cache did not take a view");
         }
         Ok(view)
     }

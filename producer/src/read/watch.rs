@@ -9,8 +9,8 @@ use std::{
 use common::{
     id::JobId,
     port::{
-        board::{Board, Changes},
-        broker::{Broker, Control, Controls},
+        broker::{Broker, Control, ControlStream},
+        view_cache::{ChangeStream, ViewCache},
     },
 };
 use parking_lot::Mutex;
@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub struct Notice {
     /// How many there were: so that two alike are still two.
     count: u64,
-    /// The board may not know of the change.
+    /// The view cache may not know of the change.
     pub ask_store: bool,
 }
 
@@ -63,11 +63,15 @@ impl Watch {
         self.waiting.lock().values().for_each(|notices| note(notices, true));
     }
 
-    /// Passes the board's changes on until `stop`.
-    pub async fn follow_board(self: Arc<Self>, board: Arc<dyn Board>, stop: CancellationToken) {
+    /// Passes the view cache's changes on until `stop`.
+    pub async fn follow_view_cache(
+        self: Arc<Self>,
+        view_cache: Arc<dyn ViewCache>,
+        stop: CancellationToken,
+    ) {
         stop.run_until_cancelled(async {
             loop {
-                match board.changes().await {
+                match view_cache.changes().await {
                     Ok(changes) => self.pass_on(changes).await,
                     Err(error) => {
                         tracing::debug!(%error, "changes can't be subscribed to");
@@ -79,7 +83,7 @@ impl Watch {
         .await;
     }
 
-    async fn pass_on(&self, mut changes: Box<dyn Changes>) {
+    async fn pass_on(&self, mut changes: Box<dyn ChangeStream>) {
         loop {
             match changes.next().await {
                 Some(jobs) => self.tell(&jobs, false),
@@ -90,7 +94,7 @@ impl Watch {
         }
     }
 
-    /// Obeys what is told to the fleet until `stop`: dispatchers wake, waiters hear of what the board may not know.
+    /// Obeys what is told to the fleet until `stop`: dispatchers wake, waiters hear of what the view cache may not know.
     pub async fn follow_control(
         self: Arc<Self>,
         broker: Arc<dyn Broker>,
@@ -111,10 +115,10 @@ impl Watch {
         .await;
     }
 
-    async fn obey(&self, mut controls: Box<dyn Controls>, wakes: &Wakes) {
+    async fn obey(&self, mut controls: Box<dyn ControlStream>, wakes: &Wakes) {
         loop {
             match controls.next().await {
-                Control::Wake(class) => wakes.poke(class),
+                Control::Wake(queue) => wakes.poke(queue),
                 Control::Changed(jobs) => self.tell(&jobs, true),
                 // For workers.
                 Control::Cancel(_) => {}

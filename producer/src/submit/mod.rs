@@ -11,14 +11,15 @@ use std::sync::Arc;
 use backing::group::Group;
 use common::{
     limits::MAX_GROUP,
-    port::{PortError, PortResult, store::Store},
+    port::{PortError, PortResult},
+    store::Store,
     submission::{Acceptance, Submission, Work},
 };
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    dispatcher::{credit::Credits, ringer::Ringer},
-    moved::Movements,
+    changes::ChangeNotifier,
+    dispatcher::{credit::Credits, task_publisher::TaskPublisher},
 };
 
 /// Batches of at most this many jobs share commits with others; a larger one fills a commit by itself. Times [`MAX_GROUP`] this is
@@ -48,7 +49,7 @@ impl Submitter {
         match &submission.work {
             Work::Batch(batch) if batch.items.len() > SMALL_BATCH => {
                 let accepting = self.accepting.clone();
-                // On a task of its own: a client that hangs up must not take the bells of a committed batch with it.
+                // On a task of its own: a client that hangs up must not take the messages of a committed batch with it.
                 let accepted = self
                     .accepting
                     .under_way
@@ -60,7 +61,7 @@ impl Submitter {
         }
     }
 
-    /// Waits until every bell of an accepted job has been rung or handed back.
+    /// Waits until every message of an accepted job has been dispatched or handed back.
     pub async fn flush(&self) {
         self.accepting.under_way.close();
         self.accepting.under_way.wait().await;
@@ -77,8 +78,8 @@ fn no_answer() -> PortError {
 pub struct Accepting {
     store: Arc<dyn Store>,
     credits: Arc<Credits>,
-    ringer: Ringer,
-    movements: Movements,
+    task_publisher: TaskPublisher,
+    notifier: ChangeNotifier,
     under_way: TaskTracker,
 }
 
@@ -87,23 +88,23 @@ impl Accepting {
     pub fn new(
         store: Arc<dyn Store>,
         credits: Arc<Credits>,
-        ringer: Ringer,
-        movements: Movements,
+        task_publisher: TaskPublisher,
+        notifier: ChangeNotifier,
     ) -> Self {
-        Self { store, credits, ringer, movements, under_way: TaskTracker::new() }
+        Self { store, credits, task_publisher, notifier, under_way: TaskTracker::new() }
     }
 
     async fn accept(&self, submissions: Vec<Submission>) -> PortResult<Vec<Acceptance>> {
         let credit = self.credits.take();
-        // Credit is not given back after an error: whether it was spent is not known, and the next ring sets it anew.
+        // Credit is not given back after an error: whether it was spent is not known, and the next dispatch sets it anew.
         let accepted = self.store.accept(submissions, credit.credits()).await?;
-        self.credits.give_back(&credit, &accepted.bells);
-        if !accepted.bells.is_empty() {
-            let ringer = self.ringer.clone();
-            // The caller's answer waits for the commit and not for the bells.
-            self.under_way.spawn(async move { ringer.ring(&accepted.bells).await });
+        self.credits.give_back(&credit, &accepted.messages);
+        if !accepted.messages.is_empty() {
+            let task_publisher = self.task_publisher.clone();
+            // The caller's answer waits for the commit and not for the messages.
+            self.under_way.spawn(async move { task_publisher.publish(&accepted.messages).await });
         }
-        self.movements.apply(accepted.moved);
+        self.notifier.apply(accepted.changes);
         Ok(accepted.answers)
     }
 }

@@ -8,8 +8,8 @@ use common::{
     id::{JobId, ScheduleId, TenantId},
     kind::Catalog,
     limits::MAX_NAME_BYTES,
-    port::schedules::{Course, Schedule},
     schedule::{CatchUp, Recurrence, SCHEDULE_TAG},
+    store::schedules::{Course, Schedule},
     submission::NewJob,
 };
 use jiff::Timestamp;
@@ -336,8 +336,11 @@ mod tests {
             (renamed.name.as_deref(), renamed.course.next_at),
             (Some("breakfast"), schedule.course.next_at)
         );
-        let moved = changed(&renamed, json!({"timezone": "UTC", "name": null})).expect("changed");
-        assert_eq!((moved.name, moved.course.next_at), (None, Some(at("2026-01-02T06:00:00Z"))));
+        let changes = changed(&renamed, json!({"timezone": "UTC", "name": null})).expect("changed");
+        assert_eq!(
+            (changes.name, changes.course.next_at),
+            (None, Some(at("2026-01-02T06:00:00Z")))
+        );
         let paused = changed(&schedule, json!({"paused": true})).expect("changed");
         assert_eq!(paused.course.next_at, None);
         assert!(changed(&schedule, json!({"cron": null})).is_err());

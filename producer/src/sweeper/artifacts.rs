@@ -15,7 +15,10 @@ use std::{
 };
 
 use backing::artifacts::lost::forget_lost;
-use common::port::{PortResult, artifacts::Artifacts, store::Store};
+use common::{
+    port::{PortResult, artifacts::Artifacts},
+    store::Store,
+};
 
 /// Artifacts in one question to the store.
 const AT_ONCE: usize = 500;
@@ -45,10 +48,10 @@ impl Collector {
         forget_lost(&*self.store, &*self.artifacts, slice).await?;
         let mut removed = 0;
         for some in self.artifacts.slice(slice, self.quiet).await?.chunks(AT_ONCE) {
-            let unnamed = self.store.unnamed(some, self.quiet).await?;
-            if !unnamed.is_empty() {
-                removed += self.artifacts.retire(&unnamed, self.quiet).await?;
-                self.store.forget_unnamed(&unnamed).await?;
+            let unreferenced = self.store.unreferenced(some, self.quiet).await?;
+            if !unreferenced.is_empty() {
+                removed += self.artifacts.retire(&unreferenced, self.quiet).await?;
+                self.store.forget_unreferenced(&unreferenced).await?;
             }
         }
         Ok(removed)

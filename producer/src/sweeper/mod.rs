@@ -1,8 +1,8 @@
-//! Looks after what got stuck or has come due: leases whose workers died, bells that the broker lost, schedules, rows that are old. Several
+//! Looks after what got stuck or has come due: leases whose workers died, messages that the broker lost, schedules, rows that are old. Several
 //! may run.
 
 pub mod artifacts;
-pub mod bells;
+pub mod lost_messages;
 pub mod retention;
 pub mod schedules;
 #[cfg(test)]
@@ -12,32 +12,30 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     limits::SWEEP_EVERY,
-    port::{
-        PortResult,
-        store::{Store, SweepPolicy, Swept},
-    },
+    port::PortResult,
+    store::{Store, SweepPolicy, Swept},
 };
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    bells::{Bells, Heard},
+    lost_messages::{Heard, LostMessages},
     schedules::Firing,
 };
-use crate::{metrics::Metrics, moved::Movements};
+use crate::{changes::ChangeNotifier, metrics::Metrics};
 
 /// The sweeper of one process.
 #[derive(Clone)]
 pub struct Sweeper {
     /// The truth.
     pub store: Arc<dyn Store>,
-    /// Where what a sweep moved is told.
-    pub movements: Movements,
+    /// Where what a sweep changes is told.
+    pub notifier: ChangeNotifier,
     /// Counts.
     pub metrics: Metrics,
     /// How leases are judged.
     pub policy: SweepPolicy,
-    /// Rings again what was lost.
-    pub bells: Bells,
+    /// Dispatches again what was lost.
+    pub messages: LostMessages,
     /// Fires what is due.
     pub firing: Firing,
 }
@@ -52,22 +50,22 @@ impl Sweeper {
         if swept.lost > 0 || swept.quarantined > 0 {
             tracing::warn!(lost = swept.lost, quarantined = swept.quarantined, "leases expired");
         }
-        self.movements.apply(std::mem::take(&mut swept.moved));
+        self.notifier.apply(std::mem::take(&mut swept.changes));
         Ok(swept)
     }
 
     /// Sweeps until `stop`. Its duties fail apart: with the broker away leases are still judged.
     pub async fn run(self, stop: CancellationToken) {
-        let mut heard = Heard::new(&self.bells);
+        let mut heard = Heard::new(&self.messages);
         let mut away = false;
         while !stop.is_cancelled() {
             let swept = self.run_once().await;
             let fired = self.firing.run_once().await;
-            let rung = self.bells.run_once(&mut heard).await;
+            let dispatched = self.messages.run_once(&mut heard).await;
             let full = swept.as_ref().is_ok_and(|swept| {
                 swept.lost + swept.quarantined + swept.expired >= self.policy.most
             }) || fired.as_ref().is_ok_and(|fired| *fired >= schedules::MOST);
-            match swept.map(|_| ()).and(fired.map(|_| ())).and(rung.map(|_| ())) {
+            match swept.map(|_| ()).and(fired.map(|_| ())).and(dispatched.map(|_| ())) {
                 Ok(()) => away = false,
                 Err(error) if !std::mem::replace(&mut away, true) => {
                     tracing::warn!(%error, "the sweeper waits")

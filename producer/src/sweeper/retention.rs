@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use common::port::{
-    PortResult,
+use common::{
+    port::PortResult,
     store::{Retention, Store},
 };
 use tokio_util::sync::CancellationToken;

@@ -1,6 +1,6 @@
 //! Fires what is due: posts the job of each schedule whose time has come, and notes when it is due next.
 //!
-//! Any number of sweepers may do so at once. The job is accepted first and the schedule moved on after that, each by itself: whoever
+//! Any number of sweepers may do so at once. The job is accepted first and the schedule changes on after that, each by itself: whoever
 //! comes between the two, because this process died or another was as quick, posts a job of the same id, which changes nothing, and of
 //! two that move the schedule on, the second finds its revision gone.
 
@@ -10,10 +10,10 @@ use common::{
     error::{JobError, code},
     id::JobId,
     kind::Catalog,
-    port::{
-        PortError, PortResult,
+    port::{PortError, PortResult},
+    store::{
+        Store,
         schedules::{Course, Refusal, Schedule},
-        store::Store,
     },
     submission::{Submission, Work},
 };
@@ -54,7 +54,7 @@ impl Firing {
                 Ok(()) => {}
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
-                    tracing::error!(schedule = %schedule.id, %error, "a schedule can't be moved on")
+                    tracing::error!(schedule = %schedule.id, %error, "a schedule can't be changes on")
                 }
             }
         }

@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use backing::broker::faulty::Faults;
 use common::{
     id::{Fence, TaskId},
-    kind::Class,
     lifecycle::TaskState,
     limits::QUARANTINE_AFTER,
-    port::broker::{Broker, Control, Controls, Deliveries, Doorbell},
+    port::broker::{Broker, Control, ControlStream, Deliveries, TaskMessage},
+    queue::Queue,
 };
 use tokio::time::timeout;
 
 use super::*;
-use crate::dispatcher::{Round, ringer::Ringer, tests::Rig};
+use crate::dispatcher::{Round, task_publisher::TaskPublisher, tests::Rig};
 
 /// A broker whose topology had to be rebuilt this often.
 struct Rebuilt {
@@ -25,14 +25,14 @@ struct Rebuilt {
 
 #[async_trait]
 impl Broker for Rebuilt {
-    async fn ring(&self, bells: &[Doorbell]) -> Vec<bool> {
-        self.inner.ring(bells).await
+    async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool> {
+        self.inner.publish(messages).await
     }
-    async fn consume(&self, class: Class, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
-        self.inner.consume(class, prefetch).await
+    async fn consume(&self, queue: Queue, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
+        self.inner.consume(queue, prefetch).await
     }
-    async fn depth(&self, class: Class) -> PortResult<u64> {
-        self.inner.depth(class).await
+    async fn depth(&self, queue: Queue) -> PortResult<u64> {
+        self.inner.depth(queue).await
     }
     async fn dead_letters(&self) -> PortResult<u64> {
         self.inner.dead_letters().await
@@ -40,10 +40,10 @@ impl Broker for Rebuilt {
     fn topology_generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
     }
-    async fn tell(&self, message: &Control) -> PortResult<()> {
-        self.inner.tell(message).await
+    async fn notify(&self, message: &Control) -> PortResult<()> {
+        self.inner.notify(message).await
     }
-    async fn listen(&self) -> PortResult<Box<dyn Controls>> {
+    async fn listen(&self) -> PortResult<Box<dyn ControlStream>> {
         self.inner.listen().await
     }
     async fn check(&self) -> PortResult<()> {
@@ -51,49 +51,55 @@ impl Broker for Rebuilt {
     }
 }
 
-fn bells(rig: &Rig, overdue_after: Duration) -> (Bells, Arc<Rebuilt>) {
+fn sweeper_of(rig: &Rig, overdue_after: Duration) -> (LostMessages, Arc<Rebuilt>) {
     let broker = Arc::new(Rebuilt { inner: rig.broker.clone(), generation: AtomicU64::new(1) });
-    let ringer = Ringer::new(rig.store.clone(), broker.clone(), rig.metrics.clone());
+    let task_publisher = TaskPublisher::new(rig.store.clone(), broker.clone(), rig.metrics.clone());
     let metrics = rig.metrics.clone();
     (
-        Bells { store: rig.store.clone(), broker: broker.clone(), ringer, metrics, overdue_after },
+        LostMessages {
+            store: rig.store.clone(),
+            broker: broker.clone(),
+            task_publisher,
+            metrics,
+            overdue_after,
+        },
         broker,
     )
 }
 
 #[tokio::test]
-async fn a_bell_that_the_broker_lost_is_rung_again_once() {
+async fn a_message_that_the_broker_lost_is_dispatched_again_once() {
     let rig = Rig::new().await;
     rig.slots(10).await;
     let jobs = rig.submit(3).await;
     rig.broker.set(Faults { lose: 1.0, ..Faults::none() });
-    rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
+    rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
     rig.broker.set(Faults::none());
     assert_eq!((rig.states(&jobs).await, rig.depth().await), (vec![TaskState::Queued; 3], 0));
-    let (bells, _) = bells(&rig, Duration::ZERO);
-    let mut heard = Heard::new(&bells);
-    assert_eq!(bells.run_once(&mut heard).await, Ok(3));
+    let (messages, _) = sweeper_of(&rig, Duration::ZERO);
+    let mut heard = Heard::new(&messages);
+    assert_eq!(messages.run_once(&mut heard).await, Ok(3));
     assert_eq!(rig.depth().await, 3);
-    assert_eq!(bells.run_once(&mut heard).await, Ok(0), "the broker holds them now");
+    assert_eq!(messages.run_once(&mut heard).await, Ok(0), "the broker holds them now");
 }
 
 #[tokio::test]
-async fn a_young_bell_is_left_alone_until_the_topology_was_rebuilt() {
+async fn a_young_message_is_left_alone_until_the_topology_was_rebuilt() {
     let rig = Rig::new().await;
     rig.slots(10).await;
     rig.submit(2).await;
     rig.broker.set(Faults { lose: 1.0, ..Faults::none() });
-    rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
+    rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
     rig.broker.set(Faults::none());
-    let (bells, broker) = bells(&rig, bells::OVERDUE_AFTER);
-    let mut heard = Heard::new(&bells);
-    assert_eq!(bells.run_once(&mut heard).await, Ok(0));
+    let (messages, broker) = sweeper_of(&rig, lost_messages::OVERDUE_AFTER);
+    let mut heard = Heard::new(&messages);
+    assert_eq!(messages.run_once(&mut heard).await, Ok(0));
     broker.generation.store(2, Ordering::SeqCst);
     rig.broker.set_down(true);
-    assert!(bells.run_once(&mut heard).await.is_err(), "the broker is away again");
+    assert!(messages.run_once(&mut heard).await.is_err(), "the broker is away again");
     rig.broker.set_down(false);
-    assert_eq!(bells.run_once(&mut heard).await, Ok(2), "a round that failed is repeated");
-    assert_eq!(bells.run_once(&mut heard).await, Ok(0));
+    assert_eq!(messages.run_once(&mut heard).await, Ok(2), "a round that failed is repeated");
+    assert_eq!(messages.run_once(&mut heard).await, Ok(0));
 }
 
 #[tokio::test]
@@ -101,26 +107,26 @@ async fn what_a_dead_worker_held_is_ready_again_and_the_dispatcher_is_woken() {
     let rig = Rig::new().await;
     rig.slots(10).await;
     let jobs = rig.submit(1).await;
-    rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
+    rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
     let held: Vec<TaskId> = rig
         .store
-        .overdue(Class::Light, Duration::ZERO, 10)
+        .overdue(Queue::Light, Duration::ZERO, 10)
         .await
         .unwrap()
         .0
         .iter()
-        .map(|bell| bell.task)
+        .map(|message| message.task)
         .collect();
     let claimed = rig.store.claim(rig.worker, &held, Duration::ZERO).await.unwrap();
     assert_eq!(claimed[0].as_ref().map(|task| task.fence), Some(Fence(1)));
-    let (bells, _) = bells(&rig, bells::OVERDUE_AFTER);
+    let (messages, _) = sweeper_of(&rig, lost_messages::OVERDUE_AFTER);
     let policy = SweepPolicy { quarantine_after: QUARANTINE_AFTER, most: 10 };
     let sweeper = Sweeper {
         store: rig.store.clone(),
-        movements: rig.movements.clone(),
+        notifier: rig.notifier.clone(),
         metrics: rig.metrics.clone(),
         policy,
-        bells,
+        messages,
         firing: rig.firing(),
     };
     let lost = async {
@@ -131,7 +137,7 @@ async fn what_a_dead_worker_held_is_ready_again_and_the_dispatcher_is_woken() {
     timeout(Duration::from_secs(20), lost).await.expect("the lease runs out in time");
     assert_eq!(rig.states(&jobs).await, [TaskState::Ready]);
     assert_eq!(rig.metrics.leases_lost.get(), 1);
-    timeout(Duration::from_secs(20), rig.dispatcher.wakes.poked(Class::Light))
+    timeout(Duration::from_secs(20), rig.dispatcher.wakes.poked(Queue::Light))
         .await
         .expect("the dispatcher is woken");
 }

@@ -20,7 +20,7 @@ fn text(report: &Value) -> &Value {
 }
 
 #[tokio::test]
-async fn the_report_counts_by_level_and_namespace_and_does_without_the_board() {
+async fn the_report_counts_by_level_and_namespace_and_does_without_the_view_cache() {
     let stand = Stand::new().await;
     let before = stand.get("/v1/admin/cache").await.json();
     assert_eq!(
@@ -43,7 +43,7 @@ async fn the_report_counts_by_level_and_namespace_and_does_without_the_board() {
     assert_eq!((&text["freshSeconds"], &text["staleSeconds"]), (&json!(86_400), &json!(0)));
     assert!(report["shared"]["entries"].as_u64().is_some_and(|entries| entries >= 1), "{report}");
     assert!(report.get("disk").is_none());
-    stand.board.set_away(true);
+    stand.view_cache.set_away(true);
     let without = stand.get("/v1/admin/cache").await;
     assert_eq!(without.status, StatusCode::OK);
     assert!(without.json().get("shared").is_none());
@@ -70,7 +70,7 @@ async fn values_are_cleared_by_tag_and_by_namespace() {
 }
 
 #[tokio::test]
-async fn a_clear_that_names_nothing_is_refused_and_one_without_the_board_says_so() {
+async fn a_clear_that_names_nothing_is_refused_and_one_without_the_view_cache_says_so() {
     let stand = Stand::new().await;
     for query in ["", "?tag=", "?namespace=sessions", "?tag=%00"] {
         let refused = clear(&stand, query).await;
@@ -80,7 +80,7 @@ async fn a_clear_that_names_nothing_is_refused_and_one_without_the_board_says_so
             "{query}"
         );
     }
-    stand.board.set_away(true);
+    stand.view_cache.set_away(true);
     let away = clear(&stand, "?namespace=text").await;
     assert_eq!(
         (away.status, away.problem().as_str()),

@@ -77,7 +77,7 @@ async fn a_limit_that_means_nothing_is_refused() {
 async fn a_paused_class_or_tenant_starts_nothing_until_it_is_resumed() {
     let stand = Stand::new().await;
     for what in ["queues/light", "tenants/default"] {
-        stand.beat(4).await;
+        stand.heartbeat(4).await;
         assert_eq!(
             stand.act(&format!("/v1/admin/{what}/pause")).await.status,
             StatusCode::NO_CONTENT
@@ -90,7 +90,7 @@ async fn a_paused_class_or_tenant_starts_nothing_until_it_is_resumed() {
             .as_array()
             .unwrap()
             .iter()
-            .find(|queue| queue["class"] == "light")
+            .find(|queue| queue["queue"] == "light")
             .unwrap();
         let told = (light["paused"].clone(), queues["pausedTenants"].clone());
         let wanted = if what.starts_with("queues") {
@@ -117,22 +117,22 @@ async fn a_paused_class_or_tenant_starts_nothing_until_it_is_resumed() {
 #[tokio::test]
 async fn workers_are_shown_with_what_they_run_and_demand_with_how_many_are_needed() {
     let stand = Stand::new().await;
-    stand.beat(2).await;
+    stand.heartbeat(2).await;
     let id = stand.echo(json!(1)).await;
     let claimed = stand.claim().await;
     let workers = stand.get("/v1/admin/workers").await.json();
     let worker = &workers["workers"][0];
-    assert_eq!(worker["slots"], json!([{"class": "light", "slots": 100}]));
+    assert_eq!(worker["slots"], json!([{"queue": "light", "slots": 100}]));
     assert_eq!(
         (&worker["runs"][0]["job"], &worker["runs"][0]["kind"]),
         (&json!(id), &json!("echo"))
     );
     assert_eq!((&worker["runs"][0]["attempt"], &worker["draining"]), (&json!(1), &json!(false)));
-    let demand = stand.get("/v1/demand/light").await.json();
+    let demand = stand.get("/v1/queues/light/demand").await.json();
     assert_eq!(
         (&demand["medianMs"], &demand["workers"], &demand["workersNeeded"]),
         (&json!(null), &json!(1), &json!(1))
     );
     stand.settle(&claimed[0], succeeded(json!(1))).await;
-    assert!(stand.get("/v1/demand/light").await.json()["medianMs"].is_u64());
+    assert!(stand.get("/v1/queues/light/demand").await.json()["medianMs"].is_u64());
 }

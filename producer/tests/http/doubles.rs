@@ -12,20 +12,20 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use common::{
     id::{BatchId, Digest, Fence, JobId, ScheduleId, TaskId, TenantId, WorkerId},
-    kind::Class,
     outcome::Settlement,
     port::{
         PortError, PortResult,
-        board::{Board, Changes, Extent},
-        broker::Doorbell,
-        controls::{AtWork, Controls, Limit, LimitScope, Pausable},
+        broker::TaskMessage,
+        view_cache::{ChangeStream, ViewCache, ViewCacheUsage},
+    },
+    queue::Queue,
+    store::{
+        Accepted, Changes, Claimed, Credit, Demand, Dispatched, Heartbeat, HeartbeatReply,
+        JobFilter, Retention, Settled, Store, SweepPolicy, Swept, Target, WorkerRegistration,
         dead::{DeadFilter, DeadWork},
-        named::NamedArtifacts,
+        operations::{Controls, Limit, LimitScope, LiveWorker, Pausable},
+        references::ArtifactReferences,
         schedules::{Course, Schedule, Schedules},
-        store::{
-            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention,
-            Rung, Settled, Store, SweepPolicy, Swept, Target,
-        },
     },
     submission::Submission,
     view::{BatchView, ItemView, JobView, Page, TaskView},
@@ -83,8 +83,8 @@ impl Store for SwitchedStore {
         let _through = self.gate.acquire().await.expect("the gate stays");
         self.there()?.accept(submissions, credit).await
     }
-    async fn ring(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
-        self.there()?.ring(class, ahead, most).await
+    async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
+        self.there()?.dispatch(queue, ahead, most).await
     }
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
         self.there()?.hand_back(tasks).await
@@ -97,22 +97,22 @@ impl Store for SwitchedStore {
     ) -> PortResult<Vec<Option<Claimed>>> {
         self.there()?.claim(worker, tasks, lease).await
     }
-    async fn beat(
+    async fn heartbeat(
         &self,
-        presence: &Presence,
-        beats: &[Beat],
+        registration: &WorkerRegistration,
+        heartbeats: &[Heartbeat],
         lease: Duration,
-    ) -> PortResult<Vec<Pulse>> {
-        self.there()?.beat(presence, beats, lease).await
+    ) -> PortResult<Vec<HeartbeatReply>> {
+        self.there()?.heartbeat(registration, heartbeats, lease).await
     }
     async fn settle(
         &self,
         worker: WorkerId,
         settlements: Vec<Settlement>,
-    ) -> PortResult<(Vec<Settled>, Moved)> {
+    ) -> PortResult<(Vec<Settled>, Changes)> {
         self.there()?.settle(worker, settlements).await
     }
-    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
+    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Changes> {
         self.there()?.release(worker, tasks).await
     }
     async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
@@ -120,16 +120,16 @@ impl Store for SwitchedStore {
     }
     async fn overdue(
         &self,
-        class: Class,
+        queue: Queue,
         age: Duration,
         most: u32,
-    ) -> PortResult<(Vec<Doorbell>, u64)> {
-        self.there()?.overdue(class, age, most).await
+    ) -> PortResult<(Vec<TaskMessage>, u64)> {
+        self.there()?.overdue(queue, age, most).await
     }
-    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
         self.there()?.cancel(tenant, target).await
     }
-    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
         self.there()?.retry(tenant, target).await
     }
     async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
@@ -162,11 +162,11 @@ impl Store for SwitchedStore {
     ) -> PortResult<Page<JobView>> {
         self.there()?.list(tenant, filter, after, most).await
     }
-    async fn remembers(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
-        self.there()?.remembers(tenant, keys).await
+    async fn have_memos(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+        self.there()?.have_memos(tenant, keys).await
     }
-    async fn demand(&self, class: Class) -> PortResult<Demand> {
-        self.there()?.demand(class).await
+    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
+        self.there()?.demand(queue).await
     }
     async fn retain(&self, retention: Retention) -> PortResult<u64> {
         self.there()?.retain(retention).await
@@ -177,15 +177,15 @@ impl Store for SwitchedStore {
 }
 
 #[async_trait]
-impl NamedArtifacts for SwitchedStore {
-    async fn unnamed(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
-        self.there()?.unnamed(artifacts, quiet).await
+impl ArtifactReferences for SwitchedStore {
+    async fn unreferenced(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
+        self.there()?.unreferenced(artifacts, quiet).await
     }
-    async fn forget_unnamed(&self, artifacts: &[Digest]) -> PortResult<()> {
-        self.there()?.forget_unnamed(artifacts).await
+    async fn forget_unreferenced(&self, artifacts: &[Digest]) -> PortResult<()> {
+        self.there()?.forget_unreferenced(artifacts).await
     }
-    async fn remembered(&self, first: u8) -> PortResult<Vec<Digest>> {
-        self.there()?.remembered(first).await
+    async fn memo_artifacts(&self, first: u8) -> PortResult<Vec<Digest>> {
+        self.there()?.memo_artifacts(first).await
     }
     async fn forget_memos(&self, artifacts: &[Digest]) -> PortResult<u64> {
         self.there()?.forget_memos(artifacts).await
@@ -264,19 +264,19 @@ impl Controls for SwitchedStore {
     async fn resume(&self, what: &Pausable) -> PortResult<bool> {
         self.there()?.resume(what).await
     }
-    async fn at_work(&self) -> PortResult<Vec<AtWork>> {
-        self.there()?.at_work().await
+    async fn live_workers(&self) -> PortResult<Vec<LiveWorker>> {
+        self.there()?.live_workers().await
     }
 }
 
-/// A board that can be taken away.
-pub struct SwitchedBoard {
-    inner: Arc<dyn Board>,
+/// A view cache that can be taken away.
+pub struct SwitchedViewCache {
+    inner: Arc<dyn ViewCache>,
     away: AtomicBool,
 }
 
-impl SwitchedBoard {
-    pub fn new(inner: Arc<dyn Board>) -> Self {
+impl SwitchedViewCache {
+    pub fn new(inner: Arc<dyn ViewCache>) -> Self {
         Self { inner, away: AtomicBool::new(false) }
     }
 
@@ -284,21 +284,21 @@ impl SwitchedBoard {
         self.away.store(away, Ordering::SeqCst);
     }
 
-    /// As whoever moved the job would.
+    /// As whoever changes the job would.
     pub async fn put_view(&self, view: &JobView) {
-        self.put(std::slice::from_ref(view)).await.expect("the board takes it");
+        self.put(std::slice::from_ref(view)).await.expect("the view cache takes it");
     }
 
-    fn there(&self) -> PortResult<&dyn Board> {
+    fn there(&self) -> PortResult<&dyn ViewCache> {
         match self.away.load(Ordering::SeqCst) {
-            true => Err(PortError::unavailable("the test's board", "it was taken away")),
+            true => Err(PortError::unavailable("the test's view_cache", "it was taken away")),
             false => Ok(self.inner.as_ref()),
         }
     }
 }
 
 #[async_trait]
-impl Board for SwitchedBoard {
+impl ViewCache for SwitchedViewCache {
     async fn put(&self, views: &[JobView]) -> PortResult<()> {
         self.there()?.put(views).await
     }
@@ -308,7 +308,7 @@ impl Board for SwitchedBoard {
     async fn forget(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<()> {
         self.there()?.forget(tenant, jobs).await
     }
-    async fn changes(&self) -> PortResult<Box<dyn Changes>> {
+    async fn changes(&self) -> PortResult<Box<dyn ChangeStream>> {
         self.there()?.changes().await
     }
     async fn cached(&self, key: &str) -> PortResult<Option<Bytes>> {
@@ -317,7 +317,7 @@ impl Board for SwitchedBoard {
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()> {
         self.there()?.cache(key, value, ttl).await
     }
-    async fn extent(&self) -> PortResult<Extent> {
+    async fn extent(&self) -> PortResult<ViewCacheUsage> {
         self.there()?.extent().await
     }
     async fn check(&self) -> PortResult<()> {

@@ -44,7 +44,7 @@ async fn an_accepted_job_is_named_described_and_found() {
 }
 
 #[tokio::test]
-async fn a_settled_job_reads_the_same_from_the_board_and_from_the_store() {
+async fn a_settled_job_reads_the_same_from_the_view_cache_and_from_the_store() {
     let stand = Stand::new().await;
     let good = stand.echo(json!({"n": 1.50})).await;
     let bad =
@@ -52,17 +52,17 @@ async fn a_settled_job_reads_the_same_from_the_board_and_from_the_store() {
     stand.work().await;
     for (id, status) in [(&good, "succeeded"), (&bad, "failed")] {
         let path = format!("/v1/jobs/{id}");
-        let from_board = stand.get(&path).await;
-        stand.board.set_away(true);
+        let from_view_cache = stand.get(&path).await;
+        stand.view_cache.set_away(true);
         let from_store = stand.get(&path).await;
-        stand.board.set_away(false);
-        assert_eq!(from_board.json()["status"], json!(status));
-        assert_eq!(from_board.text(), from_store.text());
-        assert_eq!(from_board.header("etag"), from_store.header("etag"));
+        stand.view_cache.set_away(false);
+        assert_eq!(from_view_cache.json()["status"], json!(status));
+        assert_eq!(from_view_cache.text(), from_store.text());
+        assert_eq!(from_view_cache.header("etag"), from_store.header("etag"));
     }
     let metrics = stand.get("/metrics").await.text();
     assert!(
-        metrics.contains(r#"spool_status_read_seconds_count{from="board",kind="echo"} 2"#),
+        metrics.contains(r#"spool_status_read_seconds_count{from="view_cache",kind="echo"} 2"#),
         "{metrics}"
     );
     assert!(
@@ -206,7 +206,7 @@ async fn retry_runs_again_what_failed_and_nothing_else() {
     assert_eq!(
         stand.get(&format!("/v1/jobs/{id}")).await.json()["status"],
         json!("queued"),
-        "the board has forgotten"
+        "the view cache has forgotten"
     );
     let task = stand.claim().await.remove(0);
     stand.settle(&task, succeeded(json!("at last"))).await;
@@ -226,7 +226,7 @@ async fn the_plan_shows_each_task_with_its_attempts() {
     let plan = stand.get(&format!("/v1/jobs/{id}/tasks")).await.json();
     let task = &plan["tasks"][0];
     assert_eq!(
-        (&task["kind"], &task["state"], &task["class"]),
+        (&task["kind"], &task["state"], &task["queue"]),
         (&json!("echo"), &json!("succeeded"), &json!("light"))
     );
     assert_eq!(

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::stand::{BOUND, Stand};
 
 #[tokio::test]
-async fn ready_says_which_part_is_not_and_does_without_the_board() {
+async fn ready_says_which_part_is_not_and_does_without_the_view_cache() {
     let stand = Stand::new().await;
     let all = stand.get("/health/ready").await;
     assert_eq!(
@@ -17,10 +17,10 @@ async fn ready_says_which_part_is_not_and_does_without_the_board() {
         "{}",
         all.text()
     );
-    stand.board.set_away(true);
+    stand.view_cache.set_away(true);
     let slower = stand.get("/health/ready").await;
     assert_eq!(slower.status, StatusCode::OK);
-    assert_eq!(slower.json()["parts"]["board"]["ready"], json!(false));
+    assert_eq!(slower.json()["parts"]["view_cache"]["ready"], json!(false));
     stand.broker.set_down(true);
     let not = stand.get("/health/ready").await;
     assert_eq!(
@@ -57,13 +57,13 @@ async fn demand_tells_an_autoscaler_what_waits_and_runs() {
     stand.echo(json!(1)).await;
     stand.claim().await;
     stand.echo(json!(2)).await;
-    stand.beat(4).await;
-    let demand = stand.get("/v1/demand/light").await.json();
+    stand.heartbeat(4).await;
+    let demand = stand.get("/v1/queues/light/demand").await.json();
     assert_eq!(
         (&demand["queued"], &demand["running"], &demand["slots"]),
         (&json!(1), &json!(1), &json!(4))
     );
-    assert_eq!((&demand["class"], &demand["slotsNeeded"]), (&json!("light"), &json!(2)));
+    assert_eq!((&demand["queue"], &demand["slotsNeeded"]), (&json!("light"), &json!(2)));
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ fn cases() -> Vec<Case> {
         get("/v1/batches/x", 404, "not_found"),
         get("/v1/batches/01932b6e-7f00-7abc-8def-0123456789ab/results", 404, "not_found"),
         get("/v1/artifacts/xyz", 404, "not_found"),
-        get("/v1/demand/heavy", 404, "not_found"),
+        get("/v1/queues/heavy/demand", 404, "not_found"),
         get("/v2/jobs", 404, "not_found"),
         get("/problems/nope", 404, "not_found"),
         post("/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab/cancel", "", 404, "not_found"),
@@ -201,7 +201,7 @@ async fn the_callers_request_id_is_kept_and_a_strange_one_is_replaced() {
 async fn a_store_that_is_away_is_a_503_that_says_when_to_come_back() {
     let stand = Stand::new().await;
     stand.store.set_away(true);
-    stand.board.set_away(true);
+    stand.view_cache.set_away(true);
     let post = stand.post("/v1/jobs", &json!({"kind": "echo", "input": {}})).await;
     for answer in [post, stand.get(NOBODY).await, stand.get("/v1/jobs").await] {
         assert_eq!(
@@ -220,7 +220,7 @@ async fn a_store_that_is_away_is_a_503_that_says_when_to_come_back() {
 async fn a_panic_is_a_500_of_its_own_request() {
     let stand = Stand::new().await;
     stand.store.set_panics();
-    let answer = stand.get("/v1/demand/light").await;
+    let answer = stand.get("/v1/queues/light/demand").await;
     assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (500, "internal"));
     assert_eq!(stand.get("/health/live").await.status, StatusCode::OK);
 }

@@ -21,17 +21,17 @@ async fn answered(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_posted_job_is_rung_for_and_a_stop_lets_requests_end() {
+async fn a_posted_job_is_dispatched_for_and_a_stop_lets_requests_end() {
     let stand = Stand::with(Settings { grace: BOUND, ..Settings::default() }).await;
     let listener = listen("127.0.0.1:0".parse().unwrap()).await.expect("listens");
     let address = listener.local_addr().unwrap();
-    stand.beat(4).await;
+    stand.heartbeat(4).await;
     let (broker, stop) = (stand.broker.clone(), stand.stop.clone());
     let (store, _folder) = (stand.store.clone(), stand.folder);
     let serving = tokio::spawn(stand.producer.serve(listener));
 
-    let mut bells =
-        common::port::broker::Broker::consume(broker.as_ref(), common::kind::Class::Light, 10)
+    let mut messages =
+        common::port::broker::Broker::consume(broker.as_ref(), common::queue::Queue::Light, 10)
             .await
             .expect("consumes");
     let body = json!({"kind": "echo", "input": {"value": 1}}).to_string();
@@ -44,8 +44,8 @@ async fn a_posted_job_is_rung_for_and_a_stop_lets_requests_end() {
     call(&mut stream, post).await;
     let accepted = answered(&mut stream).await;
     assert!(accepted.starts_with("HTTP/1.1 202"), "{accepted}");
-    let rung = timeout(BOUND, bells.next(10)).await.expect("rung in time");
-    assert_eq!(rung.len(), 1);
+    let dispatched = timeout(BOUND, messages.next(10)).await.expect("dispatched in time");
+    assert_eq!(dispatched.len(), 1);
 
     // A request that waits is under way when the server is told to stop.
     let id = accepted

@@ -9,7 +9,6 @@ use axum::{
 };
 use backing::{
     artifacts::folder::FolderArtifacts,
-    board::local::LocalBoard,
     broker::{
         faulty::{Faults, FaultyBroker},
         local::LocalBroker,
@@ -17,20 +16,19 @@ use backing::{
     cache::Cache,
     clock::SystemClock,
     store::sqlite::SqliteStore,
+    view_cache::local::LocalViewCache,
 };
 use common::{
     error::JobError,
     id::{TaskId, WorkerId},
     key::output_hash,
-    kind::{Catalog, Class},
+    kind::Catalog,
     kinds,
     limits::LEASE,
     outcome::{Settlement, Verdict},
-    port::{
-        artifacts::Artifacts,
-        board::Board,
-        store::{Presence, Settled, Store},
-    },
+    port::{artifacts::Artifacts, view_cache::ViewCache},
+    queue::Queue,
+    store::{Settled, Store, WorkerRegistration},
 };
 use producer::{Metrics, Parts, Producer, Settings};
 use prometheus::Registry;
@@ -39,7 +37,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::doubles::{SwitchedBoard, SwitchedStore};
+use crate::doubles::{SwitchedStore, SwitchedViewCache};
 
 /// Longer than anything here takes.
 pub const BOUND: Duration = Duration::from_secs(20);
@@ -47,7 +45,7 @@ pub const BOUND: Duration = Duration::from_secs(20);
 /// All parts of one server.
 pub struct Stand {
     pub store: Arc<SwitchedStore>,
-    pub board: Arc<SwitchedBoard>,
+    pub view_cache: Arc<SwitchedViewCache>,
     pub broker: Arc<FaultyBroker>,
     pub artifacts: Arc<dyn Artifacts>,
     pub cache: Cache,
@@ -66,17 +64,17 @@ impl Stand {
         let folder = TempDir::new().expect("a folder");
         let store = SqliteStore::open(&folder.path().join("spool.db")).await.expect("a store");
         let store = Arc::new(SwitchedStore::new(Arc::new(store)));
-        let board = Arc::new(SwitchedBoard::new(Arc::new(LocalBoard::new())));
+        let view_cache = Arc::new(SwitchedViewCache::new(Arc::new(LocalViewCache::new())));
         let broker = Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 1));
         let artifacts: Arc<dyn Artifacts> =
             Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).expect("artifacts"));
-        let cache = Cache::new(board.clone(), Arc::new(SystemClock));
+        let cache = Cache::new(view_cache.clone(), Arc::new(SystemClock));
         let registry = Registry::new();
         let stop = CancellationToken::new();
         let parts = Parts {
             store: store.clone(),
             broker: broker.clone(),
-            board: board.clone(),
+            view_cache: view_cache.clone(),
             artifacts: artifacts.clone(),
             cache: cache.clone(),
             clock: Arc::new(SystemClock),
@@ -87,7 +85,7 @@ impl Stand {
         let producer = Producer::new(parts, settings, metrics, stop.clone());
         Self {
             store,
-            board,
+            view_cache,
             broker,
             artifacts,
             cache,
@@ -138,23 +136,24 @@ impl Stand {
     }
 
     /// Shows a worker with this many slots for light work.
-    pub async fn beat(&self, slots: u32) {
-        let presence = Presence {
+    pub async fn heartbeat(&self, slots: u32) {
+        let registration = WorkerRegistration {
             worker: self.worker,
             name: "test".into(),
-            slots: vec![(Class::Light, slots)],
+            slots: vec![(Queue::Light, slots)],
             draining: false,
         };
-        self.store.beat(&presence, &[], LEASE).await.expect("a beat");
+        self.store.heartbeat(&registration, &[], LEASE).await.expect("a heartbeat");
     }
 
     /// Takes all ready light work as a worker would, and answers the claimed tasks with their inputs and fences.
-    pub async fn claim(&self) -> Vec<common::port::store::Claimed> {
-        self.beat(100).await;
-        let rung = self.store.ring(Class::Light, 0, 100).await.expect("rings");
-        let mut tasks: Vec<TaskId> = rung.bells.iter().map(|bell| bell.task).collect();
-        let overdue = self.store.overdue(Class::Light, Duration::ZERO, 100).await.expect("overdue");
-        tasks.extend(overdue.0.iter().map(|bell| bell.task));
+    pub async fn claim(&self) -> Vec<common::store::Claimed> {
+        self.heartbeat(100).await;
+        let dispatched = self.store.dispatch(Queue::Light, 0, 100).await.expect("dispatches");
+        let mut tasks: Vec<TaskId> =
+            dispatched.messages.iter().map(|message| message.task).collect();
+        let overdue = self.store.overdue(Queue::Light, Duration::ZERO, 100).await.expect("overdue");
+        tasks.extend(overdue.0.iter().map(|message| message.task));
         tasks.sort_unstable();
         tasks.dedup();
         let claimed = self.store.claim(self.worker, &tasks, LEASE).await.expect("claims");
@@ -162,13 +161,13 @@ impl Stand {
     }
 
     /// Settles a claimed task, and tells as a worker would.
-    pub async fn settle(&self, task: &common::port::store::Claimed, verdict: Verdict) {
+    pub async fn settle(&self, task: &common::store::Claimed, verdict: Verdict) {
         let settlement = Settlement { task: task.task, fence: task.fence, verdict };
-        let (settled, moved) =
+        let (settled, changes) =
             self.store.settle(self.worker, vec![settlement]).await.expect("settles");
         assert_eq!(settled, [Settled::Counted]);
-        // A board that is away is part of some tests.
-        let _ = self.board.put(&moved.views).await;
+        // A view cache that is away is part of some tests.
+        let _ = self.view_cache.put(&changes.views).await;
     }
 
     /// Runs all that is ready: echoes its value, or fails where it says so.

@@ -41,7 +41,7 @@ async fn a_waiter_is_answered_at_the_next_change_of_status_and_again_at_the_end(
     let poll = waiting(&stand, path.clone(), &[]);
     waiters(&stand, 1).await;
     let task = stand.claim().await.remove(0);
-    stand.board.put_view(&task.view).await;
+    stand.view_cache.put_view(&task.view).await;
     let running = timeout(BOUND, poll).await.expect("in time").expect("joins");
     assert_eq!(running.json()["status"], json!("running"));
 
@@ -62,9 +62,9 @@ async fn a_waiter_is_answered_at_the_next_change_of_status_and_again_at_the_end(
 }
 
 #[tokio::test]
-async fn without_the_board_a_waiter_still_hears_from_the_store() {
+async fn without_the_view_cache_a_waiter_still_hears_from_the_store() {
     let stand = Arc::new(Stand::new().await);
-    stand.board.set_away(true);
+    stand.view_cache.set_away(true);
     let id = stand.echo(json!(1)).await;
     let poll = waiting(&stand, format!("/v1/jobs/{id}?wait=25"), &[]);
     waiters(&stand, 1).await;

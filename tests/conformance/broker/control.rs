@@ -2,8 +2,8 @@
 
 use common::{
     id::{JobId, TaskId},
-    kind::Class,
-    port::broker::{Control, Controls},
+    port::broker::{Control, ControlStream},
+    queue::Queue,
 };
 use tokio::time::timeout;
 
@@ -17,22 +17,22 @@ each_broker! {
     telling_nobody_is_no_error,
 }
 
-async fn hear(controls: &mut Box<dyn Controls>) -> Control {
+async fn hear(controls: &mut Box<dyn ControlStream>) -> Control {
     timeout(BOUND, controls.next()).await.expect("a message comes")
 }
 
 async fn every_listener_hears_what_is_told_after_it_began_to_listen(subject: &Subject) {
     let told = [
-        Control::Wake(Class::Render),
+        Control::Wake(Queue::Render),
         Control::Cancel(vec![TaskId::new(), TaskId::new()]),
         Control::Changed(vec![JobId::new()]),
     ];
     let mut early = subject.broker.listen().await.unwrap();
-    subject.broker.tell(&told[0]).await.unwrap();
+    subject.broker.notify(&told[0]).await.unwrap();
     assert_eq!(hear(&mut early).await, told[0]);
     let mut late = subject.broker.listen().await.unwrap();
     for message in &told[1..] {
-        subject.broker.tell(message).await.unwrap();
+        subject.broker.notify(message).await.unwrap();
     }
     for message in &told[1..] {
         assert_eq!(hear(&mut early).await, *message);
@@ -41,5 +41,5 @@ async fn every_listener_hears_what_is_told_after_it_began_to_listen(subject: &Su
 }
 
 async fn telling_nobody_is_no_error(subject: &Subject) {
-    subject.broker.tell(&Control::Wake(Class::Light)).await.unwrap();
+    subject.broker.notify(&Control::Wake(Queue::Light)).await.unwrap();
 }

@@ -7,9 +7,9 @@ use std::{
 
 use backing::broker::rabbitmq::{QueueType, RabbitMqBroker, RabbitMqConfig};
 use common::{
-    kind::Class,
-    limits::{CONFIRM_WITHIN, MAX_DOORBELL_BYTES},
+    limits::{CONFIRM_WITHIN, MAX_TASK_MESSAGE_BYTES},
     port::broker::{Broker, Control},
+    queue::Queue,
 };
 use lapin::{
     BasicProperties,
@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     places::Rabbit,
-    subject::{BOUND, Subject, bell, bells, tags, take, tasks},
+    subject::{BOUND, Subject, message, messages, tags, take, tasks},
 };
 use crate::proxy::Proxy;
 
@@ -42,18 +42,18 @@ impl Fleet {
         Self { rabbit, proxy, broker, subject }
     }
 
-    /// Rings until the broker takes it, as the dispatcher does.
-    async fn ring_at_last(&self, class: Class) -> common::id::TaskId {
-        let ringing = async {
+    /// Publishes until the broker takes it, as the dispatcher does.
+    async fn publish_at_last(&self, queue: Queue) -> common::id::TaskId {
+        let publishing = async {
             loop {
-                let bell = bell(class);
-                if self.broker.ring(std::slice::from_ref(&bell)).await == [true] {
-                    return bell.task;
+                let message = message(queue);
+                if self.broker.publish(std::slice::from_ref(&message)).await == [true] {
+                    return message.task;
                 }
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(BOUND, ringing).await.expect("a bell is taken in the end")
+        timeout(BOUND, publishing).await.expect("a message is taken in the end")
     }
 
     async fn until_well(&self) {
@@ -69,26 +69,26 @@ impl Fleet {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_is_built_again_and_what_was_unacked_comes_again() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let mut consumer = fleet.subject.consume(Class::Render, 10).await;
+    let mut consumer = fleet.subject.consume(Queue::Render, 10).await;
     let mut controls = fleet.broker.listen().await.unwrap();
-    let rung = fleet.subject.ring_some(Class::Render, 3).await;
+    let published = fleet.subject.publish_some(Queue::Render, 3).await;
     let held = take(&mut consumer, 3).await;
     consumer.ack(&tags(&held[..1])).await.unwrap();
-    fleet.subject.until_depth(Class::Render, 2).await;
+    fleet.subject.until_depth(Queue::Render, 2).await;
     let generation = fleet.broker.topology_generation();
 
     fleet.proxy.cut();
 
     let mut again = tasks(&take(&mut consumer, 2).await);
     again.sort();
-    assert_eq!(again, rung[1..]);
+    assert_eq!(again, published[1..]);
     // Acks by the old connection's tags say nothing on the new one.
     consumer.ack(&tags(&held)).await.unwrap();
-    let fresh = fleet.ring_at_last(Class::Render).await;
+    let fresh = fleet.publish_at_last(Queue::Render).await;
     assert_eq!(tasks(&take(&mut consumer, 1).await), [fresh]);
     fleet.until_well().await;
-    fleet.broker.tell(&Control::Wake(Class::Light)).await.unwrap();
-    assert_eq!(timeout(BOUND, controls.next()).await.unwrap(), Control::Wake(Class::Light));
+    fleet.broker.notify(&Control::Wake(Queue::Light)).await.unwrap();
+    assert_eq!(timeout(BOUND, controls.next()).await.unwrap(), Control::Wake(Queue::Light));
     assert_eq!(fleet.broker.topology_generation(), generation, "the queues are the same");
     assert!(fleet.broker.counts().reconnects >= 1);
     fleet.rabbit.clear().await;
@@ -97,34 +97,34 @@ async fn a_cut_connection_is_built_again_and_what_was_unacked_comes_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_half_open_connection_is_noticed_by_publisher_and_consumer() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let mut consumer = fleet.subject.consume(Class::Light, 10).await;
-    fleet.subject.ring_some(Class::Light, 1).await;
+    let mut consumer = fleet.subject.consume(Queue::Light, 10).await;
+    fleet.subject.publish_some(Queue::Light, 1).await;
     let held = take(&mut consumer, 1).await;
     consumer.ack(&tags(&held)).await.unwrap();
-    fleet.subject.until_depth(Class::Light, 0).await;
+    fleet.subject.until_depth(Queue::Light, 0).await;
 
     fleet.proxy.freeze();
 
     let started = Instant::now();
-    assert_eq!(fleet.broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+    assert_eq!(fleet.broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
     // AMQP's own heartbeat would take 20 s to tell.
     assert!(started.elapsed() < 2 * CONFIRM_WITHIN, "{:?}", started.elapsed());
     assert_eq!(fleet.broker.counts().unconfirmed, 2);
-    // The publisher was given up, so rings have a connection that lives. Until the broker itself gives the dead consumer up, every
-    // other bell goes there: the sweep rings again, and so do we.
-    let ringing = async {
+    // The publisher was given up, so publishes have a connection that lives. Until the broker itself gives the dead consumer up, every
+    // other message goes there: the sweep publishes again, and so do we.
+    let publishing = async {
         loop {
-            fleet.ring_at_last(Class::Light).await;
+            fleet.publish_at_last(Queue::Light).await;
             sleep(Duration::from_millis(500)).await;
         }
     };
     let heard = async {
         tokio::select! {
             heard = consumer.next(10) => heard,
-            never = ringing => never,
+            never = publishing => never,
         }
     };
-    assert!(!timeout(BOUND, heard).await.expect("a bell is heard").is_empty());
+    assert!(!timeout(BOUND, heard).await.expect("a message is heard").is_empty());
     assert!(fleet.broker.counts().reconnects >= 1);
     fleet.rabbit.clear().await;
 }
@@ -132,14 +132,14 @@ async fn a_half_open_connection_is_noticed_by_publisher_and_consumer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_deleted_under_us_is_declared_anew_and_the_generation_tells() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let mut consumer = fleet.subject.consume(Class::Generate, 10).await;
-    fleet.ring_at_last(Class::Generate).await;
+    let mut consumer = fleet.subject.consume(Queue::Generate, 10).await;
+    fleet.publish_at_last(Queue::Generate).await;
     take(&mut consumer, 1).await;
     let generation = fleet.broker.topology_generation();
 
-    fleet.rabbit.delete_queue(Class::Generate).await;
+    fleet.rabbit.delete_queue(Queue::Generate).await;
 
-    let fresh = fleet.ring_at_last(Class::Generate).await;
+    let fresh = fleet.publish_at_last(Queue::Generate).await;
     assert_eq!(tasks(&take(&mut consumer, 1).await), [fresh]);
     assert!(fleet.broker.topology_generation() > generation);
     fleet.until_well().await;
@@ -150,43 +150,43 @@ async fn a_queue_deleted_under_us_is_declared_anew_and_the_generation_tells() {
 async fn a_queue_that_another_process_declares_anew_goes_on_feeding_our_consumer() {
     let fleet = Fleet::new(QueueType::Quorum).await;
     let worker = fleet.rabbit.open();
-    let mut consumer = worker.consume(Class::Render, 10).await.unwrap();
+    let mut consumer = worker.consume(Queue::Render, 10).await.unwrap();
     for _ in 0..3 {
-        let bell = fleet.ring_at_last(Class::Render).await;
+        let message = fleet.publish_at_last(Queue::Render).await;
         let taken = take(&mut consumer, 1).await;
-        assert_eq!(tasks(&taken), [bell]);
+        assert_eq!(tasks(&taken), [message]);
         consumer.ack(&tags(&taken)).await.unwrap();
-        fleet.rabbit.delete_queue(Class::Render).await;
+        fleet.rabbit.delete_queue(Queue::Render).await;
     }
-    let bell = fleet.ring_at_last(Class::Render).await;
-    assert_eq!(tasks(&take(&mut consumer, 1).await), [bell]);
+    let message = fleet.publish_at_last(Queue::Render).await;
+    assert_eq!(tasks(&take(&mut consumer, 1).await), [message]);
     fleet.rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bell_that_finds_no_queue_is_not_confirmed_and_the_queue_is_there_for_the_next() {
+async fn a_message_that_finds_no_queue_is_not_confirmed_and_the_queue_is_there_for_the_next() {
     let fleet = Fleet::new(QueueType::Classic).await;
-    fleet.subject.ring_some(Class::Light, 1).await;
+    fleet.subject.publish_some(Queue::Light, 1).await;
     let generation = fleet.broker.topology_generation();
-    fleet.rabbit.delete_queue(Class::Light).await;
+    fleet.rabbit.delete_queue(Queue::Light).await;
 
-    // Another class's bell in the same batch is not harmed.
-    let batch = [bell(Class::Light), bell(Class::Render), bell(Class::Light)];
-    assert_eq!(fleet.broker.ring(&batch).await, [false, true, false]);
+    // Another queue's message in the same batch is not harmed.
+    let batch = [message(Queue::Light), message(Queue::Render), message(Queue::Light)];
+    assert_eq!(fleet.broker.publish(&batch).await, [false, true, false]);
     assert_eq!(fleet.broker.counts().returned, 2);
     assert_eq!(fleet.broker.topology_generation(), generation + 1);
-    fleet.subject.ring_some(Class::Light, 2).await;
-    fleet.subject.until_depth(Class::Light, 2).await;
+    fleet.subject.publish_some(Queue::Light, 2).await;
+    fleet.subject.until_depth(Queue::Light, 2).await;
     fleet.rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_queue_counts_as_empty_and_is_declared_by_whoever_asks() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    fleet.subject.ring_some(Class::Light, 2).await;
+    fleet.subject.publish_some(Queue::Light, 2).await;
     let generation = fleet.broker.topology_generation();
-    fleet.rabbit.delete_queue(Class::Light).await;
-    assert_eq!(fleet.broker.depth(Class::Light).await.unwrap(), 0);
+    fleet.rabbit.delete_queue(Queue::Light).await;
+    assert_eq!(fleet.broker.depth(Queue::Light).await.unwrap(), 0);
     assert_eq!(fleet.broker.topology_generation(), generation + 1);
     fleet.rabbit.clear().await;
 }
@@ -194,26 +194,26 @@ async fn a_deleted_queue_counts_as_empty_and_is_declared_by_whoever_asks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purged_queue_shows_in_its_depth_and_goes_on() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    fleet.subject.ring_some(Class::Light, 5).await;
-    fleet.subject.until_depth(Class::Light, 5).await;
+    fleet.subject.publish_some(Queue::Light, 5).await;
+    fleet.subject.until_depth(Queue::Light, 5).await;
     let (_connection, channel) = fleet.rabbit.hand().await;
     channel
-        .queue_purge(fleet.rabbit.queue(Class::Light).into(), QueuePurgeOptions::default())
+        .queue_purge(fleet.rabbit.queue(Queue::Light).into(), QueuePurgeOptions::default())
         .await
         .unwrap();
-    fleet.subject.until_depth(Class::Light, 0).await;
-    let mut consumer = fleet.subject.consume(Class::Light, 5).await;
-    let rung = fleet.subject.ring_some(Class::Light, 1).await;
-    assert_eq!(tasks(&take(&mut consumer, 1).await), rung);
+    fleet.subject.until_depth(Queue::Light, 0).await;
+    let mut consumer = fleet.subject.consume(Queue::Light, 5).await;
+    let published = fleet.subject.publish_some(Queue::Light, 1).await;
+    assert_eq!(tasks(&take(&mut consumer, 1).await), published);
     fleet.rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_reads_as_no_doorbell_goes_to_the_dead_letters_and_holds_nothing_up() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let first = fleet.subject.ring_some(Class::Light, 1).await;
+    let first = fleet.subject.publish_some(Queue::Light, 1).await;
     let (_connection, channel) = fleet.rabbit.hand().await;
-    let too_long = vec![b' '; MAX_DOORBELL_BYTES + 1];
+    let too_long = vec![b' '; MAX_TASK_MESSAGE_BYTES + 1];
     for garbage in [b"".as_slice(), b"{", b"{\"v\":1}", b"\xff\xfe", &too_long] {
         let exchange = format!("{}.tasks", fleet.rabbit.prefix);
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
@@ -222,10 +222,10 @@ async fn what_reads_as_no_doorbell_goes_to_the_dead_letters_and_holds_nothing_up
             .await
             .unwrap();
     }
-    fleet.rabbit.until_ready(&fleet.rabbit.queue(Class::Light), 6).await;
-    let last = fleet.subject.ring_some(Class::Light, 1).await;
+    fleet.rabbit.until_ready(&fleet.rabbit.queue(Queue::Light), 6).await;
+    let last = fleet.subject.publish_some(Queue::Light, 1).await;
 
-    let mut consumer = fleet.subject.consume(Class::Light, 10).await;
+    let mut consumer = fleet.subject.consume(Queue::Light, 10).await;
     let taken = take(&mut consumer, 2).await;
     assert_eq!(tasks(&taken), [first, last].concat());
     consumer.ack(&tags(&taken)).await.unwrap();
@@ -241,16 +241,16 @@ async fn a_broker_that_is_away_fails_soon_says_so_and_is_taken_up_when_it_comes(
     let fleet = Fleet::new(QueueType::Quorum).await;
     fleet.proxy.refuse(true);
     let started = Instant::now();
-    assert_eq!(fleet.broker.ring(&bells(Class::Light, 3)).await, [false; 3]);
+    assert_eq!(fleet.broker.publish(&messages(Queue::Light, 3)).await, [false; 3]);
     assert!(started.elapsed() < CONFIRM_WITHIN, "{:?}", started.elapsed());
     let sentence = fleet.broker.check().await.unwrap_err().to_string();
     assert!(sentence.contains(&format!("127.0.0.1:{}", fleet.proxy.port)), "{sentence}");
     assert!(!sentence.contains("guest"), "no credentials in {sentence}");
-    let mut consumer = fleet.subject.consume(Class::Light, 10).await;
+    let mut consumer = fleet.subject.consume(Queue::Light, 10).await;
 
     fleet.proxy.refuse(false);
-    let rung = fleet.ring_at_last(Class::Light).await;
-    assert_eq!(tasks(&take(&mut consumer, 1).await), [rung]);
+    let published = fleet.publish_at_last(Queue::Light).await;
+    assert_eq!(tasks(&take(&mut consumer, 1).await), [published]);
     fleet.until_well().await;
     fleet.rabbit.clear().await;
 }
@@ -258,7 +258,7 @@ async fn a_broker_that_is_away_fails_soon_says_so_and_is_taken_up_when_it_comes(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_is_not_attached_fails_the_check() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let consumer = fleet.subject.consume(Class::Light, 1).await;
+    let consumer = fleet.subject.consume(Queue::Light, 1).await;
     fleet.broker.check().await.unwrap();
     fleet.proxy.refuse(true);
     fleet.proxy.cut();
@@ -278,13 +278,13 @@ async fn a_consumer_that_is_not_attached_fails_the_check() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_whose_caller_gave_up_is_left_to_nobody() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    fleet.subject.ring_some(Class::Light, 1).await;
+    fleet.subject.publish_some(Queue::Light, 1).await;
     fleet.proxy.freeze();
-    let batch = bells(Class::Light, 3);
-    let given_up = timeout(Duration::from_millis(50), fleet.broker.ring(&batch)).await;
+    let batch = messages(Queue::Light, 3);
+    let given_up = timeout(Duration::from_millis(50), fleet.broker.publish(&batch)).await;
     assert!(given_up.is_err());
-    // On a connection of its own, and not on the dead one that is still under somebody's bells.
-    fleet.subject.ring_some(Class::Render, 20).await;
+    // On a connection of its own, and not on the dead one that is still under somebody's messages.
+    fleet.subject.publish_some(Queue::Render, 20).await;
     fleet.rabbit.clear().await;
 }
 

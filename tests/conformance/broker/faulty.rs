@@ -6,9 +6,9 @@ use backing::broker::{
     faulty::{Faults, FaultyBroker},
     local::LocalBroker,
 };
-use common::{id::TaskId, kind::Class, port::broker::Broker};
+use common::{id::TaskId, port::broker::Broker, queue::Queue};
 
-use super::subject::{Subject, bells, tags, take, tasks};
+use super::subject::{Subject, messages, tags, take, tasks};
 
 async fn heard_through(
     faults: Faults,
@@ -17,61 +17,64 @@ async fn heard_through(
 ) -> (FaultyBroker, Vec<bool>, BTreeMap<TaskId, u32>, Vec<TaskId>) {
     let local = Arc::new(LocalBroker::new());
     let broker = FaultyBroker::new(local.clone(), faults, seed);
-    let rung = bells(Class::Light, count);
-    let answers = broker.ring(&rung).await;
-    let depth = usize::try_from(local.depth(Class::Light).await.unwrap()).unwrap();
-    let mut consumer = broker.consume(Class::Light, u16::MAX).await.unwrap();
+    let published = messages(Queue::Light, count);
+    let answers = broker.publish(&published).await;
+    let depth = usize::try_from(local.depth(Queue::Light).await.unwrap()).unwrap();
+    let mut consumer = broker.consume(Queue::Light, u16::MAX).await.unwrap();
     let order = tasks(&take(&mut consumer, depth).await);
     let mut times = BTreeMap::new();
     order.iter().for_each(|task| *times.entry(*task).or_insert(0) += 1);
-    (broker, answers, times, rung.iter().map(|bell| bell.task).collect())
+    (broker, answers, times, published.iter().map(|message| message.task).collect())
 }
 
 #[tokio::test]
 async fn without_faults_it_is_the_broker_behind_it() {
-    let (broker, answers, times, rung) = heard_through(Faults::none(), 1, 100).await;
+    let (broker, answers, times, published) = heard_through(Faults::none(), 1, 100).await;
     assert!(answers.iter().all(|sure| *sure));
-    assert_eq!(times, rung.into_iter().map(|task| (task, 1)).collect());
+    assert_eq!(times, published.into_iter().map(|task| (task, 1)).collect());
     assert_eq!(broker.injected(), Default::default());
 }
 
 #[tokio::test]
-async fn a_refused_bell_may_be_there_all_the_same() {
-    let (broker, answers, times, rung) =
+async fn a_refused_message_may_be_there_all_the_same() {
+    let (broker, answers, times, published) =
         heard_through(Faults { refuse: 0.5, ..Faults::none() }, 2, 200).await;
     let refused: Vec<_> =
-        rung.iter().zip(&answers).filter(|(_, sure)| !**sure).map(|(task, _)| task).collect();
+        published.iter().zip(&answers).filter(|(_, sure)| !**sure).map(|(task, _)| task).collect();
     assert_eq!(broker.injected().refused, refused.len() as u64);
     let there = refused.iter().filter(|task| times.contains_key(task)).count();
     assert!(0 < there && there < refused.len(), "{there} of {}", refused.len());
 }
 
 #[tokio::test]
-async fn a_lost_bell_was_confirmed() {
-    let (broker, answers, times, rung) =
+async fn a_lost_message_was_confirmed() {
+    let (broker, answers, times, published) =
         heard_through(Faults { lose: 0.3, ..Faults::none() }, 3, 200).await;
     assert!(answers.iter().all(|sure| *sure));
-    assert_eq!(rung.len() - times.len(), usize::try_from(broker.injected().lost).unwrap());
+    assert_eq!(published.len() - times.len(), usize::try_from(broker.injected().lost).unwrap());
     assert!(broker.injected().lost > 0);
 }
 
 #[tokio::test]
 async fn duplicates_and_disorder_happen_and_repeat_with_their_seed() {
     let faults = Faults { duplicate: 0.3, reorder: 1.0, ..Faults::none() };
-    let place = |order: &[TaskId], rung: &[TaskId]| -> Vec<usize> {
-        order.iter().map(|task| rung.iter().position(|rung| rung == task).unwrap()).collect()
+    let place = |order: &[TaskId], published: &[TaskId]| -> Vec<usize> {
+        order
+            .iter()
+            .map(|task| published.iter().position(|published| published == task).unwrap())
+            .collect()
     };
     let mut orders = Vec::new();
     for seed in [4, 4, 5] {
         let local = Arc::new(LocalBroker::new());
         let broker = FaultyBroker::new(local.clone(), faults.clone(), seed);
-        let rung = bells(Class::Light, 50);
-        broker.ring(&rung).await;
-        let mut consumer = broker.consume(Class::Light, 500).await.unwrap();
-        let depth = usize::try_from(local.depth(Class::Light).await.unwrap()).unwrap();
+        let published = messages(Queue::Light, 50);
+        broker.publish(&published).await;
+        let mut consumer = broker.consume(Queue::Light, 500).await.unwrap();
+        let depth = usize::try_from(local.depth(Queue::Light).await.unwrap()).unwrap();
         assert!(depth > 50);
-        let rung: Vec<TaskId> = rung.iter().map(|bell| bell.task).collect();
-        orders.push(place(&tasks(&take(&mut consumer, depth).await), &rung));
+        let published: Vec<TaskId> = published.iter().map(|message| message.task).collect();
+        orders.push(place(&tasks(&take(&mut consumer, depth).await), &published));
     }
     assert_eq!(orders[0], orders[1]);
     assert_ne!(orders[0], orders[2]);
@@ -79,7 +82,7 @@ async fn duplicates_and_disorder_happen_and_repeat_with_their_seed() {
 }
 
 #[tokio::test]
-async fn a_late_bell_comes_when_its_pause_is_over() {
+async fn a_late_message_comes_when_its_pause_is_over() {
     let ms = std::time::Duration::from_millis;
     let broker = FaultyBroker::new(
         Arc::new(LocalBroker::new()),
@@ -87,43 +90,43 @@ async fn a_late_bell_comes_when_its_pause_is_over() {
         6,
     );
     let subject = Subject { broker: Arc::new(broker.clone()) };
-    let mut rung = subject.ring_some(Class::Light, 20).await;
-    assert_eq!(subject.broker.depth(Class::Light).await.unwrap(), 0);
-    let mut consumer = subject.consume(Class::Light, 20).await;
+    let mut published = subject.publish_some(Queue::Light, 20).await;
+    assert_eq!(subject.broker.depth(Queue::Light).await.unwrap(), 0);
+    let mut consumer = subject.consume(Queue::Light, 20).await;
     let mut heard = tasks(&take(&mut consumer, 20).await);
-    assert_ne!(heard, rung);
+    assert_ne!(heard, published);
     heard.sort();
-    rung.sort();
-    assert_eq!(heard, rung);
+    published.sort();
+    assert_eq!(heard, published);
 }
 
 #[tokio::test]
 async fn a_cut_brings_what_was_unacked_again_under_new_tags() {
     let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 7);
     let subject = Subject { broker: Arc::new(broker.clone()) };
-    let rung = subject.ring_some(Class::Light, 3).await;
-    let mut consumer = subject.consume(Class::Light, 3).await;
+    let published = subject.publish_some(Queue::Light, 3).await;
+    let mut consumer = subject.consume(Queue::Light, 3).await;
     let held = take(&mut consumer, 3).await;
     consumer.ack(&tags(&held[..1])).await.unwrap();
     broker.cut();
     let again = take(&mut consumer, 2).await;
-    assert_eq!(tasks(&again), rung[1..]);
+    assert_eq!(tasks(&again), published[1..]);
     consumer.ack(&tags(&held[1..])).await.unwrap();
-    subject.until_depth(Class::Light, 2).await;
+    subject.until_depth(Queue::Light, 2).await;
     consumer.ack(&tags(&again)).await.unwrap();
-    subject.until_depth(Class::Light, 0).await;
+    subject.until_depth(Queue::Light, 0).await;
 }
 
 #[tokio::test]
 async fn while_it_is_down_nothing_is_confirmed_and_afterwards_consumers_go_on() {
     let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 8);
     let subject = Subject { broker: Arc::new(broker.clone()) };
-    let mut consumer = subject.consume(Class::Light, 3).await;
+    let mut consumer = subject.consume(Queue::Light, 3).await;
     broker.set_down(true);
-    assert_eq!(broker.ring(&bells(Class::Light, 2)).await, [false, false]);
+    assert_eq!(broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
     assert!(broker.check().await.is_err());
-    assert!(broker.consume(Class::Light, 1).await.is_err());
+    assert!(broker.consume(Queue::Light, 1).await.is_err());
     broker.set_down(false);
-    let rung = subject.ring_some(Class::Light, 2).await;
-    assert_eq!(tasks(&take(&mut consumer, 2).await), rung);
+    let published = subject.publish_some(Queue::Light, 2).await;
+    assert_eq!(tasks(&take(&mut consumer, 2).await), published);
 }

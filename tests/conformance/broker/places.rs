@@ -6,7 +6,7 @@ use backing::broker::{
     local::LocalBroker,
     rabbitmq::{QueueType, RabbitMqBroker, RabbitMqConfig},
 };
-use common::{id::TaskId, kind::Class, port::broker::Broker};
+use common::{id::TaskId, port::broker::Broker, queue::Queue};
 use lapin::{
     Channel, Connection, ConnectionProperties,
     options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions},
@@ -87,8 +87,8 @@ impl Rabbit {
             .expect("the URL is good")
     }
 
-    pub fn queue(&self, class: Class) -> String {
-        format!("{}.{class}", self.prefix)
+    pub fn queue(&self, queue: Queue) -> String {
+        format!("{}.{queue}", self.prefix)
     }
 
     /// A connection of the test's own, to do to the broker what its operators may do.
@@ -100,10 +100,10 @@ impl Rabbit {
         (connection, channel)
     }
 
-    pub async fn delete_queue(&self, class: Class) {
+    pub async fn delete_queue(&self, queue: Queue) {
         let (_connection, channel) = self.hand().await;
         channel
-            .queue_delete(self.queue(class).into(), QueueDeleteOptions::default())
+            .queue_delete(self.queue(queue).into(), QueueDeleteOptions::default())
             .await
             .expect("deletes");
     }
@@ -130,8 +130,8 @@ impl Rabbit {
 
     pub async fn clear(&self) {
         let (_connection, channel) = self.hand().await;
-        let queues = Class::ALL
-            .map(|class| self.queue(class))
+        let queues = Queue::ALL
+            .map(|queue| self.queue(queue))
             .into_iter()
             .chain([format!("{}.dead", self.prefix)]);
         for queue in queues {

@@ -1,14 +1,14 @@
-//! How fast doorbells pass. A measurement, run by hand:
+//! How fast task messages pass. A measurement, run by hand:
 //! `cargo nextest run -p backing --run-ignored only --no-capture rates`.
 
 use std::time::{Duration, Instant};
 
 use backing::broker::rabbitmq::QueueType;
-use common::{kind::Class, limits::MAX_GROUP, port::broker::Broker};
+use common::{limits::MAX_GROUP, port::broker::Broker, queue::Queue};
 
 use super::{
     places::Rabbit,
-    subject::{bells, tags},
+    subject::{messages, tags},
 };
 
 const BELLS: usize = 50_000;
@@ -30,14 +30,14 @@ async fn rates_of_classic_queues() {
 async fn measure(queues: QueueType) {
     let rabbit = Rabbit::new(queues);
     let broker = rabbit.open();
-    let batch = bells(Class::Light, MAX_GROUP);
-    broker.ring(&batch[..1]).await;
+    let batch = messages(Queue::Light, MAX_GROUP);
+    broker.publish(&batch[..1]).await;
     let started = Instant::now();
     for _ in 0..BELLS / MAX_GROUP {
-        assert_eq!(broker.ring(&batch).await, vec![true; MAX_GROUP]);
+        assert_eq!(broker.publish(&batch).await, vec![true; MAX_GROUP]);
     }
     let published = rate("confirmed", queues, started.elapsed());
-    let mut consumer = broker.consume(Class::Light, 1_000).await.unwrap();
+    let mut consumer = broker.consume(Queue::Light, 1_000).await.unwrap();
     let started = Instant::now();
     let mut taken = 0;
     while taken < BELLS {
@@ -52,6 +52,6 @@ async fn measure(queues: QueueType) {
 
 fn rate(what: &str, queues: QueueType, took: Duration) -> f64 {
     let rate = BELLS as f64 / took.as_secs_f64();
-    println!("{queues:?}: {rate:.0} doorbells/s {what}");
+    println!("{queues:?}: {rate:.0} task messages/s {what}");
     rate
 }

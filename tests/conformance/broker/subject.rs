@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     id::{Fence, TaskId},
-    kind::Class,
-    port::broker::{Broker, Deliveries, Delivery, DeliveryTag, Doorbell},
+    port::broker::{Broker, Deliveries, Delivery, DeliveryTag, TaskMessage},
+    queue::Queue,
 };
 use tokio::time::timeout;
 
@@ -16,12 +16,12 @@ pub struct Subject {
     pub broker: Arc<dyn Broker>,
 }
 
-pub fn bell(class: Class) -> Doorbell {
-    Doorbell::new(TaskId::new(), Fence(7), class)
+pub fn message(queue: Queue) -> TaskMessage {
+    TaskMessage::new(TaskId::new(), Fence(7), queue)
 }
 
-pub fn bells(class: Class, count: usize) -> Vec<Doorbell> {
-    (0..count).map(|_| bell(class)).collect()
+pub fn messages(queue: Queue, count: usize) -> Vec<TaskMessage> {
+    (0..count).map(|_| message(queue)).collect()
 }
 
 pub fn tags(deliveries: &[Delivery]) -> Vec<DeliveryTag> {
@@ -29,7 +29,7 @@ pub fn tags(deliveries: &[Delivery]) -> Vec<DeliveryTag> {
 }
 
 pub fn tasks(deliveries: &[Delivery]) -> Vec<TaskId> {
-    deliveries.iter().map(|delivery| delivery.bell.task).collect()
+    deliveries.iter().map(|delivery| delivery.message.task).collect()
 }
 
 /// The next `count` deliveries, in however many takes.
@@ -46,31 +46,31 @@ pub async fn take(consumer: &mut Box<dyn Deliveries>, count: usize) -> Vec<Deliv
 }
 
 impl Subject {
-    /// Rings and insists that all are confirmed.
-    pub async fn ring(&self, bells: &[Doorbell]) {
-        assert_eq!(self.broker.ring(bells).await, vec![true; bells.len()]);
+    /// Publishes and insists that all are confirmed.
+    pub async fn publish(&self, messages: &[TaskMessage]) {
+        assert_eq!(self.broker.publish(messages).await, vec![true; messages.len()]);
     }
 
-    /// Rings new bells of a class and gives their tasks.
-    pub async fn ring_some(&self, class: Class, count: usize) -> Vec<TaskId> {
-        let bells = bells(class, count);
-        self.ring(&bells).await;
-        bells.into_iter().map(|bell| bell.task).collect()
+    /// Publishes new messages of a queue and gives their tasks.
+    pub async fn publish_some(&self, queue: Queue, count: usize) -> Vec<TaskId> {
+        let messages = messages(queue, count);
+        self.publish(&messages).await;
+        messages.into_iter().map(|message| message.task).collect()
     }
 
-    pub async fn consume(&self, class: Class, prefetch: u16) -> Box<dyn Deliveries> {
-        self.broker.consume(class, prefetch).await.expect("consumes")
+    pub async fn consume(&self, queue: Queue, prefetch: u16) -> Box<dyn Deliveries> {
+        self.broker.consume(queue, prefetch).await.expect("consumes")
     }
 
     /// Waits until the queue is this deep.
-    pub async fn until_depth(&self, class: Class, depth: u64) {
+    pub async fn until_depth(&self, queue: Queue, depth: u64) {
         let looking = async {
-            while self.broker.depth(class).await.expect("counts") != depth {
+            while self.broker.depth(queue).await.expect("counts") != depth {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         timeout(BOUND, looking)
             .await
-            .unwrap_or_else(|_| panic!("the queue of {class} never was {depth} deep"));
+            .unwrap_or_else(|_| panic!("the queue of {queue} never was {depth} deep"));
     }
 }

@@ -4,20 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use backing::cache::{BELIEVED, Made, Namespace, Tag};
 use bytes::Bytes;
-use common::port::board::Board;
+use common::port::view_cache::ViewCache;
 
 use super::subject::{Count, StillClock, cache, item};
-use crate::board::each_board_alone;
+use crate::view_cache::each_view_cache_alone;
 
-each_board_alone! {
+each_view_cache_alone! {
     a_tag_clears_its_values_and_no_others_in_every_process,
     a_namespace_is_cleared_as_a_whole,
     a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept,
 }
 
-async fn a_tag_clears_its_values_and_no_others_in_every_process(board: Arc<dyn Board>) {
+async fn a_tag_clears_its_values_and_no_others_in_every_process(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
-    let (mine, theirs) = (cache(&board, &clock), cache(&board, &clock));
+    let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     let tagged = item(Namespace::Text, "a").tagged("provider", "one");
     let other = item(Namespace::Text, "b").tagged("provider", "two");
     for place in [&tagged, &other] {
@@ -40,9 +40,9 @@ async fn a_tag_clears_its_values_and_no_others_in_every_process(board: Arc<dyn B
     assert_eq!(mine.get(&tagged).await, Some(Bytes::from("y")));
 }
 
-async fn a_namespace_is_cleared_as_a_whole(board: Arc<dyn Board>) {
+async fn a_namespace_is_cleared_as_a_whole(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let texts: Vec<_> =
         (0..5).map(|index| item(Namespace::Text, &index.to_string()).tagged("kind", "x")).collect();
     let kept = item(Namespace::Metadata, "kept").tagged("kind", "x");
@@ -57,9 +57,11 @@ async fn a_namespace_is_cleared_as_a_whole(board: Arc<dyn Board>) {
     assert!(cache.get(&kept).await.is_some());
 }
 
-async fn a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept(board: Arc<dyn Board>) {
+async fn a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept(
+    view_cache: Arc<dyn ViewCache>,
+) {
     let (clock, count) = (StillClock::new(), Count::default());
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Text, "meanwhile").tagged("kind", "y");
     let making = async {
         cache.clear(&Tag::new("kind:y")).await.unwrap();

@@ -22,7 +22,7 @@ use object_store::memory::InMemory;
 use tempfile::{TempDir, tempdir};
 
 use super::subject::StillClock;
-use crate::board::subject::BOUND;
+use crate::view_cache::subject::BOUND;
 
 /// A disk cache in a folder of its own, and what it is asked.
 struct Place {

@@ -6,15 +6,15 @@ use std::{
 };
 
 use backing::{
-    board::redis::{RedisBoard, RedisConfig},
     cache::{BELIEVED, Cache, Namespace, Tag},
+    view_cache::redis::{RedisConfig, RedisViewCache},
 };
 use bytes::Bytes;
-use common::port::board::Board;
+use common::port::view_cache::ViewCache;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::subject::{Count, StillClock, cache, item, usage};
-use crate::board::{
+use crate::view_cache::{
     faults::{behind_a_proxy, in_haste_behind_a_proxy, until_well},
     places::redis_config,
     subject::BOUND,
@@ -25,10 +25,10 @@ const TOGETHER: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_go_on_while_redis_is_killed_and_comes_back() {
-    let (board, proxy) = behind_a_proxy().await;
-    let board: Arc<dyn Board> = Arc::new(board);
+    let (view_cache, proxy) = behind_a_proxy().await;
+    let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
     let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let read = |cache: Cache, key: usize| {
         let count = Arc::clone(&count);
         async move {
@@ -58,17 +58,17 @@ async fn readers_go_on_while_redis_is_killed_and_comes_back() {
         }
         assert_eq!(count.get(), made, "L1 goes on");
         proxy.refuse(false);
-        until_well(board.as_ref()).await;
+        until_well(view_cache.as_ref()).await;
     }
     assert!(usage(&cache, Namespace::Text).shared_faults > 0, "it was away");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_falls_silent_costs_its_readers_one_moment_together() {
-    let (board, proxy) = in_haste_behind_a_proxy().await;
-    let board: Arc<dyn Board> = Arc::new(board);
+    let (view_cache, proxy) = in_haste_behind_a_proxy().await;
+    let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
     let (clock, count) = (StillClock::new(), Count::default());
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     cache.get_or_make(&item(Namespace::Text, "warm"), count.make("value")).await.unwrap();
     proxy.freeze();
     proxy.refuse(true);
@@ -85,10 +85,10 @@ async fn a_redis_that_falls_silent_costs_its_readers_one_moment_together() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clearing_without_redis_clears_here_and_says_that_the_fleet_has_not_heard() {
-    let (board, proxy) = behind_a_proxy().await;
-    let board: Arc<dyn Board> = Arc::new(board);
+    let (view_cache, proxy) = behind_a_proxy().await;
+    let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
     let clock = StillClock::new();
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Text, "key");
     let count = Count::default();
     cache.get_or_make(&place, count.make("old")).await.unwrap();
@@ -102,9 +102,9 @@ async fn clearing_without_redis_clears_here_and_says_that_the_fleet_has_not_hear
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_lost_everything_brings_nothing_cleared_back() {
     let config = redis_config();
-    let board: Arc<dyn Board> = Arc::new(RedisBoard::open(&config).unwrap());
+    let view_cache: Arc<dyn ViewCache> = Arc::new(RedisViewCache::open(&config).unwrap());
     let clock = StillClock::new();
-    let (mine, theirs) = (cache(&board, &clock), cache(&board, &clock));
+    let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     let place = item(Namespace::Text, "key");
     let count = Count::default();
     theirs.get_or_make(&place, count.make("old")).await.unwrap();
@@ -127,8 +127,8 @@ async fn wipe(config: &RedisConfig) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_callers_text_becomes_part_of_a_key_and_large_values_are_packed() {
     let config = redis_config();
-    let board: Arc<dyn Board> = Arc::new(RedisBoard::open(&config).unwrap());
-    let cache = cache(&board, &StillClock::new());
+    let view_cache: Arc<dyn ViewCache> = Arc::new(RedisViewCache::open(&config).unwrap());
+    let cache = cache(&view_cache, &StillClock::new());
     // The envelope of a value with two tags takes 34 bytes; above 1,024 the whole is compressed.
     for (size, is_packed) in [(900, false), (1_200, true)] {
         let place = item(Namespace::Text, "callers-text\r\nDEL x").tagged("host", "callers-text");

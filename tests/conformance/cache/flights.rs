@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use backing::{
-    board::local::LocalBoard,
     cache::{Cache, Namespace, Unmade},
+    view_cache::local::LocalViewCache,
 };
 use bytes::Bytes;
-use common::port::board::Board;
+use common::port::view_cache::ViewCache;
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use super::subject::{Count, StillClock, cache, error, item, usage};
-use crate::board::subject::BOUND;
+use crate::view_cache::subject::BOUND;
 
 const READERS: usize = 64;
 
@@ -24,9 +24,9 @@ struct Stand {
 
 impl Stand {
     fn new() -> Self {
-        let board: Arc<dyn Board> = Arc::new(LocalBoard::new());
+        let view_cache: Arc<dyn ViewCache> = Arc::new(LocalViewCache::new());
         Self {
-            cache: cache(&board, &StillClock::new()),
+            cache: cache(&view_cache, &StillClock::new()),
             count: Arc::default(),
             gate: Arc::new(Semaphore::new(0)),
         }

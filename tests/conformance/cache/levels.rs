@@ -4,25 +4,25 @@ use std::{sync::Arc, time::Duration};
 
 use backing::cache::{Life, Made, Namespace};
 use bytes::Bytes;
-use common::port::board::Board;
+use common::port::view_cache::ViewCache;
 
 use super::subject::{Count, StillClock, cache, item, usage};
-use crate::board::each_board_alone;
+use crate::view_cache::each_view_cache_alone;
 
-each_board_alone! {
+each_view_cache_alone! {
     a_value_is_computed_once_and_served_by_each_level,
     a_value_lives_as_long_as_its_namespace_says_and_no_longer,
     a_value_may_ask_for_less_than_its_namespace_and_not_for_more,
     a_stale_value_is_served_while_it_is_refreshed_once,
     a_refresh_that_fails_leaves_the_stale_value_and_is_put_off,
-    a_large_value_is_left_to_the_board,
+    a_large_value_is_left_to_the_view_cache,
     what_was_put_is_got_by_another_process,
-    a_board_tells_how_much_it_holds,
+    a_view_cache_tells_how_much_it_holds,
 }
 
-async fn a_value_is_computed_once_and_served_by_each_level(board: Arc<dyn Board>) {
+async fn a_value_is_computed_once_and_served_by_each_level(view_cache: Arc<dyn ViewCache>) {
     let (clock, count) = (StillClock::new(), Count::default());
-    let (mine, theirs) = (cache(&board, &clock), cache(&board, &clock));
+    let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     let text = item(Namespace::Text, "key");
     for _ in 0..3 {
         assert_eq!(mine.get_or_make(&text, count.make("value")).await, Ok(Bytes::from("value")));
@@ -38,7 +38,7 @@ async fn a_value_is_computed_once_and_served_by_each_level(board: Arc<dyn Board>
     assert_eq!((mine.entries, mine.bytes, mine.local.rate()), (1, 5, Some(2.0 / 3.0)));
 }
 
-async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(board: Arc<dyn Board>) {
+async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(view_cache: Arc<dyn ViewCache>) {
     let hours = |hours: u64| Duration::from_secs(hours * 3_600);
     let lives = [
         (Namespace::Text, hours(24)),
@@ -48,7 +48,7 @@ async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(board: Arc<dy
     ];
     for (namespace, life) in lives {
         let (clock, count) = (StillClock::new(), Count::default());
-        let cache = cache(&board, &clock);
+        let cache = cache(&view_cache, &clock);
         let place = item(namespace, "lives");
         cache.get_or_make(&place, count.make("one")).await.unwrap();
         clock.advance(life - Duration::from_millis(1));
@@ -67,9 +67,11 @@ async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(board: Arc<dy
     }
 }
 
-async fn a_value_may_ask_for_less_than_its_namespace_and_not_for_more(board: Arc<dyn Board>) {
+async fn a_value_may_ask_for_less_than_its_namespace_and_not_for_more(
+    view_cache: Arc<dyn ViewCache>,
+) {
     let (clock, count) = (StillClock::new(), Count::default());
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let (short, long) = (item(Namespace::Metadata, "short"), item(Namespace::Metadata, "long"));
     let life = |seconds| Life::fresh(Duration::from_secs(seconds));
     cache.get_or_make(&short, count.make_for("x", life(10))).await.unwrap();
@@ -82,9 +84,9 @@ async fn a_value_may_ask_for_less_than_its_namespace_and_not_for_more(board: Arc
 
 const BRIEF: Life = Life { fresh: Duration::from_secs(10), stale: Duration::from_secs(60) };
 
-async fn a_stale_value_is_served_while_it_is_refreshed_once(board: Arc<dyn Board>) {
+async fn a_stale_value_is_served_while_it_is_refreshed_once(view_cache: Arc<dyn ViewCache>) {
     let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Outside, "stale");
     cache.get_or_make(&place, count.make_for("old", BRIEF)).await.unwrap();
     clock.advance(BRIEF.fresh);
@@ -104,9 +106,11 @@ async fn a_stale_value_is_served_while_it_is_refreshed_once(board: Arc<dyn Board
     assert_eq!(usage(&cache, Namespace::Outside).stale, 20);
 }
 
-async fn a_refresh_that_fails_leaves_the_stale_value_and_is_put_off(board: Arc<dyn Board>) {
+async fn a_refresh_that_fails_leaves_the_stale_value_and_is_put_off(
+    view_cache: Arc<dyn ViewCache>,
+) {
     let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Outside, "failing");
     let fail = || {
         let count = Arc::clone(&count);
@@ -127,9 +131,9 @@ async fn a_refresh_that_fails_leaves_the_stale_value_and_is_put_off(board: Arc<d
     assert!(cache.get_or_refresh(&place, fail()).await.is_err(), "what is gone is not served");
 }
 
-async fn a_large_value_is_left_to_the_board(board: Arc<dyn Board>) {
+async fn a_large_value_is_left_to_the_view_cache(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Text, "large");
     for (size, entries) in [(64 * 1024, 1), (64 * 1024 + 1, 0)] {
         let value = Bytes::from(vec![b'x'; size]);
@@ -141,9 +145,9 @@ async fn a_large_value_is_left_to_the_board(board: Arc<dyn Board>) {
     assert_eq!(usage(&cache, Namespace::Text).shared.hits, 1);
 }
 
-async fn what_was_put_is_got_by_another_process(board: Arc<dyn Board>) {
+async fn what_was_put_is_got_by_another_process(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
-    let (mine, theirs) = (cache(&board, &clock), cache(&board, &clock));
+    let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     // Around the size from which values are compressed on the way.
     for size in [0, 1, 1_000, 1_023, 1_024, 1_025, 5_000] {
         let (place, value) =
@@ -156,9 +160,9 @@ async fn what_was_put_is_got_by_another_process(board: Arc<dyn Board>) {
     assert_eq!(theirs.get(&item(Namespace::Text, "put 0")).await, None);
 }
 
-async fn a_board_tells_how_much_it_holds(board: Arc<dyn Board>) {
+async fn a_view_cache_tells_how_much_it_holds(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
-    let cache = cache(&board, &clock);
+    let cache = cache(&view_cache, &clock);
     let before = cache.extent().await.unwrap().entries;
     cache.put(&item(Namespace::Text, "extent"), Made::new(vec![7; 3_000])).await;
     cache.flush().await;

@@ -1,4 +1,4 @@
-//! The caches over each board; what happens to them when Redis goes; the folder on disk.
+//! The caches over each view cache; what happens to them when Redis goes; the folder on disk.
 
 mod clearing;
 pub mod disk;

@@ -12,11 +12,11 @@ use backing::cache::{Cache, Item, Life, Made, Namespace, Unmade, Usage};
 use bytes::Bytes;
 use common::{
     error::JobError,
-    port::{board::Board, clock::Clock},
+    port::{clock::Clock, view_cache::ViewCache},
 };
 use jiff::Timestamp;
 
-/// Stands still until it is moved.
+/// Stands still until it is changes.
 pub struct StillClock(AtomicI64);
 
 impl StillClock {
@@ -35,9 +35,9 @@ impl Clock for StillClock {
     }
 }
 
-/// A process's cache over `board`.
-pub fn cache(board: &Arc<dyn Board>, clock: &Arc<StillClock>) -> Cache {
-    Cache::new(Arc::clone(board), clock.clone())
+/// A process's cache over `view_cache`.
+pub fn cache(view_cache: &Arc<dyn ViewCache>, clock: &Arc<StillClock>) -> Cache {
+    Cache::new(Arc::clone(view_cache), clock.clone())
 }
 
 pub fn item(namespace: Namespace, key: &str) -> Item {

@@ -3,12 +3,9 @@
 use common::{
     error::JobError,
     id::{Digest, TenantId},
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
-    port::{
-        dead::DeadFilter,
-        store::{Credit, JobFilter},
-    },
+    queue::Queue,
+    store::{Credit, JobFilter, dead::DeadFilter},
     submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Priority, Submission, Work},
     view::{ItemView, Rank},
 };
@@ -50,8 +47,8 @@ async fn an_accepted_job_reads_as_it_was_given(on: Subject) {
     assert_eq!((view.result.clone(), view.error.clone(), view.batch), (None, None, None));
     assert!(view.tasks.is_empty(), "a job of one task counts none: {:?}", view.tasks);
     assert!(view.rank > Rank::default());
-    assert_eq!(accepted.moved.views, [view]);
-    assert_eq!(accepted.moved.readied, [Class::Light]);
+    assert_eq!(accepted.changes.views, [view]);
+    assert_eq!(accepted.changes.readied, [Queue::Light]);
     let tasks = on.store.tasks(&on.tenant, job.id).await.expect("reads").expect("there");
     assert_eq!(tasks.len(), 1);
     assert_eq!(
@@ -69,7 +66,7 @@ async fn an_accept_repeated_after_an_unclear_commit_changes_nothing(on: Subject)
     let again = on.accept(&one).await;
     on.accept_batch(&items).await;
     assert_eq!((on.job(one.id).await, on.batch(&items).await), before);
-    assert!(again.bells.is_empty());
+    assert!(again.messages.is_empty());
 }
 
 fn keyed(on: &Subject, job: &NewJob, key: &str, body: &str) -> Submission {
@@ -156,16 +153,16 @@ async fn credit_queues_at_once_and_no_more_than_it_says(on: Subject) {
     let jobs = [job(), job(), job()];
     let submissions = jobs.iter().map(|job| on.submission(Work::Job(job.clone()))).collect();
     let credit =
-        [Credit { class: Class::Light, tasks: 2 }, Credit { class: Class::Render, tasks: 5 }];
+        [Credit { queue: Queue::Light, tasks: 2 }, Credit { queue: Queue::Render, tasks: 5 }];
     let accepted = on.store.accept(submissions, &credit).await.expect("accepts");
-    assert_eq!(accepted.bells.len(), 2);
+    assert_eq!(accepted.messages.len(), 2);
     let mut queued = 0;
     for job in &jobs {
         queued += u32::from(on.state(only(job)).await == TaskState::Queued);
     }
     assert_eq!(queued, 2);
-    for bell in &accepted.bells {
-        assert!(on.claim(bell.task, common::limits::LEASE).await.is_some());
+    for message in &accepted.messages {
+        assert!(on.claim(message.task, common::limits::LEASE).await.is_some());
     }
 }
 
@@ -173,16 +170,16 @@ async fn a_job_for_later_is_not_queued_and_says_so(on: Subject) {
     let later = Timestamp::now() + SignedDuration::from_hours(1);
     let later = Timestamp::from_millisecond(later.as_millisecond()).expect("a time");
     let job = NewJob { run_at: Some(later), ..job() };
-    let credit = [Credit { class: Class::Light, tasks: 5 }];
+    let credit = [Credit { queue: Queue::Light, tasks: 5 }];
     let accepted = on
         .store
         .accept(vec![on.submission(Work::Job(job.clone()))], &credit)
         .await
         .expect("accepts");
-    assert!(accepted.bells.is_empty());
-    assert!(on.ring().await.is_empty());
-    let rung = on.store.ring(Class::Light, 10, 10).await.expect("rings");
-    assert_eq!((rung.next_due, rung.more), (Some(later), false));
+    assert!(accepted.messages.is_empty());
+    assert!(on.dispatch().await.is_empty());
+    let dispatched = on.store.dispatch(Queue::Light, 10, 10).await.expect("dispatches");
+    assert_eq!((dispatched.next_due, dispatched.more), (Some(later), false));
     let view = on.job(job.id).await;
     assert_eq!(
         (view.run_at, view.waiting_for),
@@ -200,9 +197,7 @@ async fn another_tenants_work_is_not_there(on: Subject) {
     assert_eq!(on.store.task(&other, only(&mine)).await.expect("reads"), None);
     assert_eq!(on.store.batch(&other, items.id).await.expect("reads"), None);
     assert_eq!(on.store.items(&other, items.id, 0, 9).await.expect("reads"), None);
-    for target in
-        [common::port::store::Target::Job(mine.id), common::port::store::Target::Batch(items.id)]
-    {
+    for target in [common::store::Target::Job(mine.id), common::store::Target::Batch(items.id)] {
         assert_eq!(on.store.cancel(&other, target).await.expect("answers"), None);
         assert_eq!(on.store.retry(&other, target).await.expect("answers"), None);
     }

@@ -4,7 +4,7 @@ use common::{
     error::{JobError, code},
     lifecycle::{JobStatus, TaskState},
     outcome::Verdict,
-    port::store::Target,
+    store::Target,
     submission::{NewBatch, NewItem},
     view::{ItemView, WaitingFor},
 };
@@ -59,8 +59,8 @@ async fn the_first_failure_cancels_the_rest_where_the_batch_says_so(on: Subject)
     on.accept_batch(&items).await;
     on.run(only(&jobs[0]), json!(0)).await;
     let busy = on.start(only(&jobs[1])).await;
-    let moved = on.run_badly(only(&jobs[2]), "x").await;
-    assert_eq!(moved.stopping, [busy.task]);
+    let changes = on.run_badly(only(&jobs[2]), "x").await;
+    assert_eq!(changes.stopping, [busy.task]);
     assert_eq!(on.job(jobs[3].id).await.status, JobStatus::Cancelled);
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.rejected, view.pending()), (1, 2, 1));
@@ -85,17 +85,17 @@ async fn no_more_of_a_batch_run_at_once_than_it_allows(on: Subject) {
     let jobs: Vec<_> = (0..5).map(|_| job()).collect();
     let items = NewBatch { max_concurrent: Some(2), ..batch(&jobs) };
     on.accept_batch(&items).await;
-    assert_eq!(on.ring().await.len(), 2);
+    assert_eq!(on.dispatch().await.len(), 2);
     let held_back = on.first_in(&jobs, TaskState::Ready).await;
     let job = on.task(held_back).await.job;
     assert_eq!(on.job(job).await.waiting_for, Some(WaitingFor::BatchLimit));
     for settled in 1..=5 {
-        assert!(on.ring().await.is_empty(), "the limit is full, or nothing is left");
+        assert!(on.dispatch().await.is_empty(), "the limit is full, or nothing is left");
         let queued = on.first_in(&jobs, TaskState::Queued).await;
         let claimed = on.claim(queued, common::limits::LEASE).await.expect("claims");
-        assert!(on.ring().await.is_empty(), "what runs counts as what is queued");
+        assert!(on.dispatch().await.is_empty(), "what runs counts as what is queued");
         on.succeed(&claimed, json!(1)).await;
-        assert_eq!(on.ring().await.len(), usize::from(settled <= 3));
+        assert_eq!(on.dispatch().await.len(), usize::from(settled <= 3));
     }
     assert_eq!(on.batch(&items).await.fulfilled, 5);
 }
@@ -105,11 +105,12 @@ async fn a_limited_batch_holds_up_nobody_else(on: Subject) {
     on.accept_batch(&NewBatch { max_concurrent: Some(1), ..batch(&jobs) }).await;
     let free = job();
     on.accept(&free).await;
-    let rung = on.store.ring(common::kind::Class::Light, 5, 5).await.expect("rings");
-    assert_eq!(rung.bells.len(), 2);
-    assert!(rung.bells.iter().any(|bell| bell.task == only(&free)));
+    let dispatched =
+        on.store.dispatch(common::queue::Queue::Light, 5, 5).await.expect("dispatches");
+    assert_eq!(dispatched.messages.len(), 2);
+    assert!(dispatched.messages.iter().any(|message| message.task == only(&free)));
     assert_eq!(
-        (rung.more, rung.left),
+        (dispatched.more, dispatched.left),
         (false, 3),
         "what a limit holds back is not left for want of room"
     );
@@ -156,7 +157,7 @@ async fn a_batch_settled_in_one_call_is_counted_right(on: Subject) {
     let jobs: Vec<_> = (0..30).map(|_| job()).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
-    on.ring().await;
+    on.dispatch().await;
     let tasks: Vec<_> = jobs.iter().map(only).collect();
     let claimed = on.store.claim(on.worker, &tasks, common::limits::LEASE).await.expect("claims");
     let verdict = |index: usize| match index % 3 {
@@ -170,10 +171,10 @@ async fn a_batch_settled_in_one_call_is_counted_right(on: Subject) {
             verdict: verdict(index),
         }
     });
-    let (settled, moved) =
+    let (settled, changes) =
         on.store.settle(on.worker, settlements.collect()).await.expect("settles");
-    assert!(settled.iter().all(|one| *one == common::port::store::Settled::Counted));
-    assert_eq!(moved.views.len(), 30);
+    assert!(settled.iter().all(|one| *one == common::store::Settled::Counted));
+    assert_eq!(changes.views.len(), 30);
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (20, 10, true));
 }
@@ -202,16 +203,16 @@ async fn a_stopped_batch_that_is_retried_runs_on_under_its_limit(on: Subject) {
     let jobs: Vec<_> = (0..3).map(|_| job()).collect();
     let items = NewBatch { stop_on_error: true, max_concurrent: Some(1), ..batch(&jobs) };
     on.accept_batch(&items).await;
-    let bells = on.ring().await;
-    assert_eq!(bells.len(), 1);
-    let claimed = on.claim(bells[0].task, common::limits::LEASE).await.expect("claims");
+    let messages = on.dispatch().await;
+    assert_eq!(messages.len(), 1);
+    let claimed = on.claim(messages[0].task, common::limits::LEASE).await.expect("claims");
     on.fail(&claimed, "x").await;
     assert_eq!(on.batch(&items).await.rejected, 3);
     assert_eq!(on.retry(Target::Batch(items.id)).await.0, 3);
     for left in (0..3).rev() {
-        let bells = on.ring().await;
-        assert_eq!(bells.len(), 1, "one at a time, as before");
-        on.run(bells[0].task, json!(1)).await;
+        let messages = on.dispatch().await;
+        assert_eq!(messages.len(), 1, "one at a time, as before");
+        on.run(messages[0].task, json!(1)).await;
         assert_eq!(on.batch(&items).await.pending(), left);
     }
 }

@@ -3,11 +3,11 @@
 use common::{
     error::code,
     id::{BatchId, JobId, TaskId},
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::Verdict,
-    port::store::{Settled, Target},
+    queue::Queue,
+    store::{Settled, Target},
 };
 use serde_json::json;
 
@@ -42,24 +42,24 @@ each_store!(
 async fn cancelling_settles_at_once_what_nobody_runs(on: Subject) {
     let job = plan(&[step("a"), step("b").after("a").result(), step("c")]);
     on.accept(&job).await;
-    assert!(on.store.ring(Class::Light, 1, 1).await.expect("rings").more);
-    let moved = on.cancel(Target::Job(job.id)).await;
-    assert!(moved.stopping.is_empty());
+    assert!(on.store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").more);
+    let changes = on.cancel(Target::Job(job.id)).await;
+    assert!(changes.stopping.is_empty());
     let view = on.job(job.id).await;
-    assert_eq!(moved.views, std::slice::from_ref(&view));
+    assert_eq!(changes.views, std::slice::from_ref(&view));
     assert_eq!(view.status, JobStatus::Cancelled);
     assert_eq!(view.error.expect("an error").code, code::CANCELLED);
     assert!(view.finished_at.is_some());
     assert!(on.states(job.id).await.iter().all(|(_, state)| *state == TaskState::Cancelled));
-    assert!(on.ring().await.is_empty());
+    assert!(on.dispatch().await.is_empty());
 }
 
 async fn cancelling_asks_what_runs_to_stop_and_waits_for_it(on: Subject) {
     let job = plan(&[step("a"), step("b").after("a").result()]);
     on.accept(&job).await;
     let claimed = on.start(task(&job, "a")).await;
-    let moved = on.cancel(Target::Job(job.id)).await;
-    assert_eq!(moved.stopping, [claimed.task]);
+    let changes = on.cancel(Target::Job(job.id)).await;
+    assert_eq!(changes.stopping, [claimed.task]);
     assert_eq!(on.job(job.id).await.status, JobStatus::Running);
     assert_eq!(on.state(task(&job, "b")).await, TaskState::Cancelled);
     on.count(&claimed, Verdict::Cancelled).await;
@@ -100,12 +100,12 @@ async fn a_cancelled_task_does_not_come_back_by_retry_release_or_loss(on: Subjec
                 on.count(&claimed, retry).await;
             }
             1 => {
-                let moved = on
+                let changes = on
                     .store
                     .release(on.worker, &[(claimed.task, claimed.fence)])
                     .await
                     .expect("releases");
-                assert!(moved.readied.is_empty());
+                assert!(changes.readied.is_empty());
             }
             _ => drop(on.sweep_until_lost(POLICY).await),
         }
@@ -121,7 +121,7 @@ async fn what_a_cancelled_task_grows_is_not_run(on: Subject) {
     on.cancel(Target::Job(job.id)).await;
     let more = tasks(claimed.task.0, &[step("part"), step("end").after("part").result()]);
     on.count(&claimed, grown(json!(1), more)).await;
-    assert!(on.ring().await.is_empty());
+    assert!(on.dispatch().await.is_empty());
     let view = on.job(job.id).await;
     assert_eq!((view.status, view.result), (JobStatus::Cancelled, None));
     assert!(on.states(job.id).await[1..].iter().all(|(_, state)| *state == TaskState::Cancelled));
@@ -157,9 +157,9 @@ async fn cancelling_a_batch_cancels_all_that_has_not_settled(on: Subject) {
     on.accept_batch(&items).await;
     on.run(only(&jobs[0]), json!(1)).await;
     let busy = on.start(only(&jobs[3])).await;
-    let moved = on.cancel(Target::Batch(items.id)).await;
-    assert_eq!(moved.stopping, [busy.task]);
-    assert!(moved.readied.is_empty(), "no follower of the batch takes over");
+    let changes = on.cancel(Target::Batch(items.id)).await;
+    assert_eq!(changes.stopping, [busy.task]);
+    assert!(changes.readied.is_empty(), "no follower of the batch takes over");
     on.count(&busy, Verdict::Cancelled).await;
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (1, 3, true));
@@ -184,8 +184,8 @@ async fn a_retried_job_runs_again_what_did_not_succeed_and_nothing_else(on: Subj
     on.run_badly(task(&job, "b"), "x").await;
     let failed = on.job(job.id).await;
     assert_eq!(failed.status, JobStatus::Failed);
-    let (jobs, moved) = on.retry(Target::Job(job.id)).await;
-    assert_eq!((jobs, moved.readied.as_slice()), (1, [Class::Light].as_slice()));
+    let (jobs, changes) = on.retry(Target::Job(job.id)).await;
+    assert_eq!((jobs, changes.readied.as_slice()), (1, [Queue::Light].as_slice()));
     let view = on.job(job.id).await;
     assert!(!view.status.is_final() && view.rank > failed.rank, "{view:?}");
     assert_eq!((view.error, view.finished_at), (None, None));
@@ -246,7 +246,7 @@ async fn a_plan_retried_twice_runs_each_task_of_the_last_time_once(on: Subject) 
         let states = on.states(job.id).await;
         assert_eq!(states.len(), 2, "{states:?}");
     }
-    assert_eq!(on.ring().await.len(), 1);
+    assert_eq!(on.dispatch().await.len(), 1);
 }
 
 async fn a_retried_cancelled_job_runs_to_its_end(on: Subject) {
@@ -319,8 +319,8 @@ async fn a_retried_task_takes_a_memo_made_meanwhile(on: Subject) {
     on.run_badly(only(&failed), "x").await;
     on.accept(&equal_job).await;
     on.run(only(&equal_job), json!("made")).await;
-    let (jobs, moved) = on.retry(Target::Job(failed.id)).await;
-    assert_eq!((jobs, moved.readied.len()), (1, 0));
+    let (jobs, changes) = on.retry(Target::Job(failed.id)).await;
+    assert_eq!((jobs, changes.readied.len()), (1, 0));
     let view = on.job(failed.id).await;
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("made"))));
 }

@@ -11,8 +11,8 @@ use backing::{
 };
 use common::{
     id::TenantId,
-    kind::Class,
-    port::{controls::Controls, store::Store},
+    queue::Queue,
+    store::{Store, operations::Controls},
     submission::{NewJob, Submission, Work},
 };
 use sqlx::{Connection, Executor, PgConnection};
@@ -98,7 +98,7 @@ async fn an_answer_that_takes_long_is_waited_for_while_the_server_lives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_connections_that_a_server_closed_one_call_hears_and_not_each() {
     let (_on, store, mut sql) = place(PgOptions::default()).await;
-    let ask = || store.demand(Class::Light);
+    let ask = || store.demand(Queue::Light);
     let warm = futures::future::join_all((0..8).map(|_| ask())).await;
     assert!(warm.iter().all(Result::is_ok));
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
@@ -147,7 +147,7 @@ async fn what_a_statement_did_wrong_costs_no_connection() {
     let pid = async |sql: &mut PgConnection| -> i32 {
         sqlx::query_scalar(pid).fetch_one(sql).await.expect("one")
     };
-    store.demand(Class::Light).await.expect("answers");
+    store.demand(Queue::Light).await.expect("answers");
     let before = pid(&mut sql).await;
     sql.execute("ALTER TABLE spool.limits RENAME TO unlimited").await.expect("renames");
     assert!(!store.limits().await.expect_err("no such table").is_transient());
@@ -163,7 +163,7 @@ async fn where_nobody_listens_the_error_says_so() {
         behind_a_proxy(PgOptions { acquire_timeout: second, ..PgOptions::default() }).await;
     proxy.end().await;
     let began = Instant::now();
-    let refused = store.demand(Class::Light).await.expect_err("nobody is there");
+    let refused = store.demand(Queue::Light).await.expect_err("nobody is there");
     assert!(refused.is_transient() && refused.to_string().contains("refused"), "{refused}");
     assert!(began.elapsed() < BOUND);
 }

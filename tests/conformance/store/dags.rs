@@ -8,7 +8,7 @@ use common::{
     lifecycle::JobStatus,
     limits::LEASE,
     outcome::{Settlement, Verdict},
-    port::store::{Settled, Target},
+    store::{Settled, Target},
     submission::{NewBatch, NewJob},
 };
 use proptest::{
@@ -102,7 +102,7 @@ fn expected(nodes: &[Node]) -> Vec<bool> {
     well
 }
 
-/// Runs what is there until nothing is left to ring. Answers which tasks ended, each as often as it did.
+/// Runs what is there until nothing is left to dispatch. Answers which tasks ended, each as often as it did.
 async fn run_all(
     on: &Subject,
     endings: &BTreeMap<TaskId, Ending>,
@@ -111,11 +111,12 @@ async fn run_all(
     let mut ended = BTreeMap::new();
     for round in 0.. {
         before_each(round).await;
-        let rung: Vec<TaskId> = on.ring().await.into_iter().map(|bell| bell.task).collect();
-        if rung.is_empty() {
+        let dispatched: Vec<TaskId> =
+            on.dispatch().await.into_iter().map(|message| message.task).collect();
+        if dispatched.is_empty() {
             return ended;
         }
-        let claimed = on.store.claim(on.worker, &rung, LEASE).await.expect("claims");
+        let claimed = on.store.claim(on.worker, &dispatched, LEASE).await.expect("claims");
         let mut settlements = Vec::new();
         for claimed in claimed.into_iter().flatten() {
             let ending = endings.get(&claimed.task).copied().unwrap_or(Ending::Well);
@@ -221,11 +222,11 @@ async fn whole(on: &Subject, job: &NewJob) -> Result<(), TestCaseError> {
         prop_assert!(task.state.is_final() && task.finished_at.is_some(), "{:?}", task);
     }
     let counts = view.tasks.values().fold((0, 0, 0), |sum, kind| {
-        (sum.0 + kind.total as usize, sum.1 + kind.settled as usize, sum.2 + kind.recalled as usize)
+        (sum.0 + kind.total as usize, sum.1 + kind.settled as usize, sum.2 + kind.cached as usize)
     });
     if tasks.len() > 1 {
-        let recalled = tasks.iter().filter(|task| task.recalled).count();
-        prop_assert_eq!(counts, (tasks.len(), tasks.len(), recalled));
+        let cached = tasks.iter().filter(|task| task.cached).count();
+        prop_assert_eq!(counts, (tasks.len(), tasks.len(), cached));
     }
     Ok(())
 }

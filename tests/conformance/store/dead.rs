@@ -7,10 +7,7 @@ use common::{
     id::TaskId,
     lifecycle::{JobStatus, TaskState},
     outcome::Verdict,
-    port::{
-        dead::DeadFilter,
-        store::{SweepPolicy, Target},
-    },
+    store::{SweepPolicy, Target, dead::DeadFilter},
     submission::NewJob,
     view::TaskView,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::{
     error::{ErrorClass, code},
     lifecycle::{JobStatus, TaskState},
-    port::store::{Swept, Target},
+    store::{Swept, Target},
     submission::NewJob,
 };
 use jiff::{Timestamp, ToSpan};
@@ -44,10 +44,10 @@ async fn a_job_that_does_not_start_in_time_fails_as_expired(on: Subject) {
     for job in [&short, &long, &free] {
         on.accept(job).await;
     }
-    on.ring().await;
+    on.dispatch().await;
     let swept = sweep_until_expired(&on).await;
     assert_eq!((swept.expired, swept.lost), (1, 0));
-    assert_eq!(swept.moved.views.iter().map(|view| view.id).collect::<Vec<_>>(), [short.id]);
+    assert_eq!(swept.changes.views.iter().map(|view| view.id).collect::<Vec<_>>(), [short.id]);
     let view = on.job(short.id).await;
     let error = view.error.expect("an error");
     assert_eq!(
@@ -64,7 +64,7 @@ async fn a_job_that_does_not_start_in_time_fails_as_expired(on: Subject) {
     assert_eq!(
         on.claim(only(&short), Duration::from_secs(1)).await,
         None,
-        "its bell comes too late"
+        "its message comes too late"
     );
     for job in [&long, &free] {
         assert_eq!(on.state(only(job)).await, TaskState::Queued);

@@ -1,13 +1,13 @@
-//! From `ready` to `queued` and back: windows, bands, turns, lost bells, demand.
+//! From `ready` to `queued` and back: windows, bands, turns, lost messages, demand.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use common::{
     id::{TaskId, WorkerId},
-    kind::Class,
     lifecycle::TaskState,
     limits::LEASE,
-    port::store::{Demand, Presence},
+    queue::Queue,
+    store::{Demand, WorkerRegistration},
     submission::{NewJob, Priority, Work},
     view::WaitingFor,
 };
@@ -26,29 +26,32 @@ each_store!(
     the_oldest_of_a_backlog_go_first,
     tenants_take_turns_within_a_band,
     a_tenant_without_a_backlog_is_served_within_two_turns,
-    what_was_handed_back_is_rung_again,
+    what_was_handed_back_is_dispatched_again,
     handing_back_touches_only_what_is_queued,
-    bells_that_nobody_answers_are_found,
-    the_oldest_bells_are_rung_again_first,
+    messages_that_nobody_answers_are_found,
+    the_oldest_messages_are_dispatched_again_first,
     ended_attempts_are_counted_once_each,
     demand_tells_what_waits_runs_and_could_run,
-    a_class_is_rung_by_itself,
+    a_class_is_dispatched_by_itself,
     racing_dispatchers_take_each_task_once,
     a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less_than_two_turns,
     the_idle_worker_gets_the_next_task_while_another_is_busy_for_long,
 );
 
-fn presence(worker: WorkerId, slots: u32, draining: bool) -> Presence {
-    Presence {
+fn registration(worker: WorkerId, slots: u32, draining: bool) -> WorkerRegistration {
+    WorkerRegistration {
         worker,
         name: "a test".into(),
-        slots: vec![(Class::Light, slots), (Class::Render, 0)],
+        slots: vec![(Queue::Light, slots), (Queue::Render, 0)],
         draining,
     }
 }
 
-async fn beat(on: &Subject, worker: WorkerId, slots: u32, draining: bool) {
-    on.store.beat(&presence(worker, slots, draining), &[], LEASE).await.expect("beats");
+async fn heartbeat(on: &Subject, worker: WorkerId, slots: u32, draining: bool) {
+    on.store
+        .heartbeat(&registration(worker, slots, draining), &[], LEASE)
+        .await
+        .expect("heartbeats");
 }
 
 async fn accept_many(on: &Subject, count: usize) -> Vec<NewJob> {
@@ -59,31 +62,39 @@ async fn accept_many(on: &Subject, count: usize) -> Vec<NewJob> {
 
 async fn the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead(on: Subject) {
     let jobs = accept_many(&on, 10).await;
-    let ring = async |ahead, most| on.store.ring(Class::Light, ahead, most).await.expect("rings");
-    let rung = ring(0, 100).await;
-    assert_eq!((rung.bells.len(), rung.left, rung.more), (0, 0, true), "nobody is there to run it");
+    let dispatch =
+        async |ahead, most| on.store.dispatch(Queue::Light, ahead, most).await.expect("dispatches");
+    let dispatched = dispatch(0, 100).await;
+    assert_eq!(
+        (dispatched.messages.len(), dispatched.left, dispatched.more),
+        (0, 0, true),
+        "nobody is there to run it"
+    );
     assert_eq!(on.job(jobs[9].id).await.waiting_for, Some(WaitingFor::Worker));
-    beat(&on, on.worker, 3, false).await;
+    heartbeat(&on, on.worker, 3, false).await;
     assert_eq!(on.job(jobs[9].id).await.waiting_for, Some(WaitingFor::Slot));
-    let rung = ring(0, 2).await;
-    assert_eq!((rung.bells.len(), rung.left, rung.more), (2, 1, true));
-    let claimed = on.claim(rung.bells[0].task, LEASE).await.expect("claims");
-    assert_eq!(ring(0, 100).await.bells.len(), 1, "what runs takes room as what is queued");
-    assert_eq!(ring(2, 100).await.bells.len(), 2);
+    let dispatched = dispatch(0, 2).await;
+    assert_eq!((dispatched.messages.len(), dispatched.left, dispatched.more), (2, 1, true));
+    let claimed = on.claim(dispatched.messages[0].task, LEASE).await.expect("claims");
+    assert_eq!(dispatch(0, 100).await.messages.len(), 1, "what runs takes room as what is queued");
+    assert_eq!(dispatch(2, 100).await.messages.len(), 2);
     on.succeed(&claimed, json!(1)).await;
-    assert_eq!(ring(2, 100).await.bells.len(), 1);
-    let rest = ring(100, 100).await;
-    assert_eq!((rest.bells.len(), rest.more), (4, false));
+    assert_eq!(dispatch(2, 100).await.messages.len(), 1);
+    let rest = dispatch(100, 100).await;
+    assert_eq!((rest.messages.len(), rest.more), (4, false));
 }
 
 async fn a_draining_worker_has_no_slots(on: Subject) {
     accept_many(&on, 4).await;
     let leaving = WorkerId::new();
-    beat(&on, on.worker, 1, false).await;
-    beat(&on, leaving, 2, false).await;
-    beat(&on, leaving, 2, true).await;
-    assert_eq!(on.store.ring(Class::Light, 0, 100).await.expect("rings").bells.len(), 1);
-    assert_eq!(on.store.demand(Class::Light).await.expect("reads").slots, 1);
+    heartbeat(&on, on.worker, 1, false).await;
+    heartbeat(&on, leaving, 2, false).await;
+    heartbeat(&on, leaving, 2, true).await;
+    assert_eq!(
+        on.store.dispatch(Queue::Light, 0, 100).await.expect("dispatches").messages.len(),
+        1
+    );
+    assert_eq!(on.store.demand(Queue::Light).await.expect("reads").slots, 1);
 }
 
 async fn higher_bands_go_first_and_older_first_within_one(on: Subject) {
@@ -93,9 +104,9 @@ async fn higher_bands_go_first_and_older_first_within_one(on: Subject) {
         on.accept(job).await;
         on.tick().await;
     }
-    let first = on.store.ring(Class::Light, 3, 100).await.expect("rings").bells;
-    let rest = on.ring().await;
-    let order: Vec<TaskId> = first.iter().chain(&rest).map(|bell| bell.task).collect();
+    let first = on.store.dispatch(Queue::Light, 3, 100).await.expect("dispatches").messages;
+    let rest = on.dispatch().await;
+    let order: Vec<TaskId> = first.iter().chain(&rest).map(|message| message.task).collect();
     let wanted: Vec<TaskId> =
         [2, 4, 0, 3, 1].into_iter().map(|index: usize| only(&jobs[index])).collect();
     assert_eq!(order, wanted);
@@ -111,12 +122,12 @@ async fn the_oldest_of_a_backlog_go_first(on: Subject) {
     for _ in 0..4 {
         order.extend(
             on.store
-                .ring(Class::Light, 100, 2)
+                .dispatch(Queue::Light, 100, 2)
                 .await
-                .expect("rings")
-                .bells
+                .expect("dispatches")
+                .messages
                 .into_iter()
-                .map(|bell| bell.task),
+                .map(|message| message.task),
         );
     }
     assert_eq!(order, jobs.iter().map(only).collect::<Vec<_>>());
@@ -128,53 +139,56 @@ async fn tenants_take_turns_within_a_band(on: Subject) {
         let jobs = accept_many(&on.as_tenant(name), count).await;
         tasks.push(jobs.iter().map(only).collect::<BTreeSet<_>>());
     }
-    let bells = on.store.ring(Class::Light, 9, 9).await.expect("rings").bells;
-    let taken =
-        |tenant: usize| bells.iter().filter(|bell| tasks[tenant].contains(&bell.task)).count();
+    let messages = on.store.dispatch(Queue::Light, 9, 9).await.expect("dispatches").messages;
+    let taken = |tenant: usize| {
+        messages.iter().filter(|message| tasks[tenant].contains(&message.task)).count()
+    };
     assert_eq!([taken(0), taken(1), taken(2)], [5, 3, 1]);
 }
 
 async fn a_tenant_without_a_backlog_is_served_within_two_turns(on: Subject) {
     accept_many(&on.as_tenant("a"), 100).await;
-    let ring = async || on.store.ring(Class::Light, 1, 1).await.expect("rings").bells[0].task;
+    let dispatch =
+        async || on.store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").messages[0].task;
     let finish = async |task| {
         let claimed = on.claim(task, LEASE).await.expect("claims");
         on.succeed(&claimed, json!(1)).await;
     };
     for _ in 0..3 {
-        let task = ring().await;
+        let task = dispatch().await;
         finish(task).await;
     }
     let small = job();
     on.as_tenant("b").accept(&small).await;
     let mut turns = Vec::new();
     for _ in 0..2 {
-        let task = ring().await;
+        let task = dispatch().await;
         finish(task).await;
         turns.push(task);
     }
     assert!(turns.contains(&only(&small)), "the single job came within two slots");
 }
 
-async fn what_was_handed_back_is_rung_again(on: Subject) {
+async fn what_was_handed_back_is_dispatched_again(on: Subject) {
     let job = job();
     on.accept(&job).await;
-    let bells = on.ring().await;
-    assert_eq!(on.store.hand_back(&[bells[0].task]).await.expect("hands back"), 1);
+    let messages = on.dispatch().await;
+    assert_eq!(on.store.hand_back(&[messages[0].task]).await.expect("hands back"), 1);
     assert_eq!(on.state(only(&job)).await, TaskState::Ready);
     assert_eq!(on.claim(only(&job), LEASE).await, None);
-    assert_eq!(on.ring().await, bells, "an attempt that never began changed no fence");
+    assert_eq!(on.dispatch().await, messages, "an attempt that never began changed no fence");
 }
 
-async fn the_oldest_bells_are_rung_again_first(on: Subject) {
+async fn the_oldest_messages_are_dispatched_again_first(on: Subject) {
     let jobs = [job(), job(), job()];
     for job in &jobs {
         on.accept(job).await;
-        on.ring().await;
+        on.dispatch().await;
         on.tick().await;
     }
-    let (bells, queued) = on.store.overdue(Class::Light, Duration::ZERO, 2).await.expect("reads");
-    let tasks: Vec<_> = bells.iter().map(|bell| bell.task).collect();
+    let (messages, queued) =
+        on.store.overdue(Queue::Light, Duration::ZERO, 2).await.expect("reads");
+    let tasks: Vec<_> = messages.iter().map(|message| message.task).collect();
     assert_eq!((tasks, queued), (vec![only(&jobs[0]), only(&jobs[1])], 3));
 }
 
@@ -189,27 +203,27 @@ async fn handing_back_touches_only_what_is_queued(on: Subject) {
     assert_eq!(on.state(only(&running)).await, TaskState::Running);
 }
 
-async fn bells_that_nobody_answers_are_found(on: Subject) {
+async fn messages_that_nobody_answers_are_found(on: Subject) {
     let jobs = accept_many(&on, 3).await;
-    on.ring().await;
+    on.dispatch().await;
     on.claim(only(&jobs[0]), LEASE).await.expect("claims");
-    let overdue = async |age, most| on.store.overdue(Class::Light, age, most).await.expect("reads");
-    let (bells, queued) = overdue(Duration::from_secs(3600), 10).await;
-    assert_eq!((bells.len(), queued), (0, 2));
+    let overdue = async |age, most| on.store.overdue(Queue::Light, age, most).await.expect("reads");
+    let (messages, queued) = overdue(Duration::from_secs(3600), 10).await;
+    assert_eq!((messages.len(), queued), (0, 2));
     let found = on
         .until(async || {
-            let (bells, queued) = overdue(Duration::from_millis(20), 10).await;
-            (bells.len() == 2).then_some((bells, queued))
+            let (messages, queued) = overdue(Duration::from_millis(20), 10).await;
+            (messages.len() == 2).then_some((messages, queued))
         })
         .await;
-    let tasks: BTreeSet<_> = found.0.iter().map(|bell| bell.task).collect();
+    let tasks: BTreeSet<_> = found.0.iter().map(|message| message.task).collect();
     assert_eq!((tasks, found.1), (BTreeSet::from([only(&jobs[1]), only(&jobs[2])]), 2));
     assert_eq!(overdue(Duration::from_millis(20), 1).await.0.len(), 1);
 }
 
 async fn ended_attempts_are_counted_once_each(on: Subject) {
     let jobs = accept_many(&on, 3).await;
-    let ended = async || on.store.ring(Class::Light, 0, 0).await.expect("rings").ended;
+    let ended = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").ended;
     let before = ended().await;
     on.run(only(&jobs[0]), json!(1)).await;
     let claimed = on.start(only(&jobs[1])).await;
@@ -221,11 +235,11 @@ async fn ended_attempts_are_counted_once_each(on: Subject) {
 }
 
 async fn demand_tells_what_waits_runs_and_could_run(on: Subject) {
-    let demand = async || on.store.demand(Class::Light).await.expect("reads");
+    let demand = async || on.store.demand(Queue::Light).await.expect("reads");
     assert_eq!(demand().await, Demand::default());
     let jobs = accept_many(&on, 5).await;
-    beat(&on, on.worker, 2, false).await;
-    on.store.ring(Class::Light, 0, 100).await.expect("rings");
+    heartbeat(&on, on.worker, 2, false).await;
+    on.store.dispatch(Queue::Light, 0, 100).await.expect("dispatches");
     let queued = on.first_in(&jobs, TaskState::Queued).await;
     on.claim(queued, LEASE).await.expect("claims");
     let found = on.until(async || Some(demand().await).filter(|demand| demand.oldest_ms > 0)).await;
@@ -235,13 +249,13 @@ async fn demand_tells_what_waits_runs_and_could_run(on: Subject) {
     assert_eq!(demand().await.waiting, 4, "what is not due wants no worker");
 }
 
-async fn a_class_is_rung_by_itself(on: Subject) {
+async fn a_class_is_dispatched_by_itself(on: Subject) {
     let mut render = job();
-    render.tasks[0].class = Class::Render;
+    render.tasks[0].queue = Queue::Render;
     on.accept(&render).await;
-    assert!(on.store.ring(Class::Light, 10, 10).await.expect("rings").bells.is_empty());
-    let bells = on.store.ring(Class::Render, 10, 10).await.expect("rings").bells;
-    assert_eq!((bells.len(), bells[0].class), (1, Class::Render));
+    assert!(on.store.dispatch(Queue::Light, 10, 10).await.expect("dispatches").messages.is_empty());
+    let messages = on.store.dispatch(Queue::Render, 10, 10).await.expect("dispatches").messages;
+    assert_eq!((messages.len(), messages[0].queue), (1, Queue::Render));
 }
 
 async fn racing_dispatchers_take_each_task_once(on: Subject) {
@@ -253,7 +267,13 @@ async fn racing_dispatchers_take_each_task_once(on: Subject) {
             tokio::spawn(async move {
                 let mut taken = Vec::new();
                 for _ in 0..10 {
-                    taken.extend(on.store.ring(Class::Light, 1_000, 7).await.expect("rings").bells);
+                    taken.extend(
+                        on.store
+                            .dispatch(Queue::Light, 1_000, 7)
+                            .await
+                            .expect("dispatches")
+                            .messages,
+                    );
                 }
                 taken
             })
@@ -261,7 +281,7 @@ async fn racing_dispatchers_take_each_task_once(on: Subject) {
         .collect();
     let mut tasks = Vec::new();
     for racer in racers {
-        tasks.extend(racer.await.expect("joins").into_iter().map(|bell| bell.task));
+        tasks.extend(racer.await.expect("joins").into_iter().map(|message| message.task));
     }
     assert_eq!(tasks.len(), 60);
     assert_eq!(tasks.into_iter().collect::<BTreeSet<_>>().len(), 60);
@@ -270,8 +290,8 @@ async fn racing_dispatchers_take_each_task_once(on: Subject) {
 /// Slot turns that go to others until `task` has its own, one slot at a time.
 async fn turns_until(on: &Subject, task: TaskId) -> usize {
     for turns in 0..10 {
-        let bells = on.store.ring(Class::Light, 1, 1).await.expect("rings").bells;
-        let claimed = on.claim(bells[0].task, LEASE).await.expect("claims");
+        let messages = on.store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").messages;
+        let claimed = on.claim(messages[0].task, LEASE).await.expect("claims");
         on.succeed(&claimed, json!(1)).await;
         if claimed.task == task {
             return turns;
@@ -298,22 +318,26 @@ async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less
 
 async fn the_idle_worker_gets_the_next_task_while_another_is_busy_for_long(on: Subject) {
     let idle = WorkerId::new();
-    beat(&on, on.worker, 2, false).await;
+    heartbeat(&on, on.worker, 2, false).await;
     let long = accept_many(&on, 2).await;
-    for bell in on.store.ring(Class::Light, 0, 100).await.expect("rings").bells {
-        on.claim(bell.task, LEASE).await.expect("claims");
+    for message in on.store.dispatch(Queue::Light, 0, 100).await.expect("dispatches").messages {
+        on.claim(message.task, LEASE).await.expect("claims");
     }
     let next = accept_many(&on, 3).await;
-    let rung = on.store.ring(Class::Light, 0, 100).await.expect("rings");
+    let dispatched = on.store.dispatch(Queue::Light, 0, 100).await.expect("dispatches");
     assert_eq!(
-        (rung.bells.len(), rung.more),
+        (dispatched.messages.len(), dispatched.more),
         (0, true),
-        "no bell is rung that nobody could answer"
+        "no message is dispatched that nobody could answer"
     );
-    beat(&on, idle, 1, false).await;
-    let bells = on.store.ring(Class::Light, 0, 100).await.expect("rings").bells;
-    assert_eq!(bells.len(), 1, "one slot is free in the fleet, and one bell is rung for it");
-    let claimed = on.store.claim(idle, &[bells[0].task], LEASE).await.expect("claims").remove(0);
+    heartbeat(&on, idle, 1, false).await;
+    let messages = on.store.dispatch(Queue::Light, 0, 100).await.expect("dispatches").messages;
+    assert_eq!(
+        messages.len(),
+        1,
+        "one slot is free in the fleet, and one message is dispatched for it"
+    );
+    let claimed = on.store.claim(idle, &[messages[0].task], LEASE).await.expect("claims").remove(0);
     assert!(claimed.is_some_and(|claimed| next.iter().any(|job| only(job) == claimed.task)));
     for job in &long {
         assert_eq!(on.state(only(job)).await, TaskState::Running);

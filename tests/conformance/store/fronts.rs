@@ -7,10 +7,10 @@ use backing::store::postgres::{self, PgOptions};
 use common::{
     error::JobError,
     id::{TaskId, WorkerId},
-    kind::Class,
     limits::LEASE,
     outcome::{Settlement, Verdict},
-    port::store::{Claimed, Target},
+    queue::Queue,
+    store::{Claimed, Target},
     submission::{NewBatch, NewJob, Priority, Work},
 };
 use serde_json::json;
@@ -26,10 +26,10 @@ use super::{
 /// Ready tasks that no line of their front leads to, and taken ones that it does not know: both by one look.
 const HIDDEN: &str = "SELECT count(*) FROM spool.tasks t
     WHERE t.lane = 1 AND NOT EXISTS (
-            SELECT FROM unnest(spool.lines_of(t.class)) l
+            SELECT FROM unnest(spool.lines_of(t.queue)) l
             WHERE l.priority = t.priority AND l.tenant = t.tenant AND l.kind = t.kind AND l.since <= t.run_at
                 AND l.batch = coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'))
-        OR t.lane = 2 AND NOT EXISTS (SELECT FROM spool.taken(t.class) k WHERE k.id = t.id)";
+        OR t.lane = 2 AND NOT EXISTS (SELECT FROM spool.taken(t.queue) k WHERE k.id = t.id)";
 /// Fronts are written this often while somebody waits, so that every epoch from before is over.
 const WRITES: i64 = 12;
 
@@ -46,7 +46,7 @@ async fn number(sql: &mut PgConnection, query: &'static str) -> i64 {
 }
 
 async fn writes(sql: &mut PgConnection) -> i64 {
-    number(sql, "SELECT max(number) FROM spool.fronts WHERE class = 'light'").await
+    number(sql, "SELECT max(number) FROM spool.fronts WHERE queue = 'light'").await
 }
 
 /// Runs other work until the front has been written so often.
@@ -82,21 +82,22 @@ async fn an_accept_that_is_slow_to_commit_is_not_hidden_by_what_came_after_it() 
     holder.execute("ROLLBACK").await.expect("ends");
     accepting.await.expect("joins");
     assert_eq!(number(&mut sql, HIDDEN).await, 0);
-    let rung: BTreeSet<TaskId> = on.ring().await.into_iter().map(|bell| bell.task).collect();
+    let dispatched: BTreeSet<TaskId> =
+        on.dispatch().await.into_iter().map(|message| message.task).collect();
     assert!(
-        rung.contains(&only(&slow)),
+        dispatched.contains(&only(&slow)),
         "it is older than what the front has passed, and there all the same"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_becomes_ready_again_far_behind_the_front_is_rung() {
+async fn what_becomes_ready_again_far_behind_the_front_is_dispatched() {
     let (on, mut sql, _) = place().await;
     let old: Vec<NewJob> = (0..3).map(|_| job()).collect();
     for job in &old {
         on.accept(job).await;
     }
-    on.ring().await;
+    on.dispatch().await;
     let released = on.claim(only(&old[1]), LEASE).await.expect("claims");
     let lost = on.claim(only(&old[2]), SHORT).await.expect("claims");
     run_others(&on, &mut sql).await;
@@ -104,8 +105,9 @@ async fn what_becomes_ready_again_far_behind_the_front_is_rung() {
     on.store.release(on.worker, &[(released.task, released.fence)]).await.expect("releases");
     on.sweep_until_lost(POLICY).await;
     assert_eq!(number(&mut sql, HIDDEN).await, 0);
-    let rung: BTreeSet<TaskId> = on.ring().await.into_iter().map(|bell| bell.task).collect();
-    assert_eq!(rung, old.iter().map(only).collect());
+    let dispatched: BTreeSet<TaskId> =
+        on.dispatch().await.into_iter().map(|message| message.task).collect();
+    assert_eq!(dispatched, old.iter().map(only).collect());
     on.fail_stale(&lost).await;
 }
 
@@ -121,9 +123,9 @@ async fn a_clock_that_was_set_back_hides_nothing() {
     .expect("as if all of it were an hour from now");
     let (first, second) = (job(), job());
     on.accept(&first).await;
-    assert_eq!(on.ring().await[0].task, only(&first));
+    assert_eq!(on.dispatch().await[0].task, only(&first));
     on.accept(&second).await;
-    assert_eq!(on.ring().await[0].task, only(&second));
+    assert_eq!(on.dispatch().await[0].task, only(&second));
     assert_eq!(number(&mut sql, HIDDEN).await, 0);
 }
 
@@ -138,15 +140,16 @@ async fn a_line_that_has_run_empty_takes_nobodys_turn() {
     }
     let of_c = job();
     c.accept(&of_c).await;
-    let ring =
-        async |ahead| on.store.ring(Class::Light, ahead, 1).await.expect("rings").bells[0].task;
-    assert_eq!(ring(1).await, only(&of_b[0]));
+    let dispatch = async |ahead| {
+        on.store.dispatch(Queue::Light, ahead, 1).await.expect("dispatches").messages[0].task
+    };
+    assert_eq!(dispatch(1).await, only(&of_b[0]));
     sql.execute(
         "UPDATE spool.fronts SET write_at = write_at + 3600000, look_at = look_at + 3600000",
     )
     .await
     .expect("no more writes");
-    let rest = [ring(2).await, ring(3).await, ring(4).await];
+    let rest = [dispatch(2).await, dispatch(3).await, dispatch(4).await];
     assert_eq!(
         rest,
         [only(&of_c), only(&of_b[1]), only(&of_b[2])],
@@ -174,7 +177,7 @@ fn some_job(chance: &mut Chance) -> NewJob {
     };
     job.priority = Priority([0, 5, 9][chance.below(3)]);
     for task in &mut job.tasks {
-        task.class = [Class::Light, Class::Render][chance.below(2)];
+        task.queue = [Queue::Light, Queue::Render][chance.below(2)];
     }
     job
 }
@@ -206,15 +209,20 @@ async fn act(on: Subject, mut chance: Chance) {
 }
 
 async fn work(on: &Subject, chance: &mut Chance) {
-    let class = [Class::Light, Class::Render][chance.below(2)];
-    let bells = on.store.ring(class, 50, 1 + chance.below(6) as u32).await.expect("rings").bells;
+    let queue = [Queue::Light, Queue::Render][chance.below(2)];
+    let messages = on
+        .store
+        .dispatch(queue, 50, 1 + chance.below(6) as u32)
+        .await
+        .expect("dispatches")
+        .messages;
     let lease = if chance.below(4) == 0 { Duration::from_millis(5) } else { LEASE };
-    for bell in bells {
+    for message in messages {
         if chance.below(5) == 0 {
-            on.store.hand_back(&[bell.task]).await.expect("hands back");
+            on.store.hand_back(&[message.task]).await.expect("hands back");
             continue;
         }
-        let Some(claimed) = on.claim(bell.task, lease).await else { continue };
+        let Some(claimed) = on.claim(message.task, lease).await else { continue };
         end(on, chance, &claimed).await;
     }
 }
@@ -268,13 +276,13 @@ async fn no_ready_task_is_hidden_and_nothing_taken_forgotten_whatever_happens_at
         actor.expect("seed above");
     }
     assert_eq!(number(&mut sql, HIDDEN).await, 0, "seed {seed}");
-    on.ring().await;
+    on.dispatch().await;
     let limited = "SELECT count(*) FROM spool.tasks WHERE lane = 1 AND limited_batch IS NULL";
-    assert_eq!(number(&mut sql, limited).await, 0, "all that is ready was rung, seed {seed}");
+    assert_eq!(number(&mut sql, limited).await, 0, "all that is ready was dispatched, seed {seed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_submitted_while_another_connection_holds_a_transaction_open_is_rung() {
+async fn a_job_submitted_while_another_connection_holds_a_transaction_open_is_dispatched() {
     let (on, mut sql, url) = place().await;
     let mut holder = PgConnection::connect(&url).await.expect("connects");
     holder
@@ -284,6 +292,6 @@ async fn a_job_submitted_while_another_connection_holds_a_transaction_open_is_ru
     run_others(&on, &mut sql).await;
     let last = job();
     on.store.accept(vec![on.submission(Work::Job(last.clone()))], &[]).await.expect("accepts");
-    assert_eq!(on.ring().await.len(), 1);
+    assert_eq!(on.dispatch().await.len(), 1);
     holder.execute("ROLLBACK").await.expect("ends");
 }

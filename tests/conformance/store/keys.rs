@@ -35,7 +35,7 @@ async fn a_key_takes_the_outputs_of_its_needs_in_the_order_of_the_plan(on: Subje
     let input_key = job.tasks[2].input_key.expect("it is memoised");
     let [a, b] = [key::output_hash(&a), key::output_hash(&b)];
     let keys = [key::task_key(input_key, &[b, a]), key::task_key(input_key, &[a, b])];
-    assert_eq!(on.store.remembers(&on.tenant, &keys).await.expect("reads"), [true, false]);
+    assert_eq!(on.store.have_memos(&on.tenant, &keys).await.expect("reads"), [true, false]);
 }
 
 async fn one_failed_need_among_several_leaves_no_key(on: Subject) {
@@ -62,9 +62,9 @@ async fn more_followers_than_one_decision_takes_are_all_settled(on: Subject) {
     let jobs: Vec<_> = (0..1_100).map(|_| equal(json!("same"))).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
-    let bells = on.ring().await;
-    assert_eq!(bells.len(), 1);
-    on.run(bells[0].task, json!("one run")).await;
+    let messages = on.dispatch().await;
+    assert_eq!(messages.len(), 1);
+    on.run(messages[0].task, json!("one run")).await;
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.pending()), (1_100, 0));
     assert_eq!(on.job(jobs[1_099].id).await.status, JobStatus::Succeeded);
@@ -75,12 +75,13 @@ async fn a_task_with_a_key_is_decided_on_when_its_time_comes(on: Subject) {
     let soon = || Some(Timestamp::now() + Duration::from_millis(100));
     let first = NewJob { run_at: soon(), ..equal(json!("later")) };
     on.accept(&first).await;
-    on.until(async || on.ring().await.pop().filter(|bell| bell.task == only(&first))).await;
+    on.until(async || on.dispatch().await.pop().filter(|message| message.task == only(&first)))
+        .await;
     on.run(only(&first), json!("made")).await;
     let second = NewJob { run_at: soon(), ..equal(json!("later")) };
     on.accept(&second).await;
     on.until(async || {
-        assert!(on.ring().await.is_empty(), "the memo has it");
+        assert!(on.dispatch().await.is_empty(), "the memo has it");
         (on.job(second.id).await.status == JobStatus::Succeeded).then_some(())
     })
     .await;

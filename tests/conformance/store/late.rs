@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 use backing::store::postgres::{self, PgOptions};
 use common::{
     id::{TaskId, WorkerId},
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
-    port::store::{Presence, Target},
+    queue::Queue,
+    store::{Target, WorkerRegistration},
     submission::{Acceptance, Idempotency, NewBatch, NewJob, Submission, Work},
 };
 use serde_json::json;
@@ -29,8 +29,13 @@ async fn place() -> (Subject, PgConnection) {
     (Subject::new(Arc::new(store), database), sql)
 }
 
-fn presence(worker: WorkerId, slots: u32) -> Presence {
-    Presence { worker, name: "a test".into(), slots: vec![(Class::Light, slots)], draining: false }
+fn registration(worker: WorkerId, slots: u32) -> WorkerRegistration {
+    WorkerRegistration {
+        worker,
+        name: "a test".into(),
+        slots: vec![(Queue::Light, slots)],
+        draining: false,
+    }
 }
 
 /// Ends a task as the sweep does that found its lease expired a moment ago. Answers whether that counted.
@@ -67,18 +72,18 @@ async fn a_lease_that_was_renewed_since_the_sweep_looked_saves_its_task() {
 }
 
 #[tokio::test]
-async fn what_was_queued_while_a_pause_was_set_is_handed_back_by_the_next_ring() {
+async fn what_was_queued_while_a_pause_was_set_is_handed_back_by_the_next_dispatch() {
     let (on, mut sql) = place().await;
     for pause in [
-        "INSERT INTO spool.pauses (since, scope, name) VALUES (1, 'class', 'light')",
+        "INSERT INTO spool.pauses (since, scope, name) VALUES (1, 'queue', 'light')",
         "INSERT INTO spool.pauses (since, scope, name) VALUES (1, 'tenant', 'default')",
     ] {
         let job = job();
         on.accept(&job).await;
-        on.ring().await;
+        on.dispatch().await;
         assert_eq!(on.state(only(&job)).await, TaskState::Queued);
         sql.execute(pause).await.expect("pauses");
-        assert!(on.ring().await.is_empty());
+        assert!(on.dispatch().await.is_empty());
         assert_eq!(on.state(only(&job)).await, TaskState::Ready);
         sql.execute("DELETE FROM spool.pauses").await.expect("resumes");
     }
@@ -87,13 +92,13 @@ async fn what_was_queued_while_a_pause_was_set_is_handed_back_by_the_next_ring()
 #[tokio::test]
 async fn a_worker_has_slots_for_as_long_as_it_beats_and_as_many_as_it_said_last() {
     let (on, mut sql) = place().await;
-    let slots = async || on.store.demand(Class::Light).await.expect("reads").slots;
-    let spare = async || on.store.ring(Class::Light, 0, 0).await.expect("rings").left;
-    on.store.beat(&presence(on.worker, 2), &[], SHORT).await.expect("beats");
+    let slots = async || on.store.demand(Queue::Light).await.expect("reads").slots;
+    let spare = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").left;
+    on.store.heartbeat(&registration(on.worker, 2), &[], SHORT).await.expect("heartbeats");
     assert_eq!((slots().await, spare().await), (2, 2));
     sql.execute("UPDATE spool.workers SET seen_at = seen_at - 11000").await.expect("writes");
     assert_eq!((slots().await, spare().await), (0, 0), "nobody heard of it for too long");
-    on.store.beat(&presence(on.worker, 5), &[], SHORT).await.expect("beats");
+    on.store.heartbeat(&registration(on.worker, 5), &[], SHORT).await.expect("heartbeats");
     assert_eq!((slots().await, spare().await), (5, 5));
 }
 

@@ -1,15 +1,15 @@
-//! Claims, fences, beats, losses: who may write about a task.
+//! Claims, fences, heartbeats, losses: who may write about a task.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use common::{
     error::{JobError, code},
     id::{Fence, TaskId, WorkerId},
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::Verdict,
-    port::store::{Beat, Presence, Pulse, Settled, SweepPolicy, Target},
+    queue::Queue,
+    store::{Heartbeat, HeartbeatReply, Settled, SweepPolicy, Target, WorkerRegistration},
     view::Progress,
 };
 use serde_json::json;
@@ -32,12 +32,17 @@ each_store!(
     a_release_burns_no_attempt_and_counts_no_loss,
     a_retry_waits_out_its_pause_and_keeps_its_error,
     racing_claims_give_each_task_to_one_worker,
-    a_lease_is_lost_whatever_the_class,
+    a_lease_is_lost_whatever_the_queue,
     an_input_that_is_the_whole_jobs_comes_with_the_claim,
 );
 
-fn presence(worker: WorkerId) -> Presence {
-    Presence { worker, name: "a test".into(), slots: vec![(Class::Light, 4)], draining: false }
+fn registration(worker: WorkerId) -> WorkerRegistration {
+    WorkerRegistration {
+        worker,
+        name: "a test".into(),
+        slots: vec![(Queue::Light, 4)],
+        draining: false,
+    }
 }
 
 async fn a_claim_is_given_once_and_carries_all_that_a_run_needs(on: Subject) {
@@ -84,13 +89,13 @@ async fn a_stale_fence_settles_beats_and_releases_nothing(on: Subject) {
     ] {
         assert_eq!(on.settle(&first, verdict).await.0, Settled::Stale);
     }
-    let beat = [Beat { task: first.task, fence: first.fence, progress: None }];
+    let heartbeat = [Heartbeat { task: first.task, fence: first.fence, progress: None }];
     assert_eq!(
-        on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"),
-        [Pulse::Stale]
+        on.store.heartbeat(&registration(on.worker), &heartbeat, LEASE).await.expect("heartbeats"),
+        [HeartbeatReply::Stale]
     );
-    let moved = on.store.release(on.worker, &[(first.task, first.fence)]).await.expect("answers");
-    assert_eq!(moved, Default::default());
+    let changes = on.store.release(on.worker, &[(first.task, first.fence)]).await.expect("answers");
+    assert_eq!(changes, Default::default());
     assert_eq!(on.state(only(&job)).await, TaskState::Running);
     on.succeed(&second, json!("right")).await;
     assert_eq!(on.settle(&second, succeeded(json!("twice"))).await.0, Settled::Stale);
@@ -111,13 +116,16 @@ async fn only_the_worker_that_claimed_may_settle_beat_or_release(on: Subject) {
             Settled::Stale
         );
     }
-    let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
-    assert_eq!(on.store.beat(&presence(thief), &beat, LEASE).await.expect("beats"), [Pulse::Stale]);
+    let heartbeat = [Heartbeat { task: claimed.task, fence: claimed.fence, progress: None }];
+    assert_eq!(
+        on.store.heartbeat(&registration(thief), &heartbeat, LEASE).await.expect("heartbeats"),
+        [HeartbeatReply::Stale]
+    );
     on.store.release(thief, &[(claimed.task, claimed.fence)]).await.expect("answers");
     assert_eq!(on.state(claimed.task).await, TaskState::Running);
     assert_eq!(
-        on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"),
-        [Pulse::Held]
+        on.store.heartbeat(&registration(on.worker), &heartbeat, LEASE).await.expect("heartbeats"),
+        [HeartbeatReply::Held]
     );
 }
 
@@ -128,23 +136,24 @@ async fn a_beat_keeps_the_lease_and_the_progress(on: Subject) {
     let kept = on.start_for(only(&kept), SHORT).await;
     let lost = on.start_for(only(&lost), SHORT).await;
     let progress = Progress { value: 0.25, stage: Some("frames".into()) };
-    let beat = [
-        Beat { task: kept.task, fence: kept.fence, progress: Some(progress.clone()) },
-        Beat { task: TaskId::new(), fence: Fence(1), progress: None },
+    let heartbeat = [
+        Heartbeat { task: kept.task, fence: kept.fence, progress: Some(progress.clone()) },
+        Heartbeat { task: TaskId::new(), fence: Fence(1), progress: None },
     ];
-    let pulses = on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats");
-    assert_eq!(pulses, [Pulse::Held, Pulse::Stale]);
+    let replies =
+        on.store.heartbeat(&registration(on.worker), &heartbeat, LEASE).await.expect("heartbeats");
+    assert_eq!(replies, [HeartbeatReply::Held, HeartbeatReply::Stale]);
     on.sweep_until_lost(POLICY).await;
     assert_eq!(on.state(kept.task).await, TaskState::Running);
     assert_eq!(on.state(lost.task).await, TaskState::Ready);
     assert_eq!(on.task(kept.task).await.progress, Some(progress.clone()));
     assert_eq!(on.job(kept.job).await.progress, Some(progress.clone()));
-    let silent = [Beat { task: kept.task, fence: kept.fence, progress: None }];
-    on.store.beat(&presence(on.worker), &silent, LEASE).await.expect("beats");
+    let silent = [Heartbeat { task: kept.task, fence: kept.fence, progress: None }];
+    on.store.heartbeat(&registration(on.worker), &silent, LEASE).await.expect("heartbeats");
     assert_eq!(
         on.task(kept.task).await.progress,
         Some(progress),
-        "a beat without news forgets nothing"
+        "a heartbeat without news forgets nothing"
     );
 }
 
@@ -153,12 +162,12 @@ async fn a_beat_that_comes_late_never_shortens_a_lease(on: Subject) {
     on.accept(&long).await;
     on.accept(&short).await;
     let long = on.start(only(&long)).await;
-    let beat = [Beat { task: long.task, fence: long.fence, progress: None }];
+    let heartbeat = [Heartbeat { task: long.task, fence: long.fence, progress: None }];
     assert_eq!(
-        on.store.beat(&presence(on.worker), &beat, SHORT).await.expect("beats"),
-        [Pulse::Held]
+        on.store.heartbeat(&registration(on.worker), &heartbeat, SHORT).await.expect("heartbeats"),
+        [HeartbeatReply::Held]
     );
-    // Runs out no sooner than the beat's would have.
+    // Runs out no sooner than the heartbeat's would have.
     let short = on.start_for(only(&short), SHORT).await;
     on.sweep_until_lost(POLICY).await;
     assert_eq!(
@@ -171,12 +180,12 @@ async fn a_beat_hears_of_a_cancel(on: Subject) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
-    let moved = on.cancel(Target::Job(job.id)).await;
-    assert_eq!(moved.stopping, [claimed.task]);
-    let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
+    let changes = on.cancel(Target::Job(job.id)).await;
+    assert_eq!(changes.stopping, [claimed.task]);
+    let heartbeat = [Heartbeat { task: claimed.task, fence: claimed.fence, progress: None }];
     assert_eq!(
-        on.store.beat(&presence(on.worker), &beat, LEASE).await.expect("beats"),
-        [Pulse::Cancel]
+        on.store.heartbeat(&registration(on.worker), &heartbeat, LEASE).await.expect("heartbeats"),
+        [HeartbeatReply::Cancel]
     );
 }
 
@@ -186,7 +195,7 @@ async fn a_lost_lease_makes_the_task_ready_and_burns_no_attempt(on: Subject) {
     let first = on.start_for(only(&job), SHORT).await;
     let swept = on.sweep_until_lost(POLICY).await;
     assert_eq!((swept.lost, swept.quarantined), (1, 0));
-    assert_eq!(swept.moved.readied, [Class::Light]);
+    assert_eq!(swept.changes.readied, [Queue::Light]);
     let task = on.task(only(&job)).await;
     assert_eq!((task.state, task.attempts, task.losses), (TaskState::Ready, 0, 1));
     let second = on.start(only(&job)).await;
@@ -220,8 +229,9 @@ async fn a_release_burns_no_attempt_and_counts_no_loss(on: Subject) {
     let job = job();
     on.accept(&job).await;
     let first = on.start(only(&job)).await;
-    let moved = on.store.release(on.worker, &[(first.task, first.fence)]).await.expect("releases");
-    assert_eq!(moved.readied, [Class::Light]);
+    let changes =
+        on.store.release(on.worker, &[(first.task, first.fence)]).await.expect("releases");
+    assert_eq!(changes.readied, [Queue::Light]);
     let task = on.task(only(&job)).await;
     assert_eq!((task.state, task.attempts, task.losses), (TaskState::Ready, 0, 0));
     assert_eq!(on.settle(&first, succeeded(json!("late"))).await.0, Settled::Stale);
@@ -235,9 +245,9 @@ async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: Subject) {
     let first = on.start(only(&job)).await;
     let error = JobError::transient("busy", "come back later");
     let far = Verdict::Retry { error: error.clone(), pause: Duration::from_secs(3600) };
-    let moved = on.count(&first, far).await;
-    assert_eq!(moved.views.len(), 1);
-    assert!(on.ring().await.is_empty(), "its pause is not over");
+    let changes = on.count(&first, far).await;
+    assert_eq!(changes.views.len(), 1);
+    assert!(on.dispatch().await.is_empty(), "its pause is not over");
     let task = on.task(only(&job)).await;
     assert_eq!((task.state, task.attempts, task.error), (TaskState::Ready, 1, Some(error.clone())));
     let view = on.job(job.id).await;
@@ -250,7 +260,8 @@ async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: Subject) {
     on.accept(&job).await;
     let first = on.start(only(&job)).await;
     on.count(&first, Verdict::Retry { error, pause: Duration::from_millis(30) }).await;
-    on.until(async || on.ring().await.into_iter().find(|bell| bell.task == only(&job))).await;
+    on.until(async || on.dispatch().await.into_iter().find(|message| message.task == only(&job)))
+        .await;
     let second = on.claim(only(&job), LEASE).await.expect("claims");
     assert_eq!((second.attempt, second.fence), (2, Fence(2)));
     on.fail(&second, "busy").await;
@@ -260,7 +271,7 @@ async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: Subject) {
 async fn racing_claims_give_each_task_to_one_worker(on: Subject) {
     let jobs: Vec<_> = (0..20).map(|_| job()).collect();
     on.accept_batch(&super::work::batch(&jobs)).await;
-    let tasks: Vec<TaskId> = on.ring().await.into_iter().map(|bell| bell.task).collect();
+    let tasks: Vec<TaskId> = on.dispatch().await.into_iter().map(|message| message.task).collect();
     assert_eq!(tasks.len(), 20);
     let racers = (0..6).map(|racer| {
         let (store, mut tasks) = (on.store.clone(), tasks.clone());
@@ -277,14 +288,14 @@ async fn racing_claims_give_each_task_to_one_worker(on: Subject) {
     assert_eq!(won.into_iter().collect::<BTreeSet<_>>(), tasks.into_iter().collect());
 }
 
-async fn a_lease_is_lost_whatever_the_class(on: Subject) {
-    for class in Class::ALL {
+async fn a_lease_is_lost_whatever_the_queue(on: Subject) {
+    for queue in Queue::ALL {
         let mut job = job();
-        job.tasks[0].class = class;
+        job.tasks[0].queue = queue;
         on.accept(&job).await;
         on.start_for(only(&job), SHORT).await;
         let swept = on.sweep_until_lost(POLICY).await;
-        assert_eq!((swept.lost, swept.moved.readied), (1, vec![class]));
+        assert_eq!((swept.lost, swept.changes.readied), (1, vec![queue]));
         on.start(only(&job)).await;
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use common::{
     id::TaskId,
-    kind::Class,
     lifecycle::TaskState,
     limits::LEASE,
-    port::{
-        controls::{EACH_TENANT, Limit, LimitScope},
-        store::Credit,
+    queue::Queue,
+    store::{
+        Credit,
+        operations::{EACH_TENANT, Limit, LimitScope},
     },
     submission::{NewJob, Work},
     view::WaitingFor,
@@ -55,9 +55,9 @@ fn of_kind(kind: &str) -> NewJob {
     job
 }
 
-fn of_class(class: Class) -> NewJob {
+fn of_queue(queue: Queue) -> NewJob {
     let mut job = job();
-    job.tasks[0].class = class;
+    job.tasks[0].queue = queue;
     job
 }
 
@@ -86,17 +86,17 @@ async fn a_limit_is_kept_until_something_ends_and_its_job_says_what_it_waits_for
         let jobs: Vec<_> = (0..5).map(|_| of_kind("echo")).collect();
         set(&on, scope, &name, 2, if scope == LimitScope::Tenant { &[] } else { &["echo"] }).await;
         accept_all(&on, &jobs).await;
-        let bells = on.ring().await;
-        assert_eq!(bells.len(), 2, "{scope:?}");
+        let messages = on.dispatch().await;
+        assert_eq!(messages.len(), 2, "{scope:?}");
         let held = on.first_in(&jobs, TaskState::Ready).await;
         let held = jobs.iter().find(|job| only(job) == held).expect("one of them");
         assert_eq!(on.job(held.id).await.waiting_for, Some(waits_for));
-        let running = on.claim(bells[0].task, LEASE).await.expect("claims");
-        assert!(on.ring().await.is_empty(), "what runs counts as what is queued");
+        let running = on.claim(messages[0].task, LEASE).await.expect("claims");
+        assert!(on.dispatch().await.is_empty(), "what runs counts as what is queued");
         on.succeed(&running, json!(1)).await;
-        assert_eq!(on.ring().await.len(), 1, "an end makes room for one");
+        assert_eq!(on.dispatch().await.len(), 1, "an end makes room for one");
         on.store.unset_limit(scope, &name).await.expect("unsets");
-        assert_eq!(on.ring().await.len(), 2, "without the limit the rest goes");
+        assert_eq!(on.dispatch().await.len(), 2, "without the limit the rest goes");
         for job in &jobs {
             if let Some(claimed) = on.claim(only(job), LEASE).await {
                 on.succeed(&claimed, json!(1)).await;
@@ -114,7 +114,7 @@ async fn the_default_of_tenants_is_for_each_without_a_limit_of_its_own(on: Subje
         accept_all(&on.as_tenant(name), &jobs).await;
         all.push((on.as_tenant(name), jobs));
     }
-    on.ring().await;
+    on.dispatch().await;
     for ((tenant, jobs), wanted) in all.iter().zip([1, 1, 3]) {
         assert_eq!(taken(tenant, jobs).await, wanted, "{:?}", tenant.tenant);
     }
@@ -124,7 +124,7 @@ async fn a_provider_is_limited_over_all_kinds_that_ask_it(on: Subject) {
     set(&on, LimitScope::Provider, "text", 3, &["script", "ideas"]).await;
     let jobs: Vec<_> = ["script", "ideas", "image", "script", "ideas", "image"].map(of_kind).into();
     accept_all(&on, &jobs).await;
-    assert_eq!(on.ring().await.len(), 5, "three that ask for text, and both that do not");
+    assert_eq!(on.dispatch().await.len(), 5, "three that ask for text, and both that do not");
     assert_eq!(taken(&on, &[jobs[2].clone(), jobs[5].clone()]).await, 2);
 }
 
@@ -137,7 +137,7 @@ async fn several_limits_are_kept_together(on: Subject) {
     accept_all(&a, &a_scripts).await;
     accept_all(&a, &a_others).await;
     accept_all(&b, &b_scripts).await;
-    on.ring().await;
+    on.dispatch().await;
     let (a_s, a_o, b_s) =
         (taken(&a, &a_scripts).await, taken(&a, &a_others).await, taken(&b, &b_scripts).await);
     assert_eq!(a_s + b_s, 2, "no more scripts than may be");
@@ -147,65 +147,65 @@ async fn several_limits_are_kept_together(on: Subject) {
 async fn a_limit_counts_over_all_classes(on: Subject) {
     set(&on, LimitScope::Tenant, &on.tenant.0, 2, &[]).await;
     let jobs = [
-        of_class(Class::Light),
-        of_class(Class::Render),
-        of_class(Class::Generate),
-        of_class(Class::Render),
+        of_queue(Queue::Light),
+        of_queue(Queue::Render),
+        of_queue(Queue::Generate),
+        of_queue(Queue::Render),
     ];
     accept_all(&on, &jobs).await;
-    assert_eq!(on.ring().await.len(), 2);
-    assert!(on.ring().await.is_empty());
-    for taken in [Class::Generate, Class::Render, Class::Light] {
+    assert_eq!(on.dispatch().await.len(), 2);
+    assert!(on.dispatch().await.is_empty());
+    for taken in [Queue::Generate, Queue::Render, Queue::Light] {
         let other = on.as_tenant(taken.as_str());
         set(&other, LimitScope::Tenant, taken.as_str(), 1, &[]).await;
-        accept_all(&other, &[of_class(taken)]).await;
-        assert_eq!(other.ring().await.len(), 1);
-        accept_all(&other, &Class::ALL.map(of_class)).await;
-        assert!(other.ring().await.is_empty(), "what is taken of {taken} counts");
+        accept_all(&other, &[of_queue(taken)]).await;
+        assert_eq!(other.dispatch().await.len(), 1);
+        accept_all(&other, &Queue::ALL.map(of_queue)).await;
+        assert!(other.dispatch().await.is_empty(), "what is taken of {taken} counts");
     }
 }
 
 async fn an_accept_with_credit_keeps_to_limits(on: Subject) {
-    let credit = [Credit { class: Class::Light, tasks: 100 }];
+    let credit = [Credit { queue: Queue::Light, tasks: 100 }];
     let accept = async |jobs: &[NewJob]| {
         let submissions = jobs.iter().map(|job| on.submission(Work::Job(job.clone()))).collect();
-        on.store.accept(submissions, &credit).await.expect("accepts").bells.len()
+        on.store.accept(submissions, &credit).await.expect("accepts").messages.len()
     };
     let jobs: Vec<_> = (0..3).map(|_| job()).collect();
     assert_eq!(accept(&jobs).await, 3, "credit is spent where nothing is limited");
     set(&on, LimitScope::Tenant, &on.tenant.0, 4, &[]).await;
     let more: Vec<_> = (0..3).map(|_| job()).collect();
     assert_eq!(accept(&more).await, 0);
-    assert_eq!(on.ring().await.len(), 1, "three were there, four may be");
+    assert_eq!(on.dispatch().await.len(), 1, "three were there, four may be");
 }
 
 async fn racing_dispatchers_keep_to_a_limit(on: Subject) {
     set(&on, LimitScope::Kind, "echo", 7, &["echo"]).await;
-    let jobs: Vec<_> = (0..60).map(|at| of_class(Class::ALL[at % 3])).collect();
+    let jobs: Vec<_> = (0..60).map(|at| of_queue(Queue::ALL[at % 3])).collect();
     accept_all(&on, &jobs).await;
     let racers: Vec<_> = (0..6)
         .map(|at| {
             let on = on.clone();
             tokio::spawn(async move {
-                let mut rung = 0;
+                let mut dispatched = 0;
                 for _ in 0..10 {
-                    rung += on
+                    dispatched += on
                         .store
-                        .ring(Class::ALL[at % 3], 1_000, 5)
+                        .dispatch(Queue::ALL[at % 3], 1_000, 5)
                         .await
-                        .expect("rings")
-                        .bells
+                        .expect("dispatches")
+                        .messages
                         .len();
                 }
-                rung
+                dispatched
             })
         })
         .collect();
-    let mut rung = 0;
+    let mut dispatched = 0;
     for racer in racers {
-        rung += racer.await.expect("joins");
+        dispatched += racer.await.expect("joins");
     }
-    assert_eq!(rung, 7, "as many as may be, and no more");
+    assert_eq!(dispatched, 7, "as many as may be, and no more");
 }
 
 async fn what_a_limit_holds_back_is_in_nobodys_way(on: Subject) {
@@ -216,23 +216,23 @@ async fn what_a_limit_holds_back_is_in_nobodys_way(on: Subject) {
     let (mine, other) = (of_kind("echo"), of_kind("echo"));
     on.accept(&mine).await;
     on.as_tenant("z").accept(&other).await;
-    let mut rung = BTreeSet::<TaskId>::new();
+    let mut dispatched = BTreeSet::<TaskId>::new();
     for _ in 0..3 {
-        rung.extend(
+        dispatched.extend(
             on.store
-                .ring(Class::Light, 1_000, 1)
+                .dispatch(Queue::Light, 1_000, 1)
                 .await
-                .expect("rings")
-                .bells
+                .expect("dispatches")
+                .messages
                 .into_iter()
-                .map(|bell| bell.task),
+                .map(|message| message.task),
         );
     }
-    assert!(rung.contains(&only(&mine)), "not in the way of the same tenant's other kind");
-    assert!(rung.contains(&only(&other)), "nor of another tenant");
-    let last = on.store.ring(Class::Light, 1_000, 1).await.expect("rings");
+    assert!(dispatched.contains(&only(&mine)), "not in the way of the same tenant's other kind");
+    assert!(dispatched.contains(&only(&other)), "nor of another tenant");
+    let last = on.store.dispatch(Queue::Light, 1_000, 1).await.expect("dispatches");
     assert_eq!(
-        (last.bells.len(), last.more),
+        (last.messages.len(), last.more),
         (0, false),
         "what a limit holds back does not wait for room"
     );

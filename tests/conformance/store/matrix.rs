@@ -8,7 +8,7 @@ use common::{
     lifecycle::{TaskEvent, TaskState, next},
     limits::LEASE,
     outcome::Verdict,
-    port::store::{Claimed, SweepPolicy, Target},
+    store::{Claimed, SweepPolicy, Target},
     submission::NewJob,
 };
 use serde_json::json;
@@ -70,7 +70,7 @@ async fn every_event(on: &Subject, state: TaskState) {
 /// What the port has no way to ask for: a memo is looked for only when a task becomes ready.
 fn can_be_posed(state: TaskState, event: TaskEvent) -> bool {
     match event {
-        TaskEvent::Recall => !matches!(state, TaskState::Ready | TaskState::Queued),
+        TaskEvent::MemoHit => !matches!(state, TaskState::Ready | TaskState::Queued),
         _ => true,
     }
 }
@@ -89,7 +89,7 @@ async fn stage(on: &Subject, state: TaskState, event: TaskEvent) -> Staged {
     if event == TaskEvent::Expire {
         return stage_bound(on, state).await;
     }
-    if state == TaskState::Waiting && matches!(event, TaskEvent::Promote | TaskEvent::Recall) {
+    if state == TaskState::Waiting && matches!(event, TaskEvent::Elect | TaskEvent::MemoHit) {
         return stage_follower(on).await;
     }
     // The result stands apart, so that the fate of `it` is not its job's.
@@ -133,7 +133,7 @@ async fn stage_bound(on: &Subject, state: TaskState) -> Staged {
 async fn lead_to(on: &Subject, it: TaskId, job: JobId, state: TaskState, event: TaskEvent) {
     match state {
         TaskState::Waiting | TaskState::Ready => {}
-        TaskState::Queued => assert!(on.ring().await.iter().any(|bell| bell.task == it)),
+        TaskState::Queued => assert!(on.dispatch().await.iter().any(|message| message.task == it)),
         TaskState::Running => {
             let expires = matches!(event, TaskEvent::Lose | TaskEvent::Quarantine);
             on.start_for(it, if expires { SHORT } else { LEASE }).await;
@@ -149,13 +149,13 @@ async fn pose(on: &Subject, staged: &Staged, event: TaskEvent) {
     let settle =
         async |verdict| drop(on.settle_as(on.worker, staged.task, staged.fence, verdict).await);
     match event {
-        TaskEvent::NeedsMet | TaskEvent::Recall => {
+        TaskEvent::NeedsMet | TaskEvent::MemoHit => {
             drop(on.settle(&staged.before, succeeded(json!(1))).await)
         }
-        TaskEvent::Promote | TaskEvent::NeedFailed => {
+        TaskEvent::Elect | TaskEvent::NeedFailed => {
             drop(on.settle(&staged.before, Verdict::Failed(broken())).await)
         }
-        TaskEvent::Ring => drop(on.ring().await),
+        TaskEvent::Dispatch => drop(on.dispatch().await),
         TaskEvent::HandBack => drop(on.store.hand_back(&[staged.task]).await.expect("answers")),
         TaskEvent::Claim => drop(on.claim(staged.task, LEASE).await),
         TaskEvent::Succeed => settle(succeeded(json!(1))).await,

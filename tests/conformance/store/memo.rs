@@ -5,10 +5,10 @@ use std::time::Duration;
 use common::{
     error::{JobError, code},
     key::task_key,
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
     outcome::Verdict,
-    port::store::Target,
+    queue::Queue,
+    store::Target,
     submission::{NewJob, Priority},
     view::WaitingFor,
 };
@@ -41,18 +41,18 @@ each_store!(
     equal_tasks_of_one_plan_run_once,
     a_grown_task_takes_the_memo,
     a_failure_is_not_remembered,
-    a_whole_plan_is_recalled_need_by_need,
+    a_whole_plan_is_cached_need_by_need,
 );
 
 async fn a_hundred_equal_jobs_are_one_run_and_a_hundred_results(on: Subject) {
     let jobs: Vec<_> = (0..100).map(|_| equal(json!({"same": true}))).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
-    let bells = on.ring().await;
-    assert_eq!(bells.len(), 1);
+    let messages = on.dispatch().await;
+    assert_eq!(messages.len(), 1);
     assert_eq!(on.job(jobs[99].id).await.waiting_for, Some(WaitingFor::Needs));
-    let moved = on.run(bells[0].task, json!("one run")).await;
-    assert_eq!(moved.views.len(), 100);
+    let changes = on.run(messages[0].task, json!("one run")).await;
+    assert_eq!(changes.views.len(), 100);
     for job in &jobs {
         let view = on.job(job.id).await;
         assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("one run"))));
@@ -62,7 +62,7 @@ async fn a_hundred_equal_jobs_are_one_run_and_a_hundred_results(on: Subject) {
     let mut attempts = 0;
     for job in &jobs {
         let task = on.task(only(job)).await;
-        assert_eq!(task.recalled, task.attempts == 0);
+        assert_eq!(task.cached, task.attempts == 0);
         attempts += task.attempts;
     }
     assert_eq!(attempts, 1);
@@ -73,16 +73,16 @@ async fn a_memo_settles_a_later_equal_at_once(on: Subject) {
     on.accept(&first).await;
     on.run(only(&first), json!("made")).await;
     let accepted = on.accept(&second).await;
-    assert!(accepted.moved.readied.is_empty());
+    assert!(accepted.changes.readied.is_empty());
     let view = on.job(second.id).await;
     assert_eq!(
         (view.status, view.result.clone(), view.attempts),
         (JobStatus::Succeeded, Some(json!("made")), 0)
     );
     assert!(view.finished_at.is_some());
-    assert_eq!(accepted.moved.views, [view]);
+    assert_eq!(accepted.changes.views, [view]);
     let task = on.task(only(&second)).await;
-    assert_eq!((task.state, task.recalled), (TaskState::Succeeded, true));
+    assert_eq!((task.state, task.cached), (TaskState::Succeeded, true));
 }
 
 async fn a_memo_belongs_to_its_tenant(on: Subject) {
@@ -114,14 +114,14 @@ async fn a_memo_is_seen_by_its_key(on: Subject) {
     let keys = [key(&open), key(&done)];
     on.accept(&done).await;
     on.accept(&open).await;
-    assert_eq!(on.store.remembers(&on.tenant, &keys).await.expect("reads"), [false, false]);
+    assert_eq!(on.store.have_memos(&on.tenant, &keys).await.expect("reads"), [false, false]);
     on.run(only(&done), json!("made")).await;
-    assert_eq!(on.store.remembers(&on.tenant, &keys).await.expect("reads"), [false, true]);
+    assert_eq!(on.store.have_memos(&on.tenant, &keys).await.expect("reads"), [false, true]);
     assert_eq!(
-        on.store.remembers(&on.as_tenant("other").tenant, &keys).await.expect("reads"),
+        on.store.have_memos(&on.as_tenant("other").tenant, &keys).await.expect("reads"),
         [false, false]
     );
-    assert_eq!(on.store.remembers(&on.tenant, &[]).await.expect("reads"), [false; 0]);
+    assert_eq!(on.store.have_memos(&on.tenant, &[]).await.expect("reads"), [false; 0]);
 }
 
 async fn an_output_that_is_not_to_be_remembered_answers_its_own_task_alone(on: Subject) {
@@ -186,7 +186,7 @@ async fn the_key_of_a_task_is_known_when_its_last_need_settles(on: Subject) {
     on.run(task(&first, "c"), json!("c")).await;
     let view = on.job(second.id).await;
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("c"))));
-    assert_eq!((view.tasks["echo"].settled, view.tasks["echo"].recalled), (3, 2));
+    assert_eq!((view.tasks["echo"].settled, view.tasks["echo"].cached), (3, 2));
 }
 
 async fn an_output_that_changes_changes_the_keys_behind_it(on: Subject) {
@@ -212,7 +212,7 @@ async fn a_failed_need_leaves_a_task_without_a_key(on: Subject) {
     let state = on.state(task(&second, "end")).await;
     assert!(
         matches!(state, TaskState::Ready | TaskState::Queued),
-        "it neither follows nor recalls: {state}"
+        "it neither follows nor memo_hits: {state}"
     );
 }
 
@@ -226,8 +226,8 @@ async fn a_leaders_failure_promotes_exactly_one_the_highest_and_oldest(on: Subje
         on.accept(job).await;
         on.tick().await;
     }
-    let moved = on.run_badly(only(&leader), "x").await;
-    assert_eq!(moved.readied, [Class::Light]);
+    let changes = on.run_badly(only(&leader), "x").await;
+    assert_eq!(changes.readied, [Queue::Light]);
     assert_eq!(on.job(leader.id).await.status, JobStatus::Failed);
     let states =
         [on.state(only(&low)).await, on.state(only(&high)).await, on.state(only(&later)).await];
@@ -262,7 +262,7 @@ async fn who_arrives_while_the_leader_runs_follows_it(on: Subject) {
     let running = on.start(only(&leader)).await;
     on.accept(&follower).await;
     assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
-    assert_eq!(on.ring().await, []);
+    assert_eq!(on.dispatch().await, []);
     on.succeed(&running, json!("once")).await;
     assert_eq!(on.job(follower.id).await.result, Some(json!("once")));
 }
@@ -293,7 +293,10 @@ async fn a_lost_lease_a_release_and_a_retry_keep_the_lead(on: Subject) {
     let error = JobError::transient("busy", "later");
     on.count(&claimed, Verdict::Retry { error, pause: Duration::ZERO }).await;
     assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
-    on.until(async || on.ring().await.into_iter().find(|bell| bell.task == only(&leader))).await;
+    on.until(async || {
+        on.dispatch().await.into_iter().find(|message| message.task == only(&leader))
+    })
+    .await;
     let claimed = on.claim(only(&leader), common::limits::LEASE).await.expect("claims");
     on.succeed(&claimed, json!("at last")).await;
     assert_eq!(on.job(follower.id).await.result, Some(json!("at last")));
@@ -305,17 +308,17 @@ async fn a_leader_runs_in_the_highest_band_of_its_followers(on: Subject) {
     for job in [&low, &other, &high] {
         on.accept(job).await;
     }
-    let bells: Vec<_> = on.ring().await.into_iter().map(|bell| bell.task).collect();
-    assert_eq!(bells, [only(&low), only(&other)]);
+    let messages: Vec<_> = on.dispatch().await.into_iter().map(|message| message.task).collect();
+    assert_eq!(messages, [only(&low), only(&other)]);
 }
 
 async fn a_follower_that_may_run_now_does_not_wait_for_a_leader_of_tomorrow(on: Subject) {
     let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
     let (leader, follower) = (NewJob { run_at: Some(tomorrow), ..banded(5) }, banded(5));
     on.accept(&leader).await;
-    assert!(on.ring().await.is_empty());
+    assert!(on.dispatch().await.is_empty());
     on.accept(&follower).await;
-    assert_eq!(on.ring().await.len(), 1);
+    assert_eq!(on.dispatch().await.len(), 1);
 }
 
 async fn equal_tasks_of_one_plan_run_once(on: Subject) {
@@ -323,9 +326,9 @@ async fn equal_tasks_of_one_plan_run_once(on: Subject) {
     let job =
         plan(&[twin("left"), twin("right"), step("end").after("left").after("right").result()]);
     on.accept(&job).await;
-    let bells = on.ring().await;
-    assert_eq!(bells.len(), 1);
-    on.run(bells[0].task, json!("both")).await;
+    let messages = on.dispatch().await;
+    assert_eq!(messages.len(), 1);
+    on.run(messages[0].task, json!("both")).await;
     let end = on.start(task(&job, "end")).await;
     assert!(end.needs.iter().all(|need| need.result == Ok(json!("both"))));
 }
@@ -356,18 +359,18 @@ async fn a_failure_is_not_remembered(on: Subject) {
     assert_ne!(error.code, code::CANCELLED);
 }
 
-async fn a_whole_plan_is_recalled_need_by_need(on: Subject) {
+async fn a_whole_plan_is_cached_need_by_need(on: Subject) {
     let (first, second) = (chain("one"), chain("one"));
     on.accept(&first).await;
     for name in ["a", "b", "c"] {
         on.run(task(&first, name), json!(name)).await;
     }
     let accepted = on.accept(&second).await;
-    assert!(accepted.bells.is_empty() && accepted.moved.readied.is_empty());
+    assert!(accepted.messages.is_empty() && accepted.changes.readied.is_empty());
     let view = on.job(second.id).await;
     assert_eq!(
         (view.status, view.result, view.attempts),
         (JobStatus::Succeeded, Some(json!("c")), 0)
     );
-    assert_eq!(view.tasks["echo"].recalled, 3);
+    assert_eq!(view.tasks["echo"].cached, 3);
 }

@@ -7,7 +7,7 @@ use common::{
     key,
     lifecycle::TaskState,
     outcome::{ArtifactRef, Verdict},
-    port::store::{Retention, Target},
+    store::{Retention, Target},
     submission::NewJob,
 };
 use serde_json::json;
@@ -50,13 +50,13 @@ async fn run(on: &Subject, job: &NewJob, artifacts: &[ArtifactRef]) {
     on.count(&claimed, made(artifacts)).await;
 }
 
-/// Asked twice, with a while in between: at first sight nothing has been unnamed for any time.
-async fn unnamed(on: &Subject, artifacts: &[ArtifactRef]) -> Vec<Digest> {
+/// Asked twice, with a while in between: at first sight nothing has been unreferenced for any time.
+async fn unreferenced(on: &Subject, artifacts: &[ArtifactRef]) -> Vec<Digest> {
     let hashes: Vec<Digest> = artifacts.iter().map(|artifact| artifact.hash).collect();
-    on.store.unnamed(&hashes, Duration::from_secs(3600)).await.expect("answers");
+    on.store.unreferenced(&hashes, Duration::from_secs(3600)).await.expect("answers");
     on.tick().await;
     on.tick().await;
-    on.store.unnamed(&hashes, QUIET).await.expect("answers")
+    on.store.unreferenced(&hashes, QUIET).await.expect("answers")
 }
 
 async fn forget(on: &Subject, jobs: Duration, memos: Duration) {
@@ -74,28 +74,28 @@ async fn a_job_that_is_kept_names_what_its_tasks_made(on: Subject) {
     let part = on.start(task(&job, "part")).await;
     on.count(&part, made(&[mine.clone(), mine.clone()])).await;
     let asked = [mine.clone(), loose.clone()];
-    assert_eq!(unnamed(&on, &asked).await, [loose.hash], "the job is open");
+    assert_eq!(unreferenced(&on, &asked).await, [loose.hash], "the job is open");
     on.run_badly(task(&job, "end"), "x").await;
-    assert_eq!(unnamed(&on, &asked).await, [loose.hash], "the job is kept");
+    assert_eq!(unreferenced(&on, &asked).await, [loose.hash], "the job is kept");
     on.retry(Target::Job(job.id)).await;
     forget(&on, Duration::ZERO, HOUR).await;
-    assert_eq!(unnamed(&on, &asked).await, [loose.hash], "what runs again is not forgotten");
+    assert_eq!(unreferenced(&on, &asked).await, [loose.hash], "what runs again is not forgotten");
     on.cancel(Target::Job(job.id)).await;
     forget(&on, Duration::ZERO, HOUR).await;
-    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
-    assert_eq!(unnamed(&on, &[]).await, []);
+    assert_eq!(unreferenced(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
+    assert_eq!(unreferenced(&on, &[]).await, []);
 }
 
 async fn a_memo_names_its_artifacts_after_the_job_is_gone(on: Subject) {
     let mine = artifact("mine");
     run(&on, &equal(json!({"a": 1})), std::slice::from_ref(&mine)).await;
     forget(&on, Duration::ZERO, HOUR).await;
-    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, []);
+    assert_eq!(unreferenced(&on, std::slice::from_ref(&mine)).await, []);
     forget(&on, Duration::ZERO, Duration::ZERO).await;
-    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
-    on.store.forget_unnamed(&[mine.hash]).await.expect("forgets");
+    assert_eq!(unreferenced(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
+    on.store.forget_unreferenced(&[mine.hash]).await.expect("forgets");
     assert_eq!(
-        on.store.unnamed(&[mine.hash], QUIET).await.expect("answers"),
+        on.store.unreferenced(&[mine.hash], QUIET).await.expect("answers"),
         [],
         "it is seen for the first time"
     );
@@ -108,12 +108,12 @@ async fn a_job_that_took_a_memo_names_what_it_took(on: Subject) {
     on.accept(&equal(json!({"a": 1}))).await;
     forget(&on, HOUR, Duration::ZERO).await;
     assert_eq!(
-        unnamed(&on, std::slice::from_ref(&mine)).await,
+        unreferenced(&on, std::slice::from_ref(&mine)).await,
         [],
         "the memo is gone, the job is there"
     );
     forget(&on, Duration::ZERO, Duration::ZERO).await;
-    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
+    assert_eq!(unreferenced(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
 }
 
 async fn an_address_in_the_input_names_an_artifact_while_the_job_is_kept(on: Subject) {
@@ -122,20 +122,21 @@ async fn an_address_in_the_input_names_an_artifact_while_the_job_is_kept(on: Sub
     let job = NewJob { input, ..job() };
     on.accept(&job).await;
     let asked = [one, two];
-    assert_eq!(unnamed(&on, &asked).await, []);
+    assert_eq!(unreferenced(&on, &asked).await, []);
     on.cancel(Target::Job(job.id)).await;
     forget(&on, Duration::ZERO, HOUR).await;
-    assert_eq!(unnamed(&on, &asked).await.len(), 2);
+    assert_eq!(unreferenced(&on, &asked).await.len(), 2);
 }
 
 async fn what_was_named_again_is_not_taken_for_long_unnamed(on: Subject) {
     let mine = artifact("mine");
-    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
+    assert_eq!(unreferenced(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
     let job = job();
     run(&on, &job, std::slice::from_ref(&mine)).await;
-    assert_eq!(unnamed(&on, std::slice::from_ref(&mine)).await, []);
+    assert_eq!(unreferenced(&on, std::slice::from_ref(&mine)).await, []);
     forget(&on, Duration::ZERO, HOUR).await;
-    let first = on.store.unnamed(&[mine.hash], Duration::from_millis(1)).await.expect("answers");
+    let first =
+        on.store.unreferenced(&[mine.hash], Duration::from_millis(1)).await.expect("answers");
     assert_eq!(first, [], "it counts from now, not from the first time");
 }
 
@@ -144,7 +145,7 @@ async fn a_memo_whose_file_is_lost_is_forgotten_and_its_work_done_again(on: Subj
     run(&on, &equal(json!({"a": 1})), &[lost.clone(), other.clone()]).await;
     run(&on, &equal(json!({"a": 2})), std::slice::from_ref(&other)).await;
     let remembered = async |artifact: &ArtifactRef| {
-        let found = on.store.remembered(artifact.hash.0[0]).await.expect("answers");
+        let found = on.store.memo_artifacts(artifact.hash.0[0]).await.expect("answers");
         found.iter().filter(|hash| **hash == artifact.hash).count()
     };
     assert_eq!(

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use backing::store::postgres::{PgOptions, connect};
 use common::{
     id::JobId,
-    port::store::{Retention, Target},
+    store::{Retention, Target},
     submission::{NewBatch, NewItem, NewJob},
 };
 use jiff::Timestamp;

@@ -15,10 +15,10 @@ use backing::store::{
 use common::{
     error::JobError,
     id::{Fence, WorkerId},
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
     outcome::{Settlement, Verdict},
-    port::store::{Beat, Presence, Retention, Store, Target},
+    queue::Queue,
+    store::{Heartbeat, Retention, Store, Target, WorkerRegistration},
     submission::{NewBatch, NewJob},
 };
 use serde_json::json;
@@ -97,9 +97,9 @@ async fn a_server_that_is_not_there_is_unavailable() {
 #[tokio::test]
 async fn a_follower_left_undecided_by_a_crash_is_decided_by_the_sweep() {
     let (on, mut sql, _) = place().await;
-    let (leader, recalled) = (equal(json!(1)), equal(json!(2)));
+    let (leader, cached) = (equal(json!(1)), equal(json!(2)));
     on.accept(&leader).await;
-    on.accept(&recalled).await;
+    on.accept(&cached).await;
     sql.execute("UPDATE spool.tasks SET leads = false, state = 'waiting', lane = 0")
         .await
         .expect("updates");
@@ -107,15 +107,15 @@ async fn a_follower_left_undecided_by_a_crash_is_decided_by_the_sweep() {
         "INSERT INTO spool.memos (tenant, key, output, hash, created_at, used_at) SELECT tenant, key, '\"memo\"', key, 1, 1
          FROM spool.tasks WHERE id = $1",
     )
-    .bind(only(&recalled).0)
+    .bind(only(&cached).0)
     .execute(&mut sql)
     .await
     .expect("inserts");
-    assert!(on.ring().await.is_empty());
+    assert!(on.dispatch().await.is_empty());
     let swept = on.store.sweep(POLICY).await.expect("sweeps");
-    assert_eq!(swept.moved.readied, [Class::Light]);
+    assert_eq!(swept.changes.readied, [Queue::Light]);
     assert_eq!(on.state(only(&leader)).await, TaskState::Ready);
-    assert_eq!(on.job(recalled.id).await.result, Some(json!("memo")));
+    assert_eq!(on.job(cached.id).await.result, Some(json!("memo")));
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn the_history_of_days_without_jobs_is_dropped_whole() {
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'spool.history'::regclass";
     let before = number(&mut sql, partitions).await;
     sql.execute("DROP TABLE spool.history_rest").await.expect("drops");
-    let ahead = "SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relname > 'history_2021'";
+    let ahead = "SELECT count(*) FROM pg_inherits i JOIN pg_queue c ON c.oid = i.inhrelid WHERE c.relname > 'history_2021'";
     assert!(number(&mut sql, ahead).await >= 8, "a week is there ahead of its time");
     sql.execute("CREATE TABLE spool.history_rest PARTITION OF spool.history DEFAULT")
         .await
@@ -167,11 +167,19 @@ async fn after_the_server_was_away_no_lease_expires_and_no_loss_counts_for_one_l
     for _ in 0..3 {
         assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 0);
     }
-    let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
-    let presence =
-        Presence { worker: on.worker, name: "a test".into(), slots: Vec::new(), draining: false };
-    let pulses = on.store.beat(&presence, &beat, SHORT).await.expect("beats");
-    assert_eq!(pulses, [common::port::store::Pulse::Held], "whoever could not beat can now");
+    let heartbeat = [Heartbeat { task: claimed.task, fence: claimed.fence, progress: None }];
+    let registration = WorkerRegistration {
+        worker: on.worker,
+        name: "a test".into(),
+        slots: Vec::new(),
+        draining: false,
+    };
+    let replies = on.store.heartbeat(&registration, &heartbeat, SHORT).await.expect("heartbeats");
+    assert_eq!(
+        replies,
+        [common::store::HeartbeatReply::Held],
+        "whoever could not heartbeat can now"
+    );
     while number(&mut sql, over).await == 0 {
         tokio::task::yield_now().await;
     }
@@ -191,17 +199,19 @@ async fn a_lock_that_is_held_elsewhere_delays_no_heartbeat() {
         .execute(&mut *held)
         .await
         .expect("locks");
-    let presence = Presence {
+    let registration = WorkerRegistration {
         worker: on.worker,
         name: "a test".into(),
-        slots: vec![(Class::Light, 1)],
+        slots: vec![(Queue::Light, 1)],
         draining: false,
     };
-    let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
-    let beating = on.store.beat(&presence, &beat, Duration::from_secs(10));
-    let pulses =
-        tokio::time::timeout(BOUND, beating).await.expect("it waits for nobody").expect("beats");
-    assert_eq!(pulses, [common::port::store::Pulse::Held]);
+    let heartbeat = [Heartbeat { task: claimed.task, fence: claimed.fence, progress: None }];
+    let beating = on.store.heartbeat(&registration, &heartbeat, Duration::from_secs(10));
+    let replies = tokio::time::timeout(BOUND, beating)
+        .await
+        .expect("it waits for nobody")
+        .expect("heartbeats");
+    assert_eq!(replies, [common::store::HeartbeatReply::Held]);
     held.rollback().await.expect("rolls back");
 }
 
@@ -235,7 +245,7 @@ async fn much_work(on: &Subject) -> Vec<NewBatch> {
     batches
 }
 
-fn verdict(task: &common::port::store::Claimed, chance: u64) -> Verdict {
+fn verdict(task: &common::store::Claimed, chance: u64) -> Verdict {
     let error = || JobError::transient("x", "a test wants it");
     match chance % 10 {
         0 => Verdict::Failed(error()),
@@ -257,9 +267,9 @@ fn next(state: &mut u64) -> u64 {
 async fn work_along(on: Subject, seed: u64, over: Arc<AtomicBool>) {
     let (worker, mut chance) = (WorkerId::new(), seed);
     while !over.load(Ordering::Relaxed) {
-        let bells = on.ring().await;
-        let (queued, _) = on.store.overdue(Class::Light, Duration::ZERO, 20).await.expect("reads");
-        let ids: Vec<_> = bells.iter().chain(&queued).map(|bell| bell.task).collect();
+        let messages = on.dispatch().await;
+        let (queued, _) = on.store.overdue(Queue::Light, Duration::ZERO, 20).await.expect("reads");
+        let ids: Vec<_> = messages.iter().chain(&queued).map(|message| message.task).collect();
         let lease =
             if next(&mut chance).is_multiple_of(5) { SHORT } else { Duration::from_secs(10) };
         let claimed: Vec<_> = on
@@ -276,7 +286,7 @@ async fn work_along(on: Subject, seed: u64, over: Arc<AtomicBool>) {
             // Left to the sweep, if the lease is short.
             1 if lease == SHORT => {}
             _ => {
-                let settle = |one: &common::port::store::Claimed| Settlement {
+                let settle = |one: &common::store::Claimed| Settlement {
                     task: one.task,
                     fence: one.fence,
                     verdict: verdict(one, next(&mut chance)),
@@ -345,12 +355,13 @@ async fn writers_on_shared_jobs_and_batches_never_deadlock_and_counters_add_up()
 async fn drain(on: &Subject) {
     on.until(async || {
         on.store.sweep(POLICY).await.expect("sweeps");
-        let ids: Vec<_> = on.ring().await.iter().map(|bell| bell.task).collect();
+        let ids: Vec<_> = on.dispatch().await.iter().map(|message| message.task).collect();
         let (queued, _) =
-            on.store.overdue(Class::Light, Duration::ZERO, 1_000).await.expect("reads");
-        let ids: Vec<_> = ids.into_iter().chain(queued.iter().map(|bell| bell.task)).collect();
+            on.store.overdue(Queue::Light, Duration::ZERO, 1_000).await.expect("reads");
+        let ids: Vec<_> =
+            ids.into_iter().chain(queued.iter().map(|message| message.task)).collect();
         let claimed = on.store.claim(on.worker, &ids, SHORT * 100).await.expect("claims");
-        let settle = |one: common::port::store::Claimed| Settlement {
+        let settle = |one: common::store::Claimed| Settlement {
             task: one.task,
             fence: one.fence,
             verdict: succeeded(json!(1)),
@@ -359,9 +370,9 @@ async fn drain(on: &Subject) {
             .settle(on.worker, claimed.into_iter().flatten().map(settle).collect())
             .await
             .expect("settles");
-        let open = on.store.demand(Class::Light).await.expect("reads");
+        let open = on.store.demand(Queue::Light).await.expect("reads");
         let mut pending = 0;
-        let filter = common::port::store::JobFilter::default();
+        let filter = common::store::JobFilter::default();
         let page = on.store.list(&on.tenant, &filter, None, 1_000).await.expect("lists");
         for view in &page.items {
             pending += u32::from(matches!(view.status, JobStatus::Queued | JobStatus::Running));
@@ -411,9 +422,15 @@ async fn connections_that_go_half_open_under_their_statements_are_replaced() {
     let options = PgOptions { connections: 1, statement_timeout: brief, acquire_timeout: brief };
     let url = url.replace(address, &format!("127.0.0.1:{}", proxy.port));
     let store = Arc::new(postgres::connect(&url, options).await.expect("a store"));
-    let presence =
-        Presence { worker: WorkerId::new(), name: "w".into(), slots: Vec::new(), draining: false };
-    let ask = async || tokio::join!(store.demand(Class::Light), store.beat(&presence, &[], SHORT));
+    let registration = WorkerRegistration {
+        worker: WorkerId::new(),
+        name: "w".into(),
+        slots: Vec::new(),
+        draining: false,
+    };
+    let ask = async || {
+        tokio::join!(store.demand(Queue::Light), store.heartbeat(&registration, &[], SHORT))
+    };
     let well = async || while !matches!(ask().await, (Ok(_), Ok(_))) {};
     tokio::time::timeout(BOUND, well()).await.expect("a busy machine connects, too");
     // Refused besides: a pool that asks an idle connection whether it lives would have another one in its place at once.

@@ -2,13 +2,10 @@
 
 use common::{
     id::{TenantId, WorkerId},
-    kind::Class,
     lifecycle::TaskState,
     limits::LEASE,
-    port::{
-        controls::Pausable,
-        store::{Credit, Presence},
-    },
+    queue::Queue,
+    store::{Credit, WorkerRegistration, operations::Pausable},
     submission::Work,
     view::WaitingFor,
 };
@@ -32,7 +29,7 @@ each_store!(
 );
 
 fn light() -> Pausable {
-    Pausable::Class(Class::Light)
+    Pausable::Queue(Queue::Light)
 }
 
 async fn a_paused_class_queues_nothing_and_gives_back_what_is_queued(on: Subject) {
@@ -41,8 +38,8 @@ async fn a_paused_class_queues_nothing_and_gives_back_what_is_queued(on: Subject
         on.accept(job).await;
         on.tick().await;
     }
-    let bells = on.store.ring(Class::Light, 2, 10).await.expect("rings").bells;
-    let running = on.claim(bells[0].task, LEASE).await.expect("claims");
+    let messages = on.store.dispatch(Queue::Light, 2, 10).await.expect("dispatches").messages;
+    let running = on.claim(messages[0].task, LEASE).await.expect("claims");
     on.store.pause(&light()).await.expect("pauses");
     let states = [
         on.state(only(&jobs[0])).await,
@@ -50,18 +47,18 @@ async fn a_paused_class_queues_nothing_and_gives_back_what_is_queued(on: Subject
         on.state(only(&jobs[2])).await,
     ];
     assert_eq!(states, [TaskState::Running, TaskState::Ready, TaskState::Ready]);
-    let rung = on.store.ring(Class::Light, 100, 100).await.expect("rings");
+    let dispatched = on.store.dispatch(Queue::Light, 100, 100).await.expect("dispatches");
     assert_eq!(
-        (rung.bells.len(), rung.left, rung.more),
+        (dispatched.messages.len(), dispatched.left, dispatched.more),
         (0, 0, false),
         "no credit for accepts, and nothing to hurry for"
     );
-    assert_eq!(on.claim(bells[1].task, LEASE).await, None, "its bell rings in vain");
+    assert_eq!(on.claim(messages[1].task, LEASE).await, None, "its message dispatches in vain");
     assert_eq!(on.job(jobs[1].id).await.waiting_for, Some(WaitingFor::Paused));
     on.succeed(&running, json!(1)).await;
-    assert!(on.ring().await.is_empty());
+    assert!(on.dispatch().await.is_empty());
     assert!(on.store.resume(&light()).await.expect("resumes"));
-    assert_eq!(on.ring().await.len(), 2);
+    assert_eq!(on.dispatch().await.len(), 2);
 }
 
 async fn a_paused_tenant_is_passed_over_and_is_in_nobodys_way(on: Subject) {
@@ -74,11 +71,17 @@ async fn a_paused_tenant_is_passed_over_and_is_in_nobodys_way(on: Subject) {
     free.accept(&other).await;
     let pause = Pausable::Tenant(TenantId("held".into()));
     on.store.pause(&pause).await.expect("pauses");
-    let rung = on.store.ring(Class::Light, 10, 10).await.expect("rings");
-    assert_eq!((rung.bells.len(), rung.bells[0].task, rung.more), (1, only(&other), false));
+    let dispatched = on.store.dispatch(Queue::Light, 10, 10).await.expect("dispatches");
+    assert_eq!(
+        (dispatched.messages.len(), dispatched.messages[0].task, dispatched.more),
+        (1, only(&other), false)
+    );
     assert_eq!(held.job(jobs[0].id).await.waiting_for, Some(WaitingFor::Paused));
     on.store.resume(&pause).await.expect("resumes");
-    assert_eq!(on.store.ring(Class::Light, 100, 100).await.expect("rings").bells.len(), 50);
+    assert_eq!(
+        on.store.dispatch(Queue::Light, 100, 100).await.expect("dispatches").messages.len(),
+        50
+    );
 }
 
 async fn a_paused_tenant_gives_back_what_is_queued_and_no_other_does(on: Subject) {
@@ -86,26 +89,26 @@ async fn a_paused_tenant_gives_back_what_is_queued_and_no_other_does(on: Subject
     let (theirs, other) = (job(), job());
     held.accept(&theirs).await;
     free.accept(&other).await;
-    assert_eq!(on.ring().await.len(), 2);
+    assert_eq!(on.dispatch().await.len(), 2);
     on.store.pause(&Pausable::Tenant(TenantId("held".into()))).await.expect("pauses");
     let states = [held.state(only(&theirs)).await, free.state(only(&other)).await];
     assert_eq!(states, [TaskState::Ready, TaskState::Queued]);
-    assert_eq!(on.claim(only(&theirs), LEASE).await, None, "its bell rings in vain");
+    assert_eq!(on.claim(only(&theirs), LEASE).await, None, "its message dispatches in vain");
 }
 
 async fn an_accept_with_credit_queues_nothing_of_what_is_paused(on: Subject) {
     on.store.pause(&light()).await.expect("pauses");
     let job = job();
-    let credit = [Credit { class: Class::Light, tasks: 5 }];
+    let credit = [Credit { queue: Queue::Light, tasks: 5 }];
     let accepted = on
         .store
         .accept(vec![on.submission(Work::Job(job.clone()))], &credit)
         .await
         .expect("accepts");
-    assert!(accepted.bells.is_empty());
+    assert!(accepted.messages.is_empty());
     assert_eq!(on.job(job.id).await.waiting_for, Some(WaitingFor::Paused));
-    assert_eq!(accepted.moved.views.len(), 1, "and its first view is told");
-    assert_eq!(accepted.moved.views[0].waiting_for, Some(WaitingFor::Paused));
+    assert_eq!(accepted.changes.views.len(), 1, "and its first view is told");
+    assert_eq!(accepted.changes.views[0].waiting_for, Some(WaitingFor::Paused));
 }
 
 async fn what_is_handed_back_while_paused_stays(on: Subject) {
@@ -114,10 +117,10 @@ async fn what_is_handed_back_while_paused_stays(on: Subject) {
     let claimed = on.start(only(&job)).await;
     on.store.pause(&light()).await.expect("pauses");
     on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
-    assert!(on.ring().await.is_empty());
+    assert!(on.dispatch().await.is_empty());
     assert_eq!(on.state(only(&job)).await, TaskState::Ready);
     on.store.resume(&light()).await.expect("resumes");
-    assert_eq!(on.ring().await.len(), 1);
+    assert_eq!(on.dispatch().await.len(), 1);
 }
 
 async fn pauses_are_kept_and_told(on: Subject) {
@@ -126,38 +129,38 @@ async fn pauses_are_kept_and_told(on: Subject) {
     on.store.pause(&tenant).await.expect("pauses");
     on.store.pause(&tenant).await.expect("pausing twice is pausing");
     assert_eq!(on.store.pauses().await.expect("reads"), [light(), tenant.clone()]);
-    assert!(on.store.demand(Class::Light).await.expect("reads").paused);
-    assert!(!on.store.demand(Class::Render).await.expect("reads").paused);
+    assert!(on.store.demand(Queue::Light).await.expect("reads").paused);
+    assert!(!on.store.demand(Queue::Render).await.expect("reads").paused);
     assert!(on.store.resume(&tenant).await.expect("resumes"));
     assert!(!on.store.resume(&tenant).await.expect("resumes"));
     assert_eq!(on.store.pauses().await.expect("reads"), [light()]);
 }
 
 async fn who_is_at_work_is_told_with_what_runs(on: Subject) {
-    let busy = Presence {
+    let busy = WorkerRegistration {
         worker: on.worker,
         name: "a".into(),
-        slots: vec![(Class::Light, 2)],
+        slots: vec![(Queue::Light, 2)],
         draining: false,
     };
-    let idle = Presence {
+    let idle = WorkerRegistration {
         worker: WorkerId::new(),
         name: "b".into(),
-        slots: vec![(Class::Render, 1), (Class::Generate, 4)],
+        slots: vec![(Queue::Render, 1), (Queue::Generate, 4)],
         draining: true,
     };
-    for presence in [&busy, &idle] {
-        on.store.beat(presence, &[], LEASE).await.expect("beats");
+    for registration in [&busy, &idle] {
+        on.store.heartbeat(registration, &[], LEASE).await.expect("heartbeats");
     }
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
-    let told = on.store.at_work().await.expect("reads");
+    let told = on.store.live_workers().await.expect("reads");
     let brief: Vec<_> = told
         .iter()
         .map(|one| (one.worker, one.name.as_str(), one.slots.clone(), one.draining))
         .collect();
-    let slots = |presence: &Presence| presence.slots.clone();
+    let slots = |registration: &WorkerRegistration| registration.slots.clone();
     assert_eq!(
         brief,
         [(busy.worker, "a", slots(&busy), false), (idle.worker, "b", slots(&idle), true)]
@@ -165,15 +168,15 @@ async fn who_is_at_work_is_told_with_what_runs(on: Subject) {
     assert_eq!(told[0].runs.len(), 1);
     let run = &told[0].runs[0];
     assert_eq!(
-        (run.task, run.job, run.class, run.attempt),
-        (claimed.task, job.id, Class::Light, 1)
+        (run.task, run.job, run.queue, run.attempt),
+        (claimed.task, job.id, Queue::Light, 1)
     );
     assert_eq!((&run.tenant, &run.kind), (&on.tenant, &claimed.kind));
     assert!(told[1].runs.is_empty());
 }
 
 async fn demand_tells_the_median_of_what_attempts_took(on: Subject) {
-    let demand = async || on.store.demand(Class::Light).await.expect("reads");
+    let demand = async || on.store.demand(Queue::Light).await.expect("reads");
     assert_eq!(demand().await.median_ms, None, "nothing has run");
     let (good, bad) = (job(), job());
     on.accept(&bad).await;

@@ -2,10 +2,10 @@
 
 use common::{
     error::{JobError, code},
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::Verdict,
+    queue::Queue,
     submission::{NewBatch, NewJob, Priority},
 };
 use serde_json::{Value, json};
@@ -41,8 +41,8 @@ async fn a_dependent_is_ready_when_its_last_need_settles_and_takes_their_outputs
     on.accept(&job).await;
     on.run(task(&job, "a"), json!("of a")).await;
     assert_eq!(on.state(task(&job, "join")).await, TaskState::Waiting);
-    let moved = on.run(task(&job, "b"), json!("of b")).await;
-    assert_eq!(moved.readied, [Class::Light]);
+    let changes = on.run(task(&job, "b"), json!("of b")).await;
+    assert_eq!(changes.readied, [Queue::Light]);
     let claimed = on.start(task(&job, "join")).await;
     let needs: Vec<_> = claimed.needs.into_iter().map(|need| (need.name, need.result)).collect();
     assert_eq!(needs, [("b".to_owned(), Ok(json!("of b"))), ("a".to_owned(), Ok(json!("of a")))]);
@@ -126,8 +126,8 @@ async fn a_result_that_fails_stops_the_rest_of_its_job(on: Subject) {
         plan(&[step("end").result(), step("busy"), step("idle"), step("behind").after("busy")]);
     on.accept(&job).await;
     let busy = on.start(task(&job, "busy")).await;
-    let moved = on.run_badly(task(&job, "end"), "x").await;
-    assert_eq!(moved.stopping, [busy.task]);
+    let changes = on.run_badly(task(&job, "end"), "x").await;
+    assert_eq!(changes.stopping, [busy.task]);
     assert_eq!(on.state(task(&job, "idle")).await, TaskState::Cancelled);
     assert_eq!(on.state(task(&job, "behind")).await, TaskState::Cancelled);
     assert_eq!(on.job(job.id).await.status, JobStatus::Running);
@@ -158,8 +158,8 @@ async fn a_growth_hands_the_result_on(on: Subject) {
         &[step("left"), step("right"), step("end").after("left").after("right").result()],
     );
     let ids: Vec<_> = more.iter().map(|task| task.id).collect();
-    let moved = on.count(&parent, grown(json!("the parts"), more)).await;
-    assert_eq!(moved.readied, [Class::Light]);
+    let changes = on.count(&parent, grown(json!("the parts"), more)).await;
+    assert_eq!(changes.readied, [Queue::Light]);
     let view = on.job(job.id).await;
     assert_eq!((view.status, view.result), (JobStatus::Running, None));
     assert_eq!((view.tasks["echo"].total, view.tasks["echo"].settled), (4, 1));
@@ -253,8 +253,9 @@ async fn what_grows_has_the_band_and_the_limit_of_its_job(on: Subject) {
     let items = NewBatch { max_concurrent: Some(1), ..batch(std::slice::from_ref(&urgent)) };
     on.accept(&job()).await;
     on.accept_batch(&items).await;
-    let one =
-        async || on.store.ring(Class::Light, 100, 1).await.expect("rings").bells.remove(0).task;
+    let one = async || {
+        on.store.dispatch(Queue::Light, 100, 1).await.expect("dispatches").messages.remove(0).task
+    };
     assert_eq!(one().await, only(&urgent));
     let claimed = on.claim(only(&urgent), LEASE).await.expect("claims");
     let more =

@@ -10,7 +10,7 @@ use common::{
     lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::{Settlement, Verdict},
-    port::store::{Beat, Claimed, Presence, Pulse, Settled, Target},
+    store::{Claimed, Heartbeat, HeartbeatReply, Settled, Target, WorkerRegistration},
     submission::{NewJob, Work},
 };
 use serde_json::json;
@@ -40,9 +40,9 @@ fn failed() -> Verdict {
     Verdict::Failed(common::error::JobError::permanent("x", "a test wants it"))
 }
 
-/// Rings and claims all of these, and settles each from a task of its own.
+/// Dispatches and claims all of these, and settles each from a task of its own.
 async fn settle_each(on: &Subject, tasks: &[TaskId], verdict: impl Fn(usize) -> Verdict) {
-    on.ring().await;
+    on.dispatch().await;
     let claimed = on.store.claim(on.worker, tasks, LEASE).await.expect("claims");
     let mut settles = JoinSet::new();
     for (index, claimed) in claimed.into_iter().enumerate() {
@@ -108,18 +108,25 @@ async fn a_settle_and_a_sweep_never_both_count(on: Subject) {
 }
 
 async fn a_beat_and_a_sweep_never_both_win(on: Subject) {
-    let presence =
-        Presence { worker: on.worker, name: "a test".into(), slots: Vec::new(), draining: false };
+    let registration = WorkerRegistration {
+        worker: on.worker,
+        name: "a test".into(),
+        slots: Vec::new(),
+        draining: false,
+    };
     let jobs: Vec<_> = (0..40).map(|_| job()).collect();
     on.accept_batch(&batch(&jobs)).await;
-    on.ring().await;
+    on.dispatch().await;
     let tasks: Vec<_> = jobs.iter().map(only).collect();
     let claimed = on.store.claim(on.worker, &tasks, SHORT).await.expect("claims");
-    let (on, presence) = (&on, &presence);
-    let beats = claimed.into_iter().flatten().map(|claimed| async move {
+    let (on, registration) = (&on, &registration);
+    let heartbeats = claimed.into_iter().flatten().map(|claimed| async move {
         tokio::time::sleep(SHORT).await;
-        let beat = [Beat { task: claimed.task, fence: claimed.fence, progress: None }];
-        (claimed.task, on.store.beat(presence, &beat, LEASE).await.expect("beats")[0])
+        let heartbeat = [Heartbeat { task: claimed.task, fence: claimed.fence, progress: None }];
+        (
+            claimed.task,
+            on.store.heartbeat(registration, &heartbeat, LEASE).await.expect("heartbeats")[0],
+        )
     });
     let sweeps = async {
         let mut lost = 0;
@@ -129,15 +136,19 @@ async fn a_beat_and_a_sweep_never_both_win(on: Subject) {
         }
         lost
     };
-    let (pulses, mut lost) = futures::future::join(futures::future::join_all(beats), sweeps).await;
+    let (replies, mut lost) =
+        futures::future::join(futures::future::join_all(heartbeats), sweeps).await;
     lost += on.store.sweep(POLICY).await.expect("sweeps").lost;
-    for (task, pulse) in &pulses {
-        let wanted =
-            if *pulse == Pulse::Held { (TaskState::Running, 0) } else { (TaskState::Ready, 1) };
+    for (task, reply) in &replies {
+        let wanted = if *reply == HeartbeatReply::Held {
+            (TaskState::Running, 0)
+        } else {
+            (TaskState::Ready, 1)
+        };
         let found = on.task(*task).await;
-        assert_eq!((found.state, found.losses), wanted, "{pulse:?}");
+        assert_eq!((found.state, found.losses), wanted, "{reply:?}");
     }
-    let stale = pulses.iter().filter(|(_, pulse)| *pulse == Pulse::Stale).count();
+    let stale = replies.iter().filter(|(_, reply)| *reply == HeartbeatReply::Stale).count();
     assert_eq!(stale as u32, lost);
 }
 
@@ -187,7 +198,8 @@ async fn two_settles_of_one_attempt_count_once(on: Subject) {
 /// Runs what there is to run until nothing is.
 async fn drain(on: &Subject, verdict: impl Fn(&Claimed) -> Verdict) {
     loop {
-        let tasks: Vec<TaskId> = on.ring().await.into_iter().map(|bell| bell.task).collect();
+        let tasks: Vec<TaskId> =
+            on.dispatch().await.into_iter().map(|message| message.task).collect();
         if tasks.is_empty() {
             return;
         }
@@ -233,7 +245,7 @@ async fn the_first_failures_of_a_batch_that_stops_may_come_together(on: Subject)
         .await;
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (7, 23, true));
-    assert!(on.ring().await.is_empty());
+    assert!(on.dispatch().await.is_empty());
 }
 
 async fn a_batch_retried_while_its_items_settle_counts_right(on: Subject) {
@@ -262,7 +274,7 @@ async fn sweeps_of_many_producers_judge_each_lease_once(on: Subject) {
     let jobs: Vec<_> = (0..20).map(|_| job()).collect();
     let submissions = jobs.iter().map(|job| on.submission(Work::Job(job.clone()))).collect();
     on.try_accept(submissions).await.expect("accepts");
-    on.ring().await;
+    on.dispatch().await;
     let tasks: Vec<_> = jobs.iter().map(only).collect();
     on.store.claim(WorkerId::new(), &tasks, SHORT).await.expect("claims");
     let lost = AtomicU32::new(0);

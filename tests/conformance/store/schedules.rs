@@ -3,8 +3,8 @@
 use common::{
     error::JobError,
     id::{JobId, ScheduleId, TenantId},
-    port::schedules::{Course, Refusal, Schedule},
     schedule::CatchUp,
+    store::schedules::{Course, Refusal, Schedule},
 };
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;

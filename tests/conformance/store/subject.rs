@@ -5,15 +5,12 @@ use std::{any::Any, sync::Arc, time::Duration};
 use common::{
     error::JobError,
     id::{Fence, JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
     lifecycle::TaskState,
     limits::{LEASE, QUARANTINE_AFTER},
     outcome::{Settlement, Verdict},
-    port::{
-        PortResult,
-        broker::Doorbell,
-        store::{Accepted, Claimed, Moved, Settled, Store, SweepPolicy, Swept, Target},
-    },
+    port::{PortResult, broker::TaskMessage},
+    queue::Queue,
+    store::{Accepted, Changes, Claimed, Settled, Store, SweepPolicy, Swept, Target},
     submission::{Acceptance, NewBatch, NewJob, Submission, Work},
     view::{BatchView, JobView, TaskView},
 };
@@ -73,22 +70,24 @@ impl Subject {
         accepted
     }
 
-    /// Rings all that may be rung, whoever is alive.
-    pub async fn ring(&self) -> Vec<Doorbell> {
-        let mut bells = Vec::new();
-        for class in Class::ALL {
-            bells.extend(self.store.ring(class, 100_000, 100_000).await.expect("rings").bells);
+    /// Dispatches all that may be dispatched, whoever is alive.
+    pub async fn dispatch(&self) -> Vec<TaskMessage> {
+        let mut messages = Vec::new();
+        for queue in Queue::ALL {
+            messages.extend(
+                self.store.dispatch(queue, 100_000, 100_000).await.expect("dispatches").messages,
+            );
         }
-        bells
+        messages
     }
 
-    /// Rings, then claims this task, which must be ready or queued.
+    /// Dispatches, then claims this task, which must be ready or queued.
     pub async fn start(&self, task: TaskId) -> Claimed {
         self.start_for(task, LEASE).await
     }
 
     pub async fn start_for(&self, task: TaskId, lease: Duration) -> Claimed {
-        self.ring().await;
+        self.dispatch().await;
         self.claim(task, lease).await.expect("the task was queued")
     }
 
@@ -96,7 +95,7 @@ impl Subject {
         self.store.claim(self.worker, &[task], lease).await.expect("claims").remove(0)
     }
 
-    pub async fn settle(&self, claimed: &Claimed, verdict: Verdict) -> (Settled, Moved) {
+    pub async fn settle(&self, claimed: &Claimed, verdict: Verdict) -> (Settled, Changes) {
         self.settle_as(self.worker, claimed.task, claimed.fence, verdict).await
     }
 
@@ -106,46 +105,46 @@ impl Subject {
         task: TaskId,
         fence: Fence,
         verdict: Verdict,
-    ) -> (Settled, Moved) {
+    ) -> (Settled, Changes) {
         let settlement = Settlement { task, fence, verdict };
-        let (mut settled, moved) =
+        let (mut settled, changes) =
             self.store.settle(worker, vec![settlement]).await.expect("settles");
         assert_eq!(settled.len(), 1);
-        (settled.remove(0), moved)
+        (settled.remove(0), changes)
     }
 
     /// Settles a running task well, which must count.
-    pub async fn succeed(&self, claimed: &Claimed, output: Value) -> Moved {
+    pub async fn succeed(&self, claimed: &Claimed, output: Value) -> Changes {
         self.count(claimed, succeeded(output)).await
     }
 
     /// Settles a running task ill, which must count.
-    pub async fn fail(&self, claimed: &Claimed, code: &str) -> Moved {
+    pub async fn fail(&self, claimed: &Claimed, code: &str) -> Changes {
         self.count(claimed, Verdict::Failed(JobError::permanent(code, "a test wants it"))).await
     }
 
     /// Settles a task whose lease is gone, which must not count.
     pub async fn fail_stale(&self, claimed: &Claimed) {
-        let (settled, moved) =
+        let (settled, changes) =
             self.settle(claimed, Verdict::Failed(JobError::permanent("stale", "late"))).await;
-        assert_eq!((settled, moved), (Settled::Stale, Moved::default()));
+        assert_eq!((settled, changes), (Settled::Stale, Changes::default()));
     }
 
     /// Settles a running task, which must count.
-    pub async fn count(&self, claimed: &Claimed, verdict: Verdict) -> Moved {
-        let (settled, moved) = self.settle(claimed, verdict).await;
+    pub async fn count(&self, claimed: &Claimed, verdict: Verdict) -> Changes {
+        let (settled, changes) = self.settle(claimed, verdict).await;
         assert_eq!(settled, Settled::Counted);
-        moved
+        changes
     }
 
     /// Starts a task and settles it well.
-    pub async fn run(&self, task: TaskId, output: Value) -> Moved {
+    pub async fn run(&self, task: TaskId, output: Value) -> Changes {
         let claimed = self.start(task).await;
         self.succeed(&claimed, output).await
     }
 
     /// Starts a task and settles it ill.
-    pub async fn run_badly(&self, task: TaskId, code: &str) -> Moved {
+    pub async fn run_badly(&self, task: TaskId, code: &str) -> Changes {
         let claimed = self.start(task).await;
         self.fail(&claimed, code).await
     }
@@ -187,7 +186,7 @@ impl Subject {
         panic!("none of {} tasks is {state}", jobs.len());
     }
 
-    pub async fn cancel(&self, target: Target) -> Moved {
+    pub async fn cancel(&self, target: Target) -> Changes {
         self.store
             .cancel(&self.tenant, target)
             .await
@@ -195,7 +194,7 @@ impl Subject {
             .expect("the target is there")
     }
 
-    pub async fn retry(&self, target: Target) -> (u32, Moved) {
+    pub async fn retry(&self, target: Target) -> (u32, Changes) {
         self.store.retry(&self.tenant, target).await.expect("retries").expect("the target is there")
     }
 

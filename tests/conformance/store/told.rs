@@ -9,11 +9,11 @@ use super::{
 };
 use common::{
     error::{JobError, code},
-    kind::Class,
     lifecycle::JobStatus,
     limits::LEASE,
     outcome::{Settlement, Verdict},
-    port::store::{Claimed, Target},
+    queue::Queue,
+    store::{Claimed, Target},
     view::Rank,
 };
 use serde_json::json;
@@ -36,7 +36,7 @@ fn again() -> Verdict {
 async fn ended_attempts_of_plans_are_counted_once_each(on: Subject) {
     let job = plan(&[step("a"), step("b"), step("end").after("a").after("b").result()]);
     on.accept(&job).await;
-    let ended = async || on.store.ring(Class::Light, 0, 0).await.expect("rings").ended;
+    let ended = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").ended;
     let before = ended().await;
     let claimed = on.start(task(&job, "a")).await;
     on.count(&claimed, again()).await;
@@ -52,9 +52,9 @@ async fn attempts_settled_in_one_call_are_counted_each(on: Subject) {
     for job in &jobs {
         on.accept(job).await;
     }
-    let ended = async || on.store.ring(Class::Light, 0, 0).await.expect("rings").ended;
+    let ended = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").ended;
     let before = ended().await;
-    let tasks: Vec<_> = on.ring().await.iter().map(|bell| bell.task).collect();
+    let tasks: Vec<_> = on.dispatch().await.iter().map(|message| message.task).collect();
     let claimed = on.store.claim(on.worker, &tasks, LEASE).await.expect("claims");
     let settle = |one: Claimed| Settlement {
         task: one.task,
@@ -108,7 +108,7 @@ async fn a_job_started_when_its_first_attempt_did(on: Subject) {
     }
 }
 
-/// The rank of any view that the worker of an attempt may have put on the board.
+/// The rank of any view that the worker of an attempt may have put on the view cache.
 fn highest(claimed: &Claimed) -> Rank {
     Rank { version: claimed.view.rank.version, fence: i64::MAX, sequence: u64::MAX }
 }
@@ -163,9 +163,9 @@ async fn a_released_task_leaves_its_job_running(on: Subject) {
     on.accept(&job).await;
     let accepted = on.job(job.id).await.rank;
     let claimed = on.start(task(&job, "a")).await;
-    let moved =
+    let changes =
         on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
-    assert_eq!(moved.views.len(), 1);
+    assert_eq!(changes.views.len(), 1);
     let view = on.job(job.id).await;
     assert_eq!(view.status, JobStatus::Running, "it has begun, and waits for a slot");
     assert!(view.rank.version > accepted.version);

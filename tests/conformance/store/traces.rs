@@ -1,14 +1,12 @@
-//! The trace of the call that made a job: every bell of the job carries it, whoever rings and when.
+//! The trace of the call that made a job: every message of the job carries it, whoever dispatches and when.
 
 use std::time::Duration;
 
 use common::{
     id::TaskId,
-    kind::Class,
-    port::{
-        broker::Doorbell,
-        store::{Credit, Retention, Target},
-    },
+    port::broker::TaskMessage,
+    queue::Queue,
+    store::{Credit, Retention, Target},
     submission::{NewJob, Work},
     trace::TraceParent,
 };
@@ -21,8 +19,8 @@ use super::{
 };
 
 each_store!(
-    a_bell_of_an_accept_carries_the_trace,
-    a_bell_of_a_ring_and_one_that_is_rung_again_carry_the_trace,
+    a_message_of_an_accept_carries_the_trace,
+    a_message_of_a_dispatch_and_one_that_is_dispatched_again_carry_the_trace,
     what_is_planned_grown_and_retried_carries_the_trace_of_its_job,
 );
 
@@ -35,33 +33,34 @@ fn traced(job: NewJob, digit: char) -> NewJob {
     NewJob { trace: Some(trace(digit)), ..job }
 }
 
-fn of(bells: &[Doorbell], task: TaskId) -> Option<&str> {
-    let bell = bells.iter().find(|bell| bell.task == task).expect("a bell of this task");
-    bell.traceparent.as_deref()
+fn of(messages: &[TaskMessage], task: TaskId) -> Option<&str> {
+    let message =
+        messages.iter().find(|message| message.task == task).expect("a message of this task");
+    message.traceparent.as_deref()
 }
 
-async fn a_bell_of_an_accept_carries_the_trace(on: Subject) {
+async fn a_message_of_an_accept_carries_the_trace(on: Subject) {
     let (with, without) = (traced(job(), 'a'), job());
     let items = batch(&[with.clone(), without.clone()]);
-    let credit = [Credit { class: Class::Light, tasks: 10 }];
+    let credit = [Credit { queue: Queue::Light, tasks: 10 }];
     let accepted =
         on.store.accept(vec![on.submission(Work::Batch(items))], &credit).await.expect("accepts");
-    assert_eq!(of(&accepted.bells, only(&with)), Some(trace('a').as_str()));
-    assert_eq!(of(&accepted.bells, only(&without)), None);
+    assert_eq!(of(&accepted.messages, only(&with)), Some(trace('a').as_str()));
+    assert_eq!(of(&accepted.messages, only(&without)), None);
 }
 
-async fn a_bell_of_a_ring_and_one_that_is_rung_again_carry_the_trace(on: Subject) {
+async fn a_message_of_a_dispatch_and_one_that_is_dispatched_again_carry_the_trace(on: Subject) {
     let (one, without, other) = (traced(job(), 'a'), job(), traced(job(), 'b'));
     for job in [&one, &without, &other] {
         on.accept(job).await;
     }
-    let rung = on.ring().await;
-    let (again, queued) = on.store.overdue(Class::Light, Duration::ZERO, 10).await.expect("looks");
+    let dispatched = on.dispatch().await;
+    let (again, queued) = on.store.overdue(Queue::Light, Duration::ZERO, 10).await.expect("looks");
     assert_eq!(queued, 3);
-    for bells in [rung, again] {
-        assert_eq!(of(&bells, only(&one)), Some(trace('a').as_str()));
-        assert_eq!(of(&bells, only(&without)), None);
-        assert_eq!(of(&bells, only(&other)), Some(trace('b').as_str()));
+    for messages in [dispatched, again] {
+        assert_eq!(of(&messages, only(&one)), Some(trace('a').as_str()));
+        assert_eq!(of(&messages, only(&without)), None);
+        assert_eq!(of(&messages, only(&other)), Some(trace('b').as_str()));
     }
 }
 
@@ -69,25 +68,27 @@ async fn what_is_planned_grown_and_retried_carries_the_trace_of_its_job(on: Subj
     let job = traced(plan(&[step("first"), step("end").after("first").result()]), 'c');
     on.accept(&job).await;
     on.run(task(&job, "first"), json!(1)).await;
-    assert_eq!(of(&on.ring().await, task(&job, "end")), Some(trace('c').as_str()));
+    assert_eq!(of(&on.dispatch().await, task(&job, "end")), Some(trace('c').as_str()));
     let claimed = on.claim(task(&job, "end"), Duration::from_secs(10)).await.expect("it is queued");
     let more = tasks(claimed.task.0, &[step("more").result()]);
     let added = more[0].id;
     on.count(&claimed, grown(json!(2), more)).await;
-    assert_eq!(of(&on.ring().await, added), Some(trace('c').as_str()));
+    assert_eq!(of(&on.dispatch().await, added), Some(trace('c').as_str()));
     let claimed = on.claim(added, Duration::from_secs(10)).await.expect("it is queued");
     on.fail(&claimed, "bad_luck").await;
     on.retry(Target::Job(job.id)).await;
-    let bells = on.ring().await;
+    let messages = on.dispatch().await;
     assert!(
-        !bells.is_empty()
-            && bells.iter().all(|bell| bell.traceparent.as_deref() == Some(trace('c').as_str()))
+        !messages.is_empty()
+            && messages
+                .iter()
+                .all(|message| message.traceparent.as_deref() == Some(trace('c').as_str()))
     );
 }
 
 /// SQLite keeps it in the job's row, and it goes with that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_postgres_a_trace_that_is_old_goes_and_its_job_is_rung_without() {
+async fn on_postgres_a_trace_that_is_old_goes_and_its_job_is_dispatched_without() {
     let on = super::places::postgres().await;
     let job = traced(job(), 'd');
     on.accept(&job).await;
@@ -96,8 +97,12 @@ async fn on_postgres_a_trace_that_is_old_goes_and_its_job_is_rung_without() {
         on.store.retain(Retention { jobs, memos: jobs, most: 10 }).await.expect("retains")
     };
     retain(Duration::from_secs(3600)).await;
-    assert_eq!(of(&on.ring().await, only(&job)), Some(trace('d').as_str()), "it is not old yet");
+    assert_eq!(
+        of(&on.dispatch().await, only(&job)),
+        Some(trace('d').as_str()),
+        "it is not old yet"
+    );
     retain(Duration::ZERO).await;
-    let (again, _) = on.store.overdue(Class::Light, Duration::ZERO, 10).await.expect("looks");
+    let (again, _) = on.store.overdue(Queue::Light, Duration::ZERO, 10).await.expect("looks");
     assert_eq!(of(&again, only(&job)), None);
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use common::{
     id::JobId,
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::Verdict,
-    port::store::{Beat, JobFilter, Presence, Retention, Target},
+    queue::Queue,
+    store::{Heartbeat, JobFilter, Retention, Target, WorkerRegistration},
     submission::{NewBatch, NewJob, Work},
     view::{Progress, WaitingFor},
 };
@@ -35,12 +35,16 @@ each_store!(
     a_healthy_store_passes_its_check,
 );
 
-async fn progress_of(on: &Subject, claimed: &common::port::store::Claimed, value: f64) {
-    let presence =
-        Presence { worker: on.worker, name: "a test".into(), slots: vec![], draining: false };
+async fn progress_of(on: &Subject, claimed: &common::store::Claimed, value: f64) {
+    let registration = WorkerRegistration {
+        worker: on.worker,
+        name: "a test".into(),
+        slots: vec![],
+        draining: false,
+    };
     let progress = Some(Progress { value, stage: Some("frames".into()) });
-    let beat = Beat { task: claimed.task, fence: claimed.fence, progress };
-    on.store.beat(&presence, &[beat], LEASE).await.expect("beats");
+    let heartbeat = Heartbeat { task: claimed.task, fence: claimed.fence, progress };
+    on.store.heartbeat(&registration, &[heartbeat], LEASE).await.expect("heartbeats");
 }
 
 async fn a_job_of_many_tasks_is_as_far_as_its_parts(on: Subject) {
@@ -73,22 +77,22 @@ async fn a_job_tells_what_it_waits_for(on: Subject) {
     assert_eq!((view.status, view.waiting_for), (JobStatus::Running, None));
     on.succeed(&claimed, json!(1)).await;
     assert_eq!(on.job(follower.id).await.waiting_for, None);
-    let presence = Presence {
+    let registration = WorkerRegistration {
         worker: on.worker,
         name: "a".into(),
-        slots: vec![(Class::Light, 1)],
+        slots: vec![(Queue::Light, 1)],
         draining: false,
     };
-    on.store.beat(&presence, &[], LEASE).await.expect("beats");
+    on.store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
     let queued = job();
     on.accept(&queued).await;
-    on.ring().await;
+    on.dispatch().await;
     assert_eq!(on.job(queued.id).await.waiting_for, Some(WaitingFor::Slot));
 }
 
 async fn a_jobs_rank_grows_with_every_change_of_it(on: Subject) {
     let job = plan(&[step("a"), step("end").after("a").result()]);
-    let accepted = on.accept(&job).await.moved.views[0].rank;
+    let accepted = on.accept(&job).await.changes.views[0].rank;
     on.run(task(&job, "a"), json!(1)).await;
     let halfway = on.job(job.id).await.rank;
     assert!(halfway > accepted);
@@ -127,7 +131,7 @@ async fn tasks_are_counted_by_kind_in_a_job_of_many(on: Subject) {
     on.accept(&job).await;
     on.run(task(&job, "b"), json!(1)).await;
     let counts = on.job(job.id).await.tasks;
-    let of = |kind: &str| (counts[kind].total, counts[kind].settled, counts[kind].recalled);
+    let of = |kind: &str| (counts[kind].total, counts[kind].settled, counts[kind].cached);
     assert_eq!((of("probe"), of("segment"), of("echo")), ((1, 0, 0), (1, 1, 0), (1, 0, 0)));
 }
 
@@ -135,13 +139,13 @@ async fn every_write_tells_the_views_it_changed(on: Subject) {
     let jobs = [job(), job()];
     on.accept_batch(&NewBatch { stop_on_error: true, ..batch(&jobs) }).await;
     let claimed = on.start(only(&jobs[0])).await;
-    let moved = on.fail(&claimed, "x").await;
-    let mut told: Vec<JobId> = moved.views.iter().map(|view| view.id).collect();
+    let changes = on.fail(&claimed, "x").await;
+    let mut told: Vec<JobId> = changes.views.iter().map(|view| view.id).collect();
     told.sort_unstable();
     let mut wanted = [jobs[0].id, jobs[1].id];
     wanted.sort_unstable();
     assert_eq!(told, wanted, "the failed one, and the one that its failure stopped");
-    for view in &moved.views {
+    for view in &changes.views {
         assert_eq!(*view, on.job(view.id).await);
     }
     let (_, stale) = on.settle(&claimed, Verdict::Cancelled).await;
@@ -209,7 +213,7 @@ async fn a_task_tells_of_its_attempts(on: Subject) {
     let claimed = on.start(only(&job)).await;
     let view = on.task(only(&job)).await;
     assert_eq!((view.state, view.attempts, view.fence), (TaskState::Running, 1, claimed.fence));
-    assert_eq!((view.worker, view.class, view.job), (Some(on.worker), Class::Light, job.id));
+    assert_eq!((view.worker, view.queue, view.job), (Some(on.worker), Queue::Light, job.id));
     assert!(view.started_at.is_some() && view.finished_at.is_none());
 }
 
@@ -261,7 +265,7 @@ async fn a_forgotten_memo_is_made_again(on: Subject) {
         .await;
     let again =
         on.try_accept(vec![on.submission(Work::Job(second.clone()))]).await.expect("accepts");
-    assert_eq!(again.moved.readied, [Class::Light]);
+    assert_eq!(again.changes.readied, [Queue::Light]);
     on.run(only(&second), json!("new")).await;
     assert_eq!(on.job(second.id).await.result, Some(json!("new")));
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use common::{
     id::{BatchId, JobId, TaskId},
     key,
-    kind::Class,
     outcome::Verdict,
     plan::{Need, NewTask, OnFailure, Overrides},
+    queue::Queue,
     submission::{NewBatch, NewItem, NewJob, Priority},
 };
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ pub fn tasks(parent: uuid::Uuid, steps: &[Step]) -> Vec<NewTask> {
             name: step.name.clone(),
             kind: step.kind.clone(),
             kind_version: 1,
-            class: Class::Light,
+            queue: Queue::Light,
             needs: step
                 .needs
                 .iter()

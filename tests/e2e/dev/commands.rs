@@ -75,7 +75,7 @@ fn caches_are_shown_cleared_and_filled() {
     };
     let (code, shown, _) = cache(&["stats"]);
     assert_eq!(code, Some(0));
-    for word in ["namespace", "text", "media", "metadata", "outside", "l1", "l2", "board"] {
+    for word in ["namespace", "text", "media", "metadata", "outside", "l1", "l2", "view_cache"] {
         assert!(shown.contains(word), "{word} is not in\n{shown}");
     }
     let (code, cleared, _) = cache(&["clear", "--tag", "host:a b&c", "--json"]);

@@ -107,7 +107,7 @@ fn while_postgres_is_away_submits_are_refused_politely_and_what_runs_settles_whe
         refused.body
     );
     assert!(!refused.header("retry-after").is_empty());
-    // Longer than a lease: what runs beats in vain, and `long` ends and can't say so.
+    // Longer than a lease: what runs heartbeats in vain, and `long` ends and can't say so.
     while closed.elapsed() < Duration::from_secs(12) {
         thread::sleep(Duration::from_millis(50));
     }

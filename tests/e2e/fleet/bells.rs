@@ -1,4 +1,4 @@
-//! What becomes of doorbells on RabbitMQ: who gets them, who holds them, and what they carry.
+//! What becomes of task messages on RabbitMQ: who gets them, who holds them, and what they carry.
 
 use std::{
     path::Path,
@@ -59,7 +59,7 @@ fn with_all_slots_of_one_worker_busy_an_idle_one_gets_each_task_and_no_message_i
         let posted = Instant::now();
         let job = api.submit("echo", json!({"value": n}));
         assert_eq!(api.settled(&job)["result"], n);
-        // Half of the bells come to the busy one first, which hands back within a second what it has no slot for; several in a row may.
+        // Half of the messages come to the busy one first, which hands back within a second what it has no slot for; several in a row may.
         assert!(posted.elapsed() < Duration::from_secs(30), "job {n} took {:?}", posted.elapsed());
         assert_ne!(runner(&api, &job), busy);
     }

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::stop::Stop;
 use backing::{
-    artifacts::folder::FolderArtifacts, board::local::LocalBoard, cache::Cache, clock::SystemClock,
+    artifacts::folder::FolderArtifacts, cache::Cache, clock::SystemClock,
+    view_cache::local::LocalViewCache,
 };
 use common::error::{ErrorClass, JobError, code};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -116,7 +117,7 @@ impl Bench {
         let names = Arc::new(Names::default());
         let artifacts = Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).unwrap());
         let reach = Reach { max_bytes: 1000, ..Reach::default() };
-        let cache = Cache::new(Arc::new(LocalBoard::new()), Arc::new(SystemClock));
+        let cache = Cache::new(Arc::new(LocalViewCache::new()), Arc::new(SystemClock));
         let scratch = folder.path().join("scratch");
         let fetcher = Fetcher::asking(names.clone(), reach, artifacts, cache, scratch).unwrap();
         Self { names, fetcher, folder }

@@ -36,10 +36,8 @@ use common::{
     error::{JobError, code},
     kinds as specs,
     outcome::ArtifactRef,
-    port::{
-        artifacts::Artifacts,
-        store::{Claimed, Store},
-    },
+    port::artifacts::Artifacts,
+    store::{Claimed, Store},
 };
 use media::cage::{Cage, Scratch};
 use serde::de::DeserializeOwned;

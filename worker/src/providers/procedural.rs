@@ -127,7 +127,7 @@ pub(super) struct Scene {
 
 #[derive(Debug, Clone, Copy)]
 enum Pattern {
-    Rings,
+    Dispatches,
     Waves,
     Rays,
     Dots,
@@ -140,7 +140,7 @@ impl Scene {
         let hash = *blake3::hash(text.as_bytes()).as_bytes();
         let part = |index: usize| f32::from(hash[index]) / 255.0;
         let hue = part(0);
-        let patterns = [Pattern::Rings, Pattern::Waves, Pattern::Rays, Pattern::Dots];
+        let patterns = [Pattern::Dispatches, Pattern::Waves, Pattern::Rays, Pattern::Dots];
         Self {
             seed: u32::from_le_bytes([hash[8], hash[9], hash[10], hash[11]]),
             top: colour(hue, 0.55, 0.18 + 0.12 * part(1)),
@@ -187,7 +187,7 @@ impl Scene {
     fn figure(&self, x: f32, y: f32, phase: f32) -> f32 {
         let (dx, dy) = (x - self.centre.0, y - self.centre.1);
         let wave = match self.pattern {
-            Pattern::Rings => ((dx * dx + dy * dy).sqrt() * self.count * TAU - phase).sin(),
+            Pattern::Dispatches => ((dx * dx + dy * dy).sqrt() * self.count * TAU - phase).sin(),
             Pattern::Waves => ((y + 0.08 * (x * TAU * 1.5).sin()) * self.count * TAU - phase).sin(),
             Pattern::Rays => (dy.atan2(dx) * self.count.round() + phase).sin(),
             Pattern::Dots => (x * self.count * TAU + phase).sin() * (y * self.count * TAU).sin(),

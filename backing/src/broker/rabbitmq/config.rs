@@ -10,7 +10,7 @@ const HEARTBEAT_S: u16 = 10;
 /// RabbitMQ's port.
 const PORT: u16 = 5672;
 
-/// Which of RabbitMQ's queue types hold the doorbells.
+/// Which of RabbitMQ's queue types hold the task messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum QueueType {
     /// Replicated over the cluster's nodes.
@@ -30,7 +30,7 @@ pub struct RabbitMqConfig {
     pub prefix: String,
     /// For queues that do not exist yet; one that exists is used as it is.
     pub queues: QueueType,
-    /// Publishing connections, each with one confirm channel: how many rings may be under way at once.
+    /// Publishing connections, each with one confirm channel: how many publishes may be under way at once.
     pub publishers: usize,
     /// Shown in RabbitMQ's list of connections.
     pub name: String,

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Running totals since the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Messages that read as no doorbell, put among the dead letters.
+    /// Messages that read as no task message, put among the dead letters.
     pub undecodable: u64,
-    /// Doorbells that came back because no queue took them.
+    /// Task messages that came back because no queue took them.
     pub returned: u64,
-    /// Doorbells that the broker refused, or did not confirm in time.
+    /// Task messages that the broker refused, or did not confirm in time.
     pub unconfirmed: u64,
     /// Times the consuming connection was torn down and built again.
     pub reconnects: u64,

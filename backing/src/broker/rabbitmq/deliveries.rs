@@ -7,7 +7,7 @@ use common::{
     limits::ACK_WITHIN,
     port::{
         PortResult,
-        broker::{Control, Controls, Deliveries, Delivery, DeliveryTag},
+        broker::{Control, ControlStream, Deliveries, Delivery, DeliveryTag},
     },
 };
 use futures::future::try_join_all;
@@ -35,7 +35,7 @@ impl Drop for Membership {
     }
 }
 
-/// A consumer of one class.
+/// A consumer of one queue.
 pub(super) struct RabbitMqDeliveries {
     pub feed: UnboundedReceiver<Delivery>,
     pub seat: Arc<Seat>,
@@ -129,7 +129,7 @@ pub(super) struct RabbitMqControls {
 }
 
 #[async_trait]
-impl Controls for RabbitMqControls {
+impl ControlStream for RabbitMqControls {
     async fn next(&mut self) -> Control {
         match self.feed.recv().await {
             Some(message) => message,

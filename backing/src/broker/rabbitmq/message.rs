@@ -1,24 +1,24 @@
 //! Messages as bytes, both ways.
 
 use common::{
-    limits::MAX_DOORBELL_BYTES,
-    port::broker::{Control, Doorbell},
+    limits::MAX_TASK_MESSAGE_BYTES,
+    port::broker::{Control, TaskMessage},
 };
 use lapin::BasicProperties;
 
 /// A message that reads as nothing we know.
 pub(super) struct Undecodable(pub String);
 
-/// A doorbell's bytes. (Plain data always has a JSON form; were it ever not so, the reader would count an undecodable message.)
-pub(super) fn encode_bell(bell: &Doorbell) -> Vec<u8> {
-    serde_json::to_vec(bell).unwrap_or_default()
+/// A task message's bytes. (Plain data always has a JSON form; were it ever not so, the reader would count an undecodable message.)
+pub(super) fn encode_message(message: &TaskMessage) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
 }
 
-/// Reads a doorbell of this version or a later one.
-pub(super) fn decode_bell(bytes: &[u8]) -> Result<Doorbell, Undecodable> {
-    if bytes.len() > MAX_DOORBELL_BYTES {
+/// Reads a task message of this version or a later one.
+pub(super) fn decode_message(bytes: &[u8]) -> Result<TaskMessage, Undecodable> {
+    if bytes.len() > MAX_TASK_MESSAGE_BYTES {
         return Err(Undecodable(format!(
-            "{} bytes, where a doorbell has at most {MAX_DOORBELL_BYTES}",
+            "{} bytes, where a task message has at most {MAX_TASK_MESSAGE_BYTES}",
             bytes.len()
         )));
     }
@@ -35,8 +35,8 @@ pub(super) fn decode_control(bytes: &[u8]) -> Result<Control, Undecodable> {
     serde_json::from_slice(bytes).map_err(|error| Undecodable(error.to_string()))
 }
 
-/// Of a doorbell: kept on disk, so that a broker's restart need not ring every task again.
-pub(super) fn bell_properties() -> BasicProperties {
+/// Of a task message: kept on disk, so that a broker's restart need not publish every task again.
+pub(super) fn message_properties() -> BasicProperties {
     BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into())
 }
 

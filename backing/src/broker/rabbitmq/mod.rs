@@ -1,13 +1,13 @@
 //! The broker of a fleet: RabbitMQ 3.10 or later, by AMQP 0-9-1.
 //!
 //! ```text
-//!   ring ─▶ Publishers ═ confirm channels ═▶ spool.tasks ─▶ spool.render | generate | light ═▶ Supervisor ─▶ Deliveries
-//!   tell ─▶     "                            spool.control ─▶ a queue per listener          ═▶     "      ─▶ Controls
+//!   publish ─▶ Publishers ═ confirm channels ═▶ spool.tasks ─▶ spool.render | generate | light ═▶ Supervisor ─▶ Deliveries
+//!   tell ─▶     "                            spool.control ─▶ a queue per listener          ═▶     "      ─▶ ControlStream
 //!                                            spool.dead ◀─ what can't be read, or was delivered too often
 //! ```
 //!
 //! Publishing and consuming have connections of their own: a broker short of memory stops reading from publishers, and acks must not
-//! stand in that line. Nothing here is relied upon for more than a hint; the store is rung again from.
+//! stand in that line. Nothing here is relied upon for more than a hint; the store is published again from.
 
 mod broken;
 mod config;
@@ -35,11 +35,11 @@ use std::{
 
 use async_trait::async_trait;
 use common::{
-    kind::Class,
     port::{
         PortError, PortResult,
-        broker::{Broker, Control, Controls, Deliveries, Doorbell},
+        broker::{Broker, Control, ControlStream, Deliveries, TaskMessage},
     },
+    queue::Queue,
 };
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::timeout};
@@ -71,7 +71,7 @@ pub struct RabbitMqBroker {
     health: Arc<Health>,
     requests: mpsc::UnboundedSender<Request>,
     subscribers: AtomicU64,
-    seats: Mutex<Vec<(Class, std::sync::Weak<Seat>)>>,
+    seats: Mutex<Vec<(Queue, std::sync::Weak<Seat>)>>,
 }
 
 impl RabbitMqBroker {
@@ -119,12 +119,12 @@ impl RabbitMqBroker {
         Ok((seat, Membership { id, requests: self.requests.clone() }))
     }
 
-    /// Deliveries of a class that consumers of this process hold.
-    fn held(&self, class: Class) -> u64 {
+    /// Deliveries of a queue that consumers of this process hold.
+    fn held(&self, queue: Queue) -> u64 {
         let mut seats = self.seats.lock();
         seats.retain(|(_, seat)| seat.strong_count() > 0);
-        let of_class = seats.iter().filter(|(of, _)| *of == class);
-        of_class.filter_map(|(_, seat)| seat.upgrade()).map(|seat| seat.held() as u64).sum()
+        let of_queue = seats.iter().filter(|(of, _)| *of == queue);
+        of_queue.filter_map(|(_, seat)| seat.upgrade()).map(|seat| seat.held() as u64).sum()
     }
 }
 
@@ -137,15 +137,15 @@ impl Pooled for RabbitMqBroker {
 
 #[async_trait]
 impl Broker for RabbitMqBroker {
-    async fn ring(&self, bells: &[Doorbell]) -> Vec<bool> {
-        if bells.is_empty() { Vec::new() } else { self.publishing.ring(bells).await }
+    async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool> {
+        if messages.is_empty() { Vec::new() } else { self.publishing.publish(messages).await }
     }
 
-    async fn consume(&self, class: Class, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
+    async fn consume(&self, queue: Queue, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
         let prefetch = prefetch.max(1);
         let (to, feed) = mpsc::unbounded_channel();
-        let (seat, membership) = self.join(Feed::Bells { class, prefetch, to }).await?;
-        self.seats.lock().push((class, Arc::downgrade(&seat)));
+        let (seat, membership) = self.join(Feed::TaskMessages { queue, prefetch, to }).await?;
+        self.seats.lock().push((queue, Arc::downgrade(&seat)));
         Ok(Box::new(RabbitMqDeliveries {
             feed,
             seat,
@@ -155,9 +155,9 @@ impl Broker for RabbitMqBroker {
     }
 
     /// AMQP tells of waiting messages only, so what consumers of other processes hold is not in it. They hold none for long.
-    async fn depth(&self, class: Class) -> PortResult<u64> {
-        Ok(self.publishing.ready(self.publishing.topology.names.queue(class)).await?
-            + self.held(class))
+    async fn depth(&self, queue: Queue) -> PortResult<u64> {
+        Ok(self.publishing.ready(self.publishing.topology.names.queue(queue)).await?
+            + self.held(queue))
     }
 
     async fn dead_letters(&self) -> PortResult<u64> {
@@ -168,11 +168,11 @@ impl Broker for RabbitMqBroker {
         self.publishing.topology.generation()
     }
 
-    async fn tell(&self, message: &Control) -> PortResult<()> {
-        self.publishing.tell(message).await
+    async fn notify(&self, message: &Control) -> PortResult<()> {
+        self.publishing.notify(message).await
     }
 
-    async fn listen(&self) -> PortResult<Box<dyn Controls>> {
+    async fn listen(&self) -> PortResult<Box<dyn ControlStream>> {
         let (to, feed) = mpsc::channel(CONTROL_BACKLOG);
         let (_, membership) = self.join(Feed::Controls { to }).await?;
         Ok(Box::new(RabbitMqControls { feed, _membership: membership }))

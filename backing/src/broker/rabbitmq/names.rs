@@ -1,6 +1,6 @@
 //! What things are called on the broker. The only place that spells them.
 
-use common::kind::Class;
+use common::queue::Queue;
 
 /// Exchanges and queues of one installation.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ impl Names {
         Self { prefix: prefix.to_owned() }
     }
 
-    /// The exchange that doorbells are published to; a class is its routing key.
+    /// The exchange that task messages are published to; a queue is its routing key.
     pub fn tasks(&self) -> String {
         format!("{}.tasks", self.prefix)
     }
@@ -28,8 +28,8 @@ impl Names {
         format!("{}.dead", self.prefix)
     }
 
-    /// A class's queue.
-    pub fn queue(&self, class: Class) -> String {
-        format!("{}.{class}", self.prefix)
+    /// A queue's queue.
+    pub fn queue(&self, queue: Queue) -> String {
+        format!("{}.{queue}", self.prefix)
     }
 }

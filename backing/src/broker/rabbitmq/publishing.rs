@@ -1,4 +1,4 @@
-//! What goes out: doorbells in a pipeline with their confirms awaited together (a round trip for each would cost twenty times as much),
+//! What goes out: task messages in a pipeline with their confirms awaited together (a round trip for each would cost twenty times as much),
 //! control messages, and the questions that need no consumer.
 
 use std::{sync::Arc, time::Duration};
@@ -7,7 +7,7 @@ use common::{
     limits::CONFIRM_WITHIN,
     port::{
         PortResult,
-        broker::{Control, Doorbell},
+        broker::{Control, TaskMessage},
     },
 };
 use futures::{
@@ -56,12 +56,12 @@ enum Fate {
 type Cutoff = Shared<BoxFuture<'static, ()>>;
 
 impl Publishing {
-    /// Publishes doorbells and says of each whether it is surely in its queue.
-    pub async fn ring(&self, bells: &[Doorbell]) -> Vec<bool> {
-        let fates = self.publish(bells).await.unwrap_or_else(|error| {
-            // Whoever rings says so once; here it would be said with every try.
-            tracing::debug!(%error, bells = bells.len(), "doorbells were not sent");
-            vec![Fate::Unknown; bells.len()]
+    /// Publishes task messages and says of each whether it is surely in its queue.
+    pub async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool> {
+        let fates = self.fates(messages).await.unwrap_or_else(|error| {
+            // Whoever publishes says so once; here it would be said with every try.
+            tracing::debug!(%error, messages = messages.len(), "task messages were not sent");
+            vec![Fate::Unknown; messages.len()]
         });
         let count = |fate| fates.iter().filter(|other| **other == fate).count();
         add(&self.counters.returned, count(Fate::Returned));
@@ -69,7 +69,7 @@ impl Publishing {
         fates.into_iter().map(|fate| fate == Fate::Queued).collect()
     }
 
-    async fn publish(&self, bells: &[Doorbell]) -> PortResult<Vec<Fate>> {
+    async fn fates(&self, messages: &[TaskMessage]) -> PortResult<Vec<Fate>> {
         let deadline = Instant::now() + CONFIRM_WITHIN;
         let taking = timeout_at(deadline, self.publishers.take()).await;
         let publisher =
@@ -82,7 +82,7 @@ impl Publishing {
             }
         };
         let fates =
-            publisher.send(&self.topology.names.tasks(), bells, &cutoff.boxed().shared()).await;
+            publisher.send(&self.topology.names.tasks(), messages, &cutoff.boxed().shared()).await;
         if fates.contains(&Fate::Returned) {
             self.repair(&publisher.connection).await;
         }
@@ -90,7 +90,7 @@ impl Publishing {
         Ok(fates)
     }
 
-    /// A bell that came back found no queue: somebody deleted it.
+    /// A message that came back found no queue: somebody deleted it.
     async fn repair(&self, connection: &Connection) {
         match timeout(ANSWER_WITHIN, self.topology.ensure(connection)).await {
             Ok(Ok(())) => tracing::warn!("a queue was missing and is declared again"),
@@ -102,7 +102,7 @@ impl Publishing {
     }
 
     /// Publishes a control message.
-    pub async fn tell(&self, message: &Control) -> PortResult<()> {
+    pub async fn notify(&self, message: &Control) -> PortResult<()> {
         let payload = message::encode_control(message);
         let exchange = self.topology.names.control();
         self.asking(|_, channel| async move {
@@ -186,19 +186,19 @@ impl Publishing {
 
 impl Publisher {
     /// Publishes all, then awaits all.
-    async fn send(&self, exchange: &str, bells: &[Doorbell], cutoff: &Cutoff) -> Vec<Fate> {
-        let payloads: Vec<Vec<u8>> = bells.iter().map(message::encode_bell).collect();
-        let properties = message::bell_properties();
-        let publishing = bells
+    async fn send(&self, exchange: &str, messages: &[TaskMessage], cutoff: &Cutoff) -> Vec<Fate> {
+        let payloads: Vec<Vec<u8>> = messages.iter().map(message::encode_message).collect();
+        let properties = message::message_properties();
+        let publishing = messages
             .iter()
             .zip(&payloads)
-            .map(|(bell, payload)| self.publish(exchange, bell, payload, &properties));
+            .map(|(message, payload)| self.publish(exchange, message, payload, &properties));
         let confirms = tokio::select! {
             biased;
             confirms = join_all(publishing) => confirms,
-            () = cutoff.clone() => return vec![Fate::Unknown; bells.len()],
+            () = cutoff.clone() => return vec![Fate::Unknown; messages.len()],
         };
-        let mut fates = Vec::with_capacity(bells.len());
+        let mut fates = Vec::with_capacity(messages.len());
         for confirm in confirms {
             fates.push(fate_of(confirm, cutoff).await);
         }
@@ -208,12 +208,12 @@ impl Publisher {
     async fn publish(
         &self,
         exchange: &str,
-        bell: &Doorbell,
+        message: &TaskMessage,
         payload: &[u8],
         properties: &BasicProperties,
     ) -> lapin::Result<PublisherConfirm> {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
-        let key = bell.class.as_str().into();
+        let key = message.queue.as_str().into();
         self.channel.basic_publish(exchange.into(), key, options, payload, properties.clone()).await
     }
 }

@@ -15,7 +15,7 @@ use super::{
 
 /// Where a consumer's messages go.
 pub(super) enum Outlet {
-    Bells { connection: u64, seat: Arc<Seat>, to: mpsc::UnboundedSender<Delivery> },
+    TaskMessages { connection: u64, seat: Arc<Seat>, to: mpsc::UnboundedSender<Delivery> },
     Controls { to: mpsc::Sender<Control> },
 }
 
@@ -38,25 +38,29 @@ pub(super) async fn pump(
 }
 
 impl Outlet {
-    async fn hand_on(&self, message: Message, counters: &Counters) -> lapin::Result<()> {
+    async fn hand_on(&self, delivery: Message, counters: &Counters) -> lapin::Result<()> {
         match self {
-            Self::Bells { connection, seat, to } => match message::decode_bell(&message.data) {
-                Ok(bell) => {
-                    seat.received();
-                    let tag =
-                        DeliveryTag { connection: *connection, delivery: message.delivery_tag };
-                    // A subscriber that is gone has said so to the supervisor, who closes the channel.
-                    let _ = to.send(Delivery { tag, bell });
-                    Ok(())
+            Self::TaskMessages { connection, seat, to } => {
+                match message::decode_message(&delivery.data) {
+                    Ok(message) => {
+                        seat.received();
+                        let tag = DeliveryTag {
+                            connection: *connection,
+                            delivery: delivery.delivery_tag,
+                        };
+                        // A subscriber that is gone has said so to the supervisor, who closes the channel.
+                        let _ = to.send(Delivery { tag, message });
+                        Ok(())
+                    }
+                    // To the dead letters. It goes out before a later delivery is handed on, so that no `multiple` ack can overtake it.
+                    Err(undecodable) => {
+                        note(&undecodable, &counters.undecodable);
+                        delivery.reject(BasicRejectOptions { requeue: false }).await.map(|_| ())
+                    }
                 }
-                // To the dead letters. It goes out before a later delivery is handed on, so that no `multiple` ack can overtake it.
-                Err(undecodable) => {
-                    note(&undecodable, &counters.undecodable);
-                    message.reject(BasicRejectOptions { requeue: false }).await.map(|_| ())
-                }
-            },
+            }
             Self::Controls { to } => {
-                match message::decode_control(&message.data) {
+                match message::decode_control(&delivery.data) {
                     // One that does not fit is lost, which costs time only.
                     Ok(control) => drop(to.try_send(control)),
                     Err(undecodable) => note(&undecodable, &counters.undecodable),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use common::{kind::Class, port::PortError};
+use common::{port::PortError, queue::Queue};
 use futures::{Stream, StreamExt};
 use lapin::{
     Channel, Connection, Consumer, Event,
@@ -138,7 +138,7 @@ impl Session {
                 .await
                 .map_err(|_| unavailable("a consumer could not be attached in time"))?
                 .map_err(|error| {
-                    let consumes = matches!(subscriber.feed, Feed::Bells { .. });
+                    let consumes = matches!(subscriber.feed, Feed::TaskMessages { .. });
                     let refused = consumes && is_internal(&error);
                     Unattached { error: unavailable(error), refused }
                 }),
@@ -155,12 +155,13 @@ impl Session {
         // Seated before the first delivery can come, or it would be taken for one of an older connection.
         seat.take(self.number, channel.clone());
         let (consumer, outlet) = match &subscriber.feed {
-            Feed::Bells { class, prefetch, to } => {
+            Feed::TaskMessages { queue, prefetch, to } => {
                 let consumer =
-                    consume_bells(&channel, &self.topology.names.queue(*class), *prefetch).await?;
+                    consume_messages(&channel, &self.topology.names.queue(*queue), *prefetch)
+                        .await?;
                 (
                     consumer,
-                    Outlet::Bells {
+                    Outlet::TaskMessages {
                         connection: self.number,
                         seat: Arc::clone(&seat),
                         to: to.clone(),
@@ -223,22 +224,22 @@ impl Session {
         subscribers: &BTreeMap<SubscriberId, Subscriber>,
     ) -> Result<(), String> {
         let channel = self.connection.create_channel().await.map_err(|error| error.to_string())?;
-        let mut ready = BTreeMap::<Class, u32>::new();
+        let mut ready = BTreeMap::<Queue, u32>::new();
         for (id, Subscriber { feed, seat }) in subscribers {
-            let Feed::Bells { class, prefetch, .. } = feed else { continue };
-            if !ready.contains_key(class) {
+            let Feed::TaskMessages { queue, prefetch, .. } = feed else { continue };
+            if !ready.contains_key(queue) {
                 ready.insert(
-                    *class,
-                    count_ready(&channel, self.topology.names.queue(*class)).await?,
+                    *queue,
+                    count_ready(&channel, self.topology.names.queue(*queue)).await?,
                 );
             }
             let has_room = seat.held() < usize::from(*prefetch);
-            let look = Look { starved: has_room && ready[class] > 0, received: seat.total() };
+            let look = Look { starved: has_room && ready[queue] > 0, received: seat.total() };
             let before = self.seen.insert(*id, look);
             if look.starved
                 && before.is_some_and(|before| before.starved && before.received == look.received)
             {
-                return Err(format!("the queue of {class} holds messages and none come"));
+                return Err(format!("the queue of {queue} holds messages and none come"));
             }
         }
         channel.close(200, "looked".into()).await.map_err(|error| error.to_string())
@@ -256,7 +257,7 @@ async fn count_ready(channel: &Channel, queue: String) -> Result<u32, String> {
     Ok(state.message_count())
 }
 
-pub(super) async fn consume_bells(
+pub(super) async fn consume_messages(
     channel: &Channel,
     queue: &str,
     prefetch: u16,

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use common::{
-    kind::Class,
     port::broker::{Control, Delivery},
+    queue::Queue,
 };
 use lapin::Channel;
 use tokio::sync::{mpsc, watch};
@@ -18,8 +18,8 @@ pub(super) type SubscriberId = u64;
 /// What a subscriber is fed with.
 #[derive(Debug, Clone)]
 pub(super) enum Feed {
-    /// Doorbells of a class, at most `prefetch` unacked: so the channel is bounded by the broker.
-    Bells { class: Class, prefetch: u16, to: mpsc::UnboundedSender<Delivery> },
+    /// Task messages of a queue, at most `prefetch` unacked: so the channel is bounded by the broker.
+    TaskMessages { queue: Queue, prefetch: u16, to: mpsc::UnboundedSender<Delivery> },
     /// Control messages; what does not fit is lost, which costs time only.
     Controls { to: mpsc::Sender<Control> },
 }

@@ -142,7 +142,7 @@ impl Supervisor {
         }
     }
 
-    /// Deletes queues that are there by name only; the next session declares them anew, and the sweep rings again for what was in them.
+    /// Deletes queues that are there by name only; the next session declares them anew, and the sweep publishes again for what was in them.
     async fn clear_broken_queues(&self) {
         match timeout(BUILD_WITHIN, broken::clear(&self.dialer, &self.topology)).await {
             Ok(Ok(())) => {}

@@ -1,11 +1,11 @@
 //! Exchanges and queues: declared where they are missing, left alone where they are not.
 //!
-//! A queue is looked for before it is declared. That tells an old queue from a new one (the bells of a queue that had to be made anew
+//! A queue is looked for before it is declared. That tells an old queue from a new one (the messages of a queue that had to be made anew
 //! are gone, and its generation says so), and it lets an operator choose other arguments for a queue than ours without being refused.
 
 use std::time::Duration;
 
-use common::kind::Class;
+use common::queue::Queue;
 use lapin::{
     Channel, Connection, ErrorKind, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{config::QueueType, names::Names};
 
-/// Deliveries of one bell before it goes to the dead letters: RabbitMQ 4's own default, spelled out because 3.x has none. Only lost
+/// Deliveries of one message before it goes to the dead letters: RabbitMQ 4's own default, spelled out because 3.x has none. Only lost
 /// connections count, since nothing is ever requeued on purpose.
 const DELIVERY_LIMIT: i32 = 20;
 /// Dead letters kept; the oldest go first. Enough to see what happened, not enough to fill a disk.
@@ -68,7 +68,7 @@ impl Topology {
             self.declare(&channel, *queue).await?;
         }
         self.bind(&channel).await?;
-        if missing.iter().any(|queue| matches!(queue, Queue::Of(_))) {
+        if missing.iter().any(|queue| matches!(queue, DeclaredQueue::Of(_))) {
             self.generation.send_modify(|generation| *generation += 1);
         }
         Ok(())
@@ -87,9 +87,9 @@ impl Topology {
         Ok(())
     }
 
-    async fn missing(&self, connection: &Connection) -> lapin::Result<Vec<Queue>> {
+    async fn missing(&self, connection: &Connection) -> lapin::Result<Vec<DeclaredQueue>> {
         let mut missing = Vec::new();
-        for queue in Queue::ALL {
+        for queue in DeclaredQueue::ALL {
             if !queue_is_there(connection, &self.name(queue)).await? {
                 missing.push(queue);
             }
@@ -97,15 +97,17 @@ impl Topology {
         Ok(missing)
     }
 
-    async fn declare(&self, channel: &Channel, queue: Queue) -> lapin::Result<()> {
+    async fn declare(&self, channel: &Channel, queue: DeclaredQueue) -> lapin::Result<()> {
         let mut arguments = self.arguments();
         match queue {
-            Queue::Dead => arguments.insert("x-max-length".into(), DEAD_LETTERS_KEPT.into()),
-            Queue::Of(_) => {
+            DeclaredQueue::Dead => {
+                arguments.insert("x-max-length".into(), DEAD_LETTERS_KEPT.into())
+            }
+            DeclaredQueue::Of(_) => {
                 arguments.insert("x-dead-letter-exchange".into(), long(&self.names.dead()))
             }
         };
-        if matches!(queue, Queue::Of(_)) && self.queues == QueueType::Quorum {
+        if matches!(queue, DeclaredQueue::Of(_)) && self.queues == QueueType::Quorum {
             arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
         }
         let name = self.name(queue).into();
@@ -114,10 +116,10 @@ impl Topology {
 
     /// Bound each time, since an exchange may have been deleted and its bindings with it.
     async fn bind(&self, channel: &Channel) -> lapin::Result<()> {
-        for queue in Queue::ALL {
+        for queue in DeclaredQueue::ALL {
             let (exchange, key) = match queue {
-                Queue::Dead => (self.names.dead(), ""),
-                Queue::Of(class) => (self.names.tasks(), class.as_str()),
+                DeclaredQueue::Dead => (self.names.dead(), ""),
+                DeclaredQueue::Of(queue) => (self.names.tasks(), queue.as_str()),
             };
             let (name, options) = (self.name(queue), QueueBindOptions::default());
             channel
@@ -133,10 +135,10 @@ impl Topology {
         Ok(())
     }
 
-    fn name(&self, queue: Queue) -> String {
+    fn name(&self, queue: DeclaredQueue) -> String {
         match queue {
-            Queue::Dead => self.names.dead(),
-            Queue::Of(class) => self.names.queue(class),
+            DeclaredQueue::Dead => self.names.dead(),
+            DeclaredQueue::Of(queue) => self.names.queue(queue),
         }
     }
 
@@ -153,14 +155,14 @@ impl Topology {
 
 /// The queues there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Queue {
+enum DeclaredQueue {
     Dead,
-    Of(Class),
+    Of(Queue),
 }
 
-impl Queue {
+impl DeclaredQueue {
     const ALL: [Self; 4] =
-        [Self::Dead, Self::Of(Class::Render), Self::Of(Class::Generate), Self::Of(Class::Light)];
+        [Self::Dead, Self::Of(Queue::Render), Self::Of(Queue::Generate), Self::Of(Queue::Light)];
 }
 
 fn long(text: &str) -> AMQPValue {

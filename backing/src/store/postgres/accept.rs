@@ -7,14 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use common::{
     id::{BatchId, Fence, TaskId, TenantId},
-    kind::Class,
     lifecycle::JobStatus,
     plan::NewTask,
-    port::{
-        PortResult,
-        broker::Doorbell,
-        store::{Accepted, Credit},
-    },
+    port::{PortResult, broker::TaskMessage},
+    queue::Queue,
+    store::{Accepted, Credit},
     submission::{Acceptance, NewBatch, NewItem, NewJob, Submission, Work},
     view::{JobView, KindCount, Rank, WaitingFor},
 };
@@ -32,11 +29,11 @@ use super::{
 /// What the statement says.
 struct Stored {
     at: Timestamp,
-    attended: Vec<Class>,
+    attended: Vec<Queue>,
     fresh: BTreeSet<Uuid>,
     /// For each idempotency key.
     replays: Vec<Option<String>>,
-    /// Whether what took credit was queued: not while limits or pauses are set, which only a ring looks at.
+    /// Whether what took credit was queued: not while limits or pauses are set, which only a dispatch looks at.
     credited: bool,
 }
 
@@ -67,11 +64,11 @@ impl PgStore {
         let mut accepted = written.accepted;
         accepted.answers = answers;
         let followed = self.follow(effects).await;
-        accepted.moved.views.extend(followed.views);
-        accepted.moved.readied.extend(followed.readied);
-        accepted.moved.readied.sort_unstable();
-        accepted.moved.readied.dedup();
-        accepted.moved.stopping.extend(followed.stopping);
+        accepted.changes.views.extend(followed.views);
+        accepted.changes.readied.extend(followed.readied);
+        accepted.changes.readied.sort_unstable();
+        accepted.changes.readied.dedup();
+        accepted.changes.stopping.extend(followed.stopping);
         Ok(accepted)
     }
 
@@ -80,7 +77,7 @@ impl PgStore {
         let mut cells = Cells::of(&row);
         Ok(Stored {
             at: cells.time("at")?,
-            attended: column::classes(&cells.take::<Vec<String>>()?)?,
+            attended: column::queues(&cells.take::<Vec<String>>()?)?,
             fresh: cells.take::<Vec<Uuid>>()?.into_iter().collect(),
             replays: cells.take::<Option<Vec<Option<String>>>>()?.unwrap_or_default(),
             credited: cells.take()?,
@@ -174,7 +171,7 @@ fn target(submission: &Submission) -> Uuid {
 
 /// Which tasks go straight to `queued`.
 pub(super) struct Queueing {
-    credit: BTreeMap<Class, u32>,
+    credit: BTreeMap<Queue, u32>,
     queued: BTreeSet<TaskId>,
 }
 
@@ -182,7 +179,7 @@ impl Queueing {
     fn new(credit: &[Credit]) -> Self {
         let mut left = BTreeMap::new();
         for credit in credit {
-            *left.entry(credit.class).or_default() += credit.tasks;
+            *left.entry(credit.queue).or_default() += credit.tasks;
         }
         Self { credit: left, queued: BTreeSet::new() }
     }
@@ -193,7 +190,7 @@ impl Queueing {
         if !free || seat.is_some_and(|seat| seat.limited) {
             return false;
         }
-        let Some(left) = self.credit.get_mut(&task.class).filter(|left| **left > 0) else {
+        let Some(left) = self.credit.get_mut(&task.queue).filter(|left| **left > 0) else {
             return false;
         };
         *left -= 1;
@@ -245,12 +242,12 @@ impl Written<'_> {
                 }
                 Some(_) => {}
                 None if self.stored.credited && self.queueing.queued.contains(&task.id) => {
-                    let bell = Doorbell::new(task.id, Fence(0), task.class);
+                    let message = TaskMessage::new(task.id, Fence(0), task.queue);
                     self.accepted
-                        .bells
-                        .push(bell.traced(job.trace.as_ref().map(ToString::to_string)));
+                        .messages
+                        .push(message.traced(job.trace.as_ref().map(ToString::to_string)));
                 }
-                None if !later => push_once(&mut self.accepted.moved.readied, task.class),
+                None if !later => push_once(&mut self.accepted.changes.readied, task.queue),
                 None => {}
             }
         }
@@ -262,17 +259,17 @@ impl Written<'_> {
         let waiting = match free().next() {
             None => WaitingFor::Needs,
             Some(_) if later => WaitingFor::Schedule,
-            Some(task) if self.stored.attended.contains(&task.class) => WaitingFor::Slot,
+            Some(task) if self.stored.attended.contains(&task.queue) => WaitingFor::Slot,
             Some(_) => WaitingFor::Worker,
         };
         let view = new_view(tenant, job, batch, self.stored.at, waiting);
-        self.accepted.moved.views.push(view);
+        self.accepted.changes.views.push(view);
     }
 }
 
-fn push_once(classes: &mut Vec<Class>, class: Class) {
-    if !classes.contains(&class) {
-        classes.push(class);
+fn push_once(queues: &mut Vec<Queue>, queue: Queue) {
+    if !queues.contains(&queue) {
+        queues.push(queue);
     }
 }
 

@@ -197,7 +197,7 @@ impl Columns {
         .bind(self.task.name)
         .bind(self.task.kind)
         .bind(self.task.version)
-        .bind(self.task.class)
+        .bind(self.task.queue)
         .bind(self.task.input)
         .bind(self.task.input_key)
         .bind(self.task.timeout_ms)

@@ -10,10 +10,8 @@ use common::{
     id::{Fence, JobId, TaskId, WorkerId},
     lifecycle::JobStatus,
     plan::Overrides,
-    port::{
-        PortResult,
-        store::{Claimed, NeedOutcome},
-    },
+    port::PortResult,
+    store::{Claimed, NeedOutcome},
 };
 use serde_json::Value;
 use sqlx::postgres::PgRow;

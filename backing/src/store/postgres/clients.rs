@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{BatchId, JobId, TaskId, TenantId},
-    port::{
-        PortResult,
-        store::{Moved, Target},
-    },
+    port::PortResult,
+    store::{Changes, Target},
 };
 use uuid::Uuid;
 
@@ -25,7 +23,7 @@ impl PgStore {
         &self,
         tenant: &TenantId,
         target: Target,
-    ) -> PortResult<Option<Moved>> {
+    ) -> PortResult<Option<Changes>> {
         if !self.has(tenant, target).await? {
             return Ok(None);
         }
@@ -93,7 +91,7 @@ impl PgStore {
         &self,
         tenant: &TenantId,
         target: Target,
-    ) -> PortResult<Option<(u32, Moved)>> {
+    ) -> PortResult<Option<(u32, Changes)>> {
         if !self.has(tenant, target).await? {
             return Ok(None);
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use common::{
     id::Digest,
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
     port::PortResult,
+    queue::Queue,
     view::Progress,
 };
 use jiff::Timestamp;
@@ -112,18 +112,17 @@ pub fn status(text: &str) -> PortResult<JobStatus> {
     JobStatus::parse(text).ok_or_else(|| unreadable("jobs.status", text))
 }
 
-/// A class.
-pub fn class(text: &str) -> PortResult<Class> {
-    Class::parse(text).ok_or_else(|| unreadable("class", text))
+/// A queue.
+pub fn queue(text: &str) -> PortResult<Queue> {
+    Queue::parse(text).ok_or_else(|| unreadable("queue", text))
 }
 
 /// Classes, each once and in order.
-pub fn classes(texts: &[String]) -> PortResult<Vec<Class>> {
-    let mut classes: Vec<Class> =
-        texts.iter().map(|text| class(text)).collect::<PortResult<_>>()?;
-    classes.sort_unstable();
-    classes.dedup();
-    Ok(classes)
+pub fn queues(texts: &[String]) -> PortResult<Vec<Queue>> {
+    let mut queues: Vec<Queue> = texts.iter().map(|text| queue(text)).collect::<PortResult<_>>()?;
+    queues.sort_unstable();
+    queues.dedup();
+    Ok(queues)
 }
 
 /// How far an attempt is; kept in four bytes, and told as the decimal that was meant (0.1, not 0.10000000149).

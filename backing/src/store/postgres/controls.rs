@@ -3,11 +3,9 @@
 use async_trait::async_trait;
 use common::{
     id::{JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
-    port::{
-        PortResult,
-        controls::{AtWork, Controls, Limit, LimitScope, Pausable, Run},
-    },
+    port::PortResult,
+    queue::Queue,
+    store::operations::{Controls, Limit, LimitScope, LiveWorker, Pausable, RunningTask},
 };
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -58,9 +56,9 @@ impl Controls for PgStore {
         .bind(scope)
         .bind(name.to_owned());
         self.work(query.execute(&self.work)).await?;
-        // Class by class: each locks its tasks in the order of ids.
-        for class in what.classes() {
-            let query = sqlx::query("SELECT spool.hold_back($1::spool.class)").bind(class.as_str());
+        // Queue by queue: each locks its tasks in the order of ids.
+        for queue in what.queues() {
+            let query = sqlx::query("SELECT spool.hold_back($1::spool.queue)").bind(queue.as_str());
             self.work(query.execute(&self.work)).await?;
         }
         Ok(())
@@ -74,15 +72,15 @@ impl Controls for PgStore {
         Ok(self.work(query.execute(&self.work)).await?.rows_affected() > 0)
     }
 
-    async fn at_work(&self) -> PortResult<Vec<AtWork>> {
+    async fn live_workers(&self) -> PortResult<Vec<LiveWorker>> {
         let query = sqlx::query(
             "SELECT worker, worker_name, seen_at, render, generate, light, draining,
-                 task, job, tenant, name, kind, class, attempt, started_at, progress, stage FROM spool.at_work()",
+                 task, job, tenant, name, kind, queue, attempt, started_at, progress, stage FROM spool.live_workers()",
         );
-        let mut workers: Vec<AtWork> = Vec::new();
+        let mut workers: Vec<LiveWorker> = Vec::new();
         for row in &self.work(query.fetch_all(&self.work)).await? {
             let mut cells = Cells::of(row);
-            let worker = at_work(&mut cells)?;
+            let worker = live_workers(&mut cells)?;
             if workers.last().is_none_or(|last| last.worker != worker.worker) {
                 workers.push(worker);
             }
@@ -108,22 +106,22 @@ fn limit(row: &PgRow) -> PortResult<Limit> {
 fn pausable(row: &PgRow) -> PortResult<Pausable> {
     let mut cells = Cells::of(row);
     let (scope, name): (String, String) = (cells.take()?, cells.take()?);
-    match (scope.as_str(), Class::parse(&name)) {
-        ("class", Some(class)) => Ok(Pausable::Class(class)),
+    match (scope.as_str(), Queue::parse(&name)) {
+        ("queue", Some(queue)) => Ok(Pausable::Queue(queue)),
         ("tenant", _) => Ok(Pausable::Tenant(TenantId(name))),
         _ => Err(unreadable("pauses", format!("{scope} {name}"))),
     }
 }
 
-fn at_work(cells: &mut Cells<'_>) -> PortResult<AtWork> {
+fn live_workers(cells: &mut Cells<'_>) -> PortResult<LiveWorker> {
     let (worker, name): (Uuid, String) = (cells.take()?, cells.take()?);
     let seen_at = cells.time("workers.seen_at")?;
     let mut slots = Vec::new();
-    for class in Class::ALL {
-        let of_class: u32 = cells.number::<i32, _>("workers.slots")?;
-        slots.extend((of_class > 0).then_some((class, of_class)));
+    for queue in Queue::ALL {
+        let of_queue: u32 = cells.number::<i32, _>("workers.slots")?;
+        slots.extend((of_queue > 0).then_some((queue, of_queue)));
     }
-    Ok(AtWork {
+    Ok(LiveWorker {
         worker: WorkerId(worker),
         name,
         slots,
@@ -134,18 +132,18 @@ fn at_work(cells: &mut Cells<'_>) -> PortResult<AtWork> {
 }
 
 /// The rest of the row: what it runs, if anything.
-fn run(cells: &mut Cells<'_>) -> PortResult<Option<Run>> {
+fn run(cells: &mut Cells<'_>) -> PortResult<Option<RunningTask>> {
     let Some(task) = cells.take::<Option<Uuid>>()? else { return Ok(None) };
     let (job, tenant, name, kind): (Uuid, String, String, String) =
         (cells.take()?, cells.take()?, cells.take()?, cells.take()?);
-    let class: String = cells.take()?;
-    Ok(Some(Run {
+    let queue: String = cells.take()?;
+    Ok(Some(RunningTask {
         task: TaskId(task),
         job: JobId(job),
         tenant: TenantId(tenant),
         name,
         kind,
-        class: column::class(&class)?,
+        queue: column::queue(&queue)?,
         attempt: cells.number::<i16, _>("tasks.attempt")?,
         started_at: cells.time("tasks.started_at")?,
         progress: column::progress(cells.take()?, cells.take()?),

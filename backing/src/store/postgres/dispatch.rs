@@ -1,15 +1,12 @@
-//! `ready` → `queued` and back, and what a class wants.
+//! `ready` → `queued` and back, and what a queue wants.
 
 use std::time::Duration;
 
 use common::{
     id::{Fence, TaskId},
-    kind::Class,
-    port::{
-        PortResult,
-        broker::Doorbell,
-        store::{Demand, Rung},
-    },
+    port::{PortResult, broker::TaskMessage},
+    queue::Queue,
+    store::{Demand, Dispatched},
 };
 use uuid::Uuid;
 
@@ -20,16 +17,21 @@ use super::{
 };
 
 impl PgStore {
-    pub(super) async fn ring_class(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
+    pub(super) async fn ring_queue(
+        &self,
+        queue: Queue,
+        ahead: u32,
+        most: u32,
+    ) -> PortResult<Dispatched> {
         let query =
-            sqlx::query("SELECT rung, fences, spool.traces_of(rung) AS traces, spare, more, next_due, ended, tenants, keys FROM spool.ring($1, $2, $3)")
-                .bind(class.as_str())
+            sqlx::query("SELECT dispatched, fences, spool.traces_of(dispatched) AS traces, spare, more, next_due, ended, tenants, keys FROM spool.dispatch($1, $2, $3)")
+                .bind(queue.as_str())
                 .bind(i64::from(ahead))
                 .bind(i64::from(most));
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
-        let rung = Rung {
-            bells: bells(&mut cells, class)?,
+        let dispatched = Dispatched {
+            messages: messages(&mut cells, queue)?,
             left: cells.number::<i64, _>("spare")?,
             more: cells.take()?,
             next_due: cells.maybe_time("tasks.run_at")?,
@@ -37,13 +39,13 @@ impl PgStore {
         };
         let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = (list(&mut cells)?, list(&mut cells)?);
         if keys.is_empty() {
-            return Ok(rung);
+            return Ok(dispatched);
         }
-        // Tasks whose time came and that may share an output: decided on now, and rung by the next call.
-        let moved = self
+        // Tasks whose time came and that may share an output: decided on now, and dispatched by the next call.
+        let changes = self
             .follow(Effects { keys: tenants.into_iter().zip(keys).collect(), ..Effects::default() })
             .await;
-        Ok(Rung { more: rung.more || moved.readied.contains(&class), ..rung })
+        Ok(Dispatched { more: dispatched.more || changes.readied.contains(&queue), ..dispatched })
     }
 
     pub(super) async fn hand_back_all(&self, tasks: &[TaskId]) -> PortResult<u64> {
@@ -53,28 +55,28 @@ impl PgStore {
         Cells::of(&row).number::<i64, _>("handed back")
     }
 
-    pub(super) async fn overdue_bells(
+    pub(super) async fn overdue_messages(
         &self,
-        class: Class,
+        queue: Queue,
         age: Duration,
         most: u32,
-    ) -> PortResult<(Vec<Doorbell>, u64)> {
+    ) -> PortResult<(Vec<TaskMessage>, u64)> {
         let query = sqlx::query(
             "SELECT tasks, fences, spool.traces_of(tasks) AS traces, queued FROM spool.overdue($1, $2, $3)",
         )
-        .bind(class.as_str())
+        .bind(queue.as_str())
         .bind(millis(age))
         .bind(i64::from(most));
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
-        Ok((bells(&mut cells, class)?, cells.number::<i64, _>("queued")?))
+        Ok((messages(&mut cells, queue)?, cells.number::<i64, _>("queued")?))
     }
 
-    pub(super) async fn demand_of(&self, class: Class) -> PortResult<Demand> {
+    pub(super) async fn demand_of(&self, queue: Queue) -> PortResult<Demand> {
         let query = sqlx::query(
             "SELECT waiting, queued, running, slots, workers, oldest_ms, median_ms, paused FROM spool.demand($1)",
         )
-        .bind(class.as_str());
+        .bind(queue.as_str());
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         Ok(Demand {
@@ -90,12 +92,12 @@ impl PgStore {
     }
 }
 
-fn bells(cells: &mut Cells<'_>, class: Class) -> PortResult<Vec<Doorbell>> {
+fn messages(cells: &mut Cells<'_>, queue: Queue) -> PortResult<Vec<TaskMessage>> {
     let (tasks, fences): (Vec<Uuid>, Vec<i64>) = (list(cells)?, list(cells)?);
     let traces: Option<Vec<Option<String>>> = cells.take()?;
     // None where no job has one.
     let traces = traces.into_iter().flatten().chain(std::iter::repeat(None));
-    let bell =
-        |((task, fence), trace)| Doorbell::new(TaskId(task), Fence(fence), class).traced(trace);
-    Ok(tasks.into_iter().zip(fences).zip(traces).map(bell).collect())
+    let message =
+        |((task, fence), trace)| TaskMessage::new(TaskId(task), Fence(fence), queue).traced(trace);
+    Ok(tasks.into_iter().zip(fences).zip(traces).map(message).collect())
 }

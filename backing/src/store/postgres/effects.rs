@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 
 use common::{
     id::{Digest, TaskId, TenantId},
-    kind::Class,
-    port::{PortResult, store::Moved},
+    port::PortResult,
+    queue::Queue,
+    store::Changes,
 };
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -29,7 +30,7 @@ const ROUNDS: usize = 1_000;
 #[derive(Debug, Default)]
 pub struct Effects {
     pub jobs: Vec<Uuid>,
-    pub readied: Vec<Class>,
+    pub readied: Vec<Queue>,
     pub stopping: Vec<TaskId>,
     pub keys: BTreeSet<(String, Vec<u8>)>,
     pub halted: BTreeSet<Uuid>,
@@ -40,7 +41,7 @@ impl Effects {
     /// Reads the cells of an `effects`.
     pub fn read(cells: &mut Cells<'_>) -> PortResult<Self> {
         let jobs = list(cells)?;
-        let readied = column::classes(&list::<String>(cells)?)?;
+        let readied = column::queues(&list::<String>(cells)?)?;
         let stopping = list(cells)?.into_iter().map(TaskId).collect();
         let tenants: Vec<String> = list(cells)?;
         let keys: Vec<Vec<u8>> = list(cells)?;
@@ -86,9 +87,9 @@ where
 }
 
 impl PgStore {
-    /// Follows what a committed write set in motion to its end, and tells what moved. Never fails: the write stands, and what can't be
+    /// Follows what a committed write set in motion to its end, and tells what changes. Never fails: the write stands, and what can't be
     /// followed now the sweep follows.
-    pub(super) async fn follow(&self, mut effects: Effects) -> Moved {
+    pub(super) async fn follow(&self, mut effects: Effects) -> Changes {
         for _ in 0..ROUNDS {
             match self.follow_once(&mut effects).await {
                 Ok(true) => {}
@@ -129,7 +130,7 @@ impl PgStore {
         Effects::of(&self.work(query.fetch_one(&self.work)).await?)
     }
 
-    async fn tell(&self, effects: Effects) -> Moved {
+    async fn tell(&self, effects: Effects) -> Changes {
         let Effects { mut jobs, mut readied, mut stopping, .. } = effects;
         jobs.sort_unstable();
         jobs.dedup();
@@ -144,6 +145,6 @@ impl PgStore {
                 Vec::new()
             }
         };
-        Moved { views, readied, stopping }
+        Changes { views, readied, stopping }
     }
 }

@@ -1,15 +1,13 @@
-//! While a task runs: beats, releases, and leases that ran out.
+//! While a task runs: heartbeats, releases, and leases that ran out.
 
 use std::time::Duration;
 
 use common::{
     id::{Fence, TaskId, WorkerId},
-    kind::Class,
     outcome::{Settlement, Verdict},
-    port::{
-        PortResult,
-        store::{Beat, Moved, Presence, Pulse, SweepPolicy, Swept},
-    },
+    port::PortResult,
+    queue::Queue,
+    store::{Changes, Heartbeat, HeartbeatReply, SweepPolicy, Swept, WorkerRegistration},
 };
 use uuid::Uuid;
 
@@ -23,51 +21,59 @@ use super::{
 };
 
 impl PgStore {
-    pub(super) async fn beat_all(
+    pub(super) async fn heartbeat_all(
         &self,
-        presence: &Presence,
-        beats: &[Beat],
+        registration: &WorkerRegistration,
+        heartbeats: &[Heartbeat],
         lease: Duration,
-    ) -> PortResult<Vec<Pulse>> {
-        let slots = |class| {
-            let all: u32 =
-                presence.slots.iter().filter(|(of, _)| *of == class).map(|(_, slots)| slots).sum();
+    ) -> PortResult<Vec<HeartbeatReply>> {
+        let slots = |queue| {
+            let all: u32 = registration
+                .slots
+                .iter()
+                .filter(|(of, _)| *of == queue)
+                .map(|(_, slots)| slots)
+                .sum();
             i32::try_from(all).unwrap_or(i32::MAX)
         };
-        let tasks: Vec<Uuid> = beats.iter().map(|beat| beat.task.0).collect();
-        let fences: Vec<i64> = beats.iter().map(|beat| beat.fence.0).collect();
-        let progress: Vec<Option<f32>> = beats
+        let tasks: Vec<Uuid> = heartbeats.iter().map(|heartbeat| heartbeat.task.0).collect();
+        let fences: Vec<i64> = heartbeats.iter().map(|heartbeat| heartbeat.fence.0).collect();
+        let progress: Vec<Option<f32>> = heartbeats
             .iter()
-            .map(|beat| beat.progress.as_ref().map(|progress| progress.value as f32))
+            .map(|heartbeat| heartbeat.progress.as_ref().map(|progress| progress.value as f32))
             .collect();
-        let stages: Vec<Option<String>> = beats
+        let stages: Vec<Option<String>> = heartbeats
             .iter()
-            .map(|beat| {
-                beat.progress.as_ref().and_then(|progress| progress.stage.as_deref().map(clean))
+            .map(|heartbeat| {
+                heartbeat
+                    .progress
+                    .as_ref()
+                    .and_then(|progress| progress.stage.as_deref().map(clean))
             })
             .collect();
-        let query = sqlx::query("SELECT spool.beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
-            .bind(presence.worker.0)
-            .bind(clean(&presence.name))
-            .bind(slots(Class::Render))
-            .bind(slots(Class::Generate))
-            .bind(slots(Class::Light))
-            .bind(presence.draining)
-            .bind(tasks)
-            .bind(fences)
-            .bind(progress)
-            .bind(stages)
-            .bind(millis(lease));
-        let row = self.patiently(query.fetch_one(&self.beats)).await?;
-        let pulses: Vec<i16> = Cells::of(&row).take()?;
-        pulses.into_iter().map(pulse).collect()
+        let query =
+            sqlx::query("SELECT spool.heartbeat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+                .bind(registration.worker.0)
+                .bind(clean(&registration.name))
+                .bind(slots(Queue::Render))
+                .bind(slots(Queue::Generate))
+                .bind(slots(Queue::Light))
+                .bind(registration.draining)
+                .bind(tasks)
+                .bind(fences)
+                .bind(progress)
+                .bind(stages)
+                .bind(millis(lease));
+        let row = self.patiently(query.fetch_one(&self.heartbeats)).await?;
+        let replies: Vec<i16> = Cells::of(&row).take()?;
+        replies.into_iter().map(reply).collect()
     }
 
     pub(super) async fn release_all(
         &self,
         worker: WorkerId,
         tasks: &[(TaskId, Fence)],
-    ) -> PortResult<Moved> {
+    ) -> PortResult<Changes> {
         let (ids, fences): (Vec<Uuid>, Vec<i64>) = sorted(tasks);
         let query = sqlx::query(
             "SELECT jobs, readied, stopped, stopped_fences FROM spool.release($1, $2, $3)",
@@ -79,12 +85,12 @@ impl PgStore {
         let mut cells = Cells::of(&row);
         let effects = Effects {
             jobs: list(&mut cells)?,
-            readied: column::classes(&list::<String>(&mut cells)?)?,
+            readied: column::queues(&list::<String>(&mut cells)?)?,
             ..Effects::default()
         };
         let (stopped, stopped_fences): (Vec<Uuid>, Vec<i64>) =
             (list(&mut cells)?, list(&mut cells)?);
-        let mut moved = self.follow(effects).await;
+        let mut changes = self.follow(effects).await;
         if !stopped.is_empty() {
             let settlement = |(task, fence)| Settlement {
                 task: TaskId(task),
@@ -97,9 +103,9 @@ impl PgStore {
                     stopped.into_iter().zip(stopped_fences).map(settlement).collect(),
                 )
                 .await?;
-            add(&mut moved, more);
+            add(&mut changes, more);
         }
-        Ok(moved)
+        Ok(changes)
     }
 
     pub(super) async fn sweep_all(&self, policy: SweepPolicy) -> PortResult<Swept> {
@@ -113,7 +119,7 @@ impl PgStore {
         let mut swept = Swept { lost: cells.number::<i64, _>("lost")?, ..Swept::default() };
         let mut effects = Effects {
             jobs: list(&mut cells)?,
-            readied: column::classes(&list::<String>(&mut cells)?)?,
+            readied: column::queues(&list::<String>(&mut cells)?)?,
             ..Effects::default()
         };
         let doomed: Vec<Uuid> = list(&mut cells)?;
@@ -142,7 +148,7 @@ impl PgStore {
         }
         swept.expired = self.expire(policy.most, &mut effects).await?;
         self.find_loose_ends(policy.most, &mut effects).await?;
-        swept.moved = self.follow(effects).await;
+        swept.changes = self.follow(effects).await;
         self.tidy().await?;
         Ok(swept)
     }
@@ -166,12 +172,12 @@ impl PgStore {
     }
 }
 
-fn pulse(code: i16) -> PortResult<Pulse> {
+fn reply(code: i16) -> PortResult<HeartbeatReply> {
     match code {
-        0 => Ok(Pulse::Held),
-        1 => Ok(Pulse::Cancel),
-        2 => Ok(Pulse::Stale),
-        _ => Err(unreadable("pulse", code)),
+        0 => Ok(HeartbeatReply::Held),
+        1 => Ok(HeartbeatReply::Cancel),
+        2 => Ok(HeartbeatReply::Stale),
+        _ => Err(unreadable("reply", code)),
     }
 }
 
@@ -188,12 +194,12 @@ fn clean(text: &str) -> String {
     text.replace('\0', "")
 }
 
-/// Adds what a later write moved.
-pub fn add(moved: &mut Moved, later: Moved) {
-    moved.views.retain(|view| later.views.iter().all(|newer| newer.id != view.id));
-    moved.views.extend(later.views);
-    moved.stopping.extend(later.stopping);
-    moved.readied.extend(later.readied);
-    moved.readied.sort_unstable();
-    moved.readied.dedup();
+/// Adds what a later write changes.
+pub fn add(changes: &mut Changes, later: Changes) {
+    changes.views.retain(|view| later.views.iter().all(|newer| newer.id != view.id));
+    changes.views.extend(later.views);
+    changes.stopping.extend(later.stopping);
+    changes.readied.extend(later.readied);
+    changes.readied.sort_unstable();
+    changes.readied.dedup();
 }

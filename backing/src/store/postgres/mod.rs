@@ -42,15 +42,12 @@ use std::{
 use async_trait::async_trait;
 use common::{
     id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
     outcome::Settlement,
-    port::{
-        PortError, PortResult,
-        broker::Doorbell,
-        store::{
-            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention,
-            Rung, Settled, Store, SweepPolicy, Swept, Target,
-        },
+    port::{PortError, PortResult, broker::TaskMessage},
+    queue::Queue,
+    store::{
+        Accepted, Changes, Claimed, Credit, Demand, Dispatched, Heartbeat, HeartbeatReply,
+        JobFilter, Retention, Settled, Store, SweepPolicy, Swept, Target, WorkerRegistration,
     },
     submission::Submission,
     view::{BatchView, ItemView, JobView, Page, TaskView},
@@ -65,7 +62,7 @@ use super::reason;
 #[derive(Debug, Clone)]
 pub struct PgStore {
     work: Pool,
-    beats: Pool,
+    heartbeats: Pool,
     lookout: Lookout,
     options: PgOptions,
     tidying: Arc<AtomicBool>,
@@ -79,9 +76,9 @@ pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     migrate::check(fault::within(options.acquire_timeout, migrate::found(&mut sql)).await?)?;
     fault::within(options.acquire_timeout, sql.close()).await?;
     let lookout = Lookout::new(pool::parse(url)?);
-    let (work, beats) =
+    let (work, heartbeats) =
         (Pool::for_work(url, &options, &lookout)?, Pool::for_beats(url, &options, &lookout)?);
-    Ok(PgStore { work, beats, lookout, options, tidying: Arc::default() })
+    Ok(PgStore { work, heartbeats, lookout, options, tidying: Arc::default() })
 }
 
 impl PgStore {
@@ -95,7 +92,7 @@ impl PgStore {
     }
 
     /// Awaits a statement, for so long at most as it may take. For what would be done and not heard of, if a server that was frozen for
-    /// a moment thawed: claims would be lost, and bells not rung, that nobody waits for in front of a screen.
+    /// a moment thawed: claims would be lost, and messages not dispatched, that nobody waits for in front of a screen.
     async fn patiently<T>(
         &self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
@@ -120,8 +117,8 @@ impl Store for PgStore {
         self.accept_all(submissions, credit).await
     }
 
-    async fn ring(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
-        self.ring_class(class, ahead, most).await
+    async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
+        self.ring_queue(queue, ahead, most).await
     }
 
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
@@ -137,24 +134,24 @@ impl Store for PgStore {
         self.claim_all(worker, tasks, lease).await
     }
 
-    async fn beat(
+    async fn heartbeat(
         &self,
-        presence: &Presence,
-        beats: &[Beat],
+        registration: &WorkerRegistration,
+        heartbeats: &[Heartbeat],
         lease: Duration,
-    ) -> PortResult<Vec<Pulse>> {
-        self.beat_all(presence, beats, lease).await
+    ) -> PortResult<Vec<HeartbeatReply>> {
+        self.heartbeat_all(registration, heartbeats, lease).await
     }
 
     async fn settle(
         &self,
         worker: WorkerId,
         settlements: Vec<Settlement>,
-    ) -> PortResult<(Vec<Settled>, Moved)> {
+    ) -> PortResult<(Vec<Settled>, Changes)> {
         self.settle_all(worker, settlements).await
     }
 
-    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
+    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Changes> {
         self.release_all(worker, tasks).await
     }
 
@@ -164,18 +161,18 @@ impl Store for PgStore {
 
     async fn overdue(
         &self,
-        class: Class,
+        queue: Queue,
         age: Duration,
         most: u32,
-    ) -> PortResult<(Vec<Doorbell>, u64)> {
-        self.overdue_bells(class, age, most).await
+    ) -> PortResult<(Vec<TaskMessage>, u64)> {
+        self.overdue_messages(queue, age, most).await
     }
 
-    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
         self.cancel_target(tenant, target).await
     }
 
-    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
         self.retry_target(tenant, target).await
     }
 
@@ -215,12 +212,12 @@ impl Store for PgStore {
         self.page(tenant, filter, after, most).await
     }
 
-    async fn remembers(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+    async fn have_memos(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
         self.remembered(tenant, keys).await
     }
 
-    async fn demand(&self, class: Class) -> PortResult<Demand> {
-        self.demand_of(class).await
+    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
+        self.demand_of(queue).await
     }
 
     async fn retain(&self, retention: Retention) -> PortResult<u64> {

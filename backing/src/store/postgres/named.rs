@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{
-    id::Digest,
-    port::{PortResult, named::NamedArtifacts},
-};
+use common::{id::Digest, port::PortResult, store::references::ArtifactReferences};
 
 use super::{
     PgStore,
@@ -16,23 +13,24 @@ use super::{
 };
 
 #[async_trait]
-impl NamedArtifacts for PgStore {
-    async fn unnamed(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
-        let hashes: Vec<Vec<u8>> = artifacts.iter().copied().map(bytes).collect();
-        let query = sqlx::query("SELECT spool.unnamed($1, $2)").bind(hashes).bind(millis(quiet));
-        let row = self.work(query.fetch_one(&self.work)).await?;
-        let unnamed: Vec<Vec<u8>> = list(&mut Cells::of(&row))?;
-        unnamed.iter().map(|hash| digest(hash)).collect()
-    }
-
-    async fn forget_unnamed(&self, artifacts: &[Digest]) -> PortResult<()> {
+impl ArtifactReferences for PgStore {
+    async fn unreferenced(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
         let hashes: Vec<Vec<u8>> = artifacts.iter().copied().map(bytes).collect();
         let query =
-            sqlx::query("DELETE FROM spool.unnamed_artifacts WHERE hash = ANY ($1)").bind(hashes);
+            sqlx::query("SELECT spool.unreferenced($1, $2)").bind(hashes).bind(millis(quiet));
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let unreferenced: Vec<Vec<u8>> = list(&mut Cells::of(&row))?;
+        unreferenced.iter().map(|hash| digest(hash)).collect()
+    }
+
+    async fn forget_unreferenced(&self, artifacts: &[Digest]) -> PortResult<()> {
+        let hashes: Vec<Vec<u8>> = artifacts.iter().copied().map(bytes).collect();
+        let query = sqlx::query("DELETE FROM spool.unreferenced_artifacts WHERE hash = ANY ($1)")
+            .bind(hashes);
         self.work(query.execute(&self.work)).await.map(drop)
     }
 
-    async fn remembered(&self, first: u8) -> PortResult<Vec<Digest>> {
+    async fn memo_artifacts(&self, first: u8) -> PortResult<Vec<Digest>> {
         let query = sqlx::query(
             "SELECT ARRAY(SELECT DISTINCT a.hash FROM spool.memo_artifacts a WHERE a.hash BETWEEN $1 AND $2 ORDER BY a.hash)",
         );

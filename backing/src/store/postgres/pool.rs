@@ -1,7 +1,7 @@
 //! Connections: one pool for the work, one for heartbeats.
 //!
 //! Heartbeats have connections of their own, because a lease that expires behind a queue of other statements is a task run twice; and
-//! only they may commit without waiting for the disk, because a lost beat is what a lease is long for.
+//! only they may commit without waiting for the disk, because a lost heartbeat is what a lease is long for.
 
 use std::{
     io,

@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{
     error::JobError,
     id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
-    port::{
-        PortResult,
-        store::{JobFilter, Target},
-    },
+    port::PortResult,
+    store::{JobFilter, Target},
     view::{BatchView, FailedAttempt, ItemView, JobView, Page, TaskView},
 };
 use serde::Deserialize;
@@ -57,7 +55,7 @@ impl PgStore {
         job: Option<Uuid>,
     ) -> PortResult<Vec<TaskView>> {
         let query = sqlx::query(
-            "SELECT id, job, name, kind, class, state, needs, attempts, losses, fence, recalled, worker, progress, stage, error,
+            "SELECT id, job, name, kind, queue, state, needs, attempts, losses, fence, cached, worker, progress, stage, error,
                  errors, created_at, started_at, finished_at
              FROM spool.task_views($1, $2, $3)",
         )
@@ -176,11 +174,11 @@ fn task_view(row: &PgRow) -> PortResult<TaskView> {
     let mut cells = Cells::of(row);
     let (id, job, name, kind) =
         (TaskId(cells.take()?), JobId(cells.take()?), cells.take()?, cells.take()?);
-    let (class, state) = (column::class(cells.take()?)?, column::state(cells.take()?)?);
+    let (queue, state) = (column::queue(cells.take()?)?, column::state(cells.take()?)?);
     let needs: Option<Vec<Uuid>> = cells.take()?;
     let attempts = cells.number::<i16, _>("tasks.attempt")?;
     let losses = cells.number::<i16, _>("tasks.losses")?;
-    let (fence, recalled, worker) =
+    let (fence, cached, worker) =
         (Fence(cells.take()?), cells.take()?, cells.take::<Option<Uuid>>()?.map(WorkerId));
     let progress = column::progress(cells.take()?, cells.take()?);
     let last: Option<JobError> = cells.maybe_json("tasks.error")?;
@@ -190,13 +188,13 @@ fn task_view(row: &PgRow) -> PortResult<TaskView> {
         job,
         name,
         kind,
-        class,
+        queue,
         state,
         needs: needs.unwrap_or_default().into_iter().map(TaskId).collect(),
         attempts,
         losses,
         fence,
-        recalled,
+        cached,
         worker,
         progress,
         error: last.or_else(|| errors.last().map(|failure| failure.error.clone())),

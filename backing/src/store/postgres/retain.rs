@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use common::port::{PortResult, store::Retention};
+use common::{port::PortResult, store::Retention};
 
 use super::{
     PgStore,

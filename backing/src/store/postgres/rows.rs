@@ -22,7 +22,7 @@ pub struct TaskColumns {
     pub name: Vec<String>,
     pub kind: Vec<String>,
     pub version: Vec<i32>,
-    pub class: Vec<&'static str>,
+    pub queue: Vec<&'static str>,
     /// None where it is the job's.
     pub input: Vec<Option<String>>,
     pub input_key: Vec<Option<Vec<u8>>>,
@@ -59,7 +59,7 @@ impl TaskColumns {
         self.name.push(task.name.clone());
         self.kind.push(task.kind.clone());
         self.version.push(i32::try_from(task.kind_version).unwrap_or(i32::MAX));
-        self.class.push(task.class.as_str());
+        self.queue.push(task.queue.as_str());
         self.input.push(if job_input == Some(&task.input) {
             None
         } else {

@@ -11,10 +11,8 @@ use common::{
     id::{TaskId, WorkerId},
     outcome::{Settlement, Verdict},
     plan::NewTask,
-    port::{
-        PortError, PortResult,
-        store::{Moved, Settled},
-    },
+    port::{PortError, PortResult},
+    store::{Changes, Settled},
     view::JobView,
 };
 use serde_json::Value;
@@ -108,15 +106,15 @@ impl PgStore {
         &self,
         worker: WorkerId,
         settlements: Vec<Settlement>,
-    ) -> PortResult<(Vec<Settled>, Moved)> {
+    ) -> PortResult<(Vec<Settled>, Changes)> {
         let tasks: Vec<TaskId> = settlements.iter().map(|settlement| settlement.task).collect();
         let mut counted = HashSet::new();
-        let mut moved = Moved::default();
+        let mut changes = Changes::default();
         let (retries, mut endings) = sort(settlements)?;
         let unkeyed =
             self.take_keys(worker, endings.values().filter(|ending| !ending.memo)).await?;
         let solo = endings.values().filter(|ending| ending.grown.is_empty()).cloned().collect();
-        let (settled, effects) = self.settle_solo(worker, solo, &mut moved.views).await?;
+        let (settled, effects) = self.settle_solo(worker, solo, &mut changes.views).await?;
         endings.retain(|task, _| !settled.contains(task));
         counted.extend(settled);
         // From here on something may be committed, and what can't be written harms only itself.
@@ -136,13 +134,13 @@ impl PgStore {
             );
         }
         counted.extend(self.settle_rest(worker, endings, &mut effects).await?);
-        add(&mut moved, self.follow(effects).await);
+        add(&mut changes, self.follow(effects).await);
         let mut once = HashSet::new();
         let answer = |task: TaskId| match counted.contains(&task.0) && once.insert(task) {
             true => Settled::Counted,
             false => Settled::Stale,
         };
-        Ok((tasks.into_iter().map(answer).collect(), moved))
+        Ok((tasks.into_iter().map(answer).collect(), changes))
     }
 
     /// Takes the keys off tasks whose output is not to be remembered, before they settle; answers with what to decide on then, as those who
@@ -216,7 +214,7 @@ impl PgStore {
             return Ok(BTreeSet::new());
         }
         let query = sqlx::query(
-            "SELECT moved, jobs, readied FROM spool.settle_retries($1, $2, $3, $4, $5)",
+            "SELECT changes, jobs, readied FROM spool.settle_retries($1, $2, $3, $4, $5)",
         )
         .bind(worker.0)
         .bind(retries.iter().map(|retry| retry.task).collect::<Vec<_>>())
@@ -225,10 +223,10 @@ impl PgStore {
         .bind(retries.iter().map(|retry| retry.pause).collect::<Vec<_>>());
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
-        let moved: Vec<Uuid> = list(&mut cells)?;
+        let changes: Vec<Uuid> = list(&mut cells)?;
         effects.jobs.extend(list::<Uuid>(&mut cells)?);
-        effects.readied.extend(column::classes(&list::<String>(&mut cells)?)?);
-        Ok(moved.into_iter().collect())
+        effects.readied.extend(column::queues(&list::<String>(&mut cells)?)?);
+        Ok(changes.into_iter().collect())
     }
 
     /// Ends tasks of plans, together if that can be, else one by one: a row that can't be written is logged, its lease will run out, and
@@ -303,7 +301,7 @@ impl PgStore {
         .bind(grown.name)
         .bind(grown.kind)
         .bind(grown.version)
-        .bind(grown.class)
+        .bind(grown.queue)
         .bind(grown.input)
         .bind(grown.input_key)
         .bind(grown.timeout_ms)

@@ -1,9 +1,6 @@
 //! The traces of the calls that made jobs, beside the jobs.
 
-use common::{
-    port::{PortResult, store::Retention},
-    submission::Submission,
-};
+use common::{port::PortResult, store::Retention, submission::Submission};
 
 use super::{
     PgStore,

@@ -131,13 +131,13 @@ fn counts(mut cells: Cells<'_>) -> PortResult<BTreeMap<String, KindCount>> {
     struct Counts {
         total: u32,
         settled: u32,
-        recalled: u32,
+        cached: u32,
     }
     let counts: Option<BTreeMap<String, Counts>> = cells.maybe_json("plan_kinds")?;
     let count = |counts: Counts| KindCount {
         total: counts.total,
         settled: counts.settled,
-        recalled: counts.recalled,
+        cached: counts.cached,
     };
     Ok(counts.unwrap_or_default().into_iter().map(|(kind, counts)| (kind, count(counts))).collect())
 }

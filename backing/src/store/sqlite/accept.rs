@@ -3,7 +3,8 @@
 use common::{
     id::{BatchId, TenantId},
     limits::IDEMPOTENCY_KEPT,
-    port::{PortResult, broker::Doorbell, store::Credit},
+    port::{PortResult, broker::TaskMessage},
+    store::Credit,
     submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Submission, Work},
     trace::TraceParent,
 };
@@ -30,8 +31,8 @@ impl Write<'_> {
         &mut self,
         submissions: Vec<Submission>,
         credit: &[Credit],
-    ) -> PortResult<(Vec<Acceptance>, Vec<Doorbell>)> {
-        // Limits and pauses are a ring's to look at.
+    ) -> PortResult<(Vec<Acceptance>, Vec<TaskMessage>)> {
+        // Limits and pauses are a dispatch's to look at.
         let controlled: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM limits) OR EXISTS (SELECT 1 FROM pauses)",
         )
@@ -43,7 +44,7 @@ impl Write<'_> {
         for submission in submissions {
             answers.push(self.accept_one(submission, &mut queueing).await?);
         }
-        Ok((answers, queueing.bells))
+        Ok((answers, queueing.messages))
     }
 
     async fn accept_one(

@@ -2,7 +2,8 @@
 
 use common::{
     id::{BatchId, JobId, TenantId},
-    port::{PortResult, store::Target},
+    port::PortResult,
+    store::Target,
 };
 use uuid::Uuid;
 

@@ -32,7 +32,7 @@ pub struct Ended {
     pub task: EndedRow,
     pub state: TaskState,
     /// Without a run of its own, by a memo or a leader.
-    pub recalled: bool,
+    pub cached: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -101,7 +101,7 @@ impl Write<'_> {
         self.ended.extend(row.map(|task| Ended {
             task,
             state: TaskState::Cancelled,
-            recalled: false,
+            cached: false,
         }));
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Write<'_> {
     /// A success settles the followers of its key, anything else makes one of them the leader.
     async fn follow_key(&mut self, ended: &Ended) -> PortResult<()> {
         match ended.state {
-            Succeeded if !ended.recalled => self.recall_followers(ended).await,
+            Succeeded if !ended.cached => self.recall_followers(ended).await,
             Succeeded => Ok(()),
             _ => match &ended.task.key {
                 Some(key) => self.promote(&ended.task.tenant, key).await,
@@ -120,7 +120,7 @@ impl Write<'_> {
 
     async fn recall_followers(&mut self, leader: &Ended) -> PortResult<()> {
         let rows: Vec<EndedRow> = sqlx::query_as(
-            "UPDATE tasks SET state = 'succeeded', recalled = 1, finished_at = ?1,
+            "UPDATE tasks SET state = 'succeeded', cached = 1, finished_at = ?1,
                  output = leader.output, output_hash = leader.output_hash, artifacts = leader.artifacts
              FROM (SELECT output, output_hash, artifacts FROM tasks WHERE id = ?2) AS leader
              WHERE tasks.tenant = ?3 AND tasks.key = ?4 AND tasks.state = 'waiting'
@@ -136,14 +136,14 @@ impl Write<'_> {
         self.ended.extend(rows.into_iter().map(|task| Ended {
             task,
             state: Succeeded,
-            recalled: true,
+            cached: true,
         }));
         Ok(())
     }
 
     /// The follower of the highest band, and of those the oldest, leads from now on. A follower that ended leaves its leader alone.
     pub async fn promote(&mut self, tenant: &str, key: &[u8]) -> PortResult<()> {
-        let class: Option<String> = sqlx::query_scalar(
+        let queue: Option<String> = sqlx::query_scalar(
             "UPDATE tasks SET state = 'ready',
                  run_at = max(?1, (SELECT min(run_at) FROM tasks AS other
                      WHERE other.tenant = ?2 AND other.key = ?3 AND other.state = 'waiting'))
@@ -151,7 +151,7 @@ impl Write<'_> {
                          ORDER BY priority DESC, created_at, job, place LIMIT 1)
                AND NOT EXISTS (SELECT 1 FROM tasks AS leader WHERE leader.tenant = ?2 AND leader.key = ?3
                                AND leader.key IS NOT NULL AND leader.state IN ('ready', 'queued', 'running'))
-             RETURNING class",
+             RETURNING queue",
         )
         .bind(self.now)
         .bind(tenant)
@@ -159,8 +159,8 @@ impl Write<'_> {
         .fetch_optional(self.sql())
         .await
         .map_err(port)?;
-        if let Some(class) = class {
-            self.readies(column::class(&class)?);
+        if let Some(queue) = queue {
+            self.readies(column::queue(&queue)?);
         }
         Ok(())
     }
@@ -181,7 +181,7 @@ impl Write<'_> {
         self.ended.extend(rows.into_iter().map(|task| Ended {
             task,
             state: TaskState::Cancelled,
-            recalled: false,
+            cached: false,
         }));
         let running: Vec<Uuid> = sqlx::query_scalar(
             "UPDATE tasks SET cancel_requested = 1 WHERE job = ? AND state = 'running' AND cancel_requested = 0

@@ -5,10 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use common::{
     id::{Fence, JobId, TaskId, TenantId, WorkerId},
     plan::Overrides,
-    port::{
-        PortResult,
-        store::{Claimed, NeedOutcome},
-    },
+    port::PortResult,
+    store::{Claimed, NeedOutcome},
     view::JobView,
 };
 use uuid::Uuid;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use common::{
     id::Digest,
-    kind::Class,
     lifecycle::{JobStatus, TaskState},
     plan::OnFailure,
     port::PortResult,
+    queue::Queue,
 };
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -70,9 +70,9 @@ pub fn status(text: &str) -> PortResult<JobStatus> {
     JobStatus::parse(text).ok_or_else(|| unreadable("jobs.status", text))
 }
 
-/// A class.
-pub fn class(text: &str) -> PortResult<Class> {
-    Class::parse(text).ok_or_else(|| unreadable("class", text))
+/// A queue.
+pub fn queue(text: &str) -> PortResult<Queue> {
+    Queue::parse(text).ok_or_else(|| unreadable("queue", text))
 }
 
 /// Ids as one argument: a JSON list of hex digits, which statements take apart with `unhex(value) … json_each(?)`.

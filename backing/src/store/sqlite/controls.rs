@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use common::{
     id::{JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
     limits::WORKER_ALIVE,
-    port::{
-        PortResult,
-        controls::{AtWork, Controls, Limit, LimitScope, Pausable, Run},
-    },
+    port::PortResult,
+    queue::Queue,
+    store::operations::{Controls, Limit, LimitScope, LiveWorker, Pausable, RunningTask},
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -68,8 +66,8 @@ impl Controls for SqliteStore {
         .execute(write.sql())
         .await
         .map_err(port)?;
-        for class in what.classes() {
-            write.hold_back(class).await?;
+        for queue in what.queues() {
+            write.hold_back(queue).await?;
         }
         write.commit().await.map(drop)
     }
@@ -82,8 +80,8 @@ impl Controls for SqliteStore {
         Ok(gone.execute(&mut *writer).await.map_err(port)?.rows_affected() > 0)
     }
 
-    async fn at_work(&self) -> PortResult<Vec<AtWork>> {
-        at_work(&mut *self.reader().await?, self.now()).await
+    async fn live_workers(&self) -> PortResult<Vec<LiveWorker>> {
+        live_workers(&mut *self.reader().await?, self.now()).await
     }
 }
 
@@ -113,7 +111,7 @@ pub async fn pauses(sql: &mut SqliteConnection) -> PortResult<Vec<Pausable>> {
             .await
             .map_err(port)?;
     let pausable = |(scope, name): (String, String)| match scope.as_str() {
-        "class" => column::class(&name).map(Pausable::Class),
+        "queue" => column::queue(&name).map(Pausable::Queue),
         _ => Ok(Pausable::Tenant(TenantId(name))),
     };
     rows.into_iter().map(pausable).collect()
@@ -127,17 +125,17 @@ struct RunRow {
     tenant: String,
     name: String,
     kind: String,
-    class: String,
+    queue: String,
     attempt: i64,
     started_at: i64,
     progress: Option<String>,
 }
 
-async fn at_work(sql: &mut SqliteConnection, now: i64) -> PortResult<Vec<AtWork>> {
-    let mut runs: BTreeMap<Uuid, Vec<Run>> = BTreeMap::new();
+async fn live_workers(sql: &mut SqliteConnection, now: i64) -> PortResult<Vec<LiveWorker>> {
+    let mut runs: BTreeMap<Uuid, Vec<RunningTask>> = BTreeMap::new();
     let rows: Vec<RunRow> = sqlx::query_as(
-        "SELECT worker, id, job, tenant, name, kind, class, attempt, started_at, progress FROM tasks
-         WHERE class IN ('render', 'generate', 'light') AND state = 'running' ORDER BY started_at, id",
+        "SELECT worker, id, job, tenant, name, kind, queue, attempt, started_at, progress FROM tasks
+         WHERE queue IN ('render', 'generate', 'light') AND state = 'running' ORDER BY started_at, id",
     )
     .fetch_all(&mut *sql)
     .await
@@ -153,16 +151,16 @@ async fn at_work(sql: &mut SqliteConnection, now: i64) -> PortResult<Vec<AtWork>
     .await
     .map_err(port)?;
     let slots: Vec<(Uuid, String, i64)> = sqlx::query_as(
-        "SELECT worker, class, slots FROM worker_slots WHERE slots > 0 ORDER BY worker",
+        "SELECT worker, queue, slots FROM worker_slots WHERE slots > 0 ORDER BY worker",
     )
     .fetch_all(sql)
     .await
     .map_err(port)?;
-    let slots_of = |worker: Uuid| -> PortResult<Vec<(Class, u32)>> {
+    let slots_of = |worker: Uuid| -> PortResult<Vec<(Queue, u32)>> {
         let mine = slots.iter().filter(|(of, ..)| *of == worker);
         let mut mine = mine
-            .map(|(_, class, slots)| {
-                Ok((column::class(class)?, column::number("worker_slots.slots", *slots)?))
+            .map(|(_, queue, slots)| {
+                Ok((column::queue(queue)?, column::number("worker_slots.slots", *slots)?))
             })
             .collect::<PortResult<Vec<_>>>()?;
         mine.sort_unstable();
@@ -171,7 +169,7 @@ async fn at_work(sql: &mut SqliteConnection, now: i64) -> PortResult<Vec<AtWork>
     workers
         .into_iter()
         .map(|(id, name, draining, seen_at)| {
-            Ok(AtWork {
+            Ok(LiveWorker {
                 worker: WorkerId(id),
                 name,
                 slots: slots_of(id)?,
@@ -183,14 +181,14 @@ async fn at_work(sql: &mut SqliteConnection, now: i64) -> PortResult<Vec<AtWork>
         .collect()
 }
 
-fn run(row: RunRow) -> PortResult<Run> {
-    Ok(Run {
+fn run(row: RunRow) -> PortResult<RunningTask> {
+    Ok(RunningTask {
         task: TaskId(row.id),
         job: JobId(row.job),
         tenant: TenantId(row.tenant),
         name: row.name,
         kind: row.kind,
-        class: column::class(&row.class)?,
+        queue: column::queue(&row.queue)?,
         attempt: column::number("tasks.attempt", row.attempt)?,
         started_at: column::time("tasks.started_at", row.started_at)?,
         progress: column::maybe_json("tasks.progress", row.progress.as_deref())?,

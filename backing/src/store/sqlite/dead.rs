@@ -4,10 +4,8 @@ use async_trait::async_trait;
 use common::{
     error::ErrorClass,
     id::{TaskId, TenantId},
-    port::{
-        PortResult,
-        dead::{DeadFilter, DeadWork},
-    },
+    port::PortResult,
+    store::dead::{DeadFilter, DeadWork},
     view::{Page, TaskView},
 };
 use jiff::Timestamp;

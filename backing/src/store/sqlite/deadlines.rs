@@ -1,10 +1,6 @@
 //! Time in queue: jobs that did not start in the time that they allow.
 
-use common::{
-    lifecycle::TaskState,
-    port::{PortResult, store::Swept},
-    submission::NewJob,
-};
+use common::{lifecycle::TaskState, port::PortResult, store::Swept, submission::NewJob};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
@@ -30,8 +26,8 @@ pub async fn overdue(reader: &mut SqliteConnection, most: u32, now: i64) -> Port
 pub async fn expire(writer: &mut SqliteConnection, task: Uuid, now: i64) -> PortResult<Swept> {
     let mut write = Write::begin(writer, now).await?;
     let expired = write.expire(task).await?;
-    let moved = write.commit().await?;
-    Ok(Swept { expired: u32::from(expired), moved, ..Swept::default() })
+    let changes = write.commit().await?;
+    Ok(Swept { expired: u32::from(expired), changes, ..Swept::default() })
 }
 
 impl Write<'_> {
@@ -76,11 +72,7 @@ impl Write<'_> {
         .await
         .map_err(port)?;
         let expired = row.is_some();
-        self.ended.extend(row.map(|task| Ended {
-            task,
-            state: TaskState::Failed,
-            recalled: false,
-        }));
+        self.ended.extend(row.map(|task| Ended { task, state: TaskState::Failed, cached: false }));
         Ok(expired)
     }
 }

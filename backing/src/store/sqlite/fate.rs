@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{cascade::Ended, column, fault::port, write::Write};
 use crate::store::reason;
 
-/// Tasks by kind: all, settled, recalled. Stored in the job's row.
+/// Tasks by kind: all, settled, cached. Stored in the job's row.
 pub type Kinds = BTreeMap<String, (i64, i64, i64)>;
 
 /// What one write does to a job's row.
@@ -24,7 +24,7 @@ pub struct JobDelta {
     pub result: Option<Uuid>,
     kinds: Kinds,
     ended: BTreeMap<Uuid, TaskState>,
-    recalled: bool,
+    cached: bool,
 }
 
 impl JobDelta {
@@ -32,8 +32,8 @@ impl JobDelta {
     pub fn add(&mut self, ended: &Ended) {
         let count = self.kinds.entry(ended.task.kind.clone()).or_default();
         count.1 += 1;
-        count.2 += i64::from(ended.recalled);
-        self.recalled |= ended.recalled;
+        count.2 += i64::from(ended.cached);
+        self.cached |= ended.cached;
         self.ended.insert(ended.task.id, ended.state);
     }
 
@@ -79,7 +79,7 @@ impl Write<'_> {
         let dooms = lost && open > 0 && !row.doomed;
         let (status, error) = if open == 0 {
             self.fate(result, delta.ended.get(&result).copied(), row.cancel_requested).await?
-        } else if delta.recalled {
+        } else if delta.cached {
             (JobStatus::Running, None)
         } else {
             (column::status(&row.status)?, None)
@@ -183,9 +183,9 @@ impl Write<'_> {
 
 fn merged(stored: &str, delta: Kinds) -> PortResult<String> {
     let mut kinds: Kinds = column::json("jobs.kinds", stored)?;
-    for (kind, (total, settled, recalled)) in delta {
+    for (kind, (total, settled, cached)) in delta {
         let count = kinds.entry(kind).or_default();
-        *count = (count.0 + total, count.1 + settled, count.2 + recalled);
+        *count = (count.0 + total, count.1 + settled, count.2 + cached);
     }
     column::text(&kinds)
 }

@@ -19,7 +19,7 @@ const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(10);
 /// Pages kept in memory by each connection, as negative KiB: 32 MB hold the indexes of a large backlog.
 const CACHE: &str = "-32768";
-/// Pages of 4 KB in the log before they go to the file: 16 MB, so that a page of a hot index is moved once for many commits.
+/// Pages of 4 KB in the log before they go to the file: 16 MB, so that a page of a hot index is changes once for many commits.
 const CHECKPOINT_PAGES: &str = "4000";
 /// More statements than this module has.
 const STATEMENTS: usize = 256;
@@ -113,7 +113,7 @@ pub async fn check(writer: &mut SqliteConnection) -> PortResult<()> {
 mod tests {
     use common::{
         id::{JobId, TenantId},
-        port::store::Store,
+        store::Store,
         submission::{NewBatch, Submission, Work},
     };
 

@@ -1,4 +1,4 @@
-//! What limits leave and what is paused, as one ring sees it.
+//! What limits leave and what is paused, as one dispatch sees it.
 //!
 //! Counted over rows that are `queued` or `running`, within the write that queues more: so no counter can strand, and with one writer
 //! nobody else takes what was counted as free.
@@ -6,20 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
-    kind::Class,
-    port::{
-        PortResult,
-        controls::{EACH_TENANT, Limit, LimitScope},
-    },
+    port::PortResult,
+    queue::Queue,
+    store::operations::{EACH_TENANT, Limit, LimitScope},
 };
 use sqlx::SqliteConnection;
 
 use super::{controls, fault::port, write::Write};
 
-/// The place of a limit among the [`Gates`] of a ring.
+/// The place of a limit among the [`Gates`] of a dispatch.
 pub type Gate = usize;
 
-/// The limits and pauses that a ring goes by.
+/// The limits and pauses that a dispatch goes by.
 #[derive(Debug, Default)]
 pub struct Gates {
     limits: Vec<Limit>,
@@ -46,12 +44,12 @@ impl Taken {
     }
 }
 
-/// Reads what is taken of all classes.
+/// Reads what is taken of all queues.
 pub async fn taken(sql: &mut SqliteConnection) -> PortResult<Taken> {
     let rows = sqlx::query_as(
         "SELECT tenant, kind, count(*) FROM (
-             SELECT tenant, kind FROM tasks WHERE class IN ('render', 'generate', 'light') AND state = 'queued'
-             UNION ALL SELECT tenant, kind FROM tasks WHERE class IN ('render', 'generate', 'light') AND state = 'running')
+             SELECT tenant, kind FROM tasks WHERE queue IN ('render', 'generate', 'light') AND state = 'queued'
+             UNION ALL SELECT tenant, kind FROM tasks WHERE queue IN ('render', 'generate', 'light') AND state = 'running')
          GROUP BY tenant, kind",
     )
     .fetch_all(sql)
@@ -78,7 +76,7 @@ pub fn limits_of<'a>(
 }
 
 impl Gates {
-    /// Whether the whole class is paused.
+    /// Whether the whole queue is paused.
     pub fn all_closed(&self) -> bool {
         self.closed
     }
@@ -125,12 +123,12 @@ impl Gates {
 }
 
 impl Write<'_> {
-    /// Reads what a ring of this class goes by.
-    pub async fn gates(&mut self, class: Class) -> PortResult<Gates> {
+    /// Reads what a dispatch of this queue goes by.
+    pub async fn gates(&mut self, queue: Queue) -> PortResult<Gates> {
         let pauses = controls::pauses(self.sql()).await?;
         let limits = controls::limits(self.sql()).await?;
         let taken = if limits.is_empty() { Taken::default() } else { taken(self.sql()).await? };
-        let closed = pauses.iter().any(|pause| pause.words() == ("class", class.as_str()));
+        let closed = pauses.iter().any(|pause| pause.words() == ("queue", queue.as_str()));
         let tenants =
             pauses.iter().map(|pause| pause.words()).filter(|(scope, _)| *scope == "tenant");
         let paused_tenants = tenants.map(|(_, name)| name.to_owned()).collect();
@@ -138,13 +136,13 @@ impl Write<'_> {
     }
 
     /// `queued` → `ready` for what is paused.
-    pub async fn hold_back(&mut self, class: Class) -> PortResult<()> {
+    pub async fn hold_back(&mut self, queue: Queue) -> PortResult<()> {
         sqlx::query(
             "UPDATE tasks SET state = 'ready', queued_at = NULL
-             WHERE class = ?1 AND state = 'queued' AND EXISTS (
-                 SELECT 1 FROM pauses WHERE (scope = 'class' AND name = ?1) OR (scope = 'tenant' AND name = tasks.tenant))",
+             WHERE queue = ?1 AND state = 'queued' AND EXISTS (
+                 SELECT 1 FROM pauses WHERE (scope = 'queue' AND name = ?1) OR (scope = 'tenant' AND name = tasks.tenant))",
         )
-        .bind(class.as_str())
+        .bind(queue.as_str())
         .execute(self.sql())
         .await
         .map_err(port)?;

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use common::{
     id::{Fence, TaskId},
-    kind::Class,
     lifecycle::TaskState,
     plan::NewTask,
-    port::{PortResult, broker::Doorbell, store::Credit},
+    port::{PortResult, broker::TaskMessage},
+    queue::Queue,
+    store::Credit,
 };
 use uuid::Uuid;
 
@@ -32,25 +33,25 @@ pub struct Home {
     pub run_at: i64,
     /// The place of the first of the tasks.
     pub place: i64,
-    /// For bells that are rung at once.
+    /// For messages that are dispatched at once.
     pub traceparent: Option<String>,
 }
 
-/// How many tasks may still be queued at once, and the bells to ring for them.
+/// How many tasks may still be queued at once, and the messages to dispatch for them.
 #[derive(Debug, Default)]
 pub struct Queueing {
     credit: Vec<Credit>,
-    pub bells: Vec<Doorbell>,
+    pub messages: Vec<TaskMessage>,
 }
 
 impl Queueing {
     /// With this credit.
     pub fn new(credit: &[Credit]) -> Self {
-        Self { credit: credit.to_vec(), bells: Vec::new() }
+        Self { credit: credit.to_vec(), messages: Vec::new() }
     }
 
-    fn take(&mut self, class: Class) -> bool {
-        let room = self.credit.iter_mut().find(|credit| credit.class == class && credit.tasks > 0);
+    fn take(&mut self, queue: Queue) -> bool {
+        let room = self.credit.iter_mut().find(|credit| credit.queue == queue && credit.tasks > 0);
         room.map(|credit| credit.tasks -= 1).is_some()
     }
 }
@@ -79,7 +80,7 @@ impl Write<'_> {
             self.insert_task(home, task, place, input_of, needed.contains(&task.id), &start)
                 .await?;
             if start.state == TaskState::Succeeded {
-                self.ended.push_back(recalled(home, task, needed.contains(&task.id)));
+                self.ended.push_back(cached(home, task, needed.contains(&task.id)));
             }
         }
         for task in tasks {
@@ -105,14 +106,14 @@ impl Write<'_> {
             Destiny::Recalled(memo) => Start { state: TaskState::Succeeded, memo: Some(memo) },
             Destiny::Follows => Start { state: TaskState::Waiting, memo: None },
             Destiny::Runs
-                if home.run_at <= self.now && home.lane.is_empty() && queueing.take(task.class) =>
+                if home.run_at <= self.now && home.lane.is_empty() && queueing.take(task.queue) =>
             {
-                let bell = Doorbell::new(task.id, Fence(0), task.class);
-                queueing.bells.push(bell.traced(home.traceparent.clone()));
+                let message = TaskMessage::new(task.id, Fence(0), task.queue);
+                queueing.messages.push(message.traced(home.traceparent.clone()));
                 Start { state: TaskState::Queued, memo: None }
             }
             Destiny::Runs => {
-                self.readies(task.class);
+                self.readies(task.queue);
                 Start { state: TaskState::Ready, memo: None }
             }
         })
@@ -156,8 +157,8 @@ impl Write<'_> {
         let key = task.input_key.filter(|_| task.needs.is_empty());
         let needs = task.needs.len() as i64;
         sqlx::query(
-            "INSERT INTO tasks (id, job, tenant, place, name, kind, kind_version, class, priority, lane, state, input_of,
-                 input_key, key, needs_left, needs, needed, run_at, queued_at, timeout_ms, max_attempts, recalled,
+            "INSERT INTO tasks (id, job, tenant, place, name, kind, kind_version, queue, priority, lane, state, input_of,
+                 input_key, key, needs_left, needs, needed, run_at, queued_at, timeout_ms, max_attempts, cached,
                  output, output_hash, artifacts, created_at, finished_at)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
@@ -168,7 +169,7 @@ impl Write<'_> {
         .bind(&task.name)
         .bind(&task.kind)
         .bind(task.kind_version)
-        .bind(task.class.as_str())
+        .bind(task.queue.as_str())
         .bind(home.priority)
         .bind(&home.lane)
         .bind(start.state.as_str())
@@ -209,7 +210,7 @@ impl Write<'_> {
     }
 }
 
-fn recalled(home: &Home, task: &NewTask, needed: bool) -> Ended {
+fn cached(home: &Home, task: &NewTask, needed: bool) -> Ended {
     let row = EndedRow {
         id: task.id.0,
         job: home.job,
@@ -219,5 +220,5 @@ fn recalled(home: &Home, task: &NewTask, needed: bool) -> Ended {
         key: task.input_key.map(|key| key.0.to_vec()),
         needed,
     };
-    Ended { task: row, state: TaskState::Succeeded, recalled: true }
+    Ended { task: row, state: TaskState::Succeeded, cached: true }
 }

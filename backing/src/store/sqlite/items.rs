@@ -2,7 +2,8 @@
 
 use common::{
     id::{BatchId, TenantId},
-    port::{PortResult, store::Target},
+    port::PortResult,
+    store::Target,
     view::{BatchView, ItemView},
 };
 use sqlx::SqliteConnection;

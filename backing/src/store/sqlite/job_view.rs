@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{BatchId, JobId, TenantId},
-    kind::Class,
     lifecycle::JobStatus,
-    port::{
-        PortResult,
-        controls::{Limit, LimitScope, Pausable},
-    },
+    port::PortResult,
+    queue::Queue,
+    store::operations::{Limit, LimitScope, Pausable},
     view::{JobView, KindCount, Progress, Rank, WaitingFor},
 };
 use sqlx::SqliteConnection;
@@ -60,7 +58,7 @@ struct RunningRow {
 struct NextRow {
     job: Uuid,
     state: String,
-    class: String,
+    queue: String,
     tenant: String,
     kind: String,
     run_at: i64,
@@ -137,15 +135,11 @@ fn view(row: JobRow, kinds: Kinds) -> PortResult<JobView> {
 }
 
 fn counts(kinds: Kinds) -> PortResult<BTreeMap<String, KindCount>> {
-    let count = |(kind, (total, settled, recalled))| {
+    let count = |(kind, (total, settled, cached))| {
         let number = |value| column::number("jobs.kinds", value);
         Ok((
             kind,
-            KindCount {
-                total: number(total)?,
-                settled: number(settled)?,
-                recalled: number(recalled)?,
-            },
+            KindCount { total: number(total)?, settled: number(settled)?, cached: number(cached)? },
         ))
     };
     kinds.into_iter().map(count).collect()
@@ -223,7 +217,7 @@ async fn waits(
         return Ok(Vec::new());
     }
     let next: Vec<NextRow> = sqlx::query_as(
-        "SELECT next.job, next.state, next.class, next.tenant, next.kind, next.run_at,
+        "SELECT next.job, next.state, next.queue, next.tenant, next.kind, next.run_at,
              next.lane <> x'' AND coalesce((SELECT count(*) FROM tasks
                  WHERE tasks.lane = next.lane AND tasks.lane <> x'' AND tasks.state IN ('queued', 'running'))
                  >= (SELECT max_concurrent FROM batches WHERE batches.id = next.lane), 0) AS batch_full
@@ -246,7 +240,7 @@ async fn waits(
                 Some(row) => match controls.hold(row).filter(|_| row.state == "ready") {
                     Some(held) => held,
                     None if row.state == "ready" && row.batch_full => WaitingFor::BatchLimit,
-                    None => slot_or_worker(&slots, column::class(&row.class)?),
+                    None => slot_or_worker(&slots, column::queue(&row.queue)?),
                 },
             };
             Ok((*job, waiting))
@@ -270,7 +264,7 @@ impl Controls {
 
     fn hold(&self, row: &NextRow) -> Option<WaitingFor> {
         let paused = |pause: &Pausable| {
-            [("class", row.class.as_str()), ("tenant", &row.tenant)].contains(&pause.words())
+            [("queue", row.queue.as_str()), ("tenant", &row.tenant)].contains(&pause.words())
         };
         if self.pauses.iter().any(paused) {
             return Some(WaitingFor::Paused);
@@ -287,8 +281,8 @@ impl Controls {
     }
 }
 
-fn slot_or_worker(slots: &BTreeMap<Class, i64>, class: Class) -> WaitingFor {
-    if slots.get(&class).is_some_and(|slots| *slots > 0) {
+fn slot_or_worker(slots: &BTreeMap<Queue, i64>, queue: Queue) -> WaitingFor {
+    if slots.get(&queue).is_some_and(|slots| *slots > 0) {
         WaitingFor::Slot
     } else {
         WaitingFor::Worker

@@ -1,14 +1,12 @@
-//! While a task is queued or runs: beats, hand-backs, releases.
+//! While a task is queued or runs: heartbeats, hand-backs, releases.
 
 use std::time::Duration;
 
 use common::{
     id::{Fence, TaskId, WorkerId},
     lifecycle::TaskState,
-    port::{
-        PortResult,
-        store::{Beat, Presence, Pulse},
-    },
+    port::PortResult,
+    store::{Heartbeat, HeartbeatReply, WorkerRegistration},
 };
 
 use super::{
@@ -22,24 +20,24 @@ use crate::store::reason;
 /// A task that went back to `ready`.
 #[derive(sqlx::FromRow)]
 pub struct BackRow {
-    class: String,
+    queue: String,
     cancel_requested: bool,
     #[sqlx(flatten)]
     task: EndedRow,
 }
 
 impl Write<'_> {
-    /// Keeps the worker's presence, then renews each lease that it holds.
-    pub async fn beat(
+    /// Keeps the worker's registration, then renews each lease that it holds.
+    pub async fn heartbeat(
         &mut self,
-        presence: &Presence,
-        beats: &[Beat],
+        registration: &WorkerRegistration,
+        heartbeats: &[Heartbeat],
         lease: Duration,
-    ) -> PortResult<Vec<Pulse>> {
-        self.keep_presence(presence).await?;
-        let mut pulses = Vec::with_capacity(beats.len());
-        for beat in beats {
-            let progress = beat.progress.as_ref().map(column::text).transpose()?;
+    ) -> PortResult<Vec<HeartbeatReply>> {
+        self.keep_presence(registration).await?;
+        let mut replies = Vec::with_capacity(heartbeats.len());
+        for heartbeat in heartbeats {
+            let progress = heartbeat.progress.as_ref().map(column::text).transpose()?;
             let asked: Option<bool> = sqlx::query_scalar(
                 "UPDATE tasks SET lease_until = max(lease_until, ?), progress = coalesce(?, progress)
                  WHERE id = ? AND worker = ? AND fence = ? AND state = 'running'
@@ -47,45 +45,45 @@ impl Write<'_> {
             )
             .bind(self.now + column::millis(lease))
             .bind(progress)
-            .bind(beat.task.0)
-            .bind(presence.worker.0)
-            .bind(beat.fence.0)
+            .bind(heartbeat.task.0)
+            .bind(registration.worker.0)
+            .bind(heartbeat.fence.0)
             .fetch_optional(self.sql())
             .await
             .map_err(port)?;
-            pulses.push(match asked {
-                Some(true) => Pulse::Cancel,
-                Some(false) => Pulse::Held,
-                None => Pulse::Stale,
+            replies.push(match asked {
+                Some(true) => HeartbeatReply::Cancel,
+                Some(false) => HeartbeatReply::Held,
+                None => HeartbeatReply::Stale,
             });
         }
-        Ok(pulses)
+        Ok(replies)
     }
 
-    async fn keep_presence(&mut self, presence: &Presence) -> PortResult<()> {
+    async fn keep_presence(&mut self, registration: &WorkerRegistration) -> PortResult<()> {
         sqlx::query(
             "INSERT INTO workers (id, name, draining, seen_at) VALUES (?, ?, ?, ?)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, draining = excluded.draining, seen_at = excluded.seen_at",
         )
-        .bind(presence.worker.0)
-        .bind(&presence.name)
-        .bind(presence.draining)
+        .bind(registration.worker.0)
+        .bind(&registration.name)
+        .bind(registration.draining)
         .bind(self.now)
         .execute(self.sql())
         .await
         .map_err(port)?;
         sqlx::query("DELETE FROM worker_slots WHERE worker = ?")
-            .bind(presence.worker.0)
+            .bind(registration.worker.0)
             .execute(self.sql())
             .await
             .map_err(port)?;
-        for (class, slots) in &presence.slots {
+        for (queue, slots) in &registration.slots {
             sqlx::query(
-                "INSERT INTO worker_slots (worker, class, slots) VALUES (?, ?, ?)
-                 ON CONFLICT (worker, class) DO UPDATE SET slots = excluded.slots",
+                "INSERT INTO worker_slots (worker, queue, slots) VALUES (?, ?, ?)
+                 ON CONFLICT (worker, queue) DO UPDATE SET slots = excluded.slots",
             )
-            .bind(presence.worker.0)
-            .bind(class.as_str())
+            .bind(registration.worker.0)
+            .bind(queue.as_str())
             .bind(slots)
             .execute(self.sql())
             .await
@@ -115,7 +113,7 @@ impl Write<'_> {
             let row: Option<BackRow> = sqlx::query_as(
                 "UPDATE tasks SET state = 'ready', attempt = attempt - 1, lease_until = NULL, progress = NULL, run_at = ?
                  WHERE id = ? AND worker = ? AND fence = ? AND state = 'running'
-                 RETURNING class, cancel_requested, id, job, tenant, name, kind, key, needed",
+                 RETURNING queue, cancel_requested, id, job, tenant, name, kind, key, needed",
             )
             .bind(self.now)
             .bind(task.0)
@@ -125,7 +123,7 @@ impl Write<'_> {
             .await
             .map_err(port)?;
             if let Some(row) = row {
-                *self.attempts.entry(column::class(&row.class)?).or_default() += 1;
+                *self.attempts.entry(column::queue(&row.queue)?).or_default() += 1;
                 self.settle_back(row).await?;
             }
         }
@@ -136,7 +134,7 @@ impl Write<'_> {
     pub async fn settle_back(&mut self, row: BackRow) -> PortResult<()> {
         self.changes(row.task.job);
         if !row.cancel_requested {
-            self.readies(column::class(&row.class)?);
+            self.readies(column::queue(&row.queue)?);
             return Ok(());
         }
         sqlx::query(
@@ -148,11 +146,7 @@ impl Write<'_> {
         .execute(self.sql())
         .await
         .map_err(port)?;
-        self.ended.push_back(Ended {
-            task: row.task,
-            state: TaskState::Cancelled,
-            recalled: false,
-        });
+        self.ended.push_back(Ended { task: row.task, state: TaskState::Cancelled, cached: false });
         Ok(())
     }
 }

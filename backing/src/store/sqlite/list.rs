@@ -2,7 +2,8 @@
 
 use common::{
     id::{JobId, TenantId},
-    port::{PortResult, store::JobFilter},
+    port::PortResult,
+    store::JobFilter,
     view::{JobView, Page},
 };
 use sqlx::SqliteConnection;

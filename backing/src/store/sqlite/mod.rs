@@ -14,6 +14,7 @@ mod column;
 mod controls;
 mod dead;
 mod deadlines;
+mod dispatch;
 mod fate;
 mod fault;
 mod file;
@@ -27,7 +28,6 @@ mod named;
 mod ready;
 mod retain;
 mod retry;
-mod ring;
 mod schedules;
 mod settle;
 mod stock;
@@ -40,16 +40,12 @@ use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use common::{
     id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
     outcome::Settlement,
-    port::{
-        PortResult,
-        broker::Doorbell,
-        clock::Clock,
-        store::{
-            Accepted, Beat, Claimed, Credit, Demand, JobFilter, Moved, Presence, Pulse, Retention,
-            Rung, Settled, Store, SweepPolicy, Swept, Target,
-        },
+    port::{PortResult, broker::TaskMessage, clock::Clock},
+    queue::Queue,
+    store::{
+        Accepted, Changes, Claimed, Credit, Demand, Dispatched, Heartbeat, HeartbeatReply,
+        JobFilter, Retention, Settled, Store, SweepPolicy, Swept, Target, WorkerRegistration,
     },
     submission::Submission,
     view::{BatchView, ItemView, JobView, Page, TaskView},
@@ -57,14 +53,14 @@ use common::{
 use parking_lot::Mutex;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 
-use self::{ring::Turns, sweep::Watch, write::Write};
+use self::{dispatch::Turns, sweep::Watch, write::Write};
 use crate::clock::SystemClock;
 
 /// The store. Cheap to share behind an `Arc`.
 pub struct SqliteStore {
     writer: tokio::sync::Mutex<SqliteConnection>,
     readers: SqlitePool,
-    turns: Mutex<HashMap<Class, Turns>>,
+    turns: Mutex<HashMap<Queue, Turns>>,
     watch: Mutex<Watch>,
     clock: Arc<dyn Clock>,
 }
@@ -109,18 +105,18 @@ impl Store for SqliteStore {
     ) -> PortResult<Accepted> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
-        let (answers, bells) = write.accept(submissions, credit).await?;
-        Ok(Accepted { answers, bells, moved: write.commit().await? })
+        let (answers, messages) = write.accept(submissions, credit).await?;
+        Ok(Accepted { answers, messages, changes: write.commit().await? })
     }
 
-    async fn ring(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung> {
-        let turns = self.turns.lock().get(&class).cloned().unwrap_or_default();
+    async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
+        let turns = self.turns.lock().get(&queue).cloned().unwrap_or_default();
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
-        let (rung, turns) = write.ring(class, ahead, most, turns).await?;
+        let (dispatched, turns) = write.dispatch(queue, ahead, most, turns).await?;
         write.commit().await?;
-        self.turns.lock().insert(class, turns);
-        Ok(rung)
+        self.turns.lock().insert(queue, turns);
+        Ok(dispatched)
     }
 
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
@@ -144,31 +140,31 @@ impl Store for SqliteStore {
         Ok(claimed)
     }
 
-    async fn beat(
+    async fn heartbeat(
         &self,
-        presence: &Presence,
-        beats: &[Beat],
+        registration: &WorkerRegistration,
+        heartbeats: &[Heartbeat],
         lease: Duration,
-    ) -> PortResult<Vec<Pulse>> {
+    ) -> PortResult<Vec<HeartbeatReply>> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
-        let pulses = write.beat(presence, beats, lease).await?;
+        let replies = write.heartbeat(registration, heartbeats, lease).await?;
         write.commit().await?;
-        Ok(pulses)
+        Ok(replies)
     }
 
     async fn settle(
         &self,
         worker: WorkerId,
         settlements: Vec<Settlement>,
-    ) -> PortResult<(Vec<Settled>, Moved)> {
+    ) -> PortResult<(Vec<Settled>, Changes)> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let settled = write.settle(worker, settlements).await?;
         Ok((settled, write.commit().await?))
     }
 
-    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved> {
+    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Changes> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         write.release(worker, tasks).await?;
@@ -185,27 +181,27 @@ impl Store for SqliteStore {
 
     async fn overdue(
         &self,
-        class: Class,
+        queue: Queue,
         age: Duration,
         most: u32,
-    ) -> PortResult<(Vec<Doorbell>, u64)> {
-        stock::overdue(&mut *self.reader().await?, class, age, most, self.now()).await
+    ) -> PortResult<(Vec<TaskMessage>, u64)> {
+        stock::overdue(&mut *self.reader().await?, queue, age, most, self.now()).await
     }
 
-    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>> {
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let found = write.cancel(tenant, target).await?;
-        let moved = write.commit().await?;
-        Ok(found.then_some(moved))
+        let changes = write.commit().await?;
+        Ok(found.then_some(changes))
     }
 
-    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>> {
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let retried = write.retry(tenant, target).await?;
-        let moved = write.commit().await?;
-        Ok(retried.map(|jobs| (jobs, moved)))
+        let changes = write.commit().await?;
+        Ok(retried.map(|jobs| (jobs, changes)))
     }
 
     async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
@@ -247,12 +243,12 @@ impl Store for SqliteStore {
         list::list(&mut *self.reader().await?, tenant, filter, after, most, self.now()).await
     }
 
-    async fn remembers(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
+    async fn have_memos(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
         ready::remembered(&mut *self.reader().await?, tenant, keys).await
     }
 
-    async fn demand(&self, class: Class) -> PortResult<Demand> {
-        stock::demand(&mut *self.reader().await?, class, self.now()).await
+    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
+        stock::demand(&mut *self.reader().await?, queue, self.now()).await
     }
 
     async fn retain(&self, retention: Retention) -> PortResult<u64> {

@@ -3,30 +3,27 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{
-    id::Digest,
-    port::{PortResult, named::NamedArtifacts},
-};
+use common::{id::Digest, port::PortResult, store::references::ArtifactReferences};
 
 use super::{SqliteStore, column, fault::port, write::Write};
 
 #[async_trait]
-impl NamedArtifacts for SqliteStore {
-    async fn unnamed(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
+impl ArtifactReferences for SqliteStore {
+    async fn unreferenced(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         let before = write.now.saturating_sub(column::millis(quiet));
-        let mut unnamed = Vec::new();
+        let mut unreferenced = Vec::new();
         for hash in artifacts {
             if write.unnamed_since(hash).await?.is_some_and(|since| since <= before) {
-                unnamed.push(*hash);
+                unreferenced.push(*hash);
             }
         }
         write.commit().await?;
-        Ok(unnamed)
+        Ok(unreferenced)
     }
 
-    async fn forget_unnamed(&self, artifacts: &[Digest]) -> PortResult<()> {
+    async fn forget_unreferenced(&self, artifacts: &[Digest]) -> PortResult<()> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
         for hash in artifacts {
@@ -35,7 +32,7 @@ impl NamedArtifacts for SqliteStore {
         write.commit().await.map(drop)
     }
 
-    async fn remembered(&self, first: u8) -> PortResult<Vec<Digest>> {
+    async fn memo_artifacts(&self, first: u8) -> PortResult<Vec<Digest>> {
         let hashes: Vec<Vec<u8>> = sqlx::query_scalar(
             "SELECT DISTINCT hash FROM memo_artifacts WHERE hash BETWEEN ? AND ? ORDER BY hash",
         )
@@ -83,7 +80,7 @@ impl Write<'_> {
             return Ok(None);
         }
         let since = sqlx::query_scalar(
-            "INSERT INTO unnamed_artifacts (hash, since) VALUES (?, ?)
+            "INSERT INTO unreferenced_artifacts (hash, since) VALUES (?, ?)
              ON CONFLICT (hash) DO UPDATE SET since = since RETURNING since",
         )
         .bind(hash.0.as_slice())
@@ -95,7 +92,7 @@ impl Write<'_> {
     }
 
     async fn name(&mut self, hash: &Digest) -> PortResult<()> {
-        sqlx::query("DELETE FROM unnamed_artifacts WHERE hash = ?")
+        sqlx::query("DELETE FROM unreferenced_artifacts WHERE hash = ?")
             .bind(hash.0.as_slice())
             .execute(self.sql())
             .await

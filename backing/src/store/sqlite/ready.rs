@@ -1,4 +1,4 @@
-//! A task whose needs are met: recalled by a memo, led by an equal, or ready.
+//! A task whose needs are met: cached by a memo, led by an equal, or ready.
 
 use common::{
     id::{Digest, TenantId},
@@ -44,7 +44,7 @@ struct MetRow {
     state: String,
     needs_left: i64,
     tenant: String,
-    class: String,
+    queue: String,
     priority: i64,
     run_at: i64,
     input_key: Option<Vec<u8>>,
@@ -102,7 +102,7 @@ impl Write<'_> {
     pub async fn meet_need(&mut self, task: Uuid) -> PortResult<()> {
         let row: Option<MetRow> = sqlx::query_as(
             "UPDATE tasks SET needs_left = needs_left - 1 WHERE id = ? AND state = 'waiting' AND needs_left > 0
-             RETURNING state, needs_left, tenant, class, priority, run_at, input_key",
+             RETURNING state, needs_left, tenant, queue, priority, run_at, input_key",
         )
         .bind(task)
         .fetch_optional(self.sql())
@@ -117,7 +117,7 @@ impl Write<'_> {
     /// Decides for a waiting task without open needs, already in the store.
     pub async fn set_out_waiting(&mut self, task: Uuid) -> PortResult<()> {
         let row: MetRow = sqlx::query_as(
-            "SELECT state, needs_left, tenant, class, priority, run_at, input_key FROM tasks WHERE id = ?",
+            "SELECT state, needs_left, tenant, queue, priority, run_at, input_key FROM tasks WHERE id = ?",
         )
         .bind(task)
         .fetch_one(self.sql())
@@ -155,7 +155,7 @@ impl Write<'_> {
                     "UPDATE tasks SET state = 'ready', key = ?, run_at = ? WHERE id = ?",
                 );
                 ready.bind(key).bind(run_at).bind(task).execute(self.sql()).await.map_err(port)?;
-                self.readies(column::class(&row.class)?);
+                self.readies(column::queue(&row.queue)?);
             }
         }
         Ok(())
@@ -183,7 +183,7 @@ impl Write<'_> {
 
     async fn recall(&mut self, task: Uuid, key: Option<Vec<u8>>, memo: &Memo) -> PortResult<()> {
         let row: EndedRow = sqlx::query_as(
-            "UPDATE tasks SET state = 'succeeded', recalled = 1, key = ?, output = ?, output_hash = ?, artifacts = ?,
+            "UPDATE tasks SET state = 'succeeded', cached = 1, key = ?, output = ?, output_hash = ?, artifacts = ?,
                  finished_at = ?
              WHERE id = ?
              RETURNING id, job, tenant, name, kind, key, needed",
@@ -197,7 +197,7 @@ impl Write<'_> {
         .fetch_one(self.sql())
         .await
         .map_err(port)?;
-        self.ended.push_back(Ended { task: row, state: TaskState::Succeeded, recalled: true });
+        self.ended.push_back(Ended { task: row, state: TaskState::Succeeded, cached: true });
         Ok(())
     }
 }

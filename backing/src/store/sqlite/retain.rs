@@ -1,6 +1,6 @@
 //! Removing what is old, in small steps.
 
-use common::port::{PortResult, store::Retention};
+use common::{port::PortResult, store::Retention};
 use uuid::Uuid;
 
 use super::{column, fault::port, write::Write};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{BatchId, JobId, TaskId, TenantId},
-    port::{PortResult, store::Target},
+    port::PortResult,
+    store::Target,
 };
 use uuid::Uuid;
 
@@ -117,9 +118,9 @@ impl Write<'_> {
 
     async fn copy_task(&mut self, old: Uuid, new: Uuid) -> PortResult<()> {
         sqlx::query(
-            "INSERT INTO tasks (id, job, tenant, place, name, kind, kind_version, class, priority, lane, state, input_of,
+            "INSERT INTO tasks (id, job, tenant, place, name, kind, kind_version, queue, priority, lane, state, input_of,
                  input_key, needs_left, needs, needed, run_at, timeout_ms, max_attempts, created_at)
-             SELECT ?1, tasks.job, tasks.tenant, place, name, tasks.kind, kind_version, class, jobs.priority, lane, 'waiting',
+             SELECT ?1, tasks.job, tasks.tenant, place, name, tasks.kind, kind_version, queue, jobs.priority, lane, 'waiting',
                  input_of, input_key, 0, needs, needed, ?2, timeout_ms, max_attempts, ?2
              FROM tasks JOIN jobs ON jobs.id = tasks.job WHERE tasks.id = ?3",
         )

@@ -3,11 +3,9 @@
 use async_trait::async_trait;
 use common::{
     id::{JobId, ScheduleId, TenantId},
-    port::{
-        PortResult,
-        schedules::{Course, Schedule, Schedules},
-    },
+    port::PortResult,
     schedule::CatchUp,
+    store::schedules::{Course, Schedule, Schedules},
     view::Page,
 };
 use jiff::Timestamp;

@@ -6,7 +6,8 @@ use common::{
     lifecycle::TaskState,
     outcome::{ArtifactRef, Settlement, Verdict},
     plan::NewTask,
-    port::{PortResult, store::Settled},
+    port::PortResult,
+    store::Settled,
     view::FailedAttempt,
 };
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use crate::store::reason;
 /// A task whose lease the settling worker holds.
 #[derive(sqlx::FromRow)]
 struct HeldRow {
-    class: String,
+    queue: String,
     attempt: i64,
     errors: Option<String>,
     #[sqlx(flatten)]
@@ -42,7 +43,7 @@ impl Write<'_> {
         for settlement in settlements {
             let answer = match self.held(worker, &settlement).await? {
                 Some(held) => {
-                    *self.attempts.entry(column::class(&held.class)?).or_default() += 1;
+                    *self.attempts.entry(column::queue(&held.queue)?).or_default() += 1;
                     self.write_verdict(worker, held, settlement.verdict).await?;
                     Settled::Counted
                 }
@@ -59,7 +60,7 @@ impl Write<'_> {
         settlement: &Settlement,
     ) -> PortResult<Option<HeldRow>> {
         sqlx::query_as(
-            "SELECT class, attempt, errors, id, job, tenant, name, kind, key, needed FROM tasks
+            "SELECT queue, attempt, errors, id, job, tenant, name, kind, key, needed FROM tasks
              WHERE id = ? AND worker = ? AND fence = ? AND state = 'running'",
         )
         .bind(settlement.task.0)
@@ -87,7 +88,7 @@ impl Write<'_> {
                 if let Some(key) = key {
                     self.promote(&task.tenant, &key).await?;
                 }
-                self.ended.push_back(Ended { task, state: TaskState::Succeeded, recalled: false });
+                self.ended.push_back(Ended { task, state: TaskState::Succeeded, cached: false });
                 Ok(())
             }
             Verdict::Failed(error) => {
@@ -162,7 +163,7 @@ impl Write<'_> {
         .execute(self.sql())
         .await
         .map_err(port)?;
-        self.ended.push_back(Ended { task, state, recalled: false });
+        self.ended.push_back(Ended { task, state, cached: false });
         Ok(())
     }
 
@@ -176,7 +177,7 @@ impl Write<'_> {
         let row: BackRow = sqlx::query_as(
             "UPDATE tasks SET state = 'ready', error = ?, errors = ?, lease_until = NULL, progress = NULL, run_at = ?
              WHERE id = ?
-             RETURNING class, cancel_requested, id, job, tenant, name, kind, key, needed",
+             RETURNING queue, cancel_requested, id, job, tenant, name, kind, key, needed",
         )
         .bind(column::text(error)?)
         .bind(errors)
@@ -237,7 +238,7 @@ impl Write<'_> {
                 .unwrap_or_default(),
             run_at: self.now,
             place: total + 1,
-            // Nothing of it is queued here: who rings looks it up.
+            // Nothing of it is queued here: who dispatches looks it up.
             traceparent: None,
         };
         let delta = self.jobs.entry(parent.job).or_default();

@@ -2,13 +2,11 @@
 
 use common::{
     id::WorkerId,
-    kind::Class,
     lifecycle::TaskState,
     limits::{LEASE, SWEEP_EVERY},
-    port::{
-        PortResult,
-        store::{SweepPolicy, Swept},
-    },
+    port::PortResult,
+    queue::Queue,
+    store::{SweepPolicy, Swept},
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -22,7 +20,7 @@ use super::{
 };
 use crate::store::reason;
 
-/// Notices that this process was stopped for a while (a laptop's lid, `SIGSTOP`): then its workers could not beat either, and for one
+/// Notices that this process was stopped for a while (a laptop's lid, `SIGSTOP`): then its workers could not heartbeat either, and for one
 /// lease length nothing is judged.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -79,11 +77,11 @@ pub async fn sweep(
 
 async fn expired(reader: &mut SqliteConnection, most: u32, now: i64) -> PortResult<Vec<Uuid>> {
     let mut tasks = Vec::new();
-    for class in Class::ALL {
+    for queue in Queue::ALL {
         let found: Vec<Uuid> = sqlx::query_scalar(
-            "SELECT id FROM tasks WHERE class = ? AND state = 'running' AND lease_until <= ? ORDER BY lease_until LIMIT ?",
+            "SELECT id FROM tasks WHERE queue = ? AND state = 'running' AND lease_until <= ? ORDER BY lease_until LIMIT ?",
         )
-        .bind(class.as_str())
+        .bind(queue.as_str())
         .bind(now)
         .bind(most)
         .fetch_all(&mut *reader)
@@ -102,11 +100,11 @@ async fn sweep_one(
 ) -> PortResult<Swept> {
     let mut write = Write::begin(writer, now).await?;
     let quarantined = write.lose(task, policy.quarantine_after).await?;
-    let moved = write.commit().await?;
+    let changes = write.commit().await?;
     Ok(match quarantined {
         None => Swept::default(),
-        Some(true) => Swept { quarantined: 1, moved, ..Swept::default() },
-        Some(false) => Swept { lost: 1, moved, ..Swept::default() },
+        Some(true) => Swept { quarantined: 1, changes, ..Swept::default() },
+        Some(false) => Swept { lost: 1, changes, ..Swept::default() },
     })
 }
 
@@ -114,14 +112,14 @@ fn add(swept: &mut Swept, other: Swept) {
     swept.lost += other.lost;
     swept.quarantined += other.quarantined;
     swept.expired += other.expired;
-    let moved = &mut swept.moved;
+    let changes = &mut swept.changes;
     // A job's later view is the newer one.
-    moved.views.retain(|view| other.moved.views.iter().all(|newer| newer.id != view.id));
-    moved.views.extend(other.moved.views);
-    moved.stopping.extend(other.moved.stopping);
-    moved.readied.extend(other.moved.readied);
-    moved.readied.sort_unstable();
-    moved.readied.dedup();
+    changes.views.retain(|view| other.changes.views.iter().all(|newer| newer.id != view.id));
+    changes.views.extend(other.changes.views);
+    changes.stopping.extend(other.changes.stopping);
+    changes.readied.extend(other.changes.readied);
+    changes.readied.sort_unstable();
+    changes.readied.dedup();
 }
 
 impl Write<'_> {
@@ -146,7 +144,7 @@ impl Write<'_> {
             "UPDATE tasks SET state = 'ready', losses = ?, attempt = attempt - 1, lease_until = NULL, progress = NULL,
                  run_at = ?
              WHERE id = ?
-             RETURNING class, cancel_requested, id, job, tenant, name, kind, key, needed",
+             RETURNING queue, cancel_requested, id, job, tenant, name, kind, key, needed",
         )
         .bind(losses)
         .bind(self.now)
@@ -178,7 +176,7 @@ impl Write<'_> {
         .fetch_one(self.sql())
         .await
         .map_err(port)?;
-        self.ended.push_back(Ended { task: row, state: TaskState::Failed, recalled: false });
+        self.ended.push_back(Ended { task: row, state: TaskState::Failed, cached: false });
         Ok(())
     }
 }
@@ -196,7 +194,8 @@ mod tests {
     use common::{
         id::{JobId, TaskId, TenantId},
         plan::{NewTask, Overrides},
-        port::{clock::Clock, store::Store},
+        port::clock::Clock,
+        store::Store,
         submission::{NewJob, Priority, Submission, Work},
     };
     use jiff::Timestamp;
@@ -223,7 +222,7 @@ mod tests {
             name: "only".into(),
             kind: "echo".into(),
             kind_version: 1,
-            class: Class::Light,
+            queue: Queue::Light,
             needs: Vec::new(),
             result: true,
             input_key: None,
@@ -257,7 +256,7 @@ mod tests {
             .accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[])
             .await
             .expect("the store does it");
-        store.ring(Class::Light, 10, 10).await.expect("the store does it");
+        store.dispatch(Queue::Light, 10, 10).await.expect("the store does it");
         assert!(
             store.claim(WorkerId::new(), &[task], LEASE).await.expect("the store does it")[0]
                 .is_some()
@@ -283,7 +282,7 @@ mod tests {
             store.sweep(POLICY).await.expect("the store does it").lost
         };
         assert_eq!((lost_at(0).await, lost_at(60_000).await, lost_at(65_000).await), (0, 0, 0));
-        assert_eq!(lost_at(70_000).await, 1, "and then what still does not beat");
+        assert_eq!(lost_at(70_000).await, 1, "and then what still does not heartbeat");
     }
 
     #[tokio::test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{Fence, JobId, TaskId, TenantId, WorkerId},
-    port::{PortResult, store::Target},
+    port::PortResult,
+    store::Target,
     view::TaskView,
 };
 use sqlx::SqliteConnection;
@@ -18,12 +19,12 @@ struct TaskRow {
     job: Uuid,
     name: String,
     kind: String,
-    class: String,
+    queue: String,
     state: String,
     attempt: i64,
     losses: i64,
     fence: i64,
-    recalled: bool,
+    cached: bool,
     worker: Option<Uuid>,
     progress: Option<String>,
     error: Option<String>,
@@ -43,7 +44,7 @@ pub async fn of_job(
         return Ok(None);
     }
     let rows: Vec<TaskRow> = sqlx::query_as(
-        "SELECT id, job, name, kind, class, state, attempt, losses, fence, recalled, worker, progress, error, errors, created_at,
+        "SELECT id, job, name, kind, queue, state, attempt, losses, fence, cached, worker, progress, error, errors, created_at,
              started_at, finished_at
          FROM tasks WHERE job = ? AND NOT replaced ORDER BY place",
     )
@@ -78,7 +79,7 @@ pub async fn one(
     task: TaskId,
 ) -> PortResult<Option<TaskView>> {
     let row: Option<TaskRow> = sqlx::query_as(
-        "SELECT id, job, name, kind, class, state, attempt, losses, fence, recalled, worker, progress, error, errors, created_at,
+        "SELECT id, job, name, kind, queue, state, attempt, losses, fence, cached, worker, progress, error, errors, created_at,
              started_at, finished_at
          FROM tasks WHERE id = ? AND tenant = ?",
     )
@@ -103,13 +104,13 @@ fn view(row: TaskRow, needs: Vec<TaskId>) -> PortResult<TaskView> {
         job: JobId(row.job),
         name: row.name,
         kind: row.kind,
-        class: column::class(&row.class)?,
+        queue: column::queue(&row.queue)?,
         state: column::state(&row.state)?,
         needs,
         attempts: column::number("tasks.attempt", row.attempt)?,
         losses: column::number("tasks.losses", row.losses)?,
         fence: Fence(row.fence),
-        recalled: row.recalled,
+        cached: row.cached,
         worker: row.worker.map(WorkerId),
         progress: column::maybe_json("tasks.progress", row.progress.as_deref())?,
         error: column::maybe_json("tasks.error", row.error.as_deref())?,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use common::{id::TaskId, kind::Class, port::PortResult, port::store::Moved};
+use common::{id::TaskId, port::PortResult, queue::Queue, store::Changes};
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
@@ -25,9 +25,9 @@ pub struct Write<'c> {
     /// What the ends of jobs mean for their batches, not yet written.
     pub batches: BTreeMap<Uuid, BatchDelta>,
     /// Attempts that a live worker ended.
-    pub attempts: BTreeMap<Class, i64>,
+    pub attempts: BTreeMap<Queue, i64>,
     changed: BTreeSet<Uuid>,
-    readied: BTreeSet<Class>,
+    readied: BTreeSet<Queue>,
     stopping: Vec<TaskId>,
 }
 
@@ -58,9 +58,9 @@ impl<'c> Write<'c> {
         self.changed.insert(job);
     }
 
-    /// A task of this class became ready.
-    pub fn readies(&mut self, class: Class) {
-        self.readied.insert(class);
+    /// A task of this queue became ready.
+    pub fn readies(&mut self, queue: Queue) {
+        self.readied.insert(queue);
     }
 
     /// This running task was asked to stop.
@@ -68,13 +68,13 @@ impl<'c> Write<'c> {
         self.stopping.push(TaskId(task));
     }
 
-    /// Draws all consequences, commits, and tells what moved.
-    pub async fn commit(mut self) -> PortResult<Moved> {
+    /// Draws all consequences, commits, and tells what changes.
+    pub async fn commit(mut self) -> PortResult<Changes> {
         self.follow().await?;
-        for (class, ended) in std::mem::take(&mut self.attempts) {
-            sqlx::query("UPDATE attempts_ended SET ended = ended + ? WHERE class = ?")
+        for (queue, ended) in std::mem::take(&mut self.attempts) {
+            sqlx::query("UPDATE attempts_ended SET ended = ended + ? WHERE queue = ?")
                 .bind(ended)
-                .bind(class.as_str())
+                .bind(queue.as_str())
                 .execute(self.sql())
                 .await
                 .map_err(port)?;
@@ -85,6 +85,6 @@ impl<'c> Write<'c> {
         let (readied, stopping) =
             (std::mem::take(&mut self.readied), std::mem::take(&mut self.stopping));
         self.transaction.commit().await.map_err(port)?;
-        Ok(Moved { views, readied: readied.into_iter().collect(), stopping })
+        Ok(Changes { views, readied: readied.into_iter().collect(), stopping })
     }
 }

@@ -12,7 +12,7 @@ pub struct CacheReport {
     namespaces: Vec<NamespaceReport>,
     /// L3: tasks that a memo could settle, by kind, as this process saw their jobs end.
     memos: Vec<MemoReport>,
-    /// The board that all processes share: views and cached values together. Left out while it is away.
+    /// The view cache that all processes share: views and cached values together. Left out while it is away.
     #[serde(skip_serializing_if = "Option::is_none")]
     shared: Option<SharedReport>,
     /// The files that a worker keeps near. Left out where it keeps none.
@@ -32,13 +32,13 @@ pub struct NamespaceReport {
     stale_seconds: u64,
     /// In process.
     l1: LevelReport,
-    /// On the board, as this process asked it.
+    /// On the view cache, as this process asked it.
     l2: LevelReport,
     /// Values in L1.
     entries: u64,
     /// Their bytes.
     bytes: u64,
-    /// Questions that the board did not answer; they counted as misses.
+    /// Questions that the view cache did not answer; they counted as misses.
     l2_faults: u64,
     /// Reads that were given a value past its time while it was refreshed.
     stale: u64,
@@ -72,7 +72,7 @@ pub struct LevelReport {
     rate: Option<f64>,
 }
 
-/// The board.
+/// The view cache.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct SharedReport {
     /// Views and values that it holds.
@@ -107,7 +107,7 @@ pub struct DiskReport {
 }
 
 impl CacheReport {
-    /// Looks at the caches of this process and asks the board how much it holds.
+    /// Looks at the caches of this process and asks the view cache how much it holds.
     pub async fn of(cache: &Cache, disk: Option<&DiskCache>) -> Self {
         let shared = cache.extent().await.ok().map(|extent| SharedReport {
             entries: extent.entries,
@@ -122,7 +122,7 @@ impl CacheReport {
         Self {
             namespaces: cache.usage().into_iter().map(NamespaceReport::from).collect(),
             memos: cache
-                .recalls()
+                .memo_hits()
                 .by_kind()
                 .into_iter()
                 .map(|(kind, l3)| MemoReport { kind, l3: l3.into() })

@@ -1,10 +1,10 @@
 //! Limits, queues and workers as operators see them.
 
 use common::{
-    kind::Class,
-    port::{
-        controls::{AtWork, Limit, Run},
-        store::Demand,
+    queue::Queue,
+    store::{
+        Demand,
+        operations::{Limit, LiveWorker, RunningTask},
     },
 };
 use serde::Serialize;
@@ -46,13 +46,13 @@ pub struct Limits {
     pub limits: Vec<LimitShape>,
 }
 
-/// A class's queue.
+/// A queue's queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Queue)]
 pub struct QueueShape {
     /// `render`, `generate` or `light`.
-    class: &'static str,
+    queue: &'static str,
     /// Whether it is paused.
     paused: bool,
     /// Tasks that could run and are not queued yet; counted up to a bound.
@@ -72,10 +72,10 @@ pub struct QueueShape {
 }
 
 impl QueueShape {
-    /// The queue of a class.
-    pub fn of(class: Class, demand: &Demand) -> Self {
+    /// The queue of a queue.
+    pub fn of(queue: Queue, demand: &Demand) -> Self {
         Self {
-            class: class.as_str(),
+            queue: queue.as_str(),
             paused: demand.paused,
             waiting: demand.waiting.saturating_sub(demand.queued),
             queued: demand.queued,
@@ -92,18 +92,18 @@ impl QueueShape {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Queues {
-    /// One for each class.
+    /// One for each queue.
     pub queues: Vec<QueueShape>,
     /// Tenants that are paused.
     pub paused_tenants: Vec<String>,
 }
 
-/// Slots of a worker for a class.
+/// Slots of a worker for a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Slots)]
 pub struct SlotsShape {
     /// `render`, `generate` or `light`.
-    class: &'static str,
+    queue: &'static str,
     /// How many attempts side by side.
     slots: u32,
 }
@@ -124,7 +124,7 @@ pub struct RunShape {
     /// What runs it.
     kind: String,
     /// Whose slot it takes.
-    class: &'static str,
+    queue: &'static str,
     /// The attempt's number.
     attempt: u16,
     /// When the attempt began.
@@ -153,15 +153,15 @@ pub struct WorkerShape {
     runs: Vec<RunShape>,
 }
 
-impl From<Run> for RunShape {
-    fn from(run: Run) -> Self {
+impl From<RunningTask> for RunShape {
+    fn from(run: RunningTask) -> Self {
         Self {
             task: run.task.to_string(),
             job: run.job.to_string(),
             tenant: run.tenant.0,
             name: run.name,
             kind: run.kind,
-            class: run.class.as_str(),
+            queue: run.queue.as_str(),
             attempt: run.attempt,
             started_at: run.started_at.to_string(),
             progress: run.progress.map(|progress| progress.value),
@@ -169,12 +169,12 @@ impl From<Run> for RunShape {
     }
 }
 
-impl From<AtWork> for WorkerShape {
-    fn from(worker: AtWork) -> Self {
+impl From<LiveWorker> for WorkerShape {
+    fn from(worker: LiveWorker) -> Self {
         let slots = worker
             .slots
             .into_iter()
-            .map(|(class, slots)| SlotsShape { class: class.as_str(), slots });
+            .map(|(queue, slots)| SlotsShape { queue: queue.as_str(), slots });
         Self {
             id: worker.worker.to_string(),
             name: worker.name,

@@ -173,7 +173,7 @@ fn schedule(tags: &[String]) -> Option<ScheduleId> {
     tags.iter().find_map(|tag| tag.strip_prefix(SCHEDULE_TAG)?.parse().ok())
 }
 
-/// What a status alone decides is not left to the reports, so that board and store give one answer for a settled job.
+/// What a status alone decides is not left to the reports, so that view_cache and store give one answer for a settled job.
 fn progress(
     status: JobStatus,
     told: Option<Progress>,
@@ -182,7 +182,7 @@ fn progress(
     let segments = segments.map(|count| SegmentsShape {
         total: count.total,
         done: count.settled,
-        cached: count.recalled,
+        cached: count.cached,
     });
     let told = match status {
         JobStatus::Queued => Progress::default(),
@@ -222,9 +222,8 @@ fn grows(kind: &str) -> bool {
 
 fn add_segments(result: &mut Value, segments: Option<KindCount>) {
     if let (Value::Object(members), Some(count)) = (result, segments) {
-        let rendered = count.settled.saturating_sub(count.recalled);
-        let segments =
-            json!({"total": count.total, "rendered": rendered, "cached": count.recalled});
+        let rendered = count.settled.saturating_sub(count.cached);
+        let segments = json!({"total": count.total, "rendered": rendered, "cached": count.cached});
         members.insert("segments".to_owned(), segments);
     }
 }
@@ -314,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_render_tells_its_segments_while_it_runs_and_in_its_result() {
-        let count = KindCount { total: 5, settled: 3, recalled: 1 };
+        let count = KindCount { total: 5, settled: 3, cached: 1 };
         let job = render(
             JobStatus::Running,
             count,
@@ -326,7 +325,7 @@ mod tests {
             json!({"value": 0.6, "stage": "segments", "segments": segments})
         );
 
-        let count = KindCount { total: 5, settled: 5, recalled: 4 };
+        let count = KindCount { total: 5, settled: 5, cached: 4 };
         let hash = "cd".repeat(32);
         let job = render(
             JobStatus::Succeeded,
@@ -356,7 +355,7 @@ mod tests {
         ];
         let values = steps.map(|(counts, told)| {
             let count = |(kind, settled, total): (&str, u32, u32)| {
-                (kind.to_owned(), KindCount { total, settled, recalled: 0 })
+                (kind.to_owned(), KindCount { total, settled, cached: 0 })
             };
             let told = Progress { value: told, stage: None };
             whole(Some(told), &counts.into_iter().map(count).collect())

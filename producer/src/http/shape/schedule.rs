@@ -2,8 +2,8 @@
 
 use common::{
     id::{JobId, ScheduleId},
-    port::schedules::Schedule,
     schedule::CatchUp,
+    store::schedules::Schedule,
 };
 use jiff::Timestamp;
 use serde::Serialize;

@@ -2,8 +2,8 @@
 
 use common::{
     id::{JobId, TaskId, WorkerId},
-    kind::Class,
     lifecycle::TaskState,
+    queue::Queue,
     view::{FailedAttempt, TaskView},
 };
 use jiff::Timestamp;
@@ -27,8 +27,8 @@ pub struct Task {
     /// What runs it.
     kind: String,
     /// Whose slots it takes.
-    #[schema(schema_with = class_schema)]
-    class: Class,
+    #[schema(schema_with = queue_schema)]
+    queue: Queue,
     /// Where it is.
     #[schema(schema_with = state_schema)]
     state: TaskState,
@@ -71,12 +71,12 @@ impl From<TaskView> for Task {
             job_id: view.job,
             name: view.name,
             kind: view.kind,
-            class: view.class,
+            queue: view.queue,
             state: view.state,
             needs: view.needs,
             attempts: view.attempts,
             losses: view.losses,
-            cached: view.recalled,
+            cached: view.cached,
             progress: view.progress.map(|progress| progress.value),
             worker: view.worker,
             error: view.error.map(ErrorShape::from),
@@ -128,8 +128,8 @@ pub struct Plan {
     pub tasks: Vec<Task>,
 }
 
-fn class_schema() -> utoipa::openapi::Object {
-    words("Whose slots it takes.", Class::ALL.map(Class::as_str))
+fn queue_schema() -> utoipa::openapi::Object {
+    words("Whose slots it takes.", Queue::ALL.map(Queue::as_str))
 }
 
 fn state_schema() -> utoipa::openapi::Object {

@@ -6,13 +6,11 @@ use backing::artifacts::folder::FolderArtifacts;
 use common::{
     id::Digest,
     key::output_hash,
-    kind::Class,
     limits::LEASE,
     outcome::{Settlement, Verdict},
-    port::{
-        artifacts::Artifacts,
-        store::{Retention, Store},
-    },
+    port::artifacts::Artifacts,
+    queue::Queue,
+    store::{Retention, Store},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -52,10 +50,10 @@ async fn the_job_goes_first_and_the_bytes_a_while_later() {
         (put(&artifacts, &folder, "kept").await, put(&artifacts, &folder, "loose").await);
     rig.slots(10).await;
     rig.submit(1).await;
-    rig.dispatcher.run_once(&mut Round::new(Class::Light)).await.unwrap();
-    let bells = rig.store.overdue(Class::Light, Duration::ZERO, 10).await.unwrap().0;
+    rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
+    let messages = rig.store.overdue(Queue::Light, Duration::ZERO, 10).await.unwrap().0;
     let claimed =
-        rig.store.claim(rig.worker, &[bells[0].task], LEASE).await.unwrap().remove(0).unwrap();
+        rig.store.claim(rig.worker, &[messages[0].task], LEASE).await.unwrap().remove(0).unwrap();
     let output = json!(1);
     let verdict = Verdict::Succeeded {
         hash: output_hash(&output),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use common::{
     id::{JobId, ScheduleId, TenantId},
-    port::{
-        clock::Clock,
-        schedules::{Course, Schedule, Schedules},
-        store::{JobFilter, Store},
-    },
+    port::clock::Clock,
     schedule::CatchUp,
+    store::{
+        JobFilter, Store,
+        schedules::{Course, Schedule, Schedules},
+    },
 };
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};

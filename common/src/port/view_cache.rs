@@ -13,14 +13,14 @@ use crate::{
 
 /// Job ids as their views change.
 #[async_trait]
-pub trait Changes: Send {
+pub trait ChangeStream: Send {
     /// The next changes; `None` once when some may have been missed (a lost connection, a listener that fell behind): look for yourself.
     async fn next(&mut self) -> Option<Vec<JobId>>;
 }
 
-/// How much a board holds, views included. A Redis that others use too counts theirs.
+/// How much a view cache holds, views included. A Redis that others use too counts theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Extent {
+pub struct ViewCacheUsage {
     /// Views and values.
     pub entries: u64,
     /// The memory they take, about.
@@ -39,7 +39,7 @@ pub struct Extent {
 
 /// Hot views and shared values.
 #[async_trait]
-pub trait Board: Send + Sync + 'static {
+pub trait ViewCache: Send + Sync + 'static {
     /// Puts views where theirs is the newest by [`crate::view::Rank`], and tells subscribers which jobs changed. A final view lives
     /// for `limits::FINAL_VIEW_TTL`, any other for `limits::LIVE_VIEW_TTL`.
     async fn put(&self, views: &[JobView]) -> PortResult<()>;
@@ -51,7 +51,7 @@ pub trait Board: Send + Sync + 'static {
     async fn forget(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<()>;
 
     /// Listens to changes from now on.
-    async fn changes(&self) -> PortResult<Box<dyn Changes>>;
+    async fn changes(&self) -> PortResult<Box<dyn ChangeStream>>;
 
     /// A shared value: L2 of the caches.
     async fn cached(&self, key: &str) -> PortResult<Option<Bytes>>;
@@ -60,7 +60,7 @@ pub trait Board: Send + Sync + 'static {
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()>;
 
     /// How much it holds, for all who share it.
-    async fn extent(&self) -> PortResult<Extent>;
+    async fn extent(&self) -> PortResult<ViewCacheUsage>;
 
     /// Whether it can be reached.
     async fn check(&self) -> PortResult<()>;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use common::{
     id::{JobId, TenantId},
     lifecycle::JobStatus,
-    port::board::{Board, Changes},
+    port::view_cache::{ChangeStream, ViewCache},
     view::{JobView, Progress, Rank},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-/// Longer than any wait of a healthy board, shorter than a person's patience.
+/// Longer than any wait of a healthy view_cache, shorter than a person's patience.
 pub const BOUND: Duration = Duration::from_secs(40);
 
 pub fn tenant() -> TenantId {
@@ -58,12 +58,12 @@ pub fn finished(view: &JobView) -> JobView {
     JobView { status: JobStatus::Succeeded, progress: None, ..later(view, rank) }
 }
 
-/// What the board knows of one job.
-pub async fn known(board: &dyn Board, job: JobId) -> Option<JobView> {
-    board.get(&tenant(), &[job]).await.expect("gets").remove(0)
+/// What the view cache knows of one job.
+pub async fn known(view_cache: &dyn ViewCache, job: JobId) -> Option<JobView> {
+    view_cache.get(&tenant(), &[job]).await.expect("gets").remove(0)
 }
 
 /// The next notice.
-pub async fn hear(changes: &mut Box<dyn Changes>) -> Option<Vec<JobId>> {
+pub async fn hear(changes: &mut Box<dyn ChangeStream>) -> Option<Vec<JobId>> {
     timeout(BOUND, changes.next()).await.expect("something is heard")
 }

@@ -1,7 +1,7 @@
-//! The board of a fleet: Redis 6 or later, which may lose all of it at any time.
+//! The view cache of a fleet: Redis 6 or later, which may lose all of it at any time.
 //!
 //! Views are written in batches by a script that compares ranks, so that of two writers the newer wins whichever comes last. Nothing
-//! here waits long for Redis: the store knows everything the board knows.
+//! here waits long for Redis: the store knows everything the view cache knows.
 
 mod breaker;
 mod changes;
@@ -19,7 +19,7 @@ use common::{
     id::{JobId, TenantId},
     port::{
         PortError, PortResult,
-        board::{Board, Changes, Extent},
+        view_cache::{ChangeStream, ViewCache, ViewCacheUsage},
     },
     view::JobView,
 };
@@ -53,16 +53,16 @@ impl RedisConfig {
     }
 }
 
-/// A board in Redis.
+/// A view cache in Redis.
 #[derive(Debug)]
-pub struct RedisBoard {
+pub struct RedisViewCache {
     link: Link,
     names: Names,
     answer_within: Duration,
 }
 
-impl RedisBoard {
-    /// Reads the configuration and connects to nothing yet: [`Board::check`] says whether Redis can be reached.
+impl RedisViewCache {
+    /// Reads the configuration and connects to nothing yet: [`ViewCache::check`] says whether Redis can be reached.
     pub fn open(config: &RedisConfig) -> PortResult<Self> {
         let client = redis::Client::open(config.url.as_str()).map_err(|error| {
             // The error says what is wrong and never quotes the URL, which may hold a password.
@@ -80,7 +80,7 @@ impl RedisBoard {
     }
 }
 
-impl Pooled for RedisBoard {
+impl Pooled for RedisViewCache {
     /// All questions share one connection, so nobody waits for it and there is no limit to set.
     fn pools(&self) -> Vec<PoolUse> {
         vec![PoolUse {
@@ -94,7 +94,7 @@ impl Pooled for RedisBoard {
 }
 
 #[async_trait]
-impl Board for RedisBoard {
+impl ViewCache for RedisViewCache {
     async fn put(&self, views: &[JobView]) -> PortResult<()> {
         let Some(pipeline) = views::putting(&self.names, views) else { return Ok(()) };
         self.link
@@ -122,7 +122,7 @@ impl Board for RedisBoard {
         self.link.ask(async |mut connection| command.query_async::<()>(&mut connection).await).await
     }
 
-    async fn changes(&self) -> PortResult<Box<dyn Changes>> {
+    async fn changes(&self) -> PortResult<Box<dyn ChangeStream>> {
         let client = self.link.client().clone();
         Ok(Box::new(
             RedisChanges::subscribe(client, self.names.changes(), self.answer_within).await,
@@ -145,14 +145,18 @@ impl Board for RedisBoard {
         self.link.ask(async |mut connection| command.query_async::<()>(&mut connection).await).await
     }
 
-    async fn extent(&self) -> PortResult<Extent> {
+    async fn extent(&self) -> PortResult<ViewCacheUsage> {
         let mut questions = redis::pipe();
         questions.cmd("INFO").arg("memory").cmd("INFO").arg("stats").cmd("DBSIZE");
         let (memory, stats, entries): (String, String, u64) = self
             .link
             .ask(async |mut connection| questions.query_async(&mut connection).await)
             .await?;
-        Ok(Extent { entries, under_way: self.link.under_way(), ..extent::read(&memory, &stats) })
+        Ok(ViewCacheUsage {
+            entries,
+            under_way: self.link.under_way(),
+            ..extent::read(&memory, &stats)
+        })
     }
 
     async fn check(&self) -> PortResult<()> {

@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backing::board::redis::{RedisBoard, RedisConfig};
-use common::port::board::Board;
+use backing::view_cache::redis::{RedisConfig, RedisViewCache};
+use common::port::view_cache::ViewCache;
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -21,28 +21,28 @@ const FIRST: Duration = Duration::from_secs(10);
 /// After a fault nobody goes to look for so long.
 const REST: Duration = Duration::from_millis(500);
 
-pub async fn behind_a_proxy() -> (RedisBoard, Proxy) {
+pub async fn behind_a_proxy() -> (RedisViewCache, Proxy) {
     through_a_proxy(redis_config()).await
 }
 
 /// With the product's own patience: for what is about silence, which nothing else ends.
-pub async fn in_haste_behind_a_proxy() -> (RedisBoard, Proxy) {
+pub async fn in_haste_behind_a_proxy() -> (RedisViewCache, Proxy) {
     let config = redis_config();
     let answer_within = RedisConfig::new("").answer_within;
     through_a_proxy(RedisConfig { answer_within, ..config }).await
 }
 
-async fn through_a_proxy(config: RedisConfig) -> (RedisBoard, Proxy) {
+async fn through_a_proxy(config: RedisConfig) -> (RedisViewCache, Proxy) {
     let mut url = url::Url::parse(&config.url).unwrap();
     let server: SocketAddr = (std::net::Ipv4Addr::LOCALHOST, url.port().unwrap_or(6379)).into();
     let proxy = Proxy::to(server).await;
     url.set_port(Some(proxy.port)).unwrap();
-    (RedisBoard::open(&RedisConfig { url: url.into(), ..config }).unwrap(), proxy)
+    (RedisViewCache::open(&RedisConfig { url: url.into(), ..config }).unwrap(), proxy)
 }
 
-pub async fn until_well(board: &dyn Board) {
+pub async fn until_well(view_cache: &dyn ViewCache) {
     let checking = async {
-        while board.check().await.is_err() {
+        while view_cache.check().await.is_err() {
             sleep(Duration::from_millis(50)).await;
         }
     };
@@ -50,15 +50,15 @@ pub async fn until_well(board: &dyn Board) {
 }
 
 /// The first call takes at most [`FIRST`], and of many after it only one in each [`REST`] goes to look.
-async fn assert_it_fails_fast(board: &RedisBoard, proxy: &Proxy) {
+async fn assert_it_fails_fast(view_cache: &RedisViewCache, proxy: &Proxy) {
     let job = view(1).id;
     let started = Instant::now();
-    assert!(board.get(&tenant(), &[job]).await.unwrap_err().is_transient());
+    assert!(view_cache.get(&tenant(), &[job]).await.unwrap_err().is_transient());
     assert!(started.elapsed() < FIRST, "{:?}", started.elapsed());
     let (started, before) = (Instant::now(), proxy.knocks());
     for _ in 0..500 {
-        assert!(board.put(&[view(1)]).await.is_err());
-        assert!(board.cached("key").await.is_err());
+        assert!(view_cache.put(&[view(1)]).await.is_err());
+        assert!(view_cache.cached("key").await.is_err());
     }
     let (took, looked) = (started.elapsed(), proxy.knocks() - before);
     assert!(
@@ -69,77 +69,77 @@ async fn assert_it_fails_fast(board: &RedisBoard, proxy: &Proxy) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_refuses_costs_nothing_and_is_used_again_when_it_is_back() {
-    let (board, proxy) = behind_a_proxy().await;
+    let (view_cache, proxy) = behind_a_proxy().await;
     proxy.refuse(true);
-    assert_it_fails_fast(&board, &proxy).await;
+    assert_it_fails_fast(&view_cache, &proxy).await;
     proxy.refuse(false);
-    until_well(&board).await;
+    until_well(&view_cache).await;
     let view = view(1);
-    board.put(std::slice::from_ref(&view)).await.unwrap();
-    assert_eq!(known(&board, view.id).await, Some(view));
+    view_cache.put(std::slice::from_ref(&view)).await.unwrap();
+    assert_eq!(known(&view_cache, view.id).await, Some(view));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_falls_silent_costs_one_moment_and_its_dead_connection_is_given_up() {
-    let (board, proxy) = in_haste_behind_a_proxy().await;
-    until_well(&board).await;
+    let (view_cache, proxy) = in_haste_behind_a_proxy().await;
+    until_well(&view_cache).await;
     proxy.refuse(true);
     proxy.freeze();
-    assert_it_fails_fast(&board, &proxy).await;
+    assert_it_fails_fast(&view_cache, &proxy).await;
     // New connections pass, the frozen one never does again.
     proxy.refuse(false);
-    until_well(&board).await;
+    until_well(&view_cache).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_is_made_again() {
-    let (board, proxy) = behind_a_proxy().await;
-    board.check().await.unwrap();
+    let (view_cache, proxy) = behind_a_proxy().await;
+    view_cache.check().await.unwrap();
     proxy.cut();
-    until_well(&board).await;
+    until_well(&view_cache).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_that_was_cut_off_is_told_once_to_look_for_itself_and_hears_again() {
-    let (board, proxy) = behind_a_proxy().await;
-    let mut changes = board.changes().await.unwrap();
+    let (view_cache, proxy) = behind_a_proxy().await;
+    let mut changes = view_cache.changes().await.unwrap();
     let [before, after] = [view(1), view(1)];
-    board.put(std::slice::from_ref(&before)).await.unwrap();
+    view_cache.put(std::slice::from_ref(&before)).await.unwrap();
     assert_eq!(hear(&mut changes).await, Some(vec![before.id]));
     proxy.cut();
     assert_eq!(hear(&mut changes).await, None);
-    until_well(&board).await;
-    board.put(std::slice::from_ref(&after)).await.unwrap();
+    until_well(&view_cache).await;
+    view_cache.put(std::slice::from_ref(&after)).await.unwrap();
     assert_eq!(hear(&mut changes).await, Some(vec![after.id]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_whose_connection_falls_silent_notices() {
-    let (board, proxy) = in_haste_behind_a_proxy().await;
-    let mut changes = board.changes().await.unwrap();
+    let (view_cache, proxy) = in_haste_behind_a_proxy().await;
+    let mut changes = view_cache.changes().await.unwrap();
     proxy.freeze();
     assert_eq!(hear(&mut changes).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_that_began_while_redis_was_away_starts_with_a_gap() {
-    let (board, proxy) = behind_a_proxy().await;
+    let (view_cache, proxy) = behind_a_proxy().await;
     proxy.refuse(true);
-    let mut changes = board.changes().await.unwrap();
+    let mut changes = view_cache.changes().await.unwrap();
     proxy.refuse(false);
     assert_eq!(hear(&mut changes).await, None);
-    until_well(&board).await;
+    until_well(&view_cache).await;
     let view = view(1);
-    board.put(std::slice::from_ref(&view)).await.unwrap();
+    view_cache.put(std::slice::from_ref(&view)).await.unwrap();
     assert_eq!(hear(&mut changes).await, Some(vec![view.id]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_foreign_hand_wrote_reads_as_nothing_and_is_written_over() {
     let config = redis_config();
-    let board = RedisBoard::open(&config).unwrap();
+    let view_cache = RedisViewCache::open(&config).unwrap();
     let (view, newer) = (view(1), view(2));
-    board.put(&[view.clone(), newer.clone()]).await.unwrap();
+    view_cache.put(&[view.clone(), newer.clone()]).await.unwrap();
     let client = redis::Client::open(config.url.as_str()).unwrap();
     let mut hand = client.get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> =
@@ -148,17 +148,20 @@ async fn what_a_foreign_hand_wrote_reads_as_nothing_and_is_written_over() {
     for key in keys {
         redis::Cmd::set(key, "garbage").query_async::<()>(&mut hand).await.unwrap();
     }
-    assert_eq!(known(&board, view.id).await, None);
-    board.check().await.unwrap();
+    assert_eq!(known(&view_cache, view.id).await, None);
+    view_cache.check().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_callers_text_becomes_part_of_a_key() {
     let config = redis_config();
-    let board = RedisBoard::open(&config).unwrap();
-    board.cache("callers-text", bytes::Bytes::from("x"), Duration::from_secs(60)).await.unwrap();
+    let view_cache = RedisViewCache::open(&config).unwrap();
+    view_cache
+        .cache("callers-text", bytes::Bytes::from("x"), Duration::from_secs(60))
+        .await
+        .unwrap();
     let tenant = common::id::TenantId("callers-text".to_owned());
-    board.put(&[common::view::JobView { tenant, ..view(1) }]).await.unwrap();
+    view_cache.put(&[common::view::JobView { tenant, ..view(1) }]).await.unwrap();
     let client = redis::Client::open(config.url.as_str()).unwrap();
     let mut hand = client.get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> =
@@ -176,7 +179,7 @@ fn a_wrong_url_is_refused_in_a_sentence_that_names_the_remedy_and_not_the_passwo
         "rediss://:secret@host",
         "redis://:secret@host:port/0",
     ] {
-        let sentence = RedisBoard::open(&RedisConfig::new(wrong)).unwrap_err().to_string();
+        let sentence = RedisViewCache::open(&RedisConfig::new(wrong)).unwrap_err().to_string();
         assert!(sentence.contains("redis://user:password@host"), "{sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");
     }

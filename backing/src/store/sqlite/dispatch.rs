@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use common::{
     id::{Fence, TaskId},
-    kind::Class,
-    port::{PortResult, broker::Doorbell, store::Rung},
+    port::{PortResult, broker::TaskMessage},
+    queue::Queue,
+    store::Dispatched,
 };
 use uuid::Uuid;
 
@@ -50,65 +51,65 @@ type Line = (String, VecDeque<Candidate>);
 
 impl Write<'_> {
     /// Takes what there is room for. Answers the turns as they are afterwards.
-    pub async fn ring(
+    pub async fn dispatch(
         &mut self,
-        class: Class,
+        queue: Queue,
         ahead: u32,
         most: u32,
         mut turns: Turns,
-    ) -> PortResult<(Rung, Turns)> {
+    ) -> PortResult<(Dispatched, Turns)> {
         let now = self.now;
-        let room = (stock::room(self.sql(), class, now).await? + i64::from(ahead)).max(0);
+        let room = (stock::room(self.sql(), queue, now).await? + i64::from(ahead)).max(0);
         let most = room.min(i64::from(most));
-        let mut rung = Rung::default();
+        let mut dispatched = Dispatched::default();
         let mut band = i64::MAX;
-        self.hold_back(class).await?;
-        let mut gates = self.gates(class).await?;
-        while !rung.more
+        self.hold_back(queue).await?;
+        let mut gates = self.gates(queue).await?;
+        while !dispatched.more
             && !gates.all_closed()
-            && let Some(next) = self.next_band(class, band).await?
+            && let Some(next) = self.next_band(queue, band).await?
         {
             band = next;
-            let want = usize::try_from(most).unwrap_or(0) - rung.bells.len();
-            let lines = self.lines(class, band, want, &mut gates).await?;
+            let want = usize::try_from(most).unwrap_or(0) - dispatched.messages.len();
+            let lines = self.lines(queue, band, want, &mut gates).await?;
             let (taken, more, last) =
                 take_turns(lines, want, turns.get(&band).map(String::as_str), &mut gates);
             turns.extend(last.map(|tenant| (band, tenant)));
             self.queue(&taken).await?;
-            rung.bells.extend(taken.into_iter().map(|task| {
-                Doorbell::new(TaskId(task.id), Fence(task.fence), class).traced(task.traceparent)
+            dispatched.messages.extend(taken.into_iter().map(|task| {
+                TaskMessage::new(TaskId(task.id), Fence(task.fence), queue).traced(task.traceparent)
             }));
-            rung.more = more;
+            dispatched.more = more;
         }
-        let left = if gates.all_closed() { 0 } else { room - rung.bells.len() as i64 };
-        rung.left = u32::try_from(left).unwrap_or(u32::MAX);
-        rung.next_due = self.next_due(class).await?;
-        rung.ended = stock::ended(self.sql(), class).await?;
-        Ok((rung, turns))
+        let left = if gates.all_closed() { 0 } else { room - dispatched.messages.len() as i64 };
+        dispatched.left = u32::try_from(left).unwrap_or(u32::MAX);
+        dispatched.next_due = self.next_due(queue).await?;
+        dispatched.ended = stock::ended(self.sql(), queue).await?;
+        Ok((dispatched, turns))
     }
 
-    async fn next_band(&mut self, class: Class, below: i64) -> PortResult<Option<i64>> {
+    async fn next_band(&mut self, queue: Queue, below: i64) -> PortResult<Option<i64>> {
         sqlx::query_scalar(
-            "SELECT max(priority) FROM tasks WHERE class = ? AND state = 'ready' AND priority < ?",
+            "SELECT max(priority) FROM tasks WHERE queue = ? AND state = 'ready' AND priority < ?",
         )
-        .bind(class.as_str())
+        .bind(queue.as_str())
         .bind(below)
         .fetch_one(self.sql())
         .await
         .map_err(port)
     }
 
-    /// What each tenant could have rung, one more than is wanted at most, in the order of tenants.
+    /// What each tenant could have dispatched, one more than is wanted at most, in the order of tenants.
     async fn lines(
         &mut self,
-        class: Class,
+        queue: Queue,
         band: i64,
         want: usize,
         gates: &mut Gates,
     ) -> PortResult<Vec<Line>> {
         let mut lines: Vec<Line> = Vec::new();
         let mut key = LineKey { tenant: String::new(), kind: String::new(), lane: Vec::new() };
-        while let Some(next) = self.next_line(class, band, &key).await? {
+        while let Some(next) = self.next_line(queue, band, &key).await? {
             key = next;
             if gates.is_paused(&key.tenant) {
                 continue;
@@ -119,7 +120,7 @@ impl Write<'_> {
                 under.push(gates.of_batch(&key.lane, room));
             }
             let limit = (want as i64 + 1).min(gates.room(&under));
-            let mut found = self.due(class, band, &key, limit).await?;
+            let mut found = self.due(queue, band, &key, limit).await?;
             found.iter_mut().for_each(|task| task.gates.clone_from(&under));
             match lines.last_mut() {
                 Some((last, line)) if *last == key.tenant => line.extend(found),
@@ -132,16 +133,16 @@ impl Write<'_> {
 
     async fn next_line(
         &mut self,
-        class: Class,
+        queue: Queue,
         band: i64,
         after: &LineKey,
     ) -> PortResult<Option<LineKey>> {
         sqlx::query_as(
             "SELECT tenant, kind, lane FROM tasks
-             WHERE class = ? AND priority = ? AND state = 'ready' AND (tenant, kind, lane) > (?, ?, ?)
+             WHERE queue = ? AND priority = ? AND state = 'ready' AND (tenant, kind, lane) > (?, ?, ?)
              ORDER BY tenant, kind, lane LIMIT 1",
         )
-        .bind(class.as_str())
+        .bind(queue.as_str())
         .bind(band)
         .bind(&after.tenant)
         .bind(&after.kind)
@@ -153,7 +154,7 @@ impl Write<'_> {
 
     async fn due(
         &mut self,
-        class: Class,
+        queue: Queue,
         band: i64,
         key: &LineKey,
         limit: i64,
@@ -163,10 +164,10 @@ impl Write<'_> {
         }
         sqlx::query_as(
             "SELECT run_at, job, place, id, fence, (SELECT traceparent FROM jobs WHERE jobs.id = tasks.job) AS traceparent FROM tasks
-             WHERE class = ? AND priority = ? AND tenant = ? AND kind = ? AND lane = ? AND state = 'ready' AND run_at <= ?
+             WHERE queue = ? AND priority = ? AND tenant = ? AND kind = ? AND lane = ? AND state = 'ready' AND run_at <= ?
              ORDER BY run_at, job, place LIMIT ?",
         )
-        .bind(class.as_str())
+        .bind(queue.as_str())
         .bind(band)
         .bind(&key.tenant)
         .bind(&key.kind)
@@ -207,11 +208,11 @@ impl Write<'_> {
         Ok(())
     }
 
-    async fn next_due(&mut self, class: Class) -> PortResult<Option<jiff::Timestamp>> {
+    async fn next_due(&mut self, queue: Queue) -> PortResult<Option<jiff::Timestamp>> {
         let due: Option<i64> = sqlx::query_scalar(
-            "SELECT min(run_at) FROM tasks WHERE class = ? AND state = 'ready' AND run_at > ?",
+            "SELECT min(run_at) FROM tasks WHERE queue = ? AND state = 'ready' AND run_at > ?",
         )
-        .bind(class.as_str())
+        .bind(queue.as_str())
         .bind(self.now)
         .fetch_one(self.sql())
         .await

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use backing::board::redis::RedisBoard;
-use common::{limits::MAX_GROUP, port::board::Board, view::JobView};
+use backing::view_cache::redis::RedisViewCache;
+use common::{limits::MAX_GROUP, port::view_cache::ViewCache, view::JobView};
 
 use super::{
     places::redis_config,
@@ -18,20 +18,20 @@ const FLOOR: f64 = 2_000.0;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn rates_of_views() {
-    let board = RedisBoard::open(&redis_config()).unwrap();
-    board.check().await.unwrap();
+    let view_cache = RedisViewCache::open(&redis_config()).unwrap();
+    view_cache.check().await.unwrap();
     let batches: Vec<Vec<JobView>> =
         (0..ROUNDS).map(|_| (0..MAX_GROUP).map(|_| finished(&view(1))).collect()).collect();
     let views = (ROUNDS * MAX_GROUP) as f64;
     let started = Instant::now();
     for batch in &batches {
-        board.put(batch).await.unwrap();
+        view_cache.put(batch).await.unwrap();
     }
     let put = views / started.elapsed().as_secs_f64();
     let started = Instant::now();
     for batch in &batches {
         let ids: Vec<_> = batch.iter().map(|view| view.id).collect();
-        assert!(board.get(&tenant(), &ids).await.unwrap().iter().all(Option::is_some));
+        assert!(view_cache.get(&tenant(), &ids).await.unwrap().iter().all(Option::is_some));
     }
     let got = views / started.elapsed().as_secs_f64();
     println!("Redis: {put:.0} views/s put, {got:.0} views/s got, in batches of {MAX_GROUP}");

@@ -1,4 +1,4 @@
-//! A board of one process whose shared values outlive it: what sources held and what they are is known again at the next start, so that
+//! A view cache of one process whose shared values outlive it: what sources held and what they are is known again at the next start, so that
 //! a second `spool render` neither reads nor probes what has not changed.
 //!
 //! Views stay in memory: the store has them. A file that is lost, cut short or out of date is a value that was forgotten.
@@ -15,30 +15,30 @@ use common::{
     id::{Digest, JobId, TenantId},
     port::{
         PortResult,
-        board::{Board, Changes, Extent},
         clock::Clock,
+        view_cache::{ChangeStream, ViewCache, ViewCacheUsage},
     },
     view::JobView,
 };
 
-use super::local::LocalBoard;
+use super::local::LocalViewCache;
 use crate::clock::SystemClock;
 
-/// A [`LocalBoard`] with its values in a folder as well, a file each: the second at which it ends in eight bytes, then the value.
+/// A [`LocalViewCache`] with its values in a folder as well, a file each: the second at which it ends in eight bytes, then the value.
 #[derive(Debug)]
-pub struct KeptBoard {
-    board: LocalBoard,
+pub struct PersistentViewCache {
+    view_cache: LocalViewCache,
     folder: PathBuf,
 }
 
 const HEAD: usize = 8;
 
-impl KeptBoard {
-    /// A board over this folder, which is made if it is missing. What has ended is cleared away beside the work.
+impl PersistentViewCache {
+    /// A view cache over this folder, which is made if it is missing. What has ended is cleared away beside the work.
     pub fn open(folder: PathBuf) -> Self {
         let swept = folder.clone();
         std::thread::spawn(move || sweep(&swept));
-        Self { board: LocalBoard::new(), folder }
+        Self { view_cache: LocalViewCache::new(), folder }
     }
 
     fn place(&self, key: &str) -> PathBuf {
@@ -47,25 +47,25 @@ impl KeptBoard {
 }
 
 #[async_trait]
-impl Board for KeptBoard {
+impl ViewCache for PersistentViewCache {
     async fn put(&self, views: &[JobView]) -> PortResult<()> {
-        self.board.put(views).await
+        self.view_cache.put(views).await
     }
 
     async fn get(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
-        self.board.get(tenant, jobs).await
+        self.view_cache.get(tenant, jobs).await
     }
 
     async fn forget(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<()> {
-        self.board.forget(tenant, jobs).await
+        self.view_cache.forget(tenant, jobs).await
     }
 
-    async fn changes(&self) -> PortResult<Box<dyn Changes>> {
-        self.board.changes().await
+    async fn changes(&self) -> PortResult<Box<dyn ChangeStream>> {
+        self.view_cache.changes().await
     }
 
     async fn cached(&self, key: &str) -> PortResult<Option<Bytes>> {
-        if let Some(value) = self.board.cached(key).await? {
+        if let Some(value) = self.view_cache.cached(key).await? {
             return Ok(Some(value));
         }
         let Ok(file) = tokio::fs::read(self.place(key)).await else { return Ok(None) };
@@ -80,15 +80,15 @@ impl Board for KeptBoard {
         if let Ok(Err(error)) = written {
             tracing::debug!(%error, "a value is not kept beyond this process");
         }
-        self.board.cache(key, value, ttl).await
+        self.view_cache.cache(key, value, ttl).await
     }
 
-    async fn extent(&self) -> PortResult<Extent> {
-        self.board.extent().await
+    async fn extent(&self) -> PortResult<ViewCacheUsage> {
+        self.view_cache.extent().await
     }
 
     async fn check(&self) -> PortResult<()> {
-        self.board.check().await
+        self.view_cache.check().await
     }
 }
 
@@ -134,21 +134,21 @@ mod tests {
     #[tokio::test]
     async fn a_value_outlives_its_process_and_ends_when_it_said() {
         let folder = tempfile::tempdir().expect("a folder");
-        let board = || KeptBoard::open(folder.path().join("values"));
-        let first = board();
+        let view_cache = || PersistentViewCache::open(folder.path().join("values"));
+        let first = view_cache();
         first
             .cache("a/b", Bytes::from_static(b"held"), Duration::from_secs(60))
             .await
             .expect("kept");
         first.cache("old", Bytes::from_static(b"gone"), Duration::ZERO).await.expect("kept");
         drop(first);
-        let second = board();
+        let second = view_cache();
         assert_eq!(
             second.cached("a/b").await.expect("an answer"),
             Some(Bytes::from_static(b"held"))
         );
         assert_eq!(second.cached("old").await.expect("an answer"), None);
         fs::write(second.place("a/b"), b"cut").expect("written");
-        assert_eq!(board().cached("a/b").await.expect("an answer"), None);
+        assert_eq!(view_cache().cached("a/b").await.expect("an answer"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The board of one process: bounded by bytes, expiring as Redis would, set-if-greater under the entry's lock.
+//! The view cache of one process: bounded by bytes, expiring as Redis would, set-if-greater under the entry's lock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use common::{
     id::{JobId, TenantId},
     port::{
         PortResult,
-        board::{Board, Changes, Extent},
+        view_cache::{ChangeStream, ViewCache, ViewCacheUsage},
     },
     view::JobView,
 };
@@ -26,17 +26,17 @@ const CHANGES_BACKLOG: usize = 1024;
 type ViewKey = (TenantId, JobId);
 type Announcement = Arc<[JobId]>;
 
-/// A board in this process. What is least recently used goes first, as in Redis: moka's own policy would rather keep an old view that
+/// A view cache in this process. What is least recently used goes first, as in Redis: moka's own policy would rather keep an old view that
 /// was read often than take a new one in.
 #[derive(Debug)]
-pub struct LocalBoard {
+pub struct LocalViewCache {
     views: Cache<ViewKey, Arc<JobView>>,
     values: Cache<String, Shared>,
     changes: broadcast::Sender<Announcement>,
 }
 
-impl LocalBoard {
-    /// An empty board.
+impl LocalViewCache {
+    /// An empty view_cache.
     pub fn new() -> Self {
         Self {
             views: Cache::builder()
@@ -69,14 +69,14 @@ impl LocalBoard {
     }
 }
 
-impl Default for LocalBoard {
+impl Default for LocalViewCache {
     fn default() -> Self {
         Self::new()
     }
 }
 
 #[async_trait]
-impl Board for LocalBoard {
+impl ViewCache for LocalViewCache {
     async fn put(&self, views: &[JobView]) -> PortResult<()> {
         let mut changed = Vec::with_capacity(views.len());
         for view in views {
@@ -107,7 +107,7 @@ impl Board for LocalBoard {
         Ok(())
     }
 
-    async fn changes(&self) -> PortResult<Box<dyn Changes>> {
+    async fn changes(&self) -> PortResult<Box<dyn ChangeStream>> {
         Ok(Box::new(LocalChanges { heard: self.changes.subscribe(), _open: self.changes.clone() }))
     }
 
@@ -120,15 +120,15 @@ impl Board for LocalBoard {
         Ok(())
     }
 
-    async fn extent(&self) -> PortResult<Extent> {
+    async fn extent(&self) -> PortResult<ViewCacheUsage> {
         // moka counts behind; what is asked for now is counted now.
         self.views.run_pending_tasks().await;
         self.values.run_pending_tasks().await;
-        Ok(Extent {
+        Ok(ViewCacheUsage {
             entries: self.views.entry_count() + self.values.entry_count(),
             bytes: self.views.weighted_size() + self.values.weighted_size(),
             limit: Some(2 * MEMORY),
-            ..Extent::default()
+            ..ViewCacheUsage::default()
         })
     }
 
@@ -217,14 +217,14 @@ fn clamp(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// One listener. It keeps the channel open, so it waits rather than ends when the board itself is gone.
+/// One listener. It keeps the channel open, so it waits rather than ends when the view cache itself is gone.
 struct LocalChanges {
     heard: broadcast::Receiver<Announcement>,
     _open: broadcast::Sender<Announcement>,
 }
 
 #[async_trait]
-impl Changes for LocalChanges {
+impl ChangeStream for LocalChanges {
     async fn next(&mut self) -> Option<Vec<JobId>> {
         match self.heard.recv().await {
             Ok(jobs) => Some(jobs.to_vec()),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::PortResult;
+use crate::port::PortResult;
 use crate::{
     error::JobError,
     id::{JobId, ScheduleId, TenantId},

@@ -1,7 +1,7 @@
 //! The window: in process for one machine, Redis for a fleet. Losing all of it costs time and never a job.
 
-pub mod kept;
 pub mod local;
+pub mod persistent;
 pub mod redis;
 
 use std::time::Duration;

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::PortResult;
+use crate::port::PortResult;
 use crate::{
     id::{JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
+    queue::Queue,
     view::Progress,
 };
 
@@ -59,8 +59,8 @@ pub struct Limit {
 /// What can be paused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pausable {
-    /// All work of a class.
-    Class(Class),
+    /// All work of a queue.
+    Queue(Queue),
     /// All work of a tenant.
     Tenant(TenantId),
 }
@@ -69,40 +69,40 @@ impl Pausable {
     /// Its scope and name, as they are stored.
     pub fn words(&self) -> (&'static str, &str) {
         match self {
-            Self::Class(class) => ("class", class.as_str()),
+            Self::Queue(queue) => ("queue", queue.as_str()),
             Self::Tenant(tenant) => ("tenant", &tenant.0),
         }
     }
 
-    /// The classes whose dispatchers it concerns.
-    pub fn classes(&self) -> Vec<Class> {
+    /// The queues whose dispatchers it concerns.
+    pub fn queues(&self) -> Vec<Queue> {
         match self {
-            Self::Class(class) => vec![*class],
-            Self::Tenant(_) => Class::ALL.to_vec(),
+            Self::Queue(queue) => vec![*queue],
+            Self::Tenant(_) => Queue::ALL.to_vec(),
         }
     }
 }
 
 /// A live worker, and what it runs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AtWork {
+pub struct LiveWorker {
     /// Who.
     pub worker: WorkerId,
     /// Its machine and process.
     pub name: String,
-    /// Slots by class, without those of which it has none.
-    pub slots: Vec<(Class, u32)>,
+    /// Slots by queue, without those of which it has none.
+    pub slots: Vec<(Queue, u32)>,
     /// Whether it is leaving.
     pub draining: bool,
     /// When it was last heard of.
     pub seen_at: Timestamp,
     /// What it runs, the longest first.
-    pub runs: Vec<Run>,
+    pub runs: Vec<RunningTask>,
 }
 
 /// A running task.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct RunningTask {
     /// Which.
     pub task: TaskId,
     /// Of which job.
@@ -114,7 +114,7 @@ pub struct Run {
     /// What runs it.
     pub kind: String,
     /// Whose slot it takes.
-    pub class: Class,
+    pub queue: Queue,
     /// The attempt's number.
     pub attempt: u16,
     /// When the attempt began.
@@ -135,7 +135,7 @@ pub trait Controls: Send + Sync + 'static {
     /// Removes a limit; whether there was one.
     async fn unset_limit(&self, scope: LimitScope, name: &str) -> PortResult<bool>;
 
-    /// All that is paused, classes first.
+    /// All that is paused, queues first.
     async fn pauses(&self) -> PortResult<Vec<Pausable>>;
 
     /// Nothing of it is queued any more; what is `queued` is `ready` again, what runs goes on. Pausing twice is pausing.
@@ -145,5 +145,5 @@ pub trait Controls: Send + Sync + 'static {
     async fn resume(&self, what: &Pausable) -> PortResult<bool>;
 
     /// Who is alive, by name, and runs what.
-    async fn at_work(&self) -> PortResult<Vec<AtWork>>;
+    async fn live_workers(&self) -> PortResult<Vec<LiveWorker>>;
 }

@@ -7,7 +7,7 @@ use common::{
 use redis::{Cmd, Pipeline};
 
 use super::{codec, names::Names};
-use crate::board::lifetime;
+use crate::view_cache::lifetime;
 
 /// Three numbers of 16 hex digits each.
 const RANK_LEN: usize = 48;

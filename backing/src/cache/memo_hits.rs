@@ -16,11 +16,11 @@ use super::Level;
 
 /// How often tasks of each kind were found, and how often they had to run.
 #[derive(Debug, Default)]
-pub struct Recalls {
+pub struct MemoHits {
     kinds: Mutex<BTreeMap<&'static str, Level>>,
 }
 
-impl Recalls {
+impl MemoHits {
     /// Counts the tasks of the jobs among these that are final. Only a job that succeeded tells what ran: what was cancelled did neither.
     pub fn count(&self, catalog: &Catalog, views: &[JobView]) {
         for view in views.iter().filter(|view| view.status.is_final()) {
@@ -28,9 +28,9 @@ impl Recalls {
                 let Some(spec) = catalog.get(kind).filter(|spec| spec.memo) else { continue };
                 let mut kinds = self.kinds.lock();
                 let level = kinds.entry(spec.name).or_default();
-                level.hits += u64::from(count.recalled);
+                level.hits += u64::from(count.cached);
                 if view.status == JobStatus::Succeeded {
-                    level.misses += u64::from(count.settled.saturating_sub(count.recalled));
+                    level.misses += u64::from(count.settled.saturating_sub(count.cached));
                 }
             }
         }
@@ -45,8 +45,8 @@ impl Recalls {
 /// A job's tasks by kind. One of a single task says nothing of it, and was found if nobody attempted it.
 fn tasks(view: &JobView) -> Vec<(&str, KindCount)> {
     if view.tasks.is_empty() {
-        let recalled = u32::from(view.attempts == 0 && view.status == JobStatus::Succeeded);
-        return vec![(&view.kind, KindCount { total: 1, settled: 1, recalled })];
+        let cached = u32::from(view.attempts == 0 && view.status == JobStatus::Succeeded);
+        return vec![(&view.kind, KindCount { total: 1, settled: 1, cached })];
     }
     view.tasks.iter().map(|(kind, count)| (kind.as_str(), *count)).collect()
 }

@@ -12,29 +12,36 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{
-    PortResult, broker::Doorbell, controls::Controls, dead::DeadWork, named::NamedArtifacts,
-    schedules::Schedules,
-};
+pub mod dead;
+pub mod operations;
+pub mod references;
+pub mod schedules;
+
+use dead::DeadWork;
+use operations::Controls;
+use references::ArtifactReferences;
+use schedules::Schedules;
+
 use crate::{
     error::JobError,
     id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
-    kind::Class,
     lifecycle::JobStatus,
     limits::DRAIN_WITHIN,
     outcome::Settlement,
     plan::Overrides,
+    port::{PortResult, broker::TaskMessage},
+    queue::Queue,
     submission::{Acceptance, Submission},
     view::{BatchView, ItemView, JobView, Page, Progress, TaskView},
 };
 
-/// What a write moved besides what it was asked for.
+/// What a write changes besides what it was asked for.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Moved {
+pub struct Changes {
     /// Jobs whose view changed, as they are now.
     pub views: Vec<JobView>,
     /// Classes in which a task became ready: their dispatcher should look.
-    pub readied: Vec<Class>,
+    pub readied: Vec<Queue>,
     /// Running tasks that were asked to stop by this write.
     pub stopping: Vec<TaskId>,
 }
@@ -44,46 +51,46 @@ pub struct Moved {
 pub struct Accepted {
     /// One for each submission, in order.
     pub answers: Vec<Acceptance>,
-    /// Tasks that went straight to `queued` under the credit: ring them.
-    pub bells: Vec<Doorbell>,
+    /// Tasks that went straight to `queued` under the credit: dispatch them.
+    pub messages: Vec<TaskMessage>,
     /// The rest.
-    pub moved: Moved,
+    pub changes: Changes,
 }
 
-/// How many tasks of a class an accept may queue at once, instead of leaving them to [`Store::ring`]: the dispatcher's unused window
+/// How many tasks of a queue an accept may queue at once, instead of leaving them to [`Store::dispatch`]: the dispatcher's unused window
 /// while it knows of no older ready task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credit {
-    /// The class.
-    pub class: Class,
+    /// The queue.
+    pub queue: Queue,
     /// At most this many.
     pub tasks: u32,
 }
 
-/// What [`Store::ring`] took.
+/// What [`Store::dispatch`] took.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Rung {
-    /// Tasks now `queued`, highest band first: ring them.
-    pub bells: Vec<Doorbell>,
+pub struct Dispatched {
+    /// Tasks now `queued`, highest band first: dispatch them.
+    pub messages: Vec<TaskMessage>,
     /// Room that was left in the window after these: credit for accepts if `more` is false.
     pub left: u32,
     /// Whether ready tasks were left behind for want of room (not for want of a limit or their time).
     pub more: bool,
     /// When the next task that only waits for its time is due.
     pub next_due: Option<Timestamp>,
-    /// Attempts ended in this class by live workers so far, a running total: its growth tells the dispatcher how far ahead to queue.
+    /// Attempts ended in this queue by live workers so far, a running total: its growth tells the dispatcher how far ahead to queue.
     pub ended: u64,
 }
 
-/// A worker as it shows itself with each beat.
+/// A worker as it shows itself with each heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presence {
+pub struct WorkerRegistration {
     /// Who.
     pub worker: WorkerId,
     /// Its machine and process, for operators.
     pub name: String,
-    /// Slots by class; zero, or a class left out, takes nothing.
-    pub slots: Vec<(Class, u32)>,
+    /// Slots by queue; zero, or a queue left out, takes nothing.
+    pub slots: Vec<(Queue, u32)>,
     /// Whether it is leaving: its slots count for nothing any more.
     pub draining: bool,
 }
@@ -136,7 +143,7 @@ pub struct NeedOutcome {
 
 /// One heartbeat of one attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Beat {
+pub struct Heartbeat {
     /// The task.
     pub task: TaskId,
     /// The attempt.
@@ -147,7 +154,7 @@ pub struct Beat {
 
 /// What a heartbeat hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pulse {
+pub enum HeartbeatReply {
     /// The lease goes on.
     Held,
     /// The lease goes on, and someone wants it to stop: acknowledge by settling as cancelled.
@@ -184,7 +191,7 @@ pub struct Swept {
     /// Tasks failed because their job did not start in the time that it allowed.
     pub expired: u32,
     /// The rest.
-    pub moved: Moved,
+    pub changes: Changes,
 }
 
 /// A job or a batch of a tenant.
@@ -207,7 +214,7 @@ pub struct JobFilter {
     pub tag: Option<String>,
 }
 
-/// What a class wants of its workers.
+/// What a queue wants of its workers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Demand {
     /// `ready` (and due) or `queued`; counted up to `limits::COUNTED_BACKLOG` and no further.
@@ -222,7 +229,7 @@ pub struct Demand {
     pub workers: u64,
     /// How long an attempt takes that succeeds: the median of the latest, in milliseconds. `None` while none has.
     pub median_ms: Option<u64>,
-    /// Whether the class is paused.
+    /// Whether the queue is paused.
     pub paused: bool,
     /// Age of the oldest due task that does not run, in milliseconds.
     pub oldest_ms: u64,
@@ -261,17 +268,19 @@ pub struct Retention {
 
 /// The store of jobs and tasks.
 #[async_trait]
-pub trait Store: Controls + Schedules + DeadWork + NamedArtifacts + Send + Sync + 'static {
+pub trait Store:
+    Controls + Schedules + DeadWork + ArtifactReferences + Send + Sync + 'static
+{
     /// Stores submissions, each by itself: one that the store refuses harms no other. A repeated submission (same ids) changes nothing.
     /// Tasks without needs become ready, or settle by their memo, or go straight to `queued` under the credit.
     async fn accept(&self, submissions: Vec<Submission>, credit: &[Credit])
     -> PortResult<Accepted>;
 
     /// `ready` → `queued`, at most `most`: highest band first, fair between tenants within a band, under every limit, and no more than the
-    /// class's window: slots of live workers, less its `queued` and `running`, plus `ahead`.
-    async fn ring(&self, class: Class, ahead: u32, most: u32) -> PortResult<Rung>;
+    /// queue's window: slots of live workers, less its `queued` and `running`, plus `ahead`.
+    async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched>;
 
-    /// `queued` → `ready`: a bell that could not be rung, or a worker without a free slot. Any other state is left alone.
+    /// `queued` → `ready`: a message that could not be dispatched, or a worker without a free slot. Any other state is left alone.
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64>;
 
     /// `queued` → `running` for each that is `queued`; `None` for any other. The fence and the attempt grow by one, the lease begins.
@@ -283,12 +292,12 @@ pub trait Store: Controls + Schedules + DeadWork + NamedArtifacts + Send + Sync 
     ) -> PortResult<Vec<Option<Claimed>>>;
 
     /// Renews leases and keeps progress. Also tells that the worker lives, with its slots, even without a task.
-    async fn beat(
+    async fn heartbeat(
         &self,
-        presence: &Presence,
-        beats: &[Beat],
+        registration: &WorkerRegistration,
+        heartbeats: &[Heartbeat],
         lease: Duration,
-    ) -> PortResult<Vec<Pulse>>;
+    ) -> PortResult<Vec<HeartbeatReply>>;
 
     /// Writes verdicts, each under its worker and fence, with all that follows: dependents, grown tasks, memos, followers, the counters of
     /// job and batch. The answer comes when it is committed.
@@ -296,28 +305,28 @@ pub trait Store: Controls + Schedules + DeadWork + NamedArtifacts + Send + Sync 
         &self,
         worker: WorkerId,
         settlements: Vec<Settlement>,
-    ) -> PortResult<(Vec<Settled>, Moved)>;
+    ) -> PortResult<(Vec<Settled>, Changes)>;
 
     /// `running` → `ready`, unharmed and without burning the attempt, for each whose lease the worker still holds.
-    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Moved>;
+    async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Changes>;
 
     /// Looks for leases that expired by the store's clock, and judges them. Each row by itself.
     async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept>;
 
-    /// Tasks `queued` for longer than `age` in a class, oldest first, with how many are `queued` in all: bells that the broker may have lost.
+    /// Tasks `queued` for longer than `age` in a queue, oldest first, with how many are `queued` in all: messages that the broker may have lost.
     async fn overdue(
         &self,
-        class: Class,
+        queue: Queue,
         age: Duration,
         most: u32,
-    ) -> PortResult<(Vec<Doorbell>, u64)>;
+    ) -> PortResult<(Vec<TaskMessage>, u64)>;
 
     /// Cancels what has not settled: at once where nothing runs, by asking the worker where it does. `None` if the tenant has no such target.
-    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Moved>>;
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>>;
 
     /// Inserts what did not succeed of a final job, or of a batch's final items, as tasks of the next generation. Answers how many jobs run
     /// again (0: nothing to retry); `None` if the tenant has no such target. Refused items of a batch stay refused.
-    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Moved)>>;
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>>;
 
     /// Jobs as they are now, in the order of the ids; `None` where the tenant has no such job.
     async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>>;
@@ -350,10 +359,10 @@ pub trait Store: Controls + Schedules + DeadWork + NamedArtifacts + Send + Sync 
     ) -> PortResult<Page<JobView>>;
 
     /// Which of these keys have a memo, in their order: what would be found rather than run. A look does not keep a memo from ageing.
-    async fn remembers(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>>;
+    async fn have_memos(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>>;
 
-    /// What a class wants.
-    async fn demand(&self, class: Class) -> PortResult<Demand>;
+    /// What a queue wants.
+    async fn demand(&self, queue: Queue) -> PortResult<Demand>;
 
     /// Removes what is old, in small steps; answers how many rows went.
     async fn retain(&self, retention: Retention) -> PortResult<u64>;

@@ -1,10 +1,10 @@
-//! Changes as Redis publishes them, through lost connections.
+//! ChangeStream as Redis publishes them, through lost connections.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use common::{id::JobId, port::board::Changes};
+use common::{id::JobId, port::view_cache::ChangeStream};
 use futures::StreamExt;
 use redis::{
     Client, RedisResult,
@@ -54,7 +54,7 @@ impl RedisChanges {
 }
 
 #[async_trait]
-impl Changes for RedisChanges {
+impl ChangeStream for RedisChanges {
     async fn next(&mut self) -> Option<Vec<JobId>> {
         match self.heard.recv().await {
             Ok(notice) => notice,

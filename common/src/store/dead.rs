@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::PortResult;
+use crate::port::PortResult;
 use crate::{
     error::ErrorClass,
     id::{TaskId, TenantId},

@@ -1,19 +1,19 @@
-//! Where the boards under test are. The only module of the suite that knows an adapter.
+//! Where the view_caches under test are. The only module of the suite that knows an adapter.
 
 use std::{sync::Arc, time::Duration};
 
-use backing::board::{
-    local::LocalBoard,
-    redis::{RedisBoard, RedisConfig},
+use backing::view_cache::{
+    local::LocalViewCache,
+    redis::{RedisConfig, RedisViewCache},
 };
-use common::{id::JobId, port::board::Board};
+use common::{id::JobId, port::view_cache::ViewCache};
 
-pub async fn local() -> Arc<dyn Board> {
-    Arc::new(LocalBoard::new())
+pub async fn local() -> Arc<dyn ViewCache> {
+    Arc::new(LocalViewCache::new())
 }
 
-pub async fn redis() -> Arc<dyn Board> {
-    Arc::new(RedisBoard::open(&redis_config()).expect("the URL is good"))
+pub async fn redis() -> Arc<dyn ViewCache> {
+    Arc::new(RedisViewCache::open(&redis_config()).expect("the URL is good"))
 }
 
 /// Keys of our own on the shared server. They expire by themselves.

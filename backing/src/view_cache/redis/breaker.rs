@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// How long nobody asks after a fault: short, because a board that is back should be used.
+/// How long nobody asks after a fault: short, because a view cache that is back should be used.
 const REST: Duration = Duration::from_millis(500);
 
 /// Lets everybody through until a fault; then one caller each [`REST`], until one has found it well.

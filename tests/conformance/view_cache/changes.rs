@@ -2,21 +2,21 @@
 
 use common::{
     id::JobId,
-    port::board::{Board, Changes},
+    port::view_cache::{ChangeStream, ViewCache},
     view::JobView,
 };
 
 use super::{
-    each_board,
+    each_view_cache,
     subject::{finished, hear, view},
 };
 
-each_board! {
+each_view_cache! {
     every_listener_hears_of_each_view_that_was_put_after_it_began_to_listen,
     a_view_that_is_not_the_newest_is_not_told_of,
 }
 
-async fn hear_jobs(changes: &mut Box<dyn Changes>, count: usize) -> Vec<JobId> {
+async fn hear_jobs(changes: &mut Box<dyn ChangeStream>, count: usize) -> Vec<JobId> {
     let mut heard = Vec::new();
     while heard.len() < count {
         heard.extend(hear(changes).await.expect("no gap"));
@@ -25,28 +25,28 @@ async fn hear_jobs(changes: &mut Box<dyn Changes>, count: usize) -> Vec<JobId> {
 }
 
 async fn every_listener_hears_of_each_view_that_was_put_after_it_began_to_listen(
-    board: &dyn Board,
+    view_cache: &dyn ViewCache,
 ) {
-    let mut early = board.changes().await.unwrap();
+    let mut early = view_cache.changes().await.unwrap();
     let first = view(1);
-    board.put(std::slice::from_ref(&first)).await.unwrap();
+    view_cache.put(std::slice::from_ref(&first)).await.unwrap();
     assert_eq!(hear_jobs(&mut early, 1).await, [first.id]);
-    let mut late = board.changes().await.unwrap();
+    let mut late = view_cache.changes().await.unwrap();
     let views: Vec<JobView> = (0..450).map(view).collect();
-    board.put(&views).await.unwrap();
+    view_cache.put(&views).await.unwrap();
     let ids: Vec<JobId> = views.iter().map(|view| view.id).collect();
     assert_eq!(hear_jobs(&mut early, 450).await, ids);
     assert_eq!(hear_jobs(&mut late, 450).await, ids);
 }
 
-async fn a_view_that_is_not_the_newest_is_not_told_of(board: &dyn Board) {
+async fn a_view_that_is_not_the_newest_is_not_told_of(view_cache: &dyn ViewCache) {
     let old = view(3);
     let new = finished(&old);
     let marker = view(1);
-    board.put(std::slice::from_ref(&new)).await.unwrap();
-    let mut changes = board.changes().await.unwrap();
-    board.put(std::slice::from_ref(&old)).await.unwrap();
-    board.put(std::slice::from_ref(&new)).await.unwrap();
-    board.put(&[old, marker.clone()]).await.unwrap();
+    view_cache.put(std::slice::from_ref(&new)).await.unwrap();
+    let mut changes = view_cache.changes().await.unwrap();
+    view_cache.put(std::slice::from_ref(&old)).await.unwrap();
+    view_cache.put(std::slice::from_ref(&new)).await.unwrap();
+    view_cache.put(&[old, marker.clone()]).await.unwrap();
     assert_eq!(hear(&mut changes).await, Some(vec![marker.id]));
 }

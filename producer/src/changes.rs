@@ -3,34 +3,34 @@
 use std::sync::Arc;
 
 use backing::announce::Announcer;
-use common::port::store::Moved;
+use common::store::Changes;
 
 use crate::dispatcher::{credit::Credits, wakes::Wakes};
 
 /// Applied after every write to the store.
 #[derive(Clone)]
-pub struct Movements {
+pub struct ChangeNotifier {
     announcer: Announcer,
     wakes: Arc<Wakes>,
     credits: Arc<Credits>,
 }
 
-impl Movements {
+impl ChangeNotifier {
     /// Tells through `announcer`, wakes through `wakes`.
     pub fn new(announcer: Announcer, wakes: Arc<Wakes>, credits: Arc<Credits>) -> Self {
         Self { announcer, wakes, credits }
     }
 
-    /// Applies what a write moved.
+    /// Applies what a write changes.
     ///
-    /// Readied classes are not told to the fleet: a dispatcher runs in this very process, and other processes' rounds would find
+    /// Readied queues are not told to the fleet: a dispatcher runs in this very process, and other processes' rounds would find
     /// nothing that ours does not take.
-    pub fn apply(&self, mut moved: Moved) {
-        for class in std::mem::take(&mut moved.readied) {
-            self.credits.close(class);
-            self.wakes.poke(class);
+    pub fn apply(&self, mut changes: Changes) {
+        for queue in std::mem::take(&mut changes.readied) {
+            self.credits.close(queue);
+            self.wakes.poke(queue);
         }
-        self.announcer.announce(moved);
+        self.announcer.announce(changes);
     }
 
     /// Waits until all was told.

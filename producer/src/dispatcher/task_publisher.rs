@@ -1,0 +1,74 @@
+//! Publishes task messages of tasks that are already `queued`, and makes those ready again whose message did not surely arrive.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use common::{
+    id::TaskId,
+    port::broker::{Broker, TaskMessage},
+    store::Store,
+};
+
+use crate::metrics::Metrics;
+
+/// Publishes for one process.
+#[derive(Clone)]
+pub struct TaskPublisher {
+    store: Arc<dyn Store>,
+    broker: Arc<dyn Broker>,
+    metrics: Metrics,
+    /// Whether the last messages stayed unconfirmed, so that the log says once that it begins and once that it is over. What is counted each time is in
+    /// the metrics.
+    unconfirmed: Arc<AtomicBool>,
+}
+
+impl TaskPublisher {
+    /// Publishes through `broker`, hands back to `store`.
+    pub fn new(store: Arc<dyn Store>, broker: Arc<dyn Broker>, metrics: Metrics) -> Self {
+        Self { store, broker, metrics, unconfirmed: Arc::default() }
+    }
+
+    /// Publishes these and answers how many were confirmed; the others are `ready` again, for the next round of a dispatcher. Should the
+    /// store be away just then, the sweeper finds them: `queued`, and not in the broker.
+    pub async fn publish(&self, messages: &[TaskMessage]) -> usize {
+        if messages.is_empty() {
+            return 0;
+        }
+        let confirmed = self.broker.publish(messages).await;
+        for (message, confirmed) in messages.iter().zip(&confirmed) {
+            let outcome = if *confirmed { "confirmed" } else { "handed_back" };
+            self.metrics.messages.with_label_values(&[message.queue.as_str(), outcome]).inc();
+        }
+        // An answer too short is no confirmation either.
+        let sure = |index: usize| confirmed.get(index).copied().unwrap_or(false);
+        let lost: Vec<TaskId> = messages
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !sure(*index))
+            .map(|(_, message)| message.task)
+            .collect();
+        if !lost.is_empty() {
+            self.hand_back(&lost).await;
+        } else if self.unconfirmed.swap(false, Ordering::Relaxed) {
+            tracing::info!("task messages are confirmed again");
+        }
+        messages.len() - lost.len()
+    }
+
+    async fn hand_back(&self, tasks: &[TaskId]) {
+        match self.store.hand_back(tasks).await {
+            Ok(_) if self.unconfirmed.swap(true, Ordering::Relaxed) => {}
+            Ok(_) => {
+                tracing::warn!(
+                    tasks = tasks.len(),
+                    "task messages were not confirmed; their tasks are ready again, and published when the broker is back"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(%error, tasks = tasks.len(), "task messages were not confirmed, and the store is away");
+            }
+        }
+    }
+}
