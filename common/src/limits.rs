@@ -11,6 +11,8 @@ pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(3);
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// A worker is alive for this long after its last heartbeat; as long as its leases.
 pub const WORKER_ALIVE: Duration = LEASE;
+/// A worker's registration is removed this long after its last heartbeat.
+pub const WORKER_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// A task whose workers died this often is failed as poison (`SPOOL_QUARANTINE_AFTER`).
 pub const QUARANTINE_AFTER: u16 = 5;
 /// From this many lost workers on, a task runs with no neighbour.
@@ -65,6 +67,9 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const PAGE: usize = 20;
 /// The most a page may hold.
 pub const MAX_PAGE: usize = 100;
+/// Rows that one page of a filtered list may look at: past that the page is short and says where to
+/// continue.
+pub const LIST_SCAN: usize = 10_000;
 /// The longest a `?wait=` may hold a request, in seconds: under the idle limits of common proxies (30 s).
 pub const MAX_WAIT: Duration = Duration::from_secs(25);
 /// A waiter reads the store this often besides being told, so a lost notice costs two seconds.

@@ -63,7 +63,7 @@ const QUESTIONS: &[&str] = &[
      FROM spool.batches b
      CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE x.status = 'succeeded') AS good,
                                 count(*) FILTER (WHERE x.status IN ('failed', 'cancelled')) AS bad FROM spool.jobs x WHERE x.batch = b.id) j
-     CROSS JOIN LATERAL (SELECT count(*) AS n FROM spool.refusals x WHERE x.batch = b.id) r
+     CROSS JOIN LATERAL (SELECT count(*) AS n FROM spool.refused_items x WHERE x.batch = b.id) r
      WHERE (b.fulfilled, b.rejected, b.total) IS DISTINCT FROM (j.good, j.bad + r.n, j.good + j.bad + r.n) OR b.settled_at IS NULL",
     "SELECT format('job %s counts %s of %s settled %s tasks, and %s are in the history', k.job, k.settled, k.total, k.kind, h.n)
      FROM spool.plan_kinds k

@@ -62,14 +62,14 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON spool.tasks FOR EACH RO
 -- A limited batch never has more queued and running than it may.
 CREATE FUNCTION audit.on_queued() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (SELECT count(*) FROM spool.tasks t WHERE t.limited_batch = NEW.limited_batch AND t.lane = 2)
+    IF (SELECT count(*) FROM spool.tasks t WHERE t.limited_batch = NEW.limited_batch AND t.phase = 2)
         > (SELECT b.max_concurrent FROM spool.batches b WHERE b.id = NEW.limited_batch) THEN
         PERFORM audit.violated(NEW.id, 'a batch has more tasks under way than its limit');
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER audit_limit AFTER UPDATE OF lane ON spool.tasks FOR EACH ROW
-    WHEN (NEW.limited_batch IS NOT NULL AND NEW.lane = 2 AND OLD.lane <> 2) EXECUTE FUNCTION audit.on_queued();
+CREATE TRIGGER audit_limit AFTER UPDATE OF phase ON spool.tasks FOR EACH ROW
+    WHEN (NEW.limited_batch IS NOT NULL AND NEW.phase = 2 AND OLD.phase <> 2) EXECUTE FUNCTION audit.on_queued();
 
 CREATE FUNCTION audit.on_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -34,7 +34,8 @@ const LATER: &str = "
     CREATE INDEX jobs_later ON spool.jobs (later, id);
     CREATE TABLE spool.later (id uuid PRIMARY KEY);
     CREATE FUNCTION spool.later(task_ids uuid[]) RETURNS bigint LANGUAGE sql AS 'SELECT cardinality(task_ids)::bigint';
-    INSERT INTO spool_migrations (number, major) SELECT max(number) + 1, max(major) FROM spool_migrations;";
+    INSERT INTO spool.migrations (name, checksum, applied_at)
+        VALUES ('schema/9999_later.sql', 'later', now());";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_lives_with_a_later_schema_and_with_doorbells_of_a_later_version() {

@@ -35,8 +35,8 @@ pub async fn all_settled(database: &str, within: Duration) -> Result<Duration, S
     }
 }
 
-const OPEN: &str = "SELECT format('  task %s of %s is %s in lane %s, fence %s, losses %s, needs %s, queued %s ms ago, lease until %s ms', t.id, t.kind,
-        t.state, t.lane, t.fence, t.losses, t.needs_left, spool.now_ms() - t.queued_at, t.lease_until - spool.now_ms())
+const OPEN: &str = "SELECT format('  task %s of %s is %s in phase %s, fence %s, losses %s, needs %s, queued %s ms ago, lease until %s ms', t.id, t.kind,
+        t.state, t.phase, t.fence, t.losses, t.needs_left, spool.now_ms() - t.queued_at, t.lease_until - spool.now_ms())
     FROM spool.tasks t ORDER BY t.created_at LIMIT 30";
 
 /// All that is not as it must be.

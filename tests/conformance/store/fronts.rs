@@ -25,11 +25,11 @@ use super::{
 
 /// Ready tasks that no line of their front leads to, and taken ones that it does not know: both by one look.
 const HIDDEN: &str = "SELECT count(*) FROM spool.tasks t
-    WHERE t.lane = 1 AND NOT EXISTS (
-            SELECT FROM unnest(spool.lines_of(t.queue)) l
+    WHERE t.phase = 1 AND NOT EXISTS (
+            SELECT FROM unnest(spool.sub_queues_of(t.queue)) l
             WHERE l.priority = t.priority AND l.tenant = t.tenant AND l.kind = t.kind AND l.since <= t.run_at
                 AND l.batch = coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'))
-        OR t.lane = 2 AND NOT EXISTS (SELECT FROM spool.taken(t.queue) k WHERE k.id = t.id)";
+        OR t.phase = 2 AND NOT EXISTS (SELECT FROM spool.taken(t.queue) k WHERE k.id = t.id)";
 /// Fronts are written this often while somebody waits, so that every epoch from before is over.
 const WRITES: i64 = 12;
 
@@ -46,7 +46,7 @@ async fn number(sql: &mut PgConnection, query: &'static str) -> i64 {
 }
 
 async fn writes(sql: &mut PgConnection) -> i64 {
-    number(sql, "SELECT max(number) FROM spool.fronts WHERE queue = 'light'").await
+    number(sql, "SELECT max(number) FROM spool.dispatch_cursors WHERE queue = 'light'").await
 }
 
 /// Runs other work until the front has been written so often.
@@ -116,8 +116,8 @@ async fn a_clock_that_was_set_back_hides_nothing() {
     let (on, mut sql, _) = place().await;
     run_others(&on, &mut sql).await;
     sql.execute(
-        "UPDATE spool.fronts SET floor = floor + 3600000, epoch_at = epoch_at + 3600000, taken_since = taken_since + 3600000,
-             written_at = written_at + 3600000, write_at = write_at + 3600000, look_at = look_at + 3600000",
+        "UPDATE spool.dispatch_cursors SET low_water = low_water + 3600000, epoch_at = epoch_at + 3600000, taken_since = taken_since + 3600000,
+             written_at = written_at + 3600000, next_write_at = next_write_at + 3600000, full_scan_at = full_scan_at + 3600000",
     )
     .await
     .expect("as if all of it were an hour from now");
@@ -145,7 +145,7 @@ async fn a_line_that_has_run_empty_takes_nobodys_turn() {
     };
     assert_eq!(dispatch(1).await, only(&of_b[0]));
     sql.execute(
-        "UPDATE spool.fronts SET write_at = write_at + 3600000, look_at = look_at + 3600000",
+        "UPDATE spool.dispatch_cursors SET next_write_at = next_write_at + 3600000, full_scan_at = full_scan_at + 3600000",
     )
     .await
     .expect("no more writes");
@@ -277,7 +277,7 @@ async fn no_ready_task_is_hidden_and_nothing_taken_forgotten_whatever_happens_at
     }
     assert_eq!(number(&mut sql, HIDDEN).await, 0, "seed {seed}");
     on.dispatch().await;
-    let limited = "SELECT count(*) FROM spool.tasks WHERE lane = 1 AND limited_batch IS NULL";
+    let limited = "SELECT count(*) FROM spool.tasks WHERE phase = 1 AND limited_batch IS NULL";
     assert_eq!(number(&mut sql, limited).await, 0, "all that is ready was dispatched, seed {seed}");
 }
 

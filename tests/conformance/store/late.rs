@@ -96,7 +96,9 @@ async fn a_worker_has_slots_for_as_long_as_it_beats_and_as_many_as_it_said_last(
     let spare = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").left;
     on.store.heartbeat(&registration(on.worker, 2), &[], SHORT).await.expect("heartbeats");
     assert_eq!((slots().await, spare().await), (2, 2));
-    sql.execute("UPDATE spool.workers SET seen_at = seen_at - 11000").await.expect("writes");
+    sql.execute("UPDATE spool.workers SET heartbeat_at = heartbeat_at - 11000")
+        .await
+        .expect("writes");
     assert_eq!((slots().await, spare().await), (0, 0), "nobody heard of it for too long");
     on.store.heartbeat(&registration(on.worker, 5), &[], SHORT).await.expect("heartbeats");
     assert_eq!((slots().await, spare().await), (5, 5));
@@ -110,7 +112,7 @@ async fn a_batch_that_is_to_stop_stops_whatever_succeeds_in_between() {
     on.accept_batch(&items).await;
     let claimed = on.start(only(&jobs[0])).await;
     // As if whoever counted the first failure had died before it cancelled the rest.
-    sql.execute("UPDATE spool.batches SET halting = true").await.expect("writes");
+    sql.execute("UPDATE spool.batches SET stopping = true").await.expect("writes");
     on.succeed(&claimed, json!(1)).await;
     on.store.sweep(POLICY).await.expect("sweeps");
     let view = on.batch(&items).await;
@@ -150,7 +152,7 @@ async fn a_key_stands_for_its_call_for_a_day_and_then_for_another() {
     };
     let (first, second, third) = (job(), job(), job());
     assert_eq!(answer(&first).await, Acceptance::Stored);
-    sql.execute("UPDATE spool.idempotency SET created_at = created_at - 86340000")
+    sql.execute("UPDATE spool.idempotency_keys SET expires_at = expires_at - 86340000")
         .await
         .expect("writes");
     assert_eq!(
@@ -158,7 +160,7 @@ async fn a_key_stands_for_its_call_for_a_day_and_then_for_another() {
         Acceptance::Replayed(first.id.to_string()),
         "a minute is left"
     );
-    sql.execute("UPDATE spool.idempotency SET created_at = created_at - 60001")
+    sql.execute("UPDATE spool.idempotency_keys SET expires_at = expires_at - 60001")
         .await
         .expect("writes");
     assert_eq!(answer(&third).await, Acceptance::Stored);
@@ -200,8 +202,9 @@ async fn a_memo_in_use_is_touched_once_an_hour() {
 async fn a_job_that_began_since_its_deadline_was_read_does_not_expire() {
     let (on, mut sql) = place().await;
     let expire = async |sql: &mut PgConnection, task: TaskId| -> bool {
-        let query =
-            sqlx::query_scalar("SELECT expired FROM spool.expire($1, spool.cancelled_error())");
+        let query = sqlx::query_scalar(
+            "SELECT expired FROM spool.fail_overdue_start($1, spool.cancelled_error())",
+        );
         query.bind(task.0).fetch_one(sql).await.expect("answers")
     };
     let (released, half, done, still) =

@@ -94,7 +94,7 @@ async fn nothing_is_left_of_jobs_and_batches_that_are_gone() {
         on.try_job(last.id).await.is_none().then_some(())
     })
     .await;
-    for table in ["jobs", "plan_kinds", "batches", "refusals", "batch_limits"] {
+    for table in ["jobs", "plan_kinds", "batches", "refused_items", "batch_limits"] {
         assert_eq!(count(&mut sql, table).await, 0, "{table}");
     }
 }
@@ -103,9 +103,9 @@ async fn nothing_is_left_of_jobs_and_batches_that_are_gone() {
 async fn keys_and_workers_go_after_a_day_and_memos_by_their_last_use() {
     let (on, mut sql) = place().await;
     sql.execute(
-        "INSERT INTO spool.idempotency (tenant, key, fingerprint, target, created_at, answer)
-             SELECT 't', h::text, '', gen_random_uuid(), spool.now_ms() - h * 3600000, '' FROM unnest(ARRAY[23, 25]) h;
-         INSERT INTO spool.workers (id, seen_at, render, generate, light, draining, name)
+        "INSERT INTO spool.idempotency_keys (tenant, key, fingerprint, target, expires_at, response)
+             SELECT 't', h::text, '', gen_random_uuid(), spool.now_ms() + (24 - h) * 3600000, '' FROM unnest(ARRAY[23, 25]) h;
+         INSERT INTO spool.workers (id, heartbeat_at, render, generate, light, draining, name)
              SELECT gen_random_uuid(), spool.now_ms() - h * 3600000, 0, 0, 0, false, h::text FROM unnest(ARRAY[23, 25]) h",
     )
     .await
@@ -123,7 +123,7 @@ async fn keys_and_workers_go_after_a_day_and_memos_by_their_last_use() {
     on.store.retain(keep(30 * DAY, 2 * HOUR, 100)).await.expect("retains");
     let left = |table, column| format!("SELECT array_agg({column}) FROM spool.{table}");
     for (query, wanted) in [
-        (left("idempotency", "key"), "23"),
+        (left("idempotency_keys", "key"), "23"),
         (left("workers", "name"), "23"),
         (left("memos", "output"), "1"),
     ] {

@@ -65,21 +65,75 @@ async fn migrating_again_changes_nothing_and_a_newer_schema_is_refused_in_one_se
     let (on, mut sql, url) = place().await;
     assert_eq!(postgres::migrate(&url).await, Ok(0));
     on.store.check().await.expect("it is up to date");
-    sql.execute("INSERT INTO spool_migrations (number, major) VALUES (1000, 1)")
-        .await
-        .expect("inserts");
+    sql.execute(
+        "INSERT INTO spool.migrations (name, checksum, applied_at)
+             VALUES ('schema/9999_later.sql', 'later', now()),
+                    ('functions/leases/claim.sql', 'later', now())",
+    )
+    .await
+    .expect("inserts");
     on.store.check().await.expect("an additive migration of a newer program does no harm");
-    sql.execute("INSERT INTO spool_migrations (number, major) VALUES (1001, 2)")
-        .await
-        .expect("inserts");
+    assert_eq!(postgres::migrate(&url).await, Ok(0), "the newer functions stay");
+    sql.execute("UPDATE spool.schema_major SET major = 2").await.expect("updates");
     let refused = on.store.check().await.expect_err("too new").to_string();
     assert!(refused.contains("version 2") && refused.contains("run a newer spool"), "{refused}");
+    let refused = postgres::migrate(&url).await.expect_err("too new").to_string();
+    assert!(refused.contains("version 2"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_changed_function_is_applied_again_and_an_edited_schema_file_is_refused() {
+    let (on, mut sql, url) = place().await;
+    for (change, applied) in [
+        (
+            "UPDATE spool.migrations SET checksum = 'old' WHERE name = 'functions/leases/claim.sql'",
+            1,
+        ),
+        ("DELETE FROM spool.migrations WHERE name LIKE 'functions/reads/%'", 10),
+    ] {
+        sql.execute(change).await.expect("changes");
+        let refused = on.store.check().await.expect_err("not up to date").to_string();
+        assert!(refused.contains("run `spool migrate`"), "{refused}");
+        assert_eq!(postgres::migrate(&url).await, Ok(applied), "{change}");
+        on.store.check().await.expect("it is up to date");
+    }
+    sql.execute("UPDATE spool.migrations SET checksum = 'old' WHERE name LIKE 'schema/%'")
+        .await
+        .expect("changes");
+    let refused = postgres::migrate(&url).await.expect_err("edited").to_string();
+    assert!(refused.contains("schema/0001_baseline.sql was edited"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_of_the_old_numbering_is_refused_in_one_sentence() {
+    let (on, mut sql, url) = place().await;
+    sql.execute("DROP TABLE spool.migrations").await.expect("drops");
+    for refused in [postgres::migrate(&url).await.map(drop), on.store.check().await] {
+        let refused = refused.expect_err("old").to_string();
+        assert!(refused.contains("before the first release"), "{refused}");
+    }
+}
+
+/// Functions whose plans need no settings: they look nothing up in a table that grows.
+const WITHOUT_SETTINGS: &[&str] =
+    &["count_ended", "enter_epoch", "record_ready", "record_ready_again", "traces_of"];
+
+#[tokio::test]
+async fn every_plpgsql_function_carries_the_planner_settings_that_it_needs() {
+    let (_on, mut sql, _) = place().await;
+    let unset = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+        WHERE p.pronamespace = 'spool'::regnamespace AND l.lanname = 'plpgsql'
+            AND NOT coalesce(p.proconfig, '{}') @> ARRAY['plan_cache_mode=force_generic_plan',
+                'enable_seqscan=off', 'enable_bitmapscan=off', 'enable_sort=off', 'jit=off']
+        ORDER BY 1";
+    let unset: Vec<String> = sqlx::query_scalar(unset).fetch_all(&mut sql).await.expect("reads");
+    assert_eq!(unset, WITHOUT_SETTINGS);
 }
 
 #[tokio::test]
 async fn a_database_without_a_schema_says_to_migrate() {
     let (_on, mut sql, url) = place().await;
-    sql.execute("DROP TABLE spool_migrations; DROP SCHEMA spool CASCADE").await.expect("drops");
+    sql.execute("DROP SCHEMA spool CASCADE").await.expect("drops");
     let refused =
         postgres::connect(&url, PgOptions::default()).await.expect_err("no schema").to_string();
     assert!(refused.contains("run `spool migrate`"), "{refused}");
@@ -100,11 +154,11 @@ async fn a_follower_left_undecided_by_a_crash_is_decided_by_the_sweep() {
     let (leader, cached) = (equal(json!(1)), equal(json!(2)));
     on.accept(&leader).await;
     on.accept(&cached).await;
-    sql.execute("UPDATE spool.tasks SET leads = false, state = 'waiting', lane = 0")
+    sql.execute("UPDATE spool.tasks SET is_leader = false, state = 'waiting', phase = 0")
         .await
         .expect("updates");
     sqlx::query(
-        "INSERT INTO spool.memos (tenant, key, output, hash, created_at, used_at) SELECT tenant, key, '\"memo\"', key, 1, 1
+        "INSERT INTO spool.memos (tenant, key, output, output_hash, created_at, used_at) SELECT tenant, key, '\"memo\"', key, 1, 1
          FROM spool.tasks WHERE id = $1",
     )
     .bind(only(&cached).0)
@@ -123,10 +177,10 @@ async fn a_batch_left_half_stopped_by_a_crash_is_stopped_by_the_sweep() {
     let (on, mut sql, _) = place().await;
     let items = NewBatch { stop_on_error: true, ..batch(&[job(), job(), job()]) };
     on.accept_batch(&items).await;
-    sql.execute("UPDATE spool.batches SET halting = true").await.expect("updates");
+    sql.execute("UPDATE spool.batches SET stopping = true").await.expect("updates");
     on.store.sweep(POLICY).await.expect("sweeps");
     assert_eq!(on.batch(&items).await.rejected, 3);
-    assert_eq!(number(&mut sql, "SELECT count(*) FROM spool.batches WHERE halting").await, 0);
+    assert_eq!(number(&mut sql, "SELECT count(*) FROM spool.batches WHERE stopping").await, 0);
 }
 
 #[tokio::test]
@@ -141,7 +195,7 @@ async fn the_history_of_days_without_jobs_is_dropped_whole() {
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'spool.history'::regclass";
     let before = number(&mut sql, partitions).await;
     sql.execute("DROP TABLE spool.history_rest").await.expect("drops");
-    let ahead = "SELECT count(*) FROM pg_inherits i JOIN pg_queue c ON c.oid = i.inhrelid WHERE c.relname > 'history_2021'";
+    let ahead = "SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relname > 'history_2021'";
     assert!(number(&mut sql, ahead).await >= 8, "a week is there ahead of its time");
     sql.execute("CREATE TABLE spool.history_rest PARTITION OF spool.history DEFAULT")
         .await
@@ -163,7 +217,7 @@ async fn after_the_server_was_away_no_lease_expires_and_no_loss_counts_for_one_l
         tokio::task::yield_now().await;
     }
     // As if nobody had swept for a minute.
-    sql.execute("UPDATE spool.vigil SET swept_at = swept_at - 60000").await.expect("writes");
+    sql.execute("UPDATE spool.sweep_state SET swept_at = swept_at - 60000").await.expect("writes");
     for _ in 0..3 {
         assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 0);
     }
@@ -183,7 +237,7 @@ async fn after_the_server_was_away_no_lease_expires_and_no_loss_counts_for_one_l
     while number(&mut sql, over).await == 0 {
         tokio::task::yield_now().await;
     }
-    sql.execute("UPDATE spool.vigil SET grace_until = 0").await.expect("writes");
+    sql.execute("UPDATE spool.sweep_state SET grace_until = 0").await.expect("writes");
     assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 1, "a lease later it counts");
 }
 
@@ -398,7 +452,7 @@ async fn check_counters(sql: &mut PgConnection) {
             "items of batches",
             "SELECT count(*) FROM spool.batches b
              WHERE b.fulfilled <> (SELECT count(*) FROM spool.jobs j WHERE j.batch = b.id AND j.status = 'succeeded')
-                OR b.rejected <> (SELECT count(*) FROM spool.jobs j WHERE j.batch = b.id AND j.ill)",
+                OR b.rejected <> (SELECT count(*) FROM spool.jobs j WHERE j.batch = b.id AND j.unsuccessful)",
         ),
         (
             "needs left",

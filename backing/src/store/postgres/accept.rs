@@ -23,7 +23,7 @@ use super::{
     accept_columns::{Columns, Seat},
     column::{self, Cells},
     effects::Effects,
-    fault::unreadable,
+    errors::unreadable,
 };
 
 /// What the statement says.

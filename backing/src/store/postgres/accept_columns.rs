@@ -172,7 +172,7 @@ impl Columns {
     /// The statement.
     pub fn query(self) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(
-            "SELECT at, attended, fresh, replays, credited FROM spool.accept(
+            "SELECT at, queues_with_workers, fresh, replays, credited FROM spool.accept(
                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
                 $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42,
                 $43, $44, $45, $46, $47, $48, $49, $50, $51, $52)",

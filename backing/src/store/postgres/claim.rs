@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{
     PgStore,
     column::{self, Cells, duration, millis},
-    fault::unreadable,
+    errors::unreadable,
     reason, views,
 };
 
@@ -46,7 +46,7 @@ impl PgStore {
     ) -> PortResult<Vec<Option<Claimed>>> {
         let ids: Vec<Uuid> = tasks.iter().map(|task| task.0).collect();
         let query = sqlx::query(
-            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, begun_at,
+            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, first_started_at,
                  NULL::bigint, attempts, id, fence, attempt, max_attempts, losses, name, task_kind, kind_version, task_input, needs,
                  timeout, solo, result_task, job_timeout, job_max_attempts
              FROM spool.claim($1, $2, $3)",

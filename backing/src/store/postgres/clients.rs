@@ -37,7 +37,8 @@ impl PgStore {
     /// Cancels what is open of a batch that stops at its first failure, and takes note that it is done.
     pub(super) async fn cancel_rest(&self, batch: Uuid) -> PortResult<Effects> {
         let effects = self.cancel_items(batch).await?;
-        self.work(sqlx::query("SELECT spool.halted($1)").bind(batch).execute(&self.work)).await?;
+        self.work(sqlx::query("SELECT spool.batch_stopped($1)").bind(batch).execute(&self.work))
+            .await?;
         Ok(effects)
     }
 
@@ -77,11 +78,9 @@ impl PgStore {
         let mut jobs = jobs;
         // Again for a job that became a plan just then; it can do that only once.
         while !jobs.is_empty() {
-            let query =
-                sqlx::query("SELECT jobs, readied, stopping, tenants, keys, halted, again FROM spool.cancel($1)")
-                    .bind(jobs);
+            let query = sqlx::query("SELECT e.* FROM spool.cancel($1) e").bind(jobs);
             let mut effects = Effects::of(&self.work(query.fetch_one(&self.work)).await?)?;
-            jobs = std::mem::take(&mut effects.again);
+            jobs = std::mem::take(&mut effects.jobs_to_repeat);
             all.add(effects);
         }
         Ok(all)
@@ -102,7 +101,7 @@ impl PgStore {
             Target::Batch(BatchId(batch)) => {
                 let mut behind = Some(-1);
                 while let Some(item) = behind {
-                    let sql = "SELECT jobs, last_item FROM spool.ill_items($1, $2, $3)";
+                    let sql = "SELECT jobs, last_item FROM spool.unsuccessful_items($1, $2, $3)";
                     let (jobs, last) = self.items_behind(sql, batch, item).await?;
                     behind = last;
                     retried += self.retry_jobs(jobs, &mut effects).await?;
@@ -116,7 +115,8 @@ impl PgStore {
         if jobs.is_empty() {
             return Ok(0);
         }
-        let query = sqlx::query("SELECT job, generation, task FROM spool.to_retry($1)").bind(jobs);
+        let query =
+            sqlx::query("SELECT job, generation, task FROM spool.tasks_to_retry($1)").bind(jobs);
         let rows = self.work(query.fetch_all(&self.work)).await?;
         let mut generations: BTreeMap<Uuid, i32> = BTreeMap::new();
         let (mut owners, mut old, mut new) = (Vec::new(), Vec::new(), Vec::new());
@@ -132,7 +132,7 @@ impl PgStore {
         }
         let (jobs, generations): (Vec<Uuid>, Vec<i32>) = generations.into_iter().unzip();
         let query = sqlx::query(
-            "SELECT retried, (fx).jobs, (fx).readied, (fx).stopping, (fx).tenants, (fx).keys, (fx).halted, (fx).again
+            "SELECT retried, (effects).*
              FROM spool.retry($1, $2, $3, $4, $5)",
         )
         .bind(jobs)

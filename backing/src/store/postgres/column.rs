@@ -16,7 +16,7 @@ use sqlx::{
     postgres::{PgRow, Postgres},
 };
 
-use super::fault::{port, unreadable};
+use super::errors::{port, unreadable};
 
 /// Takes a row's cells one after another: by place, because a look-up by name for each of thirty cells costs more than the cell.
 pub struct Cells<'r> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     PgStore,
     column::{self, Cells},
-    fault::unreadable,
+    errors::unreadable,
 };
 
 #[async_trait]
@@ -58,7 +58,8 @@ impl Controls for PgStore {
         self.work(query.execute(&self.work)).await?;
         // Queue by queue: each locks its tasks in the order of ids.
         for queue in what.queues() {
-            let query = sqlx::query("SELECT spool.hold_back($1::spool.queue)").bind(queue.as_str());
+            let query =
+                sqlx::query("SELECT spool.return_paused($1::spool.queue)").bind(queue.as_str());
             self.work(query.execute(&self.work)).await?;
         }
         Ok(())
@@ -74,7 +75,7 @@ impl Controls for PgStore {
 
     async fn live_workers(&self) -> PortResult<Vec<LiveWorker>> {
         let query = sqlx::query(
-            "SELECT worker, worker_name, seen_at, render, generate, light, draining,
+            "SELECT worker, worker_name, heartbeat_at, render, generate, light, draining,
                  task, job, tenant, name, kind, queue, attempt, started_at, progress, stage FROM spool.live_workers()",
         );
         let mut workers: Vec<LiveWorker> = Vec::new();

@@ -25,7 +25,7 @@ impl DeadWork for PgStore {
         most: u32,
     ) -> PortResult<Page<TaskView>> {
         let query = sqlx::query(
-            "SELECT tasks, next_behind FROM spool.dead($1, $2, $3, $4, $5, $6, $7, $8)",
+            "SELECT tasks, next_behind FROM spool.list_dead($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(tenant.0.clone())
         .bind(filter.kind.clone())

@@ -30,7 +30,7 @@ impl PgStore {
         if tasks.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query("SELECT spool.keep_deadlines($1, $2, $3)")
+        let query = sqlx::query("SELECT spool.store_deadlines($1, $2, $3)")
             .bind(tasks)
             .bind(run_ats)
             .bind(allowed);
@@ -63,8 +63,8 @@ impl PgStore {
 
     async fn expire_one(&self, task: Uuid, allowed: i64) -> PortResult<Option<Effects>> {
         let query = sqlx::query(
-            "SELECT expired, (fx).jobs, (fx).readied, (fx).stopping, (fx).tenants, (fx).keys, (fx).halted, (fx).again
-             FROM spool.expire($1, $2)",
+            "SELECT expired, (effects).*
+             FROM spool.fail_overdue_start($1, $2)",
         )
         .bind(task)
         .bind(column::text(&reason::expired(allowed))?);

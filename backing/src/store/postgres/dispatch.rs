@@ -24,7 +24,7 @@ impl PgStore {
         most: u32,
     ) -> PortResult<Dispatched> {
         let query =
-            sqlx::query("SELECT dispatched, fences, spool.traces_of(dispatched) AS traces, spare, more, next_due, ended, tenants, keys FROM spool.dispatch($1, $2, $3)")
+            sqlx::query("SELECT dispatched, fences, spool.traces_of(dispatched) AS traces, room_left, more, next_due, ended, tenants, keys FROM spool.dispatch($1, $2, $3)")
                 .bind(queue.as_str())
                 .bind(i64::from(ahead))
                 .bind(i64::from(most));

@@ -30,30 +30,30 @@ const ROUNDS: usize = 1_000;
 #[derive(Debug, Default)]
 pub struct Effects {
     pub jobs: Vec<Uuid>,
-    pub readied: Vec<Queue>,
-    pub stopping: Vec<TaskId>,
+    pub ready_queues: Vec<Queue>,
+    pub tasks_to_stop: Vec<TaskId>,
     pub keys: BTreeSet<(String, Vec<u8>)>,
-    pub halted: BTreeSet<Uuid>,
-    pub again: Vec<Uuid>,
+    pub batches_to_stop: BTreeSet<Uuid>,
+    pub jobs_to_repeat: Vec<Uuid>,
 }
 
 impl Effects {
     /// Reads the cells of an `effects`.
     pub fn read(cells: &mut Cells<'_>) -> PortResult<Self> {
         let jobs = list(cells)?;
-        let readied = column::queues(&list::<String>(cells)?)?;
-        let stopping = list(cells)?.into_iter().map(TaskId).collect();
+        let ready_queues = column::queues(&list::<String>(cells)?)?;
+        let tasks_to_stop = list(cells)?.into_iter().map(TaskId).collect();
         let tenants: Vec<String> = list(cells)?;
         let keys: Vec<Vec<u8>> = list(cells)?;
-        let halted = list(cells)?.into_iter().collect();
-        let again = list(cells)?;
+        let batches_to_stop = list(cells)?.into_iter().collect();
+        let jobs_to_repeat = list(cells)?;
         Ok(Self {
             jobs,
-            readied,
-            stopping,
+            ready_queues,
+            tasks_to_stop,
             keys: tenants.into_iter().zip(keys).collect(),
-            halted,
-            again,
+            batches_to_stop,
+            jobs_to_repeat,
         })
     }
 
@@ -70,11 +70,11 @@ impl Effects {
     /// Adds another's.
     pub fn add(&mut self, other: Self) {
         self.jobs.extend(other.jobs);
-        self.readied.extend(other.readied);
-        self.stopping.extend(other.stopping);
+        self.ready_queues.extend(other.ready_queues);
+        self.tasks_to_stop.extend(other.tasks_to_stop);
         self.keys.extend(other.keys);
-        self.halted.extend(other.halted);
-        self.again.extend(other.again);
+        self.batches_to_stop.extend(other.batches_to_stop);
+        self.jobs_to_repeat.extend(other.jobs_to_repeat);
     }
 }
 
@@ -112,7 +112,7 @@ impl PgStore {
             effects.add(more);
             return Ok(true);
         }
-        if let Some(batch) = effects.halted.pop_first() {
+        if let Some(batch) = effects.batches_to_stop.pop_first() {
             let more = self.cancel_rest(batch).await?;
             effects.add(more);
             return Ok(true);
@@ -122,16 +122,13 @@ impl PgStore {
 
     async fn elect(&self, keys: Vec<(String, Vec<u8>)>) -> PortResult<Effects> {
         let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = keys.into_iter().unzip();
-        let query = sqlx::query(
-            "SELECT jobs, readied, stopping, tenants, keys, halted, again FROM spool.elect($1, $2)",
-        )
-        .bind(tenants)
-        .bind(keys);
+        let query = sqlx::query("SELECT e.* FROM spool.elect($1, $2) e").bind(tenants).bind(keys);
         Effects::of(&self.work(query.fetch_one(&self.work)).await?)
     }
 
     async fn tell(&self, effects: Effects) -> Changes {
-        let Effects { mut jobs, mut readied, mut stopping, .. } = effects;
+        let Effects { mut jobs, ready_queues: mut readied, tasks_to_stop: mut stopping, .. } =
+            effects;
         jobs.sort_unstable();
         jobs.dedup();
         readied.sort_unstable();

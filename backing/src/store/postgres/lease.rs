@@ -15,7 +15,7 @@ use super::{
     PgStore,
     column::{self, Cells, millis},
     effects::{Effects, list},
-    fault::unreadable,
+    errors::unreadable,
     reason,
     settle::{Ending, Holder},
 };
@@ -76,7 +76,7 @@ impl PgStore {
     ) -> PortResult<Changes> {
         let (ids, fences): (Vec<Uuid>, Vec<i64>) = sorted(tasks);
         let query = sqlx::query(
-            "SELECT jobs, readied, stopped, stopped_fences FROM spool.release($1, $2, $3)",
+            "SELECT jobs, ready_queues, stopped, stopped_fences FROM spool.release($1, $2, $3)",
         )
         .bind(worker.0)
         .bind(ids)
@@ -85,7 +85,7 @@ impl PgStore {
         let mut cells = Cells::of(&row);
         let effects = Effects {
             jobs: list(&mut cells)?,
-            readied: column::queues(&list::<String>(&mut cells)?)?,
+            ready_queues: column::queues(&list::<String>(&mut cells)?)?,
             ..Effects::default()
         };
         let (stopped, stopped_fences): (Vec<Uuid>, Vec<i64>) =
@@ -110,7 +110,8 @@ impl PgStore {
 
     pub(super) async fn sweep_all(&self, policy: SweepPolicy) -> PortResult<Swept> {
         let query = sqlx::query(
-            "SELECT lost, jobs, readied, doomed, doomed_fences, doomed_losses, poisoned FROM spool.sweep($1, $2)",
+            "SELECT lost, jobs, ready_queues, to_end, to_end_fences, to_end_losses, poisoned
+                 FROM spool.sweep($1, $2)",
         )
         .bind(i32::from(policy.quarantine_after))
         .bind(i64::from(policy.most));
@@ -119,7 +120,7 @@ impl PgStore {
         let mut swept = Swept { lost: cells.number::<i64, _>("lost")?, ..Swept::default() };
         let mut effects = Effects {
             jobs: list(&mut cells)?,
-            readied: column::queues(&list::<String>(&mut cells)?)?,
+            ready_queues: column::queues(&list::<String>(&mut cells)?)?,
             ..Effects::default()
         };
         let doomed: Vec<Uuid> = list(&mut cells)?;
@@ -161,13 +162,14 @@ impl PgStore {
 
     /// What a process that died between two statements left to be followed up.
     async fn find_loose_ends(&self, most: u32, effects: &mut Effects) -> PortResult<()> {
-        let query = sqlx::query("SELECT tenants, keys, halting FROM spool.loose_ends($1)")
-            .bind(i32::try_from(most).unwrap_or(i32::MAX));
+        let query =
+            sqlx::query("SELECT tenants, keys, stopping_batches FROM spool.unfinished_work($1)")
+                .bind(i32::try_from(most).unwrap_or(i32::MAX));
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = (list(&mut cells)?, list(&mut cells)?);
         effects.keys.extend(tenants.into_iter().zip(keys));
-        effects.halted.extend(list::<Uuid>(&mut cells)?);
+        effects.batches_to_stop.extend(list::<Uuid>(&mut cells)?);
         Ok(())
     }
 }

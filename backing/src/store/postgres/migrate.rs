@@ -1,125 +1,120 @@
-//! The schema: brought up to date, and compared with what this program knows.
-//!
-//! Each file of `migrations/postgres` is applied once, in one transaction together with its line in `spool_migrations`. A migration that
-//! an older program can live with (a new table, a column with a default, a function under a new name) keeps the major version; only one
-//! that it can't raises it, and then the older program refuses to start with one sentence.
+//! Brings a PostgreSQL schema up to date, and compares one with this program's.
 
 use std::time::Duration;
 
 use common::port::{PortError, PortResult};
-use sqlx::{Connection, PgConnection, PgExecutor, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 
-use super::fault::{PART, within};
+use super::{
+    bounds::bounds,
+    errors::{PART, within},
+};
+use crate::store::migrate::{Applied, MAJOR, Migrations, OLD_NUMBERING, POSTGRES, check_major};
 
-/// The schema's major version that this program works on.
-const MAJOR: i32 = 1;
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Every migration for ever: number, the major version after it, and what it does.
-const MIGRATIONS: &[(i32, i32, &str)] = &[
-    (1, 1, include_str!("../../../../migrations/postgres/0001_tables.sql")),
-    (2, 1, include_str!("../../../../migrations/postgres/0002_common.sql")),
-    (3, 1, include_str!("../../../../migrations/postgres/0003_accept.sql")),
-    (4, 1, include_str!("../../../../migrations/postgres/0004_dispatch.sql")),
-    (5, 1, include_str!("../../../../migrations/postgres/0005_leases.sql")),
-    (6, 1, include_str!("../../../../migrations/postgres/0006_settle.sql")),
-    (7, 1, include_str!("../../../../migrations/postgres/0007_plans.sql")),
-    (8, 1, include_str!("../../../../migrations/postgres/0008_single_flight.sql")),
-    (9, 1, include_str!("../../../../migrations/postgres/0009_clients.sql")),
-    (10, 1, include_str!("../../../../migrations/postgres/0010_views.sql")),
-    (11, 1, include_str!("../../../../migrations/postgres/0011_retention.sql")),
-    (12, 1, include_str!("../../../../migrations/postgres/0012_plans_of_queries.sql")),
-    (13, 1, include_str!("../../../../migrations/postgres/0013_arrivals.sql")),
-    (14, 1, include_str!("../../../../migrations/postgres/0014_controls.sql")),
-    (15, 1, include_str!("../../../../migrations/postgres/0015_ring.sql")),
-    (16, 1, include_str!("../../../../migrations/postgres/0016_accept.sql")),
-    (17, 1, include_str!("../../../../migrations/postgres/0017_counts.sql")),
-    (18, 1, include_str!("../../../../migrations/postgres/0018_plans_of_queries.sql")),
-    (20, 1, include_str!("../../../../migrations/postgres/0020_schedules.sql")),
-    (21, 1, include_str!("../../../../migrations/postgres/0021_dead.sql")),
-    (22, 1, include_str!("../../../../migrations/postgres/0022_deadlines.sql")),
-    (23, 1, include_str!("../../../../migrations/postgres/0023_named_artifacts.sql")),
-    (24, 1, include_str!("../../../../migrations/postgres/0024_artifacts_named_before.sql")),
-    (25, 1, include_str!("../../../../migrations/postgres/0025_traces.sql")),
-];
-
-const BOUND: Duration = Duration::from_secs(120);
-
-/// Brings the database behind `url` up to date, and answers how many migrations that took. Several at once do no harm: they take turns.
+/// Brings the database behind `url` up to date, and returns how many files were applied. Concurrent
+/// calls take turns.
 ///
-/// The database must be there; its tables are made in a schema of their own, `spool`.
+/// The database must exist; the tables are made in a schema of their own, `spool`. Everything
+/// happens in one transaction.
 pub async fn migrate(url: &str) -> PortResult<usize> {
     let options: PgConnectOptions = super::pool::parse(url)?;
-    let mut sql = within(BOUND, PgConnection::connect_with(&options)).await?;
-    let applied = within(BOUND, apply(&mut sql)).await?;
-    within(BOUND, sql.close()).await?;
-    Ok(applied)
+    let mut sql = within(TIMEOUT, PgConnection::connect_with(&options)).await?;
+    let applied = within(TIMEOUT, apply(&mut sql)).await?;
+    within(TIMEOUT, sql.close()).await?;
+    applied.map_err(|refusal| PortError::broken(PART, refusal))
 }
 
-async fn apply(sql: &mut PgConnection) -> Result<usize, sqlx::Error> {
-    let mut applied = 0;
-    for (number, major, text) in MIGRATIONS {
-        let mut write = sql.begin().await?;
-        // Held to the end of each step: whoever comes second sees what the first one did.
+async fn apply(sql: &mut PgConnection) -> sqlx::Result<Result<usize, String>> {
+    let mut write = sql.begin().await?;
+    // Held until the commit, so that a second caller sees what the first one did.
+    sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('spool.migrations'))")
+        .execute(&mut *write)
+        .await?;
+    let found = Found::read(&mut write).await?;
+    let migrations = migrations();
+    let pending = match found.known().and_then(|()| migrations.pending(&found.applied)) {
+        Ok(pending) => pending,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if !found.has_schema {
         sqlx::raw_sql(
-            "SELECT pg_advisory_xact_lock(hashtext('spool migrations'));
-             CREATE TABLE IF NOT EXISTS spool_migrations (
-                 number integer PRIMARY KEY, major integer NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+            "CREATE SCHEMA spool;
+             CREATE TABLE spool.migrations (
+                 name text COLLATE \"C\" NOT NULL,
+                 checksum text COLLATE \"C\" NOT NULL,
+                 applied_at timestamptz NOT NULL,
+                 CONSTRAINT migrations_pkey PRIMARY KEY (name, checksum))",
         )
         .execute(&mut *write)
         .await?;
-        let there: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT FROM spool_migrations WHERE number = $1)")
-                .bind(number)
-                .fetch_one(&mut *write)
-                .await?;
-        if !there {
-            sqlx::raw_sql(*text).execute(&mut *write).await?;
-            sqlx::query("INSERT INTO spool_migrations (number, major) VALUES ($1, $2)")
-                .bind(number)
-                .bind(major)
-                .execute(&mut *write)
-                .await?;
-            applied += 1;
-        }
-        write.commit().await?;
     }
-    Ok(applied)
+    sqlx::raw_sql("SET LOCAL check_function_bodies = off").execute(&mut *write).await?;
+    for file in &pending {
+        sqlx::raw_sql(AssertSqlSafe(file.sql.as_str())).execute(&mut *write).await?;
+        sqlx::query(
+            "INSERT INTO spool.migrations (name, checksum, applied_at) VALUES ($1, $2, now())
+             ON CONFLICT (name, checksum) DO UPDATE SET applied_at = now()",
+        )
+        .bind(file.name)
+        .bind(&file.checksum)
+        .execute(&mut *write)
+        .await?;
+    }
+    if pending.iter().any(|file| file.is_schema()) {
+        sqlx::raw_sql("SELECT spool.make_partitions()").execute(&mut *write).await?;
+    }
+    write.commit().await?;
+    Ok(Ok(pending.len()))
 }
 
-/// The numbers of the migrations that are in, and the schema's major version.
-pub type Found = (Vec<i32>, Option<i32>);
-
-/// Reads what is in a database.
-pub async fn found(sql: impl PgExecutor<'_>) -> sqlx::Result<Found> {
-    let query = sqlx::query_as(
-        "SELECT coalesce(array_agg(number), '{}'), max(major) FROM spool_migrations",
-    );
-    match query.fetch_one(sql).await {
-        Err(sqlx::Error::Database(said)) if said.code().as_deref() == Some("42P01") => {
-            Ok((Vec::new(), None))
-        }
-        answer => answer,
-    }
+/// The files of this program.
+pub fn migrations() -> Migrations {
+    Migrations::of(POSTGRES, &bounds())
 }
 
-/// Whether this program can work on the schema that was found.
-pub fn check((there, major): Found) -> PortResult<()> {
-    // By their numbers and not by how many there are: a newer program may have added some, and two lines of work may have left a gap.
-    let missing = MIGRATIONS.iter().filter(|(number, ..)| !there.contains(number)).count();
-    match (missing, major) {
-        (_, Some(major)) if major > MAJOR => Err(PortError::broken(
-            PART,
-            format!(
-                "the database's schema is of version {major} and this program knows version {MAJOR}: run a newer spool"
-            ),
-        )),
-        (0, _) => Ok(()),
-        (missing, _) => Err(PortError::broken(
-            PART,
-            format!(
-                "the database lacks {missing} of {} migrations: run `spool migrate`",
-                MIGRATIONS.len()
-            ),
-        )),
+/// The state of a database's schema.
+#[derive(Debug)]
+pub struct Found {
+    has_schema: bool,
+    has_migrations: bool,
+    applied: Applied,
+    major: i32,
+}
+
+impl Found {
+    /// Reads the state from a database.
+    pub async fn read(sql: &mut PgConnection) -> sqlx::Result<Self> {
+        let (has_schema, has_migrations) = sqlx::query_as(
+            "SELECT to_regnamespace('spool') IS NOT NULL,
+                 to_regclass('spool.migrations') IS NOT NULL",
+        )
+        .fetch_one(&mut *sql)
+        .await?;
+        let mut found =
+            Self { has_schema, has_migrations, applied: Applied::default(), major: MAJOR };
+        if has_migrations {
+            let rows = "SELECT name, checksum FROM spool.migrations ORDER BY applied_at";
+            found.applied = Applied::of(sqlx::query_as(rows).fetch_all(&mut *sql).await?);
+            let major = "SELECT major FROM spool.schema_major";
+            found.major = sqlx::query_scalar(major).fetch_one(sql).await?;
+        }
+        Ok(found)
+    }
+
+    /// Refuses a schema that this program cannot work on.
+    pub fn check(&self) -> PortResult<()> {
+        self.known()
+            .and_then(|()| migrations().check(&self.applied))
+            .map_err(|refusal| PortError::broken(PART, refusal))
+    }
+
+    /// Refuses a schema of the old numbering and one of a later major version.
+    fn known(&self) -> Result<(), String> {
+        if self.has_schema && !self.has_migrations {
+            return Err(OLD_NUMBERING.to_owned());
+        }
+        check_major(self.major)
     }
 }

@@ -9,6 +9,7 @@
 
 mod accept;
 mod accept_columns;
+mod bounds;
 mod claim;
 mod clients;
 mod column;
@@ -17,10 +18,10 @@ mod dead;
 mod deadlines;
 mod dispatch;
 mod effects;
+mod errors;
 mod executor;
-mod fault;
+mod health_probe;
 mod lease;
-mod lookout;
 mod migrate;
 mod named;
 mod pool;
@@ -54,8 +55,11 @@ use common::{
 };
 use sqlx::Connection;
 
-use self::{lookout::Lookout, pool::Pool};
-pub use self::{migrate::migrate, pool::PgOptions};
+use self::{health_probe::HealthProbe, pool::Pool};
+pub use self::{
+    migrate::{migrate, migrations},
+    pool::PgOptions,
+};
 use super::reason;
 
 /// The store. Cheap to clone and to share.
@@ -63,7 +67,7 @@ use super::reason;
 pub struct PgStore {
     work: Pool,
     heartbeats: Pool,
-    lookout: Lookout,
+    health_probe: HealthProbe,
     options: PgOptions,
     tidying: Arc<AtomicBool>,
 }
@@ -73,12 +77,14 @@ pub struct PgStore {
 /// An error says in one sentence what is wrong with the URL, the server or the schema.
 pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     let mut sql = pool::connect_once(url, &options).await?;
-    migrate::check(fault::within(options.acquire_timeout, migrate::found(&mut sql)).await?)?;
-    fault::within(options.acquire_timeout, sql.close()).await?;
-    let lookout = Lookout::new(pool::parse(url)?);
-    let (work, heartbeats) =
-        (Pool::for_work(url, &options, &lookout)?, Pool::for_beats(url, &options, &lookout)?);
-    Ok(PgStore { work, heartbeats, lookout, options, tidying: Arc::default() })
+    errors::within(options.acquire_timeout, migrate::Found::read(&mut sql)).await?.check()?;
+    errors::within(options.acquire_timeout, sql.close()).await?;
+    let health_probe = HealthProbe::new(pool::parse(url)?);
+    let (work, heartbeats) = (
+        Pool::for_work(url, &options, &health_probe)?,
+        Pool::for_beats(url, &options, &health_probe)?,
+    );
+    Ok(PgStore { work, heartbeats, health_probe, options, tidying: Arc::default() })
 }
 
 impl PgStore {
@@ -87,7 +93,7 @@ impl PgStore {
         tokio::select! {
             biased;
             answer = self.patiently(answer) => answer,
-            () = self.lookout.until_silent() => Err(PortError::unavailable(fault::PART, "it gives no sign of life")),
+            () = self.health_probe.until_silent() => Err(PortError::unavailable(errors::PART, "it gives no sign of life")),
         }
     }
 
@@ -97,12 +103,12 @@ impl PgStore {
         &self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> PortResult<T> {
-        fault::within(self.options.patience(), answer).await
+        errors::within(self.options.patience(), answer).await
     }
 
     /// A replica or a server without space answers reads and refuses this.
     async fn write_something(&self) -> PortResult<()> {
-        let query = sqlx::query("UPDATE spool.vigil SET swept_at = swept_at");
+        let query = sqlx::query("UPDATE spool.sweep_state SET swept_at = swept_at");
         self.work(query.execute(&self.work)).await.map(drop)
     }
 }
@@ -225,7 +231,12 @@ impl Store for PgStore {
     }
 
     async fn check(&self) -> PortResult<()> {
-        migrate::check(self.work(migrate::found(&self.work)).await?)?;
+        let found = async {
+            let mut lent = self.work.lend().await?;
+            let found = migrate::Found::read(lent.sql()).await;
+            lent.heard(found)
+        };
+        self.work(found).await?.check()?;
         self.write_something().await
     }
 }

@@ -9,7 +9,7 @@ use super::{
     PgStore,
     column::{Cells, bytes, millis},
     effects::list,
-    fault::unreadable,
+    errors::unreadable,
 };
 
 #[async_trait]

@@ -21,8 +21,8 @@ use sqlx::{
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
-    fault::{PART, within},
-    lookout::Lookout,
+    errors::{PART, within},
+    health_probe::HealthProbe,
 };
 use crate::pools::PoolUse;
 
@@ -95,7 +95,7 @@ pub struct Pool {
 /// What is known of the server by way of this pool.
 #[derive(Debug)]
 struct Known {
-    lookout: Lookout,
+    health_probe: HealthProbe,
     /// When a connection was found to be of no more use: those that nobody has used since may have gone with it, as they do when the
     /// server starts anew, and are asked first. So one call hears of it, and not one for each connection.
     doubted: Mutex<Option<Instant>>,
@@ -104,14 +104,22 @@ struct Known {
 }
 
 impl Pool {
-    /// For the work. What is heard on its connections, the lookout hears of.
-    pub fn for_work(url: &str, options: &PgOptions, lookout: &Lookout) -> PortResult<Self> {
-        Self::new(url, options, options.connections, "on", lookout)
+    /// For the work. What is heard on its connections, the health_probe hears of.
+    pub fn for_work(
+        url: &str,
+        options: &PgOptions,
+        health_probe: &HealthProbe,
+    ) -> PortResult<Self> {
+        Self::new(url, options, options.connections, "on", health_probe)
     }
 
     /// For heartbeats.
-    pub fn for_beats(url: &str, options: &PgOptions, lookout: &Lookout) -> PortResult<Self> {
-        Self::new(url, options, BEAT_CONNECTIONS, "off", lookout)
+    pub fn for_beats(
+        url: &str,
+        options: &PgOptions,
+        health_probe: &HealthProbe,
+    ) -> PortResult<Self> {
+        Self::new(url, options, BEAT_CONNECTIONS, "off", health_probe)
     }
 
     fn new(
@@ -119,12 +127,12 @@ impl Pool {
         options: &PgOptions,
         connections: u32,
         durable: &str,
-        lookout: &Lookout,
+        health_probe: &HealthProbe,
     ) -> PortResult<Self> {
         let bound = options.statement_timeout.as_millis().to_string();
         let connect = parse(url)?
             .options([("statement_timeout", bound.as_str()), ("synchronous_commit", durable)]);
-        let known = Arc::new(Known::new(lookout.clone()));
+        let known = Arc::new(Known::new(health_probe.clone()));
         let maker = Maker { connect, known: known.clone() };
         let pool = managed::Pool::builder(maker).max_size(connections.max(1) as usize).build();
         let connections = pool.map_err(|error| PortError::broken(PART, error))?;
@@ -156,8 +164,8 @@ impl Pool {
 }
 
 impl Known {
-    fn new(lookout: Lookout) -> Self {
-        Self { lookout, doubted: Mutex::default(), waited_for: Mutex::default() }
+    fn new(health_probe: HealthProbe) -> Self {
+        Self { health_probe, doubted: Mutex::default(), waited_for: Mutex::default() }
     }
 
     /// A connection is of no more use.
@@ -209,7 +217,7 @@ impl managed::Manager for Maker {
             .notify(note)
             .await;
         *known.waited_for.lock() = None;
-        made.inspect(|_| known.lookout.heard())
+        made.inspect(|_| known.health_probe.heard())
     }
 
     async fn recycle(
@@ -223,7 +231,7 @@ impl managed::Manager for Maker {
         if self.known.doubts(metrics) {
             // All of a pool go half open together, and each would keep its caller for the whole time to acquire.
             alive(sql, ALIVE_WITHIN).await?;
-            self.known.lookout.heard();
+            self.known.health_probe.heard();
         }
         Ok(())
     }
@@ -255,7 +263,7 @@ impl Lent {
     /// Gives the connection back with the answer that it gave, unless that says that it is of no more use.
     pub fn heard<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
         if matches!(answer, Ok(_) | Err(sqlx::Error::Database(_))) {
-            self.known.lookout.heard();
+            self.known.health_probe.heard();
         }
         if let (Some(taken), Err(error)) = (self.taken.take(), &answer)
             && !leaves_it_sound(error)
@@ -283,7 +291,7 @@ impl Drop for Lent {
         let Ok(runtime) = Handle::try_current() else { return known.lost(taken) };
         runtime.spawn(async move {
             match alive(&mut taken, HEARD_OUT_WITHIN).await {
-                Ok(()) => known.lookout.heard(),
+                Ok(()) => known.health_probe.heard(),
                 Err(_) => known.lost(taken),
             }
         });

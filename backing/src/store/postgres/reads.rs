@@ -102,7 +102,7 @@ impl PgStore {
             return Ok(None);
         }
         let bounded = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        let query = sqlx::query("SELECT item, job, error FROM spool.items($1, $2, $3)")
+        let query = sqlx::query("SELECT item, job, error FROM spool.batch_items($1, $2, $3)")
             .bind(batch.0)
             .bind(bounded(from))
             .bind(bounded(most));
@@ -111,7 +111,7 @@ impl PgStore {
             let mut cells = Cells::of(row);
             let item = cells.number::<i32, _>("jobs.item")?;
             let (job, error): (Option<Uuid>, _) =
-                (cells.take()?, cells.maybe_json("refusals.error")?);
+                (cells.take()?, cells.maybe_json("refused_items.error")?);
             seats.extend(job.map(Ok).or(error.map(Err)).map(|what| (item, what)));
         }
         let jobs: Vec<Uuid> =
@@ -152,13 +152,14 @@ impl PgStore {
         after: Option<JobId>,
         most: u32,
     ) -> PortResult<Page<JobView>> {
-        let query = sqlx::query("SELECT jobs, next_behind FROM spool.list($1, $2, $3, $4, $5, $6)")
-            .bind(tenant.0.clone())
-            .bind(filter.status.map(|status| status.as_str()))
-            .bind(filter.kind.clone())
-            .bind(filter.tag.as_ref().map(column::text).transpose()?)
-            .bind(after.map(|job| job.0))
-            .bind(i32::try_from(most).unwrap_or(i32::MAX));
+        let query =
+            sqlx::query("SELECT jobs, next_behind FROM spool.list_jobs($1, $2, $3, $4, $5, $6)")
+                .bind(tenant.0.clone())
+                .bind(filter.status.map(|status| status.as_str()))
+                .bind(filter.kind.clone())
+                .bind(filter.tag.as_ref().map(column::text).transpose()?)
+                .bind(after.map(|job| job.0))
+                .bind(i32::try_from(most).unwrap_or(i32::MAX));
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let (jobs, next): (Vec<Uuid>, Option<Uuid>) = (list(&mut cells)?, cells.take()?);

@@ -18,7 +18,7 @@ impl PgStore {
         let row = self.work(query.fetch_one(&self.work)).await?;
         let rows: u64 = Cells::of(&row).number::<i64, _>("removed")?;
         let removed = rows + self.retain_traces(retention).await?;
-        let query = sqlx::query("SELECT spool.turn_partitions($1)").bind(millis(retention.jobs));
+        let query = sqlx::query("SELECT spool.rotate_partitions($1)").bind(millis(retention.jobs));
         self.work(query.execute(&self.work)).await?;
         Ok(removed)
     }
@@ -27,7 +27,7 @@ impl PgStore {
     /// processes that both begin take turns in the server, and the second finds little to do.
     pub(super) async fn tidy(&self) -> PortResult<()> {
         let row =
-            self.work(sqlx::query("SELECT spool.wants_vacuum()").fetch_one(&self.work)).await?;
+            self.work(sqlx::query("SELECT spool.needs_vacuum()").fetch_one(&self.work)).await?;
         let wanted: Option<bool> = Cells::of(&row).take()?;
         if wanted != Some(true) || self.tidying.swap(true, Ordering::AcqRel) {
             return Ok(());

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     PgStore,
     column::{self, Cells},
-    fault::unreadable,
+    errors::unreadable,
 };
 
 /// A row's cells, in the order in which [`read`] takes them; a parameter `AND …` ends the statement.

@@ -159,7 +159,7 @@ impl PgStore {
             "WITH held AS (
                  SELECT t.id, t.tenant, t.key FROM unnest($2::uuid[], $3::bigint[]) u (id, fence) JOIN spool.tasks t ON t.id = u.id AND t.fence = u.fence
                  WHERE t.worker = $1 AND t.state = 'running' AND t.key IS NOT NULL ORDER BY t.id FOR UPDATE OF t)
-             UPDATE spool.tasks t SET key = NULL, leads = false FROM held WHERE t.id = held.id RETURNING held.tenant, held.key",
+             UPDATE spool.tasks t SET key = NULL, is_leader = false FROM held WHERE t.id = held.id RETURNING held.tenant, held.key",
         )
         .bind(worker.0)
         .bind(tasks)
@@ -181,7 +181,7 @@ impl PgStore {
         let columns = EndingColumns::of(&endings);
         let query = sqlx::query(
             "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, started_at,
-                 finished_at, attempts, task, status, keyed, halted
+                 finished_at, attempts, task, status, keyed, batches_to_stop
              FROM spool.settle_solo($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(worker.0)
@@ -214,7 +214,7 @@ impl PgStore {
             return Ok(BTreeSet::new());
         }
         let query = sqlx::query(
-            "SELECT changes, jobs, readied FROM spool.settle_retries($1, $2, $3, $4, $5)",
+            "SELECT retried, jobs, ready_queues FROM spool.settle_retries($1, $2, $3, $4, $5)",
         )
         .bind(worker.0)
         .bind(retries.iter().map(|retry| retry.task).collect::<Vec<_>>())
@@ -225,7 +225,7 @@ impl PgStore {
         let mut cells = Cells::of(&row);
         let changes: Vec<Uuid> = list(&mut cells)?;
         effects.jobs.extend(list::<Uuid>(&mut cells)?);
-        effects.readied.extend(column::queues(&list::<String>(&mut cells)?)?);
+        effects.ready_queues.extend(column::queues(&list::<String>(&mut cells)?)?);
         Ok(changes.into_iter().collect())
     }
 
@@ -282,7 +282,7 @@ impl PgStore {
             Holder::Expired => None,
         };
         let query = sqlx::query(
-            "SELECT settled, (fx).jobs, (fx).readied, (fx).stopping, (fx).tenants, (fx).keys, (fx).halted, (fx).again
+            "SELECT settled, (effects).*
              FROM spool.settle_plans($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
                  $22, $23, $24, $25, $26, $27)",
         )
@@ -363,7 +363,7 @@ fn solo_view(
     if let Some(key) = cells.take::<Option<Vec<u8>>>()? {
         effects.keys.insert((view.tenant.0.clone(), key));
     }
-    effects.halted.extend(list::<Uuid>(&mut cells)?);
+    effects.batches_to_stop.extend(list::<Uuid>(&mut cells)?);
     Ok((task, view))
 }
 

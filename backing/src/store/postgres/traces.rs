@@ -19,7 +19,7 @@ impl PgStore {
         if jobs.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query("SELECT spool.keep_traces($1, $2)").bind(jobs).bind(traces);
+        let query = sqlx::query("SELECT spool.store_traces($1, $2)").bind(jobs).bind(traces);
         self.work(query.execute(&self.work)).await.map(drop)
     }
 

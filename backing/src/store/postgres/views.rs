@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     PgStore,
     column::{self, Cells},
-    fault::unreadable,
+    errors::unreadable,
 };
 
 /// Ids in one statement.
@@ -33,7 +33,7 @@ impl PgStore {
             let query = sqlx::query(
                 "SELECT id, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, started_at,
                      finished_at, attempts, status, error, result, solo, open_tasks, total_tasks, progress, stage, waiting_for, kinds
-                 FROM spool.views($1, $2)",
+                 FROM spool.job_views($1, $2)",
             )
             .bind(tenant.map(|tenant| tenant.0.clone()))
             .bind(some.to_vec());

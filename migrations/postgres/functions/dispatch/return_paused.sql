@@ -1,0 +1,16 @@
+-- Returns the queued tasks of a paused queue or tenant to ready, including those that a dispatcher
+-- queued before it saw the pause.
+CREATE OR REPLACE FUNCTION spool.return_paused(c spool.queue) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_sort = off SET jit = off
+AS $$
+DECLARE
+    held uuid[];
+BEGIN
+    held := ARRAY(
+        SELECT t.id FROM spool.taken(c) t WHERE t.state = 'queued' AND EXISTS (
+            SELECT FROM spool.pauses p WHERE (p.scope = 'queue' AND p.name = c::text)
+                OR (p.scope = 'tenant' AND p.name = t.tenant)));
+    UPDATE spool.tasks t SET state = 'ready', phase = 1, queued_at = NULL WHERE t.id = ANY (held)
+        AND t.state = 'queued';
+END $$;

@@ -1,0 +1,21 @@
+-- Of these artifacts, those that have had no reference for `quiet_ms`. An artifact that is first
+-- seen without a reference is noted.
+CREATE OR REPLACE FUNCTION spool.unreferenced(a_hashes bytea[], quiet_ms bigint) RETURNS bytea[]
+    LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_sort = off SET jit = off
+AS $$
+DECLARE
+    at bigint := spool.now_ms();
+    unreferenced bytea[];
+BEGIN
+    unreferenced := ARRAY(SELECT u FROM unnest(a_hashes) u
+        WHERE NOT EXISTS (SELECT FROM spool.job_artifacts a WHERE a.hash = u)
+            AND NOT EXISTS (SELECT FROM spool.memo_artifacts a WHERE a.hash = u));
+    DELETE FROM spool.unreferenced_artifacts n WHERE n.hash = ANY (a_hashes)
+        AND n.hash <> ALL (unreferenced);
+    INSERT INTO spool.unreferenced_artifacts (hash, since) SELECT u, at FROM unnest(unreferenced) u
+        ON CONFLICT DO NOTHING;
+    RETURN ARRAY(SELECT n.hash FROM spool.unreferenced_artifacts n WHERE n.hash = ANY (unreferenced)
+        AND n.since <= at - quiet_ms);
+END $$;
