@@ -4,6 +4,7 @@
 //! so no test sleeps and hopes.
 
 mod accept;
+mod attempts_and_ranks;
 mod batches;
 mod clients;
 mod connections;
@@ -28,7 +29,6 @@ mod plans;
 mod races;
 mod schedules;
 mod subject;
-mod told;
 mod traces;
 mod views;
 mod work;
