@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::queue::Queue;
 
-/// What `--help` says below the options.
+/// Text below the options in `--help`.
 const EXIT_CODES: &str = "Exit codes:
   0  done
   1  the job failed, was cancelled, or the command could not be carried out
@@ -25,12 +25,10 @@ pub struct Cli {
     /// The configuration file; `spool.toml` in the current folder if that is there.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs everything in one process: API, dispatcher, workers, with all data in one folder.
@@ -47,8 +45,8 @@ pub enum Command {
     /// Brings the database's schema up to date.
     #[command(after_help = "Example:\n  spool migrate")]
     Migrate,
-    /// Checks the configuration and reaches for every part; with a file, says of a composition what is wrong with it, or how long it is
-    /// and how much of it is in the cache.
+    /// Checks the configuration and every part it names; with a file, checks a composition: its
+    /// faults, or its length and how much of it is in the cache.
     #[command(after_help = "Examples:\n  spool check\n  spool check composition.json")]
     Check(Check),
     /// Posts a job: a file with `{"kind", "input"}`, or a composition to render.
@@ -65,10 +63,10 @@ pub enum Command {
     /// Follows a job or a batch to its end.
     #[command(after_help = "Example:\n  spool watch 01932b6e-7f00-7abc-8def-0123456789ab")]
     Watch(Id),
-    /// Cancels what has not settled of a job or a batch.
+    /// Cancels the unsettled work of a job or a batch.
     #[command(after_help = "Example:\n  spool cancel 01932b6e-7f00-7abc-8def-0123456789ab")]
     Cancel(Id),
-    /// Runs again what did not succeed of a job or a batch.
+    /// Runs the failed or cancelled work of a job or a batch again.
     #[command(after_help = "Example:\n  spool retry 01932b6e-7f00-7abc-8def-0123456789ab")]
     Retry(Id),
     /// Makes jobs recur: lists, makes, deletes, pauses and resumes schedules.
@@ -76,7 +74,7 @@ pub enum Command {
         after_help = "Example:\n  echo '{\"cron\":\"30 9 * * MON-FRI\",\"timezone\":\"Europe/Berlin\",\"job\":{\"kind\":\"video\",\"input\":{\"topic\":\"Tides\"}}}' \\\n    | spool schedules create -"
     )]
     Schedules(crate::commands::schedules::Schedules),
-    /// Lists tasks that failed for good, shows every attempt of one, tries them anew.
+    /// Lists tasks that failed for good, shows every attempt of one, retries them.
     #[command(
         after_help = "Examples:\n  spool dead list --code timeout\n  spool dead retry --kind speech --class transient"
     )]
@@ -86,39 +84,36 @@ pub enum Command {
         after_help = "Examples:\n  spool limits set provider text 8\n  spool limits set tenant '*' 20\n  spool limits list"
     )]
     Limits(crate::commands::controls::Limits),
-    /// Pauses a queue or a tenant: nothing new of it is started, what runs goes on.
+    /// Pauses a queue or a tenant: nothing new of it starts, running tasks go on.
     #[command(after_help = "Examples:\n  spool pause --queue render\n  spool pause --tenant acme")]
     Pause(crate::commands::controls::Pause),
     /// Resumes a queue or a tenant.
     #[command(after_help = "Example:\n  spool resume --queue render")]
     Resume(crate::commands::controls::Pause),
-    /// Shows what waits and runs in each queue.
+    /// Shows the waiting and running tasks of each queue.
     #[command(after_help = "Example:\n  spool queues")]
     Queues(ServerArg),
-    /// Shows who is alive and runs what.
+    /// Shows the live workers and the tasks they run.
     #[command(after_help = "Example:\n  spool workers")]
     Workers(ServerArg),
-    /// Renders a composition here, without a server; what is in the cache is not rendered again.
+    /// Renders a composition here, without a server; parts in the cache are not rendered again.
     #[command(after_help = "Example:\n  spool render composition.json -o out.mp4")]
     Render(Render),
     /// Makes a picture of one moment of a composition, without a server.
     #[command(after_help = "Example:\n  spool still composition.json -t 2.5 -o frame.png")]
     Still(Still),
-    /// Says what a media file is.
+    /// Describes a media file.
     #[command(after_help = "Example:\n  spool probe clip.mp4")]
     Probe(Probe),
     /// Shows, clears and fills a server's caches.
     #[command(after_help = "Example:\n  spool cache stats")]
     Cache(crate::commands::cache::Cache),
-    /// Loads a running server with echo jobs and measures it.
+    /// Measures a running server under a load of echo jobs.
     #[command(after_help = "Example:\n  spool bench --jobs 20000 --batch 500")]
     Bench(crate::commands::bench::Bench),
     /// Prints completions for a shell.
     #[command(after_help = "Example:\n  spool completions bash > /etc/bash_completion.d/spool")]
-    Completions {
-        /// The shell.
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
     /// Parses media on behalf of a worker; started by workers only.
     #[command(hide = true)]
     MediaChild,
@@ -130,13 +125,12 @@ pub struct Dev {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
     pub listen: SocketAddr,
-    /// The folder that holds all data; made if it is missing.
+    /// The folder for all data; created if it is missing.
     #[arg(long, default_value = "spool-data", value_name = "DIR")]
     pub data: PathBuf,
     /// Lets sources be local files below this folder (repeatable).
     #[arg(long, value_name = "DIR")]
     pub allow: Vec<PathBuf>,
-    /// Which queues to run, and how many side by side.
     #[command(flatten)]
     pub slots: SlotArgs,
 }
@@ -152,24 +146,24 @@ pub struct Serve {
 /// Options of `work`.
 #[derive(Debug, Args)]
 pub struct Work {
-    /// Which queues to run, and how many side by side.
     #[command(flatten)]
     pub slots: SlotArgs,
     /// Lets sources be local files below this folder (repeatable).
     #[arg(long, value_name = "DIR")]
     pub allow: Vec<PathBuf>,
-    /// Serves `/health` and `/metrics` here.
+    /// Serves `/health` and `/metrics` at this address.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
 }
 
-/// Classes and slots.
+/// The queues that a worker takes tasks from, and its slots.
 #[derive(Debug, Args)]
 pub struct SlotArgs {
-    /// Runs only these queues (repeatable); all unless said.
+    /// Takes tasks of these queues only (repeatable); of all by default.
     #[arg(long, value_enum, value_name = "CLASS")]
     pub queue: Vec<QueueArg>,
-    /// Attempts side by side in each queue; by default the cores for render, 64 for generate, 16 for light.
+    /// Attempts side by side in each queue; by default the number of cores for render, 64 for
+    /// generate, 16 for light.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub slots: Option<u32>,
 }
@@ -196,7 +190,7 @@ impl From<QueueArg> for Queue {
 }
 
 impl SlotArgs {
-    /// Slots by queue.
+    /// Returns the slots by queue.
     pub fn by_queue(&self) -> Vec<(Queue, u32)> {
         let cores = std::thread::available_parallelism()
             .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
@@ -219,12 +213,12 @@ pub struct Check {
     /// A composition; `-` reads it from standard input.
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Where its sources are fetched to, and what is there already is looked up.
+    /// The server that fetches the sources and looks its cache up.
     #[command(flatten)]
-    pub here: Here,
+    pub here: LocalArgs,
 }
 
-/// Where the server is.
+/// The server to ask.
 #[derive(Debug, Clone, Args)]
 pub struct ServerArg {
     /// The server's address.
@@ -238,13 +232,12 @@ pub struct Submit {
     /// The file; `-` reads standard input.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Follows what was posted to its end.
+    /// Follows the job or batch to its end.
     #[arg(long)]
     pub watch: bool,
     /// Sent as `Idempotency-Key`: the same key posts once.
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
-    /// Where to post it.
     #[command(flatten)]
     pub server: ServerArg,
 }
@@ -255,7 +248,6 @@ pub struct Id {
     /// The id of a job or a batch.
     #[arg(value_name = "ID", value_parser = parse_id)]
     pub id: uuid::Uuid,
-    /// Where it is.
     #[command(flatten)]
     pub server: ServerArg,
 }
@@ -269,9 +261,8 @@ pub struct Render {
     /// The file to write.
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-    /// How.
     #[command(flatten)]
-    pub here: Here,
+    pub here: LocalArgs,
 }
 
 /// Options of `still`.
@@ -280,27 +271,26 @@ pub struct Still {
     /// The composition; `-` reads it from standard input.
     #[arg(value_name = "COMP")]
     pub file: PathBuf,
-    /// The moment, in seconds from the start.
+    /// The time in the composition, in seconds.
     #[arg(short = 't', long = "time", default_value = "0", value_name = "SECONDS", value_parser = parse_seconds)]
     pub time: serde_json::Number,
-    /// The picture to write; its extension says which kind: png, jpg or webp.
+    /// The picture to write; its extension decides the format: png, jpg or webp.
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-    /// How.
     #[command(flatten)]
-    pub here: Here,
+    pub here: LocalArgs,
 }
 
-/// Options of what works here, without a server.
+/// Options of commands that work here, without a server.
 #[derive(Debug, Args)]
-pub struct Here {
-    /// Where rendered parts are kept between runs; `spool` in the user's cache folder unless said.
+pub struct LocalArgs {
+    /// The folder for rendered parts between runs; by default `spool` in the user's cache folder.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     /// Lets sources be local files below this folder, besides the composition's own (repeatable).
     #[arg(long, value_name = "DIR")]
     pub allow: Vec<PathBuf>,
-    /// Segments rendered side by side; the cores unless said.
+    /// Segments rendered side by side; by default the number of cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub slots: Option<u32>,
     /// Values for merge fields: `NAME=VALUE` (repeatable).
@@ -311,7 +301,6 @@ pub struct Here {
 /// Options of `probe`.
 #[derive(Debug, Args)]
 pub struct Probe {
-    /// The file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
@@ -323,7 +312,7 @@ fn parse_id(text: &str) -> Result<uuid::Uuid, String> {
     })
 }
 
-/// As it is written, so that it stays exact.
+/// Keeps the text as it was given, so that the number stays exact.
 fn parse_seconds(text: &str) -> Result<serde_json::Number, String> {
     serde_json::from_str(text).map_err(|_| "give seconds, such as 2.5".to_owned())
 }

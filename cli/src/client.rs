@@ -1,4 +1,4 @@
-//! Speaks the API on behalf of the commands: to a server, or to a producer in this very process.
+//! A client of the API for the commands: of a server, or of a producer in this process.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use tower::ServiceExt;
 
 use crate::exit::Failure;
 
-/// Who answers.
+/// A client of one server, or of the producer in this process.
 #[derive(Debug, Clone)]
 pub struct Client {
     base: String,
-    way: Way,
-    /// What the jobs that it posts are tagged with.
+    transport: Transport,
+    /// Tag of the jobs that it posts.
     tag: Option<String>,
 }
 
 #[derive(Debug, Clone)]
-enum Way {
+enum Transport {
     Server(reqwest::Client),
     InProcess(Router),
 }
 
-/// The most an answer in process may be; nothing of ours comes near it.
+/// The most bytes of an answer in process; far above any real answer.
 const MAX_ANSWER: usize = 1 << 30;
 
 impl Client {
@@ -39,12 +39,20 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|error| Failure::Failed(format!("no HTTP client can be made: {error}")))?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), way: Way::Server(http), tag: None })
+        Ok(Self {
+            base: base.trim_end_matches('/').to_owned(),
+            transport: Transport::Server(http),
+            tag: None,
+        })
     }
 
-    /// The producer behind this router, without a socket; the jobs that it posts with [`Client::post_job`] are tagged.
+    /// A client of the router in this process. It tags the jobs of [`Client::post_job`].
     pub fn in_process(router: Router, tag: String) -> Self {
-        Self { base: "http://localhost".to_owned(), way: Way::InProcess(router), tag: Some(tag) }
+        Self {
+            base: "http://localhost".to_owned(),
+            transport: Transport::InProcess(router),
+            tag: Some(tag),
+        }
     }
 
     /// Posts a job with this client's tag.
@@ -82,11 +90,11 @@ impl Client {
     }
 
     /// Reads the path for a job's id, or that for a batch's, whichever the server knows; says which it was.
-    pub async fn find(&self, id: uuid::Uuid) -> Result<(Thing, Value), Failure> {
-        for thing in [Thing::Job, Thing::Batch] {
-            match self.get(&thing.path(id)).await {
+    pub async fn find(&self, id: uuid::Uuid) -> Result<(JobOrBatch, Value), Failure> {
+        for resource in [JobOrBatch::Job, JobOrBatch::Batch] {
+            match self.get(&resource.path(id)).await {
                 Err(Failure::Refused(said)) if said.starts_with("404") => {}
-                answer => return answer.map(|value| (thing, value)),
+                answer => return answer.map(|value| (resource, value)),
             }
         }
         Err(Failure::Refused(format!("404: {} knows no job and no batch {id}", self.base)))
@@ -113,9 +121,9 @@ impl Client {
         let request = request.body(bytes).map_err(|error| {
             Failure::Failed(format!("`{}` is not a server's address: {error}", self.base))
         })?;
-        let (status, text) = match &self.way {
-            Way::Server(http) => self.ask_server(http, request).await?,
-            Way::InProcess(router) => ask_router(router.clone(), request).await?,
+        let (status, text) = match &self.transport {
+            Transport::Server(http) => self.ask_server(http, request).await?,
+            Transport::InProcess(router) => ask_router(router.clone(), request).await?,
         };
         let value = serde_json::from_slice(&text).unwrap_or(Value::Null);
         if status.is_success() { Ok(value) } else { Err(refusal(status, &value)) }
@@ -160,16 +168,16 @@ async fn ask_router(
     Ok((status, body.to_vec()))
 }
 
-/// What an id stands for.
+/// What an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Thing {
+pub enum JobOrBatch {
     /// One job.
     Job,
     /// Many.
     Batch,
 }
 
-impl Thing {
+impl JobOrBatch {
     /// Where it is read.
     pub fn path(self, id: impl std::fmt::Display) -> String {
         match self {

@@ -1,7 +1,8 @@
-//! Where the parts are and how they are set: one TOML file, overridden by one `SPOOL_…` variable for each of its keys.
+//! Configuration: one TOML file, in which one `SPOOL_…` variable overrides each key.
 //!
-//! Read once, whole, before anything starts. An unknown key in the file is an error (a misspelled setting must not be silently
-//! ignored); an unknown variable is a warning (other tools may own the prefix).
+//! It is read once, whole, before anything starts. An unknown key in the file is an error, since a
+//! misspelled setting must not be ignored; an unknown variable is a warning, since other tools may
+//! use the prefix.
 
 use std::{
     collections::BTreeMap,
@@ -25,43 +26,49 @@ pub struct Config {
     pub redis_url: Option<String>,
     /// Artifacts: `file:///srv/spool/artifacts`.
     pub artifacts_url: Option<String>,
-    /// What stands before `/v1/artifacts/…` in URLs given to clients, where it is not the address they called.
+    /// URL prefix of `/v1/artifacts/…` in results, where it differs from the address that was
+    /// called.
     pub public_url: Option<String>,
-    /// Whether the kind `echo` is there; always in `spool dev`.
+    /// Offers the kind `echo`; `spool dev` always does.
     pub echo: bool,
-    /// Lost workers after which a task is failed as poison.
+    /// Lost workers after which a task fails as poison.
     pub quarantine_after: u16,
-    /// Seconds that running attempts get to end when a worker is told to stop.
+    /// Seconds that running attempts get to finish when a worker is told to stop.
     pub grace_seconds: u64,
-    /// Where workers make scratch folders; the system's temporary folder unless said.
+    /// Folder for workers' scratch folders; by default in the system's temporary folder.
     pub scratch: Option<PathBuf>,
     /// Folders whose files may be sources (in the variable: separated by `:`).
     pub allow: Vec<PathBuf>,
-    /// Whether sources may be fetched from private and loopback addresses.
+    /// Allows sources from private and loopback addresses.
     pub private_sources: bool,
-    /// Tasks waiting in a queue beyond which submits are answered with 503, under [`common::limits::COUNTED_BACKLOG`]; unbounded unless set.
+    /// Waiting tasks in a queue beyond which submits are answered with 503; under
+    /// [`common::limits::COUNTED_BACKLOG`], unbounded by default.
     pub max_backlog: Option<u64>,
     /// Days that final jobs are kept.
     pub keep_jobs_days: u64,
     /// Days that unused memos are kept.
     pub keep_memos_days: u64,
-    /// Hours that an artifact's bytes are kept after the last memo or job that named it is gone; at least 1.
+    /// Hours that an artifact is kept after the last memo or job that refers to it is gone; at
+    /// least 1.
     pub keep_artifacts_hours: u64,
     /// Classic durable queues instead of quorum queues, for a single broker node.
     pub classic_queues: bool,
-    /// Connections to PostgreSQL for the work of one process; two more are kept for heartbeats.
+    /// PostgreSQL connections of one process; heartbeats have two more.
     pub database_connections: u32,
-    /// Connections to RabbitMQ that one process publishes by: how many dispatches may be under way at once.
+    /// RabbitMQ connections that one process publishes on: the number of publishes under way at
+    /// once.
     pub amqp_publishers: u32,
-    /// Where a worker keeps files near that it fetched or made, if the artifacts are on another file system; beside its scratch unless said.
+    /// Folder for local copies of artifacts that a worker fetched or made, if the artifacts are on
+    /// another file system; by default beside its scratch folder.
     pub disk_cache: Option<PathBuf>,
-    /// The most bytes of them; 0 for none.
+    /// The most bytes of local copies; 0 turns them off.
     pub disk_cache_bytes: u64,
-    /// What the names of exchanges, queues and Redis keys begin with, so that several fleets can share servers.
+    /// Prefix of exchange, queue and Redis key names, so that several fleets can share servers.
     pub namespace: String,
-    /// Who writes, speaks, paints and listens: `[providers]` and a `[providers.services.NAME]` for each service. Its variables:
-    /// `SPOOL_PROVIDERS_TEXT=openai,offline` and its like, and `SPOOL_NAME_API_KEY`, `SPOOL_NAME_BASE_URL`, … for each service, and
-    /// always for one named `openai`.
+    /// Providers of text, speech, images and transcription: `[providers]`, and
+    /// `[providers.services.NAME]` for each service. Variables:
+    /// `SPOOL_PROVIDERS_TEXT=openai,offline` and so on, and `SPOOL_NAME_API_KEY`,
+    /// `SPOOL_NAME_BASE_URL`, … for each service, and always for one named `openai`.
     pub providers: worker::providers::Config,
 }
 
@@ -94,10 +101,10 @@ impl Default for Config {
     }
 }
 
-/// Variables that are read elsewhere: by clap, by the log, by the scripts.
+/// Variables that are read elsewhere: by clap, the log and the scripts.
 const OTHER_VARIABLES: &[&str] = &["SPOOL_SERVER", "SPOOL_LOG", "SPOOL_SERVICES_DIR"];
 
-/// How a variable's text becomes a value of the file.
+/// How the text of a variable becomes a value of the file.
 #[derive(Debug, Clone, Copy)]
 enum Shape {
     Text,
@@ -131,7 +138,8 @@ const KEYS: &[(&str, Shape)] = &[
 ];
 
 impl Config {
-    /// Reads the file (`spool.toml` here, if there is one and none is named) and this process's environment.
+    /// Reads the file (by default `spool.toml` in the current folder, if it is there) and this
+    /// process's environment.
     pub fn read(file: Option<&Path>) -> Result<Self, Failure> {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -173,7 +181,7 @@ impl Config {
         Ok(config)
     }
 
-    /// A URL that must be there, or which key and variable to set.
+    /// Returns a URL that must be set, or an error that names its key and variable.
     pub fn required<'a>(&self, value: &'a Option<String>, key: &str) -> Result<&'a str, Failure> {
         let missing = || {
             Failure::Configuration(format!(
@@ -204,7 +212,7 @@ const SERVICE_KEYS: &[(&str, Shape)] = &[
     ("breaker_seconds", Shape::Number),
 ];
 
-/// Puts the variables of the providers where the file would have them; answers with the names that it knows.
+/// Copies the providers' variables to their keys in the file; returns the names of the variables.
 fn provider_variables(
     table: &mut Table,
     variables: &BTreeMap<String, String>,
@@ -226,7 +234,7 @@ fn provider_variables(
         let mut settings = inner_table(&mut services, &service)?;
         for (key, shape) in SERVICE_KEYS {
             let name = variable(&format!("{}_{key}", service.replace('-', "_")));
-            // A variable that is there and empty is how containers leave one out.
+            // An empty variable counts as unset: containers cannot unset one.
             if let Some(text) = variables.get(&name).filter(|text| !text.is_empty()) {
                 settings.insert((*key).to_owned(), shape.read(&name, text)?);
             }
@@ -239,7 +247,7 @@ fn provider_variables(
     Ok(known)
 }
 
-/// Takes a table out of another to be changed; an empty one where there is none.
+/// Takes a table out of another to change it; an empty one if it is not there.
 fn inner_table(table: &mut Table, key: &str) -> Result<Table, Failure> {
     match table.remove(key) {
         Some(Value::Table(inner)) => Ok(inner),
@@ -248,7 +256,7 @@ fn inner_table(table: &mut Table, key: &str) -> Result<Table, Failure> {
     }
 }
 
-/// A service without any setting is not one.
+/// A service without any setting is skipped.
 fn put_back(table: &mut Table, key: &str, inner: Table) {
     if !inner.is_empty() {
         table.insert(key.to_owned(), Value::Table(inner));
@@ -381,7 +389,7 @@ mod tests {
             .collect();
         Config::from_parts(file, &BTreeMap::new()).expect("all keys are fields");
         let fields = format!("{:?}", Config::default());
-        // `providers` and what is in it has variables of its own shape.
+        // `providers` has variables of a shape of its own.
         let inside = format!("{:?}", Config::default().providers).matches(": ").count() + 1;
         assert_eq!(
             fields.matches(": ").count() - inside,
@@ -404,7 +412,7 @@ mod tests {
                 .split(&format!(" {key}: "))
                 .nth(1)
                 .and_then(|rest| rest.split(", ").next());
-            // Texts and folders that are not set have their default in words.
+            // The defaults of texts and folders are described in words.
             if let (Shape::Flag | Shape::Number, Some(default)) =
                 (shape, default.filter(|default| *default != "None"))
             {

@@ -1,4 +1,4 @@
-//! How a command ends: one sentence on standard error and a documented code.
+//! Exit of a command: one sentence on standard error and a documented code.
 
 use std::process::ExitCode;
 
@@ -42,10 +42,10 @@ impl From<common::port::PortError> for Failure {
 }
 
 /// What a command answers.
-pub type Outcome = Result<(), Failure>;
+pub type CommandResult = Result<(), Failure>;
 
 /// Says why it failed, once, and turns it into the process's exit code.
-pub fn finish(outcome: Outcome, json: bool) -> ExitCode {
+pub fn finish(outcome: CommandResult, json: bool) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -25,7 +25,8 @@ pub fn read_json(path: &Path) -> Result<Value, Failure> {
         .map_err(|error| Failure::Failed(format!("{shown} is not JSON: {error}")))
 }
 
-/// A job as it is posted: what has a `kind` is one, what has a `timeline` is a composition to render.
+/// Turns a document into a job request: one with a `kind` is a job, one with a `timeline` is a
+/// composition to render.
 pub fn as_job(document: Value) -> Result<Value, Failure> {
     if document.get("kind").is_some() {
         return Ok(document);
@@ -39,7 +40,7 @@ pub fn as_job(document: Value) -> Result<Value, Failure> {
     ))
 }
 
-/// A batch as it is posted: `{"jobs": […]}`, or a bare list of jobs or compositions.
+/// Turns a document into a batch request: `{"jobs": […]}`, or a bare list of jobs or compositions.
 pub fn as_batch(document: Value) -> Result<Value, Failure> {
     match document {
         Value::Array(jobs) => {

@@ -1,11 +1,12 @@
-//! Logs on standard error: text for a terminal, JSON for whoever collects them. `SPOOL_LOG` filters, such as `info,worker=debug`.
+//! Logs on standard error: text on a terminal, otherwise JSON. `SPOOL_LOG` filters, such as
+//! `info,worker=debug`.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// What libraries say of what we handle and say ourselves: a look for a queue that is not there yet is an error to the AMQP client, and a
-/// migration that finds its table there is news to the database's.
+/// Filters for libraries that log what we handle and log ourselves: the AMQP client reports a check
+/// for a missing queue as an error, the database client reports an existing migrations table.
 const UNHEARD: &str = "lapin=off,sqlx::postgres::notice=warn";
 
 /// Starts logging at `level` and above, unless `SPOOL_LOG` says otherwise.

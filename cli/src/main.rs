@@ -1,16 +1,16 @@
-//! The `spool` binary: reads the command line and the configuration, and wires the parts. What it wires is in `parts`, a file for each
-//! command is in `commands`.
+//! The `spool` binary: reads the command line and the configuration and runs a command. The wiring
+//! is in `dependencies`, each command in a file of `commands`.
 
 mod args;
 mod client;
 mod commands;
 mod config;
+mod dependencies;
 mod exit;
-mod handles;
 mod input;
 mod log;
-mod meters;
-mod parts;
+mod metrics;
+mod rlimits;
 mod signals;
 
 use std::process::ExitCode;
@@ -18,20 +18,20 @@ use std::process::ExitCode;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use commands::{
-    bench, cache, check, controls, dead, dev, migrate, probe, remote, render, schedules, serve,
+    bench, cache, check, controls, dead, dev, jobs, migrate, probe, render, schedules, serve,
     watch, work,
 };
 use config::Config;
-use exit::{Failure, Outcome};
+use exit::{CommandResult, Failure};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if matches!(cli.command, Command::MediaChild) {
-        // Before any thread is started: the child seals itself off, and threads would be outside of the seal.
+        // Before any thread starts: the process sandboxes itself, and a thread would stay outside.
         return media::child::main();
     }
     log::start(level(&cli.command));
-    handles::raise();
+    rlimits::raise();
     let json = cli.json;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
@@ -45,11 +45,12 @@ fn main() -> ExitCode {
     exit::finish(outcome, json)
 }
 
-/// Long-running commands tell what they do; the others only what went wrong, and those that work here say that themselves.
+/// The default log level: long-running commands report what they do, the others only errors. Commands
+/// that render here print their errors themselves.
 fn level(command: &Command) -> &'static str {
     match command {
         Command::Dev(_) | Command::Serve(_) | Command::Work(_) | Command::Migrate => "info",
-        // A damaged file of the cache is made anew, and they say so.
+        // A damaged file of the cache is rendered again, and they say so.
         Command::Render(_) | Command::Still(_) | Command::Check(_) => {
             "error,worker::kinds::child=off"
         }
@@ -57,7 +58,7 @@ fn level(command: &Command) -> &'static str {
     }
 }
 
-async fn run(cli: Cli) -> Outcome {
+async fn run(cli: Cli) -> CommandResult {
     let json = cli.json;
     let config = || Config::read(cli.config.as_deref());
     match cli.command {
@@ -66,12 +67,12 @@ async fn run(cli: Cli) -> Outcome {
         Command::Work(options) => work::run(options, config()?).await,
         Command::Migrate => migrate::run(config()?, json).await,
         Command::Check(options) => check::run(options, config()?, json).await,
-        Command::Submit(options) => remote::submit(options, json).await,
-        Command::Batch(options) => remote::batch(options, json).await,
-        Command::Status(options) => remote::status(options, json).await,
+        Command::Submit(options) => jobs::submit(options, json).await,
+        Command::Batch(options) => jobs::batch(options, json).await,
+        Command::Status(options) => jobs::status(options, json).await,
         Command::Watch(options) => watch::watch(options, json).await,
-        Command::Cancel(options) => remote::cancel(options, json).await,
-        Command::Retry(options) => remote::retry(options, json).await,
+        Command::Cancel(options) => jobs::cancel(options, json).await,
+        Command::Retry(options) => jobs::retry(options, json).await,
         Command::Schedules(options) => schedules::run(options, json).await,
         Command::Dead(options) => dead::run(options, json).await,
         Command::Limits(options) => controls::limits(options, json).await,

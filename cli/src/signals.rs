@@ -5,7 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
 
-/// A token that the first signal cancels. The second ends the process: children end with it, and what it held is run elsewhere.
+/// Returns a token that the first signal cancels. The second signal ends the process at once: its
+/// media processes end with it, and its tasks run elsewhere.
 pub fn stop_on_signals() -> Result<CancellationToken, Failure> {
     let failed = |error| Failure::Failed(format!("signals can't be listened to: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

@@ -1,8 +1,9 @@
-//! Loads a running server with echo jobs and says how it bore them.
+//! Measures a running server under a load of echo jobs.
 //!
-//! Latencies from submit to start and to result come from the server's own times of each job, so the client's polling adds nothing to
-//! them. Reads of `GET /v1/jobs/{id}` go on at a steady rate meanwhile, each timed from when it was due, so a stall is not hidden
-//! by the requests that it kept from being sent (coordinated omission).
+//! Latencies from submit to start and to result are differences of the server's own timestamps, so
+//! the client's polling adds nothing to them. Meanwhile `GET /v1/jobs/{id}` is read at a steady
+//! rate; each read is timed from when it was due, so a stall is not hidden by the requests it
+//! delayed (coordinated omission).
 
 use std::{
     sync::{
@@ -20,13 +21,13 @@ use tokio::time::MissedTickBehavior;
 use crate::{
     args::ServerArg,
     client::Client,
-    exit::{Failure, Outcome},
+    exit::{CommandResult, Failure},
 };
 
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// How many jobs.
+    /// Number of jobs.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub jobs: u64,
     /// Jobs in one call; 1 posts them singly.
@@ -41,19 +42,18 @@ pub struct Bench {
     /// The input of each job.
     #[arg(long, default_value = r#"{"value":1}"#)]
     pub input: String,
-    /// Gives up after so many seconds.
+    /// Gives up after this many seconds.
     #[arg(long, default_value_t = 300)]
     pub patience: u64,
-    /// Which server.
     #[command(flatten)]
     pub server: ServerArg,
 }
 
-/// Jobs looked at for their times, at most.
+/// The most jobs whose times are read.
 const SAMPLE: usize = 2_000;
 
 /// Runs the benchmark and prints its figures.
-pub async fn run(options: Bench, json: bool) -> Outcome {
+pub async fn run(options: Bench, json: bool) -> CommandResult {
     let input: Value = serde_json::from_str(&options.input)
         .map_err(|error| Failure::Failed(format!("--input is not JSON: {error}")))?;
     let client = Client::new(&options.server.server)?;
@@ -111,8 +111,8 @@ async fn post(client: &Client, batched: bool, count: u64, input: &Value) -> Resu
     }
 }
 
-/// The queue of echo has neither waiting nor running tasks.
-async fn wait_until_idle(client: &Client, deadline: Instant) -> Outcome {
+/// Waits until the queue of echo has neither waiting nor running tasks.
+async fn wait_until_idle(client: &Client, deadline: Instant) -> CommandResult {
     loop {
         let demand = client.get("/v1/queues/light/demand").await?;
         if demand["queued"].as_u64() == Some(0) && demand["running"].as_u64() == Some(0) {
@@ -125,7 +125,7 @@ async fn wait_until_idle(client: &Client, deadline: Instant) -> Outcome {
     }
 }
 
-/// Reads jobs at a steady rate until told to stop.
+/// Reads jobs at a steady rate until stopped.
 async fn read_steadily(
     client: Client,
     posted: Arc<Mutex<Vec<String>>>,
@@ -160,7 +160,7 @@ async fn read_steadily(
     reads.join_all().await.into_iter().collect()
 }
 
-/// Jobs with their times: all jobs of the first and last batches, or single jobs spread evenly.
+/// Reads the times of jobs: all of the first and last batches, or single jobs spread evenly.
 async fn sample(client: &Client, posted: &[String], batched: bool) -> Result<Vec<Value>, Failure> {
     let step = posted.len().div_ceil(if batched { SAMPLE / 100 } else { SAMPLE }).max(1);
     let chosen: Vec<&String> = posted.iter().step_by(step).chain(posted.last()).collect();
@@ -193,7 +193,7 @@ fn report(
     reads: Vec<Duration>,
     jobs: &[Value],
     json: bool,
-) -> Outcome {
+) -> CommandResult {
     let time = |job: &Value, name: &str| {
         job[name].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok())
     };
@@ -236,7 +236,8 @@ fn report(
     }
 }
 
-/// Milliseconds at the 50th, 95th and 99th percentile (nearest rank), or null without a measurement.
+/// Returns the 50th, 95th and 99th percentile in milliseconds (nearest rank), or null without a
+/// measurement.
 fn percentiles(mut times: Vec<Duration>) -> Value {
     times.sort_unstable();
     let at = |share: f64| {

@@ -1,24 +1,22 @@
-//! `cache`: what a server's caches do, and clearing and filling them.
+//! `cache`: shows, clears and fills a server's caches.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{remote, watch};
+use super::{jobs, watch};
 use crate::{
     args::ServerArg,
-    client::{Client, Thing},
-    exit::{Failure, Outcome},
+    client::{Client, JobOrBatch},
+    exit::{CommandResult, Failure},
 };
 
 /// Options of `cache`.
 #[derive(Debug, Args)]
 pub struct Cache {
-    /// What to do.
     #[command(subcommand)]
     pub action: Action,
 }
 
-/// What can be done with a server's caches.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Shows hits, misses, sizes and rates, by level and namespace, or kind.
@@ -26,7 +24,6 @@ pub enum Action {
         after_help = "Examples:\n  spool cache stats\n  spool cache stats --server http://127.0.0.1:9091     # a worker's, at its --listen"
     )]
     Stats {
-        /// Which server.
         #[command(flatten)]
         server: ServerArg,
     },
@@ -41,29 +38,27 @@ pub enum Action {
         /// `text`, `media`, `metadata` or `outside`.
         #[arg(long, value_name = "NAME")]
         namespace: Option<String>,
-        /// Which server.
         #[command(flatten)]
         server: ServerArg,
     },
-    /// Brings sources here before they are needed, behind all other work.
+    /// Fetches sources before they are needed, at the lowest priority.
     #[command(
         after_help = "Example:\n  spool cache warm https://example.com/intro.mp4 music.mp3 --watch"
     )]
     Warm {
-        /// URLs, or paths as a job would name them.
+        /// URLs, or paths as in a job.
         #[arg(required = true, value_name = "SRC")]
         sources: Vec<String>,
-        /// Follows them to their end.
+        /// Follows the fetches to their end.
         #[arg(long)]
         watch: bool,
-        /// Which server.
         #[command(flatten)]
         server: ServerArg,
     },
 }
 
-/// Does it.
-pub async fn run(options: Cache, json: bool) -> Outcome {
+/// Runs the command.
+pub async fn run(options: Cache, json: bool) -> CommandResult {
     match options.action {
         Action::Stats { server } => stats(&Client::new(&server.server)?, json).await,
         Action::Clear { tag, namespace, server } => {
@@ -75,7 +70,7 @@ pub async fn run(options: Cache, json: bool) -> Outcome {
     }
 }
 
-async fn stats(client: &Client, json: bool) -> Outcome {
+async fn stats(client: &Client, json: bool) -> CommandResult {
     let report = client.get("/v1/admin/cache").await?;
     if json {
         println!("{report}");
@@ -98,7 +93,7 @@ async fn stats(client: &Client, json: bool) -> Outcome {
     Ok(())
 }
 
-/// A line of the table; nothing for what the server does not have.
+/// Formats a row of the table; `None` for what the server does not have.
 fn row(name: &str, level: &str, reads: &Value, held: &Value) {
     if reads.is_null() && held.is_null() {
         return;
@@ -122,7 +117,7 @@ async fn clear(
     tag: Option<String>,
     namespace: Option<String>,
     json: bool,
-) -> Outcome {
+) -> CommandResult {
     let mut query = reqwest::Url::parse("http://localhost/v1/admin/cache")
         .map_err(|error| Failure::Failed(format!("the query can't be written: {error}")))?;
     for (name, value) in [("tag", &tag), ("namespace", &namespace)] {
@@ -146,17 +141,17 @@ async fn clear(
     Ok(())
 }
 
-async fn warm(client: &Client, sources: &[String], follow: bool, json: bool) -> Outcome {
+async fn warm(client: &Client, sources: &[String], follow: bool, json: bool) -> CommandResult {
     let posted = client.post("/v1/admin/cache/warm", &json!({"sources": sources}), None).await?;
     if follow {
         return watch::follow(
             client,
-            Thing::Batch,
+            JobOrBatch::Batch,
             posted["id"].as_str().unwrap_or_default(),
             json,
         )
         .await;
     }
-    remote::show(&posted, json);
+    jobs::show(&posted, json);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `check`: the configuration and every part it names; or, given a file, a composition.
+//! `check`: checks the configuration and every part it names, or, given a file, a composition.
 
 use std::path::Path;
 
@@ -10,25 +10,25 @@ use prometheus::Registry;
 use serde_json::Value;
 use worker::providers::{Metrics, Providers};
 
-use super::here;
+use super::local;
 use crate::{
-    args::{Check, Here},
+    args::{Check, LocalArgs},
     client::Client,
     config::Config,
-    exit::{Failure, Outcome},
-    parts::{broker, files, needed, own_program, redis, store},
+    dependencies::{broker, files, needed, own_program, redis, store},
+    exit::{CommandResult, Failure},
 };
 
-/// Checks what it is asked to.
-pub async fn run(options: Check, config: Config, json: bool) -> Outcome {
+/// Runs the command.
+pub async fn run(options: Check, config: Config, json: bool) -> CommandResult {
     match options.file {
         Some(file) => composition(&file, &options.here, &config, json).await,
         None => parts(&config, json).await,
     }
 }
 
-/// Reaches for every part, and says of each whether it is there. The providers are tried whatever the other parts say.
-async fn parts(config: &Config, json: bool) -> Outcome {
+/// Reports for each part whether it answers. The providers are checked even if another part fails.
+async fn parts(config: &Config, json: bool) -> CommandResult {
     let metrics =
         Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
     let providers = Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)?;
@@ -48,8 +48,8 @@ async fn parts(config: &Config, json: bool) -> Outcome {
     }
 }
 
-/// The parts of a fleet, each tried by itself: what is away hides nothing of the others. Who configured providers alone means to use them with
-/// `spool dev`, which needs no other part.
+/// Checks each part of a fleet by itself, so that one failure hides no other. A configuration that
+/// names providers only is meant for `spool dev`, which needs no other part.
 async fn fleet(config: &Config) -> Vec<Answer> {
     if needed(config).into_iter().all(|(url, _)| url.is_none())
         && !config.providers.services.is_empty()
@@ -77,7 +77,7 @@ async fn fleet(config: &Config) -> Vec<Answer> {
     named.map(answer).into()
 }
 
-/// A part, and what was found or what is wrong.
+/// Prints a part with its state, or with the reason for its failure.
 type Answer = (String, Result<String, String>);
 
 fn show(answers: &[Answer], json: bool) {
@@ -92,17 +92,23 @@ fn show(answers: &[Answer], json: bool) {
     }
 }
 
-/// Says what a composition comes to. Its sources are fetched and looked at, as for a render.
-async fn composition(file: &Path, here: &Here, config: &Config, json: bool) -> Outcome {
-    let document = here::read(file, here)?;
+/// Prints the summary of a composition. Its sources are fetched and probed, as for a render.
+async fn composition(
+    file: &Path,
+    local_args: &LocalArgs,
+    config: &Config,
+    json: bool,
+) -> CommandResult {
+    let document = local::read(file, local_args)?;
     let checked =
-        here::with_client(file, here, config, async |client| ask(client, &document).await).await?;
+        local::with_client(file, local_args, config, async |client| ask(client, &document).await)
+            .await?;
     if json {
         println!("{checked}");
     }
     let faults = checked["faults"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !faults.is_empty() {
-        return Err(here::faulty(faults));
+        return Err(local::faulty(faults));
     }
     if !json {
         tell(&checked);
@@ -110,7 +116,7 @@ async fn composition(file: &Path, here: &Here, config: &Config, json: bool) -> O
     Ok(())
 }
 
-/// Asks until the answer is there: what takes longer than a call is a job, after which it is quick.
+/// Asks until the answer is there: a check that outlasts one call goes on as a job.
 async fn ask(client: &Client, document: &Value) -> Result<Value, Failure> {
     loop {
         let answer = client.post("/v1/compositions/check", document, None).await?;

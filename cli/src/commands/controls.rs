@@ -1,4 +1,4 @@
-//! What operators set and see: `spool limits`, `pause`, `resume`, `queues`, `workers`.
+//! Operators' commands: `spool limits`, `pause`, `resume`, `queues`, `workers`.
 
 use clap::{Args, Subcommand, ValueEnum};
 use common::queue::Queue;
@@ -7,54 +7,50 @@ use serde_json::{Value, json};
 use crate::{
     args::{QueueArg, ServerArg},
     client::Client,
-    exit::Outcome,
+    exit::CommandResult,
 };
 
 /// Options of `limits`.
 #[derive(Debug, Args)]
 pub struct Limits {
-    /// What to do.
     #[command(subcommand)]
     pub action: Action,
-    /// Which server.
     #[command(flatten)]
     pub server: ServerArg,
 }
 
-/// What to do about limits.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Lists them.
+    /// Lists the limits.
     List,
-    /// Sets one: at most so many tasks queued or running at once.
+    /// Sets a limit: the most tasks queued or running at once.
     Set {
-        /// Which.
         #[command(flatten)]
         which: Which,
-        /// So many; 0 holds all back.
+        /// The most tasks; 0 holds all of them back.
         #[arg(value_name = "MOST")]
         most: u32,
     },
-    /// Removes one.
+    /// Removes a limit.
     Unset {
-        /// Which.
         #[command(flatten)]
         which: Which,
     },
 }
 
-/// A limit by its name.
+/// The scope and name of a limit.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// What it counts over.
+    /// The scope of the limit.
     #[arg(value_enum, value_name = "SCOPE")]
     pub scope: Scope,
-    /// The tenant ('*': each without a limit of its own), the kind, or the provider (text, speech, image, transcription).
+    /// The tenant ('*': each tenant without a limit of its own), the kind, or the provider (text,
+    /// speech, image, transcription).
     #[arg(value_name = "NAME")]
     pub name: String,
 }
 
-/// What a limit counts over.
+/// The scope of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scope {
     /// All work of a tenant.
@@ -69,19 +65,18 @@ pub enum Scope {
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = false, args = ["queue", "tenant"])]
 pub struct Pause {
-    /// A queue of work.
+    /// The queue.
     #[arg(long, value_enum, value_name = "CLASS")]
     pub queue: Option<QueueArg>,
-    /// A tenant.
+    /// The tenant.
     #[arg(long, value_name = "TENANT")]
     pub tenant: Option<String>,
-    /// Which server.
     #[command(flatten)]
     pub server: ServerArg,
 }
 
 /// Lists, sets and removes limits.
-pub async fn limits(options: Limits, json: bool) -> Outcome {
+pub async fn limits(options: Limits, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
     match options.action {
         Action::List => show(&client.get("/v1/admin/limits").await?, json, limit_lines),
@@ -95,28 +90,28 @@ pub async fn limits(options: Limits, json: bool) -> Outcome {
 }
 
 /// Pauses a queue or a tenant.
-pub async fn pause(options: Pause) -> Outcome {
+pub async fn pause(options: Pause) -> CommandResult {
     act(options, "pause").await
 }
 
 /// Resumes it.
-pub async fn resume(options: Pause) -> Outcome {
+pub async fn resume(options: Pause) -> CommandResult {
     act(options, "resume").await
 }
 
-/// Shows the queue of each queue.
-pub async fn queues(server: ServerArg, json: bool) -> Outcome {
+/// Shows each queue.
+pub async fn queues(server: ServerArg, json: bool) -> CommandResult {
     show(&Client::new(&server.server)?.get("/v1/admin/queues").await?, json, queue_lines);
     Ok(())
 }
 
-/// Shows who is alive and runs what.
-pub async fn workers(server: ServerArg, json: bool) -> Outcome {
+/// Shows the live workers and the tasks they run.
+pub async fn workers(server: ServerArg, json: bool) -> CommandResult {
     show(&Client::new(&server.server)?.get("/v1/admin/workers").await?, json, worker_lines);
     Ok(())
 }
 
-async fn act(options: Pause, action: &str) -> Outcome {
+async fn act(options: Pause, action: &str) -> CommandResult {
     let what = match (options.queue, options.tenant) {
         (Some(queue), _) => format!("queues/{}", Queue::from(queue)),
         (None, tenant) => format!("tenants/{}", step(tenant.as_deref().unwrap_or_default())),
@@ -136,7 +131,8 @@ impl Which {
     }
 }
 
-/// A text as one step of a path (RFC 3986: what is not unreserved is written as its bytes).
+/// Escapes a text as one segment of a path (RFC 3986: bytes outside the unreserved set are
+/// percent-encoded).
 fn step(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()

@@ -1,4 +1,4 @@
-//! Tasks that failed for good: `spool dead`.
+//! `dead`: tasks that failed for good.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -7,53 +7,46 @@ use uuid::Uuid;
 use crate::{
     args::ServerArg,
     client::Client,
-    exit::{Failure, Outcome},
+    exit::{CommandResult, Failure},
 };
 
 /// Options of `dead`.
 #[derive(Debug, Args)]
 pub struct Dead {
-    /// What to do.
     #[command(subcommand)]
     pub action: Action,
-    /// Which server.
     #[command(flatten)]
     pub server: ServerArg,
 }
 
-/// What to do about dead work.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Lists tasks that failed for good, those of the newest jobs first.
     List {
-        /// Which.
         #[command(flatten)]
         filter: Filter,
-        /// At most so many.
+        /// The most rows.
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: usize,
     },
-    /// Shows one with every attempt that failed.
+    /// Shows one task with every attempt that failed.
     Show {
-        /// The task's id.
         #[arg(value_name = "TASK")]
         task: Uuid,
     },
-    /// Tries anew one, or all that match.
+    /// Retries one task, or all that match.
     Retry {
-        /// The task's id.
         #[arg(value_name = "TASK", conflicts_with_all = ["all", "kind", "class", "code", "since", "until"])]
         task: Option<Uuid>,
-        /// All of it, where no filter says less.
+        /// All dead work, in place of a filter.
         #[arg(long)]
         all: bool,
-        /// Which.
         #[command(flatten)]
         filter: Filter,
     },
 }
 
-/// Which dead work.
+/// Filters of dead work.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Filter {
     /// Only tasks of this kind.
@@ -65,10 +58,10 @@ pub struct Filter {
     /// Only with an error of this code, such as `timeout`.
     #[arg(long)]
     pub code: Option<String>,
-    /// Only what failed at this time or later, such as 2026-01-31T12:00:00Z.
+    /// Only tasks that failed at this time or later, such as 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Only what failed before this time.
+    /// Only tasks that failed before this time.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
 }
@@ -86,8 +79,8 @@ impl Filter {
     }
 }
 
-/// Does it.
-pub async fn run(options: Dead, json: bool) -> Outcome {
+/// Runs the command.
+pub async fn run(options: Dead, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
     match options.action {
         Action::List { filter, limit } => list(&client, &filter, limit, json).await,
@@ -98,7 +91,7 @@ pub async fn run(options: Dead, json: bool) -> Outcome {
         Action::Retry { task: Some(task), .. } => {
             let job =
                 client.post(&format!("/v1/admin/dead/{task}/replay"), &json!({}), None).await?;
-            super::remote::show(&job, json);
+            super::jobs::show(&job, json);
             Ok(())
         }
         Action::Retry { all: false, filter, .. } if filter == Filter::default() => {
@@ -110,7 +103,7 @@ pub async fn run(options: Dead, json: bool) -> Outcome {
     }
 }
 
-async fn list(client: &Client, filter: &Filter, limit: usize, json: bool) -> Outcome {
+async fn list(client: &Client, filter: &Filter, limit: usize, json: bool) -> CommandResult {
     let (mut cursor, mut left) = (None::<String>, limit);
     while left > 0 {
         let page = client.get(&path(filter, left.min(100), cursor.as_deref())).await?;
@@ -139,14 +132,14 @@ fn path(filter: &Filter, limit: usize, cursor: Option<&str>) -> String {
     format!("/v1/admin/dead?{}", pairs.join("&"))
 }
 
-/// One call tries anew a bounded number; they go on from one another until all that match were seen.
-async fn retry_all(client: &Client, filter: &Filter, json: bool) -> Outcome {
+/// Retries all that match, page by page: one call retries a bounded number.
+async fn retry_all(client: &Client, filter: &Filter, json: bool) -> CommandResult {
     let mut body: Map<String, Value> = filter
         .members()
         .into_iter()
         .map(|(name, value)| (name.to_owned(), Value::from(value)))
         .collect();
-    // What fails again while this goes on is not tried again by it.
+    // Tasks that fail again meanwhile are not retried twice.
     body.entry("until").or_insert_with(|| Value::from(jiff::Timestamp::now().to_string()));
     let mut replayed = 0;
     loop {
@@ -166,7 +159,7 @@ async fn retry_all(client: &Client, filter: &Filter, json: bool) -> Outcome {
     Ok(())
 }
 
-/// One line for people; the whole document for machines.
+/// Prints one line for people, or the whole document as JSON.
 fn show(task: &Value, json: bool) {
     if json {
         println!("{task}");

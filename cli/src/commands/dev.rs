@@ -8,17 +8,17 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::Dev,
     config::Config,
-    exit::{Failure, Outcome},
-    parts::{Parts, catalog, make_folder, worker_settings},
+    dependencies::{Dependencies, catalog, make_folder, worker_settings},
+    exit::{CommandResult, Failure},
     signals,
 };
 
-/// Runs until told to stop.
-pub async fn run(options: Dev, config: Config) -> Outcome {
+/// Runs until a signal.
+pub async fn run(options: Dev, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
     let _lock = lock(&options.data)?;
     let listener = listen(options.listen).await?;
-    let parts = Parts::embedded(&options.data).await?;
+    let parts = Dependencies::embedded(&options.data).await?;
     let catalog = catalog(true, &config);
     let settings = worker_settings(
         &config,
@@ -30,7 +30,7 @@ pub async fn run(options: Dev, config: Config) -> Outcome {
     let producer = parts.producer(&config, catalog.clone(), drained.clone())?;
     let worker = parts.worker(catalog, settings)?;
     announce(&listener, &options.data);
-    // The worker drains first, so that what it still settles finds dispatchers and readers at work.
+    // The worker drains first: its last settlements need running dispatchers and readers.
     let serving = tokio::spawn(producer.serve(listener));
     let worked = worker.run(stop).await;
     drained.cancel();
@@ -46,12 +46,13 @@ fn announce(listener: &TcpListener, data: &Path) {
     }
 }
 
-/// Listens, or says in a sentence why not.
+/// Binds the address.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     producer::listen(address).await.map_err(|error| Failure::Configuration(error.to_string()))
 }
 
-/// One process at a time uses a data folder: its broker is in process and would not hear another's task messages.
+/// Locks the data folder. Only one process may use it: its broker is in process and cannot reach
+/// another.
 fn lock(data: &Path) -> Result<File, Failure> {
     make_folder(data)?;
     let path = data.join("lock");

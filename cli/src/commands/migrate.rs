@@ -2,10 +2,10 @@
 
 use backing::store::postgres;
 
-use crate::{config::Config, exit::Outcome};
+use crate::{config::Config, exit::CommandResult};
 
-/// Applies what is missing; running it again changes nothing.
-pub async fn run(config: Config, json: bool) -> Outcome {
+/// Applies the missing migrations; running it again changes nothing.
+pub async fn run(config: Config, json: bool) -> CommandResult {
     let url = config.required(&config.database_url, "database_url")?;
     postgres::migrate(url).await?;
     match json {

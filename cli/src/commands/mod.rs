@@ -1,17 +1,17 @@
-//! A file for each command, or for a few that share their shape.
+//! One file for each command, or for a few of the same shape.
 
-pub mod bars;
 pub mod bench;
 pub mod cache;
 pub mod check;
 pub mod controls;
 pub mod dead;
 pub mod dev;
-pub mod here;
-pub mod left;
+pub mod jobs;
+pub mod leftovers;
+pub mod local;
 pub mod migrate;
 pub mod probe;
-pub mod remote;
+pub mod progress;
 pub mod render;
 pub mod schedules;
 pub mod serve;

@@ -1,4 +1,4 @@
-//! `probe`: says what a media file is, in a child as a worker would, without a server.
+//! `probe`: describes a media file, in a media process as a worker would, without a server.
 
 use composition::plan::SourceHash;
 use media::{
@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Probe,
-    exit::{Failure, Outcome},
+    exit::{CommandResult, Failure},
 };
 
 /// Probes a file.
-pub async fn run(options: Probe, json: bool) -> Outcome {
+pub async fn run(options: Probe, json: bool) -> CommandResult {
     let shown = options.file.display();
     let failed = |error: std::io::Error| Failure::Failed(format!("{shown}: {error}"));
     let source = options.file.canonicalize().map_err(failed)?;
@@ -21,7 +21,8 @@ pub async fn run(options: Probe, json: bool) -> Outcome {
     hasher.update_reader(std::fs::File::open(&source).map_err(failed)?).map_err(failed)?;
     let hash = SourceHash(hasher.finalize().to_hex().to_string());
     let scratch = Scratch::create(&std::env::temp_dir().join("spool-scratch")).map_err(failed)?;
-    // Known by its content, as to a worker: a name says nothing for sure, and libav would go by its ending before it looks inside.
+    // The name is hidden, as from a worker: a name proves nothing, and libav would go by its
+    // extension before it reads the content.
     let named = scratch.path().join(&hash.0);
     std::os::unix::fs::symlink(&source, &named).map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
@@ -41,12 +42,12 @@ pub async fn run(options: Probe, json: bool) -> Outcome {
     }
 }
 
-/// What the child says of a file names it, what is said of the child does not.
+/// Adds the file's name to errors about the file, and leaves errors about the process as they are.
 fn naming(file: &str, sentence: String) -> String {
     if sentence.contains(file) { sentence } else { format!("{file}: {sentence}") }
 }
 
-fn print(facts: &composition::plan::Facts, json: bool) -> Outcome {
+fn print(facts: &composition::plan::Facts, json: bool) -> CommandResult {
     let text =
         if json { serde_json::to_string(facts) } else { serde_json::to_string_pretty(facts) };
     println!("{}", text.map_err(|error| Failure::Failed(error.to_string()))?);

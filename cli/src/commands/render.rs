@@ -1,4 +1,5 @@
-//! `render` and `still`: a composition to a file, without a server; what is in the cache is not rendered again.
+//! `render` and `still`: a composition to a file, without a server. Dependencies in the cache are not
+//! rendered again.
 
 use std::{
     path::Path,
@@ -8,46 +9,46 @@ use std::{
 use composition::plan::Format;
 use serde_json::{Value, json};
 
-use super::{bars::Bars, here};
+use super::{local, progress::RenderProgress};
 use crate::{
     args::{Render, Still},
     client::Client,
     config::Config,
-    exit::{Failure, Outcome},
+    exit::{CommandResult, Failure},
 };
 
-/// How often progress is looked at: nothing is asked over a wire.
+/// Time between two reads of the job: the store is local.
 const EVERY: Duration = Duration::from_millis(50);
-/// How often its tasks are: a long plan is a page or more.
+/// Time between two reads of its tasks: a long plan takes a page or more.
 const TASKS_EVERY: Duration = Duration::from_millis(250);
 
-/// Renders.
-pub async fn run(options: Render, config: Config, json: bool) -> Outcome {
-    let mut input = here::read(&options.file, &options.here)?;
-    let output = here::prepare(&options.output)?;
+/// Runs `render`.
+pub async fn run(options: Render, config: Config, json: bool) -> CommandResult {
+    let mut input = local::read(&options.file, &options.here)?;
+    let output = local::prepare(&options.output)?;
     agree(&mut input, &options.output)?;
-    here::refuse_faults(&input)?;
+    local::refuse_faults(&input)?;
     let job = json!({"kind": "render", "input": input});
-    let mut bars = Bars::new(json);
-    let rendered = here::with_client(&options.file, &options.here, &config, async |client| {
+    let mut bars = RenderProgress::new(json);
+    let rendered = local::with_client(&options.file, &options.here, &config, async |client| {
         let result = follow(client, &job, &mut bars).await?;
-        here::keep(&result, &output).map(|()| result)
+        local::keep(&result, &output).map(|()| result)
     });
     show(&rendered.await?, &options.output, json);
     Ok(())
 }
 
-/// Makes a picture of one moment.
-pub async fn still(options: Still, config: Config, json: bool) -> Outcome {
-    let composition = here::read(&options.file, &options.here)?;
-    let output = here::prepare(&options.output)?;
-    here::refuse_faults(&composition)?;
+/// Runs `still`.
+pub async fn still(options: Still, config: Config, json: bool) -> CommandResult {
+    let composition = local::read(&options.file, &options.here)?;
+    let output = local::prepare(&options.output)?;
+    local::refuse_faults(&composition)?;
     let input = json!({"composition": composition, "t": options.time, "format": format_of(&options.output)?});
     let job = json!({"kind": "still", "input": input});
-    let mut bars = Bars::new(json);
-    let made = here::with_client(&options.file, &options.here, &config, async |client| {
+    let mut bars = RenderProgress::new(json);
+    let made = local::with_client(&options.file, &options.here, &config, async |client| {
         let result = follow(client, &job, &mut bars).await?;
-        here::keep(&result, &output).map(|()| result)
+        local::keep(&result, &output).map(|()| result)
     });
     let result = made.await?;
     match json {
@@ -60,20 +61,21 @@ pub async fn still(options: Still, config: Config, json: bool) -> Outcome {
     Ok(())
 }
 
-/// Whether this is a kind of file that can be made; each is named as its extension.
+/// Returns whether the extension is that of a format we can write.
 fn is_format(name: &str) -> bool {
     serde_json::from_value::<Format>(json!(name)).is_ok()
 }
 
-/// Has the composition say which kind of file its output's name promises; refused where it says another. Other names promise nothing.
-fn agree(composition: &mut Value, output: &Path) -> Outcome {
+/// Sets the composition's format by the extension of its output, and refuses a composition that
+/// asks for another. An unknown extension decides nothing.
+fn agree(composition: &mut Value, output: &Path) -> CommandResult {
     let extension = output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let named = match extension.as_deref() {
         Some("jpeg") => "jpg",
         Some(named) if is_format(named) => named,
         _ => return Ok(()),
     };
-    // What is no object is told of as a fault.
+    // A document that is no object is reported as a fault later.
     let Some(document) = composition.as_object_mut() else { return Ok(()) };
     let Some(written) = document.entry("output").or_insert_with(|| json!({})).as_object_mut()
     else {
@@ -101,8 +103,9 @@ fn format_of(output: &Path) -> Result<&'static str, Failure> {
     }
 }
 
-/// Posts a job and follows it to its result. Where a file of the cache turns out to be lost, the work is done again, once.
-async fn follow(client: &Client, job: &Value, bars: &mut Bars) -> Result<Value, Failure> {
+/// Posts a job and follows it to its result. If a cached file turns out to be lost, the work is
+/// done again, once.
+async fn follow(client: &Client, job: &Value, bars: &mut RenderProgress) -> Result<Value, Failure> {
     let mut ended = settled(client, job, bars).await?;
     if ended.pointer("/error/code").is_some_and(|code| code == common::error::code::ARTIFACT_LOST) {
         bars.say("files in the cache are gone or damaged: what they held is made anew");
@@ -111,12 +114,16 @@ async fn follow(client: &Client, job: &Value, bars: &mut Bars) -> Result<Value, 
     bars.end();
     match ended["status"].as_str() {
         Some("succeeded") => Ok(ended["result"].clone()),
-        _ => Err(here::failure(&ended)),
+        _ => Err(local::failure(&ended)),
     }
 }
 
-/// Posts a job, shows how far it is, and answers how it ended.
-async fn settled(client: &Client, job: &Value, bars: &mut Bars) -> Result<Value, Failure> {
+/// Posts a job, shows its progress, and returns its final state.
+async fn settled(
+    client: &Client,
+    job: &Value,
+    bars: &mut RenderProgress,
+) -> Result<Value, Failure> {
     let posted = client.post_job(job).await?;
     let path = format!("/v1/jobs/{}", posted["id"].as_str().unwrap_or_default());
     let mut looked: Option<Instant> = None;
@@ -143,7 +150,7 @@ fn show(result: &Value, output: &Path, json: bool) {
     }
     let name = output.display();
     let segments = &result["segments"];
-    // Sound alone has no segments.
+    // A sound-only output has no segments.
     let counts = match segments["total"].is_null() {
         true => format!("{} s", result["duration"]),
         false => format!(

@@ -1,4 +1,4 @@
-//! Jobs that recur: `spool schedules`.
+//! `schedules`: jobs that recur.
 
 use std::path::PathBuf;
 
@@ -6,52 +6,46 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{args::ServerArg, client::Client, exit::Outcome, input};
+use crate::{args::ServerArg, client::Client, exit::CommandResult, input};
 
 /// Options of `schedules`.
 #[derive(Debug, Args)]
 pub struct Schedules {
-    /// What to do.
     #[command(subcommand)]
     pub action: Action,
-    /// Which server.
     #[command(flatten)]
     pub server: ServerArg,
 }
 
-/// What to do about schedules.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Lists them, newest first.
+    /// Lists the schedules, newest first.
     List,
-    /// Makes one: a file with `{"cron", "timezone", "job"}`.
+    /// Creates a schedule from a file with `{"cron", "timezone", "job"}`.
     Create {
         /// The file; `-` reads standard input.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Deletes one; the jobs that it made stay.
+    /// Deletes a schedule; the jobs that it made stay.
     Delete {
-        /// Its id.
         #[arg(value_name = "ID")]
         id: Uuid,
     },
-    /// Pauses one.
+    /// Pauses a schedule.
     Pause {
-        /// Its id.
         #[arg(value_name = "ID")]
         id: Uuid,
     },
-    /// Resumes one, from now on.
+    /// Resumes a schedule, from now on.
     Resume {
-        /// Its id.
         #[arg(value_name = "ID")]
         id: Uuid,
     },
 }
 
-/// Does it.
-pub async fn run(options: Schedules, json: bool) -> Outcome {
+/// Runs the command.
+pub async fn run(options: Schedules, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
     let act = async |id: Uuid, action: &str| {
         client.post(&format!("/v1/schedules/{id}/{action}"), &json!({}), None).await
@@ -71,7 +65,7 @@ pub async fn run(options: Schedules, json: bool) -> Outcome {
     Ok(())
 }
 
-async fn list(client: &Client, json: bool) -> Outcome {
+async fn list(client: &Client, json: bool) -> CommandResult {
     let mut path = "/v1/schedules?limit=100".to_owned();
     loop {
         let page = client.get(&path).await?;
@@ -85,7 +79,7 @@ async fn list(client: &Client, json: bool) -> Outcome {
     }
 }
 
-/// One line for people; the whole document for machines.
+/// Prints one line for people, or the whole document as JSON.
 fn show(schedule: &Value, json: bool) {
     if json {
         println!("{schedule}");

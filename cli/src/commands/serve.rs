@@ -1,19 +1,19 @@
-//! `serve`: the API and its duties, on the production parts.
+//! `serve`: the API and its background duties, on the production adapters.
 
 use super::dev::listen;
 use crate::{
     args::Serve,
     config::Config,
-    exit::{Failure, Outcome},
-    parts::{Parts, catalog},
+    dependencies::{Dependencies, catalog},
+    exit::{CommandResult, Failure},
     signals,
 };
 
-/// Runs until told to stop.
-pub async fn run(options: Serve, config: Config) -> Outcome {
+/// Runs until a signal.
+pub async fn run(options: Serve, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
     let listener = listen(options.listen).await?;
-    let parts = Parts::production(&config, "spool serve").await?;
+    let parts = Dependencies::production(&config, "spool serve").await?;
     let producer = parts.producer(&config, catalog(config.echo, &config), stop)?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!("listening on http://{address}");

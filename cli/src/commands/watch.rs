@@ -5,27 +5,28 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::remote::show;
+use super::jobs::show;
 use crate::{
     args::Id,
-    client::{Client, Thing},
-    exit::{Failure, Outcome},
+    client::{Client, JobOrBatch},
+    exit::{CommandResult, Failure},
 };
 
-/// How often progress is asked for: what a person sees as moving, and a fraction of what a server bears.
+/// Time between two reads: smooth to the eye, and cheap for the server.
 const EVERY: Duration = Duration::from_millis(300);
-/// The bar's length.
+/// Length of the bar.
 const STEPS: u64 = 1000;
 
-/// Follows the thing with this id.
-pub async fn watch(options: Id, json: bool) -> Outcome {
+/// Follows the job or batch with this id.
+pub async fn watch(options: Id, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
     let (thing, _) = client.find(options.id).await?;
     follow(&client, thing, &options.id.to_string(), json).await
 }
 
-/// Follows until it is final, then shows it. A job that did not succeed is a failure of the command, as is a batch with a rejected item.
-pub async fn follow(client: &Client, thing: Thing, id: &str, json: bool) -> Outcome {
+/// Follows until it is final, then shows it. A job that did not succeed fails the command, as does
+/// a batch with a rejected item.
+pub async fn follow(client: &Client, thing: JobOrBatch, id: &str, json: bool) -> CommandResult {
     let bar = bar(json);
     let last = loop {
         let now = client.get(&thing.path(id)).await?;
@@ -40,7 +41,7 @@ pub async fn follow(client: &Client, thing: Thing, id: &str, json: bool) -> Outc
     verdict(thing, &last)
 }
 
-/// A bar on standard error, hidden where that is not a terminal or JSON was asked for.
+/// Creates a bar on standard error, hidden where that is no terminal or JSON was asked for.
 fn bar(json: bool) -> ProgressBar {
     if json {
         return ProgressBar::hidden();
@@ -54,7 +55,7 @@ fn bar(json: bool) -> ProgressBar {
     bar
 }
 
-/// Shows a job's or a batch's progress on the bar.
+/// Shows the progress of a job or a batch on the bar.
 fn advance(bar: &ProgressBar, now: &Value) {
     let share = now.pointer("/progress/value").and_then(Value::as_f64).or_else(|| {
         let count = |name: &str| now.pointer(&format!("/counts/{name}")).and_then(Value::as_f64);
@@ -84,13 +85,13 @@ fn is_final(now: &Value) -> bool {
     matches!(now["status"].as_str(), Some("succeeded" | "failed" | "cancelled" | "settled"))
 }
 
-fn verdict(thing: Thing, last: &Value) -> Outcome {
+fn verdict(thing: JobOrBatch, last: &Value) -> CommandResult {
     let rejected = last.pointer("/counts/rejected").and_then(Value::as_u64).unwrap_or(0);
     match (thing, last["status"].as_str()) {
-        (Thing::Job, Some("succeeded")) => Ok(()),
-        (Thing::Batch, Some("settled")) if rejected == 0 => Ok(()),
-        (Thing::Batch, _) => Err(Failure::Failed(format!("{rejected} items were rejected"))),
-        (Thing::Job, status) => {
+        (JobOrBatch::Job, Some("succeeded")) => Ok(()),
+        (JobOrBatch::Batch, Some("settled")) if rejected == 0 => Ok(()),
+        (JobOrBatch::Batch, _) => Err(Failure::Failed(format!("{rejected} items were rejected"))),
+        (JobOrBatch::Job, status) => {
             Err(Failure::Failed(format!("the job is {}", status.unwrap_or("in an unknown state"))))
         }
     }

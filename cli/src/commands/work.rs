@@ -1,4 +1,4 @@
-//! `work`: takes tasks and runs them, on the production parts.
+//! `work`: takes tasks and runs them, on the production adapters.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::Work,
     config::Config,
-    exit::{Failure, Outcome},
-    parts::{Parts, catalog, worker_settings},
+    dependencies::{Dependencies, catalog, worker_settings},
+    exit::{CommandResult, Failure},
     signals,
 };
 
-/// As for the API: probes commonly give up after a second or two.
+/// The same as the API's: probes commonly give up after a second or two.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
-/// Runs until told to stop.
-pub async fn run(options: Work, config: Config) -> Outcome {
+/// Runs until a signal.
+pub async fn run(options: Work, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
     let listener = match options.listen {
         Some(address) => Some(listen(address).await?),
@@ -29,8 +29,9 @@ pub async fn run(options: Work, config: Config) -> Outcome {
     };
     let scratch = std::env::temp_dir().join("spool-scratch");
     let settings = worker_settings(&config, options.slots.by_queue(), &options.allow, scratch)?;
-    let parts =
-        Parts::production(&config, "spool work").await?.keep_near(&config, &settings.scratch)?;
+    let parts = Dependencies::production(&config, "spool work")
+        .await?
+        .keep_near(&config, &settings.scratch)?;
     let worker = parts.worker(catalog(config.echo, &config), settings)?;
     if let Some(listener) = listener {
         let server =
@@ -40,8 +41,8 @@ pub async fn run(options: Work, config: Config) -> Outcome {
     Ok(worker.run(stop).await?)
 }
 
-/// Any address, unlike the API's: what is served here can only be read and names no job, and who reads it (an orchestrator, a
-/// scraper) is seldom on this machine.
+/// Any address is allowed, unlike for the API: these routes are read-only and name no job, and an
+/// orchestrator or a scraper is seldom on this machine.
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::Configuration(format!(
@@ -54,8 +55,8 @@ async fn stopped(stop: CancellationToken) {
     stop.cancelled().await;
 }
 
-/// What an orchestrator asks a worker.
-fn health(parts: Parts) -> Router {
+/// The routes that an orchestrator asks a worker for.
+fn health(parts: Dependencies) -> Router {
     Router::new()
         .route("/health/live", get(|| async { "live" }))
         .route("/health/ready", get(ready))
@@ -64,8 +65,9 @@ fn health(parts: Parts) -> Router {
         .with_state(Arc::new(parts))
 }
 
-/// Ready when the store, the broker (with every consumer attached) and the artifacts are; without the view cache it works on.
-async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
+/// Ready means that the store, the broker (with every consumer attached) and the artifacts answer.
+/// A worker goes on without the view cache.
+async fn ready(State(parts): State<Arc<Dependencies>>) -> (StatusCode, String) {
     let (store, broker, artifacts) = tokio::join!(
         in_time(parts.store.check()),
         in_time(parts.broker.check()),
@@ -81,19 +83,19 @@ async fn ready(State(parts): State<Arc<Parts>>) -> (StatusCode, String) {
     }
 }
 
-/// A part that is silent is away, and a probe waits for nobody.
+/// A part that does not answer in time counts as away: a probe must be quick.
 async fn in_time(check: impl Future<Output = PortResult<()>>) -> PortResult<()> {
     let silent =
         |_| Err(PortError::unavailable("a part", format!("no answer within {READY_WITHIN:?}")));
     tokio::time::timeout(READY_WITHIN, check).await.unwrap_or_else(silent)
 }
 
-/// As the API's: what this worker's caches hold, and how reads of them ended.
-async fn caches(State(parts): State<Arc<Parts>>) -> Json<CacheReport> {
+/// The same report as the API's: the contents and hit rates of this worker's caches.
+async fn caches(State(parts): State<Arc<Dependencies>>) -> Json<CacheReport> {
     Json(CacheReport::of(&parts.cache, parts.disk.as_deref()).await)
 }
 
-async fn metrics(State(parts): State<Arc<Parts>>) -> Result<String, StatusCode> {
+async fn metrics(State(parts): State<Arc<Dependencies>>) -> Result<String, StatusCode> {
     TextEncoder::new()
         .encode_to_string(&parts.registry.gather())
         .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)

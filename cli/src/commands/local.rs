@@ -1,6 +1,8 @@
-//! Work without a server: the same producer and worker as everywhere, over a store in the cache folder.
+//! Work without a server: the same producer and worker as everywhere, over a store in the cache
+//! folder.
 //!
-//! Several may share a cache folder: they share the store, and each dispatches its own worker's task message.
+//! Several processes may share a cache folder. They share the store, and each dispatches to its own
+//! worker only.
 
 use std::{
     fs::File,
@@ -12,29 +14,28 @@ use common::queue::Queue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::left::Run;
+use super::leftovers::InterruptibleRun;
 use crate::{
-    args::{Here, SlotArgs},
+    args::{LocalArgs, SlotArgs},
     client::Client,
     config::Config,
-    exit::{Failure, Outcome},
-    input,
-    parts::{Parts, catalog, worker_settings},
-    signals,
+    dependencies::{Dependencies, catalog, worker_settings},
+    exit::{CommandResult, Failure},
+    input, signals,
 };
 
-/// How often is noted how far each part is, for the bars: a segment takes a second or two, and the store is a file.
+/// Heartbeats carry the progress that the bars show, and a segment takes a second or two.
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(400);
 
 /// Reads a composition with its merge fields filled in. Values from the command line come after those of the document, and win.
-pub fn read(file: &Path, here: &Here) -> Result<Value, Failure> {
+pub fn read(file: &Path, options: &LocalArgs) -> Result<Value, Failure> {
     let mut document = input::read_json(file)?;
-    if let (false, Some(object)) = (here.merge.is_empty(), document.as_object_mut()) {
+    if let (false, Some(object)) = (options.merge.is_empty(), document.as_object_mut()) {
         let fields = object.entry("merge").or_insert_with(|| json!([]));
         if let Some(fields) = fields.as_array_mut() {
-            fields.retain(|field| !here.merge.iter().any(|(name, _)| field["find"] == **name));
+            fields.retain(|field| !options.merge.iter().any(|(name, _)| field["find"] == **name));
             fields.extend(
-                here.merge.iter().map(|(name, value)| json!({"find": name, "replace": value})),
+                options.merge.iter().map(|(name, value)| json!({"find": name, "replace": value})),
             );
         }
     }
@@ -42,32 +43,32 @@ pub fn read(file: &Path, here: &Here) -> Result<Value, Failure> {
 }
 
 /// The composition's faults before anything is fetched, with places as in the file: a server would count from its request's body.
-pub fn refuse_faults(composition: &Value) -> Outcome {
+pub fn refuse_faults(composition: &Value) -> CommandResult {
     let Err(found) = composition::parse(composition) else { return Ok(()) };
     let faults: Vec<Value> = found.iter().map(|fault| json!(fault)).collect();
     Err(faulty(&faults))
 }
 
-/// Does `work` with a client of a producer and a worker in this process, and ends both. Interrupted, what was rendered stays in the cache,
-/// and what was not is not asked for any more.
+/// Calls `work` with a client of a producer and a worker in this process, then stops both. If it is
+/// interrupted, finished parts stay in the cache and open jobs are cancelled.
 pub async fn with_client<T>(
     file: &Path,
-    here: &Here,
+    options: &LocalArgs,
     config: &Config,
     work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let stop = signals::stop_on_signals()?;
-    let cache = here.cache.clone().map_or_else(cache_folder, Ok)?;
-    let parts = Parts::embedded(&cache).await?;
+    let cache = options.cache.clone().map_or_else(cache_folder, Ok)?;
+    let parts = Dependencies::embedded(&cache).await?;
     let catalog = catalog(false, config);
     let settings =
-        worker_settings(config, slots(here), &allowed(file, here), cache.join("scratch"))?;
+        worker_settings(config, slots(options), &allowed(file, options), cache.join("scratch"))?;
     let settings = worker::Settings { heartbeat_every: HEARTBEAT_EVERY, ..settings };
     let ended = CancellationToken::new();
     let producer = parts.producer(config, catalog.clone(), ended.clone())?;
-    let run = Run::begin(&cache)?;
+    let run = InterruptibleRun::begin(&cache)?;
     let client = Client::in_process(producer.router(), run.tag());
-    run.cancel_left(&client).await;
+    run.cancel_leftovers(&client).await;
     let duties = producer.start_duties();
     let worker = tokio::spawn(parts.worker(catalog, settings)?.run(ended.clone()));
     let done = tokio::select! {
@@ -139,7 +140,7 @@ fn unwritable(output: &Path, error: &std::io::Error) -> Failure {
 
 /// Copies a result's file beside the output first, so that it is there whole or not at all. The copy is a new file of the caller's; what
 /// lies in the cache may not be written to.
-pub fn keep(result: &Value, output: &Path) -> Outcome {
+pub fn keep(result: &Value, output: &Path) -> CommandResult {
     let made =
         result["path"].as_str().ok_or_else(|| Failure::Failed("the result has no file".into()))?;
     let name =
@@ -157,22 +158,22 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::io::copy(&mut File::open(from)?, &mut File::create(to)?).map(|_| ())
 }
 
-fn slots(here: &Here) -> Vec<(Queue, u32)> {
+fn slots(options: &LocalArgs) -> Vec<(Queue, u32)> {
     let defaults = SlotArgs { queue: Vec::new(), slots: None }.by_queue();
     let slots =
-        |(queue, slots)| (queue, here.slots.filter(|_| queue == Queue::Render).unwrap_or(slots));
+        |(queue, slots)| (queue, options.slots.filter(|_| queue == Queue::Render).unwrap_or(slots));
     defaults.into_iter().map(slots).collect()
 }
 
 /// Sources may stand beside the composition, and wherever else is allowed.
-fn allowed(file: &Path, here: &Here) -> Vec<PathBuf> {
+fn allowed(file: &Path, options: &LocalArgs) -> Vec<PathBuf> {
     let own = file.parent().filter(|_| file != Path::new("-")).map(|folder| {
         match folder.as_os_str().is_empty() {
             true => PathBuf::from("."),
             false => folder.to_owned(),
         }
     });
-    own.into_iter().chain(here.allow.iter().cloned()).collect()
+    own.into_iter().chain(options.allow.iter().cloned()).collect()
 }
 
 /// `spool` in the user's cache folder, by the XDG Base Directory Specification.

@@ -1,4 +1,4 @@
-//! The wiring: which adapter stands behind each port. Nothing else in Spool knows.
+//! Wiring: which adapter serves each port. No other file of Spool chooses one.
 
 use std::{
     path::{Path, PathBuf},
@@ -40,30 +40,26 @@ use worker::{Reach, Worker};
 use crate::{
     config::Config,
     exit::Failure,
-    meters::{DiskMeters, Meters},
+    metrics::{CacheMetrics, DiskCacheMetrics},
 };
 
 /// The adapters of one process.
 #[derive(Clone)]
-pub struct Parts {
-    /// The truth.
+pub struct Dependencies {
     pub store: Arc<dyn Store>,
-    /// The task message.
     pub broker: Arc<dyn Broker>,
-    /// The window.
     pub view_cache: Arc<dyn ViewCache>,
-    /// Files.
     pub artifacts: Arc<dyn Artifacts>,
-    /// What is read again and could be computed again.
     pub cache: Cache,
-    /// Files that are kept near, where the artifacts are far.
+    /// A copy of artifacts on the local disk, where the artifacts themselves are on another file
+    /// system.
     pub disk: Option<Arc<DiskCache>>,
-    /// What `/metrics` shows.
+    /// The metrics that `/metrics` shows.
     pub registry: Registry,
 }
 
-impl Parts {
-    /// Everything in this process, with its data in one folder.
+impl Dependencies {
+    /// Opens the embedded adapters, with all data in one folder.
     pub async fn embedded(data: &Path) -> Result<Self, Failure> {
         make_folder(data)?;
         let view_cache: Arc<dyn ViewCache> =
@@ -71,7 +67,7 @@ impl Parts {
         let (cache, registry) = cached(&view_cache, Vec::new())?;
         let store = SqliteStore::open(&data.join("spool.db")).await?;
         let artifacts = FolderArtifacts::open(&data.join("artifacts"))?;
-        // A person may have tidied up in the folder since. A fleet's sweeper looks for that as it goes.
+        // Files may have been deleted by hand. A fleet's sweeper looks for that while it runs.
         for first in 0..=u8::MAX {
             forget_lost(&store, &artifacts, first).await?;
         }
@@ -86,8 +82,8 @@ impl Parts {
         })
     }
 
-    /// PostgreSQL, RabbitMQ, Redis and the artifact storage that the configuration names. PostgreSQL and the artifacts must be there; RabbitMQ
-    /// and Redis may come later.
+    /// Connects to the PostgreSQL, RabbitMQ, Redis and artifact storage that the configuration
+    /// names. PostgreSQL and the artifacts must be there; RabbitMQ and Redis may come later.
     pub async fn production(config: &Config, name: &str) -> Result<Self, Failure> {
         for (value, key) in needed(config) {
             config.required(value, key)?;
@@ -107,12 +103,14 @@ impl Parts {
         })
     }
 
-    /// Keeps files near that a worker fetched or made, where the artifacts are on another file system than `scratch`.
+    /// Caches artifacts that a worker fetched or made on the local disk, where the artifacts are on
+    /// another file system than `scratch`.
     pub fn keep_near(mut self, config: &Config, scratch: &Path) -> Result<Self, Failure> {
         if config.disk_cache_bytes == 0 {
             return Ok(self);
         }
-        // Beside the scratch folder: on one file system with it, so that files are linked and not copied.
+        // The cache is beside the scratch folder, on the same file system, so that files are linked
+        // and not copied.
         let beside = || scratch.with_file_name("spool-disk-cache");
         let folder = config.disk_cache.clone().unwrap_or_else(beside);
         let disk = DiskCache::open(&folder, config.disk_cache_bytes, Arc::new(SystemClock)).map_err(|error| {
@@ -123,12 +121,12 @@ impl Parts {
         })?;
         (self.artifacts, self.disk) = nearby::open(self.artifacts, Arc::new(disk));
         if let Some(disk) = &self.disk {
-            DiskMeters::register(&self.registry, disk.clone()).map_err(twice)?;
+            DiskCacheMetrics::register(&self.registry, disk.clone()).map_err(twice)?;
         }
         Ok(self)
     }
 
-    /// A producer over these parts. Nothing runs yet.
+    /// Builds a producer on these dependencies. It starts nothing.
     pub fn producer(
         &self,
         config: &Config,
@@ -161,7 +159,7 @@ impl Parts {
         Ok(Producer::new(parts, settings, metrics, stop))
     }
 
-    /// A worker over these parts. Nothing runs yet.
+    /// Builds a worker on these dependencies. It starts nothing.
     pub fn worker(
         &self,
         catalog: Arc<Catalog>,
@@ -180,7 +178,7 @@ impl Parts {
     }
 }
 
-/// What a fleet's configuration must name.
+/// Checks that the configuration names every part of a fleet.
 pub fn needed(config: &Config) -> [(&Option<String>, &'static str); 4] {
     [
         (&config.database_url, "database_url"),
@@ -190,7 +188,7 @@ pub fn needed(config: &Config) -> [(&Option<String>, &'static str); 4] {
     ]
 }
 
-/// PostgreSQL, which must be there.
+/// Connects to PostgreSQL, which must be there.
 pub async fn store(config: &Config) -> Result<Arc<PgStore>, Failure> {
     let url = config.required(&config.database_url, "database_url")?;
     let options =
@@ -198,13 +196,13 @@ pub async fn store(config: &Config) -> Result<Arc<PgStore>, Failure> {
     Ok(Arc::new(postgres::connect(url, options).await?))
 }
 
-/// RabbitMQ, which may come later.
+/// Connects to RabbitMQ, which may come later.
 pub fn broker(config: &Config, name: &str) -> Result<Arc<RabbitMqBroker>, Failure> {
     let url = config.required(&config.amqp_url, "amqp_url")?;
     Ok(Arc::new(RabbitMqBroker::open(&broker_config(config, url, name))?))
 }
 
-/// Redis, which may come later.
+/// Connects to Redis, which may come later.
 pub fn redis(config: &Config) -> Result<Arc<RedisViewCache>, Failure> {
     let url = config.required(&config.redis_url, "redis_url")?;
     Ok(Arc::new(RedisViewCache::open(&RedisConfig {
@@ -213,19 +211,20 @@ pub fn redis(config: &Config) -> Result<Arc<RedisViewCache>, Failure> {
     })?))
 }
 
-/// Where artifacts are.
+/// Opens the artifact storage.
 pub fn files(config: &Config) -> Result<Arc<dyn Artifacts>, Failure> {
     Ok(artifacts::open(config.required(&config.artifacts_url, "artifacts_url")?)?)
 }
 
-/// The cache over a view cache, and a registry that shows it and the pools.
+/// Builds the cache over a view cache, and a registry that shows the cache and the connection
+/// pools.
 fn cached(
     view_cache: &Arc<dyn ViewCache>,
     pools: Vec<Arc<dyn Pooled>>,
 ) -> Result<(Cache, Registry), Failure> {
     let (cache, registry) =
         (Cache::new(view_cache.clone(), Arc::new(SystemClock)), Registry::new());
-    Meters::register(&registry, cache.clone(), pools).map_err(twice)?;
+    CacheMetrics::register(&registry, cache.clone(), pools).map_err(twice)?;
     Ok((cache, registry))
 }
 
@@ -233,7 +232,8 @@ fn twice(error: prometheus::Error) -> Failure {
     Failure::Failed(format!("a metric can't be registered: {error}"))
 }
 
-/// The bound on what waits; one that is never counted up to would never hold, so it is refused.
+/// Returns the bound on waiting tasks. A bound above what is counted would never hold, so it is
+/// refused.
 fn max_backlog(config: &Config) -> Result<u64, Failure> {
     match config.max_backlog {
         Some(bound) if bound >= COUNTED_BACKLOG => Err(Failure::Configuration(format!(
@@ -244,7 +244,7 @@ fn max_backlog(config: &Config) -> Result<u64, Failure> {
     }
 }
 
-/// How RabbitMQ is used.
+/// Builds RabbitMQ's settings from the configuration.
 pub fn broker_config(config: &Config, url: &str, name: &str) -> RabbitMqConfig {
     RabbitMqConfig {
         prefix: config.namespace.clone(),
@@ -255,14 +255,16 @@ pub fn broker_config(config: &Config, url: &str, name: &str) -> RabbitMqConfig {
     }
 }
 
-/// The kinds of this process. Those that providers decide have a version that changes with the providers, so that their keys do.
+/// Lists the kinds of this process. The version of a kind that asks providers is a hash of the
+/// providers' settings, so its keys change with them.
 pub fn catalog(echo: bool, config: &Config) -> Arc<Catalog> {
     let echo: &[KindSpec] = if echo { &[kinds::echo::SPEC] } else { &[] };
     let generated = worker::providers::specs(&config.providers);
     Arc::new(Catalog::new(&[kinds::ALL, composition::kinds::ALL, &generated, echo]))
 }
 
-/// How a worker of this process is to work. `allow` adds to the configured folders; `scratch` is where folders are made unless configured.
+/// Builds a worker's settings. `allow` adds to the configured folders; `scratch` is used unless the
+/// configuration names a folder.
 pub fn worker_settings(
     config: &Config,
     slots: Vec<(Queue, u32)>,
@@ -289,7 +291,7 @@ pub fn worker_settings(
     })
 }
 
-/// Our own binary, which media children are run of.
+/// Path of this binary, which is started again as the media process.
 pub fn own_program() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|error| {
         Failure::Failed(format!("the path of this program can't be found: {error}"))
@@ -301,7 +303,7 @@ fn host_name() -> String {
         .map_or_else(|_| "worker".to_owned(), |name| name.trim().to_owned())
 }
 
-/// Makes a folder that data is kept in.
+/// Creates a data folder.
 pub fn make_folder(folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| {
         Failure::Configuration(format!(

@@ -1,5 +1,5 @@
-//! How far a render is, on standard error: a bar for the whole and one for each segment that runs, on a terminal; a line for each segment
-//! that is done, elsewhere; the same as JSON, for machines.
+//! Progress of a render on standard error: on a terminal a bar for the whole and one for each
+//! running segment, otherwise a line for each segment that is done, or the same as JSON.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,52 +9,52 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-/// A bar's length.
+/// Length of a bar.
 const STEPS: u64 = 1000;
 
-/// Shows progress, each change once.
-pub struct Bars {
-    way: Way,
-    /// The most that was shown: a bar never goes back.
+/// Shows progress; each change once.
+pub struct RenderProgress {
+    output: ProgressOutput,
+    /// The highest value shown so far: a bar never goes back.
     most: f64,
 }
 
-enum Way {
+enum ProgressOutput {
     Terminal { all: MultiProgress, whole: ProgressBar, running: BTreeMap<String, ProgressBar> },
     Lines { done: BTreeSet<String> },
     Json { last: Value },
 }
 
-impl Bars {
-    /// For whoever reads standard error.
+impl RenderProgress {
+    /// Chooses the form of the output for this standard error.
     pub fn new(json: bool) -> Self {
-        let way = if json {
-            Way::Json { last: Value::Null }
+        let output = if json {
+            ProgressOutput::Json { last: Value::Null }
         } else if std::io::stderr().is_terminal() {
             let all = MultiProgress::new();
             let whole = all.add(bar("{elapsed_precise} {bar:40} {percent:>3} %  {msg}"));
-            Way::Terminal { all, whole, running: BTreeMap::new() }
+            ProgressOutput::Terminal { all, whole, running: BTreeMap::new() }
         } else {
-            Way::Lines { done: BTreeSet::new() }
+            ProgressOutput::Lines { done: BTreeSet::new() }
         };
-        Self { way, most: 0.0 }
+        Self { output, most: 0.0 }
     }
 
-    /// Shows a job and its tasks as they are.
+    /// Shows the current state of a job and its tasks.
     pub fn show(&mut self, job: &Value, tasks: &Value) {
         self.most = self
             .most
             .max(job.pointer("/progress/value").and_then(Value::as_f64).unwrap_or_default());
         let segments: Vec<&Value> =
             tasks["tasks"].as_array().into_iter().flatten().filter(is_segment).collect();
-        match &mut self.way {
-            Way::Terminal { all, whole, running } => {
+        match &mut self.output {
+            ProgressOutput::Terminal { all, whole, running } => {
                 whole.set_position((self.most * STEPS as f64) as u64);
                 whole.set_message(message(job));
                 show_running(all, running, &segments);
             }
-            Way::Lines { done } => tell(done, &segments),
-            Way::Json { last } => {
+            ProgressOutput::Lines { done } => print_finished(done, &segments),
+            ProgressOutput::Json { last } => {
                 let now =
                     json!({"progress": self.most, "segments": job.pointer("/progress/segments")});
                 if now != *last {
@@ -65,20 +65,20 @@ impl Bars {
         }
     }
 
-    /// Says something beside the progress.
+    /// Prints a sentence beside the progress.
     pub fn say(&self, sentence: &str) {
-        match &self.way {
-            // A terminal that is gone by now hears nothing.
-            Way::Terminal { all, .. } => drop(all.println(sentence)),
-            Way::Lines { .. } => eprintln!("{sentence}"),
-            Way::Json { .. } => eprintln!("{}", json!({"note": sentence})),
+        match &self.output {
+            // A write to a closed terminal is ignored.
+            ProgressOutput::Terminal { all, .. } => drop(all.println(sentence)),
+            ProgressOutput::Lines { .. } => eprintln!("{sentence}"),
+            ProgressOutput::Json { .. } => eprintln!("{}", json!({"note": sentence})),
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub fn end(&mut self) {
-        if let Way::Terminal { all, .. } = &self.way {
-            // A terminal that is gone by now has nothing to be cleared.
+        if let ProgressOutput::Terminal { all, .. } = &self.output {
+            // A write to a closed terminal is ignored.
             let _ = all.clear();
         }
     }
@@ -113,7 +113,7 @@ fn message(job: &Value) -> String {
     }
 }
 
-/// A bar for each segment that runs, in the order in which they began.
+/// Shows a bar for each running segment, in the order of their start.
 fn show_running(
     all: &MultiProgress,
     running: &mut BTreeMap<String, ProgressBar>,
@@ -132,8 +132,9 @@ fn show_running(
     }
 }
 
-/// A line for each segment that was rendered since the last look, and one for all that were there: those may be hundreds, at once.
-fn tell(done: &mut BTreeSet<String>, segments: &[&Value]) {
+/// Prints a line for each segment rendered since the last call, and one line for all that were
+/// cached: those may be hundreds at once.
+fn print_finished(done: &mut BTreeSet<String>, segments: &[&Value]) {
     for line in lines(done, segments) {
         eprintln!("{line}");
     }
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_cached_is_told_in_one_line_and_each_thing_once() {
+    fn cached_segments_are_reported_in_one_line_and_each_segment_once() {
         let task = |number: u32, state: &str, cached: bool| json!({"kind": "segment", "name": format!("segment-{number}"), "state": state, "cached": cached});
         let mut done = BTreeSet::new();
         let first =

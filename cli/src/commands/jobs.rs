@@ -1,28 +1,34 @@
-//! Commands that ask a server one thing: submit, batch, status, cancel, retry.
+//! Commands that ask a server one question: submit, batch, status, cancel, retry.
 
 use serde_json::{Value, json};
 
 use super::watch;
 use crate::{
     args::{Id, Submit},
-    client::{Client, Thing},
-    exit::Outcome,
+    client::{Client, JobOrBatch},
+    exit::CommandResult,
     input,
 };
 
 /// Posts a job.
-pub async fn submit(options: Submit, json: bool) -> Outcome {
+pub async fn submit(options: Submit, json: bool) -> CommandResult {
     let job = input::as_job(input::read_json(&options.file)?)?;
-    post(options, Thing::Job, "/v1/jobs", job, json).await
+    post(options, JobOrBatch::Job, "/v1/jobs", job, json).await
 }
 
 /// Posts a batch.
-pub async fn batch(options: Submit, json: bool) -> Outcome {
+pub async fn batch(options: Submit, json: bool) -> CommandResult {
     let batch = input::as_batch(input::read_json(&options.file)?)?;
-    post(options, Thing::Batch, "/v1/batches", batch, json).await
+    post(options, JobOrBatch::Batch, "/v1/batches", batch, json).await
 }
 
-async fn post(options: Submit, thing: Thing, path: &str, body: Value, json: bool) -> Outcome {
+async fn post(
+    options: Submit,
+    thing: JobOrBatch,
+    path: &str,
+    body: Value,
+    json: bool,
+) -> CommandResult {
     let client = Client::new(&options.server.server)?;
     let posted = client.post(path, &body, options.idempotency_key.as_deref()).await?;
     if options.watch {
@@ -34,23 +40,23 @@ async fn post(options: Submit, thing: Thing, path: &str, body: Value, json: bool
 }
 
 /// Shows a job or a batch.
-pub async fn status(options: Id, json: bool) -> Outcome {
+pub async fn status(options: Id, json: bool) -> CommandResult {
     let (_, value) = Client::new(&options.server.server)?.find(options.id).await?;
     show(&value, json);
     Ok(())
 }
 
 /// Cancels a job or a batch.
-pub async fn cancel(options: Id, json: bool) -> Outcome {
+pub async fn cancel(options: Id, json: bool) -> CommandResult {
     act(options, "cancel", json).await
 }
 
 /// Retries a job or a batch.
-pub async fn retry(options: Id, json: bool) -> Outcome {
+pub async fn retry(options: Id, json: bool) -> CommandResult {
     act(options, "retry", json).await
 }
 
-async fn act(options: Id, action: &str, json: bool) -> Outcome {
+async fn act(options: Id, action: &str, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
     let (thing, _) = client.find(options.id).await?;
     let answer =
@@ -59,7 +65,7 @@ async fn act(options: Id, action: &str, json: bool) -> Outcome {
     Ok(())
 }
 
-/// One line for people: id, status, and what came of it; or the whole document for machines.
+/// Prints one line for people (id, status and result), or the whole document as JSON.
 pub fn show(value: &Value, json: bool) {
     if json {
         println!("{value}");

@@ -1,4 +1,5 @@
-//! Shows on `/metrics` what the caches and the pools count for themselves. Labels are levels, namespaces and pools: bounded, never ids.
+//! Copies the counts of the caches and the pools to `/metrics`. Labels are levels, namespaces and
+//! pools: bounded, never ids.
 
 use std::sync::Arc;
 
@@ -12,15 +13,15 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-/// What a process's caches and pools are read from, whenever somebody looks.
-pub struct Meters {
+/// Reads the counts of a process's caches and pools whenever `/metrics` is read.
+pub struct CacheMetrics {
     cache: Cache,
     pools: Vec<Arc<dyn Pooled>>,
     series: Series,
 }
 
-/// What a worker's disk cache is read from.
-pub struct DiskMeters {
+/// Reads the counts of a worker's disk cache.
+pub struct DiskCacheMetrics {
     disk: Arc<DiskCache>,
     series: DiskSeries,
 }
@@ -42,8 +43,8 @@ struct DiskSeries {
     held: IntGaugeVec,
 }
 
-impl Meters {
-    /// Shows these in `registry`.
+impl CacheMetrics {
+    /// Registers the metrics of these caches and pools.
     pub fn register(
         registry: &Registry,
         cache: Cache,
@@ -132,7 +133,7 @@ impl Series {
     }
 }
 
-impl Collector for Meters {
+impl Collector for CacheMetrics {
     fn desc(&self) -> Vec<&Desc> {
         self.series.all().into_iter().flat_map(Collector::desc).collect()
     }
@@ -144,8 +145,8 @@ impl Collector for Meters {
     }
 }
 
-impl DiskMeters {
-    /// Shows a disk cache in `registry`.
+impl DiskCacheMetrics {
+    /// Registers the metrics of a disk cache.
     pub fn register(registry: &Registry, disk: Arc<DiskCache>) -> Result<(), Error> {
         let series = DiskSeries {
             reads: counter(
@@ -170,7 +171,7 @@ impl DiskSeries {
     }
 }
 
-impl Collector for DiskMeters {
+impl Collector for DiskCacheMetrics {
     fn desc(&self) -> Vec<&Desc> {
         self.series.all().into_iter().flat_map(Collector::desc).collect()
     }
@@ -198,7 +199,7 @@ fn gauge(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> 
     IntGaugeVec::new(Opts::new(name, help), labels)
 }
 
-/// Brings a counter up to what was counted elsewhere.
+/// Raises a counter to a total that was counted elsewhere.
 fn raise(counters: &IntCounterVec, labels: &[&str], counted: u64) {
     let counter = counters.with_label_values(labels);
     counter.inc_by(counted.saturating_sub(counter.get()));
@@ -232,10 +233,10 @@ mod tests {
     async fn metrics_show_what_was_counted_however_often_they_are_read() {
         let cache = Cache::new(Arc::new(LocalViewCache::new()), Arc::new(SystemClock));
         let registry = Registry::new();
-        Meters::register(&registry, cache.clone(), vec![Arc::new(Pool)]).expect("registers");
+        CacheMetrics::register(&registry, cache.clone(), vec![Arc::new(Pool)]).expect("registers");
         let folder = tempfile::tempdir().expect("a folder");
         let disk = DiskCache::open(folder.path(), 9, Arc::new(SystemClock)).expect("opens");
-        DiskMeters::register(&registry, Arc::new(disk)).expect("registers");
+        DiskCacheMetrics::register(&registry, Arc::new(disk)).expect("registers");
         let item = Item::new(Namespace::Text, [b"key".as_slice()]);
         cache.put(&item, Made::new("value")).await;
         for reads in 1..=3 {

@@ -1,7 +1,8 @@
-//! Jobs of a run that was interrupted: nobody waits for them any more, so the next run over the same cache is not to work on them.
+//! Leftovers: jobs of an interrupted run, which the next run over the same cache must not work on.
 //!
-//! A run without a server marks its jobs, and holds a lock on a file of that mark. An interrupted one cancels its jobs itself; what a killed
-//! one left is cancelled by the next, which knows it by a file that nobody locks. Runs beside each other leave each other's jobs alone.
+//! A run without a server tags its jobs and locks a file of that name. An interrupted run cancels
+//! its jobs itself. A killed run's jobs are cancelled by the next run, which recognises them by a
+//! file that nobody locks. Runs side by side leave each other's jobs alone.
 
 use std::{
     fs::{self, File},
@@ -19,14 +20,14 @@ const RUNS: &str = "runs";
 
 /// This run, as long as it lasts.
 #[derive(Debug)]
-pub struct Run {
+pub struct InterruptibleRun {
     mark: Uuid,
     path: PathBuf,
     /// Tells others that the run lives.
     _lock: File,
 }
 
-impl Run {
+impl InterruptibleRun {
     /// Begins a run over a cache.
     pub fn begin(cache: &Path) -> Result<Self, Failure> {
         let mark = Uuid::now_v7();
@@ -51,7 +52,7 @@ impl Run {
     }
 
     /// Cancels what killed runs over the same cache left.
-    pub async fn cancel_left(&self, client: &Client) {
+    pub async fn cancel_leftovers(&self, client: &Client) {
         let Some(folder) = self.path.parent() else { return };
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let mark = entry.file_name().to_str().and_then(|name| Uuid::parse_str(name).ok());
@@ -65,7 +66,7 @@ impl Run {
     }
 }
 
-impl Drop for Run {
+impl Drop for InterruptibleRun {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
@@ -76,10 +77,10 @@ fn locked(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let unreferenced = path.with_extension("new");
-    let file = File::create(&unreferenced)?;
+    let unlocked = path.with_extension("new");
+    let file = File::create(&unlocked)?;
     file.lock()?;
-    fs::rename(&unreferenced, path)?;
+    fs::rename(&unlocked, path)?;
     Ok(file)
 }
 
