@@ -28,7 +28,7 @@ use common::{
     limits::HEARTBEAT_EVERY,
     outcome::Settlement,
     queue::Queue,
-    store::{Credit, Store, WorkerRegistration},
+    store::{Credit, Dispatch, Leases, Submissions, WorkerRegistration},
 };
 use sqlx::{Connection, Executor, PgConnection};
 

@@ -26,7 +26,7 @@ use backing::store::postgres::PgStore;
 use common::{
     id::{TaskId, WorkerId},
     queue::Queue,
-    store::{Store, SweepPolicy},
+    store::{Dispatch, Leases, Submissions, SweepPolicy, Upkeep},
     submission::Work,
 };
 use serde_json::json;

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::{
     error::JobError,
     id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
-    lifecycle::{JobStatus, TaskState},
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
 };
 
 /// How far something is.

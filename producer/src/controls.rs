@@ -6,10 +6,7 @@ use std::sync::Arc;
 use common::{
     kind::{Catalog, Provider},
     port::PortResult,
-    store::{
-        Store,
-        operations::{Limit, LimitScope},
-    },
+    store::{Limit, LimitScope, Store},
 };
 
 /// A limit of this scope and name; `None` where the catalogue knows no such kind, or nobody such a provider.

@@ -9,7 +9,9 @@ use common::{
     limits::LEASE,
     outcome::Settlement,
     queue::Queue,
-    store::{Claimed, Settled, Store, SweepPolicy, WorkerRegistration},
+    store::{
+        Claimed, Dispatch, Leases, Settled, Submissions, SweepPolicy, Upkeep, WorkerRegistration,
+    },
     submission::{Submission, Work},
 };
 use serde_json::json;

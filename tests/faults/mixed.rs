@@ -6,7 +6,7 @@ use backing::store::postgres::{self, PgOptions};
 use common::{
     id::TenantId,
     queue::Queue,
-    store::{Dispatched, Store},
+    store::{Dispatch, Dispatched, Submissions},
     submission::{Submission, Work},
 };
 use lapin::{BasicProperties, Connection, ConnectionProperties, options::BasicPublishOptions};

@@ -25,13 +25,14 @@ use backing::store::sqlite::SqliteStore;
 use common::{
     error::JobError,
     id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
-    lifecycle::TaskState,
     limits::LEASE,
     outcome::{Settlement, Verdict},
     port::{broker::TaskMessage, clock::Clock},
     queue::Queue,
+    rules::lifecycle::TaskState,
     store::{
-        Claimed, Heartbeat, HeartbeatReply, Settled, Store, SweepPolicy, Target, WorkerRegistration,
+        Claimed, Dispatch, Heartbeat, HeartbeatReply, Leases, Reads, Settled, Submissions,
+        SweepPolicy, Target, Upkeep, WorkerRegistration,
     },
     submission::{NewJob, Submission, Work},
     view::ItemView,
@@ -433,7 +434,7 @@ impl World {
             let batch = self.store.batch(&self.tenant, *id).await.unwrap().unwrap();
             let items = self.store.items(&self.tenant, *id, 0, 100).await.unwrap().unwrap();
             let succeeded = items.iter().filter(|(_, item)| match item {
-                ItemView::Job(job) => job.status == common::lifecycle::JobStatus::Succeeded,
+                ItemView::Job(job) => job.status == common::rules::lifecycle::JobStatus::Succeeded,
                 ItemView::Refused(_) => false,
             });
             let fulfilled = succeeded.count() as u32;

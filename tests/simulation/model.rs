@@ -1,7 +1,7 @@
 //! The protocol of claim, heartbeat, settle, cancel, sweep and task message, small enough to try every interleaving.
 //!
 //! One task, two processes (one with two slots), a broker that may lose and double messages, processes that may die, and attempts that may
-//! stall past their lease and wake up later. Transitions are `common::lifecycle::next`, so the table that the stores follow is the one
+//! stall past their lease and wake up later. Transitions are `common::rules::lifecycle::next`, so the table that the stores follow is the one
 //! that is checked.
 //!
 //! The checker is worth as much as what it finds: each known-bad variant takes one mechanism out, and must be found out by the property
@@ -9,7 +9,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use common::lifecycle::{TaskEvent, TaskState, next};
+use common::rules::lifecycle::{TaskEvent, TaskState, next};
 use stateright::{Checker, Model, Property};
 
 /// Which mechanism is missing.

@@ -6,9 +6,9 @@ use std::{
 };
 
 use common::{
-    lifecycle::JobStatus,
     limits::PROGRESS_EVERY,
     port::view_cache::ViewCache,
+    rules::lifecycle::JobStatus,
     view::{JobView, Progress, Rank},
 };
 

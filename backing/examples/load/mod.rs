@@ -12,7 +12,7 @@ use common::{
     outcome::{Settlement, Verdict},
     plan::{NewTask, Overrides},
     queue::Queue,
-    store::{Store, WorkerRegistration},
+    store::{Dispatch, Leases, Submissions, WorkerRegistration},
     submission::{NewJob, Priority, Submission, Work},
 };
 use serde_json::json;

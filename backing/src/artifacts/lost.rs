@@ -6,7 +6,7 @@
 
 use common::{
     port::{PortResult, artifacts::Artifacts},
-    store::references::ArtifactReferences,
+    store::ArtifactReferences,
 };
 
 /// Forgets the memos that name a lost artifact whose hash begins with `first`; answers how many went.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::{
     kind::Catalog,
-    lifecycle::JobStatus,
+    rules::lifecycle::JobStatus,
     view::{JobView, KindCount},
 };
 use parking_lot::Mutex;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use common::{
     port::{broker::Broker, view_cache::ViewCache},
-    store::Store,
+    store::Upkeep,
 };
 use prometheus::Registry;
 use serde_json::Value;

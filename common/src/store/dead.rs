@@ -1,36 +1,36 @@
-//! Dead work: tasks that failed for good and took their job with them, as the store finds them again. Trying them anew is a retry of
-//! their job.
+//! Dead work: tasks that failed for good and took their job with them. A retry of the job runs them
+//! again.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::port::PortResult;
 use crate::{
     error::ErrorClass,
     id::{TaskId, TenantId},
+    port::PortResult,
     view::{Page, TaskView},
 };
 
-/// Which dead work a list shows.
+/// Filter of a list of dead tasks; a task must meet all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeadFilter {
-    /// Only tasks of this kind.
     pub kind: Option<String>,
-    /// Only with an error of this class.
+    /// Class of its error.
     pub class: Option<ErrorClass>,
-    /// Only with an error of this code.
+    /// Code of its error.
     pub code: Option<String>,
-    /// Only what failed at this time or later.
+    /// It failed at this time or later.
     pub since: Option<Timestamp>,
-    /// Only what failed before this time.
+    /// It failed before this time.
     pub until: Option<Timestamp>,
 }
 
-/// The store of dead work.
+/// The list of dead work.
 #[async_trait]
 pub trait DeadWork: Send + Sync + 'static {
-    /// Failed tasks whose job failed and that no retry has replaced, those of the newest jobs first, from the one after `after` on. Looks
-    /// at a bounded number of rows: a filter that lets few through answers a short page and where to go on.
+    /// Failed tasks whose job failed and that no retry has superseded, those of the newest jobs
+    /// first, beginning after `after`. Looks at a bounded number of rows, so a narrow filter may
+    /// return a short page with a cursor.
     async fn dead(
         &self,
         tenant: &TenantId,

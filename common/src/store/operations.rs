@@ -1,26 +1,27 @@
-//! What operators set and see: limits, pauses, queues, and who runs what. Kept in the store, so that every dispatcher sees it.
+//! Limits and pauses that operators set, and the workers that are alive. They are stored, so every
+//! dispatcher sees them.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::port::PortResult;
 use crate::{
     id::{JobId, TaskId, TenantId, WorkerId},
+    port::PortResult,
     queue::Queue,
     view::Progress,
 };
 
-/// The name that limits each tenant that has no limit of its own.
+/// Name of the limit for each tenant that has no limit of its own.
 pub const EACH_TENANT: &str = "*";
 
-/// What a limit counts over.
+/// The tasks that a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LimitScope {
     /// All tasks of a tenant.
     Tenant,
     /// All tasks of a kind.
     Kind,
-    /// All tasks of the kinds that ask a provider.
+    /// All tasks of the kinds that use a provider.
     Provider,
 }
 
@@ -43,38 +44,36 @@ impl LimitScope {
     }
 }
 
-/// At most so many tasks `queued` or `running` at once.
+/// The most tasks that may be `queued` or `running` at once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Limit {
-    /// What it counts over.
     pub scope: LimitScope,
-    /// Which tenant ([`EACH_TENANT`]: each without a limit of its own), kind or provider.
+    /// A tenant ([`EACH_TENANT`]: each without a limit of its own), a kind or a provider.
     pub name: String,
-    /// So many. Zero holds all of it back.
+    /// Zero holds all tasks back.
     pub most: u32,
-    /// The kinds that are counted: the one named, or those that ask the provider. None for a tenant, where all are.
+    /// The kinds that are counted: the named one, or those that use the provider. Empty for a
+    /// tenant, whose tasks all count.
     pub kinds: Vec<String>,
 }
 
-/// What can be paused.
+/// A queue or tenant that can be paused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pausable {
-    /// All work of a queue.
     Queue(Queue),
-    /// All work of a tenant.
     Tenant(TenantId),
 }
 
 impl Pausable {
-    /// Its scope and name, as they are stored.
-    pub fn words(&self) -> (&'static str, &str) {
+    /// Its stored scope and name.
+    pub fn scope_and_name(&self) -> (&'static str, &str) {
         match self {
             Self::Queue(queue) => ("queue", queue.as_str()),
             Self::Tenant(tenant) => ("tenant", &tenant.0),
         }
     }
 
-    /// The queues whose dispatchers it concerns.
+    /// The queues whose dispatchers obey this pause.
     pub fn queues(&self) -> Vec<Queue> {
         match self {
             Self::Queue(queue) => vec![*queue],
@@ -83,67 +82,63 @@ impl Pausable {
     }
 }
 
-/// A live worker, and what it runs.
+/// A live worker with its running tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LiveWorker {
-    /// Who.
     pub worker: WorkerId,
     /// Its machine and process.
     pub name: String,
-    /// Slots by queue, without those of which it has none.
+    /// Slots by queue, without queues in which it has none.
     pub slots: Vec<(Queue, u32)>,
-    /// Whether it is leaving.
+    /// Whether it is stopping.
     pub draining: bool,
-    /// When it was last heard of.
+    /// Time of its last heartbeat.
     pub seen_at: Timestamp,
-    /// What it runs, the longest first.
+    /// Its running tasks, the longest-running first.
     pub runs: Vec<RunningTask>,
 }
 
 /// A running task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunningTask {
-    /// Which.
     pub task: TaskId,
-    /// Of which job.
     pub job: JobId,
-    /// Whose.
     pub tenant: TenantId,
     /// Its name in the plan.
     pub name: String,
-    /// What runs it.
     pub kind: String,
-    /// Whose slot it takes.
     pub queue: Queue,
-    /// The attempt's number.
+    /// Number of the attempt.
     pub attempt: u16,
-    /// When the attempt began.
+    /// Start of the attempt.
     pub started_at: Timestamp,
-    /// How far it is, if that is known.
+    /// Its latest report, if it sent one.
     pub progress: Option<Progress>,
 }
 
-/// The part of the store that operators lean on.
+/// The part of the store that operators use.
 #[async_trait]
-pub trait Controls: Send + Sync + 'static {
+pub trait Operations: Send + Sync + 'static {
     /// All limits, by scope and name.
     async fn limits(&self) -> PortResult<Vec<Limit>>;
 
-    /// Sets a limit, in the place of the one of the same scope and name. What already runs is left alone, whatever the limit.
+    /// Sets a limit, replacing the one of the same scope and name. Running tasks go on, however low
+    /// the limit is.
     async fn set_limit(&self, limit: &Limit) -> PortResult<()>;
 
-    /// Removes a limit; whether there was one.
+    /// Removes a limit. Returns whether there was one.
     async fn unset_limit(&self, scope: LimitScope, name: &str) -> PortResult<bool>;
 
-    /// All that is paused, queues first.
+    /// All pauses, queues first.
     async fn pauses(&self) -> PortResult<Vec<Pausable>>;
 
-    /// Nothing of it is queued any more; what is `queued` is `ready` again, what runs goes on. Pausing twice is pausing.
-    async fn pause(&self, what: &Pausable) -> PortResult<()>;
+    /// Pauses a queue or tenant: none of its tasks is queued any more, `queued` ones are `ready`
+    /// again, and running ones go on. Pausing twice changes nothing.
+    async fn pause(&self, target: &Pausable) -> PortResult<()>;
 
-    /// Ends a pause; whether there was one.
-    async fn resume(&self, what: &Pausable) -> PortResult<bool>;
+    /// Ends a pause. Returns whether there was one.
+    async fn resume(&self, target: &Pausable) -> PortResult<bool>;
 
-    /// Who is alive, by name, and runs what.
+    /// The live workers by name, with their running tasks.
     async fn live_workers(&self) -> PortResult<Vec<LiveWorker>>;
 }

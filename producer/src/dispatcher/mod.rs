@@ -80,7 +80,7 @@ impl Dispatcher {
         let ahead = round.lookback.ahead(round.begun.elapsed());
         let dispatched = self.store.dispatch(round.queue, ahead, MAX_GROUP as u32).await?;
         round.lookback.saw(round.begun.elapsed(), dispatched.ended);
-        self.credits.set(round.queue, if dispatched.more { 0 } else { dispatched.left });
+        self.credits.set(round.queue, if dispatched.more { 0 } else { dispatched.room_left });
         let confirmed = self.task_publisher.publish(&dispatched.messages).await;
         let step = Step {
             taken: dispatched.messages.len(),

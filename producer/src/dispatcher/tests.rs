@@ -14,10 +14,10 @@ use common::{
     id::{JobId, TenantId, WorkerId},
     kind::Catalog,
     kinds::echo,
-    lifecycle::TaskState,
     limits::LEASE,
     port::{broker::Broker, clock::Clock},
-    store::WorkerRegistration,
+    rules::lifecycle::TaskState,
+    store::{Leases, Reads, WorkerRegistration},
     submission::{Submission, Work},
 };
 use prometheus::Registry;

@@ -12,9 +12,9 @@ use common::{
     error::{ErrorClass, JobError, code},
     fault::Fault,
     id::Digest,
-    lifecycle::JobStatus,
     limits::MAX_WAIT,
     port::PortError,
+    rules::lifecycle::JobStatus,
     submission::{Submission, Work},
     view::JobView,
 };

@@ -12,7 +12,7 @@ use common::{
     id::TenantId,
     kind::Provider,
     queue::Queue,
-    store::operations::{LimitScope, Pausable},
+    store::{LimitScope, Pausable},
 };
 use serde_json::Value;
 

@@ -10,9 +10,9 @@ use axum::{
 use common::{
     error::{ErrorClass, JobError},
     id::{JobId, TaskId},
-    lifecycle::{JobStatus, TaskState},
     limits::MAX_PAGE,
-    store::{Target, dead::DeadFilter},
+    rules::lifecycle::{JobStatus, TaskState},
+    store::{DeadFilter, Target},
 };
 use jiff::Timestamp;
 use serde_json::Value;

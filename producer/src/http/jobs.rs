@@ -9,7 +9,7 @@ use axum::{
 };
 use common::{
     id::JobId,
-    lifecycle::JobStatus,
+    rules::lifecycle::JobStatus,
     store::{JobFilter, Target},
     submission::Work,
 };

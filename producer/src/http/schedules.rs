@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use common::{id::ScheduleId, store::schedules::Schedule};
+use common::{id::ScheduleId, store::Schedule};
 use serde_json::{Value, json};
 
 use super::{

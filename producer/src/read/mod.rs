@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     id::{JobId, TenantId},
-    lifecycle::JobStatus,
     limits::WAITER_READS_EVERY,
     port::{PortResult, view_cache::ViewCache},
+    rules::lifecycle::JobStatus,
     store::Store,
     view::JobView,
 };

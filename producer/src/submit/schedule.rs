@@ -9,7 +9,7 @@ use common::{
     kind::Catalog,
     limits::MAX_NAME_BYTES,
     schedule::{CatchUp, Recurrence, SCHEDULE_TAG},
-    store::schedules::{Course, Schedule},
+    store::{Course, Schedule},
     submission::NewJob,
 };
 use jiff::Timestamp;

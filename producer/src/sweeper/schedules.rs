@@ -11,10 +11,7 @@ use common::{
     id::JobId,
     kind::Catalog,
     port::{PortError, PortResult},
-    store::{
-        Store,
-        schedules::{Course, Refusal, Schedule},
-    },
+    store::{Course, Refusal, Schedule, Store},
     submission::{Submission, Work},
 };
 use jiff::Timestamp;

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use backing::broker::faulty::Faults;
 use common::{
     id::{Fence, TaskId},
-    lifecycle::TaskState,
     limits::QUARANTINE_AFTER,
     port::broker::{Broker, Control, ControlStream, Deliveries, TaskMessage},
     queue::Queue,
+    rules::lifecycle::TaskState,
+    store::{Dispatch, Leases},
 };
 use tokio::time::timeout;
 

@@ -20,12 +20,10 @@ use common::{
     },
     queue::Queue,
     store::{
-        Accepted, Changes, Claimed, Credit, Demand, Dispatched, Heartbeat, HeartbeatReply,
-        JobFilter, Retention, Settled, Store, SweepPolicy, Swept, Target, WorkerRegistration,
-        dead::{DeadFilter, DeadWork},
-        operations::{Controls, Limit, LimitScope, LiveWorker, Pausable},
-        references::ArtifactReferences,
-        schedules::{Course, Schedule, Schedules},
+        Accepted, ArtifactReferences, Changes, Claimed, Course, Credit, DeadFilter, DeadWork,
+        Demand, Dispatch, Dispatched, Heartbeat, HeartbeatReply, JobFilter, Leases, Limit,
+        LimitScope, LiveWorker, Operations, Pausable, Reads, Retention, Schedule, Schedules,
+        Settled, Store, Submissions, SweepPolicy, Swept, Target, Upkeep, WorkerRegistration,
     },
     submission::Submission,
     view::{BatchView, ItemView, JobView, Page, TaskView},
@@ -73,7 +71,7 @@ impl SwitchedStore {
 }
 
 #[async_trait]
-impl Store for SwitchedStore {
+impl Submissions for SwitchedStore {
     async fn accept(
         &self,
         submissions: Vec<Submission>,
@@ -83,12 +81,37 @@ impl Store for SwitchedStore {
         let _through = self.gate.acquire().await.expect("the gate stays");
         self.there()?.accept(submissions, credit).await
     }
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
+        self.there()?.cancel(tenant, target).await
+    }
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
+        self.there()?.retry(tenant, target).await
+    }
+}
+
+#[async_trait]
+impl Dispatch for SwitchedStore {
     async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
         self.there()?.dispatch(queue, ahead, most).await
     }
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
         self.there()?.hand_back(tasks).await
     }
+    async fn overdue(
+        &self,
+        queue: Queue,
+        age: Duration,
+        most: u32,
+    ) -> PortResult<(Vec<TaskMessage>, u64)> {
+        self.there()?.overdue(queue, age, most).await
+    }
+    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
+        self.there()?.demand(queue).await
+    }
+}
+
+#[async_trait]
+impl Leases for SwitchedStore {
     async fn claim(
         &self,
         worker: WorkerId,
@@ -115,23 +138,10 @@ impl Store for SwitchedStore {
     async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Changes> {
         self.there()?.release(worker, tasks).await
     }
-    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
-        self.there()?.sweep(policy).await
-    }
-    async fn overdue(
-        &self,
-        queue: Queue,
-        age: Duration,
-        most: u32,
-    ) -> PortResult<(Vec<TaskMessage>, u64)> {
-        self.there()?.overdue(queue, age, most).await
-    }
-    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
-        self.there()?.cancel(tenant, target).await
-    }
-    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
-        self.there()?.retry(tenant, target).await
-    }
+}
+
+#[async_trait]
+impl Reads for SwitchedStore {
     async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
         self.there()?.jobs(tenant, jobs).await
     }
@@ -165,8 +175,12 @@ impl Store for SwitchedStore {
     async fn have_memos(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
         self.there()?.have_memos(tenant, keys).await
     }
-    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
-        self.there()?.demand(queue).await
+}
+
+#[async_trait]
+impl Upkeep for SwitchedStore {
+    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
+        self.there()?.sweep(policy).await
     }
     async fn retain(&self, retention: Retention) -> PortResult<u64> {
         self.there()?.retain(retention).await
@@ -245,7 +259,7 @@ impl Schedules for SwitchedStore {
 }
 
 #[async_trait]
-impl Controls for SwitchedStore {
+impl Operations for SwitchedStore {
     async fn limits(&self) -> PortResult<Vec<Limit>> {
         self.there()?.limits().await
     }

@@ -28,7 +28,7 @@ use common::{
     outcome::{Settlement, Verdict},
     port::{artifacts::Artifacts, view_cache::ViewCache},
     queue::Queue,
-    store::{Settled, Store, WorkerRegistration},
+    store::{Dispatch, Leases, Settled, WorkerRegistration},
 };
 use producer::{Metrics, Parts, Producer, Settings};
 use prometheus::Registry;

@@ -3,9 +3,9 @@
 use common::{
     error::JobError,
     id::{Digest, TenantId},
-    lifecycle::{JobStatus, TaskState},
     queue::Queue,
-    store::{Credit, JobFilter, dead::DeadFilter},
+    rules::lifecycle::{JobStatus, TaskState},
+    store::{Credit, DeadFilter, JobFilter},
     submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Priority, Submission, Work},
     view::{ItemView, Rank},
 };

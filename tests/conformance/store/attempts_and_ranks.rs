@@ -9,10 +9,10 @@ use super::{
 };
 use common::{
     error::{JobError, code},
-    lifecycle::JobStatus,
     limits::LEASE,
     outcome::{Settlement, Verdict},
     queue::Queue,
+    rules::lifecycle::JobStatus,
     store::{Claimed, Target},
     view::Rank,
 };

@@ -2,8 +2,8 @@
 
 use common::{
     error::{JobError, code},
-    lifecycle::{JobStatus, TaskState},
     outcome::Verdict,
+    rules::lifecycle::{JobStatus, TaskState},
     store::Target,
     submission::{NewBatch, NewItem},
     view::{ItemView, WaitingFor},
@@ -110,7 +110,7 @@ async fn a_limited_batch_holds_up_nobody_else(on: Subject) {
     assert_eq!(dispatched.messages.len(), 2);
     assert!(dispatched.messages.iter().any(|message| message.task == only(&free)));
     assert_eq!(
-        (dispatched.more, dispatched.left),
+        (dispatched.more, dispatched.room_left),
         (false, 3),
         "what a limit holds back is not left for want of room"
     );

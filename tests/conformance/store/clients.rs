@@ -3,10 +3,10 @@
 use common::{
     error::code,
     id::{BatchId, JobId, TaskId},
-    lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::Verdict,
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
     store::{Settled, Target},
 };
 use serde_json::json;

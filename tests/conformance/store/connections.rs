@@ -12,7 +12,7 @@ use backing::{
 use common::{
     id::TenantId,
     queue::Queue,
-    store::{Store, operations::Controls},
+    store::{Dispatch, Operations, Reads, Submissions},
     submission::{NewJob, Submission, Work},
 };
 use sqlx::{Connection, Executor, PgConnection};

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{
     error::JobError,
     id::TaskId,
-    lifecycle::JobStatus,
     limits::LEASE,
     outcome::{Settlement, Verdict},
+    rules::lifecycle::JobStatus,
     store::{Settled, Target},
     submission::{NewBatch, NewJob},
 };

@@ -5,9 +5,9 @@ use std::time::Duration;
 use common::{
     error::{ErrorClass, JobError},
     id::TaskId,
-    lifecycle::{JobStatus, TaskState},
     outcome::Verdict,
-    store::{SweepPolicy, Target, dead::DeadFilter},
+    rules::lifecycle::{JobStatus, TaskState},
+    store::{DeadFilter, SweepPolicy, Target},
     submission::NewJob,
     view::TaskView,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::{
     error::{ErrorClass, code},
-    lifecycle::{JobStatus, TaskState},
+    rules::lifecycle::{JobStatus, TaskState},
     store::{Swept, Target},
     submission::NewJob,
 };

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use common::{
     id::{TaskId, WorkerId},
-    lifecycle::TaskState,
     limits::LEASE,
     queue::Queue,
+    rules::lifecycle::TaskState,
     store::{Demand, WorkerRegistration},
     submission::{NewJob, Priority, Work},
     view::WaitingFor,
@@ -66,7 +66,7 @@ async fn the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead(on
         async |ahead, most| on.store.dispatch(Queue::Light, ahead, most).await.expect("dispatches");
     let dispatched = dispatch(0, 100).await;
     assert_eq!(
-        (dispatched.messages.len(), dispatched.left, dispatched.more),
+        (dispatched.messages.len(), dispatched.room_left, dispatched.more),
         (0, 0, true),
         "nobody is there to run it"
     );
@@ -74,7 +74,7 @@ async fn the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead(on
     heartbeat(&on, on.worker, 3, false).await;
     assert_eq!(on.job(jobs[9].id).await.waiting_for, Some(WaitingFor::Slot));
     let dispatched = dispatch(0, 2).await;
-    assert_eq!((dispatched.messages.len(), dispatched.left, dispatched.more), (2, 1, true));
+    assert_eq!((dispatched.messages.len(), dispatched.room_left, dispatched.more), (2, 1, true));
     let claimed = on.claim(dispatched.messages[0].task, LEASE).await.expect("claims");
     assert_eq!(dispatch(0, 100).await.messages.len(), 1, "what runs takes room as what is queued");
     assert_eq!(dispatch(2, 100).await.messages.len(), 2);

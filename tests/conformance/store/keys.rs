@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::{
     key,
-    lifecycle::{JobStatus, TaskState},
+    rules::lifecycle::{JobStatus, TaskState},
     submission::NewJob,
 };
 use jiff::Timestamp;

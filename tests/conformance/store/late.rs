@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use backing::store::postgres::{self, PgOptions};
 use common::{
     id::{TaskId, WorkerId},
-    lifecycle::{JobStatus, TaskState},
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
     store::{Target, WorkerRegistration},
     submission::{Acceptance, Idempotency, NewBatch, NewJob, Submission, Work},
 };
@@ -93,7 +93,7 @@ async fn what_was_queued_while_a_pause_was_set_is_handed_back_by_the_next_dispat
 async fn a_worker_has_slots_for_as_long_as_it_beats_and_as_many_as_it_said_last() {
     let (on, mut sql) = place().await;
     let slots = async || on.store.demand(Queue::Light).await.expect("reads").slots;
-    let spare = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").left;
+    let spare = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").room_left;
     on.store.heartbeat(&registration(on.worker, 2), &[], SHORT).await.expect("heartbeats");
     assert_eq!((slots().await, spare().await), (2, 2));
     sql.execute("UPDATE spool.workers SET heartbeat_at = heartbeat_at - 11000")

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use common::{
     error::{JobError, code},
     id::{Fence, TaskId, WorkerId},
-    lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::Verdict,
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
     store::{Heartbeat, HeartbeatReply, Settled, SweepPolicy, Target, WorkerRegistration},
     view::Progress,
 };

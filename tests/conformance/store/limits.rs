@@ -5,13 +5,10 @@ use std::collections::BTreeSet;
 
 use common::{
     id::TaskId,
-    lifecycle::TaskState,
     limits::LEASE,
     queue::Queue,
-    store::{
-        Credit,
-        operations::{EACH_TENANT, Limit, LimitScope},
-    },
+    rules::lifecycle::TaskState,
+    store::{Credit, EACH_TENANT, Limit, LimitScope},
     submission::{NewJob, Work},
     view::WaitingFor,
 };

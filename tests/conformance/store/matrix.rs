@@ -1,13 +1,13 @@
-//! Every state with every event, compared with `lifecycle::next`: what the table allows happens, what it does not changes nothing.
+//! Every state with every event, compared with `rules::lifecycle::next`: what the table allows happens, what it does not changes nothing.
 
 use std::time::Duration;
 
 use common::{
     error::JobError,
     id::{Fence, JobId, TaskId},
-    lifecycle::{TaskEvent, TaskState, next},
     limits::LEASE,
     outcome::Verdict,
+    rules::lifecycle::{TaskEvent, TaskState, next},
     store::{Claimed, SweepPolicy, Target},
     submission::NewJob,
 };

@@ -5,9 +5,9 @@ use std::time::Duration;
 use common::{
     error::{JobError, code},
     key::task_key,
-    lifecycle::{JobStatus, TaskState},
     outcome::Verdict,
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
     store::Target,
     submission::{NewJob, Priority},
     view::WaitingFor,

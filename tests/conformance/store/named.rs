@@ -5,8 +5,8 @@ use std::time::Duration;
 use common::{
     id::Digest,
     key,
-    lifecycle::TaskState,
     outcome::{ArtifactRef, Verdict},
+    rules::lifecycle::TaskState,
     store::{Retention, Target},
     submission::NewJob,
 };

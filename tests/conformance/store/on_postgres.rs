@@ -15,10 +15,10 @@ use backing::store::{
 use common::{
     error::JobError,
     id::{Fence, WorkerId},
-    lifecycle::{JobStatus, TaskState},
     outcome::{Settlement, Verdict},
     queue::Queue,
-    store::{Heartbeat, Retention, Store, Target, WorkerRegistration},
+    rules::lifecycle::{JobStatus, TaskState},
+    store::{Dispatch, Heartbeat, Leases, Retention, Target, WorkerRegistration},
     submission::{NewBatch, NewJob},
 };
 use serde_json::json;

@@ -2,10 +2,10 @@
 
 use common::{
     id::{TenantId, WorkerId},
-    lifecycle::TaskState,
     limits::LEASE,
     queue::Queue,
-    store::{Credit, WorkerRegistration, operations::Pausable},
+    rules::lifecycle::TaskState,
+    store::{Credit, Pausable, WorkerRegistration},
     submission::Work,
     view::WaitingFor,
 };
@@ -49,7 +49,7 @@ async fn a_paused_class_queues_nothing_and_gives_back_what_is_queued(on: Subject
     assert_eq!(states, [TaskState::Running, TaskState::Ready, TaskState::Ready]);
     let dispatched = on.store.dispatch(Queue::Light, 100, 100).await.expect("dispatches");
     assert_eq!(
-        (dispatched.messages.len(), dispatched.left, dispatched.more),
+        (dispatched.messages.len(), dispatched.room_left, dispatched.more),
         (0, 0, false),
         "no credit for accepts, and nothing to hurry for"
     );

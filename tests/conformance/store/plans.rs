@@ -2,10 +2,10 @@
 
 use common::{
     error::{JobError, code},
-    lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::Verdict,
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
     submission::{NewBatch, NewJob, Priority},
 };
 use serde_json::{Value, json};

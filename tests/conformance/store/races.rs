@@ -7,9 +7,9 @@ use std::{
 
 use common::{
     id::{TaskId, WorkerId},
-    lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::{Settlement, Verdict},
+    rules::lifecycle::{JobStatus, TaskState},
     store::{Claimed, Heartbeat, HeartbeatReply, Settled, Target, WorkerRegistration},
     submission::{NewJob, Work},
 };

@@ -4,7 +4,7 @@ use common::{
     error::JobError,
     id::{JobId, ScheduleId, TenantId},
     schedule::CatchUp,
-    store::schedules::{Course, Refusal, Schedule},
+    store::{Course, Refusal, Schedule},
 };
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;

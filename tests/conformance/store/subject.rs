@@ -5,11 +5,11 @@ use std::{any::Any, sync::Arc, time::Duration};
 use common::{
     error::JobError,
     id::{Fence, JobId, TaskId, TenantId, WorkerId},
-    lifecycle::TaskState,
     limits::{LEASE, QUARANTINE_AFTER},
     outcome::{Settlement, Verdict},
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
+    rules::lifecycle::TaskState,
     store::{Accepted, Changes, Claimed, Settled, Store, SweepPolicy, Swept, Target},
     submission::{Acceptance, NewBatch, NewJob, Submission, Work},
     view::{BatchView, JobView, TaskView},

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use common::{
     id::JobId,
-    lifecycle::{JobStatus, TaskState},
     limits::LEASE,
     outcome::Verdict,
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
     store::{Heartbeat, JobFilter, Retention, Target, WorkerRegistration},
     submission::{NewBatch, NewJob, Work},
     view::{Progress, WaitingFor},

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use common::{
     id::{JobId, TenantId},
-    lifecycle::JobStatus,
     port::view_cache::{ChangeStream, ViewCache},
+    rules::lifecycle::JobStatus,
     view::{JobView, Progress, Rank},
 };
 use jiff::Timestamp;

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use common::{
     id::{BatchId, Fence, TaskId, TenantId},
-    lifecycle::JobStatus,
     plan::NewTask,
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
+    rules::lifecycle::JobStatus,
     store::{Accepted, Credit},
     submission::{Acceptance, NewBatch, NewItem, NewJob, Submission, Work},
     view::{JobView, KindCount, Rank, WaitingFor},

@@ -8,9 +8,9 @@ use std::{
 use common::{
     error::JobError,
     id::{Fence, JobId, TaskId, WorkerId},
-    lifecycle::JobStatus,
     plan::Overrides,
     port::PortResult,
+    rules::lifecycle::JobStatus,
     store::{Claimed, NeedOutcome},
 };
 use serde_json::Value;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use common::{
     id::Digest,
-    lifecycle::{JobStatus, TaskState},
     port::PortResult,
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
     view::Progress,
 };
 use jiff::Timestamp;

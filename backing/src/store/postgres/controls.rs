@@ -5,7 +5,7 @@ use common::{
     id::{JobId, TaskId, TenantId, WorkerId},
     port::PortResult,
     queue::Queue,
-    store::operations::{Controls, Limit, LimitScope, LiveWorker, Pausable, RunningTask},
+    store::{Limit, LimitScope, LiveWorker, Operations, Pausable, RunningTask},
 };
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use super::{
 };
 
 #[async_trait]
-impl Controls for PgStore {
+impl Operations for PgStore {
     async fn limits(&self) -> PortResult<Vec<Limit>> {
         let query =
             sqlx::query("SELECT scope, name, most, kinds FROM spool.limits ORDER BY scope, name");
@@ -49,7 +49,7 @@ impl Controls for PgStore {
     }
 
     async fn pause(&self, what: &Pausable) -> PortResult<()> {
-        let (scope, name) = what.words();
+        let (scope, name) = what.scope_and_name();
         let query = sqlx::query(
             "INSERT INTO spool.pauses (scope, name, since) VALUES ($1, $2, spool.now_ms()) ON CONFLICT DO NOTHING",
         )
@@ -66,7 +66,7 @@ impl Controls for PgStore {
     }
 
     async fn resume(&self, what: &Pausable) -> PortResult<bool> {
-        let (scope, name) = what.words();
+        let (scope, name) = what.scope_and_name();
         let query = sqlx::query("DELETE FROM spool.pauses WHERE scope = $1 AND name = $2")
             .bind(scope)
             .bind(name.to_owned());

@@ -7,7 +7,7 @@ use common::{
     error::ErrorClass,
     id::{TaskId, TenantId},
     port::PortResult,
-    store::dead::{DeadFilter, DeadWork},
+    store::{DeadFilter, DeadWork},
     view::{Page, TaskView},
 };
 use jiff::Timestamp;

@@ -32,7 +32,7 @@ impl PgStore {
         let mut cells = Cells::of(&row);
         let dispatched = Dispatched {
             messages: messages(&mut cells, queue)?,
-            left: cells.number::<i64, _>("spare")?,
+            room_left: cells.number::<i64, _>("spare")?,
             more: cells.take()?,
             next_due: cells.maybe_time("tasks.run_at")?,
             ended: cells.number::<i64, _>("ended")?,

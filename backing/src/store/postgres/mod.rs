@@ -47,8 +47,9 @@ use common::{
     port::{PortError, PortResult, broker::TaskMessage},
     queue::Queue,
     store::{
-        Accepted, Changes, Claimed, Credit, Demand, Dispatched, Heartbeat, HeartbeatReply,
-        JobFilter, Retention, Settled, Store, SweepPolicy, Swept, Target, WorkerRegistration,
+        Accepted, Changes, Claimed, Credit, Demand, Dispatch, Dispatched, Heartbeat,
+        HeartbeatReply, JobFilter, Leases, Reads, Retention, Settled, Submissions, SweepPolicy,
+        Swept, Target, Upkeep, WorkerRegistration,
     },
     submission::Submission,
     view::{BatchView, ItemView, JobView, Page, TaskView},
@@ -114,7 +115,7 @@ impl PgStore {
 }
 
 #[async_trait]
-impl Store for PgStore {
+impl Submissions for PgStore {
     async fn accept(
         &self,
         submissions: Vec<Submission>,
@@ -123,6 +124,17 @@ impl Store for PgStore {
         self.accept_all(submissions, credit).await
     }
 
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
+        self.cancel_target(tenant, target).await
+    }
+
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
+        self.retry_target(tenant, target).await
+    }
+}
+
+#[async_trait]
+impl Dispatch for PgStore {
     async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
         self.ring_queue(queue, ahead, most).await
     }
@@ -131,6 +143,22 @@ impl Store for PgStore {
         self.hand_back_all(tasks).await
     }
 
+    async fn overdue(
+        &self,
+        queue: Queue,
+        age: Duration,
+        most: u32,
+    ) -> PortResult<(Vec<TaskMessage>, u64)> {
+        self.overdue_messages(queue, age, most).await
+    }
+
+    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
+        self.demand_of(queue).await
+    }
+}
+
+#[async_trait]
+impl Leases for PgStore {
     async fn claim(
         &self,
         worker: WorkerId,
@@ -160,28 +188,10 @@ impl Store for PgStore {
     async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Changes> {
         self.release_all(worker, tasks).await
     }
+}
 
-    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
-        self.sweep_all(policy).await
-    }
-
-    async fn overdue(
-        &self,
-        queue: Queue,
-        age: Duration,
-        most: u32,
-    ) -> PortResult<(Vec<TaskMessage>, u64)> {
-        self.overdue_messages(queue, age, most).await
-    }
-
-    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
-        self.cancel_target(tenant, target).await
-    }
-
-    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
-        self.retry_target(tenant, target).await
-    }
-
+#[async_trait]
+impl Reads for PgStore {
     async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
         self.job_views(tenant, jobs).await
     }
@@ -221,9 +231,12 @@ impl Store for PgStore {
     async fn have_memos(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
         self.remembered(tenant, keys).await
     }
+}
 
-    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
-        self.demand_of(queue).await
+#[async_trait]
+impl Upkeep for PgStore {
+    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
+        self.sweep_all(policy).await
     }
 
     async fn retain(&self, retention: Retention) -> PortResult<u64> {

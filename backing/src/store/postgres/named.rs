@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{id::Digest, port::PortResult, store::references::ArtifactReferences};
+use common::{id::Digest, port::PortResult, store::ArtifactReferences};
 
 use super::{
     PgStore,

@@ -5,7 +5,7 @@ use common::{
     id::{JobId, ScheduleId, TenantId},
     port::PortResult,
     schedule::CatchUp,
-    store::schedules::{Course, Schedule, Schedules},
+    store::{Course, Schedule, Schedules},
     view::Page,
 };
 use jiff::Timestamp;

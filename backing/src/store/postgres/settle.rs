@@ -349,12 +349,12 @@ fn solo_view(
     effects: &mut Effects,
 ) -> PortResult<(Uuid, JobView)> {
     let mut cells = Cells::of(row);
-    let mut view = views::bare(&mut cells, common::lifecycle::JobStatus::Succeeded)?;
+    let mut view = views::bare(&mut cells, common::rules::lifecycle::JobStatus::Succeeded)?;
     let task: Uuid = cells.take()?;
     view.status = column::status(cells.take()?)?;
     match told.remove(&task) {
         Some(Ok(output)) => view.result = Some(output),
-        Some(Err(_)) if view.status == common::lifecycle::JobStatus::Cancelled => {
+        Some(Err(_)) if view.status == common::rules::lifecycle::JobStatus::Cancelled => {
             view.error = Some(reason::cancelled())
         }
         Some(Err(error)) => view.error = Some(error),

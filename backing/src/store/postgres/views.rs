@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{BatchId, JobId, TenantId},
-    lifecycle::JobStatus,
     port::PortResult,
+    rules::lifecycle::JobStatus,
     view::{JobView, KindCount, Progress, Rank, WaitingFor},
 };
 use serde::Deserialize;

@@ -5,9 +5,9 @@
 
 use common::{
     error::JobError,
-    lifecycle::{TaskState, TaskState::Succeeded},
     plan::OnFailure,
     port::PortResult,
+    rules::lifecycle::{TaskState, TaskState::Succeeded},
 };
 use uuid::Uuid;
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use common::{
     id::Digest,
-    lifecycle::{JobStatus, TaskState},
     plan::OnFailure,
     port::PortResult,
     queue::Queue,
+    rules::lifecycle::{JobStatus, TaskState},
 };
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};

@@ -8,7 +8,7 @@ use common::{
     limits::WORKER_ALIVE,
     port::PortResult,
     queue::Queue,
-    store::operations::{Controls, Limit, LimitScope, LiveWorker, Pausable, RunningTask},
+    store::{Limit, LimitScope, LiveWorker, Operations, Pausable, RunningTask},
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use super::{
 };
 
 #[async_trait]
-impl Controls for SqliteStore {
+impl Operations for SqliteStore {
     async fn limits(&self) -> PortResult<Vec<Limit>> {
         limits(&mut *self.reader().await?).await
     }
@@ -56,7 +56,7 @@ impl Controls for SqliteStore {
     async fn pause(&self, what: &Pausable) -> PortResult<()> {
         let mut writer = self.writer.lock().await;
         let mut write = Write::begin(&mut writer, self.now()).await?;
-        let ((scope, name), now) = (what.words(), write.now);
+        let ((scope, name), now) = (what.scope_and_name(), write.now);
         sqlx::query(
             "INSERT INTO pauses (scope, name, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         )
@@ -74,7 +74,7 @@ impl Controls for SqliteStore {
 
     async fn resume(&self, what: &Pausable) -> PortResult<bool> {
         let mut writer = self.writer.lock().await;
-        let (scope, name) = what.words();
+        let (scope, name) = what.scope_and_name();
         let gone =
             sqlx::query("DELETE FROM pauses WHERE scope = ? AND name = ?").bind(scope).bind(name);
         Ok(gone.execute(&mut *writer).await.map_err(port)?.rows_affected() > 0)

@@ -1,6 +1,6 @@
 //! Time in queue: jobs that did not start in the time that they allow.
 
-use common::{lifecycle::TaskState, port::PortResult, store::Swept, submission::NewJob};
+use common::{port::PortResult, rules::lifecycle::TaskState, store::Swept, submission::NewJob};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 

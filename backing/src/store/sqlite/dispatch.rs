@@ -82,7 +82,7 @@ impl Write<'_> {
             dispatched.more = more;
         }
         let left = if gates.all_closed() { 0 } else { room - dispatched.messages.len() as i64 };
-        dispatched.left = u32::try_from(left).unwrap_or(u32::MAX);
+        dispatched.room_left = u32::try_from(left).unwrap_or(u32::MAX);
         dispatched.next_due = self.next_due(queue).await?;
         dispatched.ended = stock::ended(self.sql(), queue).await?;
         Ok((dispatched, turns))

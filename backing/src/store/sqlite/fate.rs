@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use common::{
     error::JobError,
-    lifecycle::{JobStatus, TaskState},
     port::PortResult,
+    rules::lifecycle::{JobStatus, TaskState},
 };
 use uuid::Uuid;
 

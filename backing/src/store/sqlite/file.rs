@@ -113,7 +113,7 @@ pub async fn check(writer: &mut SqliteConnection) -> PortResult<()> {
 mod tests {
     use common::{
         id::{JobId, TenantId},
-        store::Store,
+        store::{Reads, Submissions, Upkeep},
         submission::{NewBatch, Submission, Work},
     };
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{
     port::PortResult,
     queue::Queue,
-    store::operations::{EACH_TENANT, Limit, LimitScope},
+    store::{EACH_TENANT, Limit, LimitScope},
 };
 use sqlx::SqliteConnection;
 
@@ -128,9 +128,11 @@ impl Write<'_> {
         let pauses = controls::pauses(self.sql()).await?;
         let limits = controls::limits(self.sql()).await?;
         let taken = if limits.is_empty() { Taken::default() } else { taken(self.sql()).await? };
-        let closed = pauses.iter().any(|pause| pause.words() == ("queue", queue.as_str()));
-        let tenants =
-            pauses.iter().map(|pause| pause.words()).filter(|(scope, _)| *scope == "tenant");
+        let closed = pauses.iter().any(|pause| pause.scope_and_name() == ("queue", queue.as_str()));
+        let tenants = pauses
+            .iter()
+            .map(|pause| pause.scope_and_name())
+            .filter(|(scope, _)| *scope == "tenant");
         let paused_tenants = tenants.map(|(_, name)| name.to_owned()).collect();
         Ok(Gates { limits, taken, paused_tenants, closed, ..Gates::default() })
     }

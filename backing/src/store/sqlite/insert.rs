@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use common::{
     id::{Fence, TaskId},
-    lifecycle::TaskState,
     plan::NewTask,
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
+    rules::lifecycle::TaskState,
     store::Credit,
 };
 use uuid::Uuid;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{BatchId, JobId, TenantId},
-    lifecycle::JobStatus,
     port::PortResult,
     queue::Queue,
-    store::operations::{Limit, LimitScope, Pausable},
+    rules::lifecycle::JobStatus,
+    store::{Limit, LimitScope, Pausable},
     view::{JobView, KindCount, Progress, Rank, WaitingFor},
 };
 use sqlx::SqliteConnection;
@@ -264,7 +264,8 @@ impl Controls {
 
     fn hold(&self, row: &NextRow) -> Option<WaitingFor> {
         let paused = |pause: &Pausable| {
-            [("queue", row.queue.as_str()), ("tenant", &row.tenant)].contains(&pause.words())
+            [("queue", row.queue.as_str()), ("tenant", &row.tenant)]
+                .contains(&pause.scope_and_name())
         };
         if self.pauses.iter().any(paused) {
             return Some(WaitingFor::Paused);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use common::{
     id::{Fence, TaskId, WorkerId},
-    lifecycle::TaskState,
     port::PortResult,
+    rules::lifecycle::TaskState,
     store::{Heartbeat, HeartbeatReply, WorkerRegistration},
 };
 

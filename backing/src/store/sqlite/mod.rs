@@ -44,8 +44,9 @@ use common::{
     port::{PortResult, broker::TaskMessage, clock::Clock},
     queue::Queue,
     store::{
-        Accepted, Changes, Claimed, Credit, Demand, Dispatched, Heartbeat, HeartbeatReply,
-        JobFilter, Retention, Settled, Store, SweepPolicy, Swept, Target, WorkerRegistration,
+        Accepted, Changes, Claimed, Credit, Demand, Dispatch, Dispatched, Heartbeat,
+        HeartbeatReply, JobFilter, Leases, Reads, Retention, Settled, Submissions, SweepPolicy,
+        Swept, Target, Upkeep, WorkerRegistration,
     },
     submission::Submission,
     view::{BatchView, ItemView, JobView, Page, TaskView},
@@ -97,7 +98,7 @@ impl fmt::Debug for SqliteStore {
 }
 
 #[async_trait]
-impl Store for SqliteStore {
+impl Submissions for SqliteStore {
     async fn accept(
         &self,
         submissions: Vec<Submission>,
@@ -109,6 +110,25 @@ impl Store for SqliteStore {
         Ok(Accepted { answers, messages, changes: write.commit().await? })
     }
 
+    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
+        let found = write.cancel(tenant, target).await?;
+        let changes = write.commit().await?;
+        Ok(found.then_some(changes))
+    }
+
+    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
+        let mut writer = self.writer.lock().await;
+        let mut write = Write::begin(&mut writer, self.now()).await?;
+        let retried = write.retry(tenant, target).await?;
+        let changes = write.commit().await?;
+        Ok(retried.map(|jobs| (jobs, changes)))
+    }
+}
+
+#[async_trait]
+impl Dispatch for SqliteStore {
     async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
         let turns = self.turns.lock().get(&queue).cloned().unwrap_or_default();
         let mut writer = self.writer.lock().await;
@@ -127,6 +147,22 @@ impl Store for SqliteStore {
         Ok(handed)
     }
 
+    async fn overdue(
+        &self,
+        queue: Queue,
+        age: Duration,
+        most: u32,
+    ) -> PortResult<(Vec<TaskMessage>, u64)> {
+        stock::overdue(&mut *self.reader().await?, queue, age, most, self.now()).await
+    }
+
+    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
+        stock::demand(&mut *self.reader().await?, queue, self.now()).await
+    }
+}
+
+#[async_trait]
+impl Leases for SqliteStore {
     async fn claim(
         &self,
         worker: WorkerId,
@@ -170,40 +206,10 @@ impl Store for SqliteStore {
         write.release(worker, tasks).await?;
         write.commit().await
     }
+}
 
-    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
-        if !self.watch.lock().awake(self.now()) {
-            return Ok(Swept::default());
-        }
-        let mut writer = self.writer.lock().await;
-        sweep::sweep(&mut writer, policy, self.now()).await
-    }
-
-    async fn overdue(
-        &self,
-        queue: Queue,
-        age: Duration,
-        most: u32,
-    ) -> PortResult<(Vec<TaskMessage>, u64)> {
-        stock::overdue(&mut *self.reader().await?, queue, age, most, self.now()).await
-    }
-
-    async fn cancel(&self, tenant: &TenantId, target: Target) -> PortResult<Option<Changes>> {
-        let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer, self.now()).await?;
-        let found = write.cancel(tenant, target).await?;
-        let changes = write.commit().await?;
-        Ok(found.then_some(changes))
-    }
-
-    async fn retry(&self, tenant: &TenantId, target: Target) -> PortResult<Option<(u32, Changes)>> {
-        let mut writer = self.writer.lock().await;
-        let mut write = Write::begin(&mut writer, self.now()).await?;
-        let retried = write.retry(tenant, target).await?;
-        let changes = write.commit().await?;
-        Ok(retried.map(|jobs| (jobs, changes)))
-    }
-
+#[async_trait]
+impl Reads for SqliteStore {
     async fn jobs(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>> {
         let ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
         let mut found = job_view::load(&mut *self.reader().await?, &ids, self.now()).await?;
@@ -246,9 +252,16 @@ impl Store for SqliteStore {
     async fn have_memos(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>> {
         ready::remembered(&mut *self.reader().await?, tenant, keys).await
     }
+}
 
-    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
-        stock::demand(&mut *self.reader().await?, queue, self.now()).await
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn sweep(&self, policy: SweepPolicy) -> PortResult<Swept> {
+        if !self.watch.lock().awake(self.now()) {
+            return Ok(Swept::default());
+        }
+        let mut writer = self.writer.lock().await;
+        sweep::sweep(&mut writer, policy, self.now()).await
     }
 
     async fn retain(&self, retention: Retention) -> PortResult<u64> {

@@ -3,8 +3,8 @@
 use common::{
     id::{Digest, TenantId},
     key::task_key,
-    lifecycle::TaskState,
     port::PortResult,
+    rules::lifecycle::TaskState,
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;

@@ -3,10 +3,10 @@
 use common::{
     error::JobError,
     id::{Digest, WorkerId},
-    lifecycle::TaskState,
     outcome::{ArtifactRef, Settlement, Verdict},
     plan::NewTask,
     port::PortResult,
+    rules::lifecycle::TaskState,
     store::Settled,
     view::FailedAttempt,
 };

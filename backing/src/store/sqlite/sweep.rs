@@ -2,10 +2,10 @@
 
 use common::{
     id::WorkerId,
-    lifecycle::TaskState,
     limits::{LEASE, SWEEP_EVERY},
     port::PortResult,
     queue::Queue,
+    rules::lifecycle::TaskState,
     store::{SweepPolicy, Swept},
 };
 use sqlx::SqliteConnection;
@@ -195,7 +195,7 @@ mod tests {
         id::{JobId, TaskId, TenantId},
         plan::{NewTask, Overrides},
         port::clock::Clock,
-        store::Store,
+        store::{Dispatch, Leases, Submissions, Upkeep},
         submission::{NewJob, Priority, Submission, Work},
     };
     use jiff::Timestamp;

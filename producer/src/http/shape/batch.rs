@@ -3,7 +3,7 @@
 use common::{
     error::{JobError, code},
     id::{BatchId, JobId},
-    lifecycle::JobStatus,
+    rules::lifecycle::JobStatus,
     submission::{NewBatch, NewItem},
     view::{BatchView, ItemView},
 };

@@ -2,10 +2,7 @@
 
 use common::{
     queue::Queue,
-    store::{
-        Demand,
-        operations::{Limit, LiveWorker, RunningTask},
-    },
+    store::{Demand, Limit, LiveWorker, RunningTask},
 };
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{BatchId, JobId, ScheduleId},
-    lifecycle::JobStatus,
+    rules::lifecycle::JobStatus,
     schedule::SCHEDULE_TAG,
     submission::NewJob,
     view::{JobView, KindCount, Progress, WaitingFor},

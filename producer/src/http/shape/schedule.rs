@@ -3,7 +3,7 @@
 use common::{
     id::{JobId, ScheduleId},
     schedule::CatchUp,
-    store::schedules::Schedule,
+    store::Schedule,
 };
 use jiff::Timestamp;
 use serde::Serialize;

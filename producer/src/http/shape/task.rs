@@ -2,8 +2,8 @@
 
 use common::{
     id::{JobId, TaskId, WorkerId},
-    lifecycle::TaskState,
     queue::Queue,
+    rules::lifecycle::TaskState,
     view::{FailedAttempt, TaskView},
 };
 use jiff::Timestamp;

@@ -10,7 +10,7 @@ use common::{
     outcome::{Settlement, Verdict},
     port::artifacts::Artifacts,
     queue::Queue,
-    store::{Retention, Store},
+    store::{Dispatch, Leases, Retention, Upkeep},
 };
 use serde_json::json;
 use tempfile::TempDir;

@@ -6,10 +6,7 @@ use common::{
     id::{JobId, ScheduleId, TenantId},
     port::clock::Clock,
     schedule::CatchUp,
-    store::{
-        JobFilter, Store,
-        schedules::{Course, Schedule, Schedules},
-    },
+    store::{Course, JobFilter, Reads, Schedule, Schedules},
 };
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};

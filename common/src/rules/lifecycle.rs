@@ -1,21 +1,22 @@
-//! The one table of what may happen to a task, and what it is afterwards.
+//! The one table of what may happen to a task and which state follows.
 //!
-//! Stores spell the same from-states as literals in their SQL (partial indexes need literals); the conformance suite tries
-//! every state with every event on each store and compares with [`next`].
+//! The SQLite store builds its statements from [`TaskEvent::transition`]. PostgreSQL spells the same
+//! states as literals in SQL. The conformance suite tries every state with every event on each store
+//! and compares with [`next`].
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a task is. The spelling is stored: never changed.
+/// State of a task. The spelling is stored and never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
-    /// Needs others to settle first, or follows another task with its key.
+    /// Needs other tasks to settle first, or waits for the output of a task with the same key.
     Waiting,
-    /// May be announced, from `run_at` on.
+    /// May be dispatched from `run_at` on.
     Ready,
-    /// Taken by a dispatcher; its task message dispatches or soon will.
+    /// Taken by a dispatcher; its task message is or soon will be in the broker.
     Queued,
     /// Claimed by a worker that holds a lease.
     Running,
@@ -23,12 +24,12 @@ pub enum TaskState {
     Succeeded,
     /// Settled with an error.
     Failed,
-    /// Settled without either.
+    /// Settled without an output, because it was cancelled or a need failed.
     Cancelled,
 }
 
 impl TaskState {
-    /// All, in the order of a task's life.
+    /// All states, in the order of a task's life.
     pub const ALL: [Self; 7] = [
         Self::Waiting,
         Self::Ready,
@@ -40,7 +41,7 @@ impl TaskState {
     ];
 
     /// The stored spelling.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Ready => "ready",
@@ -57,7 +58,7 @@ impl TaskState {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
-    /// Whether the task has settled: nothing happens to it any more.
+    /// Whether the task has settled: no event changes it any more.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
@@ -69,18 +70,18 @@ impl fmt::Display for TaskState {
     }
 }
 
-/// What happens to a task.
+/// Events in a task's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TaskEvent {
     /// The last need settled, and no other task leads its key.
     NeedsMet,
-    /// The leader of its key ended without success and this follower takes over.
+    /// The leader of its key ended without a shared output, and this waiter is the next leader.
     Elect,
     /// The dispatcher took it under its limits.
     Dispatch,
-    /// Its task message was nacked, returned, unconfirmed or lost, or a worker had no free slot.
+    /// Its message was nacked, returned, unconfirmed or lost, or a worker had no free slot.
     HandBack,
-    /// A worker claimed it: the fence grows.
+    /// A worker claimed it. The fence grows.
     Claim,
     /// The attempt that holds the lease succeeded.
     Succeed,
@@ -88,15 +89,15 @@ pub enum TaskEvent {
     Fail,
     /// The attempt failed and will be tried again.
     Retry,
-    /// The worker gave it back unharmed (drain); burns no attempt.
+    /// A stopping worker gave it back. Burns no attempt.
     Release,
-    /// The lease expired; counted as a loss, burns no attempt.
+    /// The lease expired. Counted as a loss; burns no attempt.
     Lose,
     /// The lease expired once too often.
     Quarantine,
     /// The attempt that holds the lease acknowledged a cancel.
     AcknowledgeCancel,
-    /// A memo for its key, or the success of its key's leader, settled it.
+    /// A memo of its key, or the success of its key's leader, settled it.
     MemoHit,
     /// Cancelled before it ran.
     Cancel,
@@ -104,6 +105,15 @@ pub enum TaskEvent {
     NeedFailed,
     /// It waited longer than it was allowed to.
     Expire,
+}
+
+/// The change of state that an event makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    /// The states in which the event is legal.
+    pub from: &'static [TaskState],
+    /// The state that follows.
+    pub to: TaskState,
 }
 
 impl TaskEvent {
@@ -126,39 +136,44 @@ impl TaskEvent {
         Self::NeedFailed,
         Self::Expire,
     ];
+
+    /// The table: the states from which this event is legal, and the state that follows.
+    pub const fn transition(self) -> Transition {
+        use TaskState as S;
+        const NOT_STARTED: &[TaskState] = &[S::Waiting, S::Ready, S::Queued];
+        let (from, to): (&[S], S) = match self {
+            Self::NeedsMet | Self::Elect => (&[S::Waiting], S::Ready),
+            Self::Dispatch => (&[S::Ready], S::Queued),
+            Self::HandBack => (&[S::Queued], S::Ready),
+            Self::Claim => (&[S::Queued], S::Running),
+            Self::Succeed => (&[S::Running], S::Succeeded),
+            Self::Fail | Self::Quarantine => (&[S::Running], S::Failed),
+            Self::Retry | Self::Release | Self::Lose => (&[S::Running], S::Ready),
+            Self::AcknowledgeCancel => (&[S::Running], S::Cancelled),
+            Self::MemoHit => (NOT_STARTED, S::Succeeded),
+            Self::Cancel => (NOT_STARTED, S::Cancelled),
+            Self::NeedFailed => (&[S::Waiting], S::Cancelled),
+            Self::Expire => (NOT_STARTED, S::Failed),
+        };
+        Transition { from, to }
+    }
 }
 
-/// An event that a state does not know.
+/// An event that is not legal in the task's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a task that is {state} can't take {event:?}")]
 pub struct IllegalTransition {
-    /// Where the task was.
     pub state: TaskState,
-    /// What was asked of it.
     pub event: TaskEvent,
 }
 
-/// What a task in `state` is after `event`.
+/// The state of a task after `event`.
 pub fn next(state: TaskState, event: TaskEvent) -> Result<TaskState, IllegalTransition> {
-    use {TaskEvent as E, TaskState as S};
-    Ok(match (state, event) {
-        (S::Waiting, E::NeedsMet | E::Elect) => S::Ready,
-        (S::Ready, E::Dispatch) => S::Queued,
-        (S::Queued, E::HandBack) => S::Ready,
-        (S::Queued, E::Claim) => S::Running,
-        (S::Running, E::Succeed) => S::Succeeded,
-        (S::Running, E::Fail | E::Quarantine) => S::Failed,
-        (S::Running, E::Retry | E::Release | E::Lose) => S::Ready,
-        (S::Running, E::AcknowledgeCancel) => S::Cancelled,
-        (S::Waiting | S::Ready | S::Queued, E::MemoHit) => S::Succeeded,
-        (S::Waiting | S::Ready | S::Queued, E::Cancel) => S::Cancelled,
-        (S::Waiting, E::NeedFailed) => S::Cancelled,
-        (S::Waiting | S::Ready | S::Queued, E::Expire) => S::Failed,
-        _ => return Err(IllegalTransition { state, event }),
-    })
+    let Transition { from, to } = event.transition();
+    if from.contains(&state) { Ok(to) } else { Err(IllegalTransition { state, event }) }
 }
 
-/// What a job, seen from outside, is.
+/// Status of a job, as a client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
@@ -168,9 +183,9 @@ pub enum JobStatus {
     Running,
     /// Its result task succeeded.
     Succeeded,
-    /// Its result task did not.
+    /// Its result task did not succeed.
     Failed,
-    /// Someone cancelled it.
+    /// A client cancelled it, or its batch stopped.
     Cancelled,
 }
 
@@ -180,7 +195,7 @@ impl JobStatus {
         [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
 
     /// The stored spelling.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
