@@ -1,4 +1,5 @@
-//! The Store's adapters. Both do the same, each in its own SQL; `tests/conformance/store` says what.
+//! The adapters of the Store. Both behave the same, each in its own SQL; `tests/conformance/store`
+//! holds them to it.
 
 pub mod migrate;
 pub mod postgres;

@@ -1,14 +1,14 @@
-//! The errors that a store gives by itself, with the same words on every adapter.
+//! The errors that a store gives by itself, in the same words in every adapter.
 
 use common::error::{ErrorClass, JobError, code};
 
-/// Someone cancelled the task or its job.
+/// The task or its job was cancelled.
 pub fn cancelled() -> JobError {
     let error = JobError::caller(code::CANCELLED, "it was cancelled before it ended");
     JobError { retryable: true, ..error }
 }
 
-/// The job's result can't come any more, so what is left of it was not run.
+/// The job's result can no longer come, so its other tasks were not run.
 pub fn without_result() -> JobError {
     JobError::permanent(
         code::CANCELLED,
@@ -16,12 +16,12 @@ pub fn without_result() -> JobError {
     )
 }
 
-/// A need, named here, did not succeed.
+/// The need with this name did not succeed.
 pub fn need_failed(need: &str) -> JobError {
     JobError::permanent(code::NEED_FAILED, format!("it needs `{need}`, which did not succeed"))
 }
 
-/// Its job did not start in time.
+/// The job did not start in time.
 pub fn expired(allowed_ms: i64) -> JobError {
     let detail = format!(
         "it did not start within the {allowed_ms} ms that its `queueTimeoutMs` allows; add workers, or allow it more time"
@@ -29,7 +29,7 @@ pub fn expired(allowed_ms: i64) -> JobError {
     JobError::permanent(code::EXPIRED, detail)
 }
 
-/// Its workers died too often.
+/// The task's workers died too often.
 pub fn poison(losses: i64) -> JobError {
     let detail = format!(
         "{losses} workers died while they ran it, so it is not run again; look at its input and at the workers' logs"

@@ -1,7 +1,8 @@
-//! Submissions become rows, each once: one statement for all of them.
+//! Stores submissions, each once: one statement for all of them.
 //!
-//! What an accepted job looks like is known without reading it back; only a job whose first task may share another's output is read,
-//! after it was decided whether it does, and all are while limits or pauses are set.
+//! The view of an accepted job is known without reading it back. A job is read only if its first
+//! task may share another's output (after the decision whether it does), or while limits or pauses
+//! are set.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -26,14 +27,15 @@ use super::{
     errors::unreadable,
 };
 
-/// What the statement says.
+/// The statement's reply.
 struct Stored {
     at: Timestamp,
     attended: Vec<Queue>,
     fresh: BTreeSet<Uuid>,
-    /// For each idempotency key.
+    /// One for each idempotency key.
     replays: Vec<Option<String>>,
-    /// Whether what took credit was queued: not while limits or pauses are set, which only a dispatch looks at.
+    /// Whether tasks with credit were queued: not while a limit or pause is set, which only a
+    /// dispatch checks.
     credited: bool,
 }
 
@@ -85,25 +87,26 @@ impl PgStore {
     }
 }
 
-/// The calls that carry an idempotency key, and what became of each submission.
+/// The calls with an idempotency key, and the reply to each submission.
 #[derive(Default)]
 struct Calls {
-    /// The submission that first named a key in this call.
+    /// The submission that was first in this call to use a key.
     first: HashMap<(TenantId, String), usize>,
-    /// For each submission with a key: where its answer comes from.
+    /// The source of the reply to each submission with a key.
     keyed: BTreeMap<usize, Source>,
     keys: usize,
 }
 
 enum Source {
-    /// The key's place in the statement.
+    /// The key's position in the statement.
     Key(usize),
     /// An earlier submission of the same call.
     Earlier(usize),
 }
 
 impl Calls {
-    /// Whether a submission goes into the statement: not if an earlier one of this call has its key.
+    /// Whether a submission goes into the statement: not if an earlier one of this call has its
+    /// key.
     fn admits(&mut self, index: usize, submission: &Submission, columns: &mut Columns) -> bool {
         let Some(idempotency) = &submission.idempotency else { return true };
         let key = (submission.tenant.clone(), idempotency.key.clone());
@@ -149,7 +152,7 @@ fn from_replay(replay: Option<&str>) -> PortResult<Acceptance> {
     }
 }
 
-/// What a submission hears whose key an earlier one of the same call has.
+/// The reply to a submission whose key an earlier one of the same call has.
 fn after(earlier: &Submission, later: &Submission, said: &Acceptance) -> Acceptance {
     let (Some(first), Some(second)) = (&earlier.idempotency, &later.idempotency) else {
         return said.clone();
@@ -169,7 +172,7 @@ fn target(submission: &Submission) -> Uuid {
     }
 }
 
-/// Which tasks go straight to `queued`.
+/// Decides which tasks go straight to `queued`.
 pub(super) struct Queueing {
     credit: BTreeMap<Queue, u32>,
     queued: BTreeSet<TaskId>,
@@ -184,7 +187,8 @@ impl Queueing {
         Self { credit: left, queued: BTreeSet::new() }
     }
 
-    /// Takes credit for a task that waits for nothing: no need, no time, no limit, no equal.
+    /// Takes credit for a task that waits for nothing: it has no needs, no start time, no limit and
+    /// no key that it could share.
     pub(super) fn takes(&mut self, job: &NewJob, seat: Option<&Seat>, task: &NewTask) -> bool {
         let free = task.needs.is_empty() && task.input_key.is_none() && job.run_at.is_none();
         if !free || seat.is_some_and(|seat| seat.limited) {
@@ -198,7 +202,7 @@ impl Queueing {
     }
 }
 
-/// What was written, being told.
+/// Builds the reply from what was written.
 struct Written<'a> {
     stored: &'a Stored,
     queueing: &'a Queueing,
@@ -251,7 +255,7 @@ impl Written<'_> {
                 None => {}
             }
         }
-        // What it waits for may be a limit or a pause: its view is read.
+        // A limit or pause may hold it back, so its view is read.
         if undecided || !self.stored.credited {
             effects.jobs.push(job.id.0);
             return;

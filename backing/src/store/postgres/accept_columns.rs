@@ -1,4 +1,4 @@
-//! What an accept stores, as columns: see `migrations/postgres/0003_accept.sql`, whose parameters these are.
+//! The rows of an accept as columns: the arguments of `spool.accept`.
 
 use common::{
     id::{BatchId, TenantId},
@@ -21,7 +21,7 @@ pub struct Columns {
     key: KeyColumns,
 }
 
-/// Where a job stands in its batch.
+/// A job's position in its batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Seat {
     pub batch: BatchId,
@@ -47,7 +47,7 @@ struct JobColumns {
     result: Vec<Uuid>,
 }
 
-/// What a task has of its job.
+/// The columns that a task takes from its job.
 #[derive(Debug, Default)]
 struct HomeColumns {
     queue: Vec<bool>,
@@ -95,7 +95,7 @@ impl Columns {
         self.key.target.push(target);
     }
 
-    /// Adds what a submission makes.
+    /// Adds the rows of a submission.
     pub fn push(&mut self, submission: &Submission, queueing: &mut Queueing) -> PortResult<()> {
         match &submission.work {
             Work::Job(job) => self.push_job(&submission.tenant, job, None, queueing),
@@ -159,7 +159,8 @@ impl Columns {
         columns.batch.push(seat.map(|seat| seat.batch.0));
         columns.item.push(seat.map(|seat| seat.item));
         columns.total.push(count(job.tasks.len()));
-        // A plan without a result can't be built; if one came all the same, a constraint would say so.
+        // A plan without a result can't be built; if one came all the same, a constraint would
+        // refuse it.
         let result = job.tasks.iter().find(|task| task.result).or(job.tasks.first());
         columns.result.push(result.map_or(Uuid::nil(), |task| task.id.0));
         for (place, task) in (0..).zip(&job.tasks) {
@@ -169,7 +170,7 @@ impl Columns {
         Ok(())
     }
 
-    /// The statement.
+    /// Binds the columns to the statement.
     pub fn query(self) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(
             "SELECT at, queues_with_workers, fresh, replays, credited FROM spool.accept(
@@ -244,7 +245,7 @@ impl HomeColumns {
     }
 }
 
-/// A count within `common::limits`.
+/// Narrows a count, which `common::limits` bounds.
 fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

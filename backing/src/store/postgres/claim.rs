@@ -1,4 +1,4 @@
-//! A worker takes queued tasks, each with all that an attempt needs.
+//! Claims queued tasks for a worker, each with all that an attempt needs.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,14 +24,14 @@ use super::{
     reason, views,
 };
 
-/// A claimed task whose needs are not filled in.
+/// A claimed task without the outcomes of its needs.
 struct Bare {
     claimed: Claimed,
     needs: Vec<Uuid>,
     solo: bool,
 }
 
-/// How a need ended.
+/// The outcome of a need.
 struct Need {
     name: String,
     result: Result<Value, JobError>,
@@ -60,8 +60,10 @@ impl PgStore {
         Ok(tasks.iter().map(|task| claimed.remove(task)).collect())
     }
 
-    /// Fills in what a task of a plan has besides: what its needs came to, and its job as a whole. The claim stands whether or not this
-    /// can be read; if it can't, the lease runs out and the task is run by somebody who can.
+    /// Adds the outcomes of needs and the job's whole view to tasks of plans.
+    ///
+    /// The claim holds whether or not these can be read. If they can't, the lease runs out and
+    /// another worker runs the task.
     async fn complete(&self, bare: Vec<Bare>) -> PortResult<HashMap<TaskId, Claimed>> {
         let needs = self
             .need_outcomes(bare.iter().flat_map(|one| one.needs.iter().copied()).collect())

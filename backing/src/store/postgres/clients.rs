@@ -1,4 +1,4 @@
-//! What clients ask for besides new work: cancel and retry.
+//! Cancels and retries jobs and batches.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,8 @@ impl PgStore {
         Ok(Some(self.follow(effects).await))
     }
 
-    /// Cancels what is open of a batch that stops at its first failure, and takes note that it is done.
+    /// Cancels the open jobs of a batch that stops at its first failure, and notes that this is
+    /// done.
     pub(super) async fn cancel_rest(&self, batch: Uuid) -> PortResult<Effects> {
         let effects = self.cancel_items(batch).await?;
         self.work(sqlx::query("SELECT spool.batch_stopped($1)").bind(batch).execute(&self.work))
@@ -76,7 +77,7 @@ impl PgStore {
     async fn cancel_jobs(&self, jobs: Vec<Uuid>) -> PortResult<Effects> {
         let mut all = Effects::default();
         let mut jobs = jobs;
-        // Again for a job that became a plan just then; it can do that only once.
+        // Repeated for a job that became a plan in between; it can do that only once.
         while !jobs.is_empty() {
             let query = sqlx::query("SELECT e.* FROM spool.cancel($1) e").bind(jobs);
             let mut effects = Effects::of(&self.work(query.fetch_one(&self.work)).await?)?;
@@ -147,7 +148,7 @@ impl PgStore {
         Ok(retried.len())
     }
 
-    /// Whether a tenant has this.
+    /// Whether a tenant has this job or batch.
     pub(super) async fn has(&self, tenant: &TenantId, target: Target) -> PortResult<bool> {
         let (sql, id) = match target {
             Target::Job(job) => (

@@ -1,4 +1,4 @@
-//! How values stand in columns, both ways.
+//! Converts values to columns and back.
 
 use std::time::Duration;
 
@@ -18,26 +18,27 @@ use sqlx::{
 
 use super::errors::{port, unreadable};
 
-/// Takes a row's cells one after another: by place, because a look-up by name for each of thirty cells costs more than the cell.
+/// Takes a row's cells one after another: by position, because a look-up by name for each of thirty
+/// cells costs more than the cell.
 pub struct Cells<'r> {
     row: &'r PgRow,
     next: usize,
 }
 
 impl<'r> Cells<'r> {
-    /// From the first cell on.
+    /// Starts at the first cell.
     pub fn of(row: &'r PgRow) -> Self {
         Self { row, next: 0 }
     }
 
-    /// The next cell.
+    /// Takes the next cell.
     pub fn take<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> PortResult<T> {
         let value = self.row.try_get(self.next).map_err(port);
         self.next += 1;
         value
     }
 
-    /// A number that a narrower or unsigned type holds.
+    /// Takes a number that a narrower or unsigned type holds.
     pub fn number<S, T>(&mut self, column: &str) -> PortResult<T>
     where
         S: Decode<'r, Postgres> + Type<Postgres> + Copy + ToString,
@@ -47,77 +48,78 @@ impl<'r> Cells<'r> {
         T::try_from(value).map_err(|_| unreadable(column, value))
     }
 
-    /// Milliseconds since the epoch.
+    /// Takes milliseconds since the epoch.
     pub fn time(&mut self, column: &str) -> PortResult<Timestamp> {
         let millis = self.take()?;
         time(column, millis)
     }
 
-    /// The same, where there may be none.
+    /// Takes milliseconds since the epoch, or NULL.
     pub fn maybe_time(&mut self, column: &str) -> PortResult<Option<Timestamp>> {
         let millis: Option<i64> = self.take()?;
         millis.map(|millis| time(column, millis)).transpose()
     }
 
-    /// JSON text.
+    /// Takes JSON text.
     pub fn json<T: DeserializeOwned>(&mut self, column: &str) -> PortResult<T> {
         let text: &str = self.take()?;
         json(column, text)
     }
 
-    /// JSON text, where there may be none.
+    /// Takes JSON text, or NULL.
     pub fn maybe_json<T: DeserializeOwned>(&mut self, column: &str) -> PortResult<Option<T>> {
         let text: Option<&str> = self.take()?;
         text.map(|text| json(column, text)).transpose()
     }
 }
 
-/// Milliseconds since the epoch as a time.
+/// Converts milliseconds since the epoch to a time.
 pub fn time(column: &str, millis: i64) -> PortResult<Timestamp> {
     Timestamp::from_millisecond(millis).map_err(|_| unreadable(column, millis))
 }
 
-/// A duration as milliseconds, as far as a column reaches.
+/// Converts a duration to milliseconds, as far as a column reaches.
 pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
-/// Milliseconds as a duration.
+/// Converts milliseconds to a duration.
 pub fn duration(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
-/// JSON text as what it says.
+/// Parses JSON text.
 pub fn json<T: DeserializeOwned>(column: &str, text: &str) -> PortResult<T> {
     serde_json::from_str(text).map_err(|error| unreadable(column, error))
 }
 
-/// A value as JSON text. Only maps with keys that are not text could fail, and none of ours has such.
+/// Writes a value as JSON text. Only maps with keys that are not text could fail, and there are
+/// none.
 pub fn text(value: &impl Serialize) -> PortResult<String> {
     serde_json::to_string(value).map_err(|error| unreadable("a new row", error))
 }
 
-/// A hash's bytes.
+/// Copies a hash's bytes.
 pub fn bytes(digest: Digest) -> Vec<u8> {
     digest.0.to_vec()
 }
 
-/// A task's state.
+/// Parses a task's state.
 pub fn state(text: &str) -> PortResult<TaskState> {
     TaskState::parse(text).ok_or_else(|| unreadable("tasks.state", text))
 }
 
-/// A job's status.
+/// Parses a job's status.
 pub fn status(text: &str) -> PortResult<JobStatus> {
     JobStatus::parse(text).ok_or_else(|| unreadable("jobs.status", text))
 }
 
-/// A queue.
+/// Parses a queue's name.
 pub fn queue(text: &str) -> PortResult<Queue> {
     Queue::parse(text).ok_or_else(|| unreadable("queue", text))
 }
 
-/// Classes, each once and in order.
+/// Parses the names of queues, each once and in order.
 pub fn queues(texts: &[String]) -> PortResult<Vec<Queue>> {
     let mut queues: Vec<Queue> = texts.iter().map(|text| queue(text)).collect::<PortResult<_>>()?;
     queues.sort_unstable();
@@ -125,7 +127,8 @@ pub fn queues(texts: &[String]) -> PortResult<Vec<Queue>> {
     Ok(queues)
 }
 
-/// How far an attempt is; kept in four bytes, and told as the decimal that was meant (0.1, not 0.10000000149).
+/// Converts an attempt's progress. It is kept in four bytes, and reported as the decimal that was
+/// meant (0.1, not 0.10000000149).
 pub fn progress(value: Option<f32>, stage: Option<String>) -> Option<Progress> {
     let value = value?;
     Some(Progress { value: value.to_string().parse().unwrap_or(f64::from(value)), stage })

@@ -1,4 +1,4 @@
-//! Limits, pauses and who runs what: `migrations/postgres/0014_controls.sql`.
+//! Limits, pauses, and which worker runs what.
 
 use async_trait::async_trait;
 use common::{
@@ -56,7 +56,7 @@ impl Operations for PgStore {
         .bind(scope)
         .bind(name.to_owned());
         self.work(query.execute(&self.work)).await?;
-        // Queue by queue: each locks its tasks in the order of ids.
+        // One queue after another: each statement locks its tasks in the order of ids.
         for queue in what.queues() {
             let query =
                 sqlx::query("SELECT spool.return_paused($1::spool.queue)").bind(queue.as_str());
@@ -132,7 +132,7 @@ fn live_workers(cells: &mut Cells<'_>) -> PortResult<LiveWorker> {
     })
 }
 
-/// The rest of the row: what it runs, if anything.
+/// Reads the rest of the row: the task that the worker runs, if any.
 fn run(cells: &mut Cells<'_>) -> PortResult<Option<RunningTask>> {
     let Some(task) = cells.take::<Option<Uuid>>()? else { return Ok(None) };
     let (job, tenant, name, kind): (Uuid, String, String, String) =

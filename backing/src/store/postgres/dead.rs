@@ -1,4 +1,4 @@
-//! Dead work, found by `spool.dead`.
+//! Lists dead work: tasks that failed for good.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Time in queue: jobs that did not start in the time that they allow.
+//! Fails jobs that did not start within their queue timeout.
 
 use common::{
     port::PortResult,
@@ -15,8 +15,8 @@ use super::{
 };
 
 impl PgStore {
-    /// Notes until when the first tasks of these may wait. A statement of its own, ahead of the one that stores them, and only where a job
-    /// asks for it.
+    /// Stores until when the first tasks of jobs with a queue timeout may wait. A statement of its
+    /// own, before the one that stores the tasks, and only if a job has such a timeout.
     pub(super) async fn keep_deadlines(&self, submissions: &[Submission]) -> PortResult<()> {
         let (mut tasks, mut run_ats, mut allowed) = (Vec::new(), Vec::new(), Vec::new());
         for job in submissions.iter().flat_map(jobs) {
@@ -37,7 +37,8 @@ impl PgStore {
         self.work(query.execute(&self.work)).await.map(drop)
     }
 
-    /// Fails what did not start in time, each by itself: one that can't be failed stops none of the rest. Answers how many.
+    /// Fails tasks that did not start in time, and returns how many. Each is a statement of its
+    /// own, so that one that can't be failed stops none of the others.
     pub(super) async fn expire(&self, most: u32, effects: &mut Effects) -> PortResult<u32> {
         let query = sqlx::query("SELECT tasks, allowed FROM spool.overdue_starts($1)")
             .bind(i32::try_from(most).unwrap_or(i32::MAX));
@@ -76,7 +77,7 @@ impl PgStore {
     }
 }
 
-/// What was not refused of it.
+/// The jobs of a submission, without refused items.
 pub(super) fn jobs(submission: &Submission) -> Vec<&NewJob> {
     match &submission.work {
         Work::Job(job) => vec![job],

@@ -1,4 +1,4 @@
-//! `ready` → `queued` and back, and what a queue wants.
+//! Dispatches ready tasks, returns unconfirmed ones, and reports a queue's demand.
 
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ impl PgStore {
         if keys.is_empty() {
             return Ok(dispatched);
         }
-        // Tasks whose time came and that may share an output: decided on now, and dispatched by the next call.
+        // Tasks whose time has come and that may share an output are decided on now, and dispatched
+        // by the next call.
         let changes = self
             .follow(Effects { keys: tenants.into_iter().zip(keys).collect(), ..Effects::default() })
             .await;
@@ -95,7 +96,7 @@ impl PgStore {
 fn messages(cells: &mut Cells<'_>, queue: Queue) -> PortResult<Vec<TaskMessage>> {
     let (tasks, fences): (Vec<Uuid>, Vec<i64>) = (list(cells)?, list(cells)?);
     let traces: Option<Vec<Option<String>>> = cells.take()?;
-    // None where no job has one.
+    // NULL if no job has a trace.
     let traces = traces.into_iter().flatten().chain(std::iter::repeat(None));
     let message =
         |((task, fence), trace)| TaskMessage::new(TaskId(task), Fence(fence), queue).traced(trace);

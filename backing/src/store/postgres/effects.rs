@@ -1,9 +1,10 @@
-//! What a committed write set in motion beyond itself, and following it up.
+//! Follows up what a committed write caused in other jobs.
 //!
-//! A settle writes what happens within its jobs. What reaches into other jobs (equal tasks that wait for this one's output, the rest of a
-//! batch that stops at its first failure) is a statement of its own right behind it: so no statement ever needs locks that it could
-//! not name when it began, and none can be one half of a deadlock. If this process dies in between, the sweep goes on from
-//! what the first statement left (`undecided_keys`, `halting`).
+//! A settle writes what happens within its jobs. Its effects on other jobs (tasks that wait for
+//! this one's output, the rest of a batch that stops at its first failure) are statements of their
+//! own right after it. So no statement ever needs locks that it could not name when it began, and
+//! none can be one half of a deadlock. If this process dies in between, the sweep continues from
+//! what the first statement left (`spool.unfinished_work`).
 
 use std::collections::BTreeSet;
 
@@ -23,10 +24,11 @@ use super::{
 
 /// Keys in one decision: each is a lock until it commits.
 const KEYS_AT_ONCE: usize = 100;
-/// Rounds before the sweep is left to go on: each settles at least one task, so this is a bound against bugs and not against work.
+/// Rounds until the rest is left to the sweep. Each round settles at least one task, so this bounds
+/// bugs and not work.
 const ROUNDS: usize = 1_000;
 
-/// As `spool.effects`.
+/// A `spool.effects`: what a write changed, and what is to be done after its commit.
 #[derive(Debug, Default)]
 pub struct Effects {
     pub jobs: Vec<Uuid>,
@@ -38,7 +40,7 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Reads the cells of an `effects`.
+    /// Reads the cells of a `spool.effects`.
     pub fn read(cells: &mut Cells<'_>) -> PortResult<Self> {
         let jobs = list(cells)?;
         let ready_queues = column::queues(&list::<String>(cells)?)?;
@@ -57,17 +59,17 @@ impl Effects {
         })
     }
 
-    /// Reads a row that is an `effects`.
+    /// Reads a row that is a `spool.effects`.
     pub fn of(row: &PgRow) -> PortResult<Self> {
         Self::read(&mut Cells::of(row))
     }
 
-    /// Asks for a decision on a key.
+    /// Notes that a key needs a decision.
     pub fn decide(&mut self, tenant: &TenantId, key: Digest) {
         self.keys.insert((tenant.0.clone(), column::bytes(key)));
     }
 
-    /// Adds another's.
+    /// Adds the effects of another write.
     pub fn add(&mut self, other: Self) {
         self.jobs.extend(other.jobs);
         self.ready_queues.extend(other.ready_queues);
@@ -78,7 +80,7 @@ impl Effects {
     }
 }
 
-/// An array, where none is as good as an empty one.
+/// Takes an array; NULL is an empty one.
 pub fn list<T>(cells: &mut Cells<'_>) -> PortResult<Vec<T>>
 where
     for<'a> Vec<T>: sqlx::Decode<'a, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
@@ -87,8 +89,8 @@ where
 }
 
 impl PgStore {
-    /// Follows what a committed write set in motion to its end, and tells what changes. Never fails: the write stands, and what can't be
-    /// followed now the sweep follows.
+    /// Carries out all effects of a committed write, and returns what changed. It never fails: the
+    /// write is committed, and effects that can't be carried out now are left to the sweep.
     pub(super) async fn follow(&self, mut effects: Effects) -> Changes {
         for _ in 0..ROUNDS {
             match self.follow_once(&mut effects).await {
@@ -103,7 +105,7 @@ impl PgStore {
         self.tell(effects).await
     }
 
-    /// Whether there was anything to do.
+    /// Carries out one effect, and returns whether there was one.
     async fn follow_once(&self, effects: &mut Effects) -> PortResult<bool> {
         let keys: Vec<_> = effects.keys.iter().take(KEYS_AT_ONCE).cloned().collect();
         if !keys.is_empty() {

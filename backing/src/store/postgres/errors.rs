@@ -1,14 +1,14 @@
-//! What PostgreSQL says, in the port's terms.
+//! Converts errors of PostgreSQL to the port's.
 
 use std::{future::Future, time::Duration};
 
 use common::port::{PortError, PortResult};
 use tokio::time::timeout;
 
-/// This part, in the operator's words.
+/// The name of this part in errors.
 pub const PART: &str = "PostgreSQL";
 
-/// Awaits an answer, for so long at most: a connection that is half open never says that it is.
+/// Awaits a reply for `bound` at most: a half-open connection never reports that it is one.
 pub async fn within<T>(
     bound: Duration,
     answer: impl Future<Output = Result<T, sqlx::Error>>,
@@ -21,7 +21,8 @@ pub async fn within<T>(
     }
 }
 
-/// An error of the driver or the server. What may go away by asking again is `Unavailable`.
+/// Converts an error of the driver or the server. One that may go away by trying again is
+/// `Unavailable`.
 pub fn port(error: sqlx::Error) -> PortError {
     match &error {
         sqlx::Error::Database(said) if may_go_away(said.code().as_deref().unwrap_or_default()) => {
@@ -37,13 +38,13 @@ pub fn port(error: sqlx::Error) -> PortError {
     }
 }
 
-/// A row that can't be what we wrote.
+/// The error of a column with a value that this program never writes.
 pub fn unreadable(column: &str, said: impl ToString) -> PortError {
     PortError::broken(PART, format!("{column} can't be read: {}", said.to_string()))
 }
 
-/// Judges an SQLSTATE: connections (08), lost races (40), resources (53), an operator or a timeout (57), locks (55P03), a server in
-/// recovery that takes no writes (25006).
+/// Whether an SQLSTATE is transient: connections (08), lost races (40), resources (53), an operator
+/// or a timeout (57), locks (55P03), a server in recovery that takes no writes (25006).
 fn may_go_away(code: &str) -> bool {
     ["08", "40", "53", "57"].iter().any(|queue| code.starts_with(queue))
         || ["55P03", "25006"].contains(&code)

@@ -1,4 +1,5 @@
-//! A pool is asked as a connection is: each statement takes a connection, and gives it back once it was heard.
+//! Makes a pool an sqlx executor: each statement takes a connection, and returns it after the
+//! reply.
 
 use futures::{
     FutureExt, StreamExt, TryFutureExt, TryStreamExt, future::BoxFuture, stream, stream::BoxStream,
@@ -13,8 +14,8 @@ use super::pool::Pool;
 impl<'p> Executor<'p> for &'_ Pool {
     type Database = Postgres;
 
-    /// All of the answer is read before the first row is given: what is asked here is bounded, and so no caller keeps a connection while
-    /// it looks at rows.
+    /// The whole reply is read before the first row is given. Replies here are bounded, and so no
+    /// caller keeps a connection while it looks at rows.
     fn fetch_many<'e, 'q: 'e, E>(
         self,
         query: E,

@@ -1,9 +1,10 @@
-//! Whether the server is there at all, asked when an answer takes long.
+//! Finds out whether the server is there at all, when a reply takes long.
 //!
-//! A statement may take its time: the machine is busy, somebody holds a lock. From its own connection that looks the same as a server that
-//! is frozen, or a network that swallows everything. So whoever has waited for a while asks for a sign of life elsewhere, on a
-//! connection kept for that and, if it says nothing, on a new one; whatever anybody hears from the server meanwhile is one too. Only
-//! where there is none at all is the answer given up: a slow server is waited for as before.
+//! A statement may take its time: the machine is busy, another transaction holds a lock. On its own
+//! connection that looks the same as a frozen server, or a network that drops everything. So after
+//! a while the waiter pings the server on another connection, kept for that, and, if it does not
+//! reply, on a new one; a reply to any other caller counts too. The wait is given up only if there
+//! is no reply at all: a slow server is waited for as before.
 
 use std::{
     sync::Arc,
@@ -14,18 +15,18 @@ use parking_lot::Mutex;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{sleep, timeout};
 
-/// A wait this long is nothing yet: a loaded machine's.
+/// A wait that says nothing yet: a loaded machine takes this long.
 const QUIET: Duration = Duration::from_secs(2);
-/// A server that lets this pass without a word to anybody, after it had said nothing for [`QUIET`], is not there: a sign of life needs
-/// neither disk nor locks.
+/// A server that sends nothing to any caller for this long, after [`QUIET`] of silence, is not
+/// there: a ping needs neither disk nor locks.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// The kept connection may be half open: from here on a new one is tried beside it.
 const TRY_ANOTHER_AFTER: Duration = Duration::from_secs(1);
-/// For so long after a question that nobody answered, one's own wait of [`QUIET`] is question enough. A call that stood in line behind
-/// one that was given up is so given up sooner.
+/// For this long after a ping without a reply, a caller's own wait of [`QUIET`] counts as a ping.
+/// So a call that queued behind one that was given up is given up sooner.
 const REMEMBERED: Duration = Duration::from_secs(3);
 
-/// What is known of the server by all who talk to it. Cheap to clone.
+/// The state of the server, shared by all callers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HealthProbe(Arc<Shared>);
 
@@ -39,12 +40,12 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Asking {
     kept: Option<PgConnection>,
-    /// When the last question was given up, if it was.
+    /// When the last ping was given up, if it was.
     unanswered: Option<Instant>,
 }
 
 impl HealthProbe {
-    /// Asks the server that these options name. Connects when it first has to ask.
+    /// Makes a probe that connects with these options when it first has to ping.
     pub fn new(connect: PgConnectOptions) -> Self {
         Self(Arc::new(Shared {
             connect,
@@ -53,18 +54,19 @@ impl HealthProbe {
         }))
     }
 
-    /// The server said something, to whomever.
+    /// Notes that the server replied to any caller.
     pub fn heard(&self) {
         *self.0.heard.lock() = Instant::now();
     }
 
-    /// Ends when the server has given no sign of life for a while: five seconds, or two where it was silent before.
+    /// Ends when the server has not replied to any caller for a while: five seconds, or two if it
+    /// was silent before.
     pub async fn until_silent(&self) {
         loop {
             let since = Instant::now();
             sleep(QUIET).await;
             let shared = self.0.clone();
-            // On a task of its own: what comes of a question is of use to others, when the one who asked has gone.
+            // In a task of its own, because the result is of use to others if this caller leaves.
             if tokio::spawn(async move { shared.is_silent(since).await }).await.unwrap_or(false) {
                 return;
             }
@@ -73,7 +75,8 @@ impl HealthProbe {
 }
 
 impl Shared {
-    /// Asks, unless the answer is known. One question at a time: the others wait for what comes of it.
+    /// Pings the server unless the result is known. There is one ping at a time: other callers wait
+    /// for its result.
     async fn is_silent(&self, since: Instant) -> bool {
         let mut asking = self.asking.lock().await;
         if *self.heard.lock() > since {
@@ -101,23 +104,24 @@ impl Shared {
     }
 }
 
-/// What came of a question.
+/// The result of a ping.
 enum Answered {
-    /// A connection that can be asked again.
+    /// A connection that can be pinged again.
     On(PgConnection),
-    /// The server refused the connection: by that it is there.
+    /// The server refused the connection, so it is there.
     Refused,
     Nothing,
 }
 
-/// Asks on the connection that is kept, and, if there is none or it says nothing for a while, on a new one.
+/// Pings on the kept connection, and, if there is none or it does not reply for a while, on a new
+/// one.
 async fn sign_of_life(kept: Option<PgConnection>, connect: &PgConnectOptions) -> Answered {
     let again = async { pinged(kept?).await };
     tokio::pin!(again);
     match timeout(TRY_ANOTHER_AFTER, &mut again).await {
         Ok(Some(sql)) => Answered::On(sql),
         Ok(None) => new_connection(connect).await,
-        // It may be no more than slow, and goes on being listened to.
+        // It may only be slow, so its reply is still awaited.
         Err(_) => tokio::select! {
             Some(sql) = &mut again => Answered::On(sql),
             new = new_connection(connect) => new,

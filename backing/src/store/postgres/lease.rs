@@ -1,4 +1,4 @@
-//! While a task runs: heartbeats, releases, and leases that ran out.
+//! Heartbeats, releases and expired leases.
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ impl PgStore {
                 Verdict::Cancelled
             };
             let settlement = Settlement { task: TaskId(task), fence: Fence(fence), verdict };
-            // Each by itself: one that can't be judged stops none of the rest.
+            // Each is a statement of its own: one that can't be settled stops none of the others.
             match self.end_expired(settlement).await {
                 Ok(None) => {}
                 Ok(Some(more)) => {
@@ -160,7 +160,7 @@ impl PgStore {
         Ok((!settled.is_empty()).then_some(effects))
     }
 
-    /// What a process that died between two statements left to be followed up.
+    /// Finds the effects that a process which died between two statements did not carry out.
     async fn find_loose_ends(&self, most: u32, effects: &mut Effects) -> PortResult<()> {
         let query =
             sqlx::query("SELECT tenants, keys, stopping_batches FROM spool.unfinished_work($1)")
@@ -183,7 +183,7 @@ fn reply(code: i16) -> PortResult<HeartbeatReply> {
     }
 }
 
-/// In the order of ids, in which rows are locked.
+/// Sorts tasks by id, the order in which rows are locked.
 fn sorted(tasks: &[(TaskId, Fence)]) -> (Vec<Uuid>, Vec<i64>) {
     let mut tasks = tasks.to_vec();
     tasks.sort_unstable();
@@ -191,12 +191,12 @@ fn sorted(tasks: &[(TaskId, Fence)]) -> (Vec<Uuid>, Vec<i64>) {
     tasks.into_iter().map(|(task, fence)| (task.0, fence.0)).unzip()
 }
 
-/// Text without the one character that a text column refuses.
+/// Removes the one character that a text column refuses.
 fn clean(text: &str) -> String {
     text.replace('\0', "")
 }
 
-/// Adds what a later write changes.
+/// Adds the changes of a later write.
 pub fn add(changes: &mut Changes, later: Changes) {
     changes.views.retain(|view| later.views.iter().all(|newer| newer.id != view.id));
     changes.views.extend(later.views);

@@ -1,11 +1,13 @@
 //! The Store in PostgreSQL, for a fleet.
 //!
-//! Every write is one statement that commits by itself, nearly always the call of a function of `migrations/postgres` with arrays: so a
-//! process that freezes at any instruction holds no lock, a batch costs one round trip and one commit, and what a write
-//! means stands in one place, next to the tables. This side turns values into columns and back.
+//! Every write is one statement that commits by itself, nearly always the call of a function in
+//! `migrations/postgres/functions` with arrays. So a process that freezes at any instruction holds
+//! no lock, a batch costs one round trip and one commit, and a write is defined in one place, next
+//! to the tables. This side converts values to columns and back.
 //!
-//! Locks are taken in one order everywhere: keys of equal tasks, jobs of plans by id, tasks by id, (jobs of one task are guarded by their
-//! task), batches by id, a worker's tallies. What reaches beyond a job is a statement of its own (`effects`).
+//! Locks are taken in one order everywhere: keys, jobs of plans by id, tasks by id (jobs of one
+//! task are guarded by their task), batches by id. Effects beyond a job are statements of their own
+//! (`effects`).
 
 mod accept;
 mod accept_columns;
@@ -89,7 +91,8 @@ pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
 }
 
 impl PgStore {
-    /// Awaits a statement, for so long at most as it may take, and no longer than the server seems to be there: a client waits for it.
+    /// Awaits a statement for a client, for as long as a statement may take, and no longer than the
+    /// server seems to be there.
     async fn work<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> PortResult<T> {
         tokio::select! {
             biased;
@@ -98,8 +101,9 @@ impl PgStore {
         }
     }
 
-    /// Awaits a statement, for so long at most as it may take. For what would be done and not heard of, if a server that was frozen for
-    /// a moment thawed: claims would be lost, and messages not dispatched, that nobody waits for in front of a screen.
+    /// Awaits a statement for as long as it may take. For writes that a server which was frozen for
+    /// a moment may still carry out: claims would be lost and messages not dispatched, and no
+    /// client waits for them in front of a screen.
     async fn patiently<T>(
         &self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
@@ -107,7 +111,7 @@ impl PgStore {
         errors::within(self.options.patience(), answer).await
     }
 
-    /// A replica or a server without space answers reads and refuses this.
+    /// Writes a row: a replica or a server without space answers reads and refuses this.
     async fn write_something(&self) -> PortResult<()> {
         let query = sqlx::query("UPDATE spool.sweep_state SET swept_at = swept_at");
         self.work(query.execute(&self.work)).await.map(drop)

@@ -1,4 +1,4 @@
-//! Which artifacts are still named; triggers keep it (0023).
+//! The references to artifacts, which triggers keep.
 
 use std::time::Duration;
 
@@ -42,7 +42,8 @@ impl ArtifactReferences for PgStore {
 
     async fn forget_memos(&self, artifacts: &[Digest]) -> PortResult<u64> {
         let hashes: Vec<Vec<u8>> = artifacts.iter().copied().map(bytes).collect();
-        // What somebody else holds is in use or going: waiting for it in no known order could deadlock.
+        // A row that another transaction holds is in use or being deleted: waiting for it in no
+        // known order could deadlock.
         let query = sqlx::query(
             "DELETE FROM spool.memos m WHERE (m.tenant, m.key) IN (
                  SELECT x.tenant, x.key FROM spool.memos x JOIN spool.memo_artifacts a ON a.tenant = x.tenant AND a.key = x.key

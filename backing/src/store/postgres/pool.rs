@@ -1,7 +1,8 @@
 //! Connections: one pool for the work, one for heartbeats.
 //!
-//! Heartbeats have connections of their own, because a lease that expires behind a queue of other statements is a task run twice; and
-//! only they may commit without waiting for the disk, because a lost heartbeat is what a lease is long for.
+//! Heartbeats have connections of their own, because a lease that expires behind a queue of other
+//! statements is a task that runs twice. Only heartbeats use asynchronous commit: a lease outlasts
+//! three of them, so losing one is harmless.
 
 use std::{
     io,
@@ -26,12 +27,12 @@ use super::{
 };
 use crate::pools::PoolUse;
 
-/// How to use the server.
+/// How the server is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PgOptions {
     /// Connections for the work. A process needs few: its calls are batched.
     pub connections: u32,
-    /// The server ends a statement that takes longer, and so whatever locks it holds.
+    /// The server ends a statement that takes longer, and so frees its locks.
     pub statement_timeout: Duration,
     /// A call that finds no connection within this time fails as unavailable.
     pub acquire_timeout: Duration,
@@ -48,22 +49,24 @@ impl Default for PgOptions {
 }
 
 impl PgOptions {
-    /// An answer that takes longer does not come: the statement's time, that for a connection, and a moment for the way.
+    /// The longest time for a reply: the statement's, that for a connection, and a second for the
+    /// network.
     pub fn patience(&self) -> Duration {
         self.statement_timeout + self.acquire_timeout + Duration::from_secs(1)
     }
 }
 
-/// Beats are few and small; the second connection is for when the first one has just died.
+/// Heartbeats are few and small; the second connection is for when the first one has just died.
 const BEAT_CONNECTIONS: u32 = 2;
-/// A connection that was idle for longer is asked whether it still lives before it is used.
+/// A connection that was idle for longer is pinged before it is used.
 const ASK_AFTER: Duration = Duration::from_secs(5);
-/// One that says nothing for so long is given up, and another is tried.
+/// A pinged connection without a reply in this time is given up, and another is tried.
 const ALIVE_WITHIN: Duration = Duration::from_secs(1);
-/// The same for one whose caller left in the middle, for which nobody waits; and to make a new one costs a busy machine more than to
-/// hear this one out. Its place in the pool stays taken meanwhile: what the server still runs counts.
+/// The same for a connection whose caller left before the reply. No caller waits for it, and a new
+/// connection costs a busy machine more than this reply. Its place in the pool stays taken
+/// meanwhile, because the server still runs the statement.
 const HEARD_OUT_WITHIN: Duration = Duration::from_secs(5);
-/// An older one is replaced: what a server keeps for a connection only grows.
+/// An older connection is replaced: the memory that a server keeps for one only grows.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Reads a URL such as `postgres://user@host:5432/database`.
@@ -76,15 +79,17 @@ pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
     )
 }
 
-/// Connects once without a pool: a pool that gets no connection only says that it waited, and not what the server said.
+/// Connects once without a pool: a pool that gets no connection only reports that it waited, and
+/// not the server's error.
 pub async fn connect_once(url: &str, options: &PgOptions) -> PortResult<PgConnection> {
     within(options.acquire_timeout, PgConnection::connect_with(&parse(url)?)).await
 }
 
-/// Connections that are made when they are first wanted. Cheap to clone.
+/// Connections that are made when they are first needed. Cheap to clone.
 ///
-/// Not sqlx's own pool: that one asks every connection that comes back for a sign of life, and waits for it for ever, so that one that
-/// goes half open in that moment is lost to the pool for good; and each statement would cost a second round trip.
+/// sqlx's own pool pings every connection that is returned and waits for the reply without a bound,
+/// so that one that goes half open in that moment is lost to the pool for good; and each statement
+/// would cost a second round trip.
 #[derive(Debug, Clone)]
 pub struct Pool {
     connections: managed::Pool<Maker>,
@@ -92,19 +97,20 @@ pub struct Pool {
     known: Arc<Known>,
 }
 
-/// What is known of the server by way of this pool.
+/// What this pool knows of the server.
 #[derive(Debug)]
 struct Known {
     health_probe: HealthProbe,
-    /// When a connection was found to be of no more use: those that nobody has used since may have gone with it, as they do when the
-    /// server starts anew, and are asked first. So one call hears of it, and not one for each connection.
+    /// When a connection was found to be broken. Those that no caller has used since may be broken
+    /// too, as they are when the server restarts, and are pinged first. So one call meets the
+    /// error, and not one for each connection.
     doubted: Mutex<Option<Instant>>,
     /// Why the server was last waited for, until it takes connections.
     waited_for: Mutex<Option<String>>,
 }
 
 impl Pool {
-    /// For the work. What is heard on its connections, the health_probe hears of.
+    /// Makes the pool for the work. Replies on its connections are reported to the health probe.
     pub fn for_work(
         url: &str,
         options: &PgOptions,
@@ -113,7 +119,7 @@ impl Pool {
         Self::new(url, options, options.connections, "on", health_probe)
     }
 
-    /// For heartbeats.
+    /// Makes the pool for heartbeats.
     pub fn for_beats(
         url: &str,
         options: &PgOptions,
@@ -139,7 +145,7 @@ impl Pool {
         Ok(Self { connections, acquire_timeout: options.acquire_timeout, known })
     }
 
-    /// A connection of one's own, once one is free.
+    /// Takes a connection, once one is free.
     pub async fn lend(&self) -> sqlx::Result<Lent> {
         let got = timeout(self.acquire_timeout, self.connections.get()).await;
         let taken = got.map_err(|_| self.known.why_none())?.map_err(|error| match error {
@@ -150,7 +156,7 @@ impl Pool {
         Ok(Lent { taken: Some(taken), known: self.known.clone() })
     }
 
-    /// How the connections are used now.
+    /// The current use of the connections.
     pub fn usage(&self, pool: &'static str) -> PoolUse {
         let status = self.connections.status();
         PoolUse {
@@ -168,19 +174,20 @@ impl Known {
         Self { health_probe, doubted: Mutex::default(), waited_for: Mutex::default() }
     }
 
-    /// A connection is of no more use.
+    /// Drops a broken connection.
     fn lost(&self, taken: Object<Maker>) {
         *self.doubted.lock() = Some(Instant::now());
         drop(Object::take(taken));
     }
 
-    /// Whether a connection must be asked for a sign of life before it is used.
+    /// Whether a connection must be pinged before it is used.
     fn doubts(&self, metrics: &Metrics) -> bool {
         let used = metrics.recycled.unwrap_or(metrics.created);
         used.elapsed() > ASK_AFTER || self.doubted.lock().is_some_and(|doubted| used <= doubted)
     }
 
-    /// Why no connection came in time: the server's reason, if it gave one, and else that all are in use.
+    /// Why no connection came in time: the server's reason, if it gave one, else that all are in
+    /// use.
     fn why_none(&self) -> sqlx::Error {
         match &*self.waited_for.lock() {
             Some(why) => sqlx::Error::Io(io::Error::new(
@@ -202,7 +209,7 @@ impl managed::Manager for Maker {
     type Type = PgConnection;
     type Error = sqlx::Error;
 
-    /// A server that starts is waited for: whoever asks gives up after his time to acquire.
+    /// Waits for a server that starts: the caller gives up after its time to acquire.
     async fn create(&self) -> sqlx::Result<PgConnection> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(10))
@@ -229,7 +236,8 @@ impl managed::Manager for Maker {
             return Err(RecycleError::message("it is old"));
         }
         if self.known.doubts(metrics) {
-            // All of a pool go half open together, and each would keep its caller for the whole time to acquire.
+            // All connections of a pool go half open together, and each would keep its caller for
+            // the whole time to acquire.
             alive(sql, ALIVE_WITHIN).await?;
             self.known.health_probe.heard();
         }
@@ -237,8 +245,8 @@ impl managed::Manager for Maker {
     }
 }
 
-/// Whether a server may take a connection in a moment: nobody listens yet, it reads its log first (57P03), or it has not yet noticed
-/// which of its connections are gone (53300).
+/// Whether a server may take a connection in a moment: it does not listen yet, it reads its log
+/// first (57P03), or it has not yet noticed which of its connections are gone (53300).
 fn starts(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
@@ -247,7 +255,7 @@ fn starts(error: &sqlx::Error) -> bool {
     }
 }
 
-/// A connection that somebody has. Until its answer is [`heard`](Lent::heard) it is in the middle of something.
+/// A connection in use. Until its reply is [`heard`](Lent::heard), a statement is under way on it.
 #[derive(Debug)]
 pub struct Lent {
     taken: Option<Object<Maker>>,
@@ -255,12 +263,12 @@ pub struct Lent {
 }
 
 impl Lent {
-    /// The connection, to ask it one thing.
+    /// The connection, for one statement.
     pub fn sql(&mut self) -> &mut PgConnection {
         self.taken.as_mut().expect("it is there until it is heard")
     }
 
-    /// Gives the connection back with the answer that it gave, unless that says that it is of no more use.
+    /// Returns the connection after its reply, unless that says that it is broken.
     pub fn heard<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
         if matches!(answer, Ok(_) | Err(sqlx::Error::Database(_))) {
             self.known.health_probe.heard();
@@ -274,7 +282,8 @@ impl Lent {
     }
 }
 
-/// Whether a connection can be used again after an error: what a statement did wrong does it no harm, and the server's last word does.
+/// Whether a connection can be used after an error: an error of a statement does it no harm, and
+/// one that ends the session does.
 fn leaves_it_sound(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(said) = error else {
         return matches!(error, sqlx::Error::RowNotFound);
@@ -284,7 +293,8 @@ fn leaves_it_sound(error: &sqlx::Error) -> bool {
 }
 
 impl Drop for Lent {
-    /// The caller left in the middle: what is still on the way is heard out, for a while, and a connection that is half open goes.
+    /// The caller left before the reply: it is read to its end, for a while, and a half-open
+    /// connection is dropped.
     fn drop(&mut self) {
         let Some(mut taken) = self.taken.take() else { return };
         let known = self.known.clone();
@@ -298,7 +308,7 @@ impl Drop for Lent {
     }
 }
 
-/// Asks for a sign of life.
+/// Pings the server.
 async fn alive(sql: &mut PgConnection, bound: Duration) -> sqlx::Result<()> {
     timeout(bound, sql.ping())
         .await

@@ -1,4 +1,4 @@
-//! Tasks, batches and lists, as clients see them.
+//! Reads tasks, batches and lists for clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -164,7 +164,8 @@ impl PgStore {
         let mut cells = Cells::of(&row);
         let (jobs, next): (Vec<Uuid>, Option<Uuid>) = (list(&mut cells)?, cells.take()?);
         let mut views: BTreeMap<Uuid, JobView> = self.views(Some(tenant), &jobs).await?;
-        // The statement compares a tag's spelling anywhere in the list of tags; two tags around a comma can look like a third.
+        // The statement looks for a tag's spelling anywhere in the list of tags; two tags around a
+        // comma can look like a third.
         let fits = |view: &JobView| filter.tag.as_ref().is_none_or(|tag| view.tags.contains(tag));
         let items = jobs.iter().filter_map(|job| views.remove(job)).filter(fits).collect();
         Ok(Page { items, next: next.map(|job| JobId(job).to_string()) })
@@ -206,7 +207,7 @@ fn task_view(row: &PgRow) -> PortResult<TaskView> {
     })
 }
 
-/// As `spool.chained` writes it: times are milliseconds there.
+/// An error as `spool.append_error` writes it, with the time in milliseconds.
 fn chain(cells: &mut Cells<'_>) -> PortResult<Vec<FailedAttempt>> {
     #[derive(Deserialize)]
     struct Failure {

@@ -1,4 +1,4 @@
-//! Keeping the house: what is old goes, and what is dead is cleared away.
+//! Deletes old rows and vacuums dead ones.
 
 use std::sync::atomic::Ordering;
 
@@ -23,8 +23,8 @@ impl PgStore {
         Ok(removed)
     }
 
-    /// Starts to vacuum the table of what is open when it has gathered many dead rows, unless this process is at it already. Two
-    /// processes that both begin take turns in the server, and the second finds little to do.
+    /// Starts to vacuum `tasks` when it has many dead rows, unless this process does it already.
+    /// Two processes that both begin take turns in the server, and the second finds little to do.
     pub(super) async fn tidy(&self) -> PortResult<()> {
         let row =
             self.work(sqlx::query("SELECT spool.needs_vacuum()").fetch_one(&self.work)).await?;

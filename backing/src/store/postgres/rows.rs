@@ -1,4 +1,5 @@
-//! New rows as columns: one array for each column, so that any number of rows is one statement with one plan.
+//! New rows as columns: one array for each column, so that any number of rows is one statement with
+//! one plan.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,10 @@ use uuid::Uuid;
 
 use super::column;
 
-/// New tasks of plans and growths.
+/// New tasks of accepted plans and of growing tasks.
 #[derive(Debug, Default)]
 pub struct TaskColumns {
-    /// The job of a first plan, the task that grew a growth.
+    /// The job of an accepted plan, or the task that grew.
     pub parent: Vec<Uuid>,
     pub id: Vec<Uuid>,
     pub place: Vec<i32>,
@@ -23,7 +24,7 @@ pub struct TaskColumns {
     pub kind: Vec<String>,
     pub version: Vec<i32>,
     pub queue: Vec<&'static str>,
-    /// None where it is the job's.
+    /// None if it is the job's.
     pub input: Vec<Option<String>>,
     pub input_key: Vec<Option<Vec<u8>>>,
     pub timeout_ms: Vec<i64>,
@@ -36,7 +37,7 @@ pub struct TaskColumns {
     pub edges: EdgeColumns,
 }
 
-/// Who needs whom.
+/// The edges between tasks and their needs.
 #[derive(Debug, Default)]
 pub struct EdgeColumns {
     pub need: Vec<Uuid>,
@@ -72,7 +73,8 @@ impl TaskColumns {
         self.proceeds
             .push(literal(task, |need| (need.on_failure == OnFailure::Proceed).to_string()));
         self.result.push(task.result);
-        // A need that is named twice is waited for once, and its failure must be passed on by both to be passed on.
+        // A need that is named twice is waited for once, and its failure is passed on only if both
+        // say so.
         let mut edges = BTreeMap::new();
         for need in &task.needs {
             *edges.entry(need.task.0).or_insert(true) &= need.on_failure == OnFailure::Proceed;

@@ -1,4 +1,4 @@
-//! Jobs that recur, in `spool.schedules`.
+//! Recurring jobs, in `spool.schedules`.
 
 use async_trait::async_trait;
 use common::{
@@ -18,7 +18,8 @@ use super::{
     errors::unreadable,
 };
 
-/// A row's cells, in the order in which [`read`] takes them; a parameter `AND …` ends the statement.
+/// Selects a row's cells in the order in which [`read`] takes them; the parameter ends the
+/// statement.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -118,7 +119,7 @@ impl Schedules for PgStore {
 
 type Statement<'q> = Query<'q, Postgres, sqlx::postgres::PgArguments>;
 
-/// Binds `$1` to `$14`: id, revision, and all that may change.
+/// Binds `$1` to `$14`: id, revision, and every column that may change.
 fn bind<'q>(query: Statement<'q>, schedule: &Schedule) -> PortResult<Statement<'q>> {
     let query = query
         .bind(schedule.id.0)
@@ -170,7 +171,7 @@ fn read(row: &PgRow) -> PortResult<Schedule> {
     })
 }
 
-/// A row that can't be read keeps none of the others from firing.
+/// Logs a row that can't be read, so that the others fire.
 fn or_log(schedule: PortResult<Schedule>) -> Option<Schedule> {
     schedule.inspect_err(|error| tracing::error!(%error, "a schedule can't be read")).ok()
 }

@@ -1,8 +1,9 @@
-//! Verdicts under the fence.
+//! Writes verdicts under the fence.
 //!
-//! Three statements share the work, each settling what it is for and leaving the rest: tasks that are their job's only one (nearly all),
-//! attempts that will be tried again, and tasks of plans. Each settlement stands by itself, so it does not matter that they are
-//! several commits. A settle whose commit is unclear may be repeated: what was counted the first time is stale the second.
+//! Three statements share the work, and each leaves out what is not for it: tasks that are the only
+//! one of their job (nearly all), attempts that will be retried, and tasks of plans. Settlements
+//! are independent, so it does not matter that these are several commits. A settle whose commit is
+//! unclear may be repeated: a settlement that was counted the first time is stale the second.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -29,7 +30,7 @@ use super::{
     views,
 };
 
-/// Who ends tasks.
+/// In whose name tasks end.
 #[derive(Debug, Clone, Copy)]
 pub enum Holder {
     /// The worker that holds their leases.
@@ -48,7 +49,7 @@ pub struct Ending {
     hash: Option<Vec<u8>>,
     artifacts: Option<String>,
     error: Option<String>,
-    /// Told in the view without being read back.
+    /// The result in the job's view, which is not read back.
     told: Result<Value, JobError>,
     grown: Vec<NewTask>,
     memo: bool,
@@ -62,7 +63,8 @@ struct Retry {
 }
 
 impl Ending {
-    /// Of a verdict that ends a task: a retry is a cancel here, for it comes here only if the task was asked to stop.
+    /// Converts a verdict that ends a task. A retry becomes a cancel: it comes here only if the
+    /// task was asked to stop.
     pub fn of(settlement: Settlement) -> PortResult<Self> {
         let Settlement { task, fence, verdict } = settlement;
         let (task, fence) = (task.0, fence.0);
@@ -117,7 +119,8 @@ impl PgStore {
         let (settled, effects) = self.settle_solo(worker, solo, &mut changes.views).await?;
         endings.retain(|task, _| !settled.contains(task));
         counted.extend(settled);
-        // From here on something may be committed, and what can't be written harms only itself.
+        // From here on something may be committed, and a settlement that can't be written harms
+        // only itself.
         let mut effects = effects;
         effects.keys.extend(unkeyed);
         let retried = self.settle_retries(worker, retries.values().collect(), &mut effects).await?;
@@ -143,8 +146,9 @@ impl PgStore {
         Ok((tasks.into_iter().map(answer).collect(), changes))
     }
 
-    /// Takes the keys off tasks whose output is not to be remembered, before they settle; answers with what to decide on then, as those who
-    /// waited for them must run. If this process dies in between, they run again, without a key.
+    /// Removes the keys of tasks whose output gets no memo, before they settle, and returns the
+    /// keys to decide on after that, because their waiters must run. If this process dies in
+    /// between, these tasks run again, without a key.
     async fn take_keys(
         &self,
         worker: WorkerId,
@@ -167,7 +171,7 @@ impl PgStore {
         self.patiently(query.fetch_all(&self.work)).await
     }
 
-    /// Ends tasks that are their job's only one; answers which.
+    /// Ends tasks that are the only one of their job, and returns which.
     async fn settle_solo(
         &self,
         worker: WorkerId,
@@ -203,7 +207,7 @@ impl PgStore {
         Ok((settled, effects))
     }
 
-    /// Makes tasks ready again that will be tried once more; answers which.
+    /// Makes tasks ready that will be retried, and returns which.
     async fn settle_retries(
         &self,
         worker: WorkerId,
@@ -229,8 +233,8 @@ impl PgStore {
         Ok(changes.into_iter().collect())
     }
 
-    /// Ends tasks of plans, together if that can be, else one by one: a row that can't be written is logged, its lease will run out, and
-    /// it harms no other.
+    /// Ends tasks of plans, together if possible, else one by one. A row that can't be written is
+    /// logged, its lease will run out, and it harms no other.
     async fn settle_rest(
         &self,
         worker: WorkerId,
@@ -264,7 +268,7 @@ impl PgStore {
         Ok(all)
     }
 
-    /// Ends tasks of any job, plans included; answers which. Sorted by task.
+    /// Ends tasks of any job, plans included, and returns which. They must be sorted by task.
     pub(super) async fn settle_plans(
         &self,
         holder: Holder,
@@ -320,7 +324,8 @@ impl PgStore {
     }
 }
 
-/// Retries and endings, by task: in the order of ids, in which rows are locked. Of two settlements of one task the first one stands.
+/// Sorts settlements into retries and endings, by task: the order of ids, in which rows are locked.
+/// Of two settlements of one task the first counts.
 fn sort(
     settlements: Vec<Settlement>,
 ) -> PortResult<(BTreeMap<Uuid, Retry>, BTreeMap<Uuid, Ending>)> {

@@ -1,4 +1,4 @@
-//! The traces of the calls that made jobs, beside the jobs.
+//! The traces of the calls that made jobs.
 
 use common::{port::PortResult, store::Retention, submission::Submission};
 
@@ -9,7 +9,7 @@ use super::{
 };
 
 impl PgStore {
-    /// Keeps them, ahead of the statement that stores the jobs, and only where a caller sent one.
+    /// Stores traces, before the statement that stores the jobs, and only if a caller sent one.
     pub(super) async fn keep_traces(&self, submissions: &[Submission]) -> PortResult<()> {
         let traced = submissions
             .iter()
@@ -23,7 +23,7 @@ impl PgStore {
         self.work(query.execute(&self.work)).await.map(drop)
     }
 
-    /// Removes those that are as old as the oldest jobs that are kept.
+    /// Deletes traces that are older than the jobs that are kept.
     pub(super) async fn retain_traces(&self, retention: Retention) -> PortResult<u64> {
         let query = sqlx::query("SELECT spool.retain_traces($1, $2)")
             .bind(millis(retention.jobs))

@@ -1,4 +1,4 @@
-//! How the connections to PostgreSQL are used.
+//! Reports how the connections to PostgreSQL are used.
 
 use super::PgStore;
 use crate::pools::{PoolUse, Pooled};

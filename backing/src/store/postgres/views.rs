@@ -1,4 +1,4 @@
-//! Jobs as the store tells them.
+//! Reads the views of jobs.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use super::{
 const AT_ONCE: usize = 1_000;
 
 impl PgStore {
-    /// The jobs of these ids that there are, of one tenant or of all.
+    /// Reads those of these jobs that exist, of one tenant or of all.
     pub(super) async fn views(
         &self,
         tenant: Option<&TenantId>,
@@ -46,8 +46,9 @@ impl PgStore {
     }
 }
 
-/// The cells that a job's row gives to its view, in the order in which every statement selects them: id, tenant, kind, batch, item,
-/// priority, tags, metadata, created_at, run_at, version, started_at, finished_at, attempts.
+/// Reads the cells of a job's row, in the order in which every statement selects them: id, tenant,
+/// kind, batch, item, priority, tags, metadata, created_at, run_at, version, started_at,
+/// finished_at, attempts.
 pub fn bare(cells: &mut Cells<'_>, status: JobStatus) -> PortResult<JobView> {
     let (id, tenant, kind) = (cells.take()?, cells.take()?, cells.take()?);
     let (batch, item): (Option<Uuid>, Option<i32>) = (cells.take()?, cells.take()?);
@@ -100,7 +101,7 @@ fn view(row: &PgRow) -> PortResult<JobView> {
     let settled = f64::from(total - open);
     view.progress = match (solo, view.waiting_for) {
         (true, _) => column::progress(progress.map(|value| value as f32), stage),
-        // A plan is as far as what settled and the parts of what runs.
+        // A plan's progress is its settled tasks and the parts of its running ones.
         (false, None) => {
             let value = (settled + progress.unwrap_or_default()) / f64::from(total.max(1));
             Some(Progress { value: value.clamp(0.0, 1.0), stage })
