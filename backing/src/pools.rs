@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Connections to one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Which, in the operator's words: `postgresql`, `postgresql_beats`, `rabbitmq`, `redis`.
+    /// Which, in the operator's words: `postgresql`, `postgresql_heartbeats`, `rabbitmq`, `redis`.
     pub pool: &'static str,
     /// Connections that somebody has; for `redis`, questions under way on its one connection.
     pub in_use: u64,

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     PgStore,
-    accept_columns::{Columns, Seat},
+    accept_columns::{BatchPosition, Columns},
     column::{self, Cells},
     effects::Effects,
     errors::unreadable,
@@ -53,17 +53,17 @@ impl PgStore {
                 columns.push(submission, &mut queueing)?;
             }
         }
-        self.keep_deadlines(&submissions).await?;
-        self.keep_traces(&submissions).await?;
+        self.store_deadlines(&submissions).await?;
+        self.store_traces(&submissions).await?;
         let stored = self.store(columns).await?;
         let answers = calls.answers(&submissions, &stored.replays)?;
-        let mut written =
-            Written { stored: &stored, queueing: &queueing, accepted: Accepted::default() };
+        let mut reply =
+            ReplyBuilder { stored: &stored, queueing: &queueing, accepted: Accepted::default() };
         let mut effects = Effects::default();
         for submission in &submissions {
-            written.tell(submission, &mut effects);
+            reply.add(submission, &mut effects);
         }
-        let mut accepted = written.accepted;
+        let mut accepted = reply.accepted;
         accepted.answers = answers;
         let followed = self.follow(effects).await;
         accepted.changes.views.extend(followed.views);
@@ -189,9 +189,14 @@ impl Queueing {
 
     /// Takes credit for a task that waits for nothing: it has no needs, no start time, no limit and
     /// no key that it could share.
-    pub(super) fn takes(&mut self, job: &NewJob, seat: Option<&Seat>, task: &NewTask) -> bool {
+    pub(super) fn takes(
+        &mut self,
+        job: &NewJob,
+        position: Option<&BatchPosition>,
+        task: &NewTask,
+    ) -> bool {
         let free = task.needs.is_empty() && task.input_key.is_none() && job.run_at.is_none();
-        if !free || seat.is_some_and(|seat| seat.limited) {
+        if !free || position.is_some_and(|position| position.limited) {
             return false;
         }
         let Some(left) = self.credit.get_mut(&task.queue).filter(|left| **left > 0) else {
@@ -202,30 +207,30 @@ impl Queueing {
     }
 }
 
-/// Builds the reply from what was written.
-struct Written<'a> {
+/// Builds the reply from what was reply.
+struct ReplyBuilder<'a> {
     stored: &'a Stored,
     queueing: &'a Queueing,
     accepted: Accepted,
 }
 
-impl Written<'_> {
-    fn tell(&mut self, submission: &Submission, effects: &mut Effects) {
+impl ReplyBuilder<'_> {
+    fn add(&mut self, submission: &Submission, effects: &mut Effects) {
         match &submission.work {
-            Work::Job(job) => self.tell_job(&submission.tenant, job, None, effects),
-            Work::Batch(batch) => self.tell_batch(&submission.tenant, batch, effects),
+            Work::Job(job) => self.add_job(&submission.tenant, job, None, effects),
+            Work::Batch(batch) => self.add_batch(&submission.tenant, batch, effects),
         }
     }
 
-    fn tell_batch(&mut self, tenant: &TenantId, batch: &NewBatch, effects: &mut Effects) {
+    fn add_batch(&mut self, tenant: &TenantId, batch: &NewBatch, effects: &mut Effects) {
         for (item, new) in (0..).zip(&batch.items) {
             if let NewItem::Job(job) = new {
-                self.tell_job(tenant, job, Some((batch.id, item)), effects);
+                self.add_job(tenant, job, Some((batch.id, item)), effects);
             }
         }
     }
 
-    fn tell_job(
+    fn add_job(
         &mut self,
         tenant: &TenantId,
         job: &NewJob,

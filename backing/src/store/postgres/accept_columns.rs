@@ -15,7 +15,7 @@ use super::{accept::Queueing, column, rows::TaskColumns};
 pub struct Columns {
     job: JobColumns,
     task: TaskColumns,
-    of_task: HomeColumns,
+    inherited: InheritedColumns,
     batch: BatchColumns,
     refusal: RefusalColumns,
     key: KeyColumns,
@@ -23,7 +23,7 @@ pub struct Columns {
 
 /// A job's position in its batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Seat {
+pub struct BatchPosition {
     pub batch: BatchId,
     pub item: i32,
     pub limited: bool,
@@ -49,7 +49,7 @@ struct JobColumns {
 
 /// The columns that a task takes from its job.
 #[derive(Debug, Default)]
-struct HomeColumns {
+struct InheritedColumns {
     queue: Vec<bool>,
     tenant: Vec<String>,
     priority: Vec<i16>,
@@ -114,8 +114,8 @@ impl Columns {
         for (item, new) in (0..).zip(&batch.items) {
             match new {
                 NewItem::Job(job) => {
-                    let seat = Seat { batch: batch.id, item, limited };
-                    self.push_job(tenant, job, Some(seat), queueing)?;
+                    let position = BatchPosition { batch: batch.id, item, limited };
+                    self.push_job(tenant, job, Some(position), queueing)?;
                 }
                 NewItem::Refused(error) => {
                     refused += 1;
@@ -140,7 +140,7 @@ impl Columns {
         &mut self,
         tenant: &TenantId,
         job: &NewJob,
-        seat: Option<Seat>,
+        position: Option<BatchPosition>,
         queueing: &mut Queueing,
     ) -> PortResult<()> {
         let columns = &mut self.job;
@@ -156,8 +156,8 @@ impl Columns {
         columns
             .max_attempts
             .push(job.overrides.max_attempts.map(|most| i16::try_from(most).unwrap_or(i16::MAX)));
-        columns.batch.push(seat.map(|seat| seat.batch.0));
-        columns.item.push(seat.map(|seat| seat.item));
+        columns.batch.push(position.map(|position| position.batch.0));
+        columns.item.push(position.map(|position| position.item));
         columns.total.push(count(job.tasks.len()));
         // A plan without a result can't be built; if one came all the same, a constraint would
         // refuse it.
@@ -165,7 +165,12 @@ impl Columns {
         columns.result.push(result.map_or(Uuid::nil(), |task| task.id.0));
         for (place, task) in (0..).zip(&job.tasks) {
             self.task.push(job.id.0, place, task, Some(&job.input))?;
-            self.of_task.push(tenant, job, seat, queueing.takes(job, seat.as_ref(), task));
+            self.inherited.push(
+                tenant,
+                job,
+                position,
+                queueing.takes(job, position.as_ref(), task),
+            );
         }
         Ok(())
     }
@@ -174,8 +179,10 @@ impl Columns {
     pub fn query(self) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(
             "SELECT at, queues_with_workers, fresh, replays, credited FROM spool.accept(
-                $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42,
+                $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                $19, $20, $21, $22,
+                $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38,
+                $39, $40, $41, $42,
                 $43, $44, $45, $46, $47, $48, $49, $50, $51, $52)",
         )
         .bind(self.job.id)
@@ -206,13 +213,13 @@ impl Columns {
         .bind(self.task.needs)
         .bind(self.task.proceeds)
         .bind(self.task.needs_left)
-        .bind(self.of_task.queue)
-        .bind(self.of_task.tenant)
-        .bind(self.of_task.priority)
-        .bind(self.of_task.run_at)
-        .bind(self.of_task.batch)
-        .bind(self.of_task.limited)
-        .bind(self.of_task.solo)
+        .bind(self.inherited.queue)
+        .bind(self.inherited.tenant)
+        .bind(self.inherited.priority)
+        .bind(self.inherited.run_at)
+        .bind(self.inherited.batch)
+        .bind(self.inherited.limited)
+        .bind(self.inherited.solo)
         .bind(self.task.edges.need)
         .bind(self.task.edges.task)
         .bind(self.task.edges.proceed)
@@ -233,14 +240,20 @@ impl Columns {
     }
 }
 
-impl HomeColumns {
-    fn push(&mut self, tenant: &TenantId, job: &NewJob, seat: Option<Seat>, queue: bool) {
+impl InheritedColumns {
+    fn push(
+        &mut self,
+        tenant: &TenantId,
+        job: &NewJob,
+        position: Option<BatchPosition>,
+        queue: bool,
+    ) {
         self.queue.push(queue);
         self.tenant.push(tenant.0.clone());
         self.priority.push(i16::from(job.priority.0));
         self.run_at.push(job.run_at.map(|at| at.as_millisecond()));
-        self.batch.push(seat.map(|seat| seat.batch.0));
-        self.limited.push(seat.is_some_and(|seat| seat.limited));
+        self.batch.push(position.map(|position| position.batch.0));
+        self.limited.push(position.is_some_and(|position| position.limited));
         self.solo.push(job.tasks.len() == 1);
     }
 }

@@ -25,14 +25,14 @@ use super::{
 };
 
 /// A claimed task without the outcomes of its needs.
-struct Bare {
+struct BareClaim {
     claimed: Claimed,
     needs: Vec<Uuid>,
     solo: bool,
 }
 
 /// The outcome of a need.
-struct Need {
+struct NeedResult {
     name: String,
     result: Result<Value, JobError>,
 }
@@ -46,8 +46,10 @@ impl PgStore {
     ) -> PortResult<Vec<Option<Claimed>>> {
         let ids: Vec<Uuid> = tasks.iter().map(|task| task.0).collect();
         let query = sqlx::query(
-            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, first_started_at,
-                 NULL::bigint, attempts, id, fence, attempt, max_attempts, losses, name, task_kind, kind_version, task_input, needs,
+            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at,
+                 version, first_started_at,
+                 NULL::bigint, attempts, id, fence, attempt, max_attempts, losses, name, task_kind,
+                 kind_version, task_input, needs,
                  timeout, solo, result_task, job_timeout, job_max_attempts
              FROM spool.claim($1, $2, $3)",
         )
@@ -55,7 +57,7 @@ impl PgStore {
         .bind(ids)
         .bind(millis(lease));
         let rows = self.patiently(query.fetch_all(&self.work)).await?;
-        let bare: Vec<Bare> = rows.iter().map(read).collect::<PortResult<_>>()?;
+        let bare: Vec<BareClaim> = rows.iter().map(read).collect::<PortResult<_>>()?;
         let mut claimed = self.complete(bare).await?;
         Ok(tasks.iter().map(|task| claimed.remove(task)).collect())
     }
@@ -64,7 +66,7 @@ impl PgStore {
     ///
     /// The claim holds whether or not these can be read. If they can't, the lease runs out and
     /// another worker runs the task.
-    async fn complete(&self, bare: Vec<Bare>) -> PortResult<HashMap<TaskId, Claimed>> {
+    async fn complete(&self, bare: Vec<BareClaim>) -> PortResult<HashMap<TaskId, Claimed>> {
         let needs = self
             .need_outcomes(bare.iter().flat_map(|one| one.needs.iter().copied()).collect())
             .await?;
@@ -88,7 +90,7 @@ impl PgStore {
         Ok(claimed)
     }
 
-    async fn need_outcomes(&self, ids: Vec<Uuid>) -> PortResult<HashMap<Uuid, Need>> {
+    async fn need_outcomes(&self, ids: Vec<Uuid>) -> PortResult<HashMap<Uuid, NeedResult>> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
@@ -102,13 +104,13 @@ impl PgStore {
                 let output = cells.maybe_json("history.output")?;
                 let error = cells.maybe_json("history.error")?;
                 let result = output.ok_or_else(|| error.unwrap_or_else(reason::cancelled));
-                Ok((id, Need { name, result }))
+                Ok((id, NeedResult { name, result }))
             })
             .collect()
     }
 }
 
-fn read(row: &PgRow) -> PortResult<Bare> {
+fn read(row: &PgRow) -> PortResult<BareClaim> {
     let mut cells = Cells::of(row);
     let mut view = views::bare(&mut cells, JobStatus::Running)?;
     let task = TaskId(cells.take()?);
@@ -146,5 +148,5 @@ fn read(row: &PgRow) -> PortResult<Bare> {
         overrides,
         view,
     };
-    Ok(Bare { claimed, needs: needs.unwrap_or_default(), solo })
+    Ok(BareClaim { claimed, needs: needs.unwrap_or_default(), solo })
 }

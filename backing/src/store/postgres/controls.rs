@@ -51,7 +51,8 @@ impl Operations for PgStore {
     async fn pause(&self, what: &Pausable) -> PortResult<()> {
         let (scope, name) = what.scope_and_name();
         let query = sqlx::query(
-            "INSERT INTO spool.pauses (scope, name, since) VALUES ($1, $2, spool.now_ms()) ON CONFLICT DO NOTHING",
+            "INSERT INTO spool.pauses (scope, name, since) VALUES ($1, $2, spool.now_ms())
+                 ON CONFLICT DO NOTHING",
         )
         .bind(scope)
         .bind(name.to_owned());
@@ -76,7 +77,8 @@ impl Operations for PgStore {
     async fn live_workers(&self) -> PortResult<Vec<LiveWorker>> {
         let query = sqlx::query(
             "SELECT worker, worker_name, heartbeat_at, render, generate, light, draining,
-                 task, job, tenant, name, kind, queue, attempt, started_at, progress, stage FROM spool.live_workers()",
+                 task, job, tenant, name, kind, queue, attempt, started_at, progress, stage
+             FROM spool.live_workers()",
         );
         let mut workers: Vec<LiveWorker> = Vec::new();
         for row in &self.work(query.fetch_all(&self.work)).await? {

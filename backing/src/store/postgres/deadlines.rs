@@ -17,7 +17,7 @@ use super::{
 impl PgStore {
     /// Stores until when the first tasks of jobs with a queue timeout may wait. A statement of its
     /// own, before the one that stores the tasks, and only if a job has such a timeout.
-    pub(super) async fn keep_deadlines(&self, submissions: &[Submission]) -> PortResult<()> {
+    pub(super) async fn store_deadlines(&self, submissions: &[Submission]) -> PortResult<()> {
         let (mut tasks, mut run_ats, mut allowed) = (Vec::new(), Vec::new(), Vec::new());
         for job in submissions.iter().flat_map(jobs) {
             let Some(timeout) = job.queue_timeout else { continue };
@@ -39,7 +39,11 @@ impl PgStore {
 
     /// Fails tasks that did not start in time, and returns how many. Each is a statement of its
     /// own, so that one that can't be failed stops none of the others.
-    pub(super) async fn expire(&self, most: u32, effects: &mut Effects) -> PortResult<u32> {
+    pub(super) async fn fail_overdue_starts(
+        &self,
+        most: u32,
+        effects: &mut Effects,
+    ) -> PortResult<u32> {
         let query = sqlx::query("SELECT tasks, allowed FROM spool.overdue_starts($1)")
             .bind(i32::try_from(most).unwrap_or(i32::MAX));
         let row = self.work(query.fetch_one(&self.work)).await?;
@@ -47,7 +51,7 @@ impl PgStore {
         let (tasks, allowed): (Vec<Uuid>, Vec<i64>) = (list(&mut cells)?, list(&mut cells)?);
         let mut expired = 0;
         for (task, allowed) in tasks.into_iter().zip(allowed) {
-            match self.expire_one(task, allowed).await {
+            match self.fail_overdue_start(task, allowed).await {
                 Ok(None) => {}
                 Ok(Some(more)) => {
                     effects.add(more);
@@ -55,14 +59,14 @@ impl PgStore {
                 }
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
-                    tracing::error!(%task, %error, "a task that did not start in time can't be failed")
+                    tracing::error!(%task, %error, "a task that is overdue can't be failed")
                 }
             }
         }
         Ok(expired)
     }
 
-    async fn expire_one(&self, task: Uuid, allowed: i64) -> PortResult<Option<Effects>> {
+    async fn fail_overdue_start(&self, task: Uuid, allowed: i64) -> PortResult<Option<Effects>> {
         let query = sqlx::query(
             "SELECT expired, (effects).*
              FROM spool.fail_overdue_start($1, $2)",

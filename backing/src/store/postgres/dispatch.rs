@@ -23,11 +23,14 @@ impl PgStore {
         ahead: u32,
         most: u32,
     ) -> PortResult<Dispatched> {
-        let query =
-            sqlx::query("SELECT dispatched, fences, spool.traces_of(dispatched) AS traces, room_left, more, next_due, ended, tenants, keys FROM spool.dispatch($1, $2, $3)")
-                .bind(queue.as_str())
-                .bind(i64::from(ahead))
-                .bind(i64::from(most));
+        let query = sqlx::query(
+            "SELECT dispatched, fences, spool.traces_of(dispatched) AS traces, room_left, more,
+                 next_due, ended, tenants, keys
+             FROM spool.dispatch($1, $2, $3)",
+        )
+        .bind(queue.as_str())
+        .bind(i64::from(ahead))
+        .bind(i64::from(most));
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
         let dispatched = Dispatched {
@@ -63,7 +66,8 @@ impl PgStore {
         most: u32,
     ) -> PortResult<(Vec<TaskMessage>, u64)> {
         let query = sqlx::query(
-            "SELECT tasks, fences, spool.traces_of(tasks) AS traces, queued FROM spool.overdue($1, $2, $3)",
+            "SELECT tasks, fences, spool.traces_of(tasks) AS traces, queued
+                 FROM spool.overdue($1, $2, $3)",
         )
         .bind(queue.as_str())
         .bind(millis(age))
@@ -75,7 +79,8 @@ impl PgStore {
 
     pub(super) async fn demand_of(&self, queue: Queue) -> PortResult<Demand> {
         let query = sqlx::query(
-            "SELECT waiting, queued, running, slots, workers, oldest_ms, median_ms, paused FROM spool.demand($1)",
+            "SELECT waiting, queued, running, slots, workers, oldest_ms, median_ms, paused
+                 FROM spool.demand($1)",
         )
         .bind(queue.as_str());
         let row = self.work(query.fetch_one(&self.work)).await?;

@@ -102,7 +102,7 @@ impl PgStore {
                 }
             }
         }
-        self.tell(effects).await
+        self.read_changes(effects).await
     }
 
     /// Carries out one effect, and returns whether there was one.
@@ -128,7 +128,7 @@ impl PgStore {
         Effects::of(&self.work(query.fetch_one(&self.work)).await?)
     }
 
-    async fn tell(&self, effects: Effects) -> Changes {
+    async fn read_changes(&self, effects: Effects) -> Changes {
         let Effects { mut jobs, ready_queues: mut readied, tasks_to_stop: mut stopping, .. } =
             effects;
         jobs.sort_unstable();

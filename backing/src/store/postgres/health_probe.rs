@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 const QUIET: Duration = Duration::from_secs(2);
 /// A server that sends nothing to any caller for this long, after [`QUIET`] of silence, is not
 /// there: a ping needs neither disk nor locks.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+const REPLY_WITHIN: Duration = Duration::from_secs(3);
 /// The kept connection may be half open: from here on a new one is tried beside it.
 const TRY_ANOTHER_AFTER: Duration = Duration::from_secs(1);
 /// For this long after a ping without a reply, a caller's own wait of [`QUIET`] counts as a ping.
@@ -34,11 +34,11 @@ pub struct HealthProbe(Arc<Shared>);
 struct Shared {
     connect: PgConnectOptions,
     heard: Mutex<Instant>,
-    asking: tokio::sync::Mutex<Asking>,
+    pings: tokio::sync::Mutex<PingState>,
 }
 
 #[derive(Debug, Default)]
-struct Asking {
+struct PingState {
     kept: Option<PgConnection>,
     /// When the last ping was given up, if it was.
     unanswered: Option<Instant>,
@@ -50,7 +50,7 @@ impl HealthProbe {
         Self(Arc::new(Shared {
             connect,
             heard: Mutex::new(Instant::now()),
-            asking: Default::default(),
+            pings: Default::default(),
         }))
     }
 
@@ -78,52 +78,52 @@ impl Shared {
     /// Pings the server unless the result is known. There is one ping at a time: other callers wait
     /// for its result.
     async fn is_silent(&self, since: Instant) -> bool {
-        let mut asking = self.asking.lock().await;
+        let mut pings = self.pings.lock().await;
         if *self.heard.lock() > since {
             return false;
         }
-        if asking.unanswered.is_some_and(|at| at.elapsed() < REMEMBERED && *self.heard.lock() < at)
-        {
+        if pings.unanswered.is_some_and(|at| at.elapsed() < REMEMBERED && *self.heard.lock() < at) {
             return true;
         }
-        let kept = asking.kept.take();
-        let answered = timeout(ANSWER_WITHIN, sign_of_life(kept, &self.connect))
-            .await
-            .unwrap_or(Answered::Nothing);
-        let there = !matches!(answered, Answered::Nothing) || *self.heard.lock() > since;
-        asking.unanswered = (!there).then(Instant::now);
-        if let Answered::On(sql) = answered {
-            asking.kept = Some(sql);
+        let kept = pings.kept.take();
+        let result =
+            timeout(REPLY_WITHIN, ping(kept, &self.connect)).await.unwrap_or(PingResult::NoReply);
+        let there = !matches!(result, PingResult::NoReply) || *self.heard.lock() > since;
+        pings.unanswered = (!there).then(Instant::now);
+        if let PingResult::Reply(sql) = result {
+            pings.kept = Some(sql);
         }
         if there {
             *self.heard.lock() = Instant::now();
         } else {
-            tracing::warn!("PostgreSQL gives no sign of life: calls that wait for it are given up");
+            tracing::warn!(
+                "PostgreSQL does not reply to pings: calls that wait for it are given up"
+            );
         }
         !there
     }
 }
 
 /// The result of a ping.
-enum Answered {
+enum PingResult {
     /// A connection that can be pinged again.
-    On(PgConnection),
+    Reply(PgConnection),
     /// The server refused the connection, so it is there.
     Refused,
-    Nothing,
+    NoReply,
 }
 
 /// Pings on the kept connection, and, if there is none or it does not reply for a while, on a new
 /// one.
-async fn sign_of_life(kept: Option<PgConnection>, connect: &PgConnectOptions) -> Answered {
+async fn ping(kept: Option<PgConnection>, connect: &PgConnectOptions) -> PingResult {
     let again = async { pinged(kept?).await };
     tokio::pin!(again);
     match timeout(TRY_ANOTHER_AFTER, &mut again).await {
-        Ok(Some(sql)) => Answered::On(sql),
+        Ok(Some(sql)) => PingResult::Reply(sql),
         Ok(None) => new_connection(connect).await,
         // It may only be slow, so its reply is still awaited.
         Err(_) => tokio::select! {
-            Some(sql) = &mut again => Answered::On(sql),
+            Some(sql) = &mut again => PingResult::Reply(sql),
             new = new_connection(connect) => new,
         },
     }
@@ -133,10 +133,10 @@ async fn pinged(mut sql: PgConnection) -> Option<PgConnection> {
     sql.ping().await.is_ok().then_some(sql)
 }
 
-async fn new_connection(connect: &PgConnectOptions) -> Answered {
+async fn new_connection(connect: &PgConnectOptions) -> PingResult {
     match PgConnection::connect_with(connect).await {
-        Ok(sql) => Answered::On(sql),
-        Err(sqlx::Error::Database(_)) => Answered::Refused,
-        Err(_) => Answered::Nothing,
+        Ok(sql) => PingResult::Reply(sql),
+        Err(sqlx::Error::Database(_)) => PingResult::Refused,
+        Err(_) => PingResult::NoReply,
     }
 }

@@ -12,8 +12,8 @@
 mod accept;
 mod accept_columns;
 mod bounds;
+mod cancel;
 mod claim;
-mod clients;
 mod column;
 mod controls;
 mod dead;
@@ -23,15 +23,18 @@ mod effects;
 mod errors;
 mod executor;
 mod health_probe;
-mod lease;
+mod heartbeat;
 mod migrate;
-mod named;
 mod pool;
 mod reads;
+mod references;
+mod release;
 mod retain;
+mod retry;
 mod rows;
 mod schedules;
 mod settle;
+mod sweep;
 mod traces;
 mod usage;
 mod views;
@@ -72,7 +75,7 @@ pub struct PgStore {
     heartbeats: Pool,
     health_probe: HealthProbe,
     options: PgOptions,
-    tidying: Arc<AtomicBool>,
+    vacuuming: Arc<AtomicBool>,
 }
 
 /// Connects to the database behind `url`, whose schema must be up to date ([`migrate`]).
@@ -85,9 +88,9 @@ pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     let health_probe = HealthProbe::new(pool::parse(url)?);
     let (work, heartbeats) = (
         Pool::for_work(url, &options, &health_probe)?,
-        Pool::for_beats(url, &options, &health_probe)?,
+        Pool::for_heartbeats(url, &options, &health_probe)?,
     );
-    Ok(PgStore { work, heartbeats, health_probe, options, tidying: Arc::default() })
+    Ok(PgStore { work, heartbeats, health_probe, options, vacuuming: Arc::default() })
 }
 
 impl PgStore {
@@ -97,7 +100,9 @@ impl PgStore {
         tokio::select! {
             biased;
             answer = self.patiently(answer) => answer,
-            () = self.health_probe.until_silent() => Err(PortError::unavailable(errors::PART, "it gives no sign of life")),
+            () = self.health_probe.until_silent() => {
+                Err(PortError::unavailable(errors::PART, "it does not reply to pings"))
+            }
         }
     }
 

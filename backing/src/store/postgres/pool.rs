@@ -57,7 +57,7 @@ impl PgOptions {
 }
 
 /// Heartbeats are few and small; the second connection is for when the first one has just died.
-const BEAT_CONNECTIONS: u32 = 2;
+const HEARTBEAT_CONNECTIONS: u32 = 2;
 /// A connection that was idle for longer is pinged before it is used.
 const ASK_AFTER: Duration = Duration::from_secs(5);
 /// A pinged connection without a reply in this time is given up, and another is tried.
@@ -120,12 +120,12 @@ impl Pool {
     }
 
     /// Makes the pool for heartbeats.
-    pub fn for_beats(
+    pub fn for_heartbeats(
         url: &str,
         options: &PgOptions,
         health_probe: &HealthProbe,
     ) -> PortResult<Self> {
-        Self::new(url, options, BEAT_CONNECTIONS, "off", health_probe)
+        Self::new(url, options, HEARTBEAT_CONNECTIONS, "off", health_probe)
     }
 
     fn new(

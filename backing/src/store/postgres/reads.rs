@@ -55,7 +55,8 @@ impl PgStore {
         job: Option<Uuid>,
     ) -> PortResult<Vec<TaskView>> {
         let query = sqlx::query(
-            "SELECT id, job, name, kind, queue, state, needs, attempts, losses, fence, cached, worker, progress, stage, error,
+            "SELECT id, job, name, kind, queue, state, needs, attempts, losses, fence, cached,
+                 worker, progress, stage, error,
                  errors, created_at, started_at, finished_at
              FROM spool.task_views($1, $2, $3)",
         )
@@ -106,16 +107,16 @@ impl PgStore {
             .bind(batch.0)
             .bind(bounded(from))
             .bind(bounded(most));
-        let mut seats: Vec<(u32, Result<Uuid, JobError>)> = Vec::new();
+        let mut items: Vec<(u32, Result<Uuid, JobError>)> = Vec::new();
         for row in &self.work(query.fetch_all(&self.work)).await? {
             let mut cells = Cells::of(row);
             let item = cells.number::<i32, _>("jobs.item")?;
             let (job, error): (Option<Uuid>, _) =
                 (cells.take()?, cells.maybe_json("refused_items.error")?);
-            seats.extend(job.map(Ok).or(error.map(Err)).map(|what| (item, what)));
+            items.extend(job.map(Ok).or(error.map(Err)).map(|what| (item, what)));
         }
         let jobs: Vec<Uuid> =
-            seats.iter().filter_map(|(_, what)| what.as_ref().ok().copied()).collect();
+            items.iter().filter_map(|(_, what)| what.as_ref().ok().copied()).collect();
         let mut views = self.views(Some(tenant), &jobs).await?;
         let item = |(item, what): (u32, Result<Uuid, JobError>)| {
             let view = match what {
@@ -124,7 +125,7 @@ impl PgStore {
             };
             Some((item, view))
         };
-        Ok(Some(seats.into_iter().filter_map(item).collect()))
+        Ok(Some(items.into_iter().filter_map(item).collect()))
     }
 
     pub(super) async fn remembered(

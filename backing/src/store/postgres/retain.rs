@@ -25,11 +25,11 @@ impl PgStore {
 
     /// Starts to vacuum `tasks` when it has many dead rows, unless this process does it already.
     /// Two processes that both begin take turns in the server, and the second finds little to do.
-    pub(super) async fn tidy(&self) -> PortResult<()> {
+    pub(super) async fn vacuum_tasks(&self) -> PortResult<()> {
         let row =
             self.work(sqlx::query("SELECT spool.needs_vacuum()").fetch_one(&self.work)).await?;
         let wanted: Option<bool> = Cells::of(&row).take()?;
-        if wanted != Some(true) || self.tidying.swap(true, Ordering::AcqRel) {
+        if wanted != Some(true) || self.vacuuming.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         let this = self.clone();
@@ -39,7 +39,7 @@ impl PgStore {
             if let Err(error) = this.work(vacuum.execute(&this.work)).await {
                 tracing::debug!(%error, "dead rows stay a while longer");
             }
-            this.tidying.store(false, Ordering::Release);
+            this.vacuuming.store(false, Ordering::Release);
         });
         Ok(())
     }

@@ -24,8 +24,8 @@ use super::{
     PgStore,
     column::{self, Cells, millis},
     effects::{Effects, list},
-    lease::add,
     reason,
+    release::add,
     rows::TaskColumns,
     views,
 };
@@ -41,7 +41,7 @@ pub enum Holder {
 
 /// A settlement as it is written, without the tasks it adds.
 #[derive(Debug, Clone)]
-pub struct Ending {
+pub struct TaskEnd {
     task: Uuid,
     fence: i64,
     state: &'static str,
@@ -50,7 +50,7 @@ pub struct Ending {
     artifacts: Option<String>,
     error: Option<String>,
     /// The result in the job's view, which is not read back.
-    told: Result<Value, JobError>,
+    result: Result<Value, JobError>,
     grown: Vec<NewTask>,
     memo: bool,
 }
@@ -62,13 +62,13 @@ struct Retry {
     pause: i64,
 }
 
-impl Ending {
+impl TaskEnd {
     /// Converts a verdict that ends a task. A retry becomes a cancel: it comes here only if the
     /// task was asked to stop.
     pub fn of(settlement: Settlement) -> PortResult<Self> {
         let Settlement { task, fence, verdict } = settlement;
         let (task, fence) = (task.0, fence.0);
-        let ill = |state, error: JobError| {
+        let unsuccessful = |state, error: JobError| {
             let text = column::text(&error)?;
             let (output, hash, artifacts, grown) = (None, None, None, Vec::new());
             Ok(Self {
@@ -79,7 +79,7 @@ impl Ending {
                 hash,
                 artifacts,
                 error: Some(text),
-                told: Err(error),
+                result: Err(error),
                 grown,
                 memo: true,
             })
@@ -93,12 +93,14 @@ impl Ending {
                 hash: Some(column::bytes(hash)),
                 artifacts: (!artifacts.is_empty()).then(|| column::text(&artifacts)).transpose()?,
                 error: None,
-                told: Ok(output),
+                result: Ok(output),
                 grown,
                 memo,
             }),
-            Verdict::Failed(error) => ill("failed", error),
-            Verdict::Cancelled | Verdict::Retry { .. } => ill("cancelled", reason::cancelled()),
+            Verdict::Failed(error) => unsuccessful("failed", error),
+            Verdict::Cancelled | Verdict::Retry { .. } => {
+                unsuccessful("cancelled", reason::cancelled())
+            }
         }
     }
 }
@@ -112,12 +114,11 @@ impl PgStore {
         let tasks: Vec<TaskId> = settlements.iter().map(|settlement| settlement.task).collect();
         let mut counted = HashSet::new();
         let mut changes = Changes::default();
-        let (retries, mut endings) = sort(settlements)?;
-        let unkeyed =
-            self.take_keys(worker, endings.values().filter(|ending| !ending.memo)).await?;
-        let solo = endings.values().filter(|ending| ending.grown.is_empty()).cloned().collect();
+        let (retries, mut ends) = sort(settlements)?;
+        let unkeyed = self.take_keys(worker, ends.values().filter(|end| !end.memo)).await?;
+        let solo = ends.values().filter(|end| end.grown.is_empty()).cloned().collect();
         let (settled, effects) = self.settle_solo(worker, solo, &mut changes.views).await?;
-        endings.retain(|task, _| !settled.contains(task));
+        ends.retain(|task, _| !settled.contains(task));
         counted.extend(settled);
         // From here on something may be committed, and a settlement that can't be written harms
         // only itself.
@@ -127,19 +128,19 @@ impl PgStore {
         counted.extend(&retried);
         for (task, retry) in retries.into_iter().filter(|(task, _)| !retried.contains(task)) {
             let verdict = Verdict::Cancelled;
-            endings.insert(
+            ends.insert(
                 task,
-                Ending::of(Settlement {
+                TaskEnd::of(Settlement {
                     task: TaskId(task),
                     fence: common::id::Fence(retry.fence),
                     verdict,
                 })?,
             );
         }
-        counted.extend(self.settle_rest(worker, endings, &mut effects).await?);
+        counted.extend(self.settle_rest(worker, ends, &mut effects).await?);
         add(&mut changes, self.follow(effects).await);
-        let mut once = HashSet::new();
-        let answer = |task: TaskId| match counted.contains(&task.0) && once.insert(task) {
+        let mut seen = HashSet::new();
+        let answer = |task: TaskId| match counted.contains(&task.0) && seen.insert(task) {
             true => Settled::Counted,
             false => Settled::Stale,
         };
@@ -152,18 +153,20 @@ impl PgStore {
     async fn take_keys(
         &self,
         worker: WorkerId,
-        endings: impl Iterator<Item = &Ending>,
+        ends: impl Iterator<Item = &TaskEnd>,
     ) -> PortResult<Vec<(String, Vec<u8>)>> {
-        let (tasks, fences): (Vec<Uuid>, Vec<i64>) =
-            endings.map(|ending| (ending.task, ending.fence)).unzip();
+        let (tasks, fences): (Vec<Uuid>, Vec<i64>) = ends.map(|end| (end.task, end.fence)).unzip();
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
         let query = sqlx::query_as(
             "WITH held AS (
-                 SELECT t.id, t.tenant, t.key FROM unnest($2::uuid[], $3::bigint[]) u (id, fence) JOIN spool.tasks t ON t.id = u.id AND t.fence = u.fence
-                 WHERE t.worker = $1 AND t.state = 'running' AND t.key IS NOT NULL ORDER BY t.id FOR UPDATE OF t)
-             UPDATE spool.tasks t SET key = NULL, is_leader = false FROM held WHERE t.id = held.id RETURNING held.tenant, held.key",
+                 SELECT t.id, t.tenant, t.key FROM unnest($2::uuid[], $3::bigint[]) u (id, fence)
+                 JOIN spool.tasks t ON t.id = u.id AND t.fence = u.fence
+                 WHERE t.worker = $1 AND t.state = 'running' AND t.key IS NOT NULL
+                 ORDER BY t.id FOR UPDATE OF t)
+             UPDATE spool.tasks t SET key = NULL, is_leader = false FROM held WHERE t.id = held.id
+             RETURNING held.tenant, held.key",
         )
         .bind(worker.0)
         .bind(tasks)
@@ -175,16 +178,17 @@ impl PgStore {
     async fn settle_solo(
         &self,
         worker: WorkerId,
-        endings: Vec<Ending>,
+        ends: Vec<TaskEnd>,
         views: &mut Vec<JobView>,
     ) -> PortResult<(BTreeSet<Uuid>, Effects)> {
         let (mut settled, mut effects) = (BTreeSet::new(), Effects::default());
-        if endings.is_empty() {
+        if ends.is_empty() {
             return Ok((settled, effects));
         }
-        let columns = EndingColumns::of(&endings);
+        let columns = TaskEndColumns::of(&ends);
         let query = sqlx::query(
-            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, started_at,
+            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at,
+                 version, started_at,
                  finished_at, attempts, task, status, keyed, batches_to_stop
              FROM spool.settle_solo($1, $2, $3, $4, $5, $6, $7, $8)",
         )
@@ -197,10 +201,10 @@ impl PgStore {
         .bind(columns.artifacts)
         .bind(columns.error);
         let rows = self.patiently(query.fetch_all(&self.work)).await?;
-        let mut told: BTreeMap<Uuid, Result<Value, JobError>> =
-            endings.into_iter().map(|ending| (ending.task, ending.told)).collect();
+        let mut results: BTreeMap<Uuid, Result<Value, JobError>> =
+            ends.into_iter().map(|end| (end.task, end.result)).collect();
         for row in &rows {
-            let (task, view) = solo_view(row, &mut told, &mut effects)?;
+            let (task, view) = solo_view(row, &mut results, &mut effects)?;
             settled.insert(task);
             views.push(view);
         }
@@ -238,25 +242,25 @@ impl PgStore {
     async fn settle_rest(
         &self,
         worker: WorkerId,
-        endings: BTreeMap<Uuid, Ending>,
+        ends: BTreeMap<Uuid, TaskEnd>,
         effects: &mut Effects,
     ) -> PortResult<BTreeSet<Uuid>> {
-        let endings: Vec<Ending> = endings.into_values().collect();
-        if endings.is_empty() {
+        let ends: Vec<TaskEnd> = ends.into_values().collect();
+        if ends.is_empty() {
             return Ok(BTreeSet::new());
         }
-        match self.settle_plans(Holder::Worker(worker), endings.clone()).await {
+        match self.settle_plans(Holder::Worker(worker), ends.clone()).await {
             Ok((settled, more)) => {
                 effects.add(more);
                 return Ok(settled);
             }
-            Err(PortError::Broken { .. }) if endings.len() > 1 => {}
+            Err(PortError::Broken { .. }) if ends.len() > 1 => {}
             Err(error) => return Err(error),
         }
         let mut all = BTreeSet::new();
-        for ending in endings {
-            let task = ending.task;
-            match self.settle_plans(Holder::Worker(worker), vec![ending]).await {
+        for end in ends {
+            let task = end.task;
+            match self.settle_plans(Holder::Worker(worker), vec![end]).await {
                 Ok((settled, more)) => {
                     effects.add(more);
                     all.extend(settled);
@@ -272,22 +276,23 @@ impl PgStore {
     pub(super) async fn settle_plans(
         &self,
         holder: Holder,
-        endings: Vec<Ending>,
+        ends: Vec<TaskEnd>,
     ) -> PortResult<(BTreeSet<Uuid>, Effects)> {
         let mut grown = TaskColumns::default();
-        for ending in &endings {
-            for (place, task) in (0..).zip(&ending.grown) {
-                grown.push(ending.task, place, task, None)?;
+        for end in &ends {
+            for (place, task) in (0..).zip(&end.grown) {
+                grown.push(end.task, place, task, None)?;
             }
         }
-        let columns = EndingColumns::of(&endings);
+        let columns = TaskEndColumns::of(&ends);
         let worker = match holder {
             Holder::Worker(worker) => Some(worker.0),
             Holder::Expired => None,
         };
         let query = sqlx::query(
             "SELECT settled, (effects).*
-             FROM spool.settle_plans($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+             FROM spool.settle_plans($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+             $15, $16, $17, $18, $19, $20, $21,
                  $22, $23, $24, $25, $26, $27)",
         )
         .bind(worker)
@@ -324,15 +329,15 @@ impl PgStore {
     }
 }
 
-/// Sorts settlements into retries and endings, by task: the order of ids, in which rows are locked.
+/// Sorts settlements into retries and ends, by task: the order of ids, in which rows are locked.
 /// Of two settlements of one task the first counts.
 fn sort(
     settlements: Vec<Settlement>,
-) -> PortResult<(BTreeMap<Uuid, Retry>, BTreeMap<Uuid, Ending>)> {
-    let (mut retries, mut endings) = (BTreeMap::new(), BTreeMap::new());
+) -> PortResult<(BTreeMap<Uuid, Retry>, BTreeMap<Uuid, TaskEnd>)> {
+    let (mut retries, mut ends) = (BTreeMap::new(), BTreeMap::new());
     for settlement in settlements {
         let task = settlement.task.0;
-        if retries.contains_key(&task) || endings.contains_key(&task) {
+        if retries.contains_key(&task) || ends.contains_key(&task) {
             continue;
         }
         match &settlement.verdict {
@@ -341,23 +346,23 @@ fn sort(
                 retries.insert(task, Retry { task, fence: settlement.fence.0, error, pause });
             }
             _ => {
-                endings.insert(task, Ending::of(settlement)?);
+                ends.insert(task, TaskEnd::of(settlement)?);
             }
         }
     }
-    Ok((retries, endings))
+    Ok((retries, ends))
 }
 
 fn solo_view(
     row: &PgRow,
-    told: &mut BTreeMap<Uuid, Result<Value, JobError>>,
+    results: &mut BTreeMap<Uuid, Result<Value, JobError>>,
     effects: &mut Effects,
 ) -> PortResult<(Uuid, JobView)> {
     let mut cells = Cells::of(row);
     let mut view = views::bare(&mut cells, common::rules::lifecycle::JobStatus::Succeeded)?;
     let task: Uuid = cells.take()?;
     view.status = column::status(cells.take()?)?;
-    match told.remove(&task) {
+    match results.remove(&task) {
         Some(Ok(output)) => view.result = Some(output),
         Some(Err(_)) if view.status == common::rules::lifecycle::JobStatus::Cancelled => {
             view.error = Some(reason::cancelled())
@@ -372,9 +377,9 @@ fn solo_view(
     Ok((task, view))
 }
 
-/// Endings, column by column.
+/// Ends, column by column.
 #[derive(Default)]
-struct EndingColumns {
+struct TaskEndColumns {
     task: Vec<Uuid>,
     fence: Vec<i64>,
     state: Vec<&'static str>,
@@ -384,17 +389,17 @@ struct EndingColumns {
     error: Vec<Option<String>>,
 }
 
-impl EndingColumns {
-    fn of(endings: &[Ending]) -> Self {
+impl TaskEndColumns {
+    fn of(ends: &[TaskEnd]) -> Self {
         let mut columns = Self::default();
-        for ending in endings {
-            columns.task.push(ending.task);
-            columns.fence.push(ending.fence);
-            columns.state.push(ending.state);
-            columns.output.push(ending.output.clone());
-            columns.hash.push(ending.hash.clone());
-            columns.artifacts.push(ending.artifacts.clone());
-            columns.error.push(ending.error.clone());
+        for end in ends {
+            columns.task.push(end.task);
+            columns.fence.push(end.fence);
+            columns.state.push(end.state);
+            columns.output.push(end.output.clone());
+            columns.hash.push(end.hash.clone());
+            columns.artifacts.push(end.artifacts.clone());
+            columns.error.push(end.error.clone());
         }
         columns
     }

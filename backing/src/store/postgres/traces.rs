@@ -10,7 +10,7 @@ use super::{
 
 impl PgStore {
     /// Stores traces, before the statement that stores the jobs, and only if a caller sent one.
-    pub(super) async fn keep_traces(&self, submissions: &[Submission]) -> PortResult<()> {
+    pub(super) async fn store_traces(&self, submissions: &[Submission]) -> PortResult<()> {
         let traced = submissions
             .iter()
             .flat_map(jobs)

@@ -5,6 +5,6 @@ use crate::pools::{PoolUse, Pooled};
 
 impl Pooled for PgStore {
     fn pools(&self) -> Vec<PoolUse> {
-        vec![self.work.usage("postgresql"), self.heartbeats.usage("postgresql_beats")]
+        vec![self.work.usage("postgresql"), self.heartbeats.usage("postgresql_heartbeats")]
     }
 }

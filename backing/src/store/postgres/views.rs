@@ -31,8 +31,10 @@ impl PgStore {
         let mut views = BTreeMap::new();
         for some in jobs.chunks(AT_ONCE) {
             let query = sqlx::query(
-                "SELECT id, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at, version, started_at,
-                     finished_at, attempts, status, error, result, solo, open_tasks, total_tasks, progress, stage, waiting_for, kinds
+                "SELECT id, tenant, kind, batch, item, priority, tags, metadata, created_at,
+                     run_at, version, started_at,
+                     finished_at, attempts, status, error, result, solo, open_tasks, total_tasks,
+                     progress, stage, waiting_for, kinds
                  FROM spool.job_views($1, $2)",
             )
             .bind(tenant.map(|tenant| tenant.0.clone()))

@@ -32,7 +32,8 @@ impl ArtifactReferences for PgStore {
 
     async fn memo_artifacts(&self, first: u8) -> PortResult<Vec<Digest>> {
         let query = sqlx::query(
-            "SELECT ARRAY(SELECT DISTINCT a.hash FROM spool.memo_artifacts a WHERE a.hash BETWEEN $1 AND $2 ORDER BY a.hash)",
+            "SELECT ARRAY(SELECT DISTINCT a.hash FROM spool.memo_artifacts a
+                 WHERE a.hash BETWEEN $1 AND $2 ORDER BY a.hash)",
         );
         let (from, to) = (vec![first], [&[first][..], &[u8::MAX; 31]].concat());
         let row = self.work(query.bind(from).bind(to).fetch_one(&self.work)).await?;
@@ -46,7 +47,8 @@ impl ArtifactReferences for PgStore {
         // known order could deadlock.
         let query = sqlx::query(
             "DELETE FROM spool.memos m WHERE (m.tenant, m.key) IN (
-                 SELECT x.tenant, x.key FROM spool.memos x JOIN spool.memo_artifacts a ON a.tenant = x.tenant AND a.key = x.key
+                 SELECT x.tenant, x.key FROM spool.memos x
+                 JOIN spool.memo_artifacts a ON a.tenant = x.tenant AND a.key = x.key
                  WHERE a.hash = ANY ($1) FOR UPDATE OF x SKIP LOCKED)",
         );
         let gone = self.work(query.bind(hashes).execute(&self.work)).await?;
