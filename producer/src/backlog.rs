@@ -1,4 +1,5 @@
-//! What each queue wants of its workers, looked at once a second: for gauges, and for refusing submits while too much waits.
+//! The waiting work of each queue, read once a second: for gauges, and to refuse submits while too
+//! much waits.
 
 use std::{
     sync::{
@@ -17,20 +18,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
-/// Off the request path, so that a submit never pays for the count.
+/// Counting happens off the request path, so that a submit never pays for it.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Dead letters are asked for at every so manieth look: they are few, and the question costs the broker a channel.
+/// Dead letters are counted on every 15th round: they are few, and the count costs the broker a
+/// channel.
 const LETTERS_EVERY: u64 = 15;
 
-/// The newest count of what waits, by queue.
+/// The newest count of waiting tasks, by queue.
 #[derive(Debug, Default)]
 pub struct Backlog {
     waiting: [AtomicU64; Queue::ALL.len()],
 }
 
 impl Backlog {
-    /// A queue in which more than `bound` tasks wait, as of a second ago, and how many.
+    /// Returns a queue in which more than `bound` tasks wait, with their number, as of a second
+    /// ago.
     pub fn over(&self, bound: u64) -> Option<(Queue, u64)> {
         Queue::ALL
             .into_iter()
@@ -39,21 +42,17 @@ impl Backlog {
     }
 }
 
-/// Keeps a [`Backlog`] and the gauges.
+/// Refreshes a [`Backlog`] and the gauges.
 #[derive(Clone)]
 pub struct Gauge {
-    /// What is asked.
     pub store: Arc<dyn Store>,
-    /// Who keeps dead letters.
     pub broker: Arc<dyn Broker>,
-    /// What is kept.
     pub backlog: Arc<Backlog>,
-    /// Where it shows.
     pub metrics: Metrics,
 }
 
 impl Gauge {
-    /// Looks at every queue.
+    /// Reads the demand of every queue.
     pub async fn run_once(&self) -> PortResult<()> {
         for queue in Queue::ALL {
             let demand = self.store.demand(queue).await?;
@@ -80,7 +79,8 @@ impl Gauge {
         Ok(())
     }
 
-    /// Looks until `stop`. While the store is away the last count stands; submits fail for that reason themselves.
+    /// Refreshes until `stop`. While the store is away the last count stays in force; submits fail
+    /// by themselves then.
     pub async fn run(self, stop: CancellationToken) {
         for look in 0_u64.. {
             if stop.is_cancelled() {

@@ -1,7 +1,7 @@
-//! Cancel and retry: what a client changes of work that was accepted.
+//! Cancel and retry: a client's changes to accepted work.
 //!
-//! Each runs on a task of its own, because a client that hangs up drops its request's future wherever it stands: a write that has
-//! been committed must be told all the same.
+//! Each runs on a task of its own. A client that hangs up drops the future of its request at any
+//! await point, and the changes of a committed write must be published all the same.
 
 use std::sync::Arc;
 
@@ -14,19 +14,16 @@ use common::{
 
 use crate::changes::ChangeNotifier;
 
-/// ChangeStream jobs and batches for one process.
+/// Cancels and retries jobs and batches.
 #[derive(Clone)]
 pub struct Changer {
-    /// The truth.
     pub store: Arc<dyn Store>,
-    /// What must forget.
     pub view_cache: Arc<dyn ViewCache>,
-    /// Follows every write.
     pub notifier: ChangeNotifier,
 }
 
 impl Changer {
-    /// Cancels what has not settled; `None` if the tenant has no such target.
+    /// Cancels unsettled work; `None` if the tenant has no such target.
     pub async fn cancel(&self, tenant: TenantId, target: Target) -> PortResult<Option<()>> {
         let this = self.clone();
         apart(async move {
@@ -38,7 +35,8 @@ impl Changer {
         .await
     }
 
-    /// Runs again what did not succeed, and answers how many jobs that is; `None` if the tenant has no such target.
+    /// Retries failed and cancelled work, and returns the number of jobs that run again; `None` if
+    /// the tenant has no such target.
     pub async fn retry(&self, tenant: TenantId, target: Target) -> PortResult<Option<u32>> {
         let this = self.clone();
         apart(async move {
@@ -52,13 +50,14 @@ impl Changer {
         .await
     }
 
-    /// Dispatchers of this process look at these queues: something may be queued now that was held back.
+    /// Wakes this process's dispatchers of these queues: tasks that were held back may be ready
+    /// now.
     pub fn wake(&self, queues: Vec<Queue>) {
         self.notifier.apply(Changes { readied: queues, ..Changes::default() });
     }
 
-    /// Takes what changed off the view cache, so that whoever is answered after this reads the store's word of it: the new view may come
-    /// late or get lost, and an old one that is final would be believed for long.
+    /// Removes changed jobs from the view cache, so that every later read comes from the store. The
+    /// new view may arrive late or get lost, and an old final view would be believed for an hour.
     async fn forget(&self, tenant: &TenantId, changes: &Changes) {
         let jobs: Vec<JobId> = changes.views.iter().map(|view| view.id).collect();
         if !jobs.is_empty()

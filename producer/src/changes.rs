@@ -1,4 +1,5 @@
-//! What follows a committed write of ours: dispatchers of this process look, everybody else is told.
+//! Follow-up of a committed write: dispatchers of this process wake, and the view cache and the
+//! fleet are notified.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use common::store::Changes;
 
 use crate::dispatcher::{credit::Credits, wakes::Wakes};
 
-/// Applied after every write to the store.
+/// Publishes the changes of every write to the store.
 #[derive(Clone)]
 pub struct ChangeNotifier {
     announcer: Announcer,
@@ -16,15 +17,15 @@ pub struct ChangeNotifier {
 }
 
 impl ChangeNotifier {
-    /// Tells through `announcer`, wakes through `wakes`.
+    /// Notifies through `announcer` and wakes through `wakes`.
     pub fn new(announcer: Announcer, wakes: Arc<Wakes>, credits: Arc<Credits>) -> Self {
         Self { announcer, wakes, credits }
     }
 
-    /// Applies what a write changes.
+    /// Publishes the changes of a write.
     ///
-    /// Readied queues are not told to the fleet: a dispatcher runs in this very process, and other processes' rounds would find
-    /// nothing that ours does not take.
+    /// Queues with ready tasks are not announced to the fleet: the dispatcher of this process takes
+    /// them, and other processes would find nothing left.
     pub fn apply(&self, mut changes: Changes) {
         for queue in std::mem::take(&mut changes.readied) {
             self.credits.close(queue);
@@ -33,7 +34,7 @@ impl ChangeNotifier {
         self.announcer.announce(changes);
     }
 
-    /// Waits until all was told.
+    /// Waits until all notifications are sent.
     pub async fn flush(&self) {
         self.announcer.flush().await;
     }

@@ -1,5 +1,5 @@
-//! Limits as operators name them, with the kinds that each counts. The store knows kinds by name only; who asks which provider is the
-//! catalogue's to say.
+//! Limits by name, with the kinds that each counts. The store knows kinds by name only; the
+//! catalogue knows which kind asks which provider.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use common::{
     store::{Limit, LimitScope, Store},
 };
 
-/// A limit of this scope and name; `None` where the catalogue knows no such kind, or nobody such a provider.
+/// Builds a limit; `None` if the catalogue has no such kind, or no kind that asks that provider.
 pub fn limit(catalog: &Catalog, scope: LimitScope, name: &str, most: u32) -> Option<Limit> {
     let kinds = match scope {
         LimitScope::Tenant => Vec::new(),
@@ -19,7 +19,7 @@ pub fn limit(catalog: &Catalog, scope: LimitScope, name: &str, most: u32) -> Opt
     Some(Limit { scope, name: name.to_owned(), most, kinds })
 }
 
-/// Has the stored limits of providers count the kinds that ask them now: a program that is new may bring more.
+/// Updates the kinds that the stored provider limits count: a newer program may have more.
 pub async fn refresh(store: Arc<dyn Store>, catalog: Arc<Catalog>) {
     if let Err(error) = refresh_once(store.as_ref(), &catalog).await {
         tracing::warn!(%error, "limits of providers count the kinds that were known when they were set");
@@ -30,7 +30,7 @@ async fn refresh_once(store: &dyn Store, catalog: &Catalog) -> PortResult<()> {
     for stored in store.limits().await? {
         let now = limit(catalog, stored.scope, &stored.name, stored.most);
         if let Some(mut now) = now.filter(|now| now.scope == LimitScope::Provider) {
-            // An older program beside this one goes on counting what it knows.
+            // An older program in the fleet goes on counting the kinds it knows.
             now.kinds.extend(stored.kinds.iter().cloned());
             now.kinds.sort_unstable();
             now.kinds.dedup();

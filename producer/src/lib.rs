@@ -1,7 +1,8 @@
-//! Accepts and announces. The way of a request: `http` reads it, `submit` says what it means and hands it to the store in one
-//! commit with its neighbours, `dispatcher` dispatches for what is ready, `read` tells how it goes; `sweeper` looks after what got stuck.
+//! The producer: accepts jobs and dispatches them. A request passes `http`, which parses it, and
+//! `submit`, which plans it and stores it in one commit with its neighbours; `dispatcher` queues
+//! ready tasks, `read` answers for their state, `sweeper` mends what got stuck.
 //!
-//! Only ports and pure code are known here. Whoever stands behind the ports is chosen in the binary's `main`.
+//! This crate knows ports and pure code only. The binary chooses the adapters.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

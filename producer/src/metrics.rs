@@ -1,55 +1,51 @@
-//! What the producer counts. Labels are kinds, queues, routes and outcomes: bounded, never ids.
+//! The producer's metrics. Labels are kinds, queues, routes and outcomes: bounded, never ids.
 
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
 };
 
-/// The producer's series.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Seconds from a read request to its commit, by kind (`batch` for batches).
     pub accept: HistogramVec,
-    /// Seconds that reading a job's status took, by kind and where it was found (`view_cache`, `store`).
+    /// Seconds to read a job's status, by kind and source (`view_cache`, `store`).
     pub status_read: HistogramVec,
     /// Requests answered, by method, route and status.
     pub requests: IntCounterVec,
-    /// TaskMessages dispatched, by queue and outcome (`confirmed`, `handed_back`).
+    /// Published task messages, by queue and outcome (`confirmed`, `handed_back`).
     pub messages: IntCounterVec,
-    /// TaskMessages dispatched again because the broker had lost them, by queue.
+    /// Task messages published again because the broker had lost them, by queue.
     pub republished: IntCounterVec,
-    /// Leases that expired.
     pub leases_lost: IntCounter,
     /// Tasks failed as poison.
     pub quarantined: IntCounter,
-    /// Tasks failed because their job did not start in the time that it allowed.
+    /// Tasks failed because their job did not start in time.
     pub expired: IntCounter,
     /// Firings of schedules, by outcome (`posted`, `refused`).
     pub fired: IntCounterVec,
-    /// Rows removed because they were old.
+    /// Rows removed by age.
     pub retained: IntCounter,
-    /// Artifacts removed because nothing named them any more.
+    /// Artifacts removed because nothing referred to them any more.
     pub collected: IntCounter,
-    /// Tasks that wait (ready or queued), by queue; counted up to a bound.
+    /// Waiting tasks (ready or queued), by queue; counted up to a bound.
     pub waiting: IntGaugeVec,
-    /// Tasks that run, by queue.
     pub running: IntGaugeVec,
-    /// Slots of live workers, by queue.
     pub slots: IntGaugeVec,
     /// Milliseconds that the oldest due task has waited, by queue.
     pub oldest_ms: IntGaugeVec,
-    /// Messages that the broker keeps because they could not be read or were delivered too often.
+    /// Messages that the broker keeps because they were unreadable or delivered too often.
     pub dead_letters: IntGauge,
-    /// Requests that wait for a job to change.
+    /// Requests that wait for a job's change.
     pub waiters: IntGauge,
 }
 
-/// From a tenth of a millisecond to ten seconds.
+/// Buckets from a tenth of a millisecond to ten seconds.
 const SECONDS: [f64; 15] =
     [0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
 impl Metrics {
-    /// Registers the series; a registry that has them already is an error.
+    /// Registers the metrics; a registry that has them already is an error.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let histogram = |name, help, labels: &[&str]| {
             let histogram = HistogramVec::new(

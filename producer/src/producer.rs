@@ -1,4 +1,4 @@
-//! One producer process, from its parts to its end.
+//! One producer process: its parts, its start and its end.
 
 use std::{future::IntoFuture, io, sync::Arc, time::Duration};
 
@@ -33,43 +33,38 @@ use crate::{
     },
 };
 
-/// What a producer stands on.
+/// The ports and settings that a producer needs.
 #[derive(Clone)]
 pub struct Parts {
-    /// The truth.
     pub store: Arc<dyn Store>,
-    /// The task message.
     pub broker: Arc<dyn Broker>,
-    /// The window.
     pub view_cache: Arc<dyn ViewCache>,
-    /// Files.
     pub artifacts: Arc<dyn Artifacts>,
-    /// What is read again and could be computed again.
     pub cache: Cache,
-    /// The time of day.
     pub clock: Arc<dyn Clock>,
-    /// The kinds that may be asked for.
+    /// The kinds that clients may ask for.
     pub catalog: Arc<Catalog>,
-    /// What `/metrics` shows; a worker of the same process may count there too.
+    /// The registry behind `/metrics`; a worker of the same process may count there too.
     pub registry: Registry,
 }
 
-/// How a producer is to work.
+/// Settings of a producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// What stands before `/v1/artifacts/…` in URLs, where it is not the address that was called; without a slash at its end.
+    /// URL prefix of `/v1/artifacts/…`, without a slash at its end, where it differs from the
+    /// address that was called.
     pub public_url: Option<String>,
     /// Submits are refused while more tasks than this wait in a queue.
     pub max_backlog: u64,
-    /// A task whose workers died this often is failed as poison.
+    /// A task that lost this many workers fails as poison.
     pub quarantine_after: u16,
     /// Final jobs older than this are removed.
     pub keep_jobs: Duration,
     /// Memos unused for this long are removed.
     pub keep_memos: Duration,
-    /// Artifacts that nothing has named for this long are removed.
+    /// Artifacts without a reference for this long are removed.
     pub keep_artifacts: Duration,
-    /// How long requests under way may take to end when the process is told to stop.
+    /// The longest that open requests may take when the process is told to stop.
     pub grace: Duration,
 }
 
@@ -101,7 +96,7 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// Puts a producer together; nothing runs yet. Cancelling `stop` ends what [`Self::serve`] began.
+    /// Builds a producer; it starts nothing. Cancelling `stop` ends [`Self::serve`].
     pub fn new(
         parts: Parts,
         settings: Settings,
@@ -205,12 +200,13 @@ impl Producer {
         }
     }
 
-    /// The HTTP surface alone, for tests and for embedding; without [`Self::start_duties`] nothing is dispatched.
+    /// The HTTP surface alone, for tests and for embedding; without [`Self::start_duties`] nothing
+    /// is dispatched.
     pub fn router(&self) -> Router {
         http::router(self.api.clone())
     }
 
-    /// Starts the dispatchers, the sweeper and the rest; they end when `stop` is cancelled.
+    /// Starts the dispatchers, the sweeper and the other duties; they end when `stop` is cancelled.
     pub fn start_duties(&self) -> TaskTracker {
         let duties = TaskTracker::new();
         let stop = || self.stop.clone();
@@ -228,8 +224,9 @@ impl Producer {
         duties
     }
 
-    /// Serves and does its duties until `stop` is cancelled. Then, in this order: takes no new connection and lets requests under way
-    /// end within the grace; lets the duties end; waits until accepted work has been dispatched for and told.
+    /// Serves requests and runs the duties until `stop` is cancelled. Then, in this order: accepts
+    /// no new connection and lets open requests end within the grace period; ends the duties; waits
+    /// until accepted work is dispatched and all notifications are sent.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let duties = self.start_duties();
         let stopping = self.stop.clone();
@@ -247,7 +244,7 @@ impl Producer {
                 Ok(())
             }
         };
-        // A server that failed ends the duties too.
+        // A failed server ends the duties too.
         self.stop.cancel();
         duties.wait().await;
         self.api.submitter.flush().await;

@@ -1,12 +1,14 @@
-//! What is left of each queue's window, spent by accepts so that a job posted to an idle fleet needs no second write.
+//! Dispatch credit: the free room of each queue, spent by accepts, so that a job posted to an idle
+//! fleet needs no second write.
 //!
-//! A hint and no truth: two producers may each spend the whole of it. The next [`common::store::Store::dispatch`] counts what is
-//! really `queued` and leaves less, so the window is passed by at most one fill for each producer.
+//! Credit is a hint. Two producers may each spend all of it. The next
+//! [`common::store::Store::dispatch`] counts what is really `queued` and leaves less, so the room
+//! is exceeded by at most one fill per producer.
 
 use common::{port::broker::TaskMessage, queue::Queue, store::Credit};
 use parking_lot::Mutex;
 
-/// The credits of all queues.
+/// The credit of all queues.
 #[derive(Debug, Default)]
 pub struct Credits {
     slots: Mutex<[Slot; Queue::ALL.len()]>,
@@ -15,11 +17,12 @@ pub struct Credits {
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     left: u32,
-    /// Which dispatch this credit is from: what was taken before another is not given back on top of it.
+    /// The dispatch round that granted this credit. Credit taken before a later round is not
+    /// returned on top of that round's.
     round: u64,
 }
 
-/// Credit taken by one accept.
+/// The credit taken by one accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     credits: Vec<Credit>,
@@ -27,26 +30,27 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// As the store wants it.
+    /// The credit in the form that the store takes.
     pub fn credits(&self) -> &[Credit] {
         &self.credits
     }
 }
 
 impl Credits {
-    /// What a dispatch left over; nothing where it left ready tasks behind, because they are older than what is accepted next.
+    /// Grants the room that a dispatch left; none if it left ready tasks behind, since those are
+    /// older than the next accepted job.
     pub fn set(&self, queue: Queue, left: u32) {
         let mut slots = self.slots.lock();
         let slot = &mut slots[place(queue)];
         *slot = Slot { left, round: slot.round + 1 };
     }
 
-    /// Ready tasks are waiting: no accept may pass them.
+    /// Withdraws the credit: ready tasks wait, and no accept may overtake them.
     pub fn close(&self, queue: Queue) {
         self.set(queue, 0);
     }
 
-    /// Takes all there is, for one accept.
+    /// Takes all credit for one accept.
     pub fn take(&self) -> Taken {
         let mut slots = self.slots.lock();
         let rounds = slots.map(|slot| slot.round);
@@ -55,7 +59,7 @@ impl Credits {
         Taken { credits: credits.into_iter().filter(|credit| credit.tasks > 0).collect(), rounds }
     }
 
-    /// Gives back what an accept did not use.
+    /// Returns the credit that an accept did not use.
     pub fn give_back(&self, taken: &Taken, used: &[TaskMessage]) {
         let mut slots = self.slots.lock();
         for credit in &taken.credits {

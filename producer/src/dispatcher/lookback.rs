@@ -1,24 +1,27 @@
-//! How far ahead of free slots to queue: as many tasks as ended in the last tenth of a second. Pure; time comes as an argument.
+//! The number of tasks to queue ahead of free slots: as many as ended in the last 100 ms. Pure;
+//! time is an argument.
 //!
-//! Workers that run tasks of a millisecond would starve if only free slots were filled, because a free slot is seen a round trip
-//! late. What ended lately is the best guess at what will end during the next round trip.
+//! A freed slot is seen one round trip late, so workers with tasks of a millisecond would starve if
+//! only free slots were filled. The number that just ended is the best estimate of how many end
+//! during the next round trip.
 
 use std::{collections::VecDeque, time::Duration};
 
 use common::limits::LOOKBACK;
 
-/// What is remembered of one queue.
+/// Samples of one queue.
 #[derive(Debug, Default)]
 pub struct Lookback {
-    /// When (since any fixed moment), and the running total then: one at or before the lookback's start, the rest within.
+    /// Time since a fixed moment with the running total at it. At most one sample is older than the
+    /// lookback.
     samples: VecDeque<(Duration, u64)>,
 }
 
 impl Lookback {
-    /// The running total of ended attempts, as a dispatch told it at `now`.
+    /// Adds a sample: `ended` attempts in all at `now`.
     pub fn saw(&mut self, now: Duration, ended: u64) {
         if self.samples.back().is_some_and(|(_, last)| ended < *last) {
-            // A worker left and took its count with it: begin anew.
+            // A worker left and took its count with it, so the samples start again.
             self.samples.clear();
         }
         self.samples.push_back((now, ended));
@@ -28,7 +31,8 @@ impl Lookback {
         }
     }
 
-    /// How many ended in the last [`LOOKBACK`] before `now`; in proportion where the samples reach further back.
+    /// Returns how many ended in the last [`LOOKBACK`] before `now`, in proportion where the
+    /// samples reach further back.
     pub fn ahead(&self, now: Duration) -> u32 {
         let (Some((first, before)), Some((_, newest))) =
             (self.samples.front(), self.samples.back())

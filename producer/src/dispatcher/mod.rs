@@ -1,4 +1,5 @@
-//! Takes what is ready, under the window and the limits, and dispatches for it. One loop for each queue; several processes may run it.
+//! Dispatch: moves ready tasks to `queued`, within the queue's room and the limits, and publishes a
+//! task message for each. One loop per queue; several processes may run it.
 
 pub mod credit;
 mod lookback;
@@ -24,42 +25,41 @@ use self::{
     credit::Credits, lookback::Lookback, pace::Pace, task_publisher::TaskPublisher, wakes::Wakes,
 };
 
-/// What the dispatchers of one process share.
+/// The state that the dispatchers of one process share.
 #[derive(Clone)]
 pub struct Dispatcher {
-    /// The truth.
     pub store: Arc<dyn Store>,
-    /// Dispatches what was taken.
     pub task_publisher: TaskPublisher,
-    /// Where unused room is left for accepts.
+    /// Receives the unused room, for accepts.
     pub credits: Arc<Credits>,
-    /// Notices to look sooner.
+    /// Notices that end a pause early.
     pub wakes: Arc<Wakes>,
-    /// For the times of scheduled tasks.
+    /// Clock for the due times of scheduled tasks.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What one round did.
+/// The result of one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Step {
-    /// Tasks taken and dispatched for.
+    /// Tasks moved to `queued`.
     pub taken: usize,
-    /// Those of them whose message is surely in its queue; the others are ready again.
+    /// Tasks whose message is surely in its queue; the others are ready again.
     pub confirmed: usize,
-    /// Whether ready tasks were left for want of room.
+    /// Set if ready tasks were left for want of room.
     pub more: bool,
     /// When the next task that waits only for its time is due.
     pub next_due: Option<Timestamp>,
 }
 
 impl Step {
-    /// Whether the broker took none of the messages: the next round would fare no better, and each costs the store two writes a task.
+    /// Reports a round in which the broker confirmed no message. The next round would fare no
+    /// better, and each costs the store two writes a task.
     pub fn unconfirmed(&self) -> bool {
         self.taken > 0 && self.confirmed == 0
     }
 }
 
-/// One queue's dispatcher between its rounds.
+/// The state of one queue's dispatcher between its rounds.
 pub struct Round {
     queue: Queue,
     lookback: Lookback,
@@ -67,15 +67,15 @@ pub struct Round {
 }
 
 impl Round {
-    /// For a queue, knowing nothing of its pace yet.
+    /// Starts without samples.
     pub fn new(queue: Queue) -> Self {
         Self { queue, lookback: Lookback::default(), begun: Instant::now() }
     }
 }
 
 impl Dispatcher {
-    /// Takes at most `MAX_GROUP` ready tasks of a queue and dispatches for them. They are committed as `queued` before the first message, so
-    /// a crash in between loses messages and no tasks.
+    /// Dispatches at most `MAX_GROUP` ready tasks of a queue. They are committed as `queued` before
+    /// the first message is published, so a crash in between loses messages and no tasks.
     pub async fn run_once(&self, round: &mut Round) -> PortResult<Step> {
         let ahead = round.lookback.ahead(round.begun.elapsed());
         let dispatched = self.store.dispatch(round.queue, ahead, MAX_GROUP as u32).await?;
@@ -89,13 +89,13 @@ impl Dispatcher {
             next_due: dispatched.next_due,
         };
         if step.unconfirmed() {
-            // What is accepted meanwhile waits in the store, where it costs nothing.
+            // Jobs accepted meanwhile wait in the store, where they cost nothing.
             self.credits.close(round.queue);
         }
         Ok(step)
     }
 
-    /// Runs rounds until `stop`, woken by notices, by the next due time and by a poll.
+    /// Runs rounds until `stop`, at notices, at the next due time and at a fixed interval.
     pub async fn run(self, queue: Queue, stop: CancellationToken) {
         let mut round = Round::new(queue);
         let mut pace = Pace::default();
@@ -121,7 +121,8 @@ impl Dispatcher {
         }
     }
 
-    /// While the store or the broker is away no notice shortens the pause: there is nothing to be had sooner.
+    /// Waits between two rounds. While the store or the broker is away, no notice shortens the
+    /// pause.
     async fn wait(&self, queue: Queue, pause: Duration, wakeable: bool, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}

@@ -1,4 +1,4 @@
-//! When a dispatcher looks again if nothing wakes it. Pure.
+//! The pause of a dispatcher between two rounds that no notice shortens. Pure.
 
 use std::time::Duration;
 
@@ -7,26 +7,28 @@ use jiff::Timestamp;
 
 use super::Step;
 
-/// While a backlog waits for room: soon after tasks were taken, because short tasks free their slots in milliseconds…
+/// First pause while a backlog waits for room: short, since short tasks free their slots within
+/// milliseconds.
 const BACKLOG_FIRST: Duration = Duration::from_millis(2);
-/// …and never later than this, because a slot that stays empty longer is felt: 1 % of a segment of four seconds, 40 small queries a second.
+/// Longest pause while a backlog waits: an empty slot costs 1 % of a segment's time by then, and 40
+/// small queries a second cost little.
 const BACKLOG_LAST: Duration = Duration::from_millis(25);
-/// After an error: doubling up to this.
+/// Longest pause after errors; it doubles up to this.
 const AWAY_LAST: Duration = Duration::from_secs(5);
-/// After a round of which the broker heard nothing: doubling up to this. It costs the store more than a look, and whoever waits for the
-/// broker's return waits for this on top.
+/// Longest pause after rounds without a confirm; it doubles up to this. Such a round costs the
+/// store more than an empty one, and work waits for this pause after the broker's return.
 const UNHEARD_LAST: Duration = Duration::from_secs(1);
-/// The shortest sleep before a task that is due by a clock that differs from ours.
+/// Shortest sleep before a due task, whose due time is by another clock than ours.
 const DUE_LEAST: Duration = Duration::from_millis(5);
 
-/// How a dispatcher spaces its looks.
+/// Spacing of a dispatcher's rounds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pace {
     last: Duration,
 }
 
 impl Pace {
-    /// The pause after a round that worked. `now` is only compared with the next due time.
+    /// Returns the pause after a round that worked. `now` is only compared with the next due time.
     pub fn after(&mut self, step: &Step, now: Timestamp) -> Duration {
         self.last = match (step.more, step.taken) {
             (true, 0) => (self.last * 2).clamp(BACKLOG_FIRST, BACKLOG_LAST),
@@ -39,12 +41,13 @@ impl Pace {
         }
     }
 
-    /// The pause after a round that failed; `chance` is uniform in `[0, 1)` and spreads several dispatchers.
+    /// Returns the pause after a round that failed; `chance` is uniform in `[0, 1)` and spreads
+    /// several dispatchers.
     pub fn after_error(&mut self, chance: f64) -> Duration {
         self.back_off(AWAY_LAST, chance)
     }
 
-    /// The same for a round whose messages all stayed unconfirmed, however much waits.
+    /// Returns the pause after a round without a confirm, however much waits.
     pub fn after_silence(&mut self, chance: f64) -> Duration {
         self.back_off(UNHEARD_LAST, chance)
     }

@@ -1,4 +1,5 @@
-//! Publishes task messages of tasks that are already `queued`, and makes those ready again whose message did not surely arrive.
+//! Publishes task messages of `queued` tasks, and makes a task ready again if its message was not
+//! confirmed.
 
 use std::sync::{
     Arc,
@@ -13,25 +14,26 @@ use common::{
 
 use crate::metrics::Metrics;
 
-/// Publishes for one process.
+/// Publishes the task messages of one process.
 #[derive(Clone)]
 pub struct TaskPublisher {
     store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
     metrics: Metrics,
-    /// Whether the last messages stayed unconfirmed, so that the log says once that it begins and once that it is over. What is counted each time is in
-    /// the metrics.
+    /// Set while the last messages stayed unconfirmed, so that the log reports the beginning and
+    /// the end once. The metrics count each message.
     unconfirmed: Arc<AtomicBool>,
 }
 
 impl TaskPublisher {
-    /// Publishes through `broker`, hands back to `store`.
+    /// Publishes through `broker` and hands back to `store`.
     pub fn new(store: Arc<dyn Store>, broker: Arc<dyn Broker>, metrics: Metrics) -> Self {
         Self { store, broker, metrics, unconfirmed: Arc::default() }
     }
 
-    /// Publishes these and answers how many were confirmed; the others are `ready` again, for the next round of a dispatcher. Should the
-    /// store be away just then, the sweeper finds them: `queued`, and not in the broker.
+    /// Publishes these messages and returns the number of confirms. The other tasks become `ready`
+    /// for the next round. If the store is away just then, the sweeper finds them later: `queued`,
+    /// and not in the broker.
     pub async fn publish(&self, messages: &[TaskMessage]) -> usize {
         if messages.is_empty() {
             return 0;
@@ -41,7 +43,7 @@ impl TaskPublisher {
             let outcome = if *confirmed { "confirmed" } else { "handed_back" };
             self.metrics.messages.with_label_values(&[message.queue.as_str(), outcome]).inc();
         }
-        // An answer too short is no confirmation either.
+        // A missing answer is no confirm either.
         let sure = |index: usize| confirmed.get(index).copied().unwrap_or(false);
         let lost: Vec<TaskId> = messages
             .iter()

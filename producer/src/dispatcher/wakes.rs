@@ -1,21 +1,21 @@
-//! The notices that make dispatchers look before their poll is due.
+//! Notices that start a dispatcher's round early.
 
 use common::queue::Queue;
 use tokio::sync::Notify;
 
-/// One coalescing notice for each queue: ten pokes before the dispatcher looks are one.
+/// One coalescing notice for each queue: ten wakes before the next round count as one.
 #[derive(Debug, Default)]
 pub struct Wakes {
     notices: [Notify; Queue::ALL.len()],
 }
 
 impl Wakes {
-    /// Tasks of this queue may be ready.
+    /// Wakes the queue's dispatcher: tasks may be ready.
     pub fn poke(&self, queue: Queue) {
         self.notices[queue as usize].notify_one();
     }
 
-    /// Waits until someone pokes; a poke from before counts.
+    /// Waits for a wake; one from before counts.
     pub async fn poked(&self, queue: Queue) {
         self.notices[queue as usize].notified().await;
     }

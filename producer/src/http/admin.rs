@@ -1,4 +1,4 @@
-//! What the caches do, and how to clear and fill them.
+//! The caches: report, clear and fill.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::submit::request::{WARM_PRIORITY, WARM_TAG, WarmRequest};
 
-/// Says what the caches hold and how reads of them ended.
+/// Reports the contents and hit rates of the caches.
 #[utoipa::path(
     get, path = "/v1/admin/cache", operation_id = "getCache", tag = "operation",
     responses((status = 200, body = CacheReport, description = "Of this process since it started; `shared` is of all who use the view cache."))
@@ -34,12 +34,12 @@ pub async fn get(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     Ok(Document::of(&CacheReport::of(&api.cache, None).await)?.with_status(StatusCode::OK))
 }
 
-/// What was cleared.
+/// The result of clearing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Cleared {
     /// The tags that were cleared; a namespace is one too.
     tags: Vec<String>,
-    /// Values that this process held; what others hold ends within a second.
+    /// Values that this process held; other processes drop theirs within a second.
     entries: u64,
 }
 
@@ -83,7 +83,7 @@ fn namespaces() -> String {
     format!("one of {}", names.join(", "))
 }
 
-/// Brings sources here before they are needed: a batch of probes, behind all other work.
+/// Fetches sources before they are needed: a batch of probes at the lowest priority.
 #[utoipa::path(
     post, path = "/v1/admin/cache/warm", operation_id = "warmCache", tag = "operation", request_body = WarmRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the same again, for 24 hours, and make no second batch.")),

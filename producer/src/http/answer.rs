@@ -1,4 +1,4 @@
-//! JSON answers: plain, cut down to the fields that were asked for, and conditional.
+//! JSON answers: whole, filtered by field, and conditional.
 
 use axum::{
     body::Bytes,
@@ -13,7 +13,7 @@ use super::{
     problem::{Problem, What},
 };
 
-/// JSON as it will be sent, with the tag that stands for it.
+/// A JSON body with its entity tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     body: Bytes,
@@ -25,7 +25,7 @@ impl Document {
         Ok(Self { body: serde_json::to_vec(value).map_err(unwritable)?.into() })
     }
 
-    /// What is wanted of `value`.
+    /// The wanted fields of `value`.
     pub fn cut(value: &impl Serialize, wanted: &Wanted) -> Result<Self, Problem> {
         if wanted.is_all() {
             return Self::of(value);
@@ -33,12 +33,11 @@ impl Document {
         Self::of(&wanted.of(serde_json::to_value(value).map_err(unwritable)?))
     }
 
-    /// A document that was written before.
+    /// A body that was serialised before.
     pub fn written(body: String) -> Self {
         Self { body: body.into() }
     }
 
-    /// The JSON.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
@@ -48,12 +47,12 @@ impl Document {
         format!("W/\"{}\"", &Digest::of(&self.body).to_string()[..32])
     }
 
-    /// Whether the caller has it already.
+    /// Returns whether the caller has this body already.
     pub fn is_known(&self, headers: &HeaderMap) -> bool {
         names_tag(headers, &self.tag())
     }
 
-    /// The answer to a read: 304 if the caller has it already.
+    /// Answers a read: 304 if the caller has the body already.
     pub fn conditional(self, headers: &HeaderMap) -> Response {
         let tag = self.tag();
         let mut response = if names_tag(headers, &tag) {
@@ -62,7 +61,7 @@ impl Document {
             self.with_status(StatusCode::OK)
         };
         let sent = response.headers_mut();
-        // To be kept, and asked for again each time.
+        // Clients may keep it, and must revalidate it each time.
         sent.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             sent.insert(header::ETAG, tag);
@@ -70,14 +69,14 @@ impl Document {
         response
     }
 
-    /// The answer to anything else.
+    /// Answers any other request.
     pub fn with_status(self, status: StatusCode) -> Response {
         let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         (status, json, self.body).into_response()
     }
 }
 
-/// Whether `If-None-Match` names this tag, by weak comparison (RFC 9110, 13.1.2).
+/// Returns whether `If-None-Match` names this tag, by weak comparison (RFC 9110, 13.1.2).
 pub fn names_tag(headers: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let wanted = opaque(tag);

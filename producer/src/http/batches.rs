@@ -56,7 +56,7 @@ pub async fn post(
     Ok(response)
 }
 
-/// Counts a batch's items by what became of them.
+/// Counts a batch's items by their state.
 #[utoipa::path(
     get, path = "/v1/batches/{id}", operation_id = "getBatch", tag = "batches",
     params(
@@ -106,7 +106,7 @@ pub async fn results(
         .parsed::<u32>("cursor", "a cursor: give `nextCursor` of the page before")?
         .unwrap_or(0);
     let limit = params.limit()?;
-    // One more than is shown says whether there is a next page.
+    // One item more than the page shows whether there is a next page.
     let items = api
         .store
         .items(&caller.tenant, batch, from, limit + 1)
@@ -120,7 +120,7 @@ pub async fn results(
     Ok(Document::cut(&page, &params.fields().in_page("results"))?.with_status(StatusCode::OK))
 }
 
-/// Cancels what has not settled of a batch.
+/// Cancels the unsettled items of a batch.
 #[utoipa::path(
     post, path = "/v1/batches/{id}/cancel", operation_id = "cancelBatch", tag = "batches",
     params(("id" = String, Path, description = "The batch's id.")),

@@ -1,4 +1,4 @@
-//! Reads a request's body as JSON, held to its bounds, before anybody asks what it means.
+//! Reads a request's body as JSON, within its bounds.
 
 use std::time::Duration;
 
@@ -13,17 +13,16 @@ use serde_json::Value;
 
 use super::problem::{Problem, What};
 
-/// A full batch over a slow line; a body that takes longer holds a connection and comes to nothing.
+/// Time for a full batch over a slow line; a slower body holds a connection for nothing.
 const WITHIN: Duration = Duration::from_secs(60);
-/// Bodies longer than this are parsed where they don't hold up the requests beside them.
+/// Longer bodies are parsed on a thread of their own, where they don't delay other requests.
 const LONG: usize = 64 * 1024;
 
-/// A body that is JSON.
+/// A JSON body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JsonBody {
-    /// What it holds.
     pub document: Value,
-    /// Its length in bytes as it came.
+    /// Length in bytes as received.
     pub length: usize,
 }
 
@@ -39,7 +38,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     }
 }
 
-/// No body, or an empty object: what calls without arguments take.
+/// No body, or an empty object: for calls without arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoBody;
 
@@ -63,7 +62,7 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
     }
 }
 
-/// Does work on `length` bytes, on a thread of its own if that may take long.
+/// Runs work on `length` bytes, on a thread of its own if it may take long.
 pub async fn apart<T: Send + 'static>(
     length: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -91,7 +90,7 @@ fn declared_as_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(What::UnsupportedMediaType, detail))
 }
 
-/// What is packed could come to any length, so nothing packed is read.
+/// Refuses compressed bodies: they could expand to any length.
 fn sent_as_it_is(headers: &HeaderMap) -> Result<(), Problem> {
     let packed =
         headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("unreadable"));

@@ -1,4 +1,4 @@
-//! Who calls, and by which name they called us.
+//! The caller of a request, and the address that it called.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -10,12 +10,12 @@ use common::id::TenantId;
 
 use super::Api;
 
-/// Whose jobs a call sees. On a loopback address, and it is only there that we listen, all calls are one tenant's.
+/// The tenant whose jobs a call sees. A server listens on loopback only, where all calls belong to
+/// one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The tenant.
     pub tenant: TenantId,
-    /// What stands before the path in absolute URLs: the configured public base, else the one that was called.
+    /// Prefix of absolute URLs: the configured public base, or else the address that was called.
     pub base: String,
 }
 
@@ -29,7 +29,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
     }
 }
 
-/// The name and port that were called: the `Host` header, or HTTP/2's authority.
+/// Returns the host and port that were called: the `Host` header, or HTTP/2's authority.
 pub fn host(parts: &Parts) -> Option<&str> {
     let header = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| parts.uri.authority().map(|authority| authority.as_str()))

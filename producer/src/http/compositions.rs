@@ -1,5 +1,5 @@
-//! A look at a composition: what it comes to, and how a moment of it looks. Both are jobs that are waited for, because only workers fetch
-//! and draw; whoever is told 202 follows the job instead.
+//! Checks and stills of a composition. Both are jobs that the request waits for, because only
+//! workers fetch and draw; a caller that gets 202 follows the job instead.
 
 use std::sync::Arc;
 
@@ -36,11 +36,11 @@ use super::{
 };
 use crate::submit::plan::Planner;
 
-/// Somebody looks at a screen meanwhile, so these go before what was posted for later.
+/// Above the default: a person waits for the answer.
 const PRIORITY: u8 = 8;
 
-/// Says what a composition comes to, without making it: its faults, all at once, or its duration and segments, how much of it is in the
-/// cache, and what the rest takes.
+/// Checks a composition without rendering it: its faults, all at once, or its duration and
+/// segments, how much of it is in the cache, and what the rest costs.
 #[utoipa::path(
     post, path = "/v1/compositions/check", operation_id = "checkComposition", tag = "compositions",
     request_body(content = Object, description = "A composition, as a `render` job takes it."),
@@ -81,7 +81,7 @@ pub async fn look(
     }
 }
 
-/// Makes a picture of one moment of a composition.
+/// Renders one frame of a composition.
 #[utoipa::path(
     post, path = "/v1/compositions/still", operation_id = "composeStill", tag = "compositions",
     request_body(content = Object, description = "A composition, as a `render` job takes it."),
@@ -131,7 +131,7 @@ fn answer(check: &Check) -> Result<Response, Problem> {
     Ok(Document::of(check)?.with_status(StatusCode::OK))
 }
 
-/// Seconds as they were written, so that they stay exact.
+/// Reads seconds as text, so that they stay exact.
 fn moment(params: &Params) -> Result<Value, Problem> {
     let written = params.text("t").unwrap_or("0");
     let number = serde_json::from_str::<serde_json::Number>(written);
@@ -147,11 +147,9 @@ fn format(params: &Params) -> Result<&str, Problem> {
 
 /// Why there is no settled job.
 enum Unmade {
-    /// Its input has faults.
     Refused(JobError),
-    /// It takes longer than a request may: the job to follow.
+    /// It takes longer than a request may: this response names the job to follow.
     Later(Box<Response>),
-    /// The server can't take it on.
     Problem(Problem),
 }
 
@@ -202,7 +200,7 @@ async fn settled(
     }
 }
 
-/// Faults of a part of the job's document, seen from that part.
+/// Rebases faults of a job's document on one of its members.
 fn within(faults: Vec<Fault>, prefix: &str) -> Vec<Fault> {
     let seen = |fault: Fault| {
         let pointer = fault
@@ -215,7 +213,7 @@ fn within(faults: Vec<Fault>, prefix: &str) -> Vec<Fault> {
     faults.into_iter().map(seen).collect()
 }
 
-/// A job that ended without what was asked for, as an answer to the call that asked.
+/// Turns the error of a job into the answer of the call that waited for it.
 fn unmade(error: Option<JobError>) -> Problem {
     let error = error.unwrap_or_else(|| {
         JobError::transient(code::CANCELLED, "it was cancelled meanwhile; ask again")

@@ -1,4 +1,4 @@
-//! What operators set and see: limits, pauses, queues, workers.
+//! Operators' calls: limits, pauses, queues, workers.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use crate::{
     submit::fields::{Fields, whole},
 };
 
-/// A name is compared and shown, no more; long enough for any tenant's.
+/// Long enough for any tenant's name; names are only compared and shown.
 const MAX_NAME_BYTES: usize = 200;
 
 /// Lists the limits.
@@ -43,7 +43,7 @@ pub async fn limits(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     Ok(Document::of(&Limits { limits })?.with_status(StatusCode::OK))
 }
 
-/// Sets a limit: at most so many tasks queued or running at once. What runs already is left alone.
+/// Sets a limit on the tasks queued or running at once. Running tasks are left alone.
 #[utoipa::path(
     put, path = "/v1/admin/limits/{scope}/{name}", operation_id = "setLimit", tag = "operation", request_body = LimitRequest,
     params(
@@ -99,7 +99,7 @@ pub async fn unset_limit(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Shows the queue of each queue, and what is paused.
+/// Shows the waiting and running work of each queue, and what is paused.
 #[utoipa::path(
     get, path = "/v1/admin/queues", operation_id = "listQueues", tag = "operation",
     responses((status = 200, body = Queues))
@@ -118,7 +118,7 @@ pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     Ok(Document::of(&answer)?.with_status(StatusCode::OK))
 }
 
-/// Shows who is alive and runs what.
+/// Shows the live workers and the tasks they run.
 #[utoipa::path(
     get, path = "/v1/admin/workers", operation_id = "listWorkers", tag = "operation",
     responses((status = 200, body = Workers))
@@ -128,7 +128,8 @@ pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     Ok(Document::of(&Workers { workers })?.with_status(StatusCode::OK))
 }
 
-/// Pauses a queue: nothing new of it is queued, what is queued goes back, what runs goes on.
+/// Pauses a queue: no more of its tasks are queued, queued tasks go back to ready, running tasks go
+/// on.
 #[utoipa::path(
     post, path = "/v1/admin/queues/{queue}/pause", operation_id = "pauseQueue", tag = "operation",
     params(("queue" = String, Path, description = "`render`, `generate` or `light`.")),
@@ -162,7 +163,8 @@ pub async fn resume_queue(
     resume(&api, Pausable::Queue(read_queue(&queue)?)).await
 }
 
-/// Pauses a tenant: nothing new of its work is queued, what is queued goes back, what runs goes on.
+/// Pauses a tenant: no more of its tasks are queued, queued tasks go back to ready, running tasks
+/// go on.
 #[utoipa::path(
     post, path = "/v1/admin/tenants/{tenant}/pause", operation_id = "pauseTenant", tag = "operation",
     params(("tenant" = String, Path, description = "Its name. It need not have work yet.")),
@@ -194,7 +196,7 @@ pub async fn resume_tenant(
 
 async fn pause(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
     api.store.pause(&what).await?;
-    // Their credit is withdrawn with the next round.
+    // The next round withdraws the credit.
     api.changer.wake(what.queues());
     Ok(StatusCode::NO_CONTENT)
 }
@@ -216,7 +218,7 @@ fn read_scope(word: &str) -> Result<LimitScope, Problem> {
     })
 }
 
-/// Stores keep no NUL, and nobody could tell names with control characters apart.
+/// Refuses control characters: stores cannot hold a NUL, and nobody could tell such names apart.
 fn check_name(what: &str, name: &str) -> Result<(), Problem> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
         return Err(Problem::not_found(what, &name.escape_default().to_string()));

@@ -1,4 +1,4 @@
-//! Dead work: looked at, and tried anew one by one or all that match.
+//! Dead work: read, and retried one by one or all that match.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -38,7 +38,7 @@ use crate::submit::{
     request::timestamp,
 };
 
-/// Jobs that one call tries anew at most: seconds of work, within the patience of any client.
+/// The most jobs that one call retries: seconds of work, within any client's timeout.
 const REPLAYED_AT_ONCE: usize = 1_000;
 
 /// Lists tasks that failed for good, each with every attempt that failed.
@@ -85,7 +85,7 @@ pub async fn list(
     Ok(Document::cut(&page, &params.fields().in_page("tasks"))?.with_status(StatusCode::OK))
 }
 
-/// Looks at a task that failed for good.
+/// Shows a task that failed for good.
 #[utoipa::path(
     get, path = "/v1/admin/dead/{task}", operation_id = "getDead", tag = "dead work",
     params(("task" = String, Path, description = "The task's id.")),
@@ -106,7 +106,7 @@ pub async fn get(
     Ok(Document::cut(&task, &params.fields())?.conditional(&headers))
 }
 
-/// Tries anew what did not succeed of the job of a task that failed for good.
+/// Retries the job of a task that failed for good.
 #[utoipa::path(
     post, path = "/v1/admin/dead/{task}/replay", operation_id = "replayDead", tag = "dead work",
     params(("task" = String, Path, description = "The task's id.")),
@@ -139,7 +139,7 @@ pub async fn replay(
     Ok(Document::of(&Job::of_view(view, &api.links(&caller)))?.with_status(StatusCode::ACCEPTED))
 }
 
-/// Which dead work to try anew.
+/// Filter of the dead work to retry.
 #[derive(Debug, Clone, Default, PartialEq, ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct ReplayRequest {
@@ -150,13 +150,14 @@ pub struct ReplayRequest {
     pub class: Option<ErrorClass>,
     /// Only with a last error of this code.
     pub code: Option<String>,
-    /// Only what failed at this time or later.
+    /// Only tasks that failed at this time or later.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
-    /// Only what failed before this time; before the call unless said, so that what fails again is not tried for ever.
+    /// Only tasks that failed before this time; by default the time of the call, so that a task
+    /// that fails again is not retried for ever.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
-    /// `nextCursor` of the call before.
+    /// `nextCursor` of the previous call.
     #[schema(value_type = Option<String>)]
     pub cursor: Option<TaskId>,
 }
@@ -177,7 +178,7 @@ impl ReplayRequest {
     }
 }
 
-/// Tries anew all dead work that matches, a bounded number of jobs in one call.
+/// Retries all dead work that matches, a bounded number of jobs in one call.
 #[utoipa::path(
     post, path = "/v1/admin/dead/replay", operation_id = "replayAllDead", tag = "dead work", request_body = ReplayRequest,
     responses(
@@ -204,7 +205,7 @@ pub async fn replay_all(
     loop {
         let after = answer.next_cursor.as_deref().and_then(|cursor| cursor.parse().ok());
         let page = api.store.dead(&caller.tenant, &filter, after, MAX_PAGE as u32).await?;
-        // Several dead tasks may be of one job, which is tried anew once.
+        // Several dead tasks may belong to one job, which is retried once.
         for job in page.items.iter().map(|task| task.job) {
             if seen.insert(job) {
                 answer.replayed +=
@@ -218,7 +219,7 @@ pub async fn replay_all(
     }
 }
 
-/// A failed task, and its job.
+/// Reads a failed task and its job.
 async fn dead_task(api: &Api, caller: &Caller, id: &str) -> Result<(Task, JobId), Problem> {
     let missing = || Problem::not_found("dead task", id);
     let task: TaskId = id.parse().map_err(|_| missing())?;

@@ -1,4 +1,4 @@
-//! What a queue of work wants of its workers: what an autoscaler goes by.
+//! The demand of a queue: the figures for an autoscaler.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{Api, answer::Document, path::Path, problem::Problem, refusals::Missing};
 
-/// What a queue wants.
+/// The demand of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Demand)]
@@ -18,25 +18,27 @@ pub struct DemandShape {
     queue: &'static str,
     /// Tasks that could run and wait; counted up to a bound.
     queued: u64,
-    /// Tasks that run.
+    /// Running tasks.
     running: u64,
-    /// Slots of the workers that are alive.
+    /// Slots of the live workers.
     slots: u64,
-    /// Slots that would have what waits done within half a minute, going by the median, beside what runs.
+    /// Slots that would finish the waiting tasks within half a minute, by the median run time,
+    /// beside the running ones.
     slots_needed: u64,
-    /// Workers that are alive and have slots for it.
+    /// Live workers that have slots for this queue.
     workers: u64,
-    /// Workers like those (of one slot, if there is none) that would have these slots: what to scale to.
+    /// Workers of the same size (one slot, if there is none) with that many slots: the number to
+    /// scale to.
     workers_needed: u64,
-    /// What the latest attempts took that succeeded: their median, in milliseconds; `null` while none has.
+    /// Median run time of the latest successful attempts, in milliseconds; `null` before the first.
     median_ms: Option<u64>,
-    /// Whether the queue is paused. What is paused wants nobody.
+    /// Set while the queue is paused. A paused queue needs no workers.
     paused: bool,
-    /// Milliseconds that the oldest of those that wait has waited.
+    /// Milliseconds that the oldest waiting task has waited.
     oldest_ms: u64,
 }
 
-/// Says what a queue of work wants of its workers.
+/// Reports the demand of a queue.
 #[utoipa::path(
     get, path = "/v1/queues/{queue}/demand", operation_id = "getDemand", tag = "operation",
     params(("queue" = String, Path, description = "`render`, `generate` or `light`.")),

@@ -1,7 +1,8 @@
-//! Pages for people: the surface as one page, and what each problem means.
+//! Pages for people: the API as one page, and one page for each problem.
 //!
-//! The page is written here from the OpenAPI description and runs no script. The common viewers load theirs from another host, which
-//! needs a network, and would let that host's script call an API that asks for no key.
+//! The page is written here from the OpenAPI description and runs no script. The common viewers
+//! load theirs from another host, which needs a network, and would let that host's script call an
+//! API that asks for no key.
 
 use std::fmt::Write;
 
@@ -17,12 +18,12 @@ use super::{
     problem::{Problem, What},
 };
 
-/// What a problem's `type` leads to.
+/// Serves the page that a problem's `type` links to.
 pub async fn problem(Path(word): Path<String>) -> Result<String, Problem> {
     What::page(&word).ok_or_else(|| Problem::not_found("problem", &word))
 }
 
-/// The surface as one page.
+/// Serves the API reference as one page.
 pub async fn page() -> Response {
     let described: Value = serde_json::from_str(&openapi::document()).unwrap_or_default();
     let mut response = Html(write_page(&described)).into_response();
@@ -96,7 +97,7 @@ fn row(page: &mut String, name: &str, html: &str) {
     let _ = write!(page, "<tr><td><code>{}</code><td>{html}", escape(name));
 }
 
-/// A schema's type in a word or a link, as HTML.
+/// A schema's type as a word or a link, in HTML.
 fn type_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
         let name = escape(name);
@@ -116,7 +117,7 @@ fn type_of(schema: &Value) -> String {
 
 fn shown(value: &Value) -> String {
     let text = escape(value.as_str().unwrap_or_default());
-    // Words in backquotes are code, as in the descriptions' Markdown.
+    // Words in backquotes are code, as in Markdown.
     text.split('`')
         .enumerate()
         .map(

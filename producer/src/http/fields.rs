@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Which members are wanted, as a tree.
+/// The wanted members, as a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
     /// Everything from here on, whatever else was named.
@@ -13,7 +13,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Reads `a,b.c`; nothing is everything. A name that no answer has is no fault: it selects nothing.
+    /// Reads `a,b.c`; an empty text selects everything. An unknown name is no fault and selects
+    /// nothing.
     pub fn parse(text: &str) -> Self {
         let mut root = Self::default();
         for path in text.split(',').map(str::trim).filter(|path| !path.is_empty()) {
@@ -26,7 +27,7 @@ impl Wanted {
         root
     }
 
-    /// The same for each item of `list`, and the page's own `nextCursor` whole.
+    /// Applies the selection to each item of `list`, and keeps the page's `nextCursor`.
     pub fn in_page(self, list: &str) -> Self {
         if self.all {
             return self;
@@ -36,12 +37,12 @@ impl Wanted {
         Self { all: false, members }
     }
 
-    /// Whether everything is.
+    /// Returns whether everything is selected.
     pub fn is_all(&self) -> bool {
         self.all
     }
 
-    /// What is wanted of `value`; of a list, what is wanted of each of its items.
+    /// Returns the selected members of `value`; of a list, those of each item.
     pub fn of(&self, value: Value) -> Value {
         match value {
             _ if self.all => value,

@@ -1,4 +1,4 @@
-//! Whether this process lives, whether it can do its work, and what it counts.
+//! Liveness, readiness and metrics of this process.
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
@@ -18,26 +18,27 @@ use super::{
     problem::{Problem, What},
 };
 
-/// A part that takes longer to answer counts as away: probes commonly give up after a second or two.
+/// A part that takes longer counts as away: probes commonly give up after a second or two.
 const WITHIN: Duration = Duration::from_secs(2);
 
-/// Whether this process can do its work, part by part.
+/// Readiness of this process, part by part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether every part that is needed is there.
+    /// Set if every needed part answers.
     ready: bool,
-    /// `store`, `broker`, `artifacts`; and `view_cache`, without which all goes on, only slower.
+    /// `store`, `broker`, `artifacts`; and `view_cache`, without which everything works, only
+    /// slower.
     parts: BTreeMap<&'static str, PartReadiness>,
 }
 
-/// One part.
+/// Readiness of one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartReadiness {
-    /// Whether it is there.
+    /// Set if the part answers.
     ready: bool,
-    /// Whether this process is ready without it.
+    /// Set if the process is not ready without it.
     needed: bool,
-    /// What is wrong with it.
+    /// The part's error.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -48,7 +49,7 @@ pub async fn live() -> &'static str {
     "live\n"
 }
 
-/// Says whether this process can do its work, and which part is not there.
+/// Reports whether this process can do its work, and which part is away.
 #[utoipa::path(
     get, path = "/health/ready", operation_id = "isReady", tag = "operation",
     responses(
@@ -62,7 +63,7 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     Ok(Document::of(&readiness)?.with_status(status))
 }
 
-/// What this process counts, for Prometheus.
+/// Reports this process's metrics, for Prometheus.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "getMetrics", tag = "operation",
     responses((status = 200, content_type = "text/plain", body = String, description = "Prometheus' text format."))

@@ -1,4 +1,5 @@
-//! A call that may be made many times and counts once (the IETF draft's `Idempotency-Key`), and the handing over of any call.
+//! Idempotent calls: a call that may be sent many times and counts once (the IETF draft's
+//! `Idempotency-Key`).
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -20,10 +21,10 @@ use super::{
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Seconds after which a first look at an accepted job is worth its while.
+/// Seconds after which a first read of an accepted job is worthwhile.
 const FIRST_LOOK: HeaderValue = HeaderValue::from_static("1");
 
-/// A caller's key and what it stands for.
+/// A caller's key with the fingerprint of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     key: String,
@@ -36,14 +37,15 @@ impl Key {
         &self.key
     }
 
-    /// The key of a call, if it has one. It stands for the route and the document, whatever the spelling of the latter.
+    /// Reads the key of a call, if it has one. The fingerprint covers the route and the document,
+    /// whatever the document's spelling.
     pub fn read(
         headers: &HeaderMap,
         route: &str,
         document: &Value,
     ) -> Result<Option<Self>, Problem> {
         let Some(value) = headers.get(KEY) else { return Ok(None) };
-        // The draft has it as a quoted string; most callers leave the quotes out.
+        // The draft has the key as a quoted string; most callers leave the quotes out.
         let key = value.to_str().unwrap_or_default().trim().trim_matches('"');
         if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES {
             let detail = format!(
@@ -56,7 +58,7 @@ impl Key {
     }
 }
 
-/// Stores the work and answers 202: with `answer`, or with what the same call was answered before.
+/// Stores the work and answers 202: with `answer`, or with the stored answer of the same call.
 pub async fn submit(
     api: &Api,
     tenant: TenantId,
@@ -87,7 +89,7 @@ pub async fn submit(
     }
 }
 
-/// The answer to what was taken on and is done later: 202, with where to look and when.
+/// Answers 202 for accepted work, with where to look and when.
 pub fn accepted(answer: Document, location: &str) -> Response {
     let mut response = answer.with_status(StatusCode::ACCEPTED);
     let headers = response.headers_mut();
@@ -98,7 +100,7 @@ pub fn accepted(answer: Document, location: &str) -> Response {
     response
 }
 
-/// The location that belongs to a replayed answer: the same collection, the id in the answer.
+/// Builds the location of a replayed answer: the same collection, with the id of the stored answer.
 fn relocated(location: &str, answer: &str) -> String {
     let answer: Value = serde_json::from_str(answer).unwrap_or_default();
     match (location.rsplit_once('/'), answer["id"].as_str()) {

@@ -1,4 +1,4 @@
-//! Jobs: asked for, looked at, listed, cancelled, retried.
+//! Jobs: submit, read, list, cancel, retry.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ use crate::submit::{plan::Planner, request::JobRequest};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// Asks for a job. The answer comes when the job is stored: from then on it is never lost.
+/// Submits a job. The answer comes when the job is stored: from then on it is never lost.
 #[utoipa::path(
     post, path = "/v1/jobs", operation_id = "submitJob", tag = "jobs", request_body = JobRequest,
     params(
@@ -66,7 +66,7 @@ pub async fn post(
     Ok(response)
 }
 
-/// Looks at a job; with `wait`, once its status has changed.
+/// Shows a job; with `wait`, once its status has changed.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
     params(
@@ -154,7 +154,8 @@ pub async fn list(
     Ok(Document::cut(&page, &params.fields().in_page("jobs"))?.with_status(StatusCode::OK))
 }
 
-/// Cancels a job: at once where nothing of it runs, else as soon as its worker hears of it. One that is final stays as it is.
+/// Cancels a job: at once if none of it runs, otherwise as soon as its worker stops. A final job
+/// stays as it is.
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "jobs",
     params(("id" = String, Path, description = "The job's id.")),
@@ -180,7 +181,7 @@ pub async fn cancel(
     Ok(Document::of(&job)?.with_status(status))
 }
 
-/// Runs again what did not succeed of a final job.
+/// Retries the failed and cancelled work of a final job.
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/retry", operation_id = "retryJob", tag = "jobs",
     params(("id" = String, Path, description = "The job's id.")),
@@ -212,14 +213,14 @@ pub async fn retry(
     Ok(Document::of(&job)?.with_status(StatusCode::ACCEPTED))
 }
 
-/// The job as the store has it: the view cache may be behind a write that we just made.
+/// Reads the job from the store: the view cache may not have the write just made.
 async fn stored(api: &Api, caller: &Caller, job: JobId, id: &str) -> Result<Job, Problem> {
     let views = api.store.jobs(&caller.tenant, &[job]).await?;
     let view = views.into_iter().next().flatten().ok_or_else(|| missing(id))?;
     Ok(Job::of_view(view, &api.links(caller)))
 }
 
-/// An id that is none names no job: the same 404, so that nobody need know what ids look like.
+/// Parses an id; a malformed one gets the same 404 as an unknown one.
 pub fn parse(id: &str) -> Result<JobId, Problem> {
     id.parse().map_err(|_| missing(id))
 }

@@ -1,19 +1,20 @@
-//! Results store hashes; the URLs that clients follow are made when a result is read.
+//! URLs of artifacts. Results store hashes; the URLs are built when a result is read.
 
 use common::{id::Digest, port::artifacts::Artifacts};
 use serde_json::{Map, Value};
 
-/// Makes URLs for one answer.
+/// Builds the URLs of one answer.
 #[derive(Clone, Copy)]
 pub struct Links<'a> {
-    /// What stands before the path: `http://127.0.0.1:8080`.
+    /// URL prefix, such as `http://127.0.0.1:8080`.
     pub base: &'a str,
-    /// Says where a file lies on this machine, if it does.
+    /// Knows the path of a file that is on this machine.
     pub artifacts: &'a dyn Artifacts,
 }
 
 impl Links<'_> {
-    /// Gives every object in `value` that has an `artifact` its `url`, and its `path` where there is one.
+    /// Gives every object in `value` that has an `artifact` its `url`, and its `path` if it is on
+    /// this machine.
     pub fn add_to(&self, value: &mut Value) {
         match value {
             Value::Object(members) => {

@@ -1,10 +1,10 @@
-//! Where to listen, and where not.
+//! The address that a server listens on.
 
 use std::{io, net::SocketAddr};
 
 use tokio::net::TcpListener;
 
-/// Why there is no listening.
+/// Why a server does not listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenRefused {
     /// Anyone who reaches the address could submit and read jobs.
@@ -13,22 +13,16 @@ pub enum ListenRefused {
          only. Use 127.0.0.1:{port}, and put a proxy that checks who calls in front of it", port = .0.port()
     )]
     NotLoopback(SocketAddr),
-    /// Someone else listens there.
+    /// Another process listens there.
     #[error(
         "{0} is in use: stop what listens there, or choose another port (port 0 takes a free one)"
     )]
     InUse(SocketAddr),
-    /// Anything else.
     #[error("{address} can't be listened on: {error}")]
-    Failed {
-        /// Where.
-        address: SocketAddr,
-        /// What the system said.
-        error: io::Error,
-    },
+    Failed { address: SocketAddr, error: io::Error },
 }
 
-/// Listens on a loopback address; any other is refused.
+/// Listens on a loopback address; refuses any other.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenRefused> {
     if !address.ip().to_canonical().is_loopback() {
         return Err(ListenRefused::NotLoopback(address));

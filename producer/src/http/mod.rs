@@ -1,4 +1,5 @@
-//! The HTTP surface: routes to handlers, and what every request passes on its way. Status codes stand here and nowhere else.
+//! The HTTP surface: routes, and the layers around every request. Status codes are chosen in this
+//! module only.
 
 mod admin;
 mod answer;
@@ -63,43 +64,32 @@ use crate::{
     submit::Submitter,
 };
 
-/// Answers shorter than this cost more to compress than to send, in bytes.
+/// Shorter answers, in bytes, cost more to compress than to send.
 const COMPRESSED_FROM: u64 = 1024;
 
-/// What handlers stand on.
+/// State of the handlers.
 pub struct Api {
-    /// The truth, for what the reader does not cover.
     pub store: Arc<dyn Store>,
-    /// For readiness.
+    /// Checked for readiness.
     pub broker: Arc<dyn Broker>,
-    /// For readiness.
+    /// Checked for readiness.
     pub view_cache: Arc<dyn ViewCache>,
-    /// Files.
     pub artifacts: Arc<dyn Artifacts>,
-    /// What is read again and could be computed again.
     pub cache: Cache,
-    /// The time of a call.
     pub clock: Arc<dyn Clock>,
-    /// The kinds that may be asked for.
+    /// The kinds that clients may ask for.
     pub catalog: Arc<Catalog>,
-    /// Stores submissions.
     pub submitter: Submitter,
-    /// Reads jobs.
     pub reader: Reader,
-    /// Cancels and retries.
     pub changer: Changer,
-    /// What waits.
     pub backlog: Arc<Backlog>,
-    /// Counts.
     pub metrics: Metrics,
-    /// All that this process counts.
     pub registry: Registry,
-    /// Bounds and names.
     pub settings: Settings,
 }
 
 impl Api {
-    /// Whether more work is taken on.
+    /// Refuses more work while too much waits.
     fn admit_work(&self) -> Result<(), Problem> {
         let bound = self.settings.max_backlog;
         self.backlog.over(bound).map_or(Ok(()), |(queue, waiting)| {
@@ -110,7 +100,7 @@ impl Api {
         })
     }
 
-    /// The time of a call, to the millisecond as stores keep it.
+    /// The time of a call, in whole milliseconds as the stores keep it.
     fn now(&self) -> Timestamp {
         let now = self.clock.now();
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
@@ -121,7 +111,7 @@ impl Api {
     }
 }
 
-/// The whole surface.
+/// Builds the whole surface.
 pub fn router(api: Arc<Api>) -> Router {
     let Routes { documents, files } = openapi::routes();
     let compression = CompressionLayer::new()
@@ -137,7 +127,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .merge(files)
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        // Bodies are bounded where they are read (`body`), with a problem of their own.
+        // `body` bounds bodies as it reads them, with a problem of its own.
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(panics::answer))
         .layer(from_fn(door::layer))

@@ -1,4 +1,4 @@
-//! The description of the surface, made from the handlers themselves; `tests/openapi.json` is its snapshot.
+//! The OpenAPI description, generated from the handlers; `tests/openapi.json` is its snapshot.
 
 use std::sync::Arc;
 
@@ -34,15 +34,16 @@ use super::{
 )]
 struct Surface;
 
-/// Every described call with its handler. Artifacts come apart: media is not compressed again, and a range of it never.
+/// Every described route with its handler. Artifacts are apart: media is not compressed again, and
+/// a range of it never.
 pub struct Routes {
-    /// Calls whose answers are compressed.
+    /// Routes whose answers are compressed.
     pub documents: OpenApiRouter<Arc<Api>>,
-    /// Calls whose answers are files.
+    /// Routes whose answers are files.
     pub files: OpenApiRouter<Arc<Api>>,
 }
 
-/// The described calls.
+/// Lists the described routes.
 pub fn routes() -> Routes {
     let documents = OpenApiRouter::with_openapi(Surface::openapi())
         .routes(routes!(jobs::post, jobs::list))
@@ -87,7 +88,7 @@ pub fn routes() -> Routes {
     }
 }
 
-/// The whole description, as JSON that a person can read.
+/// The whole description, as indented JSON.
 pub fn document() -> String {
     let Routes { documents, files } = routes();
     let mut described = documents.into_openapi();

@@ -1,4 +1,4 @@
-//! What stands in a path's places.
+//! Path parameters.
 
 use axum::extract::{FromRequestParts, Path as Segments};
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::{Problem, What};
 
-/// The places of a path, as axum's extractor reads them; but where it can't, the answer is a problem like any other.
+/// Path parameters as axum's extractor reads them, with a problem as the answer where it can't.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 

@@ -1,7 +1,7 @@
-//! Errors as RFC 9457 problem details, and the one table of those that there are.
+//! Errors as RFC 9457 problem details, and the one table of them.
 //!
-//! A [`Problem`] travels to the outermost layer as an extension of an empty response and is written there, because only there
-//! the request's id is known for certain (`middleware::request_id`).
+//! A [`Problem`] travels to the outermost layer as an extension of an empty response and is written
+//! there, because only there the request's id is known for certain (`middleware::request_id`).
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -15,14 +15,13 @@ use common::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What can be wrong. The stable word of each ends its `type`, `/problems/{word}`, where a page says more.
+/// The kinds of problems. The word of each ends its `type`, `/problems/{word}`, where a page says
+/// more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// The body is not JSON.
     MalformedJson,
-    /// Fields of the body are at fault.
+    /// Members of the body are at fault.
     InvalidInput,
-    /// No kind has that name.
     UnknownKind,
     /// A query parameter is at fault.
     InvalidQuery,
@@ -30,31 +29,28 @@ pub enum What {
     InvalidHeader,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
-    /// The body is too long.
     TooLarge,
-    /// The body came too slowly.
+    /// The body arrived too slowly.
     TooSlow,
-    /// There is no such thing.
     NotFound,
-    /// The path does not know this method.
     MethodNotAllowed,
-    /// A page of another origin asks, or one that calls us by another name.
+    /// The request comes from a page of another origin, or uses another host name.
     ForeignOrigin,
-    /// The idempotency key stands for another request.
+    /// The idempotency key belongs to another request.
     IdempotencyKeyReused,
-    /// Nothing of it can be retried.
+    /// The target has nothing to retry.
     NothingToRetry,
-    /// The range lies outside of the artifact.
+    /// The range lies outside the artifact.
     RangeNotSatisfiable,
-    /// Too much waits already.
+    /// Too many tasks wait already.
     Overloaded,
-    /// A part that is needed is away.
+    /// A needed part is away.
     Unavailable,
-    /// Ours.
+    /// A fault of ours.
     Internal,
 }
 
-/// One line of the table. Words are public: never respelled.
+/// One row of the table. Words are public and never change.
 struct Entry {
     word: &'static str,
     status: StatusCode,
@@ -64,7 +60,6 @@ struct Entry {
 }
 
 impl What {
-    /// All problems.
     const ALL: [Self; 17] = [
         Self::MalformedJson,
         Self::InvalidInput,
@@ -210,7 +205,7 @@ impl What {
         Entry { word, status, title, retryable, page }
     }
 
-    /// The page about the problem of this word: its title and text.
+    /// Returns the title and text of the page about a problem.
     pub fn page(word: &str) -> Option<String> {
         let entry = Self::ALL.into_iter().map(Self::entry).find(|entry| entry.word == word)?;
         Some(format!("{} ({})\n\n{}\n", entry.title, entry.status.as_u16(), entry.page))
@@ -231,7 +226,8 @@ pub struct Problem {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
 pub struct ProblemDocument {
-    /// A URI reference that stands for this kind of problem and leads to a page about it; its last part is a stable word.
+    /// A URI reference that identifies this type of problem and links to a page about it; its last
+    /// part is a stable word.
     #[schema(example = "/problems/invalid_input")]
     r#type: String,
     /// The same for every problem of the type.
@@ -240,9 +236,9 @@ pub struct ProblemDocument {
     status: u16,
     /// What went wrong this time, and what to do.
     detail: String,
-    /// To find it in the server's log.
+    /// The request's id, to find it in the server's log.
     request_id: String,
-    /// Whether sending the same again may help.
+    /// Whether sending the same request again may help.
     retryable: bool,
     /// Every fault of the request's body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -266,34 +262,33 @@ impl From<Fault> for FaultDocument {
     }
 }
 
-/// Seconds after which to try again what the store or the backlog refused.
+/// Seconds after which to send a request again that the store or the backlog refused.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 impl Problem {
-    /// A problem of this kind.
     pub fn new(what: What, detail: impl Into<String>) -> Self {
         Self { what, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
     }
 
-    /// With a header.
+    /// Adds a header.
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// Nothing of that id.
+    /// An unknown id.
     pub fn not_found(what: &str, id: &str) -> Self {
         let id: String = id.chars().take(80).collect();
         Self::new(What::NotFound, format!("there is no {what} `{id}`"))
     }
 
-    /// Nothing of that name, and these are all that there are.
+    /// An unknown name, with the list of all names.
     pub fn none_of(what: &str, name: &str, all: &[&str]) -> Self {
         let nothing = Self::not_found(what, name);
         Self { detail: format!("{}: use one of {}", nothing.detail, all.join(", ")), ..nothing }
     }
 
-    /// More waits than may.
+    /// Too many tasks wait.
     pub fn overloaded(detail: String) -> Self {
         Self::new(What::Overloaded, detail).with(header::RETRY_AFTER, RETRY_AFTER)
     }
@@ -311,7 +306,7 @@ impl Problem {
         }
     }
 
-    /// The response itself.
+    /// Writes the response.
     pub fn render(&self, request_id: &str) -> Response {
         let document = serde_json::to_vec(&self.document(request_id)).unwrap_or_default();
         let mut response = (self.what.entry().status, document).into_response();
@@ -340,7 +335,8 @@ impl From<JobError> for Problem {
     }
 }
 
-/// A part that is away is said to the caller; what is broken is only logged, because it may quote the inside.
+/// A part that is away is named to the caller; a broken one is only logged, because its error may
+/// quote internals.
 impl From<PortError> for Problem {
     fn from(error: PortError) -> Self {
         match &error {

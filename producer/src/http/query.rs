@@ -1,4 +1,5 @@
-//! Query parameters and headers that ask for more than a path does, each read once, with what is wrong with it.
+//! Query parameters and the headers that go with them, each parsed once, with an error that names
+//! it.
 
 use std::{collections::BTreeMap, convert::Infallible, fmt::Display, str::FromStr, time::Duration};
 
@@ -15,7 +16,7 @@ use super::{
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// The parameters of a query. One that is given twice counts as it was given last; one that nobody asks for is ignored.
+/// The parameters of a query. Of a repeated one the last counts; an unknown one is ignored.
 #[derive(Debug, Clone, Default)]
 pub struct Params(BTreeMap<String, String>);
 
@@ -23,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // Form decoding takes any bytes; a query that is none at all has no parameters.
+        // Form decoding accepts any bytes, so this never fails.
         let pairs =
             Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
         Ok(Self(pairs.unwrap_or_default().into_iter().collect()))
@@ -31,12 +32,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
-    /// A parameter's text; an empty one is left out.
+    /// A parameter's text; an empty one counts as absent.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    /// A parameter that is compared with stored words, none of which holds a control character.
+    /// A parameter that is compared with stored words, which hold no control characters.
     pub fn word(&self, name: &str) -> Result<Option<String>, Problem> {
         match self.text(name) {
             Some(text) if text.contains(char::is_control) => {
@@ -46,14 +47,14 @@ impl Params {
         }
     }
 
-    /// A parameter, parsed; `wanted` ends the sentence that refuses it.
+    /// A parsed parameter; `wanted` completes the sentence that refuses it.
     pub fn parsed<T: FromStr>(&self, name: &str, wanted: &str) -> Result<Option<T>, Problem> {
         self.text(name)
             .map(|text| text.parse().map_err(|_| refused(name, text, wanted)))
             .transpose()
     }
 
-    /// `?limit=`: how many a page holds. More than the most is the most.
+    /// `?limit=`: the size of a page, at most the largest size.
     pub fn limit(&self) -> Result<u32, Problem> {
         let wanted = "a whole number of 1 or more, of which 100 are the most that a page holds";
         match self.parsed::<u32>("limit", wanted)? {
@@ -63,12 +64,12 @@ impl Params {
         }
     }
 
-    /// `?fields=`.
     pub fn fields(&self) -> Wanted {
         Wanted::parse(self.text("fields").unwrap_or_default())
     }
 
-    /// `?wait=`, else `Prefer: wait=`: how long the answer may be held. More than the most is the most.
+    /// `?wait=`, or else `Prefer: wait=`: how long the answer may be held, at most the longest
+    /// wait.
     pub fn wait(&self, headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
         let asked = self.parsed::<u64>("wait", "a whole number of seconds")?;
         let seconds = match asked {
@@ -79,7 +80,7 @@ impl Params {
     }
 }
 
-/// A parameter at fault.
+/// Refuses a parameter.
 pub fn refused(name: &str, text: impl Display, wanted: &str) -> Problem {
     let text: String = text.to_string().chars().take(80).collect();
     Problem::new(What::InvalidQuery, format!("`{name}={text}` is not {wanted}"))

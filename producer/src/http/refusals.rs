@@ -1,4 +1,4 @@
-//! The refusals that many calls share, described once for the surface's description.
+//! Refusals that many calls share, for the OpenAPI description.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use utoipa::{
     openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response::Response},
 };
 
-/// Of a call that brings work, before anyone looks at what the work is.
+/// Refusals of a call that submits work, before the work is looked at.
 pub struct NotWork;
 
 impl IntoResponses for NotWork {
@@ -21,7 +21,7 @@ impl IntoResponses for NotWork {
     }
 }
 
-/// Of a call that names a thing.
+/// Refusals of a call that names a resource.
 pub struct Missing;
 
 impl IntoResponses for Missing {
@@ -30,7 +30,7 @@ impl IntoResponses for Missing {
     }
 }
 
-/// Of a call that takes parameters.
+/// Refusals of a call that takes parameters.
 pub struct BadParameter;
 
 impl IntoResponses for BadParameter {

@@ -1,4 +1,4 @@
-//! Jobs that recur: made, looked at, changed, paused, resumed, deleted.
+//! Schedules: create, read, change, pause, resume, delete.
 
 use std::sync::Arc;
 
@@ -24,10 +24,11 @@ use super::{
 };
 use crate::submit::schedule::{ScheduleRequest, Scheduling, same_request};
 
-/// Times a change is made anew because the schedule fired or was changed meanwhile.
+/// Tries of a change that meets another: the schedule fired or was changed meanwhile.
 const TRIES: usize = 10;
 
-/// Makes a schedule: from now on the job is posted each time it is due, once, however many servers there are.
+/// Creates a schedule: from now on its job is posted each time it is due, once, however many
+/// servers run.
 #[utoipa::path(
     post, path = "/v1/schedules", operation_id = "createSchedule", tag = "schedules", request_body = ScheduleRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body name the same schedule, for as long as that is there.")),
@@ -89,7 +90,7 @@ pub async fn list(
     Ok(Document::cut(&page, &params.fields().in_page("schedules"))?.with_status(StatusCode::OK))
 }
 
-/// Looks at a schedule.
+/// Shows a schedule.
 #[utoipa::path(
     get, path = "/v1/schedules/{id}", operation_id = "getSchedule", tag = "schedules",
     params(("id" = String, Path, description = "The schedule's id.")),
@@ -110,7 +111,8 @@ pub async fn get(
     Ok(Document::cut(&ScheduleShape::from(schedule), &params.fields())?.conditional(&headers))
 }
 
-/// ChangeStream a schedule: the members that are given, where `null` takes one away. When it is due next is worked out anew if that changes.
+/// Changes a schedule: the given members are replaced, and `null` removes one. The next due time is
+/// computed again if it depends on them.
 #[utoipa::path(
     patch, path = "/v1/schedules/{id}", operation_id = "changeSchedule", tag = "schedules", request_body = Object,
     params(("id" = String, Path, description = "The schedule's id.")),
@@ -147,7 +149,7 @@ pub async fn pause(
     change(&api, &caller, &id, &json!({"paused": true})).await
 }
 
-/// Resumes a schedule from now on; what came while it was paused is not made up for.
+/// Resumes a schedule from now on; due times while it was paused are not made up for.
 #[utoipa::path(
     post, path = "/v1/schedules/{id}/resume", operation_id = "resumeSchedule", tag = "schedules",
     params(("id" = String, Path, description = "The schedule's id.")),
@@ -165,7 +167,7 @@ pub async fn resume(
     change(&api, &caller, &id, &json!({"paused": false})).await
 }
 
-/// Deletes a schedule. The jobs that it made stay, and go on.
+/// Deletes a schedule. Its jobs stay, and go on.
 #[utoipa::path(
     delete, path = "/v1/schedules/{id}", operation_id = "deleteSchedule", tag = "schedules",
     params(("id" = String, Path, description = "The schedule's id.")),

@@ -1,4 +1,4 @@
-//! The plan of a job, task by task.
+//! The tasks of a job.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub async fn list(
         .with_status(StatusCode::OK))
 }
 
-/// Looks at one task.
+/// Shows one task.
 #[utoipa::path(
     get, path = "/v1/tasks/{id}", operation_id = "getTask", tag = "tasks",
     params(("id" = String, Path, description = "The task's id.")),

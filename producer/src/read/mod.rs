@@ -1,4 +1,5 @@
-//! How a job goes: from the view cache while it knows, else from the store; the same answer from both once it has settled.
+//! Reads of a job: from the view cache if it has the job, otherwise from the store. Both give the
+//! same answer once the job has settled.
 
 pub mod watch;
 
@@ -18,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use self::watch::Watch;
 use crate::metrics::Metrics;
 
-/// Reads jobs for one process.
 #[derive(Clone)]
 pub struct Reader {
     store: Arc<dyn Store>,
@@ -29,7 +29,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads from these; waiters answer with what they have once `stop` is cancelled.
+    /// Builds a reader. Once `stop` is cancelled, waiting reads answer with the current view.
     pub fn new(
         store: Arc<dyn Store>,
         view_cache: Arc<dyn ViewCache>,
@@ -40,8 +40,8 @@ impl Reader {
         Self { store, view_cache, watch, metrics, stop }
     }
 
-    /// A job as it is known; `None` if the tenant has no such job. With the view cache away or silent the store answers, and the view cache
-    /// learns what it said.
+    /// Returns a job's view; `None` if the tenant has no such job. If the view cache is away or
+    /// silent, the store answers and the view cache is filled.
     pub async fn job(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<JobView>> {
         let begun = Instant::now();
         let (view, from) = match self.on_view_cache(tenant, job).await {
@@ -58,7 +58,8 @@ impl Reader {
         Ok(view)
     }
 
-    /// The job at its next change of status away from `seen`, or as it is when `patience` is over or the process is to stop.
+    /// Waits until the job's status differs from `seen`, and returns its view; returns the current
+    /// view when `patience` is over or the process stops.
     pub async fn past(
         &self,
         tenant: &TenantId,
@@ -68,7 +69,7 @@ impl Reader {
     ) -> PortResult<Option<JobView>> {
         let end = Instant::now() + patience;
         let mut waiter = self.watch.join(job);
-        // Joined first and read then, so that no change falls between.
+        // Joins before it reads, so that no change falls between.
         let mut view = self.job(tenant, job).await?;
         loop {
             let unchanged =

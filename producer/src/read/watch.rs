@@ -1,4 +1,4 @@
-//! One subscription to changes for the whole process, and those who wait for one job each.
+//! One subscription to changes for the whole process, and its waiters for single jobs.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -20,19 +20,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::wakes::Wakes;
 
-/// Before subscribing again to what can't be reached: waiters read the store meanwhile.
+/// Pause before a new subscription after a failure; waiters read the store meanwhile.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Where a waiter should look.
+/// A notice that a job may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Notice {
-    /// How many there were: so that two alike are still two.
+    /// Number of notices so far: two equal notices are still two.
     count: u64,
-    /// The view cache may not know of the change.
+    /// Set if the view cache may not know of the change.
     pub ask_store: bool,
 }
 
-/// Those who wait, by job.
+/// The waiters, by job.
 #[derive(Debug)]
 pub struct Watch {
     waiting: Mutex<HashMap<JobId, watch::Sender<Notice>>>,
@@ -40,30 +40,30 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Nobody waits; `waiters` shows how many do.
+    /// Starts without waiters; the gauge `waiters` shows their number.
     pub fn new(waiters: IntGauge) -> Self {
         Self { waiting: Mutex::default(), waiters }
     }
 
-    /// Waits for changes of a job from now on.
+    /// Registers a waiter for changes of a job from now on.
     pub fn join(self: &Arc<Self>, job: JobId) -> Waiter {
         let notices = self.waiting.lock().entry(job).or_default().subscribe();
         self.waiters.inc();
         Waiter { watch: Arc::clone(self), job, notices }
     }
 
-    /// Tells those who wait for these jobs.
+    /// Notifies the waiters for these jobs.
     pub fn tell(&self, jobs: &[JobId], ask_store: bool) {
         let waiting = self.waiting.lock();
         jobs.iter().filter_map(|job| waiting.get(job)).for_each(|notices| note(notices, ask_store));
     }
 
-    /// Tells everybody: something may have been missed.
+    /// Notifies all waiters: a change may have been missed.
     pub fn tell_all(&self) {
         self.waiting.lock().values().for_each(|notices| note(notices, true));
     }
 
-    /// Passes the view cache's changes on until `stop`.
+    /// Passes on the view cache's changes until `stop`.
     pub async fn follow_view_cache(
         self: Arc<Self>,
         view_cache: Arc<dyn ViewCache>,
@@ -89,12 +89,13 @@ impl Watch {
                 Some(jobs) => self.tell(&jobs, false),
                 None => self.tell_all(),
             }
-            // A subscription that only ever says "missed" must not spin.
+            // Yields, so that a subscription that reports nothing but gaps does not spin.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Obeys what is told to the fleet until `stop`: dispatchers wake, waiters hear of what the view cache may not know.
+    /// Acts on the fleet's control messages until `stop`: dispatchers wake, and waiters learn of
+    /// changes that the view cache may not know.
     pub async fn follow_control(
         self: Arc<Self>,
         broker: Arc<dyn Broker>,
@@ -120,7 +121,7 @@ impl Watch {
             match controls.next().await {
                 Control::Wake(queue) => wakes.poke(queue),
                 Control::Changed(jobs) => self.tell(&jobs, true),
-                // For workers.
+                // Workers act on this one.
                 Control::Cancel(_) => {}
             }
         }
@@ -131,7 +132,7 @@ fn note(notices: &watch::Sender<Notice>, ask_store: bool) {
     notices.send_modify(|notice| *notice = Notice { count: notice.count + 1, ask_store });
 }
 
-/// Someone who waits for one job.
+/// A waiter for one job.
 #[derive(Debug)]
 pub struct Waiter {
     watch: Arc<Watch>,
@@ -140,9 +141,9 @@ pub struct Waiter {
 }
 
 impl Waiter {
-    /// The next notice since the last one that was taken here; several are one.
+    /// Waits for the next notice; several since the last call are one.
     pub async fn notice(&mut self) -> Notice {
-        // The sender stays in the map for as long as this waiter is there.
+        // The sender stays in the map as long as this waiter exists.
         let _ = self.notices.changed().await;
         *self.notices.borrow_and_update()
     }
@@ -153,7 +154,7 @@ impl Drop for Waiter {
         self.watch.waiters.dec();
         let mut waiting = self.watch.waiting.lock();
         if let Entry::Occupied(entry) = waiting.entry(self.job)
-            // Our own receiver is still counted.
+            // This waiter's own receiver is still counted.
             && entry.get().receiver_count() <= 1
         {
             entry.remove();

@@ -1,5 +1,5 @@
-//! From a document to a committed submission: `fields` and `request` read what was written, `plan` says what it means, and here it
-//! is handed to the store together with what arrived meanwhile.
+//! From a document to a committed submission: `fields` and `request` parse it, `plan` turns it into
+//! a job, and this module hands it to the store together with others that arrived meanwhile.
 
 pub mod fields;
 pub mod plan;
@@ -22,8 +22,8 @@ use crate::{
     dispatcher::{credit::Credits, task_publisher::TaskPublisher},
 };
 
-/// Batches of at most this many jobs share commits with others; a larger one fills a commit by itself. Times [`MAX_GROUP`] this is
-/// the size of the largest batch, so no commit is larger than that.
+/// Batches of at most this many jobs share a commit with others; a larger one fills a commit by
+/// itself. This times [`MAX_GROUP`] is the size of the largest batch, so no commit is larger.
 const SMALL_BATCH: usize = 20;
 
 /// Hands submissions to the store.
@@ -34,7 +34,7 @@ pub struct Submitter {
 }
 
 impl Submitter {
-    /// Submits with these.
+    /// Builds a submitter on the step that commits.
     pub fn new(accepting: Accepting) -> Self {
         let shared = accepting.clone();
         let group = Group::new(MAX_GROUP, move |submissions| {
@@ -44,12 +44,13 @@ impl Submitter {
         Self { accepting, group }
     }
 
-    /// Stores a submission, and answers when it is committed: from then on it is never lost.
+    /// Stores a submission and returns when it is committed: from then on it is never lost.
     pub async fn submit(&self, submission: Submission) -> PortResult<Acceptance> {
         match &submission.work {
             Work::Batch(batch) if batch.items.len() > SMALL_BATCH => {
                 let accepting = self.accepting.clone();
-                // On a task of its own: a client that hangs up must not take the messages of a committed batch with it.
+                // Runs on a task of its own: a client that hangs up must not take the messages of a
+                // committed batch with it.
                 let accepted = self
                     .accepting
                     .under_way
@@ -61,7 +62,7 @@ impl Submitter {
         }
     }
 
-    /// Waits until every message of an accepted job has been dispatched or handed back.
+    /// Waits until every message of an accepted job is confirmed, or its task handed back.
     pub async fn flush(&self) {
         self.accepting.under_way.close();
         self.accepting.under_way.wait().await;
@@ -73,7 +74,7 @@ fn no_answer() -> PortError {
     PortError::broken("the store", "a submission got no answer")
 }
 
-/// One commit, and what follows it.
+/// One commit and its follow-up.
 #[derive(Clone)]
 pub struct Accepting {
     store: Arc<dyn Store>,
@@ -96,12 +97,13 @@ impl Accepting {
 
     async fn accept(&self, submissions: Vec<Submission>) -> PortResult<Vec<Acceptance>> {
         let credit = self.credits.take();
-        // Credit is not given back after an error: whether it was spent is not known, and the next dispatch sets it anew.
+        // Credit is not returned after an error: it may have been spent, and the next dispatch
+        // grants it anew.
         let accepted = self.store.accept(submissions, credit.credits()).await?;
         self.credits.give_back(&credit, &accepted.messages);
         if !accepted.messages.is_empty() {
             let task_publisher = self.task_publisher.clone();
-            // The caller's answer waits for the commit and not for the messages.
+            // The caller waits for the commit and not for the messages.
             self.under_way.spawn(async move { task_publisher.publish(&accepted.messages).await });
         }
         self.notifier.apply(accepted.changes);

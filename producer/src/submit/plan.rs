@@ -1,4 +1,5 @@
-//! The second level: what the request means, as a job with its first tasks, or all that is wrong with it.
+//! Second level of a submit: plans a request as a job with its first tasks, or returns all its
+//! faults.
 
 use std::{io, time::Duration};
 
@@ -16,22 +17,21 @@ use serde_json::Value;
 
 use super::request::{BatchRequest, JobRequest};
 
-/// What planning goes by.
+/// Inputs of planning.
 #[derive(Debug, Clone, Copy)]
 pub struct Planner<'a> {
-    /// The kinds there are.
     pub catalog: &'a Catalog,
-    /// The time of the call.
     pub now: Timestamp,
 }
 
 impl Planner<'_> {
-    /// A job with a new id, or the error that lists every fault, with pointers from the start of `document`.
+    /// Plans a job with a new id. The error lists every fault, with pointers from the start of
+    /// `document`.
     pub fn job(self, document: Value) -> Result<NewJob, JobError> {
         self.job_of(JobId::new(), document)
     }
 
-    /// The same with an id that is given: planning again gives the same job.
+    /// Plans a job with a given id: planning again gives the same job.
     pub fn job_of(self, id: JobId, document: Value) -> Result<NewJob, JobError> {
         let (request, mut faults) = JobRequest::read(document);
         faults.extend(request.run_at.and_then(|at| self.too_late(at)));
@@ -41,7 +41,7 @@ impl Planner<'_> {
         };
         let planned = match (&request.kind, &request.input) {
             (Some(kind), Some(input)) => self.tasks(id, kind, input, overrides),
-            // What is missing has been noted; a kind that is there and unknown is worth saying too.
+            // Missing members are noted already; an unknown kind is worth reporting too.
             (Some(kind), None) => self.drafts_of(kind).map(|_| Vec::new()),
             (None, _) => Ok(Vec::new()),
         };
@@ -69,7 +69,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A batch with a new id, its jobs planned one by one; only faults in its own fields refuse it whole.
+    /// Plans a batch with a new id, job by job; only faults in its own members refuse it whole.
     pub fn batch(self, document: Value) -> Result<NewBatch, JobError> {
         let request = BatchRequest::read(document).map_err(JobError::refused)?;
         let item = |job| self.job(job).map_or_else(NewItem::Refused, NewItem::Job);
@@ -116,7 +116,7 @@ impl Planner<'_> {
     }
 }
 
-/// Faults that came of the kind or the input, with the code that says which.
+/// Faults of the kind or the input, with their error code.
 struct Refused {
     code: &'static str,
     faults: Vec<Fault>,
@@ -139,7 +139,7 @@ fn check_size(input: &Value) -> Result<(), Refused> {
     })
 }
 
-/// Counts what is written to it and refuses what no longer fits.
+/// A writer that counts bytes and refuses those beyond its bound.
 struct Room(usize);
 
 impl io::Write for Room {

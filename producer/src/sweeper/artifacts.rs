@@ -1,10 +1,12 @@
-//! Removes files that nothing names any more: the memo or the job goes first, the bytes a while later.
+//! Removes files that nothing refers to any more: the memo or the job goes first, the bytes later.
 //!
-//! A slice at a time: the artifacts whose hash begins with one byte, a 256th of all. Two things keep a file, each by itself. The store says
-//! who names it; and the storage does not give up what was put a short while ago, because whoever put it has yet to name it. A worker that
-//! puts the same bytes again while they are being removed finds them gone and writes them anew, or renews them and they stay.
+//! One slice at a time: the artifacts whose hash begins with one byte, a 256th of all. Two rules
+//! keep a file. The store reports references to it, and the artifact storage keeps what was put
+//! recently, since its reference may not be written yet. If a worker puts the same bytes while they
+//! are being removed, it either finds them gone and writes them again, or renews them and they
+//! stay.
 //!
-//! The other way round, memos go whose files are gone, by whatever hand.
+//! In the other direction, memos whose files are gone are removed too.
 
 use std::{
     sync::{
@@ -20,29 +22,27 @@ use common::{
     store::Store,
 };
 
-/// Artifacts in one question to the store.
+/// Artifacts in one query of the store.
 const AT_ONCE: usize = 500;
 
-/// Removes files for one process.
+/// Removes files of one process's artifact storage.
 #[derive(Clone)]
 pub struct Collector {
-    /// Says what is named.
     pub store: Arc<dyn Store>,
-    /// Where the files are.
     pub artifacts: Arc<dyn Artifacts>,
-    /// For how long nothing must have named a file, and nobody put it.
+    /// How long a file must have been without a reference and without a put.
     pub quiet: Duration,
-    /// The slice that is next.
+    /// The next slice.
     pub slice: Arc<AtomicU8>,
 }
 
 impl Collector {
-    /// Collects from `artifacts`, from the first slice on.
+    /// Starts at the first slice.
     pub fn new(store: Arc<dyn Store>, artifacts: Arc<dyn Artifacts>, quiet: Duration) -> Self {
         Self { store, artifacts, quiet, slice: Arc::default() }
     }
 
-    /// Looks at the next slice; answers how many files went.
+    /// Sweeps the next slice; returns the number of removed files.
     pub async fn run_once(&self) -> PortResult<u64> {
         let slice = self.slice.fetch_add(1, Ordering::Relaxed);
         forget_lost(&*self.store, &*self.artifacts, slice).await?;

@@ -1,5 +1,6 @@
-//! Publishes again what the broker can't hold any more: a task that has been `queued` for long while the queue's queue is shorter than
-//! the store's count. A message published twice does no harm, one never published is a task that waits for ever.
+//! Publishes again the messages that the broker has lost: a task has been `queued` for long, while
+//! its RabbitMQ queue holds fewer messages than the store counts. A message published twice does no
+//! harm; one never published leaves a task waiting for ever.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,42 +13,42 @@ use common::{
 
 use crate::{dispatcher::task_publisher::TaskPublisher, metrics::Metrics};
 
-/// A message is missed after this long: its confirm has come or never will, and a consumer would have claimed or handed it back.
+/// Age at which a message counts as lost: its confirm has come or never will, and a consumer would
+/// have claimed it or handed it back.
 pub const OVERDUE_AFTER: Duration = CONFIRM_WITHIN.saturating_add(ACK_WITHIN);
-/// LostMessages looked at in one round of a queue: far above any window.
+/// Messages of a queue checked in one round: far above the room of any fleet.
 const MOST: u32 = 5_000;
 
-/// Publishes again for one process.
+/// Publishes lost messages again.
 #[derive(Clone)]
 pub struct LostMessages {
-    /// What should be in the queues.
+    /// Says which messages should be in the queues.
     pub store: Arc<dyn Store>,
-    /// What is.
+    /// Says which are.
     pub broker: Arc<dyn Broker>,
-    /// Publishes.
     pub task_publisher: TaskPublisher,
-    /// Counts.
     pub metrics: Metrics,
-    /// After how long a message is missed: [`OVERDUE_AFTER`].
+    /// Age at which a message counts as lost: [`OVERDUE_AFTER`].
     pub overdue_after: Duration,
 }
 
-/// Which topology the last round saw.
+/// The broker topology of the last round.
 #[derive(Debug)]
 pub struct Heard {
     generation: u64,
 }
 
 impl Heard {
-    /// As of now: messages lost before this process began are found by their age.
+    /// Starts with the current topology: messages lost before this process began are found by their
+    /// age.
     pub fn new(messages: &LostMessages) -> Self {
         Self { generation: messages.broker.topology_generation() }
     }
 }
 
 impl LostMessages {
-    /// Looks at every queue and answers how many messages were published again. Once the topology had to be rebuilt, age does not matter: what
-    /// was in the old queues is gone.
+    /// Checks every queue and returns the number of messages published again. After the topology
+    /// was rebuilt, age does not matter: the old queues are gone with their messages.
     pub async fn run_once(&self, heard: &mut Heard) -> PortResult<usize> {
         let generation = self.broker.topology_generation();
         let age = if generation == heard.generation { self.overdue_after } else { Duration::ZERO };
@@ -55,7 +56,7 @@ impl LostMessages {
         for queue in Queue::ALL {
             published += self.rescue(queue, age).await?;
         }
-        // Only now: a round that failed half way is repeated in full.
+        // Set last: a round that failed half way is repeated in full.
         heard.generation = generation;
         Ok(published)
     }

@@ -1,5 +1,5 @@
-//! Looks after what got stuck or has come due: leases whose workers died, messages that the broker lost, schedules, rows that are old. Several
-//! may run.
+//! Mends what got stuck and starts what is due: leases of dead workers, messages that the broker
+//! lost, schedules, old rows. Several may run.
 
 pub mod artifacts;
 pub mod lost_messages;
@@ -23,25 +23,18 @@ use self::{
 };
 use crate::{changes::ChangeNotifier, metrics::Metrics};
 
-/// The sweeper of one process.
 #[derive(Clone)]
 pub struct Sweeper {
-    /// The truth.
     pub store: Arc<dyn Store>,
-    /// Where what a sweep changes is told.
     pub notifier: ChangeNotifier,
-    /// Counts.
     pub metrics: Metrics,
-    /// How leases are judged.
     pub policy: SweepPolicy,
-    /// Dispatches again what was lost.
     pub messages: LostMessages,
-    /// Fires what is due.
     pub firing: Firing,
 }
 
 impl Sweeper {
-    /// Judges expired leases, and what did not start in time, one bounded step.
+    /// Handles expired leases and jobs that did not start in time, one bounded step.
     pub async fn run_once(&self) -> PortResult<Swept> {
         let mut swept = self.store.sweep(self.policy).await?;
         self.metrics.leases_lost.inc_by(swept.lost.into());
@@ -54,7 +47,8 @@ impl Sweeper {
         Ok(swept)
     }
 
-    /// Sweeps until `stop`. Its duties fail apart: with the broker away leases are still judged.
+    /// Sweeps until `stop`. Each duty fails by itself: expired leases are handled while the broker
+    /// is away.
     pub async fn run(self, stop: CancellationToken) {
         let mut heard = Heard::new(&self.messages);
         let mut away = false;

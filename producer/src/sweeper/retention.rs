@@ -1,4 +1,4 @@
-//! Removes what is old, rows and files, in small steps with pauses, so that it never stands in the way of work.
+//! Removes old rows and files in small steps with pauses, so that it never delays work.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,40 +11,36 @@ use tokio_util::sync::CancellationToken;
 use super::artifacts::Collector;
 use crate::metrics::Metrics;
 
-/// Between looks when little was old.
+/// Pause after a step that found little.
 const IDLE: Duration = Duration::from_secs(60);
-/// Between full steps: leaves the store to others most of the time.
+/// Pause between full steps: leaves the store to others most of the time.
 const BUSY: Duration = Duration::from_millis(200);
 
-/// Removes what is old for one process.
 #[derive(Clone)]
 pub struct Retainer {
-    /// What to remove from.
     pub store: Arc<dyn Store>,
-    /// What is old, and how large a step is.
+    /// Age limits and the size of a step.
     pub retention: Retention,
-    /// Removes files.
     pub collector: Collector,
-    /// Counts.
     pub metrics: Metrics,
 }
 
 impl Retainer {
-    /// One step; answers how many rows went.
+    /// Runs one step; returns the number of removed rows.
     pub async fn run_once(&self) -> PortResult<u64> {
         let gone = self.store.retain(self.retention).await?;
         self.metrics.retained.inc_by(gone);
         Ok(gone)
     }
 
-    /// A slice of the files; answers how many went.
+    /// Sweeps one slice of the files; returns the number of removed files.
     pub async fn collect_once(&self) -> PortResult<u64> {
         let gone = self.collector.run_once().await?;
         self.metrics.collected.inc_by(gone);
         Ok(gone)
     }
 
-    /// Removes until `stop`. Rows and files fail apart.
+    /// Removes until `stop`. Rows and files fail by themselves.
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let pause = match self.run_once().await {

@@ -1,8 +1,9 @@
-//! Fires what is due: posts the job of each schedule whose time has come, and notes when it is due next.
+//! Fires due schedules: posts the job of each, and stores when it is due next.
 //!
-//! Any number of sweepers may do so at once. The job is accepted first and the schedule changes on after that, each by itself: whoever
-//! comes between the two, because this process died or another was as quick, posts a job of the same id, which changes nothing, and of
-//! two that move the schedule on, the second finds its revision gone.
+//! Any number of sweepers may do so at once. The job is accepted first and the schedule's row moves
+//! on after that, in two commits. If this process dies in between, or another sweeper is as quick,
+//! the same job id is posted again, which changes nothing; and of two updates of the row, the
+//! second finds its revision gone.
 
 use std::sync::Arc;
 
@@ -24,25 +25,21 @@ use crate::{
     },
 };
 
-/// Schedules in one step: more that are due in one second come in the next step, without a pause.
+/// Schedules in one step; more that are due in one second come in the next step, without a pause.
 pub const MOST: u32 = 100;
 
-/// Fires for one process.
 #[derive(Clone)]
 pub struct Firing {
-    /// Where schedules are.
     pub store: Arc<dyn Store>,
-    /// The kinds that may be asked for.
+    /// The kinds that a schedule may post.
     pub catalog: Arc<Catalog>,
-    /// Accepts the jobs.
     pub submitter: Submitter,
-    /// Counts.
     pub metrics: Metrics,
 }
 
 impl Firing {
-    /// Fires what is due, each schedule by itself, one bounded step; answers how many schedules were due. Ends early only where the store
-    /// is away.
+    /// Fires due schedules, each by itself, in one bounded step; returns how many were due. It ends
+    /// early only if the store is away.
     pub async fn run_once(&self) -> PortResult<u32> {
         let (now, due) = self.store.due_schedules(MOST).await?;
         let found = due.len() as u32;
@@ -73,7 +70,8 @@ impl Firing {
                 }
                 course.next_at = due.next;
             }
-            // It was readable when it was stored: a program that knows fewer time zones than the one before. It is not due again until changed.
+            // The schedule was readable when it was stored: this program knows fewer time zones
+            // than the one that stored it. The schedule is not due again until it is changed.
             Err(error) => {
                 self.refuse(schedule, next_at, error, &mut course);
                 course.next_at = None;
@@ -83,7 +81,7 @@ impl Firing {
         Ok(())
     }
 
-    /// Posts the job of one due time, or says why there is none.
+    /// Posts the job of one due time, or returns why there is none.
     async fn post(
         &self,
         schedule: &Schedule,

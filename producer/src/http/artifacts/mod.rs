@@ -1,4 +1,4 @@
-//! Artifacts by the hash of their content: whole or in part, and never changing.
+//! Artifacts by the hash of their content, whole or in part. They never change.
 
 mod range;
 mod sniff;
@@ -25,7 +25,7 @@ use super::{
     problem::{Problem, ProblemDocument, What},
 };
 
-/// What a hash names never changes, so that nobody need ask again.
+/// The content of a hash never changes, so caches need not ask again.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
 /// Reads an artifact.
@@ -52,7 +52,7 @@ pub async fn get(
     serve(&api, &digest, &headers).await
 }
 
-/// The artifact of this hash, as a request with these headers wants it.
+/// Answers with the artifact of this hash, as the request's headers want it.
 pub async fn serve(api: &Api, digest: &Digest, headers: &HeaderMap) -> Result<Response, Problem> {
     let missing = || Problem::not_found("artifact", &digest.to_string());
     let size = api.artifacts.size(digest).await?.ok_or_else(missing)?;
@@ -83,7 +83,8 @@ pub async fn serve(api: &Api, digest: &Digest, headers: &HeaderMap) -> Result<Re
     Ok(response)
 }
 
-/// What is true of any answer about it. A browser must neither guess another type nor run what it finds inside.
+/// Adds the headers of every answer about an artifact. A browser must neither guess another type
+/// nor run the content.
 fn described(mut response: Response, tag: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ETAG, text(tag));
@@ -101,12 +102,13 @@ fn content_range(bytes: &Range<u64>, size: u64) -> HeaderValue {
     text(&format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1))
 }
 
-/// A header made here of digits and hex digits.
+/// A header value built here from digits and hex digits.
 fn text(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Told from the first bytes. A stored type would have to travel with every hash through results and memos; the bytes are always here.
+/// Detects the media type from the first bytes. A stored type would have to travel with every hash
+/// through results and memos; the bytes are always here.
 async fn media_type(
     artifacts: &dyn Artifacts,
     hash: &Digest,

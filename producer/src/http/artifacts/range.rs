@@ -4,18 +4,18 @@ use std::ops::Range;
 
 use axum::http::{HeaderMap, header};
 
-/// Which bytes a request is to get.
+/// The bytes that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// All.
     All,
     /// `[start, end)`, not empty.
     Part(Range<u64>),
-    /// None that are there.
+    /// The range lies outside the file.
     Outside,
 }
 
-/// What is wanted of `size` bytes that `tag` (strong) stands for. A `Range` that can't be read counts as none.
+/// Reads the wanted range of a file of `size` bytes with the strong tag `tag`. An unreadable
+/// `Range` counts as none.
 pub fn wanted(headers: &HeaderMap, tag: &str, size: u64) -> Wanted {
     let text =
         |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
@@ -34,7 +34,7 @@ fn parse(text: &str, size: u64) -> Wanted {
     };
     let number = |text: &str| text.trim().parse::<u64>().ok();
     let range = match (first.trim(), last.trim()) {
-        // The last so many.
+        // A suffix range: the last n bytes.
         ("", last) => match number(last) {
             Some(count) => size.saturating_sub(count)..size,
             None => return Wanted::All,

@@ -1,12 +1,13 @@
-//! Tells a file's media type from its first bytes: those that our kinds make and take, by the signatures of the WHATWG's MIME
-//! Sniffing Standard. Nothing that a browser would run is ever recognised; what is not known is bytes.
+//! Media types by a file's first bytes: those that our kinds read and write, by the signatures of
+//! the WHATWG's MIME Sniffing Standard. A type that a browser would run is never reported; an
+//! unknown file is plain bytes.
 
-/// As many bytes as any signature here needs.
+/// The most bytes that a signature here needs.
 pub const ENOUGH: u64 = 64;
-/// What is not known.
+/// The type of an unknown file.
 pub const UNKNOWN: &str = "application/octet-stream";
 
-/// Where a signature begins, the signature, and what it tells.
+/// Offset, signature and media type.
 const SIGNATURES: &[(usize, &[u8], &str)] = &[
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -27,7 +28,7 @@ const SIGNATURES: &[(usize, &[u8], &str)] = &[
     (0, b"\0\x01\0\0\0", "font/ttf"),
 ];
 
-/// The media type of a file that begins so.
+/// Returns the media type of a file that begins with these bytes.
 pub fn media_type(head: &[u8]) -> &'static str {
     let told = SIGNATURES
         .iter()
@@ -40,7 +41,7 @@ pub fn media_type(head: &[u8]) -> &'static str {
     }
 }
 
-/// ISO base media files say by their major brand what they are for.
+/// ISO base media files name their purpose by their major brand.
 fn of_brand(brand: &[u8]) -> &'static str {
     match brand {
         b"M4A " | b"M4B " => "audio/mp4",

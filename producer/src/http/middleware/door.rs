@@ -1,8 +1,9 @@
-//! Keeps web pages out of a server that asks for no key.
+//! Origin guard: keeps web pages out of a server that asks for no key.
 //!
-//! A browser on this machine reaches loopback addresses for any page that it shows. `Host` must be a loopback name, or a page could
-//! come in by a DNS name of its own that it points here (rebinding); `Origin`, which browsers send with every request that could
-//! change something, must be our own. Bodies must be declared as JSON besides (see `http::body`), which no plain form can.
+//! A browser on this machine reaches loopback addresses on behalf of any page. `Host` must be a
+//! loopback name, or a page could come in through a DNS name that points here (rebinding).
+//! `Origin`, which browsers send with every request that could change something, must be our own.
+//! Besides, bodies must be declared as JSON (see `http::body`), which no plain form can do.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -18,7 +19,7 @@ use crate::http::{
     problem::{Problem, What},
 };
 
-/// Lets the request through, or not.
+/// Passes or refuses the request.
 pub async fn layer(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     match admit(&parts) {
@@ -47,7 +48,7 @@ fn admit(parts: &Parts) -> Result<(), Problem> {
     ))
 }
 
-/// Whether a `Host` (with or without a port) names this machine and nothing that DNS decides.
+/// Returns whether a `Host` (with or without a port) is a loopback name that DNS cannot change.
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => {

@@ -1,4 +1,4 @@
-//! Counts requests by route and says in `Server-Timing` how long each took here.
+//! Counts requests by route and reports their duration in `Server-Timing`.
 
 use std::{sync::Arc, time::Instant};
 
@@ -13,7 +13,7 @@ use crate::http::Api;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Measures one request. A path that is no route is counted as one of all such, so that labels stay bounded.
+/// Measures one request. Unknown paths share one label, so that labels stay bounded.
 pub async fn layer(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = method(&request);
@@ -30,7 +30,7 @@ pub async fn layer(State(api): State<Arc<Api>>, request: Request, next: Next) ->
     response
 }
 
-/// A method may be any word: those that no route knows are one label.
+/// Unknown methods share one label.
 fn method(request: &Request) -> &'static str {
     match request.method().as_str() {
         "GET" => "GET",

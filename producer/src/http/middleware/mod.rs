@@ -1,4 +1,5 @@
-//! What every request passes, outermost first: its id and the writing of problems, its measure, the door.
+//! Layers around every request, outermost first: request id and problem bodies, measurement, origin
+//! guard.
 
 pub mod door;
 pub mod measure;

@@ -1,4 +1,4 @@
-//! A panic in a handler fails its own request and no other.
+//! A panic in a handler fails its own request only.
 
 use std::any::Any;
 
@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::problem::{Problem, What};
 
-/// What is answered instead.
+/// Answers in place of a handler that panicked.
 pub fn answer(panic: Box<dyn Any + Send + 'static>) -> Response {
     let said = panic
         .downcast_ref::<String>()

@@ -1,5 +1,5 @@
-//! Every request has an id: the caller's `x-request-id` where it is sane, else a new one. It is in the answer, in the log and in
-//! every problem, which is written here.
+//! Request ids: the caller's `x-request-id` if it is sane, otherwise a new one. The id is in the
+//! answer, in the log and in every problem, which is written here.
 
 use axum::{
     extract::Request,
@@ -14,10 +14,10 @@ use uuid::Uuid;
 use crate::http::{problem::Problem, trace};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// Room for a UUID, a trace id, and what proxies put before them.
+/// Room for a UUID, a trace id, and the prefixes of proxies.
 const LONGEST: usize = 128;
 
-/// Gives the request its id and the response the same.
+/// Gives the request and its response the id.
 pub async fn layer(request: Request, next: Next) -> Response {
     let id = request.headers().get(HEADER).and_then(sane).unwrap_or_else(fresh);
     let text = id.to_str().unwrap_or_default().to_owned();
@@ -27,7 +27,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let mut response = next.run(request).instrument(span).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let written = problem.render(&text);
-        // What layers on the way out have added (`Allow`, timings) stays.
+        // Headers that other layers added (`Allow`, timings) stay.
         let added = std::mem::replace(&mut response, written);
         for (name, value) in added.headers() {
             response.headers_mut().entry(name).or_insert_with(|| value.clone());
@@ -41,7 +41,8 @@ fn fresh() -> HeaderValue {
     HeaderValue::from_str(&Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("none"))
 }
 
-/// Letters, digits and the punctuation of ids only: it goes into logs and pages as it is.
+/// Accepts letters, digits and the punctuation of ids only: the id goes into logs and pages as it
+/// is.
 fn sane(value: &HeaderValue) -> Option<HeaderValue> {
     let bytes = value.as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);

@@ -1,4 +1,4 @@
-//! A batch and its items as a client sees them.
+//! A batch and its items, as a client sees them.
 
 use common::{
     error::{JobError, code},
@@ -19,12 +19,12 @@ use crate::http::links::Links;
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Batch {
-    /// Follow the batch by it.
+    /// The batch's id.
     #[schema(value_type = String, format = Uuid)]
     id: BatchId,
-    /// Whether every item has settled.
+    /// `settled` once every item has settled.
     status: BatchStatus,
-    /// How many items are where.
+    /// Items by state.
     counts: Counts,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
@@ -34,20 +34,20 @@ pub struct Batch {
     settled_at: Option<Timestamp>,
 }
 
-/// Whether every item has settled.
+/// State of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchStatus {
-    /// Some have not.
+    /// Some items have not settled.
     Running,
-    /// All have.
+    /// All items have settled.
     Settled,
 }
 
-/// Items of a batch by what became of them.
+/// Items of a batch by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counts {
-    /// All.
+    /// All items.
     total: u32,
     /// Succeeded.
     fulfilled: u32,
@@ -58,7 +58,7 @@ pub struct Counts {
 }
 
 impl Batch {
-    /// A batch as it is.
+    /// Builds it from the stored batch.
     pub fn of_view(view: &BatchView) -> Self {
         let counts = Counts {
             total: view.total,
@@ -75,7 +75,7 @@ impl Batch {
         }
     }
 
-    /// A batch that is being accepted, as the answer to its call says it.
+    /// Builds it from a batch that is being accepted.
     pub fn of_new(batch: &NewBatch, now: Timestamp) -> Self {
         let count = |items: usize| u32::try_from(items).unwrap_or(u32::MAX);
         let refused = batch.items.iter().filter(|item| matches!(item, NewItem::Refused(_))).count();
@@ -90,7 +90,7 @@ impl Batch {
         Self { id: batch.id, status, counts, created_at: now, settled_at }
     }
 
-    /// Whether every item has settled.
+    /// Returns whether every item has settled.
     pub fn is_settled(&self) -> bool {
         self.status == BatchStatus::Settled
     }
@@ -108,10 +108,10 @@ impl Counts {
 pub struct Item {
     /// Its place in the batch, from 0.
     index: u32,
-    /// Its job; null if it was refused.
+    /// Its job; null if the item was refused.
     #[schema(value_type = Option<String>, format = Uuid)]
     job_id: Option<JobId>,
-    /// What became of it.
+    /// The item's state.
     status: ItemStatus,
     /// Of a fulfilled item: its job's result.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ pub struct Item {
     reason: Option<ErrorShape>,
 }
 
-/// What became of an item.
+/// State of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemStatus {
@@ -135,7 +135,7 @@ pub enum ItemStatus {
 }
 
 impl Item {
-    /// An item as it is.
+    /// Builds it from the stored item.
     pub fn of_view(index: u32, view: ItemView, links: &Links) -> Self {
         let item = |job_id, status| Self { index, job_id, status, value: None, reason: None };
         let view = match view {
@@ -174,7 +174,7 @@ impl Item {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemPage {
-    /// In the order of the batch.
+    /// The items, in the order of the batch.
     pub results: Vec<Item>,
     /// The `cursor` of the next page; null at the end.
     pub next_cursor: Option<String>,

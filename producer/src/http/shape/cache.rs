@@ -1,21 +1,22 @@
-//! What the caches do, as it is shown.
+//! The cache report, as a client sees it.
 
 use backing::cache::{Cache, Level, Usage, disk::DiskCache};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What the caches of a process hold, and how reads of them ended since it started.
+/// Contents and hit rates of the caches of a process since it started.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CacheReport {
-    /// Each namespace, in this process.
+    /// One entry per namespace, in this process.
     namespaces: Vec<NamespaceReport>,
     /// L3: tasks that a memo could settle, by kind, as this process saw their jobs end.
     memos: Vec<MemoReport>,
-    /// The view cache that all processes share: views and cached values together. Left out while it is away.
+    /// The view cache that all processes share: views and cached values together. Absent while it
+    /// is away.
     #[serde(skip_serializing_if = "Option::is_none")]
     shared: Option<SharedReport>,
-    /// The files that a worker keeps near. Left out where it keeps none.
+    /// The worker's disk cache of artifacts. Absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<DiskReport>,
 }
@@ -30,44 +31,42 @@ pub struct NamespaceReport {
     fresh_seconds: u64,
     /// Seconds after that in which they may be served while they are refreshed.
     stale_seconds: u64,
-    /// In process.
+    /// The cache in this process.
     l1: LevelReport,
-    /// On the view cache, as this process asked it.
+    /// The shared cache, as this process used it.
     l2: LevelReport,
     /// Values in L1.
     entries: u64,
-    /// Their bytes.
+    /// Bytes of the values in L1.
     bytes: u64,
-    /// Questions that the view cache did not answer; they counted as misses.
+    /// Reads that the shared cache did not answer; they count as misses.
     l2_faults: u64,
-    /// Reads that were given a value past its time while it was refreshed.
+    /// Reads that got an expired value while it was refreshed.
     stale: u64,
     /// Reads that waited for another's computation of the same value.
     waited: u64,
     /// Values that were computed.
     made: u64,
-    /// Computations that failed; nothing was kept of them.
+    /// Computations that failed; their results are not cached.
     failed: u64,
 }
 
-/// A kind whose outputs are remembered.
+/// A kind whose outputs are memoised.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MemoReport {
     /// The kind.
     kind: &'static str,
-    /// Tasks that were found (a memo's, or one that ran for several), and tasks that ran.
+    /// Tasks answered by a memo or by another task's run (hits), and tasks that ran (misses).
     l3: LevelReport,
 }
 
-/// How reads of a level ended.
+/// Reads of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct LevelReport {
-    /// It had the value.
     hits: u64,
-    /// It had not.
     misses: u64,
-    /// Hits among all reads, from 0 to 1; left out before the first read.
+    /// Share of hits among all reads, from 0 to 1; absent before the first read.
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<f64>,
 }
@@ -75,39 +74,39 @@ pub struct LevelReport {
 /// The view cache.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct SharedReport {
-    /// Views and values that it holds.
+    /// Views and values in it.
     entries: u64,
-    /// The memory they take, about.
+    /// Approximate memory in bytes.
     bytes: u64,
-    /// The most it may take, where there is a bound.
+    /// Upper bound of its bytes, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
-    /// What was pushed out for want of room.
+    /// Entries evicted for want of room.
     evicted: u64,
-    /// How all reads of it ended, views included, since it started. Left out where it does not count them.
+    /// All reads of it, views included, since it started. Absent where it does not count them.
     #[serde(skip_serializing_if = "Option::is_none")]
     reads: Option<LevelReport>,
 }
 
-/// The files that a worker keeps near.
+/// A worker's disk cache.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct DiskReport {
     /// Files, of all processes that share the folder.
     entries: u64,
-    /// Their bytes.
+    /// Bytes of the files.
     bytes: u64,
-    /// The most bytes.
+    /// Upper bound of the bytes.
     limit: u64,
-    /// How this process's reads ended.
+    /// Reads of this process.
     reads: LevelReport,
-    /// Files that went for want of room.
+    /// Files evicted for want of room.
     evicted: u64,
-    /// Files that were damaged, and were removed unserved.
+    /// Damaged files, removed unserved.
     corrupt: u64,
 }
 
 impl CacheReport {
-    /// Looks at the caches of this process and asks the view cache how much it holds.
+    /// Reads the counts of this process's caches and the size of the view cache.
     pub async fn of(cache: &Cache, disk: Option<&DiskCache>) -> Self {
         let shared = cache.extent().await.ok().map(|extent| SharedReport {
             entries: extent.entries,

@@ -1,4 +1,4 @@
-//! What a composition comes to, as a client sees it.
+//! The result of a composition's check, as a client sees it.
 
 use common::{fault::Fault, id::Digest};
 use serde::Serialize;
@@ -7,27 +7,27 @@ use utoipa::ToSchema;
 
 use crate::http::problem::FaultDocument;
 
-/// What a composition comes to. With faults, all else is null.
+/// The result of a check. If there are faults, everything else is null.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What is wrong with it, all at once; pointers start at the composition.
+    /// All faults at once; pointers start at the composition.
     faults: Vec<FaultDocument>,
-    /// What was taken otherwise than may have been meant.
+    /// Members that were understood in a way that may not have been meant.
     warnings: Vec<String>,
-    /// Seconds.
+    /// Length in seconds.
     duration: Option<f64>,
-    /// Frames in all.
+    /// Number of frames.
     frames: Option<u64>,
-    /// Pixels across.
+    /// Width in pixels.
     width: Option<u64>,
-    /// Pixels down.
+    /// Height in pixels.
     height: Option<u64>,
     /// Its segments, and how many of them need not be rendered.
     segments: Option<CheckedSegments>,
     /// Whether its sound is in the cache; null where it has none.
     sound_cached: Option<bool>,
-    /// What is left to do.
+    /// Cost of what is not in the cache.
     estimate: Option<Estimate>,
 }
 
@@ -35,11 +35,11 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckedSegments {
-    /// All.
+    /// Number of segments.
     total: usize,
-    /// Found in the cache.
+    /// Segments in the cache.
     cached: usize,
-    /// Each, in order.
+    /// The segments, in order.
     parts: Vec<CheckedSegment>,
 }
 
@@ -47,15 +47,15 @@ pub struct CheckedSegments {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckedSegment {
-    /// The frame that it begins on.
+    /// Its first frame.
     start: u64,
-    /// Its frames.
+    /// Number of its frames.
     frames: u64,
     /// Whether it is in the cache.
     cached: bool,
 }
 
-/// What rendering takes, by rates measured on a server's core: within a factor of two or so.
+/// Cost of rendering, by rates measured on a server's core: right within a factor of about two.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Estimate {
@@ -66,18 +66,19 @@ pub struct Estimate {
 }
 
 impl Check {
-    /// A composition that can't be made.
+    /// A composition with faults.
     pub fn faulty(faults: Vec<Fault>) -> Self {
         Self { faults: faults.into_iter().map(FaultDocument::from).collect(), ..Self::default() }
     }
 
-    /// The keys that a summary names: those of the segments in order, then the sound's where there is one.
+    /// Returns the keys in a summary: those of the segments in order, then the sound's if there is
+    /// one.
     pub fn keys(summary: &Value) -> Vec<Digest> {
         let segments = parts(summary).map(|part| &part["key"]);
         segments.chain(summary.get("sound")).filter_map(|key| key.as_str()?.parse().ok()).collect()
     }
 
-    /// A summary, given which of its [`Self::keys`] were found.
+    /// Builds it from a summary and which of its [`Self::keys`] were found.
     pub fn of(summary: Value, found: &[bool]) -> Self {
         let number = |value: &Value, name: &str| value[name].as_u64().unwrap_or_default();
         let mut found = found.iter().copied();
@@ -110,7 +111,7 @@ impl Check {
     }
 }
 
-/// AAC at the usual 192 kbit/s.
+/// AAC at the default 192 kbit/s.
 const SOUND_BYTES_PER_SECOND: u64 = 24_000;
 
 fn parts(summary: &Value) -> impl Iterator<Item = &Value> {

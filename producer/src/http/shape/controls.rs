@@ -1,4 +1,4 @@
-//! Limits, queues and workers as operators see them.
+//! Limits, queues and workers, as operators see them.
 
 use common::{
     queue::Queue,
@@ -7,11 +7,11 @@ use common::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What sets a limit.
+/// Body of a call that sets a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = LimitRequest)]
 pub struct LimitRequest {
-    /// At most so many at once; 0 holds all back.
+    /// The most tasks at once; 0 holds all of them back.
     #[schema(example = 4)]
     most: u32,
 }
@@ -22,11 +22,11 @@ pub struct LimitRequest {
 pub struct LimitShape {
     /// `tenant`, `kind` or `provider`.
     scope: &'static str,
-    /// Which; of tenants `*` is each that has no limit of its own.
+    /// Name of the tenant, kind or provider; `*` is each tenant without a limit of its own.
     name: String,
-    /// At most so many tasks queued or running at once.
+    /// The most tasks queued or running at once.
     most: u32,
-    /// The kinds that are counted; all, where there are none.
+    /// The kinds that are counted; empty means all.
     kinds: Vec<String>,
 }
 
@@ -43,33 +43,33 @@ pub struct Limits {
     pub limits: Vec<LimitShape>,
 }
 
-/// A queue's queue.
+/// State of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Queue)]
 pub struct QueueShape {
     /// `render`, `generate` or `light`.
     queue: &'static str,
-    /// Whether it is paused.
+    /// Set while the queue is paused.
     paused: bool,
     /// Tasks that could run and are not queued yet; counted up to a bound.
     waiting: u64,
     /// Tasks that are queued for a worker.
     queued: u64,
-    /// Tasks that run.
+    /// Running tasks.
     running: u64,
-    /// Slots of the workers that are alive.
+    /// Slots of the live workers.
     slots: u64,
-    /// Workers that are alive and have slots for it.
+    /// Live workers that have slots for this queue.
     workers: u64,
-    /// Milliseconds that the oldest of those that wait has waited.
+    /// Milliseconds that the oldest waiting task has waited.
     oldest_ms: u64,
-    /// What the latest attempts took that succeeded: their median, in milliseconds.
+    /// Median run time of the latest successful attempts, in milliseconds.
     median_ms: Option<u64>,
 }
 
 impl QueueShape {
-    /// The queue of a queue.
+    /// Builds it from the queue's demand.
     pub fn of(queue: Queue, demand: &Demand) -> Self {
         Self {
             queue: queue.as_str(),
@@ -89,9 +89,9 @@ impl QueueShape {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Queues {
-    /// One for each queue.
+    /// One entry for each queue.
     pub queues: Vec<QueueShape>,
-    /// Tenants that are paused.
+    /// Paused tenants.
     pub paused_tenants: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ pub struct Queues {
 pub struct SlotsShape {
     /// `render`, `generate` or `light`.
     queue: &'static str,
-    /// How many attempts side by side.
+    /// Attempts side by side.
     slots: u32,
 }
 
@@ -112,21 +112,21 @@ pub struct SlotsShape {
 pub struct RunShape {
     /// The task's id.
     task: String,
-    /// Its job's.
+    /// Its job's id.
     job: String,
-    /// Whose it is.
+    /// Its tenant.
     tenant: String,
     /// Its name in the plan.
     name: String,
-    /// What runs it.
+    /// Its kind.
     kind: String,
-    /// Whose slot it takes.
+    /// Its queue.
     queue: &'static str,
     /// The attempt's number.
     attempt: u16,
     /// When the attempt began.
     started_at: String,
-    /// How far it is, 0 to 1.
+    /// Progress, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<f64>,
 }
@@ -136,17 +136,17 @@ pub struct RunShape {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Worker)]
 pub struct WorkerShape {
-    /// New at every start of its process.
+    /// Its id, new at every start of the process.
     id: String,
-    /// Its machine and process.
+    /// Its host and process.
     name: String,
-    /// What it takes.
+    /// Its slots, by queue.
     slots: Vec<SlotsShape>,
-    /// Whether it is leaving.
+    /// Set while it drains.
     draining: bool,
-    /// When it was last heard of.
+    /// Time of its last heartbeat.
     seen_at: String,
-    /// What it runs, the longest first.
+    /// Its running tasks, the longest first.
     runs: Vec<RunShape>,
 }
 
@@ -183,7 +183,7 @@ impl From<LiveWorker> for WorkerShape {
     }
 }
 
-/// Who is alive.
+/// The live workers.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Workers {
     /// By name.

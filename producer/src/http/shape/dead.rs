@@ -1,4 +1,4 @@
-//! Dead work as an operator sees it.
+//! Dead work, as an operator sees it.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,16 +13,18 @@ pub struct DeadPage {
     pub tasks: Vec<Task>,
     /// The `cursor` of the next page; null at the end. A page may be short, or empty, and have a next one.
     pub next_cursor: Option<String>,
-    /// Messages that the broker keeps because they could not be read or were delivered too often; null if it is away.
+    /// Messages that the broker keeps because they were unreadable or delivered too often; null if
+    /// it is away.
     pub dead_letters: Option<u64>,
 }
 
-/// What a replay did.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Replayed {
     /// Jobs that run again.
     pub replayed: u32,
-    /// Where to go on, as `cursor` of the next call with the same filter: one call does a bounded number. Null: all that match are done.
+    /// `cursor` of the next call with the same filter, since one call retries a bounded number.
+    /// Null: all that match are retried.
     pub next_cursor: Option<String>,
 }

@@ -13,7 +13,8 @@ use crate::http::problem::FaultDocument;
 pub struct ErrorShape {
     /// A stable word for machines, such as `bad_source` or `timeout`.
     code: String,
-    /// Whose fault it is: the caller's, nobody's for long, nobody's for good, or ours.
+    /// Responsible party: `caller`; `transient`, which may pass; `permanent`, which will not; or
+    /// `bug`, ours.
     #[schema(schema_with = class_schema)]
     class: ErrorClass,
     /// What failed, for which input, and what to do.
@@ -44,7 +45,7 @@ fn class_schema() -> utoipa::openapi::Object {
     )
 }
 
-/// The schema of a text that is one of these words.
+/// The schema of a text with a fixed set of words.
 pub fn words<'a>(
     description: &str,
     words: impl IntoIterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! A job as a client sees it.
+//! A job, as a client sees it.
 
 use std::collections::BTreeMap;
 
@@ -17,30 +17,30 @@ use utoipa::ToSchema;
 use super::error::{ErrorShape, words};
 use crate::http::links::Links;
 
-/// The kind of task whose count is a render's segments.
+/// The kind of task that a render's segments are.
 const SEGMENT: &str = "segment";
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
-    /// Follow the job by it.
+    /// The job's id.
     #[schema(value_type = String, format = Uuid)]
     id: JobId,
-    /// What is done.
+    /// The job's kind.
     kind: String,
-    /// Where it is.
+    /// The job's status.
     #[schema(schema_with = status_schema)]
     status: JobStatus,
-    /// How far it is; null once it failed or was cancelled.
+    /// Progress; null once it failed or was cancelled.
     progress: Option<ProgressShape>,
-    /// What came of it, once it succeeded; each kind has its own members. An object with an `artifact` (a hash) also has its `url`, and
-    /// its `path` where the server keeps files on this machine.
+    /// The result, once it succeeded; each kind has its own members. An object with an `artifact`
+    /// (a hash) also has its `url`, and its `path` where the server keeps files on this machine.
     #[schema(value_type = Option<Object>)]
     result: Option<Value>,
     /// Why it failed.
     error: Option<ErrorShape>,
-    /// The batch it came in.
+    /// The batch of the job.
     #[schema(value_type = Option<String>, format = Uuid)]
     batch_id: Option<BatchId>,
     /// Its place in the batch, from 0.
@@ -48,23 +48,23 @@ pub struct Job {
     /// The schedule that made it.
     #[schema(value_type = Option<String>, format = Uuid)]
     schedule_id: Option<ScheduleId>,
-    /// What it waits for, while nothing of it runs: `slot`, `schedule`, `needs`, `worker`, `paused`, or a limit (`limit:tenant`, `limit:kind`,
-    /// `limit:provider`, `limit:batch`).
+    /// The reason why it waits, while none of it runs: `slot`, `schedule`, `needs`, `worker`,
+    /// `paused`, or a limit (`limit:tenant`, `limit:kind`, `limit:provider`, `limit:batch`).
     #[schema(value_type = Option<String>)]
     waiting_for: Option<WaitingFor>,
     /// Attempts begun, over all its tasks.
     attempts: u32,
-    /// Higher runs first.
+    /// 0 to 9; higher runs first.
     priority: u8,
-    /// As they were given.
+    /// The tags it was posted with.
     tags: Vec<String>,
-    /// As it was given.
+    /// The metadata it was posted with.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// Not before this.
+    /// It does not start before this.
     #[schema(value_type = Option<String>, format = DateTime)]
     run_at: Option<Timestamp>,
     /// When the first of its tasks started.
@@ -75,33 +75,33 @@ pub struct Job {
     finished_at: Option<Timestamp>,
 }
 
-/// How far a job is.
+/// Progress of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Progress)]
 pub struct ProgressShape {
     /// 0 to 1.
     value: f64,
-    /// A word for what is being done.
+    /// A word for the current stage.
     stage: Option<String>,
-    /// Of a render: its segments.
+    /// The segments of a render.
     #[serde(skip_serializing_if = "Option::is_none")]
     segments: Option<SegmentsShape>,
 }
 
-/// How far a render's segments are.
+/// Progress of a render's segments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Segments)]
 pub struct SegmentsShape {
-    /// All.
+    /// All segments.
     total: u32,
-    /// Rendered or found.
+    /// Segments rendered or found in the cache.
     done: u32,
-    /// Found in the cache.
+    /// Segments found in the cache.
     cached: u32,
 }
 
 impl Job {
-    /// A job as it is.
+    /// Builds it from the stored job.
     pub fn of_view(view: JobView, links: &Links) -> Self {
         let segments = view.tasks.get(SEGMENT).copied();
         let progress = progress(view.status, whole(view.progress, &view.tasks), segments);
@@ -133,17 +133,16 @@ impl Job {
         }
     }
 
-    /// What came of it; null if it has not succeeded.
+    /// The result; null if the job has not succeeded.
     pub fn into_result(self) -> Value {
         self.result.unwrap_or(Value::Null)
     }
 
-    /// Where it is.
     pub fn status(&self) -> JobStatus {
         self.status
     }
 
-    /// A job that is being accepted, as the answer to its call says it.
+    /// Builds it from a job that is being accepted.
     pub fn of_new(job: &NewJob, now: Timestamp) -> Self {
         Self {
             id: job.id,
@@ -168,12 +167,13 @@ impl Job {
     }
 }
 
-/// A tag says which schedule made the job; no client can give one that begins so.
+/// The schedule that made a job, by a tag that clients cannot give.
 fn schedule(tags: &[String]) -> Option<ScheduleId> {
     tags.iter().find_map(|tag| tag.strip_prefix(SCHEDULE_TAG)?.parse().ok())
 }
 
-/// What a status alone decides is not left to the reports, so that view_cache and store give one answer for a settled job.
+/// A final status decides the progress by itself, so that the view cache and the store give one
+/// answer for a settled job.
 fn progress(
     status: JobStatus,
     told: Option<Progress>,
@@ -193,11 +193,12 @@ fn progress(
     Some(ProgressShape { value: told.value.clamp(0.0, 1.0), stage: told.stage, segments })
 }
 
-/// What the plan may still grow by is not known, so all that comes before the last growth is this much of the whole.
+/// Share of everything before the last growth of a plan, since the size of the growth is not known.
 const BEFORE_GROWTH: f64 = 0.1;
 
-/// The progress of a job of many tasks: by the tasks that have settled alone. What runs is left out, because several attempts report side
-/// by side and each knows only of itself; and what grows may not make the whole look less done than it was. So it never falls.
+/// Progress of a job of many tasks, by its settled tasks alone. Running tasks are left out: several
+/// attempts report side by side, each about itself only. A growing plan must not make the whole
+/// look less done than before. So progress never falls.
 fn whole(told: Option<Progress>, tasks: &BTreeMap<String, KindCount>) -> Option<Progress> {
     if tasks.is_empty() {
         return told;
@@ -260,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    /// An object store somewhere else: no file has a path here.
+    /// An object store elsewhere: no file has a path on this machine.
     struct Elsewhere;
 
     #[async_trait]

@@ -1,4 +1,5 @@
-//! What clients see, as types: camelCase, and the same members whatever the state, `null` where there is nothing yet.
+//! Answers as clients see them, as types: camelCase, with the same members in every state, `null`
+//! where there is no value yet.
 
 pub mod batch;
 pub mod cache;

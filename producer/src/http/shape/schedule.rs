@@ -1,4 +1,4 @@
-//! A schedule as a client sees it.
+//! A schedule, as a client sees it.
 
 use common::{
     id::{JobId, ScheduleId},
@@ -21,7 +21,7 @@ pub struct ScheduleShape {
     /// Its id.
     #[schema(value_type = String, format = Uuid)]
     id: ScheduleId,
-    /// For people.
+    /// A name for people.
     name: Option<String>,
     /// The cron line.
     cron: String,
@@ -30,18 +30,18 @@ pub struct ScheduleShape {
     /// The job that is posted each time.
     #[schema(value_type = JobRequest)]
     job: Value,
-    /// What becomes of firings that were missed.
+    /// The handling of missed firings.
     #[schema(schema_with = catch_up_schema)]
     catch_up: CatchUp,
-    /// Not before this.
+    /// It does not fire before this.
     #[schema(value_type = Option<String>, format = DateTime)]
     starts_at: Option<Timestamp>,
-    /// Not after this.
+    /// It does not fire after this.
     #[schema(value_type = Option<String>, format = DateTime)]
     ends_at: Option<Timestamp>,
-    /// Whether it rests.
+    /// Set while it is paused.
     paused: bool,
-    /// When it was made.
+    /// When it was created.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When it is due next; null while it is paused and after its end.
@@ -53,11 +53,11 @@ pub struct ScheduleShape {
     /// The id of the latest job that it made; `GET /v1/jobs?tag=schedule:{id}` lists them all.
     #[schema(value_type = Option<String>, format = Uuid)]
     last_job: Option<JobId>,
-    /// The latest firing that was refused: no job came of it.
+    /// The latest firing that was refused, without a job.
     last_refusal: Option<RefusalShape>,
 }
 
-/// A firing that came to no job.
+/// A refused firing.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Refusal)]
 pub struct RefusalShape {

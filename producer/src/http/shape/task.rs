@@ -1,4 +1,4 @@
-//! A task of a job's plan as a client sees it.
+//! A task of a job's plan, as a client sees it.
 
 use common::{
     id::{JobId, TaskId, WorkerId},
@@ -24,12 +24,12 @@ pub struct Task {
     job_id: JobId,
     /// Unique among the tasks that were planned together.
     name: String,
-    /// What runs it.
+    /// The task's kind.
     kind: String,
-    /// Whose slots it takes.
+    /// The task's queue.
     #[schema(schema_with = queue_schema)]
     queue: Queue,
-    /// Where it is.
+    /// The task's state.
     #[schema(schema_with = state_schema)]
     state: TaskState,
     /// The tasks it waits for or waited for.
@@ -39,18 +39,18 @@ pub struct Task {
     attempts: u16,
     /// Workers that died with it.
     losses: u16,
-    /// Whether it was found in the cache and needed no run.
+    /// Set if a memo or another task's run answered it.
     cached: bool,
-    /// 0 to 1, while it runs and its run says.
+    /// 0 to 1, while it runs and reports progress.
     progress: Option<f64>,
-    /// Who runs it or ran it last.
+    /// The worker that runs it or ran it last.
     #[schema(value_type = Option<String>, format = Uuid)]
     worker: Option<WorkerId>,
     /// Its last error.
     error: Option<ErrorShape>,
     /// The last lines of the failed run's log.
     log: Option<String>,
-    /// Every attempt that failed, the first one first.
+    /// Every failed attempt, the first one first.
     errors: Vec<FailedAttemptShape>,
     /// When it was planned.
     #[schema(value_type = String, format = DateTime)]
@@ -96,13 +96,13 @@ impl From<TaskView> for Task {
 pub struct FailedAttemptShape {
     /// Its number; 0 where the task failed before any attempt.
     attempt: u16,
-    /// Who ran it.
+    /// The worker that ran it.
     #[schema(value_type = Option<String>, format = Uuid)]
     worker: Option<WorkerId>,
     /// When it failed.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// Why.
+    /// Its error.
     error: ErrorShape,
     /// The last lines of its log.
     log: Option<String>,
