@@ -15,12 +15,12 @@ use object_store::memory::InMemory;
 use tempfile::TempDir;
 
 /// Artifacts, and a scratch folder on the same disk.
-struct Place {
+struct ArtifactsFixture {
     artifacts: Arc<dyn Artifacts>,
     scratch: TempDir,
 }
 
-impl Place {
+impl ArtifactsFixture {
     fn new(open: impl FnOnce(&Path) -> Arc<dyn Artifacts>) -> Self {
         let scratch = TempDir::new().unwrap();
         Self { artifacts: open(&scratch.path().join("artifacts")), scratch }
@@ -59,23 +59,23 @@ macro_rules! each_artifacts {
         mod $place {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                super::$behaviour(super::Place::new($open)).await;
+                super::$behaviour(super::ArtifactsFixture::new($open)).await;
             })+
         }
     };
 }
 
 each_artifacts! {
-    what_was_put_is_found_by_the_hash_of_its_content,
+    stored_bytes_are_found_by_their_hash,
     the_same_bytes_are_one_artifact,
     a_range_is_read_without_the_rest,
-    what_is_not_here_is_said_to_be_not_here,
+    a_missing_artifact_is_reported_as_missing,
     a_fetched_file_has_the_bytes_and_is_a_new_file,
-    what_was_deleted_is_gone_and_may_be_put_again,
-    a_file_that_is_not_there_is_a_fault_that_names_it,
+    a_deleted_artifact_is_gone_and_may_be_put_again,
+    a_missing_file_is_an_error_that_names_it,
     many_puts_of_the_same_bytes_at_once_are_one_artifact,
-    storage_in_order_passes_its_check,
-    only_what_nobody_put_for_a_while_is_retired,
+    healthy_storage_passes_its_check,
+    only_artifacts_not_put_for_a_while_are_retired,
 }
 
 /// Larger than any buffer on the way.
@@ -83,7 +83,7 @@ fn large() -> Vec<u8> {
     (0..12_000_000u32).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
 }
 
-async fn what_was_put_is_found_by_the_hash_of_its_content(place: Place) {
+async fn stored_bytes_are_found_by_their_hash(place: ArtifactsFixture) {
     for (bytes, media_type) in
         [(vec![], "text/plain"), (b"a".to_vec(), "video/mp4"), (large(), "image/png")]
     {
@@ -98,14 +98,14 @@ async fn what_was_put_is_found_by_the_hash_of_its_content(place: Place) {
     }
 }
 
-async fn the_same_bytes_are_one_artifact(place: Place) {
+async fn the_same_bytes_are_one_artifact(place: ArtifactsFixture) {
     let first = place.put(b"twice").await;
     assert_eq!(place.put(b"twice").await, first);
     place.artifacts.delete(&[first]).await.unwrap();
     assert_eq!(place.artifacts.size(&first).await.unwrap(), None);
 }
 
-async fn a_range_is_read_without_the_rest(place: Place) {
+async fn a_range_is_read_without_the_rest(place: ArtifactsFixture) {
     let hash = place.put(b"0123456789").await;
     let cases = [
         ((0, 10), "0123456789"),
@@ -125,7 +125,7 @@ async fn a_range_is_read_without_the_rest(place: Place) {
     }
 }
 
-async fn what_is_not_here_is_said_to_be_not_here(place: Place) {
+async fn a_missing_artifact_is_reported_as_missing(place: ArtifactsFixture) {
     let missing = Digest::of(b"missing");
     assert_eq!(place.artifacts.size(&missing).await.unwrap(), None);
     assert_eq!(place.read(&missing, 0, 1).await, None);
@@ -134,7 +134,7 @@ async fn what_is_not_here_is_said_to_be_not_here(place: Place) {
     place.artifacts.delete(&[missing]).await.unwrap();
 }
 
-async fn a_fetched_file_has_the_bytes_and_is_a_new_file(place: Place) {
+async fn a_fetched_file_has_the_bytes_and_is_a_new_file(place: ArtifactsFixture) {
     let bytes = large();
     let hash = place.put(&bytes).await;
     let to = place.path("fetched");
@@ -147,7 +147,7 @@ async fn a_fetched_file_has_the_bytes_and_is_a_new_file(place: Place) {
     assert_eq!(place.artifacts.size(&hash).await.unwrap(), Some(bytes.len() as u64));
 }
 
-async fn what_was_deleted_is_gone_and_may_be_put_again(place: Place) {
+async fn a_deleted_artifact_is_gone_and_may_be_put_again(place: ArtifactsFixture) {
     let hashes = [place.put(b"one").await, Digest::of(b"missing"), place.put(b"two").await];
     let kept = place.put(b"kept").await;
     place.artifacts.delete(&hashes).await.unwrap();
@@ -159,12 +159,12 @@ async fn what_was_deleted_is_gone_and_may_be_put_again(place: Place) {
     assert_eq!(place.read(&hashes[0], 0, 3).await, Some(b"one".to_vec()));
 }
 
-async fn a_file_that_is_not_there_is_a_fault_that_names_it(place: Place) {
+async fn a_missing_file_is_an_error_that_names_it(place: ArtifactsFixture) {
     let error = place.artifacts.put(&place.path("nowhere"), "text/plain").await.unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
 
-async fn many_puts_of_the_same_bytes_at_once_are_one_artifact(place: Place) {
+async fn many_puts_of_the_same_bytes_at_once_are_one_artifact(place: ArtifactsFixture) {
     let bytes = large();
     let files: Vec<PathBuf> =
         (0..8).map(|index| place.file(&format!("copy-{index}"), &bytes)).collect();
@@ -174,12 +174,12 @@ async fn many_puts_of_the_same_bytes_at_once_are_one_artifact(place: Place) {
     assert_eq!(place.read(&made[0].hash, 0, u64::MAX).await, Some(bytes));
 }
 
-async fn storage_in_order_passes_its_check(place: Place) {
+async fn healthy_storage_passes_its_check(place: ArtifactsFixture) {
     place.artifacts.check().await.unwrap();
 }
 
-fn folder_place() -> Place {
-    Place::new(|root| artifacts::open(&format!("file://{}", root.display())).unwrap())
+fn folder_place() -> ArtifactsFixture {
+    ArtifactsFixture::new(|root| artifacts::open(&format!("file://{}", root.display())).unwrap())
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn a_folder_takes_a_file_by_moving_it_and_gives_it_by_linking_it() {
 }
 
 #[tokio::test]
-async fn a_file_with_a_second_name_is_copied_because_its_other_name_may_be_written_to() {
+async fn a_file_with_a_second_link_is_copied_because_the_other_may_be_written_to() {
     let place = folder_place();
     let file = place.file("made", b"shared");
     fs::hard_link(&file, place.path("second name")).unwrap();
@@ -217,7 +217,7 @@ async fn a_file_with_a_second_name_is_copied_because_its_other_name_may_be_writt
 }
 
 #[tokio::test]
-async fn a_file_that_a_child_made_under_another_user_is_taken_over() {
+async fn a_file_made_by_a_child_under_another_user_is_taken_over() {
     let place = folder_place();
     let file = place.file("made", b"by nobody");
     let ours = fs::metadata(&file).unwrap().uid();
@@ -239,7 +239,7 @@ async fn a_link_is_followed_and_not_kept() {
 }
 
 #[tokio::test]
-async fn a_cut_short_artifact_is_replaced_by_a_whole_one() {
+async fn a_truncated_artifact_is_replaced_by_a_whole_one() {
     let place = folder_place();
     let hash = place.put(b"whole").await;
     let kept = place.artifacts.path(&hash).unwrap();
@@ -278,7 +278,7 @@ fn an_address_that_names_no_folder_is_refused_with_the_remedy() {
     assert!(sentence.contains("/proc/no-folder"), "{sentence}");
 }
 
-async fn only_what_nobody_put_for_a_while_is_retired(place: Place) {
+async fn only_artifacts_not_put_for_a_while_are_retired(place: ArtifactsFixture) {
     let (hour, hash) = (Duration::from_secs(3600), place.put(b"to go").await);
     let other = place.put(b"another").await;
     let first = hash.0[0];
@@ -304,7 +304,7 @@ async fn only_what_nobody_put_for_a_while_is_retired(place: Place) {
 
 /// The loser of the race is the removal: whoever put the file names it next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_is_put_again_while_it_is_retired_is_there_afterwards() {
+async fn a_file_put_again_while_it_is_retired_is_there_afterwards() {
     let scratch = TempDir::new().unwrap();
     let artifacts = Arc::new(FolderArtifacts::open(&scratch.path().join("artifacts")).unwrap());
     let put = async |name: &str| {
@@ -327,7 +327,7 @@ async fn a_file_that_is_put_again_while_it_is_retired_is_there_afterwards() {
 }
 
 #[tokio::test]
-async fn what_a_process_was_retiring_when_it_died_is_brought_back() {
+async fn an_artifact_being_retired_when_its_process_died_is_restored() {
     let scratch = TempDir::new().unwrap();
     let root = scratch.path().join("artifacts");
     let artifacts = FolderArtifacts::open(&root).unwrap();

@@ -24,12 +24,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     broker::{
-        places::Rabbit,
-        subject::{message, messages, tags, take, tasks},
+        adapters::RabbitNamespace,
+        fixture::{message, messages, tags, take, tasks},
     },
     view_cache::{
-        places::redis_config,
-        subject::{hear, known, view},
+        adapters::redis_config,
+        fixture::{hear, known, view},
     },
 };
 
@@ -62,7 +62,7 @@ impl Drop for Afterwards {
     }
 }
 
-async fn publish_at_last(broker: &RabbitMqBroker, queue: Queue) -> TaskId {
+async fn publish_with_retries(broker: &RabbitMqBroker, queue: Queue) -> TaskId {
     let publishing = async {
         loop {
             let message = message(queue);
@@ -76,7 +76,7 @@ async fn publish_at_last(broker: &RabbitMqBroker, queue: Queue) -> TaskId {
 }
 
 /// Takes until this task has come, and acks everything.
-async fn hear_of(consumer: &mut Box<dyn Deliveries>, task: TaskId) -> Vec<TaskId> {
+async fn take_until(consumer: &mut Box<dyn Deliveries>, task: TaskId) -> Vec<TaskId> {
     let mut heard = Vec::new();
     let hearing = async {
         while !heard.contains(&task) {
@@ -90,8 +90,8 @@ async fn hear_of(consumer: &mut Box<dyn Deliveries>, task: TaskId) -> Vec<TaskId
 }
 
 /// Holds one delivery, lets `trouble` happen, and expects that delivery again and new ones after it.
-async fn a_broker_goes_on_after(queues: QueueType, trouble: impl FnOnce()) {
-    let rabbit = Rabbit::new(queues);
+async fn broker_continues_after(queues: QueueType, trouble: impl FnOnce()) {
+    let rabbit = RabbitNamespace::new(queues);
     let broker = Arc::new(rabbit.open());
     let mut consumer = broker.consume(Queue::Render, 10).await.unwrap();
     let held = message(Queue::Render);
@@ -101,8 +101,8 @@ async fn a_broker_goes_on_after(queues: QueueType, trouble: impl FnOnce()) {
 
     trouble();
 
-    let fresh = publish_at_last(&broker, Queue::Render).await;
-    let heard = hear_of(&mut consumer, fresh).await;
+    let fresh = publish_with_retries(&broker, Queue::Render).await;
+    let heard = take_until(&mut consumer, fresh).await;
     assert!(heard.contains(&held.task), "what was unacked comes again");
     let checking = async {
         while broker.check().await.is_err() {
@@ -115,13 +115,13 @@ async fn a_broker_goes_on_after(queues: QueueType, trouble: impl FnOnce()) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_that_restarts_in_order_keeps_its_messages() {
-    a_broker_goes_on_after(QueueType::Quorum, || services(&["restart", "rabbitmq"])).await;
+async fn a_restarted_rabbitmq_keeps_its_messages() {
+    broker_continues_after(QueueType::Quorum, || services(&["restart", "rabbitmq"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_that_is_killed_keeps_its_messages() {
-    a_broker_goes_on_after(QueueType::Classic, || {
+async fn a_killed_rabbitmq_keeps_its_messages() {
+    broker_continues_after(QueueType::Classic, || {
         services(&["kill", "rabbitmq"]);
         services(&["start", "rabbitmq"]);
     })
@@ -130,16 +130,16 @@ async fn rabbitmq_that_is_killed_keeps_its_messages() {
 
 /// As after a kill right behind the declaration: the record is there, the queue is not, and the broker fails inside at every consume.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_that_is_there_by_name_only_is_made_anew() {
-    let rabbit = Rabbit::new(QueueType::Quorum);
+async fn a_queue_that_exists_by_name_only_is_created_again() {
+    let rabbit = RabbitNamespace::new(QueueType::Quorum);
     let broker = rabbit.open();
     let mut consumer = broker.consume(Queue::Light, 10).await.unwrap();
-    publish_at_last(&broker, Queue::Light).await;
+    publish_with_retries(&broker, Queue::Light).await;
     let generation = broker.topology_generation();
     let server = format!("{{'%2F_{}', node()}}", rabbit.queue(Queue::Light));
     services(&["ctl", "eval", &format!("ra:force_delete_server(quorum_queues, {server}).")]);
-    let fresh = publish_at_last(&broker, Queue::Light).await;
-    hear_of(&mut consumer, fresh).await;
+    let fresh = publish_with_retries(&broker, Queue::Light).await;
+    take_until(&mut consumer, fresh).await;
     assert!(
         broker.topology_generation() > generation,
         "what was in the old one has to be published again"
@@ -148,11 +148,11 @@ async fn a_queue_that_is_there_by_name_only_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_that_freezes_refuses_messages_in_time_and_is_used_again_when_it_thaws() {
-    let rabbit = Rabbit::new(QueueType::Quorum);
+async fn a_frozen_rabbitmq_refuses_messages_in_time_and_is_used_again_when_it_thaws() {
+    let rabbit = RabbitNamespace::new(QueueType::Quorum);
     let broker = rabbit.open();
     let mut consumer = broker.consume(Queue::Light, 10).await.unwrap();
-    publish_at_last(&broker, Queue::Light).await;
+    publish_with_retries(&broker, Queue::Light).await;
     {
         let _thaw = Afterwards(&["thaw", "rabbitmq"]);
         services(&["freeze", "rabbitmq"]);
@@ -163,14 +163,14 @@ async fn rabbitmq_that_freezes_refuses_messages_in_time_and_is_used_again_when_i
         }
         assert!(broker.check().await.is_err());
     }
-    let fresh = publish_at_last(&broker, Queue::Light).await;
-    hear_of(&mut consumer, fresh).await;
+    let fresh = publish_with_retries(&broker, Queue::Light).await;
+    take_until(&mut consumer, fresh).await;
     rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rabbitmq_short_of_memory_takes_no_messages_and_goes_on_delivering() {
-    let rabbit = Rabbit::new(QueueType::Quorum);
+async fn rabbitmq_short_of_memory_takes_no_messages_and_keeps_delivering() {
+    let rabbit = RabbitNamespace::new(QueueType::Quorum);
     let broker = rabbit.open();
     let mut consumer = broker.consume(Queue::Light, 2).await.unwrap();
     assert_eq!(broker.publish(&messages(Queue::Light, 6)).await, [true; 6]);
@@ -198,13 +198,13 @@ async fn rabbitmq_short_of_memory_takes_no_messages_and_goes_on_delivering() {
         consumer.ack(&tags(&second)).await.unwrap();
         take(&mut consumer, 2).await;
     }
-    publish_at_last(&broker, Queue::Light).await;
+    publish_with_retries(&broker, Queue::Light).await;
     broker.check().await.expect("well again");
     rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_that_is_killed_is_missed_for_moments_and_used_again() {
+async fn a_killed_redis_is_missed_briefly_and_used_again() {
     let view_cache = RedisViewCache::open(&redis_config()).unwrap();
     let mut changes = view_cache.changes().await.unwrap();
     let [before, after] = [view(1), view(1)];

@@ -35,7 +35,7 @@ struct Weather {
 pub struct Proxy {
     pub port: u16,
     weather: watch::Sender<Weather>,
-    knocks: Arc<AtomicU64>,
+    connection_count: Arc<AtomicU64>,
     serving: JoinSet<()>,
 }
 
@@ -45,9 +45,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let weather = watch::Sender::new(Weather::default());
-        let (mut serving, knocks) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
-        serving.spawn(serve(listener, server, weather.clone(), Arc::clone(&knocks)));
-        Self { port, weather, knocks, serving }
+        let (mut serving, connection_count) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
+        serving.spawn(serve(listener, server, weather.clone(), Arc::clone(&connection_count)));
+        Self { port, weather, connection_count, serving }
     }
 
     /// Closes every connection.
@@ -79,8 +79,8 @@ impl Proxy {
     }
 
     /// How many connections came, those included that were closed at once.
-    pub fn knocks(&self) -> u64 {
-        self.knocks.load(SeqCst)
+    pub fn connection_count(&self) -> u64 {
+        self.connection_count.load(SeqCst)
     }
 }
 
@@ -88,12 +88,12 @@ async fn serve(
     listener: TcpListener,
     server: SocketAddr,
     weather: watch::Sender<Weather>,
-    knocks: Arc<AtomicU64>,
+    connection_count: Arc<AtomicU64>,
 ) {
     let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.unwrap();
-        knocks.fetch_add(1, SeqCst);
+        connection_count.fetch_add(1, SeqCst);
         let weather = weather.subscribe();
         // Of the moment that it was let in, so that what befalls it while it is being joined befalls it.
         let born = *weather.borrow();

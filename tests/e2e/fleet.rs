@@ -1,7 +1,7 @@
 //! Production parts and separate processes: `serve` and any number of `work`.
 
-mod away;
-mod bells;
+mod database_outage;
+mod task_messages;
 
 use std::{path::Path, process::Command};
 
@@ -243,7 +243,7 @@ fn a_schedule_fires_once_for_each_due_time_with_two_servers_and_its_job_names_it
 }
 
 #[test]
-fn without_redis_the_same_answers_come_from_postgres() {
+fn without_redis_postgres_gives_the_same_answers() {
     let mut fleet = Fleet::start();
     let (_serve, api) = fleet.serve();
     let _work = fleet.work();
@@ -297,7 +297,7 @@ fn a_composition_is_rendered_by_a_fleet() {
 }
 
 #[test]
-fn check_says_of_each_part_whether_it_is_there() {
+fn check_reports_whether_each_dependency_is_reachable() {
     let fleet = Fleet::start();
     let check = || {
         serde_json::from_slice(&run(fleet.spool(&["check", "--json"])).stdout)
@@ -332,7 +332,7 @@ fn check_says_of_each_part_whether_it_is_there() {
 }
 
 #[test]
-fn a_worker_keeps_files_near_that_are_on_another_disk_and_shows_its_caches_and_pools() {
+fn a_worker_caches_files_of_another_disk_and_shows_its_caches_and_pools() {
     let fleet = Fleet::start();
     let (_serve, api) = fleet.serve();
     // Another file system than that of the artifacts, on any Linux.

@@ -9,10 +9,10 @@ use std::{
 };
 
 use crate::{
-    member::{Member, Start},
-    place::{Database, Folder, free_port, service},
+    environment::{Database, Folder, free_port, service},
+    fleet_process::{FleetProcess, Start},
     proxy::Proxy,
-    schedule::{Part, Place, Shape},
+    schedule::{ProcessIndex, ServerKind, Shape},
 };
 
 /// Slots of each worker, of every queue.
@@ -24,7 +24,7 @@ pub struct Fleet {
     pub database: Database,
     pub folder: Folder,
     pub addresses: Vec<String>,
-    members: Vec<Arc<Member>>,
+    members: Vec<Arc<FleetProcess>>,
 }
 
 /// The program under test.
@@ -85,9 +85,9 @@ impl Fleet {
         let mut variables: BTreeMap<String, OsString> = BTreeMap::new();
         let mut proxies = BTreeMap::new();
         let urls = [
-            (Part::Postgres, "SPOOL_DATABASE_URL", self.database.url.clone()),
-            (Part::RabbitMq, "SPOOL_AMQP_URL", service("SPOOL_AMQP_URL")),
-            (Part::Redis, "SPOOL_REDIS_URL", service("SPOOL_REDIS_URL")),
+            (ServerKind::Postgres, "SPOOL_DATABASE_URL", self.database.url.clone()),
+            (ServerKind::RabbitMq, "SPOOL_AMQP_URL", service("SPOOL_AMQP_URL")),
+            (ServerKind::Redis, "SPOOL_REDIS_URL", service("SPOOL_REDIS_URL")),
         ];
         for (part, variable, url) in urls {
             let (url, before) = through_proxies(&url).await;
@@ -107,10 +107,10 @@ impl Fleet {
         variables.extend(settings.map(|(name, value)| (name.to_owned(), value)));
         variables.insert("SPOOL_LOG".to_owned(), "info".into());
         let start = Start { name, program, arguments, variables, works };
-        self.members.push(Member::keep(start, path, proxies));
+        self.members.push(FleetProcess::keep(start, path, proxies));
     }
 
-    pub fn member(&self, place: Place) -> &Arc<Member> {
+    pub fn member(&self, place: ProcessIndex) -> &Arc<FleetProcess> {
         &self.members[place]
     }
 

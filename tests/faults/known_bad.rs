@@ -19,25 +19,25 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     audit,
+    builders::{job, succeeded},
+    environment::Database,
     fleet::Fleet,
-    inflict::on_queues,
+    inject::on_queues,
     load::Clients,
-    place::Database,
-    reckoning::all_settled,
     schedule::Shape,
-    work::{job, succeeded},
+    verification::all_settled,
 };
 
 /// After a restart of the server no lease is judged for a while.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A store with one job, and workers that are played by hand.
-struct Stage {
+struct HandPlayedStore {
     database: Database,
     store: PgStore,
 }
 
-impl Stage {
+impl HandPlayedStore {
     async fn set(name: &str) -> Self {
         let database = Database::watched(&format!("faults_{name}_{}", std::process::id())).await;
         let store = postgres::connect(&database.url, PgOptions::default()).await.expect("a store");
@@ -100,7 +100,7 @@ impl Stage {
 }
 
 /// Two workers have the task one after the other, and the first one comes back.
-async fn a_worker_comes_back(stage: &Stage) -> Settled {
+async fn a_worker_comes_back(stage: &HandPlayedStore) -> Settled {
     let (first, claim) = stage.claim().await;
     stage.lose().await;
     let (second, newer) = stage.claim().await;
@@ -109,55 +109,55 @@ async fn a_worker_comes_back(stage: &Stage) -> Settled {
     late
 }
 
-fn tells(faults: &[String], of: &str) {
+fn assert_finds(faults: &[String], of: &str) {
     assert!(faults.iter().any(|fault| fault.contains(of)), "`{of}` is not among {faults:?}");
 }
 
 #[tokio::test]
 async fn with_every_mechanism_in_place_nothing_is_found() {
-    let stage = Stage::set("whole").await;
+    let stage = HandPlayedStore::set("whole").await;
     assert_eq!(a_worker_comes_back(&stage).await, Settled::Stale);
     assert_eq!(stage.end().await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_settle_without_the_fence_is_found() {
-    let stage = Stage::set("fence").await;
+    let stage = HandPlayedStore::set("fence").await;
     stage
         .database
         .spoil("settle_solo", " AND x.worker = worker_id AND x.fence = u.fence", "")
         .await;
     assert_eq!(a_worker_comes_back(&stage).await, Settled::Counted);
-    tells(&stage.end().await, "was ended by");
+    assert_finds(&stage.end().await, "was ended by");
 }
 
 #[tokio::test]
 async fn a_claim_that_does_not_raise_the_fence_is_found() {
-    let stage = Stage::set("claim").await;
+    let stage = HandPlayedStore::set("claim").await;
     stage.database.spoil("claim", "fence = t.fence + 1", "fence = t.fence").await;
     a_worker_comes_back(&stage).await;
-    tells(&stage.end().await, "a claim left the fence");
+    assert_finds(&stage.end().await, "a claim left the fence");
 }
 
 #[tokio::test]
 async fn a_live_lease_that_is_taken_away_is_found() {
-    let stage = Stage::set("lease").await;
+    let stage = HandPlayedStore::set("lease").await;
     stage.database.spoil("sweep", "lease_until < at", "lease_until < at + 3600000").await;
     stage.claim().await;
     stage.sweep_until_lost().await;
-    tells(&stage.end().await, "a live lease was ended");
+    assert_finds(&stage.end().await, "a live lease was ended");
 }
 
 #[tokio::test]
 async fn a_job_that_settles_in_part_is_found() {
-    let stage = Stage::set("part").await;
+    let stage = HandPlayedStore::set("part").await;
     stage
         .database
         .spoil("settle_solo", "status = 'succeeded', finished_at = at", "status = j.status")
         .await;
     let (worker, claim) = stage.claim().await;
     stage.settle(worker, &claim).await;
-    tells(&stage.end().await, "is queued");
+    assert_finds(&stage.end().await, "is queued");
 }
 
 /// Nobody judges leases and nobody misses task messages: the work of a killed worker, and the messages of a purged queue, are lost for good.

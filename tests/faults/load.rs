@@ -36,7 +36,7 @@ pub enum Expect {
 
 /// How a call is repeated although its answer was clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Twice {
+enum Repetition {
     Never,
     Afterwards,
     AtOnce,
@@ -50,7 +50,7 @@ pub struct Order {
     pub to: &'static str,
     body: Value,
     key: String,
-    twice: Twice,
+    twice: Repetition,
     /// It is put off by so many seconds from when it is posted.
     due_in: Option<i64>,
     cancel: bool,
@@ -71,9 +71,9 @@ pub fn orders(seed: u64, jobs: usize, window: Duration) -> Vec<Order> {
         order.at = window.mul_f64(count as f64 / jobs as f64);
         order.key = format!("{seed}-{count}");
         order.twice = match die.random_range(0..20) {
-            0 => Twice::Afterwards,
-            1 => Twice::AtOnce,
-            _ => Twice::Never,
+            0 => Repetition::Afterwards,
+            1 => Repetition::AtOnce,
+            _ => Repetition::Never,
         };
         count += order.expect.len();
         orders.push(order);
@@ -99,7 +99,7 @@ fn single(die: &mut SmallRng, n: usize) -> Order {
         to: "jobs",
         body,
         key: String::new(),
-        twice: Twice::Never,
+        twice: Repetition::Never,
         due_in,
         cancel,
         expect: vec![expect],
@@ -138,7 +138,7 @@ fn batch(die: &mut SmallRng, n: usize) -> Order {
         to: "batches",
         body,
         key: String::new(),
-        twice: Twice::Never,
+        twice: Repetition::Never,
         due_in: None,
         cancel,
         expect,
@@ -272,13 +272,13 @@ impl Clients {
             order.body["runAt"] = json!(due.to_string());
         }
         let id = match order.twice {
-            Twice::Never => self.post(&order).await,
-            Twice::Afterwards => {
+            Repetition::Never => self.post(&order).await,
+            Repetition::Afterwards => {
                 let first = self.post(&order).await;
                 assert_eq!(self.post(&order).await, first, "a key names one job: {}", order.key);
                 first
             }
-            Twice::AtOnce => {
+            Repetition::AtOnce => {
                 let (first, second) = tokio::join!(self.post(&order), self.post(&order));
                 assert_eq!(first, second, "a key names one job: {}", order.key);
                 first

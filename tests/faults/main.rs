@@ -11,19 +11,19 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod audit;
+#[path = "../conformance/store/builders.rs"]
+#[allow(dead_code, reason = "the suite of the Store uses the rest")]
+mod builders;
+mod environment;
 mod fleet;
-mod inflict;
+mod fleet_process;
+mod inject;
 mod known_bad;
 mod load;
-mod member;
 mod mixed;
-mod place;
 #[path = "../conformance/proxy.rs"]
 #[allow(dead_code, reason = "the suite of the adapters uses the rest")]
 mod proxy;
-mod reckoning;
 mod schedule;
 mod storm;
-#[path = "../conformance/store/work.rs"]
-#[allow(dead_code, reason = "the suite of the Store uses the rest")]
-mod work;
+mod verification;

@@ -15,11 +15,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     audit,
+    builders::job,
+    environment::service,
     fleet::{Fleet, program},
     load::Clients,
-    place::service,
-    reckoning::all_settled,
-    work::job,
+    verification::all_settled,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +38,7 @@ const LATER: &str = "
         VALUES ('schema/9999_later.sql', 'later', now());";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_lives_with_a_later_schema_and_with_doorbells_of_a_later_version() {
+async fn a_worker_accepts_a_later_schema_and_task_messages_of_a_later_version() {
     let mut fleet = Fleet::prepare("mixed-later").await;
     audit::execute(&fleet.database.url, LATER).await.expect("a later migration");
     fleet.add_worker(program()).await;

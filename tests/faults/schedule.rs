@@ -6,7 +6,7 @@ use rand::{Rng, RngExt, SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
 /// Which of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub enum ServerKind {
     Postgres,
     RabbitMq,
     Redis,
@@ -14,38 +14,38 @@ pub enum Part {
 
 /// What befalls a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blow {
+pub enum NodeFault {
     Kill,
     Freeze,
     CutOff,
 }
 
 /// A process of the fleet, by its place in it.
-pub type Place = usize;
+pub type ProcessIndex = usize;
 
 /// Something that breaks. A time is how long it stays broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// `kill -9`; another is started after a while.
-    Kill(Place, Duration),
+    Kill(ProcessIndex, Duration),
     /// `SIGSTOP`, and `SIGCONT` after more than a lease.
-    Freeze(Place, Duration),
+    Freeze(ProcessIndex, Duration),
     /// `SIGTERM`; it must end in order, and another is started.
-    Drain(Place),
+    Drain(ProcessIndex),
     /// All connections between a process and a server are closed.
-    Cut(Place, Part),
+    Cut(ProcessIndex, ServerKind),
     /// They stay open and carry nothing any more.
-    HalfOpen(Place, Part),
+    HalfOpen(ProcessIndex, ServerKind),
     /// They are closed, and new ones too, for a while.
-    Unreachable(Place, Part, Duration),
+    Unreachable(ProcessIndex, ServerKind, Duration),
     /// A server is stopped in order and started.
-    Restart(Part),
+    Restart(ServerKind),
     /// A server is killed and started.
-    Crash(Part, Duration),
+    Crash(ServerKind, Duration),
     /// RabbitMQ is there and does not answer.
     Silence(Duration),
     /// The node of a cluster that leads a queue is killed, frozen, or cut off from the others.
-    Leader(Blow, Duration),
+    Leader(NodeFault, Duration),
     /// All messages of all queues are thrown away.
     Purge,
     /// All queues are deleted.
@@ -59,8 +59,8 @@ pub enum Fault {
 /// What a fault needs for itself while it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    Process(Place),
-    Server(Part),
+    Process(ProcessIndex),
+    Server(ServerKind),
 }
 
 impl Fault {
@@ -75,17 +75,17 @@ impl Fault {
             }
             Self::Restart(part) | Self::Crash(part, _) => Target::Server(part),
             Self::Silence(_) | Self::Leader(..) | Self::Purge | Self::DeleteQueues => {
-                Target::Server(Part::RabbitMq)
+                Target::Server(ServerKind::RabbitMq)
             }
-            Self::TerminateBackends => Target::Server(Part::Postgres),
-            Self::Flush => Target::Server(Part::Redis),
+            Self::TerminateBackends => Target::Server(ServerKind::Postgres),
+            Self::Flush => Target::Server(ServerKind::Redis),
         }
     }
 
     /// About how long it lasts, the way back included.
     fn lasts(self) -> Duration {
         let on_top = match self {
-            Self::Restart(Part::RabbitMq) | Self::Crash(Part::RabbitMq, _) => 12,
+            Self::Restart(ServerKind::RabbitMq) | Self::Crash(ServerKind::RabbitMq, _) => 12,
             Self::Leader(..) => 20,
             Self::Restart(_) | Self::Crash(..) => 4,
             _ => 1,
@@ -116,9 +116,9 @@ impl Fault {
             Self::Restart(part) => format!("{part}: restart"),
             Self::Crash(part, _) => format!("{part}: kill -9"),
             Self::Silence(_) => "RabbitMQ: SIGSTOP".to_owned(),
-            Self::Leader(Blow::Kill, _) => "RabbitMQ: leader kill -9".to_owned(),
-            Self::Leader(Blow::Freeze, _) => "RabbitMQ: leader SIGSTOP".to_owned(),
-            Self::Leader(Blow::CutOff, _) => "RabbitMQ: leader cut off".to_owned(),
+            Self::Leader(NodeFault::Kill, _) => "RabbitMQ: leader kill -9".to_owned(),
+            Self::Leader(NodeFault::Freeze, _) => "RabbitMQ: leader SIGSTOP".to_owned(),
+            Self::Leader(NodeFault::CutOff, _) => "RabbitMQ: leader cut off".to_owned(),
             Self::Purge => "RabbitMQ: queues purged".to_owned(),
             Self::DeleteQueues => "RabbitMQ: queues deleted".to_owned(),
             Self::TerminateBackends => "PostgreSQL: backends terminated".to_owned(),
@@ -127,7 +127,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for ServerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Postgres => "PostgreSQL",
@@ -147,15 +147,15 @@ pub struct Shape {
 }
 
 impl Shape {
-    fn worker(self, die: &mut impl Rng) -> Place {
+    fn worker(self, die: &mut impl Rng) -> ProcessIndex {
         self.producers + die.random_range(0..self.workers)
     }
 
-    fn producer(self, die: &mut impl Rng) -> Place {
+    fn producer(self, die: &mut impl Rng) -> ProcessIndex {
         die.random_range(0..self.producers)
     }
 
-    fn anyone(self, die: &mut impl Rng) -> Place {
+    fn anyone(self, die: &mut impl Rng) -> ProcessIndex {
         die.random_range(0..self.producers + self.workers)
     }
 }
@@ -172,18 +172,18 @@ fn deck(shape: Shape, die: &mut impl Rng) -> Vec<Fault> {
         Fault::Freeze(shape.worker(die), seconds(die, 11, 15)),
         Fault::Freeze(shape.producer(die), seconds(die, 11, 15)),
         Fault::Drain(shape.anyone(die)),
-        Fault::Restart(Part::RabbitMq),
-        Fault::Crash(Part::RabbitMq, seconds(die, 0, 3)),
-        Fault::Restart(Part::Postgres),
-        Fault::Crash(Part::Postgres, seconds(die, 0, 3)),
-        Fault::Crash(Part::Redis, seconds(die, 0, 6)),
+        Fault::Restart(ServerKind::RabbitMq),
+        Fault::Crash(ServerKind::RabbitMq, seconds(die, 0, 3)),
+        Fault::Restart(ServerKind::Postgres),
+        Fault::Crash(ServerKind::Postgres, seconds(die, 0, 3)),
+        Fault::Crash(ServerKind::Redis, seconds(die, 0, 6)),
         Fault::Silence(seconds(die, 2, 9)),
         Fault::Purge,
         Fault::DeleteQueues,
         Fault::TerminateBackends,
         Fault::Flush,
     ];
-    for part in [Part::Postgres, Part::RabbitMq, Part::Redis] {
+    for part in [ServerKind::Postgres, ServerKind::RabbitMq, ServerKind::Redis] {
         deck.push(Fault::Cut(shape.anyone(die), part));
         deck.push(Fault::HalfOpen(shape.anyone(die), part));
         deck.push(Fault::Unreachable(shape.anyone(die), part, seconds(die, 1, 7)));
@@ -192,12 +192,12 @@ fn deck(shape: Shape, die: &mut impl Rng) -> Vec<Fault> {
         deck.retain(|fault| {
             !matches!(
                 fault,
-                Fault::Restart(Part::RabbitMq)
-                    | Fault::Crash(Part::RabbitMq, _)
+                Fault::Restart(ServerKind::RabbitMq)
+                    | Fault::Crash(ServerKind::RabbitMq, _)
                     | Fault::Silence(_)
             )
         });
-        for blow in [Blow::Kill, Blow::Freeze, Blow::CutOff] {
+        for blow in [NodeFault::Kill, NodeFault::Freeze, NodeFault::CutOff] {
             deck.push(Fault::Leader(blow, seconds(die, 3, 15)));
         }
     }

@@ -12,12 +12,12 @@ use std::{
 
 use crate::{
     audit,
+    environment::RestoredServers,
     fleet::Fleet,
-    inflict::inflict,
+    inject::inject,
     load::{Clients, orders},
-    place::Mended,
-    reckoning::{all_settled, reckon},
     schedule::{Fault, Shape, schedule},
+    verification::{all_settled, verify},
 };
 
 /// What the suite breaks, and when, unless told otherwise: the same each time, so that a change is what made a difference.
@@ -56,11 +56,11 @@ impl Settings {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_accepted_settles_once_whatever_dies() {
+async fn accepted_work_settles_once_whatever_dies() {
     let settings = Settings::read();
     let seed = settings.seed;
     eprintln!("seed {seed}: replay it with FAULTS_SEED={seed}, or scripts/faults --seed {seed}");
-    let _mended = Mended;
+    let _mended = RestoredServers;
     let fleet = Arc::new(Fleet::start(&format!("seed-{seed}"), settings.shape).await);
     let clients = Clients::of(&fleet.addresses);
     let faults = schedule(seed, settings.shape, settings.window);
@@ -68,14 +68,14 @@ async fn what_was_accepted_settles_once_whatever_dies() {
     eprintln!("{} calls, {} faults in {:?}", orders.len(), faults.len(), settings.window);
 
     let (accepted, last_fault) = tokio::join!(clients.place(orders), async {
-        inflict(&fleet, &faults).await;
+        inject(&fleet, &faults).await;
         tokio::time::Instant::now()
     });
     let settled = all_settled(&fleet.database.url, SETTLED_WITHIN).await;
     let after = last_fault.elapsed();
     let mut wrong: Vec<String> = settled.err().into_iter().collect();
     if wrong.is_empty() {
-        wrong = reckon(&fleet.database.url, &clients, &accepted).await;
+        wrong = verify(&fleet.database.url, &clients, &accepted).await;
     }
     let url = &fleet.database.url;
     let jobs: usize = accepted.iter().map(|accepted| accepted.order.expect.len()).sum();

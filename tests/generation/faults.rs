@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use crate::{
+    dev_server::{DevServer, guarded, provided},
     server::{Server, wav},
-    stand::{Stand, guarded, provided},
 };
 
 /// What is asked for: a kind that needs the endpoint, and its input with the fault where the server looks for it.
@@ -109,10 +109,10 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn every_fault_of_every_provider_has_its_end() {
+fn every_fault_of_every_provider_has_its_outcome() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     std::fs::write(data.path().join("recording.wav"), wav(1_500)).unwrap();
-    let stand = Stand::start(
+    let dev = DevServer::start(
         data.path(),
         &guarded(&server, "breaker_failures = 1000\ntimeout_seconds = 12"),
         &[],
@@ -121,11 +121,11 @@ fn every_fault_of_every_provider_has_its_end() {
         .iter()
         .map(|(endpoint, fault, ..)| {
             let (kind, input) = ask(endpoint, fault);
-            stand.submit_once(kind, input)
+            dev.submit_once(kind, input)
         })
         .collect();
     for ((endpoint, fault, end, sentence, requests), id) in CASES.iter().zip(jobs) {
-        let (named, job) = (format!("{fault} of {endpoint}"), stand.api.settled(&id));
+        let (named, job) = (format!("{fault} of {endpoint}"), dev.api.settled(&id));
         match end {
             None => assert_eq!(job["status"], "succeeded", "{named}: {job}"),
             Some((code, class)) => {
@@ -148,21 +148,21 @@ fn every_fault_of_every_provider_has_its_end() {
         );
     }
     assert!(
-        stand.metric("spool_provider_calls_total{outcome=\"ok\",provider=\"openai\"}").unwrap()
+        dev.metric("spool_provider_calls_total{outcome=\"ok\",provider=\"openai\"}").unwrap()
             >= 8.0
     );
-    assert_eq!(stand.metric("spool_provider_connections{provider=\"openai\"}"), Some(0.0));
+    assert_eq!(dev.metric("spool_provider_connections{provider=\"openai\"}"), Some(0.0));
 }
 
 #[test]
 fn the_idempotency_key_is_the_same_in_every_attempt_and_another_for_another_task() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &guarded(&server, "breaker_failures = 1000"), &[]);
+    let dev = DevServer::start(data.path(), &guarded(&server, "breaker_failures = 1000"), &[]);
     let ask = |topic: &str| json!({"kind": "hook", "input": {"topic": topic}, "maxAttempts": 2});
-    let answer = stand.api.post("/v1/jobs", &ask("fault:always-500 one"));
-    let other = stand.api.post("/v1/jobs", &ask("fault:always-500 other"));
+    let answer = dev.api.post("/v1/jobs", &ask("fault:always-500 one"));
+    let other = dev.api.post("/v1/jobs", &ask("fault:always-500 other"));
     for answer in [&answer, &other] {
-        assert_eq!(stand.api.settled(answer.body["id"].as_str().unwrap())["status"], "failed");
+        assert_eq!(dev.api.settled(answer.body["id"].as_str().unwrap())["status"], "failed");
     }
     let keys = |text: &str| {
         server.calls(text).into_iter().map(|call| call.idempotency).collect::<Vec<_>>()
@@ -174,15 +174,15 @@ fn the_idempotency_key_is_the_same_in_every_attempt_and_another_for_another_task
 }
 
 #[test]
-fn a_provider_that_keeps_failing_is_left_alone_and_the_next_of_the_chain_is_asked() {
+fn a_failing_provider_is_skipped_and_the_next_of_the_chain_is_called() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     let services = guarded(&server, "breaker_failures = 3\nbreaker_seconds = 60");
     let config = format!("[providers]\ntext = [\"openai\", \"offline\"]\n\n{services}");
-    let stand = Stand::start(data.path(), &config, &[]);
-    let first = stand.once("hook", json!({"topic": "fault:always-500 first"}));
+    let dev = DevServer::start(data.path(), &config, &[]);
+    let first = dev.once("hook", json!({"topic": "fault:always-500 first"}));
     assert_eq!(first["result"]["made"]["provider"], "offline", "{first}");
-    assert_eq!(stand.metric("spool_provider_breaker{provider=\"openai\"}"), Some(2.0));
-    let second = stand.once("hook", json!({"topic": "zebras"}));
+    assert_eq!(dev.metric("spool_provider_breaker{provider=\"openai\"}"), Some(2.0));
+    let second = dev.once("hook", json!({"topic": "zebras"}));
     assert_eq!(second["result"]["made"]["provider"], "offline", "{second}");
     assert_eq!(server.calls("zebras").len(), 0, "an open breaker lets nothing through");
 }
@@ -190,7 +190,7 @@ fn a_provider_that_keeps_failing_is_left_alone_and_the_next_of_the_chain_is_aske
 #[test]
 fn fifty_videos_of_thirty_inputs_with_five_bad_ones_make_thirty_sets_of_calls() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    let dev = DevServer::start(data.path(), &provided(&server), &[]);
     // Short voices, so that the renders behind them are short.
     let video =
         |topic: &str| json!({"kind": "video", "input": {"topic": topic, "resolution": "preview"}});
@@ -199,12 +199,12 @@ fn fifty_videos_of_thirty_inputs_with_five_bad_ones_make_thirty_sets_of_calls() 
     jobs.extend([video(""), video("fault:bad-request"), video("fault:schema")]);
     jobs.push(json!({"kind": "video", "input": {"topic": "a", "duration": 1, "voice": "../x"}}));
     jobs.push(json!({"kind": "video", "input": {"topic": "a", "aspectRatio": "2:1"}}));
-    let batch = stand.api.post("/v1/batches", &json!({"jobs": jobs}));
+    let batch = dev.api.post("/v1/batches", &json!({"jobs": jobs}));
     assert_eq!(batch.status, 202, "{}", batch.body);
     let id = batch.body["id"].as_str().unwrap();
-    let counts = settled_in_time(&stand, id);
+    let counts = settled_in_time(&dev, id);
     assert_eq!(counts, json!({"total": 50, "fulfilled": 45, "rejected": 5, "pending": 0}));
-    let items = stand.api.batch_results(id);
+    let items = dev.api.batch_results(id);
     assert!(
         items[..45]
             .iter()
@@ -222,10 +222,10 @@ fn fifty_videos_of_thirty_inputs_with_five_bad_ones_make_thirty_sets_of_calls() 
 }
 
 /// Thirty videos take longer than the usual patience on a busy machine.
-fn settled_in_time(stand: &Stand, id: &str) -> Value {
+fn settled_in_time(dev: &DevServer, id: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(200);
     loop {
-        let batch = stand.api.get(&format!("/v1/batches/{id}")).body;
+        let batch = dev.api.get(&format!("/v1/batches/{id}")).body;
         if batch["status"] == "settled" {
             return batch["counts"].clone();
         }

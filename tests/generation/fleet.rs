@@ -104,7 +104,7 @@ fn ran(api: &Api, id: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_kind_of_generation_works_on_a_fleet_and_a_video_is_found_again() {
+fn every_kind_of_generation_works_on_a_fleet_and_a_video_is_cached() {
     let fleet = Fleet::start();
     std::fs::write(fleet.folder.path().join("recording.wav"), wav(1_500)).unwrap();
     let (_serve, api) = fleet.serve();

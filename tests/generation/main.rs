@@ -7,13 +7,13 @@ mod client;
 #[path = "../e2e/process.rs"]
 mod process;
 
-mod answers;
+mod caching;
+mod connection_pools;
+mod dev_server;
 mod faults;
 mod fleet;
 mod offline;
-mod pools;
+mod provider_answers;
 mod recordings;
-mod remembered;
 mod server;
 mod settings;
-mod stand;

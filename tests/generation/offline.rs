@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::{server::wav, stand::Stand};
+use crate::{dev_server::DevServer, server::wav};
 
 fn scene(text: &str, picture: &str) -> Value {
     json!({"text": text, "picture": picture})
@@ -20,12 +20,12 @@ fn video(middle: &str) -> Value {
 }
 
 #[test]
-fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
+fn a_topic_becomes_a_video_that_is_cached_as_a_whole() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
+    let dev = DevServer::start(data.path(), "", &[]);
     let input =
         json!({"topic": "Tides", "duration": 12, "resolution": "preview", "aspectRatio": "1:1"});
-    let first = stand.api.run("video", input.clone());
+    let first = dev.api.run("video", input.clone());
     assert_eq!(first["status"], "succeeded", "{first}");
     let result = &first["result"];
     for member in [
@@ -51,19 +51,19 @@ fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
     assert_eq!(&file[4..8], b"ftyp");
     assert!(std::fs::metadata(result["thumbnail"]["path"].as_str().unwrap()).unwrap().len() > 500);
 
-    let id = stand.api.submit("video", input);
-    let again = stand.api.settled(&id);
-    assert_eq!(stand.ran(&id), Vec::<String>::new(), "all is found");
+    let id = dev.api.submit("video", input);
+    let again = dev.api.settled(&id);
+    assert_eq!(dev.ran(&id), Vec::<String>::new(), "all is found");
     assert_eq!(again["result"]["artifact"], result["artifact"]);
     // The script of the result given back is the same video; with one sentence changed, that scene is made again.
     let given = |script: &Value| {
-        let id = stand.api.submit(
+        let id = dev.api.submit(
             "video",
             json!({"script": script, "resolution": "preview", "aspectRatio": "1:1"}),
         );
-        let job = stand.api.settled(&id);
+        let job = dev.api.settled(&id);
         assert_eq!(job["status"], "succeeded", "{job}");
-        (job["result"]["artifact"].clone(), stand.ran(&id))
+        (job["result"]["artifact"].clone(), dev.ran(&id))
     };
     let mut script = result["script"].clone();
     assert_eq!(given(&script), (result["artifact"].clone(), Vec::new()));
@@ -74,21 +74,21 @@ fn a_topic_becomes_a_video_that_is_found_again_as_a_whole() {
 }
 
 #[test]
-fn a_changed_scene_costs_its_speech_its_segments_and_the_sound() {
+fn a_changed_scene_runs_its_speech_its_segments_and_the_sound_again() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
-    let first = stand.api.run("video", video("The moon pulls it."));
+    let dev = DevServer::start(data.path(), "", &[]);
+    let first = dev.api.run("video", video("The moon pulls it."));
     assert_eq!(first["status"], "succeeded", "{first}");
     let id =
-        stand.api.submit("video", video("It is the moon, which pulls at all the water there is."));
-    let edited = stand.api.settled(&id);
+        dev.api.submit("video", video("It is the moon, which pulls at all the water there is."));
+    let edited = dev.api.settled(&id);
     assert_eq!(edited["status"], "succeeded", "{edited}");
     assert_ne!(edited["result"]["duration"], first["result"]["duration"]);
-    let ran = stand.ran(&id);
+    let ran = dev.ran(&id);
     let segments: Vec<&String> = ran.iter().filter(|name| name.starts_with("segment-")).collect();
     let others: Vec<&String> = ran.iter().filter(|name| !name.starts_with("segment-")).collect();
     assert_eq!(others, ["assemble", "sound", "speech-2"], "{ran:?}");
-    let all = stand.tasks(&id).iter().filter(|task| task["kind"] == "segment").count();
+    let all = dev.tasks(&id).iter().filter(|task| task["kind"] == "segment").count();
     assert!(!segments.is_empty() && segments.len() + 2 <= all, "{segments:?} of {all}");
     assert!(
         !segments.iter().any(|name| *name == "segment-1"),
@@ -96,22 +96,22 @@ fn a_changed_scene_costs_its_speech_its_segments_and_the_sound() {
     );
 
     // The composition of the result renders to the same file without rendering anything.
-    let id = stand.api.submit("render", edited["result"]["composition"].clone());
-    let rendered = stand.api.settled(&id);
+    let id = dev.api.submit("render", edited["result"]["composition"].clone());
+    let rendered = dev.api.settled(&id);
     assert_eq!(rendered["result"]["artifact"], edited["result"]["artifact"], "{rendered}");
     assert_eq!(rendered["result"]["segments"]["rendered"], 0);
 }
 
 #[test]
-fn other_words_in_the_script_of_a_result_leave_every_picture() {
+fn other_words_in_the_script_of_a_result_keep_every_picture() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
+    let dev = DevServer::start(data.path(), "", &[]);
     let scenes = json!([{"text": "The sea rises."}, {"text": "The moon pulls it."}, {"text": "That is all."}]);
     let run = |script: Value| {
-        let id = stand.api.submit("video", json!({"script": script, "resolution": "preview"}));
-        let job = stand.api.settled(&id);
+        let id = dev.api.submit("video", json!({"script": script, "resolution": "preview"}));
+        let job = dev.api.settled(&id);
         assert_eq!(job["status"], "succeeded", "{job}");
-        (job["result"]["script"].clone(), stand.ran(&id))
+        (job["result"]["script"].clone(), dev.ran(&id))
     };
     let own = json!({ "scenes": scenes });
     let (mut script, first) = run(own.clone());
@@ -134,18 +134,18 @@ fn other_words_in_the_script_of_a_result_leave_every_picture() {
 }
 
 #[test]
-fn an_edited_composition_renders_and_costs_what_was_edited() {
+fn an_edited_composition_renders_and_runs_only_the_edit() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
-    let made = stand.api.run("video", video("The moon pulls it."));
+    let dev = DevServer::start(data.path(), "", &[]);
+    let made = dev.api.run("video", video("The moon pulls it."));
     let composition = made["result"]["composition"].clone();
     let render = |composition: &Value| {
-        let id = stand.api.submit("render", composition.clone());
-        let job = stand.api.settled(&id);
+        let id = dev.api.submit("render", composition.clone());
+        let job = dev.api.settled(&id);
         assert_eq!(job["status"], "succeeded", "{job}");
         assert_ne!(job["result"]["artifact"], made["result"]["artifact"]);
-        let segments = stand.tasks(&id).iter().filter(|task| task["kind"] == "segment").count();
-        (stand.ran(&id), segments)
+        let segments = dev.tasks(&id).iter().filter(|task| task["kind"] == "segment").count();
+        (dev.ran(&id), segments)
     };
     // The caption of the last scene in another colour.
     let mut edited = composition.clone();
@@ -187,11 +187,11 @@ fn an_edited_composition_renders_and_costs_what_was_edited() {
 #[test]
 fn a_picture_may_move_without_a_seam_and_the_prompt_decides_it() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
+    let dev = DevServer::start(data.path(), "", &[]);
     let ask = |seed: Value| {
         let mut input = json!({"prompt": "a sea", "motion": true, "width": 96, "height": 64});
         input["seed"] = seed;
-        let job = stand.api.run("image", input);
+        let job = dev.api.run("image", input);
         assert_eq!(job["status"], "succeeded", "{job}");
         job["result"].clone()
     };
@@ -209,10 +209,10 @@ fn a_picture_may_move_without_a_seam_and_the_prompt_decides_it() {
 #[test]
 fn the_pictures_of_a_video_may_move() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
+    let dev = DevServer::start(data.path(), "", &[]);
     let script = json!({"scenes": [scene("The sea rises.", "a sea")]});
     let job =
-        stand.api.run("video", json!({"script": script, "motion": true, "resolution": "preview"}));
+        dev.api.run("video", json!({"script": script, "motion": true, "resolution": "preview"}));
     assert_eq!(job["status"], "succeeded", "{job}");
     let pictures =
         job["result"]["composition"]["timeline"]["tracks"][1]["clips"].as_array().unwrap();
@@ -224,12 +224,12 @@ fn the_pictures_of_a_video_may_move() {
 }
 
 #[test]
-fn clips_and_music_of_the_callers_are_shown_and_heard() {
+fn the_clips_and_music_of_the_caller_are_shown_and_heard() {
     let data = tempdir().unwrap();
     std::fs::write(data.path().join("music.wav"), wav(2_000)).unwrap();
     std::fs::write(data.path().join("other.wav"), wav(1_900)).unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
-    let clip = stand
+    let dev = DevServer::start(data.path(), "", &[]);
+    let clip = dev
         .api
         .run("image", json!({"prompt": "waves", "motion": true, "width": 96, "height": 160}));
     std::fs::copy(clip["result"]["path"].as_str().unwrap(), data.path().join("clip.mp4")).unwrap();
@@ -239,10 +239,10 @@ fn clips_and_music_of_the_callers_are_shown_and_heard() {
         input["script"]["scenes"][2]["clip"] =
             json!(format!("artifact://{}", clip["result"]["artifact"].as_str().unwrap()));
         input["music"] = json!(music);
-        let id = stand.api.submit("video", input);
-        let job = stand.api.settled(&id);
+        let id = dev.api.submit("video", input);
+        let job = dev.api.settled(&id);
         assert_eq!(job["status"], "succeeded", "{job}");
-        (job["result"].clone(), stand.ran(&id))
+        (job["result"].clone(), dev.ran(&id))
     };
     let (first, _) = ask("music.wav");
     let timeline = &first["composition"]["timeline"];
@@ -264,7 +264,7 @@ fn clips_and_music_of_the_callers_are_shown_and_heard() {
     assert_ne!(other["artifact"], first["artifact"]);
     assert_eq!(ran, ["assemble", "music", "picture-1", "picture-3", "sound"]);
     // A topic takes music as well.
-    let job = stand.api.run(
+    let job = dev.api.run(
         "video",
         json!({"topic": "Tides", "duration": 12, "resolution": "preview", "music": "music.wav"}),
     );
@@ -272,14 +272,14 @@ fn clips_and_music_of_the_callers_are_shown_and_heard() {
 }
 
 #[test]
-fn a_scene_that_fails_fails_the_video_is_left_out_or_gets_a_placeholder() {
+fn a_failed_scene_fails_the_video_is_left_out_or_gets_a_placeholder() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
+    let dev = DevServer::start(data.path(), "", &[]);
     let run = |on_error: &str| {
         let mut input = video("The moon pulls it.");
         input["script"]["scenes"][1]["clip"] = json!("missing.mp4");
         input["onSceneError"] = json!(on_error);
-        stand.api.run("video", input)
+        dev.api.run("video", input)
     };
     let failed = run("fail");
     assert_eq!(failed["status"], "failed", "{failed}");
@@ -299,14 +299,14 @@ fn a_scene_that_fails_fails_the_video_is_left_out_or_gets_a_placeholder() {
     std::fs::write(data.path().join("sound.wav"), wav(500)).unwrap();
     let mut input = video("The moon pulls it.");
     input["script"]["scenes"][1]["clip"] = json!("sound.wav");
-    let unseen = stand.api.run("video", input.clone());
+    let unseen = dev.api.run("video", input.clone());
     let detail = unseen["error"]["detail"].as_str().unwrap_or_else(|| panic!("{unseen}"));
     assert!(detail.starts_with("scene 2: the clip has no picture"), "{unseen}");
     input["onSceneError"] = json!("skip");
-    assert_eq!(scenes(&stand.api.run("video", input.clone())), scenes(&skipped));
+    assert_eq!(scenes(&dev.api.run("video", input.clone())), scenes(&skipped));
     let only = input["script"]["scenes"][1].clone();
     input["script"]["scenes"] = json!([only]);
-    let none = stand.api.run("video", input);
+    let none = dev.api.run("video", input);
     assert_eq!(
         (&none["error"]["code"], &none["error"]["class"]),
         (&json!("no_scene"), &json!("caller")),
@@ -315,11 +315,11 @@ fn a_scene_that_fails_fails_the_video_is_left_out_or_gets_a_placeholder() {
 }
 
 #[test]
-fn a_voice_and_an_outline_follow_the_language_and_the_writing() {
+fn a_voice_and_an_outline_follow_the_language_and_its_script() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
+    let dev = DevServer::start(data.path(), "", &[]);
     let voice = |input: Value| {
-        let job = stand.api.run("video", input);
+        let job = dev.api.run("video", input);
         assert_eq!(job["status"], "succeeded", "{job}");
         let speech = &job["result"]["composition"]["timeline"]["tracks"][2]["clips"][0]["asset"];
         (speech["voice"].as_str().unwrap().to_owned(), speech["text"].as_str().unwrap().to_owned())
@@ -338,9 +338,9 @@ fn a_voice_and_an_outline_follow_the_language_and_the_writing() {
 }
 
 #[test]
-fn a_batch_of_videos_settles_each_for_itself_and_runs_what_is_equal_once() {
+fn a_batch_settles_each_video_by_itself_and_runs_equal_tasks_once() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "", &[]);
+    let dev = DevServer::start(data.path(), "", &[]);
     let good = |index: usize| {
         let scenes = [scene(&format!("Number {}.", index % 3), "a sea")];
         json!({"kind": "video", "input": {"script": {"scenes": scenes}, "resolution": "preview"}})
@@ -348,18 +348,18 @@ fn a_batch_of_videos_settles_each_for_itself_and_runs_what_is_equal_once() {
     let mut jobs: Vec<Value> = (0..6).map(good).collect();
     jobs.push(json!({"kind": "video", "input": {"script": {"scenes": []}}}));
     jobs.push(json!({"kind": "video", "input": {"topic": "a", "voice": "../x"}}));
-    let batch = stand.api.post("/v1/batches", &json!({"jobs": jobs}));
+    let batch = dev.api.post("/v1/batches", &json!({"jobs": jobs}));
     assert_eq!(batch.status, 202, "{}", batch.body);
     let id = batch.body["id"].as_str().unwrap();
-    let counts = stand.api.batch_settled(id);
+    let counts = dev.api.batch_settled(id);
     assert_eq!((&counts["fulfilled"], &counts["rejected"]), (&json!(6), &json!(2)), "{counts}");
-    let items = stand.api.batch_results(id);
+    let items = dev.api.batch_results(id);
     let pointers: Vec<&Value> =
         items[6..].iter().map(|item| &item["reason"]["errors"][0]["pointer"]).collect();
     assert_eq!(pointers, [&json!("/input/script/scenes"), &json!("/input/voice")], "{items:?}");
     let ran: usize = items[..6]
         .iter()
-        .map(|item| stand.ran(item["jobId"].as_str().unwrap()))
+        .map(|item| dev.ran(item["jobId"].as_str().unwrap()))
         .map(|ran| ran.iter().filter(|name| name.starts_with("speech")).count())
         .sum();
     assert_eq!(ran, 3, "each text is spoken once");

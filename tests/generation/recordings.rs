@@ -4,17 +4,17 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use crate::{
+    dev_server::{DevServer, provided},
     server::{Server, wav},
-    stand::{Stand, provided},
 };
 
 #[test]
 fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     std::fs::write(data.path().join("recording.wav"), wav(1_500)).unwrap();
-    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    let dev = DevServer::start(data.path(), &provided(&server), &[]);
     let ask = |format: &str| {
-        let job = stand
+        let job = dev
             .once("subtitles", json!({"src": "recording.wav", "format": format, "language": "en"}));
         assert_eq!(job["status"], "succeeded", "{job}");
         job["result"].clone()
@@ -44,7 +44,7 @@ fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
         assert!(heard[0].body.contains(field), "{field}");
     }
     // Who only paints pictures that stand is not asked for one that moves.
-    let job = stand.once("image", json!({"prompt": "a sea", "motion": true}));
+    let job = dev.once("image", json!({"prompt": "a sea", "motion": true}));
     let detail = job["error"]["detail"].as_str().unwrap();
     assert!(
         job["error"]["code"] == "invalid_input"
@@ -53,45 +53,45 @@ fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
         "{job}"
     );
     assert_eq!(server.count("image"), 0);
-    let again = stand
+    let again = dev
         .api
         .submit("subtitles", json!({"src": "recording.wav", "format": "srt", "language": "en"}));
-    assert_eq!(stand.api.settled(&again)["result"], srt);
+    assert_eq!(dev.api.settled(&again)["result"], srt);
     assert_eq!(
-        stand.ran(&again),
+        dev.ran(&again),
         ["source"],
         "what was heard is remembered by the recording's content"
     );
 }
 
 #[test]
-fn a_film_is_listened_to_under_its_own_name_and_a_text_is_spoken_first() {
+fn a_film_is_transcribed_under_its_own_name_and_a_text_is_spoken_first() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(
+    let dev = DevServer::start(
         data.path(),
         &format!("[providers]\nimage = [\"offline\"]\n{}", provided(&server)),
         &[],
     );
     let film =
-        stand.once("image", json!({"prompt": "a film", "motion": true, "width": 64, "height": 64}));
+        dev.once("image", json!({"prompt": "a film", "motion": true, "width": 64, "height": 64}));
     let src = format!(
         "artifact://{}",
         film["result"]["artifact"].as_str().unwrap_or_else(|| panic!("{film}"))
     );
-    let job = stand.once("subtitles", json!({"src": src}));
+    let job = dev.once("subtitles", json!({"src": src}));
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(server.calls("filename=\"sound.mp4\"").len(), 1);
-    let job = stand.once("subtitles", json!({"speech": {"text": "Hello there."}}));
+    let job = dev.once("subtitles", json!({"speech": {"text": "Hello there."}}));
     assert_eq!(job["result"]["words"].as_array().map(Vec::len), Some(2), "{job}");
 }
 
 #[test]
-fn a_scene_nobody_could_speak_fails_the_video_is_left_out_or_stays_silent() {
+fn a_scene_without_speech_fails_the_video_is_left_out_or_stays_silent() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    let dev = DevServer::start(data.path(), &provided(&server), &[]);
     let run = |on_error: &str| {
         let scenes = json!([{"text": "One is said."}, {"text": "Two fault:html"}, {"text": "Three is said."}]);
-        stand.once("video", json!({"script": {"scenes": scenes}, "resolution": "preview", "onSceneError": on_error}))
+        dev.once("video", json!({"script": {"scenes": scenes}, "resolution": "preview", "onSceneError": on_error}))
     };
     let failed = run("fail");
     assert_eq!(

@@ -103,7 +103,7 @@ fn a_check_tries_each_service_and_shows_no_key() {
 }
 
 #[test]
-fn a_check_tries_the_voice_that_needs_no_network() {
+fn a_check_tries_the_offline_voice() {
     let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
     let providers = Providers::new(&Config::default(), &metrics).unwrap();
     let check = |program: &str| {

@@ -8,9 +8,9 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-#[path = "../conformance/store/work.rs"]
+#[path = "../conformance/store/builders.rs"]
 #[allow(dead_code, reason = "the suite of the Store uses the rest")]
-mod work;
+mod builders;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +22,7 @@ use std::{
 };
 
 use backing::store::sqlite::SqliteStore;
+use builders::{batch, equal, grown, job, plan, step, succeeded, tasks};
 use common::{
     error::JobError,
     id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
@@ -40,7 +41,6 @@ use common::{
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use serde_json::json;
-use work::{batch, equal, grown, job, plan, step, succeeded, tasks};
 
 const SEEDS: u64 = 40;
 const STEPS: u32 = 400;

@@ -9,19 +9,19 @@ use tokio::time::timeout;
 
 use super::{
     each_broker,
-    subject::{BOUND, Subject},
+    fixture::{BOUND, BrokerFixture},
 };
 
 each_broker! {
-    every_listener_hears_what_is_told_after_it_began_to_listen,
-    telling_nobody_is_no_error,
+    every_listener_gets_the_notices_sent_after_it_subscribed,
+    a_notice_without_listeners_is_no_error,
 }
 
 async fn hear(controls: &mut Box<dyn ControlStream>) -> Control {
     timeout(BOUND, controls.next()).await.expect("a message comes")
 }
 
-async fn every_listener_hears_what_is_told_after_it_began_to_listen(subject: &Subject) {
+async fn every_listener_gets_the_notices_sent_after_it_subscribed(subject: &BrokerFixture) {
     let told = [
         Control::Wake(Queue::Render),
         Control::Cancel(vec![TaskId::new(), TaskId::new()]),
@@ -40,6 +40,6 @@ async fn every_listener_hears_what_is_told_after_it_began_to_listen(subject: &Su
     }
 }
 
-async fn telling_nobody_is_no_error(subject: &Subject) {
+async fn a_notice_without_listeners_is_no_error(subject: &BrokerFixture) {
     subject.broker.notify(&Control::Wake(Queue::Light)).await.unwrap();
 }

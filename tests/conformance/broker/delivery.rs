@@ -7,27 +7,27 @@ use futures::FutureExt;
 
 use super::{
     each_broker,
-    subject::{Subject, message, messages, tags, take, tasks},
+    fixture::{BrokerFixture, message, messages, tags, take, tasks},
 };
 
 each_broker! {
-    a_message_comes_as_it_was_published_to_consumers_of_its_class_alone,
-    messages_come_in_the_order_they_were_published,
+    a_message_arrives_unchanged_and_only_at_consumers_of_its_queue,
+    messages_arrive_in_the_order_of_publishing,
     publishing_nothing_confirms_nothing,
     a_consumer_holds_no_more_than_its_prefetch,
-    a_take_is_never_more_than_was_asked_for,
-    what_a_dropped_consumer_held_comes_to_another,
-    what_was_acked_never_comes_again,
+    a_take_returns_at_most_the_requested_number,
+    deliveries_of_a_dropped_consumer_go_to_another,
+    an_acked_message_never_returns,
     acks_out_of_order_leave_the_others_open,
     an_ack_of_another_consumers_delivery_does_nothing,
     a_second_ack_of_the_same_delivery_does_nothing,
-    depth_counts_what_waits_and_what_is_held,
-    a_take_that_is_given_up_loses_nothing,
-    two_consumers_share_a_queue_and_hear_nothing_twice,
-    a_broker_in_order_passes_its_check,
+    depth_counts_waiting_and_unacked_messages,
+    an_abandoned_take_loses_nothing,
+    two_consumers_share_a_queue_without_duplicates,
+    a_healthy_broker_passes_its_check,
 }
 
-async fn a_message_comes_as_it_was_published_to_consumers_of_its_class_alone(subject: &Subject) {
+async fn a_message_arrives_unchanged_and_only_at_consumers_of_its_queue(subject: &BrokerFixture) {
     let mut consumers = Vec::new();
     for queue in Queue::ALL {
         consumers.push((queue, subject.consume(queue, 10).await));
@@ -49,17 +49,17 @@ async fn a_message_comes_as_it_was_published_to_consumers_of_its_class_alone(sub
     }
 }
 
-async fn messages_come_in_the_order_they_were_published(subject: &Subject) {
+async fn messages_arrive_in_the_order_of_publishing(subject: &BrokerFixture) {
     let published = subject.publish_some(Queue::Light, 200).await;
     let mut consumer = subject.consume(Queue::Light, 500).await;
     assert_eq!(tasks(&take(&mut consumer, 200).await), published);
 }
 
-async fn publishing_nothing_confirms_nothing(subject: &Subject) {
+async fn publishing_nothing_confirms_nothing(subject: &BrokerFixture) {
     assert!(subject.broker.publish(&[]).await.is_empty());
 }
 
-async fn a_consumer_holds_no_more_than_its_prefetch(subject: &Subject) {
+async fn a_consumer_holds_no_more_than_its_prefetch(subject: &BrokerFixture) {
     let published = subject.publish_some(Queue::Render, 5).await;
     let mut narrow = subject.consume(Queue::Render, 2).await;
     let held = take(&mut narrow, 2).await;
@@ -71,7 +71,7 @@ async fn a_consumer_holds_no_more_than_its_prefetch(subject: &Subject) {
     assert_eq!(tasks(&take(&mut narrow, 1).await), published[2..3]);
 }
 
-async fn a_take_is_never_more_than_was_asked_for(subject: &Subject) {
+async fn a_take_returns_at_most_the_requested_number(subject: &BrokerFixture) {
     let published = subject.publish_some(Queue::Light, 10).await;
     let mut consumer = subject.consume(Queue::Light, 10).await;
     let mut taken = Vec::new();
@@ -83,7 +83,7 @@ async fn a_take_is_never_more_than_was_asked_for(subject: &Subject) {
     assert_eq!(tasks(&taken), published);
 }
 
-async fn what_a_dropped_consumer_held_comes_to_another(subject: &Subject) {
+async fn deliveries_of_a_dropped_consumer_go_to_another(subject: &BrokerFixture) {
     let published = subject.publish_some(Queue::Render, 3).await;
     let mut dying = subject.consume(Queue::Render, 2).await;
     assert_eq!(tasks(&take(&mut dying, 2).await), published[..2]);
@@ -93,7 +93,7 @@ async fn what_a_dropped_consumer_held_comes_to_another(subject: &Subject) {
     assert_eq!(inherited, published.into_iter().collect());
 }
 
-async fn what_was_acked_never_comes_again(subject: &Subject) {
+async fn an_acked_message_never_returns(subject: &BrokerFixture) {
     subject.publish_some(Queue::Generate, 20).await;
     let mut first = subject.consume(Queue::Generate, 20).await;
     let taken = take(&mut first, 20).await;
@@ -105,7 +105,7 @@ async fn what_was_acked_never_comes_again(subject: &Subject) {
     assert_eq!(tasks(&take(&mut second, 1).await), marker);
 }
 
-async fn acks_out_of_order_leave_the_others_open(subject: &Subject) {
+async fn acks_out_of_order_leave_the_others_open(subject: &BrokerFixture) {
     let published = subject.publish_some(Queue::Light, 9).await;
     let mut first = subject.consume(Queue::Light, 9).await;
     let taken = take(&mut first, 9).await;
@@ -119,7 +119,7 @@ async fn acks_out_of_order_leave_the_others_open(subject: &Subject) {
     subject.until_depth(Queue::Light, 4).await;
 }
 
-async fn an_ack_of_another_consumers_delivery_does_nothing(subject: &Subject) {
+async fn an_ack_of_another_consumers_delivery_does_nothing(subject: &BrokerFixture) {
     let published = subject.publish_some(Queue::Light, 1).await;
     let mut gone = subject.consume(Queue::Light, 1).await;
     let mut stale = tags(&take(&mut gone, 1).await);
@@ -134,7 +134,7 @@ async fn an_ack_of_another_consumers_delivery_does_nothing(subject: &Subject) {
     subject.until_depth(Queue::Light, 0).await;
 }
 
-async fn a_second_ack_of_the_same_delivery_does_nothing(subject: &Subject) {
+async fn a_second_ack_of_the_same_delivery_does_nothing(subject: &BrokerFixture) {
     subject.publish_some(Queue::Light, 2).await;
     let mut consumer = subject.consume(Queue::Light, 5).await;
     let taken = take(&mut consumer, 2).await;
@@ -145,7 +145,7 @@ async fn a_second_ack_of_the_same_delivery_does_nothing(subject: &Subject) {
     assert_eq!(tasks(&take(&mut consumer, 1).await), marker);
 }
 
-async fn depth_counts_what_waits_and_what_is_held(subject: &Subject) {
+async fn depth_counts_waiting_and_unacked_messages(subject: &BrokerFixture) {
     assert_eq!(subject.broker.depth(Queue::Render).await.unwrap(), 0);
     subject.publish_some(Queue::Render, 5).await;
     subject.until_depth(Queue::Render, 5).await;
@@ -156,7 +156,7 @@ async fn depth_counts_what_waits_and_what_is_held(subject: &Subject) {
     subject.until_depth(Queue::Render, 3).await;
 }
 
-async fn a_take_that_is_given_up_loses_nothing(subject: &Subject) {
+async fn an_abandoned_take_loses_nothing(subject: &BrokerFixture) {
     let mut consumer = subject.consume(Queue::Light, 1_000).await;
     let published = messages(Queue::Light, 100);
     let mut taken = Vec::new();
@@ -173,7 +173,7 @@ async fn a_take_that_is_given_up_loses_nothing(subject: &Subject) {
     assert_eq!(tasks(&taken), published.iter().map(|message| message.task).collect::<Vec<_>>());
 }
 
-async fn two_consumers_share_a_queue_and_hear_nothing_twice(subject: &Subject) {
+async fn two_consumers_share_a_queue_without_duplicates(subject: &BrokerFixture) {
     let mut one = subject.consume(Queue::Light, 10).await;
     let mut other = subject.consume(Queue::Light, 10).await;
     let published: BTreeSet<TaskId> =
@@ -183,7 +183,7 @@ async fn two_consumers_share_a_queue_and_hear_nothing_twice(subject: &Subject) {
     assert_eq!(heard, published);
 }
 
-async fn a_broker_in_order_passes_its_check(subject: &Subject) {
+async fn a_healthy_broker_passes_its_check(subject: &BrokerFixture) {
     let _consumer = subject.consume(Queue::Light, 1).await;
     let _controls = subject.broker.listen().await.unwrap();
     subject.broker.check().await.unwrap();

@@ -1,12 +1,12 @@
 //! The Broker's suite, and what only RabbitMQ can get wrong.
 
+pub mod adapters;
 mod control;
 mod delivery;
-mod faults;
-mod faulty;
-pub mod places;
+mod faulty_double;
+pub mod fixture;
+mod rabbitmq_faults;
 mod rates;
-pub mod subject;
 
 /// Makes of each behaviour a test per adapter.
 macro_rules! each_broker {
@@ -19,7 +19,7 @@ macro_rules! each_broker {
         mod $place {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                let place = crate::broker::places::$place().await;
+                let place = crate::broker::adapters::$place().await;
                 super::$behaviour(&place.subject()).await;
                 place.clear().await;
             })+

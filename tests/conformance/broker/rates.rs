@@ -7,8 +7,8 @@ use backing::broker::rabbitmq::QueueType;
 use common::{limits::MAX_GROUP, port::broker::Broker, queue::Queue};
 
 use super::{
-    places::Rabbit,
-    subject::{messages, tags},
+    adapters::RabbitNamespace,
+    fixture::{messages, tags},
 };
 
 const BELLS: usize = 50_000;
@@ -28,7 +28,7 @@ async fn rates_of_classic_queues() {
 }
 
 async fn measure(queues: QueueType) {
-    let rabbit = Rabbit::new(queues);
+    let rabbit = RabbitNamespace::new(queues);
     let broker = rabbit.open();
     let batch = messages(Queue::Light, MAX_GROUP);
     broker.publish(&batch[..1]).await;

@@ -6,10 +6,10 @@ use backing::cache::{BELIEVED, Made, Namespace, Tag};
 use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 
-use super::subject::{Count, StillClock, cache, item};
-use crate::view_cache::each_view_cache_alone;
+use super::fixture::{Count, StillClock, cache, item};
+use crate::view_cache::each_view_cache_exclusively;
 
-each_view_cache_alone! {
+each_view_cache_exclusively! {
     a_tag_clears_its_values_and_no_others_in_every_process,
     a_namespace_is_cleared_as_a_whole,
     a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept,

@@ -21,11 +21,11 @@ use common::{id::Digest, port::artifacts::Artifacts};
 use object_store::memory::InMemory;
 use tempfile::{TempDir, tempdir};
 
-use super::subject::StillClock;
-use crate::view_cache::subject::BOUND;
+use super::fixture::StillClock;
+use crate::view_cache::fixture::BOUND;
 
 /// A disk cache in a folder of its own, and what it is asked.
-struct Place {
+struct DiskFixture {
     folder: TempDir,
     clock: Arc<StillClock>,
     cache: DiskCache,
@@ -51,7 +51,7 @@ fn keep(cache: &DiskCache, number: usize) -> bool {
     cache.keep(&staged, &hash(number)).unwrap()
 }
 
-impl Place {
+impl DiskFixture {
     fn new(files: u64) -> Self {
         let (folder, clock, limit) = (tempdir().unwrap(), StillClock::new(), files * FILE as u64);
         let cache = DiskCache::open(&folder.path().join("cache"), limit, clock.clone()).unwrap();
@@ -99,8 +99,8 @@ fn on_disk(folder: &Path) -> u64 {
 }
 
 #[test]
-fn the_least_recently_used_files_go_when_the_limit_is_passed() {
-    let place = Place::new(10);
+fn the_least_recently_used_files_are_evicted_above_the_limit() {
+    let place = DiskFixture::new(10);
     assert!((0..10).all(|number| place.keep(number)));
     assert!(place.has(0), "used now, so not the next to go");
     assert!(place.keep(10));
@@ -114,8 +114,8 @@ fn the_least_recently_used_files_go_when_the_limit_is_passed() {
 }
 
 #[test]
-fn a_file_in_use_is_not_evicted_and_one_that_fits_nowhere_is_not_kept() {
-    let place = Place::new(3);
+fn a_file_in_use_is_not_evicted_and_one_that_does_not_fit_is_not_stored() {
+    let place = DiskFixture::new(3);
     let used: Vec<PathBuf> =
         (0..3).map(|number| place.folder.path().join(format!("used-{number}"))).collect();
     for (number, to) in used.iter().enumerate() {
@@ -136,8 +136,8 @@ fn a_file_in_use_is_not_evicted_and_one_that_fits_nowhere_is_not_kept() {
 }
 
 #[test]
-fn what_is_held_is_served_after_a_restart_whatever_became_of_the_ledger() {
-    let mut place = Place::new(10);
+fn stored_files_are_served_after_a_restart_whatever_became_of_the_ledger() {
+    let mut place = DiskFixture::new(10);
     (0..5).for_each(|number| assert!(place.keep(number)));
     for torn in ["", "5", "5 50", "x y\n", "99 1\n"] {
         fs::write(place.folder.path().join("cache/ledger"), torn).unwrap();
@@ -156,7 +156,7 @@ fn what_is_held_is_served_after_a_restart_whatever_became_of_the_ledger() {
 }
 
 #[test]
-fn a_file_that_is_not_what_its_name_says_is_never_served() {
+fn a_file_whose_content_does_not_match_its_name_is_never_served() {
     let damage: [fn(&Path); 4] = [
         |file| File::options().write(true).open(file).unwrap().set_len(FILE as u64 / 2).unwrap(),
         |file| File::options().write(true).open(file).unwrap().set_len(0).unwrap(),
@@ -170,7 +170,7 @@ fn a_file_that_is_not_what_its_name_says_is_never_served() {
     ];
     for (index, damage) in damage.into_iter().enumerate() {
         for restarts in [false, true] {
-            let mut place = Place::new(10);
+            let mut place = DiskFixture::new(10);
             place.keep(7);
             assert!(place.has(7));
             damage(&place.file(7));
@@ -186,8 +186,8 @@ fn a_file_that_is_not_what_its_name_says_is_never_served() {
 }
 
 #[test]
-fn what_was_on_its_way_in_when_its_process_died_is_removed_and_what_still_is_stays() {
-    let place = Place::new(10);
+fn unfinished_files_of_a_dead_process_are_removed_and_those_of_a_live_one_stay() {
+    let place = DiskFixture::new(10);
     let staging = place.folder.path().join("cache/staging");
     fs::create_dir(staging.join("left")).unwrap();
     fs::write(staging.join("left/file"), b"half").unwrap();
@@ -204,7 +204,7 @@ fn what_was_on_its_way_in_when_its_process_died_is_removed_and_what_still_is_sta
 
 #[test]
 fn several_processes_in_one_folder_stay_within_its_limit_and_serve_only_whole_files() {
-    let place = Place::new(20);
+    let place = DiskFixture::new(20);
     let root = place.folder.path().join("cache");
     std::thread::scope(|scope| {
         for process in 0..4 {
@@ -255,7 +255,7 @@ fn child_that_fills_a_folder_until_it_is_killed() {
 
 #[test]
 fn a_folder_whose_process_is_killed_again_and_again_serves_only_whole_files_within_its_limit() {
-    let place = Place::new(30);
+    let place = DiskFixture::new(30);
     let root = place.folder.path().join("cache");
     for round in 0..8 {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -305,7 +305,7 @@ pub fn nearby(root: &Path) -> Arc<dyn Artifacts> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_fetched_or_made_here_is_served_when_the_artifacts_are_gone() {
+async fn files_fetched_or_made_locally_are_served_when_the_artifacts_are_gone() {
     let folder = tempdir().unwrap();
     let far: Arc<dyn Artifacts> = Arc::new(ObjectArtifacts::new(Arc::new(InMemory::new())));
     let disk = Arc::new(
@@ -335,8 +335,7 @@ async fn what_was_fetched_or_made_here_is_served_when_the_artifacts_are_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_cache_that_can_not_be_used_harms_nothing_and_one_beside_the_artifacts_is_left_out()
-{
+async fn an_unusable_disk_cache_harms_nothing_and_one_beside_the_artifacts_is_left_out() {
     let folder = tempdir().unwrap();
     let disk = || {
         Arc::new(DiskCache::open(&folder.path().join("cache"), 1 << 20, StillClock::new()).unwrap())

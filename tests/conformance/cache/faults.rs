@@ -13,11 +13,11 @@ use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 use tokio::{task::JoinSet, time::timeout};
 
-use super::subject::{Count, StillClock, cache, item, usage};
+use super::fixture::{Count, StillClock, cache, item, usage};
 use crate::view_cache::{
-    faults::{behind_a_proxy, in_haste_behind_a_proxy, until_well},
-    places::redis_config,
-    subject::BOUND,
+    adapters::redis_config,
+    fixture::BOUND,
+    redis_faults::{behind_a_proxy, in_haste_behind_a_proxy, until_well},
 };
 
 /// A hundred readers that each waited for an answer would take longer than this, and those who wait together half a second.
@@ -64,7 +64,7 @@ async fn readers_go_on_while_redis_is_killed_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_falls_silent_costs_its_readers_one_moment_together() {
+async fn a_silent_redis_costs_all_its_readers_one_wait_together() {
     let (view_cache, proxy) = in_haste_behind_a_proxy().await;
     let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
     let (clock, count) = (StillClock::new(), Count::default());
@@ -84,7 +84,7 @@ async fn a_redis_that_falls_silent_costs_its_readers_one_moment_together() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clearing_without_redis_clears_here_and_says_that_the_fleet_has_not_heard() {
+async fn clearing_without_redis_clears_locally_and_reports_that_the_fleet_was_not_notified() {
     let (view_cache, proxy) = behind_a_proxy().await;
     let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
     let clock = StillClock::new();
@@ -100,7 +100,7 @@ async fn clearing_without_redis_clears_here_and_says_that_the_fleet_has_not_hear
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_lost_everything_brings_nothing_cleared_back() {
+async fn a_redis_that_lost_its_data_brings_back_no_cleared_value() {
     let config = redis_config();
     let view_cache: Arc<dyn ViewCache> = Arc::new(RedisViewCache::open(&config).unwrap());
     let clock = StillClock::new();
@@ -125,7 +125,7 @@ async fn wipe(config: &RedisConfig) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_callers_text_becomes_part_of_a_key_and_large_values_are_packed() {
+async fn a_callers_text_never_becomes_part_of_a_key_and_large_values_are_compressed() {
     let config = redis_config();
     let view_cache: Arc<dyn ViewCache> = Arc::new(RedisViewCache::open(&config).unwrap());
     let cache = cache(&view_cache, &StillClock::new());

@@ -10,19 +10,19 @@ use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-use super::subject::{Count, StillClock, cache, error, item, usage};
-use crate::view_cache::subject::BOUND;
+use super::fixture::{Count, StillClock, cache, error, item, usage};
+use crate::view_cache::fixture::BOUND;
 
 const READERS: usize = 64;
 
-struct Stand {
+struct ColdKey {
     cache: Cache,
     count: Arc<Count>,
     /// Computations wait for permits.
     gate: Arc<Semaphore>,
 }
 
-impl Stand {
+impl ColdKey {
     fn new() -> Self {
         let view_cache: Arc<dyn ViewCache> = Arc::new(LocalViewCache::new());
         Self {
@@ -52,51 +52,51 @@ async fn all<T: 'static>(readers: JoinSet<T>) -> Vec<T> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_readers_of_one_cold_key_are_one_computation() {
-    let stand = Stand::new();
-    let readers: JoinSet<_> = (0..READERS).map(|_| stand.read(false)).collect();
-    stand.gate.add_permits(READERS);
+    let key = ColdKey::new();
+    let readers: JoinSet<_> = (0..READERS).map(|_| key.read(false)).collect();
+    key.gate.add_permits(READERS);
     assert_eq!(all(readers).await, vec![Ok(Bytes::from("value")); READERS]);
-    assert_eq!(stand.count.get(), 1);
+    assert_eq!(key.count.get(), 1);
 }
 
 #[tokio::test]
-async fn a_failure_is_given_to_those_who_waited_and_to_nobody_after() {
-    let stand = Stand::new();
+async fn a_failure_goes_to_present_waiters_and_to_no_later_reader() {
+    let key = ColdKey::new();
     // On one thread: all have joined before the gate opens.
-    let readers: JoinSet<_> = (0..READERS).map(|_| stand.read(true)).collect();
+    let readers: JoinSet<_> = (0..READERS).map(|_| key.read(true)).collect();
     tokio::task::yield_now().await;
-    stand.gate.add_permits(1);
+    key.gate.add_permits(1);
     assert_eq!(all(readers).await, vec![Err(Unmade::Failed(error())); READERS]);
-    assert_eq!(stand.count.get(), 1);
-    let counted = usage(&stand.cache, Namespace::Text);
+    assert_eq!(key.count.get(), 1);
+    let counted = usage(&key.cache, Namespace::Text);
     assert_eq!(
         (counted.failed, counted.made, counted.entries, counted.waited),
         (1, 0, 0, READERS as u64 - 1)
     );
-    stand.gate.add_permits(1);
-    assert_eq!(stand.read(false).await, Ok(Bytes::from("value")), "it was not kept");
+    key.gate.add_permits(1);
+    assert_eq!(key.read(false).await, Ok(Bytes::from("value")), "it was not kept");
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_in_the_middle_of_computing_strands_nobody() {
-    let stand = Stand::new();
-    let computing = tokio::spawn(stand.read(false));
+async fn a_reader_that_leaves_while_computing_strands_no_other() {
+    let key = ColdKey::new();
+    let computing = tokio::spawn(key.read(false));
     tokio::task::yield_now().await;
-    let readers: JoinSet<_> = (0..READERS).map(|_| stand.read(false)).collect();
+    let readers: JoinSet<_> = (0..READERS).map(|_| key.read(false)).collect();
     tokio::task::yield_now().await;
     computing.abort();
     assert!(computing.await.unwrap_err().is_cancelled());
-    stand.gate.add_permits(1);
+    key.gate.add_permits(1);
     assert_eq!(all(readers).await, vec![Ok(Bytes::from("value")); READERS]);
-    assert_eq!(stand.count.get(), 1, "the next in line computed, and only it");
+    assert_eq!(key.count.get(), 1, "the next in line computed, and only it");
 }
 
 #[tokio::test]
-async fn a_computation_that_panics_or_was_told_to_stop_is_handed_on() {
-    let stand = Stand::new();
+async fn a_computation_that_panics_or_is_aborted_is_handed_on() {
+    let key = ColdKey::new();
     let place = item(Namespace::Text, "cold");
-    let gate = Arc::clone(&stand.gate);
-    let (cache, waits) = (stand.cache.clone(), Arc::clone(&gate));
+    let gate = Arc::clone(&key.gate);
+    let (cache, waits) = (key.cache.clone(), Arc::clone(&gate));
     let panics = tokio::spawn(async move {
         let making = async {
             waits.acquire().await.unwrap().forget();
@@ -105,12 +105,12 @@ async fn a_computation_that_panics_or_was_told_to_stop_is_handed_on() {
         cache.get_or_make(&place, making).await
     });
     tokio::task::yield_now().await;
-    let cache = stand.cache.clone();
+    let cache = key.cache.clone();
     let stops = tokio::spawn(async move {
         cache.get_or_make(&item(Namespace::Text, "cold"), async { Err(Unmade::Stopped) }).await
     });
     tokio::task::yield_now().await;
-    let last = tokio::spawn(stand.read(false));
+    let last = tokio::spawn(key.read(false));
     tokio::task::yield_now().await;
     gate.add_permits(2);
     assert!(panics.await.unwrap_err().is_panic());
@@ -121,12 +121,12 @@ async fn a_computation_that_panics_or_was_told_to_stop_is_handed_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_come_and_go_at_random_always_get_the_value() {
-    let stand = Stand::new();
-    stand.gate.add_permits(10_000);
+    let key = ColdKey::new();
+    key.gate.add_permits(10_000);
     for round in 0..50_u64 {
         let mut readers = JoinSet::new();
         for reader in 0..READERS as u64 {
-            let reading = stand.read(false);
+            let reading = key.read(false);
             // A third of them leave at once or a little later.
             let patience =
                 if reader % 3 == 0 { Duration::from_micros(round * reader % 97) } else { BOUND };
@@ -138,6 +138,6 @@ async fn readers_that_come_and_go_at_random_always_get_the_value() {
                 Err(_) => assert!(!stays, "a reader that stayed got nothing"),
             }
         }
-        stand.cache.clear(&backing::cache::Tag::of(Namespace::Text)).await.unwrap();
+        key.cache.clear(&backing::cache::Tag::of(Namespace::Text)).await.unwrap();
     }
 }

@@ -6,18 +6,18 @@ use backing::cache::{Life, Made, Namespace};
 use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 
-use super::subject::{Count, StillClock, cache, item, usage};
-use crate::view_cache::each_view_cache_alone;
+use super::fixture::{Count, StillClock, cache, item, usage};
+use crate::view_cache::each_view_cache_exclusively;
 
-each_view_cache_alone! {
+each_view_cache_exclusively! {
     a_value_is_computed_once_and_served_by_each_level,
     a_value_lives_as_long_as_its_namespace_says_and_no_longer,
-    a_value_may_ask_for_less_than_its_namespace_and_not_for_more,
+    a_value_may_live_shorter_than_its_namespace_says_and_not_longer,
     a_stale_value_is_served_while_it_is_refreshed_once,
-    a_refresh_that_fails_leaves_the_stale_value_and_is_put_off,
-    a_large_value_is_left_to_the_view_cache,
-    what_was_put_is_got_by_another_process,
-    a_view_cache_tells_how_much_it_holds,
+    a_failed_refresh_leaves_the_stale_value_and_is_postponed,
+    a_large_value_is_stored_only_in_the_view_cache,
+    a_stored_value_is_read_by_another_process,
+    a_view_cache_reports_how_much_it_holds,
 }
 
 async fn a_value_is_computed_once_and_served_by_each_level(view_cache: Arc<dyn ViewCache>) {
@@ -67,7 +67,7 @@ async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(view_cache: A
     }
 }
 
-async fn a_value_may_ask_for_less_than_its_namespace_and_not_for_more(
+async fn a_value_may_live_shorter_than_its_namespace_says_and_not_longer(
     view_cache: Arc<dyn ViewCache>,
 ) {
     let (clock, count) = (StillClock::new(), Count::default());
@@ -106,9 +106,7 @@ async fn a_stale_value_is_served_while_it_is_refreshed_once(view_cache: Arc<dyn 
     assert_eq!(usage(&cache, Namespace::Outside).stale, 20);
 }
 
-async fn a_refresh_that_fails_leaves_the_stale_value_and_is_put_off(
-    view_cache: Arc<dyn ViewCache>,
-) {
+async fn a_failed_refresh_leaves_the_stale_value_and_is_postponed(view_cache: Arc<dyn ViewCache>) {
     let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
     let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Outside, "failing");
@@ -131,7 +129,7 @@ async fn a_refresh_that_fails_leaves_the_stale_value_and_is_put_off(
     assert!(cache.get_or_refresh(&place, fail()).await.is_err(), "what is gone is not served");
 }
 
-async fn a_large_value_is_left_to_the_view_cache(view_cache: Arc<dyn ViewCache>) {
+async fn a_large_value_is_stored_only_in_the_view_cache(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
     let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Text, "large");
@@ -145,7 +143,7 @@ async fn a_large_value_is_left_to_the_view_cache(view_cache: Arc<dyn ViewCache>)
     assert_eq!(usage(&cache, Namespace::Text).shared.hits, 1);
 }
 
-async fn what_was_put_is_got_by_another_process(view_cache: Arc<dyn ViewCache>) {
+async fn a_stored_value_is_read_by_another_process(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
     let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     // Around the size from which values are compressed on the way.
@@ -160,7 +158,7 @@ async fn what_was_put_is_got_by_another_process(view_cache: Arc<dyn ViewCache>) 
     assert_eq!(theirs.get(&item(Namespace::Text, "put 0")).await, None);
 }
 
-async fn a_view_cache_tells_how_much_it_holds(view_cache: Arc<dyn ViewCache>) {
+async fn a_view_cache_reports_how_much_it_holds(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
     let cache = cache(&view_cache, &clock);
     let before = cache.extent().await.unwrap().entries;

@@ -3,6 +3,6 @@
 mod clearing;
 pub mod disk;
 mod faults;
+mod fixture;
 mod flights;
 mod levels;
-mod subject;

@@ -13,26 +13,26 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
+    builders::{batch, batch_of, job, only, plan, step},
     each_store,
-    subject::Subject,
-    work::{batch, batch_of, job, only, plan, step},
+    fixture::StoreFixture,
 };
 
 each_store!(
     an_accepted_job_reads_as_it_was_given,
     an_accept_repeated_after_an_unclear_commit_changes_nothing,
-    a_key_replays_its_answer_and_stands_for_one_call_only,
+    a_key_replays_its_response_and_belongs_to_one_call,
     equal_keys_in_one_call_store_one_job,
     a_key_of_an_earlier_call_is_refused_to_another_body,
     a_replayed_batch_leaves_nothing,
     refused_items_are_rejected_from_the_start,
-    a_batch_of_refusals_is_settled_at_once,
-    credit_queues_at_once_and_no_more_than_it_says,
-    a_job_for_later_is_not_queued_and_says_so,
-    another_tenants_work_is_not_there,
+    a_batch_of_refused_items_is_settled_at_once,
+    a_submission_with_credit_is_queued_at_once_up_to_the_credit,
+    a_job_with_a_later_start_is_not_queued_and_says_so,
+    the_work_of_another_tenant_is_invisible,
 );
 
-async fn an_accepted_job_reads_as_it_was_given(on: Subject) {
+async fn an_accepted_job_reads_as_it_was_given(on: StoreFixture) {
     let job = NewJob {
         tags: vec!["a".into(), "b".into()],
         metadata: Some(json!({"mine": 1.50})),
@@ -57,7 +57,7 @@ async fn an_accepted_job_reads_as_it_was_given(on: Subject) {
     );
 }
 
-async fn an_accept_repeated_after_an_unclear_commit_changes_nothing(on: Subject) {
+async fn an_accept_repeated_after_an_unclear_commit_changes_nothing(on: StoreFixture) {
     let (one, items) = (plan(&[step("a"), step("b").after("a").result()]), batch(&[job(), job()]));
     on.accept(&one).await;
     on.accept_batch(&items).await;
@@ -69,7 +69,7 @@ async fn an_accept_repeated_after_an_unclear_commit_changes_nothing(on: Subject)
     assert!(again.messages.is_empty());
 }
 
-fn keyed(on: &Subject, job: &NewJob, key: &str, body: &str) -> Submission {
+fn keyed(on: &StoreFixture, job: &NewJob, key: &str, body: &str) -> Submission {
     let idempotency = Idempotency {
         key: key.into(),
         fingerprint: Digest::of(body.as_bytes()),
@@ -78,7 +78,7 @@ fn keyed(on: &Subject, job: &NewJob, key: &str, body: &str) -> Submission {
     Submission { idempotency: Some(idempotency), ..on.submission(Work::Job(job.clone())) }
 }
 
-async fn a_key_replays_its_answer_and_stands_for_one_call_only(on: Subject) {
+async fn a_key_replays_its_response_and_belongs_to_one_call(on: StoreFixture) {
     let (first, second, third, fourth) = (job(), job(), job(), job());
     let stored = on.try_accept(vec![keyed(&on, &first, "k", "body")]).await.expect("accepts");
     assert_eq!(stored.answers, [Acceptance::Stored]);
@@ -95,7 +95,7 @@ async fn a_key_replays_its_answer_and_stands_for_one_call_only(on: Subject) {
     assert_eq!(on.try_job(third.id).await, None);
 }
 
-async fn a_key_of_an_earlier_call_is_refused_to_another_body(on: Subject) {
+async fn a_key_of_an_earlier_call_is_refused_to_another_body(on: StoreFixture) {
     let (first, second) = (job(), job());
     on.try_accept(vec![keyed(&on, &first, "k", "body")]).await.expect("accepts");
     let answers = on
@@ -107,7 +107,7 @@ async fn a_key_of_an_earlier_call_is_refused_to_another_body(on: Subject) {
     assert_eq!(on.try_job(second.id).await, None);
 }
 
-async fn a_replayed_batch_leaves_nothing(on: Subject) {
+async fn a_replayed_batch_leaves_nothing(on: StoreFixture) {
     let (first, second) = (batch(&[job()]), batch(&[job()]));
     let call = |items: &NewBatch| {
         let call = keyed(&on, &job(), "k", "body");
@@ -120,7 +120,7 @@ async fn a_replayed_batch_leaves_nothing(on: Subject) {
     assert_eq!(on.batch(&first).await.pending(), 1);
 }
 
-async fn equal_keys_in_one_call_store_one_job(on: Subject) {
+async fn equal_keys_in_one_call_store_one_job(on: StoreFixture) {
     let (first, second) = (job(), job());
     let calls = vec![keyed(&on, &first, "k", "body"), keyed(&on, &second, "k", "body")];
     let answers = on.try_accept(calls).await.expect("accepts").answers;
@@ -128,7 +128,7 @@ async fn equal_keys_in_one_call_store_one_job(on: Subject) {
     assert_eq!(on.try_job(second.id).await, None);
 }
 
-async fn refused_items_are_rejected_from_the_start(on: Subject) {
+async fn refused_items_are_rejected_from_the_start(on: StoreFixture) {
     let (good, error) = (job(), JobError::caller("invalid_input", "/value: no"));
     let items = batch_of(vec![NewItem::Refused(error.clone()), NewItem::Job(good.clone())]);
     on.accept_batch(&items).await;
@@ -141,7 +141,7 @@ async fn refused_items_are_rejected_from_the_start(on: Subject) {
     assert!(matches!(&items[1], (1, ItemView::Job(view)) if view.id == good.id));
 }
 
-async fn a_batch_of_refusals_is_settled_at_once(on: Subject) {
+async fn a_batch_of_refused_items_is_settled_at_once(on: StoreFixture) {
     let items = batch_of(vec![NewItem::Refused(JobError::caller("invalid_input", "no"))]);
     on.accept_batch(&items).await;
     let view = on.batch(&items).await;
@@ -149,7 +149,7 @@ async fn a_batch_of_refusals_is_settled_at_once(on: Subject) {
     assert_eq!(view.settled_at, Some(view.created_at));
 }
 
-async fn credit_queues_at_once_and_no_more_than_it_says(on: Subject) {
+async fn a_submission_with_credit_is_queued_at_once_up_to_the_credit(on: StoreFixture) {
     let jobs = [job(), job(), job()];
     let submissions = jobs.iter().map(|job| on.submission(Work::Job(job.clone()))).collect();
     let credit =
@@ -166,7 +166,7 @@ async fn credit_queues_at_once_and_no_more_than_it_says(on: Subject) {
     }
 }
 
-async fn a_job_for_later_is_not_queued_and_says_so(on: Subject) {
+async fn a_job_with_a_later_start_is_not_queued_and_says_so(on: StoreFixture) {
     let later = Timestamp::now() + SignedDuration::from_hours(1);
     let later = Timestamp::from_millisecond(later.as_millisecond()).expect("a time");
     let job = NewJob { run_at: Some(later), ..job() };
@@ -187,7 +187,7 @@ async fn a_job_for_later_is_not_queued_and_says_so(on: Subject) {
     );
 }
 
-async fn another_tenants_work_is_not_there(on: Subject) {
+async fn the_work_of_another_tenant_is_invisible(on: StoreFixture) {
     let (mine, items) = (job(), batch(&[job()]));
     on.accept(&mine).await;
     on.accept_batch(&items).await;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
+    builders::{job, plan, step, succeeded, task},
     each_store,
-    subject::Subject,
-    work::{job, plan, step, succeeded, task},
+    fixture::StoreFixture,
 };
 use common::{
     error::{JobError, code},
@@ -23,17 +23,17 @@ each_store!(
     the_attempts_of_a_plan_are_counted_once_over_its_retries,
     a_job_started_when_its_first_attempt_did,
     attempts_settled_in_one_call_are_counted_each,
-    every_end_outranks_what_its_attempts_reported,
-    what_an_operator_or_a_client_does_outranks_what_was_before,
+    every_end_outranks_the_reports_of_its_attempts,
+    actions_of_operators_and_clients_outrank_earlier_views,
     a_released_task_leaves_its_job_running,
-    a_cancelled_job_says_so_however_many_tasks_it_had,
+    a_cancelled_job_of_any_number_of_tasks_says_so,
 );
 
 fn again() -> Verdict {
     Verdict::Retry { error: JobError::transient("x", "a test wants it"), pause: Duration::ZERO }
 }
 
-async fn ended_attempts_of_plans_are_counted_once_each(on: Subject) {
+async fn ended_attempts_of_plans_are_counted_once_each(on: StoreFixture) {
     let job = plan(&[step("a"), step("b"), step("end").after("a").after("b").result()]);
     on.accept(&job).await;
     let ended = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").ended;
@@ -47,7 +47,7 @@ async fn ended_attempts_of_plans_are_counted_once_each(on: Subject) {
     assert_eq!(ended().await - before, 3, "what never ran did not end");
 }
 
-async fn attempts_settled_in_one_call_are_counted_each(on: Subject) {
+async fn attempts_settled_in_one_call_are_counted_each(on: StoreFixture) {
     let jobs = [job(), job(), job()];
     for job in &jobs {
         on.accept(job).await;
@@ -68,7 +68,7 @@ async fn attempts_settled_in_one_call_are_counted_each(on: Subject) {
     assert_eq!(ended().await - before, 3);
 }
 
-async fn the_attempts_of_a_plan_are_counted_once_over_its_retries(on: Subject) {
+async fn the_attempts_of_a_plan_are_counted_once_over_its_retries(on: StoreFixture) {
     let job = plan(&[step("a"), step("end").after("a").result()]);
     on.accept(&job).await;
     let attempts = async || on.job(job.id).await.attempts;
@@ -86,7 +86,7 @@ async fn the_attempts_of_a_plan_are_counted_once_over_its_retries(on: Subject) {
     assert_eq!(attempts().await, 4);
 }
 
-async fn a_job_started_when_its_first_attempt_did(on: Subject) {
+async fn a_job_started_when_its_first_attempt_did(on: StoreFixture) {
     let planned = || plan(&[step("only"), step("end").after("only").result()]);
     for (job, retried) in [(job(), true), (planned(), true), (planned(), false)] {
         on.accept(&job).await;
@@ -113,7 +113,7 @@ fn highest(claimed: &Claimed) -> Rank {
     Rank { version: claimed.view.rank.version, fence: i64::MAX, sequence: u64::MAX }
 }
 
-async fn every_end_outranks_what_its_attempts_reported(on: Subject) {
+async fn every_end_outranks_the_reports_of_its_attempts(on: StoreFixture) {
     let failed = || Verdict::Failed(JobError::permanent("x", "a test wants it"));
     for (verdict, cancelled) in
         [(succeeded(json!(1)), false), (failed(), false), (Verdict::Cancelled, true)]
@@ -135,7 +135,7 @@ async fn every_end_outranks_what_its_attempts_reported(on: Subject) {
     }
 }
 
-async fn what_an_operator_or_a_client_does_outranks_what_was_before(on: Subject) {
+async fn actions_of_operators_and_clients_outrank_earlier_views(on: StoreFixture) {
     let single = job();
     on.accept(&single).await;
     on.start(task(&single, "only")).await;
@@ -158,7 +158,7 @@ async fn what_an_operator_or_a_client_does_outranks_what_was_before(on: Subject)
     assert!(on.job(job.id).await.rank.version > cancelled.version, "a retry");
 }
 
-async fn a_released_task_leaves_its_job_running(on: Subject) {
+async fn a_released_task_leaves_its_job_running(on: StoreFixture) {
     let job = plan(&[step("a"), step("end").after("a").result()]);
     on.accept(&job).await;
     let accepted = on.job(job.id).await.rank;
@@ -171,7 +171,7 @@ async fn a_released_task_leaves_its_job_running(on: Subject) {
     assert!(view.rank.version > accepted.version);
 }
 
-async fn a_cancelled_job_says_so_however_many_tasks_it_had(on: Subject) {
+async fn a_cancelled_job_of_any_number_of_tasks_says_so(on: StoreFixture) {
     for job in [job(), plan(&[step("a"), step("end").after("a").result()])] {
         on.accept(&job).await;
         on.cancel(Target::Job(job.id)).await;

@@ -11,9 +11,9 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{batch, batch_of, job, only, plan, step, succeeded, task},
     each_store,
-    subject::Subject,
-    work::{batch, batch_of, job, only, plan, step, succeeded, task},
+    fixture::StoreFixture,
 };
 
 each_store!(
@@ -22,16 +22,16 @@ each_store!(
     the_first_failure_cancels_the_rest_where_the_batch_says_so,
     a_refused_item_stops_nothing,
     no_more_of_a_batch_run_at_once_than_it_allows,
-    a_limited_batch_holds_up_nobody_else,
-    items_are_paged_by_their_place,
+    a_limited_batch_does_not_delay_other_work,
+    items_are_paged_by_their_position,
     an_item_of_many_tasks_is_one_item,
-    a_batch_settled_in_one_call_is_counted_right,
+    a_batch_settled_in_one_call_is_counted_correctly,
     a_plan_that_fails_stops_the_batch_too,
-    a_batch_of_which_nothing_ran_is_cancelled_whole,
+    a_batch_whose_items_never_ran_is_cancelled_as_a_whole,
     a_stopped_batch_that_is_retried_runs_on_under_its_limit,
 );
 
-async fn a_batch_counts_each_item_once_and_is_settled_with_its_last(on: Subject) {
+async fn a_batch_counts_each_item_once_and_is_settled_with_its_last(on: StoreFixture) {
     let jobs = [job(), job(), job()];
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -45,7 +45,7 @@ async fn a_batch_counts_each_item_once_and_is_settled_with_its_last(on: Subject)
     assert!(view.settled_at.is_some_and(|at| at >= view.created_at));
 }
 
-async fn one_failed_item_takes_no_other_with_it(on: Subject) {
+async fn one_failed_item_takes_no_other_with_it(on: StoreFixture) {
     let jobs = [job(), job()];
     on.accept_batch(&batch(&jobs)).await;
     on.run_badly(only(&jobs[0]), "x").await;
@@ -53,7 +53,7 @@ async fn one_failed_item_takes_no_other_with_it(on: Subject) {
     assert_eq!(on.job(jobs[1].id).await.result, Some(json!("well")));
 }
 
-async fn the_first_failure_cancels_the_rest_where_the_batch_says_so(on: Subject) {
+async fn the_first_failure_cancels_the_rest_where_the_batch_says_so(on: StoreFixture) {
     let jobs = [job(), job(), job(), job()];
     let items = NewBatch { stop_on_error: true, ..batch(&jobs) };
     on.accept_batch(&items).await;
@@ -70,7 +70,7 @@ async fn the_first_failure_cancels_the_rest_where_the_batch_says_so(on: Subject)
     assert!(on.batch(&items).await.settled_at.is_some());
 }
 
-async fn a_refused_item_stops_nothing(on: Subject) {
+async fn a_refused_item_stops_nothing(on: StoreFixture) {
     let good = job();
     let refused = NewItem::Refused(JobError::caller(code::INVALID_INPUT, "no"));
     let items =
@@ -81,7 +81,7 @@ async fn a_refused_item_stops_nothing(on: Subject) {
     assert_eq!((view.fulfilled, view.rejected), (1, 1));
 }
 
-async fn no_more_of_a_batch_run_at_once_than_it_allows(on: Subject) {
+async fn no_more_of_a_batch_run_at_once_than_it_allows(on: StoreFixture) {
     let jobs: Vec<_> = (0..5).map(|_| job()).collect();
     let items = NewBatch { max_concurrent: Some(2), ..batch(&jobs) };
     on.accept_batch(&items).await;
@@ -100,7 +100,7 @@ async fn no_more_of_a_batch_run_at_once_than_it_allows(on: Subject) {
     assert_eq!(on.batch(&items).await.fulfilled, 5);
 }
 
-async fn a_limited_batch_holds_up_nobody_else(on: Subject) {
+async fn a_limited_batch_does_not_delay_other_work(on: StoreFixture) {
     let jobs: Vec<_> = (0..20).map(|_| job()).collect();
     on.accept_batch(&NewBatch { max_concurrent: Some(1), ..batch(&jobs) }).await;
     let free = job();
@@ -116,7 +116,7 @@ async fn a_limited_batch_holds_up_nobody_else(on: Subject) {
     );
 }
 
-async fn items_are_paged_by_their_place(on: Subject) {
+async fn items_are_paged_by_their_position(on: StoreFixture) {
     let jobs: Vec<_> = (0..7).map(|_| job()).collect();
     let mut entries: Vec<NewItem> = jobs.iter().cloned().map(NewItem::Job).collect();
     entries.insert(3, NewItem::Refused(JobError::caller(code::UNKNOWN_KIND, "no such kind")));
@@ -142,7 +142,7 @@ async fn items_are_paged_by_their_place(on: Subject) {
     assert_eq!(page(8, 3).await, []);
 }
 
-async fn an_item_of_many_tasks_is_one_item(on: Subject) {
+async fn an_item_of_many_tasks_is_one_item(on: StoreFixture) {
     let many = plan(&[step("a"), step("b"), step("end").after("a").after("b").result()]);
     let items = batch(&[many.clone(), job()]);
     on.accept_batch(&items).await;
@@ -153,7 +153,7 @@ async fn an_item_of_many_tasks_is_one_item(on: Subject) {
     assert_eq!((on.batch(&items).await.fulfilled, on.batch(&items).await.pending()), (1, 1));
 }
 
-async fn a_batch_settled_in_one_call_is_counted_right(on: Subject) {
+async fn a_batch_settled_in_one_call_is_counted_correctly(on: StoreFixture) {
     let jobs: Vec<_> = (0..30).map(|_| job()).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -179,7 +179,7 @@ async fn a_batch_settled_in_one_call_is_counted_right(on: Subject) {
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (20, 10, true));
 }
 
-async fn a_plan_that_fails_stops_the_batch_too(on: Subject) {
+async fn a_plan_that_fails_stops_the_batch_too(on: StoreFixture) {
     let jobs: Vec<_> =
         (0..3).map(|_| plan(&[step("a"), step("end").after("a").result()])).collect();
     let items = NewBatch { stop_on_error: true, ..batch(&jobs) };
@@ -189,7 +189,7 @@ async fn a_plan_that_fails_stops_the_batch_too(on: Subject) {
     assert_eq!((view.rejected, view.pending()), (3, 0), "without a sweep");
 }
 
-async fn a_batch_of_which_nothing_ran_is_cancelled_whole(on: Subject) {
+async fn a_batch_whose_items_never_ran_is_cancelled_as_a_whole(on: StoreFixture) {
     let jobs: Vec<_> = (0..3).map(|_| job()).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -199,7 +199,7 @@ async fn a_batch_of_which_nothing_ran_is_cancelled_whole(on: Subject) {
     }
 }
 
-async fn a_stopped_batch_that_is_retried_runs_on_under_its_limit(on: Subject) {
+async fn a_stopped_batch_that_is_retried_runs_on_under_its_limit(on: StoreFixture) {
     let jobs: Vec<_> = (0..3).map(|_| job()).collect();
     let items = NewBatch { stop_on_error: true, max_concurrent: Some(1), ..batch(&jobs) };
     on.accept_batch(&items).await;

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::proxy::Proxy;
 
-use super::{database::Database, subject::Subject, work::job};
+use super::{builders::job, database::Database, fixture::StoreFixture};
 
 /// The most that a client waits for the answer that a frozen server does not give.
 const GIVEN_UP: Duration = Duration::from_secs(8);
@@ -45,12 +45,12 @@ async fn behind_a_proxy(options: PgOptions) -> (Database, Proxy, PgStore) {
 }
 
 /// A store on a server, and a connection beside it.
-async fn place(options: PgOptions) -> (Subject, Arc<PgStore>, PgConnection) {
+async fn place(options: PgOptions) -> (StoreFixture, Arc<PgStore>, PgConnection) {
     let database = Database::new().await;
     let url = database.url();
     let store = Arc::new(postgres::connect(&url, options).await.expect("a store"));
     let sql = PgConnection::connect(&url).await.expect("connects");
-    (Subject::new(store.clone(), database), store, sql)
+    (StoreFixture::new(store.clone(), database), store, sql)
 }
 
 fn submission(job: &NewJob) -> Submission {
@@ -83,7 +83,7 @@ async fn calls_to_a_frozen_server_are_given_up_in_seconds_and_go_through_when_it
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_takes_long_is_waited_for_while_the_server_lives() {
+async fn a_slow_answer_is_awaited_while_the_server_lives() {
     let (on, _, mut sql) = place(PgOptions::default()).await;
     let mut held = sql.begin().await.expect("begins");
     held.execute("LOCK TABLE spool.jobs IN ACCESS EXCLUSIVE MODE").await.expect("locks");
@@ -96,7 +96,7 @@ async fn an_answer_that_takes_long_is_waited_for_while_the_server_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_connections_that_a_server_closed_one_call_hears_and_not_each() {
+async fn connections_closed_by_the_server_fail_one_call_and_not_each() {
     let (_on, store, mut sql) = place(PgOptions::default()).await;
     let ask = || store.demand(Queue::Light);
     let warm = futures::future::join_all((0..8).map(|_| ask())).await;
@@ -121,7 +121,7 @@ async fn of_connections_that_a_server_closed_one_call_hears_and_not_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_who_leaves_gives_the_connection_back_when_its_statement_is_over() {
+async fn an_abandoned_call_returns_its_connection_when_its_statement_ends() {
     let (_on, store, mut sql) = place(PgOptions { connections: 1, ..PgOptions::default() }).await;
     for _ in 0..5 {
         let mut held = sql.begin().await.expect("begins");
@@ -141,7 +141,7 @@ async fn a_caller_who_leaves_gives_the_connection_back_when_its_statement_is_ove
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_statement_did_wrong_costs_no_connection() {
+async fn a_failed_statement_costs_no_connection() {
     let (_on, store, mut sql) = place(PgOptions { connections: 1, ..PgOptions::default() }).await;
     let pid = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
     let pid = async |sql: &mut PgConnection| -> i32 {
@@ -157,7 +157,7 @@ async fn what_a_statement_did_wrong_costs_no_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_nobody_listens_the_error_says_so() {
+async fn the_error_says_that_no_server_listens() {
     let second = Duration::from_secs(1);
     let (_database, proxy, store) =
         behind_a_proxy(PgOptions { acquire_timeout: second, ..PgOptions::default() }).await;

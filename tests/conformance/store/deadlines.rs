@@ -12,26 +12,26 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
 use super::{
+    builders::{batch, equal, job, only, plan, step, task},
     each_store,
-    subject::{POLICY, Subject},
-    work::{batch, equal, job, only, plan, step, task},
+    fixture::{POLICY, StoreFixture},
 };
 
 each_store!(
     a_job_that_does_not_start_in_time_fails_as_expired,
     a_plan_that_does_not_start_in_time_ends_as_a_whole,
-    what_has_started_is_not_bound_any_more,
+    a_started_job_has_no_deadline,
     a_deadline_counts_from_run_at,
     the_items_of_a_batch_expire_each_by_itself,
-    a_leader_that_expires_hands_the_lead_to_a_follower_that_may_wait,
-    a_retry_of_what_expired_is_not_bound,
+    an_expired_leader_hands_over_to_a_waiter_that_may_still_wait,
+    a_retried_expired_job_has_no_deadline,
 );
 
 fn bound(job: NewJob, ms: u64) -> NewJob {
     NewJob { queue_timeout: Some(Duration::from_millis(ms)), ..job }
 }
 
-async fn sweep_until_expired(on: &Subject) -> Swept {
+async fn sweep_until_expired(on: &StoreFixture) -> Swept {
     on.until(async || {
         let swept = on.store.sweep(POLICY).await.expect("sweeps");
         (swept.expired > 0).then_some(swept)
@@ -39,7 +39,7 @@ async fn sweep_until_expired(on: &Subject) -> Swept {
     .await
 }
 
-async fn a_job_that_does_not_start_in_time_fails_as_expired(on: Subject) {
+async fn a_job_that_does_not_start_in_time_fails_as_expired(on: StoreFixture) {
     let (short, long, free) = (bound(job(), 1), bound(job(), 3_600_000), job());
     for job in [&short, &long, &free] {
         on.accept(job).await;
@@ -72,7 +72,7 @@ async fn a_job_that_does_not_start_in_time_fails_as_expired(on: Subject) {
     assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").expired, 0);
 }
 
-async fn a_plan_that_does_not_start_in_time_ends_as_a_whole(on: Subject) {
+async fn a_plan_that_does_not_start_in_time_ends_as_a_whole(on: StoreFixture) {
     let job = bound(plan(&[step("a"), step("b"), step("end").after("a").after("b").result()]), 1);
     on.accept(&job).await;
     sweep_until_expired(&on).await;
@@ -87,7 +87,7 @@ async fn a_plan_that_does_not_start_in_time_ends_as_a_whole(on: Subject) {
     assert_eq!(on.state(task(&job, "end")).await, TaskState::Cancelled);
 }
 
-async fn what_has_started_is_not_bound_any_more(on: Subject) {
+async fn a_started_job_has_no_deadline(on: StoreFixture) {
     let running = bound(job(), 1);
     let half = bound(plan(&[step("a"), step("b"), step("end").after("a").after("b").result()]), 1);
     on.accept(&running).await;
@@ -109,7 +109,7 @@ async fn what_has_started_is_not_bound_any_more(on: Subject) {
     assert_eq!(on.job(half.id).await.status, JobStatus::Succeeded);
 }
 
-async fn a_deadline_counts_from_run_at(on: Subject) {
+async fn a_deadline_counts_from_run_at(on: StoreFixture) {
     let later = bound(NewJob { run_at: Some(Timestamp::now() + 1.hour()), ..job() }, 1);
     let now = bound(job(), 1);
     let long_ago = bound(NewJob { run_at: Some(Timestamp::now() - 1.hour()), ..job() }, 60_000);
@@ -121,7 +121,7 @@ async fn a_deadline_counts_from_run_at(on: Subject) {
     assert_eq!(on.state(only(&long_ago)).await, TaskState::Ready, "a time that is over is now");
 }
 
-async fn the_items_of_a_batch_expire_each_by_itself(on: Subject) {
+async fn the_items_of_a_batch_expire_each_by_itself(on: StoreFixture) {
     let jobs = [bound(job(), 1), job(), bound(job(), 1)];
     let batch = batch(&jobs);
     on.accept_batch(&batch).await;
@@ -135,7 +135,7 @@ async fn the_items_of_a_batch_expire_each_by_itself(on: Subject) {
     assert!(view.settled_at.is_some());
 }
 
-async fn a_leader_that_expires_hands_the_lead_to_a_follower_that_may_wait(on: Subject) {
+async fn an_expired_leader_hands_over_to_a_waiter_that_may_still_wait(on: StoreFixture) {
     let (leader, follower) = (bound(equal(json!({"a": 1})), 1), equal(json!({"a": 1})));
     on.accept(&leader).await;
     on.accept(&follower).await;
@@ -145,7 +145,7 @@ async fn a_leader_that_expires_hands_the_lead_to_a_follower_that_may_wait(on: Su
     assert_eq!(on.state(only(&follower)).await, TaskState::Ready);
 }
 
-async fn a_retry_of_what_expired_is_not_bound(on: Subject) {
+async fn a_retried_expired_job_has_no_deadline(on: StoreFixture) {
     let job = bound(job(), 1);
     on.accept(&job).await;
     sweep_until_expired(&on).await;

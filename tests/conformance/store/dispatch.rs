@@ -14,25 +14,25 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{batch, job, only},
     each_store,
-    subject::Subject,
-    work::{batch, job, only},
+    fixture::StoreFixture,
 };
 
 each_store!(
-    the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead,
+    the_room_is_the_slots_of_live_workers_plus_the_work_dispatched_ahead,
     a_draining_worker_has_no_slots,
-    higher_bands_go_first_and_older_first_within_one,
-    the_oldest_of_a_backlog_go_first,
-    tenants_take_turns_within_a_band,
+    higher_priorities_go_first_and_older_tasks_first_within_one,
+    the_oldest_jobs_of_a_backlog_go_first,
+    tenants_take_turns_within_a_priority,
     a_tenant_without_a_backlog_is_served_within_two_turns,
-    what_was_handed_back_is_dispatched_again,
-    handing_back_touches_only_what_is_queued,
-    messages_that_nobody_answers_are_found,
+    a_returned_task_is_dispatched_again,
+    only_queued_tasks_can_be_returned,
+    unanswered_messages_are_found,
     the_oldest_messages_are_dispatched_again_first,
     ended_attempts_are_counted_once_each,
-    demand_tells_what_waits_runs_and_could_run,
-    a_class_is_dispatched_by_itself,
+    demand_counts_waiting_and_running_tasks_and_slots,
+    each_queue_is_dispatched_by_itself,
     racing_dispatchers_take_each_task_once,
     a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less_than_two_turns,
     the_idle_worker_gets_the_next_task_while_another_is_busy_for_long,
@@ -47,20 +47,20 @@ fn registration(worker: WorkerId, slots: u32, draining: bool) -> WorkerRegistrat
     }
 }
 
-async fn heartbeat(on: &Subject, worker: WorkerId, slots: u32, draining: bool) {
+async fn heartbeat(on: &StoreFixture, worker: WorkerId, slots: u32, draining: bool) {
     on.store
         .heartbeat(&registration(worker, slots, draining), &[], LEASE)
         .await
         .expect("heartbeats");
 }
 
-async fn accept_many(on: &Subject, count: usize) -> Vec<NewJob> {
+async fn accept_many(on: &StoreFixture, count: usize) -> Vec<NewJob> {
     let jobs: Vec<_> = (0..count).map(|_| job()).collect();
     on.accept_batch(&batch(&jobs)).await;
     jobs
 }
 
-async fn the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead(on: Subject) {
+async fn the_room_is_the_slots_of_live_workers_plus_the_work_dispatched_ahead(on: StoreFixture) {
     let jobs = accept_many(&on, 10).await;
     let dispatch =
         async |ahead, most| on.store.dispatch(Queue::Light, ahead, most).await.expect("dispatches");
@@ -84,7 +84,7 @@ async fn the_window_is_the_slots_of_live_workers_and_what_is_dispatched_ahead(on
     assert_eq!((rest.messages.len(), rest.more), (4, false));
 }
 
-async fn a_draining_worker_has_no_slots(on: Subject) {
+async fn a_draining_worker_has_no_slots(on: StoreFixture) {
     accept_many(&on, 4).await;
     let leaving = WorkerId::new();
     heartbeat(&on, on.worker, 1, false).await;
@@ -97,7 +97,7 @@ async fn a_draining_worker_has_no_slots(on: Subject) {
     assert_eq!(on.store.demand(Queue::Light).await.expect("reads").slots, 1);
 }
 
-async fn higher_bands_go_first_and_older_first_within_one(on: Subject) {
+async fn higher_priorities_go_first_and_older_tasks_first_within_one(on: StoreFixture) {
     let of = |priority| NewJob { priority: Priority(priority), ..job() };
     let jobs = [of(5), of(0), of(9), of(5), of(9)];
     for job in &jobs {
@@ -112,7 +112,7 @@ async fn higher_bands_go_first_and_older_first_within_one(on: Subject) {
     assert_eq!(order, wanted);
 }
 
-async fn the_oldest_of_a_backlog_go_first(on: Subject) {
+async fn the_oldest_jobs_of_a_backlog_go_first(on: StoreFixture) {
     let jobs: Vec<_> = (0..8).map(|_| job()).collect();
     for job in &jobs {
         on.accept(job).await;
@@ -133,7 +133,7 @@ async fn the_oldest_of_a_backlog_go_first(on: Subject) {
     assert_eq!(order, jobs.iter().map(only).collect::<Vec<_>>());
 }
 
-async fn tenants_take_turns_within_a_band(on: Subject) {
+async fn tenants_take_turns_within_a_priority(on: StoreFixture) {
     let mut tasks = Vec::new();
     for (name, count) in [("a", 50), ("b", 3), ("c", 1)] {
         let jobs = accept_many(&on.as_tenant(name), count).await;
@@ -146,7 +146,7 @@ async fn tenants_take_turns_within_a_band(on: Subject) {
     assert_eq!([taken(0), taken(1), taken(2)], [5, 3, 1]);
 }
 
-async fn a_tenant_without_a_backlog_is_served_within_two_turns(on: Subject) {
+async fn a_tenant_without_a_backlog_is_served_within_two_turns(on: StoreFixture) {
     accept_many(&on.as_tenant("a"), 100).await;
     let dispatch =
         async || on.store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").messages[0].task;
@@ -169,7 +169,7 @@ async fn a_tenant_without_a_backlog_is_served_within_two_turns(on: Subject) {
     assert!(turns.contains(&only(&small)), "the single job came within two slots");
 }
 
-async fn what_was_handed_back_is_dispatched_again(on: Subject) {
+async fn a_returned_task_is_dispatched_again(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let messages = on.dispatch().await;
@@ -179,7 +179,7 @@ async fn what_was_handed_back_is_dispatched_again(on: Subject) {
     assert_eq!(on.dispatch().await, messages, "an attempt that never began changed no fence");
 }
 
-async fn the_oldest_messages_are_dispatched_again_first(on: Subject) {
+async fn the_oldest_messages_are_dispatched_again_first(on: StoreFixture) {
     let jobs = [job(), job(), job()];
     for job in &jobs {
         on.accept(job).await;
@@ -192,7 +192,7 @@ async fn the_oldest_messages_are_dispatched_again_first(on: Subject) {
     assert_eq!((tasks, queued), (vec![only(&jobs[0]), only(&jobs[1])], 3));
 }
 
-async fn handing_back_touches_only_what_is_queued(on: Subject) {
+async fn only_queued_tasks_can_be_returned(on: StoreFixture) {
     let (queued, running, ready) = (job(), job(), job());
     on.accept(&queued).await;
     on.accept(&running).await;
@@ -203,7 +203,7 @@ async fn handing_back_touches_only_what_is_queued(on: Subject) {
     assert_eq!(on.state(only(&running)).await, TaskState::Running);
 }
 
-async fn messages_that_nobody_answers_are_found(on: Subject) {
+async fn unanswered_messages_are_found(on: StoreFixture) {
     let jobs = accept_many(&on, 3).await;
     on.dispatch().await;
     on.claim(only(&jobs[0]), LEASE).await.expect("claims");
@@ -221,7 +221,7 @@ async fn messages_that_nobody_answers_are_found(on: Subject) {
     assert_eq!(overdue(Duration::from_millis(20), 1).await.0.len(), 1);
 }
 
-async fn ended_attempts_are_counted_once_each(on: Subject) {
+async fn ended_attempts_are_counted_once_each(on: StoreFixture) {
     let jobs = accept_many(&on, 3).await;
     let ended = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").ended;
     let before = ended().await;
@@ -234,7 +234,7 @@ async fn ended_attempts_are_counted_once_each(on: Subject) {
     assert_eq!(ended().await - before, 3);
 }
 
-async fn demand_tells_what_waits_runs_and_could_run(on: Subject) {
+async fn demand_counts_waiting_and_running_tasks_and_slots(on: StoreFixture) {
     let demand = async || on.store.demand(Queue::Light).await.expect("reads");
     assert_eq!(demand().await, Demand::default());
     let jobs = accept_many(&on, 5).await;
@@ -249,7 +249,7 @@ async fn demand_tells_what_waits_runs_and_could_run(on: Subject) {
     assert_eq!(demand().await.waiting, 4, "what is not due wants no worker");
 }
 
-async fn a_class_is_dispatched_by_itself(on: Subject) {
+async fn each_queue_is_dispatched_by_itself(on: StoreFixture) {
     let mut render = job();
     render.tasks[0].queue = Queue::Render;
     on.accept(&render).await;
@@ -258,7 +258,7 @@ async fn a_class_is_dispatched_by_itself(on: Subject) {
     assert_eq!((messages.len(), messages[0].queue), (1, Queue::Render));
 }
 
-async fn racing_dispatchers_take_each_task_once(on: Subject) {
+async fn racing_dispatchers_take_each_task_once(on: StoreFixture) {
     let jobs: Vec<_> = (0..60).map(|_| on.submission(Work::Job(job()))).collect();
     on.try_accept(jobs).await.expect("accepts");
     let racers: Vec<_> = (0..4)
@@ -288,7 +288,7 @@ async fn racing_dispatchers_take_each_task_once(on: Subject) {
 }
 
 /// Slot turns that go to others until `task` has its own, one slot at a time.
-async fn turns_until(on: &Subject, task: TaskId) -> usize {
+async fn turns_until(on: &StoreFixture, task: TaskId) -> usize {
     for turns in 0..10 {
         let messages = on.store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").messages;
         let claimed = on.claim(messages[0].task, LEASE).await.expect("claims");
@@ -301,7 +301,7 @@ async fn turns_until(on: &Subject, task: TaskId) -> usize {
 }
 
 async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less_than_two_turns(
-    on: Subject,
+    on: StoreFixture,
 ) {
     let large = on.as_tenant("m");
     for _ in 0..10 {
@@ -316,7 +316,7 @@ async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less
     }
 }
 
-async fn the_idle_worker_gets_the_next_task_while_another_is_busy_for_long(on: Subject) {
+async fn the_idle_worker_gets_the_next_task_while_another_is_busy_for_long(on: StoreFixture) {
     let idle = WorkerId::new();
     heartbeat(&on, on.worker, 2, false).await;
     let long = accept_many(&on, 2).await;

@@ -11,19 +11,19 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
+    builders::{batch, equal, only, plan, step, task},
     each_store,
-    subject::Subject,
-    work::{batch, equal, only, plan, step, task},
+    fixture::StoreFixture,
 };
 
 each_store!(
-    a_key_takes_the_outputs_of_its_needs_in_the_order_of_the_plan,
+    a_key_includes_the_outputs_of_its_needs_in_the_order_of_the_plan,
     one_failed_need_among_several_leaves_no_key,
-    more_followers_than_one_decision_takes_are_all_settled,
-    a_task_with_a_key_is_decided_on_when_its_time_comes,
+    waiters_beyond_one_decision_are_all_settled,
+    a_delayed_task_with_a_key_is_decided_when_it_is_due,
 );
 
-async fn a_key_takes_the_outputs_of_its_needs_in_the_order_of_the_plan(on: Subject) {
+async fn a_key_includes_the_outputs_of_its_needs_in_the_order_of_the_plan(on: StoreFixture) {
     let joined =
         || plan(&[step("a"), step("b"), step("c").after("b").after("a").memo(json!("c")).result()]);
     let job = joined();
@@ -38,7 +38,7 @@ async fn a_key_takes_the_outputs_of_its_needs_in_the_order_of_the_plan(on: Subje
     assert_eq!(on.store.have_memos(&on.tenant, &keys).await.expect("reads"), [true, false]);
 }
 
-async fn one_failed_need_among_several_leaves_no_key(on: Subject) {
+async fn one_failed_need_among_several_leaves_no_key(on: StoreFixture) {
     let joined = || {
         plan(&[step("a"), step("b"), step("c").after("a").despite("b").memo(json!("c")).result()])
     };
@@ -58,7 +58,7 @@ async fn one_failed_need_among_several_leaves_no_key(on: Subject) {
     );
 }
 
-async fn more_followers_than_one_decision_takes_are_all_settled(on: Subject) {
+async fn waiters_beyond_one_decision_are_all_settled(on: StoreFixture) {
     let jobs: Vec<_> = (0..1_100).map(|_| equal(json!("same"))).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -71,7 +71,7 @@ async fn more_followers_than_one_decision_takes_are_all_settled(on: Subject) {
     assert!(on.state(only(&jobs[0])).await.is_final());
 }
 
-async fn a_task_with_a_key_is_decided_on_when_its_time_comes(on: Subject) {
+async fn a_delayed_task_with_a_key_is_decided_when_it_is_due(on: StoreFixture) {
     let soon = || Some(Timestamp::now() + Duration::from_millis(100));
     let first = NewJob { run_at: soon(), ..equal(json!("later")) };
     on.accept(&first).await;

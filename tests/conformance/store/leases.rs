@@ -15,25 +15,25 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{job, only, succeeded},
     each_store,
-    subject::{POLICY, SHORT, Subject},
-    work::{job, only, succeeded},
+    fixture::{POLICY, SHORT, StoreFixture},
 };
 
 each_store!(
-    a_claim_is_given_once_and_carries_all_that_a_run_needs,
-    a_stale_fence_settles_beats_and_releases_nothing,
-    only_the_worker_that_claimed_may_settle_beat_or_release,
-    a_beat_keeps_the_lease_and_the_progress,
-    a_beat_that_comes_late_never_shortens_a_lease,
-    a_beat_hears_of_a_cancel,
-    a_lost_lease_makes_the_task_ready_and_burns_no_attempt,
-    a_task_that_loses_worker_after_worker_is_poison,
-    a_release_burns_no_attempt_and_counts_no_loss,
+    a_claim_succeeds_once_and_carries_all_that_a_run_needs,
+    a_stale_fence_cannot_settle_renew_or_release,
+    only_the_claiming_worker_may_settle_renew_or_release,
+    a_heartbeat_renews_the_lease_and_stores_the_progress,
+    a_late_heartbeat_never_shortens_a_lease,
+    a_heartbeat_reply_reports_a_cancel,
+    a_lost_lease_makes_the_task_ready_and_uses_no_attempt,
+    a_task_that_loses_several_workers_is_poison,
+    a_release_uses_no_attempt_and_counts_no_loss,
     a_retry_waits_out_its_pause_and_keeps_its_error,
     racing_claims_give_each_task_to_one_worker,
     a_lease_is_lost_whatever_the_queue,
-    an_input_that_is_the_whole_jobs_comes_with_the_claim,
+    the_input_of_the_whole_job_comes_with_the_claim,
 );
 
 fn registration(worker: WorkerId) -> WorkerRegistration {
@@ -45,7 +45,7 @@ fn registration(worker: WorkerId) -> WorkerRegistration {
     }
 }
 
-async fn a_claim_is_given_once_and_carries_all_that_a_run_needs(on: Subject) {
+async fn a_claim_succeeds_once_and_carries_all_that_a_run_needs(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     assert_eq!(on.claim(only(&job), LEASE).await, None, "it is ready, not queued");
@@ -74,7 +74,7 @@ async fn a_claim_is_given_once_and_carries_all_that_a_run_needs(on: Subject) {
     assert_eq!(again, [None, None]);
 }
 
-async fn a_stale_fence_settles_beats_and_releases_nothing(on: Subject) {
+async fn a_stale_fence_cannot_settle_renew_or_release(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let first = on.start_for(only(&job), SHORT).await;
@@ -103,7 +103,7 @@ async fn a_stale_fence_settles_beats_and_releases_nothing(on: Subject) {
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("right"))));
 }
 
-async fn only_the_worker_that_claimed_may_settle_beat_or_release(on: Subject) {
+async fn only_the_claiming_worker_may_settle_renew_or_release(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
@@ -129,7 +129,7 @@ async fn only_the_worker_that_claimed_may_settle_beat_or_release(on: Subject) {
     );
 }
 
-async fn a_beat_keeps_the_lease_and_the_progress(on: Subject) {
+async fn a_heartbeat_renews_the_lease_and_stores_the_progress(on: StoreFixture) {
     let (kept, lost) = (job(), job());
     on.accept(&kept).await;
     on.accept(&lost).await;
@@ -157,7 +157,7 @@ async fn a_beat_keeps_the_lease_and_the_progress(on: Subject) {
     );
 }
 
-async fn a_beat_that_comes_late_never_shortens_a_lease(on: Subject) {
+async fn a_late_heartbeat_never_shortens_a_lease(on: StoreFixture) {
     let (long, short) = (job(), job());
     on.accept(&long).await;
     on.accept(&short).await;
@@ -176,7 +176,7 @@ async fn a_beat_that_comes_late_never_shortens_a_lease(on: Subject) {
     );
 }
 
-async fn a_beat_hears_of_a_cancel(on: Subject) {
+async fn a_heartbeat_reply_reports_a_cancel(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
@@ -189,7 +189,7 @@ async fn a_beat_hears_of_a_cancel(on: Subject) {
     );
 }
 
-async fn a_lost_lease_makes_the_task_ready_and_burns_no_attempt(on: Subject) {
+async fn a_lost_lease_makes_the_task_ready_and_uses_no_attempt(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let first = on.start_for(only(&job), SHORT).await;
@@ -207,7 +207,7 @@ async fn a_lost_lease_makes_the_task_ready_and_burns_no_attempt(on: Subject) {
     );
 }
 
-async fn a_task_that_loses_worker_after_worker_is_poison(on: Subject) {
+async fn a_task_that_loses_several_workers_is_poison(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let policy = SweepPolicy { quarantine_after: 3, most: 100 };
@@ -225,7 +225,7 @@ async fn a_task_that_loses_worker_after_worker_is_poison(on: Subject) {
     );
 }
 
-async fn a_release_burns_no_attempt_and_counts_no_loss(on: Subject) {
+async fn a_release_uses_no_attempt_and_counts_no_loss(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let first = on.start(only(&job)).await;
@@ -239,7 +239,7 @@ async fn a_release_burns_no_attempt_and_counts_no_loss(on: Subject) {
     assert_eq!((second.attempt, second.fence), (1, Fence(2)));
 }
 
-async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: Subject) {
+async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let first = on.start(only(&job)).await;
@@ -256,7 +256,7 @@ async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: Subject) {
         (JobStatus::Running, Some(common::view::WaitingFor::Schedule))
     );
 
-    let job = super::work::job();
+    let job = super::builders::job();
     on.accept(&job).await;
     let first = on.start(only(&job)).await;
     on.count(&first, Verdict::Retry { error, pause: Duration::from_millis(30) }).await;
@@ -268,9 +268,9 @@ async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: Subject) {
     assert_eq!(on.job(job.id).await.attempts, 2);
 }
 
-async fn racing_claims_give_each_task_to_one_worker(on: Subject) {
+async fn racing_claims_give_each_task_to_one_worker(on: StoreFixture) {
     let jobs: Vec<_> = (0..20).map(|_| job()).collect();
-    on.accept_batch(&super::work::batch(&jobs)).await;
+    on.accept_batch(&super::builders::batch(&jobs)).await;
     let tasks: Vec<TaskId> = on.dispatch().await.into_iter().map(|message| message.task).collect();
     assert_eq!(tasks.len(), 20);
     let racers = (0..6).map(|racer| {
@@ -288,7 +288,7 @@ async fn racing_claims_give_each_task_to_one_worker(on: Subject) {
     assert_eq!(won.into_iter().collect::<BTreeSet<_>>(), tasks.into_iter().collect());
 }
 
-async fn a_lease_is_lost_whatever_the_queue(on: Subject) {
+async fn a_lease_is_lost_whatever_the_queue(on: StoreFixture) {
     for queue in Queue::ALL {
         let mut job = job();
         job.tasks[0].queue = queue;
@@ -300,7 +300,7 @@ async fn a_lease_is_lost_whatever_the_queue(on: Subject) {
     }
 }
 
-async fn an_input_that_is_the_whole_jobs_comes_with_the_claim(on: Subject) {
+async fn the_input_of_the_whole_job_comes_with_the_claim(on: StoreFixture) {
     let mut job = job();
     job.tasks[0].input = job.input.clone();
     on.accept(&job).await;

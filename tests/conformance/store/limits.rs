@@ -15,20 +15,20 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{batch, job, only},
     each_store,
-    subject::Subject,
-    work::{batch, job, only},
+    fixture::StoreFixture,
 };
 
 each_store!(
-    a_limit_is_kept_until_something_ends_and_its_job_says_what_it_waits_for,
-    the_default_of_tenants_is_for_each_without_a_limit_of_its_own,
-    a_provider_is_limited_over_all_kinds_that_ask_it,
-    several_limits_are_kept_together,
-    a_limit_counts_over_all_classes,
-    an_accept_with_credit_keeps_to_limits,
+    a_limit_holds_until_a_task_ends_and_the_waiting_job_reports_it,
+    the_default_limit_applies_to_tenants_without_their_own,
+    a_provider_limit_covers_all_kinds_that_use_it,
+    several_limits_hold_together,
+    a_limit_counts_over_all_queues,
+    a_submission_with_credit_keeps_to_limits,
     racing_dispatchers_keep_to_a_limit,
-    what_a_limit_holds_back_is_in_nobodys_way,
+    tasks_held_back_by_a_limit_delay_no_others,
     limits_are_listed_replaced_and_removed,
 );
 
@@ -41,7 +41,7 @@ fn limit(scope: LimitScope, name: &str, most: u32, kinds: &[&str]) -> Limit {
     }
 }
 
-async fn set(on: &Subject, scope: LimitScope, name: &str, most: u32, kinds: &[&str]) {
+async fn set(on: &StoreFixture, scope: LimitScope, name: &str, most: u32, kinds: &[&str]) {
     on.store.set_limit(&limit(scope, name, most, kinds)).await.expect("sets");
 }
 
@@ -58,13 +58,13 @@ fn of_queue(queue: Queue) -> NewJob {
     job
 }
 
-async fn accept_all(on: &Subject, jobs: &[NewJob]) {
+async fn accept_all(on: &StoreFixture, jobs: &[NewJob]) {
     for some in jobs.chunks(5_000) {
         on.accept_batch(&batch(some)).await;
     }
 }
 
-async fn taken(on: &Subject, jobs: &[NewJob]) -> usize {
+async fn taken(on: &StoreFixture, jobs: &[NewJob]) -> usize {
     let mut taken = 0;
     for job in jobs {
         taken += usize::from(
@@ -74,7 +74,7 @@ async fn taken(on: &Subject, jobs: &[NewJob]) -> usize {
     taken
 }
 
-async fn a_limit_is_kept_until_something_ends_and_its_job_says_what_it_waits_for(on: Subject) {
+async fn a_limit_holds_until_a_task_ends_and_the_waiting_job_reports_it(on: StoreFixture) {
     for (scope, name, waits_for) in [
         (LimitScope::Tenant, on.tenant.0.clone(), WaitingFor::TenantLimit),
         (LimitScope::Kind, "echo".to_owned(), WaitingFor::KindLimit),
@@ -102,7 +102,7 @@ async fn a_limit_is_kept_until_something_ends_and_its_job_says_what_it_waits_for
     }
 }
 
-async fn the_default_of_tenants_is_for_each_without_a_limit_of_its_own(on: Subject) {
+async fn the_default_limit_applies_to_tenants_without_their_own(on: StoreFixture) {
     set(&on, LimitScope::Tenant, EACH_TENANT, 1, &[]).await;
     set(&on, LimitScope::Tenant, "large", 3, &[]).await;
     let mut all = Vec::new();
@@ -117,7 +117,7 @@ async fn the_default_of_tenants_is_for_each_without_a_limit_of_its_own(on: Subje
     }
 }
 
-async fn a_provider_is_limited_over_all_kinds_that_ask_it(on: Subject) {
+async fn a_provider_limit_covers_all_kinds_that_use_it(on: StoreFixture) {
     set(&on, LimitScope::Provider, "text", 3, &["script", "ideas"]).await;
     let jobs: Vec<_> = ["script", "ideas", "image", "script", "ideas", "image"].map(of_kind).into();
     accept_all(&on, &jobs).await;
@@ -125,7 +125,7 @@ async fn a_provider_is_limited_over_all_kinds_that_ask_it(on: Subject) {
     assert_eq!(taken(&on, &[jobs[2].clone(), jobs[5].clone()]).await, 2);
 }
 
-async fn several_limits_are_kept_together(on: Subject) {
+async fn several_limits_hold_together(on: StoreFixture) {
     set(&on, LimitScope::Kind, "script", 2, &["script"]).await;
     set(&on, LimitScope::Tenant, "a", 3, &[]).await;
     let (a, b) = (on.as_tenant("a"), on.as_tenant("b"));
@@ -141,7 +141,7 @@ async fn several_limits_are_kept_together(on: Subject) {
     assert_eq!(a_s + a_o, 3, "and all of what the tenant may have, since its other kind is free");
 }
 
-async fn a_limit_counts_over_all_classes(on: Subject) {
+async fn a_limit_counts_over_all_queues(on: StoreFixture) {
     set(&on, LimitScope::Tenant, &on.tenant.0, 2, &[]).await;
     let jobs = [
         of_queue(Queue::Light),
@@ -162,7 +162,7 @@ async fn a_limit_counts_over_all_classes(on: Subject) {
     }
 }
 
-async fn an_accept_with_credit_keeps_to_limits(on: Subject) {
+async fn a_submission_with_credit_keeps_to_limits(on: StoreFixture) {
     let credit = [Credit { queue: Queue::Light, tasks: 100 }];
     let accept = async |jobs: &[NewJob]| {
         let submissions = jobs.iter().map(|job| on.submission(Work::Job(job.clone()))).collect();
@@ -176,7 +176,7 @@ async fn an_accept_with_credit_keeps_to_limits(on: Subject) {
     assert_eq!(on.dispatch().await.len(), 1, "three were there, four may be");
 }
 
-async fn racing_dispatchers_keep_to_a_limit(on: Subject) {
+async fn racing_dispatchers_keep_to_a_limit(on: StoreFixture) {
     set(&on, LimitScope::Kind, "echo", 7, &["echo"]).await;
     let jobs: Vec<_> = (0..60).map(|at| of_queue(Queue::ALL[at % 3])).collect();
     accept_all(&on, &jobs).await;
@@ -205,7 +205,7 @@ async fn racing_dispatchers_keep_to_a_limit(on: Subject) {
     assert_eq!(dispatched, 7, "as many as may be, and no more");
 }
 
-async fn what_a_limit_holds_back_is_in_nobodys_way(on: Subject) {
+async fn tasks_held_back_by_a_limit_delay_no_others(on: StoreFixture) {
     set(&on, LimitScope::Kind, "held", 1, &["held"]).await;
     let held: Vec<_> = (0..2_000).map(|_| of_kind("held")).collect();
     accept_all(&on, &held).await;
@@ -235,7 +235,7 @@ async fn what_a_limit_holds_back_is_in_nobodys_way(on: Subject) {
     );
 }
 
-async fn limits_are_listed_replaced_and_removed(on: Subject) {
+async fn limits_are_listed_replaced_and_removed(on: StoreFixture) {
     assert_eq!(on.store.limits().await.expect("reads"), []);
     set(&on, LimitScope::Provider, "text", 3, &["script", "ideas"]).await;
     set(&on, LimitScope::Tenant, EACH_TENANT, 9, &[]).await;

@@ -16,35 +16,35 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
+    builders::{batch, equal, grown, only, plan, step, succeeded, task, tasks},
     each_store,
-    subject::{POLICY, SHORT, Subject},
-    work::{batch, equal, grown, only, plan, step, succeeded, task, tasks},
+    fixture::{POLICY, SHORT, StoreFixture},
 };
 
 each_store!(
     a_hundred_equal_jobs_are_one_run_and_a_hundred_results,
-    a_memo_settles_a_later_equal_at_once,
+    a_memo_settles_a_later_equal_job_at_once,
     a_memo_belongs_to_its_tenant,
-    a_memo_is_seen_by_its_key,
-    what_is_not_memoised_runs_each_time,
-    an_output_that_is_not_to_be_remembered_answers_its_own_task_alone,
+    a_memo_is_found_by_its_key,
+    a_task_that_is_not_memoised_runs_each_time,
+    an_output_excluded_from_the_memo_answers_only_its_own_task,
     the_key_of_a_task_is_known_when_its_last_need_settles,
     an_output_that_changes_changes_the_keys_behind_it,
     a_failed_need_leaves_a_task_without_a_key,
-    a_leaders_failure_promotes_exactly_one_the_highest_and_oldest,
-    a_leaders_failure_promotes_nobody_of_another_tenant,
-    who_arrives_while_the_leader_runs_follows_it,
-    a_leaders_cancel_promotes_one_and_a_followers_cancel_nobody,
-    a_lost_lease_a_release_and_a_retry_keep_the_lead,
-    a_leader_runs_in_the_highest_band_of_its_followers,
-    a_follower_that_may_run_now_does_not_wait_for_a_leader_of_tomorrow,
+    a_leaders_failure_elects_the_oldest_waiter_of_the_highest_priority,
+    a_leaders_failure_elects_no_waiter_of_another_tenant,
+    a_task_that_arrives_while_the_leader_runs_waits_for_it,
+    a_leaders_cancel_elects_one_waiter_and_a_waiters_cancel_none,
+    a_leader_stays_leader_over_a_lost_lease_a_release_and_a_retry,
+    a_leader_runs_at_the_highest_priority_of_its_waiters,
+    a_task_due_now_does_not_wait_for_a_delayed_leader,
     equal_tasks_of_one_plan_run_once,
-    a_grown_task_takes_the_memo,
-    a_failure_is_not_remembered,
+    a_grown_task_uses_the_memo,
+    a_failure_leaves_no_memo,
     a_whole_plan_is_cached_need_by_need,
 );
 
-async fn a_hundred_equal_jobs_are_one_run_and_a_hundred_results(on: Subject) {
+async fn a_hundred_equal_jobs_are_one_run_and_a_hundred_results(on: StoreFixture) {
     let jobs: Vec<_> = (0..100).map(|_| equal(json!({"same": true}))).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -68,7 +68,7 @@ async fn a_hundred_equal_jobs_are_one_run_and_a_hundred_results(on: Subject) {
     assert_eq!(attempts, 1);
 }
 
-async fn a_memo_settles_a_later_equal_at_once(on: Subject) {
+async fn a_memo_settles_a_later_equal_job_at_once(on: StoreFixture) {
     let (first, second) = (equal(json!({"n": 1})), equal(json!({"n": 1.0})));
     on.accept(&first).await;
     on.run(only(&first), json!("made")).await;
@@ -85,7 +85,7 @@ async fn a_memo_settles_a_later_equal_at_once(on: Subject) {
     assert_eq!((task.state, task.cached), (TaskState::Succeeded, true));
 }
 
-async fn a_memo_belongs_to_its_tenant(on: Subject) {
+async fn a_memo_belongs_to_its_tenant(on: StoreFixture) {
     let (mine, theirs, follower) =
         (equal(json!({"n": 1})), equal(json!({"n": 1})), equal(json!({"n": 1})));
     let other = on.as_tenant("other");
@@ -108,7 +108,7 @@ async fn a_memo_belongs_to_its_tenant(on: Subject) {
     }
 }
 
-async fn a_memo_is_seen_by_its_key(on: Subject) {
+async fn a_memo_is_found_by_its_key(on: StoreFixture) {
     let (done, open) = (equal(json!({"n": 1})), equal(json!({"n": 2})));
     let key = |job: &NewJob| task_key(job.tasks[0].input_key.expect("it is memoised"), &[]);
     let keys = [key(&open), key(&done)];
@@ -124,7 +124,7 @@ async fn a_memo_is_seen_by_its_key(on: Subject) {
     assert_eq!(on.store.have_memos(&on.tenant, &[]).await.expect("reads"), [false; 0]);
 }
 
-async fn an_output_that_is_not_to_be_remembered_answers_its_own_task_alone(on: Subject) {
+async fn an_output_excluded_from_the_memo_answers_only_its_own_task(on: StoreFixture) {
     let stand_in = |output| match succeeded(output) {
         Verdict::Succeeded { output, hash, artifacts, grown, .. } => {
             Verdict::Succeeded { output, hash, artifacts, grown, memo: false }
@@ -157,8 +157,8 @@ async fn an_output_that_is_not_to_be_remembered_answers_its_own_task_alone(on: S
     assert_eq!(result(&after).await, Some(json!("the real one")), "which is remembered");
 }
 
-async fn what_is_not_memoised_runs_each_time(on: Subject) {
-    let (first, second) = (super::work::job(), super::work::job());
+async fn a_task_that_is_not_memoised_runs_each_time(on: StoreFixture) {
+    let (first, second) = (super::builders::job(), super::builders::job());
     on.accept(&first).await;
     on.run(only(&first), json!(1)).await;
     on.accept(&second).await;
@@ -173,7 +173,7 @@ fn chain(seed: &str) -> NewJob {
     ])
 }
 
-async fn the_key_of_a_task_is_known_when_its_last_need_settles(on: Subject) {
+async fn the_key_of_a_task_is_known_when_its_last_need_settles(on: StoreFixture) {
     let (first, second) = (chain("one"), chain("two"));
     on.accept(&first).await;
     on.accept(&second).await;
@@ -189,7 +189,7 @@ async fn the_key_of_a_task_is_known_when_its_last_need_settles(on: Subject) {
     assert_eq!((view.tasks["echo"].settled, view.tasks["echo"].cached), (3, 2));
 }
 
-async fn an_output_that_changes_changes_the_keys_behind_it(on: Subject) {
+async fn an_output_that_changes_changes_the_keys_behind_it(on: StoreFixture) {
     let (first, second) = (chain("one"), chain("two"));
     on.accept(&first).await;
     for name in ["a", "b", "c"] {
@@ -200,7 +200,7 @@ async fn an_output_that_changes_changes_the_keys_behind_it(on: Subject) {
     assert_eq!(on.state(task(&second, "b")).await, TaskState::Ready);
 }
 
-async fn a_failed_need_leaves_a_task_without_a_key(on: Subject) {
+async fn a_failed_need_leaves_a_task_without_a_key(on: StoreFixture) {
     let job = || plan(&[step("a"), step("end").memo(json!({"of": "a"})).despite("a").result()]);
     let (first, second) = (job(), job());
     for job in [&first, &second] {
@@ -216,12 +216,13 @@ async fn a_failed_need_leaves_a_task_without_a_key(on: Subject) {
     );
 }
 
-fn banded(priority: u8) -> NewJob {
+fn with_priority(priority: u8) -> NewJob {
     NewJob { priority: Priority(priority), ..equal(json!({"same": true})) }
 }
 
-async fn a_leaders_failure_promotes_exactly_one_the_highest_and_oldest(on: Subject) {
-    let (leader, low, high, later) = (banded(5), banded(1), banded(8), banded(8));
+async fn a_leaders_failure_elects_the_oldest_waiter_of_the_highest_priority(on: StoreFixture) {
+    let (leader, low, high, later) =
+        (with_priority(5), with_priority(1), with_priority(8), with_priority(8));
     for job in [&leader, &low, &high, &later] {
         on.accept(job).await;
         on.tick().await;
@@ -238,10 +239,10 @@ async fn a_leaders_failure_promotes_exactly_one_the_highest_and_oldest(on: Subje
     }
 }
 
-async fn a_leaders_failure_promotes_nobody_of_another_tenant(on: Subject) {
+async fn a_leaders_failure_elects_no_waiter_of_another_tenant(on: StoreFixture) {
     let other = on.as_tenant("other");
-    let (leader, follower) = (banded(5), banded(1));
-    let (their_leader, their_follower) = (banded(5), banded(9));
+    let (leader, follower) = (with_priority(5), with_priority(1));
+    let (their_leader, their_follower) = (with_priority(5), with_priority(9));
     for (whose, job) in
         [(&other, &their_leader), (&other, &their_follower), (&on, &leader), (&on, &follower)]
     {
@@ -256,8 +257,8 @@ async fn a_leaders_failure_promotes_nobody_of_another_tenant(on: Subject) {
     );
 }
 
-async fn who_arrives_while_the_leader_runs_follows_it(on: Subject) {
-    let (leader, follower) = (banded(5), banded(9));
+async fn a_task_that_arrives_while_the_leader_runs_waits_for_it(on: StoreFixture) {
+    let (leader, follower) = (with_priority(5), with_priority(9));
     on.accept(&leader).await;
     let running = on.start(only(&leader)).await;
     on.accept(&follower).await;
@@ -267,8 +268,8 @@ async fn who_arrives_while_the_leader_runs_follows_it(on: Subject) {
     assert_eq!(on.job(follower.id).await.result, Some(json!("once")));
 }
 
-async fn a_leaders_cancel_promotes_one_and_a_followers_cancel_nobody(on: Subject) {
-    let jobs = [banded(5), banded(5), banded(5)];
+async fn a_leaders_cancel_elects_one_waiter_and_a_waiters_cancel_none(on: StoreFixture) {
+    let jobs = [with_priority(5), with_priority(5), with_priority(5)];
     for job in &jobs {
         on.accept(job).await;
     }
@@ -279,8 +280,8 @@ async fn a_leaders_cancel_promotes_one_and_a_followers_cancel_nobody(on: Subject
     assert_eq!(on.state(only(&jobs[2])).await, TaskState::Ready);
 }
 
-async fn a_lost_lease_a_release_and_a_retry_keep_the_lead(on: Subject) {
-    let (leader, follower) = (banded(5), banded(5));
+async fn a_leader_stays_leader_over_a_lost_lease_a_release_and_a_retry(on: StoreFixture) {
+    let (leader, follower) = (with_priority(5), with_priority(5));
     on.accept(&leader).await;
     on.accept(&follower).await;
     on.start_for(only(&leader), SHORT).await;
@@ -302,9 +303,12 @@ async fn a_lost_lease_a_release_and_a_retry_keep_the_lead(on: Subject) {
     assert_eq!(on.job(follower.id).await.result, Some(json!("at last")));
 }
 
-async fn a_leader_runs_in_the_highest_band_of_its_followers(on: Subject) {
-    let (low, other, high) =
-        (banded(1), NewJob { priority: Priority(5), ..super::work::job() }, banded(9));
+async fn a_leader_runs_at_the_highest_priority_of_its_waiters(on: StoreFixture) {
+    let (low, other, high) = (
+        with_priority(1),
+        NewJob { priority: Priority(5), ..super::builders::job() },
+        with_priority(9),
+    );
     for job in [&low, &other, &high] {
         on.accept(job).await;
     }
@@ -312,16 +316,17 @@ async fn a_leader_runs_in_the_highest_band_of_its_followers(on: Subject) {
     assert_eq!(messages, [only(&low), only(&other)]);
 }
 
-async fn a_follower_that_may_run_now_does_not_wait_for_a_leader_of_tomorrow(on: Subject) {
+async fn a_task_due_now_does_not_wait_for_a_delayed_leader(on: StoreFixture) {
     let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
-    let (leader, follower) = (NewJob { run_at: Some(tomorrow), ..banded(5) }, banded(5));
+    let (leader, follower) =
+        (NewJob { run_at: Some(tomorrow), ..with_priority(5) }, with_priority(5));
     on.accept(&leader).await;
     assert!(on.dispatch().await.is_empty());
     on.accept(&follower).await;
     assert_eq!(on.dispatch().await.len(), 1);
 }
 
-async fn equal_tasks_of_one_plan_run_once(on: Subject) {
+async fn equal_tasks_of_one_plan_run_once(on: StoreFixture) {
     let twin = |name: &str| step(name).memo(json!({"twin": 1}));
     let job =
         plan(&[twin("left"), twin("right"), step("end").after("left").after("right").result()]);
@@ -333,11 +338,11 @@ async fn equal_tasks_of_one_plan_run_once(on: Subject) {
     assert!(end.needs.iter().all(|need| need.result == Ok(json!("both"))));
 }
 
-async fn a_grown_task_takes_the_memo(on: Subject) {
+async fn a_grown_task_uses_the_memo(on: StoreFixture) {
     let known = equal(json!({"known": 1}));
     on.accept(&known).await;
     on.run(only(&known), json!("known")).await;
-    let job = super::work::job();
+    let job = super::builders::job();
     on.accept(&job).await;
     let parent = on.start(only(&job)).await;
     on.count(
@@ -349,8 +354,8 @@ async fn a_grown_task_takes_the_memo(on: Subject) {
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("known"))));
 }
 
-async fn a_failure_is_not_remembered(on: Subject) {
-    let (first, second) = (banded(5), banded(5));
+async fn a_failure_leaves_no_memo(on: StoreFixture) {
+    let (first, second) = (with_priority(5), with_priority(5));
     on.accept(&first).await;
     on.run_badly(only(&first), "x").await;
     on.accept(&second).await;
@@ -359,7 +364,7 @@ async fn a_failure_is_not_remembered(on: Subject) {
     assert_ne!(error.code, code::CANCELLED);
 }
 
-async fn a_whole_plan_is_cached_need_by_need(on: Subject) {
+async fn a_whole_plan_is_cached_need_by_need(on: StoreFixture) {
     let (first, second) = (chain("one"), chain("one"));
     on.accept(&first).await;
     for name in ["a", "b", "c"] {

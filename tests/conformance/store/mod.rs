@@ -4,34 +4,34 @@
 //! so no test sleeps and hopes.
 
 mod accept;
+mod adapters;
 mod attempts_and_ranks;
 mod batches;
-mod clients;
+mod builders;
+mod cancel_and_retry;
 mod connections;
-mod dags;
 mod database;
-mod dead;
+mod dead_work;
 mod deadlines;
 mod dispatch;
-mod fronts;
+mod dispatch_cursors;
+mod fixture;
 mod keys;
-mod late;
 mod leases;
 mod limits;
-mod matrix;
 mod memo;
-mod named;
-mod old;
-mod on_postgres;
 mod pause;
-mod places;
 mod plans;
+mod postgres_only;
 mod races;
+mod random_plans;
+mod references;
+mod retention;
 mod schedules;
-mod subject;
+mod stale_reads;
 mod traces;
+mod transitions;
 mod views;
-mod work;
 
 /// Makes of each behaviour a test per adapter.
 macro_rules! each_store {
@@ -39,13 +39,13 @@ macro_rules! each_store {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                super::$behaviour(crate::store::places::sqlite().await).await;
+                super::$behaviour(crate::store::adapters::sqlite().await).await;
             })+
         }
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                super::$behaviour(crate::store::places::postgres().await).await;
+                super::$behaviour(crate::store::adapters::postgres().await).await;
             })+
         }
     };

@@ -12,27 +12,27 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{job, only},
     each_store,
-    subject::Subject,
-    work::{job, only},
+    fixture::StoreFixture,
 };
 
 each_store!(
-    a_paused_class_queues_nothing_and_gives_back_what_is_queued,
-    a_paused_tenant_is_passed_over_and_is_in_nobodys_way,
-    a_paused_tenant_gives_back_what_is_queued_and_no_other_does,
-    an_accept_with_credit_queues_nothing_of_what_is_paused,
-    what_is_handed_back_while_paused_stays,
-    pauses_are_kept_and_told,
-    who_is_at_work_is_told_with_what_runs,
-    demand_tells_the_median_of_what_attempts_took,
+    a_paused_queue_dispatches_nothing_and_returns_its_queued_tasks,
+    a_paused_tenant_is_skipped_and_delays_no_others,
+    only_the_queued_tasks_of_the_paused_tenant_are_returned,
+    a_submission_with_credit_queues_nothing_that_is_paused,
+    a_task_returned_during_a_pause_stays_ready,
+    pauses_are_stored_and_listed,
+    live_workers_are_listed_with_their_running_tasks,
+    demand_reports_the_median_run_time,
 );
 
 fn light() -> Pausable {
     Pausable::Queue(Queue::Light)
 }
 
-async fn a_paused_class_queues_nothing_and_gives_back_what_is_queued(on: Subject) {
+async fn a_paused_queue_dispatches_nothing_and_returns_its_queued_tasks(on: StoreFixture) {
     let jobs: Vec<_> = (0..3).map(|_| job()).collect();
     for job in &jobs {
         on.accept(job).await;
@@ -61,7 +61,7 @@ async fn a_paused_class_queues_nothing_and_gives_back_what_is_queued(on: Subject
     assert_eq!(on.dispatch().await.len(), 2);
 }
 
-async fn a_paused_tenant_is_passed_over_and_is_in_nobodys_way(on: Subject) {
+async fn a_paused_tenant_is_skipped_and_delays_no_others(on: StoreFixture) {
     let (held, free) = (on.as_tenant("held"), on.as_tenant("z"));
     let jobs: Vec<_> = (0..50).map(|_| job()).collect();
     for job in &jobs {
@@ -84,7 +84,7 @@ async fn a_paused_tenant_is_passed_over_and_is_in_nobodys_way(on: Subject) {
     );
 }
 
-async fn a_paused_tenant_gives_back_what_is_queued_and_no_other_does(on: Subject) {
+async fn only_the_queued_tasks_of_the_paused_tenant_are_returned(on: StoreFixture) {
     let (held, free) = (on.as_tenant("held"), on.as_tenant("free"));
     let (theirs, other) = (job(), job());
     held.accept(&theirs).await;
@@ -96,7 +96,7 @@ async fn a_paused_tenant_gives_back_what_is_queued_and_no_other_does(on: Subject
     assert_eq!(on.claim(only(&theirs), LEASE).await, None, "its message dispatches in vain");
 }
 
-async fn an_accept_with_credit_queues_nothing_of_what_is_paused(on: Subject) {
+async fn a_submission_with_credit_queues_nothing_that_is_paused(on: StoreFixture) {
     on.store.pause(&light()).await.expect("pauses");
     let job = job();
     let credit = [Credit { queue: Queue::Light, tasks: 5 }];
@@ -111,7 +111,7 @@ async fn an_accept_with_credit_queues_nothing_of_what_is_paused(on: Subject) {
     assert_eq!(accepted.changes.views[0].waiting_for, Some(WaitingFor::Paused));
 }
 
-async fn what_is_handed_back_while_paused_stays(on: Subject) {
+async fn a_task_returned_during_a_pause_stays_ready(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
@@ -123,7 +123,7 @@ async fn what_is_handed_back_while_paused_stays(on: Subject) {
     assert_eq!(on.dispatch().await.len(), 1);
 }
 
-async fn pauses_are_kept_and_told(on: Subject) {
+async fn pauses_are_stored_and_listed(on: StoreFixture) {
     let tenant = Pausable::Tenant(TenantId("a".into()));
     on.store.pause(&light()).await.expect("pauses");
     on.store.pause(&tenant).await.expect("pauses");
@@ -136,7 +136,7 @@ async fn pauses_are_kept_and_told(on: Subject) {
     assert_eq!(on.store.pauses().await.expect("reads"), [light()]);
 }
 
-async fn who_is_at_work_is_told_with_what_runs(on: Subject) {
+async fn live_workers_are_listed_with_their_running_tasks(on: StoreFixture) {
     let busy = WorkerRegistration {
         worker: on.worker,
         name: "a".into(),
@@ -175,7 +175,7 @@ async fn who_is_at_work_is_told_with_what_runs(on: Subject) {
     assert!(told[1].runs.is_empty());
 }
 
-async fn demand_tells_the_median_of_what_attempts_took(on: Subject) {
+async fn demand_reports_the_median_run_time(on: StoreFixture) {
     let demand = async || on.store.demand(Queue::Light).await.expect("reads");
     assert_eq!(demand().await.median_ms, None, "nothing has run");
     let (good, bad) = (job(), job());

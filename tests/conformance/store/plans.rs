@@ -11,31 +11,31 @@ use common::{
 use serde_json::{Value, json};
 
 use super::{
+    builders::{batch, grown, job, only, plan, step, task, tasks},
     each_store,
-    subject::Subject,
-    work::{batch, grown, job, only, plan, step, task, tasks},
+    fixture::StoreFixture,
 };
 
 each_store!(
     a_dependent_is_ready_when_its_last_need_settles_and_takes_their_outputs_in_order,
-    a_need_taken_twice_is_met_once,
-    a_failed_need_cancels_what_stands_behind_it_and_the_job_fails_with_the_first_error,
-    what_a_failure_stopped_is_not_blamed_for_it,
-    a_failure_behind_proceed_is_data_and_no_failure_of_the_job,
-    a_task_waits_for_all_of_its_needs_even_if_one_failed_that_may,
+    a_need_listed_twice_is_met_once,
+    a_failed_need_cancels_its_dependents_and_the_job_fails_with_the_first_error,
+    tasks_stopped_by_a_failure_are_not_its_cause,
+    a_failed_need_with_proceed_is_data_and_does_not_fail_the_job,
+    a_task_waits_for_all_of_its_needs_even_if_an_optional_one_failed,
     a_result_that_fails_stops_the_rest_of_its_job,
     a_job_is_not_final_while_a_task_is_open,
-    a_growth_hands_the_result_on,
-    a_growth_without_the_result_leaves_it_where_it_was,
+    a_growing_task_can_hand_on_the_result,
+    growth_without_a_result_task_keeps_the_present_one,
     growing_in_two_steps_ends_in_one_result,
-    a_side_task_that_grows_takes_the_result_from_nobody,
-    what_grows_has_the_band_and_the_limit_of_its_job,
+    a_growing_side_task_does_not_take_over_the_result,
+    grown_tasks_have_the_priority_and_the_limit_of_their_job,
     a_failed_grown_task_fails_the_job,
     a_plan_is_listed_in_the_order_of_insertion,
 );
 
 async fn a_dependent_is_ready_when_its_last_need_settles_and_takes_their_outputs_in_order(
-    on: Subject,
+    on: StoreFixture,
 ) {
     let job = plan(&[step("join").after("b").after("a").result(), step("a"), step("b")]);
     on.accept(&job).await;
@@ -49,7 +49,7 @@ async fn a_dependent_is_ready_when_its_last_need_settles_and_takes_their_outputs
     assert!(claimed.result);
 }
 
-async fn a_need_taken_twice_is_met_once(on: Subject) {
+async fn a_need_listed_twice_is_met_once(on: StoreFixture) {
     let job = plan(&[step("a"), step("twice").after("a").after("a").result()]);
     on.accept(&job).await;
     on.run(task(&job, "a"), json!(1)).await;
@@ -57,8 +57,8 @@ async fn a_need_taken_twice_is_met_once(on: Subject) {
     assert_eq!(claimed.needs.len(), 2);
 }
 
-async fn a_failed_need_cancels_what_stands_behind_it_and_the_job_fails_with_the_first_error(
-    on: Subject,
+async fn a_failed_need_cancels_its_dependents_and_the_job_fails_with_the_first_error(
+    on: StoreFixture,
 ) {
     let job = plan(&[
         step("a"),
@@ -82,7 +82,7 @@ async fn a_failed_need_cancels_what_stands_behind_it_and_the_job_fails_with_the_
     assert_eq!(view.tasks["echo"].settled, 4);
 }
 
-async fn what_a_failure_stopped_is_not_blamed_for_it(on: Subject) {
+async fn tasks_stopped_by_a_failure_are_not_its_cause(on: StoreFixture) {
     let job = plan(&[
         step("innocent"),
         step("guilty"),
@@ -94,7 +94,7 @@ async fn what_a_failure_stopped_is_not_blamed_for_it(on: Subject) {
     assert_eq!(on.job(job.id).await.error.expect("an error").code, "guilty");
 }
 
-async fn a_failure_behind_proceed_is_data_and_no_failure_of_the_job(on: Subject) {
+async fn a_failed_need_with_proceed_is_data_and_does_not_fail_the_job(on: StoreFixture) {
     let job =
         plan(&[step("a"), step("b").after("a"), step("end").despite("a").despite("b").result()]);
     on.accept(&job).await;
@@ -111,7 +111,7 @@ async fn a_failure_behind_proceed_is_data_and_no_failure_of_the_job(on: Subject)
     );
 }
 
-async fn a_task_waits_for_all_of_its_needs_even_if_one_failed_that_may(on: Subject) {
+async fn a_task_waits_for_all_of_its_needs_even_if_an_optional_one_failed(on: StoreFixture) {
     let job = plan(&[step("a"), step("b"), step("end").despite("a").after("b").result()]);
     on.accept(&job).await;
     on.run_badly(task(&job, "a"), "x").await;
@@ -121,7 +121,7 @@ async fn a_task_waits_for_all_of_its_needs_even_if_one_failed_that_may(on: Subje
     assert_eq!((claimed.needs[0].result.is_err(), claimed.needs[1].result.is_ok()), (true, true));
 }
 
-async fn a_result_that_fails_stops_the_rest_of_its_job(on: Subject) {
+async fn a_result_that_fails_stops_the_rest_of_its_job(on: StoreFixture) {
     let job =
         plan(&[step("end").result(), step("busy"), step("idle"), step("behind").after("busy")]);
     on.accept(&job).await;
@@ -139,7 +139,7 @@ async fn a_result_that_fails_stops_the_rest_of_its_job(on: Subject) {
     );
 }
 
-async fn a_job_is_not_final_while_a_task_is_open(on: Subject) {
+async fn a_job_is_not_final_while_a_task_is_open(on: StoreFixture) {
     let job = plan(&[step("end").result(), step("aside")]);
     on.accept(&job).await;
     on.run(task(&job, "end"), json!("made")).await;
@@ -149,7 +149,7 @@ async fn a_job_is_not_final_while_a_task_is_open(on: Subject) {
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("made"))));
 }
 
-async fn a_growth_hands_the_result_on(on: Subject) {
+async fn a_growing_task_can_hand_on_the_result(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let parent = on.start(only(&job)).await;
@@ -172,7 +172,7 @@ async fn a_growth_hands_the_result_on(on: Subject) {
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("whole"))));
 }
 
-async fn a_growth_without_the_result_leaves_it_where_it_was(on: Subject) {
+async fn growth_without_a_result_task_keeps_the_present_one(on: StoreFixture) {
     let job = plan(&[step("side"), step("end").after("side").result()]);
     on.accept(&job).await;
     let side = on.start(task(&job, "side")).await;
@@ -185,7 +185,7 @@ async fn a_growth_without_the_result_leaves_it_where_it_was(on: Subject) {
     assert_eq!(on.job(job.id).await.result, Some(json!("made")));
 }
 
-async fn growing_in_two_steps_ends_in_one_result(on: Subject) {
+async fn growing_in_two_steps_ends_in_one_result(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let mut current = only(&job);
@@ -203,7 +203,7 @@ async fn growing_in_two_steps_ends_in_one_result(on: Subject) {
     );
 }
 
-async fn a_failed_grown_task_fails_the_job(on: Subject) {
+async fn a_failed_grown_task_fails_the_job(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let parent = on.start(only(&job)).await;
@@ -220,7 +220,7 @@ async fn a_failed_grown_task_fails_the_job(on: Subject) {
     assert_eq!(on.task(part).await.error, Some(error));
 }
 
-async fn a_plan_is_listed_in_the_order_of_insertion(on: Subject) {
+async fn a_plan_is_listed_in_the_order_of_insertion(on: StoreFixture) {
     let job = plan(&[step("z"), step("a").after("z"), step("m").result()]);
     on.accept(&job).await;
     let parent = on.start(task(&job, "z")).await;
@@ -235,7 +235,7 @@ async fn a_plan_is_listed_in_the_order_of_insertion(on: Subject) {
     );
 }
 
-async fn a_side_task_that_grows_takes_the_result_from_nobody(on: Subject) {
+async fn a_growing_side_task_does_not_take_over_the_result(on: StoreFixture) {
     let job = plan(&[step("side"), step("end").result()]);
     on.accept(&job).await;
     let side = on.start(task(&job, "side")).await;
@@ -248,7 +248,7 @@ async fn a_side_task_that_grows_takes_the_result_from_nobody(on: Subject) {
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("this"))));
 }
 
-async fn what_grows_has_the_band_and_the_limit_of_its_job(on: Subject) {
+async fn grown_tasks_have_the_priority_and_the_limit_of_their_job(on: StoreFixture) {
     let urgent = NewJob { priority: Priority(9), ..job() };
     let items = NewBatch { max_concurrent: Some(1), ..batch(std::slice::from_ref(&urgent)) };
     on.accept(&job()).await;

@@ -17,23 +17,23 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{
+    builders::{batch, equal, job, only, plan, step, succeeded, task},
     each_store,
-    subject::{POLICY, SHORT, Subject},
-    work::{batch, equal, job, only, plan, step, succeeded, task},
+    fixture::{POLICY, SHORT, StoreFixture},
 };
 
 each_store!(
     the_tasks_of_one_job_may_all_settle_at_once,
     the_items_of_one_batch_may_all_settle_at_once,
     a_settle_and_a_sweep_never_both_count,
-    a_beat_and_a_sweep_never_both_win,
+    a_heartbeat_and_a_sweep_never_both_win,
     a_settle_and_a_cancel_leave_one_end,
     two_settles_of_one_attempt_count_once,
-    followers_that_arrive_while_their_leader_ends_are_not_stranded,
+    waiters_that_arrive_while_their_leader_ends_are_not_stranded,
     the_first_failures_of_a_batch_that_stops_may_come_together,
-    a_batch_retried_while_its_items_settle_counts_right,
-    sweeps_of_many_producers_judge_each_lease_once,
-    a_call_that_is_given_up_is_there_whole_or_not_at_all,
+    a_batch_retried_while_its_items_settle_counts_correctly,
+    sweeps_of_many_producers_end_each_lease_once,
+    an_abandoned_call_takes_effect_as_a_whole_or_not_at_all,
 );
 
 fn failed() -> Verdict {
@@ -41,7 +41,7 @@ fn failed() -> Verdict {
 }
 
 /// Dispatches and claims all of these, and settles each from a task of its own.
-async fn settle_each(on: &Subject, tasks: &[TaskId], verdict: impl Fn(usize) -> Verdict) {
+async fn settle_each(on: &StoreFixture, tasks: &[TaskId], verdict: impl Fn(usize) -> Verdict) {
     on.dispatch().await;
     let claimed = on.store.claim(on.worker, tasks, LEASE).await.expect("claims");
     let mut settles = JoinSet::new();
@@ -52,7 +52,7 @@ async fn settle_each(on: &Subject, tasks: &[TaskId], verdict: impl Fn(usize) -> 
     assert!(settles.join_all().await.iter().all(|settled| *settled == Settled::Counted));
 }
 
-async fn the_tasks_of_one_job_may_all_settle_at_once(on: Subject) {
+async fn the_tasks_of_one_job_may_all_settle_at_once(on: StoreFixture) {
     let names: Vec<String> = (0..60).map(|index| format!("part {index}")).collect();
     let end = names.iter().fold(step("end").result(), |end, name| end.after(name));
     let mut steps: Vec<_> = names.iter().map(|name| step(name)).collect();
@@ -73,7 +73,7 @@ async fn the_tasks_of_one_job_may_all_settle_at_once(on: Subject) {
     );
 }
 
-async fn the_items_of_one_batch_may_all_settle_at_once(on: Subject) {
+async fn the_items_of_one_batch_may_all_settle_at_once(on: StoreFixture) {
     let jobs: Vec<_> = (0..60).map(|_| job()).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -84,7 +84,7 @@ async fn the_items_of_one_batch_may_all_settle_at_once(on: Subject) {
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (45, 15, true));
 }
 
-async fn a_settle_and_a_sweep_never_both_count(on: Subject) {
+async fn a_settle_and_a_sweep_never_both_count(on: StoreFixture) {
     for _ in 0..15 {
         let job = job();
         on.accept(&job).await;
@@ -107,7 +107,7 @@ async fn a_settle_and_a_sweep_never_both_count(on: Subject) {
     }
 }
 
-async fn a_beat_and_a_sweep_never_both_win(on: Subject) {
+async fn a_heartbeat_and_a_sweep_never_both_win(on: StoreFixture) {
     let registration = WorkerRegistration {
         worker: on.worker,
         name: "a test".into(),
@@ -152,7 +152,7 @@ async fn a_beat_and_a_sweep_never_both_win(on: Subject) {
     assert_eq!(stale as u32, lost);
 }
 
-async fn a_settle_and_a_cancel_leave_one_end(on: Subject) {
+async fn a_settle_and_a_cancel_leave_one_end(on: StoreFixture) {
     for round in 0..20 {
         let job = plan(&[step("a"), step("end").after("a").result()]);
         let items = batch(std::slice::from_ref(&job));
@@ -172,7 +172,7 @@ async fn a_settle_and_a_cancel_leave_one_end(on: Subject) {
     }
 }
 
-async fn two_settles_of_one_attempt_count_once(on: Subject) {
+async fn two_settles_of_one_attempt_count_once(on: StoreFixture) {
     for _ in 0..20 {
         let job = job();
         on.accept(&job).await;
@@ -196,7 +196,7 @@ async fn two_settles_of_one_attempt_count_once(on: Subject) {
 }
 
 /// Runs what there is to run until nothing is.
-async fn drain(on: &Subject, verdict: impl Fn(&Claimed) -> Verdict) {
+async fn drain(on: &StoreFixture, verdict: impl Fn(&Claimed) -> Verdict) {
     loop {
         let tasks: Vec<TaskId> =
             on.dispatch().await.into_iter().map(|message| message.task).collect();
@@ -213,7 +213,7 @@ async fn drain(on: &Subject, verdict: impl Fn(&Claimed) -> Verdict) {
     }
 }
 
-async fn followers_that_arrive_while_their_leader_ends_are_not_stranded(on: Subject) {
+async fn waiters_that_arrive_while_their_leader_ends_are_not_stranded(on: StoreFixture) {
     for round in 0..12 {
         let input = json!({ "round": round });
         let leader = equal(input.clone());
@@ -236,7 +236,7 @@ async fn followers_that_arrive_while_their_leader_ends_are_not_stranded(on: Subj
     }
 }
 
-async fn the_first_failures_of_a_batch_that_stops_may_come_together(on: Subject) {
+async fn the_first_failures_of_a_batch_that_stops_may_come_together(on: StoreFixture) {
     let jobs: Vec<_> = (0..30).map(|_| job()).collect();
     let items = common::submission::NewBatch { stop_on_error: true, ..batch(&jobs) };
     on.accept_batch(&items).await;
@@ -248,7 +248,7 @@ async fn the_first_failures_of_a_batch_that_stops_may_come_together(on: Subject)
     assert!(on.dispatch().await.is_empty());
 }
 
-async fn a_batch_retried_while_its_items_settle_counts_right(on: Subject) {
+async fn a_batch_retried_while_its_items_settle_counts_correctly(on: StoreFixture) {
     let jobs: Vec<_> = (0..20).map(|_| job()).collect();
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -270,7 +270,7 @@ async fn a_batch_retried_while_its_items_settle_counts_right(on: Subject) {
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (20, 0, true));
 }
 
-async fn sweeps_of_many_producers_judge_each_lease_once(on: Subject) {
+async fn sweeps_of_many_producers_end_each_lease_once(on: StoreFixture) {
     let jobs: Vec<_> = (0..20).map(|_| job()).collect();
     let submissions = jobs.iter().map(|job| on.submission(Work::Job(job.clone()))).collect();
     on.try_accept(submissions).await.expect("accepts");
@@ -291,7 +291,7 @@ async fn sweeps_of_many_producers_judge_each_lease_once(on: Subject) {
     }
 }
 
-async fn a_call_that_is_given_up_is_there_whole_or_not_at_all(on: Subject) {
+async fn an_abandoned_call_takes_effect_as_a_whole_or_not_at_all(on: StoreFixture) {
     for round in 0..25 {
         let jobs: Vec<_> =
             (0..10).map(|_| plan(&[step("a"), step("end").after("a").result()])).collect();

@@ -9,20 +9,20 @@ use common::{
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
-use super::{each_store, subject::Subject};
+use super::{each_store, fixture::StoreFixture};
 
 each_store!(
-    a_schedule_reads_back_as_it_was_made_and_is_made_once,
-    of_two_changes_made_from_one_revision_the_second_changes_nothing,
-    only_what_is_due_is_due_and_the_longest_due_comes_first,
-    schedules_are_listed_newest_first_and_are_nobody_elses,
+    a_schedule_is_created_once_and_reads_back_unchanged,
+    the_second_of_two_changes_from_one_revision_changes_nothing,
+    only_due_schedules_are_returned_and_the_longest_due_comes_first,
+    schedules_are_listed_newest_first_and_only_to_their_tenant,
 );
 
 fn now() -> Timestamp {
     Timestamp::from_millisecond(Timestamp::now().as_millisecond()).expect("a time")
 }
 
-fn schedule(on: &Subject) -> Schedule {
+fn schedule(on: &StoreFixture) -> Schedule {
     Schedule {
         id: ScheduleId::new(),
         tenant: on.tenant.clone(),
@@ -40,17 +40,17 @@ fn schedule(on: &Subject) -> Schedule {
     }
 }
 
-async fn made(on: &Subject) -> Schedule {
+async fn made(on: &StoreFixture) -> Schedule {
     let schedule = schedule(on);
     assert!(on.store.create_schedule(&schedule).await.expect("creates"));
     schedule
 }
 
-async fn read(on: &Subject, schedule: &Schedule) -> Option<Schedule> {
+async fn read(on: &StoreFixture, schedule: &Schedule) -> Option<Schedule> {
     on.store.schedule(&on.tenant, schedule.id).await.expect("reads")
 }
 
-async fn a_schedule_reads_back_as_it_was_made_and_is_made_once(on: Subject) {
+async fn a_schedule_is_created_once_and_reads_back_unchanged(on: StoreFixture) {
     let schedule = made(&on).await;
     assert_eq!(read(&on, &schedule).await.as_ref(), Some(&schedule));
     let again = Schedule { name: None, ..schedule.clone() };
@@ -61,7 +61,7 @@ async fn a_schedule_reads_back_as_it_was_made_and_is_made_once(on: Subject) {
     assert_eq!(read(&on, &schedule).await, None);
 }
 
-async fn of_two_changes_made_from_one_revision_the_second_changes_nothing(on: Subject) {
+async fn the_second_of_two_changes_from_one_revision_changes_nothing(on: StoreFixture) {
     let schedule = made(&on).await;
     let course = Course {
         next_at: Some(now() + 10.minutes()),
@@ -91,7 +91,7 @@ async fn of_two_changes_made_from_one_revision_the_second_changes_nothing(on: Su
     assert_eq!(read(&on, &advanced).await, Some(Schedule { revision: 3, ..paused }));
 }
 
-async fn only_what_is_due_is_due_and_the_longest_due_comes_first(on: Subject) {
+async fn only_due_schedules_are_returned_and_the_longest_due_comes_first(on: StoreFixture) {
     let mut wanted = Vec::new();
     for (minutes, paused) in [(-1, false), (-9, false), (5, false), (-5, true)] {
         let next_at = Some(now() + i64::from(minutes).minutes()).filter(|_| !paused);
@@ -106,7 +106,7 @@ async fn only_what_is_due_is_due_and_the_longest_due_comes_first(on: Subject) {
     assert_eq!(on.store.due_schedules(1).await.expect("reads").1.len(), 1);
 }
 
-async fn schedules_are_listed_newest_first_and_are_nobody_elses(on: Subject) {
+async fn schedules_are_listed_newest_first_and_only_to_their_tenant(on: StoreFixture) {
     let first = made(&on).await;
     on.tick().await;
     let second = made(&on).await;

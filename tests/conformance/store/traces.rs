@@ -13,15 +13,15 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{batch, grown, job, only, plan, step, task, tasks},
     each_store,
-    subject::Subject,
-    work::{batch, grown, job, only, plan, step, task, tasks},
+    fixture::StoreFixture,
 };
 
 each_store!(
     a_message_of_an_accept_carries_the_trace,
     a_message_of_a_dispatch_and_one_that_is_dispatched_again_carry_the_trace,
-    what_is_planned_grown_and_retried_carries_the_trace_of_its_job,
+    planned_grown_and_retried_tasks_carry_the_trace_of_their_job,
 );
 
 fn trace(digit: char) -> TraceParent {
@@ -39,7 +39,7 @@ fn of(messages: &[TaskMessage], task: TaskId) -> Option<&str> {
     message.traceparent.as_deref()
 }
 
-async fn a_message_of_an_accept_carries_the_trace(on: Subject) {
+async fn a_message_of_an_accept_carries_the_trace(on: StoreFixture) {
     let (with, without) = (traced(job(), 'a'), job());
     let items = batch(&[with.clone(), without.clone()]);
     let credit = [Credit { queue: Queue::Light, tasks: 10 }];
@@ -49,7 +49,9 @@ async fn a_message_of_an_accept_carries_the_trace(on: Subject) {
     assert_eq!(of(&accepted.messages, only(&without)), None);
 }
 
-async fn a_message_of_a_dispatch_and_one_that_is_dispatched_again_carry_the_trace(on: Subject) {
+async fn a_message_of_a_dispatch_and_one_that_is_dispatched_again_carry_the_trace(
+    on: StoreFixture,
+) {
     let (one, without, other) = (traced(job(), 'a'), job(), traced(job(), 'b'));
     for job in [&one, &without, &other] {
         on.accept(job).await;
@@ -64,7 +66,7 @@ async fn a_message_of_a_dispatch_and_one_that_is_dispatched_again_carry_the_trac
     }
 }
 
-async fn what_is_planned_grown_and_retried_carries_the_trace_of_its_job(on: Subject) {
+async fn planned_grown_and_retried_tasks_carry_the_trace_of_their_job(on: StoreFixture) {
     let job = traced(plan(&[step("first"), step("end").after("first").result()]), 'c');
     on.accept(&job).await;
     on.run(task(&job, "first"), json!(1)).await;
@@ -88,8 +90,8 @@ async fn what_is_planned_grown_and_retried_carries_the_trace_of_its_job(on: Subj
 
 /// SQLite keeps it in the job's row, and it goes with that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_postgres_a_trace_that_is_old_goes_and_its_job_is_dispatched_without() {
-    let on = super::places::postgres().await;
+async fn postgres_removes_an_old_trace_and_dispatches_its_job_without_one() {
+    let on = super::adapters::postgres().await;
     let job = traced(job(), 'd');
     on.accept(&job).await;
     on.tick().await;

@@ -15,27 +15,27 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{batch, equal, job, only, plan, step, task},
     each_store,
-    subject::Subject,
-    work::{batch, equal, job, only, plan, step, task},
+    fixture::StoreFixture,
 };
 
 each_store!(
-    a_job_of_many_tasks_is_as_far_as_its_parts,
-    a_job_tells_what_it_waits_for,
+    the_progress_of_a_job_is_that_of_its_tasks,
+    a_job_reports_what_it_waits_for,
     a_jobs_rank_grows_with_every_change_of_it,
-    times_are_in_their_order,
+    times_are_in_order,
     tasks_are_counted_by_kind_in_a_job_of_many,
-    every_write_tells_the_views_it_changed,
+    every_write_reports_the_views_it_changed,
     lists_are_newest_first_and_paged_by_cursor,
-    lists_show_what_the_filter_says,
-    a_task_tells_of_its_attempts,
-    retention_forgets_what_is_old_and_keeps_what_is_not,
-    a_forgotten_memo_is_made_again,
+    lists_follow_their_filter,
+    a_task_view_lists_its_attempts,
+    retention_removes_old_work_and_keeps_the_rest,
+    the_work_of_a_forgotten_memo_runs_again,
     a_healthy_store_passes_its_check,
 );
 
-async fn progress_of(on: &Subject, claimed: &common::store::Claimed, value: f64) {
+async fn progress_of(on: &StoreFixture, claimed: &common::store::Claimed, value: f64) {
     let registration = WorkerRegistration {
         worker: on.worker,
         name: "a test".into(),
@@ -47,7 +47,7 @@ async fn progress_of(on: &Subject, claimed: &common::store::Claimed, value: f64)
     on.store.heartbeat(&registration, &[heartbeat], LEASE).await.expect("heartbeats");
 }
 
-async fn a_job_of_many_tasks_is_as_far_as_its_parts(on: Subject) {
+async fn the_progress_of_a_job_is_that_of_its_tasks(on: StoreFixture) {
     let job = plan(&[
         step("a").kind("probe"),
         step("b").kind("segment"),
@@ -66,7 +66,7 @@ async fn a_job_of_many_tasks_is_as_far_as_its_parts(on: Subject) {
     assert_eq!(progress.stage.as_deref(), Some("segment"));
 }
 
-async fn a_job_tells_what_it_waits_for(on: Subject) {
+async fn a_job_reports_what_it_waits_for(on: StoreFixture) {
     let (leader, follower) = (equal(json!(1)), equal(json!(1)));
     on.accept(&leader).await;
     on.accept(&follower).await;
@@ -90,7 +90,7 @@ async fn a_job_tells_what_it_waits_for(on: Subject) {
     assert_eq!(on.job(queued.id).await.waiting_for, Some(WaitingFor::Slot));
 }
 
-async fn a_jobs_rank_grows_with_every_change_of_it(on: Subject) {
+async fn a_jobs_rank_grows_with_every_change_of_it(on: StoreFixture) {
     let job = plan(&[step("a"), step("end").after("a").result()]);
     let accepted = on.accept(&job).await.changes.views[0].rank;
     on.run(task(&job, "a"), json!(1)).await;
@@ -108,7 +108,7 @@ async fn a_jobs_rank_grows_with_every_change_of_it(on: Subject) {
     assert_eq!((cancelled.fence, cancelled.sequence), (0, 0), "a view of the store");
 }
 
-async fn times_are_in_their_order(on: Subject) {
+async fn times_are_in_order(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     assert_eq!(on.job(job.id).await.started_at, None);
@@ -122,7 +122,7 @@ async fn times_are_in_their_order(on: Subject) {
     assert_eq!(task.worker, Some(on.worker));
 }
 
-async fn tasks_are_counted_by_kind_in_a_job_of_many(on: Subject) {
+async fn tasks_are_counted_by_kind_in_a_job_of_many(on: StoreFixture) {
     let job = plan(&[
         step("a").kind("probe"),
         step("b").kind("segment"),
@@ -135,7 +135,7 @@ async fn tasks_are_counted_by_kind_in_a_job_of_many(on: Subject) {
     assert_eq!((of("probe"), of("segment"), of("echo")), ((1, 0, 0), (1, 1, 0), (1, 0, 0)));
 }
 
-async fn every_write_tells_the_views_it_changed(on: Subject) {
+async fn every_write_reports_the_views_it_changed(on: StoreFixture) {
     let jobs = [job(), job()];
     on.accept_batch(&NewBatch { stop_on_error: true, ..batch(&jobs) }).await;
     let claimed = on.start(only(&jobs[0])).await;
@@ -152,7 +152,7 @@ async fn every_write_tells_the_views_it_changed(on: Subject) {
     assert_eq!(stale, Default::default());
 }
 
-async fn lists_are_newest_first_and_paged_by_cursor(on: Subject) {
+async fn lists_are_newest_first_and_paged_by_cursor(on: StoreFixture) {
     let jobs: Vec<_> = (0..7).map(|_| job()).collect();
     for job in &jobs {
         on.accept(job).await;
@@ -174,7 +174,7 @@ async fn lists_are_newest_first_and_paged_by_cursor(on: Subject) {
     assert_eq!((seen, pages), (wanted, 3));
 }
 
-async fn lists_show_what_the_filter_says(on: Subject) {
+async fn lists_follow_their_filter(on: StoreFixture) {
     let tagged = |tag: &str, kind: &str| NewJob {
         tags: vec![tag.into(), "all".into()],
         kind: kind.into(),
@@ -207,7 +207,7 @@ async fn lists_show_what_the_filter_says(on: Subject) {
     assert_eq!(list(Some(JobStatus::Cancelled), None, None).await, [3]);
 }
 
-async fn a_task_tells_of_its_attempts(on: Subject) {
+async fn a_task_view_lists_its_attempts(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
@@ -221,7 +221,7 @@ const EVERYTHING: Retention = Retention { jobs: Duration::ZERO, memos: Duration:
 const NOTHING_YET: Retention =
     Retention { jobs: Duration::from_secs(3600), memos: Duration::from_secs(3600), most: 100 };
 
-async fn retention_forgets_what_is_old_and_keeps_what_is_not(on: Subject) {
+async fn retention_removes_old_work_and_keeps_the_rest(on: StoreFixture) {
     let tagged =
         NewJob { tags: vec!["t".into()], ..plan(&[step("a"), step("end").after("a").result()]) };
     let (open, items) = (job(), batch(&[job(), job()]));
@@ -256,7 +256,7 @@ async fn retention_forgets_what_is_old_and_keeps_what_is_not(on: Subject) {
     assert_eq!(on.job(open.id).await.status, JobStatus::Succeeded);
 }
 
-async fn a_forgotten_memo_is_made_again(on: Subject) {
+async fn the_work_of_a_forgotten_memo_runs_again(on: StoreFixture) {
     let (first, second) = (equal(json!(1)), equal(json!(1)));
     on.accept(&first).await;
     on.run(only(&first), json!("old")).await;
@@ -270,6 +270,6 @@ async fn a_forgotten_memo_is_made_again(on: Subject) {
     assert_eq!(on.job(second.id).await.result, Some(json!("new")));
 }
 
-async fn a_healthy_store_passes_its_check(on: Subject) {
+async fn a_healthy_store_passes_its_check(on: StoreFixture) {
     on.store.check().await.expect("in order");
 }

@@ -8,12 +8,12 @@ use common::{
 
 use super::{
     each_view_cache,
-    subject::{finished, hear, view},
+    fixture::{finished, hear, view},
 };
 
 each_view_cache! {
-    every_listener_hears_of_each_view_that_was_put_after_it_began_to_listen,
-    a_view_that_is_not_the_newest_is_not_told_of,
+    every_listener_gets_each_view_put_after_it_subscribed,
+    an_outdated_view_is_not_announced,
 }
 
 async fn hear_jobs(changes: &mut Box<dyn ChangeStream>, count: usize) -> Vec<JobId> {
@@ -24,9 +24,7 @@ async fn hear_jobs(changes: &mut Box<dyn ChangeStream>, count: usize) -> Vec<Job
     heard
 }
 
-async fn every_listener_hears_of_each_view_that_was_put_after_it_began_to_listen(
-    view_cache: &dyn ViewCache,
-) {
+async fn every_listener_gets_each_view_put_after_it_subscribed(view_cache: &dyn ViewCache) {
     let mut early = view_cache.changes().await.unwrap();
     let first = view(1);
     view_cache.put(std::slice::from_ref(&first)).await.unwrap();
@@ -39,7 +37,7 @@ async fn every_listener_hears_of_each_view_that_was_put_after_it_began_to_listen
     assert_eq!(hear_jobs(&mut late, 450).await, ids);
 }
 
-async fn a_view_that_is_not_the_newest_is_not_told_of(view_cache: &dyn ViewCache) {
+async fn an_outdated_view_is_not_announced(view_cache: &dyn ViewCache) {
     let old = view(3);
     let new = finished(&old);
     let marker = view(1);

@@ -1,10 +1,10 @@
 //! The ViewCache's suite, and what only Redis can get wrong.
 
+pub mod adapters;
 mod changes;
-pub mod faults;
-pub mod places;
+pub mod fixture;
 mod rates;
-pub mod subject;
+pub mod redis_faults;
 mod values;
 mod views;
 
@@ -18,7 +18,7 @@ macro_rules! each_view_cache {
         mod $place {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                super::$behaviour(crate::view_cache::places::$place().await.as_ref()).await;
+                super::$behaviour(crate::view_cache::adapters::$place().await.as_ref()).await;
             })+
         }
     };
@@ -26,18 +26,18 @@ macro_rules! each_view_cache {
 pub(crate) use each_view_cache;
 
 /// The same for behaviours that keep the view cache.
-macro_rules! each_view_cache_alone {
+macro_rules! each_view_cache_exclusively {
     ($($behaviour:ident),+ $(,)?) => {
-        $crate::view_cache::each_view_cache_alone!(@ local; $($behaviour),+);
-        $crate::view_cache::each_view_cache_alone!(@ redis; $($behaviour),+);
+        $crate::view_cache::each_view_cache_exclusively!(@ local; $($behaviour),+);
+        $crate::view_cache::each_view_cache_exclusively!(@ redis; $($behaviour),+);
     };
     (@ $place:ident; $($behaviour:ident),+) => {
         mod $place {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                super::$behaviour(crate::view_cache::places::$place().await).await;
+                super::$behaviour(crate::view_cache::adapters::$place().await).await;
             })+
         }
     };
 }
-pub(crate) use each_view_cache_alone;
+pub(crate) use each_view_cache_exclusively;

@@ -7,8 +7,8 @@ use backing::view_cache::redis::RedisViewCache;
 use common::{limits::MAX_GROUP, port::view_cache::ViewCache, view::JobView};
 
 use super::{
-    places::redis_config,
-    subject::{finished, tenant, view},
+    adapters::redis_config,
+    fixture::{finished, tenant, view},
 };
 
 const ROUNDS: usize = 40;

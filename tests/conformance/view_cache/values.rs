@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 
-use super::{each_view_cache, subject::BOUND};
+use super::{each_view_cache, fixture::BOUND};
 
 each_view_cache! {
     a_value_comes_back_under_its_key_and_no_other,
-    a_later_value_takes_the_place_of_an_earlier_one,
+    a_later_value_replaces_an_earlier_one,
     a_value_expires,
 }
 
@@ -32,7 +32,7 @@ async fn a_value_comes_back_under_its_key_and_no_other(view_cache: &dyn ViewCach
     assert_eq!(view_cache.cached("text").await.unwrap(), None);
 }
 
-async fn a_later_value_takes_the_place_of_an_earlier_one(view_cache: &dyn ViewCache) {
+async fn a_later_value_replaces_an_earlier_one(view_cache: &dyn ViewCache) {
     for value in ["one", "two"] {
         view_cache.cache("key", Bytes::from(value), HOUR).await.unwrap();
     }

@@ -12,19 +12,19 @@ use serde_json::json;
 
 use super::{
     each_view_cache,
-    subject::{BOUND, finished, known, later, tenant, view},
+    fixture::{BOUND, finished, known, later, tenant, view},
 };
 
 each_view_cache! {
     views_come_back_whole_and_in_the_order_of_the_ids,
-    the_newest_rank_stays_whichever_came_last,
-    two_writers_at_once_leave_the_newer_view,
-    a_view_is_its_tenants_alone,
-    a_forgotten_view_is_gone_and_may_come_anew,
+    the_newest_rank_stays_in_any_order_of_writes,
+    two_concurrent_writers_leave_the_newer_view,
+    a_view_is_visible_only_to_its_tenant,
+    a_forgotten_view_is_gone_and_may_be_put_again,
     a_live_view_expires_unless_renewed_and_a_final_one_stays,
     a_large_batch_and_a_large_view_pass,
-    nothing_is_put_got_and_forgotten_without_fuss,
-    a_view_cache_in_order_passes_its_check,
+    empty_puts_gets_and_forgets_succeed,
+    a_healthy_view_cache_passes_its_check,
 }
 
 async fn views_come_back_whole_and_in_the_order_of_the_ids(view_cache: &dyn ViewCache) {
@@ -37,7 +37,7 @@ async fn views_come_back_whole_and_in_the_order_of_the_ids(view_cache: &dyn View
     assert_eq!(view_cache.get(&tenant(), &asked).await.unwrap(), expected);
 }
 
-async fn the_newest_rank_stays_whichever_came_last(view_cache: &dyn ViewCache) {
+async fn the_newest_rank_stays_in_any_order_of_writes(view_cache: &dyn ViewCache) {
     let rank = |version, fence, sequence| Rank { version, fence, sequence };
     // Each outranks all before it.
     let ladder = [
@@ -65,7 +65,7 @@ async fn the_newest_rank_stays_whichever_came_last(view_cache: &dyn ViewCache) {
     assert_eq!(known(view_cache, first.id).await.as_ref(), Some(&both[0]));
 }
 
-async fn two_writers_at_once_leave_the_newer_view(view_cache: &dyn ViewCache) {
+async fn two_concurrent_writers_leave_the_newer_view(view_cache: &dyn ViewCache) {
     let first = view(0);
     let evens: Vec<JobView> =
         (1..=50).map(|step| later(&first, Rank { version: 2 * step, ..Rank::default() })).collect();
@@ -81,7 +81,7 @@ async fn two_writers_at_once_leave_the_newer_view(view_cache: &dyn ViewCache) {
     assert_eq!(known(view_cache, first.id).await.unwrap().rank.version, 100);
 }
 
-async fn a_view_is_its_tenants_alone(view_cache: &dyn ViewCache) {
+async fn a_view_is_visible_only_to_its_tenant(view_cache: &dyn ViewCache) {
     let mine = view(1);
     let other = TenantId("other".to_owned());
     view_cache.put(std::slice::from_ref(&mine)).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_view_is_its_tenants_alone(view_cache: &dyn ViewCache) {
     assert_eq!(known(view_cache, mine.id).await, Some(mine));
 }
 
-async fn a_forgotten_view_is_gone_and_may_come_anew(view_cache: &dyn ViewCache) {
+async fn a_forgotten_view_is_gone_and_may_be_put_again(view_cache: &dyn ViewCache) {
     let done = finished(&view(5));
     let kept = view(1);
     view_cache.put(&[done.clone(), kept.clone()]).await.unwrap();
@@ -135,12 +135,12 @@ async fn a_large_batch_and_a_large_view_pass(view_cache: &dyn ViewCache) {
     assert_eq!(known(view_cache, large.id).await, Some(large));
 }
 
-async fn nothing_is_put_got_and_forgotten_without_fuss(view_cache: &dyn ViewCache) {
+async fn empty_puts_gets_and_forgets_succeed(view_cache: &dyn ViewCache) {
     view_cache.put(&[]).await.unwrap();
     assert_eq!(view_cache.get(&tenant(), &[]).await.unwrap(), []);
     view_cache.forget(&tenant(), &[]).await.unwrap();
 }
 
-async fn a_view_cache_in_order_passes_its_check(view_cache: &dyn ViewCache) {
+async fn a_healthy_view_cache_passes_its_check(view_cache: &dyn ViewCache) {
     view_cache.check().await.unwrap();
 }

@@ -40,7 +40,7 @@ fn a_job_is_posted_followed_and_shown() {
 }
 
 #[test]
-fn failure_refusal_and_absence_have_codes_of_their_own() {
+fn failure_refusal_and_absence_have_their_own_exit_codes() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let failing = json!({"kind": "echo", "input": {"fail": "no luck"}});

@@ -35,7 +35,7 @@ fn a_job_is_polled_by_id_until_its_result_is_there() {
 }
 
 #[test]
-fn each_bad_end_has_its_code_and_class() {
+fn each_failure_has_its_code_and_class() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let cases = [
@@ -77,7 +77,7 @@ fn an_attempt_that_takes_too_long_is_ended() {
 }
 
 #[test]
-fn one_items_trouble_is_its_own() {
+fn the_failure_of_one_item_affects_no_other() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let mut jobs: Vec<Value> =
@@ -153,7 +153,7 @@ fn the_same_call_with_the_same_key_is_one_job() {
 }
 
 #[test]
-fn what_failed_is_retried_and_what_succeeded_stays() {
+fn a_retry_repeats_failures_and_keeps_successes() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let jobs = json!([

@@ -68,7 +68,7 @@ fn the_finished_file_is_served_in_ranges() {
 }
 
 #[test]
-fn a_bad_source_fails_its_job_with_a_sentence_and_the_worker_goes_on() {
+fn a_bad_source_fails_its_job_with_a_sentence_and_the_worker_continues() {
     let data = tempdir().unwrap();
     let media = tempdir().unwrap();
     let outside = tempdir().unwrap();
@@ -105,7 +105,7 @@ fn a_bad_source_fails_its_job_with_a_sentence_and_the_worker_goes_on() {
 }
 
 #[test]
-fn a_bad_composition_is_refused_with_every_fault_and_its_place() {
+fn a_bad_composition_is_refused_with_every_fault_and_its_pointer() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let mut bad = composition("one", "two");
@@ -125,7 +125,7 @@ fn a_bad_composition_is_refused_with_every_fault_and_its_place() {
 }
 
 #[test]
-fn a_composition_is_rendered_without_a_server_and_found_again() {
+fn a_composition_is_rendered_without_a_server_and_then_cached() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("composition.json"), composition("one", "two").to_string()).unwrap();
@@ -151,7 +151,7 @@ fn a_composition_is_rendered_without_a_server_and_found_again() {
 }
 
 #[test]
-fn fonts_and_colour_tables_that_are_broken_are_told_with_their_places_before_anything_is_drawn() {
+fn broken_fonts_and_colour_tables_are_reported_with_their_pointers_before_drawing() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let font = include_bytes!("../../../media/fonts/OpenSans-Regular.ttf");
@@ -188,7 +188,7 @@ fn fonts_and_colour_tables_that_are_broken_are_told_with_their_places_before_any
 }
 
 #[test]
-fn a_picture_is_probed_whatever_its_name_ends_on() {
+fn a_picture_is_probed_whatever_its_file_extension() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let stops = json!([{"color": "#e04020"}, {"color": "#2040e0"}, {"color": "#20e040"}]);

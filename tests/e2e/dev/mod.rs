@@ -1,12 +1,12 @@
 //! `spool dev`: everything in one process.
 
 mod cache;
+mod checks_and_stills;
 mod commands;
 mod jobs;
-mod lives;
-mod looks;
-mod lost;
+mod lost_files;
 mod media;
+mod process_ends;
 
 use std::path::Path;
 

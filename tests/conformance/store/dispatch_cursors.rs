@@ -18,9 +18,9 @@ use sqlx::{Connection, Executor, PgConnection};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
+    builders::{batch, equal, job, only, plan, step, succeeded},
     database::Database,
-    subject::{POLICY, SHORT, Subject},
-    work::{batch, equal, job, only, plan, step, succeeded},
+    fixture::{POLICY, SHORT, StoreFixture},
 };
 
 /// Ready tasks that no line of their front leads to, and taken ones that it does not know: both by one look.
@@ -33,12 +33,12 @@ const HIDDEN: &str = "SELECT count(*) FROM spool.tasks t
 /// Fronts are written this often while somebody waits, so that every epoch from before is over.
 const WRITES: i64 = 12;
 
-async fn place() -> (Subject, PgConnection, String) {
+async fn place() -> (StoreFixture, PgConnection, String) {
     let database = Database::new().await;
     let url = database.url();
     let store = postgres::connect(&url, PgOptions::default()).await.expect("a new store opens");
     let sql = PgConnection::connect(&url).await.expect("connects");
-    (Subject::new(Arc::new(store), database), sql, url)
+    (StoreFixture::new(Arc::new(store), database), sql, url)
 }
 
 async fn number(sql: &mut PgConnection, query: &'static str) -> i64 {
@@ -50,7 +50,7 @@ async fn writes(sql: &mut PgConnection) -> i64 {
 }
 
 /// Runs other work until the front has been written so often.
-async fn run_others(on: &Subject, sql: &mut PgConnection) {
+async fn run_others(on: &StoreFixture, sql: &mut PgConnection) {
     let until = writes(sql).await + WRITES;
     while writes(sql).await < until {
         let other = job();
@@ -60,7 +60,7 @@ async fn run_others(on: &Subject, sql: &mut PgConnection) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_accept_that_is_slow_to_commit_is_not_hidden_by_what_came_after_it() {
+async fn a_slow_commit_is_not_hidden_by_later_submissions() {
     let (on, mut sql, url) = place().await;
     run_others(&on, &mut sql).await;
     let slow = plan(&[step("first"), step("last").after("first").result()]);
@@ -91,7 +91,7 @@ async fn an_accept_that_is_slow_to_commit_is_not_hidden_by_what_came_after_it() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_becomes_ready_again_far_behind_the_front_is_dispatched() {
+async fn a_task_ready_again_far_behind_the_cursor_is_dispatched() {
     let (on, mut sql, _) = place().await;
     let old: Vec<NewJob> = (0..3).map(|_| job()).collect();
     for job in &old {
@@ -112,7 +112,7 @@ async fn what_becomes_ready_again_far_behind_the_front_is_dispatched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_was_set_back_hides_nothing() {
+async fn a_clock_set_back_hides_no_task() {
     let (on, mut sql, _) = place().await;
     run_others(&on, &mut sql).await;
     sql.execute(
@@ -130,7 +130,7 @@ async fn a_clock_that_was_set_back_hides_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_that_has_run_empty_takes_nobodys_turn() {
+async fn a_drained_sub_queue_takes_no_turn() {
     let (on, mut sql, _) = place().await;
     let (b, c) = (on.as_tenant("b"), on.as_tenant("c"));
     let of_b = [job(), job(), job()];
@@ -158,9 +158,9 @@ async fn a_line_that_has_run_empty_takes_nobodys_turn() {
 }
 
 /// Numbers without a pattern, the same for a seed (xorshift).
-struct Chance(u64);
+struct TestRng(u64);
 
-impl Chance {
+impl TestRng {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -169,7 +169,7 @@ impl Chance {
     }
 }
 
-fn some_job(chance: &mut Chance) -> NewJob {
+fn some_job(chance: &mut TestRng) -> NewJob {
     let mut job = match chance.below(4) {
         0 => plan(&[step("a"), step("b").after("a"), step("c").despite("a").after("b").result()]),
         1 => equal(json!({ "value": chance.below(3) })),
@@ -183,7 +183,7 @@ fn some_job(chance: &mut Chance) -> NewJob {
 }
 
 /// Does this and that to the store, as clients, dispatchers and workers do, all at once.
-async fn act(on: Subject, mut chance: Chance) {
+async fn act(on: StoreFixture, mut chance: TestRng) {
     let mut on = on.as_tenant(["a", "b", "c"][chance.below(3)]);
     on.worker = WorkerId::new();
     let mut jobs: Vec<NewJob> = Vec::new();
@@ -208,7 +208,7 @@ async fn act(on: Subject, mut chance: Chance) {
     }
 }
 
-async fn work(on: &Subject, chance: &mut Chance) {
+async fn work(on: &StoreFixture, chance: &mut TestRng) {
     let queue = [Queue::Light, Queue::Render][chance.below(2)];
     let messages = on
         .store
@@ -227,7 +227,7 @@ async fn work(on: &Subject, chance: &mut Chance) {
     }
 }
 
-async fn end(on: &Subject, chance: &mut Chance, claimed: &Claimed) {
+async fn end(on: &StoreFixture, chance: &mut TestRng, claimed: &Claimed) {
     let verdict = match chance.below(5) {
         0 => {
             return drop(
@@ -251,7 +251,7 @@ async fn end(on: &Subject, chance: &mut Chance, claimed: &Claimed) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_ready_task_is_hidden_and_nothing_taken_forgotten_whatever_happens_at_once() {
+async fn concurrent_work_hides_no_ready_task_and_forgets_no_taken_one() {
     let (on, mut sql, _) = place().await;
     let seed = std::env::var("SPOOL_SEED")
         .ok()
@@ -263,7 +263,7 @@ async fn no_ready_task_is_hidden_and_nothing_taken_forgotten_whatever_happens_at
     for actor in 0..6 {
         let (on, ends) = (on.clone(), ends.clone());
         actors.spawn(async move {
-            act(on, Chance(seed.wrapping_add(actor * 7919) | 1)).await;
+            act(on, TestRng(seed.wrapping_add(actor * 7919) | 1)).await;
             drop(ends);
         });
     }

@@ -25,7 +25,7 @@ fn size_of_png(bytes: &[u8]) -> (u32, u32) {
 }
 
 #[test]
-fn a_check_tells_faults_together_or_how_much_is_in_the_cache() {
+fn a_check_reports_all_faults_or_how_much_is_cached() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let check = |composition: &Value| {
@@ -71,7 +71,7 @@ fn a_check_tells_faults_together_or_how_much_is_in_the_cache() {
 }
 
 #[test]
-fn a_moment_is_a_picture_and_asked_for_again_it_is_not_drawn_again() {
+fn a_still_is_drawn_once_and_then_cached() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let still =
@@ -97,7 +97,7 @@ fn a_moment_is_a_picture_and_asked_for_again_it_is_not_drawn_again() {
 }
 
 #[test]
-fn a_thumbnail_is_as_wide_as_asked_of_a_file_or_of_a_composition() {
+fn a_thumbnail_of_a_file_or_a_composition_has_the_requested_width() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let rendered = dev.api.run("render", composition());

@@ -10,8 +10,8 @@ use common::port::view_cache::ViewCache;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    places::redis_config,
-    subject::{BOUND, hear, known, tenant, view},
+    adapters::redis_config,
+    fixture::{BOUND, hear, known, tenant, view},
 };
 use crate::proxy::Proxy;
 
@@ -55,12 +55,12 @@ async fn assert_it_fails_fast(view_cache: &RedisViewCache, proxy: &Proxy) {
     let started = Instant::now();
     assert!(view_cache.get(&tenant(), &[job]).await.unwrap_err().is_transient());
     assert!(started.elapsed() < FIRST, "{:?}", started.elapsed());
-    let (started, before) = (Instant::now(), proxy.knocks());
+    let (started, before) = (Instant::now(), proxy.connection_count());
     for _ in 0..500 {
         assert!(view_cache.put(&[view(1)]).await.is_err());
         assert!(view_cache.cached("key").await.is_err());
     }
-    let (took, looked) = (started.elapsed(), proxy.knocks() - before);
+    let (took, looked) = (started.elapsed(), proxy.connection_count() - before);
     assert!(
         u128::from(looked) <= took.as_millis() / REST.as_millis() + 2,
         "looked {looked} times in {took:?}"
@@ -80,7 +80,7 @@ async fn a_redis_that_refuses_costs_nothing_and_is_used_again_when_it_is_back() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_falls_silent_costs_one_moment_and_its_dead_connection_is_given_up() {
+async fn a_silent_redis_costs_one_wait_and_its_dead_connection_is_dropped() {
     let (view_cache, proxy) = in_haste_behind_a_proxy().await;
     until_well(&view_cache).await;
     proxy.refuse(true);
@@ -92,7 +92,7 @@ async fn a_redis_that_falls_silent_costs_one_moment_and_its_dead_connection_is_g
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_connection_is_made_again() {
+async fn a_cut_connection_is_reopened() {
     let (view_cache, proxy) = behind_a_proxy().await;
     view_cache.check().await.unwrap();
     proxy.cut();
@@ -100,7 +100,7 @@ async fn a_cut_connection_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_listener_that_was_cut_off_is_told_once_to_look_for_itself_and_hears_again() {
+async fn a_disconnected_listener_gets_one_gap_notice_and_then_changes_again() {
     let (view_cache, proxy) = behind_a_proxy().await;
     let mut changes = view_cache.changes().await.unwrap();
     let [before, after] = [view(1), view(1)];
@@ -114,7 +114,7 @@ async fn a_listener_that_was_cut_off_is_told_once_to_look_for_itself_and_hears_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_listener_whose_connection_falls_silent_notices() {
+async fn a_listener_notices_a_silent_connection() {
     let (view_cache, proxy) = in_haste_behind_a_proxy().await;
     let mut changes = view_cache.changes().await.unwrap();
     proxy.freeze();
@@ -135,7 +135,7 @@ async fn a_listener_that_began_while_redis_was_away_starts_with_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_foreign_hand_wrote_reads_as_nothing_and_is_written_over() {
+async fn foreign_values_read_as_absent_and_are_overwritten() {
     let config = redis_config();
     let view_cache = RedisViewCache::open(&config).unwrap();
     let (view, newer) = (view(1), view(2));
@@ -153,7 +153,7 @@ async fn what_a_foreign_hand_wrote_reads_as_nothing_and_is_written_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_callers_text_becomes_part_of_a_key() {
+async fn a_callers_text_never_becomes_part_of_a_key() {
     let config = redis_config();
     let view_cache = RedisViewCache::open(&config).unwrap();
     view_cache

@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{proxy::Proxy, schedule::Part};
+use crate::{proxy::Proxy, schedule::ServerKind};
 
 /// No wait for a process is longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,10 +36,10 @@ pub struct Start {
 }
 
 /// A process, through however many lives.
-pub struct Member {
+pub struct FleetProcess {
     start: Start,
     logs: PathBuf,
-    pub proxies: BTreeMap<Part, Vec<Proxy>>,
+    pub proxies: BTreeMap<ServerKind, Vec<Proxy>>,
     life: Mutex<Life>,
     over: AtomicBool,
 }
@@ -54,9 +54,9 @@ struct Life {
     complaints: Vec<String>,
 }
 
-impl Member {
+impl FleetProcess {
     /// Starts it and keeps it: while a server is away a process may give up at its start, and is started again.
-    pub fn keep(start: Start, logs: &Path, proxies: BTreeMap<Part, Vec<Proxy>>) -> Arc<Self> {
+    pub fn keep(start: Start, logs: &Path, proxies: BTreeMap<ServerKind, Vec<Proxy>>) -> Arc<Self> {
         let life = Mutex::new(Life { wanted: true, ..Life::default() });
         let member = Arc::new(Self {
             start,

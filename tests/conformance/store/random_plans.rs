@@ -19,9 +19,9 @@ use proptest::{
 use serde_json::json;
 
 use super::{
+    builders::{Step, batch, grown, plan, step, succeeded, task, tasks},
     each_store,
-    subject::Subject,
-    work::{Step, batch, grown, plan, step, succeeded, task, tasks},
+    fixture::StoreFixture,
 };
 
 each_store!(
@@ -34,7 +34,7 @@ const CASES: u32 = 40;
 
 /// How a task ends when it is run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Ending {
+enum PlannedOutcome {
     Well,
     Badly,
     /// After an attempt that is tried again.
@@ -47,17 +47,17 @@ enum Ending {
 struct Node {
     /// Earlier nodes that it needs, by index modulo its own, and whether it can do without them.
     needs: Vec<(usize, bool)>,
-    ending: Ending,
+    ending: PlannedOutcome,
     /// Tasks of one letter are equal where what they need was equal.
     letter: Option<u8>,
 }
 
 fn node() -> impl Strategy<Value = Node> {
     let ending = prop_oneof![
-        5 => Just(Ending::Well),
-        2 => Just(Ending::Badly),
-        1 => Just(Ending::WellAtLast),
-        1 => Just(Ending::Grows),
+        5 => Just(PlannedOutcome::Well),
+        2 => Just(PlannedOutcome::Badly),
+        1 => Just(PlannedOutcome::WellAtLast),
+        1 => Just(PlannedOutcome::Grows),
     ];
     (vec((0..64_usize, any::<bool>()), 0..4), ending, proptest::option::weighted(0.4, 0..3_u8))
         .prop_map(|(needs, ending, letter)| Node { needs, ending, letter })
@@ -76,7 +76,7 @@ fn job_of(nodes: &[Node], nonce: Option<&str>) -> NewJob {
             made = if proceeds { made.despite(&name(need)) } else { made.after(&name(need)) };
         }
         if let (Some(nonce), Some(letter), false) =
-            (nonce, node.letter, node.ending == Ending::Grows)
+            (nonce, node.letter, node.ending == PlannedOutcome::Grows)
         {
             made = made.memo(json!({ "nonce": nonce, "letter": letter }));
         }
@@ -97,15 +97,15 @@ fn expected(nodes: &[Node]) -> Vec<bool> {
     let mut well: Vec<bool> = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
         let met = needs_of(index, node).into_iter().all(|(need, proceeds)| proceeds || well[need]);
-        well.push(met && node.ending != Ending::Badly);
+        well.push(met && node.ending != PlannedOutcome::Badly);
     }
     well
 }
 
 /// Runs what is there until nothing is left to dispatch. Answers which tasks ended, each as often as it did.
 async fn run_all(
-    on: &Subject,
-    endings: &BTreeMap<TaskId, Ending>,
+    on: &StoreFixture,
+    endings: &BTreeMap<TaskId, PlannedOutcome>,
     mut before_each: impl AsyncFnMut(usize),
 ) -> BTreeMap<TaskId, u32> {
     let mut ended = BTreeMap::new();
@@ -119,17 +119,17 @@ async fn run_all(
         let claimed = on.store.claim(on.worker, &dispatched, LEASE).await.expect("claims");
         let mut settlements = Vec::new();
         for claimed in claimed.into_iter().flatten() {
-            let ending = endings.get(&claimed.task).copied().unwrap_or(Ending::Well);
+            let ending = endings.get(&claimed.task).copied().unwrap_or(PlannedOutcome::Well);
             let verdict = match ending {
-                Ending::Badly => {
+                PlannedOutcome::Badly => {
                     Verdict::Failed(JobError::permanent(&claimed.name, "a test wants it"))
                 }
-                Ending::WellAtLast if claimed.attempt == 1 => Verdict::Retry {
+                PlannedOutcome::WellAtLast if claimed.attempt == 1 => Verdict::Retry {
                     error: JobError::transient("busy", "again"),
                     pause: std::time::Duration::ZERO,
                 },
-                Ending::Grows => grown(json!(1), growth(claimed.task, claimed.result)),
-                Ending::Well | Ending::WellAtLast => succeeded(json!(claimed.name)),
+                PlannedOutcome::Grows => grown(json!(1), growth(claimed.task, claimed.result)),
+                PlannedOutcome::Well | PlannedOutcome::WellAtLast => succeeded(json!(claimed.name)),
             };
             if !matches!(verdict, Verdict::Retry { .. }) {
                 *ended.entry(claimed.task).or_insert(0) += 1;
@@ -147,7 +147,7 @@ fn growth(parent: TaskId, result: bool) -> Vec<common::plan::NewTask> {
     tasks(parent.0, &[step("first"), if result { last.result() } else { last }])
 }
 
-fn endings_of(job: &NewJob, nodes: &[Node]) -> BTreeMap<TaskId, Ending> {
+fn outcomes_of(job: &NewJob, nodes: &[Node]) -> BTreeMap<TaskId, PlannedOutcome> {
     nodes
         .iter()
         .enumerate()
@@ -172,12 +172,12 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
     tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
 }
 
-async fn random_plans_end_as_their_outcomes_say(on: Subject) {
+async fn random_plans_end_as_their_outcomes_say(on: StoreFixture) {
     try_each(&nodes(), |nodes| {
         wait_for(async {
             let job = job_of(&nodes, None);
             on.accept(&job).await;
-            let ended = run_all(&on, &endings_of(&job, &nodes), async |_| {}).await;
+            let ended = run_all(&on, &outcomes_of(&job, &nodes), async |_| {}).await;
             prop_assert!(ended.values().all(|times| *times == 1), "a task settled twice");
             whole(&on, &job).await?;
             let view = on.job(job.id).await;
@@ -213,7 +213,7 @@ fn blamed(nodes: &[Node]) -> BTreeSet<String> {
 }
 
 /// Nothing of a job is open, and what its view counts is there.
-async fn whole(on: &Subject, job: &NewJob) -> Result<(), TestCaseError> {
+async fn whole(on: &StoreFixture, job: &NewJob) -> Result<(), TestCaseError> {
     let view = on.job(job.id).await;
     prop_assert!(view.status.is_final(), "{:?}", view);
     prop_assert!(view.waiting_for.is_none() && view.progress.is_none());
@@ -232,7 +232,7 @@ async fn whole(on: &Subject, job: &NewJob) -> Result<(), TestCaseError> {
 }
 
 #[derive(Debug, Clone)]
-struct Storm {
+struct RandomBatch {
     jobs: Vec<Vec<Node>>,
     stop_on_error: bool,
     max_concurrent: Option<u32>,
@@ -241,11 +241,11 @@ struct Storm {
     retry: bool,
 }
 
-fn storm() -> impl Strategy<Value = Storm> {
+fn random_batch() -> impl Strategy<Value = RandomBatch> {
     let limits = (proptest::bool::weighted(0.3), proptest::option::weighted(0.3, 1..3_u32));
     let clients = (proptest::option::weighted(0.5, (0..4_usize, 0..8_usize)), any::<bool>());
     (vec(nodes(), 1..5), limits, clients).prop_map(
-        |(jobs, (stop_on_error, max_concurrent), (cancel, retry))| Storm {
+        |(jobs, (stop_on_error, max_concurrent), (cancel, retry))| RandomBatch {
             jobs,
             stop_on_error,
             max_concurrent,
@@ -255,24 +255,24 @@ fn storm() -> impl Strategy<Value = Storm> {
     )
 }
 
-async fn random_batches_settle_whatever_is_cancelled_and_shared(on: Subject) {
-    try_each(&storm(), |storm| {
+async fn random_batches_settle_whatever_is_cancelled_and_shared(on: StoreFixture) {
+    try_each(&random_batch(), |random_batch| {
         wait_for(async {
             let nonce = TaskId::new().to_string();
             let jobs: Vec<NewJob> =
-                storm.jobs.iter().map(|nodes| job_of(nodes, Some(&nonce))).collect();
+                random_batch.jobs.iter().map(|nodes| job_of(nodes, Some(&nonce))).collect();
             let items = NewBatch {
-                stop_on_error: storm.stop_on_error,
-                max_concurrent: storm.max_concurrent,
+                stop_on_error: random_batch.stop_on_error,
+                max_concurrent: random_batch.max_concurrent,
                 ..batch(&jobs)
             };
             on.accept_batch(&items).await;
-            let endings: BTreeMap<TaskId, Ending> = jobs
+            let endings: BTreeMap<TaskId, PlannedOutcome> = jobs
                 .iter()
-                .zip(&storm.jobs)
-                .flat_map(|(job, nodes)| endings_of(job, nodes))
+                .zip(&random_batch.jobs)
+                .flat_map(|(job, nodes)| outcomes_of(job, nodes))
                 .collect();
-            let cancel = async |round| match storm.cancel {
+            let cancel = async |round| match random_batch.cancel {
                 Some((when, which)) if when == round => {
                     on.cancel(Target::Job(jobs[which % jobs.len()].id)).await;
                 }
@@ -280,7 +280,7 @@ async fn random_batches_settle_whatever_is_cancelled_and_shared(on: Subject) {
             };
             run_all(&on, &endings, cancel).await;
             counted(&on, &items, &jobs).await?;
-            if storm.retry {
+            if random_batch.retry {
                 let rejected = on.batch(&items).await.rejected;
                 let (again, _) = on.retry(Target::Batch(items.id)).await;
                 prop_assert_eq!(again, rejected);
@@ -295,7 +295,11 @@ async fn random_batches_settle_whatever_is_cancelled_and_shared(on: Subject) {
 }
 
 /// Every job of the batch is whole, and the batch counts them as they are.
-async fn counted(on: &Subject, items: &NewBatch, jobs: &[NewJob]) -> Result<(), TestCaseError> {
+async fn counted(
+    on: &StoreFixture,
+    items: &NewBatch,
+    jobs: &[NewJob],
+) -> Result<(), TestCaseError> {
     let mut fulfilled = 0;
     for job in jobs {
         whole(on, job).await?;

@@ -14,9 +14,9 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{equal, plan, step, succeeded, task},
     each_store,
-    subject::{POLICY, SHORT, Subject},
-    work::{equal, plan, step, succeeded, task},
+    fixture::{POLICY, SHORT, StoreFixture},
 };
 
 each_store!(
@@ -29,35 +29,35 @@ each_store!(
     a_cancelled_task_obeys_the_table,
 );
 
-async fn a_waiting_task_obeys_the_table(on: Subject) {
+async fn a_waiting_task_obeys_the_table(on: StoreFixture) {
     every_event(&on, TaskState::Waiting).await;
 }
 
-async fn a_ready_task_obeys_the_table(on: Subject) {
+async fn a_ready_task_obeys_the_table(on: StoreFixture) {
     every_event(&on, TaskState::Ready).await;
 }
 
-async fn a_queued_task_obeys_the_table(on: Subject) {
+async fn a_queued_task_obeys_the_table(on: StoreFixture) {
     every_event(&on, TaskState::Queued).await;
 }
 
-async fn a_running_task_obeys_the_table(on: Subject) {
+async fn a_running_task_obeys_the_table(on: StoreFixture) {
     every_event(&on, TaskState::Running).await;
 }
 
-async fn a_succeeded_task_obeys_the_table(on: Subject) {
+async fn a_succeeded_task_obeys_the_table(on: StoreFixture) {
     every_event(&on, TaskState::Succeeded).await;
 }
 
-async fn a_failed_task_obeys_the_table(on: Subject) {
+async fn a_failed_task_obeys_the_table(on: StoreFixture) {
     every_event(&on, TaskState::Failed).await;
 }
 
-async fn a_cancelled_task_obeys_the_table(on: Subject) {
+async fn a_cancelled_task_obeys_the_table(on: StoreFixture) {
     every_event(&on, TaskState::Cancelled).await;
 }
 
-async fn every_event(on: &Subject, state: TaskState) {
+async fn every_event(on: &StoreFixture, state: TaskState) {
     for event in TaskEvent::ALL.into_iter().filter(|event| can_be_posed(state, *event)) {
         let staged = stage(on, state, event).await;
         assert_eq!(on.state(staged.task).await, state, "staged for {event:?}");
@@ -85,12 +85,12 @@ struct Staged {
     fence: Fence,
 }
 
-async fn stage(on: &Subject, state: TaskState, event: TaskEvent) -> Staged {
+async fn stage(on: &StoreFixture, state: TaskState, event: TaskEvent) -> Staged {
     if event == TaskEvent::Expire {
-        return stage_bound(on, state).await;
+        return stage_with_deadline(on, state).await;
     }
     if state == TaskState::Waiting && matches!(event, TaskEvent::Elect | TaskEvent::MemoHit) {
-        return stage_follower(on).await;
+        return stage_waiter(on).await;
     }
     // The result stands apart, so that the fate of `it` is not its job's.
     let job = plan(&[step("need"), step("it").after("need"), step("end").after("need").result()]);
@@ -104,7 +104,7 @@ async fn stage(on: &Subject, state: TaskState, event: TaskEvent) -> Staged {
     Staged { task: it, job: job.id, before, fence: on.task(it).await.fence }
 }
 
-async fn stage_follower(on: &Subject) -> Staged {
+async fn stage_waiter(on: &StoreFixture) -> Staged {
     let input = json!({ "one": TaskId::new().to_string() });
     let (leader, follower) = (equal(input.clone()), equal(input));
     on.accept(&leader).await;
@@ -114,7 +114,7 @@ async fn stage_follower(on: &Subject) -> Staged {
 }
 
 /// A task whose job allows a millisecond for its start, and needs no other: a follower where it is to wait.
-async fn stage_bound(on: &Subject, state: TaskState) -> Staged {
+async fn stage_with_deadline(on: &StoreFixture, state: TaskState) -> Staged {
     let input = json!({ "one": TaskId::new().to_string() });
     let leader = equal(input.clone());
     on.accept(&leader).await;
@@ -130,7 +130,7 @@ async fn stage_bound(on: &Subject, state: TaskState) -> Staged {
     Staged { task: it, job: bound.id, before, fence: on.task(it).await.fence }
 }
 
-async fn lead_to(on: &Subject, it: TaskId, job: JobId, state: TaskState, event: TaskEvent) {
+async fn lead_to(on: &StoreFixture, it: TaskId, job: JobId, state: TaskState, event: TaskEvent) {
     match state {
         TaskState::Waiting | TaskState::Ready => {}
         TaskState::Queued => assert!(on.dispatch().await.iter().any(|message| message.task == it)),
@@ -144,7 +144,7 @@ async fn lead_to(on: &Subject, it: TaskId, job: JobId, state: TaskState, event: 
     }
 }
 
-async fn pose(on: &Subject, staged: &Staged, event: TaskEvent) {
+async fn pose(on: &StoreFixture, staged: &Staged, event: TaskEvent) {
     let broken = || JobError::permanent("x", "a test wants it");
     let settle =
         async |verdict| drop(on.settle_as(on.worker, staged.task, staged.fence, verdict).await);
@@ -181,7 +181,7 @@ async fn pose(on: &Subject, staged: &Staged, event: TaskEvent) {
 }
 
 /// Sweeps until the lease was found expired, or once where there is none.
-async fn sweep(on: &Subject, staged: &Staged, policy: SweepPolicy) {
+async fn sweep(on: &StoreFixture, staged: &Staged, policy: SweepPolicy) {
     if on.state(staged.task).await == TaskState::Running {
         on.sweep_until_lost(policy).await;
     } else {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::Fleet;
 
-/// A way to a server that can be closed: then nothing passes, and who knocks is turned away and counted.
+/// A way to a server that can be closed: then nothing passes, and and anyone who connects is turned away and counted.
 struct Gate {
     port: u16,
     closed: Arc<AtomicBool>,
@@ -89,7 +89,7 @@ fn gated() -> (Fleet, Gate) {
 }
 
 #[test]
-fn while_postgres_is_away_submits_are_refused_politely_and_what_runs_settles_when_it_is_back() {
+fn while_postgres_is_away_submits_are_refused_and_running_work_settles_afterwards() {
     let (fleet, gate) = gated();
     let (serve, api) = fleet.serve();
     let work = fleet.work();
@@ -111,8 +111,11 @@ fn while_postgres_is_away_submits_are_refused_politely_and_what_runs_settles_whe
     while closed.elapsed() < Duration::from_secs(12) {
         thread::sleep(Duration::from_millis(50));
     }
-    let knocks = gate.reopen();
-    assert!((1..=600).contains(&knocks), "{knocks} attempts at connecting in twelve seconds");
+    let connection_count = gate.reopen();
+    assert!(
+        (1..=600).contains(&connection_count),
+        "{connection_count} attempts at connecting in twelve seconds"
+    );
     assert_eq!(api.settled(&longer)["result"], "longer");
     assert_eq!(api.settled(&long)["result"], "long");
     let task = &api.get(&format!("/v1/jobs/{longer}/tasks")).body["tasks"][0];

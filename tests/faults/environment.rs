@@ -29,9 +29,9 @@ pub async fn script(name: &'static str, arguments: Vec<String>) -> String {
 }
 
 /// Leaves the servers as they were found, however a test ends: what it had broken when it failed is up again.
-pub struct Mended;
+pub struct RestoredServers;
 
-impl Drop for Mended {
+impl Drop for RestoredServers {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");

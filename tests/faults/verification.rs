@@ -40,7 +40,7 @@ const OPEN: &str = "SELECT format('  task %s of %s is %s in phase %s, fence %s, 
     FROM spool.tasks t ORDER BY t.created_at LIMIT 30";
 
 /// All that is not as it must be.
-pub async fn reckon(database: &str, clients: &Clients, accepted: &[Accepted]) -> Vec<String> {
+pub async fn verify(database: &str, clients: &Clients, accepted: &[Accepted]) -> Vec<String> {
     let mut faults = audit::faults(database).await;
     let found: Vec<Findings> = stream::iter(accepted)
         .map(|accepted| look_at(clients, accepted))

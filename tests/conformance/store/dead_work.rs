@@ -15,34 +15,34 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
+    builders::{job, only, plan, step, task},
     each_store,
-    subject::{SHORT, Subject},
-    work::{job, only, plan, step, task},
+    fixture::{SHORT, StoreFixture},
 };
 
 each_store!(
     a_failed_task_is_listed_with_every_attempt_that_failed,
     dead_work_is_found_by_kind_class_code_and_time,
     pages_of_dead_work_hold_each_task_once,
-    what_did_not_fail_its_job_or_was_tried_anew_is_not_dead,
+    tasks_that_were_retried_or_did_not_fail_their_job_are_not_dead,
     poison_is_dead_work_with_the_worker_that_died_last,
 );
 
-async fn dead(on: &Subject, filter: &DeadFilter) -> Vec<TaskView> {
+async fn dead(on: &StoreFixture, filter: &DeadFilter) -> Vec<TaskView> {
     on.store.dead(&on.tenant, filter, None, 100).await.expect("lists").items
 }
 
-async fn found(on: &Subject, filter: DeadFilter) -> Vec<TaskId> {
+async fn found(on: &StoreFixture, filter: DeadFilter) -> Vec<TaskId> {
     dead(on, &filter).await.into_iter().map(|task| task.id).collect()
 }
 
-async fn failed(on: &Subject, job: &NewJob, error: JobError) {
+async fn failed(on: &StoreFixture, job: &NewJob, error: JobError) {
     on.accept(job).await;
     let claimed = on.start(only(job)).await;
     on.count(&claimed, Verdict::Failed(error)).await;
 }
 
-async fn a_failed_task_is_listed_with_every_attempt_that_failed(on: Subject) {
+async fn a_failed_task_is_listed_with_every_attempt_that_failed(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let first = on.start(only(&job)).await;
@@ -72,7 +72,7 @@ async fn a_failed_task_is_listed_with_every_attempt_that_failed(on: Subject) {
     assert_eq!(dead(&on.as_tenant("other"), &DeadFilter::default()).await, []);
 }
 
-async fn dead_work_is_found_by_kind_class_code_and_time(on: Subject) {
+async fn dead_work_is_found_by_kind_class_code_and_time(on: StoreFixture) {
     let (one, other) = (job(), plan(&[step("only").kind("probe").result()]));
     failed(&on, &one, JobError::permanent("broken", "x")).await;
     on.tick().await;
@@ -107,7 +107,7 @@ async fn dead_work_is_found_by_kind_class_code_and_time(on: Subject) {
     }
 }
 
-async fn pages_of_dead_work_hold_each_task_once(on: Subject) {
+async fn pages_of_dead_work_hold_each_task_once(on: StoreFixture) {
     let mut wanted = Vec::new();
     for number in 0..7 {
         let job = job();
@@ -128,7 +128,7 @@ async fn pages_of_dead_work_hold_each_task_once(on: Subject) {
     assert_eq!((got, after), (wanted, None));
 }
 
-async fn what_did_not_fail_its_job_or_was_tried_anew_is_not_dead(on: Subject) {
+async fn tasks_that_were_retried_or_did_not_fail_their_job_are_not_dead(on: StoreFixture) {
     let tolerant = plan(&[step("side"), step("end").despite("side").result()]);
     on.accept(&tolerant).await;
     on.run_badly(task(&tolerant, "side"), "x").await;
@@ -157,7 +157,7 @@ async fn what_did_not_fail_its_job_or_was_tried_anew_is_not_dead(on: Subject) {
     assert_eq!(found(&on, DeadFilter::default()).await, [again]);
 }
 
-async fn poison_is_dead_work_with_the_worker_that_died_last(on: Subject) {
+async fn poison_is_dead_work_with_the_worker_that_died_last(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     on.start_for(only(&job), SHORT).await;

@@ -7,20 +7,20 @@ use backing::store::{
     sqlite::SqliteStore,
 };
 
-use super::{database::Database, subject::Subject};
+use super::{database::Database, fixture::StoreFixture};
 
 /// A store in a folder that goes away with the test.
-pub async fn sqlite() -> Subject {
+pub async fn sqlite() -> StoreFixture {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store =
         SqliteStore::open(&folder.path().join("spool.db")).await.expect("a new store opens");
-    Subject::new(Arc::new(store), folder)
+    StoreFixture::new(Arc::new(store), folder)
 }
 
 /// A store in a database that goes away with the test.
-pub async fn postgres() -> Subject {
+pub async fn postgres() -> StoreFixture {
     let database = Database::new().await;
     let store =
         postgres::connect(&database.url(), PgOptions::default()).await.expect("a new store opens");
-    Subject::new(Arc::new(store), database)
+    StoreFixture::new(Arc::new(store), database)
 }

@@ -7,7 +7,7 @@ use super::Dev;
 use crate::process::{Process, children, run, scratch_folders, send_signal, spool, wait_for};
 
 #[test]
-fn a_drain_lets_short_work_end_and_hands_back_the_rest_unharmed() {
+fn a_drain_finishes_short_work_and_returns_the_rest_unharmed() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let long = dev.api.submit("echo", json!({"sleepMs": 60_000, "value": "long"}));
@@ -67,7 +67,7 @@ fn a_second_signal_stops_at_once() {
 }
 
 #[test]
-fn trouble_at_the_start_is_one_sentence_and_a_documented_code() {
+fn an_error_at_startup_is_one_sentence_and_a_documented_code() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let address = dev.api.base().trim_start_matches("http://").to_owned();
@@ -114,7 +114,7 @@ fn trouble_at_the_start_is_one_sentence_and_a_documented_code() {
 }
 
 #[test]
-fn what_is_listening_can_be_stopped_while_a_client_waits() {
+fn a_server_can_be_stopped_while_a_client_waits() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let id = dev.api.submit("echo", json!({"sleepMs": 60_000}));

@@ -14,8 +14,8 @@ use sqlx::{Connection, SqliteConnection};
 use tempfile::tempdir;
 
 use crate::{
+    dev_server::{DevServer, guarded, provided},
     server::{Server, wav},
-    stand::{Stand, guarded, provided},
 };
 
 /// Takes all memos away, as time would.
@@ -29,10 +29,10 @@ fn forget_memos(data: &std::path::Path) {
 }
 
 #[test]
-fn an_answer_is_paid_for_once_though_its_memo_is_gone_until_it_is_cleared() {
+fn an_answer_without_its_memo_is_not_paid_for_again_until_it_is_cleared() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &provided(&server), &[]);
-    let ask = || stand.once("hook", json!({"topic": "zebras"}));
+    let dev = DevServer::start(data.path(), &provided(&server), &[]);
+    let ask = || dev.once("hook", json!({"topic": "zebras"}));
     let first = ask();
     assert_eq!((&first["status"], server.count("chat")), (&json!("succeeded"), 1), "{first}");
     forget_memos(data.path());
@@ -42,13 +42,13 @@ fn an_answer_is_paid_for_once_though_its_memo_is_gone_until_it_is_cleared() {
         (&first["result"], 1),
         "what was made says the same"
     );
-    assert!(stand.metric("spool_cache_hits_total{level=\"l1\",namespace=\"text\"}") >= Some(1.0));
-    let report = stand.api.get("/v1/admin/cache").body;
+    assert!(dev.metric("spool_cache_hits_total{level=\"l1\",namespace=\"text\"}") >= Some(1.0));
+    let report = dev.api.get("/v1/admin/cache").body;
     assert_eq!(report["namespaces"][0]["made"], json!(1), "{report}");
 
     let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let cleared = http
-        .delete(format!("{}/v1/admin/cache?tag=provider:openai", stand.api.base()))
+        .delete(format!("{}/v1/admin/cache?tag=provider:openai", dev.api.base()))
         .send()
         .unwrap();
     assert_eq!(cleared.status(), 200);
@@ -58,24 +58,24 @@ fn an_answer_is_paid_for_once_though_its_memo_is_gone_until_it_is_cleared() {
 }
 
 #[test]
-fn what_the_memo_answers_is_counted_by_kind() {
+fn memo_hits_are_counted_by_kind() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    let dev = DevServer::start(data.path(), &provided(&server), &[]);
     for _ in 0..3 {
-        assert_eq!(stand.once("hook", json!({"topic": "zebras"}))["status"], "succeeded");
+        assert_eq!(dev.once("hook", json!({"topic": "zebras"}))["status"], "succeeded");
     }
     assert_eq!(
-        stand.once("hook", json!({"topic": "fault:key"}))["status"],
+        dev.once("hook", json!({"topic": "fault:key"}))["status"],
         "failed",
         "neither found nor made"
     );
     let scene = |text: &str| json!({"text": text, "picture": "a sea"});
     for last in ["Three.", "Four."] {
         let script = json!({"scenes": [scene("One."), scene("Two."), scene(last)]});
-        let job = stand.once("video", json!({"script": script, "resolution": "preview"}));
+        let job = dev.once("video", json!({"script": script, "resolution": "preview"}));
         assert_eq!(job["status"], "succeeded", "{job}");
     }
-    let report = stand.api.get("/v1/admin/cache").body;
+    let report = dev.api.get("/v1/admin/cache").body;
     let memo = |kind: &str| {
         report["memos"].as_array().unwrap().iter().find(|memo| memo["kind"] == kind).cloned()
     };
@@ -91,47 +91,44 @@ fn what_the_memo_answers_is_counted_by_kind() {
         (None, None),
         "what is never remembered is not counted"
     );
-    assert_eq!(stand.metric("spool_cache_hits_total{level=\"l3\",namespace=\"hook\"}"), Some(2.0));
-    assert_eq!(
-        stand.metric("spool_cache_misses_total{level=\"l3\",namespace=\"hook\"}"),
-        Some(1.0)
-    );
+    assert_eq!(dev.metric("spool_cache_hits_total{level=\"l3\",namespace=\"hook\"}"), Some(2.0));
+    assert_eq!(dev.metric("spool_cache_misses_total{level=\"l3\",namespace=\"hook\"}"), Some(1.0));
 }
 
 #[test]
-fn what_stood_in_for_a_service_that_was_away_is_not_remembered() {
+fn the_output_of_a_fallback_is_not_memoised() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     let chains = "[providers]\ntext = [\"openai\", \"offline\"]\nspeech = [\"openai\", \"offline\"]\nimage = [\"openai\", \"offline\"]\n\n";
     let services = guarded(&server, "breaker_failures = 1000\nretries = 0");
-    let stand = Stand::start(data.path(), &format!("{chains}{services}"), &[]);
+    let dev = DevServer::start(data.path(), &format!("{chains}{services}"), &[]);
     let asks = [("hook", "topic"), ("script", "topic"), ("speech", "text"), ("image", "prompt")];
     // The server is away for the first call of each endpoint. Those of hooks and scripts are one endpoint.
     for (index, (kind, field)) in asks.into_iter().enumerate() {
         let fault = if kind == "script" { "once-429" } else { "once-500" };
         let input = json!({ field: format!("fault:{fault} zebras {index}") });
         let made = |job: &Value| (job["result"]["made"].clone(), job["attempts"].clone());
-        let (stand_in, _) = made(&stand.once(kind, input.clone()));
+        let (stand_in, _) = made(&dev.once(kind, input.clone()));
         assert_eq!(stand_in["insteadOf"], json!(["openai"]), "{kind}: {stand_in}");
         assert!(
             stand_in["provider"] != "openai" && stand_in["model"].is_null(),
             "{kind}: {stand_in}"
         );
-        let (real, _) = made(&stand.once(kind, input.clone()));
+        let (real, _) = made(&dev.once(kind, input.clone()));
         assert_eq!(
             (&real["provider"], &real["insteadOf"]),
             (&json!("openai"), &Value::Null),
             "{kind}: {real}"
         );
-        assert_eq!(made(&stand.once(kind, input)), (real, json!(0)), "{kind}: which is remembered");
+        assert_eq!(made(&dev.once(kind, input)), (real, json!(0)), "{kind}: which is remembered");
     }
 }
 
 #[test]
-fn an_answer_that_could_not_be_used_is_not_remembered() {
+fn an_unusable_answer_is_not_cached() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    let dev = DevServer::start(data.path(), &provided(&server), &[]);
     for calls in [2, 4] {
-        let failed = stand.once("hook", json!({"topic": "fault:schema"}));
+        let failed = dev.once("hook", json!({"topic": "fault:schema"}));
         assert_eq!((&failed["error"]["code"], server.count("chat")), (&json!("bad_answer"), calls));
     }
 }
@@ -158,19 +155,19 @@ fn source(cache_control: &'static str) -> (String, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn a_source_is_asked_for_again_only_when_its_server_no_longer_vouches_for_it() {
+fn a_source_is_revalidated_only_when_it_is_no_longer_fresh() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "private_sources = true\n", &[]);
+    let dev = DevServer::start(data.path(), "private_sources = true\n", &[]);
     for (cache_control, asks) in [("max-age=60", 1), ("no-cache", 3), ("max-age=60, private", 3)] {
         let (url, asked) = source(cache_control);
         for _ in 0..3 {
-            let probed = stand.once("probe", json!({"src": url}));
+            let probed = dev.once("probe", json!({"src": url}));
             assert_eq!(probed["status"], "succeeded", "{probed}");
         }
         assert_eq!(asked.load(SeqCst), asks, "{cache_control}");
     }
     // The content is the same each time, so it is looked at once.
-    let report = stand.api.get("/v1/admin/cache").body;
+    let report = dev.api.get("/v1/admin/cache").body;
     let made = |name: &str| {
         let all = report["namespaces"].as_array().unwrap();
         all.iter().find(|one| one["namespace"] == name).unwrap()["made"].as_u64()
@@ -179,14 +176,14 @@ fn a_source_is_asked_for_again_only_when_its_server_no_longer_vouches_for_it() {
 }
 
 #[test]
-fn a_warmed_source_is_not_asked_for_by_the_job_that_needs_it() {
+fn a_warmed_source_is_not_fetched_again_by_its_job() {
     let data = tempdir().unwrap();
-    let stand = Stand::start(data.path(), "private_sources = true\n", &[]);
+    let dev = DevServer::start(data.path(), "private_sources = true\n", &[]);
     let (url, asked) = source("max-age=60");
-    let warmed = stand.api.post("/v1/admin/cache/warm", &json!({"sources": [url]}));
+    let warmed = dev.api.post("/v1/admin/cache/warm", &json!({"sources": [url]}));
     assert_eq!(warmed.status, 202, "{}", warmed.body);
-    let counts = stand.api.batch_settled(warmed.body["id"].as_str().unwrap());
+    let counts = dev.api.batch_settled(warmed.body["id"].as_str().unwrap());
     assert_eq!(counts["fulfilled"], json!(1), "{counts}");
-    assert_eq!(stand.once("probe", json!({"src": url}))["status"], "succeeded");
+    assert_eq!(dev.once("probe", json!({"src": url}))["status"], "succeeded");
     assert_eq!(asked.load(SeqCst), 1);
 }

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::work::{only, succeeded};
+use super::builders::{only, succeeded};
 
 /// Longer than any wait of a healthy store, shorter than a person's patience.
 pub const BOUND: Duration = Duration::from_secs(40);
@@ -29,7 +29,7 @@ pub const POLICY: SweepPolicy = SweepPolicy { quarantine_after: QUARANTINE_AFTER
 
 /// One fresh store and one worker.
 #[derive(Clone)]
-pub struct Subject {
+pub struct StoreFixture {
     pub store: Arc<dyn Store>,
     pub tenant: TenantId,
     pub worker: WorkerId,
@@ -37,7 +37,7 @@ pub struct Subject {
     _place: Arc<dyn Any + Send + Sync>,
 }
 
-impl Subject {
+impl StoreFixture {
     pub fn new(store: Arc<dyn Store>, place: impl Any + Send + Sync) -> Self {
         Self {
             store,

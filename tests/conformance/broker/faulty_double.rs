@@ -8,9 +8,9 @@ use backing::broker::{
 };
 use common::{id::TaskId, port::broker::Broker, queue::Queue};
 
-use super::subject::{Subject, messages, tags, take, tasks};
+use super::fixture::{BrokerFixture, messages, tags, take, tasks};
 
-async fn heard_through(
+async fn delivered_through(
     faults: Faults,
     seed: u64,
     count: usize,
@@ -28,17 +28,17 @@ async fn heard_through(
 }
 
 #[tokio::test]
-async fn without_faults_it_is_the_broker_behind_it() {
-    let (broker, answers, times, published) = heard_through(Faults::none(), 1, 100).await;
+async fn without_faults_the_double_behaves_as_the_broker_behind_it() {
+    let (broker, answers, times, published) = delivered_through(Faults::none(), 1, 100).await;
     assert!(answers.iter().all(|sure| *sure));
     assert_eq!(times, published.into_iter().map(|task| (task, 1)).collect());
     assert_eq!(broker.injected(), Default::default());
 }
 
 #[tokio::test]
-async fn a_refused_message_may_be_there_all_the_same() {
+async fn an_unconfirmed_message_may_still_arrive() {
     let (broker, answers, times, published) =
-        heard_through(Faults { refuse: 0.5, ..Faults::none() }, 2, 200).await;
+        delivered_through(Faults { refuse: 0.5, ..Faults::none() }, 2, 200).await;
     let refused: Vec<_> =
         published.iter().zip(&answers).filter(|(_, sure)| !**sure).map(|(task, _)| task).collect();
     assert_eq!(broker.injected().refused, refused.len() as u64);
@@ -49,14 +49,14 @@ async fn a_refused_message_may_be_there_all_the_same() {
 #[tokio::test]
 async fn a_lost_message_was_confirmed() {
     let (broker, answers, times, published) =
-        heard_through(Faults { lose: 0.3, ..Faults::none() }, 3, 200).await;
+        delivered_through(Faults { lose: 0.3, ..Faults::none() }, 3, 200).await;
     assert!(answers.iter().all(|sure| *sure));
     assert_eq!(published.len() - times.len(), usize::try_from(broker.injected().lost).unwrap());
     assert!(broker.injected().lost > 0);
 }
 
 #[tokio::test]
-async fn duplicates_and_disorder_happen_and_repeat_with_their_seed() {
+async fn duplicates_and_disorder_repeat_with_their_seed() {
     let faults = Faults { duplicate: 0.3, reorder: 1.0, ..Faults::none() };
     let place = |order: &[TaskId], published: &[TaskId]| -> Vec<usize> {
         order
@@ -82,14 +82,14 @@ async fn duplicates_and_disorder_happen_and_repeat_with_their_seed() {
 }
 
 #[tokio::test]
-async fn a_late_message_comes_when_its_pause_is_over() {
+async fn a_delayed_message_arrives_after_its_delay() {
     let ms = std::time::Duration::from_millis;
     let broker = FaultyBroker::new(
         Arc::new(LocalBroker::new()),
         Faults { delay: 1.0, pause: ms(20)..ms(80), ..Faults::none() },
         6,
     );
-    let subject = Subject { broker: Arc::new(broker.clone()) };
+    let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
     let mut published = subject.publish_some(Queue::Light, 20).await;
     assert_eq!(subject.broker.depth(Queue::Light).await.unwrap(), 0);
     let mut consumer = subject.consume(Queue::Light, 20).await;
@@ -101,9 +101,9 @@ async fn a_late_message_comes_when_its_pause_is_over() {
 }
 
 #[tokio::test]
-async fn a_cut_brings_what_was_unacked_again_under_new_tags() {
+async fn a_cut_redelivers_unacked_messages_under_new_tags() {
     let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 7);
-    let subject = Subject { broker: Arc::new(broker.clone()) };
+    let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
     let published = subject.publish_some(Queue::Light, 3).await;
     let mut consumer = subject.consume(Queue::Light, 3).await;
     let held = take(&mut consumer, 3).await;
@@ -118,9 +118,9 @@ async fn a_cut_brings_what_was_unacked_again_under_new_tags() {
 }
 
 #[tokio::test]
-async fn while_it_is_down_nothing_is_confirmed_and_afterwards_consumers_go_on() {
+async fn an_outage_confirms_nothing_and_consumers_continue_afterwards() {
     let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 8);
-    let subject = Subject { broker: Arc::new(broker.clone()) };
+    let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
     let mut consumer = subject.consume(Queue::Light, 3).await;
     broker.set_down(true);
     assert_eq!(broker.publish(&messages(Queue::Light, 2)).await, [false, false]);

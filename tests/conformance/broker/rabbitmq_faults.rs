@@ -18,32 +18,32 @@ use lapin::{
 use tokio::time::{sleep, timeout};
 
 use super::{
-    places::Rabbit,
-    subject::{BOUND, Subject, message, messages, tags, take, tasks},
+    adapters::RabbitNamespace,
+    fixture::{BOUND, BrokerFixture, message, messages, tags, take, tasks},
 };
 use crate::proxy::Proxy;
 
 /// A broker behind a proxy, on queues of its own.
 struct Fleet {
-    rabbit: Rabbit,
+    rabbit: RabbitNamespace,
     proxy: Proxy,
     broker: std::sync::Arc<RabbitMqBroker>,
-    subject: Subject,
+    subject: BrokerFixture,
 }
 
 impl Fleet {
     async fn new(queues: QueueType) -> Self {
-        let rabbit = Rabbit::new(queues);
+        let rabbit = RabbitNamespace::new(queues);
         let url = url::Url::parse(&rabbit.url).unwrap();
         let server: SocketAddr = (std::net::Ipv4Addr::LOCALHOST, url.port().unwrap_or(5672)).into();
         let proxy = Proxy::to(server).await;
         let broker = std::sync::Arc::new(rabbit.open_at(proxy.port));
-        let subject = Subject { broker: broker.clone() };
+        let subject = BrokerFixture { broker: broker.clone() };
         Self { rabbit, proxy, broker, subject }
     }
 
     /// Publishes until the broker takes it, as the dispatcher does.
-    async fn publish_at_last(&self, queue: Queue) -> common::id::TaskId {
+    async fn publish_with_retries(&self, queue: Queue) -> common::id::TaskId {
         let publishing = async {
             loop {
                 let message = message(queue);
@@ -67,7 +67,7 @@ impl Fleet {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_connection_is_built_again_and_what_was_unacked_comes_again() {
+async fn a_cut_connection_is_reopened_and_unacked_messages_return() {
     let fleet = Fleet::new(QueueType::Quorum).await;
     let mut consumer = fleet.subject.consume(Queue::Render, 10).await;
     let mut controls = fleet.broker.listen().await.unwrap();
@@ -84,7 +84,7 @@ async fn a_cut_connection_is_built_again_and_what_was_unacked_comes_again() {
     assert_eq!(again, published[1..]);
     // Acks by the old connection's tags say nothing on the new one.
     consumer.ack(&tags(&held)).await.unwrap();
-    let fresh = fleet.publish_at_last(Queue::Render).await;
+    let fresh = fleet.publish_with_retries(Queue::Render).await;
     assert_eq!(tasks(&take(&mut consumer, 1).await), [fresh]);
     fleet.until_well().await;
     fleet.broker.notify(&Control::Wake(Queue::Light)).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_half_open_connection_is_noticed_by_publisher_and_consumer() {
     // other message goes there: the sweep publishes again, and so do we.
     let publishing = async {
         loop {
-            fleet.publish_at_last(Queue::Light).await;
+            fleet.publish_with_retries(Queue::Light).await;
             sleep(Duration::from_millis(500)).await;
         }
     };
@@ -130,16 +130,16 @@ async fn a_half_open_connection_is_noticed_by_publisher_and_consumer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_deleted_under_us_is_declared_anew_and_the_generation_tells() {
+async fn a_deleted_queue_is_declared_again_and_the_generation_shows_it() {
     let fleet = Fleet::new(QueueType::Quorum).await;
     let mut consumer = fleet.subject.consume(Queue::Generate, 10).await;
-    fleet.publish_at_last(Queue::Generate).await;
+    fleet.publish_with_retries(Queue::Generate).await;
     take(&mut consumer, 1).await;
     let generation = fleet.broker.topology_generation();
 
     fleet.rabbit.delete_queue(Queue::Generate).await;
 
-    let fresh = fleet.publish_at_last(Queue::Generate).await;
+    let fresh = fleet.publish_with_retries(Queue::Generate).await;
     assert_eq!(tasks(&take(&mut consumer, 1).await), [fresh]);
     assert!(fleet.broker.topology_generation() > generation);
     fleet.until_well().await;
@@ -147,18 +147,18 @@ async fn a_queue_deleted_under_us_is_declared_anew_and_the_generation_tells() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_that_another_process_declares_anew_goes_on_feeding_our_consumer() {
+async fn a_queue_declared_again_by_another_process_still_feeds_our_consumer() {
     let fleet = Fleet::new(QueueType::Quorum).await;
     let worker = fleet.rabbit.open();
     let mut consumer = worker.consume(Queue::Render, 10).await.unwrap();
     for _ in 0..3 {
-        let message = fleet.publish_at_last(Queue::Render).await;
+        let message = fleet.publish_with_retries(Queue::Render).await;
         let taken = take(&mut consumer, 1).await;
         assert_eq!(tasks(&taken), [message]);
         consumer.ack(&tags(&taken)).await.unwrap();
         fleet.rabbit.delete_queue(Queue::Render).await;
     }
-    let message = fleet.publish_at_last(Queue::Render).await;
+    let message = fleet.publish_with_retries(Queue::Render).await;
     assert_eq!(tasks(&take(&mut consumer, 1).await), [message]);
     fleet.rabbit.clear().await;
 }
@@ -181,7 +181,7 @@ async fn a_message_that_finds_no_queue_is_not_confirmed_and_the_queue_is_there_f
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deleted_queue_counts_as_empty_and_is_declared_by_whoever_asks() {
+async fn a_deleted_queue_counts_as_empty_and_is_declared_by_the_next_caller() {
     let fleet = Fleet::new(QueueType::Quorum).await;
     fleet.subject.publish_some(Queue::Light, 2).await;
     let generation = fleet.broker.topology_generation();
@@ -209,7 +209,7 @@ async fn a_purged_queue_shows_in_its_depth_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_reads_as_no_doorbell_goes_to_the_dead_letters_and_holds_nothing_up() {
+async fn an_unreadable_message_goes_to_the_dead_letters_and_blocks_nothing() {
     let fleet = Fleet::new(QueueType::Quorum).await;
     let first = fleet.subject.publish_some(Queue::Light, 1).await;
     let (_connection, channel) = fleet.rabbit.hand().await;
@@ -237,7 +237,7 @@ async fn what_reads_as_no_doorbell_goes_to_the_dead_letters_and_holds_nothing_up
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_away_fails_soon_says_so_and_is_taken_up_when_it_comes() {
+async fn an_absent_broker_fails_fast_with_a_reason_and_is_used_when_it_returns() {
     let fleet = Fleet::new(QueueType::Quorum).await;
     fleet.proxy.refuse(true);
     let started = Instant::now();
@@ -249,7 +249,7 @@ async fn a_broker_that_is_away_fails_soon_says_so_and_is_taken_up_when_it_comes(
     let mut consumer = fleet.subject.consume(Queue::Light, 10).await;
 
     fleet.proxy.refuse(false);
-    let published = fleet.publish_at_last(Queue::Light).await;
+    let published = fleet.publish_with_retries(Queue::Light).await;
     assert_eq!(tasks(&take(&mut consumer, 1).await), [published]);
     fleet.until_well().await;
     fleet.rabbit.clear().await;
@@ -276,7 +276,7 @@ async fn a_consumer_that_is_not_attached_fails_the_check() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publisher_whose_caller_gave_up_is_left_to_nobody() {
+async fn the_publisher_of_an_abandoned_call_is_not_used_again() {
     let fleet = Fleet::new(QueueType::Quorum).await;
     fleet.subject.publish_some(Queue::Light, 1).await;
     fleet.proxy.freeze();
@@ -289,8 +289,8 @@ async fn a_publisher_whose_caller_gave_up_is_left_to_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_credentials_are_told_in_a_sentence() {
-    let rabbit = Rabbit::new(QueueType::Quorum);
+async fn wrong_credentials_are_reported_in_a_sentence() {
+    let rabbit = RabbitNamespace::new(QueueType::Quorum);
     let mut url = url::Url::parse(&rabbit.url).unwrap();
     url.set_password(Some("wrong-password")).unwrap();
     let broker =

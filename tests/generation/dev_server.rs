@@ -26,12 +26,12 @@ pub fn provided(server: &Server) -> String {
 }
 
 /// A running `spool dev`.
-pub struct Stand {
+pub struct DevServer {
     pub process: Process,
     pub api: Api,
 }
 
-impl Stand {
+impl DevServer {
     /// Starts one with its data in `data`, whose files may be sources, and this configuration.
     pub fn start(data: &Path, config: &str, variables: &[(&str, &str)]) -> Self {
         let file = data.join("spool.toml");

@@ -13,17 +13,17 @@ use lapin::{
     types::FieldTable,
 };
 
-use super::subject::{BOUND, Subject};
+use super::fixture::{BOUND, BrokerFixture};
 
 /// A broker and what it leaves behind.
-pub struct Place {
+pub struct BrokerUnderTest {
     broker: Arc<dyn Broker>,
-    rabbit: Option<Rabbit>,
+    rabbit: Option<RabbitNamespace>,
 }
 
-impl Place {
-    pub fn subject(&self) -> Subject {
-        Subject { broker: Arc::clone(&self.broker) }
+impl BrokerUnderTest {
+    pub fn subject(&self) -> BrokerFixture {
+        BrokerFixture { broker: Arc::clone(&self.broker) }
     }
 
     pub async fn clear(self) {
@@ -33,32 +33,32 @@ impl Place {
     }
 }
 
-pub async fn local() -> Place {
-    Place { broker: Arc::new(LocalBroker::new()), rabbit: None }
+pub async fn local() -> BrokerUnderTest {
+    BrokerUnderTest { broker: Arc::new(LocalBroker::new()), rabbit: None }
 }
 
-pub async fn rabbitmq_quorum() -> Place {
+pub async fn rabbitmq_quorum() -> BrokerUnderTest {
     rabbit_place(QueueType::Quorum)
 }
 
-pub async fn rabbitmq_classic() -> Place {
+pub async fn rabbitmq_classic() -> BrokerUnderTest {
     rabbit_place(QueueType::Classic)
 }
 
-fn rabbit_place(queues: QueueType) -> Place {
-    let rabbit = Rabbit::new(queues);
-    Place { broker: Arc::new(rabbit.open()), rabbit: Some(rabbit) }
+fn rabbit_place(queues: QueueType) -> BrokerUnderTest {
+    let rabbit = RabbitNamespace::new(queues);
+    BrokerUnderTest { broker: Arc::new(rabbit.open()), rabbit: Some(rabbit) }
 }
 
 /// Names of our own on the shared server.
 #[derive(Debug, Clone)]
-pub struct Rabbit {
+pub struct RabbitNamespace {
     pub url: String,
     pub prefix: String,
     queues: QueueType,
 }
 
-impl Rabbit {
+impl RabbitNamespace {
     pub fn new(queues: QueueType) -> Self {
         let url = std::env::var("SPOOL_AMQP_URL")
             .expect("SPOOL_AMQP_URL is not set: run scripts/test, or start servers with scripts/services up");

@@ -13,18 +13,18 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{equal, job, only, plan, step, task},
     each_store,
-    subject::Subject,
-    work::{equal, job, only, plan, step, task},
+    fixture::StoreFixture,
 };
 
 each_store!(
-    a_job_that_is_kept_names_what_its_tasks_made,
-    a_memo_names_its_artifacts_after_the_job_is_gone,
-    a_job_that_took_a_memo_names_what_it_took,
-    an_address_in_the_input_names_an_artifact_while_the_job_is_kept,
-    what_was_named_again_is_not_taken_for_long_unnamed,
-    a_memo_whose_file_is_lost_is_forgotten_and_its_work_done_again,
+    a_stored_job_references_the_artifacts_of_its_tasks,
+    a_memo_references_its_artifacts_after_the_job_is_gone,
+    a_job_with_a_memo_hit_references_the_artifacts_of_the_memo,
+    an_artifact_url_in_the_input_is_a_reference_while_the_job_is_stored,
+    a_new_reference_restarts_the_unreferenced_time,
+    a_memo_with_a_lost_file_is_forgotten_and_its_work_repeated,
 );
 
 const QUIET: Duration = Duration::from_millis(1);
@@ -44,14 +44,14 @@ fn made(artifacts: &[ArtifactRef]) -> Verdict {
     }
 }
 
-async fn run(on: &Subject, job: &NewJob, artifacts: &[ArtifactRef]) {
+async fn run(on: &StoreFixture, job: &NewJob, artifacts: &[ArtifactRef]) {
     on.accept(job).await;
     let claimed = on.start(only(job)).await;
     on.count(&claimed, made(artifacts)).await;
 }
 
 /// Asked twice, with a while in between: at first sight nothing has been unreferenced for any time.
-async fn unreferenced(on: &Subject, artifacts: &[ArtifactRef]) -> Vec<Digest> {
+async fn unreferenced(on: &StoreFixture, artifacts: &[ArtifactRef]) -> Vec<Digest> {
     let hashes: Vec<Digest> = artifacts.iter().map(|artifact| artifact.hash).collect();
     on.store.unreferenced(&hashes, Duration::from_secs(3600)).await.expect("answers");
     on.tick().await;
@@ -59,7 +59,7 @@ async fn unreferenced(on: &Subject, artifacts: &[ArtifactRef]) -> Vec<Digest> {
     on.store.unreferenced(&hashes, QUIET).await.expect("answers")
 }
 
-async fn forget(on: &Subject, jobs: Duration, memos: Duration) {
+async fn forget(on: &StoreFixture, jobs: Duration, memos: Duration) {
     on.tick().await;
     on.tick().await;
     on.store.retain(Retention { jobs, memos, most: 100 }).await.expect("retains");
@@ -67,7 +67,7 @@ async fn forget(on: &Subject, jobs: Duration, memos: Duration) {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-async fn a_job_that_is_kept_names_what_its_tasks_made(on: Subject) {
+async fn a_stored_job_references_the_artifacts_of_its_tasks(on: StoreFixture) {
     let (mine, loose) = (artifact("mine"), artifact("loose"));
     let job = plan(&[step("part"), step("end").after("part").result()]);
     on.accept(&job).await;
@@ -86,7 +86,7 @@ async fn a_job_that_is_kept_names_what_its_tasks_made(on: Subject) {
     assert_eq!(unreferenced(&on, &[]).await, []);
 }
 
-async fn a_memo_names_its_artifacts_after_the_job_is_gone(on: Subject) {
+async fn a_memo_references_its_artifacts_after_the_job_is_gone(on: StoreFixture) {
     let mine = artifact("mine");
     run(&on, &equal(json!({"a": 1})), std::slice::from_ref(&mine)).await;
     forget(&on, Duration::ZERO, HOUR).await;
@@ -101,7 +101,7 @@ async fn a_memo_names_its_artifacts_after_the_job_is_gone(on: Subject) {
     );
 }
 
-async fn a_job_that_took_a_memo_names_what_it_took(on: Subject) {
+async fn a_job_with_a_memo_hit_references_the_artifacts_of_the_memo(on: StoreFixture) {
     let mine = artifact("mine");
     run(&on, &equal(json!({"a": 1})), std::slice::from_ref(&mine)).await;
     forget(&on, Duration::ZERO, HOUR).await;
@@ -116,7 +116,7 @@ async fn a_job_that_took_a_memo_names_what_it_took(on: Subject) {
     assert_eq!(unreferenced(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
 }
 
-async fn an_address_in_the_input_names_an_artifact_while_the_job_is_kept(on: Subject) {
+async fn an_artifact_url_in_the_input_is_a_reference_while_the_job_is_stored(on: StoreFixture) {
     let (one, two) = (artifact("one"), artifact("two"));
     let input = json!({"clips": [{"src": format!("artifact://{}", one.hash)}, {"src": "artifact://x", "b": format!("artifact://{}", two.hash)}]});
     let job = NewJob { input, ..job() };
@@ -128,7 +128,7 @@ async fn an_address_in_the_input_names_an_artifact_while_the_job_is_kept(on: Sub
     assert_eq!(unreferenced(&on, &asked).await.len(), 2);
 }
 
-async fn what_was_named_again_is_not_taken_for_long_unnamed(on: Subject) {
+async fn a_new_reference_restarts_the_unreferenced_time(on: StoreFixture) {
     let mine = artifact("mine");
     assert_eq!(unreferenced(&on, std::slice::from_ref(&mine)).await, [mine.hash]);
     let job = job();
@@ -140,7 +140,7 @@ async fn what_was_named_again_is_not_taken_for_long_unnamed(on: Subject) {
     assert_eq!(first, [], "it counts from now, not from the first time");
 }
 
-async fn a_memo_whose_file_is_lost_is_forgotten_and_its_work_done_again(on: Subject) {
+async fn a_memo_with_a_lost_file_is_forgotten_and_its_work_repeated(on: StoreFixture) {
     let (lost, other) = (artifact("lost"), artifact("other"));
     run(&on, &equal(json!({"a": 1})), &[lost.clone(), other.clone()]).await;
     run(&on, &equal(json!({"a": 2})), std::slice::from_ref(&other)).await;

@@ -12,34 +12,34 @@ use common::{
 use serde_json::json;
 
 use super::{
+    builders::{batch, equal, grown, job, only, plan, step, succeeded, task, tasks},
     each_store,
-    subject::{POLICY, SHORT, Subject},
-    work::{batch, equal, grown, job, only, plan, step, succeeded, task, tasks},
+    fixture::{POLICY, SHORT, StoreFixture},
 };
 
 each_store!(
-    cancelling_settles_at_once_what_nobody_runs,
-    cancelling_asks_what_runs_to_stop_and_waits_for_it,
-    what_succeeded_before_it_heard_of_the_cancel_counts,
+    cancelling_settles_idle_tasks_at_once,
+    cancelling_asks_running_tasks_to_stop_and_waits_for_them,
+    a_success_before_the_cancel_arrives_counts,
     a_cancelled_run_that_fails_is_a_cancelled_job,
     a_cancelled_task_does_not_come_back_by_retry_release_or_loss,
-    what_a_cancelled_task_grows_is_not_run,
-    cancelling_what_is_final_or_twice_changes_nothing,
-    cancelling_keeps_what_has_finished,
+    tasks_added_by_a_cancelled_task_do_not_run,
+    cancelling_a_final_job_or_cancelling_twice_changes_nothing,
+    cancelling_keeps_finished_tasks,
     cancelling_a_batch_cancels_all_that_has_not_settled,
-    unknown_targets_are_told_apart,
-    a_retried_job_runs_again_what_did_not_succeed_and_nothing_else,
+    unknown_targets_are_reported_by_their_type,
+    a_retry_runs_only_the_tasks_that_did_not_succeed,
     a_retry_gives_new_tasks_and_old_leases_stay_stale,
     a_retried_cancelled_job_runs_to_its_end,
     a_retried_cancelled_job_may_fail,
-    a_plan_retried_twice_runs_each_task_of_the_last_time_once,
-    retrying_what_succeeded_or_runs_retries_nothing,
+    the_last_retry_of_a_plan_runs_each_task_once,
+    retrying_a_succeeded_or_running_job_retries_nothing,
     retrying_twice_makes_a_third_generation,
     retrying_a_batch_runs_its_rejected_items_only,
-    a_retried_task_takes_a_memo_made_meanwhile,
+    a_retried_task_uses_a_memo_recorded_meanwhile,
 );
 
-async fn cancelling_settles_at_once_what_nobody_runs(on: Subject) {
+async fn cancelling_settles_idle_tasks_at_once(on: StoreFixture) {
     let job = plan(&[step("a"), step("b").after("a").result(), step("c")]);
     on.accept(&job).await;
     assert!(on.store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").more);
@@ -54,7 +54,7 @@ async fn cancelling_settles_at_once_what_nobody_runs(on: Subject) {
     assert!(on.dispatch().await.is_empty());
 }
 
-async fn cancelling_asks_what_runs_to_stop_and_waits_for_it(on: Subject) {
+async fn cancelling_asks_running_tasks_to_stop_and_waits_for_them(on: StoreFixture) {
     let job = plan(&[step("a"), step("b").after("a").result()]);
     on.accept(&job).await;
     let claimed = on.start(task(&job, "a")).await;
@@ -67,7 +67,7 @@ async fn cancelling_asks_what_runs_to_stop_and_waits_for_it(on: Subject) {
     assert_eq!(on.job(job.id).await.status, JobStatus::Cancelled);
 }
 
-async fn what_succeeded_before_it_heard_of_the_cancel_counts(on: Subject) {
+async fn a_success_before_the_cancel_arrives_counts(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
@@ -77,7 +77,7 @@ async fn what_succeeded_before_it_heard_of_the_cancel_counts(on: Subject) {
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("made"))));
 }
 
-async fn a_cancelled_run_that_fails_is_a_cancelled_job(on: Subject) {
+async fn a_cancelled_run_that_fails_is_a_cancelled_job(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
@@ -87,7 +87,7 @@ async fn a_cancelled_run_that_fails_is_a_cancelled_job(on: Subject) {
     assert_eq!(on.task(only(&job)).await.error.expect("an error").code, "torn");
 }
 
-async fn a_cancelled_task_does_not_come_back_by_retry_release_or_loss(on: Subject) {
+async fn a_cancelled_task_does_not_come_back_by_retry_release_or_loss(on: StoreFixture) {
     for way in 0..3 {
         let job = job();
         on.accept(&job).await;
@@ -114,7 +114,7 @@ async fn a_cancelled_task_does_not_come_back_by_retry_release_or_loss(on: Subjec
     }
 }
 
-async fn what_a_cancelled_task_grows_is_not_run(on: Subject) {
+async fn tasks_added_by_a_cancelled_task_do_not_run(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
@@ -127,7 +127,7 @@ async fn what_a_cancelled_task_grows_is_not_run(on: Subject) {
     assert!(on.states(job.id).await[1..].iter().all(|(_, state)| *state == TaskState::Cancelled));
 }
 
-async fn cancelling_what_is_final_or_twice_changes_nothing(on: Subject) {
+async fn cancelling_a_final_job_or_cancelling_twice_changes_nothing(on: StoreFixture) {
     let (done, busy) = (job(), job());
     on.accept(&done).await;
     on.accept(&busy).await;
@@ -142,7 +142,7 @@ async fn cancelling_what_is_final_or_twice_changes_nothing(on: Subject) {
     assert_eq!(on.job(busy.id).await.rank, before.rank);
 }
 
-async fn cancelling_keeps_what_has_finished(on: Subject) {
+async fn cancelling_keeps_finished_tasks(on: StoreFixture) {
     let job = plan(&[step("a"), step("b").after("a").result()]);
     on.accept(&job).await;
     on.run(task(&job, "a"), json!("kept")).await;
@@ -151,7 +151,7 @@ async fn cancelling_keeps_what_has_finished(on: Subject) {
     assert_eq!(on.job(job.id).await.status, JobStatus::Cancelled);
 }
 
-async fn cancelling_a_batch_cancels_all_that_has_not_settled(on: Subject) {
+async fn cancelling_a_batch_cancels_all_that_has_not_settled(on: StoreFixture) {
     let jobs = [job(), equal(json!(1)), equal(json!(1)), job()];
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -165,14 +165,14 @@ async fn cancelling_a_batch_cancels_all_that_has_not_settled(on: Subject) {
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (1, 3, true));
 }
 
-async fn unknown_targets_are_told_apart(on: Subject) {
+async fn unknown_targets_are_reported_by_their_type(on: StoreFixture) {
     for target in [Target::Job(JobId::new()), Target::Batch(BatchId::new())] {
         assert_eq!(on.store.cancel(&on.tenant, target).await.expect("answers"), None);
         assert_eq!(on.store.retry(&on.tenant, target).await.expect("answers"), None);
     }
 }
 
-async fn a_retried_job_runs_again_what_did_not_succeed_and_nothing_else(on: Subject) {
+async fn a_retry_runs_only_the_tasks_that_did_not_succeed(on: StoreFixture) {
     let job = plan(&[
         step("a"),
         step("b"),
@@ -207,7 +207,7 @@ async fn a_retried_job_runs_again_what_did_not_succeed_and_nothing_else(on: Subj
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("whole"))));
 }
 
-async fn a_retry_gives_new_tasks_and_old_leases_stay_stale(on: Subject) {
+async fn a_retry_gives_new_tasks_and_old_leases_stay_stale(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let old = on.start(only(&job)).await;
@@ -221,7 +221,7 @@ async fn a_retry_gives_new_tasks_and_old_leases_stay_stale(on: Subject) {
     assert_eq!(on.job(job.id).await.result, Some(json!("well")));
 }
 
-async fn a_retried_cancelled_job_may_fail(on: Subject) {
+async fn a_retried_cancelled_job_may_fail(on: StoreFixture) {
     for job in [job(), plan(&[step("only"), step("end").after("only").result()])] {
         on.accept(&job).await;
         on.cancel(Target::Job(job.id)).await;
@@ -235,7 +235,7 @@ async fn a_retried_cancelled_job_may_fail(on: Subject) {
     }
 }
 
-async fn a_plan_retried_twice_runs_each_task_of_the_last_time_once(on: Subject) {
+async fn the_last_retry_of_a_plan_runs_each_task_once(on: StoreFixture) {
     let job = plan(&[step("a"), step("end").after("a").result()]);
     on.accept(&job).await;
     let mut a = task(&job, "a");
@@ -249,7 +249,7 @@ async fn a_plan_retried_twice_runs_each_task_of_the_last_time_once(on: Subject) 
     assert_eq!(on.dispatch().await.len(), 1);
 }
 
-async fn a_retried_cancelled_job_runs_to_its_end(on: Subject) {
+async fn a_retried_cancelled_job_runs_to_its_end(on: StoreFixture) {
     let job = plan(&[step("a"), step("end").after("a").result()]);
     on.accept(&job).await;
     on.cancel(Target::Job(job.id)).await;
@@ -260,7 +260,7 @@ async fn a_retried_cancelled_job_runs_to_its_end(on: Subject) {
     assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("well"))));
 }
 
-async fn retrying_what_succeeded_or_runs_retries_nothing(on: Subject) {
+async fn retrying_a_succeeded_or_running_job_retries_nothing(on: StoreFixture) {
     let (done, busy) = (job(), job());
     on.accept(&done).await;
     on.accept(&busy).await;
@@ -273,7 +273,7 @@ async fn retrying_what_succeeded_or_runs_retries_nothing(on: Subject) {
     }
 }
 
-async fn retrying_twice_makes_a_third_generation(on: Subject) {
+async fn retrying_twice_makes_a_third_generation(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     on.run_badly(only(&job), "x").await;
@@ -291,14 +291,14 @@ async fn retrying_twice_makes_a_third_generation(on: Subject) {
     assert_eq!(on.states(job.id).await.len(), 1);
 }
 
-async fn retrying_a_batch_runs_its_rejected_items_only(on: Subject) {
+async fn retrying_a_batch_runs_its_rejected_items_only(on: StoreFixture) {
     let jobs = [job(), job(), job()];
     let mut entries: Vec<_> = jobs.iter().cloned().map(common::submission::NewItem::Job).collect();
     entries.push(common::submission::NewItem::Refused(common::error::JobError::caller(
         "invalid_input",
         "no",
     )));
-    let items = super::work::batch_of(entries);
+    let items = super::builders::batch_of(entries);
     on.accept_batch(&items).await;
     on.run(only(&jobs[0]), json!(1)).await;
     on.run_badly(only(&jobs[1]), "x").await;
@@ -313,7 +313,7 @@ async fn retrying_a_batch_runs_its_rejected_items_only(on: Subject) {
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (3, 1, true));
 }
 
-async fn a_retried_task_takes_a_memo_made_meanwhile(on: Subject) {
+async fn a_retried_task_uses_a_memo_recorded_meanwhile(on: StoreFixture) {
     let (failed, equal_job) = (equal(json!({"same": 1})), equal(json!({"same": 1})));
     on.accept(&failed).await;
     on.run_badly(only(&failed), "x").await;

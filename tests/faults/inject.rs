@@ -19,9 +19,9 @@ use tokio::{
 
 use crate::{
     audit,
+    environment::{script, service, services},
     fleet::Fleet,
-    place::{script, service, services},
-    schedule::{Blow, Fault, Part, Place},
+    schedule::{Fault, NodeFault, ProcessIndex, ServerKind},
 };
 
 /// A broker that has just been started takes a while to open a connection.
@@ -36,7 +36,7 @@ struct Servers {
 }
 
 /// Inflicts a schedule. Returns when the last fault is over: everything that was broken is mended, and mending itself is left to Spool.
-pub async fn inflict(fleet: &Arc<Fleet>, schedule: &[(Duration, Fault)]) {
+pub async fn inject(fleet: &Arc<Fleet>, schedule: &[(Duration, Fault)]) {
     let began = tokio::time::Instant::now();
     let servers = Arc::new(Servers::default());
     let mut under_way = JoinSet::new();
@@ -103,7 +103,7 @@ impl Servers {
             }
             Fault::Leader(blow, time) => {
                 let _alone = self.rabbitmq.lock().await;
-                strike_leader(&fleet.namespace, blow, time).await;
+                hit_leader(&fleet.namespace, blow, time).await;
             }
             Fault::Purge => {
                 let _alone = self.rabbitmq.lock().await;
@@ -128,55 +128,55 @@ impl Servers {
         }
     }
 
-    fn of(&self, part: Part) -> &Mutex<()> {
+    fn of(&self, part: ServerKind) -> &Mutex<()> {
         match part {
-            Part::Postgres => &self.postgres,
-            Part::RabbitMq => &self.rabbitmq,
-            Part::Redis => &self.redis,
+            ServerKind::Postgres => &self.postgres,
+            ServerKind::RabbitMq => &self.rabbitmq,
+            ServerKind::Redis => &self.redis,
         }
     }
 }
 
 impl Fleet {
-    fn proxies(&self, place: Place, part: Part) -> &[crate::proxy::Proxy] {
+    fn proxies(&self, place: ProcessIndex, part: ServerKind) -> &[crate::proxy::Proxy] {
         &self.member(place).proxies[&part]
     }
 }
 
-fn restart(part: Part) -> &'static [&'static str] {
+fn restart(part: ServerKind) -> &'static [&'static str] {
     match part {
-        Part::Postgres => &["restart", "postgres"],
-        Part::RabbitMq => &["restart", "rabbitmq"],
-        Part::Redis => &["restart", "redis"],
+        ServerKind::Postgres => &["restart", "postgres"],
+        ServerKind::RabbitMq => &["restart", "rabbitmq"],
+        ServerKind::Redis => &["restart", "redis"],
     }
 }
 
-fn kill(part: Part) -> &'static [&'static str] {
+fn kill(part: ServerKind) -> &'static [&'static str] {
     match part {
-        Part::Postgres => &["kill", "postgres"],
-        Part::RabbitMq => &["kill", "rabbitmq"],
-        Part::Redis => &["kill", "redis"],
+        ServerKind::Postgres => &["kill", "postgres"],
+        ServerKind::RabbitMq => &["kill", "rabbitmq"],
+        ServerKind::Redis => &["kill", "redis"],
     }
 }
 
-fn start(part: Part) -> &'static [&'static str] {
+fn start(part: ServerKind) -> &'static [&'static str] {
     match part {
-        Part::Postgres => &["start", "postgres"],
-        Part::RabbitMq => &["start", "rabbitmq"],
-        Part::Redis => &["start", "redis"],
+        ServerKind::Postgres => &["start", "postgres"],
+        ServerKind::RabbitMq => &["start", "rabbitmq"],
+        ServerKind::Redis => &["start", "redis"],
     }
 }
 
 /// What befalls the node that leads the busiest queue's queue. All three are one cluster again when this returns.
-async fn strike_leader(namespace: &str, blow: Blow, time: Duration) {
+async fn hit_leader(namespace: &str, blow: NodeFault, time: Duration) {
     let queue = format!("{namespace}.light");
     let node = script("cluster", vec!["leader".to_owned(), queue]).await.trim().to_owned();
     let cluster =
         async |command: &str| script("cluster", vec![command.to_owned(), node.clone()]).await;
     let (strike, mend) = match blow {
-        Blow::Kill => ("kill", "start"),
-        Blow::Freeze => ("freeze", "thaw"),
-        Blow::CutOff => ("cut", "heal"),
+        NodeFault::Kill => ("kill", "start"),
+        NodeFault::Freeze => ("freeze", "thaw"),
+        NodeFault::CutOff => ("cut", "heal"),
     };
     cluster(strike).await;
     sleep(time).await;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 /// Longer than any wait of a healthy broker, shorter than a person's patience.
 pub const BOUND: Duration = Duration::from_secs(40);
 
-pub struct Subject {
+pub struct BrokerFixture {
     pub broker: Arc<dyn Broker>,
 }
 
@@ -45,7 +45,7 @@ pub async fn take(consumer: &mut Box<dyn Deliveries>, count: usize) -> Vec<Deliv
     taken
 }
 
-impl Subject {
+impl BrokerFixture {
     /// Publishes and insists that all are confirmed.
     pub async fn publish(&self, messages: &[TaskMessage]) {
         assert_eq!(self.broker.publish(messages).await, vec![true; messages.len()]);

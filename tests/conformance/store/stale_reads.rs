@@ -16,17 +16,17 @@ use sqlx::{Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 use super::{
+    builders::{Step, batch, equal, job, only, plan, step},
     database::Database,
-    subject::{POLICY, SHORT, Subject},
-    work::{Step, batch, equal, job, only, plan, step},
+    fixture::{POLICY, SHORT, StoreFixture},
 };
 
-async fn place() -> (Subject, PgConnection) {
+async fn place() -> (StoreFixture, PgConnection) {
     let database = Database::new().await;
     let url = database.url();
     let store = postgres::connect(&url, PgOptions::default()).await.expect("a new store opens");
     let sql = PgConnection::connect(&url).await.expect("connects");
-    (Subject::new(Arc::new(store), database), sql)
+    (StoreFixture::new(Arc::new(store), database), sql)
 }
 
 fn registration(worker: WorkerId, slots: u32) -> WorkerRegistration {
@@ -54,7 +54,7 @@ async fn end_as_expired(sql: &mut PgConnection, task: TaskId, fence: i64) -> boo
 }
 
 #[tokio::test]
-async fn a_lease_that_was_renewed_since_the_sweep_looked_saves_its_task() {
+async fn a_lease_renewed_after_the_sweep_read_it_saves_its_task() {
     let (on, mut sql) = place().await;
     let (alive, expired) = (job(), job());
     on.accept(&alive).await;
@@ -72,7 +72,7 @@ async fn a_lease_that_was_renewed_since_the_sweep_looked_saves_its_task() {
 }
 
 #[tokio::test]
-async fn what_was_queued_while_a_pause_was_set_is_handed_back_by_the_next_dispatch() {
+async fn tasks_queued_during_a_pause_are_returned_by_the_next_dispatch() {
     let (on, mut sql) = place().await;
     for pause in [
         "INSERT INTO spool.pauses (since, scope, name) VALUES (1, 'queue', 'light')",
@@ -90,7 +90,7 @@ async fn what_was_queued_while_a_pause_was_set_is_handed_back_by_the_next_dispat
 }
 
 #[tokio::test]
-async fn a_worker_has_slots_for_as_long_as_it_beats_and_as_many_as_it_said_last() {
+async fn a_worker_has_its_last_reported_slots_while_it_sends_heartbeats() {
     let (on, mut sql) = place().await;
     let slots = async || on.store.demand(Queue::Light).await.expect("reads").slots;
     let spare = async || on.store.dispatch(Queue::Light, 0, 0).await.expect("dispatches").room_left;
@@ -105,7 +105,7 @@ async fn a_worker_has_slots_for_as_long_as_it_beats_and_as_many_as_it_said_last(
 }
 
 #[tokio::test]
-async fn a_batch_that_is_to_stop_stops_whatever_succeeds_in_between() {
+async fn a_stopping_batch_stops_despite_later_successes() {
     let (on, mut sql) = place().await;
     let jobs = [job(), job(), job()];
     let items = NewBatch { stop_on_error: true, ..batch(&jobs) };
@@ -120,7 +120,7 @@ async fn a_batch_that_is_to_stop_stops_whatever_succeeds_in_between() {
 }
 
 #[tokio::test]
-async fn a_retry_of_a_generation_that_is_gone_retries_nothing() {
+async fn a_retry_of_an_outdated_generation_retries_nothing() {
     let (on, mut sql) = place().await;
     let job = plan(&[step("a").result()]);
     on.accept(&job).await;
@@ -136,7 +136,7 @@ async fn a_retry_of_a_generation_that_is_gone_retries_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_stands_for_its_call_for_a_day_and_then_for_another() {
+async fn an_idempotency_key_belongs_to_its_call_for_a_day() {
     let (on, mut sql) = place().await;
     let call = |job: &NewJob| Submission {
         tenant: on.tenant.clone(),
@@ -199,7 +199,7 @@ async fn a_memo_in_use_is_touched_once_an_hour() {
 }
 
 #[tokio::test]
-async fn a_job_that_began_since_its_deadline_was_read_does_not_expire() {
+async fn a_job_started_after_its_deadline_was_read_does_not_expire() {
     let (on, mut sql) = place().await;
     let expire = async |sql: &mut PgConnection, task: TaskId| -> bool {
         let query = sqlx::query_scalar(
@@ -228,7 +228,7 @@ fn two_roots() -> [Step; 3] {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_the_deadline_of_what_began_in_time() {
+async fn the_deadline_of_a_job_that_started_in_time_is_removed() {
     let (on, mut sql) = place().await;
     let job = NewJob { queue_timeout: Some(Duration::from_millis(1)), ..job() };
     on.accept(&job).await;

@@ -32,7 +32,7 @@ fn artifacts(data: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_render_whose_parts_are_gone_or_damaged_fails_once_and_then_makes_them_again() {
+fn a_render_with_lost_or_damaged_files_fails_once_and_then_makes_them_again() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let total = dev.api.run("render", composition("first"))["result"]["segments"]["total"].clone();
@@ -61,7 +61,7 @@ fn a_render_whose_parts_are_gone_or_damaged_fails_once_and_then_makes_them_again
 }
 
 #[test]
-fn a_render_without_a_server_makes_again_what_somebody_deleted_or_damaged() {
+fn a_render_without_a_server_makes_deleted_or_damaged_files_again() {
     let folder = tempdir().unwrap();
     let (cache, file) = (folder.path().join("cache"), folder.path().join("out.mp4"));
     let render = |title: &str| {
@@ -106,7 +106,7 @@ fn a_render_without_a_server_makes_again_what_somebody_deleted_or_damaged() {
 }
 
 #[test]
-fn what_an_interrupted_or_killed_run_left_is_not_worked_on_by_the_next() {
+fn the_next_run_does_not_continue_an_interrupted_or_killed_one() {
     let folder = tempdir().unwrap();
     let cache = folder.path().join("cache");
     let render = |name: &str, seconds: u64| {

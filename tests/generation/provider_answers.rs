@@ -6,56 +6,56 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use crate::{
+    dev_server::{DevServer, guarded, provided},
     process::wait_for,
     server::{KEY, Server},
-    stand::{Stand, guarded, provided},
 };
 
 #[test]
-fn usage_and_cost_are_in_the_result_and_words_are_those_that_were_heard() {
+fn usage_and_cost_are_in_the_result_and_words_come_from_the_recording() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &guarded(&server, ""), &[]);
-    let made = stand.once("hook", json!({"topic": "Tides"}))["result"]["made"].clone();
+    let dev = DevServer::start(data.path(), &guarded(&server, ""), &[]);
+    let made = dev.once("hook", json!({"topic": "Tides"}))["result"]["made"].clone();
     assert_eq!(
         (&made["provider"], &made["model"], &made["prompt"]),
         (&json!("openai"), &json!("gpt-4o-mini"), &json!("hook@1"))
     );
     assert_eq!(made["usage"]["outputTokens"], 20);
     assert!((made["usage"]["cost"].as_f64().unwrap() - 0.03).abs() < 1e-9, "{made}");
-    let spoken = stand.once("speech", json!({"text": "Hello there."}))["result"].clone();
+    let spoken = dev.once("speech", json!({"text": "Hello there."}))["result"].clone();
     assert_eq!(
         (&spoken["provider"], &spoken["timing"], &spoken["durationMs"]),
         (&json!("openai"), &json!("heard"), &json!(1500))
     );
     let last = json!({"word": "there.", "startMs": 700, "endMs": 1500});
     assert_eq!(spoken["words"][1], last, "no word outlasts the sound");
-    stand.once("hook", json!({"topic": "Tides"}));
+    dev.once("hook", json!({"topic": "Tides"}));
     assert_eq!(server.calls("Tides").len(), 1, "the second is found");
 }
 
 #[test]
 fn a_text_shows_its_progress_while_it_is_written() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &guarded(&server, "timeout_seconds = 60"), &[]);
-    let id = stand.submit_once("hook", json!({"topic": "fault:gated"}));
+    let dev = DevServer::start(data.path(), &guarded(&server, "timeout_seconds = 60"), &[]);
+    let id = dev.submit_once("hook", json!({"topic": "fault:gated"}));
     let written = wait_for(|| {
-        let progress = stand.api.get(&format!("/v1/jobs/{id}")).body["progress"].clone();
+        let progress = dev.api.get(&format!("/v1/jobs/{id}")).body["progress"].clone();
         (progress["stage"] == "writing" && progress["value"].as_f64() > Some(0.0))
             .then_some(progress)
     });
     assert!(written.is_some(), "no progress was shown");
     server.open_gate();
-    let job = stand.api.settled(&id);
+    let job = dev.api.settled(&id);
     assert_eq!(job["result"]["hooks"], json!(["One", "Two"]), "{job}");
 }
 
 #[test]
 fn connections_are_kept_and_used_again() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &guarded(&server, ""), &[]);
+    let dev = DevServer::start(data.path(), &guarded(&server, ""), &[]);
     for number in 0..8 {
-        stand.once("hook", json!({"topic": format!("kept {number}")}));
-        stand.once("image", json!({"prompt": format!("kept {number}")}));
+        dev.once("hook", json!({"topic": format!("kept {number}")}));
+        dev.once("image", json!({"prompt": format!("kept {number}")}));
     }
     let peers: std::collections::BTreeSet<_> =
         server.calls("kept").into_iter().map(|call| call.peer).collect();
@@ -64,10 +64,10 @@ fn connections_are_kept_and_used_again() {
 }
 
 #[test]
-fn a_bad_answer_is_asked_for_again_with_its_fault_and_both_are_in_the_error() {
+fn a_bad_answer_is_requested_again_with_its_fault_and_both_are_in_the_error() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &guarded(&server, ""), &[]);
-    let job = stand.once("hook", json!({"topic": "fault:not-json"}));
+    let dev = DevServer::start(data.path(), &guarded(&server, ""), &[]);
+    let job = dev.once("hook", json!({"topic": "fault:not-json"}));
     let detail = job["error"]["detail"].as_str().unwrap();
     assert!(detail.contains("`Sure! Take 1.`") && detail.contains("`Sure! Take 2.`"), "{detail}");
     let calls = server.calls("fault:not-json");
@@ -81,10 +81,10 @@ fn a_bad_answer_is_asked_for_again_with_its_fault_and_both_are_in_the_error() {
 }
 
 #[test]
-fn the_key_is_in_no_answer_no_log_and_nothing_that_is_stored() {
+fn the_key_is_in_no_answer_no_log_and_no_stored_row() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     let config = format!("{}\n[providers]\ntranscription = []\n", guarded(&server, "retries = 0"));
-    let stand = Stand::start(data.path(), &config, &[]);
+    let dev = DevServer::start(data.path(), &config, &[]);
     let inputs = [
         ("hook", json!({"topic": "fault:key"})),
         ("hook", json!({"topic": "fault:echo-key"})),
@@ -95,16 +95,16 @@ fn the_key_is_in_no_answer_no_log_and_nothing_that_is_stored() {
     ];
     let mut shown = String::new();
     for (kind, input) in inputs {
-        let id = stand.submit_once(kind, input);
-        shown += &stand.api.settled(&id).to_string();
-        shown += &stand.tasks(&id).iter().map(Value::to_string).collect::<String>();
+        let id = dev.submit_once(kind, input);
+        shown += &dev.api.settled(&id).to_string();
+        shown += &dev.tasks(&id).iter().map(Value::to_string).collect::<String>();
     }
     assert!(
         shown.contains("Your key is [secret].") && shown.contains("overloaded, [secret]"),
         "{shown}"
     );
-    shown += &stand.text("/metrics");
-    let log = stand.process.log();
+    shown += &dev.text("/metrics");
+    let log = dev.process.log();
     assert!(!shown.contains(KEY) && !log.contains(KEY), "{shown}\n{log}");
     assert_eq!(holding(KEY.as_bytes(), data.path()), Vec::<String>::new());
     assert!(!holding(b"[secret]", data.path()).is_empty(), "what was stored was looked at");
@@ -127,20 +127,20 @@ fn holding(bytes: &[u8], folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_a_model_was_talked_into_is_text_and_nothing_else() {
+fn injected_instructions_in_model_output_are_only_text() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(data.path(), &provided(&server), &[]);
+    let dev = DevServer::start(data.path(), &provided(&server), &[]);
     let clean =
         |text: &str| !text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
-    let job = stand.once("hook", json!({"topic": "fault:hostile"}));
+    let job = dev.once("hook", json!({"topic": "fault:hostile"}));
     let text = job["result"]["hooks"][0].as_str().unwrap_or_else(|| panic!("{job}"));
     assert!(clean(text) && text.contains("<script>") && text.contains("{{MEDIA}}"), "{text:?}");
     // The same as the script of a video: it is spoken, painted and written, and nothing in it is obeyed.
     let config = "[providers]\ntext = [\"openai\"]\nspeech = [\"offline\"]\nimage = [\"offline\"]\ntranscription = []\n\n";
     let (spoken, second) = (tempdir().unwrap(), Server::start());
-    let stand = Stand::start(spoken.path(), &format!("{config}{}", guarded(&second, "")), &[]);
-    let job = stand
-        .once("video", json!({"topic": "fault:hostile", "resolution": "preview", "rate": 450}));
+    let dev = DevServer::start(spoken.path(), &format!("{config}{}", guarded(&second, "")), &[]);
+    let job =
+        dev.once("video", json!({"topic": "fault:hostile", "resolution": "preview", "rate": 450}));
     assert_eq!(job["status"], "succeeded", "{job}");
     let result = &job["result"];
     let words: Vec<&str> =
@@ -151,7 +151,7 @@ fn what_a_model_was_talked_into_is_text_and_nothing_else() {
     let forged = srt.lines().any(|line| line.trim() == "99");
     assert!(!forged && !srt.contains("root:"), "{srt}");
     assert_eq!(
-        stand.api.run("hook", json!({"topic": "after it"}))["status"],
+        dev.api.run("hook", json!({"topic": "after it"}))["status"],
         "succeeded",
         "the tables are there"
     );

@@ -44,7 +44,7 @@ fn runner(api: &Api, job: &str) -> String {
 }
 
 #[test]
-fn with_all_slots_of_one_worker_busy_an_idle_one_gets_each_task_and_no_message_is_held() {
+fn a_busy_worker_holds_no_message_and_an_idle_one_gets_each_task() {
     let fleet = Fleet::start();
     let (_serve, api) = fleet.serve();
     let _busy = fleet.work();
@@ -70,7 +70,7 @@ fn with_all_slots_of_one_worker_busy_an_idle_one_gets_each_task_and_no_message_i
 }
 
 #[test]
-fn a_trace_goes_from_the_call_through_the_doorbell_into_the_log_of_the_worker() {
+fn a_trace_goes_from_the_call_through_the_task_message_into_the_log_of_the_worker() {
     let fleet = Fleet::start();
     let (_serve, api) = fleet.serve();
     let mut work = fleet.work();

@@ -14,13 +14,13 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::{NoContext, Uuid};
 
 use super::{
+    builders::{batch, batch_of, equal, job, only, plan, step, tasks},
     database::Database,
     each_store,
-    subject::Subject,
-    work::{batch, batch_of, equal, job, only, plan, step, tasks},
+    fixture::StoreFixture,
 };
 
-each_store!(what_ended_lately_is_kept_however_old_it_is, one_step_removes_no_more_than_it_may);
+each_store!(an_old_job_that_ended_recently_is_kept, one_step_removes_no_more_than_its_bound);
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -36,7 +36,7 @@ fn old_job(age: Duration) -> NewJob {
     NewJob { id, tasks: tasks(id.0, &[step("only").result()]), ..job() }
 }
 
-async fn what_ended_lately_is_kept_however_old_it_is(on: Subject) {
+async fn an_old_job_that_ended_recently_is_kept(on: StoreFixture) {
     let (ended, open) = (old_job(2 * DAY), old_job(2 * DAY));
     on.accept(&ended).await;
     on.accept(&open).await;
@@ -45,7 +45,7 @@ async fn what_ended_lately_is_kept_however_old_it_is(on: Subject) {
     assert!(on.try_job(ended.id).await.is_some() && on.try_job(open.id).await.is_some());
 }
 
-async fn one_step_removes_no_more_than_it_may(on: Subject) {
+async fn one_step_removes_no_more_than_its_bound(on: StoreFixture) {
     let jobs = [job(), job(), job()];
     let items = batch(&jobs);
     on.accept_batch(&items).await;
@@ -64,12 +64,12 @@ async fn one_step_removes_no_more_than_it_may(on: Subject) {
     }
 }
 
-async fn place() -> (Subject, PgConnection) {
+async fn place() -> (StoreFixture, PgConnection) {
     let database = Database::new().await;
     let url = database.url();
     let store = connect(&url, PgOptions::default()).await.expect("a new store opens");
     let sql = PgConnection::connect(&url).await.expect("connects");
-    (Subject::new(Arc::new(store), database), sql)
+    (StoreFixture::new(Arc::new(store), database), sql)
 }
 
 async fn count(sql: &mut PgConnection, table: &str) -> i64 {
@@ -78,7 +78,7 @@ async fn count(sql: &mut PgConnection, table: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_jobs_and_batches_that_are_gone() {
+async fn removed_jobs_and_batches_leave_no_rows() {
     let (on, mut sql) = place().await;
     let refused = NewItem::Refused(common::error::JobError::permanent("x", "a test wants it"));
     let planned = plan(&[step("a"), step("end").after("a").result()]);
@@ -100,7 +100,7 @@ async fn nothing_is_left_of_jobs_and_batches_that_are_gone() {
 }
 
 #[tokio::test]
-async fn keys_and_workers_go_after_a_day_and_memos_by_their_last_use() {
+async fn keys_and_workers_are_removed_after_a_day_and_memos_by_their_last_use() {
     let (on, mut sql) = place().await;
     sql.execute(
         "INSERT INTO spool.idempotency_keys (tenant, key, fingerprint, target, expires_at, response)
@@ -134,7 +134,7 @@ async fn keys_and_workers_go_after_a_day_and_memos_by_their_last_use() {
 }
 
 #[tokio::test]
-async fn a_day_of_history_stays_for_its_age_and_for_the_jobs_of_it() {
+async fn a_day_of_history_stays_while_it_is_young_or_has_jobs() {
     let (on, mut sql) = place().await;
     let day = "to_char(current_date - 5, 'YYYYMMDD')";
     sql.execute(AssertSqlSafe(format!(

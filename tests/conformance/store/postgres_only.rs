@@ -28,18 +28,18 @@ use tokio::task::JoinSet;
 use crate::proxy::Proxy;
 
 use super::{
+    builders::{batch, equal, grown, job, only, plan, step, succeeded, tasks},
     database::Database,
-    subject::{BOUND, POLICY, SHORT, Subject},
-    work::{batch, equal, grown, job, only, plan, step, succeeded, tasks},
+    fixture::{BOUND, POLICY, SHORT, StoreFixture},
 };
 
 /// A store, and a connection that looks at its tables.
-async fn place() -> (Subject, PgConnection, String) {
+async fn place() -> (StoreFixture, PgConnection, String) {
     let database = Database::new().await;
     let url = database.url();
     let store = postgres::connect(&url, PgOptions::default()).await.expect("a new store opens");
     let sql = PgConnection::connect(&url).await.expect("connects");
-    (Subject::new(Arc::new(store), database), sql, url)
+    (StoreFixture::new(Arc::new(store), database), sql, url)
 }
 
 async fn number(sql: &mut PgConnection, query: &'static str) -> i64 {
@@ -47,7 +47,7 @@ async fn number(sql: &mut PgConnection, query: &'static str) -> i64 {
 }
 
 #[tokio::test]
-async fn the_errors_that_sql_gives_have_the_words_of_reason() {
+async fn errors_written_in_sql_match_the_words_of_reason() {
     let (_on, mut sql, _) = place().await;
     for (query, wanted) in [
         ("SELECT spool.cancelled_error()", reason::cancelled()),
@@ -149,7 +149,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_follower_left_undecided_by_a_crash_is_decided_by_the_sweep() {
+async fn a_waiter_left_undecided_by_a_crash_is_decided_by_the_sweep() {
     let (on, mut sql, _) = place().await;
     let (leader, cached) = (equal(json!(1)), equal(json!(2)));
     on.accept(&leader).await;
@@ -184,7 +184,7 @@ async fn a_batch_left_half_stopped_by_a_crash_is_stopped_by_the_sweep() {
 }
 
 #[tokio::test]
-async fn the_history_of_days_without_jobs_is_dropped_whole() {
+async fn the_history_of_days_without_jobs_is_dropped_as_a_whole() {
     let (on, mut sql, _) = place().await;
     sql.execute(
         "CREATE TABLE spool.history_20200101 PARTITION OF spool.history
@@ -206,7 +206,7 @@ async fn the_history_of_days_without_jobs_is_dropped_whole() {
 }
 
 #[tokio::test]
-async fn after_the_server_was_away_no_lease_expires_and_no_loss_counts_for_one_lease() {
+async fn after_an_outage_no_lease_expires_and_no_loss_counts_for_the_length_of_a_lease() {
     let (on, mut sql, _) = place().await;
     let job = job();
     on.accept(&job).await;
@@ -242,7 +242,7 @@ async fn after_the_server_was_away_no_lease_expires_and_no_loss_counts_for_one_l
 }
 
 #[tokio::test]
-async fn a_lock_that_is_held_elsewhere_delays_no_heartbeat() {
+async fn a_lock_held_elsewhere_delays_no_heartbeat() {
     let (on, mut sql, _) = place().await;
     let job = job();
     on.accept(&job).await;
@@ -270,7 +270,7 @@ async fn a_lock_that_is_held_elsewhere_delays_no_heartbeat() {
 }
 
 /// Work of every shape: single, in batches (some with a limit, some that stop), plans, growing, with shared outputs.
-async fn much_work(on: &Subject) -> Vec<NewBatch> {
+async fn varied_work(on: &StoreFixture) -> Vec<NewBatch> {
     let mut batches = Vec::new();
     for index in 0..6 {
         let shared = json!({ "shared": index % 2 });
@@ -318,7 +318,7 @@ fn next(state: &mut u64) -> u64 {
     *state >> 33
 }
 
-async fn work_along(on: Subject, seed: u64, over: Arc<AtomicBool>) {
+async fn work_until(on: StoreFixture, seed: u64, over: Arc<AtomicBool>) {
     let (worker, mut chance) = (WorkerId::new(), seed);
     while !over.load(Ordering::Relaxed) {
         let messages = on.dispatch().await;
@@ -352,7 +352,12 @@ async fn work_along(on: Subject, seed: u64, over: Arc<AtomicBool>) {
     }
 }
 
-async fn meddle(on: Subject, batches: Vec<NewBatch>, seed: u64, over: Arc<AtomicBool>) {
+async fn cancel_and_retry_at_random(
+    on: StoreFixture,
+    batches: Vec<NewBatch>,
+    seed: u64,
+    over: Arc<AtomicBool>,
+) {
     let mut chance = seed;
     while !over.load(Ordering::Relaxed) {
         let items = &batches[next(&mut chance) as usize % batches.len()];
@@ -370,20 +375,25 @@ async fn meddle(on: Subject, batches: Vec<NewBatch>, seed: u64, over: Arc<Atomic
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_on_shared_jobs_and_batches_never_deadlock_and_counters_add_up() {
     let (on, mut sql, _) = place().await;
-    let batches = much_work(&on).await;
+    let batches = varied_work(&on).await;
     let over = Arc::new(AtomicBool::new(false));
-    let mut storm = JoinSet::new();
+    let mut random_batch = JoinSet::new();
     for seed in 0..4 {
-        storm.spawn(work_along(on.clone(), seed, over.clone()));
+        random_batch.spawn(work_until(on.clone(), seed, over.clone()));
     }
     for seed in 4..7 {
-        storm.spawn(meddle(on.clone(), batches.clone(), seed, over.clone()));
+        random_batch.spawn(cancel_and_retry_at_random(
+            on.clone(),
+            batches.clone(),
+            seed,
+            over.clone(),
+        ));
     }
     // Enough for some thousand writes; what is asserted must hold however far it gets.
-    let enough = tokio::time::timeout(Duration::from_secs(4), storm.join_next()).await;
+    let enough = tokio::time::timeout(Duration::from_secs(4), random_batch.join_next()).await;
     assert!(enough.is_err(), "nobody ends before the time is over: {enough:?}");
     over.store(true, Ordering::Relaxed);
-    storm.join_all().await;
+    random_batch.join_all().await;
 
     check_counters(&mut sql).await;
     drain(&on).await;
@@ -406,7 +416,7 @@ async fn writers_on_shared_jobs_and_batches_never_deadlock_and_counters_add_up()
 }
 
 /// Runs all that is left to its end, well.
-async fn drain(on: &Subject) {
+async fn drain(on: &StoreFixture) {
     on.until(async || {
         on.store.sweep(POLICY).await.expect("sweeps");
         let ids: Vec<_> = on.dispatch().await.iter().map(|message| message.task).collect();
