@@ -165,7 +165,7 @@ impl Dependencies {
         catalog: Arc<Catalog>,
         settings: worker::Settings,
     ) -> Result<Worker, Failure> {
-        let parts = worker::Parts {
+        let dependencies = worker::Dependencies {
             store: self.store.clone(),
             broker: self.broker.clone(),
             view_cache: self.view_cache.clone(),
@@ -174,7 +174,7 @@ impl Dependencies {
             catalog,
         };
         let metrics = worker::Metrics::new(&self.registry).map_err(twice)?;
-        Ok(Worker::new(parts, settings, metrics)?)
+        Ok(Worker::new(dependencies, settings, metrics)?)
     }
 }
 

@@ -52,7 +52,7 @@ fn level(command: &Command) -> &'static str {
         Command::Dev(_) | Command::Serve(_) | Command::Work(_) | Command::Migrate => "info",
         // A damaged file of the cache is rendered again, and they say so.
         Command::Render(_) | Command::Still(_) | Command::Check(_) => {
-            "error,worker::kinds::child=off"
+            "error,worker::artifact_files=off"
         }
         _ => "warn",
     }

@@ -21,12 +21,14 @@ use tokio::time::Duration;
 use tracing::{Instrument, Span};
 
 use crate::{
-    kinds::{self, Context, Tools},
+    context::{Context, HandlerError, Tools},
+    kinds,
     leases::{Held, Leases},
     metrics::Metrics,
     progress::Reporter,
+    providers::Providers,
     settle::Settler,
-    slots::{Company, Slot},
+    slots::{RunPermits, Slot},
     stop::Reason,
 };
 
@@ -40,12 +42,12 @@ pub struct Shared {
     pub view_cache: Arc<dyn ViewCache>,
     /// The kinds and their bounds.
     pub catalog: Arc<Catalog>,
-    /// What handlers work with.
     pub tools: Arc<Tools>,
+    pub providers: Arc<Providers>,
     /// Running attempts.
     pub leases: Arc<Leases>,
-    /// Who runs beside whom.
-    pub company: Company,
+    /// Lets a suspect task run alone.
+    pub permits: RunPermits,
     /// Writes verdicts.
     pub settler: Settler,
     /// Tells what a release readied.
@@ -84,8 +86,8 @@ fn span(traceparent: Option<&str>) -> Span {
 }
 
 async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome {
-    let _company = tokio::select! {
-        registration = shared.company.join(claimed.losses >= EXCLUSIVE_AFTER) => registration,
+    let _permit = tokio::select! {
+        permit = shared.permits.acquire(claimed.losses >= EXCLUSIVE_AFTER) => permit,
         () = held.lease.stop.asked() => return stopped(held, claimed.timeout),
     };
     let began = Instant::now();
@@ -106,7 +108,9 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome
             claimed.view.clone(),
         )),
     };
-    let mut handler = tokio::spawn(kinds::run(context).in_current_span());
+    let providers = shared.providers.clone();
+    let handler = async move { kinds::run(context, &providers).await };
+    let mut handler = tokio::spawn(handler.in_current_span());
     let ended = tokio::select! {
         ended = &mut handler => Some(ended),
         () = tokio::time::sleep(claimed.timeout) => {
@@ -120,7 +124,7 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome
     }
     match ended {
         Some(Ok(Ok(done))) => Outcome::Done { output: done.output, artifacts: done.artifacts },
-        Some(Ok(Err(kinds::Ended::Failed(error)))) if held.lease.stop.reason().is_none() => {
+        Some(Ok(Err(HandlerError::Failed(error)))) if held.lease.stop.reason().is_none() => {
             Outcome::Failed(error)
         }
         Some(Err(panic)) if panic.is_panic() => Outcome::Failed(panicked(panic.into_panic())),

@@ -3,12 +3,17 @@
 //!
 //! A worker knows the ports and never who stands behind them. What a kind returns is an outcome: it can't settle itself.
 
+mod artifact_files;
 mod attempt;
+mod context;
+mod dependencies;
+mod facts;
 mod fetch;
-mod heart;
+mod heartbeat;
 mod intake;
-pub mod kinds;
+mod kinds;
 mod leases;
+mod media_process;
 mod metrics;
 mod progress;
 pub mod providers;
@@ -17,6 +22,8 @@ mod slots;
 mod stop;
 mod worker;
 
+pub use dependencies::Dependencies;
 pub use fetch::{Fetcher, Reach};
+pub use media_process::MEDIA_PROCESS_ARGUMENT;
 pub use metrics::Metrics;
-pub use worker::{Parts, Settings, Worker};
+pub use worker::{Settings, Worker};

@@ -37,7 +37,7 @@ impl Reporter {
 
     /// Tells that the attempt is at `value` (0 to 1) of `stage`. Reaches the view cache at most once in [`PROGRESS_EVERY`]; what comes between
     /// is not lost, as the next heartbeat carries the newest.
-    pub fn tell(&self, value: f64, stage: &str) {
+    pub fn report(&self, value: f64, stage: &str) {
         let value = if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 };
         let progress = Progress { value, stage: Some(stage.to_owned()) };
         self.lease.report(progress.clone());

@@ -1,4 +1,4 @@
-//! Slots: how many attempts of a queue run side by side, and the rule that a suspect runs alone.
+//! Slots bound how many attempts of a queue run side by side; run permits let a suspect task run alone.
 
 use std::sync::Arc;
 
@@ -10,9 +10,7 @@ use tokio::sync::{
 /// The slots of one queue.
 #[derive(Debug, Clone)]
 pub struct Slots {
-    /// The queue.
     pub queue: Queue,
-    /// How many there are.
     pub total: u32,
     free: Arc<Semaphore>,
 }
@@ -20,52 +18,51 @@ pub struct Slots {
 /// One slot in use; free again when dropped.
 #[derive(Debug)]
 pub struct Slot {
-    /// Whose slot it is.
     pub queue: Queue,
     #[allow(dead_code, reason = "held for its drop")]
     permit: OwnedSemaphorePermit,
 }
 
 impl Slots {
-    /// So many slots, all free.
+    /// Creates `total` free slots.
     pub fn new(queue: Queue, total: u32) -> Self {
         Self { queue, total, free: Arc::new(Semaphore::new(total as usize)) }
     }
 
-    /// A slot, if one is free now.
+    /// Takes a slot if one is free now.
     pub fn try_take(&self) -> Option<Slot> {
         self.free.clone().try_acquire_owned().ok().map(|permit| Slot { queue: self.queue, permit })
     }
 
-    /// A slot, as soon as one is free.
+    /// Waits for a free slot and takes it.
     pub async fn take(&self) -> Slot {
         match self.free.clone().acquire_owned().await {
             Ok(permit) => Slot { queue: self.queue, permit },
-            Err(_) => std::future::pending().await, // Never closed.
+            Err(_) => std::future::pending().await, // The semaphore is never closed.
         }
     }
 }
 
-/// Who else runs in this process: anybody (most attempts), or nobody (a task that workers died of before).
+/// Lets attempts of this process run side by side, except those of a task that workers died of:
+/// such a task runs alone.
 #[derive(Debug, Clone, Default)]
-pub struct Company(Arc<RwLock<()>>);
+pub struct RunPermits(Arc<RwLock<()>>);
 
-/// Held while an attempt runs.
+/// The permission to run, held by an attempt until it ends.
 #[derive(Debug)]
 #[allow(dead_code, reason = "held for its drop")]
-pub enum Presence {
-    /// Beside others.
-    Beside(OwnedRwLockReadGuard<()>),
-    /// With no neighbour.
-    Alone(OwnedRwLockWriteGuard<()>),
+pub enum RunPermit {
+    Shared(OwnedRwLockReadGuard<()>),
+    Exclusive(OwnedRwLockWriteGuard<()>),
 }
 
-impl Company {
-    /// Waits until the attempt may run: at once, unless somebody runs alone or wants to.
-    pub async fn join(&self, alone: bool) -> Presence {
-        match alone {
-            true => Presence::Alone(self.0.clone().write_owned().await),
-            false => Presence::Beside(self.0.clone().read_owned().await),
+impl RunPermits {
+    /// Waits until the attempt may run. A shared permit is granted at once, unless an exclusive one
+    /// is held or waited for.
+    pub async fn acquire(&self, exclusive: bool) -> RunPermit {
+        match exclusive {
+            true => RunPermit::Exclusive(self.0.clone().write_owned().await),
+            false => RunPermit::Shared(self.0.clone().read_owned().await),
         }
     }
 }
@@ -75,21 +72,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_runs_alone_waits_for_the_others_and_keeps_new_ones_out() {
-        let company = Company::default();
-        let first = company.join(false).await;
-        let alone = tokio::spawn({
-            let company = company.clone();
-            async move { company.join(true).await }
+    async fn an_exclusive_permit_waits_for_shared_ones_and_keeps_new_ones_out() {
+        let permits = RunPermits::default();
+        let first = permits.acquire(false).await;
+        let exclusive = tokio::spawn({
+            let permits = permits.clone();
+            async move { permits.acquire(true).await }
         });
         tokio::task::yield_now().await;
-        assert!(!alone.is_finished());
+        assert!(!exclusive.is_finished());
         drop(first);
-        let alone = alone.await.expect("no panic");
-        let second = tokio::spawn(async move { company.join(false).await });
+        let exclusive = exclusive.await.expect("no panic");
+        let second = tokio::spawn(async move { permits.acquire(false).await });
         tokio::task::yield_now().await;
         assert!(!second.is_finished());
-        drop(alone);
+        drop(exclusive);
         second.await.expect("no panic");
     }
 }

@@ -2,52 +2,34 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use backing::{announce::Announcer, cache::Cache};
+use backing::announce::Announcer;
 use common::{
     id::WorkerId,
-    kind::Catalog,
     limits::HEARTBEAT_EVERY,
     port::{
         PortError,
-        artifacts::Artifacts,
-        broker::{Broker, Control, ControlStream},
-        view_cache::ViewCache,
+        broker::{Control, ControlStream},
     },
     queue::Queue,
-    store::{Store, WorkerRegistration},
+    store::WorkerRegistration,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     attempt::Shared,
+    context::Tools,
+    dependencies::Dependencies,
     fetch::{Fetcher, Reach},
-    heart::Heart,
+    heartbeat::HeartbeatThread,
     intake,
-    kinds::Tools,
     leases::Leases,
+    media_process::sandbox,
     metrics::Metrics,
     providers::{self, Providers},
     settle::Settler,
-    slots::{Company, Slots},
+    slots::{RunPermits, Slots},
     stop::Reason,
 };
-
-/// What a worker stands on.
-#[derive(Clone)]
-pub struct Parts {
-    /// The truth. An adapter keeps connections for heartbeats apart from those for other work.
-    pub store: Arc<dyn Store>,
-    /// The task message.
-    pub broker: Arc<dyn Broker>,
-    /// The window.
-    pub view_cache: Arc<dyn ViewCache>,
-    /// Files.
-    pub artifacts: Arc<dyn Artifacts>,
-    /// What is read again and could be computed again.
-    pub cache: Cache,
-    /// The kinds.
-    pub catalog: Arc<Catalog>,
-}
 
 /// How a worker is to work.
 #[derive(Debug, Clone)]
@@ -76,13 +58,17 @@ const CACHE_WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 /// A worker that is ready to run.
 pub struct Worker {
     shared: Arc<Shared>,
-    parts: Parts,
+    dependencies: Dependencies,
     settings: Settings,
 }
 
 impl Worker {
     /// Prepares a worker: sweeps scratch folders that a killed one left behind.
-    pub fn new(parts: Parts, settings: Settings, metrics: Metrics) -> Result<Self, PortError> {
+    pub fn new(
+        dependencies: Dependencies,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> Result<Self, PortError> {
         let swept = media::cage::sweep(&settings.scratch).map_err(|error| {
             PortError::unavailable(
                 "the scratch folder",
@@ -93,47 +79,61 @@ impl Worker {
             tracing::info!(folders = swept, "removed what killed workers had left in scratch");
         }
         let worker = WorkerId::new();
-        let announcer = Announcer::new(parts.view_cache.clone(), parts.broker.clone())
-            .counting(parts.cache.memo_hits().clone(), parts.catalog.clone());
+        let announcer =
+            Announcer::new(dependencies.view_cache.clone(), dependencies.broker.clone())
+                .counting(dependencies.cache.memo_hits().clone(), dependencies.catalog.clone());
         let (reach, scratch) = (settings.reach.clone(), settings.scratch.clone());
-        let fetcher = Fetcher::new(reach, parts.artifacts.clone(), parts.cache.clone(), scratch)?;
+        let fetcher = Fetcher::new(
+            reach,
+            dependencies.artifacts.clone(),
+            dependencies.cache.clone(),
+            scratch,
+        )?;
         let providers = Providers::new(&settings.providers, &metrics.providers)
             .map_err(|error| PortError::broken("the providers", error))?;
-        let tools = Tools::new(&parts, fetcher, providers, &settings)
-            .map_err(|error| PortError::broken("the cage", error))?;
+        let tools = Tools {
+            store: dependencies.store.clone(),
+            artifacts: dependencies.artifacts.clone(),
+            cache: dependencies.cache.clone(),
+            fetcher,
+            sandbox: sandbox(settings.program.clone())
+                .map_err(|error| PortError::broken("the sandbox", error))?,
+            scratch: settings.scratch.clone(),
+        };
         let shared = Shared {
             worker,
-            store: parts.store.clone(),
-            view_cache: parts.view_cache.clone(),
-            catalog: parts.catalog.clone(),
+            store: dependencies.store.clone(),
+            view_cache: dependencies.view_cache.clone(),
+            catalog: dependencies.catalog.clone(),
             tools: Arc::new(tools),
+            providers: Arc::new(providers),
             leases: Arc::new(Leases::default()),
-            company: Company::default(),
-            settler: Settler::new(parts.store.clone(), announcer.clone(), worker),
+            permits: RunPermits::default(),
+            settler: Settler::new(dependencies.store.clone(), announcer.clone(), worker),
             announcer,
             metrics,
         };
-        Ok(Self { shared: Arc::new(shared), parts, settings })
+        Ok(Self { shared: Arc::new(shared), dependencies, settings })
     }
 
     /// Works until `stop` is cancelled, then drains: takes nothing new, lets what runs end within the grace, releases the rest.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PortError> {
-        let heart = self.start_heart()?;
-        heart.first_heartbeat().await;
+        let heartbeat = self.start_heartbeat()?;
+        heartbeat.first().await;
         let tracker = TaskTracker::new();
         let closing = CancellationToken::new();
         for slots in self.slots() {
             let prefetch = u16::try_from(slots.total).unwrap_or(u16::MAX);
-            let deliveries = self.parts.broker.consume(slots.queue, prefetch).await?;
+            let deliveries = self.dependencies.broker.consume(slots.queue, prefetch).await?;
             tracker.spawn(intake::run(self.shared.clone(), slots, deliveries, closing.clone()));
         }
-        let controls = self.parts.broker.listen().await?;
+        let controls = self.dependencies.broker.listen().await?;
         let listening = tokio::spawn(obey(self.shared.leases.clone(), controls));
         tracing::info!(worker = %self.shared.worker, name = self.settings.name, "working");
         stop.cancelled().await;
-        self.drain(&heart, tracker, closing).await;
+        self.drain(&heartbeat, tracker, closing).await;
         listening.abort();
-        heart.stop();
+        heartbeat.stop();
         tracing::info!(worker = %self.shared.worker, "stopped");
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Worker {
         used.map(|(queue, total)| Slots::new(*queue, *total)).collect()
     }
 
-    fn start_heart(&self) -> Result<Heart, PortError> {
+    fn start_heartbeat(&self) -> Result<HeartbeatThread, PortError> {
         let registration = WorkerRegistration {
             worker: self.shared.worker,
             name: self.settings.name.clone(),
@@ -151,13 +151,23 @@ impl Worker {
             draining: false,
         };
         let every = self.settings.heartbeat_every.min(HEARTBEAT_EVERY);
-        Heart::start(self.parts.store.clone(), registration, self.shared.leases.clone(), every)
-            .map_err(|error| PortError::broken("the heart", error))
+        HeartbeatThread::start(
+            self.dependencies.store.clone(),
+            registration,
+            self.shared.leases.clone(),
+            every,
+        )
+        .map_err(|error| PortError::broken("the heartbeat", error))
     }
 
-    async fn drain(&self, heart: &Heart, tracker: TaskTracker, closing: CancellationToken) {
+    async fn drain(
+        &self,
+        heartbeat: &HeartbeatThread,
+        tracker: TaskTracker,
+        closing: CancellationToken,
+    ) {
         tracing::info!(running = self.shared.leases.len(), grace = ?self.settings.grace, "draining");
-        heart.drain();
+        heartbeat.drain();
         closing.cancel();
         tracker.close();
         tracker.wait().await;
@@ -171,7 +181,7 @@ impl Worker {
         }
         self.shared.announcer.flush().await;
         // What is still being refreshed is nobody's loss.
-        let _ = tokio::time::timeout(CACHE_WRITTEN_WITHIN, self.parts.cache.flush()).await;
+        let _ = tokio::time::timeout(CACHE_WRITTEN_WITHIN, self.dependencies.cache.flush()).await;
     }
 }
 

@@ -26,7 +26,7 @@ pub async fn run(options: Probe, json: bool) -> CommandResult {
     let named = scratch.path().join(&hash.0);
     std::os::unix::fs::symlink(&source, &named).map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
-    let cage = Cage::new(program, [worker::kinds::CHILD_ARGUMENT]).map_err(failed)?;
+    let cage = Cage::new(program, [worker::MEDIA_PROCESS_ARGUMENT]).map_err(failed)?;
     let job = ChildJob::Probe { source: named, hash: hash.clone() };
     let ended =
         cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| ()).await;

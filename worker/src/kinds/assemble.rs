@@ -17,9 +17,12 @@ use media::{
     child::{ChildJob, Output},
 };
 
-use super::{Context, Done, Ended, child::wrong_answer, json};
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json},
+    media_process::wrong_answer,
+};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let Assembly { assemble, mut warnings } = context.input()?;
     let scratch = context.scratch()?;
     let parts = Parts::bring(context, &assemble, &scratch).await?;
@@ -36,10 +39,12 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         thumbnail: assemble.thumbnail.map(|_| thumbnail.clone()),
     };
     // Packets are copied unseen, so whether the parts are what they were is looked at beside the child, which keeps but one core busy.
-    let (made, damaged) =
-        tokio::join!(context.child(&job, &scratch, "assembling"), context.damaged(parts.brought));
+    let (made, damaged) = tokio::join!(
+        context.run_media(&job, &scratch, "assembling"),
+        context.damaged(parts.brought)
+    );
     let made = match (made, damaged) {
-        (Err(Ended::Stopped), _) => return Err(Ended::Stopped),
+        (Err(HandlerError::Stopped), _) => return Err(HandlerError::Stopped),
         (_, Some(damaged)) => return Err(damaged.into()),
         (Ok(Output::Assemble(made)), None) => made,
         (Ok(_), None) => return Err(wrong_answer("assemble").into()),
@@ -73,7 +78,7 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         thumbnail,
         warnings,
     };
-    Ok(Done { output: json(&assembled)?, artifacts })
+    Ok(HandlerOutput { output: json(&assembled)?, artifacts })
 }
 
 /// A picture's format is known to its writer by its name.

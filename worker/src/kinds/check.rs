@@ -2,10 +2,11 @@
 
 use common::error::JobError;
 
-use super::{Context, Done, Ended, json, render};
+use super::render;
+use crate::context::{Context, HandlerError, HandlerOutput, json};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let composition = composition::parse(&context.claimed.input).map_err(JobError::refused)?;
     let plan = render::compiled(context, &composition).await?;
-    Ok(Done { output: json(&composition::summary(&plan))?, artifacts: Vec::new() })
+    Ok(HandlerOutput { output: json(&composition::summary(&plan))?, artifacts: Vec::new() })
 }

@@ -8,13 +8,13 @@ use common::{
 };
 use media::child::{ChildJob, Echo as ChildEcho};
 
-use super::{Context, Done, Ended};
+use crate::context::{Context, HandlerError, HandlerOutput};
 
 /// Progress of a sleep is told in so many steps.
 const STEPS: u32 = 20;
 
 #[allow(clippy::panic, reason = "panicking on demand is what it is for")]
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let echo: Echo = context.input()?;
     if echo.in_child() {
         in_child(context, &echo).await?;
@@ -37,24 +37,24 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         )
         .into());
     }
-    Ok(Done { output: echo.value, artifacts: Vec::new() })
+    Ok(HandlerOutput { output: echo.value, artifacts: Vec::new() })
 }
 
-async fn sleep(context: &Context, total: Duration) -> Result<(), Ended> {
+async fn sleep(context: &Context, total: Duration) -> Result<(), HandlerError> {
     if total.is_zero() {
         return Ok(());
     }
     for step in 0..STEPS {
-        context.reporter.tell(f64::from(step) / f64::from(STEPS), "sleeping");
+        context.reporter.report(f64::from(step) / f64::from(STEPS), "sleeping");
         tokio::select! {
             () = tokio::time::sleep(total / STEPS) => {}
-            () = context.lease.stop.asked() => return Err(Ended::Stopped),
+            () = context.lease.stop.asked() => return Err(HandlerError::Stopped),
         }
     }
     Ok(())
 }
 
-async fn in_child(context: &Context, echo: &Echo) -> Result<(), Ended> {
+async fn in_child(context: &Context, echo: &Echo) -> Result<(), HandlerError> {
     let job = ChildJob::Echo(ChildEcho {
         spin_ms: echo.spin_ms,
         progress: true,
@@ -63,5 +63,5 @@ async fn in_child(context: &Context, echo: &Echo) -> Result<(), Ended> {
         escape: None,
     });
     let scratch = context.scratch()?;
-    context.child(&job, &scratch, "spinning").await.map(drop)
+    context.run_media(&job, &scratch, "spinning").await.map(drop)
 }

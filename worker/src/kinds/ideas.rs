@@ -6,16 +6,20 @@ use common::{
 };
 use serde_json::json;
 
-use super::{
-    Context, Done, Ended, json as to_json,
-    text::{Asked, ask},
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json as to_json},
+    providers::Providers,
+    providers::structured::{Request, ask},
+    providers::{Prompt, outline},
 };
-use crate::providers::{Prompt, outline};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(
+    context: &Context,
+    providers: &Providers,
+) -> Result<HandlerOutput, HandlerError> {
     let input = ideas::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scenes = input.scenes.len();
-    let asked = Asked {
+    let asked = Request {
         prompt: Prompt::IDEAS,
         language: "",
         user: json!({"scenes": input.scenes, "style": input.style}),
@@ -25,6 +29,6 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (Answer { ideas }, made) = ask(context, asked).await?;
-    Ok(Done { output: to_json(&Ideas { ideas, made })?, artifacts: Vec::new() })
+    let (Answer { ideas }, made) = ask(context, providers, asked).await?;
+    Ok(HandlerOutput { output: to_json(&Ideas { ideas, made })?, artifacts: Vec::new() })
 }

@@ -7,15 +7,21 @@ use common::{
 
 use tokio::io::AsyncReadExt;
 
-use super::{Context, Done, Ended, json};
-use crate::providers::BAD_ANSWER;
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json},
+    providers::Providers,
+    providers::port::BAD_ANSWER,
+};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(
+    context: &Context,
+    providers: &Providers,
+) -> Result<HandlerOutput, HandlerError> {
     let ask = image::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scratch = context.scratch()?;
     let file = scratch.path().join("picture");
-    context.reporter.tell(0.0, "painting");
-    let made = context.tools.providers.paint(context, &ask, &file).await?;
+    context.reporter.report(0.0, "painting");
+    let made = providers.paint(context, &ask, &file).await?;
     let media_type = sniffed(&file).await;
     let artifact = context.keep(&file, media_type).await?;
     let facts = context
@@ -39,7 +45,7 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         facts: json(&facts)?,
         made,
     };
-    Ok(Done { output: json(&picture)?, artifacts: vec![artifact] })
+    Ok(HandlerOutput { output: json(&picture)?, artifacts: vec![artifact] })
 }
 
 /// What a file's first bytes say it is.
@@ -61,9 +67,9 @@ async fn sniffed(file: &std::path::Path) -> &'static str {
 }
 
 /// Where what a provider sent is not what was asked for, the fault is the provider's and not the caller's.
-pub(super) fn not_media(ended: Ended, provider: &str) -> Ended {
+pub(super) fn not_media(ended: HandlerError, provider: &str) -> HandlerError {
     match ended {
-        Ended::Failed(error) if error.class == ErrorClass::Caller => {
+        HandlerError::Failed(error) if error.class == ErrorClass::Caller => {
             bad(provider, &format!("can't be used: {}", error.detail)).into()
         }
         other => other,

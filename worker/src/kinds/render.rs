@@ -13,11 +13,14 @@ use composition::{
 use media::text::FontFolders;
 use serde_json::Value;
 
-use super::{Context, Done, Ended, json, typed};
+use crate::context::{Context, HandlerError, HandlerOutput, json, typed};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let composition = composition::parse(&context.claimed.input).map_err(JobError::refused)?;
-    Ok(Done { output: json(&compiled(context, &composition).await?)?, artifacts: Vec::new() })
+    Ok(HandlerOutput {
+        output: json(&compiled(context, &composition).await?)?,
+        artifacts: Vec::new(),
+    })
 }
 
 /// A composition compiled against what the task's needs came to.

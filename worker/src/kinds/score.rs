@@ -6,15 +6,19 @@ use common::{
 };
 use serde_json::json;
 
-use super::{
-    Context, Done, Ended, json as to_json,
-    text::{Asked, ask},
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json as to_json},
+    providers::Providers,
+    providers::structured::{Request, ask},
+    providers::{Prompt, outline},
 };
-use crate::providers::{Prompt, outline};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(
+    context: &Context,
+    providers: &Providers,
+) -> Result<HandlerOutput, HandlerError> {
     let input = score::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let asked = Asked {
+    let asked = Request {
         prompt: Prompt::SCORE,
         language: "",
         user: json!({"script": input.script}),
@@ -24,6 +28,9 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (Answer { score, criteria, advice }, made) = ask(context, asked).await?;
-    Ok(Done { output: to_json(&Score { score, criteria, advice, made })?, artifacts: Vec::new() })
+    let (Answer { score, criteria, advice }, made) = ask(context, providers, asked).await?;
+    Ok(HandlerOutput {
+        output: to_json(&Score { score, criteria, advice, made })?,
+        artifacts: Vec::new(),
+    })
 }

@@ -7,16 +7,19 @@ use media::{
     text::{FontFolders, fonts_digest},
 };
 
-use super::{Context, Done, Ended, child::wrong_answer, json};
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json},
+    media_process::wrong_answer,
+};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let segment: Segment = context.input()?;
     let other_fonts = other_fonts(context, &segment).await?;
     let scratch = context.scratch()?;
     let files = context.bring(&segment.sources(), &scratch).await?;
     let out = scratch.path().join("segment");
     let job = ChildJob::Segment { segment: Box::new(segment), files, out: out.clone() };
-    let Output::Picture(made) = context.child(&job, &scratch, "rendering").await? else {
+    let Output::Picture(made) = context.run_media(&job, &scratch, "rendering").await? else {
         return Err(wrong_answer("segment").into());
     };
     let artifact = context.keep(&out, "video/x-spool-segment").await?;
@@ -25,7 +28,7 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         frames: made.frames,
         warnings: warnings_of(made.warnings, other_fonts),
     };
-    Ok(Done { output: json(&rendered)?, artifacts: vec![artifact] })
+    Ok(HandlerOutput { output: json(&rendered)?, artifacts: vec![artifact] })
 }
 
 /// Whether this machine's fonts are others than those the plan was made for. Another worker may have the right ones, so all

@@ -3,18 +3,21 @@
 use composition::{kinds::sound::Mixed, plan::Sound};
 use media::child::{ChildJob, Output};
 
-use super::{Context, Done, Ended, child::wrong_answer, json};
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json},
+    media_process::wrong_answer,
+};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let sound: Sound = context.input()?;
     let scratch = context.scratch()?;
     let files = context.bring(&sound.sources(), &scratch).await?;
     let out = scratch.path().join("sound");
     let job = ChildJob::Sound { sound: Box::new(sound), files, out: out.clone() };
-    let Output::Sound(made) = context.child(&job, &scratch, "mixing").await? else {
+    let Output::Sound(made) = context.run_media(&job, &scratch, "mixing").await? else {
         return Err(wrong_answer("sound").into());
     };
     let artifact = context.keep(&out, "audio/x-spool-sound").await?;
     let mixed = Mixed { artifact: artifact.hash, loudness: made.loudness };
-    Ok(Done { output: json(&mixed)?, artifacts: vec![artifact] })
+    Ok(HandlerOutput { output: json(&mixed)?, artifacts: vec![artifact] })
 }

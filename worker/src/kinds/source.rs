@@ -1,31 +1,28 @@
 //! `source` and `probe`: a file brought here, and what it is.
 
-use backing::cache::{Item, Made, Namespace, Unmade};
 use common::{
     error::{ErrorClass, JobError, code},
-    id::Digest,
     kinds::source::{self, Sourced, TakenFor},
     outcome::ArtifactRef,
 };
-use composition::plan::{ENGINE_VERSION, Facts, SourceHash};
-use media::{
-    cage::Scratch,
-    child::{ChildJob, Output},
-};
+use composition::plan::{Facts, SourceHash};
+use media::cage::Scratch;
 
-use super::{Context, Done, Ended, child::wrong_answer, json};
-use crate::fetch::{Fetched, shown};
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json},
+    fetch::{Fetched, shown},
+};
 
 /// Two hours of dense subtitles are under a megabyte.
 const MAX_SUBTITLE_BYTES: u64 = 4 << 20;
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let source = source::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scratch = context.scratch()?;
-    context.reporter.tell(0.0, "fetching");
+    context.reporter.report(0.0, "fetching");
     let fetched =
         match context.tools.fetcher.fetch(&source.src, scratch.path(), &context.lease.stop).await {
-            Err(_) if context.lease.stop.reason().is_some() => return Err(Ended::Stopped),
+            Err(_) if context.lease.stop.reason().is_some() => return Err(HandlerError::Stopped),
             fetched => fetched?,
         };
     let src = shown(&source.src);
@@ -44,17 +41,17 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         media_type: "application/octet-stream".into(),
     };
     let sourced = Sourced { artifact: fetched.hash, bytes: fetched.bytes, facts: json(&facts)? };
-    Ok(Done { output: json(&sourced)?, artifacts: vec![artifact] })
+    Ok(HandlerOutput { output: json(&sourced)?, artifacts: vec![artifact] })
 }
 
 /// The same ending, told of the source as the caller named it: the child knows its file by a hash, which says nothing to who wrote a URL.
-fn asked_for(ended: Ended, src: &str, fetched: &Fetched) -> Ended {
+fn asked_for(ended: HandlerError, src: &str, fetched: &Fetched) -> HandlerError {
     match ended {
-        Ended::Failed(error) => {
+        HandlerError::Failed(error) => {
             let detail = error.detail.replace(&fetched.hash.to_string(), &format!("`{src}`"));
-            Ended::Failed(JobError { detail, ..error })
+            HandlerError::Failed(JobError { detail, ..error })
         }
-        Ended::Stopped => Ended::Stopped,
+        HandlerError::Stopped => HandlerError::Stopped,
     }
 }
 
@@ -66,10 +63,10 @@ async fn facts_of(
     fetched: &Fetched,
     (container, what, remedy): (&str, &str, &str),
     scratch: &Scratch,
-) -> Result<Facts, Ended> {
+) -> Result<Facts, HandlerError> {
     let refused = |why: &str| {
         let detail = format!("`{src}` can't be used as {what}: {why}; {remedy}");
-        Ended::Failed(JobError::caller(code::BAD_SOURCE, detail))
+        HandlerError::Failed(JobError::caller(code::BAD_SOURCE, detail))
     };
     match context
         .facts(&fetched.hash, scratch)
@@ -78,7 +75,7 @@ async fn facts_of(
     {
         Ok(facts) if facts.container == container => Ok(facts),
         Ok(facts) => Err(refused(&format!("it is another kind of file ({})", facts.container))),
-        Err(Ended::Failed(error)) if error.class == ErrorClass::Caller => {
+        Err(HandlerError::Failed(error)) if error.class == ErrorClass::Caller => {
             Err(refused(&error.detail))
         }
         Err(ended) => Err(ended),
@@ -94,7 +91,7 @@ async fn subtitle_facts(
     src: &str,
     fetched: &Fetched,
     scratch: &Scratch,
-) -> Result<Facts, Ended> {
+) -> Result<Facts, HandlerError> {
     Ok(Facts {
         hash: SourceHash(fetched.hash.to_string()),
         container: "subtitles".to_owned(),
@@ -114,7 +111,7 @@ async fn read_text(
     src: &str,
     fetched: &Fetched,
     scratch: &Scratch,
-) -> Result<String, Ended> {
+) -> Result<String, HandlerError> {
     let bad = |what: &str| {
         JobError::caller(code::BAD_SOURCE, format!("`{src}` can't be used as subtitles: {what}"))
     };
@@ -141,39 +138,6 @@ fn decoded(bytes: Vec<u8>) -> Option<String> {
         [0xfe, 0xff, ..] => String::from_utf16(&units(u16::from_be_bytes)).ok(),
         _ => String::from_utf8(bytes).ok(),
     }
-}
-
-impl Context {
-    /// What the artifact is: as the cache has it, else as a child probes it, once for all who want it now.
-    pub(crate) async fn facts(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, Ended> {
-        let item = Item::new(Namespace::Metadata, [ENGINE_VERSION.to_string().as_bytes(), &hash.0]);
-        let probing = async {
-            let facts = self.probe(hash, scratch).await.map_err(Unmade::from)?;
-            let json =
-                serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unkept(&error)))?;
-            Ok(Made::new(json))
-        };
-        let kept = self.cached(&item, probing).await?;
-        match serde_json::from_slice(&kept) {
-            Ok(facts) => Ok(facts),
-            // Another version wrote it.
-            Err(_) => self.probe(hash, scratch).await,
-        }
-    }
-
-    async fn probe(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, Ended> {
-        let path = scratch.path().join(hash.to_string());
-        self.bring_to(hash, &path).await?;
-        let job = ChildJob::Probe { source: path, hash: SourceHash(hash.to_string()) };
-        match self.child(&job, scratch, "probing").await? {
-            Output::Probe(facts) => Ok(*facts),
-            _ => Err(wrong_answer("probe").into()),
-        }
-    }
-}
-
-fn unkept(error: &serde_json::Error) -> JobError {
-    JobError::bug(code::INTERNAL, format!("the facts of a file can't be kept: {error}"))
 }
 
 #[cfg(test)]

@@ -9,22 +9,24 @@ use common::{
 };
 use composition::plan::Facts;
 
-use super::{
-    Context, Done, Ended,
-    image::{bad, not_media},
-    json,
+use super::image::{bad, not_media};
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json, unread},
+    providers::Providers,
+    providers::port::{Voiced, estimated},
 };
-use crate::providers::{Voiced, estimated};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(
+    context: &Context,
+    providers: &Providers,
+) -> Result<HandlerOutput, HandlerError> {
     let speech = speech::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scratch = context.scratch()?;
     let out = scratch.path().join("speech.wav");
-    context.reporter.tell(0.0, "speaking");
-    let Voiced { words, media_type, made } =
-        context.tools.providers.speak(context, &speech, &out).await?;
+    context.reporter.report(0.0, "speaking");
+    let Voiced { words, media_type, made } = providers.speak(context, &speech, &out).await?;
     let heard = scratch.path().join("heard.wav");
-    tokio::fs::hard_link(&out, &heard).await.map_err(|error| super::unread(&error))?;
+    tokio::fs::hard_link(&out, &heard).await.map_err(|error| unread(&error))?;
     let artifact = context.keep(&out, media_type).await?;
     let facts = context
         .facts(&artifact.hash, &scratch)
@@ -35,7 +37,7 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
     let told = words.is_some();
     let (words, timing, ears) = match words {
         Some(words) => (words, Timing::Exact, Made::default()),
-        None => listen(context, &speech, &heard, duration_ms).await?,
+        None => listen(context, providers, &speech, &heard, duration_ms).await?,
     };
     let spoken = Spoken {
         artifact: artifact.hash,
@@ -46,27 +48,28 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         timing,
         made: (!told || !made.instead_of.is_empty()).then(|| with_ears(made, ears)),
     };
-    Ok(Done { output: json(&spoken)?, artifacts: vec![artifact] })
+    Ok(HandlerOutput { output: json(&spoken)?, artifacts: vec![artifact] })
 }
 
 /// The words of a sound whose voice does not tell them, and what listening took. Where nobody can listen the video still gets captions, if
 /// less exact ones; where those who can are away, they are waited for until the last attempt, and stood in for then.
 async fn listen(
     context: &Context,
+    providers: &Providers,
     speech: &Speech,
     sound: &std::path::Path,
     duration_ms: u64,
-) -> Result<(Vec<Word>, Timing, Made), Ended> {
+) -> Result<(Vec<Word>, Timing, Made), HandlerError> {
     let mut made = Made::default();
-    if let Some(first) = context.tools.providers.listener() {
-        context.reporter.tell(0.6, "listening");
-        match context.tools.providers.listen(context, None, sound, None).await {
+    if let Some(first) = providers.listener() {
+        context.reporter.report(0.6, "listening");
+        match providers.listen(context, None, sound, None).await {
             Ok(heard) if !heard.words.is_empty() => {
                 return Ok((within(heard.words, duration_ms), Timing::Heard, heard.made));
             }
-            Err(Ended::Stopped) => return Err(Ended::Stopped),
+            Err(HandlerError::Stopped) => return Err(HandlerError::Stopped),
             Ok(_) => {}
-            Err(Ended::Failed(error)) => {
+            Err(HandlerError::Failed(error)) => {
                 let claimed = &context.claimed;
                 if error.retryable && claimed.attempt < claimed.max_attempts {
                     return Err(error.into());

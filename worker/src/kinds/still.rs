@@ -6,12 +6,13 @@ use common::{
 };
 use composition::kinds::still;
 
-use super::{Context, Done, Ended, json, render};
+use super::render;
+use crate::context::{Context, HandlerError, HandlerOutput, json};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let composition = still::read_input(&context.claimed.input).map_err(JobError::refused)?;
     let plan = render::compiled(context, &composition).await.map_err(at_time)?;
-    Ok(Done { output: json(&plan)?, artifacts: Vec::new() })
+    Ok(HandlerOutput { output: json(&plan)?, artifacts: Vec::new() })
 }
 
 /// The frame was set as the output's range; the caller knows it as a time.

@@ -14,11 +14,17 @@ use composition::{
     subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, phrases, write},
 };
 
-use super::{Context, Done, Ended, clean, json};
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, clean, json},
+    providers::Providers,
+};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(
+    context: &Context,
+    providers: &Providers,
+) -> Result<HandlerOutput, HandlerError> {
     let ask = subtitles::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let (words, made) = words(context, &ask).await?;
+    let (words, made) = words(context, providers, &ask).await?;
     let format = match ask.format {
         FileFormat::Srt => Format::Srt,
         FileFormat::Vtt => Format::Vtt,
@@ -28,10 +34,14 @@ pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
         Grouping { characters: ask.max_characters as usize, lines: ask.max_lines as usize };
     let text = write(&cues_from_words(&phrases(&timed(&words)?), grouping), format);
     let output = Subtitles { text, format: ask.format, words, made };
-    Ok(Done { output: json(&output)?, artifacts: Vec::new() })
+    Ok(HandlerOutput { output: json(&output)?, artifacts: Vec::new() })
 }
 
-async fn words(context: &Context, ask: &Ask) -> Result<(Vec<Word>, Made), Ended> {
+async fn words(
+    context: &Context,
+    providers: &Providers,
+    ask: &Ask,
+) -> Result<(Vec<Word>, Made), HandlerError> {
     if let Some(words) = &ask.words {
         let cleaned = words.iter().map(|word| Word { word: clean(&word.word), ..word.clone() });
         return Ok((cleaned.collect(), Made::default()));
@@ -46,10 +56,9 @@ async fn words(context: &Context, ask: &Ask) -> Result<(Vec<Word>, Made), Ended>
     let scratch = context.scratch()?;
     let sound = scratch.path().join("recording");
     context.bring_to(&sourced.artifact, &sound).await?;
-    context.reporter.tell(0.1, "listening");
+    context.reporter.report(0.1, "listening");
     let language = ask.language.as_deref();
-    let heard =
-        context.tools.providers.listen(context, ask.provider.as_deref(), &sound, language).await?;
+    let heard = providers.listen(context, ask.provider.as_deref(), &sound, language).await?;
     Ok((heard.words, heard.made))
 }
 

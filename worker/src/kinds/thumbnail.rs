@@ -3,14 +3,15 @@
 use common::{error::JobError, kinds::source::Sourced};
 use composition::kinds::thumbnail::{self, Subject};
 
-use super::{Context, Done, Ended, json, render};
+use super::render;
+use crate::context::{Context, HandlerError, HandlerOutput, json};
 
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let thumbnail = thumbnail::read_input(&context.claimed.input).map_err(JobError::refused)?;
     let facts = match &thumbnail.subject {
         Subject::File(_) => vec![render::facts(context.need::<Sourced>(0)?.facts)?],
         Subject::Composition(composition) => render::brought(context, composition)?,
     };
     let plan = render::name_fonts(thumbnail::run(&thumbnail, facts.clone())?, facts).await?;
-    Ok(Done { output: json(&plan)?, artifacts: Vec::new() })
+    Ok(HandlerOutput { output: json(&plan)?, artifacts: Vec::new() })
 }

@@ -18,23 +18,26 @@ use composition::{
     plan::Facts,
 };
 
-use super::{Context, Done, Ended, json, render};
-use crate::fetch::unavailable;
+use super::render;
+use crate::{
+    context::{Context, HandlerError, HandlerOutput, json},
+    fetch::unavailable,
+    providers::Providers,
+};
 
 /// The scenes of a script.
-pub(super) async fn run(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn run(
+    context: &Context,
+    providers: &Providers,
+) -> Result<HandlerOutput, HandlerError> {
     let ask = video::parse(&context.claimed.input).map_err(JobError::refused)?;
     let written = if ask.script.is_none() { Some(context.need(0)?) } else { None };
-    let seeing = if context.tools.providers.read_prompts(ask.motion) {
-        Seeing::Words
-    } else {
-        Seeing::Place
-    };
-    Ok(Done { output: json(&Story::of(ask, written, seeing)?)?, artifacts: Vec::new() })
+    let seeing = if providers.read_prompts(ask.motion) { Seeing::Words } else { Seeing::Place };
+    Ok(HandlerOutput { output: json(&Story::of(ask, written, seeing)?)?, artifacts: Vec::new() })
 }
 
 /// The composition of what was spoken and painted.
-pub(super) async fn compose(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn compose(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let story: Story = context.input()?;
     let mut came = Vec::with_capacity(story.scenes.len());
     for (index, scene) in story.scenes.iter().enumerate() {
@@ -50,7 +53,7 @@ pub(super) async fn compose(context: &Context) -> Result<Done, Ended> {
     let facts = facts_of(&came, music.as_ref())?;
     let mut composed = compose::run(&story, came, music)?;
     composed.plan = render::name_fonts(composed.plan, facts).await?;
-    Ok(Done { output: json(&composed)?, artifacts: Vec::new() })
+    Ok(HandlerOutput { output: json(&composed)?, artifacts: Vec::new() })
 }
 
 /// What is known of the files that may bring writing of their own.
@@ -81,7 +84,7 @@ fn seen(context: &Context, need: usize, given: bool) -> Result<Seen, JobError> {
 }
 
 /// The finished file beside all that led to it.
-pub(super) async fn finish(context: &Context) -> Result<Done, Ended> {
+pub(super) async fn finish(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let about: About = context.input()?;
     let assembled: Assembled = context.need(0)?;
     let mut artifacts = vec![ArtifactRef {
@@ -101,7 +104,7 @@ pub(super) async fn finish(context: &Context) -> Result<Done, Ended> {
     for (hash, media_type) in others {
         artifacts.push(pinned(context, hash, media_type).await?);
     }
-    Ok(Done { output: result::run(&about, &assembled)?, artifacts })
+    Ok(HandlerOutput { output: result::run(&about, &assembled)?, artifacts })
 }
 
 /// What the result names is kept as long as the result.

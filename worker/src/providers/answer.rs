@@ -17,9 +17,8 @@ use serde_json::Value;
 use tokio::{fs::File, io::AsyncWriteExt};
 
 use super::{
-    BAD_ANSWER,
     guard::{Failure, Guard, HELD_AT_MOST},
-    unwritten,
+    port::{BAD_ANSWER, unwritten},
 };
 
 /// What is shown of a provider's own sentence.

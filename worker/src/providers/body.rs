@@ -102,7 +102,7 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
-    use crate::providers::{Metrics, ServiceConfig};
+    use crate::providers::{config::Service as ServiceConfig, metrics::Metrics};
 
     fn packed(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -14,8 +14,11 @@ use common::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{OFFLINE, Providers, Question, Written};
-use crate::kinds::{Context, Ended};
+use super::{
+    Providers,
+    port::{OFFLINE, Question, Written},
+};
+use crate::context::{Context, HandlerError};
 
 /// The form of [`Kept`]: part of its place, so that no version reads another's.
 const FORM: &str = "1";
@@ -34,8 +37,8 @@ impl Providers {
         context: &Context,
         named: Option<&str>,
         question: &Question,
-        asking: impl Future<Output = Result<Written, Ended>> + Send,
-    ) -> Result<Written, Ended> {
+        asking: impl Future<Output = Result<Written, HandlerError>> + Send,
+    ) -> Result<Written, HandlerError> {
         let Some(place) = self.place(context, named, question) else { return asking.await };
         let asking = async {
             let Written { text, made } = asking.await.map_err(Unmade::from)?;

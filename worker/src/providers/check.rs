@@ -1,6 +1,9 @@
 //! What may be wrong with a configuration of providers: found before anything starts, and said with the setting, its value and the remedy.
 
-use super::{Config, OFFLINE, Prices, ServiceConfig};
+use super::{
+    config::{Config, Prices, Service as ServiceConfig},
+    port::OFFLINE,
+};
 
 /// Seconds that a setting may ask for: no call of a kind may take longer than an hour.
 const MOST_SECONDS: u64 = 3_600;
@@ -126,7 +129,7 @@ fn prices(prices: &Prices) -> Vec<(&'static str, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::Secret;
+    use crate::providers::secret::Secret;
 
     fn said(change: impl FnOnce(&mut ServiceConfig)) -> String {
         let mut service = ServiceConfig::default();

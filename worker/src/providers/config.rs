@@ -11,7 +11,7 @@ use common::{
 };
 use serde::Deserialize;
 
-use super::{OFFLINE, Secret};
+use super::{port::OFFLINE, secret::Secret};
 
 /// Providers by task, and the services they are.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

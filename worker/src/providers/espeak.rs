@@ -8,14 +8,17 @@ use common::kinds::{
     speech::{Speech, Word},
 };
 use media::{
-    cage::{Bounds, Cage, Ending, Scratch},
+    cage::{Bounds, Ending, Scratch},
     child::{ChildJob, Output},
     speech::SpokenText,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{OFFLINE, Speaker, Voiced, unwritten};
-use crate::kinds::{CHILD_ARGUMENT, Context, Ended, wrong_answer};
+use super::port::{OFFLINE, Speaker, Voiced, unwritten};
+use crate::{
+    context::{Context, HandlerError},
+    media_process::wrong_answer,
+};
 
 /// As results have always named it.
 const ESPEAK: &str = "espeak-ng";
@@ -29,7 +32,12 @@ impl Speaker for Espeak {
         OFFLINE
     }
 
-    async fn speak(&self, context: &Context, speech: &Speech, out: &Path) -> Result<Voiced, Ended> {
+    async fn speak(
+        &self,
+        context: &Context,
+        speech: &Speech,
+        out: &Path,
+    ) -> Result<Voiced, HandlerError> {
         let Speech { text, voice, rate, pitch } = speech.clone();
         let usage = Usage { characters: text.chars().count() as u64, ..Usage::default() };
         // The child writes only inside the folder it is given, and reads nothing of the attempt's.
@@ -39,7 +47,7 @@ impl Speaker for Espeak {
             speech: SpokenText { text, voice, rate, pitch },
             out: sound.clone(),
         };
-        let Output::Speech(made) = context.child(&job, &scratch, "speaking").await? else {
+        let Output::Speech(made) = context.run_media(&job, &scratch, "speaking").await? else {
             return Err(wrong_answer("speech").into());
         };
         tokio::fs::rename(&sound, out).await.map_err(unwritten)?;
@@ -64,7 +72,7 @@ pub(super) async fn try_out(program: PathBuf) -> Result<(), String> {
         format!("no scratch folder can be made below {}: {error}", folder.display())
     };
     let scratch = Scratch::create(&folder).map_err(unmade)?;
-    let cage = Cage::new(program, [CHILD_ARGUMENT])
+    let cage = crate::media_process::sandbox(program)
         .map_err(|error| format!("the cage can't be made: {error}"))?;
     let speech = SpokenText { text: "ready".into(), voice: "en-us".into(), rate: 165, pitch: 50 };
     let job = ChildJob::Speech { speech, out: scratch.path().join("speech.wav") };

@@ -20,8 +20,11 @@ use reqwest::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Secret, ServiceConfig, breaker::Breaker, bucket::Bucket, metrics::Metrics};
-use crate::{kinds::Ended, stop::Stop};
+use super::{
+    breaker::Breaker, bucket::Bucket, config::Service as ServiceConfig, metrics::Metrics,
+    secret::Secret,
+};
+use crate::{context::HandlerError, stop::Stop};
 
 /// A longer wish to be left alone is handed to the queue, which waits without a slot.
 pub(super) const HELD_AT_MOST: Duration = Duration::from_secs(5);
@@ -169,13 +172,13 @@ impl Guard {
         stop: &Stop,
         request: impl Fn() -> RequestBuilder,
         read: impl Fn(Response) -> F,
-    ) -> Result<T, Ended>
+    ) -> Result<T, HandlerError>
     where
         F: Future<Output = Result<T, Failure>>,
     {
         tokio::select! {
-            answer = self.call_in_time(request, read) => answer.map_err(Ended::Failed),
-            () = stop.asked() => Err(Ended::Stopped),
+            answer = self.call_in_time(request, read) => answer.map_err(HandlerError::Failed),
+            () = stop.asked() => Err(HandlerError::Stopped),
         }
     }
 

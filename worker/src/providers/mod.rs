@@ -17,10 +17,12 @@ mod metrics;
 mod moving;
 mod openai;
 pub(crate) mod outline;
+pub(crate) mod port;
 mod procedural;
 mod prompts;
 mod secret;
 mod sse;
+pub(crate) mod structured;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,136 +30,24 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use common::{
     error::{ErrorClass, JobError, code},
-    kinds::{
-        image,
-        made::Made,
-        speech::{Speech, Word},
-        tongue, usual,
-    },
+    kinds::{image, made::Made, speech::Speech, tongue, usual},
 };
-use serde_json::Value;
 
 pub use config::{Config, Prices, Service as ServiceConfig, specs};
 pub use metrics::Metrics;
+pub use port::OFFLINE;
 pub(crate) use prompts::Prompt;
 pub use secret::Secret;
 
-use crate::kinds::{Context, Ended};
+use port::{Heard, Listener, Painter, Question, Speaker, Voiced, Writer, Written};
 
-/// The name of what needs no network, in the configuration, in inputs and in results.
-pub const OFFLINE: &str = "offline";
+use crate::context::{Context, HandlerError};
 
 /// Why a picture can't move.
 const STANDS_STILL: &str = "/motion: no provider of pictures that move is configured: leave it out, or have `offline` in the \
     configuration's `providers.image` and name it as `provider`";
-
-/// A provider's answer can't be used.
-pub(crate) const BAD_ANSWER: &str = "bad_answer";
-
-/// A question for a text.
-#[derive(Debug, Clone)]
-pub(crate) struct Question {
-    /// What is answered without a model: JSON of the schema.
-    pub outline: Value,
-    /// What the model is to do.
-    pub system: String,
-    /// The caller's data.
-    pub user: String,
-    /// The schema's name.
-    pub name: &'static str,
-    /// JSON Schema of the answer.
-    pub schema: Value,
-    /// For answers that can be repeated.
-    pub seed: Option<u32>,
-    /// An answer that could not be used, and why.
-    pub before: Option<(String, String)>,
-}
-
-/// An answer in text, as it came.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Written {
-    /// The text.
-    pub text: String,
-    /// By whom.
-    pub made: Made,
-}
-
-/// A sound of a voice, in the file that was named.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Voiced {
-    /// When each word is said, where the voice tells.
-    pub words: Option<Vec<Word>>,
-    /// Such as `audio/wav`.
-    pub media_type: &'static str,
-    /// By whom.
-    pub made: Made,
-}
-
-/// What was heard in a recording.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Heard {
-    /// Every word with its time.
-    pub words: Vec<Word>,
-    /// By whom.
-    pub made: Made,
-}
-
-/// Writes text.
-#[async_trait]
-pub(crate) trait Writer: Send + Sync {
-    /// Its configured name.
-    fn name(&self) -> &str;
-    /// Answers a question. `call` tells this question from others of the attempt.
-    async fn write(
-        &self,
-        context: &Context,
-        question: &Question,
-        call: &str,
-    ) -> Result<Written, Ended>;
-}
-
-/// Speaks.
-#[async_trait]
-pub(crate) trait Speaker: Send + Sync {
-    /// Its configured name.
-    fn name(&self) -> &str;
-    /// Speaks into the file `out`.
-    async fn speak(&self, context: &Context, speech: &Speech, out: &Path) -> Result<Voiced, Ended>;
-}
-
-/// Makes pictures.
-#[async_trait]
-pub(crate) trait Painter: Send + Sync {
-    /// Its configured name.
-    fn name(&self) -> &str;
-    /// Whether it makes pictures that move.
-    fn moves(&self) -> bool {
-        false
-    }
-    /// Whether it reads what a picture is to show; one that does not draws another pattern for other words, and that is all.
-    fn reads(&self) -> bool {
-        true
-    }
-    /// Paints into the file `out`.
-    async fn paint(&self, context: &Context, ask: &image::Ask, out: &Path) -> Result<Made, Ended>;
-}
-
-/// Listens to recordings.
-#[async_trait]
-pub(crate) trait Listener: Send + Sync {
-    /// Its configured name.
-    fn name(&self) -> &str;
-    /// Tells the words of the file `sound`.
-    async fn listen(
-        &self,
-        context: &Context,
-        sound: &Path,
-        language: Option<&str>,
-    ) -> Result<Heard, Ended>;
-}
 
 /// The providers of one worker, in the order they are asked.
 pub struct Providers {
@@ -238,7 +128,7 @@ impl Providers {
         named: Option<&str>,
         question: &Question,
         call: &str,
-    ) -> Result<Written, Ended> {
+    ) -> Result<Written, HandlerError> {
         let mut failures = Failures::default();
         for writer in chosen(&self.writers, |writer| writer.name(), named)? {
             match writer.write(context, question, call).await {
@@ -257,7 +147,7 @@ impl Providers {
         context: &Context,
         speech: &Speech,
         out: &Path,
-    ) -> Result<Voiced, Ended> {
+    ) -> Result<Voiced, HandlerError> {
         let mut failures = Failures::default();
         for speaker in &self.speakers {
             let speech =
@@ -278,7 +168,7 @@ impl Providers {
         context: &Context,
         ask: &image::Ask,
         out: &Path,
-    ) -> Result<Made, Ended> {
+    ) -> Result<Made, HandlerError> {
         let mut failures = Failures::default();
         let mut painters =
             chosen(&self.painters, |painter| painter.name(), ask.provider.as_deref())?;
@@ -309,7 +199,7 @@ impl Providers {
         named: Option<&str>,
         sound: &Path,
         language: Option<&str>,
-    ) -> Result<Heard, Ended> {
+    ) -> Result<Heard, HandlerError> {
         let mut failures = Failures::default();
         for listener in chosen(&self.listeners, |listener| listener.name(), named)? {
             match listener.listen(context, sound, language).await {
@@ -361,9 +251,9 @@ struct Failures {
 
 impl Failures {
     /// Keeps the error and goes on, unless it is the caller's or we are to stop.
-    fn note(&mut self, name: &str, ended: Ended) -> Result<(), Ended> {
+    fn note(&mut self, name: &str, ended: HandlerError) -> Result<(), HandlerError> {
         match ended {
-            Ended::Failed(error) if error.class != ErrorClass::Caller => {
+            HandlerError::Failed(error) if error.class != ErrorClass::Caller => {
                 self.said.push((name.to_owned(), error));
                 Ok(())
             }
@@ -415,37 +305,9 @@ fn no_error(what: &str) -> JobError {
     JobError::bug(code::INTERNAL, format!("the chain of {what} ended without an error"))
 }
 
-/// The scratch folder can't take what was made.
-fn unwritten(error: std::io::Error) -> JobError {
-    JobError::transient(code::OUT_OF_SPACE, format!("the scratch folder can't be written: {error}"))
-}
-
-/// Words spread over a sound by their length, for where nobody tells when they are said.
-pub(crate) fn estimated(text: &str, duration_ms: u64) -> Vec<Word> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    // A word costs a little besides its letters.
-    let weight = |word: &str| word.chars().count() as u64 + 2;
-    let total: u64 = words.iter().map(|word| weight(word)).sum::<u64>().max(1);
-    let mut said = 0;
-    let timed = words.into_iter().map(|word| {
-        let start_ms = duration_ms * said / total;
-        said += weight(word);
-        Word { word: word.to_owned(), start_ms, end_ms: duration_ms * said / total }
-    });
-    timed.collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn estimated_words_fill_the_sound_in_order() {
-        let words = estimated("one  three five", 1_000);
-        assert_eq!(words.first().map(|word| word.start_ms), Some(0));
-        assert_eq!(words.last().map(|word| word.end_ms), Some(1_000));
-        assert!(words.windows(2).all(|pair| pair[0].end_ms == pair[1].start_ms));
-    }
+    use super::{port::BAD_ANSWER, *};
 
     #[test]
     fn only_who_was_away_is_stood_in_for() {

@@ -25,8 +25,11 @@ use media::{
 };
 use serde_json::json;
 
-use super::procedural::Scene;
-use crate::kinds::{Context, Ended, wrong_answer};
+use super::{port::unwritten, procedural::Scene};
+use crate::{
+    context::{Context, HandlerError},
+    media_process::wrong_answer,
+};
 
 /// Frames a second, as `video` has it: then no frame is shown twice.
 const FPS: u32 = 25;
@@ -89,7 +92,7 @@ pub(super) async fn film(
     frames: PathBuf,
     (width, height): (u32, u32),
     out: &Path,
-) -> Result<(), Ended> {
+) -> Result<(), HandlerError> {
     let (plan, files) = plan(context, scratch, frames, width, height).await?;
     let mut segments = Vec::with_capacity(plan.segments.len());
     for (index, segment) in plan.segments.into_iter().enumerate() {
@@ -99,7 +102,7 @@ pub(super) async fn film(
             files: files.clone(),
             out: out.clone(),
         };
-        let Output::Picture(_) = context.child(&job, scratch, "painting").await? else {
+        let Output::Picture(_) = context.run_media(&job, scratch, "painting").await? else {
             return Err(wrong_answer("segment").into());
         };
         segments.push(out);
@@ -114,10 +117,10 @@ pub(super) async fn film(
         poster: None,
         thumbnail: None,
     };
-    let Output::Assemble(_) = context.child(&job, scratch, "painting").await? else {
+    let Output::Assemble(_) = context.run_media(&job, scratch, "painting").await? else {
         return Err(wrong_answer("assemble").into());
     };
-    tokio::fs::rename(&made, out).await.map_err(super::unwritten)?;
+    tokio::fs::rename(&made, out).await.map_err(unwritten)?;
     Ok(())
 }
 
@@ -128,12 +131,12 @@ async fn plan(
     frames: PathBuf,
     width: u32,
     height: u32,
-) -> Result<(RenderPlan, Files), Ended> {
-    let bytes = tokio::fs::read(&frames).await.map_err(super::unwritten)?;
+) -> Result<(RenderPlan, Files), HandlerError> {
+    let bytes = tokio::fs::read(&frames).await.map_err(unwritten)?;
     let digest = Digest::of(&bytes);
     let hash = SourceHash(digest.to_string());
     let job = ChildJob::Probe { source: frames.clone(), hash: hash.clone() };
-    let Output::Probe(facts) = context.child(&job, scratch, "painting").await? else {
+    let Output::Probe(facts) = context.run_media(&job, scratch, "painting").await? else {
         return Err(wrong_answer("probe").into());
     };
     let plan = compiled(&format!("artifact://{digest}"), *facts, width, height)?;

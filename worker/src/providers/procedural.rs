@@ -14,8 +14,11 @@ use common::{
 
 use tokio::sync::Semaphore;
 
-use super::{OFFLINE, Painter, moving, unwritten};
-use crate::kinds::{Context, Ended};
+use super::{
+    moving,
+    port::{OFFLINE, Painter, unwritten},
+};
+use crate::context::{Context, HandlerError};
 
 /// Soft pictures lose nothing by being enlarged, so none is drawn larger than this on its longer side, in pixels.
 const LONGEST_SIDE: u32 = 960;
@@ -61,7 +64,7 @@ impl Painter for Procedural {
         false
     }
 
-    async fn paint(&self, context: &Context, ask: &Ask, out: &Path) -> Result<Made, Ended> {
+    async fn paint(&self, context: &Context, ask: &Ask, out: &Path) -> Result<Made, HandlerError> {
         let asked = ask.clone();
         if ask.motion {
             let scratch = context.scratch()?;

@@ -16,8 +16,11 @@ use serde_json::{Value, json};
 
 use super::{OpenAi, idempotency_key};
 use crate::{
-    kinds::{Context, Ended},
-    providers::{Painter, guard::Failure, unwritten},
+    context::{Context, HandlerError},
+    providers::{
+        guard::Failure,
+        port::{Painter, unwritten},
+    },
 };
 
 /// Six times a picture of 1,536 × 1,024 that no compression made smaller, in base64. It is held in memory, so the bound is also one of that.
@@ -39,7 +42,7 @@ impl Painter for OpenAi {
         self.guard.name()
     }
 
-    async fn paint(&self, context: &Context, ask: &Ask, out: &Path) -> Result<Made, Ended> {
+    async fn paint(&self, context: &Context, ask: &Ask, out: &Path) -> Result<Made, HandlerError> {
         let body = self.image_body(ask);
         let key = idempotency_key(context, "image");
         let request = || self.guard.post("/images/generations", &key).json(&body);
@@ -102,7 +105,7 @@ impl OpenAi {
 
     /// A picture that the answer only names. What lies with the service itself is asked of it, with its key; anything else is fetched as a
     /// caller's source would be, which keeps an answer from reaching into our own network.
-    async fn bring(&self, context: &Context, url: &str, out: &Path) -> Result<(), Ended> {
+    async fn bring(&self, context: &Context, url: &str, out: &Path) -> Result<(), HandlerError> {
         let stop = &context.lease.stop;
         if self.guard.is_own(url) {
             let save = |response| self.guard.save(response, MAX_PICTURE_BYTES, out);
@@ -111,7 +114,7 @@ impl OpenAi {
         }
         let scratch = context.scratch()?;
         let fetched = match context.tools.fetcher.fetch(url, scratch.path(), stop).await {
-            Err(_) if stop.reason().is_some() => return Err(Ended::Stopped),
+            Err(_) if stop.reason().is_some() => return Err(HandlerError::Stopped),
             Err(error) if error.class == ErrorClass::Caller => {
                 let what = format!("names a picture that can't be had: {}", error.detail);
                 return Err((*self.guard.bad_answer(&what).error).into());

@@ -12,8 +12,12 @@ use common::{
     kinds::made::{Made, Usage, rounded},
 };
 
-use super::{Metrics, Prices, ServiceConfig, guard::Guard};
-use crate::kinds::Context;
+use super::{
+    config::{Prices, Service as ServiceConfig},
+    guard::Guard,
+    metrics::Metrics,
+};
+use crate::context::Context;
 
 /// A service that speaks it.
 pub(super) struct OpenAi {

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::{OpenAi, idempotency_key};
 use crate::{
-    kinds::{Context, Ended},
+    context::{Context, HandlerError},
     providers::{
-        Speaker, Voiced,
         guard::{Failure, Guard},
+        port::{Speaker, Voiced},
     },
 };
 
@@ -27,7 +27,12 @@ impl Speaker for OpenAi {
         self.guard.name()
     }
 
-    async fn speak(&self, context: &Context, speech: &Speech, out: &Path) -> Result<Voiced, Ended> {
+    async fn speak(
+        &self,
+        context: &Context,
+        speech: &Speech,
+        out: &Path,
+    ) -> Result<Voiced, HandlerError> {
         let body = json!({
             "model": self.config.speech_model,
             "input": speech.text,

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::{OpenAi, completion::Completion, idempotency_key};
 use crate::{
-    kinds::{Context, Ended},
+    context::{Context, HandlerError},
     providers::{
-        Question, Writer, Written,
         guard::{Failure, Guard},
+        port::{Question, Writer, Written},
         sse::Events,
     },
 };
@@ -38,7 +38,7 @@ impl Writer for OpenAi {
         context: &Context,
         question: &Question,
         call: &str,
-    ) -> Result<Written, Ended> {
+    ) -> Result<Written, HandlerError> {
         let body = self.body(question);
         let key = idempotency_key(context, call);
         let request = || self.guard.post("/chat/completions", &key).json(&body);
@@ -133,7 +133,7 @@ impl OpenAi {
             }
             context
                 .reporter
-                .tell((completion.text.len() as f64 / USUAL_CHARACTERS).min(0.95), "writing");
+                .report((completion.text.len() as f64 / USUAL_CHARACTERS).min(0.95), "writing");
         }
         match events.rest() {
             Some(data) if data == DONE => return completion.outcome(&self.guard),

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::{OpenAi, idempotency_key};
 use crate::{
-    kinds::{Context, Ended},
-    providers::{Heard, Listener, estimated},
+    context::{Context, HandlerError},
+    providers::port::{Heard, Listener, estimated},
 };
 
 /// What the protocol's own service takes is 25 MB; others take more.
@@ -40,7 +40,7 @@ impl Listener for OpenAi {
         context: &Context,
         sound: &Path,
         language: Option<&str>,
-    ) -> Result<Heard, Ended> {
+    ) -> Result<Heard, HandlerError> {
         let sound = read_sound(sound).await?;
         let boundary = format!("spool{}", uuid::Uuid::new_v4().simple());
         let mut fields = vec![
@@ -67,7 +67,7 @@ impl Listener for OpenAi {
             .await?;
         let bad = |what| {
             let detail = format!("the answer of provider `{}` {what}", self.guard.name());
-            JobError::permanent(crate::providers::BAD_ANSWER, detail)
+            JobError::permanent(crate::providers::port::BAD_ANSWER, detail)
         };
         let (mut words, notice) = match of_segments(&body) {
             Some(words) => (words, Some(SEGMENTS.to_owned())),
@@ -146,7 +146,7 @@ fn words(body: &Value) -> Result<Vec<Word>, String> {
     let word = |value: &&Value| {
         // A word is one line: one of several would write lines of its own into a file of subtitles.
         let text = value["word"].as_str().or_else(|| value["text"].as_str())?;
-        let text = crate::kinds::clean(text).replace('\n', " ");
+        let text = crate::context::clean(text).replace('\n', " ");
         let start_ms = time(&value["start"], before)?;
         let end_ms = time(&value["end"], start_ms)?.max(start_ms);
         before = end_ms;
@@ -185,7 +185,7 @@ fn of_segments(body: &Value) -> Option<Vec<Word>> {
     }
     let mut words = Vec::new();
     for segment in segments {
-        let text = crate::kinds::clean(segment["text"].as_str()?);
+        let text = crate::context::clean(segment["text"].as_str()?);
         let (start, end) = (millis(&segment["start"])?, millis(&segment["end"])?);
         let shared = estimated(&text, end.saturating_sub(start)).into_iter().map(|word| Word {
             word: word.word.chars().take(200).collect(),

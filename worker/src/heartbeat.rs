@@ -15,22 +15,22 @@ use tokio::sync::{Notify, watch};
 
 use crate::leases::Leases;
 
-/// The beating thread. It ends when [`Heart::stop`] is called, after a last heartbeat that says the worker is leaving.
-pub struct Heart {
-    orders: watch::Sender<Orders>,
+/// The beating thread. It ends when [`HeartbeatThread::stop`] is called, after a last heartbeat that says the worker is leaving.
+pub struct HeartbeatThread {
+    orders: watch::Sender<Order>,
     now: Arc<Notify>,
     first: watch::Receiver<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Orders {
-    Heartbeat,
+enum Order {
+    Continue,
     Drain,
     Stop,
 }
 
-impl Heart {
+impl HeartbeatThread {
     /// Starts to heartbeat, so often.
     pub fn start(
         store: Arc<dyn Store>,
@@ -38,27 +38,27 @@ impl Heart {
         leases: Arc<Leases>,
         every: Duration,
     ) -> std::io::Result<Self> {
-        let (orders, heard) = watch::channel(Orders::Heartbeat);
-        let (beaten, first) = watch::channel(false);
+        let (orders, received) = watch::channel(Order::Continue);
+        let (sent, first) = watch::channel(false);
         let now = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let ear = Ear { orders: heard, now: now.clone(), first: beaten };
-        let thread = std::thread::Builder::new().name("heart".into()).spawn(move || {
-            runtime.block_on(heartbeat_until_stopped(store, registration, leases, every, ear))
+        let signals = Signals { orders: received, now: now.clone(), first: sent };
+        let thread = std::thread::Builder::new().name("heartbeat".into()).spawn(move || {
+            runtime.block_on(heartbeat_until_stopped(store, registration, leases, every, signals))
         })?;
         Ok(Self { orders, now, first, thread: Some(thread) })
     }
 
     /// Waits until the store has heard the first heartbeat: until then no dispatcher counts this worker's slots.
-    pub async fn first_heartbeat(&self) {
+    pub async fn first(&self) {
         let mut first = self.first.clone();
         // The sender lives as long as the thread.
-        let _ = first.wait_for(|beaten| *beaten).await;
+        let _ = first.wait_for(|sent| *sent).await;
     }
 
     /// Tells the store, now and with every heartbeat from now on, that this worker takes nothing new.
     pub fn drain(&self) {
-        self.orders.send_replace(Orders::Drain);
+        self.orders.send_replace(Order::Drain);
         self.now.notify_one();
     }
 
@@ -68,7 +68,7 @@ impl Heart {
     }
 
     fn end(&mut self) {
-        self.orders.send_replace(Orders::Stop);
+        self.orders.send_replace(Order::Stop);
         self.now.notify_one();
         if let Some(thread) = self.thread.take() {
             // A panic there has been logged by the panic hook; there is nothing to add.
@@ -77,15 +77,15 @@ impl Heart {
     }
 }
 
-impl Drop for Heart {
+impl Drop for HeartbeatThread {
     fn drop(&mut self) {
         self.end();
     }
 }
 
 /// What the thread listens to, and where it says that it was heard.
-struct Ear {
-    orders: watch::Receiver<Orders>,
+struct Signals {
+    orders: watch::Receiver<Order>,
     now: Arc<Notify>,
     first: watch::Sender<bool>,
 }
@@ -95,25 +95,25 @@ async fn heartbeat_until_stopped(
     mut registration: WorkerRegistration,
     leases: Arc<Leases>,
     every: Duration,
-    ear: Ear,
+    signals: Signals,
 ) {
     loop {
-        let order = *ear.orders.borrow();
-        registration.draining = order != Orders::Heartbeat;
+        let order = *signals.orders.borrow();
+        registration.draining = order != Order::Continue;
         let began = Instant::now();
         let pause = match heartbeat(&*store, &registration, &leases).await {
             true => {
-                ear.first.send_replace(true);
+                signals.first.send_replace(true);
                 every.saturating_sub(began.elapsed())
             }
             false => Duration::from_millis(500),
         };
-        if order == Orders::Stop {
+        if order == Order::Stop {
             return;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = ear.now.notified() => {}
+            () = signals.now.notified() => {}
         }
     }
 }

@@ -11,8 +11,8 @@ use common::kinds::{
     tongue,
 };
 
-use super::{OFFLINE, Question, Writer, Written};
-use crate::kinds::{Context, Ended};
+use super::port::{OFFLINE, Question, Writer, Written};
+use crate::context::{Context, HandlerError};
 
 /// What every result of it says.
 const NOTICE: &str = "No model was asked: this is an outline made from the input and templates.";
@@ -26,7 +26,12 @@ impl Writer for Outline {
         OFFLINE
     }
 
-    async fn write(&self, _: &Context, question: &Question, _: &str) -> Result<Written, Ended> {
+    async fn write(
+        &self,
+        _: &Context,
+        question: &Question,
+        _: &str,
+    ) -> Result<Written, HandlerError> {
         let made = Made {
             provider: OFFLINE.to_owned(),
             notice: Some(NOTICE.to_owned()),

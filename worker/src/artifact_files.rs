@@ -1,4 +1,5 @@
-//! Work in a caged child: bring the files it reads, run it, keep the files it makes, and read its ending as an outcome.
+//! Artifacts as files of an attempt: fetched into its scratch folder, checked against their hashes,
+//! and stored.
 
 use std::{
     fs::File,
@@ -6,45 +7,16 @@ use std::{
 };
 
 use common::{
-    error::{ErrorClass, JobError, code},
+    error::{JobError, code},
     id::Digest,
     outcome::ArtifactRef,
 };
 use composition::plan::SourceHash;
-use media::{
-    cage::{Bounds, Ended as ChildEnded, Ending, Scratch},
-    child::{ChildJob, Files, Output},
-};
+use media::{cage::Scratch, child::Files};
 
-use super::{Context, Ended};
-use crate::fetch::unavailable;
+use crate::{context::Context, fetch::unavailable};
 
 impl Context {
-    /// Runs `job` in a child and tells its progress as `stage`.
-    pub(crate) async fn child(
-        &self,
-        job: &ChildJob,
-        scratch: &Scratch,
-        stage: &str,
-    ) -> Result<Output, Ended> {
-        let bounds = Bounds::of(job).within(self.claimed.timeout);
-        let tell = |progress: media::child::Progress| {
-            if progress.total > 0 {
-                self.reporter.tell(progress.done as f64 / progress.total as f64, stage);
-            }
-        };
-        let ended =
-            self.tools.cage.run(job, scratch.path(), bounds, self.lease.stop.token(), tell).await;
-        match ended.ending {
-            Ending::Done(output) => Ok(*output),
-            Ending::Cancelled => Err(Ended::Stopped),
-            _ => {
-                let error = failure(ended);
-                Err(self.damaged(read_by(job)).await.unwrap_or(error).into())
-            }
-        }
-    }
-
     /// Brings artifacts into the scratch folder, each under its hash.
     pub(crate) async fn bring(
         &self,
@@ -127,36 +99,4 @@ fn is_whole(path: &Path, hash: &Digest) -> bool {
     let mut hasher = blake3::Hasher::new();
     let read = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
     read.is_ok() && hasher.finalize().as_bytes() == &hash.0
-}
-
-/// The artifacts that a job reads under their own hashes.
-fn read_by(job: &ChildJob) -> Vec<(Digest, PathBuf)> {
-    let one = |(hash, path): (&SourceHash, &PathBuf)| Some((hash.0.parse().ok()?, path.clone()));
-    match job {
-        ChildJob::Segment { files, .. }
-        | ChildJob::Still { files, .. }
-        | ChildJob::Sound { files, .. } => files.iter().filter_map(one).collect(),
-        ChildJob::Probe { source, hash } => one((hash, source)).into_iter().collect(),
-        ChildJob::Assemble { .. } | ChildJob::Speech { .. } | ChildJob::Echo(_) => Vec::new(),
-    }
-}
-
-/// A child's bad ending as an error: a closed set on both sides.
-fn failure(ended: ChildEnded) -> JobError {
-    let (code, class) = match &ended.ending {
-        Ending::BadInput(_) => (code::BAD_SOURCE, ErrorClass::Caller),
-        Ending::Unsupported(_) => ("unsupported", ErrorClass::Caller),
-        Ending::OutOfSpace(_) => (code::OUT_OF_SPACE, ErrorClass::Transient),
-        Ending::OutOfMemory(_) => (code::OUT_OF_MEMORY, ErrorClass::Permanent),
-        Ending::Timeout(_) | Ending::Stalled(_) => (code::TIMEOUT, ErrorClass::Transient),
-        Ending::Killed => (code::CRASHED, ErrorClass::Transient),
-        Ending::Crashed { .. } => (code::CRASHED, ErrorClass::Bug),
-        Ending::Fault(_) | Ending::Done(_) | Ending::Cancelled => (code::INTERNAL, ErrorClass::Bug),
-    };
-    JobError::new(code, class, ended.ending.sentence()).with_log(ended.log)
-}
-
-/// A child that answers to another question than was asked.
-pub(crate) fn wrong_answer(job: &str) -> JobError {
-    JobError::bug(code::INTERNAL, format!("the {job} child gave another job's answer"))
 }

@@ -9,8 +9,12 @@ use common::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Context, Ended, clean, json};
-use crate::providers::{BAD_ANSWER, Prompt, Question, Written};
+use super::{
+    Providers,
+    port::{BAD_ANSWER, Question, Written},
+    prompts::Prompt,
+};
+use crate::context::{Context, HandlerError, clean, json};
 
 /// How much of an answer that can't be used is shown in an error, in characters.
 const SHOWN: usize = 1_500;
@@ -18,7 +22,7 @@ const SHOWN: usize = 1_500;
 const FAULTS: usize = 5;
 
 /// What is asked, besides the caller's data.
-pub(super) struct Asked<'a, A> {
+pub(crate) struct Request<'a, A> {
     /// The prompt.
     pub prompt: Prompt,
     /// The language, where the prompt names one.
@@ -38,11 +42,12 @@ pub(super) struct Asked<'a, A> {
 }
 
 /// Asks, at most twice, unless a good answer is remembered.
-pub(super) async fn ask<A: Serialize + DeserializeOwned + Sync>(
+pub(crate) async fn ask<A: Serialize + DeserializeOwned + Sync>(
     context: &Context,
-    asked: Asked<'_, A>,
-) -> Result<(A, Made), Ended> {
-    context.reporter.tell(0.0, "writing");
+    providers: &Providers,
+    asked: Request<'_, A>,
+) -> Result<(A, Made), HandlerError> {
+    context.reporter.report(0.0, "writing");
     let question = Question {
         outline: json(&asked.outline)?,
         system: asked.prompt.text(asked.language),
@@ -53,9 +58,9 @@ pub(super) async fn ask<A: Serialize + DeserializeOwned + Sync>(
         before: None,
     };
     let check = asked.check;
-    let asking = ask_anew(context, asked.provider, question.clone(), check);
+    let asking = ask_with_one_retry(context, providers, asked.provider, question.clone(), check);
     let Written { text, made } =
-        context.tools.providers.remembered(context, asked.provider, &question, asking).await?;
+        providers.remembered(context, asked.provider, &question, asking).await?;
     let unread = |fault| {
         JobError::bug(code::INTERNAL, format!("an answer that was good can't be read: {fault}"))
     };
@@ -63,13 +68,14 @@ pub(super) async fn ask<A: Serialize + DeserializeOwned + Sync>(
 }
 
 /// Asks, and once more with the fault if the answer has one. Answers with what can be read.
-async fn ask_anew<A: DeserializeOwned>(
+async fn ask_with_one_retry<A: DeserializeOwned>(
     context: &Context,
+    providers: &Providers,
     provider: Option<&str>,
     mut question: Question,
     check: &(dyn Fn(&A) -> Vec<Fault> + Sync),
-) -> Result<Written, Ended> {
-    let first = context.tools.providers.write(context, provider, &question, "1").await?;
+) -> Result<Written, HandlerError> {
+    let first = providers.write(context, provider, &question, "1").await?;
     let fault = match read(&first.text, check) {
         Ok(_) => return Ok(first),
         Err(fault) => fault,
@@ -80,7 +86,7 @@ async fn ask_anew<A: DeserializeOwned>(
     question.before = Some((shown(&first.text), again));
     // Whoever gave the bad answer is asked again, and nobody else.
     let provider = Some(first.made.provider.as_str());
-    let second = context.tools.providers.write(context, provider, &question, "2").await?;
+    let second = providers.write(context, provider, &question, "2").await?;
     match read(&second.text, check) {
         Ok(_) => {
             let usage = first.made.usage.plus(&second.made.usage);

@@ -1,0 +1,156 @@
+//! All that a kind or a provider may use while it runs a task, and what it returns.
+//!
+//! A kind returns an output or an error. It cannot settle its task.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use backing::cache::{Cache, Item, Unmade};
+use bytes::Bytes;
+use common::{
+    error::{JobError, code},
+    outcome::ArtifactRef,
+    port::artifacts::Artifacts,
+    store::{Claimed, Store},
+};
+use media::cage::{Cage, Scratch};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{fetch::Fetcher, leases::Lease, progress::Reporter};
+
+/// The parts of the worker that all attempts share.
+pub(crate) struct Tools {
+    pub store: Arc<dyn Store>,
+    pub artifacts: Arc<dyn Artifacts>,
+    pub cache: Cache,
+    pub fetcher: Fetcher,
+    pub sandbox: Cage,
+    /// Attempts make their scratch folders below this one.
+    pub scratch: PathBuf,
+}
+
+/// The task that runs, and the tools to run it with.
+pub(crate) struct Context {
+    pub claimed: Claimed,
+    pub tools: Arc<Tools>,
+    pub lease: Arc<Lease>,
+    pub reporter: Arc<Reporter>,
+}
+
+/// The result of a handler that succeeded.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HandlerOutput {
+    /// The task's output.
+    pub output: Value,
+    /// Stored files that are kept as long as the output.
+    pub artifacts: Vec<ArtifactRef>,
+}
+
+/// The reason for which a handler has no output.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum HandlerError {
+    Failed(JobError),
+    /// The handler was asked to stop, and did.
+    Stopped,
+}
+
+impl From<JobError> for HandlerError {
+    fn from(error: JobError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Unmade> for HandlerError {
+    fn from(unmade: Unmade) -> Self {
+        match unmade {
+            Unmade::Failed(error) => Self::Failed(error),
+            Unmade::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<HandlerError> for Unmade {
+    fn from(error: HandlerError) -> Self {
+        match error {
+            HandlerError::Failed(error) => Self::Failed(error),
+            HandlerError::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl Context {
+    /// The task's input as a type. It was checked when it was planned, so a mismatch is a bug or a newer producer's.
+    pub(crate) fn input<T: DeserializeOwned>(&self) -> Result<T, JobError> {
+        typed(&self.claimed.input, "input")
+    }
+
+    /// The output of the need at `index`, as a type. A need behind a `proceed` edge may have failed instead: then its error.
+    pub(crate) fn need<T: DeserializeOwned>(&self, index: usize) -> Result<T, JobError> {
+        match self.claimed.needs.get(index) {
+            Some(need) => typed(need.result.as_ref().map_err(Clone::clone)?, &need.name),
+            None => Err(JobError::bug(code::INTERNAL, format!("the task has no need {index}"))),
+        }
+    }
+
+    /// A value of the cache, or what `making` comes to. Who waits for another's making stops when asked to; who makes stops in its own way.
+    pub(crate) async fn cached(
+        &self,
+        item: &Item,
+        making: impl Future<Output = Result<backing::cache::Made, Unmade>> + Send,
+    ) -> Result<Bytes, HandlerError> {
+        let begun = AtomicBool::new(false);
+        let making = async {
+            begun.store(true, Relaxed);
+            making.await
+        };
+        let getting = self.tools.cache.get_or_make(item, making);
+        tokio::pin!(getting);
+        tokio::select! {
+            value = &mut getting => return Ok(value?),
+            () = self.lease.stop.asked() => {}
+        }
+        if begun.load(Relaxed) { Ok(getting.await?) } else { Err(HandlerError::Stopped) }
+    }
+
+    /// A folder of this attempt's own; gone when dropped.
+    pub(crate) fn scratch(&self) -> Result<Scratch, JobError> {
+        Scratch::create(&self.tools.scratch).map_err(|error| {
+            let root = self.tools.scratch.display();
+            JobError::transient(
+                code::OUT_OF_SPACE,
+                format!("no scratch folder can be made below {root}: {error}"),
+            )
+        })
+    }
+}
+
+pub(crate) fn typed<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T, JobError> {
+    T::deserialize(value).map_err(|error| {
+        JobError::bug(code::INTERNAL, format!("the {what} is not what this worker reads: {error}"))
+    })
+}
+
+/// An output as JSON.
+pub(crate) fn json(output: &impl serde::Serialize) -> Result<Value, JobError> {
+    serde_json::to_value(output)
+        .map_err(|error| JobError::bug(code::INTERNAL, format!("the output is not JSON: {error}")))
+}
+
+/// A text from outside without what is not writing: control characters (a line's end stays, a tab is a space) and those that turn the
+/// direction of what follows.
+pub(crate) fn clean(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let spaced = text.chars().map(|c| if c == '\t' { ' ' } else { c });
+    spaced.filter(|c| *c == '\n' || !(c.is_control() || turns(*c))).collect()
+}
+
+/// The error of a scratch folder that cannot be read.
+pub(crate) fn unread(error: &std::io::Error) -> JobError {
+    JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
+}

@@ -1,0 +1,54 @@
+//! Facts of artifacts: what a file is, as a media process probes it.
+
+use backing::cache::{Item, Made, Namespace, Unmade};
+use common::{
+    error::{JobError, code},
+    id::Digest,
+};
+use composition::plan::{ENGINE_VERSION, Facts, SourceHash};
+use media::{
+    cage::Scratch,
+    child::{ChildJob, Output},
+};
+
+use crate::{
+    context::{Context, HandlerError},
+    media_process::wrong_answer,
+};
+
+impl Context {
+    /// What the artifact is: as the cache has it, else as a child probes it, once for all who want it now.
+    pub(crate) async fn facts(
+        &self,
+        hash: &Digest,
+        scratch: &Scratch,
+    ) -> Result<Facts, HandlerError> {
+        let item = Item::new(Namespace::Metadata, [ENGINE_VERSION.to_string().as_bytes(), &hash.0]);
+        let probing = async {
+            let facts = self.probe(hash, scratch).await.map_err(Unmade::from)?;
+            let json =
+                serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unkept(&error)))?;
+            Ok(Made::new(json))
+        };
+        let kept = self.cached(&item, probing).await?;
+        match serde_json::from_slice(&kept) {
+            Ok(facts) => Ok(facts),
+            // Another version wrote it.
+            Err(_) => self.probe(hash, scratch).await,
+        }
+    }
+
+    async fn probe(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, HandlerError> {
+        let path = scratch.path().join(hash.to_string());
+        self.bring_to(hash, &path).await?;
+        let job = ChildJob::Probe { source: path, hash: SourceHash(hash.to_string()) };
+        match self.run_media(&job, scratch, "probing").await? {
+            Output::Probe(facts) => Ok(*facts),
+            _ => Err(wrong_answer("probe").into()),
+        }
+    }
+}
+
+fn unkept(error: &serde_json::Error) -> JobError {
+    JobError::bug(code::INTERNAL, format!("the facts of a file can't be kept: {error}"))
+}
