@@ -1,8 +1,8 @@
 //! A composition that is known to make sense: what the caller meant, defaults in place, references checked.
 
 use crate::plan::{Canvas, Ducking, Format, Loudness, Poster, Ratio, Recipe};
-use crate::written::{Asset, Clip as WrittenClip, Soundtrack};
-use common::kinds::speech::Speech;
+use crate::syntax::{Asset, Clip as WrittenClip, Soundtrack};
+use common::kinds::speech::SpeechInput;
 
 /// A video, as it was meant. Made by [`crate::parse`]; what is left to know is how long and how large its sources are.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ impl Composition {
     pub fn still(&self, seconds: Ratio, format: Format) -> Composition {
         let format =
             if matches!(format, Format::Jpg | Format::Webp) { format } else { Format::Png };
-        let recipe = crate::meaning::output::picture_recipe(
+        let recipe = crate::resolve::output::picture_recipe(
             format,
             self.output.recipe,
             self.canvas.background,
@@ -60,7 +60,7 @@ pub(crate) struct Clip {
     /// What was written.
     pub written: WrittenClip,
     /// What it says, where it speaks.
-    pub speech: Option<Speech>,
+    pub speech: Option<SpeechInput>,
 }
 
 impl Clip {

@@ -1,7 +1,7 @@
 //! The JSON Schema of a composition, from the declarations that read it.
 
 use crate::document::{Definitions, Form};
-use crate::written::Edit;
+use crate::syntax::Edit;
 use serde_json::{Value, json};
 
 /// The JSON Schema (draft 2020-12), with a description for each field. It says what a form may hold; rules between fields

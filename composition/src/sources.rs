@@ -2,10 +2,10 @@
 
 use crate::composition::{Clip, Composition};
 use crate::document::Src;
-use crate::meaning::src_of;
-use crate::written::{Asset, FilterForm, FilterObject};
+use crate::resolve::src_of;
+use crate::syntax::{Asset, FilterForm, FilterObject};
 pub use common::kinds::source::TakenFor;
-use common::kinds::speech::Speech;
+use common::kinds::speech::SpeechInput;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ impl Slot {
     }
 
     /// The slot of what is said.
-    pub fn of_speech(speech: &Speech) -> Slot {
+    pub fn of_speech(speech: &SpeechInput) -> Slot {
         Slot(common::key::input_key("speech", 1, &json!(speech)).to_string())
     }
 }
@@ -49,7 +49,7 @@ pub enum Origin {
         taken_for: TakenFor,
     },
     /// By speaking.
-    Speak(Speech),
+    Speak(SpeechInput),
 }
 
 /// The distinct sources of a composition, in the order they are first asked for.

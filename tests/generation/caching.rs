@@ -44,7 +44,7 @@ fn an_answer_without_its_memo_is_not_paid_for_again_until_it_is_cleared() {
     );
     assert!(dev.metric("spool_cache_hits_total{level=\"l1\",namespace=\"text\"}") >= Some(1.0));
     let report = dev.api.get("/v1/admin/cache").body;
-    assert_eq!(report["namespaces"][0]["made"], json!(1), "{report}");
+    assert_eq!(report["namespaces"][0]["provenance"], json!(1), "{report}");
 
     let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let cleared = http
@@ -106,16 +106,16 @@ fn the_output_of_a_fallback_is_not_memoised() {
     for (index, (kind, field)) in asks.into_iter().enumerate() {
         let fault = if kind == "script" { "once-429" } else { "once-500" };
         let input = json!({ field: format!("fault:{fault} zebras {index}") });
-        let made = |job: &Value| (job["result"]["made"].clone(), job["attempts"].clone());
+        let made = |job: &Value| (job["result"]["provenance"].clone(), job["attempts"].clone());
         let (stand_in, _) = made(&dev.once(kind, input.clone()));
-        assert_eq!(stand_in["insteadOf"], json!(["openai"]), "{kind}: {stand_in}");
+        assert_eq!(stand_in["fallbackFor"], json!(["openai"]), "{kind}: {stand_in}");
         assert!(
             stand_in["provider"] != "openai" && stand_in["model"].is_null(),
             "{kind}: {stand_in}"
         );
         let (real, _) = made(&dev.once(kind, input.clone()));
         assert_eq!(
-            (&real["provider"], &real["insteadOf"]),
+            (&real["provider"], &real["fallbackFor"]),
             (&json!("openai"), &Value::Null),
             "{kind}: {real}"
         );
@@ -170,7 +170,7 @@ fn a_source_is_revalidated_only_when_it_is_no_longer_fresh() {
     let report = dev.api.get("/v1/admin/cache").body;
     let made = |name: &str| {
         let all = report["namespaces"].as_array().unwrap();
-        all.iter().find(|one| one["namespace"] == name).unwrap()["made"].as_u64()
+        all.iter().find(|one| one["namespace"] == name).unwrap()["provenance"].as_u64()
     };
     assert_eq!((made("metadata"), made("outside")), (Some(1), Some(7)));
 }

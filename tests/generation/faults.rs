@@ -180,10 +180,10 @@ fn a_failing_provider_is_skipped_and_the_next_of_the_chain_is_called() {
     let config = format!("[providers]\ntext = [\"openai\", \"offline\"]\n\n{services}");
     let dev = DevServer::start(data.path(), &config, &[]);
     let first = dev.once("hook", json!({"topic": "fault:always-500 first"}));
-    assert_eq!(first["result"]["made"]["provider"], "offline", "{first}");
+    assert_eq!(first["result"]["provenance"]["provider"], "offline", "{first}");
     assert_eq!(dev.metric("spool_provider_breaker{provider=\"openai\"}"), Some(2.0));
     let second = dev.once("hook", json!({"topic": "zebras"}));
-    assert_eq!(second["result"]["made"]["provider"], "offline", "{second}");
+    assert_eq!(second["result"]["provenance"]["provider"], "offline", "{second}");
     assert_eq!(server.calls("zebras").len(), 0, "an open breaker lets nothing through");
 }
 

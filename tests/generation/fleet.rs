@@ -119,7 +119,7 @@ fn every_kind_of_generation_works_on_a_fleet_and_a_video_is_cached() {
     };
     let (script, _) = run("script", json!({"topic": "Tides"}));
     assert_eq!(
-        (&script["made"]["provider"], &script["scenes"][0]["text"]),
+        (&script["provenance"]["provider"], &script["scenes"][0]["text"]),
         (&json!("openai"), &json!("Of Tides."))
     );
     let (speech, _) = run("speech", json!({"text": "Hello from a fleet."}));

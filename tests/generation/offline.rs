@@ -43,7 +43,7 @@ fn a_topic_becomes_a_video_that_is_cached_as_a_whole() {
         assert!(result.get(member).is_some_and(|value| !value.is_null()), "{member}: {result}");
     }
     assert!(
-        result["script"]["made"]["notice"].as_str().unwrap().contains("No model was asked"),
+        result["script"]["provenance"]["notice"].as_str().unwrap().contains("No model was asked"),
         "{result}"
     );
     assert_eq!((&result["width"], &result["height"]), (&json!(288), &json!(288)));

@@ -15,7 +15,7 @@ use crate::{
 fn usage_and_cost_are_in_the_result_and_words_come_from_the_recording() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     let dev = DevServer::start(data.path(), &guarded(&server, ""), &[]);
-    let made = dev.once("hook", json!({"topic": "Tides"}))["result"]["made"].clone();
+    let made = dev.once("hook", json!({"topic": "Tides"}))["result"]["provenance"].clone();
     assert_eq!(
         (&made["provider"], &made["model"], &made["prompt"]),
         (&json!("openai"), &json!("gpt-4o-mini"), &json!("hook@1"))

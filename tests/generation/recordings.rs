@@ -23,7 +23,7 @@ fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
     assert_eq!(srt["text"], "1\n00:00:00,100 --> 00:00:09,000\nHello there.\n", "{srt}");
     assert_eq!(srt["words"][0], json!({"word": "Hello", "startMs": 100, "endMs": 600}));
     assert_eq!(
-        (&srt["made"]["provider"], &srt["made"]["usage"]["soundMs"]),
+        (&srt["provenance"]["provider"], &srt["provenance"]["usage"]["soundMs"]),
         (&json!("openai"), &json!(1_500))
     );
     assert!(

@@ -7,11 +7,11 @@ use common::{
     error::{JobError, code},
     id::WorkerId,
     kind::Catalog,
-    kinds::made::stood_in,
     limits::{EXCLUSIVE_AFTER, MAX_OUTPUT_BYTES},
     outcome::{ArtifactRef, Outcome, Settlement, Verdict, judge},
     plan::{self, Parent},
     port::view_cache::ViewCache,
+    provenance::is_fallback,
     retry::RetryPolicy,
     store::{Claimed, Settled, Store},
     trace::TraceParent,
@@ -248,7 +248,7 @@ fn succeed(
     });
     match grown {
         Ok(grown) => {
-            let (hash, memo) = (common::key::output_hash(&output), !stood_in(&output));
+            let (hash, memo) = (common::key::output_hash(&output), !is_fallback(&output));
             Verdict::Succeeded { output, hash, artifacts, grown, memo }
         }
         Err(error) => Verdict::Failed(error),

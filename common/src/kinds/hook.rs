@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{checks::Checks, generated, made::Made, read, script::MAX_TOPIC, usual, whole};
+use super::{checks::Checks, generated, read, script::MAX_TOPIC, whole};
 use crate::{
+    defaults,
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::Draft,
+    provenance::Provenance,
 };
 
 /// The stored name.
@@ -24,7 +26,7 @@ const MAX_HOOK: usize = 300;
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ask {
+pub struct HookInput {
     /// What the video is about, or its script.
     pub topic: String,
     /// How many, 1 to 20.
@@ -34,7 +36,7 @@ pub struct Ask {
     #[serde(default)]
     pub style: String,
     /// The language, as a BCP 47 tag.
-    #[serde(default = "usual::language")]
+    #[serde(default = "defaults::language")]
     pub language: String,
     /// One provider of the configuration, instead of the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,7 +53,7 @@ fn default_count() -> u32 {
 /// What a model answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Answer {
+pub struct HookReply {
     /// The hooks, best first.
     pub hooks: Vec<String>,
 }
@@ -63,23 +65,23 @@ pub struct Hooks {
     /// The hooks, best first.
     pub hooks: Vec<String>,
     /// Who wrote them.
-    pub made: Made,
+    pub provenance: Provenance,
 }
 
 /// Reads an input, with all its faults.
-pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
-    let ask: Ask = read(input)?;
+pub fn parse(input: &Value) -> Result<HookInput, Vec<Fault>> {
+    let request: HookInput = read(input)?;
     let mut checks = Checks::default();
-    checks.text("/topic", &ask.topic, MAX_TOPIC);
-    checks.within("/count", ask.count, 1, MAX_HOOKS);
-    checks.style(&ask.style);
-    checks.language(&ask.language);
-    checks.provider(ask.provider.as_ref());
-    checks.of(ask)
+    checks.text("/topic", &request.topic, MAX_TOPIC);
+    checks.within("/count", request.count, 1, MAX_HOOKS);
+    checks.style(&request.style);
+    checks.language(&request.language);
+    checks.provider(request.provider.as_ref());
+    checks.of(request)
 }
 
 /// What is wrong with an answer.
-pub fn check(answer: &Answer) -> Vec<Fault> {
+pub fn check(answer: &HookReply) -> Vec<Fault> {
     let mut checks = Checks::default();
     if answer.hooks.is_empty() || answer.hooks.len() > MAX_HOOKS as usize {
         checks.fault(

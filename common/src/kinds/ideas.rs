@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     checks::Checks,
-    generated,
-    made::Made,
-    read,
+    generated, read,
     script::{MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES},
     whole,
 };
@@ -15,6 +13,7 @@ use crate::{
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::Draft,
+    provenance::Provenance,
 };
 
 /// The stored name.
@@ -26,7 +25,7 @@ pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ask {
+pub struct IdeasInput {
     /// What each scene says, in order.
     pub scenes: Vec<String>,
     /// How it is to look, in words.
@@ -53,7 +52,7 @@ pub struct Idea {
 /// What a model answers: an idea for each scene, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Answer {
+pub struct IdeasReply {
     /// One for each scene.
     pub ideas: Vec<Idea>,
 }
@@ -65,26 +64,29 @@ pub struct Ideas {
     /// One for each scene.
     pub ideas: Vec<Idea>,
     /// Who had them.
-    pub made: Made,
+    pub provenance: Provenance,
 }
 
 /// Reads an input, with all its faults.
-pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
-    let ask: Ask = read(input)?;
+pub fn parse(input: &Value) -> Result<IdeasInput, Vec<Fault>> {
+    let request: IdeasInput = read(input)?;
     let mut checks = Checks::default();
-    if ask.scenes.is_empty() || ask.scenes.len() > MAX_SCENES {
-        checks.fault("/scenes", format!("has {} scenes: give 1 to {MAX_SCENES}", ask.scenes.len()));
+    if request.scenes.is_empty() || request.scenes.len() > MAX_SCENES {
+        checks.fault(
+            "/scenes",
+            format!("has {} scenes: give 1 to {MAX_SCENES}", request.scenes.len()),
+        );
     }
-    for (index, text) in ask.scenes.iter().enumerate() {
+    for (index, text) in request.scenes.iter().enumerate() {
         checks.text(format!("/scenes/{index}"), text, MAX_SCENE_TEXT);
     }
-    checks.style(&ask.style);
-    checks.provider(ask.provider.as_ref());
-    checks.of(ask)
+    checks.style(&request.style);
+    checks.provider(request.provider.as_ref());
+    checks.of(request)
 }
 
 /// What is wrong with an answer to a question about `scenes` scenes.
-pub fn check(answer: &Answer, scenes: usize) -> Vec<Fault> {
+pub fn check(answer: &IdeasReply, scenes: usize) -> Vec<Fault> {
     let mut checks = Checks::default();
     if answer.ideas.len() != scenes {
         checks.fault(
@@ -135,8 +137,8 @@ mod tests {
     #[test]
     fn an_answer_needs_an_idea_for_each_scene() {
         let idea = |picture: &str| Idea { picture: picture.into(), keywords: vec!["sea".into()] };
-        assert_eq!(check(&Answer { ideas: vec![idea("waves")] }, 1), []);
-        let faults = check(&Answer { ideas: vec![idea(" ")] }, 2);
+        assert_eq!(check(&IdeasReply { ideas: vec![idea("waves")] }, 1), []);
+        let faults = check(&IdeasReply { ideas: vec![idea(" ")] }, 2);
         let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!(pointers, ["/ideas", "/ideas/0/picture"]);
     }

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{checks::Checks, generated, made::Made, read, script::MAX_PICTURE, whole};
+use super::{checks::Checks, generated, read, script::MAX_PICTURE, whole};
 use crate::{
     fault::Fault,
     id::Digest,
     kind::{KindSpec, Provider},
     plan::Draft,
+    provenance::Provenance,
 };
 
 /// The stored name.
@@ -20,7 +21,7 @@ pub const SPEC: KindSpec = generated(NAME, 1, Provider::Image, plan);
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ask {
+pub struct ImageInput {
     /// What it shows.
     pub prompt: String,
     /// How it is to look, in words.
@@ -43,7 +44,7 @@ pub struct Ask {
     pub seed: Option<u32>,
 }
 
-impl Ask {
+impl ImageInput {
     /// A picture of this, all else as it is unless said.
     pub fn of(prompt: impl Into<String>) -> Self {
         Self {
@@ -86,19 +87,19 @@ pub struct Picture {
     /// What the probe said of it: `composition::plan::Facts` as JSON.
     pub facts: Value,
     /// Who made it.
-    pub made: Made,
+    pub provenance: Provenance,
 }
 
 /// Reads an input, with all its faults.
-pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
-    let ask: Ask = read(input)?;
+pub fn parse(input: &Value) -> Result<ImageInput, Vec<Fault>> {
+    let request: ImageInput = read(input)?;
     let mut checks = Checks::default();
-    checks.text("/prompt", &ask.prompt, MAX_PICTURE);
-    checks.style(&ask.style);
-    checks.within("/width", ask.width, 64, 4_096);
-    checks.within("/height", ask.height, 64, 4_096);
-    checks.provider(ask.provider.as_ref());
-    checks.of(ask)
+    checks.text("/prompt", &request.prompt, MAX_PICTURE);
+    checks.style(&request.style);
+    checks.within("/width", request.width, 64, 4_096);
+    checks.within("/height", request.height, 64, 4_096);
+    checks.provider(request.provider.as_ref());
+    checks.of(request)
 }
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {

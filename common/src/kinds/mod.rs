@@ -17,15 +17,13 @@ pub mod echo;
 pub mod hook;
 pub mod ideas;
 pub mod image;
-pub mod made;
+
 pub mod probe;
 pub mod score;
 pub mod script;
 pub mod source;
 pub mod speech;
 pub mod subtitles;
-pub mod tongue;
-pub mod usual;
 
 pub use checks::Checks;
 

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{checks::Checks, generated, made::Made, read, whole};
+use super::{checks::Checks, generated, read, whole};
 use crate::{
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::Draft,
+    provenance::Provenance,
 };
 
 /// The stored name.
@@ -22,7 +23,7 @@ pub const MAX_SCRIPT: usize = 40_000;
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ask {
+pub struct ScoreInput {
     /// The words of the video.
     pub script: String,
     /// One provider of the configuration, instead of the usual ones.
@@ -48,7 +49,7 @@ pub struct Criterion {
 /// What a model answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Answer {
+pub struct ScoreReply {
     /// 0 to 100.
     pub score: u32,
     /// Its sides.
@@ -68,20 +69,20 @@ pub struct Score {
     /// What would help.
     pub advice: Vec<String>,
     /// Who judged.
-    pub made: Made,
+    pub provenance: Provenance,
 }
 
 /// Reads an input, with all its faults.
-pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
-    let ask: Ask = read(input)?;
+pub fn parse(input: &Value) -> Result<ScoreInput, Vec<Fault>> {
+    let request: ScoreInput = read(input)?;
     let mut checks = Checks::default();
-    checks.text("/script", &ask.script, MAX_SCRIPT);
-    checks.provider(ask.provider.as_ref());
-    checks.of(ask)
+    checks.text("/script", &request.script, MAX_SCRIPT);
+    checks.provider(request.provider.as_ref());
+    checks.of(request)
 }
 
 /// What is wrong with an answer.
-pub fn check(answer: &Answer) -> Vec<Fault> {
+pub fn check(answer: &ScoreReply) -> Vec<Fault> {
     let mut checks = Checks::default();
     checks.within("/score", answer.score, 0, 100);
     for (name, length) in [("/criteria", answer.criteria.len()), ("/advice", answer.advice.len())] {

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{checks::Checks, generated, made::Made, read, usual, whole};
+use super::{checks::Checks, generated, read, whole};
 use crate::{
+    defaults,
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::Draft,
+    provenance::Provenance,
 };
 
 /// The stored name.
@@ -30,11 +32,11 @@ pub const MAX_TITLE: usize = 160;
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ask {
+pub struct ScriptInput {
     /// What it is about.
     pub topic: String,
     /// How long the video is to be, in seconds: 5 to 600.
-    #[serde(default = "usual::duration")]
+    #[serde(default = "defaults::duration")]
     pub duration: u32,
     /// How many scenes; as many as the duration bears unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +45,7 @@ pub struct Ask {
     #[serde(default)]
     pub style: String,
     /// The language, as a BCP 47 tag.
-    #[serde(default = "usual::language")]
+    #[serde(default = "defaults::language")]
     pub language: String,
     /// One provider of the configuration, instead of the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +58,7 @@ pub struct Ask {
 /// Seconds that a scene commonly lasts.
 const SCENE_SECONDS: u32 = 6;
 
-impl Ask {
+impl ScriptInput {
     /// How many scenes there are to be.
     pub fn scene_count(&self) -> u32 {
         self.scenes.unwrap_or_else(|| (self.duration / SCENE_SECONDS).clamp(2, 24))
@@ -66,7 +68,7 @@ impl Ask {
 /// A scene: what is said, and what is seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Scene {
+pub struct ScriptScene {
     /// The words to speak.
     pub text: String,
     /// What the picture shows.
@@ -76,11 +78,11 @@ pub struct Scene {
 /// What a model answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Answer {
+pub struct ScriptReply {
     /// The title.
     pub title: String,
     /// The scenes, in order.
-    pub scenes: Vec<Scene>,
+    pub scenes: Vec<ScriptScene>,
 }
 
 /// What the kind answers.
@@ -90,28 +92,28 @@ pub struct Script {
     /// The title.
     pub title: String,
     /// The scenes, in order.
-    pub scenes: Vec<Scene>,
+    pub scenes: Vec<ScriptScene>,
     /// Who wrote it.
-    pub made: Made,
+    pub provenance: Provenance,
 }
 
 /// Reads an input, with all its faults.
-pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
-    let ask: Ask = read(input)?;
+pub fn parse(input: &Value) -> Result<ScriptInput, Vec<Fault>> {
+    let request: ScriptInput = read(input)?;
     let mut checks = Checks::default();
-    checks.text("/topic", &ask.topic, MAX_TOPIC);
-    checks.within("/duration", ask.duration, 5, 600);
-    if let Some(scenes) = ask.scenes {
+    checks.text("/topic", &request.topic, MAX_TOPIC);
+    checks.within("/duration", request.duration, 5, 600);
+    if let Some(scenes) = request.scenes {
         checks.within("/scenes", scenes, 1, MAX_SCENES as u32);
     }
-    checks.style(&ask.style);
-    checks.language(&ask.language);
-    checks.provider(ask.provider.as_ref());
-    checks.of(ask)
+    checks.style(&request.style);
+    checks.language(&request.language);
+    checks.provider(request.provider.as_ref());
+    checks.of(request)
 }
 
 /// What is wrong with an answer.
-pub fn check(answer: &Answer) -> Vec<Fault> {
+pub fn check(answer: &ScriptReply) -> Vec<Fault> {
     let mut checks = Checks::default();
     checks.text("/title", &answer.title, MAX_TITLE);
     if answer.scenes.is_empty() || answer.scenes.len() > MAX_SCENES {

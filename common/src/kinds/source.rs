@@ -30,7 +30,7 @@ pub const SPEC: KindSpec = KindSpec {
 /// Where the file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Source {
+pub struct SourceInput {
     /// An `http`, `https` or `file` URL, a path below an allowed folder, or `artifact://` and the hash of what a task made.
     pub src: String,
     /// What it is taken for.
@@ -56,7 +56,7 @@ pub enum TakenFor {
 /// What is known of it once it is here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Sourced {
+pub struct SourceOutput {
     /// The hash of its content, under which it is an artifact.
     pub artifact: Digest,
     /// Its size in bytes.
@@ -72,8 +72,8 @@ const MAX_SRC_BYTES: usize = 8 * 1024;
 pub const ARTIFACT: &str = "artifact";
 
 /// Reads `{"src": …}`, refusing what can't name a file.
-pub fn parse(input: &Value) -> Result<Source, Vec<Fault>> {
-    let source: Source = read(input)?;
+pub fn parse(input: &Value) -> Result<SourceInput, Vec<Fault>> {
+    let source: SourceInput = read(input)?;
     check_src(&source.src).map_err(|detail| vec![Fault::new("/src", detail)])?;
     Ok(source)
 }

@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{checks::unspeakable, generated, made::Made, read, tongue, usual, whole};
+use super::{checks::unspeakable, generated, read, whole};
 use crate::{
+    defaults,
     fault::Fault,
     id::Digest,
     kind::{KindSpec, Provider},
+    language,
     plan::Draft,
+    provenance::Provenance,
 };
 
 /// The stored name.
@@ -23,14 +26,14 @@ pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 /// What to say and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Speech {
+pub struct SpeechInput {
     /// The text, plain.
     pub text: String,
     /// A voice of the provider, such as `en` or `en-us` for espeak-ng; one that speaks what the text is written in unless said.
     #[serde(default)]
     pub voice: String,
     /// Words per minute, 80 to 450.
-    #[serde(default = "usual::rate")]
+    #[serde(default = "defaults::rate")]
     pub rate: u32,
     /// 0 to 99; 50 is the voice's own.
     #[serde(default = "default_pitch")]
@@ -56,7 +59,7 @@ pub struct Word {
 /// What was said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Spoken {
+pub struct SpeechOutput {
     /// The sound, as an artifact.
     pub artifact: Digest,
     /// Its length in milliseconds.
@@ -72,7 +75,7 @@ pub struct Spoken {
     pub timing: Timing,
     /// The model, where there was one, and what it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made: Option<Made>,
+    pub provenance: Option<Provenance>,
 }
 
 /// How the times of words are known.
@@ -89,10 +92,10 @@ pub enum Timing {
 }
 
 /// Reads an input, refusing what can't be spoken.
-pub fn parse(input: &Value) -> Result<Speech, Vec<Fault>> {
-    let mut speech: Speech = read(input)?;
+pub fn parse(input: &Value) -> Result<SpeechInput, Vec<Fault>> {
+    let mut speech: SpeechInput = read(input)?;
     if input.get("voice").is_none() {
-        speech.voice = tongue::voice_for(&usual::language(), &speech.text);
+        speech.voice = language::voice_for(&defaults::language(), &speech.text);
     }
     let mut faults = Vec::new();
     let mut fault = |pointer: &str, detail: String| faults.push(Fault::new(pointer, detail));

@@ -8,16 +8,15 @@ use serde_json::{Value, json};
 
 use super::{
     checks::Checks,
-    generated,
-    made::Made,
-    read, source,
-    speech::{self, Speech, Word},
+    generated, read, source,
+    speech::{self, SpeechInput, Word},
     whole,
 };
 use crate::{
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::{Draft, OnFailure},
+    provenance::Provenance,
 };
 
 /// The stored name.
@@ -48,13 +47,13 @@ pub enum FileFormat {
 /// What is asked for. Exactly one of `src`, `speech` and `words` is given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ask {
+pub struct SubtitlesInput {
     /// A recording to listen to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub src: Option<String>,
     /// A text to speak: the input of the kind `speech`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speech: Option<Speech>,
+    pub speech: Option<SpeechInput>,
     /// Words with their times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<Vec<Word>>,
@@ -94,36 +93,36 @@ pub struct Subtitles {
     /// Every word with its time.
     pub words: Vec<Word>,
     /// Who listened or spoke.
-    pub made: Made,
+    pub provenance: Provenance,
 }
 
 /// Reads an input, with all its faults.
-pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
-    let mut ask: Ask = read(input)?;
+pub fn parse(input: &Value) -> Result<SubtitlesInput, Vec<Fault>> {
+    let mut request: SubtitlesInput = read(input)?;
     let mut checks = Checks::default();
-    let given = [ask.src.is_some(), ask.speech.is_some(), ask.words.is_some()];
+    let given = [request.src.is_some(), request.speech.is_some(), request.words.is_some()];
     if given.into_iter().filter(|given| *given).count() != 1 {
         checks.fault("", "needs one thing to make subtitles of: give `src`, `speech` or `words`, and only one of them");
     }
-    if let Some(Err(detail)) = ask.src.as_deref().map(source::check_src) {
+    if let Some(Err(detail)) = request.src.as_deref().map(source::check_src) {
         checks.fault("/src", detail);
     }
     match input.get("speech").map(speech::parse) {
-        Some(Ok(speech)) => ask.speech = Some(speech),
+        Some(Ok(speech)) => request.speech = Some(speech),
         Some(Err(faults)) => faults
             .into_iter()
             .map(|fault| fault.under("/speech"))
             .for_each(|fault| checks.add(fault)),
         None => {}
     }
-    check_words(&mut checks, ask.words.as_deref().unwrap_or_default());
-    checks.within("/maxCharacters", ask.max_characters, 8, 100);
-    checks.within("/maxLines", ask.max_lines, 1, 4);
-    if let Some(language) = &ask.language {
+    check_words(&mut checks, request.words.as_deref().unwrap_or_default());
+    checks.within("/maxCharacters", request.max_characters, 8, 100);
+    checks.within("/maxLines", request.max_lines, 1, 4);
+    if let Some(language) = &request.language {
         checks.language(language);
     }
-    checks.provider(ask.provider.as_ref());
-    checks.of(ask)
+    checks.provider(request.provider.as_ref());
+    checks.of(request)
 }
 
 fn check_words(checks: &mut Checks, words: &[Word]) {
@@ -149,15 +148,15 @@ fn check_words(checks: &mut Checks, words: &[Word]) {
 
 /// What is listened to or spoken first, then the file.
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
-    let ask = parse(input)?;
-    let first = match (&ask.src, &ask.speech) {
+    let request = parse(input)?;
+    let first = match (&request.src, &request.speech) {
         (Some(src), _) => {
             Some((source::NAME, json!({"src": src, "takenFor": source::TakenFor::Media})))
         }
         (_, Some(speech)) => Some((speech::NAME, whole(speech)?)),
         _ => None,
     };
-    let mut only = Draft::only(NAME, whole(&ask)?);
+    let mut only = Draft::only(NAME, whole(&request)?);
     let Some((kind, input)) = first else { return Ok(vec![only]) };
     only.needs.push((kind.to_owned(), OnFailure::Cancel));
     let first = Draft { name: kind.to_owned(), kind, input, needs: Vec::new(), result: false };

@@ -1,6 +1,6 @@
 //! Captions: the cues of a clip, on its own clock.
 
-use super::desk::Desk;
+use super::context::CompileContext;
 use super::look::Extent;
 use super::times::{self, Placed};
 use super::writing::{self, Manner};
@@ -10,32 +10,32 @@ use crate::plan::{
     VerticalAlign, WordStyle,
 };
 use crate::subtitles::{self, Cue, Grouping, Word};
-use crate::written::{ActiveForm, Asset, CaptionAsset, CueForm, WordForm, WordStyleName};
+use crate::syntax::{ActiveForm, Asset, CaptionAsset, CueForm, WordForm, WordStyleName};
 
 /// The colour of the word being said, unless said.
 const GOLD: Rgba = Rgba([255, 215, 0, 255]);
 
 /// When the last cue goes, in seconds after the clip's start; nought where there is none. None where a fault says why.
 pub(super) fn end_of(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     clip: &Clip,
     asset: &CaptionAsset,
     start: Ratio,
 ) -> Option<Ratio> {
-    let cues = cues_of(desk, clip, asset, start)?;
+    let cues = cues_of(context, clip, asset, start)?;
     Some(cues.iter().map(|cue| cue.end).max().unwrap_or(Ratio::ZERO))
 }
 
 /// The captions of a clip over its whole length, and their box.
 pub(super) fn captions(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     placed: &Placed,
     asset: &CaptionAsset,
 ) -> Option<(Captions, Extent)> {
     let clip = placed.clip;
-    let start = times::begins(desk, clip)?;
-    let cues = cues_of(desk, clip, asset, start)?;
-    let canvas = desk.composition.canvas;
+    let start = times::begins(context, clip)?;
+    let cues = cues_of(context, clip, asset, start)?;
+    let canvas = context.composition.canvas;
     let rate = canvas.rate;
     let active = active(clip, asset, rate);
     let manner = Manner {
@@ -52,25 +52,28 @@ pub(super) fn captions(
         .filter(|cue| cue.from < cue.to)
         .collect();
     if cues.iter().all(|cue| cue.to <= 0 || placed.span.len() as i64 <= cue.from) {
-        desk.warn(&clip.pointer, "shows no caption: none falls into its time");
+        context.warn(&clip.pointer, "shows no caption: none falls into its time");
     }
     let capitals = manner.capitals();
-    Some((Captions { cues, look: look(asset, &manner), active, capitals }, extent_of(desk, clip)))
+    Some((
+        Captions { cues, look: look(asset, &manner), active, capitals },
+        extent_of(context, clip),
+    ))
 }
 
 /// The box that captions are written in: the clip's, else the part of the frame that is safe for titles.
-fn extent_of(desk: &Desk, clip: &Clip) -> Extent {
-    let canvas = &desk.composition.canvas;
+fn extent_of(context: &CompileContext, clip: &Clip) -> Extent {
+    let canvas = &context.composition.canvas;
     let boxed = clip.written.width.is_some() || clip.written.height.is_some();
     if boxed { Extent::of_clip(&clip.written, canvas) } else { title_safe(canvas) }
 }
 
 /// How many characters a line has room for: a letter is about half as wide as its size, capitals and bold a little more.
-fn room(desk: &Desk, clip: &Clip, asset: &CaptionAsset) -> usize {
+fn room(context: &CompileContext, clip: &Clip, asset: &CaptionAsset) -> usize {
     let size =
         asset.font.as_ref().and_then(|font| font.size).map_or(Ratio::whole(48), |size| size.0);
     let letter = size.times(Ratio::new(58, 100).unwrap_or(Ratio::ONE));
-    let room = extent_of(desk, clip).width.over(letter).map_or(0, Ratio::floor);
+    let room = extent_of(context, clip).width.over(letter).map_or(0, Ratio::floor);
     usize::try_from(room.clamp(8, 42)).unwrap_or(8)
 }
 
@@ -101,8 +104,8 @@ fn look(asset: &CaptionAsset, manner: &Manner) -> Text {
 /// How the word being said stands out: as written; rich captions highlight unless they say otherwise.
 fn active(clip: &Clip, asset: &CaptionAsset, rate: Rate) -> Option<WordStyle> {
     let rich = matches!(clip.written.asset, Asset::RichCaption(_)) || asset.active.is_some();
-    let usual = if rich { WordStyleName::Highlight } else { WordStyleName::None };
-    let style = asset.word_animation.as_ref().map_or(usual, |animation| animation.style);
+    let default = if rich { WordStyleName::Highlight } else { WordStyleName::None };
+    let style = asset.word_animation.as_ref().map_or(default, |animation| animation.style);
     word_style(style, asset.active.as_ref(), rate)
 }
 
@@ -191,24 +194,29 @@ fn spread(cue: &Cue) -> Vec<Word> {
 }
 
 /// The cues in seconds after the clip's start, wherever they come from.
-fn cues_of(desk: &mut Desk, clip: &Clip, asset: &CaptionAsset, start: Ratio) -> Option<Vec<Cue>> {
+fn cues_of(
+    context: &mut CompileContext,
+    clip: &Clip,
+    asset: &CaptionAsset,
+    start: Ratio,
+) -> Option<Vec<Cue>> {
     let grouping = Grouping {
         characters: asset
             .max_characters
-            .map_or_else(|| room(desk, clip, asset), |count| count.0 as usize),
+            .map_or_else(|| room(context, clip, asset), |count| count.0 as usize),
         lines: asset.max_lines.map_or(Grouping::default().lines, |count| count.0 as usize),
     };
     let cues = if let Some(cues) = &asset.cues {
         cues.iter().map(written_cue).collect()
     } else if let Some(words) = &asset.words {
         grouped(&words.iter().map(written_word).collect::<Vec<_>>(), grouping)
-    } else if let Some(target) = desk.target(clip) {
-        let facts = desk.facts_of(target)?;
-        let late = start.minus(times::begins(desk, target)?);
+    } else if let Some(target) = context.target(clip) {
+        let facts = context.facts_of(target)?;
+        let late = start.minus(times::begins(context, target)?);
         let words: Vec<Word> = facts.words.iter().map(|word| spoken_word(word, late)).collect();
         grouped(&words, grouping)
     } else {
-        file_cues(desk, clip)?
+        file_cues(context, clip)?
     };
     let trim = asset.trim.map_or(Ratio::ZERO, |trim| trim.0);
     Some(if trim == Ratio::ZERO {
@@ -230,8 +238,8 @@ fn spoken_word(word: &SpokenWord, late: Ratio) -> Word {
     Word { text: word.text.clone(), start: word.start.minus(late), end: word.end.minus(late) }
 }
 
-fn file_cues(desk: &mut Desk, clip: &Clip) -> Option<Vec<Cue>> {
-    let facts = desk.facts_of(clip)?;
+fn file_cues(context: &mut CompileContext, clip: &Clip) -> Option<Vec<Cue>> {
+    let facts = context.facts_of(clip)?;
     let read = match &facts.text {
         Some(text) => subtitles::read(text),
         None => Err("is not a subtitle file: give SRT, WebVTT or ASS".to_owned()),
@@ -239,7 +247,7 @@ fn file_cues(desk: &mut Desk, clip: &Clip) -> Option<Vec<Cue>> {
     match read {
         Ok(cues) => Some(cues),
         Err(detail) => {
-            desk.fault(clip.at("/asset/src"), detail);
+            context.fault(clip.at("/asset/src"), detail);
             None
         }
     }

@@ -14,18 +14,18 @@ pub(super) struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// The curve of a number; `usual` where none is written.
-    pub fn curve(&self, written: Option<&Moving>, usual: Ratio) -> Curve {
+    /// The curve of a number; `default` where none is written.
+    pub fn curve(&self, written: Option<&Moving>, default: Ratio) -> Curve {
         match written {
-            None => Curve::Still((self.value)(usual)),
+            None => Curve::Still((self.value)(default)),
             Some(Moving::Still(number)) => Curve::Still((self.value)(number.0)),
-            Some(Moving::Tweens(tweens)) => self.tweens(tweens, usual),
+            Some(Moving::Tweens(tweens)) => self.tweens(tweens, default),
         }
     }
 
-    fn tweens(&self, written: &[crate::document::Tweened], usual: Ratio) -> Curve {
+    fn tweens(&self, written: &[crate::document::Tweened], default: Ratio) -> Curve {
         let mut tweens: Vec<Tween> = Vec::with_capacity(written.len());
-        let (mut at, mut value) = (Ratio::ZERO, usual);
+        let (mut at, mut value) = (Ratio::ZERO, default);
         for tween in written {
             let start = tween.start.map_or(at, |Decimal(start)| start);
             let from = tween.from.map_or(value, |Decimal(from)| from);

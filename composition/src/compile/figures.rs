@@ -1,6 +1,6 @@
 //! Drawn things: shapes, colours, gradients, waveforms.
 
-use super::desk::{Desk, stream};
+use super::context::{CompileContext, stream};
 use super::look::Extent;
 use super::times::{self, Placed};
 use crate::document::Decimal;
@@ -8,14 +8,14 @@ use crate::plan::{
     Asset, Gradient, GradientStop, MICRO, Micro, Ratio, Rgba, Shape, ShapeKind, Span, WaveStyle,
     Waveform,
 };
-use crate::written::{
+use crate::syntax::{
     Asset as Written, FillForm, GradientAsset, GradientShape, OutlineForm, ShapeAsset, ShapeName,
     WaveName, WaveformAsset,
 };
 
 /// A figure and its box: its own size, else the clip's, else the frame's.
 pub(super) fn shape(asset: &ShapeAsset, bounds: Extent) -> (Asset, Extent) {
-    let or = |own: Option<Decimal>, usual: Ratio| own.map_or(usual, |own| own.0);
+    let or = |own: Option<Decimal>, default: Ratio| own.map_or(default, |own| own.0);
     let (kind, extent) = match asset.shape {
         ShapeName::Rectangle => {
             let own = asset.rectangle.as_ref();
@@ -75,15 +75,19 @@ pub(super) fn gradient(asset: &GradientAsset) -> Gradient {
 }
 
 /// A waveform of its own source, or of what the clip it follows plays.
-pub(super) fn waveform(desk: &mut Desk, placed: &Placed, asset: &WaveformAsset) -> Option<Asset> {
+pub(super) fn waveform(
+    context: &mut CompileContext,
+    placed: &Placed,
+    asset: &WaveformAsset,
+) -> Option<Asset> {
     let clip = placed.clip;
-    let Some((facts, sound)) = desk.sound_of(clip) else {
-        desk.fault(clip.at("/asset/src"), "has no sound to draw: name a source that has");
+    let Some((facts, sound)) = context.sound_of(clip) else {
+        context.fault(clip.at("/asset/src"), "has no sound to draw: name a source that has");
         return None;
     };
-    let (followed, speed) = match desk.target(clip) {
+    let (followed, speed) = match context.target(clip) {
         Some(target) => {
-            let late = times::begins(desk, clip)?.minus(times::begins(desk, target)?);
+            let late = times::begins(context, clip)?.minus(times::begins(context, target)?);
             let (trim, speed) = played(&target.written.asset);
             (trim.plus(late.times(speed)), speed)
         }

@@ -3,7 +3,7 @@
 //! A family may be written as the file's stem (`OpenSans-Bold`), the family or the full name. The engine sees files by hash alone, so
 //! what a stem means is settled here, from the faces that the probe found.
 
-use super::desk::Desk;
+use super::context::CompileContext;
 use super::scene::Drawn;
 use crate::document::Src;
 use crate::plan::{Asset, FontFace, TextRun, TextStyle};
@@ -16,10 +16,10 @@ struct Named<'a> {
 }
 
 /// Gives every run the family that its font's file knows itself by.
-pub(super) fn settle(desk: &mut Desk, drawn: &mut [Drawn]) {
+pub(super) fn settle(context: &mut CompileContext, drawn: &mut [Drawn]) {
     let mut known = Vec::new();
-    for (index, src) in desk.composition.fonts.iter().enumerate() {
-        let facts = desk.facts_at(&Src(src.clone()), &format!("/timeline/fonts/{index}/src"));
+    for (index, src) in context.composition.fonts.iter().enumerate() {
+        let facts = context.facts_at(&Src(src.clone()), &format!("/timeline/fonts/{index}/src"));
         for face in facts.into_iter().flat_map(|facts| &facts.faces) {
             known.push(Named {
                 names: [plain(stem(src)), plain(&face.full_name)],

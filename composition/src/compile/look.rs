@@ -1,14 +1,14 @@
 //! Where a clip stands, how it moves, comes, goes and is coloured.
 
+use super::context::CompileContext;
 use super::curves::Drawing;
-use super::desk::Desk;
 use super::times::Placed;
 use crate::document::Moving;
 use crate::plan::{
     Blend, Canvas, Curve, Direction, Drift, Filter, Layer, MICRO, Micro, Placement, Rate, Ratio,
     Span, Transition,
 };
-use crate::written::{
+use crate::syntax::{
     AdjustFilter, BlendName, Clip as Written, EffectForm, EffectKind, FilterForm, FilterName,
     FilterObject, Position, TransitionForm,
 };
@@ -28,20 +28,21 @@ impl Extent {
 
     /// The clip's own box; what it does not say is the canvas'.
     pub fn of_clip(written: &Written, canvas: &Canvas) -> Extent {
-        let side =
-            |own: Option<crate::document::Count>, usual: u32| own.map_or(usual, |count| count.0);
+        let side = |own: Option<crate::document::Count>, default: u32| {
+            own.map_or(default, |count| count.0)
+        };
         Extent::pixels(side(written.width, canvas.width), side(written.height, canvas.height))
     }
 }
 
 /// A clip as a layer over its whole length, its clock at 0, without mattes.
 pub(super) fn layer(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     placed: &Placed,
     asset: crate::plan::Asset,
     extent: Extent,
 ) -> Layer {
-    let canvas = desk.composition.canvas;
+    let canvas = context.composition.canvas;
     let written = &placed.clip.written;
     let frames = placed.span.len();
     let transition = written.transition.as_ref();
@@ -54,7 +55,7 @@ pub(super) fn layer(
             .curve(written.opacity.as_ref(), Ratio::ONE),
         enter: transition.and_then(|both| both.enter).map(|form| enter(form, canvas.rate, frames)),
         leave: transition.and_then(|both| both.leave).map(|form| leave(form, canvas.rate, frames)),
-        filters: filters(desk, placed),
+        filters: filters(context, placed),
         chroma_key: None,
         mattes: Vec::new(),
         blend: written.blend.map_or(Blend::Normal, blend),
@@ -73,9 +74,9 @@ struct FrameDrawing<'a> {
 }
 
 impl FrameDrawing<'_> {
-    fn curve(&self, written: Option<&Moving>, usual: Ratio) -> Curve {
+    fn curve(&self, written: Option<&Moving>, default: Ratio) -> Curve {
         let tick = |seconds| self.rate.frame_at(seconds);
-        Drawing { value: self.value, tick: &tick, ticks: self.frames }.curve(written, usual)
+        Drawing { value: self.value, tick: &tick, ticks: self.frames }.curve(written, default)
     }
 }
 
@@ -157,10 +158,10 @@ fn leave(form: TransitionForm, rate: Rate, frames: u64) -> Transition {
     Transition { start: frames - entered.frames, ..entered }
 }
 
-/// A blur's usual strength, in pixels.
+/// A blur's default strength, in pixels.
 const USUAL_BLUR: Micro = Micro::whole(8);
 
-fn filters(desk: &mut Desk, placed: &Placed) -> Vec<Filter> {
+fn filters(context: &mut CompileContext, placed: &Placed) -> Vec<Filter> {
     let written = placed.clip.written.filter.iter().flat_map(|filters| &filters.0);
     written
         .filter_map(|form| match form {
@@ -170,7 +171,7 @@ fn filters(desk: &mut Desk, placed: &Placed) -> Vec<Filter> {
             }),
             FilterForm::Set(FilterObject::Adjust(adjust)) => Some(adjusted(adjust)),
             FilterForm::Set(FilterObject::Lut(lut)) => {
-                let facts = desk.facts_at(&lut.src, &placed.clip.at("/filter"))?;
+                let facts = context.facts_at(&lut.src, &placed.clip.at("/filter"))?;
                 Some(Filter::Lut { source: facts.hash.clone() })
             }
         })

@@ -5,10 +5,10 @@
 //! `output` do what is left.
 
 mod captions;
+mod context;
 mod cover;
 mod curves;
 mod cuts;
-mod desk;
 mod excerpt;
 mod figures;
 mod fonts;
@@ -25,7 +25,7 @@ use crate::limits::{MAX_SEGMENTS, MAX_SHOWINGS};
 use crate::plan::{Facts, RenderPlan, Rgba, Segment, Span};
 use crate::sources::Slot;
 use common::fault::Fault;
-use desk::Desk;
+use context::CompileContext;
 use scene::Drawn;
 use std::collections::BTreeMap;
 
@@ -39,29 +39,29 @@ pub fn compile(
     composition: &Composition,
     facts: &BTreeMap<Slot, Facts>,
 ) -> Result<RenderPlan, Vec<Fault>> {
-    let mut desk = Desk::new(composition, facts);
-    let plan = times::resolve(&mut desk).map(|timing| {
+    let mut context = CompileContext::new(composition, facts);
+    let plan = times::resolve(&mut context).map(|timing| {
         let pictures = if output::has_pictures(composition.output.format) {
-            let mut drawn = scene::draw(&mut desk, &timing);
-            fonts::settle(&mut desk, &mut drawn);
-            segments(&mut desk, &timing, &drawn)
+            let mut drawn = scene::draw(&mut context, &timing);
+            fonts::settle(&mut context, &mut drawn);
+            segments(&mut context, &timing, &drawn)
         } else {
             Vec::new()
         };
-        let sound = sound::mix(&mut desk, &timing);
-        output::plan(&mut desk, &timing, pictures, sound)
+        let sound = sound::mix(&mut context, &timing);
+        output::plan(&mut context, &timing, pictures, sound)
     });
-    desk.settle(plan)
+    context.settle(plan)
 }
 
-fn segments(desk: &mut Desk, timing: &times::Timing, drawn: &[Drawn]) -> Vec<Segment> {
-    let cuts = cuts::cut(desk.composition.canvas.rate, timing.window, drawn);
+fn segments(context: &mut CompileContext, timing: &times::Timing, drawn: &[Drawn]) -> Vec<Segment> {
+    let cuts = cuts::cut(context.composition.canvas.rate, timing.window, drawn);
     if cuts.len() > MAX_SEGMENTS {
         let detail = format!(
             "falls into {} segments: at most {MAX_SEGMENTS} are made; use fewer or longer clips",
             cuts.len()
         );
-        desk.fault("/timeline", detail);
+        context.fault("/timeline", detail);
         return Vec::new();
     }
     let showings = showings(drawn, &cuts);
@@ -70,11 +70,11 @@ fn segments(desk: &mut Desk, timing: &times::Timing, drawn: &[Drawn]) -> Vec<Seg
             "show {showings} times in {} segments: at most {MAX_SHOWINGS} are drawn; use fewer or shorter clips",
             cuts.len()
         );
-        desk.fault("/timeline/tracks", detail);
+        context.fault("/timeline/tracks", detail);
         return Vec::new();
     }
-    let fonts = desk.fonts();
-    cuts.into_iter().map(|run| segment(desk.composition, run, drawn, &fonts)).collect()
+    let fonts = context.fonts();
+    cuts.into_iter().map(|run| segment(context.composition, run, drawn, &fonts)).collect()
 }
 
 /// How many layers, mattes included, all segments have together: counted before any is made.

@@ -1,6 +1,6 @@
 //! The file: what is assembled, and how.
 
-use super::desk::Desk;
+use super::context::CompileContext;
 use super::times::Timing;
 use crate::plan::{Assemble, Format, RenderPlan, Segment, Sound, Tags};
 
@@ -14,17 +14,17 @@ pub(super) fn is_one_picture(format: Format) -> bool {
     matches!(format, Format::Jpg | Format::Png)
 }
 
-/// The plan, once its parts are there; warnings are added when the desk is cleared.
+/// The plan, once its parts are there; warnings are added when the context is cleared.
 pub(super) fn plan(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     timing: &Timing,
     segments: Vec<Segment>,
     sound: Option<Sound>,
 ) -> RenderPlan {
-    let composition = desk.composition;
+    let composition = context.composition;
     let (canvas, output) = (&composition.canvas, &composition.output);
     if !has_pictures(output.format) && sound.is_none() {
-        desk.fault(
+        context.fault(
             "/output/format",
             "is sound alone, but nothing is heard: add an audio, speech or video clip",
         );
@@ -39,7 +39,7 @@ pub(super) fn plan(
                 capture.at.to_f64(),
                 end.to_f64()
             );
-            desk.warn(&format!("/output/{name}/capture"), detail);
+            context.warn(&format!("/output/{name}/capture"), detail);
         }
         Some(capture.poster(canvas, frames))
     };

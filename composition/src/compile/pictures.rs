@@ -1,6 +1,6 @@
 //! Pictures: how a source fits its box.
 
-use super::desk::{Desk, stream};
+use super::context::{CompileContext, stream};
 use super::look::Extent;
 use super::times::Placed;
 use crate::composition::Clip;
@@ -9,7 +9,7 @@ use crate::plan::{
     Asset, Backdrop, ChromaKey, Facts, Micro, Picture, Ratio, Rect, Source, Video, VideoFacts,
     WHOLE,
 };
-use crate::written::{ChromaKeyForm, Crop, Fit};
+use crate::syntax::{ChromaKeyForm, Crop, Fit};
 
 /// A video's asset and the box it takes.
 pub(super) struct Moving {
@@ -23,19 +23,19 @@ pub(super) struct Moving {
 
 /// A video or an animated picture; a still where the source is one.
 pub(super) fn moving(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     placed: &Placed,
     crop: Option<&Crop>,
     how: Moving,
 ) -> Option<(Asset, Extent)> {
-    let (facts, video) = desk.picture_of(placed.clip)?;
-    let (picture, extent) = fitted(desk, placed.clip, facts, video, crop);
+    let (facts, video) = context.picture_of(placed.clip)?;
+    let (picture, extent) = fitted(context, placed.clip, facts, video, crop);
     if facts.image {
         return Some((Asset::Image(picture), extent));
     }
     let trim = how.trim.map_or(Ratio::ZERO, |trim| trim.0);
     let speed = how.speed.map_or(Ratio::ONE, |speed| speed.0);
-    check_reach(desk, placed, facts, trim, speed, how.repeat);
+    check_reach(context, placed, facts, trim, speed, how.repeat);
     let repeat = if how.repeat { facts.duration } else { None };
     Some((
         Asset::Video(Video { picture, trim, speed, deinterlace: video.interlaced, repeat }),
@@ -45,16 +45,16 @@ pub(super) fn moving(
 
 /// A still, or an animated picture, which repeats.
 pub(super) fn image(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     placed: &Placed,
     crop: Option<&Crop>,
 ) -> Option<(Asset, Extent)> {
-    moving(desk, placed, crop, Moving { trim: None, speed: None, repeat: true })
+    moving(context, placed, crop, Moving { trim: None, speed: None, repeat: true })
 }
 
 /// A fault where nothing is left behind the trim, a warning where the source ends before the clip does.
 fn check_reach(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     placed: &Placed,
     facts: &Facts,
     trim: Ratio,
@@ -68,14 +68,14 @@ fn check_reach(
             trim.to_f64(),
             duration.to_f64()
         );
-        desk.fault(placed.clip.at("/asset/trim"), detail);
+        context.fault(placed.clip.at("/asset/trim"), detail);
         return;
     }
-    let rate = desk.composition.canvas.rate;
+    let rate = context.composition.canvas.rate;
     let needed = trim.plus(rate.seconds(placed.span.len().saturating_sub(1)).times(speed));
     if duration < needed && !repeat {
         let ends = duration.minus(trim).over(speed).map_or(0.0, Ratio::to_f64);
-        desk.warn(
+        context.warn(
             &placed.clip.pointer,
             format_args!(
                 "is longer than its source, which ends after {ends:.3} s: its last frame holds"
@@ -95,13 +95,13 @@ pub(super) fn chroma_key(form: &ChromaKeyForm) -> ChromaKey {
 
 /// Which part of the picture is drawn where, and the box.
 fn fitted(
-    desk: &Desk,
+    context: &CompileContext,
     clip: &Clip,
     facts: &Facts,
     video: &VideoFacts,
     crop: Option<&Crop>,
 ) -> (Picture, Extent) {
-    let canvas = &desk.composition.canvas;
+    let canvas = &context.composition.canvas;
     let (wide, high) = video.shown_size();
     let shown = Shown { whole: Extent::pixels(wide, high), kept: kept(crop) };
     let bounds = Extent::of_clip(&clip.written, canvas);

@@ -1,12 +1,12 @@
 //! Every visual clip as a layer over its whole length, bottom first.
 
-use super::desk::Desk;
+use super::context::CompileContext;
 use super::look::{self, Extent};
 use super::pictures::{self, Moving};
 use super::times::{Placed, Timing};
 use super::{captions, figures, writing};
 use crate::plan::{Asset, ChromaKey, Layer, Span};
-use crate::written::{Asset as Written, ChromaKeyForm, TextAsset};
+use crate::syntax::{Asset as Written, ChromaKeyForm, TextAsset};
 
 /// A clip's layer; its frames are the clip's own, from 0.
 pub(super) struct Drawn {
@@ -40,9 +40,9 @@ impl Drawn {
 }
 
 /// The layers of all tracks, bottom first; in a track by start, then as written.
-pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
+pub(super) fn draw(context: &mut CompileContext, timing: &Timing) -> Vec<Drawn> {
     let mut drawn = Vec::new();
-    for track in (0..desk.composition.tracks.len()).rev() {
+    for track in (0..context.composition.tracks.len()).rev() {
         let mut clips: Vec<&Placed> =
             timing.placed.iter().filter(|placed| placed.track == track).collect();
         clips.sort_by_key(|placed| placed.span.from);
@@ -50,10 +50,10 @@ pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
             clips.into_iter().partition(|placed| placed.clip.is_matte());
         let mattes: Vec<(Span, Layer)> = mattes
             .into_iter()
-            .filter_map(|placed| Some((placed.span, layer(desk, placed)?)))
+            .filter_map(|placed| Some((placed.span, layer(context, placed)?)))
             .collect();
         for placed in shown {
-            let Some(mut layer) = layer(desk, placed) else { continue };
+            let Some(mut layer) = layer(context, placed) else { continue };
             layer.mattes = mattes
                 .iter()
                 .filter_map(|(span, matte)| matte_for(placed.span, *span, matte))
@@ -63,7 +63,7 @@ pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
                 Asset::Video(_) | Asset::Image(_) | Asset::Colour(_) | Asset::Gradient(_)
             );
             let cuts_hard = fills || !layer.mattes.is_empty();
-            let opaque = opaque(desk, placed);
+            let opaque = opaque(context, placed);
             drawn.push(Drawn {
                 start: placed.span.from as i64 - timing.window.from as i64,
                 layer,
@@ -76,10 +76,10 @@ pub(super) fn draw(desk: &mut Desk, timing: &Timing) -> Vec<Drawn> {
 }
 
 /// Whether a clip's source has no alpha; true where it has no source.
-fn opaque(desk: &mut Desk, placed: &Placed) -> bool {
+fn opaque(context: &mut CompileContext, placed: &Placed) -> bool {
     match placed.clip.written.asset {
         Written::Video(_) | Written::Image(_) => {
-            desk.picture_of(placed.clip).is_some_and(|(_, video)| !video.alpha)
+            context.picture_of(placed.clip).is_some_and(|(_, video)| !video.alpha)
         }
         _ => true,
     }
@@ -94,14 +94,14 @@ fn matte_for(clip: Span, span: Span, matte: &Layer) -> Option<Layer> {
 }
 
 /// The layer of a clip; none for what is only heard, and where a fault was told.
-fn layer(desk: &mut Desk, placed: &Placed) -> Option<Layer> {
-    let (asset, extent, key) = asset(desk, placed)?;
-    let layer = look::layer(desk, placed, asset, extent);
+fn layer(context: &mut CompileContext, placed: &Placed) -> Option<Layer> {
+    let (asset, extent, key) = asset(context, placed)?;
+    let layer = look::layer(context, placed, asset, extent);
     Some(Layer { chroma_key: key, ..layer })
 }
 
 /// A warning where a placeholder is left that no merge field fills: it is shown as it is, which is seldom meant.
-fn warn_of_placeholders(desk: &mut Desk, placed: &Placed, text: &TextAsset) {
+fn warn_of_placeholders(context: &mut CompileContext, placed: &Placed, text: &TextAsset) {
     let texts = text.text.iter().chain(text.runs.iter().flatten().map(|run| &run.text));
     for text in texts {
         let Some((name, _)) =
@@ -110,12 +110,15 @@ fn warn_of_placeholders(desk: &mut Desk, placed: &Placed, text: &TextAsset) {
             continue;
         };
         let detail = format!("shows `{{{{{name}}}}}` as it is: no field of `merge` fills it");
-        desk.warn(&placed.clip.pointer, detail);
+        context.warn(&placed.clip.pointer, detail);
     }
 }
 
-fn asset(desk: &mut Desk, placed: &Placed) -> Option<(Asset, Extent, Option<ChromaKey>)> {
-    let canvas = desk.composition.canvas;
+fn asset(
+    context: &mut CompileContext,
+    placed: &Placed,
+) -> Option<(Asset, Extent, Option<ChromaKey>)> {
+    let canvas = context.composition.canvas;
     let written = &placed.clip.written;
     let bounds = Extent::of_clip(written, &canvas);
     let key = |form: &Option<ChromaKeyForm>| form.as_ref().map(pictures::chroma_key);
@@ -123,26 +126,26 @@ fn asset(desk: &mut Desk, placed: &Placed) -> Option<(Asset, Extent, Option<Chro
         Written::Video(video) => {
             let repeat = video.repeat.is_some_and(|flag| flag.0);
             let how = Moving { trim: video.trim, speed: video.speed, repeat };
-            let (asset, extent) = pictures::moving(desk, placed, video.crop.as_ref(), how)?;
+            let (asset, extent) = pictures::moving(context, placed, video.crop.as_ref(), how)?;
             (asset, extent, key(&video.chroma_key))
         }
         Written::Image(image) => {
-            let (asset, extent) = pictures::image(desk, placed, image.crop.as_ref())?;
+            let (asset, extent) = pictures::image(context, placed, image.crop.as_ref())?;
             (asset, extent, key(&image.chroma_key))
         }
         Written::Luma(luma) => {
             let how = Moving { trim: luma.trim, speed: luma.speed, repeat: false };
-            let (asset, extent) = pictures::moving(desk, placed, luma.crop.as_ref(), how)?;
+            let (asset, extent) = pictures::moving(context, placed, luma.crop.as_ref(), how)?;
             (asset, extent, None)
         }
         Written::Text(text) | Written::RichText(text) => {
             let boxed = written.width.is_some() || written.height.is_some();
-            warn_of_placeholders(desk, placed, text);
+            warn_of_placeholders(context, placed, text);
             let (text, extent) = writing::text(text, bounds, boxed, canvas.rate, placed.span.len());
             (Asset::Text(text), extent, None)
         }
         Written::Caption(asset) | Written::RichCaption(asset) => {
-            let (captions, extent) = captions::captions(desk, placed, asset)?;
+            let (captions, extent) = captions::captions(context, placed, asset)?;
             (Asset::Captions(captions), extent, None)
         }
         Written::Shape(shape) => {
@@ -151,7 +154,7 @@ fn asset(desk: &mut Desk, placed: &Placed) -> Option<(Asset, Extent, Option<Chro
         }
         Written::Color(asset) => (Asset::Colour(asset.color), bounds, None),
         Written::Gradient(asset) => (Asset::Gradient(figures::gradient(asset)), bounds, None),
-        Written::Waveform(asset) => (figures::waveform(desk, placed, asset)?, bounds, None),
+        Written::Waveform(asset) => (figures::waveform(context, placed, asset)?, bounds, None),
         Written::Audio(_) | Written::Speech(_) => return None,
     };
     Some((asset, extent, key))

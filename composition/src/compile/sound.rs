@@ -1,14 +1,14 @@
 //! Everything that is heard, on a clock of samples.
 
+use super::context::{CompileContext, stream};
 use super::curves::Drawing;
-use super::desk::{Desk, stream};
 use super::times::{Placed, Timing};
 use crate::document::{Decimal, Flag, Moving};
 use crate::plan::{
     AudioFacts, Curve, Easing, Facts, Format, Micro, Ratio, Role, Sound, SoundCodec, SoundItem,
     SoundRecipe, Span, Tween,
 };
-use crate::written::{Asset, FadeEffect, RoleName, Soundtrack};
+use crate::syntax::{Asset, FadeEffect, RoleName, Soundtrack};
 
 /// Samples a second of everything we make.
 const RATE: u32 = 48_000;
@@ -16,13 +16,13 @@ const RATE: u32 = 48_000;
 const NAMED_FADE: u64 = 2 * RATE as u64;
 
 /// The sound of the window; none where nothing is heard.
-pub(super) fn mix(desk: &mut Desk, timing: &Timing) -> Option<Sound> {
-    let output = &desk.composition.output;
+pub(super) fn mix(context: &mut CompileContext, timing: &Timing) -> Option<Sound> {
+    let output = &context.composition.output;
     let codec = codec(output.format).filter(|_| !output.mute)?;
-    let clock = Clock { rate: desk.composition.canvas.rate, window: timing.window };
+    let clock = Clock { rate: context.composition.canvas.rate, window: timing.window };
     let mut items: Vec<SoundItem> =
-        timing.placed.iter().filter_map(|placed| clip_item(desk, &clock, placed)).collect();
-    items.extend(soundtrack_items(desk, &clock));
+        timing.placed.iter().filter_map(|placed| clip_item(context, &clock, placed)).collect();
+    items.extend(soundtrack_items(context, &clock));
     items.retain(|item| item.samples > 0 && item.volume != Curve::Still(Micro::ZERO));
     items.sort_by_key(|item| item.start);
     if items.is_empty() {
@@ -32,7 +32,7 @@ pub(super) fn mix(desk: &mut Desk, timing: &Timing) -> Option<Sound> {
     let ducks = has(Role::Voice) && has(Role::Music);
     Some(Sound {
         samples: clock.samples(timing.window),
-        ducking: desk.composition.ducking.filter(|_| ducks),
+        ducking: context.composition.ducking.filter(|_| ducks),
         items,
         loudness: output.loudness,
         recipe: SoundRecipe { codec, bitrate: bitrate(codec), rate: RATE, channels: 2 },
@@ -124,18 +124,18 @@ fn heard(asset: &Asset) -> Option<Heard<'_>> {
     }
 }
 
-fn clip_item(desk: &mut Desk, clock: &Clock, placed: &Placed) -> Option<SoundItem> {
+fn clip_item(context: &mut CompileContext, clock: &Clock, placed: &Placed) -> Option<SoundItem> {
     let heard = heard(&placed.clip.written.asset)?;
-    let found = desk.sound_of(placed.clip);
+    let found = context.sound_of(placed.clip);
     let Some((facts, audio)) = found else {
         if !matches!(placed.clip.written.asset, Asset::Video(_)) {
-            desk.fault(placed.clip.at("/asset/src"), "has no sound: name a file that has");
+            context.fault(placed.clip.at("/asset/src"), "has no sound: name a file that has");
         }
         return None;
     };
     let trim = heard.trim.map_or(Ratio::ZERO, |trim| trim.0);
     if facts.duration.is_some_and(|duration| duration <= trim) {
-        desk.fault(
+        context.fault(
             placed.clip.at("/asset/trim"),
             format!("is {} s, past the end of the source: trim less", trim.to_f64()),
         );
@@ -247,12 +247,12 @@ fn later(curve: &Curve, cut: u64) -> Curve {
 }
 
 /// The soundtrack from the timeline's start to its end, anew each time it ends where it repeats.
-fn soundtrack_items(desk: &mut Desk, clock: &Clock) -> Vec<SoundItem> {
-    let Some(track) = &desk.composition.soundtrack else { return Vec::new() };
+fn soundtrack_items(context: &mut CompileContext, clock: &Clock) -> Vec<SoundItem> {
+    let Some(track) = &context.composition.soundtrack else { return Vec::new() };
     let pointer = "/timeline/soundtrack/src";
-    let Some(facts) = desk.facts_at(&track.src, pointer) else { return Vec::new() };
+    let Some(facts) = context.facts_at(&track.src, pointer) else { return Vec::new() };
     let Some(audio) = facts.audio.first() else {
-        desk.fault(pointer, "has no sound: name a file that has");
+        context.fault(pointer, "has no sound: name a file that has");
         return Vec::new();
     };
     let span = Span { from: 0, to: clock.window.to };

@@ -4,12 +4,12 @@
 //! in frames.
 
 use super::captions;
-use super::desk::Desk;
+use super::context::CompileContext;
 use crate::composition::Clip;
 use crate::document::Decimal;
 use crate::limits::MAX_SECONDS;
 use crate::plan::{Rate, Ratio, Span};
-use crate::written::{Asset, Length, Start};
+use crate::syntax::{Asset, Length, Start};
 
 /// How long a clip lasts whose asset has no length of its own, in seconds.
 const STILL: Ratio = Ratio::whole(3);
@@ -41,12 +41,12 @@ struct Timed<'a> {
 }
 
 /// Resolves `auto` and `end`, snaps to the grid, cuts to the range. None where that can't be done, the faults being told.
-pub(super) fn resolve<'a>(desk: &mut Desk<'a>) -> Option<Timing<'a>> {
-    let composition = desk.composition;
+pub(super) fn resolve<'a>(context: &mut CompileContext<'a>) -> Option<Timing<'a>> {
+    let composition = context.composition;
     let (mut timed, mut all_known) = (Vec::new(), true);
     for (track, clips) in composition.tracks.iter().enumerate() {
         for clip in clips {
-            let Some((start, length)) = begins(desk, clip).zip(length(desk, clip)) else {
+            let Some((start, length)) = begins(context, clip).zip(length(context, clip)) else {
                 all_known = false;
                 continue;
             };
@@ -60,14 +60,14 @@ pub(super) fn resolve<'a>(desk: &mut Desk<'a>) -> Option<Timing<'a>> {
         if !all_known {
             return None;
         }
-        desk.fault(
+        context.fault(
             "/timeline",
             "has no end, because no clip says how long it lasts: give one a `length` in seconds",
         );
         return None;
     };
     if end > Ratio::whole(MAX_SECONDS) {
-        desk.fault(
+        context.fault(
             "/timeline",
             format!("lasts {} s: at most {MAX_SECONDS} s are made", end.to_f64()),
         );
@@ -75,17 +75,22 @@ pub(super) fn resolve<'a>(desk: &mut Desk<'a>) -> Option<Timing<'a>> {
     }
     let rate = composition.canvas.rate;
     let placed: Vec<Placed> =
-        timed.iter().filter_map(|clip| place(desk, clip, end, rate)).collect();
-    let window = window(desk, rate.frame_at(end).max(1))?;
+        timed.iter().filter_map(|clip| place(context, clip, end, rate)).collect();
+    let window = window(context, rate.frame_at(end).max(1))?;
     Some(Timing { placed, window })
 }
 
 /// The span of a clip; none, with a warning, where it has no frame.
-fn place<'a>(desk: &mut Desk, timed: &Timed<'a>, end: Ratio, rate: Rate) -> Option<Placed<'a>> {
+fn place<'a>(
+    context: &mut CompileContext,
+    timed: &Timed<'a>,
+    end: Ratio,
+    rate: Rate,
+) -> Option<Placed<'a>> {
     let span =
         Span { from: rate.frame_at(timed.start), to: rate.frame_at(timed.end.unwrap_or(end)) };
     if span.is_empty() {
-        desk.warn(
+        context.warn(
             &timed.clip.pointer,
             "falls between two frames, or begins at the end, and does not show",
         );
@@ -95,9 +100,9 @@ fn place<'a>(desk: &mut Desk, timed: &Timed<'a>, end: Ratio, rate: Rate) -> Opti
 }
 
 /// The part of the timeline that is made, in frames.
-fn window(desk: &mut Desk, frames: u64) -> Option<Span> {
-    let output = &desk.composition.output;
-    let rate = desk.composition.canvas.rate;
+fn window(context: &mut CompileContext, frames: u64) -> Option<Span> {
+    let output = &context.composition.output;
+    let rate = context.composition.canvas.rate;
     let from = rate.frame_at(output.from);
     let to = output
         .length
@@ -105,7 +110,7 @@ fn window(desk: &mut Desk, frames: u64) -> Option<Span> {
         .min(frames);
     if to <= from {
         let end = rate.seconds(frames).to_f64();
-        desk.fault(
+        context.fault(
             "/output/range/start",
             format!(
                 "is {} s, but the timeline ends at {end} s: start sooner",
@@ -119,21 +124,21 @@ fn window(desk: &mut Desk, frames: u64) -> Option<Span> {
 }
 
 /// How long a clip's asset lasts by itself, in seconds of the timeline; none where a fault says why not.
-fn own_length(desk: &mut Desk, clip: &Clip, start: Ratio) -> Option<Ratio> {
+fn own_length(context: &mut CompileContext, clip: &Clip, start: Ratio) -> Option<Ratio> {
     match &clip.written.asset {
-        Asset::Video(video) => played_length(desk, clip, video.trim, video.speed),
-        Asset::Audio(audio) => played_length(desk, clip, audio.trim, audio.speed),
-        Asset::Luma(luma) => picture_length(desk, clip, luma.trim, luma.speed),
-        Asset::Image(_) => picture_length(desk, clip, None, None),
-        Asset::Speech(_) => played_length(desk, clip, None, None),
-        Asset::Waveform(wave) => match desk.target(clip) {
-            Some(target) => followed_length(desk, clip, target, start),
-            None => played_length(desk, clip, wave.trim, None),
+        Asset::Video(video) => played_length(context, clip, video.trim, video.speed),
+        Asset::Audio(audio) => played_length(context, clip, audio.trim, audio.speed),
+        Asset::Luma(luma) => picture_length(context, clip, luma.trim, luma.speed),
+        Asset::Image(_) => picture_length(context, clip, None, None),
+        Asset::Speech(_) => played_length(context, clip, None, None),
+        Asset::Waveform(wave) => match context.target(clip) {
+            Some(target) => followed_length(context, clip, target, start),
+            None => played_length(context, clip, wave.trim, None),
         },
         Asset::Caption(caption) | Asset::RichCaption(caption) => {
-            let end = captions::end_of(desk, clip, caption, start)?;
+            let end = captions::end_of(context, clip, caption, start)?;
             if end <= Ratio::ZERO {
-                desk.fault(
+                context.fault(
                     clip.at("/asset"),
                     "has no captions, so no length: give the clip a `length`",
                 );
@@ -150,29 +155,29 @@ fn own_length(desk: &mut Desk, clip: &Clip, start: Ratio) -> Option<Ratio> {
 }
 
 fn picture_length(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     clip: &Clip,
     trim: Option<Decimal>,
     speed: Option<Decimal>,
 ) -> Option<Ratio> {
-    let facts = desk.facts_of(clip)?;
+    let facts = context.facts_of(clip)?;
     if facts.image || facts.duration.is_none() {
         Some(STILL)
     } else {
-        played_length(desk, clip, trim, speed)
+        played_length(context, clip, trim, speed)
     }
 }
 
 /// What is left of a source behind the trim, at its speed.
 fn played_length(
-    desk: &mut Desk,
+    context: &mut CompileContext,
     clip: &Clip,
     trim: Option<Decimal>,
     speed: Option<Decimal>,
 ) -> Option<Ratio> {
-    let facts = desk.facts_of(clip)?;
+    let facts = context.facts_of(clip)?;
     let Some(duration) = facts.duration.filter(|duration| *duration > Ratio::ZERO) else {
-        desk.fault(
+        context.fault(
             clip.at("/length"),
             "is `auto`, but the source does not say how long it is: give seconds",
         );
@@ -180,7 +185,7 @@ fn played_length(
     };
     let left = duration.minus(trim.map_or(Ratio::ZERO, |trim| trim.0));
     if left <= Ratio::ZERO {
-        desk.fault(
+        context.fault(
             clip.at("/asset/trim"),
             format!("leaves nothing of a source of {} s: trim less", duration.to_f64()),
         );
@@ -190,10 +195,15 @@ fn played_length(
 }
 
 /// As long as the clip it follows is heard after its own start.
-fn followed_length(desk: &mut Desk, clip: &Clip, target: &Clip, start: Ratio) -> Option<Ratio> {
-    let begins = begins(desk, target)?;
-    let Some(length) = length(desk, target)? else {
-        desk.fault(
+fn followed_length(
+    context: &mut CompileContext,
+    clip: &Clip,
+    target: &Clip,
+    start: Ratio,
+) -> Option<Ratio> {
+    let begins = begins(context, target)?;
+    let Some(length) = length(context, target)? else {
+        context.fault(
             clip.at("/length"),
             "is `auto`, but the clip it follows lasts to the end: write `end`",
         );
@@ -201,7 +211,7 @@ fn followed_length(desk: &mut Desk, clip: &Clip, target: &Clip, start: Ratio) ->
     };
     let left = begins.plus(length).minus(start);
     if left <= Ratio::ZERO {
-        desk.fault(
+        context.fault(
             clip.at("/length"),
             "is `auto`, but the clip it follows has ended by then: give seconds",
         );
@@ -223,16 +233,16 @@ pub(super) enum Known<T> {
 ///
 /// A clip may follow another (`alias://`) that comes `auto` after others on another track, so starts are asked for out of order;
 /// each is found once.
-pub(super) fn begins(desk: &mut Desk, clip: &Clip) -> Option<Ratio> {
+pub(super) fn begins(context: &mut CompileContext, clip: &Clip) -> Option<Ratio> {
     let mut waiting = Vec::new();
     let mut at = clip;
     // Back to a clip whose start is known, and forward again, because a track may be longer than a stack is deep.
     let start = loop {
-        match (at.written.start, desk.starts.get(at.pointer.as_str())) {
+        match (at.written.start, context.starts.get(at.pointer.as_str())) {
             (Some(Start::At(seconds)), _) => break Some(seconds.0),
             (_, Some(Known::Found(start))) => break *start,
             (_, Some(Known::Open)) => {
-                desk.fault(
+                context.fault(
                     at.at("/start"),
                     "is `auto`, but what it comes after waits for this clip: give seconds",
                 );
@@ -240,9 +250,9 @@ pub(super) fn begins(desk: &mut Desk, clip: &Clip) -> Option<Ratio> {
             }
             (_, None) => {}
         }
-        desk.starts.insert(at.pointer.clone(), Known::Open);
+        context.starts.insert(at.pointer.clone(), Known::Open);
         waiting.push(at);
-        match desk.before(at) {
+        match context.before(at) {
             Some(before) => at = before,
             None => break Some(Ratio::ZERO),
         }
@@ -253,46 +263,52 @@ pub(super) fn begins(desk: &mut Desk, clip: &Clip) -> Option<Ratio> {
     for clip in waiting.into_iter().rev() {
         found = match before {
             None => found,
-            Some(before) => follow(desk, before, found, clip),
+            Some(before) => follow(context, before, found, clip),
         };
-        desk.starts.insert(clip.pointer.clone(), Known::Found(found));
+        context.starts.insert(clip.pointer.clone(), Known::Found(found));
         before = Some(clip);
     }
     found
 }
 
 /// The start of a clip that comes after one that begins at `start`.
-fn follow(desk: &mut Desk, before: &Clip, start: Option<Ratio>, clip: &Clip) -> Option<Ratio> {
+fn follow(
+    context: &mut CompileContext,
+    before: &Clip,
+    start: Option<Ratio>,
+    clip: &Clip,
+) -> Option<Ratio> {
     let start = start?;
-    match length(desk, before)? {
+    match length(context, before)? {
         Some(length) => Some(start.plus(length)),
         None => {
-            desk.fault(clip.at("/start"), "follows a clip that lasts to the end: give it seconds");
+            context
+                .fault(clip.at("/start"), "follows a clip that lasts to the end: give it seconds");
             None
         }
     }
 }
 
 /// How long a clip lasts, in seconds: within, none for one that lasts to the end; none at all where a fault says why not.
-fn length(desk: &mut Desk, clip: &Clip) -> Option<Option<Ratio>> {
+fn length(context: &mut CompileContext, clip: &Clip) -> Option<Option<Ratio>> {
     match clip.written.length {
         Some(Length::Of(seconds)) => return Some(Some(seconds.0)),
         Some(Length::End) => return Some(None),
         Some(Length::Auto) | None => {}
     }
-    let found = match desk.lengths.get(clip.pointer.as_str()) {
+    let found = match context.lengths.get(clip.pointer.as_str()) {
         Some(Known::Found(length)) => *length,
         Some(Known::Open) => {
-            desk.fault(
+            context.fault(
                 clip.at("/length"),
                 "is `auto`, but what it follows waits for this clip: give seconds",
             );
             None
         }
         None => {
-            desk.lengths.insert(clip.pointer.clone(), Known::Open);
-            let length = begins(desk, clip).and_then(|start| own_length(desk, clip, start));
-            desk.lengths.insert(clip.pointer.clone(), Known::Found(length));
+            context.lengths.insert(clip.pointer.clone(), Known::Open);
+            let length = begins(context, clip).and_then(|start| own_length(context, clip, start));
+            context.lengths.insert(clip.pointer.clone(), Known::Found(length));
             length
         }
     };

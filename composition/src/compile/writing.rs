@@ -7,7 +7,7 @@ use crate::plan::{
     Align, Animation, AnimationKind, AnimationUnit, Background, Direction, Fitting, Micro, Rate,
     Ratio, Rgba, Shadow, Stroke, Text, TextRun, TextStyle, VerticalAlign,
 };
-use crate::written::{
+use crate::syntax::{
     AlignForm, AnimationForm, AnimationPreset, AnimationStyle, BackgroundForm, DirectionName,
     FontForm, HorizontalAlign, OutlineForm, Overflow, Padding, ShadowForm, StyleForm, TextAsset,
     TextDecoration, TextTransform, VerticalAlignName,
@@ -26,8 +26,8 @@ pub(super) fn text(
     rate: Rate,
     frames: u64,
 ) -> (Text, Extent) {
-    let side = |own: Option<Count>, usual: Ratio| {
-        own.map_or(usual, |count| Ratio::whole(i64::from(count.0)))
+    let side = |own: Option<Count>, default: Ratio| {
+        own.map_or(default, |count| Ratio::whole(i64::from(count.0)))
     };
     let extent = Extent {
         width: side(asset.width, bounds.width),
@@ -86,45 +86,45 @@ impl Manner<'_> {
 
     /// A run in this manner but for what another says.
     fn but(&self, other: &Manner, text: &str) -> TextRun {
-        let usual = self.look();
+        let default = self.look();
         let font = other.font;
         let own = other.look();
         let said = |field: fn(&FontForm) -> bool| font.is_some_and(field);
         let styled = other.style;
         let cased = styled.is_some_and(|style| style.text_transform.is_some());
         let style = TextStyle {
-            family: if said(|font| font.family.is_some()) { own.family } else { usual.family },
-            size: if said(|font| font.size.is_some()) { own.size } else { usual.size },
-            weight: if said(|font| font.weight.is_some()) { own.weight } else { usual.weight },
-            italic: if said(|font| font.italic.is_some()) { own.italic } else { usual.italic },
+            family: if said(|font| font.family.is_some()) { own.family } else { default.family },
+            size: if said(|font| font.size.is_some()) { own.size } else { default.size },
+            weight: if said(|font| font.weight.is_some()) { own.weight } else { default.weight },
+            italic: if said(|font| font.italic.is_some()) { own.italic } else { default.italic },
             colour: if said(|font| font.color.is_some() || font.opacity.is_some()) {
                 own.colour
             } else {
-                usual.colour
+                default.colour
             },
             gradient: own.gradient.or(if said(|font| font.color.is_some()) {
                 None
             } else {
-                usual.gradient
+                default.gradient
             }),
             letter_spacing: styled
                 .and_then(|style| style.letter_spacing)
-                .map_or(usual.letter_spacing, Decimal::micro),
+                .map_or(default.letter_spacing, Decimal::micro),
             word_spacing: styled
                 .and_then(|style| style.word_spacing)
-                .map_or(usual.word_spacing, Decimal::micro),
+                .map_or(default.word_spacing, Decimal::micro),
             underline: if styled.is_some_and(|s| s.text_decoration.is_some()) {
                 own.underline
             } else {
-                usual.underline
+                default.underline
             },
             strike: if styled.is_some_and(|s| s.text_decoration.is_some()) {
                 own.strike
             } else {
-                usual.strike
+                default.strike
             },
-            stroke: usual.stroke,
-            shadow: usual.shadow,
+            stroke: default.stroke,
+            shadow: default.shadow,
         };
         TextRun { text: if cased { other.cased(text) } else { self.cased(text) }, style }
     }
@@ -241,9 +241,9 @@ pub(super) fn align(form: Option<&AlignForm>) -> Align {
 }
 
 /// Up and down.
-pub(super) fn vertical(form: Option<&AlignForm>, usual: VerticalAlign) -> VerticalAlign {
+pub(super) fn vertical(form: Option<&AlignForm>, default: VerticalAlign) -> VerticalAlign {
     match form.and_then(|form| form.vertical) {
-        None => usual,
+        None => default,
         Some(VerticalAlignName::Top) => VerticalAlign::Top,
         Some(VerticalAlignName::Center | VerticalAlignName::Middle) => VerticalAlign::Middle,
         Some(VerticalAlignName::Bottom) => VerticalAlign::Bottom,
@@ -272,7 +272,7 @@ fn animation(form: &AnimationForm, rate: Rate, frames: u64) -> Animation {
         Some(DirectionName::Up) | None => Direction::Up,
         Some(DirectionName::Down) => Direction::Down,
     };
-    let (kind, usual) = match form.preset {
+    let (kind, default) = match form.preset {
         AnimationPreset::FadeIn => (AnimationKind::FadeIn, AnimationUnit::Whole),
         AnimationPreset::SlideIn => (AnimationKind::SlideIn(direction), AnimationUnit::Whole),
         AnimationPreset::Typewriter => (AnimationKind::Typewriter, AnimationUnit::Character),
@@ -283,7 +283,7 @@ fn animation(form: &AnimationForm, rate: Rate, frames: u64) -> Animation {
         }
     };
     let by = match form.style {
-        None => usual,
+        None => default,
         Some(AnimationStyle::Whole) => AnimationUnit::Whole,
         Some(AnimationStyle::Line) => AnimationUnit::Line,
         Some(AnimationStyle::Word) => AnimationUnit::Word,

@@ -1,7 +1,7 @@
 //! Languages that are written without spaces are spoken character by character, and read by the clause. Words of single characters become phrases, so
 //! that no space stands within them.
 
-use common::kinds::tongue::is_han;
+use common::language::is_han;
 
 use super::Word;
 

@@ -3,7 +3,7 @@
 
 mod faults;
 mod given;
-mod meaning;
 mod properties;
+mod resolve;
 mod segments;
 mod sound;

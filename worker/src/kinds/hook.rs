@@ -2,7 +2,7 @@
 
 use common::{
     error::JobError,
-    kinds::hook::{self, Answer, Hooks},
+    kinds::hook::{self, HookReply, Hooks},
 };
 use serde_json::json;
 
@@ -28,6 +28,9 @@ pub(super) async fn run(
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (Answer { hooks }, made) = ask(context, providers, asked).await?;
-    Ok(HandlerOutput { output: to_json(&Hooks { hooks, made })?, artifacts: Vec::new() })
+    let (HookReply { hooks }, made) = ask(context, providers, asked).await?;
+    Ok(HandlerOutput {
+        output: to_json(&Hooks { hooks, provenance: made })?,
+        artifacts: Vec::new(),
+    })
 }

@@ -2,7 +2,7 @@
 
 use common::{
     error::JobError,
-    kinds::ideas::{self, Answer, Ideas},
+    kinds::ideas::{self, Ideas, IdeasReply},
 };
 use serde_json::json;
 
@@ -25,10 +25,13 @@ pub(super) async fn run(
         user: json!({"scenes": input.scenes, "style": input.style}),
         schema: ideas::schema(),
         outline: outline::ideas(&input),
-        check: &|answer: &Answer| ideas::check(answer, scenes),
+        check: &|answer: &IdeasReply| ideas::check(answer, scenes),
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (Answer { ideas }, made) = ask(context, providers, asked).await?;
-    Ok(HandlerOutput { output: to_json(&Ideas { ideas, made })?, artifacts: Vec::new() })
+    let (IdeasReply { ideas }, made) = ask(context, providers, asked).await?;
+    Ok(HandlerOutput {
+        output: to_json(&Ideas { ideas, provenance: made })?,
+        artifacts: Vec::new(),
+    })
 }

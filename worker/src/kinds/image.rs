@@ -43,7 +43,7 @@ pub(super) async fn run(
             .filter(|_| ask.motion)
             .map(|seconds| (seconds.to_f64() * 1_000.0).round() as u64),
         facts: json(&facts)?,
-        made,
+        provenance: made,
     };
     Ok(HandlerOutput { output: json(&picture)?, artifacts: vec![artifact] })
 }

@@ -3,7 +3,7 @@
 use common::{
     error::{ErrorClass, JobError, code},
     fault::Fault,
-    kinds::{source::Sourced, speech::Spoken},
+    kinds::{source::SourceOutput, speech::SpeechOutput},
 };
 use composition::{
     Composition, Origin,
@@ -41,7 +41,7 @@ pub(super) fn brought(
     let came = wanted.into_iter().enumerate().map(|(index, source)| {
         let facts = match source.origin {
             Origin::Fetch { .. } => {
-                context.need::<Sourced>(index).and_then(|sourced| facts(sourced.facts))
+                context.need::<SourceOutput>(index).and_then(|sourced| facts(sourced.facts))
             }
             Origin::Speak(_) => context.need(index).and_then(spoken),
         };
@@ -91,7 +91,7 @@ pub(super) fn facts(value: Value) -> Result<Facts, JobError> {
 }
 
 /// The facts of a spoken sound, with its words.
-pub(super) fn spoken(spoken: Spoken) -> Result<Facts, JobError> {
+pub(super) fn spoken(spoken: SpeechOutput) -> Result<Facts, JobError> {
     let seconds = |ms: u64| {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
         Ratio::new(ms, 1000)

@@ -2,7 +2,7 @@
 
 use common::{
     error::JobError,
-    kinds::score::{self, Answer, Score},
+    kinds::score::{self, Score, ScoreReply},
 };
 use serde_json::json;
 
@@ -28,9 +28,9 @@ pub(super) async fn run(
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (Answer { score, criteria, advice }, made) = ask(context, providers, asked).await?;
+    let (ScoreReply { score, criteria, advice }, made) = ask(context, providers, asked).await?;
     Ok(HandlerOutput {
-        output: to_json(&Score { score, criteria, advice, made })?,
+        output: to_json(&Score { score, criteria, advice, provenance: made })?,
         artifacts: Vec::new(),
     })
 }

@@ -2,7 +2,7 @@
 
 use common::{
     error::JobError,
-    kinds::script::{self, Answer, Script},
+    kinds::script::{self, Script, ScriptReply},
 };
 use serde_json::json;
 
@@ -30,6 +30,9 @@ pub(super) async fn run(
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (Answer { title, scenes }, made) = ask(context, providers, asked).await?;
-    Ok(HandlerOutput { output: to_json(&Script { title, scenes, made })?, artifacts: Vec::new() })
+    let (ScriptReply { title, scenes }, made) = ask(context, providers, asked).await?;
+    Ok(HandlerOutput {
+        output: to_json(&Script { title, scenes, provenance: made })?,
+        artifacts: Vec::new(),
+    })
 }

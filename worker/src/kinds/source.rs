@@ -2,7 +2,7 @@
 
 use common::{
     error::{ErrorClass, JobError, code},
-    kinds::source::{self, Sourced, TakenFor},
+    kinds::source::{self, SourceOutput, TakenFor},
     outcome::ArtifactRef,
 };
 use composition::plan::{Facts, SourceHash};
@@ -40,7 +40,8 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
         bytes: fetched.bytes,
         media_type: "application/octet-stream".into(),
     };
-    let sourced = Sourced { artifact: fetched.hash, bytes: fetched.bytes, facts: json(&facts)? };
+    let sourced =
+        SourceOutput { artifact: fetched.hash, bytes: fetched.bytes, facts: json(&facts)? };
     Ok(HandlerOutput { output: json(&sourced)?, artifacts: vec![artifact] })
 }
 

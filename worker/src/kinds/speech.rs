@@ -2,10 +2,8 @@
 
 use common::{
     error::JobError,
-    kinds::{
-        made::Made,
-        speech::{self, Speech, Spoken, Timing, Word},
-    },
+    kinds::speech::{self, SpeechInput, SpeechOutput, Timing, Word},
+    provenance::Provenance,
 };
 use composition::plan::Facts;
 
@@ -36,17 +34,17 @@ pub(super) async fn run(
         duration(&facts).ok_or_else(|| bad(&made.provider, "is no sound that plays"))?;
     let told = words.is_some();
     let (words, timing, ears) = match words {
-        Some(words) => (words, Timing::Exact, Made::default()),
+        Some(words) => (words, Timing::Exact, Provenance::default()),
         None => listen(context, providers, &speech, &heard, duration_ms).await?,
     };
-    let spoken = Spoken {
+    let spoken = SpeechOutput {
         artifact: artifact.hash,
         duration_ms,
         words,
         facts: json(&facts)?,
         provider: made.provider.clone(),
         timing,
-        made: (!told || !made.instead_of.is_empty()).then(|| with_ears(made, ears)),
+        provenance: (!told || !made.fallback_for.is_empty()).then(|| with_ears(made, ears)),
     };
     Ok(HandlerOutput { output: json(&spoken)?, artifacts: vec![artifact] })
 }
@@ -56,11 +54,11 @@ pub(super) async fn run(
 async fn listen(
     context: &Context,
     providers: &Providers,
-    speech: &Speech,
+    speech: &SpeechInput,
     sound: &std::path::Path,
     duration_ms: u64,
-) -> Result<(Vec<Word>, Timing, Made), HandlerError> {
-    let mut made = Made::default();
+) -> Result<(Vec<Word>, Timing, Provenance), HandlerError> {
+    let mut made = Provenance::default();
     if let Some(first) = providers.listener() {
         context.reporter.report(0.6, "listening");
         match providers.listen(context, None, sound, None).await {
@@ -75,7 +73,7 @@ async fn listen(
                     return Err(error.into());
                 }
                 tracing::warn!(task = %claimed.task, %error, "words are estimated");
-                made.instead_of.extend(error.retryable.then(|| first.to_owned()));
+                made.fallback_for.extend(error.retryable.then(|| first.to_owned()));
             }
         }
     }
@@ -91,12 +89,12 @@ fn within(mut words: Vec<Word>, duration_ms: u64) -> Vec<Word> {
     words
 }
 
-fn with_ears(voice: Made, ears: Made) -> Made {
-    let instead_of = [voice.instead_of, ears.instead_of].concat();
-    Made {
+fn with_ears(voice: Provenance, ears: Provenance) -> Provenance {
+    let fallback_for = [voice.fallback_for, ears.fallback_for].concat();
+    Provenance {
         usage: voice.usage.plus(&ears.usage),
         notice: voice.notice.or(ears.notice),
-        instead_of,
+        fallback_for,
         ..voice
     }
 }

@@ -3,11 +3,11 @@
 use common::{
     error::{JobError, code},
     kinds::{
-        made::Made,
-        source::Sourced,
-        speech::{Spoken, Word},
-        subtitles::{self, Ask, FileFormat, Subtitles},
+        source::SourceOutput,
+        speech::{SpeechOutput, Word},
+        subtitles::{self, FileFormat, Subtitles, SubtitlesInput},
     },
+    provenance::Provenance,
 };
 use composition::{
     plan::Ratio,
@@ -33,26 +33,27 @@ pub(super) async fn run(
     let grouping =
         Grouping { characters: ask.max_characters as usize, lines: ask.max_lines as usize };
     let text = write(&cues_from_words(&phrases(&timed(&words)?), grouping), format);
-    let output = Subtitles { text, format: ask.format, words, made };
+    let output = Subtitles { text, format: ask.format, words, provenance: made };
     Ok(HandlerOutput { output: json(&output)?, artifacts: Vec::new() })
 }
 
 async fn words(
     context: &Context,
     providers: &Providers,
-    ask: &Ask,
-) -> Result<(Vec<Word>, Made), HandlerError> {
+    ask: &SubtitlesInput,
+) -> Result<(Vec<Word>, Provenance), HandlerError> {
     if let Some(words) = &ask.words {
         let cleaned = words.iter().map(|word| Word { word: clean(&word.word), ..word.clone() });
-        return Ok((cleaned.collect(), Made::default()));
+        return Ok((cleaned.collect(), Provenance::default()));
     }
     if ask.speech.is_some() {
-        let spoken: Spoken = context.need(0)?;
-        let made =
-            spoken.made.unwrap_or_else(|| Made { provider: spoken.provider, ..Made::default() });
+        let spoken: SpeechOutput = context.need(0)?;
+        let made = spoken
+            .provenance
+            .unwrap_or_else(|| Provenance { provider: spoken.provider, ..Provenance::default() });
         return Ok((spoken.words, made));
     }
-    let sourced: Sourced = context.need(0)?;
+    let sourced: SourceOutput = context.need(0)?;
     let scratch = context.scratch()?;
     let sound = scratch.path().join("recording");
     context.bring_to(&sourced.artifact, &sound).await?;

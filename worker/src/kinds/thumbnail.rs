@@ -1,6 +1,6 @@
 //! `thumbnail`: compiles a small picture of a file or of a composition. What draws it is added by its growth.
 
-use common::{error::JobError, kinds::source::Sourced};
+use common::{error::JobError, kinds::source::SourceOutput};
 use composition::kinds::thumbnail::{self, Subject};
 
 use super::render;
@@ -9,7 +9,7 @@ use crate::context::{Context, HandlerError, HandlerOutput, json};
 pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let thumbnail = thumbnail::read_input(&context.claimed.input).map_err(JobError::refused)?;
     let facts = match &thumbnail.subject {
-        Subject::File(_) => vec![render::facts(context.need::<Sourced>(0)?.facts)?],
+        Subject::File(_) => vec![render::facts(context.need::<SourceOutput>(0)?.facts)?],
         Subject::Composition(composition) => render::brought(context, composition)?,
     };
     let plan = render::name_fonts(thumbnail::run(&thumbnail, facts.clone())?, facts).await?;

@@ -3,15 +3,15 @@
 use common::{
     error::{JobError, code},
     id::Digest,
-    kinds::{source::Sourced, speech::Spoken},
+    kinds::{source::SourceOutput, speech::SpeechOutput},
     outcome::ArtifactRef,
 };
 use composition::{
     kinds::{
         assemble::Assembled,
         video::{
-            self, Seeing, Story,
-            compose::{self, About, Came, Seen},
+            self, DefaultPicture, Story,
+            compose::{self, SceneInputs, ScenePicture, VideoDetails},
             result,
         },
     },
@@ -32,7 +32,11 @@ pub(super) async fn run(
 ) -> Result<HandlerOutput, HandlerError> {
     let ask = video::parse(&context.claimed.input).map_err(JobError::refused)?;
     let written = if ask.script.is_none() { Some(context.need(0)?) } else { None };
-    let seeing = if providers.read_prompts(ask.motion) { Seeing::Words } else { Seeing::Place };
+    let seeing = if providers.read_prompts(ask.motion) {
+        DefaultPicture::Words
+    } else {
+        DefaultPicture::Position
+    };
     Ok(HandlerOutput { output: json(&Story::of(ask, written, seeing)?)?, artifacts: Vec::new() })
 }
 
@@ -41,13 +45,15 @@ pub(super) async fn compose(context: &Context) -> Result<HandlerOutput, HandlerE
     let story: Story = context.input()?;
     let mut came = Vec::with_capacity(story.scenes.len());
     for (index, scene) in story.scenes.iter().enumerate() {
-        came.push(Came {
+        came.push(SceneInputs {
             spoken: spoken(context, 2 * index),
             seen: seen(context, 2 * index + 1, scene.clip.is_some()),
         });
     }
-    let music = match &story.ask.music {
-        Some(_) => Some(render::facts(context.need::<Sourced>(2 * story.scenes.len())?.facts)?),
+    let music = match &story.input.music {
+        Some(_) => {
+            Some(render::facts(context.need::<SourceOutput>(2 * story.scenes.len())?.facts)?)
+        }
         None => None,
     };
     let facts = facts_of(&came, music.as_ref())?;
@@ -57,35 +63,38 @@ pub(super) async fn compose(context: &Context) -> Result<HandlerOutput, HandlerE
 }
 
 /// What is known of the files that may bring writing of their own.
-fn facts_of(came: &[Came], music: Option<&Facts>) -> Result<Vec<Facts>, JobError> {
+fn facts_of(came: &[SceneInputs], music: Option<&Facts>) -> Result<Vec<Facts>, JobError> {
     let given = came.iter().filter_map(|came| match &came.seen {
-        Ok(Seen::Given(sourced)) => Some(render::facts(sourced.facts.clone())),
+        Ok(ScenePicture::Clip(sourced)) => Some(render::facts(sourced.facts.clone())),
         _ => None,
     });
     given.chain(music.cloned().map(Ok)).collect()
 }
 
-fn spoken(context: &Context, need: usize) -> Result<(Spoken, composition::plan::Facts), JobError> {
-    let spoken: Spoken = context.need(need)?;
+fn spoken(
+    context: &Context,
+    need: usize,
+) -> Result<(SpeechOutput, composition::plan::Facts), JobError> {
+    let spoken: SpeechOutput = context.need(need)?;
     let facts = render::spoken(spoken.clone())?;
     Ok((spoken, facts))
 }
 
-fn seen(context: &Context, need: usize, given: bool) -> Result<Seen, JobError> {
+fn seen(context: &Context, need: usize, given: bool) -> Result<ScenePicture, JobError> {
     if !given {
-        return Ok(Seen::Made(Box::new(context.need(need)?)));
+        return Ok(ScenePicture::Generated(Box::new(context.need(need)?)));
     }
-    let sourced: Sourced = context.need(need)?;
+    let sourced: SourceOutput = context.need(need)?;
     if render::facts(sourced.facts.clone())?.video.is_empty() {
         let detail = "the clip has no picture: give a picture or a film, and sound as `music`";
         return Err(JobError::caller(code::BAD_SOURCE, detail));
     }
-    Ok(Seen::Given(Box::new(sourced)))
+    Ok(ScenePicture::Clip(Box::new(sourced)))
 }
 
 /// The finished file beside all that led to it.
 pub(super) async fn finish(context: &Context) -> Result<HandlerOutput, HandlerError> {
-    let about: About = context.input()?;
+    let about: VideoDetails = context.input()?;
     let assembled: Assembled = context.need(0)?;
     let mut artifacts = vec![ArtifactRef {
         hash: assembled.artifact,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use backing::cache::{Item, Life, Made as Value, Namespace, Unmade};
 use common::{
     error::{JobError, code},
-    kinds::made::Made,
+    provenance::Provenance,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,13 +21,13 @@ use super::{
 use crate::context::{Context, HandlerError};
 
 /// The form of [`Kept`]: part of its place, so that no version reads another's.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 /// An answer as it is kept.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     text: String,
-    made: Made,
+    made: Provenance,
 }
 
 impl Providers {
@@ -42,7 +42,7 @@ impl Providers {
         let Some(place) = self.place(context, named, question) else { return asking.await };
         let asking = async {
             let Written { text, made } = asking.await.map_err(Unmade::from)?;
-            let passing = made.provider == OFFLINE || !made.instead_of.is_empty();
+            let passing = made.provider == OFFLINE || !made.fallback_for.is_empty();
             let life = if passing { Life::fresh(Duration::ZERO) } else { Namespace::Text.life() };
             let json = serde_json::to_vec(&Kept { text, made })
                 .map_err(|error| Unmade::Failed(unreadable(&error)))?;

@@ -1,11 +1,11 @@
-//! Speech without a network: espeak-ng in a caged child, which tells when it says each word.
+//! SpeechInput without a network: espeak-ng in a caged child, which tells when it says each word.
 
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use common::kinds::{
-    made::{Made, Usage},
-    speech::{Speech, Word},
+use common::{
+    kinds::speech::{SpeechInput, Word},
+    provenance::{Provenance, Usage},
 };
 use media::{
     cage::{Bounds, Ending, Scratch},
@@ -35,10 +35,10 @@ impl Speaker for Espeak {
     async fn speak(
         &self,
         context: &Context,
-        speech: &Speech,
+        speech: &SpeechInput,
         out: &Path,
     ) -> Result<Voiced, HandlerError> {
-        let Speech { text, voice, rate, pitch } = speech.clone();
+        let SpeechInput { text, voice, rate, pitch } = speech.clone();
         let usage = Usage { characters: text.chars().count() as u64, ..Usage::default() };
         // The child writes only inside the folder it is given, and reads nothing of the attempt's.
         let scratch = context.scratch()?;
@@ -56,7 +56,7 @@ impl Speaker for Espeak {
             start_ms: word.start_ms,
             end_ms: word.end_ms,
         };
-        let made_by = Made { provider: ESPEAK.to_owned(), usage, ..Made::default() };
+        let made_by = Provenance { provider: ESPEAK.to_owned(), usage, ..Provenance::default() };
         Ok(Voiced {
             words: Some(made.words.into_iter().map(word).collect()),
             media_type: "audio/wav",

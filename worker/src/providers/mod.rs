@@ -31,8 +31,11 @@ use std::{
 };
 
 use common::{
+    defaults,
     error::{ErrorClass, JobError, code},
-    kinds::{image, made::Made, speech::Speech, tongue, usual},
+    kinds::{image, speech::SpeechInput},
+    language,
+    provenance::Provenance,
 };
 
 pub use config::{Config, Prices, Service as ServiceConfig, specs};
@@ -145,7 +148,7 @@ impl Providers {
     pub(crate) async fn speak(
         &self,
         context: &Context,
-        speech: &Speech,
+        speech: &SpeechInput,
         out: &Path,
     ) -> Result<Voiced, HandlerError> {
         let mut failures = Failures::default();
@@ -166,9 +169,9 @@ impl Providers {
     pub(crate) async fn paint(
         &self,
         context: &Context,
-        ask: &image::Ask,
+        ask: &image::ImageInput,
         out: &Path,
-    ) -> Result<Made, HandlerError> {
+    ) -> Result<Provenance, HandlerError> {
         let mut failures = Failures::default();
         let mut painters =
             chosen(&self.painters, |painter| painter.name(), ask.provider.as_deref())?;
@@ -217,11 +220,14 @@ impl Providers {
 }
 
 /// A speech as one who stands in for another speaks it: who needs no network knows none of a service's voices, and takes that of the language.
-fn spoken_by(speaker: &str, speech: &Speech) -> Speech {
-    if speaker != OFFLINE || tongue::is_language(&speech.voice) {
+fn spoken_by(speaker: &str, speech: &SpeechInput) -> SpeechInput {
+    if speaker != OFFLINE || language::is_language(&speech.voice) {
         return speech.clone();
     }
-    Speech { voice: tongue::voice_for(&usual::language(), &speech.text), ..speech.clone() }
+    SpeechInput {
+        voice: language::voice_for(&defaults::language(), &speech.text),
+        ..speech.clone()
+    }
 }
 
 /// Those of a chain that are to be asked.
@@ -263,9 +269,9 @@ impl Failures {
 
     /// What was made, with whom it stood in for: those that were away. Who refused, or gave what can't be used, would do so again, and many a
     /// service offers only a part of the protocol: so whoever comes next in the chain is simply who makes it.
-    fn stood_in_for(self, made: Made) -> Made {
+    fn stood_in_for(self, made: Provenance) -> Provenance {
         let away = self.said.into_iter().filter(|(_, error)| error.retryable);
-        Made { instead_of: away.map(|(name, _)| name).collect(), ..made }
+        Provenance { fallback_for: away.map(|(name, _)| name).collect(), ..made }
     }
 
     /// One error of all: worth another attempt if one of them is.
@@ -316,7 +322,7 @@ mod tests {
         failures
             .note("wrong", JobError::permanent(BAD_ANSWER, "no sound").into())
             .expect("goes on");
-        assert_eq!(failures.stood_in_for(Made::default()).instead_of, ["away"]);
+        assert_eq!(failures.stood_in_for(Provenance::default()).fallback_for, ["away"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 use common::{
     error::{JobError, code},
     id::Digest,
-    kinds::image::Ask,
+    kinds::image::ImageInput,
 };
 use composition::{
     Slot,
@@ -40,7 +40,7 @@ const FRAMES: u32 = 75;
 const LONGEST_SIDE: u32 = 320;
 
 /// The frames of a picture as raw video, for [`film`]: its size.
-pub(super) fn draw(ask: &Ask, path: &Path) -> std::io::Result<(u32, u32)> {
+pub(super) fn draw(ask: &ImageInput, path: &Path) -> std::io::Result<(u32, u32)> {
     let (width, height) = size(ask.width, ask.height);
     let scene = Scene::of(ask);
     let mut file = BufWriter::new(File::create(path)?);
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(size(1080, 1920), (180, 320));
         assert_eq!(size(64, 4_096), (16, 320));
         assert_eq!(size(101, 64), (100, 64));
-        let ask = Ask { width: 64, height: 48, ..Ask::of("sea") };
+        let ask = ImageInput { width: 64, height: 48, ..ImageInput::of("sea") };
         let scene = Scene::of(&ask);
         let at = |frame: u32| scene.pixels(64, 48, TAU * frame as f32 / FRAMES as f32);
         let apart = |one: Vec<u8>, two: Vec<u8>| {
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(grey.len(), 16 * 16 * 3 / 2);
         assert_eq!((grey[0], grey[300]), (126, 128));
         let file = tempfile_path();
-        let ask = Ask { width: 64, height: 48, ..Ask::of("sea") };
+        let ask = ImageInput { width: 64, height: 48, ..ImageInput::of("sea") };
         assert_eq!(draw(&ask, &file).expect("drawn"), (64, 48));
         let one = std::fs::read(&file).expect("a file");
         draw(&ask, &file).expect("drawn again");

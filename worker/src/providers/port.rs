@@ -7,9 +7,9 @@ use common::{
     error::{JobError, code},
     kinds::{
         image,
-        made::Made,
-        speech::{Speech, Word},
+        speech::{SpeechInput, Word},
     },
+    provenance::Provenance,
 };
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ pub(crate) struct Written {
     /// The text.
     pub text: String,
     /// By whom.
-    pub made: Made,
+    pub made: Provenance,
 }
 
 /// A sound of a voice, in the file that was named.
@@ -57,7 +57,7 @@ pub(crate) struct Voiced {
     /// Such as `audio/wav`.
     pub media_type: &'static str,
     /// By whom.
-    pub made: Made,
+    pub made: Provenance,
 }
 
 /// What was heard in a recording.
@@ -66,7 +66,7 @@ pub(crate) struct Heard {
     /// Every word with its time.
     pub words: Vec<Word>,
     /// By whom.
-    pub made: Made,
+    pub made: Provenance,
 }
 
 /// Writes text.
@@ -92,7 +92,7 @@ pub(crate) trait Speaker: Send + Sync {
     async fn speak(
         &self,
         context: &Context,
-        speech: &Speech,
+        speech: &SpeechInput,
         out: &Path,
     ) -> Result<Voiced, HandlerError>;
 }
@@ -114,9 +114,9 @@ pub(crate) trait Painter: Send + Sync {
     async fn paint(
         &self,
         context: &Context,
-        ask: &image::Ask,
+        ask: &image::ImageInput,
         out: &Path,
-    ) -> Result<Made, HandlerError>;
+    ) -> Result<Provenance, HandlerError>;
 }
 
 /// Listens to recordings.

@@ -6,10 +6,8 @@ use std::{f32::consts::TAU, io::Write, path::Path};
 use async_trait::async_trait;
 use common::{
     error::{JobError, code},
-    kinds::{
-        image::Ask,
-        made::{Made, Usage},
-    },
+    kinds::image::ImageInput,
+    provenance::{Provenance, Usage},
 };
 
 use tokio::sync::Semaphore;
@@ -64,7 +62,12 @@ impl Painter for Procedural {
         false
     }
 
-    async fn paint(&self, context: &Context, ask: &Ask, out: &Path) -> Result<Made, HandlerError> {
+    async fn paint(
+        &self,
+        context: &Context,
+        ask: &ImageInput,
+        out: &Path,
+    ) -> Result<Provenance, HandlerError> {
         let asked = ask.clone();
         if ask.motion {
             let scratch = context.scratch()?;
@@ -79,17 +82,17 @@ impl Painter for Procedural {
             self.draw(move || std::fs::write(out, picture(&asked)?)).await?;
         }
         let usage = Usage { images: 1, ..Usage::default() };
-        Ok(Made {
+        Ok(Provenance {
             provider: OFFLINE.to_owned(),
             notice: Some(NOTICE.to_owned()),
             usage,
-            ..Made::default()
+            ..Provenance::default()
         })
     }
 }
 
 /// The picture as a PNG.
-fn picture(ask: &Ask) -> std::io::Result<Vec<u8>> {
+fn picture(ask: &ImageInput) -> std::io::Result<Vec<u8>> {
     let (width, height) = size(ask.width, ask.height);
     encode(width, height, &Scene::of(ask).pixels(width, height, 0.0))
 }
@@ -138,7 +141,7 @@ enum Pattern {
 
 impl Scene {
     /// The scene of a prompt, a style and a seed.
-    pub fn of(ask: &Ask) -> Self {
+    pub fn of(ask: &ImageInput) -> Self {
         let text = format!("{}\n{}\n{}", ask.prompt, ask.style, ask.seed.unwrap_or_default());
         let hash = *blake3::hash(text.as_bytes()).as_bytes();
         let part = |index: usize| f32::from(hash[index]) / 255.0;
@@ -245,7 +248,7 @@ mod tests {
     use super::*;
 
     fn of(prompt: &str, width: u32, height: u32) -> Vec<u8> {
-        picture(&Ask { width, height, ..Ask::of(prompt) }).expect("a picture")
+        picture(&ImageInput { width, height, ..ImageInput::of(prompt) }).expect("a picture")
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use common::{
     error::{JobError, code},
     fault::Fault,
-    kinds::made::Made,
+    provenance::Provenance,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub(crate) async fn ask<A: Serialize + DeserializeOwned + Sync>(
     context: &Context,
     providers: &Providers,
     asked: Request<'_, A>,
-) -> Result<(A, Made), HandlerError> {
+) -> Result<(A, Provenance), HandlerError> {
     context.reporter.report(0.0, "writing");
     let question = Question {
         outline: json(&asked.outline)?,
@@ -91,7 +91,7 @@ async fn ask_with_one_retry<A: DeserializeOwned>(
         Ok(_) => {
             let usage = first.made.usage.plus(&second.made.usage);
             Ok(Written {
-                made: Made { usage, instead_of: first.made.instead_of, ..second.made },
+                made: Provenance { usage, fallback_for: first.made.fallback_for, ..second.made },
                 ..second
             })
         }
@@ -99,8 +99,8 @@ async fn ask_with_one_retry<A: DeserializeOwned>(
     }
 }
 
-fn labelled(made: Made, prompt: &Prompt) -> Made {
-    Made { prompt: Some(prompt.label()), ..made }
+fn labelled(made: Provenance, prompt: &Prompt) -> Provenance {
+    Provenance { prompt: Some(prompt.label()), ..made }
 }
 
 fn unusable(first: &Written, fault: &str, second: &Written, last: &str) -> JobError {
@@ -171,7 +171,7 @@ mod tests {
     use common::kinds::hook;
 
     fn hooks(text: &str) -> Result<Vec<String>, String> {
-        read::<hook::Answer>(text, &hook::check).map(|answer| answer.hooks)
+        read::<hook::HookReply>(text, &hook::check).map(|answer| answer.hooks)
     }
 
     #[test]

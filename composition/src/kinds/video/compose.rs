@@ -10,16 +10,16 @@ use common::{
     kind::KindSpec,
     kinds::{
         image::Picture,
-        made::{Made, Usage},
-        source::Sourced,
-        speech::{Spoken, Word},
+        source::SourceOutput,
+        speech::{SpeechOutput, Word},
     },
     plan::{Draft, OnFailure},
+    provenance::{Provenance, Usage},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Story, desk::Desk, json_of, read_back, result};
+use super::{Story, json_of, read_back, result, timeline::TimelineBuilder};
 use crate::{
     kinds::{assemble, deciding, render},
     plan::{ENGINE_VERSION, Facts, RenderPlan},
@@ -33,42 +33,42 @@ pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, None, Some(grow));
 
 /// What is seen in a scene.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Seen {
+pub enum ScenePicture {
     /// A picture that was made.
-    Made(Box<Picture>),
+    Generated(Box<Picture>),
     /// A file of the caller's.
-    Given(Box<Sourced>),
+    Clip(Box<SourceOutput>),
 }
 
 /// What a scene's tasks came to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Came {
+pub struct SceneInputs {
     /// The voice, with what is known of its sound.
-    pub spoken: Result<(Spoken, Facts), JobError>,
+    pub spoken: Result<(SpeechOutput, Facts), JobError>,
     /// The picture.
-    pub seen: Result<Seen, JobError>,
+    pub seen: Result<ScenePicture, JobError>,
 }
 
 /// The output of this kind's task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Composed {
+pub struct ComposedVideo {
     /// How it is rendered.
     pub plan: RenderPlan,
     /// What the result holds besides the file.
-    pub about: About,
+    pub details: VideoDetails,
 }
 
 /// What the result holds besides the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct About {
+pub struct VideoDetails {
     /// The script: title and scenes, and who wrote it.
     pub script: Value,
     /// The scenes as they came out.
-    pub scenes: Vec<Scene>,
+    pub scenes: Vec<SceneResult>,
     /// The voices, in order.
-    pub audio: Vec<Audio>,
+    pub audio: Vec<SceneAudio>,
     /// Every word with its time in the video.
     pub words: Vec<Word>,
     /// The words as an SRT file.
@@ -84,7 +84,7 @@ pub struct About {
 /// A scene as it came out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Scene {
+pub struct SceneResult {
     /// What is said.
     pub text: String,
     /// When it begins, in milliseconds; none where it was left out.
@@ -93,7 +93,7 @@ pub struct Scene {
     pub duration_ms: u64,
     /// The picture, where one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<Image>,
+    pub image: Option<SceneImage>,
     /// Why something of it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
@@ -102,17 +102,17 @@ pub struct Scene {
 /// A picture of a scene.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Image {
+pub struct SceneImage {
     /// The file.
     pub artifact: Digest,
     /// Who made it.
-    pub made: Made,
+    pub provenance: Provenance,
 }
 
 /// A voice and its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Audio {
+pub struct SceneAudio {
     /// The sound.
     pub artifact: Digest,
     /// The scene, from 1.
@@ -126,24 +126,28 @@ pub struct Audio {
 }
 
 /// Composes and compiles. `came` are the scenes' ends, in order; `music` is what the music was found to be.
-pub fn run(story: &Story, came: Vec<Came>, music: Option<Facts>) -> Result<Composed, JobError> {
-    let mut desk = Desk::new(story);
+pub fn run(
+    story: &Story,
+    came: Vec<SceneInputs>,
+    music: Option<Facts>,
+) -> Result<ComposedVideo, JobError> {
+    let mut timeline = TimelineBuilder::new(story);
     for (index, (scene, came)) in story.scenes.iter().zip(came).enumerate() {
-        desk.scene(index + 1, scene, came)?;
+        timeline.scene(index + 1, scene, came)?;
     }
-    if let (Some(src), Some(facts)) = (&story.ask.music, music) {
-        desk.music(src, facts);
+    if let (Some(src), Some(facts)) = (&story.input.music, music) {
+        timeline.music(src, facts);
     }
-    desk.finish()
+    timeline.finish()
 }
 
 /// The tasks of a render, whose file the last one puts beside what else the result holds.
 fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
-    let composed: Composed = read_back(output)?;
+    let composed: ComposedVideo = read_back(output)?;
     let mut drafts =
-        render::grow(&json_of(&composed.about.composition)?, &json_of(&composed.plan)?)?;
+        render::grow(&json_of(&composed.details.composition)?, &json_of(&composed.plan)?)?;
     drafts.iter_mut().for_each(|draft| draft.result = false);
     let needs = vec![(assemble::NAME.to_owned(), OnFailure::Cancel)];
-    drafts.push(Draft { needs, ..Draft::only(result::NAME, json_of(&composed.about)?) });
+    drafts.push(Draft { needs, ..Draft::only(result::NAME, json_of(&composed.details)?) });
     Ok(drafts)
 }

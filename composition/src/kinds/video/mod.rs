@@ -8,10 +8,10 @@
 //! The tasks that grow are cheap and run each time; what costs is in the others, which are memoised by what decides them. So the same video
 //! costs a look, and an edited scene costs that scene. (It stands here and not in `common` because growing it takes the compiler's plan.)
 
-mod ask;
 pub mod compose;
-mod desk;
+mod input;
 pub mod result;
+mod timeline;
 
 use std::time::Duration;
 
@@ -19,15 +19,18 @@ use common::{
     error::{JobError, code},
     fault::Fault,
     kind::KindSpec,
-    kinds::{image, made::Made, script, source, speech, whole},
+    kinds::{image, script, source, speech, whole},
     plan::{Draft, OnFailure},
+    provenance::Provenance,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::deciding;
 
-pub use ask::{Ask, Given, GivenScene, OnSceneError, Seeing, Shape, Size, parse};
+pub use input::{
+    DefaultPicture, FrameShape, FrameSize, OnSceneError, VideoInput, VideoScene, VideoScript, parse,
+};
 
 /// The stored name.
 pub const NAME: &str = "video";
@@ -41,33 +44,37 @@ pub const SPEC: KindSpec =
 #[serde(rename_all = "camelCase")]
 pub struct Story {
     /// What was asked.
-    pub ask: Ask,
+    pub input: VideoInput,
     /// The title.
     pub title: String,
     /// The scenes.
-    pub scenes: Vec<GivenScene>,
+    pub scenes: Vec<VideoScene>,
     /// Who wrote it; none where the caller did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made: Option<Made>,
+    pub provenance: Option<Provenance>,
 }
 
 impl Story {
     /// The story of a script: the caller's, or the one that was written on the topic. Where a scene does not say what is seen, that is by
     /// `seeing`.
-    pub fn of(ask: Ask, written: Option<script::Script>, seeing: Seeing) -> Result<Self, JobError> {
-        match (ask.script.clone(), written) {
+    pub fn of(
+        input: VideoInput,
+        written: Option<script::Script>,
+        seeing: DefaultPicture,
+    ) -> Result<Self, JobError> {
+        match (input.script.clone(), written) {
             (Some(given), _) => {
                 let scenes = seeing.told(&given.title, given.scenes);
-                Ok(Self { title: given.title, scenes, made: None, ask })
+                Ok(Self { title: given.title, scenes, provenance: None, input })
             }
             (None, Some(script)) => {
-                let scene = |scene: script::Scene| GivenScene {
+                let scene = |scene: script::ScriptScene| VideoScene {
                     text: scene.text,
                     picture: scene.picture,
                     clip: None,
                 };
                 let scenes = script.scenes.into_iter().map(scene).collect();
-                Ok(Self { title: script.title, scenes, made: Some(script.made), ask })
+                Ok(Self { title: script.title, scenes, provenance: Some(script.provenance), input })
             }
             (None, None) => {
                 Err(JobError::bug(code::INTERNAL, "a video has neither a script nor a topic"))
@@ -78,21 +85,21 @@ impl Story {
 
 /// The script where there is only a topic, then the scenes.
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
-    let ask = parse(input)?;
-    let mut own = Draft::only(NAME, whole(&ask)?);
-    let Some(topic) = &ask.topic else { return Ok(vec![own]) };
+    let request = parse(input)?;
+    let mut own = Draft::only(NAME, whole(&request)?);
+    let Some(topic) = &request.topic else { return Ok(vec![own]) };
     let written = script::parse(&json!({
-        "topic": topic, "duration": ask.duration, "style": ask.style, "language": ask.language,
+        "topic": topic, "duration": request.duration, "style": request.style, "language": request.language,
     }))?;
     own.needs.push((script::NAME.to_owned(), OnFailure::Cancel));
     let first = Draft { result: false, ..Draft::only(script::NAME, whole(&written)?) };
     Ok(vec![first, own])
 }
 
-/// Speech and picture of every scene beside each other, the music, and what composes them.
+/// SpeechInput and picture of every scene beside each other, the music, and what composes them.
 fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let story: Story = read_back(output)?;
-    let edge = match story.ask.on_scene_error {
+    let edge = match story.input.on_scene_error {
         OnSceneError::Fail => OnFailure::Cancel,
         OnSceneError::Skip | OnSceneError::Placeholder => OnFailure::Proceed,
     };
@@ -102,15 +109,15 @@ fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
         let spoken = (
             format!("speech-{}", index + 1),
             speech::NAME,
-            json_of(&story.ask.speech(&scene.text))?,
+            json_of(&story.input.speech(&scene.text))?,
         );
-        let (kind, input) = picture(&story.ask, scene)?;
+        let (kind, input) = picture(&story.input, scene)?;
         for (name, kind, input) in [spoken, (format!("picture-{}", index + 1), kind, input)] {
             needs.push((name.clone(), edge));
             drafts.push(Draft { name, kind, input, needs: Vec::new(), result: false });
         }
     }
-    if let Some(src) = &story.ask.music {
+    if let Some(src) = &story.input.music {
         let input = json!({"src": src, "takenFor": source::TakenFor::Media});
         needs.push(("music".to_owned(), OnFailure::Cancel));
         drafts.push(Draft {
@@ -126,17 +133,17 @@ fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
 }
 
 /// The clip that the caller gave, or a picture to be made.
-fn picture(ask: &Ask, scene: &GivenScene) -> Result<(&'static str, Value), JobError> {
+fn picture(request: &VideoInput, scene: &VideoScene) -> Result<(&'static str, Value), JobError> {
     if let Some(src) = &scene.clip {
         return Ok((source::NAME, json!({"src": src, "takenFor": source::TakenFor::Media})));
     }
-    let (width, height) = ask.aspect_ratio.picture();
-    let wanted = image::Ask {
-        style: ask.style.clone(),
+    let (width, height) = request.aspect_ratio.picture();
+    let wanted = image::ImageInput {
+        style: request.style.clone(),
         width,
         height,
-        motion: ask.motion,
-        ..image::Ask::of(scene.clone().seen().picture)
+        motion: request.motion,
+        ..image::ImageInput::of(scene.clone().seen().picture)
     };
     Ok((image::NAME, json_of(&wanted)?))
 }
@@ -183,8 +190,8 @@ mod tests {
     #[test]
     fn a_story_says_what_is_seen_so_that_other_words_under_it_leave_the_picture() {
         let first = json!({"script": {"scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]}});
-        let story =
-            Story::of(parse(&first).expect("an input"), None, Seeing::Words).expect("a story");
+        let story = Story::of(parse(&first).expect("an input"), None, DefaultPicture::Words)
+            .expect("a story");
         let mut script = json!({"scenes": story.scenes});
         assert_eq!(
             (&script["scenes"][0]["picture"], &script["scenes"][1]["picture"]),
@@ -193,7 +200,8 @@ mod tests {
         script["scenes"][0]["text"] = json!("Another");
         let edited = json!({ "script": script });
         let edited_story =
-            Story::of(parse(&edited).expect("an input"), None, Seeing::Words).expect("a story");
+            Story::of(parse(&edited).expect("an input"), None, DefaultPicture::Words)
+                .expect("a story");
         let inputs = |story: &Story| -> Vec<Value> {
             grow(&first, &json!(story))
                 .expect("drafts")
@@ -210,8 +218,8 @@ mod tests {
     #[test]
     fn where_nobody_reads_what_is_seen_a_place_keeps_its_picture() {
         let pictures = |script: &Value| -> Vec<String> {
-            let ask = parse(&json!({ "script": script })).expect("an input");
-            let story = Story::of(ask, None, Seeing::Place).expect("a story");
+            let request = parse(&json!({ "script": script })).expect("an input");
+            let story = Story::of(request, None, DefaultPicture::Position).expect("a story");
             story.scenes.into_iter().map(|scene| scene.picture).collect()
         };
         let script = |second: &str| json!({"title": "T", "scenes": [{"text": "One"}, {"text": second}, {"text": "Three"}]});
@@ -236,8 +244,8 @@ mod tests {
                 "script": {"title": "T", "scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]},
                 "music": "https://a/c.mp3", "onSceneError": said,
             });
-            let ask = parse(&input).expect("an input");
-            let story = Story::of(ask, None, Seeing::Words).expect("a story");
+            let request = parse(&input).expect("an input");
+            let story = Story::of(request, None, DefaultPicture::Words).expect("a story");
             let drafts = grow(&input, &json!(story)).expect("drafts");
             assert_eq!(
                 drafts[1].input["prompt"], "One",

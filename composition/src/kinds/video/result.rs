@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::{error::JobError, kind::KindSpec};
 use serde_json::Value;
 
-use super::{compose::About, json_of};
+use super::{compose::VideoDetails, json_of};
 use crate::kinds::{assemble::Assembled, deciding};
 
 /// The stored name.
@@ -16,12 +16,12 @@ pub const SPEC: KindSpec =
     KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, None, None) };
 
 /// The members of both in one object; the warnings of both in one list.
-pub fn run(about: &About, assembled: &Assembled) -> Result<Value, JobError> {
-    let (mut result, file) = (json_of(about)?, json_of(assembled)?);
+pub fn run(details: &VideoDetails, assembled: &Assembled) -> Result<Value, JobError> {
+    let (mut result, file) = (json_of(details)?, json_of(assembled)?);
     if let (Some(members), Value::Object(file)) = (result.as_object_mut(), file) {
         members.extend(file);
     }
-    let warnings: Vec<&String> = about.warnings.iter().chain(&assembled.warnings).collect();
+    let warnings: Vec<&String> = details.warnings.iter().chain(&assembled.warnings).collect();
     result["warnings"] = json_of(&warnings)?;
     Ok(result)
 }

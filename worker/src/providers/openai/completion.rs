@@ -3,7 +3,7 @@
 //! Services leave out, null or rename what they like, so only what is needed is asked for, and every way that the protocol has to
 //! end without an answer becomes a sentence of its own: asking the same again would end the same.
 
-use common::kinds::made::Usage;
+use common::provenance::Usage;
 use serde_json::Value;
 
 use crate::providers::guard::{Failure, Guard};

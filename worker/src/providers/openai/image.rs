@@ -6,10 +6,8 @@ use async_trait::async_trait;
 use base64::Engine;
 use common::{
     error::ErrorClass,
-    kinds::{
-        image::Ask,
-        made::{Made, Usage},
-    },
+    kinds::image::ImageInput,
+    provenance::{Provenance, Usage},
 };
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -42,7 +40,12 @@ impl Painter for OpenAi {
         self.guard.name()
     }
 
-    async fn paint(&self, context: &Context, ask: &Ask, out: &Path) -> Result<Made, HandlerError> {
+    async fn paint(
+        &self,
+        context: &Context,
+        ask: &ImageInput,
+        out: &Path,
+    ) -> Result<Provenance, HandlerError> {
         let body = self.image_body(ask);
         let key = idempotency_key(context, "image");
         let request = || self.guard.post("/images/generations", &key).json(&body);
@@ -59,7 +62,7 @@ impl Painter for OpenAi {
 }
 
 impl OpenAi {
-    fn image_body(&self, ask: &Ask) -> Value {
+    fn image_body(&self, ask: &ImageInput) -> Value {
         let style = if ask.style.trim().is_empty() {
             String::new()
         } else {

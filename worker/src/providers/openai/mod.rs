@@ -9,7 +9,7 @@ mod transcription;
 
 use common::{
     error::JobError,
-    kinds::made::{Made, Usage, rounded},
+    provenance::{Provenance, Usage, rounded},
 };
 
 use super::{
@@ -67,13 +67,13 @@ impl OpenAi {
         }
     }
 
-    fn made(&self, model: &str, usage: Usage) -> Made {
+    fn made(&self, model: &str, usage: Usage) -> Provenance {
         let cost = cost(&self.config.prices, &usage);
-        Made {
+        Provenance {
             provider: self.name().to_owned(),
             model: Some(model.to_owned()),
             usage: Usage { cost, ..usage },
-            ..Made::default()
+            ..Provenance::default()
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use common::kinds::{made::Usage, speech::Speech, tongue};
+use common::{kinds::speech::SpeechInput, language, provenance::Usage};
 use reqwest::Response;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ impl Speaker for OpenAi {
     async fn speak(
         &self,
         context: &Context,
-        speech: &Speech,
+        speech: &SpeechInput,
         out: &Path,
     ) -> Result<Voiced, HandlerError> {
         let body = json!({
@@ -57,7 +57,7 @@ impl Speaker for OpenAi {
 impl OpenAi {
     /// Names of languages are espeak-ng's voices; the service has names of its own.
     fn voice<'a>(&'a self, asked: &'a str) -> &'a str {
-        if tongue::is_language(asked) { &self.config.voice } else { asked }
+        if language::is_language(asked) { &self.config.voice } else { asked }
     }
 
     async fn save_sound(&self, response: Response, out: &Path) -> Result<(), Failure> {

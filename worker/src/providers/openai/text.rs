@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::kinds::made::Usage;
+use common::provenance::Usage;
 use reqwest::Response;
 use serde_json::{Value, json};
 

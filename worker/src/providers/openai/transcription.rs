@@ -5,10 +5,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use common::{
     error::{JobError, code},
-    kinds::{
-        made::{Made, Usage},
-        speech::Word,
-    },
+    kinds::speech::Word,
+    provenance::{Provenance, Usage},
 };
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
@@ -80,7 +78,7 @@ impl Listener for OpenAi {
         let sound_ms = millis(&body["duration"]).or_else(last).unwrap_or_default();
         let usage = Usage { sound_ms, ..Usage::default() };
         let made = self.made(&self.config.transcription_model, usage);
-        Ok(Heard { words, made: Made { notice, ..made } })
+        Ok(Heard { words, made: Provenance { notice, ..made } })
     }
 }
 

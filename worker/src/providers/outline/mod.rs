@@ -3,12 +3,13 @@
 mod phrases;
 
 use async_trait::async_trait;
-use common::kinds::{
-    hook, ideas,
-    made::Made,
-    score,
-    script::{self, MAX_PICTURE, MAX_SCENE_TEXT, MAX_TITLE, Scene},
-    tongue,
+use common::{
+    kinds::{
+        hook, ideas, score,
+        script::{self, MAX_PICTURE, MAX_SCENE_TEXT, MAX_TITLE, ScriptScene},
+    },
+    language,
+    provenance::Provenance,
 };
 
 use super::port::{OFFLINE, Question, Writer, Written};
@@ -32,10 +33,10 @@ impl Writer for Outline {
         question: &Question,
         _: &str,
     ) -> Result<Written, HandlerError> {
-        let made = Made {
+        let made = Provenance {
             provider: OFFLINE.to_owned(),
             notice: Some(NOTICE.to_owned()),
-            ..Made::default()
+            ..Provenance::default()
         };
         Ok(Written { text: question.outline.to_string(), made })
     }
@@ -48,9 +49,9 @@ const ENDS: [char; 9] = ['.', '!', '?', '\n', '。', '！', '？', '؟', '।'];
 const PAUSE: f64 = 0.3;
 
 /// The outline of a script: the topic's own sentences, and then templates, as many as fill the time.
-pub(crate) fn script(ask: &script::Ask) -> script::Answer {
+pub(crate) fn script(ask: &script::ScriptInput) -> script::ScriptReply {
     let title = shortened(&ask.topic, 120);
-    let phrases = phrases::of(&tongue::language_of(&ask.language, &ask.topic));
+    let phrases = phrases::of(&language::language_of(&ask.language, &ask.topic));
     let filled = |phrase: &str| phrase.replace("{topic}", &title);
     let count = ask.scene_count();
     let mut room = Room {
@@ -66,14 +67,14 @@ pub(crate) fn script(ask: &script::Ask) -> script::Answer {
         last if last + 1 == count => room.fill(Vec::new(), &mut body, edge(&phrases.close)),
         _ => room.fill(Vec::new(), &mut body, Vec::new()),
     };
-    let scenes = (0..count).map(|index| Scene {
+    let scenes = (0..count).map(|index| ScriptScene {
         text: text(index),
         picture: cut(
             format!("{title}, view {} of {count}. {}", index + 1, ask.style).trim(),
             MAX_PICTURE,
         ),
     });
-    script::Answer { scenes: scenes.collect(), title: cut(&title, MAX_TITLE) }
+    script::ScriptReply { scenes: scenes.collect(), title: cut(&title, MAX_TITLE) }
 }
 
 /// Room for words, scene after scene: what one leaves or takes too much is the next one's.
@@ -131,13 +132,13 @@ fn words_of(text: &str) -> f64 {
     let characters = text.chars().filter(|letter| is_wide(*letter));
     let spaced = text
         .split_whitespace()
-        .filter(|word| word.chars().any(|c| c.is_alphanumeric() && !tongue::is_han(c)));
+        .filter(|word| word.chars().any(|c| c.is_alphanumeric() && !language::is_han(c)));
     (characters.count() + spaced.count()) as f64
 }
 
 /// A Chinese or Japanese character: these are written without spaces.
 fn is_wide(letter: char) -> bool {
-    tongue::is_han(letter) || ('\u{3040}'..='\u{30ff}').contains(&letter)
+    language::is_han(letter) || ('\u{3040}'..='\u{30ff}').contains(&letter)
 }
 
 /// The words of a text without what stands between and around them. (Not all that a word is written with is a letter: Hindi joins letters by
@@ -159,7 +160,7 @@ fn sentences(topic: &str) -> Vec<String> {
 }
 
 /// The outline of ideas: the words of each scene themselves.
-pub(crate) fn ideas(ask: &ideas::Ask) -> ideas::Answer {
+pub(crate) fn ideas(ask: &ideas::IdeasInput) -> ideas::IdeasReply {
     let idea = |text: &String| {
         let mut keywords: Vec<String> = parts(text)
             .filter(|word| says_something(word))
@@ -169,7 +170,7 @@ pub(crate) fn ideas(ask: &ideas::Ask) -> ideas::Answer {
         keywords.truncate(5);
         ideas::Idea { picture: cut(format!("{text} {}", ask.style).trim(), MAX_PICTURE), keywords }
     };
-    ideas::Answer { ideas: ask.scenes.iter().map(idea).collect() }
+    ideas::IdeasReply { ideas: ask.scenes.iter().map(idea).collect() }
 }
 
 /// Whether a word is worth a search: those of a few letters seldom are, unless each is a word or a syllable by itself.
@@ -179,21 +180,21 @@ fn says_something(word: &str) -> bool {
 }
 
 /// The outline of hooks, in the language of the topic.
-pub(crate) fn hooks(ask: &hook::Ask) -> hook::Answer {
+pub(crate) fn hooks(ask: &hook::HookInput) -> hook::HookReply {
     let topic = shortened(&ask.topic, 120);
-    let templates = phrases::of(&tongue::language_of(&ask.language, &ask.topic)).hooks;
+    let templates = phrases::of(&language::language_of(&ask.language, &ask.topic)).hooks;
     let hook = |index: u32| {
         let (round, template) =
             (index as usize / templates.len(), templates[index as usize % templates.len()]);
         let text = template.replace("{topic}", &topic);
         if round == 0 { text } else { format!("{text} ({})", round + 1) }
     };
-    hook::Answer { hooks: (0..ask.count).map(hook).collect() }
+    hook::HookReply { hooks: (0..ask.count).map(hook).collect() }
 }
 
 /// A score by counting: short sentences, a question, an address to the viewer. It measures form and knows nothing of content. What
 /// a script is in only its writing tells: in Latin letters, the viewer may be spoken to in any language that is known.
-pub(crate) fn score(ask: &score::Ask) -> score::Answer {
+pub(crate) fn score(ask: &score::ScoreInput) -> score::ScoreReply {
     let lengths: Vec<f64> =
         ask.script.split(ENDS).map(words_of).filter(|words| *words > 0.0).collect();
     let (first, words) =
@@ -227,7 +228,7 @@ pub(crate) fn score(ask: &score::Ask) -> score::Answer {
         .iter()
         .filter(|one| one.score < 50)
         .map(|one| format!("Look at the {}: {}.", one.name, one.reason));
-    score::Answer { score: total / 4, advice: advice.collect(), criteria: criteria.clone() }
+    score::ScoreReply { score: total / 4, advice: advice.collect(), criteria: criteria.clone() }
 }
 
 /// Whether a text speaks to whoever hears it.
@@ -340,7 +341,7 @@ mod tests {
                 );
                 let answer = script(&ask.expect("an input"));
                 let words: f64 = answer.scenes.iter().map(|scene| words_of(&scene.text)).sum();
-                let pace = phrases::of(&tongue::language_of(language, topic)).pace;
+                let pace = phrases::of(&language::language_of(language, topic)).pace;
                 let seconds = words / pace + PAUSE * answer.scenes.len() as f64;
                 let share = seconds / f64::from(duration);
                 assert!(

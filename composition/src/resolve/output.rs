@@ -7,13 +7,13 @@ use crate::plan::{
     ColourTags, Format, Loudness, Micro, PixelFormat, Quality, Rate, Ratio, Recipe, Rgba,
     VideoCodec,
 };
-use crate::written::{
+use crate::syntax::{
     AspectRatio, Codec, FileFormat, LoudnessForm, Output as Written, QualityName, Repeat,
     Resolution, Size, Switch,
 };
 
 /// The rate unless said, as Shotstack's.
-const USUAL_RATE: Rate = Rate { num: 25, den: 1 };
+const DEFAULT_RATE: Rate = Rate { num: 25, den: 1 };
 
 /// Size, rate and all else.
 pub(super) fn mean(
@@ -22,11 +22,11 @@ pub(super) fn mean(
     faults: &mut Faults,
 ) -> ((u32, u32), Rate, Output) {
     let Some(written) = written else {
-        let recipe = recipe(Format::Mp4, None, None, background, USUAL_RATE);
-        return (size_of(None, None), USUAL_RATE, Output::usual(recipe));
+        let recipe = recipe(Format::Mp4, None, None, background, DEFAULT_RATE);
+        return (size_of(None, None), DEFAULT_RATE, Output::with_defaults(recipe));
     };
     let format = format_of(written.format);
-    let rate = written.fps.map_or(USUAL_RATE, |fps| fps.0);
+    let rate = written.fps.map_or(DEFAULT_RATE, |fps| fps.0);
     let size = size(&written, faults);
     if written.codec == Some(Codec::H265) && format != Format::Mp4 {
         faults.push("/output/codec", "is h265: only an mp4 holds it; leave it out");
@@ -52,7 +52,7 @@ pub(super) fn mean(
 }
 
 impl Output {
-    fn usual(recipe: Recipe) -> Output {
+    fn with_defaults(recipe: Recipe) -> Output {
         Output {
             format: Format::Mp4,
             recipe,
@@ -215,8 +215,8 @@ fn loudness(written: Option<Switch<LoudnessForm>>) -> Option<Loudness> {
         Some(Switch::Set(form)) => Some(form),
         Some(Switch::On) | None => None,
     };
-    let level = |value: Option<crate::document::Decimal>, usual: i64| {
-        value.map_or(Micro::whole(usual), |v| v.micro())
+    let level = |value: Option<crate::document::Decimal>, default: i64| {
+        value.map_or(Micro::whole(default), |v| v.micro())
     };
     Some(Loudness {
         integrated: level(form.as_ref().and_then(|form| form.integrated), -14),

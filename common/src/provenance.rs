@@ -8,26 +8,26 @@ use serde_json::Value;
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Usage {
     /// Tokens read.
-    #[serde(skip_serializing_if = "is_nought")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub input_tokens: u64,
     /// Tokens written.
-    #[serde(skip_serializing_if = "is_nought")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub output_tokens: u64,
     /// Characters spoken.
-    #[serde(skip_serializing_if = "is_nought")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub characters: u64,
     /// Milliseconds of sound made or listened to.
-    #[serde(skip_serializing_if = "is_nought")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub sound_ms: u64,
     /// Pictures made.
-    #[serde(skip_serializing_if = "is_nought")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub images: u64,
     /// In the currency of the configured prices; none where no price is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
 }
 
-fn is_nought(number: &u64) -> bool {
+fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
@@ -58,7 +58,7 @@ impl Usage {
 /// Who made it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Made {
+pub struct Provenance {
     /// The provider's configured name; `offline` where nobody was asked.
     pub provider: String,
     /// The model, where there was one.
@@ -72,15 +72,15 @@ pub struct Made {
     pub notice: Option<String>,
     /// Those that come first and were away: this one stood in for them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub instead_of: Vec<String>,
+    pub fallback_for: Vec<String>,
     /// What it took.
     pub usage: Usage,
 }
 
-/// Whether an output says that who made it only stood in for another (`made.insteadOf`). Such an output answers who asked, and is not
+/// Whether an output says that who made it only stood in for another (`provenance.fallbackFor`). Such an output answers who asked, and is not
 /// remembered: the next to ask shall have what was asked for.
-pub fn stood_in(output: &Value) -> bool {
-    output["made"]["insteadOf"].as_array().is_some_and(|others| !others.is_empty())
+pub fn is_fallback(output: &Value) -> bool {
+    output["provenance"]["fallbackFor"].as_array().is_some_and(|others| !others.is_empty())
 }
 
 #[cfg(test)]
@@ -88,11 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_says_whether_its_maker_stood_in_for_another() {
-        let says = |made: Made| stood_in(&serde_json::json!({ "made": made }));
-        assert!(says(Made { instead_of: vec!["openai".to_owned()], ..Made::default() }));
-        assert!(!says(Made::default()));
-        assert!(!stood_in(&serde_json::json!([])));
+    fn an_output_says_whether_its_maker_is_fallback_for_another() {
+        let says = |made: Provenance| is_fallback(&serde_json::json!({ "provenance": made }));
+        assert!(says(Provenance {
+            fallback_for: vec!["openai".to_owned()],
+            ..Provenance::default()
+        }));
+        assert!(!says(Provenance::default()));
+        assert!(!is_fallback(&serde_json::json!([])));
     }
 
     #[test]

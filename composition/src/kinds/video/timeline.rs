@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use common::{
     error::{ErrorClass, JobError, code},
-    kinds::{
-        made::Usage,
-        speech::{Spoken, Word},
-    },
+    kinds::speech::{SpeechOutput, Word},
+    provenance::Usage,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    GivenScene, OnSceneError, Story,
-    compose::{About, Audio, Came, Composed, Image, Scene, Seen},
+    OnSceneError, Story, VideoScene,
+    compose::{
+        ComposedVideo, SceneAudio, SceneImage, SceneInputs, ScenePicture, SceneResult, VideoDetails,
+    },
 };
 use crate::{
     Slot,
@@ -30,21 +30,21 @@ const PAUSE_MS: u64 = 300;
 const SHORTEST_MS: u64 = 1_000;
 
 /// What has been laid on the timeline so far.
-pub(super) struct Desk<'a> {
+pub(super) struct TimelineBuilder<'a> {
     story: &'a Story,
     frames: u64,
     captions: Vec<Value>,
     pictures: Vec<Value>,
     voices: Vec<Value>,
     facts: BTreeMap<Slot, Facts>,
-    scenes: Vec<Scene>,
-    audio: Vec<Audio>,
+    scenes: Vec<SceneResult>,
+    audio: Vec<SceneAudio>,
     words: Vec<Word>,
     usage: Usage,
     warnings: Vec<String>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> TimelineBuilder<'a> {
     /// An empty timeline.
     pub fn new(story: &'a Story) -> Self {
         Self {
@@ -57,17 +57,26 @@ impl<'a> Desk<'a> {
             scenes: Vec::new(),
             audio: Vec::new(),
             words: Vec::new(),
-            usage: story.made.as_ref().map(|made| made.usage.clone()).unwrap_or_default(),
+            usage: story
+                .provenance
+                .as_ref()
+                .map(|provenance| provenance.usage.clone())
+                .unwrap_or_default(),
             warnings: Vec::new(),
         }
     }
 
     /// Lays one scene behind those before it, or leaves it out.
-    pub fn scene(&mut self, number: usize, scene: &GivenScene, came: Came) -> Result<(), JobError> {
+    pub fn scene(
+        &mut self,
+        number: usize,
+        scene: &VideoScene,
+        came: SceneInputs,
+    ) -> Result<(), JobError> {
         let error = came.spoken.as_ref().err().or(came.seen.as_ref().err()).cloned();
         if let Some(error) = &error {
             self.warnings.push(format!("scene {number}: {}", error.detail));
-            match self.story.ask.on_scene_error {
+            match self.story.input.on_scene_error {
                 OnSceneError::Fail => {
                     return Err(JobError {
                         detail: format!("scene {number}: {}", error.detail),
@@ -75,7 +84,7 @@ impl<'a> Desk<'a> {
                     });
                 }
                 OnSceneError::Skip => {
-                    self.scenes.push(Scene {
+                    self.scenes.push(SceneResult {
                         text: scene.text.clone(),
                         start_ms: None,
                         duration_ms: 0,
@@ -90,15 +99,15 @@ impl<'a> Desk<'a> {
         let voice_ms = came
             .spoken
             .as_ref()
-            .map_or_else(|_| silent_ms(&scene.text, self.story.ask.rate), |s| s.0.duration_ms);
+            .map_or_else(|_| silent_ms(&scene.text, self.story.input.rate), |s| s.0.duration_ms);
         let frames = ((voice_ms + PAUSE_MS).max(SHORTEST_MS) * FPS).div_ceil(1_000);
-        let place = Place { number, start_frame: self.frames, frames };
+        let span = SceneSpan { number, start_frame: self.frames, frames };
         self.frames += frames;
-        let image = self.see(&place, scene, came.seen);
-        self.say(&place, scene, came.spoken, voice_ms)?;
-        self.scenes.push(Scene {
+        let image = self.see(&span, scene, came.seen);
+        self.say(&span, scene, came.spoken, voice_ms)?;
+        self.scenes.push(SceneResult {
             text: scene.text.clone(),
-            start_ms: Some(place.start_ms()),
+            start_ms: Some(span.start_ms()),
             duration_ms: frames * 1_000 / FPS,
             image,
             error,
@@ -108,20 +117,21 @@ impl<'a> Desk<'a> {
 
     fn see(
         &mut self,
-        place: &Place,
-        scene: &GivenScene,
-        seen: Result<Seen, JobError>,
-    ) -> Option<Image> {
+        span: &SceneSpan,
+        scene: &VideoScene,
+        seen: Result<ScenePicture, JobError>,
+    ) -> Option<SceneImage> {
         let mut image = None;
         let (asset, moves) = match seen {
-            Ok(Seen::Made(picture)) => {
+            Ok(ScenePicture::Generated(picture)) => {
                 let src = format!("artifact://{}", picture.artifact);
                 let still = self.know(&src, &picture.facts);
-                self.usage = self.usage.plus(&picture.made.usage);
-                image = Some(Image { artifact: picture.artifact, made: picture.made });
+                self.usage = self.usage.plus(&picture.provenance.usage);
+                image =
+                    Some(SceneImage { artifact: picture.artifact, provenance: picture.provenance });
                 (shown(&src, still), still)
             }
-            Ok(Seen::Given(sourced)) => {
+            Ok(ScenePicture::Clip(sourced)) => {
                 let src = scene.clip.clone().unwrap_or_default();
                 let still = self.know(&src, &sourced.facts);
                 (shown(&src, still), still)
@@ -131,10 +141,9 @@ impl<'a> Desk<'a> {
                 false,
             ),
         };
-        let mut clip = json!({"asset": asset, "start": place.start(), "length": place.length()});
+        let mut clip = json!({"asset": asset, "start": span.start(), "length": span.length()});
         if moves {
-            clip["effect"] =
-                json!(if place.number % 2 == 1 { "zoomInSlow" } else { "zoomOutSlow" });
+            clip["effect"] = json!(if span.number % 2 == 1 { "zoomInSlow" } else { "zoomOutSlow" });
         }
         self.pictures.push(clip);
         image
@@ -155,27 +164,27 @@ impl<'a> Desk<'a> {
 
     fn say(
         &mut self,
-        place: &Place,
-        scene: &GivenScene,
-        spoken: Result<(Spoken, Facts), JobError>,
+        span: &SceneSpan,
+        scene: &VideoScene,
+        spoken: Result<(SpeechOutput, Facts), JobError>,
         voice_ms: u64,
     ) -> Result<(), JobError> {
-        let start_ms = place.start_ms();
+        let start_ms = span.start_ms();
         let words = match spoken {
             Ok((spoken, facts)) => {
-                let speech = self.story.ask.speech(&scene.text);
+                let speech = self.story.input.speech(&scene.text);
                 self.facts.insert(Slot::of_speech(&speech), facts);
                 self.voices.push(json!({
                     "asset": {"type": "speech", "text": speech.text, "voice": speech.voice, "rate": speech.rate},
-                    "start": place.start(), "length": "auto", "alias": format!("scene-{}", place.number),
+                    "start": span.start(), "length": "auto", "alias": format!("scene-{}", span.number),
                 }));
-                self.usage = spoken
-                    .made
-                    .as_ref()
-                    .map_or_else(|| self.usage.clone(), |made| self.usage.plus(&made.usage));
-                self.audio.push(Audio {
+                self.usage = spoken.provenance.as_ref().map_or_else(
+                    || self.usage.clone(),
+                    |provenance| self.usage.plus(&provenance.usage),
+                );
+                self.audio.push(SceneAudio {
                     artifact: spoken.artifact,
-                    scene: place.number,
+                    scene: span.number,
                     start_ms,
                     duration_ms: spoken.duration_ms,
                     provider: spoken.provider,
@@ -186,8 +195,8 @@ impl<'a> Desk<'a> {
         };
         let mut shown = timed(&words)?;
         shown.retain(|word| !word.text.trim().is_empty());
-        if self.story.ask.captions && !shown.is_empty() {
-            self.captions.push(self.caption(place, &phrases(&shown)));
+        if self.story.input.captions && !shown.is_empty() {
+            self.captions.push(self.caption(span, &phrases(&shown)));
         }
         let later = |word: Word| Word {
             start_ms: word.start_ms + start_ms,
@@ -199,7 +208,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The words themselves, and not a pointer to who speaks them: whoever edits a caption finds its text here, and pays for no voice.
-    fn caption(&self, place: &Place, words: &[TimedWord]) -> Value {
+    fn caption(&self, span: &SceneSpan, words: &[TimedWord]) -> Value {
         let word = |word: &TimedWord| {
             let text: String = word
                 .text
@@ -212,7 +221,7 @@ impl<'a> Desk<'a> {
             json!({"text": text, "start": word.start.to_f64(), "end": word.end.to_f64()})
         };
         let words: Vec<Value> = words.iter().map(word).collect();
-        let short = self.story.ask.resolution.pixels();
+        let short = self.story.input.resolution.pixels();
         let asset = json!({
             "type": "rich-caption",
             "words": words,
@@ -220,7 +229,7 @@ impl<'a> Desk<'a> {
             "stroke": {"color": "#000000", "width": (short / 120).max(2)},
             "active": {"color": "#ffd400"},
         });
-        json!({"asset": asset, "start": place.start(), "length": place.length()})
+        json!({"asset": asset, "start": span.start(), "length": span.length()})
     }
 
     /// What the music was found to be.
@@ -229,7 +238,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The composition, compiled, and all that is to be told of it.
-    pub fn finish(mut self) -> Result<Composed, JobError> {
+    pub fn finish(mut self) -> Result<ComposedVideo, JobError> {
         if self.frames == 0 {
             // As hopeless as the first: what may go away for a scene may go away for the video.
             let first = self.scenes.iter().find_map(|scene| scene.error.clone());
@@ -250,9 +259,9 @@ impl<'a> Desk<'a> {
             &cues_from_words(&phrases(&timed(&self.words)?), Grouping::default()),
             Format::Srt,
         );
-        let Story { title, scenes, made, .. } = self.story;
-        let about = About {
-            script: json!({"title": title, "scenes": scenes, "made": made}),
+        let Story { title, scenes, provenance, .. } = self.story;
+        let details = VideoDetails {
+            script: json!({"title": title, "scenes": scenes, "provenance": provenance}),
             scenes: self.scenes,
             audio: self.audio,
             words: self.words,
@@ -261,19 +270,19 @@ impl<'a> Desk<'a> {
             usage: self.usage,
             warnings: self.warnings,
         };
-        Ok(Composed { plan, about })
+        Ok(ComposedVideo { plan, details })
     }
 
     /// Says how long it became where that is far from what was asked: a script is as long as its words, and a model counts them badly.
     fn other_length(&self) -> Option<String> {
-        let ask = &self.story.ask;
-        let (asked, came) = (u64::from(ask.duration) * FPS, self.frames);
-        let far = ask.topic.is_some() && came.abs_diff(asked) * 4 > asked;
+        let request = &self.story.input;
+        let (asked, came) = (u64::from(request.duration) * FPS, self.frames);
+        let far = request.topic.is_some() && came.abs_diff(asked) * 4 > asked;
         far.then(|| {
             format!(
                 "it lasts {:.1} s, where {} s were asked for",
                 came as f64 / FPS as f64,
-                ask.duration
+                request.duration
             )
         })
     }
@@ -285,11 +294,11 @@ impl<'a> Desk<'a> {
             .filter(|clips| !clips.is_empty())
             .map(|clips| json!({"clips": clips}))
             .collect();
-        let ask = &self.story.ask;
+        let request = &self.story.input;
         let mut composition = json!({
             "timeline": {"background": "#000000", "tracks": tracks},
             "output": {
-                "format": "mp4", "resolution": ask.resolution, "aspectRatio": ask.aspect_ratio, "fps": FPS,
+                "format": "mp4", "resolution": request.resolution, "aspectRatio": request.aspect_ratio, "fps": FPS,
                 "thumbnail": {"capture": seconds((self.frames * 1_000 / FPS).min(1_000) / 2), "scale": 0.5},
             },
         });
@@ -297,7 +306,7 @@ impl<'a> Desk<'a> {
         if !title.is_empty() {
             composition["output"]["title"] = json!(title);
         }
-        if let Some(src) = &ask.music {
+        if let Some(src) = &request.music {
             composition["timeline"]["soundtrack"] = json!({"src": src, "volume": 0.4, "effect": "fadeOut", "repeat": true, "role": "music"});
         }
         composition
@@ -326,14 +335,14 @@ fn broken(error: &JobError) -> JobError {
     )
 }
 
-/// A scene's place on the timeline.
-struct Place {
+/// A scene's span on the timeline.
+struct SceneSpan {
     number: usize,
     start_frame: u64,
     frames: u64,
 }
 
-impl Place {
+impl SceneSpan {
     fn start_ms(&self) -> u64 {
         self.start_frame * 1_000 / FPS
     }

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use common::{
+    defaults,
     fault::Fault,
     kinds::{
         Checks, read,
         script::{self, MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES, MAX_TITLE},
         source,
-        speech::{self, Speech},
-        tongue, usual,
+        speech::{self, SpeechInput},
     },
+    language,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,33 +19,33 @@ use serde_json::{Value, json};
 /// What is asked for: either `topic` or `script`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ask {
+pub struct VideoInput {
     /// What it is about; the kind `script` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// The scenes, written by the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub script: Option<Given>,
+    pub script: Option<VideoScript>,
     /// Who speaks, as the provider names voices; a voice of the language, or of what a scene is written in, unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
     /// Words per minute, 80 to 450.
-    #[serde(default = "usual::rate")]
+    #[serde(default = "defaults::rate")]
     pub rate: u32,
     /// How it is to sound and look, in words.
     #[serde(default)]
     pub style: String,
     /// The language, as a BCP 47 tag: of the script that is written, and of the voice.
-    #[serde(default = "usual::language")]
+    #[serde(default = "defaults::language")]
     pub language: String,
     /// The shape of the frame.
     #[serde(default)]
-    pub aspect_ratio: Shape,
+    pub aspect_ratio: FrameShape,
     /// The size of the frame.
     #[serde(default)]
-    pub resolution: Size,
+    pub resolution: FrameSize,
     /// How long a video on a topic is to be, in seconds: 5 to 600. A given script lasts as long as its words.
-    #[serde(default = "usual::duration")]
+    #[serde(default = "defaults::duration")]
     pub duration: u32,
     /// Whether the pictures move: the input `motion` of the kind `image`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -63,21 +64,21 @@ pub struct Ask {
 /// A script of the caller's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Given {
+pub struct VideoScript {
     /// The title, written into the file.
     #[serde(default)]
     pub title: String,
     /// The scenes, in order.
-    pub scenes: Vec<GivenScene>,
+    pub scenes: Vec<VideoScene>,
     /// Who wrote it, as a result shows it, so that a result's script can be edited and given back. Not looked at: it was told and paid there.
     #[serde(default, skip_serializing)]
-    pub made: Option<Value>,
+    pub provenance: Option<Value>,
 }
 
 /// A scene: what is said, and what is seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GivenScene {
+pub struct VideoScene {
     /// The words to speak.
     pub text: String,
     /// What the picture shows; unless said the words, or the place in the story where pictures are only patterns.
@@ -90,19 +91,19 @@ pub struct GivenScene {
 
 /// What a picture is made of where a scene does not say what it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seeing {
+pub enum DefaultPicture {
     /// Its words: whoever paints reads them, and a picture of other words would be another.
     Words,
     /// Its place: nobody reads anything, so that other words need no other pattern.
-    Place,
+    Position,
 }
 
-impl Seeing {
+impl DefaultPicture {
     /// The scenes with what is seen in each written out. A place keeps the name of its view for as long as a script keeps it, whatever comes
     /// before it: no two scenes are given one view.
-    pub fn told(self, title: &str, scenes: Vec<GivenScene>) -> Vec<GivenScene> {
+    pub fn told(self, title: &str, scenes: Vec<VideoScene>) -> Vec<VideoScene> {
         if self == Self::Words {
-            return scenes.into_iter().map(GivenScene::seen).collect();
+            return scenes.into_iter().map(VideoScene::seen).collect();
         }
         let title =
             if title.trim().is_empty() { String::new() } else { format!("{}, ", title.trim()) };
@@ -112,13 +113,13 @@ impl Seeing {
             .filter(|view| !taken.contains(view));
         let told = scenes.into_iter().zip(views).map(|(scene, view)| match scene.is_seen() {
             true => scene,
-            false => GivenScene { picture: view, ..scene },
+            false => VideoScene { picture: view, ..scene },
         });
         told.collect()
     }
 }
 
-impl GivenScene {
+impl VideoScene {
     /// Whether it says what is seen.
     fn is_seen(&self) -> bool {
         self.clip.is_some() || !self.picture.trim().is_empty()
@@ -149,7 +150,7 @@ pub enum OnSceneError {
 
 /// The shape of the frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Shape {
+pub enum FrameShape {
     /// Upright, as phones are held.
     #[default]
     #[serde(rename = "9:16")]
@@ -168,7 +169,7 @@ pub enum Shape {
     FourThree,
 }
 
-impl Shape {
+impl FrameShape {
     /// The pixels of a picture of this shape. The same for every resolution, so that they share their pictures.
     pub fn picture(self) -> (u32, u32) {
         match self {
@@ -184,7 +185,7 @@ impl Shape {
 /// The size of the frame, by its shorter side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Size {
+pub enum FrameSize {
     /// 288 pixels.
     Preview,
     /// 360 pixels.
@@ -199,7 +200,7 @@ pub enum Size {
     FullHd,
 }
 
-impl Size {
+impl FrameSize {
     /// Pixels of the shorter side.
     pub fn pixels(self) -> u32 {
         match self {
@@ -216,11 +217,11 @@ fn default_captions() -> bool {
     true
 }
 
-impl Ask {
-    /// A text in this video's voice: what both the speech's task and the composition ask for, so that they share it.
-    pub fn speech(&self, text: &str) -> Speech {
-        let voice = self.voice.clone().unwrap_or_else(|| tongue::voice_for(&self.language, text));
-        Speech { text: text.to_owned(), voice, rate: self.rate, pitch: 50 }
+impl VideoInput {
+    /// A text in this video's voice: what both the speech's task and the composition request for, so that they share it.
+    pub fn speech(&self, text: &str) -> SpeechInput {
+        let voice = self.voice.clone().unwrap_or_else(|| language::voice_for(&self.language, text));
+        SpeechInput { text: text.to_owned(), voice, rate: self.rate, pitch: 50 }
     }
 }
 
@@ -228,31 +229,34 @@ impl Ask {
 ///
 /// # Errors
 /// Every fault, with the JSON Pointer to its place.
-pub fn parse(input: &Value) -> Result<Ask, Vec<Fault>> {
-    let ask: Ask = read(input)?;
+pub fn parse(input: &Value) -> Result<VideoInput, Vec<Fault>> {
+    let request: VideoInput = read(input)?;
     let mut checks = Checks::default();
-    match (&ask.topic, &ask.script) {
+    match (&request.topic, &request.script) {
         (None, None) => checks
             .fault("", "says neither what it is about nor what is said: give `topic` or `script`"),
         (Some(_), Some(_)) => {
             checks.fault("/topic", "stands beside `script`: give only one of them")
         }
         (Some(topic), None) => {
-            let asked = json!({"topic": topic, "duration": ask.duration, "style": ask.style, "language": ask.language});
+            let asked = json!({"topic": topic, "duration": request.duration, "style": request.style, "language": request.language});
             keep(&mut checks, script::parse(&asked).err());
         }
         (None, Some(script)) => check_script(&mut checks, script),
     }
-    let voice = ask.speech("x").voice;
-    keep(&mut checks, speech::parse(&json!({"text": "x", "voice": voice, "rate": ask.rate})).err());
-    if ask.script.is_some() {
-        checks.style(&ask.style);
-        checks.language(&ask.language);
+    let voice = request.speech("x").voice;
+    keep(
+        &mut checks,
+        speech::parse(&json!({"text": "x", "voice": voice, "rate": request.rate})).err(),
+    );
+    if request.script.is_some() {
+        checks.style(&request.style);
+        checks.language(&request.language);
     }
-    if let Some(Err(detail)) = ask.music.as_deref().map(source::check_src) {
+    if let Some(Err(detail)) = request.music.as_deref().map(source::check_src) {
         checks.fault("/music", detail);
     }
-    checks.of(ask)
+    checks.of(request)
 }
 
 fn keep(checks: &mut Checks, faults: Option<Vec<Fault>>) {
@@ -261,7 +265,7 @@ fn keep(checks: &mut Checks, faults: Option<Vec<Fault>>) {
     }
 }
 
-fn check_script(checks: &mut Checks, script: &Given) {
+fn check_script(checks: &mut Checks, script: &VideoScript) {
     checks.short("/script/title", &script.title, MAX_TITLE);
     if script.scenes.is_empty() || script.scenes.len() > MAX_SCENES {
         checks.fault(
@@ -285,9 +289,9 @@ mod tests {
 
     #[test]
     fn the_script_of_a_result_can_be_given_back() {
-        let script = json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}], "made": {"provider": "openai"}});
-        let ask = parse(&json!({ "script": script })).expect("an input");
-        let written = serde_json::to_value(&ask).expect("JSON");
+        let script = json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}], "provenance": {"provider": "openai"}});
+        let request = parse(&json!({ "script": script })).expect("an input");
+        let written = serde_json::to_value(&request).expect("JSON");
         assert_eq!(
             written["script"],
             json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}]})

@@ -8,7 +8,7 @@ pub(crate) use clips::src_of;
 use crate::composition::Composition;
 use crate::document::Reader;
 use crate::plan::{Canvas, Ducking, Micro, Rgba};
-use crate::written::{DuckingForm, Edit, Switch};
+use crate::syntax::{DuckingForm, Edit, Switch};
 use common::fault::Fault;
 
 /// Faults as they are found, each with its place.
@@ -66,8 +66,8 @@ fn ducking(written: Option<Switch<DuckingForm>>) -> Option<Ducking> {
         Some(Switch::On) | None => None,
     };
     let form = form.as_ref();
-    let level = |value: Option<crate::document::Decimal>, usual: i64| {
-        value.map_or(Micro::whole(usual), |v| v.micro())
+    let level = |value: Option<crate::document::Decimal>, default: i64| {
+        value.map_or(Micro::whole(default), |v| v.micro())
     };
     Some(Ducking {
         threshold: level(form.and_then(|form| form.threshold), -30),

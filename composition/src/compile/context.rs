@@ -4,14 +4,14 @@ use super::times::Known;
 use crate::composition::{Clip, Composition};
 use crate::document::Src;
 use crate::limits::MAX_FAULTS;
-use crate::meaning::src_of;
 use crate::plan::{AudioFacts, Facts, Ratio, RenderPlan, Source, SourceHash, VideoFacts};
+use crate::resolve::src_of;
 use crate::sources::Slot;
 use common::fault::Fault;
 use std::collections::BTreeMap;
 
-/// The desk.
-pub(super) struct Desk<'a> {
+/// The context.
+pub(super) struct CompileContext<'a> {
     pub composition: &'a Composition,
     facts: &'a BTreeMap<Slot, Facts>,
     faults: Vec<Fault>,
@@ -24,11 +24,11 @@ pub(super) struct Desk<'a> {
     before: BTreeMap<&'a str, &'a Clip>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> CompileContext<'a> {
     pub fn new(composition: &'a Composition, facts: &'a BTreeMap<Slot, Facts>) -> Self {
         let pairs =
             composition.tracks.iter().flat_map(|clips| clips.iter().zip(clips.iter().skip(1)));
-        Desk {
+        CompileContext {
             composition,
             facts,
             faults: Vec::new(),

@@ -5,11 +5,11 @@ use crate::composition::Clip;
 use crate::document::{Decimal, Src};
 use crate::limits::{MAX_CLIPS, MAX_MATTES, MAX_SOURCES};
 use crate::plan::Ratio;
-use crate::written::{
+use crate::syntax::{
     Asset, CaptionAsset, Clip as Written, Crop, GradientAsset, ShapeAsset, ShapeName, SpeechAsset,
     TextAsset, Track,
 };
-use common::kinds::speech::{self, Speech};
+use common::kinds::speech::{self, SpeechInput};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -207,7 +207,7 @@ fn check_times(
 }
 
 /// What is to be said, in the words of the kind that says it, whose rules it must pass.
-fn mean_speech(asset: &SpeechAsset, pointer: &str, faults: &mut Faults) -> Option<Speech> {
+fn mean_speech(asset: &SpeechAsset, pointer: &str, faults: &mut Faults) -> Option<SpeechInput> {
     let mut input = json!({ "text": asset.text.0 });
     let settings = [
         ("voice", asset.voice.as_ref().map(|voice| json!(voice.0))),
