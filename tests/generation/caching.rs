@@ -44,7 +44,7 @@ fn an_answer_without_its_memo_is_not_paid_for_again_until_it_is_cleared() {
     );
     assert!(dev.metric("spool_cache_hits_total{level=\"l1\",namespace=\"text\"}") >= Some(1.0));
     let report = dev.api.get("/v1/admin/cache").body;
-    assert_eq!(report["namespaces"][0]["provenance"], json!(1), "{report}");
+    assert_eq!(report["namespaces"][0]["made"], json!(1), "{report}");
 
     let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let cleared = http
@@ -170,7 +170,7 @@ fn a_source_is_revalidated_only_when_it_is_no_longer_fresh() {
     let report = dev.api.get("/v1/admin/cache").body;
     let made = |name: &str| {
         let all = report["namespaces"].as_array().unwrap();
-        all.iter().find(|one| one["namespace"] == name).unwrap()["provenance"].as_u64()
+        all.iter().find(|one| one["namespace"] == name).unwrap()["made"].as_u64()
     };
     assert_eq!((made("metadata"), made("outside")), (Some(1), Some(7)));
 }

@@ -64,7 +64,9 @@ pub struct MemoReport {
 /// Reads of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct LevelReport {
+    /// Reads that found a value.
     hits: u64,
+    /// Reads that found none.
     misses: u64,
     /// Share of hits among all reads, from 0 to 1; absent before the first read.
     #[serde(skip_serializing_if = "Option::is_none")]
