@@ -9,7 +9,6 @@ use crate::{
     error::JobError,
     id::{Digest, Fence, TaskId},
     plan::NewTask,
-    retry::RetryPolicy,
 };
 
 /// A file that a task made, as it stands in its output and pins the bytes.
@@ -38,10 +37,6 @@ pub enum Outcome {
     Failed(JobError),
     /// It stopped because someone cancelled it.
     Cancelled,
-    /// It stopped because the worker is leaving: another will start afresh.
-    Released,
-    /// Its lease is gone: whatever it made is not ours to report.
-    Abandoned,
 }
 
 /// What a settle writes.
@@ -82,39 +77,4 @@ pub struct Settlement {
     pub fence: Fence,
     /// What to write.
     pub verdict: Verdict,
-}
-
-/// Whether a failed attempt is the last, and if not, how long to wait. `attempt` counts this one; `chance` is uniform in `[0, 1)`.
-pub fn judge(
-    error: JobError,
-    attempt: u16,
-    max_attempts: u16,
-    policy: &RetryPolicy,
-    chance: f64,
-) -> Verdict {
-    if !error.class.retryable() || attempt >= max_attempts {
-        return Verdict::Failed(error);
-    }
-    let pause = policy.pause(attempt, chance, error.retry_after_ms.map(Duration::from_millis));
-    Verdict::Retry { error, pause }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::ErrorClass;
-
-    #[test]
-    fn only_errors_that_may_go_away_are_tried_again_and_only_so_often() {
-        let verdict = |class, attempt| {
-            judge(JobError::new("x", class, "y"), attempt, 3, &RetryPolicy::DEFAULT, 0.5)
-        };
-        for class in [ErrorClass::Transient, ErrorClass::Bug] {
-            assert!(matches!(verdict(class, 2), Verdict::Retry { .. }));
-            assert!(matches!(verdict(class, 3), Verdict::Failed(_)));
-        }
-        for class in [ErrorClass::Caller, ErrorClass::Permanent] {
-            assert!(matches!(verdict(class, 1), Verdict::Failed(_)));
-        }
-    }
 }

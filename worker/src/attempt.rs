@@ -7,16 +7,13 @@ use common::{
     error::{JobError, code},
     id::WorkerId,
     kind::Catalog,
-    limits::{EXCLUSIVE_AFTER, MAX_OUTPUT_BYTES},
-    outcome::{ArtifactRef, Outcome, Settlement, Verdict, judge},
-    plan::{self, Parent},
+    limits::EXCLUSIVE_AFTER,
+    outcome::{Outcome, Settlement, Verdict},
     port::view_cache::ViewCache,
-    provenance::is_fallback,
-    retry::RetryPolicy,
+    rules::decide::decide,
     store::{Claimed, Settled, Store},
     trace::TraceParent,
 };
-use serde_json::Value;
 use tokio::time::Duration;
 use tracing::{Instrument, Span};
 
@@ -85,7 +82,23 @@ fn span(traceparent: Option<&str>) -> Span {
     }
 }
 
-async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome {
+/// End of an attempt.
+enum AttemptEnd {
+    /// The handler came to an outcome.
+    Outcome(Outcome),
+    /// The worker is stopping; another one runs the task.
+    Released,
+    /// The lease is lost: nothing may be written.
+    Abandoned,
+}
+
+impl AttemptEnd {
+    fn failed(error: JobError) -> Self {
+        Self::Outcome(Outcome::Failed(error))
+    }
+}
+
+async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> AttemptEnd {
     let _permit = tokio::select! {
         permit = shared.permits.acquire(claimed.losses >= EXCLUSIVE_AFTER) => permit,
         () = held.lease.stop.asked() => return stopped(held, claimed.timeout),
@@ -97,7 +110,7 @@ async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome {
 }
 
 /// Runs the handler in a task of its own, so that its panic is an answer, under its deadline, until it ends or is asked to stop.
-async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome {
+async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> AttemptEnd {
     let context = Context {
         claimed: claimed.clone(),
         tools: shared.tools.clone(),
@@ -123,11 +136,13 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Outcome
         handler.abort();
     }
     match ended {
-        Some(Ok(Ok(done))) => Outcome::Done { output: done.output, artifacts: done.artifacts },
-        Some(Ok(Err(HandlerError::Failed(error)))) if held.lease.stop.reason().is_none() => {
-            Outcome::Failed(error)
+        Some(Ok(Ok(done))) => {
+            AttemptEnd::Outcome(Outcome::Done { output: done.output, artifacts: done.artifacts })
         }
-        Some(Err(panic)) if panic.is_panic() => Outcome::Failed(panicked(panic.into_panic())),
+        Some(Ok(Err(HandlerError::Failed(error)))) if held.lease.stop.reason().is_none() => {
+            AttemptEnd::failed(error)
+        }
+        Some(Err(panic)) if panic.is_panic() => AttemptEnd::failed(panicked(panic.into_panic())),
         _ => stopped(held, claimed.timeout),
     }
 }
@@ -141,18 +156,18 @@ fn panicked(payload: Box<dyn std::any::Any + Send>) -> JobError {
     JobError::bug(code::PANIC, format!("the handler panicked: {said}"))
 }
 
-fn stopped(held: &Held, timeout: Duration) -> Outcome {
+fn stopped(held: &Held, timeout: Duration) -> AttemptEnd {
     match held.lease.stop.reason() {
-        Some(Reason::Cancelled) => Outcome::Cancelled,
-        Some(Reason::Released) => Outcome::Released,
-        Some(Reason::Abandoned) => Outcome::Abandoned,
+        Some(Reason::Cancelled) => AttemptEnd::Outcome(Outcome::Cancelled),
+        Some(Reason::Released) => AttemptEnd::Released,
+        Some(Reason::Abandoned) => AttemptEnd::Abandoned,
         Some(Reason::TimedOut) => {
             let detail = format!(
                 "the attempt took longer than {timeout:?}: give it more with `timeoutMs`, or less to do"
             );
-            Outcome::Failed(JobError::transient(code::TIMEOUT, detail))
+            AttemptEnd::failed(JobError::transient(code::TIMEOUT, detail))
         }
-        None => Outcome::Failed(JobError::bug(
+        None => AttemptEnd::failed(JobError::bug(
             code::INTERNAL,
             "the handler stopped without being asked to",
         )),
@@ -160,19 +175,16 @@ fn stopped(held: &Held, timeout: Duration) -> Outcome {
 }
 
 /// Turns the outcome into what is written, and writes it.
-async fn end(shared: &Shared, claimed: Claimed, held: Held, outcome: Outcome) {
+async fn end(shared: &Shared, claimed: Claimed, held: Held, ended: AttemptEnd) {
     let kind = claimed.kind.clone();
     let count =
         |outcome: &str| shared.metrics.attempts.with_label_values(&[kind.as_str(), outcome]).inc();
-    let verdict = match outcome {
-        Outcome::Done { output, artifacts } => {
-            succeed(&shared.catalog, &claimed, output, artifacts)
-        }
-        Outcome::Failed(error) => fail(&shared.catalog, &claimed, error),
-        Outcome::Cancelled => Verdict::Cancelled,
-        Outcome::Released => return release(shared, &claimed, count).await,
-        Outcome::Abandoned => return count("abandoned"),
+    let outcome = match ended {
+        AttemptEnd::Outcome(outcome) => outcome,
+        AttemptEnd::Released => return release(shared, &claimed, count).await,
+        AttemptEnd::Abandoned => return count("abandoned"),
     };
+    let verdict = decide(outcome, &claimed, &shared.catalog, rand::random());
     count(name(&verdict));
     log(&claimed, &verdict);
     let began = Instant::now();
@@ -228,34 +240,4 @@ fn log(claimed: &Claimed, verdict: &Verdict) {
             tracing::debug!(%task, %job, kind, attempt, verdict = name(verdict))
         }
     }
-}
-
-fn succeed(
-    catalog: &Catalog,
-    claimed: &Claimed,
-    output: Value,
-    artifacts: Vec<ArtifactRef>,
-) -> Verdict {
-    let size = output.to_string().len();
-    if size > MAX_OUTPUT_BYTES {
-        let detail = format!("the output is {size} bytes of JSON: at most {MAX_OUTPUT_BYTES}");
-        return Verdict::Failed(JobError::permanent(code::INTERNAL, detail));
-    }
-    let grown = catalog.grow(&claimed.kind, &claimed.input, &output).and_then(|drafts| {
-        let result = claimed.result && !drafts.is_empty();
-        plan::build(Parent::Task(claimed.task), drafts, result, claimed.overrides, catalog)
-            .map_err(|fault| JobError::bug(code::INTERNAL, format!("the plan can't grow: {fault}")))
-    });
-    match grown {
-        Ok(grown) => {
-            let (hash, memo) = (common::key::output_hash(&output), !is_fallback(&output));
-            Verdict::Succeeded { output, hash, artifacts, grown, memo }
-        }
-        Err(error) => Verdict::Failed(error),
-    }
-}
-
-fn fail(catalog: &Catalog, claimed: &Claimed, error: JobError) -> Verdict {
-    let policy = catalog.get(&claimed.kind).map_or(RetryPolicy::DEFAULT, |kind| kind.retry);
-    judge(error, claimed.attempt, claimed.max_attempts, &policy, rand::random())
 }

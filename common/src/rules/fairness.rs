@@ -1,8 +1,12 @@
 //! Turn-taking between tenants: one task of each in turn, under their limits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::gates::{GateId, Gates};
+
+/// The tenant that had the last turn, by priority. It is lost with the process, which costs a
+/// tenant at most one turn.
+pub type LastTurns = BTreeMap<i64, String>;
 
 /// A ready task, with the limits that apply to it.
 #[derive(Debug, Clone, PartialEq, Eq)]

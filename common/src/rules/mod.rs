@@ -8,9 +8,11 @@
 //! PostgreSQL in SQL; one conformance suite holds them to the same behaviour.
 
 pub mod cascade;
+pub mod decide;
 
 pub mod fairness;
 pub mod gates;
 pub mod lifecycle;
 pub mod progress;
+pub mod suspension;
 pub mod waiting_for;
