@@ -1,197 +1,191 @@
-//! What follows from the end of a task: for those that need it, for those that follow its key, for its job, for its batch.
+//! The consequences of settled tasks, drawn to their end before a write commits.
 //!
-//! A work list, not recursion: an end may end a thousand others. Tasks are followed up first, then jobs are written once for all
-//! their tasks, then batches once for all their jobs; what a batch sets off (`stopOnError`) starts the list again.
+//! Tasks are followed first, then each job is written once for all its tasks, then each batch once
+//! for all its jobs. A batch that stops on an error starts the list again.
 
 use common::{
     error::JobError,
+    id::TaskId,
     plan::OnFailure,
     port::PortResult,
-    rules::lifecycle::{TaskState, TaskState::Succeeded},
+    rules::{
+        cascade::{
+            BatchChange, KeyEffect, KindTallies, NeedEffect, PlanChange, PlanState, add_tallies,
+            final_status, on_dependent, on_waiters,
+        },
+        lifecycle::{JobStatus, TaskEvent},
+    },
+    store::Changes,
 };
 use uuid::Uuid;
 
-use super::{column, fault::port, write::Write};
+use super::{
+    cancel::{cancel_batch, stop_tasks},
+    column, single_flight,
+    statement::transition,
+    transaction::WriteTransaction,
+    worklist::{EndedRow, EndedTask},
+};
 use crate::store::reason;
 
-/// A task that ended within this write.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct EndedRow {
-    pub id: Uuid,
-    pub job: Uuid,
-    pub tenant: String,
-    pub name: String,
-    pub kind: String,
-    pub key: Option<Vec<u8>>,
-    pub needed: bool,
+/// Draws all consequences, commits, and returns the changes.
+pub async fn commit(mut tx: WriteTransaction<'_>) -> PortResult<Changes> {
+    while !tx.work.is_empty() {
+        while let Some(ended) = tx.work.tasks.pop_front() {
+            follow_task(&mut tx, ended).await?;
+        }
+        for (job, change) in std::mem::take(&mut tx.work.jobs) {
+            write_job(&mut tx, job, change).await?;
+        }
+        for (batch, change) in std::mem::take(&mut tx.work.batches) {
+            write_batch(&mut tx, batch, change).await?;
+        }
+    }
+    tx.finish().await
 }
 
-/// The same, with how it ended.
-#[derive(Debug, Clone)]
-pub struct Ended {
-    pub task: EndedRow,
-    pub state: TaskState,
-    /// Without a run of its own, by a memo or a leader.
-    pub cached: bool,
+async fn follow_task(tx: &mut WriteTransaction<'_>, ended: EndedTask) -> PortResult<()> {
+    let EndedTask { task, state, origin } = &ended;
+    if task.needed {
+        follow_dependents(tx, &ended).await?;
+    }
+    if let Some(key) = &task.key {
+        match on_waiters(*state, *origin) {
+            KeyEffect::SettlesWaiters => single_flight::settle_waiters(tx, &ended).await?,
+            KeyEffect::ElectsLeader => single_flight::elect_leader(tx, &task.tenant, key).await?,
+            KeyEffect::None => {}
+        }
+    }
+    tx.work.job(task.job).task_ended(TaskId(task.id), &task.kind, *state, *origin);
+    Ok(())
+}
+
+async fn follow_dependents(tx: &mut WriteTransaction<'_>, ended: &EndedTask) -> PortResult<()> {
+    let dependents: Vec<(Uuid, bool)> = rows!(tx.sql(),
+        "SELECT task, proceed FROM edges WHERE need = ? ORDER BY task, place"; ended.task.id)?;
+    for (task, proceed) in dependents {
+        let on_failure = if proceed { OnFailure::Proceed } else { OnFailure::Cancel };
+        match on_dependent(ended.state, on_failure) {
+            NeedEffect::Met => single_flight::meet_need(tx, task).await?,
+            NeedEffect::Cancels => cancel_dependent(tx, task, &ended.task).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn cancel_dependent(
+    tx: &mut WriteTransaction<'_>,
+    task: Uuid,
+    need: &EndedRow,
+) -> PortResult<()> {
+    let statement = transition(
+        TaskEvent::NeedFailed,
+        "UPDATE tasks SET state = {to}, error = ?, failed_need = ?, finished_at = ?
+         WHERE id = ? AND {from} RETURNING id, job, tenant, name, kind, key, needed",
+    );
+    let (error, now) = (column::text(&reason::need_failed(&need.name))?, tx.now);
+    let row: Option<EndedRow> = maybe_row!(tx.sql(), statement; error, need.id, now, task)?;
+    tx.work.extend(row, TaskEvent::NeedFailed);
+    Ok(())
 }
 
 #[derive(sqlx::FromRow)]
-struct Dependent {
-    task: Uuid,
-    on_failure: String,
+struct PlanRow {
+    status: String,
+    batch: Option<Uuid>,
+    result_task: Uuid,
+    open_tasks: i64,
+    kinds: String,
+    cancel_requested: bool,
+    no_result: bool,
 }
 
-impl Write<'_> {
-    /// Draws all consequences of what ended so far.
-    pub async fn follow(&mut self) -> PortResult<()> {
-        loop {
-            while let Some(ended) = self.ended.pop_front() {
-                if ended.task.needed {
-                    self.follow_dependents(&ended).await?;
-                }
-                if ended.task.key.is_some() {
-                    self.follow_key(&ended).await?;
-                }
-                self.jobs.entry(ended.task.job).or_default().add(&ended);
-            }
-            for (job, delta) in std::mem::take(&mut self.jobs) {
-                self.write_job(job, delta).await?;
-            }
-            for (batch, delta) in std::mem::take(&mut self.batches) {
-                self.write_batch(batch, delta).await?;
-            }
-            if self.ended.is_empty() && self.jobs.is_empty() && self.batches.is_empty() {
-                return Ok(());
+/// Writes the counters of a job, and its status if none of its tasks is open any more.
+async fn write_job(tx: &mut WriteTransaction<'_>, job: Uuid, change: PlanChange) -> PortResult<()> {
+    let row: PlanRow = row!(tx.sql(),
+        "SELECT status, batch, result_task, open_tasks, kinds, cancel_requested, no_result
+         FROM jobs WHERE id = ?";
+        job)?;
+    tx.job_changed(job);
+    let before = PlanState {
+        status: column::status(&row.status)?,
+        result: TaskId(row.result_task),
+        open: row.open_tasks,
+        cancel_requested: row.cancel_requested,
+        no_result: row.no_result,
+    };
+    let after = before.after(&change);
+    let (status, error) = match after.open {
+        0 => final_state(tx, after, &change).await?,
+        _ => (after.status, None),
+    };
+    let mut kinds: KindTallies = column::json("jobs.kinds", &row.kinds)?;
+    add_tallies(&mut kinds, change.kinds);
+    let (error, now) = (column::maybe_text(error.as_ref())?, tx.now);
+    execute!(tx.sql(),
+        "UPDATE jobs SET version = version + 1, status = ?, result_task = ?, open_tasks = ?,
+             total_tasks = total_tasks + ?, kinds = ?, no_result = ?, error = ?, finished_at = ?
+         WHERE id = ?";
+        status.as_str(), after.result.0, after.open, change.added, column::text(&kinds)?,
+        after.no_result, error, status.is_final().then_some(now), job)?;
+    if let (Some(batch), true) = (row.batch, status.is_final()) {
+        tx.work.batches.entry(batch).or_default().job_ended(status);
+    }
+    if after.no_result && !before.no_result {
+        stop_tasks(tx, job, &reason::without_result()).await?;
+    }
+    Ok(())
+}
+
+async fn final_state(
+    tx: &mut WriteTransaction<'_>,
+    plan: PlanState,
+    change: &PlanChange,
+) -> PortResult<(JobStatus, Option<JobError>)> {
+    let result = plan.result.0;
+    let end = match change.end_of(plan.result) {
+        Some(end) => end,
+        None => {
+            let state: String = value!(tx.sql(), "SELECT state FROM tasks WHERE id = ?"; result)?;
+            column::state(&state)?
+        }
+    };
+    let status = final_status(end, plan.cancel_requested);
+    let error = match status {
+        JobStatus::Cancelled => Some(reason::cancelled()),
+        JobStatus::Failed => Some(first_failure(tx, result).await?),
+        _ => None,
+    };
+    Ok((status, error))
+}
+
+/// The error that a task's end goes back to: its own, or that of the need whose failure cancelled
+/// it, and so on.
+async fn first_failure(tx: &mut WriteTransaction<'_>, mut task: Uuid) -> PortResult<JobError> {
+    loop {
+        let (error, failed_need): (Option<String>, Option<Uuid>) =
+            row!(tx.sql(), "SELECT error, failed_need FROM tasks WHERE id = ?"; task)?;
+        match failed_need {
+            Some(need) => task = need,
+            None => {
+                let error = column::maybe_json("tasks.error", error.as_deref())?;
+                return Ok(error.unwrap_or_else(reason::cancelled));
             }
         }
     }
+}
 
-    async fn follow_dependents(&mut self, ended: &Ended) -> PortResult<()> {
-        let dependents: Vec<Dependent> = sqlx::query_as(
-            "SELECT task, on_failure FROM edges WHERE need = ? ORDER BY task, place",
-        )
-        .bind(ended.task.id)
-        .fetch_all(self.sql())
-        .await
-        .map_err(port)?;
-        for Dependent { task, on_failure } in dependents {
-            let proceed = column::on_failure(&on_failure)? == OnFailure::Proceed;
-            if ended.state == Succeeded || proceed {
-                self.meet_need(task).await?;
-            } else {
-                self.cancel_dependent(task, &ended.task).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn cancel_dependent(&mut self, task: Uuid, need: &EndedRow) -> PortResult<()> {
-        let row: Option<EndedRow> = sqlx::query_as(
-            "UPDATE tasks SET state = 'cancelled', error = ?, blamed = ?, finished_at = ?
-             WHERE id = ? AND state = 'waiting'
-             RETURNING id, job, tenant, name, kind, key, needed",
-        )
-        .bind(column::text(&reason::need_failed(&need.name))?)
-        .bind(need.id)
-        .bind(self.now)
-        .bind(task)
-        .fetch_optional(self.sql())
-        .await
-        .map_err(port)?;
-        self.ended.extend(row.map(|task| Ended {
-            task,
-            state: TaskState::Cancelled,
-            cached: false,
-        }));
-        Ok(())
-    }
-
-    /// A success settles the followers of its key, anything else makes one of them the leader.
-    async fn follow_key(&mut self, ended: &Ended) -> PortResult<()> {
-        match ended.state {
-            Succeeded if !ended.cached => self.recall_followers(ended).await,
-            Succeeded => Ok(()),
-            _ => match &ended.task.key {
-                Some(key) => self.promote(&ended.task.tenant, key).await,
-                None => Ok(()),
-            },
-        }
-    }
-
-    async fn recall_followers(&mut self, leader: &Ended) -> PortResult<()> {
-        let rows: Vec<EndedRow> = sqlx::query_as(
-            "UPDATE tasks SET state = 'succeeded', cached = 1, finished_at = ?1,
-                 output = leader.output, output_hash = leader.output_hash, artifacts = leader.artifacts
-             FROM (SELECT output, output_hash, artifacts FROM tasks WHERE id = ?2) AS leader
-             WHERE tasks.tenant = ?3 AND tasks.key = ?4 AND tasks.state = 'waiting'
-             RETURNING id, job, tenant, name, kind, key, needed",
-        )
-        .bind(self.now)
-        .bind(leader.task.id)
-        .bind(&leader.task.tenant)
-        .bind(&leader.task.key)
-        .fetch_all(self.sql())
-        .await
-        .map_err(port)?;
-        self.ended.extend(rows.into_iter().map(|task| Ended {
-            task,
-            state: Succeeded,
-            cached: true,
-        }));
-        Ok(())
-    }
-
-    /// The follower of the highest band, and of those the oldest, leads from now on. A follower that ended leaves its leader alone.
-    pub async fn promote(&mut self, tenant: &str, key: &[u8]) -> PortResult<()> {
-        let queue: Option<String> = sqlx::query_scalar(
-            "UPDATE tasks SET state = 'ready',
-                 run_at = max(?1, (SELECT min(run_at) FROM tasks AS other
-                     WHERE other.tenant = ?2 AND other.key = ?3 AND other.state = 'waiting'))
-             WHERE id = (SELECT id FROM tasks WHERE tenant = ?2 AND key = ?3 AND key IS NOT NULL AND state = 'waiting'
-                         ORDER BY priority DESC, created_at, job, place LIMIT 1)
-               AND NOT EXISTS (SELECT 1 FROM tasks AS leader WHERE leader.tenant = ?2 AND leader.key = ?3
-                               AND leader.key IS NOT NULL AND leader.state IN ('ready', 'queued', 'running'))
-             RETURNING queue",
-        )
-        .bind(self.now)
-        .bind(tenant)
-        .bind(key)
-        .fetch_optional(self.sql())
-        .await
-        .map_err(port)?;
-        if let Some(queue) = queue {
-            self.readies(column::queue(&queue)?);
-        }
-        Ok(())
-    }
-
-    /// Ends all tasks of a job that nobody runs, and asks the others to stop.
-    pub async fn stop_tasks(&mut self, job: Uuid, reason: &JobError) -> PortResult<()> {
-        let rows: Vec<EndedRow> = sqlx::query_as(
-            "UPDATE tasks SET state = 'cancelled', error = ?, finished_at = ?
-             WHERE job = ? AND state IN ('waiting', 'ready', 'queued')
-             RETURNING id, job, tenant, name, kind, key, needed",
-        )
-        .bind(column::text(reason)?)
-        .bind(self.now)
-        .bind(job)
-        .fetch_all(self.sql())
-        .await
-        .map_err(port)?;
-        self.ended.extend(rows.into_iter().map(|task| Ended {
-            task,
-            state: TaskState::Cancelled,
-            cached: false,
-        }));
-        let running: Vec<Uuid> = sqlx::query_scalar(
-            "UPDATE tasks SET cancel_requested = 1 WHERE job = ? AND state = 'running' AND cancel_requested = 0
-             RETURNING id",
-        )
-        .bind(job)
-        .fetch_all(self.sql())
-        .await
-        .map_err(port)?;
-        running.into_iter().for_each(|task| self.stops(task));
-        Ok(())
-    }
+/// Writes the counters of a batch, and cancels the rest of it where it stops on an error.
+async fn write_batch(
+    tx: &mut WriteTransaction<'_>,
+    batch: Uuid,
+    change: BatchChange,
+) -> PortResult<()> {
+    let now = tx.now;
+    let (stop_on_error, settled): (bool, bool) = row!(tx.sql(),
+        "UPDATE batches SET fulfilled = fulfilled + ?1, rejected = rejected + ?2,
+             settled_at = CASE WHEN fulfilled + rejected + ?1 + ?2 = total THEN ?3 END
+         WHERE id = ?4 RETURNING stop_on_error, settled_at IS NOT NULL";
+        change.fulfilled, change.rejected, now, batch)?;
+    if change.stops(stop_on_error, settled) { cancel_batch(tx, batch).await } else { Ok(()) }
 }

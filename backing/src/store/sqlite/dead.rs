@@ -1,4 +1,4 @@
-//! Dead work, found by way of `tasks_dead`.
+//! Lists of dead work, along the index `tasks_dead`.
 
 use async_trait::async_trait;
 use common::{
@@ -11,10 +11,10 @@ use common::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{SqliteStore, fault::port, task_view};
+use super::{SqliteStore, task_views};
 
-/// Failed tasks looked at in one call.
-const LOOKED_AT: i64 = 10_000;
+/// Failed tasks read in one call.
+const READ_AT_MOST: i64 = 10_000;
 
 #[async_trait]
 impl DeadWork for SqliteStore {
@@ -27,47 +27,31 @@ impl DeadWork for SqliteStore {
     ) -> PortResult<Page<TaskView>> {
         let mut reader = self.reader().await?;
         let after = after.map_or(Uuid::max(), |after| after.0);
-        let (last, looked_at): (Option<Uuid>, i64) = sqlx::query_as(
-            "SELECT min(id), count(*) FROM
-                 (SELECT id FROM tasks WHERE tenant = ? AND state = 'failed' AND id < ? ORDER BY id DESC LIMIT ?)",
-        )
-        .bind(&tenant.0)
-        .bind(after)
-        .bind(LOOKED_AT)
-        .fetch_one(&mut *reader)
-        .await
-        .map_err(port)?;
+        let (last, read): (Option<Uuid>, i64) = row!(&mut *reader,
+            "SELECT min(id), count(*) FROM (SELECT id FROM tasks
+                 WHERE tenant = ? AND state = 'failed' AND id < ? ORDER BY id DESC LIMIT ?)";
+            &tenant.0, after, READ_AT_MOST)?;
         let Some(last) = last else { return Ok(Page { items: Vec::new(), next: None }) };
-        let found: Vec<Uuid> = sqlx::query_scalar(
+        let found: Vec<Uuid> = values!(&mut *reader,
             "SELECT tasks.id FROM tasks JOIN jobs ON jobs.id = tasks.job
-             WHERE tasks.tenant = ?1 AND tasks.state = 'failed' AND tasks.id < ?2 AND tasks.id >= ?3 AND NOT tasks.replaced
-                 AND jobs.status = 'failed'
+             WHERE tasks.tenant = ?1 AND tasks.state = 'failed' AND tasks.id < ?2
+                 AND tasks.id >= ?3 AND NOT tasks.superseded AND jobs.status = 'failed'
                  AND (?4 IS NULL OR tasks.kind = ?4)
                  AND (?5 IS NULL OR json_extract(tasks.error, '$.class') = ?5)
                  AND (?6 IS NULL OR json_extract(tasks.error, '$.code') = ?6)
                  AND (?7 IS NULL OR tasks.finished_at >= ?7)
                  AND (?8 IS NULL OR tasks.finished_at < ?8)
-             ORDER BY tasks.id DESC LIMIT ?9",
-        )
-        .bind(&tenant.0)
-        .bind(after)
-        .bind(last)
-        .bind(&filter.kind)
-        .bind(filter.class.map(ErrorClass::as_str))
-        .bind(&filter.code)
-        .bind(filter.since.map(Timestamp::as_millisecond))
-        .bind(filter.until.map(Timestamp::as_millisecond))
-        .bind(i64::from(most) + 1)
-        .fetch_all(&mut *reader)
-        .await
-        .map_err(port)?;
+             ORDER BY tasks.id DESC LIMIT ?9";
+            &tenant.0, after, last, &filter.kind, filter.class.map(ErrorClass::as_str),
+            &filter.code, filter.since.map(Timestamp::as_millisecond),
+            filter.until.map(Timestamp::as_millisecond), i64::from(most) + 1)?;
         let next = match found.get(most as usize) {
             Some(_) => found.get(most as usize - 1).copied(),
-            None => Some(last).filter(|_| looked_at == LOOKED_AT),
+            None => Some(last).filter(|_| read == READ_AT_MOST),
         };
         let mut items = Vec::new();
         for task in found.into_iter().take(most as usize) {
-            items.extend(task_view::one(&mut reader, tenant, TaskId(task)).await?);
+            items.extend(task_views::one(&mut reader, tenant, TaskId(task)).await?);
         }
         Ok(Page { items, next: next.map(|task| TaskId(task).to_string()) })
     }

@@ -1,297 +1,232 @@
-//! `ready` → `queued`: bands from the highest down, tenants in turn within a band, under all limits, and nothing that is paused.
+//! `ready` → `queued`: from the highest priority down, tenants in turn within a priority, under all
+//! limits, and nothing that is paused.
 //!
-//! A tenant's backlog is never walked: of each line (a tenant's tasks of one kind, apart for each limited batch) only as many rows are
-//! read as there is room for, none where a limit or a pause holds it back, and the lines are found by skipping through the index.
+//! A tenant's backlog is never scanned. The ready tasks of one tenant and kind (and batch, if that
+//! has a limit) are a sub-queue. A dispatch finds the sub-queues by skipping through an index, and
+//! reads as many rows of each as there is room for: none where a limit or a pause holds it back.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use common::{
     id::{Fence, TaskId},
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
-    store::Dispatched,
+    rules::{
+        fairness::{Candidate, Chosen, LastTurns, TenantTasks, take_turns},
+        gates::Gates,
+        lifecycle::TaskEvent,
+        waiting_for::Restrictions,
+    },
+    store::{Demand, Dispatch, Dispatched},
 };
 use uuid::Uuid;
 
 use super::{
-    column,
-    fault::port,
-    gates::{Gate, Gates},
-    stock,
-    write::Write,
+    SqliteStore, cascade::commit, column, demand, operations, restrictions, statement::transition,
+    transaction::WriteTransaction,
 };
 
-/// Who had the last turn in each band. Forgotten with the process, which costs nobody more than one turn.
-pub type Turns = BTreeMap<i64, String>;
-
+/// A ready task. Rows sort in the order in which they are to run: job ids sort by age within a
+/// millisecond, and task ids do not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
-struct Candidate {
+struct ReadyRow {
     run_at: i64,
-    /// Job ids sort by age within a millisecond, task ids do not.
     job: Uuid,
     place: i64,
     id: Uuid,
     fence: i64,
     traceparent: Option<String>,
-    /// The limits that its line is under.
-    #[sqlx(skip)]
-    gates: Vec<Gate>,
 }
 
-/// What is ready of one tenant and kind, and of one batch where that has a limit (else the lane is empty).
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-struct LineKey {
+/// The key of a sub-queue. Without a limited batch, that part is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]
+struct SubQueue {
     tenant: String,
     kind: String,
-    lane: Vec<u8>,
+    limited_batch: Vec<u8>,
 }
 
-/// The rows of one tenant that fit, oldest first.
-type Line = (String, VecDeque<Candidate>);
+#[async_trait]
+impl Dispatch for SqliteStore {
+    async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
+        let mut turns = self.turns.lock().get(&queue).cloned().unwrap_or_default();
+        let mut writer = self.writer.lock().await;
+        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let dispatched = dispatch(&mut tx, queue, ahead, most, &mut turns).await?;
+        commit(tx).await?;
+        self.turns.lock().insert(queue, turns);
+        Ok(dispatched)
+    }
 
-impl Write<'_> {
-    /// Takes what there is room for. Answers the turns as they are afterwards.
-    pub async fn dispatch(
-        &mut self,
+    async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
+        let mut writer = self.writer.lock().await;
+        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let mut handed_back = 0;
+        for task in tasks {
+            let statement = transition(
+                TaskEvent::HandBack,
+                "UPDATE tasks SET state = {to}, queued_at = NULL WHERE id = ? AND {from}",
+            );
+            handed_back += execute!(tx.sql(), statement; task.0)?;
+        }
+        commit(tx).await?;
+        Ok(handed_back)
+    }
+
+    async fn overdue(
+        &self,
         queue: Queue,
-        ahead: u32,
+        age: Duration,
         most: u32,
-        mut turns: Turns,
-    ) -> PortResult<(Dispatched, Turns)> {
-        let now = self.now;
-        let room = (stock::room(self.sql(), queue, now).await? + i64::from(ahead)).max(0);
-        let most = room.min(i64::from(most));
-        let mut dispatched = Dispatched::default();
-        let mut band = i64::MAX;
-        self.hold_back(queue).await?;
-        let mut gates = self.gates(queue).await?;
-        while !dispatched.more
-            && !gates.all_closed()
-            && let Some(next) = self.next_band(queue, band).await?
-        {
-            band = next;
-            let want = usize::try_from(most).unwrap_or(0) - dispatched.messages.len();
-            let lines = self.lines(queue, band, want, &mut gates).await?;
-            let (taken, more, last) =
-                take_turns(lines, want, turns.get(&band).map(String::as_str), &mut gates);
-            turns.extend(last.map(|tenant| (band, tenant)));
-            self.queue(&taken).await?;
-            dispatched.messages.extend(taken.into_iter().map(|task| {
-                TaskMessage::new(TaskId(task.id), Fence(task.fence), queue).traced(task.traceparent)
-            }));
-            dispatched.more = more;
-        }
-        let left = if gates.all_closed() { 0 } else { room - dispatched.messages.len() as i64 };
-        dispatched.room_left = u32::try_from(left).unwrap_or(u32::MAX);
-        dispatched.next_due = self.next_due(queue).await?;
-        dispatched.ended = stock::ended(self.sql(), queue).await?;
-        Ok((dispatched, turns))
+    ) -> PortResult<(Vec<TaskMessage>, u64)> {
+        demand::overdue(&mut *self.reader().await?, queue, age, most, self.now()).await
     }
 
-    async fn next_band(&mut self, queue: Queue, below: i64) -> PortResult<Option<i64>> {
-        sqlx::query_scalar(
-            "SELECT max(priority) FROM tasks WHERE queue = ? AND state = 'ready' AND priority < ?",
-        )
-        .bind(queue.as_str())
-        .bind(below)
-        .fetch_one(self.sql())
-        .await
-        .map_err(port)
-    }
-
-    /// What each tenant could have dispatched, one more than is wanted at most, in the order of tenants.
-    async fn lines(
-        &mut self,
-        queue: Queue,
-        band: i64,
-        want: usize,
-        gates: &mut Gates,
-    ) -> PortResult<Vec<Line>> {
-        let mut lines: Vec<Line> = Vec::new();
-        let mut key = LineKey { tenant: String::new(), kind: String::new(), lane: Vec::new() };
-        while let Some(next) = self.next_line(queue, band, &key).await? {
-            key = next;
-            if gates.is_paused(&key.tenant) {
-                continue;
-            }
-            let mut under = gates.of(&key.tenant, &key.kind);
-            if !key.lane.is_empty() {
-                let room = self.lane_room(&key.lane).await?;
-                under.push(gates.of_batch(&key.lane, room));
-            }
-            let limit = (want as i64 + 1).min(gates.room(&under));
-            let mut found = self.due(queue, band, &key, limit).await?;
-            found.iter_mut().for_each(|task| task.gates.clone_from(&under));
-            match lines.last_mut() {
-                Some((last, line)) if *last == key.tenant => line.extend(found),
-                _ => lines.push((key.tenant.clone(), found.into())),
-            }
-        }
-        lines.iter_mut().for_each(|(_, line)| line.make_contiguous().sort_unstable());
-        Ok(lines)
-    }
-
-    async fn next_line(
-        &mut self,
-        queue: Queue,
-        band: i64,
-        after: &LineKey,
-    ) -> PortResult<Option<LineKey>> {
-        sqlx::query_as(
-            "SELECT tenant, kind, lane FROM tasks
-             WHERE queue = ? AND priority = ? AND state = 'ready' AND (tenant, kind, lane) > (?, ?, ?)
-             ORDER BY tenant, kind, lane LIMIT 1",
-        )
-        .bind(queue.as_str())
-        .bind(band)
-        .bind(&after.tenant)
-        .bind(&after.kind)
-        .bind(&after.lane)
-        .fetch_optional(self.sql())
-        .await
-        .map_err(port)
-    }
-
-    async fn due(
-        &mut self,
-        queue: Queue,
-        band: i64,
-        key: &LineKey,
-        limit: i64,
-    ) -> PortResult<Vec<Candidate>> {
-        if limit <= 0 {
-            return Ok(Vec::new());
-        }
-        sqlx::query_as(
-            "SELECT run_at, job, place, id, fence, (SELECT traceparent FROM jobs WHERE jobs.id = tasks.job) AS traceparent FROM tasks
-             WHERE queue = ? AND priority = ? AND tenant = ? AND kind = ? AND lane = ? AND state = 'ready' AND run_at <= ?
-             ORDER BY run_at, job, place LIMIT ?",
-        )
-        .bind(queue.as_str())
-        .bind(band)
-        .bind(&key.tenant)
-        .bind(&key.kind)
-        .bind(&key.lane)
-        .bind(self.now)
-        .bind(limit)
-        .fetch_all(self.sql())
-        .await
-        .map_err(port)
-    }
-
-    /// How many more of a limited batch may be queued or run.
-    async fn lane_room(&mut self, lane: &[u8]) -> PortResult<i64> {
-        sqlx::query_scalar(
-            "SELECT max_concurrent
-                 - (SELECT count(*) FROM tasks WHERE lane = ?1 AND lane <> x'' AND state IN ('queued', 'running'))
-             FROM batches WHERE id = ?1",
-        )
-        .bind(lane)
-        .fetch_one(self.sql())
-        .await
-        .map_err(port)
-    }
-
-    async fn queue(&mut self, tasks: &[Candidate]) -> PortResult<()> {
-        if tasks.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(
-            "UPDATE tasks SET state = 'queued', queued_at = ?
-             WHERE state = 'ready' AND id IN (SELECT unhex(value) FROM json_each(?))",
-        )
-        .bind(self.now)
-        .bind(column::id_list(tasks.iter().map(|task| &task.id)))
-        .execute(self.sql())
-        .await
-        .map_err(port)?;
-        Ok(())
-    }
-
-    async fn next_due(&mut self, queue: Queue) -> PortResult<Option<jiff::Timestamp>> {
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT min(run_at) FROM tasks WHERE queue = ? AND state = 'ready' AND run_at > ?",
-        )
-        .bind(queue.as_str())
-        .bind(self.now)
-        .fetch_one(self.sql())
-        .await
-        .map_err(port)?;
-        column::maybe_time("tasks.run_at", due)
+    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
+        demand::demand(&mut *self.reader().await?, queue, self.now()).await
     }
 }
 
-/// One row of each tenant in turn, starting behind the one that had the last turn, until `want` are taken; a row that its limits no longer
-/// let through is passed over. Also whether something was left behind for want of room, and who came last.
-fn take_turns(
-    mut lines: Vec<Line>,
-    want: usize,
-    last: Option<&str>,
-    gates: &mut Gates,
-) -> (Vec<Candidate>, bool, Option<String>) {
-    let first = lines
-        .iter()
-        .position(|(tenant, _)| last.is_none_or(|last| tenant.as_str() > last))
-        .unwrap_or(0);
-    lines.rotate_left(first);
-    let mut lines: VecDeque<Line> = lines.into();
-    let (mut taken, mut last) = (Vec::new(), None);
-    while taken.len() < want
-        && let Some((tenant, mut line)) = lines.pop_front()
+async fn dispatch(
+    tx: &mut WriteTransaction<'_>,
+    queue: Queue,
+    ahead: u32,
+    most: u32,
+    turns: &mut LastTurns,
+) -> PortResult<Dispatched> {
+    let now = tx.now;
+    let room = (demand::room(tx.sql(), queue, now).await? + i64::from(ahead)).max(0);
+    let most = usize::try_from(room.min(i64::from(most))).unwrap_or(0);
+    let mut dispatched = Dispatched::default();
+    let mut priority = i64::MAX;
+    operations::return_paused(tx, queue).await?;
+    let Restrictions { limits, pauses, in_flight } = restrictions::all(tx.sql()).await?;
+    let mut gates = Gates::new(queue, limits, &pauses, in_flight);
+    while !dispatched.more
+        && !gates.queue_is_paused()
+        && let Some(next) = next_priority(tx, queue, priority).await?
     {
-        let Some(task) = next_open(&mut line, gates) else { continue };
-        gates.pass(&task.gates);
-        taken.push(task);
-        last = Some(tenant.clone());
-        lines.push_back((tenant, line));
+        priority = next;
+        let want = most - dispatched.messages.len();
+        let tenants = candidates(tx, queue, priority, want, &mut gates).await?;
+        let last = turns.get(&priority).map(String::as_str);
+        let Chosen { tasks, more, last } = take_turns(tenants, want, last, &mut gates);
+        turns.extend(last.map(|tenant| (priority, tenant)));
+        set_queued(tx, &tasks).await?;
+        dispatched.messages.extend(tasks.into_iter().map(|task| {
+            TaskMessage::new(TaskId(task.id), Fence(task.fence), queue).traced(task.traceparent)
+        }));
+        dispatched.more = more;
     }
-    let more = lines.iter_mut().any(|(_, line)| next_open(line, gates).is_some());
-    (taken, more, last)
+    let left = room - dispatched.messages.len() as i64;
+    let left = if gates.queue_is_paused() { 0 } else { left };
+    dispatched.room_left = u32::try_from(left).unwrap_or(u32::MAX);
+    let next_due: Option<i64> = value!(tx.sql(),
+        "SELECT min(run_at) FROM tasks WHERE queue = ? AND state = 'ready' AND run_at > ?";
+        queue.as_str(), now)?;
+    dispatched.next_due = column::maybe_time("tasks.run_at", next_due)?;
+    dispatched.ended = demand::ended(tx.sql(), queue).await?;
+    Ok(dispatched)
 }
 
-fn next_open(line: &mut VecDeque<Candidate>, gates: &Gates) -> Option<Candidate> {
-    std::iter::from_fn(|| line.pop_front()).find(|task| gates.room(&task.gates) > 0)
+async fn next_priority(
+    tx: &mut WriteTransaction<'_>,
+    queue: Queue,
+    below: i64,
+) -> PortResult<Option<i64>> {
+    value!(tx.sql(),
+        "SELECT max(priority) FROM tasks WHERE queue = ? AND state = 'ready' AND priority < ?";
+        queue.as_str(), below)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(tenant: &str, tasks: u128) -> Line {
-        let task = |number| Candidate {
-            run_at: 0,
-            job: Uuid::nil(),
-            place: 0,
-            id: Uuid::from_u128(number),
-            fence: 0,
-            traceparent: None,
-            gates: Vec::new(),
-        };
-        (tenant.to_owned(), (0..tasks).map(task).collect())
+/// The tasks that each tenant could have dispatched, at most one more than are wanted.
+async fn candidates(
+    tx: &mut WriteTransaction<'_>,
+    queue: Queue,
+    priority: i64,
+    want: usize,
+    gates: &mut Gates,
+) -> PortResult<Vec<TenantTasks<ReadyRow>>> {
+    let mut tenants: Vec<TenantTasks<ReadyRow>> = Vec::new();
+    let mut of = SubQueue::default();
+    while let Some(next) = next_sub_queue(tx, queue, priority, &of).await? {
+        of = next;
+        if gates.is_paused(&of.tenant) {
+            continue;
+        }
+        let mut ids = gates.of(&of.tenant, &of.kind);
+        if !of.limited_batch.is_empty() {
+            let room = batch_room(tx, &of.limited_batch).await?;
+            ids.push(gates.of_batch(&of.limited_batch, room));
+        }
+        let limit = (want as i64 + 1).min(gates.room(&ids));
+        let due = due(tx, queue, priority, &of, limit).await?;
+        let found = due.into_iter().map(|task| Candidate { task, gates: ids.clone() });
+        match tenants.last_mut() {
+            Some(last) if last.tenant == of.tenant => last.tasks.extend(found),
+            _ => tenants.push(TenantTasks { tenant: of.tenant.clone(), tasks: found.collect() }),
+        }
     }
-
-    fn take(
-        lines: Vec<Line>,
-        want: usize,
-        last: Option<&str>,
-    ) -> (Vec<Candidate>, bool, Option<String>) {
-        take_turns(lines, want, last, &mut Gates::default())
+    for tenant in &mut tenants {
+        tenant.tasks.make_contiguous().sort_unstable_by(|one, other| one.task.cmp(&other.task));
     }
+    Ok(tenants)
+}
 
-    #[test]
-    fn tenants_take_turns_from_where_they_stopped() {
-        let lines = || vec![line("a", 5), line("b", 1), line("c", 5)];
-        let (taken, more, last) = take(lines(), 4, None);
-        let numbers: Vec<_> = taken.iter().map(|task| task.id.as_u128()).collect();
-        assert_eq!((numbers, more, last.as_deref()), (vec![0, 0, 0, 1], true, Some("a")));
-        assert_eq!(take(lines(), 1, Some("a")).2.as_deref(), Some("b"));
-        assert_eq!(take(lines(), 1, Some("c")).2.as_deref(), Some("a"));
-        assert_eq!(take(lines(), 20, Some("b")).0.len(), 11);
-    }
+async fn next_sub_queue(
+    tx: &mut WriteTransaction<'_>,
+    queue: Queue,
+    priority: i64,
+    after: &SubQueue,
+) -> PortResult<Option<SubQueue>> {
+    maybe_row!(tx.sql(),
+        "SELECT tenant, kind, limited_batch FROM tasks
+         WHERE queue = ? AND priority = ? AND state = 'ready'
+             AND (tenant, kind, limited_batch) > (?, ?, ?)
+         ORDER BY tenant, kind, limited_batch LIMIT 1";
+        queue.as_str(), priority, &after.tenant, &after.kind, &after.limited_batch)
+}
 
-    #[test]
-    fn without_room_it_is_known_that_something_waits() {
-        assert!(take(vec![line("a", 1)], 0, None).1);
-        assert!(!take(vec![line("a", 0)], 0, None).1);
+async fn due(
+    tx: &mut WriteTransaction<'_>,
+    queue: Queue,
+    priority: i64,
+    of: &SubQueue,
+    limit: i64,
+) -> PortResult<Vec<ReadyRow>> {
+    if limit <= 0 {
+        return Ok(Vec::new());
     }
+    let now = tx.now;
+    rows!(tx.sql(),
+        "SELECT run_at, job, place, id, fence,
+             (SELECT traceparent FROM jobs WHERE jobs.id = tasks.job) AS traceparent FROM tasks
+         WHERE queue = ? AND priority = ? AND tenant = ? AND kind = ? AND limited_batch = ?
+             AND state = 'ready' AND run_at <= ?
+         ORDER BY run_at, job, place LIMIT ?";
+        queue.as_str(), priority, &of.tenant, &of.kind, &of.limited_batch, now, limit)
+}
+
+/// The number of tasks of a limited batch that may still be queued or run.
+async fn batch_room(tx: &mut WriteTransaction<'_>, batch: &[u8]) -> PortResult<i64> {
+    value!(tx.sql(),
+        "SELECT max_concurrent - (SELECT count(*) FROM tasks
+             WHERE limited_batch = ?1 AND limited_batch <> x'' AND state IN ('queued', 'running'))
+         FROM batches WHERE id = ?1";
+        batch)
+}
+
+async fn set_queued(tx: &mut WriteTransaction<'_>, tasks: &[ReadyRow]) -> PortResult<()> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    let statement = transition(
+        TaskEvent::Dispatch,
+        "UPDATE tasks SET state = {to}, queued_at = ?
+         WHERE {from} AND id IN (SELECT unhex(value) FROM json_each(?))",
+    );
+    let (now, ids) = (tx.now, column::id_list(tasks.iter().map(|task| &task.id)));
+    execute!(tx.sql(), statement; now, ids)?;
+    Ok(())
 }

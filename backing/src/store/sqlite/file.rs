@@ -1,4 +1,4 @@
-//! The file: opening it, its schema, and whether it can be written.
+//! The file: opening it, its schema, and a check that it can be written.
 
 use std::{path::Path, time::Duration};
 
@@ -9,22 +9,23 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::fault::{PART, port};
+use super::errors::{PART, port};
 
-/// The schema that this program knows. Migrations within one major only add.
-const MAJOR: i64 = 1;
-/// Reads of one process at once; more would wait for the same disk.
+/// The major version of the schema that this program knows. Migrations within one major only add.
+const MAJOR: i64 = 2;
+/// Reading connections of one process; more would wait for the same disk.
 const READERS: u32 = 4;
-/// Another process with the same file (`spool render` beside `spool dev`) is waited for this long.
+/// A write of another process to the same file is waited for this long.
 const BUSY: Duration = Duration::from_secs(10);
-/// Pages kept in memory by each connection, as negative KiB: 32 MB hold the indexes of a large backlog.
+/// Cached pages of each connection, as negative KiB: 32 MB hold the indexes of a large backlog.
 const CACHE: &str = "-32768";
-/// Pages of 4 KB in the log before they go to the file: 16 MB, so that a page of a hot index is changes once for many commits.
+/// Pages of 4 KB in the log before they are moved to the file: at 16 MB, a page of a hot index is
+/// moved once for many commits.
 const CHECKPOINT_PAGES: &str = "4000";
-/// More statements than this module has.
+/// Prepared statements kept by a connection; more than this store has.
 const STATEMENTS: usize = 256;
 
-/// The writer and the readers.
+/// Opens the writer and the readers.
 pub async fn open(path: &Path) -> PortResult<(SqliteConnection, SqlitePool)> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -44,8 +45,8 @@ pub async fn open(path: &Path) -> PortResult<(SqliteConnection, SqlitePool)> {
     Ok((writer, readers))
 }
 
-/// Connects, and waits for others that open the file in the same moment: the switch to WAL is answered `SQLITE_BUSY` at once, whatever the
-/// busy timeout says.
+/// Connects, and waits for other processes that open the file at the same moment: the switch to WAL
+/// returns `SQLITE_BUSY` at once, whatever the busy timeout is.
 async fn connect(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(5))
@@ -56,55 +57,53 @@ async fn connect(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnectio
     (|| SqliteConnection::connect_with(options)).retry(pauses).when(is_busy).await
 }
 
-/// `SQLITE_BUSY`, or one of its extended codes (the low byte is the primary code).
+/// Whether this is `SQLITE_BUSY` or one of its extended codes, whose low byte is the primary code.
 fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 async fn bring_up_to_date(writer: &mut SqliteConnection, path: &Path) -> PortResult<()> {
-    // One transaction around all of it, so that of two processes that open a new file at once the second finds it made.
+    // One transaction around all of it: of two processes that open a new file at once, the second
+    // finds a complete schema.
     let mut write = writer.begin_with("BEGIN IMMEDIATE").await.map_err(port)?;
-    if has_schema(&mut write).await.map_err(port)? {
+    if has_schema(&mut write).await? {
         check_major(&mut write).await?;
     }
-    // A file that a later program of the same major has opened holds migrations unknown here, which only added.
-    let mut migrations = sqlx::migrate!("../migrations/sqlite");
+    // A later program of the same major may have applied migrations that are unknown here.
+    let mut migrations = sqlx::migrate!("../migrations/sqlite/schema");
     migrations.set_ignore_missing(true).run(&mut *write).await.map_err(|error| {
-        PortError::broken(PART, format!("the schema of {} can't be made ({error})", path.display()))
+        let path = path.display();
+        PortError::broken(PART, format!("the schema of {path} can't be created ({error})"))
     })?;
     write.commit().await.map_err(port)
 }
 
-async fn has_schema(writer: &mut SqliteConnection) -> sqlx::Result<bool> {
-    let found: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'schema_major'")
-            .fetch_one(writer)
-            .await?;
-    Ok(found > 0)
+async fn has_schema(writer: &mut SqliteConnection) -> PortResult<bool> {
+    value!(writer, "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_major')")
 }
 
 async fn check_major(writer: &mut SqliteConnection) -> PortResult<()> {
-    let major: i64 = sqlx::query_scalar("SELECT major FROM schema_major")
-        .fetch_one(writer)
-        .await
-        .map_err(port)?;
-    if major == MAJOR {
-        return Ok(());
-    }
-    let detail = format!(
-        "its schema has version {major} and this program knows {MAJOR}: use the spool that wrote it, or a newer one"
-    );
+    let major: i64 = value!(writer, "SELECT major FROM schema_major")?;
+    let detail = match major {
+        MAJOR => return Ok(()),
+        ..MAJOR => {
+            "its schema was made by a spool from before the first release, which can't be brought \
+             up to date: use a new file"
+                .to_owned()
+        }
+        _ => format!(
+            "its schema has version {major} and this program knows {MAJOR}: use the spool that \
+             wrote it, or a newer one"
+        ),
+    };
     Err(PortError::broken(PART, detail))
 }
 
-/// Whether a write could begin, on a schema that is known.
+/// Checks that a write could begin, on a known schema.
 pub async fn check(writer: &mut SqliteConnection) -> PortResult<()> {
     let mut write = writer.begin_with("BEGIN IMMEDIATE").await.map_err(port)?;
-    sqlx::query("UPDATE schema_major SET major = major")
-        .execute(&mut *write)
-        .await
-        .map_err(port)?;
+    execute!(&mut *write, "UPDATE schema_major SET major = major")?;
     check_major(&mut write).await?;
     write.rollback().await.map_err(port)
 }
@@ -137,13 +136,23 @@ mod tests {
         let path = folder.path().join("spool.db");
         let store = SqliteStore::open(&path).await.expect("a new file opens");
         set_major(&path, MAJOR + 1).await;
-        let told = store.check().await.expect_err("its schema is not known").to_string();
+        let refused = store.check().await.expect_err("its schema is not known").to_string();
         assert!(
-            told.contains("version 2") && told.contains("use the spool that wrote it"),
-            "{told}"
+            refused.contains("version 3") && refused.contains("use the spool that wrote it"),
+            "{refused}"
         );
         drop(store);
         assert!(SqliteStore::open(&path).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_old_numbering_is_refused_in_one_sentence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("spool.db");
+        drop(SqliteStore::open(&path).await.expect("a new file opens"));
+        set_major(&path, 1).await;
+        let refused = SqliteStore::open(&path).await.expect_err("it is too old").to_string();
+        assert!(refused.contains("use a new file"), "{refused}");
     }
 
     #[tokio::test]
@@ -177,11 +186,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_path_that_can_not_be_opened_is_named() {
-        let told = SqliteStore::open(Path::new("/nowhere/spool.db"))
+        let refused = SqliteStore::open(Path::new("/nowhere/spool.db"))
             .await
             .expect_err("no such folder")
             .to_string();
-        assert!(told.contains("/nowhere/spool.db"), "{told}");
+        assert!(refused.contains("/nowhere/spool.db"), "{refused}");
     }
 
     #[tokio::test]

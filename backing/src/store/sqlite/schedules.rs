@@ -1,4 +1,4 @@
-//! Jobs that recur.
+//! Stored schedules.
 
 use async_trait::async_trait;
 use common::{
@@ -11,13 +11,10 @@ use common::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{
-    SqliteStore, column,
-    fault::{port, unreadable},
-};
+use super::{SqliteStore, column, errors::unreadable};
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct ScheduleRow {
     id: Uuid,
     tenant: String,
     name: Option<String>,
@@ -36,84 +33,57 @@ struct Row {
     refusal: Option<String>,
 }
 
-/// A row's columns, and the rest of the statement.
+/// The rows of schedules, by the rest of the statement.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, tenant, name, cron, timezone, catch_up, starts_at, ends_at, paused, job, created_at, revision, next_at, last_at,
-                 last_job, refusal
+            "SELECT id, tenant, name, cron, timezone, catch_up, starts_at, ends_at, paused, job,
+                 created_at, revision, next_at, last_at, last_job, refusal
              FROM schedules ",
             $rest
         )
     };
 }
 
+fn millis(time: Option<Timestamp>) -> Option<i64> {
+    time.map(Timestamp::as_millisecond)
+}
+
 #[async_trait]
 impl Schedules for SqliteStore {
     async fn create_schedule(&self, schedule: &Schedule) -> PortResult<bool> {
-        let course = &schedule.course;
-        let done = sqlx::query(
-            "INSERT INTO schedules (id, tenant, name, cron, timezone, catch_up, starts_at, ends_at, paused, job, created_at, revision,
-                 next_at, last_at, last_job, refusal)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(schedule.id.0)
-        .bind(&schedule.tenant.0)
-        .bind(&schedule.name)
-        .bind(&schedule.cron)
-        .bind(&schedule.timezone)
-        .bind(schedule.catch_up.as_str())
-        .bind(schedule.starts_at.map(Timestamp::as_millisecond))
-        .bind(schedule.ends_at.map(Timestamp::as_millisecond))
-        .bind(schedule.paused)
-        .bind(column::text(&schedule.job)?)
-        .bind(schedule.created_at.as_millisecond())
-        .bind(schedule.revision)
-        .bind(course.next_at.map(Timestamp::as_millisecond))
-        .bind(course.last_at.map(Timestamp::as_millisecond))
-        .bind(course.last_job.map(|job| job.0))
-        .bind(course.refusal.as_ref().map(column::text).transpose()?)
-        .execute(&mut *self.writer.lock().await)
-        .await
-        .map_err(port)?;
-        Ok(done.rows_affected() == 1)
+        let Schedule { course, .. } = schedule;
+        let created = execute!(&mut *self.writer.lock().await,
+            "INSERT INTO schedules (id, tenant, name, cron, timezone, catch_up, starts_at, ends_at,
+                 paused, job, created_at, revision, next_at, last_at, last_job, refusal)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
+            schedule.id.0, &schedule.tenant.0, &schedule.name, &schedule.cron, &schedule.timezone,
+            schedule.catch_up.as_str(), millis(schedule.starts_at), millis(schedule.ends_at),
+            schedule.paused, column::text(&schedule.job)?, schedule.created_at.as_millisecond(),
+            schedule.revision, millis(course.next_at), millis(course.last_at),
+            course.last_job.map(|job| job.0), column::maybe_text(course.refusal.as_ref())?)?;
+        Ok(created == 1)
     }
 
     async fn change_schedule(&self, schedule: &Schedule) -> PortResult<bool> {
-        let course = &schedule.course;
-        let done = sqlx::query(
-            "UPDATE schedules SET revision = revision + 1, name = ?, cron = ?, timezone = ?, catch_up = ?, starts_at = ?, ends_at = ?,
-                 paused = ?, job = ?, next_at = ?, last_at = ?, last_job = ?, refusal = ?
-             WHERE id = ? AND revision = ?",
-        )
-        .bind(&schedule.name)
-        .bind(&schedule.cron)
-        .bind(&schedule.timezone)
-        .bind(schedule.catch_up.as_str())
-        .bind(schedule.starts_at.map(Timestamp::as_millisecond))
-        .bind(schedule.ends_at.map(Timestamp::as_millisecond))
-        .bind(schedule.paused)
-        .bind(column::text(&schedule.job)?)
-        .bind(course.next_at.map(Timestamp::as_millisecond))
-        .bind(course.last_at.map(Timestamp::as_millisecond))
-        .bind(course.last_job.map(|job| job.0))
-        .bind(course.refusal.as_ref().map(column::text).transpose()?)
-        .bind(schedule.id.0)
-        .bind(schedule.revision)
-        .execute(&mut *self.writer.lock().await)
-        .await
-        .map_err(port)?;
-        Ok(done.rows_affected() == 1)
+        let Schedule { course, .. } = schedule;
+        let changed = execute!(&mut *self.writer.lock().await,
+            "UPDATE schedules SET revision = revision + 1, name = ?, cron = ?, timezone = ?,
+                 catch_up = ?, starts_at = ?, ends_at = ?, paused = ?, job = ?, next_at = ?,
+                 last_at = ?, last_job = ?, refusal = ?
+             WHERE id = ? AND revision = ?";
+            &schedule.name, &schedule.cron, &schedule.timezone, schedule.catch_up.as_str(),
+            millis(schedule.starts_at), millis(schedule.ends_at), schedule.paused,
+            column::text(&schedule.job)?, millis(course.next_at), millis(course.last_at),
+            course.last_job.map(|job| job.0), column::maybe_text(course.refusal.as_ref())?,
+            schedule.id.0, schedule.revision)?;
+        Ok(changed == 1)
     }
 
     async fn delete_schedule(&self, tenant: &TenantId, schedule: ScheduleId) -> PortResult<bool> {
-        let done = sqlx::query("DELETE FROM schedules WHERE id = ? AND tenant = ?")
-            .bind(schedule.0)
-            .bind(&tenant.0)
-            .execute(&mut *self.writer.lock().await)
-            .await
-            .map_err(port)?;
-        Ok(done.rows_affected() == 1)
+        let deleted = execute!(&mut *self.writer.lock().await,
+            "DELETE FROM schedules WHERE id = ? AND tenant = ?"; schedule.0, &tenant.0)?;
+        Ok(deleted == 1)
     }
 
     async fn schedule(
@@ -121,12 +91,8 @@ impl Schedules for SqliteStore {
         tenant: &TenantId,
         schedule: ScheduleId,
     ) -> PortResult<Option<Schedule>> {
-        let row: Option<Row> = sqlx::query_as(select!("WHERE id = ? AND tenant = ?"))
-            .bind(schedule.0)
-            .bind(&tenant.0)
-            .fetch_optional(&mut *self.reader().await?)
-            .await
-            .map_err(port)?;
+        let row: Option<ScheduleRow> = maybe_row!(&mut *self.reader().await?,
+            select!("WHERE id = ? AND tenant = ?"); schedule.0, &tenant.0)?;
         row.map(read).transpose()
     }
 
@@ -136,14 +102,10 @@ impl Schedules for SqliteStore {
         after: Option<ScheduleId>,
         most: u32,
     ) -> PortResult<Page<Schedule>> {
-        let rows: Vec<Row> =
-            sqlx::query_as(select!("WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?"))
-                .bind(&tenant.0)
-                .bind(after.map_or(Uuid::max(), |after| after.0))
-                .bind(i64::from(most) + 1)
-                .fetch_all(&mut *self.reader().await?)
-                .await
-                .map_err(port)?;
+        let before = after.map_or(Uuid::max(), |after| after.0);
+        let rows: Vec<ScheduleRow> = rows!(&mut *self.reader().await?,
+            select!("WHERE tenant = ? AND id < ? ORDER BY id DESC LIMIT ?");
+            &tenant.0, before, i64::from(most) + 1)?;
         let more = rows.len() > most as usize;
         let items: Vec<Schedule> =
             rows.into_iter().take(most as usize).map(read).collect::<PortResult<_>>()?;
@@ -152,16 +114,10 @@ impl Schedules for SqliteStore {
 
     async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)> {
         let now = self.now();
-        let rows: Vec<Row> = sqlx::query_as(select!("WHERE next_at <= ? ORDER BY next_at LIMIT ?"))
-            .bind(now)
-            .bind(most)
-            .fetch_all(&mut *self.reader().await?)
-            .await
-            .map_err(port)?;
-        Ok((
-            column::time("now", now)?,
-            rows.into_iter().filter_map(|row| or_log(read(row))).collect(),
-        ))
+        let rows: Vec<ScheduleRow> = rows!(&mut *self.reader().await?,
+            select!("WHERE next_at <= ? ORDER BY next_at LIMIT ?"); now, most)?;
+        let due = rows.into_iter().filter_map(|row| or_log(read(row))).collect();
+        Ok((column::time("now", now)?, due))
     }
 
     async fn advance_schedule(
@@ -170,24 +126,17 @@ impl Schedules for SqliteStore {
         revision: i64,
         course: &Course,
     ) -> PortResult<bool> {
-        let done = sqlx::query(
-            "UPDATE schedules SET revision = revision + 1, next_at = ?, last_at = ?, last_job = ?, refusal = ?
-             WHERE id = ? AND revision = ?",
-        )
-        .bind(course.next_at.map(Timestamp::as_millisecond))
-        .bind(course.last_at.map(Timestamp::as_millisecond))
-        .bind(course.last_job.map(|job| job.0))
-        .bind(course.refusal.as_ref().map(column::text).transpose()?)
-        .bind(schedule.0)
-        .bind(revision)
-        .execute(&mut *self.writer.lock().await)
-        .await
-        .map_err(port)?;
-        Ok(done.rows_affected() == 1)
+        let advanced = execute!(&mut *self.writer.lock().await,
+            "UPDATE schedules SET revision = revision + 1, next_at = ?, last_at = ?, last_job = ?,
+                 refusal = ?
+             WHERE id = ? AND revision = ?";
+            millis(course.next_at), millis(course.last_at), course.last_job.map(|job| job.0),
+            column::maybe_text(course.refusal.as_ref())?, schedule.0, revision)?;
+        Ok(advanced == 1)
     }
 }
 
-fn read(row: Row) -> PortResult<Schedule> {
+fn read(row: ScheduleRow) -> PortResult<Schedule> {
     Ok(Schedule {
         id: ScheduleId(row.id),
         tenant: TenantId(row.tenant),
@@ -211,7 +160,7 @@ fn read(row: Row) -> PortResult<Schedule> {
     })
 }
 
-/// A row that can't be read keeps none of the others from firing.
+/// Logs a row that can't be read, so that it keeps no other schedule from firing.
 fn or_log(schedule: PortResult<Schedule>) -> Option<Schedule> {
     schedule.inspect_err(|error| tracing::error!(%error, "a schedule can't be read")).ok()
 }

@@ -1,28 +1,28 @@
-//! Verdicts under the fence.
+//! Writing verdicts, each under its worker and fence.
 
 use common::{
     error::JobError,
-    id::{Digest, WorkerId},
-    outcome::{ArtifactRef, Settlement, Verdict},
+    id::{Digest, TaskId, WorkerId},
+    outcome::{Settlement, Verdict},
     plan::NewTask,
     port::PortResult,
-    rules::lifecycle::TaskState,
+    rules::{cascade::Origin, lifecycle::TaskEvent},
     store::Settled,
-    view::FailedAttempt,
 };
 use uuid::Uuid;
 
 use super::{
-    cascade::{Ended, EndedRow},
+    attempts::{ReadyAgain, append_error, follow_ready_again},
+    cancel::stop_tasks,
     column,
-    fault::port,
-    insert::{Home, Queueing},
-    lease::BackRow,
-    write::Write,
+    insert::{PlanOwner, Queueing, insert_tasks},
+    statement::transition,
+    transaction::WriteTransaction,
+    worklist::EndedRow,
 };
 use crate::store::reason;
 
-/// A task whose lease the settling worker holds.
+/// A running task whose lease the settling worker holds.
 #[derive(sqlx::FromRow)]
 struct HeldRow {
     queue: String,
@@ -32,222 +32,171 @@ struct HeldRow {
     task: EndedRow,
 }
 
-impl Write<'_> {
-    /// Writes verdicts in their order.
-    pub async fn settle(
-        &mut self,
-        worker: WorkerId,
-        settlements: Vec<Settlement>,
-    ) -> PortResult<Vec<Settled>> {
-        let mut answers = Vec::with_capacity(settlements.len());
-        for settlement in settlements {
-            let answer = match self.held(worker, &settlement).await? {
-                Some(held) => {
-                    *self.attempts.entry(column::queue(&held.queue)?).or_default() += 1;
-                    self.write_verdict(worker, held, settlement.verdict).await?;
-                    Settled::Counted
-                }
-                None => Settled::Stale,
-            };
-            answers.push(answer);
-        }
-        Ok(answers)
-    }
-
-    async fn held(
-        &mut self,
-        worker: WorkerId,
-        settlement: &Settlement,
-    ) -> PortResult<Option<HeldRow>> {
-        sqlx::query_as(
+/// Writes verdicts in their order.
+pub async fn settle(
+    tx: &mut WriteTransaction<'_>,
+    worker: WorkerId,
+    settlements: Vec<Settlement>,
+) -> PortResult<Vec<Settled>> {
+    let mut answers = Vec::with_capacity(settlements.len());
+    for Settlement { task, fence, verdict } in settlements {
+        let held: Option<HeldRow> = maybe_row!(tx.sql(),
             "SELECT queue, attempt, errors, id, job, tenant, name, kind, key, needed FROM tasks
-             WHERE id = ? AND worker = ? AND fence = ? AND state = 'running'",
-        )
-        .bind(settlement.task.0)
-        .bind(worker.0)
-        .bind(settlement.fence.0)
-        .fetch_optional(self.sql())
-        .await
-        .map_err(port)
+             WHERE id = ? AND worker = ? AND fence = ? AND state = 'running'";
+            task.0, worker.0, fence.0)?;
+        answers.push(match held {
+            Some(held) => {
+                tx.attempt_ended(column::queue(&held.queue)?);
+                write_verdict(tx, worker, held, verdict).await?;
+                Settled::Counted
+            }
+            None => Settled::Stale,
+        });
     }
+    Ok(answers)
+}
 
-    async fn write_verdict(
-        &mut self,
-        worker: WorkerId,
-        held: HeldRow,
-        verdict: Verdict,
-    ) -> PortResult<()> {
-        match verdict {
-            Verdict::Succeeded { output, hash, artifacts, grown, memo } => {
-                let mut task = held.task;
-                let key = if memo { None } else { task.key.take() };
-                self.write_success(&task, &column::text(&output)?, hash, &artifacts).await?;
-                if !grown.is_empty() {
-                    self.grow(&task, &grown).await?;
-                }
-                if let Some(key) = key {
-                    self.promote(&task.tenant, &key).await?;
-                }
-                self.ended.push_back(Ended { task, state: TaskState::Succeeded, cached: false });
-                Ok(())
+async fn write_verdict(
+    tx: &mut WriteTransaction<'_>,
+    worker: WorkerId,
+    held: HeldRow,
+    verdict: Verdict,
+) -> PortResult<()> {
+    let (errors, attempt, worker) = (held.errors, held.attempt, Some(worker));
+    match verdict {
+        Verdict::Succeeded { output, hash, artifacts, grown, memo } => {
+            let (output, artifacts) = (column::text(&output)?, column::text(&artifacts)?);
+            write_success(tx, &held.task, &output, hash, &artifacts).await?;
+            if let (Some(key), true) = (&held.task.key, memo) {
+                store_memo(tx, &held.task.tenant, key, &output, hash, &artifacts).await?;
             }
-            Verdict::Failed(error) => {
-                let errors = self.chain(worker, &held, &error)?;
-                self.write_end(held.task, TaskState::Failed, &error, Some(errors)).await
+            if !grown.is_empty() {
+                grow(tx, &held.task, &grown).await?;
             }
-            Verdict::Cancelled => {
-                let errors = held.errors;
-                self.write_end(held.task, TaskState::Cancelled, &reason::cancelled(), errors).await
-            }
-            Verdict::Retry { error, pause } => {
-                let errors = self.chain(worker, &held, &error)?;
-                self.write_retry(held.task.id, &error, errors, column::millis(pause)).await
-            }
+            let origin = if memo { Origin::Own } else { Origin::Unshared };
+            tx.work.add(held.task, TaskEvent::Succeed, origin);
+            Ok(())
+        }
+        Verdict::Failed(error) => {
+            let errors = append_error(errors.as_deref(), attempt, worker, &error, tx.now)?;
+            write_end(tx, held.task, TaskEvent::Fail, &error, Some(errors)).await
+        }
+        Verdict::Cancelled => {
+            let event = TaskEvent::AcknowledgeCancel;
+            write_end(tx, held.task, event, &reason::cancelled(), errors).await
+        }
+        Verdict::Retry { error, pause } => {
+            let errors = append_error(errors.as_deref(), attempt, worker, &error, tx.now)?;
+            let run_at = tx.now.saturating_add(column::millis(pause));
+            let statement = transition(
+                TaskEvent::Retry,
+                "UPDATE tasks SET state = {to}, error = ?, errors = ?, lease_until = NULL,
+                     progress = NULL, run_at = ?
+                 WHERE id = ? AND {from}
+                 RETURNING queue, cancel_requested, id, job, tenant, name, kind, key, needed",
+            );
+            let row: ReadyAgain = row!(tx.sql(), statement;
+                column::text(&error)?, errors, run_at, held.task.id)?;
+            follow_ready_again(tx, row).await
         }
     }
+}
 
-    async fn write_success(
-        &mut self,
-        task: &EndedRow,
-        output: &str,
-        hash: Digest,
-        artifacts: &[ArtifactRef],
-    ) -> PortResult<()> {
-        let artifacts = column::text(&artifacts)?;
-        sqlx::query(
-            "UPDATE tasks SET state = 'succeeded', output = ?, output_hash = ?, artifacts = ?, error = NULL,
-                 lease_until = NULL, finished_at = ?
-             WHERE id = ?",
-        )
-        .bind(output)
-        .bind(hash.0.as_slice())
-        .bind(&artifacts)
-        .bind(self.now)
-        .bind(task.id)
-        .execute(self.sql())
-        .await
-        .map_err(port)?;
-        let Some(key) = &task.key else { return Ok(()) };
-        sqlx::query(
-            "INSERT INTO memos (tenant, key, output, hash, artifacts, used_at) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (tenant, key) DO UPDATE SET output = excluded.output, hash = excluded.hash,
-                 artifacts = excluded.artifacts, used_at = excluded.used_at",
-        )
-        .bind(&task.tenant)
-        .bind(key)
-        .bind(output)
-        .bind(hash.0.as_slice())
-        .bind(artifacts)
-        .bind(self.now)
-        .execute(self.sql())
-        .await
-        .map_err(port)?;
-        Ok(())
-    }
+async fn write_success(
+    tx: &mut WriteTransaction<'_>,
+    task: &EndedRow,
+    output: &str,
+    hash: Digest,
+    artifacts: &str,
+) -> PortResult<()> {
+    let statement = transition(
+        TaskEvent::Succeed,
+        "UPDATE tasks SET state = {to}, output = ?, output_hash = ?, artifacts = ?, error = NULL,
+             lease_until = NULL, finished_at = ?
+         WHERE id = ? AND {from}",
+    );
+    let now = tx.now;
+    execute!(tx.sql(), statement; output, hash.0.as_slice(), artifacts, now, task.id)?;
+    Ok(())
+}
 
-    async fn write_end(
-        &mut self,
-        task: EndedRow,
-        state: TaskState,
-        error: &JobError,
-        errors: Option<String>,
-    ) -> PortResult<()> {
-        sqlx::query(
-            "UPDATE tasks SET state = ?, error = ?, errors = ?, lease_until = NULL, finished_at = ? WHERE id = ?",
-        )
-        .bind(state.as_str())
-        .bind(column::text(error)?)
-        .bind(errors)
-        .bind(self.now)
-        .bind(task.id)
-        .execute(self.sql())
-        .await
-        .map_err(port)?;
-        self.ended.push_back(Ended { task, state, cached: false });
-        Ok(())
-    }
+async fn store_memo(
+    tx: &mut WriteTransaction<'_>,
+    tenant: &str,
+    key: &[u8],
+    output: &str,
+    hash: Digest,
+    artifacts: &str,
+) -> PortResult<()> {
+    let now = tx.now;
+    execute!(tx.sql(),
+        "INSERT INTO memos (tenant, key, output, output_hash, artifacts, used_at)
+         VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (tenant, key) DO UPDATE SET output = excluded.output,
+             output_hash = excluded.output_hash, artifacts = excluded.artifacts,
+             used_at = excluded.used_at";
+        tenant, key, output, hash.0.as_slice(), artifacts, now)?;
+    Ok(())
+}
 
-    async fn write_retry(
-        &mut self,
-        task: Uuid,
-        error: &JobError,
-        errors: String,
-        pause: i64,
-    ) -> PortResult<()> {
-        let row: BackRow = sqlx::query_as(
-            "UPDATE tasks SET state = 'ready', error = ?, errors = ?, lease_until = NULL, progress = NULL, run_at = ?
-             WHERE id = ?
-             RETURNING queue, cancel_requested, id, job, tenant, name, kind, key, needed",
-        )
-        .bind(column::text(error)?)
-        .bind(errors)
-        .bind(self.now.saturating_add(pause))
-        .bind(task)
-        .fetch_one(self.sql())
-        .await
-        .map_err(port)?;
-        self.settle_back(row).await
-    }
+async fn write_end(
+    tx: &mut WriteTransaction<'_>,
+    task: EndedRow,
+    event: TaskEvent,
+    error: &JobError,
+    errors: Option<String>,
+) -> PortResult<()> {
+    let statement = transition(
+        event,
+        "UPDATE tasks SET state = {to}, error = ?, errors = ?, lease_until = NULL,
+             finished_at = ?
+         WHERE id = ? AND {from}",
+    );
+    let now = tx.now;
+    execute!(tx.sql(), statement; column::text(error)?, errors, now, task.id)?;
+    tx.work.add(task, event, Origin::Own);
+    Ok(())
+}
 
-    fn chain(&self, worker: WorkerId, held: &HeldRow, error: &JobError) -> PortResult<String> {
-        self.chained(held.errors.as_deref(), held.attempt, Some(worker), error)
-    }
+#[derive(sqlx::FromRow)]
+struct GrowingJob {
+    priority: i64,
+    batch: Option<Uuid>,
+    result_task: Uuid,
+    no_result: bool,
+    last_place: i64,
+    limited: bool,
+}
 
-    /// The chain of a task's errors with one more.
-    pub fn chained(
-        &self,
-        errors: Option<&str>,
-        attempt: i64,
-        worker: Option<WorkerId>,
-        error: &JobError,
-    ) -> PortResult<String> {
-        let mut chain: Vec<FailedAttempt> =
-            column::maybe_json("tasks.errors", errors)?.unwrap_or_default();
-        let (attempt, at) =
-            (column::number("tasks.attempt", attempt)?, column::time("now", self.now)?);
-        chain.push(FailedAttempt { attempt, worker, at, error: error.clone() });
-        column::text(&chain)
+/// Adds tasks to the plan. In a job that has no result to expect they are inserted and cancelled, so
+/// the plan shows them.
+async fn grow(
+    tx: &mut WriteTransaction<'_>,
+    parent: &EndedRow,
+    grown: &[NewTask],
+) -> PortResult<()> {
+    let job: GrowingJob = row!(tx.sql(),
+        "SELECT jobs.priority, jobs.batch, jobs.result_task, jobs.no_result,
+             (SELECT max(place) FROM tasks WHERE tasks.job = jobs.id) AS last_place,
+             batches.max_concurrent IS NOT NULL AS limited
+         FROM jobs LEFT JOIN batches ON batches.id = jobs.batch WHERE jobs.id = ?";
+        parent.job)?;
+    let limited_batch = job.batch.filter(|_| job.limited);
+    let owner = PlanOwner {
+        job: parent.job,
+        tenant: parent.tenant.clone(),
+        priority: job.priority,
+        limited_batch: limited_batch.map(|batch| batch.as_bytes().to_vec()).unwrap_or_default(),
+        run_at: tx.now,
+        place: job.last_place + 1,
+        // Nothing of it is queued here: the dispatch that queues it reads the trace.
+        traceparent: None,
+    };
+    let change = tx.work.job(parent.job);
+    grown.iter().for_each(|task| change.task_added(&task.kind));
+    if change.result.unwrap_or(TaskId(job.result_task)) == TaskId(parent.id) {
+        change.result = grown.iter().find(|task| task.result).map(|task| task.id).or(change.result);
     }
-
-    /// Adds tasks to the plan. In a job that is not to go on they are there and cancelled, so that the plan tells what was meant.
-    async fn grow(&mut self, parent: &EndedRow, grown: &[NewTask]) -> PortResult<()> {
-        let (priority, batch, result_task, doomed, total, limited): (
-            i64,
-            Option<Uuid>,
-            Uuid,
-            bool,
-            i64,
-            bool,
-        ) = sqlx::query_as(
-            "SELECT jobs.priority, jobs.batch, jobs.result_task, jobs.doomed,
-                     (SELECT max(place) FROM tasks WHERE tasks.job = jobs.id),
-                     batches.max_concurrent IS NOT NULL
-                 FROM jobs LEFT JOIN batches ON batches.id = jobs.batch WHERE jobs.id = ?",
-        )
-        .bind(parent.job)
-        .fetch_one(self.sql())
-        .await
-        .map_err(port)?;
-        let home = Home {
-            job: parent.job,
-            tenant: parent.tenant.clone(),
-            priority,
-            lane: batch
-                .filter(|_| limited)
-                .map(|batch| batch.as_bytes().to_vec())
-                .unwrap_or_default(),
-            run_at: self.now,
-            place: total + 1,
-            // Nothing of it is queued here: who dispatches looks it up.
-            traceparent: None,
-        };
-        let delta = self.jobs.entry(parent.job).or_default();
-        grown.iter().for_each(|task| delta.grow(&task.kind));
-        if delta.result.unwrap_or(result_task) == parent.id {
-            delta.result =
-                grown.iter().find(|task| task.result).map(|task| task.id.0).or(delta.result);
-        }
-        self.insert_tasks(&home, grown, None, &mut Queueing::default()).await?;
-        if doomed { self.stop_tasks(parent.job, &reason::cancelled()).await } else { Ok(()) }
-    }
+    insert_tasks(tx, &owner, grown, None, &mut Queueing::default()).await?;
+    if job.no_result { stop_tasks(tx, parent.job, &reason::cancelled()).await } else { Ok(()) }
 }

@@ -1,55 +1,36 @@
-//! Leases that ran out.
+//! Expired leases, and jobs that did not start in time.
 
 use common::{
     id::WorkerId,
-    limits::{LEASE, SWEEP_EVERY},
     port::PortResult,
     queue::Queue,
-    rules::lifecycle::TaskState,
+    rules::{cascade::Origin, decide::lease_expired, lifecycle::TaskEvent},
     store::{SweepPolicy, Swept},
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
-    cascade::{Ended, EndedRow},
+    attempts::{ReadyAgain, append_error, follow_ready_again},
+    cascade::commit,
     column, deadlines,
-    fault::port,
-    lease::BackRow,
-    write::Write,
+    statement::transition,
+    transaction::WriteTransaction,
+    worklist::EndedRow,
 };
 use crate::store::reason;
 
-/// Notices that this process was stopped for a while (a laptop's lid, `SIGSTOP`): then its workers could not heartbeat either, and for one
-/// lease length nothing is judged.
-#[derive(Debug, Default)]
-pub struct Watch {
-    last: Option<i64>,
-    spare_until: i64,
-}
-
-impl Watch {
-    /// Whether leases may be judged at `now`, in milliseconds.
-    pub fn awake(&mut self, now: i64) -> bool {
-        let pause = column::millis(LEASE / 2 + SWEEP_EVERY);
-        if self.last.is_some_and(|last| now - last > pause) {
-            self.spare_until = now + column::millis(LEASE);
-        }
-        self.last = Some(now);
-        now >= self.spare_until
-    }
-}
-
-/// A lease that ran out, with what its task's chain of errors is made of.
+/// An expired lease, with the columns that its task's chain of errors needs.
 #[derive(sqlx::FromRow)]
-struct Lost {
+struct ExpiredLease {
     losses: i64,
     attempt: i64,
     worker: Uuid,
     errors: Option<String>,
 }
 
-/// Judges expired leases, and tasks whose job did not start in time, each in a write of its own: one that can't be judged is logged and stops none of the rest.
+/// Settles expired leases and overdue starts, each in a write of its own. One that fails for good is
+/// logged and stops none of the rest.
 pub async fn sweep(
     writer: &mut SqliteConnection,
     policy: SweepPolicy,
@@ -57,14 +38,14 @@ pub async fn sweep(
 ) -> PortResult<Swept> {
     let mut swept = Swept::default();
     for task in expired(writer, policy.most, now).await? {
-        match sweep_one(writer, task, policy, now).await {
+        match sweep_lease(writer, task, policy, now).await {
             Ok(one) => add(&mut swept, one),
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => tracing::error!(%task, %error, "an expired lease can't be judged"),
+            Err(error) => tracing::error!(%task, %error, "an expired lease can't be settled"),
         }
     }
-    for task in deadlines::overdue(writer, policy.most, now).await? {
-        match deadlines::expire(writer, task, now).await {
+    for task in deadlines::passed(writer, policy.most, now).await? {
+        match sweep_deadline(writer, task, now).await {
             Ok(one) => add(&mut swept, one),
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
@@ -75,37 +56,39 @@ pub async fn sweep(
     Ok(swept)
 }
 
-async fn expired(reader: &mut SqliteConnection, most: u32, now: i64) -> PortResult<Vec<Uuid>> {
+async fn expired(sql: &mut SqliteConnection, most: u32, now: i64) -> PortResult<Vec<Uuid>> {
     let mut tasks = Vec::new();
     for queue in Queue::ALL {
-        let found: Vec<Uuid> = sqlx::query_scalar(
-            "SELECT id FROM tasks WHERE queue = ? AND state = 'running' AND lease_until <= ? ORDER BY lease_until LIMIT ?",
-        )
-        .bind(queue.as_str())
-        .bind(now)
-        .bind(most)
-        .fetch_all(&mut *reader)
-        .await
-        .map_err(port)?;
+        let found: Vec<Uuid> = values!(&mut *sql,
+            "SELECT id FROM tasks WHERE queue = ? AND state = 'running' AND lease_until <= ?
+             ORDER BY lease_until LIMIT ?";
+            queue.as_str(), now, most)?;
         tasks.extend(found);
     }
     Ok(tasks)
 }
 
-async fn sweep_one(
+async fn sweep_lease(
     writer: &mut SqliteConnection,
     task: Uuid,
     policy: SweepPolicy,
     now: i64,
 ) -> PortResult<Swept> {
-    let mut write = Write::begin(writer, now).await?;
-    let quarantined = write.lose(task, policy.quarantine_after).await?;
-    let changes = write.commit().await?;
-    Ok(match quarantined {
+    let mut tx = WriteTransaction::begin(writer, now).await?;
+    let event = expire_lease(&mut tx, task, policy.quarantine_after).await?;
+    let changes = commit(tx).await?;
+    Ok(match event {
         None => Swept::default(),
-        Some(true) => Swept { quarantined: 1, changes, ..Swept::default() },
-        Some(false) => Swept { lost: 1, changes, ..Swept::default() },
+        Some(TaskEvent::Quarantine) => Swept { quarantined: 1, changes, ..Swept::default() },
+        Some(_) => Swept { lost: 1, changes, ..Swept::default() },
     })
+}
+
+async fn sweep_deadline(writer: &mut SqliteConnection, task: Uuid, now: i64) -> PortResult<Swept> {
+    let mut tx = WriteTransaction::begin(writer, now).await?;
+    let failed = deadlines::fail_overdue_start(&mut tx, task).await?;
+    let changes = commit(tx).await?;
+    Ok(Swept { expired: u32::from(failed), changes, ..Swept::default() })
 }
 
 fn add(swept: &mut Swept, other: Swept) {
@@ -122,63 +105,57 @@ fn add(swept: &mut Swept, other: Swept) {
     changes.readied.dedup();
 }
 
-impl Write<'_> {
-    /// Counts a loss if the lease is still expired. `Some(true)`: once too often.
-    async fn lose(&mut self, task: Uuid, quarantine_after: u16) -> PortResult<Option<bool>> {
-        let lost: Option<Lost> = sqlx::query_as(
-            "SELECT losses + 1 AS losses, attempt, worker, errors FROM tasks
-             WHERE id = ? AND state = 'running' AND lease_until <= ?",
-        )
-        .bind(task)
-        .bind(self.now)
-        .fetch_optional(self.sql())
-        .await
-        .map_err(port)?;
-        let Some(lost) = lost else { return Ok(None) };
-        let losses = lost.losses;
-        if losses >= i64::from(quarantine_after) {
-            self.quarantine(task, lost).await?;
-            return Ok(Some(true));
-        }
-        let row: BackRow = sqlx::query_as(
-            "UPDATE tasks SET state = 'ready', losses = ?, attempt = attempt - 1, lease_until = NULL, progress = NULL,
-                 run_at = ?
-             WHERE id = ?
-             RETURNING queue, cancel_requested, id, job, tenant, name, kind, key, needed",
-        )
-        .bind(losses)
-        .bind(self.now)
-        .bind(task)
-        .fetch_one(self.sql())
-        .await
-        .map_err(port)?;
-        self.settle_back(row).await?;
-        Ok(Some(false))
+/// Counts a loss if the lease is still expired. Returns the event that followed.
+async fn expire_lease(
+    tx: &mut WriteTransaction<'_>,
+    task: Uuid,
+    quarantine_after: u16,
+) -> PortResult<Option<TaskEvent>> {
+    let now = tx.now;
+    let lease: Option<ExpiredLease> = maybe_row!(tx.sql(),
+        "SELECT losses + 1 AS losses, attempt, worker, errors FROM tasks
+         WHERE id = ? AND state = 'running' AND lease_until <= ?";
+        task, now)?;
+    let Some(lease) = lease else { return Ok(None) };
+    let losses = column::number("tasks.losses", lease.losses)?;
+    let event = lease_expired(losses, quarantine_after);
+    match event {
+        TaskEvent::Quarantine => quarantine(tx, task, lease).await?,
+        _ => lose(tx, task, lease).await?,
     }
+    Ok(Some(event))
+}
 
-    async fn quarantine(&mut self, task: Uuid, lost: Lost) -> PortResult<()> {
-        let error = reason::poison(lost.losses);
-        let errors = self.chained(
-            lost.errors.as_deref(),
-            lost.attempt,
-            Some(WorkerId(lost.worker)),
-            &error,
-        )?;
-        let row: EndedRow = sqlx::query_as(
-            "UPDATE tasks SET state = 'failed', losses = ?, error = ?, errors = ?, lease_until = NULL, finished_at = ? WHERE id = ?
-             RETURNING id, job, tenant, name, kind, key, needed",
-        )
-        .bind(lost.losses)
-        .bind(column::text(&error)?)
-        .bind(errors)
-        .bind(self.now)
-        .bind(task)
-        .fetch_one(self.sql())
-        .await
-        .map_err(port)?;
-        self.ended.push_back(Ended { task: row, state: TaskState::Failed, cached: false });
-        Ok(())
-    }
+async fn lose(tx: &mut WriteTransaction<'_>, task: Uuid, lease: ExpiredLease) -> PortResult<()> {
+    let statement = transition(
+        TaskEvent::Lose,
+        "UPDATE tasks SET state = {to}, losses = ?, attempt = attempt - 1, lease_until = NULL,
+             progress = NULL, run_at = ?
+         WHERE id = ? AND {from}
+         RETURNING queue, cancel_requested, id, job, tenant, name, kind, key, needed",
+    );
+    let now = tx.now;
+    let row: ReadyAgain = row!(tx.sql(), statement; lease.losses, now, task)?;
+    follow_ready_again(tx, row).await
+}
+
+async fn quarantine(
+    tx: &mut WriteTransaction<'_>,
+    task: Uuid,
+    lease: ExpiredLease,
+) -> PortResult<()> {
+    let (error, now, worker) = (reason::poison(lease.losses), tx.now, WorkerId(lease.worker));
+    let errors = append_error(lease.errors.as_deref(), lease.attempt, Some(worker), &error, now)?;
+    let statement = transition(
+        TaskEvent::Quarantine,
+        "UPDATE tasks SET state = {to}, losses = ?, error = ?, errors = ?, lease_until = NULL,
+             finished_at = ?
+         WHERE id = ? AND {from} RETURNING id, job, tenant, name, kind, key, needed",
+    );
+    let row: EndedRow =
+        row!(tx.sql(), statement; lease.losses, column::text(&error)?, errors, now, task)?;
+    tx.work.add(row, TaskEvent::Quarantine, Origin::Own);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -193,6 +170,7 @@ mod tests {
 
     use common::{
         id::{JobId, TaskId, TenantId},
+        limits::LEASE,
         plan::{NewTask, Overrides},
         port::clock::Clock,
         store::{Dispatch, Leases, Submissions, Upkeep},
@@ -206,7 +184,7 @@ mod tests {
 
     const POLICY: SweepPolicy = SweepPolicy { quarantine_after: 5, most: 10 };
 
-    /// A clock that goes when it is told to, in milliseconds.
+    /// A clock that a test sets, in milliseconds.
     struct Dial(AtomicI64);
 
     impl Clock for Dial {
@@ -250,55 +228,46 @@ mod tests {
         let (clock, task) = (Arc::new(Dial(AtomicI64::new(0))), TaskId::new());
         let store = SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone())
             .await
-            .expect("the store does it");
+            .expect("the store answers");
         let work = Work::Job(job(task));
         store
             .accept(vec![Submission { tenant: TenantId::default(), idempotency: None, work }], &[])
             .await
-            .expect("the store does it");
-        store.dispatch(Queue::Light, 10, 10).await.expect("the store does it");
+            .expect("the store answers");
+        store.dispatch(Queue::Light, 10, 10).await.expect("the store answers");
         assert!(
-            store.claim(WorkerId::new(), &[task], LEASE).await.expect("the store does it")[0]
+            store.claim(WorkerId::new(), &[task], LEASE).await.expect("the store answers")[0]
                 .is_some()
         );
         (store, clock, task)
     }
 
-    #[test]
-    fn a_pause_of_the_process_spares_every_lease_for_one_length() {
-        let mut watch = Watch::default();
-        assert!(watch.awake(0) && watch.awake(1_000) && watch.awake(2_000));
-        assert!(!watch.awake(60_000), "it slept for a minute");
-        assert!(!watch.awake(65_000));
-        assert!(watch.awake(70_000));
-    }
-
     #[tokio::test]
-    async fn a_sweep_after_a_pause_of_the_process_judges_nothing_at_first() {
+    async fn a_sweep_after_a_suspension_of_the_process_expires_no_lease_at_first() {
         let folder = TempDir::new().expect("a folder");
         let (store, clock, _) = with_one_running(&folder).await;
         let lost_at = async |now| {
             clock.0.store(now, Ordering::SeqCst);
-            store.sweep(POLICY).await.expect("the store does it").lost
+            store.sweep(POLICY).await.expect("the store answers").lost
         };
         assert_eq!((lost_at(0).await, lost_at(60_000).await, lost_at(65_000).await), (0, 0, 0));
-        assert_eq!(lost_at(70_000).await, 1, "and then what still does not heartbeat");
+        assert_eq!(lost_at(70_000).await, 1, "then a lease that is still not renewed");
     }
 
     #[tokio::test]
-    async fn a_lease_is_judged_as_it_is_and_not_as_it_was_when_it_was_found_expired() {
+    async fn a_lease_is_expired_as_it_is_and_not_as_it_was_when_it_was_found() {
         let folder = TempDir::new().expect("a folder");
         let (store, _, task) = with_one_running(&folder).await;
         let mut writer = store.writer.lock().await;
         let end = column::millis(LEASE);
         let early =
-            sweep_one(&mut writer, task.0, POLICY, end - 1).await.expect("the store does it");
+            sweep_lease(&mut writer, task.0, POLICY, end - 1).await.expect("the store answers");
         assert_eq!(early, Swept::default(), "it was renewed meanwhile");
         assert_eq!(
-            sweep_one(&mut writer, task.0, POLICY, end).await.expect("the store does it").lost,
+            sweep_lease(&mut writer, task.0, POLICY, end).await.expect("the store answers").lost,
             1
         );
-        let again = sweep_one(&mut writer, task.0, POLICY, end).await.expect("the store does it");
-        assert_eq!(again, Swept::default(), "it was judged meanwhile");
+        let again = sweep_lease(&mut writer, task.0, POLICY, end).await.expect("the store answers");
+        assert_eq!(again, Swept::default(), "it was expired meanwhile");
     }
 }

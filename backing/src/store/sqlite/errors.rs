@@ -1,25 +1,26 @@
-//! What SQLite says, in the port's terms.
+//! SQLite's errors in the terms of the port.
 
 use common::port::PortError;
 
-/// What operators call this store.
+/// Name of this store in errors.
 pub const PART: &str = "the SQLite store";
 
-/// Primary result codes after which asking again may work: busy, locked, an I/O error, a full disk, a file that can't be opened.
+/// Primary result codes after which a repeated call may work: busy, locked, an I/O error, a full
+/// disk, a file that can't be opened.
 const TRANSIENT: [i32; 5] = [5, 6, 10, 13, 14];
 
-/// An error of a statement or of reaching the file.
+/// Maps an error of a statement, or of reaching the file.
 pub fn port(error: sqlx::Error) -> PortError {
     match &error {
-        sqlx::Error::Database(said) => {
+        sqlx::Error::Database(database) => {
             // Extended codes carry the primary one in their low byte.
             let code =
-                said.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
+                database.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
             match code {
                 Some(code) if TRANSIENT.contains(&code) => {
-                    PortError::unavailable(PART, said.message())
+                    PortError::unavailable(PART, database.message())
                 }
-                _ => PortError::broken(PART, said.message()),
+                _ => PortError::broken(PART, database.message()),
             }
         }
         sqlx::Error::Io(_)
@@ -30,7 +31,7 @@ pub fn port(error: sqlx::Error) -> PortError {
     }
 }
 
-/// A stored value that this program can't have written.
+/// The error for a stored value that no version of this program writes.
 pub fn unreadable(column: &str, value: impl std::fmt::Display) -> PortError {
     PortError::broken(PART, format!("column `{column}` holds `{value}`, which can't be read"))
 }

@@ -1,4 +1,4 @@
-//! Tasks as the store tells them.
+//! Tasks as clients see them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use common::{
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{column, fault::port, items};
+use super::{batches, column};
 
 #[derive(sqlx::FromRow)]
 struct TaskRow {
@@ -34,67 +34,53 @@ struct TaskRow {
     finished_at: Option<i64>,
 }
 
-/// A job's plan as it stands: what a retry replaced is not part of it.
+/// The rows of tasks, by the rest of the statement.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, job, name, kind, queue, state, attempt, losses, fence, cached, worker,
+                 progress, error, errors, created_at, started_at, finished_at
+             FROM tasks ",
+            $rest
+        )
+    };
+}
+
+/// A job's plan: its tasks without those that a retry superseded.
 pub async fn of_job(
     sql: &mut SqliteConnection,
     tenant: &TenantId,
     job: JobId,
 ) -> PortResult<Option<Vec<TaskView>>> {
-    if !items::has(sql, tenant, Target::Job(job)).await? {
+    if !batches::has(sql, tenant, Target::Job(job)).await? {
         return Ok(None);
     }
-    let rows: Vec<TaskRow> = sqlx::query_as(
-        "SELECT id, job, name, kind, queue, state, attempt, losses, fence, cached, worker, progress, error, errors, created_at,
-             started_at, finished_at
-         FROM tasks WHERE job = ? AND NOT replaced ORDER BY place",
-    )
-    .bind(job.0)
-    .fetch_all(&mut *sql)
-    .await
-    .map_err(port)?;
-    let edges: Vec<(Uuid, Uuid)> = sqlx::query_as(
+    let rows: Vec<TaskRow> =
+        rows!(&mut *sql, select!("WHERE job = ? AND NOT superseded ORDER BY place"); job.0)?;
+    let edges: Vec<(Uuid, Uuid)> = rows!(sql,
         "SELECT edges.task, edges.need FROM tasks JOIN edges ON edges.task = tasks.id
-         WHERE tasks.job = ? ORDER BY edges.task, edges.place",
-    )
-    .bind(job.0)
-    .fetch_all(sql)
-    .await
-    .map_err(port)?;
+         WHERE tasks.job = ? ORDER BY edges.task, edges.place";
+        job.0)?;
     let mut needs: BTreeMap<Uuid, Vec<TaskId>> = BTreeMap::new();
     edges.into_iter().for_each(|(task, need)| needs.entry(task).or_default().push(TaskId(need)));
-    let views: PortResult<Vec<TaskView>> = rows
-        .into_iter()
-        .map(|row| {
-            let needs = needs.remove(&row.id).unwrap_or_default();
-            view(row, needs)
-        })
-        .collect();
-    views.map(Some)
+    let views = rows.into_iter().map(|row| {
+        let needs = needs.remove(&row.id).unwrap_or_default();
+        view(row, needs)
+    });
+    views.collect::<PortResult<_>>().map(Some)
 }
 
-/// One task, of whatever generation.
+/// One task, of any generation.
 pub async fn one(
     sql: &mut SqliteConnection,
     tenant: &TenantId,
     task: TaskId,
 ) -> PortResult<Option<TaskView>> {
-    let row: Option<TaskRow> = sqlx::query_as(
-        "SELECT id, job, name, kind, queue, state, attempt, losses, fence, cached, worker, progress, error, errors, created_at,
-             started_at, finished_at
-         FROM tasks WHERE id = ? AND tenant = ?",
-    )
-    .bind(task.0)
-    .bind(&tenant.0)
-    .fetch_optional(&mut *sql)
-    .await
-    .map_err(port)?;
+    let row: Option<TaskRow> =
+        maybe_row!(&mut *sql, select!("WHERE id = ? AND tenant = ?"); task.0, &tenant.0)?;
     let Some(row) = row else { return Ok(None) };
     let needs: Vec<Uuid> =
-        sqlx::query_scalar("SELECT need FROM edges WHERE task = ? ORDER BY place")
-            .bind(task.0)
-            .fetch_all(sql)
-            .await
-            .map_err(port)?;
+        values!(sql, "SELECT need FROM edges WHERE task = ? ORDER BY place"; task.0)?;
     view(row, needs.into_iter().map(TaskId).collect()).map(Some)
 }
 

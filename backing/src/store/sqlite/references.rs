@@ -1,0 +1,84 @@
+//! References to artifacts, which triggers of the schema keep.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::{id::Digest, port::PortResult, store::ArtifactReferences};
+
+use super::{SqliteStore, cascade::commit, column, transaction::WriteTransaction};
+
+#[async_trait]
+impl ArtifactReferences for SqliteStore {
+    async fn unreferenced(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
+        let mut writer = self.writer.lock().await;
+        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let before = tx.now.saturating_sub(column::millis(quiet));
+        let mut unreferenced = Vec::new();
+        for hash in artifacts {
+            if unreferenced_since(&mut tx, hash).await?.is_some_and(|since| since <= before) {
+                unreferenced.push(*hash);
+            }
+        }
+        commit(tx).await?;
+        Ok(unreferenced)
+    }
+
+    async fn forget_unreferenced(&self, artifacts: &[Digest]) -> PortResult<()> {
+        let mut writer = self.writer.lock().await;
+        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        for hash in artifacts {
+            forget(&mut tx, hash).await?;
+        }
+        commit(tx).await.map(drop)
+    }
+
+    async fn memo_artifacts(&self, first: u8) -> PortResult<Vec<Digest>> {
+        let last = [&[first][..], &[u8::MAX; 31]].concat();
+        let hashes: Vec<Vec<u8>> = values!(&self.readers,
+            "SELECT DISTINCT hash FROM memo_artifacts WHERE hash BETWEEN ? AND ? ORDER BY hash";
+            vec![first], last)?;
+        // A text that is no hash references nothing.
+        Ok(hashes.iter().filter_map(|hash| hash.as_slice().try_into().ok().map(Digest)).collect())
+    }
+
+    async fn forget_memos(&self, artifacts: &[Digest]) -> PortResult<u64> {
+        let mut writer = self.writer.lock().await;
+        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let mut forgotten = 0;
+        for hash in artifacts {
+            forgotten += execute!(tx.sql(),
+                "DELETE FROM memos WHERE (tenant, key) IN
+                     (SELECT tenant, key FROM memo_artifacts WHERE hash = ?)";
+                hash.0.as_slice())?;
+        }
+        commit(tx).await?;
+        Ok(forgotten)
+    }
+}
+
+/// The time since which an artifact is unreferenced, which is now if it was not known before;
+/// `None` if a job or a memo references it.
+async fn unreferenced_since(
+    tx: &mut WriteTransaction<'_>,
+    hash: &Digest,
+) -> PortResult<Option<i64>> {
+    let referenced: bool = value!(tx.sql(),
+        "SELECT EXISTS (SELECT 1 FROM job_artifacts WHERE hash = ?1)
+             OR EXISTS (SELECT 1 FROM memo_artifacts WHERE hash = ?1)";
+        hash.0.as_slice())?;
+    if referenced {
+        forget(tx, hash).await?;
+        return Ok(None);
+    }
+    let now = tx.now;
+    value!(tx.sql(),
+        "INSERT INTO unreferenced_artifacts (hash, since) VALUES (?, ?)
+         ON CONFLICT (hash) DO UPDATE SET since = since RETURNING since";
+        hash.0.as_slice(), now)
+    .map(Some)
+}
+
+async fn forget(tx: &mut WriteTransaction<'_>, hash: &Digest) -> PortResult<()> {
+    execute!(tx.sql(), "DELETE FROM unreferenced_artifacts WHERE hash = ?"; hash.0.as_slice())?;
+    Ok(())
+}
