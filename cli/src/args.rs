@@ -116,7 +116,7 @@ pub enum Command {
     Completions { shell: clap_complete::Shell },
     /// Parses media on behalf of a worker; started by workers only.
     #[command(hide = true)]
-    MediaChild,
+    MediaProcess,
 }
 
 /// Options of `dev`.

@@ -26,9 +26,9 @@ use exit::{CommandResult, Failure};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::MediaChild) {
+    if matches!(cli.command, Command::MediaProcess) {
         // Before any thread starts: the process sandboxes itself, and a thread would stay outside.
-        return media::child::main();
+        return media::media_process::main();
     }
     log::start(level(&cli.command));
     rlimits::raise();
@@ -89,6 +89,6 @@ async fn run(cli: Cli) -> CommandResult {
             clap_complete::generate(shell, &mut Cli::command(), "spool", &mut std::io::stdout());
             Ok(())
         }
-        Command::MediaChild => Ok(()),
+        Command::MediaProcess => Ok(()),
     }
 }

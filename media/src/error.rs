@@ -2,7 +2,7 @@
 //!
 //! The set is closed because what happens next depends on it: bad input is the caller's to mend, a full disk may
 //! have room tomorrow, and an internal fault is ours. Each error carries one sentence that says what failed and for
-//! which input, so that it can be shown as it is. The same type crosses the pipe between the caged child and its
+//! which input, so that it can be shown as it is. The same type crosses the pipe between the media process and its
 //! parent, which is why it is plain data and keeps no libav error inside.
 
 use ffmpeg_next as ffmpeg;
@@ -21,7 +21,7 @@ pub enum MediaError {
     /// The disk is full, or the file grew beyond its limit.
     #[error("{0}")]
     OutOfSpace(String),
-    /// An allocation failed, which in the cage means that its limit was reached.
+    /// An allocation failed. In the sandbox, its memory limit was reached.
     #[error("{0}")]
     OutOfMemory(String),
     /// A fault of ours or of the machine's: none of the above.

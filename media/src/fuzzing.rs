@@ -1,8 +1,8 @@
 //! The engine's own parsers, for the targets in `fuzz/`: each takes anything and holds what it promises.
 
-use crate::child::{Answer, Request};
 use crate::encode::annexb;
 use crate::picture::cube::Cube;
+use crate::protocol::{Reply, Request};
 use crate::text::block::Desk;
 use crate::text::fonts::{FontBook, FontFolders};
 use crate::text::glyphs::{Accent, Pen};
@@ -18,7 +18,7 @@ pub fn cube(text: &str) {
 
 /// A line of the child's protocol.
 pub fn control(line: &[u8]) {
-    if let Ok(answer) = serde_json::from_slice::<Answer>(line) {
+    if let Ok(answer) = serde_json::from_slice::<Reply>(line) {
         held_again(&answer);
     }
     if let Ok(request) = serde_json::from_slice::<Request>(line) {

@@ -1,19 +1,21 @@
 //! The render engine: probes sources, turns the parts of a render plan into files, and joins them.
 //!
-//! It knows no job, no queue and no network. Bytes from outside are parsed only in a child process (see [`child`])
-//! that its parent keeps in a [`cage`].
+//! It knows no queue and no network. Bytes from outside are parsed only in a [`media_process`], which
+//! runs in a [`sandbox`].
 
 pub mod assemble;
-pub mod cage;
-pub mod child;
 mod decode;
 pub mod encode;
 mod error;
 mod ffi;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod media_process;
 pub mod picture;
 pub mod probe;
+pub mod protocol;
+pub mod sandbox;
 pub mod sound;
 pub mod speech;
 pub mod text;

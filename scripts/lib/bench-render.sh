@@ -213,7 +213,7 @@ peaks() { # SECONDS, with lines of what a child does and how much it took
 watch_children() {
   local pid kind
   while true; do
-    for pid in $(pgrep -f "^$SPOOL media-child"); do
+    for pid in $(pgrep -f "^$SPOOL media-process"); do
       kind=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
       # Before it has read its job it has the program's name.
       [ "$kind" != "${kind#spool }" ] || continue

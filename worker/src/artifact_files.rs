@@ -12,7 +12,7 @@ use common::{
     outcome::ArtifactRef,
 };
 use composition::plan::SourceHash;
-use media::{cage::Scratch, child::Files};
+use media::{protocol::Files, sandbox::Scratch};
 
 use crate::{context::Context, fetch::unavailable};
 

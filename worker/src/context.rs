@@ -18,7 +18,7 @@ use common::{
     port::artifacts::Artifacts,
     store::{Claimed, Store},
 };
-use media::cage::{Cage, Scratch};
+use media::sandbox::{Sandbox, Scratch};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ pub(crate) struct Tools {
     pub artifacts: Arc<dyn Artifacts>,
     pub cache: Cache,
     pub fetcher: Fetcher,
-    pub sandbox: Cage,
+    pub sandbox: Sandbox,
     /// Attempts make their scratch folders below this one.
     pub scratch: PathBuf,
 }

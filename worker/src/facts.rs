@@ -7,8 +7,8 @@ use common::{
 };
 use composition::plan::{ENGINE_VERSION, Facts, SourceHash};
 use media::{
-    cage::Scratch,
-    child::{ChildJob, Output},
+    protocol::{MediaJob, Output},
+    sandbox::Scratch,
 };
 
 use crate::{
@@ -41,7 +41,7 @@ impl Context {
     async fn probe(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, HandlerError> {
         let path = scratch.path().join(hash.to_string());
         self.bring_to(hash, &path).await?;
-        let job = ChildJob::Probe { source: path, hash: SourceHash(hash.to_string()) };
+        let job = MediaJob::Probe { source: path, hash: SourceHash(hash.to_string()) };
         match self.run_media(&job, scratch, "probing").await? {
             Output::Probe(facts) => Ok(*facts),
             _ => Err(wrong_answer("probe").into()),

@@ -69,7 +69,7 @@ impl Worker {
         settings: Settings,
         metrics: Metrics,
     ) -> Result<Self, PortError> {
-        let swept = media::cage::sweep(&settings.scratch).map_err(|error| {
+        let swept = media::sandbox::sweep(&settings.scratch).map_err(|error| {
             PortError::unavailable(
                 "the scratch folder",
                 format!("{}: {error}", settings.scratch.display()),

@@ -2,8 +2,8 @@
 
 use composition::plan::SourceHash;
 use media::{
-    cage::{Bounds, Cage, Ending, Scratch},
-    child::{ChildJob, Output},
+    protocol::{MediaJob, Output},
+    sandbox::{Bounds, ProcessExit, Sandbox, Scratch},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +26,13 @@ pub async fn run(options: Probe, json: bool) -> CommandResult {
     let named = scratch.path().join(&hash.0);
     std::os::unix::fs::symlink(&source, &named).map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
-    let cage = Cage::new(program, [worker::MEDIA_PROCESS_ARGUMENT]).map_err(failed)?;
-    let job = ChildJob::Probe { source: named, hash: hash.clone() };
-    let ended =
-        cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| ()).await;
-    match ended.ending {
-        Ending::Done(output) => match *output {
+    let sandbox = Sandbox::new(program, [worker::MEDIA_PROCESS_ARGUMENT]).map_err(failed)?;
+    let job = MediaJob::Probe { source: named, hash: hash.clone() };
+    let report = sandbox
+        .run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| ())
+        .await;
+    match report.exit {
+        ProcessExit::Done(output) => match *output {
             Output::Probe(facts) => print(&facts, json),
             _ => Err(Failure::Failed("the child gave another job's answer".into())),
         },

@@ -4,7 +4,7 @@
 //! does not grow with the length; in one pass the filter would hold every frame until it knows the colours.
 
 use super::frames::Frames;
-use crate::child::Progress;
+use crate::protocol::Progress;
 use crate::{MediaError, Result};
 use composition::plan::Assemble;
 use ffmpeg_next as ffmpeg;

@@ -1,9 +1,9 @@
 //! Segments and sound, copied into one container.
 
-use super::Parts;
+use super::AssembleFiles;
 use super::parts::{Common, Segment, placed, survey};
-use crate::child::Progress;
 use crate::decode::open::open_input;
+use crate::protocol::Progress;
 use crate::{MediaError, Result, ffi};
 use composition::plan::{Assemble, Format, VideoCodec};
 use ffmpeg_next as ffmpeg;
@@ -22,7 +22,7 @@ const MOVIE_TIMESCALE: &str = "240000";
 /// Internal where the segments do not fit each other; else those of reading and writing.
 pub(super) fn join(
     plan: &Assemble,
-    parts: &Parts<'_>,
+    parts: &AssembleFiles<'_>,
     report: &mut dyn FnMut(Progress),
 ) -> Result<()> {
     let common = survey(plan, parts.segments)?;

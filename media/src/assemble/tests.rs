@@ -1,7 +1,7 @@
 //! Files made of real segments and real sound, read back.
 #![allow(clippy::unwrap_used)]
 
-use super::{AssembleOutput, Parts, assemble};
+use super::{AssembleFiles, AssembleOutput, assemble};
 use crate::encode::writer::SegmentWriter;
 use crate::picture::planes::Picture;
 use crate::sound::encode::SoundWriter;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 const RATE: Rate = Rate { num: 30_000, den: 1_001 };
 const SIZE: (u32, u32) = (64, 48);
 
-/// Parts in a folder, and the plan for them.
+/// AssembleFiles in a folder, and the plan for them.
 struct Bench {
     folder: tempfile::TempDir,
     plan: Assemble,
@@ -76,7 +76,7 @@ impl Bench {
     fn make(&self, name: &str) -> Result<(PathBuf, AssembleOutput)> {
         let out = self.path(name);
         let (poster, thumbnail) = (self.path("poster.jpg"), self.path("thumbnail.jpg"));
-        let parts = Parts {
+        let parts = AssembleFiles {
             segments: &self.segments,
             sound: self.sound.as_deref(),
             out: &out,

@@ -2,16 +2,16 @@
 
 use super::blend::{Window, mask, over};
 use super::content::{Patch, Request};
-use super::drawn::Drawing;
 use super::filter::Filters;
 use super::footage::Footage;
 use super::mix;
 use super::motion::{moves_at, scale_in_motion};
 use super::place::{Stand, Tile, area, clip, cut, place};
 use super::planes::{Chroma, Picture};
+use super::procedural::Drawing;
 use super::wave::Wave;
-pub(crate) use crate::child::Files;
 use crate::error::Result;
+pub(crate) use crate::protocol::Files;
 use crate::text::block::{Desk, TextBlock};
 use crate::text::captions::CaptionBlock;
 use composition::plan::{self, Asset, Blend, Canvas};

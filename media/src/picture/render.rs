@@ -2,11 +2,11 @@
 
 use super::layer::Files;
 use super::scene::Scene;
-use crate::child::{PictureOutput, Progress};
 use crate::encode::still::write_still;
 use crate::encode::verify::verify;
 use crate::encode::writer::SegmentWriter;
 use crate::error::{MediaError, Result};
+use crate::protocol::{PictureOutput, Progress};
 use crate::text::fonts::FontFolders;
 use composition::plan::Segment;
 use std::path::Path;

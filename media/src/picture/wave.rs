@@ -1,7 +1,7 @@
 //! A picture of the sound around the present moment.
 
 use super::content::{Patch, Request};
-use super::drawn::{paint_of, rounded};
+use super::procedural::{paint_of, rounded};
 use super::raster::Raster;
 use crate::error::Result;
 use crate::sound::reader::SoundReader;

@@ -5,7 +5,7 @@
 use super::Stereo;
 use super::duck::Ducker;
 use super::item::Playing;
-use crate::child::Files;
+use crate::protocol::Files;
 use crate::{MediaError, Result};
 use composition::plan::{Role, Sound, SoundItem};
 

@@ -4,7 +4,7 @@ use super::fonts::FontBook;
 use super::glyphs::{Accent, Ink, Pen};
 use super::layout::{Layout, Placed, lay_out};
 use crate::picture::content::{Kept, Look, Patch, Request};
-use crate::picture::drawn::{paint_of, rounded};
+use crate::picture::procedural::{paint_of, rounded};
 use crate::picture::raster::Raster;
 use composition::plan::{Animation, AnimationKind, AnimationUnit, Background, Text};
 use std::collections::BTreeSet;

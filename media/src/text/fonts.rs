@@ -26,7 +26,7 @@ pub(crate) const BUNDLED: [&[u8]; 2] = [
 pub struct FontFolders(pub Vec<PathBuf>);
 
 impl Default for FontFolders {
-    /// Where packages and administrators put fonts: the folders that the cage leaves readable.
+    /// The folders for fonts of packages and administrators, which the sandbox leaves readable.
     fn default() -> Self {
         Self(["/usr/share/fonts", "/usr/local/share/fonts"].map(PathBuf::from).to_vec())
     }

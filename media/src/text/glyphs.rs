@@ -2,8 +2,8 @@
 
 use super::fonts::FontBook;
 use super::layout::{Layout, Placed};
-use crate::picture::drawn::{paint_of, shader_of};
 use crate::picture::gauss::blur_plane;
+use crate::picture::procedural::{paint_of, shader_of};
 use crate::picture::raster::Raster;
 use composition::plan::{Rgba, Shadow, Stroke, Text, TextStyle};
 use cosmic_text::{CacheKey, Command, SubpixelBin, SwashCache, SwashContent};

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use backing::cache::{Life, Made, Namespace, Unmade};
 use common::error::{JobError, code};
 use futures::StreamExt;
-use media::cage::Scratch;
+use media::sandbox::Scratch;
 use reqwest::{
     Client, Response, StatusCode, Url,
     dns::Resolve,

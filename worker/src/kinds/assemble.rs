@@ -13,8 +13,8 @@ use composition::{
     plan::{Assemble, Format},
 };
 use media::{
-    cage::Scratch,
-    child::{ChildJob, Output},
+    protocol::{MediaJob, Output},
+    sandbox::Scratch,
 };
 
 use crate::{
@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     let place = |name: &str| scratch.path().join(name);
     let (out, poster, thumbnail) =
         (place(out_name(assemble.format)), place("poster.jpg"), place("thumbnail.jpg"));
-    let job = ChildJob::Assemble {
+    let job = MediaJob::Assemble {
         assemble: Box::new(assemble.clone()),
         segments: parts.segments,
         sound: parts.sound,

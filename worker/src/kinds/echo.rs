@@ -6,7 +6,8 @@ use common::{
     error::{ErrorClass, JobError},
     kinds::echo::Echo,
 };
-use media::child::{ChildJob, Echo as ChildEcho};
+#[cfg(feature = "test-doubles")]
+use media::protocol::{MediaJob, TestJob};
 
 use crate::context::{Context, HandlerError, HandlerOutput};
 
@@ -54,8 +55,9 @@ async fn sleep(context: &Context, total: Duration) -> Result<(), HandlerError> {
     Ok(())
 }
 
+#[cfg(feature = "test-doubles")]
 async fn in_child(context: &Context, echo: &Echo) -> Result<(), HandlerError> {
-    let job = ChildJob::Echo(ChildEcho {
+    let job = MediaJob::Test(TestJob {
         spin_ms: echo.spin_ms,
         progress: true,
         allocate_mb: echo.allocate_mb,
@@ -64,4 +66,12 @@ async fn in_child(context: &Context, echo: &Echo) -> Result<(), HandlerError> {
     });
     let scratch = context.scratch()?;
     context.run_media(&job, &scratch, "spinning").await.map(drop)
+}
+
+/// Release builds have no test job, so an echo can't keep a media process busy there.
+#[cfg(not(feature = "test-doubles"))]
+async fn in_child(_: &Context, _: &Echo) -> Result<(), HandlerError> {
+    let sentence = "`spinMs`, `allocateMb` and `exit` are for tests, and this build has no test \
+                    doubles: leave them out, or build with the feature `test-doubles`";
+    Err(JobError::permanent("unsupported", sentence).into())
 }

@@ -3,7 +3,7 @@
 use common::error::{JobError, code};
 use composition::{kinds::segment::Rendered, plan::Segment};
 use media::{
-    child::{ChildJob, Output},
+    protocol::{MediaJob, Output},
     text::{FontFolders, fonts_digest},
 };
 
@@ -18,7 +18,7 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     let scratch = context.scratch()?;
     let files = context.bring(&segment.sources(), &scratch).await?;
     let out = scratch.path().join("segment");
-    let job = ChildJob::Segment { segment: Box::new(segment), files, out: out.clone() };
+    let job = MediaJob::Segment { segment: Box::new(segment), files, out: out.clone() };
     let Output::Picture(made) = context.run_media(&job, &scratch, "rendering").await? else {
         return Err(wrong_answer("segment").into());
     };

@@ -1,7 +1,7 @@
 //! `sound`: the whole sound of a composition, mixed by a child.
 
 use composition::{kinds::sound::Mixed, plan::Sound};
-use media::child::{ChildJob, Output};
+use media::protocol::{MediaJob, Output};
 
 use crate::{
     context::{Context, HandlerError, HandlerOutput, json},
@@ -13,7 +13,7 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     let scratch = context.scratch()?;
     let files = context.bring(&sound.sources(), &scratch).await?;
     let out = scratch.path().join("sound");
-    let job = ChildJob::Sound { sound: Box::new(sound), files, out: out.clone() };
+    let job = MediaJob::Sound { sound: Box::new(sound), files, out: out.clone() };
     let Output::Sound(made) = context.run_media(&job, &scratch, "mixing").await? else {
         return Err(wrong_answer("sound").into());
     };

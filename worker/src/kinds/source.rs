@@ -6,7 +6,7 @@ use common::{
     outcome::ArtifactRef,
 };
 use composition::plan::{Facts, SourceHash};
-use media::cage::Scratch;
+use media::sandbox::Scratch;
 
 use crate::{
     context::{Context, HandlerError, HandlerOutput, json},

@@ -8,8 +8,8 @@ use common::{
     provenance::{Provenance, Usage},
 };
 use media::{
-    cage::{Bounds, Ending, Scratch},
-    child::{ChildJob, Output},
+    protocol::{MediaJob, Output},
+    sandbox::{Bounds, ProcessExit, Scratch},
     speech::SpokenText,
 };
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ impl Speaker for Espeak {
         // The child writes only inside the folder it is given, and reads nothing of the attempt's.
         let scratch = context.scratch()?;
         let sound = scratch.path().join("speech.wav");
-        let job = ChildJob::Speech {
+        let job = MediaJob::Speech {
             speech: SpokenText { text, voice, rate, pitch },
             out: sound.clone(),
         };
@@ -72,14 +72,15 @@ pub(super) async fn try_out(program: PathBuf) -> Result<(), String> {
         format!("no scratch folder can be made below {}: {error}", folder.display())
     };
     let scratch = Scratch::create(&folder).map_err(unmade)?;
-    let cage = crate::media_process::sandbox(program)
-        .map_err(|error| format!("the cage can't be made: {error}"))?;
+    let sandbox = crate::media_process::sandbox(program)
+        .map_err(|error| format!("the sandbox can't be made: {error}"))?;
     let speech = SpokenText { text: "ready".into(), voice: "en-us".into(), rate: 165, pitch: 50 };
-    let job = ChildJob::Speech { speech, out: scratch.path().join("speech.wav") };
-    let ended =
-        cage.run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await;
-    match ended.ending {
-        Ending::Done(_) => Ok(()),
+    let job = MediaJob::Speech { speech, out: scratch.path().join("speech.wav") };
+    let report = sandbox
+        .run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| {})
+        .await;
+    match report.exit {
+        ProcessExit::Done(_) => Ok(()),
         other => Err(format!("{ESPEAK} can't speak: {}", other.sentence())),
     }
 }

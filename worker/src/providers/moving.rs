@@ -20,8 +20,8 @@ use composition::{
     plan::{Facts, RenderPlan, SourceHash},
 };
 use media::{
-    cage::Scratch,
-    child::{ChildJob, Files, Output},
+    protocol::{Files, MediaJob, Output},
+    sandbox::Scratch,
 };
 use serde_json::json;
 
@@ -97,7 +97,7 @@ pub(super) async fn film(
     let mut segments = Vec::with_capacity(plan.segments.len());
     for (index, segment) in plan.segments.into_iter().enumerate() {
         let out = scratch.path().join(format!("segment-{index}"));
-        let job = ChildJob::Segment {
+        let job = MediaJob::Segment {
             segment: Box::new(segment),
             files: files.clone(),
             out: out.clone(),
@@ -109,7 +109,7 @@ pub(super) async fn film(
     }
     let made = scratch.path().join("film");
     let assemble = Box::new(plan.assemble);
-    let job = ChildJob::Assemble {
+    let job = MediaJob::Assemble {
         assemble,
         segments,
         sound: None,
@@ -135,7 +135,7 @@ async fn plan(
     let bytes = tokio::fs::read(&frames).await.map_err(unwritten)?;
     let digest = Digest::of(&bytes);
     let hash = SourceHash(digest.to_string());
-    let job = ChildJob::Probe { source: frames.clone(), hash: hash.clone() };
+    let job = MediaJob::Probe { source: frames.clone(), hash: hash.clone() };
     let Output::Probe(facts) = context.run_media(&job, scratch, "painting").await? else {
         return Err(wrong_answer("probe").into());
     };

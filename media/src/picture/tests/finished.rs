@@ -1,9 +1,10 @@
 //! From a composition as callers write it to the finished file: every stage that the plan has, in one process.
 
 use super::segments::{Bench, picture_of, video_of};
-use crate::assemble::{AssembleOutput, Parts, assemble};
+use crate::assemble::{AssembleFiles, assemble};
 use crate::picture::render_segment;
 use crate::probe::probe;
+use crate::protocol::AssembleOutput;
 use crate::sound::reader::SoundReader;
 use crate::text::FontFolders;
 use composition::plan::*;
@@ -69,7 +70,7 @@ impl Shop {
             out
         });
         let path = self.path(name);
-        let parts = Parts {
+        let parts = AssembleFiles {
             segments: &segments,
             sound: sound.as_deref(),
             out: &path,

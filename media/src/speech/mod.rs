@@ -1,14 +1,14 @@
 //! Speech without a network: espeak-ng.
 //!
 //! Not the voice one would choose for a film, but always there, some hundred times faster than real time, and the same to the sample
-//! in each process (within one, what it remembers of the last text shifts times by a millisecond; the cage runs one text a
+//! in each process (within one, what it remembers of the last text shifts times by a millisecond; the sandbox runs one text a
 //! process). It tells when it says which word, so captions need no recognition.
 
 mod ffi;
 mod words;
 
+pub use crate::protocol::{SpeechOutput, SpokenText, TimedWord};
 use crate::{MediaError, Result};
-use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::path::Path;
 
@@ -20,46 +20,6 @@ const RATES: std::ops::RangeInclusive<u32> = 80..=450;
 const PITCHES: std::ops::RangeInclusive<u32> = 0..=99;
 /// No name of a voice is longer.
 const LONGEST_VOICE: usize = 64;
-
-/// What is to be said, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SpokenText {
-    /// The text: up to 50,000 characters.
-    pub text: String,
-    /// The voice, by espeak-ng's name for it or its language: `en`, `en-us`, `de`, `fr-fr`, `en+f3`, …
-    pub voice: String,
-    /// Words a minute, 80 to 450; 175 is espeak-ng's own.
-    pub rate: u32,
-    /// 0 to 99; 50 is espeak-ng's own.
-    pub pitch: u32,
-}
-
-/// What came of speaking.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SpeechOutput {
-    /// The length of the sound in milliseconds.
-    pub duration_ms: u64,
-    /// Samples a second.
-    pub sample_rate: u32,
-    /// When each word is said; ascending, not overlapping.
-    pub words: Vec<TimedWord>,
-}
-
-/// A word and when it is said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TimedWord {
-    /// The word as it stands in the text, with its punctuation.
-    pub word: String,
-    /// When it begins, in milliseconds from the start of the sound.
-    pub start_ms: u64,
-    /// When it ends.
-    pub end_ms: u64,
-    /// Where it begins in the text, in characters (Unicode scalar values) from 0.
-    pub char_offset: usize,
-}
 
 /// Speaks into a WAV file: one channel, 16 bits, 22,050 Hz.
 ///

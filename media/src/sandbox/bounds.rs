@@ -1,22 +1,23 @@
-//! How much a child may take before it is ended, derived from its work.
+//! Derives the resource limits of a media process from its job.
 //!
-//! The numbers are ceilings against runaways and hostile input, not estimates: honest work should stay under a tenth of
-//! each. So they grow with what honest work grows with (pixels, frames, samples) from a floor that suits a slow and
-//! shared machine.
+//! The numbers are ceilings against runaway and hostile input, not estimates: honest work should
+//! stay under a tenth of each. They grow with the size of the work (pixels, frames, samples) from
+//! a floor that suits a slow, shared machine.
 
-use crate::child::ChildJob;
+use crate::protocol::{Bounds, MediaJob};
 use composition::plan::{Assemble, Segment, Sound};
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 
-/// Decoders keep a dozen and a half of frames in flight, whatever the canvas: 2 GiB carries 8K sources of 10 bits.
+/// Decoders keep about 18 frames in flight, whatever the canvas: 2 GiB is enough for 8K sources of
+/// 10 bits.
 const PICTURE_MEMORY: u64 = 2048 * MIB;
-/// Encoder lookahead (x264: 60 frames of 1.5 B, with half-size copies and motion tables), layers of 4 × f32, and slack.
+/// Encoder lookahead (x264: 60 frames of 1.5 B, with half-size copies and motion tables), layers
+/// of 4 × f32, and slack.
 const MEMORY_PER_PIXEL: u64 = 640;
-/// Mixing is streamed; what remains is libav's own and the threads' stacks.
+/// Mixing is streamed, so only libav and the threads' stacks need memory.
 const LIGHT_MEMORY: u64 = 1024 * MIB;
 /// A lossless frame is at most about its raw 4 bytes a pixel.
 const FILE_PER_PIXEL: u64 = 5;
@@ -24,47 +25,33 @@ const FILE_FLOOR: u64 = 64 * MIB;
 
 const DEADLINE_FLOOR: Duration = Duration::from_secs(120);
 const DEADLINE_CEILING: Duration = Duration::from_secs(2 * 3600);
-/// A frame of a million pixels may take two seconds: some hundred times what a simple one takes.
+/// A frame of a million pixels may take two seconds: about a hundred times as long as a simple one.
 const NANOS_PER_PIXEL: u64 = 2_000;
-/// Sound is mixed at some hundred times real time; a tenth of real time would still be honest.
+/// Sound is mixed at about a hundred times real time; a tenth of real time is still accepted.
 const NANOS_PER_SAMPLE: u64 = 200_000;
 /// A slow disk reads 20 MB a second.
 const NANOS_PER_BYTE: u64 = 50;
 /// The longest honest pause is one frame after a seek into a long GOP of large frames.
 const STALL: Duration = Duration::from_secs(60);
 
-/// What one run may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Bounds {
-    /// Bytes of memory that it may write to (`RLIMIT_DATA`).
-    pub memory: u64,
-    /// Bytes in any file it writes (`RLIMIT_FSIZE`).
-    pub file_size: u64,
-    /// Files it may hold open at once (`RLIMIT_NOFILE`).
-    pub handles: u64,
-    /// Wall time from start to end. Processor time is bounded by as much per core.
-    pub deadline: Duration,
-    /// Wall time without progress.
-    pub stall: Duration,
-}
-
 impl Bounds {
-    /// The bounds that a job's size asks for. A caller's own deadline may only shorten this one:
-    /// see [`Bounds::within`].
+    /// Derives the bounds from the size of a job. A caller's own deadline can only shorten the
+    /// derived one: see [`Bounds::within`].
     #[must_use]
-    pub fn of(job: &ChildJob) -> Self {
+    pub fn of(job: &MediaJob) -> Self {
         match job {
-            ChildJob::Segment { segment, .. } => Self::of_pictures(segment, segment.frames),
-            ChildJob::Still { segment, .. } => Self::of_pictures(segment, 1),
-            ChildJob::Sound { sound, .. } => Self::of_sound(sound),
-            ChildJob::Assemble { assemble, .. } => Self::of_assembly(assemble),
-            ChildJob::Probe { source, .. } => Self::of_reading(source),
-            ChildJob::Speech { .. } | ChildJob::Echo(_) => Self::light(),
+            MediaJob::Segment { segment, .. } => Self::of_pictures(segment, segment.frames),
+            MediaJob::Still { segment, .. } => Self::of_pictures(segment, 1),
+            MediaJob::Sound { sound, .. } => Self::of_sound(sound),
+            MediaJob::Assemble { assemble, .. } => Self::of_assembly(assemble),
+            MediaJob::Probe { source, .. } => Self::of_reading(source),
+            MediaJob::Speech { .. } => Self::light(),
+            #[cfg(feature = "test-doubles")]
+            MediaJob::Test(_) => Self::light(),
         }
     }
 
-    /// The same, ended after `deadline` if that is sooner.
+    /// The same bounds with a deadline of at most `deadline`.
     #[must_use]
     pub fn within(mut self, deadline: Duration) -> Self {
         self.deadline = self.deadline.min(deadline);
@@ -82,7 +69,7 @@ impl Bounds {
     }
 
     fn of_reading(source: &Path) -> Self {
-        // A file that can't be looked at now is refused by the child, and better than here.
+        // The media process refuses an unreadable file with a better sentence than this could.
         let bytes = std::fs::metadata(source).map_or(0, |metadata| metadata.len());
         Self { deadline: deadline(bytes.saturating_mul(NANOS_PER_BYTE)), ..Self::light() }
     }
@@ -99,9 +86,9 @@ impl Bounds {
     }
 
     fn of_sound(sound: &Sound) -> Self {
-        // Uncompressed 16-bit stereo bounds what any codec makes of it.
+        // No codec writes more than uncompressed 16-bit stereo.
         let bytes = sound.samples.saturating_mul(4);
-        // Every item is decoded from its trim on, so several items cost several times.
+        // Each item is decoded separately, from its trim on.
         let work =
             sound.items.iter().fold(sound.samples, |sum, item| sum.saturating_add(item.samples));
         Self {

@@ -1,10 +1,10 @@
-//! The system calls that a child may not make, as a seccomp filter.
+//! The seccomp filter: the system calls that a media process may not make.
 //!
-//! A list of what is denied rather than of what is allowed: codecs and allocators use calls that differ between
-//! machines and versions, and a filter that breaks honest work gets switched off. What is denied is every way to reach
-//! something that the file rules do not cover: the network, other programs, other processes, the kernel's wider
-//! surface. A denied call fails with `EPERM` instead of killing, so that a library that tries its luck (and some do)
-//! goes on without.
+//! The filter lists denied calls rather than allowed ones. Codecs and allocators use calls that
+//! differ between machines and versions, and a filter that breaks honest work gets switched off. It
+//! denies every access that the file rules do not cover: the network, other programs, other
+//! processes and rarely used parts of the kernel. A denied call fails with `EPERM` and does not kill
+//! the process, because some libraries try such calls and go on without them.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -12,7 +12,7 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-/// Denied whatever their arguments.
+/// Calls that are denied with any arguments.
 const DENIED: &[libc::c_long] = &[
     // The network, and sockets of any other kind.
     libc::SYS_socket,
@@ -22,7 +22,7 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
-    // A ring makes calls that this filter never sees.
+    // An io_uring makes calls that this filter never sees.
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
@@ -40,7 +40,7 @@ const DENIED: &[libc::c_long] = &[
     // Files by handle, which no path rule sees.
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
-    // The kernel's wider surface.
+    // Rarely used parts of the kernel.
     libc::SYS_mount,
     libc::SYS_umount2,
     libc::SYS_pivot_root,
@@ -64,14 +64,14 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_sethostname,
 ];
 
-/// Denied for any process but the caller itself: the first argument is a process.
+/// Calls whose first argument is a process. Any process but the caller itself is denied.
 const DENIED_TO_OTHERS: &[libc::c_long] =
     &[libc::SYS_kill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo];
 
 /// Installs the filter for this thread and those it starts.
 ///
 /// # Errors
-/// A sentence, where the kernel or the processor has no such filter.
+/// A sentence, if the kernel or the processor does not support the filter.
 pub(super) fn deny() -> Result<(), String> {
     let program = program().map_err(|error| error.to_string())?;
     seccompiler::apply_filter(&program).map_err(|error| error.to_string())

@@ -1,49 +1,49 @@
 //! Files that want something: playlists in other clothes, and damage of every kind.
 
-use crate::{Room, cage};
+use crate::{TestRun, sandbox};
 use composition::plan::{Rgba, SourceHash};
-use media::cage::{Bounds, Cage, Ended, Ending};
-use media::child::{ChildJob, Output};
+use media::protocol::{MediaJob, Output};
+use media::sandbox::{Bounds, ProcessExit, ProcessReport, Sandbox};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
-fn probing(source: &Path) -> ChildJob {
-    ChildJob::Probe { source: source.to_owned(), hash: SourceHash("00".into()) }
+fn probing(source: &Path) -> MediaJob {
+    MediaJob::Probe { source: source.to_owned(), hash: SourceHash("00".into()) }
 }
 
-async fn probed(cage: &Cage, room: &Room, source: &Path) -> Ended {
+async fn probed(sandbox: &Sandbox, test_run: &TestRun, source: &Path) -> ProcessReport {
     let job = probing(source);
-    cage.run(&job, room.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await
+    sandbox.run(&job, test_run.path(), Bounds::of(&job), &CancellationToken::new(), |_| {}).await
 }
 
 #[tokio::test]
 async fn playlists_that_call_themselves_films_open_nothing() {
-    let room = Room::new();
-    let (secret, _) = room.speech("secret.wav").await;
+    let test_run = TestRun::new();
+    let (secret, _) = test_run.speech("secret.wav").await;
     let secret = secret.display();
     for playlist in [
         format!("ffconcat version 1.0\nfile '{secret}'\n"),
         format!("#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{secret}\n#EXT-X-ENDLIST\n"),
     ] {
-        let film = room.path().join("film.mp4");
+        let film = test_run.path().join("film.mp4");
         std::fs::write(&film, playlist).unwrap();
-        let ended = probed(&cage(), &room, &film).await;
-        assert!(matches!(ended.ending, Ending::BadInput(_)), "{ended:?}");
+        let report = probed(&sandbox(), &test_run, &film).await;
+        assert!(matches!(report.exit, ProcessExit::BadInput(_)), "{report:?}");
     }
 }
 
 #[tokio::test]
 async fn text_emptiness_and_half_a_film_are_bad_input() {
-    let room = Room::new();
-    let film = std::fs::read(room.film("film.mp4", 20, Rgba::WHITE).await).unwrap();
+    let test_run = TestRun::new();
+    let film = std::fs::read(test_run.film("film.mp4", 20, Rgba::WHITE).await).unwrap();
     for bytes in [b"".as_slice(), b"not a film\n", &film[..film.len() / 2]] {
-        let path = room.path().join("bad.mp4");
+        let path = test_run.path().join("bad.mp4");
         std::fs::write(&path, bytes).unwrap();
-        let ended = probed(&cage(), &room, &path).await;
-        assert!(matches!(ended.ending, Ending::BadInput(_)), "{ended:?}");
-        assert!(ended.ending.sentence().contains("bad.mp4"), "{}", ended.ending.sentence());
+        let report = probed(&sandbox(), &test_run, &path).await;
+        assert!(matches!(report.exit, ProcessExit::BadInput(_)), "{report:?}");
+        assert!(report.exit.sentence().contains("bad.mp4"), "{}", report.exit.sentence());
     }
 }
 
@@ -95,14 +95,14 @@ async fn what_names_addresses_connects_to_nobody_and_leaves_nothing() {
         ),
         ("concat:a|b", "nothing".to_owned()),
     ] {
-        let room = Room::new();
-        let path = room.path().join(name.replace('/', "_"));
+        let test_run = TestRun::new();
+        let path = test_run.path().join(name.replace('/', "_"));
         std::fs::write(&path, content).unwrap();
-        let before = files_in(room.path());
-        let ended = probed(&cage(), &room, &path).await;
-        assert!(matches!(ended.ending, Ending::BadInput(_)), "{name}: {ended:?}");
+        let before = files_in(test_run.path());
+        let report = probed(&sandbox(), &test_run, &path).await;
+        assert!(matches!(report.exit, ProcessExit::BadInput(_)), "{name}: {report:?}");
         assert!(quiet.is_still_quiet(), "{name}");
-        assert_eq!(files_in(room.path()), before, "{name}");
+        assert_eq!(files_in(test_run.path()), before, "{name}");
     }
 }
 
@@ -110,8 +110,8 @@ async fn what_names_addresses_connects_to_nobody_and_leaves_nothing() {
 async fn a_drawing_that_names_addresses_and_files_is_a_drawing_without_them() {
     let quiet = Quiet::new();
     let url = format!("http://127.0.0.1:{}/a.png", quiet.port());
-    let room = Room::new();
-    let path = room.path().join("a.svg");
+    let test_run = TestRun::new();
+    let path = test_run.path().join("a.svg");
     let svg = format!(
         "<?xml-stylesheet href='{url}'?><svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='9' \
          height='9'><style>@import url({url}); @font-face {{ font-family: x; src: url({url}) }}</style><image href='{url}' width='9' height='9'/>\
@@ -119,16 +119,16 @@ async fn a_drawing_that_names_addresses_and_files_is_a_drawing_without_them() {
          <text font-family='x'>x</text></svg>"
     );
     std::fs::write(&path, svg).unwrap();
-    let ended = probed(&cage(), &room, &path).await;
-    assert!(matches!(ended.ending, Ending::Done(_)), "{ended:?}");
+    let report = probed(&sandbox(), &test_run, &path).await;
+    assert!(matches!(report.exit, ProcessExit::Done(_)), "{report:?}");
     let entities = "<!DOCTYPE svg [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><text>&a;</text></svg>";
     let laughs = (1..9).fold("<!DOCTYPE svg [<!ENTITY a0 'ha'>".to_owned(), |doc, n| {
         format!("{doc}<!ENTITY a{n} '{}'>", format!("&a{};", n - 1).repeat(10))
     }) + "]><svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><text>&a8;</text></svg>";
     for document in [entities, &laughs] {
         std::fs::write(&path, document).unwrap();
-        let ended = probed(&cage(), &room, &path).await;
-        assert!(matches!(ended.ending, Ending::BadInput(_)), "{ended:?}");
+        let report = probed(&sandbox(), &test_run, &path).await;
+        assert!(matches!(report.exit, ProcessExit::BadInput(_)), "{report:?}");
     }
     assert!(quiet.is_still_quiet());
 }
@@ -146,14 +146,14 @@ fn make(path: &Path, arguments: &str) {
 
 #[tokio::test]
 async fn hundreds_of_streams_and_tens_of_thousands_of_frames_are_looked_at_within_bounds() {
-    let room = Room::new();
-    let streams = room.path().join("streams.mkv");
+    let test_run = TestRun::new();
+    let streams = test_run.path().join("streams.mkv");
     make(&streams, &format!("-f lavfi -i sine=d=0.05 {} -c:a pcm_s16le", "-map 0 ".repeat(300)));
-    let frames = room.path().join("frames.gif");
+    let frames = test_run.path().join("frames.gif");
     make(&frames, "-f lavfi -i color=red:s=2x2:r=50:d=600");
     for path in [streams, frames] {
-        match probed(&cage(), &room, &path).await.ending {
-            Ending::Done(output) => {
+        match probed(&sandbox(), &test_run, &path).await.exit {
+            ProcessExit::Done(output) => {
                 let Output::Probe(facts) = *output else { panic!("{output:?}") };
                 assert!(facts.audio.len() <= 16 && facts.video.len() <= 16);
                 assert!(
@@ -162,97 +162,97 @@ async fn hundreds_of_streams_and_tens_of_thousands_of_frames_are_looked_at_withi
                     facts.video
                 );
             }
-            ending => assert!(matches!(ending, Ending::BadInput(_)), "{ending:?}"),
+            exit => assert!(matches!(exit, ProcessExit::BadInput(_)), "{exit:?}"),
         }
     }
 }
 
 #[tokio::test]
 async fn damaged_webps_gifs_drawings_fonts_and_subtitles_harm_nobody_but_their_own_child() {
-    let room = Room::new();
-    damage(&room, &room.still("still.webp").await, FEW).await;
-    let gif = room.path().join("moving.gif");
+    let test_run = TestRun::new();
+    damage(&test_run, &test_run.still("still.webp").await, FEW).await;
+    let gif = test_run.path().join("moving.gif");
     make(&gif, "-f lavfi -i testsrc=s=64x48:r=10:d=1");
-    damage(&room, &gif, FEW).await;
-    let drawing = room.path().join("drawing.svg");
+    damage(&test_run, &gif, FEW).await;
+    let drawing = test_run.path().join("drawing.svg");
     let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><g opacity='.5' transform='rotate(3)'><path d='M1 1C2 3 4 5 6 7Z'/></g></svg>";
     std::fs::write(&drawing, svg).unwrap();
-    damage(&room, &drawing, FEW).await;
-    let font = room.path().join("font.ttf");
+    damage(&test_run, &drawing, FEW).await;
+    let font = test_run.path().join("font.ttf");
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/fonts/OpenSans-Regular.ttf"), &font)
         .unwrap();
-    damage(&room, &font, FEW).await;
-    let subtitles = room.path().join("words.srt");
+    damage(&test_run, &font, FEW).await;
+    let subtitles = test_run.path().join("words.srt");
     std::fs::write(
         &subtitles,
         "1\n00:00:01,000 --> 00:00:02,000\n<b>Hello</b>\n\n2\n00:00:03,000 --> 00:00:04,500\nthere\n",
     )
     .unwrap();
-    damage(&room, &subtitles, FEW).await;
+    damage(&test_run, &subtitles, FEW).await;
 }
 
 #[tokio::test]
 async fn damaged_films_harm_nobody_but_their_own_child() {
-    let room = Room::new();
-    damage(&room, &room.film("film.mp4", 12, Rgba::WHITE).await, SOME).await;
+    let test_run = TestRun::new();
+    damage(&test_run, &test_run.film("film.mp4", 12, Rgba::WHITE).await, SOME).await;
 }
 
 #[tokio::test]
 async fn damaged_sound_harms_nobody_but_its_own_child() {
-    let room = Room::new();
-    damage(&room, &room.speech("speech.wav").await.0, SOME).await;
+    let test_run = TestRun::new();
+    damage(&test_run, &test_run.speech("speech.wav").await.0, SOME).await;
 }
 
 #[tokio::test]
 async fn damaged_pngs_harm_nobody_but_their_own_child() {
-    let room = Room::new();
-    damage(&room, &room.still("still.png").await, SOME).await;
+    let test_run = TestRun::new();
+    damage(&test_run, &test_run.still("still.png").await, SOME).await;
 }
 
 #[tokio::test]
 async fn damaged_jpegs_harm_nobody_but_their_own_child() {
-    let room = Room::new();
-    damage(&room, &room.still("still.jpg").await, SOME).await;
+    let test_run = TestRun::new();
+    damage(&test_run, &test_run.still("still.jpg").await, SOME).await;
 }
 
 #[tokio::test]
 #[ignore = "two thousand children take a minute or two"]
 async fn two_thousand_damaged_files_harm_nobody_but_their_own_child() {
-    let room = Room::new();
-    damage(&room, &room.film("film.mp4", 12, Rgba::WHITE).await, MANY).await;
-    damage(&room, &room.speech("speech.wav").await.0, MANY).await;
-    damage(&room, &room.still("still.png").await, MANY).await;
-    damage(&room, &room.still("still.jpg").await, MANY).await;
+    let test_run = TestRun::new();
+    damage(&test_run, &test_run.film("film.mp4", 12, Rgba::WHITE).await, MANY).await;
+    damage(&test_run, &test_run.speech("speech.wav").await.0, MANY).await;
+    damage(&test_run, &test_run.still("still.png").await, MANY).await;
+    damage(&test_run, &test_run.still("still.jpg").await, MANY).await;
 }
 
 /// Probes so many damaged variants of a file. Every one has to end by itself in some way that blames the file, and the
-/// cage has to work afterwards as before.
-async fn damage(room: &Room, source: &Path, variants: u64) {
-    let cage = cage();
+/// sandbox has to work afterwards as before.
+async fn damage(test_run: &TestRun, source: &Path, variants: u64) {
+    let sandbox = sandbox();
     let whole = std::fs::read(source).unwrap();
     let damaged = source.with_file_name("damaged");
     for seed in 0..variants {
         std::fs::write(&damaged, spoiled(&whole, seed)).unwrap();
-        let ended = probed(&cage, room, &damaged).await;
+        let report = probed(&sandbox, test_run, &damaged).await;
         assert!(
-            blames_the_file(&ended.ending),
-            "variant {seed} of {}: {ended:?}",
+            blames_the_file(&report.exit),
+            "variant {seed} of {}: {report:?}",
             source.display()
         );
     }
-    let ended = probed(&cage, room, source).await;
-    assert!(matches!(ended.ending, Ending::Done(_)), "{ended:?}");
+    let report = probed(&sandbox, test_run, source).await;
+    assert!(matches!(report.exit, ProcessExit::Done(_)), "{report:?}");
 }
 
-/// A damaged file may still be readable; a crash is the decoder's, and what the cage is for.
-fn blames_the_file(ending: &Ending) -> bool {
+/// A damaged file may still be readable; a decoder's crash is what the sandbox is for.
+fn blames_the_file(exit: &ProcessExit) -> bool {
     matches!(
-        ending,
-        Ending::Done(_)
-            | Ending::BadInput(_)
-            | Ending::Unsupported(_)
-            | Ending::OutOfMemory(_)
-            | Ending::Crashed { signal: Some(_), .. }
+        exit,
+        ProcessExit::Done(_)
+            | ProcessExit::BadInput(_)
+            | ProcessExit::Unsupported(_)
+            | ProcessExit::OutOfMemory(_)
+            | ProcessExit::Crashed { signal: Some(_), .. }
     )
 }
 

@@ -1,6 +1,6 @@
-//! The test job: behaves as badly as it is asked to.
+//! Runs the job of the tests, which misbehaves as asked.
 
-use super::{Echo, Escape, Progress};
+use crate::protocol::{EscapeAttempt, Progress, TestJob};
 use crate::{MediaError, Result};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -8,53 +8,53 @@ use std::time::{Duration, Instant};
 const REPORT_EVERY: Duration = Duration::from_millis(50);
 const MIB: u64 = 1 << 20;
 
-/// Spins, allocates, tries to escape and exits, in this order and as far as each is asked for.
-pub(super) fn run(echo: &Echo, report: &mut dyn FnMut(Progress)) -> Result<()> {
-    spin(echo, report);
-    let held = allocate(echo.allocate_mb)?;
-    if let Some(escape) = &echo.escape {
+/// Spins, allocates, tries to escape and exits, in this order, as far as asked.
+pub(super) fn run(job: &TestJob, report: &mut dyn FnMut(Progress)) -> Result<()> {
+    spin(job, report);
+    let allocated = allocate(job.allocate_mb)?;
+    if let Some(escape) = &job.escape {
         attempt(escape)?;
     }
-    if echo.exit {
+    if job.exit {
         std::process::exit(3);
     }
-    drop(held);
+    drop(allocated);
     Ok(())
 }
 
-fn spin(echo: &Echo, report: &mut dyn FnMut(Progress)) {
-    let length = Duration::from_millis(echo.spin_ms);
+fn spin(job: &TestJob, report: &mut dyn FnMut(Progress)) {
+    let length = Duration::from_millis(job.spin_ms);
     let begun = Instant::now();
     let mut reported = begun;
     while begun.elapsed() < length {
         std::hint::spin_loop();
-        if echo.progress && reported.elapsed() >= REPORT_EVERY {
+        if job.progress && reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
             report(Progress {
                 done: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-                total: echo.spin_ms,
+                total: job.spin_ms,
             });
         }
     }
 }
 
-/// Allocates in pieces, and writes to each page: memory that is only promised would be free.
+/// Allocates MiB by MiB and writes to each page: memory that is never written costs nothing.
 fn allocate(megabytes: u64) -> Result<Vec<Vec<u8>>> {
-    let mut held = Vec::new();
+    let mut blocks = Vec::new();
     for done in 0..megabytes {
-        let mut piece = Vec::new();
-        piece.try_reserve_exact(MIB as usize).map_err(|_| {
+        let mut block = Vec::new();
+        block.try_reserve_exact(MIB as usize).map_err(|_| {
             MediaError::OutOfMemory(format!(
                 "{megabytes} MiB were asked for and the memory bound was reached after {done}"
             ))
         })?;
-        piece.resize(MIB as usize, 1);
-        held.push(piece);
+        block.resize(MIB as usize, 1);
+        blocks.push(block);
     }
-    Ok(held)
+    Ok(blocks)
 }
 
-fn attempt(escape: &Escape) -> Result<()> {
+fn attempt(escape: &EscapeAttempt) -> Result<()> {
     let reaches = [
         ("reading", std::fs::read(&escape.read).is_ok()),
         ("writing", std::fs::write(&escape.write, b"out").is_ok()),
@@ -66,5 +66,5 @@ fn attempt(escape: &Escape) -> Result<()> {
     if succeeded.is_empty() {
         return Ok(());
     }
-    Err(MediaError::Internal(format!("the cage let through: {}", succeeded.join(", "))))
+    Err(MediaError::Internal(format!("the sandbox allowed: {}", succeeded.join(", "))))
 }

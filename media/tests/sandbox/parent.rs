@@ -1,8 +1,8 @@
 //! A child does not outlive its parent, however that ends.
 
-use crate::{CHILD, Room, cage, is_inhabited, wait_until};
-use media::cage::Bounds;
-use media::child::{ChildJob, Echo};
+use crate::{MEDIA_PROCESS, TestRun, is_inhabited, sandbox, wait_until};
+use media::protocol::{MediaJob, TestJob};
+use media::sandbox::Bounds;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 /// Names the scratch folder to the process that plays the parent.
 const SCRATCH: &str = "SPOOL_TEST_SCRATCH";
 
-fn spinning() -> ChildJob {
-    ChildJob::Echo(Echo { spin_ms: 60_000, progress: true, ..Echo::default() })
+fn spinning() -> MediaJob {
+    MediaJob::Test(TestJob { spin_ms: 60_000, progress: true, ..TestJob::default() })
 }
 
-/// Starts a child without a cage, and tells it its job.
-pub(crate) fn start_by_hand(job: &ChildJob, scratch: &Path, bounds: Bounds) -> Child {
-    let mut child = Command::new(CHILD)
+/// Starts a media process without a sandbox, and sends it its job.
+pub(crate) fn start_by_hand(job: &MediaJob, scratch: &Path, bounds: Bounds) -> Child {
+    let mut child = Command::new(MEDIA_PROCESS)
         .current_dir(scratch)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -41,11 +41,12 @@ pub(crate) async fn wait(child: &mut Child) -> ExitStatus {
 
 #[tokio::test]
 async fn a_child_ends_when_its_control_pipe_does() {
-    let room = Room::new();
+    let test_run = TestRun::new();
     let job = spinning();
-    let mut child = start_by_hand(&job, room.path(), Bounds::of(&job));
+    let mut child = start_by_hand(&job, test_run.path(), Bounds::of(&job));
     // It changes hands when the child has read its job and seals itself.
-    let owner = || std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(room.path()).unwrap());
+    let owner =
+        || std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(test_run.path()).unwrap());
     let before = owner();
     if before == 0 {
         wait_until("the child to seal itself", || owner() != before).await;
@@ -57,18 +58,18 @@ async fn a_child_ends_when_its_control_pipe_does() {
 
 #[tokio::test]
 async fn a_child_ends_when_its_parent_is_killed() {
-    let room = Room::new();
+    let test_run = TestRun::new();
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "parent::the_parent_that_is_killed", "--ignored", "--nocapture"])
-        .env(SCRATCH, room.path())
+        .env(SCRATCH, test_run.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    wait_until("the child's start", || is_inhabited(room.path())).await;
+    wait_until("the child's start", || is_inhabited(test_run.path())).await;
     parent.kill().unwrap();
     parent.wait().unwrap();
-    wait_until("the child's end", || !is_inhabited(room.path())).await;
+    wait_until("the child's end", || !is_inhabited(test_run.path())).await;
 }
 
 /// Not a test: what the test above starts and kills.
@@ -77,7 +78,7 @@ async fn a_child_ends_when_its_parent_is_killed() {
 async fn the_parent_that_is_killed() {
     let Some(scratch) = std::env::var_os(SCRATCH) else { return };
     let job = spinning();
-    cage()
+    sandbox()
         .run(&job, Path::new(&scratch), Bounds::of(&job), &CancellationToken::new(), |_| {})
         .await;
 }

@@ -1,13 +1,13 @@
-//! Real jobs in the cage, one after the other, as a render runs them.
+//! Real jobs in the sandbox, one after the other, as a render runs them.
 
-use crate::Room;
+use crate::TestRun;
 use composition::plan::{
     Assemble, Canvas, ColourTags, Curve, Facts, Format, Loudness, Micro, PixelFormat, Poster,
     Quality, Rate, Ratio, Recipe, Rgba, Role, Segment, Sound, SoundCodec, SoundItem, SoundRecipe,
     Source, SourceHash, Tags, VideoCodec,
 };
-use media::cage::{Bounds, Ending};
-use media::child::{ChildJob, Output};
+use media::protocol::{MediaJob, Output};
+use media::sandbox::{Bounds, ProcessExit};
 use media::speech::{SpeechOutput, SpokenText};
 use std::path::{Path, PathBuf};
 
@@ -34,10 +34,10 @@ fn segment(frames: u64, colour: Rgba) -> Segment {
     }
 }
 
-impl Room {
-    async fn done(&self, job: &ChildJob) -> Output {
+impl TestRun {
+    async fn done(&self, job: &MediaJob) -> Output {
         match self.run(job).await {
-            media::cage::Ended { ending: Ending::Done(output), .. } => *output,
+            media::sandbox::ProcessReport { exit: ProcessExit::Done(output), .. } => *output,
             other => panic!("{}: {other:?}", job.name()),
         }
     }
@@ -46,7 +46,7 @@ impl Room {
     pub(crate) async fn film(&self, name: &str, frames: u64, colour: Rgba) -> PathBuf {
         let out = self.path().join(name);
         let segment = Box::new(segment(frames, colour));
-        self.done(&ChildJob::Segment { segment, files: Default::default(), out: out.clone() })
+        self.done(&MediaJob::Segment { segment, files: Default::default(), out: out.clone() })
             .await;
         out
     }
@@ -55,7 +55,7 @@ impl Room {
     pub(crate) async fn still(&self, name: &str) -> PathBuf {
         let out = self.path().join(name);
         let segment = Box::new(segment(1, Rgba([200, 60, 20, 255])));
-        self.done(&ChildJob::Still {
+        self.done(&MediaJob::Still {
             segment,
             files: Default::default(),
             frame: 0,
@@ -71,14 +71,14 @@ impl Room {
         let text =
             "One after the other, four words and then some more, so that it takes a while.".into();
         let speech = SpokenText { text, voice: "en".into(), rate: 175, pitch: 50 };
-        match self.done(&ChildJob::Speech { speech, out: out.clone() }).await {
+        match self.done(&MediaJob::Speech { speech, out: out.clone() }).await {
             Output::Speech(speech) => (out, speech),
             other => panic!("{other:?}"),
         }
     }
 
     async fn facts(&self, path: &Path) -> Facts {
-        match self.done(&ChildJob::Probe { source: path.to_owned(), hash: hash() }).await {
+        match self.done(&MediaJob::Probe { source: path.to_owned(), hash: hash() }).await {
             Output::Probe(facts) => *facts,
             other => panic!("{other:?}"),
         }
@@ -110,18 +110,18 @@ fn sound(frames: u64) -> Sound {
 
 #[tokio::test]
 async fn a_film_is_made_from_nothing_but_jobs() {
-    let room = Room::new();
-    let (speech, spoken) = room.speech("speech.wav").await;
+    let test_run = TestRun::new();
+    let (speech, spoken) = test_run.speech("speech.wav").await;
     assert_eq!(spoken.words.len(), 16);
     let frames = [50, 60];
     let segments = vec![
-        room.film("red.mp4", frames[0], Rgba([200, 0, 0, 255])).await,
-        room.film("blue.mp4", frames[1], Rgba([0, 0, 200, 255])).await,
+        test_run.film("red.mp4", frames[0], Rgba([200, 0, 0, 255])).await,
+        test_run.film("blue.mp4", frames[1], Rgba([0, 0, 200, 255])).await,
     ];
-    let mixed = room.path().join("sound.m4a");
+    let mixed = test_run.path().join("sound.m4a");
     let files = [(hash(), speech)].into();
-    let output = room
-        .done(&ChildJob::Sound { sound: Box::new(sound(110)), files, out: mixed.clone() })
+    let output = test_run
+        .done(&MediaJob::Sound { sound: Box::new(sound(110)), files, out: mixed.clone() })
         .await;
     let Output::Sound(output) = output else { panic!("{output:?}") };
     assert!((output.loudness.unwrap() + 14.0).abs() < 0.5, "{output:?}");
@@ -141,8 +141,8 @@ async fn a_film_is_made_from_nothing_but_jobs() {
         plays: None,
         tags: Tags::default(),
     };
-    let (out, poster) = (room.path().join("film.mp4"), room.path().join("poster.jpg"));
-    let job = ChildJob::Assemble {
+    let (out, poster) = (test_run.path().join("film.mp4"), test_run.path().join("poster.jpg"));
+    let job = MediaJob::Assemble {
         assemble: Box::new(assemble),
         segments,
         sound: Some(mixed),
@@ -150,21 +150,21 @@ async fn a_film_is_made_from_nothing_but_jobs() {
         poster: Some(poster.clone()),
         thumbnail: None,
     };
-    let output = room.done(&job).await;
+    let output = test_run.done(&job).await;
     let Output::Assemble(output) = output else { panic!("{output:?}") };
     assert_eq!((output.frames, output.duration_ms), (110, 4_400));
 
-    let film = room.facts(&out).await;
+    let film = test_run.facts(&out).await;
     assert_eq!((film.video[0].frames, film.audio.len()), (Some(110), 1));
     assert_eq!(film.duration, Ratio::new(44, 10).ok());
-    assert!(room.facts(&poster).await.image);
+    assert!(test_run.facts(&poster).await.image);
 }
 
 #[tokio::test]
 async fn the_same_text_is_spoken_to_the_same_bytes() {
-    let room = Room::new();
-    let (one, first) = room.speech("one.wav").await;
-    let (other, second) = room.speech("other.wav").await;
+    let test_run = TestRun::new();
+    let (one, first) = test_run.speech("one.wav").await;
+    let (other, second) = test_run.speech("other.wav").await;
     assert_eq!(first, second);
     assert!(std::fs::read(one).unwrap() == std::fs::read(other).unwrap());
 }
@@ -174,7 +174,7 @@ fn what_a_child_may_take_follows_from_its_output_and_not_from_its_length() {
     let bounds = |width: u32, height: u32, frames: u64| {
         let mut segment = segment(frames, Rgba::BLACK);
         (segment.canvas.width, segment.canvas.height) = (width, height);
-        Bounds::of(&ChildJob::Segment {
+        Bounds::of(&MediaJob::Segment {
             segment: Box::new(segment),
             files: Default::default(),
             out: "out".into(),
@@ -192,22 +192,23 @@ fn what_a_child_may_take_follows_from_its_output_and_not_from_its_length() {
 
 #[tokio::test]
 async fn honest_work_stays_well_below_its_memory_and_runaway_work_ends_at_it() {
-    let room = Room::new();
+    let test_run = TestRun::new();
     let mut segment = segment(60, Rgba([90, 20, 200, 255]));
     (segment.canvas.width, segment.canvas.height) = (1280, 720);
-    let job = ChildJob::Segment {
+    let job = MediaJob::Segment {
         segment: Box::new(segment),
         files: Default::default(),
-        out: room.path().join("out"),
+        out: test_run.path().join("out"),
     };
     let derived = Bounds::of(&job);
-    let quarter = room.run_within(&job, Bounds { memory: derived.memory / 4, ..derived }).await;
-    assert!(matches!(quarter.ending, Ending::Done(_)), "{quarter:?}");
-    let hundredth = room.run_within(&job, Bounds { memory: derived.memory / 100, ..derived }).await;
+    let quarter = test_run.run_within(&job, Bounds { memory: derived.memory / 4, ..derived }).await;
+    assert!(matches!(quarter.exit, ProcessExit::Done(_)), "{quarter:?}");
+    let hundredth =
+        test_run.run_within(&job, Bounds { memory: derived.memory / 100, ..derived }).await;
     assert!(
         matches!(
-            hundredth.ending,
-            Ending::OutOfMemory(_) | Ending::Crashed { .. } | Ending::Killed
+            hundredth.exit,
+            ProcessExit::OutOfMemory(_) | ProcessExit::Crashed { .. } | ProcessExit::Killed
         ),
         "{hundredth:?}"
     );

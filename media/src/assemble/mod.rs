@@ -13,16 +13,15 @@ mod parts;
 mod picture;
 mod verify;
 
-use crate::child::Progress;
+use crate::protocol::{AssembleOutput, Progress};
 use crate::{MediaError, Result};
 use composition::plan::{Assemble, Format};
 use frames::Frames;
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The files that come in and go out.
 #[derive(Debug, Clone, Copy)]
-pub struct Parts<'a> {
+pub struct AssembleFiles<'a> {
     /// The segments' files, in order.
     pub segments: &'a [PathBuf],
     /// The sound's file, where the plan has sound.
@@ -35,29 +34,13 @@ pub struct Parts<'a> {
     pub thumbnail: Option<&'a Path>,
 }
 
-/// What came of joining.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AssembleOutput {
-    /// Frames in the file.
-    pub frames: u64,
-    /// The file's size in bytes.
-    pub bytes: u64,
-    /// Its length in milliseconds, rounded; 0 for a single picture.
-    pub duration_ms: u64,
-    /// The poster's size in bytes, where one was asked for.
-    pub poster_bytes: Option<u64>,
-    /// The thumbnail's size in bytes, where one was asked for.
-    pub thumbnail_bytes: Option<u64>,
-}
-
 /// Makes the file that the plan asks for, looks at it, and takes poster and thumbnail.
 ///
 /// # Errors
 /// Internal where the parts are not what the plan says, or the finished file is not; else those of the disk and of libav.
 pub fn assemble(
     plan: &Assemble,
-    parts: &Parts<'_>,
+    parts: &AssembleFiles<'_>,
     report: &mut dyn FnMut(Progress),
 ) -> Result<AssembleOutput> {
     check(plan, parts)?;
@@ -91,7 +74,7 @@ pub fn assemble(
     })
 }
 
-fn check(plan: &Assemble, parts: &Parts<'_>) -> Result<()> {
+fn check(plan: &Assemble, parts: &AssembleFiles<'_>) -> Result<()> {
     let wrong = |what: String| {
         Err(MediaError::Internal(format!("assembling {}: {what}", parts.out.display())))
     };
@@ -113,7 +96,7 @@ fn check(plan: &Assemble, parts: &Parts<'_>) -> Result<()> {
 }
 
 /// Where the format is sound alone, the sound's file is the file.
-fn copy_sound(parts: &Parts<'_>) -> Result<u64> {
+fn copy_sound(parts: &AssembleFiles<'_>) -> Result<u64> {
     let Some(sound) = parts.sound else {
         return Err(MediaError::Internal(format!(
             "{} is sound alone and there is none",

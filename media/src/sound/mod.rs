@@ -16,11 +16,10 @@ mod stretch;
 #[cfg(test)]
 mod tests;
 
-use crate::child::{Files, Progress};
+use crate::protocol::{Files, Progress, SoundOutput};
 use crate::{MediaError, Result};
 use composition::plan::{Sound, SoundCodec};
 use loudness::{Level, Meter, PASSES};
-use serde::{Deserialize, Serialize};
 use spill::{Spill, SpillWriter};
 use std::path::Path;
 
@@ -29,22 +28,6 @@ pub(crate) type Stereo = [f32; 2];
 
 /// What lossy codecs overshoot at peaks, in dB, kept free below the asked true peak.
 const CODEC_HEADROOM: f64 = 0.5;
-
-/// What came of a sound.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SoundOutput {
-    /// Samples in the file: those of the plan.
-    pub samples: u64,
-    /// The file's size in bytes.
-    pub bytes: u64,
-    /// Integrated loudness in LUFS of what was encoded; none where it is silent, or too short to have one.
-    pub loudness: Option<f64>,
-    /// True peak in dBTP of what was encoded; none where it is silent.
-    pub true_peak: Option<f64>,
-    /// The gain that the loudness pass applied, in dB; 0 where it left the mix as it was.
-    pub gain: f64,
-}
 
 /// Renders a sound into `out`, whose container follows from the codec: MP4 for AAC, WebM for Opus, else the codec's own.
 /// The folder of `out` needs room for the raw mix besides: 8 bytes a sample.

@@ -1,14 +1,13 @@
 //! Pictures and their composition: everything between the decoder and the encoder.
 //!
 //! A [`scene::Scene`] holds a segment's layers with their sources open. For each frame every layer is asked for its content
-//! at the size it is shown at (`footage`, `drawn`, `crate::text`), which is filtered, set on the canvas (`place`) and laid over what is below
+//! at the size it is shown at (`footage`, `procedural`, `crate::text`), which is filtered, set on the canvas (`place`) and laid over what is below
 //! (`blend`, `mix`). A frame depends on its number alone.
 
 pub(crate) mod affine;
 pub(crate) mod blend;
 pub(crate) mod content;
 pub(crate) mod cube;
-pub(crate) mod drawn;
 pub(crate) mod filter;
 pub(crate) mod footage;
 pub(crate) mod gauss;
@@ -19,6 +18,7 @@ pub(crate) mod mix;
 pub(crate) mod motion;
 pub(crate) mod place;
 pub mod planes;
+pub(crate) mod procedural;
 pub(crate) mod raster;
 mod render;
 pub(crate) mod resize;

@@ -1,30 +1,30 @@
-//! Scratch folders: where a run's files stand until they are kept or thrown away.
+//! Scratch folders, which hold a run's files until they are stored or deleted.
 //!
-//! A folder is in use as long as somebody holds its lock, and a lock ends with the process that held it, however that
-//! ended. So what a crash left behind is recognised without a list and without asking which process ids are alive.
-//! The root has a lock of its own, held for the moment between making a folder and locking it: else a sweep in
-//! that moment would take it for a leftover.
+//! A folder is in use as long as a process holds its lock, and the kernel releases a lock when its
+//! process ends. So the leftovers of a crash are recognised without a list and without a check of
+//! process ids. The root has its own lock, held between making a folder and locking it: otherwise a
+//! sweep at that moment would take the folder for a leftover.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file whose lock stands for the root.
+/// The file whose lock is the lock of the root.
 const ROOT_LOCK: &str = ".lock";
 
-/// A folder of a run's own, empty at first, removed with all it holds when dropped.
+/// A folder for one run: empty at first, and deleted with its files when dropped.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    /// An open handle to the folder itself, with its lock.
+    /// An open handle to the folder itself, which holds the lock.
     _lock: File,
 }
 
 impl Scratch {
-    /// Makes a folder below `root`, which is made too where it is missing.
+    /// Makes a folder below `root`. A missing `root` is made too.
     ///
     /// # Errors
-    /// Those of making and locking folders.
+    /// Errors from making and locking folders.
     pub fn create(root: &Path) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         let root = root.canonicalize()?;
@@ -35,7 +35,7 @@ impl Scratch {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Where it is: absolute, without links.
+    /// The absolute path, without symbolic links.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -45,15 +45,16 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a scratch folder could not be removed");
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "a scratch folder could not be removed");
         }
     }
 }
 
-/// Removes the folders below `root` that nobody holds, and says how many.
+/// Deletes the folders below `root` that are not locked, and returns their number.
 ///
 /// # Errors
-/// Those of reading and locking the root. A folder that can't be removed is logged and left.
+/// Errors from reading and locking the root. A folder that can't be deleted is logged and left.
 pub fn sweep(root: &Path) -> io::Result<usize> {
     if !root.exists() {
         return Ok(0);
@@ -79,7 +80,8 @@ fn remove_if_free(path: &Path) -> bool {
     match fs::remove_dir_all(path) {
         Ok(()) => true,
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "a leftover scratch folder could not be removed");
+            let path = path.display();
+            tracing::warn!(%path, %error, "a leftover scratch folder could not be removed");
             false
         }
     }
@@ -92,7 +94,7 @@ fn lock_root(root: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Under the root's lock, so the first free number stays free until it is taken.
+/// Makes a folder with the first free number. The caller holds the root's lock.
 fn fresh_folder(root: &Path) -> io::Result<PathBuf> {
     let process = std::process::id();
     let mut number = 0_u64;
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_goes_with_all_it_holds_when_its_owner_does() {
+    fn a_dropped_folder_is_deleted_with_its_files() {
         let root = tempfile::tempdir().unwrap();
         let scratch = Scratch::create(root.path()).unwrap();
         let path = scratch.path().to_owned();
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn two_folders_at_once_are_two() {
+    fn two_folders_at_once_have_different_paths() {
         let root = tempfile::tempdir().unwrap();
         let (one, other) =
             (Scratch::create(root.path()).unwrap(), Scratch::create(root.path()).unwrap());

@@ -1,13 +1,14 @@
-//! What the child does to itself before it looks at a single byte of media.
+//! Confines the media process, before it reads a byte of media.
 //!
-//! Every layer is put up where the machine has it and named where it has not, because kernels and containers differ: a
-//! missing layer is worth a line in the operator's log and no reason to render nothing. Only the limits are demanded,
-//! since without them one file can take the machine down. The order matters: a namespace needs the privileges that
-//! the next step gives up, file rules name paths that are still reachable then, and the filter of system calls comes last
-//! because it denies what the steps before it use.
+//! Kernels and containers differ, so a layer that the machine lacks is reported and not fatal: it is
+//! worth a line in the operator's log, and no reason to render nothing. Only the resource limits are
+//! required, since without them one file can take the machine down. The order matters: a namespace
+//! needs privileges that the next step gives up, the file rules need paths that can still be
+//! reached, and the system call filter comes last because it denies calls that the earlier steps
+//! make.
 
-use crate::cage::{Bounds, syscalls};
-use crate::child::ChildJob;
+use super::syscalls;
+use crate::protocol::{Bounds, Confinement, MediaJob};
 use crate::{MediaError, Result};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreated,
@@ -18,16 +19,15 @@ use rustix::process::{
     Resource, Rlimit, Signal, getuid, nice, set_parent_process_death_signal, setrlimit,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The user and the group that own nothing, on every Linux.
 const NOBODY: u32 = 65_534;
-/// Below the parent's heartbeats and its HTTP, above nothing that matters.
+/// Lower priority than the parent, whose heartbeats and HTTP must not wait for a render.
 const NICENESS: i32 = 10;
-/// Read-only for every job: fonts that the system brings, and randomness for hash maps.
+/// Readable by every job: the system's fonts, and randomness for hash maps.
 const READABLE: &[&str] = &["/usr/share/fonts", "/usr/local/share/fonts", "/dev/urandom"];
-/// Where espeak-ng's voices are, on the distributions that package it.
+/// The folders of espeak-ng's voices on the distributions that package it.
 const VOICES: &[&str] = &[
     "/usr/lib/x86_64-linux-gnu/espeak-ng-data",
     "/usr/lib/aarch64-linux-gnu/espeak-ng-data",
@@ -36,60 +36,50 @@ const VOICES: &[&str] = &[
     "/usr/share/espeak-ng-data",
     "/usr/local/share/espeak-ng-data",
 ];
-/// Seconds of processor time between the signal that says whose fault it is and the one that does not.
+/// Seconds of processor time between `SIGXCPU`, which names the cause, and `SIGKILL`.
 const CPU_GRACE: u64 = 5;
-/// File mappings (libraries, fonts) and the gaps between arenas, beyond the memory that may be written.
+/// Address space beyond writable memory: file mappings (libraries, fonts) and gaps between arenas.
 const ADDRESS_SLACK: u64 = 4 << 30;
 
-/// The layers around a child.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Seal {
-    /// Those that hold it.
-    pub held: Vec<String>,
-    /// Those that could not be had, each with its reason.
-    pub missing: Vec<String>,
-}
-
-impl Seal {
+impl Confinement {
     fn note(&mut self, layer: &str, outcome: Result<(), impl std::fmt::Display>) -> bool {
         match &outcome {
-            Ok(()) => self.held.push(layer.to_owned()),
+            Ok(()) => self.active.push(layer.to_owned()),
             Err(why) => self.missing.push(format!("{layer}: {why}")),
         }
         outcome.is_ok()
     }
 }
 
-/// Seals this process for `job`. To be called once, while it has a single thread: most layers bind the calling thread
-/// and those that it starts later.
+/// Confines this process for `job`. Must be called once, while there is a single thread: most layers
+/// bind the calling thread and the threads that it starts later.
 ///
 /// # Errors
-/// When limits can't be set, or the job would write outside `scratch`.
-pub(crate) fn seal(job: &ChildJob, scratch: &Path, bounds: &Bounds) -> Result<Seal> {
+/// When a limit can't be set, or the job would write outside `scratch`.
+pub(crate) fn confine(job: &MediaJob, scratch: &Path, bounds: &Bounds) -> Result<Confinement> {
     refuse_outside(job, scratch)?;
     limit(bounds)?;
-    let mut seal = Seal::default();
-    seal.note("niceness", nice(NICENESS).map(|_| ()));
-    seal.note("no new privileges", rustix::thread::set_no_new_privs(true));
-    seal.note("network namespace", leave_network());
+    let mut confinement = Confinement::default();
+    confinement.note("niceness", nice(NICENESS).map(|_| ()));
+    confinement.note("no new privileges", rustix::thread::set_no_new_privs(true));
+    confinement.note("network namespace", leave_network());
     let rules = file_rules(job, scratch);
-    let dropped = drop_root(scratch).map(|user| seal.note("another user", user));
-    // A change of user clears the death signal, so it is set after that.
-    seal.note("death with the parent", set_parent_process_death_signal(Some(Signal::KILL)));
-    let confined = seal.note("file rules", rules.and_then(enforce));
-    if !confined && dropped == Some(true) {
-        // Reading everything is bearable only behind file rules.
-        seal.note("reading as nobody", keep_only(CapabilitySet::empty()));
+    let dropped = drop_root(scratch).map(|user| confinement.note("another user", user));
+    // A change of user clears the death signal, so it is set afterwards.
+    confinement.note("death with the parent", set_parent_process_death_signal(Some(Signal::KILL)));
+    let has_file_rules = confinement.note("file rules", rules.and_then(enforce));
+    if !has_file_rules && dropped == Some(true) {
+        // Without file rules, the right to read every file is too much.
+        confinement.note("reading as nobody", keep_only(CapabilitySet::empty()));
     }
-    seal.note("system call filter", syscalls::deny());
-    Ok(seal)
+    confinement.note("system call filter", syscalls::deny());
+    Ok(confinement)
 }
 
-fn refuse_outside(job: &ChildJob, scratch: &Path) -> Result<()> {
+fn refuse_outside(job: &MediaJob, scratch: &Path) -> Result<()> {
     match job.writes().into_iter().find(|out| !out.starts_with(scratch)) {
         Some(out) => Err(MediaError::Internal(format!(
-            "{} is to be written, but stands outside the run's scratch folder {}",
+            "{} can't be written: it is outside the run's scratch folder {}",
             out.display(),
             scratch.display()
         ))),
@@ -107,7 +97,7 @@ fn limit(bounds: &Bounds) -> Result<()> {
         (Resource::Nofile, bounds.handles),
         (Resource::Core, 0),
     ];
-    // The hard limit kills without a name, so the soft one comes first.
+    // The hard limit kills without naming a cause, so the soft limit is lower.
     let work = seconds.saturating_mul(cores);
     let limits = limits.map(|(resource, value)| (resource, value, value));
     for (resource, soft, hard) in
@@ -120,7 +110,7 @@ fn limit(bounds: &Bounds) -> Result<()> {
     Ok(())
 }
 
-/// Lowers a limit; one that is already lower stays.
+/// Lowers a limit. A limit that is already lower stays.
 fn lower(resource: Resource, soft: u64, hard: u64) -> rustix::io::Result<()> {
     let ceiling = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
     setrlimit(
@@ -129,7 +119,7 @@ fn lower(resource: Resource, soft: u64, hard: u64) -> rustix::io::Result<()> {
     )
 }
 
-/// Into a network namespace with nothing in it; without root, by way of a user namespace.
+/// Enters an empty network namespace; without root, through a user namespace.
 fn leave_network() -> nix::Result<()> {
     let flags = if getuid().is_root() {
         CloneFlags::CLONE_NEWNET
@@ -139,8 +129,9 @@ fn leave_network() -> nix::Result<()> {
     unshare(flags)
 }
 
-/// Becomes nobody, if this is root. The scratch folder changes hands first. What stays is the right to read and
-/// search, because sources may stand below folders that only root may enter; the file rules bound it.
+/// Changes the user from root to nobody, who owns the scratch folder from then on. The right to read
+/// and search stays, because sources may lie in folders that only root may enter; the file rules
+/// limit it.
 fn drop_root(scratch: &Path) -> Option<rustix::io::Result<()>> {
     getuid().is_root().then(|| {
         std::os::unix::fs::chown(scratch, Some(NOBODY), Some(NOBODY)).map_err(|error| {
@@ -163,12 +154,12 @@ fn keep_only(kept: CapabilitySet) -> rustix::io::Result<()> {
     )
 }
 
-fn file_rules(job: &ChildJob, scratch: &Path) -> Result<RulesetCreated, String> {
+fn file_rules(job: &MediaJob, scratch: &Path) -> Result<RulesetCreated, String> {
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let all = AccessFs::from_all(ABI::V5);
     let write = all & !AccessFs::Execute & !AccessFs::MakeBlock & !AccessFs::MakeChar;
     let voices = match job {
-        ChildJob::Speech { .. } => voices(),
+        MediaJob::Speech { .. } => voices(),
         _ => Vec::new(),
     };
     let created = Ruleset::default()
@@ -186,17 +177,17 @@ fn file_rules(job: &ChildJob, scratch: &Path) -> Result<RulesetCreated, String> 
     created.map_err(|error| error.to_string())
 }
 
-/// Where espeak-ng looks: at the place that its own variable names, and where it is packaged.
+/// The folders that espeak-ng searches: the one of its own variable, and those of packages.
 fn voices() -> Vec<PathBuf> {
-    let named = std::env::var_os("ESPEAK_DATA_PATH").map(PathBuf::from);
-    named.into_iter().chain(VOICES.iter().map(PathBuf::from)).collect()
+    let configured = std::env::var_os("ESPEAK_DATA_PATH").map(PathBuf::from);
+    configured.into_iter().chain(VOICES.iter().map(PathBuf::from)).collect()
 }
 
 fn enforce(rules: RulesetCreated) -> Result<(), String> {
     let status = rules.restrict_self().map_err(|error| error.to_string())?;
     match status.ruleset {
         RulesetStatus::NotEnforced => Err("this kernel has no Landlock".into()),
-        // An older kernel has the rules for reading, writing and running, which is what counts.
+        // An older kernel has the rules that matter: reading, writing and running.
         RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced => Ok(()),
     }
 }

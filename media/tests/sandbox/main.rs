@@ -1,4 +1,4 @@
-//! The cage holds: whatever a child does, and whatever it is given, its parent gets one ending, and soon.
+//! The sandbox holds: any job and any input end in exactly one report, and soon.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod endings;
@@ -6,25 +6,25 @@ mod hostile;
 mod jobs;
 mod parent;
 
-use media::cage::{Bounds, Cage, Ended, Scratch};
-use media::child::ChildJob;
+use media::protocol::MediaJob;
+use media::sandbox::{Bounds, ProcessReport, Sandbox, Scratch};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-const CHILD: &str = env!("CARGO_BIN_EXE_media-child-for-tests");
+const MEDIA_PROCESS: &str = env!("CARGO_BIN_EXE_media-process-for-tests");
 
-fn cage() -> Cage {
-    Cage::new(CHILD.into(), Vec::<String>::new()).unwrap()
+fn sandbox() -> Sandbox {
+    Sandbox::new(MEDIA_PROCESS.into(), Vec::<String>::new()).unwrap()
 }
 
 /// A scratch folder below a root that only its owner may enter, as operators' folders often are.
-struct Room {
+struct TestRun {
     _root: tempfile::TempDir,
     scratch: Scratch,
 }
 
-impl Room {
+impl TestRun {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let scratch = Scratch::create(root.path()).unwrap();
@@ -36,12 +36,12 @@ impl Room {
     }
 
     /// Runs a job here with the bounds that it asks for.
-    async fn run(&self, job: &ChildJob) -> Ended {
+    async fn run(&self, job: &MediaJob) -> ProcessReport {
         self.run_within(job, Bounds::of(job)).await
     }
 
-    async fn run_within(&self, job: &ChildJob, bounds: Bounds) -> Ended {
-        cage().run(job, self.path(), bounds, &CancellationToken::new(), |_| {}).await
+    async fn run_within(&self, job: &MediaJob, bounds: Bounds) -> ProcessReport {
+        sandbox().run(job, self.path(), bounds, &CancellationToken::new(), |_| {}).await
     }
 }
 

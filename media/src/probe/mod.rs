@@ -12,10 +12,10 @@ mod timeline;
 mod video;
 mod webp;
 
-use crate::child::Progress;
 use crate::decode::open::open_input;
 use crate::decode::svg::Svg;
 use crate::decode::webp::AnimatedWebp;
+use crate::protocol::Progress;
 use crate::text::fonts::{FontBook, FontFolders};
 use crate::{MediaError, Result, ffi};
 use composition::plan::{AudioFacts, ColourFacts, Facts, Ratio, SourceHash, VideoFacts};
@@ -37,14 +37,14 @@ const HEAD: u64 = 4096;
 /// Bad input where it is empty, damaged, or none of what the engine reads; unsupported where its container is read and
 /// its codecs are not.
 pub fn probe(path: &Path, hash: &SourceHash) -> Result<Facts> {
-    probe_telling(path, hash, &mut |_| {})
+    probe_with_progress(path, hash, &mut |_| {})
 }
 
 /// As [`probe`], reporting progress in bytes.
 ///
 /// # Errors
 /// As [`probe`].
-pub fn probe_telling(
+pub fn probe_with_progress(
     path: &Path,
     hash: &SourceHash,
     report: &mut dyn FnMut(Progress),

@@ -1,0 +1,46 @@
+//! The request to a media process, and its replies.
+
+use super::{Bounds, MediaJob, Output};
+use crate::MediaError;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The one line that the media process reads before it does anything.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub job: MediaJob,
+    pub scratch: PathBuf,
+    pub bounds: Bounds,
+}
+
+/// A line from the media process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Reply {
+    /// The first reply: the layers of the sandbox.
+    Confined(Confinement),
+    Progress(Progress),
+    /// The last reply of a job that succeeded.
+    Done(Box<Output>),
+    /// The last reply of a job that failed.
+    Failed(MediaError),
+}
+
+/// The layers of the sandbox around a media process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Confinement {
+    /// The layers in force.
+    pub active: Vec<String>,
+    /// The layers that this machine does not offer, each with the reason.
+    pub missing: Vec<String>,
+}
+
+/// The progress of a job, in units of the job (frames, samples, packets).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    pub done: u64,
+    /// The units of the whole job; 0 if the number is not known.
+    pub total: u64,
+}
