@@ -28,7 +28,7 @@ struct Shared<I, R> {
 
 struct Line<I, R> {
     waiting: VecDeque<Call<I, R>>,
-    /// Whether a task is there that will come back for what waits.
+    /// Set if a task is there that will come back for what waits.
     served: bool,
 }
 

@@ -168,7 +168,7 @@ async fn ask_router(
     Ok((status, body.to_vec()))
 }
 
-/// What an id names.
+/// The resource that an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobOrBatch {
     /// One job.

@@ -39,7 +39,7 @@ impl ErrorClass {
         Self::ALL.into_iter().find(|class| class.as_str() == text)
     }
 
-    /// Whether another attempt by the queue may help.
+    /// Returns whether another attempt by the queue may help.
     pub fn retryable(self) -> bool {
         matches!(self, Self::Transient | Self::Bug)
     }
@@ -90,7 +90,7 @@ pub struct JobError {
     pub class: ErrorClass,
     /// What failed, for which input, and what to do: one sentence or two.
     pub detail: String,
-    /// Whether posting the same job again may help.
+    /// Set if posting the same job again may help.
     pub retryable: bool,
     /// The faults of a refused input; empty for any other error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -65,7 +65,8 @@ pub struct KindSpec {
     pub retry: RetryPolicy,
     /// Whom it asks, if anybody: under a limit of that provider all kinds that ask it are counted together.
     pub provider: Option<Provider>,
-    /// Whether equal keys share one output. Off for what looks at the outside world, and for kinds that grow.
+    /// Set if equal keys share one output. Off for what looks at the outside world, and for kinds
+    /// that grow.
     pub memo: bool,
     /// How a job of this kind is planned; `None` for kinds that occur only inside plans.
     pub plan: Option<PlanFn>,

@@ -85,8 +85,9 @@ pub fn language_of(language: &str, text: &str) -> String {
     voice_for(language, text).split('-').next().unwrap_or_default().to_owned()
 }
 
-/// Whether a name is that of a language or of a language's voice (`en`, `pt-br`, `zh-Hant`, `en_US`, `de+f2`), and not that of a service's voice, of
-/// which some begin as languages do (`ash`, `af_heart`, `en-US-AriaNeural`).
+/// Returns whether a name is that of a language or of a language's voice (`en`, `pt-br`, `zh-Hant`,
+/// `en_US`, `de+f2`), and not that of a service's voice, of which some begin as languages do
+/// (`ash`, `af_heart`, `en-US-AriaNeural`).
 pub fn is_language(name: &str) -> bool {
     let name = name.split('+').next().unwrap_or_default();
     let letters = |part: &str| part.chars().all(|c| c.is_ascii_alphabetic());

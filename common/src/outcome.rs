@@ -52,7 +52,8 @@ pub enum Verdict {
         artifacts: Vec<ArtifactRef>,
         /// The tasks it adds to the job's plan.
         grown: Vec<NewTask>,
-        /// Whether equal tasks may be settled by it, where the kind allows it at all. Where not, who waits for it runs by itself.
+        /// Set if equal tasks may be settled by it, where the kind allows it at all. Where not, who
+        /// waits for it runs by itself.
         memo: bool,
     },
     /// Settled with an error.

@@ -38,7 +38,8 @@ pub struct Draft {
     pub input: Value,
     /// Names of drafts of the same plan or growth whose outputs it takes, in this order.
     pub needs: Vec<(String, OnFailure)>,
-    /// Whether its output is the job's result. One draft of a plan says so, and one of a growth whose parent did.
+    /// Set if its output is the job's result. One draft of a plan says so, and one of a growth
+    /// whose parent did.
     pub result: bool,
 }
 
@@ -76,7 +77,7 @@ pub struct NewTask {
     pub input: Value,
     /// What it waits for, in the order in which it takes the outputs.
     pub needs: Vec<Need>,
-    /// Whether its output is the job's result.
+    /// Set if its output is the job's result.
     pub result: bool,
     /// [`key::input_key`], if equal keys share one output.
     pub input_key: Option<Digest>,

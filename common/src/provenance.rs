@@ -77,8 +77,9 @@ pub struct Provenance {
     pub usage: Usage,
 }
 
-/// Whether an output says that who made it only stood in for another (`provenance.fallbackFor`). Such an output answers who asked, and is not
-/// remembered: the next to ask shall have what was asked for.
+/// Returns whether an output was made by a fallback provider
+/// (`provenance.fallbackFor`). Such an output answers who asked, and is not remembered: the next to
+/// ask shall have what was asked for.
 pub fn is_fallback(output: &Value) -> bool {
     output["provenance"]["fallbackFor"].as_array().is_some_and(|others| !others.is_empty())
 }

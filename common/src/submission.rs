@@ -79,7 +79,7 @@ pub struct NewBatch {
     pub items: Vec<NewItem>,
     /// At most this many of its tasks `queued` or `running` at once.
     pub max_concurrent: Option<u32>,
-    /// Whether the first failed item cancels those that have not settled.
+    /// Set if the first failed item cancels those that have not settled.
     pub stop_on_error: bool,
 }
 

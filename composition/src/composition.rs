@@ -69,7 +69,7 @@ impl Clip {
         format!("{}{path}", self.pointer)
     }
 
-    /// Whether it is a matte for the others of its track.
+    /// Returns whether it is a matte for the others of its track.
     pub fn is_matte(&self) -> bool {
         matches!(self.written.asset, Asset::Luma(_))
     }

@@ -181,7 +181,7 @@ pub(crate) use pictures::{
 mod facts {
     use ffmpeg_next::{Packet, ffi, format, packet::Ref};
 
-    /// Whether a packet is decoded but not shown, because an edit list cuts it off.
+    /// Returns whether a packet is decoded but not shown, because an edit list cuts it off.
     pub(crate) fn is_discarded(packet: &Packet) -> bool {
         // SAFETY: the packet is alive while borrowed.
         unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }

@@ -60,7 +60,8 @@ impl Proxy {
         self.weather.send_modify(|weather| weather.freezes += 1);
     }
 
-    /// Whether present connections, and new ones as well, stay open and pass nothing. Those of a time of silence stay silent after it.
+    /// Returns whether present connections, and new ones as well, stay open and pass nothing. Those
+    /// of a time of silence stay silent after it.
     pub fn hush(&self, hushes: bool) {
         self.weather.send_modify(|weather| {
             weather.hushes = hushes;
@@ -68,7 +69,7 @@ impl Proxy {
         });
     }
 
-    /// Whether new connections are closed at once.
+    /// Returns whether new connections are closed at once.
     pub fn refuse(&self, refuses: bool) {
         self.weather.send_modify(|weather| weather.refuses = refuses);
     }

@@ -48,7 +48,7 @@ pub struct FleetProcess {
 struct Life {
     child: Option<Child>,
     number: u32,
-    /// Whether it is meant to run.
+    /// Set if it is meant to run.
     wanted: bool,
     /// What went wrong that no fault explains.
     complaints: Vec<String>,

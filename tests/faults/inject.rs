@@ -167,7 +167,7 @@ fn start(part: ServerKind) -> &'static [&'static str] {
     }
 }
 
-/// What befalls the node that leads the busiest queue's queue. All three are one cluster again when this returns.
+/// A fault of the RabbitMQ node that leads the busiest queue. All three are one cluster again when this returns.
 async fn hit_leader(namespace: &str, blow: NodeFault, time: Duration) {
     let queue = format!("{namespace}.light");
     let node = script("cluster", vec!["leader".to_owned(), queue]).await.trim().to_owned();

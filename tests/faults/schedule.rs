@@ -142,7 +142,7 @@ impl fmt::Display for ServerKind {
 pub struct Shape {
     pub producers: usize,
     pub workers: usize,
-    /// Whether RabbitMQ is three nodes.
+    /// Set if RabbitMQ is three nodes.
     pub cluster: bool,
 }
 

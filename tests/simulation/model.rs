@@ -62,7 +62,8 @@ struct State {
     swept: Option<u8>,
     crashes_left: u8,
     publish_faults_left: u8,
-    /// Whether somebody may still ask for a cancel. A model in which it is always possible would never get stuck.
+    /// Set if somebody may still ask for a cancel. A model in which it is always possible would
+    /// never get stuck.
     may_cancel: bool,
     /// Ghosts, which no mechanism reads: the slot whose claim was the last, how often the row settled, and what went wrong.
     holder: Option<usize>,
@@ -99,7 +100,7 @@ impl Protocol {
         (PROCESS[slot], state.generation[PROCESS[slot]])
     }
 
-    /// Whether the row takes a write of this slot's attempt.
+    /// Returns whether the row takes a write of this slot's attempt.
     fn admits(&self, state: &State, slot: usize, fence: u8) -> bool {
         let row = &state.row;
         let running = row.state == TaskState::Running;

@@ -83,7 +83,7 @@ impl Drop for HeartbeatThread {
     }
 }
 
-/// What the thread listens to, and where it says that it was heard.
+/// The receiving end of the thread's orders, with the way to confirm them.
 struct Signals {
     orders: watch::Receiver<Order>,
     now: Arc<Notify>,

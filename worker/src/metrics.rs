@@ -1,4 +1,4 @@
-//! What a worker counts. Labels are kinds, queues and outcomes: bounded, never ids.
+//! The worker's metrics. Labels are kinds, queues and outcomes: bounded, never ids.
 
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,

@@ -1,4 +1,5 @@
-//! How far an attempt is, told to the lease (for the next heartbeat) and to the view cache (for whoever watches).
+//! Progress of an attempt, reported to the lease (for the next heartbeat) and to the view cache (for
+//! clients that watch).
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -52,7 +52,7 @@ pub struct Settings {
     pub providers: providers::Config,
 }
 
-/// What was computed last is written to the view cache before a worker goes, if that takes no longer.
+/// Longest wait, when a worker stops, for the last computed values to reach the view cache.
 const CACHE_WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// A worker that is ready to run.

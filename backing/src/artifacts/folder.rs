@@ -210,7 +210,8 @@ impl Drop for Staged {
     }
 }
 
-/// Whether these bytes are here, and counted as put just now. What is being moved aside at this moment does not count as here.
+/// Returns whether these bytes are here, and counted as put just now. What is being moved aside at
+/// this moment does not count as here.
 fn renew(place: &Path, bytes: u64) -> bool {
     let renewed = fs::File::open(place).and_then(|held| {
         held.set_modified(SystemTime::now())?;

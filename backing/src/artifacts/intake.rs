@@ -25,7 +25,8 @@ pub(crate) fn digest(file: &Path) -> PortResult<(Digest, u64)> {
     pour(&mut source, &mut io::sink()).map_err(|error| unreadable(file, &error))
 }
 
-/// Whether a file may be moved in: a plain file on `root`'s file system that nobody else has a name for.
+/// Returns whether a file may be moved in: a plain file on `root`'s file system that nobody else
+/// has a name for.
 pub(super) fn is_movable(file: &Path, root: &Path) -> PortResult<bool> {
     let meta = fs::symlink_metadata(file).map_err(|error| unreadable(file, &error))?;
     let home = fs::metadata(root).map_err(|error| unreadable(root, &error))?;

@@ -21,7 +21,8 @@ use uuid::Uuid;
 
 use super::{PART, address, intake};
 
-/// An object that is put again is written anew after this long: half of the shortest time for which unreferenced bytes are kept.
+/// Age after which an object that is put again is also written again: half of the shortest time
+/// for which unreferenced bytes are kept.
 const RENEWED_AFTER: Duration = Duration::from_secs(1800);
 
 /// Content-addressed files in an object store.

@@ -108,7 +108,7 @@ struct Link {
     cuts: u64,
 }
 
-/// What becomes of one message.
+/// The fate of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lot {
     Arrives { times: u8, confirmed: bool },

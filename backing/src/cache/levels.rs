@@ -176,7 +176,7 @@ impl Levels {
         }
     }
 
-    /// What came up while one waited for the turn, and else what is on the view cache.
+    /// Returns the value that another reader stored meanwhile, or else the shared cache's.
     pub async fn meanwhile(&self, item: &Item, generations: &[u64]) -> Found {
         // One who came a moment after the last flight ended finds its value in L1.
         match self.in_process(item, generations, false).await {

@@ -25,7 +25,8 @@ pub const BELIEVED: Duration = Duration::from_secs(1);
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Tags known in process. Past that all are forgotten, which costs asking again.
 const MOST: usize = 10_000;
-/// What a tag counts as while the view cache was never reached. Values made under it end when the view cache is.
+/// The generation of a tag before the view cache was first reached. Values stored under it expire
+/// when it is reached.
 const UNKNOWN: u64 = 0;
 /// Tags are spread over this many lines, so that one whose answer is slow holds up few others.
 const LINES: usize = 64;
@@ -34,7 +35,8 @@ const LINES: usize = 64;
 pub(super) struct Generations {
     view_cache: Arc<dyn ViewCache>,
     known: RwLock<HashMap<Tag, Known>>,
-    /// Held by whoever asks or tells the view cache about a tag. Of two readers that each started a generation, one would end the other's values.
+    /// Serialises access to a tag's generation: two readers that both created one would invalidate
+    /// each other's values.
     lines: [Mutex<()>; LINES],
     spread: RandomState,
 }

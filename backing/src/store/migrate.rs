@@ -36,7 +36,7 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// Whether this is a schema file and not a function.
+    /// Returns whether this is a schema file and not a function.
     pub fn is_schema(&self) -> bool {
         is_schema(self.name)
     }

@@ -55,7 +55,7 @@ impl LocalViewCache {
         }
     }
 
-    /// Whether subscribers should look: the same view again only lives longer.
+    /// Returns whether subscribers should look: the same view again only lives longer.
     async fn put_one(&self, view: &JobView) -> bool {
         let mut is_newer = false;
         let newest = |held: Option<moka::Entry<ViewKey, Arc<JobView>>>| {

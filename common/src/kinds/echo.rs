@@ -69,7 +69,7 @@ const MAX_MS: u64 = 3_600_000;
 const MAX_MB: u64 = 64 * 1024;
 
 impl Echo {
-    /// Whether it needs a child process.
+    /// Returns whether it needs a child process.
     pub fn in_child(&self) -> bool {
         self.spin_ms > 0 || self.allocate_mb > 0 || self.exit
     }

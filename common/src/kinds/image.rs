@@ -33,7 +33,8 @@ pub struct ImageInput {
     /// Pixels down, 64 to 4,096.
     #[serde(default = "default_height")]
     pub height: u32,
-    /// Whether it moves: a clip of a few seconds whose end meets its beginning, from a provider that makes such.
+    /// Set if it moves: a clip of a few seconds whose end meets its beginning, from a provider that
+    /// makes such.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub motion: bool,
     /// One provider of the configuration, instead of the usual ones.

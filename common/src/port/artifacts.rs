@@ -45,6 +45,6 @@ pub trait Artifacts: Send + Sync + 'static {
     /// Forgets these; those that are not here are no error.
     async fn delete(&self, hashes: &[Digest]) -> PortResult<()>;
 
-    /// Whether it can be reached and written.
+    /// Returns whether it can be reached and written.
     async fn check(&self) -> PortResult<()>;
 }

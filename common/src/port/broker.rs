@@ -105,7 +105,7 @@ pub trait Broker: Send + Sync + 'static {
     /// want to know where they came from.
     async fn dead_letters(&self) -> PortResult<u64>;
 
-    /// Grows whenever queues had to be declared anew, so that messages may have been lost with the old ones.
+    /// Grows whenever queues had to be declared again: messages may have been lost with the old ones.
     fn topology_generation(&self) -> u64;
 
     /// Tells every process.
@@ -114,7 +114,7 @@ pub trait Broker: Send + Sync + 'static {
     /// Listens to what is told from now on.
     async fn listen(&self) -> PortResult<Box<dyn ControlStream>>;
 
-    /// Whether it can be reached, and every consumer of this process is attached.
+    /// Returns whether it can be reached, and every consumer of this process is attached.
     async fn check(&self) -> PortResult<()>;
 }
 

@@ -38,7 +38,7 @@ impl PortError {
         Self::Broken { part, detail: detail.to_string() }
     }
 
-    /// Whether asking again later may work.
+    /// Returns whether asking again later may work.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }

@@ -62,6 +62,6 @@ pub trait ViewCache: Send + Sync + 'static {
     /// How much it holds, for all who share it.
     async fn extent(&self) -> PortResult<ViewCacheUsage>;
 
-    /// Whether it can be reached.
+    /// Returns whether it can be reached.
     async fn check(&self) -> PortResult<()>;
 }

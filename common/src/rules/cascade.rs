@@ -83,7 +83,7 @@ impl From<KindTally> for (i64, i64, i64) {
 /// Tasks of a plan by kind.
 pub type KindTallies = BTreeMap<String, KindTally>;
 
-/// Adds the tallies of a change to those that are stored.
+/// Adds the counts of a change to the stored ones.
 pub fn add_tallies(stored: &mut KindTallies, change: KindTallies) {
     for (kind, change) in change {
         let tally = stored.entry(kind).or_default();
@@ -183,7 +183,7 @@ impl BatchChange {
         }
     }
 
-    /// Whether the rest of the batch is cancelled now.
+    /// Returns whether the rest of the batch is cancelled now.
     pub fn stops(&self, stop_on_error: bool, settled: bool) -> bool {
         stop_on_error && self.rejected > 0 && !settled
     }
@@ -281,9 +281,9 @@ mod tests {
 
     #[test]
     fn tallies_are_stored_as_lists_of_three() {
-        let tallies = KindTallies::from([("echo".to_owned(), (3, 2, 1).into())]);
-        let stored = serde_json::to_string(&tallies).expect("json");
+        let counts = KindTallies::from([("echo".to_owned(), (3, 2, 1).into())]);
+        let stored = serde_json::to_string(&counts).expect("json");
         assert_eq!(stored, r#"{"echo":[3,2,1]}"#);
-        assert_eq!(serde_json::from_str::<KindTallies>(&stored).expect("reads"), tallies);
+        assert_eq!(serde_json::from_str::<KindTallies>(&stored).expect("reads"), counts);
     }
 }

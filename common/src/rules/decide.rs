@@ -1,4 +1,4 @@
-//! What is written of an attempt: from its outcome to a verdict.
+//! The verdict of an attempt: what the store writes for its outcome.
 
 use std::time::Duration;
 

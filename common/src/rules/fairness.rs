@@ -26,7 +26,7 @@ pub struct TenantTasks<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Chosen<T> {
     pub tasks: Vec<T>,
-    /// Whether a task was left behind for want of room, and not because of a limit.
+    /// Set if a task was left behind for want of room, and not because of a limit.
     pub more: bool,
     /// The tenant that had the last turn.
     pub last: Option<String>,

@@ -74,12 +74,12 @@ impl Gates {
         Self { limits, in_flight, paused_tenants, queue_is_paused, ..Self::default() }
     }
 
-    /// Whether the whole queue is paused.
+    /// Returns whether the whole queue is paused.
     pub fn queue_is_paused(&self) -> bool {
         self.queue_is_paused
     }
 
-    /// Whether this tenant is paused.
+    /// Returns whether this tenant is paused.
     pub fn is_paused(&self, tenant: &str) -> bool {
         self.paused_tenants.contains(tenant)
     }

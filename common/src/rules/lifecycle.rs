@@ -58,7 +58,7 @@ impl TaskState {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
-    /// Whether the task has settled: no event changes it any more.
+    /// Returns whether the task has settled: no event changes it any more.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
@@ -210,7 +210,7 @@ impl JobStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// Whether the job has settled.
+    /// Returns whether the job has settled.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }

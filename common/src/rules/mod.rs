@@ -1,11 +1,11 @@
 //! The rules of the queue, as pure functions: no SQL, no I/O, no clock. Time and chance are
 //! arguments.
 //!
-//! [`lifecycle`] says which state follows which, [`crate::outcome::judge`] turns the outcome of an
-//! attempt into a verdict, and [`cascade`] says what a settled task means for others. [`gates`] and
-//! [`fairness`] choose the tasks that are dispatched; [`progress`] and [`waiting_for`] fill in what a
-//! client sees of an open job. Both stores still spell these rules themselves, SQLite in Rust and
-//! PostgreSQL in SQL; one conformance suite holds them to the same behaviour.
+//! [`lifecycle`] says which state follows which, [`decide`] turns the outcome of an attempt into a
+//! verdict, and [`cascade`] says what a settled task means for others. [`gates`] and [`fairness`]
+//! choose the tasks that are dispatched; [`progress`] and [`waiting_for`] fill in what a client sees
+//! of an open job. SQLite's store calls them; PostgreSQL's functions repeat them in SQL, and one
+//! conformance suite holds both to the same behaviour.
 
 pub mod cascade;
 pub mod decide;

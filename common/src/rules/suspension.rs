@@ -14,7 +14,7 @@ pub struct SuspensionGuard {
 }
 
 impl SuspensionGuard {
-    /// Whether leases may be judged at `now`, in milliseconds since the epoch.
+    /// Returns whether leases may be judged at `now`, in milliseconds since the epoch.
     pub fn is_awake(&mut self, now: i64) -> bool {
         let gap = millis(LEASE / 2 + SWEEP_EVERY);
         if self.last.is_some_and(|last| now - last > gap) {

@@ -16,9 +16,9 @@ pub struct NextTask<'a> {
     pub queue: Queue,
     pub tenant: &'a str,
     pub kind: &'a str,
-    /// Whether its time has come.
+    /// Set if its time has come.
     pub due: bool,
-    /// Whether its batch has as many tasks in flight as its limit allows.
+    /// Set if its batch has as many tasks in flight as its limit allows.
     pub batch_is_full: bool,
 }
 

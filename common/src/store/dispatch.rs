@@ -19,7 +19,7 @@ pub struct Dispatched {
     pub messages: Vec<TaskMessage>,
     /// Room that is left after these: credit for accepts while `more` is false.
     pub room_left: u32,
-    /// Whether ready tasks were left behind for want of room, and not because of a limit or their
+    /// Set if ready tasks were left behind for want of room, and not because of a limit or their
     /// time.
     pub more: bool,
     /// The time at which the next task is due that only waits for its time.
@@ -44,7 +44,7 @@ pub struct Demand {
     /// Median duration of the latest attempts that succeeded, in milliseconds; `None` before the
     /// first.
     pub median_ms: Option<u64>,
-    /// Whether the queue is paused.
+    /// Set if the queue is paused.
     pub paused: bool,
     /// Age of the oldest due task that does not run, in milliseconds.
     pub oldest_ms: u64,

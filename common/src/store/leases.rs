@@ -24,7 +24,7 @@ pub struct WorkerRegistration {
     pub name: String,
     /// Slots by queue; a queue with zero slots, or left out, is not consumed.
     pub slots: Vec<(Queue, u32)>,
-    /// Whether it is stopping: its slots no longer count.
+    /// Set if it is stopping: its slots no longer count.
     pub draining: bool,
 }
 
@@ -42,7 +42,7 @@ pub struct Claimed {
     pub input: Value,
     /// Outcomes of its needs, in the plan's order.
     pub needs: Vec<NeedOutcome>,
-    /// Whether its output is the job's result.
+    /// Set if its output is the job's result.
     pub result: bool,
     /// The right to settle it.
     pub fence: Fence,

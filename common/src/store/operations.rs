@@ -90,7 +90,7 @@ pub struct LiveWorker {
     pub name: String,
     /// Slots by queue, without queues in which it has none.
     pub slots: Vec<(Queue, u32)>,
-    /// Whether it is stopping.
+    /// Set if it is stopping.
     pub draining: bool,
     /// Time of its last heartbeat.
     pub seen_at: Timestamp,

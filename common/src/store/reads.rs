@@ -51,6 +51,7 @@ pub trait Reads: Send + Sync + 'static {
         most: u32,
     ) -> PortResult<Page<JobView>>;
 
-    /// Whether each of these keys has a memo, in their order. Does not count as a use of the memo.
+    /// Returns whether each of these keys has a memo, in their order. Does not count as a use of
+    /// the memo.
     async fn have_memos(&self, tenant: &TenantId, keys: &[Digest]) -> PortResult<Vec<bool>>;
 }

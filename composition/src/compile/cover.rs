@@ -2,8 +2,8 @@
 
 use crate::plan::{Asset, Blend, Canvas, Curve, Drift, Layer, Micro, Placement, Rgba, Span, WHOLE};
 
-/// Whether a layer fills the canvas on every frame of a segment. `opaque` says that its source has no alpha, which the layer does
-/// not know.
+/// Returns whether a layer fills the canvas on every frame of a segment. `opaque` says that its
+/// source has no alpha, which the layer does not know.
 pub(super) fn covers(layer: &Layer, opaque: bool, canvas: &Canvas, frames: u64) -> bool {
     layer.show == Span { from: 0, to: frames }
         && fills_its_box(&layer.asset, opaque)
@@ -30,8 +30,8 @@ fn fills_its_box(asset: &Asset, opaque: bool) -> bool {
     }
 }
 
-/// Whether the box reaches every edge: large enough, not moved, not turned. Any anchor will do then, because the box is as large as
-/// the canvas or hangs over on both sides.
+/// Returns whether the box reaches every edge: large enough, not moved, not turned. Any anchor will
+/// do then, because the box is as large as the canvas or hangs over on both sides.
 fn fills_canvas(placement: &Placement, canvas: &Canvas) -> bool {
     let still = |curve: &Curve, value: Micro| *curve == Curve::Still(value);
     let Curve::Still(scale) = placement.scale else { return false };

@@ -93,7 +93,7 @@ fn placement(placement: &Placement, from: u64, to: u64) -> Placement {
     }
 }
 
-/// Whether anything about a layer follows its clock.
+/// Returns whether anything about a layer follows its clock.
 fn moves(layer: &Layer) -> bool {
     let placement = &layer.placement;
     let curves = [

@@ -4,12 +4,12 @@ use super::context::CompileContext;
 use super::times::Timing;
 use crate::plan::{Assemble, Format, RenderPlan, Segment, Sound, Tags};
 
-/// Whether a kind of file has pictures.
+/// Returns whether a kind of file has pictures.
 pub(super) fn has_pictures(format: Format) -> bool {
     !matches!(format, Format::Mp3 | Format::Wav)
 }
 
-/// Whether a kind of file is one picture.
+/// Returns whether a kind of file is one picture.
 pub(super) fn is_one_picture(format: Format) -> bool {
     matches!(format, Format::Jpg | Format::Png)
 }

@@ -17,7 +17,7 @@ pub(super) struct Moving {
     pub trim: Option<Decimal>,
     /// Its speed.
     pub speed: Option<Decimal>,
-    /// Whether it begins anew.
+    /// Set if it begins anew.
     pub repeat: bool,
 }
 

@@ -14,9 +14,10 @@ pub(super) struct Drawn {
     pub start: i64,
     /// The layer over all the clip's frames.
     pub layer: Layer,
-    /// Whether its edges are hard cuts: those of what may fill the frame, and of the mattes that cut it.
+    /// Set if its edges are hard cuts: those of what may fill the frame, and of the mattes that cut
+    /// it.
     pub cuts_hard: bool,
-    /// Whether its source has no alpha.
+    /// Set if its source has no alpha.
     pub opaque: bool,
 }
 
@@ -75,7 +76,7 @@ pub(super) fn draw(context: &mut CompileContext, timing: &Timing) -> Vec<Drawn> 
     drawn
 }
 
-/// Whether a clip's source has no alpha; true where it has no source.
+/// Returns whether a clip's source has no alpha; true where it has no source.
 fn opaque(context: &mut CompileContext, placed: &Placed) -> bool {
     match placed.clip.written.asset {
         Written::Video(_) | Written::Image(_) => {

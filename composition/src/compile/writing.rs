@@ -167,7 +167,8 @@ impl Manner<'_> {
         said.map_or(Micro(1_200_000), Decimal::micro)
     }
 
-    /// Whether the style asks for capitals, which captions are told once and not cue by cue.
+    /// Returns whether the style asks for capitals, which captions are told once and not cue by
+    /// cue.
     pub fn capitals(&self) -> bool {
         self.style.and_then(|style| style.text_transform) == Some(TextTransform::Uppercase)
     }

@@ -163,7 +163,7 @@ fn unknown(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// Whether one letter was left out, put in or mistaken.
+/// Returns whether one letter was left out, put in or mistaken.
 fn differs_by_one(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let before = a.iter().zip(&b).take_while(|(x, y)| x == y).count();

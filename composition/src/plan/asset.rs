@@ -30,12 +30,13 @@ pub enum Asset {
 }
 
 impl Asset {
-    /// Whether it needs fonts.
+    /// Returns whether it needs fonts.
     pub fn writes(&self) -> bool {
         matches!(self, Asset::Text(_) | Asset::Captions(_))
     }
 
-    /// Whether its picture follows the clip's clock. Captions follow the segment's frames instead.
+    /// Returns whether its picture follows the clip's clock. Captions follow the segment's frames
+    /// instead.
     pub fn moves(&self) -> bool {
         match self {
             Asset::Video(_) | Asset::Waveform(_) => true,
@@ -117,7 +118,8 @@ pub struct Video {
     pub trim: Ratio,
     /// Seconds of the source per second of output; positive.
     pub speed: Ratio,
-    /// Whether frames are made of two fields, to be woven into one by a filter that looks one frame each way at most.
+    /// Set if frames are made of two fields, to be woven into one by a filter that looks one frame
+    /// each way at most.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deinterlace: bool,
     /// The source's length in seconds, to begin anew at (an animated picture that repeats); without it the last frame holds.

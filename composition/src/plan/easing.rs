@@ -18,7 +18,7 @@ impl Curve {
         }
     }
 
-    /// Whether it gives more than one value for the ticks `from` to just before `to`.
+    /// Returns whether it gives more than one value for the ticks `from` to just before `to`.
     pub fn moves_within(&self, from: u64, to: u64) -> bool {
         let Curve::Tweens(tweens) = self else { return false };
         if to <= from {

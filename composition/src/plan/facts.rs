@@ -15,7 +15,7 @@ pub struct Facts {
     pub container: String,
     /// How long it plays, in seconds; none for a still picture or a file without a clock.
     pub duration: Option<Ratio>,
-    /// Whether it is one still picture (an animated GIF or WebP is not).
+    /// Set if it is one still picture (an animated GIF or WebP is not).
     pub image: bool,
     /// Its picture streams, the one to use first. A still picture or an SVG has exactly one.
     pub video: Vec<VideoFacts>,
@@ -53,7 +53,7 @@ pub struct VideoFacts {
     pub sar: Ratio,
     /// Frames a second, on average; none where unknown.
     pub rate: Option<Ratio>,
-    /// Whether frames are unevenly spaced.
+    /// Set if frames are unevenly spaced.
     pub variable_rate: bool,
     /// How many frames, where the container says so or they were counted.
     pub frames: Option<u64>,
@@ -63,9 +63,9 @@ pub struct VideoFacts {
     pub bits: u8,
     /// Colour tags.
     pub colour: ColourFacts,
-    /// Whether frames are made of two fields.
+    /// Set if frames are made of two fields.
     pub interlaced: bool,
-    /// Whether pixels have alpha.
+    /// Set if pixels have alpha.
     pub alpha: bool,
     /// The first frame's time after the start of the source, in seconds.
     pub start: Ratio,
@@ -138,6 +138,6 @@ pub struct FontFace {
     pub full_name: String,
     /// The weight, 100 to 900; the default one of a variable font.
     pub weight: u16,
-    /// Whether it slants.
+    /// Set if it slants.
     pub italic: bool,
 }

@@ -73,7 +73,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether a frame is in it.
+    /// Returns whether a frame is in it.
     pub const fn contains(self, frame: u64) -> bool {
         self.from <= frame && frame < self.to
     }
@@ -83,7 +83,7 @@ impl Span {
         self.to.saturating_sub(self.from)
     }
 
-    /// Whether it has no frame.
+    /// Returns whether it has no frame.
     pub const fn is_empty(self) -> bool {
         self.to <= self.from
     }

@@ -49,7 +49,7 @@ pub struct TextStyle {
     pub size: Micro,
     /// 100 to 900.
     pub weight: u16,
-    /// Whether it slants.
+    /// Set if it slants.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub italic: bool,
     /// The colour, where there is no gradient.
@@ -109,7 +109,7 @@ pub struct Background {
     pub colour: Rgba,
     /// The radius of its corners, in pixels.
     pub radius: Micro,
-    /// Whether it hugs the lines (with this much room around, in pixels) instead of filling the box.
+    /// Set if it hugs the lines (with this much room around, in pixels) instead of filling the box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hug: Option<Micro>,
 }

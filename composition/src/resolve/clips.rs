@@ -256,7 +256,7 @@ fn check_aliases(tracks: &[Vec<Clip>], faults: &mut Faults) {
     }
 }
 
-/// Whether an asset may follow another clip.
+/// Returns whether an asset may follow another clip.
 fn follows(asset: &Asset) -> bool {
     matches!(asset, Asset::Caption(_) | Asset::RichCaption(_) | Asset::Waveform(_))
 }

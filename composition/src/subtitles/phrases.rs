@@ -23,7 +23,8 @@ pub fn phrases(words: &[Word]) -> Vec<Word> {
     joined
 }
 
-/// Whether a word belongs to the phrase before it: both unspaced, no clause's end between them, and room for it.
+/// Returns whether a word belongs to the phrase before it: both unspaced, no clause's end between
+/// them, and room for it.
 fn goes_on(phrase: &str, word: &str) -> bool {
     let unspaced =
         |letter: Option<char>| letter.is_some_and(|letter| is_han(letter) || is_kana(letter));

@@ -49,7 +49,7 @@ object! {
         chroma_key: Option<ChromaKeyForm> = "chromaKey",
         /// The part its sound plays; `effect` unless said.
         role: Option<RoleName> = "role",
-        /// Whether it begins anew when it ends; else its last frame holds.
+        /// Set if it begins anew when it ends; else its last frame holds.
         repeat: Option<Flag> = "repeat",
     }
 }

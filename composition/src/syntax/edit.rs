@@ -88,7 +88,8 @@ object! {
         thumbnail: Option<ThumbnailForm> = "thumbnail",
         /// No sound at all.
         mute: Option<Flag> = "mute",
-        /// Whether a GIF or an animated WebP plays for ever (true unless said), or how often it plays.
+        /// Set if a GIF or an animated WebP plays for ever (true unless said), or how often it
+        /// plays.
         repeat: Option<Repeat> = "repeat",
         /// The loudness of the whole; −14 LUFS and −1 dBTP unless said, `false` leaves it as mixed.
         loudness: Option<Switch<LoudnessForm>> = "loudness",

@@ -15,7 +15,7 @@ pub(super) struct Common {
     pub parameters: codec::Parameters,
     /// How many frames a packet may come before the frame that it shows: the reordering of B-frames.
     pub lead: u64,
-    /// Whether packets carry alpha beside the picture.
+    /// Set if packets carry alpha beside the picture.
     pub alpha: bool,
 }
 

@@ -45,7 +45,7 @@ impl StreamClock {
             .saturating_add(self.slack.max(i64::from(self.den > self.num * SLACK_PER_SECOND)))
     }
 
-    /// Whether a target lies more than `seconds` after the file's start.
+    /// Returns whether a target lies more than `seconds` after the file's start.
     pub(crate) fn is_far_from_start(&self, target: i64, seconds: i64) -> bool {
         target.saturating_sub(self.start) > self.ticks(seconds)
     }

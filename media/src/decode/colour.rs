@@ -20,11 +20,11 @@ pub(crate) enum Transfer {
 pub(crate) struct Meaning {
     /// The matrix, as libswscale's `SWS_CS_*` number.
     pub matrix: i32,
-    /// Whether the range is full.
+    /// Set if the range is full.
     pub full: bool,
     /// The curve.
     pub transfer: Transfer,
-    /// Whether the primaries are those of BT.2020.
+    /// Set if the primaries are those of BT.2020.
     pub wide: bool,
 }
 
@@ -53,12 +53,12 @@ impl Meaning {
         }
     }
 
-    /// Whether the frame needs tone mapping.
+    /// Returns whether the frame needs tone mapping.
     pub(crate) fn is_hdr(self) -> bool {
         self.transfer != Transfer::Standard
     }
 
-    /// Whether the numbers mean what the compositor's do.
+    /// Returns whether the numbers mean what the compositor's do.
     pub(crate) fn is_native(self) -> bool {
         !self.full && self.matrix == matrix_number(Space::BT709)
     }

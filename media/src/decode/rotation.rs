@@ -9,7 +9,7 @@ use ffmpeg_next::frame;
 pub(crate) struct Turn {
     /// Degrees clockwise: 0, 90, 180 or 270.
     pub degrees: u16,
-    /// Whether left and right are then exchanged.
+    /// Set if left and right are then exchanged.
     pub mirrored: bool,
 }
 

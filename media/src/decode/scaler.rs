@@ -36,7 +36,8 @@ pub(crate) struct Target {
     pub format: Pixel,
     /// Width and height.
     pub size: (usize, usize),
-    /// Whether the numbers keep the source's matrix and range; otherwise they become BT.709, limited.
+    /// Set if the numbers keep the source's matrix and range; otherwise they become BT.709,
+    /// limited.
     pub keeps_meaning: bool,
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct StreamReader {
     stream: usize,
     decoder: decoder::Video,
     clock: StreamClock,
-    /// Whether packets without a time are among those that have one.
+    /// Set if packets without a time are among those that have one.
     sparse: bool,
     rotation: Option<Turn>,
     /// The frame that shows, and the one after it, each with its time in ticks.
@@ -161,7 +161,7 @@ impl StreamReader {
         if self.sparse { SPARSE_PATIENCE_SECONDS } else { PATIENCE_SECONDS }
     }
 
-    /// Whether a key frame lies between the frames at hand and a target that is well ahead.
+    /// Returns whether a key frame lies between the frames at hand and a target that is well ahead.
     fn is_far(&self, target: i64) -> bool {
         let Some(ahead) = &self.ahead else {
             return false;
@@ -249,14 +249,16 @@ impl StreamReader {
         told.or_else(|| frame.timestamp()).unwrap_or(self.last_ticks.saturating_add(1))
     }
 
-    /// Whether it can be told when a decoded frame shows: behind a jump not before one has a time of its own.
+    /// Returns whether it can be told when a decoded frame shows: behind a jump not before one has
+    /// a time of its own.
     fn is_placed(&self, frame: &frame::Video) -> bool {
         let begins_behind_a_jump =
             self.sparse && self.believed_from != i64::MIN && self.last_ticks == i64::MIN;
         !begins_behind_a_jump || frame.pts().is_some()
     }
 
-    /// Whether reading may begin at a packet after a seek: at a key frame whose time is known.
+    /// Returns whether reading may begin at a packet after a seek: at a key frame whose time is
+    /// known.
     fn may_begin(&self, packet: &ffmpeg::Packet) -> bool {
         packet.is_key() && (!self.sparse || packet.pts().is_some())
     }
@@ -320,8 +322,9 @@ impl StreamReader {
     }
 }
 
-/// Whether a container gives times to the first frame of a packet of its own alone (ISO/IEC 13818-1, "PTS"), which may hold several or begin
-/// in the middle of one: a program stream. Transport streams may as well, and in practice begin a packet with each frame.
+/// Returns whether a container gives times to the first frame of a packet of its own alone (ISO/IEC
+/// 13818-1, "PTS"), which may hold several or begin in the middle of one: a program stream.
+/// Transport streams may as well, and in practice begin a packet with each frame.
 pub(crate) fn is_sparse(input: &Input) -> bool {
     input.format().name() == "mpeg"
 }

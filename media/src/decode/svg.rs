@@ -49,7 +49,7 @@ impl Svg {
         Ok(Some(Self { tree, writes }))
     }
 
-    /// Whether anything is written in it, for which fonts are needed.
+    /// Returns whether anything is written in it, for which fonts are needed.
     pub(crate) fn writes(&self) -> bool {
         self.writes
     }
@@ -92,14 +92,14 @@ impl Svg {
     }
 }
 
-/// Whether a file begins as SVG does: markup in which an `svg` element opens.
+/// Returns whether a file begins as SVG does: markup in which an `svg` element opens.
 fn looks_like_svg(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     let text = text.trim_start_matches('\u{feff}').trim_start();
     text.starts_with('<') && (text.contains("<svg") || text.contains(":svg"))
 }
 
-/// Whether text may be in it.
+/// Returns whether text may be in it.
 fn has_text(svg: &[u8]) -> bool {
     svg.windows(5).any(|window| window == b"<text" || window == b":text")
 }

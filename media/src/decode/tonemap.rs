@@ -48,7 +48,7 @@ impl ToneMap {
         Self { meaning, light, press, code: code.into_iter().map(|code| code as u8).collect() }
     }
 
-    /// Whether these are the tables for frames of this meaning.
+    /// Returns whether these are the tables for frames of this meaning.
     pub(crate) fn fits(&self, meaning: Meaning) -> bool {
         self.meaning == meaning
     }

@@ -41,7 +41,7 @@ pub(crate) fn without_sei(codec: VideoCodec, stream: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether a packet of this codec holds supplemental information.
+/// Returns whether a packet of this codec holds supplemental information.
 pub(crate) fn has_sei(codec: VideoCodec, stream: &[u8]) -> bool {
     units(codec, stream).iter().any(|(nal, _)| *nal == Nal::Sei)
 }

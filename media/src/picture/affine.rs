@@ -63,7 +63,7 @@ impl Affine {
         })
     }
 
-    /// Whether rows stay rows and columns columns; they may be mirrored.
+    /// Returns whether rows stay rows and columns columns; they may be mirrored.
     #[must_use]
     pub fn is_upright(self) -> bool {
         self.b == 0.0 && self.c == 0.0

@@ -63,7 +63,7 @@ impl Window {
         }
     }
 
-    /// Whether nothing lies inside.
+    /// Returns whether nothing lies inside.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.left >= self.right || self.top >= self.bottom

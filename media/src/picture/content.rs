@@ -60,7 +60,7 @@ impl Patch {
         Self { picture, x: f64::from(x), y: f64::from(y), width, height, opacity: 1.0 }
     }
 
-    /// Whether the picture is shown in its own size.
+    /// Returns whether the picture is shown in its own size.
     pub(crate) fn is_unscaled(&self) -> bool {
         self.width == self.picture.width as f64 && self.height == self.picture.height as f64
     }

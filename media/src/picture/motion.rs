@@ -8,7 +8,8 @@
 
 use composition::plan::{Curve, Drift, Easing, Layer, Transition, TransitionKind, Tween};
 
-/// Whether the box moves at a tick of the clip's clock: it is on its way between two places, and not at one of them.
+/// Returns whether the box moves at a tick of the clip's clock: it is on its way between two
+/// places, and not at one of them.
 pub(crate) fn moves_at(layer: &Layer, clock: u64) -> bool {
     let placement = &layer.placement;
     let curves = [
@@ -57,7 +58,8 @@ fn drifts(drift: &Drift) -> bool {
     [drift.scale, drift.x, drift.y].iter().any(|ends| ends[0] != ends[1])
 }
 
-/// Whether a transition has the box on its way: not at its start, where what goes out has not left, nor at its end.
+/// Returns whether a transition has the box on its way: not at its start, where what goes out has
+/// not left, nor at its end.
 fn carries(transition: &Transition, clock: u64) -> bool {
     let moves = match transition.kind {
         TransitionKind::Slide(_)

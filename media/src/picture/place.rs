@@ -26,12 +26,12 @@ pub(crate) struct Tile {
 pub(crate) struct Stand {
     /// Where the box is.
     pub pose: Pose,
-    /// Whether it does not move, so that it may be set on whole pixels.
+    /// Set if it does not move, so that it may be set on whole pixels.
     pub resting: bool,
 }
 
 impl Stand {
-    /// Whether content can be laid pixel on pixel: at rest, not turned, not mirrored.
+    /// Returns whether content can be laid pixel on pixel: at rest, not turned, not mirrored.
     pub(crate) fn is_plain(&self) -> bool {
         let pose = &self.pose;
         self.resting

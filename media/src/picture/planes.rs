@@ -104,7 +104,7 @@ impl Picture {
         Self { width, height, chroma, y, u, v, alpha: None }
     }
 
-    /// Whether every sample covers what is behind it.
+    /// Returns whether every sample covers what is behind it.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.alpha.is_none()

@@ -101,7 +101,7 @@ impl Raster {
         }
     }
 
-    /// Whether every pixel covers.
+    /// Returns whether every pixel covers.
     pub(crate) fn is_opaque(&self) -> bool {
         self.data.chunks_exact(4).all(|pixel| pixel[3] == 255)
     }

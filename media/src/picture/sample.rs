@@ -160,7 +160,7 @@ impl View {
         out
     }
 
-    /// Whether every pixel of the window is covered whole.
+    /// Returns whether every pixel of the window is covered whole.
     fn lies_inside(&self, picture: &Picture, place: Affine) -> bool {
         let (scale_x, scale_y) = scales(place);
         let (w, h) = (picture.width as f64, picture.height as f64);

@@ -16,7 +16,7 @@ const NEEDED: [&[u8; 4]; 14] = [
     b"CBDT", b"CBLC", b"COLR", b"sbix",
 ];
 
-/// Whether a file begins as fonts do.
+/// Returns whether a file begins as fonts do.
 pub(super) fn is_font(head: &[u8]) -> bool {
     const TAGS: [&[u8]; 5] = [b"\x00\x01\x00\x00", b"OTTO", b"true", b"ttcf", b"typ1"];
     TAGS.iter().any(|tag| head.starts_with(tag))

@@ -189,14 +189,15 @@ fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
     of(ffmpeg::media::Type::Video).chain(of(ffmpeg::media::Type::Audio)).collect()
 }
 
-/// Whether a file says that it is an AV1 picture (AV1 Image File Format 1.1, "Brands"): libav gives it a clock of its own making.
+/// Returns whether a file says that it is an AV1 picture (AV1 Image File Format 1.1, "Brands"):
+/// libav gives it a clock of its own making.
 fn is_avif(head: &[u8]) -> bool {
     head.get(4..12) == Some(b"ftypavif".as_slice())
         || head.get(4..12) == Some(b"ftypavis".as_slice())
 }
 
-/// Whether a file says that it is a picture in HEVC (ISO/IEC 23008-12, "Brands"), as telephones keep them: libav takes it for a film
-/// without frames.
+/// Returns whether a file says that it is a picture in HEVC (ISO/IEC 23008-12, "Brands"), as
+/// telephones keep them: libav takes it for a film without frames.
 fn is_heic(head: &[u8]) -> bool {
     const BRANDS: [&[u8]; 5] = [b"heic", b"heix", b"heim", b"heis", b"hevc"];
     head.get(4..8) == Some(b"ftyp".as_slice())

@@ -7,7 +7,7 @@ use std::path::Path;
 /// The largest file that is read as subtitles: a day of them.
 const MOST_BYTES: u64 = 8 << 20;
 
-/// Whether a file begins as subtitles do.
+/// Returns whether a file begins as subtitles do.
 pub(super) fn are_subtitles(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     let text = text.trim_start_matches('\u{feff}').trim_start();

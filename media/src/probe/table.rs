@@ -4,7 +4,8 @@ use crate::Result;
 use crate::picture::cube::Cube;
 use std::path::Path;
 
-/// Whether a file begins as colour tables do: with the line of its size, or with so long a comment that the line is not there yet.
+/// Returns whether a file begins as colour tables do: with the line of its size, or with so long a
+/// comment that the line is not there yet.
 pub(super) fn is_table(head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);

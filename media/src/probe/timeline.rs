@@ -21,11 +21,11 @@ const MOST_ERRORS: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     time_base: Option<Rational>,
-    /// Whether packets without a time of their own may be among those that have one.
+    /// Set if packets without a time of their own may be among those that have one.
     sparse: bool,
     /// Packets that are shown, with a time or without.
     count: u64,
-    /// Whether there is one without.
+    /// Set if there is one without.
     gaps: bool,
     /// What each lasts, where all last as long.
     step: Option<i64>,
@@ -42,7 +42,7 @@ pub(super) struct Timeline {
 /// Those of all streams.
 pub(super) struct Timelines {
     streams: Vec<Timeline>,
-    /// Whether the whole file was read.
+    /// Set if the whole file was read.
     complete: bool,
 }
 
@@ -172,7 +172,7 @@ impl Timeline {
         steps.over(span).filter(|rate| *rate > Ratio::ZERO)
     }
 
-    /// Whether packets are unevenly spaced, beyond what rounding explains.
+    /// Returns whether packets are unevenly spaced, beyond what rounding explains.
     pub(super) fn is_uneven(&self) -> bool {
         if self.gaps {
             return self.uneven_steps;

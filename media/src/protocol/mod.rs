@@ -1,6 +1,6 @@
 //! The protocol between a worker and its media process: one JSON line for each message.
 //!
-//! The parent writes one [`Request`] and reads [`Reply`] lines until the process exits. All types
+//! The parent writes one `Request` and reads `Reply` lines until the process exits. All types
 //! are plain data and hold no libav type. The sandbox, the media process and the engine import
 //! this module, and it imports none of them.
 

@@ -3,7 +3,7 @@
 //! Decoders are large and written in C, and anyone may send a video that attacks them. So the
 //! parent never parses media. It starts its own binary again, sends it one job, watches the clock,
 //! and trusts only JSON lines and an exit status. The media process confines itself first (see
-//! [`Confinement`](crate::protocol::Confinement)). Each run ends in exactly one [`ProcessReport`].
+//! `protocol::Confinement`). Each run ends in exactly one [`ProcessReport`].
 
 mod bounds;
 mod confine;

@@ -66,7 +66,7 @@ impl<'a> Playing<'a> {
         Ok(())
     }
 
-    /// Whether nothing of it is left.
+    /// Returns whether nothing of it is left.
     pub(super) fn is_over(&self) -> bool {
         self.played >= self.item.samples
     }

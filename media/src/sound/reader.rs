@@ -150,7 +150,7 @@ impl SoundReader {
         Ok(())
     }
 
-    /// Whether the stream has ended before the place that is read next.
+    /// Returns whether the stream has ended before the place that is read next.
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }

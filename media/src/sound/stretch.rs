@@ -68,7 +68,7 @@ impl Stretch {
         self.at_end("in", |mut context| context.source().flush())
     }
 
-    /// Whether it was told so.
+    /// Returns whether it was told so.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }

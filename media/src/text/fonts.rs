@@ -114,7 +114,7 @@ pub(crate) struct Face {
     pub family: String,
     /// The weight that the family has and that comes nearest to the one asked for.
     pub weight: u16,
-    /// Whether the name was found; otherwise the stand-in stands in.
+    /// Set if the name was found; otherwise the stand-in stands in.
     pub found: bool,
 }
 
@@ -204,7 +204,7 @@ impl FontBook {
             .unwrap_or_else(|| Face { found: false, ..self.nearest(STAND_IN, weight, italic) })
     }
 
-    /// Whether a name means a font that is here without the machine's folders.
+    /// Returns whether a name means a font that is here without the machine's folders.
     pub(crate) fn brings(&self, name: &str) -> bool {
         self.search(name, 400, false).is_some()
     }
@@ -285,7 +285,7 @@ impl FontBook {
     }
 }
 
-/// Whether a variable font has a weight.
+/// Returns whether a variable font has a weight.
 fn varies_to(data: &[u8], index: u32, weight: u16) -> bool {
     let Ok(face) = ttf_parser::Face::parse(data, index) else { return false };
     face.variation_axes().into_iter().any(|axis| {

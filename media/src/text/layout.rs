@@ -41,7 +41,7 @@ pub(crate) struct Placed {
     pub word: usize,
     /// Which grapheme's worth of bytes: the number of its cluster in the text's order.
     pub cluster: usize,
-    /// Whether it is white space.
+    /// Set if it is white space.
     pub blank: bool,
 }
 

@@ -45,7 +45,8 @@ impl TestRun {
     }
 }
 
-/// Whether a process has `folder` as its working directory, as children have their scratch folder.
+/// Returns whether a process has `folder` as its working directory, as children have their scratch
+/// folder.
 fn is_inhabited(folder: &Path) -> bool {
     std::fs::read_dir("/proc")
         .unwrap()

@@ -482,7 +482,7 @@ CREATE TYPE spool.task_end AS (
     output      text
 );
 
--- What a write changed, and what is to be done after its commit: jobs that changed, queues with
+-- Changes of a write, and follow-up after its commit: jobs that changed, queues with
 -- something to dispatch, running tasks to stop, keys to decide on (a tenant and a key at the same
 -- position of two arrays), batches whose rest is to be cancelled, and jobs for which the call is to
 -- be repeated.

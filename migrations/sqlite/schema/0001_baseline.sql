@@ -118,7 +118,7 @@ CREATE TABLE tasks (
     key              BLOB,
     needs_left       INTEGER NOT NULL CHECK (needs_left >= 0),
     needs            INTEGER NOT NULL,
-    -- Whether a task needs it.
+    -- Set if a task needs it.
     needed           INTEGER NOT NULL DEFAULT 0,
     run_at           INTEGER NOT NULL,
     queued_at        INTEGER,
@@ -179,7 +179,7 @@ CREATE TABLE edges (
     task    BLOB    NOT NULL REFERENCES tasks (id),
     place   INTEGER NOT NULL,
     need    BLOB    NOT NULL REFERENCES tasks (id),
-    -- Whether the task runs although the need did not succeed.
+    -- Set if the task runs although the need did not succeed.
     proceed INTEGER NOT NULL,
     PRIMARY KEY (task, place)
 ) WITHOUT ROWID;

@@ -238,7 +238,7 @@ pub struct ProblemDocument {
     detail: String,
     /// The request's id, to find it in the server's log.
     request_id: String,
-    /// Whether sending the same request again may help.
+    /// Set if sending the same request again may help.
     retryable: bool,
     /// Every fault of the request's body.
     #[serde(skip_serializing_if = "Vec::is_empty")]

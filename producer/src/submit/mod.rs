@@ -98,7 +98,7 @@ impl Accepting {
     async fn accept(&self, submissions: Vec<Submission>) -> PortResult<Vec<Acceptance>> {
         let credit = self.credits.take();
         // Credit is not returned after an error: it may have been spent, and the next dispatch
-        // grants it anew.
+        // grants it again.
         let accepted = self.store.accept(submissions, credit.credits()).await?;
         self.credits.give_back(&credit, &accepted.messages);
         if !accepted.messages.is_empty() {

@@ -82,7 +82,7 @@ pub struct BatchRequest {
     /// At most this many of its tasks at once.
     #[schema(minimum = 1)]
     pub max_concurrent: Option<u32>,
-    /// Whether the first item that fails cancels those that have not settled.
+    /// Set if the first item that fails cancels those that have not settled.
     #[schema(value_type = Option<bool>, default = false)]
     pub stop_on_error: bool,
 }

@@ -50,7 +50,7 @@ pub struct ScheduleRequest {
     /// Not after this time.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ends_at: Option<Timestamp>,
-    /// Whether it rests until it is resumed.
+    /// Set if it rests until it is resumed.
     #[schema(value_type = Option<bool>, default = false)]
     pub paused: bool,
 }
@@ -236,7 +236,7 @@ fn document(schedule: &Schedule) -> Map<String, Value> {
     }
 }
 
-/// Whether a call that is repeated asks for the schedule that it made before.
+/// Returns whether a call that is repeated asks for the schedule that it made before.
 pub fn same_request(one: &Schedule, other: &Schedule) -> bool {
     document(one) == document(other)
 }

@@ -70,7 +70,7 @@ impl StoreFixture {
         accepted
     }
 
-    /// Dispatches all that may be dispatched, whoever is alive.
+    /// Dispatches all that may be dispatched, with or without live workers.
     pub async fn dispatch(&self) -> Vec<TaskMessage> {
         let mut messages = Vec::new();
         for queue in Queue::ALL {

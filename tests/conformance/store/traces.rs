@@ -1,4 +1,4 @@
-//! The trace of the call that made a job: every message of the job carries it, whoever dispatches and when.
+//! The trace of the call that made a job: every message of the job carries it.
 
 use std::time::Duration;
 

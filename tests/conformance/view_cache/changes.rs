@@ -1,4 +1,4 @@
-//! Who hears of what.
+//! Which changes reach which subscriber.
 
 use common::{
     id::JobId,

@@ -58,7 +58,7 @@ pub fn finished(view: &JobView) -> JobView {
     JobView { status: JobStatus::Succeeded, progress: None, ..later(view, rank) }
 }
 
-/// What the view cache knows of one job.
+/// A view of one job.
 pub async fn known(view_cache: &dyn ViewCache, job: JobId) -> Option<JobView> {
     view_cache.get(&tenant(), &[job]).await.expect("gets").remove(0)
 }

@@ -1,4 +1,4 @@
-//! What becomes of task messages on RabbitMQ: who gets them, who holds them, and what they carry.
+//! Task messages on RabbitMQ: which worker gets them, which holds them, and what they carry.
 
 use std::{
     path::Path,

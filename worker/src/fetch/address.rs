@@ -45,7 +45,7 @@ impl<R: Resolve> Resolve for PublicOnly<R> {
 )]
 pub struct NotPublic;
 
-/// Whether an address is on the public internet.
+/// Returns whether an address is on the public internet.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

@@ -34,7 +34,7 @@ const EMPTY: &str = "is empty: name a file that holds something";
 pub struct Reach {
     /// Folders whose files may be sources; a relative path is looked for in each, in this order.
     pub allow: Vec<PathBuf>,
-    /// Whether URLs may lead to private, loopback and link-local addresses.
+    /// Set if URLs may lead to private, loopback and link-local addresses.
     pub private_addresses: bool,
     /// The largest source, in bytes.
     pub max_bytes: u64,
@@ -140,7 +140,7 @@ impl Fetcher {
         self.is_here(&fetched).await.then_some(fetched)
     }
 
-    /// Whether what was fetched is still an artifact.
+    /// Returns whether what was fetched is still an artifact.
     async fn is_here(&self, fetched: &Fetched) -> bool {
         self.artifacts.size(&fetched.hash).await.is_ok_and(|size| size == Some(fetched.bytes))
     }

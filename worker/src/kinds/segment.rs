@@ -31,8 +31,9 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     Ok(HandlerOutput { output: json(&rendered)?, artifacts: vec![artifact] })
 }
 
-/// Whether this machine's fonts are others than those the plan was made for. Another worker may have the right ones, so all
-/// attempts but the last are left to it; the last draws with what there is and says so, as a job must not be stranded by an update.
+/// Returns whether this machine's fonts are others than those the plan was made for. Another worker
+/// may have the right ones, so all attempts but the last are left to it; the last draws with what
+/// there is and says so, as a job must not be stranded by an update.
 async fn other_fonts(context: &Context, segment: &Segment) -> Result<bool, JobError> {
     let Some(planned) = segment.machine_fonts.clone() else { return Ok(false) };
     let reading =

@@ -30,7 +30,7 @@ impl Breaker {
         Self { failures, pause, state: Mutex::new(State::Closed { failures: 0 }), shown }
     }
 
-    /// Whether a call may be made now; if not, after how long it may.
+    /// Returns whether a call may be made now; if not, after how long it may.
     pub fn admit(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // A half-open call that never came back is given up after another pause.

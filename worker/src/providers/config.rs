@@ -47,7 +47,7 @@ pub struct Service {
     pub transcription_model: String,
     /// The model that paints.
     pub image_model: String,
-    /// Whether texts are asked for as a stream, so that their progress shows.
+    /// Set if texts are asked for as a stream, so that their progress shows.
     pub stream: bool,
     /// Seconds to connect.
     pub connect_seconds: u64,

@@ -47,9 +47,9 @@ pub(super) struct Guard {
 pub(super) struct Failure {
     /// What the task ends in, if nothing better comes.
     pub error: Box<JobError>,
-    /// Whether to repeat it at once.
+    /// Set if to repeat it at once.
     pub again: bool,
-    /// Whether it speaks against the provider's health.
+    /// Set if it speaks against the provider's health.
     pub unwell: bool,
 }
 
@@ -139,7 +139,7 @@ impl Guard {
         self.with_key(self.client.get(self.url(path)))
     }
 
-    /// Whether a URL leads to the very service that is configured.
+    /// Returns whether a URL leads to the very service that is configured.
     pub fn is_own(&self, url: &str) -> bool {
         let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
         origin(url).is_some_and(|it| Some(it) == origin(&self.config.base_url))

@@ -190,7 +190,7 @@ impl Providers {
         Err(failures.into_error("image").into())
     }
 
-    /// Whether any painter that makes such pictures reads what they are to show.
+    /// Returns whether any painter that makes such pictures reads what they are to show.
     pub(crate) fn read_prompts(&self, motion: bool) -> bool {
         self.painters.iter().any(|painter| painter.reads() && (!motion || painter.moves()))
     }

@@ -1,4 +1,4 @@
-//! What a provider is: four traits, and what they are asked and answer.
+//! The traits of providers, one for each role, with their inputs and replies.
 
 use std::path::Path;
 
@@ -24,9 +24,9 @@ pub(crate) const BAD_ANSWER: &str = "bad_answer";
 /// A question for a text.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
-    /// What is answered without a model: JSON of the schema.
+    /// The offline reply, as JSON of the schema.
     pub outline: Value,
-    /// What the model is to do.
+    /// The instruction to the model.
     pub system: String,
     /// The caller's data.
     pub user: String,
@@ -60,7 +60,7 @@ pub(crate) struct Voiced {
     pub made: Provenance,
 }
 
-/// What was heard in a recording.
+/// The words of a recording.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Heard {
     /// Every word with its time.
@@ -102,11 +102,12 @@ pub(crate) trait Speaker: Send + Sync {
 pub(crate) trait Painter: Send + Sync {
     /// Its configured name.
     fn name(&self) -> &str;
-    /// Whether it makes pictures that move.
+    /// Returns whether it makes pictures that move.
     fn moves(&self) -> bool {
         false
     }
-    /// Whether it reads what a picture is to show; one that does not draws another pattern for other words, and that is all.
+    /// Returns whether it reads what a picture is to show; one that does not draws another pattern
+    /// for other words, and that is all.
     fn reads(&self) -> bool {
         true
     }

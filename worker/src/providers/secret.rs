@@ -20,7 +20,7 @@ impl Secret {
         &self.0
     }
 
-    /// Whether a header can carry it: printable ASCII, and something of it.
+    /// Returns whether a header can carry it: printable ASCII, and something of it.
     pub(super) fn fits_a_header(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
     }

@@ -59,7 +59,7 @@ impl Publishing {
     /// Publishes task messages and says of each whether it is surely in its queue.
     pub async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool> {
         let fates = self.fates(messages).await.unwrap_or_else(|error| {
-            // Whoever publishes says so once; here it would be said with every try.
+            // The caller logs it once; here it would be logged with every try.
             tracing::debug!(%error, messages = messages.len(), "task messages were not sent");
             vec![Fate::Unknown; messages.len()]
         });
@@ -136,8 +136,9 @@ impl Publishing {
         .await
     }
 
-    /// Whether the broker answers on a publisher's channel, and takes messages: one that is short of memory or disk answers all questions, and
-    /// tells a connection that it is blocked only once that publishes. So something is published, to nobody.
+    /// Returns whether the broker answers on a publisher's channel, and takes messages: one that is
+    /// short of memory or disk answers all questions, and tells a connection that it is blocked
+    /// only once that publishes. So something is published, to nobody.
     pub async fn check(&self) -> PortResult<()> {
         let exchange = self.topology.names.tasks();
         self.asking(|connection, channel| async move {

@@ -43,7 +43,8 @@ pub(super) struct Seat {
 pub(super) struct Place {
     pub connection: u64,
     pub channel: Channel,
-    /// Whether the broker knows of the consumer yet: deliveries may come a moment before that is known here.
+    /// Set if the broker knows of the consumer yet: deliveries may come a moment before that is
+    /// known here.
     attached: bool,
 }
 
@@ -76,7 +77,7 @@ impl Seat {
         self.place.send_modify(|place| place.iter_mut().for_each(|place| place.attached = true));
     }
 
-    /// Whether it has a place and the broker knows.
+    /// Returns whether it has a place and the broker knows.
     pub fn is_attached(&self) -> bool {
         self.place.borrow().as_ref().is_some_and(|place| place.attached)
     }

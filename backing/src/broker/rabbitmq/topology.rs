@@ -195,12 +195,12 @@ async fn is_there(channel: &Channel, looked: lapin::Result<()>) -> lapin::Result
     }
 }
 
-/// Whether the broker said that what was asked for does not exist.
+/// Returns whether the broker said that what was asked for does not exist.
 pub(super) fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
 }
 
-/// Whether the broker said that it failed inside.
+/// Returns whether the broker said that it failed inside.
 pub(super) fn is_internal(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == AMQPErrorKind::Hard(AMQPHardError::INTERNALERROR))
 }

@@ -34,7 +34,7 @@ struct Stored {
     fresh: BTreeSet<Uuid>,
     /// One for each idempotency key.
     replays: Vec<Option<String>>,
-    /// Whether tasks with credit were queued: not while a limit or pause is set, which only a
+    /// Set if tasks with credit were queued: not while a limit or pause is set, which only a
     /// dispatch checks.
     credited: bool,
 }
@@ -105,8 +105,8 @@ enum Source {
 }
 
 impl Calls {
-    /// Whether a submission goes into the statement: not if an earlier one of this call has its
-    /// key.
+    /// Returns whether a submission goes into the statement: not if an earlier one of this call has
+    /// its key.
     fn admits(&mut self, index: usize, submission: &Submission, columns: &mut Columns) -> bool {
         let Some(idempotency) = &submission.idempotency else { return true };
         let key = (submission.tenant.clone(), idempotency.key.clone());

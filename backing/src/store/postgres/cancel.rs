@@ -86,7 +86,7 @@ impl PgStore {
         Ok(all)
     }
 
-    /// Whether a tenant has this job or batch.
+    /// Returns whether a tenant has this job or batch.
     pub(super) async fn has(&self, tenant: &TenantId, target: Target) -> PortResult<bool> {
         let (sql, id) = match target {
             Target::Job(job) => (

@@ -43,8 +43,8 @@ pub fn unreadable(column: &str, said: impl ToString) -> PortError {
     PortError::broken(PART, format!("{column} can't be read: {}", said.to_string()))
 }
 
-/// Whether an SQLSTATE is transient: connections (08), lost races (40), resources (53), an operator
-/// or a timeout (57), locks (55P03), a server in recovery that takes no writes (25006).
+/// Returns whether an SQLSTATE is transient: connections (08), lost races (40), resources (53), an
+/// operator or a timeout (57), locks (55P03), a server in recovery that takes no writes (25006).
 fn may_go_away(code: &str) -> bool {
     ["08", "40", "53", "57"].iter().any(|queue| code.starts_with(queue))
         || ["55P03", "25006"].contains(&code)

@@ -97,7 +97,7 @@ pub struct Pool {
     known: Arc<Known>,
 }
 
-/// What this pool knows of the server.
+/// The state of the server as the pool last saw it.
 #[derive(Debug)]
 struct Known {
     health_probe: HealthProbe,
@@ -180,7 +180,7 @@ impl Known {
         drop(Object::take(taken));
     }
 
-    /// Whether a connection must be pinged before it is used.
+    /// Returns whether a connection must be pinged before it is used.
     fn doubts(&self, metrics: &Metrics) -> bool {
         let used = metrics.recycled.unwrap_or(metrics.created);
         used.elapsed() > ASK_AFTER || self.doubted.lock().is_some_and(|doubted| used <= doubted)
@@ -245,8 +245,8 @@ impl managed::Manager for Maker {
     }
 }
 
-/// Whether a server may take a connection in a moment: it does not listen yet, it reads its log
-/// first (57P03), or it has not yet noticed which of its connections are gone (53300).
+/// Returns whether a server may take a connection in a moment: it does not listen yet, it reads its
+/// log first (57P03), or it has not yet noticed which of its connections are gone (53300).
 fn starts(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
@@ -282,8 +282,8 @@ impl Lent {
     }
 }
 
-/// Whether a connection can be used after an error: an error of a statement does it no harm, and
-/// one that ends the session does.
+/// Returns whether a connection can be used after an error: an error of a statement does it no
+/// harm, and one that ends the session does.
 fn leaves_it_sound(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(said) = error else {
         return matches!(error, sqlx::Error::RowNotFound);

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{column, job_views};
 
-/// Whether the tenant has such a job or batch.
+/// Returns whether the tenant has such a job or batch.
 pub async fn has(
     sql: &mut SqliteConnection,
     tenant: &TenantId,

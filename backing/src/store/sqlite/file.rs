@@ -57,7 +57,8 @@ async fn connect(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnectio
     (|| SqliteConnection::connect_with(options)).retry(pauses).when(is_busy).await
 }
 
-/// Whether this is `SQLITE_BUSY` or one of its extended codes, whose low byte is the primary code.
+/// Returns whether this is `SQLITE_BUSY` or one of its extended codes, whose low byte is the
+/// primary code.
 fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)

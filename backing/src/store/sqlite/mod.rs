@@ -5,7 +5,7 @@
 //! process: a statement costs microseconds, and one writer needs no lock order. Callers gather their
 //! rows into batches (`crate::group`), because the commit is what costs.
 //!
-//! A write is a [`transaction::WriteTransaction`] with a work list. Verbs are functions over it, and
+//! A write is a `transaction::WriteTransaction` with a work list. Verbs are functions over it, and
 //! `cascade::commit` draws all consequences before it commits. The rules are `common::rules`.
 
 #[macro_use]

@@ -231,7 +231,7 @@ pub async fn elect_leader(
     Ok(())
 }
 
-/// Whether each of these keys has a memo.
+/// Returns whether each of these keys has a memo.
 pub async fn have_memos(
     sql: &mut SqliteConnection,
     tenant: &TenantId,

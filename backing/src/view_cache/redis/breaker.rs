@@ -24,7 +24,7 @@ enum State {
 }
 
 impl Breaker {
-    /// Whether to ask at `now`; the reason why not.
+    /// Returns whether to ask at `now`; the reason why not.
     pub fn admit(&self, now: Instant) -> Result<(), String> {
         match &mut *self.state.lock() {
             State::Open { until, why } if now < *until => Err(why.clone()),

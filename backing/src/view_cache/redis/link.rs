@@ -115,7 +115,7 @@ impl Link {
     }
 }
 
-/// Whether this is Redis's own answer, and so no reason to think that it is away.
+/// Returns whether this is Redis's own answer, and so no reason to think that it is away.
 fn answered(error: &RedisError) -> bool {
     matches!(error.kind(), redis::ErrorKind::Server(kind) if !is_starting(kind))
 }

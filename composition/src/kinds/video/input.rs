@@ -47,13 +47,13 @@ pub struct VideoInput {
     /// How long a video on a topic is to be, in seconds: 5 to 600. A given script lasts as long as its words.
     #[serde(default = "defaults::duration")]
     pub duration: u32,
-    /// Whether the pictures move: the input `motion` of the kind `image`.
+    /// Set if the pictures move: the input `motion` of the kind `image`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub motion: bool,
     /// Music under all of it, which gives way to the voice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub music: Option<String>,
-    /// Whether the words are shown as they are spoken.
+    /// Set if the words are shown as they are spoken.
     #[serde(default = "default_captions")]
     pub captions: bool,
     /// What becomes of a scene that could not be spoken or seen.
@@ -120,7 +120,7 @@ impl DefaultPicture {
 }
 
 impl VideoScene {
-    /// Whether it says what is seen.
+    /// Returns whether it says what is seen.
     fn is_seen(&self) -> bool {
         self.clip.is_some() || !self.picture.trim().is_empty()
     }

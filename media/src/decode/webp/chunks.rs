@@ -27,11 +27,11 @@ pub(super) struct Piece {
     /// When it begins to show, in milliseconds from the start, and for how long it does.
     pub start_ms: i64,
     pub length_ms: u32,
-    /// Whether it is laid over what is there, and not put in its place.
+    /// Set if it is laid over what is there, and not put in its place.
     pub blends: bool,
-    /// Whether its place is cleared before the next one.
+    /// Set if its place is cleared before the next one.
     pub clears: bool,
-    /// Whether nothing of what was there before is seen.
+    /// Set if nothing of what was there before is seen.
     pub covers: bool,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Piece {
 pub(super) struct Chunks {
     pub width: u32,
     pub height: u32,
-    /// Whether the file says that it can be seen through.
+    /// Set if the file says that it can be seen through.
     pub alpha: bool,
     pub pieces: Vec<Piece>,
 }

@@ -37,7 +37,7 @@ pub(crate) struct AnimatedWebp {
 pub(crate) struct Show {
     /// Its size in pixels.
     pub size: (u32, u32),
-    /// Whether it can be seen through.
+    /// Set if it can be seen through.
     pub alpha: bool,
     /// When each frame begins, in milliseconds.
     pub starts_ms: Vec<i64>,

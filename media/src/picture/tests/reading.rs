@@ -49,7 +49,7 @@ fn uneven_frames_hold_until_the_next_one_begins() {
     let mut reader = VideoReader::open(&made(&clip, folder.path()), 0).expect("it opens");
     for ms in [0, 39, 40, 41, 42, 299, 300, 999, 1000, 1001, 2000, 2499, 2500, 9000] {
         let expected =
-            times.iter().rposition(|time| *time <= ms).expect("the first begins at nought");
+            times.iter().rposition(|time| *time <= ms).expect("the first begins at zero");
         // A millisecond early counts as begun: Matroska rounds to it.
         let early = times.iter().rposition(|time| *time <= ms + 1).expect("as above");
         let found = number(&mut reader, Ratio::new(ms, 1000).expect("a time"));

@@ -1,4 +1,4 @@
--- Whether every limit of a sub-queue leaves room.
+-- Returns whether every limit of a sub-queue leaves room.
 CREATE OR REPLACE FUNCTION spool.is_open(l spool.sub_queue, gate_room integer[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE AS $$
     SELECT (l.tenant_gate = 0 OR gate_room[l.tenant_gate] > 0) AND (l.kind_gate = 0

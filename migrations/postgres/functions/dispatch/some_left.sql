@@ -1,4 +1,4 @@
--- Whether a sub-queue whose limits leave room has a ready task.
+-- Returns whether a sub-queue whose limits leave room has a ready task.
 CREATE OR REPLACE FUNCTION spool.some_left(c spool.queue, sub_queues spool.sub_queue[],
     gate_room integer[]) RETURNS boolean LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off

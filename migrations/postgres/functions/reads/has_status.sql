@@ -1,5 +1,5 @@
--- Whether a job has a status as it is seen from outside. A job's row says 'queued' until it is
--- next written; its tasks say whether one of them runs.
+-- Returns whether a job has a status as it is seen from outside. A job's row says 'queued' until it
+-- is next written; its tasks say whether one of them runs.
 CREATE OR REPLACE FUNCTION spool.has_status(job_id uuid, stored spool.job_status, is_solo boolean,
     its_task uuid, wanted text) RETURNS boolean
 LANGUAGE plpgsql STABLE

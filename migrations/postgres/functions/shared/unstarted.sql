@@ -1,4 +1,4 @@
--- Whether no task of a job has started.
+-- Returns whether no task of a job has started.
 CREATE OR REPLACE FUNCTION spool.unstarted(a_job uuid) RETURNS boolean LANGUAGE sql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_sort = off SET jit = off

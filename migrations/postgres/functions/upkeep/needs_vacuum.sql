@@ -1,6 +1,6 @@
--- Whether `tasks` has so many dead rows that scanning its queue costs more than removing them, and
--- they can be removed: while a transaction is open that began before they died, a vacuum changes
--- nothing. Autovacuum looks once a minute by default, and in a minute a busy fleet leaves a
+-- Returns whether `tasks` has so many dead rows that scanning its queue costs more than removing
+-- them, and they can be removed: while a transaction is open that began before they died, a vacuum
+-- changes nothing. Autovacuum looks once a minute by default, and in a minute a busy fleet leaves a
 -- million dead rows.
 CREATE OR REPLACE FUNCTION spool.needs_vacuum() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT s.n_dead_tup > greatest(20000, s.n_live_tup / 10)

@@ -25,7 +25,7 @@ pub struct Check {
     height: Option<u64>,
     /// Its segments, and how many of them need not be rendered.
     segments: Option<CheckedSegments>,
-    /// Whether its sound is in the cache; null where it has none.
+    /// Set if its sound is in the cache; null where it has none.
     sound_cached: Option<bool>,
     /// Cost of what is not in the cache.
     estimate: Option<Estimate>,
@@ -51,7 +51,7 @@ pub struct CheckedSegment {
     start: u64,
     /// Number of its frames.
     frames: u64,
-    /// Whether it is in the cache.
+    /// Set if it is in the cache.
     cached: bool,
 }
 

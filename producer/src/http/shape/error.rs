@@ -19,7 +19,7 @@ pub struct ErrorShape {
     class: ErrorClass,
     /// What failed, for which input, and what to do.
     detail: String,
-    /// Whether posting the same job again may help.
+    /// Set if posting the same job again may help.
     retryable: bool,
     /// Every fault of a refused input.
     #[serde(skip_serializing_if = "Vec::is_empty")]

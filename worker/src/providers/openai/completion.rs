@@ -54,7 +54,8 @@ impl Completion {
         }
     }
 
-    /// Whether the service said that this is all. Some then close the stream without another word.
+    /// Returns whether the service said that this is all. Some then close the stream without
+    /// another word.
     pub fn is_ended(&self) -> bool {
         self.ended.is_some()
     }

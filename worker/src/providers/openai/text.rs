@@ -166,7 +166,8 @@ impl OpenAi {
     }
 }
 
-/// Whether what came in place of an answer is an error, as the protocol says it or as vLLM did.
+/// Returns whether what came in place of an answer is an error, as the protocol says it or as vLLM
+/// did.
 fn is_error(body: &Value) -> bool {
     !body["error"].is_null() || body["object"] == "error"
 }

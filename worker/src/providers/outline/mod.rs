@@ -173,7 +173,8 @@ pub(crate) fn ideas(ask: &ideas::IdeasInput) -> ideas::IdeasReply {
     ideas::IdeasReply { ideas: ask.scenes.iter().map(idea).collect() }
 }
 
-/// Whether a word is worth a search: those of a few letters seldom are, unless each is a word or a syllable by itself.
+/// Returns whether a word is worth a search: those of a few letters seldom are, unless each is a
+/// word or a syllable by itself.
 fn says_something(word: &str) -> bool {
     let wide = word.chars().any(is_wide);
     word.chars().count() > if wide { 1 } else { 4 }
@@ -231,7 +232,7 @@ pub(crate) fn score(ask: &score::ScoreInput) -> score::ScoreReply {
     score::ScoreReply { score: total / 4, advice: advice.collect(), criteria: criteria.clone() }
 }
 
-/// Whether a text speaks to whoever hears it.
+/// Returns whether a text speaks to whoever hears it.
 fn is_addressed(text: &str) -> bool {
     let lower = text.to_lowercase();
     let says = |word: &str| match word.chars().any(is_wide) {
