@@ -49,7 +49,7 @@ object! {
         chroma_key: Option<ChromaKeyForm> = "chromaKey",
         /// The part its sound plays; `effect` unless said.
         role: Option<RoleName> = "role",
-        /// Set if it begins anew when it ends; else its last frame holds.
+        /// `true` repeats it when it ends; otherwise its last frame is held.
         repeat: Option<Flag> = "repeat",
     }
 }

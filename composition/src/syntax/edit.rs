@@ -88,8 +88,7 @@ object! {
         thumbnail: Option<ThumbnailForm> = "thumbnail",
         /// No sound at all.
         mute: Option<Flag> = "mute",
-        /// Set if a GIF or an animated WebP plays for ever (true unless said), or how often it
-        /// plays.
+        /// Plays of a GIF or an animated WebP: `true` for ever (the default), or their number.
         repeat: Option<Repeat> = "repeat",
         /// The loudness of the whole; −14 LUFS and −1 dBTP unless said, `false` leaves it as mixed.
         loudness: Option<Switch<LoudnessForm>> = "loudness",

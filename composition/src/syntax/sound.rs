@@ -11,13 +11,13 @@ object! {
     Soundtrack {
         /// Where the sound is.
         src: Src = "src",
-        /// Set if it fades at its ends.
+        /// Fades at its ends.
         effect: Option<FadeEffect> = "effect",
         /// How loud: 1 leaves it as it is. A number or tweens.
         volume: Option<Moving> = "volume" within VOLUME,
         /// Seconds of it to leave out at the start.
         trim: Option<Decimal> = "trim" within SOURCE_SECONDS,
-        /// Set if it begins anew until the video ends.
+        /// `true` repeats it until the video ends.
         repeat: Option<Flag> = "repeat",
         /// The part it plays; `music` unless said.
         role: Option<RoleName> = "role",

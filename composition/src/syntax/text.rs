@@ -63,7 +63,7 @@ object! {
         size: Option<Decimal> = "size" within FONT_SIZE,
         /// 100 (thin) to 900 (black); 400 unless said.
         weight: Option<Count> = "weight" within FONT_WEIGHT,
-        /// Set if it slants.
+        /// `true` slants the letters.
         italic: Option<Flag> = "italic",
         /// The colour; white unless said.
         color: Option<Rgba> = "color",
@@ -171,7 +171,7 @@ object! {
         padding: Option<Decimal> = "padding" within PIXELS,
         /// The radius of its corners, in pixels.
         border_radius: Option<Decimal> = "borderRadius" within PIXELS,
-        /// Set if it hugs the lines instead of filling the box.
+        /// `true` fits it to the lines instead of the box.
         wrap: Option<Flag> = "wrap",
     }
 }
