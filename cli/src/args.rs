@@ -160,7 +160,7 @@ pub struct Work {
 #[derive(Debug, Args)]
 pub struct SlotArgs {
     /// Takes tasks of these queues only (repeatable); of all by default.
-    #[arg(long, value_enum, value_name = "CLASS")]
+    #[arg(long, value_enum, value_name = "QUEUE")]
     pub queue: Vec<QueueArg>,
     /// Attempts side by side in each queue; by default the number of cores for render, 64 for
     /// generate, 16 for light.

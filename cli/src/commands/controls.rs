@@ -66,7 +66,7 @@ pub enum Scope {
 #[group(id = "what", required = true, multiple = false, args = ["queue", "tenant"])]
 pub struct Pause {
     /// The queue.
-    #[arg(long, value_enum, value_name = "CLASS")]
+    #[arg(long, value_enum, value_name = "QUEUE")]
     pub queue: Option<QueueArg>,
     /// The tenant.
     #[arg(long, value_name = "TENANT")]
