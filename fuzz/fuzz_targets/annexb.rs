@@ -1,4 +1,5 @@
-//! Any bytes as a stream of NAL units: those that are kept add up, and none that was to be left out is among them.
+//! Any bytes as a stream of NAL units: the units are no longer than the stream, and no supplemental
+//! information is left after its removal.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Any JSON: it parses, or its faults are told; what parses says its sources, and compiles or tells why not.
+//! Any JSON: it parses, or its faults are reported. A document that parses lists its sources, and
+//! compiles or reports its faults.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Any line between a worker and its child: it is a request or an answer, or an error, and what is read is written the same again.
+//! Any line between a worker and its media process: it is a request, a reply or an error, and a
+//! message that was read is written again without change.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

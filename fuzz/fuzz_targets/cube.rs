@@ -1,4 +1,4 @@
-//! Any text as a colour table: it is read, or the line that is wrong is named.
+//! Any text as a colour table: it is read, or the error names the line.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Any text: what is read as cues has an order and lengths, and is read again when it is written.
+//! Any text as subtitles: cues that are read are ordered and not empty, and can be written in each
+//! format.
 #![no_main]
 
 use composition::subtitles::{Format, read, write};

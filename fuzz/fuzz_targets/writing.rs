@@ -1,4 +1,4 @@
-//! Any text, laid out in a box and drawn with the fonts built in.
+//! Any text, laid out in a box and drawn with the built-in fonts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,14 +1,15 @@
-//! The ways in which work on media ends badly.
+//! The errors of the engine, by what can be done about them.
 //!
-//! The set is closed because what happens next depends on it: bad input is the caller's to mend, a full disk may
-//! have room tomorrow, and an internal fault is ours. Each error carries one sentence that says what failed and for
-//! which input, so that it can be shown as it is. The same type crosses the pipe between the media process and its
-//! parent, which is why it is plain data and keeps no libav error inside.
+//! The set is closed because the next step depends on it: the caller mends bad input, a full disk
+//! may have room tomorrow, and an internal error is the engine's to mend. Each error carries one
+//! sentence that says what failed and for which input, so it can be shown as it is. The same type
+//! crosses the pipe between the media process and its parent, so it is plain data without a libav
+//! error.
 
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
-/// What went wrong, by who can do something about it.
+/// An error of the engine. Each variant holds its sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 pub enum MediaError {
@@ -24,7 +25,7 @@ pub enum MediaError {
     /// An allocation failed. In the sandbox, its memory limit was reached.
     #[error("{0}")]
     OutOfMemory(String),
-    /// A fault of ours or of the machine's: none of the above.
+    /// The engine or the machine failed.
     #[error("{0}")]
     Internal(String),
 }
@@ -33,7 +34,7 @@ pub enum MediaError {
 pub type Result<T, E = MediaError> = std::result::Result<T, E>;
 
 impl MediaError {
-    /// The same, its sentence changed.
+    /// Returns the error with its sentence changed.
     #[must_use]
     pub(crate) fn reworded(self, change: impl FnOnce(String) -> String) -> Self {
         match self {
@@ -45,10 +46,12 @@ impl MediaError {
         }
     }
 
-    /// Sorts an error of libav's. `doing` completes the sentence "… failed", e.g. `opening clip.mp4`.
+    /// Classifies an error of libav. `doing` completes the sentence "… failed", e.g. `opening
+    /// clip.mp4`.
     ///
-    /// Invalid data and an early end are bad input; a missing demuxer, decoder or feature is unsupported; `ENOSPC`,
-    /// `EDQUOT`, `EFBIG` and `ENOMEM` are what they say; everything else is internal.
+    /// Invalid data and an early end are bad input. A missing demuxer, decoder or feature is
+    /// unsupported. `ENOSPC`, `EDQUOT`, `EFBIG` are out of space, and `ENOMEM` is out of memory.
+    /// All others are internal.
     #[must_use]
     pub fn from_libav(doing: impl std::fmt::Display, error: ffmpeg::Error) -> Self {
         use ffmpeg::Error as E;
@@ -65,7 +68,7 @@ impl MediaError {
         }
     }
 
-    /// Sorts an error of the operating system's. `doing` completes the sentence "… failed".
+    /// Classifies an error of the operating system. `doing` completes the sentence "… failed".
     #[must_use]
     pub fn from_io(doing: impl std::fmt::Display, error: &std::io::Error) -> Self {
         let sentence = format!("{doing} failed: {error}");
@@ -85,7 +88,7 @@ impl MediaError {
     }
 }
 
-/// What libav calls an error. Its binding has no text for any before it was told to learn them.
+/// Returns libav's text for an error. Its binding has no texts until they are registered.
 pub(crate) fn libav_text(error: ffmpeg::Error) -> String {
     static TEXTS: std::sync::Once = std::sync::Once::new();
     TEXTS.call_once(ffmpeg::util::error::register_all);

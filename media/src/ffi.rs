@@ -1,25 +1,28 @@
-//! Everything that reaches past ffmpeg-next into libav: the one file of this crate with `unsafe`.
+//! Wraps the parts of libav that ffmpeg-next lacks. This is the only file for libav with `unsafe`.
 //!
-//! Each function is a small safe wrapper that checks what the C side would not. Grouped by who uses it.
+//! Each function is a small safe wrapper that makes the checks which the C side omits. They are
+//! grouped by their users.
 #![allow(unsafe_code)]
 
-// ── pictures: scaling, cropping, seeking ────────────────────────────────────────────────────────────────────────────
+// ── pictures: scaling, cropping, seeking ────────────────────────────────────────────────────────
 
 mod pictures {
     use ffmpeg_next as ffmpeg;
     use ffmpeg_next::ffi;
     use ffmpeg_next::{format, frame, software::scaling};
 
-    /// Tells a scaler what the numbers on both sides mean: the matrix as an `SWS_CS_*` number, and whether the range is full.
+    /// Sets the matrix (an `SWS_CS_*` number) and the range (full or not) of both sides of a
+    /// scaler.
     ///
     /// # Errors
-    /// Where the pair of formats has no such setting.
+    /// Invalid data if the pair of formats has no such setting.
     pub(crate) fn set_scaler_colours(
         scaler: &mut scaling::Context,
         source: (i32, bool),
         target: (i32, bool),
     ) -> Result<(), ffmpeg::Error> {
-        // SAFETY: the tables are static arrays of libswscale's, which knows every number; the context is alive while borrowed.
+        // SAFETY: the tables are static arrays of libswscale, which has one for every number; the
+        // context is alive while borrowed.
         let done = unsafe {
             let (from, to) =
                 (ffi::sws_getCoefficients(source.0), ffi::sws_getCoefficients(target.0));
@@ -42,7 +45,7 @@ mod pictures {
         Ok(())
     }
 
-    /// A second reference to a frame's pixels, without copying them.
+    /// Makes a second reference to a frame's pixels, without copying them.
     ///
     /// # Errors
     /// Out of memory.
@@ -56,7 +59,7 @@ mod pictures {
         Ok(shared)
     }
 
-    /// Makes sure that nobody else sees what is written into a frame, copying it where somebody holds it.
+    /// Copies a frame's pixels if anyone else holds them, so that writing changes no other frame.
     ///
     /// # Errors
     /// Out of memory.
@@ -69,17 +72,19 @@ mod pictures {
         Ok(())
     }
 
-    /// Asks an encoder with a fixed quantiser for this quality, in libav's lambda units.
+    /// Sets the quality of a frame for an encoder with a fixed quantiser, in libav's lambda units.
     pub(crate) fn set_quality(frame: &mut frame::Video, quality: i32) {
         // SAFETY: the frame is alive and borrowed for writing.
         unsafe { (*frame.as_mut_ptr()).quality = quality };
     }
 
-    /// A view of part of a frame, sharing its pixels. The rectangle must lie inside; chroma is cut at the sample that
-    /// holds the corner. Read it only through libav: its last row may end before its stride does.
+    /// Returns a view of part of a frame that shares its pixels. The rectangle must lie inside;
+    /// chroma is cropped at the sample that holds the corner. Read the view only through libav: its
+    /// last row may end before its stride does.
     ///
     /// # Errors
-    /// `InvalidData` where the rectangle leaves the frame or the format cannot be cut; out of memory.
+    /// `InvalidData` if the rectangle leaves the frame or the format cannot be cropped; out of
+    /// memory.
     pub(crate) fn crop_frame(
         frame: &frame::Video,
         left: usize,
@@ -110,10 +115,11 @@ mod pictures {
         Ok(part)
     }
 
-    /// Goes to the last place at or before `ticks` (in the stream's time base) from which decoding can begin.
+    /// Seeks to the last position at or before `ticks` (in the stream's time base) at which
+    /// decoding can begin.
     ///
     /// # Errors
-    /// Where the container cannot seek.
+    /// Errors from a container that cannot seek.
     pub(crate) fn seek_before(
         input: &mut format::context::Input,
         stream: usize,
@@ -130,9 +136,10 @@ mod pictures {
         Ok(())
     }
 
-    /// The parameter sets (libav's "extradata") of a stream, empty where it has none.
+    /// Returns the parameter sets (libav's "extradata") of a stream, empty if it has none.
     pub(crate) fn header_bytes(parameters: &ffmpeg::codec::Parameters) -> Vec<u8> {
-        // SAFETY: libav owns `extradata_size` bytes at `extradata` while the parameters live; they are copied at once.
+        // SAFETY: libav owns `extradata_size` bytes at `extradata` while the parameters live; they
+        // are copied at once.
         unsafe {
             let raw = &*parameters.as_ptr();
             match usize::try_from(raw.extradata_size) {
@@ -144,8 +151,9 @@ mod pictures {
         }
     }
 
-    /// When a file begins, in microseconds on its streams' common clock, where that is known. A beginning shortly before
-    /// nought is a codec's priming (Opus in WebM starts at −6.5 ms), which is dropped in decoding: the file begins at nought.
+    /// Returns the start of a file in microseconds on its streams' common clock, if it is known. A
+    /// start shortly before zero is a codec's priming (Opus in WebM starts at −6.5 ms), which
+    /// decoding drops, so it counts as zero.
     pub(crate) fn start_time(input: &format::context::Input) -> Option<i64> {
         const MOST_PRIMING: i64 = 100_000;
         // SAFETY: the context is alive while borrowed.
@@ -154,14 +162,16 @@ mod pictures {
         (start != ffi::AV_NOPTS_VALUE).then_some(start)
     }
 
-    /// The timestamp in the container's index of the last key frame at or before `ticks`, where it has an index.
+    /// Returns the timestamp of the last key frame at or before `ticks` in the container's index,
+    /// if it has one.
     pub(crate) fn indexed_key_before(
         input: &format::context::Input,
         stream: usize,
         ticks: i64,
     ) -> Option<i64> {
         let stream = input.stream(stream)?;
-        // SAFETY: the stream is alive while borrowed; the entry is read at once, before any other call.
+        // SAFETY: the stream is alive while borrowed; the entry is read at once, before any other
+        // call.
         unsafe {
             let raw = stream.as_ptr().cast_mut();
             let found = ffi::av_index_search_timestamp(raw, ticks, ffi::AVSEEK_FLAG_BACKWARD);
@@ -176,18 +186,19 @@ pub(crate) use pictures::{
     set_scaler_colours, start_time,
 };
 
-// ── facts: what packets and formats say of themselves ───────────────────────────────────────────────────────────────
+// ── facts: properties of packets and formats ────────────────────────────────────────────────────
 
 mod facts {
     use ffmpeg_next::{Packet, ffi, format, packet::Ref};
 
-    /// Returns whether a packet is decoded but not shown, because an edit list cuts it off.
+    /// Returns whether a packet is decoded but not shown, because an edit list excludes it.
     pub(crate) fn is_discarded(packet: &Packet) -> bool {
         // SAFETY: the packet is alive while borrowed.
         unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
     }
 
-    /// The bytes from one pixel of each plane to the next; none for formats whose pixels are not whole bytes of their own.
+    /// Returns the bytes from one pixel to the next in each plane; none for formats whose pixels do
+    /// not fill whole bytes.
     pub(crate) fn pixel_bytes(pixel: format::Pixel) -> Option<[usize; 4]> {
         let descriptor = pixel.descriptor()?;
         // SAFETY: descriptors are static.
@@ -206,7 +217,7 @@ mod facts {
         Some(steps)
     }
 
-    /// Bits per component of a pixel format, and whether it has alpha.
+    /// Returns the bits per component of a pixel format, and whether it has alpha.
     pub(crate) fn bits_and_alpha(pixel: format::Pixel) -> (u8, bool) {
         let Some(descriptor) = pixel.descriptor() else {
             return (8, false);
@@ -220,21 +231,22 @@ mod facts {
 
 pub(crate) use facts::{bits_and_alpha, is_discarded, pixel_bytes};
 
-// ── joining: streams that are copied ────────────────────────────────────────────────────────────────────────────────
+// ── joining: copied streams ─────────────────────────────────────────────────────────────────────
 
 mod joining {
     use ffmpeg_next::{Dictionary, Error, codec::Parameters, ffi, format::context::Input};
     use std::{ffi::CString, os::unix::ffi::OsStrExt, path::Path, ptr};
 
-    /// Opens a file with what its header says of its streams: no frame is decoded to learn more, as ffmpeg-next would have it done.
+    /// Opens a file by its header alone. ffmpeg-next would decode frames to learn more.
     ///
     /// # Errors
-    /// Those of libav; invalid data for a path with a zero byte.
+    /// Errors from libav; invalid data for a path with a zero byte.
     pub(crate) fn open_by_header(path: &Path, options: Dictionary<'_>) -> Result<Input, Error> {
         let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::InvalidData)?;
         let mut context = ptr::null_mut();
-        // SAFETY: libav takes the options over and leaves what it did not use, which is owned again to be freed; it frees the context
-        // itself where opening fails, and `wrap` owns the one that was opened.
+        // SAFETY: libav takes ownership of the options and returns those that it did not use, which
+        // are owned again and freed. If opening fails, it frees the context itself; otherwise
+        // `wrap` owns it.
         unsafe {
             let mut left = options.disown();
             let opened =
@@ -247,10 +259,10 @@ mod joining {
         }
     }
 
-    /// The parameters with another container tag; 0 lets the muxer choose its own.
+    /// Returns the parameters with another container tag; with 0, the muxer chooses its own.
     pub(crate) fn retagged(parameters: &Parameters, tag: u32) -> Parameters {
         let mut own = parameters.clone();
-        // SAFETY: the copy is ours alone.
+        // SAFETY: no one else holds the copy.
         unsafe { (*own.as_mut_ptr()).codec_tag = tag };
         own
     }

@@ -1,4 +1,5 @@
-//! The engine's own parsers, for the targets in `fuzz/`: each takes anything and holds what it promises.
+//! Entry points to the engine's own parsers, for the targets in `fuzz/`. Each takes any input and
+//! checks what its parser promises.
 
 use crate::encode::annexb;
 use crate::picture::cube::Cube;
@@ -11,12 +12,12 @@ use composition::plan::{
 };
 use std::collections::BTreeSet;
 
-/// A colour table.
+/// Parses a colour table.
 pub fn cube(text: &str) {
     let _ = Cube::parse(text);
 }
 
-/// A line of the child's protocol.
+/// Parses a line of the media process's protocol.
 pub fn control(line: &[u8]) {
     if let Ok(answer) = serde_json::from_slice::<Reply>(line) {
         held_again(&answer);
@@ -35,7 +36,7 @@ fn held_again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) {
     );
 }
 
-/// A stream of NAL units.
+/// Splits a stream of NAL units.
 pub fn annexb(stream: &[u8]) {
     for codec in [VideoCodec::H264, VideoCodec::H265] {
         assert!(
@@ -46,7 +47,7 @@ pub fn annexb(stream: &[u8]) {
     }
 }
 
-/// Writing in a box.
+/// Lays out and draws text in a box.
 pub fn writing(text: &str) {
     let Ok(book) = FontBook::new(&[], FontFolders(Vec::new())) else { return };
     let mut desk = Desk { book, pen: Pen::new(), warnings: BTreeSet::new() };
@@ -86,7 +87,7 @@ fn written(text: String) -> Text {
 mod tests {
     use super::*;
 
-    /// What a fuzzer would begin with, and some of what it would come to: the targets themselves run where there is a nightly.
+    /// Typical and hostile seeds. The fuzz targets themselves need a nightly compiler.
     #[test]
     fn nothing_that_a_fuzzer_would_begin_with_breaks_a_parser() {
         let texts = [

@@ -1,7 +1,8 @@
-//! The render engine: probes sources, turns the parts of a render plan into files, and joins them.
+//! The render engine: probes sources, renders the parts of a render plan into files, and joins
+//! them.
 //!
-//! It knows no queue and no network. Bytes from outside are parsed only in a [`media_process`], which
-//! runs in a [`sandbox`].
+//! It knows no queue and no network. Bytes from outside are parsed only in a [`media_process`],
+//! which runs in a [`sandbox`].
 
 pub mod assemble;
 mod decode;

@@ -1,7 +1,8 @@
-//! Moving pictures that are encoded as a whole: GIF and animated WebP, from lossless segments.
+//! Encodes GIF and animated WebP as a whole, from lossless segments.
 //!
-//! A GIF has 256 colours for all its frames. They are chosen in a first pass and dithered to in a second, so that memory
-//! does not grow with the length; in one pass the filter would hold every frame until it knows the colours.
+//! A GIF has 256 colours for all its frames. A first pass chooses them and a second pass dithers to
+//! them, so that memory does not grow with the length: a single pass would hold every frame until
+//! the colours are known.
 
 use super::frames::Frames;
 use crate::protocol::Progress;
@@ -15,17 +16,17 @@ use ffmpeg_next::format::context::Output;
 use ffmpeg_next::{Dictionary, Packet, Rational, frame};
 use std::path::Path;
 
-/// A GIF counts time in hundredths of a second.
+/// GIF counts time in hundredths of a second.
 const GIF_TIME: Rational = Rational(1, 100);
-/// 256 colours, as libavfilter lays them out.
+/// 256 colours, in the layout that libavfilter uses.
 const PALETTE: (u32, u32) = (16, 16);
-/// A WebP counts time in milliseconds.
+/// WebP counts time in milliseconds.
 const WEBP_TIME: Rational = Rational(1, 1000);
 
 /// Writes a GIF.
 ///
 /// # Errors
-/// Those of decoding, encoding and writing.
+/// Errors from decoding, encoding and writing.
 pub(super) fn gif(
     plan: &Assemble,
     frames: &Frames<'_>,
@@ -40,7 +41,8 @@ pub(super) fn gif(
         Some(0 | 1) => "-1".to_owned(),
         Some(plays) => (plays - 1).to_string(),
     };
-    // Of itself the last frame would show for as long as the one before it, which rounding may have made shorter.
+    // By default the last frame lasts as long as the one before it, which rounding may have
+    // shortened.
     let last = (begin(plan, plan.frames) - begin(plan, plan.frames.saturating_sub(1))).to_string();
     let options = [("loop", repeats.as_str()), ("final_delay", &last)];
     let mut writer = Writer::begin(plan, ("gif", "gif", Pixel::PAL8), GIF_TIME, &options, out)?;
@@ -68,7 +70,7 @@ pub(super) fn gif(
     writer.end()
 }
 
-/// When a frame of a GIF begins, in its own time.
+/// Returns the tick of [`GIF_TIME`] at which a frame begins.
 fn begin(plan: &Assemble, frame: u64) -> i64 {
     use ffmpeg::Rescale;
     (frame as i64).rescale(Rational(plan.rate.den as i32, plan.rate.num as i32), GIF_TIME)
@@ -77,7 +79,7 @@ fn begin(plan: &Assemble, frame: u64) -> i64 {
 /// Writes an animated WebP.
 ///
 /// # Errors
-/// Those of decoding, encoding and writing.
+/// Errors from decoding, encoding and writing.
 pub(super) fn webp(
     plan: &Assemble,
     frames: &Frames<'_>,
@@ -125,7 +127,8 @@ fn choose_colours(
     chooser.take()?.ok_or_else(|| MediaError::Internal("no colours were chosen for the GIF".into()))
 }
 
-/// A frame of a lossless segment with its number as its time, as packed blue, green, red and alpha.
+/// Converts a frame of a lossless segment to packed blue, green, red and alpha, timed by its
+/// number.
 fn as_bgra(frame: &frame::Video, number: u64) -> Result<frame::Video> {
     let (width, height) = (frame.width(), frame.height());
     let opaque = match frame.format() {
@@ -150,13 +153,14 @@ fn as_bgra(frame: &frame::Video, number: u64) -> Result<frame::Video> {
     Ok(copy)
 }
 
-/// A filter graph over pictures, whose description is one of ours.
+/// A libavfilter graph over pictures.
 struct Filter {
     graph: Graph,
 }
 
 impl Filter {
-    /// An input called `palette` is a palette; all others have the canvas's size.
+    /// Creates the graph. An input called `palette` is a palette; all others have the canvas's
+    /// size.
     fn new(plan: &Assemble, inputs: &[&str], spec: &str) -> Result<Self> {
         build(plan, inputs, spec)
             .map(|graph| Self { graph })
@@ -164,7 +168,7 @@ impl Filter {
     }
 
     fn feed(&mut self, input: &str, frame: frame::Video) -> Result<()> {
-        // The graph takes the frame over.
+        // The graph takes ownership of the frame.
         self.source(input, |mut context| context.source().add(&frame))
     }
 
@@ -222,7 +226,7 @@ fn build(plan: &Assemble, inputs: &[&str], spec: &str) -> Result<Graph, ffmpeg::
     Ok(graph)
 }
 
-/// An encoder of pictures and the file behind it.
+/// An encoder of pictures and the file that it writes.
 struct Writer<'a> {
     path: &'a Path,
     encoder: encoder::video::Encoder,
@@ -233,7 +237,8 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// `kind` is libav's names of the encoder and of the container, and the pixels; `settings` go to the container.
+    /// `kind` is libav's names of encoder and container, and the pixel format. `settings` go to the
+    /// container.
     fn begin(
         plan: &Assemble,
         (encoder, container, pixels): (&str, &str, Pixel),
@@ -264,7 +269,7 @@ impl<'a> Writer<'a> {
         Ok(Self { path, encoder, output, frame_time, encoder_time, stream_time })
     }
 
-    /// Encodes a picture by its number.
+    /// Encodes the frame with this number.
     fn push(&mut self, picture: &mut frame::Video, number: i64) -> Result<()> {
         use ffmpeg::Rescale;
         picture.set_pts(Some(number.rescale(self.frame_time, self.encoder_time)));

@@ -1,4 +1,4 @@
-//! The frames of the whole, decoded from its segments by number.
+//! Decodes the frames of the whole video from its segments, by number.
 
 use super::parts::placed;
 use crate::decode::reader::VideoReader;
@@ -7,7 +7,7 @@ use composition::plan::Assemble;
 use ffmpeg_next::frame;
 use std::path::{Path, PathBuf};
 
-/// Where each frame is.
+/// The segments of a video and the number of each one's first frame.
 pub(super) struct Frames<'a> {
     plan: &'a Assemble,
     segments: Vec<(&'a Path, u64)>,
@@ -18,10 +18,10 @@ impl<'a> Frames<'a> {
         Self { plan, segments: placed(plan, paths).collect() }
     }
 
-    /// One frame by its number; the last one where the number is beyond it.
+    /// Calls back with the frame of a number, or with the last frame if the number is beyond it.
     ///
     /// # Errors
-    /// Those of opening and decoding its segment.
+    /// Errors from opening and decoding its segment.
     pub(super) fn with<T>(
         &self,
         number: u64,
@@ -37,10 +37,10 @@ impl<'a> Frames<'a> {
         use_frame(shown.frame)
     }
 
-    /// Every frame with its number, in order.
+    /// Visits every frame with its number, in order.
     ///
     /// # Errors
-    /// Those of opening and decoding, and those of `visit`.
+    /// Errors from opening and decoding, and those of `visit`.
     pub(super) fn each(
         &self,
         mut visit: impl FnMut(u64, &frame::Video) -> Result<()>,

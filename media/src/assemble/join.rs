@@ -1,4 +1,4 @@
-//! Segments and sound, copied into one container.
+//! Copies segments and sound into one container.
 
 use super::AssembleFiles;
 use super::parts::{Common, Segment, placed, survey};
@@ -12,14 +12,14 @@ use ffmpeg_next::format::context::{Input, Output};
 use ffmpeg_next::{Dictionary, Packet, Rational, Rescale};
 use std::path::{Path, PathBuf};
 
-/// Ticks a second in which edit lists are written: whole numbers for every usual frame rate (24, 25, 30, 50, 60, and
-/// those over 1.001) and for 48 kHz, so that sound and picture end on their last sample and frame.
+/// Ticks a second in edit lists. Every usual frame rate (24, 25, 30, 50, 60, and these over 1.001)
+/// and 48 kHz divide it, so sound and picture end exactly on their last sample and frame.
 const MOVIE_TIMESCALE: &str = "240000";
 
 /// Writes the file.
 ///
 /// # Errors
-/// Internal where the segments do not fit each other; else those of reading and writing.
+/// Internal if the segments do not fit each other; else errors from reading and writing.
 pub(super) fn join(
     plan: &Assemble,
     parts: &AssembleFiles<'_>,
@@ -32,7 +32,8 @@ pub(super) fn join(
     let mut done = 0;
     while let Some(picture) = pictures.next()? {
         if let Some(sound) = &mut sound {
-            // Packets go in by time, so that a player finds both near each other and nothing piles up in memory.
+            // Packets are interleaved by time: a player finds both streams near each other, and
+            // nothing piles up in memory.
             while let Some(packet) = sound.before(picture.decoded, writer.frame_time)? {
                 writer.write_sound(packet, sound.time_base)?;
             }
@@ -49,19 +50,19 @@ pub(super) fn join(
     writer.end()
 }
 
-/// A packet with its times in frames.
+/// A video packet with its times in frames.
 struct Picture {
     packet: Packet,
     shown: i64,
     decoded: i64,
 }
 
-/// All segments' packets, in order.
+/// The packets of all segments, in order.
 struct Pictures<'a> {
     waiting: std::vec::IntoIter<(&'a Path, u64)>,
     rate: composition::plan::Rate,
     open: Option<Segment>,
-    /// How many have been read, which is the order they are decoded in.
+    /// Packets read so far, which is also the next packet's place in decoding order.
     read: i64,
     lead: i64,
 }
@@ -96,7 +97,7 @@ impl<'a> Pictures<'a> {
     }
 }
 
-/// The one sound stream.
+/// The packets of the only sound stream.
 struct Sound {
     input: Input,
     time_base: Rational,
@@ -116,7 +117,8 @@ impl Sound {
         let mut sound = Self { input, time_base, next: None, shift: 0 };
         sound.next = sound.read()?;
         if let (Format::Webm, Some(first)) = (format, &mut sound.next) {
-            // What Opus needs to prime itself is written as a delay of the track, and taken off again in reading.
+            // Opus needs priming. The container stores it as a delay of the track, and readers
+            // subtract it again.
             sound.shift = -first.pts().unwrap_or(0);
             shift(first, sound.shift);
         }
@@ -144,7 +146,7 @@ impl Sound {
         Ok(std::mem::replace(&mut self.next, after))
     }
 
-    /// The next packet, if it belongs before a picture's time.
+    /// Returns the next packet if it belongs before a picture's time.
     fn before(&mut self, time: i64, base: Rational) -> Result<Option<Packet>> {
         let limit = time.rescale(base, self.time_base);
         match &self.next {
@@ -159,7 +161,7 @@ fn shift(packet: &mut Packet, ticks: i64) {
     packet.set_dts(packet.dts().map(|dts| dts + ticks));
 }
 
-/// The file that is written.
+/// The container that is being written.
 struct Writer<'a> {
     path: &'a Path,
     output: Output,
@@ -234,7 +236,8 @@ fn add_pictures(
     common: &Common,
     frame_time: Rational,
 ) -> Result<(), ffmpeg::Error> {
-    // Apple's players take H.265 only with its parameter sets out of the packets, which this tag says.
+    // Apple's players take H.265 only if its parameter sets are outside the packets, which this tag
+    // states.
     let tag = match plan.video {
         Some(VideoCodec::H265) => u32::from_le_bytes(*b"hvc1"),
         _ => 0,
@@ -258,7 +261,7 @@ fn options(format: Format) -> Dictionary<'static> {
         options.set("movflags", "+faststart");
         options.set("movie_timescale", MOVIE_TIMESCALE);
     } else {
-        // Where players look for it: before the clusters.
+        // Players look for cues before the clusters.
         options.set("cues_to_front", "1");
     }
     options

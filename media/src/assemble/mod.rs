@@ -1,10 +1,11 @@
-//! The last step: segments and sound become one file, and pictures are taken from it.
+//! The last step: joins segments and sound into one file, and takes pictures from it.
 //!
-//! Films are joined by copying packets, never by encoding again: a segment's bytes are the film's bytes. Times follow from a
-//! frame's number alone, because every container rounds its own way and sums of roundings drift. What a container can't
-//! hold as packets of the segments (GIF, WebP, single pictures) is encoded here, from lossless segments.
+//! Videos are joined by copying packets, never by encoding again: a segment's bytes are the video's
+//! bytes. Times follow from a frame's number alone, because every container rounds in its own way
+//! and sums of roundings drift. Formats that can't hold the segments' packets (GIF, WebP, single
+//! pictures) are encoded here, from lossless segments.
 //!
-//! Nothing in a file says when or by what it was made, so that the same parts give the same bytes.
+//! No file records when it was made or by which software, so that equal parts give equal bytes.
 
 mod animate;
 mod frames;
@@ -19,25 +20,25 @@ use composition::plan::{Assemble, Format};
 use frames::Frames;
 use std::path::{Path, PathBuf};
 
-/// The files that come in and go out.
+/// The input and output files of an assembly.
 #[derive(Debug, Clone, Copy)]
 pub struct AssembleFiles<'a> {
-    /// The segments' files, in order.
+    /// The segments, in order.
     pub segments: &'a [PathBuf],
-    /// The sound's file, where the plan has sound.
+    /// The sound, if the plan has sound.
     pub sound: Option<&'a Path>,
-    /// The file to write.
     pub out: &'a Path,
-    /// Where the poster goes, if the plan asks for one: a JPEG.
+    /// The poster to write, a JPEG, if the plan asks for one.
     pub poster: Option<&'a Path>,
-    /// Where the thumbnail goes, if the plan asks for one: a JPEG.
+    /// The thumbnail to write, a JPEG, if the plan asks for one.
     pub thumbnail: Option<&'a Path>,
 }
 
-/// Makes the file that the plan asks for, looks at it, and takes poster and thumbnail.
+/// Makes the file that the plan asks for, verifies it, and takes poster and thumbnail from it.
 ///
 /// # Errors
-/// Internal where the parts are not what the plan says, or the finished file is not; else those of the disk and of libav.
+/// Internal if the segments or the finished file are not as the plan says; else errors from the
+/// disk and from libav.
 pub fn assemble(
     plan: &Assemble,
     parts: &AssembleFiles<'_>,
@@ -95,7 +96,7 @@ fn check(plan: &Assemble, parts: &AssembleFiles<'_>) -> Result<()> {
     }
 }
 
-/// Where the format is sound alone, the sound's file is the file.
+/// Copies the sound's file, which is the whole output of a format without pictures.
 fn copy_sound(parts: &AssembleFiles<'_>) -> Result<u64> {
     let Some(sound) = parts.sound else {
         return Err(MediaError::Internal(format!(

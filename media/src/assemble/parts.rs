@@ -1,4 +1,4 @@
-//! A segment's packets, each with its frame's number in the whole.
+//! Reads a segment's packets, each with its frame's number in the whole video.
 
 use crate::decode::open::{open_input, open_own};
 use crate::{MediaError, Result, ffi};
@@ -9,22 +9,23 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational};
 use std::path::{Path, PathBuf};
 
-/// What all segments have in common, and what numbering their packets takes.
+/// The format that all segments share, and the facts needed to number their packets.
 pub(super) struct Common {
-    /// Of the first segment, which all others equal.
+    /// The first segment's parameters, which all others must equal.
     pub parameters: codec::Parameters,
-    /// How many frames a packet may come before the frame that it shows: the reordering of B-frames.
+    /// The number of frames by which a packet may come before the frame that it shows, because
+    /// B-frames are reordered.
     pub lead: u64,
     /// Set if packets carry alpha beside the picture.
     pub alpha: bool,
 }
 
-/// One segment, open.
+/// An open segment.
 pub(super) struct Segment {
     input: Input,
     time_base: Rational,
     rate: Rate,
-    /// The number of its first frame in the whole.
+    /// The number of its first frame in the whole video.
     first: u64,
 }
 
@@ -32,15 +33,15 @@ impl Segment {
     /// Opens a segment whose first frame has the number `first`.
     ///
     /// # Errors
-    /// Those of opening; internal where it has no stream.
+    /// Errors from opening; internal if it has no stream.
     pub(super) fn open(path: &Path, rate: Rate, first: u64) -> Result<Self> {
         Self::of(open_own(path)?, path, rate, first)
     }
 
-    /// Opens the first segment, whose parameters are those of the whole: all that a probe finds is wanted of it.
+    /// Opens the first segment and probes it, because the whole file takes its parameters.
     ///
     /// # Errors
-    /// Those of [`Segment::open`].
+    /// As [`Segment::open`].
     fn open_probed(path: &Path, rate: Rate, first: u64) -> Result<Self> {
         Self::of(open_input(path)?, path, rate, first)
     }
@@ -52,10 +53,10 @@ impl Segment {
         Ok(Self { input, time_base, rate, first })
     }
 
-    /// The next packet and the number of the frame that it shows; none at the end.
+    /// Returns the next packet and the number of the frame that it shows; none at the end.
     ///
     /// # Errors
-    /// Internal where a packet has no time.
+    /// Internal if a packet has no time.
     pub(super) fn next_packet(&mut self) -> Result<Option<(Packet, u64)>> {
         let mut packet = Packet::empty();
         match packet.read(&mut self.input) {
@@ -71,7 +72,7 @@ impl Segment {
         }
     }
 
-    /// The nearest frame to a time of the segment's.
+    /// Returns the number of the frame nearest to a time of the segment.
     fn number(&self, ticks: i64) -> Option<u64> {
         let num = i128::from(ticks) * i128::from(self.time_base.0) * i128::from(self.rate.num);
         let den = i128::from(self.time_base.1) * i128::from(self.rate.den);
@@ -83,7 +84,7 @@ impl Segment {
     }
 }
 
-/// Each segment's path and the number of its first frame.
+/// Pairs each segment's path with the number of its first frame.
 pub(super) fn placed<'a>(
     plan: &'a Assemble,
     paths: &'a [PathBuf],
@@ -96,8 +97,9 @@ pub(super) fn placed<'a>(
     paths.iter().map(PathBuf::as_path).zip(firsts)
 }
 
-/// Reads every segment once: each shows the frames that are its own, begins where decoding can begin, and has the
-/// parameter sets of the first. All of this was true when it was rendered; a cache may have held another.
+/// Reads every segment once and checks that it holds exactly its own frames, begins with a key
+/// frame, and has the first segment's parameter sets. All of this was true when it was rendered,
+/// but a cache may have returned another file.
 ///
 /// # Errors
 /// Internal, naming the segment.

@@ -1,4 +1,4 @@
-//! Single frames as pictures: posters, thumbnails, and formats that are one picture.
+//! Writes single frames as pictures: posters, thumbnails, and formats that hold one picture.
 
 use super::frames::Frames;
 use crate::decode::convert::{Converter, Wanted};
@@ -8,10 +8,11 @@ use crate::{MediaError, Result};
 use composition::plan::{Assemble, Poster};
 use std::path::Path;
 
-/// Writes one frame as a JPEG, scaled as the plan says. Says its size in bytes, where one was asked for.
+/// Writes one frame as a JPEG, scaled as the plan says, and returns its size in bytes; none if the
+/// plan asks for none.
 ///
 /// # Errors
-/// Internal where no place was given for it; else those of decoding and writing.
+/// Internal if no path was given for it; else errors from decoding and writing.
 pub(super) fn poster(
     plan: &Assemble,
     wanted: Option<Poster>,
@@ -30,10 +31,10 @@ pub(super) fn poster(
     super::size_of(out).map(Some)
 }
 
-/// Writes the only frame at full size; the extension of `out` says in which format.
+/// Writes the only frame at full size. The extension of `out` gives the format.
 ///
 /// # Errors
-/// Those of decoding and writing.
+/// Errors from decoding and writing.
 pub(super) fn whole(plan: &Assemble, frames: &Frames<'_>, out: &Path) -> Result<()> {
     write(frames, 0, (plan.width as usize, plan.height as usize), out)
 }

@@ -1,4 +1,4 @@
-//! Files made of real segments and real sound, read back.
+//! Files made of real segments and real sound, and read back.
 #![allow(clippy::unwrap_used)]
 
 use super::{AssembleFiles, AssembleOutput, assemble};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 const RATE: Rate = Rate { num: 30_000, den: 1_001 };
 const SIZE: (u32, u32) = (64, 48);
 
-/// AssembleFiles in a folder, and the plan for them.
+/// Segments and sound in a folder, and the plan for them.
 struct Bench {
     folder: tempfile::TempDir,
     plan: Assemble,
@@ -90,7 +90,7 @@ impl Bench {
     }
 }
 
-/// Frames whose brightness grows with their number in the whole.
+/// Writes frames whose brightness grows with their number in the whole video.
 fn segment(path: &Path, codec: VideoCodec, first: u64, count: u64, crf: u8) {
     let lossless = codec == VideoCodec::Ffv1;
     let recipe = Recipe {
@@ -115,7 +115,7 @@ fn shade(number: u64) -> u8 {
     (10 + number * 4).min(250) as u8
 }
 
-/// Each packet's stream, time in its ticks, and length.
+/// Returns each packet's stream, time and duration in ticks.
 fn packets(path: &Path) -> Vec<(usize, i64, i64)> {
     let mut input = crate::decode::open::open_input(path).unwrap();
     let mut found = Vec::new();

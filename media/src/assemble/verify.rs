@@ -1,4 +1,4 @@
-//! Looks at a finished file before anyone relies on it.
+//! Verifies a finished file before anyone relies on it.
 
 use crate::decode::open::open_input;
 use crate::decode::reader::VideoReader;
@@ -9,11 +9,11 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::{Packet, Rational};
 use std::path::Path;
 
-/// How far a container may round a frame's time: Matroska counts milliseconds.
+/// The most by which a container may round a frame's time: Matroska counts milliseconds.
 const ROUNDING_SECONDS: f64 = 0.001;
 
-/// Reads the file back: as many frames as planned, every one at its time, one sound stream where there is sound, and the first and the
-/// last frame decode.
+/// Reads the file back and checks the number of frames, the time of each, the sound stream, and
+/// that the first and the last frame decode.
 ///
 /// # Errors
 /// Internal, naming what is wrong.
@@ -73,10 +73,10 @@ fn picture_times(input: &mut ffmpeg::format::context::Input) -> Result<Vec<i64>,
     }
 }
 
-/// How long a sound file plays, in milliseconds, by reading all of it.
+/// Returns the length of a sound file in milliseconds, by reading all of it.
 ///
 /// # Errors
-/// Those of reading it.
+/// Errors from reading it.
 pub(super) fn sound_milliseconds(path: &Path) -> Result<u64> {
     const RATE: u32 = 48_000;
     const BLOCK: usize = 48_000;

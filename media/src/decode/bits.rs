@@ -1,11 +1,12 @@
-//! Pictures of one bit a pixel, as fax pages and QR codes are stored: made into bytes before anything else.
+//! Unpacks pictures of one bit a pixel, such as fax pages and QR codes, to bytes.
 //!
-//! libav cuts a frame by moving the pointers to its planes, which cannot point into a byte: such a frame would keep its left and its top.
+//! libav crops a frame by moving the pointers to its planes, which cannot point into a byte: such a
+//! frame would keep its left and top edges.
 
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{color, frame};
 
-/// The frame with a byte for each pixel; none where it has that already.
+/// Returns the frame with a byte for each pixel; none if it has that already.
 pub(crate) fn unpacked(frame: &frame::Video) -> Option<frame::Video> {
     let zero_is = match frame.format() {
         Pixel::MonoBlack => 0,

@@ -1,25 +1,25 @@
-//! From seconds of a source to the ticks of its stream.
+//! Converts seconds of a source to ticks of its stream.
 
 use composition::plan::Ratio;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Rational, Stream};
 
-/// How a stream counts time, against the start of its file.
+/// The time base of a stream, with the start of its file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamClock {
     num: i128,
     den: i128,
     /// The file's start in ticks of the stream, rounded down.
     start: i64,
-    /// How far in ticks a frame may lie after the asked time and still be the one that shows.
+    /// Ticks by which a frame may begin after the asked time and still be shown.
     slack: i64,
 }
 
-/// A millisecond: what Matroska rounds its times to.
+/// Matroska rounds times to milliseconds.
 const SLACK_PER_SECOND: i128 = 1000;
 
 impl StreamClock {
-    /// The clock of a stream whose file starts at its container's start time.
+    /// Creates the clock of a stream. Its zero is the container's start time.
     pub(crate) fn of(input: &Input, stream: &Stream<'_>) -> Self {
         let Rational(num, den) = stream.time_base();
         let (num, den) = (i128::from(num.max(1)), i128::from(den.max(1)));
@@ -32,10 +32,12 @@ impl StreamClock {
         }
     }
 
-    /// The last tick at which a frame may begin to be the one that shows at `seconds` from the file's start.
+    /// Returns the last tick at which a frame may begin to be shown at `seconds` from the file's
+    /// start.
     ///
-    /// Containers round times: 1001/30000 s is 33 ms in Matroska, 66.7 is 67. A frame that begins up to a millisecond
-    /// (or a tick, where that is less) late is therefore taken as begun.
+    /// Containers round times: in Matroska, a frame at 1001/30000 s is at 33 ms, and one at 66.7 ms
+    /// is at 67. So a frame that begins up to a millisecond (or a tick, if that is more) late
+    /// counts as begun.
     pub(crate) fn latest(&self, seconds: Ratio) -> i64 {
         let exact =
             (i128::from(seconds.num()) * self.den).div_euclid(i128::from(seconds.den()) * self.num);
@@ -50,7 +52,7 @@ impl StreamClock {
         target.saturating_sub(self.start) > self.ticks(seconds)
     }
 
-    /// Ticks in `seconds` seconds.
+    /// Converts whole seconds to ticks.
     pub(crate) fn ticks(&self, seconds: i64) -> i64 {
         i64::try_from(i128::from(seconds) * self.den / self.num).unwrap_or(i64::MAX / 4)
     }

@@ -1,13 +1,13 @@
-//! What the numbers of a decoded frame mean.
+//! Reads the colour tags of a decoded frame.
 
 use ffmpeg_next::color::{Primaries, Range, Space, TransferCharacteristic};
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
 
-/// The curve by which a frame's numbers stand for light.
+/// The transfer function between a frame's codes and light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transfer {
-    /// Standard range: shown as it is.
+    /// Standard dynamic range, shown unchanged.
     Standard,
     /// Perceptual quantiser, SMPTE ST 2084.
     Pq,
@@ -15,21 +15,21 @@ pub(crate) enum Transfer {
     Hlg,
 }
 
-/// The matrix, range and curve of a frame.
+/// The matrix, range, transfer function and primaries of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meaning {
     /// The matrix, as libswscale's `SWS_CS_*` number.
     pub matrix: i32,
-    /// Set if the range is full.
+    /// Set for full range, unset for limited range.
     pub full: bool,
-    /// The curve.
     pub transfer: Transfer,
     /// Set if the primaries are those of BT.2020.
     pub wide: bool,
 }
 
 impl Meaning {
-    /// Reads a frame's tags. What is untagged is guessed as players do: BT.601 up to 576 lines, BT.709 above.
+    /// Reads a frame's tags. A missing matrix is guessed as players do: BT.601 up to 576 lines
+    /// and 1,024 columns, BT.709 above.
     pub(crate) fn of(frame: &frame::Video) -> Self {
         let guess = if frame.height() > 576 || frame.width() > 1024 {
             Space::BT709
@@ -58,13 +58,13 @@ impl Meaning {
         self.transfer != Transfer::Standard
     }
 
-    /// Returns whether the numbers mean what the compositor's do.
+    /// Returns whether the codes are those of the compositor: BT.709, limited range.
     pub(crate) fn is_native(self) -> bool {
         !self.full && self.matrix == matrix_number(Space::BT709)
     }
 }
 
-/// libswscale's number of a matrix: these are its `SWS_CS_*` constants, which follow the codes of ITU-T H.273.
+/// Returns libswscale's `SWS_CS_*` constant for a matrix, which follows the codes of ITU-T H.273.
 pub(crate) fn matrix_number(space: Space) -> i32 {
     match space {
         Space::BT709 => 1,

@@ -1,8 +1,9 @@
-//! From a decoded frame, whatever its format, to a [`Picture`] of a wanted size.
+//! Converts a decoded frame of any format to a [`Picture`] of a given size.
 //!
-//! Frames that already are what the compositor works in are copied, row by row. All others go through libswscale with
-//! rounding that is the same on every processor; a source with alpha is scaled in our own code after its alpha was
-//! multiplied in, because scaling straight alpha draws the colour of clear pixels into the edges.
+//! Frames in the compositor's own format are copied row by row. All others go through libswscale,
+//! with rounding that is the same on every processor. A source with alpha is scaled here, after its
+//! colours are multiplied by alpha: scaling straight alpha draws the colour of clear pixels into
+//! the edges.
 
 use super::bits::unpacked;
 use super::colour::Meaning;
@@ -15,29 +16,26 @@ use crate::picture::raster::Raster;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
 
-/// What of a frame is wanted, and how large.
+/// The part of a frame to convert, and the size and chroma of the result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Wanted {
-    /// The part: left, top, width, height as shares of the shown picture, rotation applied.
+    /// The part: left, top, width, height as shares of the shown picture, after rotation.
     pub crop: [f64; 4],
-    /// Width of the result in pixels.
     pub width: usize,
-    /// Height of the result in pixels.
     pub height: usize,
-    /// How densely the result samples chroma.
     pub chroma: Chroma,
-    /// Degrees to turn the stored frame clockwise for showing: 0, 90, 180 or 270.
+    /// Degrees by which the stored frame is turned clockwise for showing: 0, 90, 180 or 270.
     pub rotation: u16,
 }
 
-/// Keeps the scalers and curves of one source, so that each is set up once.
+/// The scalers and tone-mapping tables of one source, each set up once.
 #[derive(Default)]
 pub(crate) struct Converter {
     scalers: Scalers,
     tone: Option<ToneMap>,
 }
 
-/// Fields, and the frame after the one that shows: what a frame made of two fields is completed from.
+/// Marks a frame as interlaced, and holds the next frame, from which its second field is completed.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
     /// The next frame; none after the last.
@@ -45,10 +43,11 @@ pub(crate) struct Fields<'a> {
 }
 
 impl Converter {
-    /// The wanted part of a frame at the wanted size, opaque or premultiplied. With `fields` the frame is first made whole.
+    /// Converts part of a frame. The result is opaque or premultiplied. If `fields` is given, the
+    /// frame is deinterlaced first.
     ///
     /// # Errors
-    /// Bad input or unsupported where libswscale cannot read the frame's format.
+    /// Bad input or unsupported if libswscale cannot read the frame's format.
     pub(crate) fn convert(
         &mut self,
         frame: &frame::Video,
@@ -77,7 +76,7 @@ impl Converter {
         let picture = if meaning.is_hdr() {
             self.tone_mapped(frame, part, (width, height), meaning, chroma)?
         } else if has_alpha(frame.format()) {
-            // RGB of more bits goes by way of YUV and back, which must be by one matrix.
+            // RGB of more than 8 bits passes through YUV and back, which must use one matrix.
             let target =
                 Target { keeps_meaning: true, ..to(Pixel::RGBA, (part.width, part.height)) };
             let straight = self.scalers.scale(frame, part, target, meaning)?;
@@ -112,7 +111,7 @@ impl Converter {
     }
 }
 
-/// The format whose planes are a picture's.
+/// Returns the frame format that has a picture's planes.
 fn planar(chroma: Chroma) -> Pixel {
     match chroma {
         Chroma::Halved => Pixel::YUV420P,
@@ -153,7 +152,8 @@ fn has_alpha(format: Pixel) -> bool {
     )
 }
 
-/// The wanted part in the stored frame's own pixels: turned back, and set on whole chroma samples.
+/// Returns the requested part in the stored frame's own pixels: turned back, and aligned to whole
+/// chroma samples.
 fn stored_part(frame: &frame::Video, wanted: Wanted) -> Part {
     let [x, y, w, h] = wanted.crop;
     let [x, y, w, h] = match wanted.rotation {
@@ -167,8 +167,8 @@ fn stored_part(frame: &frame::Video, wanted: Wanted) -> Part {
     Part { left, top, width, height }
 }
 
-/// A share of a length as an even start and a length: the whole length stays as it is, of a part each edge goes to the nearest
-/// even pixel, so that neither lies more than a pixel from where it was asked for.
+/// Converts a share of a length to an even start and a length. The whole length stays as it is;
+/// each edge of a part moves to the nearest even pixel, so neither is more than a pixel off.
 fn even_part(from: f64, share: f64, length: usize) -> (usize, usize) {
     let full = length as f64;
     if (share * full).round() >= full || length < 4 {
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn the_edges_of_a_part_are_even_and_within_a_pixel_of_what_was_asked_for() {
         assert_eq!(even_part(0.0, 1.0, 1081), (0, 1081));
-        // 1280×720 cut to 9:16: 405 pixels about the middle.
+        // 1280×720 cropped to 9:16: 405 pixels about the middle.
         assert_eq!(even_part(0.341_796_875, 0.316_406_25, 1280), (438, 404));
         for (from, to, length) in
             [(656.25, 1263.75, 1920), (437.5, 842.5, 1280), (0.0, 405.0, 721), (3.3, 700.9, 701)]

@@ -1,8 +1,9 @@
-//! Frames made of two fields, made whole.
+//! Makes whole frames from frames of two fields.
 //!
-//! The field that comes first in time stays as it is. Each line of the other is what it is where nothing moves, and
-//! is drawn anew from its neighbours, along edges, where something does; how much moves is judged by the frame and the next
-//! one. So a frame depends on two frames of the source, and nothing is remembered. (The shape of yadif, without its frame before.)
+//! The field that comes first in time stays as it is. A line of the other field is kept if nothing
+//! moves there; otherwise it is interpolated from its neighbours along edges. Motion is measured
+//! between the frame and the next one. So a result depends on two frames of the source and on no
+//! earlier state. (The method of yadif, without the previous frame.)
 
 use super::colour::Meaning;
 use super::scaler::{Part, Scalers, Target};
@@ -10,10 +11,10 @@ use crate::error::Result;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
 
-/// A whole frame from two fields and the frame after them.
+/// Deinterlaces a frame, with the help of the frame after it.
 ///
 /// # Errors
-/// Those of converting the frame to planes of 8 bits.
+/// Errors from converting the frame to planes of 8 bits.
 pub(crate) fn deinterlaced(
     frame: &frame::Video,
     next: Option<&frame::Video>,
@@ -47,7 +48,8 @@ pub(crate) fn deinterlaced(
     Ok(whole)
 }
 
-/// The frame in planes of 8 bits whose lines are not mixed: formats with half the chroma lines keep them as they are stored.
+/// Returns the frame in planes of 8 bits without mixing lines: formats with half the chroma lines
+/// keep them as stored.
 fn planar(frame: &frame::Video, scalers: &mut Scalers) -> Result<frame::Video> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let halved = frame.format().descriptor().is_some_and(|format| format.log2_chroma_h() == 1);
@@ -57,7 +59,7 @@ fn planar(frame: &frame::Video, scalers: &mut Scalers) -> Result<frame::Video> {
     Ok(scaled.clone())
 }
 
-/// One plane of the frame and of the next.
+/// The same plane of the frame and of the next one.
 struct Lines<'a> {
     current: &'a [u8],
     later: &'a [u8],
@@ -88,7 +90,8 @@ impl Lines<'_> {
     }
 }
 
-/// The mean of two neighbours above and below, in the direction in which the lines differ least.
+/// Returns the mean of two neighbours above and below, in the direction in which the lines differ
+/// least.
 fn along_edges(above: &[u8], below: &[u8], x: usize) -> u8 {
     let last = above.len() as i64 - 1;
     let at = |line: &[u8], x: i64| i32::from(line[x.clamp(0, last) as usize]);

@@ -1,18 +1,20 @@
-//! How a picture is to be turned, as cameras write it into PNG and WebP; in JPEG libav finds it itself.
+//! Finds the orientation that cameras write into PNG and WebP files. In JPEG, libav finds it
+//! itself.
 
 use super::rotation::Turn;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Chunks that are looked at: pictures have a handful.
+/// The most chunks that are read: pictures have a handful.
 const MOST_CHUNKS: usize = 4_096;
-/// Enough of the first directory to hold the orientation.
+/// Bytes of Exif that are read: enough of the first directory to hold the orientation.
 const MOST_BYTES: u64 = 64 << 10;
 /// The tag of the orientation (Exif 3.0, §4.6.5).
 const ORIENTATION: u16 = 0x0112;
 
-/// The turn that a PNG's or a WebP's Exif block asks for; none where there is no block, or none that can be read.
+/// Returns the orientation in a PNG's or a WebP's Exif block; none if there is no block or it can't
+/// be read.
 pub(crate) fn turn_of(path: &Path) -> Option<Turn> {
     let mut file = File::open(path).ok()?;
     let mut head = [0; 12];
@@ -41,7 +43,8 @@ pub(crate) fn turn_of(path: &Path) -> Option<Turn> {
     turn_in(block.strip_prefix(b"Exif\0\0").unwrap_or(&block))
 }
 
-/// The chunk that is meant, from `at` on: `head` tells a chunk's length and whether it is the one, and `tail` bytes follow each.
+/// Finds a chunk, searching from `at` on: `head` reads a chunk's length and whether it is the one,
+/// and `tail` bytes follow each.
 fn found(
     file: &mut File,
     mut at: u64,
@@ -58,14 +61,15 @@ fn found(
             file.take(u64::from(length).min(MOST_BYTES)).read_to_end(&mut block).ok()?;
             return Some(block);
         }
-        // RIFF's chunks begin at even bytes; PNG's follow each other.
+        // RIFF's chunks begin at even bytes; PNG's follow each other directly.
         let padding = if tail == 0 { u64::from(length & 1) } else { 0 };
         at = at.checked_add(8 + u64::from(length) + tail + padding)?;
     }
     None
 }
 
-/// The turn in a block of TIFF: its byte order, then a first directory of entries of 12 bytes.
+/// Reads the orientation in a TIFF block: a byte order, then a first directory with entries of 12
+/// bytes.
 fn turn_in(tiff: &[u8]) -> Option<Turn> {
     let little = tiff.starts_with(b"II");
     let two = |at: usize| -> Option<u16> {

@@ -1,9 +1,10 @@
-//! Frames with left and right exchanged: what a front camera keeps, and says that it does.
+//! Exchanges left and right in frames that say they are mirrored, as front cameras store them.
 
 use crate::ffi;
 use ffmpeg_next::frame;
 
-/// The frame mirrored; none for formats whose pixels are not whole bytes, which no camera writes.
+/// Returns the mirrored frame; none for formats whose pixels are not whole bytes, which no camera
+/// writes.
 pub(crate) fn mirrored(frame: &frame::Video) -> Option<frame::Video> {
     let steps = ffi::pixel_bytes(frame.format())?;
     let mut turned = frame::Video::new(frame.format(), frame.width(), frame.height());

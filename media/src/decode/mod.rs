@@ -1,4 +1,4 @@
-//! Reading sources: opening them safely, picking frames by time, and turning them into pictures.
+//! Reads sources: opens them safely, picks frames by time, and converts them to pictures.
 
 pub(crate) mod bits;
 pub(crate) mod clock;

@@ -1,7 +1,8 @@
-//! Opening a file that someone else made.
+//! Opens files from outside.
 //!
-//! Three lists keep libav to what the engine means to read: the one protocol `file`, the containers, and the codecs.
-//! Without them a file named `.mp4` that holds a playlist opens whatever the playlist names.
+//! Three lists limit libav to the input that the engine means to read: the single protocol `file`,
+//! the containers, and the codecs. Without them, a file named `.mp4` that holds a playlist would
+//! open any address in the playlist.
 
 use crate::error::{MediaError, Result, libav_text};
 use crate::ffi;
@@ -22,19 +23,20 @@ pub(crate) const DECODERS: &str = "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,lib
     pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_u8,pcm_s8,pcm_f32le,pcm_f32be,pcm_f64le,\
     pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt";
 
-/// Opens a file for reading with its streams probed, under the three lists.
+/// Opens a file and probes its streams, under the three lists.
 ///
 /// # Errors
-/// Bad input where it is none of the containers, is damaged, or refers elsewhere.
+/// Bad input if it is none of the containers, is damaged, or refers to other files.
 pub(crate) fn open_input(path: &Path) -> Result<Input> {
     open_by(path, |options| ffmpeg::format::input_with_dictionary(path, options))
 }
 
-/// Opens a file of our own making, under the same lists: what its header says of its streams is enough. Probing decodes several frames,
-/// which for the hundred segments of a film takes longer than joining them.
+/// Opens a file that the engine made, under the same lists. Its header says enough of its streams:
+/// probing decodes several frames, which for the hundred segments of a video takes longer than
+/// joining them.
 ///
 /// # Errors
-/// Those of [`open_input`].
+/// As [`open_input`].
 pub(crate) fn open_own(path: &Path) -> Result<Input> {
     open_by(path, |options| ffi::open_by_header(path, options))
 }
@@ -47,14 +49,14 @@ fn open_by(
     options.set("protocol_whitelist", "file");
     options.set("format_whitelist", DEMUXERS);
     options.set("codec_whitelist", DECODERS);
-    // That it can be opened at all is asked first: what fails after that is the file's own fault.
+    // The file is opened here first, so that every later failure is the fault of its content.
     std::fs::File::open(path)
         .map_err(|error| MediaError::from_io(format_args!("opening {}", path.display()), &error))?;
     open(options).map_err(|error| refusal(path, error))
 }
 
-/// Why libav did not take a file that is there. It says "invalid argument" for a container or protocol that is on no list, and
-/// "input/output error" and others for damage.
+/// Explains why libav did not open an existing file. libav says "invalid argument" for a container
+/// or protocol that is on no list, and "input/output error" and others for damage.
 fn refusal(path: &Path, error: ffmpeg::Error) -> MediaError {
     let path = path.display();
     match error {

@@ -1,7 +1,7 @@
-//! The frames of one source, picked by time.
+//! Picks the frames of one source by time.
 //!
-//! The frame for a time is the last one that begins at or before it; before the first frame the first holds, after the
-//! end the last does.
+//! The frame for a time is the last one that begins at or before it. Before the first frame, the
+//! first is shown; after the end, the last.
 
 use super::stream::StreamReader;
 use super::webp::AnimatedWebp;
@@ -10,31 +10,32 @@ use composition::plan::Ratio;
 use ffmpeg_next::frame;
 use std::path::Path;
 
-/// A source of frames that is open and stands at some frame.
+/// An open source of frames.
 pub(crate) enum VideoReader {
-    /// Whatever libav reads.
+    /// A stream that libav reads.
     Stream(Box<StreamReader>),
-    /// What it does not.
+    /// An animated WebP, which libav does not read.
     Webp(Box<AnimatedWebp>),
 }
 
-/// A frame that shows, with what is known around it.
+/// The frame for a time, with its neighbour and its orientation.
 pub(crate) struct Shown<'a> {
-    /// The frame.
     pub frame: &'a frame::Video,
-    /// The one after it; none after the last, and none for the first while it is shown before its own time.
+    /// The frame after it; none after the last, and none for the first if it is shown before its
+    /// own time.
     pub next: Option<&'a frame::Video>,
-    /// Its own time, in ticks of its stream: the same for the same frame.
+    /// The frame's own time, in ticks of its stream. It identifies the frame.
     pub ticks: i64,
-    /// Degrees to turn it clockwise: 0, 90, 180 or 270.
+    /// Degrees by which it is turned clockwise for showing: 0, 90, 180 or 270.
     pub rotation: u16,
 }
 
 impl VideoReader {
-    /// Opens a stream by its index in the container. An animated WebP has one.
+    /// Opens a stream by its index in the container. An animated WebP has one stream.
     ///
     /// # Errors
-    /// Bad input where the file is damaged or has no such stream; unsupported where its codec is not read.
+    /// Bad input if the file is damaged or has no such stream; unsupported if its codec is not
+    /// read.
     pub(crate) fn open(path: &Path, stream: u32) -> Result<Self> {
         match AnimatedWebp::open(path)? {
             Some(webp) => Ok(Self::Webp(Box::new(webp))),
@@ -42,10 +43,10 @@ impl VideoReader {
         }
     }
 
-    /// The frame that shows at `seconds` from the file's start.
+    /// Returns the frame to show at `seconds` from the file's start.
     ///
     /// # Errors
-    /// Bad input where nothing can be decoded.
+    /// Bad input if nothing can be decoded.
     pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<Shown<'_>> {
         match self {
             Self::Stream(stream) => stream.frame_at(seconds),

@@ -1,27 +1,29 @@
-//! How a stored picture is turned for showing.
+//! Reads the orientation of a stored picture.
 
 use ffmpeg_next::codec::packet::side_data::Type;
 use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::frame;
 
-/// How a stored picture is brought upright.
+/// The quarter turns and the mirroring that bring a stored picture upright.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Turn {
     /// Degrees clockwise: 0, 90, 180 or 270.
     pub degrees: u16,
-    /// Set if left and right are then exchanged.
+    /// Set if left and right are exchanged after the turn.
     pub mirrored: bool,
 }
 
 impl Turn {
-    /// The degrees by which a picture is turned whose left and right were exchanged before, where it is mirrored.
+    /// Returns the degrees for a picture that is mirrored before it is turned, if it is mirrored at
+    /// all.
     pub(crate) fn after_mirroring(self) -> u16 {
         if self.mirrored { (360 - self.degrees) % 360 } else { self.degrees }
     }
 }
 
-/// A stream's turn, from its display matrix (ISO/IEC 14496-12, §6.2.2) or, where it has none, from its `rotate` tag, as older
-/// recorders wrote it. Other angles count as the nearest quarter. `None` where the stream says nothing.
+/// Reads a stream's orientation from its display matrix (ISO/IEC 14496-12, §6.2.2) or, if it has
+/// none, from the `rotate` tag of older recorders. Other angles are rounded to the nearest quarter
+/// turn. `None` if the stream has neither.
 #[must_use]
 pub(crate) fn rotation_of(stream: &Stream<'_>) -> Option<Turn> {
     let matrix = stream
@@ -35,15 +37,15 @@ pub(crate) fn rotation_of(stream: &Stream<'_>) -> Option<Turn> {
     matrix.or_else(tag)
 }
 
-/// A frame's own turn, as pictures say it (EXIF orientation, which libav hands on as a display matrix).
+/// Reads a frame's own orientation (EXIF, which libav converts to a display matrix).
 #[must_use]
 pub(crate) fn rotation_of_frame(frame: &frame::Video) -> Option<Turn> {
     let data = frame.side_data(ffmpeg_next::frame::side_data::Type::DisplayMatrix)?;
     turn_of_matrix(data.data())
 }
 
-/// The turn in a display matrix of nine native-endian 32-bit numbers, of which the first, second, fourth and fifth are 16.16
-/// fixed-point: where a step to the right and one down lead to.
+/// Reads a display matrix of nine native-endian 32-bit numbers. The first, second, fourth and fifth
+/// are 16.16 fixed-point: the images of a step to the right and a step down.
 fn turn_of_matrix(bytes: &[u8]) -> Option<Turn> {
     let number = |index: usize| -> Option<f64> {
         let four = bytes.get(index * 4..index * 4 + 4)?;

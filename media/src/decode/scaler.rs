@@ -1,4 +1,4 @@
-//! libswscale, set up once for each kind of work and kept.
+//! Scales and converts frames with libswscale, whose contexts are set up once and kept.
 
 use super::colour::{Meaning, matrix_number};
 use crate::error::{MediaError, Result};
@@ -14,7 +14,8 @@ pub(crate) struct Scalers {
     kept: Vec<Scaler>,
 }
 
-/// One scaler and the frame it writes into, whose rows have room for the wide stores of libswscale.
+/// A libswscale context and the frame it writes into, whose rows have room for libswscale's wide
+/// stores.
 struct Scaler {
     setting: Setting,
     context: scaling::Context,
@@ -29,15 +30,13 @@ struct Setting {
     keeps_meaning: bool,
 }
 
-/// What a scaler makes.
+/// The format and the size of a scaler's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// The pixels' format.
     pub format: Pixel,
     /// Width and height.
     pub size: (usize, usize),
-    /// Set if the numbers keep the source's matrix and range; otherwise they become BT.709,
-    /// limited.
+    /// Set to keep the source's matrix and range; otherwise the output is BT.709, limited range.
     pub keeps_meaning: bool,
 }
 
@@ -51,20 +50,21 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// All of a frame of this size.
+    /// Returns all of a frame of this size.
     pub(crate) fn whole(width: usize, height: usize) -> Self {
         Self { left: 0, top: 0, width, height }
     }
 }
 
-/// Scalers kept at most: a source that changes its size with each frame must not fill the memory.
+/// The most scalers that are kept: a source that changes its size with each frame must not fill the
+/// memory.
 const MOST: usize = 4;
 
 impl Scalers {
-    /// A part of a frame, scaled and converted.
+    /// Scales and converts part of a frame.
     ///
     /// # Errors
-    /// Bad input or unsupported where libswscale cannot read the frame's format.
+    /// Bad input or unsupported if libswscale cannot read the frame's format.
     pub(crate) fn scale(
         &mut self,
         frame: &frame::Video,
@@ -128,10 +128,10 @@ impl Scaler {
     }
 }
 
-/// The format under the name that says its range as well, where it has one.
+/// Returns the name of the format that also states full range, if there is one.
 ///
-/// A scaler is told the range after it was set up, and by then it has decided to copy what has the target's size and format:
-/// frames of full range would keep their numbers.
+/// A scaler learns the range only after it was set up, when it has already decided to copy a frame
+/// that has the target's size and format: full-range codes would stay as they are.
 fn named_for_range(format: Pixel, meaning: Meaning) -> Pixel {
     match format {
         Pixel::YUV420P if meaning.full => Pixel::YUVJ420P,

@@ -1,8 +1,8 @@
-//! The frames of one stream that libav reads, picked by time.
+//! Picks the frames of one stream that libav reads, by time.
 //!
-//! What a jump finds equals what reading from the start would find: after a seek nothing is believed
-//! before the first key frame's own time (an open GOP's leading frames refer to pictures that were never decoded), and
-//! where that is too late the seek starts further back.
+//! A seek gives the same frames as reading from the start. After a seek, frames before the first
+//! key frame's own time are discarded (an open GOP's leading frames refer to pictures that were
+//! never decoded). If that key frame is too late, the seek is repeated from further back.
 
 use super::clock::StreamClock;
 use super::exif::turn_of;
@@ -18,33 +18,35 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{codec, decoder, frame};
 use std::path::{Path, PathBuf};
 
-/// Pixels a decoder may be asked to hold in one frame: 8K with room, and far below what a bomb claims.
+/// The most pixels in one frame: 8K with a margin, and far below the claims of a decompression
+/// bomb.
 const MAX_PIXELS: &str = "100000000";
 
-/// A read-ahead beyond this many seconds asks the index whether a jump is shorter.
+/// Seconds of reading ahead beyond which the index is asked for a nearer key frame.
 const PATIENCE_SECONDS: i64 = 1;
 
-/// The same where packets without a time are among those that have one: behind a jump libav gives some of them that of their
-/// neighbour, so what lies in the first minutes is read up to. Further in, reading up to it would take longer than a wrong frame is worth.
+/// The same for streams in which some packets have no time. After a seek, libav gives some of them
+/// their neighbour's time, so targets in the first minutes are reached by reading. Further in,
+/// reading takes too long to be worth a frame's error.
 const SPARSE_PATIENCE_SECONDS: i64 = 300;
 
 /// Broken packets in a row after which a stream is given up.
 const MAX_BROKEN: u32 = 64;
 
-/// A video stream that is open and stands at some frame.
+/// An open video stream and its position.
 pub(crate) struct StreamReader {
     path: PathBuf,
     input: Input,
     stream: usize,
     decoder: decoder::Video,
     clock: StreamClock,
-    /// Set if packets without a time are among those that have one.
+    /// Set if only some packets have a time.
     sparse: bool,
     rotation: Option<Turn>,
-    /// The frame that shows, and the one after it, each with its time in ticks.
+    /// The frame to show, and the one after it.
     current: Option<Timed>,
     ahead: Option<Timed>,
-    /// Frames before this tick are not to be believed: it is the time of the key frame that a seek led to.
+    /// Frames before this tick are discarded: it is the time of the key frame that a seek led to.
     believed_from: i64,
     awaits_key: bool,
     drained: bool,
@@ -55,12 +57,13 @@ pub(crate) struct StreamReader {
 struct Timed {
     ticks: i64,
     frame: frame::Video,
-    /// Degrees to turn it clockwise.
+    /// Degrees by which it is turned clockwise for showing.
     rotation: u16,
 }
 
 impl Timed {
-    /// A decoded frame, mirrored where it is to be; `turn` is its stream's, which goes before its own.
+    /// Wraps a decoded frame and mirrors it if needed. `turn` is the stream's orientation, which
+    /// overrides the frame's.
     fn new(ticks: i64, frame: frame::Video, turn: Option<Turn>) -> Self {
         let Some(turn) = turn.or_else(|| rotation_of_frame(&frame)) else {
             return Self { ticks, frame, rotation: 0 };
@@ -76,7 +79,8 @@ impl StreamReader {
     /// Opens a stream by its index in the container.
     ///
     /// # Errors
-    /// Bad input where the file is damaged or has no such stream; unsupported where its codec is not read.
+    /// Bad input if the file is damaged or has no such stream; unsupported if its codec is not
+    /// read.
     pub(crate) fn open(path: &Path, stream: u32) -> Result<Self> {
         let input = open_input(path)?;
         let wanted = input.stream(stream as usize).ok_or_else(|| {
@@ -105,10 +109,10 @@ impl StreamReader {
         })
     }
 
-    /// The frame that shows at `seconds` from the file's start.
+    /// Returns the frame to show at `seconds` from the file's start.
     ///
     /// # Errors
-    /// Bad input where nothing can be decoded.
+    /// Bad input if nothing can be decoded.
     pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<Shown<'_>> {
         let target = self.clock.latest(seconds);
         self.approach(target)?;
@@ -134,7 +138,7 @@ impl StreamReader {
         })
     }
 
-    /// Makes sure that reading on from here meets the frame at `target`.
+    /// Seeks if needed, so that reading on from here reaches the frame at `target`.
     fn approach(&mut self, target: i64) -> Result<()> {
         if self.last_ticks == i64::MIN && !self.drained {
             return self.begin(target);
@@ -147,7 +151,7 @@ impl StreamReader {
         self.jump(target)
     }
 
-    /// The first read of all: from the start, unless the target is well inside.
+    /// Positions the first read: at the start, unless the target is well inside.
     fn begin(&mut self, target: i64) -> Result<()> {
         if self.clock.is_far_from_start(target, self.patience_at_start()) {
             return self.jump(target);
@@ -156,12 +160,12 @@ impl StreamReader {
         Ok(())
     }
 
-    /// How far into the file a target may lie and still be read up to from the start.
+    /// Returns the seconds into the file up to which a target is reached by reading from the start.
     fn patience_at_start(&self) -> i64 {
         if self.sparse { SPARSE_PATIENCE_SECONDS } else { PATIENCE_SECONDS }
     }
 
-    /// Returns whether a key frame lies between the frames at hand and a target that is well ahead.
+    /// Returns whether a key frame lies between the current frames and a target that is well ahead.
     fn is_far(&self, target: i64) -> bool {
         let Some(ahead) = &self.ahead else {
             return false;
@@ -172,7 +176,8 @@ impl StreamReader {
                 .is_some_and(|key| key > ahead.ticks.saturating_add(patience / 2))
     }
 
-    /// Seeks to a key frame at or before `target`, further back until the frame there may be believed.
+    /// Seeks to a key frame at or before `target`, and further back until the frame there can be
+    /// trusted.
     fn jump(&mut self, target: i64) -> Result<()> {
         if !self.clock.is_far_from_start(target, self.patience_at_start()) {
             return self.restart();
@@ -194,7 +199,8 @@ impl StreamReader {
         self.restart()
     }
 
-    /// Opens the file anew, for containers that cannot seek and targets before the first key frame.
+    /// Opens the file again, for containers that cannot seek and targets before the first key
+    /// frame.
     fn restart(&mut self) -> Result<()> {
         let stream = u32::try_from(self.stream).unwrap_or(0);
         let path = std::mem::take(&mut self.path);
@@ -215,7 +221,7 @@ impl StreamReader {
         self.last_ticks = i64::MIN;
     }
 
-    /// The next frame that may be believed, in the order of showing; none after the last.
+    /// Returns the next frame that can be trusted, in presentation order; none after the last.
     fn next_frame(&mut self) -> Result<Option<Timed>> {
         loop {
             let mut decoded = frame::Video::empty();
@@ -238,8 +244,9 @@ impl StreamReader {
         }
     }
 
-    /// When a decoded frame shows. What has no time of its own among others that have follows the frame before it: libav would take the time
-    /// of its decoding, which is earlier, and so put two frames at one time.
+    /// Returns the presentation time of a decoded frame. In a stream in which only some packets
+    /// have a time, a frame without one follows the frame before it: libav would use the decoding
+    /// time, which is earlier, and give two frames one time.
     fn ticks_of(&self, frame: &frame::Video) -> i64 {
         let follows = || {
             let step = Some(frame.packet().duration).filter(|step| *step > 0)?;
@@ -249,8 +256,8 @@ impl StreamReader {
         told.or_else(|| frame.timestamp()).unwrap_or(self.last_ticks.saturating_add(1))
     }
 
-    /// Returns whether it can be told when a decoded frame shows: behind a jump not before one has
-    /// a time of its own.
+    /// Returns whether a frame's presentation time is known. After a seek it is unknown until a
+    /// frame has a time of its own.
     fn is_placed(&self, frame: &frame::Video) -> bool {
         let begins_behind_a_jump =
             self.sparse && self.believed_from != i64::MIN && self.last_ticks == i64::MIN;
@@ -263,10 +270,10 @@ impl StreamReader {
         packet.is_key() && (!self.sparse || packet.pts().is_some())
     }
 
-    /// Gives the decoder one more packet of the stream, or tells it that there is none.
+    /// Gives the decoder the stream's next packet, or its end.
     fn feed(&mut self) -> Result<()> {
         loop {
-            // A fresh packet each time: reading into one that holds data leaks it.
+            // A new packet each time: reading into one that holds data leaks it.
             let mut packet = ffmpeg::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() != self.stream => {}
@@ -282,7 +289,8 @@ impl StreamReader {
                     };
                 }
                 Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => {}
-                // The end, or a file cut short: what was read so far is what there is.
+                // At the end, or if the file was cut short, the frames read so far are all there
+                // are.
                 Err(_) if self.drained => return Ok(()),
                 Err(_) => {
                     self.drained = true;
@@ -295,7 +303,8 @@ impl StreamReader {
         }
     }
 
-    /// A damaged packet costs its own frame and no more, unless nothing else comes.
+    /// Tolerates a damaged packet, which costs only its own frame, unless too many follow each
+    /// other.
     fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
         if matches!(error, ffmpeg::Error::Other { errno } if errno == libc::ENOMEM) {
             return Err(MediaError::from_libav(
@@ -312,7 +321,7 @@ impl StreamReader {
 }
 
 impl StreamReader {
-    /// Whatever a decoder objects to in a file, sizes beyond its bounds among it, is the file's fault.
+    /// All objections of a decoder, such as sizes beyond its bounds, are bad input.
     fn damaged(&self, error: ffmpeg::Error) -> MediaError {
         MediaError::BadInput(format!(
             "{} cannot be decoded: {}; it is damaged, or larger than {MAX_PIXELS} pixels",
@@ -322,17 +331,18 @@ impl StreamReader {
     }
 }
 
-/// Returns whether a container gives times to the first frame of a packet of its own alone (ISO/IEC
-/// 13818-1, "PTS"), which may hold several or begin in the middle of one: a program stream.
-/// Transport streams may as well, and in practice begin a packet with each frame.
+/// Returns whether a container times only the first frame that begins in each of its own packets
+/// (ISO/IEC 13818-1, "PTS"), which may hold several frames or begin inside one: a program stream.
+/// Transport streams may do so too, but in practice begin a packet with each frame.
 pub(crate) fn is_sparse(input: &Input) -> bool {
     input.format().name() == "mpeg"
 }
 
-/// Seeks tried before the file is read from its start.
+/// Seeks that are tried before the file is read from its start.
 const MAX_SEEKS: u32 = 12;
 
-/// Why no decoder takes a stream: its parameters are the file's, so what is wrong with them is too.
+/// Explains why no decoder takes a stream. Its parameters come from the file, so an error in them
+/// is bad input.
 fn refused_stream(path: &Path, error: ffmpeg::Error) -> MediaError {
     let path = path.display();
     match error {
@@ -344,7 +354,8 @@ fn refused_stream(path: &Path, error: ffmpeg::Error) -> MediaError {
     }
 }
 
-/// The decoder of a stream with one thread: segments run side by side, and one thread repeats itself to the bit.
+/// Opens a stream's decoder with one thread: segments run in parallel already, and one thread gives
+/// the same bits each time.
 fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::Error> {
     let mut context = codec::Context::from_parameters(stream.parameters())?;
     context.set_threading(codec::threading::Config {
@@ -362,7 +373,7 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::E
     decoder.open_as_with(found, options)?.video()
 }
 
-/// libvpx where a VP8 or VP9 stream says that it carries alpha: libav's own decoders leave it out.
+/// Returns libvpx if a VP8 or VP9 stream carries alpha, which libav's own decoders ignore.
 fn with_alpha(stream: &ffmpeg::Stream<'_>) -> Option<ffmpeg::Codec> {
     let tagged = stream
         .metadata()

@@ -1,4 +1,5 @@
-//! SVG pictures, drawn by resvg. Nothing outside the file is read: references to other files and addresses draw nothing.
+//! Draws SVG pictures with resvg. Nothing outside the file is read: references to other files and
+//! addresses draw nothing.
 
 use crate::error::{MediaError, Result};
 use crate::picture::planes::{Chroma, Picture};
@@ -11,20 +12,20 @@ use std::path::Path;
 use std::sync::Arc;
 use tiny_skia::{Pixmap, Transform};
 
-/// The largest SVG that is read, in bytes; entities and nesting are bounded by the parser itself.
+/// The largest SVG that is read, in bytes. The parser itself bounds entities and nesting.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// An SVG, parsed.
+/// A parsed SVG.
 pub(crate) struct Svg {
     tree: Tree,
     writes: bool,
 }
 
 impl Svg {
-    /// Reads a file if it is an SVG; `None` where it is something else. `book` has the fonts its text may use.
+    /// Reads a file if it is an SVG; `None` if it is not. `book` has the fonts for its text.
     ///
     /// # Errors
-    /// Bad input where it is an SVG but broken or too large.
+    /// Bad input if it is an SVG but broken or too large.
     pub(crate) fn open(path: &Path, book: &FontBook) -> Result<Option<Self>> {
         let failed = |error: std::io::Error| {
             MediaError::from_io(format_args!("reading {}", path.display()), &error)
@@ -49,21 +50,21 @@ impl Svg {
         Ok(Some(Self { tree, writes }))
     }
 
-    /// Returns whether anything is written in it, for which fonts are needed.
+    /// Returns whether it contains text, which needs fonts.
     pub(crate) fn writes(&self) -> bool {
         self.writes
     }
 
-    /// The drawing's own size in pixels, rounded up.
+    /// Returns the drawing's own size in pixels, rounded up.
     pub(crate) fn size(&self) -> (u32, u32) {
         let size = self.tree.size();
         (size.width().ceil().max(1.0) as u32, size.height().ceil().max(1.0) as u32)
     }
 
-    /// Part of the drawing (left, top, width, height as shares of it) at a size in pixels.
+    /// Draws a part (left, top, width, height as shares of the drawing) at a size in pixels.
     ///
     /// # Errors
-    /// Out of memory for sizes that cannot be held; bad input where drawing it comes to an end in itself.
+    /// Out of memory for sizes that cannot be held; bad input if the renderer panics.
     pub(crate) fn draw(
         &self,
         crop: [f64; 4],
@@ -79,7 +80,8 @@ impl Svg {
         let (w, h) = (w.max(f32::EPSILON), h.max(f32::EPSILON));
         let place = Transform::from_translate(-x * size.width(), -y * size.height())
             .post_scale(width as f32 / (w * size.width()), height as f32 / (h * size.height()));
-        // Its filters take numbers that they were not written for, and the file is somebody else's.
+        // resvg's filters panic on numbers that they do not expect, and the file comes from
+        // outside.
         let drawn = catch_unwind(AssertUnwindSafe(|| {
             resvg::render(&self.tree, place, &mut pixmap.as_mut())
         }));
@@ -99,12 +101,12 @@ fn looks_like_svg(head: &[u8]) -> bool {
     text.starts_with('<') && (text.contains("<svg") || text.contains(":svg"))
 }
 
-/// Returns whether text may be in it.
+/// Returns whether an SVG may contain text.
 fn has_text(svg: &[u8]) -> bool {
     svg.windows(5).any(|window| window == b"<text" || window == b":text")
 }
 
-/// The fonts, where anything is written: reading hundreds of files is not for a logo.
+/// Returns the fonts, if there is text: a logo must not cost the reading of hundreds of font files.
 fn database(writes: bool, book: &FontBook) -> Arc<fontdb::Database> {
     let mut db = fontdb::Database::new();
     if writes {
@@ -112,7 +114,7 @@ fn database(writes: bool, book: &FontBook) -> Arc<fontdb::Database> {
             db.load_font_data(font.to_vec());
         }
         for path in book.files() {
-            // A broken font is as good as absent.
+            // An unreadable font is skipped.
             if let Ok(data) = std::fs::read(path) {
                 db.load_font_data(data);
             }
@@ -148,7 +150,7 @@ mod tests {
         let book = FontBook::new(&[], crate::text::FontFolders(Vec::new())).expect("a book");
         let svg = Svg::open(&path, &book).expect("it is read").expect("an SVG");
         let drawn = svg.draw([0.0, 0.0, 1.0, 1.0], 9, 9, Chroma::Full);
-        // Where numbers wrap round (in a release build) it is drawn.
+        // In a release build the numbers wrap, and the filter is drawn.
         assert!(matches!(drawn, Ok(_) | Err(MediaError::BadInput(_))));
     }
 

@@ -1,36 +1,38 @@
-//! High dynamic range to standard: what a screen of 203 nits shows of a picture that was made for 1,000.
+//! Maps high dynamic range to standard: shows a picture made for 1,000 nits on a screen of 203
+//! nits.
 //!
-//! ITU-R BT.2390-10 §5.4: highlights above a knee are pressed together, what is below keeps its light. The curve is applied
-//! to the brightest of R, G and B and the others follow in proportion, so colours keep their hue. HLG becomes display light
-//! first (BT.2100-2, table 5).
+//! ITU-R BT.2390-10 §5.4: highlights above a knee are compressed, and light below it stays. The
+//! curve applies to the largest of R, G and B, and the other two follow in proportion, so colours
+//! keep their hue. HLG is first converted to display light (BT.2100-2, table 5).
 
 use super::colour::{Meaning, Transfer};
 use crate::picture::planes::{Chroma, Picture};
 use crate::picture::raster::Raster;
 use ffmpeg_next::frame;
 
-/// The light of the brightest point that the curve keeps, in nits: what masters are mostly made on.
+/// The brightest light that the curve keeps, in nits: most masters are made for it.
 const SOURCE_PEAK: f32 = 1000.0;
-/// The light of white on the result, in nits (BT.2408-4, reference white).
+/// The light of white in the result, in nits (BT.2408-4, reference white).
 const WHITE: f32 = 203.0;
-/// Steps of the tables.
+/// Entries of each table.
 const STEPS: usize = 4096;
 /// The brightest light of PQ, in nits.
 const PQ_PEAK: f32 = 10_000.0;
 
-/// The tables of one kind of source.
+/// The lookup tables for one colour encoding.
 pub(crate) struct ToneMap {
     meaning: Meaning,
     /// From a code of 0 to 1 to light: nits for PQ, scene light of 0 to 1 for HLG.
     light: Vec<f32>,
-    /// From the PQ code of a pixel's brightest channel to the factor by which its light is pressed.
+    /// From the PQ code of a pixel's brightest channel to the factor that compresses its light.
     press: Vec<f32>,
-    /// From light of 0 to 1 (as a square root, so that darkness has steps enough) to an 8-bit code.
+    /// From the square root of light of 0 to 1, which gives dark values enough steps, to an 8-bit
+    /// code.
     code: Vec<u8>,
 }
 
 impl ToneMap {
-    /// Tables for frames of this meaning.
+    /// Computes the tables for frames of this encoding.
     pub(crate) fn new(meaning: Meaning) -> Self {
         let steps = |map: &dyn Fn(f32) -> f32| -> Vec<f32> {
             (0..STEPS).map(|step| map(step as f32 / (STEPS - 1) as f32)).collect()
@@ -43,17 +45,17 @@ impl ToneMap {
             let nits = pq_to_nits(pq);
             if nits > 0.0 { pq_to_nits(pressed(pq)) / nits / WHITE } else { 1.0 / WHITE }
         });
-        // The display's curve (BT.1886): a power of 2.4.
+        // The display's transfer function (BT.1886): a power of 2.4.
         let code = steps(&|root| ((root * root).powf(1.0 / 2.4) * 255.0).round());
         Self { meaning, light, press, code: code.into_iter().map(|code| code as u8).collect() }
     }
 
-    /// Returns whether these are the tables for frames of this meaning.
+    /// Returns whether the tables were made for frames of this encoding.
     pub(crate) fn fits(&self, meaning: Meaning) -> bool {
         self.meaning == meaning
     }
 
-    /// The picture of a frame in planar YUV 4:4:4 of 16 bits.
+    /// Converts a frame in planar YUV 4:4:4 of 16 bits to a picture.
     pub(crate) fn apply(&self, frame: &frame::Video, chroma: Chroma) -> Picture {
         let (width, height) = (frame.width() as usize, frame.height() as usize);
         let mut raster = Raster::clear(width, height);
@@ -87,7 +89,7 @@ impl ToneMap {
         narrow.map(|light| self.code[index(light.clamp(0.0, 1.0).sqrt())])
     }
 
-    /// R, G and B codes of 0 to 1 from 16-bit Y, Cb and Cr.
+    /// Converts 16-bit Y, Cb and Cr to R, G and B codes of 0 to 1.
     fn rgb_codes(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
         let (black, luma, chroma) = if self.meaning.full {
             (0.0, 65_535.0, 65_535.0)
@@ -96,7 +98,7 @@ impl ToneMap {
         };
         let y = (y - black) / luma;
         let (u, v) = ((u - 32_768.0) / chroma, (v - 32_768.0) / chroma);
-        // BT.2020's weights, or BT.709's where the matrix says so.
+        // The weights of BT.2020, or of BT.709 if the matrix says so.
         let (kr, kb) = if self.meaning.matrix == 1 { (0.2126, 0.0722) } else { (0.2627, 0.0593) };
         let r = y + 2.0 * (1.0 - kr) * v;
         let b = y + 2.0 * (1.0 - kb) * u;
@@ -124,7 +126,7 @@ fn nits_to_pq(nits: f32) -> f32 {
     ((c1 + c2 * power) / (1.0 + c3 * power)).powf(m2)
 }
 
-/// BT.2390-10 §5.4.1, with black at nought on both sides.
+/// BT.2390-10 §5.4.1, with black at zero on both sides.
 fn pressed(pq: f32) -> f32 {
     let source = nits_to_pq(SOURCE_PEAK);
     let most = nits_to_pq(WHITE) / source;
@@ -141,20 +143,21 @@ fn pressed(pq: f32) -> f32 {
     curved * source
 }
 
-/// BT.2100-2, table 5: the inverse of HLG's curve.
+/// BT.2100-2, table 5: the inverse of HLG's transfer function.
 fn hlg_to_scene(code: f32) -> f32 {
     let (a, b, c) = (0.178_832_77, 0.284_668_92, 0.559_910_7);
     if code <= 0.5 { code * code / 3.0 } else { (((code - c) / a).exp() + b) / 12.0 }
 }
 
-/// HLG's display light on a screen of 1,000 nits: luminance to the power of 0.2 scales all three.
+/// Converts HLG scene light to display light on a screen of 1,000 nits: luminance to the power of
+/// 0.2 scales all three.
 fn hlg_display([r, g, b]: [f32; 3]) -> [f32; 3] {
     let luminance = (0.2627 * r + 0.6780 * g + 0.0593 * b).max(1e-6);
     let factor = SOURCE_PEAK * luminance.powf(0.2);
     [r * factor, g * factor, b * factor]
 }
 
-/// BT.2087-0: linear light of BT.2020 in the primaries of BT.709.
+/// BT.2087-0: converts linear light from BT.2020's primaries to BT.709's.
 fn wide_to_709([r, g, b]: [f32; 3]) -> [f32; 3] {
     [
         1.660_5 * r - 0.587_6 * g - 0.072_8 * b,
@@ -201,7 +204,7 @@ mod tests {
     fn hlg_runs_from_black_to_white() {
         let map = map(Transfer::Hlg);
         assert_eq!((grey(&map, 0.0), grey(&map, 1.0)), (0, 255));
-        // Three quarters of the signal is HLG's reference white.
+        // HLG's reference white is at three quarters of the signal.
         assert!((200..250).contains(&grey(&map, 0.75)), "{}", grey(&map, 0.75));
     }
 }

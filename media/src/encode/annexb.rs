@@ -1,22 +1,23 @@
-//! NAL units in the byte stream format (ITU-T H.264 and H.265, annex B): enough to see what a packet holds and to leave
-//! out what must not be in it.
+//! Splits byte streams into NAL units (ITU-T H.264 and H.265, annex B), far enough to see what a
+//! packet holds and to remove supplemental information.
 
 use composition::plan::VideoCodec;
 
-/// What a NAL unit is, as far as the engine cares.
+/// The kinds of NAL unit that the engine tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nal {
-    /// A slice of a picture from which decoding can begin and before which nothing is referred to.
+    /// A slice of a picture at which decoding can begin, with no reference to anything before it.
     Idr,
-    /// Supplemental information. x264 and x265 write their name and settings here, which differ between builds.
+    /// Supplemental information. x264 and x265 write their name and settings here, which differ
+    /// between builds.
     Sei,
-    /// A parameter set.
     Parameters,
-    /// Anything else: slices that depend on others, delimiters.
+    /// Any other unit, such as a dependent slice or a delimiter.
     Other,
 }
 
-/// The NAL units of a byte stream, without their start codes, each with its kind. Codecs without NAL units have none.
+/// Returns the NAL units of a byte stream, without their start codes, each with its kind. Codecs
+/// without NAL units have none.
 pub(crate) fn units(codec: VideoCodec, stream: &[u8]) -> Vec<(Nal, &[u8])> {
     let starts = start_codes(stream);
     let ends = starts.iter().skip(1).map(|&(code, _)| code).chain([stream.len()]);
@@ -31,7 +32,7 @@ pub(crate) fn units(codec: VideoCodec, stream: &[u8]) -> Vec<(Nal, &[u8])> {
         .collect()
 }
 
-/// The same stream without its supplemental information; each unit gets a four-byte start code.
+/// Removes the supplemental information. Each unit that is left gets a four-byte start code.
 pub(crate) fn without_sei(codec: VideoCodec, stream: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(stream.len());
     for (_, unit) in units(codec, stream).iter().filter(|(nal, _)| *nal != Nal::Sei) {
@@ -46,7 +47,7 @@ pub(crate) fn has_sei(codec: VideoCodec, stream: &[u8]) -> bool {
     units(codec, stream).iter().any(|(nal, _)| *nal == Nal::Sei)
 }
 
-/// Where each start code begins and where the unit after it does.
+/// Returns the offset of each start code and that of the unit after it.
 fn start_codes(stream: &[u8]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;

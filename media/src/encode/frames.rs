@@ -1,4 +1,4 @@
-//! From a composited picture to the frame an encoder takes.
+//! Converts composited pictures to the frames that encoders take.
 
 use crate::error::{MediaError, Result};
 use crate::ffi;
@@ -12,15 +12,15 @@ pub(crate) struct FrameSlot {
 }
 
 impl FrameSlot {
-    /// Room for a frame of one of the formats the engine encodes.
+    /// Allocates a frame of one of the formats that the engine encodes.
     pub(crate) fn new(format: Pixel, width: u32, height: u32) -> Self {
         Self { frame: frame::Video::new(format, width, height) }
     }
 
-    /// The picture as a frame of the slot's format.
+    /// Fills the frame with a picture, in the frame's format.
     ///
     /// # Errors
-    /// Out of memory, where the encoder still holds the last frame and a copy is needed.
+    /// Out of memory, if the encoder still holds the last frame and a copy is needed.
     pub(crate) fn fill(&mut self, picture: &Picture) -> Result<&mut frame::Video> {
         ffi::make_writable(&mut self.frame)
             .map_err(|error| MediaError::from_libav("making room for a frame", error))?;
@@ -48,7 +48,8 @@ impl FrameSlot {
         }
     }
 
-    /// Straight alpha, as VP9 keeps it: what was multiplied in is divided out.
+    /// Fills the frame with straight alpha, as VP9 stores it: the premultiplied alpha is divided
+    /// out.
     fn fill_straight(&mut self, picture: &Picture) {
         let Some(alpha) = &picture.alpha else {
             self.fill_planes(picture);
@@ -62,8 +63,8 @@ impl FrameSlot {
         self.put(3, &alpha.full, picture.width);
     }
 
-    /// Full range, as JPEG files mean it, still with BT.709's matrix: the writer tags nothing else, so the numbers are
-    /// turned to BT.601's by way of RGB.
+    /// Fills the frame with full range and BT.601's matrix, as JPEG files have it: the writer tags
+    /// nothing else, so the codes are converted by way of RGB.
     fn fill_jpeg(&mut self, picture: &Picture) {
         let (width, height) = (picture.width, picture.height);
         let pixels = rgb_rows(picture);
@@ -111,7 +112,7 @@ impl FrameSlot {
     }
 }
 
-/// Straight R, G, B for each pixel of a picture; chroma that is sparser is carried between its samples evenly.
+/// Returns straight R, G, B for each pixel. Sparse chroma is interpolated between its samples.
 pub(crate) fn rgb_rows(picture: &Picture) -> Vec<u8> {
     let (width, height) = (picture.width, picture.height);
     let straight = picture.alpha.as_ref().map(|alpha| unmultiplied(picture, alpha));
@@ -137,7 +138,7 @@ fn unmultiplied(picture: &Picture, alpha: &Alpha) -> Picture {
     }
 }
 
-/// Values with their coverage divided out; `clear` stands where there is none.
+/// Divides values by their coverage; `clear` is the value of clear samples.
 fn divided(values: &[u8], alpha: &[u8], clear: u8) -> Vec<u8> {
     let one = |(&value, &alpha): (&u8, &u8)| match u32::from(alpha) {
         0 => clear,
@@ -157,7 +158,7 @@ fn mean_rgb(pixels: &[u8], width: usize, height: usize, x: usize, y: usize) -> [
     sums
 }
 
-/// A full-range chroma code from a sum of four weighted pixels.
+/// Converts the weighted sum of four pixels to a full-range chroma code.
 fn chroma_of(sum: i32) -> u8 {
     (((sum + (1 << 17)) >> 18) + 128).clamp(0, 255) as u8
 }

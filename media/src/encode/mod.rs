@@ -1,4 +1,4 @@
-//! From composited pictures to packets in a file.
+//! Encodes composited pictures into files.
 
 pub(crate) mod annexb;
 pub(crate) mod frames;

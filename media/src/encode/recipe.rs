@@ -1,8 +1,8 @@
-//! Each codec's settings: what makes segments join without a seam and bytes repeat.
+//! The settings of each codec, chosen so that segments join without a seam and bytes repeat.
 //!
-//! One thread an encoder, because with two x264's rate control sees another order of events and gives other bytes; the
-//! engine's parallelism is its segments. Keyframes stand where the recipe says and nowhere else, GOPs are closed, and no
-//! setting depends on the processor.
+//! Each encoder has one thread: with two, x264's rate control sees events in another order and
+//! gives other bytes. The engine's parallelism is its segments. Keyframes are where the recipe says
+//! and nowhere else, GOPs are closed, and no setting depends on the processor.
 
 use crate::error::{MediaError, Result};
 use composition::plan::{Canvas, ColourTags, PixelFormat, Recipe, VideoCodec};
@@ -11,9 +11,11 @@ use ffmpeg_next::codec::{self, encoder};
 use ffmpeg_next::color;
 use ffmpeg_next::format::Pixel;
 
-/// The container in which a segment of this codec lies, as libav names its muxer. `assemble` copies from it.
+/// Returns the container of a segment of this codec, as libav names its muxer. `assemble` copies
+/// from it.
 ///
-/// MP4 keeps exact times and parameter sets apart from packets; VP9's alpha and FFV1 need Matroska.
+/// MP4 keeps exact times, and parameter sets apart from packets. VP9's alpha and FFV1 need
+/// Matroska.
 #[must_use]
 pub fn container(codec: VideoCodec) -> &'static str {
     match codec {
@@ -22,7 +24,7 @@ pub fn container(codec: VideoCodec) -> &'static str {
     }
 }
 
-/// libav's name of a recipe's pixel format.
+/// Returns libav's pixel format for a recipe's.
 pub(crate) fn pixel(format: PixelFormat) -> Pixel {
     match format {
         PixelFormat::Yuv420p => Pixel::YUV420P,
@@ -35,7 +37,7 @@ pub(crate) fn pixel(format: PixelFormat) -> Pixel {
 /// Opens the recipe's encoder for a canvas.
 ///
 /// # Errors
-/// Unsupported where libav was built without the encoder or it refuses the size.
+/// Unsupported if libav was built without the encoder, or if the encoder refuses the size.
 pub(crate) fn open_encoder(recipe: &Recipe, canvas: &Canvas) -> Result<encoder::video::Encoder> {
     let name = match recipe.codec {
         VideoCodec::H264 => "libx264",
@@ -57,7 +59,7 @@ pub(crate) fn open_encoder(recipe: &Recipe, canvas: &Canvas) -> Result<encoder::
     video.set_frame_rate(Some((num, den)));
     video.set_aspect_ratio((1, 1));
     video.set_gop(recipe.gop);
-    // Setting flags replaces them all: closed GOPs must be named again.
+    // Setting flags replaces the defaults, so closed GOPs must be set again.
     let mut flags = codec::Flags::CLOSED_GOP | codec::Flags::BITEXACT;
     if recipe.codec != VideoCodec::Vp9 {
         flags |= codec::Flags::GLOBAL_HEADER;
@@ -128,7 +130,8 @@ fn options(recipe: &Recipe) -> ffmpeg::Dictionary<'static> {
             options.set("row-mt", "0");
             options.set("threads", "1");
             options.set("keyint_min", &gop.to_string());
-            // Hidden reference frames are packets without a time of their own, and cannot carry alpha.
+            // Hidden reference frames are packets without a time of their own, and cannot carry
+            // alpha.
             options.set("auto-alt-ref", "0");
         }
         VideoCodec::Ffv1 => {

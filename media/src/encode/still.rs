@@ -1,4 +1,4 @@
-//! One picture as an image file.
+//! Writes single pictures as image files.
 
 use super::frames::FrameSlot;
 use crate::error::{MediaError, Result};
@@ -9,14 +9,14 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Packet, color};
 use std::path::Path;
 
-/// An image format: libav's encoder, the pixels it takes, and its options.
+/// An image format: libav's encoder, its pixel format, and its options.
 struct Kind {
     encoder: &'static str,
     pixels: Pixel,
     options: &'static [(&'static str, &'static str)],
 }
 
-/// JPEG's quantiser, 2 best to 31: at 3 the loss is hard to see.
+/// JPEG's quantiser, from 2 (best) to 31: at 3 the loss is hard to see.
 const JPEG_QUALITY: i32 = 3;
 
 fn kind_of(extension: &str, opaque: bool) -> Option<Kind> {
@@ -25,13 +25,13 @@ fn kind_of(extension: &str, opaque: bool) -> Option<Kind> {
         "png" if opaque => kind("png", Pixel::RGB24, &[("pred", "mixed")]),
         "png" => kind("png", Pixel::RGBA, &[("pred", "mixed")]),
         "jpg" | "jpeg" => kind("mjpeg", Pixel::YUVJ420P, &[("huffman", "optimal")]),
-        // WebP means BT.601 by its YUV; from RGB it converts by itself.
+        // WebP's YUV is BT.601; from RGB the encoder converts by itself.
         "webp" => kind("libwebp", Pixel::BGRA, &[("quality", "88"), ("compression_level", "4")]),
         _ => None,
     }
 }
 
-/// Writes a picture; the extension of `out` says in which format.
+/// Writes a picture. The extension of `out` gives the format.
 ///
 /// # Errors
 /// Unsupported for extensions other than `png`, `jpg`, `jpeg` and `webp`; out of space.

@@ -1,4 +1,4 @@
-//! Looks at a finished segment before anyone relies on it.
+//! Verifies a finished segment before anyone relies on it.
 
 use crate::decode::open::open_input;
 use crate::error::{MediaError, Result, libav_text};
@@ -9,11 +9,11 @@ use ffmpeg_next::codec::{self, Parameters};
 use ffmpeg_next::{Discard, Packet, frame};
 use std::path::Path;
 
-/// Reads a segment back: as many frames as the plan says, the first packet a clean start, parameter sets in the header, and
-/// its first and its last frame decode to the plan's size.
+/// Reads a segment back and checks the number of frames, that it begins with a key frame, that its
+/// header has parameter sets, and that its first and last frames decode to the plan's size.
 ///
 /// # Errors
-/// Internal, naming what is wrong: a segment that fails this is the engine's fault.
+/// Internal, naming what is wrong: a segment that fails is the engine's fault.
 pub(crate) fn verify(segment: &Segment, path: &Path) -> Result<()> {
     check(segment, path)
         .map_err(|what| MediaError::Internal(format!("the segment {}: {what}", path.display())))
@@ -39,7 +39,7 @@ fn check(segment: &Segment, path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The packets that are decoded again, and how many there are in all.
+/// The packets to decode, and the number of all packets.
 struct Ends {
     packets: u64,
     first: Option<Packet>,
@@ -64,10 +64,12 @@ impl Ends {
     }
 }
 
-/// Decodes packets that begin with a key frame as far as their last frame needs it, and checks that it comes, of this `size`.
+/// Decodes packets that begin with a key frame, as far as their last frame needs it, and checks
+/// that this frame appears with this `size`.
 ///
-/// Frames that no other refers to are passed over, and edges are not smoothed: a segment is one group of pictures, and to
-/// decode it in full costs as much as a twentieth of encoding it. Where the last frame is itself such a one, all are decoded.
+/// Frames to which no other frame refers are skipped, and edges are not smoothed: a segment is one
+/// group of pictures, and decoding it in full costs a twentieth of encoding it. If the last frame
+/// would be skipped, all are decoded.
 fn expect_last(
     parameters: &Parameters,
     packets: &[Packet],
@@ -81,7 +83,7 @@ fn expect_last(
     Err("its last frame does not decode".into())
 }
 
-/// The latest time among the frames that packets decode to.
+/// Returns the latest time among the frames that packets decode to.
 fn last_decoded(
     parameters: &Parameters,
     packets: &[Packet],

@@ -1,4 +1,4 @@
-//! Writes a segment: pictures in, one video stream in a file out.
+//! Encodes pictures into a file with one video stream: a segment.
 
 use super::annexb::{self, Nal};
 use super::frames::FrameSlot;
@@ -12,7 +12,7 @@ use ffmpeg_next::format::context::Output;
 use ffmpeg_next::{Packet, Rational};
 use std::path::{Path, PathBuf};
 
-/// An encoder and the file behind it.
+/// An encoder and the file that it writes.
 pub(crate) struct SegmentWriter {
     path: PathBuf,
     codec: VideoCodec,
@@ -26,10 +26,11 @@ pub(crate) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Opens the encoder and begins the file.
+    /// Opens the encoder and the file.
     ///
     /// # Errors
-    /// Unsupported where libav lacks the encoder; out of space or internal where the file cannot be begun.
+    /// Unsupported if libav lacks the encoder; out of space or internal if the file cannot be
+    /// opened.
     pub(crate) fn create(recipe: &Recipe, canvas: &Canvas, path: &Path) -> Result<Self> {
         let failed =
             |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
@@ -62,11 +63,11 @@ impl SegmentWriter {
     /// Encodes the next picture; its time is its number.
     ///
     /// # Errors
-    /// What the encoder or the file says.
+    /// Errors from the encoder and the file.
     pub(crate) fn push(&mut self, picture: &Picture) -> Result<()> {
         let frame = self.slot.fill(picture)?;
         frame.set_pts(Some(self.pictures as i64));
-        // Left as it was decoded or encoded last, the kind would be a wish to the encoder.
+        // The encoder would take a kind left from decoding or from the last encoding as a request.
         frame.set_kind(ffmpeg::picture::Type::None);
         self.pictures += 1;
         self.encoder
@@ -75,10 +76,10 @@ impl SegmentWriter {
         self.drain()
     }
 
-    /// Encodes what is pending and ends the file.
+    /// Encodes the frames still pending, and closes the file.
     ///
     /// # Errors
-    /// What the encoder or the file says.
+    /// Errors from the encoder and the file.
     pub(crate) fn finish(mut self) -> Result<u64> {
         self.encoder
             .send_eof()
@@ -121,7 +122,7 @@ impl SegmentWriter {
         }
     }
 
-    /// The encoder's name and settings do not belong into the pictures: they differ between builds.
+    /// Removes the encoder's name and settings, which differ between builds.
     fn without_sei(&self, packet: Packet) -> Packet {
         let Some(data) = packet.data().filter(|data| annexb::has_sei(self.codec, data)) else {
             return packet;

@@ -1,10 +1,10 @@
 //! The media process: reads one job from the control pipe, confines itself, works, and replies in
 //! JSON lines.
 //!
-//! Standard input is the control pipe; its end means that the parent is gone. Standard output carries
-//! the replies. Standard error is the log of this process and of its libraries. Some libraries print
-//! to standard output, so the pipe of the replies is moved to another descriptor and standard output
-//! is turned into the log.
+//! Standard input is the control pipe; its end means that the parent is gone. Standard output
+//! carries the replies. Standard error is the log of this process and of its libraries. Some
+//! libraries print to standard output, so the pipe of the replies is moved to another descriptor
+//! and standard output is turned into the log.
 
 #[cfg(feature = "test-doubles")]
 mod test_job;

@@ -1,39 +1,33 @@
-//! Straight-line motion in the plane, in continuous coordinates: pixel `i` covers `[i, i + 1)`.
+//! Affine motion in the plane, in continuous coordinates: pixel `i` covers `[i, i + 1)`.
 
-/// `x' = a·x + c·y + e`, `y' = b·x + d·y + f`.
+/// The map `x' = a·x + c·y + e`, `y' = b·x + d·y + f`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Affine {
-    /// x' per x.
     pub a: f64,
-    /// y' per x.
     pub b: f64,
-    /// x' per y.
     pub c: f64,
-    /// y' per y.
     pub d: f64,
-    /// x' at the origin.
     pub e: f64,
-    /// y' at the origin.
     pub f: f64,
 }
 
 impl Affine {
-    /// Leaves every point where it is.
+    /// The identity.
     pub const IDENTITY: Self = Self { a: 1.0, b: 0.0, c: 0.0, d: 1.0, e: 0.0, f: 0.0 };
 
-    /// Moves by (`x`, `y`).
+    /// Returns the shift by (`x`, `y`).
     #[must_use]
     pub const fn shift(x: f64, y: f64) -> Self {
         Self { e: x, f: y, ..Self::IDENTITY }
     }
 
-    /// Scales about the origin; a negative factor mirrors.
+    /// Returns the scaling about the origin. A negative factor mirrors.
     #[must_use]
     pub const fn scale(x: f64, y: f64) -> Self {
         Self { a: x, d: y, ..Self::IDENTITY }
     }
 
-    /// This motion, then `next`.
+    /// Returns this motion followed by `next`.
     #[must_use]
     pub fn then(self, next: Self) -> Self {
         Self {
@@ -46,13 +40,13 @@ impl Affine {
         }
     }
 
-    /// Where a point goes.
+    /// Maps a point.
     #[must_use]
     pub fn apply(self, x: f64, y: f64) -> (f64, f64) {
         (self.a * x + self.c * y + self.e, self.b * x + self.d * y + self.f)
     }
 
-    /// The motion back, or `None` where a dimension vanishes.
+    /// Returns the inverse motion, or `None` if the motion collapses a dimension.
     #[must_use]
     pub fn inverse(self) -> Option<Self> {
         let area = self.a * self.d - self.b * self.c;
@@ -63,19 +57,19 @@ impl Affine {
         })
     }
 
-    /// Returns whether rows stay rows and columns columns; they may be mirrored.
+    /// Returns whether rows stay rows and columns stay columns; they may be mirrored.
     #[must_use]
     pub fn is_upright(self) -> bool {
         self.b == 0.0 && self.c == 0.0
     }
 
-    /// The smaller of the two factors by which lengths change.
+    /// Returns the smaller of the two factors by which lengths change.
     #[must_use]
     pub fn least_scale(self) -> f64 {
         self.a.hypot(self.b).min(self.c.hypot(self.d))
     }
 
-    /// The box around a `width × height` picture after the motion: left, top, right, bottom.
+    /// Returns the box around a moved `width × height` picture: left, top, right, bottom.
     #[must_use]
     pub fn bounds(self, width: f64, height: f64) -> [f64; 4] {
         let corners = [

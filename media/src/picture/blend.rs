@@ -1,12 +1,13 @@
-//! Laying one picture over another at whole, even pixels: the inner loops of the compositor.
+//! Blends one picture over another at whole, even pixels: the inner loops of the compositor.
 //!
-//! All loops run over rows of bytes widened to 16 bits, without branches, so that they vectorise on every target. The
-//! division by 255 is exact and rounds to nearest, so that full opacity changes nothing and equal inputs stay equal.
+//! All loops run over rows of bytes widened to 16 bits, without branches, so that they vectorise on
+//! every target. The division by 255 is exact and rounds to nearest: full opacity changes nothing,
+//! and equal inputs stay equal.
 
 use super::planes::{Alpha, Chroma, Picture, half};
 use std::borrow::Cow;
 
-/// `value / 255`, rounded to nearest, exact for all products of two bytes.
+/// Returns `value / 255`, rounded to nearest and exact for all products of two bytes.
 #[inline(always)]
 #[must_use]
 pub const fn div255(value: u16) -> u16 {
@@ -14,14 +15,14 @@ pub const fn div255(value: u16) -> u16 {
     (value + (value >> 8)) >> 8
 }
 
-/// `value × by / 255` for bytes.
+/// Returns `value × by / 255` for bytes.
 #[inline(always)]
 #[must_use]
 pub const fn scale(value: u8, by: u8) -> u8 {
     div255(value as u16 * by as u16) as u8
 }
 
-/// Where a picture lies on a canvas and what of it shows, in whole pixels, all even.
+/// The part of a source that shows on a canvas and its position there, in whole, even pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Overlap {
     src_x: usize,
@@ -32,27 +33,23 @@ struct Overlap {
     height: usize,
 }
 
-/// A rectangle of the canvas in whole pixels, right and bottom excluded.
+/// A rectangle of the canvas in whole pixels. The right and the bottom edge are excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Left edge.
     pub left: i32,
-    /// Top edge.
     pub top: i32,
-    /// Right edge, excluded.
     pub right: i32,
-    /// Bottom edge, excluded.
     pub bottom: i32,
 }
 
 impl Window {
-    /// All of a picture.
+    /// Returns all of a picture of this size.
     #[must_use]
     pub fn whole(width: usize, height: usize) -> Self {
         Self { left: 0, top: 0, right: width as i32, bottom: height as i32 }
     }
 
-    /// What two rectangles share; it may be empty.
+    /// Returns the intersection, which may be empty.
     #[must_use]
     pub fn meet(self, other: Self) -> Self {
         Self {
@@ -63,13 +60,13 @@ impl Window {
         }
     }
 
-    /// Returns whether nothing lies inside.
+    /// Returns whether it has no pixels.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.left >= self.right || self.top >= self.bottom
     }
 
-    /// Grown outward to even coordinates, on which chroma samples begin.
+    /// Grows outward to even coordinates, on which chroma samples begin.
     #[must_use]
     pub fn to_even(self) -> Self {
         Self {
@@ -80,22 +77,23 @@ impl Window {
         }
     }
 
-    /// Width in pixels, 0 when empty.
+    /// Returns the width in pixels, 0 if empty.
     #[must_use]
     pub fn width(self) -> usize {
         (self.right - self.left).max(0) as usize
     }
 
-    /// Height in pixels, 0 when empty.
+    /// Returns the height in pixels, 0 if empty.
     #[must_use]
     pub fn height(self) -> usize {
         (self.bottom - self.top).max(0) as usize
     }
 }
 
-/// Lays `src` over `canvas` with its top left corner at (`x`, `y`), both even, at `opacity` (255 is full).
+/// Blends `src` over `canvas` with its top left corner at (`x`, `y`), both even, at `opacity` (255
+/// is full).
 ///
-/// What falls outside the canvas is left out. A canvas with alpha keeps it up to date.
+/// Pixels outside the canvas are skipped. The alpha of a canvas that has one is updated too.
 pub fn over(canvas: &mut Picture, src: &Picture, x: i32, y: i32, opacity: u8) {
     debug_assert!(x % 2 == 0 && y % 2 == 0, "chroma starts at even pixels");
     debug_assert_eq!(canvas.chroma, src.chroma, "a scene samples chroma in one way");
@@ -119,7 +117,7 @@ pub fn over(canvas: &mut Picture, src: &Picture, x: i32, y: i32, opacity: u8) {
     }
 }
 
-/// Updates a canvas's own alpha: the same mix, where the source's "value" is its coverage.
+/// Updates a canvas's alpha with the same blend, in which a source's value is its coverage.
 fn cover(
     canvas: &mut Alpha,
     src: Option<&Alpha>,
@@ -146,7 +144,7 @@ struct Strides {
 }
 
 impl Overlap {
-    /// The same in samples of chroma.
+    /// Converts to samples of chroma.
     fn sampled(self, chroma: Chroma) -> Self {
         let step = chroma.step();
         Self {
@@ -208,7 +206,7 @@ fn raise_plane(alpha: &mut [u8], strides: Strides, lap: Overlap, opacity: u8) {
     }
 }
 
-/// `dst = src·k + dst·(1 − k)` for an opaque source.
+/// Computes `dst = src·k + dst·(1 − k)` for an opaque source.
 fn mix_row(dst: &mut [u8], src: &[u8], opacity: u8) {
     let (k, rest) = (u16::from(opacity), u16::from(255 - opacity));
     for (dst, &src) in dst.iter_mut().zip(src) {
@@ -216,14 +214,14 @@ fn mix_row(dst: &mut [u8], src: &[u8], opacity: u8) {
     }
 }
 
-/// `dst = src + dst·(1 − a)` for a premultiplied source.
+/// Computes `dst = src + dst·(1 − a)` for a premultiplied source.
 fn over_row(dst: &mut [u8], src: &[u8], alpha: &[u8]) {
     for ((dst, &src), &alpha) in dst.iter_mut().zip(src).zip(alpha) {
         *dst = (div255(u16::from(*dst) * u16::from(255 - alpha)) as u8).saturating_add(src);
     }
 }
 
-/// `dst = src·k + dst·(1 − a·k)` for a premultiplied source.
+/// Computes `dst = src·k + dst·(1 − a·k)` for a premultiplied source.
 fn over_row_faded(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8) {
     for ((dst, &src), &alpha) in dst.iter_mut().zip(src).zip(alpha) {
         let rest = 255 - scale(alpha, opacity);
@@ -231,9 +229,9 @@ fn over_row_faded(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8) {
     }
 }
 
-/// Multiplies a picture by a coverage of its own size, in place: what masks, mattes and soft edges do.
+/// Multiplies a picture by a coverage of its own size, in place, for masks, mattes and soft edges.
 ///
-/// `full` has one value for each luma sample; a chroma sample takes the mean of those it stands for.
+/// `full` has one value for each luma sample. A chroma sample takes the mean of its pixels.
 pub fn mask(picture: &mut Picture, full: &[u8]) {
     let sparse = picture.chroma.thinned(full, picture.width, picture.height);
     let mut masked = std::mem::replace(picture, Picture::clear(0, 0, picture.chroma)).with_alpha();
@@ -254,7 +252,7 @@ fn scale_plane(plane: &mut [u8], by: &[u8]) {
 }
 
 impl Chroma {
-    /// A plane of luma's size with a value for each chroma sample.
+    /// Reduces a plane of luma's size to a value for each chroma sample.
     #[must_use]
     pub fn thinned(self, plane: &[u8], width: usize, height: usize) -> Cow<'_, [u8]> {
         match self {
@@ -263,7 +261,7 @@ impl Chroma {
         }
     }
 
-    /// A plane of chroma's size with a value for each pixel.
+    /// Expands a plane of chroma's size to a value for each pixel.
     #[must_use]
     pub fn spread(self, plane: &[u8], width: usize, height: usize) -> Cow<'_, [u8]> {
         match self {
@@ -273,7 +271,7 @@ impl Chroma {
     }
 }
 
-/// A plane at half size, each value the mean of the (up to) four it stands for.
+/// Halves a plane. Each value is the mean of up to four samples.
 #[must_use]
 pub fn halve_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
     let (cw, ch) = (half(width), half(height));
@@ -288,8 +286,8 @@ pub fn halve_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
     out
 }
 
-/// A plane of half size at the size of luma: each value is three quarters of the nearest sample and a quarter of the next, each
-/// way.
+/// Doubles a plane of half size. In each direction, a value is three quarters of the nearest sample
+/// and a quarter of the next.
 fn double_plane(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
     let (cw, ch) = (half(width), half(height));
     let next = |at: usize, length: usize| {

@@ -1,18 +1,19 @@
-//! What a layer shows, before it is placed: pictures in the space of the layer's box.
+//! The content of a layer before it is placed: pictures in the space of the layer's box.
 
 use super::planes::{Chroma, Picture};
 use super::raster::Raster;
 use std::sync::Arc;
 
-/// How a layer's content is wanted for one frame.
+/// The size and the time for which a layer's content is drawn.
 ///
-/// The box is asked for at `width × height` pixels. At rest its left top corner stands on the canvas at (`left`, `top`) and
-/// what is drawn is laid there pixel by pixel; in motion both are 0 and what is drawn is sampled.
+/// The box is drawn at `width × height` pixels. At rest its left top corner is at (`left`, `top`)
+/// of the canvas and the content is copied pixel by pixel; in motion both are 0 and the content is
+/// resampled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Request {
-    /// The box's width in pixels; it may have a fraction.
+    /// The box's width in pixels, which may have a fraction.
     pub width: f64,
-    /// The box's height in pixels.
+    /// The box's height in pixels, which may have a fraction.
     pub height: f64,
     /// Pixels of this request for one pixel of the box at scale 1.
     pub scale: f64,
@@ -20,55 +21,54 @@ pub(crate) struct Request {
     pub left: i32,
     /// The canvas row of the box's top edge.
     pub top: i32,
-    /// How densely the canvas samples chroma.
+    /// The density of the canvas's chroma.
     pub chroma: Chroma,
     /// The clip's clock, in frames.
     pub clock: u64,
-    /// The segment's frame.
+    /// The frame's number in the segment.
     pub frame: u64,
 }
 
-/// A picture and where it lies in the space of a [`Request`]'s box.
+/// A picture and its position in the space of a [`ContentRequest`]'s box.
 #[derive(Debug, Clone)]
 pub(crate) struct Patch {
-    /// The picture.
     pub picture: Arc<Picture>,
     /// Left edge, from the box's.
     pub x: f64,
     /// Top edge, from the box's.
     pub y: f64,
-    /// Width it is stretched to.
+    /// The width to which it is stretched.
     pub width: f64,
-    /// Height it is stretched to.
+    /// The height to which it is stretched.
     pub height: f64,
-    /// 0 to 1, on top of the layer's own.
+    /// 0 to 1, multiplied by the layer's own opacity.
     pub opacity: f64,
 }
 
 impl Patch {
-    /// A drawing whose left top corner stands at whole pixels (`x`, `y`) of the box, as planes that start on an even pixel of
-    /// the canvas.
+    /// Places a drawing with its left top corner at whole pixels (`x`, `y`) of the box. The planes
+    /// start on an even pixel of the canvas.
     pub(crate) fn drawn(raster: Raster, x: i32, y: i32, request: &Request) -> Self {
         let (picture, at_x, at_y) =
             raster.into_picture_at(x + request.left, y + request.top, request.chroma);
         Self::laid(Arc::new(picture), at_x - request.left, at_y - request.top)
     }
 
-    /// A picture in its own size.
+    /// Places a picture unscaled.
     pub(crate) fn laid(picture: Arc<Picture>, x: i32, y: i32) -> Self {
         let (width, height) = (picture.width as f64, picture.height as f64);
         Self { picture, x: f64::from(x), y: f64::from(y), width, height, opacity: 1.0 }
     }
 
-    /// Returns whether the picture is shown in its own size.
+    /// Returns whether the picture is unscaled.
     pub(crate) fn is_unscaled(&self) -> bool {
         self.width == self.picture.width as f64 && self.height == self.picture.height as f64
     }
 }
 
 impl Request {
-    /// A share of the box (left, top, width, height) as whole pixels from its left top corner, so that the edges stand on even
-    /// pixels of the canvas: at least two by two.
+    /// Converts a share of the box (left, top, width, height) to whole pixels from its left top
+    /// corner. The edges are on even pixels of the canvas, and the part has at least two by two.
     pub(crate) fn even_part(&self, share: [f64; 4]) -> (i32, i32, usize, usize) {
         let edge = |origin: i32, at: f64| ((f64::from(origin) + at) / 2.0).round() as i32 * 2;
         let [x, y, width, height] = share;
@@ -79,7 +79,7 @@ impl Request {
         (left - self.left, top - self.top, (right - left) as usize, (bottom - top) as usize)
     }
 
-    /// What of a request decides a drawing that does not move: size and the parity of its corner.
+    /// Returns the key of a still drawing for this request.
     pub(crate) fn look(&self) -> Look {
         Look {
             width: self.width.to_bits(),
@@ -90,7 +90,7 @@ impl Request {
     }
 }
 
-/// A request as far as a still drawing depends on it: the key under which the drawing is kept.
+/// The part of a request that a still drawing depends on: its size and the parity of its corner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Look {
     width: u64,
@@ -99,19 +99,20 @@ pub(crate) struct Look {
     odd_top: bool,
 }
 
-/// Drawings kept by what decides them, a few at a time.
+/// A small cache of drawings, in the order of their making.
 pub(crate) struct Kept<K, V> {
     items: Vec<(K, V)>,
     most: usize,
 }
 
 impl<K: PartialEq, V: Clone> Kept<K, V> {
-    /// Room for `most` drawings.
+    /// Creates a cache of at most `most` drawings.
     pub(crate) fn new(most: usize) -> Self {
         Self { items: Vec::new(), most }
     }
 
-    /// The drawing under a key, made where it is not kept yet; the oldest one goes where there is no room.
+    /// Returns the drawing of a key, making it if needed. The oldest drawing makes room for a new
+    /// one.
     pub(crate) fn get<E>(&mut self, key: K, make: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
         if let Some((_, kept)) = self.items.iter().find(|(kept, _)| *kept == key) {
             return Ok(kept.clone());

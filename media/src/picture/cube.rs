@@ -1,4 +1,5 @@
-//! Three-dimensional colour tables, read from `.cube` files (Adobe, "Cube LUT Specification 1.0").
+//! Reads and applies three-dimensional colour tables from `.cube` files (Adobe, "Cube LUT
+//! Specification 1.0").
 
 use super::planes::Picture;
 use super::raster::Raster;
@@ -6,13 +7,13 @@ use crate::encode::frames::rgb_rows;
 use crate::error::{MediaError, Result};
 use std::path::Path;
 
-/// The largest table: 65 steps a side is what grading tools write at most in practice.
+/// The most steps a side. Grading tools write 65 at most in practice.
 const MAX_SIDE: usize = 128;
 
 /// A table from RGB to RGB.
 pub(crate) struct Cube {
     side: usize,
-    /// `side³` colours of 0 to 255, red fastest.
+    /// `side³` colours of 0 to 255; red varies fastest.
     colours: Vec<[f32; 3]>,
 }
 
@@ -20,16 +21,16 @@ impl Cube {
     /// Reads a file.
     ///
     /// # Errors
-    /// Bad input where it is no such table, naming the line.
+    /// Bad input if it is no such table, naming the line.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|error| {
             MediaError::from_io(format_args!("reading {}", path.display()), &error)
         })?;
-        // Titles and comments come in whatever letters the tool's maker writes; numbers are ASCII.
+        // Titles and comments may be in any encoding; numbers are ASCII.
         Self::parse(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}'))
     }
 
-    /// Reads a table's text.
+    /// Parses a table's text.
     ///
     /// # Errors
     /// As [`Cube::read`].
@@ -82,7 +83,7 @@ impl Cube {
         Ok(Self { side, colours })
     }
 
-    /// Every pixel through the table; coverage stays.
+    /// Maps every pixel through the table; coverage stays.
     pub(crate) fn apply(&self, picture: Picture) -> Picture {
         let pixels = rgb_rows(&picture);
         let mut raster = Raster::clear(picture.width, picture.height);
@@ -100,7 +101,7 @@ impl Cube {
         raster.into_picture(picture.chroma)
     }
 
-    /// One colour, mixed from the eight around it.
+    /// Maps one colour, interpolating between the eight entries around it.
     fn look_up(&self, rgb: [u8; 3]) -> [u8; 3] {
         let last = self.side - 1;
         let place = rgb.map(|value| {

@@ -1,4 +1,4 @@
-//! Changes of colour and sharpness to a layer's picture, before it is placed.
+//! Applies a layer's filters of colour and sharpness to its content, before it is placed.
 
 use super::content::{Patch, Request};
 use super::cube::Cube;
@@ -10,11 +10,11 @@ use crate::error::{MediaError, Result};
 use composition::plan::{self, ChromaKey, Filter};
 use std::sync::Arc;
 
-/// The changes of one layer, in order.
+/// The filters of one layer, in order.
 pub(crate) struct Filters {
     key: Option<ChromaKey>,
     steps: Vec<Step>,
-    /// The last picture in and what came of it: stills and frames that hold are changed once.
+    /// The last inputs with their results: stills and repeated frames are filtered once.
     last: Vec<(Arc<Picture>, Arc<Picture>, u64)>,
 }
 
@@ -26,10 +26,10 @@ enum Step {
 }
 
 impl Filters {
-    /// Reads what the changes need.
+    /// Creates a layer's filters and reads the files that they need.
     ///
     /// # Errors
-    /// Bad input where a colour table is broken.
+    /// Bad input if a colour table is broken.
     pub(crate) fn open(layer: &plan::Layer, files: &Files) -> Result<Self> {
         let steps = layer.filters.iter().map(|filter| {
             Ok(match filter {
@@ -56,7 +56,7 @@ impl Filters {
         Ok(Self { key: layer.chroma_key, steps: steps.collect::<Result<_>>()?, last: Vec::new() })
     }
 
-    /// The patch after the changes. `shown` is how many canvas pixels one pixel of the request takes.
+    /// Filters a patch. `shown` is the number of canvas pixels that one pixel of the request takes.
     pub(crate) fn apply(&mut self, patch: Patch, request: &Request, shown: f64) -> Patch {
         if self.key.is_none() && self.steps.is_empty() {
             return patch;
@@ -98,12 +98,14 @@ impl Step {
     }
 }
 
-/// `c → (c − ½)·contrast + ½ + brightness` on R, G and B, then colour differences times `saturation`.
+/// Computes `c → (c − ½)·contrast + ½ + brightness` on R, G and B, then multiplies colour
+/// differences by `saturation`.
 ///
-/// Both are straight lines in RGB, so they are straight lines in YUV: luma takes contrast and brightness, chroma contrast and
-/// saturation, and no pixel need leave its planes. (With contrast −1 this is the negative.)
+/// Both are linear in RGB, so they are linear in YUV: luma takes contrast and brightness, chroma
+/// takes contrast and saturation, and no conversion to RGB is needed. (Contrast −1 gives the
+/// negative.)
 fn adjust(mut picture: Picture, brightness: f64, contrast: f64, saturation: f64) -> Picture {
-    // Limited range: 0 is 16 and 1 is 235.
+    // In limited range, 0 is 16 and 1 is 235.
     let middle = 16.0 + 219.0 / 2.0;
     let luma = Line::new(contrast, middle * (1.0 - contrast) + brightness * 219.0, 16.0, 235.0);
     let colourful = contrast * saturation;
@@ -120,7 +122,7 @@ fn adjust(mut picture: Picture, brightness: f64, contrast: f64, saturation: f64)
     picture
 }
 
-/// A straight line from value to value, clamped.
+/// A linear map from value to value, clamped.
 struct Line {
     table: [u8; 256],
     scale: f64,
@@ -138,7 +140,7 @@ impl Line {
         Self { table, scale, offset, low, high }
     }
 
-    /// On a premultiplied plane the offset and the bounds count by coverage.
+    /// On a premultiplied plane, offset and bounds are scaled by coverage.
     fn apply(&self, plane: &mut [u8], alpha: Option<&[u8]>) {
         match alpha {
             None => plane.iter_mut().for_each(|value| *value = self.table[usize::from(*value)]),

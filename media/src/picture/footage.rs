@@ -1,4 +1,5 @@
-//! Moving pictures and stills as a layer's content: each frame picked by time, cut, scaled, and kept while it shows.
+//! Draws videos and stills as a layer's content: each frame is picked by time, cropped, scaled, and
+//! cached while it shows.
 
 use super::content::{Kept, Patch, Request};
 use super::gauss::blur;
@@ -12,7 +13,7 @@ use composition::plan::{self, Backdrop, Rate, Ratio, Rect};
 use std::path::Path;
 use std::sync::Arc;
 
-/// How a picture source fills its box.
+/// A picture source and the way it fills its box.
 pub(crate) struct Footage {
     look: plan::Picture,
     source: Source,
@@ -22,7 +23,7 @@ pub(crate) struct Footage {
 }
 
 enum Source {
-    /// Its clock, and the open stream.
+    /// The video, the output's frame rate, and the open stream.
     Video(plan::Video, Rate, Box<VideoReader>),
     Still(Box<VideoReader>),
     Drawn(Svg),
@@ -30,21 +31,22 @@ enum Source {
 
 #[derive(PartialEq)]
 struct Key {
-    /// The frame's own time in ticks of its stream; stills have but one.
+    /// The frame's own time in ticks of its stream; 0 for stills.
     ticks: i64,
     backdrop: bool,
     width: usize,
     height: usize,
 }
 
-/// A backdrop is blurred at a share of its size: what is lost is what the blur would take anyway.
+/// A backdrop is blurred at this fraction of its size: the blur would remove the lost detail
+/// anyway.
 const BACKDROP_SHARE: f64 = 8.0;
 
 impl Footage {
     /// Opens a video.
     ///
     /// # Errors
-    /// Those of opening a source.
+    /// Errors from opening a source.
     pub(crate) fn video(video: plan::Video, rate: Rate, path: &Path) -> Result<Self> {
         let stream = video.picture.source.stream;
         let reader = Box::new(VideoReader::open(path, stream)?);
@@ -52,10 +54,10 @@ impl Footage {
         Ok(Self::of(look, Source::Video(video, rate, reader), 2))
     }
 
-    /// Opens a still picture, or an SVG, which is drawn at the size it is shown at.
+    /// Opens a still picture, or an SVG, which is drawn at the size at which it is shown.
     ///
     /// # Errors
-    /// Those of opening a source.
+    /// Errors from opening a source.
     pub(crate) fn still(look: plan::Picture, path: &Path, book: &FontBook) -> Result<Self> {
         let source = match Svg::open(path, book)? {
             Some(svg) => Source::Drawn(svg),
@@ -74,10 +76,10 @@ impl Footage {
         }
     }
 
-    /// The picture, above its backdrop where it has one.
+    /// Returns the picture, above its backdrop if it has one.
     ///
     /// # Errors
-    /// Those of decoding and scaling.
+    /// Errors from decoding and scaling.
     pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
         let mut patches = Vec::with_capacity(2);
         if let Some(backdrop) = self.look.backdrop {

@@ -1,11 +1,12 @@
-//! Gaussian blur by three running means, whose cost does not grow with its width.
+//! Gaussian blur by three box filters, whose cost does not grow with their width.
 
 use super::planes::{Alpha, Picture};
 
-/// A picture blurred with a standard deviation of `sigma` of its pixels. Edges are held outward.
+/// Blurs a picture with a standard deviation of `sigma` of its pixels. Edge pixels are repeated
+/// outward.
 ///
-/// Three box filters of widths chosen as in W3C Filter Effects 1, §9.12 come within 3 % of a Gaussian. Chroma at half size
-/// takes half the width.
+/// Three box filters, with the widths of W3C Filter Effects 1, §9.12, come within 3 % of a
+/// Gaussian. Chroma at half size takes half the width.
 #[must_use]
 pub(crate) fn blur(picture: Picture, sigma: f64) -> Picture {
     if sigma <= 0.0 {
@@ -28,7 +29,7 @@ pub(crate) fn blur(picture: Picture, sigma: f64) -> Picture {
     }
 }
 
-/// One plane, blurred along rows and then along columns.
+/// Blurs one plane along rows, then along columns.
 #[must_use]
 pub(crate) fn blur_plane(plane: Vec<u8>, width: usize, height: usize, sigma: f64) -> Vec<u8> {
     let radii = radii(sigma);
@@ -38,7 +39,8 @@ pub(crate) fn blur_plane(plane: Vec<u8>, width: usize, height: usize, sigma: f64
     transposed(&columns, height, width)
 }
 
-/// The radii of three means that together spread as far as a Gaussian (Kutskir, "Fastest Gaussian Blur").
+/// Returns the radii of three box filters that together spread as far as a Gaussian (Kutskir,
+/// "Fastest Gaussian Blur").
 fn radii(sigma: f64) -> [usize; 3] {
     let ideal = (12.0 * sigma * sigma / 3.0 + 1.0).sqrt();
     let mut narrow = ideal.floor() as i64;
@@ -81,7 +83,7 @@ fn running_mean(row: &[u8], out: &mut [u8], radius: usize) {
     }
 }
 
-/// Rows become columns, in blocks that fit the cache.
+/// Transposes a plane, in blocks that fit the cache.
 fn transposed(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
     const BLOCK: usize = 32;
     let mut out = vec![0; plane.len()];
@@ -114,7 +116,7 @@ mod tests {
         let row: Vec<u8> = (0..width).map(|x| if x < 50 { 0 } else { 200 }).collect();
         let plane = row.repeat(8);
         let blurred = blur_plane(plane, width, 8, 5.0);
-        // One standard deviation from the edge a Gaussian step stands at 16 % and 84 %.
+        // One standard deviation from its edge, a blurred step is at 16 % and 84 %.
         assert!(blurred[width * 4 + 44].abs_diff(32) < 8, "{}", blurred[width * 4 + 44]);
         assert!(blurred[width * 4 + 55].abs_diff(168) < 8, "{}", blurred[width * 4 + 55]);
     }

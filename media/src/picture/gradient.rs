@@ -1,17 +1,19 @@
-//! Opaque gradients, spread so that no step shows.
+//! Draws opaque gradients without visible steps.
 //!
-//! Eight bits of limited range have 220 levels: over a wide frame a gentle gradient would fall into bands of many pixels, which a flat
-//! stretch of video shows plainly. So each sample is computed with its fraction and rounded by a threshold that hangs on its place
-//! alone (ordered dithering; Bayer 1973): the same in every frame, and in every segment.
+//! Eight bits of limited range have 220 levels: over a wide frame, a gentle gradient would form
+//! bands of many pixels, which a flat stretch of video shows plainly. So each sample is computed
+//! with its fraction, and rounded by a threshold that depends on its position alone (ordered
+//! dithering; Bayer 1973): it is the same in every frame and in every segment.
 
 use super::planes::{Chroma, Picture, yuv_of};
 use composition::plan::Gradient;
 
-/// Steps of the table between the ends: finer than a tenth of a level.
+/// Entries of the table between the ends: finer than a tenth of a level.
 const STEPS: usize = 4096;
 const SIDE: usize = 8;
 
-/// The gradient over a box of whole pixels whose corner stands on an even one. `None` where it is not opaque.
+/// Draws the gradient over a box of whole pixels whose corner is on an even one. `None` if it is
+/// not opaque.
 pub(crate) fn dithered(
     gradient: &Gradient,
     width: usize,
@@ -47,23 +49,26 @@ pub(crate) fn dithered(
     })
 }
 
-/// Between 0 and 1, each of 64 values once in a square of eight, neighbours far apart.
+/// Returns a threshold between 0 and 1: in a square of eight by eight each of 64 values occurs
+/// once, and neighbours are far apart.
 fn threshold(column: usize, row: usize) -> f32 {
     let (x, y) = (column % SIDE, row % SIDE);
     let mixed = x ^ y;
-    // The bits of x ^ y and of y taken in turn, the lowest ones first: Bayer's matrix in closed form.
+    // Bayer's matrix in closed form: the bits of x ^ y and of y, interleaved, the lowest ones
+    // first.
     let rank = (0..3).fold(0, |rank, bit| rank << 2 | (mixed >> bit & 1) << 1 | y >> bit & 1);
     (rank as f32 + 0.5) / (SIDE * SIDE) as f32
 }
 
-/// The colours from end to end as samples with their fractions.
+/// Computes the colours from end to end, as samples with their fractions.
 fn table_of(gradient: &Gradient) -> Vec<[f32; 3]> {
     let stops: Vec<(f32, [f32; 3])> = gradient
         .stops
         .iter()
         .map(|stop| {
             let [r, g, b, _] = stop.colour.0;
-            // Whole samples at the stops, so that what is level stays so and the ends are the colours that others draw.
+            // Samples at the stops are whole, so flat parts stay flat and the ends match the same
+            // colours drawn elsewhere.
             (stop.at.to_f64() as f32, yuv_of(r, g, b).map(f32::from))
         })
         .collect();
@@ -82,7 +87,7 @@ fn colour_at(stops: &[(f32, [f32; 3])], share: f32) -> [f32; 3] {
     std::array::from_fn(|channel| below[channel] + (above[channel] - below[channel]) * mixed)
 }
 
-/// How far along the gradient a place is (CSS Images 3, §3.1 and §3.2).
+/// The shape of a gradient: how far along it a point is (CSS Images 3, §3.1 and §3.2).
 enum Course {
     Straight { centre: [f32; 2], along: [f32; 2] },
     Round { centre: [f32; 2], radii: [f32; 2] },
@@ -138,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_gentle_gradient_has_no_bands() {
-        // Fourteen levels over 1920 pixels: 137 pixels each, were they plainly rounded.
+        // Fourteen levels over 1920 pixels: plain rounding would give bands of 137 pixels each.
         let picture =
             dithered(&gradient(Some(90), 32, 48), 1920, 64, Chroma::Halved).expect("it is opaque");
         let [from, to] = [32, 48].map(|grey| f64::from(yuv_of(grey, grey, grey)[0]));

@@ -1,13 +1,15 @@
-//! Chroma key: a colour made transparent, by its distance in chroma alone, so that shadows on a screen vanish with it.
+//! Chroma key: makes a colour transparent, by its distance in chroma alone, so that shadows on a
+//! screen vanish with it.
 
 use super::blend::mask;
 use super::planes::{Picture, yuv_of};
 use composition::plan::ChromaKey;
 
-/// A picture without the pixels that are near the key's colour.
+/// Clears the pixels that are near the key's colour.
 ///
-/// As libavfilter's `chromakey`: the distance is that of U and V, as a share of the largest there is (√2 · 255); below the
-/// threshold a pixel is clear, and over the halo beyond it grows opaque.
+/// As libavfilter's `chromakey`: the distance is that of U and V, as a share of the largest
+/// possible (√2 · 255). Below the threshold a pixel is clear; over the halo beyond it, it becomes
+/// opaque.
 pub(crate) fn key_out(mut picture: Picture, key: &ChromaKey) -> Picture {
     let [r, g, b, _] = key.colour.0;
     let [_, u, v] = yuv_of(r, g, b);
@@ -22,7 +24,7 @@ pub(crate) fn key_out(mut picture: Picture, key: &ChromaKey) -> Picture {
             (covered(far, threshold, halo) * 255.0).round() as u8
         })
         .collect();
-    // Carried evenly between samples, edges have no steps of two pixels.
+    // Coverage is interpolated between chroma samples, so edges have no steps of two pixels.
     let full = picture.chroma.spread(&cover, picture.width, picture.height);
     mask(&mut picture, &full);
     picture

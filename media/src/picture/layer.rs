@@ -1,4 +1,4 @@
-//! One layer of a segment: its content, and how it is laid on the canvas at a frame.
+//! One layer of a segment: draws its content and blends it over the canvas.
 
 use super::blend::{Window, mask, over};
 use super::content::{Patch, Request};
@@ -17,7 +17,7 @@ use crate::text::captions::CaptionBlock;
 use composition::plan::{self, Asset, Blend, Canvas};
 use std::sync::Arc;
 
-/// A layer, opened.
+/// A layer with its sources open.
 pub(crate) struct Layer {
     plan: plan::Layer,
     canvas: Canvas,
@@ -36,10 +36,10 @@ enum Content {
 }
 
 impl Layer {
-    /// Opens what a layer shows.
+    /// Opens a layer's content.
     ///
     /// # Errors
-    /// Those of its sources; internal where a source has no file.
+    /// Errors from its sources; internal if a source has no file.
     pub(crate) fn open(
         plan: &plan::Layer,
         canvas: &Canvas,
@@ -80,10 +80,10 @@ impl Layer {
         })
     }
 
-    /// Lays the layer on the canvas, where it shows on the segment's frame.
+    /// Draws the layer on the canvas, if it shows on this frame of the segment.
     ///
     /// # Errors
-    /// Those of decoding.
+    /// Errors from decoding.
     pub(crate) fn draw(&mut self, frame: u64, canvas: &mut Picture, desk: &mut Desk) -> Result<()> {
         let (Some(pose), Some(clock)) =
             (self.plan.pose_at(&self.canvas, frame), self.plan.clock_at(frame))
@@ -138,8 +138,9 @@ impl Layer {
         }
     }
 
-    /// At rest the box is asked for at the size it has; in motion at the largest size that its tween and drift reach, so that a
-    /// zoom samples one picture all the way.
+    /// Returns the request for a frame. At rest the content is drawn at the box's size; in motion
+    /// at the largest size that its tween and drift reach, so that a zoom samples one picture
+    /// throughout.
     fn request(&self, stand: &Stand, clock: u64, frame: u64) -> Request {
         let pose = &stand.pose;
         let placement = &self.plan.placement;
@@ -151,7 +152,7 @@ impl Layer {
             let scale = scale_in_motion(&self.plan, clock);
             (box_width * scale, box_height * scale)
         };
-        // Twice the canvas holds all that can be seen of it.
+        // Twice the canvas holds everything of it that can be seen.
         let most = |length: f64, canvas: u32| (2.0 * f64::from(canvas) / length).min(1.0);
         let fit = if stand.is_plain() {
             1.0
@@ -171,7 +172,8 @@ impl Layer {
         }
     }
 
-    /// The mattes that show on a frame, as one picture of the canvas's size; `None` where none shows.
+    /// Draws the mattes that show on a frame as one picture of the canvas's size; `None` if none
+    /// shows.
     fn matte(&mut self, frame: u64, desk: &mut Desk) -> Result<Option<Matte>> {
         if !self.mattes.iter().any(|matte| matte.plan.show.contains(frame)) {
             return Ok(None);
@@ -189,7 +191,7 @@ impl Layer {
 struct Matte(Picture);
 
 impl Matte {
-    /// Full-range luma within a window of the canvas.
+    /// Returns full-range luma within a window of the canvas.
     fn coverage(&self, window: Window) -> Vec<u8> {
         let part = cut(&self.0, 0, 0, window);
         part.y
@@ -203,7 +205,8 @@ fn window_at(picture: &Picture, x: i32, y: i32) -> Window {
     Window { left: x, top: y, right: x + picture.width as i32, bottom: y + picture.height as i32 }
 }
 
-/// Tiles as one, cut to the canvas, so that opacity, mattes and blending meet the layer as a whole.
+/// Joins tiles into one and crops it to the canvas, so that opacity, mattes and blending apply to
+/// the layer as a whole.
 fn group(tiles: Vec<Tile>, canvas: Window) -> Option<Tile> {
     let around = tiles.iter().map(area).reduce(|a, b| Window {
         left: a.left.min(b.left),

@@ -1,4 +1,4 @@
-//! Blend modes: how a layer's colours meet those below (W3C Compositing and Blending Level 1, §9 and §10).
+//! Blend modes (W3C Compositing and Blending Level 1, §9 and §10).
 
 use super::blend::Window;
 use super::place::{Tile, area, cut};
@@ -9,7 +9,8 @@ use composition::plan::Blend;
 
 type Rgb = [f32; 3];
 
-/// Lays a tile on the canvas by a blend mode. Modes are defined in RGB, so this part of the canvas goes there and back.
+/// Blends a tile with the canvas. The modes are defined in RGB, so this part of the canvas is
+/// converted to RGB and back.
 pub(crate) fn lay(canvas: &mut Picture, tile: &Tile, opacity: u8, mode: Blend) {
     let window = area(tile).meet(Window::whole(canvas.width, canvas.height));
     if window.is_empty() {
@@ -46,7 +47,7 @@ pub(crate) fn lay(canvas: &mut Picture, tile: &Tile, opacity: u8, mode: Blend) {
     replace(canvas, &mixed, window);
 }
 
-/// Puts a part back in the canvas.
+/// Copies a part back into the canvas.
 fn replace(canvas: &mut Picture, part: &Picture, window: Window) {
     let keeps_alpha = canvas.alpha.is_some();
     let part = if keeps_alpha { part.clone().with_alpha() } else { part.clone() };
@@ -180,7 +181,7 @@ mod tests {
         assert_near(mixed(Blend::Difference, [200, 100, 50], [50, 150, 50]), [150, 50, 0]);
         assert_near(mixed(Blend::Add, [100, 100, 50], [50, 60, 70]), [150, 160, 120]);
         assert_near(mixed(Blend::Darken, [200, 100, 50], [128, 128, 128]), [128, 100, 50]);
-        // The hue and saturation of grey are none: only luminosity is left.
+        // Grey has neither hue nor saturation, so only luminosity is left.
         assert_near(mixed(Blend::Color, [120, 120, 120], [120, 120, 120]), [120, 120, 120]);
     }
 }

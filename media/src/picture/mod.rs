@@ -1,8 +1,9 @@
-//! Pictures and their composition: everything between the decoder and the encoder.
+//! Composites pictures: everything between the decoder and the encoder.
 //!
-//! A [`scene::Scene`] holds a segment's layers with their sources open. For each frame every layer is asked for its content
-//! at the size it is shown at (`footage`, `procedural`, `crate::text`), which is filtered, set on the canvas (`place`) and laid over what is below
-//! (`blend`, `mix`). A frame depends on its number alone.
+//! A [`scene::Scene`] holds a segment's layers with their sources open. For each frame, every layer
+//! draws its content at the size at which it is shown (`footage`, `procedural`, `crate::text`). The
+//! content is filtered, placed on the canvas (`place`) and blended over the layers below (`blend`,
+//! `mix`). A frame depends on its number alone.
 
 pub(crate) mod affine;
 pub(crate) mod blend;

@@ -1,15 +1,16 @@
-//! Whether a layer moves on a frame, and how large its content is then drawn.
+//! Decides whether a layer moves on a frame, and at which scale its content is then drawn.
 //!
-//! A box at rest is set on whole pixels and its content drawn at exactly its size; a box in motion is sampled where it is,
-//! from content of one size all the way, so that nothing trembles. Which of the two a frame gets may not depend on where
-//! its segment was cut. A segment carries each tween that runs through one of its frames, and the one that ends where it
-//! begins, whole; so the question is asked of single tweens at single ticks, and never of neighbouring frames, which may
-//! lie in another segment.
+//! A box at rest is placed on whole pixels and its content is drawn at exactly its size. A box in
+//! motion is sampled at its exact position, from content of one size throughout, so that nothing
+//! trembles. The choice may not depend on where the segment was cut. A segment carries whole every
+//! tween that runs through one of its frames and the one that ends where it begins. So the choice
+//! follows from single tweens at single ticks, never from neighbouring frames, which may be in
+//! another segment.
 
 use composition::plan::{Curve, Drift, Easing, Layer, Transition, TransitionKind, Tween};
 
-/// Returns whether the box moves at a tick of the clip's clock: it is on its way between two
-/// places, and not at one of them.
+/// Returns whether the box moves at a tick of the clip's clock: it is between two positions, not at
+/// one of them.
 pub(crate) fn moves_at(layer: &Layer, clock: u64) -> bool {
     let placement = &layer.placement;
     let curves = [
@@ -26,7 +27,8 @@ pub(crate) fn moves_at(layer: &Layer, clock: u64) -> bool {
         || transitions.into_iter().any(|transition| carries(transition, clock))
 }
 
-/// The scale at which content is drawn for a box in motion: the largest that the present tween and the drift reach.
+/// Returns the scale at which content is drawn for a box in motion: the largest that the current
+/// tween and the drift reach.
 pub(crate) fn scale_in_motion(layer: &Layer, clock: u64) -> f64 {
     let placement = &layer.placement;
     let tween = match running(&placement.scale, clock) {
@@ -37,8 +39,8 @@ pub(crate) fn scale_in_motion(layer: &Layer, clock: u64) -> f64 {
     (tween * drift).max(0.001)
 }
 
-/// The tween that is under way at a tick. At the tick where one ends and the next begins it is the next: what goes on
-/// moving does not stop there.
+/// Returns the tween in progress at a tick. At the tick where one ends and the next begins it is
+/// the next, so a motion that continues does not stop there.
 fn running(curve: &Curve, clock: u64) -> Option<&Tween> {
     let Curve::Tweens(tweens) = curve else {
         return None;
@@ -58,8 +60,8 @@ fn drifts(drift: &Drift) -> bool {
     [drift.scale, drift.x, drift.y].iter().any(|ends| ends[0] != ends[1])
 }
 
-/// Returns whether a transition has the box on its way: not at its start, where what goes out has
-/// not left, nor at its end.
+/// Returns whether a transition moves the box at a tick. It does not at the transition's start,
+/// when the outgoing clip has not left, nor at its end.
 fn carries(transition: &Transition, clock: u64) -> bool {
     let moves = match transition.kind {
         TransitionKind::Slide(_)

@@ -1,4 +1,4 @@
-//! From a patch of a layer's box to a tile of the canvas.
+//! Places patches of a layer's box on the canvas.
 
 use super::affine::Affine;
 use super::blend::{Window, mask};
@@ -8,30 +8,28 @@ use super::sample::sample;
 use composition::plan::Pose;
 use std::sync::Arc;
 
-/// A picture that lies on whole, even pixels of the canvas.
+/// A picture on whole, even pixels of the canvas.
 #[derive(Debug, Clone)]
 pub(crate) struct Tile {
-    /// The picture.
     pub picture: Arc<Picture>,
     /// Left edge on the canvas, even.
     pub x: i32,
-    /// Top edge, even.
+    /// Top edge on the canvas, even.
     pub y: i32,
     /// 0 to 1.
     pub opacity: f64,
 }
 
-/// How a layer's box stands, and whether it stands still.
+/// The pose of a layer's box, and whether it is at rest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stand {
-    /// Where the box is.
     pub pose: Pose,
-    /// Set if it does not move, so that it may be set on whole pixels.
+    /// Set if it does not move, so that it may be placed on whole pixels.
     pub resting: bool,
 }
 
 impl Stand {
-    /// Returns whether content can be laid pixel on pixel: at rest, not turned, not mirrored.
+    /// Returns whether content can be copied pixel by pixel: at rest, not turned, not mirrored.
     pub(crate) fn is_plain(&self) -> bool {
         let pose = &self.pose;
         self.resting
@@ -43,7 +41,7 @@ impl Stand {
     }
 }
 
-/// Sets a patch on the canvas. `None` where nothing of it shows.
+/// Places a patch on the canvas. `None` if it is not visible.
 pub(crate) fn place(
     patch: &Patch,
     stand: &Stand,
@@ -75,7 +73,7 @@ fn is_even(value: f64) -> bool {
     (value / 2.0).fract() == 0.0
 }
 
-/// From the patch's own pixels to the canvas.
+/// Returns the motion from the patch's own pixels to the canvas.
 fn motion(patch: &Patch, stand: &Stand, request: &Request) -> Affine {
     let picture = &patch.picture;
     let in_box =
@@ -89,7 +87,7 @@ fn motion(patch: &Patch, stand: &Stand, request: &Request) -> Affine {
     in_box.then(shares).then(Affine { a, b, c, d, e, f })
 }
 
-/// The even rectangle around a moved picture.
+/// Returns the even rectangle around a moved picture.
 fn window_of(picture: &Picture, motion: Affine) -> Window {
     let [left, top, right, bottom] = motion.bounds(picture.width as f64, picture.height as f64);
     // Far outside any canvas a pixel's number no longer matters.
@@ -103,12 +101,13 @@ fn window_of(picture: &Picture, motion: Affine) -> Window {
     .to_even()
 }
 
-/// Cuts a tile to the part of the layer's box that a transition shows, with soft edges. `None` where nothing is left.
+/// Crops a tile to the part of the layer's box that a transition shows, with soft edges. `None` if
+/// nothing is left.
 pub(crate) fn clip(tile: Tile, pose: &Pose) -> Option<Tile> {
     if pose.clip == [0.0, 0.0, 1.0, 1.0] {
         return Some(tile);
     }
-    // As seen: the clip's left is left on the canvas whether or not the box is mirrored.
+    // The clip's left is the canvas's left even if the box is mirrored.
     let [a, b, c, d, e, f] = Pose { flip_x: false, flip_y: false, ..*pose }.matrix();
     let to_canvas = Affine { a, b, c, d, e, f };
     let back = to_canvas.inverse()?;
@@ -137,7 +136,7 @@ pub(crate) fn clip(tile: Tile, pose: &Pose) -> Option<Tile> {
             let y = f64::from(window.top) + row as f64 + 0.5;
             let (u, v) = back.apply(x, y);
             let share = |at: f64, low: f64, high: f64, scale: f64| {
-                // An edge of the box itself is the picture's own and is not softened twice.
+                // An edge of the box itself belongs to the picture and is not softened twice.
                 let low = if low <= 0.0 { 1.0 } else { (at - low) * scale + 0.5 };
                 let high = if high >= 1.0 { 1.0 } else { (high - at) * scale + 0.5 };
                 low.min(high).clamp(0.0, 1.0)
@@ -150,7 +149,7 @@ pub(crate) fn clip(tile: Tile, pose: &Pose) -> Option<Tile> {
     Some(Tile { picture: Arc::new(picture), x: window.left, y: window.top, ..tile })
 }
 
-/// The part of the canvas a tile covers.
+/// Returns the part of the canvas that a tile covers.
 pub(crate) fn area(tile: &Tile) -> Window {
     Window {
         left: tile.x,
@@ -160,7 +159,8 @@ pub(crate) fn area(tile: &Tile) -> Window {
     }
 }
 
-/// A copy of the part of a picture at (`x`, `y`) that lies in a window, which begins on even pixels inside it.
+/// Copies the part of a picture at (`x`, `y`) that lies in a window, which begins on even pixels
+/// inside it.
 pub(crate) fn cut(picture: &Picture, x: i32, y: i32, window: Window) -> Picture {
     let (left, top) = ((window.left - x) as usize, (window.top - y) as usize);
     let (width, height) = (window.width(), window.height());

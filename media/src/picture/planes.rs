@@ -1,33 +1,35 @@
-//! The picture in memory: planar YUV, 4:2:0 or 4:4:4, 8 bits, BT.709, limited range, with or without alpha.
+//! The picture in memory: planar YUV, 4:2:0 or 4:4:4, 8 bits, BT.709, limited range, with or
+//! without alpha.
 //!
-//! Everything is composited in the encoder's own format, because the commonest frame of all, one opaque clip that
-//! fills the picture, then costs a copy and no conversion. A picture with alpha is *premultiplied*, offsets and all:
-//! a plane holds `a·value`, so that "over" is `src + (1 − a)·dst` on each plane alike, limited range or not, because
-//! that is an affine mix. Chroma has an alpha plane of its own at its size; the alternative, averaging alpha while
-//! blending, costs a gather for every overlay of every frame.
+//! Everything is composited in the encoder's own format: the commonest frame, one opaque clip that
+//! fills the picture, then costs a copy and no conversion. A picture with alpha is *premultiplied*,
+//! offsets included: a plane holds `a·value`, so "over" is `src + (1 − a)·dst` on every plane,
+//! limited range or not, because that is an affine mix. Chroma has an alpha plane of its own size;
+//! the alternative, averaging alpha while blending, costs a gather for every overlay of every
+//! frame.
 
 use composition::plan::Rgba;
 
-/// Half of a length in pixels, rounded up.
+/// Returns half of a length in pixels, rounded up.
 #[must_use]
 pub const fn half(length: usize) -> usize {
     length.div_ceil(2)
 }
 
-/// How densely a picture samples chroma.
+/// The density of a picture's chroma samples.
 ///
-/// Video keeps a quarter of it and is composited as it is kept. What ends as RGB has no reason to lose colour on the way, so it is
-/// composited with all of it, by the same code.
+/// Video is composited with a quarter of them, as it is stored. Output in RGB is composited with
+/// all of them by the same code, so it loses no colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chroma {
-    /// 4:2:0: a sample for each two by two pixels.
+    /// 4:2:0: one sample for two by two pixels.
     Halved,
-    /// 4:4:4: a sample for each pixel.
+    /// 4:4:4: one sample for each pixel.
     Full,
 }
 
 impl Chroma {
-    /// Pixels from one sample to the next, each way.
+    /// Returns the pixels from one sample to the next, in each direction.
     #[must_use]
     pub const fn step(self) -> usize {
         match self {
@@ -36,14 +38,14 @@ impl Chroma {
         }
     }
 
-    /// Samples along a length in pixels.
+    /// Returns the number of samples along a length in pixels.
     #[must_use]
     pub const fn of(self, length: usize) -> usize {
         length.div_ceil(self.step())
     }
 }
 
-/// Coverage of a picture: 0 is clear, 255 opaque.
+/// The coverage of a picture: 0 is clear, 255 opaque.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alpha {
     /// One value for each luma sample.
@@ -59,20 +61,20 @@ pub struct Picture {
     pub width: usize,
     /// Height in luma samples.
     pub height: usize,
-    /// How many samples `u` and `v` have.
+    /// The density of `u` and `v`.
     pub chroma: Chroma,
     /// Luma, `width × height`.
     pub y: Vec<u8>,
     /// Blue difference, `chroma.of(width) × chroma.of(height)`.
     pub u: Vec<u8>,
-    /// Red difference, as `u`.
+    /// Red difference, of the same size.
     pub v: Vec<u8>,
-    /// Coverage; `None` is opaque throughout. With alpha, `y`, `u` and `v` are premultiplied.
+    /// Coverage; `None` means opaque throughout. With alpha, `y`, `u` and `v` are premultiplied.
     pub alpha: Option<Alpha>,
 }
 
 impl Picture {
-    /// A picture that is clear everywhere.
+    /// Creates a picture that is clear everywhere.
     #[must_use]
     pub fn clear(width: usize, height: usize, chroma: Chroma) -> Self {
         let (pixels, samples) = (width * height, chroma.of(width) * chroma.of(height));
@@ -87,13 +89,13 @@ impl Picture {
         }
     }
 
-    /// An opaque picture of one colour in 4:2:0; the colour's own alpha is left out.
+    /// Creates an opaque picture of one colour in 4:2:0. The colour's own alpha is ignored.
     #[must_use]
     pub fn filled(width: usize, height: usize, colour: Rgba) -> Self {
         Self::filled_in(Chroma::Halved, width, height, colour)
     }
 
-    /// The same, with chroma as dense as wanted.
+    /// As [`Picture::filled`], with this density of chroma.
     #[must_use]
     pub fn filled_in(chroma: Chroma, width: usize, height: usize, colour: Rgba) -> Self {
         let samples = chroma.of(width) * chroma.of(height);
@@ -104,13 +106,13 @@ impl Picture {
         Self { width, height, chroma, y, u, v, alpha: None }
     }
 
-    /// Returns whether every sample covers what is behind it.
+    /// Returns whether every sample is opaque.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.alpha.is_none()
     }
 
-    /// The same picture with an alpha plane: 255 throughout where it had none.
+    /// Adds an alpha plane, opaque throughout, if there is none.
     #[must_use]
     pub fn with_alpha(mut self) -> Self {
         if self.alpha.is_none() {
@@ -120,21 +122,21 @@ impl Picture {
         self
     }
 
-    /// The colour planes in order, each with its width and height.
+    /// Returns the colour planes in order, each with its width and height.
     #[must_use]
     pub fn planes(&self) -> [(&[u8], usize, usize); 3] {
         let (cw, ch) = (self.chroma.of(self.width), self.chroma.of(self.height));
         [(&self.y, self.width, self.height), (&self.u, cw, ch), (&self.v, cw, ch)]
     }
 
-    /// Bytes held, for bounds on caches.
+    /// Returns the bytes that it holds, for bounds on caches.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let colour = self.y.len() + self.u.len() + self.v.len();
         colour + self.alpha.as_ref().map_or(0, |alpha| alpha.full.len() + alpha.chroma.len())
     }
 
-    /// A digest of every sample, by which tests compare frames before the encoder.
+    /// Returns a digest of every sample, by which tests compare frames before the encoder.
     #[must_use]
     pub fn digest(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
@@ -150,7 +152,8 @@ impl Picture {
     }
 }
 
-/// BT.709 limited-range Y′CbCr of an 8-bit R′G′B′ colour, rounded to nearest (ITU-R BT.709-6, §3).
+/// Converts an 8-bit R′G′B′ colour to BT.709 limited-range Y′CbCr, rounded to nearest (ITU-R
+/// BT.709-6, §3).
 #[must_use]
 pub fn yuv_of(r: u8, g: u8, b: u8) -> [u8; 3] {
     let [y, u, v] = weigh(i32::from(r), i32::from(g), i32::from(b));
@@ -161,12 +164,12 @@ pub fn yuv_of(r: u8, g: u8, b: u8) -> [u8; 3] {
     ]
 }
 
-/// Binary places of the fixed-point weights below.
+/// Binary places of the fixed-point weights.
 pub(crate) const SHIFT: i32 = 16;
 const ROUND: i32 = 1 << (SHIFT - 1);
 
-/// The BT.709 matrix scaled to limited range, without offsets, with `SHIFT` binary places. Each chroma row sums to 0, so
-/// greys have no colour.
+/// Multiplies by the BT.709 matrix scaled to limited range, without offsets, with `SHIFT` binary
+/// places. Each chroma row sums to 0, so greys have no colour.
 pub(crate) fn weigh(r: i32, g: i32, b: i32) -> [i32; 3] {
     [
         11_966 * r + 40_254 * g + 4_064 * b,
@@ -175,7 +178,7 @@ pub(crate) fn weigh(r: i32, g: i32, b: i32) -> [i32; 3] {
     ]
 }
 
-/// 8-bit R′G′B′ of a BT.709 limited-range sample, clamped: the inverse of [`yuv_of`].
+/// Converts a BT.709 limited-range sample to 8-bit R′G′B′, clamped: the inverse of [`yuv_of`].
 #[must_use]
 pub fn rgb_of(y: u8, u: u8, v: u8) -> [u8; 3] {
     let luma = (i32::from(y) - 16) * 76_309;

@@ -1,4 +1,4 @@
-//! Figures, colours and gradients, drawn as vectors at the size they are shown at.
+//! Draws figures, colours and gradients as vectors, at the size at which they are shown.
 
 use super::content::{Kept, Look, Patch, Request};
 use super::gradient::dithered;
@@ -11,7 +11,7 @@ use tiny_skia::{
     RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
 };
 
-/// A drawing that does not move in its box.
+/// A drawing that does not change with time.
 pub(crate) struct Drawing {
     what: What,
     kept: Kept<Look, Patch>,
@@ -24,17 +24,17 @@ enum What {
 }
 
 impl Drawing {
-    /// One colour over the box.
+    /// Fills the box with one colour.
     pub(crate) fn colour(colour: Rgba) -> Self {
         Self::of(What::Colour(colour))
     }
 
-    /// A gradient over the box.
+    /// Fills the box with a gradient.
     pub(crate) fn gradient(gradient: Gradient) -> Self {
         Self::of(What::Gradient(gradient))
     }
 
-    /// A figure in the box.
+    /// Draws a figure in the box.
     pub(crate) fn shape(shape: Shape) -> Self {
         Self::of(What::Shape(shape))
     }
@@ -43,7 +43,7 @@ impl Drawing {
         Self { what, kept: Kept::new(2) }
     }
 
-    /// The drawing for a request.
+    /// Returns the drawing for a request.
     pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
         let what = &self.what;
         let patch =
@@ -82,8 +82,8 @@ fn fill_gradient(pixmap: &mut Pixmap, gradient: &Gradient, width: f32, height: f
     }
 }
 
-/// A gradient over a box given by left, top, width and height (CSS Images 3, §3.1 and §3.2: a straight one reaches the corners, a
-/// round one the farthest corner).
+/// Creates a gradient over a box given by left, top, width and height (CSS Images 3, §3.1 and §3.2:
+/// a linear one reaches the corners, a radial one the farthest corner).
 pub(crate) fn shader_of(
     gradient: &Gradient,
     [left, top, width, height]: [f32; 4],
@@ -107,7 +107,8 @@ pub(crate) fn shader_of(
             )
         }
         None => {
-            // An ellipse with the box's proportions through its corners, drawn as a stretched circle.
+            // An ellipse with the box's proportions through its corners, drawn as a stretched
+            // circle.
             let stretch = Transform::from_scale(1.0, height / width).post_translate(x, y);
             let centre = Point::from_xy(0.0, 0.0);
             let radius = width / 2.0 * std::f32::consts::SQRT_2;
@@ -123,7 +124,7 @@ fn draw_shape(pixmap: &mut Pixmap, shape: &Shape, request: &Request) {
         (shape.stroke_width.to_f64() * request.scale) as f32
     };
     let (width, height) = (request.width as f32, request.height as f32);
-    // The outline lies inside the figure's edge: its middle runs half its width inside.
+    // The outline lies inside the figure's edge, so its middle is half its width inside.
     let inset = stroke / 2.0;
     if let Some(path) = outline(shape.kind, width, height, inset, request.scale as f32) {
         let fill = paint_of(shape.fill);
@@ -147,13 +148,13 @@ fn outline(kind: ShapeKind, width: f32, height: f32, inset: f32, scale: f32) -> 
     }
 }
 
-/// A rectangle with round corners; the radius is at most half its shorter side.
+/// Returns a rectangle with round corners. The radius is at most half the shorter side.
 pub(crate) fn rounded(rect: Rect, radius: f32) -> Option<Path> {
     let radius = radius.min(rect.width() / 2.0).min(rect.height() / 2.0);
     if radius <= 0.0 {
         return Some(PathBuilder::from_rect(rect));
     }
-    // A quarter circle as a cubic: the control points stand this share of the radius from the ends.
+    // A quarter circle as a cubic: the control points are this share of the radius from the ends.
     let reach = radius * (1.0 - 0.552_284_8);
     let (l, t, r, b) = (rect.left(), rect.top(), rect.right(), rect.bottom());
     let mut path = PathBuilder::new();
@@ -170,7 +171,7 @@ pub(crate) fn rounded(rect: Rect, radius: f32) -> Option<Path> {
     path.finish()
 }
 
-/// A paint of one colour with soft edges.
+/// Returns a paint of one colour with soft edges.
 pub(crate) fn paint_of(colour: Rgba) -> Paint<'static> {
     Paint { shader: Shader::SolidColor(skia_colour(colour)), ..Paint::default() }
 }
@@ -181,7 +182,7 @@ pub(crate) fn skia_colour(colour: Rgba) -> Color {
 }
 
 impl Raster {
-    /// From a drawing of tiny-skia's, which is premultiplied RGBA too.
+    /// Converts a drawing of tiny-skia, which is premultiplied RGBA too.
     pub(crate) fn from_pixmap(pixmap: Pixmap) -> Self {
         Self {
             width: pixmap.width() as usize,

@@ -1,29 +1,27 @@
-//! A drawing in premultiplied 8-bit RGBA: what text, shapes, gradients and pictures with alpha are drawn in before they
-//! become planes.
+//! Drawings in premultiplied 8-bit RGBA, in which text, shapes, gradients and pictures with alpha
+//! are drawn before they become planes.
 
 use super::blend::{div255, scale};
 use super::planes::{Alpha, Chroma, Picture, SHIFT, weigh};
 use super::resize::{Kernel, kernels};
 use ffmpeg_next::frame;
 
-/// Premultiplied RGBA, 4 bytes a pixel, tight rows.
+/// Premultiplied RGBA, 4 bytes a pixel, with tight rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Raster {
-    /// Width in pixels.
     pub width: usize,
-    /// Height in pixels.
     pub height: usize,
     /// `width × height × 4` bytes.
     pub data: Vec<u8>,
 }
 
 impl Raster {
-    /// A drawing with nothing on it.
+    /// Creates a clear drawing.
     pub(crate) fn clear(width: usize, height: usize) -> Self {
         Self { width, height, data: vec![0; width * height * 4] }
     }
 
-    /// From a frame in straight RGBA.
+    /// Converts a frame in straight RGBA.
     pub(crate) fn from_straight(frame: &frame::Video) -> Self {
         let (width, height) = (frame.width() as usize, frame.height() as usize);
         let (data, stride) = (frame.data(0), frame.stride(0));
@@ -37,7 +35,7 @@ impl Raster {
         Self { width, height, data: out }
     }
 
-    /// The drawing at another size, by a cubic filter that widens as it shrinks.
+    /// Resizes the drawing by a cubic filter that widens as the drawing shrinks.
     pub(crate) fn resized(self, width: usize, height: usize) -> Self {
         if (self.width, self.height) == (width, height) || self.width == 0 || self.height == 0 {
             return self;
@@ -77,7 +75,7 @@ impl Raster {
         done
     }
 
-    /// A cubic overshoots; no colour may be brighter than its coverage.
+    /// A cubic overshoots, and no colour may be brighter than its coverage.
     fn keep_below_alpha(&mut self) {
         for pixel in self.data.chunks_exact_mut(4) {
             let a = pixel[3];
@@ -87,7 +85,7 @@ impl Raster {
         }
     }
 
-    /// Lays another drawing over this one with its corner at (`x`, `y`), within which it must fit.
+    /// Draws another drawing over this one with its corner at (`x`, `y`). It must fit inside.
     pub(crate) fn lay(&mut self, top: &Self, x: usize, y: usize) {
         for (row, line) in top.data.chunks_exact(top.width * 4).enumerate() {
             let from = ((y + row) * self.width + x) * 4;
@@ -101,12 +99,12 @@ impl Raster {
         }
     }
 
-    /// Returns whether every pixel covers.
+    /// Returns whether every pixel is opaque.
     pub(crate) fn is_opaque(&self) -> bool {
         self.data.chunks_exact(4).all(|pixel| pixel[3] == 255)
     }
 
-    /// As planes. Where all of it covers, the picture is opaque.
+    /// Converts to planes. If every pixel is opaque, the picture has no alpha.
     pub(crate) fn into_picture(self, chroma: Chroma) -> Picture {
         let opaque = self.is_opaque();
         let (width, height) = (self.width, self.height);
@@ -132,9 +130,11 @@ impl Raster {
         picture
     }
 
-    /// As planes to be laid at (`x`, `y`), any whole pixel: the picture and the even corner to lay it at.
+    /// Converts to planes to be placed at (`x`, `y`), any whole pixel. Returns the picture and the
+    /// even corner to place it at.
     ///
-    /// An odd corner is met by a clear row or column, so that chroma is covered by exactly its share.
+    /// An odd corner is padded with a clear row or column, so that chroma is covered by exactly its
+    /// share.
     pub(crate) fn into_picture_at(self, x: i32, y: i32, chroma: Chroma) -> (Picture, i32, i32) {
         let (left, top) = ((x & 1) as usize, (y & 1) as usize);
         let (width, height) =
@@ -152,8 +152,9 @@ impl Raster {
         (padded.into_picture(chroma), x - left as i32, y - top as i32)
     }
 
-    /// The sums of the four pixels at the corners of a chroma sample `reach` pixels wider than one; the last row and column stand
-    /// twice where the size is odd, and a sample of a single pixel has that one four times.
+    /// Sums the four pixels at the corners of a chroma sample `reach` pixels wider than one. The
+    /// last row and column count twice if the size is odd; a sample of a single pixel counts it
+    /// four times.
     fn sum_of_four(&self, x: usize, y: usize, reach: usize) -> [i32; 4] {
         let right = (x + reach).min(self.width - 1);
         let below = (y + reach).min(self.height - 1);
@@ -178,14 +179,14 @@ fn weighted<'a>(kernel: &Kernel, pixels: impl Iterator<Item = &'a [u8]>) -> [u8;
     sums.map(Kernel::place)
 }
 
-/// Premultiplied luma: black's 16 counts by coverage too.
+/// Computes premultiplied luma: black's 16 is scaled by coverage too.
 fn luma(pixel: &[u8]) -> u8 {
     let [y, _, _] = weigh(i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2]));
     let base = i32::from(div255(u16::from(pixel[3]) * 16));
     (base + ((y + (1 << (SHIFT - 1))) >> SHIFT)) as u8
 }
 
-/// A quarter of a fixed-point sum, rounded.
+/// Returns a quarter of a fixed-point sum, rounded.
 fn quarter(sum: i32) -> u8 {
     ((sum + (1 << (SHIFT + 1))) >> (SHIFT + 2)).clamp(0, 255) as u8
 }

@@ -1,4 +1,4 @@
-//! The two things that are made of a segment: a file of its frames, and a picture of one.
+//! Renders a segment into a file, or one of its frames into a picture.
 
 use super::layer::Files;
 use super::scene::Scene;
@@ -11,11 +11,13 @@ use crate::text::fonts::FontFolders;
 use composition::plan::Segment;
 use std::path::Path;
 
-/// Renders a segment into `out`: composited frame by frame, encoded as its recipe says, and read back before it counts. The
-/// container follows from the codec ([`crate::encode::container`]), whatever the file is called.
+/// Renders a segment into `out`: composites each frame, encodes it by the recipe, and verifies the
+/// file. The container follows from the codec ([`crate::encode::container`]), not from the file's
+/// name.
 ///
 /// # Errors
-/// Those of the sources, of the disk and of the encoder; internal where the finished file is not what the plan asked for.
+/// Errors from the sources, the disk and the encoder; internal if the finished file is not what the
+/// plan asks for.
 pub fn render_segment(
     segment: &Segment,
     files: &Files,
@@ -34,10 +36,11 @@ pub fn render_segment(
     Ok(PictureOutput { frames, bytes: size_of(out)?, warnings: scene.warnings() })
 }
 
-/// Renders one frame of a segment into `out` as a picture; the extension (`png`, `jpg`, `webp`) says of which kind.
+/// Renders one frame of a segment into `out` as a picture. The extension (`png`, `jpg`, `webp`)
+/// gives the format.
 ///
 /// # Errors
-/// Those of the sources and of the disk; unsupported for other extensions.
+/// Errors from the sources and the disk; unsupported for other extensions.
 pub fn render_still(
     segment: &Segment,
     frame: u64,

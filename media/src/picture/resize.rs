@@ -1,27 +1,27 @@
-//! The weights by which a row or column takes another length.
+//! The filter weights that change the length of a row or column.
 
 /// The taps of one output sample.
 pub(crate) struct Kernel {
-    /// The first input sample that counts.
+    /// The first input sample.
     pub first: usize,
-    /// The weight of it and of those that follow; they sum to `1 << BITS`.
+    /// The weights of it and of those that follow. They sum to `1 << BITS`.
     pub weights: Vec<i32>,
 }
 
 impl Kernel {
     const BITS: u32 = 14;
-    /// What rounds a sum to the nearest.
+    /// Rounds a sum to the nearest.
     pub(crate) const HALF: i32 = 1 << (Self::BITS - 1);
 
-    /// A weighted sum of bytes as a byte.
+    /// Returns a weighted sum of bytes as a byte.
     #[inline(always)]
     pub(crate) fn place(sum: i32) -> u8 {
         (sum >> Self::BITS).clamp(0, 255) as u8
     }
 }
 
-/// One kernel for each output sample, by the Catmull-Rom cubic, widened where the length shrinks so that every input
-/// sample counts.
+/// Computes a kernel for each output sample, by the Catmull-Rom cubic. If the length shrinks,
+/// kernels widen so that every input sample counts.
 pub(crate) fn kernels(from: usize, to: usize) -> Vec<Kernel> {
     let ratio = from as f64 / to as f64;
     let widen = ratio.max(1.0);
@@ -38,7 +38,7 @@ pub(crate) fn kernels(from: usize, to: usize) -> Vec<Kernel> {
         .collect()
 }
 
-/// Keys' cubic with a = −½ (Catmull and Rom): 1 at 0, 0 at every other whole number.
+/// Keys' cubic with a = −½ (Catmull and Rom): 1 at 0, and 0 at every other whole number.
 fn catmull_rom(x: f64) -> f64 {
     let x = x.abs();
     if x < 1.0 {
@@ -50,7 +50,7 @@ fn catmull_rom(x: f64) -> f64 {
     }
 }
 
-/// Fixed-point weights with the exact sum; the largest takes what rounding leaves.
+/// Rounds weights to fixed point with an exact sum; the largest weight takes the remainder.
 fn whole_weights(raw: &[f64]) -> Vec<i32> {
     let one = f64::from(1 << Kernel::BITS);
     let sum: f64 = raw.iter().sum();

@@ -1,19 +1,21 @@
-//! Pictures in motion: scaled, turned and shifted by fractions of a pixel.
+//! Samples pictures in motion: scaled, turned and shifted by fractions of a pixel.
 //!
-//! Every plane is sampled bilinearly at the exact place its motion asks for, in 1/256 of a pixel, so a slow zoom glides
-//! where a filter that crops to whole pixels would tremble. Edges are covered by the share of the pixel they leave, so
-//! a moving border has no steps either. Where the motion only scales and shifts, rows and columns are separable: the
-//! vertical mix vectorises and the horizontal positions are computed once for all rows.
+//! Every plane is sampled bilinearly at the exact position, in 1/256 of a pixel, so a slow zoom
+//! glides; a filter that crops to whole pixels would tremble. An edge covers a share of its pixels,
+//! so a moving border has no steps either. If the motion only scales and shifts, rows and columns
+//! are separable: the vertical mix vectorises, and horizontal positions are computed once for all
+//! rows.
 
 use super::affine::Affine;
 use super::blend::{Window, halve_plane, mask};
 use super::planes::{Alpha, Picture, half};
 
-/// The part of a moved picture that falls in `window` (canvas pixels, even edges), as a picture of the window's size.
+/// Returns the part of a moved picture in `window` (canvas pixels, even edges), as a picture of the
+/// window's size.
 ///
-/// `place` takes the picture's own pixels to the canvas. The result is opaque where the picture is opaque and covers
-/// the window whole; otherwise it has alpha. `None` when nothing shows. Below half size the picture is halved first
-/// until it is not, since two taps cannot see four pixels.
+/// `place` maps the picture's own pixels to the canvas. The result is opaque if the picture is
+/// opaque and covers the whole window; otherwise it has alpha. `None` if nothing shows. Below half
+/// size the picture is first halved until it is not, since two taps cannot cover four pixels.
 #[must_use]
 pub fn sample(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
     let (mut smaller, mut place) = (None::<Picture>, place);
@@ -52,7 +54,7 @@ fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Pictu
     Some(tile)
 }
 
-/// A picture at half size, by means of four.
+/// Halves a picture by means of four pixels.
 #[must_use]
 pub fn halve(picture: &Picture) -> Picture {
     let [y, u, v] =
@@ -72,14 +74,14 @@ pub fn halve(picture: &Picture) -> Picture {
     }
 }
 
-/// A window on the canvas and the way from it back into a picture.
+/// A window on the canvas, and the inverse motion from it into a picture.
 struct View {
     back: Affine,
     window: Window,
     upright: bool,
 }
 
-/// One tap position: the two neighbours and the weight of the second in 1/256.
+/// A tap: the two neighbours, and the weight of the second in 1/256.
 #[derive(Clone, Copy)]
 struct Tap {
     first: usize,
@@ -98,7 +100,8 @@ impl Tap {
 }
 
 impl View {
-    /// Samples one plane; `step` is 1 for luma and chroma of its size, and 2 for chroma that counts in pairs of pixels.
+    /// Samples one plane. `step` is 1 for luma and chroma of its size, and 2 for chroma of half
+    /// size.
     fn plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
         if self.upright {
             self.upright_plane(plane, width, height, step)
@@ -112,7 +115,8 @@ impl View {
         (self.window.width().div_ceil(step), self.window.height().div_ceil(step))
     }
 
-    /// The centre of the window's first sample of a plane, and the way back, in the plane's own units.
+    /// Returns the centre of the window's first sample of a plane, and the inverse motion, in the
+    /// plane's own units.
     fn origin(&self, step: i32) -> (f64, f64, Affine) {
         let step_f = f64::from(step);
         let back = Affine { e: self.back.e / step_f, f: self.back.f / step_f, ..self.back };
@@ -160,7 +164,7 @@ impl View {
         out
     }
 
-    /// Returns whether every pixel of the window is covered whole.
+    /// Returns whether every pixel of the window is fully covered.
     fn lies_inside(&self, picture: &Picture, place: Affine) -> bool {
         let (scale_x, scale_y) = scales(place);
         let (w, h) = (picture.width as f64, picture.height as f64);
@@ -173,12 +177,13 @@ impl View {
         ];
         corners.into_iter().all(|(x, y)| {
             let (x, y) = self.back.apply(f64::from(x) + 0.5, f64::from(y) + 0.5);
-            // The thousandth forgives rounding where an edge lies on the window's own.
+            // The thousandth allows for rounding if an edge coincides with the window's.
             x.min(w - x) * scale_x >= 0.499 && y.min(h - y) * scale_y >= 0.499
         })
     }
 
-    /// How much of each pixel of the window the picture covers, from the distance to its edges.
+    /// Computes how much of each pixel of the window the picture covers, from the distance to its
+    /// edges.
     fn coverage(&self, picture: &Picture, place: Affine) -> Vec<u8> {
         let (scale_x, scale_y) = scales(place);
         let (w, h) = (picture.width as f64, picture.height as f64);

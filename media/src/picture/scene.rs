@@ -1,4 +1,4 @@
-//! A segment, opened: any of its frames on demand.
+//! An open segment, which composites any of its frames.
 
 use super::layer::{Files, Layer};
 use super::planes::{Chroma, Picture, yuv_of};
@@ -9,8 +9,8 @@ use crate::text::glyphs::Pen;
 use composition::plan::{PixelFormat, Rgba, Segment};
 use std::collections::BTreeSet;
 
-/// The layers of a segment, with their sources open. A frame depends on its number alone, whatever was drawn before; drawing
-/// in order is merely fast.
+/// The layers of a segment, with their sources open. A frame depends on its number alone and not on
+/// frames drawn before; drawing in order is merely faster.
 pub struct Scene {
     segment: Segment,
     layers: Vec<Layer>,
@@ -22,7 +22,8 @@ impl Scene {
     /// Opens a segment's sources and fonts.
     ///
     /// # Errors
-    /// Those of the sources; unsupported where the canvas cannot be held in 4:2:0.
+    /// Errors from the sources; unsupported if the canvas's width or height is odd, which 4:2:0
+    /// cannot hold.
     pub fn open(segment: &Segment, files: &Files, folders: &FontFolders) -> Result<Self> {
         let canvas = &segment.canvas;
         if canvas.width == 0
@@ -43,7 +44,8 @@ impl Scene {
             warnings: BTreeSet::new(),
         };
         if segment.machine_fonts.is_some() {
-            // Before anything is drawn, so that no letter's look hangs on what was drawn before it.
+            // Before anything is drawn, so that no letter's look depends on what was drawn before
+            // it.
             desk.book.read_folders();
         }
         let layers = segment
@@ -57,7 +59,7 @@ impl Scene {
     /// Composites one frame.
     ///
     /// # Errors
-    /// Those of decoding; internal for a frame that the segment does not have.
+    /// Errors from decoding; internal for a frame that the segment does not have.
     pub fn frame(&mut self, frame: u64) -> Result<Picture> {
         if frame >= self.segment.frames {
             let frames = self.segment.frames;
@@ -72,20 +74,21 @@ impl Scene {
         Ok(canvas)
     }
 
-    /// What was drawn otherwise than asked, so far: each sentence once.
+    /// Returns the warnings about differences between the request and the drawing so far, each
+    /// once.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.desk.warnings.iter().cloned().collect()
     }
 
-    /// The PostScript names of the fonts that were drawn with so far, sorted.
+    /// Returns the PostScript names of the fonts that were used so far, sorted.
     #[must_use]
     pub fn fonts_used(&self) -> Vec<String> {
         self.desk.book.used()
     }
 }
 
-/// Video is composited as it is encoded; what becomes RGB keeps its colour whole.
+/// Returns the chroma density of the recipe: halved for video, full for output in RGB.
 fn chroma_of(segment: &Segment) -> Chroma {
     match segment.recipe.pixel_format {
         PixelFormat::Yuv420p | PixelFormat::Yuva420p => Chroma::Halved,
@@ -93,7 +96,8 @@ fn chroma_of(segment: &Segment) -> Chroma {
     }
 }
 
-/// The empty canvas. Where the format keeps alpha so does the canvas; elsewhere its background is opaque.
+/// Returns the empty canvas. It has alpha if the recipe's format has it; otherwise its background
+/// is opaque.
 fn background_of(segment: &Segment) -> Picture {
     let canvas = &segment.canvas;
     let (width, height) = (canvas.width as usize, canvas.height as usize);

@@ -1,4 +1,4 @@
-//! A picture of the sound around the present moment.
+//! Draws a picture of the sound around the current moment.
 
 use super::content::{Patch, Request};
 use super::procedural::{paint_of, rounded};
@@ -10,15 +10,15 @@ use std::collections::VecDeque;
 use std::path::Path;
 use tiny_skia::{FillRule, PathBuilder, Pixmap, Rect, Stroke, Transform};
 
-/// Samples a second that are looked at: enough for the outline of any sound.
+/// Samples a second that are read: enough for the outline of any sound.
 const RATE: u32 = 8_000;
 
-/// A waveform's content. It reads its sound forward, as a segment asks for it.
+/// A waveform's content. It reads its sound forward, as a segment requests it.
 pub(crate) struct Wave {
     plan: Waveform,
     rate: Rate,
     reader: SoundReader,
-    /// Loudness of each sample that may still be asked for, and the place of the first.
+    /// The amplitude of each sample that may still be needed, and the position of the first.
     heard: VecDeque<f32>,
     first: i64,
 }
@@ -27,17 +27,18 @@ impl Wave {
     /// Opens the sound.
     ///
     /// # Errors
-    /// Those of opening a source.
+    /// Errors from opening a source.
     pub(crate) fn open(plan: Waveform, rate: Rate, path: &Path) -> Result<Self> {
-        // Always from the start: what a resampler gives depends on where it began, and no frame may depend on its segment.
+        // Always from the start: a resampler's output depends on where it began, and no frame may
+        // depend on its segment.
         let reader = SoundReader::open(path, plan.source.stream, RATE, 0)?;
         Ok(Self { plan, rate, reader, heard: VecDeque::new(), first: 0 })
     }
 
-    /// The waveform at the request's clock.
+    /// Draws the waveform at the request's clock.
     ///
     /// # Errors
-    /// Those of decoding.
+    /// Errors from decoding.
     pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
         let (from, length) = self.span(request.clock);
         self.read_to(from, from + length as i64)?;
@@ -115,7 +116,7 @@ impl Wave {
         }
     }
 
-    /// The first sample and the number of samples that the box spans at a clock.
+    /// Returns the first sample and the number of samples that the box spans at a clock.
     fn span(&self, clock: u64) -> (i64, usize) {
         let played = self.rate.seconds(clock).times(self.plan.speed);
         let window = self.plan.window.times(self.plan.speed);
@@ -138,7 +139,7 @@ impl Wave {
         Ok(())
     }
 
-    /// The loudest sample in one of `columns` equal parts of the span, 0 to 1.
+    /// Returns the peak in one of `columns` equal parts of the span, 0 to 1.
     fn peak(&self, from: i64, length: usize, column: usize, columns: usize) -> f32 {
         let at = |column: usize| from + (column * length / columns) as i64;
         (at(column)..at(column + 1).max(at(column) + 1))

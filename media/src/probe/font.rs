@@ -1,16 +1,16 @@
-//! Font files: OpenType, TrueType, and collections of them.
+//! Reads the faces of font files: OpenType, TrueType, and collections of them.
 
 use crate::{MediaError, Result};
 use composition::plan::FontFace;
 use std::path::Path;
 use ttf_parser::{Face, RawFace, name_id};
 
-/// The largest file that is read as a font; the largest of the Noto collections has 120 MB.
+/// The largest file that is read as a font. The largest Noto collection has 120 MB.
 const MOST_BYTES: u64 = 256 << 20;
-/// Faces in a collection that are named.
+/// The most faces that are listed of a collection.
 const MOST_FACES: u32 = 64;
 
-/// What letters are found in, measured by and drawn from. A file that lacks the rest of itself behind these serves.
+/// The tables that layout and drawing need. A file that lacks only others is usable.
 const NEEDED: [&[u8; 4]; 14] = [
     b"cmap", b"head", b"hhea", b"hmtx", b"maxp", b"name", b"glyf", b"loca", b"CFF ", b"CFF2",
     b"CBDT", b"CBLC", b"COLR", b"sbix",
@@ -22,11 +22,11 @@ pub(super) fn is_font(head: &[u8]) -> bool {
     TAGS.iter().any(|tag| head.starts_with(tag))
 }
 
-/// The faces of a font file.
+/// Returns the faces of a font file.
 ///
 /// # Errors
-/// Bad input where none of them can be read, or the file ends before the tables that writing needs: the header of a file cut short
-/// is as good as any, and what is missing would show, or fail, only in the segments that write with it.
+/// Bad input if none can be read, or if the file ends before the tables that writing needs. A
+/// truncated file has a valid header, and would otherwise fail only in the segments that use it.
 pub(super) fn faces(path: &Path) -> Result<Vec<FontFace>> {
     let failed = |error: std::io::Error| {
         MediaError::from_io(format_args!("reading {}", path.display()), &error)
@@ -76,7 +76,7 @@ fn describe(face: &Face<'_>) -> FontFace {
     }
 }
 
-/// A name in English where the font has it, else in whatever language comes first.
+/// Returns a name in English if the font has it, otherwise the first in any language.
 fn name(face: &Face<'_>, id: u16) -> Option<String> {
     let names = || face.names().into_iter().filter(|name| name.name_id == id);
     let english = names().find(|name| name.language().primary_language() == "English");

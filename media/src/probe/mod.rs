@@ -1,8 +1,9 @@
-//! What a file is: the facts that a composition is compiled with.
+//! Probes a file for the facts with which a composition is compiled.
 //!
-//! Facts are found, not believed. A header may lie, and a guess costs a wrong frame later, so packets are counted and their
-//! times read (nothing is decoded for that), and every stream must give at least one frame or block of sound before it
-//! is named. What is neither a picture nor a sound is recognised by its first bytes: fonts, SVG, colour tables, subtitles.
+//! Facts are measured, not taken from headers: a header may lie, and a guess costs a wrong frame
+//! later. Packets are counted and their times read, for which nothing is decoded, and every stream
+//! must give at least one frame or block of sound before it is listed. Files that are neither
+//! picture nor sound are recognised by their first bytes: fonts, SVG, colour tables, subtitles.
 
 mod font;
 mod sound;
@@ -26,21 +27,21 @@ use std::io::Read;
 use std::path::Path;
 use timeline::Timelines;
 
-/// Streams of one kind that are looked at; a file with more is trying something.
+/// The most streams of one kind that are read; a file with more is hostile.
 const MOST_STREAMS: usize = 16;
-/// Enough to tell fonts, colour tables and subtitles by.
+/// Bytes that are enough to recognise fonts, colour tables and subtitles.
 const HEAD: u64 = 4096;
 
-/// Says what a file is. `hash` is the hash of its bytes, as the caller knows it.
+/// Returns the facts of a file. `hash` is the hash of its bytes, which the caller knows.
 ///
 /// # Errors
-/// Bad input where it is empty, damaged, or none of what the engine reads; unsupported where its container is read and
-/// its codecs are not.
+/// Bad input if it is empty, damaged, or nothing that the engine reads; unsupported if its
+/// container is read and its codecs are not.
 pub fn probe(path: &Path, hash: &SourceHash) -> Result<Facts> {
     probe_with_progress(path, hash, &mut |_| {})
 }
 
-/// As [`probe`], reporting progress in bytes.
+/// As [`probe`], and reports progress in bytes.
 ///
 /// # Errors
 /// As [`probe`].
@@ -174,13 +175,13 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
     Ok(Facts { container, duration, image, video, audio, ..plain(hash, "") })
 }
 
-/// The streams that may be used, by index. A cover picture in a sound file is not one.
+/// Returns the usable streams, by index. A cover picture in a sound file is not one.
 fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
     let of = |kind: ffmpeg::media::Type| {
         input
             .streams()
             .filter(move |stream| stream.parameters().medium() == kind)
-            // Where libav could not even tell the codec, the header is damaged.
+            // If libav does not even know the codec, the header is damaged.
             .filter(|stream| stream.parameters().id() != ffmpeg::codec::Id::None)
             .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
             .map(move |stream| (stream.index(), kind))
@@ -189,22 +190,23 @@ fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
     of(ffmpeg::media::Type::Video).chain(of(ffmpeg::media::Type::Audio)).collect()
 }
 
-/// Returns whether a file says that it is an AV1 picture (AV1 Image File Format 1.1, "Brands"):
-/// libav gives it a clock of its own making.
+/// Returns whether a file says that it is an AV1 picture (AV1 Image File Format 1.1, "Brands").
+/// libav invents a clock for it.
 fn is_avif(head: &[u8]) -> bool {
     head.get(4..12) == Some(b"ftypavif".as_slice())
         || head.get(4..12) == Some(b"ftypavis".as_slice())
 }
 
 /// Returns whether a file says that it is a picture in HEVC (ISO/IEC 23008-12, "Brands"), as
-/// telephones keep them: libav takes it for a film without frames.
+/// telephones store them. libav takes it for a video without frames.
 fn is_heic(head: &[u8]) -> bool {
     const BRANDS: [&[u8]; 5] = [b"heic", b"heix", b"heim", b"heis", b"hevc"];
     head.get(4..8) == Some(b"ftyp".as_slice())
         && head.get(8..12).is_some_and(|brand| BRANDS.contains(&brand))
 }
 
-/// One frame, in a container that has no clock or whose name says picture.
+/// Returns whether a source is a still: one frame, in a container without a clock or named as a
+/// picture's.
 fn is_still(container: &str, avif: bool, video: &[VideoFacts]) -> bool {
     let picture =
         container.ends_with("_pipe") || ["gif", "apng", "webp", "image2"].contains(&container);
@@ -213,7 +215,7 @@ fn is_still(container: &str, avif: bool, video: &[VideoFacts]) -> bool {
     (picture || coded_as_picture) && only.frames.is_none_or(|frames| frames <= 1)
 }
 
-/// For files too long to be read whole: what the container says.
+/// Returns the container's own length, for files too long to be read whole.
 fn longest(input: &Input, audio: &[AudioFacts]) -> Option<Ratio> {
     let of_container =
         Ratio::new(input.duration(), 1_000_000).ok().filter(|duration| *duration > Ratio::ZERO);

@@ -1,4 +1,4 @@
-//! The facts of one sound stream, from its first decoded block and the times of its packets.
+//! Measures one sound stream, from its first decoded block and the times of its packets.
 
 use super::timeline::Timeline;
 use crate::Result;
@@ -7,13 +7,13 @@ use composition::plan::{AudioFacts, Ratio};
 use ffmpeg_next::{Rational, Stream};
 use std::path::Path;
 
-/// A rate to open the stream at; nothing is read at it.
+/// A rate at which the stream is opened. No sample is read at it.
 const ANY_RATE: u32 = 48_000;
 
-/// Decodes the stream's first block, and says what the stream is.
+/// Decodes the stream's first block and returns the stream's facts.
 ///
 /// # Errors
-/// Those of opening the stream; bad input where nothing decodes.
+/// Errors from opening the stream; bad input if nothing decodes.
 pub(super) fn facts(
     path: &Path,
     stream: &Stream<'_>,
@@ -33,7 +33,7 @@ pub(super) fn facts(
     })
 }
 
-/// The container's word, which leaves out what the encoder added to fill its frames.
+/// Returns the container's duration, which excludes what the encoder added to fill its frames.
 fn told(stream: &Stream<'_>) -> Option<Ratio> {
     let Rational(num, den) = stream.time_base();
     let seconds =

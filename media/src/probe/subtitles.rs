@@ -1,4 +1,4 @@
-//! Subtitle files: WebVTT, SubRip, and ASS. Only told apart from media here; reading their cues is the composition's part.
+//! Recognises subtitle files: WebVTT, SubRip, and ASS. The composition reads their cues.
 
 use crate::{MediaError, Result};
 use std::io::Read;
@@ -16,7 +16,7 @@ pub(super) fn are_subtitles(head: &[u8]) -> bool {
         || text.lines().take(8).any(is_timing)
 }
 
-/// A line such as `00:00:01,000 --> 00:00:02,000`.
+/// Recognises a line such as `00:00:01,000 --> 00:00:02,000`.
 fn is_timing(line: &str) -> bool {
     let is_time = |part: &str| {
         let part = part.trim();
@@ -25,10 +25,10 @@ fn is_timing(line: &str) -> bool {
     line.split_once("-->").is_some_and(|(from, to)| is_time(from) && is_time(to))
 }
 
-/// The file's text.
+/// Reads the file's text.
 ///
 /// # Errors
-/// Bad input where it is too large or not UTF-8.
+/// Bad input if it is too large or not UTF-8.
 pub(super) fn read(path: &Path) -> Result<String> {
     let failed = |error: std::io::Error| {
         MediaError::from_io(format_args!("reading {}", path.display()), &error)

@@ -1,11 +1,11 @@
-//! Colour tables: `.cube` files, which are text and known by the line that tells their size.
+//! Recognises colour tables: `.cube` files, which are text with a line that states their size.
 
 use crate::Result;
 use crate::picture::cube::Cube;
 use std::path::Path;
 
-/// Returns whether a file begins as colour tables do: with the line of its size, or with so long a
-/// comment that the line is not there yet.
+/// Returns whether a file begins as colour tables do: with the line of its size, or with a comment
+/// so long that the line has not appeared yet.
 pub(super) fn is_table(head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
@@ -17,10 +17,10 @@ pub(super) fn is_table(head: &[u8]) -> bool {
             && lines.all(|line| line.is_empty() || line.starts_with(b"#")))
 }
 
-/// Reads all of it, so that a broken one is told of before anything is drawn with it.
+/// Reads the whole table, so that a broken one is reported before anything is drawn with it.
 ///
 /// # Errors
-/// Bad input where a line is wrong, naming it.
+/// Bad input if a line is wrong, naming it.
 pub(super) fn check(path: &Path) -> Result<()> {
     Cube::read(path).map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! Facts of files that were made for the purpose, and what is refused.
+//! Facts of files made for the purpose, and refusals.
 #![allow(clippy::unwrap_used)]
 
 use super::probe;
@@ -21,7 +21,7 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Forty frames of a film at 30000/1001, with a key frame every sixteen.
+/// Makes forty frames of video at 30000/1001, with a key frame every sixteen.
 fn film(folder: &Path) -> PathBuf {
     let path = folder.join("film.mp4");
     let recipe = Recipe {
@@ -73,7 +73,7 @@ fn a_film_is_described_to_the_frame() {
 #[test]
 fn sound_is_as_long_as_what_was_put_in() {
     let folder = folder();
-    // MP3 tells its length in whole frames, Opus in packets.
+    // MP3 states its length in whole frames, Opus in packets.
     for (codec, name, close) in [
         (SoundCodec::Pcm16, "tone.wav", 0.0),
         (SoundCodec::Aac, "tone.m4a", 0.0),
@@ -220,7 +220,8 @@ fn a_colour_table_is_read_to_its_end() {
     let folder = folder();
     let path = folder.path().join("warm.cube");
     let rows = "0 0 0\n1 0 0\n0 1 0\n1 1 0\n0 0 1\n1 0 1\n0 1 1\n1 1 1\n";
-    // As tools on Windows write them: a mark at the beginning, a title in Latin-1, ends of lines of two bytes.
+    // As tools on Windows write them: a byte-order mark, a title in Latin-1, and line ends of two
+    // bytes.
     let mut windows = b"\xef\xbb\xbfTITLE \"W\xe4rme\"\r\nLUT_3D_SIZE 2\r\n".to_vec();
     windows.extend_from_slice(rows.replace('\n', "\r\n").as_bytes());
     let bare = format!("\u{feff}LUT_3D_SIZE 2\n{rows}").into_bytes();

@@ -1,7 +1,8 @@
-//! The times of every packet of a file: how many, when, and which decoding can begin at.
+//! Reads the times of every packet of a file: their number, their times, and the key frames.
 //!
-//! Reading packets costs no more than reading the file, which the caller has just done to hash it; so this is exact where
-//! a container's own counts may be missing (Matroska has none), rounded, or wrong.
+//! Reading packets costs no more than reading the file, which the caller has just done to hash it.
+//! So these facts are exact where a container's own counts may be missing (Matroska has none),
+//! rounded, or wrong.
 
 use crate::decode::stream::is_sparse;
 use crate::ffi;
@@ -10,36 +11,38 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational};
 
-/// Packets that are read at most: five hours of picture and sound. Of a longer file the container is believed.
+/// The most packets that are read: five hours of picture and sound. For a longer file the
+/// container's facts are used.
 const MOST_PACKETS: usize = 2_000_000;
-/// Frames may be this far from even spacing, as a share of it, and still be of one rate: containers round times.
+/// The deviation from even spacing, as a share of it, up to which frames count as of one rate:
+/// containers round times.
 const UNEVEN: f64 = 0.2;
-/// Errors in a row after which a file is over.
+/// Errors in a row after which a file counts as ended.
 const MOST_ERRORS: usize = 64;
 
 /// The packets of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     time_base: Option<Rational>,
-    /// Set if packets without a time of their own may be among those that have one.
+    /// Set if only some packets have a time of their own.
     sparse: bool,
-    /// Packets that are shown, with a time or without.
+    /// Packets that are shown, with or without a time.
     count: u64,
-    /// Set if there is one without.
+    /// Set if at least one packet has no time.
     gaps: bool,
-    /// What each lasts, where all last as long.
+    /// The duration of every packet, if all are equal.
     step: Option<i64>,
     uneven_steps: bool,
     /// The file's start in ticks of this stream.
     origin: i64,
-    /// Times of those that have one, in the order of the file; sorted once it is read.
+    /// The known times: in the order of the file, and sorted once it is read.
     times: Vec<i64>,
     keys: Vec<i64>,
-    /// The latest end that a packet's own duration tells.
+    /// The latest end by a packet's own duration.
     end: Option<i64>,
 }
 
-/// Those of all streams.
+/// The packets of all streams.
 pub(super) struct Timelines {
     streams: Vec<Timeline>,
     /// Set if the whole file was read.
@@ -47,7 +50,8 @@ pub(super) struct Timelines {
 }
 
 impl Timelines {
-    /// Reads the file to its end. `origin_us` is its start in microseconds; `passed` is told the byte that was come to.
+    /// Reads the file to its end. `origin_us` is its start in microseconds; `passed` receives each
+    /// position in bytes.
     pub(super) fn read(input: &mut Input, origin_us: i64, passed: &mut dyn FnMut(u64)) -> Self {
         let sparse = is_sparse(input);
         let mut streams: Vec<Timeline> = input
@@ -80,12 +84,12 @@ impl Timelines {
         Self { streams, complete: packets < MOST_PACKETS }
     }
 
-    /// The packets of a stream, if all of them are known and there are any.
+    /// Returns the packets of a stream, if all of them are known and there are any.
     pub(super) fn of(&self, index: usize) -> Option<&Timeline> {
         self.streams.get(index).filter(|stream| self.complete && !stream.times.is_empty())
     }
 
-    /// When the last stream ends, in seconds from the start of the file.
+    /// Returns the end of the last stream, in seconds from the start of the file.
     pub(super) fn end(&self) -> Option<Ratio> {
         let ends = (0..self.streams.len()).filter_map(|index| self.of(index)?.end());
         ends.max().filter(|end| *end > Ratio::ZERO)
@@ -106,7 +110,7 @@ impl Timeline {
     }
 
     fn add(&mut self, packet: &Packet) {
-        // What an edit list cuts off is decoded and not shown.
+        // Packets that an edit list excludes are decoded and not shown.
         if ffi::is_discarded(packet) {
             return;
         }
@@ -114,7 +118,7 @@ impl Timeline {
         let step = Some(packet.duration()).filter(|step| *step > 0);
         self.uneven_steps |= self.count > 1 && self.step != step;
         self.step = step;
-        // When something is decoded stands in for when it shows only where no packet says the latter.
+        // A decoding time is used as the presentation time only if no packet has the latter.
         let Some(time) = packet.pts().or_else(|| packet.dts().filter(|_| !self.sparse)) else {
             self.gaps = true;
             return;
@@ -128,22 +132,23 @@ impl Timeline {
         }
     }
 
-    /// How many packets are shown.
+    /// Returns the number of packets that are shown.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// What every packet lasts, where some have no time of their own.
+    /// Returns the duration of every packet, if some have no time of their own.
     fn filled(&self) -> Option<i64> {
         self.step.filter(|_| self.gaps && !self.uneven_steps)
     }
 
-    /// The first one's time, in seconds from the start of the file; nought where it is primed away.
+    /// Returns the first packet's time, in seconds from the start of the file; zero if it is a
+    /// codec's priming.
     pub(super) fn start(&self) -> Ratio {
         self.times.first().map_or(Ratio::ZERO, |first| self.seconds(*first)).max(Ratio::ZERO)
     }
 
-    /// When the last packet's show ends, in seconds from the start of the file.
+    /// Returns the end of the last packet, in seconds from the start of the file.
     pub(super) fn end(&self) -> Option<Ratio> {
         let last = self.times.last().copied()?;
         if let Some((first, step)) = self.times.first().zip(self.filled()) {
@@ -156,12 +161,12 @@ impl Timeline {
         Some(self.seconds(told.unwrap_or_else(|| last.saturating_add(self.spacing().unwrap_or(0)))))
     }
 
-    /// The times decoding can begin at, in seconds from the start of the file.
+    /// Returns the times of key frames, in seconds from the start of the file.
     pub(super) fn keyframes(&self) -> Vec<Ratio> {
         self.keys.iter().map(|key| self.seconds(*key)).collect()
     }
 
-    /// Packets a second on average.
+    /// Returns the mean number of packets a second.
     pub(super) fn mean_rate(&self) -> Option<Ratio> {
         if self.gaps {
             return None;

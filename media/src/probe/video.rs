@@ -1,4 +1,4 @@
-//! The facts of one picture stream, from its first decoded frame and the times of its packets.
+//! Measures one picture stream, from its first decoded frame and the times of its packets.
 
 use super::timeline::Timeline;
 use crate::decode::reader::VideoReader;
@@ -8,13 +8,13 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Rational, Stream, color, frame};
 use std::path::Path;
 
-/// Rates above are a container's way to say that it does not know.
+/// Rates above this mean that the container does not know the rate.
 const MOST_FRAMES_A_SECOND: i64 = 1_000;
 
-/// Decodes the stream's first frame, and says what the stream is.
+/// Decodes the stream's first frame and returns the stream's facts.
 ///
 /// # Errors
-/// Those of opening the stream; bad input where no frame decodes.
+/// Errors from opening the stream; bad input if no frame decodes.
 pub(super) fn facts(
     path: &Path,
     stream: &Stream<'_>,
@@ -48,7 +48,7 @@ pub(super) fn facts(
     })
 }
 
-/// Takes out what only a clock has.
+/// Removes the facts that only a moving picture has.
 pub(super) fn hold_still(facts: &mut VideoFacts) {
     facts.rate = None;
     facts.frames = Some(1);
@@ -64,7 +64,8 @@ fn pixel_shape(Rational(num, den): Rational) -> Ratio {
     }
 }
 
-/// The container's rate where frames are even and it agrees with their number; else the mean.
+/// Returns the container's rate if frames are even and their number agrees with it, otherwise the
+/// mean.
 fn rate(stream: &Stream<'_>, timeline: Option<&Timeline>, variable: bool) -> Option<Ratio> {
     let mean = timeline.and_then(Timeline::mean_rate);
     let told = [stream.avg_frame_rate(), stream.rate()]
@@ -77,7 +78,7 @@ fn rate(stream: &Stream<'_>, timeline: Option<&Timeline>, variable: bool) -> Opt
     }
 }
 
-/// Within two in a hundred: times rounded to milliseconds, over a few frames.
+/// Allows two in a hundred: times rounded to milliseconds, over a few frames.
 fn agree(told: Ratio, mean: Ratio) -> bool {
     (told.to_f64() / mean.to_f64() - 1.0).abs() < 0.02
 }

@@ -1,14 +1,15 @@
-//! The facts of an animated WebP, from its chunks and its first frame.
+//! Measures an animated WebP, from its chunks and its first frame.
 
 use super::video;
 use crate::Result;
 use crate::decode::webp::{AnimatedWebp, Show};
 use composition::plan::{ColourFacts, Facts, Ratio, VideoFacts};
 
-/// Decodes the first frame, and says what the picture is; one that has but one frame is a still. `nothing` says that it is a WebP.
+/// Decodes the first frame and returns the facts. A picture with a single frame is a still.
+/// `nothing` states that it is a WebP.
 ///
 /// # Errors
-/// Bad input where the first frame does not decode.
+/// Bad input if the first frame does not decode.
 pub(super) fn facts(mut webp: AnimatedWebp, nothing: Facts) -> Result<Facts> {
     webp.frame_at(Ratio::ZERO)?;
     let show = webp.show();

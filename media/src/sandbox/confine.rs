@@ -1,10 +1,10 @@
 //! Confines the media process, before it reads a byte of media.
 //!
-//! Kernels and containers differ, so a layer that the machine lacks is reported and not fatal: it is
-//! worth a line in the operator's log, and no reason to render nothing. Only the resource limits are
-//! required, since without them one file can take the machine down. The order matters: a namespace
-//! needs privileges that the next step gives up, the file rules need paths that can still be
-//! reached, and the system call filter comes last because it denies calls that the earlier steps
+//! Kernels and containers differ, so a layer that the machine lacks is reported and not fatal: it
+//! is worth a line in the operator's log, and no reason to render nothing. Only the resource limits
+//! are required, since without them one file can take the machine down. The order matters: a
+//! namespace needs privileges that the next step gives up, the file rules need paths that can still
+//! be reached, and the system call filter comes last because it denies calls that the earlier steps
 //! make.
 
 use super::syscalls;
@@ -51,8 +51,8 @@ impl Confinement {
     }
 }
 
-/// Confines this process for `job`. Must be called once, while there is a single thread: most layers
-/// bind the calling thread and the threads that it starts later.
+/// Confines this process for `job`. Must be called once, while there is a single thread: most
+/// layers bind the calling thread and the threads that it starts later.
 ///
 /// # Errors
 /// When a limit can't be set, or the job would write outside `scratch`.
@@ -129,9 +129,9 @@ fn leave_network() -> nix::Result<()> {
     unshare(flags)
 }
 
-/// Changes the user from root to nobody, who owns the scratch folder from then on. The right to read
-/// and search stays, because sources may lie in folders that only root may enter; the file rules
-/// limit it.
+/// Changes the user from root to nobody, who owns the scratch folder from then on. The right to
+/// read and search stays, because sources may lie in folders that only root may enter; the file
+/// rules limit it.
 fn drop_root(scratch: &Path) -> Option<rustix::io::Result<()>> {
     getuid().is_root().then(|| {
         std::os::unix::fs::chown(scratch, Some(NOBODY), Some(NOBODY)).map_err(|error| {

@@ -160,7 +160,8 @@ async fn watch(
     let mut tail = LogTail::default();
     let ended_early = {
         let exchange = async {
-            // If the process dies while it reads its job, the pipe breaks; its exit status says more.
+            // If the process dies while it reads its job, the pipe breaks; its exit status says
+            // more.
             let _ = control.write_all(&line).await;
             read_replies(replies, bounds, &mut received, on_progress).await
         };

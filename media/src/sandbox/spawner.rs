@@ -1,8 +1,8 @@
 //! The one thread that starts media processes.
 //!
-//! A media process asks the kernel to kill it when its parent dies, and for the kernel the parent is
-//! the *thread* that started it. A thread of a runtime's pool may end at any time and would take its
-//! processes along. This thread lives as long as the sandbox.
+//! A media process asks the kernel to kill it when its parent dies, and for the kernel the parent
+//! is the *thread* that started it. A thread of a runtime's pool may end at any time and would take
+//! its processes along. This thread lives as long as the sandbox.
 
 use std::io;
 use std::sync::mpsc;

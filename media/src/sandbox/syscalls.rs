@@ -3,8 +3,8 @@
 //! The filter lists denied calls rather than allowed ones. Codecs and allocators use calls that
 //! differ between machines and versions, and a filter that breaks honest work gets switched off. It
 //! denies every access that the file rules do not cover: the network, other programs, other
-//! processes and rarely used parts of the kernel. A denied call fails with `EPERM` and does not kill
-//! the process, because some libraries try such calls and go on without them.
+//! processes and rarely used parts of the kernel. A denied call fails with `EPERM` and does not
+//! kill the process, because some libraries try such calls and go on without them.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,

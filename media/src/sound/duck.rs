@@ -1,23 +1,23 @@
-//! Music that gives way to speech.
+//! Lowers music under speech.
 //!
-//! The voices' level is followed as a mean square over some ten milliseconds; above the threshold, music is asked down by
-//! the depth, with a knee of 6 dB so that a voice at the threshold does not make it flutter. The asked gain is then
-//! approached in decibels, fast downwards and slowly back. All of it is worked out once a millisecond from the samples
-//! alone, so that the same voices always press the same.
+//! The voices' level is a mean square over about ten milliseconds. Above the threshold, the target
+//! is to lower music by the depth, with a knee of 6 dB so that a voice at the threshold does not
+//! make it flutter. The gain approaches the target in decibels, fast downwards and slowly back. All
+//! of it is computed once a millisecond from the samples alone, so equal voices give equal gains.
 
 use super::Stereo;
 use composition::plan::Ducking;
 
 /// Samples per step: a millisecond at 48 kHz.
 const STEP: usize = 48;
-/// The time over which the level is a mean, in steps.
+/// The time constant of the level's mean, in steps.
 const LEVEL_STEPS: f64 = 10.0;
-/// From the threshold to the full depth, in dB.
+/// The level range from the threshold to the full depth, in dB.
 const KNEE: f64 = 6.0;
-/// An exponential has done nine tenths of its way after so many time constants: ln 10.
+/// Time constants after which an exponential has covered nine tenths of its way: ln 10.
 const TIME_CONSTANTS: f64 = std::f64::consts::LN_10;
 
-/// The sidechain.
+/// The sidechain compressor of the music.
 pub(super) struct Ducker {
     threshold: f64,
     depth: f64,
@@ -25,7 +25,7 @@ pub(super) struct Ducker {
     release: f64,
     /// The voices' mean square.
     level: f64,
-    /// How far music is pressed at the end of the last step, in dB.
+    /// The reduction of the music at the end of the last step, in dB.
     pressed: f64,
 }
 
@@ -43,8 +43,8 @@ impl Ducker {
         }
     }
 
-    /// Presses `music` by the `voice` of the same time. Both must be as long; only the last block of all may end within a
-    /// step.
+    /// Lowers `music` under the `voice` of the same time. Both must have the same length; only the
+    /// last block of all may end within a step.
     pub(super) fn press(&mut self, voice: &[Stereo], music: &mut [Stereo]) {
         for (voice, music) in voice.chunks(STEP).zip(music.chunks_mut(STEP)) {
             let from = gain(self.pressed);

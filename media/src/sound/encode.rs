@@ -1,8 +1,8 @@
-//! Samples in, one sound stream in a file out.
+//! Encodes samples into a file with one sound stream.
 //!
-//! The file says nothing of when and by what it was made, so that the same samples give the same bytes. Codecs that prime
-//! themselves (AAC, Opus, MP3) say in the container how much to drop at both ends, so a reader gets exactly the samples
-//! that went in.
+//! The file does not record when it was made or by which software, so equal samples give equal
+//! bytes. Codecs with priming (AAC, Opus, MP3) state in the container how much to drop at both
+//! ends, so a reader gets exactly the samples that went in.
 
 use super::Stereo;
 use crate::{MediaError, Result};
@@ -14,10 +14,11 @@ use ffmpeg_next::util::format::sample::{Sample, Type};
 use ffmpeg_next::{ChannelLayout, Packet, Rational, frame};
 use std::path::{Path, PathBuf};
 
-/// Samples a frame where the codec does not care.
+/// Samples a frame, for codecs without a frame size.
 const FREE_FRAME: usize = 4_096;
 
-/// libav's names of a codec's encoder and of the container its file has, and the samples the encoder takes.
+/// Returns libav's names of a codec's encoder and container, and the sample format that the encoder
+/// takes.
 fn names(codec: SoundCodec) -> (&'static str, &'static str, Sample) {
     match codec {
         SoundCodec::Aac => ("aac", "mp4", Sample::F32(Type::Planar)),
@@ -27,7 +28,7 @@ fn names(codec: SoundCodec) -> (&'static str, &'static str, Sample) {
     }
 }
 
-/// An encoder and the file behind it.
+/// An encoder and the file that it writes.
 pub(crate) struct SoundWriter {
     path: PathBuf,
     encoder: encoder::audio::Encoder,
@@ -39,15 +40,16 @@ pub(crate) struct SoundWriter {
     pending: Vec<Stereo>,
     frame_size: usize,
     sent: i64,
-    /// A factor that takes back what the encoder itself takes off.
+    /// Compensates for the encoder's own scaling.
     gain: f32,
 }
 
 impl SoundWriter {
-    /// Opens the encoder and begins the file.
+    /// Opens the encoder and the file.
     ///
     /// # Errors
-    /// Unsupported where libav lacks the encoder; out of space or internal where the file can't be begun.
+    /// Unsupported if libav lacks the encoder; out of space or internal if the file can't be
+    /// opened.
     pub(crate) fn create(recipe: &SoundRecipe, path: &Path) -> Result<Self> {
         let (_, container, format) = names(recipe.codec);
         let encoder = open_encoder(recipe)?;
@@ -59,7 +61,8 @@ impl SoundWriter {
         let mut options = ffmpeg::Dictionary::new();
         options.set("fflags", "+bitexact");
         if container == "mp4" {
-            // An edit list counts in these; in the usual milliseconds it could not say where the last sample is.
+            // Edit lists count in this timescale; in the default milliseconds they could not
+            // address the last sample.
             options.set("movie_timescale", &recipe.rate.to_string());
         }
         output.write_header_with(options).map_err(failed)?;
@@ -84,7 +87,7 @@ impl SoundWriter {
     /// Encodes samples.
     ///
     /// # Errors
-    /// What the encoder or the file says.
+    /// Errors from the encoder and the file.
     pub(crate) fn push(&mut self, samples: &[Stereo]) -> Result<()> {
         self.pending.extend_from_slice(samples);
         let pending = std::mem::take(&mut self.pending);
@@ -96,10 +99,11 @@ impl SoundWriter {
         Ok(())
     }
 
-    /// Encodes what is pending and ends the file. Says how many samples went in.
+    /// Encodes the pending samples, closes the file, and returns the number of samples that went
+    /// in.
     ///
     /// # Errors
-    /// What the encoder or the file says.
+    /// Errors from the encoder and the file.
     pub(crate) fn finish(mut self) -> Result<u64> {
         let pending = std::mem::take(&mut self.pending);
         if !pending.is_empty() {
@@ -149,8 +153,9 @@ impl SoundWriter {
     }
 }
 
-/// What an encoder scales its input by, unasked. LAME does so below 256 kbit/s, to keep clear of full scale (`abr_switch_map` in its
-/// `presets.c`); it takes floats, so nothing is cut off by scaling the other way first.
+/// Returns the factor by which an encoder scales its input unasked. LAME does so below 256 kbit/s,
+/// to stay clear of full scale (`abr_switch_map` in its `presets.c`). It takes floats, so scaling
+/// the other way first clips nothing.
 fn own_scale(recipe: &SoundRecipe) -> f32 {
     match (recipe.codec, recipe.bitrate) {
         (SoundCodec::Mp3, ..=160_000) => 0.95,
@@ -204,7 +209,7 @@ fn fill(frame: &mut frame::Audio, samples: &[Stereo], gain: f32) {
     }
 }
 
-/// The nearest of the 65,536 steps; what is louder than full scale is cut off there.
+/// Rounds to the nearest of the 65,536 steps, and clips at full scale.
 fn to_i16(sample: f32) -> i16 {
     (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16
 }

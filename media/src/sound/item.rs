@@ -1,4 +1,4 @@
-//! One thing that is heard: its samples in the whole's time, with its volume and fades.
+//! Plays one sound item: its samples on the composition's clock, with its volume and fades.
 
 use super::Stereo;
 use super::reader::SoundReader;
@@ -7,10 +7,10 @@ use crate::Result;
 use composition::plan::{Curve, Ratio, SoundItem};
 use std::path::Path;
 
-/// Moving volume is worked out every so many samples (a millisecond at 48 kHz) and runs straight in between, so that a
-/// jump is too quick to be heard as a slide and too slow to be heard as a click.
+/// Moving volume is computed every this many samples (a millisecond at 48 kHz) and interpolated in
+/// between: a jump is then too quick to be heard as a slide and too slow to be heard as a click.
 const VOLUME_STEP: u64 = 48;
-/// What is read at once for the stretcher.
+/// Samples read at once for the time stretcher.
 const STRETCH_BLOCK: usize = 4096;
 
 /// An item that is playing.
@@ -21,7 +21,7 @@ pub(super) struct Playing<'a> {
     played: u64,
 }
 
-/// Where the item's samples come from.
+/// The source of an item's samples.
 enum Samples {
     Plain(Box<SoundReader>),
     Stretched { reader: Box<SoundReader>, stretch: Stretch, ready: Vec<Stereo> },
@@ -31,7 +31,7 @@ impl<'a> Playing<'a> {
     /// Opens the item's source at its trim.
     ///
     /// # Errors
-    /// Those of opening and decoding the source.
+    /// Errors from opening and decoding the source.
     pub(super) fn begin(item: &'a SoundItem, path: &Path, rate: u32) -> Result<Self> {
         let from = item.trim.times(Ratio::whole(i64::from(rate))).round_half_up();
         let reader = Box::new(SoundReader::open(path, item.source.stream, rate, from)?);
@@ -50,7 +50,7 @@ impl<'a> Playing<'a> {
     /// Adds the item's next samples to `bus`.
     ///
     /// # Errors
-    /// Those of decoding.
+    /// Errors from decoding.
     pub(super) fn add_to(&mut self, bus: &mut [Stereo]) -> Result<()> {
         let rest = usize::try_from(self.item.samples - self.played).unwrap_or(usize::MAX);
         let heard = rest.min(bus.len());
@@ -66,7 +66,7 @@ impl<'a> Playing<'a> {
         Ok(())
     }
 
-    /// Returns whether nothing of it is left.
+    /// Returns whether the item has ended.
     pub(super) fn is_over(&self) -> bool {
         self.played >= self.item.samples
     }
@@ -99,7 +99,7 @@ impl Samples {
     }
 }
 
-/// The volume of each of `count` samples from `from` on.
+/// Returns the volume of each of `count` samples from `from` on.
 fn volumes(curve: &Curve, from: u64, count: usize) -> Vec<f32> {
     if let Curve::Still(value) = curve {
         return vec![value.to_f64() as f32; count];
@@ -118,7 +118,7 @@ fn volumes(curve: &Curve, from: u64, count: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The factor of both fades at a sample of the item.
+/// Returns the factor of both fades at a sample of the item.
 fn fade(item: &SoundItem, tick: u64) -> f32 {
     let passed = tick + item.fade_in_before;
     let rise = if passed < item.fade_in { passed as f64 / item.fade_in as f64 } else { 1.0 };

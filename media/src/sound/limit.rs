@@ -1,9 +1,9 @@
-//! A true-peak limiter: no peak above the ceiling, not even between the samples.
+//! A true-peak limiter: no peak exceeds the ceiling, not even between samples.
 //!
-//! Peaks are found as in ITU-R BS.1770-4, annex 2: four times oversampled by its 48-tap filter. The gain that
-//! a peak needs is held over a window, may rise again only slowly, and is averaged over the attack, so that it is fully down when the
-//! peak comes and has no corners. The output lags behind the input by [`DELAY`] samples, which [`Limiter::finish`]
-//! hands out.
+//! Peaks are found as in ITU-R BS.1770-4, annex 2: four times oversampled by its 48-tap filter. The
+//! gain that a peak needs is held over a window, may rise again only slowly, and is averaged over
+//! the attack, so it is fully down when the peak comes and has no corners. The output lags behind
+//! the input by [`DELAY`] samples, which [`Limiter::finish`] returns.
 
 use super::Stereo;
 use std::collections::VecDeque;
@@ -12,14 +12,15 @@ use std::collections::VecDeque;
 const ATTACK: usize = 240;
 /// Samples around a peak over which the gain is fully down: the oversampling filter's length.
 const MARGIN: usize = 12;
-/// How far the output lags: the attack, and the filter's reach beyond it.
+/// The output's lag: the attack, and the filter's reach beyond it.
 const DELAY: usize = ATTACK + MARGIN - 1;
-/// The way back: a time constant of 100 ms at 48 kHz.
+/// The release: a time constant of 100 ms at 48 kHz.
 const RELEASE: f64 = 1.0 / 4_800.0;
-/// No interpolated value exceeds the samples around it by more: the largest sum of a phase's magnitudes is below it.
+/// Bound of an interpolated value over the samples around it: above the largest sum of a phase's
+/// magnitudes.
 const MOST_OVERSHOOT: f32 = 2.1;
 
-/// Table of BS.1770-4, annex 2; the last two phases are the first two backwards.
+/// The table of BS.1770-4, annex 2. The last two phases are the first two reversed.
 const PHASES: [[f32; 12]; 2] = [
     [
         0.001_708_984_4,
@@ -51,14 +52,14 @@ const PHASES: [[f32; 12]; 2] = [
     ],
 ];
 
-/// Applies a gain, and presses what would exceed the ceiling.
+/// Applies a gain, and limits peaks to the ceiling.
 pub(super) struct Limiter {
     gain: f32,
     ceiling: f32,
     /// The last samples for the oversampling filter, the newest last.
     recent: [Stereo; 12],
     delayed: VecDeque<Stereo>,
-    /// Needed gains with the time they came, ascending: the window's minimum is in front.
+    /// Needed gains with their times, ascending: the window's minimum is at the front.
     needs: VecDeque<(u64, f64)>,
     released: f64,
     window: VecDeque<f64>,
@@ -67,7 +68,7 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    /// Both are factors to the amplitude.
+    /// Both are factors of amplitude.
     pub(super) fn new(gain: f32, ceiling: f32) -> Self {
         Self {
             gain,
@@ -82,7 +83,7 @@ impl Limiter {
         }
     }
 
-    /// Takes samples in, and gives out as many as are settled.
+    /// Takes samples and returns as many finished ones.
     pub(super) fn process(&mut self, samples: &[Stereo]) -> Vec<Stereo> {
         samples
             .iter()
@@ -90,7 +91,7 @@ impl Limiter {
             .collect()
     }
 
-    /// What is still on its way.
+    /// Returns the samples still delayed.
     pub(super) fn finish(mut self) -> Vec<Stereo> {
         (0..DELAY).filter_map(|_| self.step([0.0; 2])).collect()
     }
@@ -112,7 +113,7 @@ impl Limiter {
         self.delayed.pop_front().map(|settled| settled.map(|channel| channel * gain))
     }
 
-    /// The least gain needed over the attack and the margin.
+    /// Returns the least gain needed over the attack and the margin.
     fn hold(&mut self, need: f64) -> f64 {
         while self.needs.back().is_some_and(|(_, last)| *last >= need) {
             self.needs.pop_back();
@@ -125,7 +126,7 @@ impl Limiter {
         self.needs.front().map_or(1.0, |(_, least)| *least)
     }
 
-    /// The highest magnitude of the signal about six samples ago, between samples too.
+    /// Returns the highest magnitude of the signal about six samples ago, between samples too.
     fn true_peak(&self) -> f32 {
         let plain =
             self.recent.iter().flatten().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));

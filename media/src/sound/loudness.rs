@@ -1,7 +1,9 @@
-//! Loudness by EBU R128, in passes over the finished mix: measure, choose one gain for the whole, measure what comes out.
+//! Normalises loudness by EBU R128, in passes over the finished mix: measure, choose one gain for
+//! the whole, measure the result.
 //!
-//! One gain, not a gain that follows the sound: the mix keeps its dynamics. Only peaks that the gain lifts above the ceiling
-//! are pressed. Where that takes loudness away, the gain is raised by what is missing and measured again.
+//! One gain, not one that follows the sound: the mix keeps its dynamics. Only peaks that the gain
+//! lifts above the ceiling are limited. If limiting takes loudness away, the gain is raised by the
+//! difference and the result is measured again.
 
 use super::Stereo;
 use super::limit::Limiter;
@@ -10,39 +12,41 @@ use crate::{MediaError, Result};
 use composition::plan::Loudness;
 use ebur128::{EbuR128, Mode};
 
-/// What is shorter has no integrated loudness worth the name.
+/// Shorter sounds have no meaningful integrated loudness.
 const SHORTEST_SECONDS: u64 = 3;
-/// Below the absolute gate of BS.1770 everything is silence.
+/// The absolute gate of BS.1770, in LUFS: everything below it is silence.
 const SILENCE: f64 = -70.0;
-/// Passes that raise the gain after limiting.
+/// The most passes that raise the gain after limiting.
 const CORRECTIONS: usize = 4;
-/// How often a mix is read to find its level, at most.
+/// The most passes over a mix that find its level.
 pub(super) const PASSES: usize = 1 + CORRECTIONS;
-/// Near enough to the target, in LU.
+/// Tolerance of the target, in LU.
 const NEAR: f64 = 0.1;
-/// What limiting may be asked to make up for at most, in dB; more would be distortion.
+/// The most gain that may compensate for limiting, in dB; more would be distortion.
 const MOST_CORRECTION: f64 = 6.0;
 
-/// What was measured.
+/// The measurement of a sound.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Measured {
-    /// In LUFS; none for silence and for what is too short.
+    /// In LUFS; none for silence and for sounds that are too short.
     pub integrated: Option<f64>,
     /// In dBTP; none for silence.
     pub true_peak: Option<f64>,
 }
 
-/// What is to be done to the mix.
+/// The processing that brings a mix to its level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Level {
-    /// Nothing.
     AsIs,
     /// A gain in dB, under a ceiling in dBTP.
-    Limited { gain: f64, ceiling: f64 },
+    Limited {
+        gain: f64,
+        ceiling: f64,
+    },
 }
 
 impl Level {
-    /// The gain in dB.
+    /// Returns the gain in dB.
     pub(super) fn gain(self) -> f64 {
         match self {
             Self::AsIs => 0.0,
@@ -50,10 +54,10 @@ impl Level {
         }
     }
 
-    /// Hands out the mix with this level.
+    /// Visits the mix in blocks, at this level.
     ///
     /// # Errors
-    /// Those of reading the mix and of `visit`.
+    /// Errors from reading the mix, and those of `visit`.
     pub(super) fn each_block(
         self,
         mix: &Spill,
@@ -70,11 +74,12 @@ impl Level {
     }
 }
 
-/// Finds the level that brings the mix to its target. `headroom` in dB is kept below the asked true peak, for a codec
-/// that will overshoot. `passed` is told of samples as they are measured, at most [`PASSES`] times each.
+/// Finds the level that brings the mix to its target. `headroom` in dB is kept below the target's
+/// true peak, for a codec that overshoots. `passed` receives the number of samples measured, at
+/// most [`PASSES`] times each.
 ///
 /// # Errors
-/// Those of reading the mix.
+/// Errors from reading the mix.
 pub(super) fn find_level(
     mix: &Spill,
     rate: u32,
@@ -124,7 +129,7 @@ pub(super) struct Meter {
 
 impl Meter {
     /// # Errors
-    /// Internal, for a rate that no sound has.
+    /// Internal, for an impossible rate.
     pub(super) fn new(rate: u32, mode: Mode) -> Result<Self> {
         let meter = EbuR128::new(2, rate, mode).map_err(failed)?;
         Ok(Self { meter, samples: 0, shortest: SHORTEST_SECONDS * u64::from(rate) })
@@ -137,7 +142,7 @@ impl Meter {
         self.meter.add_frames_f32(block.as_flattened()).map_err(failed)
     }
 
-    /// What all of it measures; the true peak only where the meter was made to find it.
+    /// Returns the measurement of all samples. True peak needs a mode that finds it.
     pub(super) fn finish(&self) -> Measured {
         let long_enough = self.samples >= self.shortest;
         let integrated =

@@ -1,6 +1,8 @@
-//! All that is heard, block by block: items start and end on their samples, voices press music, and the sum comes out.
+//! Mixes sound block by block: items start and end on their samples, voices lower the music, and
+//! the sum comes out.
 //!
-//! Memory does not grow with the length: an item's source is opened in the block it begins in and closed after the one it ends in.
+//! Memory does not grow with the length: an item's source is opened in the block in which it begins
+//! and closed after the one in which it ends.
 
 use super::Stereo;
 use super::duck::Ducker;
@@ -9,10 +11,10 @@ use crate::protocol::Files;
 use crate::{MediaError, Result};
 use composition::plan::{Role, Sound, SoundItem};
 
-/// A tenth of a second at 48 kHz, and whole steps of the sidechain.
+/// A tenth of a second at 48 kHz, and a whole number of the sidechain's steps.
 pub(super) const BLOCK: usize = 4_800;
 
-/// The mix, read from front to back.
+/// The mix, read from start to end.
 pub(super) struct Mixer<'a> {
     sound: &'a Sound,
     files: &'a Files,
@@ -38,10 +40,10 @@ impl<'a> Mixer<'a> {
         }
     }
 
-    /// The next block, of [`BLOCK`] samples but for the last; none at the end.
+    /// Returns the next block: [`BLOCK`] samples, fewer in the last; none at the end.
     ///
     /// # Errors
-    /// Those of opening and decoding sources.
+    /// Errors from opening and decoding sources.
     pub(super) fn next_block(&mut self) -> Result<Option<Vec<Stereo>>> {
         let left = self.sound.samples - self.position;
         let length = left.min(BLOCK as u64) as usize;

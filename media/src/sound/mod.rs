@@ -1,7 +1,7 @@
-//! The sound of a composition: mixed, ducked, brought to its loudness, encoded.
+//! Renders the sound of a composition: mixes, ducks, normalises loudness and encodes.
 //!
-//! One pass mixes everything into a file of raw samples; the loudness passes read that file; the last one encodes it. Each
-//! works in blocks, so memory does not grow with the length.
+//! One pass mixes everything into a file of raw samples; the loudness passes read that file; the
+//! last pass encodes it. Each works in blocks, so memory does not grow with the length.
 
 mod duck;
 pub(crate) mod encode;
@@ -26,14 +26,14 @@ use std::path::Path;
 /// A sample of both channels, left and right; full scale is ±1.
 pub(crate) type Stereo = [f32; 2];
 
-/// What lossy codecs overshoot at peaks, in dB, kept free below the asked true peak.
+/// The overshoot of lossy codecs at peaks, in dB, kept free below the target's true peak.
 const CODEC_HEADROOM: f64 = 0.5;
 
-/// Renders a sound into `out`, whose container follows from the codec: MP4 for AAC, WebM for Opus, else the codec's own.
-/// The folder of `out` needs room for the raw mix besides: 8 bytes a sample.
+/// Renders a sound into `out`. The container follows from the codec: MP4 for AAC, WebM for Opus,
+/// else the codec's own. The folder of `out` also needs room for the raw mix: 8 bytes a sample.
 ///
 /// # Errors
-/// Those of the sources, of the disk, and of the encoder.
+/// Errors from the sources, the disk and the encoder.
 pub fn render(
     sound: &Sound,
     files: &Files,
@@ -60,7 +60,7 @@ pub fn render(
 struct Steps<'a> {
     report: &'a mut dyn FnMut(Progress),
     done: u64,
-    /// Of the passes within the second stage.
+    /// Samples of the second stage for one pass.
     share: u64,
     samples: u64,
 }

@@ -1,8 +1,9 @@
-//! One sound stream of a source, as stereo samples at a rate of our choosing, each at its exact place on the source's clock.
+//! Reads one sound stream of a source as stereo samples at a given rate, each at its exact position
+//! on the source's clock.
 //!
-//! The clock starts where the file starts (its container's start time). A stream that starts later is silent until then;
-//! a hole in its timestamps is silence too, and what overlaps is heard once. Timestamps that only jitter (Matroska
-//! rounds to milliseconds) are not believed: samples are counted.
+//! The clock starts where the file starts (its container's start time). A stream that starts later
+//! is silent until then. Gaps in its timestamps are silent too, and overlaps are heard once.
+//! Timestamps that only jitter (Matroska rounds to milliseconds) are ignored: samples are counted.
 
 use super::Stereo;
 use super::resample::{Kind, Resampler};
@@ -13,16 +14,16 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational, Rescale, codec, decoder, frame};
 use std::path::{Path, PathBuf};
 
-/// Timestamps that differ by less than this from the count of samples are jitter.
+/// Differences between timestamps and the count of samples below this are jitter.
 const JITTER_SECONDS: f64 = 0.05;
-/// Broken packets in a row after which a stream is over.
+/// Broken packets in a row after which a stream counts as ended.
 const MAX_BROKEN: u32 = 64;
-/// A start further in than this is sought, where the container's timestamps are exact.
+/// Starts further in than this are reached by seeking, if the container's timestamps are exact.
 const SEEK_BEYOND_SECONDS: i64 = 10;
-/// How much is decoded before the place that was sought: codecs need some packets to come to themselves.
+/// Seconds decoded before a seek's target: some codecs need a few packets to converge.
 const PREROLL_SECONDS: i64 = 1;
 
-/// A sound stream that is open and read from front to back.
+/// An open sound stream, read from start to end.
 pub(crate) struct SoundReader {
     path: PathBuf,
     input: Input,
@@ -34,14 +35,14 @@ pub(crate) struct SoundReader {
     rate: u32,
     resampler: Option<Resampler>,
     anchor: Option<Anchor>,
-    /// A frame of another kind or place, until the samples before it have been handed out.
+    /// A frame of another format or position, held until the samples before it have been returned.
     waiting: Option<frame::Audio>,
-    /// Converted samples that are not read yet, and the place of the first.
+    /// Converted samples that are not read yet, and the position of the first.
     ready: Vec<Stereo>,
     ready_at: i64,
-    /// The place that is read next.
+    /// The position that is read next.
     position: i64,
-    /// Where the container says that the stream ends, where it says so exactly.
+    /// The stream's end by the container, if the container is exact.
     told_end: Option<i64>,
     drained: bool,
     over: bool,
@@ -49,35 +50,36 @@ pub(crate) struct SoundReader {
     decoded_any: bool,
 }
 
-/// Where counting began.
+/// The position from which samples are counted.
 #[derive(Clone, Copy)]
 struct Anchor {
     /// The source's rate.
     rate: u32,
     /// In samples of the source, on the source's clock.
     source_at: i64,
-    /// Samples of the source since.
+    /// Samples of the source since then.
     source_count: i64,
-    /// The same place at our rate.
+    /// The same position at the reader's rate.
     at: i64,
-    /// Samples at our rate since.
+    /// Samples at the reader's rate since then.
     count: i64,
 }
 
-/// What a stream sounds like, technically.
+/// The rate and the channels of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sounding {
     /// Samples a second.
     pub rate: u32,
-    /// Channels.
     pub channels: u32,
 }
 
 impl SoundReader {
-    /// Opens a stream by its index in the container, to be read at `rate` from sample `from` of the source's clock on.
+    /// Opens a stream by its index in the container, to be read at `rate` from sample `from` of the
+    /// source's clock on.
     ///
     /// # Errors
-    /// Bad input where the file is damaged or has no such stream; unsupported where its codec is not read.
+    /// Bad input if the file is damaged or has no such stream; unsupported if its codec is not
+    /// read.
     pub(crate) fn open(path: &Path, stream: u32, rate: u32, from: i64) -> Result<Self> {
         let input = open_input(path)?;
         let wanted = input
@@ -116,10 +118,11 @@ impl SoundReader {
         Ok(reader)
     }
 
-    /// Fills `out` with the samples that follow. Before the stream and after its end there is silence.
+    /// Fills `out` with the samples that follow. Before the stream and after its end there is
+    /// silence.
     ///
     /// # Errors
-    /// Bad input where nothing can be decoded at all.
+    /// Bad input if nothing can be decoded at all.
     pub(crate) fn fill(&mut self, out: &mut [Stereo]) -> Result<()> {
         let mut filled = 0;
         while filled < out.len() {
@@ -150,20 +153,20 @@ impl SoundReader {
         Ok(())
     }
 
-    /// Returns whether the stream has ended before the place that is read next.
+    /// Returns whether the stream has ended before the position that is read next.
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Where what has been decoded ends; the stream's end, once it is over.
+    /// Returns the end of the decoded samples, which is the stream's end once it is over.
     pub(crate) fn end(&self) -> i64 {
         self.ready_at + self.ready.len() as i64
     }
 
-    /// What the stream is, by its first decoded frame.
+    /// Returns the stream's format, by its first decoded frame.
     ///
     /// # Errors
-    /// Bad input where nothing can be decoded.
+    /// Bad input if nothing can be decoded.
     pub(crate) fn sounding(&mut self) -> Result<Sounding> {
         match self.next_frame()? {
             Some(frame) => {
@@ -173,7 +176,8 @@ impl SoundReader {
         }
     }
 
-    /// Only where timestamps count single samples does a jump lead to the same samples as reading from the start.
+    /// Seeks near `from`, but only if timestamps count single samples: otherwise a seek leads to
+    /// other samples than reading from the start.
     fn seek_near(&mut self, from: i64) {
         let seconds = from / i64::from(self.rate.max(1)) - PREROLL_SECONDS;
         let exact = is_mp4(&self.input);
@@ -182,11 +186,11 @@ impl SoundReader {
         }
         let us = seconds * 1_000_000 + self.origin_us;
         let ticks = us.rescale(Rational(1, 1_000_000), self.time_base);
-        // Where it can't seek, it is read from the start.
+        // If seeking fails, the stream is read from the start.
         let _ = ffi::seek_before(&mut self.input, self.stream, ticks);
     }
 
-    /// Makes the next samples ready; false at the end.
+    /// Decodes more samples; false at the end.
     fn decode_more(&mut self) -> Result<bool> {
         let Some(mut frame) = self.take_frame()? else {
             return self.finish_resampler();
@@ -196,7 +200,7 @@ impl SoundReader {
         let goes_on =
             place.is_none() && self.resampler.as_ref().is_none_or(|current| current.kind() == kind);
         if !goes_on && self.resampler.is_some() {
-            // What the filter still holds belongs before this frame.
+            // The samples still in the filter belong before this frame.
             self.waiting = Some(frame);
             return self.finish_resampler();
         }
@@ -256,12 +260,12 @@ impl SoundReader {
         }
     }
 
-    /// Where the next frame should be if nothing is missing, in samples at `rate`.
+    /// Returns the position of the next frame if nothing is missing, in samples at `rate`.
     fn expected(&self, rate: u32) -> Option<i64> {
         self.anchor.map(|anchor| rescale(anchor.source_at + anchor.source_count, anchor.rate, rate))
     }
 
-    /// Where a frame says it is, unless it follows what came before.
+    /// Returns the position of a frame by its timestamp, unless it follows the samples before it.
     fn place_of(&self, frame: &frame::Audio) -> Option<i64> {
         let rate = kind_rate(frame);
         let Some(pts) = frame.timestamp() else {
@@ -278,7 +282,7 @@ impl SoundReader {
         }
     }
 
-    /// The next decoded frame; none after the last.
+    /// Returns the next decoded frame; none after the last.
     fn next_frame(&mut self) -> Result<Option<frame::Audio>> {
         loop {
             let mut decoded = frame::Audio::empty();
@@ -306,10 +310,10 @@ impl SoundReader {
         MediaError::BadInput(format!("the sound of {} can't be decoded", self.path.display()))
     }
 
-    /// Gives the decoder one more packet of the stream, or tells it that there is none.
+    /// Gives the decoder the stream's next packet, or its end.
     fn feed(&mut self) -> Result<()> {
         loop {
-            // A fresh packet each time: reading into one that holds data leaks it.
+            // A new packet each time: reading into one that holds data leaks it.
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() != self.stream => {}
@@ -320,7 +324,8 @@ impl SoundReader {
                     };
                 }
                 Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => {}
-                // The end, or a file cut short: what was read so far is what there is.
+                // At the end, or if the file was cut short, the samples read so far are all there
+                // are.
                 Err(_) => {
                     self.drained = true;
                     let _ = self.decoder.send_eof();
@@ -330,7 +335,8 @@ impl SoundReader {
         }
     }
 
-    /// A damaged packet costs its own samples and no more, unless nothing else comes.
+    /// Tolerates a damaged packet, which costs only its own samples, unless too many follow each
+    /// other.
     fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
         self.broken += 1;
         if self.broken > MAX_BROKEN {
@@ -347,8 +353,9 @@ fn is_mp4(input: &Input) -> bool {
     input.format().name().split(',').any(|name| name == "mp4")
 }
 
-/// The end of a stream by its edit list, which cuts off what the encoder added to fill its last frame. libav drops
-/// that from the sum and leaves it in the packets. A fragmented file, which counts no frames up front, does not know its end.
+/// Returns the end of a stream by its edit list, which excludes what the encoder added to fill its
+/// last frame. libav removes that from the total and leaves it in the packets. A fragmented file
+/// does not know its end, because it counts no frames up front.
 fn exact_end(input: &Input, stream: &ffmpeg::Stream<'_>, rate: u32) -> Option<i64> {
     let known = is_mp4(input) && stream.frames() > 0 && stream.duration() > 0;
     let begin = if stream.start_time() == i64::MIN { 0 } else { stream.start_time() };

@@ -1,4 +1,4 @@
-//! From whatever a decoder gives to stereo samples at the engine's rate.
+//! Converts decoded sound of any format to stereo samples at the engine's rate.
 
 use super::Stereo;
 use crate::error::libav_text;
@@ -7,16 +7,16 @@ use ffmpeg_next::software::resampling::Context;
 use ffmpeg_next::util::format::sample::{Sample, Type};
 use ffmpeg_next::{ChannelLayout, frame};
 
-/// Samples beyond the exact ratio that the filter may hand out at once.
+/// Samples beyond the exact ratio that the filter may return at once.
 const SLACK: usize = 256;
 
-/// A resampler for sound of one kind; where the kind changes, another takes over.
+/// A resampler for one input format. If the format changes, another takes over.
 pub(super) struct Resampler {
     context: Context,
     kind: Kind,
 }
 
-/// What decides how a frame is converted.
+/// The properties of a frame that decide its conversion.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
     format: Sample,
@@ -25,7 +25,7 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    /// Of a decoded frame. A layout that the file does not name is the usual one for its number of channels.
+    /// Reads a decoded frame. A missing layout is the default one for the number of channels.
     pub(super) fn of(frame: &frame::Audio) -> Self {
         let layout = match frame.channel_layout() {
             named if !named.is_empty() => named,
@@ -36,12 +36,12 @@ impl Kind {
 }
 
 impl Resampler {
-    /// Converts `kind` to stereo at `rate`.
+    /// Creates a conversion to stereo at `rate`.
     ///
     /// # Errors
-    /// Unsupported where there is no such conversion.
+    /// Unsupported if there is no such conversion.
     pub(super) fn new(kind: Kind, rate: u32) -> Result<Self> {
-        // One channel is doubled by us, at its own level: libswresample would take 3 dB off.
+        // A single channel is doubled here at its own level: libswresample would lower it by 3 dB.
         let layout = match kind.layout.channels() {
             1 => ChannelLayout::MONO,
             _ => ChannelLayout::STEREO,
@@ -69,10 +69,10 @@ impl Resampler {
         self.kind
     }
 
-    /// Converts a frame of this kind; some of it may come with the next.
+    /// Converts a frame of this format. Some of its samples may come with the next frame.
     ///
     /// # Errors
-    /// Bad input where libav refuses the frame.
+    /// Bad input if libav refuses the frame.
     pub(super) fn convert(
         &mut self,
         frame: &mut frame::Audio,
@@ -89,7 +89,7 @@ impl Resampler {
         Ok(())
     }
 
-    /// What is left when the sound ends.
+    /// Returns the samples still in the filter when the sound ends.
     ///
     /// # Errors
     /// As [`Resampler::convert`].
@@ -118,7 +118,7 @@ fn collect(frame: &frame::Audio, into: &mut Vec<Stereo>) {
     }
     let left: &[f32] = frame.plane(0);
     let right: &[f32] = if frame.planes() > 1 { frame.plane(1) } else { left };
-    // A damaged float file may hold anything; from here on every sample is a number.
+    // A damaged float file may hold infinities; from here on every sample is finite.
     let tame = |sample: f32| if sample.is_finite() { sample.clamp(-8.0, 8.0) } else { 0.0 };
     into.extend(left.iter().zip(right).map(|(left, right)| [tame(*left), tame(*right)]));
 }

@@ -1,7 +1,8 @@
-//! The finished mix on disk, as raw 32-bit float stereo, to be read again by each loudness pass.
+//! Keeps the finished mix on disk, as raw 32-bit float stereo, to be read again by each loudness
+//! pass.
 //!
-//! A file and not memory, because an hour of sound is over a gigabyte; and not a second mixing, because decoding costs more
-//! than reading back. The file goes when its owner does.
+//! A file and not memory, because an hour of sound is over a gigabyte. It is read back and not
+//! mixed again, because decoding costs more than reading. The file is deleted with its owner.
 
 use super::Stereo;
 use super::mix::BLOCK;
@@ -19,7 +20,7 @@ pub(super) struct SpillWriter {
     file: BufWriter<File>,
 }
 
-/// A mix that has been written.
+/// A finished mix.
 pub(super) struct Spill {
     path: PathBuf,
 }
@@ -48,7 +49,7 @@ impl SpillWriter {
 }
 
 impl Spill {
-    /// Hands out the mix in blocks.
+    /// Visits the mix in blocks.
     pub(super) fn each_block(&self, mut visit: impl FnMut(&[Stereo]) -> Result<()>) -> Result<()> {
         let failed = |error: std::io::Error| MediaError::from_io("reading the mix", &error);
         let mut file = BufReader::new(File::open(&self.path).map_err(failed)?);
@@ -79,7 +80,7 @@ fn decode(bytes: &[u8]) -> Vec<Stereo> {
 
 impl Drop for Spill {
     fn drop(&mut self) {
-        // The scratch folder goes too; this only frees its room sooner.
+        // The scratch folder is deleted too; this only frees its room sooner.
         let _ = std::fs::remove_file(&self.path);
     }
 }

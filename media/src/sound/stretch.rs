@@ -1,4 +1,5 @@
-//! Faster or slower at the same pitch, by libavfilter's `atempo` (waveform similarity overlap-add).
+//! Plays sound faster or slower at the same pitch, by libavfilter's `atempo` (waveform similarity
+//! overlap-add).
 
 use super::Stereo;
 use crate::error::libav_text;
@@ -9,12 +10,13 @@ use ffmpeg_next::filter::{self, Graph};
 use ffmpeg_next::util::format::sample::{Sample, Type};
 use ffmpeg_next::{ChannelLayout, frame};
 
-/// What one `atempo` takes: slower needs several in a row.
+/// The least speed of one `atempo`; slower speeds chain several.
 const SLOWEST: f64 = 0.5;
-/// The same upwards; beyond 2 it drops samples, and a chain of twos sounds better.
+/// The highest speed of one `atempo` here: beyond 2 it drops samples, and a chain of twos sounds
+/// better.
 const FASTEST: f64 = 2.0;
 
-/// A time stretcher: samples in, fewer or more samples out, some of them later.
+/// A time stretcher: samples go in, fewer or more come out, some of them later.
 pub(super) struct Stretch {
     graph: Graph,
     rate: u32,
@@ -26,7 +28,7 @@ impl Stretch {
     /// `speed` is seconds in per second out.
     ///
     /// # Errors
-    /// Internal, where libavfilter lacks the filter.
+    /// Internal, if libavfilter lacks the filter.
     pub(super) fn new(speed: Ratio, rate: u32) -> Result<Self> {
         let graph = build(speed.to_f64(), rate).map_err(|error| {
             MediaError::Internal(format!(
@@ -53,11 +55,11 @@ impl Stretch {
             }
         }
         self.fed += samples.len() as i64;
-        // The filter takes the frame over.
+        // The filter takes ownership of the frame.
         self.at_end("in", |mut context| context.source().add(&frame))
     }
 
-    /// Tells it that nothing follows.
+    /// Marks the end of the samples.
     ///
     /// # Errors
     /// As [`Stretch::feed`].
@@ -68,12 +70,12 @@ impl Stretch {
         self.at_end("in", |mut context| context.source().flush())
     }
 
-    /// Returns whether it was told so.
+    /// Returns whether the end was marked.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Takes out what is ready; false where it wants more, or has no more to give.
+    /// Takes out the samples that are ready; false if it needs more, or has no more to give.
     ///
     /// # Errors
     /// As [`Stretch::feed`].
@@ -126,7 +128,7 @@ fn build(speed: f64, rate: u32) -> Result<Graph, ffmpeg::Error> {
     Ok(graph)
 }
 
-/// Factors that each lie within what one filter takes, and whose product is `speed`.
+/// Splits `speed` into factors within the range of one filter.
 fn steps(speed: f64) -> Vec<f64> {
     let mut rest = speed;
     let mut steps = Vec::new();

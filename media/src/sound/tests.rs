@@ -1,4 +1,4 @@
-//! The whole way from a plan to a file, and back through the reader.
+//! From a plan to a file, and back through the reader.
 #![allow(clippy::unwrap_used)]
 
 use super::encode::SoundWriter;
@@ -27,7 +27,7 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    /// A source by a name, as a WAV of `rate`.
+    /// Adds a source, as a WAV of this `rate`.
     fn source(&mut self, name: &str, rate: u32, samples: &[Stereo]) {
         let path = self.path(&format!("{name}.wav"));
         let mut writer = SoundWriter::create(&recipe(SoundCodec::Pcm16, rate), &path).unwrap();
@@ -67,7 +67,7 @@ fn sound(samples: u64, items: Vec<SoundItem>) -> Sound {
     Sound { samples, items, ducking: None, loudness: None, recipe: recipe(SoundCodec::Pcm16, RATE) }
 }
 
-/// All samples of a file, and some more if it has them.
+/// Reads all samples of a file, and some more if it has them.
 fn read(path: &Path, expected: usize) -> Vec<Stereo> {
     let mut reader = SoundReader::open(path, 0, RATE, 0).unwrap();
     let mut samples = vec![[0.0; 2]; expected];
@@ -201,7 +201,7 @@ fn music_gives_way_while_a_voice_speaks() {
         release_ms: 300,
     });
     let (path, _) = bench.render(&plan, "out.wav");
-    // What is left when the voice is taken out again is the music.
+    // Subtracting the voice leaves the music.
     let music: Vec<Stereo> = read(&path, 240_000)
         .iter()
         .zip(&read(&alone, 240_000))

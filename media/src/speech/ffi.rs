@@ -1,37 +1,38 @@
-//! Everything that touches espeak-ng's C interface (`espeak-ng/speak_lib.h`, API revision 12): the one file with `unsafe` for
-//! it.
+//! Wraps espeak-ng's C interface (`espeak-ng/speak_lib.h`, API revision 12). This is the only file
+//! for it with `unsafe`.
 //!
-//! The library keeps its state in globals, so one lock stands around all of it. It is used synchronously: the callback
-//! runs on the calling thread, within `espeak_Synth`, which is why what it collects can be a local of that thread.
+//! The library keeps its state in globals, so one lock guards all of it. It is used synchronously:
+//! the callback runs on the calling thread, within `espeak_Synth`, so a thread-local can collect
+//! its results.
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_short, c_uint, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Samples, and words whose times count from the first of them.
+/// Samples, and words with times from the first sample.
 #[derive(Debug, Default)]
 pub(super) struct Spoken {
     pub samples: Vec<i16>,
     pub words: Vec<WordEvent>,
 }
 
-/// A word of the library's own making begins.
+/// The start of a word, as the library splits words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WordEvent {
-    /// Its first character, counted from 0. Now and then it points beside the word.
+    /// Its first character, counted from 0. It may be slightly beside the word.
     pub character: usize,
-    /// In milliseconds.
     pub at_ms: u64,
 }
 
-/// The initialised library, held by one at a time. It is never ended: it can't be begun again (1.51 hangs).
+/// The initialised library, held by one user at a time. It is never terminated: 1.51 hangs if it is
+/// initialised again.
 pub(super) struct Synthesizer {
     _lock: MutexGuard<'static, Option<u32>>,
     sample_rate: u32,
 }
 
-/// The rate it was initialised with, once it was.
+/// The sample rate, once the library is initialised.
 static LIBRARY: Mutex<Option<u32>> = Mutex::new(None);
 
 thread_local! {
@@ -39,11 +40,12 @@ thread_local! {
 }
 
 impl Synthesizer {
-    /// Takes the library, and initialises it at the first time. None where its voice data can't be found.
+    /// Takes the library, and initialises it the first time. None if its voice data can't be found.
     pub(super) fn take() -> Option<Self> {
         let mut lock = LIBRARY.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
-            // SAFETY: a null path asks for the default place; no other call is running, as the lock is held.
+            // SAFETY: a null path means the default location; no other call is running, as the lock
+            // is held.
             let rate = unsafe {
                 espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, std::ptr::null(), DONT_EXIT)
             };
@@ -53,14 +55,14 @@ impl Synthesizer {
         Some(Self { _lock: lock, sample_rate })
     }
 
-    /// Samples a second.
+    /// Returns samples a second.
     pub(super) fn sample_rate(&self) -> u32 {
         self.sample_rate
     }
 
-    /// Chooses a voice by name or language; false where there is none.
+    /// Chooses a voice by name or language; false if there is none.
     pub(super) fn set_voice(&mut self, name: &CStr) -> bool {
-        // SAFETY: the string ends with a nought and is only read.
+        // SAFETY: the string ends with a zero byte and is only read.
         unsafe { espeak_SetVoiceByName(name.as_ptr()) == EE_OK }
     }
 
@@ -74,13 +76,14 @@ impl Synthesizer {
         }
     }
 
-    /// Says a text in UTF-8. None where the library refuses.
+    /// Speaks a text in UTF-8. None if the library refuses.
     pub(super) fn speak(&mut self, text: &CStr) -> Option<Spoken> {
         COLLECTED.replace(Spoken::default());
-        // SAFETY: the callback has the declared signature and lives for ever; the text ends with a nought, its size
-        // counts that, and it is only read until the call returns.
+        // SAFETY: the callback has the declared signature and lives for ever; the text ends with a
+        // zero byte, its size counts that, and it is only read until the call returns.
         let outcome = unsafe {
-            // Breath and hiss come from the C library's random numbers: each text gets the same ones.
+            // Breath and hiss come from the C library's random numbers: each text gets the same
+            // ones.
             srand(1);
             espeak_SetSynthCallback(collect);
             espeak_Synth(
@@ -99,17 +102,18 @@ impl Synthesizer {
     }
 }
 
-/// Takes samples and events over. Its answer, nought, says to go on.
+/// Collects samples and events. It returns zero, which means: continue.
 extern "C" fn collect(samples: *mut c_short, count: c_int, events: *mut RawEvent) -> c_int {
     COLLECTED.with_borrow_mut(|spoken| {
         if let (false, Ok(count)) = (samples.is_null(), usize::try_from(count)) {
-            // SAFETY: the library hands out `count` samples at `samples`, valid during this call.
+            // SAFETY: the library passes `count` samples at `samples`, valid during this call.
             let fresh = unsafe { std::slice::from_raw_parts(samples, count) };
             spoken.samples.extend_from_slice(fresh);
         }
         let mut next = events;
         while !next.is_null() {
-            // SAFETY: the library hands out a list of events that ends with one of type 0, valid during this call.
+            // SAFETY: the library passes a list of events that ends with one of type 0, valid
+            // during this call.
             let event = unsafe { &*next };
             match event.kind {
                 EVENT_LIST_TERMINATED => break,
@@ -136,7 +140,7 @@ const PARAMETER_PITCH: c_int = 3;
 const EVENT_LIST_TERMINATED: c_int = 0;
 const EVENT_WORD: c_int = 1;
 
-/// `espeak_EVENT`.
+/// The C struct `espeak_EVENT`.
 #[repr(C)]
 struct RawEvent {
     kind: c_int,

@@ -1,8 +1,9 @@
-//! Speech without a network: espeak-ng.
+//! Speaks text without a network, by espeak-ng.
 //!
-//! Not the voice one would choose for a film, but always there, some hundred times faster than real time, and the same to the sample
-//! in each process (within one, what it remembers of the last text shifts times by a millisecond; the sandbox runs one text a
-//! process). It tells when it says which word, so captions need no recognition.
+//! Its voices are plain, but always available, about a hundred times faster than real time, and the
+//! same to the sample in each process. (Within one process, its memory of the last text shifts
+//! times by a millisecond; the sandbox speaks one text a process.) It reports the time of each
+//! word, so captions need no recognition.
 
 mod ffi;
 mod words;
@@ -12,19 +13,20 @@ use crate::{MediaError, Result};
 use std::ffi::CString;
 use std::path::Path;
 
-/// An hour or so at the usual rate; also what bounds the memory of one synthesis.
+/// About an hour at the default rate. It also bounds the memory of one synthesis.
 const MOST_CHARACTERS: usize = 50_000;
-/// What espeak-ng takes, in words a minute.
+/// espeak-ng's range, in words a minute.
 const RATES: std::ops::RangeInclusive<u32> = 80..=450;
-/// What espeak-ng takes.
+/// espeak-ng's range.
 const PITCHES: std::ops::RangeInclusive<u32> = 0..=99;
-/// No name of a voice is longer.
+/// No voice has a longer name.
 const LONGEST_VOICE: usize = 64;
 
 /// Speaks into a WAV file: one channel, 16 bits, 22,050 Hz.
 ///
 /// # Errors
-/// Bad input where there is nothing to say, or no such voice; unsupported where espeak-ng's data are not installed.
+/// Bad input if there is nothing to say, or no such voice; unsupported if espeak-ng's data are not
+/// installed.
 pub fn speak(speech: &SpokenText, out: &Path) -> Result<SpeechOutput> {
     let text = checked_text(&speech.text)?;
     let voice = checked_voice(&speech.voice)?;
@@ -74,7 +76,7 @@ fn checked_text(text: &str) -> Result<CString> {
         .map_err(|_| MediaError::BadInput("the text holds a NUL character: take it out".into()))
 }
 
-/// The library takes the name for a path too, so nothing that leads elsewhere may stand in it.
+/// The library also takes the name as a path, so characters that could lead elsewhere are refused.
 fn checked_voice(voice: &str) -> Result<CString> {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | ' ' | '(' | ')');
@@ -104,7 +106,7 @@ fn check_range(field: &str, value: u32, range: &std::ops::RangeInclusive<u32>) -
     )))
 }
 
-/// A RIFF WAVE file of 16-bit PCM with one channel.
+/// Returns a RIFF WAVE file of 16-bit PCM with one channel.
 fn wav(samples: &[i16], sample_rate: u32) -> Vec<u8> {
     let size = u32::try_from(samples.len() * 2).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(44 + samples.len() * 2);

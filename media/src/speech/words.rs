@@ -1,10 +1,11 @@
-//! From espeak-ng's events to when each word of the text is said.
+//! Converts espeak-ng's events to the time of each word of the text.
 //!
-//! The library says where in the text it is whenever it begins a word of its own making. Those are not the text's words:
-//! "1234" is five of them with positions beside the number, "of the" may be one, and one of no length can come last. So the text
-//! is cut into words by us, events only say when the word around their position begins, and a word that got no event
-//! shares the time of the one before it by length. Where a word ends before a pause the samples tell: the library counts
-//! the pause in.
+//! The library reports a position in the text whenever it begins a word of its own, and its words
+//! are not the text's: "1234" is five of them with positions beside the number, "of the" may be
+//! one, and the last may be empty. So the text is split into words here, an event gives only the
+//! start of the word around its position, and a word without an event shares the time of the word
+//! before it, by length. The end of a word before a pause comes from the samples, because the
+//! library counts the pause in.
 
 use super::TimedWord;
 use super::ffi::WordEvent;
@@ -12,16 +13,16 @@ use super::ffi::WordEvent;
 /// A word of the text.
 struct Token {
     text: String,
-    /// First character, and the one after the last.
+    /// Its first character, and the one after its last.
     from: usize,
     to: usize,
     begins_ms: Option<u64>,
 }
 
-/// Samples quieter than this are a pause: the last breath of a vowel is ten times louder.
+/// Samples quieter than this are a pause: the quiet end of a vowel is ten times louder.
 const QUIET: u16 = 40;
 
-/// When each word of `text` is said in `samples`. Ascending, and not overlapping.
+/// Returns the time of each word of `text` in `samples`, in ascending order and without overlap.
 pub(super) fn timed_words(
     text: &str,
     events: &[WordEvent],
@@ -42,7 +43,7 @@ pub(super) fn timed_words(
     spread(&tokens, &sound)
 }
 
-/// What was said, for its pauses.
+/// The spoken samples, in which pauses are found.
 struct Sound<'a> {
     samples: &'a [i16],
     sample_rate: u32,
@@ -53,7 +54,7 @@ impl Sound<'_> {
         self.samples.len() as u64 * 1000 / u64::from(self.sample_rate)
     }
 
-    /// The end of the last sound between two times; the later one where there is none.
+    /// Returns the end of the last sound between two times, or the later time if there is none.
     fn end_between(&self, from_ms: u64, to_ms: u64) -> u64 {
         let index = |ms: u64| (ms * u64::from(self.sample_rate) / 1000) as usize;
         let (from, to) = (index(from_ms), index(to_ms).min(self.samples.len()));
@@ -67,8 +68,8 @@ impl Sound<'_> {
     }
 }
 
-/// Words between white space; each Chinese or Japanese character is one; what has no letter or digit belongs to the word
-/// before it.
+/// Splits text at white space. Each Chinese or Japanese character is a word. Tokens without a
+/// letter or digit belong to the word before them.
 fn tokens(text: &str) -> Vec<Token> {
     let mut found: Vec<Token> = Vec::new();
     let mut open = false;
@@ -110,13 +111,13 @@ fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3041}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}')
 }
 
-/// The last word that begins at or before a character.
+/// Returns the last word that begins at or before a character.
 fn token_at(tokens: &[Token], character: usize) -> usize {
     tokens.partition_point(|token| token.from <= character).saturating_sub(1)
 }
 
-/// Gives every word its time: from its event to the next one's, or to the pause before that; words without an event share
-/// the stretch of the one before.
+/// Gives every word its time: from its event to the next one's, or to the pause before that. Words
+/// without an event share the time of the one before.
 fn spread(tokens: &[Token], sound: &Sound<'_>) -> Vec<TimedWord> {
     let mut words: Vec<TimedWord> = Vec::with_capacity(tokens.len());
     let mut rest = tokens;
@@ -153,7 +154,7 @@ fn share(group: &[Token], from_ms: u64, to_ms: u64, words: &mut Vec<TimedWord>) 
 mod tests {
     use super::*;
 
-    /// A thousand samples a second, all loud but for a pause.
+    /// A thousand samples a second, all loud except for a pause.
     fn said(
         text: &str,
         events: &[(usize, u64)],

@@ -1,4 +1,5 @@
-//! A text clip: its background and its writing as patches of the layer's box, still or appearing unit by unit.
+//! Draws a text clip: its background and its text as patches of the layer's box, still or appearing
+//! unit by unit.
 
 use super::fonts::FontBook;
 use super::glyphs::{Accent, Ink, Pen};
@@ -12,18 +13,16 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use tiny_skia::{FillRule, Pixmap, Rect, Transform};
 
-/// What writing needs of the segment around it.
+/// The fonts, the glyph painter and the warnings of one segment.
 pub(crate) struct Desk {
-    /// The fonts.
     pub book: FontBook,
-    /// What draws letters.
     pub pen: Pen,
-    /// What was not as asked, each sentence once.
+    /// Differences between the request and the drawing, each once.
     pub warnings: BTreeSet<String>,
 }
 
 impl Desk {
-    /// Lays text out and notes what its fonts lack.
+    /// Lays text out and warns about what its fonts lack.
     pub(crate) fn lay_out(&mut self, text: &Text, width: f64, height: f64, scale: f64) -> Layout {
         let layout = lay_out(text, width, height, scale, &mut self.book);
         for run in &text.runs {
@@ -47,29 +46,30 @@ impl Desk {
 /// A text clip's content.
 pub(crate) struct TextBlock {
     text: Text,
-    /// By size and place, and by whether the units are still apart.
+    /// By size and parity, and by whether units are drawn apart.
     kept: Kept<(Look, bool), Rc<Vec<Unit>>>,
 }
 
-/// Letters that move as one, and how they stand in the order of appearing.
+/// Glyphs that move as one.
 struct Unit {
     patch: Patch,
-    /// Its place in the order; `None` for what is there from the start.
+    /// Its place in the order of appearance; `None` if it is there from the start.
     order: Option<usize>,
     units: usize,
-    /// The height of its line, which motion is measured by.
+    /// The height of its line, a measure for its motion.
     line_height: f64,
 }
 
 impl TextBlock {
-    /// The content of a text clip.
+    /// Creates the content of a text clip.
     pub(crate) fn new(text: Text) -> Self {
         Self { text, kept: Kept::new(2) }
     }
 
-    /// The background and the letters for a request.
+    /// Draws the background and the letters for a request.
     pub(crate) fn patches(&mut self, request: &Request, desk: &mut Desk) -> Vec<Patch> {
-        // When all has appeared the block is drawn as one: a segment in which nothing appears any more knows no units.
+        // Once all has appeared, the text is drawn as one, because a segment in which nothing
+        // appears any more has no units.
         let animation = self.text.animation.filter(|animation| request.clock < animation.frames);
         let text = &self.text;
         let key = (request.look(), animation.is_some());
@@ -127,7 +127,7 @@ fn draw_units(
     units
 }
 
-/// The units of a layout in the order of reading.
+/// Groups the glyphs of a layout into units, in reading order.
 fn groups_of(layout: &Layout, by: AnimationUnit) -> Vec<Option<(AnimationUnit, usize)>> {
     if by == AnimationUnit::Whole {
         return vec![None];
@@ -146,8 +146,8 @@ fn unit_of(placed: &Placed, by: AnimationUnit) -> usize {
     }
 }
 
-/// How far a unit has come at a clock, 0 to 1: with `n` units each takes `frames·2/(n+1)` and begins `frames/(n+1)` after the
-/// one before.
+/// Returns how far a unit has appeared at a clock, 0 to 1: with `n` units each takes
+/// `frames·2/(n+1)` and begins `frames/(n+1)` after the one before.
 pub(crate) fn progress(order: usize, units: usize, frames: u64, clock: u64) -> f64 {
     let step = frames.max(1) as f64 / (units as f64 + 1.0);
     ((clock as f64 - order as f64 * step) / (2.0 * step)).clamp(0.0, 1.0)
@@ -162,7 +162,7 @@ fn appear(unit: &Unit, order: usize, animation: Animation, clock: u64) -> Option
     if done <= 0.0 {
         return None;
     }
-    // Quick at first, gently to its place.
+    // Fast at first, then slow towards its position.
     let rest = (1.0 - done).powi(3);
     let travel = |direction: composition::plan::Direction, far: f64| {
         let (x, y) = direction.vector();
@@ -175,7 +175,7 @@ fn appear(unit: &Unit, order: usize, animation: Animation, clock: u64) -> Option
         AnimationKind::Ascend => (0.0, unit.line_height * rest),
         AnimationKind::Shift(direction) => travel(direction, unit.line_height * 0.5),
         AnimationKind::MovingLetters(direction) => {
-            // A swing that dies away: one and a half turns of a cosine.
+            // A decaying swing: one and a half turns of a cosine.
             let swing = (done * 1.5 * std::f64::consts::TAU).cos();
             let (x, y) = travel(direction, unit.line_height);
             (x * swing, y * swing)
@@ -187,7 +187,7 @@ fn appear(unit: &Unit, order: usize, animation: Animation, clock: u64) -> Option
     Some(patch)
 }
 
-/// The background: over the box, or around the lines.
+/// Draws the background, over the box or around the lines.
 pub(crate) fn backdrop(background: &Background, layout: &Layout, request: &Request) -> Option<Ink> {
     let rects: Vec<[f32; 4]> = match background.hug {
         None => vec![[0.0, 0.0, request.width as f32, request.height as f32]],
@@ -204,8 +204,8 @@ pub(crate) fn backdrop(background: &Background, layout: &Layout, request: &Reque
     patch_of(&rects, (background.radius.to_f64() * request.scale) as f32, background.colour)
 }
 
-/// Rectangles (left, top, right, bottom) with round corners, drawn as one figure so that where they overlap nothing shows
-/// twice.
+/// Draws rectangles (left, top, right, bottom) with round corners as one figure, so that overlaps
+/// do not show twice.
 pub(crate) fn patch_of(
     rects: &[[f32; 4]],
     radius: f32,

@@ -1,4 +1,4 @@
-//! Captions: the cue of the moment, word by word where the words are lit.
+//! Draws captions: the current cue, word by word if words are highlighted.
 
 use super::block::{Desk, backdrop, patch_of};
 use super::glyphs::{Accent, Ink};
@@ -15,23 +15,24 @@ pub(crate) struct CaptionBlock {
     drawn: Kept<(usize, Look, Part), Option<Patch>>,
 }
 
-/// Which of a cue's words a drawing holds, and how.
+/// The words of a cue that one drawing holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Background,
-    /// Every word; those before `said` and the word `active` in their colours.
+    /// Every word. Words before `said` and the word `active` have their own colours.
     All {
         active: Option<usize>,
         said: usize,
     },
     /// Every word but one that is drawn by itself.
     AllBut(usize),
-    /// Words that are there before `shown`.
+    /// The words before `shown`.
     First {
         shown: usize,
         active: Option<usize>,
     },
-    /// One word, by itself; `zoomed` at the largest size it pops to, so that it is not drawn small and blown up.
+    /// One word by itself. `zoomed` draws it at the largest size of its pop, so that it is not
+    /// enlarged afterwards.
     Word {
         word: usize,
         active: bool,
@@ -39,16 +40,16 @@ enum Part {
     },
 }
 
-/// Drawings kept: a cue's words each by themselves, and some to spare.
+/// Drawings in the cache: a cue's words each by themselves, and some to spare.
 const KEPT: usize = 48;
 
 impl CaptionBlock {
-    /// The content of a caption clip.
+    /// Creates the content of a caption clip.
     pub(crate) fn new(captions: Captions) -> Self {
         Self { captions, laid: Kept::new(3), drawn: Kept::new(KEPT) }
     }
 
-    /// What shows on the request's frame. Of cues that overlap the earlier stands above.
+    /// Draws the captions of the request's frame. If cues overlap, the earlier is above.
     pub(crate) fn patches(&mut self, request: &Request, desk: &mut Desk) -> Vec<Patch> {
         let frame = request.frame as i64;
         let showing: Vec<usize> = (0..self.captions.cues.len())
@@ -157,7 +158,7 @@ impl CaptionBlock {
     }
 }
 
-/// The look with a cue's words in it.
+/// Builds the text of a cue in the captions' style.
 fn text_of(captions: &Captions, cue: &Cue) -> Text {
     let mut text = captions.look.clone();
     let words = if captions.capitals { cue.text.to_uppercase() } else { cue.text.clone() };
@@ -219,7 +220,7 @@ fn accent_of(style: WordStyle) -> Accent {
     Accent { colour: Some(colour), stroke }
 }
 
-/// The patch that a lit word stands on: its letters' box with a little room, round at the corners.
+/// Draws the background of a highlighted word: its letters' box with a margin and round corners.
 fn word_patch(layout: &Layout, word: usize, colour: Rgba) -> Option<Ink> {
     let letters = layout.glyphs.iter().filter(|placed| placed.word == word && !placed.blank);
     let rects: Vec<[f32; 4]> = letters
@@ -230,7 +231,7 @@ fn word_patch(layout: &Layout, word: usize, colour: Rgba) -> Option<Ink> {
         })
         .collect();
     let radius = layout.glyphs.first().map_or(0.0, |placed| placed.glyph.font_size * 0.15);
-    // One figure a line: a word that is broken over two has two.
+    // One figure a line: a word broken over two lines has two.
     let whole = rects.into_iter().fold(Vec::<[f32; 4]>::new(), |mut lines, rect| {
         match lines.last_mut().filter(|line| (line[1] - rect[1]).abs() < 1.0) {
             Some(line) => {
@@ -244,7 +245,7 @@ fn word_patch(layout: &Layout, word: usize, colour: Rgba) -> Option<Ink> {
     patch_of(&whole, radius, colour)
 }
 
-/// How large a part is drawn, as a factor of how it is laid out.
+/// Returns the scale at which a part is drawn, relative to its layout.
 fn zoom_of(part: Part, style: Option<WordStyle>) -> f32 {
     match (part, style) {
         (Part::Word { zoomed: true, .. }, Some(WordStyle::Pop { scale, .. })) => {
@@ -254,7 +255,7 @@ fn zoom_of(part: Part, style: Option<WordStyle>) -> f32 {
     }
 }
 
-/// A patch that was drawn `zoom` times too large, at its place.
+/// Shrinks a patch that was drawn `zoom` times too large.
 fn shrunk(patch: Patch, zoom: f64) -> Patch {
     Patch {
         x: patch.x / zoom,
@@ -265,14 +266,15 @@ fn shrunk(patch: Patch, zoom: f64) -> Patch {
     }
 }
 
-/// What a word does while it is being said.
+/// The motion of a word while it is spoken.
 struct Motion {
     factor: f64,
     rise: f64,
 }
 
 impl Motion {
-    /// `since` frames after it began: out and back over the style's frames, half a wave.
+    /// Returns the motion `since` frames after the word began: out and back over the style's
+    /// frames, half a wave.
     fn of(style: WordStyle, since: i64, size: f64) -> Self {
         let wave =
             |frames: u64| (share(since + 1, frames + 1) * std::f64::consts::PI).sin().max(0.0);
@@ -296,13 +298,13 @@ impl Motion {
     }
 }
 
-/// How much of `frames` has passed, 0 to 1.
+/// Returns the share of `frames` that has passed, 0 to 1.
 fn share(passed: i64, frames: u64) -> f64 {
     (passed as f64 / frames.max(1) as f64).clamp(0.0, 1.0)
 }
 
 impl Ink {
-    /// This drawing with another on top.
+    /// Draws `top` over this drawing.
     fn under(self, top: Self) -> Self {
         let (x, y) = (self.x.min(top.x), self.y.min(top.y));
         let edge = |at: i32, length: usize| at + length as i32;

@@ -1,12 +1,12 @@
-//! Which fonts stand in for letters that the asked one lacks.
+//! Chooses fallback fonts for letters that a font lacks.
 
 use cosmic_text::{Fallback, PlatformFallback};
 use unicode_script::Script;
 
-/// The families asked in turn, after those that the letters' script suggests.
+/// The families tried in turn, after those of the letters' script.
 ///
-/// The colour emoji come before every font with emoji in outline: DejaVu and the symbol fonts have some, and a row of smileys
-/// must not change its style midway.
+/// Colour emoji come before every font with outline emoji: DejaVu and the symbol fonts have some,
+/// and a row of smileys must not change its style midway.
 const FAMILIES: &[&str] = &[
     "Open Sans",
     "Noto Sans",
@@ -19,12 +19,13 @@ const FAMILIES: &[&str] = &[
     "WenQuanYi Micro Hei",
 ];
 
-/// Noto's fonts for Chinese, Japanese and Korean where somebody installed them, else the small one that comes with the engine's set.
+/// Noto's fonts for Chinese, Japanese and Korean if they are installed, then the small one of the
+/// engine's set.
 const HAN: &[&str] = &["Noto Sans CJK SC", "WenQuanYi Micro Hei"];
 const KANA: &[&str] = &["Noto Sans CJK JP", "WenQuanYi Micro Hei"];
 const HANGUL: &[&str] = &["Noto Sans CJK KR", "WenQuanYi Micro Hei"];
 
-/// The engine's order of fonts: the same on every machine that has the same fonts.
+/// The engine's order of fonts, which is the same on all machines with the same fonts.
 pub(crate) struct Order;
 
 impl Fallback for Order {
@@ -43,7 +44,7 @@ impl Fallback for Order {
             Script::Hangul => return HANGUL,
             _ => {}
         }
-        // A list by script that is kept by those who shape text; it names Noto's families.
+        // A list by script that the text shaper maintains; it names Noto's families.
         PlatformFallback.script_fallback(script, locale)
     }
 }

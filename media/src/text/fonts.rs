@@ -1,8 +1,9 @@
-//! Which fonts there are, and which one a name means.
+//! Finds the fonts of a segment by name.
 //!
-//! Three places, in this order: files that came with the composition, the fonts built into the engine, and the machine's font
-//! folders. The folders hold hundreds of files and are read only when a name or a letter is found in neither of the others,
-//! because each child would pay for it. They are read in the order of their paths, so that equal folders choose equal fonts.
+//! Fonts come from three sources, in this order: files of the composition, the fonts built into the
+//! engine, and the machine's font folders. The folders hold hundreds of files and are read only if
+//! a name or a letter is found in neither of the others, because every media process would pay for
+//! it. They are read in the order of their paths, so that equal folders choose equal fonts.
 
 use super::fallback::Order;
 use crate::error::{MediaError, Result};
@@ -13,7 +14,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The family that stands in for names that no font has.
+/// The family used for names that no font has.
 pub(crate) const STAND_IN: &str = "Open Sans";
 
 pub(crate) const BUNDLED: [&[u8]; 2] = [
@@ -33,7 +34,7 @@ impl Default for FontFolders {
 }
 
 impl FontFolders {
-    /// Every font file below the folders, by path within each.
+    /// Lists the font files below the folders, sorted by path within each.
     fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         for folder in &self.0 {
@@ -46,7 +47,7 @@ impl FontFolders {
     }
 }
 
-/// A folder deeper than this is not looked into: a link that leads back up must end somewhere.
+/// Deeper folders are not read: a link that leads back up must end somewhere.
 const MAX_DEPTH: u32 = 8;
 
 fn gather(folder: &Path, depth: u32, into: &mut Vec<PathBuf>) {
@@ -69,11 +70,11 @@ fn is_font(path: &Path) -> bool {
     })
 }
 
-/// A digest of the fonts in the folders and of those built in: part of the key of whatever writes text with them, since another
-/// font gives another picture.
+/// Returns a digest of the fonts in the folders and of those built in. It is part of the key of
+/// work that draws text with them, since another font gives another picture.
 ///
-/// A file counts by its name, its size and its first 4 KB, which hold the checksums of all its tables (OpenType, "Table
-/// Directory"): reading gigabytes of fonts whole would find no more.
+/// A file counts by its name, its size and its first 4 KB, which hold the checksums of all its
+/// tables (OpenType, "Table Directory"): reading gigabytes of fonts whole would find no more.
 #[must_use]
 pub fn fonts_digest(folders: &FontFolders) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -102,27 +103,27 @@ pub(crate) struct FontBook {
     files: Vec<PathBuf>,
     folders: FontFolders,
     folders_read: bool,
-    /// The weights that every family is offered in.
+    /// The weights in which every family is offered.
     offered: BTreeSet<u16>,
     used: BTreeSet<String>,
 }
 
-/// The face that a name and a style mean.
+/// The face that a name and a style resolve to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Face {
-    /// The family's name as the database knows it.
+    /// The family's name in the database.
     pub family: String,
-    /// The weight that the family has and that comes nearest to the one asked for.
+    /// The family's weight that is nearest to the requested one.
     pub weight: u16,
-    /// Set if the name was found; otherwise the stand-in stands in.
+    /// Unset if the name was not found and [`DEFAULT_FAMILY`] is used.
     pub found: bool,
 }
 
 impl FontBook {
-    /// The fonts that came with the composition, in order, and those built in.
+    /// Loads the fonts of the composition, in order, and those built in.
     ///
     /// # Errors
-    /// Bad input where a file is no font.
+    /// Bad input if a file is no font.
     pub(crate) fn new(files: &[PathBuf], folders: FontFolders) -> Result<Self> {
         let mut db = Database::new();
         for path in files {
@@ -152,20 +153,21 @@ impl FontBook {
         })
     }
 
-    /// Where shaping and drawing find the fonts.
+    /// Returns the font system for shaping and drawing.
     pub(crate) fn system(&mut self) -> &mut FontSystem {
         &mut self.system
     }
 
-    /// All font files: those of the composition, then the machine's. For an SVG's text, whose renderer keeps a list of its own.
+    /// Returns all font files: those of the composition, then the machine's. The SVG renderer keeps
+    /// its own list of fonts.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = self.files.clone();
         files.append(&mut self.folders.files());
         files
     }
 
-    /// Adds the machine's fonts, once, but for families that are here already: a family comes from one place. Returns whether
-    /// there was anything to add.
+    /// Adds the machine's fonts, once. A family that is already known is skipped, so a family comes
+    /// from one source. Returns whether anything was added.
     pub(crate) fn read_folders(&mut self) -> bool {
         if self.folders_read {
             return false;
@@ -178,7 +180,7 @@ impl FontBook {
         let here: BTreeSet<String> =
             db.faces().flat_map(|face| &face.families).map(|(family, _)| plain(family)).collect();
         for path in files {
-            // A broken file among the machine's fonts is as good as absent.
+            // An unreadable file among the machine's fonts is skipped.
             for id in db.load_font_source(Source::File(path)) {
                 let twice = |face: &FaceInfo| {
                     face.families.iter().any(|(family, _)| here.contains(&plain(family)))
@@ -191,10 +193,10 @@ impl FontBook {
         db.len() > before
     }
 
-    /// The face for a name as a caller wrote it: a family, or a full name such as "Roboto Medium".
+    /// Resolves a name as a caller wrote it: a family, or a full name such as "Roboto Medium".
     ///
-    /// A family that came with the composition, or is built in, is taken with the weights it has: another machine's folder
-    /// must not lend it one.
+    /// A family of the composition, or a built-in one, is used only in the weights that it has:
+    /// another machine's folder must not add one.
     pub(crate) fn face(&mut self, name: &str, weight: u16, italic: bool) -> Face {
         if let Some(face) = self.search(name, weight, italic) {
             return face;
@@ -204,7 +206,7 @@ impl FontBook {
             .unwrap_or_else(|| Face { found: false, ..self.nearest(STAND_IN, weight, italic) })
     }
 
-    /// Returns whether a name means a font that is here without the machine's folders.
+    /// Returns whether a name resolves without the machine's folders.
     pub(crate) fn brings(&self, name: &str) -> bool {
         self.search(name, 400, false).is_some()
     }
@@ -220,14 +222,16 @@ impl FontBook {
         }
         let face = self.system.db().faces().find(full)?;
         let (family, _) = face.families.first()?;
-        // A full name speaks for its weight where the caller does not.
+        // A full name gives the weight if the caller does not.
         let weight = if weight == 400 { face.weight.0 } else { weight };
         Some(self.nearest(family, weight, italic))
     }
 
-    /// The face of a family that comes nearest to a weight, by the rules of CSS Fonts 4, "Font Matching".
+    /// Returns the face of a family that is nearest to a weight, by the rules of CSS Fonts 4, "Font
+    /// Matching".
     ///
-    /// The shaper takes a family only in a weight that it has, and would go on to other families for one that it lacks.
+    /// The shaper takes a family only in a weight that it has, and would go on to other families
+    /// otherwise.
     fn nearest(&self, family: &str, weight: u16, italic: bool) -> Face {
         let style = if italic { Style::Italic } else { Style::Normal };
         let query = Query {
@@ -246,10 +250,11 @@ impl FontBook {
         Face { family: family.to_owned(), weight: met.unwrap_or(weight), found: true }
     }
 
-    /// Offers every family in a weight, by the face of it that comes nearest.
+    /// Offers every family in a weight, by its nearest face.
     ///
-    /// The shaper asks the fallbacks in their order only for faces of the very weight of the writing: without this, bold
-    /// writing would take its emoji and its Chinese from whichever other font comes first.
+    /// The shaper tries the fallbacks in their order only for faces of exactly the text's weight.
+    /// Otherwise bold text would take its emoji and its Chinese from whichever other font comes
+    /// first.
     pub(crate) fn offer(&mut self, weight: u16) {
         if !self.offered.insert(weight) {
             return;
@@ -272,14 +277,14 @@ impl FontBook {
         }
     }
 
-    /// Notes that a face was drawn with.
+    /// Records that a face was drawn.
     pub(crate) fn note_used(&mut self, id: ID) {
         if let Some(face) = self.system.db().face(id) {
             self.used.insert(face.post_script_name.clone());
         }
     }
 
-    /// The PostScript names of the faces that were drawn with, sorted.
+    /// Returns the PostScript names of the faces that were drawn, sorted.
     pub(crate) fn used(&self) -> Vec<String> {
         self.used.iter().cloned().collect()
     }
@@ -294,7 +299,7 @@ fn varies_to(data: &[u8], index: u32, weight: u16) -> bool {
     })
 }
 
-/// A name without case, spaces and hyphens, in which people differ.
+/// Normalises a name: without case, spaces and hyphens, which callers vary.
 fn plain(name: &str) -> String {
     name.chars()
         .filter(|letter| !matches!(letter, ' ' | '-' | '_'))
@@ -302,7 +307,7 @@ fn plain(name: &str) -> String {
         .collect()
 }
 
-/// The weight as the database knows it.
+/// Converts a weight for the database.
 pub(crate) fn weight_of(weight: u16) -> fontdb::Weight {
     fontdb::Weight(weight)
 }

@@ -1,4 +1,5 @@
-//! Letters as pictures: outlines filled and stroked as vectors, colour glyphs as the bitmaps they are.
+//! Draws glyphs: outlines are filled and stroked as vectors, colour glyphs are drawn from their
+//! bitmaps.
 
 use super::fonts::FontBook;
 use super::layout::{Layout, Placed};
@@ -11,18 +12,17 @@ use tiny_skia::{
     FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, PixmapPaint, Rect, Transform,
 };
 
-/// What differs from the run's own style for the letters that are drawn.
+/// Overrides of the run's own style for some glyphs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Accent {
-    /// Another colour, which also takes the place of a gradient.
+    /// Another colour, which also replaces a gradient.
     pub colour: Option<Rgba>,
-    /// Another outline.
     pub stroke: Option<Stroke>,
 }
 
-/// A drawing and where its left top corner stands in the box.
+/// A drawing and the position of its left top corner in the box.
 pub(crate) struct Ink {
-    /// The drawing, no larger than what is on it.
+    /// The drawing, cropped to its content.
     pub raster: Raster,
     /// Left edge in pixels of the box.
     pub x: i32,
@@ -30,29 +30,28 @@ pub(crate) struct Ink {
     pub y: i32,
 }
 
-/// Draws letters, keeping what it learnt of their outlines.
+/// Draws glyphs, and caches their outlines.
 pub(crate) struct Pen {
     cache: SwashCache,
 }
 
-/// The letters of one run that are drawn together.
+/// The glyphs of one run that are drawn together.
 struct Strand<'a> {
     style: &'a TextStyle,
     accent: Accent,
-    /// Letters, and the lines beneath and through them: apart, because where contours of opposite sense cross in one path
-    /// they cut each other out.
+    /// Glyphs apart from the lines beneath and through them: in one path, contours of opposite
+    /// direction would cut each other out where they cross.
     paths: Vec<Path>,
     colour_glyphs: Vec<&'a Placed>,
 }
 
 impl Pen {
-    /// A pen that has drawn nothing yet.
     pub(crate) fn new() -> Self {
         Self { cache: SwashCache::new() }
     }
 
-    /// Draws the letters that `select` picks, `zoom` times as large as they are laid out, with shadows under outlines under
-    /// fills. `None` where nothing is drawn.
+    /// Draws the glyphs that `select` picks, at `zoom` times the size of their layout: shadows,
+    /// then outlines, then fills. `None` if nothing is drawn.
     pub(crate) fn draw(
         &mut self,
         text: &Text,
@@ -127,7 +126,7 @@ impl Pen {
             .collect()
     }
 
-    /// Adds a glyph's outline to a path; `false` where it has none, as colour bitmaps have.
+    /// Adds a glyph's outline to a path; `false` if it has none, as colour bitmaps.
     fn outline(&mut self, placed: &Placed, path: &mut PathBuilder, book: &mut FontBook) -> bool {
         let glyph = &placed.glyph;
         let font = book.system().get_font(glyph.font_id, glyph.font_weight);
@@ -139,7 +138,7 @@ impl Pen {
         else {
             return false;
         };
-        // A font's y grows upward.
+        // In a font, y grows upward.
         let (x, y) = (|x: f32| placed.x + x, |y: f32| placed.y - y);
         for command in commands {
             match *command {
@@ -213,7 +212,7 @@ impl Pen {
     }
 }
 
-/// Colours a cast's coverage and lays it down, blurred.
+/// Colours a shadow's coverage, blurs it and draws it.
 fn lay_shadow(pixmap: &mut Pixmap, cast: &Pixmap, shadow: Shadow, scale: f64) {
     let (width, height) = (cast.width() as usize, cast.height() as usize);
     let coverage: Vec<u8> = cast.pixels().iter().map(|pixel| pixel.alpha()).collect();
@@ -277,8 +276,8 @@ fn pen_of(strand: &Strand<'_>, scale: f64) -> Option<tiny_skia::Stroke> {
     })
 }
 
-/// Lines beneath and through a glyph, as wide as its advance. Their places are shares of the size, as for fonts that say
-/// nothing of their own.
+/// Draws the lines beneath and through a glyph, as wide as its advance. Their positions are shares
+/// of the size, the defaults for fonts that state none.
 fn rules(style: &TextStyle, placed: &Placed, path: &mut PathBuilder) {
     let size = placed.glyph.font_size;
     let thick = size * 0.06;
@@ -296,7 +295,7 @@ fn rules(style: &TextStyle, placed: &Placed, path: &mut PathBuilder) {
     }
 }
 
-/// The rectangle around everything a set of strands draws.
+/// Returns the rectangle around everything that is drawn.
 fn bounds(strands: &[Strand<'_>], scale: f64) -> Option<[f32; 4]> {
     let mut all: Option<[f32; 4]> = None;
     for strand in strands {
@@ -321,7 +320,7 @@ fn bounds(strands: &[Strand<'_>], scale: f64) -> Option<[f32; 4]> {
     all
 }
 
-/// Room for the outline, and for the shadow with three standard deviations of its blur.
+/// Adds room for the outline, and for the shadow with three standard deviations of its blur.
 fn with_effects(ink: [f32; 4], strand: &Strand<'_>, scale: f64) -> [f32; 4] {
     let pen = pen_of(strand, scale).map_or(0.0, |pen| pen.width / 2.0);
     let grown = grow(ink, pen + 1.0);
@@ -342,14 +341,14 @@ fn join(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
     [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]
 }
 
-/// Letters beyond this many pixels from the first are not drawn: no canvas is as large.
+/// Glyphs beyond this many pixels from the first are not drawn: no canvas is as large.
 const MAX_SIDE: i32 = 16_384;
 
 fn px(value: f64, scale: f64) -> f32 {
     (value * scale) as f32
 }
 
-/// A glyph at `zoom` times the size it is laid out in.
+/// Returns the cache key of a glyph at `zoom` times the size of its layout.
 fn key(placed: &Placed, zoom: f32) -> CacheKey {
     let glyph = &placed.glyph;
     CacheKey {

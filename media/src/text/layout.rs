@@ -1,4 +1,5 @@
-//! Where each letter stands: shaping, breaking into lines, aligning in the box, and shrinking until it fits.
+//! Lays text out: shapes it, breaks it into lines, aligns it in its box, and shrinks it until it
+//! fits.
 
 use super::fonts::{Face, FontBook, weight_of};
 use composition::plan::{Align, Fitting, Text, TextRun, VerticalAlign};
@@ -7,25 +8,25 @@ use cosmic_text::{
 };
 use std::collections::BTreeSet;
 
-/// Writing, laid out in a box with its corner at the origin; pixels, y downward.
+/// Text laid out in a box with its corner at the origin; pixels, y downward.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Layout {
-    /// Letters in the order of showing.
+    /// Glyphs in visual order.
     pub glyphs: Vec<Placed>,
     /// Lines from top to bottom.
     pub lines: Vec<Line>,
-    /// Pixels for one pixel of the plan: the request's scale times what shrinking left of it.
+    /// Pixels for one pixel of the plan: the request's scale, reduced by shrinking.
     pub scale: f64,
-    /// Letters that no font has.
+    /// Characters that no font has.
     pub missing: BTreeSet<char>,
 }
 
-/// One glyph at its place.
+/// One glyph and its position.
 #[derive(Debug, Clone)]
 pub(crate) struct Placed {
-    /// The glyph as the shaper left it: font, number and size.
+    /// The shaper's result: font, glyph number and size.
     pub glyph: LayoutGlyph,
-    /// The pen's place on the baseline, offsets applied.
+    /// The pen position on the baseline, offsets applied.
     pub x: f32,
     /// The baseline, offsets applied.
     pub y: f32,
@@ -33,35 +34,35 @@ pub(crate) struct Placed {
     pub left: f32,
     /// Right edge of its advance.
     pub right: f32,
-    /// Which run of the text it belongs to.
+    /// The index of its run in the text.
     pub run: usize,
-    /// Which line.
+    /// The index of its line.
     pub line: usize,
-    /// Which word, counted over the text and split at white space.
+    /// The index of its word; words are counted over the text and split at white space.
     pub word: usize,
-    /// Which grapheme's worth of bytes: the number of its cluster in the text's order.
+    /// The byte offset of its grapheme cluster in the text.
     pub cluster: usize,
-    /// Set if it is white space.
+    /// Set for white space.
     pub blank: bool,
 }
 
-/// One line as shown.
+/// A line as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Line {
-    /// Where its first letter begins.
+    /// Left edge of its first glyph.
     pub left: f32,
     /// Top of the line's height.
     pub top: f32,
-    /// Where its last letter ends.
+    /// Right edge of its last glyph.
     pub right: f32,
     /// Bottom of the line's height.
     pub bottom: f32,
-    /// The baseline.
     pub baseline: f32,
 }
 
 impl Layout {
-    /// The rectangle around all lines: left, top, right, bottom. Empty writing has an empty one at the origin.
+    /// Returns the rectangle around all lines: left, top, right, bottom. Empty text has an empty
+    /// one at the origin.
     pub(crate) fn block(&self) -> [f32; 4] {
         let lines = self.lines.iter().filter(|line| line.right > line.left);
         lines
@@ -71,9 +72,9 @@ impl Layout {
     }
 }
 
-/// Lays writing out in a box of `width × height` pixels, where one pixel of the plan takes `scale`.
+/// Lays text out in a box of `width × height` pixels, with `scale` pixels for one of the plan.
 ///
-/// Where a letter is missing, the machine's fonts are read and the writing is shaped once more.
+/// If a letter is missing, the machine's fonts are read and the text is shaped once more.
 pub(crate) fn lay_out(
     text: &Text,
     width: f64,
@@ -88,7 +89,7 @@ pub(crate) fn lay_out(
     layout
 }
 
-/// Steps of halving by which the largest size that fits is sought: to 1/256 of the range.
+/// Bisection steps that find the largest size that fits, to 1/256 of the range.
 const SHRINK_STEPS: u32 = 8;
 
 fn fitted(text: &Text, width: f64, height: f64, scale: f64, book: &mut FontBook) -> Layout {
@@ -169,7 +170,8 @@ fn shape(text: &Text, room: &Room, scale: f64, book: &mut FontBook) -> Layout {
     placed(text, room, scale, &buffer)
 }
 
-/// A stretch of one run that is either all blank or not, so that word spacing can be its own.
+/// A stretch of one run that is either all white space or has none, so that word spacing can apply
+/// to it alone.
 struct Piece<'a> {
     text: &'a str,
     run: usize,
@@ -191,7 +193,7 @@ fn pieces_of(runs: &[TextRun]) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The size of a run's letters; a size of nought cannot be shaped.
+/// Returns the size of a run's letters; a size of zero cannot be shaped.
 fn size_of(run: &TextRun, scale: f64) -> f32 {
     (run.style.size.to_f64() * scale).max(0.5) as f32
 }
@@ -216,7 +218,7 @@ fn attrs<'a>(
         .metadata(piece.run)
 }
 
-/// The shaped lines at their places in the box.
+/// Positions the shaped lines in the box.
 fn placed(text: &Text, room: &Room, scale: f64, buffer: &Buffer) -> Layout {
     let mut layout = Layout { scale, ..Layout::default() };
     let height: f32 = buffer.layout_runs().map(|run| run.line_height).sum();
@@ -264,7 +266,7 @@ fn placed(text: &Text, room: &Room, scale: f64, buffer: &Buffer) -> Layout {
     layout
 }
 
-/// Where a line's letters begin and end, blanks at either end left out.
+/// Returns the left and right edge of a line's letters, without white space at either end.
 fn ink_span(run: &LayoutRun<'_>) -> (f32, f32) {
     let inked = run.glyphs.iter().filter(|glyph| {
         let cluster = run.text.get(glyph.start..glyph.end).unwrap_or_default();
@@ -276,7 +278,7 @@ fn ink_span(run: &LayoutRun<'_>) -> (f32, f32) {
         .unwrap_or_default()
 }
 
-/// How far a line from `left` to `right` moves to stand aligned in a room of `width`.
+/// Returns the shift that aligns a line from `left` to `right` in a box of `width`.
 fn offset(align: Align, rtl: bool, width: f32, left: f32, right: f32) -> f32 {
     let to_left = -left;
     let to_right = width - right;
@@ -292,7 +294,7 @@ fn offset(align: Align, rtl: bool, width: f32, left: f32, right: f32) -> f32 {
     }
 }
 
-/// Where each paragraph begins in the whole text, and where each word does.
+/// The start of each paragraph in the whole text, and of each word.
 struct Paragraphs {
     starts: Vec<usize>,
     words: Vec<usize>,

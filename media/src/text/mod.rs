@@ -1,4 +1,4 @@
-//! Writing: fonts, layout, and letters as pictures.
+//! Draws text: fonts, layout and glyphs.
 
 pub(crate) mod block;
 pub(crate) mod captions;

@@ -1,15 +1,19 @@
-//! Which segments the machine's own fonts can show in, and the digest that makes them part of the segment's key.
+//! Finds the segments in which the machine's own fonts can show, and adds a digest of these fonts
+//! to the segments' keys.
 //!
-//! The fonts built in cover the Latin, Greek and Cyrillic of most videos. A segment that they and the composition's files can
-//! write alone never opens the machine's folders, so its key does not name them, and machines with other fonts share it.
+//! The built-in fonts cover the Latin, Greek and Cyrillic of most videos. A segment that needs only
+//! them and the composition's files never opens the machine's folders, so its key does not include
+//! them, and machines with other fonts share it.
 
 use super::fonts::{BUNDLED, FontBook, FontFolders, fonts_digest};
 use composition::plan::{Asset, Facts, Layer, RenderPlan, Segment, SourceHash};
 use std::collections::BTreeSet;
 
-/// Names the machine's fonts in every segment of a compiled plan that can need them. `facts` are those it was compiled with.
+/// Sets the digest of the machine's fonts in every segment of a compiled plan that may need them.
+/// `facts` are those with which it was compiled.
 ///
-/// To be called where a plan is compiled, before keys are made of its parts; reads some kilobytes of every font file.
+/// Call it when a plan is compiled, before keys are made of its parts. It reads some kilobytes of
+/// every font file.
 pub fn name_fonts(plan: &mut RenderPlan, facts: &[Facts], folders: &FontFolders) {
     let Ok(mut reach) = Reach::of(facts) else { return };
     let mut digest = None;
@@ -18,12 +22,12 @@ pub fn name_fonts(plan: &mut RenderPlan, facts: &[Facts], folders: &FontFolders)
     }
 }
 
-/// What is known without the machine's folders.
+/// The fonts that a composition has without the machine's folders.
 struct Reach {
     bundled: FontBook,
     /// Families of the composition's files.
     families: BTreeSet<String>,
-    /// Drawings in which something is written.
+    /// SVG sources that contain text.
     drawings: BTreeSet<SourceHash>,
 }
 
@@ -60,14 +64,16 @@ impl Reach {
                             && self.writing(&run.style.family, &cue.text.to_uppercase())
                 })
             }),
-            // What an SVG names is read by its renderer: whatever it writes may come from anywhere.
+            // The SVG renderer chooses fonts by itself, so any text in an SVG may use the
+            // machine's.
             Asset::Image(picture) => self.drawings.contains(&picture.source.hash),
             _ => false,
         };
         itself || layer.mattes.iter().any(|matte| self.layer(matte))
     }
 
-    /// A name that neither the engine nor the composition has, or a letter that the fonts built in lack: they stand in for all others.
+    /// A name that neither the engine nor the composition has, or a letter that the built-in fonts
+    /// lack: [`DEFAULT_FAMILY`] or a fallback is used.
     fn writing(&self, family: &str, text: &str) -> bool {
         let known = self.families.contains(family) || self.bundled.brings(family);
         !known || text.chars().any(|letter| !is_bundled(letter))

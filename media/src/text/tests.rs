@@ -1,4 +1,4 @@
-//! What writing looks like: where letters stand, which fonts draw them, and what is said of those that none can.
+//! Text layout and drawing: positions of letters, choice of fonts, and warnings about missing ones.
 
 use super::block::Desk;
 use super::fonts::{FontBook, FontFolders};
@@ -57,7 +57,7 @@ fn drawn(text: &Text, desk: &mut Desk) -> Ink {
         .expect("something is drawn")
 }
 
-/// How much is covered, in pixels, and the mean colour of what is.
+/// Returns the covered area in pixels, and the mean colour of it.
 fn covered(ink: &Ink) -> (f64, [f64; 3]) {
     let mut sum = [0.0; 4];
     for pixel in ink.raster.data.chunks_exact(4) {
@@ -78,7 +78,7 @@ fn letters_stand_on_their_line_inside_the_box() {
     assert!(((left + right) / 2.0 - 200.0).abs() < 0.01, "{left} {right}");
     assert!((top - 70.0).abs() < 0.01 && (bottom - 130.0).abs() < 0.01, "{top} {bottom}");
     let ink = drawn(&text, &mut desk(&[]));
-    // An H of Open Sans is 0.714 em high, and a g hangs 0.24 em below the line.
+    // An H of Open Sans is 0.714 em high, and a g descends 0.24 em below the line.
     let height = ink.raster.height as f64;
     assert!((44.0..52.0).contains(&height), "{height}");
 }
@@ -258,10 +258,10 @@ fn arabic_letters_join_and_devanagari_conjuncts_form() {
         let layout = desk.lay_out(&text(writing, 40), 800.0, 100.0, 1.0);
         layout.glyphs.iter().map(|placed| placed.glyph.glyph_id).collect()
     };
-    // One letter three times: at the beginning, in the middle and at the end it has three forms.
+    // One letter three times: its initial, medial and final forms.
     let joined: BTreeSet<u16> = glyphs("ههه").into_iter().collect();
     assert_eq!(joined.len(), 3);
-    // Ka, virama, ssa become one.
+    // Ka, virama and ssa form one conjunct.
     assert_eq!(glyphs("क्ष").len(), 1);
 }
 

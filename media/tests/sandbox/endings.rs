@@ -1,4 +1,4 @@
-//! Each way to end, brought about on purpose.
+//! Each way in which a media process can exit, caused on purpose.
 
 use crate::{TestRun, is_inhabited, sandbox, wait_until};
 use media::protocol::{EscapeAttempt, MediaJob, Output, Progress, TestJob};
@@ -15,7 +15,7 @@ async fn run(echo: TestJob, bend: impl FnOnce(&mut Bounds)) -> ProcessReport {
     TestRun::new().run_within(&job, bounds).await
 }
 
-/// A busy machine takes its time for what is a matter of milliseconds.
+/// Far below the deadline, and far above the usual milliseconds, for busy machines.
 const LONG_BEFORE_ITS_END: Duration = Duration::from_secs(30);
 
 fn spinning(progress: bool) -> TestJob {

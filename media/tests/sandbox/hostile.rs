@@ -1,4 +1,4 @@
-//! Files that want something: playlists in other clothes, and damage of every kind.
+//! Hostile files: playlists with other names, and damage of every kind.
 
 use crate::{TestRun, sandbox};
 use composition::plan::{Rgba, SourceHash};
@@ -47,12 +47,12 @@ async fn text_emptiness_and_half_a_film_are_bad_input() {
     }
 }
 
-/// Variants of each kind of file that every run tries, and that a long run does.
+/// Variants of each kind of file: in every run, and in a long run.
 const SOME: u64 = 60;
 const FEW: u64 = 12;
 const MANY: u64 = 500;
 
-/// A listener that nobody may connect to.
+/// A listener to which no one may connect.
 struct Quiet(std::net::TcpListener);
 
 impl Quiet {
@@ -225,8 +225,8 @@ async fn two_thousand_damaged_files_harm_nobody_but_their_own_child() {
     damage(&test_run, &test_run.still("still.jpg").await, MANY).await;
 }
 
-/// Probes so many damaged variants of a file. Every one has to end by itself in some way that blames the file, and the
-/// sandbox has to work afterwards as before.
+/// Probes a number of damaged variants of a file. Each must end in a way that blames the file, and
+/// the sandbox must work afterwards as before.
 async fn damage(test_run: &TestRun, source: &Path, variants: u64) {
     let sandbox = sandbox();
     let whole = std::fs::read(source).unwrap();
@@ -244,7 +244,7 @@ async fn damage(test_run: &TestRun, source: &Path, variants: u64) {
     assert!(matches!(report.exit, ProcessExit::Done(_)), "{report:?}");
 }
 
-/// A damaged file may still be readable; a decoder's crash is what the sandbox is for.
+/// A damaged file may still be readable. A decoder may crash: the sandbox exists for that.
 fn blames_the_file(exit: &ProcessExit) -> bool {
     matches!(
         exit,
@@ -256,11 +256,12 @@ fn blames_the_file(exit: &ProcessExit) -> bool {
     )
 }
 
-/// One to eight bits flipped, mostly near the start where headers are; now and then the end cut off.
+/// Flips one to eight bits, mostly near the start where headers are, and now and then cuts off the
+/// end.
 fn spoiled(whole: &[u8], seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
     let mut next = |below: usize| {
-        // xorshift64*: any spread of damage will do, so long as it is the same in every run.
+        // xorshift64*: any spread of damage will do, as long as it is the same in every run.
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;

@@ -42,7 +42,7 @@ impl TestRun {
         }
     }
 
-    /// A small film of flat pictures.
+    /// A small video of flat pictures.
     pub(crate) async fn film(&self, name: &str, frames: u64, colour: Rgba) -> PathBuf {
         let out = self.path().join(name);
         let segment = Box::new(segment(frames, colour));
@@ -51,7 +51,7 @@ impl TestRun {
         out
     }
 
-    /// A flat picture; the name says of which kind.
+    /// A flat picture. The name's extension gives the format.
     pub(crate) async fn still(&self, name: &str) -> PathBuf {
         let out = self.path().join(name);
         let segment = Box::new(segment(1, Rgba([200, 60, 20, 255])));
@@ -65,7 +65,7 @@ impl TestRun {
         out
     }
 
-    /// Some words.
+    /// A few spoken words.
     pub(crate) async fn speech(&self, name: &str) -> (PathBuf, SpeechOutput) {
         let out = self.path().join(name);
         let text =

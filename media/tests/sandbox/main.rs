@@ -1,4 +1,4 @@
-//! The sandbox holds: any job and any input end in exactly one report, and soon.
+//! Every job and every input ends in exactly one report, and soon.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod endings;
@@ -35,7 +35,7 @@ impl TestRun {
         self.scratch.path()
     }
 
-    /// Runs a job here with the bounds that it asks for.
+    /// Runs a job with the bounds derived from it.
     async fn run(&self, job: &MediaJob) -> ProcessReport {
         self.run_within(job, Bounds::of(job)).await
     }
@@ -45,8 +45,8 @@ impl TestRun {
     }
 }
 
-/// Returns whether a process has `folder` as its working directory, as children have their scratch
-/// folder.
+/// Returns whether a process has `folder` as its working directory, as a media process has its
+/// scratch folder.
 fn is_inhabited(folder: &Path) -> bool {
     std::fs::read_dir("/proc")
         .unwrap()
@@ -54,7 +54,7 @@ fn is_inhabited(folder: &Path) -> bool {
         .any(|cwd| cwd == folder)
 }
 
-/// Waits until it is so, or fails with what was waited for.
+/// Waits until a condition holds, or fails with its name.
 async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {

@@ -1,4 +1,4 @@
-//! A child does not outlive its parent, however that ends.
+//! A media process does not outlive its parent.
 
 use crate::{MEDIA_PROCESS, TestRun, is_inhabited, sandbox, wait_until};
 use media::protocol::{MediaJob, TestJob};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use tokio_util::sync::CancellationToken;
 
-/// Names the scratch folder to the process that plays the parent.
+/// The environment variable that gives the scratch folder to the process that plays the parent.
 const SCRATCH: &str = "SPOOL_TEST_SCRATCH";
 
 fn spinning() -> MediaJob {
@@ -44,7 +44,7 @@ async fn a_child_ends_when_its_control_pipe_does() {
     let test_run = TestRun::new();
     let job = spinning();
     let mut child = start_by_hand(&job, test_run.path(), Bounds::of(&job));
-    // It changes hands when the child has read its job and seals itself.
+    // The folder's owner changes when the media process has read its job and confines itself.
     let owner =
         || std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(test_run.path()).unwrap());
     let before = owner();
@@ -72,7 +72,7 @@ async fn a_child_ends_when_its_parent_is_killed() {
     wait_until("the child's end", || !is_inhabited(test_run.path())).await;
 }
 
-/// Not a test: what the test above starts and kills.
+/// Not a test by itself: the test above starts and kills it.
 #[tokio::test]
 #[ignore = "it is the process that another test starts and kills"]
 async fn the_parent_that_is_killed() {

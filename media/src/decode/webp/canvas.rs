@@ -1,6 +1,6 @@
-//! What an animated WebP's pieces are put together on: straight RGBA, clear at first.
+//! The canvas on which an animated WebP's frames are put together: straight RGBA, clear at first.
 //!
-//! The file may name a background; RFC 9649 lets a reader leave it out, and all browsers do.
+//! The file may name a background colour. RFC 9649 lets a reader ignore it, and all browsers do.
 
 use super::chunks::Piece;
 
@@ -11,13 +11,12 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    /// A clear canvas.
     pub(super) fn clear(width: u32, height: u32) -> Self {
         let (width, height) = (width as usize, height as usize);
         Self { width, pixels: vec![0; width * height * 4] }
     }
 
-    /// Puts a piece's picture where it belongs; `stride` is the bytes from one of its lines to the next.
+    /// Draws a frame's picture at its position. `stride` is the bytes from one line to the next.
     pub(super) fn put(&mut self, piece: &Piece, picture: &[u8], stride: usize) {
         self.each_line(piece, |row, line| {
             let new = &picture[row * stride..][..line.len()];
@@ -33,7 +32,7 @@ impl Canvas {
         });
     }
 
-    /// Clears a piece's place, where it says so.
+    /// Clears a frame's rectangle if the frame asks for it.
     pub(super) fn leave(&mut self, piece: &Piece) {
         if piece.clears {
             self.each_line(piece, |_, line| line.fill(0));
@@ -51,7 +50,7 @@ impl Canvas {
     }
 }
 
-/// One colour over another, both straight (RFC 9649, §2.7.1.1, "Alpha-blending").
+/// Blends one colour over another, both straight (RFC 9649, §2.7.1.1, "Alpha-blending").
 fn blended(under: [u8; 4], over: [u8; 4]) -> [u8; 4] {
     let [over_alpha, under_alpha] = [over[3], under[3]].map(u32::from);
     if over_alpha == 255 || under_alpha == 0 {
@@ -60,7 +59,7 @@ fn blended(under: [u8; 4], over: [u8; 4]) -> [u8; 4] {
     if over_alpha == 0 {
         return under;
     }
-    // In parts of 255 × 255.
+    // In units of 1 / (255 × 255).
     let kept = under_alpha * (255 - over_alpha);
     let alpha = over_alpha * 255 + kept;
     let mix = |part: usize| {
@@ -79,7 +78,7 @@ mod tests {
         assert_eq!(blended([10, 20, 30, 255], [200, 100, 50, 0]), [10, 20, 30, 255]);
         assert_eq!(blended([10, 20, 30, 0], [200, 100, 50, 7]), [200, 100, 50, 7]);
         assert_eq!(blended([0, 0, 0, 255], [255, 255, 255, 128]), [128, 128, 128, 255]);
-        // Half over half is three quarters, two thirds of it the upper one's.
+        // Half over half covers three quarters, of which the upper colour has two thirds.
         let [red, _, blue, alpha] = blended([0, 0, 255, 128], [255, 0, 0, 128]);
         assert!(red.abs_diff(170) <= 1 && blue.abs_diff(85) <= 1 && alpha.abs_diff(192) <= 1);
     }

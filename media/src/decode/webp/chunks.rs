@@ -1,60 +1,62 @@
-//! The pieces of an animated WebP, as its chunks tell them (RFC 9649, §2.7).
+//! Reads the frames of an animated WebP from its chunks (RFC 9649, §2.7).
 
 use crate::error::{MediaError, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Pixels of a canvas: as for the frames of any stream.
+/// The most pixels of a canvas, as for frames of any stream.
 const MAX_PIXELS: u64 = 100_000_000;
-/// Pieces at most: an hour at 25 a second. They are listed in memory.
+/// The most frames: an hour at 25 a second. They are listed in memory.
 const MAX_PIECES: usize = 90_000;
-/// Pieces that ask for less are shown for a tenth of a second, as every browser does: hardly any encoder meant it.
+/// Frames with a shorter duration are shown for [`DEFAULT_MS`], as every browser does: hardly any
+/// encoder meant it.
 const LEAST_MS: u32 = 11;
 const USUAL_MS: u32 = 100;
 
-/// Where a piece of a moving picture lies in its file, and what becomes of it.
+/// A frame: its position in the file and on the canvas, its time, and how it is drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// The file's byte at which the chunks of its picture begin, and how many there are.
+    /// Offset in the file and length in bytes of the chunks of its picture.
     pub at: u64,
     pub bytes: u64,
-    /// Its place on the canvas.
+    /// Its rectangle on the canvas.
     pub left: u32,
     pub top: u32,
     pub width: u32,
     pub height: u32,
-    /// When it begins to show, in milliseconds from the start, and for how long it does.
+    /// Its start and its duration, in milliseconds.
     pub start_ms: i64,
     pub length_ms: u32,
-    /// Set if it is laid over what is there, and not put in its place.
+    /// Set if it is blended over the canvas, unset if it replaces its rectangle.
     pub blends: bool,
-    /// Set if its place is cleared before the next one.
+    /// Set if its rectangle is cleared before the next frame.
     pub clears: bool,
-    /// Set if nothing of what was there before is seen.
+    /// Set if it hides everything before it.
     pub covers: bool,
 }
 
-/// An animated WebP's canvas and pieces.
+/// The canvas size and the frames of an animated WebP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunks {
     pub width: u32,
     pub height: u32,
-    /// Set if the file says that it can be seen through.
+    /// Set if the file says that it has alpha.
     pub alpha: bool,
     pub pieces: Vec<Piece>,
 }
 
-/// The flags of the first chunk.
+/// Flags of the `VP8X` chunk.
 const ANIMATED: u8 = 0x02;
 const ALPHA: u8 = 0x10;
 
 impl Chunks {
-    /// Reads the chunks' headers; `None` where the file is something else, a still WebP among it. A file cut short has the pieces that
-    /// are whole.
+    /// Reads the chunks' headers; `None` if the file is something else, such as a still WebP. Of a
+    /// file cut short, only whole frames count.
     ///
     /// # Errors
-    /// Bad input where it is an animated WebP that can't be: its canvas too large, a piece outside it, none at all.
+    /// Bad input if it is an invalid animated WebP: its canvas is too large, a frame is outside it,
+    /// or there is no frame.
     pub(super) fn read(file: &mut File, path: &Path) -> Result<Option<Self>> {
         let failed = |error: std::io::Error| {
             MediaError::from_io(format_args!("reading {}", path.display()), &error)
@@ -76,7 +78,7 @@ impl Chunks {
         }
         let end = file.metadata().map_err(failed)?.len();
         let mut chunks = Self { width, height, alpha: flags & ALPHA != 0, pieces: Vec::new() };
-        // After the first chunk, whose header says its length.
+        // The next chunk follows the first one, whose header gives its length.
         let mut at = 20 + padded(number(&head, 16, 4));
         while let Some((kind, length)) = header(file, at).map_err(failed)? {
             let body = at + 8;
@@ -102,12 +104,13 @@ impl Chunks {
         Ok(Some(chunks))
     }
 
-    /// When the last piece's show ends, in milliseconds.
+    /// Returns the end of the last frame, in milliseconds.
     pub(super) fn length_ms(&self) -> i64 {
         self.pieces.last().map_or(0, |last| last.start_ms + i64::from(last.length_ms))
     }
 
-    /// The piece of a chunk of `length` bytes from `body` on, of which `fields` are the first; `None` where it leaves the canvas.
+    /// Reads a frame from a chunk of `length` bytes at `body`, which begins with `fields`; `None`
+    /// if it exceeds the canvas.
     fn piece(&self, fields: &[u8], body: u64, length: u64) -> Option<Piece> {
         if fields.len() < 24 || length < 24 {
             return None;
@@ -130,20 +133,20 @@ impl Chunks {
             length_ms: if told < LEAST_MS { USUAL_MS } else { told },
             blends,
             clears: fields[15] & 1 == 1,
-            // A lossy picture without a chunk of alpha before it is opaque.
+            // A lossy picture without an alpha chunk is opaque.
             covers: whole && (!blends || &fields[16..20] == b"VP8 "),
         })
     }
 }
 
-/// The canvas and the flags of a file that begins with a `VP8X` chunk.
+/// Reads the canvas size and the flags of a file that begins with a `VP8X` chunk.
 fn canvas(head: &[u8]) -> Option<(u32, u32, u8)> {
     let extended = head.len() >= 30 && &head[..4] == b"RIFF" && &head[8..16] == b"WEBPVP8X";
     let side = |from: usize| u32::try_from(number(head, from, 3) + 1).ok();
     if extended { Some((side(24)?, side(27)?, head[20])) } else { None }
 }
 
-/// The kind and length of the chunk at a byte; none at the end of the file.
+/// Reads the kind and the length of the chunk at an offset; none at the end of the file.
 fn header(file: &mut File, at: u64) -> std::io::Result<Option<([u8; 4], u64)>> {
     file.seek(SeekFrom::Start(at))?;
     let mut bytes = Vec::new();
@@ -152,12 +155,12 @@ fn header(file: &mut File, at: u64) -> std::io::Result<Option<([u8; 4], u64)>> {
     Ok(kind.filter(|_| bytes.len() == 8).map(|kind| (kind, number(&bytes, 4, 4))))
 }
 
-/// Chunks begin at even bytes.
+/// Rounds up to even: chunks begin at even bytes.
 fn padded(length: u64) -> u64 {
     length + (length & 1)
 }
 
-/// A little-endian number; nought where the bytes are not there.
+/// Reads a little-endian number; zero if the bytes are missing.
 pub(super) fn number(bytes: &[u8], from: usize, length: usize) -> u64 {
     let part = bytes.get(from..from + length).unwrap_or_default();
     part.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))

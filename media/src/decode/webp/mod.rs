@@ -1,7 +1,8 @@
-//! Animated WebP, which libav cannot read before its 8th major version.
+//! Decodes animated WebP, which libav cannot read before its 8th major version.
 //!
-//! Each piece is wrapped into a still WebP of its own, which libav's decoder does read, and put on a canvas of ours. So no other decoder
-//! sees what somebody else made, and a still and a moving picture have the same colours.
+//! Each frame is wrapped into a still WebP, which libav's decoder does read, and drawn on a canvas.
+//! So no second decoder reads bytes from outside, and still and animated pictures have the same
+//! colours.
 
 mod canvas;
 mod chunks;
@@ -19,7 +20,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// An animated WebP that is open, and shows some piece.
+/// An open animated WebP, positioned at a frame.
 pub(crate) struct AnimatedWebp {
     path: PathBuf,
     file: File,
@@ -27,34 +28,34 @@ pub(crate) struct AnimatedWebp {
     decoder: decoder::Video,
     scalers: Scalers,
     canvas: Canvas,
-    /// The piece that was put last, and the frame as it is then.
+    /// The index of the frame drawn last, and the canvas after it.
     put: Option<usize>,
     shown: frame::Video,
 }
 
-/// How long a moving picture is, and when its frames begin.
+/// The size, alpha and frame times of an animated WebP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Show {
-    /// Its size in pixels.
+    /// Width and height in pixels.
     pub size: (u32, u32),
-    /// Set if it can be seen through.
+    /// Set if the file says that it has alpha.
     pub alpha: bool,
-    /// When each frame begins, in milliseconds.
+    /// The start of each frame, in milliseconds.
     pub starts_ms: Vec<i64>,
-    /// When the last one ends, in milliseconds.
+    /// The end of the last frame, in milliseconds.
     pub length_ms: i64,
-    /// When frames begin that need none before them, in milliseconds.
+    /// The starts of frames that can be drawn without any before them, in milliseconds.
     pub fresh_ms: Vec<i64>,
 }
 
-/// Containers round times: a frame that begins a millisecond late is taken as begun, as in Matroska.
+/// A frame that begins a millisecond late counts as begun, as for Matroska, which rounds times.
 const SLACK_MS: i64 = 1;
 
 impl AnimatedWebp {
-    /// Opens a file if it is an animated WebP; `None` where it is something else.
+    /// Opens a file if it is an animated WebP; `None` if it is something else.
     ///
     /// # Errors
-    /// Bad input where it is one and damaged; unsupported where libav was built without its decoder.
+    /// Bad input if it is one and damaged; unsupported if libav was built without its decoder.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
         let failed =
             |error| MediaError::from_io(format_args!("opening {}", path.display()), &error);
@@ -80,7 +81,7 @@ impl AnimatedWebp {
         }))
     }
 
-    /// What is shown when.
+    /// Returns the size and the frame times.
     pub(crate) fn show(&self) -> Show {
         let pieces = || self.chunks.pieces.iter();
         Show {
@@ -96,10 +97,10 @@ impl AnimatedWebp {
         }
     }
 
-    /// The frame that shows at `seconds`: the last one that begins at or before it.
+    /// Returns the frame to show at `seconds`: the last one that begins at or before it.
     ///
     /// # Errors
-    /// Bad input where a piece that it is made of is damaged.
+    /// Bad input if a frame that it builds on is damaged.
     pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<Shown<'_>> {
         let exact = (i128::from(seconds.num()) * 1000).div_euclid(i128::from(seconds.den()));
         let latest = i64::try_from(exact).unwrap_or(i64::MAX / 2) + SLACK_MS;
@@ -112,7 +113,7 @@ impl AnimatedWebp {
         Ok(Shown { frame: &self.shown, next: None, ticks, rotation: 0 })
     }
 
-    /// Puts all pieces up to a wanted one on the canvas, from the nearest that needs none before it.
+    /// Draws all frames up to one, from the nearest that needs none before it.
     fn advance(&mut self, wanted: usize) -> Result<()> {
         let fresh =
             (0..=wanted).rev().find(|at| *at == 0 || self.chunks.pieces[*at].covers).unwrap_or(0);
@@ -127,7 +128,7 @@ impl AnimatedWebp {
             if at > fresh {
                 self.canvas.leave(&self.chunks.pieces[at - 1]);
             }
-            // If it fails half way, the canvas is begun anew.
+            // If drawing fails, the canvas is built again.
             self.put = None;
             self.put_piece(at)?;
             self.put = Some(at);
@@ -180,7 +181,7 @@ fn blank(width: u32, height: u32) -> frame::Video {
     frame
 }
 
-/// A piece as a still WebP of its own.
+/// Wraps a frame into a still WebP.
 fn wrapped(file: &mut File, piece: &Piece) -> std::io::Result<Vec<u8>> {
     let side = |length: u32| (length - 1).to_le_bytes()[..3].to_vec();
     let mut still = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0".to_vec();

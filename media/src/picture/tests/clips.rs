@@ -1,4 +1,4 @@
-//! Clips made by code: each frame carries its number as a row of black and white fields.
+//! Clips made by code. Each frame shows its number as a row of black and white fields.
 
 use crate::picture::planes::Picture;
 use composition::plan::Rgba;
@@ -11,13 +11,13 @@ use std::path::Path;
 /// Bits of a frame's number that are drawn.
 pub(crate) const BITS: usize = 10;
 
-/// What a clip is like.
+/// The settings of a clip.
 pub(crate) struct Clip {
     pub width: usize,
     pub height: usize,
     /// Seconds a tick.
     pub time_base: (i32, i32),
-    /// When each frame begins, in ticks.
+    /// The start of each frame, in ticks.
     pub times: Vec<i64>,
     pub codec: &'static str,
     pub format: &'static str,
@@ -82,7 +82,8 @@ impl Clip {
             let mut packet = Packet::empty();
             while encoder.receive_packet(&mut packet).is_ok() {
                 packet.set_stream(0);
-                // Without it the last frame has no length, and MP4's edit list leaves it out.
+                // Without a duration the last frame has no length, and MP4's edit list leaves it
+                // out.
                 packet.set_duration(packet.duration().max(1));
                 packet.rescale_ts(Rational::from(self.time_base), stream_time);
                 packet.write_interleaved(&mut output).expect("written");
@@ -127,7 +128,7 @@ fn bit_luma(number: usize, column: usize, width: usize, low: u8, high: u8) -> u8
     if number >> bit & 1 == 1 { high } else { low }
 }
 
-/// The number that a picture of such a frame carries.
+/// Reads the number that a frame shows.
 pub(crate) fn number_in(picture: &Picture) -> usize {
     number_at(&picture.y, picture.width, picture.width, picture.height / 2)
 }
@@ -139,7 +140,7 @@ pub(crate) fn number_at(luma: &[u8], stride: usize, width: usize, row: usize) ->
         .sum()
 }
 
-/// A still of one colour, as PNG.
+/// Writes a still of one colour, as PNG.
 pub(crate) fn still(path: &Path, width: usize, height: usize, colour: Rgba) {
     let mut picture = Picture::filled(width, height, colour);
     if colour.0[3] < 255 {

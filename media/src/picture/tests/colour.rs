@@ -1,4 +1,4 @@
-//! Colour where nothing need lose any: what ends as RGB is composited in 4:4:4, and looks as the video does but for that.
+//! Output in RGB is composited in 4:4:4, loses no colour, and otherwise looks like the video.
 
 use super::clips::Clip;
 use super::segments::{Bench, picture_of, video_of};
@@ -12,7 +12,7 @@ use composition::plan::*;
 const WIDTH: usize = 160;
 const HEIGHT: usize = 90;
 
-/// Red and blue columns, each a pixel wide.
+/// Draws red and blue columns, each a pixel wide.
 fn stripes(bench: &mut Bench) -> SourceHash {
     let path = bench.path("stripes.svg");
     let bars: String = (0..32)
@@ -46,7 +46,7 @@ fn a_lossless_picture_keeps_the_colour_of_every_pixel() {
     assert_striped(&bench.frame(0), "composited");
     let out = bench.path("out.png");
     render_still(&bench.segment, 0, &bench.files, &FontFolders(vec![]), &out).unwrap();
-    // And by way of a file that is read again as a source.
+    // The file is also read again as a source.
     let mut again = bench.again();
     let source = again.add(&out);
     again.layer(Asset::Image(picture_of(source)));
@@ -60,7 +60,7 @@ fn a_lossless_picture_keeps_the_colour_of_every_pixel() {
     assert_striped(&again.frame(3), "written as FFV1 and read");
 }
 
-/// The same frame with chroma as sparse as video's, and whole.
+/// Composites the same frame in 4:2:0 and in 4:4:4.
 fn both(bench: &Bench) -> (Frame, Frame) {
     let mut dense = bench.again();
     dense.segment.layers.clone_from(&bench.segment.layers);
@@ -76,7 +76,7 @@ fn difference(a: &[u8], b: &[u8]) -> f64 {
     f64::from(sum) / a.len() as f64
 }
 
-/// Holds the two to each other: luma within `most` on average, and so chroma once it is thinned out.
+/// Asserts that luma differs by at most `most` on average, and chroma too once it is halved.
 fn assert_alike(name: &str, bench: &Bench, most: f64) {
     let (sparse, dense) = both(bench);
     let luma = difference(&sparse.y, &dense.y);
@@ -91,7 +91,7 @@ fn still(value: f64) -> Curve {
     Curve::Still(Micro::from_f64(value))
 }
 
-/// A clip, and on it what a test adds.
+/// A clip, to which a test adds layers.
 fn filmed() -> Bench {
     let mut bench = Bench::new(WIDTH as u32, HEIGHT as u32);
     let clip = Clip { width: 320, height: 180, ..Clip::even((25, 1), 20) };

@@ -1,4 +1,5 @@
-//! From a composition as callers write it to frames: wherever it is cut, each frame is the same.
+//! From a composition as callers write it to frames: each frame is the same wherever segments are
+//! cut.
 
 use super::clips::Clip;
 use super::segments::Bench;

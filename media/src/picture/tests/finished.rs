@@ -1,4 +1,5 @@
-//! From a composition as callers write it to the finished file: every stage that the plan has, in one process.
+//! From a composition as callers write it to the finished file: every stage of the plan, in one
+//! process.
 
 use super::segments::{Bench, picture_of, video_of};
 use crate::assemble::{AssembleFiles, assemble};
@@ -14,7 +15,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A place where compositions are made into files. Equal segments are rendered once, as the product's cache has it.
+/// Compiles compositions and makes them into files. Equal segments are rendered once, as with the
+/// product's cache.
 pub(super) struct Shop {
     folder: tempfile::TempDir,
     files: BTreeMap<SourceHash, PathBuf>,
@@ -22,7 +24,7 @@ pub(super) struct Shop {
     rendered: BTreeMap<String, PathBuf>,
 }
 
-/// A finished file and the plan that it was made by.
+/// A finished file and its plan.
 pub(super) struct Finished {
     pub path: PathBuf,
     pub plan: RenderPlan,
@@ -43,7 +45,7 @@ impl Shop {
         self.folder.path().join(name)
     }
 
-    /// Makes a source by a name, as a composition writes it, from the file at `path`.
+    /// Registers the file at `path` as a source under the name that a composition uses.
     pub(super) fn source(&mut self, src: &str, path: &Path) -> Facts {
         let hash = SourceHash(blake3::hash(&std::fs::read(path).unwrap()).to_hex().to_string());
         let facts = probe(path, &hash).unwrap();
@@ -52,7 +54,7 @@ impl Shop {
         facts
     }
 
-    /// A source that ffmpeg makes of `arguments`.
+    /// Makes a source by ffmpeg with `arguments`.
     pub(super) fn made(&mut self, name: &str, arguments: &str) -> Facts {
         let path = self.path(name);
         make(&path, arguments);
@@ -104,7 +106,7 @@ pub(super) fn make(path: &Path, arguments: &str) {
     assert!(made.status.success(), "{arguments}: {}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A frame of a file, on a canvas of a size over grey.
+/// Draws a frame of a file, on a grey canvas of this size.
 fn shown(path: &Path, (width, height): (u32, u32), frame: u64) -> crate::picture::planes::Picture {
     let mut bench = Bench::new(width, height);
     let source = bench.add(path);
@@ -184,7 +186,8 @@ fn an_animated_webp_moves_and_says_for_how_long() {
         .filter(|(_, four)| four == b"ANMF")
         .map(|(at, _)| at)
         .collect();
-    // Milliseconds stand in the three bytes after place and size of each frame; frames that do not change are drawn out.
+    // The duration in milliseconds is in the three bytes after position and size of each frame; a
+    // frame that does not change extends the one before.
     let lasts = frames
         .iter()
         .map(|at| u32::from_le_bytes([bytes[at + 20], bytes[at + 21], bytes[at + 22], 0]));
@@ -217,7 +220,7 @@ fn a_clear_background_stays_clear_in_the_formats_that_can() {
     }
 }
 
-/// How like two planes of 640 × 360 are: the mean over windows of the size that the golden frames have.
+/// Compares two planes of 640 × 360: the mean similarity of windows as large as the golden frames.
 fn alike(a: &[u8], b: &[u8]) -> f64 {
     let window = |plane: &[u8], top: usize, left: usize| -> Vec<u8> {
         (top..top + 90).flat_map(|row| plane[row * 640 + left..][..160].to_vec()).collect()
@@ -228,8 +231,9 @@ fn alike(a: &[u8], b: &[u8]) -> f64 {
     scores.sum::<f64>() / 16.0
 }
 
-// Two encodings of a frame each stray from it by what the rate factor lets through, and so from each other. In a picture of 160 × 90
-// that is 0.96 of either; what is asked for is a matter of pictures as large as people make them.
+// Two encodings of a frame each differ from it by what the rate factor allows, and so from each
+// other. In a picture of 160 × 90 the similarity is 0.96; the threshold holds for pictures of usual
+// size.
 #[test]
 fn what_was_encoded_in_parts_looks_like_what_was_encoded_at_once() {
     let mut shop = Shop::new();
@@ -244,7 +248,7 @@ fn what_was_encoded_in_parts_looks_like_what_was_encoded_at_once() {
     });
     let made = shop.finish(&document, "parts.mp4");
     assert!(made.plan.segments.len() >= 3);
-    // All at once, by one encoder, from the same frames.
+    // All frames at once, by one encoder.
     let first = &made.plan.segments[0];
     let at_once = shop.path("at-once.mp4");
     let mut writer =

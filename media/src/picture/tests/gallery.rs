@@ -1,4 +1,5 @@
-//! Golden frames of what needs more than the engine has built in: every script of the set of fonts, and every kind of source.
+//! Golden frames of what needs more than the built-in fonts: every script of the installed fonts,
+//! and every kind of source.
 
 use super::finished::make;
 use super::golden::{HEIGHT, WIDTH, hold};
@@ -35,7 +36,7 @@ fn scripts_look_as_they_did() {
     hold("scripts", frames);
 }
 
-/// What a source looks like on a white ground; `arguments` make it by ffmpeg.
+/// Draws a source on a white background; ffmpeg makes it from `arguments`.
 fn source(name: &str, arguments: &str) -> crate::picture::planes::Picture {
     let mut bench = Bench::new(WIDTH as u32, HEIGHT as u32);
     let path = bench.path(name);
@@ -44,7 +45,7 @@ fn source(name: &str, arguments: &str) -> crate::picture::planes::Picture {
     } else {
         make(&path, arguments)
     }
-    // As in the product, where a file has no name to be told by.
+    // As in the product, the file has no extension that would give its type.
     let bare = bench.path("source");
     std::fs::rename(&path, &bare).unwrap();
     let path = bare;

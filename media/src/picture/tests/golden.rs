@@ -1,8 +1,10 @@
-//! Golden frames: a sheet for each family of what the engine draws, looked at once by eye and held to since.
+//! Golden frames: a sheet for each family of what the engine draws. A person has looked at each
+//! sheet once.
 //!
-//! A frame passes where the structural similarity of its luma to the golden one (Wang et al. 2004, on blocks of 8 by 8) is
-//! at least 0.97 and its chroma differs by no more than 2 of 255 on average: what a change of rounding does is far
-//! less, and what anyone would see is more. `SPOOL_GOLDEN=write` draws the sheets anew.
+//! A frame passes if the structural similarity of its luma to the golden one (Wang et al. 2004, on
+//! blocks of 8 by 8) is at least 0.97 and its chroma differs by at most 2 of 255 on average: a
+//! change of rounding does far less, and any visible change does more. `SPOOL_GOLDEN=write` draws
+//! the sheets again.
 
 use super::segments::{Bench, picture_of, video_of};
 use crate::picture::blend::{Window, over};
@@ -71,7 +73,7 @@ pub(super) fn hold(name: &str, frames: Vec<(&str, Frame)>) {
     if std::env::var("SPOOL_GOLDEN").is_ok_and(|wish| wish == "write") {
         return crate::encode::still::write_still(&sheet, &path).unwrap();
     }
-    // Both by way of the file: what PNG's RGB does to chroma is no difference.
+    // Both are read from a file, so what PNG's RGB does to chroma is no difference.
     let drawn = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
     crate::encode::still::write_still(&sheet, drawn.path()).unwrap();
     let read = |path: &std::path::Path| {

@@ -9,7 +9,8 @@ use composition::plan::*;
 use ffmpeg_next::format::Pixel;
 use std::path::Path;
 
-/// A small generator of its own, so that a failure can be had again (xorshift; Marsaglia 2003).
+/// A small random generator with a seed, so that a failure can be repeated (xorshift; Marsaglia
+/// 2003).
 struct Dice(u64);
 
 impl Dice {
@@ -21,7 +22,7 @@ impl Dice {
     }
 }
 
-/// Opens a file as a layer and draws some frames; any panic fails the test.
+/// Opens a file as a layer and draws some frames. Any panic fails the test.
 fn try_drawing(bench: &Bench, path: &Path, moving: bool) -> Result<(), MediaError> {
     let mut bench = bench.again();
     let source = SourceHash("of no account".into());
@@ -98,7 +99,7 @@ fn a_picture_that_claims_to_be_enormous_is_refused() {
     let path = bench.path("huge.png");
     still(&path, 64, 48, Rgba::WHITE);
     let mut bytes = std::fs::read(&path).unwrap();
-    // The header's width and height, with its checksum mended.
+    // The header's width and height, with its checksum corrected.
     bytes[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
     let sum = crc32(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&sum.to_be_bytes());

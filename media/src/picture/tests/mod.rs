@@ -1,4 +1,5 @@
-//! Tests over the whole of the picture half: from files that code made to composited frames and encoded segments.
+//! Tests of the whole picture half: from files made by code to composited frames and encoded
+//! segments.
 #![allow(clippy::unwrap_used)]
 
 mod clips;

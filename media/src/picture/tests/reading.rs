@@ -1,4 +1,4 @@
-//! Frames are picked by their own time, however one gets there.
+//! Frames are picked by their own time, in any order of requests.
 
 use super::clips::{Clip, number_at};
 use crate::decode::reader::VideoReader;
@@ -84,7 +84,8 @@ fn a_jump_finds_what_reading_from_the_start_finds() {
 
 #[test]
 fn frames_without_a_time_follow_those_before_them() {
-    // A program stream gives a time to the first frame of each of its packets; the small frames of these pictures share one by the dozen.
+    // A program stream gives a time to the first frame of each of its packets; the small frames of
+    // these pictures share one by the dozen.
     for options in [&[("bf", "0"), ("b", "400000")][..], &[("bf", "2"), ("b", "400000")]] {
         let options: &'static [(&str, &str)] = options;
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! What frames look like.
+//! Assertions about single composited frames.
 
 use super::clips::{Clip, number_in, still};
 use super::segments::{Bench, picture_of, video_of};
@@ -85,7 +85,7 @@ fn two_clips_that_overlap_with_a_fade_are_mixed_frame_for_frame() {
     over.enter = fade(0, 10);
     let alone = |bench: &mut Bench, frame| bench.frame(frame).y;
     let mixed = alone(&mut bench, 15);
-    // Below frame 15, above frame 5: bit by bit the mean of black and white where they differ.
+    // Frame 15 below, frame 5 above: where their bits differ, the mean of black and white.
     let grey = mixed.iter().filter(|&&y| y.abs_diff(126) <= 4).count();
     let differing = (5usize ^ 15).count_ones() as usize;
     assert!(grey.abs_diff(differing * 16 * 96) < 400, "{grey}");
@@ -186,7 +186,8 @@ fn a_slow_zoom_moves_by_less_than_a_pixel_without_steps() {
     let none = [Micro::ZERO; 2];
     bench.layer(Asset::Image(picture_of(source))).placement.drift =
         Some(Drift { frames: 40, scale: [Micro::ONE, micro(1.1)], x: none, y: none });
-    // The sum of light along the middle row is the square's width: it must grow with every frame, and evenly.
+    // The sum of light along the middle row is the square's width: it must grow with every frame,
+    // and evenly.
     let width = |bench: &mut Bench, frame| {
         let row = bench.frame(frame).y[50 * 200..51 * 200].to_vec();
         row.iter().map(|&y| f64::from(y) - 16.0).sum::<f64>() / 219.0

@@ -1,4 +1,4 @@
-//! From a segment to a file, and the bench on which the other tests build their segments.
+//! From a segment to a file, and the fixture with which the other tests build their segments.
 
 use super::clips::{Clip, number_in};
 use crate::encode::annexb;
@@ -9,7 +9,7 @@ use composition::plan::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A segment in the making, with its files in a folder of its own.
+/// A segment under construction, with its files in a folder of its own.
 pub(crate) struct Bench {
     pub segment: Segment,
     pub files: BTreeMap<SourceHash, PathBuf>,
@@ -41,7 +41,7 @@ impl Bench {
         }
     }
 
-    /// An empty segment over the same files.
+    /// Returns an empty segment over the same files.
     pub(crate) fn again(&self) -> Self {
         let mut segment = self.segment.clone();
         segment.layers.clear();
@@ -128,7 +128,7 @@ pub(crate) fn video_of(picture: Picture) -> Video {
     Video { picture, trim: Ratio::ZERO, speed: Ratio::ONE, deinterlace: false, repeat: None }
 }
 
-/// A segment with a bit of everything that moves.
+/// Adds one of everything that moves.
 fn lively(bench: &mut Bench) {
     let source = bench.clip(&Clip::even((30, 1), 60));
     bench.layer(Asset::Video(video_of(picture_of(source.clone()))));
@@ -159,7 +159,7 @@ fn lively(bench: &mut Bench) {
     });
 }
 
-/// A part of a segment as a segment of its own.
+/// Cuts a part of a segment into a segment of its own.
 fn part(segment: &Segment, from: u64, to: u64) -> Segment {
     let mut part = Segment { frames: to - from, ..segment.clone() };
     for layer in &mut part.layers {
@@ -222,7 +222,7 @@ fn a_segment_is_a_closed_gop_with_its_colours_tagged_and_nothing_said_of_its_enc
         keys.push(packet.is_key());
         times.push(packet.pts().expect("a time"));
         let mut stream = Vec::new();
-        // Length-prefixed units, as MP4 keeps them, back to the byte stream.
+        // Converts length-prefixed units, as MP4 stores them, back to the byte stream.
         let mut data = packet.data().expect("data");
         while data.len() > 4 {
             let length = u32::from_be_bytes(data[..4].try_into().expect("four bytes")) as usize;

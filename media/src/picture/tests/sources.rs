@@ -1,4 +1,4 @@
-//! Sources of other kinds: turned, in high dynamic range, in fields, with alpha, drawn.
+//! Sources of other kinds: turned, in high dynamic range, interlaced, with alpha, drawn.
 
 use super::clips::{Clip, number_in, still};
 use super::segments::{Bench, picture_of, video_of};
@@ -10,7 +10,7 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Packet, Rational, color, frame};
 use std::path::Path;
 
-/// A clip of five equal frames in FFV1, with three 16-bit sample values and tags.
+/// Writes a clip of five equal frames in FFV1, with three 16-bit sample values and tags.
 fn flat(path: &Path, pixels: Pixel, samples: [u16; 3], transfer: color::TransferCharacteristic) {
     let found = encoder::find_by_name("ffv1").expect("the encoder is there");
     let mut video = codec::Context::new_with_codec(found).encoder().video().expect("an encoder");
@@ -67,7 +67,7 @@ fn high_dynamic_range_is_pressed_into_standard() {
 
 #[test]
 fn ten_bits_and_another_matrix_come_out_as_the_same_colour() {
-    // BT.2020 without its curve: the matrix alone differs. Grey of one half.
+    // BT.2020 with the standard transfer function: only the matrix differs. Grey of one half.
     let mut bench = Bench::new(64, 48);
     let path = bench.path("wide.mkv");
     flat(&path, Pixel::YUV422P10LE, [502, 512, 512], color::TransferCharacteristic::BT709);
@@ -91,7 +91,8 @@ fn a_turned_picture_stands_upright() {
     clip.make(&path);
     let source = bench.add(&path);
     bench.layer(Asset::Video(video_of(picture_of(source))));
-    // Frame 1 has its lowest bit set, which is drawn at the left edge; turned clockwise that is the top.
+    // Frame 1 has its lowest bit set, which is drawn at the left edge; turned clockwise, that is
+    // the top.
     let frame = bench.frame(1);
     assert!(frame.y[2 * 60 + 30] > 200 && frame.y[40 * 60 + 30] < 40 && frame.y[77 * 60 + 30] < 40);
 }
@@ -148,7 +149,7 @@ fn an_animated_gif_keeps_its_holes_and_its_clock() {
     };
     let source = bench.clip(&clip);
     bench.layer(Asset::Video(Video { repeat: Some(Ratio::ONE), ..video_of(picture_of(source)) }));
-    // Ten frames a second, shown at 25, and begun anew after a second.
+    // Ten frames a second, shown at 25, and repeated after a second.
     let seen: Vec<usize> =
         [0, 3, 13, 24, 25, 30].map(|frame| number_in(&bench.frame(frame))).to_vec();
     assert_eq!(seen, [0, 1, 5, 9, 0, 2]);
@@ -156,7 +157,7 @@ fn an_animated_gif_keeps_its_holes_and_its_clock() {
 
 #[test]
 fn an_animated_webp_keeps_its_clock_its_colours_and_its_holes() {
-    // Lossless, whose pieces are only what changed, and lossy.
+    // A lossless file, whose frames hold only what changed, and a lossy one.
     let lossless: &[(&str, &str)] = &[("lossless", "1")];
     for options in [lossless, &[("quality", "90")]] {
         let mut bench = Bench::new(160, 96);

@@ -1,11 +1,11 @@
-//! Sources that are not as most: other shapes of pixels, other ranges, odd sizes, several sounds or none.
+//! Unusual sources: pixels that are not square, full range, odd sizes, several sounds or none.
 
 use super::finished::{Shop, make};
 use super::segments::{Bench, picture_of, video_of};
 use crate::probe::probe;
 use composition::plan::*;
 
-/// The file as a layer over white on a canvas of a size.
+/// Draws the file as a layer over white, on a canvas of this size.
 fn drawn(
     arguments: &str,
     name: &str,
@@ -186,7 +186,7 @@ fn of_several_sounds_each_can_be_told_and_a_film_without_any_has_none() {
             "output": { "format": "mp4", "size": { "width": 64, "height": 48 }, "fps": 25, "loudness": false },
         })
     };
-    // The first sound is the one that is heard: 440 crossings upward in its second.
+    // The first sound is heard: 440 upward crossings in its second.
     let made = shop.finish(&document("two.mkv"), "two.mp4");
     let mut reader = crate::sound::reader::SoundReader::open(&made.path, 1, 48_000, 0).unwrap();
     let mut samples = vec![[0.0_f32; 2]; 48_000];
@@ -198,7 +198,7 @@ fn of_several_sounds_each_can_be_told_and_a_film_without_any_has_none() {
     assert!(probe(&made.path, &SourceHash("00".into())).unwrap().audio.is_empty());
 }
 
-/// The bytes of a picture with an Exif block that says an orientation.
+/// Returns the bytes of a picture with an Exif block that states an orientation.
 fn oriented(name: &str, bytes: &[u8], orientation: u8) -> Vec<u8> {
     let block = [
         b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(),
@@ -212,7 +212,8 @@ fn oriented(name: &str, bytes: &[u8], orientation: u8) -> Vec<u8> {
             let size = (body.len() as u16 + 2).to_be_bytes();
             [&bytes[..2], b"\xff\xe1", &size, &body, &bytes[2..]].concat()
         }
-        // After the header, which ends at byte 33; decoders that look at its checksum leave it out.
+        // After the header, which ends at byte 33; decoders that check the checksum ignore the
+        // chunk.
         "png" => {
             [&bytes[..33], &length(&block).to_be_bytes(), b"eXIf", &block, &[0; 4], &bytes[33..]]
                 .concat()
@@ -238,7 +239,8 @@ fn pictures_are_turned_and_mirrored_as_their_exif_says() {
     const BLACK: u8 = 16;
     const GREY: u8 = 126;
     const WHITE: u8 = 235;
-    // Stored: white at the left top, grey at the right top. Shown, by orientation: left top, right top, left bottom, right bottom.
+    // Stored: white at the left top, grey at the right top. Shown, by orientation: left top, right
+    // top, left bottom, right bottom.
     let shown = [
         [WHITE, GREY, BLACK, BLACK],
         [GREY, WHITE, BLACK, BLACK],
@@ -266,7 +268,7 @@ fn pictures_are_turned_and_mirrored_as_their_exif_says() {
             bench.layer(Asset::Image(picture_of(source)));
             let frame = bench.frame(0);
             let seen = [(8, 8), (56, 8), (8, 56), (56, 56)].map(|(x, y)| frame.y[y * 64 + x]);
-            // What writes the JPEG is not exact about its range.
+            // The JPEG encoder is not exact about its range.
             let close = seen.iter().zip(wanted).all(|(seen, wanted)| near(*seen, wanted, 20));
             assert!(close, "{name}, orientation {orientation}: {seen:?} and not {wanted:?}");
         }

@@ -1,5 +1,5 @@
-//! Ten minutes of flashes and beeps: how many frames there are, when each shows, where decoding can begin, and that what is heard
-//! is heard when it is seen.
+//! Ten minutes of flashes and beeps: the number of frames, the time of each, the key frames, and
+//! that each beep is heard when its flash is seen.
 
 use super::finished::{Finished, Shop};
 use crate::decode::reader::VideoReader;
@@ -8,11 +8,12 @@ use composition::plan::Rate;
 use ffmpeg_next::{Packet, Rational};
 use serde_json::{Value, json};
 
-/// Seconds of the film.
+/// The video's length in seconds.
 const LENGTH: u64 = 600;
-/// When something flashes and beeps, in milliseconds; mostly no whole frames, so that they are moved to the grid.
+/// The times of flashes and beeps in milliseconds. Most are no whole frames, so they are moved to
+/// the grid.
 const FLASHES: [u64; 8] = [0, 1_500, 61_370, 123_456, 299_970, 417_003, 555_550, 599_200];
-/// What sound may lead or lag by: two milliseconds.
+/// The most samples by which sound may lead or lag: two milliseconds.
 const MOST_SAMPLES: i64 = 96;
 const SAMPLES: u32 = 48_000;
 
@@ -50,7 +51,7 @@ fn holds(fps: Value, rate: Rate) {
     beeps_are_heard(&made, rate, frames, &starts);
 }
 
-/// Half up, in whole numbers: 555.55 s at 50 frames a second is frame 27777.5 exactly.
+/// Rounds half up in whole numbers: 555.55 s at 50 frames a second is frame 27777.5 exactly.
 fn nearest_frame(milliseconds: u64, rate: Rate) -> u64 {
     let (num, den) = (u64::from(rate.num), u64::from(rate.den) * 1000);
     (2 * milliseconds * num + den) / (2 * den)
@@ -79,7 +80,7 @@ fn pictures_stand_on_the_grid(made: &Finished, rate: Rate, frames: u64) {
     let lengths = made.plan.segments.iter().map(|segment| segment.frames as i64);
     let cuts: Vec<i64> =
         lengths.scan(0, |at, length| Some(std::mem::replace(at, *at + length) * step)).collect();
-    // No segment is longer than a GOP, so decoding can begin where segments do and nowhere else.
+    // No segment is longer than a GOP, so key frames are exactly at the segments' starts.
     assert!(keys == cuts, "{} key frames, {} segments", keys.len(), cuts.len());
 }
 
