@@ -1,16 +1,20 @@
-//! Which addresses a fetch may connect to: the public internet, unless the operator says otherwise.
+//! The addresses that a fetch may connect to: the public internet, unless the operator allows more.
 //!
-//! A name is resolved once, its addresses are judged, and the connection goes to one of those: a name that answers differently a
-//! moment later changes nothing. The ranges are those of IANA's special-purpose registries (RFC 6890 and its updates).
+//! A name is resolved once, and the connection goes to an address that was checked then. A later
+//! answer of the name server changes nothing. The ranges are those of IANA's special-purpose
+//! registries (RFC 6890 and its updates).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Resolves names as this machine does.
-pub struct Machine;
+/// Resolves names with the resolver of this machine.
+pub struct MachineResolver;
 
-impl Resolve for Machine {
+impl Resolve for MachineResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found: Vec<SocketAddr> =
@@ -20,14 +24,14 @@ impl Resolve for Machine {
     }
 }
 
-/// Resolves names to public addresses only, by asking another.
+/// Resolves names with another resolver, and drops all addresses that are not public.
 pub struct PublicOnly<R>(pub R);
 
 impl<R: Resolve> Resolve for PublicOnly<R> {
     fn resolve(&self, name: Name) -> Resolving {
-        let asked = self.0.resolve(name);
+        let resolving = self.0.resolve(name);
         Box::pin(async move {
-            let found: Vec<SocketAddr> = asked.await?.collect();
+            let found: Vec<SocketAddr> = resolving.await?.collect();
             let public: Vec<SocketAddr> =
                 found.iter().copied().filter(|address| is_public(address.ip())).collect();
             if public.is_empty() && !found.is_empty() {
@@ -38,10 +42,20 @@ impl<R: Resolve> Resolve for PublicOnly<R> {
     }
 }
 
-/// The address is not on the public internet.
+/// Returns the resolver to use: one that drops addresses that are not public, or the machine's own.
+pub fn resolver(private_addresses: bool) -> Arc<dyn Resolve> {
+    if private_addresses {
+        Arc::new(MachineResolver)
+    } else {
+        Arc::new(PublicOnly(MachineResolver))
+    }
+}
+
+/// The error for an address that is not on the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "it leads to a private, loopback or otherwise reserved address, which sources may not be fetched from"
+    "it leads to a private, loopback or otherwise reserved address, which sources may not be \
+     fetched from"
 )]
 pub struct NotPublic;
 
@@ -75,13 +89,13 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(v4);
     }
     let [first, second, ..] = address.segments();
-    // Only 2000::/3 is given out; from it, less what is for documents, tunnels and benchmarks.
+    // Only 2000::/3 is assigned, and some of it is for documentation, tunnels and benchmarks.
     first & 0xe000 == 0x2000
         && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8))
         && first != 0x3fff
 }
 
-/// The IPv4 address that an IPv6 one stands for: mapped, compatible, NAT64 or 6to4.
+/// Returns the IPv4 address inside an IPv6 one: mapped, compatible, NAT64 or 6to4.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));

@@ -1,4 +1,5 @@
-//! Sources on this machine's disk: only regular files below an allowed folder, wherever links lead.
+//! Sources on this machine's disk: regular files below an allowed folder, after all links are
+//! followed.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -7,73 +8,76 @@ use std::{
 
 use common::error::{JobError, code};
 
-use super::{EMPTY, Fetched, Fetcher};
+use super::{
+    known::{EMPTY, Fetched, KnownSources},
+    reach::Reach,
+};
 
-impl Fetcher {
-    pub(super) async fn fetch_file(
-        &self,
-        path: &Path,
-        scratch: &Path,
-    ) -> Result<Fetched, JobError> {
-        let found = self.find(path)?;
-        let metadata = found.metadata().map_err(|error| unreadable(path, &error))?;
-        if !metadata.is_file() {
-            return Err(bad(path, "is not a regular file: give a media file"));
-        }
-        // Told of here, as it was written: what is kept goes by the path that it was found at, which is no caller's business.
-        if metadata.len() == 0 {
-            return Err(bad(path, EMPTY));
-        }
-        if metadata.len() > self.reach.max_bytes {
-            return Err(self.too_large(&path.display().to_string()));
-        }
-        let validator = format!(
-            "{}:{}:{}.{}",
-            metadata.ino(),
-            metadata.len(),
-            metadata.mtime(),
-            metadata.mtime_nsec()
-        );
-        let name = found.display().to_string();
-        if let Some(fetched) = self.recall(&name, &validator).await {
-            return Ok(fetched);
-        }
-        // A copy of our own, because the caller may write to the file while it is in use.
-        let copy = scratch.join("source");
-        tokio::fs::copy(&found, &copy).await.map_err(|error| unreadable(path, &error))?;
-        self.keep(&name, &copy, Some(validator)).await
+/// Fetches the file at `path`, through a copy in `scratch`.
+pub(super) async fn fetch(
+    known: &KnownSources,
+    path: &Path,
+    scratch: &Path,
+) -> Result<Fetched, JobError> {
+    let found = find(&known.reach, path)?;
+    let metadata = found.metadata().map_err(|error| unreadable(path, &error))?;
+    if !metadata.is_file() {
+        return Err(bad(path, "is not a regular file: give a media file"));
     }
-
-    /// The file that a path means, with all links followed, if it stands below an allowed folder.
-    fn find(&self, path: &Path) -> Result<PathBuf, JobError> {
-        let allowed: Vec<PathBuf> =
-            self.reach.allow.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
-        let candidates = allowed
-            .iter()
-            .map(|folder| folder.join(path))
-            .filter_map(|path| path.canonicalize().ok());
-        let mut outside = false;
-        for found in candidates {
-            if allowed.iter().any(|folder| found.starts_with(folder)) {
-                return Ok(found);
-            }
-            outside = true;
-        }
-        // What lies outside is not told apart from what is not there: a caller has no business in knowing.
-        if outside
-            || allowed.is_empty()
-            || path.is_absolute() && !allowed.iter().any(|folder| path.starts_with(folder))
-        {
-            return Err(bad(
-                path,
-                "is not below a folder that sources may be read from: allow one with `--allow DIR`, or give a URL",
-            ));
-        }
-        Err(bad(path, "does not exist"))
+    // Refused here, where the caller's own path is at hand: the path with links followed may
+    // not be shown to the caller.
+    if metadata.len() == 0 {
+        return Err(bad(path, EMPTY));
     }
+    if metadata.len() > known.reach.max_bytes {
+        return Err(known.reach.too_large(&path.display().to_string()));
+    }
+    let validator = format!(
+        "{}:{}:{}.{}",
+        metadata.ino(),
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec()
+    );
+    let name = found.display().to_string();
+    if let Some(fetched) = known.unchanged(&name, &validator).await {
+        return Ok(fetched);
+    }
+    // Copied, because the caller may write to the file while it is in use.
+    let copy = scratch.join("source");
+    tokio::fs::copy(&found, &copy).await.map_err(|error| unreadable(path, &error))?;
+    known.store(&name, &copy, Some(validator)).await
 }
 
-/// The path of a `file://` URL: percent-decoded, without host.
+/// Finds the file of a path, with all links followed, if it is below an allowed folder.
+fn find(reach: &Reach, path: &Path) -> Result<PathBuf, JobError> {
+    let allowed: Vec<PathBuf> =
+        reach.allow.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
+    let candidates =
+        allowed.iter().map(|folder| folder.join(path)).filter_map(|path| path.canonicalize().ok());
+    let mut outside = false;
+    for found in candidates {
+        if allowed.iter().any(|folder| found.starts_with(folder)) {
+            return Ok(found);
+        }
+        outside = true;
+    }
+    // A file outside and a missing file give the same error, so that a caller cannot probe the
+    // disk.
+    if outside
+        || allowed.is_empty()
+        || path.is_absolute() && !allowed.iter().any(|folder| path.starts_with(folder))
+    {
+        return Err(bad(
+            path,
+            "is not below a folder that sources may be read from: allow one with `--allow DIR`, or \
+             give a URL",
+        ));
+    }
+    Err(bad(path, "does not exist"))
+}
+
+/// Decodes the path of a `file://` URL: percent-encoded, without a host.
 pub(super) fn decode_path(rest: &str) -> Result<PathBuf, JobError> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     let refuse = || {

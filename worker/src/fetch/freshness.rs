@@ -1,18 +1,20 @@
-//! For how long a server says that its answer holds: `Cache-Control` and `Age` of RFC 9111, `stale-while-revalidate` of RFC 5861.
+//! The time for which a fetched URL may be used again: `Cache-Control` and `Age` of RFC 9111,
+//! `stale-while-revalidate` of RFC 5861.
 //!
-//! What a server does not say holds for no time: then it is asked each time, with the validator it gave. `Expires` is not read: it needs
-//! clocks that agree, and whoever sends it for media sends `max-age` too.
+//! Without such headers the server is asked each time, with the validator that it gave. `Expires`
+//! is not read: it needs synchronised clocks, and servers of media that send it send `max-age` too.
 
 use std::time::Duration;
 
 use backing::cache::Life;
 use reqwest::header::{AGE, CACHE_CONTROL, HeaderMap, HeaderName, VARY};
 
-/// How long the answer with these headers may be taken again without asking; none where it must not be kept for others.
+/// Returns how long a response with these headers may be used without asking the server again. The
+/// time is zero if the response must not be shared.
 pub(super) fn life(headers: &HeaderMap) -> Life {
     let mut directives = Directives::default();
     values(headers, &CACHE_CONTROL).for_each(|directive| directives.read(directive));
-    // What depends on who asks, or on what is not said, is asked for each time.
+    // A response that depends on the client, or on unnamed headers, is fetched each time.
     if directives.forbidden || values(headers, &VARY).any(|name| name == "*") {
         return Life::fresh(Duration::ZERO);
     }
@@ -48,7 +50,7 @@ impl Directives {
     }
 }
 
-/// The parts of all headers of this name, between commas.
+/// Splits the values of all headers with this name at the commas.
 fn values<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
     let all = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(',')).map(str::trim)

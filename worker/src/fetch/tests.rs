@@ -1,9 +1,9 @@
-//! Servers and names that want the fetcher elsewhere: it refuses, and nobody is connected to.
+//! Servers and names that lead the fetcher to private addresses. It refuses, without a connection.
 #![allow(clippy::unwrap_used)]
 
 use super::{
     Fetched, Fetcher, Reach,
-    address::{Machine, PublicOnly},
+    address::{MachineResolver, PublicOnly},
     shown,
 };
 use crate::stop::Stop;
@@ -25,7 +25,7 @@ use tokio::{
     net::TcpListener,
 };
 
-/// A server on loopback that counts who connects, and answers what `answer` makes of the path.
+/// A server on loopback that counts its connections, and replies with `answer` of the path.
 struct Server {
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -68,24 +68,25 @@ fn file(bytes: &str) -> String {
     )
 }
 
-/// The names of a test. `public.test` stands for a public host and leads to this machine; `turning.test` does so when it is first
-/// asked for and names loopback from then on; `inside.test` names loopback always. Whatever is not the stand-in is judged
-/// as in the product.
+/// The resolver of a test. `public.test` plays a public host and resolves to this machine.
+/// `turning.test` does so the first time, and resolves to loopback addresses from then on.
+/// `inside.test` always resolves to loopback addresses. All other addresses are checked as in
+/// production.
 #[derive(Default)]
-struct Names {
+struct TestResolver {
     turning: AtomicUsize,
 }
 
-fn answered(addresses: Vec<IpAddr>) -> Resolving {
+fn resolved(addresses: Vec<IpAddr>) -> Resolving {
     let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
     Box::pin(async move { Ok(Box::new(addresses) as Addrs) })
 }
 
-struct Inside;
+struct Loopback;
 
-impl Resolve for Inside {
+impl Resolve for Loopback {
     fn resolve(&self, _: Name) -> Resolving {
-        answered(vec![
+        resolved(vec![
             Ipv4Addr::LOCALHOST.into(),
             "169.254.169.254".parse().unwrap(),
             "fd00::1".parse().unwrap(),
@@ -93,33 +94,34 @@ impl Resolve for Inside {
     }
 }
 
-impl Resolve for Names {
+impl Resolve for TestResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let stand_in = || answered(vec![Ipv4Addr::LOCALHOST.into()]);
+        let this_machine = || resolved(vec![Ipv4Addr::LOCALHOST.into()]);
         match name.as_str() {
-            "public.test" => stand_in(),
-            "turning.test" if self.turning.fetch_add(1, Ordering::SeqCst) == 0 => stand_in(),
-            "turning.test" | "inside.test" => PublicOnly(Inside).resolve(name),
-            _ => PublicOnly(Machine).resolve(name),
+            "public.test" => this_machine(),
+            "turning.test" if self.turning.fetch_add(1, Ordering::SeqCst) == 0 => this_machine(),
+            "turning.test" | "inside.test" => PublicOnly(Loopback).resolve(name),
+            _ => PublicOnly(MachineResolver).resolve(name),
         }
     }
 }
 
-struct Bench {
-    names: Arc<Names>,
+struct Fixture {
+    names: Arc<TestResolver>,
     fetcher: Fetcher,
     folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let names = Arc::new(Names::default());
+        let names = Arc::new(TestResolver::default());
         let artifacts = Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).unwrap());
         let reach = Reach { max_bytes: 1000, ..Reach::default() };
         let cache = Cache::new(Arc::new(LocalViewCache::new()), Arc::new(SystemClock));
         let scratch = folder.path().join("scratch");
-        let fetcher = Fetcher::asking(names.clone(), reach, artifacts, cache, scratch).unwrap();
+        let fetcher =
+            Fetcher::with_resolver(names.clone(), reach, artifacts, cache, scratch).unwrap();
         Self { names, fetcher, folder }
     }
 
@@ -127,7 +129,7 @@ impl Bench {
         self.fetcher.fetch(src, self.folder.path(), &Stop::default()).await
     }
 
-    /// Expects that a fetch is refused as the caller's fault, and says the sentence.
+    /// Expects that a fetch is refused as the caller's error, and returns its sentence.
     async fn refused(&self, src: &str) -> String {
         let error = self.fetch(src).await.expect_err(src);
         assert_eq!(
@@ -140,7 +142,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_redirect_inward_is_not_followed() {
+async fn a_redirect_to_a_private_address_is_not_followed() {
     let secret = Server::start(|_| file("secret")).await;
     let port = secret.port;
     for (to, why) in [
@@ -152,53 +154,53 @@ async fn a_redirect_inward_is_not_followed() {
         (format!("http://inside.test:{port}/secret"), "private, loopback"),
         ("http://169.254.169.254/latest/meta-data".to_owned(), "private, loopback"),
         ("http://[fd00:ec2::254]/latest/meta-data".to_owned(), "private, loopback"),
-        // No address that HTTP knows, so the answer is taken for what it is.
+        // The client reads no address in this header, so it returns the response itself.
         ("file:///etc/passwd".to_owned(), "answered 302"),
         ("ftp://example.com/a".to_owned(), "only http and https"),
     ] {
         let target = to.clone();
         let server = Server::start(move |_| redirect(&target)).await;
-        let bench = Bench::new();
-        let said = bench.refused(&format!("http://public.test:{}/a.mp4", server.port)).await;
-        assert!(said.contains(why), "{to}: {said}");
+        let fixture = Fixture::new();
+        let sentence = fixture.refused(&format!("http://public.test:{}/a.mp4", server.port)).await;
+        assert!(sentence.contains(why), "{to}: {sentence}");
         assert_eq!(server.connections(), 1, "{to}");
     }
     assert_eq!(secret.connections(), 0);
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_public_place_is_followed_and_a_circle_is_left() {
+async fn a_redirect_to_a_public_address_is_followed_and_a_loop_is_not() {
     let server = Server::start(|path| match path {
         "/once" => redirect("/file"),
         "/file" => file("content"),
         _ => redirect("/round"),
     })
     .await;
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let at = |path: &str| format!("http://public.test:{}{path}", server.port);
-    assert_eq!(bench.fetch(&at("/once")).await.unwrap().bytes, 7);
+    assert_eq!(fixture.fetch(&at("/once")).await.unwrap().bytes, 7);
     let before = server.connections();
-    assert!(bench.refused(&at("/round")).await.contains("redirects more than 5 times"));
+    assert!(fixture.refused(&at("/round")).await.contains("redirects more than 5 times"));
     assert!(server.connections() - before <= 7, "{}", server.connections());
 }
 
 #[tokio::test]
-async fn a_name_is_asked_once_for_a_connection_and_judged_again_for_the_next() {
+async fn a_name_is_resolved_once_per_connection_and_checked_each_time() {
     let server = Server::start(|_| file("content")).await;
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let src = format!("http://turning.test:{}/a.mp4", server.port);
-    bench.fetch(&src).await.unwrap();
-    assert_eq!((bench.names.turning.load(Ordering::SeqCst), server.connections()), (1, 1));
-    assert!(bench.refused(&src).await.contains("private, loopback"));
+    fixture.fetch(&src).await.unwrap();
+    assert_eq!((fixture.names.turning.load(Ordering::SeqCst), server.connections()), (1, 1));
+    assert!(fixture.refused(&src).await.contains("private, loopback"));
     assert_eq!(server.connections(), 1, "the second answer was not connected to");
 }
 
 #[tokio::test]
-async fn a_name_that_mixes_public_and_private_addresses_leads_to_the_public_ones_alone() {
+async fn only_the_public_addresses_of_a_name_are_used() {
     struct Mixed;
     impl Resolve for Mixed {
         fn resolve(&self, _: Name) -> Resolving {
-            answered(
+            resolved(
                 ["127.0.0.1", "93.184.216.34", "10.0.0.1", "::1"]
                     .map(|address| address.parse().unwrap())
                     .to_vec(),
@@ -211,9 +213,9 @@ async fn a_name_that_mixes_public_and_private_addresses_leads_to_the_public_ones
 }
 
 #[tokio::test]
-async fn addresses_inside_are_refused_without_a_connection() {
+async fn private_addresses_are_refused_without_a_connection() {
     let server = Server::start(|_| file("secret")).await;
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for host in [
         "127.0.0.1",
         "[::ffff:7f00:1]",
@@ -223,15 +225,15 @@ async fn addresses_inside_are_refused_without_a_connection() {
         "0177.0.0.1",
         "127.1",
     ] {
-        let said = bench.refused(&format!("http://{host}:{}/a.mp4", server.port)).await;
-        assert!(said.contains("private, loopback"), "{host}: {said}");
+        let sentence = fixture.refused(&format!("http://{host}:{}/a.mp4", server.port)).await;
+        assert!(sentence.contains("private, loopback"), "{host}: {sentence}");
     }
     assert_eq!(server.connections(), 0);
 }
 
 #[tokio::test]
-async fn other_protocols_and_files_outside_are_refused() {
-    let bench = Bench::new();
+async fn other_protocols_and_files_outside_the_folders_are_refused() {
+    let fixture = Fixture::new();
     for src in [
         "file:///etc/passwd",
         "concat:/etc/passwd|/etc/hosts",
@@ -240,23 +242,23 @@ async fn other_protocols_and_files_outside_are_refused() {
         "data:text/plain,x",
         "gopher://h/1",
     ] {
-        bench.refused(src).await;
+        fixture.refused(src).await;
     }
 }
 
 #[tokio::test]
-async fn a_body_that_outgrows_the_bound_is_not_kept_whatever_its_length_was_said_to_be() {
+async fn a_body_above_the_bound_is_refused_with_or_without_a_declared_length() {
     let endless = "x".repeat(5_000);
-    let said = endless.clone();
+    let declared = endless.clone();
     let server = Server::start(move |path| match path {
-        "/silent" => format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{endless}"),
-        _ => file(&said),
+        "/undeclared" => format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{endless}"),
+        _ => file(&declared),
     })
     .await;
-    let bench = Bench::new();
-    for path in ["/silent", "/said"] {
-        let said = bench.refused(&format!("http://public.test:{}{path}", server.port)).await;
-        assert!(said.contains("larger than 1000 bytes"), "{said}");
+    let fixture = Fixture::new();
+    for path in ["/undeclared", "/declared"] {
+        let sentence = fixture.refused(&format!("http://public.test:{}{path}", server.port)).await;
+        assert!(sentence.contains("larger than 1000 bytes"), "{sentence}");
     }
 }
 

@@ -1,6 +1,11 @@
-//! Sources on the web: http and https, addresses judged before each connection, redirects judged again, size capped.
+//! Sources on the web, over http and https. The address is checked before each connection and after
+//! each redirect, and the size is bounded.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use backing::cache::{Life, Made, Namespace, Unmade};
 use common::error::{JobError, code};
@@ -15,20 +20,21 @@ use reqwest::{
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    Fetched, Fetcher, Remembered,
-    address::{Machine, NotPublic, PublicOnly, is_public},
-    freshness, place, shown,
+    address::{NotPublic, is_public},
+    freshness,
+    known::{Fetched, KnownSources, LastFetch},
+    reach::shown,
 };
 
-/// Redirects in a row: what browsers bear is 20, what an honest file needs is 2.
+/// Most redirects in a row. Browsers follow 20; an honest file needs 2.
 const REDIRECTS: usize = 5;
-/// To connect, name and TLS included.
+/// Longest time to connect, with name resolution and TLS.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Without a byte.
+/// Longest time without a byte.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// A client that connects to public addresses, or, where the operator allows it, to any. `names` says where names lead; it answers
-/// with public addresses alone where others are refused.
+/// Creates a client that connects to public addresses, or to any if `private_addresses` is set.
+/// `names` resolves host names, and must return public addresses only if others are refused.
 pub(super) fn client(private_addresses: bool, names: Arc<dyn Resolve>) -> reqwest::Result<Client> {
     Client::builder()
         .user_agent(concat!("spool/", env!("CARGO_PKG_VERSION")))
@@ -36,7 +42,7 @@ pub(super) fn client(private_addresses: bool, names: Arc<dyn Resolve>) -> reqwes
         .read_timeout(SILENCE)
         .no_proxy()
         .redirect(redirect::Policy::custom(move |attempt| {
-            match judge(attempt.url(), private_addresses) {
+            match check(attempt.url(), private_addresses) {
                 Err(error) => attempt.error(error),
                 Ok(()) if attempt.previous().len() > REDIRECTS => attempt.error(TooManyRedirects),
                 Ok(()) => attempt.follow(),
@@ -44,11 +50,6 @@ pub(super) fn client(private_addresses: bool, names: Arc<dyn Resolve>) -> reqwes
         }))
         .dns_resolver(names)
         .build()
-}
-
-/// How names are resolved under such a reach.
-pub(super) fn names(private_addresses: bool) -> Arc<dyn Resolve> {
-    if private_addresses { Arc::new(Machine) } else { Arc::new(PublicOnly(Machine)) }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +60,9 @@ struct TooManyRedirects;
 #[error("it leads to `{0}:`, and only http and https are fetched")]
 struct OtherScheme(String);
 
-/// A host that is an address is not resolved, so it is judged here; names are judged as they are resolved.
-fn judge(
+/// Checks the scheme of a URL, and its host if that is an address. Names are checked when they are
+/// resolved.
+fn check(
     url: &Url,
     private_addresses: bool,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -74,42 +76,53 @@ fn judge(
     }
 }
 
-/// The host of a URL.
-pub(super) fn host(src: &str) -> Option<String> {
-    Url::parse(src).ok()?.host_str().map(str::to_owned)
+/// Sources on the web. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct WebSources {
+    pub known: KnownSources,
+    pub client: Client,
+    /// The folder for scratch folders of requests that several callers share.
+    pub scratch: PathBuf,
 }
 
-impl Fetcher {
-    /// What a URL holds: as its server said it would, or as it says now. All of this process who want it now ask once.
-    pub(super) async fn fetch_url(&self, src: &str) -> Result<Fetched, JobError> {
+impl WebSources {
+    /// Fetches a URL, or returns what was fetched before while the server allows that. Concurrent
+    /// callers in this process share one request.
+    pub async fn fetch(&self, src: &str) -> Result<Fetched, JobError> {
         let bad = |what: String| bad(src, &what);
         let url = Url::parse(src).map_err(|error| bad(format!("it is not a URL: {error}")))?;
-        judge(&url, self.reach.private_addresses).map_err(|error| bad(error.to_string()))?;
-        let item = place(Namespace::Outside, src, &self.reach);
-        let ask = || {
-            let (fetcher, src, url) = (self.clone(), src.to_owned(), url.clone());
-            async move { fetcher.ask(&src, url).await }
+        check(&url, self.known.reach.private_addresses).map_err(|error| bad(error.to_string()))?;
+        let item = self.known.item(Namespace::Outside, src);
+        let request = || {
+            let (sources, src, url) = (self.clone(), src.to_owned(), url.clone());
+            async move { sources.request(&src, url).await }
         };
-        let held = self.cache.get_or_refresh(&item, || as_made(ask())).await.map_err(as_error)?;
-        match serde_json::from_slice(&held) {
-            Ok(fetched) if self.is_here(&fetched).await => Ok(fetched),
-            // It is no longer kept as an artifact, or another version wrote it.
-            _ => ask().await.map(|(fetched, _)| fetched),
+        let cache = &self.known.cache;
+        let value =
+            cache.get_or_refresh(&item, || as_cache_value(request())).await.map_err(as_error)?;
+        match serde_json::from_slice(&value) {
+            Ok(fetched) if self.known.is_stored(&fetched).await => Ok(fetched),
+            // The artifact is gone, or another version of Spool wrote the cached value.
+            _ => request().await.map(|(fetched, _)| fetched),
         }
     }
 
-    /// Asks the server, with the validator of what is known; and for how long its answer holds.
-    async fn ask(&self, src: &str, url: Url) -> Result<(Fetched, Life), JobError> {
+    /// Requests the URL, with the validator of the last fetch. Returns also how long the response
+    /// may be used again.
+    async fn request(&self, src: &str, url: Url) -> Result<(Fetched, Life), JobError> {
         let scratch = Scratch::create(&self.scratch).map_err(|error| unwritten(src, &error))?;
-        let known = self.remembered(src).await;
-        let response =
-            self.request(url, known.as_ref()).send().await.map_err(|error| failed(src, &error))?;
+        let last = self.known.last_fetch(src).await;
+        let response = self
+            .conditional_get(url, last.as_ref())
+            .send()
+            .await
+            .map_err(|error| failed(src, &error))?;
         let life = freshness::life(response.headers());
         let fetched = match response.status() {
-            StatusCode::NOT_MODIFIED => match known {
-                Some(known) => match self.recall(src, &known.validator).await {
+            StatusCode::NOT_MODIFIED => match last {
+                Some(last) => match self.known.unchanged(src, &last.validator).await {
                     Some(fetched) => Ok(fetched),
-                    None => self.download(src, scratch.path(), self.get_anew(src).await?).await,
+                    None => self.download(src, scratch.path(), self.get(src).await?).await,
                 },
                 None => Err(bad(src, "it answers 304 to a request without conditions")),
             },
@@ -119,16 +132,16 @@ impl Fetcher {
         Ok((fetched?, life))
     }
 
-    fn request(&self, url: Url, known: Option<&Remembered>) -> reqwest::RequestBuilder {
+    fn conditional_get(&self, url: Url, last: Option<&LastFetch>) -> reqwest::RequestBuilder {
         let request = self.client.get(url);
-        match known.and_then(|known| known.validator.split_once(' ')) {
+        match last.and_then(|last| last.validator.split_once(' ')) {
             Some(("etag", etag)) => request.header(IF_NONE_MATCH, etag),
             Some(("date", date)) => request.header(IF_MODIFIED_SINCE, date),
             _ => request,
         }
     }
 
-    async fn get_anew(&self, src: &str) -> Result<Response, JobError> {
+    async fn get(&self, src: &str) -> Result<Response, JobError> {
         let response = self.client.get(src).send().await.map_err(|error| failed(src, &error))?;
         match response.status() {
             status if status.is_success() => Ok(response),
@@ -142,8 +155,8 @@ impl Fetcher {
         scratch: &Path,
         response: Response,
     ) -> Result<Fetched, JobError> {
-        if response.content_length().is_some_and(|bytes| bytes > self.reach.max_bytes) {
-            return Err(self.too_large(src));
+        if response.content_length().is_some_and(|bytes| bytes > self.known.reach.max_bytes) {
+            return Err(self.known.reach.too_large(src));
         }
         let validator = validator(response.headers());
         let path = scratch.join("source");
@@ -154,31 +167,37 @@ impl Fetcher {
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| failed(src, &error))?;
             bytes += chunk.len() as u64;
-            if bytes > self.reach.max_bytes {
-                return Err(self.too_large(src));
+            if bytes > self.known.reach.max_bytes {
+                return Err(self.known.reach.too_large(src));
             }
             file.write_all(&chunk).await.map_err(written)?;
         }
         file.flush().await.map_err(written)?;
         drop(file);
-        self.keep(src, &path, validator).await
+        self.known.store(src, &path, validator).await
     }
 }
 
-/// What was fetched, as it is kept.
-async fn as_made(
-    asked: impl Future<Output = Result<(Fetched, Life), JobError>>,
+/// Converts a fetched source to a cache value.
+async fn as_cache_value(
+    fetching: impl Future<Output = Result<(Fetched, Life), JobError>>,
 ) -> Result<Made, Unmade> {
-    let (fetched, life) = asked.await.map_err(Unmade::Failed)?;
-    let value = serde_json::to_vec(&fetched).map_err(|error| Unmade::Failed(unreadable(&error)))?;
+    let (fetched, life) = fetching.await.map_err(Unmade::Failed)?;
+    let value =
+        serde_json::to_vec(&fetched).map_err(|error| Unmade::Failed(uncacheable(&error)))?;
     Ok(Made { value: value.into(), life })
 }
 
 fn as_error(unmade: Unmade) -> JobError {
     match unmade {
         Unmade::Failed(error) => error,
-        Unmade::Stopped => JobError::transient(code::CANCELLED, "the fetch was asked to stop"),
+        Unmade::Stopped => stopped(),
     }
+}
+
+/// Returns the error for a fetch that ended because its attempt must stop.
+pub(super) fn stopped() -> JobError {
+    JobError::transient(code::CANCELLED, "the fetch was asked to stop")
 }
 
 fn bad(src: &str, what: &str) -> JobError {
@@ -192,8 +211,8 @@ fn unwritten(src: &str, error: &std::io::Error) -> JobError {
     )
 }
 
-fn unreadable(error: &serde_json::Error) -> JobError {
-    JobError::bug(code::INTERNAL, format!("what is kept of a source can't be read: {error}"))
+fn uncacheable(error: &serde_json::Error) -> JobError {
+    JobError::bug(code::INTERNAL, format!("a fetched source can't be cached: {error}"))
 }
 
 fn validator(headers: &HeaderMap) -> Option<String> {
@@ -221,23 +240,24 @@ fn refused(src: &str, status: StatusCode, headers: &HeaderMap) -> JobError {
     JobError::caller(code::BAD_SOURCE, detail)
 }
 
-/// What reqwest says, with its causes; a refusal of ours is the caller's to mend, anything else may go away.
+/// Converts an error of reqwest, with its causes. A refusal by this module is the caller's to mend;
+/// any other error may go away.
 fn failed(src: &str, error: &reqwest::Error) -> JobError {
     let causes =
         || std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    let ours = causes().find(|cause| {
+    let refusal = causes().find(|cause| {
         cause.is::<NotPublic>() || cause.is::<TooManyRedirects>() || cause.is::<OtherScheme>()
     });
-    if let Some(ours) = ours {
+    if let Some(refusal) = refusal {
         return JobError::caller(
             code::BAD_SOURCE,
-            format!("`{}` can't be fetched: {ours}", shown(src)),
+            format!("`{}` can't be fetched: {refusal}", shown(src)),
         );
     }
-    // The outer sentence repeats the URL with its query.
-    let said: Vec<String> = causes().skip(1).map(ToString::to_string).collect();
+    // The outermost sentence is left out, because it repeats the URL with its query.
+    let sentences: Vec<String> = causes().skip(1).map(ToString::to_string).collect();
     JobError::transient(
         code::UNAVAILABLE,
-        format!("`{}` can't be fetched: {}", shown(src), said.join(": ")),
+        format!("`{}` can't be fetched: {}", shown(src), sentences.join(": ")),
     )
 }
