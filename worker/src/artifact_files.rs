@@ -17,36 +17,40 @@ use media::{protocol::Files, sandbox::Scratch};
 use crate::{context::Context, fetch::unavailable};
 
 impl Context {
-    /// Brings artifacts into the scratch folder, each under its hash.
-    pub(crate) async fn bring(
+    /// Fetches artifacts into the scratch folder, each into a file named by its hash.
+    pub(crate) async fn fetch_sources(
         &self,
         hashes: &[SourceHash],
         scratch: &Scratch,
     ) -> Result<Files, JobError> {
         let wanted = hashes.iter().map(|hash| Ok((digest(hash)?, scratch.path().join(&hash.0))));
-        self.bring_all(&wanted.collect::<Result<Vec<_>, JobError>>()?).await?;
+        self.fetch_artifacts(&wanted.collect::<Result<Vec<_>, JobError>>()?).await?;
         Ok(hashes.iter().map(|hash| (hash.clone(), scratch.path().join(&hash.0))).collect())
     }
 
-    /// Brings one artifact to `path`.
-    pub(crate) async fn bring_to(&self, hash: &Digest, path: &Path) -> Result<(), JobError> {
-        self.bring_all(&[(*hash, path.to_owned())]).await
+    /// Fetches one artifact into the file `path`.
+    pub(crate) async fn fetch_artifact(&self, hash: &Digest, path: &Path) -> Result<(), JobError> {
+        self.fetch_artifacts(&[(*hash, path.to_owned())]).await
     }
 
-    /// Brings each artifact to its place.
-    pub(crate) async fn bring_all(&self, wanted: &[(Digest, PathBuf)]) -> Result<(), JobError> {
+    /// Fetches each artifact into its file.
+    pub(crate) async fn fetch_artifacts(
+        &self,
+        wanted: &[(Digest, PathBuf)],
+    ) -> Result<(), JobError> {
         let mut gone = Vec::new();
         for (hash, path) in wanted {
             if !self.tools.artifacts.fetch(hash, path).await.map_err(unavailable)? {
                 gone.push(*hash);
             }
         }
-        if gone.is_empty() { Ok(()) } else { Err(self.lost(&gone, "gone").await) }
+        if gone.is_empty() { Ok(()) } else { Err(self.lost_artifacts_error(&gone, "gone").await) }
     }
 
-    /// Artifacts that can't be had any more, though the tasks that made them are remembered. These are forgotten, so that the next job that
-    /// asks for them makes them anew; this one's needs have settled.
-    async fn lost(&self, hashes: &[Digest], how: &str) -> JobError {
+    /// Returns the error for artifacts that are gone or damaged, and deletes the memos of the tasks
+    /// that made them. Without a memo, the next job that needs them runs those tasks again. This
+    /// job cannot, because its needs have settled.
+    async fn lost_artifacts_error(&self, hashes: &[Digest], how: &str) -> JobError {
         let Some(first) = hashes.first() else {
             return JobError::bug(code::INTERNAL, "no artifact is lost");
         };
@@ -54,7 +58,8 @@ impl Context {
             Ok(_) => JobError::permanent(
                 code::ARTIFACT_LOST,
                 format!(
-                    "{} of the files that were made before are {how}, {first} the first: post the job again, and they are made anew",
+                    "{} of the artifacts that the job needs are {how}, the first is {first}: post \
+                     the job again to make them again",
                     hashes.len()
                 ),
             ),
@@ -62,27 +67,28 @@ impl Context {
         }
     }
 
-    /// Looks whether files that were brought as artifacts hold what their hashes say. Those that do not are thrown away and forgotten; none
-    /// where all are whole.
-    pub(crate) async fn damaged(&self, brought: Vec<(Digest, PathBuf)>) -> Option<JobError> {
-        let looking = tokio::task::spawn_blocking(move || {
-            let wrong = brought.iter().filter(|(hash, path)| !is_whole(path, hash));
+    /// Checks fetched files against their hashes. Deletes the artifacts that do not match, and
+    /// returns the error for them.
+    pub(crate) async fn damage_of(&self, fetched: Vec<(Digest, PathBuf)>) -> Option<JobError> {
+        let checking = tokio::task::spawn_blocking(move || {
+            let wrong = fetched.iter().filter(|(hash, path)| !is_whole(path, hash));
             wrong.map(|(hash, _)| *hash).collect::<Vec<Digest>>()
         });
-        let damaged = looking.await.unwrap_or_default();
+        let damaged = checking.await.unwrap_or_default();
         if damaged.is_empty() {
             return None;
         }
-        tracing::error!(?damaged, "artifacts are damaged: their disk is not to be trusted");
-        // Before they are forgotten: who makes them anew would find a file of that name, and keep it.
+        tracing::error!(?damaged, "artifacts are damaged: check the disk that holds them");
+        // Before their memos are deleted: a task that made one again would find a file of that name
+        // and keep it.
         match self.tools.artifacts.delete(&damaged).await {
-            Ok(()) => Some(self.lost(&damaged, "damaged").await),
+            Ok(()) => Some(self.lost_artifacts_error(&damaged, "damaged").await),
             Err(error) => Some(unavailable(error)),
         }
     }
 
-    /// Keeps a file that a child made.
-    pub(crate) async fn keep(
+    /// Stores a file that a media process made.
+    pub(crate) async fn store_file(
         &self,
         path: &Path,
         media_type: &str,

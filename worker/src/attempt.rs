@@ -1,5 +1,6 @@
-//! One attempt, as a line of stages: join the company → run → judge → settle. It ends in a verdict, a release, or in silence when
-//! the lease is gone. A panic, a timeout or a crash in the handler is this attempt's own and nobody else's.
+//! One attempt, in stages: wait for the run permit → run → decide → settle. If the worker is
+//! stopping, the task is released. If the lease is lost, nothing is written. A panic, a timeout or
+//! a crash in the handler ends this attempt alone.
 
 use std::{sync::Arc, time::Instant};
 
@@ -20,7 +21,7 @@ use tracing::{Instrument, Span};
 use crate::{
     context::{Context, HandlerError, Tools},
     kinds,
-    leases::{Held, Leases},
+    leases::{HeldLease, Leases},
     metrics::Metrics,
     progress::Reporter,
     providers::Providers,
@@ -29,35 +30,28 @@ use crate::{
     stop::Reason,
 };
 
-/// What all attempts of a worker share.
+/// The state that all attempts of a worker share.
 pub struct Shared {
-    /// Who we are.
     pub worker: WorkerId,
-    /// For claims, hand-backs and releases.
     pub store: Arc<dyn Store>,
-    /// For progress.
     pub view_cache: Arc<dyn ViewCache>,
-    /// The kinds and their bounds.
     pub catalog: Arc<Catalog>,
     pub tools: Arc<Tools>,
     pub providers: Arc<Providers>,
-    /// Running attempts.
+    /// The attempts that are running.
     pub leases: Arc<Leases>,
-    /// Lets a suspect task run alone.
     pub permits: RunPermits,
-    /// Writes verdicts.
     pub settler: Settler,
-    /// Tells what a release readied.
+    /// Announces the tasks that a release made ready.
     pub announcer: backing::announce::Announcer,
-    /// Series.
     pub metrics: Metrics,
 }
 
-/// A handler that was asked to stop gets this long to come to an end before it is dropped.
+/// Time that a handler gets to end after it was asked to stop. Then it is dropped.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// Starts an attempt on a slot. The lease is held from here on, so the next heartbeat renews it.
-/// `traceparent` is what its message carries.
+/// Starts an attempt in a slot. The lease is held from here on, so the next heartbeat renews it.
+/// `traceparent` comes from the task message.
 pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot, traceparent: Option<&str>) {
     let held = shared.leases.hold(claimed.task, claimed.fence);
     let span = span(traceparent);
@@ -72,7 +66,8 @@ pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot, traceparent: Opt
     tokio::spawn(attempt.instrument(span));
 }
 
-/// What the attempt logs, and its handler with it, goes under the trace of the call that made the job.
+/// Returns the span for the logs of an attempt and its handler: part of the trace of the call that
+/// submitted the job.
 fn span(traceparent: Option<&str>) -> Span {
     match traceparent.and_then(TraceParent::read) {
         Some(trace) => {
@@ -82,13 +77,13 @@ fn span(traceparent: Option<&str>) -> Span {
     }
 }
 
-/// End of an attempt.
+/// The way in which an attempt ended.
 enum AttemptEnd {
-    /// The handler came to an outcome.
+    /// The handler returned an outcome.
     Outcome(Outcome),
-    /// The worker is stopping; another one runs the task.
+    /// The worker is stopping, and another one runs the task.
     Released,
-    /// The lease is lost: nothing may be written.
+    /// The lease is lost, so nothing may be written.
     Abandoned,
 }
 
@@ -98,7 +93,7 @@ impl AttemptEnd {
     }
 }
 
-async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> AttemptEnd {
+async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &HeldLease) -> AttemptEnd {
     let _permit = tokio::select! {
         permit = shared.permits.acquire(claimed.losses >= EXCLUSIVE_AFTER) => permit,
         () = held.lease.stop.asked() => return stopped(held, claimed.timeout),
@@ -109,8 +104,9 @@ async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> AttemptEnd
     outcome
 }
 
-/// Runs the handler in a task of its own, so that its panic is an answer, under its deadline, until it ends or is asked to stop.
-async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> AttemptEnd {
+/// Runs the handler until it ends, is asked to stop, or passes its deadline. It runs in a task of
+/// its own, so that a panic becomes an error of this attempt.
+async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &HeldLease) -> AttemptEnd {
     let context = Context {
         claimed: claimed.clone(),
         tools: shared.tools.clone(),
@@ -148,22 +144,23 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &Held) -> Attempt
 }
 
 fn panicked(payload: Box<dyn std::any::Any + Send>) -> JobError {
-    let said = payload
+    let message = payload
         .downcast_ref::<&str>()
-        .map(|said| (*said).to_owned())
+        .map(|message| (*message).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "without a message".to_owned());
-    JobError::bug(code::PANIC, format!("the handler panicked: {said}"))
+    JobError::bug(code::PANIC, format!("the handler panicked: {message}"))
 }
 
-fn stopped(held: &Held, timeout: Duration) -> AttemptEnd {
+fn stopped(held: &HeldLease, timeout: Duration) -> AttemptEnd {
     match held.lease.stop.reason() {
         Some(Reason::Cancelled) => AttemptEnd::Outcome(Outcome::Cancelled),
         Some(Reason::Released) => AttemptEnd::Released,
         Some(Reason::Abandoned) => AttemptEnd::Abandoned,
         Some(Reason::TimedOut) => {
             let detail = format!(
-                "the attempt took longer than {timeout:?}: give it more with `timeoutMs`, or less to do"
+                "the attempt took longer than {timeout:?}: give it more with `timeoutMs`, \
+                 or less to do"
             );
             AttemptEnd::failed(JobError::transient(code::TIMEOUT, detail))
         }
@@ -174,8 +171,8 @@ fn stopped(held: &Held, timeout: Duration) -> AttemptEnd {
     }
 }
 
-/// Turns the outcome into what is written, and writes it.
-async fn end(shared: &Shared, claimed: Claimed, held: Held, ended: AttemptEnd) {
+/// Decides the verdict for the outcome and writes it.
+async fn end(shared: &Shared, claimed: Claimed, held: HeldLease, ended: AttemptEnd) {
     let kind = claimed.kind.clone();
     let count =
         |outcome: &str| shared.metrics.attempts.with_label_values(&[kind.as_str(), outcome]).inc();
@@ -198,7 +195,8 @@ async fn end(shared: &Shared, claimed: Claimed, held: Held, ended: AttemptEnd) {
     drop(held);
 }
 
-/// The store refused the verdict itself: what it holds can't be stored. The task must not run again and again for that.
+/// Fails a task whose verdict the store refused, because its output cannot be stored. Without this,
+/// the task would run again and again.
 async fn settle_as_bug(shared: &Shared, claimed: &Claimed, error: common::port::PortError) {
     tracing::error!(task = %claimed.task, kind = claimed.kind, %error, "a verdict was refused");
     let error =

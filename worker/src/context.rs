@@ -1,4 +1,4 @@
-//! All that a kind or a provider may use while it runs a task, and what it returns.
+//! The tools that a kind or a provider may use while it runs a task, and the types that it returns.
 //!
 //! A kind returns an output or an error. It cannot settle its task.
 
@@ -24,14 +24,14 @@ use serde_json::Value;
 
 use crate::{fetch::Fetcher, leases::Lease, progress::Reporter};
 
-/// The parts of the worker that all attempts share.
+/// The tools that all attempts of a worker share.
 pub(crate) struct Tools {
     pub store: Arc<dyn Store>,
     pub artifacts: Arc<dyn Artifacts>,
     pub cache: Cache,
     pub fetcher: Fetcher,
     pub sandbox: Sandbox,
-    /// Attempts make their scratch folders below this one.
+    /// The folder in which attempts create their scratch folders.
     pub scratch: PathBuf,
 }
 
@@ -46,7 +46,6 @@ pub(crate) struct Context {
 /// The result of a handler that succeeded.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HandlerOutput {
-    /// The task's output.
     pub output: Value,
     /// Stored files that are kept as long as the output.
     pub artifacts: Vec<ArtifactRef>,
@@ -56,7 +55,7 @@ pub(crate) struct HandlerOutput {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum HandlerError {
     Failed(JobError),
-    /// The handler was asked to stop, and did.
+    /// The handler ended because it was asked to stop.
     Stopped,
 }
 
@@ -85,12 +84,14 @@ impl From<HandlerError> for Unmade {
 }
 
 impl Context {
-    /// The task's input as a type. It was checked when it was planned, so a mismatch is a bug or a newer producer's.
+    /// Returns the task's input as a type. The input was checked when the task was planned, so a
+    /// mismatch is a bug, or the producer is newer than this worker.
     pub(crate) fn input<T: DeserializeOwned>(&self) -> Result<T, JobError> {
         typed(&self.claimed.input, "input")
     }
 
-    /// The output of the need at `index`, as a type. A need behind a `proceed` edge may have failed instead: then its error.
+    /// Returns the output of the need at `index` as a type. A need behind a `proceed` edge may have
+    /// failed; then its error is returned.
     pub(crate) fn need<T: DeserializeOwned>(&self, index: usize) -> Result<T, JobError> {
         match self.claimed.needs.get(index) {
             Some(need) => typed(need.result.as_ref().map_err(Clone::clone)?, &need.name),
@@ -98,7 +99,9 @@ impl Context {
         }
     }
 
-    /// A value of the cache, or what `making` comes to. Who waits for another's making stops when asked to; who makes stops in its own way.
+    /// Returns a value from the cache, or computes it with `making`. A caller that only waits for
+    /// another's computation returns when asked to stop. A caller that computes relies on `making`
+    /// to stop.
     pub(crate) async fn cached(
         &self,
         item: &Item,
@@ -118,7 +121,7 @@ impl Context {
         if begun.load(Relaxed) { Ok(getting.await?) } else { Err(HandlerError::Stopped) }
     }
 
-    /// A folder of this attempt's own; gone when dropped.
+    /// Creates a scratch folder for this attempt. It is removed on drop.
     pub(crate) fn scratch(&self) -> Result<Scratch, JobError> {
         Scratch::create(&self.tools.scratch).map_err(|error| {
             let root = self.tools.scratch.display();
@@ -136,21 +139,21 @@ pub(crate) fn typed<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T,
     })
 }
 
-/// An output as JSON.
+/// Converts an output to JSON.
 pub(crate) fn json(output: &impl serde::Serialize) -> Result<Value, JobError> {
     serde_json::to_value(output)
         .map_err(|error| JobError::bug(code::INTERNAL, format!("the output is not JSON: {error}")))
 }
 
-/// A text from outside without what is not writing: control characters (a line's end stays, a tab is a space) and those that turn the
-/// direction of what follows.
+/// Removes characters from outside text that could garble a display: control characters and those
+/// that change the direction of writing. Line ends stay, and a tab becomes a space.
 pub(crate) fn clean(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let spaced = text.chars().map(|c| if c == '\t' { ' ' } else { c });
     spaced.filter(|c| *c == '\n' || !(c.is_control() || turns(*c))).collect()
 }
 
-/// The error of a scratch folder that cannot be read.
+/// Returns the error for a scratch folder that cannot be read.
 pub(crate) fn unread(error: &std::io::Error) -> JobError {
     JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
 }

@@ -1,4 +1,4 @@
-//! The ports and shared parts that the embedding program gives to a worker.
+//! The ports and shared parts that a program gives to the worker it embeds.
 
 use std::sync::Arc;
 
@@ -9,18 +9,16 @@ use common::{
     store::Store,
 };
 
-/// The parts that a worker is built on.
+/// The adapters and shared parts that a worker uses.
 #[derive(Clone)]
 pub struct Dependencies {
-    /// Jobs and tasks. An adapter keeps connections for heartbeats apart from those for other work.
+    /// Jobs and tasks. The adapter must keep connections for heartbeats apart from those for other
+    /// work.
     pub store: Arc<dyn Store>,
-    /// Brings task messages and control messages.
     pub broker: Arc<dyn Broker>,
-    /// Takes progress and job views.
     pub view_cache: Arc<dyn ViewCache>,
-    /// Keeps files by the hash of their content.
     pub artifacts: Arc<dyn Artifacts>,
-    /// Keeps what could be computed or fetched again.
+    /// Values that can be computed or fetched again.
     pub cache: Cache,
     /// The kinds that this worker knows.
     pub catalog: Arc<Catalog>,

@@ -1,4 +1,4 @@
-//! Facts of artifacts: what a file is, as a media process probes it.
+//! Facts of artifacts: the streams, sizes and lengths that a media process finds in a file.
 
 use backing::cache::{Item, Made, Namespace, Unmade};
 use common::{
@@ -17,7 +17,8 @@ use crate::{
 };
 
 impl Context {
-    /// What the artifact is: as the cache has it, else as a child probes it, once for all who want it now.
+    /// Returns the facts of an artifact, from the cache or by probing it in a media process.
+    /// Concurrent callers share one probe.
     pub(crate) async fn facts(
         &self,
         hash: &Digest,
@@ -33,14 +34,14 @@ impl Context {
         let kept = self.cached(&item, probing).await?;
         match serde_json::from_slice(&kept) {
             Ok(facts) => Ok(facts),
-            // Another version wrote it.
+            // Another version of Spool wrote the cached value.
             Err(_) => self.probe(hash, scratch).await,
         }
     }
 
     async fn probe(&self, hash: &Digest, scratch: &Scratch) -> Result<Facts, HandlerError> {
         let path = scratch.path().join(hash.to_string());
-        self.bring_to(hash, &path).await?;
+        self.fetch_artifact(hash, &path).await?;
         let job = MediaJob::Probe { source: path, hash: SourceHash(hash.to_string()) };
         match self.run_media(&job, scratch, "probing").await? {
             Output::Probe(facts) => Ok(*facts),

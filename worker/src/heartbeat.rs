@@ -1,5 +1,5 @@
-//! Keeps the leases: one heartbeat for all of them, every few seconds, from a thread and a runtime of its own, so that neither a busy
-//! executor nor a handler that blocks can let a lease run out.
+//! The heartbeat thread: one heartbeat for all leases every few seconds. It has a runtime of its
+//! own, so that neither a busy executor nor a blocking handler lets a lease expire.
 
 use std::{
     sync::Arc,
@@ -15,7 +15,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::leases::Leases;
 
-/// The beating thread. It ends when [`HeartbeatThread::stop`] is called, after a last heartbeat that says the worker is leaving.
+/// The heartbeat thread. It ends on [`HeartbeatThread::stop`], after a last heartbeat that says
+/// that the worker is leaving.
 pub struct HeartbeatThread {
     orders: watch::Sender<Order>,
     now: Arc<Notify>,
@@ -31,7 +32,7 @@ enum Order {
 }
 
 impl HeartbeatThread {
-    /// Starts to heartbeat, so often.
+    /// Starts the thread. It sends a heartbeat every `every`.
     pub fn start(
         store: Arc<dyn Store>,
         registration: WorkerRegistration,
@@ -49,14 +50,15 @@ impl HeartbeatThread {
         Ok(Self { orders, now, first, thread: Some(thread) })
     }
 
-    /// Waits until the store has heard the first heartbeat: until then no dispatcher counts this worker's slots.
+    /// Waits until the store has the first heartbeat. Before it, no dispatcher counts this worker's
+    /// slots.
     pub async fn first(&self) {
         let mut first = self.first.clone();
         // The sender lives as long as the thread.
         let _ = first.wait_for(|sent| *sent).await;
     }
 
-    /// Tells the store, now and with every heartbeat from now on, that this worker takes nothing new.
+    /// Reports, now and with every heartbeat from now on, that this worker takes no new tasks.
     pub fn drain(&self) {
         self.orders.send_replace(Order::Drain);
         self.now.notify_one();
@@ -71,7 +73,7 @@ impl HeartbeatThread {
         self.orders.send_replace(Order::Stop);
         self.now.notify_one();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been logged by the panic hook; there is nothing to add.
+            // The panic hook has logged a panic of the thread.
             let _ = thread.join();
         }
     }
@@ -118,16 +120,17 @@ async fn heartbeat_until_stopped(
     }
 }
 
-/// One heartbeat; whether the store heard it. A heartbeat that takes a third of a lease is given up, so that the next can still come in time.
+/// Sends one heartbeat, and returns whether the store accepted it. It is given up after a third of
+/// a lease, so that the next one can still be in time.
 async fn heartbeat(store: &dyn Store, registration: &WorkerRegistration, leases: &Leases) -> bool {
     let heartbeats = leases.heartbeats();
     match tokio::time::timeout(LEASE / 3, store.heartbeat(registration, &heartbeats, LEASE)).await {
         Ok(Ok(replies)) => {
-            leases.hear(&heartbeats, &replies);
+            leases.handle_replies(&heartbeats, &replies);
             true
         }
         Ok(Err(error)) => {
-            tracing::warn!(%error, "a heartbeat was not heard");
+            tracing::warn!(%error, "a heartbeat failed");
             false
         }
         Err(_) => {

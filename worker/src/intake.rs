@@ -1,7 +1,8 @@
-//! One queue's way in: receive → take slots → claim → ack → start.
+//! The intake of one queue: receive → take slots → claim → ack → start.
 //!
-//! A delivery is acked within [`ACK_WITHIN`], whatever runs: right after its claim committed, or, when no slot frees up in that time,
-//! after its task was handed back to `ready`, where any worker's dispatcher finds it.
+//! A delivery is acked within [`ACK_WITHIN`], however long its task runs. It is acked right after
+//! the claim is committed. If no slot is free in that time, its task is handed back to `ready`,
+//! where the dispatcher of any worker finds it, and then it is acked.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +18,11 @@ use crate::{
     slots::{Slot, Slots},
 };
 
-/// How long a delivery may wait for a slot: what is left of [`ACK_WITHIN`] after a claim or a hand-back.
+/// Longest wait of a delivery for a slot: the part of [`ACK_WITHIN`] that a claim or a hand-back
+/// leaves.
 const SLOT_WITHIN: Duration = Duration::from_millis(600);
 
-/// Takes deliveries of one queue until told to stop.
+/// Takes deliveries of one queue until `stop` is cancelled.
 pub async fn run(
     shared: Arc<Shared>,
     slots: Slots,
@@ -78,8 +80,8 @@ async fn claim(
     let claimed = match shared.store.claim(shared.worker, &tasks, LEASE).await {
         Ok(claimed) => claimed,
         Err(error) => {
-            // The commit may or may not have happened. If it did, no heartbeat renews these leases and they expire; if not, the tasks stay
-            // `queued` and the sweep dispatches again. Either way nothing is held here.
+            // The claim may have been committed. If it was, no heartbeat renews these leases and
+            // they expire. If not, the tasks stay `queued` and the sweep dispatches them again.
             tracing::warn!(%error, tasks = tasks.len(), "a claim failed");
             return ack(deliveries, fitting.iter().map(|(delivery, _)| delivery.tag).collect())
                 .await;
@@ -88,7 +90,7 @@ async fn claim(
     let mut tags = Vec::with_capacity(fitting.len());
     for ((delivery, slot), claimed) in fitting.into_iter().zip(claimed) {
         tags.push(delivery.tag);
-        // A duplicate or late message claims nothing, and that is all that comes of it.
+        // A duplicate or late message claims nothing.
         if let Some(claimed) = claimed {
             attempt::start(shared.clone(), claimed, slot, delivery.message.traceparent.as_deref());
         }
@@ -100,15 +102,15 @@ async fn hand_back(shared: &Shared, deliveries: &mut dyn Deliveries, rest: &[Del
     let tasks: Vec<TaskId> = rest.iter().map(|delivery| delivery.message.task).collect();
     shared.metrics.handed_back.inc_by(tasks.len() as u64);
     if let Err(error) = shared.store.hand_back(&tasks).await {
-        // They stay `queued`; the sweep dispatches for them again.
-        tracing::warn!(%error, tasks = tasks.len(), "tasks without a slot could not be handed back");
+        // The tasks stay `queued`, and the sweep dispatches them again.
+        tracing::warn!(%error, tasks = tasks.len(), "tasks without a slot were not handed back");
     }
     ack(deliveries, rest.iter().map(|delivery| delivery.tag).collect()).await;
 }
 
 async fn ack(deliveries: &mut dyn Deliveries, tags: Vec<DeliveryTag>) {
     if let Err(error) = deliveries.ack(&tags).await {
-        // They come again and claim nothing.
+        // The messages come again and claim nothing.
         tracing::debug!(%error, "acks were lost");
     }
 }

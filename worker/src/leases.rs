@@ -1,4 +1,4 @@
-//! The leases this worker holds: what the heart heartbeats for, and whom a cancel reaches.
+//! The leases that this worker holds. Heartbeats renew them, and a cancel finds its attempt here.
 
 use std::{
     collections::HashMap,
@@ -14,31 +14,28 @@ use tokio::sync::Notify;
 
 use crate::stop::{Reason, Stop};
 
-/// One running attempt.
+/// The lease of one running attempt.
 #[derive(Debug)]
 pub struct Lease {
-    /// The task.
     pub task: TaskId,
-    /// The attempt.
     pub fence: Fence,
-    /// How to end it early.
     pub stop: Stop,
     progress: Mutex<Option<Progress>>,
 }
 
 impl Lease {
-    /// Keeps how far the attempt is, for the next heartbeat.
+    /// Keeps the attempt's progress for the next heartbeat.
     pub fn report(&self, progress: Progress) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
     }
 
-    /// How far it said it was.
+    /// Returns the newest progress.
     pub fn progress(&self) -> Option<Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// All running attempts of this worker.
+/// The leases of all running attempts of this worker.
 #[derive(Debug, Default)]
 pub struct Leases {
     held: Mutex<HashMap<TaskId, Arc<Lease>>>,
@@ -46,20 +43,20 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Takes up a lease; it is dropped with the guard.
-    pub fn hold(self: &Arc<Self>, task: TaskId, fence: Fence) -> Held {
+    /// Adds a lease. It is removed when the guard is dropped.
+    pub fn hold(self: &Arc<Self>, task: TaskId, fence: Fence) -> HeldLease {
         let lease =
             Arc::new(Lease { task, fence, stop: Stop::default(), progress: Mutex::default() });
         self.lock().insert(task, lease.clone());
-        Held { lease, leases: self.clone() }
+        HeldLease { lease, leases: self.clone() }
     }
 
-    /// How many are held.
+    /// Counts the leases.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// A heartbeat for each.
+    /// Returns a heartbeat for each lease.
     pub fn heartbeats(&self) -> Vec<Heartbeat> {
         let heartbeat = |lease: &Arc<Lease>| Heartbeat {
             task: lease.task,
@@ -69,8 +66,8 @@ impl Leases {
         self.lock().values().map(heartbeat).collect()
     }
 
-    /// Tells attempts what their heartbeat heard.
-    pub fn hear(&self, heartbeats: &[Heartbeat], replies: &[HeartbeatReply]) {
+    /// Stops the attempts that the heartbeat replies ask to stop.
+    pub fn handle_replies(&self, heartbeats: &[Heartbeat], replies: &[HeartbeatReply]) {
         for (heartbeat, reply) in heartbeats.iter().zip(replies) {
             let reason = match reply {
                 HeartbeatReply::Held => continue,
@@ -86,7 +83,7 @@ impl Leases {
         }
     }
 
-    /// Asks these to stop, where they run here.
+    /// Asks the attempts of these tasks to stop, if they run here.
     pub fn cancel(&self, tasks: &[TaskId]) {
         let held = self.lock();
         tasks
@@ -95,12 +92,12 @@ impl Leases {
             .for_each(|lease| lease.stop.ask(Reason::Cancelled));
     }
 
-    /// Asks all to stop.
+    /// Asks all attempts to stop.
     pub fn stop_all(&self, reason: Reason) {
         self.lock().values().for_each(|lease| lease.stop.ask(reason));
     }
 
-    /// Waits until none is held.
+    /// Waits until no lease is held.
     pub async fn drained(&self) {
         loop {
             let emptied = self.emptied.notified();
@@ -116,15 +113,14 @@ impl Leases {
     }
 }
 
-/// A lease in use.
+/// Keeps a lease among the worker's leases until it is dropped.
 #[derive(Debug)]
-pub struct Held {
-    /// The lease.
+pub struct HeldLease {
     pub lease: Arc<Lease>,
     leases: Arc<Leases>,
 }
 
-impl Drop for Held {
+impl Drop for HeldLease {
     fn drop(&mut self) {
         let mut held = self.leases.lock();
         if held.get(&self.lease.task).is_some_and(|lease| lease.fence == self.lease.fence) {
@@ -141,13 +137,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pulse_for_an_older_attempt_does_not_stop_the_newer_one() {
+    fn a_reply_for_an_older_attempt_does_not_stop_the_newer_one() {
         let leases = Arc::new(Leases::default());
         let task = TaskId::new();
         let old = leases.hold(task, Fence(1));
         let heartbeats = leases.heartbeats();
         let new = leases.hold(task, Fence(2));
-        leases.hear(&heartbeats, &[HeartbeatReply::Stale]);
+        leases.handle_replies(&heartbeats, &[HeartbeatReply::Stale]);
         assert_eq!((old.lease.stop.reason(), new.lease.stop.reason()), (None, None));
         drop(old);
         assert_eq!(leases.len(), 1);

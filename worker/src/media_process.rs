@@ -1,4 +1,5 @@
-//! Work in a caged child: bring the files it reads, run it, keep the files it makes, and read its ending as an outcome.
+//! Media jobs: runs a job in the sandboxed media process and turns the way it ended into an output
+//! or an error.
 
 use std::path::PathBuf;
 
@@ -23,7 +24,8 @@ pub(crate) fn sandbox(program: PathBuf) -> std::io::Result<Sandbox> {
 }
 
 impl Context {
-    /// Runs `job` in a child and tells its progress as `stage`.
+    /// Runs `job` in a media process and reports its progress as `stage`. If it fails, the files it
+    /// read are checked for damage.
     pub(crate) async fn run_media(
         &self,
         job: &MediaJob,
@@ -46,13 +48,13 @@ impl Context {
             ProcessExit::Cancelled => Err(HandlerError::Stopped),
             _ => {
                 let error = failure(report);
-                Err(self.damaged(read_by(job)).await.unwrap_or(error).into())
+                Err(self.damage_of(read_by(job)).await.unwrap_or(error).into())
             }
         }
     }
 }
 
-/// The artifacts that a job reads under their own hashes.
+/// Lists the artifacts that a job reads, with their files.
 fn read_by(job: &MediaJob) -> Vec<(Digest, PathBuf)> {
     let one = |(hash, path): (&SourceHash, &PathBuf)| Some((hash.0.parse().ok()?, path.clone()));
     match job {
@@ -64,7 +66,7 @@ fn read_by(job: &MediaJob) -> Vec<(Digest, PathBuf)> {
     }
 }
 
-/// A child's bad ending as an error: a closed set on both sides.
+/// Converts the failed end of a media process to an error.
 fn failure(report: ProcessReport) -> JobError {
     let (code, class) = match &report.exit {
         ProcessExit::BadInput(_) => (code::BAD_SOURCE, ErrorClass::Caller),
@@ -81,7 +83,7 @@ fn failure(report: ProcessReport) -> JobError {
     JobError::new(code, class, report.exit.sentence()).with_log(report.log)
 }
 
-/// A child that answers to another question than was asked.
+/// Returns the error for a media process that replied with another job's output.
 pub(crate) fn wrong_answer(job: &str) -> JobError {
     JobError::bug(code::INTERNAL, format!("the {job} process gave another job's answer"))
 }

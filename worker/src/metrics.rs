@@ -4,22 +4,22 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
-/// The worker's series.
+/// The metrics of a worker.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// Attempts ended, by kind and outcome (`done`, `failed`, `retried`, `cancelled`, `released`, `abandoned`).
+    /// Attempts ended, by kind and outcome (`done`, `failed`, `retried`, `cancelled`, `released`,
+    /// `abandoned`).
     pub attempts: IntCounterVec,
-    /// Seconds from claim to the handler's answer, by kind.
+    /// Seconds from the claim to the handler's outcome, by kind.
     pub run: HistogramVec,
-    /// Seconds from the answer to its commit.
+    /// Seconds from the outcome to its commit, by kind.
     pub settle: HistogramVec,
     /// Slots in use, by queue.
     pub slots: IntGaugeVec,
-    /// Settlements that came too late: another attempt holds the lease.
+    /// Settlements refused because another attempt holds the lease.
     pub stale: IntCounter,
-    /// Deliveries handed back for want of a slot.
+    /// Deliveries handed back because no slot was free.
     pub handed_back: IntCounter,
-    /// Of the providers.
     pub providers: crate::providers::Metrics,
 }
 
@@ -28,7 +28,7 @@ const SECONDS: [f64; 12] =
     [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0];
 
 impl Metrics {
-    /// Registers the series.
+    /// Registers the metrics.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let histogram = |name, help, labels: &[&str]| {
             HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)

@@ -1,5 +1,5 @@
-//! Progress of an attempt, reported to the lease (for the next heartbeat) and to the view cache (for
-//! clients that watch).
+//! Progress of an attempt, reported to the lease (for the next heartbeat) and to the view cache
+//! (for clients that watch).
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,29 +15,29 @@ use common::{
 
 use crate::leases::Lease;
 
-/// Reports of one attempt.
+/// Reports the progress of one attempt.
 pub struct Reporter {
     lease: Arc<Lease>,
     view_cache: Arc<dyn ViewCache>,
-    /// The job as of the claim.
+    /// The job's view as of the claim.
     base: JobView,
-    told: Mutex<Told>,
+    last: Mutex<LastReport>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct LastReport {
     at: Option<Instant>,
     sequence: u64,
 }
 
 impl Reporter {
-    /// For the attempt under this lease of a task of the job that `base` shows.
+    /// Creates a reporter for the attempt under `lease`. `base` is the view of its job.
     pub fn new(lease: Arc<Lease>, view_cache: Arc<dyn ViewCache>, base: JobView) -> Self {
-        Self { lease, view_cache, base, told: Mutex::new(Told { at: None, sequence: 0 }) }
+        Self { lease, view_cache, base, last: Mutex::new(LastReport { at: None, sequence: 0 }) }
     }
 
-    /// Tells that the attempt is at `value` (0 to 1) of `stage`. Reaches the view cache at most once in [`PROGRESS_EVERY`]; what comes between
-    /// is not lost, as the next heartbeat carries the newest.
+    /// Reports that the attempt is at `value` (0 to 1) of `stage`. The view cache is updated at
+    /// most once in [`PROGRESS_EVERY`]; the next heartbeat carries the newest report in any case.
     pub fn report(&self, value: f64, stage: &str) {
         let value = if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 };
         let progress = Progress { value, stage: Some(stage.to_owned()) };
@@ -45,19 +45,19 @@ impl Reporter {
         if let Some(sequence) = self.due() {
             let view = self.view(progress, sequence);
             let view_cache = self.view_cache.clone();
-            // The view cache being away is the view cache's own trouble: it logs, and the store has the heartbeats.
+            // The view cache logs its own failures, and the store gets the progress by heartbeat.
             tokio::spawn(async move { view_cache.put(&[view]).await });
         }
     }
 
     fn due(&self) -> Option<u64> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.at.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.at.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
             return None;
         }
-        told.at = Some(Instant::now());
-        told.sequence += 1;
-        Some(told.sequence)
+        last.at = Some(Instant::now());
+        last.sequence += 1;
+        Some(last.sequence)
     }
 
     fn view(&self, progress: Progress, sequence: u64) -> JobView {
@@ -70,7 +70,8 @@ impl Reporter {
         }
     }
 
-    /// A job of one task is as far as its task; of many, this task adds its part to those that had settled when it was claimed.
+    /// Converts progress of the task to progress of the job: the task adds its share to the tasks
+    /// that had settled when it was claimed.
     fn of_job(&self, progress: Progress) -> Progress {
         let total: u32 = self.base.tasks.values().map(|count| count.total).sum();
         if total == 0 {

@@ -1,4 +1,5 @@
-//! Writes verdicts. What arrives during one commit is the next batch, and a slot is free only when its verdict is committed.
+//! Writes verdicts. The verdicts that arrive during one commit are the next group. A slot is free
+//! only when its verdict is committed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,14 +13,15 @@ use common::{
     store::{Settled, Store},
 };
 
-/// Settles for one worker.
+/// Settles the tasks of one worker.
 #[derive(Clone)]
 pub struct Settler {
     group: Group<Settlement, Settled>,
 }
 
 impl Settler {
-    /// Settles in `store` as `worker`; what follows from it is announced after the commit.
+    /// Creates a settler that writes to `store` as `worker`, and announces the changes after each
+    /// commit.
     pub fn new(store: Arc<dyn Store>, announcer: Announcer, worker: WorkerId) -> Self {
         let group = Group::new(MAX_GROUP, move |settlements: Vec<Settlement>| {
             let (store, announcer) = (store.clone(), announcer.clone());
@@ -32,10 +34,11 @@ impl Settler {
         Self { group }
     }
 
-    /// Writes one verdict. While the store is away it tries again, with pauses up to a second: the lease may still be ours when it is
-    /// back, and if not, the store says so. An error that is not about reaching the store is returned.
+    /// Writes one verdict. While the store is away it tries again, with pauses of up to a second:
+    /// the lease may still be held when the store is back. Any other error is returned.
     ///
-    /// A commit whose answer was lost is repeated, and then answered with [`Settled::Stale`]: the row has settled, by us.
+    /// A commit whose reply was lost is repeated, and then returns [`Settled::Stale`], because the
+    /// task has settled already.
     pub async fn settle(&self, settlement: Settlement) -> Result<Settled, PortError> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(50))
@@ -46,7 +49,8 @@ impl Settler {
         loop {
             match self.group.call(settlement.clone()).await {
                 Err(error) if error.is_transient() => {
-                    tracing::warn!(task = %settlement.task, %error, "a verdict waits for the store");
+                    let task = settlement.task;
+                    tracing::warn!(%task, %error, "a verdict waits for the store");
                     tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(1))).await;
                 }
                 answer => return answer,

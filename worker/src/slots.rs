@@ -1,4 +1,5 @@
-//! Slots bound how many attempts of a queue run side by side; run permits let a suspect task run alone.
+//! Slots bound the attempts of a queue that run at once. Run permits let a suspect task run with no
+//! other beside it.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ pub struct Slots {
     free: Arc<Semaphore>,
 }
 
-/// One slot in use; free again when dropped.
+/// One slot in use. It is free again on drop.
 #[derive(Debug)]
 pub struct Slot {
     pub queue: Queue,
@@ -43,12 +44,12 @@ impl Slots {
     }
 }
 
-/// Lets attempts of this process run side by side, except those of a task that workers died of:
-/// such a task runs alone.
+/// Lets the attempts of this process run at the same time, except a task that lost workers: it runs
+/// with no other beside it.
 #[derive(Debug, Clone, Default)]
 pub struct RunPermits(Arc<RwLock<()>>);
 
-/// The permission to run, held by an attempt until it ends.
+/// The permission to run, which an attempt holds until it ends.
 #[derive(Debug)]
 #[allow(dead_code, reason = "held for its drop")]
 pub enum RunPermit {

@@ -1,17 +1,16 @@
-//! Why an attempt is to stop, said once: the first reason stays.
+//! The request to stop an attempt, with its reason. The first reason stays.
 
 use std::sync::OnceLock;
 
 use tokio_util::sync::CancellationToken;
 
-/// Why.
+/// The reason why an attempt must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// Someone cancelled the job.
     Cancelled,
-    /// The worker is leaving.
+    /// The worker is stopping.
     Released,
-    /// The lease is gone: another may run it already.
+    /// The lease is lost, and another worker may run the task already.
     Abandoned,
     /// The attempt ran past its deadline.
     TimedOut,
@@ -25,24 +24,24 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Asks. A later reason changes nothing.
+    /// Asks the attempt to stop. A later reason changes nothing.
     pub fn ask(&self, reason: Reason) {
         if self.reason.set(reason).is_ok() {
             self.token.cancel();
         }
     }
 
-    /// Waits until someone asks.
+    /// Waits until the attempt is asked to stop.
     pub async fn asked(&self) {
         self.token.cancelled().await;
     }
 
-    /// Why, if someone asked.
+    /// Returns the reason, if the attempt was asked to stop.
     pub fn reason(&self) -> Option<Reason> {
         self.reason.get().copied()
     }
 
-    /// For parts that take a token.
+    /// Returns the token that is cancelled when the attempt is asked to stop.
     pub fn token(&self) -> &CancellationToken {
         &self.token
     }

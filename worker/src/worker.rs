@@ -1,4 +1,4 @@
-//! A worker process, from its first heartbeat to its last.
+//! A worker, from its first heartbeat to its last.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -31,29 +31,32 @@ use crate::{
     stop::Reason,
 };
 
-/// How a worker is to work.
+/// The settings of a worker.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Its machine and process, for operators.
+    /// Machine and process, for operators.
     pub name: String,
-    /// Slots by queue. A queue that is left out, or has none, is not consumed.
+    /// Slots by queue. A queue without slots is not consumed.
     pub slots: Vec<(Queue, u32)>,
-    /// How long running attempts may take to end when the worker is told to stop, before they are released.
+    /// Longest time that running attempts get to end when the worker is asked to stop. Then they
+    /// are released.
     pub grace: Duration,
-    /// From heartbeat to heartbeat: the lease is renewed, and how far each attempt is written down. At most [`common::limits::HEARTBEAT_EVERY`].
+    /// Time between heartbeats, which renew the leases and store the progress. At most
+    /// [`common::limits::HEARTBEAT_EVERY`].
     pub heartbeat_every: Duration,
-    /// The program that runs media children: our own binary.
+    /// The program that runs as the media process when it is called with
+    /// [`MEDIA_PROCESS_ARGUMENT`].
     pub program: PathBuf,
-    /// Where scratch folders are made.
+    /// The folder for scratch folders.
     pub scratch: PathBuf,
-    /// What sources may be fetched from.
+    /// The sources that may be fetched.
     pub reach: Reach,
-    /// Who writes, speaks, paints and listens.
+    /// The providers of text, speech, pictures and transcripts.
     pub providers: providers::Config,
 }
 
 /// Longest wait, when a worker stops, for the last computed values to reach the view cache.
-const CACHE_WRITTEN_WITHIN: Duration = Duration::from_secs(1);
+const CACHE_FLUSH_WITHIN: Duration = Duration::from_secs(1);
 
 /// A worker that is ready to run.
 pub struct Worker {
@@ -63,7 +66,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Prepares a worker: sweeps scratch folders that a killed one left behind.
+    /// Creates a worker, and removes the scratch folders of killed workers.
     pub fn new(
         dependencies: Dependencies,
         settings: Settings,
@@ -76,7 +79,7 @@ impl Worker {
             )
         })?;
         if swept > 0 {
-            tracing::info!(folders = swept, "removed what killed workers had left in scratch");
+            tracing::info!(folders = swept, "removed the scratch folders of killed workers");
         }
         let worker = WorkerId::new();
         let announcer =
@@ -116,7 +119,8 @@ impl Worker {
         Ok(Self { shared: Arc::new(shared), dependencies, settings })
     }
 
-    /// Works until `stop` is cancelled, then drains: takes nothing new, lets what runs end within the grace, releases the rest.
+    /// Runs until `stop` is cancelled, then drains: takes no new tasks, lets running attempts end
+    /// within the grace, and releases the others.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PortError> {
         let heartbeat = self.start_heartbeat()?;
         heartbeat.first().await;
@@ -128,7 +132,7 @@ impl Worker {
             tracker.spawn(intake::run(self.shared.clone(), slots, deliveries, closing.clone()));
         }
         let controls = self.dependencies.broker.listen().await?;
-        let listening = tokio::spawn(obey(self.shared.leases.clone(), controls));
+        let listening = tokio::spawn(cancel_on_request(self.shared.leases.clone(), controls));
         tracing::info!(worker = %self.shared.worker, name = self.settings.name, "working");
         stop.cancelled().await;
         self.drain(&heartbeat, tracker, closing).await;
@@ -166,7 +170,8 @@ impl Worker {
         tracker: TaskTracker,
         closing: CancellationToken,
     ) {
-        tracing::info!(running = self.shared.leases.len(), grace = ?self.settings.grace, "draining");
+        let grace = self.settings.grace;
+        tracing::info!(running = self.shared.leases.len(), ?grace, "draining");
         heartbeat.drain();
         closing.cancel();
         tracker.close();
@@ -180,13 +185,13 @@ impl Worker {
             self.shared.leases.drained().await;
         }
         self.shared.announcer.flush().await;
-        // What is still being refreshed is nobody's loss.
-        let _ = tokio::time::timeout(CACHE_WRITTEN_WITHIN, self.dependencies.cache.flush()).await;
+        // A refresh that does not finish loses nothing.
+        let _ = tokio::time::timeout(CACHE_FLUSH_WITHIN, self.dependencies.cache.flush()).await;
     }
 }
 
-/// Hears what is told to the fleet: for a worker, that attempts are to stop.
-async fn obey(leases: Arc<Leases>, mut controls: Box<dyn ControlStream>) {
+/// Cancels the attempts that control messages name.
+async fn cancel_on_request(leases: Arc<Leases>, mut controls: Box<dyn ControlStream>) {
     loop {
         if let Control::Cancel(tasks) = controls.next().await {
             leases.cancel(&tasks);

@@ -1,4 +1,5 @@
-//! `assemble`: segments and sound into the finished file, and pictures from it, by a child.
+//! `assemble`: joins segments and sound to the finished file, and takes pictures from it, in a
+//! media process.
 
 use common::{
     error::{JobError, code},
@@ -25,23 +26,24 @@ use crate::{
 pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let Assembly { assemble, mut warnings } = context.input()?;
     let scratch = context.scratch()?;
-    let parts = Parts::bring(context, &assemble, &scratch).await?;
-    warnings.extend(parts.warnings);
-    let place = |name: &str| scratch.path().join(name);
+    let inputs = FetchedInputs::fetch(context, &assemble, &scratch).await?;
+    warnings.extend(inputs.warnings);
+    let file = |name: &str| scratch.path().join(name);
     let (out, poster, thumbnail) =
-        (place(out_name(assemble.format)), place("poster.jpg"), place("thumbnail.jpg"));
+        (file(out_name(assemble.format)), file("poster.jpg"), file("thumbnail.jpg"));
     let job = MediaJob::Assemble {
         assemble: Box::new(assemble.clone()),
-        segments: parts.segments,
-        sound: parts.sound,
+        segments: inputs.segments,
+        sound: inputs.sound,
         out: out.clone(),
         poster: assemble.poster.map(|_| poster.clone()),
         thumbnail: assemble.thumbnail.map(|_| thumbnail.clone()),
     };
-    // Packets are copied unseen, so whether the parts are what they were is looked at beside the child, which keeps but one core busy.
+    // Packets are copied without decoding, so damage would go unnoticed. The check runs beside the
+    // media process, which uses one core only.
     let (made, damaged) = tokio::join!(
         context.run_media(&job, &scratch, "assembling"),
-        context.damaged(parts.brought)
+        context.damage_of(inputs.files)
     );
     let made = match (made, damaged) {
         (Err(HandlerError::Stopped), _) => return Err(HandlerError::Stopped),
@@ -51,13 +53,13 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
         (Err(error), None) => return Err(error),
     };
     let media_type = media_type(assemble.format);
-    let mut artifacts = vec![context.keep(&out, media_type).await?];
+    let mut artifacts = vec![context.store_file(&out, media_type).await?];
     let mut still =
         async |wanted: bool, path: &std::path::Path| -> Result<Option<Still>, JobError> {
             if !wanted {
                 return Ok(None);
             }
-            let artifact = context.keep(path, "image/jpeg").await?;
+            let artifact = context.store_file(path, "image/jpeg").await?;
             let still = Still { artifact: artifact.hash };
             artifacts.push(artifact);
             Ok(Some(still))
@@ -73,7 +75,7 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
         fps: assemble.rate.to_f64(),
         frames: made.frames,
         size: made.bytes,
-        loudness: parts.loudness,
+        loudness: inputs.loudness,
         poster,
         thumbnail,
         warnings,
@@ -81,7 +83,7 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     Ok(HandlerOutput { output: json(&assembled)?, artifacts })
 }
 
-/// A picture's format is known to its writer by its name.
+/// Returns the name of the output file: libav chooses the format of a picture by it.
 fn out_name(format: Format) -> &'static str {
     match format {
         Format::Jpg => "out.jpg",
@@ -91,33 +93,33 @@ fn out_name(format: Format) -> &'static str {
     }
 }
 
-/// What the needs made, brought here.
-struct Parts {
-    /// All files, by what they should hold.
-    brought: Vec<(Digest, std::path::PathBuf)>,
+/// The outputs of the needs, with their files in the scratch folder.
+struct FetchedInputs {
+    /// All files, with the hashes of their content.
+    files: Vec<(Digest, std::path::PathBuf)>,
     segments: Vec<std::path::PathBuf>,
     sound: Option<std::path::PathBuf>,
     loudness: Option<f64>,
     warnings: Vec<String>,
 }
 
-impl Parts {
-    async fn bring(
+impl FetchedInputs {
+    async fn fetch(
         context: &Context,
         assemble: &Assemble,
         scratch: &Scratch,
     ) -> Result<Self, JobError> {
         let segments = assemble.segments as usize;
-        let wanted = segments + usize::from(assemble.sound.is_some());
-        if context.claimed.needs.len() != wanted {
+        let expected = segments + usize::from(assemble.sound.is_some());
+        if context.claimed.needs.len() != expected {
             let found = context.claimed.needs.len();
             return Err(JobError::bug(
                 code::INTERNAL,
-                format!("assemble was given {found} parts where the plan has {wanted}"),
+                format!("assemble was given {found} parts where the plan has {expected}"),
             ));
         }
-        let mut parts = Self {
-            brought: Vec::new(),
+        let mut inputs = Self {
+            files: Vec::new(),
             segments: Vec::new(),
             sound: None,
             loudness: None,
@@ -126,20 +128,20 @@ impl Parts {
         for index in 0..segments {
             let rendered: Rendered = context.need(index)?;
             let path = scratch.path().join(format!("segment-{index}"));
-            parts.brought.push((rendered.artifact, path.clone()));
-            parts.segments.push(path);
-            parts.warnings.extend(rendered.warnings);
+            inputs.files.push((rendered.artifact, path.clone()));
+            inputs.segments.push(path);
+            inputs.warnings.extend(rendered.warnings);
         }
         if assemble.sound.is_some() {
             let mixed: Mixed = context.need(segments)?;
             let path = scratch.path().join("sound");
-            parts.brought.push((mixed.artifact, path.clone()));
-            parts.sound = Some(path);
-            parts.loudness = mixed.loudness;
+            inputs.files.push((mixed.artifact, path.clone()));
+            inputs.sound = Some(path);
+            inputs.loudness = mixed.loudness;
         }
-        context.bring_all(&parts.brought).await?;
-        parts.warnings.sort();
-        parts.warnings.dedup();
-        Ok(parts)
+        context.fetch_artifacts(&inputs.files).await?;
+        inputs.warnings.sort();
+        inputs.warnings.dedup();
+        Ok(inputs)
     }
 }

@@ -1,4 +1,5 @@
-//! `check`: compiles a composition and says what it comes to. Whether its parts are in the cache is the store's to say, not a worker's.
+//! `check`: compiles a composition and describes the result. The store, not the worker, knows which
+//! of its segments are in the cache.
 
 use common::error::JobError;
 

@@ -1,4 +1,4 @@
-//! `echo`: does what its input says.
+//! `echo`: sleeps, fails or uses resources as its input says.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use media::protocol::{MediaJob, TestJob};
 
 use crate::context::{Context, HandlerError, HandlerOutput};
 
-/// Progress of a sleep is told in so many steps.
+/// Number of progress reports during a sleep.
 const STEPS: u32 = 20;
 
 #[allow(clippy::panic, reason = "panicking on demand is what it is for")]
@@ -68,7 +68,7 @@ async fn in_child(context: &Context, echo: &Echo) -> Result<(), HandlerError> {
     context.run_media(&job, &scratch, "spinning").await.map(drop)
 }
 
-/// Release builds have no test job, so an echo can't keep a media process busy there.
+/// Release builds have no test job, so an echo cannot keep a media process busy there.
 #[cfg(not(feature = "test-doubles"))]
 async fn in_child(_: &Context, _: &Echo) -> Result<(), HandlerError> {
     let sentence = "`spinMs`, `allocateMb` and `exit` are for tests, and this build has no test \

@@ -1,4 +1,4 @@
-//! `hook`: first sentences.
+//! `hook`: writes first sentences for a topic.
 
 use common::{
     error::JobError,
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     context::{Context, HandlerError, HandlerOutput, json as to_json},
     providers::Providers,
-    providers::structured::{Request, ask},
+    providers::structured::{TextRequest, ask},
     providers::{Prompt, outline},
 };
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
     let input = hook::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let asked = Request {
+    let request = TextRequest {
         prompt: Prompt::HOOK,
         language: &input.language,
         user: json!({"topic": input.topic, "style": input.style, "count": input.count}),
@@ -28,9 +28,6 @@ pub(super) async fn run(
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (HookReply { hooks }, made) = ask(context, providers, asked).await?;
-    Ok(HandlerOutput {
-        output: to_json(&Hooks { hooks, provenance: made })?,
-        artifacts: Vec::new(),
-    })
+    let (HookReply { hooks }, provenance) = ask(context, providers, request).await?;
+    Ok(HandlerOutput { output: to_json(&Hooks { hooks, provenance })?, artifacts: Vec::new() })
 }

@@ -1,4 +1,4 @@
-//! `ideas`: what is seen behind each scene.
+//! `ideas`: describes a picture for each scene.
 
 use common::{
     error::JobError,
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     context::{Context, HandlerError, HandlerOutput, json as to_json},
     providers::Providers,
-    providers::structured::{Request, ask},
+    providers::structured::{TextRequest, ask},
     providers::{Prompt, outline},
 };
 
@@ -19,7 +19,7 @@ pub(super) async fn run(
 ) -> Result<HandlerOutput, HandlerError> {
     let input = ideas::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scenes = input.scenes.len();
-    let asked = Request {
+    let request = TextRequest {
         prompt: Prompt::IDEAS,
         language: "",
         user: json!({"scenes": input.scenes, "style": input.style}),
@@ -29,9 +29,6 @@ pub(super) async fn run(
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (IdeasReply { ideas }, made) = ask(context, providers, asked).await?;
-    Ok(HandlerOutput {
-        output: to_json(&Ideas { ideas, provenance: made })?,
-        artifacts: Vec::new(),
-    })
+    let (IdeasReply { ideas }, provenance) = ask(context, providers, request).await?;
+    Ok(HandlerOutput { output: to_json(&Ideas { ideas, provenance })?, artifacts: Vec::new() })
 }

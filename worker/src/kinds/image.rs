@@ -1,4 +1,5 @@
-//! `image`: a picture of what a text describes, that stands or moves. Whatever a provider sends is looked at in the cage before anyone else sees it.
+//! `image`: makes a still or moving picture of a text. The file of a provider is probed in the
+//! sandbox before any other use.
 
 use common::{
     error::{ErrorClass, JobError},
@@ -17,21 +18,21 @@ pub(super) async fn run(
     context: &Context,
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
-    let ask = image::parse(&context.claimed.input).map_err(JobError::refused)?;
+    let input = image::parse(&context.claimed.input).map_err(JobError::refused)?;
     let scratch = context.scratch()?;
     let file = scratch.path().join("picture");
     context.reporter.report(0.0, "painting");
-    let made = providers.paint(context, &ask, &file).await?;
-    let media_type = sniffed(&file).await;
-    let artifact = context.keep(&file, media_type).await?;
+    let provenance = providers.paint(context, &input, &file).await?;
+    let media_type = media_type_of(&file).await;
+    let artifact = context.store_file(&file, media_type).await?;
     let facts = context
         .facts(&artifact.hash, &scratch)
         .await
-        .map_err(|ended| not_media(ended, &made.provider))?;
+        .map_err(|error| not_media(error, &provenance.provider))?;
     let shown =
-        facts.video.first().filter(|_| facts.image != ask.motion).map(|video| video.shown_size());
-    let wanted = if ask.motion { "is no film" } else { "is no still picture" };
-    let (width, height) = shown.ok_or_else(|| bad(&made.provider, wanted))?;
+        facts.video.first().filter(|_| facts.image != input.motion).map(|video| video.shown_size());
+    let mismatch = if input.motion { "is no film" } else { "is no still picture" };
+    let (width, height) = shown.ok_or_else(|| bad_file(&provenance.provider, mismatch))?;
     let picture = Picture {
         artifact: artifact.hash,
         media_type: media_type.to_owned(),
@@ -40,16 +41,16 @@ pub(super) async fn run(
         height,
         duration_ms: facts
             .duration
-            .filter(|_| ask.motion)
+            .filter(|_| input.motion)
             .map(|seconds| (seconds.to_f64() * 1_000.0).round() as u64),
         facts: json(&facts)?,
-        provenance: made,
+        provenance,
     };
     Ok(HandlerOutput { output: json(&picture)?, artifacts: vec![artifact] })
 }
 
-/// What a file's first bytes say it is.
-async fn sniffed(file: &std::path::Path) -> &'static str {
+/// Returns the media type of a file by its first bytes.
+async fn media_type_of(file: &std::path::Path) -> &'static str {
     let mut head = Vec::new();
     if let Ok(file) = tokio::fs::File::open(file).await {
         let _ = file.take(12).read_to_end(&mut head).await;
@@ -66,17 +67,17 @@ async fn sniffed(file: &std::path::Path) -> &'static str {
     }
 }
 
-/// Where what a provider sent is not what was asked for, the fault is the provider's and not the caller's.
-pub(super) fn not_media(ended: HandlerError, provider: &str) -> HandlerError {
-    match ended {
-        HandlerError::Failed(error) if error.class == ErrorClass::Caller => {
-            bad(provider, &format!("can't be used: {}", error.detail)).into()
+/// Converts the caller's error of a probe to the provider's: the file came from the provider.
+pub(super) fn not_media(error: HandlerError, provider: &str) -> HandlerError {
+    match error {
+        HandlerError::Failed(failure) if failure.class == ErrorClass::Caller => {
+            bad_file(provider, &format!("can't be used: {}", failure.detail)).into()
         }
         other => other,
     }
 }
 
-/// An answer that no attempt will make better.
-pub(super) fn bad(provider: &str, what: &str) -> JobError {
+/// Returns the error for a provider's file that cannot be used. Another attempt would not help.
+pub(super) fn bad_file(provider: &str, what: &str) -> JobError {
     JobError::permanent(BAD_ANSWER, format!("what provider `{provider}` sent {what}"))
 }

@@ -58,7 +58,8 @@ pub(crate) async fn run(
         composition::kinds::video::result::NAME => video::finish(&context).await,
         unknown => {
             let detail = format!(
-                "this worker does not know the kind `{unknown}`: it is older than the producer; update it"
+                "this worker does not know the kind `{unknown}`: it is older than the producer; \
+                 update it"
             );
             Err(JobError::transient(code::UNKNOWN_KIND, detail).into())
         }

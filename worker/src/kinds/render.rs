@@ -1,4 +1,5 @@
-//! `render`: compiles a composition against the facts of its sources. Pure, so it needs no child.
+//! `render`: compiles a composition against the facts of its sources. It decodes no media, so it
+//! needs no media process.
 
 use common::{
     error::{ErrorClass, JobError, code},
@@ -23,22 +24,23 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     })
 }
 
-/// A composition compiled against what the task's needs came to.
+/// Compiles a composition against the outputs of the task's needs.
 pub(super) async fn compiled(
     context: &Context,
     composition: &Composition,
 ) -> Result<RenderPlan, JobError> {
-    let facts = brought(context, composition)?;
+    let facts = facts_of_needs(context, composition)?;
     name_fonts(render::run(composition, facts.clone())?, facts).await
 }
 
-/// The facts of a composition's sources, which are the task's needs, in their order.
-pub(super) fn brought(
+/// Returns the facts of a composition's sources. They are the outputs of the task's needs, in their
+/// order.
+pub(super) fn facts_of_needs(
     context: &Context,
     composition: &Composition,
 ) -> Result<Vec<Facts>, JobError> {
-    let wanted = composition::sources(composition);
-    let came = wanted.into_iter().enumerate().map(|(index, source)| {
+    let sources = composition::sources(composition);
+    let found = sources.into_iter().enumerate().map(|(index, source)| {
         let facts = match source.origin {
             Origin::Fetch { .. } => {
                 context.need::<SourceOutput>(index).and_then(|sourced| facts(sourced.facts))
@@ -47,16 +49,16 @@ pub(super) fn brought(
         };
         (source.pointer, facts)
     });
-    usable(came.collect())
+    all_usable(found.collect())
 }
 
-/// The facts of all sources; or, where some can't be used, all of them with their places. What is not the caller's fault is told first,
-/// as the others may be its doing.
-fn usable(came: Vec<(String, Result<Facts, JobError>)>) -> Result<Vec<Facts>, JobError> {
-    let (mut found, mut faults, mut first) = (Vec::with_capacity(came.len()), Vec::new(), None);
-    for (pointer, facts) in came {
+/// Returns the facts of all sources, or one error that lists every source that cannot be used. An
+/// error that is not the caller's comes first, because it may have caused the others.
+fn all_usable(found: Vec<(String, Result<Facts, JobError>)>) -> Result<Vec<Facts>, JobError> {
+    let (mut usable, mut faults, mut first) = (Vec::with_capacity(found.len()), Vec::new(), None);
+    for (pointer, facts) in found {
         match facts {
-            Ok(facts) => found.push(facts),
+            Ok(facts) => usable.push(facts),
             Err(error) if error.class == ErrorClass::Caller => {
                 faults.push(Fault::new(pointer, error.detail.clone()));
                 first.get_or_insert(error);
@@ -64,15 +66,16 @@ fn usable(came: Vec<(String, Result<Facts, JobError>)>) -> Result<Vec<Facts>, Jo
             Err(error) => return Err(error),
         }
     }
-    let Some(first) = first else { return Ok(found) };
+    let Some(first) = first else { return Ok(usable) };
     let detail = match faults.len() {
         1 => first.detail,
-        many => format!("{many} sources can't be used; `errors` lists them"),
+        count => format!("{count} sources can't be used; `errors` lists them"),
     };
     Err(JobError { detail, errors: faults, ..first })
 }
 
-/// The plan with this machine's fonts named where they can show: the segments' keys are made from it.
+/// Names this machine's fonts in the plan where text may need them. They become part of the
+/// segments' keys.
 pub(super) async fn name_fonts(
     mut plan: RenderPlan,
     facts: Vec<Facts>,
@@ -90,7 +93,7 @@ pub(super) fn facts(value: Value) -> Result<Facts, JobError> {
     typed(&value, "facts of a source")
 }
 
-/// The facts of a spoken sound, with its words.
+/// Returns the facts of a speech, with its words.
 pub(super) fn spoken(spoken: SpeechOutput) -> Result<Facts, JobError> {
     let seconds = |ms: u64| {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
@@ -115,18 +118,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_sources_that_cannot_be_used_each_is_told_with_its_place() {
+    fn every_source_that_cannot_be_used_is_reported_with_its_place() {
         let bad =
             |src: &str| Err(JobError::caller(code::BAD_SOURCE, format!("`{src}` does not exist")));
         let both =
-            usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), bad("b.mp4"))]).unwrap_err();
+            all_usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), bad("b.mp4"))]).unwrap_err();
         let places: Vec<&str> = both.errors.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!((both.code.as_str(), places), (code::BAD_SOURCE, vec!["/a", "/b"]));
-        let one = usable(vec![("/a".into(), bad("a.mp4"))]).unwrap_err();
+        let one = all_usable(vec![("/a".into(), bad("a.mp4"))]).unwrap_err();
         assert_eq!((one.detail.as_str(), one.errors.len()), ("`a.mp4` does not exist", 1));
         let away = JobError::transient(code::UNAVAILABLE, "the store is away");
         assert_eq!(
-            usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), Err(away.clone()))]),
+            all_usable(vec![("/a".into(), bad("a.mp4")), ("/b".into(), Err(away.clone()))]),
             Err(away)
         );
     }

@@ -1,4 +1,4 @@
-//! `score`: how likely a script is to be watched and shared.
+//! `score`: estimates how likely a script is to be watched and shared.
 
 use common::{
     error::JobError,
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     context::{Context, HandlerError, HandlerOutput, json as to_json},
     providers::Providers,
-    providers::structured::{Request, ask},
+    providers::structured::{TextRequest, ask},
     providers::{Prompt, outline},
 };
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
     let input = score::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let asked = Request {
+    let request = TextRequest {
         prompt: Prompt::SCORE,
         language: "",
         user: json!({"script": input.script}),
@@ -28,9 +28,10 @@ pub(super) async fn run(
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (ScoreReply { score, criteria, advice }, made) = ask(context, providers, asked).await?;
+    let (ScoreReply { score, criteria, advice }, provenance) =
+        ask(context, providers, request).await?;
     Ok(HandlerOutput {
-        output: to_json(&Score { score, criteria, advice, provenance: made })?,
+        output: to_json(&Score { score, criteria, advice, provenance })?,
         artifacts: Vec::new(),
     })
 }

@@ -1,4 +1,4 @@
-//! `script`: a topic to scenes.
+//! `script`: writes the scenes of a video on a topic.
 
 use common::{
     error::JobError,
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     context::{Context, HandlerError, HandlerOutput, json as to_json},
     providers::Providers,
-    providers::structured::{Request, ask},
+    providers::structured::{TextRequest, ask},
     providers::{Prompt, outline},
 };
 
@@ -18,11 +18,12 @@ pub(super) async fn run(
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
     let input = script::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let asked = Request {
+    let request = TextRequest {
         prompt: Prompt::SCRIPT,
         language: &input.language,
         user: json!({
-            "topic": input.topic, "style": input.style, "seconds": input.duration, "scenes": input.scene_count(),
+            "topic": input.topic, "style": input.style, "seconds": input.duration,
+            "scenes": input.scene_count(),
         }),
         schema: script::schema(),
         outline: outline::script(&input),
@@ -30,9 +31,9 @@ pub(super) async fn run(
         provider: input.provider.as_deref(),
         seed: input.seed,
     };
-    let (ScriptReply { title, scenes }, made) = ask(context, providers, asked).await?;
+    let (ScriptReply { title, scenes }, provenance) = ask(context, providers, request).await?;
     Ok(HandlerOutput {
-        output: to_json(&Script { title, scenes, provenance: made })?,
+        output: to_json(&Script { title, scenes, provenance })?,
         artifacts: Vec::new(),
     })
 }

@@ -1,4 +1,4 @@
-//! `source` and `probe`: a file brought here, and what it is.
+//! `source` and `probe`: fetch a file and describe it.
 
 use common::{
     error::{ErrorClass, JobError, code},
@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
         TakenFor::Media => context
             .facts(&fetched.hash, &scratch)
             .await
-            .map_err(|ended| asked_for(ended, &src, &fetched))?,
+            .map_err(|error| with_source_name(error, &src, &fetched))?,
         TakenFor::Font => facts_of(context, &src, &fetched, FONT, &scratch).await?,
         TakenFor::Lut => facts_of(context, &src, &fetched, LUT, &scratch).await?,
         TakenFor::Subtitles => subtitle_facts(context, &src, &fetched, &scratch).await?,
@@ -45,9 +45,10 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     Ok(HandlerOutput { output: json(&sourced)?, artifacts: vec![artifact] })
 }
 
-/// The same ending, told of the source as the caller named it: the child knows its file by a hash, which says nothing to who wrote a URL.
-fn asked_for(ended: HandlerError, src: &str, fetched: &Fetched) -> HandlerError {
-    match ended {
+/// Replaces the file's hash in an error by the source as the caller wrote it: the media process
+/// knows the hash alone.
+fn with_source_name(error: HandlerError, src: &str, fetched: &Fetched) -> HandlerError {
+    match error {
         HandlerError::Failed(error) => {
             let detail = error.detail.replace(&fetched.hash.to_string(), &format!("`{src}`"));
             HandlerError::Failed(JobError { detail, ..error })
@@ -56,37 +57,37 @@ fn asked_for(ended: HandlerError, src: &str, fetched: &Fetched) -> HandlerError 
     }
 }
 
-/// The facts of what only one part of a composition can use, such as a font, whose facts hold the names that it may be called by.
-/// What is something else, or broken, is refused here, with its place in the composition, and not by the segments that draw with it.
+/// Returns the facts of a file that is used as one thing only, such as a font. Any other file, or a
+/// broken one, is refused here, with its place in the composition, before a segment draws with it.
 async fn facts_of(
     context: &Context,
     src: &str,
     fetched: &Fetched,
-    (container, what, remedy): (&str, &str, &str),
+    (container, use_as, remedy): (&str, &str, &str),
     scratch: &Scratch,
 ) -> Result<Facts, HandlerError> {
     let refused = |why: &str| {
-        let detail = format!("`{src}` can't be used as {what}: {why}; {remedy}");
+        let detail = format!("`{src}` can't be used as {use_as}: {why}; {remedy}");
         HandlerError::Failed(JobError::caller(code::BAD_SOURCE, detail))
     };
     match context
         .facts(&fetched.hash, scratch)
         .await
-        .map_err(|ended| asked_for(ended, src, fetched))
+        .map_err(|error| with_source_name(error, src, fetched))
     {
         Ok(facts) if facts.container == container => Ok(facts),
         Ok(facts) => Err(refused(&format!("it is another kind of file ({})", facts.container))),
         Err(HandlerError::Failed(error)) if error.class == ErrorClass::Caller => {
             Err(refused(&error.detail))
         }
-        Err(ended) => Err(ended),
+        Err(error) => Err(error),
     }
 }
 
 const FONT: (&str, &str, &str) = ("font", "a font", "use a whole TTF or OTF file");
 const LUT: (&str, &str, &str) = ("lut", "a colour table", "use a .cube file of three dimensions");
 
-/// The facts of subtitles, which are their text: libav has no business with it.
+/// Returns the facts of subtitles: their text. They do not pass through libav.
 async fn subtitle_facts(
     context: &Context,
     src: &str,
@@ -120,7 +121,7 @@ async fn read_text(
         return Err(bad("it is larger than 4 MiB").into());
     }
     let path = scratch.path().join("subtitles");
-    context.bring_to(&fetched.hash, &path).await?;
+    context.fetch_artifact(&fetched.hash, &path).await?;
     let bytes = tokio::fs::read(&path).await.map_err(|error| {
         JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
     })?;
@@ -129,7 +130,7 @@ async fn read_text(
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
-/// A text in UTF-8, or in UTF-16 with the mark at its beginning that says so.
+/// Decodes UTF-8, or UTF-16 with a byte order mark.
 fn decoded(bytes: Vec<u8>) -> Option<String> {
     let units = |unit: fn([u8; 2]) -> u16| {
         bytes.as_chunks().0.iter().copied().map(unit).collect::<Vec<u16>>()
@@ -146,11 +147,11 @@ mod tests {
     use super::decoded;
 
     #[test]
-    fn text_is_read_in_utf_8_and_in_utf_16_with_its_mark() {
+    fn utf_8_and_utf_16_with_a_byte_order_mark_are_read() {
         let text = "\u{feff}1\n00:00:01,000 --> 00:00:02,000\n\u{c4}rger \u{1f600}\n";
-        let spelled = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect();
+        let encoded = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect();
         for bytes in
-            [text.as_bytes().to_vec(), spelled(u16::to_le_bytes), spelled(u16::to_be_bytes)]
+            [text.as_bytes().to_vec(), encoded(u16::to_le_bytes), encoded(u16::to_be_bytes)]
         {
             assert_eq!(decoded(bytes).as_deref(), Some(text));
         }

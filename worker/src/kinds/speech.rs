@@ -1,4 +1,5 @@
-//! `speech`: a text spoken, with the time of every word: as the voice tells them, else as a provider hears them, else shared out by length.
+//! `speech`: speaks a text and gives the time of every word. The times come from the voice, or else
+//! from a transcription, or else they are estimated by the length of the words.
 
 use common::{
     error::JobError,
@@ -7,11 +8,11 @@ use common::{
 };
 use composition::plan::Facts;
 
-use super::image::{bad, not_media};
+use super::image::{bad_file, not_media};
 use crate::{
     context::{Context, HandlerError, HandlerOutput, json, unread},
     providers::Providers,
-    providers::port::{Voiced, estimated},
+    providers::port::{SpeechReply, estimated},
 };
 
 pub(super) async fn run(
@@ -22,35 +23,38 @@ pub(super) async fn run(
     let scratch = context.scratch()?;
     let out = scratch.path().join("speech.wav");
     context.reporter.report(0.0, "speaking");
-    let Voiced { words, media_type, made } = providers.speak(context, &speech, &out).await?;
-    let heard = scratch.path().join("heard.wav");
-    tokio::fs::hard_link(&out, &heard).await.map_err(|error| unread(&error))?;
-    let artifact = context.keep(&out, media_type).await?;
+    let SpeechReply { words, media_type, provenance } =
+        providers.speak(context, &speech, &out).await?;
+    let copy = scratch.path().join("heard.wav");
+    tokio::fs::hard_link(&out, &copy).await.map_err(|error| unread(&error))?;
+    let artifact = context.store_file(&out, media_type).await?;
     let facts = context
         .facts(&artifact.hash, &scratch)
         .await
-        .map_err(|ended| not_media(ended, &made.provider))?;
+        .map_err(|error| not_media(error, &provenance.provider))?;
     let duration_ms =
-        duration(&facts).ok_or_else(|| bad(&made.provider, "is no sound that plays"))?;
-    let told = words.is_some();
-    let (words, timing, ears) = match words {
+        duration(&facts).ok_or_else(|| bad_file(&provenance.provider, "is no sound that plays"))?;
+    let timed = words.is_some();
+    let (words, timing, listening) = match words {
         Some(words) => (words, Timing::Exact, Provenance::default()),
-        None => listen(context, providers, &speech, &heard, duration_ms).await?,
+        None => listen(context, providers, &speech, &copy, duration_ms).await?,
     };
     let spoken = SpeechOutput {
         artifact: artifact.hash,
         duration_ms,
         words,
         facts: json(&facts)?,
-        provider: made.provider.clone(),
+        provider: provenance.provider.clone(),
         timing,
-        provenance: (!told || !made.fallback_for.is_empty()).then(|| with_ears(made, ears)),
+        provenance: (!timed || !provenance.fallback_for.is_empty())
+            .then(|| joined(provenance, listening)),
     };
     Ok(HandlerOutput { output: json(&spoken)?, artifacts: vec![artifact] })
 }
 
-/// The words of a sound whose voice does not tell them, and what listening took. Where nobody can listen the video still gets captions, if
-/// less exact ones; where those who can are away, they are waited for until the last attempt, and stood in for then.
+/// Finds the words of a speech whose voice gave no times. Without a listener the times are
+/// estimated, so that a video still gets captions. Listeners that are away are waited for until the
+/// last attempt, whose estimate then counts as a fallback.
 async fn listen(
     context: &Context,
     providers: &Providers,
@@ -58,12 +62,16 @@ async fn listen(
     sound: &std::path::Path,
     duration_ms: u64,
 ) -> Result<(Vec<Word>, Timing, Provenance), HandlerError> {
-    let mut made = Provenance::default();
+    let mut provenance = Provenance::default();
     if let Some(first) = providers.listener() {
         context.reporter.report(0.6, "listening");
         match providers.listen(context, None, sound, None).await {
-            Ok(heard) if !heard.words.is_empty() => {
-                return Ok((within(heard.words, duration_ms), Timing::Heard, heard.made));
+            Ok(transcript) if !transcript.words.is_empty() => {
+                return Ok((
+                    within(transcript.words, duration_ms),
+                    Timing::Heard,
+                    transcript.provenance,
+                ));
             }
             Err(HandlerError::Stopped) => return Err(HandlerError::Stopped),
             Ok(_) => {}
@@ -73,14 +81,14 @@ async fn listen(
                     return Err(error.into());
                 }
                 tracing::warn!(task = %claimed.task, %error, "words are estimated");
-                made.fallback_for.extend(error.retryable.then(|| first.to_owned()));
+                provenance.fallback_for.extend(error.retryable.then(|| first.to_owned()));
             }
         }
     }
-    Ok((estimated(&speech.text, duration_ms), Timing::Estimated, made))
+    Ok((estimated(&speech.text, duration_ms), Timing::Estimated, provenance))
 }
 
-/// No word outlasts the sound.
+/// Ends every word within the sound.
 fn within(mut words: Vec<Word>, duration_ms: u64) -> Vec<Word> {
     for word in &mut words {
         word.start_ms = word.start_ms.min(duration_ms);
@@ -89,17 +97,17 @@ fn within(mut words: Vec<Word>, duration_ms: u64) -> Vec<Word> {
     words
 }
 
-fn with_ears(voice: Provenance, ears: Provenance) -> Provenance {
-    let fallback_for = [voice.fallback_for, ears.fallback_for].concat();
+fn joined(voice: Provenance, listening: Provenance) -> Provenance {
+    let fallback_for = [voice.fallback_for, listening.fallback_for].concat();
     Provenance {
-        usage: voice.usage.plus(&ears.usage),
-        notice: voice.notice.or(ears.notice),
+        usage: voice.usage.plus(&listening.usage),
+        notice: voice.notice.or(listening.notice),
         fallback_for,
         ..voice
     }
 }
 
-/// How long a sound plays, in milliseconds.
+/// Returns the length of a sound in milliseconds.
 fn duration(facts: &Facts) -> Option<u64> {
     let seconds = facts.duration.filter(|_| !facts.audio.is_empty())?;
     Some((seconds.to_f64() * 1_000.0).round() as u64).filter(|ms| *ms > 0)

@@ -1,4 +1,4 @@
-//! `still`: compiles a composition for one frame. What draws it is added by its growth.
+//! `still`: compiles a composition for one frame. The task that draws it is added by growth.
 
 use common::{
     error::{JobError, code},
@@ -15,15 +15,15 @@ pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError
     Ok(HandlerOutput { output: json(&plan)?, artifacts: Vec::new() })
 }
 
-/// The frame was set as the output's range; the caller knows it as a time.
+/// Points faults at `/t`: the caller gave a time, which was set as the output's range.
 fn at_time(error: JobError) -> JobError {
-    let known = |fault: Fault| match fault.pointer.as_str() {
+    let renamed = |fault: Fault| match fault.pointer.as_str() {
         "/output/range/start" => Fault::new("/t", fault.detail),
         _ => fault,
     };
-    // Sources that can't be used are faults of another kind, and keep their code.
+    // Sources that cannot be used are faults of another kind, and keep their code.
     match error.code == code::INVALID_INPUT {
-        true => JobError::refused(error.errors.into_iter().map(known).collect()),
+        true => JobError::refused(error.errors.into_iter().map(renamed).collect()),
         false => error,
     }
 }

@@ -1,4 +1,4 @@
-//! `subtitles`: words and times to a file.
+//! `subtitles`: writes a subtitle file from words and their times.
 
 use common::{
     error::{JobError, code},
@@ -23,47 +23,47 @@ pub(super) async fn run(
     context: &Context,
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
-    let ask = subtitles::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let (words, made) = words(context, providers, &ask).await?;
-    let format = match ask.format {
+    let input = subtitles::parse(&context.claimed.input).map_err(JobError::refused)?;
+    let (words, provenance) = words(context, providers, &input).await?;
+    let format = match input.format {
         FileFormat::Srt => Format::Srt,
         FileFormat::Vtt => Format::Vtt,
         FileFormat::Ass => Format::Ass,
     };
     let grouping =
-        Grouping { characters: ask.max_characters as usize, lines: ask.max_lines as usize };
+        Grouping { characters: input.max_characters as usize, lines: input.max_lines as usize };
     let text = write(&cues_from_words(&phrases(&timed(&words)?), grouping), format);
-    let output = Subtitles { text, format: ask.format, words, provenance: made };
+    let output = Subtitles { text, format: input.format, words, provenance };
     Ok(HandlerOutput { output: json(&output)?, artifacts: Vec::new() })
 }
 
 async fn words(
     context: &Context,
     providers: &Providers,
-    ask: &SubtitlesInput,
+    input: &SubtitlesInput,
 ) -> Result<(Vec<Word>, Provenance), HandlerError> {
-    if let Some(words) = &ask.words {
+    if let Some(words) = &input.words {
         let cleaned = words.iter().map(|word| Word { word: clean(&word.word), ..word.clone() });
         return Ok((cleaned.collect(), Provenance::default()));
     }
-    if ask.speech.is_some() {
+    if input.speech.is_some() {
         let spoken: SpeechOutput = context.need(0)?;
-        let made = spoken
+        let provenance = spoken
             .provenance
             .unwrap_or_else(|| Provenance { provider: spoken.provider, ..Provenance::default() });
-        return Ok((spoken.words, made));
+        return Ok((spoken.words, provenance));
     }
     let sourced: SourceOutput = context.need(0)?;
     let scratch = context.scratch()?;
     let sound = scratch.path().join("recording");
-    context.bring_to(&sourced.artifact, &sound).await?;
+    context.fetch_artifact(&sourced.artifact, &sound).await?;
     context.reporter.report(0.1, "listening");
-    let language = ask.language.as_deref();
-    let heard = providers.listen(context, ask.provider.as_deref(), &sound, language).await?;
-    Ok((heard.words, heard.made))
+    let language = input.language.as_deref();
+    let transcript = providers.listen(context, input.provider.as_deref(), &sound, language).await?;
+    Ok((transcript.words, transcript.provenance))
 }
 
-/// Words as the writer of subtitles takes them.
+/// Converts words to the type that the writer of subtitles takes.
 pub(super) fn timed(words: &[Word]) -> Result<Vec<TimedWord>, JobError> {
     let seconds = |ms: u64| {
         Ratio::new(i64::try_from(ms).unwrap_or(i64::MAX), 1000)

@@ -1,4 +1,5 @@
-//! `video` and its own tasks: the scenes, the composition, and the result. All of them are pure and cheap; what costs is in other tasks.
+//! `video` and its own tasks: scenes, composition and result. All of them are pure and cheap. The
+//! costly work is in other tasks.
 
 use common::{
     error::{JobError, code},
@@ -25,27 +26,27 @@ use crate::{
     providers::Providers,
 };
 
-/// The scenes of a script.
+/// Plans the scenes of a script.
 pub(super) async fn run(
     context: &Context,
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
-    let ask = video::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let written = if ask.script.is_none() { Some(context.need(0)?) } else { None };
-    let seeing = if providers.read_prompts(ask.motion) {
+    let input = video::parse(&context.claimed.input).map_err(JobError::refused)?;
+    let written = if input.script.is_none() { Some(context.need(0)?) } else { None };
+    let picture = if providers.read_prompts(input.motion) {
         DefaultPicture::Words
     } else {
         DefaultPicture::Position
     };
-    Ok(HandlerOutput { output: json(&Story::of(ask, written, seeing)?)?, artifacts: Vec::new() })
+    Ok(HandlerOutput { output: json(&Story::of(input, written, picture)?)?, artifacts: Vec::new() })
 }
 
-/// The composition of what was spoken and painted.
+/// Composes the speeches and pictures of the scenes.
 pub(super) async fn compose(context: &Context) -> Result<HandlerOutput, HandlerError> {
     let story: Story = context.input()?;
-    let mut came = Vec::with_capacity(story.scenes.len());
+    let mut scenes = Vec::with_capacity(story.scenes.len());
     for (index, scene) in story.scenes.iter().enumerate() {
-        came.push(SceneInputs {
+        scenes.push(SceneInputs {
             spoken: spoken(context, 2 * index),
             seen: seen(context, 2 * index + 1, scene.clip.is_some()),
         });
@@ -56,19 +57,19 @@ pub(super) async fn compose(context: &Context) -> Result<HandlerOutput, HandlerE
         }
         None => None,
     };
-    let facts = facts_of(&came, music.as_ref())?;
-    let mut composed = compose::run(&story, came, music)?;
+    let facts = facts_of(&scenes, music.as_ref())?;
+    let mut composed = compose::run(&story, scenes, music)?;
     composed.plan = render::name_fonts(composed.plan, facts).await?;
     Ok(HandlerOutput { output: json(&composed)?, artifacts: Vec::new() })
 }
 
-/// What is known of the files that may bring writing of their own.
-fn facts_of(came: &[SceneInputs], music: Option<&Facts>) -> Result<Vec<Facts>, JobError> {
-    let given = came.iter().filter_map(|came| match &came.seen {
+/// Returns the facts of the clips and the music: these files may contain text.
+fn facts_of(scenes: &[SceneInputs], music: Option<&Facts>) -> Result<Vec<Facts>, JobError> {
+    let clips = scenes.iter().filter_map(|scene| match &scene.seen {
         Ok(ScenePicture::Clip(sourced)) => Some(render::facts(sourced.facts.clone())),
         _ => None,
     });
-    given.chain(music.cloned().map(Ok)).collect()
+    clips.chain(music.cloned().map(Ok)).collect()
 }
 
 fn spoken(
@@ -80,8 +81,8 @@ fn spoken(
     Ok((spoken, facts))
 }
 
-fn seen(context: &Context, need: usize, given: bool) -> Result<ScenePicture, JobError> {
-    if !given {
+fn seen(context: &Context, need: usize, is_clip: bool) -> Result<ScenePicture, JobError> {
+    if !is_clip {
         return Ok(ScenePicture::Generated(Box::new(context.need(need)?)));
     }
     let sourced: SourceOutput = context.need(need)?;
@@ -92,9 +93,9 @@ fn seen(context: &Context, need: usize, given: bool) -> Result<ScenePicture, Job
     Ok(ScenePicture::Clip(Box::new(sourced)))
 }
 
-/// The finished file beside all that led to it.
+/// Returns the finished file with the artifacts that it was made from.
 pub(super) async fn finish(context: &Context) -> Result<HandlerOutput, HandlerError> {
-    let about: VideoDetails = context.input()?;
+    let details: VideoDetails = context.input()?;
     let assembled: Assembled = context.need(0)?;
     let mut artifacts = vec![ArtifactRef {
         hash: assembled.artifact,
@@ -107,16 +108,16 @@ pub(super) async fn finish(context: &Context) -> Result<HandlerOutput, HandlerEr
         .chain(&assembled.poster)
         .map(|still| (still.artifact, "image/jpeg"));
     let images =
-        about.scenes.iter().filter_map(|scene| Some((scene.image.as_ref()?.artifact, "image/*")));
-    let audio = about.audio.iter().map(|audio| (audio.artifact, "audio/wav"));
+        details.scenes.iter().filter_map(|scene| Some((scene.image.as_ref()?.artifact, "image/*")));
+    let audio = details.audio.iter().map(|audio| (audio.artifact, "audio/wav"));
     let others: Vec<(Digest, &str)> = stills.chain(images).chain(audio).collect();
     for (hash, media_type) in others {
         artifacts.push(pinned(context, hash, media_type).await?);
     }
-    Ok(HandlerOutput { output: result::run(&about, &assembled)?, artifacts })
+    Ok(HandlerOutput { output: result::run(&details, &assembled)?, artifacts })
 }
 
-/// What the result names is kept as long as the result.
+/// Returns the reference that keeps an artifact as long as the result.
 async fn pinned(
     context: &Context,
     hash: Digest,

@@ -1,4 +1,5 @@
-//! Leaves a provider alone that keeps failing, so that tasks fail over or wait at once instead of one timeout each.
+//! The circuit breaker: stops calls to a provider that keeps failing, so that tasks use the next
+//! provider or wait at once, and not after a timeout each.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,7 +8,8 @@ use std::{
 
 use prometheus::IntGauge;
 
-/// Closed until so many failures in a row; then open for a while; then half open: one call may try.
+/// A circuit breaker. It is closed until `failures` calls in a row fail, then open for `pause`,
+/// then half open: one call may try.
 #[derive(Debug)]
 pub(super) struct Breaker {
     failures: u32,
@@ -24,16 +26,17 @@ enum State {
 }
 
 impl Breaker {
-    /// Opens after `failures` in a row, for `pause`.
+    /// Creates a closed breaker that opens after `failures` in a row, for `pause`. `shown` is the
+    /// metric of its state.
     pub fn new(failures: u32, pause: Duration, shown: IntGauge) -> Self {
         shown.set(0);
         Self { failures, pause, state: Mutex::new(State::Closed { failures: 0 }), shown }
     }
 
-    /// Returns whether a call may be made now; if not, after how long it may.
+    /// Returns whether a call may be made now. If not, the error is the time until one may.
     pub fn admit(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // A half-open call that never came back is given up after another pause.
+        // A half-open call that never returned is given up after another pause.
         let (State::Open { since } | State::HalfOpen { since }) = *state else { return Ok(()) };
         match self.pause.checked_sub(now.saturating_duration_since(since)) {
             Some(left) if !left.is_zero() => Err(left),
@@ -44,7 +47,7 @@ impl Breaker {
         }
     }
 
-    /// A call's end: whether the provider was there.
+    /// Records the end of a call, and whether the provider answered it.
     pub fn record(&self, well: bool, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let next = match (*state, well) {

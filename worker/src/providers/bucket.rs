@@ -1,13 +1,14 @@
-//! A token bucket: how many calls a minute a provider is asked for at most. What is over waits in turn, and who stops waiting costs nothing.
+//! A token bucket, which bounds the calls to a provider in a minute. Calls beyond the bound wait in
+//! order. A call that stops waiting takes no token.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-/// Fills at a steady rate, and holds a tenth of a minute's calls, at least one.
+/// A token bucket. It fills at a steady rate and holds a tenth of a minute's calls, at least one.
 #[derive(Debug)]
 pub(super) struct Bucket {
-    line: Mutex<Level>,
+    level: Mutex<Level>,
 }
 
 #[derive(Debug)]
@@ -19,14 +20,15 @@ struct Level {
 }
 
 impl Bucket {
-    /// For so many calls a minute; full now.
+    /// Creates a full bucket for `calls` a minute.
     pub fn per_minute(calls: u32) -> Self {
-        Self { line: Mutex::new(Level::full(calls, Instant::now())) }
+        Self { level: Mutex::new(Level::full(calls, Instant::now())) }
     }
 
-    /// Waits for a token and takes it. The lock is the line: it is fair, and whoever is dropped in it has taken nothing.
+    /// Waits for a token and takes it. Callers wait for the lock, which is fair. A caller that is
+    /// dropped while it waits has taken nothing.
     pub async fn turn(&self) {
-        let mut level = self.line.lock().await;
+        let mut level = self.level.lock().await;
         tokio::time::sleep(level.wait(Instant::now())).await;
         level.take(Instant::now());
     }
@@ -43,7 +45,7 @@ impl Level {
             .min(self.most)
     }
 
-    /// How long until there is a token.
+    /// Returns the time until there is a token.
     fn wait(&self, now: Instant) -> Duration {
         let tokens = self.at(now);
         if tokens >= 1.0 {
@@ -63,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_let_through_and_what_is_over_waits() {
+    fn a_burst_passes_and_further_calls_wait() {
         let start = Instant::now();
         let mut level = Level::full(60, start);
         for _ in 0..6 {
@@ -75,14 +77,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stops_waiting_has_taken_nothing() {
+    async fn a_call_that_stops_waiting_has_taken_nothing() {
         let bucket = Bucket::per_minute(1);
         bucket.turn().await;
         for _ in 0..5 {
             let waited = tokio::time::timeout(Duration::from_millis(10), bucket.turn()).await;
             assert!(waited.is_err());
         }
-        let wait = bucket.line.lock().await.wait(Instant::now());
+        let wait = bucket.level.lock().await.wait(Instant::now());
         assert!(wait <= Duration::from_secs(60), "{wait:?}");
     }
 }

@@ -1,13 +1,13 @@
-//! Answers in text, remembered for a day: a task that runs again because its worker died, what came after failed, or its memo went, does not
-//! pay twice; and equal questions that are asked at once are asked once.
+//! Replies in text, cached for a day. A task that runs again, because its worker died, a later step
+//! failed or its memo is gone, does not pay twice. Equal questions at the same time are sent once.
 //!
-//! The memo remembers what a task came to; this remembers what a provider said. Only answers that were read and found good are kept: one
-//! that could not be used would be given again to whoever tries again. An outline costs nothing and is not kept; nor is what stood in for a
-//! service that was away, as it may be back.
+//! A memo holds the output of a task; this cache holds the reply of a provider. Only replies that
+//! were read and accepted are cached. An outline is not cached, because it costs nothing. Neither
+//! is a fallback's reply, because the provider it replaced may be back.
 
 use std::time::Duration;
 
-use backing::cache::{Item, Life, Made as Value, Namespace, Unmade};
+use backing::cache::{Item, Life, Made, Namespace, Unmade};
 use common::{
     error::{JobError, code},
     provenance::Provenance,
@@ -16,66 +16,70 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Providers,
-    port::{OFFLINE, Question, Written},
+    port::{OFFLINE, Question, TextReply},
 };
 use crate::context::{Context, HandlerError};
 
-/// The form of [`Kept`]: part of its place, so that no version reads another's.
-const FORM: &str = "2";
+/// The version of [`CachedReply`]. It is part of the cache key, so that no version of Spool reads
+/// another's values.
+const VERSION: &str = "3";
 
-/// An answer as it is kept.
+/// A reply in its cached form.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct CachedReply {
     text: String,
-    made: Provenance,
+    provenance: Provenance,
 }
 
 impl Providers {
-    /// A good answer to the question: as it was given before, or by `asking`.
-    pub(crate) async fn remembered(
+    /// Returns a cached reply to the question, or the reply that `asking` gets.
+    pub(crate) async fn cached_reply(
         &self,
         context: &Context,
-        named: Option<&str>,
+        only: Option<&str>,
         question: &Question,
-        asking: impl Future<Output = Result<Written, HandlerError>> + Send,
-    ) -> Result<Written, HandlerError> {
-        let Some(place) = self.place(context, named, question) else { return asking.await };
+        asking: impl Future<Output = Result<TextReply, HandlerError>> + Send,
+    ) -> Result<TextReply, HandlerError> {
+        let Some(item) = self.item(context, only, question) else { return asking.await };
         let asking = async {
-            let Written { text, made } = asking.await.map_err(Unmade::from)?;
-            let passing = made.provider == OFFLINE || !made.fallback_for.is_empty();
-            let life = if passing { Life::fresh(Duration::ZERO) } else { Namespace::Text.life() };
-            let json = serde_json::to_vec(&Kept { text, made })
+            let TextReply { text, provenance } = asking.await.map_err(Unmade::from)?;
+            let expires_now = provenance.provider == OFFLINE || !provenance.fallback_for.is_empty();
+            let life =
+                if expires_now { Life::fresh(Duration::ZERO) } else { Namespace::Text.life() };
+            let json = serde_json::to_vec(&CachedReply { text, provenance })
                 .map_err(|error| Unmade::Failed(unreadable(&error)))?;
-            Ok(Value { value: json.into(), life })
+            Ok(Made { value: json.into(), life })
         };
-        let kept = context.cached(&place, asking).await?;
-        let Kept { text, made } =
-            serde_json::from_slice(&kept).map_err(|error| unreadable(&error))?;
-        Ok(Written { text, made })
+        let value = context.cached(&item, asking).await?;
+        let CachedReply { text, provenance } =
+            serde_json::from_slice(&value).map_err(|error| unreadable(&error))?;
+        Ok(TextReply { text, provenance })
     }
 
-    /// Where the answer is kept, by all that decides it; the kind's version holds which providers are configured. It is the tenant's own,
-    /// as memos are: how long an answer takes would tell others that it was asked.
-    fn place(&self, context: &Context, named: Option<&str>, question: &Question) -> Option<Item> {
+    /// Returns the cache item for a question, or nothing if no service would be asked. Its key
+    /// holds all that decides the reply; the kind's version stands for the configured providers.
+    /// Replies are cached per tenant, as memos are: the time of a reply would show that another
+    /// tenant had asked.
+    fn item(&self, context: &Context, only: Option<&str>, question: &Question) -> Option<Item> {
         let writers = self
             .writers
             .iter()
             .map(|writer| writer.name())
-            .filter(|name| named.is_none_or(|named| named == *name));
-        let asked: Vec<&str> = writers.filter(|name| *name != OFFLINE).collect();
-        if asked.is_empty() {
+            .filter(|name| only.is_none_or(|only| only == *name));
+        let services: Vec<&str> = writers.filter(|name| *name != OFFLINE).collect();
+        if services.is_empty() {
             return None;
         }
         let claimed = &context.claimed;
         let (version, seed) =
             (claimed.kind_version.to_string(), question.seed.map(|seed| seed.to_string()));
-        let (schema, named) = (question.schema.to_string(), named.map(str::to_owned));
+        let (schema, only) = (question.schema.to_string(), only.map(str::to_owned));
         let parts = [
-            FORM,
+            VERSION,
             claimed.tenant.0.as_str(),
             &claimed.kind,
             &version,
-            named.as_deref().unwrap_or_default(),
+            only.as_deref().unwrap_or_default(),
             seed.as_deref().unwrap_or_default(),
             &question.system,
             &question.user,
@@ -83,10 +87,10 @@ impl Providers {
         ];
         let item =
             Item::new(Namespace::Text, parts.map(str::as_bytes)).tagged("kind", &claimed.kind);
-        Some(asked.into_iter().fold(item, |item, name| item.tagged("provider", name)))
+        Some(services.into_iter().fold(item, |item, name| item.tagged("provider", name)))
     }
 }
 
 fn unreadable(error: &serde_json::Error) -> JobError {
-    JobError::bug(code::INTERNAL, format!("a remembered answer can't be kept or read: {error}"))
+    JobError::bug(code::INTERNAL, format!("a cached reply can't be written or read: {error}"))
 }

@@ -1,18 +1,20 @@
-//! What may be wrong with a configuration of providers: found before anything starts, and said with the setting, its value and the remedy.
+//! Checks the configuration of providers before anything starts. An error names the setting, its
+//! value and the remedy.
 
 use super::{
     config::{Config, Prices, Service as ServiceConfig},
     port::OFFLINE,
 };
 
-/// Seconds that a setting may ask for: no call of a kind may take longer than an hour.
+/// Most seconds in a setting. No kind may run longer than an hour.
 const MOST_SECONDS: u64 = 3_600;
 
 impl Config {
-    /// Looks at every setting.
+    /// Checks every setting.
     ///
     /// # Errors
-    /// The first fault, in a sentence that names the setting, its value (never a key's) and the remedy.
+    /// The first error found, in a sentence that names the setting, its value (never a key's) and
+    /// the remedy.
     pub fn check(&self) -> Result<(), String> {
         self.services.iter().try_for_each(|(name, service)| check_service(name, service))?;
         let chains = [
@@ -30,14 +32,16 @@ impl Config {
         for (index, name) in chain.iter().enumerate() {
             if role == "transcription" && name == OFFLINE {
                 return Err(format!(
-                    "providers.{role} names `{OFFLINE}`, and nothing here can listen: name a service, or give []"
+                    "providers.{role} names `{OFFLINE}`, and nothing here can listen: name a \
+                     service, or give []"
                 ));
             }
             if name != OFFLINE && !self.services.contains_key(name) {
                 let known: Vec<&str> =
                     self.services.keys().map(String::as_str).chain([OFFLINE]).collect();
                 return Err(format!(
-                    "providers.{role} names `{name}`, and there is no [providers.services.{name}]: add it, or name one of {}",
+                    "providers.{role} names `{name}`, and there is no \
+                     [providers.services.{name}]: add it, or name one of {}",
                     known.join(", ")
                 ));
             }
@@ -56,7 +60,7 @@ fn check_service(name: &str, service: &ServiceConfig) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
     if name == OFFLINE {
         return Err(format!(
-            "[providers.services.{OFFLINE}]: the name is taken by what needs no network; give another"
+            "[providers.services.{OFFLINE}]: the offline providers have this name; give another"
         ));
     }
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
@@ -131,7 +135,7 @@ mod tests {
     use super::*;
     use crate::providers::secret::Secret;
 
-    fn said(change: impl FnOnce(&mut ServiceConfig)) -> String {
+    fn error_of(change: impl FnOnce(&mut ServiceConfig)) -> String {
         let mut service = ServiceConfig::default();
         change(&mut service);
         let config =
@@ -143,22 +147,22 @@ mod tests {
     fn every_fault_names_the_setting_its_value_and_the_remedy() {
         let cases = [
             (
-                said(|s| s.base_url = "ftp://x".into()),
+                error_of(|s| s.base_url = "ftp://x".into()),
                 "mine.base_url is `ftp://x`: give an http or https URL",
             ),
             (
-                said(|s| s.base_url = "https://u:hush@x/v1".into()),
+                error_of(|s| s.base_url = "https://u:hush@x/v1".into()),
                 "mine.base_url is one with a password",
             ),
-            (said(|s| s.api_key = Some(Secret::new("sk\nhush"))), "mine.api_key is no key"),
-            (said(|s| s.connections = 0), "mine.connections is 0: give at least 1"),
+            (error_of(|s| s.api_key = Some(Secret::new("sk\nhush"))), "mine.api_key is no key"),
+            (error_of(|s| s.connections = 0), "mine.connections is 0: give at least 1"),
             (
-                said(|s| s.requests_per_minute = Some(0)),
+                error_of(|s| s.requests_per_minute = Some(0)),
                 "mine.requests_per_minute is 0: leave it out",
             ),
-            (said(|s| s.retries = 99), "mine.retries is 99: give 0 to 10"),
-            (said(|s| s.timeout_seconds = 0), "mine.timeout_seconds is 0: give 1 to 3600"),
-            (said(|s| s.prices.minute = Some(-1.0)), "mine.prices.minute is -1: give a price"),
+            (error_of(|s| s.retries = 99), "mine.retries is 99: give 0 to 10"),
+            (error_of(|s| s.timeout_seconds = 0), "mine.timeout_seconds is 0: give 1 to 3600"),
+            (error_of(|s| s.prices.minute = Some(-1.0)), "mine.prices.minute is -1: give a price"),
         ];
         for (fault, sentence) in cases {
             assert!(fault.contains(sentence) && !fault.contains("hush"), "{fault}");
@@ -176,12 +180,12 @@ mod tests {
         );
         assert!(text(&[OFFLINE, OFFLINE]).check().expect_err("a fault").contains("twice"));
         assert_eq!(text(&[OFFLINE]).check(), Ok(()));
-        let heard = Config { transcription: Some(vec![OFFLINE.into()]), ..Config::default() };
-        assert!(heard.check().expect_err("a fault").contains("can listen"));
+        let listener = Config { transcription: Some(vec![OFFLINE.into()]), ..Config::default() };
+        assert!(listener.check().expect_err("a fault").contains("can listen"));
         let taken = Config {
             services: [(OFFLINE.to_owned(), ServiceConfig::default())].into(),
             ..Config::default()
         };
-        assert!(taken.check().expect_err("a fault").contains("taken"));
+        assert!(taken.check().expect_err("a fault").contains("have this name"));
     }
 }

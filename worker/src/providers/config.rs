@@ -1,7 +1,8 @@
-//! Which providers there are and in which order they are asked: the `[providers]` part of the configuration.
+//! The `[providers]` part of the configuration: the services, and the order in which they are
+//! tried.
 //!
-//! Where a chain is not written down it is all configured services, or `offline` where there is none. It never falls back on
-//! `offline` by itself: whoever pays for a model's answer would be given an outline that nobody asked for.
+//! A chain that is not configured consists of all services, or of `offline` if there is none. It
+//! does not end with `offline` by itself: a caller who expects a model's text would get an outline.
 
 use std::collections::BTreeMap;
 
@@ -13,58 +14,51 @@ use serde::Deserialize;
 
 use super::{port::OFFLINE, secret::Secret};
 
-/// Providers by task, and the services they are.
+/// The providers of each role, and the services.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Who writes, in the order they are asked.
+    /// Writers of text, in the order in which they are tried. The other chains are alike.
     pub text: Option<Vec<String>>,
-    /// Who speaks.
     pub speech: Option<Vec<String>>,
-    /// Who paints.
     pub image: Option<Vec<String>>,
-    /// Who listens.
     pub transcription: Option<Vec<String>>,
-    /// Services that speak the OpenAI protocol, by name.
+    /// Services with the OpenAI protocol, by name.
     pub services: BTreeMap<String, Service>,
 }
 
-/// A service that speaks the OpenAI protocol.
+/// A service with the OpenAI protocol.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Service {
-    /// What stands before `/chat/completions`.
+    /// The URL before `/chat/completions`.
     pub base_url: String,
     /// Sent as a bearer token.
     pub api_key: Option<Secret>,
-    /// The model that writes.
     pub text_model: String,
-    /// The model that speaks.
     pub speech_model: String,
-    /// The voice where the input names none of the service's.
+    /// The voice to use if the input names none of the service's.
     pub voice: String,
-    /// The model that listens; it must know the times of words.
+    /// Must report the times of words.
     pub transcription_model: String,
-    /// The model that paints.
     pub image_model: String,
-    /// Set if texts are asked for as a stream, so that their progress shows.
+    /// Set if texts are requested as a stream, so that their progress shows.
     pub stream: bool,
-    /// Seconds to connect.
+    /// Longest time to connect.
     pub connect_seconds: u64,
-    /// Seconds for one call, its repetitions included.
+    /// Longest time for one call with its retries.
     pub timeout_seconds: u64,
-    /// How often a call is repeated that failed in a way that may go away.
+    /// Retries of a call that failed in a way that may go away.
     pub retries: u32,
-    /// Calls side by side, which is also the size of the connection pool; what is over waits. More than a worker's usual slots, as the
-    /// slots are the bound that operators set.
+    /// Most concurrent calls, and the size of the connection pool. Further calls wait. The default
+    /// is above a worker's usual slots, because the slots are the bound that operators set.
     pub connections: u32,
-    /// Calls a minute; none for no limit.
+    /// Most calls a minute; unlimited if not set.
     pub requests_per_minute: Option<u32>,
-    /// Failures in a row after which it is left alone for a while.
+    /// Failures in a row after which calls to the service stop for `breaker_seconds`.
     pub breaker_failures: u32,
-    /// Seconds that it is left alone.
     pub breaker_seconds: u64,
-    /// What it takes, for the cost in results.
+    /// Prices, to state the cost in results.
     pub prices: Prices,
 }
 
@@ -95,29 +89,29 @@ impl Default for Service {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prices {
-    /// Of a million tokens read.
+    /// Price of a million input tokens.
     pub input_tokens: Option<f64>,
-    /// Of a million tokens written.
+    /// Price of a million output tokens.
     pub output_tokens: Option<f64>,
-    /// Of a million characters spoken.
+    /// Price of a million spoken characters.
     pub characters: Option<f64>,
-    /// Of a minute listened to.
+    /// Price of a transcribed minute.
     pub minute: Option<f64>,
-    /// Of a picture.
+    /// Price of one picture.
     pub image: Option<f64>,
 }
 
 impl Config {
-    /// A chain as it is, or as it is meant where it is not written down.
-    pub(super) fn chain(&self, written: &Option<Vec<String>>) -> Vec<String> {
-        match written {
+    /// Returns a configured chain, or the default one.
+    pub(super) fn chain(&self, configured: &Option<Vec<String>>) -> Vec<String> {
+        match configured {
             Some(chain) => chain.clone(),
             None if self.services.is_empty() => vec![OFFLINE.to_owned()],
             None => self.services.keys().cloned().collect(),
         }
     }
 
-    /// What a provider is asked for, by the chains that name it.
+    /// Returns the roles whose chains name a provider.
     pub(super) fn roles(&self, name: &str) -> Vec<&'static str> {
         let chains = [
             ("text", &self.text),
@@ -125,16 +119,16 @@ impl Config {
             ("image", &self.image),
             ("transcription", &self.transcription),
         ];
-        let named =
+        let used =
             chains.into_iter().filter(|(_, chain)| self.chain(chain).iter().any(|one| one == name));
-        named
-            .map(|(role, _)| role)
+        used.map(|(role, _)| role)
             .filter(|role| name != OFFLINE || *role != "transcription")
             .collect()
     }
 
-    /// What of a chain decides an output; nothing where no service is asked, so that keys do not change with a version's wording.
-    fn print(&self, chain: &[String], model: impl Fn(&Service) -> String) -> Option<String> {
+    /// Returns the text by which a chain decides an output, or nothing if no service is in it.
+    /// Without a service, keys must not change with the wording here.
+    fn fingerprint(&self, chain: &[String], model: impl Fn(&Service) -> String) -> Option<String> {
         let part = |name: &String| match self.services.get(name) {
             Some(service) => format!("{name} {} {}\n", service.base_url, model(service)),
             None => format!("{name}\n"),
@@ -144,33 +138,35 @@ impl Config {
     }
 }
 
-/// The kinds that providers decide, each with a version that changes with the providers: so it is part of their keys.
+/// Returns the specs of the kinds that use providers. The version of each depends on the configured
+/// providers, and so do the keys of its tasks.
 ///
-/// Who plans and who runs must be configured alike; else a changed configuration finds what the old one remembered.
+/// Producers and workers must be configured alike. Otherwise a worker with new settings would store
+/// memos under the keys of the old ones.
 pub fn specs(config: &Config) -> Vec<KindSpec> {
-    let chain = |written| config.chain(written);
-    let text = config.print(&chain(&config.text), |service| service.text_model.clone());
-    let image = config.print(&chain(&config.image), |service| service.image_model.clone());
-    let heard =
-        config.print(&chain(&config.transcription), |service| service.transcription_model.clone());
-    let spoken = config
-        .print(&chain(&config.speech), |service| {
+    let chain = |configured| config.chain(configured);
+    let text = config.fingerprint(&chain(&config.text), |service| service.text_model.clone());
+    let image = config.fingerprint(&chain(&config.image), |service| service.image_model.clone());
+    let transcription = config
+        .fingerprint(&chain(&config.transcription), |service| service.transcription_model.clone());
+    let speech = config
+        .fingerprint(&chain(&config.speech), |service| {
             format!("{} {}", service.speech_model, service.voice)
         })
-        .map(|spoken| spoken + heard.as_deref().unwrap_or_default());
+        .map(|speech| speech + transcription.as_deref().unwrap_or_default());
     let mut specs: Vec<KindSpec> = [script::SPEC, ideas::SPEC, hook::SPEC, score::SPEC]
         .into_iter()
         .map(|spec| versioned(spec, &text))
         .collect();
-    specs.push(versioned(speech::SPEC, &spoken));
+    specs.push(versioned(speech::SPEC, &speech));
     specs.push(versioned(image::SPEC, &image));
-    specs.push(versioned(subtitles::SPEC, &heard));
+    specs.push(versioned(subtitles::SPEC, &transcription));
     specs
 }
 
-fn versioned(spec: KindSpec, print: &Option<String>) -> KindSpec {
-    let Some(print) = print else { return spec };
-    let hash = blake3::hash(format!("{}\n{print}", spec.version).as_bytes());
+fn versioned(spec: KindSpec, fingerprint: &Option<String>) -> KindSpec {
+    let Some(fingerprint) = fingerprint else { return spec };
+    let hash = blake3::hash(format!("{}\n{fingerprint}", spec.version).as_bytes());
     let [a, b, c, d, ..] = *hash.as_bytes();
     // Stores keep a version as a signed number of 32 bits.
     KindSpec { version: u32::from_be_bytes([a, b, c, d]) >> 1, ..spec }
@@ -205,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_what_is_configured_and_offline_only_where_said() {
+    fn a_default_chain_has_all_services_and_offline_only_without_any() {
         assert_eq!(Config::default().chain(&None), [OFFLINE]);
         assert_eq!(with(Service::default()).chain(&None), ["openai"]);
     }

@@ -1,4 +1,4 @@
-//! SpeechInput without a network: espeak-ng in a caged child, which tells when it says each word.
+//! Speech without a network: espeak-ng in the media process, which reports the time of each word.
 
 use std::path::{Path, PathBuf};
 
@@ -14,16 +14,16 @@ use media::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::port::{OFFLINE, Speaker, Voiced, unwritten};
+use super::port::{OFFLINE, Speaker, SpeechReply, unwritten};
 use crate::{
     context::{Context, HandlerError},
     media_process::wrong_answer,
 };
 
-/// As results have always named it.
+/// The provider's name in results.
 const ESPEAK: &str = "espeak-ng";
 
-/// The voice that is always there.
+/// The offline speaker.
 pub(super) struct Espeak;
 
 #[async_trait]
@@ -37,17 +37,18 @@ impl Speaker for Espeak {
         context: &Context,
         speech: &SpeechInput,
         out: &Path,
-    ) -> Result<Voiced, HandlerError> {
+    ) -> Result<SpeechReply, HandlerError> {
         let SpeechInput { text, voice, rate, pitch } = speech.clone();
         let usage = Usage { characters: text.chars().count() as u64, ..Usage::default() };
-        // The child writes only inside the folder it is given, and reads nothing of the attempt's.
+        // The media process writes only inside the folder it is given, and must not read the
+        // attempt's files.
         let scratch = context.scratch()?;
         let sound = scratch.path().join("speech.wav");
         let job = MediaJob::Speech {
             speech: SpokenText { text, voice, rate, pitch },
             out: sound.clone(),
         };
-        let Output::Speech(made) = context.run_media(&job, &scratch, "speaking").await? else {
+        let Output::Speech(reply) = context.run_media(&job, &scratch, "speaking").await? else {
             return Err(wrong_answer("speech").into());
         };
         tokio::fs::rename(&sound, out).await.map_err(unwritten)?;
@@ -56,22 +57,23 @@ impl Speaker for Espeak {
             start_ms: word.start_ms,
             end_ms: word.end_ms,
         };
-        let made_by = Provenance { provider: ESPEAK.to_owned(), usage, ..Provenance::default() };
-        Ok(Voiced {
-            words: Some(made.words.into_iter().map(word).collect()),
+        let provenance = Provenance { provider: ESPEAK.to_owned(), usage, ..Provenance::default() };
+        Ok(SpeechReply {
+            words: Some(reply.words.into_iter().map(word).collect()),
             media_type: "audio/wav",
-            made: made_by,
+            provenance,
         })
     }
 }
 
-/// Speaks a word in a caged child of `program`: shows that the voice, its data and the cage are there.
+/// Speaks a word in a media process of `program`, to show that the voice, its data and the sandbox
+/// work.
 pub(super) async fn try_out(program: PathBuf) -> Result<(), String> {
     let folder = std::env::temp_dir().join("spool-scratch");
-    let unmade = |error: std::io::Error| {
+    let no_folder = |error: std::io::Error| {
         format!("no scratch folder can be made below {}: {error}", folder.display())
     };
-    let scratch = Scratch::create(&folder).map_err(unmade)?;
+    let scratch = Scratch::create(&folder).map_err(no_folder)?;
     let sandbox = crate::media_process::sandbox(program)
         .map_err(|error| format!("the sandbox can't be made: {error}"))?;
     let speech = SpokenText { text: "ready".into(), voice: "en-us".into(), rate: 165, pitch: 50 };

@@ -1,8 +1,9 @@
-//! What stands around every outside provider: one pool of kept connections with a limit, timeouts, a token bucket, repetitions that honour
-//! `Retry-After`, and a circuit breaker. (What is read of its answers, and what its refusals become, is in `answer`.)
+//! The guard around every service: a connection pool with a limit, timeouts, a token bucket,
+//! retries that honour `Retry-After`, and a circuit breaker. (`answer` reads the responses and
+//! turns refusals into errors.)
 //!
-//! The provider's time runs from when a call has its turn and its connection: waiting in our own line says nothing of the provider, so it
-//! counts neither towards the timeout nor for the breaker.
+//! The provider's time starts when a call has its token and its connection. Time spent waiting for
+//! these is not the provider's, so neither the timeout nor the breaker counts it.
 
 use std::{
     future::Future,
@@ -26,10 +27,11 @@ use super::{
 };
 use crate::{context::HandlerError, stop::Stop};
 
-/// A longer wish to be left alone is handed to the queue, which waits without a slot.
-pub(super) const HELD_AT_MOST: Duration = Duration::from_secs(5);
+/// Longest wait before a retry within an attempt. A longer one ends the attempt, and the task waits
+/// without a slot.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A guarded service.
+/// A service behind its guard.
 pub(super) struct Guard {
     name: String,
     client: Client,
@@ -42,71 +44,72 @@ pub(super) struct Guard {
     waiting: IntGauge,
 }
 
-/// One call that failed.
+/// A call that failed.
 #[derive(Debug)]
-pub(super) struct Failure {
-    /// What the task ends in, if nothing better comes.
+pub(super) struct CallFailure {
+    /// The task's error, unless a retry or another provider succeeds.
     pub error: Box<JobError>,
-    /// Set if to repeat it at once.
-    pub again: bool,
-    /// Set if it speaks against the provider's health.
-    pub unwell: bool,
+    /// Set if the call may be retried within this attempt.
+    pub retry: bool,
+    /// Set if the failure counts for the breaker.
+    pub unhealthy: bool,
 }
 
-impl Failure {
-    /// It may go away.
-    pub fn passing(error: JobError) -> Self {
-        Self { error: Box::new(error), again: true, unwell: true }
+impl CallFailure {
+    /// Creates a failure that may go away.
+    pub fn transient(error: JobError) -> Self {
+        Self { error: Box::new(error), retry: true, unhealthy: true }
     }
 
-    /// It stays.
-    pub fn lasting(error: JobError) -> Self {
-        Self { error: Box::new(error), again: false, unwell: false }
+    /// Creates a failure that a retry does not mend.
+    pub fn permanent(error: JobError) -> Self {
+        Self { error: Box::new(error), retry: false, unhealthy: false }
     }
 }
 
-/// A connection in use; free again when dropped.
-struct InUse<'a> {
+/// A connection in use. It is free again on drop.
+struct UsedConnection<'a> {
     shown: &'a IntGauge,
     #[allow(dead_code, reason = "held for its drop")]
     slot: SemaphorePermit<'a>,
 }
 
-impl Drop for InUse<'_> {
+impl Drop for UsedConnection<'_> {
     fn drop(&mut self) {
         self.shown.dec();
     }
 }
 
-/// A call that waits, for as long as it does.
-struct Waiting<'a>(&'a IntGauge);
+/// Counts a waiting call until it is dropped.
+struct WaitingCall<'a>(&'a IntGauge);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingCall<'a> {
     fn new(shown: &'a IntGauge) -> Self {
         shown.inc();
         Self(shown)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingCall<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
 impl Guard {
-    /// Sets a service up; nothing is asked yet.
+    /// Creates the guard of a service. It makes no call.
     pub fn new(name: &str, config: &ServiceConfig, metrics: &Metrics) -> Result<Self, String> {
         let client = Client::builder()
             .user_agent(concat!("spool/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(config.connect_seconds))
             .pool_max_idle_per_host(config.connections as usize)
-            // What is small on its way costs us nothing to fetch and time to unpack (which `body` does for who packs all the same).
+            // Compression saves nothing here and costs time. `body` decompresses for services that
+            // compress all the same.
             .default_headers(
                 [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))].into_iter().collect(),
             )
             .tcp_keepalive(Duration::from_secs(30))
-            // A redirect would carry the key to wherever it leads.
+            // A redirect would carry the key to another host.
             .redirect(redirect::Policy::none())
             .build()
             .map_err(|error| format!("providers.services.{name}: {error}"))?;
@@ -129,28 +132,29 @@ impl Guard {
         })
     }
 
-    /// Its configured name.
+    /// Returns the service's configured name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A request to a path below the base, with the key.
+    /// Builds a request to a path below the base URL, with the key.
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.with_key(self.client.get(self.url(path)))
     }
 
-    /// Returns whether a URL leads to the very service that is configured.
+    /// Returns whether a URL leads to the configured service.
     pub fn is_own(&self, url: &str) -> bool {
         let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
         origin(url).is_some_and(|it| Some(it) == origin(&self.config.base_url))
     }
 
-    /// A request to a URL of the service's own ([`Self::is_own`]), with the key.
+    /// Builds a request to a URL of the service itself ([`Self::is_own`]), with the key.
     pub fn get_own(&self, url: &str) -> RequestBuilder {
         self.with_key(self.client.get(url))
     }
 
-    /// A post to a path below the base, with the key, and the idempotency key that is the same in every attempt.
+    /// Builds a POST to a path below the base URL, with the key. The idempotency key must be the
+    /// same in every attempt.
     pub fn post(&self, path: &str, idempotency: &str) -> RequestBuilder {
         self.with_key(self.client.post(self.url(path))).header("Idempotency-Key", idempotency)
     }
@@ -166,7 +170,8 @@ impl Guard {
         }
     }
 
-    /// Calls until there is an answer that `read` takes, within the time, the repetitions and the patience that are configured.
+    /// Calls the service until `read` accepts a response, within the configured time and retries,
+    /// or until `stop`.
     pub async fn call<T, F>(
         &self,
         stop: &Stop,
@@ -174,7 +179,7 @@ impl Guard {
         read: impl Fn(Response) -> F,
     ) -> Result<T, HandlerError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, CallFailure>>,
     {
         tokio::select! {
             answer = self.call_in_time(request, read) => answer.map_err(HandlerError::Failed),
@@ -182,28 +187,28 @@ impl Guard {
         }
     }
 
-    /// The same, for who can't be stopped.
+    /// Calls as [`Self::call`] does, without a way to stop.
     pub async fn call_in_time<T, F>(
         &self,
         request: impl Fn() -> RequestBuilder,
         read: impl Fn(Response) -> F,
     ) -> Result<T, JobError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, CallFailure>>,
     {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(HELD_AT_MOST)
+            .with_max_delay(LONGEST_PAUSE)
             .with_max_times(self.config.retries as usize)
             .with_jitter();
         let _connection = self.connection().await?;
         let turn = AtomicBool::new(true);
-        let repeated = (|| self.once(&request, &read, &turn))
+        let calls = (|| self.once(&request, &read, &turn))
             .retry(pauses)
-            .when(|failure: &Failure| failure.again)
-            .adjust(|failure, pause| pause.map(|pause| pause.max(wanted(&failure.error))));
+            .when(|failure: &CallFailure| failure.retry)
+            .adjust(|failure, pause| pause.map(|pause| pause.max(requested_pause(&failure.error))));
         let time = Duration::from_secs(self.config.timeout_seconds);
-        match tokio::time::timeout(time, repeated).await {
+        match tokio::time::timeout(time, calls).await {
             Ok(answer) => answer.map_err(|failure| *failure.error),
             Err(_) => {
                 self.count("timeout", false);
@@ -213,70 +218,72 @@ impl Guard {
         }
     }
 
-    /// Waits in turn for a token and a connection. A breaker that is open, or opens meanwhile, is met by the call itself.
-    async fn connection(&self) -> Result<InUse<'_>, JobError> {
-        let _waiting = Waiting::new(&self.waiting);
+    /// Waits for a token and a connection. The breaker is checked by the call itself, because it
+    /// may open meanwhile.
+    async fn connection(&self) -> Result<UsedConnection<'_>, JobError> {
+        let _waiting = WaitingCall::new(&self.waiting);
         if let Some(bucket) = &self.bucket {
             bucket.turn().await;
         }
         let closed = |_| JobError::bug(code::INTERNAL, "a provider's connections were closed");
         let slot = self.slots.acquire().await.map_err(closed)?;
         self.in_use.inc();
-        Ok(InUse { shown: &self.in_use, slot })
+        Ok(UsedConnection { shown: &self.in_use, slot })
     }
 
-    /// One request. The first of a call has had its `turn`; each further one takes a token of its own.
+    /// Makes one request. The first one of a call has its token already; each retry takes one.
     async fn once<T, F>(
         &self,
         request: &impl Fn() -> RequestBuilder,
         read: &impl Fn(Response) -> F,
         turn: &AtomicBool,
-    ) -> Result<T, Failure>
+    ) -> Result<T, CallFailure>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, CallFailure>>,
     {
-        self.breaker.admit(Instant::now()).map_err(|left| self.left_alone(left))?;
+        self.breaker.admit(Instant::now()).map_err(|left| self.stopped_by_breaker(left))?;
         let first = turn.swap(false, Ordering::Relaxed);
         if let Some(bucket) = self.bucket.as_ref().filter(|_| !first) {
             bucket.turn().await;
         }
-        let answer = match sent(request, first).await {
+        let answer = match send(request, first).await {
             Ok(response) if response.status().is_success() => read(response).await,
             Ok(response) => Err(self.refused(response).await),
-            Err(error) => Err(Failure::passing(self.unreachable(error))),
+            Err(error) => Err(CallFailure::transient(self.unreachable(error))),
         };
         match &answer {
             Ok(_) => self.count("ok", true),
             Err(failure) => {
-                self.count(if failure.again { "failed" } else { "refused" }, !failure.unwell)
+                self.count(if failure.retry { "failed" } else { "refused" }, !failure.unhealthy)
             }
         }
         answer
     }
 
-    /// The API key, for who must keep it out of a text.
+    /// Returns the API key, for callers that must remove it from a text.
     pub fn key(&self) -> Option<&Secret> {
         self.config.api_key.as_ref()
     }
 
-    fn count(&self, outcome: &str, well: bool) {
+    fn count(&self, outcome: &str, healthy: bool) {
         self.metrics.calls.with_label_values(&[self.name.as_str(), outcome]).inc();
-        self.breaker.record(well, Instant::now());
+        self.breaker.record(healthy, Instant::now());
     }
 
-    fn left_alone(&self, left: Duration) -> Failure {
+    fn stopped_by_breaker(&self, left: Duration) -> CallFailure {
         self.metrics.calls.with_label_values(&[self.name.as_str(), "left_alone"]).inc();
         let detail = format!(
             "provider `{}` failed several times in a row and is left alone for {left:.0?}",
             self.name
         );
-        Failure::lasting(JobError::transient(code::UNAVAILABLE, detail).after(left))
+        CallFailure::permanent(JobError::transient(code::UNAVAILABLE, detail).after(left))
     }
 }
 
-/// Sends a request; the first of a call once more if the connection broke before an answer began. A kept connection may have been closed by the service just as it was used
-/// again, which says nothing of its health, and the idempotency key makes it one call.
-async fn sent(request: &impl Fn() -> RequestBuilder, first: bool) -> reqwest::Result<Response> {
+/// Sends a request. The first one of a call is sent once more if the connection broke before a
+/// response began: the service may have closed a kept connection just as it was used again. That
+/// says nothing of its health, and the idempotency key makes both one call.
+async fn send(request: &impl Fn() -> RequestBuilder, first: bool) -> reqwest::Result<Response> {
     match request().send().await {
         Err(error) if first && error.is_request() && !error.is_connect() && !error.is_timeout() => {
             request().send().await
@@ -285,7 +292,7 @@ async fn sent(request: &impl Fn() -> RequestBuilder, first: bool) -> reqwest::Re
     }
 }
 
-fn wanted(error: &JobError) -> Duration {
+fn requested_pause(error: &JobError) -> Duration {
     error.retry_after_ms.map(Duration::from_millis).unwrap_or_default()
 }
 
@@ -298,7 +305,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers the first request of each connection, and closes the connection when another comes in on it.
+    /// Responds to the first request of each connection, and closes the connection at the second.
     async fn closing(listener: TcpListener) {
         loop {
             let Ok((mut stream, _)) = listener.accept().await else { return };
@@ -312,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_kept_connection_that_was_closed_is_no_failure() {
+    async fn a_closed_connection_of_the_pool_is_not_a_failure() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         tokio::spawn(closing(listener));

@@ -1,8 +1,9 @@
-//! What providers are counted by. The label is the service's configured name: as many values as an operator wrote down.
+//! Metrics of providers. The label is the configured name of the service, so operators bound its
+//! values.
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
-/// The providers' series.
+/// The metrics of providers.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub(super) calls: IntCounterVec,
@@ -13,7 +14,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the series.
+    /// Registers the metrics.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let by_provider = |name, help| IntGaugeVec::new(Opts::new(name, help), &["provider"]);
         let metrics = Self {

@@ -1,8 +1,9 @@
-//! Who writes, speaks, draws and listens: providers behind four traits, each with an adapter for the OpenAI protocol, and all but
-//! listening with one that needs no network.
+//! Providers of text, speech, pictures and transcripts, behind four traits. Each trait has an
+//! adapter for the OpenAI protocol, and all but transcription have one that needs no network.
 //!
-//! Only this module talks to them. A chain is asked in order: where one can't be used the next is, and an error that is the caller's ends it.
-//! What a chain consists of decides the output, so it is part of the version of the kinds that use it, and so of every key ([`specs`]).
+//! The providers of a chain are tried in order. If one cannot be used, the next one is tried; an
+//! error that is the caller's ends the chain. The chain decides the output, so it is part of the
+//! version of the kinds that use it, and of every key ([`specs`]).
 
 mod answer;
 mod body;
@@ -44,15 +45,16 @@ pub use port::OFFLINE;
 pub(crate) use prompts::Prompt;
 pub use secret::Secret;
 
-use port::{Heard, Listener, Painter, Question, Speaker, Voiced, Writer, Written};
+use port::{Listener, Painter, Question, Speaker, SpeechReply, TextReply, Transcript, Writer};
 
 use crate::context::{Context, HandlerError};
 
-/// Why a picture can't move.
-const STANDS_STILL: &str = "/motion: no provider of pictures that move is configured: leave it out, or have `offline` in the \
-    configuration's `providers.image` and name it as `provider`";
+/// The error for a moving picture that no provider can make.
+const NO_MOVING_PICTURES: &str = "/motion: no provider of pictures that move is configured: leave \
+                                  it out, or have `offline` in the configuration's \
+                                  `providers.image` and name it as `provider`";
 
-/// The providers of one worker, in the order they are asked.
+/// The providers of one worker, each role in the order in which they are tried.
 pub struct Providers {
     writers: Vec<Arc<dyn Writer>>,
     speakers: Vec<Arc<dyn Speaker>>,
@@ -63,10 +65,11 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// The providers that a configuration names.
+    /// Creates the configured providers.
     ///
     /// # Errors
-    /// A sentence that names the setting, where a chain names what is not configured or a service can't be set up.
+    /// A sentence that names the setting, if a chain names an unknown provider or a service cannot
+    /// be set up.
     pub fn new(config: &Config, metrics: &Metrics) -> Result<Self, String> {
         config.check()?;
         let services = config
@@ -97,14 +100,15 @@ impl Providers {
             let offline = || Arc::new(procedural::Procedural::new()) as _;
             providers.painters.push(find(&name).map_or_else(offline, |service| service as _));
         }
-        let heard = config.chain(&config.transcription);
+        let listeners = config.chain(&config.transcription);
         providers
             .listeners
-            .extend(heard.iter().filter_map(|name| find(name)).map(|service| service as _));
+            .extend(listeners.iter().filter_map(|name| find(name)).map(|service| service as _));
         Ok(providers)
     }
 
-    /// Tries each provider that a chain names, and says of each what was found. `program` is run for what speaks without a network.
+    /// Tries each provider that a chain names, and returns its name with the finding. `program`
+    /// runs as the media process of the offline voice.
     pub async fn check(&self, program: PathBuf) -> Vec<(String, Result<String, String>)> {
         let tried = self.services.iter().map(|service| async move {
             let answer = service
@@ -116,111 +120,126 @@ impl Providers {
         let mut answers = futures::future::join_all(tried).await;
         let roles = self.config.roles(OFFLINE);
         if roles.contains(&"speech") {
-            let spoken = espeak::try_out(program)
+            let voice = espeak::try_out(program)
                 .await
                 .map(|()| format!("no network for {}", roles.join(", ")));
-            answers.push((format!("provider {OFFLINE}"), spoken));
+            answers.push((format!("provider {OFFLINE}"), voice));
         }
         answers
     }
 
-    /// Asks the writers, or the one that the input names.
+    /// Asks the writers for a text, or only the one that the input names.
     pub(crate) async fn write(
         &self,
         context: &Context,
-        named: Option<&str>,
+        only: Option<&str>,
         question: &Question,
         call: &str,
-    ) -> Result<Written, HandlerError> {
+    ) -> Result<TextReply, HandlerError> {
         let mut failures = Failures::default();
-        for writer in chosen(&self.writers, |writer| writer.name(), named)? {
+        for writer in chosen(&self.writers, |writer| writer.name(), only)? {
             match writer.write(context, question, call).await {
                 Ok(written) => {
-                    return Ok(Written { made: failures.stood_in_for(written.made), ..written });
+                    return Ok(TextReply {
+                        provenance: failures.as_fallback(written.provenance),
+                        ..written
+                    });
                 }
-                Err(ended) => failures.note(writer.name(), ended)?,
+                Err(error) => failures.note(writer.name(), error)?,
             }
         }
         Err(failures.into_error("text").into())
     }
 
-    /// Asks the speakers.
+    /// Asks the speakers for a speech.
     pub(crate) async fn speak(
         &self,
         context: &Context,
         speech: &SpeechInput,
         out: &Path,
-    ) -> Result<Voiced, HandlerError> {
+    ) -> Result<SpeechReply, HandlerError> {
         let mut failures = Failures::default();
         for speaker in &self.speakers {
-            let speech =
-                if failures.said.is_empty() { speech } else { &spoken_by(speaker.name(), speech) };
+            let speech = if failures.errors.is_empty() {
+                speech
+            } else {
+                &as_spoken_by(speaker.name(), speech)
+            };
             match speaker.speak(context, speech, out).await {
                 Ok(voiced) => {
-                    return Ok(Voiced { made: failures.stood_in_for(voiced.made), ..voiced });
+                    return Ok(SpeechReply {
+                        provenance: failures.as_fallback(voiced.provenance),
+                        ..voiced
+                    });
                 }
-                Err(ended) => failures.note(speaker.name(), ended)?,
+                Err(error) => failures.note(speaker.name(), error)?,
             }
         }
         Err(failures.into_error("speech").into())
     }
 
-    /// Asks the painters, or the one that the input names.
+    /// Asks the painters for a picture, or only the one that the input names.
     pub(crate) async fn paint(
         &self,
         context: &Context,
-        ask: &image::ImageInput,
+        input: &image::ImageInput,
         out: &Path,
     ) -> Result<Provenance, HandlerError> {
         let mut failures = Failures::default();
         let mut painters =
-            chosen(&self.painters, |painter| painter.name(), ask.provider.as_deref())?;
-        if ask.motion {
+            chosen(&self.painters, |painter| painter.name(), input.provider.as_deref())?;
+        if input.motion {
             painters.retain(|painter| painter.moves());
             if painters.is_empty() {
-                return Err(JobError::caller(code::INVALID_INPUT, STANDS_STILL).into());
+                return Err(JobError::caller(code::INVALID_INPUT, NO_MOVING_PICTURES).into());
             }
         }
         for painter in painters {
-            match painter.paint(context, ask, out).await {
-                Ok(made) => return Ok(failures.stood_in_for(made)),
-                Err(ended) => failures.note(painter.name(), ended)?,
+            match painter.paint(context, input, out).await {
+                Ok(provenance) => return Ok(failures.as_fallback(provenance)),
+                Err(error) => failures.note(painter.name(), error)?,
             }
         }
         Err(failures.into_error("image").into())
     }
 
-    /// Returns whether any painter that makes such pictures reads what they are to show.
+    /// Returns whether any painter of still, or of moving, pictures follows its prompt.
     pub(crate) fn read_prompts(&self, motion: bool) -> bool {
         self.painters.iter().any(|painter| painter.reads() && (!motion || painter.moves()))
     }
 
-    /// Asks the listeners, or the one that the input names.
+    /// Asks the listeners for a transcript, or only the one that the input names.
     pub(crate) async fn listen(
         &self,
         context: &Context,
-        named: Option<&str>,
+        only: Option<&str>,
         sound: &Path,
         language: Option<&str>,
-    ) -> Result<Heard, HandlerError> {
+    ) -> Result<Transcript, HandlerError> {
         let mut failures = Failures::default();
-        for listener in chosen(&self.listeners, |listener| listener.name(), named)? {
+        for listener in chosen(&self.listeners, |listener| listener.name(), only)? {
             match listener.listen(context, sound, language).await {
-                Ok(heard) => return Ok(Heard { made: failures.stood_in_for(heard.made), ..heard }),
-                Err(ended) => failures.note(listener.name(), ended)?,
+                Ok(transcript) => {
+                    return Ok(Transcript {
+                        provenance: failures.as_fallback(transcript.provenance),
+                        ..transcript
+                    });
+                }
+                Err(error) => failures.note(listener.name(), error)?,
             }
         }
         Err(failures.into_error("transcription").into())
     }
 
-    /// Who is asked first for a voice's words where it does not tell them.
+    /// Returns the name of the first listener.
     pub(crate) fn listener(&self) -> Option<&str> {
         self.listeners.first().map(|listener| listener.name())
     }
 }
 
-/// A speech as one who stands in for another speaks it: who needs no network knows none of a service's voices, and takes that of the language.
-fn spoken_by(speaker: &str, speech: &SpeechInput) -> SpeechInput {
+/// Returns the request as a fallback provider needs it. The offline voice does not know a service's
+/// voice names, so it uses the default voice of the language.
+fn as_spoken_by(speaker: &str, speech: &SpeechInput) -> SpeechInput {
     if speaker != OFFLINE || language::is_language(&speech.voice) {
         return speech.clone();
     }
@@ -230,7 +249,7 @@ fn spoken_by(speaker: &str, speech: &SpeechInput) -> SpeechInput {
     }
 }
 
-/// Those of a chain that are to be asked.
+/// Returns the providers to try: the whole chain, or the one with the wanted name.
 fn chosen<P: Clone>(
     chain: &[P],
     name: impl Fn(&P) -> &str,
@@ -249,57 +268,60 @@ fn chosen<P: Clone>(
     Ok(found)
 }
 
-/// What those before said.
+/// The errors of the providers that were tried before.
 #[derive(Default)]
 struct Failures {
-    said: Vec<(String, JobError)>,
+    errors: Vec<(String, JobError)>,
 }
 
 impl Failures {
-    /// Keeps the error and goes on, unless it is the caller's or we are to stop.
-    fn note(&mut self, name: &str, ended: HandlerError) -> Result<(), HandlerError> {
-        match ended {
-            HandlerError::Failed(error) if error.class != ErrorClass::Caller => {
-                self.said.push((name.to_owned(), error));
+    /// Keeps the error of a provider. The caller's error, or a stop, ends the chain and is
+    /// returned.
+    fn note(&mut self, name: &str, error: HandlerError) -> Result<(), HandlerError> {
+        match error {
+            HandlerError::Failed(failure) if failure.class != ErrorClass::Caller => {
+                self.errors.push((name.to_owned(), failure));
                 Ok(())
             }
             other => Err(other),
         }
     }
 
-    /// What was made, with whom it stood in for: those that were away. Who refused, or gave what can't be used, would do so again, and many a
-    /// service offers only a part of the protocol: so whoever comes next in the chain is simply who makes it.
-    fn stood_in_for(self, made: Provenance) -> Provenance {
-        let away = self.said.into_iter().filter(|(_, error)| error.retryable);
-        Provenance { fallback_for: away.map(|(name, _)| name).collect(), ..made }
+    /// Adds to `fallback_for` the providers that were away. Those that refused or gave a reply that
+    /// cannot be used are left out: they would do the same again, and many services offer only a
+    /// part of the protocol. So the next in the chain is the regular provider then.
+    fn as_fallback(self, provenance: Provenance) -> Provenance {
+        let away = self.errors.into_iter().filter(|(_, error)| error.retryable);
+        Provenance { fallback_for: away.map(|(name, _)| name).collect(), ..provenance }
     }
 
-    /// One error of all: worth another attempt if one of them is.
+    /// Joins the errors to one. It is worth another attempt if one of them is.
     fn into_error(self, what: &str) -> JobError {
-        match self.said.len() {
+        match self.errors.len() {
             0 => JobError::permanent(
                 "no_provider",
                 format!(
-                    "no provider of {what} is configured: name one in the configuration's `[providers]`"
+                    "no provider of {what} is configured: name one in the configuration's \
+                     `[providers]`"
                 ),
             ),
             1 => self
-                .said
+                .errors
                 .into_iter()
                 .map(|(_, error)| error)
                 .next()
                 .unwrap_or_else(|| no_error(what)),
             _ => {
                 let sentences: Vec<&str> =
-                    self.said.iter().map(|(_, error)| error.detail.as_str()).collect();
+                    self.errors.iter().map(|(_, error)| error.detail.as_str()).collect();
                 let sentence = sentences.join("; then ");
-                let best = self.said.iter().map(|(_, error)| error).find(|error| error.retryable);
+                let best = self.errors.iter().map(|(_, error)| error).find(|error| error.retryable);
                 let (code, class) = best
-                    .or(self.said.last().map(|(_, error)| error))
+                    .or(self.errors.last().map(|(_, error)| error))
                     .map_or((code::UNAVAILABLE.to_owned(), ErrorClass::Transient), |e| {
                         (e.code.clone(), e.class)
                     });
-                let wait = self.said.iter().filter_map(|(_, error)| error.retry_after_ms).min();
+                let wait = self.errors.iter().filter_map(|(_, error)| error.retry_after_ms).min();
                 let error = JobError::new(code, class, sentence);
                 wait.map_or(error.clone(), |wait| error.after(Duration::from_millis(wait)))
             }
@@ -316,17 +338,17 @@ mod tests {
     use super::{port::BAD_ANSWER, *};
 
     #[test]
-    fn only_who_was_away_is_stood_in_for() {
+    fn fallback_for_names_only_providers_that_were_away() {
         let mut failures = Failures::default();
         failures.note("away", JobError::transient("unavailable", "busy").into()).expect("goes on");
         failures
             .note("wrong", JobError::permanent(BAD_ANSWER, "no sound").into())
             .expect("goes on");
-        assert_eq!(failures.stood_in_for(Provenance::default()).fallback_for, ["away"]);
+        assert_eq!(failures.as_fallback(Provenance::default()).fallback_for, ["away"]);
     }
 
     #[test]
-    fn a_chain_is_worth_another_attempt_if_one_of_it_is() {
+    fn a_chain_is_retryable_if_one_error_is() {
         let mut failures = Failures::default();
         failures.note("a", JobError::transient("x", "busy").into()).expect("goes on");
         failures.note("b", JobError::permanent("y", "no").into()).expect("goes on");

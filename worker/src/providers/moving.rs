@@ -1,6 +1,7 @@
-//! Moving pictures without a network: the procedural picture whose pattern and clouds go once around, so that the clip's end meets its
-//! beginning. The frames are drawn here, and a caged child makes a film of them, by the same engine that renders compositions. So the same
-//! prompt gives the same file.
+//! Moving pictures without a network. The pattern and clouds of the procedural picture go around
+//! once, so that the end of the clip meets its beginning. The frames are drawn here, and a media
+//! process encodes them with the engine that renders compositions. The same prompt gives the same
+//! file.
 
 use std::{
     collections::BTreeMap,
@@ -25,24 +26,24 @@ use media::{
 };
 use serde_json::json;
 
-use super::{port::unwritten, procedural::Scene};
+use super::{port::unwritten, procedural::PatternScene};
 use crate::{
     context::{Context, HandlerError},
     media_process::wrong_answer,
 };
 
-/// Frames a second, as `video` has it: then no frame is shown twice.
+/// Frames a second, the same as in `video`, so that no frame is shown twice.
 const FPS: u32 = 25;
-/// Three seconds: long enough to be calm, and short enough to be drawn in one.
+/// Three seconds: long enough to be calm, and short enough to be drawn in one second.
 const FRAMES: u32 = 75;
-/// Pixels of the longer side: at the finest, a pattern or a cloud is 27 of them wide, so nothing is lost when it is enlarged, and a clip of
-/// them is drawn in little time.
+/// Pixels of the longer side. The finest detail of a pattern or cloud is 27 pixels wide, so
+/// enlarging loses nothing, and a small clip is drawn quickly.
 const LONGEST_SIDE: u32 = 320;
 
-/// The frames of a picture as raw video, for [`film`]: its size.
-pub(super) fn draw(ask: &ImageInput, path: &Path) -> std::io::Result<(u32, u32)> {
-    let (width, height) = size(ask.width, ask.height);
-    let scene = Scene::of(ask);
+/// Draws the frames of a picture as raw video for [`film`], and returns their size.
+pub(super) fn draw(input: &ImageInput, path: &Path) -> std::io::Result<(u32, u32)> {
+    let (width, height) = size(input.width, input.height);
+    let scene = PatternScene::of(input);
     let mut file = BufWriter::new(File::create(path)?);
     writeln!(file, "YUV4MPEG2 W{width} H{height} F{FPS}:1 Ip A1:1 C420mpeg2 XCOLORRANGE=LIMITED")?;
     for frame in 0..FRAMES {
@@ -54,14 +55,14 @@ pub(super) fn draw(ask: &ImageInput, path: &Path) -> std::io::Result<(u32, u32)>
     Ok((width, height))
 }
 
-/// The shape that was asked for, at most [`LONGEST_SIDE`] long, of even sides.
+/// Returns the requested shape, at most [`LONGEST_SIDE`] long, with even sides.
 fn size(width: u32, height: u32) -> (u32, u32) {
     let longest = width.max(height).max(LONGEST_SIDE);
     let side = |side: u32| (side * LONGEST_SIDE / longest / 2 * 2).max(16);
     (side(width), side(height))
 }
 
-/// RGB as planes of limited range with halved colour, by the coefficients of BT.709.
+/// Converts RGB to planes of limited range with halved colour, by the coefficients of BT.709.
 fn planes(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     let at = |x: usize, y: usize| {
         let start = (y * width + x) * 3;
@@ -85,7 +86,7 @@ fn planes(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     out
 }
 
-/// Makes the film `out` of raw frames, all within `scratch`.
+/// Encodes raw frames to the file `out`. All work is within `scratch`.
 pub(super) async fn film(
     context: &Context,
     scratch: &Scratch,
@@ -107,24 +108,24 @@ pub(super) async fn film(
         };
         segments.push(out);
     }
-    let made = scratch.path().join("film");
+    let encoded = scratch.path().join("film");
     let assemble = Box::new(plan.assemble);
     let job = MediaJob::Assemble {
         assemble,
         segments,
         sound: None,
-        out: made.clone(),
+        out: encoded.clone(),
         poster: None,
         thumbnail: None,
     };
     let Output::Assemble(_) = context.run_media(&job, scratch, "painting").await? else {
         return Err(wrong_answer("assemble").into());
     };
-    tokio::fs::rename(&made, out).await.map_err(unwritten)?;
+    tokio::fs::rename(&encoded, out).await.map_err(unwritten)?;
     Ok(())
 }
 
-/// How the raw frames become a film: they are a composition of one clip.
+/// Compiles the plan for the film: the raw frames are a composition of one clip.
 async fn plan(
     context: &Context,
     scratch: &Scratch,
@@ -144,20 +145,27 @@ async fn plan(
 }
 
 fn compiled(src: &str, facts: Facts, width: u32, height: u32) -> Result<RenderPlan, JobError> {
-    let clip = json!({"asset": {"type": "video", "src": src}, "start": 0, "length": "auto", "fit": "fill"});
+    let clip = json!({
+        "asset": {"type": "video", "src": src}, "start": 0, "length": "auto", "fit": "fill",
+    });
     let composition = json!({
         "timeline": {"tracks": [{"clips": [clip]}]},
-        "output": {"format": "mp4", "size": {"width": width, "height": height}, "fps": FPS, "quality": "high"},
+        "output": {
+            "format": "mp4",
+            "size": {"width": width, "height": height},
+            "fps": FPS,
+            "quality": "high",
+        },
     });
-    let ours = |faults: Vec<common::fault::Fault>| {
+    let refused = |faults: Vec<common::fault::Fault>| {
         let first = faults
             .first()
             .map(|fault| format!("{} {}", fault.pointer, fault.detail))
             .unwrap_or_default();
         JobError::bug(code::INTERNAL, format!("the film of a picture is refused: {first}"))
     };
-    let parsed = composition::parse(&composition).map_err(ours)?;
-    composition::compile(&parsed, &BTreeMap::from([(Slot::of_src(src), facts)])).map_err(ours)
+    let parsed = composition::parse(&composition).map_err(refused)?;
+    composition::compile(&parsed, &BTreeMap::from([(Slot::of_src(src), facts)])).map_err(refused)
 }
 
 #[cfg(test)]
@@ -169,8 +177,8 @@ mod tests {
         assert_eq!(size(1080, 1920), (180, 320));
         assert_eq!(size(64, 4_096), (16, 320));
         assert_eq!(size(101, 64), (100, 64));
-        let ask = ImageInput { width: 64, height: 48, ..ImageInput::of("sea") };
-        let scene = Scene::of(&ask);
+        let input = ImageInput { width: 64, height: 48, ..ImageInput::of("sea") };
+        let scene = PatternScene::of(&input);
         let at = |frame: u32| scene.pixels(64, 48, TAU * frame as f32 / FRAMES as f32);
         let apart = |one: Vec<u8>, two: Vec<u8>| {
             one.iter().zip(&two).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() as f64
@@ -187,10 +195,10 @@ mod tests {
         assert_eq!(grey.len(), 16 * 16 * 3 / 2);
         assert_eq!((grey[0], grey[300]), (126, 128));
         let file = tempfile_path();
-        let ask = ImageInput { width: 64, height: 48, ..ImageInput::of("sea") };
-        assert_eq!(draw(&ask, &file).expect("drawn"), (64, 48));
+        let input = ImageInput { width: 64, height: 48, ..ImageInput::of("sea") };
+        assert_eq!(draw(&input, &file).expect("drawn"), (64, 48));
         let one = std::fs::read(&file).expect("a file");
-        draw(&ask, &file).expect("drawn again");
+        draw(&input, &file).expect("drawn again");
         assert_eq!(one, std::fs::read(&file).expect("a file"), "a prompt decides its frames");
         assert!(one.len() > FRAMES as usize * 64 * 48 * 3 / 2);
         std::fs::remove_file(&file).expect("removed");

@@ -15,13 +15,13 @@ use serde_json::Value;
 
 use crate::context::{Context, HandlerError};
 
-/// The name of what needs no network, in the configuration, in inputs and in results.
+/// The name of the providers that need no network, in the configuration, in inputs and in results.
 pub const OFFLINE: &str = "offline";
 
-/// A provider's answer can't be used.
+/// The error code for a provider's reply that cannot be used.
 pub(crate) const BAD_ANSWER: &str = "bad_answer";
 
-/// A question for a text.
+/// A question for a writer.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
     /// The offline reply, as JSON of the schema.
@@ -30,63 +30,59 @@ pub(crate) struct Question {
     pub system: String,
     /// The caller's data.
     pub user: String,
-    /// The schema's name.
+    /// The name of the schema.
     pub name: &'static str,
-    /// JSON Schema of the answer.
+    /// The JSON Schema of the reply.
     pub schema: Value,
-    /// For answers that can be repeated.
+    /// Makes a reply repeatable.
     pub seed: Option<u32>,
-    /// An answer that could not be used, and why.
+    /// An earlier reply that could not be used, and the request to correct it.
     pub before: Option<(String, String)>,
 }
 
-/// An answer in text, as it came.
+/// A writer's reply, not read yet.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Written {
-    /// The text.
+pub(crate) struct TextReply {
     pub text: String,
-    /// By whom.
-    pub made: Provenance,
+    pub provenance: Provenance,
 }
 
-/// A sound of a voice, in the file that was named.
+/// A speech that was written to the file `out`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Voiced {
-    /// When each word is said, where the voice tells.
+pub(crate) struct SpeechReply {
+    /// The words with their times, if the voice reports them.
     pub words: Option<Vec<Word>>,
-    /// Such as `audio/wav`.
+    /// A media type such as `audio/wav`.
     pub media_type: &'static str,
-    /// By whom.
-    pub made: Provenance,
+    pub provenance: Provenance,
 }
 
 /// The words of a recording.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Heard {
+pub(crate) struct Transcript {
     /// Every word with its time.
     pub words: Vec<Word>,
-    /// By whom.
-    pub made: Provenance,
+    pub provenance: Provenance,
 }
 
-/// Writes text.
+/// A provider of text.
 #[async_trait]
 pub(crate) trait Writer: Send + Sync {
-    /// Its configured name.
+    /// Returns the configured name.
     fn name(&self) -> &str;
-    /// Answers a question. `call` tells this question from others of the attempt.
+    /// Replies to a question. `call` names the call among those of the attempt.
     async fn write(
         &self,
         context: &Context,
         question: &Question,
         call: &str,
-    ) -> Result<Written, HandlerError>;
+    ) -> Result<TextReply, HandlerError>;
 }
 
-/// Speaks.
+/// A provider of speech.
 #[async_trait]
 pub(crate) trait Speaker: Send + Sync {
-    /// Its configured name.
+    /// Returns the configured name.
     fn name(&self) -> &str;
     /// Speaks into the file `out`.
     async fn speak(
@@ -94,20 +90,20 @@ pub(crate) trait Speaker: Send + Sync {
         context: &Context,
         speech: &SpeechInput,
         out: &Path,
-    ) -> Result<Voiced, HandlerError>;
+    ) -> Result<SpeechReply, HandlerError>;
 }
 
-/// Makes pictures.
+/// A provider of pictures.
 #[async_trait]
 pub(crate) trait Painter: Send + Sync {
-    /// Its configured name.
+    /// Returns the configured name.
     fn name(&self) -> &str;
-    /// Returns whether it makes pictures that move.
+    /// Returns whether it makes moving pictures.
     fn moves(&self) -> bool {
         false
     }
-    /// Returns whether it reads what a picture is to show; one that does not draws another pattern
-    /// for other words, and that is all.
+    /// Returns whether its pictures show what the prompt describes. If not, another prompt only
+    /// gives another pattern.
     fn reads(&self) -> bool {
         true
     }
@@ -115,41 +111,41 @@ pub(crate) trait Painter: Send + Sync {
     async fn paint(
         &self,
         context: &Context,
-        ask: &image::ImageInput,
+        input: &image::ImageInput,
         out: &Path,
     ) -> Result<Provenance, HandlerError>;
 }
 
-/// Listens to recordings.
+/// A provider of transcripts.
 #[async_trait]
 pub(crate) trait Listener: Send + Sync {
-    /// Its configured name.
+    /// Returns the configured name.
     fn name(&self) -> &str;
-    /// Tells the words of the file `sound`.
+    /// Transcribes the file `sound`.
     async fn listen(
         &self,
         context: &Context,
         sound: &Path,
         language: Option<&str>,
-    ) -> Result<Heard, HandlerError>;
+    ) -> Result<Transcript, HandlerError>;
 }
 
-/// The scratch folder can't take what was made.
+/// Returns the error for a scratch folder that cannot be written.
 pub(super) fn unwritten(error: std::io::Error) -> JobError {
     JobError::transient(code::OUT_OF_SPACE, format!("the scratch folder can't be written: {error}"))
 }
 
-/// Words spread over a sound by their length, for where nobody tells when they are said.
+/// Spreads words over a sound by their length, for sounds without times of words.
 pub(crate) fn estimated(text: &str, duration_ms: u64) -> Vec<Word> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    // A word costs a little besides its letters.
+    // A word takes a little time besides its letters.
     let weight = |word: &str| word.chars().count() as u64 + 2;
     let total: u64 = words.iter().map(|word| weight(word)).sum::<u64>().max(1);
-    let mut said = 0;
+    let mut spoken = 0;
     let timed = words.into_iter().map(|word| {
-        let start_ms = duration_ms * said / total;
-        said += weight(word);
-        Word { word: word.to_owned(), start_ms, end_ms: duration_ms * said / total }
+        let start_ms = duration_ms * spoken / total;
+        spoken += weight(word);
+        Word { word: word.to_owned(), start_ms, end_ms: duration_ms * spoken / total }
     });
     timed.collect()
 }

@@ -1,5 +1,6 @@
-//! Pictures without a network: a gradient, clouds of noise and a pattern, all drawn from a hash of the prompt. The same prompt gives
-//! the same picture on every machine. What moves is the same picture with its phase going around (see `moving`).
+//! Pictures without a network: a gradient, clouds of noise and a pattern, drawn from a hash of the
+//! prompt. The same prompt gives the same picture on every machine. A moving picture is the same
+//! picture with a phase that goes around (see `moving`).
 
 use std::{f32::consts::TAU, io::Write, path::Path};
 
@@ -18,24 +19,24 @@ use super::{
 };
 use crate::context::{Context, HandlerError};
 
-/// Soft pictures lose nothing by being enlarged, so none is drawn larger than this on its longer side, in pixels.
+/// Pixels of the longer side, at most. Soft pictures lose nothing when they are enlarged.
 const LONGEST_SIDE: u32 = 960;
-/// How far clouds drift from where they are, in longer sides.
+/// How far clouds drift, as a share of the longer side.
 const DRIFT: f32 = 0.08;
 const NOTICE: &str = "No model was asked: this is a pattern drawn from a hash of the prompt.";
 
-/// The painter that is always there. It draws on as many threads as there are cores, however many ask.
+/// The offline painter. It draws at most as many pictures at once as there are cores.
 pub(super) struct Procedural {
     cores: Semaphore,
 }
 
 impl Procedural {
-    /// For this machine.
+    /// Creates a painter for the cores of this machine.
     pub fn new() -> Self {
         Self { cores: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)) }
     }
 
-    /// Draws on a thread that may be kept busy.
+    /// Draws on a thread that may block, when a core is free.
     async fn draw<T: Send + 'static>(
         &self,
         draw: impl FnOnce() -> std::io::Result<T> + Send + 'static,
@@ -65,21 +66,21 @@ impl Painter for Procedural {
     async fn paint(
         &self,
         context: &Context,
-        ask: &ImageInput,
+        input: &ImageInput,
         out: &Path,
     ) -> Result<Provenance, HandlerError> {
-        let asked = ask.clone();
-        if ask.motion {
+        let input = input.clone();
+        if input.motion {
             let scratch = context.scratch()?;
             let frames = scratch.path().join("frames.y4m");
             let size = self.draw({
                 let frames = frames.clone();
-                move || moving::draw(&asked, &frames)
+                move || moving::draw(&input, &frames)
             });
             moving::film(context, &scratch, frames, size.await?, out).await?;
         } else {
             let out = out.to_owned();
-            self.draw(move || std::fs::write(out, picture(&asked)?)).await?;
+            self.draw(move || std::fs::write(out, picture(&input)?)).await?;
         }
         let usage = Usage { images: 1, ..Usage::default() };
         Ok(Provenance {
@@ -91,13 +92,13 @@ impl Painter for Procedural {
     }
 }
 
-/// The picture as a PNG.
-fn picture(ask: &ImageInput) -> std::io::Result<Vec<u8>> {
-    let (width, height) = size(ask.width, ask.height);
-    encode(width, height, &Scene::of(ask).pixels(width, height, 0.0))
+/// Draws a picture as PNG.
+fn picture(input: &ImageInput) -> std::io::Result<Vec<u8>> {
+    let (width, height) = size(input.width, input.height);
+    encode(width, height, &PatternScene::of(input).pixels(width, height, 0.0))
 }
 
-/// The shape that was asked for, at most [`LONGEST_SIDE`] long.
+/// Returns the requested shape, at most [`LONGEST_SIDE`] long.
 fn size(width: u32, height: u32) -> (u32, u32) {
     let longest = width.max(height);
     if longest <= LONGEST_SIDE {
@@ -120,8 +121,8 @@ fn encode(width: u32, height: u32, pixels: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(file)
 }
 
-/// What a prompt's hash decides.
-pub(super) struct Scene {
+/// The colours and shapes of a picture, decided by a hash of its prompt.
+pub(super) struct PatternScene {
     seed: u32,
     top: [f32; 3],
     bottom: [f32; 3],
@@ -133,20 +134,20 @@ pub(super) struct Scene {
 
 #[derive(Debug, Clone, Copy)]
 enum Pattern {
-    Dispatches,
+    Circles,
     Waves,
     Rays,
     Dots,
 }
 
-impl Scene {
-    /// The scene of a prompt, a style and a seed.
-    pub fn of(ask: &ImageInput) -> Self {
-        let text = format!("{}\n{}\n{}", ask.prompt, ask.style, ask.seed.unwrap_or_default());
+impl PatternScene {
+    /// Decides the scene of a prompt, a style and a seed.
+    pub fn of(input: &ImageInput) -> Self {
+        let text = format!("{}\n{}\n{}", input.prompt, input.style, input.seed.unwrap_or_default());
         let hash = *blake3::hash(text.as_bytes()).as_bytes();
         let part = |index: usize| f32::from(hash[index]) / 255.0;
         let hue = part(0);
-        let patterns = [Pattern::Dispatches, Pattern::Waves, Pattern::Rays, Pattern::Dots];
+        let patterns = [Pattern::Circles, Pattern::Waves, Pattern::Rays, Pattern::Dots];
         Self {
             seed: u32::from_le_bytes([hash[8], hash[9], hash[10], hash[11]]),
             top: colour(hue, 0.55, 0.18 + 0.12 * part(1)),
@@ -158,7 +159,8 @@ impl Scene {
         }
     }
 
-    /// The picture in RGB. Its pattern and clouds go around with `phase`: at a whole turn they are where they were.
+    /// Draws the picture in RGB. Its pattern and clouds move with `phase`, and are back after a
+    /// whole turn.
     pub fn pixels(&self, width: u32, height: u32, phase: f32) -> Vec<u8> {
         let mut pixels = Vec::with_capacity((width * height * 3) as usize);
         let longest = width.max(height) as f32;
@@ -171,9 +173,9 @@ impl Scene {
         pixels
     }
 
-    /// The colour at a place (in longer sides), `down` of the way to the bottom.
+    /// Returns the colour of a point (in longer sides), at the share `down` of the height.
     fn colour(&self, x: f32, y: f32, down: f32, phase: f32) -> [u8; 3] {
-        // Clouds drift on a circle, which is the shortest way back that never stands still.
+        // Clouds drift on a circle, which is the shortest closed path without a halt.
         let cloud = self.clouds(x + DRIFT * (phase.cos() - 1.0), y + DRIFT * phase.sin());
         let figure = self.figure(x + 0.06 * cloud, y + 0.06 * cloud, phase);
         let mut mixed = [0_u8; 3];
@@ -189,11 +191,11 @@ impl Scene {
         mixed
     }
 
-    /// The pattern, 0 to 1.
+    /// Returns the pattern at a point, 0 to 1.
     fn figure(&self, x: f32, y: f32, phase: f32) -> f32 {
         let (dx, dy) = (x - self.centre.0, y - self.centre.1);
         let wave = match self.pattern {
-            Pattern::Dispatches => ((dx * dx + dy * dy).sqrt() * self.count * TAU - phase).sin(),
+            Pattern::Circles => ((dx * dx + dy * dy).sqrt() * self.count * TAU - phase).sin(),
             Pattern::Waves => ((y + 0.08 * (x * TAU * 1.5).sin()) * self.count * TAU - phase).sin(),
             Pattern::Rays => (dy.atan2(dx) * self.count.round() + phase).sin(),
             Pattern::Dots => (x * self.count * TAU + phase).sin() * (y * self.count * TAU).sin(),
@@ -202,7 +204,7 @@ impl Scene {
         soft * soft * (3.0 - 2.0 * soft)
     }
 
-    /// Three octaves of value noise, 0 to 1.
+    /// Returns three octaves of value noise, 0 to 1.
     fn clouds(&self, x: f32, y: f32) -> f32 {
         let octave = |scale: f32, share: f32| share * self.noise(x * scale, y * scale);
         octave(3.0, 0.57) + octave(6.0, 0.29) + octave(12.0, 0.14)
@@ -221,7 +223,8 @@ impl Scene {
         mix(mix(at(0, 0), at(1, 0), u), mix(at(0, 1), at(1, 1), u), v)
     }
 
-    /// A number of 0 to 1 for a point of the lattice: an integer hash with the constants of the `lowbias32` family.
+    /// Returns a number of 0 to 1 for a point of the lattice: an integer hash with the constants of
+    /// the `lowbias32` family.
     fn lattice(&self, x: u32, y: u32) -> f32 {
         let mut hash = self.seed ^ x.wrapping_mul(0x9e37_79b9) ^ y.wrapping_mul(0x85eb_ca6b);
         hash = (hash ^ (hash >> 16)).wrapping_mul(0x7feb_352d);
@@ -234,7 +237,7 @@ fn mix(from: f32, to: f32, share: f32) -> f32 {
     from + (to - from) * share
 }
 
-/// HSL to RGB, all 0 to 1; the hue goes round. The formula is that of CSS Color 4.
+/// Converts HSL to RGB, all 0 to 1; the hue wraps around. The formula is that of CSS Color 4.
 fn colour(hue: f32, saturation: f32, lightness: f32) -> [f32; 3] {
     let spread = saturation * lightness.min(1.0 - lightness);
     [0.0, 8.0, 4.0].map(|offset| {

@@ -1,36 +1,31 @@
-//! The prompts: files in `worker/prompts`, each with a version that is the version of its kind, and so part of every key. A changed prompt
-//! is a new file, a raised version in the kind's spec, and a new line in the test below.
+//! The prompts: files in `worker/prompts`. The version of a prompt is the version of its kind, and
+//! so part of every key. To change a prompt, add a file, raise the version in the kind's spec, and
+//! add a line to the test below.
 
-/// What a model is told to do.
+/// The instruction to a model for one kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prompt {
-    /// The kind it serves.
     pub name: &'static str,
-    /// The kind's version.
     pub version: u32,
     text: &'static str,
 }
 
 impl Prompt {
-    /// For `script`.
     pub const SCRIPT: Self =
         Self { name: "script", version: 1, text: include_str!("../../prompts/script.v1.md") };
-    /// For `ideas`.
     pub const IDEAS: Self =
         Self { name: "ideas", version: 1, text: include_str!("../../prompts/ideas.v1.md") };
-    /// For `hook`.
     pub const HOOK: Self =
         Self { name: "hook", version: 1, text: include_str!("../../prompts/hook.v1.md") };
-    /// For `score`.
     pub const SCORE: Self =
         Self { name: "score", version: 1, text: include_str!("../../prompts/score.v1.md") };
 
-    /// The text, in the language asked for (checked to be a tag and nothing else when the input was read).
+    /// Returns the text for a language. The language must be a checked language tag.
     pub fn text(&self, language: &str) -> String {
         self.text.replace("{language}", language)
     }
 
-    /// As results name it: `script@1`.
+    /// Returns the name that results use: `script@1`.
     pub fn label(&self) -> String {
         format!("{}@{}", self.name, self.version)
     }

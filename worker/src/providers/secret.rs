@@ -1,4 +1,4 @@
-//! A text that must not be seen: it prints as `[secret]` wherever it is printed.
+//! A text that must not be shown. It prints as `[secret]`.
 
 use std::fmt;
 
@@ -10,22 +10,22 @@ use serde::Deserialize;
 pub struct Secret(String);
 
 impl Secret {
-    /// Hides a text.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text; only for the header that carries it.
+    /// Returns the text, for the header that carries it.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Returns whether a header can carry it: printable ASCII, and something of it.
+    /// Returns whether a header can carry the secret: printable ASCII, and not empty.
     pub(super) fn fits_a_header(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
     }
 
-    /// A text of somebody else's with this secret taken out: providers like to repeat the key they refuse.
+    /// Replaces this secret in a foreign text: providers may repeat a key that they refuse.
     pub(super) fn redact(&self, text: &str) -> String {
         if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "[secret]") }
     }

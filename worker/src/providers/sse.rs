@@ -1,38 +1,39 @@
-//! Lines of a stream of server-sent events, as far as the OpenAI protocol uses them: `data: {…}` and `data: [DONE]`.
+//! The lines of a stream of server-sent events, as far as the OpenAI protocol uses them: `data:
+//! {…}` and `data: [DONE]`.
 
-/// Cuts bytes into the data of events, however they arrive.
+/// Splits bytes into the data of events, however they arrive.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    left: Vec<u8>,
-    /// How much of what is left is known to end no line: each byte is looked at once, however long a line is and however many there are.
-    looked_at: usize,
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that hold no line end. Each byte is read once, however long a line is.
+    searched: usize,
 }
 
 impl Events {
-    /// The data that these bytes complete, in order.
+    /// Returns the data that these bytes complete, in order.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.left.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(bytes);
         let (mut found, mut begin) = (Vec::new(), 0);
-        while let Some(length) = self.left[self.looked_at..].iter().position(|byte| *byte == b'\n')
+        while let Some(length) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n')
         {
-            let end = self.looked_at + length;
-            found.extend(data(&self.left[begin..end]));
+            let end = self.searched + length;
+            found.extend(data(&self.buffer[begin..end]));
             begin = end + 1;
-            self.looked_at = begin;
+            self.searched = begin;
         }
-        self.left.drain(..begin);
-        self.looked_at = self.left.len();
+        self.buffer.drain(..begin);
+        self.searched = self.buffer.len();
         found
     }
 
-    /// The data of a last line that nothing ended.
-    pub fn rest(&mut self) -> Option<String> {
-        self.looked_at = 0;
-        data(&std::mem::take(&mut self.left))
+    /// Returns the data of a last line without a line end.
+    pub fn take_rest(&mut self) -> Option<String> {
+        self.searched = 0;
+        data(&std::mem::take(&mut self.buffer))
     }
 }
 
-/// The data that a line holds, if it is one of data.
+/// Returns the data of a line, if it has any.
 fn data(line: &[u8]) -> Option<String> {
     String::from_utf8_lossy(line).trim().strip_prefix("data:").map(|data| data.trim().to_owned())
 }
@@ -48,7 +49,7 @@ mod tests {
         assert_eq!(events.feed(b":1}\r\n\ndata: [DO"), ["{\"a\":1}"]);
         assert_eq!(events.feed(b"NE]\n"), ["[DONE]"]);
         assert_eq!(
-            (events.feed(b"data:x"), events.rest(), events.rest()),
+            (events.feed(b"data:x"), events.take_rest(), events.take_rest()),
             (vec![], Some("x".to_owned()), None)
         );
     }

@@ -1,5 +1,6 @@
-//! What the kinds that ask for a text share: ask, read the answer by its schema, ask once more with the fault, and then give up with both
-//! answers in the error. What a model answers is data: cleaned of control characters, held to bounds, and never obeyed.
+//! Structured replies, for the kinds that ask for a text: asks, reads the reply by its schema, asks
+//! once more with the fault, and then fails with both replies in the error. A model's reply is
+//! data: cleaned of control characters, held to bounds, and never obeyed.
 
 use common::{
     error::{JobError, code},
@@ -11,87 +12,91 @@ use serde_json::Value;
 
 use super::{
     Providers,
-    port::{BAD_ANSWER, Question, Written},
+    port::{BAD_ANSWER, Question, TextReply},
     prompts::Prompt,
 };
 use crate::context::{Context, HandlerError, clean, json};
 
-/// How much of an answer that can't be used is shown in an error, in characters.
-const SHOWN: usize = 1_500;
-/// How many of its faults.
-const FAULTS: usize = 5;
+/// Longest excerpt of a bad reply in an error's log, in characters.
+const LOG_CHARACTERS: usize = 1_500;
+/// Most faults of a bad reply that are named.
+const MOST_FAULTS: usize = 5;
 
-/// What is asked, besides the caller's data.
-pub(crate) struct Request<'a, A> {
-    /// The prompt.
+/// A request for a reply of type `A`.
+pub(crate) struct TextRequest<'a, A> {
     pub prompt: Prompt,
-    /// The language, where the prompt names one.
+    /// The language, if the prompt names one.
     pub language: &'a str,
     /// The caller's data.
     pub user: Value,
-    /// The answer's JSON Schema.
+    /// The JSON Schema of the reply.
     pub schema: Value,
-    /// What is answered where no model is asked.
+    /// The reply of the offline writer.
     pub outline: A,
-    /// What is wrong with an answer.
+    /// Finds the faults of a reply.
     pub check: &'a (dyn Fn(&A) -> Vec<Fault> + Sync),
-    /// One provider, instead of the usual ones.
+    /// The only provider to ask, if the input names one.
     pub provider: Option<&'a str>,
-    /// For answers that can be repeated.
+    /// Makes a reply repeatable.
     pub seed: Option<u32>,
 }
 
-/// Asks, at most twice, unless a good answer is remembered.
+/// Returns a reply from the cache, or asks, at most twice.
 pub(crate) async fn ask<A: Serialize + DeserializeOwned + Sync>(
     context: &Context,
     providers: &Providers,
-    asked: Request<'_, A>,
+    request: TextRequest<'_, A>,
 ) -> Result<(A, Provenance), HandlerError> {
     context.reporter.report(0.0, "writing");
     let question = Question {
-        outline: json(&asked.outline)?,
-        system: asked.prompt.text(asked.language),
-        user: asked.user.to_string(),
-        name: asked.prompt.name,
-        schema: asked.schema,
-        seed: asked.seed,
+        outline: json(&request.outline)?,
+        system: request.prompt.text(request.language),
+        user: request.user.to_string(),
+        name: request.prompt.name,
+        schema: request.schema,
+        seed: request.seed,
         before: None,
     };
-    let check = asked.check;
-    let asking = ask_with_one_retry(context, providers, asked.provider, question.clone(), check);
-    let Written { text, made } =
-        providers.remembered(context, asked.provider, &question, asking).await?;
-    let unread = |fault| {
+    let check = request.check;
+    let asking = ask_with_one_retry(context, providers, request.provider, question.clone(), check);
+    let TextReply { text, provenance } =
+        providers.cached_reply(context, request.provider, &question, asking).await?;
+    let unreadable = |fault| {
         JobError::bug(code::INTERNAL, format!("an answer that was good can't be read: {fault}"))
     };
-    Ok((read(&text, check).map_err(unread)?, labelled(made, &asked.prompt)))
+    Ok((read(&text, check).map_err(unreadable)?, labelled(provenance, &request.prompt)))
 }
 
-/// Asks, and once more with the fault if the answer has one. Answers with what can be read.
+/// Asks, and asks once more with the fault if the reply has one. Returns a reply that can be read.
 async fn ask_with_one_retry<A: DeserializeOwned>(
     context: &Context,
     providers: &Providers,
     provider: Option<&str>,
     mut question: Question,
     check: &(dyn Fn(&A) -> Vec<Fault> + Sync),
-) -> Result<Written, HandlerError> {
+) -> Result<TextReply, HandlerError> {
     let first = providers.write(context, provider, &question, "1").await?;
     let fault = match read(&first.text, check) {
         Ok(_) => return Ok(first),
         Err(fault) => fault,
     };
     let again = format!(
-        "That answer can't be used: {fault}. Answer again, with JSON of the schema and nothing else."
+        "That answer can't be used: {fault}. Answer again, with JSON of the schema and nothing \
+         else."
     );
     question.before = Some((shown(&first.text), again));
-    // Whoever gave the bad answer is asked again, and nobody else.
-    let provider = Some(first.made.provider.as_str());
+    // Only the provider of the bad reply is asked again.
+    let provider = Some(first.provenance.provider.as_str());
     let second = providers.write(context, provider, &question, "2").await?;
     match read(&second.text, check) {
         Ok(_) => {
-            let usage = first.made.usage.plus(&second.made.usage);
-            Ok(Written {
-                made: Provenance { usage, fallback_for: first.made.fallback_for, ..second.made },
+            let usage = first.provenance.usage.plus(&second.provenance.usage);
+            Ok(TextReply {
+                provenance: Provenance {
+                    usage,
+                    fallback_for: first.provenance.fallback_for,
+                    ..second.provenance
+                },
                 ..second
             })
         }
@@ -99,18 +104,19 @@ async fn ask_with_one_retry<A: DeserializeOwned>(
     }
 }
 
-fn labelled(made: Provenance, prompt: &Prompt) -> Provenance {
-    Provenance { prompt: Some(prompt.label()), ..made }
+fn labelled(provenance: Provenance, prompt: &Prompt) -> Provenance {
+    Provenance { prompt: Some(prompt.label()), ..provenance }
 }
 
-fn unusable(first: &Written, fault: &str, second: &Written, last: &str) -> JobError {
+fn unusable(first: &TextReply, fault: &str, second: &TextReply, last: &str) -> JobError {
     let log =
         format!("first answer:\n{}\n\nsecond answer:\n{}", shown(&first.text), shown(&second.text));
-    let provider = &second.made.provider;
+    let provider = &second.provenance.provider;
     JobError::permanent(
         BAD_ANSWER,
         format!(
-            "provider `{provider}` was asked twice and gave no answer of the schema. First: {fault}; answer: {}. Second: {last}; answer: {}",
+            "provider `{provider}` was asked twice and gave no answer of the schema. First: \
+             {fault}; answer: {}. Second: {last}; answer: {}",
             brief(&first.text),
             brief(&second.text)
         ),
@@ -118,7 +124,7 @@ fn unusable(first: &Written, fault: &str, second: &Written, last: &str) -> JobEr
     .with_log(log)
 }
 
-/// An answer as a type, or what is wrong with it in a sentence.
+/// Reads a reply as a type, or returns a sentence with its faults.
 fn read<A: DeserializeOwned>(
     text: &str,
     check: &(dyn Fn(&A) -> Vec<Fault> + Sync),
@@ -126,17 +132,20 @@ fn read<A: DeserializeOwned>(
     let mut value: Value = serde_json::from_str(unfenced(text))
         .map_err(|error| format!("it is not JSON ({error})"))?;
     clean_all(&mut value);
-    let said = |faults: Vec<Fault>| {
-        let sentences =
-            faults.iter().take(FAULTS).map(|fault| format!("{} {}", fault.pointer, fault.detail));
+    let sentence = |faults: Vec<Fault>| {
+        let sentences = faults
+            .iter()
+            .take(MOST_FAULTS)
+            .map(|fault| format!("{} {}", fault.pointer, fault.detail));
         sentences.collect::<Vec<_>>().join("; ")
     };
-    let answer: A = common::kinds::read(&value).map_err(said)?;
+    let answer: A = common::kinds::read(&value).map_err(sentence)?;
     let faults = check(&answer);
-    if faults.is_empty() { Ok(answer) } else { Err(said(faults)) }
+    if faults.is_empty() { Ok(answer) } else { Err(sentence(faults)) }
 }
 
-/// The JSON in an answer. Small models think aloud, wrap it in a fence of Markdown or talk around it, whatever they are told.
+/// Returns the JSON in a reply. Small models put thoughts before it, wrap it in a fence of Markdown
+/// or add remarks, whatever the prompt asks for.
 fn unfenced(text: &str) -> &str {
     let text =
         text.rsplit_once("</think>").map_or(text, |(_, rest)| rest).trim_matches('\u{feff}').trim();
@@ -157,7 +166,7 @@ fn clean_all(value: &mut Value) {
 }
 
 fn shown(text: &str) -> String {
-    clean(text).chars().take(SHOWN).collect()
+    clean(text).chars().take(LOG_CHARACTERS).collect()
 }
 
 fn brief(text: &str) -> String {
@@ -175,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_read_strictly_and_cleaned() {
+    fn replies_are_read_strictly_and_cleaned() {
         assert_eq!(
             hooks("```json\n{\"hooks\": [\"a\\u0007\\u202eb \"]}\n```"),
             Ok(vec!["ab".to_owned()])

@@ -1,17 +1,17 @@
-//! What a completion comes to, whole or piece by piece: its text, or why there is none.
+//! The outcome of a chat completion, whole or streamed: its text, or the reason why there is none.
 //!
-//! Services leave out, null or rename what they like, so only what is needed is asked for, and every way that the protocol has to
-//! end without an answer becomes a sentence of its own: asking the same again would end the same.
+//! Services leave out, null or rename members, so only the necessary ones are required. Each way in
+//! which the protocol ends without a text has an error sentence of its own; a retry would end the
+//! same.
 
 use common::provenance::Usage;
 use serde_json::Value;
 
-use crate::providers::guard::{Failure, Guard};
+use crate::providers::guard::{CallFailure, Guard};
 
-/// An answer as far as it has come.
+/// A completion as far as it was received.
 #[derive(Debug, Default)]
 pub(super) struct Completion {
-    /// The text so far.
     pub text: String,
     refusal: String,
     ended: Option<String>,
@@ -20,32 +20,32 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    /// The answer that came in one body.
+    /// Reads a completion from one body.
     pub fn whole(body: &Value) -> Self {
         let mut completion = Self::default();
         completion.add(body, "message");
         completion
     }
 
-    /// One more piece of a stream.
+    /// Adds an event of a stream.
     pub fn piece(&mut self, event: &Value) {
         self.add(event, "delta");
     }
 
     fn add(&mut self, body: &Value, part: &str) {
         let choice = &body["choices"][0];
-        let said = |name: &str| choice[part][name].as_str();
-        // Some send the text in parts, each with its type.
+        let text_of = |name: &str| choice[part][name].as_str();
+        // Some services send the text in parts, each with its type.
         let parts = choice[part]["content"]
             .as_array()
             .into_iter()
             .flatten()
             .filter_map(|part| part["text"].as_str());
-        for text in said("content").into_iter().chain(parts) {
+        for text in text_of("content").into_iter().chain(parts) {
             self.seen = true;
             self.text.push_str(text);
         }
-        self.refusal.push_str(said("refusal").unwrap_or_default());
+        self.refusal.push_str(text_of("refusal").unwrap_or_default());
         if let Some(reason) = choice["finish_reason"].as_str() {
             self.ended = Some(reason.to_owned());
         }
@@ -54,21 +54,22 @@ impl Completion {
         }
     }
 
-    /// Returns whether the service said that this is all. Some then close the stream without
-    /// another word.
+    /// Returns whether the service gave a reason for its end. Some services then close the stream
+    /// without another event.
     pub fn is_ended(&self) -> bool {
         self.ended.is_some()
     }
 
-    /// The text and what it took, if there is a text to be used.
-    pub fn outcome(self, guard: &Guard) -> Result<(String, Usage), Failure> {
+    /// Returns the text and its usage, if the text can be used.
+    pub fn outcome(self, guard: &Guard) -> Result<(String, Usage), CallFailure> {
         match self.ended.as_deref() {
             Some("content_filter") => {
                 return Err(guard.bad_answer("was withheld by its content filter"));
             }
             Some("length") => {
                 return Err(guard.bad_answer(
-                    "was cut off at the most tokens that the model writes: ask for less, or configure a model that writes more",
+                    "was cut off at the most tokens that the model writes: ask for less, or \
+                     configure a model that writes more",
                 ));
             }
             _ => {}
@@ -98,10 +99,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn pieces_add_up_whatever_is_left_out_or_null() {
+    fn a_stream_adds_up_with_missing_or_null_members() {
         let mut completion = Completion::default();
         for piece in [
-            json!({"choices": [{"delta": {"role": "assistant", "content": null}, "finish_reason": null}], "usage": null}),
+            json!({
+                "choices": [
+                    {"delta": {"role": "assistant", "content": null}, "finish_reason": null},
+                ],
+                "usage": null,
+            }),
             json!({"choices": [{"delta": {"content": "a"}}]}),
             json!({"choices": []}),
             json!({"choices": [{"delta": {"content": [{"type": "text", "text": "-"}]}}]}),

@@ -1,4 +1,4 @@
-//! `/images/generations`: a picture, sent back inside the answer, or as the address that it lies at.
+//! `/images/generations`: a picture, sent in the response or as a URL.
 
 use std::path::Path;
 
@@ -16,22 +16,22 @@ use super::{OpenAi, idempotency_key};
 use crate::{
     context::{Context, HandlerError},
     providers::{
-        guard::Failure,
+        guard::CallFailure,
         port::{Painter, unwritten},
     },
 };
 
-/// Six times a picture of 1,536 × 1,024 that no compression made smaller, in base64. It is held in memory, so the bound is also one of that.
+/// Six times an uncompressed picture of 1,536 × 1,024 in base64. The response is held in memory, so
+/// this bounds memory too.
 const MAX_ANSWER_BYTES: usize = 36 << 20;
-/// The same, as a file of its own.
+/// The same picture as a file.
 const MAX_PICTURE_BYTES: usize = 27 << 20;
 
-/// How a picture was sent.
-enum Sent {
-    /// In the answer.
-    Inside(Vec<u8>),
-    /// The answer says where it is: some services do, whatever they are asked for.
-    At(String),
+/// The picture in a response.
+enum PictureReply {
+    Inline(Vec<u8>),
+    /// A URL: some services send one, even if base64 was requested.
+    Url(String),
 }
 
 #[async_trait]
@@ -43,62 +43,64 @@ impl Painter for OpenAi {
     async fn paint(
         &self,
         context: &Context,
-        ask: &ImageInput,
+        input: &ImageInput,
         out: &Path,
     ) -> Result<Provenance, HandlerError> {
-        let body = self.image_body(ask);
+        let body = self.image_body(input);
         let key = idempotency_key(context, "image");
         let request = || self.guard.post("/images/generations", &key).json(&body);
-        let sent = self
+        let reply = self
             .guard
             .call(&context.lease.stop, request, |response| self.read_picture(response))
             .await?;
-        match sent {
-            Sent::Inside(picture) => tokio::fs::write(out, picture).await.map_err(unwritten)?,
-            Sent::At(url) => self.bring(context, &url, out).await?,
+        match reply {
+            PictureReply::Inline(picture) => {
+                tokio::fs::write(out, picture).await.map_err(unwritten)?
+            }
+            PictureReply::Url(url) => self.download(context, &url, out).await?,
         }
-        Ok(self.made(&self.config.image_model, Usage { images: 1, ..Usage::default() }))
+        Ok(self.provenance(&self.config.image_model, Usage { images: 1, ..Usage::default() }))
     }
 }
 
 impl OpenAi {
-    fn image_body(&self, ask: &ImageInput) -> Value {
-        let style = if ask.style.trim().is_empty() {
+    fn image_body(&self, input: &ImageInput) -> Value {
+        let style = if input.style.trim().is_empty() {
             String::new()
         } else {
-            format!("\nStyle: {}", ask.style)
+            format!("\nStyle: {}", input.style)
         };
         let mut body = json!({
             "model": self.config.image_model,
-            "prompt": format!("{}{style}", ask.prompt),
-            "size": nearest_size(ask.width, ask.height),
+            "prompt": format!("{}{style}", input.prompt),
+            "size": nearest_size(input.width, input.height),
             "n": 1,
         });
-        // The gpt-image models always answer in base64 and refuse to be asked for it.
+        // The gpt-image models always reply in base64, and refuse this member.
         if !self.config.image_model.starts_with("gpt-image") {
             body["response_format"] = json!("b64_json");
         }
         body
     }
 
-    async fn read_picture(&self, response: Response) -> Result<Sent, Failure> {
+    async fn read_picture(&self, response: Response) -> Result<PictureReply, CallFailure> {
         let body = self.guard.json(response, MAX_ANSWER_BYTES).await?;
         let picture = &body["data"][0];
         let url = picture["url"].as_str();
-        let inside = || {
+        let inline = || {
             url.and_then(|url| url.strip_prefix("data:"))
                 .and_then(|data| data.split_once(";base64,"))
         };
-        match (picture["b64_json"].as_str().or_else(|| inside().map(|(_, encoded)| encoded)), url) {
+        match (picture["b64_json"].as_str().or_else(|| inline().map(|(_, encoded)| encoded)), url) {
             (Some(encoded), _) => {
                 let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim());
                 let broken = |error| {
                     self.guard.bad_answer(&format!("holds a picture that is not base64: {error}"))
                 };
-                decoded.map(Sent::Inside).map_err(broken)
+                decoded.map(PictureReply::Inline).map_err(broken)
             }
             (None, Some(url)) if url.starts_with("https://") || url.starts_with("http://") => {
-                Ok(Sent::At(url.to_owned()))
+                Ok(PictureReply::Url(url.to_owned()))
             }
             _ => Err(self
                 .guard
@@ -106,9 +108,10 @@ impl OpenAi {
         }
     }
 
-    /// A picture that the answer only names. What lies with the service itself is asked of it, with its key; anything else is fetched as a
-    /// caller's source would be, which keeps an answer from reaching into our own network.
-    async fn bring(&self, context: &Context, url: &str, out: &Path) -> Result<(), HandlerError> {
+    /// Downloads a picture by its URL. A URL of the service itself is requested with its key. Any
+    /// other is fetched as a caller's source is, which keeps a reply from reaching into a private
+    /// network.
+    async fn download(&self, context: &Context, url: &str, out: &Path) -> Result<(), HandlerError> {
         let stop = &context.lease.stop;
         if self.guard.is_own(url) {
             let save = |response| self.guard.save(response, MAX_PICTURE_BYTES, out);
@@ -128,12 +131,12 @@ impl OpenAi {
             let what = format!("names a picture of {} bytes", fetched.bytes);
             return Err((*self.guard.bad_answer(&what).error).into());
         }
-        context.bring_to(&fetched.hash, out).await?;
+        context.fetch_artifact(&fetched.hash, out).await?;
         Ok(())
     }
 }
 
-/// The sizes that the protocol's models make: the one whose shape is nearest.
+/// Returns the size with the nearest shape, of those that the protocol's models make.
 fn nearest_size(width: u32, height: u32) -> &'static str {
     match f64::from(width) / f64::from(height.max(1)) {
         wide if wide > 1.2 => "1536x1024",

@@ -1,5 +1,5 @@
-//! The OpenAI protocol, which LocalAI, Ollama, vLLM, llama.cpp, speaches and Kokoro speak too. See
-//! <https://platform.openai.com/docs/api-reference>; a file for each of its endpoints.
+//! The OpenAI protocol, which LocalAI, Ollama, vLLM, llama.cpp, speaches and Kokoro offer too. See
+//! <https://platform.openai.com/docs/api-reference>. Each endpoint has a file.
 
 mod completion;
 mod image;
@@ -19,27 +19,28 @@ use super::{
 };
 use crate::context::Context;
 
-/// A service that speaks it.
+/// A service with the OpenAI protocol.
 pub(super) struct OpenAi {
     guard: Guard,
     config: ServiceConfig,
 }
 
-/// A list of models is short; some services list thousands.
+/// Most bytes of a list of models. Some services list thousands.
 const MAX_LIST_BYTES: usize = 8 << 20;
 
 impl OpenAi {
-    /// Sets it up; nothing is asked yet.
+    /// Sets up the service. It makes no call.
     pub fn new(name: &str, config: &ServiceConfig, metrics: &Metrics) -> Result<Self, String> {
         Ok(Self { guard: Guard::new(name, config, metrics)?, config: config.clone() })
     }
 
-    /// Its configured name.
+    /// Returns the configured name.
     pub fn name(&self) -> &str {
         self.guard.name()
     }
 
-    /// Asks for the list of models, which costs nothing and shows whether address and key are right. What was found, for these roles.
+    /// Requests the list of models, which costs nothing and shows that URL and key are right.
+    /// Returns a summary of the models for `roles`.
     pub async fn try_out(&self, roles: &[&'static str]) -> Result<String, JobError> {
         let read = |response| async { self.guard.json(response, MAX_LIST_BYTES).await };
         let listed = self.guard.call_in_time(|| self.guard.get("/models"), read).await?;
@@ -49,13 +50,13 @@ impl OpenAi {
             .flatten()
             .filter_map(|model| model["id"].as_str())
             .collect();
-        let asked = roles.iter().map(|role| {
+        let summary = roles.iter().map(|role| {
             let model = self.model(role);
-            // Some services serve models that they do not list, so this is told and is no fault.
+            // Some services offer models that they do not list, so this is no error.
             let listed = if names.contains(&model) { "" } else { " (which is not among them)" };
             format!("{role} by {model}{listed}")
         });
-        Ok(format!("{} models; {}", names.len(), asked.collect::<Vec<_>>().join(", ")))
+        Ok(format!("{} models; {}", names.len(), summary.collect::<Vec<_>>().join(", ")))
     }
 
     fn model(&self, role: &str) -> &str {
@@ -67,7 +68,7 @@ impl OpenAi {
         }
     }
 
-    fn made(&self, model: &str, usage: Usage) -> Provenance {
+    fn provenance(&self, model: &str, usage: Usage) -> Provenance {
         let cost = cost(&self.config.prices, &usage);
         Provenance {
             provider: self.name().to_owned(),
@@ -78,7 +79,8 @@ impl OpenAi {
     }
 }
 
-/// What usage costs, where a price of anything used is known. What a service does not count has no price, and is not said to be free.
+/// Returns the cost of a usage, if the price of anything used is known. A quantity that the service
+/// does not count is left out, and the cost is not given as zero.
 fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
     let million = |count: u64| count as f64 / 1e6;
     let parts = [
@@ -96,7 +98,7 @@ fn cost(prices: &Prices, usage: &Usage) -> Option<f64> {
     (!known.is_empty()).then(|| rounded(known.into_iter().sum()))
 }
 
-/// The same in every attempt of a task, and another for another question of it.
+/// Returns a key that is the same in every attempt of a task, and differs between its calls.
 fn idempotency_key(context: &Context, call: &str) -> String {
     format!("spool-{}-{call}", context.claimed.task)
 }

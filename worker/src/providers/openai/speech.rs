@@ -1,4 +1,4 @@
-//! `/audio/speech`: a text spoken. The protocol tells no times of words.
+//! `/audio/speech`: speaks a text. The protocol gives no times of words.
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use super::{OpenAi, idempotency_key};
 use crate::{
     context::{Context, HandlerError},
     providers::{
-        guard::{Failure, Guard},
-        port::{Speaker, Voiced},
+        guard::{CallFailure, Guard},
+        port::{Speaker, SpeechReply},
     },
 };
 
 /// An hour of the WAV that services send is 170 MB.
 const MAX_SOUND_BYTES: usize = 256 << 20;
-/// The rate that the protocol's speed 1 is taken for, in words a minute: the input's default.
-const USUAL_RATE: f64 = 165.0;
+/// The rate of the protocol's speed 1, in words a minute. It is the default of the input.
+const DEFAULT_RATE: f64 = 165.0;
 
 #[async_trait]
 impl Speaker for OpenAi {
@@ -32,13 +32,13 @@ impl Speaker for OpenAi {
         context: &Context,
         speech: &SpeechInput,
         out: &Path,
-    ) -> Result<Voiced, HandlerError> {
+    ) -> Result<SpeechReply, HandlerError> {
         let body = json!({
             "model": self.config.speech_model,
             "input": speech.text,
             "voice": self.voice(&speech.voice),
             "response_format": "wav",
-            "speed": (f64::from(speech.rate) / USUAL_RATE).clamp(0.25, 4.0),
+            "speed": (f64::from(speech.rate) / DEFAULT_RATE).clamp(0.25, 4.0),
         });
         let key = idempotency_key(context, "speech");
         let request = || self.guard.post("/audio/speech", &key).json(&body);
@@ -46,23 +46,24 @@ impl Speaker for OpenAi {
             .call(&context.lease.stop, request, |response| self.save_sound(response, out))
             .await?;
         let usage = Usage { characters: speech.text.chars().count() as u64, ..Usage::default() };
-        Ok(Voiced {
+        Ok(SpeechReply {
             words: None,
             media_type: "audio/wav",
-            made: self.made(&self.config.speech_model, usage),
+            provenance: self.provenance(&self.config.speech_model, usage),
         })
     }
 }
 
 impl OpenAi {
-    /// Names of languages are espeak-ng's voices; the service has names of its own.
-    fn voice<'a>(&'a self, asked: &'a str) -> &'a str {
-        if language::is_language(asked) { &self.config.voice } else { asked }
+    /// Returns the voice to request. A language is a voice of espeak-ng; services have voices of
+    /// their own.
+    fn voice<'a>(&'a self, wanted: &'a str) -> &'a str {
+        if language::is_language(wanted) { &self.config.voice } else { wanted }
     }
 
-    async fn save_sound(&self, response: Response, out: &Path) -> Result<(), Failure> {
+    async fn save_sound(&self, response: Response, out: &Path) -> Result<(), CallFailure> {
         let kind = Guard::media_type(&response);
-        // Some say nothing of what they send. It is looked at before anyone hears it.
+        // Some services name no type. The file is probed before it is used.
         let fits =
             kind.is_empty() || kind.starts_with("audio/") || kind == "application/octet-stream";
         if !fits {

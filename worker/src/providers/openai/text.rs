@@ -1,4 +1,4 @@
-//! `/chat/completions`: an answer held to a JSON schema, with a seed, streamed so that its progress shows.
+//! `/chat/completions`: a reply by a JSON schema, with a seed, streamed to report progress.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::{OpenAi, completion::Completion, idempotency_key};
 use crate::{
     context::{Context, HandlerError},
     providers::{
-        guard::{Failure, Guard},
-        port::{Question, Writer, Written},
+        guard::{CallFailure, Guard},
+        port::{Question, TextReply, Writer},
         sse::Events,
     },
 };
@@ -22,10 +22,10 @@ const MAX_TEXT_BYTES: usize = 512 * 1024;
 const MAX_BODY_BYTES: usize = 64 * MAX_TEXT_BYTES / 8;
 /// The data of the event that ends a stream.
 const DONE: &str = "[DONE]";
-/// How long a stream may take to end after it said that it is done.
+/// Longest time for a stream to end after its last event.
 const END_WITHIN: Duration = Duration::from_millis(200);
-/// Progress is told against this many characters, as nobody knows how many there will be.
-const USUAL_CHARACTERS: f64 = 2_000.0;
+/// Progress is measured against this length, because the length of the reply is not known.
+const TYPICAL_CHARACTERS: f64 = 2_000.0;
 
 #[async_trait]
 impl Writer for OpenAi {
@@ -38,7 +38,7 @@ impl Writer for OpenAi {
         context: &Context,
         question: &Question,
         call: &str,
-    ) -> Result<Written, HandlerError> {
+    ) -> Result<TextReply, HandlerError> {
         let body = self.body(question);
         let key = idempotency_key(context, call);
         let request = || self.guard.post("/chat/completions", &key).json(&body);
@@ -46,9 +46,9 @@ impl Writer for OpenAi {
             .guard
             .call(&context.lease.stop, request, |response| self.read(context, response))
             .await?;
-        Ok(Written {
+        Ok(TextReply {
             text: self.guard.redacted(text),
-            made: self.made(&self.config.text_model, usage),
+            provenance: self.provenance(&self.config.text_model, usage),
         })
     }
 }
@@ -81,17 +81,17 @@ impl OpenAi {
         body
     }
 
-    /// A stream where the service streams, else one body.
+    /// Reads a stream if the service sends one, or else one body.
     async fn read(
         &self,
         context: &Context,
         response: Response,
-    ) -> Result<(String, Usage), Failure> {
+    ) -> Result<(String, Usage), CallFailure> {
         if Guard::media_type(&response) == "text/event-stream" {
             return self.read_stream(context, response).await;
         }
         let body = self.guard.json(response, MAX_BODY_BYTES).await?;
-        // Some stand-ins answer an error under the status of a success.
+        // Some services send an error with the status of a success.
         if is_error(&body) {
             return Err(self.guard.broken_off(&body));
         }
@@ -106,20 +106,20 @@ impl OpenAi {
         &self,
         context: &Context,
         response: Response,
-    ) -> Result<(String, Usage), Failure> {
+    ) -> Result<(String, Usage), CallFailure> {
         let (mut completion, mut events) = (Completion::default(), Events::default());
         let mut body = self.guard.body(response, MAX_BODY_BYTES)?;
         loop {
             let piece = match body.next().await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
-                // What was said to be all is all, even if the connection was not ended as it should be.
+                // A completion with a reason for its end is whole, even if the connection broke.
                 Err(_) if completion.is_ended() => break,
-                Err(failure) => return Err(if failure.again { self.guard.cut() } else { failure }),
+                Err(failure) => return Err(if failure.retry { self.guard.cut() } else { failure }),
             };
             for data in events.feed(&piece) {
                 if data == DONE {
-                    // A connection is kept only if its answer was read to the end.
+                    // A connection is kept only if its response was read to the end.
                     let _ = tokio::time::timeout(END_WITHIN, async {
                         while let Ok(Some(_)) = body.next().await {}
                     })
@@ -133,11 +133,12 @@ impl OpenAi {
             }
             context
                 .reporter
-                .report((completion.text.len() as f64 / USUAL_CHARACTERS).min(0.95), "writing");
+                .report((completion.text.len() as f64 / TYPICAL_CHARACTERS).min(0.95), "writing");
         }
-        match events.rest() {
+        match events.take_rest() {
             Some(data) if data == DONE => return completion.outcome(&self.guard),
-            // A last line may lack its end; one that was cut in the middle is no JSON, and the stream no answer.
+            // The last line may lack its line end. If it was cut off, it is not JSON, and the reply
+            // is incomplete.
             Some(data) if serde_json::from_str::<Value>(&data).is_ok() => {
                 self.take(&mut completion, &data)?
             }
@@ -146,8 +147,8 @@ impl OpenAi {
         if completion.is_ended() { completion.outcome(&self.guard) } else { Err(self.guard.cut()) }
     }
 
-    /// Takes one event of a stream.
-    fn take(&self, completion: &mut Completion, data: &str) -> Result<(), Failure> {
+    /// Adds one event of a stream to the completion.
+    fn take(&self, completion: &mut Completion, data: &str) -> Result<(), CallFailure> {
         if data.is_empty() {
             return Ok(());
         }
@@ -161,13 +162,12 @@ impl OpenAi {
         Ok(())
     }
 
-    fn too_long(&self) -> Failure {
+    fn too_long(&self) -> CallFailure {
         self.guard.bad_answer(&format!("is larger than {MAX_TEXT_BYTES} bytes"))
     }
 }
 
-/// Returns whether what came in place of an answer is an error, as the protocol says it or as vLLM
-/// did.
+/// Returns whether a body is an error, in the form of the protocol or of older vLLM versions.
 fn is_error(body: &Value) -> bool {
     !body["error"].is_null() || body["object"] == "error"
 }

@@ -1,4 +1,4 @@
-//! `/audio/transcriptions`: the words of a recording with their times.
+//! `/audio/transcriptions`: the words of a recording, with their times.
 
 use std::path::Path;
 
@@ -14,17 +14,17 @@ use serde_json::Value;
 use super::{OpenAi, idempotency_key};
 use crate::{
     context::{Context, HandlerError},
-    providers::port::{Heard, Listener, estimated},
+    providers::port::{Listener, Transcript, estimated},
 };
 
-/// What the protocol's own service takes is 25 MB; others take more.
+/// The OpenAI service takes 25 MB; others take more.
 const MAX_UPLOAD_BYTES: u64 = 100 << 20;
 /// Two hours of words.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-/// The same, counted.
+/// Two hours of words.
 const MAX_WORDS: usize = 30_000;
-/// What is said where a service knows the times of sentences only.
-const SEGMENTS: &str =
+/// The notice for a service that reports the times of sentences only.
+const TIMES_OF_SENTENCES: &str =
     "The model tells when each sentence is said; the times of words within it are estimated.";
 
 #[async_trait]
@@ -38,7 +38,7 @@ impl Listener for OpenAi {
         context: &Context,
         sound: &Path,
         language: Option<&str>,
-    ) -> Result<Heard, HandlerError> {
+    ) -> Result<Transcript, HandlerError> {
         let sound = read_sound(sound).await?;
         let boundary = format!("spool{}", uuid::Uuid::new_v4().simple());
         let mut fields = vec![
@@ -68,7 +68,7 @@ impl Listener for OpenAi {
             JobError::permanent(crate::providers::port::BAD_ANSWER, detail)
         };
         let (mut words, notice) = match of_segments(&body) {
-            Some(words) => (words, Some(SEGMENTS.to_owned())),
+            Some(words) => (words, Some(TIMES_OF_SENTENCES.to_owned())),
             None => (words(&body).map_err(bad)?, None),
         };
         for word in &mut words {
@@ -77,8 +77,8 @@ impl Listener for OpenAi {
         let last = || words.iter().map(|word| word.end_ms).max();
         let sound_ms = millis(&body["duration"]).or_else(last).unwrap_or_default();
         let usage = Usage { sound_ms, ..Usage::default() };
-        let made = self.made(&self.config.transcription_model, usage);
-        Ok(Heard { words, made: Provenance { notice, ..made } })
+        let provenance = self.provenance(&self.config.transcription_model, usage);
+        Ok(Transcript { words, provenance: Provenance { notice, ..provenance } })
     }
 }
 
@@ -89,14 +89,16 @@ async fn read_sound(path: &Path) -> Result<Vec<u8>, JobError> {
     let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
     if size > MAX_UPLOAD_BYTES {
         let detail = format!(
-            "the recording has {size} bytes, and at most {MAX_UPLOAD_BYTES} are sent to be listened to: cut it"
+            "the recording has {size} bytes, and at most {MAX_UPLOAD_BYTES} are sent for \
+             transcription: cut it"
         );
         return Err(JobError::caller(code::BAD_SOURCE, detail));
     }
     tokio::fs::read(path).await.map_err(unreadable)
 }
 
-/// `multipart/form-data` by RFC 7578: fields, then the file. The fields are ours or checked names, and hold no boundary.
+/// Builds `multipart/form-data` by RFC 7578: the fields, then the file. Names and values are fixed
+/// or checked, so none holds the boundary.
 fn form(boundary: &str, fields: &[(&str, &str)], sound: &[u8]) -> Vec<u8> {
     let mut form = Vec::with_capacity(sound.len() + 1_024);
     for (name, value) in fields {
@@ -107,8 +109,8 @@ fn form(boundary: &str, fields: &[(&str, &str)], sound: &[u8]) -> Vec<u8> {
             .bytes(),
         );
     }
-    // Services tell the format by the name's ending.
-    let file = format!("name=\"file\"; filename=\"sound.{}\"", ending(sound));
+    // Services read the format from the file name's extension.
+    let file = format!("name=\"file\"; filename=\"sound.{}\"", extension(sound));
     let head =
         format!("Content-Disposition: form-data; {file}\r\nContent-Type: application/octet-stream");
     form.extend(format!("--{boundary}\r\n{head}\r\n\r\n").bytes());
@@ -117,8 +119,8 @@ fn form(boundary: &str, fields: &[(&str, &str)], sound: &[u8]) -> Vec<u8> {
     form
 }
 
-/// The usual ending of a file's name, by its first bytes.
-fn ending(sound: &[u8]) -> &'static str {
+/// Returns the usual file extension of a sound, by its first bytes.
+fn extension(sound: &[u8]) -> &'static str {
     match sound {
         [b'R', b'I', b'F', b'F', ..] => "wav",
         [b'I', b'D', b'3', ..] | [0xff, 0xe2..=0xff, ..] => "mp3",
@@ -130,8 +132,8 @@ fn ending(sound: &[u8]) -> &'static str {
     }
 }
 
-/// The words of an answer, sorted, none ending before it begins. A time that is left out or null is that of the word before: some models know
-/// no time for a number.
+/// Reads the words of a response, sorted, each with an end that is not before its start. A missing
+/// time is taken from the word before: some models give no time for a number.
 fn words(body: &Value) -> Result<Vec<Word>, String> {
     let listed = listed(body)?;
     if listed.len() > MAX_WORDS {
@@ -142,7 +144,7 @@ fn words(body: &Value) -> Result<Vec<Word>, String> {
     }
     let mut before = 0;
     let word = |value: &&Value| {
-        // A word is one line: one of several would write lines of its own into a file of subtitles.
+        // Line breaks are removed, because they would add lines to a subtitle file.
         let text = value["word"].as_str().or_else(|| value["text"].as_str())?;
         let text = crate::context::clean(text).replace('\n', " ");
         let start_ms = time(&value["start"], before)?;
@@ -160,7 +162,8 @@ fn words(body: &Value) -> Result<Vec<Word>, String> {
     Ok(words)
 }
 
-/// The words as they came: in a list of their own, or with the segments that they are part of. None where nothing was said.
+/// Finds the list of words: at the top of the response, or inside its segments. It is empty if
+/// nothing was said.
 fn listed(body: &Value) -> Result<Vec<&Value>, String> {
     let mut found: Vec<&Value> = body["words"].as_array().into_iter().flatten().collect();
     if found.is_empty() {
@@ -174,11 +177,13 @@ fn listed(body: &Value) -> Result<Vec<&Value>, String> {
     }
 }
 
-/// The words of an answer that knows times of its segments only, as LocalAI and whisper.cpp give it: shared out within each.
+/// Estimates the words of a response with times of segments only, as LocalAI and whisper.cpp send
+/// it. Returns nothing if there are times of words.
 fn of_segments(body: &Value) -> Option<Vec<Word>> {
     let segments = body["segments"].as_array().filter(|segments| !segments.is_empty())?;
-    let told = |value: &Value| value["words"].as_array().is_some_and(|words| !words.is_empty());
-    if told(body) || segments.iter().any(told) {
+    let has_words =
+        |value: &Value| value["words"].as_array().is_some_and(|words| !words.is_empty());
+    if has_words(body) || segments.iter().any(has_words) {
         return None;
     }
     let mut words = Vec::new();
@@ -200,7 +205,7 @@ fn time(seconds: &Value, otherwise: u64) -> Option<u64> {
     if seconds.is_null() { Some(otherwise) } else { millis(seconds) }
 }
 
-/// Seconds as milliseconds, where they are a time of day or less. Some services write the number as a text.
+/// Converts seconds, up to a day, to milliseconds. Some services send the number as a string.
 fn millis(seconds: &Value) -> Option<u64> {
     let number = seconds.as_f64().or_else(|| seconds.as_str()?.parse().ok());
     let seconds = number.filter(|seconds| (0.0..=86_400.0).contains(seconds))?;
@@ -229,7 +234,8 @@ mod tests {
             Ok(vec![word("a", 500, 750), word("7", 750, 750), word("b", 1_000, 1_500)])
         );
         let whole = json!({"text": "a b c", "words": null, "segments": [
-            {"start": 0.5, "end": 1.1, "text": " a b"}, {"start": 2, "end": 2.5, "text": "c\u{7}\n"},
+            {"start": 0.5, "end": 1.1, "text": " a b"},
+            {"start": 2, "end": 2.5, "text": "c\u{7}\n"},
         ]});
         assert_eq!(
             of_segments(&whole),

@@ -1,4 +1,5 @@
-//! Text without a model: outlines from templates. Each says so in its result, because an outline is a place to begin and no more.
+//! Text without a model: outlines from templates. Each result says that it is an outline, a place
+//! to begin.
 
 mod phrases;
 
@@ -12,13 +13,13 @@ use common::{
     provenance::Provenance,
 };
 
-use super::port::{OFFLINE, Question, Writer, Written};
+use super::port::{OFFLINE, Question, TextReply, Writer};
 use crate::context::{Context, HandlerError};
 
-/// What every result of it says.
+/// The notice in every result.
 const NOTICE: &str = "No model was asked: this is an outline made from the input and templates.";
 
-/// Answers with the outline that came with the question.
+/// The offline writer. It replies with the outline in the question.
 pub(super) struct Outline;
 
 #[async_trait]
@@ -32,102 +33,103 @@ impl Writer for Outline {
         _: &Context,
         question: &Question,
         _: &str,
-    ) -> Result<Written, HandlerError> {
-        let made = Provenance {
+    ) -> Result<TextReply, HandlerError> {
+        let provenance = Provenance {
             provider: OFFLINE.to_owned(),
             notice: Some(NOTICE.to_owned()),
             ..Provenance::default()
         };
-        Ok(Written { text: question.outline.to_string(), made })
+        Ok(TextReply { text: question.outline.to_string(), provenance })
     }
 }
 
-/// What ends a sentence.
+/// Characters that end a sentence.
 const ENDS: [char; 9] = ['.', '!', '?', '\n', '。', '！', '？', '؟', '।'];
 
-/// The silence that a video leaves after each scene, and that words need not fill, in seconds.
+/// Seconds of silence that a video leaves after each scene.
 const PAUSE: f64 = 0.3;
 
-/// The outline of a script: the topic's own sentences, and then templates, as many as fill the time.
-pub(crate) fn script(ask: &script::ScriptInput) -> script::ScriptReply {
-    let title = shortened(&ask.topic, 120);
-    let phrases = phrases::of(&language::language_of(&ask.language, &ask.topic));
+/// Writes the outline of a script: the topic's own sentences, then as many templates as fill the
+/// time.
+pub(crate) fn script(input: &script::ScriptInput) -> script::ScriptReply {
+    let title = shortened(&input.topic, 120);
+    let phrases = phrases::of(&language::language_of(&input.language, &input.topic));
     let filled = |phrase: &str| phrase.replace("{topic}", &title);
-    let count = ask.scene_count();
-    let mut room = Room {
-        each: (f64::from(ask.duration) / f64::from(count) - PAUSE) * phrases.pace,
+    let count = input.scene_count();
+    let mut budget = WordBudget {
+        per_scene: (f64::from(input.duration) / f64::from(count) - PAUSE) * phrases.pace,
         left: 0.0,
     };
-    let own = sentences(&ask.topic);
+    let own = sentences(&input.topic);
     let mut body =
         own.into_iter().skip(1).chain(phrases.body.iter().cycle().map(|phrase| filled(phrase)));
     let edge = |phrases: &[&str]| phrases.iter().map(|phrase| filled(phrase)).collect::<Vec<_>>();
     let mut text = |index: u32| match index {
-        0 => room.fill(edge(&phrases.open), &mut body, Vec::new()),
-        last if last + 1 == count => room.fill(Vec::new(), &mut body, edge(&phrases.close)),
-        _ => room.fill(Vec::new(), &mut body, Vec::new()),
+        0 => budget.fill(edge(&phrases.open), &mut body, Vec::new()),
+        last if last + 1 == count => budget.fill(Vec::new(), &mut body, edge(&phrases.close)),
+        _ => budget.fill(Vec::new(), &mut body, Vec::new()),
     };
     let scenes = (0..count).map(|index| ScriptScene {
         text: text(index),
         picture: cut(
-            format!("{title}, view {} of {count}. {}", index + 1, ask.style).trim(),
+            format!("{title}, view {} of {count}. {}", index + 1, input.style).trim(),
             MAX_PICTURE,
         ),
     });
     script::ScriptReply { scenes: scenes.collect(), title: cut(&title, MAX_TITLE) }
 }
 
-/// Room for words, scene after scene: what one leaves or takes too much is the next one's.
-struct Room {
-    /// Words of a scene.
-    each: f64,
-    /// What is left of the scenes so far.
+/// The words that fit into the scenes. A scene's surplus or excess is carried to the next one.
+struct WordBudget {
+    per_scene: f64,
+    /// Words that still fit into the scenes so far.
     left: f64,
 }
 
-impl Room {
-    /// What is said in the next scene: its first sentences and its last, one at least, and between them common ones as long as that comes nearer to
-    /// the time. Of the first and the last, what has no room at all is left out.
+impl WordBudget {
+    /// Returns the text of the next scene: its first sentences, common ones while they bring it
+    /// nearer to the planned length, and its last. It has at least one sentence. First and last
+    /// sentences that exceed the length are left out.
     fn fill(
         &mut self,
         first: Vec<String>,
         common: &mut dyn Iterator<Item = String>,
         last: Vec<String>,
     ) -> String {
-        self.left += self.each;
-        let mut said: Vec<String> = Vec::new();
+        self.left += self.per_scene;
+        let mut spoken: Vec<String> = Vec::new();
         let kept_back = last.first().map_or(0.0, |sentence| words_of(sentence));
         self.left -= kept_back;
         let mut own = first.into_iter();
-        while (said.is_empty() && last.is_empty()) || self.left > 0.0 {
+        while (spoken.is_empty() && last.is_empty()) || self.left > 0.0 {
             let Some(sentence) = own.next().or_else(|| common.next()) else { break };
             let words = words_of(&sentence);
-            let length = said
+            let length = spoken
                 .iter()
                 .chain(&last)
                 .map(|sentence| sentence.chars().count() + 1)
                 .sum::<usize>();
             let fits =
                 words < self.left * 2.0 && length + sentence.chars().count() < MAX_SCENE_TEXT;
-            if !(fits || said.is_empty() && last.is_empty()) {
+            if !(fits || spoken.is_empty() && last.is_empty()) {
                 break;
             }
             self.left -= words;
-            said.push(sentence);
+            spoken.push(sentence);
         }
         self.left += kept_back;
         for (index, sentence) in last.into_iter().enumerate() {
             let words = words_of(&sentence);
             if index == 0 || words < self.left * 2.0 {
                 self.left -= words;
-                said.push(sentence);
+                spoken.push(sentence);
             }
         }
-        cut(&said.join(" "), MAX_SCENE_TEXT)
+        cut(&spoken.join(" "), MAX_SCENE_TEXT)
     }
 }
 
-/// How many words are said.
+/// Counts the spoken words of a text.
 fn words_of(text: &str) -> f64 {
     let characters = text.chars().filter(|letter| is_wide(*letter));
     let spaced = text
@@ -136,14 +138,14 @@ fn words_of(text: &str) -> f64 {
     (characters.count() + spaced.count()) as f64
 }
 
-/// A Chinese or Japanese character: these are written without spaces.
+/// Returns whether a letter is Chinese or Japanese. These are written without spaces.
 fn is_wide(letter: char) -> bool {
     language::is_han(letter) || ('\u{3040}'..='\u{30ff}').contains(&letter)
 }
 
-/// The words of a text without what stands between and around them. (Not all that a word is written with is a letter: Hindi joins letters by
-/// a sign.)
-fn parts(text: &str) -> impl Iterator<Item = &str> {
+/// Splits a text into words, without the punctuation between them. (Other characters that are
+/// no letters do not split a word: Hindi joins letters by a sign.)
+fn words_in(text: &str) -> impl Iterator<Item = &str> {
     let between = |c: char| {
         c.is_whitespace()
             || c.is_ascii_punctuation()
@@ -152,52 +154,55 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(between).filter(|part| !part.is_empty())
 }
 
-/// The sentences of a topic, each with its end, where they say something.
+/// Returns the sentences of a topic, each with its end. Fragments without words are left out.
 fn sentences(topic: &str) -> Vec<String> {
-    let ended = topic.split_inclusive(ENDS);
-    let plain = ended.map(|sentence| sentence.split_whitespace().collect::<Vec<_>>().join(" "));
+    let parts = topic.split_inclusive(ENDS);
+    let plain = parts.map(|sentence| sentence.split_whitespace().collect::<Vec<_>>().join(" "));
     plain.filter(|sentence| sentence.chars().filter(|c| c.is_alphanumeric()).count() > 2).collect()
 }
 
-/// The outline of ideas: the words of each scene themselves.
-pub(crate) fn ideas(ask: &ideas::IdeasInput) -> ideas::IdeasReply {
+/// Writes the outline of ideas from the words of each scene.
+pub(crate) fn ideas(input: &ideas::IdeasInput) -> ideas::IdeasReply {
     let idea = |text: &String| {
-        let mut keywords: Vec<String> = parts(text)
-            .filter(|word| says_something(word))
+        let mut keywords: Vec<String> = words_in(text)
+            .filter(|word| is_searchable(word))
             .map(|word| cut(&word.to_lowercase(), 40))
             .collect();
         keywords.dedup();
         keywords.truncate(5);
-        ideas::Idea { picture: cut(format!("{text} {}", ask.style).trim(), MAX_PICTURE), keywords }
+        ideas::Idea {
+            picture: cut(format!("{text} {}", input.style).trim(), MAX_PICTURE),
+            keywords,
+        }
     };
-    ideas::IdeasReply { ideas: ask.scenes.iter().map(idea).collect() }
+    ideas::IdeasReply { ideas: input.scenes.iter().map(idea).collect() }
 }
 
-/// Returns whether a word is worth a search: those of a few letters seldom are, unless each is a
-/// word or a syllable by itself.
-fn says_something(word: &str) -> bool {
+/// Returns whether a word is worth a search. Short words seldom are, except in scripts where each
+/// letter is a word or a syllable.
+fn is_searchable(word: &str) -> bool {
     let wide = word.chars().any(is_wide);
     word.chars().count() > if wide { 1 } else { 4 }
 }
 
-/// The outline of hooks, in the language of the topic.
-pub(crate) fn hooks(ask: &hook::HookInput) -> hook::HookReply {
-    let topic = shortened(&ask.topic, 120);
-    let templates = phrases::of(&language::language_of(&ask.language, &ask.topic)).hooks;
+/// Writes the outline of hooks, in the language of the topic.
+pub(crate) fn hooks(input: &hook::HookInput) -> hook::HookReply {
+    let topic = shortened(&input.topic, 120);
+    let templates = phrases::of(&language::language_of(&input.language, &input.topic)).hooks;
     let hook = |index: u32| {
         let (round, template) =
             (index as usize / templates.len(), templates[index as usize % templates.len()]);
         let text = template.replace("{topic}", &topic);
         if round == 0 { text } else { format!("{text} ({})", round + 1) }
     };
-    hook::HookReply { hooks: (0..ask.count).map(hook).collect() }
+    hook::HookReply { hooks: (0..input.count).map(hook).collect() }
 }
 
-/// A score by counting: short sentences, a question, an address to the viewer. It measures form and knows nothing of content. What
-/// a script is in only its writing tells: in Latin letters, the viewer may be spoken to in any language that is known.
-pub(crate) fn score(ask: &score::ScoreInput) -> score::ScoreReply {
+/// Scores a script by counting: short sentences, a question, an address to the viewer. It measures
+/// form, not content. The language is not known, so an address in any of the languages counts.
+pub(crate) fn score(input: &score::ScoreInput) -> score::ScoreReply {
     let lengths: Vec<f64> =
-        ask.script.split(ENDS).map(words_of).filter(|words| *words > 0.0).collect();
+        input.script.split(ENDS).map(words_of).filter(|words| *words > 0.0).collect();
     let (first, words) =
         (lengths.first().copied().unwrap_or_default(), lengths.iter().sum::<f64>());
     let mean = words / lengths.len().max(1) as f64;
@@ -215,12 +220,12 @@ pub(crate) fn score(ask: &score::ScoreInput) -> score::ScoreReply {
         criterion("pace", mean <= 14.0, format!("a sentence has {mean:.1} words on average")),
         criterion(
             "address",
-            is_addressed(&ask.script),
+            is_addressed(&input.script),
             "whether the viewer is spoken to".to_owned(),
         ),
         criterion(
             "question",
-            ask.script.contains(['?', '？', '؟']),
+            input.script.contains(['?', '？', '؟']),
             "whether a question is asked".to_owned(),
         ),
     ];
@@ -232,20 +237,20 @@ pub(crate) fn score(ask: &score::ScoreInput) -> score::ScoreReply {
     score::ScoreReply { score: total / 4, advice: advice.collect(), criteria: criteria.clone() }
 }
 
-/// Returns whether a text speaks to whoever hears it.
+/// Returns whether a text addresses its viewer.
 fn is_addressed(text: &str) -> bool {
     let lower = text.to_lowercase();
     let says = |word: &str| match word.chars().any(is_wide) {
         true => lower.contains(word),
-        false => parts(&lower).any(|part| part == word),
+        false => words_in(&lower).any(|part| part == word),
     };
     phrases::ALL.iter().flat_map(|phrases| phrases.address).any(|word| says(word))
 }
 
-/// The first line of a text, at most so long.
+/// Returns the first line of a text, at most `most` characters long.
 fn shortened(text: &str, most: usize) -> String {
     let line = text.trim().lines().next().unwrap_or_default().trim();
-    // A page of text has a title only in its first sentence.
+    // A line of several sentences is cut to its first one.
     let title = match sentences(line).as_slice() {
         [first, _, ..] => first.clone(),
         _ => line.to_owned(),
@@ -268,19 +273,19 @@ mod tests {
         let long = "x".repeat(4_000);
         for topic in ["Tides", long.as_str(), "a\nb", "{topic}"] {
             for scenes in [1, 2, 60] {
-                let ask =
+                let input =
                     script::parse(&json!({"topic": topic, "scenes": scenes})).expect("an input");
-                let answer = script(&ask);
+                let answer = script(&input);
                 assert_eq!(
                     (script::check(&answer), answer.scenes.len()),
                     (vec![], scenes as usize),
                     "{topic}"
                 );
             }
-            let ask = hook::parse(&json!({"topic": topic, "count": 20})).expect("an input");
-            assert_eq!(hook::check(&hooks(&ask)), []);
-            let ask = score::parse(&json!({"script": topic})).expect("an input");
-            assert_eq!(score::check(&score(&ask)), []);
+            let input = hook::parse(&json!({"topic": topic, "count": 20})).expect("an input");
+            assert_eq!(hook::check(&hooks(&input)), []);
+            let input = score::parse(&json!({"script": topic})).expect("an input");
+            assert_eq!(score::check(&score(&input)), []);
         }
         for topic in [
             "🚀",
@@ -291,20 +296,20 @@ mod tests {
             "Ω",
             "One. Two three. Four!",
         ] {
-            let ask = script::parse(&json!({"topic": topic, "scenes": 3})).expect("an input");
-            assert_eq!(script::check(&script(&ask)), vec![], "{topic}");
+            let input = script::parse(&json!({"topic": topic, "scenes": 3})).expect("an input");
+            assert_eq!(script::check(&script(&input)), vec![], "{topic}");
         }
-        let ask =
+        let input =
             ideas::parse(&json!({"scenes": ["The sea rises twice a day", "…"]})).expect("an input");
-        assert_eq!(ideas::check(&ideas(&ask), 2), []);
+        assert_eq!(ideas::check(&ideas(&input), 2), []);
     }
 
     #[test]
     fn hooks_scores_and_keywords_are_in_the_language_they_are_asked_in() {
         let hook = |topic: &str, language: &str| {
-            let ask = hook::parse(&json!({"topic": topic, "language": language, "count": 1}))
+            let input = hook::parse(&json!({"topic": topic, "language": language, "count": 1}))
                 .expect("an input");
-            hooks(&ask).hooks.remove(0)
+            hooks(&input).hooks.remove(0)
         };
         assert_eq!(hook("Tides", "en"), "Tides: what nobody tells you.");
         assert_eq!(hook("Gezeiten", "de"), "Gezeiten: was Ihnen niemand sagt.");
@@ -323,11 +328,11 @@ mod tests {
         let scored =
             score(&score::parse(&json!({"script": format!("{long}。")})).expect("an input"));
         assert_eq!(scored.criteria[0].reason, "the first sentence has 40 words");
-        let ask = ideas::parse(
+        let input = ideas::parse(
             &json!({"scenes": ["月亮，牵引大海。", "समुद्र की शक्ति", "The moon pulls"]}),
         );
         let keywords: Vec<_> =
-            ideas(&ask.expect("an input")).ideas.into_iter().map(|idea| idea.keywords).collect();
+            ideas(&input.expect("an input")).ideas.into_iter().map(|idea| idea.keywords).collect();
         assert_eq!(keywords, [vec!["月亮", "牵引大海"], vec!["समुद्र", "शक्ति"], vec!["pulls"]]);
     }
 
@@ -337,10 +342,10 @@ mod tests {
             [("Tides", "en"), ("Gezeiten", "de"), ("为什么天空是蓝色的", "en"), ("السماء", "ar")]
         {
             for duration in [10, 30, 60, 180, 600] {
-                let ask = script::parse(
+                let input = script::parse(
                     &json!({"topic": topic, "duration": duration, "language": language}),
                 );
-                let answer = script(&ask.expect("an input"));
+                let answer = script(&input.expect("an input"));
                 let words: f64 = answer.scenes.iter().map(|scene| words_of(&scene.text)).sum();
                 let pace = phrases::of(&language::language_of(language, topic)).pace;
                 let seconds = words / pace + PAUSE * answer.scenes.len() as f64;
@@ -352,20 +357,23 @@ mod tests {
                 );
             }
         }
-        let ask = script::parse(&json!({"topic": "Tides", "duration": 20, "scenes": 2}))
+        let input = script::parse(&json!({"topic": "Tides", "duration": 20, "scenes": 2}))
             .expect("an input");
-        let end = &script(&ask).scenes[1].text;
+        let end = &script(&input).scenes[1].text;
         assert!(
             end.contains("That was: Tides.") && !end.ends_with('?'),
             "nothing is said after the goodbye: {end}"
         );
-        let ask = script::parse(
+        let input = script::parse(
             &json!({"topic": "The moon pulls. The sea follows it! Twice a day.", "duration": 30}),
         );
-        let answer = script(&ask.expect("an input"));
+        let answer = script(&input.expect("an input"));
         assert_eq!(answer.title, "The moon pulls");
         assert!(answer.scenes[0].text.starts_with("Today: The moon pulls."), "{answer:?}");
-        let said: String = answer.scenes.into_iter().map(|scene| scene.text).collect();
-        assert!(said.contains("The sea follows it!") && said.contains("Twice a day."), "{said}");
+        let spoken: String = answer.scenes.into_iter().map(|scene| scene.text).collect();
+        assert!(
+            spoken.contains("The sea follows it!") && spoken.contains("Twice a day."),
+            "{spoken}"
+        );
     }
 }

@@ -1,23 +1,23 @@
-//! What an outline says of any topic, in some languages. A topic is a title, a question or a sentence, so it stands behind a colon or in front of
-//! one, where any of them is grammatical.
+//! The phrases of outlines, in ten languages. A topic may be a title, a question or a sentence, so
+//! templates put it before or after a colon, where each of these is grammatical.
 
-/// What is said in one language. `{topic}` stands for the topic.
+/// The phrases of one language. `{topic}` is replaced by the topic.
 pub(super) struct Phrases {
-    /// Words that espeak-ng says in a second at the usual rate, measured over these very phrases. A Chinese or Japanese character counts as one.
+    /// Words in a second of espeak-ng at the default rate, measured with these phrases. A Chinese
+    /// or Japanese character counts as a word.
     pub pace: f64,
-    /// The first scene.
+    /// For the first scene.
     pub open: [&'static str; 2],
-    /// Those between.
+    /// For the scenes between.
     pub body: [&'static str; 6],
-    /// The last.
+    /// For the last scene.
     pub close: [&'static str; 2],
-    /// Hooks.
     pub hooks: [&'static str; 5],
-    /// Words that speak to the viewer, in small letters.
+    /// Words that address the viewer, in lower case.
     pub address: &'static [&'static str],
 }
 
-/// Of every language.
+/// The phrases of all languages.
 pub(super) const ALL: [&Phrases; 10] = [
     &ENGLISH,
     &GERMAN,
@@ -31,7 +31,7 @@ pub(super) const ALL: [&Phrases; 10] = [
     &JAPANESE,
 ];
 
-/// The phrases of a language, by its first subtag; English where there are none.
+/// Returns the phrases of a language by its first subtag, or the English ones.
 pub(super) fn of(language: &str) -> &'static Phrases {
     match language {
         "de" => &GERMAN,
