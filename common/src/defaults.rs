@@ -1,16 +1,17 @@
-//! What is meant where an input leaves it out, said once for all kinds that take it: two kinds that disagree would not share a key.
+//! Defaults that several kinds share: if two kinds filled in different ones, equal inputs would
+//! have different keys.
 
-/// The language of what is written, as a BCP 47 tag.
+/// The language of generated text, as a BCP 47 tag.
 pub fn language() -> String {
     "en".to_owned()
 }
 
-/// Words per minute.
+/// The speaking rate, in words per minute.
 pub fn rate() -> u32 {
     165
 }
 
-/// How long a video on a topic is to be, in seconds.
+/// The length of a video on a topic, in seconds.
 pub fn duration() -> u32 {
     30
 }

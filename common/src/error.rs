@@ -1,4 +1,4 @@
-//! Why a job failed, for a machine (code, class), and for a person (a sentence).
+//! Errors of jobs, for machines (a code and a class) and for people (a sentence).
 
 use std::time::Duration;
 
@@ -6,22 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 
-/// Whose fault it is, which decides whether trying again can help.
+/// The party that must act on an error. It decides whether another attempt can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ErrorClass {
-    /// The input is at fault: the same input fails again.
+    /// The input is wrong: the same input fails again.
     Caller,
-    /// It may go away by itself: tried again after a pause.
+    /// It may pass by itself: tried again after a pause.
     Transient,
-    /// It will not go away by itself, and is not the caller's fault.
+    /// It stays, and is not the caller's fault.
     Permanent,
-    /// Ours: a panic, a crash, a broken promise between parts.
+    /// An error of Spool's own: a panic, a crash, a broken promise between parts.
     Bug,
 }
 
 impl ErrorClass {
-    /// All, from whom it falls back on to us.
     pub const ALL: [Self; 4] = [Self::Caller, Self::Transient, Self::Permanent, Self::Bug];
 
     /// The stored spelling.
@@ -39,17 +38,17 @@ impl ErrorClass {
         Self::ALL.into_iter().find(|class| class.as_str() == text)
     }
 
-    /// Returns whether another attempt by the queue may help.
+    /// Returns whether another attempt by Spool may help.
     pub fn retryable(self) -> bool {
         matches!(self, Self::Transient | Self::Bug)
     }
 }
 
-/// Codes that more than one part speaks. A code is stored and shown to clients: never respelled.
+/// Error codes that several parts use. Codes are stored and shown to clients, so their spelling
+/// never changes.
 pub mod code {
     /// Validation refused the input.
     pub const INVALID_INPUT: &str = "invalid_input";
-    /// No kind has this name.
     pub const UNKNOWN_KIND: &str = "unknown_kind";
     /// A source is missing, empty, not media, or cut short.
     pub const BAD_SOURCE: &str = "bad_source";
@@ -57,54 +56,52 @@ pub mod code {
     pub const PANIC: &str = "panic";
     /// The attempt ran past its deadline.
     pub const TIMEOUT: &str = "timeout";
-    /// The child that parsed media crashed.
+    /// The media process crashed.
     pub const CRASHED: &str = "crashed";
-    /// The child ran out of the memory it was allowed.
+    /// The media process ran out of the memory that it was allowed.
     pub const OUT_OF_MEMORY: &str = "out_of_memory";
-    /// No room on the disk.
+    /// The disk is full.
     pub const OUT_OF_SPACE: &str = "out_of_space";
-    /// Its workers died too often: run no more.
+    /// Too many workers died with the task, so it is not run again.
     pub const POISON: &str = "poison";
-    /// Something it needed failed.
+    /// A task that it needs failed.
     pub const NEED_FAILED: &str = "need_failed";
-    /// Someone cancelled it.
     pub const CANCELLED: &str = "cancelled";
-    /// A file that was made before is gone or damaged; it is made anew when it is asked for again.
+    /// An artifact is gone or damaged. It is made again when it is next needed.
     pub const ARTIFACT_LOST: &str = "artifact_lost";
     /// It waited longer than it was allowed to.
     pub const EXPIRED: &str = "expired";
-    /// A part that the work needs is not there.
+    /// A part that the work needs is not available.
     pub const UNAVAILABLE: &str = "unavailable";
-    /// Anything else of ours.
+    /// Any other error of Spool's own.
     pub const INTERNAL: &str = "internal";
 }
 
-/// An error as it is stored with a task, a job and a batch's item.
+/// An error as it is stored with a task, a job or an item of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[error("{code}: {detail}")]
 pub struct JobError {
     /// A stable word for machines; see [`code`].
     pub code: String,
-    /// Whose fault it is.
     pub class: ErrorClass,
-    /// What failed, for which input, and what to do: one sentence or two.
+    /// What failed, for which input, and what to do: one or two sentences.
     pub detail: String,
     /// Set if posting the same job again may help.
     pub retryable: bool,
     /// The faults of a refused input; empty for any other error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
-    /// How long an outside service asked us to wait, in milliseconds.
+    /// The pause that an outside service asked for, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// The last lines of the failed child's log.
+    /// The last lines of the log of a failed media process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
 }
 
 impl JobError {
-    /// An error of `class`; `retryable` follows from the class.
+    /// An error of `class`, which also decides `retryable`.
     pub fn new(code: impl Into<String>, class: ErrorClass, detail: impl Into<String>) -> Self {
         Self {
             code: code.into(),
@@ -117,7 +114,7 @@ impl JobError {
         }
     }
 
-    /// The input can't be accepted, for these reasons.
+    /// The error of an input with these faults.
     pub fn refused(errors: Vec<Fault>) -> Self {
         let detail = match errors.as_slice() {
             [one] if one.pointer.is_empty() => one.detail.clone(),
@@ -127,22 +124,22 @@ impl JobError {
         Self { errors, ..Self::new(code::INVALID_INPUT, ErrorClass::Caller, detail) }
     }
 
-    /// The caller's fault.
+    /// An error of class `caller`.
     pub fn caller(code: &str, detail: impl Into<String>) -> Self {
         Self::new(code, ErrorClass::Caller, detail)
     }
 
-    /// May go away by itself.
+    /// An error of class `transient`.
     pub fn transient(code: &str, detail: impl Into<String>) -> Self {
         Self::new(code, ErrorClass::Transient, detail)
     }
 
-    /// Stays, and is not the caller's fault.
+    /// An error of class `permanent`.
     pub fn permanent(code: &str, detail: impl Into<String>) -> Self {
         Self::new(code, ErrorClass::Permanent, detail)
     }
 
-    /// Ours.
+    /// An error of class `bug`.
     pub fn bug(code: &str, detail: impl Into<String>) -> Self {
         Self::new(code, ErrorClass::Bug, detail)
     }
@@ -153,7 +150,7 @@ impl JobError {
         self
     }
 
-    /// With the tail of a log.
+    /// Adds the tail of a log.
     pub fn with_log(mut self, log: impl Into<String>) -> Self {
         let log = log.into();
         self.log = (!log.is_empty()).then_some(log);
@@ -174,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn one_fault_is_its_own_sentence() {
+    fn a_single_fault_becomes_the_detail() {
         assert_eq!(JobError::refused(vec![Fault::new("/a", "b")]).detail, "/a: b");
         assert_eq!(
             JobError::refused(vec![Fault::new("", "b")]).detail,
             "b",
-            "the whole of it has no name"
+            "an empty pointer is left out"
         );
     }
 }

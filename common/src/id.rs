@@ -1,4 +1,4 @@
-//! Ids as types, so that a job's id can't stand where a task's is wanted.
+//! Ids as types, so that a job's id can't be passed where a task's is expected.
 
 use std::{fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ macro_rules! uuid_id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new id: UUIDv7, so ids made later sort later (to the millisecond across machines).
+            /// A new UUIDv7. Ids made later sort later (to the millisecond across machines).
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
@@ -41,32 +41,33 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// What a client asks for in one call.
+    /// The id of a job: all that a client requests in one call.
     JobId
 );
 uuid_id!(
-    /// Many jobs accepted in one call.
+    /// The id of a batch: many jobs accepted in one call.
     BatchId
 );
 uuid_id!(
-    /// The unit that one task message announces and one worker runs.
+    /// The id of a task: the unit that one task message announces and one worker runs.
     TaskId
 );
 uuid_id!(
-    /// A job that recurs.
+    /// The id of a schedule: a job that recurs.
     ScheduleId
 );
 uuid_id!(
-    /// One start of one worker process. A restart is another worker.
+    /// The id of one run of a worker process. A restart gets a new one.
     WorkerId
 );
 
 impl TaskId {
-    /// The id of the first task of a job's plan: for most jobs the only one.
+    /// The id of the first task of a job's plan, which for most jobs is the only one.
     ///
-    /// It sorts among others' as its job does among jobs, within the millisecond too, so that what is accepted in one call starts in the order
-    /// given: of a UUIDv7 that this process makes, the 42 bits after the timestamp count (RFC 9562, 6.2, method 1), which are the first
-    /// twelve bytes with it.
+    /// First tasks sort as their jobs do, also within a millisecond, so jobs accepted in one call
+    /// start in the order given. For that the id keeps the first twelve bytes of the job's: in a
+    /// UUIDv7 of this process the 42 bits after the timestamp are a counter (RFC 9562, 6.2, method
+    /// 1).
     pub fn first_of(job: JobId) -> Self {
         let Self(hashed) = Self::derive(job.0, 0);
         let mut bytes = *hashed.as_bytes();
@@ -76,8 +77,9 @@ impl TaskId {
 
     /// The id of the `index`th task of a parent (a job's plan, or the task that grew it).
     ///
-    /// Derived, so that planning or growing again gives the same ids and a repeated insert changes nothing. It keeps the
-    /// parent's 48-bit timestamp, so tasks land in the same time partition as their job.
+    /// It is derived: planning or growing again gives the same ids, and a repeated insert changes
+    /// nothing. It keeps the parent's 48-bit timestamp, so tasks are in the same time partition as
+    /// their job.
     pub fn derive(parent: Uuid, index: u32) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("spool 2026-11 task id");
         hasher.update(parent.as_bytes());
@@ -87,8 +89,9 @@ impl TaskId {
 }
 
 impl JobId {
-    /// The id of the job that a schedule makes for a due time, in milliseconds since the epoch: whoever fires it, and however often
-    /// that is tried, it is one job. It sorts as if it had been posted at that time.
+    /// The id of the job that a schedule posts for a due time, in milliseconds since the epoch.
+    /// Every sweeper and every retry derives the same id, so one job is posted. It sorts as if it
+    /// had been posted at that time.
     pub fn of_firing(schedule: ScheduleId, due_ms: i64) -> Self {
         let due = u64::try_from(due_ms).unwrap_or_default().to_be_bytes();
         let mut hasher = blake3::Hasher::new_derive_key("spool 2026-11 job id of a firing");
@@ -99,7 +102,8 @@ impl JobId {
 }
 
 impl ScheduleId {
-    /// The id of the schedule that a call with an idempotency key makes: a call that is repeated names the same one.
+    /// The id of the schedule that a call with an idempotency key creates. A repeated call gives
+    /// the same id.
     pub fn of_call(tenant: &TenantId, key: &str) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("spool 2026-11 schedule id of a call");
         hasher.update(tenant.0.as_bytes());
@@ -109,7 +113,7 @@ impl ScheduleId {
     }
 }
 
-/// A UUIDv7 made of a hash, behind the 48-bit timestamp `time` if there is one.
+/// A UUIDv7 from a hash, after the 48-bit timestamp `time` if there is one.
 fn derived(hasher: &blake3::Hasher, time: &[u8]) -> Uuid {
     let mut bytes = [0u8; 16];
     bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
@@ -119,14 +123,15 @@ fn derived(hasher: &blake3::Hasher, time: &[u8]) -> Uuid {
     Uuid::from_bytes(bytes)
 }
 
-/// Grows by one at every claim of a task; a write that names an older one is stale and changes nothing.
+/// The fencing token of a task. It grows by one with every claim; a write with an older one is
+/// stale and changes nothing.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
 )]
 #[serde(transparent)]
 pub struct Fence(pub i64);
 
-/// Who a job belongs to. One tenant never sees another's.
+/// The owner of jobs. A tenant never sees another's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TenantId(pub String);
@@ -148,7 +153,7 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// 32 bytes of BLAKE3, written as 64 lower-case hex digits.
+/// A hash of 32 bytes (BLAKE3 unless stated otherwise), written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -171,9 +176,9 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A text that is not 64 lower-case hex digits.
+/// The error of a text that is not 64 lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a hash: 64 lower-case hex digits are wanted")]
+#[error("`{0}` is not a hash: give 64 lower-case hex digits")]
 pub struct BadDigest(String);
 
 impl FromStr for Digest {
@@ -224,10 +229,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_tasks_of_jobs_sort_as_their_jobs_do() {
+    fn first_tasks_sort_as_their_jobs_do() {
         let jobs: Vec<JobId> = (0..2_000).map(|_| JobId::new()).collect();
         let tasks: Vec<TaskId> = jobs.iter().copied().map(TaskId::first_of).collect();
-        assert!(tasks.is_sorted(), "many are of one millisecond");
+        assert!(tasks.is_sorted(), "many share a millisecond");
         assert!(
             tasks
                 .iter()
@@ -248,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_reads_back_what_it_writes_and_refuses_the_rest() {
+    fn a_digest_parses_only_its_own_spelling() {
         let digest = Digest::of(b"spool");
         assert_eq!(digest.to_string().parse(), Ok(digest));
         for bad in ["", "zz", &"A".repeat(64), &"é".repeat(32)] {

@@ -1,8 +1,9 @@
-//! What decides a task's output, as one hash.
+//! The key of a task: one hash of everything that decides its output.
 //!
-//! `input key = BLAKE3(kind, kind version, canonical input)`. A task that needs nothing has its input key as its key; one that
-//! needs others has `SHA-256(input key ‖ output hash of each need, in the plan's order)`: SHA-256 because PostgreSQL can compute
-//! it in the statement that settles the last need.
+//! `input key = BLAKE3(kind, kind version, canonical input)`. The key of a task without needs is
+//! its input key; that of any other is `SHA-256(input key ‖ output hash of each need)`, in the
+//! plan's order. It is SHA-256 because PostgreSQL can compute that in the statement that settles
+//! the last need.
 
 use serde_json::{Number, Value};
 use sha2::{Digest as _, Sha256};
@@ -35,10 +36,11 @@ pub fn output_hash(output: &Value) -> Digest {
     Digest::of(canonical(output).as_bytes())
 }
 
-/// JSON with one spelling for each value: no white space, members sorted by their bytes, numbers as `digits` or `digits`e`exponent`
-/// without leading or trailing zeros (so `1`, `1.0` and `10e-1` are one number, and no digit is lost to a float).
+/// JSON with one spelling for each value: no white space, members sorted by their bytes, numbers as
+/// `digits` or `digits`e`exponent` without leading or trailing zeros. So `1`, `1.0` and `10e-1` are
+/// one number, and no digit is lost to a float.
 ///
-/// For hashing; the stored document keeps the caller's spelling.
+/// It is for hashing alone: the stored document keeps the caller's spelling.
 pub fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write_value(&mut text, value);
@@ -82,7 +84,8 @@ fn write_string(text: &mut String, string: &str) {
     text.push_str(&Value::from(string).to_string());
 }
 
-/// A number's digits and decimal exponent, each value spelled one way. An exponent too large to add up keeps its own spelling.
+/// A number's digits and decimal exponent, in one spelling for each value. An exponent beyond 32
+/// bits keeps its own spelling.
 fn canonical_number(number: &Number) -> String {
     let spelled = number.to_string().to_ascii_lowercase();
     let (sign, magnitude) =
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_differ_stay_apart_whatever_their_size() {
+    fn different_numbers_have_different_spellings() {
         let spelled = [
             "0",
             "1",
@@ -146,9 +149,9 @@ mod tests {
         assert_eq!(super::canonical(&parse("-0.0")), "0");
     }
 
-    /// Stored keys must mean the same for ever: a change here forgets every memo.
+    /// Stored keys must never change: a change here would lose every memo.
     #[test]
-    fn keys_are_golden() {
+    fn keys_never_change() {
         let key = input_key("echo", 1, &json!({"value": {"b": 1, "a": [1.5, "x"]}}));
         assert_eq!(
             key.to_string(),

@@ -1,7 +1,7 @@
-//! What Spool decides and never does: words, shapes and rules that every part shares.
+//! Spool's vocabulary, shapes and rules, shared by all members.
 //!
-//! Nothing here touches a network, a disk, a clock or a thread. The adapters behind the ports live in
-//! `backing`; the parts that act live in `producer` and `worker`.
+//! It decides and does nothing itself: no network, disk, clock or thread. The adapters of the ports
+//! are in `backing`; the parts that act are in `producer` and `worker`.
 
 pub mod defaults;
 pub mod error;

@@ -1,4 +1,4 @@
-//! How an attempt ended, and what that means for the task: pure, so that the rule can be read and tried.
+//! The result of an attempt (outcome), and what is written because of it (verdict).
 
 use std::time::Duration;
 
@@ -11,71 +11,63 @@ use crate::{
     plan::NewTask,
 };
 
-/// A file that a task made, as it stands in its output and pins the bytes.
+/// A reference to a file that a task made. In the task's output it keeps the artifact from being
+/// removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArtifactRef {
-    /// The hash of its content.
     pub hash: Digest,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub bytes: u64,
     /// Such as `video/mp4`.
     pub media_type: String,
 }
 
-/// The closed set of answers a run may give.
+/// The results that a kind's handler may return.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// It made this.
     Done {
-        /// What the task answers; JSON of at most `limits::MAX_OUTPUT_BYTES`.
+        /// The task's output: JSON of at most `limits::MAX_OUTPUT_BYTES`.
         output: Value,
-        /// The files it made, already stored.
+        /// The files that the task made, already stored.
         artifacts: Vec<ArtifactRef>,
     },
-    /// It could not.
     Failed(JobError),
-    /// It stopped because someone cancelled it.
+    /// The handler stopped because the task was cancelled.
     Cancelled,
 }
 
-/// What a settle writes.
+/// The change that settling an attempt writes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Settled with an output.
     Succeeded {
-        /// The output.
         output: Value,
-        /// [`crate::key::output_hash`] of it.
+        /// The output's [`crate::key::output_hash`].
         hash: Digest,
-        /// The files it pins.
+        /// The files that the output refers to.
         artifacts: Vec<ArtifactRef>,
-        /// The tasks it adds to the job's plan.
+        /// The tasks added to the job's plan.
         grown: Vec<NewTask>,
-        /// Set if equal tasks may be settled by it, where the kind allows it at all. Where not, who
-        /// waits for it runs by itself.
+        /// Set if the output may settle equal tasks, provided that the kind allows it. If not, each
+        /// waiter runs by itself.
         memo: bool,
     },
-    /// Settled with an error.
     Failed(JobError),
-    /// Settled by a cancel.
     Cancelled,
-    /// Not settled: ready again after `pause`, one attempt poorer.
+    /// Not settled: the task is ready again after `pause`, with one attempt less.
     Retry {
-        /// Why this attempt failed.
+        /// The error of this attempt.
         error: JobError,
-        /// From now, by the store's clock.
+        /// The pause from now, by the store's clock.
         pause: Duration,
     },
 }
 
-/// A verdict with the right to give it.
+/// A verdict with the right to write it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
-    /// Which task.
     pub task: TaskId,
     /// The fence of the claim; a stale one changes nothing.
     pub fence: Fence,
-    /// What to write.
     pub verdict: Verdict,
 }

@@ -1,4 +1,5 @@
-//! The tasks of a job and what each needs: a graph without cycles that may grow when a task succeeds.
+//! Plans: the tasks of a job and what each needs. A plan is a graph without cycles that may grow
+//! when a task succeeds.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,30 +17,28 @@ use crate::{
     queue::Queue,
 };
 
-/// What becomes of a task when something it needs does not succeed.
+/// The consequence for a task when one that it needs does not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
-    /// It is cancelled too.
+    /// The task is cancelled too.
     #[default]
     Cancel,
-    /// It runs, and sees the error as data.
+    /// The task runs, and gets the error as data.
     Proceed,
 }
 
-/// A task as a kind's planner writes it: needs by name, no ids.
+/// A task as a kind's planner writes it: its needs by name, without ids.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// Unique among the drafts of one plan or growth; shown in the plan.
     pub name: String,
-    /// The kind that runs it.
     pub kind: &'static str,
-    /// Its input.
     pub input: Value,
-    /// Names of drafts of the same plan or growth whose outputs it takes, in this order.
+    /// Names of drafts of the same plan or growth. The task takes their outputs in this order.
     pub needs: Vec<(String, OnFailure)>,
-    /// Set if its output is the job's result. One draft of a plan says so, and one of a growth
-    /// whose parent did.
+    /// Set if the output is the job's result: for one draft of a plan, and for one draft of a
+    /// growth whose parent was the result task.
     pub result: bool,
 }
 
@@ -50,13 +49,12 @@ impl Draft {
     }
 }
 
-/// One edge of the plan.
+/// One edge of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Need {
-    /// The task whose end is waited for.
+    /// The task to wait for.
     pub task: TaskId,
-    /// What its failure means.
     pub on_failure: OnFailure,
 }
 
@@ -67,84 +65,60 @@ pub struct NewTask {
     pub id: TaskId,
     /// Unique in its plan or growth.
     pub name: String,
-    /// The kind that runs it.
     pub kind: String,
-    /// The kind's version when it was planned.
+    /// The kind's version at the time of planning.
     pub kind_version: u32,
-    /// Whose slots it takes.
+    /// The queue whose slots it takes.
     pub queue: Queue,
-    /// Its input.
     pub input: Value,
-    /// What it waits for, in the order in which it takes the outputs.
+    /// The tasks to wait for, in the order in which it takes their outputs.
     pub needs: Vec<Need>,
-    /// Set if its output is the job's result.
+    /// Set if the output is the job's result.
     pub result: bool,
-    /// [`key::input_key`], if equal keys share one output.
+    /// [`key::input_key`], if tasks with equal keys share one output.
     pub input_key: Option<Digest>,
-    /// An attempt that takes longer is ended.
+    /// The longest that one attempt may take.
     pub timeout: Duration,
     /// Attempts before a retryable error is final.
     pub max_attempts: u16,
 }
 
-/// A plan that can't be.
+/// The error of an impossible plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanFault {
-    /// A draft's kind is not in the catalogue.
+pub enum PlanError {
     #[error("task `{task}` is of kind `{kind}`, which is not known")]
-    UnknownKind {
-        /// The draft.
-        task: String,
-        /// Its kind.
-        kind: String,
-    },
-    /// Two drafts share a name.
+    UnknownKind { task: String, kind: String },
     #[error("two tasks are named `{0}`")]
     DuplicateName(String),
-    /// A need names no draft.
     #[error("task `{task}` needs `{need}`, which is not in the plan")]
-    UnknownNeed {
-        /// The draft.
-        task: String,
-        /// What it needs.
-        need: String,
-    },
-    /// Needs that wait for each other.
-    #[error("the tasks {0:?} wait for each other in a circle")]
+    UnknownNeed { task: String, need: String },
+    #[error("the tasks {0:?} need each other in a cycle")]
     Cycle(Vec<String>),
-    /// Not exactly as many result tasks as there must be.
-    #[error("{found} tasks hold the result where {wanted} must")]
-    Results {
-        /// How many say so.
-        found: usize,
-        /// How many must.
-        wanted: usize,
-    },
-    /// More tasks than a job may have.
+    /// The number of result tasks is wrong.
+    #[error("{found} tasks hold the result: {wanted} must")]
+    Results { found: usize, wanted: usize },
     #[error("{0} tasks are more than a job may have ({MAX_JOB_TASKS})")]
     TooMany(usize),
 }
 
-/// Bounds that a job sets for all of its tasks.
+/// Bounds that a job sets for all of its tasks, in place of those of their kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Overrides {
-    /// Instead of the kind's timeout.
     pub timeout: Option<Duration>,
-    /// Instead of the kind's attempts.
     pub max_attempts: Option<u16>,
 }
 
-/// What a plan belongs to.
+/// The owner of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
-    /// A job: its first plan.
+    /// A job, with its first plan.
     Job(JobId),
-    /// A task that grew it.
+    /// A task, with the tasks that it adds.
     Task(TaskId),
 }
 
 impl Parent {
-    /// The id of its `index`th task. Planning or growing again gives the same.
+    /// The id of the `index`th task. Planning or growing again gives the same id.
     pub fn task(self, index: u32) -> TaskId {
         match self {
             Self::Job(job) if index == 0 => TaskId::first_of(job),
@@ -153,15 +127,15 @@ impl Parent {
     }
 }
 
-/// Turns drafts into tasks of `parent`. `result` says whether
-/// one of them must hold the job's result: always in a first plan, in a growth when the parent held it.
+/// Turns drafts into tasks of `parent`. `result` says whether one of them must be the job's result
+/// task: always in a first plan, and in a growth whose parent was that task.
 pub fn build(
     parent: Parent,
     drafts: Vec<Draft>,
     result: bool,
     overrides: Overrides,
     catalog: &Catalog,
-) -> Result<Vec<NewTask>, PlanFault> {
+) -> Result<Vec<NewTask>, PlanError> {
     check_shape(&drafts, result)?;
     let ids: BTreeMap<String, TaskId> = drafts
         .iter()
@@ -171,14 +145,14 @@ pub fn build(
     drafts
         .into_iter()
         .map(|draft| {
-            let kind = catalog.get(draft.kind).ok_or_else(|| PlanFault::UnknownKind {
+            let kind = catalog.get(draft.kind).ok_or_else(|| PlanError::UnknownKind {
                 task: draft.name.clone(),
                 kind: draft.kind.to_owned(),
             })?;
             let need = |(name, on_failure): &(String, OnFailure)| match ids.get(name) {
                 Some(task) => Ok(Need { task: *task, on_failure: *on_failure }),
                 None => {
-                    Err(PlanFault::UnknownNeed { task: draft.name.clone(), need: name.clone() })
+                    Err(PlanError::UnknownNeed { task: draft.name.clone(), need: name.clone() })
                 }
             };
             Ok(NewTask {
@@ -198,42 +172,43 @@ pub fn build(
         .collect()
 }
 
-fn check_shape(drafts: &[Draft], result: bool) -> Result<(), PlanFault> {
+fn check_shape(drafts: &[Draft], result: bool) -> Result<(), PlanError> {
     if drafts.len() > MAX_JOB_TASKS {
-        return Err(PlanFault::TooMany(drafts.len()));
+        return Err(PlanError::TooMany(drafts.len()));
     }
     let mut names = BTreeSet::new();
     if let Some(twice) = drafts.iter().find(|draft| !names.insert(draft.name.as_str())) {
-        return Err(PlanFault::DuplicateName(twice.name.clone()));
+        return Err(PlanError::DuplicateName(twice.name.clone()));
     }
     let found = drafts.iter().filter(|draft| draft.result).count();
     let wanted = usize::from(result);
     if found != wanted {
-        return Err(PlanFault::Results { found, wanted });
+        return Err(PlanError::Results { found, wanted });
     }
     check_cycles(drafts)
 }
 
-/// Kahn's algorithm: take what waits for nothing until nothing can be taken; what is left waits for itself.
-fn check_cycles(drafts: &[Draft]) -> Result<(), PlanFault> {
+/// Kahn's algorithm: remove tasks that wait for nothing until none is left to remove; the rest form
+/// cycles.
+fn check_cycles(drafts: &[Draft]) -> Result<(), PlanError> {
     let mut dependents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut open: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
     for draft in drafts {
-        open.insert(&draft.name, draft.needs.len());
+        waiting.insert(&draft.name, draft.needs.len());
         draft
             .needs
             .iter()
             .for_each(|(need, _)| dependents.entry(need).or_default().push(&draft.name));
     }
-    let mut free: Vec<&str> =
-        open.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
-    while let Some(name) = free.pop() {
-        open.remove(name);
+    let mut ready: Vec<&str> =
+        waiting.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    while let Some(name) = ready.pop() {
+        waiting.remove(name);
         for dependent in dependents.remove(name).unwrap_or_default() {
-            if let Some(count) = open.get_mut(dependent) {
+            if let Some(count) = waiting.get_mut(dependent) {
                 *count -= 1;
                 if *count == 0 {
-                    free.push(dependent);
+                    ready.push(dependent);
                 }
             }
         }
@@ -241,10 +216,10 @@ fn check_cycles(drafts: &[Draft]) -> Result<(), PlanFault> {
     let known: BTreeSet<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
     let unknown =
         |draft: &&Draft| draft.needs.iter().any(|(need, _)| !known.contains(need.as_str()));
-    if open.is_empty() || drafts.iter().any(|draft| unknown(&draft)) {
+    if waiting.is_empty() || drafts.iter().any(|draft| unknown(&draft)) {
         return Ok(());
     }
-    Err(PlanFault::Cycle(open.into_keys().map(str::to_owned).collect()))
+    Err(PlanError::Cycle(waiting.into_keys().map(str::to_owned).collect()))
 }
 
 #[cfg(test)]
@@ -263,7 +238,7 @@ mod tests {
         }
     }
 
-    fn plan(drafts: Vec<Draft>) -> Result<Vec<NewTask>, PlanFault> {
+    fn plan(drafts: Vec<Draft>) -> Result<Vec<NewTask>, PlanError> {
         build(
             Parent::Job(JobId(uuid::Uuid::nil())),
             drafts,
@@ -286,29 +261,29 @@ mod tests {
     }
 
     #[test]
-    fn impossible_plans_are_refused_by_name() {
+    fn impossible_plans_are_refused() {
         let cases = [
             (
                 vec![draft("a", &["b"], true), draft("b", &["a"], false)],
-                PlanFault::Cycle(vec!["a".into(), "b".into()]),
+                PlanError::Cycle(vec!["a".into(), "b".into()]),
             ),
-            (vec![draft("a", &["a"], true)], PlanFault::Cycle(vec!["a".into()])),
+            (vec![draft("a", &["a"], true)], PlanError::Cycle(vec!["a".into()])),
             (
                 vec![draft("a", &[], true), draft("a", &[], false)],
-                PlanFault::DuplicateName("a".into()),
+                PlanError::DuplicateName("a".into()),
             ),
             (
                 vec![draft("a", &["z"], true)],
-                PlanFault::UnknownNeed { task: "a".into(), need: "z".into() },
+                PlanError::UnknownNeed { task: "a".into(), need: "z".into() },
             ),
-            (vec![draft("a", &[], false)], PlanFault::Results { found: 0, wanted: 1 }),
+            (vec![draft("a", &[], false)], PlanError::Results { found: 0, wanted: 1 }),
             (
                 vec![draft("a", &[], true), draft("b", &[], true)],
-                PlanFault::Results { found: 2, wanted: 1 },
+                PlanError::Results { found: 2, wanted: 1 },
             ),
         ];
-        for (drafts, fault) in cases {
-            assert_eq!(plan(drafts), Err(fault));
+        for (drafts, error) in cases {
+            assert_eq!(plan(drafts), Err(error));
         }
     }
 

@@ -1,9 +1,10 @@
-//! Who made a generated thing, and what it took: a part of every such result, so that nobody takes a template for a model's work.
+//! The origin and cost of a generated value. Every generated result carries it, so that the output
+//! of a template is never taken for a model's.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a provider counted. What it does not count is left out.
+/// The amounts that a provider counted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Usage {
@@ -16,13 +17,13 @@ pub struct Usage {
     /// Characters spoken.
     #[serde(skip_serializing_if = "is_zero")]
     pub characters: u64,
-    /// Milliseconds of sound made or listened to.
+    /// Milliseconds of sound generated or transcribed.
     #[serde(skip_serializing_if = "is_zero")]
     pub sound_ms: u64,
-    /// Pictures made.
+    /// Pictures generated.
     #[serde(skip_serializing_if = "is_zero")]
     pub images: u64,
-    /// In the currency of the configured prices; none where no price is configured.
+    /// The cost in the currency of the configured prices; none if no price is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
 }
@@ -31,13 +32,13 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// A cost without the dust of its sums: to a billionth.
+/// A cost rounded to a billionth, without the rounding errors of float sums.
 pub fn rounded(cost: f64) -> f64 {
     (cost * 1e9).round() / 1e9
 }
 
 impl Usage {
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn plus(&self, other: &Usage) -> Usage {
         let cost = match (self.cost, other.cost) {
@@ -55,31 +56,30 @@ impl Usage {
     }
 }
 
-/// Who made it.
+/// The provider, model and prompt that made a value.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Provenance {
-    /// The provider's configured name; `offline` where nobody was asked.
+    /// The provider's configured name; `offline` for the offline engine.
     pub provider: String,
-    /// The model, where there was one.
+    /// The model, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The prompt's name and version, such as `script@1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// What a reader must know of how it was made.
+    /// A remark for readers on how the value was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
-    /// Those that come first and were away: this one stood in for them.
+    /// The unavailable providers before it in the chain, for which this one was the fallback.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallback_for: Vec<String>,
-    /// What it took.
     pub usage: Usage,
 }
 
-/// Returns whether an output was made by a fallback provider
-/// (`provenance.fallbackFor`). Such an output answers who asked, and is not remembered: the next to
-/// ask shall have what was asked for.
+/// Returns whether a fallback provider made an output (`provenance.fallbackFor`). Such an output is
+/// given to its own caller and not memoised: the next caller shall get the provider that it asked
+/// for.
 pub fn is_fallback(output: &Value) -> bool {
     output["provenance"]["fallbackFor"].as_array().is_some_and(|others| !others.is_empty())
 }
@@ -89,23 +89,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_says_whether_its_maker_is_fallback_for_another() {
-        let says = |made: Provenance| is_fallback(&serde_json::json!({ "provenance": made }));
-        assert!(says(Provenance {
+    fn an_output_of_a_fallback_is_recognised() {
+        let by_fallback =
+            |provenance: Provenance| is_fallback(&serde_json::json!({ "provenance": provenance }));
+        assert!(by_fallback(Provenance {
             fallback_for: vec!["openai".to_owned()],
             ..Provenance::default()
         }));
-        assert!(!says(Provenance::default()));
+        assert!(!by_fallback(Provenance::default()));
         assert!(!is_fallback(&serde_json::json!([])));
     }
 
     #[test]
-    fn costs_add_up_and_no_price_stays_no_cost() {
+    fn costs_add_up_and_without_prices_there_is_no_cost() {
         let priced = Usage { input_tokens: 3, cost: Some(0.25), ..Usage::default() };
         let plain = Usage { output_tokens: 2, ..Usage::default() };
         assert_eq!(plain.plus(&plain).cost, None);
         let cent = |cost| Usage { cost: Some(cost), ..Usage::default() };
-        assert_eq!(cent(0.1).plus(&cent(0.2)).cost, Some(0.3), "and leave no dust");
+        assert_eq!(cent(0.1).plus(&cent(0.2)).cost, Some(0.3), "the sum is rounded");
         assert_eq!(
             plain.plus(&priced),
             Usage { input_tokens: 3, output_tokens: 2, cost: Some(0.25), ..Usage::default() }

@@ -1,11 +1,11 @@
-//! The queues that work is divided into.
+//! The queues that divide work by the resource it needs.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One of the work pools: a RabbitMQ queue and the worker slots that consume it. Work of one queue
-/// never waits behind another's.
+/// One of the work pools: a RabbitMQ queue and the workers that consume it. Work of one queue never
+/// waits behind another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Queue {
@@ -18,7 +18,6 @@ pub enum Queue {
 }
 
 impl Queue {
-    /// All queues.
     pub const ALL: [Self; 3] = [Self::Render, Self::Generate, Self::Light];
 
     /// The stored spelling; part of the names in RabbitMQ.

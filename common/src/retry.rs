@@ -1,16 +1,17 @@
-//! When to try again: exponential with full jitter, with a ceiling.
+//! Pauses between attempts: exponential with full jitter, up to a ceiling.
 //!
-//! Full jitter (a uniform draw between zero and the exponential bound) spreads the retries of many tasks that failed
-//! together; see Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+//! Full jitter (a uniform draw between zero and the exponential bound) spreads the retries of many
+//! tasks that failed together; see Brooker, "Exponential Backoff And Jitter", AWS Architecture
+//! Blog, 2015.
 
 use std::time::Duration;
 
-/// How a kind spaces its attempts.
+/// The pauses between the attempts of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// The bound of the first pause.
+    /// The upper bound of the first pause.
     pub base: Duration,
-    /// No pause is longer.
+    /// The longest pause.
     pub ceiling: Duration,
 }
 
@@ -19,13 +20,14 @@ impl RetryPolicy {
     pub const DEFAULT: Self =
         Self { base: Duration::from_secs(1), ceiling: Duration::from_secs(300) };
 
-    /// The pause after failed attempt `attempt` (1 is the first). `chance` is uniform in `[0, 1)`. A `wanted` pause (an
-    /// outside service's `Retry-After`) is a floor, itself held under the ceiling.
-    pub fn pause(&self, attempt: u16, chance: f64, wanted: Option<Duration>) -> Duration {
+    /// The pause after failed attempt `attempt` (the first is 1). `chance` is uniform in `[0, 1)`.
+    /// A `requested` pause (an outside service's `Retry-After`) is the least, but never above the
+    /// ceiling.
+    pub fn pause(&self, attempt: u16, chance: f64, requested: Option<Duration>) -> Duration {
         let doublings = u32::from(attempt.saturating_sub(1)).min(20);
         let bound = self.base.saturating_mul(1 << doublings).min(self.ceiling);
         let drawn = bound.mul_f64(chance.clamp(0.0, 1.0));
-        drawn.max(wanted.unwrap_or_default().min(self.ceiling))
+        drawn.max(requested.unwrap_or_default().min(self.ceiling))
     }
 }
 
@@ -49,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_pause_is_a_floor_under_the_ceiling() {
+    fn a_requested_pause_is_the_least_but_not_above_the_ceiling() {
         assert_eq!(POLICY.pause(1, 0.1, Some(Duration::from_secs(9))), Duration::from_secs(9));
         assert_eq!(POLICY.pause(1, 0.1, Some(Duration::from_secs(900))), Duration::from_secs(60));
     }

@@ -1,11 +1,13 @@
-//! When a recurring job is due: a cron line read in a time zone.
+//! Recurrence: a cron line read in a time zone gives the due times of a schedule.
 //!
-//! Five fields (minute, hour, day of the month, month, day of the week), as Vixie cron reads them: where both days are restricted, either
-//! will do. Where the clock of the zone jumps, the rule is Vixie cron's too, and `croner` keeps it. A time that does not exist: a line that
-//! names hour and minute fires once, right after the jump; one with `*` or a step in either leaves it out. A time that comes twice: the
-//! former fires at the first, the latter at both.
+//! The line has five fields (minute, hour, day of the month, month, day of the week), read as Vixie
+//! cron does: if both days are restricted, either may match. `croner` also follows Vixie cron's
+//! rules for the jumps of daylight saving time. In the hour that is skipped, a line that names hour
+//! and minute fires once, right after the jump; one with `*` or a step in either does not fire. In
+//! the hour that comes twice, the former fires the first time, the latter both times.
 //!
-//! The time zones' rules are part of the program and not read from the machine, so that all machines of a fleet agree.
+//! The rules of the time zones are compiled in, not read from the machine, so that all machines of
+//! a fleet agree.
 
 use croner::{
     Cron,
@@ -20,24 +22,26 @@ use crate::{
     limits::{MAX_CATCH_UP, MAX_CRON_BYTES, MISSED_AFTER},
 };
 
-/// What the tag begins with that names a job's schedule; the schedule's id follows. A tag, so that a schedule's jobs can be listed.
+/// The beginning of the tag that marks a schedule's jobs; the schedule's id follows. With it a
+/// schedule's jobs can be listed.
 pub const SCHEDULE_TAG: &str = "schedule:";
 
-/// What becomes of firings that came while nobody was there to fire them. The spelling is stored: never changed.
+/// The treatment of firings that were missed because no sweeper ran. The spelling is stored and
+/// never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CatchUp {
-    /// They are left out.
+    /// None of them is made up for.
     #[default]
     Skip,
     /// The latest of them is made up for.
     Latest,
-    /// Each of them is made up for, the latest [`MAX_CATCH_UP`] at most.
+    /// Each of them is made up for, up to the latest [`MAX_CATCH_UP`].
     All,
 }
 
 impl CatchUp {
-    /// All, from the least to the most.
+    /// All values, from the fewest firings to the most.
     pub const ALL: [Self; 3] = [Self::Skip, Self::Latest, Self::All];
 
     /// The stored spelling.
@@ -64,21 +68,22 @@ pub struct Recurrence {
     ends: Option<Timestamp>,
 }
 
-/// What is to be done about a schedule now.
+/// The firings of a schedule that are due now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// Times to fire for, oldest first.
+    /// The times to fire for, oldest first.
     pub fire: Vec<Timestamp>,
-    /// When it is due next; `None`: never again.
+    /// The next due time; `None` if there is none.
     pub next: Option<Timestamp>,
 }
 
 impl Recurrence {
-    /// Reads a cron line and a time zone's name; faults point to `/cron` and `/timezone`.
+    /// Reads a cron line and the name of a time zone. Faults point to `/cron` and `/timezone`.
     pub fn read(cron: &str, timezone: &str) -> Result<Self, Vec<Fault>> {
         let zone = TimeZone::get(timezone).map_err(|_| {
             let detail = format!(
-                "`{}` is not a time zone: give a name of the IANA database such as `Europe/Berlin` or `UTC`",
+                "`{}` is not a time zone: give a name of the IANA database such as \
+                 `Europe/Berlin` or `UTC`",
                 crop(timezone)
             );
             Fault::new("/timezone", detail)
@@ -89,12 +94,12 @@ impl Recurrence {
         }
     }
 
-    /// The same within bounds, both inclusive.
+    /// Limits the due times to those between two times, both included.
     pub fn between(self, starts: Option<Timestamp>, ends: Option<Timestamp>) -> Self {
         Self { starts, ends, ..self }
     }
 
-    /// The first due time after `time`; `None` if there is none.
+    /// The first due time after `time`, if there is one.
     pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
         let (from, inclusive) = match self.starts {
             Some(starts) if starts > time => (starts, true),
@@ -108,7 +113,7 @@ impl Recurrence {
         self.ends.is_none_or(|ends| found <= ends).then_some(found)
     }
 
-    /// What to fire at `now`, where `next` is the earliest due time that was not yet seen to.
+    /// The firings at `now`. `next` is the earliest due time that was not handled yet.
     pub fn due(&self, next: Timestamp, now: Timestamp, catch_up: CatchUp) -> Due {
         if next > now {
             return Due { fire: Vec::new(), next: Some(next) };
@@ -128,36 +133,39 @@ impl Recurrence {
         Due { fire, next: time }
     }
 
-    /// The latest `most` due times from `first` (which is one) up to, and without, `end`, oldest first.
+    /// The latest `most` due times from `first` (itself a due time) up to, but not including,
+    /// `end`, oldest first.
     ///
-    /// Looks at a window before `end` that doubles until it holds enough: what is long missed is not counted through.
+    /// It searches a span before `end` that doubles until it holds enough, so that a long absence
+    /// costs little.
     fn latest(&self, first: Timestamp, end: Timestamp, most: usize) -> Vec<Timestamp> {
         if first >= end {
             return Vec::new();
         }
-        let mut window = MISSED_AFTER;
+        let mut span = MISSED_AFTER;
         loop {
-            let from = end.checked_sub(window).map_or(first, |from| from.max(first));
-            let from_inclusive = from - NANOSECOND;
+            let from = end.checked_sub(span).map_or(first, |from| from.max(first));
+            let just_before = from - NANOSECOND;
             let mut found: Vec<Timestamp> =
-                std::iter::successors(self.after(from_inclusive), |due| self.after(*due))
+                std::iter::successors(self.after(just_before), |due| self.after(*due))
                     .take_while(|due| *due < end)
                     .collect();
             if found.len() >= most || from == first {
                 return found.split_off(found.len().saturating_sub(most));
             }
-            window *= 2;
+            span *= 2;
         }
     }
 }
 
-/// Due times are whole seconds, so a moment before one is enough to find it.
+/// Due times are whole seconds, so a search from a nanosecond before one finds it.
 const NANOSECOND: std::time::Duration = std::time::Duration::from_nanos(1);
 
 fn read_cron(text: &str) -> Result<Cron, Fault> {
     let fault = |why: &str| {
         let detail = format!(
-            "`{}` is not a cron line: {why}; give minute, hour, day of the month, month and day of the week, such as `30 9 * * MON-FRI`",
+            "`{}` is not a cron line: {why}; give minute, hour, day of the month, month and day of \
+             the week, such as `30 9 * * MON-FRI`",
             crop(text)
         );
         Fault::new("/cron", detail)
@@ -168,7 +176,7 @@ fn read_cron(text: &str) -> Result<Cron, Fault> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let cron = parser.parse(text).map_err(|error| match error {
         CronError::EmptyPattern => fault("it is empty"),
-        CronError::InvalidPattern(_) => fault("it has not five fields"),
+        CronError::InvalidPattern(_) => fault("it does not have five fields"),
         CronError::IllegalCharacters(why) | CronError::ComponentError(why) => {
             fault(why.trim_end_matches('.'))
         }
@@ -176,7 +184,7 @@ fn read_cron(text: &str) -> Result<Cron, Fault> {
     })?;
     match cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false) {
         Ok(_) => Ok(cron),
-        Err(_) => Err(fault("no day is like that")),
+        Err(_) => Err(fault("no such day exists")),
     }
 }
 
@@ -203,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_does_not_exist_comes_right_after_the_jump_and_an_interval_leaves_it_out() {
-        // Berlin, 2026-03-29: 02:00 is 03:00, which is 01:00 UTC.
+    fn a_skipped_time_fires_right_after_the_jump_and_a_skipped_interval_does_not() {
+        // Berlin, 2026-03-29: at 02:00, which is 01:00 UTC, clocks go to 03:00.
         let night = |cron| {
             firings(&every(cron, "Europe/Berlin"), "2026-03-28T22:59:00Z", "2026-03-29T02:10:00Z")
         };
@@ -222,8 +230,8 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_comes_twice_fires_once_and_an_interval_at_both() {
-        // Berlin, 2026-10-25: 03:00 is 02:00 again, at 01:00 UTC.
+    fn a_repeated_time_fires_once_and_a_repeated_interval_twice() {
+        // Berlin, 2026-10-25: at 03:00, which is 01:00 UTC, clocks go back to 02:00.
         let night = |cron| {
             firings(&every(cron, "Europe/Berlin"), "2026-10-24T22:00:00Z", "2026-10-25T03:00:00Z")
         };
@@ -232,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_value_and_what_to_do() {
+    fn faults_name_the_value_and_say_what_to_do() {
         let cases = [
             ("61 * * * *", "UTC", vec!["/cron"]),
             ("* * * *", "UTC", vec!["/cron"]),
@@ -251,7 +259,9 @@ mod tests {
                 "{cron}"
             );
             assert!(
-                faults.iter().all(|fault| fault.detail.contains("; give") || fault.detail.contains(": give")),
+                faults.iter().all(|fault| {
+                    fault.detail.contains("; give") || fault.detail.contains(": give")
+                }),
                 "{faults:?}"
             );
         }
@@ -259,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_hold_on_both_ends() {
+    fn both_bounds_are_inclusive() {
         let bounded = every("0 * * * *", "UTC")
             .between(Some(at("2026-01-01T10:00:00Z")), Some(at("2026-01-01T12:00:00Z")));
         assert_eq!(
@@ -269,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_is_left_out_or_made_up_for_as_asked_and_what_is_in_time_always_fires() {
+    fn missed_firings_follow_catch_up_and_firings_in_time_always_fire() {
         let hourly = every("0 * * * *", "UTC");
         let (next, now) = (at("2026-01-01T01:00:00Z"), at("2026-01-10T04:00:20Z"));
         let due = |catch_up| hourly.due(next, now, catch_up);
@@ -294,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn years_of_missed_minutes_are_not_counted_through() {
+    fn years_of_missed_minutes_are_not_enumerated() {
         let minutely = every("* * * * *", "America/New_York");
         let due =
             minutely.due(at("1990-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"), CatchUp::All);

@@ -1,4 +1,4 @@
-//! What a producer hands to the store in one call.
+//! Submissions: the jobs and batches that a producer gives to the store in one call.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::{
     trace::TraceParent,
 };
 
-/// Higher runs first. 0 to 9; 5 unless said.
+/// A priority of 0 to 9; higher runs first. The default is 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(pub u8);
 
 impl Priority {
-    /// The highest.
+    /// The highest priority.
     pub const MAX: u8 = 9;
 }
 
@@ -27,35 +27,33 @@ impl Default for Priority {
     }
 }
 
-/// A job, planned.
+/// A planned job that is not stored yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
-    /// Made before the insert, so that an unclear commit can be repeated.
+    /// Made before the insert, so that an insert whose commit is unknown can be repeated.
     pub id: JobId,
-    /// The kind asked for.
     pub kind: String,
-    /// The input as it was given.
+    /// The caller's input, unchanged.
     pub input: Value,
-    /// Its band.
     pub priority: Priority,
-    /// Not before this; `None` is at once.
+    /// The earliest time to start; `None` is at once.
     pub run_at: Option<Timestamp>,
-    /// It is failed as expired if none of its tasks has started this long after it was accepted, or after its `run_at`.
+    /// The job fails as expired if none of its tasks starts within this time after it was accepted,
+    /// or after its `run_at`.
     pub queue_timeout: Option<Duration>,
-    /// For filters.
     pub tags: Vec<String>,
-    /// The caller's own, echoed.
+    /// The caller's own data, returned as it was given.
     pub metadata: Option<Value>,
     /// Bounds for tasks that its plan adds later.
     pub overrides: Overrides,
-    /// Its first tasks.
+    /// The first tasks of the plan.
     pub tasks: Vec<NewTask>,
-    /// The trace of the call that made it, which its task messages carry.
+    /// The trace of the call that created it; its task messages carry it.
     pub trace: Option<TraceParent>,
 }
 
 impl NewJob {
-    /// The same, as part of a trace.
+    /// Sets the trace.
     pub fn traced(self, trace: Option<TraceParent>) -> Self {
         Self { trace, ..self }
     }
@@ -64,27 +62,26 @@ impl NewJob {
 /// One item of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NewItem {
-    /// Accepted as a job.
     Job(NewJob),
-    /// Refused by itself; never a job.
+    /// An item whose input was refused. It never becomes a job.
     Refused(JobError),
 }
 
 /// Many jobs, settled item by item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewBatch {
-    /// Made before the insert.
+    /// Made before the insert, so that it can be repeated.
     pub id: BatchId,
-    /// In the caller's order.
+    /// The items, in the caller's order.
     pub items: Vec<NewItem>,
-    /// At most this many of its tasks `queued` or `running` at once.
+    /// The most tasks of the batch that may be `queued` or `running` at once.
     pub max_concurrent: Option<u32>,
     /// Set if the first failed item cancels those that have not settled.
     pub stop_on_error: bool,
 }
 
 impl NewBatch {
-    /// The same, with all jobs as part of a trace.
+    /// Sets the trace of all jobs.
     pub fn traced(self, trace: Option<TraceParent>) -> Self {
         let item = |item| match item {
             NewItem::Job(job) => NewItem::Job(job.traced(trace.clone())),
@@ -94,44 +91,40 @@ impl NewBatch {
     }
 }
 
-/// What is asked for.
+/// The work of a submission.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
-    /// One job.
     Job(NewJob),
-    /// Many.
     Batch(NewBatch),
 }
 
-/// A call that must be answered once, however often it is made.
+/// The idempotency of a call: it takes effect once, however often it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
     /// The caller's key.
     pub key: String,
-    /// The hash of route and body: the same key with another is refused.
+    /// The hash of route and body. The same key with another fingerprint is refused.
     pub fingerprint: Digest,
-    /// The answer's body, kept for replays.
+    /// The body of the first response, returned again to a repeated call.
     pub answer: String,
 }
 
-/// One accepted call, on its way to the store.
+/// One accepted call on its way to the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Submission {
-    /// Whose it is.
     pub tenant: TenantId,
-    /// If the caller named it.
+    /// Set if the caller sent an idempotency key.
     pub idempotency: Option<Idempotency>,
-    /// What to do.
     pub work: Work,
 }
 
-/// What the store said to a submission.
+/// The store's answer to a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acceptance {
-    /// Stored; never lost from here on.
+    /// The work is stored, and never lost from here on.
     Stored,
-    /// The same call was stored before: this was its answer.
+    /// The same call was stored before, with this response.
     Replayed(String),
-    /// The key stands for another call.
+    /// The idempotency key belongs to another call.
     KeyReused,
 }

@@ -1,50 +1,53 @@
-//! The trace that a call belongs to, as W3C Trace Context writes it: `00-{trace}-{parent}-{flags}`, all in lower hex.
+//! W3C Trace Context: the trace that a call belongs to, `00-{trace}-{parent}-{flags}` in lower-case
+//! hex.
 //!
-//! It is carried and never decided on: a caller's header goes with the job to each of its task messages, and from there into what the worker logs.
+//! No decision depends on it. The caller's header goes with the job to each of its task messages,
+//! and from there into the worker's log.
 
 use std::fmt;
 
-/// A `traceparent` that was read and found sane.
+/// A valid `traceparent` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceParent(String);
 
-/// What version 00 writes, and later ones begin with.
+/// The length of a header of version 00. Later versions begin with the same fields.
 const LENGTH: usize = 55;
 
 impl TraceParent {
-    /// Reads a header; `None` if it is not one, for then the specification has us go on as if it had not been sent.
+    /// Reads a header. `None` if it is invalid: the specification says to go on as if it had not
+    /// been sent.
     pub fn read(text: &str) -> Option<Self> {
-        let known = text.get(..LENGTH)?;
+        let fields = text.get(..LENGTH)?;
         let rest = &text[LENGTH..];
-        let parts: Vec<&str> = known.split('-').collect();
+        let parts: Vec<&str> = fields.split('-').collect();
         let [version, trace, parent, flags] = parts[..] else { return None };
         let hex = |part: &str, length| {
             part.len() == length
                 && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         };
-        let said = |part: &str| part.bytes().any(|byte| byte != b'0');
-        let is_sane = hex(version, 2)
+        let nonzero = |part: &str| part.bytes().any(|byte| byte != b'0');
+        let is_valid = hex(version, 2)
             && version != "ff"
             && hex(trace, 32)
-            && said(trace)
+            && nonzero(trace)
             && hex(parent, 16)
-            && said(parent);
-        // A later version may say more behind another dash; this one may not.
+            && nonzero(parent);
+        // A later version may add fields after another dash; version 00 may not.
         let ends = rest.is_empty() || (version != "00" && rest.starts_with('-'));
-        (is_sane && hex(flags, 2) && ends).then(|| Self(format!("00-{trace}-{parent}-{flags}")))
+        (is_valid && hex(flags, 2) && ends).then(|| Self(format!("00-{trace}-{parent}-{flags}")))
     }
 
-    /// As it is sent on.
+    /// The header to send on.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Which trace: 32 hex digits.
+    /// The trace id: 32 hex digits.
     pub fn trace(&self) -> &str {
         &self.0[3..35]
     }
 
-    /// The span of the trace that asked for the work: 16 hex digits.
+    /// The span that requested the work: 16 hex digits.
     pub fn parent(&self) -> &str {
         &self.0[36..52]
     }
@@ -60,12 +63,12 @@ impl fmt::Display for TraceParent {
 mod tests {
     use super::*;
 
-    const SANE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn a_sane_header_is_kept_and_taken_apart() {
-        let trace = TraceParent::read(SANE).expect("sane");
-        assert_eq!(trace.as_str(), SANE);
+    fn a_valid_header_is_split_into_its_fields() {
+        let trace = TraceParent::read(VALID).expect("a valid header");
+        assert_eq!(trace.as_str(), VALID);
         assert_eq!(
             (trace.trace(), trace.parent()),
             ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
@@ -73,24 +76,24 @@ mod tests {
     }
 
     #[test]
-    fn of_a_later_version_what_is_known_is_kept() {
-        let later = format!("cc{}-what-comes-later", &SANE[2..]);
-        assert_eq!(TraceParent::read(&later).expect("sane").as_str(), SANE);
+    fn the_known_fields_of_a_later_version_are_kept() {
+        let later = format!("cc{}-later-fields", &VALID[2..]);
+        assert_eq!(TraceParent::read(&later).expect("a valid header").as_str(), VALID);
     }
 
     #[test]
-    fn anything_else_is_none() {
+    fn invalid_headers_are_ignored() {
         let bad = [
             "".to_owned(),
-            SANE.to_uppercase(),
-            SANE[..54].to_owned(),
-            format!("{SANE}-more"),
-            format!("{SANE}0"),
-            format!("ff{}", &SANE[2..]),
-            format!("cc{}.", &SANE[2..]),
-            SANE.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
-            SANE.replace("00f067aa0ba902b7", &"0".repeat(16)),
-            SANE.replace('-', "_"),
+            VALID.to_uppercase(),
+            VALID[..54].to_owned(),
+            format!("{VALID}-more"),
+            format!("{VALID}0"),
+            format!("ff{}", &VALID[2..]),
+            format!("cc{}.", &VALID[2..]),
+            VALID.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            VALID.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            VALID.replace('-', "_"),
             "é".repeat(40),
         ];
         for header in bad {

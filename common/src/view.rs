@@ -1,6 +1,6 @@
-//! What is known of jobs, batches and tasks, as the store tells it and the view cache keeps it.
+//! Views of jobs, batches and tasks, as the store returns them and the view cache holds them.
 //!
-//! Views are for machines inside; the producer turns them into what a client sees (URLs are made there).
+//! Views are internal: the producer turns them into the API's answers, and adds the URLs there.
 
 use std::collections::BTreeMap;
 
@@ -15,29 +15,30 @@ use crate::{
     rules::lifecycle::{JobStatus, TaskState},
 };
 
-/// How far something is.
+/// The progress of a job or an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// 0 to 1.
     pub value: f64,
-    /// A word for what is being done.
+    /// A word for the current step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
 }
 
-/// Which of two views of one job is newer: by the job row's version, then the fence of the reporting attempt, then its progress count.
+/// Orders two views of one job by age: by the job row's version, then the fence of the reporting
+/// attempt, then its progress count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
 pub struct Rank {
-    /// Grows with every change of the job's row.
+    /// The version of the job's row, which grows with every change.
     pub version: i64,
-    /// Of the attempt that reports; 0 in a view read from the store.
+    /// The fence of the reporting attempt; 0 in a view read from the store.
     pub fence: i64,
-    /// Of the report within its attempt.
+    /// The number of the report within its attempt.
     pub sequence: u64,
 }
 
-/// What a job that is not running waits for.
+/// The reason why a job is not running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WaitingFor {
     /// A free slot: all workers of its queue are busy.
@@ -52,7 +53,7 @@ pub enum WaitingFor {
     /// Other jobs of its kind, under a limit.
     #[serde(rename = "limit:kind")]
     KindLimit,
-    /// Other jobs that ask the same provider, under a limit.
+    /// Other jobs that use the same provider, under a limit.
     #[serde(rename = "limit:provider")]
     ProviderLimit,
     /// Other jobs of its batch, under `maxConcurrent`.
@@ -69,146 +70,134 @@ pub enum WaitingFor {
     Paused,
 }
 
-/// Tasks of one kind within a job.
+/// The number of tasks of one kind within a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct KindCount {
-    /// All of this kind so far.
+    /// All tasks of the kind so far.
     pub total: u32,
-    /// Settled, whichever way.
+    /// Tasks that have settled, with any result.
     pub settled: u32,
-    /// Settled by a memo or a leader, without a run of their own.
+    /// Tasks settled by a memo or a leader, without a run of their own.
     pub cached: u32,
 }
 
-/// A job.
+/// The view of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobView {
-    /// Its id.
     pub id: JobId,
-    /// Whose it is.
     pub tenant: TenantId,
-    /// The kind asked for.
     pub kind: String,
-    /// Where it is.
     pub status: JobStatus,
-    /// How far, while it is not final.
+    /// Set until the job is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// The output of its result task.
+    /// The output of the result task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
-    /// Why it failed.
+    /// The reason for its failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
-    /// Its batch, and its place there.
+    /// The job's batch, and its index there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<(BatchId, u32)>,
-    /// Its band, 0 to 9.
+    /// 0 to 9.
     pub priority: u8,
-    /// For filters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// The caller's own.
+    /// The caller's own data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
-    /// When it was accepted.
+    /// The time at which it was accepted.
     pub created_at: Timestamp,
-    /// Not before this.
+    /// The earliest time to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_at: Option<Timestamp>,
-    /// When the first of its tasks started.
+    /// The time at which its first task started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When it became final.
+    /// The time at which it became final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Attempts begun, over all its tasks.
+    /// Attempts begun, over all tasks.
     pub attempts: u32,
-    /// Why it does not run, while it is not final and nothing of it runs.
+    /// The reason why nothing of it runs, until it is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<WaitingFor>,
-    /// Its tasks by kind; empty for a job of one task.
+    /// Task counts by kind; empty for a job of one task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tasks: BTreeMap<String, KindCount>,
-    /// How new this view is.
+    /// The age of this view.
     pub rank: Rank,
 }
 
-/// A batch.
+/// The view of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchView {
-    /// Its id.
     pub id: BatchId,
-    /// Items in all.
+    /// The number of items.
     pub total: u32,
     /// Items whose job succeeded.
     pub fulfilled: u32,
     /// Items refused, failed or cancelled.
     pub rejected: u32,
-    /// When it was accepted.
+    /// The time at which it was accepted.
     pub created_at: Timestamp,
-    /// When its last item settled.
+    /// The time at which its last item settled.
     pub settled_at: Option<Timestamp>,
 }
 
 impl BatchView {
-    /// Items that have not settled.
+    /// The number of items that have not settled.
     pub fn pending(&self) -> u32 {
         self.total - self.fulfilled - self.rejected
     }
 }
 
-/// One item of a batch: a job, or the reason why it never became one.
+/// One item of a batch: a job, or the error of an input that was refused.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ItemView {
-    /// Accepted.
     Job(Box<JobView>),
-    /// Refused.
     Refused(JobError),
 }
 
-/// A task of a job's plan.
+/// The view of a task of a job's plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskView {
-    /// Its id.
     pub id: TaskId,
-    /// Its job.
     pub job: JobId,
     /// Unique in its plan or growth.
     pub name: String,
-    /// What runs it.
     pub kind: String,
-    /// Whose slots it takes.
+    /// The queue whose slots it takes.
     pub queue: Queue,
-    /// Where it is.
     pub state: TaskState,
-    /// What it waits for or waited for.
+    /// The tasks that it waits for or waited for.
     pub needs: Vec<TaskId>,
     /// Attempts begun.
     pub attempts: u16,
-    /// Workers that died with it.
+    /// Attempts whose worker died.
     pub losses: u16,
     /// Its newest fence.
     pub fence: Fence,
-    /// Settled without a run of its own.
+    /// Set if it settled without a run of its own.
     pub cached: bool,
-    /// Who runs it or ran it last.
+    /// The worker that runs it or ran it last.
     pub worker: Option<WorkerId>,
-    /// How far its attempt is.
+    /// The progress of the running attempt.
     pub progress: Option<Progress>,
-    /// Its last error.
+    /// The last error.
     pub error: Option<JobError>,
-    /// Every attempt that failed, the first one first.
+    /// Every failed attempt, oldest first.
     pub errors: Vec<FailedAttempt>,
-    /// When it entered the store.
+    /// The time at which it entered the store.
     pub created_at: Timestamp,
-    /// When its last attempt began.
+    /// The time at which its last attempt began.
     pub started_at: Option<Timestamp>,
-    /// When it settled.
+    /// The time at which it settled.
     pub finished_at: Option<Timestamp>,
 }
 
@@ -216,21 +205,18 @@ pub struct TaskView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedAttempt {
-    /// Its number; the first is 1. 0 where the task failed before any attempt.
+    /// The number of the attempt, from 1; 0 if the task failed before any attempt.
     pub attempt: u16,
-    /// Who ran it.
     pub worker: Option<WorkerId>,
-    /// When it failed.
+    /// The time of the failure.
     pub at: Timestamp,
-    /// Why.
     pub error: JobError,
 }
 
-/// One page of a list, and how to ask for the next.
+/// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
-    /// The items.
     pub items: Vec<T>,
-    /// `None` at the end.
+    /// The cursor of the next page; `None` on the last one.
     pub next: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! Who may import whom, held to what Cargo says.
+//! Checks the dependencies between members against those that Cargo resolves.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -8,7 +8,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// All crates below a member's normal dependencies, the member included.
+/// All crates in a member's normal dependencies, including the member.
 fn tree(member: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args([
@@ -60,13 +60,13 @@ fn common_and_composition_have_no_crate_that_does_io() {
         let tree = tree(member);
         assert!(tree.contains("serde_json"), "the tree was not read: {tree:?}");
         let found: Vec<_> = io.iter().filter(|name| tree.contains(**name)).collect();
-        assert!(found.is_empty(), "{member} must decide and never do, and can reach {found:?}");
+        assert!(found.is_empty(), "{member} must do no I/O, but depends on {found:?}");
     }
 }
 
 #[test]
-fn members_import_only_whom_they_may() {
-    let allowed: [(&str, &[&str]); 6] = [
+fn members_import_only_allowed_members() {
+    let rules: [(&str, &[&str]); 6] = [
         ("common", &[]),
         ("composition", &["common"]),
         ("backing", &["common"]),
@@ -74,13 +74,13 @@ fn members_import_only_whom_they_may() {
         ("producer", &["common", "composition", "backing"]),
         ("worker", &["common", "composition", "backing", "media"]),
     ];
-    let members: BTreeSet<&str> = allowed.iter().map(|(member, _)| *member).collect();
-    for (member, may) in allowed {
+    let members: BTreeSet<&str> = rules.iter().map(|(member, _)| *member).collect();
+    for (member, allowed) in rules {
         let tree = tree(member);
         let wrong: Vec<_> = members
             .iter()
-            .filter(|other| **other != member && tree.contains(**other) && !may.contains(other))
+            .filter(|other| **other != member && tree.contains(**other) && !allowed.contains(other))
             .collect();
-        assert!(wrong.is_empty(), "{member} imports {wrong:?}, and may import {may:?}");
+        assert!(wrong.is_empty(), "{member} imports {wrong:?}, and may import only {allowed:?}");
     }
 }

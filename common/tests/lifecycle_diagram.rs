@@ -1,8 +1,8 @@
-//! The diagram of task states in `docs/jobs.md` is drawn from the lifecycle table.
+//! Keeps the diagram of task states in `docs/jobs.md` equal to the lifecycle table.
 //!
 //! `SPOOL_DOCS=write cargo nextest run -p common lifecycle_diagram` writes it again.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::{env, fs, path::Path};
 
@@ -12,7 +12,7 @@ const PAGE: &str = "../docs/jobs.md";
 const BEGIN: &str = "<!-- begin: drawn by common/tests/lifecycle_diagram.rs -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// The table as a Mermaid state diagram: an arrow for each pair of states, with its events.
+/// The table as a Mermaid state diagram: one arrow for each pair of states, with its events.
 fn diagram() -> String {
     let mut lines = vec!["```mermaid".to_owned(), "stateDiagram-v2".to_owned()];
     for state in ["waiting", "ready", "queued"] {
@@ -20,10 +20,10 @@ fn diagram() -> String {
     }
     for from in TaskState::ALL {
         for to in TaskState::ALL {
-            let leads_there = |event: &TaskEvent| next(from, *event) == Ok(to);
+            let leads_to_it = |event: &TaskEvent| next(from, *event) == Ok(to);
             let events: Vec<String> = TaskEvent::ALL
                 .into_iter()
-                .filter(leads_there)
+                .filter(leads_to_it)
                 .map(|event| format!("{event:?}"))
                 .collect();
             if !events.is_empty() {

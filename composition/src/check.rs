@@ -1,9 +1,9 @@
-//! A look at a composition without making it.
+//! Summaries of a composition that is compiled but not rendered.
 
 use crate::composition::Composition;
 use crate::kinds::{segment, sound};
 use crate::plan::{Facts, Rate, Ratio, RenderPlan, Segment, VideoCodec};
-use crate::sources::Slot;
+use crate::sources::SourceKey;
 use common::fault::Fault;
 use common::id::Digest;
 use common::key::{input_key, task_key};
@@ -11,58 +11,74 @@ use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// What a composition comes to.
+/// A compiled composition in numbers: length, size, segments and their keys.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// How long it is, in seconds.
+    /// The length in seconds, exact.
     pub duration: Ratio,
-    /// The same, as a number.
+    /// The length in seconds as a float.
     pub seconds: f64,
-    /// Frames in all.
     pub frames: u64,
-    /// Pixels across.
     pub width: u32,
-    /// Pixels down.
     pub height: u32,
-    /// Frames a second.
     pub rate: Rate,
-    /// The segments, in order.
     pub segments: Vec<SegmentSummary>,
-    /// The key of the sound's task, where there is sound: the same key found again means the sound is there.
+    /// The key of the sound's task, if there is sound. A task with this key that has run need not
+    /// run again.
     pub sound: Option<Digest>,
-    /// What was taken otherwise than may have been meant.
+    /// Settings that were read otherwise than the caller may have meant.
     pub warnings: Vec<String>,
 }
 
-/// One segment.
+/// One segment of a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SegmentSummary {
-    /// The frame of the whole that it begins on.
+    /// The frame of the whole video that the segment begins on.
     pub start: u64,
-    /// Its frames.
     pub frames: u64,
-    /// The key of its task: the same key found again means it is rendered.
+    /// The key of the segment's task. A task with this key that has run need not run again.
     pub key: Digest,
-    /// What rendering it takes of a core, in milliseconds: an estimate.
+    /// Estimated rendering time on one core, in milliseconds.
     pub cost_ms: u64,
-    /// What it adds to the file, in bytes: an estimate.
+    /// Estimated size in the finished file, in bytes.
     pub bytes: u64,
 }
 
-/// Compiles a composition and says what it comes to.
+/// Compiles a composition and summarises the plan.
+///
+/// ```
+/// let document = serde_json::json!({ "timeline": { "tracks": [{
+///     "clips": [{ "asset": { "type": "text", "text": "Hello" }, "length": 4 }],
+/// }] } });
+/// let composition = composition::parse(&document).expect("a valid composition");
+/// let summary = composition::check(&composition, &Default::default()).expect("a summary");
+/// assert_eq!((summary.seconds, summary.frames), (4.0, 100));
+/// for segment in &summary.segments {
+///     println!("from frame {}: {} ms, key {}", segment.start, segment.cost_ms, segment.key);
+/// }
+/// ```
 ///
 /// # Errors
-/// Those of [`crate::compile`].
+/// The faults of [`crate::compile`].
 pub fn check(
     composition: &Composition,
-    facts: &BTreeMap<Slot, Facts>,
+    facts: &BTreeMap<SourceKey, Facts>,
 ) -> Result<Summary, Vec<Fault>> {
     crate::compile(composition, facts).map(|plan| summary(&plan))
 }
 
-/// What a plan comes to.
+/// Summarises a plan that is compiled already.
+///
+/// ```
+/// let document = serde_json::json!({ "timeline": { "tracks": [{
+///     "clips": [{ "asset": { "type": "text", "text": "Hello" }, "length": 4 }],
+/// }] } });
+/// let composition = composition::parse(&document).expect("a valid composition");
+/// let plan = composition::compile(&composition, &Default::default()).expect("a plan");
+/// assert_eq!(composition::summary(&plan).segments.len(), plan.segments.len());
+/// ```
 pub fn summary(plan: &RenderPlan) -> Summary {
     let assemble = &plan.assemble;
     let mut start = 0;
@@ -78,15 +94,15 @@ pub fn summary(plan: &RenderPlan) -> Summary {
         summary
     });
     let segments: Vec<SegmentSummary> = segments.collect();
-    let heard = plan.sound.as_ref().map(|sound| {
+    let sound_length = plan.sound.as_ref().map(|sound| {
         Ratio::new(
             i64::try_from(sound.samples).unwrap_or(i64::MAX),
             i64::from(sound.recipe.rate.max(1)),
         )
         .unwrap_or(Ratio::ZERO)
     });
-    let seen = (assemble.frames > 0).then(|| assemble.rate.seconds(assemble.frames));
-    let duration = seen.or(heard).unwrap_or(Ratio::ZERO);
+    let video_length = (assemble.frames > 0).then(|| assemble.rate.seconds(assemble.frames));
+    let duration = video_length.or(sound_length).unwrap_or(Ratio::ZERO);
     Summary {
         duration,
         seconds: duration.to_f64(),
@@ -98,13 +114,14 @@ pub fn summary(plan: &RenderPlan) -> Summary {
         sound: plan
             .sound
             .as_ref()
-            .map(|part| task_key(input_key(sound::NAME, sound::SPEC.version, &json!(part)), &[])),
+            .map(|item| task_key(input_key(sound::NAME, sound::SPEC.version, &json!(item)), &[])),
         warnings: plan.warnings.clone(),
     }
 }
 
-/// Pixels that one core composites and encodes in a millisecond, by codec and effort: what scripts/bench saw on a server's core, rounded
-/// down. Pictures differ by a factor of two either way, which is why this is an estimate.
+/// Pixels that one core composites and encodes in a millisecond, by codec and effort: measured by
+/// scripts/bench on a server's core, rounded down. Real pictures differ from this by up to a factor
+/// of two.
 fn pixels_per_ms(segment: &Segment) -> u64 {
     match (segment.recipe.codec, segment.recipe.quality.effort) {
         (VideoCodec::H264, 0..=2) => 40_000,
@@ -115,25 +132,25 @@ fn pixels_per_ms(segment: &Segment) -> u64 {
     }
 }
 
-/// Starting a child, opening sources and reading the result back.
+/// Milliseconds to start a media process, open the sources and read the result back.
 const SEGMENT_MS: u64 = 80;
 
 fn cost_ms(segment: &Segment) -> u64 {
     SEGMENT_MS + pixels(segment) / pixels_per_ms(segment)
 }
 
-/// Six steps of the rate factor halve the bits. At the codecs' medium factors pictures with a little grain take about a twelfth of a bit
-/// for a pixel.
+/// The estimated size of an encoded segment. Six steps of the rate factor halve the bits. At the
+/// codecs' medium factors pictures with a little grain take about a twelfth of a bit per pixel.
 fn bytes(segment: &Segment) -> u64 {
     let medium = match segment.recipe.codec {
         VideoCodec::H264 => 23.0,
         VideoCodec::H265 => 28.0,
         VideoCodec::Vp9 => 31.0,
-        // Kept without loss, and made into pictures of about a byte a pixel afterwards.
+        // FFV1 is lossless; the pictures made from it take about a byte per pixel.
         VideoCodec::Ffv1 => return pixels(segment),
     };
-    let finer = (medium - f64::from(segment.recipe.quality.crf)) / 6.0;
-    (pixels(segment) as f64 * finer.exp2() / 96.0) as u64
+    let halvings = (medium - f64::from(segment.recipe.quality.crf)) / 6.0;
+    (pixels(segment) as f64 * halvings.exp2() / 96.0) as u64
 }
 
 fn pixels(segment: &Segment) -> u64 {

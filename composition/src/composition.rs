@@ -1,10 +1,11 @@
-//! A composition that is known to make sense: what the caller meant, defaults in place, references checked.
+//! A parsed composition: defaults filled in, references checked.
 
 use crate::plan::{Canvas, Ducking, Format, Loudness, Poster, Ratio, Recipe};
 use crate::syntax::{Asset, Clip as WrittenClip, Soundtrack};
 use common::kinds::speech::SpeechInput;
 
-/// A video, as it was meant. Made by [`crate::parse`]; what is left to know is how long and how large its sources are.
+/// A valid video composition, made by [`crate::parse`]. Only the lengths and sizes of its sources
+/// are still unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Composition {
     pub(crate) canvas: Canvas,
@@ -16,8 +17,20 @@ pub struct Composition {
 }
 
 impl Composition {
-    /// The same, as a picture of one moment: what shows at `seconds` of the timeline, without sound. `format` is
-    /// [`Format::Jpg`], [`Format::Png`] or [`Format::Webp`]; anything else is made a PNG.
+    /// The same composition as one picture: the frame at `seconds` of the timeline, without sound.
+    /// `format` is [`Format::Jpg`], [`Format::Png`] or [`Format::Webp`]; any other gives a PNG.
+    ///
+    /// ```
+    /// use composition::plan::{Format, Ratio};
+    ///
+    /// let document = serde_json::json!({ "timeline": { "tracks": [{
+    ///     "clips": [{ "asset": { "type": "color", "color": "navy" }, "length": 10 }],
+    /// }] } });
+    /// let composition = composition::parse(&document).expect("a valid composition");
+    /// let still = composition.still(Ratio::whole(4), Format::Png);
+    /// let plan = composition::compile(&still, &Default::default()).expect("a plan");
+    /// assert_eq!(plan.assemble.frames, 1);
+    /// ```
     #[must_use]
     pub fn still(&self, seconds: Ratio, format: Format) -> Composition {
         let format =
@@ -46,30 +59,29 @@ impl Composition {
         self.tracks.iter().flatten()
     }
 
-    /// The clip with an alias.
-    pub(crate) fn clip_named(&self, alias: &str) -> Option<&Clip> {
+    pub(crate) fn clip_with_alias(&self, alias: &str) -> Option<&Clip> {
         self.clips().find(|clip| clip.written.alias.as_ref().is_some_and(|name| name.0 == alias))
     }
 }
 
-/// A clip and where it was written.
+/// A clip and its place in the document.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Clip {
-    /// Its JSON Pointer in the composition.
+    /// The clip's JSON Pointer in the composition.
     pub pointer: String,
-    /// What was written.
+    /// The clip as the caller wrote it.
     pub written: WrittenClip,
-    /// What it says, where it speaks.
+    /// The input of the speech task, for a speech asset.
     pub speech: Option<SpeechInput>,
 }
 
 impl Clip {
-    /// The pointer to a part of it.
+    /// The JSON Pointer to a member of this clip.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.pointer)
     }
 
-    /// Returns whether it is a matte for the others of its track.
+    /// Returns whether the clip is a matte for the others of its track.
     pub fn is_matte(&self) -> bool {
         matches!(self.written.asset, Asset::Luma(_))
     }
@@ -78,39 +90,34 @@ impl Clip {
 /// The file to make.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Output {
-    /// The kind of file.
     pub format: Format,
-    /// How frames are encoded.
     pub recipe: Recipe,
-    /// The first second of the timeline that is made.
+    /// The second of the timeline at which the file begins.
     pub from: Ratio,
-    /// How many seconds, where not all the rest.
+    /// The file's length in seconds; none takes the rest of the timeline.
     pub length: Option<Ratio>,
-    /// A picture at full size: second, then share of the size.
+    /// A picture of one frame at full size.
     pub poster: Option<Capture>,
-    /// A smaller one.
+    /// A smaller picture of one frame.
     pub thumbnail: Option<Capture>,
-    /// No sound.
     pub mute: bool,
-    /// How often a GIF plays; none for ever.
+    /// How often a GIF plays; none repeats for ever.
     pub plays: Option<u32>,
-    /// The loudness to reach.
     pub loudness: Option<Loudness>,
-    /// A title.
     pub title: Option<String>,
 }
 
-/// A moment to take a picture of, in seconds of the output.
+/// A picture to take of one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Capture {
-    /// When.
+    /// The moment, in seconds of the output.
     pub at: Ratio,
-    /// How large.
+    /// The picture's size, as a factor of the canvas.
     pub scale: crate::plan::Micro,
 }
 
 impl Capture {
-    /// The frame it falls on, the last one where it is past the end.
+    /// The picture in frames of the output; past the end it is the last frame.
     pub fn poster(self, canvas: &Canvas, frames: u64) -> Poster {
         Poster {
             frame: canvas.rate.frame_at(self.at).min(frames.saturating_sub(1)),

@@ -1,24 +1,25 @@
-//! Merge fields: `{{ NAME }}` in any string, before anything else is read.
+//! Merge fields: `{{ NAME }}` in any string is replaced before the document is read.
 //!
-//! It works on the plain JSON, so that a placeholder may stand for a number or a colour as well as within a text. What was put
-//! in is not searched again.
+//! Replacement works on the plain JSON, so a placeholder can be a whole number or colour as well as
+//! part of a text. Inserted text is not searched again.
 
 use crate::limits::MAX_MERGED_BYTES;
 use common::fault::Fault;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The document with its merge fields filled in; placeholders without a field stay as they are. None where there is nothing to do.
+/// Fills the document's merge fields in. Placeholders without a field stay as they are. Returns
+/// none if the document has no fields.
 pub(crate) fn merged(document: &Value) -> Result<Option<Value>, Vec<Fault>> {
     let fields = fields_of(document);
     if fields.is_empty() {
         return Ok(None);
     }
     let mut filled = document.clone();
-    let mut room = MAX_MERGED_BYTES;
+    let mut bytes_left = MAX_MERGED_BYTES;
     for part in ["timeline", "output"] {
         if let Some(value) = filled.get_mut(part) {
-            fill(value, &fields, &mut room).map_err(|TooLarge| {
+            fill(value, &fields, &mut bytes_left).map_err(|TooLarge| {
                 vec![Fault::new(
                     "/merge",
                     format!(
@@ -31,7 +32,7 @@ pub(crate) fn merged(document: &Value) -> Result<Option<Value>, Vec<Fault>> {
     Ok(Some(filled))
 }
 
-/// The well-formed fields by name; the others are faults when the document is read.
+/// The well-formed fields by name. The reader reports the others as faults.
 fn fields_of(document: &Value) -> BTreeMap<&str, &Value> {
     let entries =
         document.get("merge").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -46,26 +47,27 @@ struct TooLarge;
 fn fill(
     value: &mut Value,
     fields: &BTreeMap<&str, &Value>,
-    room: &mut usize,
+    bytes_left: &mut usize,
 ) -> Result<(), TooLarge> {
     match value {
         Value::String(text) if text.contains("{{") => {
-            *value = filled_text(text, fields, room)?;
+            *value = filled_text(text, fields, bytes_left)?;
             Ok(())
         }
-        Value::Array(items) => items.iter_mut().try_for_each(|item| fill(item, fields, room)),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| fill(item, fields, bytes_left)),
         Value::Object(members) => {
-            members.values_mut().try_for_each(|member| fill(member, fields, room))
+            members.values_mut().try_for_each(|member| fill(member, fields, bytes_left))
         }
         _ => Ok(()),
     }
 }
 
-/// A text with its placeholders filled; a value of any type where it is nothing but one placeholder.
+/// Fills the placeholders of one text. A text that is nothing but one placeholder takes the type of
+/// its value.
 fn filled_text(
     text: &str,
     fields: &BTreeMap<&str, &Value>,
-    room: &mut usize,
+    bytes_left: &mut usize,
 ) -> Result<Value, TooLarge> {
     let mut result = String::new();
     let mut rest = text;
@@ -79,20 +81,20 @@ fn filled_text(
             rest = opened;
             continue;
         };
-        let spelled = spelling(replacement);
-        *room = room.checked_sub(spelled.len()).ok_or(TooLarge)?;
+        let inserted = as_text(replacement);
+        *bytes_left = bytes_left.checked_sub(inserted.len()).ok_or(TooLarge)?;
         if before.is_empty() && after.is_empty() && result.is_empty() {
             return Ok(replacement.clone());
         }
-        result.push_str(&spelled);
+        result.push_str(&inserted);
         rest = after;
     }
     result.push_str(rest);
     Ok(Value::String(result))
 }
 
-/// How a value reads within a text.
-fn spelling(value: &Value) -> String {
+/// A value as it appears within a text.
+fn as_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -106,11 +108,20 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn placeholders_are_filled_wherever_they_stand() {
+    fn placeholders_are_filled_in_every_string_and_only_once() {
         let document = json!({
-            "timeline": {"a": "{{ NAME }} & {{NAME}}", "b": ["{{n}}", "x{{n}}px"], "c": "{{NAMEX}} {{", "d": "{{gone}}"},
+            "timeline": {
+                "a": "{{ NAME }} & {{NAME}}",
+                "b": ["{{n}}", "x{{n}}px"],
+                "c": "{{NAMEX}} {{",
+                "d": "{{gone}}",
+            },
             "output": {"fps": "{{ n }}"},
-            "merge": [{"find": "NAME", "replace": "{{n}}"}, {"find": "n", "replace": 30}, {"find": "unused", "replace": 1}],
+            "merge": [
+                {"find": "NAME", "replace": "{{n}}"},
+                {"find": "n", "replace": 30},
+                {"find": "unused", "replace": 1},
+            ],
         });
         let filled = merged(&document).expect("small").expect("fields");
         assert_eq!(
@@ -121,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_of_placeholders_is_refused() {
+    fn merge_fields_that_insert_too_much_are_refused() {
         let document = json!({
             "timeline": vec!["{{a}}-"; 1_000].concat(),
             "merge": [{"find": "a", "replace": "x".repeat(100_000)}],

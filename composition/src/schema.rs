@@ -1,11 +1,18 @@
-//! The JSON Schema of a composition, from the declarations that read it.
+//! The JSON Schema of a composition, from the declarations that the reader uses.
 
 use crate::document::{Definitions, Form};
 use crate::syntax::Edit;
 use serde_json::{Value, json};
 
-/// The JSON Schema (draft 2020-12), with a description for each field. It says what a form may hold; rules between fields
-/// (one source of captions, even sizes) are [`crate::parse`]'s.
+/// The JSON Schema (draft 2020-12) of a composition, with a description for each field. It holds
+/// the rules of single fields; [`crate::parse`] checks the rules between fields (one source of
+/// captions, even sizes).
+///
+/// ```
+/// let schema = composition::schema();
+/// assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+/// assert!(schema["$defs"]["Clip"]["properties"]["asset"].is_object());
+/// ```
 pub fn schema() -> Value {
     let mut definitions = Definitions::default();
     let root = Edit::schema(&mut definitions);
@@ -21,7 +28,7 @@ pub fn schema() -> Value {
 mod tests {
     use super::*;
 
-    /// Every `$ref` in a schema.
+    /// Collects every `$ref` of a schema.
     fn references(value: &Value, found: &mut Vec<String>) {
         match value {
             Value::Object(members) => {
@@ -34,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn the_committed_schema_is_this_one() {
+    fn the_committed_schema_is_current() {
         let committed: Value =
             serde_json::from_str(include_str!("../schema.json")).expect("schema.json is JSON");
         assert_eq!(
@@ -73,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_asset_is_told_apart_by_its_type() {
+    fn assets_are_distinguished_by_their_type() {
         let schema = schema();
         let kinds = schema["$defs"]["Asset"]["oneOf"].as_array().expect("a union");
         let video = kinds

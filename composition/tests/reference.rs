@@ -1,8 +1,8 @@
-//! The reference in `docs/compositions.md` is written from the declarations of the JSON Schema.
+//! Keeps the reference in `docs/compositions.md` equal to the JSON Schema.
 //!
 //! `SPOOL_DOCS=write cargo nextest run -p composition reference` writes it again.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 
@@ -24,12 +24,12 @@ impl Reference {
     fn new(schema: &Value) -> Self {
         let definitions = schema["$defs"].as_object().unwrap().clone();
         let mut reference = Self { definitions, order: Vec::new(), seen: BTreeSet::new() };
-        reference.meet(schema["$ref"].as_str().unwrap());
+        reference.list(schema["$ref"].as_str().unwrap());
         reference
     }
 
-    /// Lists a definition, and behind it those that it refers to, breadth first.
-    fn meet(&mut self, root: &str) {
+    /// Lists a definition and those that it refers to, breadth first.
+    fn list(&mut self, root: &str) {
         let mut queue = vec![target(root).to_owned()];
         while !queue.is_empty() {
             let name = queue.remove(0);
@@ -43,7 +43,7 @@ impl Reference {
         }
     }
 
-    /// The name in headings: without the suffix that keeps it apart from a Rust type.
+    /// The name for headings, without the suffix that distinguishes the Rust type.
     fn title(&self, name: &str) -> String {
         let short = ["Form", "Name", "Object"].iter().find_map(|suffix| name.strip_suffix(suffix));
         match short {

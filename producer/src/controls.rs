@@ -14,7 +14,9 @@ pub fn limit(catalog: &Catalog, scope: LimitScope, name: &str, most: u32) -> Opt
     let kinds = match scope {
         LimitScope::Tenant => Vec::new(),
         LimitScope::Kind => vec![catalog.get(name)?.name.to_owned()],
-        LimitScope::Provider => catalog.asking(Provider::parse(name)?).map(str::to_owned).collect(),
+        LimitScope::Provider => {
+            catalog.calling(Provider::parse(name)?).map(str::to_owned).collect()
+        }
     };
     Some(Limit { scope, name: name.to_owned(), most, kinds })
 }

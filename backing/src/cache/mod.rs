@@ -178,8 +178,8 @@ impl Cache {
     ///
     /// # Errors
     /// It is away.
-    pub async fn extent(&self) -> PortResult<ViewCacheUsage> {
-        self.levels.view_cache.extent().await
+    pub async fn shared_usage(&self) -> PortResult<ViewCacheUsage> {
+        self.levels.view_cache.usage().await
     }
 
     /// Waits until all that was begun in the background has ended: writes to the view cache, refreshes.

@@ -120,7 +120,7 @@ impl ViewCache for LocalViewCache {
         Ok(())
     }
 
-    async fn extent(&self) -> PortResult<ViewCacheUsage> {
+    async fn usage(&self) -> PortResult<ViewCacheUsage> {
         // moka counts behind; what is asked for now is counted now.
         self.views.run_pending_tasks().await;
         self.values.run_pending_tasks().await;

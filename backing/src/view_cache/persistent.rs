@@ -83,8 +83,8 @@ impl ViewCache for PersistentViewCache {
         self.view_cache.cache(key, value, ttl).await
     }
 
-    async fn extent(&self) -> PortResult<ViewCacheUsage> {
-        self.view_cache.extent().await
+    async fn usage(&self) -> PortResult<ViewCacheUsage> {
+        self.view_cache.usage().await
     }
 
     async fn check(&self) -> PortResult<()> {

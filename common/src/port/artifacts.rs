@@ -1,4 +1,4 @@
-//! Files by the hash of their content.
+//! The artifacts port: files under the hash of their content.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,19 +12,21 @@ use futures::stream::BoxStream;
 use super::PortResult;
 use crate::{id::Digest, outcome::ArtifactRef};
 
-/// Where artifacts are kept. Putting the same bytes twice is one artifact; an artifact is there whole or not at all.
+/// A store of artifacts. Equal bytes are one artifact, and an artifact is stored whole or not at
+/// all.
 #[async_trait]
 pub trait Artifacts: Send + Sync + 'static {
-    /// Stores a file, hashing it on the way. The file may be moved: its path is not to be used again.
+    /// Stores a file and hashes it on the way. The file may be moved, so its path must not be used
+    /// afterwards.
     async fn put(&self, file: &Path, media_type: &str) -> PortResult<ArtifactRef>;
 
-    /// Its size in bytes, or `None` if it is not here.
+    /// The size of an artifact in bytes; `None` if it is not stored.
     async fn size(&self, hash: &Digest) -> PortResult<Option<u64>>;
 
-    /// Brings it to a new file at `to` (hard-linked or copied), or `false` if it is not here.
+    /// Copies or hard-links an artifact to a new file at `to`; `false` if it is not stored.
     async fn fetch(&self, hash: &Digest, to: &Path) -> PortResult<bool>;
 
-    /// Its bytes `[start, end)`, or `None` if it is not here.
+    /// The bytes `[start, end)` of an artifact; `None` if it is not stored.
     async fn read(
         &self,
         hash: &Digest,
@@ -32,19 +34,19 @@ pub trait Artifacts: Send + Sync + 'static {
         end: u64,
     ) -> PortResult<Option<BoxStream<'static, PortResult<Bytes>>>>;
 
-    /// Its place on this machine's disk, where the adapter has one (embedded only).
+    /// The artifact's path on this machine, if the adapter stores it there (the embedded one does).
     fn path(&self, hash: &Digest) -> Option<PathBuf>;
 
-    /// The artifacts whose hash begins with this byte and that nobody has put for `quiet`.
+    /// The artifacts whose hash begins with this byte and that were last put at least `quiet` ago.
     async fn slice(&self, first: u8, quiet: Duration) -> PortResult<Vec<Digest>>;
 
-    /// Removes these, but for any that somebody has put within `quiet`; answers how many went. Whoever puts one of them at the same moment
-    /// ends with it here.
+    /// Removes artifacts, except those put within `quiet`, and returns the number removed. A `put`
+    /// of the same bytes at the same moment leaves the artifact stored.
     async fn retire(&self, hashes: &[Digest], quiet: Duration) -> PortResult<u64>;
 
-    /// Forgets these; those that are not here are no error.
+    /// Removes artifacts at once. A missing one is not an error.
     async fn delete(&self, hashes: &[Digest]) -> PortResult<()>;
 
-    /// Returns whether it can be reached and written.
+    /// Checks that the store can be reached and written.
     async fn check(&self) -> PortResult<()>;
 }

@@ -1,4 +1,4 @@
-//! The task message: says that a task is ready, and holds no truth.
+//! The broker port: task messages and control messages between processes.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -9,39 +9,39 @@ use crate::{
     queue::Queue,
 };
 
-/// A message that says: this task is ready to be claimed. A duplicate, late or lost one does no harm.
+/// The message that a task is ready to be claimed. It holds no truth: a duplicate, late or lost one
+/// does no harm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskMessage {
-    /// The format's version; a reader takes what it knows and ignores fields it does not.
+    /// The format's version. A reader ignores fields that it does not know.
     pub v: u8,
-    /// The task.
     pub task: TaskId,
-    /// Its fence when it was published: a hint that lets a late message be dropped unread.
+    /// The task's fence when the message was published: a hint that lets a late message be dropped
+    /// without a claim.
     pub fence: Fence,
-    /// Its queue, which names the queue.
     pub queue: Queue,
-    /// W3C trace context of the call that made the job.
+    /// The W3C trace context of the call that created the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
 impl TaskMessage {
-    /// The version written here.
+    /// The version that this code writes.
     pub const VERSION: u8 = 1;
 
-    /// A message for this task.
+    /// A message without a trace.
     pub fn new(task: TaskId, fence: Fence, queue: Queue) -> Self {
         Self { v: Self::VERSION, task, fence, queue, traceparent: None }
     }
 
-    /// The same with the trace of its job, if that has one.
+    /// Adds the trace of the task's job, if there is one.
     pub fn traced(self, traceparent: Option<String>) -> Self {
         Self { traceparent, ..self }
     }
 }
 
-/// Said to every process of the fleet. Losing one costs time only.
+/// A message to every process of the fleet. Losing one costs only time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Control {
@@ -53,68 +53,73 @@ pub enum Control {
     Changed(Vec<JobId>),
 }
 
-/// Names a delivery on the connection it came by; acking one from a connection that is gone does nothing.
+/// Identifies a delivery on its connection. An ack on a lost connection does nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryTag {
-    /// Which connection, counted by the adapter.
+    /// The connection, counted by the adapter.
     pub connection: u64,
-    /// Which delivery on it.
+    /// The delivery on that connection.
     pub delivery: u64,
 }
 
 /// One message taken from a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// To ack it by.
+    /// The tag to ack it with.
     pub tag: DeliveryTag,
-    /// The message. What can't be read was counted and put among the dead letters by the adapter, and never gets here.
+    /// The message. The adapter counts those that can't be read and dead-letters them, so they
+    /// never get here.
     pub message: TaskMessage,
 }
 
-/// A consumer of one queue's queue. It reconnects by itself; what was delivered and not acked comes again.
+/// A consumer of one queue. It reconnects by itself; a message that was delivered but not acked
+/// comes again.
 #[async_trait]
 pub trait Deliveries: Send {
-    /// The next deliveries, at least one and at most `most`. Waits, through reconnects, for as long as it takes.
+    /// Returns the next deliveries, at least one and at most `most`. Waits as long as it takes,
+    /// through reconnects.
     async fn next(&mut self, most: usize) -> Vec<Delivery>;
 
-    /// Acks deliveries.
+    /// Acknowledges deliveries, so that they do not come again.
     async fn ack(&mut self, tags: &[DeliveryTag]) -> PortResult<()>;
 }
 
-/// What listens to [`Control`] messages. It reconnects by itself.
+/// A listener to [`Control`] messages. It reconnects by itself.
 #[async_trait]
 pub trait ControlStream: Send {
-    /// The next message, through reconnects.
+    /// Returns the next message, through reconnects.
     async fn next(&mut self) -> Control;
 }
 
-/// Publishes task messages and hears them.
+/// Publishes and consumes task messages, and carries control messages.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
-    /// Publishes these in a pipeline and awaits their confirms together. Answers, in the same order, whether each is surely in its queue;
-    /// one that is not (nacked, returned, unconfirmed, no connection) must be made ready again by the caller.
+    /// Publishes messages in a pipeline and awaits their confirms together. Returns for each, in
+    /// order, whether it is surely in its queue. The caller must make the task of any other
+    /// (nacked, returned, unconfirmed, no connection) ready again.
     async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool>;
 
-    /// Starts to consume a queue, holding at most `prefetch` unacked.
+    /// Starts to consume a queue, holding at most `prefetch` messages unacked.
     async fn consume(&self, queue: Queue, prefetch: u16) -> PortResult<Box<dyn Deliveries>>;
 
-    /// Messages in a queue's queue that no consumer holds, plus those that one does.
+    /// The number of messages in a queue, those held by consumers included.
     async fn depth(&self, queue: Queue) -> PortResult<u64>;
 
-    /// Messages that are kept because they could not be read or were delivered too often: none is work that is missing, and somebody may
-    /// want to know where they came from.
+    /// The number of messages that could not be read or were delivered too often. They are kept so
+    /// that an operator can find their origin; no work is missing because of them.
     async fn dead_letters(&self) -> PortResult<u64>;
 
-    /// Grows whenever queues had to be declared again: messages may have been lost with the old ones.
+    /// A number that grows whenever queues had to be declared again: messages may have been lost
+    /// with the old ones.
     fn topology_generation(&self) -> u64;
 
-    /// Tells every process.
+    /// Sends a control message to every process.
     async fn notify(&self, message: &Control) -> PortResult<()>;
 
-    /// Listens to what is told from now on.
+    /// Listens to control messages from now on.
     async fn listen(&self) -> PortResult<Box<dyn ControlStream>>;
 
-    /// Returns whether it can be reached, and every consumer of this process is attached.
+    /// Checks that the broker can be reached and that every consumer of this process is attached.
     async fn check(&self) -> PortResult<()>;
 }
 
@@ -125,8 +130,9 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_message_of_version_one_reads_for_ever_and_fields_of_later_ones_are_ignored() {
-        let stored = r#"{"v":1,"task":"01932b6e-7f00-7abc-8def-0123456789ab","fence":3,"queue":"render","later":[1]}"#;
+    fn version_one_still_reads_and_unknown_fields_are_ignored() {
+        let stored = r#"{"v":1,"task":"01932b6e-7f00-7abc-8def-0123456789ab","fence":3,
+            "queue":"render","later":[1]}"#;
         let message: TaskMessage = serde_json::from_str(stored).expect("reads");
         let task = TaskId(Uuid::parse_str("01932b6e-7f00-7abc-8def-0123456789ab").expect("a uuid"));
         assert_eq!(message, TaskMessage::new(task, Fence(3), Queue::Render));

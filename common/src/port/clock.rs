@@ -1,9 +1,9 @@
-//! The time of day, given as an argument to all that decides by it.
+//! The clock port: the time of day as an argument.
 
 use jiff::Timestamp;
 
-/// Tells the time of day. Leases, schedules and expiry go by the store's own clock, not by this one.
+/// A source of the time of day. Leases, schedules and expiry use the store's own clock instead.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }

@@ -1,4 +1,5 @@
-//! The window: hot views, changes as they happen, values shared between processes. Losing all of it costs time and nothing else.
+//! The view cache port: job views, their changes as they happen, and values shared between
+//! processes. Losing all of it costs only time.
 
 use std::time::Duration;
 
@@ -11,57 +12,60 @@ use crate::{
     view::JobView,
 };
 
-/// Job ids as their views change.
+/// A stream of the ids of jobs whose views change.
 #[async_trait]
 pub trait ChangeStream: Send {
-    /// The next changes; `None` once when some may have been missed (a lost connection, a listener that fell behind): look for yourself.
+    /// Returns the next changes. `None` means that some may have been missed (a lost connection, a
+    /// listener that fell behind), so the caller must read for itself.
     async fn next(&mut self) -> Option<Vec<JobId>>;
 }
 
-/// How much a view cache holds, views included. A Redis that others use too counts theirs.
+/// The size of a view cache, shared values included. In a Redis that others use too, theirs are
+/// counted as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ViewCacheUsage {
     /// Views and values.
     pub entries: u64,
-    /// The memory they take, about.
+    /// Their memory in bytes, approximately.
     pub bytes: u64,
-    /// The most it may take, where there is a bound.
+    /// The most bytes it may take, if there is a bound.
     pub limit: Option<u64>,
-    /// What was pushed out for want of room.
+    /// Entries removed for lack of room.
     pub evicted: u64,
-    /// Reads that found something, since the server started, where it counts them.
+    /// Reads that found an entry since the server started, if it counts them.
     pub hits: Option<u64>,
-    /// Reads that found nothing.
+    /// Reads that found none.
     pub misses: Option<u64>,
-    /// Questions under way from this process, over its one connection.
+    /// Requests of this process that are under way.
     pub under_way: u64,
 }
 
-/// Hot views and shared values.
+/// A cache of job views and shared values.
 #[async_trait]
 pub trait ViewCache: Send + Sync + 'static {
-    /// Puts views where theirs is the newest by [`crate::view::Rank`], and tells subscribers which jobs changed. A final view lives
-    /// for `limits::FINAL_VIEW_TTL`, any other for `limits::LIVE_VIEW_TTL`.
+    /// Stores views unless a newer one (by [`crate::view::Rank`]) is there, and notifies
+    /// subscribers of the jobs that changed. A final view lives for `limits::FINAL_VIEW_TTL`, any
+    /// other for `limits::LIVE_VIEW_TTL`.
     async fn put(&self, views: &[JobView]) -> PortResult<()>;
 
-    /// The views that are there, in the order of the ids.
+    /// Returns the cached views, in the order of the ids.
     async fn get(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<Vec<Option<JobView>>>;
 
-    /// Forgets views: a retried or deleted job reads from the store again.
+    /// Removes views: a retried or deleted job must be read from the store again.
     async fn forget(&self, tenant: &TenantId, jobs: &[JobId]) -> PortResult<()>;
 
     /// Listens to changes from now on.
     async fn changes(&self) -> PortResult<Box<dyn ChangeStream>>;
 
-    /// A shared value: L2 of the caches.
+    /// Reads a shared value: the second level (L2) of the caches.
     async fn cached(&self, key: &str) -> PortResult<Option<Bytes>>;
 
-    /// Keeps a shared value for `ttl`.
+    /// Stores a shared value for `ttl`.
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()>;
 
-    /// How much it holds, for all who share it.
-    async fn extent(&self) -> PortResult<ViewCacheUsage>;
+    /// The size of the cache, over all its users.
+    async fn usage(&self) -> PortResult<ViewCacheUsage>;
 
-    /// Returns whether it can be reached.
+    /// Checks that the cache can be reached.
     async fn check(&self) -> PortResult<()>;
 }

@@ -1,9 +1,9 @@
-//! Captions: the cues of a clip, on its own clock.
+//! The cues of a caption clip, on the clip's own clock.
 
 use super::context::CompileContext;
 use super::look::Extent;
 use super::times::{self, Placed};
-use super::writing::{self, Manner};
+use super::writing::{self, TextForms};
 use crate::composition::Clip;
 use crate::plan::{
     CaptionWord, Captions, Cue as PlanCue, Fitting, Micro, Rate, Ratio, Rgba, SpokenWord, Text,
@@ -12,10 +12,11 @@ use crate::plan::{
 use crate::subtitles::{self, Cue, Grouping, Word};
 use crate::syntax::{ActiveForm, Asset, CaptionAsset, CueForm, WordForm, WordStyleName};
 
-/// The colour of the word being said, unless said.
+/// The default colour of the spoken word.
 const GOLD: Rgba = Rgba([255, 215, 0, 255]);
 
-/// When the last cue goes, in seconds after the clip's start; nought where there is none. None where a fault says why.
+/// The end of the last cue, in seconds after the clip's start; zero without cues. Returns none
+/// after a fault.
 pub(super) fn end_of(
     context: &mut CompileContext,
     clip: &Clip,
@@ -38,37 +39,35 @@ pub(super) fn captions(
     let canvas = context.composition.canvas;
     let rate = canvas.rate;
     let active = active(clip, asset, rate);
-    let manner = Manner {
+    let forms = TextForms {
         font: asset.font.as_ref(),
         style: asset.style.as_ref(),
         stroke: asset.stroke.as_ref(),
         shadow: asset.shadow.as_ref(),
     };
     let clip_start = placed.span.from as i64;
-    let grid = Grid { rate, start, clip_start };
+    let cue_clock = CueClock { rate, start, clip_start };
     let cues: Vec<PlanCue> = cues
         .iter()
-        .map(|cue| grid.cue(cue, &manner, active.is_some()))
+        .map(|cue| cue_clock.cue(cue, &forms, active.is_some()))
         .filter(|cue| cue.from < cue.to)
         .collect();
     if cues.iter().all(|cue| cue.to <= 0 || placed.span.len() as i64 <= cue.from) {
         context.warn(&clip.pointer, "shows no caption: none falls into its time");
     }
-    let capitals = manner.capitals();
-    Some((
-        Captions { cues, look: look(asset, &manner), active, capitals },
-        extent_of(context, clip),
-    ))
+    let capitals = forms.capitals();
+    Some((Captions { cues, look: look(asset, &forms), active, capitals }, extent_of(context, clip)))
 }
 
-/// The box that captions are written in: the clip's, else the part of the frame that is safe for titles.
+/// The box that captions are written in: the clip's own, or the title-safe part of the frame.
 fn extent_of(context: &CompileContext, clip: &Clip) -> Extent {
     let canvas = &context.composition.canvas;
     let boxed = clip.written.width.is_some() || clip.written.height.is_some();
     if boxed { Extent::of_clip(&clip.written, canvas) } else { title_safe(canvas) }
 }
 
-/// How many characters a line has room for: a letter is about half as wide as its size, capitals and bold a little more.
+/// The number of characters that fit on a line: a letter is about half as wide as its size,
+/// capitals and bold letters a little more.
 fn room(context: &CompileContext, clip: &Clip, asset: &CaptionAsset) -> usize {
     let size =
         asset.font.as_ref().and_then(|font| font.size).map_or(Ratio::whole(48), |size| size.0);
@@ -77,23 +76,25 @@ fn room(context: &CompileContext, clip: &Clip, asset: &CaptionAsset) -> usize {
     usize::try_from(room.clamp(8, 42)).unwrap_or(8)
 }
 
-/// Cues of words, each on one line: where it breaks is for whoever knows the width of its letters.
+/// Groups words into cues of one line each. The engine breaks the lines, because it knows how wide
+/// the letters are.
 fn grouped(words: &[Word], grouping: Grouping) -> Vec<Cue> {
     let cues = subtitles::cues_from_words(words, grouping);
     cues.into_iter().map(|cue| Cue { text: cue.text.replace('\n', " "), ..cue }).collect()
 }
 
-/// Nine tenths across and eight tenths down: what no player's controls and no phone's corners hide.
+/// Nine tenths of the width and eight tenths of the height: neither a player's controls nor a
+/// phone's rounded corners hide it.
 fn title_safe(canvas: &crate::plan::Canvas) -> Extent {
     Extent::pixels(canvas.width * 9 / 10, canvas.height * 8 / 10)
 }
 
-fn look(asset: &CaptionAsset, manner: &Manner) -> Text {
+fn look(asset: &CaptionAsset, forms: &TextForms) -> Text {
     Text {
-        runs: vec![manner.run("")],
+        runs: vec![forms.run("")],
         align: writing::align(asset.align.as_ref()),
         vertical: writing::vertical(asset.align.as_ref(), VerticalAlign::Bottom),
-        line_height: manner.line_height(),
+        line_height: forms.line_height(),
         padding: writing::padding(asset.padding),
         background: asset.background.as_ref().and_then(|form| writing::background(form, false)),
         fitting: Fitting::Wrap,
@@ -101,7 +102,7 @@ fn look(asset: &CaptionAsset, manner: &Manner) -> Text {
     }
 }
 
-/// How the word being said stands out: as written; rich captions highlight unless they say otherwise.
+/// The style of the spoken word. Rich captions highlight it by default, plain ones do not mark it.
 fn active(clip: &Clip, asset: &CaptionAsset, rate: Rate) -> Option<WordStyle> {
     let rich = matches!(clip.written.asset, Asset::RichCaption(_)) || asset.active.is_some();
     let default = if rich { WordStyleName::Highlight } else { WordStyleName::None };
@@ -137,17 +138,18 @@ fn word_style(style: WordStyleName, form: Option<&ActiveForm>, rate: Rate) -> Op
     })
 }
 
-/// The clip's place on the frame grid.
-struct Grid {
+/// Converts times of cues to frames of the clip.
+struct CueClock {
     rate: Rate,
     /// The clip's exact start, in seconds.
     start: Ratio,
-    /// Its first frame.
+    /// The clip's first frame on the timeline.
     clip_start: i64,
 }
 
-impl Grid {
-    /// A time after the clip's start as a frame of its clock: times snap on the timeline's grid, as clips do.
+impl CueClock {
+    /// The frame of the clip's clock for a time after its start. Times snap to the timeline's frame
+    /// cue_clock, as clips do.
     fn frame(&self, time: Ratio) -> i64 {
         let seconds = self.start.plus(time);
         let frames = seconds
@@ -156,18 +158,18 @@ impl Grid {
         frames.map_or(0, Ratio::round_half_up) - self.clip_start
     }
 
-    fn cue(&self, cue: &Cue, manner: &Manner, word_by_word: bool) -> PlanCue {
+    fn cue(&self, cue: &Cue, forms: &TextForms, word_by_word: bool) -> PlanCue {
         let (from, to) = (self.frame(cue.start), self.frame(cue.end));
-        let text = manner.cased_but_capitals(&cue.text);
-        let words = if word_by_word { self.words(cue, manner) } else { Vec::new() };
+        let text = forms.cased_except_capitals(&cue.text);
+        let words = if word_by_word { self.words(cue, forms) } else { Vec::new() };
         PlanCue { from, to, text, words }
     }
 
-    /// The words of a cue; evenly spread by their letters where their times are not known.
-    fn words(&self, cue: &Cue, manner: &Manner) -> Vec<CaptionWord> {
+    /// The words of a cue. Without known times they are spread by their number of letters.
+    fn words(&self, cue: &Cue, forms: &TextForms) -> Vec<CaptionWord> {
         let words = if cue.words.is_empty() { spread(cue) } else { cue.words.clone() };
         let timed = words.iter().map(|word| CaptionWord {
-            text: manner.cased_but_capitals(&word.text),
+            text: forms.cased_except_capitals(&word.text),
             from: self.frame(word.start),
             to: self.frame(word.end),
         });
@@ -175,7 +177,7 @@ impl Grid {
     }
 }
 
-/// Words with times by their share of the cue's letters.
+/// Gives each word a share of the cue's time by its number of letters.
 fn spread(cue: &Cue) -> Vec<Word> {
     let words: Vec<&str> = cue.text.split_whitespace().collect();
     let letters: i64 = words.iter().map(|word| word.chars().count() as i64).sum();
@@ -193,7 +195,7 @@ fn spread(cue: &Cue) -> Vec<Word> {
     timed.collect()
 }
 
-/// The cues in seconds after the clip's start, wherever they come from.
+/// The cues of any source of captions, in seconds after the clip's start.
 fn cues_of(
     context: &mut CompileContext,
     clip: &Clip,

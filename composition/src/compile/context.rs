@@ -1,31 +1,32 @@
-//! What every stage of compiling has at hand: the composition, the facts, and where faults and warnings go.
+//! State that all stages of compiling share: the composition, the facts, and the faults and
+//! warnings found.
 
-use super::times::Known;
+use super::times::Lookup;
 use crate::composition::{Clip, Composition};
 use crate::document::Src;
 use crate::limits::MAX_FAULTS;
 use crate::plan::{AudioFacts, Facts, Ratio, RenderPlan, Source, SourceHash, VideoFacts};
 use crate::resolve::src_of;
-use crate::sources::Slot;
+use crate::sources::SourceKey;
 use common::fault::Fault;
 use std::collections::BTreeMap;
 
-/// The context.
+/// The composition and facts to compile, with the faults and warnings so far.
 pub(super) struct CompileContext<'a> {
     pub composition: &'a Composition,
-    facts: &'a BTreeMap<Slot, Facts>,
+    facts: &'a BTreeMap<SourceKey, Facts>,
     faults: Vec<Fault>,
     warnings: Vec<String>,
-    /// Starts that have been asked for, by the clip's pointer.
-    pub starts: BTreeMap<String, Known<Ratio>>,
-    /// Lengths that have been asked for, likewise.
-    pub lengths: BTreeMap<String, Known<Ratio>>,
-    /// The clip before each on its track, by pointer.
+    /// Starts that were looked up, by the clip's pointer.
+    pub starts: BTreeMap<String, Lookup<Ratio>>,
+    /// Lengths that were looked up, by the clip's pointer.
+    pub lengths: BTreeMap<String, Lookup<Ratio>>,
+    /// The clip before each one on its track, by pointer.
     before: BTreeMap<&'a str, &'a Clip>,
 }
 
 impl<'a> CompileContext<'a> {
-    pub fn new(composition: &'a Composition, facts: &'a BTreeMap<Slot, Facts>) -> Self {
+    pub fn new(composition: &'a Composition, facts: &'a BTreeMap<SourceKey, Facts>) -> Self {
         let pairs =
             composition.tracks.iter().flat_map(|clips| clips.iter().zip(clips.iter().skip(1)));
         CompileContext {
@@ -44,7 +45,8 @@ impl<'a> CompileContext<'a> {
         self.before.get(clip.pointer.as_str()).copied()
     }
 
-    /// Something is wrong at a place; of several wrongs at one place the first is told, because stages meet the same one again.
+    /// Reports a fault. Only the first fault of a place is kept, because several stages meet the
+    /// same one.
     pub fn fault(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
         let fault = Fault::new(pointer, detail);
         if self.faults.len() < MAX_FAULTS
@@ -54,7 +56,7 @@ impl<'a> CompileContext<'a> {
         }
     }
 
-    /// Something is not quite as the caller may expect.
+    /// Reports a result that may differ from what the caller expects.
     pub fn warn(&mut self, pointer: &str, detail: impl std::fmt::Display) {
         let warning = format!("{pointer} {detail}");
         if self.warnings.len() < MAX_FAULTS && !self.warnings.contains(&warning) {
@@ -62,8 +64,8 @@ impl<'a> CompileContext<'a> {
         }
     }
 
-    /// The plan, if nothing was wrong.
-    pub fn settle(self, plan: Option<RenderPlan>) -> Result<RenderPlan, Vec<Fault>> {
+    /// Returns the plan, or the faults if there are any.
+    pub fn finish(self, plan: Option<RenderPlan>) -> Result<RenderPlan, Vec<Fault>> {
         match plan {
             Some(plan) if self.faults.is_empty() => {
                 Ok(RenderPlan { warnings: self.warnings, ..plan })
@@ -75,13 +77,13 @@ impl<'a> CompileContext<'a> {
         }
     }
 
-    /// The facts of what is at an address; a fault at `pointer` where they are missing.
+    /// The facts of the source at an address. A missing source is a fault at `pointer`.
     pub fn facts_at(&mut self, src: &Src, pointer: &str) -> Option<&'a Facts> {
-        self.facts_in(&Slot::of_src(&src.0), pointer)
+        self.facts_in(&SourceKey::of_src(&src.0), pointer)
     }
 
-    fn facts_in(&mut self, slot: &Slot, pointer: &str) -> Option<&'a Facts> {
-        let facts = self.facts.get(slot);
+    fn facts_in(&mut self, key: &SourceKey, pointer: &str) -> Option<&'a Facts> {
+        let facts = self.facts.get(key);
         if facts.is_none() {
             self.fault(
                 pointer,
@@ -91,25 +93,25 @@ impl<'a> CompileContext<'a> {
         facts
     }
 
-    /// The clip that a clip's `alias://` names.
+    /// The clip that a clip's `alias://` refers to.
     pub fn target(&self, clip: &Clip) -> Option<&'a Clip> {
         let alias = src_of(&clip.written.asset)?.alias()?;
-        self.composition.clip_named(alias)
+        self.composition.clip_with_alias(alias)
     }
 
-    /// The facts of a clip's source: its own, or what it says, or that of the clip it follows.
+    /// The facts of a clip's source: its file, its speech, or those of the clip it follows.
     pub fn facts_of(&mut self, clip: &Clip) -> Option<&'a Facts> {
         if let Some(target) = self.target(clip) {
             return self.facts_of(target);
         }
         if let Some(speech) = &clip.speech {
-            return self.facts_in(&Slot::of_speech(speech), &clip.at("/asset"));
+            return self.facts_in(&SourceKey::of_speech(speech), &clip.at("/asset"));
         }
         let src = src_of(&clip.written.asset)?;
         self.facts_at(src, &clip.at("/asset/src"))
     }
 
-    /// The first picture stream of a clip's source; a fault where there is none.
+    /// The first picture stream of a clip's source. A missing one is a fault.
     pub fn picture_of(&mut self, clip: &Clip) -> Option<(&'a Facts, &'a VideoFacts)> {
         let facts = self.facts_of(clip)?;
         let stream = facts.video.first().filter(|stream| stream.width > 0 && stream.height > 0);
@@ -122,13 +124,13 @@ impl<'a> CompileContext<'a> {
         Some((facts, stream?))
     }
 
-    /// The first sound stream of a clip's source, where it has one.
+    /// The first sound stream of a clip's source, if it has one.
     pub fn sound_of(&mut self, clip: &Clip) -> Option<(&'a Facts, &'a AudioFacts)> {
         let facts = self.facts_of(clip)?;
         facts.audio.first().map(|stream| (facts, stream))
     }
 
-    /// The composition's own fonts, as far as they are known.
+    /// The composition's own fonts whose facts are known.
     pub fn fonts(&mut self) -> Vec<SourceHash> {
         let mut hashes = Vec::new();
         for (index, src) in self.composition.fonts.iter().enumerate() {
@@ -140,7 +142,6 @@ impl<'a> CompileContext<'a> {
     }
 }
 
-/// A stream of a probed source.
 pub(super) fn stream(facts: &Facts, index: u32) -> Source {
     Source { hash: facts.hash.clone(), stream: index }
 }

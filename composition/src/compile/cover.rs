@@ -1,9 +1,10 @@
-//! What hides what: a segment holds only what it shows, so what lies beneath a layer that fills the frame is left out.
+//! Finds layers that hide all below them. A segment holds only what it shows, so hidden layers are
+//! dropped.
 
 use crate::plan::{Asset, Blend, Canvas, Curve, Drift, Layer, Micro, Placement, Rgba, Span, WHOLE};
 
-/// Returns whether a layer fills the canvas on every frame of a segment. `opaque` says that its
-/// source has no alpha, which the layer does not know.
+/// Returns whether a layer fills the canvas on every frame of a segment. `opaque` says that the
+/// layer's source has no alpha, which the layer itself does not record.
 pub(super) fn covers(layer: &Layer, opaque: bool, canvas: &Canvas, frames: u64) -> bool {
     layer.show == Span { from: 0, to: frames }
         && fills_its_box(&layer.asset, opaque)
@@ -14,7 +15,7 @@ pub(super) fn covers(layer: &Layer, opaque: bool, canvas: &Canvas, frames: u64) 
         && layer.mattes.is_empty()
         && layer.blend == Blend::Normal
         && fills_canvas(&layer.placement, canvas)
-        // A blur would draw the edges in from outside.
+        // A blur would mix the edges with the outside.
         && layer.filters.iter().all(|filter| !matches!(filter, crate::plan::Filter::Blur { .. }))
 }
 
@@ -30,8 +31,8 @@ fn fills_its_box(asset: &Asset, opaque: bool) -> bool {
     }
 }
 
-/// Returns whether the box reaches every edge: large enough, not moved, not turned. Any anchor will
-/// do then, because the box is as large as the canvas or hangs over on both sides.
+/// Returns whether the box reaches every edge: large enough, not moved, not turned. The anchor does
+/// not matter: a box of this size meets or passes the canvas on both sides.
 fn fills_canvas(placement: &Placement, canvas: &Canvas) -> bool {
     let still = |curve: &Curve, value: Micro| *curve == Curve::Still(value);
     let Curve::Still(scale) = placement.scale else { return false };

@@ -1,20 +1,20 @@
-//! From numbers that move, as written, to curves on a clock.
+//! Builds a plan's curves from animated numbers of the composition.
 
 use crate::document::{Decimal, Moving};
 use crate::plan::{Curve, Micro, Ratio, Tween};
 
-/// How a written number becomes a curve: its unit, its clock, and how long the clip is.
-pub(super) struct Drawing<'a> {
-    /// The plan's number for a written one.
+/// Converts an animated number to a curve: the unit, the clock, and the clip's length.
+pub(super) struct CurveBuilder<'a> {
+    /// Converts a number in the caller's unit to the plan's.
     pub value: &'a dyn Fn(Ratio) -> Micro,
-    /// The tick that a second of the clip falls on.
+    /// The tick of a time in seconds of the clip.
     pub tick: &'a dyn Fn(Ratio) -> u64,
-    /// The clip's ticks.
+    /// The clip's length in ticks.
     pub ticks: u64,
 }
 
-impl Drawing<'_> {
-    /// The curve of a number; `default` where none is written.
+impl CurveBuilder<'_> {
+    /// Builds the curve of a number; `default` is used where none is written.
     pub fn curve(&self, written: Option<&Moving>, default: Ratio) -> Curve {
         match written {
             None => Curve::Still((self.value)(default)),
@@ -47,18 +47,20 @@ impl Drawing<'_> {
     }
 }
 
-/// The part of a curve that matters for the ticks `from` to just before `to`, its clock unchanged: one value where it is still, else
-/// the tweens that run, and the one before them; also one that ends on `from`, because whether what moves stops there or
-/// goes on decides how it is drawn on that frame.
+/// The part of a curve that matters for the ticks `from` to just before `to`, on the same clock:
+/// one value if the curve is still there, or else the running tweens and the one before them.
+///
+/// A tween that ends exactly on `from` is kept: a motion that stops there is drawn differently on
+/// that frame from one that goes on.
 pub(super) fn part(curve: &Curve, from: u64, to: u64) -> Curve {
     if let Some(still) = curve.still_within(from, to) {
         return Curve::Still(still);
     }
     let Curve::Tweens(tweens) = curve else { return curve.clone() };
     let ends = |tween: &Tween| tween.start + tween.length == from;
-    let begun = tweens.iter().rposition(|tween| tween.start <= from).unwrap_or(0);
-    let begun = tweens.iter().position(ends).map_or(begun, |ended| ended.min(begun));
+    let running = tweens.iter().rposition(|tween| tween.start <= from).unwrap_or(0);
+    let first = tweens.iter().position(ends).map_or(running, |ended| ended.min(running));
     let kept =
-        tweens.iter().enumerate().filter(|(index, tween)| *index >= begun && tween.start < to);
+        tweens.iter().enumerate().filter(|(index, tween)| *index >= first && tween.start < to);
     Curve::Tweens(kept.map(|(_, tween)| *tween).collect())
 }

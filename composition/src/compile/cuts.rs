@@ -1,24 +1,27 @@
-//! Where the frames are cut into segments.
+//! Cuts the frames into segments.
 //!
-//! Edges of what may fill the frame (videos, images, colours, gradients) are hard, and so are those of empty stretches: a segment never reaches across one, so what stands on one side does not touch the
-//! other. Within such a run lines are drawn every two seconds from the run's start, and each moves to the nearest edge of writing
-//! within half a second. So no piece is longer than four seconds or shorter than one (but for short runs), a line never depends on
-//! how the one before it fell, and a change of one caption moves at most the lines beside it.
+//! Edges of anything that may fill the frame (videos, images, colours, gradients) are hard cuts,
+//! and so are the edges of empty stretches. A segment never spans a hard cut, so a change on one
+//! side does not touch the other. Within such a run a cut is set every two seconds from the run's
+//! start, then moved to the nearest edge of a text or caption within half a second. So no segment
+//! is longer than four seconds, and none is shorter than one unless its run is. A cut does not
+//! depend on how the one before it moved, so changing one caption moves at most the cuts beside it.
 //!
-//! Two seconds, because a caption shows for two to four: what one edit costs is what shows it, and whatever the pieces reach
-//! beyond it. Drawn every three seconds, lines made that half as much again. An IDR frame more in six seconds takes no more
-//! bits at the same rate factor: scripts/bench's m3 came out 1.5 % smaller.
+//! The interval is two seconds because a caption shows for two to four. An edit costs the segments
+//! that show the caption, with whatever else they contain; an interval of three seconds made that
+//! half as much again. The additional IDR frames cost no bits at the same rate factor:
+//! scripts/bench's m3 came out 1.5 % smaller.
 
-use super::scene::Drawn;
+use super::scene::ClipLayer;
 use crate::plan::{Rate, Span};
 use std::collections::BTreeSet;
 
-/// The segments of a window, in order, in frames of the window (whose first is 0).
-pub(super) fn cut(rate: Rate, window: Span, drawn: &[Drawn]) -> Vec<Span> {
+/// The segments of the output range, in order. Frames count from the range's first.
+pub(super) fn cut(rate: Rate, window: Span, clip_layers: &[ClipLayer]) -> Vec<Span> {
     let frames = window.len();
     let mut hard = BTreeSet::from([0, frames]);
     let mut soft = BTreeSet::new();
-    for item in drawn {
+    for item in clip_layers {
         let edges = item
             .edges()
             .into_iter()
@@ -26,17 +29,17 @@ pub(super) fn cut(rate: Rate, window: Span, drawn: &[Drawn]) -> Vec<Span> {
             .map(|edge| edge as u64);
         if item.cuts_hard { hard.extend(edges) } else { soft.extend(edges) }
     }
-    hard.extend(gaps(drawn, frames));
-    let grid = Grid::new(rate);
+    hard.extend(gaps(clip_layers, frames));
+    let grid = CutGrid::new(rate);
     let bounds: Vec<u64> = hard.into_iter().collect();
     bounds.windows(2).flat_map(|run| grid.pieces(run[0], run[1], &soft)).collect()
 }
 
-/// The frames where a stretch that shows nothing begins or ends: beyond it the grid starts anew too, so that time put in before a
-/// composition of writing alone does not move its lines.
-fn gaps(drawn: &[Drawn], frames: u64) -> Vec<u64> {
+/// The frames where an empty stretch begins or ends. Cuts are set from there again, so time
+/// inserted before a composition of text alone does not move its cuts.
+fn gaps(clip_layers: &[ClipLayer], frames: u64) -> Vec<u64> {
     let within = |frame: i64| u64::try_from(frame).unwrap_or(0).min(frames);
-    let mut spans: Vec<(u64, u64)> = drawn
+    let mut spans: Vec<(u64, u64)> = clip_layers
         .iter()
         .map(|item| (within(item.start), within(item.start + item.layer.show.to as i64)))
         .collect();
@@ -53,46 +56,51 @@ fn gaps(drawn: &[Drawn], frames: u64) -> Vec<u64> {
     edges
 }
 
-/// The measures of cutting, in frames.
-struct Grid {
-    /// From line to line.
-    pace: u64,
-    /// How far a line may move.
-    play: u64,
-    /// The shortest piece.
-    least: u64,
+/// The distances between cuts, in frames.
+struct CutGrid {
+    /// The distance from one cut to the next.
+    interval: u64,
+    /// The farthest that a cut may move.
+    reach: u64,
+    /// The shortest segment.
+    shortest: u64,
 }
 
-impl Grid {
-    fn new(rate: Rate) -> Grid {
+impl CutGrid {
+    fn new(rate: Rate) -> CutGrid {
         let (num, den) = (u64::from(rate.num), u64::from(rate.den.max(1)));
-        // Two lines that move towards each other leave a second between them.
-        Grid { pace: (2 * num + den / 2) / den, play: num / (2 * den), least: num.div_ceil(den) }
+        // Two neighbouring cuts that move towards each other still leave a second between them.
+        CutGrid {
+            interval: (2 * num + den / 2) / den,
+            reach: num / (2 * den),
+            shortest: num.div_ceil(den),
+        }
     }
 
-    /// The pieces of one run.
+    /// The segments of one run.
     fn pieces(&self, from: u64, to: u64, soft: &BTreeSet<u64>) -> Vec<Span> {
         let mut pieces = Vec::new();
         let mut start = from;
-        for line in self.lines(from, to) {
-            let cut = self.moved(line, soft);
-            pieces.push(Span { from: start, to: cut });
-            start = cut;
+        for cut in self.cuts(from, to) {
+            let end = self.snapped(cut, soft);
+            pieces.push(Span { from: start, to: end });
+            start = end;
         }
         pieces.push(Span { from: start, to });
         pieces
     }
 
-    /// The lines of a run, before they move to edges: none so near to its end that the last piece could be too short.
-    fn lines(&self, from: u64, to: u64) -> impl Iterator<Item = u64> {
-        let last = to.saturating_sub(self.least + self.play);
-        (1..).map(move |index| from + index * self.pace).take_while(move |line| *line <= last)
+    /// The cuts of a run before they move to edges. None is so near the run's end that the last
+    /// segment could be too short.
+    fn cuts(&self, from: u64, to: u64) -> impl Iterator<Item = u64> {
+        let last = to.saturating_sub(self.shortest + self.reach);
+        (1..).map(move |index| from + index * self.interval).take_while(move |cut| *cut <= last)
     }
 
-    /// The nearest edge in reach, the earlier of two as near; else the line itself.
-    fn moved(&self, line: u64, soft: &BTreeSet<u64>) -> u64 {
-        let reach = soft.range(line - self.play..=line + self.play);
-        reach.copied().min_by_key(|edge| edge.abs_diff(line)).unwrap_or(line)
+    /// The nearest edge in reach, the earlier of two equally near, or else the cut itself.
+    fn snapped(&self, cut: u64, soft: &BTreeSet<u64>) -> u64 {
+        let edges = soft.range(cut - self.reach..=cut + self.reach);
+        edges.copied().min_by_key(|edge| edge.abs_diff(cut)).unwrap_or(cut)
     }
 }
 
@@ -115,12 +123,12 @@ mod tests {
     ];
 
     fn pieces(rate: Rate, length: u64, soft: &[u64]) -> Vec<Span> {
-        Grid::new(rate).pieces(0, length, &soft.iter().copied().collect())
+        CutGrid::new(rate).pieces(0, length, &soft.iter().copied().collect())
     }
 
     proptest! {
         #[test]
-        fn pieces_tile_a_run_and_keep_their_measures(
+        fn pieces_tile_a_run_and_keep_their_lengths(
             rate in prop::sample::select(RATES.to_vec()),
             length in 1_u64..5_000,
             soft in prop::collection::vec(1_u64..5_000, 0..200),
@@ -137,13 +145,14 @@ mod tests {
             let seconds = |piece: &Span| rate.seconds(piece.len());
             for piece in &pieces {
                 prop_assert!(seconds(piece) <= crate::plan::Ratio::whole(4), "{:?}", piece);
-                prop_assert!(pieces.len() == 1 || seconds(piece) >= crate::plan::Ratio::ONE, "{:?}", piece);
+                let long_enough = seconds(piece) >= crate::plan::Ratio::ONE;
+                prop_assert!(pieces.len() == 1 || long_enough, "{:?}", piece);
             }
         }
     }
 
     #[test]
-    fn a_line_moves_to_an_edge_of_writing_in_reach() {
+    fn a_cut_moves_to_an_edge_of_text_in_reach() {
         let rate = Rate { num: 30, den: 1 };
         let ends =
             |soft: &[u64]| pieces(rate, 250, soft).iter().map(|piece| piece.to).collect::<Vec<_>>();
@@ -153,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_cut_where_both_pieces_stay_long_enough_wherever_the_line_goes() {
+    fn a_run_is_cut_only_if_both_pieces_stay_long_enough() {
         let rate = Rate { num: 30, den: 1 };
         assert_eq!(pieces(rate, 104, &[60]).len(), 1);
         assert_eq!(
@@ -163,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cue_of_four_seconds_between_edges_in_reach_is_shown_by_no_more_than_itself() {
+    fn cuts_fall_on_the_edges_of_cues_of_four_seconds() {
         let rate = Rate { num: 30, den: 1 };
         let edges = [0, 112, 229, 351, 472];
         let pieces = pieces(rate, 600, &edges);

@@ -1,21 +1,22 @@
-//! The part of a layer that a segment shows, told so that equal pictures are equal bytes.
+//! The part of a layer that a segment shows, in a form in which equal pictures have equal bytes.
 //!
-//! What a segment does not show is left out: transitions that lie elsewhere, tweens that have ended, cues of other times. Where
-//! nothing is left that moves, the clock goes too.
+//! Anything the segment does not show is dropped: transitions elsewhere, tweens that have ended,
+//! cues of other times. If nothing in the rest moves, the clock becomes 0.
 
 use super::curves::part;
-use super::scene::Drawn;
+use super::scene::ClipLayer;
 use crate::plan::{Asset, Captions, Cue, Curve, Layer, Micro, Placement, Span, Text, Transition};
 
-/// The layer as a segment shows it; none where nothing of it is seen.
-pub(super) fn excerpt(drawn: &Drawn, run: Span) -> Option<Layer> {
-    let offset = run.from as i64 - drawn.start;
+/// The layer as a segment shows it; none if the segment shows nothing of it.
+pub(super) fn excerpt(clip_layer: &ClipLayer, run: Span) -> Option<Layer> {
+    let offset = run.from as i64 - clip_layer.start;
     let from = u64::try_from(offset.max(0)).ok()?;
-    let to = u64::try_from(run.to as i64 - drawn.start).ok()?;
-    shown(&drawn.layer, Span { from, to }, offset)
+    let to = u64::try_from(run.to as i64 - clip_layer.start).ok()?;
+    shown(&clip_layer.layer, Span { from, to }, offset)
 }
 
-/// The part of a layer on its frames `within`; `offset` is the layer's frame that the segment's first falls on.
+/// The part of a layer within its frames `within`. `offset` is the layer's frame that the segment
+/// begins on.
 fn shown(layer: &Layer, within: Span, offset: i64) -> Option<Layer> {
     let show = layer.show.meet(within);
     if show.is_empty() {
@@ -49,7 +50,7 @@ fn segment_frame(frame: u64, offset: i64) -> Option<u64> {
     u64::try_from(frame as i64 - offset).ok()
 }
 
-/// The asset, without what does not show; none where nothing does.
+/// The asset without its hidden parts; none if everything is hidden.
 fn asset(asset: &Asset, show: Span, clock: u64, offset: i64) -> Option<Asset> {
     match asset {
         Asset::Captions(captions) => cues(captions, show, offset).map(Asset::Captions),
@@ -61,7 +62,8 @@ fn asset(asset: &Asset, show: Span, clock: u64, offset: i64) -> Option<Asset> {
     }
 }
 
-/// The cues that show, on the segment's frames: cut to what shows, but for those whose words move.
+/// The cues that show, in frames of the segment. They are cut to the segment, except those whose
+/// words are animated.
 fn cues(captions: &Captions, show: Span, offset: i64) -> Option<Captions> {
     let (from, to) = (show.from as i64, show.to as i64);
     let seen = captions.cues.iter().filter(|cue| cue.from < to && from < cue.to);
@@ -93,7 +95,7 @@ fn placement(placement: &Placement, from: u64, to: u64) -> Placement {
     }
 }
 
-/// Returns whether anything about a layer follows its clock.
+/// Returns whether anything in a layer depends on its clock.
 fn moves(layer: &Layer) -> bool {
     let placement = &layer.placement;
     let curves = [

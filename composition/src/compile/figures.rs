@@ -1,4 +1,4 @@
-//! Drawn things: shapes, colours, gradients, waveforms.
+//! Compiles shapes, colours, gradients and waveforms.
 
 use super::context::{CompileContext, stream};
 use super::look::Extent;
@@ -13,7 +13,7 @@ use crate::syntax::{
     WaveName, WaveformAsset,
 };
 
-/// A figure and its box: its own size, else the clip's, else the frame's.
+/// A shape and its box. The size is the shape's own, or else the clip's or the frame's.
 pub(super) fn shape(asset: &ShapeAsset, bounds: Extent) -> (Asset, Extent) {
     let or = |own: Option<Decimal>, default: Ratio| own.map_or(default, |own| own.0);
     let (kind, extent) = match asset.shape {
@@ -41,24 +41,24 @@ pub(super) fn shape(asset: &ShapeAsset, bounds: Extent) -> (Asset, Extent) {
     (Asset::Shape(Shape { kind, fill: fill(asset.fill.as_ref()), stroke, stroke_width }), extent)
 }
 
-/// The colour inside; white unless said.
+/// The colour inside, white by default.
 fn fill(form: Option<&FillForm>) -> Rgba {
     let colour = form.and_then(|fill| fill.color).unwrap_or(Rgba::WHITE);
     faded(colour, form.and_then(|fill| fill.opacity))
 }
 
-/// A colour at an opacity; as it is where none is written.
+/// A colour with the given opacity, if there is one.
 pub(super) fn faded(colour: Rgba, opacity: Option<Decimal>) -> Rgba {
     opacity.map_or(colour, |opacity| colour.faded(opacity.micro()))
 }
 
-/// An outline's colour and width.
+/// The colour and width of an outline.
 pub(super) fn outline(form: &OutlineForm) -> (Rgba, Micro) {
     let colour = faded(form.color.unwrap_or(Rgba::BLACK), form.opacity);
     (colour, form.width.map_or(Micro::ONE, |width| width.micro()))
 }
 
-/// A gradient, its stops evenly spread where they have no places.
+/// A gradient. Stops without offsets are evenly spread.
 pub(super) fn gradient(asset: &GradientAsset) -> Gradient {
     let angle = match asset.shape {
         Some(GradientShape::Radial) => None,
@@ -74,7 +74,7 @@ pub(super) fn gradient(asset: &GradientAsset) -> Gradient {
     Gradient { angle, stops: stops.collect() }
 }
 
-/// A waveform of its own source, or of what the clip it follows plays.
+/// A waveform of its own source, or of the sound of the clip it follows.
 pub(super) fn waveform(
     context: &mut CompileContext,
     placed: &Placed,
@@ -107,7 +107,7 @@ pub(super) fn waveform(
     }))
 }
 
-/// The trim and speed a clip's sound plays with.
+/// The trim and speed that a clip's sound plays with.
 fn played(asset: &Written) -> (Ratio, Ratio) {
     let (trim, speed) = match asset {
         Written::Video(video) => (video.trim, video.speed),

@@ -1,35 +1,36 @@
-//! Fonts of the caller's own, by the names that callers give them.
+//! Replaces the names that callers use for their own fonts by family names.
 //!
-//! A family may be written as the file's stem (`OpenSans-Bold`), the family or the full name. The engine sees files by hash alone, so
-//! what a stem means is settled here, from the faces that the probe found.
+//! A caller may name a font by the file's stem (`OpenSans-Bold`), its family or its full name. The
+//! engine knows font files by hash alone, so names are resolved here, from the faces that the probe
+//! found.
 
 use super::context::CompileContext;
-use super::scene::Drawn;
+use super::scene::ClipLayer;
 use crate::document::Src;
 use crate::plan::{Asset, FontFace, TextRun, TextStyle};
 
-/// A face and the names it goes by, spelled without case, blanks and dashes.
-struct Named<'a> {
+/// A face and its names, in lower case without spaces and dashes.
+struct NamedFace<'a> {
     names: [String; 2],
     family: String,
     face: &'a FontFace,
 }
 
-/// Gives every run the family that its font's file knows itself by.
-pub(super) fn settle(context: &mut CompileContext, drawn: &mut [Drawn]) {
-    let mut known = Vec::new();
+/// Gives every run the family name that its font's file declares.
+pub(super) fn resolve_families(context: &mut CompileContext, clip_layers: &mut [ClipLayer]) {
+    let mut faces = Vec::new();
     for (index, src) in context.composition.fonts.iter().enumerate() {
         let facts = context.facts_at(&Src(src.clone()), &format!("/timeline/fonts/{index}/src"));
         for face in facts.into_iter().flat_map(|facts| &facts.faces) {
-            known.push(Named {
-                names: [plain(stem(src)), plain(&face.full_name)],
-                family: plain(&face.family),
+            faces.push(NamedFace {
+                names: [normalised(stem(src)), normalised(&face.full_name)],
+                family: normalised(&face.family),
                 face,
             });
         }
     }
-    let layers = drawn.iter_mut().map(|item| &mut item.layer.asset);
-    layers.flat_map(runs).for_each(|run| settle_run(&known, &mut run.style));
+    let layers = clip_layers.iter_mut().map(|item| &mut item.layer.asset);
+    layers.flat_map(runs).for_each(|run| resolve_family(&faces, &mut run.style));
 }
 
 fn runs(asset: &mut Asset) -> &mut [TextRun] {
@@ -40,13 +41,13 @@ fn runs(asset: &mut Asset) -> &mut [TextRun] {
     }
 }
 
-fn settle_run(known: &[Named], style: &mut TextStyle) {
-    let wanted = plain(&style.family);
-    if let Some(named) = known.iter().find(|named| named.family == wanted) {
+fn resolve_family(faces: &[NamedFace], style: &mut TextStyle) {
+    let requested = normalised(&style.family);
+    if let Some(named) = faces.iter().find(|named| named.family == requested) {
         style.family.clone_from(&named.face.family);
-    } else if let Some(named) = known.iter().find(|named| named.names.contains(&wanted)) {
+    } else if let Some(named) = faces.iter().find(|named| named.names.contains(&requested)) {
         style.family.clone_from(&named.face.family);
-        // A name such as `Bold` speaks for its weight where the composition does not.
+        // A name such as `Bold` sets the weight if the composition does not.
         if style.weight == 400 {
             style.weight = named.face.weight;
         }
@@ -54,13 +55,13 @@ fn settle_run(known: &[Named], style: &mut TextStyle) {
     }
 }
 
-/// The last part of an address, without its ending.
+/// The file name of an address, without its extension.
 fn stem(src: &str) -> &str {
     let path = src.split(['?', '#']).next().unwrap_or_default();
     let file = path.rsplit('/').next().unwrap_or_default();
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
-fn plain(name: &str) -> String {
+fn normalised(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

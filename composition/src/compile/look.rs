@@ -1,7 +1,7 @@
-//! Where a clip stands, how it moves, comes, goes and is coloured.
+//! Compiles a clip's placement, motion, transitions and filters.
 
 use super::context::CompileContext;
-use super::curves::Drawing;
+use super::curves::CurveBuilder;
 use super::times::Placed;
 use crate::document::Moving;
 use crate::plan::{
@@ -13,7 +13,7 @@ use crate::syntax::{
     FilterObject, Position, TransitionForm,
 };
 
-/// A box in pixels.
+/// A size in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     pub width: Ratio,
@@ -21,12 +21,12 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Of whole pixels.
+    /// A size in whole pixels.
     pub fn pixels(width: u32, height: u32) -> Extent {
         Extent { width: Ratio::whole(i64::from(width)), height: Ratio::whole(i64::from(height)) }
     }
 
-    /// The clip's own box; what it does not say is the canvas'.
+    /// The clip's own box. A side that is not given is the canvas'.
     pub fn of_clip(written: &Written, canvas: &Canvas) -> Extent {
         let side = |own: Option<crate::document::Count>, default: u32| {
             own.map_or(default, |count| count.0)
@@ -35,7 +35,7 @@ impl Extent {
     }
 }
 
-/// A clip as a layer over its whole length, its clock at 0, without mattes.
+/// A clip as a layer over its whole length, with its clock at 0 and without mattes.
 pub(super) fn layer(
     context: &mut CompileContext,
     placed: &Placed,
@@ -62,21 +62,25 @@ pub(super) fn layer(
     }
 }
 
-/// Curves whose clock counts frames.
-fn by_frames<'a>(rate: Rate, frames: u64, value: &'a dyn Fn(Ratio) -> Micro) -> FrameDrawing<'a> {
-    FrameDrawing { rate, frames, value }
+/// Builds curves whose clock counts frames.
+fn by_frames<'a>(
+    rate: Rate,
+    frames: u64,
+    value: &'a dyn Fn(Ratio) -> Micro,
+) -> FrameCurveBuilder<'a> {
+    FrameCurveBuilder { rate, frames, value }
 }
 
-struct FrameDrawing<'a> {
+struct FrameCurveBuilder<'a> {
     rate: Rate,
     frames: u64,
     value: &'a dyn Fn(Ratio) -> Micro,
 }
 
-impl FrameDrawing<'_> {
+impl FrameCurveBuilder<'_> {
     fn curve(&self, written: Option<&Moving>, default: Ratio) -> Curve {
         let tick = |seconds| self.rate.frame_at(seconds);
-        Drawing { value: self.value, tick: &tick, ticks: self.frames }.curve(written, default)
+        CurveBuilder { value: self.value, tick: &tick, ticks: self.frames }.curve(written, default)
     }
 }
 
@@ -91,7 +95,7 @@ fn placement(written: &Written, canvas: &Canvas, frames: u64, extent: Extent) ->
     let flip = transform.and_then(|transform| transform.flip.as_ref());
     let angle =
         transform.and_then(|transform| transform.rotate.as_ref()).map(|rotate| &rotate.angle);
-    let plain = by_frames(canvas.rate, frames, &Ratio::to_micro);
+    let frame_curves = by_frames(canvas.rate, frames, &Ratio::to_micro);
     Placement {
         width: extent.width.to_micro(),
         height: extent.height.to_micro(),
@@ -101,10 +105,10 @@ fn placement(written: &Written, canvas: &Canvas, frames: u64, extent: Extent) ->
             .curve(offset.and_then(|o| o.x.as_ref()), Ratio::ZERO),
         y: by_frames(canvas.rate, frames, &shares_up)
             .curve(offset.and_then(|o| o.y.as_ref()), Ratio::ZERO),
-        scale: plain.curve(written.scale.as_ref(), Ratio::ONE),
-        angle: plain.curve(angle, Ratio::ZERO),
-        skew_x: plain.curve(skew.and_then(|skew| skew.x.as_ref()), Ratio::ZERO),
-        skew_y: plain.curve(skew.and_then(|skew| skew.y.as_ref()), Ratio::ZERO),
+        scale: frame_curves.curve(written.scale.as_ref(), Ratio::ONE),
+        angle: frame_curves.curve(angle, Ratio::ZERO),
+        skew_x: frame_curves.curve(skew.and_then(|skew| skew.x.as_ref()), Ratio::ZERO),
+        skew_y: frame_curves.curve(skew.and_then(|skew| skew.y.as_ref()), Ratio::ZERO),
         flip_x: flip.and_then(|flip| flip.horizontal).is_some_and(|flag| flag.0),
         flip_y: flip.and_then(|flip| flip.vertical).is_some_and(|flag| flag.0),
         drift: written.effect.map(|effect| drift(effect, canvas, frames)),
@@ -128,22 +132,23 @@ fn anchor(position: Position) -> (Micro, Micro) {
     }
 }
 
-/// A zoom about the middle, or a way past it, enlarged by as much as the way is long so that no edge of a filled frame shows.
+/// The motion of an effect: a zoom about the middle, or a pan. A pan is enlarged by its own length,
+/// so that no edge of a filled frame shows.
 fn drift(effect: EffectForm, canvas: &Canvas, frames: u64) -> Drift {
     let amount = effect.amount.micro();
     let larger = Micro(MICRO.saturating_add(amount.0));
     let none = [Micro::ZERO; 2];
-    let way = |side: u32, sign: i64| {
+    let pan = |side: u32, sign: i64| {
         let half = Micro::whole(i64::from(side) * sign).times(Micro(amount.0 / 2));
         [Micro(-half.0), half]
     };
     let (scale, x, y) = match effect.kind {
         EffectKind::ZoomIn => ([Micro::ONE, larger], none, none),
         EffectKind::ZoomOut => ([larger, Micro::ONE], none, none),
-        EffectKind::Slide(Direction::Left) => ([larger; 2], way(canvas.width, -1), none),
-        EffectKind::Slide(Direction::Right) => ([larger; 2], way(canvas.width, 1), none),
-        EffectKind::Slide(Direction::Up) => ([larger; 2], none, way(canvas.height, -1)),
-        EffectKind::Slide(Direction::Down) => ([larger; 2], none, way(canvas.height, 1)),
+        EffectKind::Slide(Direction::Left) => ([larger; 2], pan(canvas.width, -1), none),
+        EffectKind::Slide(Direction::Right) => ([larger; 2], pan(canvas.width, 1), none),
+        EffectKind::Slide(Direction::Up) => ([larger; 2], none, pan(canvas.height, -1)),
+        EffectKind::Slide(Direction::Down) => ([larger; 2], none, pan(canvas.height, 1)),
     };
     Drift { frames, scale, x, y }
 }
@@ -158,8 +163,7 @@ fn leave(form: TransitionForm, rate: Rate, frames: u64) -> Transition {
     Transition { start: frames - entered.frames, ..entered }
 }
 
-/// A blur's default strength, in pixels.
-const USUAL_BLUR: Micro = Micro::whole(8);
+const DEFAULT_BLUR: Micro = Micro::whole(8);
 
 fn filters(context: &mut CompileContext, placed: &Placed) -> Vec<Filter> {
     let written = placed.clip.written.filter.iter().flat_map(|filters| &filters.0);
@@ -167,7 +171,7 @@ fn filters(context: &mut CompileContext, placed: &Placed) -> Vec<Filter> {
         .filter_map(|form| match form {
             FilterForm::Named(name) => named_filter(*name),
             FilterForm::Set(FilterObject::Blur(blur)) => Some(Filter::Blur {
-                sigma: blur.amount.map_or(USUAL_BLUR, |amount| amount.micro()),
+                sigma: blur.amount.map_or(DEFAULT_BLUR, |amount| amount.micro()),
             }),
             FilterForm::Set(FilterObject::Adjust(adjust)) => Some(adjusted(adjust)),
             FilterForm::Set(FilterObject::Lut(lut)) => {
@@ -189,7 +193,7 @@ fn adjusted(adjust: &AdjustFilter) -> Filter {
     }
 }
 
-/// What the names mean in numbers: brightness, contrast and saturation in thousandths.
+/// The filter of a name. Brightness, contrast and saturation are in thousandths.
 fn named_filter(name: FilterName) -> Option<Filter> {
     let adjust = |brightness: i64, contrast: i64, saturation: i64| {
         let micro = |thousandths: i64| Micro(thousandths * 1000);
@@ -201,7 +205,7 @@ fn named_filter(name: FilterName) -> Option<Filter> {
     };
     match name {
         FilterName::None => None,
-        FilterName::Blur => Some(Filter::Blur { sigma: USUAL_BLUR }),
+        FilterName::Blur => Some(Filter::Blur { sigma: DEFAULT_BLUR }),
         FilterName::Boost => adjust(0, 1200, 1400),
         FilterName::Contrast => adjust(0, 1400, 1000),
         FilterName::Darken => adjust(-150, 1000, 1000),

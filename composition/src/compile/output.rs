@@ -1,20 +1,20 @@
-//! The file: what is assembled, and how.
+//! Compiles the last step: assembling the file.
 
 use super::context::CompileContext;
 use super::times::Timing;
 use crate::plan::{Assemble, Format, RenderPlan, Segment, Sound, Tags};
 
-/// Returns whether a kind of file has pictures.
+/// Returns whether a format has pictures.
 pub(super) fn has_pictures(format: Format) -> bool {
     !matches!(format, Format::Mp3 | Format::Wav)
 }
 
-/// Returns whether a kind of file is one picture.
+/// Returns whether a format is a single picture.
 pub(super) fn is_one_picture(format: Format) -> bool {
     matches!(format, Format::Jpg | Format::Png)
 }
 
-/// The plan, once its parts are there; warnings are added when the context is cleared.
+/// The plan of all parts. The context adds its warnings at the end.
 pub(super) fn plan(
     context: &mut CompileContext,
     timing: &Timing,

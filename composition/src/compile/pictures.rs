@@ -1,4 +1,4 @@
-//! Pictures: how a source fits its box.
+//! Compiles videos and images: how a source fits its box.
 
 use super::context::{CompileContext, stream};
 use super::look::Extent;
@@ -11,48 +11,47 @@ use crate::plan::{
 };
 use crate::syntax::{ChromaKeyForm, Crop, Fit};
 
-/// A video's asset and the box it takes.
-pub(super) struct Moving {
-    /// Seconds left out at the start.
+/// The way a video plays.
+pub(super) struct Playback {
+    /// Seconds skipped at the start.
     pub trim: Option<Decimal>,
-    /// Its speed.
     pub speed: Option<Decimal>,
-    /// Set if it begins anew.
+    /// Set if the video starts again at its end.
     pub repeat: bool,
 }
 
-/// A video or an animated picture; a still where the source is one.
-pub(super) fn moving(
+/// A video or an animated picture with its box; a still if the source is one.
+pub(super) fn video(
     context: &mut CompileContext,
     placed: &Placed,
     crop: Option<&Crop>,
-    how: Moving,
+    playback: Playback,
 ) -> Option<(Asset, Extent)> {
     let (facts, video) = context.picture_of(placed.clip)?;
     let (picture, extent) = fitted(context, placed.clip, facts, video, crop);
     if facts.image {
         return Some((Asset::Image(picture), extent));
     }
-    let trim = how.trim.map_or(Ratio::ZERO, |trim| trim.0);
-    let speed = how.speed.map_or(Ratio::ONE, |speed| speed.0);
-    check_reach(context, placed, facts, trim, speed, how.repeat);
-    let repeat = if how.repeat { facts.duration } else { None };
+    let trim = playback.trim.map_or(Ratio::ZERO, |trim| trim.0);
+    let speed = playback.speed.map_or(Ratio::ONE, |speed| speed.0);
+    check_reach(context, placed, facts, trim, speed, playback.repeat);
+    let repeat = if playback.repeat { facts.duration } else { None };
     Some((
         Asset::Video(Video { picture, trim, speed, deinterlace: video.interlaced, repeat }),
         extent,
     ))
 }
 
-/// A still, or an animated picture, which repeats.
+/// An image: a still, or an animated picture, which repeats.
 pub(super) fn image(
     context: &mut CompileContext,
     placed: &Placed,
     crop: Option<&Crop>,
 ) -> Option<(Asset, Extent)> {
-    moving(context, placed, crop, Moving { trim: None, speed: None, repeat: true })
+    video(context, placed, crop, Playback { trim: None, speed: None, repeat: true })
 }
 
-/// A fault where nothing is left behind the trim, a warning where the source ends before the clip does.
+/// Reports a fault if the trim leaves nothing, and a warning if the source ends before the clip.
 fn check_reach(
     context: &mut CompileContext,
     placed: &Placed,
@@ -84,7 +83,7 @@ fn check_reach(
     }
 }
 
-/// The key of a written chroma key.
+/// A chroma key with its defaults.
 pub(super) fn chroma_key(form: &ChromaKeyForm) -> ChromaKey {
     ChromaKey {
         colour: form.color,
@@ -93,7 +92,7 @@ pub(super) fn chroma_key(form: &ChromaKeyForm) -> ChromaKey {
     }
 }
 
-/// Which part of the picture is drawn where, and the box.
+/// The source fitted into the clip's box.
 fn fitted(
     context: &CompileContext,
     clip: &Clip,
@@ -103,28 +102,28 @@ fn fitted(
 ) -> (Picture, Extent) {
     let canvas = &context.composition.canvas;
     let (wide, high) = video.shown_size();
-    let shown = Shown { whole: Extent::pixels(wide, high), kept: kept(crop) };
+    let shown = CroppedPicture { whole: Extent::pixels(wide, high), kept: kept(crop) };
     let bounds = Extent::of_clip(&clip.written, canvas);
     fit(clip.written.fit.unwrap_or(Fit::Cover), shown, bounds, stream(facts, video.index))
 }
 
-/// A shown picture and the part of it that is not cropped away.
+/// A picture at the size it is shown, and the part of it that is not cropped away.
 #[derive(Clone, Copy)]
-struct Shown {
+struct CroppedPicture {
     whole: Extent,
-    kept: Part,
+    kept: ExactRect,
 }
 
-/// A part of a picture, in shares of it.
+/// A rectangle in exact shares of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Part {
+struct ExactRect {
     x: Ratio,
     y: Ratio,
     width: Ratio,
     height: Ratio,
 }
 
-impl Part {
+impl ExactRect {
     fn rect(self) -> Rect {
         Rect {
             x: self.x.to_micro(),
@@ -135,17 +134,17 @@ impl Part {
     }
 }
 
-fn kept(crop: Option<&Crop>) -> Part {
+fn kept(crop: Option<&Crop>) -> ExactRect {
     let share =
         |of: fn(&Crop) -> Option<Decimal>| crop.and_then(of).map_or(Ratio::ZERO, |share| share.0);
     let (left, top) = (share(|crop| crop.left), share(|crop| crop.top));
     let width = Ratio::ONE.minus(left).minus(share(|crop| crop.right));
     let height = Ratio::ONE.minus(top).minus(share(|crop| crop.bottom));
-    Part { x: left, y: top, width, height }
+    ExactRect { x: left, y: top, width, height }
 }
 
-impl Shown {
-    /// The kept part in pixels.
+impl CroppedPicture {
+    /// The size in pixels of the part that is kept.
     fn size(self) -> Extent {
         Extent {
             width: self.whole.width.times(self.kept.width),
@@ -153,23 +152,23 @@ impl Shown {
         }
     }
 
-    /// The middle of the kept part that has the shape of a box.
-    fn covering(self, bounds: Extent) -> Part {
+    /// The middle of the kept part with the shape of a box.
+    fn covering(self, bounds: Extent) -> ExactRect {
         let size = self.size();
-        // Above one: the picture is wider than the box.
+        // More than one if the picture is wider than the box.
         let wider = quotient(size.width.times(bounds.height), size.height.times(bounds.width));
         let middle =
             |from: Ratio, length: Ratio, part: Ratio| from.plus(length.minus(part).times(half()));
         if Ratio::ONE < wider {
             let width = quotient(self.kept.width, wider);
-            Part { x: middle(self.kept.x, self.kept.width, width), width, ..self.kept }
+            ExactRect { x: middle(self.kept.x, self.kept.width, width), width, ..self.kept }
         } else {
             let height = self.kept.height.times(wider);
-            Part { y: middle(self.kept.y, self.kept.height, height), height, ..self.kept }
+            ExactRect { y: middle(self.kept.y, self.kept.height, height), height, ..self.kept }
         }
     }
 
-    /// The largest size with the picture's shape within a box.
+    /// The largest size within a box that keeps the picture's shape.
     fn contained(self, bounds: Extent) -> Extent {
         let size = self.size();
         let factor = quotient(bounds.width, size.width).min(quotient(bounds.height, size.height));
@@ -181,12 +180,12 @@ fn half() -> Ratio {
     Ratio::new(1, 2).unwrap_or(Ratio::ONE)
 }
 
-/// A quotient of lengths, which are never nought.
+/// The quotient of two lengths, which are never zero.
 fn quotient(a: Ratio, b: Ratio) -> Ratio {
     a.over(b).unwrap_or(Ratio::ONE)
 }
 
-fn fit(fit: Fit, shown: Shown, bounds: Extent, source: Source) -> (Picture, Extent) {
+fn fit(fit: Fit, shown: CroppedPicture, bounds: Extent, source: Source) -> (Picture, Extent) {
     let all = Picture { source, crop: shown.kept.rect(), into: WHOLE, backdrop: None };
     match fit {
         Fit::Fill => (all, bounds),
@@ -197,14 +196,14 @@ fn fit(fit: Fit, shown: Shown, bounds: Extent, source: Source) -> (Picture, Exte
     }
 }
 
-/// The blur of a backdrop: this part of the box's shorter side.
+/// A backdrop's blur, as a fraction of the box's shorter side: one over this.
 const BACKDROP_BLUR: i64 = 30;
 
-fn blurred(all: Picture, shown: Shown, bounds: Extent) -> Picture {
+fn blurred(all: Picture, shown: CroppedPicture, bounds: Extent) -> Picture {
     let inner = shown.contained(bounds);
     let (width, height) =
         (quotient(inner.width, bounds.width), quotient(inner.height, bounds.height));
-    let into = Part {
+    let into = ExactRect {
         x: Ratio::ONE.minus(width).times(half()),
         y: Ratio::ONE.minus(height).times(half()),
         width,
@@ -221,10 +220,11 @@ mod tests {
     use super::*;
     use crate::plan::SourceHash;
 
-    fn fitted(how: Fit, picture: (u32, u32), bounds: (u32, u32)) -> (Picture, (f64, f64)) {
-        let shown = Shown { whole: Extent::pixels(picture.0, picture.1), kept: kept(None) };
+    fn fitted_picture(mode: Fit, picture: (u32, u32), bounds: (u32, u32)) -> (Picture, (f64, f64)) {
+        let shown =
+            CroppedPicture { whole: Extent::pixels(picture.0, picture.1), kept: kept(None) };
         let source = Source { hash: SourceHash("x".into()), stream: 0 };
-        let (picture, extent) = fit(how, shown, Extent::pixels(bounds.0, bounds.1), source);
+        let (picture, extent) = fit(mode, shown, Extent::pixels(bounds.0, bounds.1), source);
         (picture, (extent.width.to_f64(), extent.height.to_f64()))
     }
 
@@ -234,21 +234,21 @@ mod tests {
 
     #[test]
     fn cover_cuts_the_middle_out() {
-        let (wide, size) = fitted(Fit::Cover, (1920, 1080), (1080, 1080));
+        let (wide, size) = fitted_picture(Fit::Cover, (1920, 1080), (1080, 1080));
         assert_eq!((wide.crop, size), (rect(218_750, 0, 562_500, 1_000_000), (1080.0, 1080.0)));
-        let (tall, _) = fitted(Fit::Cover, (1080, 1920), (1080, 1080));
+        let (tall, _) = fitted_picture(Fit::Cover, (1080, 1920), (1080, 1080));
         assert_eq!(tall.crop, rect(0, 218_750, 1_000_000, 562_500));
     }
 
     #[test]
     fn contain_keeps_the_shape() {
-        let (picture, size) = fitted(Fit::Contain, (1920, 1080), (960, 960));
+        let (picture, size) = fitted_picture(Fit::Contain, (1920, 1080), (960, 960));
         assert_eq!((picture.crop, size), (WHOLE, (960.0, 540.0)));
     }
 
     #[test]
     fn blur_is_contain_over_cover() {
-        let (picture, size) = fitted(Fit::Blur, (1920, 1080), (960, 960));
+        let (picture, size) = fitted_picture(Fit::Blur, (1920, 1080), (960, 960));
         assert_eq!(size, (960.0, 960.0));
         assert_eq!(picture.into, rect(0, 218_750, 1_000_000, 562_500));
         let backdrop = picture.backdrop.expect("a backdrop");
@@ -256,6 +256,6 @@ mod tests {
             (backdrop.crop, backdrop.sigma),
             (rect(218_750, 0, 562_500, 1_000_000), Micro::whole(32))
         );
-        assert_eq!(fitted(Fit::Blur, (1920, 1080), (960, 540)).0.backdrop, None);
+        assert_eq!(fitted_picture(Fit::Blur, (1920, 1080), (960, 540)).0.backdrop, None);
     }
 }

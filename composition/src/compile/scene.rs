@@ -1,28 +1,27 @@
-//! Every visual clip as a layer over its whole length, bottom first.
+//! Turns every visual clip into a layer over its whole length, bottom first.
 
 use super::context::CompileContext;
 use super::look::{self, Extent};
-use super::pictures::{self, Moving};
+use super::pictures::{self, Playback};
 use super::times::{Placed, Timing};
 use super::{captions, figures, writing};
 use crate::plan::{Asset, ChromaKey, Layer, Span};
 use crate::syntax::{Asset as Written, ChromaKeyForm, TextAsset};
 
-/// A clip's layer; its frames are the clip's own, from 0.
-pub(super) struct Drawn {
-    /// The window's frame that the clip's first falls on; negative where the window begins later.
+/// A clip's layer in frames of the clip, counted from 0.
+pub(super) struct ClipLayer {
+    /// The frame of the output range on which the clip begins; negative if the range begins later.
     pub start: i64,
-    /// The layer over all the clip's frames.
+    /// The layer over all frames of the clip.
     pub layer: Layer,
-    /// Set if its edges are hard cuts: those of what may fill the frame, and of the mattes that cut
-    /// it.
+    /// Set if the edges are hard cuts: the asset may fill the frame, or mattes cut it.
     pub cuts_hard: bool,
-    /// Set if its source has no alpha.
+    /// Set if the source has no alpha.
     pub opaque: bool,
 }
 
-impl Drawn {
-    /// The window's frames where something begins or ends: the clip's edges, and those of its cues.
+impl ClipLayer {
+    /// The frames of the output range where something begins or ends: the clip and its cues.
     pub fn edges(&self) -> Vec<i64> {
         let clip = self.layer.show;
         let mut edges = vec![clip.from as i64, clip.to as i64];
@@ -40,9 +39,10 @@ impl Drawn {
     }
 }
 
-/// The layers of all tracks, bottom first; in a track by start, then as written.
-pub(super) fn draw(context: &mut CompileContext, timing: &Timing) -> Vec<Drawn> {
-    let mut drawn = Vec::new();
+/// The layers of all tracks, bottom first. Those of one track are ordered by start, then as
+/// written.
+pub(super) fn layers(context: &mut CompileContext, timing: &Timing) -> Vec<ClipLayer> {
+    let mut clip_layers = Vec::new();
     for track in (0..context.composition.tracks.len()).rev() {
         let mut clips: Vec<&Placed> =
             timing.placed.iter().filter(|placed| placed.track == track).collect();
@@ -65,7 +65,7 @@ pub(super) fn draw(context: &mut CompileContext, timing: &Timing) -> Vec<Drawn> 
             );
             let cuts_hard = fills || !layer.mattes.is_empty();
             let opaque = opaque(context, placed);
-            drawn.push(Drawn {
+            clip_layers.push(ClipLayer {
                 start: placed.span.from as i64 - timing.window.from as i64,
                 layer,
                 cuts_hard,
@@ -73,10 +73,10 @@ pub(super) fn draw(context: &mut CompileContext, timing: &Timing) -> Vec<Drawn> 
             });
         }
     }
-    drawn
+    clip_layers
 }
 
-/// Returns whether a clip's source has no alpha; true where it has no source.
+/// Returns whether a clip's source has no alpha. A clip without a source counts as opaque.
 fn opaque(context: &mut CompileContext, placed: &Placed) -> bool {
     match placed.clip.written.asset {
         Written::Video(_) | Written::Image(_) => {
@@ -86,7 +86,7 @@ fn opaque(context: &mut CompileContext, placed: &Placed) -> bool {
     }
 }
 
-/// A matte as a clip sees it: on the clip's frames, with the matte's own clock.
+/// A matte in frames of the clip that it masks, with the matte's own clock.
 fn matte_for(clip: Span, span: Span, matte: &Layer) -> Option<Layer> {
     let both = clip.meet(span);
     let show =
@@ -94,14 +94,15 @@ fn matte_for(clip: Span, span: Span, matte: &Layer) -> Option<Layer> {
     (!both.is_empty()).then(|| Layer { show, clock: both.from - span.from, ..matte.clone() })
 }
 
-/// The layer of a clip; none for what is only heard, and where a fault was told.
+/// The layer of a clip; none if it has sound alone, or after a fault.
 fn layer(context: &mut CompileContext, placed: &Placed) -> Option<Layer> {
     let (asset, extent, key) = asset(context, placed)?;
     let layer = look::layer(context, placed, asset, extent);
     Some(Layer { chroma_key: key, ..layer })
 }
 
-/// A warning where a placeholder is left that no merge field fills: it is shown as it is, which is seldom meant.
+/// Warns of a placeholder that no merge field fills. It is shown as it is, which is seldom
+/// intended.
 fn warn_of_placeholders(context: &mut CompileContext, placed: &Placed, text: &TextAsset) {
     let texts = text.text.iter().chain(text.runs.iter().flatten().map(|run| &run.text));
     for text in texts {
@@ -126,8 +127,8 @@ fn asset(
     let (asset, extent, key) = match &written.asset {
         Written::Video(video) => {
             let repeat = video.repeat.is_some_and(|flag| flag.0);
-            let how = Moving { trim: video.trim, speed: video.speed, repeat };
-            let (asset, extent) = pictures::moving(context, placed, video.crop.as_ref(), how)?;
+            let playback = Playback { trim: video.trim, speed: video.speed, repeat };
+            let (asset, extent) = pictures::video(context, placed, video.crop.as_ref(), playback)?;
             (asset, extent, key(&video.chroma_key))
         }
         Written::Image(image) => {
@@ -135,8 +136,8 @@ fn asset(
             (asset, extent, key(&image.chroma_key))
         }
         Written::Luma(luma) => {
-            let how = Moving { trim: luma.trim, speed: luma.speed, repeat: false };
-            let (asset, extent) = pictures::moving(context, placed, luma.crop.as_ref(), how)?;
+            let playback = Playback { trim: luma.trim, speed: luma.speed, repeat: false };
+            let (asset, extent) = pictures::video(context, placed, luma.crop.as_ref(), playback)?;
             (asset, extent, None)
         }
         Written::Text(text) | Written::RichText(text) => {

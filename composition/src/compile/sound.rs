@@ -1,7 +1,7 @@
-//! Everything that is heard, on a clock of samples.
+//! Compiles the sound, on a clock of samples.
 
 use super::context::{CompileContext, stream};
-use super::curves::Drawing;
+use super::curves::CurveBuilder;
 use super::times::{Placed, Timing};
 use crate::document::{Decimal, Flag, Moving};
 use crate::plan::{
@@ -10,16 +10,16 @@ use crate::plan::{
 };
 use crate::syntax::{Asset, FadeEffect, RoleName, Soundtrack};
 
-/// Samples a second of everything we make.
+/// Samples per second of all sound that Spool makes.
 const RATE: u32 = 48_000;
-/// How long a fade by name lasts, in samples: two seconds.
+/// The length of a fade that is given by name, in samples: two seconds.
 const NAMED_FADE: u64 = 2 * RATE as u64;
 
-/// The sound of the window; none where nothing is heard.
+/// The sound of the output range; none if it is silent.
 pub(super) fn mix(context: &mut CompileContext, timing: &Timing) -> Option<Sound> {
     let output = &context.composition.output;
     let codec = codec(output.format).filter(|_| !output.mute)?;
-    let clock = Clock { rate: context.composition.canvas.rate, window: timing.window };
+    let clock = SampleClock { rate: context.composition.canvas.rate, window: timing.window };
     let mut items: Vec<SoundItem> =
         timing.placed.iter().filter_map(|placed| clip_item(context, &clock, placed)).collect();
     items.extend(soundtrack_items(context, &clock));
@@ -39,7 +39,7 @@ pub(super) fn mix(context: &mut CompileContext, timing: &Timing) -> Option<Sound
     })
 }
 
-/// The codec that a kind of file holds; none where it holds no sound.
+/// The sound codec of a format; none if the format has no sound.
 pub(super) fn codec(format: Format) -> Option<SoundCodec> {
     match format {
         Format::Mp4 => Some(SoundCodec::Aac),
@@ -50,7 +50,7 @@ pub(super) fn codec(format: Format) -> Option<SoundCodec> {
     }
 }
 
-/// Bits a second that no one hears more of.
+/// The bit rate beyond which no difference is heard.
 fn bitrate(codec: SoundCodec) -> u32 {
     match codec {
         SoundCodec::Aac | SoundCodec::Mp3 => 192_000,
@@ -59,14 +59,14 @@ fn bitrate(codec: SoundCodec) -> u32 {
     }
 }
 
-/// The window's frames as samples.
-struct Clock {
+/// Converts frames of the output range to samples.
+struct SampleClock {
     rate: crate::plan::Rate,
     window: Span,
 }
 
-impl Clock {
-    /// The sample of the window that a frame of the timeline begins on.
+impl SampleClock {
+    /// The sample of the output range at which a frame of the timeline begins.
     fn sample(&self, frame: u64) -> u64 {
         self.rate.samples(frame.saturating_sub(self.window.from), RATE)
     }
@@ -76,8 +76,8 @@ impl Clock {
     }
 }
 
-/// How a sound is written, whichever asset it belongs to.
-struct Heard<'a> {
+/// The sound settings of any asset.
+struct SoundSettings<'a> {
     trim: Option<Decimal>,
     speed: Option<Decimal>,
     volume: Option<&'a Moving>,
@@ -85,12 +85,12 @@ struct Heard<'a> {
     fade_in: Option<Decimal>,
     fade_out: Option<Decimal>,
     role: Option<RoleName>,
-    usual_role: Role,
+    default_role: Role,
 }
 
-fn heard(asset: &Asset) -> Option<Heard<'_>> {
+fn settings_of(asset: &Asset) -> Option<SoundSettings<'_>> {
     match asset {
-        Asset::Video(video) => Some(Heard {
+        Asset::Video(video) => Some(SoundSettings {
             trim: video.trim,
             speed: video.speed,
             volume: video.volume.as_ref(),
@@ -98,9 +98,9 @@ fn heard(asset: &Asset) -> Option<Heard<'_>> {
             fade_in: video.fade_in,
             fade_out: video.fade_out,
             role: video.role,
-            usual_role: Role::Effect,
+            default_role: Role::Effect,
         }),
-        Asset::Audio(audio) => Some(Heard {
+        Asset::Audio(audio) => Some(SoundSettings {
             trim: audio.trim,
             speed: audio.speed,
             volume: audio.volume.as_ref(),
@@ -108,9 +108,9 @@ fn heard(asset: &Asset) -> Option<Heard<'_>> {
             fade_in: audio.fade_in,
             fade_out: audio.fade_out,
             role: audio.role,
-            usual_role: Role::Effect,
+            default_role: Role::Effect,
         }),
-        Asset::Speech(speech) => Some(Heard {
+        Asset::Speech(speech) => Some(SoundSettings {
             trim: None,
             speed: None,
             volume: speech.volume.as_ref(),
@@ -118,14 +118,18 @@ fn heard(asset: &Asset) -> Option<Heard<'_>> {
             fade_in: speech.fade_in,
             fade_out: speech.fade_out,
             role: speech.role,
-            usual_role: Role::Voice,
+            default_role: Role::Voice,
         }),
         _ => None,
     }
 }
 
-fn clip_item(context: &mut CompileContext, clock: &Clock, placed: &Placed) -> Option<SoundItem> {
-    let heard = heard(&placed.clip.written.asset)?;
+fn clip_item(
+    context: &mut CompileContext,
+    clock: &SampleClock,
+    placed: &Placed,
+) -> Option<SoundItem> {
+    let settings = settings_of(&placed.clip.written.asset)?;
     let found = context.sound_of(placed.clip);
     let Some((facts, audio)) = found else {
         if !matches!(placed.clip.written.asset, Asset::Video(_)) {
@@ -133,7 +137,7 @@ fn clip_item(context: &mut CompileContext, clock: &Clock, placed: &Placed) -> Op
         }
         return None;
     };
-    let trim = heard.trim.map_or(Ratio::ZERO, |trim| trim.0);
+    let trim = settings.trim.map_or(Ratio::ZERO, |trim| trim.0);
     if facts.duration.is_some_and(|duration| duration <= trim) {
         context.fault(
             placed.clip.at("/asset/trim"),
@@ -141,14 +145,14 @@ fn clip_item(context: &mut CompileContext, clock: &Clock, placed: &Placed) -> Op
         );
         return None;
     }
-    item(clock, placed.span, &heard, facts, audio)
+    item(clock, placed.span, &settings, facts, audio)
 }
 
-/// A sound on the window's clock, cut to the window.
+/// A sound on the clock of the output range, cut to the range.
 fn item(
-    clock: &Clock,
+    clock: &SampleClock,
     span: Span,
-    heard: &Heard,
+    settings: &SoundSettings,
     facts: &Facts,
     audio: &AudioFacts,
 ) -> Option<SoundItem> {
@@ -156,21 +160,21 @@ fn item(
     if shown.is_empty() {
         return None;
     }
-    let whole = Clock { rate: clock.rate, window: span }.samples(span);
-    let (fade_in, fade_out) = fades(heard, whole);
-    let speed = heard.speed.map_or(Ratio::ONE, |speed| speed.0);
+    let whole = SampleClock { rate: clock.rate, window: span }.samples(span);
+    let (fade_in, fade_out) = fades(settings, whole);
+    let speed = settings.speed.map_or(Ratio::ONE, |speed| speed.0);
     let full = SoundItem {
         source: stream(facts, audio.index),
         start: clock.sample(shown.from),
         samples: whole,
-        trim: heard.trim.map_or(Ratio::ZERO, |trim| trim.0),
+        trim: settings.trim.map_or(Ratio::ZERO, |trim| trim.0),
         speed,
-        volume: volume(heard.volume, whole),
+        volume: volume(settings.volume, whole),
         fade_in,
         fade_in_before: 0,
         fade_out,
         fade_out_after: 0,
-        role: heard.role.map_or(heard.usual_role, role),
+        role: settings.role.map_or(settings.default_role, role),
     };
     let cut = clock.rate.samples(shown.from - span.from, RATE);
     Some(cut_to(full, cut, clock.samples(shown)))
@@ -180,12 +184,13 @@ fn volume(written: Option<&Moving>, samples: u64) -> Curve {
     let tick = |seconds: Ratio| {
         u64::try_from(seconds.times(Ratio::whole(i64::from(RATE))).round_half_up()).unwrap_or(0)
     };
-    Drawing { value: &Ratio::to_micro, tick: &tick, ticks: samples }.curve(written, Ratio::ONE)
+    CurveBuilder { value: &Ratio::to_micro, tick: &tick, ticks: samples }.curve(written, Ratio::ONE)
 }
 
-/// Lengths of the fades in samples, both together no longer than the sound.
-fn fades(heard: &Heard, samples: u64) -> (u64, u64) {
-    let named = |ends: [FadeEffect; 2]| heard.effect.is_some_and(|effect| ends.contains(&effect));
+/// The lengths of the fades in samples, together no longer than the sound.
+fn fades(settings: &SoundSettings, samples: u64) -> (u64, u64) {
+    let named =
+        |ends: [FadeEffect; 2]| settings.effect.is_some_and(|effect| ends.contains(&effect));
     let length = |own: Option<Decimal>, named: bool| match own {
         Some(seconds) => {
             u64::try_from(seconds.0.times(Ratio::whole(i64::from(RATE))).round_half_up())
@@ -195,8 +200,9 @@ fn fades(heard: &Heard, samples: u64) -> (u64, u64) {
         None if named => NAMED_FADE.min(samples / 2),
         None => 0,
     };
-    let fade_in = length(heard.fade_in, named([FadeEffect::FadeIn, FadeEffect::FadeInFadeOut]));
-    let fade_out = length(heard.fade_out, named([FadeEffect::FadeOut, FadeEffect::FadeInFadeOut]));
+    let fade_in = length(settings.fade_in, named([FadeEffect::FadeIn, FadeEffect::FadeInFadeOut]));
+    let fade_out =
+        length(settings.fade_out, named([FadeEffect::FadeOut, FadeEffect::FadeInFadeOut]));
     (fade_in, fade_out.min(samples - fade_in))
 }
 
@@ -208,8 +214,8 @@ fn role(name: RoleName) -> Role {
     }
 }
 
-/// The item without its first `cut` samples, and `left` long. A fade or tween that is cut goes on from where it stood, and one that
-/// is cut off at its end stands where it would have.
+/// Cuts an item to `left` samples after its first `cut`. A fade or tween that is cut at its start
+/// goes on from where it was; one that is cut at its end stops where it would have been.
 fn cut_to(item: SoundItem, cut: u64, left: u64) -> SoundItem {
     let after = item.samples.saturating_sub(cut + left);
     let passed = Ratio::new(cut as i64, i64::from(RATE)).unwrap_or(Ratio::ZERO).times(item.speed);
@@ -228,7 +234,7 @@ fn cut_to(item: SoundItem, cut: u64, left: u64) -> SoundItem {
     }
 }
 
-/// A curve whose clock begins `cut` ticks later.
+/// The same curve on a clock that starts `cut` ticks later.
 fn later(curve: &Curve, cut: u64) -> Curve {
     let Curve::Tweens(tweens) = curve else { return curve.clone() };
     let begun = tweens.iter().rposition(|tween| tween.start <= cut).unwrap_or(0);
@@ -246,8 +252,8 @@ fn later(curve: &Curve, cut: u64) -> Curve {
     Curve::Tweens(kept.collect())
 }
 
-/// The soundtrack from the timeline's start to its end, anew each time it ends where it repeats.
-fn soundtrack_items(context: &mut CompileContext, clock: &Clock) -> Vec<SoundItem> {
+/// The soundtrack from the timeline's start to its end. If it repeats, each round is an item.
+fn soundtrack_items(context: &mut CompileContext, clock: &SampleClock) -> Vec<SoundItem> {
     let Some(track) = &context.composition.soundtrack else { return Vec::new() };
     let pointer = "/timeline/soundtrack/src";
     let Some(facts) = context.facts_at(&track.src, pointer) else { return Vec::new() };
@@ -256,8 +262,8 @@ fn soundtrack_items(context: &mut CompileContext, clock: &Clock) -> Vec<SoundIte
         return Vec::new();
     };
     let span = Span { from: 0, to: clock.window.to };
-    let heard = track_heard(track);
-    let Some(whole) = item(clock, span, &heard, facts, audio) else { return Vec::new() };
+    let settings = soundtrack_settings(track);
+    let Some(whole) = item(clock, span, &settings, facts, audio) else { return Vec::new() };
     match (track.repeat, facts.duration) {
         (Some(Flag(true)), Some(duration)) if duration > whole.trim => {
             repeated(whole, track, duration)
@@ -266,8 +272,8 @@ fn soundtrack_items(context: &mut CompileContext, clock: &Clock) -> Vec<SoundIte
     }
 }
 
-fn track_heard(track: &Soundtrack) -> Heard<'_> {
-    Heard {
+fn soundtrack_settings(track: &Soundtrack) -> SoundSettings<'_> {
+    SoundSettings {
         trim: track.trim,
         speed: None,
         volume: track.volume.as_ref(),
@@ -275,11 +281,11 @@ fn track_heard(track: &Soundtrack) -> Heard<'_> {
         fade_in: None,
         fade_out: None,
         role: track.role,
-        usual_role: Role::Music,
+        default_role: Role::Music,
     }
 }
 
-/// Rounds of a soundtrack, end to end; its fades belong to the first and the last.
+/// The rounds of a repeated soundtrack, end to end. Its fades belong to the first and the last.
 fn repeated(whole: SoundItem, track: &Soundtrack, duration: Ratio) -> Vec<SoundItem> {
     let again = track.trim.map_or(Ratio::ZERO, |trim| trim.0);
     let samples_of = |seconds: Ratio| {

@@ -1,7 +1,7 @@
-//! Every clip on the output's frame grid.
+//! Places every clip on the frame grid of the output.
 //!
-//! Starts and ends are exact fractions until here, and each snaps by itself (halves go up), so that clips that meet in seconds meet
-//! in frames.
+//! Times are exact fractions until here. Each start and end snaps by itself (halves go up), so
+//! clips that meet in seconds also meet in frames.
 
 use super::captions;
 use super::context::CompileContext;
@@ -11,28 +11,28 @@ use crate::limits::MAX_SECONDS;
 use crate::plan::{Rate, Ratio, Span};
 use crate::syntax::{Asset, Length, Start};
 
-/// How long a clip lasts whose asset has no length of its own, in seconds.
+/// The length of a clip whose asset has none of its own, in seconds.
 const STILL: Ratio = Ratio::whole(3);
 
-/// A clip and the frames of the timeline that it spans.
+/// A clip and its frames on the timeline.
 #[derive(Clone, Copy)]
 pub(super) struct Placed<'a> {
     pub clip: &'a Clip,
-    /// Its track, 0 being the top.
+    /// The clip's track; 0 is the top.
     pub track: usize,
-    /// Frames of the timeline; never empty.
+    /// The clip's frames on the timeline; never empty.
     pub span: Span,
 }
 
-/// When everything is.
+/// All clips in frames, and the range to render.
 pub(super) struct Timing<'a> {
     /// Every clip that has a frame, top track first.
     pub placed: Vec<Placed<'a>>,
-    /// The frames of the timeline that are made.
+    /// The frames of the timeline that are rendered.
     pub window: Span,
 }
 
-/// A clip with times in seconds, the end of an `end` clip not known yet.
+/// A clip with times in seconds. The end of a clip of length `end` is not known yet.
 struct Timed<'a> {
     clip: &'a Clip,
     track: usize,
@@ -40,7 +40,7 @@ struct Timed<'a> {
     end: Option<Ratio>,
 }
 
-/// Resolves `auto` and `end`, snaps to the grid, cuts to the range. None where that can't be done, the faults being told.
+/// Resolves `auto` and `end`, snaps to the grid and cuts to the range. Returns none after a fault.
 pub(super) fn resolve<'a>(context: &mut CompileContext<'a>) -> Option<Timing<'a>> {
     let composition = context.composition;
     let (mut timed, mut all_known) = (Vec::new(), true);
@@ -56,7 +56,8 @@ pub(super) fn resolve<'a>(context: &mut CompileContext<'a>) -> Option<Timing<'a>
     }
     let end = timed.iter().filter_map(|clip| clip.end).max();
     let Some(end) = end else {
-        // Where a length could not be found out, that is the fault, and this only follows from it.
+        // If a length could not be found, that fault is reported already; this one would only
+        // follow from it.
         if !all_known {
             return None;
         }
@@ -80,7 +81,7 @@ pub(super) fn resolve<'a>(context: &mut CompileContext<'a>) -> Option<Timing<'a>
     Some(Timing { placed, window })
 }
 
-/// The span of a clip; none, with a warning, where it has no frame.
+/// The frames of a clip. A clip without a frame gets a warning and is left out.
 fn place<'a>(
     context: &mut CompileContext,
     timed: &Timed<'a>,
@@ -99,7 +100,7 @@ fn place<'a>(
     Some(Placed { clip: timed.clip, track: timed.track, span })
 }
 
-/// The part of the timeline that is made, in frames.
+/// The frames of the timeline that are rendered.
 fn window(context: &mut CompileContext, frames: u64) -> Option<Span> {
     let output = &context.composition.output;
     let rate = context.composition.canvas.rate;
@@ -123,7 +124,7 @@ fn window(context: &mut CompileContext, frames: u64) -> Option<Span> {
     Some(Span { from, to: if only_one { from + 1 } else { to } })
 }
 
-/// How long a clip's asset lasts by itself, in seconds of the timeline; none where a fault says why not.
+/// The length of a clip's asset, in seconds of the timeline. Returns none after a fault.
 fn own_length(context: &mut CompileContext, clip: &Clip, start: Ratio) -> Option<Ratio> {
     match &clip.written.asset {
         Asset::Video(video) => played_length(context, clip, video.trim, video.speed),
@@ -168,7 +169,7 @@ fn picture_length(
     }
 }
 
-/// What is left of a source behind the trim, at its speed.
+/// The length of a source after its trim, at its speed.
 fn played_length(
     context: &mut CompileContext,
     clip: &Clip,
@@ -194,7 +195,7 @@ fn played_length(
     left.over(speed.map_or(Ratio::ONE, |speed| speed.0))
 }
 
-/// As long as the clip it follows is heard after its own start.
+/// The time from the clip's start to the end of the clip it follows.
 fn followed_length(
     context: &mut CompileContext,
     clip: &Clip,
@@ -220,28 +221,29 @@ fn followed_length(
     Some(left)
 }
 
-/// What is known of a clip's start or length.
+/// A clip's start or length during its lookup.
 #[derive(Clone, Copy)]
-pub(super) enum Known<T> {
-    /// It is being found out: whoever asks meanwhile waits for himself.
-    Open,
-    /// It is this; none where a fault says why not.
-    Found(Option<T>),
+pub(super) enum Lookup<T> {
+    /// The lookup is running. Meeting it again means that the clip depends on itself.
+    InProgress,
+    /// The lookup has ended; none after a fault.
+    Done(Option<T>),
 }
 
-/// When a clip begins, in seconds of the timeline, whichever track it is on. None where a fault says why not.
+/// The start of a clip, in seconds of the timeline. Returns none after a fault.
 ///
-/// A clip may follow another (`alias://`) that comes `auto` after others on another track, so starts are asked for out of order;
-/// each is found once.
+/// A clip may follow another (`alias://`) whose start is `auto` on another track, so starts are
+/// looked up in any order, and each is computed once.
 pub(super) fn begins(context: &mut CompileContext, clip: &Clip) -> Option<Ratio> {
     let mut waiting = Vec::new();
     let mut at = clip;
-    // Back to a clip whose start is known, and forward again, because a track may be longer than a stack is deep.
+    // A loop back to a clip with a known start, and forward again: recursion over a long track
+    // would overflow the stack.
     let start = loop {
         match (at.written.start, context.starts.get(at.pointer.as_str())) {
             (Some(Start::At(seconds)), _) => break Some(seconds.0),
-            (_, Some(Known::Found(start))) => break *start,
-            (_, Some(Known::Open)) => {
+            (_, Some(Lookup::Done(start))) => break *start,
+            (_, Some(Lookup::InProgress)) => {
                 context.fault(
                     at.at("/start"),
                     "is `auto`, but what it comes after waits for this clip: give seconds",
@@ -250,7 +252,7 @@ pub(super) fn begins(context: &mut CompileContext, clip: &Clip) -> Option<Ratio>
             }
             (_, None) => {}
         }
-        context.starts.insert(at.pointer.clone(), Known::Open);
+        context.starts.insert(at.pointer.clone(), Lookup::InProgress);
         waiting.push(at);
         match context.before(at) {
             Some(before) => at = before,
@@ -265,13 +267,13 @@ pub(super) fn begins(context: &mut CompileContext, clip: &Clip) -> Option<Ratio>
             None => found,
             Some(before) => follow(context, before, found, clip),
         };
-        context.starts.insert(clip.pointer.clone(), Known::Found(found));
+        context.starts.insert(clip.pointer.clone(), Lookup::Done(found));
         before = Some(clip);
     }
     found
 }
 
-/// The start of a clip that comes after one that begins at `start`.
+/// The start of a clip that comes right after one that begins at `start`.
 fn follow(
     context: &mut CompileContext,
     before: &Clip,
@@ -289,7 +291,8 @@ fn follow(
     }
 }
 
-/// How long a clip lasts, in seconds: within, none for one that lasts to the end; none at all where a fault says why not.
+/// The length of a clip, in seconds. The inner none is a clip that lasts to the end; the outer none
+/// follows a fault.
 fn length(context: &mut CompileContext, clip: &Clip) -> Option<Option<Ratio>> {
     match clip.written.length {
         Some(Length::Of(seconds)) => return Some(Some(seconds.0)),
@@ -297,8 +300,8 @@ fn length(context: &mut CompileContext, clip: &Clip) -> Option<Option<Ratio>> {
         Some(Length::Auto) | None => {}
     }
     let found = match context.lengths.get(clip.pointer.as_str()) {
-        Some(Known::Found(length)) => *length,
-        Some(Known::Open) => {
+        Some(Lookup::Done(length)) => *length,
+        Some(Lookup::InProgress) => {
             context.fault(
                 clip.at("/length"),
                 "is `auto`, but what it follows waits for this clip: give seconds",
@@ -306,9 +309,9 @@ fn length(context: &mut CompileContext, clip: &Clip) -> Option<Option<Ratio>> {
             None
         }
         None => {
-            context.lengths.insert(clip.pointer.clone(), Known::Open);
+            context.lengths.insert(clip.pointer.clone(), Lookup::InProgress);
             let length = begins(context, clip).and_then(|start| own_length(context, clip, start));
-            context.lengths.insert(clip.pointer.clone(), Known::Found(length));
+            context.lengths.insert(clip.pointer.clone(), Lookup::Done(length));
             length
         }
     };

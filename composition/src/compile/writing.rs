@@ -1,4 +1,4 @@
-//! Writing: from forms to runs, look and box.
+//! Compiles text: runs, styles and boxes.
 
 use super::figures::{faded, gradient, outline};
 use super::look::Extent;
@@ -13,12 +13,12 @@ use crate::syntax::{
     TextDecoration, TextTransform, VerticalAlignName,
 };
 
-/// The family unless said: one that the engine brings.
-const USUAL_FAMILY: &str = "Open Sans";
-/// The smallest size that shrinking goes to, in pixels.
+/// The default family, which the engine bundles.
+const DEFAULT_FAMILY: &str = "Open Sans";
+/// The smallest size that shrinking reaches, in pixels.
 const LEAST_SIZE: Micro = Micro::whole(8);
 
-/// A text and its box, a clip of `frames` frames.
+/// A text and its box, for a clip of `frames` frames.
 pub(super) fn text(
     asset: &TextAsset,
     bounds: Extent,
@@ -33,11 +33,11 @@ pub(super) fn text(
         width: side(asset.width, bounds.width),
         height: side(asset.height, bounds.height),
     };
-    // What is empty has no lines for a background to lie behind: it fills the box.
+    // An empty text has no lines that a background could hug, so the background fills the box.
     let empty =
         asset.text.as_ref().is_none_or(|text| text.0.trim().is_empty()) && asset.runs.is_none();
     let boxed = boxed || empty || asset.width.is_some() || asset.height.is_some();
-    let manner = Manner {
+    let forms = TextForms {
         font: asset.font.as_ref(),
         style: asset.style.as_ref(),
         stroke: asset.stroke.as_ref(),
@@ -45,22 +45,22 @@ pub(super) fn text(
     };
     let mut runs = Vec::new();
     if let Some(text) = &asset.text {
-        runs.push(manner.run(&text.0));
+        runs.push(forms.run(&text.0));
     }
     for run in asset.runs.iter().flatten() {
-        let own = Manner {
+        let run_forms = TextForms {
             font: run.font.as_ref(),
             style: run.style.as_ref(),
             stroke: None,
             shadow: None,
         };
-        runs.push(manner.but(&own, &run.text.0));
+        runs.push(forms.run_with(&run_forms, &run.text.0));
     }
     let text = Text {
         runs,
         align: align(asset.align.as_ref()),
         vertical: vertical(asset.align.as_ref(), VerticalAlign::Middle),
-        line_height: manner.line_height(),
+        line_height: forms.line_height(),
         padding: padding(asset.padding),
         background: asset.background.as_ref().and_then(|form| background(form, boxed)),
         fitting: fitting(asset.overflow),
@@ -69,23 +69,23 @@ pub(super) fn text(
     (text, extent)
 }
 
-/// The forms that decide how a run looks.
+/// The members of the composition that decide how a run looks.
 #[derive(Clone, Copy)]
-pub(super) struct Manner<'a> {
+pub(super) struct TextForms<'a> {
     pub font: Option<&'a FontForm>,
     pub style: Option<&'a StyleForm>,
     pub stroke: Option<&'a OutlineForm>,
     pub shadow: Option<&'a ShadowForm>,
 }
 
-impl Manner<'_> {
-    /// A run in this manner.
+impl TextForms<'_> {
+    /// A run in this style.
     pub fn run(&self, text: &str) -> TextRun {
         TextRun { text: self.cased(text), style: self.look() }
     }
 
-    /// A run in this manner but for what another says.
-    fn but(&self, other: &Manner, text: &str) -> TextRun {
+    /// A run in this style, with the settings that another one gives in their place.
+    fn run_with(&self, other: &TextForms, text: &str) -> TextRun {
         let default = self.look();
         let font = other.font;
         let own = other.look();
@@ -129,7 +129,6 @@ impl Manner<'_> {
         TextRun { text: if cased { other.cased(text) } else { self.cased(text) }, style }
     }
 
-    /// The look of a run.
     pub fn look(&self) -> TextStyle {
         let font = self.font;
         let style = self.style;
@@ -138,7 +137,7 @@ impl Manner<'_> {
         TextStyle {
             family: font
                 .and_then(|font| font.family.as_ref())
-                .map_or(USUAL_FAMILY, |family| &family.0)
+                .map_or(DEFAULT_FAMILY, |family| &family.0)
                 .to_owned(),
             size: font.and_then(|font| font.size).map_or(Micro::whole(48), Decimal::micro),
             weight: font.and_then(|font| font.weight).map_or(400, |weight| weight.0 as u16),
@@ -167,18 +166,18 @@ impl Manner<'_> {
         said.map_or(Micro(1_200_000), Decimal::micro)
     }
 
-    /// Returns whether the style asks for capitals, which captions are told once and not cue by
+    /// Returns whether the style asks for capitals. Captions carry that as one flag, not in every
     /// cue.
     pub fn capitals(&self) -> bool {
         self.style.and_then(|style| style.text_transform) == Some(TextTransform::Uppercase)
     }
 
-    /// As [`Manner::cased`], leaving capitals to whoever draws.
-    pub fn cased_but_capitals(&self, text: &str) -> String {
+    /// A text in the style's case, except that capitals are left to the engine.
+    pub fn cased_except_capitals(&self, text: &str) -> String {
         if self.capitals() { text.to_owned() } else { self.cased(text) }
     }
 
-    /// A text in the case that the style asks for.
+    /// A text in the style's case.
     pub fn cased(&self, text: &str) -> String {
         match self.style.and_then(|style| style.text_transform) {
             None | Some(TextTransform::None) => text.to_owned(),
@@ -203,7 +202,7 @@ fn capitalised(text: &str) -> String {
     result
 }
 
-/// An outline; none where it has no width.
+/// An outline; none if it has no width.
 pub(super) fn stroke(form: &OutlineForm) -> Option<Stroke> {
     let (colour, width) = outline(form);
     (width > Micro::ZERO).then_some(Stroke { width, colour })
@@ -220,7 +219,8 @@ fn shadow(form: &ShadowForm) -> Shadow {
     }
 }
 
-/// What lies behind; none without a colour. It hugs the lines where it says so, or where no box was given to fill.
+/// A text's background; none without a colour. It hugs the lines if the form says so, or if there
+/// is no box to fill.
 pub(super) fn background(form: &BackgroundForm, boxed: bool) -> Option<Background> {
     let colour = faded(form.color?, form.opacity);
     let hugs = form.wrap.map_or(!boxed, |flag| flag.0);
@@ -229,7 +229,7 @@ pub(super) fn background(form: &BackgroundForm, boxed: bool) -> Option<Backgroun
     Some(Background { colour, radius, hug: hugs.then_some(room) })
 }
 
-/// Sideways; the middle unless said.
+/// The horizontal alignment, centred by default.
 pub(super) fn align(form: Option<&AlignForm>) -> Align {
     match form.and_then(|form| form.horizontal) {
         None | Some(HorizontalAlign::Center) => Align::Centre,
@@ -241,7 +241,6 @@ pub(super) fn align(form: Option<&AlignForm>) -> Align {
     }
 }
 
-/// Up and down.
 pub(super) fn vertical(form: Option<&AlignForm>, default: VerticalAlign) -> VerticalAlign {
     match form.and_then(|form| form.vertical) {
         None => default,
@@ -251,7 +250,7 @@ pub(super) fn vertical(form: Option<&AlignForm>, default: VerticalAlign) -> Vert
     }
 }
 
-/// Room on four sides.
+/// The padding of the four sides.
 pub(super) fn padding(written: Option<Padding>) -> [Micro; 4] {
     written.map_or([Micro::ZERO; 4], |room| {
         [room.top, room.right, room.bottom, room.left].map(Decimal::micro)

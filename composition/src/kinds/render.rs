@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{assemble, deciding, segment, sound};
 use crate::{
-    Composition, Origin, Slot, TakenFor, compile, parse,
+    Composition, Origin, SourceKey, TakenFor, compile, parse,
     plan::{ENGINE_VERSION, Facts, RenderPlan},
     sources,
 };
@@ -72,8 +72,8 @@ pub fn run(composition: &Composition, facts: Vec<Facts>) -> Result<RenderPlan, J
         );
         return Err(JobError::bug(code::INTERNAL, detail));
     }
-    let facts: BTreeMap<Slot, Facts> =
-        wanted.into_iter().map(|source| source.slot).zip(facts).collect();
+    let facts: BTreeMap<SourceKey, Facts> =
+        wanted.into_iter().map(|source| source.key).zip(facts).collect();
     compile(composition, &facts).map_err(JobError::refused)
 }
 

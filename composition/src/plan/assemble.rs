@@ -1,48 +1,44 @@
-//! How the parts become one file.
+//! The last step of a plan: the parts become one file.
 
 use super::number::{Micro, Rate};
 use super::recipe::{SoundCodec, VideoCodec};
 use serde::{Deserialize, Serialize};
 
-/// The last step: segments in order, and the sound, into one file; and the pictures taken from it.
+/// The last step: joins the segments, in order, and the sound into one file, and takes pictures
+/// from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assemble {
-    /// The file to make.
     pub format: Format,
-    /// Pixels across.
     pub width: u32,
-    /// Pixels down.
     pub height: u32,
-    /// Frames a second.
     pub rate: Rate,
-    /// Frames in all; 0 where the format is sound alone.
+    /// Frames of all segments; 0 if the format has sound alone.
     pub frames: u64,
-    /// How many segments come in, in order.
+    /// The number of segments.
     pub segments: u32,
-    /// The frames of each, so that timestamps follow from the index alone.
+    /// The number of frames of each segment: timestamps follow from a segment's index alone.
     pub segment_frames: Vec<u64>,
-    /// The segments' codec; none where the format is sound alone.
+    /// The segments' codec; none if the format has sound alone.
     pub video: Option<VideoCodec>,
-    /// The sound's codec, where there is sound.
+    /// The sound's codec, if there is sound.
     pub sound: Option<SoundCodec>,
     /// A picture of one frame at full size, as JPEG.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poster: Option<Poster>,
-    /// A picture of one frame, smaller, as JPEG.
+    /// A smaller picture of one frame, as JPEG.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<Poster>,
-    /// How often a GIF or animated WebP plays; none for ever.
+    /// How often a GIF or an animated WebP plays; none repeats for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plays: Option<u32>,
-    /// What is written into the file about itself.
     pub tags: Tags,
 }
 
-/// Files that can be made. Those whose name is a picture or a GIF are encoded from lossless segments by this step.
+/// The formats of a finished file. GIFs and pictures are encoded by this step from lossless
+/// segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Format {
     Mp4,
     Webm,
@@ -58,17 +54,16 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Poster {
-    /// Which frame of the whole.
+    /// The frame, counted over all segments.
     pub frame: u64,
-    /// Its size, as a factor of the canvas.
+    /// The picture's size, as a factor of the canvas.
     pub scale: Micro,
 }
 
-/// What the file says about itself; no dates, no encoder's name.
+/// The metadata written into the file: no dates, and no encoder's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tags {
-    /// A title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What a layer draws.
+//! The content of a layer.
 
 use super::caption::Captions;
 use super::layer::Span;
@@ -7,36 +7,35 @@ use super::number::{Micro, Rate, Ratio, Rect, Rgba, SourceHash};
 use super::text::Text;
 use serde::{Deserialize, Serialize};
 
-/// What is drawn into a layer's box.
+/// The content drawn into a layer's box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Asset {
-    /// A source with a clock.
+    /// A video or an animated picture.
     Video(Video),
-    /// A still: PNG, JPEG, WebP, AVIF, or SVG (drawn at the size it is shown at).
+    /// A still: PNG, JPEG, WebP, AVIF, or SVG (drawn at the size at which it is shown).
     Image(Picture),
-    /// Writing in one box: plain and rich text alike.
+    /// Text in one box, plain or rich.
     Text(Text),
-    /// Cues, of which those that show are here.
+    /// The cues that the segment shows.
     Captions(Captions),
-    /// A drawn figure.
     Shape(Shape),
-    /// One colour over the box.
+    /// One colour over the whole box.
     Colour(Rgba),
-    /// A gradient over the box.
+    /// A gradient over the whole box.
     Gradient(Gradient),
     /// A picture of a sound.
     Waveform(Waveform),
 }
 
 impl Asset {
-    /// Returns whether it needs fonts.
+    /// Returns whether drawing it needs fonts.
     pub fn writes(&self) -> bool {
         matches!(self, Asset::Text(_) | Asset::Captions(_))
     }
 
-    /// Returns whether its picture follows the clip's clock. Captions follow the segment's frames
-    /// instead.
+    /// Returns whether its picture changes with the clip's clock. Captions change with the
+    /// segment's frames instead.
     pub fn moves(&self) -> bool {
         match self {
             Asset::Video(_) | Asset::Waveform(_) => true,
@@ -67,25 +66,26 @@ impl Asset {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
-    /// The bytes.
     pub hash: SourceHash,
     /// The stream's index in the container; 0 for an SVG.
     pub stream: u32,
 }
 
-/// Which part of a picture goes where in the box. Outside `into` (and without a backdrop) the box is transparent.
+/// A part of a picture and its place in the box. The box is transparent outside `into`, unless
+/// there is a backdrop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Picture {
-    /// Where it comes from.
     pub source: Source,
-    /// The part that is used, in shares of the shown picture (rotation applied): 0, 0, 1, 1 is all of it, as is nothing said.
+    /// The part that is used, in shares of the shown picture (rotation applied). By default all of
+    /// it.
     #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub crop: Rect,
-    /// Where that part is drawn, in shares of the box; it is stretched to it. All of it unless said.
+    /// The place of that part, in shares of the box; the part is stretched to it. By default the
+    /// whole box.
     #[serde(default = "whole", skip_serializing_if = "is_whole")]
     pub into: Rect,
-    /// A blurred copy beneath, over the whole box.
+    /// A blurred copy behind it, over the whole box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backdrop: Option<Backdrop>,
 }
@@ -112,24 +112,24 @@ pub struct Backdrop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Video {
-    /// The picture of each frame.
     pub picture: Picture,
     /// Seconds of the source before the clip's first frame.
     pub trim: Ratio,
     /// Seconds of the source per second of output; positive.
     pub speed: Ratio,
-    /// Set if frames are made of two fields, to be woven into one by a filter that looks one frame
-    /// each way at most.
+    /// Set if each frame consists of two fields. A filter that looks at most one frame ahead and
+    /// back joins them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deinterlace: bool,
-    /// The source's length in seconds, to begin anew at (an animated picture that repeats); without it the last frame holds.
+    /// The length in seconds after which an animated picture starts again. Without it the last
+    /// frame stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Ratio>,
 }
 
 impl Video {
-    /// The source's time, in seconds from its start, that shows when the clip's clock stands at `clock`: the last frame whose
-    /// time is not after it is the one to show, the first frame before its own time, the last one after the end.
+    /// The time in the source, in seconds from its start, at a tick of the clip's clock. The frame
+    /// to show is the last one not after that time; before the first frame it is the first.
     pub fn source_time(&self, clock: u64, rate: Rate) -> Ratio {
         let time = self.trim.plus(rate.seconds(clock).times(self.speed));
         match self.repeat {
@@ -142,21 +142,20 @@ impl Video {
     }
 }
 
-/// A drawn figure, centred in the box.
+/// A figure, centred in the box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shape {
-    /// Which figure.
     pub kind: ShapeKind,
     /// The colour inside.
     pub fill: Rgba,
-    /// The colour of the outline, drawn inside the figure's edge.
+    /// The colour of the outline, which is drawn inside the figure's edge.
     pub stroke: Rgba,
     /// The outline's width, in pixels.
     pub stroke_width: Micro,
 }
 
-/// Figures.
+/// The figures that can be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ShapeKind {
@@ -165,29 +164,28 @@ pub enum ShapeKind {
         /// The radius of its corners, in pixels.
         radius: Micro,
     },
-    /// The ellipse that fills the box.
+    /// An ellipse that fills the box.
     Ellipse,
-    /// A level bar with round ends across the box, as thick as the box is high.
+    /// A horizontal bar with round ends across the box, as thick as the box is high.
     Line,
 }
 
-/// Colours that flow into each other, mixed in sRGB with alpha multiplied in, as CSS gradients are.
+/// A gradient of colours, mixed in sRGB with alpha multiplied in, as in CSS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gradient {
-    /// Degrees, clockwise, of a straight gradient: 0 runs upwards, 90 to the right, as in CSS. None: round, from the centre to
-    /// the farthest corner.
+    /// The direction of a linear gradient in degrees, clockwise: 0 runs upwards and 90 to the
+    /// right, as in CSS. None is a radial gradient, from the centre to the farthest corner.
     pub angle: Option<Micro>,
-    /// At least two, ascending.
+    /// At least two stops, ascending.
     pub stops: Vec<GradientStop>,
 }
 
-/// A colour at a place.
+/// A colour at a position of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GradientStop {
-    /// The place, 0 to 1.
+    /// The position, 0 to 1.
     pub at: Micro,
-    /// The colour.
     pub colour: Rgba,
 }
 
@@ -195,34 +193,31 @@ pub struct GradientStop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waveform {
-    /// The sound.
     pub source: Source,
     /// Seconds of the source before the clip's first frame.
     pub trim: Ratio,
     /// Seconds of the source per second of output.
     pub speed: Ratio,
-    /// How it is drawn.
     pub style: WaveStyle,
-    /// In which colour.
     pub colour: Rgba,
-    /// How many seconds of sound the box spans, the present in its middle.
+    /// The seconds of sound that the box spans, with the present in its middle.
     pub window: Ratio,
-    /// The clip's frames, so that silence after its end is drawn as silence.
+    /// The clip's frames: sound after its end is drawn as silence.
     pub clip: Span,
 }
 
-/// How a waveform is drawn.
+/// The way a waveform is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WaveStyle {
     /// Upright bars, mirrored about the middle.
     Bars {
-        /// How many across the box.
+        /// The number of bars across the box.
         count: u32,
     },
     /// One line.
     Line {
-        /// How thick, in pixels.
+        /// The line's width, in pixels.
         width: Micro,
     },
     /// A filled outline, mirrored about the middle.

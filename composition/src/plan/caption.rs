@@ -1,27 +1,27 @@
-//! Captions: the cues a segment shows, word by word where words are lit.
+//! Captions: the cues that a segment shows, and how spoken words are marked.
 
 use super::number::{Micro, Rgba};
 use super::text::{Stroke, Text};
 use serde::{Deserialize, Serialize};
 
-/// Cues and their look.
+/// Cues and their style.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Captions {
-    /// The cues that show, by time. Where two overlap, both are drawn, the earlier above.
+    /// The cues that show, by time. Two that overlap are both drawn, the earlier one above.
     pub cues: Vec<Cue>,
-    /// The look: one run whose writing is empty gives the style; each cue's own words are set in its place.
+    /// The style: one run with an empty text. Each cue's text takes its place.
     pub look: Text,
-    /// How the word that is being said stands out; none for plain captions.
+    /// The way the spoken word is marked; none for plain captions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<WordStyle>,
-    /// Letters become capitals.
+    /// Set if letters become capitals.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub capitals: bool,
 }
 
-/// What is written from one frame to another. Frames count from the segment's first; those before it are negative where a
-/// word's motion needs them, else the cue is cut to the segment.
+/// A caption text and its frames, counted from the segment's first. A cue is cut to the segment,
+/// unless its words are animated: then frames before the segment are negative.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cue {
@@ -29,14 +29,15 @@ pub struct Cue {
     pub from: i64,
     /// The frame after the last.
     pub to: i64,
-    /// The lines, with `\n` between.
+    /// The lines, separated by `
+    /// `.
     pub text: String,
-    /// When each word is said, where that matters: they are the words of `text` in order, split at white space.
+    /// The times of the words, if they matter: the words of `text` in order, split at white space.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<CaptionWord>,
 }
 
-/// When a word is said, in frames from the segment's first.
+/// A word and the frames in which it is spoken, counted from the segment's first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CaptionWord {
@@ -48,59 +49,59 @@ pub struct CaptionWord {
     pub to: i64,
 }
 
-/// How the word that is being said stands out from the others of its cue.
+/// The way the spoken word is marked among the others of its cue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WordStyle {
-    /// It takes another colour, and may stand on a patch.
+    /// The word takes another colour, and may have a patch behind it.
     #[serde(rename_all = "camelCase")]
     Highlight {
         /// The letters' colour.
         colour: Rgba,
-        /// The patch's colour, clear for none.
+        /// The patch's colour; transparent for none.
         patch: Rgba,
-        /// The letters' outline, where it differs.
+        /// The letters' outline, if it differs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stroke: Option<Stroke>,
     },
-    /// It takes another colour and stays so: karaoke.
+    /// The word takes another colour and keeps it, as in karaoke.
     Fill {
-        /// The colour of what has been said.
+        /// The colour of words that have been spoken.
         colour: Rgba,
     },
-    /// It grows to `scale` and back over its first `frames`.
+    /// The word grows to `scale` and back over its first `frames`.
     #[serde(rename_all = "camelCase")]
     Pop {
-        /// Its colour meanwhile.
+        /// The colour while it is spoken.
         colour: Rgba,
         /// The largest size, as a factor.
         scale: Micro,
-        /// How long that takes, in frames.
+        /// The length of the motion, in frames.
         frames: u64,
     },
-    /// It rises by `height` and falls back over its first `frames`.
+    /// The word rises by `height` and falls back over its first `frames`.
     #[serde(rename_all = "camelCase")]
     Bounce {
-        /// Its colour meanwhile.
+        /// The colour while it is spoken.
         colour: Rgba,
-        /// How high, in font sizes.
+        /// The height, in font sizes.
         height: Micro,
-        /// How long that takes, in frames.
+        /// The length of the motion, in frames.
         frames: u64,
     },
-    /// Words come in one by one from below, growing opaque, over their first `frames`, and stay.
+    /// Words come in one by one from below, fading in over their first `frames`, and stay.
     #[serde(rename_all = "camelCase")]
     Slide {
-        /// The colour while it is being said.
+        /// The colour while it is spoken.
         colour: Rgba,
-        /// How far, in font sizes.
+        /// The distance, in font sizes.
         distance: Micro,
-        /// How long that takes, in frames.
+        /// The length of the motion, in frames.
         frames: u64,
     },
-    /// Words appear one by one as they are said, and stay.
+    /// Words appear one by one as they are spoken, and stay.
     Typewriter {
-        /// The colour while it is being said.
+        /// The colour while it is spoken.
         colour: Rgba,
     },
 }

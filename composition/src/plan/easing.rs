@@ -1,10 +1,10 @@
-//! The value of what moves, at a tick of its clock.
+//! The value of a curve at a tick of its clock.
 
 use super::motion::{Curve, Easing, Tween};
 use super::number::Micro;
 
 impl Curve {
-    /// The value when the clock stands at `tick`.
+    /// The value at a tick.
     pub fn value_at(&self, tick: u64) -> f64 {
         match self {
             Curve::Still(value) => value.to_f64(),
@@ -18,7 +18,7 @@ impl Curve {
         }
     }
 
-    /// Returns whether it gives more than one value for the ticks `from` to just before `to`.
+    /// Returns whether the curve has more than one value for the ticks `from` to just before `to`.
     pub fn moves_within(&self, from: u64, to: u64) -> bool {
         let Curve::Tweens(tweens) = self else { return false };
         if to <= from {
@@ -34,14 +34,14 @@ impl Curve {
             || tweens.iter().any(|t| from < t.start && t.start < to && t.value_at(t.start) != first)
     }
 
-    /// The value it holds for the ticks `from` to just before `to`, where it holds one that fixed-point can write.
+    /// The curve's only value for the ticks `from` to just before `to`, if it has only one.
     pub fn still_within(&self, from: u64, to: u64) -> Option<Micro> {
         (!self.moves_within(from, to)).then(|| Micro::from_f64(self.value_at(from)))
     }
 }
 
 impl Tween {
-    /// The value at a tick not before its start.
+    /// The value at a tick not before the tween's start.
     fn value_at(&self, tick: u64) -> f64 {
         let done = tick.saturating_sub(self.start);
         if done >= self.length {
@@ -56,12 +56,14 @@ impl Tween {
 impl Easing {
     /// CSS `ease`.
     pub const EASE: Easing = bezier(250_000, 100_000, 250_000, 1_000_000);
-    /// Fast at first, gently to its place: `cubic-bezier(0.33, 1, 0.68, 1)` (easings.net, easeOutCubic).
+    /// Fast at first, slow at the end: `cubic-bezier(0.33, 1, 0.68, 1)` (easings.net,
+    /// easeOutCubic).
     pub const OUT: Easing = bezier(330_000, 1_000_000, 680_000, 1_000_000);
-    /// Gently off and gently to its place: `cubic-bezier(0.65, 0, 0.35, 1)` (easings.net, easeInOutCubic).
+    /// Slow at both ends: `cubic-bezier(0.65, 0, 0.35, 1)` (easings.net, easeInOutCubic).
     pub const IN_OUT: Easing = bezier(650_000, 0, 350_000, 1_000_000);
 
-    /// How far along a motion is when `share` (0 to 1) of its time has passed. Outside 0 and 1 it holds its ends.
+    /// The share of a motion that is done when `share` of its time has passed. Below 0 it is 0,
+    /// above 1 it is 1.
     pub fn ease(self, share: f64) -> f64 {
         if share <= 0.0 {
             return 0.0;
@@ -90,7 +92,8 @@ fn cubic(a: f64, b: f64, t: f64) -> f64 {
     3.0 * rest * rest * t * a + 3.0 * rest * t * t * b + t * t * t
 }
 
-/// The parameter whose x is `share`. Halving, because x rises steadily and the answer must be the same on every machine.
+/// The parameter at which x is `share`, by bisection: x rises steadily, and the result must be the
+/// same on every machine.
 fn solve(x1: f64, x2: f64, share: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..48 {
@@ -129,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_moves() {
+    fn a_jump_counts_as_motion() {
         let curve = Curve::Tweens(vec![rise(10, 0, Easing::Linear)]);
         assert!(curve.moves_within(0, 11));
         assert!(!curve.moves_within(0, 10));
         assert!(!curve.moves_within(10, 20));
     }
 
-    /// Values of CSS `ease` from a browser's own curve: 0.25 → 0.4085, 0.5 → 0.8024, 0.75 → 0.9605.
+    /// Values of CSS `ease` as a browser computes them.
     #[test]
     fn ease_is_the_css_curve() {
         for (at, want) in [(0.25, 0.4085), (0.5, 0.8024), (0.75, 0.9605)] {
@@ -146,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_jumps_at_its_end() {
+    fn hold_jumps_at_its_end() {
         let curve = Curve::Tweens(vec![rise(0, 4, Easing::Hold)]);
         assert_eq!([curve.value_at(3), curve.value_at(4)], [0.0, 1.0]);
     }

@@ -1,36 +1,36 @@
-//! What is known of a source: the answer of a probe, by content hash.
+//! Facts about a source: the result of a probe.
 //!
-//! Facts enter `compile`, and only what they decide enters the plan. Names of codecs, formats and colours are libav's own.
+//! Facts are an argument of `compile`; only what they decide enters the plan. Names of codecs,
+//! formats and colours are libav's own.
 
 use super::number::{Ratio, SourceHash};
 use serde::{Deserialize, Serialize};
 
-/// What a probe found in a source.
+/// The result of probing a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Facts {
-    /// The hash of the source's bytes.
     pub hash: SourceHash,
     /// The demuxer's name, or `svg`, `font`, `subtitles`.
     pub container: String,
-    /// How long it plays, in seconds; none for a still picture or a file without a clock.
+    /// The playing time in seconds; none for a still picture or a file without a clock.
     pub duration: Option<Ratio>,
-    /// Set if it is one still picture (an animated GIF or WebP is not).
+    /// Set for a single still picture. An animated GIF or WebP is not one.
     pub image: bool,
-    /// Its picture streams, the one to use first. A still picture or an SVG has exactly one.
+    /// The picture streams, the one to use first. A still picture or an SVG has exactly one.
     pub video: Vec<VideoFacts>,
-    /// Its sound streams, the one to use first.
+    /// The sound streams, the one to use first.
     pub audio: Vec<AudioFacts>,
-    /// For speech: when each word is said.
+    /// The times of the words of a speech.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<SpokenWord>,
-    /// For subtitles: the file's text.
+    /// The text of a subtitle file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// For a font file: the faces in it.
+    /// The faces of a font file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faces: Vec<FontFace>,
-    /// For an SVG: whether anything is written in it, which fonts decide.
+    /// Set if an SVG contains text, which depends on fonts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub writes: bool,
 }
@@ -41,41 +41,40 @@ pub struct Facts {
 pub struct VideoFacts {
     /// The stream's index in the container.
     pub index: u32,
-    /// The codec's name.
     pub codec: String,
-    /// Pixels across, as stored: before rotation and before `sar`.
+    /// The width in pixels as stored: before rotation and before `sar`.
     pub width: u32,
-    /// Pixels down, as stored.
+    /// The height in pixels as stored.
     pub height: u32,
-    /// Degrees to turn clockwise for showing: 0, 90, 180 or 270.
+    /// Degrees to turn clockwise for display: 0, 90, 180 or 270.
     pub rotation: u16,
-    /// The shape of a stored pixel, width over height; 1 where unknown.
+    /// The shape of a stored pixel, width over height; 1 if unknown.
     pub sar: Ratio,
-    /// Frames a second, on average; none where unknown.
+    /// The average number of frames per second; none if unknown.
     pub rate: Option<Ratio>,
-    /// Set if frames are unevenly spaced.
+    /// Set if the frames are unevenly spaced.
     pub variable_rate: bool,
-    /// How many frames, where the container says so or they were counted.
+    /// The number of frames, if the container states it or they were counted.
     pub frames: Option<u64>,
-    /// The pixel format's name.
     pub pixel_format: String,
     /// Bits per component.
     pub bits: u8,
-    /// Colour tags.
     pub colour: ColourFacts,
-    /// Set if frames are made of two fields.
+    /// Set if each frame consists of two fields.
     pub interlaced: bool,
     /// Set if pixels have alpha.
     pub alpha: bool,
-    /// The first frame's time after the start of the source, in seconds.
+    /// The time of the first frame after the start of the source, in seconds.
     pub start: Ratio,
-    /// Times of the frames decoding can begin at, in seconds after the start, ascending; empty where not indexed.
+    /// The times at which decoding can begin, in seconds after the start, ascending; empty if not
+    /// indexed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keyframes: Vec<Ratio>,
 }
 
 impl VideoFacts {
-    /// The size on a screen of square pixels, rotation applied: rounded to whole pixels, at least one.
+    /// The size on a screen of square pixels, rotation applied: rounded to whole pixels, at least
+    /// one.
     pub fn shown_size(&self) -> (u32, u32) {
         let wide = Ratio::whole(i64::from(self.width)).times(self.sar).round_half_up();
         let wide = u32::try_from(wide.max(1)).unwrap_or(self.width.max(1));
@@ -84,7 +83,7 @@ impl VideoFacts {
     }
 }
 
-/// How a stream's numbers mean colours; `unknown` where untagged.
+/// The colour tags of a stream; `unknown` where untagged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ColourFacts {
@@ -104,27 +103,23 @@ pub struct ColourFacts {
 pub struct AudioFacts {
     /// The stream's index in the container.
     pub index: u32,
-    /// The codec's name.
     pub codec: String,
-    /// Samples a second.
+    /// Samples per second.
     pub rate: u32,
-    /// How many channels.
     pub channels: u32,
-    /// The first sample's time after the start of the source, in seconds.
+    /// The time of the first sample after the start of the source, in seconds.
     pub start: Ratio,
-    /// How long the stream lasts, in seconds, where known.
+    /// The stream's length in seconds, if known.
     pub duration: Option<Ratio>,
 }
 
-/// When a word of a speech is said, in seconds from its start.
+/// A word of a speech and its times, in seconds from the start of the speech.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SpokenWord {
     /// The word, with its punctuation.
     pub text: String,
-    /// Its beginning.
     pub start: Ratio,
-    /// Its end.
     pub end: Ratio,
 }
 
@@ -132,12 +127,9 @@ pub struct SpokenWord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FontFace {
-    /// The family's name.
     pub family: String,
-    /// The full name.
     pub full_name: String,
     /// The weight, 100 to 900; the default one of a variable font.
     pub weight: u16,
-    /// Set if it slants.
     pub italic: bool,
 }

@@ -1,51 +1,52 @@
-//! A layer: one clip as a segment sees it, everything resolved into frames, pixels and shares of one.
+//! A layer: one clip as a segment shows it, in frames, pixels and shares of one.
 
 use super::asset::Asset;
 use super::motion::{Curve, Drift, Transition};
 use super::number::{Micro, Rgba, SourceHash};
 use serde::{Deserialize, Serialize};
 
-/// One thing drawn.
+/// One drawn item of a segment.
 ///
-/// Its clock counts whole output frames from the clip's own first: on segment frame `f` (within `show`) it stands at
-/// `clock + f - show.from`. Where nothing in the layer moves, `clock` is 0, so that equal stills are equal bytes.
+/// Its clock counts whole output frames from the clip's first one: on segment frame `f` (within
+/// `show`) it reads `clock + f - show.from`. If nothing in the layer moves, `clock` is 0, so that
+/// equal stills have equal bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Layer {
-    /// The segment's frames that it shows on.
+    /// The frames of the segment on which the layer shows.
     pub show: Span,
-    /// Where the clip's clock stands on the first of them, in frames.
+    /// The clip's clock on the first of them, in frames.
     pub clock: u64,
-    /// What is drawn.
     pub asset: Asset,
-    /// Where it is drawn.
     pub placement: Placement,
-    /// How opaque, 0 to 1; by the clip's clock.
+    /// The opacity, 0 to 1, by the clip's clock.
     #[serde(default = "Curve::one", skip_serializing_if = "Curve::is_one")]
     pub opacity: Curve,
-    /// How it comes in, where some of that falls into this segment.
+    /// The transition at the clip's start, if part of it falls into this segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enter: Option<Transition>,
-    /// How it goes out, where some of that falls into this segment.
+    /// The transition at the clip's end, if part of it falls into this segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leave: Option<Transition>,
-    /// Changes of colour and sharpness, in order, before everything else that is done to the picture but the crop.
+    /// Filters of colour and sharpness, in order. They run after the crop and before everything
+    /// else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Filter>,
-    /// A colour that is made transparent, before the filters.
+    /// A colour that becomes transparent, before the filters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chroma_key: Option<ChromaKey>,
-    /// Luma mattes: while one shows, this layer's alpha is multiplied by the matte's brightness (bt709 luma, full range) at
-    /// each canvas pixel, nought where the matte does not reach. A matte's own `mattes` are empty.
+    /// Luma mattes. While one shows, the layer's alpha is multiplied by the matte's brightness
+    /// (bt709 luma, full range) at each canvas pixel; it is zero outside the matte. A matte has no
+    /// mattes of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mattes: Vec<Layer>,
-    /// How its colours meet those below.
+    /// The blend mode with the layers below.
     #[serde(default, skip_serializing_if = "Blend::is_normal")]
     pub blend: Blend,
 }
 
 impl Layer {
-    /// Where the clip's clock stands on a segment's frame; none where the layer does not show.
+    /// The clip's clock on a frame of the segment; none if the layer does not show there.
     pub fn clock_at(&self, frame: u64) -> Option<u64> {
         self.show.contains(frame).then(|| self.clock + (frame - self.show.from))
     }
@@ -63,7 +64,7 @@ impl Layer {
     }
 }
 
-/// Frames `from` to just before `to`.
+/// The frames `from` to just before `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// The first frame.
@@ -73,32 +74,33 @@ pub struct Span {
 }
 
 impl Span {
-    /// Returns whether a frame is in it.
+    /// Returns whether a frame is in the span.
     pub const fn contains(self, frame: u64) -> bool {
         self.from <= frame && frame < self.to
     }
 
-    /// How many frames.
+    /// The number of frames.
     pub const fn len(self) -> u64 {
         self.to.saturating_sub(self.from)
     }
 
-    /// Returns whether it has no frame.
+    /// Returns whether the span has no frame.
     pub const fn is_empty(self) -> bool {
         self.to <= self.from
     }
 
-    /// The frames in both.
+    /// The frames in both spans.
     pub fn meet(self, other: Span) -> Span {
         Span { from: self.from.max(other.from), to: self.to.min(other.to) }
     }
 }
 
-/// Where a layer's box stands on the canvas.
+/// The place of a layer's box on the canvas.
 ///
-/// At scale `s` (by the clock) the box is `s·width` by `s·height` pixels, and its left top corner is at
-/// `anchor_x·(W − s·width) + x`, `anchor_y·(H − s·height) + y` for a canvas of W × H. It then drifts, and is flipped, skewed and turned
-/// about its own centre. `Layer::pose_at` does this sum, transitions and drift included.
+/// At scale `s` (by the clock) the box is `s·width` by `s·height` pixels, and its top left corner
+/// is at `anchor_x·(W − s·width) + x`, `anchor_y·(H − s·height) + y` on a canvas of W × H.
+/// Then the drift applies, and the box is flipped, skewed and turned about its own centre.
+/// `Layer::pose_at` computes all of this, transitions included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Placement {
@@ -106,27 +108,27 @@ pub struct Placement {
     pub width: Micro,
     /// The box's height at scale 1, in pixels.
     pub height: Micro,
-    /// Which part of the box is held where: 0 left edge to left edge, ½ centre to centre, 1 right edge to right edge.
+    /// The horizontal anchor: 0 aligns the left edges, ½ the centres, 1 the right edges.
     pub anchor_x: Micro,
-    /// As `anchor_x`, from top to bottom.
+    /// The vertical anchor, from top (0) to bottom (1).
     pub anchor_y: Micro,
-    /// Pixels to the right of that.
-    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
+    /// Pixels to the right of the anchored place.
+    #[serde(default = "Curve::zero", skip_serializing_if = "Curve::is_zero")]
     pub x: Curve,
-    /// Pixels further down.
-    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
+    /// Pixels below the anchored place.
+    #[serde(default = "Curve::zero", skip_serializing_if = "Curve::is_zero")]
     pub y: Curve,
-    /// How large, 1 being the box as it is.
+    /// The scale; 1 is the box's own size.
     #[serde(default = "Curve::one", skip_serializing_if = "Curve::is_one")]
     pub scale: Curve,
-    /// Degrees, clockwise.
-    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
+    /// The rotation in degrees, clockwise.
+    #[serde(default = "Curve::zero", skip_serializing_if = "Curve::is_zero")]
     pub angle: Curve,
     /// Degrees of skew along x.
-    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
+    #[serde(default = "Curve::zero", skip_serializing_if = "Curve::is_zero")]
     pub skew_x: Curve,
     /// Degrees of skew along y.
-    #[serde(default = "Curve::nought", skip_serializing_if = "Curve::is_nought")]
+    #[serde(default = "Curve::zero", skip_serializing_if = "Curve::is_zero")]
     pub skew_y: Curve,
     /// Mirrored left to right.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -139,7 +141,7 @@ pub struct Placement {
     pub drift: Option<Drift>,
 }
 
-/// A change of colour or sharpness, on straight RGB of 0 to 1 unless said otherwise.
+/// A change of colour or sharpness, on straight RGB of 0 to 1 unless stated otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Filter {
@@ -148,43 +150,41 @@ pub enum Filter {
         /// The standard deviation, in pixels of the canvas.
         sigma: Micro,
     },
-    /// `c → (c − ½)·contrast + ½ + brightness`, then colour differences from luma times `saturation`; clamped.
+    /// `c → (c − ½)·contrast + ½ + brightness`, then differences from luma times
+    /// `saturation`, clamped.
     #[serde(rename_all = "camelCase")]
     Adjust {
-        /// Added; 0 leaves it.
+        /// An addend; 0 changes nothing.
         brightness: Micro,
-        /// Times; 1 leaves it.
+        /// A factor; 1 changes nothing.
         contrast: Micro,
-        /// Times; 1 leaves it.
+        /// A factor; 1 changes nothing.
         saturation: Micro,
     },
-    /// bt709 luma in all three.
+    /// The bt709 luma in all three components.
     Greyscale,
     /// `c → 1 − c`.
     Negative,
-    /// A three-dimensional table, a `.cube` file.
-    Lut {
-        /// The table.
-        source: SourceHash,
-    },
+    /// A three-dimensional lookup table, from a `.cube` file.
+    Lut { source: SourceHash },
 }
 
-/// A colour made transparent.
+/// A colour that becomes transparent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChromaKey {
-    /// The colour.
     pub colour: Rgba,
-    /// How far in chroma a pixel may be and still vanish, 0 to 1 (as the filter `chromakey`'s `similarity`).
+    /// The distance in chroma, 0 to 1, within which a pixel vanishes (`similarity` of the filter
+    /// `chromakey`).
     pub threshold: Micro,
-    /// How far beyond that it is half there, 0 to 1 (as `blend`).
+    /// The further distance, 0 to 1, over which a pixel fades (`blend` of that filter).
     pub halo: Micro,
 }
 
-/// How colours meet those below, as CSS `mix-blend-mode` names them.
+/// Blend modes, as CSS `mix-blend-mode` names them. Their definitions are in W3C Compositing and
+/// Blending Level 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)] // The names are the definition: W3C Compositing and Blending Level 1.
 pub enum Blend {
     #[default]
     Normal,

@@ -1,9 +1,9 @@
-//! The render plan: plain named data, ready to be hashed.
+//! The render plan: plain data, ready to be hashed.
 //!
-//! Three rules keep equal plans equal to the byte. Times are whole frames or samples, or exact fractions
-//! ([`Ratio`]). Every other number with a fraction is fixed-point ([`Micro`]): an integer of millionths of the unit that
-//! the field names. Nothing in a segment says where in the composition it stands. So the canonical JSON of a [`Segment`]
-//! or a [`Sound`] is what keys are hashed from.
+//! Three rules keep equal plans equal to the byte. Times are whole frames or samples, or exact
+//! fractions ([`Ratio`]). Every other fractional number is fixed-point ([`Micro`]): an integer of
+//! millionths of the unit that the field names. A segment does not record its place in the
+//! composition. The key of a [`Segment`] or a [`Sound`] is a hash of its canonical JSON.
 
 mod assemble;
 mod asset;
@@ -40,20 +40,20 @@ pub use text::{
 
 use serde::{Deserialize, Serialize};
 
-/// The engine's version: part of every key, so that results of another engine are never mistaken for this one's. Raise it
-/// whenever the same plan would give other pictures or sound.
+/// The engine's version, a part of every key: results of another engine are never taken for this
+/// one's. Raise it whenever the same plan would give other pictures or another sound.
 pub const ENGINE_VERSION: u32 = 4;
 
-/// All that is to be done for one composition.
+/// All work for one composition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RenderPlan {
-    /// The pictures, in order; together they tile the composition's frames. Empty where the format is sound alone.
+    /// The segments, in order; together they hold every frame. Empty if the format has sound alone.
     pub segments: Vec<Segment>,
-    /// The sound of the whole composition, where it has any.
+    /// The sound of the whole composition, if it has any.
     pub sound: Option<Sound>,
-    /// How the parts become one file.
     pub assemble: Assemble,
-    /// What was taken otherwise than the caller may have meant: sentences for the job's result.
+    /// Settings that were read otherwise than the caller may have meant: sentences for the job's
+    /// result.
     pub warnings: Vec<String>,
 }

@@ -1,34 +1,37 @@
-//! What moves, as a function of a clip's clock alone.
+//! Motion, as a function of a clip's clock alone.
 
 use super::number::{Micro, Rect};
 use serde::{Deserialize, Serialize};
 
-/// A number that may move. Its clock ticks in frames for pictures and in samples for sound.
+/// A number that may change over time. The clock ticks in frames for pictures and in samples for
+/// sound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Curve {
-    /// It does not move.
+    /// A constant.
     Still(Micro),
-    /// By start, not overlapping, at least one. Before the first its `from` holds, after each its `to`.
+    /// At least one tween, ordered by start, without overlaps. Before the first one its `from`
+    /// holds, after each one its `to`.
     Tweens(Vec<Tween>),
 }
 
 impl Curve {
-    /// Always this.
+    /// A constant curve.
     pub const fn still(value: Micro) -> Curve {
         Curve::Still(value)
     }
 
-    /// Always nought. As [`Curve::one`] it is left out of the plan's JSON where it is the usual: a plan has thousands of layers.
-    pub(super) fn nought() -> Curve {
+    /// The constant zero. A curve that has its default value is left out of the plan's JSON,
+    /// because a plan has thousands of layers.
+    pub(super) fn zero() -> Curve {
         Curve::Still(Micro::ZERO)
     }
 
-    pub(super) fn is_nought(&self) -> bool {
+    pub(super) fn is_zero(&self) -> bool {
         *self == Curve::Still(Micro::ZERO)
     }
 
-    /// Always one.
+    /// The constant one.
     pub(super) fn one() -> Curve {
         Curve::Still(Micro::ONE)
     }
@@ -38,19 +41,16 @@ impl Curve {
     }
 }
 
-/// A way from one value to another.
+/// A change from one value to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tween {
-    /// The tick it begins on.
+    /// The tick at which it begins.
     pub start: u64,
-    /// How many ticks it takes; `to` is reached on `start + length`. Nought jumps.
+    /// The number of ticks; `to` is reached at `start + length`. Zero is a jump.
     pub length: u64,
-    /// The value at its start.
     pub from: Micro,
-    /// The value at its end.
     pub to: Micro,
-    /// The pace.
     pub easing: Easing,
 }
 
@@ -62,17 +62,17 @@ pub enum Easing {
     Linear,
     /// `from` holds until the end.
     Hold,
-    /// CSS `cubic-bezier(x1, y1, x2, y2)`: x1 and x2 within 0 and 1.
+    /// CSS `cubic-bezier(x1, y1, x2, y2)`, with x1 and x2 within 0 and 1.
     Bezier([Micro; 4]),
 }
 
-/// A slow motion over a whole clip, evenly from its first frame to its last.
+/// A slow, even motion over a whole clip, from its first frame to its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Drift {
-    /// How many frames the clip has.
+    /// The number of frames of the clip.
     pub frames: u64,
-    /// A factor to the scale, at the first frame and after the last; about the middle of the box.
+    /// The scale factor about the middle of the box, at the first frame and after the last.
     pub scale: [Micro; 2],
     /// Pixels to the right, at the first frame and after the last.
     pub x: [Micro; 2],
@@ -80,50 +80,48 @@ pub struct Drift {
     pub y: [Micro; 2],
 }
 
-/// How a clip comes in or goes out.
+/// The way a clip appears or disappears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
-    /// Which.
     pub kind: TransitionKind,
-    /// The clock's frame it begins on: 0 for coming in.
+    /// The frame of the clip's clock at which it begins: 0 if the clip appears.
     pub start: u64,
-    /// How many frames it takes; at least one.
+    /// The number of frames; at least one.
     pub frames: u64,
-    /// The pace.
     pub easing: Easing,
 }
 
-/// The families of transitions. A direction says which way the picture (or the edge) moves. Going out is coming in seen
-/// backwards, with the direction kept: what comes in moving left leaves moving left.
+/// The families of transitions. A direction is the one in which the picture (or the edge) moves. A
+/// disappearing clip plays the transition backwards but keeps the direction: a clip that came in
+/// moving left leaves moving left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TransitionKind {
-    /// Grows opaque.
+    /// Fades in.
     Fade,
-    /// Comes a short way, growing opaque.
+    /// Moves a short way, fading in.
     Slide(Direction),
-    /// Comes all the way from outside the canvas.
+    /// Moves in from outside the canvas.
     Carousel(Direction),
-    /// Shrinks from larger than the canvas, growing opaque.
+    /// Shrinks from larger than the canvas, fading in.
     Zoom,
-    /// An edge uncovers it.
+    /// A moving edge uncovers it.
     Wipe(Direction),
-    /// A slit opens from its middle: sideways for left and right, upright for up and down.
+    /// A slit opens from its middle: sideways for left and right, vertically for up and down.
     Reveal(Direction),
-    /// Comes from outside one side while swinging over from another, as a card that is dealt.
+    /// Moves in from outside one side while swinging from another, like a card that is dealt.
     Shuffle {
-        /// The side it comes in over: the way it moves.
+        /// The direction in which it moves in.
         over: Direction,
-        /// The way it swings.
+        /// The direction in which it swings.
         swing: Direction,
     },
 }
 
-/// A way to move on the canvas.
+/// A direction on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Direction {
     Left,
     Right,
@@ -131,6 +129,6 @@ pub enum Direction {
     Down,
 }
 
-/// All of a rectangle: shares 0, 0, 1, 1.
+/// A whole rectangle: shares 0, 0, 1, 1.
 pub const WHOLE: Rect =
     Rect { x: Micro::ZERO, y: Micro::ZERO, width: Micro::ONE, height: Micro::ONE };

@@ -1,13 +1,14 @@
-//! The numbers a plan may hold: integers and fractions of integers, so that equal plans have equal bytes.
+//! The numbers of a plan: integers and fractions of integers, so that equal plans have equal bytes.
 
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// How many [`Micro`] make one.
+/// The number of [`Micro`] in one unit.
 pub const MICRO: i64 = 1_000_000;
 
-/// A fixed-point number: millionths of the unit that the field names (a pixel, a degree, a share of one).
+/// A fixed-point number: millionths of the unit that the field names (a pixel, a degree, a share of
+/// one).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -15,9 +16,7 @@ pub const MICRO: i64 = 1_000_000;
 pub struct Micro(pub i64);
 
 impl Micro {
-    /// Nought.
     pub const ZERO: Micro = Micro(0);
-    /// One whole.
     pub const ONE: Micro = Micro(MICRO);
 
     /// A whole number of units.
@@ -25,7 +24,7 @@ impl Micro {
         Micro(units.saturating_mul(MICRO))
     }
 
-    pub(super) fn is_nought(&self) -> bool {
+    pub(super) fn is_zero(&self) -> bool {
         self.0 == 0
     }
 
@@ -34,7 +33,8 @@ impl Micro {
         self.0 as f64 / MICRO as f64
     }
 
-    /// The nearest fixed-point number; not-a-number becomes nought, and what is too large the largest.
+    /// The nearest fixed-point number. Not-a-number becomes zero; a value out of range becomes the
+    /// nearest bound.
     pub fn from_f64(value: f64) -> Micro {
         Micro((value * MICRO as f64).round() as i64)
     }
@@ -47,7 +47,7 @@ impl Micro {
     }
 }
 
-/// An exact fraction in lowest terms with a positive denominator; written in JSON as `[num, den]`.
+/// An exact fraction in lowest terms with a positive denominator, `[num, den]` in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "[i64; 2]", into = "[i64; 2]")]
 pub struct Ratio {
@@ -55,15 +55,13 @@ pub struct Ratio {
     den: i64,
 }
 
-/// A fraction that can't be: its denominator is nought, or it leaves 64 bits.
+/// The error of a fraction whose denominator is zero or that does not fit into 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}/{1} is not a fraction that can be held in 64 bits")]
 pub struct RatioError(pub i128, pub i128);
 
 impl Ratio {
-    /// Nought.
     pub const ZERO: Ratio = Ratio { num: 0, den: 1 };
-    /// One.
     pub const ONE: Ratio = Ratio { num: 1, den: 1 };
 
     /// The fraction in lowest terms.
@@ -87,17 +85,18 @@ impl Ratio {
         Ratio { num: value, den: 1 }
     }
 
-    /// Above the line.
+    /// The numerator.
     pub const fn num(self) -> i64 {
         self.num
     }
 
-    /// Below the line; always positive.
+    /// The denominator; always positive.
     pub const fn den(self) -> i64 {
         self.den
     }
 
-    /// The fraction if 64 bits hold it; else the nearest number of billionths, or the nearest bound.
+    /// The fraction if it fits into 64 bits, or else the nearest number of billionths or the
+    /// nearest bound.
     fn nearest(num: i128, den: i128) -> Ratio {
         const BILLION: i128 = 1_000_000_000;
         Ratio::reduced(num, den).unwrap_or_else(|_| {
@@ -111,21 +110,19 @@ impl Ratio {
         })
     }
 
-    /// The sum. As all sums here it is exact as long as 64 bits hold it, and else to a billionth.
+    /// The sum. All sums here are exact if they fit into 64 bits, and else right to a billionth.
     pub fn plus(self, other: Ratio) -> Ratio {
         let num = i128::from(self.num) * i128::from(other.den)
             + i128::from(other.num) * i128::from(self.den);
         Ratio::nearest(num, i128::from(self.den) * i128::from(other.den))
     }
 
-    /// The difference.
     pub fn minus(self, other: Ratio) -> Ratio {
         let num = i128::from(self.num) * i128::from(other.den)
             - i128::from(other.num) * i128::from(self.den);
         Ratio::nearest(num, i128::from(self.den) * i128::from(other.den))
     }
 
-    /// The product.
     pub fn times(self, other: Ratio) -> Ratio {
         Ratio::nearest(
             i128::from(self.num) * i128::from(other.num),
@@ -133,19 +130,19 @@ impl Ratio {
         )
     }
 
-    /// The quotient; none where `other` is nought.
+    /// The quotient; none if `other` is zero.
     pub fn over(self, other: Ratio) -> Option<Ratio> {
         let den = i128::from(self.den) * i128::from(other.num);
         (den != 0).then(|| Ratio::nearest(i128::from(self.num) * i128::from(other.den), den))
     }
 
-    /// The nearest whole number, halves going up.
+    /// The nearest whole number; halves go up.
     pub fn round_half_up(self) -> i64 {
         let (num, den) = (i128::from(self.num), i128::from(self.den));
         (2 * num + den).div_euclid(2 * den) as i64
     }
 
-    /// The whole number at or below.
+    /// The largest whole number that is not above it.
     pub fn floor(self) -> i64 {
         self.num.div_euclid(self.den)
     }
@@ -206,55 +203,53 @@ impl fmt::Display for Ratio {
     }
 }
 
-/// Frames a second, as an exact fraction: 30/1, 30000/1001.
+/// Frames per second, as an exact fraction: 30/1, 30000/1001.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rate {
-    /// Frames …
     pub num: u32,
-    /// … in so many seconds; at least 1.
+    /// At least 1.
     pub den: u32,
 }
 
 impl Rate {
-    /// How long `frames` frames last, in seconds.
+    /// The length of `frames` frames, in seconds.
     pub fn seconds(self, frames: u64) -> Ratio {
         Ratio::nearest(i128::from(frames) * i128::from(self.den), i128::from(self.num.max(1)))
     }
 
-    /// The frame that a time falls on: the nearest, halves going up. A time before nought is frame nought.
+    /// The frame nearest to a time; halves go up. A time before zero gives frame zero.
     pub fn frame_at(self, seconds: Ratio) -> u64 {
         let num = i128::from(seconds.num()) * i128::from(self.num);
         let den = i128::from(seconds.den()) * i128::from(self.den.max(1));
         u64::try_from((2 * num + den).div_euclid(2 * den)).unwrap_or(0)
     }
 
-    /// How many samples at `sample_rate` so many frames last, rounded half up.
+    /// The length of `frames` frames in samples at `sample_rate`, rounded half up.
     pub fn samples(self, frames: u64, sample_rate: u32) -> u64 {
         let num = u128::from(frames) * u128::from(self.den) * u128::from(sample_rate);
         let den = u128::from(self.num.max(1));
         ((2 * num + den) / (2 * den)) as u64
     }
 
-    /// Frames a second as a float, for people.
+    /// Frames per second as a float, for display.
     pub fn to_f64(self) -> f64 {
         f64::from(self.num) / f64::from(self.den.max(1))
     }
 }
 
-/// A colour: red, green, blue, alpha, each 0 to 255, alpha straight (not multiplied in), sRGB (drawn as bt709).
+/// A colour: red, green, blue and alpha, each 0 to 255. Alpha is straight (not multiplied in); the
+/// colour is sRGB, drawn as bt709.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Rgba(pub [u8; 4]);
 
 impl Rgba {
-    /// Opaque black.
     pub const BLACK: Rgba = Rgba([0, 0, 0, 255]);
-    /// Opaque white.
     pub const WHITE: Rgba = Rgba([255, 255, 255, 255]);
-    /// Nothing at all.
+    /// Fully transparent.
     pub const CLEAR: Rgba = Rgba([0, 0, 0, 0]);
 
-    /// The same colour, its alpha multiplied by a share of one.
+    /// The same colour with its alpha multiplied by a share of one.
     pub fn faded(self, opacity: Micro) -> Rgba {
         let [r, g, b, a] = self.0;
         let share = opacity.0.clamp(0, MICRO);
@@ -262,20 +257,19 @@ impl Rgba {
     }
 }
 
-/// A rectangle whose sides have fractions; the field says of what unit.
+/// A rectangle with fractional sides. The field that holds it states the unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rect {
     /// The left edge, growing to the right.
     pub x: Micro,
     /// The top edge, growing downwards.
     pub y: Micro,
-    /// How wide.
     pub width: Micro,
-    /// How high.
     pub height: Micro,
 }
 
-/// A source by the hash of its bytes, in lower-case hexadecimal. Where the bytes are is the worker's knowledge.
+/// A source, named by the hash of its bytes in lower-case hexadecimal. The worker knows where the
+/// bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SourceHash(pub String);
@@ -313,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_round_up_on_both_sides_of_nought() {
+    fn halves_round_up_on_both_sides_of_zero() {
         let rounded = [ratio(1, 2), ratio(-1, 2), ratio(3, 2), ratio(-3, 2), ratio(7, 5)]
             .map(Ratio::round_half_up);
         assert_eq!(rounded, [1, 0, 2, -1, 1]);

@@ -1,30 +1,31 @@
-//! Where and how a layer stands on one frame: the sum of its placement, its drift and its transitions.
+//! The pose of a layer on one frame: its placement, drift and transitions together.
 //!
-//! The engine asks this for each frame and only draws. Floats appear here and not in the plan, because they are the answer and
-//! not the key.
+//! The engine asks for it on each frame and only draws. A pose may contain floats, which a plan may
+//! not, because no key is computed from it.
 
 use super::layer::{Layer, Placement};
 use super::motion::{Direction, Drift, Transition, TransitionKind};
 use super::segment::Canvas;
 
-/// How far a slide travels, as a share of the canvas.
+/// The distance of a slide, as a share of the canvas.
 const SLIDE_TRAVEL: f64 = 0.125;
-/// How large a zoom begins.
+/// The scale at which a zoom begins.
 const ZOOM_FROM: f64 = 3.0;
-/// How far a shuffled card swings aside, as a share of the canvas, and how far it turns, in degrees.
+/// The distance that a shuffled card swings aside, as a share of the canvas, and its turn in
+/// degrees.
 const SHUFFLE_SWING: f64 = 0.25;
 const SHUFFLE_TURN: f64 = 12.0;
 
-/// Where a layer's box stands on one frame.
+/// The place and look of a layer's box on one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {
-    /// Left edge of the box before it is turned, in pixels of the canvas.
+    /// The left edge of the box before it is turned, in pixels of the canvas.
     pub x: f64,
-    /// Top edge, likewise.
+    /// The top edge, likewise.
     pub y: f64,
-    /// Width of the scaled box, in pixels.
+    /// The width of the scaled box, in pixels.
     pub width: f64,
-    /// Height of the scaled box, in pixels.
+    /// The height of the scaled box, in pixels.
     pub height: f64,
     /// Degrees clockwise about the box's centre.
     pub angle: f64,
@@ -32,19 +33,18 @@ pub struct Pose {
     pub skew_x: f64,
     /// Degrees of skew along y.
     pub skew_y: f64,
-    /// Mirrored left to right.
     pub flip_x: bool,
-    /// Mirrored top to bottom.
     pub flip_y: bool,
     /// 0 to 1.
     pub opacity: f64,
-    /// The part of the box that shows, in shares of it: left, top, right, bottom; as seen, so a flip does not mirror it.
+    /// The visible part of the box, in shares of it: left, top, right, bottom. It is not mirrored
+    /// by a flip.
     pub clip: [f64; 4],
 }
 
 impl Pose {
-    /// The affine map from the box (0 to 1 both ways) to the canvas in pixels, `[a, b, c, d, e, f]`:
-    /// `X = a·u + c·v + e`, `Y = b·u + d·v + f`.
+    /// The affine map from the box (0 to 1 both ways) to the canvas in pixels, `[a, b, c, d, e,
+    /// f]`: `X = a·u + c·v + e`, `Y = b·u + d·v + f`.
     pub fn matrix(&self) -> [f64; 6] {
         let sign = |flipped: bool| if flipped { -1.0 } else { 1.0 };
         let (wide, high) = (self.width * sign(self.flip_x), self.height * sign(self.flip_y));
@@ -68,7 +68,7 @@ impl Pose {
 }
 
 impl Layer {
-    /// How the layer stands on a frame of its segment; none where it does not show.
+    /// The pose on a frame of the segment; none if the layer does not show there.
     pub fn pose_at(&self, canvas: &Canvas, frame: u64) -> Option<Pose> {
         let clock = self.clock_at(frame)?;
         let size = (f64::from(canvas.width), f64::from(canvas.height));
@@ -78,10 +78,10 @@ impl Layer {
             drift.apply(&mut pose, clock);
         }
         if let Some(enter) = &self.enter {
-            enter.apply(&mut pose, size, enter.shown_entering(clock), Way::In);
+            enter.apply(&mut pose, size, enter.shown_entering(clock), TransitionEnd::Enter);
         }
         if let Some(leave) = &self.leave {
-            leave.apply(&mut pose, size, leave.shown_leaving(clock), Way::Out);
+            leave.apply(&mut pose, size, leave.shown_leaving(clock), TransitionEnd::Leave);
         }
         Some(pose)
     }
@@ -119,26 +119,26 @@ impl Drift {
     }
 }
 
-/// Coming or going.
+/// The end of a clip at which a transition plays.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
-    In,
-    Out,
+enum TransitionEnd {
+    Enter,
+    Leave,
 }
 
 impl Transition {
-    /// How much has come in, 0 to 1.
+    /// The share that has appeared, 0 to 1.
     fn shown_entering(&self, clock: u64) -> f64 {
         self.easing.ease(clock.saturating_sub(self.start) as f64 / self.frames.max(1) as f64)
     }
 
-    /// How much is still there, 1 to 0.
+    /// The share that is still visible, 1 to 0.
     fn shown_leaving(&self, clock: u64) -> f64 {
         let end = self.start + self.frames.max(1);
         self.easing.ease(end.saturating_sub(clock) as f64 / self.frames.max(1) as f64)
     }
 
-    fn apply(&self, pose: &mut Pose, canvas: (f64, f64), shown: f64, way: Way) {
+    fn apply(&self, pose: &mut Pose, canvas: (f64, f64), shown: f64, end: TransitionEnd) {
         let hidden = 1.0 - shown;
         if hidden == 0.0 {
             return;
@@ -147,45 +147,51 @@ impl Transition {
             TransitionKind::Fade => pose.opacity *= shown,
             TransitionKind::Slide(direction) => {
                 pose.opacity *= shown;
-                shift(pose, canvas, direction, way, hidden * SLIDE_TRAVEL);
+                shift(pose, canvas, direction, end, hidden * SLIDE_TRAVEL);
             }
-            TransitionKind::Carousel(direction) => carry_off(pose, canvas, direction, way, hidden),
+            TransitionKind::Carousel(direction) => carry_off(pose, canvas, direction, end, hidden),
             TransitionKind::Zoom => {
                 pose.opacity *= shown;
                 pose.grow(1.0 + (ZOOM_FROM - 1.0) * hidden);
             }
             TransitionKind::Wipe(direction) => {
-                pose.clip = meet(pose.clip, wiped(direction, shown, way))
+                pose.clip = meet(pose.clip, wiped(direction, shown, end))
             }
             TransitionKind::Reveal(direction) => {
                 pose.clip = meet(pose.clip, slit(direction, shown))
             }
             TransitionKind::Shuffle { over, swing } => {
-                carry_off(pose, canvas, over, way, hidden);
-                shift(pose, canvas, swing, way, hidden * SHUFFLE_SWING);
+                carry_off(pose, canvas, over, end, hidden);
+                shift(pose, canvas, swing, end, hidden * SHUFFLE_SWING);
                 pose.angle += SHUFFLE_TURN * hidden * turn_of(over, swing);
             }
         }
     }
 }
 
-/// Moves by a share of the canvas: against the direction while coming in, along it while going out.
-fn shift(pose: &mut Pose, (width, height): (f64, f64), direction: Direction, way: Way, share: f64) {
+/// Moves by a share of the canvas: against the direction at a clip's start, along it at its end.
+fn shift(
+    pose: &mut Pose,
+    (width, height): (f64, f64),
+    direction: Direction,
+    end: TransitionEnd,
+    share: f64,
+) {
     let (x, y) = direction.vector();
-    let sign = if way == Way::In { -1.0 } else { 1.0 };
+    let sign = if end == TransitionEnd::Enter { -1.0 } else { 1.0 };
     pose.x += sign * x * width * share;
     pose.y += sign * y * height * share;
 }
 
-/// Moves by a share of the way that just hides the box outside the canvas.
+/// Moves by a share of the distance that just hides the box outside the canvas.
 fn carry_off(
     pose: &mut Pose,
     (width, height): (f64, f64),
     direction: Direction,
-    way: Way,
+    end: TransitionEnd,
     share: f64,
 ) {
-    let outward = if way == Way::In { direction.opposite() } else { direction };
+    let outward = if end == TransitionEnd::Enter { direction.opposite() } else { direction };
     match outward {
         Direction::Left => pose.x -= (pose.x + pose.width) * share,
         Direction::Right => pose.x += (width - pose.x) * share,
@@ -194,9 +200,9 @@ fn carry_off(
     }
 }
 
-/// What an edge that moves in a direction has uncovered, or not yet covered.
-fn wiped(direction: Direction, shown: f64, way: Way) -> [f64; 4] {
-    let side = if way == Way::In { direction } else { direction.opposite() };
+/// The part of the box on the visible side of a moving edge.
+fn wiped(direction: Direction, shown: f64, end: TransitionEnd) -> [f64; 4] {
+    let side = if end == TransitionEnd::Enter { direction } else { direction.opposite() };
     match side {
         Direction::Right => [0.0, 0.0, shown, 1.0],
         Direction::Left => [1.0 - shown, 0.0, 1.0, 1.0],
@@ -217,14 +223,14 @@ fn meet(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
     [a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]
 }
 
-/// Clockwise or not: the sense of the turn from one direction to another.
+/// The sense of the turn from one direction to another: 1 is clockwise, −1 is not.
 fn turn_of(over: Direction, swing: Direction) -> f64 {
     let ((ax, ay), (bx, by)) = (over.vector(), swing.vector());
     ax * by - ay * bx
 }
 
 impl Direction {
-    /// One step that way, x to the right and y down.
+    /// One step in this direction, with x to the right and y down.
     pub const fn vector(self) -> (f64, f64) {
         match self {
             Direction::Left => (-1.0, 0.0),
@@ -234,7 +240,7 @@ impl Direction {
         }
     }
 
-    /// The other way.
+    /// The opposite direction.
     pub const fn opposite(self) -> Direction {
         match self {
             Direction::Left => Direction::Right,
@@ -302,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_shows_outside_its_span() {
+    fn a_layer_has_no_pose_outside_its_span() {
         assert_eq!(layer().pose_at(&CANVAS, 100), None);
     }
 
@@ -318,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fade_is_half_there_halfway() {
+    fn a_fade_is_half_opaque_halfway() {
         let mut layer = layer();
         layer.enter = transition(TransitionKind::Fade, 0);
         layer.leave = transition(TransitionKind::Fade, 90);
@@ -353,7 +359,7 @@ mod tests {
         let mut layer = layer();
         layer.placement.angle = Curve::Still(Micro::whole(90));
         let [a, b, c, d, e, f] = layer.pose_at(&CANVAS, 0).expect("shows").matrix();
-        // The left top corner of the box (300, 0 to 400, 50) goes to the right top of the turned one.
+        // The box's top left corner (300, 0 to 400, 50) goes to the top right of the turned one.
         assert!((e - 375.0).abs() < 1e-9 && (f + 25.0).abs() < 1e-9, "{e} {f}");
         assert!((a + c + e - 325.0).abs() < 1e-9 && (b + d + f - 75.0).abs() < 1e-9);
     }

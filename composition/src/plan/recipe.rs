@@ -1,24 +1,22 @@
-//! How frames and samples become packets.
+//! The settings of the encoders.
 
 use serde::{Deserialize, Serialize};
 
-/// How a segment's frames are encoded. All segments of a plan share one, so that they can be joined by copy.
+/// The encoding of a segment's frames. All segments of a plan share one, so they can be joined by
+/// copying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recipe {
-    /// The codec.
     pub codec: VideoCodec,
-    /// How good.
     pub quality: Quality,
-    /// How the pixels are stored.
     pub pixel_format: PixelFormat,
-    /// How the numbers mean colours.
     pub colour: ColourTags,
-    /// Frames from one IDR to the next at most; closed GOPs, fixed, no scene cuts.
+    /// The most frames from one IDR frame to the next. Groups of pictures are closed and of fixed
+    /// length, without scene cuts.
     pub gop: u32,
 }
 
-/// Codecs of pictures.
+/// Video codecs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum VideoCodec {
@@ -28,18 +26,19 @@ pub enum VideoCodec {
     H265,
     /// VP9 by libvpx.
     Vp9,
-    /// Lossless FFV1: for formats that `assemble` encodes as a whole (GIF, pictures, animated WebP).
+    /// Lossless FFV1, for formats that `assemble` encodes as a whole (GIF, pictures, animated
+    /// WebP).
     Ffv1,
 }
 
-/// How good, and how hard the encoder tries.
+/// The quality of the picture and the effort of the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quality {
     /// The constant rate factor of the codec; ignored by lossless ones.
     pub crf: u8,
-    /// The effort, 0 fastest to 9 slowest: x264's and x265's presets `ultrafast` (0) … `placebo` (9), `medium` being 5; libvpx's
-    /// `cpu-used` is 9 − effort, at most 8.
+    /// The effort, 0 (fastest) to 9 (slowest). For x264 and x265 these are the presets `ultrafast`
+    /// (0) to `placebo` (9), with `medium` at 5; libvpx's `cpu-used` is 9 − effort, at most 8.
     pub effort: u8,
 }
 
@@ -57,31 +56,30 @@ pub enum PixelFormat {
     Rgba,
 }
 
-/// How the encoded numbers mean colours.
+/// Colour tags of the encoded frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ColourTags {
-    /// bt709 matrix, primaries and transfer, limited range.
+    /// The bt709 matrix, primaries and transfer, in limited range.
     Bt709Limited,
-    /// sRGB, full range: for pictures.
+    /// sRGB in full range, for pictures.
     SrgbFull,
 }
 
-/// How the sound is encoded.
+/// The encoding of the sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SoundRecipe {
-    /// The codec.
     pub codec: SoundCodec,
-    /// Bits a second; ignored by PCM.
+    /// Bits per second; ignored by PCM.
     pub bitrate: u32,
-    /// Samples a second.
+    /// Samples per second.
     pub rate: u32,
-    /// Channels: 2.
+    /// Always 2.
     pub channels: u8,
 }
 
-/// Codecs of sound.
+/// Sound codecs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SoundCodec {
@@ -89,7 +87,6 @@ pub enum SoundCodec {
     Aac,
     /// Opus, for WebM.
     Opus,
-    /// MP3.
     Mp3,
     /// 16-bit PCM, for WAV.
     Pcm16,

@@ -5,25 +5,26 @@ use super::number::{Rate, Rgba, SourceHash};
 use super::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
-/// A run of frames, rendered by itself as closed GOPs. Its canonical JSON is its key: it does not say where in the composition
-/// it stands, so equal pictures are rendered once.
+/// A run of frames that is rendered by itself, as closed groups of pictures. Its key is a hash of
+/// its canonical JSON. It does not record its place in the composition, so equal pictures are
+/// rendered once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Segment {
-    /// What is drawn on.
     pub canvas: Canvas,
-    /// How many frames it has; at least one.
+    /// At least one.
     pub frames: u64,
-    /// What is drawn, bottom first.
+    /// The layers, bottom first.
     pub layers: Vec<Layer>,
-    /// Font files beside the bundled ones, in the order they were named; empty where nothing is written.
+    /// Font files besides the bundled ones, in the order in which they are listed; empty if the
+    /// segment has no text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fonts: Vec<SourceHash>,
-    /// The digest of the machine's own fonts, where what is written may need them: the compiler leaves it open, and whoever
-    /// compiles on a machine that renders fills it in, so that machines with other fonts share no such segment.
+    /// The digest of the machine's own fonts, if the segment's text may need them. The compiler
+    /// leaves it empty; the worker that compiles fills it in, so that machines with different fonts
+    /// do not share the segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_fonts: Option<String>,
-    /// How its frames are encoded.
     pub recipe: Recipe,
 }
 
@@ -44,12 +45,11 @@ impl Segment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Canvas {
-    /// Pixels across; even.
+    /// Pixels; even.
     pub width: u32,
-    /// Pixels down; even.
+    /// Pixels; even.
     pub height: u32,
-    /// Frames a second.
     pub rate: Rate,
-    /// What shows where nothing is drawn. Alpha below 255 counts only in formats that keep it.
+    /// The colour where nothing is drawn. Its alpha counts only in formats that have alpha.
     pub background: Rgba,
 }

@@ -1,4 +1,4 @@
-//! The sound of a whole composition: one task, sample-exact.
+//! The sound of a whole composition: one task, exact to the sample.
 
 use super::asset::Source;
 use super::motion::Curve;
@@ -6,21 +6,20 @@ use super::number::{Micro, Ratio, SourceHash};
 use super::recipe::SoundRecipe;
 use serde::{Deserialize, Serialize};
 
-/// Everything that is heard. Samples are counted at `recipe.rate` (48 kHz).
+/// The mix of all sounds. Samples are counted at `recipe.rate` (48 kHz).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sound {
-    /// The exact length, in samples: that of the picture, rounded half up.
+    /// The exact length in samples: that of the picture, rounded half up.
     pub samples: u64,
-    /// What is heard, by start, then in the composition's order.
+    /// The sounds, by start, then in the composition's order.
     pub items: Vec<SoundItem>,
-    /// How music gives way to voice, where both are there.
+    /// How voice lowers music, if both are present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ducking: Option<Ducking>,
-    /// How loud the whole shall be; none leaves it as mixed.
+    /// The loudness to reach; none leaves the mix as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<Loudness>,
-    /// How it is encoded.
     pub recipe: SoundRecipe,
 }
 
@@ -35,72 +34,72 @@ impl Sound {
     }
 }
 
-/// One thing that is heard.
+/// One sound of the mix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SoundItem {
-    /// The stream.
     pub source: Source,
-    /// The sample of the whole it begins on.
+    /// The sample of the mix at which it begins.
     pub start: u64,
-    /// How many samples it lasts; silence follows where the source ends sooner.
+    /// The length in samples. Silence follows if the source ends sooner.
     pub samples: u64,
     /// Seconds of the source before its first sample.
     pub trim: Ratio,
-    /// Seconds of the source per second of output, pitch kept; positive.
+    /// Seconds of the source per second of output; positive. The pitch is kept.
     pub speed: Ratio,
     /// A factor to the amplitude, by samples from `start`.
     pub volume: Curve,
-    /// Samples of even rise at the start.
+    /// The length of the fade at the start, in samples.
     pub fade_in: u64,
-    /// How many of these were over before the first that is heard: a range may begin within a rise.
-    #[serde(default, skip_serializing_if = "is_nought")]
+    /// The samples of `fade_in` that lie before the item's first one: a range may begin within a
+    /// fade.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub fade_in_before: u64,
-    /// Samples of even fall at the end.
+    /// The length of the fade at the end, in samples.
     pub fade_out: u64,
-    /// How many of these would follow the last that is heard.
-    #[serde(default, skip_serializing_if = "is_nought")]
+    /// The samples of `fade_out` that lie after the item's last one.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub fade_out_after: u64,
-    /// What part it plays.
     pub role: Role,
 }
 
-fn is_nought(samples: &u64) -> bool {
+fn is_zero(samples: &u64) -> bool {
     *samples == 0
 }
 
-/// What part a sound plays.
+/// The part that a sound plays in the mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
-    /// Speech: others give way to it.
+    /// Speech, which lowers music.
     Voice,
-    /// Music: gives way to speech.
+    /// Music, which speech lowers.
     Music,
-    /// Everything else: neither.
+    /// Any other sound: it neither lowers others nor is lowered.
     Effect,
 }
 
-/// A sidechain: the sum of the voices presses the sum of the music.
+/// A sidechain: the level of all voices lowers all music.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ducking {
-    /// The voice's level from which music gives way, in dBFS.
+    /// The level of the voices from which music is lowered, in dBFS.
     pub threshold: Micro,
-    /// How far music is pressed at most, in dB; positive.
+    /// The most that music is lowered, in dB; positive.
     pub depth: Micro,
-    /// How fast it gives way, in milliseconds.
+    /// The time to lower the music, in milliseconds.
     pub attack_ms: u32,
-    /// How slowly it comes back, in milliseconds.
+    /// The time to raise it again, in milliseconds.
     pub release_ms: u32,
 }
 
-/// The loudness to reach, by EBU R128 in two passes. Silence, and sound under 3 s, is left as it is.
+/// The loudness to reach, by EBU R128 in two passes. Silence and sound under 3 s are left as they
+/// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Loudness {
-    /// Integrated loudness, in LUFS: −14 by default.
+    /// The integrated loudness, in LUFS; −14 by default.
     pub integrated: Micro,
-    /// The highest true peak, in dBTP: −1 by default.
+    /// The highest true peak, in dBTP; −1 by default.
     pub true_peak: Micro,
 }

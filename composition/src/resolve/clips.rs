@@ -1,4 +1,4 @@
-//! What the clips mean: aliases, and what fields of one asset ask of each other.
+//! Resolves clips: aliases, and rules between the fields of one asset.
 
 use super::Faults;
 use crate::composition::Clip;
@@ -13,18 +13,18 @@ use common::kinds::speech::{self, SpeechInput};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// The tracks' clips, each with its place.
-pub(super) fn mean(tracks: Vec<Track>, faults: &mut Faults) -> Vec<Vec<Clip>> {
+/// The clips of each track, with their JSON Pointers.
+pub(super) fn resolve(tracks: Vec<Track>, faults: &mut Faults) -> Vec<Vec<Clip>> {
     let tracks: Vec<Vec<Clip>> = tracks
         .into_iter()
         .enumerate()
         .map(|(track, written)| {
-            let place = |index: usize| format!("/timeline/tracks/{track}/clips/{index}");
+            let pointer = |index: usize| format!("/timeline/tracks/{track}/clips/{index}");
             written
                 .clips
                 .into_iter()
                 .enumerate()
-                .map(|(index, clip)| mean_clip(place(index), clip, faults))
+                .map(|(index, clip)| resolve_clip(pointer(index), clip, faults))
                 .collect()
         })
         .collect();
@@ -63,7 +63,7 @@ fn check_counts(tracks: &[Vec<Clip>], faults: &mut Faults) {
     }
 }
 
-/// Where an asset's bytes come from, if from anywhere.
+/// The source of an asset's bytes, if it has one.
 pub(crate) fn src_of(asset: &Asset) -> Option<&Src> {
     match asset {
         Asset::Video(video) => Some(&video.src),
@@ -81,7 +81,7 @@ pub(crate) fn src_of(asset: &Asset) -> Option<&Src> {
     }
 }
 
-fn mean_clip(pointer: String, written: Written, faults: &mut Faults) -> Clip {
+fn resolve_clip(pointer: String, written: Written, faults: &mut Faults) -> Clip {
     let at = |path: &str| format!("{pointer}/asset{path}");
     let mut speech = None;
     match &written.asset {
@@ -102,7 +102,7 @@ fn mean_clip(pointer: String, written: Written, faults: &mut Faults) -> Clip {
         Asset::Caption(caption) | Asset::RichCaption(caption) => {
             check_captions(caption, &pointer, faults)
         }
-        Asset::Speech(asset) => speech = mean_speech(asset, &pointer, faults),
+        Asset::Speech(asset) => speech = resolve_speech(asset, &pointer, faults),
         Asset::Shape(shape) => check_shape(shape, &pointer, faults),
         Asset::Gradient(gradient) => check_stops(gradient, &at("/stops"), faults),
         Asset::Color(_) | Asset::Waveform(_) => {}
@@ -123,7 +123,7 @@ fn check_crop(crop: Option<&Crop>, pointer: &str, faults: &mut Faults) {
         let part = |share: Option<Decimal>| share.map_or(Ratio::ZERO, |share| share.0);
         part(a).plus(part(b))
     };
-    // Under a hundredth there is nothing to enlarge.
+    // Less than a hundredth of the picture would leave nothing to enlarge.
     let most = Ratio::new(99, 100).unwrap_or(Ratio::ONE);
     for (sides, cut) in [
         ("top and bottom", sum(crop.top, crop.bottom)),
@@ -156,12 +156,12 @@ fn check_text(text: &TextAsset, pointer: &str, faults: &mut Faults) {
 }
 
 fn check_stops(gradient: &GradientAsset, pointer: &str, faults: &mut Faults) {
-    let places: Vec<Ratio> =
+    let offsets: Vec<Ratio> =
         gradient.stops.iter().filter_map(|stop| stop.offset.map(|offset| offset.0)).collect();
-    if !places.is_empty() && places.len() < gradient.stops.len() {
+    if !offsets.is_empty() && offsets.len() < gradient.stops.len() {
         faults.push(pointer, "give some a place and some not: give all an `offset`, or none");
     }
-    if !places.is_sorted() {
+    if !offsets.is_sorted() {
         faults.push(pointer, "are out of order: sort them by `offset`");
     }
 }
@@ -206,8 +206,8 @@ fn check_times(
     }
 }
 
-/// What is to be said, in the words of the kind that says it, whose rules it must pass.
-fn mean_speech(asset: &SpeechAsset, pointer: &str, faults: &mut Faults) -> Option<SpeechInput> {
+/// The speech kind's input for a speech asset. The kind's own parser checks it.
+fn resolve_speech(asset: &SpeechAsset, pointer: &str, faults: &mut Faults) -> Option<SpeechInput> {
     let mut input = json!({ "text": asset.text.0 });
     let settings = [
         ("voice", asset.voice.as_ref().map(|voice| json!(voice.0))),
@@ -231,10 +231,10 @@ fn mean_speech(asset: &SpeechAsset, pointer: &str, faults: &mut Faults) -> Optio
 }
 
 fn check_aliases(tracks: &[Vec<Clip>], faults: &mut Faults) {
-    let mut named: BTreeMap<&str, &Clip> = BTreeMap::new();
+    let mut by_alias: BTreeMap<&str, &Clip> = BTreeMap::new();
     for clip in tracks.iter().flatten() {
         if let Some(alias) = &clip.written.alias
-            && let Some(first) = named.insert(&alias.0, clip)
+            && let Some(first) = by_alias.insert(&alias.0, clip)
         {
             faults.push(
                 clip.at("/alias"),
@@ -249,7 +249,7 @@ fn check_aliases(tracks: &[Vec<Clip>], faults: &mut Faults) {
         else {
             continue;
         };
-        let target = named.get(alias).map(|target| &target.written.asset);
+        let target = by_alias.get(alias).map(|target| &target.written.asset);
         if let Some(detail) = wrong_target(&clip.written.asset, alias, target) {
             faults.push(clip.at("/asset/src"), detail);
         }
@@ -261,7 +261,7 @@ fn follows(asset: &Asset) -> bool {
     matches!(asset, Asset::Caption(_) | Asset::RichCaption(_) | Asset::Waveform(_))
 }
 
-/// What is wrong with following an alias, if anything.
+/// The fault of an alias that can't be followed, if any.
 fn wrong_target(asset: &Asset, alias: &str, target: Option<&Asset>) -> Option<String> {
     match (asset, target) {
         (_, None) => Some(format!(
@@ -270,7 +270,8 @@ fn wrong_target(asset: &Asset, alias: &str, target: Option<&Asset>) -> Option<St
         (Asset::Caption(_) | Asset::RichCaption(_), Some(Asset::Speech(_))) => None,
         (Asset::Caption(_) | Asset::RichCaption(_), Some(Asset::Video(_) | Asset::Audio(_))) => {
             Some(format!(
-                "`{alias}` is a recording, and no words are known of it: name a speech clip, or give its `words` or an SRT file"
+                "`{alias}` is a recording, and no words are known of it: name a speech clip, or \
+                 give its `words` or an SRT file"
             ))
         }
         (Asset::Waveform(_), Some(Asset::Video(_) | Asset::Audio(_) | Asset::Speech(_))) => None,

@@ -1,4 +1,4 @@
-//! From what was written to what it means: the rules that no single field can know.
+//! Resolves a document: fills defaults in and checks the rules that span several fields.
 
 mod clips;
 pub(crate) mod output;
@@ -11,12 +11,12 @@ use crate::plan::{Canvas, Ducking, Micro, Rgba};
 use crate::syntax::{DuckingForm, Edit, Switch};
 use common::fault::Fault;
 
-/// Faults as they are found, each with its place.
+/// Collects faults, each with its place.
 #[derive(Default)]
 pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// One more.
+    /// Adds a fault, unless the list is full.
     pub fn push(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
         if self.0.len() < crate::limits::MAX_FAULTS {
             self.0.push(Fault::new(pointer, detail));
@@ -24,7 +24,24 @@ impl Faults {
     }
 }
 
-/// Reads a composition: all its faults together, or what it means.
+/// Parses and validates a composition.
+///
+/// ```
+/// let document = serde_json::json!({
+///     "timeline": { "tracks": [{
+///         "clips": [{ "asset": { "type": "text", "text": "Hi {{ NAME }}" }, "length": 3 }],
+///     }] },
+///     "merge": [{ "find": "NAME", "replace": "Ann" }],
+/// });
+/// assert!(composition::parse(&document).is_ok());
+///
+/// let misspelt = serde_json::json!({ "timeline": { "tracks": [{
+///     "clips": [{ "asset": { "type": "text", "text": "Hi" }, "lengh": 3 }],
+/// }] } });
+/// let faults = composition::parse(&misspelt).expect_err("a fault");
+/// assert_eq!(faults[0].pointer, "/timeline/tracks/0/clips/0/lengh");
+/// assert_eq!(faults[0].detail, "is not known here: did you mean `length`?");
+/// ```
 ///
 /// # Errors
 /// Every fault, with the JSON Pointer to its place and what to do about it.
@@ -32,16 +49,17 @@ pub fn parse(document: &serde_json::Value) -> Result<Composition, Vec<Fault>> {
     let merged = crate::merge::merged(document)?;
     let (written, found) = Reader::read_whole::<Edit>(merged.as_ref().unwrap_or(document));
     let mut faults = Faults(found);
-    // What could be read is held against the rules all the same, so that one answer lists all there is to mend.
-    match written.map(|edit| mean(edit, &mut faults)) {
+    // The fields that could be read are checked even if others could not, so that one answer lists
+    // every fault.
+    match written.map(|edit| resolve(edit, &mut faults)) {
         Some(composition) if faults.0.is_empty() => Ok(composition),
         _ => Err(faults.0),
     }
 }
 
-fn mean(edit: Edit, faults: &mut Faults) -> Composition {
+fn resolve(edit: Edit, faults: &mut Faults) -> Composition {
     let timeline = edit.timeline;
-    let (size, rate, output) = output::mean(edit.output, timeline.background, faults);
+    let (size, rate, output) = output::resolve(edit.output, timeline.background, faults);
     let background =
         output::background(output.recipe.pixel_format, timeline.background.unwrap_or(Rgba::BLACK));
     let fonts = timeline.fonts.unwrap_or_default().into_iter().map(|font| font.src.0).collect();
@@ -52,7 +70,7 @@ fn mean(edit: Edit, faults: &mut Faults) -> Composition {
     Composition {
         canvas: Canvas { width: size.0, height: size.1, rate, background },
         output,
-        tracks: clips::mean(timeline.tracks, faults),
+        tracks: clips::resolve(timeline.tracks, faults),
         soundtrack,
         fonts,
         ducking: ducking(timeline.ducking),

@@ -1,4 +1,4 @@
-//! What the output section means: size, rate, recipe.
+//! Resolves the output section: size, frame rate, encoding.
 
 use super::Faults;
 use crate::composition::{Capture, Output};
@@ -12,11 +12,11 @@ use crate::syntax::{
     Resolution, Size, Switch,
 };
 
-/// The rate unless said, as Shotstack's.
+/// The default frame rate, which is also Shotstack's.
 const DEFAULT_RATE: Rate = Rate { num: 25, den: 1 };
 
-/// Size, rate and all else.
-pub(super) fn mean(
+/// The canvas size, the frame rate, and all other settings of the output.
+pub(super) fn resolve(
     written: Option<Written>,
     background: Option<Rgba>,
     faults: &mut Faults,
@@ -109,7 +109,7 @@ fn size(written: &Written, faults: &mut Faults) -> (u32, u32) {
     (width.0, height.0)
 }
 
-/// A preset's size: its shorter side, and the longer one by the shape.
+/// The size of a preset: its shorter side, and the longer one by the aspect ratio.
 fn size_of(resolution: Option<Resolution>, shape: Option<AspectRatio>) -> (u32, u32) {
     let short = match resolution {
         Some(Resolution::Preview) => 288,
@@ -128,7 +128,7 @@ fn size_of(resolution: Option<Resolution>, shape: Option<AspectRatio>) -> (u32, 
     }
 }
 
-/// The longest segment in frames, and so the longest GOP.
+/// The longest segment in frames (4 s), and so the longest group of pictures.
 pub(crate) fn longest_segment(rate: Rate) -> u64 {
     u64::from(4 * rate.num / rate.den.max(1)).max(1)
 }
@@ -140,14 +140,14 @@ fn recipe(
     background: Option<Rgba>,
     rate: Rate,
 ) -> Recipe {
-    let sees_through = background.is_some_and(|Rgba([.., alpha])| alpha < 255);
+    let transparent = background.is_some_and(|Rgba([.., alpha])| alpha < 255);
     let codec = match (format, codec) {
         (Format::Mp4, Some(Codec::H265)) => VideoCodec::H265,
         (Format::Mp4 | Format::Mp3 | Format::Wav, _) => VideoCodec::H264,
         (Format::Webm, _) => VideoCodec::Vp9,
         (Format::Gif | Format::Jpg | Format::Png | Format::Webp, _) => VideoCodec::Ffv1,
     };
-    let (pixel_format, colour) = match (codec, sees_through && format != Format::Jpg) {
+    let (pixel_format, colour) = match (codec, transparent && format != Format::Jpg) {
         (VideoCodec::Ffv1, true) => (PixelFormat::Rgba, ColourTags::SrgbFull),
         (VideoCodec::Ffv1, false) => (PixelFormat::Rgb, ColourTags::SrgbFull),
         (VideoCodec::Vp9, true) => (PixelFormat::Yuva420p, ColourTags::Bt709Limited),
@@ -157,17 +157,17 @@ fn recipe(
     Recipe { codec, quality, pixel_format, colour, gop: longest_segment(rate) as u32 }
 }
 
-/// The recipe of one frame as a picture, from that of the video it is taken from.
+/// The encoding of one frame as a picture, derived from that of its video.
 pub(crate) fn picture_recipe(format: Format, video: Recipe, background: Rgba) -> Recipe {
-    let see_through = background.0[3] < 255;
+    let transparent = background.0[3] < 255;
     let pixel_format =
-        if see_through && format != Format::Jpg { PixelFormat::Rgba } else { PixelFormat::Rgb };
+        if transparent && format != Format::Jpg { PixelFormat::Rgba } else { PixelFormat::Rgb };
     let codec = VideoCodec::Ffv1;
     let quality = quality_of(codec, QualityName::Medium);
     Recipe { codec, quality, pixel_format, colour: ColourTags::SrgbFull, ..video }
 }
 
-/// Rate factors that look alike: x265's and libvpx's steps beside x264's.
+/// Rate factors of equal visual quality, for x264, x265 and libvpx.
 fn quality_of(codec: VideoCodec, name: QualityName) -> Quality {
     let step = match name {
         QualityName::VeryLow => 0,
@@ -184,24 +184,25 @@ fn quality_of(codec: VideoCodec, name: QualityName) -> Quality {
     };
     let effort = match (codec, name) {
         (VideoCodec::H264, QualityName::VeryLow | QualityName::Low | QualityName::Medium) => {
-            QUICK_H264
+            FAST_H264_EFFORT
         }
         _ => 5,
     };
     Quality { crf, effort }
 }
 
-/// x264's `veryfast`, up to medium quality. Against its `medium` at the rate factor 23 (scripts/bench measures it) the file is smaller
-/// by a tenth or more and SSIM differs by under 0.001, with and without grain, in under half of the time. What `medium` adds by
-/// psychovisual tuning SSIM does not see, so those who ask for `high` get it.
-const QUICK_H264: u8 = 2;
+/// The effort up to medium quality: x264's `veryfast`. Against its `medium` at rate factor 23
+/// (measured by scripts/bench) the file is smaller by a tenth or more and SSIM differs by under
+/// 0.001, with and without grain, in less than half the time. SSIM does not see the psychovisual
+/// tuning of `medium`, so `high` and above use that.
+const FAST_H264_EFFORT: u8 = 2;
 
-/// The background as the format can keep it.
+/// The background that a pixel format can hold. One without alpha shows it over black, as a player
+/// would.
 pub(super) fn background(pixels: PixelFormat, colour: Rgba) -> Rgba {
     let Rgba([r, g, b, alpha]) = colour;
     match pixels {
         PixelFormat::Yuva420p | PixelFormat::Rgba => colour,
-        // Over black, as a player would show it.
         PixelFormat::Yuv420p | PixelFormat::Rgb => {
             let over_black = |part: u8| ((u16::from(part) * u16::from(alpha) + 127) / 255) as u8;
             Rgba([over_black(r), over_black(g), over_black(b), 255])

@@ -1,11 +1,11 @@
-//! Advanced SubStation Alpha, as far as captions go: the events, their text, and karaoke's times.
+//! Advanced SubStation Alpha, as far as captions need it: events, their text, and karaoke times.
 
 use super::markup::without_overrides;
 use super::words::timed_words;
-use super::{Cue, parse_time, spell_time};
+use super::{Cue, format_time, parse_time};
 use crate::plan::Ratio;
 
-/// The fields of an event where no `Format:` line says otherwise.
+/// The fields of an event if there is no `Format:` line.
 const FIELDS: [&str; 10] =
     ["Layer", "Start", "End", "Style", "Name", "MarginL", "MarginR", "MarginV", "Effect", "Text"];
 
@@ -24,25 +24,25 @@ pub(super) fn read(text: &str) -> Vec<Cue> {
 }
 
 fn read_event(event: &str, fields: &[&str]) -> Option<Cue> {
-    // The last field, which is the text, may hold commas.
+    // The text is the last field and may contain commas.
     let values: Vec<&str> = event.splitn(fields.len(), ',').collect();
     let value = |name: &str| values.get(fields.iter().position(|field| *field == name)?).copied();
     let (start, end) = (parse_time(value("Start")?)?, parse_time(value("End")?)?);
     let mut marks = Vec::new();
-    let mut sung = start;
+    let mut next_word = start;
     let plain = without_overrides(value("Text")?, |block, before| {
         if let Some(length) = karaoke(block) {
-            marks.push((sung, spoken(before).split_whitespace().count()));
-            sung = sung.plus(length);
+            marks.push((next_word, with_breaks(before).split_whitespace().count()));
+            next_word = next_word.plus(length);
         }
     });
-    let text = spoken(&plain).trim().to_owned();
+    let text = with_breaks(&plain).trim().to_owned();
     let words = timed_words(&text, start, end, &marks);
     Some(Cue { start, end, text, words })
 }
 
-/// Line breaks and hard spaces as characters.
-fn spoken(text: &str) -> String {
+/// Replaces the escapes of line breaks and hard spaces.
+fn with_breaks(text: &str) -> String {
     text.replace("\\N", "\n").replace("\\n", " ").replace("\\h", "\u{a0}")
 }
 
@@ -62,8 +62,11 @@ PlayResX: 1920
 PlayResY: 1080
 
 [V4+ Styles]
-Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
-Style: Default,Open Sans,64,&H00FFFFFF,&H000000FF,&H00000000,&H80000000,0,0,0,0,100,100,0,0,1,3,0,2,96,96,96,1
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, \
+Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, \
+Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
+Style: Default,Open Sans,64,&H00FFFFFF,&H000000FF,&H00000000,&H80000000,\
+0,0,0,0,100,100,0,0,1,3,0,2,96,96,96,1
 
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
@@ -71,8 +74,8 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 
 pub(super) fn write(cues: &[Cue]) -> String {
     let events = cues.iter().map(|cue| {
-        let (start, end) = (spell_time(cue.start, '.', 2), spell_time(cue.end, '.', 2));
-        // A brace that begins no override stays as it is; one before a backslash would vanish.
+        let (start, end) = (format_time(cue.start, '.', 2), format_time(cue.end, '.', 2));
+        // A brace before a backslash would begin an override and vanish; a space keeps it visible.
         let text = cue.text.replace('\n', "\\N").replace("{\\", "{ \\");
         format!("Dialogue: 0,{start},{end},Default,,0,0,0,,{text}\n")
     });

@@ -1,7 +1,7 @@
-//! Taking the marks out of subtitle text.
+//! Removes markup from subtitle text.
 
-/// The text without its angle-bracket tags; a bracket that begins no tag stays. Calls `tag` with the inside of each, and how much
-/// of the plain text stood before it.
+/// The text without its angle-bracket tags; a bracket that begins no tag stays. Calls `tag` with
+/// the inside of each tag and the plain text before it.
 pub(super) fn without_tags(text: &str, mut tag: impl FnMut(&str, &str)) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -23,13 +23,14 @@ pub(super) fn without_tags(text: &str, mut tag: impl FnMut(&str, &str)) -> Strin
     plain
 }
 
-/// `i`, `/i`, `c.yellow`, `v Ann`, `00:01.500`: what a tag may begin with.
+/// Recognises a tag by its start: `i`, `/i`, `c.yellow`, `v Ann`, `00:01.500`.
 fn is_tag(inside: &str) -> bool {
     let name = inside.strip_prefix('/').unwrap_or(inside);
     name.starts_with(|c: char| c.is_ascii_alphanumeric()) && !inside.contains(['<', '\n'])
 }
 
-/// The text without `{…}` blocks that hold overrides. Calls `block` with the inside of each, and the plain text before it.
+/// The text without `{…}` blocks that hold overrides. Calls `block` with the inside of each and
+/// the plain text before it.
 pub(super) fn without_overrides(text: &str, mut block: impl FnMut(&str, &str)) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -60,14 +61,14 @@ const REFERENCES: [(&str, &str); 6] = [
     ("&amp;", "&"),
 ];
 
-/// References to characters as the characters.
+/// Replaces character references by their characters.
 pub(super) fn unescaped(text: &str) -> String {
     REFERENCES
         .iter()
         .fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
 }
 
-/// The characters that would begin a tag or a reference, as references.
+/// Escapes the characters that would begin a tag or a reference.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

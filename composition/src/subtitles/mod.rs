@@ -1,7 +1,8 @@
-//! Subtitles in and out: SRT, WebVTT and ASS, as cues with exact times.
+//! Reads and writes subtitles: SRT, WebVTT and ASS, as cues with exact times.
 //!
-//! What is read is what a caption can show: lines, their times, and the times of words where the file has them (WebVTT's inline
-//! timestamps, ASS karaoke). Places, colours and drawings are left behind, because captions have a look of their own.
+//! A cue has what a caption can show: lines, their times, and the times of words if the file has
+//! them (WebVTT's inline timestamps, ASS karaoke). Positions, colours and drawings are dropped,
+//! because captions have a style of their own.
 
 mod ass;
 mod markup;
@@ -16,34 +17,33 @@ pub use words::{Grouping, cues_from_words};
 use crate::plan::Ratio;
 use serde::{Deserialize, Serialize};
 
-/// Lines that show together.
+/// Lines of text that show together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cue {
-    /// When they appear, in seconds.
+    /// The time at which they appear, in seconds.
     pub start: Ratio,
-    /// When they go, in seconds; after `start`.
+    /// The time at which they disappear, in seconds; after `start`.
     pub end: Ratio,
-    /// The lines, `\n` between them.
+    /// The lines, separated by `
+    /// `.
     pub text: String,
-    /// When each word is said, where that is known: the words of `text` in order, split at white space.
+    /// The times of the words, if known: the words of `text` in order, split at white space.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Word>,
 }
 
-/// When a word is said, in seconds.
+/// A word and the times at which it is spoken, in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Word {
     /// The word, with its punctuation.
     pub text: String,
-    /// Its beginning.
     pub start: Ratio,
-    /// Its end.
     pub end: Ratio,
 }
 
-/// Kinds of subtitle files.
+/// Subtitle file formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Format {
@@ -55,14 +55,23 @@ pub enum Format {
     Ass,
 }
 
-/// Cues of one file: two hours of fast speech with room.
+/// Cues of one file: over two hours of fast speech.
 const MAX_CUES: usize = 30_000;
 
-/// Reads a file of any of the three kinds, told apart by how it begins. Cues come sorted by start; those that end before they
-/// begin, or are empty, are left out.
+/// Reads a file of any format, which is recognised by its beginning. Cues are sorted by start;
+/// empty ones and those that end before they begin are skipped.
+///
+/// ```
+/// use composition::plan::Ratio;
+/// use composition::subtitles;
+///
+/// let cues = subtitles::read("1\n00:00:01,500 --> 00:00:03,000\nHello\n").expect("cues");
+/// assert_eq!(cues[0].text, "Hello");
+/// assert_eq!(cues[0].end, Ratio::whole(3));
+/// ```
 ///
 /// # Errors
-/// A sentence that says what was found, where there is no cue in it or there are too many.
+/// A sentence for the caller if the file has no cue or too many.
 pub fn read(text: &str) -> Result<Vec<Cue>, String> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut cues = match format_of(&text) {
@@ -79,7 +88,13 @@ pub fn read(text: &str) -> Result<Vec<Cue>, String> {
     }
 }
 
-/// The kind of file that a text is, taken for SRT where nothing speaks for another.
+/// The format of a subtitle file; SRT if nothing points to another.
+///
+/// ```
+/// use composition::subtitles::{Format, format_of};
+///
+/// assert_eq!(format_of("WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n"), Format::Vtt);
+/// ```
 pub fn format_of(text: &str) -> Format {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     if text.starts_with("WEBVTT") {
@@ -92,6 +107,14 @@ pub fn format_of(text: &str) -> Format {
 }
 
 /// Writes cues as a file.
+///
+/// ```
+/// use composition::subtitles::{self, Format};
+///
+/// let cues = subtitles::read("1\n00:00:01,500 --> 00:00:03,000\nHello\n").expect("cues");
+/// let vtt = subtitles::write(&cues, Format::Vtt);
+/// assert_eq!(vtt, "WEBVTT\n\n00:00:01.500 --> 00:00:03.000\nHello\n");
+/// ```
 pub fn write(cues: &[Cue], format: Format) -> String {
     match format {
         Format::Srt => srt::write(cues),
@@ -100,7 +123,7 @@ pub fn write(cues: &[Cue], format: Format) -> String {
     }
 }
 
-/// Hours, minutes and seconds from `1:02:03.450`, `02:03,450` or `3.45`; none where it is no time.
+/// Seconds from `1:02:03.450`, `02:03,450` or `3.45`; none if it is not a time.
 fn parse_time(text: &str) -> Option<Ratio> {
     let text = text.trim().replace(',', ".");
     let (clock, fraction) = text.split_once('.').unwrap_or((&text, ""));
@@ -122,8 +145,8 @@ fn parse_time(text: &str) -> Option<Ratio> {
     Ratio::new(seconds * den + part, den).ok()
 }
 
-/// `00:01:02.345` with the given mark before `places` decimals.
-fn spell_time(time: Ratio, mark: char, places: u32) -> String {
+/// A time such as `00:01:02.345`, with the given mark before `places` decimals.
+fn format_time(time: Ratio, mark: char, places: u32) -> String {
     let unit = 10_i64.pow(places);
     let total = time.times(Ratio::whole(unit)).round_half_up().max(0);
     let (seconds, part) = (total / unit, total % unit);
@@ -144,26 +167,33 @@ mod tests {
         Ratio::new(thousandths, 1000).expect("a time")
     }
 
-    fn told(cues: &[Cue]) -> Vec<(Ratio, Ratio, &str)> {
+    fn times_and_texts(cues: &[Cue]) -> Vec<(Ratio, Ratio, &str)> {
         cues.iter().map(|cue| (cue.start, cue.end, cue.text.as_str())).collect()
     }
 
-    const SRT: &str = "\u{feff}1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Hello</i>\r\n{\\an8}there\r\n\r\n2\r\n0:00:03.5 --> 0:00:04\r\n2 < 3 & 4\r\n";
-    const VTT: &str = "WEBVTT - a title\n\nNOTE\nnot --> this\n\nSTYLE\n::cue { color: red }\n\nfirst\n00:01.000 --> 00:02.500 align:start\n<v Ann>Hello\nthere\n\n00:03.500 --> 00:04.000\n2 &lt; 3 &amp; 4\n";
-    const ASS: &str = "[Script Info]\nTitle: x\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\nDialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\i1}Hello\\Nthere\nComment: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,no\nDialogue: 0,0:00:03.50,0:00:04.00,Default,,0,0,0,,2 < 3 & 4\n";
+    const SRT: &str = "\u{feff}1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Hello</i>\r\n\
+        {\\an8}there\r\n\r\n2\r\n0:00:03.5 --> 0:00:04\r\n2 < 3 & 4\r\n";
+    const VTT: &str = "WEBVTT - a title\n\nNOTE\nnot --> this\n\nSTYLE\n::cue { color: red }\n\n\
+        first\n00:01.000 --> 00:02.500 align:start\n<v Ann>Hello\nthere\n\n\
+        00:03.500 --> 00:04.000\n2 &lt; 3 &amp; 4\n";
+    const ASS: &str = "[Script Info]\nTitle: x\n\n[Events]\n\
+        Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n\
+        Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\i1}Hello\\Nthere\n\
+        Comment: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,no\n\
+        Dialogue: 0,0:00:03.50,0:00:04.00,Default,,0,0,0,,2 < 3 & 4\n";
 
     #[test]
-    fn the_three_kinds_say_the_same() {
+    fn the_same_cues_are_read_from_srt_vtt_and_ass() {
         for text in [SRT, VTT, ASS] {
             let cues = read(text).expect("cues");
             let want =
                 vec![(at(1000), at(2500), "Hello\nthere"), (at(3500), at(4000), "2 < 3 & 4")];
-            assert_eq!(told(&cues), want, "{text}");
+            assert_eq!(times_and_texts(&cues), want, "{text}");
         }
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_files_are_read_back_unchanged() {
         let cues = read(SRT).expect("cues");
         for format in [Format::Srt, Format::Vtt, Format::Ass] {
             let written = write(&cues, format);
@@ -173,9 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn times_of_words_are_found() {
+    fn word_times_are_read_from_vtt_and_ass() {
         let vtt = "WEBVTT\n\n00:01.000 --> 00:03.000\nOne <00:01.500><c>two</c> <00:02.000>three\n";
-        let ass = "[Events]\nFormat: Start, End, Text\nDialogue: 0:00:01.00,0:00:03.00,{\\k50}One {\\kf50}two {\\k100}three\n";
+        let ass = "[Events]\nFormat: Start, End, Text\n\
+            Dialogue: 0:00:01.00,0:00:03.00,{\\k50}One {\\kf50}two {\\k100}three\n";
         for text in [vtt, ass] {
             let cues = read(text).expect("cues");
             let words: Vec<_> = cues[0]
@@ -194,14 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn references_in_srt_are_the_characters_they_stand_for() {
+    fn character_references_in_srt_become_characters() {
         let cues =
             read("1\n00:00:01,000 --> 00:00:02,000\n<i>Tom &amp; Ann</i> &lt;3\n").expect("a cue");
         assert_eq!(cues[0].text, "Tom & Ann <3");
     }
 
     #[test]
-    fn what_holds_no_cue_is_refused() {
+    fn files_without_cues_are_refused() {
         for text in
             ["", "hello", "WEBVTT\n", "[Events]\n", "00:00:02,000 --> 00:00:01,000\nbackwards\n"]
         {
@@ -211,7 +242,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "(WEBVTT\n|\\[Events\\]\nFormat: Start, Text, End\n)?[-0-9:,.<>{}\\\\a-zé&; \n\"kN]{0,300}") {
+        fn no_text_makes_the_reader_panic(
+            head in "(WEBVTT\n|\\[Events\\]\nFormat: Start, Text, End\n)?",
+            body in "[-0-9:,.<>{}\\\\a-zé&; \n\"kN]{0,300}",
+        ) {
+            let text = head + &body;
             let _ = read(&text);
         }
     }

@@ -1,19 +1,32 @@
-//! Languages that are written without spaces are spoken character by character, and read by the clause. Words of single characters become phrases, so
-//! that no space stands within them.
+//! Joins single characters to phrases. Languages without spaces are timed by the character but read
+//! by the clause, and a caption of single words would show spaces within a clause.
 
 use common::language::is_han;
 
 use super::Word;
 
-/// The most characters of a phrase: what fits on a line of an upright video.
-const LONGEST: usize = 12;
+/// The most characters of a phrase: as many as fit on a line of an upright video.
+const MAX_CHARACTERS: usize = 12;
 
-/// The words, with Chinese and Japanese characters that follow each other as one, up to the end of a clause.
+/// Joins Chinese and Japanese characters that follow each other, up to the end of a clause.
+///
+/// ```
+/// use composition::plan::Ratio;
+/// use composition::subtitles::{Word, phrases};
+///
+/// let words = ["今", "天", "下", "雨"].into_iter().zip(0..).map(|(text, second)| Word {
+///     text: text.into(),
+///     start: Ratio::whole(second),
+///     end: Ratio::whole(second + 1),
+/// });
+/// let joined = phrases(&words.collect::<Vec<_>>());
+/// assert_eq!((joined.len(), joined[0].text.as_str()), (1, "今天下雨"));
+/// ```
 pub fn phrases(words: &[Word]) -> Vec<Word> {
     let mut joined: Vec<Word> = Vec::with_capacity(words.len());
     for word in words {
         match joined.last_mut() {
-            Some(last) if goes_on(&last.text, &word.text) => {
+            Some(last) if continues(&last.text, &word.text) => {
                 last.text.push_str(&word.text);
                 last.end = last.end.max(word.end);
             }
@@ -23,14 +36,14 @@ pub fn phrases(words: &[Word]) -> Vec<Word> {
     joined
 }
 
-/// Returns whether a word belongs to the phrase before it: both unspaced, no clause's end between
-/// them, and room for it.
-fn goes_on(phrase: &str, word: &str) -> bool {
+/// Returns whether a word belongs to the phrase before it: both are unspaced, no clause ends
+/// between them, and there is room.
+fn continues(phrase: &str, word: &str) -> bool {
     let unspaced =
         |letter: Option<char>| letter.is_some_and(|letter| is_han(letter) || is_kana(letter));
     unspaced(phrase.chars().next_back())
         && unspaced(word.chars().next())
-        && phrase.chars().count() + word.chars().count() <= LONGEST
+        && phrase.chars().count() + word.chars().count() <= MAX_CHARACTERS
 }
 
 fn is_kana(letter: char) -> bool {

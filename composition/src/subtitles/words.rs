@@ -1,9 +1,10 @@
-//! Words and their times: from marks within a cue, and into cues of a good length.
+//! Words and their times: from marks within a cue, and grouped into cues.
 
 use super::{Cue, Word};
 use crate::plan::Ratio;
 
-/// The words of a cue's text, timed by marks: from each mark on, the words from its index. None where nothing was marked.
+/// The words of a cue's text with times. A mark gives the time from which the words at its index on
+/// are spoken. Returns none if there are no marks.
 pub(super) fn timed_words(
     text: &str,
     start: Ratio,
@@ -27,7 +28,7 @@ pub(super) fn timed_words(
     timed.collect()
 }
 
-/// How words are put into cues.
+/// The size of cues that are built from words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grouping {
     /// The most characters of a line; a longer word has a line to itself.
@@ -46,16 +47,30 @@ impl Default for Grouping {
 /// A silence that ends a cue, in seconds.
 const PAUSE: Ratio = Ratio::ONE;
 
-/// Cues of words: a new one after a pause, after the end of a sentence, and where the next word has no room. A cue stays until the next one
-/// if that is soon.
+/// Groups words into cues. A new cue begins after a pause, after the end of a sentence, and when
+/// the next word does not fit. A cue stays until the next one if that follows soon.
+///
+/// ```
+/// use composition::plan::Ratio;
+/// use composition::subtitles::{Grouping, Word, cues_from_words};
+///
+/// let words = ["Good", "morning.", "Welcome!"].into_iter().zip(0..).map(|(text, second)| Word {
+///     text: text.into(),
+///     start: Ratio::whole(second),
+///     end: Ratio::whole(second + 1),
+/// });
+/// let cues = cues_from_words(&words.collect::<Vec<_>>(), Grouping::default());
+/// let texts: Vec<_> = cues.iter().map(|cue| cue.text.as_str()).collect();
+/// assert_eq!(texts, ["Good morning.", "Welcome!"]);
+/// ```
 pub fn cues_from_words(words: &[Word], grouping: Grouping) -> Vec<Cue> {
     let mut cues: Vec<Cue> = Vec::new();
     let mut lines = 1;
     for word in words.iter().filter(|word| !word.text.trim().is_empty()) {
-        // A word that holds white space would be counted twice by who splits the text.
+        // White space within a word would make it two words to readers that split the text.
         let text = word.text.split_whitespace().collect::<Vec<_>>().join("\u{a0}");
         let word = Word { text, start: word.start, end: word.end.max(word.start) };
-        let joined = cues.last_mut().is_some_and(|cue| joins(cue, &word, &mut lines, grouping));
+        let joined = cues.last_mut().is_some_and(|cue| join(cue, &word, &mut lines, grouping));
         if !joined {
             lines = 1;
             cues.push(Cue {
@@ -70,8 +85,8 @@ pub fn cues_from_words(words: &[Word], grouping: Grouping) -> Vec<Cue> {
     cues
 }
 
-/// Puts a word into a cue, on its line or on a new one, if it belongs there.
-fn joins(cue: &mut Cue, word: &Word, lines: &mut usize, grouping: Grouping) -> bool {
+/// Adds a word to a cue, on its last line or on a new one, if it belongs there.
+fn join(cue: &mut Cue, word: &Word, lines: &mut usize, grouping: Grouping) -> bool {
     let ended = cue.text.ends_with(['.', '!', '?', '…', '。', '！', '？']);
     if ended || word.start.minus(cue.end) >= PAUSE {
         return false;
@@ -91,7 +106,7 @@ fn joins(cue: &mut Cue, word: &Word, lines: &mut usize, grouping: Grouping) -> b
     true
 }
 
-/// Lets a cue stay until the next one where less than half a second lies between, and never beyond.
+/// Extends a cue to the next one if less than half a second lies between, and never beyond it.
 fn close_gaps(cues: &mut [Cue]) {
     let starts: Vec<Ratio> = cues.iter().skip(1).map(|cue| cue.start).collect();
     for (cue, next) in cues.iter_mut().zip(starts) {
@@ -112,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_grouped_by_room_sentence_and_pause() {
+    fn words_are_grouped_by_length_sentence_and_pause() {
         let words = [
             word("one", 0, 5),
             word("two", 5, 9),

@@ -1,26 +1,26 @@
-//! Faults: each with its place, all together.
+//! Faults of a composition: each with its JSON Pointer, all reported together.
 
-use crate::given::{clip, compiled, footage, text, track, video};
+use crate::fixtures::{clip, compiled, footage, text, track, video};
 use composition::parse;
 use serde_json::{Value, json};
 
-/// Where the faults of a document are.
-fn places(document: &Value) -> Vec<String> {
+/// The JSON Pointers of a document's faults.
+fn pointers(document: &Value) -> Vec<String> {
     parse(document).expect_err("faults").into_iter().map(|fault| fault.pointer).collect()
 }
 
-/// One clip on one track.
+/// A composition of one clip on one track.
 fn one(clip: Value) -> Value {
     video(json!([track(json!([clip]))]))
 }
 
-/// One asset in one clip.
+/// A composition of one asset in one clip.
 fn asset(asset: Value) -> Value {
     one(clip(asset, 0.0, 1.0))
 }
 
 #[test]
-fn each_fault_names_its_place() {
+fn each_fault_has_its_json_pointer() {
     let cases: Vec<(Value, &str)> = vec![
         (json!(null), ""),
         (json!([]), ""),
@@ -111,15 +111,18 @@ fn each_fault_names_its_place() {
             "/timeline/tracks/0/clips/0/asset/stops",
         ),
     ];
-    for (document, place) in cases {
-        let found = places(&document);
-        assert_eq!(found, [place], "{document}");
+    for (document, pointer) in cases {
+        let found = pointers(&document);
+        assert_eq!(found, [pointer], "{document}");
     }
 }
 
 #[test]
-fn faults_of_the_output_name_their_place() {
-    let output = |output: Value| json!({ "timeline": { "tracks": [track(json!([clip(text("a"), 0.0, 1.0)]))] }, "output": output });
+fn faults_of_the_output_have_their_json_pointer() {
+    let output = |output: Value| {
+        let tracks = json!([track(json!([clip(text("a"), 0.0, 1.0)]))]);
+        json!({ "timeline": { "tracks": tracks }, "output": output })
+    };
     let cases = [
         (json!({"format": "avi"}), "/output/format"),
         (json!({"fps": 61}), "/output/fps"),
@@ -133,28 +136,31 @@ fn faults_of_the_output_name_their_place() {
         (json!({"loudness": {"integrated": -3}}), "/output/loudness/integrated"),
         (json!({"poster": {}}), "/output/poster/capture"),
     ];
-    for (written, place) in cases {
+    for (written, pointer) in cases {
         let document = output(written);
-        if place.is_empty() {
+        if pointer.is_empty() {
             assert!(parse(&document).is_ok(), "{document}");
         } else {
-            assert_eq!(places(&document), [place], "{document}");
+            assert_eq!(pointers(&document), [pointer], "{document}");
         }
     }
 }
 
 #[test]
-fn all_faults_come_together_with_those_between_fields() {
+fn faults_of_single_fields_and_between_fields_are_reported_together() {
     let document = json!({
         "timeline": { "trakcs": 1, "tracks": [track(json!([
-            { "asset": { "type": "caption", "words": [], "cues": [] }, "start": 0, "length": 1, "alias": "a" },
+            {
+                "asset": { "type": "caption", "words": [], "cues": [] },
+                "start": 0, "length": 1, "alias": "a",
+            },
             { "asset": text("x"), "alias": "a", "colour": 1 },
         ]))] },
         "output": { "size": { "width": 99, "height": 20 } },
         "extra": true,
     });
-    let found = places(&document);
-    let wanted = [
+    let found = pointers(&document);
+    let expected = [
         "/timeline/trakcs",
         "/timeline/tracks/0/clips/1/colour",
         "/extra",
@@ -162,10 +168,10 @@ fn all_faults_come_together_with_those_between_fields() {
         "/timeline/tracks/0/clips/0/asset",
         "/timeline/tracks/0/clips/1/alias",
     ];
-    for place in wanted {
-        assert!(found.iter().any(|found| found == place), "{place} is not in {found:#?}");
+    for pointer in expected {
+        assert!(found.iter().any(|found| found == pointer), "{pointer} is not in {found:#?}");
     }
-    assert_eq!(found.len(), wanted.len());
+    assert_eq!(found.len(), expected.len());
 }
 
 #[test]
@@ -174,7 +180,9 @@ fn a_fault_says_what_was_found_and_what_to_do() {
     let typo = one(json!({"asset": text("a"), "lenght": 1}));
     assert_eq!(
         detail(&typo),
-        "is not known here: remove it; there are `asset`, `start`, `length`, `fit`, `scale`, `width`, `height`, `position`, `offset`, `opacity`, `transition`, `effect`, `filter`, `transform`, `blend` or `alias`"
+        "is not known here: remove it; there are `asset`, `start`, `length`, `fit`, `scale`, \
+         `width`, `height`, `position`, `offset`, `opacity`, `transition`, `effect`, `filter`, \
+         `transform`, `blend` or `alias`"
     );
     assert_eq!(
         detail(&one(json!({"asset": text("a"), "lengh": 1}))),
@@ -191,7 +199,7 @@ fn a_fault_says_what_was_found_and_what_to_do() {
 }
 
 #[test]
-fn faults_that_only_the_sources_show_have_their_place_too() {
+fn faults_of_the_sources_have_their_json_pointer() {
     let cases = [
         (
             json!({"type": "video", "src": "short.mp4", "trim": 10}),
@@ -202,26 +210,26 @@ fn faults_that_only_the_sources_show_have_their_place_too() {
         (json!({"type": "image", "src": "a.mp3"}), "/timeline/tracks/0/clips/0/asset/src"),
         (json!({"type": "waveform", "src": "a.png"}), "/timeline/tracks/0/clips/0/asset/src"),
     ];
-    for (asset_, place) in cases {
+    for (asset_, pointer) in cases {
         let faults = compiled(&asset(asset_.clone())).expect_err("faults");
         assert_eq!(
             faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
-            [place],
+            [pointer],
             "{asset_}"
         );
     }
 }
 
 #[test]
-fn what_follows_from_a_fault_is_no_fault_of_its_own() {
+fn consequences_of_a_fault_are_not_reported_as_faults() {
     let cut_away = one(json!({"asset": {"type": "video", "src": "short.mp4", "trim": 100}}));
     let faults = compiled(&cut_away).expect_err("nothing is left of it");
-    let places: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-    assert_eq!(places, ["/timeline/tracks/0/clips/0/asset/trim"]);
+    let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/timeline/tracks/0/clips/0/asset/trim"]);
 }
 
 #[test]
-fn what_has_no_end_or_no_start_is_refused() {
+fn compositions_without_an_end_or_a_start_are_refused() {
     let endless = one(json!({"asset": text("a"), "length": "end"}));
     assert_eq!(compiled(&endless).expect_err("no end")[0].pointer, "/timeline");
     let after = video(json!([track(json!([
@@ -240,7 +248,7 @@ fn what_has_no_end_or_no_start_is_refused() {
 
 #[test]
 fn clips_that_wait_for_each_other_are_refused() {
-    // The captions begin after the speech that begins after the captions.
+    // The captions wait for the speech, and the speech begins after the captions.
     let circle = video(json!([track(json!([
         {"asset": {"type": "caption", "src": "alias://voice"}},
         {"asset": {"type": "speech", "text": "one two"}, "alias": "voice"},
@@ -249,14 +257,14 @@ fn clips_that_wait_for_each_other_are_refused() {
 }
 
 #[test]
-fn an_unprobed_source_is_told() {
+fn a_source_without_facts_is_a_fault() {
     let composition = parse(&asset(footage("long"))).expect("a composition");
     let faults = composition::compile(&composition, &Default::default()).expect_err("no facts");
     assert_eq!(faults[0].pointer, "/timeline/tracks/0/clips/0/asset/src");
 }
 
 #[test]
-fn a_composition_too_large_to_draw_is_refused_before_it_is_drawn() {
+fn too_many_layers_or_segments_are_refused() {
     let deep: Vec<_> = (0..100).map(|_| track(json!([clip(text("a"), 0.0, 7200.0)]))).collect();
     assert_eq!(
         compiled(&video(json!(deep))).expect_err("too many layers")[0].pointer,

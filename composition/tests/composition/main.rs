@@ -1,8 +1,8 @@
-//! What a composition means and compiles to, seen from outside the crate.
+//! Tests of the public API: how compositions are resolved and compiled.
 #![allow(clippy::unwrap_used)]
 
 mod faults;
-mod given;
+mod fixtures;
 mod properties;
 mod resolve;
 mod segments;

@@ -1,11 +1,11 @@
-//! What holds for every composition.
+//! Properties of every composition.
 
-use crate::given::{clip, compiled, facts, footage, text, track, video};
+use crate::fixtures::{clip, compiled, facts, footage, text, track, video};
 use composition::{compile, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Any JSON at all, leaning on the words of compositions.
+/// Any JSON, with member names of compositions more often than not.
 fn any_json() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
         "timeline",
@@ -67,7 +67,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The place of some value in a document, to put another there.
+/// Replaces the value at `index`, counted depth first, by another.
 fn replace_somewhere(document: &mut Value, mut index: usize, with: &Value) {
     fn walk(value: &mut Value, index: &mut usize, with: &Value) -> bool {
         if *index == 0 {
@@ -87,17 +87,46 @@ fn replace_somewhere(document: &mut Value, mut index: usize, with: &Value) {
 fn rich() -> Value {
     let mut document = video(json!([
         track(json!([
-            { "asset": { "type": "rich-caption", "words": [{ "text": "a", "start": 0, "end": 1 }], "active": { "color": "red" } }, "start": 1, "length": "auto" },
-            { "asset": { "type": "waveform", "src": "alias://v", "style": "line" }, "length": "end", "start": 0.5 },
-            { "asset": { "type": "gradient", "stops": [{ "color": "red" }, { "color": "blue" }] }, "start": 1, "length": 2, "blend": "screen" },
+            {
+                "asset": {
+                    "type": "rich-caption", "words": [{ "text": "a", "start": 0, "end": 1 }],
+                    "active": { "color": "red" },
+                },
+                "start": 1, "length": "auto",
+            },
+            {
+                "asset": { "type": "waveform", "src": "alias://v", "style": "line" },
+                "length": "end", "start": 0.5,
+            },
+            {
+                "asset": {
+                    "type": "gradient", "stops": [{ "color": "red" }, { "color": "blue" }],
+                },
+                "start": 1, "length": 2, "blend": "screen",
+            },
         ])),
         track(json!([
-            { "asset": { "type": "video", "src": "short.mp4", "trim": 1, "speed": 1.5, "crop": { "top": 0.1 }, "chromaKey": { "color": "#0f0" } },
-              "start": 0, "length": 4, "fit": "blur", "scale": [{ "from": 1, "to": 2, "start": 0, "length": 1 }], "effect": "zoomIn",
-              "transition": { "in": { "name": "fade", "length": 1.5 }, "out": "shuffleTopRightSlow" }, "filter": ["boost", { "type": "blur", "amount": 3 }],
-              "transform": { "rotate": { "angle": 5 }, "skew": { "x": 1 }, "flip": { "horizontal": true } }, "alias": "v" },
+            {
+                "asset": {
+                    "type": "video", "src": "short.mp4", "trim": 1, "speed": 1.5,
+                    "crop": { "top": 0.1 }, "chromaKey": { "color": "#0f0" },
+                },
+                "start": 0, "length": 4, "fit": "blur", "effect": "zoomIn",
+                "scale": [{ "from": 1, "to": 2, "start": 0, "length": 1 }],
+                "transition": {
+                    "in": { "name": "fade", "length": 1.5 }, "out": "shuffleTopRightSlow",
+                },
+                "filter": ["boost", { "type": "blur", "amount": 3 }],
+                "transform": {
+                    "rotate": { "angle": 5 }, "skew": { "x": 1 }, "flip": { "horizontal": true },
+                },
+                "alias": "v",
+            },
             { "asset": { "type": "luma", "src": "a.png" }, "start": 0, "length": 2 },
-            { "asset": { "type": "shape", "shape": "circle", "circle": { "radius": 10 } }, "length": 1, "start": 6 },
+            {
+                "asset": { "type": "shape", "shape": "circle", "circle": { "radius": 10 } },
+                "length": 1, "start": 6,
+            },
         ])),
     ]));
     document["timeline"]["soundtrack"] = json!({ "src": "m.mp3", "repeat": true, "volume": 0.5 });
@@ -117,7 +146,10 @@ proptest! {
     }
 
     #[test]
-    fn a_good_composition_with_anything_put_into_it_compiles_or_is_told_its_faults(index in 0_usize..140, with in any_json()) {
+    fn a_composition_with_any_value_replaced_compiles_or_has_faults(
+        index in 0_usize..140,
+        with in any_json(),
+    ) {
         let mut document = rich();
         replace_somewhere(&mut document, index, &with);
         if let Ok(composition) = parse(&document) {

@@ -1,6 +1,6 @@
-//! What fields mean: times on the grid, sizes, curves, captions.
+//! How fields are resolved: times on the frame grid, sizes, curves, captions.
 
-use crate::given::{clip, footage, lengths, only_layer, plan, seconds, text, track, video};
+use crate::fixtures::{clip, footage, lengths, only_layer, plan, seconds, text, track, video};
 use composition::plan::{
     Asset, Curve, Easing, Fitting, FontFace, Format, Micro, PixelFormat, Rate, Rgba, Span,
     TransitionKind, VideoCodec, WordStyle,
@@ -57,7 +57,11 @@ fn auto_and_end_are_resolved() {
         track(json!([
             { "asset": footage("short") },
             { "asset": { "type": "image", "src": "a.png" } },
-            { "asset": { "type": "video", "src": "https://example.test/short.mp4", "trim": 4, "speed": 2 } },
+            {
+                "asset": {
+                    "type": "video", "src": "https://example.test/short.mp4", "trim": 4, "speed": 2,
+                },
+            },
         ])),
     ]));
     let plan = plan(&document);
@@ -93,29 +97,29 @@ fn sizes_follow_resolution_and_shape() {
 fn formats_have_their_codecs_and_backgrounds() {
     let tracks =
         || json!([track(json!([{ "asset": footage("short"), "length": 1, "scale": 0.5 }]))]);
-    let made = |format: &str| {
+    let plan_of = |format: &str| {
         let document = json!({
             "timeline": { "background": "#ff000080", "tracks": tracks() },
             "output": { "format": format },
         });
         plan(&document)
     };
-    let mp4 = made("mp4");
+    let mp4 = plan_of("mp4");
     assert_eq!((mp4.assemble.format, mp4.assemble.video), (Format::Mp4, Some(VideoCodec::H264)));
     assert_eq!(mp4.segments[0].canvas.background, Rgba([128, 0, 0, 255]));
-    let webm = made("webm");
+    let webm = plan_of("webm");
     assert_eq!(webm.segments[0].recipe.pixel_format, PixelFormat::Yuva420p);
     assert_eq!(webm.segments[0].canvas.background, Rgba([255, 0, 0, 128]));
-    let png = made("png");
+    let png = plan_of("png");
     assert_eq!((lengths(&png), png.sound), (vec![1], None));
-    let mp3 = made("mp3");
+    let mp3 = plan_of("mp3");
     assert!(mp3.segments.is_empty() && mp3.sound.is_some());
     assert_eq!((mp3.assemble.frames, mp3.assemble.video), (0, None));
-    assert!(made("gif").sound.is_none());
+    assert!(plan_of("gif").sound.is_none());
 }
 
 #[test]
-fn a_range_makes_that_part_alone() {
+fn a_range_renders_only_its_part() {
     let mut document = video(json!([track(json!([
         clip(footage("long"), 0.0, 20.0),
         clip(text("late"), 12.0, 8.0)
@@ -142,17 +146,23 @@ fn a_range_makes_that_part_alone() {
 fn offsets_go_right_and_up_and_tweens_count_frames() {
     let document = video(json!([track(json!([{
         "asset": text("a"), "start": 0, "length": 2, "position": "topRight",
-        "offset": { "x": 0.1, "y": [{ "from": 0, "to": 0.25, "start": 0.5, "length": 1, "easing": "easeInOutCubic" }, { "to": 0 }] },
+        "offset": {
+            "x": 0.1,
+            "y": [
+                { "from": 0, "to": 0.25, "start": 0.5, "length": 1, "easing": "easeInOutCubic" },
+                { "to": 0 },
+            ],
+        },
     }]))]));
     let plan = plan(&document);
     let placement = &only_layer(&plan.segments[0]).placement;
     assert_eq!((placement.anchor_x, placement.anchor_y), (Micro::ONE, Micro::ZERO));
     assert_eq!(placement.x, Curve::Still(Micro::whole(128)));
     let Curve::Tweens(tweens) = &placement.y else { panic!("{placement:?}") };
-    let told: Vec<_> =
+    let found: Vec<_> =
         tweens.iter().map(|tween| (tween.start, tween.length, tween.from, tween.to)).collect();
     assert_eq!(
-        told,
+        found,
         [(15, 30, Micro::ZERO, Micro::whole(-180)), (45, 15, Micro::whole(-180), Micro::ZERO)]
     );
     assert!(matches!(tweens[0].easing, Easing::Bezier(_)) && tweens[1].easing == Easing::Linear);
@@ -161,7 +171,10 @@ fn offsets_go_right_and_up_and_tweens_count_frames() {
 #[test]
 fn transitions_have_their_lengths_and_stay_within_the_clip() {
     let document = video(json!([track(json!([
-        { "asset": text("a"), "start": 0, "length": 3, "transition": { "in": "slideLeftFast", "out": { "name": "wipeUp", "length": 0.2 } } },
+        {
+            "asset": text("a"), "start": 0, "length": 3,
+            "transition": { "in": "slideLeftFast", "out": { "name": "wipeUp", "length": 0.2 } },
+        },
     ]))]));
     let plan = plan(&document);
     let layer = only_layer(&plan.segments[0]);
@@ -174,10 +187,14 @@ fn transitions_have_their_lengths_and_stay_within_the_clip() {
 }
 
 #[test]
-fn captions_follow_the_speech_they_name_wherever_it_stands() {
+fn captions_follow_a_speech_clip_on_another_track() {
     let document = video(json!([
         track(json!([{
-            "asset": { "type": "rich-caption", "src": "alias://voice", "wordAnimation": { "style": "karaoke" } }, "start": 1,
+            "asset": {
+                "type": "rich-caption", "src": "alias://voice",
+                "wordAnimation": { "style": "karaoke" },
+            },
+            "start": 1,
         }])),
         track(json!([
             { "asset": { "type": "color", "color": "navy" }, "start": 0, "length": 2 },
@@ -212,7 +229,10 @@ fn captions_come_from_files_and_cues() {
         json!([{ "asset": { "type": "caption", "src": "a.srt" }, "start": 0 }])
     )]));
     assert_eq!(plan(&file).assemble.frames, 135);
-    let words = json!([{ "text": "Hello", "start": 0, "end": 0.5 }, { "text": "there.", "start": 0.5, "end": 1 }]);
+    let words = json!([
+        { "text": "Hello", "start": 0, "end": 0.5 },
+        { "text": "there.", "start": 0.5, "end": 1 },
+    ]);
     let written = video(json!([track(
         json!([{ "asset": { "type": "caption", "words": words }, "start": 0 }])
     )]));
@@ -228,9 +248,12 @@ fn captions_come_from_files_and_cues() {
 }
 
 #[test]
-fn merge_fields_stand_for_text_and_numbers() {
+fn merge_fields_replace_text_and_numbers() {
     let mut document = video(json!([track(json!([
-        { "asset": { "type": "text", "text": "Hi {{ NAME }}" }, "start": 0, "length": "{{LENGTH}}" },
+        {
+            "asset": { "type": "text", "text": "Hi {{ NAME }}" },
+            "start": 0, "length": "{{LENGTH}}",
+        },
     ]))]));
     document["merge"] =
         json!([{ "find": "NAME", "replace": "Ann" }, { "find": "LENGTH", "replace": "2.5" }]);
@@ -241,7 +264,7 @@ fn merge_fields_stand_for_text_and_numbers() {
 }
 
 #[test]
-fn sources_are_named_once_and_speech_is_to_be_spoken() {
+fn each_source_is_listed_once_and_speech_is_synthesised() {
     let mut document = video(json!([track(json!([
         { "asset": footage("a"), "length": 1, "filter": { "type": "lut", "src": "x.cube" } },
         { "asset": footage("a"), "length": 1 },
@@ -252,31 +275,32 @@ fn sources_are_named_once_and_speech_is_to_be_spoken() {
     document["timeline"]["fonts"] = json!([{ "src": "f.ttf" }]);
     document["timeline"]["soundtrack"] = json!({ "src": "m.mp3" });
     let found = sources(&parse(&document).unwrap());
-    let told: Vec<String> = found
+    let listed: Vec<String> = found
         .iter()
         .map(|source| match &source.origin {
             Origin::Fetch { src, taken_for } => format!("{taken_for:?} {src}"),
             Origin::Speak(speech) => format!("Speak {}", speech.text),
         })
         .collect();
-    let wanted = [
+    let expected = [
         "Media https://example.test/a.mp4",
         "Lut x.cube",
         "Speak hello",
         "Media m.mp3",
         "Font f.ttf",
     ];
-    assert_eq!(told, wanted);
+    assert_eq!(listed, expected);
 }
 
 #[test]
-fn a_text_shrinks_and_hugs_as_written() {
+fn text_shrinks_and_its_background_hugs_the_lines() {
     let asset = json!({
-        "type": "text", "text": "a", "overflow": "shrink", "background": { "color": "#000", "padding": 12 },
+        "type": "text", "text": "a", "overflow": "shrink",
+        "background": { "color": "#000", "padding": 12 },
         "style": { "textTransform": "uppercase" },
     });
-    let made = plan(&video(json!([track(json!([clip(asset, 0.0, 1.0)]))])));
-    let Asset::Text(text) = &only_layer(&made.segments[0]).asset else { panic!() };
+    let plan = plan(&video(json!([track(json!([clip(asset, 0.0, 1.0)]))])));
+    let Asset::Text(text) = &only_layer(&plan.segments[0]).asset else { panic!() };
     assert!(matches!(text.fitting, Fitting::Shrink { .. }));
     assert_eq!(text.background.map(|background| background.hug), Some(Some(Micro::whole(12))));
     assert_eq!(text.runs[0].text, "A");
@@ -315,14 +339,14 @@ fn the_first_track_is_on_top() {
 }
 
 #[test]
-fn a_clip_longer_than_its_source_is_warned_of() {
+fn a_clip_longer_than_its_source_gives_a_warning() {
     let plan = plan(&video(json!([track(json!([clip(footage("short"), 0.0, 11.0)]))])));
     assert_eq!(plan.warnings.len(), 1);
     assert!(plan.warnings[0].starts_with("/timeline/tracks/0/clips/0 "), "{:?}", plan.warnings);
 }
 
 #[test]
-fn what_no_merge_field_fills_and_a_capture_past_the_end_are_warned_of() {
+fn unfilled_placeholders_and_a_capture_past_the_end_give_warnings() {
     let mut document = video(json!([track(json!([clip(text("Hello {{ NAME }}"), 0.0, 2.0)]))]));
     document["output"]["poster"] = json!({ "capture": 9 });
     let warnings = plan(&document).warnings;
@@ -338,7 +362,7 @@ fn what_no_merge_field_fills_and_a_capture_past_the_end_are_warned_of() {
 }
 
 #[test]
-fn the_background_of_an_empty_text_fills_the_box_and_of_another_hugs_its_lines() {
+fn a_background_fills_the_box_of_an_empty_text_and_hugs_the_lines_of_another() {
     let hug = |written: &str| {
         let asset = json!({ "type": "text", "text": written, "background": { "color": "red" } });
         let plan = plan(&video(json!([track(json!([clip(asset, 0.0, 1.0)]))])));
@@ -352,7 +376,7 @@ fn the_background_of_an_empty_text_fills_the_box_and_of_another_hugs_its_lines()
 fn a_still_is_one_frame_of_the_same_picture() {
     let document = video(json!([track(json!([clip(footage("long"), 0.0, 10.0)]))]));
     let composition = parse(&document).unwrap().still(seconds(2_517), Format::Jpg);
-    let plan = composition::compile(&composition, &crate::given::facts(&composition)).unwrap();
+    let plan = composition::compile(&composition, &crate::fixtures::facts(&composition)).unwrap();
     assert_eq!((lengths(&plan), plan.sound), (vec![1], None));
     // 2.517 s are 75.51 frames.
     assert_eq!(only_layer(&plan.segments[0]).clock, 76);
@@ -360,7 +384,6 @@ fn a_still_is_one_frame_of_the_same_picture() {
     assert_eq!(plan.segments[0].recipe.codec, VideoCodec::Ffv1);
 }
 
-/// Every example that comes with the project.
 #[test]
 fn the_examples_compile() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
@@ -372,22 +395,22 @@ fn the_examples_compile() {
         }
         let document: Value =
             serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let made = crate::given::compiled(&document);
-        assert!(made.is_ok(), "{}: {made:#?}", path.display());
+        let result = crate::fixtures::compiled(&document);
+        assert!(result.is_ok(), "{}: {result:#?}", path.display());
         seen += 1;
     }
     assert!(seen > 5, "{seen} examples in {folder}");
 }
 
 #[test]
-fn a_font_goes_by_its_stem_its_family_or_its_full_name() {
+fn a_font_is_found_by_file_stem_family_or_full_name() {
     let family = |name: &str, weight: u16| {
         let asset = json!({ "type": "text", "text": "a", "font": { "family": name } });
         let mut document = video(json!([track(json!([clip(asset, 0.0, 1.0)]))]));
         document["timeline"]["fonts"] =
             json!([{ "src": "https://example.test/OpenSans-Bold.ttf?v=2" }]);
         let composition = parse(&document).unwrap();
-        let mut facts = crate::given::facts(&composition);
+        let mut facts = crate::fixtures::facts(&composition);
         for facts in facts.values_mut() {
             facts.faces = vec![FontFace {
                 family: "Open Sans".into(),

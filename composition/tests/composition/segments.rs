@@ -1,6 +1,6 @@
-//! Segments: what changes them, and what does not.
+//! Segments: which edits change them, and which do not.
 
-use crate::given::{bytes, clip, footage, lengths, only_layer, plan, text, track, video};
+use crate::fixtures::{bytes, clip, footage, lengths, only_layer, plan, text, track, video};
 use composition::plan::{Asset, RenderPlan};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,7 +13,10 @@ fn story() -> Value {
         .map(|(index, name)| clip(footage(name), index as f64 * 10.0, 10.0))
         .collect();
     let cues: Vec<Value> = (0..15)
-        .map(|index| json!({ "text": format!("caption {index}"), "start": index * 2, "end": index * 2 + 2 }))
+        .map(|index| {
+            let text = format!("caption {index}");
+            json!({ "text": text, "start": index * 2, "end": index * 2 + 2 })
+        })
         .collect();
     let mut document = video(json!([
         track(json!([{ "asset": { "type": "caption", "cues": cues }, "start": 0, "length": 30 }])),
@@ -23,14 +26,14 @@ fn story() -> Value {
     document
 }
 
-/// How many segments of the second plan the first did not have.
-fn rendered_anew(before: &RenderPlan, after: &RenderPlan) -> usize {
-    let known: BTreeSet<String> = before.segments.iter().map(bytes).collect();
-    after.segments.iter().filter(|segment| !known.contains(&bytes(segment))).count()
+/// The number of segments of the second plan that the first does not have.
+fn new_segments(before: &RenderPlan, after: &RenderPlan) -> usize {
+    let old: BTreeSet<String> = before.segments.iter().map(bytes).collect();
+    after.segments.iter().filter(|segment| !old.contains(&bytes(segment))).count()
 }
 
 #[test]
-fn edges_of_scenes_are_hard_and_pieces_lie_between() {
+fn segments_end_at_the_edges_of_scenes() {
     let plan = plan(&story());
     let mut at = 0;
     let ends: BTreeSet<u64> = plan
@@ -59,7 +62,7 @@ fn one_caption_changes_only_the_segments_that_show_it() {
     let showing =
         after.segments.iter().filter(|segment| bytes(segment).contains("another")).count();
     assert!((1..=2).contains(&showing));
-    assert_eq!(rendered_anew(&before, &after), showing);
+    assert_eq!(new_segments(&before, &after), showing);
     assert_eq!(
         serde_json::to_string(&before.sound).unwrap(),
         serde_json::to_string(&after.sound).unwrap()
@@ -72,7 +75,7 @@ fn a_caption_that_moves_leaves_other_scenes_alone() {
     let mut edited = story();
     edited["timeline"]["tracks"][0]["clips"][0]["asset"]["cues"][7]["start"] = json!(14.4);
     let after = plan(&edited);
-    assert!(rendered_anew(&before, &after) <= 2, "{}", rendered_anew(&before, &after));
+    assert!(new_segments(&before, &after) <= 2, "{}", new_segments(&before, &after));
 }
 
 #[test]
@@ -81,7 +84,7 @@ fn other_music_changes_no_segment() {
     let mut edited = story();
     edited["timeline"]["soundtrack"]["src"] = json!("other.mp3");
     let after = plan(&edited);
-    assert_eq!(rendered_anew(&before, &after), 0);
+    assert_eq!(new_segments(&before, &after), 0);
     assert_ne!(before.sound, after.sound);
 }
 
@@ -92,11 +95,11 @@ fn a_filter_changes_only_its_clips_segments() {
     edited["timeline"]["tracks"][1]["clips"][1]["filter"] = json!("greyscale");
     let after = plan(&edited);
     let of_b = after.segments.iter().filter(|segment| bytes(segment).contains("b.mp4")).count();
-    assert_eq!(rendered_anew(&before, &after), of_b);
+    assert_eq!(new_segments(&before, &after), of_b);
 }
 
 #[test]
-fn two_seconds_at_the_front_leave_all_later_segments() {
+fn inserting_two_seconds_at_the_start_keeps_all_other_segments() {
     let before = plan(&story());
     let mut edited = story();
     for track in edited["timeline"]["tracks"].as_array_mut().unwrap() {
@@ -110,11 +113,11 @@ fn two_seconds_at_the_front_leave_all_later_segments() {
         .insert(0, clip(footage("intro"), 0.0, 2.0));
     let after = plan(&edited);
     assert_eq!(after.segments.len(), before.segments.len() + 1);
-    assert_eq!(rendered_anew(&before, &after), 1);
+    assert_eq!(new_segments(&before, &after), 1);
 }
 
 #[test]
-fn the_same_holds_for_writing_alone() {
+fn inserting_time_before_text_alone_keeps_all_other_segments() {
     let titles = |shift: f64| {
         let clips: Vec<Value> = (0..6)
             .map(|i| clip(text(&format!("title {i}")), f64::from(i) * 2.5 + shift, 2.5))
@@ -122,7 +125,7 @@ fn the_same_holds_for_writing_alone() {
         plan(&video(json!([track(json!(clips))])))
     };
     let (before, after) = (titles(0.0), titles(2.0));
-    assert_eq!(rendered_anew(&before, &after), 1);
+    assert_eq!(new_segments(&before, &after), 1);
 }
 
 #[test]
@@ -131,11 +134,11 @@ fn the_size_changes_every_segment() {
     let mut edited = story();
     edited["output"] = json!({ "fps": 30, "resolution": "sd" });
     let after = plan(&edited);
-    assert_eq!(rendered_anew(&before, &after), after.segments.len());
+    assert_eq!(new_segments(&before, &after), after.segments.len());
 }
 
 #[test]
-fn a_still_enters_without_its_clock() {
+fn segments_of_a_still_are_equal() {
     let still =
         json!([track(json!([clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0)]))]);
     let plan = plan(&video(still));
@@ -145,7 +148,7 @@ fn a_still_enters_without_its_clock() {
 }
 
 #[test]
-fn a_still_that_moves_keeps_its_clock() {
+fn segments_of_a_moving_still_keep_their_clock() {
     let mut moving = clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0);
     moving["effect"] = json!("zoomIn");
     let plan = plan(&video(json!([track(json!([moving]))])));
@@ -154,22 +157,22 @@ fn a_still_that_moves_keeps_its_clock() {
 }
 
 #[test]
-fn transitions_are_held_only_where_they_run() {
+fn only_segments_within_a_transition_hold_it() {
     let mut faded = clip(json!({ "type": "image", "src": "a.png" }), 0.0, 12.0);
     faded["transition"] = json!({ "in": "fade", "out": "fade" });
     let plan = plan(&video(json!([track(json!([faded]))])));
-    let held: Vec<(bool, bool, u64)> = plan
+    let transitions: Vec<(bool, bool, u64)> = plan
         .segments
         .iter()
         .map(only_layer)
         .map(|layer| (layer.enter.is_some(), layer.leave.is_some(), layer.clock))
         .collect();
     let (first, still, last) = ((true, false, 0), (false, false, 0), (false, true, 300));
-    assert_eq!(held, [first, still, still, still, still, last]);
+    assert_eq!(transitions, [first, still, still, still, still, last]);
 }
 
 #[test]
-fn a_segment_names_only_what_it_shows() {
+fn a_segment_holds_only_the_sources_and_cues_it_shows() {
     let plan = plan(&story());
     let first = &plan.segments[0];
     let sources: Vec<String> = first.sources().into_iter().map(|hash| hash.0).collect();
@@ -198,9 +201,9 @@ fn plain_captions_are_cut_to_the_segment_and_moving_words_are_not() {
 }
 
 #[test]
-fn equal_compositions_have_equal_keys_and_the_check_lists_them() {
+fn check_lists_the_same_keys_for_equal_compositions() {
     let composition = composition::parse(&story()).unwrap();
-    let facts = crate::given::facts(&composition);
+    let facts = crate::fixtures::facts(&composition);
     let summary = composition::check(&composition, &facts).unwrap();
     assert_eq!(summary.duration.to_f64(), 30.0);
     assert_eq!(summary, composition::check(&composition, &facts).unwrap());
@@ -211,10 +214,10 @@ fn equal_compositions_have_equal_keys_and_the_check_lists_them() {
 }
 
 #[test]
-fn a_plan_survives_being_stored() {
-    let made = plan(&story());
-    let stored = serde_json::to_value(&made).unwrap();
-    assert_eq!(serde_json::from_value::<RenderPlan>(stored).unwrap(), made);
+fn a_plan_reads_back_from_its_json() {
+    let plan = plan(&story());
+    let stored = serde_json::to_value(&plan).unwrap();
+    assert_eq!(serde_json::from_value::<RenderPlan>(stored).unwrap(), plan);
 }
 
 #[test]
@@ -222,21 +225,24 @@ fn a_plan_of_an_hour_fits_into_a_tasks_output() {
     let scenes: Vec<Value> =
         (0..360).map(|index| clip(footage("long"), f64::from(index) * 10.0, 10.0)).collect();
     let cues: Vec<Value> = (0..1800)
-        .map(|index| json!({ "text": "a line of about forty characters, as said", "start": index * 2, "end": index * 2 + 2 }))
+        .map(|index| {
+            let text = "a line of about forty characters, as said";
+            json!({ "text": text, "start": index * 2, "end": index * 2 + 2 })
+        })
         .collect();
     let captions =
         json!({ "asset": { "type": "caption", "cues": cues }, "start": 0, "length": 3600 });
-    let made = plan(&video(json!([track(json!([captions])), track(json!(scenes))])));
-    let size = serde_json::to_string(&made).unwrap().len();
+    let plan = plan(&video(json!([track(json!([captions])), track(json!(scenes))])));
+    let size = serde_json::to_string(&plan).unwrap().len();
     assert!(
         size < common::limits::MAX_OUTPUT_BYTES / 2,
         "{size} bytes in {} segments",
-        made.segments.len()
+        plan.segments.len()
     );
 }
 
 #[test]
-fn what_is_hidden_is_not_there() {
+fn layers_hidden_by_another_are_left_out() {
     let over = |top: Value| {
         let mut document = video(json!([
             track(json!([clip(text("on top"), 0.0, 3.0)])),

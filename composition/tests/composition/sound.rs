@@ -1,6 +1,6 @@
 //! Sound: samples, roles, fades, ducking.
 
-use crate::given::{clip, footage, plan, track, video};
+use crate::fixtures::{clip, footage, plan, track, video};
 use composition::plan::{Curve, Micro, Role, Sound};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn the_sound_is_as_long_as_the_picture_to_the_sample() {
 }
 
 #[test]
-fn voice_presses_music_unless_told_not_to() {
+fn voice_lowers_music_unless_ducking_is_off() {
     let tracks = json!([
         track(json!([{ "asset": { "type": "speech", "text": "one two three four" }, "start": 0 }])),
         track(json!([clip(json!({ "type": "audio", "src": "m.mp3", "role": "music" }), 0.0, 4.0)])),
@@ -85,16 +85,16 @@ fn a_soundtrack_repeats_to_the_end() {
     document["timeline"]["soundtrack"] =
         json!({ "src": "short.mp3", "repeat": true, "effect": "fadeInFadeOut" });
     let items = sound_of(&document).expect("sound").items;
-    let told: Vec<_> =
+    let rounds: Vec<_> =
         items.iter().map(|item| (item.start, item.samples, item.fade_in, item.fade_out)).collect();
     assert_eq!(
-        told,
+        rounds,
         [(0, 480_000, 96_000, 0), (480_000, 480_000, 0, 0), (960_000, 240_000, 0, 96_000)]
     );
 }
 
 #[test]
-fn a_sound_cut_by_the_range_goes_on_from_where_it_stood() {
+fn a_sound_cut_by_the_range_continues_from_there() {
     let asset = json!({ "type": "audio", "src": "a.mp3", "fadeIn": 4, "speed": 2, "trim": 1 });
     let mut document = video(json!([track(json!([clip(asset, 0.0, 10.0)]))]));
     document["output"]["range"] = json!({ "start": 1 });
@@ -105,7 +105,7 @@ fn a_sound_cut_by_the_range_goes_on_from_where_it_stood() {
 }
 
 #[test]
-fn a_range_that_ends_within_a_fade_leaves_it_as_it_would_be() {
+fn a_fade_cut_by_the_range_keeps_its_slope() {
     let falling = json!([{ "from": 1, "to": 0.5, "start": 0, "length": 10 }]);
     let asset =
         json!({ "type": "audio", "src": "a.mp3", "fadeIn": 2, "fadeOut": 4, "volume": falling });

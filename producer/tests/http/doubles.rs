@@ -331,8 +331,8 @@ impl ViewCache for SwitchedViewCache {
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()> {
         self.there()?.cache(key, value, ttl).await
     }
-    async fn extent(&self) -> PortResult<ViewCacheUsage> {
-        self.there()?.extent().await
+    async fn usage(&self) -> PortResult<ViewCacheUsage> {
+        self.there()?.usage().await
     }
     async fn check(&self) -> PortResult<()> {
         self.there()?.check().await

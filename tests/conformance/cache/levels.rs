@@ -161,10 +161,10 @@ async fn a_stored_value_is_read_by_another_process(view_cache: Arc<dyn ViewCache
 async fn a_view_cache_reports_how_much_it_holds(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
     let cache = cache(&view_cache, &clock);
-    let before = cache.extent().await.unwrap().entries;
-    cache.put(&item(Namespace::Text, "extent"), Made::new(vec![7; 3_000])).await;
+    let before = cache.shared_usage().await.unwrap().entries;
+    cache.put(&item(Namespace::Text, "usage"), Made::new(vec![7; 3_000])).await;
     cache.flush().await;
-    let after = cache.extent().await.unwrap();
+    let after = cache.shared_usage().await.unwrap();
     // Others write to the same Redis meanwhile, and theirs expire.
     assert!(after.entries > 0 && after.bytes > 0, "{before} {after:?}");
 }

@@ -17,7 +17,7 @@ use common::{
     kinds::image::ImageInput,
 };
 use composition::{
-    Slot,
+    SourceKey,
     plan::{Facts, RenderPlan, SourceHash},
 };
 use media::{
@@ -165,7 +165,8 @@ fn compiled(src: &str, facts: Facts, width: u32, height: u32) -> Result<RenderPl
         JobError::bug(code::INTERNAL, format!("the film of a picture is refused: {first}"))
     };
     let parsed = composition::parse(&composition).map_err(refused)?;
-    composition::compile(&parsed, &BTreeMap::from([(Slot::of_src(src), facts)])).map_err(refused)
+    composition::compile(&parsed, &BTreeMap::from([(SourceKey::of_src(src), facts)]))
+        .map_err(refused)
 }
 
 #[cfg(test)]

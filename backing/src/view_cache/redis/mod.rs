@@ -6,9 +6,9 @@
 mod breaker;
 mod changes;
 mod codec;
-mod extent;
 mod link;
 mod names;
+mod usage;
 mod views;
 
 use std::time::Duration;
@@ -145,7 +145,7 @@ impl ViewCache for RedisViewCache {
         self.link.ask(async |mut connection| command.query_async::<()>(&mut connection).await).await
     }
 
-    async fn extent(&self) -> PortResult<ViewCacheUsage> {
+    async fn usage(&self) -> PortResult<ViewCacheUsage> {
         let mut questions = redis::pipe();
         questions.cmd("INFO").arg("memory").cmd("INFO").arg("stats").cmd("DBSIZE");
         let (memory, stats, entries): (String, String, u64) = self
@@ -155,7 +155,7 @@ impl ViewCache for RedisViewCache {
         Ok(ViewCacheUsage {
             entries,
             under_way: self.link.under_way(),
-            ..extent::read(&memory, &stats)
+            ..usage::read(&memory, &stats)
         })
     }
 

@@ -17,7 +17,7 @@ use super::{
     },
 };
 use crate::{
-    Slot,
+    SourceKey,
     plan::{Facts, Ratio},
     subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, phrases, write},
 };
@@ -36,7 +36,7 @@ pub(super) struct TimelineBuilder<'a> {
     captions: Vec<Value>,
     pictures: Vec<Value>,
     voices: Vec<Value>,
-    facts: BTreeMap<Slot, Facts>,
+    facts: BTreeMap<SourceKey, Facts>,
     scenes: Vec<SceneResult>,
     audio: Vec<SceneAudio>,
     words: Vec<Word>,
@@ -154,7 +154,7 @@ impl<'a> TimelineBuilder<'a> {
         match Facts::deserialize(facts) {
             Ok(facts) => {
                 let still = facts.image;
-                self.facts.insert(Slot::of_src(src), facts);
+                self.facts.insert(SourceKey::of_src(src), facts);
                 still
             }
             // Without its facts the compile refuses the source by name.
@@ -173,7 +173,7 @@ impl<'a> TimelineBuilder<'a> {
         let words = match spoken {
             Ok((spoken, facts)) => {
                 let speech = self.story.input.speech(&scene.text);
-                self.facts.insert(Slot::of_speech(&speech), facts);
+                self.facts.insert(SourceKey::of_speech(&speech), facts);
                 self.voices.push(json!({
                     "asset": {"type": "speech", "text": speech.text, "voice": speech.voice, "rate": speech.rate},
                     "start": span.start(), "length": "auto", "alias": format!("scene-{}", span.number),
@@ -234,7 +234,7 @@ impl<'a> TimelineBuilder<'a> {
 
     /// What the music was found to be.
     pub fn music(&mut self, src: &str, facts: Facts) {
-        self.facts.insert(Slot::of_src(src), facts);
+        self.facts.insert(SourceKey::of_src(src), facts);
     }
 
     /// The composition, compiled, and all that is to be told of it.

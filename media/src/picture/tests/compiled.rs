@@ -6,7 +6,7 @@ use super::segments::Bench;
 use crate::picture::Scene;
 use crate::text::FontFolders;
 use composition::plan::{RenderPlan, Segment, SourceHash};
-use composition::{Slot, compile, parse};
+use composition::{SourceKey, compile, parse};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ fn compiled(
         document["output"]["range"] = json!({ "start": start, "length": length });
     }
     let composition = parse(&document).expect("it reads");
-    let facts = BTreeMap::from([(Slot::of_src(src), facts.clone())]);
+    let facts = BTreeMap::from([(SourceKey::of_src(src), facts.clone())]);
     compile(&composition, &facts).expect("it compiles")
 }
 

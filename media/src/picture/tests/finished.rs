@@ -9,7 +9,7 @@ use crate::protocol::AssembleOutput;
 use crate::sound::reader::SoundReader;
 use crate::text::FontFolders;
 use composition::plan::*;
-use composition::{Slot, compile, parse};
+use composition::{SourceKey, compile, parse};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use std::process::Command;
 pub(super) struct Shop {
     folder: tempfile::TempDir,
     files: BTreeMap<SourceHash, PathBuf>,
-    facts: BTreeMap<Slot, Facts>,
+    facts: BTreeMap<SourceKey, Facts>,
     rendered: BTreeMap<String, PathBuf>,
 }
 
@@ -50,7 +50,7 @@ impl Shop {
         let hash = SourceHash(blake3::hash(&std::fs::read(path).unwrap()).to_hex().to_string());
         let facts = probe(path, &hash).unwrap();
         self.files.insert(hash, path.to_owned());
-        self.facts.insert(Slot::of_src(src), facts.clone());
+        self.facts.insert(SourceKey::of_src(src), facts.clone());
         facts
     }
 

@@ -110,15 +110,12 @@ pub struct DiskReport {
 impl CacheReport {
     /// Reads the counts of this process's caches and the size of the view cache.
     pub async fn of(cache: &Cache, disk: Option<&DiskCache>) -> Self {
-        let shared = cache.extent().await.ok().map(|extent| SharedReport {
-            entries: extent.entries,
-            bytes: extent.bytes,
-            limit: extent.limit,
-            evicted: extent.evicted,
-            reads: extent
-                .hits
-                .zip(extent.misses)
-                .map(|(hits, misses)| Level { hits, misses }.into()),
+        let shared = cache.shared_usage().await.ok().map(|usage| SharedReport {
+            entries: usage.entries,
+            bytes: usage.bytes,
+            limit: usage.limit,
+            evicted: usage.evicted,
+            reads: usage.hits.zip(usage.misses).map(|(hits, misses)| Level { hits, misses }.into()),
         });
         Self {
             namespaces: cache.usage().into_iter().map(NamespaceReport::from).collect(),

@@ -4,7 +4,7 @@ use common::fault::Fault;
 use composition::plan::{
     AudioFacts, ColourFacts, Facts, Ratio, RenderPlan, Segment, SourceHash, SpokenWord, VideoFacts,
 };
-use composition::{Origin, Slot, TakenFor, compile, parse, sources};
+use composition::{Origin, SourceKey, TakenFor, compile, parse, sources};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub fn track(clips: Value) -> Value {
     json!({ "clips": clips })
 }
 
-/// A clip of an asset, for some seconds.
+/// A clip of an asset, with its start and length in seconds.
 pub fn clip(asset: Value, start: f64, length: f64) -> Value {
     json!({ "asset": asset, "start": start, "length": length })
 }
@@ -74,18 +74,18 @@ fn sound() -> AudioFacts {
     }
 }
 
-/// What a probe would say, told by the address: `.png` is a still, `.mp3` sound alone, `mute` has no sound, `short` lasts ten
-/// seconds, and all else an hour.
+/// The facts of a source by its address: `.png` is a still, `.mp3` has sound alone, `mute` has no
+/// sound, `short` lasts ten seconds and any other an hour.
 pub fn facts_of(src: &str) -> Facts {
     let still = src.ends_with(".png");
-    let heard = src.ends_with(".mp3");
+    let sound_only = src.ends_with(".mp3");
     let length = if src.contains("short") { 10 } else { 3_600 };
     Facts {
         hash: SourceHash(format!("hash of {src}")),
         container: "test".into(),
         duration: (!still).then(|| Ratio::whole(length)),
         image: still,
-        video: if heard { vec![] } else { vec![picture(1920, 1080)] },
+        video: if sound_only { vec![] } else { vec![picture(1920, 1080)] },
         audio: if still || src.contains("mute") { vec![] } else { vec![sound()] },
         words: vec![],
         text: None,
@@ -98,9 +98,9 @@ pub fn facts_of(src: &str) -> Facts {
 pub const SRT: &str =
     "1\n00:00:01,000 --> 00:00:02,000\nOne\n\n2\n00:00:03,000 --> 00:00:04,500\nTwo\n";
 
-/// The facts of all that a composition asks for.
-pub fn facts(composition: &composition::Composition) -> BTreeMap<Slot, Facts> {
-    let known = sources(composition).into_iter().map(|source| {
+/// The facts of all sources of a composition.
+pub fn facts(composition: &composition::Composition) -> BTreeMap<SourceKey, Facts> {
+    let facts = sources(composition).into_iter().map(|source| {
         let facts = match source.origin {
             Origin::Fetch { src, taken_for: TakenFor::Subtitles } => {
                 Facts { text: Some(SRT.into()), ..facts_of(&src) }
@@ -108,12 +108,12 @@ pub fn facts(composition: &composition::Composition) -> BTreeMap<Slot, Facts> {
             Origin::Fetch { src, .. } => facts_of(&src),
             Origin::Speak(speech) => spoken(&speech.text),
         };
-        (source.slot, facts)
+        (source.key, facts)
     });
-    known.collect()
+    facts.collect()
 }
 
-/// A word a second.
+/// The facts of a speech of one word per second.
 fn spoken(text: &str) -> Facts {
     let words = text.split_whitespace().zip(0_i64..).map(|(word, index)| SpokenWord {
         text: word.into(),
@@ -124,13 +124,13 @@ fn spoken(text: &str) -> Facts {
     Facts { duration: Some(Ratio::whole(words.len() as i64)), words, ..facts_of("speech.mp3") }
 }
 
-/// Parses and compiles.
+/// Parses and compiles a composition.
 pub fn compiled(document: &Value) -> Result<RenderPlan, Vec<Fault>> {
     let composition = parse(document)?;
     compile(&composition, &facts(&composition))
 }
 
-/// The plan of a composition that is known to be good.
+/// The plan of a valid composition.
 pub fn plan(document: &Value) -> RenderPlan {
     compiled(document).unwrap_or_else(|faults| panic!("{faults:#?}"))
 }
@@ -141,12 +141,12 @@ pub fn only_layer(segment: &Segment) -> &composition::plan::Layer {
     &segment.layers[0]
 }
 
-/// The bytes that keys are made of.
+/// The JSON from which a segment's key is computed.
 pub fn bytes(segment: &Segment) -> String {
     serde_json::to_string(segment).unwrap()
 }
 
-/// How many frames each segment has.
+/// The number of frames of each segment.
 pub fn lengths(plan: &RenderPlan) -> Vec<u64> {
     plan.segments.iter().map(|segment| segment.frames).collect()
 }
