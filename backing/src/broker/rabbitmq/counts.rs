@@ -1,17 +1,17 @@
-//! What went wrong so far in this process, for metrics and tests.
+//! Counts of the broker's errors in this process, for metrics and tests.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Running totals since the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Messages that read as no task message, put among the dead letters.
+pub struct BrokerCounts {
+    /// Messages that could not be read. They went to the dead letters.
     pub undecodable: u64,
     /// Task messages that came back because no queue took them.
     pub returned: u64,
     /// Task messages that the broker refused, or did not confirm in time.
     pub unconfirmed: u64,
-    /// Times the consuming connection was torn down and built again.
+    /// Times that the consuming connection was closed and built again.
     pub reconnects: u64,
 }
 
@@ -24,8 +24,8 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub fn read(&self) -> Counts {
-        Counts {
+    pub fn read(&self) -> BrokerCounts {
+        BrokerCounts {
             undecodable: self.undecodable.load(Relaxed),
             returned: self.returned.load(Relaxed),
             unconfirmed: self.unconfirmed.load(Relaxed),

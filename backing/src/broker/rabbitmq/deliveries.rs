@@ -1,4 +1,4 @@
-//! The consumer's end: deliveries in batches, acks in as few frames as they fit.
+//! The subscriber's end: receives in batches, acks in as few frames as possible.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,34 +13,21 @@ use common::{
 use futures::future::try_join_all;
 use lapin::{Channel, options::BasicAckOptions};
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::mpsc::{Receiver, UnboundedReceiver},
     time::timeout,
 };
 
 use super::{
-    subscriber::{Request, Seat, SubscriberId},
-    unavailable,
+    errors::unavailable,
+    subscriber::{Attachment, SubscriptionGuard},
 };
-
-/// Tells the supervisor, when dropped, that nobody listens any more.
-pub(super) struct Membership {
-    pub id: SubscriberId,
-    pub requests: UnboundedSender<Request>,
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        // No supervisor, no subscription.
-        let _ = self.requests.send(Request::Leave(self.id));
-    }
-}
 
 /// A consumer of one queue.
 pub(super) struct RabbitMqDeliveries {
-    pub feed: UnboundedReceiver<Delivery>,
-    pub seat: Arc<Seat>,
-    pub open: Outstanding,
-    pub _membership: Membership,
+    pub received: UnboundedReceiver<Delivery>,
+    pub attachment: Arc<Attachment>,
+    pub unacked: UnackedDeliveries,
+    pub _guard: SubscriptionGuard,
 }
 
 #[async_trait]
@@ -48,27 +35,27 @@ impl Deliveries for RabbitMqDeliveries {
     async fn next(&mut self, most: usize) -> Vec<Delivery> {
         loop {
             let mut taken = Vec::new();
-            if self.feed.recv_many(&mut taken, most.max(1)).await == 0 {
-                // The supervisor is gone, so the runtime is going: there will be no more.
+            if self.received.recv_many(&mut taken, most.max(1)).await == 0 {
+                // The supervisor is gone, and the runtime with it: no more will come.
                 return std::future::pending().await;
             }
-            // What came over a connection that is gone comes again over the next.
-            let connection = self.seat.connection();
+            // The broker delivers again what came over a connection that is gone.
+            let connection = self.attachment.connection();
             taken.retain(|delivery| Some(delivery.tag.connection) == connection);
             if !taken.is_empty() {
-                self.open.add(&taken);
+                self.unacked.add(&taken);
                 return taken;
             }
         }
     }
 
     async fn ack(&mut self, tags: &[DeliveryTag]) -> PortResult<()> {
-        let Some(place) = self.seat.place() else { return Ok(()) };
-        let ours =
-            tags.iter().filter(|tag| tag.connection == place.connection).map(|tag| tag.delivery);
-        let (acks, count) = self.open.settle(place.connection, ours);
-        self.seat.acked(count);
-        let sending = try_join_all(acks.into_iter().map(|ack| ack.send(&place.channel)));
+        let Some(current) = self.attachment.current() else { return Ok(()) };
+        let valid =
+            tags.iter().filter(|tag| tag.connection == current.connection).map(|tag| tag.delivery);
+        let (acks, count) = self.unacked.ack(current.connection, valid);
+        self.attachment.count_acked(count);
+        let sending = try_join_all(acks.into_iter().map(|ack| ack.send(&current.channel)));
         match timeout(ACK_WITHIN, sending).await {
             Ok(sent) => sent.map(|_| ()).map_err(unavailable),
             Err(_) => Err(unavailable("the acks can't be sent")),
@@ -76,9 +63,9 @@ impl Deliveries for RabbitMqDeliveries {
     }
 }
 
-/// Deliveries of one connection that were taken and not acked.
+/// Deliveries of one connection that were received and not acked.
 #[derive(Debug, Default)]
-pub(super) struct Outstanding {
+pub(super) struct UnackedDeliveries {
     connection: u64,
     tags: BTreeSet<u64>,
 }
@@ -96,7 +83,7 @@ impl Ack {
     }
 }
 
-impl Outstanding {
+impl UnackedDeliveries {
     fn add(&mut self, taken: &[Delivery]) {
         for Delivery { tag, .. } in taken {
             if tag.connection != self.connection {
@@ -107,31 +94,32 @@ impl Outstanding {
         }
     }
 
-    /// The frames that ack these, and how many deliveries they cover. One `multiple` frame acks all up to the first delivery that is
-    /// to stay open; each one past that needs a frame of its own.
-    fn settle(&mut self, connection: u64, acked: impl Iterator<Item = u64>) -> (Vec<Ack>, usize) {
+    /// Removes acked deliveries; returns the frames to send, and the number of deliveries they
+    /// cover. One `multiple` frame acks all up to the first delivery that stays unacked; each one
+    /// past that needs a frame of its own.
+    fn ack(&mut self, connection: u64, acked: impl Iterator<Item = u64>) -> (Vec<Ack>, usize) {
         if connection != self.connection {
             return (Vec::new(), 0);
         }
         let acked: BTreeSet<u64> = acked.filter(|tag| self.tags.remove(tag)).collect();
-        let first_open = self.tags.first().copied().unwrap_or(u64::MAX);
+        let first_unacked = self.tags.first().copied().unwrap_or(u64::MAX);
         let together =
-            acked.range(..first_open).next_back().map(|tag| Ack { tag: *tag, multiple: true });
-        let singly = acked.range(first_open..).map(|tag| Ack { tag: *tag, multiple: false });
+            acked.range(..first_unacked).next_back().map(|tag| Ack { tag: *tag, multiple: true });
+        let singly = acked.range(first_unacked..).map(|tag| Ack { tag: *tag, multiple: false });
         (together.into_iter().chain(singly).collect(), acked.len())
     }
 }
 
 /// A listener to control messages.
 pub(super) struct RabbitMqControls {
-    pub feed: mpsc::Receiver<Control>,
-    pub _membership: Membership,
+    pub received: Receiver<Control>,
+    pub _guard: SubscriptionGuard,
 }
 
 #[async_trait]
 impl ControlStream for RabbitMqControls {
     async fn next(&mut self) -> Control {
-        match self.feed.recv().await {
+        match self.received.recv().await {
             Some(message) => message,
             None => std::future::pending().await,
         }
@@ -142,27 +130,28 @@ impl ControlStream for RabbitMqControls {
 mod tests {
     use super::*;
 
-    fn open(tags: std::ops::RangeInclusive<u64>) -> Outstanding {
-        Outstanding { connection: 1, tags: tags.collect() }
+    fn unacked(tags: std::ops::RangeInclusive<u64>) -> UnackedDeliveries {
+        UnackedDeliveries { connection: 1, tags: tags.collect() }
     }
 
     #[test]
-    fn acks_up_to_the_first_open_delivery_are_one_frame_and_the_rest_one_each() {
-        let mut open = open(1..=6);
-        let (acks, count) = open.settle(1, [5, 1, 2].into_iter());
+    fn acks_up_to_the_first_unacked_delivery_are_one_frame_and_the_rest_one_each() {
+        let mut unacked = unacked(1..=6);
+        let (acks, count) = unacked.ack(1, [5, 1, 2].into_iter());
         assert_eq!(acks, [Ack { tag: 2, multiple: true }, Ack { tag: 5, multiple: false }]);
         assert_eq!(count, 3);
         assert_eq!(
-            open.settle(1, [3, 4, 6].into_iter()),
+            unacked.ack(1, [3, 4, 6].into_iter()),
             (vec![Ack { tag: 6, multiple: true }], 3)
         );
     }
 
+    /// The broker closes a channel that acks an unknown tag.
     #[test]
-    fn a_tag_that_is_not_open_is_never_sent_because_the_broker_would_close_the_channel() {
-        let mut open = open(1..=2);
-        assert_eq!(open.settle(1, [2, 9].into_iter()), (vec![Ack { tag: 2, multiple: false }], 1));
-        assert_eq!(open.settle(1, [2].into_iter()), (vec![], 0));
-        assert_eq!(open.settle(2, [1].into_iter()), (vec![], 0));
+    fn the_tag_of_an_acked_delivery_is_never_sent_again() {
+        let mut unacked = unacked(1..=2);
+        assert_eq!(unacked.ack(1, [2, 9].into_iter()), (vec![Ack { tag: 2, multiple: false }], 1));
+        assert_eq!(unacked.ack(1, [2].into_iter()), (vec![], 0));
+        assert_eq!(unacked.ack(2, [1].into_iter()), (vec![], 0));
     }
 }

@@ -6,16 +6,17 @@ use common::{
 };
 use lapin::BasicProperties;
 
-/// A message that reads as nothing we know.
+/// The reason why a message can't be read.
 pub(super) struct Undecodable(pub String);
 
-/// A task message's bytes. (Plain data always has a JSON form; were it ever not so, the reader would count an undecodable message.)
-pub(super) fn encode_message(message: &TaskMessage) -> Vec<u8> {
+/// Writes a task message. Plain data always has a JSON form; if it ever had none, the reader would
+/// count an undecodable message.
+pub(super) fn encode_task(message: &TaskMessage) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
 
 /// Reads a task message of this version or a later one.
-pub(super) fn decode_message(bytes: &[u8]) -> Result<TaskMessage, Undecodable> {
+pub(super) fn decode_task(bytes: &[u8]) -> Result<TaskMessage, Undecodable> {
     if bytes.len() > MAX_TASK_MESSAGE_BYTES {
         return Err(Undecodable(format!(
             "{} bytes, where a task message has at most {MAX_TASK_MESSAGE_BYTES}",
@@ -25,7 +26,7 @@ pub(super) fn decode_message(bytes: &[u8]) -> Result<TaskMessage, Undecodable> {
     serde_json::from_slice(bytes).map_err(|error| Undecodable(error.to_string()))
 }
 
-/// A control message's bytes.
+/// Writes a control message.
 pub(super) fn encode_control(message: &Control) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
@@ -35,12 +36,13 @@ pub(super) fn decode_control(bytes: &[u8]) -> Result<Control, Undecodable> {
     serde_json::from_slice(bytes).map_err(|error| Undecodable(error.to_string()))
 }
 
-/// Of a task message: kept on disk, so that a broker's restart need not publish every task again.
-pub(super) fn message_properties() -> BasicProperties {
+/// Properties of a task message. It is kept on disk, so that a broker's restart need not publish
+/// every task again.
+pub(super) fn task_properties() -> BasicProperties {
     BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into())
 }
 
-/// Of a control message: worth nothing after a restart.
+/// Properties of a control message, which is worth nothing after a restart.
 pub(super) fn control_properties() -> BasicProperties {
     BasicProperties::default().with_delivery_mode(1).with_content_type("application/json".into())
 }

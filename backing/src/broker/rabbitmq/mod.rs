@@ -1,24 +1,34 @@
 //! The broker of a fleet: RabbitMQ 3.10 or later, by AMQP 0-9-1.
 //!
 //! ```text
-//!   publish ─▶ Publishers ═ confirm channels ═▶ spool.tasks ─▶ spool.render | generate | light ═▶ Supervisor ─▶ Deliveries
-//!   tell ─▶     "                            spool.control ─▶ a queue per listener          ═▶     "      ─▶ ControlStream
-//!                                            spool.dead ◀─ what can't be read, or was delivered too often
+//! publish ─▶ ChannelPool ─▶ spool.tasks ───▶ spool.render | generate | light ─▶ Session ─▶ Deliveries
+//! notify ──▶      "      ─▶ spool.control ─▶ a queue for each listener ───────▶    "    ─▶ ControlStream
+//!                           spool.dead ◀──── unreadable, or delivered too often
 //! ```
 //!
-//! Publishing and consuming have connections of their own: a broker short of memory stops reading from publishers, and acks must not
-//! stand in that line. Nothing here is relied upon for more than a hint; the store is published again from.
+//! | to | see |
+//! | --- | --- |
+//! | read the URL, open a connection | `connect` |
+//! | publish and await confirms | `publish`, `publish_channels` |
+//! | consume, receive and ack | `consume`, `deliveries` |
+//! | keep consumers attached through failures | `supervisor`, `session`, `subscriber` |
+//! | declare exchanges and queues | `topology`, `names`, `broken_queues` |
+//!
+//! Publishers and consumers have connections of their own: a broker short of memory stops reading
+//! from publishers, and acks must not wait behind them. A message is only a hint; a lost one is
+//! published again from the store.
 
-mod broken;
+mod broken_queues;
 mod config;
+mod connect;
+mod consume;
 mod counts;
 mod deliveries;
-mod dial;
+mod errors;
 mod message;
 mod names;
-mod pool;
-mod publishing;
-mod pump;
+mod publish;
+mod publish_channels;
 mod session;
 mod subscriber;
 mod supervisor;
@@ -27,7 +37,7 @@ mod topology;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -44,146 +54,149 @@ use common::{
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::timeout};
 
-use config::Address;
 pub use config::{QueueType, RabbitMqConfig};
+use connect::Connector;
+pub use counts::BrokerCounts;
 use counts::Counters;
-pub use counts::Counts;
-use deliveries::{Membership, Outstanding, RabbitMqControls, RabbitMqDeliveries};
-use dial::Dialer;
-use names::Names;
-use pool::Publishers;
-use publishing::Publishing;
-use subscriber::{Feed, Request, Seat};
+use deliveries::{RabbitMqControls, RabbitMqDeliveries, UnackedDeliveries};
+use errors::{PART, unavailable};
+use names::BrokerNames;
+use publish::Publisher;
+use publish_channels::ChannelPool;
+use subscriber::{Attachment, Subscriber, SubscriberRequest, Subscription, SubscriptionGuard};
 use supervisor::{Health, Supervisor};
 use topology::Topology;
 
 use crate::pools::{PoolUse, Pooled};
 
-const PART: &str = "RabbitMQ";
-/// A new subscriber waits this long to be attached, so that what is said right afterwards is heard; past that it is attached when it can be.
+/// Longest wait of a new subscriber to be attached, so that it receives what is sent right
+/// afterwards. Past that it is attached as soon as possible.
 const ATTACHED_WITHIN: Duration = Duration::from_secs(5);
-/// Control messages a listener may be behind before it loses some.
+/// Control messages that a slow listener may have waiting; further ones are dropped.
 const CONTROL_BACKLOG: usize = 1024;
 
-/// A broker at the other end of AMQP.
+/// A RabbitMQ broker or cluster.
 pub struct RabbitMqBroker {
-    publishing: Publishing,
+    publisher: Publisher,
     health: Arc<Health>,
-    requests: mpsc::UnboundedSender<Request>,
-    subscribers: AtomicU64,
-    seats: Mutex<Vec<(Queue, std::sync::Weak<Seat>)>>,
+    requests: mpsc::UnboundedSender<SubscriberRequest>,
+    next_subscriber: AtomicU64,
+    attachments: Mutex<Vec<(Queue, Weak<Attachment>)>>,
 }
 
 impl RabbitMqBroker {
-    /// Reads the configuration and connects to nothing yet: [`Broker::check`] says whether the broker can be reached. Must be called
-    /// within a tokio runtime.
+    /// Reads the configuration without connecting: [`Broker::check`] reports whether the broker can
+    /// be reached. Must be called within a tokio runtime.
     pub fn open(config: &RabbitMqConfig) -> PortResult<Self> {
-        let dialer = Dialer::new(Address::read_all(&config.url)?, &config.name);
-        let topology = Arc::new(Topology::new(Names::new(&config.prefix), config.queues));
+        let connector = Connector::new(&config.url, &config.name)?;
+        let topology = Arc::new(Topology::new(BrokerNames::new(&config.prefix), config.queues));
         let counters = Arc::new(Counters::default());
         let health = Arc::new(Health::default());
-        let (requests, heard) = mpsc::unbounded_channel();
+        let (requests, received) = mpsc::unbounded_channel();
         let supervisor = Supervisor {
-            dialer: dialer.clone(),
+            connector: connector.clone(),
             topology: Arc::clone(&topology),
             counters: Arc::clone(&counters),
             health: Arc::clone(&health),
-            requests: heard,
+            requests: received,
             subscribers: BTreeMap::new(),
         };
-        let publishers = Publishers::new(dialer, Arc::clone(&topology), config.publishers)?;
-        // Ends by itself when this broker and every consumer of it are dropped.
+        let channels = ChannelPool::new(connector, Arc::clone(&topology), config.publishers)?;
+        // Ends by itself when this broker and all of its consumers are dropped.
         tokio::spawn(supervisor.run());
         Ok(Self {
-            publishing: Publishing { publishers, topology, counters },
+            publisher: Publisher { channels, topology, counters },
             health,
             requests,
-            subscribers: AtomicU64::new(0),
-            seats: Mutex::default(),
+            next_subscriber: AtomicU64::new(0),
+            attachments: Mutex::default(),
         })
     }
 
-    /// What went wrong so far.
-    pub fn counts(&self) -> Counts {
-        self.publishing.counters.read()
+    /// Counts of errors so far.
+    pub fn counts(&self) -> BrokerCounts {
+        self.publisher.counters.read()
     }
 
-    /// Seats a subscriber. It is a member from now on, whether it is attached in time or only later.
-    async fn join(&self, feed: Feed) -> PortResult<(Arc<Seat>, Membership)> {
-        let id = self.subscribers.fetch_add(1, Ordering::Relaxed);
-        let seat = Arc::new(Seat::new());
+    /// Adds a subscriber. It is subscribed from now on, even if it is attached only later.
+    async fn subscribe(
+        &self,
+        subscription: Subscription,
+    ) -> PortResult<(Arc<Attachment>, SubscriptionGuard)> {
+        let id = self.next_subscriber.fetch_add(1, Ordering::Relaxed);
+        let attachment = Arc::new(Attachment::new());
+        let subscriber = Subscriber { subscription, attachment: Arc::clone(&attachment) };
         self.requests
-            .send(Request::Join(id, feed, Arc::clone(&seat)))
+            .send(SubscriberRequest::Add(id, subscriber))
             .map_err(|_| PortError::broken(PART, "its supervisor has ended"))?;
-        let _ = timeout(ATTACHED_WITHIN, seat.until_attached()).await;
-        Ok((seat, Membership { id, requests: self.requests.clone() }))
+        let _ = timeout(ATTACHED_WITHIN, attachment.until_confirmed()).await;
+        Ok((attachment, SubscriptionGuard { id, requests: self.requests.clone() }))
     }
 
-    /// Deliveries of a queue that consumers of this process hold.
+    /// Counts the deliveries of a queue that consumers of this process hold unacked.
     fn held(&self, queue: Queue) -> u64 {
-        let mut seats = self.seats.lock();
-        seats.retain(|(_, seat)| seat.strong_count() > 0);
-        let of_queue = seats.iter().filter(|(of, _)| *of == queue);
-        of_queue.filter_map(|(_, seat)| seat.upgrade()).map(|seat| seat.held() as u64).sum()
+        let mut attachments = self.attachments.lock();
+        attachments.retain(|(_, attachment)| attachment.strong_count() > 0);
+        let of_queue = attachments.iter().filter(|(of, _)| *of == queue);
+        let live = of_queue.filter_map(|(_, attachment)| attachment.upgrade());
+        live.map(|attachment| attachment.held() as u64).sum()
     }
 }
 
 impl Pooled for RabbitMqBroker {
-    /// The publishers; each consumer has a connection of its own besides.
+    /// The publishing connections. The one consuming connection is not pooled.
     fn pools(&self) -> Vec<PoolUse> {
-        vec![self.publishing.publishers.usage()]
+        vec![self.publisher.channels.usage()]
     }
 }
 
 #[async_trait]
 impl Broker for RabbitMqBroker {
     async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool> {
-        if messages.is_empty() { Vec::new() } else { self.publishing.publish(messages).await }
+        if messages.is_empty() { Vec::new() } else { self.publisher.publish(messages).await }
     }
 
     async fn consume(&self, queue: Queue, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
         let prefetch = prefetch.max(1);
-        let (to, feed) = mpsc::unbounded_channel();
-        let (seat, membership) = self.join(Feed::TaskMessages { queue, prefetch, to }).await?;
-        self.seats.lock().push((queue, Arc::downgrade(&seat)));
+        let (to, received) = mpsc::unbounded_channel();
+        let subscription = Subscription::TaskMessages { queue, prefetch, to };
+        let (attachment, guard) = self.subscribe(subscription).await?;
+        self.attachments.lock().push((queue, Arc::downgrade(&attachment)));
         Ok(Box::new(RabbitMqDeliveries {
-            feed,
-            seat,
-            open: Outstanding::default(),
-            _membership: membership,
+            received,
+            attachment,
+            unacked: UnackedDeliveries::default(),
+            _guard: guard,
         }))
     }
 
-    /// AMQP tells of waiting messages only, so what consumers of other processes hold is not in it. They hold none for long.
+    /// AMQP counts waiting messages only, so messages that consumers of other processes hold are not
+    /// included. They hold none for long.
     async fn depth(&self, queue: Queue) -> PortResult<u64> {
-        Ok(self.publishing.ready(self.publishing.topology.names.queue(queue)).await?
-            + self.held(queue))
+        let name = self.publisher.topology.names.queue(queue);
+        Ok(self.publisher.ready(name).await? + self.held(queue))
     }
 
     async fn dead_letters(&self) -> PortResult<u64> {
-        self.publishing.ready(self.publishing.topology.names.dead()).await
+        self.publisher.ready(self.publisher.topology.names.dead()).await
     }
 
     fn topology_generation(&self) -> u64 {
-        self.publishing.topology.generation()
+        self.publisher.topology.generation()
     }
 
     async fn notify(&self, message: &Control) -> PortResult<()> {
-        self.publishing.notify(message).await
+        self.publisher.notify(message).await
     }
 
     async fn listen(&self) -> PortResult<Box<dyn ControlStream>> {
-        let (to, feed) = mpsc::channel(CONTROL_BACKLOG);
-        let (_, membership) = self.join(Feed::Controls { to }).await?;
-        Ok(Box::new(RabbitMqControls { feed, _membership: membership }))
+        let (to, received) = mpsc::channel(CONTROL_BACKLOG);
+        let (_, guard) = self.subscribe(Subscription::Controls { to }).await?;
+        Ok(Box::new(RabbitMqControls { received, _guard: guard }))
     }
 
     async fn check(&self) -> PortResult<()> {
-        self.publishing.check().await?;
-        self.health.fault().map_or(Ok(()), |fault| Err(unavailable(fault)))
+        self.publisher.check().await?;
+        self.health.failure().map_or(Ok(()), |reason| Err(unavailable(reason)))
     }
-}
-
-fn unavailable(error: impl ToString) -> PortError {
-    PortError::unavailable(PART, error)
 }

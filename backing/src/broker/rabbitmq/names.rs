@@ -1,34 +1,34 @@
-//! What things are called on the broker. The only place that spells them.
+//! Names of exchanges and queues on the broker. No other file spells them.
 
 use common::queue::Queue;
 
-/// Exchanges and queues of one installation.
+/// The names of one installation.
 #[derive(Debug, Clone)]
-pub(super) struct Names {
+pub(super) struct BrokerNames {
     prefix: String,
 }
 
-impl Names {
+impl BrokerNames {
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
-    /// The exchange that task messages are published to; a queue is its routing key.
+    /// The exchange of task messages; the routing key is the queue.
     pub fn tasks(&self) -> String {
         format!("{}.tasks", self.prefix)
     }
 
-    /// The exchange that control messages fan out from.
+    /// The exchange that fans out control messages.
     pub fn control(&self) -> String {
         format!("{}.control", self.prefix)
     }
 
-    /// The exchange and the queue of what could not be read or was delivered too often.
+    /// The exchange and the queue of messages that could not be read or were delivered too often.
     pub fn dead(&self) -> String {
         format!("{}.dead", self.prefix)
     }
 
-    /// A queue's queue.
+    /// The RabbitMQ queue of a queue's task messages.
     pub fn queue(&self, queue: Queue) -> String {
         format!("{}.{queue}", self.prefix)
     }

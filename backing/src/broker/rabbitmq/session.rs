@@ -1,4 +1,4 @@
-//! One consuming connection: its consumers, what flows from them, and every sign that it is no good any more.
+//! One consuming connection with its consumers, and every sign that it has failed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,11 +9,7 @@ use std::{
 
 use common::{port::PortError, queue::Queue};
 use futures::{Stream, StreamExt};
-use lapin::{
-    Channel, Connection, Consumer, Event,
-    options::{BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions},
-    types::FieldTable,
-};
+use lapin::{Channel, Connection, Event, options::QueueDeclareOptions, types::FieldTable};
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinSet},
@@ -21,53 +17,50 @@ use tokio::{
 };
 
 use super::{
+    connect::Connector,
+    consume::{Forwarder, consume_controls, consume_tasks, forward_all},
     counts::Counters,
-    dial::Dialer,
-    pump::{Outlet, pump},
-    subscriber::{Feed, SubscriberId},
-    supervisor::Subscriber,
-    topology::{Topology, is_internal},
-    unavailable,
+    errors::{is_internal, unavailable},
+    subscriber::{Subscriber, SubscriberId, Subscription},
+    topology::Topology,
 };
 
-/// How often the queues are looked at: a quiet connection is found dead, and a consumer forgotten, within twice this.
+/// Time between two probes of the queues. A dead connection or a consumer that the broker forgot is
+/// found within twice this.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
-/// A look that takes longer says that the connection is dead.
+/// Longest probe; past it the connection counts as dead.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Why a session ended.
-pub(super) enum Ending {
-    /// Nobody is left who could want it.
-    Unwanted,
-    /// Something is wrong with it.
-    Fault(String),
-    /// The broker fails inside at consuming a queue that it says is there.
-    Refused(String),
+/// The reason why a session ended.
+pub(super) enum SessionEnd {
+    /// The broker and all consumers were dropped.
+    NotNeeded,
+    Failed(String),
+    /// The broker failed with an internal error when an existing queue was consumed.
+    QueueBroken(String),
 }
 
-/// Why no session could be built, or a subscriber not be attached.
+/// The reason why no session could be built, or a subscriber not be attached.
 #[derive(Debug)]
-pub(super) struct Unattached {
+pub(super) struct AttachError {
     error: PortError,
-    /// The broker failed inside at consuming a queue.
-    refused: bool,
+    is_queue_broken: bool,
 }
 
-impl From<PortError> for Unattached {
+impl From<PortError> for AttachError {
     fn from(error: PortError) -> Self {
-        Self { error, refused: false }
+        Self { error, is_queue_broken: false }
     }
 }
 
-impl Unattached {
-    /// As the end of a session.
-    pub fn ending(self) -> Ending {
-        let fault = self.error.to_string();
-        if self.refused { Ending::Refused(fault) } else { Ending::Fault(fault) }
+impl From<AttachError> for SessionEnd {
+    fn from(AttachError { error, is_queue_broken }: AttachError) -> Self {
+        let reason = error.to_string();
+        if is_queue_broken { Self::QueueBroken(reason) } else { Self::Failed(reason) }
     }
 }
 
-/// A connection with its consumers.
+/// A connection, its consumers, and the tasks that forward their messages.
 pub(super) struct Session {
     number: u64,
     connection: Connection,
@@ -75,22 +68,22 @@ pub(super) struct Session {
     generation: watch::Receiver<u64>,
     counters: Arc<Counters>,
     events: Pin<Box<dyn Stream<Item = Event> + Send>>,
-    pumps: JoinSet<(SubscriberId, String)>,
-    attached: HashMap<SubscriberId, Attached>,
+    forwarders: JoinSet<(SubscriberId, String)>,
+    consumers: HashMap<SubscriberId, RunningConsumer>,
     probe: Interval,
-    seen: HashMap<SubscriberId, Look>,
+    observations: HashMap<SubscriberId, QueueObservation>,
 }
 
-struct Attached {
+struct RunningConsumer {
     channel: Channel,
-    pump: AbortHandle,
+    forwarder: AbortHandle,
 }
 
-/// What a look at a subscriber's queue found.
+/// State of a subscriber's queue at the last probe.
 #[derive(Debug, Clone, Copy)]
-struct Look {
-    /// Messages wait, though the subscriber has room.
-    starved: bool,
+struct QueueObservation {
+    /// Set if messages wait although the subscriber has room.
+    is_starved: bool,
     received: u64,
 }
 
@@ -98,12 +91,12 @@ impl Session {
     /// Connects, declares what is missing and attaches every subscriber.
     pub async fn build(
         number: u64,
-        dialer: &Dialer,
+        connector: &Connector,
         topology: &Arc<Topology>,
         counters: &Arc<Counters>,
         subscribers: &BTreeMap<SubscriberId, Subscriber>,
-    ) -> Result<Self, Unattached> {
-        let connection = dialer.connect("consumes").await?;
+    ) -> Result<Self, AttachError> {
+        let connection = connector.connect("consumes").await?;
         topology.ensure(&connection).await.map_err(unavailable)?;
         let events = Box::pin(connection.events_listener());
         let mut probe = interval(PROBE_EVERY);
@@ -116,31 +109,32 @@ impl Session {
             generation: topology.watch(),
             counters: Arc::clone(counters),
             events,
-            pumps: JoinSet::new(),
-            attached: HashMap::new(),
+            forwarders: JoinSet::new(),
+            consumers: HashMap::new(),
             probe,
-            seen: HashMap::new(),
+            observations: HashMap::new(),
         };
         for id in subscribers.keys() {
-            session.follow(*id, subscribers).await?;
+            session.update(*id, subscribers).await?;
         }
         Ok(session)
     }
 
-    /// Attaches a subscriber that joined, lets go of one that left.
-    pub async fn follow(
+    /// Attaches a subscriber that was added, or detaches one that was removed.
+    pub async fn update(
         &mut self,
         id: SubscriberId,
         subscribers: &BTreeMap<SubscriberId, Subscriber>,
-    ) -> Result<(), Unattached> {
+    ) -> Result<(), AttachError> {
         match subscribers.get(&id) {
             Some(subscriber) => timeout(PROBE_WITHIN, self.attach(id, subscriber))
                 .await
                 .map_err(|_| unavailable("a consumer could not be attached in time"))?
                 .map_err(|error| {
-                    let consumes = matches!(subscriber.feed, Feed::TaskMessages { .. });
-                    let refused = consumes && is_internal(&error);
-                    Unattached { error: unavailable(error), refused }
+                    let is_queue =
+                        matches!(subscriber.subscription, Subscription::TaskMessages { .. });
+                    let is_queue_broken = is_queue && is_internal(&error);
+                    AttachError { error: unavailable(error), is_queue_broken }
                 }),
             None => {
                 self.detach(id);
@@ -151,66 +145,70 @@ impl Session {
 
     async fn attach(&mut self, id: SubscriberId, subscriber: &Subscriber) -> lapin::Result<()> {
         let channel = self.connection.create_channel().await?;
-        let seat = Arc::clone(&subscriber.seat);
-        // Seated before the first delivery can come, or it would be taken for one of an older connection.
-        seat.take(self.number, channel.clone());
-        let (consumer, outlet) = match &subscriber.feed {
-            Feed::TaskMessages { queue, prefetch, to } => {
-                let consumer =
-                    consume_messages(&channel, &self.topology.names.queue(*queue), *prefetch)
-                        .await?;
-                (
-                    consumer,
-                    Outlet::TaskMessages {
-                        connection: self.number,
-                        seat: Arc::clone(&seat),
-                        to: to.clone(),
-                    },
-                )
+        let attachment = Arc::clone(&subscriber.attachment);
+        // Attached before the first delivery can come, or that delivery would be taken for one of an
+        // older connection.
+        attachment.attach(self.number, channel.clone());
+        let (consumer, forwarder) = match &subscriber.subscription {
+            Subscription::TaskMessages { queue, prefetch, to } => {
+                let queue = self.topology.names.queue(*queue);
+                let consumer = consume_tasks(&channel, &queue, *prefetch).await?;
+                let forwarder = Forwarder::TaskMessages {
+                    connection: self.number,
+                    attachment: Arc::clone(&attachment),
+                    to: to.clone(),
+                };
+                (consumer, forwarder)
             }
-            Feed::Controls { to } => {
+            Subscription::Controls { to } => {
                 let consumer = consume_controls(&channel, &self.topology.names.control()).await?;
-                (consumer, Outlet::Controls { to: to.clone() })
+                (consumer, Forwarder::Controls { to: to.clone() })
             }
         };
         let counters = Arc::clone(&self.counters);
-        let pump = self.pumps.spawn(async move { (id, pump(consumer, outlet, counters).await) });
-        self.attached.insert(id, Attached { channel, pump });
-        seat.attached();
+        let forwarder = self
+            .forwarders
+            .spawn(async move { (id, forward_all(consumer, forwarder, counters).await) });
+        self.consumers.insert(id, RunningConsumer { channel, forwarder });
+        attachment.confirm();
         Ok(())
     }
 
-    /// Closes a subscriber's channel, so that what it held goes to others at once.
+    /// Closes a subscriber's channel, so that its unacked messages go to others at once.
     fn detach(&mut self, id: SubscriberId) {
-        self.seen.remove(&id);
-        if let Some(Attached { channel, pump }) = self.attached.remove(&id) {
-            pump.abort();
-            tokio::spawn(async move { channel.close(200, "nobody listens".into()).await });
+        self.observations.remove(&id);
+        if let Some(RunningConsumer { channel, forwarder }) = self.consumers.remove(&id) {
+            forwarder.abort();
+            tokio::spawn(async move { channel.close(200, "unsubscribed".into()).await });
         }
     }
 
-    /// Returns when the session is no good any more, with the reason.
+    /// Waits until the session fails, and returns the reason.
     pub async fn watch(&mut self, subscribers: &BTreeMap<SubscriberId, Subscriber>) -> String {
         loop {
             tokio::select! {
-                Some(ended) = self.pumps.join_next() => match ended {
-                    Ok((id, fault)) if self.attached.contains_key(&id) => return fault,
+                Some(ended) = self.forwarders.join_next() => match ended {
+                    Ok((id, reason)) if self.consumers.contains_key(&id) => return reason,
                     Err(error) if error.is_panic() => return error.to_string(),
-                    // Of a subscriber that left.
+                    // The forwarder of a subscriber that was removed.
                     Ok(_) | Err(_) => {}
                 },
                 Some(event) = self.events.next() => match event {
-                    // A soft error is one channel's, and a consumer's channel tells its pump.
+                    // A soft error concerns one channel, and ends its consumer's forwarder.
                     Event::Error(error) if !error.is_amqp_soft_error() => return error.to_string(),
-                    Event::ConnectionBlocked(reason) => return format!("it blocks the connection: {reason}"),
+                    Event::ConnectionBlocked(reason) => {
+                        return format!("it blocks the connection: {reason}");
+                    }
                     _ => {}
                 },
-                // A publisher found them missing. Consumers of the old ones may or may not have heard.
-                Ok(()) = self.generation.changed() => return "the queues were declared anew".to_owned(),
+                // A publisher found queues missing. Their consumers may not have been told.
+                Ok(()) = self.generation.changed() => {
+                    return "the queues were declared again".to_owned();
+                }
                 _ = self.probe.tick() => {
-                    match timeout(PROBE_WITHIN, self.look(subscribers)).await {
+                    match timeout(PROBE_WITHIN, self.probe_queues(subscribers)).await {
                         Ok(Ok(())) => {}
-                        Ok(Err(fault)) => return fault,
+                        Ok(Err(reason)) => return reason,
                         Err(_) => return "it does not answer".to_owned(),
                     }
                 }
@@ -218,73 +216,43 @@ impl Session {
         }
     }
 
-    /// Looks at every consumed queue: is it there, does it know of a consumer, does what waits in it come?
-    async fn look(
+    /// Checks of every consumed queue that it exists, that the broker knows of a consumer, and that
+    /// waiting messages are delivered.
+    async fn probe_queues(
         &mut self,
         subscribers: &BTreeMap<SubscriberId, Subscriber>,
     ) -> Result<(), String> {
         let channel = self.connection.create_channel().await.map_err(|error| error.to_string())?;
         let mut ready = BTreeMap::<Queue, u32>::new();
-        for (id, Subscriber { feed, seat }) in subscribers {
-            let Feed::TaskMessages { queue, prefetch, .. } = feed else { continue };
+        for (id, Subscriber { subscription, attachment }) in subscribers {
+            let Subscription::TaskMessages { queue, prefetch, .. } = subscription else { continue };
             if !ready.contains_key(queue) {
-                ready.insert(
-                    *queue,
-                    count_ready(&channel, self.topology.names.queue(*queue)).await?,
-                );
+                let name = self.topology.names.queue(*queue);
+                ready.insert(*queue, count_ready(&channel, name).await?);
             }
-            let has_room = seat.held() < usize::from(*prefetch);
-            let look = Look { starved: has_room && ready[queue] > 0, received: seat.total() };
-            let before = self.seen.insert(*id, look);
-            if look.starved
-                && before.is_some_and(|before| before.starved && before.received == look.received)
+            let has_room = attachment.held() < usize::from(*prefetch);
+            let now = QueueObservation {
+                is_starved: has_room && ready[queue] > 0,
+                received: attachment.total_received(),
+            };
+            let before = self.observations.insert(*id, now);
+            if now.is_starved
+                && before.is_some_and(|before| before.is_starved && before.received == now.received)
             {
-                return Err(format!("the queue of {queue} holds messages and none come"));
+                return Err(format!("the queue of {queue} holds messages and delivers none"));
             }
         }
-        channel.close(200, "looked".into()).await.map_err(|error| error.to_string())
+        channel.close(200, "probed".into()).await.map_err(|error| error.to_string())
     }
 }
 
-/// How many messages wait in a queue, or what is wrong with it.
+/// Returns the number of messages that wait in a queue, or the reason why it can't be used.
 async fn count_ready(channel: &Channel, queue: String) -> Result<u32, String> {
     let passive = QueueDeclareOptions::durable().passive();
     let state = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await;
     let state = state.map_err(|error| error.to_string())?;
     if state.consumer_count() == 0 {
-        return Err(format!("{queue} knows of no consumer"));
+        return Err(format!("the broker knows of no consumer of {queue}"));
     }
     Ok(state.message_count())
-}
-
-pub(super) async fn consume_messages(
-    channel: &Channel,
-    queue: &str,
-    prefetch: u16,
-) -> lapin::Result<Consumer> {
-    channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-    channel
-        .basic_consume(
-            queue.into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        )
-        .await
-}
-
-async fn consume_controls(channel: &Channel, exchange: &str) -> lapin::Result<Consumer> {
-    let ours = QueueDeclareOptions::exclusive().auto_delete();
-    let queue = channel.queue_declare("".into(), ours, FieldTable::default()).await?.name().clone();
-    channel
-        .queue_bind(
-            queue.clone(),
-            exchange.into(),
-            "".into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        )
-        .await?;
-    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
-    channel.basic_consume(queue, "".into(), options, FieldTable::default()).await
 }

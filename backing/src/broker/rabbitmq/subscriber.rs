@@ -1,4 +1,7 @@
-//! What a consumer wants, and the seat that its supervisor gives it on whichever connection lives now.
+//! Subscribers: callers that consume a queue or listen to control messages.
+//!
+//! A subscriber outlives the connections it is served by. The supervisor owns the connection and
+//! attaches every subscriber to each new one.
 
 use std::sync::{
     Arc,
@@ -10,112 +13,137 @@ use common::{
     queue::Queue,
 };
 use lapin::Channel;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{
+    mpsc::{self, UnboundedSender},
+    watch,
+};
 
-/// Names a subscriber within its process.
+/// Identifies a subscriber within its process.
 pub(super) type SubscriberId = u64;
 
-/// What a subscriber is fed with.
+/// A subscription and its present attachment.
 #[derive(Debug, Clone)]
-pub(super) enum Feed {
-    /// Task messages of a queue, at most `prefetch` unacked: so the channel is bounded by the broker.
+pub(super) struct Subscriber {
+    pub subscription: Subscription,
+    pub attachment: Arc<Attachment>,
+}
+
+/// The messages that a subscriber receives, and the channel that they go to.
+#[derive(Debug, Clone)]
+pub(super) enum Subscription {
+    /// Task messages of a queue, at most `prefetch` of them unacked, so the broker bounds `to`.
     TaskMessages { queue: Queue, prefetch: u16, to: mpsc::UnboundedSender<Delivery> },
-    /// Control messages; what does not fit is lost, which costs time only.
+    /// Control messages. One that does not fit is dropped, which costs only time.
     Controls { to: mpsc::Sender<Control> },
 }
 
-/// Said to the supervisor.
-pub(super) enum Request {
-    Join(SubscriberId, Feed, Arc<Seat>),
-    Leave(SubscriberId),
+/// A request to the supervisor.
+pub(super) enum SubscriberRequest {
+    Add(SubscriberId, Subscriber),
+    Remove(SubscriberId),
 }
 
-/// Where a subscriber sits.
+/// Removes its subscriber from the supervisor when it is dropped.
+pub(super) struct SubscriptionGuard {
+    pub id: SubscriberId,
+    pub requests: UnboundedSender<SubscriberRequest>,
+}
+
+impl Drop for SubscriptionGuard {
+    fn drop(&mut self) {
+        // An error means that the supervisor has ended, and every subscription with it.
+        let _ = self.requests.send(SubscriberRequest::Remove(self.id));
+    }
+}
+
+/// The link between a subscriber and the connection that serves it now, if there is one.
 #[derive(Debug)]
-pub(super) struct Seat {
-    place: watch::Sender<Option<Place>>,
+pub(super) struct Attachment {
+    current: watch::Sender<Option<ConsumerChannel>>,
     held: AtomicUsize,
     received: AtomicU64,
 }
 
-/// A channel on a connection, which is numbered so that tags of an older one are known.
+/// A consumer's channel. Connections are numbered, so that tags of an older one are recognised.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct ConsumerChannel {
     pub connection: u64,
     pub channel: Channel,
-    /// Set if the broker knows of the consumer yet: deliveries may come a moment before that is
-    /// known here.
-    attached: bool,
+    /// Set when the broker has confirmed the consumer. Deliveries may come a moment earlier.
+    is_confirmed: bool,
 }
 
-impl Seat {
+impl Attachment {
     pub fn new() -> Self {
         Self {
-            place: watch::Sender::new(None),
+            current: watch::Sender::new(None),
             held: AtomicUsize::new(0),
             received: AtomicU64::new(0),
         }
     }
 
-    pub fn place(&self) -> Option<Place> {
-        self.place.borrow().clone()
+    pub fn current(&self) -> Option<ConsumerChannel> {
+        self.current.borrow().clone()
     }
 
-    /// The connection that deliveries must come from to be worth anything.
+    /// Number of the present connection; deliveries of any other are void.
     pub fn connection(&self) -> Option<u64> {
-        self.place.borrow().as_ref().map(|place| place.connection)
+        self.current.borrow().as_ref().map(|current| current.connection)
     }
 
-    /// Given a place on a connection: what was held on an older one comes again.
-    pub fn take(&self, connection: u64, channel: Channel) {
+    /// Moves to a new connection. Deliveries held from an older one are delivered again.
+    pub fn attach(&self, connection: u64, channel: Channel) {
         self.held.store(0, Ordering::Relaxed);
-        self.place.send_replace(Some(Place { connection, channel, attached: false }));
+        let current = ConsumerChannel { connection, channel, is_confirmed: false };
+        self.current.send_replace(Some(current));
     }
 
-    /// The broker has confirmed the consumer.
-    pub fn attached(&self) {
-        self.place.send_modify(|place| place.iter_mut().for_each(|place| place.attached = true));
+    /// Records that the broker has confirmed the consumer.
+    pub fn confirm(&self) {
+        self.current.send_modify(|current| {
+            current.iter_mut().for_each(|current| current.is_confirmed = true);
+        });
     }
 
-    /// Returns whether it has a place and the broker knows.
-    pub fn is_attached(&self) -> bool {
-        self.place.borrow().as_ref().is_some_and(|place| place.attached)
+    /// Returns whether the broker has confirmed the consumer.
+    pub fn is_confirmed(&self) -> bool {
+        self.current.borrow().as_ref().is_some_and(|current| current.is_confirmed)
     }
 
-    /// The place is gone.
-    pub fn lose(&self) {
-        self.place.send_replace(None);
+    /// Records that the connection is lost.
+    pub fn detach(&self) {
+        self.current.send_replace(None);
         self.held.store(0, Ordering::Relaxed);
     }
 
-    /// Waits until it is attached.
-    pub async fn until_attached(&self) {
-        // The sender is in `self`, so this can't fail.
+    /// Waits until the broker has confirmed the consumer.
+    pub async fn until_confirmed(&self) {
+        // `self` owns the sender, so this can't fail.
         let _ = self
-            .place
+            .current
             .subscribe()
-            .wait_for(|place| place.as_ref().is_some_and(|place| place.attached))
+            .wait_for(|current| current.as_ref().is_some_and(|current| current.is_confirmed))
             .await;
     }
 
-    /// A delivery came.
-    pub fn received(&self) {
+    /// Counts a delivery that came.
+    pub fn count_received(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);
         self.held.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Deliveries so far.
-    pub fn total(&self) -> u64 {
+    /// Number of deliveries so far, over all connections.
+    pub fn total_received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Deliveries that are unacked on the present connection.
+    /// Number of unacked deliveries of the present connection.
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Some were acked. Never below zero, though a connection may have been lost in between.
-    pub fn acked(&self, count: usize) {
+    /// Counts acks. Never below zero, though a connection may have been lost in between.
+    pub fn count_acked(&self, count: usize) {
         let _ = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
             Some(held.saturating_sub(count))
         });

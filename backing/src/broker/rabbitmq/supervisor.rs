@@ -1,8 +1,8 @@
-//! The one owner of the consuming connection: builds it, watches it, tears it down and builds it again.
+//! Keeps the consuming connection alive: builds it, watches it, closes it and builds it again.
 //!
-//! Whatever is wrong (a consumer stream that ends, an error, a block, silence), the answer is the same, because it is the one that is
-//! right for all of them: drop the connection, wait a little longer than last time, and build connection, topology and consumers anew.
-//! Subscribers keep their seats throughout and notice nothing but a pause.
+//! Every failure (a consumer stream that ends, an error, a block, silence) has the same answer:
+//! drop the connection, wait a little longer than last time, and build connection, topology and
+//! consumers again. Subscribers stay registered throughout and notice only a pause.
 
 use std::{
     collections::BTreeMap,
@@ -18,110 +18,114 @@ use tokio::{
 };
 
 use super::{
-    broken,
+    broken_queues::delete_broken,
+    connect::Connector,
     counts::{Counters, add},
-    dial::Dialer,
-    session::{Ending, Session},
-    subscriber::{Feed, Request, Seat, SubscriberId},
+    session::{Session, SessionEnd},
+    subscriber::{Attachment, Subscriber, SubscriberId, SubscriberRequest},
     topology::Topology,
 };
 
-/// Pauses between attempts: short after the first fault, because most are over at once.
+/// Pauses between attempts. Short after the first failure, because most are over at once.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(5);
-/// A connection that lived this long was a good one: the next fault is a new one.
-const SETTLED_AFTER: Duration = Duration::from_secs(30);
-/// Topology and consumers of a live broker stand in well under a second; a cluster that elects a leader takes a few.
+/// Lifetime past which a connection counts as good: its failure starts with the shortest pause.
+const STABLE_AFTER: Duration = Duration::from_secs(30);
+/// Longest time to build connection, topology and consumers. A live broker needs well under a
+/// second; a cluster that elects a leader needs a few.
 const BUILD_WITHIN: Duration = Duration::from_secs(10);
-/// A queue that the broker has failed to consume for so long is taken for broken: longer than a cluster takes to elect a leader.
+/// Time of failed consuming after which a queue counts as broken: longer than a cluster takes to
+/// elect a leader.
 const BROKEN_AFTER: Duration = Duration::from_secs(8);
 
-/// What the rest of the process may know of the supervisor.
+/// State of the supervisor that the rest of the process may read.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    last_fault: Mutex<Option<String>>,
-    seats: Mutex<BTreeMap<SubscriberId, Arc<Seat>>>,
+    last_failure: Mutex<Option<String>>,
+    attachments: Mutex<BTreeMap<SubscriberId, Arc<Attachment>>>,
 }
 
 impl Health {
-    /// Why some subscriber is not attached, if one is not.
-    pub fn fault(&self) -> Option<String> {
-        let missing = self.seats.lock().values().any(|seat| !seat.is_attached());
+    /// The reason why a subscriber is not attached, if one is not.
+    pub fn failure(&self) -> Option<String> {
+        let missing = self.attachments.lock().values().any(|attachment| !attachment.is_confirmed());
         missing.then(|| {
-            let fault =
-                self.last_fault.lock().clone().unwrap_or_else(|| "it is being attached".to_owned());
-            format!("a consumer is not attached: {fault}")
+            let reason = self
+                .last_failure
+                .lock()
+                .clone()
+                .unwrap_or_else(|| "it is being attached".to_owned());
+            format!("a consumer is not attached: {reason}")
         })
     }
 }
 
-/// A subscriber as the supervisor knows it.
-pub(super) struct Subscriber {
-    pub feed: Feed,
-    pub seat: Arc<Seat>,
-}
-
-/// Runs until nobody can ask it anything any more.
+/// The owner of the consuming connection. It runs until its broker and all consumers are dropped.
 pub(super) struct Supervisor {
-    pub dialer: Dialer,
+    pub connector: Connector,
     pub topology: Arc<Topology>,
     pub counters: Arc<Counters>,
     pub health: Arc<Health>,
-    pub requests: UnboundedReceiver<Request>,
+    pub requests: UnboundedReceiver<SubscriberRequest>,
     pub subscribers: BTreeMap<SubscriberId, Subscriber>,
 }
 
 impl Supervisor {
-    /// The endless loop: one session after another.
+    /// Runs one session after another.
     pub async fn run(mut self) {
         let mut pauses = pauses();
         let mut connection = 0;
-        let mut refused_since = None;
-        while self.someone_listens().await {
+        let mut broken_since = None;
+        while self.has_subscribers().await {
             connection += 1;
             let started = Instant::now();
-            let ending = self.session(connection).await;
-            self.subscribers.values().for_each(|subscriber| subscriber.seat.lose());
-            let fault = match ending {
-                Ending::Unwanted => return,
-                Ending::Fault(fault) => {
-                    refused_since = None;
-                    fault
+            let end = self.run_session(connection).await;
+            self.subscribers.values().for_each(|subscriber| subscriber.attachment.detach());
+            let reason = match end {
+                SessionEnd::NotNeeded => return,
+                SessionEnd::Failed(reason) => {
+                    broken_since = None;
+                    reason
                 }
-                Ending::Refused(fault) => {
-                    if refused_since.get_or_insert(started).elapsed() > BROKEN_AFTER {
-                        refused_since = None;
-                        self.clear_broken_queues().await;
+                SessionEnd::QueueBroken(reason) => {
+                    if broken_since.get_or_insert(started).elapsed() > BROKEN_AFTER {
+                        broken_since = None;
+                        self.delete_broken_queues().await;
                     }
-                    fault
+                    reason
                 }
             };
-            if started.elapsed() > SETTLED_AFTER {
+            if started.elapsed() > STABLE_AFTER {
                 pauses = self::pauses();
             }
             let pause = pauses.next().unwrap_or(PAUSE_LONGEST);
             tracing::warn!(
-                fault,
+                reason,
                 ?pause,
-                "the consuming connection to RabbitMQ is torn down and built again"
+                "the consuming connection to RabbitMQ is closed and built again"
             );
-            *self.health.last_fault.lock() = Some(fault);
+            *self.health.last_failure.lock() = Some(reason);
             add(&self.counters.reconnects, 1);
-            if !self.rest(pause).await {
+            if !self.pause(pause).await {
                 return;
             }
         }
     }
 
-    /// One connection from its building to its end.
-    async fn session(&mut self, number: u64) -> Ending {
-        let building =
-            Session::build(number, &self.dialer, &self.topology, &self.counters, &self.subscribers);
+    /// Builds one connection and serves it until its end.
+    async fn run_session(&mut self, number: u64) -> SessionEnd {
+        let building = Session::build(
+            number,
+            &self.connector,
+            &self.topology,
+            &self.counters,
+            &self.subscribers,
+        );
         let mut session = match timeout(BUILD_WITHIN, building).await {
             Ok(Ok(session)) => session,
-            Ok(Err(error)) => return error.ending(),
+            Ok(Err(error)) => return error.into(),
             Err(_) => {
-                return Ending::Fault(
+                return SessionEnd::Failed(
                     "connection, topology and consumers could not be built in time".to_owned(),
                 );
             }
@@ -129,59 +133,63 @@ impl Supervisor {
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
-                    None => return Ending::Unwanted,
+                    None => return SessionEnd::NotNeeded,
                     Some(request) => {
-                        let joined = self.note(request);
-                        if let Err(error) = session.follow(joined, &self.subscribers).await {
-                            return error.ending();
+                        let id = self.apply(request);
+                        if let Err(error) = session.update(id, &self.subscribers).await {
+                            return error.into();
                         }
                     }
                 },
-                fault = session.watch(&self.subscribers) => return Ending::Fault(fault),
+                reason = session.watch(&self.subscribers) => return SessionEnd::Failed(reason),
             }
         }
     }
 
-    /// Deletes queues that are there by name only; the next session declares them anew, and the sweep publishes again for what was in them.
-    async fn clear_broken_queues(&self) {
-        match timeout(BUILD_WITHIN, broken::clear(&self.dialer, &self.topology)).await {
+    /// Deletes broken queues. The next session declares them again, and the sweep publishes again
+    /// for the tasks that were in them.
+    async fn delete_broken_queues(&self) {
+        match timeout(BUILD_WITHIN, delete_broken(&self.connector, &self.topology)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "queues that can't be consumed could not be looked at")
+                tracing::warn!(%error, "broken queues could not be checked")
             }
             Err(_) => {
-                tracing::warn!("queues that can't be consumed could not be looked at in time")
+                tracing::warn!("broken queues could not be checked in time")
             }
         }
     }
 
-    /// Writes a request down, and says whose seat it is about.
-    fn note(&mut self, request: Request) -> SubscriberId {
+    /// Adds or removes a subscriber, and returns its id.
+    fn apply(&mut self, request: SubscriberRequest) -> SubscriberId {
         match request {
-            Request::Join(id, feed, seat) => {
-                self.health.seats.lock().insert(id, Arc::clone(&seat));
-                self.subscribers.insert(id, Subscriber { feed, seat });
+            SubscriberRequest::Add(id, subscriber) => {
+                let attachment = Arc::clone(&subscriber.attachment);
+                self.health.attachments.lock().insert(id, attachment);
+                self.subscribers.insert(id, subscriber);
                 id
             }
-            Request::Leave(id) => {
-                self.health.seats.lock().remove(&id);
+            SubscriberRequest::Remove(id) => {
+                self.health.attachments.lock().remove(&id);
                 self.subscribers.remove(&id);
                 id
             }
         }
     }
 
-    /// Waits for a first subscriber: a process that only publishes needs no second connection. `false` when none can come any more.
-    async fn someone_listens(&mut self) -> bool {
+    /// Waits for a first subscriber, because a process that only publishes needs no second
+    /// connection. Returns `false` when none can come any more.
+    async fn has_subscribers(&mut self) -> bool {
         while self.subscribers.is_empty() {
             let Some(request) = self.requests.recv().await else { return false };
-            self.note(request);
+            self.apply(request);
         }
         true
     }
 
-    /// Waits before the next attempt, hearing requests meanwhile. `false` when nobody is left to build it for.
-    async fn rest(&mut self, pause: Duration) -> bool {
+    /// Waits before the next attempt and serves requests meanwhile. Returns `false` when none can
+    /// come any more.
+    async fn pause(&mut self, pause: Duration) -> bool {
         let until = tokio::time::Instant::now() + pause;
         loop {
             tokio::select! {
@@ -189,7 +197,7 @@ impl Supervisor {
                 request = self.requests.recv() => match request {
                     None => return false,
                     Some(request) => {
-                        self.note(request);
+                        self.apply(request);
                     }
                 },
             }

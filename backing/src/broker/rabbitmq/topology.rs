@@ -1,15 +1,15 @@
 //! Exchanges and queues: declared where they are missing, left alone where they are not.
 //!
-//! A queue is looked for before it is declared. That tells an old queue from a new one (the messages of a queue that had to be made anew
-//! are gone, and its generation says so), and it lets an operator choose other arguments for a queue than ours without being refused.
+//! A queue is looked up before it is declared. That tells an existing queue from a new one (the
+//! messages of a queue that had to be declared again are gone, and the generation grows), and it
+//! lets an operator choose other arguments for a queue without being refused.
 
 use std::time::Duration;
 
 use common::queue::Queue;
 use lapin::{
-    Channel, Connection, ErrorKind, ExchangeKind,
+    Channel, Connection, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
     types::{AMQPValue, FieldTable},
 };
 use tokio::{
@@ -17,58 +17,59 @@ use tokio::{
     time::sleep,
 };
 
-use super::{config::QueueType, names::Names};
+use super::{config::QueueType, errors::is_not_found, names::BrokerNames};
 
-/// Deliveries of one message before it goes to the dead letters: RabbitMQ 4's own default, spelled out because 3.x has none. Only lost
-/// connections count, since nothing is ever requeued on purpose.
+/// Deliveries of one message before it goes to the dead letters: RabbitMQ 4's own default, spelled
+/// out because 3.x has none. Only lost connections count, since nothing is requeued on purpose.
 const DELIVERY_LIMIT: i32 = 20;
-/// Dead letters kept; the oldest go first. Enough to see what happened, not enough to fill a disk.
+/// Most dead letters kept; the oldest are dropped first. Enough to diagnose, too few to fill a disk.
 const DEAD_LETTERS_KEPT: i32 = 10_000;
 
-/// Between finding a queue deleted and declaring it: until then, channels hear that it is gone and cancel its consumers. Without the
-/// pause, RabbitMQ 3.10 may tie a consumer of the old quorum queue to the new one and then never hand it anything.
-const DELETION_SETTLES: Duration = Duration::from_millis(500);
+/// Pause between finding a queue deleted and declaring it again, in which its consumers are
+/// cancelled. Without it, RabbitMQ 3.10 may tie a consumer of the old quorum queue to the new one
+/// and then never deliver to it.
+const PAUSE_AFTER_DELETION: Duration = Duration::from_millis(500);
 
-/// The topology of one installation, as this process last saw it.
+/// The topology of one installation.
 #[derive(Debug)]
 pub(super) struct Topology {
-    pub names: Names,
+    pub names: BrokerNames,
     queues: QueueType,
     generation: watch::Sender<u64>,
     declaring: Mutex<()>,
 }
 
 impl Topology {
-    pub fn new(names: Names, queues: QueueType) -> Self {
+    pub fn new(names: BrokerNames, queues: QueueType) -> Self {
         Self { names, queues, generation: watch::Sender::new(0), declaring: Mutex::new(()) }
     }
 
-    /// Grows when queues had to be declared.
+    /// The number of times that this process had to declare queues.
     pub fn generation(&self) -> u64 {
         *self.generation.borrow()
     }
 
-    /// Tells when it grows from now on.
+    /// Reports when the generation grows from now on.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
     }
 
-    /// Declares what is missing.
+    /// Declares missing exchanges and queues, and binds all of them.
     pub async fn ensure(&self, connection: &Connection) -> lapin::Result<()> {
         let _one_at_a_time = self.declaring.lock().await;
-        let first_time = !exchange_is_there(connection, &self.names.tasks()).await?;
+        let first_time = !exchange_exists(connection, &self.names.tasks()).await?;
         let channel = connection.create_channel().await?;
         self.declare_exchanges(&channel).await?;
         let mut missing = self.missing(connection).await?;
         if !missing.is_empty() && !first_time {
-            sleep(DELETION_SETTLES).await;
+            sleep(PAUSE_AFTER_DELETION).await;
             missing = self.missing(connection).await?;
         }
         for queue in &missing {
             self.declare(&channel, *queue).await?;
         }
         self.bind(&channel).await?;
-        if missing.iter().any(|queue| matches!(queue, DeclaredQueue::Of(_))) {
+        if missing.iter().any(|queue| matches!(queue, DeclaredQueue::TaskMessages(_))) {
             self.generation.send_modify(|generation| *generation += 1);
         }
         Ok(())
@@ -90,7 +91,7 @@ impl Topology {
     async fn missing(&self, connection: &Connection) -> lapin::Result<Vec<DeclaredQueue>> {
         let mut missing = Vec::new();
         for queue in DeclaredQueue::ALL {
-            if !queue_is_there(connection, &self.name(queue)).await? {
+            if !queue_exists(connection, &self.name(queue)).await? {
                 missing.push(queue);
             }
         }
@@ -100,36 +101,31 @@ impl Topology {
     async fn declare(&self, channel: &Channel, queue: DeclaredQueue) -> lapin::Result<()> {
         let mut arguments = self.arguments();
         match queue {
-            DeclaredQueue::Dead => {
+            DeclaredQueue::DeadLetters => {
                 arguments.insert("x-max-length".into(), DEAD_LETTERS_KEPT.into())
             }
-            DeclaredQueue::Of(_) => {
-                arguments.insert("x-dead-letter-exchange".into(), long(&self.names.dead()))
+            DeclaredQueue::TaskMessages(_) => {
+                arguments.insert("x-dead-letter-exchange".into(), long_string(&self.names.dead()))
             }
         };
-        if matches!(queue, DeclaredQueue::Of(_)) && self.queues == QueueType::Quorum {
+        if matches!(queue, DeclaredQueue::TaskMessages(_)) && self.queues == QueueType::Quorum {
             arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
         }
         let name = self.name(queue).into();
         channel.queue_declare(name, QueueDeclareOptions::durable(), arguments).await.map(|_| ())
     }
 
-    /// Bound each time, since an exchange may have been deleted and its bindings with it.
+    /// Binds every queue each time, since an exchange may have been deleted with its bindings.
     async fn bind(&self, channel: &Channel) -> lapin::Result<()> {
         for queue in DeclaredQueue::ALL {
             let (exchange, key) = match queue {
-                DeclaredQueue::Dead => (self.names.dead(), ""),
-                DeclaredQueue::Of(queue) => (self.names.tasks(), queue.as_str()),
+                DeclaredQueue::DeadLetters => (self.names.dead(), ""),
+                DeclaredQueue::TaskMessages(queue) => (self.names.tasks(), queue.as_str()),
             };
-            let (name, options) = (self.name(queue), QueueBindOptions::default());
+            let (name, arguments) = (self.name(queue), FieldTable::default());
+            let options = QueueBindOptions::default();
             channel
-                .queue_bind(
-                    name.into(),
-                    exchange.into(),
-                    key.into(),
-                    options,
-                    FieldTable::default(),
-                )
+                .queue_bind(name.into(), exchange.into(), key.into(), options, arguments)
                 .await?;
         }
         Ok(())
@@ -137,8 +133,8 @@ impl Topology {
 
     fn name(&self, queue: DeclaredQueue) -> String {
         match queue {
-            DeclaredQueue::Dead => self.names.dead(),
-            DeclaredQueue::Of(queue) => self.names.queue(queue),
+            DeclaredQueue::DeadLetters => self.names.dead(),
+            DeclaredQueue::TaskMessages(queue) => self.names.queue(queue),
         }
     }
 
@@ -148,59 +144,53 @@ impl Topology {
             QueueType::Quorum => "quorum",
             QueueType::Classic => "classic",
         };
-        arguments.insert("x-queue-type".into(), long(kind));
+        arguments.insert("x-queue-type".into(), long_string(kind));
         arguments
     }
 }
 
-/// The queues there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DeclaredQueue {
-    Dead,
-    Of(Queue),
+    DeadLetters,
+    TaskMessages(Queue),
 }
 
 impl DeclaredQueue {
-    const ALL: [Self; 4] =
-        [Self::Dead, Self::Of(Queue::Render), Self::Of(Queue::Generate), Self::Of(Queue::Light)];
+    const ALL: [Self; 4] = [
+        Self::DeadLetters,
+        Self::TaskMessages(Queue::Render),
+        Self::TaskMessages(Queue::Generate),
+        Self::TaskMessages(Queue::Light),
+    ];
 }
 
-fn long(text: &str) -> AMQPValue {
+fn long_string(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
-/// Looks for a queue on a channel of its own, because a missing one closes the channel that asked.
-async fn queue_is_there(connection: &Connection, name: &str) -> lapin::Result<bool> {
+/// Returns whether a queue exists. Asks on a channel of its own, because the broker closes it if the
+/// queue is missing.
+async fn queue_exists(connection: &Connection, name: &str) -> lapin::Result<bool> {
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions::durable().passive();
-    let looked = channel.queue_declare(name.into(), passive, FieldTable::default()).await;
-    is_there(&channel, looked.map(|_| ())).await
+    let declared = channel.queue_declare(name.into(), passive, FieldTable::default()).await;
+    exists(&channel, declared.map(|_| ())).await
 }
 
-/// The same for an exchange.
-async fn exchange_is_there(connection: &Connection, name: &str) -> lapin::Result<bool> {
+/// Returns whether an exchange exists. Asks on a channel of its own, as for a queue.
+async fn exchange_exists(connection: &Connection, name: &str) -> lapin::Result<bool> {
     let channel = connection.create_channel().await?;
     let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
-    let looked = channel
+    let declared = channel
         .exchange_declare(name.into(), ExchangeKind::Direct, passive, FieldTable::default())
         .await;
-    is_there(&channel, looked).await
+    exists(&channel, declared).await
 }
 
-async fn is_there(channel: &Channel, looked: lapin::Result<()>) -> lapin::Result<bool> {
-    match looked {
-        Ok(()) => channel.close(200, "looked".into()).await.map(|()| true),
+async fn exists(channel: &Channel, declared: lapin::Result<()>) -> lapin::Result<bool> {
+    match declared {
+        Ok(()) => channel.close(200, "found".into()).await.map(|()| true),
         Err(error) if is_not_found(&error) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Returns whether the broker said that what was asked for does not exist.
-pub(super) fn is_not_found(error: &lapin::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
-}
-
-/// Returns whether the broker said that it failed inside.
-pub(super) fn is_internal(error: &lapin::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == AMQPErrorKind::Hard(AMQPHardError::INTERNALERROR))
 }

@@ -1,5 +1,5 @@
-//! What goes out: task messages in a pipeline with their confirms awaited together (a round trip for each would cost twenty times as much),
-//! control messages, and the questions that need no consumer.
+//! Publishes: task messages in a pipeline whose confirms are awaited together (a round trip for each
+//! would cost twenty times as much), control messages, and queries that need no consumer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,74 +23,75 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{
     counts::{Counters, add},
+    errors::{is_not_found, unavailable},
     message,
-    pool::{BLOCKED, Publisher, Publishers, until_blocked},
-    topology::{Topology, is_not_found},
-    unavailable,
+    publish_channels::{BLOCKED, ChannelPool, PublishChannel, until_blocked},
+    topology::Topology,
 };
 
-/// A question to a live broker is answered in milliseconds; one that takes longer is not one to wait for.
+/// Longest wait for an answer; a live broker answers in milliseconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// A routing key that no queue is bound by: what is sent to it is confirmed and dropped.
-const NOBODY: &str = "nobody";
+/// A routing key that no queue is bound with: its messages are confirmed and dropped.
+const UNROUTED_KEY: &str = "nobody";
 
 /// The publishing side of one process.
-pub(super) struct Publishing {
-    pub publishers: Publishers,
+pub(super) struct Publisher {
+    pub channels: ChannelPool,
     pub topology: Arc<Topology>,
     pub counters: Arc<Counters>,
 }
 
-/// What became of one published message.
+/// The broker's reply to one published message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum ConfirmStatus {
     Queued,
     Returned,
     Refused,
-    /// No answer, or no channel any more.
+    /// No reply came, or the channel was lost.
     Unknown,
 }
 
-/// When to stop waiting for confirms.
-type Cutoff = Shared<BoxFuture<'static, ()>>;
+/// Completes when confirms are no longer waited for.
+type ConfirmCutoff = Shared<BoxFuture<'static, ()>>;
 
-impl Publishing {
-    /// Publishes task messages and says of each whether it is surely in its queue.
+impl Publisher {
+    /// Publishes task messages, and returns of each whether it is certainly in its queue.
     pub async fn publish(&self, messages: &[TaskMessage]) -> Vec<bool> {
-        let fates = self.fates(messages).await.unwrap_or_else(|error| {
+        let statuses = self.publish_confirmed(messages).await.unwrap_or_else(|error| {
             // The caller logs it once; here it would be logged with every try.
             tracing::debug!(%error, messages = messages.len(), "task messages were not sent");
-            vec![Fate::Unknown; messages.len()]
+            vec![ConfirmStatus::Unknown; messages.len()]
         });
-        let count = |fate| fates.iter().filter(|other| **other == fate).count();
-        add(&self.counters.returned, count(Fate::Returned));
-        add(&self.counters.unconfirmed, count(Fate::Refused) + count(Fate::Unknown));
-        fates.into_iter().map(|fate| fate == Fate::Queued).collect()
+        let count = |status| statuses.iter().filter(|other| **other == status).count();
+        let unconfirmed = count(ConfirmStatus::Refused) + count(ConfirmStatus::Unknown);
+        add(&self.counters.returned, count(ConfirmStatus::Returned));
+        add(&self.counters.unconfirmed, unconfirmed);
+        statuses.into_iter().map(|status| status == ConfirmStatus::Queued).collect()
     }
 
-    async fn fates(&self, messages: &[TaskMessage]) -> PortResult<Vec<Fate>> {
+    async fn publish_confirmed(&self, messages: &[TaskMessage]) -> PortResult<Vec<ConfirmStatus>> {
         let deadline = Instant::now() + CONFIRM_WITHIN;
-        let taking = timeout_at(deadline, self.publishers.take()).await;
-        let publisher =
-            taking.unwrap_or_else(|_| Err(unavailable("no publisher came free in time")))?;
-        let blocked = until_blocked(Arc::clone(&publisher.connection));
+        let taking = timeout_at(deadline, self.channels.take()).await;
+        let channel = taking
+            .unwrap_or_else(|_| Err(unavailable("no publishing channel was free in time")))?;
+        let blocked = until_blocked(Arc::clone(&channel.connection));
         let cutoff = async move {
             tokio::select! {
                 () = sleep_until(deadline) => {}
                 () = blocked => {}
             }
         };
-        let fates =
-            publisher.send(&self.topology.names.tasks(), messages, &cutoff.boxed().shared()).await;
-        if fates.contains(&Fate::Returned) {
-            self.repair(&publisher.connection).await;
+        let statuses =
+            channel.send(&self.topology.names.tasks(), messages, &cutoff.boxed().shared()).await;
+        if statuses.contains(&ConfirmStatus::Returned) {
+            self.repair(&channel.connection).await;
         }
-        self.publishers.give_back(publisher, !fates.contains(&Fate::Unknown));
-        Ok(fates)
+        self.channels.give_back(channel, !statuses.contains(&ConfirmStatus::Unknown));
+        Ok(statuses)
     }
 
-    /// A message that came back found no queue: somebody deleted it.
+    /// Declares the queues again after a message came back because its queue was deleted.
     async fn repair(&self, connection: &Connection) {
         match timeout(ANSWER_WITHIN, self.topology.ensure(connection)).await {
             Ok(Ok(())) => tracing::warn!("a queue was missing and is declared again"),
@@ -105,7 +106,7 @@ impl Publishing {
     pub async fn notify(&self, message: &Control) -> PortResult<()> {
         let payload = message::encode_control(message);
         let exchange = self.topology.names.control();
-        self.asking(|_, channel| async move {
+        self.query(|_, channel| async move {
             let options = BasicPublishOptions::default();
             let properties = message::control_properties();
             let sent = channel
@@ -116,10 +117,11 @@ impl Publishing {
         .await
     }
 
-    /// Messages in a queue that no consumer holds. A queue that is missing is declared, and is empty.
+    /// Counts the messages in a queue that no consumer holds. A missing queue is declared, and is
+    /// empty.
     pub async fn ready(&self, queue: String) -> PortResult<u64> {
         let topology = Arc::clone(&self.topology);
-        self.asking(|connection, _| async move {
+        self.query(|connection, _| async move {
             let channel = connection.create_channel().await?;
             let passive = QueueDeclareOptions::durable().passive();
             match channel.queue_declare(queue.into(), passive, FieldTable::default()).await {
@@ -136,18 +138,18 @@ impl Publishing {
         .await
     }
 
-    /// Returns whether the broker answers on a publisher's channel, and takes messages: one that is
-    /// short of memory or disk answers all questions, and tells a connection that it is blocked
-    /// only once that publishes. So something is published, to nobody.
+    /// Checks that the broker answers on a publishing channel and takes messages. A broker short of
+    /// memory or disk answers every query, and blocks a connection only once that publishes. So a
+    /// message is published that no queue takes.
     pub async fn check(&self) -> PortResult<()> {
         let exchange = self.topology.names.tasks();
-        self.asking(|connection, channel| async move {
+        self.query(|connection, channel| async move {
             let (options, properties) =
                 (BasicPublishOptions::default(), BasicProperties::default());
-            let sent = channel
-                .basic_publish(exchange.as_str().into(), NOBODY.into(), options, b"", properties)
-                .await?;
-            // A blocked connection may still confirm what it was blocked by, and is not read any further: no answer to this one comes.
+            let (to, key) = (exchange.as_str().into(), UNROUTED_KEY.into());
+            let sent = channel.basic_publish(to, key, options, b"", properties).await?;
+            // A blocked connection may still confirm the message that it was blocked by, but is not
+            // read any further: no reply to this declaration comes.
             let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
             let asked = channel.exchange_declare(
                 exchange.into(),
@@ -166,30 +168,34 @@ impl Publishing {
         .ok_or_else(|| unavailable(BLOCKED))
     }
 
-    /// One question over a publisher, which is given up if the answer does not come.
-    async fn asking<T, F: Future<Output = lapin::Result<T>>>(
+    /// Runs one query on a publishing channel, which is closed if no answer comes.
+    async fn query<T, F: Future<Output = lapin::Result<T>>>(
         &self,
-        question: impl FnOnce(Arc<Connection>, Channel) -> F,
+        query: impl FnOnce(Arc<Connection>, Channel) -> F,
     ) -> PortResult<T> {
         let deadline = Instant::now() + ANSWER_WITHIN;
         let silence = || unavailable("it does not answer");
-        let publisher =
-            timeout_at(deadline, self.publishers.take()).await.map_err(|_| silence())??;
-        let asked = question(Arc::clone(&publisher.connection), publisher.channel.clone());
-        let answer = timeout_at(deadline, asked)
+        let channel = timeout_at(deadline, self.channels.take()).await.map_err(|_| silence())??;
+        let running = query(Arc::clone(&channel.connection), channel.channel.clone());
+        let answer = timeout_at(deadline, running)
             .await
             .map_err(|_| silence())
             .and_then(|answer| answer.map_err(unavailable));
-        self.publishers.give_back(publisher, answer.is_ok());
+        self.channels.give_back(channel, answer.is_ok());
         answer
     }
 }
 
-impl Publisher {
-    /// Publishes all, then awaits all.
-    async fn send(&self, exchange: &str, messages: &[TaskMessage], cutoff: &Cutoff) -> Vec<Fate> {
-        let payloads: Vec<Vec<u8>> = messages.iter().map(message::encode_message).collect();
-        let properties = message::message_properties();
+impl PublishChannel {
+    /// Publishes all messages, then awaits all confirms.
+    async fn send(
+        &self,
+        exchange: &str,
+        messages: &[TaskMessage],
+        cutoff: &ConfirmCutoff,
+    ) -> Vec<ConfirmStatus> {
+        let payloads: Vec<Vec<u8>> = messages.iter().map(message::encode_task).collect();
+        let properties = message::task_properties();
         let publishing = messages
             .iter()
             .zip(&payloads)
@@ -197,13 +203,13 @@ impl Publisher {
         let confirms = tokio::select! {
             biased;
             confirms = join_all(publishing) => confirms,
-            () = cutoff.clone() => return vec![Fate::Unknown; messages.len()],
+            () = cutoff.clone() => return vec![ConfirmStatus::Unknown; messages.len()],
         };
-        let mut fates = Vec::with_capacity(messages.len());
+        let mut statuses = Vec::with_capacity(messages.len());
         for confirm in confirms {
-            fates.push(fate_of(confirm, cutoff).await);
+            statuses.push(confirm_status(confirm, cutoff).await);
         }
-        fates
+        statuses
     }
 
     async fn publish(
@@ -219,18 +225,21 @@ impl Publisher {
     }
 }
 
-/// A confirm that is already there counts even past the cutoff.
-async fn fate_of(published: lapin::Result<PublisherConfirm>, cutoff: &Cutoff) -> Fate {
-    let Ok(confirm) = published else { return Fate::Unknown };
+/// Awaits one confirm. A confirm that has come counts even past the cutoff.
+async fn confirm_status(
+    published: lapin::Result<PublisherConfirm>,
+    cutoff: &ConfirmCutoff,
+) -> ConfirmStatus {
+    let Ok(confirm) = published else { return ConfirmStatus::Unknown };
     let confirmed = tokio::select! {
         biased;
         confirmed = confirm => confirmed,
-        () = cutoff.clone() => return Fate::Unknown,
+        () = cutoff.clone() => return ConfirmStatus::Unknown,
     };
     match confirmed {
-        Ok(Confirmation::Ack(None)) => Fate::Queued,
-        Ok(Confirmation::Ack(Some(_))) => Fate::Returned,
-        Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => Fate::Refused,
-        Err(_) => Fate::Unknown,
+        Ok(Confirmation::Ack(None)) => ConfirmStatus::Queued,
+        Ok(Confirmation::Ack(Some(_))) => ConfirmStatus::Returned,
+        Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => ConfirmStatus::Refused,
+        Err(_) => ConfirmStatus::Unknown,
     }
 }
