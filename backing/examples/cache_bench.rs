@@ -17,7 +17,7 @@ use std::{
 };
 
 use backing::{
-    cache::{Cache, Item, Made, Namespace, Unmade},
+    cache::{Cache, CacheKey, CachedValue, ComputeError, Namespace},
     clock::SystemClock,
     view_cache::{
         local::LocalViewCache,
@@ -65,12 +65,12 @@ fn cache(view_cache: Arc<dyn ViewCache>) -> Cache {
     Cache::new(view_cache, Arc::new(SystemClock))
 }
 
-fn item(key: usize) -> Item {
-    Item::new(Namespace::Text, [key.to_string().as_bytes()]).tagged("provider", "bench")
+fn item(key: usize) -> CacheKey {
+    CacheKey::new(Namespace::Text, [key.to_string().as_bytes()]).tagged("provider", "bench")
 }
 
 /// Text that compresses about as JSON does.
-fn value(key: usize) -> Made {
+fn value(key: usize) -> CachedValue {
     let words = (0..).map(|word| format!("{:x} ", (key * 7_919 + word * 104_729) % 65_536));
     let text: String = words
         .scan(0, |bytes, word| {
@@ -80,7 +80,7 @@ fn value(key: usize) -> Made {
             })
         })
         .collect();
-    Made::new(text.into_bytes())
+    CachedValue::new(text.into_bytes())
 }
 
 fn rate(count: usize, took: Duration) -> u64 {
@@ -89,7 +89,7 @@ fn rate(count: usize, took: Duration) -> u64 {
 
 async fn local_reads(tasks: usize) -> Value {
     let cache = cache(Arc::new(LocalViewCache::new()));
-    let items: Arc<Vec<Item>> = Arc::new((0..HOT).map(item).collect());
+    let items: Arc<Vec<CacheKey>> = Arc::new((0..HOT).map(item).collect());
     for (key, item) in items.iter().enumerate() {
         cache.put(item, value(key)).await;
     }
@@ -109,7 +109,8 @@ async fn local_reads(tasks: usize) -> Value {
 /// Into L1 and on its way to a view cache in process.
 async fn local_writes() -> Value {
     let cache = cache(Arc::new(LocalViewCache::new()));
-    let (items, made): (Vec<Item>, Vec<Made>) = (0..HOT).map(|key| (item(key), value(key))).unzip();
+    let (items, made): (Vec<CacheKey>, Vec<CachedValue>) =
+        (0..HOT).map(|key| (item(key), value(key))).unzip();
     let began = Instant::now();
     for write in 0..WRITES {
         cache.put(&items[write % HOT], made[write % HOT].clone()).await;
@@ -156,15 +157,16 @@ async fn mix(config: &RedisConfig) -> Value {
     let processes = [open(), open()];
     let keys = keys();
     for (request, key) in keys.iter().enumerate() {
-        let making = async { Ok::<Made, Unmade>(value(*key)) };
-        processes[request % 2].get_or_make(&item(*key), making).await.unwrap();
+        let making = async { Ok::<CachedValue, ComputeError>(value(*key)) };
+        processes[request % 2].get_or_compute(&item(*key), making).await.unwrap();
         processes[request % 2].flush().await;
     }
     let usage = processes.map(|cache| {
         cache.usage().remove(Namespace::ALL.iter().position(|n| *n == Namespace::Text).unwrap())
     });
-    let sum = |read: fn(&backing::cache::Usage) -> u64| usage.iter().map(read).sum::<u64>();
-    let (l1, l2, made) = (sum(|u| u.local.hits), sum(|u| u.shared.hits), sum(|u| u.made));
+    let sum =
+        |read: fn(&backing::cache::NamespaceUsage) -> u64| usage.iter().map(read).sum::<u64>();
+    let (l1, l2, made) = (sum(|u| u.local.hits), sum(|u| u.shared.hits), sum(|u| u.computed));
     let share = |count: u64| (count as f64 / REQUESTS as f64 * 1_000.0).round() / 1_000.0;
     let mut distinct = keys.clone();
     distinct.sort_unstable();

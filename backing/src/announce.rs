@@ -1,6 +1,7 @@
-//! Tells the rest of the fleet what a committed write changes: views to the view cache, wakes and cancels to every process.
+//! Announces the changes of a committed write: views to the view cache, wakes and cancels to every
+//! process of the fleet.
 //!
-//! None of it is the truth, so none of it is waited for by the write, and losing any of it costs time only.
+//! Nothing announced is the truth, so a write does not wait for it, and losing it costs only time.
 
 use std::sync::Arc;
 
@@ -17,51 +18,51 @@ use tokio_util::task::TaskTracker;
 
 use crate::cache::MemoHits;
 
-/// Announces for one process.
+/// The announcer of one process.
 #[derive(Clone)]
 pub struct Announcer {
     view_cache: Arc<dyn ViewCache>,
     broker: Arc<dyn Broker>,
-    counted: Option<(Arc<MemoHits>, Arc<Catalog>)>,
+    memo_hits: Option<(Arc<MemoHits>, Arc<Catalog>)>,
     under_way: TaskTracker,
 }
 
 impl Announcer {
-    /// Announces through these.
+    /// An announcer that counts no memo hits.
     pub fn new(view_cache: Arc<dyn ViewCache>, broker: Arc<dyn Broker>) -> Self {
-        Self { view_cache, broker, counted: None, under_way: TaskTracker::new() }
+        Self { view_cache, broker, memo_hits: None, under_way: TaskTracker::new() }
     }
 
-    /// Counts besides what of the jobs that became final was found.
+    /// Also counts memo hits in the jobs that become final.
     pub fn counting(self, memo_hits: Arc<MemoHits>, catalog: Arc<Catalog>) -> Self {
-        Self { counted: Some((memo_hits, catalog)), ..self }
+        Self { memo_hits: Some((memo_hits, catalog)), ..self }
     }
 
-    /// Announces what a write changes, in the background.
+    /// Announces the changes of a write, in the background.
     pub fn announce(&self, changes: Changes) {
         if changes == Changes::default() {
             return;
         }
-        if let Some((memo_hits, catalog)) = &self.counted {
+        if let Some((memo_hits, catalog)) = &self.memo_hits {
             memo_hits.count(catalog, &changes.views);
         }
         let this = self.clone();
-        self.under_way.spawn(async move { this.tell(changes).await });
+        self.under_way.spawn(async move { this.send_all(changes).await });
     }
 
-    /// Waits until all that was announced so far has been told.
+    /// Waits until everything announced so far has been sent.
     pub async fn flush(&self) {
         self.under_way.close();
         self.under_way.wait().await;
         self.under_way.reopen();
     }
 
-    async fn tell(&self, changes: Changes) {
+    async fn send_all(&self, changes: Changes) {
         if !changes.stopping.is_empty() {
-            self.say(Control::Cancel(changes.stopping)).await;
+            self.notify(Control::Cancel(changes.stopping)).await;
         }
         for queue in changes.readied {
-            self.say(Control::Wake(queue)).await;
+            self.notify(Control::Wake(queue)).await;
         }
         if changes.views.is_empty() {
             return;
@@ -69,13 +70,13 @@ impl Announcer {
         if let Err(error) = self.view_cache.put(&changes.views).await {
             tracing::debug!(%error, "views did not reach the view cache");
             let jobs: Vec<JobId> = changes.views.iter().map(|view| view.id).collect();
-            self.say(Control::Changed(jobs)).await;
+            self.notify(Control::Changed(jobs)).await;
         }
     }
 
-    async fn say(&self, message: Control) {
+    async fn notify(&self, message: Control) {
         if let Err(error) = self.broker.notify(&message).await {
-            tracing::debug!(%error, ?message, "a control message was not told");
+            tracing::debug!(%error, ?message, "a control message was not sent");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The system's clock: the one place that reads it.
+//! The system clock, which no other module reads.
 
 use common::port::clock::Clock;
 use jiff::Timestamp;
 
-/// The time of day as this machine has it.
+/// The clock of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SystemClock;
 

@@ -1,13 +1,14 @@
-//! The ports' adapters: one production and one embedded for each port of `common`, and nothing that decides.
+//! Adapters of the ports in `common`: for each port one for production and one embedded.
 //!
-//! Whoever uses one names the port; only `cli` chooses which. Vendors' words (queues, keys, SQL) stay inside.
+//! They decide nothing. Callers use the port's trait; only `cli` chooses the adapter. Words of
+//! vendors (exchanges, Redis keys, SQL) stay inside.
 
 pub mod announce;
 pub mod artifacts;
 pub mod broker;
 pub mod cache;
 pub mod clock;
-pub mod group;
+pub mod group_commit;
 pub mod pools;
 pub mod store;
 pub mod view_cache;

@@ -1,29 +1,28 @@
-//! How much of the connections to outside services is in use, told by each adapter that keeps some.
+//! Use of connections to outside services, reported by each adapter that keeps some.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Connections to one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Which, in the operator's words: `postgresql`, `postgresql_heartbeats`, `rabbitmq`, `redis`.
+    /// Name for operators: `postgresql`, `postgresql_heartbeats`, `rabbitmq`, `redis`.
     pub pool: &'static str,
-    /// Connections that somebody has; for `redis`, questions under way on its one connection.
+    /// Connections in use; for `redis`, queries under way on its one connection.
     pub in_use: u64,
-    /// Connections that nobody has.
     pub idle: u64,
-    /// Calls that wait for one.
+    /// Calls that wait for a connection.
     pub waiting: u64,
-    /// Connections at most; none where calls share one.
+    /// Most connections; none where calls share one.
     pub limit: Option<u64>,
 }
 
-/// Keeps connections.
+/// An adapter that keeps connections.
 pub trait Pooled: Send + Sync {
-    /// How they are used now.
+    /// Present use of its connections.
     fn pools(&self) -> Vec<PoolUse>;
 }
 
-/// A call under way, counted for as long as it is.
+/// Counts a call while it is under way.
 pub(crate) struct UnderWay<'a>(&'a AtomicU64);
 
 impl<'a> UnderWay<'a> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use backing::{
-    artifacts::{self, folder::FolderArtifacts, lost::forget_lost, nearby},
+    artifacts::{self, cached, folder::FolderArtifacts, missing::forget_memos_of_missing},
     broker::{
         local::LocalBroker,
         rabbitmq::{QueueType, RabbitMqBroker, RabbitMqConfig},
@@ -69,7 +69,7 @@ impl Dependencies {
         let artifacts = FolderArtifacts::open(&data.join("artifacts"))?;
         // Files may have been deleted by hand. A fleet's sweeper looks for that while it runs.
         for first in 0..=u8::MAX {
-            forget_lost(&store, &artifacts, first).await?;
+            forget_memos_of_missing(&store, &artifacts, first).await?;
         }
         Ok(Self {
             store: Arc::new(store),
@@ -119,7 +119,7 @@ impl Dependencies {
                 "the disk cache {folder} can't be used: {error}; name another with disk_cache, or set disk_cache_bytes = 0"
             ))
         })?;
-        (self.artifacts, self.disk) = nearby::open(self.artifacts, Arc::new(disk));
+        (self.artifacts, self.disk) = cached::open(self.artifacts, Arc::new(disk));
         if let Some(disk) = &self.disk {
             DiskCacheMetrics::register(&self.registry, disk.clone()).map_err(twice)?;
         }

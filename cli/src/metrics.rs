@@ -62,11 +62,11 @@ impl CacheMetrics {
                 raise(&series.misses, &[level, namespace], reads.misses);
             }
             let events = [
-                ("made", usage.made),
+                ("made", usage.computed),
                 ("failed", usage.failed),
                 ("waited", usage.waited),
                 ("stale", usage.stale),
-                ("l2_fault", usage.shared_faults),
+                ("l2_fault", usage.shared_errors),
             ];
             for (event, count) in events {
                 raise(&series.events, &[namespace, event], count);
@@ -212,7 +212,7 @@ fn set(gauges: &IntGaugeVec, labels: &[&str], value: u64) {
 #[cfg(test)]
 mod tests {
     use backing::{
-        cache::{Item, Made, Namespace},
+        cache::{CacheKey, CachedValue, Namespace},
         clock::SystemClock,
         pools::PoolUse,
         view_cache::local::LocalViewCache,
@@ -237,8 +237,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let disk = DiskCache::open(folder.path(), 9, Arc::new(SystemClock)).expect("opens");
         DiskCacheMetrics::register(&registry, Arc::new(disk)).expect("registers");
-        let item = Item::new(Namespace::Text, [b"key".as_slice()]);
-        cache.put(&item, Made::new("value")).await;
+        let item = CacheKey::new(Namespace::Text, [b"key".as_slice()]);
+        cache.put(&item, CachedValue::new("value")).await;
         for reads in 1..=3 {
             cache.get(&item).await;
             let text = TextEncoder::new().encode_to_string(&registry.gather()).expect("text");

@@ -53,7 +53,7 @@ macro_rules! each_artifacts {
         each_artifacts!(@ object, |_| {
             std::sync::Arc::new(super::ObjectArtifacts::new(std::sync::Arc::new(super::InMemory::new())))
         }; $($behaviour),+);
-        each_artifacts!(@ nearby, |root| crate::cache::disk::nearby(root); $($behaviour),+);
+        each_artifacts!(@ cached, |root| crate::cache::disk::cached(root); $($behaviour),+);
     };
     (@ $place:ident, $open:expr; $($behaviour:ident),+) => {
         mod $place {

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use backing::cache::{Cache, Item, Unmade};
+use backing::cache::{Cache, CacheKey, ComputeError};
 use bytes::Bytes;
 use common::{
     error::{JobError, code},
@@ -65,16 +65,16 @@ impl From<JobError> for HandlerError {
     }
 }
 
-impl From<Unmade> for HandlerError {
-    fn from(unmade: Unmade) -> Self {
+impl From<ComputeError> for HandlerError {
+    fn from(unmade: ComputeError) -> Self {
         match unmade {
-            Unmade::Failed(error) => Self::Failed(error),
-            Unmade::Stopped => Self::Stopped,
+            ComputeError::Failed(error) => Self::Failed(error),
+            ComputeError::Stopped => Self::Stopped,
         }
     }
 }
 
-impl From<HandlerError> for Unmade {
+impl From<HandlerError> for ComputeError {
     fn from(error: HandlerError) -> Self {
         match error {
             HandlerError::Failed(error) => Self::Failed(error),
@@ -104,15 +104,15 @@ impl Context {
     /// to stop.
     pub(crate) async fn cached(
         &self,
-        item: &Item,
-        making: impl Future<Output = Result<backing::cache::Made, Unmade>> + Send,
+        item: &CacheKey,
+        making: impl Future<Output = Result<backing::cache::CachedValue, ComputeError>> + Send,
     ) -> Result<Bytes, HandlerError> {
         let begun = AtomicBool::new(false);
         let making = async {
             begun.store(true, Relaxed);
             making.await
         };
-        let getting = self.tools.cache.get_or_make(item, making);
+        let getting = self.tools.cache.get_or_compute(item, making);
         tokio::pin!(getting);
         tokio::select! {
             value = &mut getting => return Ok(value?),

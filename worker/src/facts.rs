@@ -1,6 +1,6 @@
 //! Facts of artifacts: the streams, sizes and lengths that a media process finds in a file.
 
-use backing::cache::{Item, Made, Namespace, Unmade};
+use backing::cache::{CacheKey, CachedValue, ComputeError, Namespace};
 use common::{
     error::{JobError, code},
     id::Digest,
@@ -24,12 +24,13 @@ impl Context {
         hash: &Digest,
         scratch: &Scratch,
     ) -> Result<Facts, HandlerError> {
-        let item = Item::new(Namespace::Metadata, [ENGINE_VERSION.to_string().as_bytes(), &hash.0]);
+        let item =
+            CacheKey::new(Namespace::Metadata, [ENGINE_VERSION.to_string().as_bytes(), &hash.0]);
         let probing = async {
-            let facts = self.probe(hash, scratch).await.map_err(Unmade::from)?;
+            let facts = self.probe(hash, scratch).await.map_err(ComputeError::from)?;
             let json =
-                serde_json::to_vec(&facts).map_err(|error| Unmade::Failed(unkept(&error)))?;
-            Ok(Made::new(json))
+                serde_json::to_vec(&facts).map_err(|error| ComputeError::Failed(unkept(&error)))?;
+            Ok(CachedValue::new(json))
         };
         let kept = self.cached(&item, probing).await?;
         match serde_json::from_slice(&kept) {

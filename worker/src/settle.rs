@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backing::{announce::Announcer, group::Group};
+use backing::{announce::Announcer, group_commit::GroupCommit};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use common::{
     id::WorkerId,
@@ -16,14 +16,14 @@ use common::{
 /// Settles the tasks of one worker.
 #[derive(Clone)]
 pub struct Settler {
-    group: Group<Settlement, Settled>,
+    group: GroupCommit<Settlement, Settled>,
 }
 
 impl Settler {
     /// Creates a settler that writes to `store` as `worker`, and announces the changes after each
     /// commit.
     pub fn new(store: Arc<dyn Store>, announcer: Announcer, worker: WorkerId) -> Self {
-        let group = Group::new(MAX_GROUP, move |settlements: Vec<Settlement>| {
+        let group = GroupCommit::new(MAX_GROUP, move |settlements: Vec<Settlement>| {
             let (store, announcer) = (store.clone(), announcer.clone());
             async move {
                 let (settled, changes) = store.settle(worker, settlements).await?;

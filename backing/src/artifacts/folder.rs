@@ -1,8 +1,9 @@
-//! Artifacts in a folder: `ab/cd/<hash>` below a root, moved in and linked out.
+//! Artifacts in a folder, as `ab/cd/<hash>` below a root. Files are moved in and linked out.
 //!
-//! Reads and deletes are `object_store`'s own. Taking in is ours, because a rendered video is hundreds of MB that already lie on this
-//! disk: reading it once for its hash and renaming it costs a third of copying it. What is not whole lies in `staging/` and is never
-//! seen under a hash; leftovers of a crash are swept a day later, when the folder is next opened.
+//! `object_store` reads and deletes. It can't move a file in, and a rendered video has hundreds of MB
+//! that are on this disk already: reading it once for its hash and renaming it costs a third of
+//! copying it. Incomplete files are in `staging/`, never under a hash; leftovers of a crash are removed
+//! when the folder is next opened, a day later or more.
 
 use std::{
     fs, io,
@@ -22,12 +23,16 @@ use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use uuid::Uuid;
 
-use super::{PART, address, intake, object::ObjectArtifacts};
+use super::{
+    address::{PART, address},
+    files,
+    object::ObjectArtifacts,
+};
 
 const STAGING: &str = "staging";
-/// How the names begin of what is being removed, in staging; the hash follows.
+/// Prefix, before the hash, of the names of files in staging that are being removed.
 const RETIRED: &str = "retired-";
-/// No intake takes this long: what is older was left by a process that died.
+/// Age past which a staged file is a leftover of a process that died: no put takes as long.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Content-addressed files in a folder of this machine.
@@ -38,28 +43,28 @@ pub struct FolderArtifacts {
 }
 
 impl FolderArtifacts {
-    /// Opens the folder `root`, making it if it is missing.
+    /// Opens the folder `root`, which is created if it is missing.
     pub fn open(root: &Path) -> PortResult<Self> {
-        fs::create_dir_all(root.join(STAGING)).map_err(|error| intake::unwritable(root, &error))?;
-        let root = root.canonicalize().map_err(|error| intake::unreadable(root, &error))?;
+        fs::create_dir_all(root.join(STAGING)).map_err(|error| files::unwritable(root, &error))?;
+        let root = root.canonicalize().map_err(|error| files::unreadable(root, &error))?;
         let disk = LocalFileSystem::new_with_prefix(&root)
             .map_err(|error| PortError::broken(PART, error))?;
         let folder = Self { root, objects: ObjectArtifacts::new(Arc::new(disk)) };
-        folder.sweep().map_err(|error| intake::unreadable(&folder.root, &error))?;
+        folder.recover_staging().map_err(|error| files::unreadable(&folder.root, &error))?;
         Ok(folder)
     }
 
-    /// What a process left in staging that died: intakes that will never end go, and what was being retired is brought back, because
-    /// whether it had just been put again is not known any more.
-    fn sweep(&self) -> io::Result<()> {
+    /// Cleans up after processes that died: removes abandoned files, and restores files that were
+    /// being retired, because it is not known whether they had just been put again.
+    fn recover_staging(&self) -> io::Result<()> {
         let now = SystemTime::now();
         for entry in fs::read_dir(self.root.join(STAGING))?.flatten() {
-            // Another process may be sweeping the same folder: what it did first is no fault.
+            // Errors are ignored, as another process may do the same at this moment.
             let name = entry.file_name();
             if let Some(hash) =
                 name.to_str().and_then(|name| name.strip_prefix(RETIRED)?.parse().ok())
             {
-                let _ = fs::rename(entry.path(), self.place(&hash));
+                let _ = fs::rename(entry.path(), self.path_of(&hash));
             } else if put_at(&entry.path())
                 .is_ok_and(|at| now.duration_since(at).unwrap_or_default() > ABANDONED_AFTER)
             {
@@ -69,47 +74,49 @@ impl FolderArtifacts {
         Ok(())
     }
 
-    fn place(&self, hash: &Digest) -> PathBuf {
+    fn path_of(&self, hash: &Digest) -> PathBuf {
         self.root.join(address(hash).as_ref())
     }
 
-    fn take_in(&self, file: &Path) -> PortResult<(Digest, u64)> {
-        if intake::is_movable(file, &self.root)? {
-            let (hash, bytes) = intake::digest(file)?;
+    /// Moves or copies a file in, and returns its hash and size.
+    fn move_in(&self, file: &Path) -> PortResult<(Digest, u64)> {
+        if files::is_movable(file, &self.root)? {
+            let (hash, bytes) = files::digest(file)?;
             self.keep(file, &hash, bytes)?;
             return Ok((hash, bytes));
         }
-        let staged = Staged(self.root.join(STAGING).join(Uuid::new_v4().to_string()));
-        let (hash, bytes) = intake::copy(file, &staged.0)?;
+        let staged = StagedFile(self.root.join(STAGING).join(Uuid::new_v4().to_string()));
+        let (hash, bytes) = files::copy(file, &staged.0)?;
         self.keep(&staged.0, &hash, bytes)?;
-        // It was ours to move, and its path is not used again; a leftover is its folder's business.
+        // The caller gave the file away. If it can't be removed, its folder is cleaned up elsewhere.
         let _ = fs::remove_file(file);
         Ok((hash, bytes))
     }
 
-    /// Moves a whole file under its hash, or drops it if the same bytes are there.
+    /// Moves a complete file under its hash, or removes it if the same bytes are there.
     fn keep(&self, file: &Path, hash: &Digest, bytes: u64) -> PortResult<()> {
-        let place = self.place(hash);
-        if renew(&place, bytes) {
-            return fs::remove_file(file).map_err(|error| intake::unwritable(file, &error));
+        let kept = self.path_of(hash);
+        if renew(&kept, bytes) {
+            return fs::remove_file(file).map_err(|error| files::unwritable(file, &error));
         }
-        intake::publish(file, &place)
+        files::publish(file, &kept)
     }
 
-    fn old_in(&self, first: u8, before: SystemTime) -> io::Result<Vec<Digest>> {
+    /// Lists the hashes beginning with `first` that were put before a time.
+    fn put_before(&self, first: u8, before: SystemTime) -> io::Result<Vec<Digest>> {
         let mut old = Vec::new();
-        let Some(folders) = absent(fs::read_dir(self.root.join(format!("{first:02x}"))))? else {
+        let Some(folders) = if_found(fs::read_dir(self.root.join(format!("{first:02x}"))))? else {
             return Ok(old);
         };
         for folder in folders {
-            let Some(files) = absent(fs::read_dir(folder?.path()))? else { continue };
+            let Some(files) = if_found(fs::read_dir(folder?.path()))? else { continue };
             for file in files {
                 let file = file?;
                 let Some(hash) = file.file_name().to_str().and_then(|name| name.parse().ok())
                 else {
                     continue;
                 };
-                // What goes while this looks is no longer old.
+                // A file that was removed meanwhile is skipped.
                 if put_at(&file.path()).is_ok_and(|put| put < before) {
                     old.push(hash);
                 }
@@ -118,21 +125,21 @@ impl FolderArtifacts {
         Ok(old)
     }
 
-    /// Removes a file unless it was put again at `before` or later. It is moved aside first: from there its time is the last word, for
-    /// whoever comes after that finds nothing to renew.
+    /// Removes a file unless it was put at `before` or later. It is moved aside first, so that its
+    /// time is final: a later put finds no file to renew.
     fn retire_one(&self, hash: &Digest, before: SystemTime) -> io::Result<bool> {
-        let (place, aside) =
-            (self.place(hash), self.root.join(STAGING).join(format!("{RETIRED}{hash}")));
-        if absent(put_at(&place))?.is_none_or(|put| put >= before)
-            || absent(fs::rename(&place, &aside))?.is_none()
+        let kept = self.path_of(hash);
+        let aside = self.root.join(STAGING).join(format!("{RETIRED}{hash}"));
+        if if_found(put_at(&kept))?.is_none_or(|put| put >= before)
+            || if_found(fs::rename(&kept, &aside))?.is_none()
         {
             return Ok(false);
         }
-        // Another process may retire the same, or open this folder and bring it back.
-        match absent(put_at(&aside))? {
-            Some(put) if put < before => Ok(absent(fs::remove_file(&aside))?.is_some()),
-            // Back where it was; if somebody has written it anew meanwhile, it is the same.
-            _ => absent(fs::rename(&aside, &place)).map(|_| false),
+        // Another process may retire the same file, or open this folder and restore it.
+        match if_found(put_at(&aside))? {
+            Some(put) if put < before => Ok(if_found(fs::remove_file(&aside))?.is_some()),
+            // Restored. A file that was written meanwhile has the same content.
+            _ => if_found(fs::rename(&aside, &kept)).map(|_| false),
         }
     }
 }
@@ -141,7 +148,7 @@ impl FolderArtifacts {
 impl Artifacts for FolderArtifacts {
     async fn put(&self, file: &Path, media_type: &str) -> PortResult<ArtifactRef> {
         let (folder, file) = (self.clone(), file.to_owned());
-        let (hash, bytes) = intake::blocking(move || folder.take_in(&file)).await?;
+        let (hash, bytes) = files::blocking(move || folder.move_in(&file)).await?;
         Ok(ArtifactRef { hash, bytes, media_type: media_type.to_owned() })
     }
 
@@ -150,8 +157,8 @@ impl Artifacts for FolderArtifacts {
     }
 
     async fn fetch(&self, hash: &Digest, to: &Path) -> PortResult<bool> {
-        let (place, to) = (self.place(hash), to.to_owned());
-        intake::blocking(move || hand_out(&place, &to)).await
+        let (kept, to) = (self.path_of(hash), to.to_owned());
+        files::blocking(move || link_out(&kept, &to)).await
     }
 
     async fn read(
@@ -164,32 +171,32 @@ impl Artifacts for FolderArtifacts {
     }
 
     fn path(&self, hash: &Digest) -> Option<PathBuf> {
-        Some(self.place(hash))
+        Some(self.path_of(hash))
     }
 
     async fn slice(&self, first: u8, quiet: Duration) -> PortResult<Vec<Digest>> {
         let folder = self.clone();
-        let look = move || {
+        let list = move || {
             folder
-                .old_in(first, before(quiet))
-                .map_err(|error| intake::unreadable(&folder.root, &error))
+                .put_before(first, before(quiet))
+                .map_err(|error| files::unreadable(&folder.root, &error))
         };
-        intake::blocking(look).await
+        files::blocking(list).await
     }
 
     async fn retire(&self, hashes: &[Digest], quiet: Duration) -> PortResult<u64> {
         let (folder, hashes) = (self.clone(), hashes.to_vec());
         let retire = move || {
-            let mut gone = 0;
+            let mut removed = 0;
             for hash in &hashes {
-                let retired = folder.retire_one(hash, before(quiet));
-                gone += u64::from(
-                    retired.map_err(|error| intake::unwritable(&folder.place(hash), &error))?,
-                );
+                let retired = folder
+                    .retire_one(hash, before(quiet))
+                    .map_err(|error| files::unwritable(&folder.path_of(hash), &error))?;
+                removed += u64::from(retired);
             }
-            Ok(gone)
+            Ok(removed)
         };
-        intake::blocking(retire).await
+        files::blocking(retire).await
     }
 
     async fn delete(&self, hashes: &[Digest]) -> PortResult<()> {
@@ -201,25 +208,26 @@ impl Artifacts for FolderArtifacts {
     }
 }
 
-/// A file in staging, gone when this is dropped unless it was renamed away.
-struct Staged(PathBuf);
+/// A file in staging, removed when this is dropped unless it was renamed.
+struct StagedFile(PathBuf);
 
-impl Drop for Staged {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Returns whether these bytes are here, and counted as put just now. What is being moved aside at
-/// this moment does not count as here.
-fn renew(place: &Path, bytes: u64) -> bool {
-    let renewed = fs::File::open(place).and_then(|held| {
-        held.set_modified(SystemTime::now())?;
-        Ok(held.metadata()?.len() == bytes)
+/// Sets a kept file's time to now, and returns whether it is there with so many bytes. A file that is
+/// being moved aside at this moment does not count.
+fn renew(kept: &Path, bytes: u64) -> bool {
+    let renewed = fs::File::open(kept).and_then(|file| {
+        file.set_modified(SystemTime::now())?;
+        Ok(file.metadata()?.len() == bytes)
     });
-    renewed.unwrap_or(false) && fs::metadata(place).is_ok_and(|held| held.len() == bytes)
+    renewed.unwrap_or(false) && fs::metadata(kept).is_ok_and(|file| file.len() == bytes)
 }
 
+/// The time at which a file was last put.
 fn put_at(file: &Path) -> io::Result<SystemTime> {
     fs::metadata(file)?.modified()
 }
@@ -228,8 +236,8 @@ fn before(quiet: Duration) -> SystemTime {
     SystemTime::now().checked_sub(quiet).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// `None` where there is nothing.
-fn absent<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+/// Turns "not found" into `None`.
+fn if_found<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -238,18 +246,18 @@ fn absent<T>(found: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// Links a kept file to a new name, or copies it where the disk can't link.
-fn hand_out(place: &Path, to: &Path) -> PortResult<bool> {
-    if !place.try_exists().map_err(|error| intake::unreadable(place, &error))? {
+fn link_out(kept: &Path, to: &Path) -> PortResult<bool> {
+    if !kept.try_exists().map_err(|error| files::unreadable(kept, &error))? {
         return Ok(false);
     }
-    match fs::hard_link(place, to) {
+    match fs::hard_link(kept, to) {
         Ok(()) => Ok(true),
         Err(error)
             if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
         {
-            Err(intake::unwritable(to, &error))
+            Err(files::unwritable(to, &error))
         }
-        // Another file system, too many links, or a system that forbids linking what another user owns.
-        Err(_) => intake::copy(place, to).map(|_| true),
+        // Another file system, too many links, or a system that forbids linking another user's file.
+        Err(_) => files::copy(kept, to).map(|_| true),
     }
 }

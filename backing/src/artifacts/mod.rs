@@ -1,29 +1,26 @@
-//! Files by the hash of their content, on whatever `object_store` reaches.
+//! Adapters of the artifacts: files under the hash of their content.
 //!
-//! [`object::ObjectArtifacts`] is the part that is the same everywhere. [`folder::FolderArtifacts`] adds what only a disk can do: to move
-//! a file in instead of copying it, to link it out, and to say where it lies. [`nearby::NearbyArtifacts`] keeps what a machine used last on
-//! its disk, where fetching costs more than a link.
+//! [`object::ObjectArtifacts`] works on any object store. [`folder::FolderArtifacts`] adds operations
+//! of a disk: it moves a file in instead of copying it, links it out, and knows its path.
+//! [`cached::CachedArtifacts`] keeps recently used files on this machine's disk, where fetching costs
+//! more than a link.
 
+mod address;
+pub mod cached;
+pub(crate) mod files;
 pub mod folder;
-pub(crate) mod intake;
-pub mod lost;
-pub mod nearby;
+pub mod missing;
 pub mod object;
 
 use std::sync::Arc;
 
-use common::{
-    id::Digest,
-    port::{PortError, PortResult, artifacts::Artifacts},
-};
-use object_store::path::Path;
+use common::port::{PortError, PortResult, artifacts::Artifacts};
 use url::Url;
 
+use address::PART;
 use folder::FolderArtifacts;
 
-const PART: &str = "the artifact storage";
-
-/// Opens what `SPOOL_ARTIFACTS_URL` names: `file:///folder`, made if it is missing.
+/// Opens the storage at `SPOOL_ARTIFACTS_URL`: `file:///folder`, which is created if it is missing.
 pub fn open(url: &str) -> PortResult<Arc<dyn Artifacts>> {
     let refused = |why: &str| PortError::broken(PART, format!("`{url}` {why}"));
     let parsed = Url::parse(url).map_err(|error| {
@@ -43,10 +40,4 @@ pub fn open(url: &str) -> PortResult<Arc<dyn Artifacts>> {
             "has the scheme `{other}`, which names no kind of storage: use `file:///folder`"
         ))),
     }
-}
-
-/// Where a hash lies: two levels of 256 folders, so that none grows past what a file system lists quickly.
-fn address(hash: &Digest) -> Path {
-    let name = hash.to_string();
-    Path::from_iter([&name[..2], &name[2..4], name.as_str()])
 }

@@ -1,4 +1,4 @@
-//! Artifacts on any object store, by its own operations only.
+//! Artifacts on any object store.
 
 use std::{ops::Range, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,7 +19,10 @@ use object_store::{
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
-use super::{PART, address, intake};
+use super::{
+    address::{PART, address},
+    files,
+};
 
 /// Age after which an object that is put again is also written again: half of the shortest time
 /// for which unreferenced bytes are kept.
@@ -39,13 +42,14 @@ impl ObjectArtifacts {
 
     async fn upload(&self, file: &Path, hash: &Digest) -> PortResult<()> {
         let mut source =
-            tokio::fs::File::open(file).await.map_err(|error| intake::unreadable(file, &error))?;
+            tokio::fs::File::open(file).await.map_err(|error| files::unreadable(file, &error))?;
         let mut target = BufWriter::new(Arc::clone(&self.store), address(hash));
         let copied = tokio::io::copy(&mut source, &mut target).await;
         let stored = match copied {
             Ok(_) => target.shutdown().await,
             Err(error) => {
-                // Parts of an upload that is given up cost money in some stores; the error that matters is the copy's.
+                // Some stores charge for the parts of an unfinished upload. The error to report is
+                // the copy's.
                 let _ = target.abort().await;
                 Err(error)
             }
@@ -77,16 +81,16 @@ impl ObjectArtifacts {
 #[async_trait]
 impl Artifacts for ObjectArtifacts {
     async fn put(&self, file: &Path, media_type: &str) -> PortResult<ArtifactRef> {
-        // Hashed before it is sent: the hash is the address, and no store renames for nothing.
-        let (hash, bytes) = intake::blocking({
+        // Hashed before it is sent: the hash is the address, and no store renames for free.
+        let (hash, bytes) = files::blocking({
             let file = file.to_owned();
-            move || intake::digest(&file)
+            move || files::digest(&file)
         })
         .await?;
-        // Nothing here renews an object but writing it again, which is done well before it may be thought forgotten.
+        // Only writing an object again renews its time, which is done well before it may be retired.
         let held = self.head(&hash).await?;
-        let fresh = |held: &ObjectMeta| held.size == bytes && age(held) < RENEWED_AFTER;
-        if !held.as_ref().is_some_and(fresh) {
+        let is_recent = |held: &ObjectMeta| held.size == bytes && age(held) < RENEWED_AFTER;
+        if !held.as_ref().is_some_and(is_recent) {
             self.upload(file, &hash).await?;
         }
         Ok(ArtifactRef { hash, bytes, media_type: media_type.to_owned() })
@@ -140,31 +144,32 @@ impl Artifacts for ObjectArtifacts {
         Ok(old.filter_map(|held| held.location.filename()?.parse().ok()).collect())
     }
 
-    /// Between the look and the removal lies a moment in which an object that is put again can be lost: only one whose time was all but up,
-    /// because a younger one is not removed and an older one was written anew at that put, which takes longer.
+    /// Between reading an object's age and removing it, an object that is put again can be lost: only
+    /// one whose time was almost up, because a younger one is not removed, and an older one is written
+    /// again by that put, which takes longer.
     async fn retire(&self, hashes: &[Digest], quiet: Duration) -> PortResult<u64> {
-        let mut gone = 0;
+        let mut removed = 0;
         for hash in hashes {
             if self.head(hash).await?.is_some_and(|held| age(&held) >= quiet) {
                 self.delete(&[*hash]).await?;
-                gone += 1;
+                removed += 1;
             }
         }
-        Ok(gone)
+        Ok(removed)
     }
 
     async fn delete(&self, hashes: &[Digest]) -> PortResult<()> {
         let paths =
             stream::iter(hashes.iter().map(|hash| Ok(address(hash))).collect::<Vec<_>>()).boxed();
         let mut answers = self.store.delete_stream(paths);
-        let mut first_fault = None;
+        let mut first_error = None;
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error) => first_fault = first_fault.or(Some(failed(error))),
+                Err(error) => first_error = first_error.or(Some(failed(error))),
             }
         }
-        first_fault.map_or(Ok(()), Err)
+        first_error.map_or(Ok(()), Err)
     }
 
     async fn check(&self) -> PortResult<()> {
@@ -174,7 +179,7 @@ impl Artifacts for ObjectArtifacts {
     }
 }
 
-/// How long ago an object was written.
+/// Time since an object was written.
 fn age(held: &ObjectMeta) -> Duration {
     let now = jiff::Timestamp::now().as_millisecond();
     Duration::from_millis(u64::try_from(now - held.last_modified.timestamp_millis()).unwrap_or(0))

@@ -1,8 +1,9 @@
-//! A broker for tests that does to messages what networks and crashes do, by a seed.
+//! An unreliable broker for tests: it injects faults of networks and crashes, chosen by a seed.
 //!
-//! It wraps any broker. Everything it does is something RabbitMQ may do too: a message lost after its confirm (a queue deleted), one
-//! refused that arrives all the same (a confirm lost on the way), duplicates, late and reordered messages, a consumer cut off with
-//! deliveries unacked. Whatever runs over it must settle every task exactly once.
+//! It wraps any broker. RabbitMQ may do all that it does: lose a message after its confirm (a deleted
+//! queue), refuse one that arrives all the same (a lost confirm), duplicate, delay and reorder
+//! messages, cut off a consumer with unacked deliveries. Over it every task must still settle exactly
+//! once.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -18,36 +19,37 @@ use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use tokio::sync::watch;
 
-/// The chance of each fault, 0 to 1, for each message, batch or call; the first that applies to a message decides.
+/// The probability of each fault, 0 to 1, for each message, batch or call. The first fault that
+/// applies to a message decides.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Faults {
-    /// A message is answered `false`; every other one of these is in the queue all the same.
+pub struct FaultRates {
+    /// A message is not confirmed. Half of these are in the queue all the same.
     pub refuse: f64,
-    /// A message is answered `true` and lost.
+    /// A message is confirmed and lost.
     pub lose: f64,
-    /// A message is answered `true` and comes after a pause from `pause`.
+    /// A message is confirmed and arrives after a delay from `delays`.
     pub delay: f64,
-    /// How long delayed messages are late (tokio's clock, so a paused one works).
-    pub pause: Range<Duration>,
-    /// A message is there twice.
+    /// Delays of late messages, by tokio's clock, which a test may pause.
+    pub delays: Range<Duration>,
+    /// A message arrives twice.
     pub duplicate: f64,
     /// A batch of messages is shuffled.
     pub reorder: f64,
-    /// A control message is told to nobody.
+    /// A control message reaches no listener.
     pub mute: f64,
     /// An ack fails, and its deliveries stay unacked.
     pub fail_ack: f64,
 }
 
-impl Faults {
-    /// None at all.
+impl FaultRates {
+    /// No faults.
     pub fn none() -> Self {
-        let pause = Duration::from_millis(1)..Duration::from_millis(200);
+        let delays = Duration::from_millis(1)..Duration::from_millis(200);
         Self {
             refuse: 0.0,
             lose: 0.0,
             delay: 0.0,
-            pause,
+            delays,
             duplicate: 0.0,
             reorder: 0.0,
             mute: 0.0,
@@ -55,7 +57,7 @@ impl Faults {
         }
     }
 
-    /// Some of everything.
+    /// Some of every fault.
     pub fn rough() -> Self {
         Self {
             refuse: 0.1,
@@ -70,133 +72,138 @@ impl Faults {
     }
 }
 
-/// What was done so far, so that a test can insist that something was.
+/// Counts of injected faults, so that a test can assert that there were some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Injected {
-    /// TaskMessages answered `false`.
+pub struct InjectedFaults {
+    /// Task messages that were not confirmed.
     pub refused: u64,
-    /// TaskMessages answered `true` and lost.
+    /// Task messages that were confirmed and lost.
     pub lost: u64,
-    /// TaskMessages that came late.
+    /// Task messages that arrived late.
     pub delayed: u64,
-    /// TaskMessages that came twice.
+    /// Task messages that arrived twice.
     pub duplicated: u64,
-    /// Control messages told to nobody.
+    /// Control messages that reached no listener.
     pub muted: u64,
     /// Acks that failed.
     pub failed_acks: u64,
 }
 
-/// Any broker, made unreliable.
+/// An unreliable broker around a reliable one.
 #[derive(Clone)]
 pub struct FaultyBroker {
     inner: Arc<dyn Broker>,
-    fate: Arc<Mutex<Fate>>,
-    link: Arc<watch::Sender<Link>>,
+    injector: Arc<Mutex<FaultInjector>>,
+    network: Arc<watch::Sender<NetworkState>>,
 }
 
-struct Fate {
-    faults: Faults,
-    chance: StdRng,
-    injected: Injected,
+/// Chooses faults, and counts them.
+struct FaultInjector {
+    rates: FaultRates,
+    random: StdRng,
+    injected: InjectedFaults,
 }
 
-/// The network between this double and the broker behind it.
+/// The network between this broker and the one inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Link {
-    down: bool,
+struct NetworkState {
+    is_down: bool,
     cuts: u64,
 }
 
 /// The fate of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lot {
+enum MessageFate {
     Arrives { times: u8, confirmed: bool },
     Late(Duration),
     Lost { confirmed: bool },
 }
 
 impl FaultyBroker {
-    /// `inner` under these faults; the same seed and the same calls meet the same fate.
-    pub fn new(inner: Arc<dyn Broker>, faults: Faults, seed: u64) -> Self {
-        let fate =
-            Fate { faults, chance: StdRng::seed_from_u64(seed), injected: Injected::default() };
-        Self { inner, fate: Arc::new(Mutex::new(fate)), link: Arc::new(watch::Sender::default()) }
+    /// Wraps `inner`. The same seed and the same calls meet the same faults.
+    pub fn new(inner: Arc<dyn Broker>, rates: FaultRates, seed: u64) -> Self {
+        let injector = FaultInjector {
+            rates,
+            random: StdRng::seed_from_u64(seed),
+            injected: InjectedFaults::default(),
+        };
+        let network = Arc::new(watch::Sender::default());
+        Self { inner, injector: Arc::new(Mutex::new(injector)), network }
     }
 
-    /// Other faults from now on.
-    pub fn set(&self, faults: Faults) {
-        self.fate.lock().faults = faults;
+    /// Changes the rates from now on.
+    pub fn set(&self, rates: FaultRates) {
+        self.injector.lock().rates = rates;
     }
 
-    /// What was done so far.
-    pub fn injected(&self) -> Injected {
-        self.fate.lock().injected
+    /// Counts of the faults so far.
+    pub fn injected(&self) -> InjectedFaults {
+        self.injector.lock().injected
     }
 
-    /// Cuts every consumer off once: what they hold unacked comes again, and their tags are worth nothing.
+    /// Cuts every consumer off once: its unacked messages are delivered again, and its tags are void.
     pub fn cut(&self) {
-        self.link.send_modify(|link| link.cuts += 1);
+        self.network.send_modify(|network| network.cuts += 1);
     }
 
-    /// Takes the broker away, or gives it back: while it is away publishes are unconfirmed, calls fail and consumers wait.
-    pub fn set_down(&self, down: bool) {
-        self.link.send_modify(|link| link.down = down);
+    /// Takes the broker down, or up again. While it is down, publishes are unconfirmed, calls fail and
+    /// consumers wait.
+    pub fn set_down(&self, is_down: bool) {
+        self.network.send_modify(|network| network.is_down = is_down);
     }
 
     fn reachable(&self) -> PortResult<()> {
-        let down = self.link.borrow().down;
-        if down {
-            Err(PortError::unavailable("the faulty broker", "it was taken away"))
+        if self.network.borrow().is_down {
+            Err(PortError::unavailable("the faulty broker", "it was taken down"))
         } else {
             Ok(())
         }
     }
 
-    fn deliver_late(&self, message: TaskMessage, pause: Duration) {
+    fn publish_late(&self, message: TaskMessage, delay: Duration) {
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(delay).await;
             inner.publish(&[message]).await;
         });
     }
 }
 
-impl Fate {
-    fn meets(&mut self, chance_of: fn(&Faults) -> f64) -> bool {
-        let chance = chance_of(&self.faults);
-        self.chance.random_bool(chance)
+impl FaultInjector {
+    fn happens(&mut self, rate: fn(&FaultRates) -> f64) -> bool {
+        let probability = rate(&self.rates);
+        self.random.random_bool(probability)
     }
 
-    fn draw(&mut self) -> Lot {
-        if self.meets(|faults| faults.refuse) {
+    fn message_fate(&mut self) -> MessageFate {
+        if self.happens(|rates| rates.refuse) {
             self.injected.refused += 1;
-            let arrives = self.chance.random_bool(0.5);
+            let arrives = self.random.random_bool(0.5);
             return if arrives {
-                Lot::Arrives { times: 1, confirmed: false }
+                MessageFate::Arrives { times: 1, confirmed: false }
             } else {
-                Lot::Lost { confirmed: false }
+                MessageFate::Lost { confirmed: false }
             };
         }
-        if self.meets(|faults| faults.lose) {
+        if self.happens(|rates| rates.lose) {
             self.injected.lost += 1;
-            return Lot::Lost { confirmed: true };
+            return MessageFate::Lost { confirmed: true };
         }
-        if self.meets(|faults| faults.delay) {
+        if self.happens(|rates| rates.delay) {
             self.injected.delayed += 1;
-            let pause = self.faults.pause.clone();
-            return Lot::Late(self.chance.random_range(pause));
+            let delays = self.rates.delays.clone();
+            return MessageFate::Late(self.random.random_range(delays));
         }
-        let twice = self.meets(|faults| faults.duplicate);
-        self.injected.duplicated += u64::from(twice);
-        Lot::Arrives { times: 1 + u8::from(twice), confirmed: true }
+        let is_duplicate = self.happens(|rates| rates.duplicate);
+        self.injected.duplicated += u64::from(is_duplicate);
+        MessageFate::Arrives { times: 1 + u8::from(is_duplicate), confirmed: true }
     }
 
     /// The order in which a batch reaches the queue.
     fn order(&mut self, count: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..count).collect();
-        if self.meets(|faults| faults.reorder) {
-            order.shuffle(&mut self.chance);
+        if self.happens(|rates| rates.reorder) {
+            order.shuffle(&mut self.random);
         }
         order
     }
@@ -208,24 +215,24 @@ impl Broker for FaultyBroker {
         if self.reachable().is_err() {
             return vec![false; messages.len()];
         }
-        let (lots, order) = {
-            let mut fate = self.fate.lock();
-            let lots: Vec<Lot> = messages.iter().map(|_| fate.draw()).collect();
-            (lots, fate.order(messages.len()))
+        let (fates, order) = {
+            let mut injector = self.injector.lock();
+            let fates: Vec<_> = messages.iter().map(|_| injector.message_fate()).collect();
+            (fates, injector.order(messages.len()))
         };
         let mut confirmed = vec![false; messages.len()];
         for index in order {
             let message = &messages[index];
-            confirmed[index] = match lots[index] {
-                Lot::Lost { confirmed } => confirmed,
-                Lot::Late(pause) => {
-                    self.deliver_late(message.clone(), pause);
+            confirmed[index] = match fates[index] {
+                MessageFate::Lost { confirmed } => confirmed,
+                MessageFate::Late(delay) => {
+                    self.publish_late(message.clone(), delay);
                     true
                 }
-                Lot::Arrives { times, confirmed } => {
+                MessageFate::Arrives { times, confirmed } => {
                     let copies = vec![message.clone(); usize::from(times)];
-                    let there = self.inner.publish(&copies).await;
-                    confirmed && there.contains(&true)
+                    let published = self.inner.publish(&copies).await;
+                    confirmed && published.contains(&true)
                 }
             };
         }
@@ -234,10 +241,11 @@ impl Broker for FaultyBroker {
 
     async fn consume(&self, queue: Queue, prefetch: u16) -> PortResult<Box<dyn Deliveries>> {
         self.reachable()?;
-        let link = self.link.subscribe();
-        let cuts = link.borrow().cuts;
+        let network = self.network.subscribe();
+        let cuts = network.borrow().cuts;
         let inner = Some(self.inner.consume(queue, prefetch).await?);
-        Ok(Box::new(FaultyDeliveries { broker: self.clone(), queue, prefetch, inner, link, cuts }))
+        let broker = self.clone();
+        Ok(Box::new(FaultyDeliveries { broker, queue, prefetch, inner, network, cuts }))
     }
 
     async fn depth(&self, queue: Queue) -> PortResult<u64> {
@@ -256,13 +264,13 @@ impl Broker for FaultyBroker {
 
     async fn notify(&self, message: &Control) -> PortResult<()> {
         self.reachable()?;
-        let muted = {
-            let mut fate = self.fate.lock();
-            let muted = fate.meets(|faults| faults.mute);
-            fate.injected.muted += u64::from(muted);
-            muted
+        let is_muted = {
+            let mut injector = self.injector.lock();
+            let is_muted = injector.happens(|rates| rates.mute);
+            injector.injected.muted += u64::from(is_muted);
+            is_muted
         };
-        if muted { Ok(()) } else { self.inner.notify(message).await }
+        if is_muted { Ok(()) } else { self.inner.notify(message).await }
     }
 
     async fn listen(&self) -> PortResult<Box<dyn ControlStream>> {
@@ -276,33 +284,34 @@ impl Broker for FaultyBroker {
     }
 }
 
-/// A consumer that is cut off when its broker says so, and comes back by itself.
+/// A consumer that its broker can cut off, and that attaches again by itself.
 struct FaultyDeliveries {
     broker: FaultyBroker,
     queue: Queue,
     prefetch: u16,
     inner: Option<Box<dyn Deliveries>>,
-    link: watch::Receiver<Link>,
+    network: watch::Receiver<NetworkState>,
     cuts: u64,
 }
 
 impl FaultyDeliveries {
-    /// Drops what was cut, so that its unacked messages go back, and attaches again when there is something to attach to.
+    /// Drops a consumer that was cut off, so that its unacked messages go back, and attaches again
+    /// when the broker is up.
     async fn attached(&mut self) -> &mut Box<dyn Deliveries> {
         loop {
-            let link = *self.link.borrow_and_update();
-            if link.down || link.cuts != self.cuts {
+            let network = *self.network.borrow_and_update();
+            if network.is_down || network.cuts != self.cuts {
                 self.inner = None;
-                self.cuts = link.cuts;
+                self.cuts = network.cuts;
             }
-            if self.inner.is_none() && !link.down {
+            if self.inner.is_none() && !network.is_down {
                 self.inner = self.broker.inner.consume(self.queue, self.prefetch).await.ok();
             }
             if self.inner.is_some() {
                 break;
             }
-            // The sender lives in `self.broker`, so this never fails.
-            let _ = self.link.changed().await;
+            // `self.broker` owns the sender, so this never fails.
+            let _ = self.network.changed().await;
         }
         self.inner.as_mut().expect("the loop ends with one")
     }
@@ -312,11 +321,11 @@ impl FaultyDeliveries {
 impl Deliveries for FaultyDeliveries {
     async fn next(&mut self, most: usize) -> Vec<Delivery> {
         loop {
-            let mut link = self.link.clone();
+            let mut network = self.network.clone();
             let inner = self.attached().await;
             tokio::select! {
                 biased;
-                _ = link.changed() => {}
+                _ = network.changed() => {}
                 taken = inner.next(most) => return taken,
             }
         }
@@ -324,9 +333,9 @@ impl Deliveries for FaultyDeliveries {
 
     async fn ack(&mut self, tags: &[DeliveryTag]) -> PortResult<()> {
         let fails = {
-            let mut fate = self.broker.fate.lock();
-            let fails = fate.meets(|faults| faults.fail_ack);
-            fate.injected.failed_acks += u64::from(fails);
+            let mut injector = self.broker.injector.lock();
+            let fails = injector.happens(|rates| rates.fail_ack);
+            injector.injected.failed_acks += u64::from(fails);
             fails
         };
         self.broker.reachable()?;

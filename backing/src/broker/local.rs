@@ -1,8 +1,8 @@
-//! The broker of one process: a bounded queue per queue and a fan-out of control messages, in memory.
+//! The broker of one process: bounded queues of task messages, and control messages to all listeners.
 //!
-//! It behaves as RabbitMQ does where callers can tell: a prefetch bounds what is held unacked, a consumer that goes away leaves its
-//! messages to the others, an ack from a consumer that is gone does nothing. Its queues are bounded because a message that finds no room
-//! is simply not confirmed, and its task goes back to `ready`.
+//! It behaves as RabbitMQ does where callers can tell: the prefetch bounds a consumer's unacked
+//! messages, a dropped consumer leaves its messages to others, and an ack from a dropped consumer does
+//! nothing. A message that finds no room is not confirmed, and its task goes back to `ready`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,9 +23,11 @@ use common::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
-/// Messages a queue holds, unless [`LocalBroker::bounded`] says otherwise: far above any window of one machine, a few MB in the worst case.
+/// Messages that a queue of [`LocalBroker::new`] holds: far more than one machine has queued at once,
+/// and a few MB at most.
 pub const CAPACITY: usize = 50_000;
-/// Control messages a listener may be behind before it loses the oldest; losing one costs time only.
+/// Control messages that a slow listener may have waiting. Past that it loses the oldest, which costs
+/// only time.
 const CONTROL_BACKLOG: usize = 1024;
 
 /// A broker in this process.
@@ -54,7 +56,8 @@ impl LocalBroker {
         }
     }
 
-    /// Forgets every waiting message of a queue, as an operator's purge would, and says how many. For tests and `spool dev`.
+    /// Drops all waiting messages of a queue, as an operator's purge would, and returns their number.
+    /// For tests and `spool dev`.
     pub fn purge(&self, queue: Queue) -> usize {
         let mut messages = self.queues[&queue].messages.lock();
         std::mem::take(&mut messages.waiting).len()
@@ -97,13 +100,16 @@ impl Broker for LocalBroker {
     }
 
     async fn notify(&self, message: &Control) -> PortResult<()> {
-        // An error says that nobody listens, which is nobody's fault.
+        // An error means that there are no listeners.
         let _ = self.control.send(message.clone());
         Ok(())
     }
 
     async fn listen(&self) -> PortResult<Box<dyn ControlStream>> {
-        Ok(Box::new(LocalControls { heard: self.control.subscribe(), _open: self.control.clone() }))
+        Ok(Box::new(LocalControls {
+            received: self.control.subscribe(),
+            _open: self.control.clone(),
+        }))
     }
 
     async fn check(&self) -> PortResult<()> {
@@ -152,17 +158,17 @@ impl LocalQueue {
         self.messages.lock().unacked -= count;
     }
 
-    /// Puts back what a consumer left, ahead of the rest and in its old order.
-    fn restore(&self, left: BTreeMap<u64, TaskMessage>) {
+    /// Puts back a consumer's unacked messages, before all others and in their old order.
+    fn restore(&self, unacked: BTreeMap<u64, TaskMessage>) {
         let mut messages = self.messages.lock();
-        messages.unacked -= left.len();
-        left.into_values().rev().for_each(|message| messages.waiting.push_front(message));
+        messages.unacked -= unacked.len();
+        unacked.into_values().rev().for_each(|message| messages.waiting.push_front(message));
         drop(messages);
         self.published.notify_waiters();
     }
 }
 
-/// One consumer; what it holds goes back when it is dropped.
+/// One consumer. Its unacked messages go back to the queue when it is dropped.
 struct LocalDeliveries {
     queue: Arc<LocalQueue>,
     consumer: u64,
@@ -192,7 +198,7 @@ impl Deliveries for LocalDeliveries {
     async fn next(&mut self, most: usize) -> Vec<Delivery> {
         let queue = Arc::clone(&self.queue);
         loop {
-            // Armed before looking, so a message that comes in between is not slept through.
+            // Registered before looking, so that a message published in between wakes this call.
             let published = queue.published.notified();
             tokio::pin!(published);
             published.as_mut().enable();
@@ -205,8 +211,8 @@ impl Deliveries for LocalDeliveries {
     }
 
     async fn ack(&mut self, tags: &[DeliveryTag]) -> PortResult<()> {
-        let ours = tags.iter().filter(|tag| tag.connection == self.consumer);
-        let acked = ours.filter(|tag| self.held.remove(&tag.delivery).is_some()).count();
+        let valid = tags.iter().filter(|tag| tag.connection == self.consumer);
+        let acked = valid.filter(|tag| self.held.remove(&tag.delivery).is_some()).count();
         self.queue.acked(acked);
         Ok(())
     }
@@ -218,9 +224,9 @@ impl Drop for LocalDeliveries {
     }
 }
 
-/// One listener. It keeps the channel open, so it waits rather than ends when the broker itself is gone.
+/// One listener. It keeps the channel open, so it waits, and does not end, when the broker is dropped.
 struct LocalControls {
-    heard: broadcast::Receiver<Control>,
+    received: broadcast::Receiver<Control>,
     _open: broadcast::Sender<Control>,
 }
 
@@ -228,7 +234,7 @@ struct LocalControls {
 impl ControlStream for LocalControls {
     async fn next(&mut self) -> Control {
         loop {
-            if let Ok(message) = self.heard.recv().await {
+            if let Ok(message) = self.received.recv().await {
                 return message;
             }
         }

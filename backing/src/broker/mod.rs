@@ -1,7 +1,10 @@
-//! The task message: in process for one machine, RabbitMQ for a fleet, and a double that does what networks do.
+//! Adapters of the broker: in process for one machine, RabbitMQ for a fleet, and an unreliable one for
+//! tests.
 //!
-//! Neither adapter is trusted with anything: a task that is `queued` in the store and unconfirmed of here is published again by the sweep.
+//! Nothing depends on a message: the sweep publishes again for a task that is `queued` in the store
+//! and that no worker claims.
 
+#[cfg(feature = "test-doubles")]
 pub mod faulty;
 pub mod local;
 pub mod rabbitmq;

@@ -1,85 +1,84 @@
-//! What became of reads, by level and namespace. Plain numbers: whoever shows them decides how.
+//! Counts of reads by level and namespace.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::Namespace;
+use super::namespace::Namespace;
 
-/// Counts of one namespace in this process.
+/// Counters of one namespace in this process.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct NamespaceCounters {
     pub local_hits: AtomicU64,
     pub local_misses: AtomicU64,
     pub shared_hits: AtomicU64,
     pub shared_misses: AtomicU64,
-    pub shared_faults: AtomicU64,
+    pub shared_errors: AtomicU64,
     pub stale: AtomicU64,
     pub waited: AtomicU64,
-    pub made: AtomicU64,
+    pub computed: AtomicU64,
     pub failed: AtomicU64,
 }
 
-/// One more.
+/// Adds one.
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-/// What a namespace holds and how its reads ended, in this process since it started.
+/// The size of a namespace, and counts of its reads in this process since it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// Which.
+pub struct NamespaceUsage {
     pub namespace: Namespace,
-    /// In process.
-    pub local: Level,
+    /// Reads of L1, in process.
+    pub local: HitCounts,
     /// Values in L1.
     pub entries: u64,
-    /// Their bytes.
+    /// Bytes in L1.
     pub bytes: u64,
-    /// On the view cache.
-    pub shared: Level,
-    /// Questions that the view cache did not answer.
-    pub shared_faults: u64,
-    /// Values that were served past their time while they were refreshed.
+    /// Reads of L2, on the view cache.
+    pub shared: HitCounts,
+    /// Reads that the view cache did not answer.
+    pub shared_errors: u64,
+    /// Stale values that were served while they were refreshed.
     pub stale: u64,
-    /// Reads that waited for another's computation.
+    /// Reads that waited for another reader's computation.
     pub waited: u64,
     /// Values that were computed.
-    pub made: u64,
-    /// Computations that failed, and so were not kept.
+    pub computed: u64,
+    /// Computations that failed. Failures are not kept.
     pub failed: u64,
 }
 
-/// How reads of a level ended.
+/// Reads of one level that found a value, and that did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Level {
-    /// It had the value.
+pub struct HitCounts {
     pub hits: u64,
-    /// It had not.
     pub misses: u64,
 }
 
-impl Level {
-    /// Hits among all reads; nothing before the first.
+impl HitCounts {
+    /// Share of hits among all reads; none before the first read.
     pub fn rate(self) -> Option<f64> {
         let reads = self.hits + self.misses;
         (reads > 0).then(|| self.hits as f64 / reads as f64)
     }
 }
 
-impl Counts {
-    pub fn usage(&self, namespace: Namespace, (entries, bytes): (u64, u64)) -> Usage {
+impl NamespaceCounters {
+    pub fn usage(&self, namespace: Namespace, (entries, bytes): (u64, u64)) -> NamespaceUsage {
         let read = |counter: &AtomicU64| counter.load(Relaxed);
-        let level =
-            |hits: &AtomicU64, misses: &AtomicU64| Level { hits: read(hits), misses: read(misses) };
-        Usage {
+        let level = |hits: &AtomicU64, misses: &AtomicU64| HitCounts {
+            hits: read(hits),
+            misses: read(misses),
+        };
+        NamespaceUsage {
             namespace,
             local: level(&self.local_hits, &self.local_misses),
             entries,
             bytes,
             shared: level(&self.shared_hits, &self.shared_misses),
-            shared_faults: read(&self.shared_faults),
+            shared_errors: read(&self.shared_errors),
             stale: read(&self.stale),
             waited: read(&self.waited),
-            made: read(&self.made),
+            computed: read(&self.computed),
             failed: read(&self.failed),
         }
     }

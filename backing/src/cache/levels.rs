@@ -1,4 +1,4 @@
-//! The two levels behind a cache: looks at them, computes what neither has, keeps it in both.
+//! The two levels of a cache: reads them, computes missing values, keeps those in both.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -11,90 +11,92 @@ use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Item, Made, Namespace, Unmade, Usage,
-    counts::{Counts, count},
-    entry::{Entry, Worth},
-    flights::{Flights, Turn},
-    local::Local,
-    tags::Generations,
+    counts::{NamespaceCounters, NamespaceUsage, count},
+    entry::{Entry, Freshness},
+    generations::Generations,
+    key::CacheKey,
+    local::LocalValues,
+    namespace::Namespace,
+    single_flight::{FlightLock, Flights},
+    value::{CachedValue, ComputeError},
 };
 
-/// A larger value is not put on the view cache: it would push out a thousand others.
+/// Most bytes of a value on the view cache: a larger one would evict a thousand others.
 const MAX_SHARED: usize = 8 << 20;
-/// A refresh that failed is tried again by the first reader after this long, in milliseconds.
+/// Milliseconds after a failed refresh in which no reader tries another.
 const REFRESH_AGAIN_MS: i64 = 5_000;
 
-/// What a [`super::Cache`] stands on.
+/// L1, L2, and the computations under way.
 pub(super) struct Levels {
-    pub local: Local,
+    pub local: LocalValues,
     pub view_cache: Arc<dyn ViewCache>,
     clock: Arc<dyn Clock>,
     pub generations: Generations,
     pub flights: Flights,
     refreshing: Mutex<HashSet<Digest>>,
-    counts: [Counts; Namespace::ALL.len()],
-    pub under_way: TaskTracker,
+    counters: [NamespaceCounters; Namespace::ALL.len()],
+    pub background: TaskTracker,
 }
 
-/// What a look at L1 and L2 found.
-pub(super) enum Found {
+/// The result of reading a level.
+pub(super) enum Lookup {
     Fresh(Bytes),
     Stale(Bytes),
-    Nothing,
+    Missing,
 }
 
-/// Marks a key as being refreshed, until it is dropped.
-pub(super) struct Refreshing {
+/// The right to refresh a key, until it is dropped.
+pub(super) struct RefreshPermit {
     levels: Arc<Levels>,
-    item: Item,
+    key: CacheKey,
 }
 
-impl Refreshing {
-    /// The right to refresh, unless somebody has it.
-    pub fn begin(levels: &Arc<Levels>, item: &Item) -> Option<Self> {
-        let is_first = levels.refreshing.lock().insert(item.key);
-        is_first.then(|| Self { levels: Arc::clone(levels), item: item.clone() })
+impl RefreshPermit {
+    /// Takes the permit, unless a refresh is under way.
+    pub fn take(levels: &Arc<Levels>, key: &CacheKey) -> Option<Self> {
+        let is_first = levels.refreshing.lock().insert(key.hash);
+        is_first.then(|| Self { levels: Arc::clone(levels), key: key.clone() })
     }
 
-    /// Refreshes. What fails leaves the stale value.
-    pub async fn run(
+    /// Computes and keeps the value. A failure leaves the stale value.
+    pub async fn refresh(
         self,
-        making: impl Future<Output = Result<Made, Unmade>>,
+        computing: impl Future<Output = Result<CachedValue, ComputeError>>,
         generations: Vec<u64>,
         stale: Bytes,
     ) {
-        let counts = self.levels.counts(&self.item);
-        match making.await {
-            Ok(made) => {
-                count(&counts.made);
-                self.levels.keep(&self.item, made, generations).await;
+        let counters = self.levels.counters(&self.key);
+        match computing.await {
+            Ok(computed) => {
+                count(&counters.computed);
+                self.levels.keep(&self.key, computed, generations).await;
             }
-            Err(unmade) => {
-                count(&counts.failed);
-                tracing::debug!(?unmade, "a stale value could not be refreshed");
-                self.levels.put_off(&self.item, stale, generations).await;
+            Err(error) => {
+                count(&counters.failed);
+                tracing::debug!(?error, "a stale value could not be refreshed");
+                self.levels.postpone_refresh(&self.key, stale, generations).await;
             }
         }
     }
 }
 
-impl Drop for Refreshing {
+impl Drop for RefreshPermit {
     fn drop(&mut self) {
-        self.levels.refreshing.lock().remove(&self.item.key);
+        self.levels.refreshing.lock().remove(&self.key.hash);
     }
 }
 
 impl Levels {
     pub fn new(view_cache: Arc<dyn ViewCache>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            local: Local::new(),
+            local: LocalValues::new(),
             generations: Generations::new(Arc::clone(&view_cache)),
             view_cache,
             clock,
             flights: Flights::default(),
             refreshing: Mutex::default(),
-            counts: std::array::from_fn(|_| Counts::default()),
-            under_way: TaskTracker::new(),
+            counters: std::array::from_fn(|_| NamespaceCounters::default()),
+            background: TaskTracker::new(),
         }
     }
 
@@ -102,140 +104,150 @@ impl Levels {
         self.clock.now().as_millisecond()
     }
 
-    pub fn usage(&self, namespace: Namespace) -> Usage {
-        self.counts[namespace.index()].usage(namespace, self.local.size(namespace))
+    pub fn usage(&self, namespace: Namespace) -> NamespaceUsage {
+        self.counters[namespace.index()].usage(namespace, self.local.size(namespace))
     }
 
-    pub fn count_stale(&self, item: &Item) {
-        count(&self.counts(item).stale);
+    pub fn count_stale(&self, key: &CacheKey) {
+        count(&self.counters(key).stale);
     }
 
-    /// What another computed while one waited for the turn.
-    pub fn waited(&self, item: &Item, turn: &Turn<'_>) -> Option<Result<Bytes, Unmade>> {
-        let outcome = turn.outcome()?;
-        count(&self.counts(item).waited);
-        Some(outcome.map_err(Unmade::Failed))
+    /// The outcome that another reader computed, if there is one.
+    pub fn shared_outcome(
+        &self,
+        key: &CacheKey,
+        flight: &FlightLock<'_>,
+    ) -> Option<Result<Bytes, ComputeError>> {
+        let outcome = flight.outcome()?;
+        count(&self.counters(key).waited);
+        Some(outcome.map_err(ComputeError::Failed))
     }
 
-    fn counts(&self, item: &Item) -> &Counts {
-        &self.counts[item.namespace.index()]
+    fn counters(&self, key: &CacheKey) -> &NamespaceCounters {
+        &self.counters[key.namespace.index()]
     }
 
-    pub async fn generations(&self, item: &Item) -> Vec<u64> {
-        self.generations.of(&item.tags, self.now()).await
+    pub async fn generations(&self, key: &CacheKey) -> Vec<u64> {
+        self.generations.of(&key.tags, self.now()).await
     }
 
-    pub async fn in_process(&self, item: &Item, generations: &[u64], counted: bool) -> Found {
-        let entry = self.local.get(item.namespace, &item.key).await;
-        let found = match &entry {
-            Some(entry) => self.worth(entry, generations),
-            None => Found::Nothing,
+    /// Reads L1 and counts a hit or a miss.
+    pub async fn read_local(&self, key: &CacheKey, generations: &[u64]) -> Lookup {
+        let found = self.read_local_uncounted(key, generations).await;
+        let counters = self.counters(key);
+        count(match found {
+            Lookup::Missing => &counters.local_misses,
+            _ => &counters.local_hits,
+        });
+        found
+    }
+
+    async fn read_local_uncounted(&self, key: &CacheKey, generations: &[u64]) -> Lookup {
+        let Some(entry) = self.local.get(key.namespace, &key.hash).await else {
+            return Lookup::Missing;
         };
-        if entry.is_some() && matches!(found, Found::Nothing) {
-            self.local.forget(item.namespace, &item.key).await;
-        }
-        if counted {
-            let counts = self.counts(item);
-            count(if matches!(found, Found::Nothing) {
-                &counts.local_misses
-            } else {
-                &counts.local_hits
-            });
+        let found = self.lookup(&entry, generations);
+        if matches!(found, Lookup::Missing) {
+            self.local.forget(key.namespace, &key.hash).await;
         }
         found
     }
 
-    pub async fn on_view_cache(&self, item: &Item, generations: &[u64]) -> Found {
-        let counts = self.counts(item);
-        let held = match self.view_cache.cached(&item.name()).await {
+    /// Reads L2; a value found there is kept in L1. An error of the view cache is a miss.
+    pub async fn read_shared(&self, key: &CacheKey, generations: &[u64]) -> Lookup {
+        let counters = self.counters(key);
+        let held = match self.view_cache.cached(&key.shared_key()).await {
             Ok(held) => held,
             Err(error) => {
-                tracing::debug!(%error, "the view cache did not answer; its part of the cache is a miss");
-                count(&counts.shared_faults);
-                return Found::Nothing;
+                tracing::debug!(%error, "the view cache did not answer; the read is a miss");
+                count(&counters.shared_errors);
+                return Lookup::Missing;
             }
         };
-        let entry = held.and_then(|held| Entry::read(&held, &item.tags));
-        let found = entry.as_ref().map_or(Found::Nothing, |entry| self.worth(entry, generations));
-        count(if matches!(found, Found::Nothing) {
-            &counts.shared_misses
-        } else {
-            &counts.shared_hits
+        let entry = held.and_then(|held| Entry::read(&held, &key.tags));
+        let found = entry.as_ref().map_or(Lookup::Missing, |entry| self.lookup(entry, generations));
+        count(match found {
+            Lookup::Missing => &counters.shared_misses,
+            _ => &counters.shared_hits,
         });
-        if let (Some(entry), Found::Fresh(_) | Found::Stale(_)) = (entry, &found) {
-            self.local.put(item.namespace, item.key, entry).await;
+        if let (Some(entry), Lookup::Fresh(_) | Lookup::Stale(_)) = (entry, &found) {
+            self.local.put(key.namespace, key.hash, entry).await;
         }
         found
     }
 
-    fn worth(&self, entry: &Entry, generations: &[u64]) -> Found {
-        match entry.worth(self.now(), generations) {
-            Worth::Fresh => Found::Fresh(entry.value.clone()),
-            Worth::Stale => Found::Stale(entry.value.clone()),
-            Worth::Gone => Found::Nothing,
+    fn lookup(&self, entry: &Entry, generations: &[u64]) -> Lookup {
+        match entry.freshness(self.now(), generations) {
+            Freshness::Fresh => Lookup::Fresh(entry.value.clone()),
+            Freshness::Stale => Lookup::Stale(entry.value.clone()),
+            Freshness::Expired => Lookup::Missing,
         }
     }
 
-    /// Returns the value that another reader stored meanwhile, or else the shared cache's.
-    pub async fn meanwhile(&self, item: &Item, generations: &[u64]) -> Found {
-        // One who came a moment after the last flight ended finds its value in L1.
-        match self.in_process(item, generations, false).await {
-            Found::Nothing => self.on_view_cache(item, generations).await,
+    /// Reads L1 once more, then L2. A reader that joined just after a flight ended finds its value
+    /// in L1.
+    pub async fn read_again(&self, key: &CacheKey, generations: &[u64]) -> Lookup {
+        match self.read_local_uncounted(key, generations).await {
+            Lookup::Missing => self.read_shared(key, generations).await,
             found => found,
         }
     }
 
-    pub async fn make(
+    /// Computes the value, keeps it, and gives the outcome to all waiters.
+    pub async fn compute(
         &self,
-        item: &Item,
-        making: impl Future<Output = Result<Made, Unmade>>,
+        key: &CacheKey,
+        computing: impl Future<Output = Result<CachedValue, ComputeError>>,
         generations: Vec<u64>,
-        turn: Turn<'_>,
-    ) -> Result<Bytes, Unmade> {
-        match making.await {
-            Ok(made) => {
-                count(&self.counts(item).made);
-                let value = made.value.clone();
-                // Under the generations from before it was made: what was cleared meanwhile is cleared.
-                self.keep(item, made, generations).await;
-                turn.end(Ok(value.clone()));
+        flight: FlightLock<'_>,
+    ) -> Result<Bytes, ComputeError> {
+        match computing.await {
+            Ok(computed) => {
+                count(&self.counters(key).computed);
+                let value = computed.value.clone();
+                // Kept under the generations from before it was computed, so that a tag that was
+                // cleared meanwhile invalidates it.
+                self.keep(key, computed, generations).await;
+                flight.finish(Ok(value.clone()));
                 Ok(value)
             }
-            Err(Unmade::Failed(error)) => {
-                count(&self.counts(item).failed);
-                turn.end(Err(error.clone()));
-                Err(Unmade::Failed(error))
+            Err(ComputeError::Failed(error)) => {
+                count(&self.counters(key).failed);
+                flight.finish(Err(error.clone()));
+                Err(ComputeError::Failed(error))
             }
-            Err(Unmade::Stopped) => Err(Unmade::Stopped),
+            Err(ComputeError::Stopped) => Err(ComputeError::Stopped),
         }
     }
 
-    /// Lets the stale value count as fresh for a moment in this process, so that not every reader tries what just failed; never past its end.
-    pub async fn put_off(&self, item: &Item, stale: Bytes, generations: Vec<u64>) {
-        let held = self.local.get(item.namespace, &item.key).await;
+    /// Counts a stale value as fresh for a moment in this process, so that not every reader repeats
+    /// a refresh that just failed. Never past its expiry.
+    pub async fn postpone_refresh(&self, key: &CacheKey, stale: Bytes, generations: Vec<u64>) {
+        let held = self.local.get(key.namespace, &key.hash).await;
         if let Some(held) = held.filter(|held| held.value == stale) {
-            let fresh_until = (self.now() + REFRESH_AGAIN_MS).min(held.gone_at);
+            let fresh_until = (self.now() + REFRESH_AGAIN_MS).min(held.expires_at);
             let entry = Entry { fresh_until, generations, ..Entry::clone(&held) };
-            self.local.put(item.namespace, item.key, entry).await;
+            self.local.put(key.namespace, key.hash, entry).await;
         }
     }
 
-    pub async fn keep(&self, item: &Item, made: Made, generations: Vec<u64>) {
-        let life = made.life.within(item.namespace.life());
-        if life.fresh + life.stale == Duration::ZERO {
+    /// Keeps a value in L1, and in L2 in the background.
+    pub async fn keep(&self, key: &CacheKey, computed: CachedValue, generations: Vec<u64>) {
+        let lifetime = computed.lifetime.within(key.namespace.lifetime());
+        let ttl = lifetime.fresh + lifetime.stale;
+        if ttl == Duration::ZERO {
             return;
         }
-        let entry = Entry::new(made.value, life, self.now(), generations, item.tags.clone());
+        let entry = Entry::new(computed.value, lifetime, self.now(), generations, key.tags.clone());
         if entry.value.len() <= MAX_SHARED {
-            let (view_cache, name, written) =
-                (Arc::clone(&self.view_cache), item.name(), entry.write());
-            self.under_way.spawn(async move {
-                if let Err(error) = view_cache.cache(&name, written, life.fresh + life.stale).await
-                {
+            let (view_cache, shared_key, written) =
+                (Arc::clone(&self.view_cache), key.shared_key(), entry.write());
+            self.background.spawn(async move {
+                if let Err(error) = view_cache.cache(&shared_key, written, ttl).await {
                     tracing::debug!(%error, "the view cache did not take a cached value");
                 }
             });
         }
-        self.local.put(item.namespace, item.key, entry).await;
+        self.local.put(key.namespace, key.hash, entry).await;
     }
 }

@@ -1,7 +1,7 @@
-//! What became of tasks that a memo could have settled: level L3, read in the store where no cache stands in between.
+//! Counts of memo hits and misses, by kind: level L3, which the store reads itself.
 //!
-//! The store decides, and says what it decided in the view of each job. So it is counted there: once, by the process that made the job
-//! final, and by kind. Kinds that are never remembered are not asked for, and not counted.
+//! The store reports in each job view which tasks a memo settled. They are counted once, by the
+//! process that made the job final. Kinds without memos are not counted.
 
 use std::collections::BTreeMap;
 
@@ -12,37 +12,39 @@ use common::{
 };
 use parking_lot::Mutex;
 
-use super::Level;
+use super::counts::HitCounts;
 
-/// How often tasks of each kind were found, and how often they had to run.
+/// Memo hits and misses of each kind, in this process since it started.
 #[derive(Debug, Default)]
 pub struct MemoHits {
-    kinds: Mutex<BTreeMap<&'static str, Level>>,
+    kinds: Mutex<BTreeMap<&'static str, HitCounts>>,
 }
 
 impl MemoHits {
-    /// Counts the tasks of the jobs among these that are final. Only a job that succeeded tells what ran: what was cancelled did neither.
+    /// Counts the tasks of the final jobs among these. Misses are counted for succeeded jobs only,
+    /// since a cancelled task neither hit nor ran.
     pub fn count(&self, catalog: &Catalog, views: &[JobView]) {
         for view in views.iter().filter(|view| view.status.is_final()) {
             for (kind, count) in tasks(view) {
                 let Some(spec) = catalog.get(kind).filter(|spec| spec.memo) else { continue };
                 let mut kinds = self.kinds.lock();
-                let level = kinds.entry(spec.name).or_default();
-                level.hits += u64::from(count.cached);
+                let counts = kinds.entry(spec.name).or_default();
+                counts.hits += u64::from(count.cached);
                 if view.status == JobStatus::Succeeded {
-                    level.misses += u64::from(count.settled.saturating_sub(count.cached));
+                    counts.misses += u64::from(count.settled.saturating_sub(count.cached));
                 }
             }
         }
     }
 
-    /// Of each kind that occurred, in this process since it started.
-    pub fn by_kind(&self) -> Vec<(&'static str, Level)> {
-        self.kinds.lock().iter().map(|(kind, level)| (*kind, *level)).collect()
+    /// The counts of each kind that occurred.
+    pub fn by_kind(&self) -> Vec<(&'static str, HitCounts)> {
+        self.kinds.lock().iter().map(|(kind, counts)| (*kind, *counts)).collect()
     }
 }
 
-/// A job's tasks by kind. One of a single task says nothing of it, and was found if nobody attempted it.
+/// Counts a job's tasks by kind. The view of a job with a single task has no counts; that task was a
+/// memo hit if it succeeded without an attempt.
 fn tasks(view: &JobView) -> Vec<(&str, KindCount)> {
     if view.tasks.is_empty() {
         let cached = u32::from(view.attempts == 0 && view.status == JobStatus::Succeeded);

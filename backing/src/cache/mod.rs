@@ -1,64 +1,41 @@
-//! Caches: L1 in this process over L2 on the view cache, for what is read again and could be computed again.
+//! Caches for values that are read again and could be computed again: L1 in this process, L2 on the
+//! view cache.
 //!
-//! A cache is never needed: with the view cache away L1 goes on, every fault of L2 is a miss, and nothing is waited for but one short answer.
-//! A cold key is computed once in a process, by whoever came first; the memo shares whole tasks across the fleet, so L2 need not.
-//! A failure is given to those who waited for it and never kept. What is kept is checked by nobody: only whole, validated values go in.
+//! A cache is never required. While the view cache is away L1 goes on, every error of L2 is a miss,
+//! and a reader waits for one short timeout at most. A missing value is computed once in a process,
+//! by the first reader; the memo shares whole tasks across the fleet, so L2 need not. A failure is
+//! given to those who waited for it and is never kept. Values are not checked when they are read:
+//! only whole, validated ones may be put in.
 
 mod counts;
 pub mod disk;
 mod entry;
-mod flights;
-mod item;
+mod generations;
+mod key;
 mod levels;
 mod local;
 mod memo_hits;
 mod namespace;
-mod tags;
+mod single_flight;
+mod value;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use common::{
-    error::JobError,
-    port::{
-        PortResult,
-        clock::Clock,
-        view_cache::{ViewCache, ViewCacheUsage},
-    },
+use common::port::{
+    PortResult,
+    clock::Clock,
+    view_cache::{ViewCache, ViewCacheUsage},
 };
 
-pub use counts::{Level, Usage};
-pub use item::{Item, Tag};
+pub use counts::{HitCounts, NamespaceUsage};
+pub use generations::CLEARED_WITHIN;
+pub use key::{CacheKey, Tag};
 pub use memo_hits::MemoHits;
-pub use namespace::{Life, Namespace};
-pub use tags::BELIEVED;
+pub use namespace::{Lifetime, Namespace};
+pub use value::{CachedValue, ComputeError};
 
-use self::levels::{Found, Levels, Refreshing};
-
-/// A value that was computed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    /// The value.
-    pub value: Bytes,
-    /// How long it is believed; the namespace's life is the most.
-    pub life: Life,
-}
-
-impl Made {
-    /// Believed for as long as the namespace says.
-    pub fn new(value: impl Into<Bytes>) -> Self {
-        Self { value: value.into(), life: Life::fresh(Duration::MAX) }
-    }
-}
-
-/// Why a value was not computed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unmade {
-    /// It can't be now: all who wait are told, and the next to come tries anew.
-    Failed(JobError),
-    /// Whoever computed was told to stop, which is nobody else's business: the next in line computes.
-    Stopped,
-}
+use self::levels::{Levels, Lookup, RefreshPermit};
 
 /// Both levels, for one process. Cheap to clone.
 #[derive(Clone)]
@@ -68,145 +45,148 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty L1 over what is on the view cache.
+    /// An empty L1 over the values on the view cache.
     pub fn new(view_cache: Arc<dyn ViewCache>, clock: Arc<dyn Clock>) -> Self {
         Self { levels: Arc::new(Levels::new(view_cache, clock)), memo_hits: Arc::default() }
     }
 
-    /// The value, if a level has it fresh.
-    pub async fn get(&self, item: &Item) -> Option<Bytes> {
-        let generations = self.levels.generations(item).await;
-        if let Found::Fresh(value) = self.levels.in_process(item, &generations, true).await {
+    /// Returns the value if a level has it fresh.
+    pub async fn get(&self, key: &CacheKey) -> Option<Bytes> {
+        let generations = self.levels.generations(key).await;
+        if let Lookup::Fresh(value) = self.levels.read_local(key, &generations).await {
             return Some(value);
         }
-        match self.levels.on_view_cache(item, &generations).await {
-            Found::Fresh(value) => Some(value),
-            Found::Stale(_) | Found::Nothing => None,
+        match self.levels.read_shared(key, &generations).await {
+            Lookup::Fresh(value) => Some(value),
+            Lookup::Stale(_) | Lookup::Missing => None,
         }
     }
 
-    /// Keeps a value at both levels. L2 is written in the background: nobody waits for a view cache that may be away.
-    pub async fn put(&self, item: &Item, made: Made) {
-        let generations = self.levels.generations(item).await;
-        self.levels.keep(item, made, generations).await;
+    /// Keeps a value in both levels. L2 is written in the background, as the view cache may be away.
+    pub async fn put(&self, key: &CacheKey, value: CachedValue) {
+        let generations = self.levels.generations(key).await;
+        self.levels.keep(key, value, generations).await;
     }
 
-    /// The value: from a level, or by `making` it, once for all who want it now. `making` is not begun unless it is needed.
+    /// Returns the value from a level, or by `computing` it, once for all concurrent readers.
+    /// `computing` is polled only if it is needed.
     ///
     /// # Errors
-    /// What `making` failed with, here or in whoever computed first.
-    pub async fn get_or_make(
+    /// The error of `computing`, here or in the reader that computed.
+    pub async fn get_or_compute(
         &self,
-        item: &Item,
-        making: impl Future<Output = Result<Made, Unmade>>,
-    ) -> Result<Bytes, Unmade> {
-        let generations = self.levels.generations(item).await;
-        if let Found::Fresh(value) = self.levels.in_process(item, &generations, true).await {
+        key: &CacheKey,
+        computing: impl Future<Output = Result<CachedValue, ComputeError>>,
+    ) -> Result<Bytes, ComputeError> {
+        let generations = self.levels.generations(key).await;
+        if let Lookup::Fresh(value) = self.levels.read_local(key, &generations).await {
             return Ok(value);
         }
-        let seat = self.levels.flights.join(item.key);
-        let turn = seat.turn().await;
-        if let Some(outcome) = self.levels.waited(item, &turn) {
+        let member = self.levels.flights.join(key.hash);
+        let flight = member.lock().await;
+        if let Some(outcome) = self.levels.shared_outcome(key, &flight) {
             return outcome;
         }
-        match self.levels.meanwhile(item, &generations).await {
-            Found::Fresh(value) => {
-                turn.end(Ok(value.clone()));
+        match self.levels.read_again(key, &generations).await {
+            Lookup::Fresh(value) => {
+                flight.finish(Ok(value.clone()));
                 Ok(value)
             }
-            _ => self.levels.make(item, making, generations, turn).await,
+            _ => self.levels.compute(key, computing, generations, flight).await,
         }
     }
 
-    /// As [`Self::get_or_make`], and a value past its time is served at once while `make` refreshes it, once, in the background.
+    /// As [`Self::get_or_compute`], but a stale value is served at once while `compute` refreshes it,
+    /// once, in the background.
     ///
     /// # Errors
-    /// As there. A refresh that fails leaves the stale value until it is gone.
+    /// As there. A refresh that fails leaves the stale value until it expires.
     pub async fn get_or_refresh<F>(
         &self,
-        item: &Item,
-        make: impl FnOnce() -> F,
-    ) -> Result<Bytes, Unmade>
+        key: &CacheKey,
+        compute: impl FnOnce() -> F,
+    ) -> Result<Bytes, ComputeError>
     where
-        F: Future<Output = Result<Made, Unmade>> + Send + 'static,
+        F: Future<Output = Result<CachedValue, ComputeError>> + Send + 'static,
     {
-        let generations = self.levels.generations(item).await;
-        match self.levels.in_process(item, &generations, true).await {
-            Found::Fresh(value) => return Ok(value),
-            Found::Stale(value) => return Ok(self.served_stale(item, make, generations, value)),
-            Found::Nothing => {}
+        let generations = self.levels.generations(key).await;
+        match self.levels.read_local(key, &generations).await {
+            Lookup::Fresh(value) => return Ok(value),
+            Lookup::Stale(value) => return Ok(self.serve_stale(key, compute, generations, value)),
+            Lookup::Missing => {}
         }
-        let seat = self.levels.flights.join(item.key);
-        let turn = seat.turn().await;
-        if let Some(outcome) = self.levels.waited(item, &turn) {
+        let member = self.levels.flights.join(key.hash);
+        let flight = member.lock().await;
+        if let Some(outcome) = self.levels.shared_outcome(key, &flight) {
             return outcome;
         }
-        match self.levels.meanwhile(item, &generations).await {
-            Found::Fresh(value) => {
-                turn.end(Ok(value.clone()));
+        match self.levels.read_again(key, &generations).await {
+            Lookup::Fresh(value) => {
+                flight.finish(Ok(value.clone()));
                 Ok(value)
             }
-            Found::Stale(value) => {
-                turn.end(Ok(value.clone()));
-                Ok(self.served_stale(item, make, generations, value))
+            Lookup::Stale(value) => {
+                flight.finish(Ok(value.clone()));
+                Ok(self.serve_stale(key, compute, generations, value))
             }
-            Found::Nothing => self.levels.make(item, make(), generations, turn).await,
+            Lookup::Missing => self.levels.compute(key, compute(), generations, flight).await,
         }
     }
 
-    /// Ends every value with this tag, in every process within [`BELIEVED`]. Answers how many values of this process's L1 went.
+    /// Invalidates all values with this tag, in every process within [`CLEARED_WITHIN`]. Returns the
+    /// number of values removed from this process's L1.
     ///
     /// # Errors
-    /// The view cache is away: this process's L1 is cleared, and the rest of the fleet has not heard.
+    /// The view cache is away: this process's L1 is cleared, and other processes are not.
     pub async fn clear(&self, tag: &Tag) -> PortResult<u64> {
-        let told = self.levels.generations.clear(tag, self.levels.now()).await;
+        let written = self.levels.generations.clear(tag, self.levels.now()).await;
         let cleared = self.levels.local.clear(tag).await;
-        told.map(|()| cleared)
+        written.map(|()| cleared)
     }
 
-    /// What each namespace holds here, and how its reads ended.
-    pub fn usage(&self) -> Vec<Usage> {
+    /// Size and read counts of each namespace in this process.
+    pub fn usage(&self) -> Vec<NamespaceUsage> {
         Namespace::ALL.into_iter().map(|namespace| self.levels.usage(namespace)).collect()
     }
 
-    /// What is counted of the memo, which is above all of this.
+    /// Counts of memo hits, the level above these two.
     pub fn memo_hits(&self) -> &Arc<MemoHits> {
         &self.memo_hits
     }
 
-    /// How much the view cache holds, for all who share it.
+    /// Size of the view cache, which processes may share.
     ///
     /// # Errors
-    /// It is away.
+    /// The view cache is away.
     pub async fn shared_usage(&self) -> PortResult<ViewCacheUsage> {
         self.levels.view_cache.usage().await
     }
 
-    /// Waits until all that was begun in the background has ended: writes to the view cache, refreshes.
+    /// Waits for all background work: writes to the view cache, and refreshes.
     pub async fn flush(&self) {
-        self.levels.under_way.close();
-        self.levels.under_way.wait().await;
-        self.levels.under_way.reopen();
+        self.levels.background.close();
+        self.levels.background.wait().await;
+        self.levels.background.reopen();
     }
 
-    /// Begins a refresh unless one is under way, and hands the value on.
-    fn served_stale<F>(
+    /// Starts a refresh unless one is under way, and returns the stale value.
+    fn serve_stale<F>(
         &self,
-        item: &Item,
-        make: impl FnOnce() -> F,
+        key: &CacheKey,
+        compute: impl FnOnce() -> F,
         generations: Vec<u64>,
-        value: Bytes,
+        stale: Bytes,
     ) -> Bytes
     where
-        F: Future<Output = Result<Made, Unmade>> + Send + 'static,
+        F: Future<Output = Result<CachedValue, ComputeError>> + Send + 'static,
     {
-        self.levels.count_stale(item);
-        if let Some(refreshing) = Refreshing::begin(&self.levels, item) {
-            let (making, stale) = (make(), value.clone());
+        self.levels.count_stale(key);
+        if let Some(permit) = RefreshPermit::take(&self.levels, key) {
+            let (computing, value) = (compute(), stale.clone());
             self.levels
-                .under_way
-                .spawn(async move { refreshing.run(making, generations, stale).await });
+                .background
+                .spawn(async move { permit.refresh(computing, generations, value).await });
         }
-        value
+        stale
     }
 }

@@ -1,4 +1,4 @@
-//! What is cached, by how long it may be believed.
+//! Namespaces of the cache, and the lifetimes of their values.
 
 use std::time::Duration;
 
@@ -6,18 +6,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// A kind of value. Each has its own room in L1, its own counts, and can be cleared by itself.
-///
-/// There is none for sessions: nobody logs in here, so nothing would use it.
+/// A kind of value, with its own part of L1, its own counts, and its own tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Namespace {
-    /// Answers of providers in text.
+    /// Text replies of providers.
     Text,
-    /// What a path or URL held when it was last looked at, and by which validator to see whether it still does.
+    /// Content of a path or URL when it was last read, with the validator that tells whether it
+    /// changed.
     Media,
-    /// What a file is: its streams, sizes and lengths.
+    /// Facts about a file: its streams, sizes and lengths.
     Metadata,
-    /// Answers of outside services that may be taken again without asking.
+    /// Replies of outside services that may be reused without asking again.
     Outside,
 }
 
@@ -25,7 +24,7 @@ impl Namespace {
     /// Every namespace.
     pub const ALL: [Self; 4] = [Self::Text, Self::Media, Self::Metadata, Self::Outside];
 
-    /// Its name in metrics, queries and tags.
+    /// The name in metrics, queries and tags.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -40,14 +39,14 @@ impl Namespace {
         Self::ALL.into_iter().find(|namespace| namespace.as_str() == name)
     }
 
-    /// How long its values live, unless a value asks for less.
-    pub fn life(self) -> Life {
+    /// The longest lifetime of its values. A value may have a shorter one.
+    pub fn lifetime(self) -> Lifetime {
         match self {
-            Self::Text => Life::fresh(DAY),
-            Self::Media => Life::fresh(7 * DAY),
-            Self::Metadata => Life::fresh(HOUR),
-            // What may be stale is decided answer by answer; this is the most that one may ask for.
-            Self::Outside => Life { fresh: 5 * MINUTE, stale: HOUR },
+            Self::Text => Lifetime::fresh(DAY),
+            Self::Media => Lifetime::fresh(7 * DAY),
+            Self::Metadata => Lifetime::fresh(HOUR),
+            // Each reply states its own lifetime; this is the longest that counts.
+            Self::Outside => Lifetime { fresh: 5 * MINUTE, stale: HOUR },
         }
     }
 
@@ -56,22 +55,22 @@ impl Namespace {
     }
 }
 
-/// How long a value is believed.
+/// How long a value is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Life {
-    /// So long it is served as it is.
+pub struct Lifetime {
+    /// Time in which the value is served as it is.
     pub fresh: Duration,
-    /// So long after that it may still be served, to readers that refresh it.
+    /// Time after that in which it may be served while it is refreshed.
     pub stale: Duration,
 }
 
-impl Life {
-    /// Believed for `fresh` and then gone.
+impl Lifetime {
+    /// A lifetime without a stale part.
     pub const fn fresh(fresh: Duration) -> Self {
         Self { fresh, stale: Duration::ZERO }
     }
 
-    /// No longer than `most`.
+    /// This lifetime, at most `most`.
     pub fn within(self, most: Self) -> Self {
         Self { fresh: self.fresh.min(most.fresh), stale: self.stale.min(most.stale) }
     }
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_namespace_is_found_by_its_name_and_has_a_place_of_its_own() {
+    fn every_namespace_is_found_by_its_name_and_has_its_own_index() {
         for (index, namespace) in Namespace::ALL.into_iter().enumerate() {
             assert_eq!(
                 (Namespace::parse(namespace.as_str()), namespace.index()),

@@ -1,4 +1,5 @@
-//! The view cache of one process: bounded by bytes, expiring as Redis would, set-if-greater under the entry's lock.
+//! The view cache of one process: bounded by bytes, with Redis's expiry, set-if-greater under the
+//! entry's lock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,25 +19,25 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::lifetime;
 
-/// Bytes of views, about; and bytes of shared values: what one process may spend on a window.
+/// Most bytes of views (approximately), and most bytes of shared values.
 const MEMORY: u64 = 64 * 1024 * 1024;
-/// Announcements a listener may be behind before it is told to look for itself.
+/// Changes that a slow listener may have waiting; past that it gets a gap.
 const CHANGES_BACKLOG: usize = 1024;
 
 type ViewKey = (TenantId, JobId);
-type Announcement = Arc<[JobId]>;
+type ChangedJobs = Arc<[JobId]>;
 
-/// A view cache in this process. What is least recently used goes first, as in Redis: moka's own policy would rather keep an old view that
-/// was read often than take a new one in.
+/// A view cache in this process. The least recently used entry is evicted first, as in Redis: moka's
+/// default policy would keep an old view that was read often, and refuse a new one.
 #[derive(Debug)]
 pub struct LocalViewCache {
     views: Cache<ViewKey, Arc<JobView>>,
-    values: Cache<String, Shared>,
-    changes: broadcast::Sender<Announcement>,
+    values: Cache<String, SharedValue>,
+    changes: broadcast::Sender<ChangedJobs>,
 }
 
 impl LocalViewCache {
-    /// An empty view_cache.
+    /// An empty view cache.
     pub fn new() -> Self {
         Self {
             views: Cache::builder()
@@ -48,14 +49,14 @@ impl LocalViewCache {
             values: Cache::builder()
                 .max_capacity(MEMORY)
                 .eviction_policy(EvictionPolicy::lru())
-                .weigher(|key: &String, value: &Shared| clamp(key.len() + value.bytes.len()))
+                .weigher(|key: &String, value: &SharedValue| clamp(key.len() + value.bytes.len()))
                 .expire_after(ByRequest)
                 .build(),
             changes: broadcast::channel(CHANGES_BACKLOG).0,
         }
     }
 
-    /// Returns whether subscribers should look: the same view again only lives longer.
+    /// Puts one view, and returns whether it is newer. The same view again only lives longer.
     async fn put_one(&self, view: &JobView) -> bool {
         let mut is_newer = false;
         let newest = |held: Option<moka::Entry<ViewKey, Arc<JobView>>>| {
@@ -85,7 +86,7 @@ impl ViewCache for LocalViewCache {
             }
         }
         if !changed.is_empty() {
-            // An error says that nobody listens, which is nobody's fault.
+            // An error means that there are no listeners.
             let _ = self.changes.send(changed.into());
         }
         Ok(())
@@ -108,7 +109,10 @@ impl ViewCache for LocalViewCache {
     }
 
     async fn changes(&self) -> PortResult<Box<dyn ChangeStream>> {
-        Ok(Box::new(LocalChanges { heard: self.changes.subscribe(), _open: self.changes.clone() }))
+        Ok(Box::new(LocalChanges {
+            received: self.changes.subscribe(),
+            _open: self.changes.clone(),
+        }))
     }
 
     async fn cached(&self, key: &str) -> PortResult<Option<Bytes>> {
@@ -116,12 +120,12 @@ impl ViewCache for LocalViewCache {
     }
 
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()> {
-        self.values.insert(key.to_owned(), Shared { bytes: value, ttl }).await;
+        self.values.insert(key.to_owned(), SharedValue { bytes: value, ttl }).await;
         Ok(())
     }
 
     async fn usage(&self) -> PortResult<ViewCacheUsage> {
-        // moka counts behind; what is asked for now is counted now.
+        // moka updates its counts later; this updates them now.
         self.views.run_pending_tasks().await;
         self.values.run_pending_tasks().await;
         Ok(ViewCacheUsage {
@@ -137,9 +141,9 @@ impl ViewCache for LocalViewCache {
     }
 }
 
-/// A shared value and how long it was asked to live.
+/// A shared value and its lifetime.
 #[derive(Debug, Clone)]
-struct Shared {
+struct SharedValue {
     bytes: Bytes,
     ttl: Duration,
 }
@@ -169,11 +173,11 @@ impl Expiry<ViewKey, Arc<JobView>> for ByStatus {
 
 struct ByRequest;
 
-impl Expiry<String, Shared> for ByRequest {
+impl Expiry<String, SharedValue> for ByRequest {
     fn expire_after_create(
         &self,
         _: &String,
-        value: &Shared,
+        value: &SharedValue,
         _: std::time::Instant,
     ) -> Option<Duration> {
         Some(value.ttl)
@@ -182,7 +186,7 @@ impl Expiry<String, Shared> for ByRequest {
     fn expire_after_update(
         &self,
         _: &String,
-        value: &Shared,
+        value: &SharedValue,
         _: std::time::Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
@@ -190,7 +194,7 @@ impl Expiry<String, Shared> for ByRequest {
     }
 }
 
-/// About how many bytes a view takes: only what a client can make large is looked at.
+/// Approximate bytes of a view. Only parts that a client can make large are measured.
 fn weight(view: &JobView) -> u32 {
     let values = view.result.iter().chain(&view.metadata).map(value_weight).sum::<usize>();
     let error = view.error.as_ref().map_or(0, |error| {
@@ -217,16 +221,17 @@ fn clamp(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// One listener. It keeps the channel open, so it waits rather than ends when the view cache itself is gone.
+/// One listener. It keeps the channel open, so it waits, and does not end, when the view cache is
+/// dropped.
 struct LocalChanges {
-    heard: broadcast::Receiver<Announcement>,
-    _open: broadcast::Sender<Announcement>,
+    received: broadcast::Receiver<ChangedJobs>,
+    _open: broadcast::Sender<ChangedJobs>,
 }
 
 #[async_trait]
 impl ChangeStream for LocalChanges {
     async fn next(&mut self) -> Option<Vec<JobId>> {
-        match self.heard.recv().await {
+        match self.received.recv().await {
             Ok(jobs) => Some(jobs.to_vec()),
             Err(RecvError::Lagged(_) | RecvError::Closed) => None,
         }

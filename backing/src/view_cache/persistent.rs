@@ -1,7 +1,8 @@
-//! A view cache of one process whose shared values outlive it: what sources held and what they are is known again at the next start, so that
-//! a second `spool render` neither reads nor probes what has not changed.
+//! A view cache of one process whose shared values outlive the process, so that a second
+//! `spool render` neither reads nor probes sources that have not changed.
 //!
-//! Views stay in memory: the store has them. A file that is lost, cut short or out of date is a value that was forgotten.
+//! Views stay in memory, as the store has them. A file that is missing, truncated or expired counts
+//! as a missing value.
 
 use std::{
     fs, io,
@@ -24,24 +25,27 @@ use common::{
 use super::local::LocalViewCache;
 use crate::clock::SystemClock;
 
-/// A [`LocalViewCache`] with its values in a folder as well, a file each: the second at which it ends in eight bytes, then the value.
+/// A [`LocalViewCache`] that also keeps each shared value in a file: eight bytes with the Unix time at
+/// which it expires, then the value.
 #[derive(Debug)]
 pub struct PersistentViewCache {
     view_cache: LocalViewCache,
     folder: PathBuf,
 }
 
-const HEAD: usize = 8;
+/// Bytes before the value.
+const HEADER: usize = 8;
 
 impl PersistentViewCache {
-    /// A view cache over this folder, which is made if it is missing. What has ended is cleared away beside the work.
+    /// A view cache over this folder, which is created when it is first written to. Expired files are
+    /// removed in the background.
     pub fn open(folder: PathBuf) -> Self {
-        let swept = folder.clone();
-        std::thread::spawn(move || sweep(&swept));
+        let to_sweep = folder.clone();
+        std::thread::spawn(move || remove_expired(&to_sweep));
         Self { view_cache: LocalViewCache::new(), folder }
     }
 
-    fn place(&self, key: &str) -> PathBuf {
+    fn path(&self, key: &str) -> PathBuf {
         self.folder.join(Digest::of(key.as_bytes()).to_string())
     }
 }
@@ -68,17 +72,17 @@ impl ViewCache for PersistentViewCache {
         if let Some(value) = self.view_cache.cached(key).await? {
             return Ok(Some(value));
         }
-        let Ok(file) = tokio::fs::read(self.place(key)).await else { return Ok(None) };
-        Ok(left(&file).map(|_| Bytes::from(file).slice(HEAD..)))
+        let Ok(file) = tokio::fs::read(self.path(key)).await else { return Ok(None) };
+        Ok(is_valid(&file).then(|| Bytes::from(file).slice(HEADER..)))
     }
 
     async fn cache(&self, key: &str, value: Bytes, ttl: Duration) -> PortResult<()> {
-        let place = self.place(key);
+        let path = self.path(key);
         let file = [&(now() + ttl.as_secs()).to_le_bytes()[..], &value].concat();
-        // What can't be written is forgotten at the end of the process, as it always was.
-        let written = tokio::task::spawn_blocking(move || write(&place, &file)).await;
+        // A value that can't be written ends with the process.
+        let written = tokio::task::spawn_blocking(move || write(&path, &file)).await;
         if let Ok(Err(error)) = written {
-            tracing::debug!(%error, "a value is not kept beyond this process");
+            tracing::debug!(%error, "a shared value could not be written to its file");
         }
         self.view_cache.cache(key, value, ttl).await
     }
@@ -96,32 +100,32 @@ fn now() -> u64 {
     u64::try_from(SystemClock.now().as_second()).unwrap_or_default()
 }
 
-/// How long a file's value still holds; none where it has ended or the file is no value.
-fn left(file: &[u8]) -> Option<Duration> {
-    let ends = u64::from_le_bytes(file.get(..HEAD)?.try_into().ok()?);
-    ends.checked_sub(now()).filter(|seconds| *seconds > 0).map(Duration::from_secs)
+/// Returns whether a file holds a value that has not expired.
+fn is_valid(file: &[u8]) -> bool {
+    let header = file.get(..HEADER).and_then(|header| header.try_into().ok());
+    header.is_some_and(|header| u64::from_le_bytes(header) > now())
 }
 
-/// Beside its place first, so that a value is there whole or not at all.
-fn write(place: &Path, file: &[u8]) -> io::Result<()> {
-    let folder = place.parent().unwrap_or(place);
+/// Writes a file under another name and renames it, so that it is there whole or not at all.
+fn write(path: &Path, file: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)?;
-    let part = place.with_extension(format!("{}.part", uuid::Uuid::now_v7()));
-    fs::write(&part, file).and_then(|()| fs::rename(&part, place)).inspect_err(|_| {
+    let part = path.with_extension(format!("{}.part", uuid::Uuid::now_v7()));
+    fs::write(&part, file).and_then(|()| fs::rename(&part, path)).inspect_err(|_| {
         let _ = fs::remove_file(&part);
     })
 }
 
-/// Removes what has ended and what was never finished.
-fn sweep(folder: &Path) {
-    let old = |path: &Path| match path.extension() {
+/// Removes expired files, and unfinished ones that are older than an hour.
+fn remove_expired(folder: &Path) {
+    let is_old = |path: &Path| match path.extension() {
         Some(_) => fs::metadata(path)
             .and_then(|meta| meta.modified())
             .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_secs(3600))),
-        None => fs::read(path).is_ok_and(|file| left(&file).is_none()),
+        None => fs::read(path).is_ok_and(|file| !is_valid(&file)),
     };
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if old(&entry.path()) {
+        if is_old(&entry.path()) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -132,7 +136,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_value_outlives_its_process_and_ends_when_it_said() {
+    async fn a_value_outlives_its_process_until_it_expires() {
         let folder = tempfile::tempdir().expect("a folder");
         let view_cache = || PersistentViewCache::open(folder.path().join("values"));
         let first = view_cache();
@@ -148,7 +152,7 @@ mod tests {
             Some(Bytes::from_static(b"held"))
         );
         assert_eq!(second.cached("old").await.expect("an answer"), None);
-        fs::write(second.place("a/b"), b"cut").expect("written");
+        fs::write(second.path("a/b"), b"cut").expect("written");
         assert_eq!(view_cache().cached("a/b").await.expect("an answer"), None);
     }
 }

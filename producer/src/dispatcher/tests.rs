@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use backing::{
     announce::Announcer,
     broker::{
-        faulty::{Faults, FaultyBroker},
+        faulty::{FaultRates, FaultyBroker},
         local::LocalBroker,
     },
     clock::SystemClock,
@@ -58,7 +58,8 @@ impl Rig {
         let store = Arc::new(
             SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone()).await.unwrap(),
         );
-        let broker = Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 7));
+        let broker =
+            Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), FaultRates::none(), 7));
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let (credits, wakes) = (Arc::new(Credits::default()), Arc::new(Wakes::default()));
         let task_publisher = TaskPublisher::new(store.clone(), broker.clone(), metrics.clone());
@@ -139,7 +140,7 @@ async fn a_message_that_was_not_confirmed_gives_its_task_back_and_the_next_round
     let rig = Rig::new().await;
     let jobs = rig.submit(3).await;
     rig.slots(10).await;
-    rig.broker.set(Faults { refuse: 1.0, ..Faults::none() });
+    rig.broker.set(FaultRates { refuse: 1.0, ..FaultRates::none() });
     let mut round = Round::new(Queue::Light);
     let step = rig.dispatcher.run_once(&mut round).await.unwrap();
     assert_eq!((step.taken, step.confirmed), (3, 0));
@@ -149,7 +150,7 @@ async fn a_message_that_was_not_confirmed_gives_its_task_back_and_the_next_round
         "no accept dispatches where nothing is heard"
     );
     assert_eq!(rig.states(&jobs).await, [TaskState::Ready; 3]);
-    rig.broker.set(Faults::none());
+    rig.broker.set(FaultRates::none());
     assert_eq!(rig.dispatcher.run_once(&mut round).await.unwrap().taken, 3);
     assert_eq!(rig.states(&jobs).await, [TaskState::Queued; 3]);
     assert!(rig.depth().await >= 3);

@@ -8,7 +8,7 @@ pub mod schedule;
 
 use std::sync::Arc;
 
-use backing::group::Group;
+use backing::group_commit::GroupCommit;
 use common::{
     limits::MAX_GROUP,
     port::{PortError, PortResult},
@@ -30,14 +30,14 @@ const SMALL_BATCH: usize = 20;
 #[derive(Clone)]
 pub struct Submitter {
     accepting: Accepting,
-    group: Group<Submission, Acceptance>,
+    group: GroupCommit<Submission, Acceptance>,
 }
 
 impl Submitter {
     /// Builds a submitter on the step that commits.
     pub fn new(accepting: Accepting) -> Self {
         let shared = accepting.clone();
-        let group = Group::new(MAX_GROUP, move |submissions| {
+        let group = GroupCommit::new(MAX_GROUP, move |submissions| {
             let accepting = shared.clone();
             async move { accepting.accept(submissions).await }
         });

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use backing::artifacts::lost::forget_lost;
+use backing::artifacts::missing::forget_memos_of_missing;
 use common::{
     port::{PortResult, artifacts::Artifacts},
     store::Store,
@@ -45,7 +45,7 @@ impl Collector {
     /// Sweeps the next slice; returns the number of removed files.
     pub async fn run_once(&self) -> PortResult<u64> {
         let slice = self.slice.fetch_add(1, Ordering::Relaxed);
-        forget_lost(&*self.store, &*self.artifacts, slice).await?;
+        forget_memos_of_missing(&*self.store, &*self.artifacts, slice).await?;
         let mut removed = 0;
         for some in self.artifacts.slice(slice, self.quiet).await?.chunks(AT_ONCE) {
             let unreferenced = self.store.unreferenced(some, self.quiet).await?;

@@ -4,7 +4,7 @@ mod firing;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use backing::broker::faulty::Faults;
+use backing::broker::faulty::FaultRates;
 use common::{
     id::{Fence, TaskId},
     limits::QUARANTINE_AFTER,
@@ -73,9 +73,9 @@ async fn a_message_that_the_broker_lost_is_dispatched_again_once() {
     let rig = Rig::new().await;
     rig.slots(10).await;
     let jobs = rig.submit(3).await;
-    rig.broker.set(Faults { lose: 1.0, ..Faults::none() });
+    rig.broker.set(FaultRates { lose: 1.0, ..FaultRates::none() });
     rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
-    rig.broker.set(Faults::none());
+    rig.broker.set(FaultRates::none());
     assert_eq!((rig.states(&jobs).await, rig.depth().await), (vec![TaskState::Queued; 3], 0));
     let (messages, _) = sweeper_of(&rig, Duration::ZERO);
     let mut heard = Heard::new(&messages);
@@ -89,9 +89,9 @@ async fn a_young_message_is_left_alone_until_the_topology_was_rebuilt() {
     let rig = Rig::new().await;
     rig.slots(10).await;
     rig.submit(2).await;
-    rig.broker.set(Faults { lose: 1.0, ..Faults::none() });
+    rig.broker.set(FaultRates { lose: 1.0, ..FaultRates::none() });
     rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
-    rig.broker.set(Faults::none());
+    rig.broker.set(FaultRates::none());
     let (messages, broker) = sweeper_of(&rig, lost_messages::OVERDUE_AFTER);
     let mut heard = Heard::new(&messages);
     assert_eq!(messages.run_once(&mut heard).await, Ok(0));

@@ -1,13 +1,13 @@
 //! What the caches do, and clearing and filling them.
 
 use axum::http::{Method, StatusCode};
-use backing::cache::{Item, Made, Namespace};
+use backing::cache::{CacheKey, CachedValue, Namespace};
 use serde_json::{Value, json};
 
 use crate::stand::{Stand, request};
 
-fn item(key: &str) -> Item {
-    Item::new(Namespace::Text, [key.as_bytes()]).tagged("provider", "openai")
+fn item(key: &str) -> CacheKey {
+    CacheKey::new(Namespace::Text, [key.as_bytes()]).tagged("provider", "openai")
 }
 
 async fn clear(stand: &Stand, query: &str) -> crate::stand::Answer {
@@ -28,7 +28,7 @@ async fn the_report_counts_by_level_and_namespace_and_does_without_the_view_cach
         json!({"hits": 0, "misses": 0}),
         "no rate before the first read"
     );
-    stand.cache.put(&item("a"), Made::new("value")).await;
+    stand.cache.put(&item("a"), CachedValue::new("value")).await;
     for key in ["a", "a", "a", "b"] {
         stand.cache.get(&item(key)).await;
     }
@@ -55,7 +55,7 @@ async fn values_are_cleared_by_tag_and_by_namespace() {
     for query in
         ["?tag=provider:openai", "?namespace=text", "?namespace=metadata&tag=provider:openai"]
     {
-        stand.cache.put(&item("a"), Made::new("value")).await;
+        stand.cache.put(&item("a"), CachedValue::new("value")).await;
         let cleared = clear(&stand, query).await;
         assert_eq!(
             (cleared.status, &cleared.json()["entries"]),
@@ -64,7 +64,7 @@ async fn values_are_cleared_by_tag_and_by_namespace() {
         );
         assert_eq!(stand.cache.get(&item("a")).await, None, "{query}");
     }
-    stand.cache.put(&item("a"), Made::new("value")).await;
+    stand.cache.put(&item("a"), CachedValue::new("value")).await;
     assert_eq!(clear(&stand, "?tag=provider:other").await.json()["entries"], json!(0));
     assert!(stand.cache.get(&item("a")).await.is_some());
 }

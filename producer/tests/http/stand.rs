@@ -10,7 +10,7 @@ use axum::{
 use backing::{
     artifacts::folder::FolderArtifacts,
     broker::{
-        faulty::{Faults, FaultyBroker},
+        faulty::{FaultRates, FaultyBroker},
         local::LocalBroker,
     },
     cache::Cache,
@@ -65,7 +65,8 @@ impl Stand {
         let store = SqliteStore::open(&folder.path().join("spool.db")).await.expect("a store");
         let store = Arc::new(SwitchedStore::new(Arc::new(store)));
         let view_cache = Arc::new(SwitchedViewCache::new(Arc::new(LocalViewCache::new())));
-        let broker = Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 1));
+        let broker =
+            Arc::new(FaultyBroker::new(Arc::new(LocalBroker::new()), FaultRates::none(), 1));
         let artifacts: Arc<dyn Artifacts> =
             Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).expect("artifacts"));
         let cache = Cache::new(view_cache.clone(), Arc::new(SystemClock));

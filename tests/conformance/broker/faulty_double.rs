@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use backing::broker::{
-    faulty::{Faults, FaultyBroker},
+    faulty::{FaultRates, FaultyBroker},
     local::LocalBroker,
 };
 use common::{id::TaskId, port::broker::Broker, queue::Queue};
@@ -11,7 +11,7 @@ use common::{id::TaskId, port::broker::Broker, queue::Queue};
 use super::fixture::{BrokerFixture, messages, tags, take, tasks};
 
 async fn delivered_through(
-    faults: Faults,
+    faults: FaultRates,
     seed: u64,
     count: usize,
 ) -> (FaultyBroker, Vec<bool>, BTreeMap<TaskId, u32>, Vec<TaskId>) {
@@ -29,7 +29,7 @@ async fn delivered_through(
 
 #[tokio::test]
 async fn without_faults_the_double_behaves_as_the_broker_behind_it() {
-    let (broker, answers, times, published) = delivered_through(Faults::none(), 1, 100).await;
+    let (broker, answers, times, published) = delivered_through(FaultRates::none(), 1, 100).await;
     assert!(answers.iter().all(|sure| *sure));
     assert_eq!(times, published.into_iter().map(|task| (task, 1)).collect());
     assert_eq!(broker.injected(), Default::default());
@@ -38,7 +38,7 @@ async fn without_faults_the_double_behaves_as_the_broker_behind_it() {
 #[tokio::test]
 async fn an_unconfirmed_message_may_still_arrive() {
     let (broker, answers, times, published) =
-        delivered_through(Faults { refuse: 0.5, ..Faults::none() }, 2, 200).await;
+        delivered_through(FaultRates { refuse: 0.5, ..FaultRates::none() }, 2, 200).await;
     let refused: Vec<_> =
         published.iter().zip(&answers).filter(|(_, sure)| !**sure).map(|(task, _)| task).collect();
     assert_eq!(broker.injected().refused, refused.len() as u64);
@@ -49,7 +49,7 @@ async fn an_unconfirmed_message_may_still_arrive() {
 #[tokio::test]
 async fn a_lost_message_was_confirmed() {
     let (broker, answers, times, published) =
-        delivered_through(Faults { lose: 0.3, ..Faults::none() }, 3, 200).await;
+        delivered_through(FaultRates { lose: 0.3, ..FaultRates::none() }, 3, 200).await;
     assert!(answers.iter().all(|sure| *sure));
     assert_eq!(published.len() - times.len(), usize::try_from(broker.injected().lost).unwrap());
     assert!(broker.injected().lost > 0);
@@ -57,7 +57,7 @@ async fn a_lost_message_was_confirmed() {
 
 #[tokio::test]
 async fn duplicates_and_disorder_repeat_with_their_seed() {
-    let faults = Faults { duplicate: 0.3, reorder: 1.0, ..Faults::none() };
+    let faults = FaultRates { duplicate: 0.3, reorder: 1.0, ..FaultRates::none() };
     let place = |order: &[TaskId], published: &[TaskId]| -> Vec<usize> {
         order
             .iter()
@@ -86,7 +86,7 @@ async fn a_delayed_message_arrives_after_its_delay() {
     let ms = std::time::Duration::from_millis;
     let broker = FaultyBroker::new(
         Arc::new(LocalBroker::new()),
-        Faults { delay: 1.0, pause: ms(20)..ms(80), ..Faults::none() },
+        FaultRates { delay: 1.0, delays: ms(20)..ms(80), ..FaultRates::none() },
         6,
     );
     let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
@@ -102,7 +102,7 @@ async fn a_delayed_message_arrives_after_its_delay() {
 
 #[tokio::test]
 async fn a_cut_redelivers_unacked_messages_under_new_tags() {
-    let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 7);
+    let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), FaultRates::none(), 7);
     let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
     let published = subject.publish_some(Queue::Light, 3).await;
     let mut consumer = subject.consume(Queue::Light, 3).await;
@@ -119,7 +119,7 @@ async fn a_cut_redelivers_unacked_messages_under_new_tags() {
 
 #[tokio::test]
 async fn an_outage_confirms_nothing_and_consumers_continue_afterwards() {
-    let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), Faults::none(), 8);
+    let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), FaultRates::none(), 8);
     let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
     let mut consumer = subject.consume(Queue::Light, 3).await;
     broker.set_down(true);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backing::cache::{BELIEVED, Made, Namespace, Tag};
+use backing::cache::{CLEARED_WITHIN, CachedValue, Namespace, Tag};
 use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 
@@ -21,13 +21,13 @@ async fn a_tag_clears_its_values_and_no_others_in_every_process(view_cache: Arc<
     let tagged = item(Namespace::Text, "a").tagged("provider", "one");
     let other = item(Namespace::Text, "b").tagged("provider", "two");
     for place in [&tagged, &other] {
-        mine.put(place, Made::new("x")).await;
+        mine.put(place, CachedValue::new("x")).await;
         mine.flush().await;
         assert_eq!(theirs.get(place).await, Some(Bytes::from("x")), "both have it in process now");
     }
     assert_eq!(mine.clear(&Tag::new("provider:one")).await.unwrap(), 1);
     assert_eq!(mine.get(&tagged).await, None, "gone here at once");
-    clock.advance(BELIEVED - Duration::from_millis(1));
+    clock.advance(CLEARED_WITHIN - Duration::from_millis(1));
     assert_eq!(theirs.get(&tagged).await, Some(Bytes::from("x")), "believed for so long elsewhere");
     clock.advance(Duration::from_millis(1));
     assert_eq!(theirs.get(&tagged).await, None, "and no longer");
@@ -35,7 +35,7 @@ async fn a_tag_clears_its_values_and_no_others_in_every_process(view_cache: Arc<
         assert_eq!(cache.get(&other).await, Some(Bytes::from("x")));
     }
     // A value that is made now is kept as before.
-    theirs.put(&tagged, Made::new("y")).await;
+    theirs.put(&tagged, CachedValue::new("y")).await;
     theirs.flush().await;
     assert_eq!(mine.get(&tagged).await, Some(Bytes::from("y")));
 }
@@ -47,7 +47,7 @@ async fn a_namespace_is_cleared_as_a_whole(view_cache: Arc<dyn ViewCache>) {
         (0..5).map(|index| item(Namespace::Text, &index.to_string()).tagged("kind", "x")).collect();
     let kept = item(Namespace::Metadata, "kept").tagged("kind", "x");
     for place in texts.iter().chain([&kept]) {
-        cache.put(place, Made::new("x")).await;
+        cache.put(place, CachedValue::new("x")).await;
     }
     cache.flush().await;
     assert_eq!(cache.clear(&Tag::of(Namespace::Text)).await.unwrap(), 5);
@@ -67,7 +67,7 @@ async fn a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept(
         cache.clear(&Tag::new("kind:y")).await.unwrap();
         count.make("old").await
     };
-    assert_eq!(cache.get_or_make(&place, making).await, Ok(Bytes::from("old")));
+    assert_eq!(cache.get_or_compute(&place, making).await, Ok(Bytes::from("old")));
     cache.flush().await;
-    assert_eq!(cache.get_or_make(&place, count.make("new")).await, Ok(Bytes::from("new")));
+    assert_eq!(cache.get_or_compute(&place, count.make("new")).await, Ok(Bytes::from("new")));
 }

@@ -11,8 +11,8 @@ use std::{
 
 use backing::{
     artifacts::{
+        cached::{self, CachedArtifacts},
         folder::FolderArtifacts,
-        nearby::{self, NearbyArtifacts},
         object::ObjectArtifacts,
     },
     cache::disk::DiskCache,
@@ -296,9 +296,9 @@ fn a_folder_whose_process_is_killed_again_and_again_serves_only_whole_files_with
 }
 
 /// Artifacts in an object store with a disk cache in front, for the suite of all artifacts.
-pub fn nearby(root: &Path) -> Arc<dyn Artifacts> {
+pub fn cached(root: &Path) -> Arc<dyn Artifacts> {
     let disk = DiskCache::open(root, 1 << 30, StillClock::new()).unwrap();
-    Arc::new(NearbyArtifacts::new(
+    Arc::new(CachedArtifacts::new(
         Arc::new(ObjectArtifacts::new(Arc::new(InMemory::new()))),
         Arc::new(disk),
     ))
@@ -311,7 +311,7 @@ async fn files_fetched_or_made_locally_are_served_when_the_artifacts_are_gone() 
     let disk = Arc::new(
         DiskCache::open(&folder.path().join("cache"), 1 << 20, StillClock::new()).unwrap(),
     );
-    let near = NearbyArtifacts::new(Arc::clone(&far), Arc::clone(&disk));
+    let near = CachedArtifacts::new(Arc::clone(&far), Arc::clone(&disk));
     let file = |name: &str, number| {
         let path = folder.path().join(name);
         fs::write(&path, content(number)).unwrap();
@@ -341,7 +341,7 @@ async fn an_unusable_disk_cache_harms_nothing_and_one_beside_the_artifacts_is_le
         Arc::new(DiskCache::open(&folder.path().join("cache"), 1 << 20, StillClock::new()).unwrap())
     };
     let far: Arc<dyn Artifacts> = Arc::new(ObjectArtifacts::new(Arc::new(InMemory::new())));
-    let near = NearbyArtifacts::new(Arc::clone(&far), disk());
+    let near = CachedArtifacts::new(Arc::clone(&far), disk());
     fs::remove_dir_all(folder.path().join("cache")).unwrap();
     fs::write(folder.path().join("cache"), b"a file stands in the way").unwrap();
     let path = folder.path().join("file");
@@ -352,8 +352,8 @@ async fn an_unusable_disk_cache_harms_nothing_and_one_beside_the_artifacts_is_le
     assert_eq!(fs::read(to).unwrap(), content(1));
     fs::remove_file(folder.path().join("cache")).unwrap();
 
-    assert!(nearby::open(far, disk()).1.is_some(), "an object store is far");
+    assert!(cached::open(far, disk()).1.is_some(), "an object store is far");
     let beside: Arc<dyn Artifacts> =
         Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).unwrap());
-    assert!(nearby::open(beside, disk()).1.is_none(), "a folder on the same disk links by itself");
+    assert!(cached::open(beside, disk()).1.is_none(), "a folder on the same disk links by itself");
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use backing::{
-    cache::{BELIEVED, Cache, Namespace, Tag},
+    cache::{CLEARED_WITHIN, Cache, Namespace, Tag},
     view_cache::redis::{RedisConfig, RedisViewCache},
 };
 use bytes::Bytes;
@@ -33,7 +33,7 @@ async fn readers_go_on_while_redis_is_killed_and_comes_back() {
         let count = Arc::clone(&count);
         async move {
             let place = item(Namespace::Text, &format!("key {key}"));
-            cache.get_or_make(&place, count.make("value")).await
+            cache.get_or_compute(&place, count.make("value")).await
         }
     };
     for cut in 0..3 {
@@ -53,14 +53,14 @@ async fn readers_go_on_while_redis_is_killed_and_comes_back() {
         );
         let made = count.get();
         for key in 0..50 {
-            clock.advance(BELIEVED / 10);
+            clock.advance(CLEARED_WITHIN / 10);
             read(cache.clone(), key + 25 * cut).await.unwrap();
         }
         assert_eq!(count.get(), made, "L1 goes on");
         proxy.refuse(false);
         until_well(view_cache.as_ref()).await;
     }
-    assert!(usage(&cache, Namespace::Text).shared_faults > 0, "it was away");
+    assert!(usage(&cache, Namespace::Text).shared_errors > 0, "it was away");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,13 +69,13 @@ async fn a_silent_redis_costs_all_its_readers_one_wait_together() {
     let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
     let (clock, count) = (StillClock::new(), Count::default());
     let cache = cache(&view_cache, &clock);
-    cache.get_or_make(&item(Namespace::Text, "warm"), count.make("value")).await.unwrap();
+    cache.get_or_compute(&item(Namespace::Text, "warm"), count.make("value")).await.unwrap();
     proxy.freeze();
     proxy.refuse(true);
     let began = Instant::now();
     for key in 0..100 {
         cache
-            .get_or_make(&item(Namespace::Text, &key.to_string()), count.make("value"))
+            .get_or_compute(&item(Namespace::Text, &key.to_string()), count.make("value"))
             .await
             .unwrap();
     }
@@ -91,12 +91,12 @@ async fn clearing_without_redis_clears_locally_and_reports_that_the_fleet_was_no
     let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Text, "key");
     let count = Count::default();
-    cache.get_or_make(&place, count.make("old")).await.unwrap();
+    cache.get_or_compute(&place, count.make("old")).await.unwrap();
     cache.flush().await;
     proxy.refuse(true);
     proxy.cut();
     assert!(cache.clear(&Tag::of(Namespace::Text)).await.unwrap_err().is_transient());
-    assert_eq!(cache.get_or_make(&place, count.make("new")).await, Ok(Bytes::from("new")));
+    assert_eq!(cache.get_or_compute(&place, count.make("new")).await, Ok(Bytes::from("new")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,10 +107,10 @@ async fn a_redis_that_lost_its_data_brings_back_no_cleared_value() {
     let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     let place = item(Namespace::Text, "key");
     let count = Count::default();
-    theirs.get_or_make(&place, count.make("old")).await.unwrap();
+    theirs.get_or_compute(&place, count.make("old")).await.unwrap();
     mine.clear(&Tag::of(Namespace::Text)).await.unwrap();
     wipe(&config).await;
-    clock.advance(BELIEVED);
+    clock.advance(CLEARED_WITHIN);
     assert_eq!(theirs.get(&place).await, None);
 }
 
@@ -132,7 +132,7 @@ async fn a_callers_text_never_becomes_part_of_a_key_and_large_values_are_compres
     // The envelope of a value with two tags takes 34 bytes; above 1,024 the whole is compressed.
     for (size, is_packed) in [(900, false), (1_200, true)] {
         let place = item(Namespace::Text, "callers-text\r\nDEL x").tagged("host", "callers-text");
-        cache.put(&place, backing::cache::Made::new(vec![b'x'; size])).await;
+        cache.put(&place, backing::cache::CachedValue::new(vec![b'x'; size])).await;
         cache.flush().await;
         let client = redis::Client::open(config.url.as_str()).unwrap();
         let mut hand = client.get_multiplexed_async_connection().await.unwrap();

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use backing::cache::{Cache, Item, Life, Made, Namespace, Unmade, Usage};
+use backing::cache::{
+    Cache, CacheKey, CachedValue, ComputeError, Lifetime, Namespace, NamespaceUsage,
+};
 use bytes::Bytes;
 use common::{
     error::JobError,
@@ -40,8 +42,8 @@ pub fn cache(view_cache: &Arc<dyn ViewCache>, clock: &Arc<StillClock>) -> Cache 
     Cache::new(Arc::clone(view_cache), clock.clone())
 }
 
-pub fn item(namespace: Namespace, key: &str) -> Item {
-    Item::new(namespace, [key.as_bytes()])
+pub fn item(namespace: Namespace, key: &str) -> CacheKey {
+    CacheKey::new(namespace, [key.as_bytes()])
 }
 
 /// How often something was computed.
@@ -54,21 +56,25 @@ impl Count {
     }
 
     /// A computation that comes to `value`.
-    pub async fn make(&self, value: &'static str) -> Result<Made, Unmade> {
+    pub async fn make(&self, value: &'static str) -> Result<CachedValue, ComputeError> {
         self.0.fetch_add(1, SeqCst);
-        Ok(Made::new(value))
+        Ok(CachedValue::new(value))
     }
 
     /// One that comes to `value` with a life of its own.
-    pub async fn make_for(&self, value: &'static str, life: Life) -> Result<Made, Unmade> {
+    pub async fn make_for(
+        &self,
+        value: &'static str,
+        life: Lifetime,
+    ) -> Result<CachedValue, ComputeError> {
         self.0.fetch_add(1, SeqCst);
-        Ok(Made { value: Bytes::from(value), life })
+        Ok(CachedValue { value: Bytes::from(value), lifetime: life })
     }
 
     /// One that fails.
-    pub async fn fail(&self) -> Result<Made, Unmade> {
+    pub async fn fail(&self) -> Result<CachedValue, ComputeError> {
         self.0.fetch_add(1, SeqCst);
-        Err(Unmade::Failed(error()))
+        Err(ComputeError::Failed(error()))
     }
 }
 
@@ -76,6 +82,6 @@ pub fn error() -> JobError {
     JobError::transient("unavailable", "the provider is away")
 }
 
-pub fn usage(cache: &Cache, namespace: Namespace) -> Usage {
+pub fn usage(cache: &Cache, namespace: Namespace) -> NamespaceUsage {
     cache.usage().into_iter().find(|usage| usage.namespace == namespace).unwrap()
 }

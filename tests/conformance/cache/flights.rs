@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use backing::{
-    cache::{Cache, Namespace, Unmade},
+    cache::{Cache, ComputeError, Namespace},
     view_cache::local::LocalViewCache,
 };
 use bytes::Bytes;
@@ -33,7 +33,10 @@ impl ColdKey {
     }
 
     /// A reader of the one cold key, whose computation waits at the gate.
-    fn read(&self, fails: bool) -> impl Future<Output = Result<Bytes, Unmade>> + Send + 'static {
+    fn read(
+        &self,
+        fails: bool,
+    ) -> impl Future<Output = Result<Bytes, ComputeError>> + Send + 'static {
         let (cache, count, gate) =
             (self.cache.clone(), Arc::clone(&self.count), Arc::clone(&self.gate));
         async move {
@@ -41,7 +44,7 @@ impl ColdKey {
                 gate.acquire().await.unwrap().forget();
                 if fails { count.fail().await } else { count.make("value").await }
             };
-            cache.get_or_make(&item(Namespace::Text, "cold"), making).await
+            cache.get_or_compute(&item(Namespace::Text, "cold"), making).await
         }
     }
 }
@@ -66,11 +69,11 @@ async fn a_failure_goes_to_present_waiters_and_to_no_later_reader() {
     let readers: JoinSet<_> = (0..READERS).map(|_| key.read(true)).collect();
     tokio::task::yield_now().await;
     key.gate.add_permits(1);
-    assert_eq!(all(readers).await, vec![Err(Unmade::Failed(error())); READERS]);
+    assert_eq!(all(readers).await, vec![Err(ComputeError::Failed(error())); READERS]);
     assert_eq!(key.count.get(), 1);
     let counted = usage(&key.cache, Namespace::Text);
     assert_eq!(
-        (counted.failed, counted.made, counted.entries, counted.waited),
+        (counted.failed, counted.computed, counted.entries, counted.waited),
         (1, 0, 0, READERS as u64 - 1)
     );
     key.gate.add_permits(1);
@@ -102,19 +105,21 @@ async fn a_computation_that_panics_or_is_aborted_is_handed_on() {
             waits.acquire().await.unwrap().forget();
             panic!("the computation broke");
         };
-        cache.get_or_make(&place, making).await
+        cache.get_or_compute(&place, making).await
     });
     tokio::task::yield_now().await;
     let cache = key.cache.clone();
     let stops = tokio::spawn(async move {
-        cache.get_or_make(&item(Namespace::Text, "cold"), async { Err(Unmade::Stopped) }).await
+        cache
+            .get_or_compute(&item(Namespace::Text, "cold"), async { Err(ComputeError::Stopped) })
+            .await
     });
     tokio::task::yield_now().await;
     let last = tokio::spawn(key.read(false));
     tokio::task::yield_now().await;
     gate.add_permits(2);
     assert!(panics.await.unwrap_err().is_panic());
-    assert_eq!(stops.await.unwrap(), Err(Unmade::Stopped), "told to whom it concerns");
+    assert_eq!(stops.await.unwrap(), Err(ComputeError::Stopped), "told to whom it concerns");
     let last = timeout(BOUND, last).await.expect("nobody is stranded").unwrap();
     assert_eq!(last, Ok(Bytes::from("value")));
 }

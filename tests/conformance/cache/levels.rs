@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backing::cache::{Life, Made, Namespace};
+use backing::cache::{CachedValue, Lifetime, Namespace};
 use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 
@@ -25,16 +25,22 @@ async fn a_value_is_computed_once_and_served_by_each_level(view_cache: Arc<dyn V
     let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     let text = item(Namespace::Text, "key");
     for _ in 0..3 {
-        assert_eq!(mine.get_or_make(&text, count.make("value")).await, Ok(Bytes::from("value")));
+        assert_eq!(mine.get_or_compute(&text, count.make("value")).await, Ok(Bytes::from("value")));
     }
     mine.flush().await;
     for _ in 0..2 {
-        assert_eq!(theirs.get_or_make(&text, count.make("other")).await, Ok(Bytes::from("value")));
+        assert_eq!(
+            theirs.get_or_compute(&text, count.make("other")).await,
+            Ok(Bytes::from("value"))
+        );
     }
     assert_eq!(count.get(), 1);
     let (mine, theirs) = (usage(&mine, Namespace::Text), usage(&theirs, Namespace::Text));
-    assert_eq!((mine.local.hits, mine.local.misses, mine.shared.misses, mine.made), (2, 1, 1, 1));
-    assert_eq!((theirs.local.hits, theirs.shared.hits, theirs.made), (1, 1, 0));
+    assert_eq!(
+        (mine.local.hits, mine.local.misses, mine.shared.misses, mine.computed),
+        (2, 1, 1, 1)
+    );
+    assert_eq!((theirs.local.hits, theirs.shared.hits, theirs.computed), (1, 1, 0));
     assert_eq!((mine.entries, mine.bytes, mine.local.rate()), (1, 5, Some(2.0 / 3.0)));
 }
 
@@ -50,16 +56,16 @@ async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(view_cache: A
         let (clock, count) = (StillClock::new(), Count::default());
         let cache = cache(&view_cache, &clock);
         let place = item(namespace, "lives");
-        cache.get_or_make(&place, count.make("one")).await.unwrap();
+        cache.get_or_compute(&place, count.make("one")).await.unwrap();
         clock.advance(life - Duration::from_millis(1));
         assert_eq!(
-            cache.get_or_make(&place, count.make("two")).await,
+            cache.get_or_compute(&place, count.make("two")).await,
             Ok(Bytes::from("one")),
             "{namespace:?}"
         );
         clock.advance(Duration::from_millis(1));
         assert_eq!(
-            cache.get_or_make(&place, count.make("two")).await,
+            cache.get_or_compute(&place, count.make("two")).await,
             Ok(Bytes::from("two")),
             "{namespace:?}"
         );
@@ -73,22 +79,22 @@ async fn a_value_may_live_shorter_than_its_namespace_says_and_not_longer(
     let (clock, count) = (StillClock::new(), Count::default());
     let cache = cache(&view_cache, &clock);
     let (short, long) = (item(Namespace::Metadata, "short"), item(Namespace::Metadata, "long"));
-    let life = |seconds| Life::fresh(Duration::from_secs(seconds));
-    cache.get_or_make(&short, count.make_for("x", life(10))).await.unwrap();
-    cache.get_or_make(&long, count.make_for("x", life(100_000))).await.unwrap();
+    let life = |seconds| Lifetime::fresh(Duration::from_secs(seconds));
+    cache.get_or_compute(&short, count.make_for("x", life(10))).await.unwrap();
+    cache.get_or_compute(&long, count.make_for("x", life(100_000))).await.unwrap();
     clock.advance(Duration::from_secs(10));
     assert_eq!((cache.get(&short).await, cache.get(&long).await), (None, Some(Bytes::from("x"))));
     clock.advance(Duration::from_secs(3_590));
     assert_eq!(cache.get(&long).await, None);
 }
 
-const BRIEF: Life = Life { fresh: Duration::from_secs(10), stale: Duration::from_secs(60) };
+const BRIEF: Lifetime = Lifetime { fresh: Duration::from_secs(10), stale: Duration::from_secs(60) };
 
 async fn a_stale_value_is_served_while_it_is_refreshed_once(view_cache: Arc<dyn ViewCache>) {
     let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
     let cache = cache(&view_cache, &clock);
     let place = item(Namespace::Outside, "stale");
-    cache.get_or_make(&place, count.make_for("old", BRIEF)).await.unwrap();
+    cache.get_or_compute(&place, count.make_for("old", BRIEF)).await.unwrap();
     clock.advance(BRIEF.fresh);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     for _ in 0..20 {
@@ -114,7 +120,7 @@ async fn a_failed_refresh_leaves_the_stale_value_and_is_postponed(view_cache: Ar
         let count = Arc::clone(&count);
         move || async move { count.fail().await }
     };
-    cache.get_or_make(&place, count.make_for("old", BRIEF)).await.unwrap();
+    cache.get_or_compute(&place, count.make_for("old", BRIEF)).await.unwrap();
     clock.advance(BRIEF.fresh);
     for _ in 0..3 {
         assert_eq!(cache.get_or_refresh(&place, fail()).await, Ok(Bytes::from("old")));
@@ -135,7 +141,7 @@ async fn a_large_value_is_stored_only_in_the_view_cache(view_cache: Arc<dyn View
     let place = item(Namespace::Text, "large");
     for (size, entries) in [(64 * 1024, 1), (64 * 1024 + 1, 0)] {
         let value = Bytes::from(vec![b'x'; size]);
-        cache.put(&place, Made::new(value.clone())).await;
+        cache.put(&place, CachedValue::new(value.clone())).await;
         cache.flush().await;
         assert_eq!(usage(&cache, Namespace::Text).entries, entries);
         assert_eq!(cache.get(&place).await, Some(value));
@@ -150,7 +156,7 @@ async fn a_stored_value_is_read_by_another_process(view_cache: Arc<dyn ViewCache
     for size in [0, 1, 1_000, 1_023, 1_024, 1_025, 5_000] {
         let (place, value) =
             (item(Namespace::Media, &format!("put {size}")), Bytes::from(vec![b'x'; size]));
-        mine.put(&place, Made::new(value.clone())).await;
+        mine.put(&place, CachedValue::new(value.clone())).await;
         mine.flush().await;
         assert_eq!(theirs.get(&place).await, Some(value), "{size}");
     }
@@ -162,7 +168,7 @@ async fn a_view_cache_reports_how_much_it_holds(view_cache: Arc<dyn ViewCache>) 
     let clock = StillClock::new();
     let cache = cache(&view_cache, &clock);
     let before = cache.shared_usage().await.unwrap().entries;
-    cache.put(&item(Namespace::Text, "usage"), Made::new(vec![7; 3_000])).await;
+    cache.put(&item(Namespace::Text, "usage"), CachedValue::new(vec![7; 3_000])).await;
     cache.flush().await;
     let after = cache.shared_usage().await.unwrap();
     // Others write to the same Redis meanwhile, and theirs expire.

@@ -6,22 +6,22 @@
 
 use std::time::Duration;
 
-use backing::cache::Life;
+use backing::cache::Lifetime;
 use reqwest::header::{AGE, CACHE_CONTROL, HeaderMap, HeaderName, VARY};
 
 /// Returns how long a response with these headers may be used without asking the server again. The
 /// time is zero if the response must not be shared.
-pub(super) fn life(headers: &HeaderMap) -> Life {
+pub(super) fn lifetime(headers: &HeaderMap) -> Lifetime {
     let mut directives = Directives::default();
     values(headers, &CACHE_CONTROL).for_each(|directive| directives.read(directive));
     // A response that depends on the client, or on unnamed headers, is fetched each time.
     if directives.forbidden || values(headers, &VARY).any(|name| name == "*") {
-        return Life::fresh(Duration::ZERO);
+        return Lifetime::fresh(Duration::ZERO);
     }
     let seconds = directives.shared.or(directives.fresh).unwrap_or_default();
     let age = values(headers, &AGE).find_map(|age| age.parse().ok()).unwrap_or_default();
     let stale = if seconds > 0 { directives.stale.unwrap_or_default() } else { 0 };
-    Life {
+    Lifetime {
         fresh: Duration::from_secs(seconds.saturating_sub(age)),
         stale: Duration::from_secs(stale),
     }
@@ -85,8 +85,8 @@ mod tests {
                 })
                 .collect();
             let wanted =
-                Life { fresh: Duration::from_secs(fresh), stale: Duration::from_secs(stale) };
-            assert_eq!(life(&map), wanted, "{headers:?}");
+                Lifetime { fresh: Duration::from_secs(fresh), stale: Duration::from_secs(stale) };
+            assert_eq!(lifetime(&map), wanted, "{headers:?}");
         }
     }
 }

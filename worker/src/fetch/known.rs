@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use backing::cache::{Cache, Item, Made, Namespace};
+use backing::cache::{Cache, CacheKey, CachedValue, Namespace};
 use common::{
     error::{JobError, code},
     id::Digest,
@@ -78,7 +78,7 @@ impl KnownSources {
         if let Some(validator) = validator {
             let last = LastFetch { validator, hash, bytes };
             if let Ok(json) = serde_json::to_vec(&last) {
-                self.cache.put(&self.item(Namespace::Media, src), Made::new(json)).await;
+                self.cache.put(&self.item(Namespace::Media, src), CachedValue::new(json)).await;
             }
         }
         Ok(Fetched { hash, bytes })
@@ -86,10 +86,10 @@ impl KnownSources {
 
     /// Returns the cache item for a source. The permission for private addresses is part of it: a
     /// worker without it must not use what a worker with it has fetched.
-    pub fn item(&self, namespace: Namespace, src: &str) -> Item {
+    pub fn item(&self, namespace: Namespace, src: &str) -> CacheKey {
         let private = [u8::from(self.reach.private_addresses)];
         let host = Url::parse(src).ok().and_then(|url| url.host_str().map(str::to_owned));
-        Item::new(namespace, [src.as_bytes(), &private])
+        CacheKey::new(namespace, [src.as_bytes(), &private])
             .tagged("host", host.as_deref().unwrap_or("files"))
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use backing::cache::{Life, Made, Namespace, Unmade};
+use backing::cache::{CachedValue, ComputeError, Lifetime, Namespace};
 use common::error::{JobError, code};
 use futures::StreamExt;
 use media::sandbox::Scratch;
@@ -109,7 +109,7 @@ impl WebSources {
 
     /// Requests the URL, with the validator of the last fetch. Returns also how long the response
     /// may be used again.
-    async fn request(&self, src: &str, url: Url) -> Result<(Fetched, Life), JobError> {
+    async fn request(&self, src: &str, url: Url) -> Result<(Fetched, Lifetime), JobError> {
         let scratch = Scratch::create(&self.scratch).map_err(|error| unwritten(src, &error))?;
         let last = self.known.last_fetch(src).await;
         let response = self
@@ -117,7 +117,7 @@ impl WebSources {
             .send()
             .await
             .map_err(|error| failed(src, &error))?;
-        let life = freshness::life(response.headers());
+        let lifetime = freshness::lifetime(response.headers());
         let fetched = match response.status() {
             StatusCode::NOT_MODIFIED => match last {
                 Some(last) => match self.known.unchanged(src, &last.validator).await {
@@ -129,7 +129,7 @@ impl WebSources {
             status if status.is_success() => self.download(src, scratch.path(), response).await,
             status => Err(refused(src, status, response.headers())),
         };
-        Ok((fetched?, life))
+        Ok((fetched?, lifetime))
     }
 
     fn conditional_get(&self, url: Url, last: Option<&LastFetch>) -> reqwest::RequestBuilder {
@@ -180,18 +180,18 @@ impl WebSources {
 
 /// Converts a fetched source to a cache value.
 async fn as_cache_value(
-    fetching: impl Future<Output = Result<(Fetched, Life), JobError>>,
-) -> Result<Made, Unmade> {
-    let (fetched, life) = fetching.await.map_err(Unmade::Failed)?;
+    fetching: impl Future<Output = Result<(Fetched, Lifetime), JobError>>,
+) -> Result<CachedValue, ComputeError> {
+    let (fetched, lifetime) = fetching.await.map_err(ComputeError::Failed)?;
     let value =
-        serde_json::to_vec(&fetched).map_err(|error| Unmade::Failed(uncacheable(&error)))?;
-    Ok(Made { value: value.into(), life })
+        serde_json::to_vec(&fetched).map_err(|error| ComputeError::Failed(uncacheable(&error)))?;
+    Ok(CachedValue { value: value.into(), lifetime })
 }
 
-fn as_error(unmade: Unmade) -> JobError {
+fn as_error(unmade: ComputeError) -> JobError {
     match unmade {
-        Unmade::Failed(error) => error,
-        Unmade::Stopped => stopped(),
+        ComputeError::Failed(error) => error,
+        ComputeError::Stopped => stopped(),
     }
 }
 

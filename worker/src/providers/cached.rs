@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use backing::cache::{Item, Life, Made, Namespace, Unmade};
+use backing::cache::{CacheKey, CachedValue, ComputeError, Lifetime, Namespace};
 use common::{
     error::{JobError, code},
     provenance::Provenance,
@@ -42,13 +42,16 @@ impl Providers {
     ) -> Result<TextReply, HandlerError> {
         let Some(item) = self.item(context, only, question) else { return asking.await };
         let asking = async {
-            let TextReply { text, provenance } = asking.await.map_err(Unmade::from)?;
+            let TextReply { text, provenance } = asking.await.map_err(ComputeError::from)?;
             let expires_now = provenance.provider == OFFLINE || !provenance.fallback_for.is_empty();
-            let life =
-                if expires_now { Life::fresh(Duration::ZERO) } else { Namespace::Text.life() };
+            let lifetime = if expires_now {
+                Lifetime::fresh(Duration::ZERO)
+            } else {
+                Namespace::Text.lifetime()
+            };
             let json = serde_json::to_vec(&CachedReply { text, provenance })
-                .map_err(|error| Unmade::Failed(unreadable(&error)))?;
-            Ok(Made { value: json.into(), life })
+                .map_err(|error| ComputeError::Failed(unreadable(&error)))?;
+            Ok(CachedValue { value: json.into(), lifetime })
         };
         let value = context.cached(&item, asking).await?;
         let CachedReply { text, provenance } =
@@ -60,7 +63,7 @@ impl Providers {
     /// holds all that decides the reply; the kind's version stands for the configured providers.
     /// Replies are cached per tenant, as memos are: the time of a reply would show that another
     /// tenant had asked.
-    fn item(&self, context: &Context, only: Option<&str>, question: &Question) -> Option<Item> {
+    fn item(&self, context: &Context, only: Option<&str>, question: &Question) -> Option<CacheKey> {
         let writers = self
             .writers
             .iter()
@@ -86,7 +89,7 @@ impl Providers {
             &schema,
         ];
         let item =
-            Item::new(Namespace::Text, parts.map(str::as_bytes)).tagged("kind", &claimed.kind);
+            CacheKey::new(Namespace::Text, parts.map(str::as_bytes)).tagged("kind", &claimed.kind);
         Some(services.into_iter().fold(item, |item, name| item.tagged("provider", name)))
     }
 }

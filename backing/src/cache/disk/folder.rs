@@ -1,7 +1,8 @@
-//! The folder of a disk cache: `files/ab/<hash>`, `staging/<name>/`, a lock, and a ledger of how much there is.
+//! The folder of a disk cache: `files/ab/<hash>`, `staging/<name>/`, a lock, and a ledger of the
+//! number and bytes of files.
 //!
-//! The ledger only saves looking at every file at every write. It is counted anew when the folder is opened and whenever room is made, and one
-//! that can't be read is counted anew too.
+//! The ledger saves listing all files at every write. It is counted again when the folder is opened,
+//! whenever room is made, and when it can't be read.
 
 use std::{
     fs::{self, File, FileTimes, Permissions},
@@ -19,10 +20,10 @@ const FILES: &str = "files";
 const STAGING: &str = "staging";
 const LOCK: &str = "lock";
 const LEDGER: &str = "ledger";
-/// A full cache is emptied so far, in hundredths, that not every write has to look at every file.
-const DOWN_TO: u64 = 90;
+/// Percentage of the limit that a full cache is emptied to, so that not every write lists all files.
+const EMPTY_TO_PERCENT: u64 = 90;
 
-/// How much there is.
+/// Number and bytes of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Ledger {
     pub entries: u64,
@@ -36,27 +37,27 @@ impl Ledger {
     }
 }
 
-/// The folder, open.
+/// An open folder.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct CacheFolder {
     root: PathBuf,
 }
 
-/// The folder, with nobody else at work in it.
-pub(super) struct Locked<'a> {
-    folder: &'a Folder,
+/// A folder that this process has locked.
+pub(super) struct LockedFolder<'a> {
+    folder: &'a CacheFolder,
     _lock: File,
 }
 
-/// A file that could go.
-struct Candidate {
+/// A cached file, as the choice of what to evict needs it.
+struct CachedFile {
     used_at: SystemTime,
     bytes: u64,
     path: PathBuf,
     in_use: bool,
 }
 
-impl Folder {
+impl CacheFolder {
     pub fn open(root: &Path) -> io::Result<Self> {
         fs::create_dir_all(root.join(FILES))?;
         fs::create_dir_all(root.join(STAGING))?;
@@ -67,16 +68,16 @@ impl Folder {
         &self.root
     }
 
-    pub fn place(&self, hash: &Digest) -> PathBuf {
+    pub fn path_of(&self, hash: &Digest) -> PathBuf {
         let name = hash.to_string();
         self.root.join(FILES).join(&name[..2]).join(name)
     }
 
-    pub fn locked(&self) -> io::Result<Locked<'_>> {
+    pub fn lock(&self) -> io::Result<LockedFolder<'_>> {
         let lock =
             File::options().create(true).truncate(false).write(true).open(self.root.join(LOCK))?;
         lock.lock()?;
-        Ok(Locked { folder: self, _lock: lock })
+        Ok(LockedFolder { folder: self, _lock: lock })
     }
 
     pub fn ledger(&self) -> Ledger {
@@ -87,78 +88,81 @@ impl Folder {
         Ledger::read(&fs::read_to_string(self.root.join(LEDGER)).ok()?)
     }
 
-    /// A folder of one's own for a file on its way in. Its lock says that somebody is at work there, and ends with the process.
-    pub fn stage(&self) -> io::Result<Staging> {
-        let _locked = self.locked()?;
+    /// Creates a staging folder. Its lock shows that it is in use, and ends with the process.
+    pub fn stage(&self) -> io::Result<StagingFolder> {
+        let _locked = self.lock()?;
         let path = self.root.join(STAGING).join(Uuid::new_v4().to_string());
         fs::create_dir(&path)?;
         let lock = File::open(&path)?;
         lock.lock()?;
-        Ok(Staging { path, _lock: lock })
+        Ok(StagingFolder { path, _lock: lock })
     }
 }
 
-impl Locked<'_> {
-    /// Looks at all that is there: removes what nobody is bringing in any more, and what is beyond the limit. Answers how many files went.
+impl LockedFolder<'_> {
+    /// Counts all files, and removes abandoned staging folders and files beyond the limit. Returns
+    /// the number of evicted files.
     pub fn recount(&mut self, limit: u64) -> io::Result<u64> {
-        self.sweep_staging()?;
+        self.remove_abandoned()?;
         let files = self.files()?;
         self.evict(files, limit, limit)
     }
 
-    /// Room for so many bytes, and how many files went for it.
+    /// Makes room for `bytes`. Returns whether there is room, and the number of evicted files.
     pub fn make_room(&mut self, bytes: u64, limit: u64) -> io::Result<(bool, u64)> {
         if self.folder.read_ledger().is_some_and(|ledger| ledger.bytes + bytes <= limit) {
             return Ok((true, 0));
         }
         let files = self.files()?;
-        let evicted = self.evict(files, limit.saturating_sub(bytes), limit / 100 * DOWN_TO)?;
+        let empty_to = limit / 100 * EMPTY_TO_PERCENT;
+        let evicted = self.evict(files, limit.saturating_sub(bytes), empty_to)?;
         Ok((self.folder.ledger().bytes + bytes <= limit, evicted))
     }
 
-    /// One more file.
+    /// Adds one file to the ledger.
     pub fn add(&mut self, bytes: u64) -> io::Result<()> {
         let before = self.folder.ledger();
         self.write(Ledger { entries: before.entries + 1, bytes: before.bytes + bytes })
     }
 
-    /// If there are more bytes than `most`, removes the files that were not used for longest until there are `wanted` at most, or all
-    /// that is left is in use. Writes down what is left.
-    fn evict(&mut self, mut files: Vec<Candidate>, most: u64, wanted: u64) -> io::Result<u64> {
-        let mut left = Ledger {
+    /// If there are more than `max` bytes, removes the least recently used files until at most
+    /// `empty_to` bytes remain, or all remaining files are in use. Writes the ledger, and returns the
+    /// number of removed files.
+    fn evict(&mut self, mut files: Vec<CachedFile>, max: u64, empty_to: u64) -> io::Result<u64> {
+        let mut rest = Ledger {
             entries: files.len() as u64,
             bytes: files.iter().map(|file| file.bytes).sum(),
         };
-        let goal = if left.bytes > most { wanted.min(most) } else { most };
+        let goal = if rest.bytes > max { empty_to.min(max) } else { max };
         files.sort_by_key(|file| file.used_at);
         let mut evicted = 0;
         for file in files.iter().filter(|file| !file.in_use) {
-            if left.bytes <= goal {
+            if rest.bytes <= goal {
                 break;
             }
             fs::remove_file(&file.path)?;
-            left = Ledger { entries: left.entries - 1, bytes: left.bytes - file.bytes };
+            rest = Ledger { entries: rest.entries - 1, bytes: rest.bytes - file.bytes };
             evicted += 1;
         }
-        self.write(left)?;
+        self.write(rest)?;
         Ok(evicted)
     }
 
-    fn files(&self) -> io::Result<Vec<Candidate>> {
+    fn files(&self) -> io::Result<Vec<CachedFile>> {
         let mut found = Vec::new();
         for group in fs::read_dir(self.folder.root.join(FILES))? {
             let group = group?.path();
             for file in fs::read_dir(&group)? {
-                found.extend(candidate(&file?)?);
+                found.extend(cached_file(&file?)?);
             }
         }
         Ok(found)
     }
 
-    fn sweep_staging(&self) -> io::Result<()> {
-        for left in fs::read_dir(self.folder.root.join(STAGING))? {
-            let path = left?.path();
-            // Whoever works there holds its lock.
+    fn remove_abandoned(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.folder.root.join(STAGING))? {
+            let path = entry?.path();
+            // A folder in use is locked.
             if File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok()) {
                 fs::remove_dir_all(&path)?;
             }
@@ -174,61 +178,63 @@ impl Locked<'_> {
     }
 }
 
-/// A file of the cache; what is none is no business of ours.
-fn candidate(file: &fs::DirEntry) -> io::Result<Option<Candidate>> {
+/// Reads a cached file's metadata; `None` for a file that the cache did not write.
+fn cached_file(file: &fs::DirEntry) -> io::Result<Option<CachedFile>> {
     let meta = match file.metadata() {
         Ok(meta) => meta,
-        // A reader found it corrupt and removed it.
+        // A reader found the file corrupt and removed it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let is_ours = meta.is_file()
+    let is_cached = meta.is_file()
         && file.file_name().to_str().is_some_and(|name| name.parse::<Digest>().is_ok());
-    let candidate = || -> io::Result<Candidate> {
-        Ok(Candidate {
-            used_at: meta.accessed()?,
-            bytes: meta.len(),
-            path: file.path(),
-            in_use: meta.nlink() > 1,
-        })
-    };
-    is_ours.then(candidate).transpose()
+    if !is_cached {
+        return Ok(None);
+    }
+    Ok(Some(CachedFile {
+        used_at: meta.accessed()?,
+        bytes: meta.len(),
+        path: file.path(),
+        in_use: meta.nlink() > 1,
+    }))
 }
 
-/// A folder for a file on its way in, removed when dropped.
-pub(super) struct Staging {
+/// A folder for one file that is to be kept, removed when dropped.
+pub struct StagingFolder {
     path: PathBuf,
     _lock: File,
 }
 
-impl Staging {
-    pub fn path(&self) -> &Path {
-        &self.path
+impl StagingFolder {
+    /// The path to write the file to. Nothing is there yet.
+    pub fn file(&self) -> PathBuf {
+        self.path.join("file")
     }
 }
 
-impl Drop for Staging {
+impl Drop for StagingFolder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a staging folder could not be removed");
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "a staging folder could not be removed");
         }
     }
 }
 
-/// Lets nobody write to a file any more.
+/// Makes a file read-only.
 pub(super) fn protect(file: &Path) -> io::Result<()> {
     fs::set_permissions(file, Permissions::from_mode(0o444))
 }
 
-/// Says that a file was used now. Set, and not left to the file system, which may be mounted without access times.
+/// Sets a file's access time. The file system may be mounted without access times.
 pub(super) fn touch(file: &Path, now: Timestamp) -> io::Result<()> {
     File::open(file)?.set_times(FileTimes::new().set_accessed(now.into()))
 }
 
-/// Gives a whole file its name.
-pub(super) fn rename(file: &Path, place: &Path) -> io::Result<()> {
-    if let Some(group) = place.parent() {
+/// Gives a complete file its final name.
+pub(super) fn rename(file: &Path, to: &Path) -> io::Result<()> {
+    if let Some(group) = to.parent() {
         fs::create_dir_all(group)?;
     }
-    fs::rename(file, place)
+    fs::rename(file, to)
 }

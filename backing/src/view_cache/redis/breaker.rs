@@ -1,50 +1,50 @@
-//! Asks a part that is away only now and then, so that its absence costs one caller a moment and the others nothing.
+//! A circuit breaker: while Redis is away, one caller at a time tries it and the others fail at once.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// How long nobody asks after a fault: short, because a view cache that is back should be used.
-const REST: Duration = Duration::from_millis(500);
+/// Time without queries after a failure: short, because a view cache that is back should be used.
+const OPEN_FOR: Duration = Duration::from_millis(500);
 
-/// Lets everybody through until a fault; then one caller each [`REST`], until one has found it well.
+/// Admits all callers until a failure; then one for each [`OPEN_FOR`], until one succeeds.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
-    state: Mutex<State>,
+pub(super) struct RedisBreaker {
+    state: Mutex<BreakerState>,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum BreakerState {
     #[default]
     Closed,
     Open {
         until: Instant,
-        why: String,
+        reason: String,
     },
 }
 
-impl Breaker {
-    /// Returns whether to ask at `now`; the reason why not.
+impl RedisBreaker {
+    /// Admits a query at `now`, or returns the reason of the last failure.
     pub fn admit(&self, now: Instant) -> Result<(), String> {
         match &mut *self.state.lock() {
-            State::Open { until, why } if now < *until => Err(why.clone()),
-            State::Open { until, .. } => {
-                // The one that goes to see; the next goes only if this one has not come back.
-                *until = now + REST;
+            BreakerState::Open { until, reason } if now < *until => Err(reason.clone()),
+            BreakerState::Open { until, .. } => {
+                // Admits this query, and the next one only if this one has not ended by then.
+                *until = now + OPEN_FOR;
                 Ok(())
             }
-            State::Closed => Ok(()),
+            BreakerState::Closed => Ok(()),
         }
     }
 
-    /// It answered.
-    pub fn well(&self) {
-        *self.state.lock() = State::Closed;
+    /// Records an answer.
+    pub fn close(&self) {
+        *self.state.lock() = BreakerState::Closed;
     }
 
-    /// It did not.
-    pub fn fault(&self, now: Instant, why: String) {
-        *self.state.lock() = State::Open { until: now + REST, why };
+    /// Records a failure.
+    pub fn open(&self, now: Instant, reason: String) {
+        *self.state.lock() = BreakerState::Open { until: now + OPEN_FOR, reason };
     }
 }
 
@@ -53,15 +53,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_fault_one_caller_at_a_time_goes_to_see_until_one_finds_it_well() {
-        let (breaker, start) = (Breaker::default(), Instant::now());
+    fn after_a_failure_one_caller_at_a_time_is_admitted_until_one_succeeds() {
+        let (breaker, start) = (RedisBreaker::default(), Instant::now());
         assert_eq!(breaker.admit(start), Ok(()));
-        breaker.fault(start, "gone".to_owned());
+        breaker.open(start, "gone".to_owned());
         assert_eq!(breaker.admit(start), Err("gone".to_owned()));
-        let later = start + REST;
+        let later = start + OPEN_FOR;
         assert_eq!(breaker.admit(later), Ok(()));
         assert_eq!(breaker.admit(later), Err("gone".to_owned()));
-        breaker.well();
+        breaker.close();
         assert_eq!(breaker.admit(later), Ok(()));
         assert_eq!(breaker.admit(later), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! ChangeStream as Redis publishes them, through lost connections.
+//! Changes of views as Redis publishes them. The subscription is made again after a lost connection.
 
 use std::time::Duration;
 
@@ -22,54 +22,55 @@ use uuid::Uuid;
 
 /// Hex digits of one id in a message.
 const ID_LEN: usize = 32;
-/// Messages a listener may be behind before it is told to look for itself.
+/// Messages that a slow listener may have waiting; past that it gets a gap.
 const BACKLOG: usize = 1024;
-/// A connection that says nothing is asked whether it lives this often.
+/// Time between two pings of a connection.
 const PING_EVERY: Duration = Duration::from_secs(5);
-/// And has this many times the time of any other answer: what it costs to doubt a connection that lives is a gap.
+/// Longest wait for a ping's reply, as a multiple of that for any other answer: giving up a live
+/// connection costs a gap.
 const PING_PATIENCE: u32 = 2;
 /// Pauses between attempts to subscribe.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 
-/// What a listener is told: changed jobs, or `None` for a gap.
-type Notice = Option<Vec<JobId>>;
+/// Changed jobs, or `None` for a gap.
+type ChangesOrGap = Option<Vec<JobId>>;
 
 /// A listener, with a task that keeps it subscribed and ends with it.
 pub(super) struct RedisChanges {
-    heard: broadcast::Receiver<Notice>,
+    received: broadcast::Receiver<ChangesOrGap>,
     _subscription: AbortOnDropHandle<()>,
 }
 
 impl RedisChanges {
-    /// Listens from now on; if Redis is away, from when it is back, which begins with a gap.
+    /// Listens from now on. If Redis is away, it listens from its return, beginning with a gap.
     pub async fn subscribe(client: Client, channel: String, answer_within: Duration) -> Self {
-        let (to, heard) = broadcast::channel(BACKLOG);
+        let (to, received) = broadcast::channel(BACKLOG);
         let (tried, first_try) = oneshot::channel();
         let subscription = tokio::spawn(stay_subscribed(client, channel, answer_within, to, tried));
-        // An error says that the task is gone, and with it the runtime.
+        // An error means that the task is gone, and with it the runtime.
         let _ = first_try.await;
-        Self { heard, _subscription: AbortOnDropHandle::new(subscription) }
+        Self { received, _subscription: AbortOnDropHandle::new(subscription) }
     }
 }
 
 #[async_trait]
 impl ChangeStream for RedisChanges {
     async fn next(&mut self) -> Option<Vec<JobId>> {
-        match self.heard.recv().await {
-            Ok(notice) => notice,
+        match self.received.recv().await {
+            Ok(changes) => changes,
             Err(RecvError::Lagged(_)) => None,
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }
 }
 
-/// Subscribes, follows until the connection is lost, and again.
+/// Subscribes and forwards changes until the connection is lost, again and again.
 async fn stay_subscribed(
     client: Client,
     channel: String,
     answer_within: Duration,
-    to: broadcast::Sender<Notice>,
+    to: broadcast::Sender<ChangesOrGap>,
     tried: oneshot::Sender<()>,
 ) {
     let mut tried = Some(tried);
@@ -79,12 +80,13 @@ async fn stay_subscribed(
         let subscribed = timeout(answer_within, subscribe(&client, &channel)).await;
         if let Ok(Ok((sink, stream))) = subscribed {
             pauses = self::pauses();
-            // After the subscription, so whoever looks now misses nothing that comes later.
+            // Sent after subscribing, so that a listener that reads the store now misses no later
+            // change.
             if missed {
                 let _ = to.send(None);
             }
             tried.take().map(|tried| tried.send(()));
-            follow(sink, stream, answer_within * PING_PATIENCE, &to).await;
+            forward_all(sink, stream, answer_within * PING_PATIENCE, &to).await;
             tracing::warn!("the subscription to changes in Redis is lost and made again");
         }
         tried.take().map(|tried| tried.send(()));
@@ -99,12 +101,12 @@ async fn subscribe(client: &Client, channel: &str) -> RedisResult<(PubSubSink, P
     Ok((sink, stream))
 }
 
-/// Hands on what comes until nothing can come any more.
-async fn follow(
+/// Forwards changes until the connection is lost.
+async fn forward_all(
     mut sink: PubSubSink,
     mut stream: PubSubStream,
     ping_within: Duration,
-    to: &broadcast::Sender<Notice>,
+    to: &broadcast::Sender<ChangesOrGap>,
 ) {
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -113,7 +115,7 @@ async fn follow(
         tokio::select! {
             message = stream.next() => match message {
                 None => return,
-                // An error says that nobody listens, and then this task is about to end.
+                // An error means that the listener is gone; this task is about to end.
                 Some(message) => drop(to.send(Some(read(message.get_payload_bytes())))),
             },
             _ = ping.tick() => {
@@ -126,7 +128,7 @@ async fn follow(
     }
 }
 
-/// The ids in a message; what is none is left out.
+/// Reads the ids in a message. Text that is no id is skipped.
 fn read(payload: &[u8]) -> Vec<JobId> {
     payload.chunks(ID_LEN).filter_map(|id| Uuid::try_parse_ascii(id).ok()).map(JobId).collect()
 }

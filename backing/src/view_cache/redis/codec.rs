@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-/// Below this zstd's frame costs more than it saves.
+/// Values up to this many bytes are not compressed: zstd's frame would cost more than it saves.
 const COMPRESS_FROM: usize = 1024;
-/// The fastest that still halves JSON; a busy worker writes thousands of views a second.
+/// The fastest level that still halves JSON. A busy worker writes thousands of views a second.
 const LEVEL: i32 = 1;
-/// What a value may unpack to: above any output or batch of them that is kept here.
+/// Most bytes of an unpacked value: more than any value that is cached.
 const MAX_UNPACKED: u64 = 64 * 1024 * 1024;
 
 const PLAIN: u8 = b'p';
@@ -29,7 +29,7 @@ pub(super) fn pack(mut packed: Vec<u8>, value: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// The value, or `None` if a process of another version, or somebody else, wrote something that can't be read.
+/// Unpacks a value; `None` if another version or another program wrote it in a form that is unknown.
 pub(super) fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
     match packed.split_first()? {
         (&PLAIN, value) => Some(value.to_vec()),
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_comes_back_as_it_was_and_is_smaller_when_that_pays() {
+    fn a_value_unpacks_to_itself_and_is_compressed_only_if_that_is_smaller() {
         for (value, is_smaller) in [
             (vec![], false),
             (vec![7; COMPRESS_FROM], false),
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_packed_here_reads_as_nothing() {
+    fn foreign_and_oversized_values_unpack_to_none() {
         for foreign in [b"".as_slice(), b"{}", b"zgarbage"] {
             assert_eq!(unpack(foreign), None);
         }

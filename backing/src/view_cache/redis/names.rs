@@ -1,35 +1,37 @@
-//! What things are called in Redis. The only place that spells them.
+//! Names of keys and channels in Redis. No other file spells them.
 
 use common::id::{Digest, JobId, TenantId};
 
-/// Keys and channels of one installation. No caller's text ever becomes part of one: tenants and cache keys enter as their hash.
+/// The names of one installation. No caller's text becomes part of one: tenants and cache keys are
+/// hashed.
 #[derive(Debug, Clone)]
-pub(super) struct Names {
+pub(super) struct RedisNames {
     prefix: String,
 }
 
-impl Names {
+impl RedisNames {
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned() }
     }
 
-    /// The start of the keys of a tenant's views.
-    pub fn views_of(&self, tenant: &TenantId) -> String {
+    /// The prefix of the keys of a tenant's views.
+    pub fn tenant_prefix(&self, tenant: &TenantId) -> String {
         let tenant = Digest::of(tenant.0.as_bytes()).to_string();
         format!("{}:view:{}:", self.prefix, &tenant[..32])
     }
 
-    /// A view's key under [`Self::views_of`]; it ends with the 32 hex digits of the job's id, which is what subscribers are told.
-    pub fn view(tenants: &str, job: JobId) -> String {
-        format!("{tenants}{}", job.0.simple())
+    /// The key of a view under [`Self::tenant_prefix`]. It ends with the 32 hex digits of the job's
+    /// id, which subscribers are sent.
+    pub fn view(tenant_prefix: &str, job: JobId) -> String {
+        format!("{tenant_prefix}{}", job.0.simple())
     }
 
-    /// A shared value's key.
+    /// The key of a shared value.
     pub fn value(&self, key: &str) -> String {
         format!("{}:value:{}", self.prefix, Digest::of(key.as_bytes()))
     }
 
-    /// The channel that tells of changed views.
+    /// The channel of changed views.
     pub fn changes(&self) -> String {
         format!("{}:changes", self.prefix)
     }

@@ -1,4 +1,4 @@
-//! Views in Redis: the rank in front, so that a script can compare without reading what follows.
+//! Views in Redis: the rank comes first, so that a script can compare ranks without reading the rest.
 
 use common::{
     id::{JobId, TenantId},
@@ -6,18 +6,19 @@ use common::{
 };
 use redis::{Cmd, Pipeline};
 
-use super::{codec, names::Names};
+use super::{codec, names::RedisNames};
 use crate::view_cache::lifetime;
 
 /// Three numbers of 16 hex digits each.
 const RANK_LEN: usize = 48;
-/// Views in one run of the script: Redis does nothing else meanwhile, so about a millisecond.
+/// Most views in one run of the script, about a millisecond: Redis does nothing else meanwhile.
 const VIEWS_PER_RUN: usize = 200;
-/// Bytes in one run, for the same reason.
+/// Most bytes in one run, for the same reason.
 const BYTES_PER_RUN: usize = 1 << 20;
 
-/// Sets each view that outranks what is there, renews one that is there already, and tells of those that were set in one message.
-/// `KEYS` are views' keys; `ARGV` is the channel, then for each key its value and its lifetime in milliseconds.
+/// Sets each view that outranks the held one, renews an equal one, and publishes in one message which
+/// were set. `KEYS` are the keys of views; `ARGV` is the channel, then for each key its value and its
+/// lifetime in milliseconds.
 const PUT: &str = r"
 local changed = {}
 for i, key in ipairs(KEYS) do
@@ -37,20 +38,20 @@ return #changed
 ";
 
 /// The commands that put these views; `None` if there are none.
-pub(super) fn putting(names: &Names, views: &[JobView]) -> Option<Pipeline> {
+pub(super) fn put(names: &RedisNames, views: &[JobView]) -> Option<Pipeline> {
     if views.is_empty() {
         return None;
     }
     let mut pipeline = Pipeline::new();
-    let mut run = Run::default();
-    let mut tenants: Option<(&TenantId, String)> = None;
+    let mut run = ScriptRun::default();
+    let mut last_tenant: Option<(&TenantId, String)> = None;
     for view in views {
         // Most batches are of one tenant.
-        if tenants.as_ref().is_none_or(|(tenant, _)| **tenant != view.tenant) {
-            tenants = Some((&view.tenant, names.views_of(&view.tenant)));
+        if last_tenant.as_ref().is_none_or(|(tenant, _)| **tenant != view.tenant) {
+            last_tenant = Some((&view.tenant, names.tenant_prefix(&view.tenant)));
         }
-        let Some((_, start)) = &tenants else { continue };
-        run.add(Names::view(start, view.id), write(view), lifetime(view).as_millis());
+        let Some((_, prefix)) = &last_tenant else { continue };
+        run.add(RedisNames::view(prefix, view.id), write(view), lifetime(view).as_millis());
         if run.is_full() {
             pipeline.add_command(std::mem::take(&mut run).command(names));
         }
@@ -61,33 +62,33 @@ pub(super) fn putting(names: &Names, views: &[JobView]) -> Option<Pipeline> {
     Some(pipeline)
 }
 
-/// The command that gets these.
-pub(super) fn getting(names: &Names, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
-    about(redis::cmd("MGET"), names, tenant, jobs)
+/// The command that gets the views of these jobs.
+pub(super) fn get(names: &RedisNames, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
+    with_keys(redis::cmd("MGET"), names, tenant, jobs)
 }
 
-/// The command that forgets these.
-pub(super) fn forgetting(names: &Names, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
-    about(redis::cmd("UNLINK"), names, tenant, jobs)
+/// The command that forgets the views of these jobs.
+pub(super) fn forget(names: &RedisNames, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
+    with_keys(redis::cmd("UNLINK"), names, tenant, jobs)
 }
 
-fn about(mut command: Cmd, names: &Names, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
-    let start = names.views_of(tenant);
+fn with_keys(mut command: Cmd, names: &RedisNames, tenant: &TenantId, jobs: &[JobId]) -> Cmd {
+    let prefix = names.tenant_prefix(tenant);
     for job in jobs {
-        command.arg(Names::view(&start, *job));
+        command.arg(RedisNames::view(&prefix, *job));
     }
     command
 }
 
 /// One run of the script.
 #[derive(Debug, Default)]
-struct Run {
+struct ScriptRun {
     keys: Vec<String>,
     arguments: Vec<(Vec<u8>, u128)>,
     bytes: usize,
 }
 
-impl Run {
+impl ScriptRun {
     fn add(&mut self, key: String, value: Vec<u8>, ttl_ms: u128) {
         self.bytes += value.len();
         self.keys.push(key);
@@ -98,8 +99,9 @@ impl Run {
         self.keys.len() >= VIEWS_PER_RUN || self.bytes >= BYTES_PER_RUN
     }
 
-    fn command(self, names: &Names) -> Cmd {
-        // EVAL, not EVALSHA: the script is shorter than one view, and a restarted Redis needs no second try.
+    fn command(self, names: &RedisNames) -> Cmd {
+        // EVAL, not EVALSHA: the script is shorter than one view, and a restarted Redis needs no
+        // second try.
         let mut command = redis::cmd("EVAL");
         command.arg(PUT).arg(self.keys.len()).arg(self.keys).arg(names.changes());
         for (value, ttl_ms) in self.arguments {
@@ -109,13 +111,14 @@ impl Run {
     }
 }
 
-/// A view's value: its rank, then its JSON, packed. (A view always has a JSON form; were it ever not so, it would read as nothing.)
+/// Writes a view: its rank, then its JSON, packed. A view always has a JSON form; if it ever had
+/// none, it would count as missing.
 fn write(view: &JobView) -> Vec<u8> {
     let json = serde_json::to_vec(view).unwrap_or_default();
     codec::pack(rank(&view.rank).into_bytes(), &json)
 }
 
-/// Reads a view's value, if it is one that this version can read.
+/// Reads a view; `None` if this version can't read it.
 pub(super) fn read(value: &[u8]) -> Option<JobView> {
     let json = codec::unpack(value.get(RANK_LEN..)?)?;
     serde_json::from_slice(&json)
@@ -123,7 +126,7 @@ pub(super) fn read(value: &[u8]) -> Option<JobView> {
         .ok()
 }
 
-/// Sorts as text as it does as numbers: fixed width, and negative ones below positive ones.
+/// Writes a rank so that texts sort as the numbers do: fixed width, negative below positive.
 fn rank(rank: &Rank) -> String {
     let above_zero = |number: i64| number.cast_unsigned() ^ (1 << 63);
     format!(

@@ -1,6 +1,6 @@
 //! The cache report, as a client sees it.
 
-use backing::cache::{Cache, Level, Usage, disk::DiskCache};
+use backing::cache::{Cache, HitCounts, NamespaceUsage, disk::DiskCache};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,7 +115,10 @@ impl CacheReport {
             bytes: usage.bytes,
             limit: usage.limit,
             evicted: usage.evicted,
-            reads: usage.hits.zip(usage.misses).map(|(hits, misses)| Level { hits, misses }.into()),
+            reads: usage
+                .hits
+                .zip(usage.misses)
+                .map(|(hits, misses)| HitCounts { hits, misses }.into()),
         });
         Self {
             namespaces: cache.usage().into_iter().map(NamespaceReport::from).collect(),
@@ -131,9 +134,9 @@ impl CacheReport {
     }
 }
 
-impl From<Usage> for NamespaceReport {
-    fn from(usage: Usage) -> Self {
-        let life = usage.namespace.life();
+impl From<NamespaceUsage> for NamespaceReport {
+    fn from(usage: NamespaceUsage) -> Self {
+        let life = usage.namespace.lifetime();
         Self {
             namespace: usage.namespace.as_str(),
             fresh_seconds: life.fresh.as_secs(),
@@ -142,17 +145,17 @@ impl From<Usage> for NamespaceReport {
             l2: usage.shared.into(),
             entries: usage.entries,
             bytes: usage.bytes,
-            l2_faults: usage.shared_faults,
+            l2_faults: usage.shared_errors,
             stale: usage.stale,
             waited: usage.waited,
-            made: usage.made,
+            made: usage.computed,
             failed: usage.failed,
         }
     }
 }
 
-impl From<Level> for LevelReport {
-    fn from(level: Level) -> Self {
+impl From<HitCounts> for LevelReport {
+    fn from(level: HitCounts) -> Self {
         Self { hits: level.hits, misses: level.misses, rate: level.rate() }
     }
 }
@@ -164,7 +167,7 @@ impl DiskReport {
             entries: usage.entries,
             bytes: usage.bytes,
             limit: usage.limit,
-            reads: Level { hits: usage.hits, misses: usage.misses }.into(),
+            reads: HitCounts { hits: usage.hits, misses: usage.misses }.into(),
             evicted: usage.evicted,
             corrupt: usage.corrupt,
         }

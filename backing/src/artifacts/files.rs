@@ -1,4 +1,4 @@
-//! Taking a file in: hashing it, and on a disk getting it to where it belongs whole or not at all.
+//! File operations: hashing, copying, and moving a file to its final name whole or not at all.
 
 use std::{
     fs::{self, File},
@@ -12,33 +12,34 @@ use common::{
     port::{PortError, PortResult},
 };
 
-use super::PART;
+use super::address::PART;
 
-/// Large enough that a read costs its bytes and not its call.
+/// Bytes of one read: so many that the cost of a system call does not count.
 const CHUNK: usize = 256 * 1024;
-/// What lies under its hash is never written again, not through a link either.
+/// Mode of an artifact's file, which is never written again, not through a link either.
 const READ_ONLY: u32 = 0o444;
 
-/// The hash of a file and its size in bytes.
+/// Returns the hash of a file and its size in bytes.
 pub(crate) fn digest(file: &Path) -> PortResult<(Digest, u64)> {
     let mut source = File::open(file).map_err(|error| unreadable(file, &error))?;
-    pour(&mut source, &mut io::sink()).map_err(|error| unreadable(file, &error))
+    copy_hashed(&mut source, &mut io::sink()).map_err(|error| unreadable(file, &error))
 }
 
-/// Returns whether a file may be moved in: a plain file on `root`'s file system that nobody else
-/// has a name for.
+/// Returns whether a file may be moved into `root`: a plain file on the same file system with no
+/// other name.
 pub(super) fn is_movable(file: &Path, root: &Path) -> PortResult<bool> {
     let meta = fs::symlink_metadata(file).map_err(|error| unreadable(file, &error))?;
-    let home = fs::metadata(root).map_err(|error| unreadable(root, &error))?;
+    let folder = fs::metadata(root).map_err(|error| unreadable(root, &error))?;
     Ok(meta.is_file()
         && meta.nlink() == 1
-        && meta.dev() == home.dev()
-        && belongs_to(file, &meta, home.uid()))
+        && meta.dev() == folder.dev()
+        && take_ownership(file, &meta, folder.uid()))
 }
 
-/// A file that a child made under another user is taken over; where that is not allowed it is copied instead, because its
-/// owner could still write to it.
-fn belongs_to(file: &Path, meta: &fs::Metadata, owner: u32) -> bool {
+/// Makes `owner` the owner of a file, which a media process may have written as another user.
+/// Returns `false` where that is not allowed: the file's owner could still write to it, so it must be
+/// copied.
+fn take_ownership(file: &Path, meta: &fs::Metadata, owner: u32) -> bool {
     meta.uid() == owner || chown(file, Some(owner), None).is_ok()
 }
 
@@ -46,28 +47,29 @@ fn belongs_to(file: &Path, meta: &fs::Metadata, owner: u32) -> bool {
 pub(super) fn copy(file: &Path, to: &Path) -> PortResult<(Digest, u64)> {
     let mut source = File::open(file).map_err(|error| unreadable(file, &error))?;
     let mut target = File::create_new(to).map_err(|error| unwritable(to, &error))?;
-    pour(&mut source, &mut target).map_err(|error| unwritable(to, &error))
+    copy_hashed(&mut source, &mut target).map_err(|error| unwritable(to, &error))
 }
 
-/// Gives a whole file its name: on the disk first, then under the name, then the name on the disk.
+/// Gives a complete file its final name: syncs the file, renames it, syncs the folder.
 pub(super) fn publish(file: &Path, to: &Path) -> PortResult<()> {
-    let fault = |error: io::Error| unwritable(to, &error);
-    fs::set_permissions(file, fs::Permissions::from_mode(READ_ONLY)).map_err(fault)?;
-    File::open(file).and_then(|file| file.sync_all()).map_err(fault)?;
+    let failed = |error: io::Error| unwritable(to, &error);
+    fs::set_permissions(file, fs::Permissions::from_mode(READ_ONLY)).map_err(failed)?;
+    File::open(file).and_then(|file| file.sync_all()).map_err(failed)?;
     let parent = to.parent().unwrap_or(to);
-    make_folder(parent).map_err(fault)?;
-    fs::rename(file, to).map_err(fault)?;
-    sync_folder(parent).map_err(fault)
+    create_folder(parent).map_err(failed)?;
+    fs::rename(file, to).map_err(failed)?;
+    sync_folder(parent).map_err(failed)
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+/// Creates a folder with its parents, and syncs each.
+fn create_folder(folder: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
         Ok(()) => folder.parent().map_or(Ok(()), sync_folder),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = folder.parent().ok_or(error)?;
-            make_folder(parent)?;
-            make_folder(folder)
+            create_folder(parent)?;
+            create_folder(folder)
         }
         Err(error) => Err(error),
     }
@@ -77,7 +79,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn pour(source: &mut impl Read, target: &mut impl Write) -> io::Result<(Digest, u64)> {
+fn copy_hashed(source: &mut impl Read, target: &mut impl Write) -> io::Result<(Digest, u64)> {
     let mut hasher = blake3::Hasher::new();
     let mut chunk = vec![0; CHUNK];
     let mut total = 0;
@@ -95,7 +97,7 @@ fn pour(source: &mut impl Read, target: &mut impl Write) -> io::Result<(Digest, 
     }
 }
 
-/// Runs file work where it may block.
+/// Runs blocking file operations on a thread of their own.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> PortResult<T> + Send + 'static,
 ) -> PortResult<T> {
@@ -106,7 +108,7 @@ pub(super) fn unreadable(file: &Path, error: &io::Error) -> PortError {
     PortError::broken(PART, format!("{} can't be read: {error}", file.display()))
 }
 
-/// Mostly a full or read-only disk, which someone may mend.
+/// A transient error, since the reason is mostly a full or read-only disk, which may be mended.
 pub(super) fn unwritable(file: &Path, error: &io::Error) -> PortError {
     PortError::unavailable(PART, format!("{} can't be written: {error}", file.display()))
 }

@@ -1,40 +1,42 @@
-//! What is asked for: a namespace, a key that is a hash, and the tags by which it can be cleared.
+//! Cache keys: a namespace, a hash, and the tags by which the value can be cleared.
 
 use common::id::Digest;
 
-use super::Namespace;
+use super::namespace::Namespace;
 
-/// A name for many values, to clear them together: `namespace:text`, `provider:openai`, `kind:script`, `host:example.com`.
+/// A name under which many values are cleared together: `namespace:text`, `provider:openai`,
+/// `kind:script`, `host:example.com`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(String);
 
 impl Tag {
-    /// The tag of this text, as an operator writes it. It never becomes part of a key as it is: the view cache hashes what it is given.
+    /// A tag as an operator writes it. The view cache hashes it before it becomes part of a key.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// All values of a namespace.
+    /// The tag of all values of a namespace.
     pub fn of(namespace: Namespace) -> Self {
         Self(format!("namespace:{}", namespace.as_str()))
     }
 
-    /// Its text.
+    /// The tag as an operator writes it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// One value's place.
+/// The key of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct CacheKey {
     pub(super) namespace: Namespace,
-    pub(super) key: Digest,
+    pub(super) hash: Digest,
     pub(super) tags: Vec<Tag>,
 }
 
-impl Item {
-    /// The place of what these parts decide. They are hashed with their lengths, so no two lists of parts are one key.
+impl CacheKey {
+    /// The key of the value that these parts decide. They are hashed with their lengths, so
+    /// different lists of parts have different keys.
     pub fn new<'a>(namespace: Namespace, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("spool 2026-11 cache key");
         hasher.update(namespace.as_str().as_bytes());
@@ -44,20 +46,20 @@ impl Item {
         }
         Self {
             namespace,
-            key: Digest(*hasher.finalize().as_bytes()),
+            hash: Digest(*hasher.finalize().as_bytes()),
             tags: vec![Tag::of(namespace)],
         }
     }
 
-    /// Is cleared with `group:name` too.
+    /// Adds the tag `group:name`.
     pub fn tagged(mut self, group: &str, name: &str) -> Self {
         self.tags.push(Tag::new(format!("{group}:{name}")));
         self
     }
 
-    /// Its name on the view cache.
-    pub(super) fn name(&self) -> String {
-        format!("cache:{}", self.key)
+    /// The key of the value on the view cache.
+    pub(super) fn shared_key(&self) -> String {
+        format!("cache:{}", self.hash)
     }
 }
 
@@ -66,9 +68,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_tell_namespaces_and_parts_apart() {
+    fn keys_differ_by_namespace_and_by_parts() {
         let key = |namespace, parts: &[&str]| {
-            Item::new(namespace, parts.iter().map(|part| part.as_bytes())).key
+            CacheKey::new(namespace, parts.iter().map(|part| part.as_bytes())).hash
         };
         let keys = [
             key(Namespace::Text, &["a", "b"]),
