@@ -136,19 +136,45 @@ fn phase(name: &str) -> u8 {
     }
 }
 
-/// Refuses a schema with a major version above [`MAJOR`].
-pub fn check_major(major: i32) -> Result<(), String> {
-    if major > MAJOR {
-        return Err(format!(
-            "its schema has version {major} and this program knows version {MAJOR}: run a newer \
-             spool"
-        ));
+/// The state of a database's schema, as the adapter read it.
+#[derive(Debug)]
+pub struct Found {
+    pub has_schema: bool,
+    /// The table of migrations, if there is one.
+    pub applied: Option<Applied>,
+    pub major: i32,
+}
+
+impl Found {
+    /// The files to apply, or the sentence that says why the database is refused.
+    pub fn pending<'m>(&self, migrations: &'m Migrations) -> Result<Vec<&'m Migration>, String> {
+        migrations.pending(&self.known()?)
     }
-    Ok(())
+
+    /// Refuses a database that this program cannot work on, in one sentence.
+    pub fn check(&self, migrations: &Migrations) -> Result<(), String> {
+        migrations.check(&self.known()?)
+    }
+
+    /// The applied files. Refuses a schema of the old numbering and one of a later major version.
+    fn known(&self) -> Result<Applied, String> {
+        if self.major > MAJOR {
+            return Err(format!(
+                "its schema has version {} and this program knows version {MAJOR}: run a newer \
+                 spool",
+                self.major
+            ));
+        }
+        match &self.applied {
+            Some(applied) => Ok(applied.clone()),
+            None if self.has_schema => Err(OLD_NUMBERING.to_owned()),
+            None => Ok(Applied::default()),
+        }
+    }
 }
 
 /// Why a database without a table of migrations, but with a schema, is refused.
-pub const OLD_NUMBERING: &str = "its schema was made by a spool from before the first release, \
+const OLD_NUMBERING: &str = "its schema was made by a spool from before the first release, \
      which can't be brought up to date: use a new database";
 
 #[cfg(test)]
@@ -230,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_file_has_a_place_in_the_order_and_no_schema_file_names_a_bound() {
-        for (name, text) in POSTGRES {
+        for (name, text) in POSTGRES.iter().chain(SQLITE) {
             let known = is_schema(name) || name.starts_with("functions/");
             assert!(known, "{name} is neither in schema/ nor in functions/");
             assert!(!is_schema(name) || !text.contains("{{"), "{name} names a bound");

@@ -24,7 +24,8 @@ pub fn need_failed(need: &str) -> JobError {
 /// The job did not start in time.
 pub fn expired(allowed_ms: i64) -> JobError {
     let detail = format!(
-        "it did not start within the {allowed_ms} ms that its `queueTimeoutMs` allows; add workers, or allow it more time"
+        "it did not start within the {allowed_ms} ms that its `queueTimeoutMs` allows; add workers, \
+         or allow it more time"
     );
     JobError::permanent(code::EXPIRED, detail)
 }
@@ -32,7 +33,8 @@ pub fn expired(allowed_ms: i64) -> JobError {
 /// The task's workers died too often.
 pub fn poison(losses: i64) -> JobError {
     let detail = format!(
-        "{losses} workers died while they ran it, so it is not run again; look at its input and at the workers' logs"
+        "{losses} workers died while they ran it, so it is not run again; look at its input and at \
+         the workers' logs"
     );
     JobError { retryable: true, ..JobError::new(code::POISON, ErrorClass::Permanent, detail) }
 }

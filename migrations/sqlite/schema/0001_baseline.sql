@@ -8,7 +8,7 @@
 -- The major version of this schema. A program refuses a file whose major it does not know. Changes
 -- within one major must not break a program that does not know them.
 CREATE TABLE schema_major (major INTEGER NOT NULL);
-INSERT INTO schema_major (major) VALUES (2);
+INSERT INTO schema_major (major) VALUES (1);
 
 CREATE TABLE batches (
     id             BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),

@@ -28,6 +28,7 @@ mod random_plans;
 mod references;
 mod retention;
 mod schedules;
+mod sqlite_only;
 mod stale_reads;
 mod traces;
 mod transitions;

@@ -9,7 +9,7 @@ use super::{
     bounds::bounds,
     errors::{PART, within},
 };
-use crate::store::migrate::{Applied, MAJOR, Migrations, OLD_NUMBERING, POSTGRES, check_major};
+use crate::store::migrate::{Applied, Found, MAJOR, Migrations, POSTGRES};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -32,9 +32,8 @@ async fn apply(sql: &mut PgConnection) -> sqlx::Result<Result<usize, String>> {
     sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('spool.migrations'))")
         .execute(&mut *write)
         .await?;
-    let found = Found::read(&mut write).await?;
-    let migrations = migrations();
-    let pending = match found.known().and_then(|()| migrations.pending(&found.applied)) {
+    let (found, migrations) = (find(&mut write).await?, migrations());
+    let pending = match found.pending(&migrations) {
         Ok(pending) => pending,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -74,47 +73,24 @@ pub fn migrations() -> Migrations {
     Migrations::of(POSTGRES, &bounds())
 }
 
-/// The state of a database's schema.
-#[derive(Debug)]
-pub struct Found {
-    has_schema: bool,
-    has_migrations: bool,
-    applied: Applied,
-    major: i32,
+/// Reads the state of a database's schema.
+pub async fn find(sql: &mut PgConnection) -> sqlx::Result<Found> {
+    let (has_schema, has_migrations): (bool, bool) = sqlx::query_as(
+        "SELECT to_regnamespace('spool') IS NOT NULL, to_regclass('spool.migrations') IS NOT NULL",
+    )
+    .fetch_one(&mut *sql)
+    .await?;
+    let mut found = Found { has_schema, applied: None, major: MAJOR };
+    if has_migrations {
+        let rows = "SELECT name, checksum FROM spool.migrations ORDER BY applied_at";
+        found.applied = Some(Applied::of(sqlx::query_as(rows).fetch_all(&mut *sql).await?));
+        let major = "SELECT major FROM spool.schema_major";
+        found.major = sqlx::query_scalar(major).fetch_one(sql).await?;
+    }
+    Ok(found)
 }
 
-impl Found {
-    /// Reads the state from a database.
-    pub async fn read(sql: &mut PgConnection) -> sqlx::Result<Self> {
-        let (has_schema, has_migrations) = sqlx::query_as(
-            "SELECT to_regnamespace('spool') IS NOT NULL,
-                 to_regclass('spool.migrations') IS NOT NULL",
-        )
-        .fetch_one(&mut *sql)
-        .await?;
-        let mut found =
-            Self { has_schema, has_migrations, applied: Applied::default(), major: MAJOR };
-        if has_migrations {
-            let rows = "SELECT name, checksum FROM spool.migrations ORDER BY applied_at";
-            found.applied = Applied::of(sqlx::query_as(rows).fetch_all(&mut *sql).await?);
-            let major = "SELECT major FROM spool.schema_major";
-            found.major = sqlx::query_scalar(major).fetch_one(sql).await?;
-        }
-        Ok(found)
-    }
-
-    /// Refuses a schema that this program cannot work on.
-    pub fn check(&self) -> PortResult<()> {
-        self.known()
-            .and_then(|()| migrations().check(&self.applied))
-            .map_err(|refusal| PortError::broken(PART, refusal))
-    }
-
-    /// Refuses a schema of the old numbering and one of a later major version.
-    fn known(&self) -> Result<(), String> {
-        if self.has_schema && !self.has_migrations {
-            return Err(OLD_NUMBERING.to_owned());
-        }
-        check_major(self.major)
-    }
+/// Refuses a schema that this program cannot work on.
+pub fn check(found: &Found) -> PortResult<()> {
+    found.check(&migrations()).map_err(|refusal| PortError::broken(PART, refusal))
 }

@@ -83,7 +83,7 @@ pub struct PgStore {
 /// An error says in one sentence what is wrong with the URL, the server or the schema.
 pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
     let mut sql = pool::connect_once(url, &options).await?;
-    errors::within(options.acquire_timeout, migrate::Found::read(&mut sql)).await?.check()?;
+    migrate::check(&errors::within(options.acquire_timeout, migrate::find(&mut sql)).await?)?;
     errors::within(options.acquire_timeout, sql.close()).await?;
     let health_probe = HealthProbe::new(pool::parse(url)?);
     let (work, heartbeats) = (
@@ -255,10 +255,10 @@ impl Upkeep for PgStore {
     async fn check(&self) -> PortResult<()> {
         let found = async {
             let mut lent = self.work.lend().await?;
-            let found = migrate::Found::read(lent.sql()).await;
+            let found = migrate::find(lent.sql()).await;
             lent.heard(found)
         };
-        self.work(found).await?.check()?;
+        migrate::check(&self.work(found).await?)?;
         self.write_something().await
     }
 }

@@ -1,48 +1,32 @@
-//! Submissions become rows, each once.
+//! Stores submissions, each once.
 
 use common::{
     id::{BatchId, TenantId},
     limits::IDEMPOTENCY_KEPT,
-    port::{PortResult, broker::TaskMessage},
+    port::PortResult,
     rules::cascade::KindTallies,
-    store::Credit,
     submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Submission, Work},
     trace::TraceParent,
 };
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
-    column, deadlines,
+    column,
     insert::{PlanOwner, Queueing, insert_input, insert_tasks},
-    transaction::WriteTransaction,
+    transaction::Transaction,
 };
 
 /// The place of a job in its batch.
 struct BatchPlace {
     batch: BatchId,
-    item: i64,
+    item: u32,
     limited: bool,
 }
 
-/// Stores submissions, and answers each.
+/// Stores a submission, or answers from its idempotency key.
 pub async fn accept(
-    tx: &mut WriteTransaction<'_>,
-    submissions: Vec<Submission>,
-    credit: &[Credit],
-) -> PortResult<(Vec<Acceptance>, Vec<TaskMessage>)> {
-    // Only a dispatch obeys limits and pauses, so an accept queues nothing while there are any.
-    let restricted: bool =
-        value!(tx.sql(), "SELECT EXISTS (SELECT 1 FROM limits) OR EXISTS (SELECT 1 FROM pauses)")?;
-    let mut queueing = Queueing::new(if restricted { &[] } else { credit });
-    let mut answers = Vec::with_capacity(submissions.len());
-    for submission in submissions {
-        answers.push(accept_one(tx, submission, &mut queueing).await?);
-    }
-    Ok((answers, queueing.messages))
-}
-
-async fn accept_one(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     submission: Submission,
     queueing: &mut Queueing,
 ) -> PortResult<Acceptance> {
@@ -67,16 +51,15 @@ async fn accept_one(
 /// The answer to a call whose key is stored. The very same call (same ids) is no replay: the result
 /// of its commit did not reach the caller.
 async fn known_answer(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     tenant: &TenantId,
     idempotency: &Idempotency,
     target: Uuid,
 ) -> PortResult<Option<Acceptance>> {
-    let now = tx.now;
     let known: Option<(Vec<u8>, String, Uuid)> = maybe_row!(tx.sql(),
         "SELECT fingerprint, response, target FROM idempotency_keys
          WHERE tenant = ? AND key = ? AND expires_at > ?";
-        &tenant.0, &idempotency.key, now)?;
+        &tenant.0, &idempotency.key, tx.now)?;
     Ok(known.map(|(fingerprint, response, first)| {
         if fingerprint != idempotency.fingerprint.0 {
             Acceptance::KeyReused
@@ -89,37 +72,34 @@ async fn known_answer(
 }
 
 async fn store_key(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     tenant: &TenantId,
     idempotency: &Idempotency,
     target: Uuid,
 ) -> PortResult<()> {
     let expires_at = tx.now + column::millis(IDEMPOTENCY_KEPT);
     execute!(tx.sql(),
-        "INSERT INTO idempotency_keys (tenant, key, fingerprint, target, expires_at, response)
-         VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (tenant, key) DO UPDATE SET fingerprint = excluded.fingerprint,
-             target = excluded.target, expires_at = excluded.expires_at,
-             response = excluded.response";
+        "REPLACE INTO idempotency_keys (tenant, key, fingerprint, target, expires_at, response)
+         VALUES (?, ?, ?, ?, ?, ?)";
         &tenant.0, &idempotency.key, idempotency.fingerprint.0.as_slice(), target, expires_at,
         &idempotency.answer)?;
     Ok(())
 }
 
 async fn insert_batch(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     tenant: &TenantId,
     batch: &NewBatch,
     queueing: &mut Queueing,
 ) -> PortResult<()> {
     let refused = batch.items.iter().filter(|item| matches!(item, NewItem::Refused(_))).count();
-    let (total, now) = (batch.items.len(), tx.now);
+    let total = batch.items.len();
     let inserted = execute!(tx.sql(),
         "INSERT INTO batches (id, tenant, total, rejected, max_concurrent, stop_on_error,
              created_at, settled_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
         batch.id.0, &tenant.0, total as i64, refused as i64, batch.max_concurrent,
-        batch.stop_on_error, now, (refused == total).then_some(now))?;
+        batch.stop_on_error, tx.now, (refused == total).then_some(tx.now))?;
     if inserted == 0 {
         return Ok(());
     }
@@ -131,10 +111,9 @@ async fn insert_batch(
                 insert_job(tx, tenant, job, Some(place), queueing).await?;
             }
             NewItem::Refused(error) => {
-                let error = column::text(error)?;
                 execute!(tx.sql(),
                     "INSERT INTO refused_items (batch, item, error) VALUES (?, ?, ?)";
-                    batch.id.0, item, error)?;
+                    batch.id.0, item, Json(error))?;
             }
         }
     }
@@ -142,7 +121,7 @@ async fn insert_batch(
 }
 
 async fn insert_job(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     tenant: &TenantId,
     job: &NewJob,
     place: Option<BatchPlace>,
@@ -162,20 +141,20 @@ async fn insert_job(
         job: job.id.0,
         tenant: tenant.0.clone(),
         priority: i64::from(job.priority.0),
-        limited_batch: limited_batch.map(|batch| batch.as_bytes().to_vec()).unwrap_or_default(),
+        limited_batch,
         run_at: job.run_at.map_or(tx.now, |at| at.as_millisecond()),
         place: 0,
         traceparent: job.trace.as_ref().map(ToString::to_string),
     };
     insert_tasks(tx, &owner, &job.tasks, Some(&job.input), queueing).await?;
-    deadlines::store(tx, job, owner.run_at).await?;
-    tx.job_changed(job.id.0);
+    store_deadlines(tx, job, owner.run_at).await?;
+    tx.effects.jobs.insert(job.id.0);
     Ok(())
 }
 
 /// Inserts the row of a job. Returns whether the job is new.
 async fn insert_job_row(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     tenant: &TenantId,
     job: &NewJob,
     place: Option<&BatchPlace>,
@@ -185,7 +164,7 @@ async fn insert_job_row(
     let result = job.tasks.iter().find(|task| task.result).map(|task| task.id.0);
     let overrides = Some(&job.overrides).filter(|overrides| **overrides != Default::default());
     let tags = Some(&job.tags).filter(|tags| !tags.is_empty());
-    let (tasks, now) = (job.tasks.len() as i64, tx.now);
+    let tasks = job.tasks.len() as i64;
     let inserted = execute!(tx.sql(),
         "INSERT INTO jobs (id, tenant, kind, priority, status, batch, item, tags, metadata,
              overrides, result_task, open_tasks, total_tasks, kinds, created_at, run_at,
@@ -193,9 +172,22 @@ async fn insert_job_row(
          VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO NOTHING";
         job.id.0, &tenant.0, &job.kind, job.priority.0, place.map(|place| place.batch.0),
-        place.map(|place| place.item), column::maybe_text(tags)?,
-        column::maybe_text(job.metadata.as_ref())?, column::maybe_text(overrides)?, result,
-        tasks, tasks, column::text(&kinds)?, now, job.run_at.map(|at| at.as_millisecond()),
-        job.trace.as_ref().map(TraceParent::as_str))?;
+        place.map(|place| place.item), tags.map(Json), job.metadata.as_ref().map(Json),
+        overrides.map(Json), result, tasks, tasks, Json(&kinds), tx.now,
+        job.run_at.map(|at| at.as_millisecond()), job.trace.as_ref().map(TraceParent::as_str))?;
     Ok(inserted > 0)
+}
+
+/// Stores the time until which the first tasks of a job may wait that runs from `run_at` on.
+async fn store_deadlines(tx: &mut Transaction, job: &NewJob, run_at: i64) -> PortResult<()> {
+    let Some(timeout) = job.queue_timeout else { return Ok(()) };
+    let allowed = column::millis(timeout);
+    let due_at = run_at.max(tx.now).saturating_add(allowed);
+    for task in job.tasks.iter().filter(|task| task.needs.is_empty()) {
+        execute!(tx.sql(),
+            "INSERT INTO deadlines (task, due_at, allowed_ms) VALUES (?, ?, ?)
+             ON CONFLICT DO NOTHING";
+            task.id.0, due_at, allowed)?;
+    }
+    Ok(())
 }

@@ -17,19 +17,20 @@ use common::{
     },
     store::Changes,
 };
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
     cancel::{cancel_batch, stop_tasks},
     column, single_flight,
     statement::transition,
-    transaction::WriteTransaction,
-    worklist::{EndedRow, EndedTask},
+    transaction::{EndedRow, EndedTask, Transaction},
+    views,
 };
 use crate::store::reason;
 
 /// Draws all consequences, commits, and returns the changes.
-pub async fn commit(mut tx: WriteTransaction<'_>) -> PortResult<Changes> {
+pub async fn commit(mut tx: Transaction) -> PortResult<Changes> {
     while !tx.work.is_empty() {
         while let Some(ended) = tx.work.tasks.pop_front() {
             follow_task(&mut tx, ended).await?;
@@ -41,10 +42,19 @@ pub async fn commit(mut tx: WriteTransaction<'_>) -> PortResult<Changes> {
             write_batch(&mut tx, batch, change).await?;
         }
     }
-    tx.finish().await
+    let effects = std::mem::take(&mut tx.effects);
+    for (queue, ended) in effects.attempts_ended {
+        execute!(tx.sql(), "UPDATE attempt_counts SET ended = ended + ? WHERE queue = ?";
+            ended, queue.as_str())?;
+    }
+    let (jobs, now) = (effects.jobs.into_iter().collect::<Vec<_>>(), tx.now);
+    let views = views::load(tx.sql(), &jobs, now).await?.into_values().collect();
+    tx.end().await?;
+    let readied = effects.ready_queues.into_iter().collect();
+    Ok(Changes { views, readied, stopping: effects.tasks_to_stop })
 }
 
-async fn follow_task(tx: &mut WriteTransaction<'_>, ended: EndedTask) -> PortResult<()> {
+async fn follow_task(tx: &mut Transaction, ended: EndedTask) -> PortResult<()> {
     let EndedTask { task, state, origin } = &ended;
     if task.needed {
         follow_dependents(tx, &ended).await?;
@@ -56,11 +66,12 @@ async fn follow_task(tx: &mut WriteTransaction<'_>, ended: EndedTask) -> PortRes
             KeyEffect::None => {}
         }
     }
-    tx.work.job(task.job).task_ended(TaskId(task.id), &task.kind, *state, *origin);
+    let plan = tx.work.jobs.entry(task.job).or_default();
+    plan.task_ended(TaskId(task.id), &task.kind, *state, *origin);
     Ok(())
 }
 
-async fn follow_dependents(tx: &mut WriteTransaction<'_>, ended: &EndedTask) -> PortResult<()> {
+async fn follow_dependents(tx: &mut Transaction, ended: &EndedTask) -> PortResult<()> {
     let dependents: Vec<(Uuid, bool)> = rows!(tx.sql(),
         "SELECT task, proceed FROM edges WHERE need = ? ORDER BY task, place"; ended.task.id)?;
     for (task, proceed) in dependents {
@@ -73,18 +84,14 @@ async fn follow_dependents(tx: &mut WriteTransaction<'_>, ended: &EndedTask) -> 
     Ok(())
 }
 
-async fn cancel_dependent(
-    tx: &mut WriteTransaction<'_>,
-    task: Uuid,
-    need: &EndedRow,
-) -> PortResult<()> {
+async fn cancel_dependent(tx: &mut Transaction, task: Uuid, need: &EndedRow) -> PortResult<()> {
     let statement = transition(
         TaskEvent::NeedFailed,
         "UPDATE tasks SET state = {to}, error = ?, failed_need = ?, finished_at = ?
-         WHERE id = ? AND {from} RETURNING id, job, tenant, name, kind, key, needed",
+         WHERE id = ? AND {from} RETURNING {ended}",
     );
-    let (error, now) = (column::text(&reason::need_failed(&need.name))?, tx.now);
-    let row: Option<EndedRow> = maybe_row!(tx.sql(), statement; error, need.id, now, task)?;
+    let error = Json(reason::need_failed(&need.name));
+    let row: Option<EndedRow> = maybe_row!(tx.sql(), statement; error, need.id, tx.now, task)?;
     tx.work.extend(row, TaskEvent::NeedFailed);
     Ok(())
 }
@@ -95,18 +102,18 @@ struct PlanRow {
     batch: Option<Uuid>,
     result_task: Uuid,
     open_tasks: i64,
-    kinds: String,
+    kinds: Json<KindTallies>,
     cancel_requested: bool,
     no_result: bool,
 }
 
 /// Writes the counters of a job, and its status if none of its tasks is open any more.
-async fn write_job(tx: &mut WriteTransaction<'_>, job: Uuid, change: PlanChange) -> PortResult<()> {
+async fn write_job(tx: &mut Transaction, job: Uuid, change: PlanChange) -> PortResult<()> {
     let row: PlanRow = row!(tx.sql(),
         "SELECT status, batch, result_task, open_tasks, kinds, cancel_requested, no_result
          FROM jobs WHERE id = ?";
         job)?;
-    tx.job_changed(job);
+    tx.effects.jobs.insert(job);
     let before = PlanState {
         status: column::status(&row.status)?,
         result: TaskId(row.result_task),
@@ -119,15 +126,14 @@ async fn write_job(tx: &mut WriteTransaction<'_>, job: Uuid, change: PlanChange)
         0 => final_state(tx, after, &change).await?,
         _ => (after.status, None),
     };
-    let mut kinds: KindTallies = column::json("jobs.kinds", &row.kinds)?;
+    let Json(mut kinds) = row.kinds;
     add_tallies(&mut kinds, change.kinds);
-    let (error, now) = (column::maybe_text(error.as_ref())?, tx.now);
     execute!(tx.sql(),
         "UPDATE jobs SET version = version + 1, status = ?, result_task = ?, open_tasks = ?,
              total_tasks = total_tasks + ?, kinds = ?, no_result = ?, error = ?, finished_at = ?
          WHERE id = ?";
-        status.as_str(), after.result.0, after.open, change.added, column::text(&kinds)?,
-        after.no_result, error, status.is_final().then_some(now), job)?;
+        status.as_str(), after.result.0, after.open, change.added, Json(&kinds),
+        after.no_result, error.map(Json), status.is_final().then_some(tx.now), job)?;
     if let (Some(batch), true) = (row.batch, status.is_final()) {
         tx.work.batches.entry(batch).or_default().job_ended(status);
     }
@@ -138,7 +144,7 @@ async fn write_job(tx: &mut WriteTransaction<'_>, job: Uuid, change: PlanChange)
 }
 
 async fn final_state(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     plan: PlanState,
     change: &PlanChange,
 ) -> PortResult<(JobStatus, Option<JobError>)> {
@@ -161,31 +167,23 @@ async fn final_state(
 
 /// The error that a task's end goes back to: its own, or that of the need whose failure cancelled
 /// it, and so on.
-async fn first_failure(tx: &mut WriteTransaction<'_>, mut task: Uuid) -> PortResult<JobError> {
+async fn first_failure(tx: &mut Transaction, mut task: Uuid) -> PortResult<JobError> {
     loop {
-        let (error, failed_need): (Option<String>, Option<Uuid>) =
+        let (error, failed_need): (Option<Json<JobError>>, Option<Uuid>) =
             row!(tx.sql(), "SELECT error, failed_need FROM tasks WHERE id = ?"; task)?;
         match failed_need {
             Some(need) => task = need,
-            None => {
-                let error = column::maybe_json("tasks.error", error.as_deref())?;
-                return Ok(error.unwrap_or_else(reason::cancelled));
-            }
+            None => return Ok(error.map_or_else(reason::cancelled, |Json(error)| error)),
         }
     }
 }
 
 /// Writes the counters of a batch, and cancels the rest of it where it stops on an error.
-async fn write_batch(
-    tx: &mut WriteTransaction<'_>,
-    batch: Uuid,
-    change: BatchChange,
-) -> PortResult<()> {
-    let now = tx.now;
+async fn write_batch(tx: &mut Transaction, batch: Uuid, change: BatchChange) -> PortResult<()> {
     let (stop_on_error, settled): (bool, bool) = row!(tx.sql(),
         "UPDATE batches SET fulfilled = fulfilled + ?1, rejected = rejected + ?2,
              settled_at = CASE WHEN fulfilled + rejected + ?1 + ?2 = total THEN ?3 END
          WHERE id = ?4 RETURNING stop_on_error, settled_at IS NOT NULL";
-        change.fulfilled, change.rejected, now, batch)?;
+        change.fulfilled, change.rejected, tx.now, batch)?;
     if change.stops(stop_on_error, settled) { cancel_batch(tx, batch).await } else { Ok(()) }
 }

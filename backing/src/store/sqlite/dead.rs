@@ -1,9 +1,10 @@
-//! Lists of dead work, along the index `tasks_dead`.
+//! Lists dead work, along the index `tasks_dead`.
 
 use async_trait::async_trait;
 use common::{
     error::ErrorClass,
     id::{TaskId, TenantId},
+    limits::LIST_SCAN,
     port::PortResult,
     store::{DeadFilter, DeadWork},
     view::{Page, TaskView},
@@ -11,10 +12,10 @@ use common::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{SqliteStore, task_views};
-
-/// Failed tasks read in one call.
-const READ_AT_MOST: i64 = 10_000;
+use super::{
+    SqliteStore,
+    reads::{page, task_view},
+};
 
 #[async_trait]
 impl DeadWork for SqliteStore {
@@ -26,12 +27,11 @@ impl DeadWork for SqliteStore {
         most: u32,
     ) -> PortResult<Page<TaskView>> {
         let mut reader = self.reader().await?;
-        let after = after.map_or(Uuid::max(), |after| after.0);
+        let (after, scan) = (after.map_or(Uuid::max(), |after| after.0), LIST_SCAN as i64);
         let (last, read): (Option<Uuid>, i64) = row!(&mut *reader,
             "SELECT min(id), count(*) FROM (SELECT id FROM tasks
                  WHERE tenant = ? AND state = 'failed' AND id < ? ORDER BY id DESC LIMIT ?)";
-            &tenant.0, after, READ_AT_MOST)?;
-        let Some(last) = last else { return Ok(Page { items: Vec::new(), next: None }) };
+            &tenant.0, after, scan)?;
         let found: Vec<Uuid> = values!(&mut *reader,
             "SELECT tasks.id FROM tasks JOIN jobs ON jobs.id = tasks.job
              WHERE tasks.tenant = ?1 AND tasks.state = 'failed' AND tasks.id < ?2
@@ -45,14 +45,11 @@ impl DeadWork for SqliteStore {
             &tenant.0, after, last, &filter.kind, filter.class.map(ErrorClass::as_str),
             &filter.code, filter.since.map(Timestamp::as_millisecond),
             filter.until.map(Timestamp::as_millisecond), i64::from(most) + 1)?;
-        let next = match found.get(most as usize) {
-            Some(_) => found.get(most as usize - 1).copied(),
-            None => Some(last).filter(|_| read == READ_AT_MOST),
-        };
+        let page = page(found, most, last.filter(|_| read == scan));
         let mut items = Vec::new();
-        for task in found.into_iter().take(most as usize) {
-            items.extend(task_views::one(&mut reader, tenant, TaskId(task)).await?);
+        for task in page.items {
+            items.extend(task_view(&mut reader, tenant, TaskId(task)).await?);
         }
-        Ok(Page { items, next: next.map(|task| TaskId(task).to_string()) })
+        Ok(Page { items, next: page.next })
     }
 }

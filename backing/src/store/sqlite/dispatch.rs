@@ -1,15 +1,17 @@
-//! `ready` → `queued`: from the highest priority down, tenants in turn within a priority, under all
-//! limits, and nothing that is paused.
+//! The part of the store that the dispatcher uses.
 //!
-//! A tenant's backlog is never scanned. The ready tasks of one tenant and kind (and batch, if that
-//! has a limit) are a sub-queue. A dispatch finds the sub-queues by skipping through an index, and
-//! reads as many rows of each as there is room for: none where a limit or a pause holds it back.
+//! A dispatch goes from the highest priority down, tenants in turn within a priority, under all
+//! limits, and leaves out what is paused. A tenant's backlog is never scanned. The ready tasks of
+//! one tenant and kind (and batch, if that has a limit) are a sub-queue. A dispatch finds the
+//! sub-queues by skipping through an index, and reads as many rows of each as there is room for:
+//! none where a limit or a pause holds it back.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{
     id::{Fence, TaskId},
+    limits::{COUNTED_BACKLOG, WORKER_ALIVE},
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
     rules::{
@@ -20,12 +22,13 @@ use common::{
     },
     store::{Demand, Dispatch, Dispatched},
 };
+use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{
-    SqliteStore, cascade::commit, column, demand, operations, restrictions, statement::transition,
-    transaction::WriteTransaction,
-};
+use super::{SqliteStore, column, restrictions, statement::transition, transaction::Transaction};
+
+/// The latest attempts of which the median is taken; an odd number has a middle.
+const MEDIAN_OF: i64 = 101;
 
 /// A ready task. Rows sort in the order in which they are to run: job ids sort by age within a
 /// millisecond, and task ids do not.
@@ -51,27 +54,21 @@ struct SubQueue {
 impl Dispatch for SqliteStore {
     async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
         let mut turns = self.turns.lock().get(&queue).cloned().unwrap_or_default();
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let mut tx = self.write().await?;
         let dispatched = dispatch(&mut tx, queue, ahead, most, &mut turns).await?;
-        commit(tx).await?;
+        tx.end().await?;
         self.turns.lock().insert(queue, turns);
         Ok(dispatched)
     }
 
     async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
-        let mut handed_back = 0;
-        for task in tasks {
-            let statement = transition(
-                TaskEvent::HandBack,
-                "UPDATE tasks SET state = {to}, queued_at = NULL WHERE id = ? AND {from}",
-            );
-            handed_back += execute!(tx.sql(), statement; task.0)?;
-        }
-        commit(tx).await?;
-        Ok(handed_back)
+        let statement = transition(
+            TaskEvent::HandBack,
+            "UPDATE tasks SET state = {to}, queued_at = NULL
+             WHERE {from} AND id IN (SELECT unhex(value) FROM json_each(?))",
+        );
+        execute!(&self.writer, statement;
+            column::id_list(tasks.iter().map(|task| &task.0)))
     }
 
     async fn overdue(
@@ -80,32 +77,67 @@ impl Dispatch for SqliteStore {
         age: Duration,
         most: u32,
     ) -> PortResult<(Vec<TaskMessage>, u64)> {
-        demand::overdue(&mut *self.reader().await?, queue, age, most, self.now()).await
+        let mut reader = self.reader().await?;
+        let rows: Vec<(Uuid, i64, Option<String>)> = rows!(&mut *reader,
+            "SELECT id, fence, (SELECT traceparent FROM jobs WHERE jobs.id = tasks.job) FROM tasks
+             WHERE queue = ? AND state = 'queued' AND queued_at <= ? ORDER BY queued_at LIMIT ?";
+            queue.as_str(), self.now() - column::millis(age), most)?;
+        let message = |(task, fence, trace)| message(queue, task, fence, trace);
+        let messages = rows.into_iter().map(message).collect();
+        Ok((messages, queued(&mut reader, queue).await?))
     }
 
     async fn demand(&self, queue: Queue) -> PortResult<Demand> {
-        demand::demand(&mut *self.reader().await?, queue, self.now()).await
+        let (mut reader, now) = (self.reader().await?, self.now());
+        let (waiting, oldest): (u64, Option<i64>) = row!(&mut *reader,
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM tasks
+                         WHERE queue = ?1 AND state = 'ready' AND run_at <= ?2 LIMIT ?3)),
+                    (SELECT min(run_at) FROM (
+                         SELECT min(run_at) AS run_at FROM tasks
+                             WHERE queue = ?1 AND state = 'ready' AND run_at <= ?2
+                         UNION ALL SELECT min(run_at) FROM tasks
+                             WHERE queue = ?1 AND state = 'queued'))";
+            queue.as_str(), now, COUNTED_BACKLOG as i64)?;
+        let queued = queued(&mut reader, queue).await?;
+        let (slots, workers): (u64, u64) = row!(&mut *reader,
+            "SELECT coalesce(sum(slots), 0), count(*)
+             FROM worker_slots JOIN workers ON workers.id = worker_slots.worker
+             WHERE queue = ? AND slots > 0 AND heartbeat_at > ? AND NOT draining";
+            queue.as_str(), now - column::millis(WORKER_ALIVE))?;
+        let paused = value!(&mut *reader,
+            "SELECT EXISTS (SELECT 1 FROM pauses WHERE scope = 'queue' AND name = ?)";
+            queue.as_str())?;
+        Ok(Demand {
+            waiting: (waiting + queued).min(COUNTED_BACKLOG),
+            queued,
+            running: running(&mut reader, queue).await?,
+            slots,
+            workers,
+            median_ms: median_ms(&mut reader, queue).await?,
+            paused,
+            oldest_ms: oldest.map_or(0, |due| u64::try_from(now - due).unwrap_or(0)),
+        })
     }
 }
 
 async fn dispatch(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     queue: Queue,
     ahead: u32,
     most: u32,
     turns: &mut LastTurns,
 ) -> PortResult<Dispatched> {
     let now = tx.now;
-    let room = (demand::room(tx.sql(), queue, now).await? + i64::from(ahead)).max(0);
+    let room = (free_slots(tx.sql(), queue, now).await? + i64::from(ahead)).max(0);
     let most = usize::try_from(room.min(i64::from(most))).unwrap_or(0);
     let mut dispatched = Dispatched::default();
     let mut priority = i64::MAX;
-    operations::return_paused(tx, queue).await?;
+    restrictions::return_paused(tx.sql(), queue).await?;
     let Restrictions { limits, pauses, in_flight } = restrictions::all(tx.sql()).await?;
     let mut gates = Gates::new(queue, limits, &pauses, in_flight);
     while !dispatched.more
         && !gates.queue_is_paused()
-        && let Some(next) = next_priority(tx, queue, priority).await?
+        && let Some(next) = next_priority(tx.sql(), queue, priority).await?
     {
         priority = next;
         let want = most - dispatched.messages.len();
@@ -114,9 +146,8 @@ async fn dispatch(
         let Chosen { tasks, more, last } = take_turns(tenants, want, last, &mut gates);
         turns.extend(last.map(|tenant| (priority, tenant)));
         set_queued(tx, &tasks).await?;
-        dispatched.messages.extend(tasks.into_iter().map(|task| {
-            TaskMessage::new(TaskId(task.id), Fence(task.fence), queue).traced(task.traceparent)
-        }));
+        let message = |task: ReadyRow| message(queue, task.id, task.fence, task.traceparent);
+        dispatched.messages.extend(tasks.into_iter().map(message));
         dispatched.more = more;
     }
     let left = room - dispatched.messages.len() as i64;
@@ -125,24 +156,56 @@ async fn dispatch(
     let next_due: Option<i64> = value!(tx.sql(),
         "SELECT min(run_at) FROM tasks WHERE queue = ? AND state = 'ready' AND run_at > ?";
         queue.as_str(), now)?;
-    dispatched.next_due = column::maybe_time("tasks.run_at", next_due)?;
-    dispatched.ended = demand::ended(tx.sql(), queue).await?;
+    dispatched.next_due = next_due.map(column::time).transpose()?;
+    dispatched.ended =
+        value!(tx.sql(), "SELECT ended FROM attempt_counts WHERE queue = ?"; queue.as_str())?;
     Ok(dispatched)
 }
 
+fn message(queue: Queue, task: Uuid, fence: i64, trace: Option<String>) -> TaskMessage {
+    TaskMessage::new(TaskId(task), Fence(fence), queue).traced(trace)
+}
+
+/// Slots of live workers less the tasks that are queued or running.
+async fn free_slots(sql: &mut SqliteConnection, queue: Queue, now: i64) -> PortResult<i64> {
+    let slots = restrictions::slots(sql, now).await?.get(&queue).copied().unwrap_or(0);
+    let taken = queued(sql, queue).await? + running(sql, queue).await?;
+    Ok(slots - taken as i64)
+}
+
+async fn queued(sql: &mut SqliteConnection, queue: Queue) -> PortResult<u64> {
+    value!(sql, "SELECT count(*) FROM tasks WHERE queue = ? AND state = 'queued'"; queue.as_str())
+}
+
+async fn running(sql: &mut SqliteConnection, queue: Queue) -> PortResult<u64> {
+    value!(sql, "SELECT count(*) FROM tasks WHERE queue = ? AND state = 'running'"; queue.as_str())
+}
+
+/// Median duration of the latest attempts that succeeded, in milliseconds.
+async fn median_ms(sql: &mut SqliteConnection, queue: Queue) -> PortResult<Option<u64>> {
+    let mut durations: Vec<i64> = values!(sql,
+        "SELECT finished_at - started_at FROM tasks
+         WHERE queue = ? AND state = 'succeeded' AND NOT cached AND started_at IS NOT NULL
+         ORDER BY finished_at DESC LIMIT ?";
+        queue.as_str(), MEDIAN_OF)?;
+    durations.sort_unstable();
+    let middle = durations.get(durations.len().saturating_sub(1) / 2);
+    Ok(middle.map(|ms| u64::try_from(*ms).unwrap_or(0)))
+}
+
 async fn next_priority(
-    tx: &mut WriteTransaction<'_>,
+    sql: &mut SqliteConnection,
     queue: Queue,
     below: i64,
 ) -> PortResult<Option<i64>> {
-    value!(tx.sql(),
+    value!(sql,
         "SELECT max(priority) FROM tasks WHERE queue = ? AND state = 'ready' AND priority < ?";
         queue.as_str(), below)
 }
 
 /// The tasks that each tenant could have dispatched, at most one more than are wanted.
 async fn candidates(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     queue: Queue,
     priority: i64,
     want: usize,
@@ -175,7 +238,7 @@ async fn candidates(
 }
 
 async fn next_sub_queue(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     queue: Queue,
     priority: i64,
     after: &SubQueue,
@@ -189,7 +252,7 @@ async fn next_sub_queue(
 }
 
 async fn due(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     queue: Queue,
     priority: i64,
     of: &SubQueue,
@@ -198,18 +261,17 @@ async fn due(
     if limit <= 0 {
         return Ok(Vec::new());
     }
-    let now = tx.now;
     rows!(tx.sql(),
         "SELECT run_at, job, place, id, fence,
              (SELECT traceparent FROM jobs WHERE jobs.id = tasks.job) AS traceparent FROM tasks
          WHERE queue = ? AND priority = ? AND tenant = ? AND kind = ? AND limited_batch = ?
              AND state = 'ready' AND run_at <= ?
          ORDER BY run_at, job, place LIMIT ?";
-        queue.as_str(), priority, &of.tenant, &of.kind, &of.limited_batch, now, limit)
+        queue.as_str(), priority, &of.tenant, &of.kind, &of.limited_batch, tx.now, limit)
 }
 
 /// The number of tasks of a limited batch that may still be queued or run.
-async fn batch_room(tx: &mut WriteTransaction<'_>, batch: &[u8]) -> PortResult<i64> {
+async fn batch_room(tx: &mut Transaction, batch: &[u8]) -> PortResult<i64> {
     value!(tx.sql(),
         "SELECT max_concurrent - (SELECT count(*) FROM tasks
              WHERE limited_batch = ?1 AND limited_batch <> x'' AND state IN ('queued', 'running'))
@@ -217,7 +279,7 @@ async fn batch_room(tx: &mut WriteTransaction<'_>, batch: &[u8]) -> PortResult<i
         batch)
 }
 
-async fn set_queued(tx: &mut WriteTransaction<'_>, tasks: &[ReadyRow]) -> PortResult<()> {
+async fn set_queued(tx: &mut Transaction, tasks: &[ReadyRow]) -> PortResult<()> {
     if tasks.is_empty() {
         return Ok(());
     }
@@ -226,7 +288,6 @@ async fn set_queued(tx: &mut WriteTransaction<'_>, tasks: &[ReadyRow]) -> PortRe
         "UPDATE tasks SET state = {to}, queued_at = ?
          WHERE {from} AND id IN (SELECT unhex(value) FROM json_each(?))",
     );
-    let (now, ids) = (tx.now, column::id_list(tasks.iter().map(|task| &task.id)));
-    execute!(tx.sql(), statement; now, ids)?;
-    Ok(())
+    execute!(tx.sql(), statement; tx.now, column::id_list(tasks.iter().map(|task| &task.id)))
+        .map(drop)
 }

@@ -1,4 +1,4 @@
-//! New tasks of a job, from a plan or a growth.
+//! Inserts tasks of a job, from a plan or a growth.
 //!
 //! A task that needs nothing is inserted in the state in which it starts, which saves a write for
 //! jobs of one task.
@@ -16,13 +16,14 @@ use common::{
     },
     store::Credit,
 };
+use serde_json::Value;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
     column,
     single_flight::{self, Memo, Start},
-    transaction::WriteTransaction,
-    worklist::EndedRow,
+    transaction::{EndedRow, Transaction},
 };
 
 /// The job that new tasks belong to.
@@ -31,8 +32,8 @@ pub struct PlanOwner {
     pub job: Uuid,
     pub tenant: String,
     pub priority: i64,
-    /// Its batch if that has a limit, else empty.
-    pub limited_batch: Vec<u8>,
+    /// Its batch if that has a limit.
+    pub limited_batch: Option<Uuid>,
     pub run_at: i64,
     /// The place of the first of the tasks.
     pub place: i64,
@@ -43,16 +44,19 @@ pub struct PlanOwner {
 /// The tasks that may still be queued at once, and the messages of those that were.
 #[derive(Debug, Default)]
 pub struct Queueing {
-    credit: Vec<Credit>,
+    pub credit: Vec<Credit>,
     pub messages: Vec<TaskMessage>,
 }
 
-impl Queueing {
-    /// Queues tasks under this credit.
-    pub fn new(credit: &[Credit]) -> Self {
-        Self { credit: credit.to_vec(), messages: Vec::new() }
-    }
+/// Columns of a new task that neither its draft nor its owner has.
+struct TaskRow {
+    place: i64,
+    input_of: Uuid,
+    needed: bool,
+    state: TaskState,
+}
 
+impl Queueing {
     fn take(&mut self, queue: Queue) -> bool {
         let room = self.credit.iter_mut().find(|credit| credit.queue == queue && credit.tasks > 0);
         room.map(|credit| credit.tasks -= 1).is_some()
@@ -61,21 +65,24 @@ impl Queueing {
 
 /// Inserts tasks with their edges. A task whose input is `shared_input` reads its job's.
 pub async fn insert_tasks(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     owner: &PlanOwner,
     tasks: &[NewTask],
-    shared_input: Option<&serde_json::Value>,
+    shared_input: Option<&Value>,
     queueing: &mut Queueing,
 ) -> PortResult<()> {
     let needed: BTreeSet<TaskId> =
         tasks.iter().flat_map(|task| task.needs.iter().map(|need| need.task)).collect();
     for (place, task) in (owner.place..).zip(tasks) {
         let (state, memo) = first_state(tx, owner, task, queueing).await?;
-        let input_of = store_input(tx, owner, task, shared_input).await?;
-        let needed = needed.contains(&task.id);
-        insert_task(tx, owner, task, place, input_of, needed, state, memo.as_ref()).await?;
+        let input_of = if shared_input == Some(&task.input) { owner.job } else { task.id.0 };
+        if input_of == task.id.0 {
+            insert_input(tx, input_of, &task.input).await?;
+        }
+        let row = TaskRow { place, input_of, needed: needed.contains(&task.id), state };
+        insert_task(tx, owner, task, &row, memo.as_ref()).await?;
         if memo.is_some() {
-            tx.work.add(ended_row(owner, task, needed), TaskEvent::MemoHit, Origin::Cached);
+            tx.work.add(ended_row(owner, task, row.needed), TaskEvent::MemoHit, Origin::Cached);
         }
     }
     for task in tasks {
@@ -86,10 +93,9 @@ pub async fn insert_tasks(
     }
     Ok(())
 }
-
 /// The state of a new task, by the events that it takes at once.
 async fn first_state(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     owner: &PlanOwner,
     task: &NewTask,
     queueing: &mut Queueing,
@@ -103,7 +109,7 @@ async fn first_state(
         }
         None => Start::Runs,
     };
-    let due = owner.run_at <= tx.now && owner.limited_batch.is_empty();
+    let due = owner.run_at <= tx.now && owner.limited_batch.is_none();
     Ok(match start {
         Start::MemoHit(memo) => (TaskEvent::MemoHit.transition().to, Some(memo)),
         Start::Waits => (TaskState::Waiting, None),
@@ -113,66 +119,43 @@ async fn first_state(
             (TaskEvent::Dispatch.transition().to, None)
         }
         Start::Runs => {
-            tx.task_ready(task.queue);
+            tx.effects.ready_queues.insert(task.queue);
             (TaskEvent::NeedsMet.transition().to, None)
         }
     })
 }
 
-/// Stores the task's input unless it is its job's, which is stored once for both. Returns the owner
-/// of the input's row.
-async fn store_input(
-    tx: &mut WriteTransaction<'_>,
-    owner: &PlanOwner,
-    task: &NewTask,
-    shared: Option<&serde_json::Value>,
-) -> PortResult<Uuid> {
-    if shared == Some(&task.input) {
-        return Ok(owner.job);
-    }
-    insert_input(tx, task.id.0, &task.input).await?;
-    Ok(task.id.0)
-}
-
 /// Stores an input.
-pub async fn insert_input(
-    tx: &mut WriteTransaction<'_>,
-    owner: Uuid,
-    input: &serde_json::Value,
-) -> PortResult<()> {
-    let input = column::text(input)?;
-    execute!(tx.sql(), "INSERT INTO inputs (owner, input) VALUES (?, ?)"; owner, input)?;
+pub async fn insert_input(tx: &mut Transaction, owner: Uuid, input: &Value) -> PortResult<()> {
+    execute!(tx.sql(), "INSERT INTO inputs (owner, input) VALUES (?, ?)"; owner, Json(input))?;
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one for each part of the row")]
 async fn insert_task(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     owner: &PlanOwner,
     task: &NewTask,
-    place: i64,
-    input_of: Uuid,
-    needed: bool,
-    state: TaskState,
+    row: &TaskRow,
     memo: Option<&Memo>,
 ) -> PortResult<()> {
-    let now = tx.now;
     let input_key = task.input_key.map(|key| key.0.to_vec());
     let key = input_key.clone().filter(|_| task.needs.is_empty());
     let needs = task.needs.len() as i64;
+    let limited_batch =
+        owner.limited_batch.map_or_else(Vec::new, |batch| batch.as_bytes().to_vec());
     execute!(tx.sql(),
         "INSERT INTO tasks (id, job, tenant, place, name, kind, kind_version, queue, priority,
              limited_batch, state, input_of, input_key, key, needs_left, needs, needed, run_at,
              queued_at, timeout_ms, max_attempts, cached, output, output_hash, artifacts,
              created_at, finished_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        task.id.0, owner.job, &owner.tenant, place, &task.name, &task.kind, task.kind_version,
-        task.queue.as_str(), owner.priority, &owner.limited_batch, state.as_str(), input_of,
-        input_key, key, needs, needs, needed, owner.run_at,
-        (state == TaskState::Queued).then_some(now), column::millis(task.timeout),
+        task.id.0, owner.job, &owner.tenant, row.place, &task.name, &task.kind, task.kind_version,
+        task.queue.as_str(), owner.priority, limited_batch, row.state.as_str(), row.input_of,
+        input_key, key, needs, needs, row.needed, owner.run_at,
+        (row.state == TaskState::Queued).then_some(tx.now), column::millis(task.timeout),
         task.max_attempts, memo.is_some(), memo.map(|memo| &memo.output),
-        memo.map(|memo| &memo.output_hash), memo.map(|memo| &memo.artifacts), now,
-        state.is_final().then_some(now))?;
+        memo.map(|memo| &memo.output_hash), memo.map(|memo| &memo.artifacts), tx.now,
+        row.state.is_final().then_some(tx.now))?;
     Ok(())
 }
 

@@ -1,26 +1,36 @@
 //! The part of the store that workers use.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use common::{
-    id::{Fence, TaskId, WorkerId},
+    error::JobError,
+    id::{Fence, JobId, TaskId, TenantId, WorkerId},
     outcome::Settlement,
     port::PortResult,
     rules::lifecycle::TaskEvent,
-    store::{Changes, Claimed, Heartbeat, HeartbeatReply, Leases, Settled, WorkerRegistration},
+    store::{
+        Changes, Claimed, Heartbeat, HeartbeatReply, Leases, NeedOutcome, Settled,
+        WorkerRegistration,
+    },
+    view::JobView,
 };
+use serde_json::Value;
+use sqlx::{Row, sqlite::SqliteRow, types::Json};
+use uuid::Uuid;
 
 use super::{
     SqliteStore,
-    attempts::{ReadyAgain, follow_ready_again},
     cascade::commit,
-    claim::claim,
-    column,
+    column::{self, Columns},
+    errors::port,
     settle::settle,
     statement::transition,
-    transaction::WriteTransaction,
+    tasks::{held, make_ready},
+    transaction::Transaction,
+    views,
 };
+use crate::store::reason;
 
 #[async_trait]
 impl Leases for SqliteStore {
@@ -30,9 +40,23 @@ impl Leases for SqliteStore {
         tasks: &[TaskId],
         lease: Duration,
     ) -> PortResult<Vec<Option<Claimed>>> {
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
-        let claimed = claim(&mut tx, worker, tasks, lease).await?;
+        let mut tx = self.write().await?;
+        let lease_until = tx.now + column::millis(lease);
+        let mut jobs = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            jobs.push(start(&mut tx, worker, *task, lease_until).await?);
+        }
+        let started: BTreeSet<Uuid> = jobs.iter().flatten().copied().collect();
+        let (started, now): (Vec<Uuid>, i64) = (started.into_iter().collect(), tx.now);
+        let views = views::load(tx.sql(), &started, now).await?;
+        let mut claimed = Vec::with_capacity(tasks.len());
+        for (task, job) in tasks.iter().zip(jobs) {
+            let view = job.and_then(|job| views.get(&job).cloned());
+            claimed.push(match view {
+                Some(view) => Some(read_claim(&mut tx, *task, view).await?),
+                None => None,
+            });
+        }
         commit(tx).await?;
         Ok(claimed)
     }
@@ -43,20 +67,17 @@ impl Leases for SqliteStore {
         heartbeats: &[Heartbeat],
         lease: Duration,
     ) -> PortResult<Vec<HeartbeatReply>> {
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let mut tx = self.write().await?;
         register(&mut tx, registration).await?;
         let lease_until = tx.now + column::millis(lease);
         let mut replies = Vec::with_capacity(heartbeats.len());
-        for heartbeat in heartbeats {
-            let progress = column::maybe_text(heartbeat.progress.as_ref())?;
+        for Heartbeat { task, fence, progress } in heartbeats {
             let cancel_requested: Option<bool> = maybe_value!(tx.sql(),
                 "UPDATE tasks SET lease_until = max(lease_until, ?),
                      progress = coalesce(?, progress)
                  WHERE id = ? AND worker = ? AND fence = ? AND state = 'running'
                  RETURNING cancel_requested";
-                lease_until, progress, heartbeat.task.0, registration.worker.0,
-                heartbeat.fence.0)?;
+                lease_until, progress.as_ref().map(Json), task.0, registration.worker.0, fence.0)?;
             replies.push(match cancel_requested {
                 Some(true) => HeartbeatReply::Cancel,
                 Some(false) => HeartbeatReply::Held,
@@ -72,33 +93,109 @@ impl Leases for SqliteStore {
         worker: WorkerId,
         settlements: Vec<Settlement>,
     ) -> PortResult<(Vec<Settled>, Changes)> {
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
-        let settled = settle(&mut tx, worker, settlements).await?;
+        let mut tx = self.write().await?;
+        let mut settled = Vec::with_capacity(settlements.len());
+        for settlement in settlements {
+            settled.push(settle(&mut tx, worker, settlement).await?);
+        }
         Ok((settled, commit(tx).await?))
     }
 
     async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Changes> {
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let mut tx = self.write().await?;
         for (task, fence) in tasks {
-            release(&mut tx, worker, *task, *fence).await?;
+            if let Some((queue, _)) = held(&mut tx, worker, *task, *fence).await? {
+                *tx.effects.attempts_ended.entry(queue).or_default() += 1;
+                let now = tx.now;
+                make_ready(&mut tx, task.0, TaskEvent::Release, now).await?;
+            }
         }
         commit(tx).await
     }
 }
 
+/// Starts an attempt of a queued task, and returns its job. Only a job's first attempt changes its
+/// status, and so its version.
+async fn start(
+    tx: &mut Transaction,
+    worker: WorkerId,
+    task: TaskId,
+    lease_until: i64,
+) -> PortResult<Option<Uuid>> {
+    let statement = transition(
+        TaskEvent::Claim,
+        "UPDATE tasks SET state = {to}, worker = ?, fence = fence + 1, attempt = attempt + 1,
+             lease_until = ?, started_at = ?, progress = NULL, cancel_requested = 0
+         WHERE id = ? AND {from} RETURNING job",
+    );
+    let job: Option<Uuid> =
+        maybe_value!(tx.sql(), statement; worker.0, lease_until, tx.now, task.0)?;
+    if let Some(job) = job {
+        execute!(tx.sql(),
+            "UPDATE jobs SET attempts = attempts + 1, version = version + (status = 'queued'),
+                 status = 'running', started_at = coalesce(started_at, ?)
+             WHERE id = ?";
+            tx.now, job)?;
+    }
+    Ok(job)
+}
+
+/// Reads a claimed task with all that its attempt needs.
+async fn read_claim(tx: &mut Transaction, task: TaskId, view: JobView) -> PortResult<Claimed> {
+    let row: SqliteRow = row!(tx.sql(),
+        "SELECT tasks.id, job, tasks.tenant, name, tasks.kind, kind_version, fence, attempt,
+             max_attempts, losses, timeout_ms, needs, tasks.id = result_task AS result, overrides,
+             input
+         FROM tasks JOIN jobs ON jobs.id = tasks.job JOIN inputs ON inputs.owner = tasks.input_of
+         WHERE tasks.id = ?";
+        task.0 => Ok)?;
+    let mut claimed = claimed(&row, view).map_err(port)?;
+    if row.get::<i64, _>("needs") > 0 {
+        claimed.needs = rows!(tx.sql(),
+            "SELECT need.name, need.output, need.error
+             FROM edges JOIN tasks AS need ON need.id = edges.need
+             WHERE edges.task = ? ORDER BY edges.place";
+            task.0 => need_outcome)?;
+    }
+    Ok(claimed)
+}
+
+fn claimed(row: &SqliteRow, view: JobView) -> sqlx::Result<Claimed> {
+    Ok(Claimed {
+        task: TaskId(row.try_get("id")?),
+        job: JobId(row.try_get("job")?),
+        tenant: TenantId(row.try_get("tenant")?),
+        name: row.try_get("name")?,
+        kind: row.try_get("kind")?,
+        kind_version: row.try_get("kind_version")?,
+        input: row.json("input")?,
+        needs: Vec::new(),
+        result: row.try_get("result")?,
+        fence: Fence(row.try_get("fence")?),
+        attempt: row.try_get("attempt")?,
+        max_attempts: row.try_get("max_attempts")?,
+        losses: row.try_get("losses")?,
+        timeout: Duration::from_millis(row.try_get("timeout_ms")?),
+        overrides: row.maybe_json("overrides")?.unwrap_or_default(),
+        view,
+    })
+}
+
+fn need_outcome(row: SqliteRow) -> sqlx::Result<NeedOutcome> {
+    let output: Option<Value> = row.maybe_json("output")?;
+    let error: Option<JobError> = row.maybe_json("error")?;
+    let result = output.ok_or_else(|| error.unwrap_or_else(reason::cancelled));
+    Ok(NeedOutcome { name: row.try_get("name")?, result })
+}
+
 /// Stores the worker and its slots.
-async fn register(
-    tx: &mut WriteTransaction<'_>,
-    registration: &WorkerRegistration,
-) -> PortResult<()> {
-    let (worker, now) = (registration.worker.0, tx.now);
+async fn register(tx: &mut Transaction, registration: &WorkerRegistration) -> PortResult<()> {
+    let worker = registration.worker.0;
     execute!(tx.sql(),
         "INSERT INTO workers (id, name, draining, heartbeat_at) VALUES (?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, draining = excluded.draining,
              heartbeat_at = excluded.heartbeat_at";
-        worker, &registration.name, registration.draining, now)?;
+        worker, &registration.name, registration.draining, tx.now)?;
     execute!(tx.sql(), "DELETE FROM worker_slots WHERE worker = ?"; worker)?;
     for (queue, slots) in &registration.slots {
         execute!(tx.sql(),
@@ -107,28 +204,4 @@ async fn register(
             worker, queue.as_str(), slots)?;
     }
     Ok(())
-}
-
-async fn release(
-    tx: &mut WriteTransaction<'_>,
-    worker: WorkerId,
-    task: TaskId,
-    fence: Fence,
-) -> PortResult<()> {
-    let statement = transition(
-        TaskEvent::Release,
-        "UPDATE tasks SET state = {to}, attempt = attempt - 1, lease_until = NULL,
-             progress = NULL, run_at = ?
-         WHERE id = ? AND worker = ? AND fence = ? AND {from}
-         RETURNING queue, cancel_requested, id, job, tenant, name, kind, key, needed",
-    );
-    let now = tx.now;
-    let row: Option<ReadyAgain> = maybe_row!(tx.sql(), statement; now, task.0, worker.0, fence.0)?;
-    match row {
-        Some(row) => {
-            tx.attempt_ended(column::queue(row.queue())?);
-            follow_ready_again(tx, row).await
-        }
-        None => Ok(()),
-    }
 }

@@ -2,47 +2,41 @@
 //!
 //! One connection writes, a few read. A write is one `BEGIN IMMEDIATE … COMMIT` on disk
 //! (`synchronous=FULL`). Its logic is Rust within that transaction, because SQLite runs in this
-//! process: a statement costs microseconds, and one writer needs no lock order. Callers gather their
-//! rows into batches (`crate::group`), because the commit is what costs.
+//! process: a statement costs microseconds, and one writer needs no lock order. Callers gather
+//! their rows into batches (`crate::group`), because the commit is what costs.
 //!
-//! A write is a `transaction::WriteTransaction` with a work list. Verbs are functions over it, and
-//! `cascade::commit` draws all consequences before it commits. The rules are `common::rules`.
+//! Each trait of the port is implemented in the file of the trait's name. A write begins with
+//! [`SqliteStore::write`], changes rows by verbs over its `Transaction`, and ends with
+//! `cascade::commit`, which draws all consequences first. The rules are `common::rules`.
 
 #[macro_use]
 mod statement;
 
 mod accept;
-mod attempts;
-mod batches;
+#[cfg(test)]
+mod bounds;
 mod cancel;
 mod cascade;
-mod claim;
 mod column;
 mod dead;
-mod deadlines;
-mod demand;
 mod dispatch;
 mod errors;
 mod file;
 mod insert;
-mod job_views;
 mod leases;
-mod list;
+mod migrate;
 mod operations;
 mod reads;
 mod references;
 mod restrictions;
-mod retain;
-mod retry;
 mod schedules;
 mod settle;
 mod single_flight;
 mod submissions;
-mod sweep;
-mod task_views;
+mod tasks;
 mod transaction;
 mod upkeep;
-mod worklist;
+mod views;
 
 use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 
@@ -52,13 +46,15 @@ use common::{
     rules::{fairness::LastTurns, suspension::SuspensionGuard},
 };
 use parking_lot::Mutex;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 
+use self::transaction::Transaction;
 use crate::clock::SystemClock;
 
 /// The store. Cheap to share behind an `Arc`.
 pub struct SqliteStore {
-    writer: tokio::sync::Mutex<SqliteConnection>,
+    /// One connection, because a file has one writer.
+    writer: SqlitePool,
     readers: SqlitePool,
     turns: Mutex<HashMap<Queue, LastTurns>>,
     suspension: Mutex<SuspensionGuard>,
@@ -76,13 +72,16 @@ impl SqliteStore {
     /// Opens the file with a clock of the caller's, by which the store decides all times.
     pub async fn open_with(path: &Path, clock: Arc<dyn Clock>) -> PortResult<Self> {
         let (writer, readers) = file::open(path).await?;
-        let writer = tokio::sync::Mutex::new(writer);
         Ok(Self { writer, readers, turns: Mutex::default(), suspension: Mutex::default(), clock })
     }
 
     /// Milliseconds since the epoch.
     fn now(&self) -> i64 {
         self.clock.now().as_millisecond()
+    }
+
+    async fn write(&self) -> PortResult<Transaction> {
+        Transaction::begin(&self.writer, self.now()).await
     }
 
     async fn reader(&self) -> PortResult<PoolConnection<Sqlite>> {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{id::Digest, port::PortResult, store::ArtifactReferences};
+use sqlx::SqliteConnection;
 
-use super::{SqliteStore, cascade::commit, column, transaction::WriteTransaction};
+use super::{SqliteStore, column, transaction::Transaction};
 
 #[async_trait]
 impl ArtifactReferences for SqliteStore {
     async fn unreferenced(&self, artifacts: &[Digest], quiet: Duration) -> PortResult<Vec<Digest>> {
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let mut tx = self.write().await?;
         let before = tx.now.saturating_sub(column::millis(quiet));
         let mut unreferenced = Vec::new();
         for hash in artifacts {
@@ -19,17 +19,16 @@ impl ArtifactReferences for SqliteStore {
                 unreferenced.push(*hash);
             }
         }
-        commit(tx).await?;
+        tx.end().await?;
         Ok(unreferenced)
     }
 
     async fn forget_unreferenced(&self, artifacts: &[Digest]) -> PortResult<()> {
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let mut tx = self.write().await?;
         for hash in artifacts {
-            forget(&mut tx, hash).await?;
+            forget(tx.sql(), hash).await?;
         }
-        commit(tx).await.map(drop)
+        tx.end().await
     }
 
     async fn memo_artifacts(&self, first: u8) -> PortResult<Vec<Digest>> {
@@ -42,8 +41,7 @@ impl ArtifactReferences for SqliteStore {
     }
 
     async fn forget_memos(&self, artifacts: &[Digest]) -> PortResult<u64> {
-        let mut writer = self.writer.lock().await;
-        let mut tx = WriteTransaction::begin(&mut writer, self.now()).await?;
+        let mut tx = self.write().await?;
         let mut forgotten = 0;
         for hash in artifacts {
             forgotten += execute!(tx.sql(),
@@ -51,34 +49,29 @@ impl ArtifactReferences for SqliteStore {
                      (SELECT tenant, key FROM memo_artifacts WHERE hash = ?)";
                 hash.0.as_slice())?;
         }
-        commit(tx).await?;
+        tx.end().await?;
         Ok(forgotten)
     }
 }
 
 /// The time since which an artifact is unreferenced, which is now if it was not known before;
 /// `None` if a job or a memo references it.
-async fn unreferenced_since(
-    tx: &mut WriteTransaction<'_>,
-    hash: &Digest,
-) -> PortResult<Option<i64>> {
+async fn unreferenced_since(tx: &mut Transaction, hash: &Digest) -> PortResult<Option<i64>> {
     let referenced: bool = value!(tx.sql(),
         "SELECT EXISTS (SELECT 1 FROM job_artifacts WHERE hash = ?1)
              OR EXISTS (SELECT 1 FROM memo_artifacts WHERE hash = ?1)";
         hash.0.as_slice())?;
     if referenced {
-        forget(tx, hash).await?;
+        forget(tx.sql(), hash).await?;
         return Ok(None);
     }
-    let now = tx.now;
     value!(tx.sql(),
         "INSERT INTO unreferenced_artifacts (hash, since) VALUES (?, ?)
          ON CONFLICT (hash) DO UPDATE SET since = since RETURNING since";
-        hash.0.as_slice(), now)
+        hash.0.as_slice(), tx.now)
     .map(Some)
 }
 
-async fn forget(tx: &mut WriteTransaction<'_>, hash: &Digest) -> PortResult<()> {
-    execute!(tx.sql(), "DELETE FROM unreferenced_artifacts WHERE hash = ?"; hash.0.as_slice())?;
-    Ok(())
+async fn forget(sql: &mut SqliteConnection, hash: &Digest) -> PortResult<()> {
+    execute!(sql, "DELETE FROM unreferenced_artifacts WHERE hash = ?"; hash.0.as_slice()).map(drop)
 }

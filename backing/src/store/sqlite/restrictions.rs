@@ -1,58 +1,78 @@
-//! The limits and pauses that are set, and the tasks that limits count.
+//! The limits and pauses that are set, the tasks that limits count, and the slots of live workers.
+
+use std::collections::BTreeMap;
 
 use common::{
     id::TenantId,
+    limits::WORKER_ALIVE,
     port::PortResult,
-    rules::{gates::InFlight, waiting_for::Restrictions},
+    queue::Queue,
+    rules::{gates::InFlight, lifecycle::TaskEvent, waiting_for::Restrictions},
     store::{Limit, LimitScope, Pausable},
 };
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{column, errors::unreadable};
+use super::{
+    column::{self, Columns},
+    statement::transition,
+};
 
-/// All limits and pauses, with what they count.
+/// All limits and pauses, with the tasks of all queues that limits count.
 pub async fn all(sql: &mut SqliteConnection) -> PortResult<Restrictions> {
     let (limits, pauses) = (limits(sql).await?, pauses(sql).await?);
-    let in_flight = if limits.is_empty() { InFlight::default() } else { in_flight(sql).await? };
+    let mut in_flight = InFlight::default();
+    if !limits.is_empty() {
+        in_flight.0 = rows!(
+            sql,
+            "SELECT tenant, kind, count(*) FROM (
+                 SELECT tenant, kind FROM tasks
+                     WHERE queue IN ('render', 'generate', 'light') AND state = 'queued'
+                 UNION ALL SELECT tenant, kind FROM tasks
+                     WHERE queue IN ('render', 'generate', 'light') AND state = 'running')
+             GROUP BY tenant, kind"
+        )?;
+    }
     Ok(Restrictions { limits, pauses, in_flight })
 }
 
-/// All limits.
+/// All limits, by scope and name.
 pub async fn limits(sql: &mut SqliteConnection) -> PortResult<Vec<Limit>> {
-    let rows: Vec<(String, String, i64, String)> =
-        rows!(sql, "SELECT scope, name, most, kinds FROM limits ORDER BY scope, name")?;
-    let limit = |(scope, name, most, kinds): (String, String, i64, String)| {
+    let limit = |row: SqliteRow| {
         Ok(Limit {
-            scope: LimitScope::parse(&scope).ok_or_else(|| unreadable("limits.scope", &scope))?,
-            name,
-            most: column::number("limits.most", most)?,
-            kinds: column::json("limits.kinds", &kinds)?,
+            scope: row.spelled("scope", LimitScope::parse)?,
+            name: row.try_get("name")?,
+            most: row.try_get("most")?,
+            kinds: row.json("kinds")?,
         })
     };
-    rows.into_iter().map(limit).collect()
+    rows!(sql, "SELECT scope, name, most, kinds FROM limits ORDER BY scope, name"; => limit)
 }
 
 /// All pauses, queues first.
 pub async fn pauses(sql: &mut SqliteConnection) -> PortResult<Vec<Pausable>> {
-    let rows: Vec<(String, String)> =
-        rows!(sql, "SELECT scope, name FROM pauses ORDER BY scope, name")?;
-    let pausable = |(scope, name): (String, String)| match scope.as_str() {
-        "queue" => column::queue(&name).map(Pausable::Queue),
-        _ => Ok(Pausable::Tenant(TenantId(name))),
+    let pausable = |row: SqliteRow| match row.try_get("scope")? {
+        "queue" => row.spelled("name", Queue::parse).map(Pausable::Queue),
+        _ => Ok(Pausable::Tenant(TenantId(row.try_get("name")?))),
     };
-    rows.into_iter().map(pausable).collect()
+    rows!(sql, "SELECT scope, name FROM pauses ORDER BY scope, name"; => pausable)
 }
 
-/// The tasks of all queues that are queued or running.
-pub async fn in_flight(sql: &mut SqliteConnection) -> PortResult<InFlight> {
-    let rows = rows!(
-        sql,
-        "SELECT tenant, kind, count(*) FROM (
-             SELECT tenant, kind FROM tasks
-                 WHERE queue IN ('render', 'generate', 'light') AND state = 'queued'
-             UNION ALL SELECT tenant, kind FROM tasks
-                 WHERE queue IN ('render', 'generate', 'light') AND state = 'running')
-         GROUP BY tenant, kind"
-    )?;
-    Ok(InFlight(rows))
+/// Returns queued tasks to `ready` if their queue or tenant is paused.
+pub async fn return_paused(sql: &mut SqliteConnection, queue: Queue) -> PortResult<()> {
+    let statement = transition(
+        TaskEvent::HandBack,
+        "UPDATE tasks SET state = {to}, queued_at = NULL
+         WHERE queue = ?1 AND {from} AND EXISTS (SELECT 1 FROM pauses
+             WHERE (scope = 'queue' AND name = ?1) OR (scope = 'tenant' AND name = tasks.tenant))",
+    );
+    execute!(sql, statement; queue.as_str()).map(drop)
+}
+
+/// Slots of live workers by queue.
+pub async fn slots(sql: &mut SqliteConnection, now: i64) -> PortResult<BTreeMap<Queue, i64>> {
+    let rows: Vec<(String, i64)> = rows!(sql,
+        "SELECT queue, sum(slots) FROM worker_slots JOIN workers ON workers.id = worker_slots.worker
+         WHERE heartbeat_at > ? AND NOT draining GROUP BY queue";
+        now - column::millis(WORKER_ALIVE))?;
+    rows.into_iter().map(|(queue, slots)| Ok((column::queue(&queue)?, slots))).collect()
 }

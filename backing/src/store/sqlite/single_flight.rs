@@ -2,19 +2,17 @@
 //! wait for its output, or a memo answers them.
 
 use common::{
-    id::{Digest, TenantId},
+    id::Digest,
     key::task_key,
     port::PortResult,
     rules::{cascade::Origin, lifecycle::TaskEvent},
 };
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
     column,
     statement::transition,
-    transaction::WriteTransaction,
-    worklist::{EndedRow, EndedTask},
+    transaction::{EndedRow, EndedTask, Transaction},
 };
 
 /// A use of a memo is recorded at most this often, in milliseconds: memos age by days.
@@ -53,7 +51,7 @@ struct WaitingRow {
 /// The start of a task with this key. A waiter lends its leader its priority, and its time if the
 /// leader has not run yet.
 pub async fn start(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     tenant: &str,
     key: Digest,
     priority: i64,
@@ -71,24 +69,19 @@ pub async fn start(
     Ok(if leaders > 0 { Start::Waits } else { Start::Runs })
 }
 
-async fn memo(
-    tx: &mut WriteTransaction<'_>,
-    tenant: &str,
-    key: Digest,
-) -> PortResult<Option<Memo>> {
+async fn memo(tx: &mut Transaction, tenant: &str, key: Digest) -> PortResult<Option<Memo>> {
     let memo: Option<Memo> = maybe_row!(tx.sql(),
         "SELECT output, output_hash, artifacts, used_at FROM memos WHERE tenant = ? AND key = ?";
         tenant, key.0.as_slice())?;
     if memo.as_ref().is_some_and(|memo| memo.used_at + MEMO_USE_RECORDED_EVERY < tx.now) {
-        let now = tx.now;
         execute!(tx.sql(), "UPDATE memos SET used_at = ? WHERE tenant = ? AND key = ?";
-            now, tenant, key.0.as_slice())?;
+            tx.now, tenant, key.0.as_slice())?;
     }
     Ok(memo)
 }
 
 /// Notes that one of the task's needs is met. The last one starts it.
-pub async fn meet_need(tx: &mut WriteTransaction<'_>, task: Uuid) -> PortResult<()> {
+pub async fn meet_need(tx: &mut Transaction, task: Uuid) -> PortResult<()> {
     let row: Option<WaitingRow> = maybe_row!(tx.sql(),
         "UPDATE tasks SET needs_left = needs_left - 1
          WHERE id = ? AND state = 'waiting' AND needs_left > 0
@@ -102,7 +95,7 @@ pub async fn meet_need(tx: &mut WriteTransaction<'_>, task: Uuid) -> PortResult<
 
 /// Starts a stored task if it waits and needs nothing more. An end within the same write may have
 /// been quicker.
-pub async fn start_waiting(tx: &mut WriteTransaction<'_>, task: Uuid) -> PortResult<()> {
+pub async fn start_waiting(tx: &mut Transaction, task: Uuid) -> PortResult<()> {
     let row: Option<WaitingRow> = maybe_row!(tx.sql(),
         "SELECT needs_left, tenant, queue, priority, run_at, input_key FROM tasks
          WHERE id = ? AND state = 'waiting' AND needs_left = 0";
@@ -113,11 +106,7 @@ pub async fn start_waiting(tx: &mut WriteTransaction<'_>, task: Uuid) -> PortRes
     }
 }
 
-async fn start_stored(
-    tx: &mut WriteTransaction<'_>,
-    task: Uuid,
-    row: WaitingRow,
-) -> PortResult<()> {
+async fn start_stored(tx: &mut Transaction, task: Uuid, row: WaitingRow) -> PortResult<()> {
     let run_at = row.run_at.max(tx.now);
     let key = match &row.input_key {
         Some(input_key) => key_of(tx, task, column::digest("tasks.input_key", input_key)?).await?,
@@ -140,7 +129,7 @@ async fn start_stored(
                 "UPDATE tasks SET state = {to}, key = ?, run_at = ? WHERE id = ? AND {from}",
             );
             execute!(tx.sql(), statement; key, run_at, task)?;
-            tx.task_ready(column::queue(&row.queue)?);
+            tx.effects.ready_queues.insert(column::queue(&row.queue)?);
         }
     }
     Ok(())
@@ -148,11 +137,7 @@ async fn start_stored(
 
 /// The key of a task whose needs have all succeeded. A task behind a need that did not has none,
 /// because its output is not decided by its needs' outputs alone.
-async fn key_of(
-    tx: &mut WriteTransaction<'_>,
-    task: Uuid,
-    input_key: Digest,
-) -> PortResult<Option<Digest>> {
+async fn key_of(tx: &mut Transaction, task: Uuid, input_key: Digest) -> PortResult<Option<Digest>> {
     let hashes: Vec<Option<Vec<u8>>> = values!(tx.sql(),
         "SELECT need.output_hash FROM edges JOIN tasks AS need ON need.id = edges.need
          WHERE edges.task = ? ORDER BY edges.place";
@@ -168,7 +153,7 @@ async fn key_of(
 }
 
 async fn settle_by_memo(
-    tx: &mut WriteTransaction<'_>,
+    tx: &mut Transaction,
     task: Uuid,
     key: Option<Vec<u8>>,
     memo: &Memo,
@@ -177,39 +162,33 @@ async fn settle_by_memo(
         TaskEvent::MemoHit,
         "UPDATE tasks SET state = {to}, cached = 1, key = ?, output = ?, output_hash = ?,
              artifacts = ?, finished_at = ?
-         WHERE id = ? AND {from} RETURNING id, job, tenant, name, kind, key, needed",
+         WHERE id = ? AND {from} RETURNING {ended}",
     );
-    let now = tx.now;
     let row: EndedRow = row!(tx.sql(), statement;
-        key, &memo.output, &memo.output_hash, &memo.artifacts, now, task)?;
+        key, &memo.output, &memo.output_hash, &memo.artifacts, tx.now, task)?;
     tx.work.add(row, TaskEvent::MemoHit, Origin::Cached);
     Ok(())
 }
 
 /// Settles the waiters of a key with the output of their leader.
-pub async fn settle_waiters(tx: &mut WriteTransaction<'_>, leader: &EndedTask) -> PortResult<()> {
+pub async fn settle_waiters(tx: &mut Transaction, leader: &EndedTask) -> PortResult<()> {
     let statement = transition(
         TaskEvent::MemoHit,
         "UPDATE tasks SET state = {to}, cached = 1, finished_at = ?1, output = leader.output,
              output_hash = leader.output_hash, artifacts = leader.artifacts
          FROM (SELECT output, output_hash, artifacts FROM tasks WHERE id = ?2) AS leader
          WHERE tasks.tenant = ?3 AND tasks.key = ?4 AND tasks.state = 'waiting' AND {from}
-         RETURNING id, job, tenant, name, kind, key, needed",
+         RETURNING {ended}",
     );
-    let now = tx.now;
     let rows: Vec<EndedRow> = rows!(tx.sql(), statement;
-        now, leader.task.id, &leader.task.tenant, &leader.task.key)?;
+        tx.now, leader.task.id, &leader.task.tenant, &leader.task.key)?;
     tx.work.extend(rows, TaskEvent::MemoHit);
     Ok(())
 }
 
 /// Makes the waiter of the highest priority, and of those the oldest, the leader of its key. Does
 /// nothing while the key has a leader.
-pub async fn elect_leader(
-    tx: &mut WriteTransaction<'_>,
-    tenant: &str,
-    key: &[u8],
-) -> PortResult<()> {
+pub async fn elect_leader(tx: &mut Transaction, tenant: &str, key: &[u8]) -> PortResult<()> {
     let statement = transition(
         TaskEvent::Elect,
         "UPDATE tasks SET state = {to},
@@ -223,25 +202,9 @@ pub async fn elect_leader(
                                AND leader.state IN ('ready', 'queued', 'running'))
          RETURNING queue",
     );
-    let now = tx.now;
-    let queue: Option<String> = maybe_value!(tx.sql(), statement; now, tenant, key)?;
+    let queue: Option<String> = maybe_value!(tx.sql(), statement; tx.now, tenant, key)?;
     if let Some(queue) = queue {
-        tx.task_ready(column::queue(&queue)?);
+        tx.effects.ready_queues.insert(column::queue(&queue)?);
     }
     Ok(())
-}
-
-/// Returns whether each of these keys has a memo.
-pub async fn have_memos(
-    sql: &mut SqliteConnection,
-    tenant: &TenantId,
-    keys: &[Digest],
-) -> PortResult<Vec<bool>> {
-    let mut found = Vec::with_capacity(keys.len());
-    for key in keys {
-        found.push(value!(&mut *sql,
-            "SELECT EXISTS (SELECT 1 FROM memos WHERE tenant = ? AND key = ?)";
-            &tenant.0, key.0.as_slice())?);
-    }
-    Ok(found)
 }
