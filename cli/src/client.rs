@@ -1,4 +1,4 @@
-//! A client of the API for the commands: of a server, or of a producer in this process.
+//! A client of the API, of a server or of a producer in this process.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::exit::Failure;
 pub struct Client {
     base: String,
     transport: Transport,
-    /// Tag of the jobs that it posts.
+    /// The tag of jobs that are posted.
     tag: Option<String>,
 }
 
@@ -27,11 +27,11 @@ enum Transport {
     InProcess(Router),
 }
 
-/// The most bytes of an answer in process; far above any real answer.
-const MAX_ANSWER: usize = 1 << 30;
+/// Most bytes of a response in this process, far above any real one.
+const MAX_RESPONSE: usize = 1 << 30;
 
 impl Client {
-    /// The server at `base`, such as `http://127.0.0.1:8080`.
+    /// Creates a client of the server at `base`, such as `http://127.0.0.1:8080`.
     pub fn new(base: &str) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -46,7 +46,7 @@ impl Client {
         })
     }
 
-    /// A client of the router in this process. It tags the jobs of [`Client::post_job`].
+    /// Creates a client of a router in this process. It tags the jobs of [`Client::post_job`].
     pub fn in_process(router: Router, tag: String) -> Self {
         Self {
             base: "http://localhost".to_owned(),
@@ -79,7 +79,7 @@ impl Client {
         self.send(Method::POST, path, Some(body), idempotency_key).await
     }
 
-    /// Puts a document in its place.
+    /// Puts a document.
     pub async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(Method::PUT, path, Some(body), None).await
     }
@@ -89,11 +89,11 @@ impl Client {
         self.send(Method::DELETE, path, None, None).await
     }
 
-    /// Reads the path for a job's id, or that for a batch's, whichever the server knows; says which it was.
+    /// Reads the job or the batch with this id, and returns which of them it is.
     pub async fn find(&self, id: uuid::Uuid) -> Result<(JobOrBatch, Value), Failure> {
         for resource in [JobOrBatch::Job, JobOrBatch::Batch] {
             match self.get(&resource.path(id)).await {
-                Err(Failure::Refused(said)) if said.starts_with("404") => {}
+                Err(Failure::Refused(sentence)) if sentence.starts_with("404") => {}
                 answer => return answer.map(|value| (resource, value)),
             }
         }
@@ -122,19 +122,19 @@ impl Client {
             Failure::Failed(format!("`{}` is not a server's address: {error}", self.base))
         })?;
         let (status, text) = match &self.transport {
-            Transport::Server(http) => self.ask_server(http, request).await?,
-            Transport::InProcess(router) => ask_router(router.clone(), request).await?,
+            Transport::Server(http) => self.call_server(http, request).await?,
+            Transport::InProcess(router) => call_router(router.clone(), request).await?,
         };
         let value = serde_json::from_slice(&text).unwrap_or(Value::Null);
         if status.is_success() { Ok(value) } else { Err(refusal(status, &value)) }
     }
 
-    async fn ask_server(
+    async fn call_server(
         &self,
         http: &reqwest::Client,
         mut request: Request<Vec<u8>>,
     ) -> Result<(StatusCode, Vec<u8>), Failure> {
-        // The address says which host is meant.
+        // The client sets the header from the address.
         request.headers_mut().remove(header::HOST);
         let request = request.try_into().map_err(|error| self.unreachable(&error))?;
         let response = http.execute(request).await.map_err(|error| self.unreachable(&error))?;
@@ -155,30 +155,29 @@ impl Client {
     }
 }
 
-async fn ask_router(
+async fn call_router(
     router: Router,
     request: Request<Vec<u8>>,
 ) -> Result<(StatusCode, Vec<u8>), Failure> {
     let broken = |error: &dyn std::fmt::Display| {
-        Failure::Failed(format!("the producer gave no answer: {error}"))
+        Failure::Failed(format!("the producer sent no response: {error}"))
     };
     let response = router.oneshot(request.map(Body::from)).await.map_err(|never| broken(&never))?;
     let status = response.status();
-    let body = to_bytes(response.into_body(), MAX_ANSWER).await.map_err(|error| broken(&error))?;
+    let body =
+        to_bytes(response.into_body(), MAX_RESPONSE).await.map_err(|error| broken(&error))?;
     Ok((status, body.to_vec()))
 }
 
 /// The resource that an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobOrBatch {
-    /// One job.
     Job,
-    /// Many.
     Batch,
 }
 
 impl JobOrBatch {
-    /// Where it is read.
+    /// Returns the path of the resource.
     pub fn path(self, id: impl std::fmt::Display) -> String {
         match self {
             Self::Job => format!("/v1/jobs/{id}"),
@@ -187,14 +186,14 @@ impl JobOrBatch {
     }
 }
 
-/// A problem document as one sentence, and a line for each fault.
+/// Converts a problem document to a failure: one sentence, and a line for each fault.
 fn refusal(status: StatusCode, problem: &Value) -> Failure {
     let text = |name: &str| problem[name].as_str().filter(|text| !text.is_empty());
-    let said =
+    let detail =
         text("detail").or_else(|| text("title")).or(status.canonical_reason()).unwrap_or("refused");
-    let mut sentence = format!("{}: {said}", status.as_u16());
+    let mut sentence = format!("{}: {detail}", status.as_u16());
     let faults = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-    // A single one is the detail itself.
+    // A single fault is the detail itself.
     for fault in faults.iter().filter(|_| faults.len() > 1) {
         let part = |name: &str| fault[name].as_str().unwrap_or_default();
         sentence.push_str(&format!("\n  {}: {}", part("pointer"), part("detail")));

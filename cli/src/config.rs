@@ -20,7 +20,8 @@ use crate::exit::Failure;
 pub struct Config {
     /// PostgreSQL: `postgres://user:password@host:5432/database`.
     pub database_url: Option<String>,
-    /// RabbitMQ: `amqp://user:password@host:5672/%2f`; of a cluster `amqp://user:password@one:5672,two:5672,three:5672/%2f`.
+    /// RabbitMQ: `amqp://user:password@host:5672/%2f`; of a cluster
+    /// `amqp://user:password@one:5672,two:5672,three:5672/%2f`.
     pub amqp_url: Option<String>,
     /// Redis: `redis://host:6379/0`.
     pub redis_url: Option<String>,
@@ -33,7 +34,7 @@ pub struct Config {
     pub echo: bool,
     /// Lost workers after which a task fails as poison.
     pub quarantine_after: u16,
-    /// Seconds that running attempts get to finish when a worker is told to stop.
+    /// Seconds that running attempts get to finish when a worker is asked to stop.
     pub grace_seconds: u64,
     /// Folder for workers' scratch folders; by default in the system's temporary folder.
     pub scratch: Option<PathBuf>,
@@ -163,15 +164,15 @@ impl Config {
         let known = provider_variables(&mut table, variables)?;
         warn_of_unknown(variables, &known);
         let config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
-            let (place, said) = (error.path().to_string(), error.inner().message());
+            let (place, message) = (error.path().to_string(), error.inner().message());
             Failure::Configuration(match place.as_str() {
-                "." => format!("configuration: {said}"),
+                "." => format!("configuration: {message}"),
                 secret if secret.ends_with(".api_key") => {
                     format!(
                         "configuration: `{secret}` is not a text in quotes (its value is not shown)"
                     )
                 }
-                place => format!("configuration: `{place}`: {said}"),
+                place => format!("configuration: `{place}`: {message}"),
             })
         })?;
         config
@@ -438,9 +439,8 @@ mod tests {
         );
         assert_eq!(config.text, Some(vec!["openai".to_owned(), "offline".to_owned()]));
         assert!(!format!("{config:?}").contains("sk-1"), "{config:?}");
-        let left_out =
-            read("", &[("SPOOL_OPENAI_API_KEY", "")]).expect("a configuration").providers;
-        assert!(left_out.services.is_empty(), "{left_out:?}");
+        let without = read("", &[("SPOOL_OPENAI_API_KEY", "")]).expect("a configuration").providers;
+        assert!(without.services.is_empty(), "{without:?}");
         assert_eq!(
             read("", &[]).expect("a configuration").providers,
             worker::providers::Config::default()

@@ -1,4 +1,4 @@
-//! Wiring: which adapter serves each port. No other file of Spool chooses one.
+//! The wiring: chooses the adapter of each port. No other file does.
 
 use std::{
     path::{Path, PathBuf},
@@ -105,7 +105,7 @@ impl Dependencies {
 
     /// Caches artifacts that a worker fetched or made on the local disk, where the artifacts are on
     /// another file system than `scratch`.
-    pub fn keep_near(mut self, config: &Config, scratch: &Path) -> Result<Self, Failure> {
+    pub fn with_disk_cache(mut self, config: &Config, scratch: &Path) -> Result<Self, Failure> {
         if config.disk_cache_bytes == 0 {
             return Ok(self);
         }
@@ -113,15 +113,17 @@ impl Dependencies {
         // and not copied.
         let beside = || scratch.with_file_name("spool-disk-cache");
         let folder = config.disk_cache.clone().unwrap_or_else(beside);
-        let disk = DiskCache::open(&folder, config.disk_cache_bytes, Arc::new(SystemClock)).map_err(|error| {
+        let clock = Arc::new(SystemClock);
+        let disk = DiskCache::open(&folder, config.disk_cache_bytes, clock).map_err(|error| {
             let folder = folder.display();
             Failure::Configuration(format!(
-                "the disk cache {folder} can't be used: {error}; name another with disk_cache, or set disk_cache_bytes = 0"
+                "the disk cache {folder} can't be used: {error}; name another with disk_cache, or \
+                 set disk_cache_bytes = 0"
             ))
         })?;
         (self.artifacts, self.disk) = cached::open(self.artifacts, Arc::new(disk));
         if let Some(disk) = &self.disk {
-            DiskCacheMetrics::register(&self.registry, disk.clone()).map_err(twice)?;
+            DiskCacheMetrics::register(&self.registry, disk.clone()).map_err(metric_error)?;
         }
         Ok(self)
     }
@@ -155,7 +157,7 @@ impl Dependencies {
             ),
             grace: Duration::from_secs(config.grace_seconds),
         };
-        let metrics = producer::Metrics::new(&self.registry).map_err(twice)?;
+        let metrics = producer::Metrics::new(&self.registry).map_err(metric_error)?;
         Ok(Producer::new(parts, settings, metrics, stop))
     }
 
@@ -173,7 +175,7 @@ impl Dependencies {
             cache: self.cache.clone(),
             catalog,
         };
-        let metrics = worker::Metrics::new(&self.registry).map_err(twice)?;
+        let metrics = worker::Metrics::new(&self.registry).map_err(metric_error)?;
         Ok(Worker::new(dependencies, settings, metrics)?)
     }
 }
@@ -224,11 +226,11 @@ fn cached(
 ) -> Result<(Cache, Registry), Failure> {
     let (cache, registry) =
         (Cache::new(view_cache.clone(), Arc::new(SystemClock)), Registry::new());
-    CacheMetrics::register(&registry, cache.clone(), pools).map_err(twice)?;
+    CacheMetrics::register(&registry, cache.clone(), pools).map_err(metric_error)?;
     Ok((cache, registry))
 }
 
-fn twice(error: prometheus::Error) -> Failure {
+fn metric_error(error: prometheus::Error) -> Failure {
     Failure::Failed(format!("a metric can't be registered: {error}"))
 }
 
@@ -237,7 +239,8 @@ fn twice(error: prometheus::Error) -> Failure {
 fn max_backlog(config: &Config) -> Result<u64, Failure> {
     match config.max_backlog {
         Some(bound) if bound >= COUNTED_BACKLOG => Err(Failure::Configuration(format!(
-            "max_backlog = {bound} is too much: what waits is counted up to {COUNTED_BACKLOG}, so give less, or leave it out for no bound"
+            "max_backlog = {bound} is too much: waiting tasks are counted up to \
+             {COUNTED_BACKLOG}, so give less, or leave it out for no bound"
         ))),
         Some(bound) => Ok(bound),
         None => Ok(u64::MAX),
@@ -275,7 +278,8 @@ pub fn worker_settings(
     let allow: Vec<PathBuf> = config.allow.iter().chain(allow).cloned().collect();
     if let Some(missing) = allow.iter().find(|folder| !folder.is_dir()) {
         return Err(Failure::Configuration(format!(
-            "`{}`, whose files are to be sources, is not a folder: name one that exists with --allow, `allow` or SPOOL_ALLOW",
+            "`{}`, whose files are to be sources, is not a folder: name one that exists with \
+             --allow, `allow` or SPOOL_ALLOW",
             missing.display()
         )));
     }

@@ -2,10 +2,14 @@
 
 use std::process::ExitCode;
 
-/// Why a command did not do what it was asked.
+use serde_json::json;
+
+use crate::output;
+
+/// The reason for which a command failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Asked for and not reached: the job failed, or the command could not be carried out.
+    /// The job failed, or the command could not be carried out.
     #[error("{0}")]
     Failed(String),
     /// The configuration is wrong, or a part it names can't be used.
@@ -17,13 +21,16 @@ pub enum Failure {
     /// The server refused the request.
     #[error("{0}")]
     Refused(String),
-    /// Somebody pressed Ctrl-C.
+    /// Ctrl-C was pressed.
     #[error("interrupted")]
     Interrupted,
+    /// The reader of standard output closed its end. This is not reported.
+    #[error("standard output is closed")]
+    OutputClosed,
 }
 
 impl Failure {
-    /// The documented exit code.
+    /// Returns the documented exit code. The last two are those of a process that the signal ends.
     pub fn code(&self) -> u8 {
         match self {
             Self::Failed(_) => 1,
@@ -31,6 +38,7 @@ impl Failure {
             Self::Unreachable(_) => 4,
             Self::Refused(_) => 5,
             Self::Interrupted => 130,
+            Self::OutputClosed => 141,
         }
     }
 }
@@ -41,23 +49,21 @@ impl From<common::port::PortError> for Failure {
     }
 }
 
-/// What a command answers.
+/// The result of a command.
 pub type CommandResult = Result<(), Failure>;
 
-/// Says why it failed, once, and turns it into the process's exit code.
+/// Reports the failure of a command, once, and converts its result to the process's exit code.
 pub fn finish(outcome: CommandResult, json: bool) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if json {
-                eprintln!(
-                    "{}",
-                    serde_json::json!({"error": failure.to_string(), "exitCode": failure.code()})
-                );
-            } else {
-                eprintln!("spool: {failure}");
+            let code = failure.code();
+            match failure {
+                Failure::OutputClosed => {}
+                _ if json => output::note(json!({"error": failure.to_string(), "exitCode": code})),
+                _ => output::note(format_args!("spool: {failure}")),
             }
-            ExitCode::from(failure.code())
+            ExitCode::from(code)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Documents that a caller names on the command line.
+//! Documents that are named on the command line.
 
 use std::{io::Read, path::Path};
 
@@ -35,7 +35,8 @@ pub fn as_job(document: Value) -> Result<Value, Failure> {
         return Ok(json!({"kind": "render", "input": document}));
     }
     Err(Failure::Failed(
-        "the document is neither a job (`{\"kind\", \"input\"}`) nor a composition (`{\"timeline\", \"output\"}`)"
+        "the document is neither a job (`{\"kind\", \"input\"}`) nor a composition \
+         (`{\"timeline\", \"output\"}`)"
             .into(),
     ))
 }

@@ -1,5 +1,10 @@
 //! The `spool` binary: reads the command line and the configuration and runs a command. The wiring
 //! is in `dependencies`, each command in a file of `commands`.
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "`output` writes, and knows closed pipes"
+)]
 
 mod args;
 mod client;
@@ -10,6 +15,8 @@ mod exit;
 mod input;
 mod log;
 mod metrics;
+mod options;
+mod output;
 mod rlimits;
 mod signals;
 
@@ -45,8 +52,8 @@ fn main() -> ExitCode {
     exit::finish(outcome, json)
 }
 
-/// The default log level: long-running commands report what they do, the others only errors. Commands
-/// that render here print their errors themselves.
+/// Returns the default log level. Long-running commands report their work, the others only errors.
+/// Commands that render here print their errors themselves.
 fn level(command: &Command) -> &'static str {
     match command {
         Command::Dev(_) | Command::Serve(_) | Command::Work(_) | Command::Migrate => "info",
@@ -86,8 +93,9 @@ async fn run(cli: Cli) -> CommandResult {
         Command::Cache(options) => cache::run(options, json).await,
         Command::Bench(options) => bench::run(options, json).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "spool", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "spool", &mut script);
+            output::line(String::from_utf8_lossy(&script).trim_end())
         }
         Command::MediaProcess => Ok(()),
     }

@@ -104,7 +104,8 @@ impl Series {
             misses: counter("spool_cache_misses_total", "Reads of a cache that did not.", &cache)?,
             events: counter(
                 "spool_cache_events_total",
-                "Values made, computations failed, reads that waited for another's or were given a stale value, questions that L2 did not answer.",
+                "Values made, computations failed, reads that waited for another's or got a stale \
+                 value, reads that failed in L2.",
                 &["namespace", "event"],
             )?,
             entries: gauge("spool_cache_entries", "Values in L1.", &["namespace"])?,
@@ -159,7 +160,7 @@ impl DiskCacheMetrics {
                 "Files removed from it, by reason.",
                 &["reason"],
             )?,
-            held: gauge("spool_disk_cache", "What it holds, and its limit.", &["what"])?,
+            held: gauge("spool_disk_cache", "Files and bytes it holds, and its limit.", &["what"])?,
         };
         registry.register(Box::new(Self { disk, series }))
     }

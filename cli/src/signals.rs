@@ -12,7 +12,7 @@ pub fn stop_on_signals() -> Result<CancellationToken, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let stop = CancellationToken::new();
-    let asked = stop.clone();
+    let signalled = stop.clone();
     tokio::spawn(async move {
         for first in [true, false] {
             tokio::select! {
@@ -21,7 +21,7 @@ pub fn stop_on_signals() -> Result<CancellationToken, Failure> {
             }
             if first {
                 tracing::info!("stopping; once more stops at once");
-                asked.cancel();
+                signalled.cancel();
             }
         }
         std::process::exit(i32::from(Failure::Interrupted.code()));

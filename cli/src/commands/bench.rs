@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
 use crate::{
-    args::ServerArg,
     client::Client,
     exit::{CommandResult, Failure},
+    options::ServerArg,
+    output,
 };
 
 /// Options of `bench`.
@@ -139,13 +140,13 @@ async fn read_steadily(
         tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate).unwrap_or(u32::MAX));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut reads = tokio::task::JoinSet::new();
-    let mut turn = 0usize;
+    let mut index = 0usize;
     while !stop.load(Ordering::Relaxed) {
         let due = ticks.tick().await.into_std();
         let id = {
             let posted = posted.lock().unwrap_or_else(PoisonError::into_inner);
-            turn = turn.wrapping_add(7919);
-            posted.get(turn % posted.len().max(1)).cloned()
+            index = index.wrapping_add(7919);
+            posted.get(index % posted.len().max(1)).cloned()
         };
         if let Some(id) = id {
             let client = client.clone();
@@ -220,13 +221,11 @@ fn report(
         "notSucceeded": failed,
     });
     if json {
-        println!("{figures}");
+        output::line(&figures)?;
     } else {
         for (name, figure) in figures.as_object().into_iter().flatten() {
-            println!(
-                "{name:<18} {}",
-                figure.as_str().map_or_else(|| figure.to_string(), str::to_owned)
-            );
+            let figure = figure.as_str().map_or_else(|| figure.to_string(), str::to_owned);
+            output::line(format_args!("{name:<18} {figure}"))?;
         }
     }
     if failed == 0 {

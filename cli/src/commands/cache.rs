@@ -3,34 +3,34 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{jobs, watch};
+use super::{summary, watch};
 use crate::{
-    args::ServerArg,
     client::{Client, JobOrBatch},
     exit::{CommandResult, Failure},
+    options::ServerArg,
+    output,
 };
 
 /// Options of `cache`.
 #[derive(Debug, Args)]
 pub struct Cache {
     #[command(subcommand)]
-    pub action: Action,
+    pub action: CacheAction,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Action {
+pub enum CacheAction {
     /// Shows hits, misses, sizes and rates, by level and namespace, or kind.
-    #[command(
-        after_help = "Examples:\n  spool cache stats\n  spool cache stats --server http://127.0.0.1:9091     # a worker's, at its --listen"
-    )]
+    #[command(after_help = "Examples:\n  spool cache stats\n  \
+                      spool cache stats --server http://127.0.0.1:9091     # a worker's, at its \
+                      --listen")]
     Stats {
         #[command(flatten)]
         server: ServerArg,
     },
     /// Clears values by tag or namespace, in every process within a second.
-    #[command(
-        after_help = "Examples:\n  spool cache clear --tag provider:openai\n  spool cache clear --namespace metadata"
-    )]
+    #[command(after_help = "Examples:\n  spool cache clear --tag provider:openai\n  \
+                      spool cache clear --namespace metadata")]
     Clear {
         /// A tag, such as `provider:openai`, `kind:script` or `host:example.com`.
         #[arg(long, value_name = "TAG", required_unless_present = "namespace")]
@@ -60,11 +60,11 @@ pub enum Action {
 /// Runs the command.
 pub async fn run(options: Cache, json: bool) -> CommandResult {
     match options.action {
-        Action::Stats { server } => stats(&Client::new(&server.server)?, json).await,
-        Action::Clear { tag, namespace, server } => {
+        CacheAction::Stats { server } => stats(&Client::new(&server.server)?, json).await,
+        CacheAction::Clear { tag, namespace, server } => {
             clear(&Client::new(&server.server)?, tag, namespace, json).await
         }
-        Action::Warm { sources, watch, server } => {
+        CacheAction::Warm { sources, watch, server } => {
             warm(&Client::new(&server.server)?, &sources, watch, json).await
         }
     }
@@ -73,43 +73,41 @@ pub async fn run(options: Cache, json: bool) -> CommandResult {
 async fn stats(client: &Client, json: bool) -> CommandResult {
     let report = client.get("/v1/admin/cache").await?;
     if json {
-        println!("{report}");
-        return Ok(());
+        return output::line(report);
     }
-    println!(
+    output::line(format_args!(
         "{:<12} {:<6} {:>10} {:>10} {:>7} {:>9} {:>12}",
         "namespace", "level", "hits", "misses", "rate", "entries", "bytes"
-    );
+    ))?;
     for namespace in report["namespaces"].as_array().into_iter().flatten() {
         let name = namespace["namespace"].as_str().unwrap_or_default();
-        row(name, "l1", &namespace["l1"], namespace);
-        row(name, "l2", &namespace["l2"], &Value::Null);
+        row(name, "l1", &namespace["l1"], namespace)?;
+        row(name, "l2", &namespace["l2"], &Value::Null)?;
     }
     for memo in report["memos"].as_array().into_iter().flatten() {
-        row(memo["kind"].as_str().unwrap_or_default(), "l3", &memo["l3"], &Value::Null);
+        row(memo["kind"].as_str().unwrap_or_default(), "l3", &memo["l3"], &Value::Null)?;
     }
-    row("(all)", "view_cache", &report["shared"]["reads"], &report["shared"]);
-    row("(files)", "disk", &report["disk"]["reads"], &report["disk"]);
-    Ok(())
+    row("(all)", "view_cache", &report["shared"]["reads"], &report["shared"])?;
+    row("(files)", "disk", &report["disk"]["reads"], &report["disk"])
 }
 
-/// Formats a row of the table; `None` for what the server does not have.
-fn row(name: &str, level: &str, reads: &Value, held: &Value) {
+/// Prints a row of the table, or nothing if the server has no such level.
+fn row(name: &str, level: &str, reads: &Value, held: &Value) -> CommandResult {
     if reads.is_null() && held.is_null() {
-        return;
+        return Ok(());
     }
     let number =
         |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |number| number.to_string());
     let rate = reads["rate"]
         .as_f64()
         .map_or_else(|| "-".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
-    println!(
+    output::line(format_args!(
         "{name:<12} {level:<6} {:>10} {:>10} {rate:>7} {:>9} {:>12}",
         number(&reads["hits"]),
         number(&reads["misses"]),
         number(&held["entries"]),
         number(&held["bytes"])
-    );
+    ))
 }
 
 async fn clear(
@@ -128,17 +126,15 @@ async fn clear(
     let cleared =
         client.delete(&format!("{}?{}", query.path(), query.query().unwrap_or_default())).await?;
     if json {
-        println!("{cleared}");
-    } else {
-        let tags: Vec<&str> =
-            cleared["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        println!(
-            "cleared {}: {} values here, and in every process within a second",
-            tags.join(", "),
-            cleared["entries"]
-        );
+        return output::line(cleared);
     }
-    Ok(())
+    let tags: Vec<&str> =
+        cleared["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    output::line(format_args!(
+        "cleared {}: {} values here, and in every process within a second",
+        tags.join(", "),
+        cleared["entries"]
+    ))
 }
 
 async fn warm(client: &Client, sources: &[String], follow: bool, json: bool) -> CommandResult {
@@ -152,6 +148,5 @@ async fn warm(client: &Client, sources: &[String], follow: bool, json: bool) -> 
         )
         .await;
     }
-    jobs::show(&posted, json);
-    Ok(())
+    summary::show(&posted, json)
 }

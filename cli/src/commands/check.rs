@@ -1,7 +1,8 @@
 //! `check`: checks the configuration and every part it names, or, given a file, a composition.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use common::{
     port::{broker::Broker, view_cache::ViewCache},
     store::Upkeep,
@@ -12,45 +13,57 @@ use worker::providers::{Metrics, Providers};
 
 use super::local;
 use crate::{
-    args::{Check, LocalArgs},
     client::Client,
     config::Config,
     dependencies::{broker, files, needed, own_program, redis, store},
     exit::{CommandResult, Failure},
+    options::LocalArgs,
+    output,
 };
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A composition; `-` reads it from standard input.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The server that fetches the sources and looks its cache up.
+    #[command(flatten)]
+    pub local: LocalArgs,
+}
 
 /// Runs the command.
 pub async fn run(options: Check, config: Config, json: bool) -> CommandResult {
     match options.file {
-        Some(file) => composition(&file, &options.here, &config, json).await,
-        None => parts(&config, json).await,
+        Some(file) => composition(&file, &options.local, &config, json).await,
+        None => dependencies(&config, json).await,
     }
 }
 
-/// Reports for each part whether it answers. The providers are checked even if another part fails.
-async fn parts(config: &Config, json: bool) -> CommandResult {
+/// Checks each dependency and prints its state. The providers are checked even if another one
+/// fails.
+async fn dependencies(config: &Config, json: bool) -> CommandResult {
     let metrics =
         Metrics::new(&Registry::new()).map_err(|error| Failure::Failed(error.to_string()))?;
     let providers = Providers::new(&config.providers, &metrics).map_err(Failure::Configuration)?;
-    let (mut answers, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
-    answers.extend(
+    let (mut checks, providers) = tokio::join!(fleet(config), providers.check(own_program()?));
+    checks.extend(
         providers
             .into_iter()
-            .map(|(part, answer)| (part, answer.map(|found| format!("ok: {found}")))),
+            .map(|(name, found)| (name, found.map(|found| format!("ok: {found}")))),
     );
-    show(&answers, json);
-    match answers.iter().filter(|(_, answer)| answer.is_err()).count() {
+    show(&checks, json)?;
+    match checks.iter().filter(|(_, found)| found.is_err()).count() {
         0 => Ok(()),
-        broken => Err(Failure::Configuration(format!(
-            "{broken} of {} parts can't be used",
-            answers.len()
-        ))),
+        broken => {
+            Err(Failure::Configuration(format!("{broken} of {} parts can't be used", checks.len())))
+        }
     }
 }
 
-/// Checks each part of a fleet by itself, so that one failure hides no other. A configuration that
-/// names providers only is meant for `spool dev`, which needs no other part.
-async fn fleet(config: &Config) -> Vec<Answer> {
+/// Checks each dependency of a fleet by itself, so that one failure hides no other. A configuration
+/// that names providers only is meant for `spool dev`, which needs nothing else.
+async fn fleet(config: &Config) -> Vec<DependencyCheck> {
     if needed(config).into_iter().all(|(url, _)| url.is_none())
         && !config.providers.services.is_empty()
     {
@@ -65,31 +78,30 @@ async fn fleet(config: &Config) -> Vec<Answer> {
         async { Ok::<(), Failure>(redis(config)?.check().await?) },
         async { Ok::<(), Failure>(files(config)?.check().await?) },
     );
-    let named = [
+    let checks = [
         ("store", store),
         ("broker", broker),
         ("view_cache", view_cache),
         ("artifacts", artifacts),
     ];
-    let answer = |(part, answer): (&str, Result<(), Failure>)| {
-        (part.to_owned(), answer.map(|()| "ok".to_owned()).map_err(|fault| fault.to_string()))
+    let check = |(name, found): (&str, Result<(), Failure>)| {
+        (name.to_owned(), found.map(|()| "ok".to_owned()).map_err(|error| error.to_string()))
     };
-    named.map(answer).into()
+    checks.map(check).into()
 }
 
-/// Prints a part with its state, or with the reason for its failure.
-type Answer = (String, Result<String, String>);
+/// The name of a dependency with its state, or with the reason for its failure.
+type DependencyCheck = (String, Result<String, String>);
 
-fn show(answers: &[Answer], json: bool) {
-    let said =
-        |answer: &Result<String, String>| answer.as_ref().unwrap_or_else(|fault| fault).clone();
+fn show(checks: &[DependencyCheck], json: bool) -> CommandResult {
+    let sentence =
+        |found: &Result<String, String>| found.as_ref().unwrap_or_else(|error| error).clone();
     if json {
         let all: serde_json::Map<String, Value> =
-            answers.iter().map(|(part, answer)| (part.clone(), said(answer).into())).collect();
-        println!("{}", Value::Object(all));
-    } else {
-        answers.iter().for_each(|(part, answer)| println!("{part:<18} {}", said(answer)));
+            checks.iter().map(|(name, found)| (name.clone(), sentence(found).into())).collect();
+        return output::line(Value::Object(all));
     }
+    output::lines(checks.iter().map(|(name, found)| format!("{name:<18} {}", sentence(found))))
 }
 
 /// Prints the summary of a composition. Its sources are fetched and probed, as for a render.
@@ -100,24 +112,23 @@ async fn composition(
     json: bool,
 ) -> CommandResult {
     let document = local::read(file, local_args)?;
-    let checked =
-        local::with_client(file, local_args, config, async |client| ask(client, &document).await)
-            .await?;
+    let checked = local::with_client(file, local_args, config, async |client| {
+        summary(client, &document).await
+    })
+    .await?;
     if json {
-        println!("{checked}");
+        output::line(&checked)?;
     }
     let faults = checked["faults"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !faults.is_empty() {
         return Err(local::faulty(faults));
     }
-    if !json {
-        tell(&checked);
-    }
-    Ok(())
+    if json { Ok(()) } else { print_summary(&checked) }
 }
 
-/// Asks until the answer is there: a check that outlasts one call goes on as a job.
-async fn ask(client: &Client, document: &Value) -> Result<Value, Failure> {
+/// Requests the summary of a composition. A check that outlasts one call goes on as a job; then the
+/// request is repeated when that has ended.
+async fn summary(client: &Client, document: &Value) -> Result<Value, Failure> {
     loop {
         let answer = client.post("/v1/compositions/check", document, None).await?;
         let Some(job) = answer["id"].as_str() else { return Ok(answer) };
@@ -126,10 +137,11 @@ async fn ask(client: &Client, document: &Value) -> Result<Value, Failure> {
     }
 }
 
-fn tell(checked: &Value) {
+fn print_summary(checked: &Value) -> CommandResult {
     let (segments, estimate) = (&checked["segments"], &checked["estimate"]);
-    println!(
-        "no faults, {} s, {} × {}, segments {} cached {}, about {} core seconds to render and {} bytes",
+    output::line(format_args!(
+        "no faults, {} s, {} × {}, segments {} cached {}, about {} core seconds to render and {} \
+         bytes",
         checked["duration"]
             .as_f64()
             .map_or_else(String::new, |seconds| format!("{:?}", (seconds * 1e3).round() / 1e3)),
@@ -139,8 +151,9 @@ fn tell(checked: &Value) {
         segments["cached"],
         estimate["coreSeconds"],
         estimate["bytes"]
-    );
+    ))?;
     for warning in checked["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        eprintln!("warning: {warning}");
+        output::note(format_args!("warning: {warning}"));
     }
+    Ok(())
 }

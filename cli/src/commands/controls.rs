@@ -5,28 +5,29 @@ use common::queue::Queue;
 use serde_json::{Value, json};
 
 use crate::{
-    args::{QueueArg, ServerArg},
     client::Client,
     exit::CommandResult,
+    options::{QueueArg, ServerArg},
+    output,
 };
 
 /// Options of `limits`.
 #[derive(Debug, Args)]
 pub struct Limits {
     #[command(subcommand)]
-    pub action: Action,
+    pub action: LimitAction,
     #[command(flatten)]
     pub server: ServerArg,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Action {
+pub enum LimitAction {
     /// Lists the limits.
     List,
     /// Sets a limit: the most tasks queued or running at once.
     Set {
         #[command(flatten)]
-        which: Which,
+        limit: LimitName,
         /// The most tasks; 0 holds all of them back.
         #[arg(value_name = "MOST")]
         most: u32,
@@ -34,13 +35,13 @@ pub enum Action {
     /// Removes a limit.
     Unset {
         #[command(flatten)]
-        which: Which,
+        limit: LimitName,
     },
 }
 
 /// The scope and name of a limit.
 #[derive(Debug, Args)]
-pub struct Which {
+pub struct LimitName {
     /// The scope of the limit.
     #[arg(value_enum, value_name = "SCOPE")]
     pub scope: Scope,
@@ -63,7 +64,7 @@ pub enum Scope {
 
 /// Options of `pause` and `resume`.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["queue", "tenant"])]
+#[group(id = "paused", required = true, multiple = false, args = ["queue", "tenant"])]
 pub struct Pause {
     /// The queue.
     #[arg(long, value_enum, value_name = "QUEUE")]
@@ -79,14 +80,13 @@ pub struct Pause {
 pub async fn limits(options: Limits, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
     match options.action {
-        Action::List => show(&client.get("/v1/admin/limits").await?, json, limit_lines),
-        Action::Set { which, most } => {
-            let set = client.put(&which.path(), &json!({ "most": most })).await?;
-            show(&set, json, |limit| limit_line(limit).into_iter().collect());
+        LimitAction::List => show(&client.get("/v1/admin/limits").await?, json, limit_lines),
+        LimitAction::Set { limit, most } => {
+            let set = client.put(&limit.path(), &json!({ "most": most })).await?;
+            show(&set, json, |limit| limit_line(limit).into_iter().collect())
         }
-        Action::Unset { which } => drop(client.delete(&which.path()).await?),
+        LimitAction::Unset { limit } => client.delete(&limit.path()).await.map(drop),
     }
-    Ok(())
 }
 
 /// Pauses a queue or a tenant.
@@ -94,58 +94,54 @@ pub async fn pause(options: Pause) -> CommandResult {
     act(options, "pause").await
 }
 
-/// Resumes it.
+/// Resumes a queue or a tenant.
 pub async fn resume(options: Pause) -> CommandResult {
     act(options, "resume").await
 }
 
 /// Shows each queue.
 pub async fn queues(server: ServerArg, json: bool) -> CommandResult {
-    show(&Client::new(&server.server)?.get("/v1/admin/queues").await?, json, queue_lines);
-    Ok(())
+    show(&Client::new(&server.server)?.get("/v1/admin/queues").await?, json, queue_lines)
 }
 
 /// Shows the live workers and the tasks they run.
 pub async fn workers(server: ServerArg, json: bool) -> CommandResult {
-    show(&Client::new(&server.server)?.get("/v1/admin/workers").await?, json, worker_lines);
-    Ok(())
+    show(&Client::new(&server.server)?.get("/v1/admin/workers").await?, json, worker_lines)
 }
 
 async fn act(options: Pause, action: &str) -> CommandResult {
-    let what = match (options.queue, options.tenant) {
+    let resource = match (options.queue, options.tenant) {
         (Some(queue), _) => format!("queues/{}", Queue::from(queue)),
-        (None, tenant) => format!("tenants/{}", step(tenant.as_deref().unwrap_or_default())),
+        (None, tenant) => {
+            format!("tenants/{}", path_segment(tenant.as_deref().unwrap_or_default()))
+        }
     };
     let client = Client::new(&options.server.server)?;
-    client.post(&format!("/v1/admin/{what}/{action}"), &json!({}), None).await.map(drop)
+    client.post(&format!("/v1/admin/{resource}/{action}"), &json!({}), None).await.map(drop)
 }
 
-impl Which {
+impl LimitName {
     fn path(&self) -> String {
         let scope = match self.scope {
             Scope::Tenant => "tenant",
             Scope::Kind => "kind",
             Scope::Provider => "provider",
         };
-        format!("/v1/admin/limits/{scope}/{}", step(&self.name))
+        format!("/v1/admin/limits/{scope}/{}", path_segment(&self.name))
     }
 }
 
 /// Escapes a text as one segment of a path (RFC 3986: bytes outside the unreserved set are
 /// percent-encoded).
-fn step(text: &str) -> String {
+fn path_segment(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
 
-fn show(value: &Value, json: bool, lines: impl Fn(&Value) -> Vec<String>) {
-    if json {
-        println!("{value}");
-        return;
-    }
-    lines(value).iter().for_each(|line| println!("{line}"));
+fn show(value: &Value, json: bool, lines: impl Fn(&Value) -> Vec<String>) -> CommandResult {
+    if json { output::line(value) } else { output::lines(lines(value)) }
 }
 
 fn members<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
@@ -202,7 +198,7 @@ fn worker_lines(answer: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for worker in members(answer, "workers") {
         let slots: Vec<String> = members(worker, "slots")
-            .map(|of| format!("{} {}", text(of, "queue"), of["slots"]))
+            .map(|entry| format!("{} {}", text(entry, "queue"), entry["slots"]))
             .collect();
         let leaving = if worker["draining"] == true { "  leaving" } else { "" };
         lines.push(format!(
@@ -225,23 +221,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_step_of_a_path_whatever_is_in_it() {
-        assert_eq!(step("a-b.c_d~1"), "a-b.c_d~1");
-        assert_eq!(step("*"), "%2A");
-        assert_eq!(step("a/b ü?"), "a%2Fb%20%C3%BC%3F");
+    fn a_name_is_one_segment_of_a_path_with_any_characters() {
+        assert_eq!(path_segment("a-b.c_d~1"), "a-b.c_d~1");
+        assert_eq!(path_segment("*"), "%2A");
+        assert_eq!(path_segment("a/b ü?"), "a%2Fb%20%C3%BC%3F");
     }
 
     #[test]
-    fn a_queue_is_a_line_that_says_what_is_paused() {
+    fn a_queue_is_a_line_that_shows_a_pause() {
         let answer = json!({
-            "queues": [{"queue": "light", "paused": true, "waiting": 3, "queued": 1, "running": 2, "slots": 8, "workers": 1,
-                "oldestMs": 61_500, "medianMs": 12}],
+            "queues": [{
+                "queue": "light", "paused": true, "waiting": 3, "queued": 1, "running": 2,
+                "slots": 8, "workers": 1, "oldestMs": 61_500, "medianMs": 12,
+            }],
             "pausedTenants": ["acme"],
         });
-        let wanted = [
-            "light     3 waiting, 1 queued, 2 running on 8 slots of 1 workers, oldest 61 s, median run 12 ms  PAUSED",
+        let expected = [
+            "light     3 waiting, 1 queued, 2 running on 8 slots of 1 workers, oldest 61 s, median \
+             run 12 ms  PAUSED",
             "tenant acme  PAUSED",
         ];
-        assert_eq!(queue_lines(&answer), wanted);
+        assert_eq!(queue_lines(&answer), expected);
     }
 }

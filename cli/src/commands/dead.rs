@@ -4,27 +4,29 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::summary;
 use crate::{
-    args::ServerArg,
     client::Client,
     exit::{CommandResult, Failure},
+    options::ServerArg,
+    output,
 };
 
 /// Options of `dead`.
 #[derive(Debug, Args)]
 pub struct Dead {
     #[command(subcommand)]
-    pub action: Action,
+    pub action: DeadAction,
     #[command(flatten)]
     pub server: ServerArg,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Action {
+pub enum DeadAction {
     /// Lists tasks that failed for good, those of the newest jobs first.
     List {
         #[command(flatten)]
-        filter: Filter,
+        filter: DeadFilter,
         /// The most rows.
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: usize,
@@ -36,19 +38,22 @@ pub enum Action {
     },
     /// Retries one task, or all that match.
     Retry {
-        #[arg(value_name = "TASK", conflicts_with_all = ["all", "kind", "class", "code", "since", "until"])]
+        #[arg(
+            value_name = "TASK",
+            conflicts_with_all = ["all", "kind", "class", "code", "since", "until"]
+        )]
         task: Option<Uuid>,
         /// All dead work, in place of a filter.
         #[arg(long)]
         all: bool,
         #[command(flatten)]
-        filter: Filter,
+        filter: DeadFilter,
     },
 }
 
 /// Filters of dead work.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub struct Filter {
+pub struct DeadFilter {
     /// Only tasks of this kind.
     #[arg(long)]
     pub kind: Option<String>,
@@ -66,7 +71,7 @@ pub struct Filter {
     pub until: Option<String>,
 }
 
-impl Filter {
+impl DeadFilter {
     fn members(&self) -> Vec<(&'static str, &str)> {
         let all = [
             ("kind", &self.kind),
@@ -83,33 +88,31 @@ impl Filter {
 pub async fn run(options: Dead, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
     match options.action {
-        Action::List { filter, limit } => list(&client, &filter, limit, json).await,
-        Action::Show { task } => {
-            show_whole(&client.get(&format!("/v1/admin/dead/{task}")).await?, json);
-            Ok(())
+        DeadAction::List { filter, limit } => list(&client, &filter, limit, json).await,
+        DeadAction::Show { task } => {
+            show_whole(&client.get(&format!("/v1/admin/dead/{task}")).await?, json)
         }
-        Action::Retry { task: Some(task), .. } => {
+        DeadAction::Retry { task: Some(task), .. } => {
             let job =
                 client.post(&format!("/v1/admin/dead/{task}/replay"), &json!({}), None).await?;
-            super::jobs::show(&job, json);
-            Ok(())
+            summary::show(&job, json)
         }
-        Action::Retry { all: false, filter, .. } if filter == Filter::default() => {
+        DeadAction::Retry { all: false, filter, .. } if filter == DeadFilter::default() => {
             Err(Failure::Failed(
                 "name a task, give a filter such as --code timeout, or say --all".into(),
             ))
         }
-        Action::Retry { filter, .. } => retry_all(&client, &filter, json).await,
+        DeadAction::Retry { filter, .. } => retry_all(&client, &filter, json).await,
     }
 }
 
-async fn list(client: &Client, filter: &Filter, limit: usize, json: bool) -> CommandResult {
-    let (mut cursor, mut left) = (None::<String>, limit);
-    while left > 0 {
-        let page = client.get(&path(filter, left.min(100), cursor.as_deref())).await?;
+async fn list(client: &Client, filter: &DeadFilter, limit: usize, json: bool) -> CommandResult {
+    let (mut cursor, mut missing) = (None::<String>, limit);
+    while missing > 0 {
+        let page = client.get(&path(filter, missing.min(100), cursor.as_deref())).await?;
         let tasks = page["tasks"].as_array().cloned().unwrap_or_default();
-        tasks.iter().for_each(|task| show(task, json));
-        left = left.saturating_sub(tasks.len());
+        tasks.iter().try_for_each(|task| show(task, json))?;
+        missing = missing.saturating_sub(tasks.len());
         cursor = page["nextCursor"].as_str().map(str::to_owned);
         if cursor.is_none() {
             break;
@@ -118,7 +121,7 @@ async fn list(client: &Client, filter: &Filter, limit: usize, json: bool) -> Com
     Ok(())
 }
 
-fn path(filter: &Filter, limit: usize, cursor: Option<&str>) -> String {
+fn path(filter: &DeadFilter, limit: usize, cursor: Option<&str>) -> String {
     let limit = limit.to_string();
     let paging =
         [("limit", limit.as_str())].into_iter().chain(cursor.map(|cursor| ("cursor", cursor)));
@@ -133,7 +136,7 @@ fn path(filter: &Filter, limit: usize, cursor: Option<&str>) -> String {
 }
 
 /// Retries all that match, page by page: one call retries a bounded number.
-async fn retry_all(client: &Client, filter: &Filter, json: bool) -> CommandResult {
+async fn retry_all(client: &Client, filter: &DeadFilter, json: bool) -> CommandResult {
     let mut body: Map<String, Value> = filter
         .members()
         .into_iter()
@@ -151,44 +154,43 @@ async fn retry_all(client: &Client, filter: &Filter, json: bool) -> CommandResul
             None => break,
         };
     }
-    if json {
-        println!("{}", json!({ "replayed": replayed }));
-    } else {
-        println!("{replayed} {} again", if replayed == 1 { "job runs" } else { "jobs run" });
+    match (json, replayed) {
+        (true, _) => output::line(json!({ "replayed": replayed })),
+        (false, 1) => output::line("1 job runs again"),
+        (false, _) => output::line(format_args!("{replayed} jobs run again")),
     }
-    Ok(())
 }
 
 /// Prints one line for people, or the whole document as JSON.
-fn show(task: &Value, json: bool) {
+fn show(task: &Value, json: bool) -> CommandResult {
     if json {
-        println!("{task}");
-        return;
+        return output::line(task);
     }
     let text = |pointer: &str| task.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (id, kind, at) = (text("/id"), text("/kind"), text("/finishedAt"));
-    println!(
+    output::line(format_args!(
         "{id} {kind} {at}  {} ({}): {}",
         text("/error/code"),
         text("/error/class"),
         text("/error/detail")
-    );
+    ))
 }
 
-fn show_whole(task: &Value, json: bool) {
-    show(task, json);
+fn show_whole(task: &Value, json: bool) -> CommandResult {
+    show(task, json)?;
     if json {
-        return;
+        return Ok(());
     }
     for failure in task["errors"].as_array().into_iter().flatten() {
         let text =
             |pointer: &str| failure.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (at, worker, code) = (text("/at"), text("/worker"), text("/error/code"));
-        println!(
+        output::line(format_args!(
             "  attempt {} {at} {worker}  {code}: {}",
             failure["attempt"],
             text("/error/detail")
-        );
-        text("/log").lines().for_each(|line| println!("    {line}"));
+        ))?;
+        output::lines(text("/log").lines().map(|line| format!("    {line}")))?;
     }
+    Ok(())
 }

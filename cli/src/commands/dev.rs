@@ -1,24 +1,45 @@
 //! `dev`: everything in one process, with all data in one folder.
 
-use std::{fs::File, net::SocketAddr, path::Path};
+use std::{
+    fs::File,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Dev,
     config::Config,
     dependencies::{Dependencies, catalog, make_folder, worker_settings},
     exit::{CommandResult, Failure},
+    options::SlotArgs,
     signals,
 };
+
+/// Options of `dev`.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// The folder for all data; created if it is missing.
+    #[arg(long, default_value = "spool-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Lets sources be local files below this folder (repeatable).
+    #[arg(long, value_name = "DIR")]
+    pub allow: Vec<PathBuf>,
+    #[command(flatten)]
+    pub slots: SlotArgs,
+}
 
 /// Runs until a signal.
 pub async fn run(options: Dev, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
     let _lock = lock(&options.data)?;
     let listener = listen(options.listen).await?;
-    let parts = Dependencies::embedded(&options.data).await?;
+    let dependencies = Dependencies::embedded(&options.data).await?;
     let catalog = catalog(true, &config);
     let settings = worker_settings(
         &config,
@@ -27,8 +48,8 @@ pub async fn run(options: Dev, config: Config) -> CommandResult {
         options.data.join("scratch"),
     )?;
     let drained = CancellationToken::new();
-    let producer = parts.producer(&config, catalog.clone(), drained.clone())?;
-    let worker = parts.worker(catalog, settings)?;
+    let producer = dependencies.producer(&config, catalog.clone(), drained.clone())?;
+    let worker = dependencies.worker(catalog, settings)?;
     announce(&listener, &options.data);
     // The worker drains first: its last settlements need running dispatchers and readers.
     let serving = tokio::spawn(producer.serve(listener));
@@ -67,7 +88,8 @@ fn lock(data: &Path) -> Result<File, Failure> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Configuration(format!(
-            "{} is in use by another `spool dev`: stop that one, or name another folder with --data",
+            "{} is in use by another `spool dev`: stop that one, or name another folder with \
+             --data",
             data.display()
         ))),
         Err(std::fs::TryLockError::Error(error)) => Err(unusable(error)),

@@ -1,14 +1,33 @@
-//! Commands that ask a server one question: submit, batch, status, cancel, retry.
+//! Commands of one request each: submit, batch, status, cancel, retry.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::watch;
+use super::{summary::show, watch};
 use crate::{
-    args::{Id, Submit},
     client::{Client, JobOrBatch},
     exit::CommandResult,
     input,
+    options::{IdArg, ServerArg},
 };
+
+/// Options of `submit` and `batch`.
+#[derive(Debug, Args)]
+pub struct Submit {
+    /// The file; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Follows the job or batch to its end.
+    #[arg(long)]
+    pub watch: bool,
+    /// Sent as `Idempotency-Key`: the same key posts once.
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArg,
+}
 
 /// Posts a job.
 pub async fn submit(options: Submit, json: bool) -> CommandResult {
@@ -24,7 +43,7 @@ pub async fn batch(options: Submit, json: bool) -> CommandResult {
 
 async fn post(
     options: Submit,
-    thing: JobOrBatch,
+    resource: JobOrBatch,
     path: &str,
     body: Value,
     json: bool,
@@ -33,64 +52,31 @@ async fn post(
     let posted = client.post(path, &body, options.idempotency_key.as_deref()).await?;
     if options.watch {
         let id = posted["id"].as_str().unwrap_or_default();
-        return watch::follow(&client, thing, id, json).await;
+        return watch::follow(&client, resource, id, json).await;
     }
-    show(&posted, json);
-    Ok(())
+    show(&posted, json)
 }
 
 /// Shows a job or a batch.
-pub async fn status(options: Id, json: bool) -> CommandResult {
+pub async fn status(options: IdArg, json: bool) -> CommandResult {
     let (_, value) = Client::new(&options.server.server)?.find(options.id).await?;
-    show(&value, json);
-    Ok(())
+    show(&value, json)
 }
 
 /// Cancels a job or a batch.
-pub async fn cancel(options: Id, json: bool) -> CommandResult {
+pub async fn cancel(options: IdArg, json: bool) -> CommandResult {
     act(options, "cancel", json).await
 }
 
 /// Retries a job or a batch.
-pub async fn retry(options: Id, json: bool) -> CommandResult {
+pub async fn retry(options: IdArg, json: bool) -> CommandResult {
     act(options, "retry", json).await
 }
 
-async fn act(options: Id, action: &str, json: bool) -> CommandResult {
+async fn act(options: IdArg, action: &str, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
-    let (thing, _) = client.find(options.id).await?;
+    let (resource, _) = client.find(options.id).await?;
     let answer =
-        client.post(&format!("{}/{action}", thing.path(options.id)), &json!({}), None).await?;
-    show(&answer, json);
-    Ok(())
-}
-
-/// Prints one line for people (id, status and result), or the whole document as JSON.
-pub fn show(value: &Value, json: bool) {
-    if json {
-        println!("{value}");
-        return;
-    }
-    let text = |pointer: &str| {
-        value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let mut line = format!("{} {}", text("/id"), text("/status"));
-    if let Some(counts) = value.get("counts") {
-        line.push_str(&format!(
-            "  {} of {} fulfilled, {} rejected, {} pending",
-            counts["fulfilled"], counts["total"], counts["rejected"], counts["pending"]
-        ));
-    }
-    if let Some(progress) = value.pointer("/progress/value").and_then(Value::as_f64) {
-        line.push_str(&format!("  {:.0} % {}", progress * 100.0, text("/progress/stage")));
-    }
-    for said in ["/waitingFor", "/error/detail", "/result/path", "/result/url"]
-        .map(text)
-        .iter()
-        .filter(|said| !said.is_empty())
-    {
-        line.push_str("  ");
-        line.push_str(said);
-    }
-    println!("{line}");
+        client.post(&format!("{}/{action}", resource.path(options.id)), &json!({}), None).await?;
+    show(&answer, json)
 }

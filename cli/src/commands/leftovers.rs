@@ -15,51 +15,51 @@ use uuid::Uuid;
 
 use crate::{client::Client, exit::Failure};
 
-/// The folder of the marks, in the cache.
+/// The folder with a lock file for each run, in the cache.
 const RUNS: &str = "runs";
 
-/// This run, as long as it lasts.
+/// A run that is under way. Its lock file is removed on drop.
 #[derive(Debug)]
 pub struct InterruptibleRun {
-    mark: Uuid,
+    id: Uuid,
     path: PathBuf,
-    /// Tells others that the run lives.
+    /// Shows other processes that the run is alive.
     _lock: File,
 }
 
 impl InterruptibleRun {
     /// Begins a run over a cache.
     pub fn begin(cache: &Path) -> Result<Self, Failure> {
-        let mark = Uuid::now_v7();
-        let path = cache.join(RUNS).join(mark.to_string());
+        let id = Uuid::now_v7();
+        let path = cache.join(RUNS).join(id.to_string());
         let lock = locked(&path).map_err(|error| {
             Failure::Configuration(format!(
                 "{} can't be written: {error}; name another cache with --cache",
                 path.display()
             ))
         })?;
-        Ok(Self { mark, path, _lock: lock })
+        Ok(Self { id, path, _lock: lock })
     }
 
-    /// What this run's jobs are tagged with.
+    /// Returns the tag of this run's jobs.
     pub fn tag(&self) -> String {
-        tag(self.mark)
+        tag(self.id)
     }
 
-    /// Cancels what this run posted and has not ended.
+    /// Cancels the unsettled jobs of this run.
     pub async fn cancel(&self, client: &Client) {
-        cancel(client, self.mark).await;
+        cancel(client, self.id).await;
     }
 
-    /// Cancels what killed runs over the same cache left.
+    /// Cancels the jobs that killed runs over the same cache have left.
     pub async fn cancel_leftovers(&self, client: &Client) {
         let Some(folder) = self.path.parent() else { return };
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let mark = entry.file_name().to_str().and_then(|name| Uuid::parse_str(name).ok());
-            let Some(mark) = mark.filter(|mark| *mark != self.mark) else { continue };
-            // Held until its jobs are cancelled, so that of two new runs one does it.
+            let id = entry.file_name().to_str().and_then(|name| Uuid::parse_str(name).ok());
+            let Some(id) = id.filter(|id| *id != self.id) else { continue };
+            // The lock is held until the jobs are cancelled, so that only one of two runs does it.
             let Ok(file) = File::open(entry.path()) else { continue };
-            if file.try_lock().is_ok() && cancel(client, mark).await {
+            if file.try_lock().is_ok() && cancel(client, id).await {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -72,7 +72,8 @@ impl Drop for InterruptibleRun {
     }
 }
 
-/// A file under its name only once it is locked: unlocked it would count as left.
+/// Creates a locked file. It gets its name after it is locked, because another run would take an
+/// unlocked one for a leftover.
 fn locked(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
@@ -84,16 +85,16 @@ fn locked(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn tag(mark: Uuid) -> String {
-    format!("run:{mark}")
+fn tag(id: Uuid) -> String {
+    format!("run:{id}")
 }
 
-/// Cancels the open jobs of a run; whether all could be.
-async fn cancel(client: &Client, mark: Uuid) -> bool {
+/// Cancels the unsettled jobs of a run, and returns whether that succeeded for all.
+async fn cancel(client: &Client, id: Uuid) -> bool {
     let mut all = true;
     for status in ["queued", "running"] {
         let Ok(page) =
-            client.get(&format!("/v1/jobs?status={status}&limit=100&tag={}", tag(mark))).await
+            client.get(&format!("/v1/jobs?status={status}&limit=100&tag={}", tag(id))).await
         else {
             return false;
         };

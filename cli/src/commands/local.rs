@@ -1,4 +1,4 @@
-//! Work without a server: the same producer and worker as everywhere, over a store in the cache
+//! Work without a server: a producer and a worker in this process, over a store in the cache
 //! folder.
 //!
 //! Several processes may share a cache folder. They share the store, and each dispatches to its own
@@ -16,18 +16,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::leftovers::InterruptibleRun;
 use crate::{
-    args::{LocalArgs, SlotArgs},
     client::Client,
     config::Config,
     dependencies::{Dependencies, catalog, worker_settings},
     exit::{CommandResult, Failure},
-    input, signals,
+    input,
+    options::{LocalArgs, SlotArgs},
+    signals,
 };
 
-/// Heartbeats carry the progress that the bars show, and a segment takes a second or two.
+/// Heartbeats carry the progress that is shown, and a segment takes a second or two.
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(400);
 
-/// Reads a composition with its merge fields filled in. Values from the command line come after those of the document, and win.
+/// Reads a composition and adds the merge fields of the command line, which replace those of the
+/// document.
 pub fn read(file: &Path, options: &LocalArgs) -> Result<Value, Failure> {
     let mut document = input::read_json(file)?;
     if let (false, Some(object)) = (options.merge.is_empty(), document.as_object_mut()) {
@@ -42,7 +44,8 @@ pub fn read(file: &Path, options: &LocalArgs) -> Result<Value, Failure> {
     Ok(document)
 }
 
-/// The composition's faults before anything is fetched, with places as in the file: a server would count from its request's body.
+/// Refuses a composition with faults before anything is fetched. The pointers begin at the file's
+/// root; those of a server begin at its request's body.
 pub fn refuse_faults(composition: &Value) -> CommandResult {
     let Err(found) = composition::parse(composition) else { return Ok(()) };
     let faults: Vec<Value> = found.iter().map(|fault| json!(fault)).collect();
@@ -59,18 +62,18 @@ pub async fn with_client<T>(
 ) -> Result<T, Failure> {
     let stop = signals::stop_on_signals()?;
     let cache = options.cache.clone().map_or_else(cache_folder, Ok)?;
-    let parts = Dependencies::embedded(&cache).await?;
+    let dependencies = Dependencies::embedded(&cache).await?;
     let catalog = catalog(false, config);
     let settings =
         worker_settings(config, slots(options), &allowed(file, options), cache.join("scratch"))?;
     let settings = worker::Settings { heartbeat_every: HEARTBEAT_EVERY, ..settings };
-    let ended = CancellationToken::new();
-    let producer = parts.producer(config, catalog.clone(), ended.clone())?;
+    let finished = CancellationToken::new();
+    let producer = dependencies.producer(config, catalog.clone(), finished.clone())?;
     let run = InterruptibleRun::begin(&cache)?;
     let client = Client::in_process(producer.router(), run.tag());
     run.cancel_leftovers(&client).await;
     let duties = producer.start_duties();
-    let worker = tokio::spawn(parts.worker(catalog, settings)?.run(ended.clone()));
+    let worker = tokio::spawn(dependencies.worker(catalog, settings)?.run(finished.clone()));
     let done = tokio::select! {
         done = work(&client) => done,
         () = stop.cancelled() => Err(Failure::Interrupted),
@@ -78,13 +81,13 @@ pub async fn with_client<T>(
     if done.is_err() {
         run.cancel(&client).await;
     }
-    ended.cancel();
+    finished.cancel();
     duties.wait().await;
     worker.await.map_err(|error| Failure::Failed(format!("the worker broke: {error}")))??;
     done
 }
 
-/// A job's error as a sentence, or its faults with a line for each.
+/// Converts a job's error to a failure: its sentence, or its faults with a line for each.
 pub fn failure(job: &Value) -> Failure {
     match job
         .pointer("/error/errors")
@@ -93,15 +96,15 @@ pub fn failure(job: &Value) -> Failure {
         .unwrap_or_default()
     {
         [] => {
-            let said =
+            let detail =
                 job.pointer("/error/detail").and_then(Value::as_str).unwrap_or("it was cancelled");
-            Failure::Failed(said.to_owned())
+            Failure::Failed(detail.to_owned())
         }
         faults => faulty(faults),
     }
 }
 
-/// The faults of a composition, a line for each.
+/// Returns the failure for the faults of a composition, with a line for each.
 pub fn faulty(faults: &[Value]) -> Failure {
     let line = |fault: &Value| {
         let part = |name: &str| fault[name].as_str().unwrap_or_default();
@@ -116,7 +119,7 @@ pub fn faulty(faults: &[Value]) -> Failure {
     Failure::Failed(format!("the composition has {count}:\n{}", lines.join("\n")))
 }
 
-/// The output's full path; refused now if it can't be written, and not after the work.
+/// Returns the output's full path. A path that cannot be written is refused before the work.
 pub fn prepare(output: &Path) -> Result<PathBuf, Failure> {
     let path = std::path::absolute(output).map_err(|error| unwritable(output, &error))?;
     if path.is_dir() {
@@ -138,17 +141,17 @@ fn unwritable(output: &Path, error: &std::io::Error) -> Failure {
     Failure::Failed(format!("{} can't be written: {error}", output.display()))
 }
 
-/// Copies a result's file beside the output first, so that it is there whole or not at all. The copy is a new file of the caller's; what
-/// lies in the cache may not be written to.
-pub fn keep(result: &Value, output: &Path) -> CommandResult {
-    let made =
+/// Copies a result's file to the output, through a file beside it, so that the output is whole or
+/// not there. It is not linked, because files of the cache must not be written to.
+pub fn copy_result(result: &Value, output: &Path) -> CommandResult {
+    let cached =
         result["path"].as_str().ok_or_else(|| Failure::Failed("the result has no file".into()))?;
     let name =
         output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = output.with_file_name(format!(".{name}.{}", std::process::id()));
-    let copied = copy(Path::new(made), &beside).and_then(|()| std::fs::rename(&beside, output));
+    let copied = copy(Path::new(cached), &beside).and_then(|()| std::fs::rename(&beside, output));
     copied.map_err(|error| {
-        // What could not be finished is not left behind.
+        // The unfinished copy is removed.
         let _ = std::fs::remove_file(&beside);
         unwritable(output, &error)
     })
@@ -165,7 +168,7 @@ fn slots(options: &LocalArgs) -> Vec<(Queue, u32)> {
     defaults.into_iter().map(slots).collect()
 }
 
-/// Sources may stand beside the composition, and wherever else is allowed.
+/// Returns the folders whose files may be sources: that of the composition, and the allowed ones.
 fn allowed(file: &Path, options: &LocalArgs) -> Vec<PathBuf> {
     let own = file.parent().filter(|_| file != Path::new("-")).map(|folder| {
         match folder.as_os_str().is_empty() {

@@ -15,5 +15,6 @@ pub mod progress;
 pub mod render;
 pub mod schedules;
 pub mod serve;
+pub mod summary;
 pub mod watch;
 pub mod work;

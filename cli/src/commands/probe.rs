@@ -1,5 +1,8 @@
 //! `probe`: describes a media file, in a media process as a worker would, without a server.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use composition::plan::SourceHash;
 use media::{
     protocol::{MediaJob, Output},
@@ -8,9 +11,16 @@ use media::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Probe,
     exit::{CommandResult, Failure},
+    output,
 };
+
+/// Options of `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
 
 /// Probes a file.
 pub async fn run(options: Probe, json: bool) -> CommandResult {
@@ -21,36 +31,35 @@ pub async fn run(options: Probe, json: bool) -> CommandResult {
     hasher.update_reader(std::fs::File::open(&source).map_err(failed)?).map_err(failed)?;
     let hash = SourceHash(hasher.finalize().to_hex().to_string());
     let scratch = Scratch::create(&std::env::temp_dir().join("spool-scratch")).map_err(failed)?;
-    // The name is hidden, as from a worker: a name proves nothing, and libav would go by its
-    // extension before it reads the content.
-    let named = scratch.path().join(&hash.0);
-    std::os::unix::fs::symlink(&source, &named).map_err(failed)?;
+    // The media process does not see the name, as in a worker: libav would trust its extension
+    // before it reads the content.
+    let link = scratch.path().join(&hash.0);
+    std::os::unix::fs::symlink(&source, &link).map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
     let sandbox = Sandbox::new(program, [worker::MEDIA_PROCESS_ARGUMENT]).map_err(failed)?;
-    let job = MediaJob::Probe { source: named, hash: hash.clone() };
+    let job = MediaJob::Probe { source: link, hash: hash.clone() };
     let report = sandbox
         .run(&job, scratch.path(), Bounds::of(&job), &CancellationToken::new(), |_| ())
         .await;
     match report.exit {
         ProcessExit::Done(output) => match *output {
             Output::Probe(facts) => print(&facts, json),
-            _ => Err(Failure::Failed("the child gave another job's answer".into())),
+            _ => Err(Failure::Failed("the media process sent another job's output".into())),
         },
-        ending => {
-            let named = ending.sentence().replace(&hash.0, &shown.to_string());
-            Err(Failure::Failed(naming(&shown.to_string(), named)))
+        failed => {
+            let sentence = failed.sentence().replace(&hash.0, &shown.to_string());
+            Err(Failure::Failed(with_name(&shown.to_string(), sentence)))
         }
     }
 }
 
 /// Adds the file's name to errors about the file, and leaves errors about the process as they are.
-fn naming(file: &str, sentence: String) -> String {
+fn with_name(file: &str, sentence: String) -> String {
     if sentence.contains(file) { sentence } else { format!("{file}: {sentence}") }
 }
 
 fn print(facts: &composition::plan::Facts, json: bool) -> CommandResult {
     let text =
         if json { serde_json::to_string(facts) } else { serde_json::to_string_pretty(facts) };
-    println!("{}", text.map_err(|error| Failure::Failed(error.to_string()))?);
-    Ok(())
+    output::line(text.map_err(|error| Failure::Failed(error.to_string()))?)
 }

@@ -9,10 +9,12 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use crate::output;
+
 /// Length of a bar.
 const STEPS: u64 = 1000;
 
-/// Shows progress; each change once.
+/// Shows the progress of a render. Each change is shown once.
 pub struct RenderProgress {
     output: ProgressOutput,
     /// The highest value shown so far: a bar never goes back.
@@ -58,7 +60,7 @@ impl RenderProgress {
                 let now =
                     json!({"progress": self.most, "segments": job.pointer("/progress/segments")});
                 if now != *last {
-                    eprintln!("{now}");
+                    output::note(&now);
                     *last = now;
                 }
             }
@@ -66,12 +68,12 @@ impl RenderProgress {
     }
 
     /// Prints a sentence beside the progress.
-    pub fn say(&self, sentence: &str) {
+    pub fn note(&self, sentence: &str) {
         match &self.output {
             // A write to a closed terminal is ignored.
             ProgressOutput::Terminal { all, .. } => drop(all.println(sentence)),
-            ProgressOutput::Lines { .. } => eprintln!("{sentence}"),
-            ProgressOutput::Json { .. } => eprintln!("{}", json!({"note": sentence})),
+            ProgressOutput::Lines { .. } => output::note(sentence),
+            ProgressOutput::Json { .. } => output::note(json!({"note": sentence})),
         }
     }
 
@@ -135,9 +137,7 @@ fn show_running(
 /// Prints a line for each segment rendered since the last call, and one line for all that were
 /// cached: those may be hundreds at once.
 fn print_finished(done: &mut BTreeSet<String>, segments: &[&Value]) {
-    for line in lines(done, segments) {
-        eprintln!("{line}");
-    }
+    lines(done, segments).iter().for_each(output::note);
 }
 
 fn lines(done: &mut BTreeSet<String>, segments: &[&Value]) -> Vec<String> {
@@ -163,7 +163,10 @@ mod tests {
 
     #[test]
     fn cached_segments_are_reported_in_one_line_and_each_segment_once() {
-        let task = |number: u32, state: &str, cached: bool| json!({"kind": "segment", "name": format!("segment-{number}"), "state": state, "cached": cached});
+        let task = |number: u32, state: &str, cached: bool| {
+            let name = format!("segment-{number}");
+            json!({"kind": "segment", "name": name, "state": state, "cached": cached})
+        };
         let mut done = BTreeSet::new();
         let first =
             [task(1, "succeeded", true), task(2, "running", false), task(3, "succeeded", true)];

@@ -1,21 +1,63 @@
-//! `render` and `still`: a composition to a file, without a server. Dependencies in the cache are not
-//! rendered again.
+//! `render` and `still`: render a composition to a file, without a server. Segments in the cache
+//! are not rendered again.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+use clap::Args;
 use composition::plan::Format;
 use serde_json::{Value, json};
 
 use super::{local, progress::RenderProgress};
 use crate::{
-    args::{Render, Still},
     client::Client,
     config::Config,
     exit::{CommandResult, Failure},
+    options::LocalArgs,
+    output,
 };
+
+/// Options of `render`.
+#[derive(Debug, Args)]
+pub struct Render {
+    /// The composition; `-` reads it from standard input.
+    #[arg(value_name = "COMP")]
+    pub file: PathBuf,
+    /// The file to write.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub local: LocalArgs,
+}
+
+/// Options of `still`.
+#[derive(Debug, Args)]
+pub struct Still {
+    /// The composition; `-` reads it from standard input.
+    #[arg(value_name = "COMP")]
+    pub file: PathBuf,
+    /// The time in the composition, in seconds.
+    #[arg(
+        short = 't',
+        long = "time",
+        default_value = "0",
+        value_name = "SECONDS",
+        value_parser = parse_seconds
+    )]
+    pub time: serde_json::Number,
+    /// The picture to write; its extension decides the format: png, jpg or webp.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub local: LocalArgs,
+}
+
+/// Keeps the text as it was given, so that the number stays exact.
+fn parse_seconds(text: &str) -> Result<serde_json::Number, String> {
+    serde_json::from_str(text).map_err(|_| "give seconds, such as 2.5".to_owned())
+}
 
 /// Time between two reads of the job: the store is local.
 const EVERY: Duration = Duration::from_millis(50);
@@ -24,51 +66,52 @@ const TASKS_EVERY: Duration = Duration::from_millis(250);
 
 /// Runs `render`.
 pub async fn run(options: Render, config: Config, json: bool) -> CommandResult {
-    let mut input = local::read(&options.file, &options.here)?;
+    let mut input = local::read(&options.file, &options.local)?;
     let output = local::prepare(&options.output)?;
-    agree(&mut input, &options.output)?;
+    set_format(&mut input, &options.output)?;
     local::refuse_faults(&input)?;
     let job = json!({"kind": "render", "input": input});
-    let mut bars = RenderProgress::new(json);
-    let rendered = local::with_client(&options.file, &options.here, &config, async |client| {
-        let result = follow(client, &job, &mut bars).await?;
-        local::keep(&result, &output).map(|()| result)
+    let mut progress = RenderProgress::new(json);
+    let rendered = local::with_client(&options.file, &options.local, &config, async |client| {
+        let result = follow(client, &job, &mut progress).await?;
+        local::copy_result(&result, &output).map(|()| result)
     });
-    show(&rendered.await?, &options.output, json);
-    Ok(())
+    show(&rendered.await?, &options.output, json)
 }
 
 /// Runs `still`.
 pub async fn still(options: Still, config: Config, json: bool) -> CommandResult {
-    let composition = local::read(&options.file, &options.here)?;
+    let composition = local::read(&options.file, &options.local)?;
     let output = local::prepare(&options.output)?;
     local::refuse_faults(&composition)?;
-    let input = json!({"composition": composition, "t": options.time, "format": format_of(&options.output)?});
+    let format = format_of(&options.output)?;
+    let input = json!({"composition": composition, "t": options.time, "format": format});
     let job = json!({"kind": "still", "input": input});
-    let mut bars = RenderProgress::new(json);
-    let made = local::with_client(&options.file, &options.here, &config, async |client| {
-        let result = follow(client, &job, &mut bars).await?;
-        local::keep(&result, &output).map(|()| result)
+    let mut progress = RenderProgress::new(json);
+    let rendered = local::with_client(&options.file, &options.local, &config, async |client| {
+        let result = follow(client, &job, &mut progress).await?;
+        local::copy_result(&result, &output).map(|()| result)
     });
-    let result = made.await?;
+    let result = rendered.await?;
+    let (width, height) = (&result["width"], &result["height"]);
     match json {
-        true => println!("{result}"),
+        true => output::line(&result)?,
         false => {
-            println!("{}  {} × {}", options.output.display(), result["width"], result["height"])
+            output::line(format_args!("{}  {width} × {height}", options.output.display()))?;
         }
     }
     warn(&result);
     Ok(())
 }
 
-/// Returns whether the extension is that of a format we can write.
+/// Returns whether the extension is that of a format that can be written.
 fn is_format(name: &str) -> bool {
     serde_json::from_value::<Format>(json!(name)).is_ok()
 }
 
 /// Sets the composition's format by the extension of its output, and refuses a composition that
 /// asks for another. An unknown extension decides nothing.
-fn agree(composition: &mut Value, output: &Path) -> CommandResult {
+fn set_format(composition: &mut Value, output: &Path) -> CommandResult {
     let extension = output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let named = match extension.as_deref() {
         Some("jpeg") => "jpg",
@@ -77,13 +120,14 @@ fn agree(composition: &mut Value, output: &Path) -> CommandResult {
     };
     // A document that is no object is reported as a fault later.
     let Some(document) = composition.as_object_mut() else { return Ok(()) };
-    let Some(written) = document.entry("output").or_insert_with(|| json!({})).as_object_mut()
+    let Some(members) = document.entry("output").or_insert_with(|| json!({})).as_object_mut()
     else {
         return Ok(());
     };
-    match written.entry("format").or_insert_with(|| json!(named)).as_str() {
+    match members.entry("format").or_insert_with(|| json!(named)).as_str() {
         Some(format) if format != named && is_format(format) => Err(Failure::Failed(format!(
-            "{} is named as {named}, and /output/format is `{format}`: name it .{format}, or change the format",
+            "{} is named as {named}, and /output/format is `{format}`: name it .{format}, or \
+             change the format",
             output.display()
         ))),
         _ => Ok(()),
@@ -105,13 +149,17 @@ fn format_of(output: &Path) -> Result<&'static str, Failure> {
 
 /// Posts a job and follows it to its result. If a cached file turns out to be lost, the work is
 /// done again, once.
-async fn follow(client: &Client, job: &Value, bars: &mut RenderProgress) -> Result<Value, Failure> {
-    let mut ended = settled(client, job, bars).await?;
+async fn follow(
+    client: &Client,
+    job: &Value,
+    progress: &mut RenderProgress,
+) -> Result<Value, Failure> {
+    let mut ended = settled(client, job, progress).await?;
     if ended.pointer("/error/code").is_some_and(|code| code == common::error::code::ARTIFACT_LOST) {
-        bars.say("files in the cache are gone or damaged: what they held is made anew");
-        ended = settled(client, job, bars).await?;
+        progress.note("files in the cache are gone or damaged and are made again");
+        ended = settled(client, job, progress).await?;
     }
-    bars.end();
+    progress.end();
     match ended["status"].as_str() {
         Some("succeeded") => Ok(ended["result"].clone()),
         _ => Err(local::failure(&ended)),
@@ -122,20 +170,20 @@ async fn follow(client: &Client, job: &Value, bars: &mut RenderProgress) -> Resu
 async fn settled(
     client: &Client,
     job: &Value,
-    bars: &mut RenderProgress,
+    progress: &mut RenderProgress,
 ) -> Result<Value, Failure> {
     let posted = client.post_job(job).await?;
     let path = format!("/v1/jobs/{}", posted["id"].as_str().unwrap_or_default());
-    let mut looked: Option<Instant> = None;
+    let mut tasks_read: Option<Instant> = None;
     let mut tasks = Value::Null;
     loop {
         let job = client.get(&path).await?;
         let ended = !matches!(job["status"].as_str(), Some("queued" | "running"));
-        if ended || looked.is_none_or(|at| at.elapsed() >= TASKS_EVERY) {
+        if ended || tasks_read.is_none_or(|at| at.elapsed() >= TASKS_EVERY) {
             tasks = client.get(&format!("{path}/tasks")).await?;
-            looked = Some(Instant::now());
+            tasks_read = Some(Instant::now());
         }
-        bars.show(&job, &tasks);
+        progress.show(&job, &tasks);
         if ended {
             return Ok(job);
         }
@@ -143,10 +191,9 @@ async fn settled(
     }
 }
 
-fn show(result: &Value, output: &Path, json: bool) {
+fn show(result: &Value, output: &Path, json: bool) -> CommandResult {
     if json {
-        println!("{result}");
-        return;
+        return output::line(result);
     }
     let name = output.display();
     let segments = &result["segments"];
@@ -163,13 +210,14 @@ fn show(result: &Value, output: &Path, json: bool) {
             segments["cached"]
         ),
     };
-    println!("{name}  {counts}");
+    output::line(format_args!("{name}  {counts}"))?;
     warn(result);
+    Ok(())
 }
 
 fn warn(result: &Value) {
     for warning in result["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        eprintln!("warning: {warning}");
+        output::note(format_args!("warning: {warning}"));
     }
 }
 
@@ -180,9 +228,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outputs_name_and_its_format_agree() {
+    fn the_name_and_the_format_of_an_output_agree() {
         let agreed = |mut composition: Value, name: &str| {
-            agree(&mut composition, Path::new(name)).map(|()| composition)
+            set_format(&mut composition, Path::new(name)).map(|()| composition)
         };
         assert_eq!(agreed(json!({}), "a.gif").unwrap()["output"]["format"], "gif");
         assert_eq!(
@@ -194,10 +242,10 @@ mod tests {
             "webm"
         );
         assert!(agreed(json!({"output": {"format": "{{FORMAT}}"}}), "a.mp4").is_ok());
-        let told = agreed(json!({"output": {"format": "mp4"}}), "a.webm").unwrap_err().to_string();
+        let error = agreed(json!({"output": {"format": "mp4"}}), "a.webm").unwrap_err().to_string();
         assert!(
-            told.contains("a.webm is named as webm") && told.contains("/output/format is `mp4`"),
-            "{told}"
+            error.contains("a.webm is named as webm") && error.contains("/output/format is `mp4`"),
+            "{error}"
         );
         assert_eq!(agreed(json!([]), "a.mp4").unwrap(), json!([]));
     }

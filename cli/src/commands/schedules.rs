@@ -6,19 +6,19 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{args::ServerArg, client::Client, exit::CommandResult, input};
+use crate::{client::Client, exit::CommandResult, input, options::ServerArg, output};
 
 /// Options of `schedules`.
 #[derive(Debug, Args)]
 pub struct Schedules {
     #[command(subcommand)]
-    pub action: Action,
+    pub action: ScheduleAction,
     #[command(flatten)]
     pub server: ServerArg,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Action {
+pub enum ScheduleAction {
     /// Lists the schedules, newest first.
     List,
     /// Creates a schedule from a file with `{"cron", "timezone", "job"}`.
@@ -51,18 +51,17 @@ pub async fn run(options: Schedules, json: bool) -> CommandResult {
         client.post(&format!("/v1/schedules/{id}/{action}"), &json!({}), None).await
     };
     let schedule = match options.action {
-        Action::List => return list(&client, json).await,
-        Action::Create { file } => {
+        ScheduleAction::List => return list(&client, json).await,
+        ScheduleAction::Create { file } => {
             client.post("/v1/schedules", &input::read_json(&file)?, None).await?
         }
-        Action::Delete { id } => {
+        ScheduleAction::Delete { id } => {
             return client.delete(&format!("/v1/schedules/{id}")).await.map(drop);
         }
-        Action::Pause { id } => act(id, "pause").await?,
-        Action::Resume { id } => act(id, "resume").await?,
+        ScheduleAction::Pause { id } => act(id, "pause").await?,
+        ScheduleAction::Resume { id } => act(id, "resume").await?,
     };
-    show(&schedule, json);
-    Ok(())
+    show(&schedule, json)
 }
 
 async fn list(client: &Client, json: bool) -> CommandResult {
@@ -73,17 +72,16 @@ async fn list(client: &Client, json: bool) -> CommandResult {
             .as_array()
             .into_iter()
             .flatten()
-            .for_each(|schedule| show(schedule, json));
+            .try_for_each(|schedule| show(schedule, json))?;
         let Some(cursor) = page["nextCursor"].as_str() else { return Ok(()) };
         path = format!("/v1/schedules?limit=100&cursor={cursor}");
     }
 }
 
 /// Prints one line for people, or the whole document as JSON.
-fn show(schedule: &Value, json: bool) {
+fn show(schedule: &Value, json: bool) -> CommandResult {
     if json {
-        println!("{schedule}");
-        return;
+        return output::line(schedule);
     }
     let text = |name: &str| schedule[name].as_str().unwrap_or_default();
     let when = match (schedule["paused"].as_bool(), schedule["nextAt"].as_str()) {
@@ -95,11 +93,11 @@ fn show(schedule: &Value, json: bool) {
     if let Some(job) = schedule["lastJob"].as_str() {
         line.push_str(&format!("  last {} {job}", text("lastAt")));
     }
-    if let Some(said) = schedule.pointer("/lastRefusal/error/detail").and_then(Value::as_str) {
-        line.push_str(&format!("  refused: {said}"));
+    if let Some(detail) = schedule.pointer("/lastRefusal/error/detail").and_then(Value::as_str) {
+        line.push_str(&format!("  refused: {detail}"));
     }
     if let Some(name) = schedule["name"].as_str() {
         line.push_str(&format!("  {name}"));
     }
-    println!("{line}");
+    output::line(line)
 }

@@ -1,20 +1,31 @@
 //! `serve`: the API and its background duties, on the production adapters.
 
+use std::net::SocketAddr;
+
+use clap::Args;
+
 use super::dev::listen;
 use crate::{
-    args::Serve,
     config::Config,
     dependencies::{Dependencies, catalog},
     exit::{CommandResult, Failure},
     signals,
 };
 
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+}
+
 /// Runs until a signal.
 pub async fn run(options: Serve, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
     let listener = listen(options.listen).await?;
-    let parts = Dependencies::production(&config, "spool serve").await?;
-    let producer = parts.producer(&config, catalog(config.echo, &config), stop)?;
+    let dependencies = Dependencies::production(&config, "spool serve").await?;
+    let producer = dependencies.producer(&config, catalog(config.echo, &config), stop)?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!("listening on http://{address}");
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::jobs::show;
+use super::summary::show;
 use crate::{
-    args::Id,
     client::{Client, JobOrBatch},
     exit::{CommandResult, Failure},
+    options::IdArg,
 };
 
 /// Time between two reads: smooth to the eye, and cheap for the server.
@@ -18,18 +18,18 @@ const EVERY: Duration = Duration::from_millis(300);
 const STEPS: u64 = 1000;
 
 /// Follows the job or batch with this id.
-pub async fn watch(options: Id, json: bool) -> CommandResult {
+pub async fn watch(options: IdArg, json: bool) -> CommandResult {
     let client = Client::new(&options.server.server)?;
-    let (thing, _) = client.find(options.id).await?;
-    follow(&client, thing, &options.id.to_string(), json).await
+    let (resource, _) = client.find(options.id).await?;
+    follow(&client, resource, &options.id.to_string(), json).await
 }
 
 /// Follows until it is final, then shows it. A job that did not succeed fails the command, as does
 /// a batch with a rejected item.
-pub async fn follow(client: &Client, thing: JobOrBatch, id: &str, json: bool) -> CommandResult {
+pub async fn follow(client: &Client, resource: JobOrBatch, id: &str, json: bool) -> CommandResult {
     let bar = bar(json);
     let last = loop {
-        let now = client.get(&thing.path(id)).await?;
+        let now = client.get(&resource.path(id)).await?;
         advance(&bar, &now);
         if is_final(&now) {
             break now;
@@ -37,11 +37,11 @@ pub async fn follow(client: &Client, thing: JobOrBatch, id: &str, json: bool) ->
         tokio::time::sleep(EVERY).await;
     };
     bar.finish_and_clear();
-    show(&last, json);
-    verdict(thing, &last)
+    show(&last, json)?;
+    verdict(resource, &last)
 }
 
-/// Creates a bar on standard error, hidden where that is no terminal or JSON was asked for.
+/// Creates a bar on standard error. It is hidden if that is no terminal, or for JSON.
 fn bar(json: bool) -> ProgressBar {
     if json {
         return ProgressBar::hidden();
@@ -85,9 +85,9 @@ fn is_final(now: &Value) -> bool {
     matches!(now["status"].as_str(), Some("succeeded" | "failed" | "cancelled" | "settled"))
 }
 
-fn verdict(thing: JobOrBatch, last: &Value) -> CommandResult {
+fn verdict(resource: JobOrBatch, last: &Value) -> CommandResult {
     let rejected = last.pointer("/counts/rejected").and_then(Value::as_u64).unwrap_or(0);
-    match (thing, last["status"].as_str()) {
+    match (resource, last["status"].as_str()) {
         (JobOrBatch::Job, Some("succeeded")) => Ok(()),
         (JobOrBatch::Batch, Some("settled")) if rejected == 0 => Ok(()),
         (JobOrBatch::Batch, _) => Err(Failure::Failed(format!("{rejected} items were rejected"))),

@@ -1,8 +1,9 @@
 //! `work`: takes tasks and runs them, on the production adapters.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use clap::Args;
 use common::port::{PortError, PortResult};
 use producer::CacheReport;
 use prometheus::TextEncoder;
@@ -10,14 +11,28 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Work,
     config::Config,
     dependencies::{Dependencies, catalog, worker_settings},
     exit::{CommandResult, Failure},
+    options::SlotArgs,
     signals,
 };
 
-/// The same as the API's: probes commonly give up after a second or two.
+/// Options of `work`.
+#[derive(Debug, Args)]
+pub struct Work {
+    #[command(flatten)]
+    pub slots: SlotArgs,
+    /// Lets sources be local files below this folder (repeatable).
+    #[arg(long, value_name = "DIR")]
+    pub allow: Vec<PathBuf>,
+    /// Serves `/health` and `/metrics` at this address.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Longest wait of a readiness probe for one dependency, the same as in the API. Probes commonly
+/// give up after a second or two.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs until a signal.
@@ -29,20 +44,20 @@ pub async fn run(options: Work, config: Config) -> CommandResult {
     };
     let scratch = std::env::temp_dir().join("spool-scratch");
     let settings = worker_settings(&config, options.slots.by_queue(), &options.allow, scratch)?;
-    let parts = Dependencies::production(&config, "spool work")
+    let dependencies = Dependencies::production(&config, "spool work")
         .await?
-        .keep_near(&config, &settings.scratch)?;
-    let worker = parts.worker(catalog(config.echo, &config), settings)?;
+        .with_disk_cache(&config, &settings.scratch)?;
+    let worker = dependencies.worker(catalog(config.echo, &config), settings)?;
     if let Some(listener) = listener {
-        let server =
-            axum::serve(listener, health(parts)).with_graceful_shutdown(stopped(stop.clone()));
+        let server = axum::serve(listener, health(dependencies))
+            .with_graceful_shutdown(stopped(stop.clone()));
         tokio::spawn(async move { server.await });
     }
     Ok(worker.run(stop).await?)
 }
 
-/// Any address is allowed, unlike for the API: these routes are read-only and name no job, and an
-/// orchestrator or a scraper is seldom on this machine.
+/// Binds the address of the health routes. Any is allowed, unlike for the API: these routes are
+/// read-only and name no job, and an orchestrator or a scraper is seldom on this machine.
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::Configuration(format!(
@@ -55,48 +70,49 @@ async fn stopped(stop: CancellationToken) {
     stop.cancelled().await;
 }
 
-/// The routes that an orchestrator asks a worker for.
-fn health(parts: Dependencies) -> Router {
+/// Returns the routes of a worker that orchestrators and scrapers read.
+fn health(dependencies: Dependencies) -> Router {
     Router::new()
         .route("/health/live", get(|| async { "live" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/v1/admin/cache", get(caches))
-        .with_state(Arc::new(parts))
+        .with_state(Arc::new(dependencies))
 }
 
-/// Ready means that the store, the broker (with every consumer attached) and the artifacts answer.
-/// A worker goes on without the view cache.
-async fn ready(State(parts): State<Arc<Dependencies>>) -> (StatusCode, String) {
+/// Reports whether the store, the broker (with every consumer attached) and the artifacts are
+/// reachable. A worker goes on without the view cache.
+async fn ready(State(dependencies): State<Arc<Dependencies>>) -> (StatusCode, String) {
     let (store, broker, artifacts) = tokio::join!(
-        in_time(parts.store.check()),
-        in_time(parts.broker.check()),
-        in_time(parts.artifacts.check())
+        in_time(dependencies.store.check()),
+        in_time(dependencies.broker.check()),
+        in_time(dependencies.artifacts.check())
     );
-    let faults: Vec<String> = [store, broker, artifacts]
+    let errors: Vec<String> = [store, broker, artifacts]
         .into_iter()
-        .filter_map(|part| part.err().map(|e| e.to_string()))
+        .filter_map(|result| result.err().map(|e| e.to_string()))
         .collect();
-    match faults.is_empty() {
+    match errors.is_empty() {
         true => (StatusCode::OK, "ready".to_owned()),
-        false => (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n")),
+        false => (StatusCode::SERVICE_UNAVAILABLE, errors.join("\n")),
     }
 }
 
-/// A part that does not answer in time counts as away: a probe must be quick.
+/// Runs a check. Without a result in time it fails, because a probe must be quick.
 async fn in_time(check: impl Future<Output = PortResult<()>>) -> PortResult<()> {
-    let silent =
-        |_| Err(PortError::unavailable("a part", format!("no answer within {READY_WITHIN:?}")));
+    let silent = |_| {
+        Err(PortError::unavailable("a dependency", format!("no answer within {READY_WITHIN:?}")))
+    };
     tokio::time::timeout(READY_WITHIN, check).await.unwrap_or_else(silent)
 }
 
-/// The same report as the API's: the contents and hit rates of this worker's caches.
-async fn caches(State(parts): State<Arc<Dependencies>>) -> Json<CacheReport> {
-    Json(CacheReport::of(&parts.cache, parts.disk.as_deref()).await)
+/// Returns the report that the API has too: the contents and hit rates of this worker's caches.
+async fn caches(State(dependencies): State<Arc<Dependencies>>) -> Json<CacheReport> {
+    Json(CacheReport::of(&dependencies.cache, dependencies.disk.as_deref()).await)
 }
 
-async fn metrics(State(parts): State<Arc<Dependencies>>) -> Result<String, StatusCode> {
+async fn metrics(State(dependencies): State<Arc<Dependencies>>) -> Result<String, StatusCode> {
     TextEncoder::new()
-        .encode_to_string(&parts.registry.gather())
+        .encode_to_string(&dependencies.registry.gather())
         .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }

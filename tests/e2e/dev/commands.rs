@@ -1,12 +1,15 @@
 //! The command line against a running server.
 
-use std::{io::Write, process::Stdio};
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use super::Dev;
-use crate::process::{run, spool};
+use crate::process::{run, send_signal, spool};
 
 /// Runs `spool` with a document on standard input; exit code, standard output, standard error.
 fn with_input(arguments: &[&str], server: &str, document: &Value) -> (i32, String, String) {
@@ -90,4 +93,48 @@ fn caches_are_shown_cleared_and_filled() {
     assert_eq!(code, Some(0), "{said}");
     let counts = dev.api.batch_settled(posted["id"].as_str().unwrap());
     assert_eq!(counts, json!({"total": 1, "fulfilled": 0, "rejected": 1, "pending": 0}));
+}
+
+#[test]
+fn a_command_whose_output_is_closed_ends_quietly() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let closed = |mut command: Command| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [&["queues"][..], &["--json", "workers"], &["cache", "stats"]] {
+        let mut command = spool();
+        command.args(arguments).args(["--server", dev.api.base()]);
+        assert_eq!(closed(command), (Some(141), String::new()), "{arguments:?}");
+    }
+    let mut completions = spool();
+    completions.args(["completions", "bash"]);
+    assert_eq!(closed(completions), (Some(141), String::new()));
+}
+
+#[test]
+fn a_server_goes_on_when_its_log_is_closed() {
+    let data = tempdir().unwrap();
+    let mut command = spool();
+    command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data.path());
+    command.env("SPOOL_LOG", "debug").stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let log = BufReader::new(server.stderr.take().unwrap());
+    let address = log
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            let (_, address) = line.split_once("listening on ")?;
+            address.split([',', '"']).next().map(str::to_owned)
+        })
+        .expect("it listens");
+    // The reader of the log is dropped here, as by `spool dev 2>&1 | head`.
+    let job = json!({"kind": "echo", "input": {"value": 1}});
+    assert_eq!(with_input(&["submit", "-", "--watch"], &address, &job).0, 0);
+    send_signal(server.id() as i32, 15);
+    assert_eq!(server.wait().unwrap().code(), Some(0));
 }

@@ -78,7 +78,7 @@ fn a_render_without_a_server_makes_deleted_or_damaged_files_again() {
         let output = run(command);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
-        let notes = said.lines().filter(|line| line.contains("made anew")).count();
+        let notes = said.lines().filter(|line| line.contains("made again")).count();
         assert!(!said.contains("\"level\""), "no log is for whoever renders: {said}");
         (serde_json::from_slice::<Value>(&output.stdout).unwrap(), notes)
     };

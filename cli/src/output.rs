@@ -1,0 +1,34 @@
+//! The output of commands. No other file writes to standard output or standard error.
+//!
+//! Rust ignores SIGPIPE, which servers and workers need: a peer that closes its end must not end
+//! them. So a write to a closed pipe fails, as in `spool dead list | head -1`, and ends the command
+//! by an error that is not reported.
+
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, Write},
+};
+
+use crate::exit::{CommandResult, Failure};
+
+/// Prints a line on standard output.
+pub fn line(text: impl Display) -> CommandResult {
+    write(&mut io::stdout().lock(), &format!("{text}\n"))
+}
+
+/// Prints lines on standard output.
+pub fn lines(texts: impl IntoIterator<Item = impl Display>) -> CommandResult {
+    texts.into_iter().try_for_each(line)
+}
+
+/// Prints a line on standard error. If standard error is closed, the line is dropped.
+pub fn note(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+fn write(out: &mut impl Write, text: &str) -> CommandResult {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::OutputClosed,
+        _ => Failure::Failed(format!("standard output can't be written: {error}")),
+    })
+}
