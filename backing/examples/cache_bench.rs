@@ -4,10 +4,11 @@
 //! SPOOL_REDIS_URL=redis://… cargo run --release -p backing --example cache_bench
 //! ```
 //!
-//! Prints JSON lines: gets and sets of L1 a second, from one task and from as many as there are cores; gets of L2 from Redis, one after the
-//! other and 64 side by side, each of a value that L1 does not have; and what became of 1,000 requests whose keys repeat as people's do (Zipf:
-//! the key of rank r is asked for 1/r as often as the first), of two processes that share a Redis. The mix is printed with it, and is the same
-//! each time.
+//! Prints JSON lines: gets and sets of L1 a second, from one task and from as many as there are
+//! cores; gets of L2 from Redis, one after the other and 64 side by side, each of a value that L1
+//! does not have; and what became of 1,000 requests whose keys repeat as people's do (Zipf: the key
+//! of rank r is asked for 1/r as often as the first), of two processes that share a Redis. The mix
+//! is printed with it, and is the same each time.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

@@ -1,12 +1,14 @@
-//! How fast the PostgreSQL store is by itself: accept, dispatch, claim and settle of echo jobs of one task, in groups, with the WAL and the
-//! commits that they cost, over a short and a long backlog.
+//! How fast the PostgreSQL store is by itself: accept, dispatch, claim and settle of echo jobs of
+//! one task, in groups, with the WAL and the commits that they cost, over a short and a long
+//! backlog.
 //!
 //! ```sh
 //! SPOOL_DATABASE_URL=postgres://… cargo run --release -p backing --example store_bench -- [JOBS] [GROUP] [WORKERS] [BACKLOG…]
 //! ```
 //!
-//! Makes a database of its own next to the one of the URL and drops it at the end. Accepts run first and by themselves; then the
-//! workers dispatch, claim and settle side by side, as the processes of a fleet do.
+//! Makes a database of its own next to the one of the URL and drops it at the end. Accepts run
+//! first and by themselves; then the workers dispatch, claim and settle side by side, as the
+//! processes of a fleet do.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -206,7 +208,8 @@ impl Bench {
         rate(usize::try_from(done.load(Ordering::Relaxed)).unwrap(), started)
     }
 
-    /// So far: WAL bytes of the server, commits of this database, processor seconds of its sessions (on this machine only) and of this process.
+    /// So far: WAL bytes of the server, commits of this database, processor seconds of its sessions
+    /// (on this machine only) and of this process.
     async fn cost(&self) -> [f64; 4] {
         let mut sql = self.meter.lock().await;
         sql.execute("SELECT pg_stat_force_next_flush()").await.expect("asks");

@@ -1,4 +1,5 @@
-//! What the PostgreSQL store costs when something weighs on it. `scripts/bench backlog`, `held` and `fair` run this and show its lines.
+//! What the PostgreSQL store costs when something weighs on it. `scripts/bench backlog`, `held` and
+//! `fair` run this and show its lines.
 //!
 //! ```sh
 //! SPOOL_DATABASE_URL=postgres://… cargo run --release -p backing --example store_under_load -- backlog [WAITING…]
@@ -6,8 +7,9 @@
 //! … -- fair [WAITING]     a tenant's single job beside another's backlog
 //! ```
 //!
-//! Works in a database of its own next to the one of the URL, and prints a JSON line for each figure. "Settled" is a job of one task
-//! that went through accept, dispatch, claim and settle, all of which run side by side.
+//! Works in a database of its own next to the one of the URL, and prints a JSON line for each
+//! figure. "Settled" is a job of one task that went through accept, dispatch, claim and settle, all
+//! of which run side by side.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -111,7 +113,8 @@ async fn held(time: Duration) {
     place.drop().await;
 }
 
-/// How many slots are filled by others until a tenant's single job is: one slot, a tenant with a backlog.
+/// How many slots are filled by others until a tenant's single job is: one slot, a tenant with a
+/// backlog.
 async fn fair(waiting: usize) {
     let place = Place::new().await;
     let store = &place.store;
@@ -161,7 +164,8 @@ async fn turns_until(store: &PgStore, worker: WorkerId, task: TaskId) -> usize {
     unreachable!("the loop has no other end")
 }
 
-/// Accepts, dispatches, claims and settles until it is stopped, with the sweep that a fleet has beside it.
+/// Accepts, dispatches, claims and settles until it is stopped, with the sweep that a fleet has
+/// beside it.
 struct Flow {
     settled: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,

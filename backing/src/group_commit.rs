@@ -56,12 +56,12 @@ where
     I: Clone + Send + 'static,
     R: Send + 'static,
 {
-    /// Batches of at most `max_batch` items, committed by `commit_batch`, which returns one reply for
-    /// each item, in order.
+    /// Batches of at most `max_batch` items, committed by `commit_batch`, which returns one reply
+    /// for each item, in order.
     ///
-    /// A batch that fails as [`PortError::Broken`] is tried again in halves, down to single items, so
-    /// that one bad row harms no other; `commit_batch` must therefore write all of a batch or nothing.
-    /// A batch that fails because the store is away fails for all of its callers.
+    /// A batch that fails as [`PortError::Broken`] is tried again in halves, down to single items,
+    /// so that one bad row harms no other; `commit_batch` must therefore write all of a batch or
+    /// nothing. A batch that fails because the store is away fails for all of its callers.
     pub fn new<F, Fut>(max_batch: usize, commit_batch: F) -> Self
     where
         F: Fn(Vec<I>) -> Fut + Send + Sync + 'static,
@@ -136,7 +136,8 @@ where
                 batch.into_iter().for_each(|call| call.send(Err(error.clone())));
             }
             Err(error) => {
-                tracing::warn!(%error, items = batch.len(), "a batch failed and is tried again in halves");
+                let items = batch.len();
+                tracing::warn!(%error, items, "a batch failed and is tried again in halves");
                 let rest = batch.split_off(batch.len() / 2);
                 return vec![rest, batch];
             }

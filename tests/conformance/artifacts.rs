@@ -1,4 +1,5 @@
-//! The Artifacts' suite: a folder, and any object store (here one in memory) without what only a folder can do.
+//! The conformance suite of artifacts: a folder, and an object store (in memory), which lacks the
+//! operations of a folder.
 
 use std::{
     fs,
@@ -49,14 +50,16 @@ impl ArtifactsFixture {
 
 macro_rules! each_artifacts {
     ($($behaviour:ident),+ $(,)?) => {
-        each_artifacts!(@ folder, |root| std::sync::Arc::new(super::FolderArtifacts::open(root).unwrap()); $($behaviour),+);
+        each_artifacts!(@ folder, |root| {
+            std::sync::Arc::new(super::FolderArtifacts::open(root).unwrap())
+        }; $($behaviour),+);
         each_artifacts!(@ object, |_| {
             std::sync::Arc::new(super::ObjectArtifacts::new(std::sync::Arc::new(super::InMemory::new())))
         }; $($behaviour),+);
         each_artifacts!(@ cached, |root| crate::cache::disk::cached(root); $($behaviour),+);
     };
-    (@ $place:ident, $open:expr; $($behaviour:ident),+) => {
-        mod $place {
+    (@ $adapter:ident, $open:expr; $($behaviour:ident),+) => {
+        mod $adapter {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
                 super::$behaviour(super::ArtifactsFixture::new($open)).await;
@@ -78,35 +81,35 @@ each_artifacts! {
     only_artifacts_not_put_for_a_while_are_retired,
 }
 
-/// Larger than any buffer on the way.
+/// Content larger than any buffer.
 fn large() -> Vec<u8> {
     (0..12_000_000u32).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
 }
 
-async fn stored_bytes_are_found_by_their_hash(place: ArtifactsFixture) {
+async fn stored_bytes_are_found_by_their_hash(fixture: ArtifactsFixture) {
     for (bytes, media_type) in
         [(vec![], "text/plain"), (b"a".to_vec(), "video/mp4"), (large(), "image/png")]
     {
-        let file = place.file("made", &bytes);
-        let made = place.artifacts.put(&file, media_type).await.unwrap();
+        let file = fixture.file("made", &bytes);
+        let made = fixture.artifacts.put(&file, media_type).await.unwrap();
         assert_eq!(
             (made.hash, made.bytes, made.media_type.as_str()),
             (Digest::of(&bytes), bytes.len() as u64, media_type)
         );
-        assert_eq!(place.artifacts.size(&made.hash).await.unwrap(), Some(made.bytes));
-        assert_eq!(place.read(&made.hash, 0, made.bytes).await, Some(bytes));
+        assert_eq!(fixture.artifacts.size(&made.hash).await.unwrap(), Some(made.bytes));
+        assert_eq!(fixture.read(&made.hash, 0, made.bytes).await, Some(bytes));
     }
 }
 
-async fn the_same_bytes_are_one_artifact(place: ArtifactsFixture) {
-    let first = place.put(b"twice").await;
-    assert_eq!(place.put(b"twice").await, first);
-    place.artifacts.delete(&[first]).await.unwrap();
-    assert_eq!(place.artifacts.size(&first).await.unwrap(), None);
+async fn the_same_bytes_are_one_artifact(fixture: ArtifactsFixture) {
+    let first = fixture.put(b"twice").await;
+    assert_eq!(fixture.put(b"twice").await, first);
+    fixture.artifacts.delete(&[first]).await.unwrap();
+    assert_eq!(fixture.artifacts.size(&first).await.unwrap(), None);
 }
 
-async fn a_range_is_read_without_the_rest(place: ArtifactsFixture) {
-    let hash = place.put(b"0123456789").await;
+async fn a_range_is_read_without_the_rest(fixture: ArtifactsFixture) {
+    let hash = fixture.put(b"0123456789").await;
     let cases = [
         ((0, 10), "0123456789"),
         ((3, 5), "34"),
@@ -118,78 +121,78 @@ async fn a_range_is_read_without_the_rest(place: ArtifactsFixture) {
     ];
     for ((start, end), expected) in cases {
         assert_eq!(
-            place.read(&hash, start, end).await,
+            fixture.read(&hash, start, end).await,
             Some(expected.as_bytes().to_vec()),
             "{start}..{end}"
         );
     }
 }
 
-async fn a_missing_artifact_is_reported_as_missing(place: ArtifactsFixture) {
+async fn a_missing_artifact_is_reported_as_missing(fixture: ArtifactsFixture) {
     let missing = Digest::of(b"missing");
-    assert_eq!(place.artifacts.size(&missing).await.unwrap(), None);
-    assert_eq!(place.read(&missing, 0, 1).await, None);
-    assert!(!place.artifacts.fetch(&missing, &place.path("fetched")).await.unwrap());
-    assert!(!place.path("fetched").exists());
-    place.artifacts.delete(&[missing]).await.unwrap();
+    assert_eq!(fixture.artifacts.size(&missing).await.unwrap(), None);
+    assert_eq!(fixture.read(&missing, 0, 1).await, None);
+    assert!(!fixture.artifacts.fetch(&missing, &fixture.path("fetched")).await.unwrap());
+    assert!(!fixture.path("fetched").exists());
+    fixture.artifacts.delete(&[missing]).await.unwrap();
 }
 
-async fn a_fetched_file_has_the_bytes_and_is_a_new_file(place: ArtifactsFixture) {
+async fn a_fetched_file_has_the_bytes_and_is_a_new_file(fixture: ArtifactsFixture) {
     let bytes = large();
-    let hash = place.put(&bytes).await;
-    let to = place.path("fetched");
-    assert!(place.artifacts.fetch(&hash, &to).await.unwrap());
+    let hash = fixture.put(&bytes).await;
+    let to = fixture.path("fetched");
+    assert!(fixture.artifacts.fetch(&hash, &to).await.unwrap());
     assert_eq!(fs::read(&to).unwrap(), bytes);
-    // A file that is there already is nobody's to overwrite.
-    let error = place.artifacts.fetch(&hash, &to).await.unwrap_err();
+    // An existing file is never overwritten.
+    let error = fixture.artifacts.fetch(&hash, &to).await.unwrap_err();
     assert!(error.to_string().contains("fetched"), "{error}");
     fs::remove_file(&to).unwrap();
-    assert_eq!(place.artifacts.size(&hash).await.unwrap(), Some(bytes.len() as u64));
+    assert_eq!(fixture.artifacts.size(&hash).await.unwrap(), Some(bytes.len() as u64));
 }
 
-async fn a_deleted_artifact_is_gone_and_may_be_put_again(place: ArtifactsFixture) {
-    let hashes = [place.put(b"one").await, Digest::of(b"missing"), place.put(b"two").await];
-    let kept = place.put(b"kept").await;
-    place.artifacts.delete(&hashes).await.unwrap();
+async fn a_deleted_artifact_is_gone_and_may_be_put_again(fixture: ArtifactsFixture) {
+    let hashes = [fixture.put(b"one").await, Digest::of(b"missing"), fixture.put(b"two").await];
+    let kept = fixture.put(b"kept").await;
+    fixture.artifacts.delete(&hashes).await.unwrap();
     for hash in &hashes {
-        assert_eq!(place.artifacts.size(hash).await.unwrap(), None);
+        assert_eq!(fixture.artifacts.size(hash).await.unwrap(), None);
     }
-    assert_eq!(place.artifacts.size(&kept).await.unwrap(), Some(4));
-    assert_eq!(place.put(b"one").await, hashes[0]);
-    assert_eq!(place.read(&hashes[0], 0, 3).await, Some(b"one".to_vec()));
+    assert_eq!(fixture.artifacts.size(&kept).await.unwrap(), Some(4));
+    assert_eq!(fixture.put(b"one").await, hashes[0]);
+    assert_eq!(fixture.read(&hashes[0], 0, 3).await, Some(b"one".to_vec()));
 }
 
-async fn a_missing_file_is_an_error_that_names_it(place: ArtifactsFixture) {
-    let error = place.artifacts.put(&place.path("nowhere"), "text/plain").await.unwrap_err();
+async fn a_missing_file_is_an_error_that_names_it(fixture: ArtifactsFixture) {
+    let error = fixture.artifacts.put(&fixture.path("nowhere"), "text/plain").await.unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
 
-async fn many_puts_of_the_same_bytes_at_once_are_one_artifact(place: ArtifactsFixture) {
+async fn many_puts_of_the_same_bytes_at_once_are_one_artifact(fixture: ArtifactsFixture) {
     let bytes = large();
     let files: Vec<PathBuf> =
-        (0..8).map(|index| place.file(&format!("copy-{index}"), &bytes)).collect();
-    let puts = files.iter().map(|file| place.artifacts.put(file, "video/mp4"));
+        (0..8).map(|index| fixture.file(&format!("copy-{index}"), &bytes)).collect();
+    let puts = files.iter().map(|file| fixture.artifacts.put(file, "video/mp4"));
     let made = futures::future::try_join_all(puts).await.unwrap();
     assert!(made.iter().all(|artifact| artifact.hash == Digest::of(&bytes)));
-    assert_eq!(place.read(&made[0].hash, 0, u64::MAX).await, Some(bytes));
+    assert_eq!(fixture.read(&made[0].hash, 0, u64::MAX).await, Some(bytes));
 }
 
-async fn healthy_storage_passes_its_check(place: ArtifactsFixture) {
-    place.artifacts.check().await.unwrap();
+async fn healthy_storage_passes_its_check(fixture: ArtifactsFixture) {
+    fixture.artifacts.check().await.unwrap();
 }
 
-fn folder_place() -> ArtifactsFixture {
+fn folder_fixture() -> ArtifactsFixture {
     ArtifactsFixture::new(|root| artifacts::open(&format!("file://{}", root.display())).unwrap())
 }
 
 #[tokio::test]
 async fn a_folder_takes_a_file_by_moving_it_and_gives_it_by_linking_it() {
-    let place = folder_place();
-    let file = place.file("made", b"moved");
+    let fixture = folder_fixture();
+    let file = fixture.file("made", b"moved");
     let inode = fs::metadata(&file).unwrap().ino();
-    let hash = place.artifacts.put(&file, "video/mp4").await.unwrap().hash;
+    let hash = fixture.artifacts.put(&file, "video/mp4").await.unwrap().hash;
     assert!(!file.exists());
-    let kept = place.artifacts.path(&hash).unwrap();
+    let kept = fixture.artifacts.path(&hash).unwrap();
     let name = hash.to_string();
     assert!(
         kept.ends_with(Path::new(&name[..2]).join(&name[2..4]).join(&name)),
@@ -197,8 +200,8 @@ async fn a_folder_takes_a_file_by_moving_it_and_gives_it_by_linking_it() {
         kept.display()
     );
     assert_eq!(fs::metadata(&kept).unwrap().ino(), inode);
-    place.artifacts.fetch(&hash, &place.path("out")).await.unwrap();
-    assert_eq!(fs::metadata(place.path("out")).unwrap().ino(), inode);
+    fixture.artifacts.fetch(&hash, &fixture.path("out")).await.unwrap();
+    assert_eq!(fs::metadata(fixture.path("out")).unwrap().ino(), inode);
     assert_eq!(
         fs::metadata(&kept).unwrap().permissions().mode() & 0o777,
         0o444,
@@ -208,56 +211,56 @@ async fn a_folder_takes_a_file_by_moving_it_and_gives_it_by_linking_it() {
 
 #[tokio::test]
 async fn a_file_with_a_second_link_is_copied_because_the_other_may_be_written_to() {
-    let place = folder_place();
-    let file = place.file("made", b"shared");
-    fs::hard_link(&file, place.path("second name")).unwrap();
-    let hash = place.artifacts.put(&file, "video/mp4").await.unwrap().hash;
-    fs::write(place.path("second name"), b"changed").unwrap();
-    assert_eq!(place.read(&hash, 0, 99).await, Some(b"shared".to_vec()));
+    let fixture = folder_fixture();
+    let file = fixture.file("made", b"shared");
+    fs::hard_link(&file, fixture.path("second name")).unwrap();
+    let hash = fixture.artifacts.put(&file, "video/mp4").await.unwrap().hash;
+    fs::write(fixture.path("second name"), b"changed").unwrap();
+    assert_eq!(fixture.read(&hash, 0, 99).await, Some(b"shared".to_vec()));
 }
 
 #[tokio::test]
 async fn a_file_made_by_a_child_under_another_user_is_taken_over() {
-    let place = folder_place();
-    let file = place.file("made", b"by nobody");
-    let ours = fs::metadata(&file).unwrap().uid();
-    // Only root can give a file away; for anybody else there are no such children either.
+    let fixture = folder_fixture();
+    let file = fixture.file("made", b"by nobody");
+    let own_uid = fs::metadata(&file).unwrap().uid();
+    // Only root can give a file away; for other users there are no such media processes either.
     let _ = std::os::unix::fs::chown(&file, Some(65_534), None);
-    let hash = place.artifacts.put(&file, "video/mp4").await.unwrap().hash;
-    assert_eq!(fs::metadata(place.artifacts.path(&hash).unwrap()).unwrap().uid(), ours);
+    let hash = fixture.artifacts.put(&file, "video/mp4").await.unwrap().hash;
+    assert_eq!(fs::metadata(fixture.artifacts.path(&hash).unwrap()).unwrap().uid(), own_uid);
 }
 
 #[tokio::test]
 async fn a_link_is_followed_and_not_kept() {
-    let place = folder_place();
-    let target = place.file("target", b"behind a link");
-    std::os::unix::fs::symlink(&target, place.path("link")).unwrap();
-    let hash = place.artifacts.put(&place.path("link"), "video/mp4").await.unwrap().hash;
-    let kept = fs::symlink_metadata(place.artifacts.path(&hash).unwrap()).unwrap();
+    let fixture = folder_fixture();
+    let target = fixture.file("target", b"behind a link");
+    std::os::unix::fs::symlink(&target, fixture.path("link")).unwrap();
+    let hash = fixture.artifacts.put(&fixture.path("link"), "video/mp4").await.unwrap().hash;
+    let kept = fs::symlink_metadata(fixture.artifacts.path(&hash).unwrap()).unwrap();
     assert!(kept.is_file());
-    assert_eq!(place.read(&hash, 0, 99).await, Some(b"behind a link".to_vec()));
+    assert_eq!(fixture.read(&hash, 0, 99).await, Some(b"behind a link".to_vec()));
 }
 
 #[tokio::test]
 async fn a_truncated_artifact_is_replaced_by_a_whole_one() {
-    let place = folder_place();
-    let hash = place.put(b"whole").await;
-    let kept = place.artifacts.path(&hash).unwrap();
+    let fixture = folder_fixture();
+    let hash = fixture.put(b"whole").await;
+    let kept = fixture.artifacts.path(&hash).unwrap();
     fs::remove_file(&kept).unwrap();
     fs::write(&kept, b"who").unwrap();
-    assert_eq!(place.put(b"whole").await, hash);
-    assert_eq!(place.read(&hash, 0, 99).await, Some(b"whole".to_vec()));
+    assert_eq!(fixture.put(b"whole").await, hash);
+    assert_eq!(fixture.read(&hash, 0, 99).await, Some(b"whole".to_vec()));
 }
 
 #[tokio::test]
 async fn nothing_is_left_in_staging() {
-    let place = folder_place();
-    let file = place.file("made", b"copied");
-    fs::hard_link(&file, place.path("second name")).unwrap();
-    place.artifacts.put(&file, "video/mp4").await.unwrap();
-    place.artifacts.put(&place.path("second name"), "video/mp4").await.unwrap();
-    place.artifacts.check().await.unwrap();
-    assert_eq!(fs::read_dir(place.path("artifacts/staging")).unwrap().count(), 0);
+    let fixture = folder_fixture();
+    let file = fixture.file("made", b"copied");
+    fs::hard_link(&file, fixture.path("second name")).unwrap();
+    fixture.artifacts.put(&file, "video/mp4").await.unwrap();
+    fixture.artifacts.put(&fixture.path("second name"), "video/mp4").await.unwrap();
+    fixture.artifacts.check().await.unwrap();
+    assert_eq!(fs::read_dir(fixture.path("artifacts/staging")).unwrap().count(), 0);
 }
 
 #[test]
@@ -278,31 +281,34 @@ fn an_address_that_names_no_folder_is_refused_with_the_remedy() {
     assert!(sentence.contains("/proc/no-folder"), "{sentence}");
 }
 
-async fn only_artifacts_not_put_for_a_while_are_retired(place: ArtifactsFixture) {
-    let (hour, hash) = (Duration::from_secs(3600), place.put(b"to go").await);
-    let other = place.put(b"another").await;
+async fn only_artifacts_not_put_for_a_while_are_retired(fixture: ArtifactsFixture) {
+    let (hour, hash) = (Duration::from_secs(3600), fixture.put(b"to go").await);
+    let other = fixture.put(b"another").await;
     let first = hash.0[0];
-    assert_eq!(place.artifacts.slice(first, hour).await, Ok(vec![]));
-    assert_eq!(place.artifacts.retire(&[hash, other], hour).await, Ok(0));
-    assert!(place.artifacts.slice(first, Duration::ZERO).await.unwrap().contains(&hash));
+    assert_eq!(fixture.artifacts.slice(first, hour).await, Ok(vec![]));
+    assert_eq!(fixture.artifacts.retire(&[hash, other], hour).await, Ok(0));
+    assert!(fixture.artifacts.slice(first, Duration::ZERO).await.unwrap().contains(&hash));
     assert!(
-        !place
+        !fixture
             .artifacts
             .slice(first.wrapping_add(1), Duration::ZERO)
             .await
             .unwrap()
             .contains(&hash)
     );
-    assert_eq!(place.artifacts.retire(&[hash, Digest::of(b"never")], Duration::ZERO).await, Ok(1));
     assert_eq!(
-        (place.artifacts.size(&hash).await, place.artifacts.size(&other).await),
+        fixture.artifacts.retire(&[hash, Digest::of(b"never")], Duration::ZERO).await,
+        Ok(1)
+    );
+    assert_eq!(
+        (fixture.artifacts.size(&hash).await, fixture.artifacts.size(&other).await),
         (Ok(None), Ok(Some(7)))
     );
-    assert_eq!(place.put(b"to go").await, hash);
-    assert_eq!(place.artifacts.size(&hash).await, Ok(Some(5)));
+    assert_eq!(fixture.put(b"to go").await, hash);
+    assert_eq!(fixture.artifacts.size(&hash).await, Ok(Some(5)));
 }
 
-/// The loser of the race is the removal: whoever put the file names it next.
+/// The removal must lose the race: the process that put the file references it next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_put_again_while_it_is_retired_is_there_afterwards() {
     let scratch = TempDir::new().unwrap();

@@ -1,5 +1,6 @@
-//! Servers that restart, die, freeze and run short, with everybody connected. Each test has the machine to itself (`.config/nextest.toml`
-//! goes by this module's name) and leaves the server as it found it.
+//! Servers that restart, die, freeze and run short while clients are connected. Each test has the
+//! machine to itself (`.config/nextest.toml` selects it by this module's name) and leaves the
+//! server as it found it.
 
 use std::{
     process::Command,
@@ -29,16 +30,17 @@ use crate::{
     },
     view_cache::{
         adapters::redis_config,
-        fixture::{hear, known, view},
+        fixture::{next_changes, read_view, view},
     },
 };
 
-/// A RabbitMQ starts in about five seconds on a quiet machine.
+/// Longest restart. A RabbitMQ starts in about five seconds on an idle machine.
 const RESTART: Duration = Duration::from_secs(45);
-/// What is refused by a server that is gone is refused in milliseconds, and on a busy machine in less than anything here would be waited for.
+/// Longest refusal. A server that is gone refuses in milliseconds; the bound allows for a busy
+/// machine and is below every timeout that a test here would hit.
 const REFUSED_WITHIN: Duration = Duration::from_secs(4);
 
-/// Runs `scripts/services`, which knows the servers that the tests were given.
+/// Runs `scripts/services` on the servers of the tests.
 fn services(arguments: &[&str]) {
     assert!(
         std::env::var_os("SPOOL_SERVICES_DIR").is_some(),
@@ -53,7 +55,7 @@ fn services(arguments: &[&str]) {
     );
 }
 
-/// Undoes what a test does to a server, however the test ends.
+/// Undoes a test's change to a server, however the test ends.
 struct Afterwards(&'static [&'static str]);
 
 impl Drop for Afterwards {
@@ -75,21 +77,21 @@ async fn publish_with_retries(broker: &RabbitMqBroker, queue: Queue) -> TaskId {
     timeout(RESTART, publishing).await.expect("a message is taken in the end")
 }
 
-/// Takes until this task has come, and acks everything.
+/// Takes and acks deliveries until this task's has come.
 async fn take_until(consumer: &mut Box<dyn Deliveries>, task: TaskId) -> Vec<TaskId> {
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let hearing = async {
-        while !heard.contains(&task) {
+        while !received.contains(&task) {
             let taken = consumer.next(100).await;
-            heard.extend(tasks(&taken));
+            received.extend(tasks(&taken));
             consumer.ack(&tags(&taken)).await.unwrap();
         }
     };
     timeout(RESTART, hearing).await.expect("the message comes in the end");
-    heard
+    received
 }
 
-/// Holds one delivery, lets `trouble` happen, and expects that delivery again and new ones after it.
+/// Holds one delivery, runs `trouble`, and expects that delivery again and new ones after it.
 async fn broker_continues_after(queues: QueueType, trouble: impl FnOnce()) {
     let rabbit = RabbitNamespace::new(queues);
     let broker = Arc::new(rabbit.open());
@@ -102,8 +104,8 @@ async fn broker_continues_after(queues: QueueType, trouble: impl FnOnce()) {
     trouble();
 
     let fresh = publish_with_retries(&broker, Queue::Render).await;
-    let heard = take_until(&mut consumer, fresh).await;
-    assert!(heard.contains(&held.task), "what was unacked comes again");
+    let received = take_until(&mut consumer, fresh).await;
+    assert!(received.contains(&held.task), "what was unacked comes again");
     let checking = async {
         while broker.check().await.is_err() {
             sleep(Duration::from_millis(100)).await;
@@ -128,7 +130,8 @@ async fn a_killed_rabbitmq_keeps_its_messages() {
     .await;
 }
 
-/// As after a kill right behind the declaration: the record is there, the queue is not, and the broker fails inside at every consume.
+/// As after a kill just after the declaration: the record exists, the queue does not, and every
+/// attempt to consume fails with an internal error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_exists_by_name_only_is_created_again() {
     let rabbit = RabbitNamespace::new(QueueType::Quorum);
@@ -183,10 +186,11 @@ async fn rabbitmq_short_of_memory_takes_no_messages_and_keeps_delivering() {
         assert_eq!(broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
         assert!(
             started.elapsed() < REFUSED_WITHIN,
-            "once it is known, nobody waits: {:?}",
+            "once it is read_view, nobody waits: {:?}",
             started.elapsed()
         );
-        // One that has published nothing yet is not told by RabbitMQ, and must know all the same: that is what readiness is asked for.
+        // RabbitMQ does not tell a connection that it is blocked before it publishes. A process
+        // that has published nothing must notice all the same, as readiness depends on it.
         let quiet = rabbit.open();
         let check = timeout(RESTART, quiet.check()).await.expect("an answer");
         assert!(
@@ -209,7 +213,7 @@ async fn a_killed_redis_is_missed_briefly_and_used_again() {
     let mut changes = view_cache.changes().await.unwrap();
     let [before, after] = [view(1), view(1)];
     view_cache.put(std::slice::from_ref(&before)).await.unwrap();
-    assert_eq!(hear(&mut changes).await, Some(vec![before.id]));
+    assert_eq!(next_changes(&mut changes).await, Some(vec![before.id]));
     {
         let _start = Afterwards(&["start", "redis"]);
         services(&["kill", "redis"]);
@@ -219,13 +223,13 @@ async fn a_killed_redis_is_missed_briefly_and_used_again() {
             assert!(started.elapsed() < REFUSED_WITHIN, "{:?}", started.elapsed());
         }
     }
-    assert_eq!(hear(&mut changes).await, None);
+    assert_eq!(next_changes(&mut changes).await, None);
     let putting = async {
         while view_cache.put(std::slice::from_ref(&after)).await.is_err() {
             sleep(Duration::from_millis(50)).await;
         }
     };
     timeout(RESTART, putting).await.expect("it is well in the end");
-    assert_eq!(known(&view_cache, after.id).await, Some(after.clone()));
-    assert_eq!(hear(&mut changes).await, Some(vec![after.id]));
+    assert_eq!(read_view(&view_cache, after.id).await, Some(after.clone()));
+    assert_eq!(next_changes(&mut changes).await, Some(vec![after.id]));
 }

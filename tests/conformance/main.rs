@@ -1,4 +1,5 @@
-//! What every adapter of a port must do, asked of each adapter in turn. One module for each port.
+//! The conformance suites: what every adapter of a port must do, run against each adapter. One
+//! module for each port.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! A network between a client and a server that can be cut and can fall silent.
+//! A proxy between a client and a server that can cut and silence connections.
 
 use std::{
     net::SocketAddr,
@@ -18,68 +18,69 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What becomes of connections; each is told of changes after it began.
+/// State of the proxy; a connection compares it with the state at its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Weather {
-    /// Connections older than this many cuts are gone.
+struct ProxyState {
+    /// Number of cuts. A cut closes all connections that began before it.
     cuts: u64,
-    /// Connections older than this many freezes are open and dead.
+    /// Number of freezes. A freeze silences all connections that began before it.
     freezes: u64,
-    /// New connections are closed at once.
+    /// Set while new connections are closed at once.
     refuses: bool,
-    /// New connections are taken and pass nothing, as a server does that is frozen: its kernel takes them.
-    hushes: bool,
+    /// Set while new connections are accepted and pass nothing, as by a frozen server, whose kernel
+    /// accepts them.
+    silences: bool,
 }
 
-/// A proxy on a port of its own. Its connections end with it.
+/// A proxy on a port of its own. Its connections end when it is dropped.
 pub struct Proxy {
     pub port: u16,
-    weather: watch::Sender<Weather>,
+    state: watch::Sender<ProxyState>,
     connection_count: Arc<AtomicU64>,
     serving: JoinSet<()>,
 }
 
 impl Proxy {
-    /// In front of a server.
+    /// Starts a proxy in front of a server.
     pub async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let weather = watch::Sender::new(Weather::default());
+        let state = watch::Sender::new(ProxyState::default());
         let (mut serving, connection_count) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
-        serving.spawn(serve(listener, server, weather.clone(), Arc::clone(&connection_count)));
-        Self { port, weather, connection_count, serving }
+        serving.spawn(serve(listener, server, state.clone(), Arc::clone(&connection_count)));
+        Self { port, state, connection_count, serving }
     }
 
     /// Closes every connection.
     pub fn cut(&self) {
-        self.weather.send_modify(|weather| weather.cuts += 1);
+        self.state.send_modify(|state| state.cuts += 1);
     }
 
-    /// Lets every present connection stay open and pass nothing any more; new ones pass.
+    /// Keeps every present connection open and passes nothing on it any more. New ones pass.
     pub fn freeze(&self) {
-        self.weather.send_modify(|weather| weather.freezes += 1);
+        self.state.send_modify(|state| state.freezes += 1);
     }
 
-    /// Returns whether present connections, and new ones as well, stay open and pass nothing. Those
-    /// of a time of silence stay silent after it.
-    pub fn hush(&self, hushes: bool) {
-        self.weather.send_modify(|weather| {
-            weather.hushes = hushes;
-            weather.freezes += 1;
+    /// Silences present and new connections, or stops silencing new ones. A connection that was
+    /// silenced stays silent.
+    pub fn silence(&self, silences: bool) {
+        self.state.send_modify(|state| {
+            state.silences = silences;
+            state.freezes += 1;
         });
     }
 
-    /// Returns whether new connections are closed at once.
+    /// Closes new connections at once, or stops doing so.
     pub fn refuse(&self, refuses: bool) {
-        self.weather.send_modify(|weather| weather.refuses = refuses);
+        self.state.send_modify(|state| state.refuses = refuses);
     }
 
-    /// Listens no more once this is answered: whoever comes is refused.
+    /// Ends the proxy. When this returns, it listens no more, and new connections are refused.
     pub async fn end(mut self) {
         self.serving.shutdown().await;
     }
 
-    /// How many connections came, those included that were closed at once.
+    /// Number of connections that came, with those that were closed at once.
     pub fn connection_count(&self) -> u64 {
         self.connection_count.load(SeqCst)
     }
@@ -88,18 +89,19 @@ impl Proxy {
 async fn serve(
     listener: TcpListener,
     server: SocketAddr,
-    weather: watch::Sender<Weather>,
+    state: watch::Sender<ProxyState>,
     connection_count: Arc<AtomicU64>,
 ) {
     let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.unwrap();
         connection_count.fetch_add(1, SeqCst);
-        let weather = weather.subscribe();
-        // Of the moment that it was let in, so that what befalls it while it is being joined befalls it.
-        let born = *weather.borrow();
-        if !born.refuses {
-            connections.spawn(join(client, server, weather, born));
+        let state = state.subscribe();
+        // The state when the connection was accepted, so that a change during joining applies to
+        // it.
+        let initial = *state.borrow();
+        if !initial.refuses {
+            connections.spawn(join(client, server, state, initial));
         }
     }
 }
@@ -108,35 +110,37 @@ async fn serve(
 async fn join(
     client: TcpStream,
     server: SocketAddr,
-    mut weather: watch::Receiver<Weather>,
-    born: Weather,
+    mut state: watch::Receiver<ProxyState>,
+    initial: ProxyState,
 ) {
     let Ok(server) = TcpStream::connect(server).await else { return };
-    if born.hushes {
-        return until(&mut weather, |now| now.cuts != born.cuts).await;
+    if initial.silences {
+        return until(&mut state, |now| now.cuts != initial.cuts).await;
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let up = copy(from_client, to_server, weather.clone(), born);
-    let down = copy(from_server, to_client, weather.clone(), born);
+    let up = copy(from_client, to_server, state.clone(), initial);
+    let down = copy(from_server, to_client, state.clone(), initial);
     tokio::select! {
         () = up => {}
         () = down => {}
-        () = until(&mut weather, |now| now.cuts != born.cuts) => {}
+        () = until(&mut state, |now| now.cuts != initial.cuts) => {}
     }
 }
 
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut weather: watch::Receiver<Weather>,
-    born: Weather,
+    mut state: watch::Receiver<ProxyState>,
+    initial: ProxyState,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let count = tokio::select! {
             biased;
-            () = until(&mut weather, |now| now.freezes != born.freezes) => return std::future::pending().await,
+            () = until(&mut state, |now| now.freezes != initial.freezes) => {
+                return std::future::pending().await;
+            }
             count = from.read(&mut bytes) => count.unwrap_or(0),
         };
         if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
@@ -145,7 +149,7 @@ async fn copy(
     }
 }
 
-async fn until(weather: &mut watch::Receiver<Weather>, is_so: impl Fn(&Weather) -> bool) {
-    // Its sender goes only with the whole proxy.
-    let _ = weather.wait_for(is_so).await.is_ok();
+async fn until(state: &mut watch::Receiver<ProxyState>, condition: impl Fn(&ProxyState) -> bool) {
+    // The sender lives as long as the proxy.
+    let _ = state.wait_for(condition).await.is_ok();
 }

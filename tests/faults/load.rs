@@ -377,7 +377,7 @@ impl Clients {
     pub fn hear(&self, id: &str, status: &str) {
         let mut told = self.told.lock();
         if let Some(before) = told.get(id) {
-            assert_eq!(before, status, "job {id} was told to be {before}, and then {status}");
+            assert_eq!(before, status, "job {id} was reported as {before}, and then as {status}");
         } else if matches!(status, "succeeded" | "failed" | "cancelled") {
             told.insert(id.to_owned(), status.to_owned());
         }

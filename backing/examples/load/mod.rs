@@ -1,4 +1,5 @@
-//! What the examples that load the store share: a database of their own, echo jobs of one task, a worker that stays alive.
+//! What the examples that load the store share: a database of their own, echo jobs of one task, a
+//! worker that stays alive.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
@@ -50,7 +51,8 @@ impl Place {
     }
 }
 
-/// A worker with slots for light work, that lives for as long as the process or until it is aborted.
+/// A worker with slots for light work, that lives for as long as the process or until it is
+/// aborted.
 pub async fn present(store: &PgStore, slots: usize) -> tokio::task::JoinHandle<()> {
     let slots = vec![(Queue::Light, u32::try_from(slots).unwrap())];
     let registration = WorkerRegistration {

@@ -1,9 +1,9 @@
 //! Remote artifacts with a disk cache in front, which holds those that this machine used last.
 //!
 //! It pays where fetching an artifact copies its bytes: from an object store, or from a folder on
-//! another file system, such as a mounted one. Where a fetch is a hard link there is nothing to gain,
-//! and [`open`] leaves the artifacts as they are. A disk cache that is full, read-only or broken
-//! costs a warning: the artifacts behind it go on.
+//! another file system, such as a mounted one. Where a fetch is a hard link there is nothing to
+//! gain, and [`open`] leaves the artifacts as they are. A disk cache that is full, read-only or
+//! broken costs a warning: the artifacts behind it go on.
 
 use std::{
     fs, io,

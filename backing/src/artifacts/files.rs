@@ -37,8 +37,8 @@ pub(super) fn is_movable(file: &Path, root: &Path) -> PortResult<bool> {
 }
 
 /// Makes `owner` the owner of a file, which a media process may have written as another user.
-/// Returns `false` where that is not allowed: the file's owner could still write to it, so it must be
-/// copied.
+/// Returns `false` where that is not allowed: the file's owner could still write to it, so it must
+/// be copied.
 fn take_ownership(file: &Path, meta: &fs::Metadata, owner: u32) -> bool {
     meta.uid() == owner || chown(file, Some(owner), None).is_ok()
 }

@@ -1,9 +1,9 @@
 //! Artifacts in a folder, as `ab/cd/<hash>` below a root. Files are moved in and linked out.
 //!
-//! `object_store` reads and deletes. It can't move a file in, and a rendered video has hundreds of MB
-//! that are on this disk already: reading it once for its hash and renaming it costs a third of
-//! copying it. Incomplete files are in `staging/`, never under a hash; leftovers of a crash are removed
-//! when the folder is next opened, a day later or more.
+//! `object_store` reads and deletes. It can't move a file in, and a rendered video has hundreds of
+//! MB that are on this disk already: reading it once for its hash and renaming it costs a third of
+//! copying it. Incomplete files are in `staging/`, never under a hash; leftovers of a crash are
+//! removed when the folder is next opened, a day later or more.
 
 use std::{
     fs, io,
@@ -88,7 +88,8 @@ impl FolderArtifacts {
         let staged = StagedFile(self.root.join(STAGING).join(Uuid::new_v4().to_string()));
         let (hash, bytes) = files::copy(file, &staged.0)?;
         self.keep(&staged.0, &hash, bytes)?;
-        // The caller gave the file away. If it can't be removed, its folder is cleaned up elsewhere.
+        // The caller gave the file away. If it can't be removed, its folder is cleaned up
+        // elsewhere.
         let _ = fs::remove_file(file);
         Ok((hash, bytes))
     }
@@ -217,8 +218,8 @@ impl Drop for StagedFile {
     }
 }
 
-/// Sets a kept file's time to now, and returns whether it is there with so many bytes. A file that is
-/// being moved aside at this moment does not count.
+/// Sets a kept file's time to now, and returns whether it is there with so many bytes. A file that
+/// is being moved aside at this moment does not count.
 fn renew(kept: &Path, bytes: u64) -> bool {
     let renewed = fs::File::open(kept).and_then(|file| {
         file.set_modified(SystemTime::now())?;
@@ -257,7 +258,8 @@ fn link_out(kept: &Path, to: &Path) -> PortResult<bool> {
         {
             Err(files::unwritable(to, &error))
         }
-        // Another file system, too many links, or a system that forbids linking another user's file.
+        // Another file system, too many links, or a system that forbids linking another user's
+        // file.
         Err(_) => files::copy(kept, to).map(|_| true),
     }
 }

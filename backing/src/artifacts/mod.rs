@@ -1,9 +1,9 @@
 //! Adapters of the artifacts: files under the hash of their content.
 //!
-//! [`object::ObjectArtifacts`] works on any object store. [`folder::FolderArtifacts`] adds operations
-//! of a disk: it moves a file in instead of copying it, links it out, and knows its path.
-//! [`cached::CachedArtifacts`] keeps recently used files on this machine's disk, where fetching costs
-//! more than a link.
+//! [`object::ObjectArtifacts`] works on any object store. [`folder::FolderArtifacts`] adds
+//! operations of a disk: it moves a file in instead of copying it, links it out, and knows its
+//! path. [`cached::CachedArtifacts`] keeps recently used files on this machine's disk, where
+//! fetching costs more than a link.
 
 mod address;
 pub mod cached;

@@ -87,7 +87,8 @@ impl Artifacts for ObjectArtifacts {
             move || files::digest(&file)
         })
         .await?;
-        // Only writing an object again renews its time, which is done well before it may be retired.
+        // Only writing an object again renews its time, which is done well before it may be
+        // retired.
         let held = self.head(&hash).await?;
         let is_recent = |held: &ObjectMeta| held.size == bytes && age(held) < RENEWED_AFTER;
         if !held.as_ref().is_some_and(is_recent) {
@@ -144,9 +145,9 @@ impl Artifacts for ObjectArtifacts {
         Ok(old.filter_map(|held| held.location.filename()?.parse().ok()).collect())
     }
 
-    /// Between reading an object's age and removing it, an object that is put again can be lost: only
-    /// one whose time was almost up, because a younger one is not removed, and an older one is written
-    /// again by that put, which takes longer.
+    /// Between reading an object's age and removing it, an object that is put again can be lost:
+    /// only one whose time was almost up, because a younger one is not removed, and an older one is
+    /// written again by that put, which takes longer.
     async fn retire(&self, hashes: &[Digest], quiet: Duration) -> PortResult<u64> {
         let mut removed = 0;
         for hash in hashes {

@@ -1,9 +1,9 @@
 //! An unreliable broker for tests: it injects faults of networks and crashes, chosen by a seed.
 //!
-//! It wraps any broker. RabbitMQ may do all that it does: lose a message after its confirm (a deleted
-//! queue), refuse one that arrives all the same (a lost confirm), duplicate, delay and reorder
-//! messages, cut off a consumer with unacked deliveries. Over it every task must still settle exactly
-//! once.
+//! It wraps any broker. RabbitMQ may do all that it does: lose a message after its confirm (a
+//! deleted queue), refuse one that arrives all the same (a lost confirm), duplicate, delay and
+//! reorder messages, cut off a consumer with unacked deliveries. Over it every task must still
+//! settle exactly once.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -141,13 +141,14 @@ impl FaultyBroker {
         self.injector.lock().injected
     }
 
-    /// Cuts every consumer off once: its unacked messages are delivered again, and its tags are void.
+    /// Cuts every consumer off once: its unacked messages are delivered again, and its tags are
+    /// void.
     pub fn cut(&self) {
         self.network.send_modify(|network| network.cuts += 1);
     }
 
-    /// Takes the broker down, or up again. While it is down, publishes are unconfirmed, calls fail and
-    /// consumers wait.
+    /// Takes the broker down, or up again. While it is down, publishes are unconfirmed, calls fail
+    /// and consumers wait.
     pub fn set_down(&self, is_down: bool) {
         self.network.send_modify(|network| network.is_down = is_down);
     }

@@ -1,8 +1,9 @@
-//! The broker of one process: bounded queues of task messages, and control messages to all listeners.
+//! The broker of one process: bounded queues of task messages, and control messages to all
+//! listeners.
 //!
 //! It behaves as RabbitMQ does where callers can tell: the prefetch bounds a consumer's unacked
-//! messages, a dropped consumer leaves its messages to others, and an ack from a dropped consumer does
-//! nothing. A message that finds no room is not confirmed, and its task goes back to `ready`.
+//! messages, a dropped consumer leaves its messages to others, and an ack from a dropped consumer
+//! does nothing. A message that finds no room is not confirmed, and its task goes back to `ready`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,11 +24,11 @@ use common::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
-/// Messages that a queue of [`LocalBroker::new`] holds: far more than one machine has queued at once,
-/// and a few MB at most.
+/// Messages that a queue of [`LocalBroker::new`] holds: far more than one machine has queued at
+/// once, and a few MB at most.
 pub const CAPACITY: usize = 50_000;
-/// Control messages that a slow listener may have waiting. Past that it loses the oldest, which costs
-/// only time.
+/// Control messages that a slow listener may have waiting. Past that it loses the oldest, which
+/// costs only time.
 const CONTROL_BACKLOG: usize = 1024;
 
 /// A broker in this process.
@@ -56,8 +57,8 @@ impl LocalBroker {
         }
     }
 
-    /// Drops all waiting messages of a queue, as an operator's purge would, and returns their number.
-    /// For tests and `spool dev`.
+    /// Drops all waiting messages of a queue, as an operator's purge would, and returns their
+    /// number. For tests and `spool dev`.
     pub fn purge(&self, queue: Queue) -> usize {
         let mut messages = self.queues[&queue].messages.lock();
         std::mem::take(&mut messages.waiting).len()
@@ -224,7 +225,8 @@ impl Drop for LocalDeliveries {
     }
 }
 
-/// One listener. It keeps the channel open, so it waits, and does not end, when the broker is dropped.
+/// One listener. It keeps the channel open, so it waits, and does not end, when the broker is
+/// dropped.
 struct LocalControls {
     received: broadcast::Receiver<Control>,
     _open: broadcast::Sender<Control>,

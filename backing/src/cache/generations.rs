@@ -3,9 +3,9 @@
 //!
 //! Clearing writes one new number, however many values there are; they are found invalid when they
 //! are read, or expire unread. A process uses the generation it knows for [`CLEARED_WITHIN`], which
-//! bounds how long its L1 serves values that another process cleared. Generations are random and not
-//! counted up: a view cache that lost everything starts with new ones, and no old value is valid
-//! again.
+//! bounds how long its L1 serves values that another process cleared. Generations are random and
+//! not counted up: a view cache that lost everything starts with new ones, and no old value is
+//! valid again.
 
 use std::{
     collections::HashMap,

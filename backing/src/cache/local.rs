@@ -13,8 +13,8 @@ const ENTRIES: u64 = 1_000;
 pub(super) const MAX_VALUE: usize = 64 * 1024;
 
 /// The values of each namespace. moka evicts by its own policy, which keeps values that are read
-/// often and withstands a scan of cold keys. Expiry is not moka's, so that it follows the given clock
-/// and the times stored in L2.
+/// often and withstands a scan of cold keys. Expiry is not moka's, so that it follows the given
+/// clock and the times stored in L2.
 pub(super) struct LocalValues {
     by_namespace: [Moka<Digest, Arc<Entry>>; Namespace::ALL.len()],
 }

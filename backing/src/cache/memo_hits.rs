@@ -43,8 +43,8 @@ impl MemoHits {
     }
 }
 
-/// Counts a job's tasks by kind. The view of a job with a single task has no counts; that task was a
-/// memo hit if it succeeded without an attempt.
+/// Counts a job's tasks by kind. The view of a job with a single task has no counts; that task was
+/// a memo hit if it succeeded without an attempt.
 fn tasks(view: &JobView) -> Vec<(&str, KindCount)> {
     if view.tasks.is_empty() {
         let cached = u32::from(view.attempts == 0 && view.status == JobStatus::Succeeded);

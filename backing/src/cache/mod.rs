@@ -62,7 +62,8 @@ impl Cache {
         }
     }
 
-    /// Keeps a value in both levels. L2 is written in the background, as the view cache may be away.
+    /// Keeps a value in both levels. L2 is written in the background, as the view cache may be
+    /// away.
     pub async fn put(&self, key: &CacheKey, value: CachedValue) {
         let generations = self.levels.generations(key).await;
         self.levels.keep(key, value, generations).await;
@@ -96,8 +97,8 @@ impl Cache {
         }
     }
 
-    /// As [`Self::get_or_compute`], but a stale value is served at once while `compute` refreshes it,
-    /// once, in the background.
+    /// As [`Self::get_or_compute`], but a stale value is served at once while `compute` refreshes
+    /// it, once, in the background.
     ///
     /// # Errors
     /// As there. A refresh that fails leaves the stale value until it expires.
@@ -133,8 +134,8 @@ impl Cache {
         }
     }
 
-    /// Invalidates all values with this tag, in every process within [`CLEARED_WITHIN`]. Returns the
-    /// number of values removed from this process's L1.
+    /// Invalidates all values with this tag, in every process within [`CLEARED_WITHIN`]. Returns
+    /// the number of values removed from this process's L1.
     ///
     /// # Errors
     /// The view cache is away: this process's L1 is cleared, and other processes are not.

@@ -27,8 +27,8 @@ const CHANGES_BACKLOG: usize = 1024;
 type ViewKey = (TenantId, JobId);
 type ChangedJobs = Arc<[JobId]>;
 
-/// A view cache in this process. The least recently used entry is evicted first, as in Redis: moka's
-/// default policy would keep an old view that was read often, and refuse a new one.
+/// A view cache in this process. The least recently used entry is evicted first, as in Redis:
+/// moka's default policy would keep an old view that was read often, and refuse a new one.
 #[derive(Debug)]
 pub struct LocalViewCache {
     views: Cache<ViewKey, Arc<JobView>>,

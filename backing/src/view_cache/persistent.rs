@@ -25,8 +25,8 @@ use common::{
 use super::local::LocalViewCache;
 use crate::clock::SystemClock;
 
-/// A [`LocalViewCache`] that also keeps each shared value in a file: eight bytes with the Unix time at
-/// which it expires, then the value.
+/// A [`LocalViewCache`] that also keeps each shared value in a file: eight bytes with the Unix time
+/// at which it expires, then the value.
 #[derive(Debug)]
 pub struct PersistentViewCache {
     view_cache: LocalViewCache,
@@ -37,8 +37,8 @@ pub struct PersistentViewCache {
 const HEADER: usize = 8;
 
 impl PersistentViewCache {
-    /// A view cache over this folder, which is created when it is first written to. Expired files are
-    /// removed in the background.
+    /// A view cache over this folder, which is created when it is first written to. Expired files
+    /// are removed in the background.
     pub fn open(folder: PathBuf) -> Self {
         let to_sweep = folder.clone();
         std::thread::spawn(move || remove_expired(&to_sweep));

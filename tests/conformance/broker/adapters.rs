@@ -1,4 +1,4 @@
-//! Where the brokers under test are. The only module of the suite that knows an adapter.
+//! The brokers under test. No other module of the suite knows an adapter.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,14 +15,14 @@ use lapin::{
 
 use super::fixture::{BOUND, BrokerFixture};
 
-/// A broker and what it leaves behind.
+/// A broker, with the names on the server that must be cleared afterwards.
 pub struct BrokerUnderTest {
     broker: Arc<dyn Broker>,
     rabbit: Option<RabbitNamespace>,
 }
 
 impl BrokerUnderTest {
-    pub fn subject(&self) -> BrokerFixture {
+    pub fn fixture(&self) -> BrokerFixture {
         BrokerFixture { broker: Arc::clone(&self.broker) }
     }
 
@@ -38,19 +38,19 @@ pub async fn local() -> BrokerUnderTest {
 }
 
 pub async fn rabbitmq_quorum() -> BrokerUnderTest {
-    rabbit_place(QueueType::Quorum)
+    rabbit_fixture(QueueType::Quorum)
 }
 
 pub async fn rabbitmq_classic() -> BrokerUnderTest {
-    rabbit_place(QueueType::Classic)
+    rabbit_fixture(QueueType::Classic)
 }
 
-fn rabbit_place(queues: QueueType) -> BrokerUnderTest {
+fn rabbit_fixture(queues: QueueType) -> BrokerUnderTest {
     let rabbit = RabbitNamespace::new(queues);
     BrokerUnderTest { broker: Arc::new(rabbit.open()), rabbit: Some(rabbit) }
 }
 
-/// Names of our own on the shared server.
+/// Names of one test on the shared server.
 #[derive(Debug, Clone)]
 pub struct RabbitNamespace {
     pub url: String,
@@ -61,7 +61,7 @@ pub struct RabbitNamespace {
 impl RabbitNamespace {
     pub fn new(queues: QueueType) -> Self {
         let url = std::env::var("SPOOL_AMQP_URL")
-            .expect("SPOOL_AMQP_URL is not set: run scripts/test, or start servers with scripts/services up");
+            .expect("SPOOL_AMQP_URL is not set: run scripts/test, or scripts/services up");
         Self { url, prefix: format!("test-{}", TaskId::new()), queues }
     }
 
@@ -79,7 +79,7 @@ impl RabbitNamespace {
         RabbitMqBroker::open(&self.config()).expect("the URL is good")
     }
 
-    /// The same broker by another way, such as a proxy at this port.
+    /// Opens the same broker at another port, such as a proxy's.
     pub fn open_at(&self, port: u16) -> RabbitMqBroker {
         let mut url = url::Url::parse(&self.url).expect("a URL");
         url.set_port(Some(port)).expect("it has a host");
@@ -91,7 +91,7 @@ impl RabbitNamespace {
         format!("{}.{queue}", self.prefix)
     }
 
-    /// A connection of the test's own, to do to the broker what its operators may do.
+    /// Opens a connection of the test's own, for what an operator may do to the broker.
     pub async fn hand(&self) -> (Connection, Channel) {
         let connection = Connection::connect(&self.url, ConnectionProperties::default())
             .await
@@ -101,16 +101,16 @@ impl RabbitNamespace {
     }
 
     pub async fn delete_queue(&self, queue: Queue) {
-        let (_connection, channel) = self.hand().await;
+        let (_connection, channel) = self.operator().await;
         channel
             .queue_delete(self.queue(queue).into(), QueueDeleteOptions::default())
             .await
             .expect("deletes");
     }
 
-    /// Messages that wait in a queue, once there are that many.
+    /// Waits until this many messages wait in a queue, and returns their number.
     pub async fn until_ready(&self, queue: &str, count: u32) {
-        let (_connection, channel) = self.hand().await;
+        let (_connection, channel) = self.operator().await;
         let looking = async {
             let passive = QueueDeclareOptions::durable().passive();
             while channel
@@ -129,7 +129,7 @@ impl RabbitNamespace {
     }
 
     pub async fn clear(&self) {
-        let (_connection, channel) = self.hand().await;
+        let (_connection, channel) = self.operator().await;
         let queues = Queue::ALL
             .map(|queue| self.queue(queue))
             .into_iter()

@@ -1,4 +1,4 @@
-//! What is told to every process.
+//! Control messages to every process.
 
 use common::{
     id::{JobId, TaskId},
@@ -17,29 +17,29 @@ each_broker! {
     a_notice_without_listeners_is_no_error,
 }
 
-async fn hear(controls: &mut Box<dyn ControlStream>) -> Control {
+async fn next_control(controls: &mut Box<dyn ControlStream>) -> Control {
     timeout(BOUND, controls.next()).await.expect("a message comes")
 }
 
-async fn every_listener_gets_the_notices_sent_after_it_subscribed(subject: &BrokerFixture) {
-    let told = [
+async fn every_listener_gets_the_notices_sent_after_it_subscribed(fixture: &BrokerFixture) {
+    let sent = [
         Control::Wake(Queue::Render),
         Control::Cancel(vec![TaskId::new(), TaskId::new()]),
         Control::Changed(vec![JobId::new()]),
     ];
-    let mut early = subject.broker.listen().await.unwrap();
-    subject.broker.notify(&told[0]).await.unwrap();
-    assert_eq!(hear(&mut early).await, told[0]);
-    let mut late = subject.broker.listen().await.unwrap();
-    for message in &told[1..] {
-        subject.broker.notify(message).await.unwrap();
+    let mut early = fixture.broker.listen().await.unwrap();
+    fixture.broker.notify(&sent[0]).await.unwrap();
+    assert_eq!(next_control(&mut early).await, sent[0]);
+    let mut late = fixture.broker.listen().await.unwrap();
+    for message in &sent[1..] {
+        fixture.broker.notify(message).await.unwrap();
     }
-    for message in &told[1..] {
-        assert_eq!(hear(&mut early).await, *message);
-        assert_eq!(hear(&mut late).await, *message);
+    for message in &sent[1..] {
+        assert_eq!(next_control(&mut early).await, *message);
+        assert_eq!(next_control(&mut late).await, *message);
     }
 }
 
-async fn a_notice_without_listeners_is_no_error(subject: &BrokerFixture) {
-    subject.broker.notify(&Control::Wake(Queue::Light)).await.unwrap();
+async fn a_notice_without_listeners_is_no_error(fixture: &BrokerFixture) {
+    fixture.broker.notify(&Control::Wake(Queue::Light)).await.unwrap();
 }

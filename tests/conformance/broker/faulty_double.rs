@@ -1,4 +1,4 @@
-//! The double does what it says, and the same for the same seed.
+//! The unreliable broker injects the faults it was told to, and the same ones for the same seed.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -58,7 +58,7 @@ async fn a_lost_message_was_confirmed() {
 #[tokio::test]
 async fn duplicates_and_disorder_repeat_with_their_seed() {
     let faults = FaultRates { duplicate: 0.3, reorder: 1.0, ..FaultRates::none() };
-    let place = |order: &[TaskId], published: &[TaskId]| -> Vec<usize> {
+    let positions = |order: &[TaskId], published: &[TaskId]| -> Vec<usize> {
         order
             .iter()
             .map(|task| published.iter().position(|published| published == task).unwrap())
@@ -74,7 +74,7 @@ async fn duplicates_and_disorder_repeat_with_their_seed() {
         let depth = usize::try_from(local.depth(Queue::Light).await.unwrap()).unwrap();
         assert!(depth > 50);
         let published: Vec<TaskId> = published.iter().map(|message| message.task).collect();
-        orders.push(place(&tasks(&take(&mut consumer, depth).await), &published));
+        orders.push(positions(&tasks(&take(&mut consumer, depth).await), &published));
     }
     assert_eq!(orders[0], orders[1]);
     assert_ne!(orders[0], orders[2]);
@@ -89,44 +89,44 @@ async fn a_delayed_message_arrives_after_its_delay() {
         FaultRates { delay: 1.0, delays: ms(20)..ms(80), ..FaultRates::none() },
         6,
     );
-    let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
-    let mut published = subject.publish_some(Queue::Light, 20).await;
-    assert_eq!(subject.broker.depth(Queue::Light).await.unwrap(), 0);
-    let mut consumer = subject.consume(Queue::Light, 20).await;
-    let mut heard = tasks(&take(&mut consumer, 20).await);
-    assert_ne!(heard, published);
-    heard.sort();
+    let fixture = BrokerFixture { broker: Arc::new(broker.clone()) };
+    let mut published = fixture.publish_some(Queue::Light, 20).await;
+    assert_eq!(fixture.broker.depth(Queue::Light).await.unwrap(), 0);
+    let mut consumer = fixture.consume(Queue::Light, 20).await;
+    let mut received = tasks(&take(&mut consumer, 20).await);
+    assert_ne!(received, published);
+    received.sort();
     published.sort();
-    assert_eq!(heard, published);
+    assert_eq!(received, published);
 }
 
 #[tokio::test]
 async fn a_cut_redelivers_unacked_messages_under_new_tags() {
     let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), FaultRates::none(), 7);
-    let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
-    let published = subject.publish_some(Queue::Light, 3).await;
-    let mut consumer = subject.consume(Queue::Light, 3).await;
+    let fixture = BrokerFixture { broker: Arc::new(broker.clone()) };
+    let published = fixture.publish_some(Queue::Light, 3).await;
+    let mut consumer = fixture.consume(Queue::Light, 3).await;
     let held = take(&mut consumer, 3).await;
     consumer.ack(&tags(&held[..1])).await.unwrap();
     broker.cut();
     let again = take(&mut consumer, 2).await;
     assert_eq!(tasks(&again), published[1..]);
     consumer.ack(&tags(&held[1..])).await.unwrap();
-    subject.until_depth(Queue::Light, 2).await;
+    fixture.until_depth(Queue::Light, 2).await;
     consumer.ack(&tags(&again)).await.unwrap();
-    subject.until_depth(Queue::Light, 0).await;
+    fixture.until_depth(Queue::Light, 0).await;
 }
 
 #[tokio::test]
 async fn an_outage_confirms_nothing_and_consumers_continue_afterwards() {
     let broker = FaultyBroker::new(Arc::new(LocalBroker::new()), FaultRates::none(), 8);
-    let subject = BrokerFixture { broker: Arc::new(broker.clone()) };
-    let mut consumer = subject.consume(Queue::Light, 3).await;
+    let fixture = BrokerFixture { broker: Arc::new(broker.clone()) };
+    let mut consumer = fixture.consume(Queue::Light, 3).await;
     broker.set_down(true);
     assert_eq!(broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
     assert!(broker.check().await.is_err());
     assert!(broker.consume(Queue::Light, 1).await.is_err());
     broker.set_down(false);
-    let published = subject.publish_some(Queue::Light, 2).await;
+    let published = fixture.publish_some(Queue::Light, 2).await;
     assert_eq!(tasks(&take(&mut consumer, 2).await), published);
 }

@@ -1,4 +1,4 @@
-//! A broker under test, with the few moves that most cases are made of.
+//! A broker under test, with the steps that most cases share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use common::{
 };
 use tokio::time::timeout;
 
-/// Longer than any wait of a healthy broker, shorter than a person's patience.
+/// Longest wait of a test: longer than any wait of a healthy broker.
 pub const BOUND: Duration = Duration::from_secs(40);
 
 pub struct BrokerFixture {
@@ -32,7 +32,7 @@ pub fn tasks(deliveries: &[Delivery]) -> Vec<TaskId> {
     deliveries.iter().map(|delivery| delivery.message.task).collect()
 }
 
-/// The next `count` deliveries, in however many takes.
+/// Takes the next `count` deliveries, in any number of calls.
 pub async fn take(consumer: &mut Box<dyn Deliveries>, count: usize) -> Vec<Delivery> {
     let mut taken = Vec::new();
     let taking = async {
@@ -46,12 +46,12 @@ pub async fn take(consumer: &mut Box<dyn Deliveries>, count: usize) -> Vec<Deliv
 }
 
 impl BrokerFixture {
-    /// Publishes and insists that all are confirmed.
+    /// Publishes messages and asserts that all are confirmed.
     pub async fn publish(&self, messages: &[TaskMessage]) {
         assert_eq!(self.broker.publish(messages).await, vec![true; messages.len()]);
     }
 
-    /// Publishes new messages of a queue and gives their tasks.
+    /// Publishes new messages to a queue and returns their tasks.
     pub async fn publish_some(&self, queue: Queue, count: usize) -> Vec<TaskId> {
         let messages = messages(queue, count);
         self.publish(&messages).await;

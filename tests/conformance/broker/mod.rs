@@ -1,4 +1,4 @@
-//! The Broker's suite, and what only RabbitMQ can get wrong.
+//! The conformance suite of brokers, and cases of RabbitMQ alone.
 
 pub mod adapters;
 mod control;
@@ -8,20 +8,20 @@ pub mod fixture;
 mod rabbitmq_faults;
 mod rates;
 
-/// Makes of each behaviour a test per adapter.
+/// Makes a test for each adapter of each behaviour.
 macro_rules! each_broker {
     ($($behaviour:ident),+ $(,)?) => {
         $crate::broker::each_broker!(@ local; $($behaviour),+);
         $crate::broker::each_broker!(@ rabbitmq_quorum; $($behaviour),+);
         $crate::broker::each_broker!(@ rabbitmq_classic; $($behaviour),+);
     };
-    (@ $place:ident; $($behaviour:ident),+) => {
-        mod $place {
+    (@ $adapter:ident; $($behaviour:ident),+) => {
+        mod $adapter {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                let place = crate::broker::adapters::$place().await;
-                super::$behaviour(&place.subject()).await;
-                place.clear().await;
+                let fixture = crate::broker::adapters::$adapter().await;
+                super::$behaviour(&fixture.fixture()).await;
+                fixture.clear().await;
             })+
         }
     };

@@ -1,4 +1,4 @@
-//! RabbitMQ with everything that happens to it: cuts, silence, deleted queues, garbage, absence.
+//! RabbitMQ under faults: cut and silent connections, deleted queues, unreadable messages, absence.
 
 use std::{
     net::SocketAddr,
@@ -23,12 +23,12 @@ use super::{
 };
 use crate::proxy::Proxy;
 
-/// A broker behind a proxy, on queues of its own.
+/// A broker behind a proxy, with queues of its own.
 struct Fleet {
     rabbit: RabbitNamespace,
     proxy: Proxy,
     broker: std::sync::Arc<RabbitMqBroker>,
-    subject: BrokerFixture,
+    fixture: BrokerFixture,
 }
 
 impl Fleet {
@@ -38,11 +38,11 @@ impl Fleet {
         let server: SocketAddr = (std::net::Ipv4Addr::LOCALHOST, url.port().unwrap_or(5672)).into();
         let proxy = Proxy::to(server).await;
         let broker = std::sync::Arc::new(rabbit.open_at(proxy.port));
-        let subject = BrokerFixture { broker: broker.clone() };
-        Self { rabbit, proxy, broker, subject }
+        let fixture = BrokerFixture { broker: broker.clone() };
+        Self { rabbit, proxy, broker, fixture }
     }
 
-    /// Publishes until the broker takes it, as the dispatcher does.
+    /// Publishes until the broker confirms, as the dispatcher does.
     async fn publish_with_retries(&self, queue: Queue) -> common::id::TaskId {
         let publishing = async {
             loop {
@@ -69,12 +69,12 @@ impl Fleet {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_is_reopened_and_unacked_messages_return() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let mut consumer = fleet.subject.consume(Queue::Render, 10).await;
+    let mut consumer = fleet.fixture.consume(Queue::Render, 10).await;
     let mut controls = fleet.broker.listen().await.unwrap();
-    let published = fleet.subject.publish_some(Queue::Render, 3).await;
+    let published = fleet.fixture.publish_some(Queue::Render, 3).await;
     let held = take(&mut consumer, 3).await;
     consumer.ack(&tags(&held[..1])).await.unwrap();
-    fleet.subject.until_depth(Queue::Render, 2).await;
+    fleet.fixture.until_depth(Queue::Render, 2).await;
     let generation = fleet.broker.topology_generation();
 
     fleet.proxy.cut();
@@ -82,7 +82,7 @@ async fn a_cut_connection_is_reopened_and_unacked_messages_return() {
     let mut again = tasks(&take(&mut consumer, 2).await);
     again.sort();
     assert_eq!(again, published[1..]);
-    // Acks by the old connection's tags say nothing on the new one.
+    // Tags of the old connection ack nothing on the new one.
     consumer.ack(&tags(&held)).await.unwrap();
     let fresh = fleet.publish_with_retries(Queue::Render).await;
     assert_eq!(tasks(&take(&mut consumer, 1).await), [fresh]);
@@ -97,34 +97,35 @@ async fn a_cut_connection_is_reopened_and_unacked_messages_return() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_half_open_connection_is_noticed_by_publisher_and_consumer() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let mut consumer = fleet.subject.consume(Queue::Light, 10).await;
-    fleet.subject.publish_some(Queue::Light, 1).await;
+    let mut consumer = fleet.fixture.consume(Queue::Light, 10).await;
+    fleet.fixture.publish_some(Queue::Light, 1).await;
     let held = take(&mut consumer, 1).await;
     consumer.ack(&tags(&held)).await.unwrap();
-    fleet.subject.until_depth(Queue::Light, 0).await;
+    fleet.fixture.until_depth(Queue::Light, 0).await;
 
     fleet.proxy.freeze();
 
     let started = Instant::now();
     assert_eq!(fleet.broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
-    // AMQP's own heartbeat would take 20 s to tell.
+    // AMQP's own heartbeat would need 20 s to notice.
     assert!(started.elapsed() < 2 * CONFIRM_WITHIN, "{:?}", started.elapsed());
     assert_eq!(fleet.broker.counts().unconfirmed, 2);
-    // The publisher was given up, so publishes have a connection that lives. Until the broker itself gives the dead consumer up, every
-    // other message goes there: the sweep publishes again, and so do we.
+    // The publishing channel was dropped, so publishes use a live connection. Until the broker
+    // drops the dead consumer, it sends every other message there. The sweep publishes again, and
+    // so does this test.
     let publishing = async {
         loop {
             fleet.publish_with_retries(Queue::Light).await;
             sleep(Duration::from_millis(500)).await;
         }
     };
-    let heard = async {
+    let received = async {
         tokio::select! {
-            heard = consumer.next(10) => heard,
+            received = consumer.next(10) => received,
             never = publishing => never,
         }
     };
-    assert!(!timeout(BOUND, heard).await.expect("a message is heard").is_empty());
+    assert!(!timeout(BOUND, received).await.expect("a message arrives").is_empty());
     assert!(fleet.broker.counts().reconnects >= 1);
     fleet.rabbit.clear().await;
 }
@@ -132,7 +133,7 @@ async fn a_half_open_connection_is_noticed_by_publisher_and_consumer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_queue_is_declared_again_and_the_generation_shows_it() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let mut consumer = fleet.subject.consume(Queue::Generate, 10).await;
+    let mut consumer = fleet.fixture.consume(Queue::Generate, 10).await;
     fleet.publish_with_retries(Queue::Generate).await;
     take(&mut consumer, 1).await;
     let generation = fleet.broker.topology_generation();
@@ -166,24 +167,24 @@ async fn a_queue_declared_again_by_another_process_still_feeds_our_consumer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_finds_no_queue_is_not_confirmed_and_the_queue_is_there_for_the_next() {
     let fleet = Fleet::new(QueueType::Classic).await;
-    fleet.subject.publish_some(Queue::Light, 1).await;
+    fleet.fixture.publish_some(Queue::Light, 1).await;
     let generation = fleet.broker.topology_generation();
     fleet.rabbit.delete_queue(Queue::Light).await;
 
-    // Another queue's message in the same batch is not harmed.
+    // A message to another queue in the same batch is not affected.
     let batch = [message(Queue::Light), message(Queue::Render), message(Queue::Light)];
     assert_eq!(fleet.broker.publish(&batch).await, [false, true, false]);
     assert_eq!(fleet.broker.counts().returned, 2);
     assert_eq!(fleet.broker.topology_generation(), generation + 1);
-    fleet.subject.publish_some(Queue::Light, 2).await;
-    fleet.subject.until_depth(Queue::Light, 2).await;
+    fleet.fixture.publish_some(Queue::Light, 2).await;
+    fleet.fixture.until_depth(Queue::Light, 2).await;
     fleet.rabbit.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_queue_counts_as_empty_and_is_declared_by_the_next_caller() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    fleet.subject.publish_some(Queue::Light, 2).await;
+    fleet.fixture.publish_some(Queue::Light, 2).await;
     let generation = fleet.broker.topology_generation();
     fleet.rabbit.delete_queue(Queue::Light).await;
     assert_eq!(fleet.broker.depth(Queue::Light).await.unwrap(), 0);
@@ -194,16 +195,16 @@ async fn a_deleted_queue_counts_as_empty_and_is_declared_by_the_next_caller() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purged_queue_shows_in_its_depth_and_goes_on() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    fleet.subject.publish_some(Queue::Light, 5).await;
-    fleet.subject.until_depth(Queue::Light, 5).await;
-    let (_connection, channel) = fleet.rabbit.hand().await;
+    fleet.fixture.publish_some(Queue::Light, 5).await;
+    fleet.fixture.until_depth(Queue::Light, 5).await;
+    let (_connection, channel) = fleet.rabbit.operator().await;
     channel
         .queue_purge(fleet.rabbit.queue(Queue::Light).into(), QueuePurgeOptions::default())
         .await
         .unwrap();
-    fleet.subject.until_depth(Queue::Light, 0).await;
-    let mut consumer = fleet.subject.consume(Queue::Light, 5).await;
-    let published = fleet.subject.publish_some(Queue::Light, 1).await;
+    fleet.fixture.until_depth(Queue::Light, 0).await;
+    let mut consumer = fleet.fixture.consume(Queue::Light, 5).await;
+    let published = fleet.fixture.publish_some(Queue::Light, 1).await;
     assert_eq!(tasks(&take(&mut consumer, 1).await), published);
     fleet.rabbit.clear().await;
 }
@@ -211,8 +212,8 @@ async fn a_purged_queue_shows_in_its_depth_and_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreadable_message_goes_to_the_dead_letters_and_blocks_nothing() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let first = fleet.subject.publish_some(Queue::Light, 1).await;
-    let (_connection, channel) = fleet.rabbit.hand().await;
+    let first = fleet.fixture.publish_some(Queue::Light, 1).await;
+    let (_connection, channel) = fleet.rabbit.operator().await;
     let too_long = vec![b' '; MAX_TASK_MESSAGE_BYTES + 1];
     for garbage in [b"".as_slice(), b"{", b"{\"v\":1}", b"\xff\xfe", &too_long] {
         let exchange = format!("{}.tasks", fleet.rabbit.prefix);
@@ -223,9 +224,9 @@ async fn an_unreadable_message_goes_to_the_dead_letters_and_blocks_nothing() {
             .unwrap();
     }
     fleet.rabbit.until_ready(&fleet.rabbit.queue(Queue::Light), 6).await;
-    let last = fleet.subject.publish_some(Queue::Light, 1).await;
+    let last = fleet.fixture.publish_some(Queue::Light, 1).await;
 
-    let mut consumer = fleet.subject.consume(Queue::Light, 10).await;
+    let mut consumer = fleet.fixture.consume(Queue::Light, 10).await;
     let taken = take(&mut consumer, 2).await;
     assert_eq!(tasks(&taken), [first, last].concat());
     consumer.ack(&tags(&taken)).await.unwrap();
@@ -246,7 +247,7 @@ async fn an_absent_broker_fails_fast_with_a_reason_and_is_used_when_it_returns()
     let sentence = fleet.broker.check().await.unwrap_err().to_string();
     assert!(sentence.contains(&format!("127.0.0.1:{}", fleet.proxy.port)), "{sentence}");
     assert!(!sentence.contains("guest"), "no credentials in {sentence}");
-    let mut consumer = fleet.subject.consume(Queue::Light, 10).await;
+    let mut consumer = fleet.fixture.consume(Queue::Light, 10).await;
 
     fleet.proxy.refuse(false);
     let published = fleet.publish_with_retries(Queue::Light).await;
@@ -258,7 +259,7 @@ async fn an_absent_broker_fails_fast_with_a_reason_and_is_used_when_it_returns()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_is_not_attached_fails_the_check() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    let consumer = fleet.subject.consume(Queue::Light, 1).await;
+    let consumer = fleet.fixture.consume(Queue::Light, 1).await;
     fleet.broker.check().await.unwrap();
     fleet.proxy.refuse(true);
     fleet.proxy.cut();
@@ -278,13 +279,14 @@ async fn a_consumer_that_is_not_attached_fails_the_check() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_publisher_of_an_abandoned_call_is_not_used_again() {
     let fleet = Fleet::new(QueueType::Quorum).await;
-    fleet.subject.publish_some(Queue::Light, 1).await;
+    fleet.fixture.publish_some(Queue::Light, 1).await;
     fleet.proxy.freeze();
     let batch = messages(Queue::Light, 3);
     let given_up = timeout(Duration::from_millis(50), fleet.broker.publish(&batch)).await;
     assert!(given_up.is_err());
-    // On a connection of its own, and not on the dead one that is still under somebody's messages.
-    fleet.subject.publish_some(Queue::Render, 20).await;
+    // Published on a connection of its own, not on the dead one that still has unconfirmed
+    // messages.
+    fleet.fixture.publish_some(Queue::Render, 20).await;
     fleet.rabbit.clear().await;
 }
 

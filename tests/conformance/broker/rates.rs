@@ -1,5 +1,5 @@
-//! How fast task messages pass. A measurement, run by hand:
-//! `cargo nextest run -p backing --run-ignored only --no-capture rates`.
+//! Rates of task messages. A measurement, run by hand: `cargo nextest run -p backing --run-ignored
+//! only --no-capture rates`.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ use super::{
 };
 
 const BELLS: usize = 50_000;
-/// Far below what any machine was seen to do (batches of 500, debug build, two busy cores): below it, the pipeline is broken.
+/// Lowest rate a second. Far below that of any machine (batches of 500, debug build, two busy
+/// cores): a lower one means that the pipeline is broken.
 const FLOOR: f64 = 1_000.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

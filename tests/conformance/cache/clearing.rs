@@ -1,4 +1,4 @@
-//! Clearing by tag, here and in other processes.
+//! Clearing by tag, in this process and in others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,10 +20,10 @@ async fn a_tag_clears_its_values_and_no_others_in_every_process(view_cache: Arc<
     let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     let tagged = item(Namespace::Text, "a").tagged("provider", "one");
     let other = item(Namespace::Text, "b").tagged("provider", "two");
-    for place in [&tagged, &other] {
-        mine.put(place, CachedValue::new("x")).await;
+    for key in [&tagged, &other] {
+        mine.put(key, CachedValue::new("x")).await;
         mine.flush().await;
-        assert_eq!(theirs.get(place).await, Some(Bytes::from("x")), "both have it in process now");
+        assert_eq!(theirs.get(key).await, Some(Bytes::from("x")), "both have it in process now");
     }
     assert_eq!(mine.clear(&Tag::new("provider:one")).await.unwrap(), 1);
     assert_eq!(mine.get(&tagged).await, None, "gone here at once");
@@ -34,7 +34,7 @@ async fn a_tag_clears_its_values_and_no_others_in_every_process(view_cache: Arc<
     for cache in [&mine, &theirs] {
         assert_eq!(cache.get(&other).await, Some(Bytes::from("x")));
     }
-    // A value that is made now is kept as before.
+    // A value computed after the clearing is kept.
     theirs.put(&tagged, CachedValue::new("y")).await;
     theirs.flush().await;
     assert_eq!(mine.get(&tagged).await, Some(Bytes::from("y")));
@@ -46,13 +46,13 @@ async fn a_namespace_is_cleared_as_a_whole(view_cache: Arc<dyn ViewCache>) {
     let texts: Vec<_> =
         (0..5).map(|index| item(Namespace::Text, &index.to_string()).tagged("kind", "x")).collect();
     let kept = item(Namespace::Metadata, "kept").tagged("kind", "x");
-    for place in texts.iter().chain([&kept]) {
-        cache.put(place, CachedValue::new("x")).await;
+    for key in texts.iter().chain([&kept]) {
+        cache.put(key, CachedValue::new("x")).await;
     }
     cache.flush().await;
     assert_eq!(cache.clear(&Tag::of(Namespace::Text)).await.unwrap(), 5);
-    for place in &texts {
-        assert_eq!(cache.get(place).await, None);
+    for key in &texts {
+        assert_eq!(cache.get(key).await, None);
     }
     assert!(cache.get(&kept).await.is_some());
 }
@@ -62,12 +62,12 @@ async fn a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept(
 ) {
     let (clock, count) = (StillClock::new(), Count::default());
     let cache = cache(&view_cache, &clock);
-    let place = item(Namespace::Text, "meanwhile").tagged("kind", "y");
-    let making = async {
+    let key = item(Namespace::Text, "meanwhile").tagged("kind", "y");
+    let computing = async {
         cache.clear(&Tag::new("kind:y")).await.unwrap();
         count.make("old").await
     };
-    assert_eq!(cache.get_or_compute(&place, making).await, Ok(Bytes::from("old")));
+    assert_eq!(cache.get_or_compute(&key, computing).await, Ok(Bytes::from("old")));
     cache.flush().await;
-    assert_eq!(cache.get_or_compute(&place, count.make("new")).await, Ok(Bytes::from("new")));
+    assert_eq!(cache.get_or_compute(&key, count.make("new")).await, Ok(Bytes::from("new")));
 }

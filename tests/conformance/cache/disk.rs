@@ -1,4 +1,4 @@
-//! The folder of files that a machine keeps near: what it holds, what it never serves, and what a kill leaves of it.
+//! The disk cache: what it holds, what it never serves, and what a killed process leaves of it.
 
 use std::{
     fs::{self, File},
@@ -24,7 +24,7 @@ use tempfile::{TempDir, tempdir};
 use super::fixture::StillClock;
 use crate::view_cache::fixture::BOUND;
 
-/// A disk cache in a folder of its own, and what it is asked.
+/// A disk cache in a folder of its own.
 struct DiskFixture {
     folder: TempDir,
     clock: Arc<StillClock>,
@@ -69,7 +69,7 @@ impl DiskFixture {
         keep(&self.cache, number)
     }
 
-    /// Fetches and lets go again.
+    /// Fetches a file, removes the copy, and returns whether it was cached.
     fn has(&self, number: usize) -> bool {
         self.clock.advance(Duration::from_secs(1));
         let to = self.folder.path().join("out");
@@ -91,7 +91,7 @@ impl DiskFixture {
     }
 }
 
-/// Bytes of the files that are there.
+/// Bytes of the cached files.
 fn on_disk(folder: &Path) -> u64 {
     let groups = fs::read_dir(folder.join("files")).unwrap();
     let files = groups.flat_map(|group| fs::read_dir(group.unwrap().path()).unwrap());
@@ -100,59 +100,59 @@ fn on_disk(folder: &Path) -> u64 {
 
 #[test]
 fn the_least_recently_used_files_are_evicted_above_the_limit() {
-    let place = DiskFixture::new(10);
-    assert!((0..10).all(|number| place.keep(number)));
-    assert!(place.has(0), "used now, so not the next to go");
-    assert!(place.keep(10));
-    assert!(on_disk(&place.folder.path().join("cache")) <= place.limit);
-    assert!(!place.has(1) && place.has(0) && place.has(9) && place.has(10));
-    let usage = place.cache.usage();
-    assert_eq!((usage.hits, usage.misses, usage.limit), (4, 1, place.limit));
-    assert_eq!(usage.bytes, on_disk(&place.folder.path().join("cache")));
+    let fixture = DiskFixture::new(10);
+    assert!((0..10).all(|number| fixture.keep(number)));
+    assert!(fixture.has(0), "used now, so not the next to go");
+    assert!(fixture.keep(10));
+    assert!(on_disk(&fixture.folder.path().join("cache")) <= fixture.limit);
+    assert!(!fixture.has(1) && fixture.has(0) && fixture.has(9) && fixture.has(10));
+    let usage = fixture.cache.usage();
+    assert_eq!((usage.hits, usage.misses, usage.limit), (4, 1, fixture.limit));
+    assert_eq!(usage.bytes, on_disk(&fixture.folder.path().join("cache")));
     assert_eq!(usage.entries * FILE as u64, usage.bytes);
     assert_eq!(usage.evicted, 11 - usage.entries);
 }
 
 #[test]
 fn a_file_in_use_is_not_evicted_and_one_that_does_not_fit_is_not_stored() {
-    let place = DiskFixture::new(3);
+    let fixture = DiskFixture::new(3);
     let used: Vec<PathBuf> =
-        (0..3).map(|number| place.folder.path().join(format!("used-{number}"))).collect();
+        (0..3).map(|number| fixture.folder.path().join(format!("used-{number}"))).collect();
     for (number, to) in used.iter().enumerate() {
-        place.keep(number);
-        assert!(place.cache.fetch(&hash(number), to).unwrap());
+        fixture.keep(number);
+        assert!(fixture.cache.fetch(&hash(number), to).unwrap());
     }
-    assert!(!place.keep(3), "all is in use");
-    assert!((0..3).all(|number| place.has(number)));
+    assert!(!fixture.keep(3), "all is in use");
+    assert!((0..3).all(|number| fixture.has(number)));
     fs::remove_file(&used[1]).unwrap();
-    assert!(place.keep(3));
-    assert!(place.has(0) && !place.has(1) && place.has(2) && place.has(3));
-    let staged = place.cache.stage().unwrap();
+    assert!(fixture.keep(3));
+    assert!(fixture.has(0) && !fixture.has(1) && fixture.has(2) && fixture.has(3));
+    let staged = fixture.cache.stage().unwrap();
     fs::write(staged.file(), vec![1; 3 * FILE + 1]).unwrap();
     assert!(
-        !place.cache.keep(&staged, &Digest::of(&vec![1; 3 * FILE + 1])).unwrap(),
+        !fixture.cache.keep(&staged, &Digest::of(&vec![1; 3 * FILE + 1])).unwrap(),
         "larger than the cache"
     );
 }
 
 #[test]
 fn stored_files_are_served_after_a_restart_whatever_became_of_the_ledger() {
-    let mut place = DiskFixture::new(10);
-    (0..5).for_each(|number| assert!(place.keep(number)));
+    let mut fixture = DiskFixture::new(10);
+    (0..5).for_each(|number| assert!(fixture.keep(number)));
     for torn in ["", "5", "5 50", "x y\n", "99 1\n"] {
-        fs::write(place.folder.path().join("cache/ledger"), torn).unwrap();
-        place.reopen();
-        assert!((0..5).all(|number| place.has(number)), "{torn:?}");
-        assert_eq!(place.cache.usage().bytes, 5 * FILE as u64, "{torn:?}");
+        fs::write(fixture.folder.path().join("cache/ledger"), torn).unwrap();
+        fixture.reopen();
+        assert!((0..5).all(|number| fixture.has(number)), "{torn:?}");
+        assert_eq!(fixture.cache.usage().bytes, 5 * FILE as u64, "{torn:?}");
     }
-    place.limit = 2 * FILE as u64;
-    place.reopen();
+    fixture.limit = 2 * FILE as u64;
+    fixture.reopen();
     assert_eq!(
-        on_disk(&place.folder.path().join("cache")),
+        on_disk(&fixture.folder.path().join("cache")),
         2 * FILE as u64,
         "a lower limit holds at once"
     );
-    assert!(place.has(3) && place.has(4), "and the oldest went");
+    assert!(fixture.has(3) && fixture.has(4), "and the oldest went");
 }
 
 #[test]
@@ -170,45 +170,45 @@ fn a_file_whose_content_does_not_match_its_name_is_never_served() {
     ];
     for (index, damage) in damage.into_iter().enumerate() {
         for restarts in [false, true] {
-            let mut place = DiskFixture::new(10);
-            place.keep(7);
-            assert!(place.has(7));
-            damage(&place.file(7));
+            let mut fixture = DiskFixture::new(10);
+            fixture.keep(7);
+            assert!(fixture.has(7));
+            damage(&fixture.file(7));
             if restarts {
-                place.reopen();
+                fixture.reopen();
             }
-            assert!(!place.has(7), "damage {index}, restarts: {restarts}");
-            assert!(!place.file(7).exists() && !place.folder.path().join("out").exists());
-            assert_eq!(place.cache.usage().corrupt, 1);
-            assert!(place.keep(7) && place.has(7), "and may come anew");
+            assert!(!fixture.has(7), "damage {index}, restarts: {restarts}");
+            assert!(!fixture.file(7).exists() && !fixture.folder.path().join("out").exists());
+            assert_eq!(fixture.cache.usage().corrupt, 1);
+            assert!(fixture.keep(7) && fixture.has(7), "and may be kept again");
         }
     }
 }
 
 #[test]
 fn unfinished_files_of_a_dead_process_are_removed_and_those_of_a_live_one_stay() {
-    let place = DiskFixture::new(10);
-    let staging = place.folder.path().join("cache/staging");
+    let fixture = DiskFixture::new(10);
+    let staging = fixture.folder.path().join("cache/staging");
     fs::create_dir(staging.join("left")).unwrap();
     fs::write(staging.join("left/file"), b"half").unwrap();
-    let staged = place.cache.stage().unwrap();
+    let staged = fixture.cache.stage().unwrap();
     let _other =
-        DiskCache::open(&place.folder.path().join("cache"), place.limit, place.clock.clone())
+        DiskCache::open(&fixture.folder.path().join("cache"), fixture.limit, fixture.clock.clone())
             .unwrap();
     assert!(!staging.join("left").exists());
     fs::write(staged.file(), content(1)).unwrap();
-    assert!(place.cache.keep(&staged, &hash(1)).unwrap());
+    assert!(fixture.cache.keep(&staged, &hash(1)).unwrap());
     drop(staged);
     assert_eq!(fs::read_dir(staging).unwrap().count(), 0);
 }
 
 #[test]
 fn several_processes_in_one_folder_stay_within_its_limit_and_serve_only_whole_files() {
-    let place = DiskFixture::new(20);
-    let root = place.folder.path().join("cache");
+    let fixture = DiskFixture::new(20);
+    let root = fixture.folder.path().join("cache");
     std::thread::scope(|scope| {
         for process in 0..4 {
-            let (root, out, clock) = (&root, place.folder.path(), &place.clock);
+            let (root, out, clock) = (&root, fixture.folder.path(), &fixture.clock);
             scope.spawn(move || {
                 let cache = DiskCache::open(root, 20 * FILE as u64, clock.clone()).unwrap();
                 let to = out.join(format!("out-{process}"));
@@ -228,14 +228,14 @@ fn several_processes_in_one_folder_stay_within_its_limit_and_serve_only_whole_fi
     });
 }
 
-/// As [`on_disk`], while others remove files.
+/// As [`on_disk`], while other processes remove files.
 fn on_disk_now(folder: &Path) -> u64 {
     let groups = fs::read_dir(folder.join("files")).unwrap();
     let files = groups.flat_map(|group| fs::read_dir(group.unwrap().path()).unwrap());
     files.filter_map(|file| file.ok()?.metadata().ok()).map(|meta| meta.len()).sum()
 }
 
-/// Where the child of the test below works; it is no test of its own.
+/// Names the folder for the child process of the test below. The child is no test of its own.
 const CHILD_FOLDER: &str = "SPOOL_TEST_DISK_CACHE";
 
 #[test]
@@ -255,8 +255,8 @@ fn child_that_fills_a_folder_until_it_is_killed() {
 
 #[test]
 fn a_folder_whose_process_is_killed_again_and_again_serves_only_whole_files_within_its_limit() {
-    let place = DiskFixture::new(30);
-    let root = place.folder.path().join("cache");
+    let fixture = DiskFixture::new(30);
+    let root = fixture.folder.path().join("cache");
     for round in 0..8 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
@@ -268,9 +268,9 @@ fn a_folder_whose_process_is_killed_again_and_again_serves_only_whole_files_with
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let (began, kept) = (Instant::now(), place.cache.usage().entries);
-        // At work, and then a different moment each time.
-        while place.cache.usage().entries == kept && kept < 30 {
+        let (began, kept) = (Instant::now(), fixture.cache.usage().entries);
+        // Waits until the child has written, then kills it at a different moment each time.
+        while fixture.cache.usage().entries == kept && kept < 30 {
             assert!(began.elapsed() < BOUND, "the child does not work");
             std::thread::yield_now();
         }
@@ -280,11 +280,11 @@ fn a_folder_whose_process_is_killed_again_and_again_serves_only_whole_files_with
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        let cache = DiskCache::open(&root, place.limit, place.clock.clone()).unwrap();
+        let cache = DiskCache::open(&root, fixture.limit, fixture.clock.clone()).unwrap();
         assert_eq!(fs::read_dir(root.join("staging")).unwrap().count(), 0);
-        assert!(on_disk(&root) <= place.limit);
+        assert!(on_disk(&root) <= fixture.limit);
         assert_eq!(cache.usage().bytes, on_disk(&root));
-        let to = place.folder.path().join("out");
+        let to = fixture.folder.path().join("out");
         for number in 0..100 {
             if cache.fetch(&hash(number), &to).unwrap() {
                 assert_eq!(fs::read(&to).unwrap(), content(number));

@@ -1,4 +1,4 @@
-//! Redis taken away in the middle: no reader hears of it, and none waits for it.
+//! Redis goes away while caches are read: no reader fails, and none waits for it.
 
 use std::{
     sync::Arc,
@@ -20,7 +20,8 @@ use crate::view_cache::{
     redis_faults::{behind_a_proxy, in_haste_behind_a_proxy, until_well},
 };
 
-/// A hundred readers that each waited for an answer would take longer than this, and those who wait together half a second.
+/// A hundred readers that waited one after another would take longer; together they wait half a
+/// second.
 const TOGETHER: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,14 +33,14 @@ async fn readers_go_on_while_redis_is_killed_and_comes_back() {
     let read = |cache: Cache, key: usize| {
         let count = Arc::clone(&count);
         async move {
-            let place = item(Namespace::Text, &format!("key {key}"));
-            cache.get_or_compute(&place, count.make("value")).await
+            let key = item(Namespace::Text, &format!("key {key}"));
+            cache.get_or_compute(&key, count.make("value")).await
         }
     };
     for cut in 0..3 {
         let mut readers = JoinSet::new();
         for reader in 0..300 {
-            // New keys, old keys, and keys that others want too.
+            // New keys, old keys, and keys that other readers want at the same time.
             readers.spawn(read(cache.clone(), reader % 50 + 25 * cut));
             if reader == 100 {
                 proxy.refuse(true);
@@ -89,14 +90,14 @@ async fn clearing_without_redis_clears_locally_and_reports_that_the_fleet_was_no
     let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
     let clock = StillClock::new();
     let cache = cache(&view_cache, &clock);
-    let place = item(Namespace::Text, "key");
+    let key = item(Namespace::Text, "key");
     let count = Count::default();
-    cache.get_or_compute(&place, count.make("old")).await.unwrap();
+    cache.get_or_compute(&key, count.make("old")).await.unwrap();
     cache.flush().await;
     proxy.refuse(true);
     proxy.cut();
     assert!(cache.clear(&Tag::of(Namespace::Text)).await.unwrap_err().is_transient());
-    assert_eq!(cache.get_or_compute(&place, count.make("new")).await, Ok(Bytes::from("new")));
+    assert_eq!(cache.get_or_compute(&key, count.make("new")).await, Ok(Bytes::from("new")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,16 +106,16 @@ async fn a_redis_that_lost_its_data_brings_back_no_cleared_value() {
     let view_cache: Arc<dyn ViewCache> = Arc::new(RedisViewCache::open(&config).unwrap());
     let clock = StillClock::new();
     let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
-    let place = item(Namespace::Text, "key");
+    let key = item(Namespace::Text, "key");
     let count = Count::default();
-    theirs.get_or_compute(&place, count.make("old")).await.unwrap();
+    theirs.get_or_compute(&key, count.make("old")).await.unwrap();
     mine.clear(&Tag::of(Namespace::Text)).await.unwrap();
     wipe(&config).await;
     clock.advance(CLEARED_WITHIN);
-    assert_eq!(theirs.get(&place).await, None);
+    assert_eq!(theirs.get(&key).await, None);
 }
 
-/// Takes all keys of a prefix away, as a Redis that restarts without its file would.
+/// Deletes all keys of a prefix, as a Redis that restarts without its file would.
 async fn wipe(config: &RedisConfig) {
     let client = redis::Client::open(config.url.as_str()).unwrap();
     let mut hand = client.get_multiplexed_async_connection().await.unwrap();
@@ -129,10 +130,10 @@ async fn a_callers_text_never_becomes_part_of_a_key_and_large_values_are_compres
     let config = redis_config();
     let view_cache: Arc<dyn ViewCache> = Arc::new(RedisViewCache::open(&config).unwrap());
     let cache = cache(&view_cache, &StillClock::new());
-    // The envelope of a value with two tags takes 34 bytes; above 1,024 the whole is compressed.
+    // The envelope of a value with two tags takes 34 bytes. The whole is compressed above 1,024.
     for (size, is_packed) in [(900, false), (1_200, true)] {
-        let place = item(Namespace::Text, "callers-text\r\nDEL x").tagged("host", "callers-text");
-        cache.put(&place, backing::cache::CachedValue::new(vec![b'x'; size])).await;
+        let key = item(Namespace::Text, "callers-text\r\nDEL x").tagged("host", "callers-text");
+        cache.put(&key, backing::cache::CachedValue::new(vec![b'x'; size])).await;
         cache.flush().await;
         let client = redis::Client::open(config.url.as_str()).unwrap();
         let mut hand = client.get_multiplexed_async_connection().await.unwrap();

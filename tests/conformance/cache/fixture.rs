@@ -1,4 +1,4 @@
-//! A cache with a clock that a test moves, and computations that count themselves.
+//! A cache with a clock that the test sets, and computations that count themselves.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ use common::{
 };
 use jiff::Timestamp;
 
-/// Stands still until it is changes.
+/// A clock that moves only when the test moves it.
 pub struct StillClock(AtomicI64);
 
 impl StillClock {
@@ -37,7 +37,7 @@ impl Clock for StillClock {
     }
 }
 
-/// A process's cache over `view_cache`.
+/// The cache of one process over `view_cache`.
 pub fn cache(view_cache: &Arc<dyn ViewCache>, clock: &Arc<StillClock>) -> Cache {
     Cache::new(Arc::clone(view_cache), clock.clone())
 }
@@ -46,7 +46,7 @@ pub fn item(namespace: Namespace, key: &str) -> CacheKey {
     CacheKey::new(namespace, [key.as_bytes()])
 }
 
-/// How often something was computed.
+/// Counts computations.
 #[derive(Default)]
 pub struct Count(AtomicUsize);
 
@@ -55,13 +55,13 @@ impl Count {
         self.0.load(SeqCst)
     }
 
-    /// A computation that comes to `value`.
+    /// A computation that returns `value`.
     pub async fn make(&self, value: &'static str) -> Result<CachedValue, ComputeError> {
         self.0.fetch_add(1, SeqCst);
         Ok(CachedValue::new(value))
     }
 
-    /// One that comes to `value` with a life of its own.
+    /// A computation that returns `value` with a lifetime of its own.
     pub async fn make_for(
         &self,
         value: &'static str,
@@ -71,7 +71,7 @@ impl Count {
         Ok(CachedValue { value: Bytes::from(value), lifetime: life })
     }
 
-    /// One that fails.
+    /// A computation that fails.
     pub async fn fail(&self) -> Result<CachedValue, ComputeError> {
         self.0.fetch_add(1, SeqCst);
         Err(ComputeError::Failed(error()))

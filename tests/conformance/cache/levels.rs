@@ -1,4 +1,4 @@
-//! What each level keeps, for how long, and what it counts.
+//! The levels: which values each keeps, for how long, and what it counts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,17 +55,17 @@ async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(view_cache: A
     for (namespace, life) in lives {
         let (clock, count) = (StillClock::new(), Count::default());
         let cache = cache(&view_cache, &clock);
-        let place = item(namespace, "lives");
-        cache.get_or_compute(&place, count.make("one")).await.unwrap();
+        let key = item(namespace, "lives");
+        cache.get_or_compute(&key, count.make("one")).await.unwrap();
         clock.advance(life - Duration::from_millis(1));
         assert_eq!(
-            cache.get_or_compute(&place, count.make("two")).await,
+            cache.get_or_compute(&key, count.make("two")).await,
             Ok(Bytes::from("one")),
             "{namespace:?}"
         );
         clock.advance(Duration::from_millis(1));
         assert_eq!(
-            cache.get_or_compute(&place, count.make("two")).await,
+            cache.get_or_compute(&key, count.make("two")).await,
             Ok(Bytes::from("two")),
             "{namespace:?}"
         );
@@ -93,8 +93,8 @@ const BRIEF: Lifetime = Lifetime { fresh: Duration::from_secs(10), stale: Durati
 async fn a_stale_value_is_served_while_it_is_refreshed_once(view_cache: Arc<dyn ViewCache>) {
     let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
     let cache = cache(&view_cache, &clock);
-    let place = item(Namespace::Outside, "stale");
-    cache.get_or_compute(&place, count.make_for("old", BRIEF)).await.unwrap();
+    let key = item(Namespace::Outside, "stale");
+    cache.get_or_compute(&key, count.make_for("old", BRIEF)).await.unwrap();
     clock.advance(BRIEF.fresh);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     for _ in 0..20 {
@@ -103,48 +103,48 @@ async fn a_stale_value_is_served_while_it_is_refreshed_once(view_cache: Arc<dyn 
             let _open = gate.acquire().await.unwrap();
             count.make_for("new", BRIEF).await
         };
-        assert_eq!(cache.get_or_refresh(&place, refresh).await, Ok(Bytes::from("old")));
+        assert_eq!(cache.get_or_refresh(&key, refresh).await, Ok(Bytes::from("old")));
     }
     gate.add_permits(1);
     cache.flush().await;
     assert_eq!(count.get(), 2, "one refresh for twenty readers");
-    assert_eq!(cache.get(&place).await, Some(Bytes::from("new")));
+    assert_eq!(cache.get(&key).await, Some(Bytes::from("new")));
     assert_eq!(usage(&cache, Namespace::Outside).stale, 20);
 }
 
 async fn a_failed_refresh_leaves_the_stale_value_and_is_postponed(view_cache: Arc<dyn ViewCache>) {
     let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
     let cache = cache(&view_cache, &clock);
-    let place = item(Namespace::Outside, "failing");
+    let key = item(Namespace::Outside, "failing");
     let fail = || {
         let count = Arc::clone(&count);
         move || async move { count.fail().await }
     };
-    cache.get_or_compute(&place, count.make_for("old", BRIEF)).await.unwrap();
+    cache.get_or_compute(&key, count.make_for("old", BRIEF)).await.unwrap();
     clock.advance(BRIEF.fresh);
     for _ in 0..3 {
-        assert_eq!(cache.get_or_refresh(&place, fail()).await, Ok(Bytes::from("old")));
+        assert_eq!(cache.get_or_refresh(&key, fail()).await, Ok(Bytes::from("old")));
         cache.flush().await;
     }
     assert_eq!(count.get(), 2, "what just failed is not tried by every reader");
     clock.advance(Duration::from_secs(5));
-    assert_eq!(cache.get_or_refresh(&place, fail()).await, Ok(Bytes::from("old")));
+    assert_eq!(cache.get_or_refresh(&key, fail()).await, Ok(Bytes::from("old")));
     cache.flush().await;
     assert_eq!(count.get(), 3);
     clock.advance(BRIEF.stale);
-    assert!(cache.get_or_refresh(&place, fail()).await.is_err(), "what is gone is not served");
+    assert!(cache.get_or_refresh(&key, fail()).await.is_err(), "what is gone is not served");
 }
 
 async fn a_large_value_is_stored_only_in_the_view_cache(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
     let cache = cache(&view_cache, &clock);
-    let place = item(Namespace::Text, "large");
+    let key = item(Namespace::Text, "large");
     for (size, entries) in [(64 * 1024, 1), (64 * 1024 + 1, 0)] {
         let value = Bytes::from(vec![b'x'; size]);
-        cache.put(&place, CachedValue::new(value.clone())).await;
+        cache.put(&key, CachedValue::new(value.clone())).await;
         cache.flush().await;
         assert_eq!(usage(&cache, Namespace::Text).entries, entries);
-        assert_eq!(cache.get(&place).await, Some(value));
+        assert_eq!(cache.get(&key).await, Some(value));
     }
     assert_eq!(usage(&cache, Namespace::Text).shared.hits, 1);
 }
@@ -152,15 +152,15 @@ async fn a_large_value_is_stored_only_in_the_view_cache(view_cache: Arc<dyn View
 async fn a_stored_value_is_read_by_another_process(view_cache: Arc<dyn ViewCache>) {
     let clock = StillClock::new();
     let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
-    // Around the size from which values are compressed on the way.
+    // Sizes around that from which values are compressed in Redis.
     for size in [0, 1, 1_000, 1_023, 1_024, 1_025, 5_000] {
-        let (place, value) =
+        let (key, value) =
             (item(Namespace::Media, &format!("put {size}")), Bytes::from(vec![b'x'; size]));
-        mine.put(&place, CachedValue::new(value.clone())).await;
+        mine.put(&key, CachedValue::new(value.clone())).await;
         mine.flush().await;
-        assert_eq!(theirs.get(&place).await, Some(value), "{size}");
+        assert_eq!(theirs.get(&key).await, Some(value), "{size}");
     }
-    // What somebody else wrote there reads as nothing.
+    // A value that another program wrote counts as missing.
     assert_eq!(theirs.get(&item(Namespace::Text, "put 0")).await, None);
 }
 
@@ -171,6 +171,6 @@ async fn a_view_cache_reports_how_much_it_holds(view_cache: Arc<dyn ViewCache>) 
     cache.put(&item(Namespace::Text, "usage"), CachedValue::new(vec![7; 3_000])).await;
     cache.flush().await;
     let after = cache.shared_usage().await.unwrap();
-    // Others write to the same Redis meanwhile, and theirs expire.
+    // Other tests write to the same Redis meanwhile, and their values expire.
     assert!(after.entries > 0 && after.bytes > 0, "{before} {after:?}");
 }

@@ -1,8 +1,8 @@
-//! The caches over each view cache; what happens to them when Redis goes; the folder on disk.
+//! The caches over each view cache, while Redis is away, and the cache on disk.
 
 mod clearing;
 pub mod disk;
 mod faults;
 mod fixture;
-mod flights;
 mod levels;
+mod single_flight;

@@ -1,4 +1,4 @@
-//! Accepting: once, whole, each submission by itself.
+//! Accepting submissions: each once, whole, and independent of the others.
 
 use common::{
     error::JobError,

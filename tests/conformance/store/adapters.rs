@@ -1,4 +1,4 @@
-//! Where fresh stores come from: the only place of the suite that names an adapter.
+//! Fresh stores of each adapter. No other module of the suite knows an adapter.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use backing::store::{
 
 use super::{database::Database, fixture::StoreFixture};
 
-/// A store in a folder that goes away with the test.
+/// A store in a folder that is removed with the test.
 pub async fn sqlite() -> StoreFixture {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store =
@@ -17,7 +17,7 @@ pub async fn sqlite() -> StoreFixture {
     StoreFixture::new(Arc::new(store), folder)
 }
 
-/// A store in a database that goes away with the test.
+/// A store in a database that is dropped with the test.
 pub async fn postgres() -> StoreFixture {
     let database = Database::new().await;
     let store =

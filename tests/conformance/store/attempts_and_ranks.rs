@@ -1,4 +1,4 @@
-//! What is counted and told along the way: attempts, starts, ends, and which of two views is the newer.
+//! Counts and ranks: attempts, starts, ends, and which of two views is newer.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ async fn a_job_started_when_its_first_attempt_did(on: StoreFixture) {
     }
 }
 
-/// The rank of any view that the worker of an attempt may have put on the view cache.
+/// The highest rank of any view that the worker of an attempt may have put on the view cache.
 fn highest(claimed: &Claimed) -> Rank {
     Rank { version: claimed.view.rank.version, fence: i64::MAX, sequence: u64::MAX }
 }

@@ -1,4 +1,4 @@
-//! Jobs and plans as tests write them: names instead of ids, and only what the case is about.
+//! Builders of jobs and plans for tests: names instead of ids, and defaults for the rest.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use common::{
 };
 use serde_json::{Value, json};
 
-/// One task of a plan to be.
+/// A task of a plan that is being built.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub name: String,
@@ -22,7 +22,7 @@ pub struct Step {
     pub memo: Option<Value>,
 }
 
-/// A task that needs nothing, is not memoised and is not the result.
+/// A task without needs or memo that is not the result.
 pub fn step(name: &str) -> Step {
     Step {
         name: name.to_owned(),
@@ -34,25 +34,25 @@ pub fn step(name: &str) -> Step {
 }
 
 impl Step {
-    /// Cancelled when `need` does not succeed.
+    /// Makes the task need `need`, and be cancelled when that does not succeed.
     pub fn after(mut self, need: &str) -> Self {
         self.needs.push((need.to_owned(), OnFailure::Cancel));
         self
     }
 
-    /// Runs even when `need` does not succeed.
+    /// Makes the task need `need`, and run even when that does not succeed.
     pub fn despite(mut self, need: &str) -> Self {
         self.needs.push((need.to_owned(), OnFailure::Proceed));
         self
     }
 
-    /// Its output is the job's.
+    /// Makes its output the job's result.
     pub fn result(mut self) -> Self {
         self.result = true;
         self
     }
 
-    /// Shares its output with every task of the same kind and `input`.
+    /// Makes the task share its output with every task of the same kind and `input`.
     pub fn memo(mut self, input: Value) -> Self {
         self.memo = Some(input);
         self
@@ -116,7 +116,7 @@ pub fn job() -> NewJob {
     plan(&[step("only").result()])
 }
 
-/// A job of one task that shares its output with its equals.
+/// A job of one task that shares its output with equal tasks.
 pub fn equal(input: Value) -> NewJob {
     plan(&[step("only").result().memo(input)])
 }
@@ -141,12 +141,12 @@ pub fn batch_of(items: Vec<NewItem>) -> NewBatch {
     NewBatch { id: BatchId::new(), items, max_concurrent: None, stop_on_error: false }
 }
 
-/// A verdict that says `output`.
+/// A success with this output.
 pub fn succeeded(output: Value) -> Verdict {
     grown(output, Vec::new())
 }
 
-/// A verdict that says `output` and adds tasks.
+/// A success with this output that adds tasks.
 pub fn grown(output: Value, grown: Vec<NewTask>) -> Verdict {
     Verdict::Succeeded {
         hash: key::output_hash(&output),

@@ -1,4 +1,4 @@
-//! What clients do to work under way: cancel it, run it again.
+//! Cancelling and retrying work under way.
 
 use common::{
     error::code,

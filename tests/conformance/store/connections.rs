@@ -1,4 +1,5 @@
-//! What becomes of PostgreSQL's connections: under a server that is frozen, slow, gone or starts anew, and under callers who leave.
+//! PostgreSQL's connections while the server is frozen, slow, gone or restarted, and while callers
+//! leave.
 
 use std::{
     sync::Arc,
@@ -22,9 +23,9 @@ use crate::proxy::Proxy;
 
 use super::{builders::job, database::Database, fixture::StoreFixture};
 
-/// The most that a client waits for the answer that a frozen server does not give.
+/// Longest wait of a client for an answer that a frozen server does not give.
 const GIVEN_UP: Duration = Duration::from_secs(8);
-/// Longer than it takes to be sure that a server is not there.
+/// Longer than it takes to find a server absent.
 const SLOW: Duration = Duration::from_secs(6);
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -69,7 +70,7 @@ async fn calls_to_a_frozen_server_are_given_up_in_seconds_and_go_through_when_it
     let read = async || store.jobs(&TenantId::default(), &[one.id]).await.map(drop);
     let both = async || tokio::join!(submit(), read());
     assert!(matches!(both().await, (Ok(()), Ok(()))));
-    proxy.hush(true);
+    proxy.silence(true);
     for _ in 0..3 {
         let began = Instant::now();
         let (submitted, found) = both().await;
@@ -77,7 +78,7 @@ async fn calls_to_a_frozen_server_are_given_up_in_seconds_and_go_through_when_it
         assert!(found.as_ref().is_err_and(|error| error.is_transient()), "{found:?}");
         assert!(began.elapsed() < GIVEN_UP, "{:?}", began.elapsed());
     }
-    proxy.hush(false);
+    proxy.silence(false);
     let mended = async { while !matches!(both().await, (Ok(()), Ok(()))) {} };
     timeout(BOUND, mended).await.expect("new connections are made");
 }
@@ -101,13 +102,15 @@ async fn connections_closed_by_the_server_fail_one_call_and_not_each() {
     let ask = || store.demand(Queue::Light);
     let warm = futures::future::join_all((0..8).map(|_| ask())).await;
     assert!(warm.iter().all(Result::is_ok));
-    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
+    let open = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'spool'";
     let count = async |sql: &mut PgConnection| -> i64 {
         sqlx::query_scalar(open).fetch_one(sql).await.expect("counts")
     };
     assert!(count(&mut sql).await > 2, "there are several to be closed");
     sql.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'spool'",
     )
     .await
     .expect("closes");
@@ -135,7 +138,8 @@ async fn an_abandoned_call_returns_its_connection_when_its_statement_ends() {
             .expect("an answer")
             .expect("the one connection is there for the next");
     }
-    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
+    let open = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'spool'";
     let open: i64 = sqlx::query_scalar(open).fetch_one(&mut sql).await.expect("counts");
     assert_eq!((in_use(&store), open), (0, 1), "and it is the same one");
 }
@@ -143,7 +147,8 @@ async fn an_abandoned_call_returns_its_connection_when_its_statement_ends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_statement_costs_no_connection() {
     let (_on, store, mut sql) = place(PgOptions { connections: 1, ..PgOptions::default() }).await;
-    let pid = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'spool'";
+    let pid = "SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'spool'";
     let pid = async |sql: &mut PgConnection| -> i32 {
         sqlx::query_scalar(pid).fetch_one(sql).await.expect("one")
     };

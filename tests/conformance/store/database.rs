@@ -1,4 +1,5 @@
-//! A PostgreSQL database for each test, copied from a template that is made once for each state of the migrations.
+//! A PostgreSQL database for each test, copied from a template that is made once for each state of
+//! the migrations.
 
 use std::env;
 
@@ -7,17 +8,18 @@ use common::id::Digest;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
-/// A database that goes away with the test.
+/// A database that is dropped with the test.
 pub struct Database {
     server: String,
     name: String,
 }
 
 impl Database {
-    /// Makes one on the server of `SPOOL_DATABASE_URL`.
+    /// Creates a database on the server of `SPOOL_DATABASE_URL`.
     pub async fn new() -> Self {
         let server = env::var("SPOOL_DATABASE_URL").expect(
-            "SPOOL_DATABASE_URL names no server for tests: scripts/services up; eval \"$(scripts/services env)\"",
+            "SPOOL_DATABASE_URL is not set: run scripts/services up and \
+             eval \"$(scripts/services env)\"",
         );
         let template = template(&server).await;
         let name = format!("spool_test_{}", Uuid::new_v4().simple());
@@ -36,7 +38,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
-        // On a thread of its own: the test's runtime may be the one that drops this.
+        // On a thread of its own, because the test's runtime may be dropping this value.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -55,7 +57,8 @@ impl Drop for Database {
     }
 }
 
-/// The template of these very migrations. Tests are processes of their own: one makes it, the others wait.
+/// The template of the present migrations. Tests are separate processes: one creates it, the others
+/// wait.
 async fn template(server: &str) -> String {
     let name = format!("spool_template_{}", &migrations().to_string()[..16]);
     let mut sql =
@@ -88,7 +91,7 @@ fn migrations() -> Digest {
     Digest::of(format!("{:?}", postgres::migrations()).as_bytes())
 }
 
-/// The same server, another database.
+/// The URL of another database on the same server.
 fn with_database(server: &str, name: &str) -> String {
     let (place, options) = match server.split_once('?') {
         Some((place, rest)) => (place, format!("?{rest}")),

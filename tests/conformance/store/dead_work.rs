@@ -1,4 +1,4 @@
-//! Dead work: found with its whole chain of errors, and no longer once it was tried anew.
+//! Dead work: listed with its whole chain of errors, until it is retried.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ async fn dead_work_is_found_by_kind_class_code_and_time(on: StoreFixture) {
     ];
     for (filter, mut wanted) in cases {
         let mut got = found(&on, filter.clone()).await;
-        // Ids of one millisecond are in no order.
+        // Ids of one millisecond have no order.
         got.sort_unstable();
         wanted.sort_unstable();
         assert_eq!(got, wanted, "{filter:?}");

@@ -1,4 +1,4 @@
-//! Time in queue: what does not start in the time that it allows fails, by itself.
+//! Deadlines for the start: a job that does not start in the time it allows fails.
 
 use std::time::Duration;
 

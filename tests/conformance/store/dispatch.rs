@@ -1,4 +1,4 @@
-//! From `ready` to `queued` and back: windows, bands, turns, lost messages, demand.
+//! From `ready` to `queued` and back: room, priorities, fairness, lost messages, demand.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -287,7 +287,8 @@ async fn racing_dispatchers_take_each_task_once(on: StoreFixture) {
     assert_eq!(tasks.into_iter().collect::<BTreeSet<_>>().len(), 60);
 }
 
-/// Slot turns that go to others until `task` has its own, one slot at a time.
+/// Dispatches one slot at a time until `task` is dispatched; returns the number of slots that other
+/// tasks got.
 async fn turns_until(on: &StoreFixture, task: TaskId) -> usize {
     for turns in 0..10 {
         let messages = on.store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").messages;
@@ -307,7 +308,7 @@ async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_single_job_by_less
     for _ in 0..10 {
         accept_many(&large, 10_000).await;
     }
-    // From both sides of the alphabet, so that neither is favoured.
+    // From both ends of the alphabet, so that neither is favoured.
     for name in ["a", "z", "a", "z", "z", "a", "b"] {
         let single = job();
         on.as_tenant(name).accept(&single).await;

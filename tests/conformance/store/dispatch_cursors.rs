@@ -1,5 +1,6 @@
-//! PostgreSQL's fronts: whatever commits when, and by whichever way a task becomes ready, no ready task is hidden from the dispatcher and
-//! nothing that is taken is forgotten.
+//! PostgreSQL's dispatch cursors: in whatever order transactions commit, and by whatever path a
+//! task becomes ready, no ready task is hidden from the dispatcher and no dispatched task is
+//! forgotten.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -23,14 +24,17 @@ use super::{
     fixture::{POLICY, SHORT, StoreFixture},
 };
 
-/// Ready tasks that no line of their front leads to, and taken ones that it does not know: both by one look.
+/// Counts the ready tasks that no sub-queue of their dispatch cursor leads to, and the taken tasks
+/// that it does not know, in one snapshot.
 const HIDDEN: &str = "SELECT count(*) FROM spool.tasks t
     WHERE t.phase = 1 AND NOT EXISTS (
             SELECT FROM unnest(spool.sub_queues_of(t.queue)) l
-            WHERE l.priority = t.priority AND l.tenant = t.tenant AND l.kind = t.kind AND l.since <= t.run_at
+            WHERE l.priority = t.priority AND l.tenant = t.tenant AND l.kind = t.kind
+                AND l.since <= t.run_at
                 AND l.batch = coalesce(t.limited_batch, '00000000-0000-0000-0000-000000000000'))
         OR t.phase = 2 AND NOT EXISTS (SELECT FROM spool.taken(t.queue) k WHERE k.id = t.id)";
-/// Fronts are written this often while somebody waits, so that every epoch from before is over.
+/// Number of writes of a dispatch cursor that a waiting test causes, so that every earlier epoch is
+/// over.
 const WRITES: i64 = 12;
 
 async fn place() -> (StoreFixture, PgConnection, String) {
@@ -49,7 +53,7 @@ async fn writes(sql: &mut PgConnection) -> i64 {
     number(sql, "SELECT max(number) FROM spool.dispatch_cursors WHERE queue = 'light'").await
 }
 
-/// Runs other work until the front has been written so often.
+/// Runs other work until the dispatch cursor has been written [`WRITES`] times.
 async fn run_others(on: &StoreFixture, sql: &mut PgConnection) {
     let until = writes(sql).await + WRITES;
     while writes(sql).await < until {
@@ -65,7 +69,7 @@ async fn a_slow_commit_is_not_hidden_by_later_submissions() {
     run_others(&on, &mut sql).await;
     let slow = plan(&[step("first"), step("last").after("first").result()]);
     let mut holder = PgConnection::connect(&url).await.expect("connects");
-    // Its tasks and their arrivals are written, and it is held up before it can commit.
+    // Its tasks and their ready events are written, and it is blocked before it can commit.
     holder.execute("BEGIN; LOCK TABLE spool.plan_kinds IN SHARE MODE").await.expect("locks");
     let accepting = tokio::spawn({
         let (on, slow) = (on.clone(), slow.clone());
@@ -73,8 +77,8 @@ async fn a_slow_commit_is_not_hidden_by_later_submissions() {
     });
     on.until(async || {
         let mut sql = PgConnection::connect(&url).await.expect("connects");
-        let waits =
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let waits = "SELECT count(*) FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock' AND datname = current_database()";
         (number(&mut sql, waits).await > 0).then_some(())
     })
     .await;
@@ -116,8 +120,10 @@ async fn a_clock_set_back_hides_no_task() {
     let (on, mut sql, _) = place().await;
     run_others(&on, &mut sql).await;
     sql.execute(
-        "UPDATE spool.dispatch_cursors SET low_water = low_water + 3600000, epoch_at = epoch_at + 3600000, taken_since = taken_since + 3600000,
-             written_at = written_at + 3600000, next_write_at = next_write_at + 3600000, full_scan_at = full_scan_at + 3600000",
+        "UPDATE spool.dispatch_cursors SET
+             low_water = low_water + 3600000, epoch_at = epoch_at + 3600000,
+             taken_since = taken_since + 3600000, written_at = written_at + 3600000,
+             next_write_at = next_write_at + 3600000, full_scan_at = full_scan_at + 3600000",
     )
     .await
     .expect("as if all of it were an hour from now");
@@ -145,7 +151,8 @@ async fn a_drained_sub_queue_takes_no_turn() {
     };
     assert_eq!(dispatch(1).await, only(&of_b[0]));
     sql.execute(
-        "UPDATE spool.dispatch_cursors SET next_write_at = next_write_at + 3600000, full_scan_at = full_scan_at + 3600000",
+        "UPDATE spool.dispatch_cursors
+         SET next_write_at = next_write_at + 3600000, full_scan_at = full_scan_at + 3600000",
     )
     .await
     .expect("no more writes");
@@ -157,7 +164,7 @@ async fn a_drained_sub_queue_takes_no_turn() {
     );
 }
 
-/// Numbers without a pattern, the same for a seed (xorshift).
+/// A pseudo-random generator (xorshift): the same numbers for the same seed.
 struct TestRng(u64);
 
 impl TestRng {
@@ -182,7 +189,7 @@ fn some_job(chance: &mut TestRng) -> NewJob {
     job
 }
 
-/// Does this and that to the store, as clients, dispatchers and workers do, all at once.
+/// Acts on the store at random, as concurrent clients, dispatchers and workers do.
 async fn act(on: StoreFixture, mut chance: TestRng) {
     let mut on = on.as_tenant(["a", "b", "c"][chance.below(3)]);
     on.worker = WorkerId::new();
@@ -242,7 +249,7 @@ async fn end(on: &StoreFixture, chance: &mut TestRng, claimed: &Claimed) {
             pause: Duration::ZERO,
         },
         2 => Verdict::Failed(JobError::permanent("ill", "a test wants it")),
-        // Left running: its lease runs out, or it is still there at the end.
+        // Left running: its lease expires, or it is still running at the end.
         3 => return,
         _ => succeeded(json!(1)),
     };

@@ -1,4 +1,4 @@
-//! A store under test, with the few moves that most cases are made of.
+//! A store under test, with the steps that most cases share.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -20,20 +20,20 @@ use tokio::time::{Instant, sleep};
 
 use super::builders::{only, succeeded};
 
-/// Longer than any wait of a healthy store, shorter than a person's patience.
+/// Longest wait of a test: longer than any wait of a healthy store.
 pub const BOUND: Duration = Duration::from_secs(40);
-/// A lease that runs out while a test looks on.
+/// A lease that expires during a test.
 pub const SHORT: Duration = Duration::from_millis(60);
-/// What the sweeper of the product uses.
+/// The policy of the product's sweeper.
 pub const POLICY: SweepPolicy = SweepPolicy { quarantine_after: QUARANTINE_AFTER, most: 1_000 };
 
-/// One fresh store and one worker.
+/// A fresh store and one worker.
 #[derive(Clone)]
 pub struct StoreFixture {
     pub store: Arc<dyn Store>,
     pub tenant: TenantId,
     pub worker: WorkerId,
-    /// What must live as long as the store: its folder, its database.
+    /// Owner of the store's folder or database, which must live as long as the store.
     _place: Arc<dyn Any + Send + Sync>,
 }
 
@@ -70,7 +70,7 @@ impl StoreFixture {
         accepted
     }
 
-    /// Dispatches all that may be dispatched, with or without live workers.
+    /// Dispatches every task that may be dispatched, with or without live workers.
     pub async fn dispatch(&self) -> Vec<TaskMessage> {
         let mut messages = Vec::new();
         for queue in Queue::ALL {
@@ -113,37 +113,37 @@ impl StoreFixture {
         (settled.remove(0), changes)
     }
 
-    /// Settles a running task well, which must count.
+    /// Settles a running task as succeeded; the settlement must be accepted.
     pub async fn succeed(&self, claimed: &Claimed, output: Value) -> Changes {
         self.count(claimed, succeeded(output)).await
     }
 
-    /// Settles a running task ill, which must count.
+    /// Settles a running task as failed; the settlement must be accepted.
     pub async fn fail(&self, claimed: &Claimed, code: &str) -> Changes {
         self.count(claimed, Verdict::Failed(JobError::permanent(code, "a test wants it"))).await
     }
 
-    /// Settles a task whose lease is gone, which must not count.
+    /// Settles a task whose lease is lost; the settlement must be refused.
     pub async fn fail_stale(&self, claimed: &Claimed) {
         let (settled, changes) =
             self.settle(claimed, Verdict::Failed(JobError::permanent("stale", "late"))).await;
         assert_eq!((settled, changes), (Settled::Stale, Changes::default()));
     }
 
-    /// Settles a running task, which must count.
+    /// Settles a running task; the settlement must be accepted.
     pub async fn count(&self, claimed: &Claimed, verdict: Verdict) -> Changes {
         let (settled, changes) = self.settle(claimed, verdict).await;
         assert_eq!(settled, Settled::Counted);
         changes
     }
 
-    /// Starts a task and settles it well.
+    /// Starts a task and settles it as succeeded.
     pub async fn run(&self, task: TaskId, output: Value) -> Changes {
         let claimed = self.start(task).await;
         self.succeed(&claimed, output).await
     }
 
-    /// Starts a task and settles it ill.
+    /// Starts a task and settles it as failed.
     pub async fn run_badly(&self, task: TaskId, code: &str) -> Changes {
         let claimed = self.start(task).await;
         self.fail(&claimed, code).await
@@ -198,7 +198,7 @@ impl StoreFixture {
         self.store.retry(&self.tenant, target).await.expect("retries").expect("the target is there")
     }
 
-    /// Sweeps until a lease was found expired.
+    /// Sweeps until an expired lease was found.
     pub async fn sweep_until_lost(&self, policy: SweepPolicy) -> Swept {
         self.until(async || {
             let swept = self.store.sweep(policy).await.expect("sweeps");
@@ -207,13 +207,14 @@ impl StoreFixture {
         .await
     }
 
-    /// Waits for the next millisecond, the grain of the store's time, so that what comes next is younger than what came before.
+    /// Waits for the next millisecond, the resolution of the store's time, so that later rows are
+    /// younger than earlier ones.
     pub async fn tick(&self) {
         let before = Timestamp::now().as_millisecond();
         self.until(async || (Timestamp::now().as_millisecond() > before).then_some(())).await;
     }
 
-    /// Asks until there is an answer.
+    /// Repeats `ask` until it returns a value.
     pub async fn until<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
         let patience = Instant::now() + BOUND;
         loop {

@@ -1,4 +1,4 @@
-//! Keys made of the outputs of needs, and decisions on many tasks of one key.
+//! Keys made of the outputs of needs, and verdicts on many tasks of one key.
 
 use std::time::Duration;
 

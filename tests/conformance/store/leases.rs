@@ -1,4 +1,4 @@
-//! Claims, fences, heartbeats, losses: who may write about a task.
+//! Claims, fences, heartbeats and losses: which worker may write about a task.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -167,7 +167,7 @@ async fn a_late_heartbeat_never_shortens_a_lease(on: StoreFixture) {
         on.store.heartbeat(&registration(on.worker), &heartbeat, SHORT).await.expect("heartbeats"),
         [HeartbeatReply::Held]
     );
-    // Runs out no sooner than the heartbeat's would have.
+    // This lease ends no sooner than the heartbeat's would have.
     let short = on.start_for(only(&short), SHORT).await;
     on.sweep_until_lost(POLICY).await;
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Limits of tenants, kinds and providers: counted over what is queued or running, kept by every way that leads to `queued`, and in nobody
-//! else's way.
+//! Limits of tenants, kinds and providers: counted over queued and running tasks, kept by every
+//! path to `queued`, and without effect on other tasks.
 
 use std::collections::BTreeSet;
 

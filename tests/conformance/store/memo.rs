@@ -1,4 +1,4 @@
-//! Same key, one run: followers, memos, and who takes over.
+//! One run for each key: waiters, memos, and the election of a new leader.
 
 use std::time::Duration;
 
@@ -177,7 +177,7 @@ async fn the_key_of_a_task_is_known_when_its_last_need_settles(on: StoreFixture)
     let (first, second) = (chain("one"), chain("two"));
     on.accept(&first).await;
     on.accept(&second).await;
-    // Different inputs, equal outputs: from there on the two are one.
+    // Different inputs with equal outputs: from there on the two tasks have one key.
     on.run(task(&first, "a"), json!("equal")).await;
     on.run(task(&second, "a"), json!("equal")).await;
     assert_ne!(on.state(task(&first, "b")).await, TaskState::Waiting);

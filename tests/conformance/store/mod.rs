@@ -1,7 +1,8 @@
-//! The Store's suite. A behaviour is one function that takes a fresh store; `each_store!` makes a test of it for every adapter.
+//! The conformance suite of stores. A behaviour is one function that takes a fresh store;
+//! `each_store!` makes a test of it for every adapter.
 //!
-//! Nothing here knows an adapter but `places`. Time is the store's own: leases are short and sweeps are asked until one reports,
-//! so no test sleeps and hopes.
+//! Only `adapters` knows an adapter. Time is the store's own: leases are short and sweeps are
+//! repeated until one reports, so no test sleeps and hopes.
 
 mod accept;
 mod adapters;
@@ -34,7 +35,7 @@ mod traces;
 mod transitions;
 mod views;
 
-/// Makes of each behaviour a test per adapter.
+/// Makes a test for each adapter of each behaviour.
 macro_rules! each_store {
     ($($behaviour:ident),+ $(,)?) => {
         mod sqlite {

@@ -1,4 +1,5 @@
-//! Pauses: nothing new is queued, what is queued goes back, what runs goes on. And what operators see.
+//! Pauses: nothing new is queued, queued tasks go back, running tasks go on. And what operators
+//! see.
 
 use common::{
     id::{TenantId, WorkerId},
@@ -107,7 +108,7 @@ async fn a_submission_with_credit_queues_nothing_that_is_paused(on: StoreFixture
         .expect("accepts");
     assert!(accepted.messages.is_empty());
     assert_eq!(on.job(job.id).await.waiting_for, Some(WaitingFor::Paused));
-    assert_eq!(accepted.changes.views.len(), 1, "and its first view is told");
+    assert_eq!(accepted.changes.views.len(), 1, "and its first view is reported");
     assert_eq!(accepted.changes.views[0].waiting_for, Some(WaitingFor::Paused));
 }
 

@@ -1,4 +1,4 @@
-//! Tasks that need tasks: outputs handed on, failures passed down or taken as data, plans that grow.
+//! Plans: outputs handed to dependents, failures passed down or taken as data, growth.
 
 use common::{
     error::{JobError, code},

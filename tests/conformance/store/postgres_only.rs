@@ -1,4 +1,5 @@
-//! What only PostgreSQL can get wrong: lock order, migrations, partitions, and what a crash leaves between two statements.
+//! Cases of PostgreSQL alone: lock order, migrations, partitions, and the state that a crash leaves
+//! between two statements.
 
 use std::{
     sync::{
@@ -33,7 +34,7 @@ use super::{
     fixture::{BOUND, POLICY, SHORT, StoreFixture},
 };
 
-/// A store, and a connection that looks at its tables.
+/// A store, and a connection that reads its tables.
 async fn place() -> (StoreFixture, PgConnection, String) {
     let database = Database::new().await;
     let url = database.url();
@@ -86,7 +87,8 @@ async fn a_changed_function_is_applied_again_and_an_edited_schema_file_is_refuse
     let (on, mut sql, url) = place().await;
     for (change, applied) in [
         (
-            "UPDATE spool.migrations SET checksum = 'old' WHERE name = 'functions/leases/claim.sql'",
+            "UPDATE spool.migrations SET checksum = 'old'
+             WHERE name = 'functions/leases/claim.sql'",
             1,
         ),
         ("DELETE FROM spool.migrations WHERE name LIKE 'functions/reads/%'", 10),
@@ -114,7 +116,7 @@ async fn a_database_of_the_old_numbering_is_refused_in_one_sentence() {
     }
 }
 
-/// Functions whose plans need no settings: they look nothing up in a table that grows.
+/// Functions whose plans need no settings, as they read no table that grows.
 const WITHOUT_SETTINGS: &[&str] =
     &["count_ended", "enter_epoch", "record_ready", "record_ready_again", "traces_of"];
 
@@ -158,8 +160,8 @@ async fn a_waiter_left_undecided_by_a_crash_is_decided_by_the_sweep() {
         .await
         .expect("updates");
     sqlx::query(
-        "INSERT INTO spool.memos (tenant, key, output, output_hash, created_at, used_at) SELECT tenant, key, '\"memo\"', key, 1, 1
-         FROM spool.tasks WHERE id = $1",
+        "INSERT INTO spool.memos (tenant, key, output, output_hash, created_at, used_at)
+         SELECT tenant, key, '\"memo\"', key, 1, 1 FROM spool.tasks WHERE id = $1",
     )
     .bind(only(&cached).0)
     .execute(&mut sql)
@@ -195,7 +197,8 @@ async fn the_history_of_days_without_jobs_is_dropped_as_a_whole() {
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'spool.history'::regclass";
     let before = number(&mut sql, partitions).await;
     sql.execute("DROP TABLE spool.history_rest").await.expect("drops");
-    let ahead = "SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relname > 'history_2021'";
+    let ahead = "SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE c.relname > 'history_2021'";
     assert!(number(&mut sql, ahead).await >= 8, "a week is there ahead of its time");
     sql.execute("CREATE TABLE spool.history_rest PARTITION OF spool.history DEFAULT")
         .await
@@ -216,7 +219,7 @@ async fn after_an_outage_no_lease_expires_and_no_loss_counts_for_the_length_of_a
     while number(&mut sql, over).await == 0 {
         tokio::task::yield_now().await;
     }
-    // As if nobody had swept for a minute.
+    // As if no sweep had run for a minute.
     sql.execute("UPDATE spool.sweep_state SET swept_at = swept_at - 60000").await.expect("writes");
     for _ in 0..3 {
         assert_eq!(on.store.sweep(POLICY).await.expect("sweeps").lost, 0);
@@ -232,7 +235,7 @@ async fn after_an_outage_no_lease_expires_and_no_loss_counts_for_the_length_of_a
     assert_eq!(
         replies,
         [common::store::HeartbeatReply::Held],
-        "whoever could not heartbeat can now"
+        "a worker that could not heartbeat can now"
     );
     while number(&mut sql, over).await == 0 {
         tokio::task::yield_now().await;
@@ -269,7 +272,8 @@ async fn a_lock_held_elsewhere_delays_no_heartbeat() {
     held.rollback().await.expect("rolls back");
 }
 
-/// Work of every shape: single, in batches (some with a limit, some that stop), plans, growing, with shared outputs.
+/// Work of every shape: single jobs, batches (some with a limit, some that stop), plans, growth,
+/// shared outputs.
 async fn varied_work(on: &StoreFixture) -> Vec<NewBatch> {
     let mut batches = Vec::new();
     for index in 0..6 {
@@ -312,7 +316,7 @@ fn verdict(task: &common::store::Claimed, chance: u64) -> Verdict {
     }
 }
 
-/// A generator of numbers that is the same in every run.
+/// A pseudo-random generator that returns the same numbers in every run.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
@@ -389,7 +393,7 @@ async fn writers_on_shared_jobs_and_batches_never_deadlock_and_counters_add_up()
             over.clone(),
         ));
     }
-    // Enough for some thousand writes; what is asserted must hold however far it gets.
+    // Enough for some thousand writes. The assertions hold however many there are.
     let enough = tokio::time::timeout(Duration::from_secs(4), random_batch.join_next()).await;
     assert!(enough.is_err(), "nobody ends before the time is over: {enough:?}");
     over.store(true, Ordering::Relaxed);
@@ -415,7 +419,7 @@ async fn writers_on_shared_jobs_and_batches_never_deadlock_and_counters_add_up()
     );
 }
 
-/// Runs all that is left to its end, well.
+/// Runs all remaining tasks successfully.
 async fn drain(on: &StoreFixture) {
     on.until(async || {
         on.store.sweep(POLICY).await.expect("sweeps");
@@ -456,13 +460,16 @@ async fn check_counters(sql: &mut PgConnection) {
         (
             "settled tasks of plans by kind",
             "SELECT count(*) FROM spool.plan_kinds k
-             WHERE k.settled <> (SELECT count(*) FROM spool.history h WHERE h.job = k.job AND h.kind = k.kind AND NOT h.superseded)",
+             WHERE k.settled <> (SELECT count(*) FROM spool.history h
+                                 WHERE h.job = k.job AND h.kind = k.kind AND NOT h.superseded)",
         ),
         (
             "items of batches",
             "SELECT count(*) FROM spool.batches b
-             WHERE b.fulfilled <> (SELECT count(*) FROM spool.jobs j WHERE j.batch = b.id AND j.status = 'succeeded')
-                OR b.rejected <> (SELECT count(*) FROM spool.jobs j WHERE j.batch = b.id AND j.unsuccessful)",
+             WHERE b.fulfilled <> (SELECT count(*) FROM spool.jobs j
+                                   WHERE j.batch = b.id AND j.status = 'succeeded')
+                OR b.rejected <> (SELECT count(*) FROM spool.jobs j
+                                  WHERE j.batch = b.id AND j.unsuccessful)",
         ),
         (
             "needs left",
@@ -482,7 +489,7 @@ async fn connections_that_go_half_open_under_their_statements_are_replaced() {
         url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
     let proxy = Proxy::to(address.parse().expect("an address")).await;
     let brief = Duration::from_secs(2);
-    // One of each: which of several a pool has opened by now, and which of them it gives, is the machine's mood.
+    // One connection of each kind: a larger pool may have any number open, and give any of them.
     let options = PgOptions { connections: 1, statement_timeout: brief, acquire_timeout: brief };
     let url = url.replace(address, &format!("127.0.0.1:{}", proxy.port));
     let store = Arc::new(postgres::connect(&url, options).await.expect("a store"));
@@ -497,7 +504,8 @@ async fn connections_that_go_half_open_under_their_statements_are_replaced() {
     };
     let well = async || while !matches!(ask().await, (Ok(_), Ok(_))) {};
     tokio::time::timeout(BOUND, well()).await.expect("a busy machine connects, too");
-    // Refused besides: a pool that asks an idle connection whether it lives would have another one in its place at once.
+    // New connections are refused too: a pool that pings an idle connection would replace it at
+    // once.
     proxy.refuse(true);
     proxy.freeze();
     assert!(matches!(ask().await, (Err(_), Err(_))), "they were half open");

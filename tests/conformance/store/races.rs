@@ -1,4 +1,4 @@
-//! Many callers at once: nothing counted twice, nothing left behind.
+//! Concurrent callers: nothing is counted twice, and nothing is left behind.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -40,7 +40,7 @@ fn failed() -> Verdict {
     Verdict::Failed(common::error::JobError::permanent("x", "a test wants it"))
 }
 
-/// Dispatches and claims all of these, and settles each from a task of its own.
+/// Dispatches and claims these tasks, and settles each concurrently.
 async fn settle_each(on: &StoreFixture, tasks: &[TaskId], verdict: impl Fn(usize) -> Verdict) {
     on.dispatch().await;
     let claimed = on.store.claim(on.worker, tasks, LEASE).await.expect("claims");
@@ -94,7 +94,7 @@ async fn a_settle_and_a_sweep_never_both_count(on: StoreFixture) {
             let over = on.state(claimed.task).await != TaskState::Running;
             (swept.lost > 0 || over).then_some(swept.lost)
         });
-        // The settle comes when the lease is about to end, before or after the sweep.
+        // The settlement comes when the lease is about to end, before or after the sweep.
         let settle = async {
             tokio::time::sleep(SHORT).await;
             on.settle(&claimed, succeeded(json!(1))).await.0
@@ -195,7 +195,7 @@ async fn two_settles_of_one_attempt_count_once(on: StoreFixture) {
     }
 }
 
-/// Runs what there is to run until nothing is.
+/// Runs tasks until none is left.
 async fn drain(on: &StoreFixture, verdict: impl Fn(&Claimed) -> Verdict) {
     loop {
         let tasks: Vec<TaskId> =
@@ -299,7 +299,7 @@ async fn an_abandoned_call_takes_effect_as_a_whole_or_not_at_all(on: StoreFixtur
         let accept = on.try_accept(vec![on.submission(Work::Batch(items.clone()))]);
         let given_up =
             tokio::time::timeout(Duration::from_micros(300 * round), accept).await.is_err();
-        // A commit may have been under way: the store decides, and asking again is safe.
+        // A commit may have been under way. The store decides, and asking again is safe.
         let there = on.store.batch(&on.tenant, items.id).await.expect("reads").is_some();
         assert!(given_up || there, "what was answered is there");
         let listed = on

@@ -1,4 +1,5 @@
-//! Random plans with random outcomes: every job settles, every task settles once, every counter is what it counts.
+//! Random plans with random outcomes: every job settles, every task settles once, and every counter
+//! matches the rows it counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,34 +30,34 @@ each_store!(
     random_batches_settle_whatever_is_cancelled_and_shared,
 );
 
-/// How often each property is tried; each case is a few dozen writes.
+/// Cases of each property; a case is a few dozen writes.
 const CASES: u32 = 40;
 
 /// How a task ends when it is run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum PlannedOutcome {
-    Well,
-    Badly,
-    /// After an attempt that is tried again.
-    WellAtLast,
-    /// And adds two tasks to the plan.
+    Succeeds,
+    Fails,
+    /// Succeeds after an attempt that is tried again.
+    SucceedsLater,
+    /// Succeeds and adds two tasks to the plan.
     Grows,
 }
 
 #[derive(Debug, Clone)]
 struct Node {
-    /// Earlier nodes that it needs, by index modulo its own, and whether it can do without them.
+    /// Earlier nodes that it needs, by index modulo its own, and whether it runs without them.
     needs: Vec<(usize, bool)>,
     ending: PlannedOutcome,
-    /// Tasks of one letter are equal where what they need was equal.
+    /// Tasks of one letter are equal if their needs have equal outputs.
     letter: Option<u8>,
 }
 
 fn node() -> impl Strategy<Value = Node> {
     let ending = prop_oneof![
-        5 => Just(PlannedOutcome::Well),
-        2 => Just(PlannedOutcome::Badly),
-        1 => Just(PlannedOutcome::WellAtLast),
+        5 => Just(PlannedOutcome::Succeeds),
+        2 => Just(PlannedOutcome::Fails),
+        1 => Just(PlannedOutcome::SucceedsLater),
         1 => Just(PlannedOutcome::Grows),
     ];
     (vec((0..64_usize, any::<bool>()), 0..4), ending, proptest::option::weighted(0.4, 0..3_u8))
@@ -67,7 +68,8 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
     vec(node(), 1..10)
 }
 
-/// The job of these nodes, whose last is the result. `nonce` keeps the letters of one case from those of another.
+/// The job of these nodes, whose last is the result. `nonce` keeps the letters of different cases
+/// apart.
 fn job_of(nodes: &[Node], nonce: Option<&str>) -> NewJob {
     let name = |index: usize| format!("n{index}");
     let step_of = |(index, node): (usize, &Node)| {
@@ -92,17 +94,17 @@ fn needs_of(index: usize, node: &Node) -> Vec<(usize, bool)> {
     node.needs.iter().map(|(need, proceeds)| (need % index, *proceeds)).collect()
 }
 
-/// What each node comes to when nothing is cancelled or shared: it succeeds, or fails with the node that began it.
+/// Returns of each node whether it succeeds when nothing is cancelled or shared.
 fn expected(nodes: &[Node]) -> Vec<bool> {
     let mut well: Vec<bool> = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
         let met = needs_of(index, node).into_iter().all(|(need, proceeds)| proceeds || well[need]);
-        well.push(met && node.ending != PlannedOutcome::Badly);
+        well.push(met && node.ending != PlannedOutcome::Fails);
     }
     well
 }
 
-/// Runs what is there until nothing is left to dispatch. Answers which tasks ended, each as often as it did.
+/// Runs tasks until none is left to dispatch. Returns how often each task ended.
 async fn run_all(
     on: &StoreFixture,
     endings: &BTreeMap<TaskId, PlannedOutcome>,
@@ -119,17 +121,19 @@ async fn run_all(
         let claimed = on.store.claim(on.worker, &dispatched, LEASE).await.expect("claims");
         let mut settlements = Vec::new();
         for claimed in claimed.into_iter().flatten() {
-            let ending = endings.get(&claimed.task).copied().unwrap_or(PlannedOutcome::Well);
+            let ending = endings.get(&claimed.task).copied().unwrap_or(PlannedOutcome::Succeeds);
             let verdict = match ending {
-                PlannedOutcome::Badly => {
+                PlannedOutcome::Fails => {
                     Verdict::Failed(JobError::permanent(&claimed.name, "a test wants it"))
                 }
-                PlannedOutcome::WellAtLast if claimed.attempt == 1 => Verdict::Retry {
+                PlannedOutcome::SucceedsLater if claimed.attempt == 1 => Verdict::Retry {
                     error: JobError::transient("busy", "again"),
                     pause: std::time::Duration::ZERO,
                 },
                 PlannedOutcome::Grows => grown(json!(1), growth(claimed.task, claimed.result)),
-                PlannedOutcome::Well | PlannedOutcome::WellAtLast => succeeded(json!(claimed.name)),
+                PlannedOutcome::Succeeds | PlannedOutcome::SucceedsLater => {
+                    succeeded(json!(claimed.name))
+                }
             };
             if !matches!(verdict, Verdict::Retry { .. }) {
                 *ended.entry(claimed.task).or_insert(0) += 1;
@@ -212,7 +216,7 @@ fn blamed(nodes: &[Node]) -> BTreeSet<String> {
     blamed
 }
 
-/// Nothing of a job is open, and what its view counts is there.
+/// Asserts that no task of a job is open, and that its view counts its tasks.
 async fn whole(on: &StoreFixture, job: &NewJob) -> Result<(), TestCaseError> {
     let view = on.job(job.id).await;
     prop_assert!(view.status.is_final(), "{:?}", view);
@@ -236,7 +240,7 @@ struct RandomBatch {
     jobs: Vec<Vec<Node>>,
     stop_on_error: bool,
     max_concurrent: Option<u32>,
-    /// In which round which job is cancelled.
+    /// The round in which a job is cancelled, and that job.
     cancel: Option<(usize, usize)>,
     retry: bool,
 }
@@ -284,7 +288,7 @@ async fn random_batches_settle_whatever_is_cancelled_and_shared(on: StoreFixture
                 let rejected = on.batch(&items).await.rejected;
                 let (again, _) = on.retry(Target::Batch(items.id)).await;
                 prop_assert_eq!(again, rejected);
-                // Their tasks are new, so all end well this time.
+                // The retried tasks are new, so all succeed this time.
                 run_all(&on, &endings, async |_| {}).await;
                 counted(&on, &items, &jobs).await?;
                 prop_assert_eq!(on.batch(&items).await.fulfilled as usize, jobs.len());
@@ -294,7 +298,7 @@ async fn random_batches_settle_whatever_is_cancelled_and_shared(on: StoreFixture
     });
 }
 
-/// Every job of the batch is whole, and the batch counts them as they are.
+/// Asserts that every job of the batch is settled, and that the batch counts them.
 async fn counted(
     on: &StoreFixture,
     items: &NewBatch,

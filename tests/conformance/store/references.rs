@@ -1,4 +1,5 @@
-//! Which artifacts are still named: the bytes of what is not are removed, so this errs on the side of keeping.
+//! References to artifacts: the bytes of unreferenced ones are removed, so the store errs on the
+//! side of keeping.
 
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ async fn run(on: &StoreFixture, job: &NewJob, artifacts: &[ArtifactRef]) {
     on.count(&claimed, made(artifacts)).await;
 }
 
-/// Asked twice, with a while in between: at first sight nothing has been unreferenced for any time.
+/// Asks twice, with a while in between: at first no artifact has been unreferenced for any time.
 async fn unreferenced(on: &StoreFixture, artifacts: &[ArtifactRef]) -> Vec<Digest> {
     let hashes: Vec<Digest> = artifacts.iter().map(|artifact| artifact.hash).collect();
     on.store.unreferenced(&hashes, Duration::from_secs(3600)).await.expect("answers");
@@ -118,7 +119,9 @@ async fn a_job_with_a_memo_hit_references_the_artifacts_of_the_memo(on: StoreFix
 
 async fn an_artifact_url_in_the_input_is_a_reference_while_the_job_is_stored(on: StoreFixture) {
     let (one, two) = (artifact("one"), artifact("two"));
-    let input = json!({"clips": [{"src": format!("artifact://{}", one.hash)}, {"src": "artifact://x", "b": format!("artifact://{}", two.hash)}]});
+    let url = |artifact: &ArtifactRef| format!("artifact://{}", artifact.hash);
+    let clips = json!([{"src": url(&one)}, {"src": "artifact://x", "b": url(&two)}]);
+    let input = json!({ "clips": clips });
     let job = NewJob { input, ..job() };
     on.accept(&job).await;
     let asked = [one, two];

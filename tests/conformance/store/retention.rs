@@ -1,4 +1,5 @@
-//! What is removed for its age, and what stays: each kind of row has an age of its own.
+//! Retention: which rows are removed for their age, and which stay. Each kind of row has an age of
+//! its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +30,7 @@ fn keep(jobs: Duration, memos: Duration, most: u32) -> Retention {
     Retention { jobs, memos, most }
 }
 
-/// A job that was made so long ago.
+/// A job that was made this long ago.
 fn old_job(age: Duration) -> NewJob {
     let made = Timestamp::now().as_second() as u64 - age.as_secs();
     let id = JobId(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, made, 0)));
@@ -103,10 +104,13 @@ async fn removed_jobs_and_batches_leave_no_rows() {
 async fn keys_and_workers_are_removed_after_a_day_and_memos_by_their_last_use() {
     let (on, mut sql) = place().await;
     sql.execute(
-        "INSERT INTO spool.idempotency_keys (tenant, key, fingerprint, target, expires_at, response)
-             SELECT 't', h::text, '', gen_random_uuid(), spool.now_ms() + (24 - h) * 3600000, '' FROM unnest(ARRAY[23, 25]) h;
+        "INSERT INTO spool.idempotency_keys
+             (tenant, key, fingerprint, target, expires_at, response)
+             SELECT 't', h::text, '', gen_random_uuid(), spool.now_ms() + (24 - h) * 3600000, ''
+             FROM unnest(ARRAY[23, 25]) h;
          INSERT INTO spool.workers (id, heartbeat_at, render, generate, light, draining, name)
-             SELECT gen_random_uuid(), spool.now_ms() - h * 3600000, 0, 0, 0, false, h::text FROM unnest(ARRAY[23, 25]) h",
+             SELECT gen_random_uuid(), spool.now_ms() - h * 3600000, 0, 0, 0, false, h::text
+             FROM unnest(ARRAY[23, 25]) h",
     )
     .await
     .expect("inserts");
@@ -115,7 +119,9 @@ async fn keys_and_workers_are_removed_after_a_day_and_memos_by_their_last_use() 
         on.accept(&made).await;
         on.run(only(&made), json!(index)).await;
         let age = format!(
-            "UPDATE spool.memos SET created_at = spool.now_ms() - 10 * 3600000, used_at = spool.now_ms() - {used} * 3600000
+            "UPDATE spool.memos
+             SET created_at = spool.now_ms() - 10 * 3600000,
+                 used_at = spool.now_ms() - {used} * 3600000
              WHERE output = '{index}'"
         );
         sql.execute(AssertSqlSafe(age)).await.expect("writes");
@@ -138,7 +144,9 @@ async fn a_day_of_history_stays_while_it_is_young_or_has_jobs() {
     let (on, mut sql) = place().await;
     let day = "to_char(current_date - 5, 'YYYYMMDD')";
     sql.execute(AssertSqlSafe(format!(
-        "DO $$ BEGIN EXECUTE format('CREATE TABLE spool.history_%s PARTITION OF spool.history FOR VALUES FROM (%L) TO (%L)', {day},
+        "DO $$ BEGIN EXECUTE format(
+             'CREATE TABLE spool.history_%s PARTITION OF spool.history FOR VALUES FROM (%L) TO (%L)',
+             {day},
              spool.first_id((extract(epoch FROM current_date - 5) * 1000)::bigint),
              spool.first_id((extract(epoch FROM current_date - 4) * 1000)::bigint)); END $$"
     )))

@@ -1,4 +1,4 @@
-//! Schedules as rows: each write names the revision that it was made from.
+//! Schedules as rows: each write states the revision that it changes.
 
 use common::{
     error::JobError,

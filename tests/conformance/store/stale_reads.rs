@@ -1,5 +1,5 @@
-//! What comes late to PostgreSQL, after somebody else was faster: each function's own look at what is there now. The moment in between is
-//! made by hand, because no race hits it for sure.
+//! PostgreSQL's functions when another caller was faster: each checks the present state itself. The
+//! tests build the moment in between by hand, because no race reaches it reliably.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,12 +38,14 @@ fn registration(worker: WorkerId, slots: u32) -> WorkerRegistration {
     }
 }
 
-/// Ends a task as the sweep does that found its lease expired a moment ago. Answers whether that counted.
+/// Ends a task as a sweep does that found its lease expired a moment ago. Returns whether that was
+/// accepted.
 async fn end_as_expired(sql: &mut PgConnection, task: TaskId, fence: i64) -> bool {
     let settled: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT settled FROM spool.settle_plans(NULL, true, ARRAY[$1], ARRAY[$2], ARRAY['failed'], ARRAY[NULL], ARRAY[NULL::bytea],
-             ARRAY[NULL], ARRAY[spool.cancelled_error()], '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
-             '{}', '{}', '{}')",
+        "SELECT settled FROM spool.settle_plans(NULL, true, ARRAY[$1], ARRAY[$2], ARRAY['failed'],
+             ARRAY[NULL], ARRAY[NULL::bytea], ARRAY[NULL], ARRAY[spool.cancelled_error()],
+             '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+             '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     )
     .bind(task.0)
     .bind(fence)
@@ -111,7 +113,7 @@ async fn a_stopping_batch_stops_despite_later_successes() {
     let items = NewBatch { stop_on_error: true, ..batch(&jobs) };
     on.accept_batch(&items).await;
     let claimed = on.start(only(&jobs[0])).await;
-    // As if whoever counted the first failure had died before it cancelled the rest.
+    // As if the process that counted the first failure had died before it cancelled the rest.
     sql.execute("UPDATE spool.batches SET stopping = true").await.expect("writes");
     on.succeed(&claimed, json!(1)).await;
     on.store.sweep(POLICY).await.expect("sweeps");

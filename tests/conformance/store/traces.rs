@@ -1,4 +1,4 @@
-//! The trace of the call that made a job: every message of the job carries it.
+//! Traces: every message of a job carries the trace of the call that made the job.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ async fn planned_grown_and_retried_tasks_carry_the_trace_of_their_job(on: StoreF
     );
 }
 
-/// SQLite keeps it in the job's row, and it goes with that.
+/// SQLite stores the trace in the job's row, which goes with the job.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_removes_an_old_trace_and_dispatches_its_job_without_one() {
     let on = super::adapters::postgres().await;

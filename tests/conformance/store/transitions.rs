@@ -1,4 +1,5 @@
-//! Every state with every event, compared with `rules::lifecycle::next`: what the table allows happens, what it does not changes nothing.
+//! Every state with every event, compared with `rules::lifecycle::next`: a transition of the table
+//! happens, and any other changes nothing.
 
 use std::time::Duration;
 
@@ -58,28 +59,29 @@ async fn a_cancelled_task_obeys_the_table(on: StoreFixture) {
 }
 
 async fn every_event(on: &StoreFixture, state: TaskState) {
-    for event in TaskEvent::ALL.into_iter().filter(|event| can_be_posed(state, *event)) {
+    for event in TaskEvent::ALL.into_iter().filter(|event| can_be_caused(state, *event)) {
         let staged = stage(on, state, event).await;
         assert_eq!(on.state(staged.task).await, state, "staged for {event:?}");
-        pose(on, &staged, event).await;
+        cause(on, &staged, event).await;
         let after = on.state(staged.task).await;
         assert_eq!(after, next(state, event).unwrap_or(state), "{state} after {event:?}");
     }
 }
 
-/// What the port has no way to ask for: a memo is looked for only when a task becomes ready.
-fn can_be_posed(state: TaskState, event: TaskEvent) -> bool {
+/// Returns whether the port can cause this event in this state. A memo is looked up only when a task
+/// becomes ready.
+fn can_be_caused(state: TaskState, event: TaskEvent) -> bool {
     match event {
         TaskEvent::MemoHit => !matches!(state, TaskState::Ready | TaskState::Queued),
         _ => true,
     }
 }
 
-/// A task in a state, and what decides over it.
+/// A task in a given state, with what the event needs.
 struct Staged {
     task: TaskId,
     job: JobId,
-    /// What it needs, or the leader that it follows: running while the task waits, settled afterwards.
+    /// Its need, or its single-flight leader: running while the task waits, settled afterwards.
     before: Claimed,
     /// The fence of its newest claim.
     fence: Fence,
@@ -92,7 +94,7 @@ async fn stage(on: &StoreFixture, state: TaskState, event: TaskEvent) -> Staged 
     if state == TaskState::Waiting && matches!(event, TaskEvent::Elect | TaskEvent::MemoHit) {
         return stage_waiter(on).await;
     }
-    // The result stands apart, so that the fate of `it` is not its job's.
+    // The result is another task, so that the end of `it` is not the job's.
     let job = plan(&[step("need"), step("it").after("need"), step("end").after("need").result()]);
     on.accept(&job).await;
     let before = on.start(task(&job, "need")).await;
@@ -113,7 +115,8 @@ async fn stage_waiter(on: &StoreFixture) -> Staged {
     Staged { task: task(&follower, "only"), job: follower.id, before, fence: Fence(0) }
 }
 
-/// A task whose job allows a millisecond for its start, and needs no other: a follower where it is to wait.
+/// A task whose job allows a millisecond for its start, and needs no other. It is a waiter where it
+/// must wait.
 async fn stage_with_deadline(on: &StoreFixture, state: TaskState) -> Staged {
     let input = json!({ "one": TaskId::new().to_string() });
     let leader = equal(input.clone());
@@ -144,7 +147,7 @@ async fn lead_to(on: &StoreFixture, it: TaskId, job: JobId, state: TaskState, ev
     }
 }
 
-async fn pose(on: &StoreFixture, staged: &Staged, event: TaskEvent) {
+async fn cause(on: &StoreFixture, staged: &Staged, event: TaskEvent) {
     let broken = || JobError::permanent("x", "a test wants it");
     let settle =
         async |verdict| drop(on.settle_as(on.worker, staged.task, staged.fence, verdict).await);
@@ -180,7 +183,7 @@ async fn pose(on: &StoreFixture, staged: &Staged, event: TaskEvent) {
     }
 }
 
-/// Sweeps until the lease was found expired, or once where there is none.
+/// Sweeps until the expired lease was found, or once if there is no lease.
 async fn sweep(on: &StoreFixture, staged: &Staged, policy: SweepPolicy) {
     if on.state(staged.task).await == TaskState::Running {
         on.sweep_until_lost(policy).await;

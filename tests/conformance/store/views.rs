@@ -1,4 +1,4 @@
-//! What readers see: progress, reasons for waiting, ranks, lists, and what is forgotten.
+//! Views: progress, reasons for waiting, ranks, lists, and removal.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where the view_caches under test are. The only module of the suite that knows an adapter.
+//! The view caches under test. No other module of the suite knows an adapter.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,9 +16,8 @@ pub async fn redis() -> Arc<dyn ViewCache> {
     Arc::new(RedisViewCache::open(&redis_config()).expect("the URL is good"))
 }
 
-/// Keys of our own on the shared server. They expire by themselves.
-///
-/// With patience: what is tried is what the answers are, and a machine that is busy with other tests takes its time for them.
+/// Keys of one test on the shared server, which expire by themselves. The timeout is long, since
+/// the answers are tested here, and a machine busy with other tests takes its time.
 pub fn redis_config() -> RedisConfig {
     let url = std::env::var("SPOOL_REDIS_URL").expect(
         "SPOOL_REDIS_URL is not set: run scripts/test, or start servers with scripts/services up",

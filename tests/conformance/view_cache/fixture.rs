@@ -12,14 +12,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-/// Longer than any wait of a healthy view_cache, shorter than a person's patience.
+/// Longest wait of a test: longer than any wait of a healthy view cache.
 pub const BOUND: Duration = Duration::from_secs(40);
 
 pub fn tenant() -> TenantId {
     TenantId::default()
 }
 
-/// A running job's view of this version.
+/// The view of a running job, of this version.
 pub fn view(version: i64) -> JobView {
     JobView {
         id: JobId::new(),
@@ -46,7 +46,7 @@ pub fn view(version: i64) -> JobView {
     }
 }
 
-/// The same job later, with a result of its own.
+/// A later view of the same job, with a result of its own.
 pub fn later(view: &JobView, rank: Rank) -> JobView {
     let result =
         Some(json!({"version": rank.version, "fence": rank.fence, "sequence": rank.sequence}));
@@ -58,12 +58,12 @@ pub fn finished(view: &JobView) -> JobView {
     JobView { status: JobStatus::Succeeded, progress: None, ..later(view, rank) }
 }
 
-/// A view of one job.
-pub async fn known(view_cache: &dyn ViewCache, job: JobId) -> Option<JobView> {
+/// Reads one job's view.
+pub async fn read_view(view_cache: &dyn ViewCache, job: JobId) -> Option<JobView> {
     view_cache.get(&tenant(), &[job]).await.expect("gets").remove(0)
 }
 
-/// The next notice.
-pub async fn hear(changes: &mut Box<dyn ChangeStream>) -> Option<Vec<JobId>> {
-    timeout(BOUND, changes.next()).await.expect("something is heard")
+/// The next changes, or a gap.
+pub async fn next_changes(changes: &mut Box<dyn ChangeStream>) -> Option<Vec<JobId>> {
+    timeout(BOUND, changes.next()).await.expect("changes arrive")
 }

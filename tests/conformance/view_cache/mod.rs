@@ -1,4 +1,4 @@
-//! The ViewCache's suite, and what only Redis can get wrong.
+//! The conformance suite of view caches, and cases of Redis alone.
 
 pub mod adapters;
 mod changes;
@@ -8,34 +8,34 @@ pub mod redis_faults;
 mod values;
 mod views;
 
-/// Makes of each behaviour a test per adapter.
+/// Makes a test for each adapter of each behaviour.
 macro_rules! each_view_cache {
     ($($behaviour:ident),+ $(,)?) => {
         $crate::view_cache::each_view_cache!(@ local; $($behaviour),+);
         $crate::view_cache::each_view_cache!(@ redis; $($behaviour),+);
     };
-    (@ $place:ident; $($behaviour:ident),+) => {
-        mod $place {
+    (@ $adapter:ident; $($behaviour:ident),+) => {
+        mod $adapter {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                super::$behaviour(crate::view_cache::adapters::$place().await.as_ref()).await;
+                super::$behaviour(crate::view_cache::adapters::$adapter().await.as_ref()).await;
             })+
         }
     };
 }
 pub(crate) use each_view_cache;
 
-/// The same for behaviours that keep the view cache.
+/// The same for behaviours that need a view cache to themselves.
 macro_rules! each_view_cache_exclusively {
     ($($behaviour:ident),+ $(,)?) => {
         $crate::view_cache::each_view_cache_exclusively!(@ local; $($behaviour),+);
         $crate::view_cache::each_view_cache_exclusively!(@ redis; $($behaviour),+);
     };
-    (@ $place:ident; $($behaviour:ident),+) => {
-        mod $place {
+    (@ $adapter:ident; $($behaviour:ident),+) => {
+        mod $adapter {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                super::$behaviour(crate::view_cache::adapters::$place().await).await;
+                super::$behaviour(crate::view_cache::adapters::$adapter().await).await;
             })+
         }
     };

@@ -1,5 +1,5 @@
-//! How fast views pass. A measurement, run by hand:
-//! `cargo nextest run -p backing --run-ignored only --no-capture rates`.
+//! Rates of views. A measurement, run by hand: `cargo nextest run -p backing --run-ignored only
+//! --no-capture rates`.
 
 use std::time::Instant;
 
@@ -12,7 +12,8 @@ use super::{
 };
 
 const ROUNDS: usize = 40;
-/// Far below what any machine was seen to do (a debug build on two busy cores): below it, batching is broken.
+/// Lowest rate a second. Far below that of any machine (debug build, two busy cores): a lower one
+/// means that batching is broken.
 const FLOOR: f64 = 2_000.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

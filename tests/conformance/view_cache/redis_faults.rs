@@ -1,4 +1,4 @@
-//! Redis with everything that happens to it: absence, cuts, silence, foreign hands.
+//! Redis under faults: absence, cut and silent connections, foreign values.
 
 use std::{
     net::SocketAddr,
@@ -11,21 +11,21 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     adapters::redis_config,
-    fixture::{BOUND, hear, known, tenant, view},
+    fixture::{BOUND, next_changes, read_view, tenant, view},
 };
 use crate::proxy::Proxy;
 
-/// What the first call may cost while Redis is away: half a second by itself, on a machine that does other things too. A silent
-/// connection stays silent for minutes.
+/// Longest first call while Redis is away: half a second by itself, more on a busy machine. A
+/// silent connection would stay silent for minutes.
 const FIRST: Duration = Duration::from_secs(10);
-/// After a fault nobody goes to look for so long.
+/// Time without queries after a failure.
 const REST: Duration = Duration::from_millis(500);
 
 pub async fn behind_a_proxy() -> (RedisViewCache, Proxy) {
     through_a_proxy(redis_config()).await
 }
 
-/// With the product's own patience: for what is about silence, which nothing else ends.
+/// With the product's own timeout, for cases of silence, which nothing else ends.
 pub async fn in_haste_behind_a_proxy() -> (RedisViewCache, Proxy) {
     let config = redis_config();
     let answer_within = RedisConfig::new("").answer_within;
@@ -49,7 +49,8 @@ pub async fn until_well(view_cache: &dyn ViewCache) {
     timeout(BOUND, checking).await.expect("it is well in the end");
 }
 
-/// The first call takes at most [`FIRST`], and of many after it only one in each [`REST`] goes to look.
+/// Asserts that the first call takes at most [`FIRST`], and that only one of many calls after it in
+/// each [`REST`] reaches Redis.
 async fn assert_it_fails_fast(view_cache: &RedisViewCache, proxy: &Proxy) {
     let job = view(1).id;
     let started = Instant::now();
@@ -76,7 +77,7 @@ async fn a_redis_that_refuses_costs_nothing_and_is_used_again_when_it_is_back() 
     until_well(&view_cache).await;
     let view = view(1);
     view_cache.put(std::slice::from_ref(&view)).await.unwrap();
-    assert_eq!(known(&view_cache, view.id).await, Some(view));
+    assert_eq!(read_view(&view_cache, view.id).await, Some(view));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,7 +87,7 @@ async fn a_silent_redis_costs_one_wait_and_its_dead_connection_is_dropped() {
     proxy.refuse(true);
     proxy.freeze();
     assert_it_fails_fast(&view_cache, &proxy).await;
-    // New connections pass, the frozen one never does again.
+    // New connections pass; the frozen one never does again.
     proxy.refuse(false);
     until_well(&view_cache).await;
 }
@@ -105,12 +106,12 @@ async fn a_disconnected_listener_gets_one_gap_notice_and_then_changes_again() {
     let mut changes = view_cache.changes().await.unwrap();
     let [before, after] = [view(1), view(1)];
     view_cache.put(std::slice::from_ref(&before)).await.unwrap();
-    assert_eq!(hear(&mut changes).await, Some(vec![before.id]));
+    assert_eq!(next_changes(&mut changes).await, Some(vec![before.id]));
     proxy.cut();
-    assert_eq!(hear(&mut changes).await, None);
+    assert_eq!(next_changes(&mut changes).await, None);
     until_well(&view_cache).await;
     view_cache.put(std::slice::from_ref(&after)).await.unwrap();
-    assert_eq!(hear(&mut changes).await, Some(vec![after.id]));
+    assert_eq!(next_changes(&mut changes).await, Some(vec![after.id]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +119,7 @@ async fn a_listener_notices_a_silent_connection() {
     let (view_cache, proxy) = in_haste_behind_a_proxy().await;
     let mut changes = view_cache.changes().await.unwrap();
     proxy.freeze();
-    assert_eq!(hear(&mut changes).await, None);
+    assert_eq!(next_changes(&mut changes).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,11 +128,11 @@ async fn a_listener_that_began_while_redis_was_away_starts_with_a_gap() {
     proxy.refuse(true);
     let mut changes = view_cache.changes().await.unwrap();
     proxy.refuse(false);
-    assert_eq!(hear(&mut changes).await, None);
+    assert_eq!(next_changes(&mut changes).await, None);
     until_well(&view_cache).await;
     let view = view(1);
     view_cache.put(std::slice::from_ref(&view)).await.unwrap();
-    assert_eq!(hear(&mut changes).await, Some(vec![view.id]));
+    assert_eq!(next_changes(&mut changes).await, Some(vec![view.id]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,7 +149,7 @@ async fn foreign_values_read_as_absent_and_are_overwritten() {
     for key in keys {
         redis::Cmd::set(key, "garbage").query_async::<()>(&mut hand).await.unwrap();
     }
-    assert_eq!(known(&view_cache, view.id).await, None);
+    assert_eq!(read_view(&view_cache, view.id).await, None);
     view_cache.check().await.unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Which view stays, for whom and how long.
+//! Which view is kept, for which tenant, and how long.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     each_view_cache,
-    fixture::{BOUND, finished, known, later, tenant, view},
+    fixture::{BOUND, finished, later, read_view, tenant, view},
 };
 
 each_view_cache! {
@@ -39,7 +39,7 @@ async fn views_come_back_whole_and_in_the_order_of_the_ids(view_cache: &dyn View
 
 async fn the_newest_rank_stays_in_any_order_of_writes(view_cache: &dyn ViewCache) {
     let rank = |version, fence, sequence| Rank { version, fence, sequence };
-    // Each outranks all before it.
+    // Each rank is higher than all before it.
     let ladder = [
         rank(1, 9, 9),
         rank(2, 0, 0),
@@ -57,12 +57,12 @@ async fn the_newest_rank_stays_in_any_order_of_writes(view_cache: &dyn ViewCache
         for older in &ladder[..step] {
             view_cache.put(&[later(&first, *older)]).await.unwrap();
         }
-        assert_eq!(known(view_cache, first.id).await, Some(later(&first, *newest)));
+        assert_eq!(read_view(view_cache, first.id).await, Some(later(&first, *newest)));
     }
-    // In one batch too, and in either order.
+    // Within one batch too, in either order.
     let both = [later(&first, rank(12, 0, 0)), later(&first, rank(11, 0, 0))];
     view_cache.put(&both).await.unwrap();
-    assert_eq!(known(view_cache, first.id).await.as_ref(), Some(&both[0]));
+    assert_eq!(read_view(view_cache, first.id).await.as_ref(), Some(&both[0]));
 }
 
 async fn two_concurrent_writers_leave_the_newer_view(view_cache: &dyn ViewCache) {
@@ -78,7 +78,7 @@ async fn two_concurrent_writers_leave_the_newer_view(view_cache: &dyn ViewCache)
         }
     };
     tokio::join!(write(&evens), write(&odds));
-    assert_eq!(known(view_cache, first.id).await.unwrap().rank.version, 100);
+    assert_eq!(read_view(view_cache, first.id).await.unwrap().rank.version, 100);
 }
 
 async fn a_view_is_visible_only_to_its_tenant(view_cache: &dyn ViewCache) {
@@ -87,11 +87,11 @@ async fn a_view_is_visible_only_to_its_tenant(view_cache: &dyn ViewCache) {
     view_cache.put(std::slice::from_ref(&mine)).await.unwrap();
     assert_eq!(view_cache.get(&other, &[mine.id]).await.unwrap(), [None]);
     view_cache.forget(&other, &[mine.id]).await.unwrap();
-    assert_eq!(known(view_cache, mine.id).await, Some(mine.clone()));
+    assert_eq!(read_view(view_cache, mine.id).await, Some(mine.clone()));
     let hostile = JobView { tenant: TenantId("a b\r\nFLUSHALL\r\n:*".to_owned()), ..view(1) };
     view_cache.put(std::slice::from_ref(&hostile)).await.unwrap();
     assert_eq!(view_cache.get(&hostile.tenant, &[hostile.id]).await.unwrap(), [Some(hostile)]);
-    assert_eq!(known(view_cache, mine.id).await, Some(mine));
+    assert_eq!(read_view(view_cache, mine.id).await, Some(mine));
 }
 
 async fn a_forgotten_view_is_gone_and_may_be_put_again(view_cache: &dyn ViewCache) {
@@ -99,11 +99,11 @@ async fn a_forgotten_view_is_gone_and_may_be_put_again(view_cache: &dyn ViewCach
     let kept = view(1);
     view_cache.put(&[done.clone(), kept.clone()]).await.unwrap();
     view_cache.forget(&tenant(), &[done.id, JobId::new()]).await.unwrap();
-    assert_eq!(known(view_cache, done.id).await, None);
-    assert_eq!(known(view_cache, kept.id).await, Some(kept));
+    assert_eq!(read_view(view_cache, done.id).await, None);
+    assert_eq!(read_view(view_cache, kept.id).await, Some(kept));
     let older = JobView { rank: Rank::default(), ..done.clone() };
     view_cache.put(std::slice::from_ref(&older)).await.unwrap();
-    assert_eq!(known(view_cache, done.id).await, Some(older));
+    assert_eq!(read_view(view_cache, done.id).await, Some(older));
 }
 
 async fn a_live_view_expires_unless_renewed_and_a_final_one_stays(view_cache: &dyn ViewCache) {
@@ -111,14 +111,14 @@ async fn a_live_view_expires_unless_renewed_and_a_final_one_stays(view_cache: &d
     let done = finished(&view(1));
     view_cache.put(&[left.clone(), renewed.clone(), done.clone()]).await.unwrap();
     let put_at = Instant::now();
-    while known(view_cache, left.id).await.is_some() {
+    while read_view(view_cache, left.id).await.is_some() {
         assert!(put_at.elapsed() < BOUND, "a live view does not expire");
         view_cache.put(std::slice::from_ref(&renewed)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     assert!(put_at.elapsed() >= LIVE_VIEW_TTL, "{:?}", put_at.elapsed());
-    assert_eq!(known(view_cache, renewed.id).await, Some(renewed));
-    assert_eq!(known(view_cache, done.id).await, Some(done));
+    assert_eq!(read_view(view_cache, renewed.id).await, Some(renewed));
+    assert_eq!(read_view(view_cache, done.id).await, Some(done));
 }
 
 async fn a_large_batch_and_a_large_view_pass(view_cache: &dyn ViewCache) {
@@ -132,7 +132,7 @@ async fn a_large_batch_and_a_large_view_pass(view_cache: &dyn ViewCache) {
     let words: Vec<String> = (0..100_000).map(|index| format!("word {index}")).collect();
     let large = JobView { result: Some(json!(words)), ..finished(&view(1)) };
     view_cache.put(std::slice::from_ref(&large)).await.unwrap();
-    assert_eq!(known(view_cache, large.id).await, Some(large));
+    assert_eq!(read_view(view_cache, large.id).await, Some(large));
 }
 
 async fn empty_puts_gets_and_forgets_succeed(view_cache: &dyn ViewCache) {

@@ -79,7 +79,7 @@ fn a_render_without_a_server_makes_deleted_or_damaged_files_again() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
         let notes = said.lines().filter(|line| line.contains("made again")).count();
-        assert!(!said.contains("\"level\""), "no log is for whoever renders: {said}");
+        assert!(!said.contains("\"level\""), "no log line is printed to the user: {said}");
         (serde_json::from_slice::<Value>(&output.stdout).unwrap(), notes)
     };
     let (first, notes) = render("a");
@@ -101,7 +101,7 @@ fn a_render_without_a_server_makes_deleted_or_damaged_files_again() {
         std::fs::write(&path, b"cut short").unwrap();
     }
     let (third, notes) = render("b");
-    assert_eq!(notes, 1, "a damaged part is noticed when it is joined, and told in a sentence");
+    assert_eq!(notes, 1, "a damaged part is noticed when it is joined, and reported");
     assert_eq!(third["segments"]["rendered"], first["segments"]["total"]);
 }
 

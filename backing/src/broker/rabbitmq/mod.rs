@@ -1,8 +1,8 @@
 //! The broker of a fleet: RabbitMQ 3.10 or later, by AMQP 0-9-1.
 //!
 //! ```text
-//! publish ─▶ ChannelPool ─▶ spool.tasks ───▶ spool.render | generate | light ─▶ Session ─▶ Deliveries
-//! notify ──▶      "      ─▶ spool.control ─▶ a queue for each listener ───────▶    "    ─▶ ControlStream
+//! publish ─▶ ChannelPool ─▶ spool.tasks ───▶ spool.<queue> ─────────────▶ Session ─▶ Deliveries
+//! notify ──▶      "      ─▶ spool.control ─▶ a queue for each listener ─▶    "    ─▶ ControlStream
 //!                           spool.dead ◀──── unreadable, or delivered too often
 //! ```
 //!
@@ -170,8 +170,8 @@ impl Broker for RabbitMqBroker {
         }))
     }
 
-    /// AMQP counts waiting messages only, so messages that consumers of other processes hold are not
-    /// included. They hold none for long.
+    /// AMQP counts waiting messages only, so messages that consumers of other processes hold are
+    /// not included. They hold none for long.
     async fn depth(&self, queue: Queue) -> PortResult<u64> {
         let name = self.publisher.topology.names.queue(queue);
         Ok(self.publisher.ready(name).await? + self.held(queue))

@@ -1,5 +1,5 @@
-//! Publishes: task messages in a pipeline whose confirms are awaited together (a round trip for each
-//! would cost twenty times as much), control messages, and queries that need no consumer.
+//! Publishes: task messages in a pipeline whose confirms are awaited together (a round trip for
+//! each would cost twenty times as much), control messages, and queries that need no consumer.
 
 use std::{sync::Arc, time::Duration};
 

@@ -146,8 +146,8 @@ impl Session {
     async fn attach(&mut self, id: SubscriberId, subscriber: &Subscriber) -> lapin::Result<()> {
         let channel = self.connection.create_channel().await?;
         let attachment = Arc::clone(&subscriber.attachment);
-        // Attached before the first delivery can come, or that delivery would be taken for one of an
-        // older connection.
+        // Attached before the first delivery can come, or that delivery would be taken for one of
+        // an older connection.
         attachment.attach(self.number, channel.clone());
         let (consumer, forwarder) = match &subscriber.subscription {
             Subscription::TaskMessages { queue, prefetch, to } => {

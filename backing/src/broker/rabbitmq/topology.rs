@@ -22,7 +22,8 @@ use super::{config::QueueType, errors::is_not_found, names::BrokerNames};
 /// Deliveries of one message before it goes to the dead letters: RabbitMQ 4's own default, spelled
 /// out because 3.x has none. Only lost connections count, since nothing is requeued on purpose.
 const DELIVERY_LIMIT: i32 = 20;
-/// Most dead letters kept; the oldest are dropped first. Enough to diagnose, too few to fill a disk.
+/// Most dead letters kept; the oldest are dropped first. Enough to diagnose, too few to fill a
+/// disk.
 const DEAD_LETTERS_KEPT: i32 = 10_000;
 
 /// Pause between finding a queue deleted and declaring it again, in which its consumers are
@@ -168,8 +169,8 @@ fn long_string(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
-/// Returns whether a queue exists. Asks on a channel of its own, because the broker closes it if the
-/// queue is missing.
+/// Returns whether a queue exists. Asks on a channel of its own, because the broker closes it if
+/// the queue is missing.
 async fn queue_exists(connection: &Connection, name: &str) -> lapin::Result<bool> {
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions::durable().passive();

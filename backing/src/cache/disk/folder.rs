@@ -1,8 +1,8 @@
 //! The folder of a disk cache: `files/ab/<hash>`, `staging/<name>/`, a lock, and a ledger of the
 //! number and bytes of files.
 //!
-//! The ledger saves listing all files at every write. It is counted again when the folder is opened,
-//! whenever room is made, and when it can't be read.
+//! The ledger saves listing all files at every write. It is counted again when the folder is
+//! opened, whenever room is made, and when it can't be read.
 
 use std::{
     fs::{self, File, FileTimes, Permissions},
@@ -20,7 +20,8 @@ const FILES: &str = "files";
 const STAGING: &str = "staging";
 const LOCK: &str = "lock";
 const LEDGER: &str = "ledger";
-/// Percentage of the limit that a full cache is emptied to, so that not every write lists all files.
+/// Percentage of the limit that a full cache is emptied to, so that not every write lists all
+/// files.
 const EMPTY_TO_PERCENT: u64 = 90;
 
 /// Number and bytes of the files.
@@ -126,8 +127,8 @@ impl LockedFolder<'_> {
     }
 
     /// If there are more than `max` bytes, removes the least recently used files until at most
-    /// `empty_to` bytes remain, or all remaining files are in use. Writes the ledger, and returns the
-    /// number of removed files.
+    /// `empty_to` bytes remain, or all remaining files are in use. Writes the ledger, and returns
+    /// the number of removed files.
     fn evict(&mut self, mut files: Vec<CachedFile>, max: u64, empty_to: u64) -> io::Result<u64> {
         let mut rest = Ledger {
             entries: files.len() as u64,

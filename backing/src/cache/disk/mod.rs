@@ -2,9 +2,9 @@
 //! used are evicted first.
 //!
 //! The folder is its own index: a file's name is its hash, and its access time, set at each use, is
-//! its age. So no crash can separate an index from the files. A file is renamed into place when it is
-//! complete. It is hashed before this process first serves it, and again if its length, time or inode
-//! changed; a file that does not match its name is removed.
+//! its age. So no crash can separate an index from the files. A file is renamed into place when it
+//! is complete. It is hashed before this process first serves it, and again if its length, time or
+//! inode changed; a file that does not match its name is removed.
 //!
 //! Files are fetched as hard links where the disk can: a file in use stays readable whatever is
 //! evicted, and is not evicted, since that would free nothing. Any number of processes may share a
@@ -89,8 +89,8 @@ pub struct DiskUsage {
 }
 
 impl DiskCache {
-    /// Opens the folder, which is created if it is missing. Counts its files, and removes files that a
-    /// killed process left incomplete and those beyond the limit.
+    /// Opens the folder, which is created if it is missing. Counts its files, and removes files
+    /// that a killed process left incomplete and those beyond the limit.
     ///
     /// # Errors
     /// The folder can't be created, read or locked.
@@ -187,8 +187,8 @@ impl DiskCache {
         self.folder.stage()
     }
 
-    /// Keeps a staged file under its hash, which the caller has verified. Returns `false` if it is not
-    /// kept: it is larger than the cache, or too many files are in use to make room.
+    /// Keeps a staged file under its hash, which the caller has verified. Returns `false` if it is
+    /// not kept: it is larger than the cache, or too many files are in use to make room.
     ///
     /// # Errors
     /// The folder can't be read or written.
@@ -209,8 +209,8 @@ impl DiskCache {
         let (has_room, evicted) = locked.make_room(bytes, self.limit)?;
         self.counters.evicted.fetch_add(evicted, Relaxed);
         if has_room {
-            // Counted first: a crash between the two leaves the count too high, which the next recount
-            // corrects.
+            // Counted first: a crash between the two leaves the count too high, which the next
+            // recount corrects.
             locked.add(bytes)?;
             folder::rename(&file, &cached)?;
             self.remember(*hash, stamp);

@@ -1,4 +1,5 @@
-//! A circuit breaker: while Redis is away, one caller at a time tries it and the others fail at once.
+//! A circuit breaker: while Redis is away, one caller at a time tries it and the others fail at
+//! once.
 
 use std::time::{Duration, Instant};
 

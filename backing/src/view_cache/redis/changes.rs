@@ -1,4 +1,5 @@
-//! Changes of views as Redis publishes them. The subscription is made again after a lost connection.
+//! Changes of views as Redis publishes them. The subscription is made again after a lost
+//! connection.
 
 use std::time::Duration;
 

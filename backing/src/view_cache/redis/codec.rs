@@ -29,7 +29,8 @@ pub(super) fn pack(mut packed: Vec<u8>, value: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// Unpacks a value; `None` if another version or another program wrote it in a form that is unknown.
+/// Unpacks a value; `None` if another version or another program wrote it in a form that is
+/// unknown.
 pub(super) fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
     match packed.split_first()? {
         (&PLAIN, value) => Some(value.to_vec()),

@@ -1,8 +1,8 @@
 //! The view cache of a fleet: Redis 6 or later, which may lose all of it at any time.
 //!
-//! Views are written in batches by a script that compares ranks, so that the newer of two views wins
-//! in whatever order they come. No call waits long for Redis: the store has everything that the view
-//! cache has.
+//! Views are written in batches by a script that compares ranks, so that the newer of two views
+//! wins in whatever order they come. No call waits long for Redis: the store has everything that
+//! the view cache has.
 
 mod breaker;
 mod changes;
@@ -40,7 +40,8 @@ pub struct RedisConfig {
     /// `redis://user:password@host:6379/0`, or `unix:///path`.
     pub url: String,
     /// First part of every key and channel. Installations that share a Redis differ in it. For a
-    /// Redis Cluster it must hold a hash tag, such as `{spool}`, since a batch of views is one script.
+    /// Redis Cluster it must hold a hash tag, such as `{spool}`, since a batch of views is one
+    /// script.
     pub prefix: String,
     /// Longest wait for an answer or a subscription; past it the connection is dropped.
     pub answer_within: Duration,
@@ -62,8 +63,8 @@ pub struct RedisViewCache {
 }
 
 impl RedisViewCache {
-    /// Reads the configuration without connecting: [`ViewCache::check`] reports whether Redis can be
-    /// reached.
+    /// Reads the configuration without connecting: [`ViewCache::check`] reports whether Redis can
+    /// be reached.
     pub fn open(config: &RedisConfig) -> PortResult<Self> {
         let client = redis::Client::open(config.url.as_str()).map_err(|error| {
             // The error never quotes the URL, which may hold a password.

@@ -1,4 +1,5 @@
-//! Views in Redis: the rank comes first, so that a script can compare ranks without reading the rest.
+//! Views in Redis: the rank comes first, so that a script can compare ranks without reading the
+//! rest.
 
 use common::{
     id::{JobId, TenantId},
@@ -16,9 +17,9 @@ const VIEWS_PER_RUN: usize = 200;
 /// Most bytes in one run, for the same reason.
 const BYTES_PER_RUN: usize = 1 << 20;
 
-/// Sets each view that outranks the held one, renews an equal one, and publishes in one message which
-/// were set. `KEYS` are the keys of views; `ARGV` is the channel, then for each key its value and its
-/// lifetime in milliseconds.
+/// Sets each view that outranks the held one, renews an equal one, and publishes in one message
+/// which were set. `KEYS` are the keys of views; `ARGV` is the channel, then for each key its value
+/// and its lifetime in milliseconds.
 const PUT: &str = r"
 local changed = {}
 for i, key in ipairs(KEYS) do

@@ -1,4 +1,4 @@
-//! One computation of a cold key, whatever becomes of it.
+//! Single flight: one computation of a missing key, however it ends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ const READERS: usize = 64;
 struct ColdKey {
     cache: Cache,
     count: Arc<Count>,
-    /// Computations wait for permits.
+    /// Computations wait for its permits.
     gate: Arc<Semaphore>,
 }
 
@@ -32,7 +32,7 @@ impl ColdKey {
         }
     }
 
-    /// A reader of the one cold key, whose computation waits at the gate.
+    /// A reader of the one missing key, whose computation waits at the gate.
     fn read(
         &self,
         fails: bool,
@@ -40,11 +40,11 @@ impl ColdKey {
         let (cache, count, gate) =
             (self.cache.clone(), Arc::clone(&self.count), Arc::clone(&self.gate));
         async move {
-            let making = async {
+            let computing = async {
                 gate.acquire().await.unwrap().forget();
                 if fails { count.fail().await } else { count.make("value").await }
             };
-            cache.get_or_compute(&item(Namespace::Text, "cold"), making).await
+            cache.get_or_compute(&item(Namespace::Text, "cold"), computing).await
         }
     }
 }
@@ -65,7 +65,7 @@ async fn sixty_four_readers_of_one_cold_key_are_one_computation() {
 #[tokio::test]
 async fn a_failure_goes_to_present_waiters_and_to_no_later_reader() {
     let key = ColdKey::new();
-    // On one thread: all have joined before the gate opens.
+    // On one thread, all have joined before the gate opens.
     let readers: JoinSet<_> = (0..READERS).map(|_| key.read(true)).collect();
     tokio::task::yield_now().await;
     key.gate.add_permits(1);
@@ -97,15 +97,15 @@ async fn a_reader_that_leaves_while_computing_strands_no_other() {
 #[tokio::test]
 async fn a_computation_that_panics_or_is_aborted_is_handed_on() {
     let key = ColdKey::new();
-    let place = item(Namespace::Text, "cold");
+    let cache_key = item(Namespace::Text, "cold");
     let gate = Arc::clone(&key.gate);
     let (cache, waits) = (key.cache.clone(), Arc::clone(&gate));
     let panics = tokio::spawn(async move {
-        let making = async {
+        let computing = async {
             waits.acquire().await.unwrap().forget();
             panic!("the computation broke");
         };
-        cache.get_or_compute(&place, making).await
+        cache.get_or_compute(&cache_key, computing).await
     });
     tokio::task::yield_now().await;
     let cache = key.cache.clone();
@@ -119,7 +119,7 @@ async fn a_computation_that_panics_or_is_aborted_is_handed_on() {
     tokio::task::yield_now().await;
     gate.add_permits(2);
     assert!(panics.await.unwrap_err().is_panic());
-    assert_eq!(stops.await.unwrap(), Err(ComputeError::Stopped), "told to whom it concerns");
+    assert_eq!(stops.await.unwrap(), Err(ComputeError::Stopped), "only the stopped reader is told");
     let last = timeout(BOUND, last).await.expect("nobody is stranded").unwrap();
     assert_eq!(last, Ok(Bytes::from("value")));
 }
@@ -132,7 +132,7 @@ async fn readers_that_come_and_go_at_random_always_get_the_value() {
         let mut readers = JoinSet::new();
         for reader in 0..READERS as u64 {
             let reading = key.read(false);
-            // A third of them leave at once or a little later.
+            // A third of the readers leave at once or a little later.
             let patience =
                 if reader % 3 == 0 { Duration::from_micros(round * reader % 97) } else { BOUND };
             readers.spawn(async move { (reader % 3 != 0, timeout(patience, reading).await) });
