@@ -30,9 +30,9 @@ use futures::{StreamExt, stream};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-/// A usual answer of a provider, in bytes.
+/// Bytes of a typical reply of a provider.
 const VALUE: usize = 2_000;
-/// Below the entries of a namespace, so that all of them stay.
+/// Fewer than L1's entries of a namespace, so that none is evicted.
 const HOT: usize = 500;
 const READS: usize = 2_000_000;
 const WRITES: usize = 200_000;
@@ -70,7 +70,7 @@ fn item(key: usize) -> CacheKey {
     CacheKey::new(Namespace::Text, [key.to_string().as_bytes()]).tagged("provider", "bench")
 }
 
-/// Text that compresses about as JSON does.
+/// Text that compresses about as well as JSON.
 fn value(key: usize) -> CachedValue {
     let words = (0..).map(|word| format!("{:x} ", (key * 7_919 + word * 104_729) % 65_536));
     let text: String = words
@@ -107,7 +107,7 @@ async fn local_reads(tasks: usize) -> Value {
     json!({"bench": "cache: L1 get", "tasks": tasks, "perSecond": rate(READS, began.elapsed())})
 }
 
-/// Into L1 and on its way to a view cache in process.
+/// Writes into L1, and in the background to a view cache in process.
 async fn local_writes() -> Value {
     let cache = cache(Arc::new(LocalViewCache::new()));
     let (items, made): (Vec<CacheKey>, Vec<CachedValue>) =
@@ -151,7 +151,7 @@ async fn shared_reads(config: &RedisConfig, side_by_side: usize) -> Value {
         "ms": {"p50": millis(0.5), "p95": millis(0.95), "p99": millis(0.99)}})
 }
 
-/// Two processes, asked in turn, as behind a proxy.
+/// Reads by two processes in turn, as behind a load balancer.
 async fn mix(config: &RedisConfig) -> Value {
     let config = RedisConfig { prefix: format!("{}-mix", config.prefix), ..config.clone() };
     let open = || cache(Arc::new(RedisViewCache::open(&config).unwrap()));
@@ -174,12 +174,15 @@ async fn mix(config: &RedisConfig) -> Value {
     distinct.dedup();
     let most =
         (0..5).map(|key| keys.iter().filter(|asked| **asked == key).count()).collect::<Vec<_>>();
-    json!({"bench": "cache: hit rates", "mix": {"requests": REQUESTS, "keys": DISTINCT, "distribution": "Zipf, s = 1", "seed": 1,
-            "distinctAsked": distinct.len(), "timesOfTheFirstFive": most}, "processes": 2,
+    let mix = json!({
+        "requests": REQUESTS, "keys": DISTINCT, "distribution": "Zipf, s = 1", "seed": 1,
+        "distinctAsked": distinct.len(), "timesOfTheFirstFive": most,
+    });
+    json!({"bench": "cache: hit rates", "mix": mix, "processes": 2,
         "l1": share(l1), "l2": share(l2), "computed": share(made), "hitRate": share(l1 + l2)})
 }
 
-/// The keys of the mix by rank: the inverse of the distribution's sum at an even draw.
+/// The keys of the mix, drawn by rank from Zipf's distribution.
 fn keys() -> Vec<usize> {
     let mut chance = StdRng::seed_from_u64(1);
     let total: f64 = (1..=DISTINCT).map(|rank| 1.0 / rank as f64).sum();

@@ -1,9 +1,10 @@
-//! How fast the PostgreSQL store is by itself: accept, dispatch, claim and settle of echo jobs of
+//! Rates of the PostgreSQL store by itself: accept, dispatch, claim and settle of echo jobs of
 //! one task, in groups, with the WAL and the commits that they cost, over a short and a long
 //! backlog.
 //!
 //! ```sh
-//! SPOOL_DATABASE_URL=postgres://… cargo run --release -p backing --example store_bench -- [JOBS] [GROUP] [WORKERS] [BACKLOG…]
+//! export SPOOL_DATABASE_URL=postgres://…
+//! cargo run --release -p backing --example store_bench -- [JOBS] [GROUP] [WORKERS] [BACKLOG…]
 //! ```
 //!
 //! Makes a database of its own next to the one of the URL and drops it at the end. Accepts run
@@ -34,7 +35,7 @@ use common::{
 };
 use sqlx::{Connection, Executor, PgConnection};
 
-use self::load::{LEASE, Place, settlement, submission};
+use self::load::{BenchDatabase, LEASE, settlement, submission};
 
 #[tokio::main]
 async fn main() {
@@ -46,20 +47,22 @@ async fn main() {
     let backlogs = if backlogs.is_empty() { vec![1_000, 100_000] } else { backlogs };
     println!("{jobs} jobs in groups of {group}, {workers} workers; rates in jobs/s");
     println!(
-        "| backlog | accept | accept to queued | dispatch | claim | settle | dispatch+claim+settle, side by side | WAL B/job | commits/job | server µs/job | client µs/job |"
+        "| backlog | accept | accept to queued | dispatch | claim | settle \
+         | dispatch+claim+settle, side by side | WAL B/job | commits/job | server µs/job \
+         | client µs/job |"
     );
     println!("|{}", "---|".repeat(11));
     for backlog in backlogs {
-        let place = Place::new().await;
-        let meter = PgConnection::connect(&place.url).await.unwrap();
+        let database = BenchDatabase::new().await;
+        let meter = PgConnection::connect(&database.url).await.unwrap();
         let bench = Bench {
-            store: place.store.clone(),
+            store: database.store.clone(),
             group,
             meter: Arc::new(tokio::sync::Mutex::new(meter)),
         };
         bench.run(backlog, jobs, workers).await;
         drop(bench);
-        place.drop().await;
+        database.drop().await;
     }
 }
 
@@ -71,7 +74,7 @@ struct Bench {
 
 impl Bench {
     async fn run(&self, backlog: usize, jobs: usize, workers: usize) {
-        let heart = self.present(workers).await;
+        let heartbeat = self.keep_alive(workers).await;
         self.accept(backlog, "waiting", 0).await;
         let before = self.cost().await;
         let accept = self.accept(jobs / 2, "mine", 9).await;
@@ -80,10 +83,11 @@ impl Bench {
         self.accept(jobs, "mine", 9).await;
         let both = self.side_by_side(jobs, workers).await;
         let after = self.cost().await;
-        heart.abort();
+        heartbeat.abort();
         let each = |index: usize| (after[index] - before[index]) / (2 * jobs) as f64;
         println!(
-            "| {backlog} | {accept:.0} | {accept_queued:.0} | {dispatch:.0} | {claim:.0} | {settle:.0} | {both:.0} | {:.0} | {:.4} | {:.1} | {:.1} |",
+            "| {backlog} | {accept:.0} | {accept_queued:.0} | {dispatch:.0} | {claim:.0} \
+             | {settle:.0} | {both:.0} | {:.0} | {:.4} | {:.1} | {:.1} |",
             each(0),
             each(1),
             each(2) * 1e6,
@@ -91,8 +95,8 @@ impl Bench {
         );
     }
 
-    /// A worker with slots for all, that lives for as long as the run takes.
-    async fn present(&self, workers: usize) -> tokio::task::JoinHandle<()> {
+    /// A worker with slots for all tasks that heartbeats as long as the run takes.
+    async fn keep_alive(&self, workers: usize) -> tokio::task::JoinHandle<()> {
         let slots = vec![(Queue::Light, u32::try_from(self.group * workers * 4).unwrap())];
         let registration = WorkerRegistration {
             worker: WorkerId::new(),
@@ -136,7 +140,8 @@ impl Bench {
         rate(count, started)
     }
 
-    /// Dispatch, claim and settle of group after group by one worker: jobs/s of each by itself.
+    /// Dispatches, claims and settles group after group with one worker; jobs/s of each step by
+    /// itself.
     async fn in_turns(&self, jobs: usize) -> [f64; 3] {
         let worker = WorkerId::new();
         let mut spent = [Duration::ZERO; 3];
@@ -208,8 +213,8 @@ impl Bench {
         rate(usize::try_from(done.load(Ordering::Relaxed)).unwrap(), started)
     }
 
-    /// So far: WAL bytes of the server, commits of this database, processor seconds of its sessions
-    /// (on this machine only) and of this process.
+    /// Totals so far: WAL bytes of the server, commits of this database, processor seconds of its
+    /// sessions (on this machine only) and of this process.
     async fn cost(&self) -> [f64; 4] {
         let mut sql = self.meter.lock().await;
         sql.execute("SELECT pg_stat_force_next_flush()").await.expect("asks");
@@ -231,7 +236,7 @@ impl Bench {
     }
 }
 
-/// User and system time of a process, as /proc tells it in hundredths.
+/// User and system time of a process in seconds. /proc has it in hundredths.
 fn processor_seconds(pid: &str) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> =

@@ -2,7 +2,8 @@
 //! `fair` run this and show its lines.
 //!
 //! ```sh
-//! SPOOL_DATABASE_URL=postgres://… cargo run --release -p backing --example store_under_load -- backlog [WAITING…]
+//! export SPOOL_DATABASE_URL=postgres://…
+//! cargo run --release -p backing --example store_under_load -- backlog [WAITING…]
 //! … -- held [SECONDS]     a transaction that is held open for so long, after a minute without
 //! … -- fair [WAITING]     a tenant's single job beside another's backlog
 //! ```
@@ -34,12 +35,12 @@ use common::{
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
 
-use self::load::{LEASE, Place};
+use self::load::{BenchDatabase, LEASE};
 
-/// Jobs in one statement, and workers side by side.
+/// Jobs in one statement, and concurrent workers.
 const GROUP: usize = 500;
 const WORKERS: usize = 2;
-/// The feeder stays this far ahead of the workers.
+/// Jobs that the feeder stays ahead of the workers.
 const AHEAD: usize = 20 * GROUP;
 
 #[tokio::main]
@@ -56,13 +57,13 @@ async fn main() {
     }
 }
 
-/// Jobs/s beside so many that wait.
+/// Jobs/s while this many others wait.
 async fn backlog(sizes: &[usize]) {
     for size in sizes {
-        let place = Place::new().await;
-        let heart = load::present(&place.store, GROUP * WORKERS * 4).await;
-        load::accept(&place.store, *size, GROUP, "waiting", 0).await;
-        let flow = Flow::start(&place.store, "mine", 9);
+        let database = BenchDatabase::new().await;
+        let heartbeat = load::keep_alive(&database.store, GROUP * WORKERS * 4).await;
+        load::accept(&database.store, *size, GROUP, "waiting", 0).await;
+        let flow = Flow::start(&database.store, "mine", 9);
         tokio::time::sleep(Duration::from_secs(5)).await;
         let rate = flow.rate(Duration::from_secs(20)).await;
         println!(
@@ -70,21 +71,21 @@ async fn backlog(sizes: &[usize]) {
             json!({ "bench": "backlog", "waiting": size, "settledPerSecond": rate.round() })
         );
         flow.stop().await;
-        heart.abort();
-        place.drop().await;
+        heartbeat.abort();
+        database.drop().await;
     }
 }
 
-/// Jobs/s without and with a transaction that began before them and does not end.
+/// Jobs/s without and with an older transaction that does not end.
 async fn held(time: Duration) {
-    let place = Place::new().await;
-    let heart = load::present(&place.store, GROUP * WORKERS * 4).await;
-    let flow = Flow::start(&place.store, "mine", 5);
+    let database = BenchDatabase::new().await;
+    let heartbeat = load::keep_alive(&database.store, GROUP * WORKERS * 4).await;
+    let flow = Flow::start(&database.store, "mine", 5);
     tokio::time::sleep(Duration::from_secs(10)).await;
     let free = flow.rate(time.min(Duration::from_secs(60))).await;
-    let mut holder = PgConnection::connect(&place.url).await.expect("connects");
+    let mut holder = PgConnection::connect(&database.url).await.expect("connects");
     holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.expect("begins");
-    // Both an id and a snapshot: whichever a holder has, what dies from now on stays.
+    // The transaction has both an id and a snapshot: either keeps rows that die from now on.
     holder
         .execute("SELECT pg_current_xact_id(), count(*) FROM spool.workers")
         .await
@@ -102,22 +103,23 @@ async fn held(time: Duration) {
     let mean = steps.iter().sum::<f64>() / steps.len() as f64;
     let last = steps.last().copied().unwrap_or_default();
     let line = json!({
-        "bench": "held", "seconds": time.as_secs(), "settledPerSecond": mean.round(), "withoutPerSecond": free.round(),
+        "bench": "held", "seconds": time.as_secs(),
+        "settledPerSecond": mean.round(), "withoutPerSecond": free.round(),
         "ratio": (mean / free * 100.0).round() / 100.0, "lastPerSecond": last,
         "lastRatio": (last / free * 100.0).round() / 100.0, "steps": steps,
     });
     println!("{line}");
     holder.execute("ROLLBACK").await.expect("ends");
     flow.stop().await;
-    heart.abort();
-    place.drop().await;
+    heartbeat.abort();
+    database.drop().await;
 }
 
-/// How many slots are filled by others until a tenant's single job is: one slot, a tenant with a
-/// backlog.
+/// Number of slots that go to other tasks before a tenant's single job, with one slot and another
+/// tenant's backlog.
 async fn fair(waiting: usize) {
-    let place = Place::new().await;
-    let store = &place.store;
+    let database = BenchDatabase::new().await;
+    let store = &database.store;
     load::accept(store, waiting, GROUP, "backlog", 5).await;
     let (worker, mut worst, mut total) = (WorkerId::new(), 0, 0);
     let single = |tenant: &str| {
@@ -127,7 +129,7 @@ async fn fair(waiting: usize) {
     };
     const ROUNDS: usize = 50;
     for round in 0..ROUNDS {
-        // Names on both sides of the other's, so that neither side of the alphabet is favoured.
+        // Names on both sides of the other's, so that neither end of the alphabet is favoured.
         let (task, submission) = single(if round % 2 == 0 { "alone" } else { "small" });
         store.accept(vec![submission], &[]).await.expect("accepts");
         let turns = turns_until(store, worker, task).await;
@@ -139,10 +141,11 @@ async fn fair(waiting: usize) {
         "{}",
         json!({ "bench": "fair", "waiting": waiting, "worstTurns": worst, "meanTurns": mean })
     );
-    place.drop().await;
+    database.drop().await;
 }
 
-/// Slot turns that go to others before `task` has its own.
+/// Dispatches one slot at a time until `task` is dispatched; returns the number of slots that other
+/// tasks got.
 async fn turns_until(store: &PgStore, worker: WorkerId, task: TaskId) -> usize {
     for turns in 0.. {
         let messages = store.dispatch(Queue::Light, 1, 1).await.expect("dispatches").messages;
@@ -164,8 +167,7 @@ async fn turns_until(store: &PgStore, worker: WorkerId, task: TaskId) -> usize {
     unreachable!("the loop has no other end")
 }
 
-/// Accepts, dispatches, claims and settles until it is stopped, with the sweep that a fleet has
-/// beside it.
+/// Accepts, dispatches, claims and settles until it is stopped, with a sweep beside it.
 struct Flow {
     settled: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2153,SC2154
-# The part "cache" of scripts/bench: the caches by themselves, and a script that is asked for again and again. Sourced, never run.
+# The part "cache" of scripts/bench: the caches by themselves, and a script that is requested
+# repeatedly. Sourced, never run.
 
 bench_cache() {
   (cd "$ROOT" && cargo build --locked --release -p backing --example cache_bench)
@@ -16,8 +17,9 @@ bench_cache() {
   "$here/services" wipe
 }
 
-# The same script, asked for as a client does: posted, then waited for. Two times of each: the server's own, from accepted to settled; and what the
-# two calls took by curl's clock, so that starting curl and jq does not count.
+# The same script, requested as a client does: posted, then waited for. Two times of each: the
+# server's own, from accepted to settled, and that of the two calls by curl's clock, without the
+# start of curl and jq.
 script_again() {
   local run line
   say 'a script, and the same script 50 times more: submit to result'
@@ -30,7 +32,7 @@ script_again() {
   printf '%s\n' "$line" >>"$WORK/lines"
 }
 
-# A wait ends at each change of status, so it is asked until the job is final.
+# A wait ends at each change of status, so it is repeated until the job is final.
 script_times() {
   local began=$EPOCHREALTIME job got
   job=$(curl -fsS "$SPOOL_SERVER/v1/jobs" -H 'content-type: application/json' \

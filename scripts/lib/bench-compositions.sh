@@ -1,13 +1,14 @@
 # shellcheck shell=bash
-# What scripts/bench renders: each video as a composition for Spool and as one filter graph for ffmpeg, from the same footage, words
-# and settings. Letters are set by different engines and so differ by a pixel here and there; all else is meant to be the same picture.
-# When one of a pair changes, the other changes with it. Sourced, never run.
+# The videos of scripts/bench: each as a composition for Spool and as one filter graph for ffmpeg,
+# from the same footage, words and settings. Different engines set the letters, which differ by a
+# pixel here and there; the rest is meant to be the same picture. When one of a pair changes, change
+# the other with it. Sourced, never run.
 
 BENCH_TEXT='Nobody counts the frames of a film that works. Somebody has to, though, and it had better be a machine that never tires.
   So here is one that cuts, sets words, turns the music down when a voice begins, and never does the same work twice.
   Change a word and it renders that word. Change the music and it leaves the pictures alone.'
 
-# Words that are said, each 0.4 s, over and over until SECONDS are full.
+# Words that are spoken, each 0.4 s, repeated until SECONDS are full.
 words() { # SECONDS
   jq -nc --arg text "$BENCH_TEXT" --argjson seconds "$1" '
     ($text | [scan("[^\\s]+")]) as $said
@@ -16,9 +17,10 @@ words() { # SECONDS
 
 # ---- M1: portrait, crossfades, a title, words, a voice over music ------------------------------
 
-# The words' box is the whole frame and free below only, so that they stand on one line where libass puts its own: inside the usual
-# box, which keeps clear of what players cover, a margin would put them elsewhere, and into the part that is compared.
-# A clip of 10 s and a half each way for every ten seconds; each but the first fades in over the one before it.
+# The words' box is the whole frame with a margin only below, so that they are on the line where
+# libass puts its own. The default box keeps clear of what players cover, and would put them into
+# the part that is compared. A clip of 10 s and a half each way for every ten seconds; each but the
+# first fades in over the one before it.
 m1_composition() { # FOOTAGE VOICE SECONDS
   jq -nc --arg from "$1" --arg voice "$2" --argjson seconds "$3" --argjson words "$(words "$3")" '
     ($seconds / 10) as $count
@@ -39,7 +41,8 @@ m1_composition() { # FOOTAGE VOICE SECONDS
      output: {format: "mp4", size: {width: 1080, height: 1920}, fps: 30}}'
 }
 
-# An extra COMMAND-LINE for the encoder may follow, by which the lossless picture for the comparison is made.
+# An extra COMMAND-LINE for the encoder may follow: it makes the lossless picture for the
+# comparison.
 m1_ffmpeg() { # FOOTAGE VOICE ASS OUT [ENCODER…]
   local from=$1 graph clip
   graph=''
@@ -57,7 +60,7 @@ m1_ffmpeg() { # FOOTAGE VOICE ASS OUT [ENCODER…]
     "${ENCODED[@]}" "${@:5}" "${TAGGED[@]}" -c:a aac -b:a 192k -movflags +faststart "$4"
 }
 
-# The settings of the engine's medium quality; threads are ffmpeg's own choice, which is all cores.
+# The settings of the engine's medium quality. ffmpeg chooses its threads, which is all cores.
 ENCODED=(-c:v libx264 -preset medium -crf 23 -g 120)
 TAGGED=(-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv)
 
@@ -83,7 +86,7 @@ m2_composition() { # FOOTAGE NUMBER
      output: {format: "mp4", size: {width: 720, height: 1280}, fps: 30}}'
 }
 
-# Without an ASS there are no letters at all.
+# Without ASS there are no letters.
 m2_ffmpeg() { # FOOTAGE NUMBER ASS OUT [OPTIONS…]
   local graph="[0:v]trim=0:6,setpts=PTS-STARTPTS,crop=404:720:438:0,scale=720:1280:flags=bicubic,setsar=1"
   [ -z "$3" ] || graph+=",drawtext=fontfile=$ROOT/media/fonts/OpenSans-Bold.ttf:text='Number $2':fontsize=72:fontcolor=white"
@@ -111,12 +114,13 @@ m3_composition() { # FOOTAGE CHANGED_CAPTION
 
 # ---- words for libass ---------------------------------------------------------------------------
 
-# Four words a line, the one that is said in gold: an event for each word, as a person's script would write it.
+# Four words a line, the spoken one in gold: an event for each word, as a person's script would
+# write it.
 word_captions() { # FILE WIDTH HEIGHT SIZE OUTLINE MARGIN SECONDS
   {
     printf '[Script Info]\nScriptType: v4.00+\nPlayResX: %s\nPlayResY: %s\nYCbCr Matrix: TV.709\n\n[V4+ Styles]\n' "$2" "$3"
     printf 'Format: Name,Fontname,Fontsize,PrimaryColour,OutlineColour,Bold,BorderStyle,Outline,Alignment,MarginV,Encoding\n'
-    # libass measures a font from ascender to descender, which Open Sans has 1.36 em apart.
+    # libass measures a font from ascender to descender, which are 1.36 em apart in Open Sans.
     printf 'Style: w,Open Sans,%s,&H00FFFFFF,&H00000000,1,1,%s,2,%s,1\n\n[Events]\n' "$(($4 * 136 / 100))" "$5" "$6"
     printf 'Format: Layer,Start,End,Style,Text\n'
     words "$7" | jq -r '

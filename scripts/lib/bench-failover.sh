@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2153,SC2154
-# How long a task stands still when its worker dies: from `kill -9` to its next start elsewhere, by the store's clock. Sourced by scripts/bench.
+# How long a task waits when its worker dies: from `kill -9` to its next start elsewhere, by the
+# store's clock. Sourced by scripts/bench.
 
 bench_failover() {
   local run
@@ -15,14 +16,15 @@ bench_failover() {
   "$here/services" wipe
 }
 
-# One job that runs for longer than this takes; its worker is found by the name that it gave the store: host:pid.
+# One job that runs longer than the failover. Its worker is found by the name that it registered:
+# host:pid.
 failover() { # RUN
   local job worker pid killed started
   job=$(curl -fsS "$SPOOL_SERVER/v1/jobs" -H 'content-type: application/json' \
     -d '{"kind": "echo", "input": {"sleepMs": 120000}, "timeoutMs": 300000}' | jq -r .id)
   wait_until 30 task_runs "$job" '' || die "job $job never ran"
   read -r worker pid <<<"$(database "SELECT t.worker, split_part(w.name, ':', 2) FROM spool.tasks t JOIN spool.workers w ON w.id = t.worker WHERE t.job = '$job'")"
-  # Anywhere between two beats: a lease is as old as its last one.
+  # At any moment between two heartbeats, as a lease is as old as the last one.
   sleep "$((RANDOM % 3)).$((RANDOM % 10))"
   killed=$(date +%s%3N)
   kill -KILL "$pid"

@@ -1,9 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2153,SC2154
-# The part "generation" of scripts/bench: calls that wait for a provider, and a video asked for twice. Sourced, never run.
+# The part "generation" of scripts/bench: calls that wait for a provider, and a video requested
+# twice. Sourced, never run.
 
 CALLS=2000 PROVIDER_PID=''
 
-# Seconds between two times of one day, to the millisecond: jq's own reading of times knows no fractions.
+# Seconds between two times of one day, to the millisecond: jq can't read fractions of a second.
 # shellcheck disable=SC2016 # jq reads this, not the shell
 SECONDS_BETWEEN='def clock: capture("T(?<h>..):(?<m>..):(?<s>[0-9.]+)Z") | (.h | tonumber) * 3600 + (.m | tonumber) * 60 + (.s | tonumber);
   def between(from; to): ((to | clock) - (from | clock)) * 1000 | round / 1000;'
@@ -22,7 +23,8 @@ bench_generation() {
   "$here/services" wipe
 }
 
-# One worker for what waits, with a slot for each call, and one for what keeps a core busy.
+# One worker for tasks that wait, with a slot for each call, and one for tasks that keep a core
+# busy.
 start_generation() {
   local port provider
   port=$(free_port) provider=$(free_port)
@@ -62,7 +64,7 @@ generation_run() { # NAME
 
 batch_settled() { [ "$(curl -fsS "$SPOOL_SERVER/v1/batches/$1" | jq -r .status)" = settled ]; }
 
-# The second takes everything from what is remembered.
+# The second video takes everything from memos and caches.
 video_twice() {
   local first second line
   say 'video: a script of five scenes, twice'

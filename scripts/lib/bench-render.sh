@@ -1,9 +1,11 @@
 # shellcheck shell=bash disable=SC2153,SC2154
-# The render half of scripts/bench: what is measured, and how. What is rendered stands in bench-compositions.sh. Sourced, never run.
+# The render half of scripts/bench: the measurements. The videos are in bench-compositions.sh.
+# Sourced, never run.
 #
-# Every figure is a ratio of two runs on this machine in this hour, and ffmpeg is as nice to its neighbours as Spool's children are.
-# "Quality" is SSIM against the losslessly kept picture of ffmpeg's
-# own graph without letters, over the part of the frame where no letters stand, so that both encoders are held to one reference.
+# Every figure is a ratio of two runs on this machine in this hour, and ffmpeg runs at the same
+# niceness as Spool's media processes. "Quality" is SSIM against the lossless picture of ffmpeg's
+# own graph without letters, over the part of the frame without letters, so that both encoders are
+# held to one reference.
 for part in reference footage bench-compositions; do
   # shellcheck source=/dev/null
   . "$ROOT/scripts/lib/$part.sh"
@@ -52,7 +54,7 @@ render_m1() {
     timed same m1_ffmpeg "$FOOTAGE" "$RUN/voice.wav" "$RUN/m1.ass" "$RUN/same.mp4" -preset veryfast
   done
   m1_ffmpeg "$FOOTAGE" "$RUN/voice.wav" '' "$RUN/lossless.mp4" -preset ultrafast -crf 0
-  # The title stands above the window and the words below it, in both.
+  # The title is above the compared window and the words are below it, in both.
   against m1 "$(jq -nc '{aim: 0.75}')" "$(sizes "$RUN/spool.mp4" "$RUN/ffmpeg.mp4")" "$(qualities "$RUN/spool.mp4" "$RUN/ffmpeg.mp4" 1080:960:0:480)" \
     "$(jq -nc --argjson same "$(median same)" --argjson ssim "$(ssim "$RUN/same.mp4" 1080:960:0:480)" '
       {ffmpegSamePresetSeconds: $same, ffmpegSamePresetSsim: $ssim}')"
@@ -61,7 +63,7 @@ render_m1() {
   rm -f "$RUN/lossless.mp4"
 }
 
-# Of both results against the lossless one, over a window WIDTH:HEIGHT:X:Y in which nothing is written.
+# Quality of both results against the lossless one, over a window WIDTH:HEIGHT:X:Y without letters.
 qualities() { # SPOOL_FILE FFMPEG_FILE WINDOW
   jq -nc --argjson spool "$(ssim "$1" "$3")" --argjson ffmpeg "$(ssim "$2" "$3")" '{spoolSsim: $spool, ffmpegSsim: $ffmpeg}'
 }
@@ -74,7 +76,7 @@ ssim() { # FILE WINDOW
 
 # ---- M2 --------------------------------------------------------------------------------------
 
-# The server is up beforehand, as a service is; ffmpeg has nothing to start.
+# The server is started beforehand, as a service is; ffmpeg has nothing to start.
 render_m2() {
   local numbers=(00 01 02 03 04 05 06 07 08 09) number run
   say "M2: ten shorts of 6 s, 720x1280, as a batch, against ffmpeg in turn and two at a time; $RUNS times each"
@@ -96,7 +98,8 @@ render_m2() {
     "$(first_short)"
 }
 
-# How two of them look: the batch's files are the server's own, so the first short is rendered here once more, off the clock.
+# Quality of two of them. The batch's files are the server's own, so the first short is rendered
+# once more, without being timed.
 first_short() {
   # shellcheck disable=SC2034 # m2_ffmpeg encodes by it; its options would go to the decoder too.
   local ENCODED=(-c:v libx264 -preset ultrafast -crf 0)
@@ -123,7 +126,7 @@ shorts_two_at_a_time() {
   wait
 }
 
-# `spool dev` with nothing in its cache.
+# Starts `spool dev` with an empty cache.
 start_single() {
   local port
   rm -rf "$RUN/data"
@@ -155,7 +158,8 @@ render_m3() {
 
 # ---- more workers ----------------------------------------------------------------------------
 
-# On the production parts, new each time, so that nothing is remembered; their own work is on the same cores.
+# On the production adapters, new each time, so that there are no memos. Their own work is on the
+# same cores.
 render_workers() {
   local workers run line
   say "M1 on a fleet: one worker of one slot, then two; $RUNS times each, in turn"
@@ -179,7 +183,8 @@ render_workers() {
 
 # ---- memory ----------------------------------------------------------------------------------
 
-# Of the largest child of each kind, for M1's video in three lengths: what a kind takes must not follow from the length.
+# Memory of the largest media process of each kind, for M1's video in three lengths: it must not
+# grow with the length.
 render_memory() {
   local seconds line lines=''
   say 'peak memory of a child for M1, as the video gets longer'
@@ -209,7 +214,8 @@ peaks() { # SECONDS, with lines of what a child does and how much it took
     | map({key: .[0].kind, value: (map(.kb) | max / 1024 | round)}) | {seconds: $seconds} + from_entries'
 }
 
-# The kernel's high-water mark of every media child, many times a second, until killed. A child is named after what it does.
+# Records the kernel's high-water mark of every media process, many times a second, until killed. A
+# media process is named after its work.
 watch_children() {
   local pid kind
   while true; do
@@ -256,7 +262,7 @@ against() { # NAME JSON…: the line of a bench of Spool against ffmpeg
     --argjson spoolCpu "$(cpu spool)" --argjson ffmpegCpu "$(cpu ffmpeg)" '
     {bench: $name, spoolSeconds: $spool, ffmpegSeconds: $ffmpeg, ratio: ($spool / $ffmpeg * 100 | round / 100),
      spoolCpuSeconds: $spoolCpu, ffmpegCpuSeconds: $ffmpegCpu} + add')
-  # On a server the work is not the client's, so its processor time says nothing.
+  # On a server the work is not the client's, whose processor time therefore means nothing.
   [ "$1" != m2 ] || line=$(jq -c 'del(.spoolCpuSeconds, .ffmpegCpuSeconds)' <<<"$line")
   jq -r '"  spool   \(.spoolSeconds) s\(if .spoolCpuSeconds then ", \(.spoolCpuSeconds) s of processor" else "" end)\(if .spoolBytes then ", \(.spoolBytes) bytes" else "" end)\(if .spoolSsim then ", SSIM \(.spoolSsim)" else "" end)",
          "  ffmpeg  \(.ffmpegSeconds) s\(if .ffmpegCpuSeconds then ", \(.ffmpegCpuSeconds) s of processor" else "" end)\(if .ffmpegBytes then ", \(.ffmpegBytes) bytes" else "" end)\(if .ffmpegSsim then ", SSIM \(.ffmpegSsim)" else "" end)",

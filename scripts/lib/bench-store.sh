@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2153,SC2154
-# What a job costs PostgreSQL when something weighs on it: a long backlog, a transaction that is held open, a tenant with a backlog beside
-# another's single job. Each is a part of backing/examples/store_under_load.rs. Sourced by scripts/bench.
+# Cost of a job in PostgreSQL under a load: a long backlog, a transaction that is held open, a
+# tenant with a backlog beside another's single job. Each is a part of
+# backing/examples/store_under_load.rs. Sourced by scripts/bench.
 
 bench_backlog() {
   say 'backlog: settled jobs/s beside 0, 100,000 and 1,000,000 that wait'

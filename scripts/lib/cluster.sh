@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2153
-# Three RabbitMQ nodes on one machine: each a rabbitmq of its own (lib/rabbitmq.sh) with a name, a folder and ports; one epmd and one
-# cookie for all. Sourced, never run.
+# Three RabbitMQ nodes on one machine: each a rabbitmq of its own (lib/rabbitmq.sh) with a name, a
+# folder and ports; one epmd and one cookie for all. Sourced, never run.
 
 CLUSTER_NODES=(1 2 3)
 
@@ -16,7 +16,7 @@ load_cluster_ports() {
   [ ! -f "$CLUSTER/ports" ] || . "$CLUSTER/ports"
 }
 
-# epmd, and two for each node, in a row.
+# One port for epmd, and two for each node, in a row.
 choose_cluster_ports() {
   local try offset block
   for ((try = 0; try < 500; try++)); do
@@ -31,21 +31,22 @@ choose_cluster_ports() {
 
 amqp_port_of() { printf '%s' $((CLUSTER_PORT + 2 * $1 - 1)); }
 
-# Runs a command of lib/rabbitmq.sh in the place of a node. In a subshell, as all that it sets is the node's.
+# Runs a command of lib/rabbitmq.sh for a node, in a subshell, because everything that it sets is
+# the node's.
 in_node() ( # NUMBER COMMAND…
   NODE=spool$1 DIR="$CLUSTER/$1" EPMD_PORT=$CLUSTER_PORT
   AMQP_PORT=$(amqp_port_of "$1") AMQP_DIST_PORT=$((CLUSTER_PORT + 2 * $1))
   "${@:2}"
 )
 
-# A node that is cut off from the others stops serving, as one should run quorum queues.
+# A node that is cut off from the others stops serving, as is advised for quorum queues.
 cluster_settings() {
   local node
   printf 'cluster_formation.peer_discovery_backend = classic_config\ncluster_partition_handling = pause_minority\n'
   for node in "${CLUSTER_NODES[@]}"; do printf 'cluster_formation.classic_config.nodes.%s = spool%s@localhost\n' "$node" "$node"; done
 }
 
-# Before any node, so that it belongs to none and outlives all.
+# Started before any node, so that it belongs to none and outlives all.
 start_epmd() {
   local epmd
   epmd=$(command -v epmd || printf '%s\n' /usr/lib/erlang/erts-*/bin/epmd | tail -n 1)
@@ -70,7 +71,7 @@ kill_node() {
 }
 
 start_node() {
-  # One that was frozen or cut off may be on its way back by itself.
+  # A node that was frozen or cut off may be coming back by itself.
   in_node "$1" no_process_of rabbitmq || ! wait_until 30 in_node "$1" rabbitmq_ready || return 0
   kill_node "$1"
   in_node "$1" rabbitmq_start || { tail -n 15 "$(in_node "$1" rabbitmq_log)" >&2; die "node $1 did not start"; }
@@ -83,7 +84,8 @@ signal_node() { # SIGNAL NUMBER
   signal "$1" "${pids[@]}"
 }
 
-# A node whose cookie for the others is wrong, and theirs for it: no connection between them comes about.
+# Cuts a node off: its cookie for the others is wrong, and theirs for it, so that they can't
+# connect.
 cut_node() {
   in_node "$1" rabbitmq_ctl eval "[begin erlang:set_cookie(N, cut_off), erlang:disconnect_node(N) end || N <- rabbit_nodes:all(), N =/= node()]." >/dev/null
 }
@@ -92,7 +94,7 @@ heal_node() {
   in_node "$1" rabbitmq_ctl eval "[begin erlang:set_cookie(N, erlang:get_cookie()), net_kernel:connect_node(N) end || N <- [spool1@localhost, spool2@localhost, spool3@localhost], N =/= node()]." >/dev/null
 }
 
-# The node that leads a queue, as any node that answers says.
+# The node that leads a queue, as reported by any node that answers.
 leader_of() { # QUEUE
   local node found
   for node in "${CLUSTER_NODES[@]}"; do

@@ -1,6 +1,5 @@
 # shellcheck shell=bash
-# What every script shares: where the checkout is, how to speak, how to wait.
-# Sourced, never run.
+# Shared by all scripts: the checkout's path, messages, waiting. Sourced, never run.
 
 # The checkout's physical path, so that a symlinked cwd names the same instance.
 # shellcheck disable=SC2034 # used by the scripts that source this
@@ -11,7 +10,7 @@ SCRATCH="$ROOT/scratch"
 TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
 TOOLS_DIR="$SCRATCH/tools/bin"
 
-# A login shell's PATH may lack cargo, and root's home is not everyone's.
+# A login shell's PATH may lack cargo, and root's home is not every user's.
 find_cargo() {
   local dir
   command -v cargo >/dev/null 2>&1 && return

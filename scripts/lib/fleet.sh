@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2153
-# A fleet for scripts/bench: one server and some workers on the private services, and what they cost. Sourced, never run.
+# A fleet for scripts/bench, and its costs: one server and some workers on the private services.
+# Sourced, never run.
 
 # The servers' processes are found as scripts/services finds them.
 for part in instance postgres redis rabbitmq; do
@@ -44,8 +45,8 @@ process_ended() { ! kill -0 "$1" 2>/dev/null; }
 
 # ---- what it costs ----------------------------------------------------------------------------
 
-# Bytes of WAL, and transactions that wrote: each took a number, which is exact at once, whereas backends hand in their
-# statistics up to ten seconds late.
+# Bytes of WAL, and transactions that wrote. Each of those took a number, which is exact at once;
+# the statistics of backends are up to ten seconds late.
 database_counts() {
   "$(postgres_bin)/psql" "$SPOOL_DATABASE_URL" -XAtq -c "
     SELECT json_build_object(
@@ -53,8 +54,8 @@ database_counts() {
       'commits', pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
 }
 
-# Keeps the largest sum of proportional memory of each server's family in a file: backends share pages, so sums of resident
-# sizes would count them many times.
+# Keeps the largest sum of proportional memory of each server's processes in a file: backends share
+# pages, which sums of resident sizes would count several times.
 sample_servers() {
   local name now
   local -A most=([postgres]=0 [redis]=0 [rabbitmq]=0)

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# Footage for scripts/bench: the demo's clips made longer, with grain that changes from frame to frame as a camera's does, since
-# pictures without any are far easier on an encoder than what people upload. Sourced, never run.
+# Footage for scripts/bench: the demo's clips made longer, with grain that changes from frame to
+# frame as a camera's does. Pictures without grain are far easier to encode than what people upload.
+# Sourced, never run.
 
-# The same file for one ffmpeg and one version of this text; what is there already is kept.
+# Makes the same files for one ffmpeg and one version of this text. Files that are there are kept.
 footage() { # FOLDER CLIPS
   local folder=$1 clips=$2 recipe number
   recipe=$(cat "$ROOT/scripts/lib/footage.sh" "$ROOT/scripts/make-clips" | sha256sum | cut -c1-16)
@@ -10,7 +11,8 @@ footage() { # FOLDER CLIPS
   say 'making footage for the benchmarks (a few minutes, once)'
   rm -rf "$folder"
   mkdir -p "$folder/cuts"
-  # Three clips of 12 s in full HD, and thirty cuts of 10 s in 1280x720, each of another place and colour.
+  # Three clips of 12 s in full HD, and thirty cuts of 10 s in 1280x720, each with its own section
+  # and colour.
   shot "$folder/one.mp4" "$clips/dawn.mp4" 0 12 1920:1080 0
   shot "$folder/two.mp4" "$clips/aurora.mp4" 0 12 1920:1080 0
   shot "$folder/three.mp4" "$clips/dawn.mp4" 3 12 1920:1080 140
@@ -19,7 +21,7 @@ footage() { # FOLDER CLIPS
     [ $((number % 2)) -eq 0 ] || from=aurora
     shot "$folder/cuts/$(printf %02d "$number").mp4" "$clips/$from.mp4" "$((number % 6))" 10.2 1280:720 "$((number * 23 % 360))"
   done
-  # The demo's twelve seconds over and over, so that music never ends before the pictures do.
+  # The demo's twelve seconds repeated, so that music never ends before the pictures do.
   quiet_ffmpeg -stream_loop 29 -i "$clips/music.m4a" -t 310 -c:a aac -b:a 160k "$folder/music.m4a"
   printf '%s\n' "$recipe" >"$folder/made-by"
 }

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# One instance of the private services: its folder, its ports, its processes.
-# An instance is known by its folder alone; nothing else on the machine is touched.
+# One instance of the private services: its folder, ports and processes. Its folder identifies it,
+# and nothing else on the machine is touched.
 
-# The folder that holds everything. A server that drops root must be able to reach it, so a
-# checkout below a closed folder (/root, a 0700 home) gets one in /tmp that is keyed by the path it stands for.
+# The instance's folder. A server that drops root must be able to reach it, so a checkout below a
+# closed folder (/root, a 0700 home) gets one in /tmp, named by a hash of its path.
 choose_instance_dir() {
   local wanted=${SPOOL_SERVICES_DIR:-$SCRATCH/services}
   mkdir -p "$wanted" || die "cannot make $wanted: set SPOOL_SERVICES_DIR to a folder that you may write"
@@ -76,8 +76,8 @@ ports_still_ours() {
 # ---- processes --------------------------------------------------------------------------------
 # Found by what they are, not by pid files: those go stale in a crash and then name a stranger.
 
-# Processes called $1 whose working folder is $2. Other processes come and go meanwhile, so find's and grep's
-# own exit codes say nothing.
+# Processes called $1 whose working folder is $2. Other processes come and go meanwhile, so the exit
+# codes of find and grep mean nothing.
 pids_named_in() {
   local cwd pid
   { find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$2" -o -lname "$2 (deleted)" \) 2>/dev/null || true; } | while IFS= read -r cwd; do
@@ -102,7 +102,7 @@ signal() { # SIGNAL PIDS…: a process that is gone already is what we want
 
 no_process_of() { [ -z "$("$1_pids")" ]; }
 
-# Sends one request and says whether the first byte of the answer is there within a second.
+# Sends one request, and succeeds if the first byte of the answer comes within a second.
 answers() { # PORT REQUEST
   # shellcheck disable=SC2016 # the inner shell's own $1 and $2
   timeout 1 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "$2" >&3 && [ -n "$(head -c 1 <&3 | tr "\0\1" xx)" ]' _ "$1" "$2" 2>/dev/null

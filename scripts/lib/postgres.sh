@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2153 # ports come from lib/instance.sh
-# PostgreSQL of its own. It refuses to run as root, so as root it runs as user postgres.
+# A private PostgreSQL. It refuses to run as root, so as root it runs as user postgres.
 
 postgres_home() { printf '%s/postgres' "$DIR"; }
 postgres_log() { printf '%s/postgres/log' "$DIR"; }
@@ -43,13 +43,15 @@ postgres_start() {
   [ -d "$home/data" ] || postgres_init "$bin" "$home"
   # shellcheck disable=SC2016 # the inner shell's own $1
   postgres_settings | as_postgres sh -c 'cat >"$1"' _ "$home/data/postgresql.conf"
-  # No process holds it any more (the caller made sure), and a pid in it may by now be a stranger's.
+  # No process holds it any more (the caller made sure), and the pid in it may by now be another
+  # process's.
   rm -f "$home/data/postmaster.pid"
   as_postgres "$bin/pg_ctl" -D "$home/data" -w -t 90 -s -l "$home/log" start </dev/null >/dev/null || return 1
   postgres_database "$bin"
 }
 
-# Made aside and moved into place, so that a crash half way leaves nothing that looks whole.
+# Created under another name and moved into place, so that a crash leaves nothing that looks
+# complete.
 postgres_init() {
   rm -rf "$2/data.new"
   as_postgres "$1/initdb" -D "$2/data.new" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$2/initdb.log" 2>&1 ||
@@ -57,7 +59,7 @@ postgres_init() {
   mv "$2/data.new" "$2/data"
 }
 
-# Honest for benchmarks: what a commit promises, it keeps. The rest only fits the size of the machine.
+# Durable as in production, for benchmarks; the other settings fit the size of the machine.
 postgres_settings() {
   cat <<CONF
 listen_addresses = '127.0.0.1'

@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2153
-# RabbitMQ of its own: node, cookie, epmd and configuration all below the instance's folder.
+# A private RabbitMQ: node, cookie, epmd and configuration are all below the instance's folder.
 
 rabbitmq_home() { printf '%s/rabbitmq' "$DIR"; }
 rabbitmq_node() { printf '%s@localhost' "${NODE:-spool}"; } # NODE: of a cluster, whose nodes share a machine
 rabbitmq_log() { printf '%s/rabbitmq/log/%s.log' "$DIR" "$(rabbitmq_node)"; }
-# The mark is in the environment of the whole family: the node, its port programs and epmd, which outlives the node.
+# A mark in the environment of all its processes: the node, its port programs and epmd, which
+# outlives the node.
 rabbitmq_mark() { printf 'SPOOL_BROKER_HOME=%s' "$(rabbitmq_home)"; }
 rabbitmq_pids() { pids_with_env "$(rabbitmq_mark)"; }
 rabbitmq_main_pid() {
@@ -23,7 +24,7 @@ rabbitmq_bin() { # the real scripts: those in /usr/sbin switch the user
   printf '%s' "$dir"
 }
 
-# The node's environment, and nothing else: sets NODE_ENV.
+# Sets NODE_ENV: the node's environment, and nothing else.
 rabbitmq_env() {
   local home; home=$(rabbitmq_home)
   NODE_ENV=(
@@ -45,7 +46,7 @@ rabbitmq_ctl() {
   cd "$(rabbitmq_home)" && env -i "${NODE_ENV[@]}" "$(rabbitmq_bin)/rabbitmqctl" -q "$@"
 }
 
-# An AMQP greeting gets its first byte only after the last boot step, when queues and users are there.
+# An AMQP greeting gets its first byte only after the last boot step, when queues and users exist.
 rabbitmq_ready() { [ -n "$AMQP_PORT" ] && [ -n "$(rabbitmq_main_pid)" ] && answers "$AMQP_PORT" 'AMQP\0\0\11\1'; }
 
 rabbitmq_start() {
@@ -55,15 +56,16 @@ rabbitmq_start() {
   rabbitmq_settings >"$home/rabbitmq.conf"
   cd "$home" || return 1
   rabbitmq_env
-  # A plain command, not a function: a subshell of ours would live as long as the node, and hold the lock with it.
+  # A plain command, not a function: a subshell would live as long as the node, and hold the lock
+  # with it.
   setsid env -i "${NODE_ENV[@]}" "$bin/rabbitmq-server" </dev/null >"$home/log/stdout" 2>&1 9>&- &
   disown
-  # Until it carries its mark, a node that is being born looks like one that died.
+  # Until it carries its mark, a node that is starting looks like one that died.
   wait_until 10 rabbitmq_appeared || return 1
   wait_until 120 rabbitmq_up_or_gone && rabbitmq_ready
 }
 
-# Ends the wait at once when the node died while it booted.
+# Ends the wait at once if the node died while it booted.
 rabbitmq_up_or_gone() {
   rabbitmq_ready || { no_process_of rabbitmq || [ -z "$(rabbitmq_server_pids)" ]; }
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2153
-# Redis of its own.
+# A private Redis.
 
 redis_home() { printf '%s/redis' "$DIR"; }
 redis_log() { printf '%s/redis/log' "$DIR"; }
@@ -13,7 +13,8 @@ redis_ready() { [ -n "$REDIS_PORT" ] && [ -n "$(redis_pids)" ] && answers "$REDI
 redis_start() {
   have redis-server || die 'Redis is not installed: run scripts/setup services'
   mkdir -p "$(redis_home)"
-  # Bounded, and evicting: everything in Redis may be lost, so tests should meet a Redis that loses things.
+  # Bounded, and evicting: everything in Redis may be lost, so the tests run on a Redis that loses
+  # things.
   env -i "PATH=$PATH" LC_ALL=C.UTF-8 redis-server \
     --bind 127.0.0.1 --port "$REDIS_PORT" --dir "$(redis_home)" --logfile "$(redis_log)" \
     --appendonly yes --appendfsync everysec --save '' \

@@ -54,7 +54,8 @@ macro_rules! each_artifacts {
             std::sync::Arc::new(super::FolderArtifacts::open(root).unwrap())
         }; $($behaviour),+);
         each_artifacts!(@ object, |_| {
-            std::sync::Arc::new(super::ObjectArtifacts::new(std::sync::Arc::new(super::InMemory::new())))
+            let store = std::sync::Arc::new(super::InMemory::new());
+            std::sync::Arc::new(super::ObjectArtifacts::new(store))
         }; $($behaviour),+);
         each_artifacts!(@ cached, |root| crate::cache::disk::cached(root); $($behaviour),+);
     };
@@ -222,7 +223,7 @@ async fn a_file_with_a_second_link_is_copied_because_the_other_may_be_written_to
 #[tokio::test]
 async fn a_file_made_by_a_child_under_another_user_is_taken_over() {
     let fixture = folder_fixture();
-    let file = fixture.file("made", b"by nobody");
+    let file = fixture.file("made", b"by another user");
     let own_uid = fs::metadata(&file).unwrap().uid();
     // Only root can give a file away; for other users there are no such media processes either.
     let _ = std::os::unix::fs::chown(&file, Some(65_534), None);

@@ -186,7 +186,7 @@ async fn rabbitmq_short_of_memory_takes_no_messages_and_keeps_delivering() {
         assert_eq!(broker.publish(&messages(Queue::Light, 2)).await, [false, false]);
         assert!(
             started.elapsed() < REFUSED_WITHIN,
-            "once it is read_view, nobody waits: {:?}",
+            "once it is known, no call waits: {:?}",
             started.elapsed()
         );
         // RabbitMQ does not tell a connection that it is blocked before it publishes. A process

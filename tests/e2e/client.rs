@@ -1,25 +1,25 @@
-//! A client of the API, blocking, as a test reads best.
+//! A blocking client of the API.
 
 use serde_json::{Value, json};
 
 use crate::process::wait_for;
 
-/// A server's address.
+/// The API of one server.
 #[derive(Clone)]
 pub struct Api {
     base: String,
     http: reqwest::blocking::Client,
 }
 
-/// An answer: status, headers, and the body as JSON (null if it is not).
-pub struct Answer {
+/// A response: status, headers, and the body as JSON (null if it is not JSON).
+pub struct ApiResponse {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub body: Value,
 }
 
-impl Answer {
-    /// A header as text.
+impl ApiResponse {
+    /// The text of a header.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
@@ -35,25 +35,25 @@ impl Api {
         &self.base
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> ApiResponse {
         self.get_with(path, &[])
     }
 
-    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> ApiResponse {
         let request = self.http.get(format!("{}{path}", self.base));
         read(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub fn post(&self, path: &str, body: &Value) -> ApiResponse {
         self.post_with(path, body, &[])
     }
 
-    pub fn post_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+    pub fn post_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> ApiResponse {
         let request = self.http.post(format!("{}{path}", self.base)).json(body);
         read(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
     }
 
-    /// Posts a job that must be accepted; its id.
+    /// Posts a job, which must be accepted, and returns its id.
     pub fn submit(&self, kind: &str, input: Value) -> String {
         let answer = self.post("/v1/jobs", &json!({"kind": kind, "input": input}));
         assert_eq!(answer.status, 202, "{}", answer.body);
@@ -82,14 +82,14 @@ impl Api {
         self.settled(&self.submit(kind, input))
     }
 
-    /// Waits until a batch has settled; its counts.
+    /// Waits until a batch has settled, and returns its counts.
     pub fn batch_settled(&self, id: &str) -> Value {
         let last = || self.get(&format!("/v1/batches/{id}")).body;
         let settled = wait_for(|| Some(last()).filter(|batch| batch["status"] == "settled"));
         settled.unwrap_or_else(|| panic!("{id} did not settle: {}", last()))["counts"].clone()
     }
 
-    /// All items of a batch, page by page.
+    /// Reads all items of a batch, page by page.
     pub fn batch_results(&self, id: &str) -> Vec<Value> {
         let mut items = Vec::new();
         let mut cursor = String::new();
@@ -104,9 +104,9 @@ impl Api {
     }
 }
 
-fn read(request: reqwest::blocking::RequestBuilder) -> Answer {
+fn read(request: reqwest::blocking::RequestBuilder) -> ApiResponse {
     let response = request.send().expect("an answer");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().expect("a body");
-    Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+    ApiResponse { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
 }

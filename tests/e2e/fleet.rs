@@ -1,4 +1,4 @@
-//! Production parts and separate processes: `serve` and any number of `work`.
+//! Fleets of separate processes on production adapters: `serve` and any number of `work`.
 
 mod database_outage;
 mod task_messages;
@@ -14,7 +14,8 @@ use crate::{
     process::{Process, run, service, spool, wait_for},
 };
 
-/// A fleet of its own on the shared services: its own database, names and artifacts; its own Redis, so that it can be stopped.
+/// A fleet on the shared services, with a database, names and artifacts of its own, and a Redis of
+/// its own, which a test may stop.
 struct Fleet {
     database: String,
     amqp: String,
@@ -24,8 +25,8 @@ struct Fleet {
     folder: TempDir,
 }
 
-/// A port that nobody listens on, below those that the system gives away: nobody else's connection takes it before, or while, a server is
-/// away from it.
+/// A free port below the range from which the system assigns ports, so that no other connection
+/// takes it while the server is down.
 fn free_port() -> u16 {
     let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (0..1000).map(|_| rand::random_range(10_000..14_000)).find(free).expect("a free port")
@@ -217,11 +218,13 @@ fn a_schedule_fires_once_for_each_due_time_with_two_servers_and_its_job_names_it
     let (_first, api) = fleet.serve();
     let (_second, _) = fleet.serve();
     let _work = fleet.work();
-    let schedule = json!({"cron": "* * * * *", "timezone": "UTC", "job": {"kind": "echo", "input": {"value": "again"}}});
+    let job = json!({"kind": "echo", "input": {"value": "again"}});
+    let schedule = json!({"cron": "* * * * *", "timezone": "UTC", "job": job});
     let made = api.post("/v1/schedules", &schedule);
     assert_eq!(made.status, 201, "{}", made.body);
     let id = made.body["id"].as_str().unwrap().to_owned();
-    // The minute's wait is brought forward: both servers find it due at once.
+    // Moves the due time forward instead of waiting a minute: both servers find the schedule due at
+    // once.
     let due =
         made.body["nextAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond()
             - 60_000;
@@ -266,7 +269,7 @@ fn a_killed_workers_tasks_run_elsewhere() {
     let mut first = fleet.work();
     let id = api.submit("echo", json!({"sleepMs": 5_000, "value": "survived"}));
     api.becomes(&id, "running");
-    // At once: what takes its time to start is the other one.
+    // Killed at once: the time is needed for the other one to start.
     first.kill();
     let _second = fleet.work();
     let job = api.settled(&id);
@@ -304,8 +307,11 @@ fn check_reports_whether_each_dependency_is_reachable() {
             .unwrap_or(Value::Null)
     };
     let offline = "ok: no network for text, speech, image";
-    let all = json!({"store": "ok", "broker": "ok", "view_cache": "ok", "artifacts": "ok", "provider offline": offline});
-    // Redis has half a second to answer, which a busy machine may let pass.
+    let all = json!({
+        "store": "ok", "broker": "ok", "view_cache": "ok", "artifacts": "ok",
+        "provider offline": offline,
+    });
+    // Redis has half a second to answer, which a busy machine may exceed.
     let found = wait_for(|| Some(check()).filter(|parts| *parts == all));
     assert!(found.is_some(), "{}", check());
     let mut wrong = fleet.spool(&["check"]);
@@ -335,7 +341,7 @@ fn check_reports_whether_each_dependency_is_reachable() {
 fn a_worker_caches_files_of_another_disk_and_shows_its_caches_and_pools() {
     let fleet = Fleet::start();
     let (_serve, api) = fleet.serve();
-    // Another file system than that of the artifacts, on any Linux.
+    // On any Linux, another file system than that of the artifacts.
     let near = tempfile::tempdir_in("/dev/shm").unwrap();
     let port = free_port();
     let mut command =
@@ -351,7 +357,7 @@ fn a_worker_caches_files_of_another_disk_and_shows_its_caches_and_pools() {
         assert_eq!(api.run("probe", json!({"src": src}))["status"], "succeeded");
     }
     let own = Api::at(&format!("http://127.0.0.1:{port}"));
-    // What Redis holds is left out of a report for which it was not in time.
+    // A report lacks the size of Redis if that did not answer in time.
     let report = wait_for(|| {
         Some(own.get("/v1/admin/cache").body).filter(|report| !report["shared"].is_null())
     });

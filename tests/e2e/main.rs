@@ -1,6 +1,7 @@
-//! Spool as its users meet it: the real binary, real processes, real HTTP.
+//! End-to-end tests: the real binary, real processes, real HTTP.
 //!
-//! `dev::` needs nothing but the binary. `fleet::` needs the private services of `scripts/test`; without them it fails and says so.
+//! `dev::` needs only the binary. `fleet::` needs the private services of `scripts/test`, and fails
+//! with a sentence without them.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 

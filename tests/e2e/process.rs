@@ -1,4 +1,4 @@
-//! Processes of a test: started, waited for, and surely ended.
+//! Processes of a test: started, waited for, and always ended.
 
 use std::{
     io::{BufRead, BufReader},
@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// No wait of a test is longer: an event that has not come by then will not come.
+/// Longest wait of a test: an event that has not come by then will not come.
 pub const PATIENCE: Duration = Duration::from_secs(110);
 
 /// The binary under test.
 pub fn spool() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spool"));
-    // A test's surroundings must not be its settings.
+    // Settings in the environment of the test run are not passed on.
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPOOL_"))
     {
@@ -23,7 +23,7 @@ pub fn spool() -> Command {
     command
 }
 
-/// What `scripts/services env` says of a server that the tests share.
+/// A server that the tests share, from the environment of `scripts/services env`.
 pub fn service(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run this suite by scripts/test, which starts the services")
@@ -35,14 +35,14 @@ pub fn run(mut command: Command) -> Output {
     command.output().expect("the command runs")
 }
 
-/// A process that runs in the background and is killed with its test.
+/// A process in the background, killed at the end of its test.
 pub struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
-    /// Starts it and gathers its log.
+    /// Starts a process and collects its log.
     pub fn start(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
@@ -59,7 +59,7 @@ impl Process {
         Self { child, log }
     }
 
-    /// Starts a server, and says the address that it listens on.
+    /// Starts a server, and returns the address that it listens on.
     pub fn serving(command: Command) -> (Self, String) {
         let mut server = Self::start(command);
         let line = server.logged("listening on");
@@ -81,17 +81,16 @@ impl Process {
         worker
     }
 
-    /// Its process id.
     pub fn id(&self) -> i32 {
         self.child.id() as i32
     }
 
-    /// What it logged so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }
 
-    /// Waits until a line of its log holds `text`, and answers with that line.
+    /// Waits until a line of the log contains `text`, and returns that line.
     pub fn logged(&mut self, text: &str) -> String {
         wait_for(|| {
             let line = self.log.lock().unwrap().iter().find(|line| line.contains(text)).cloned();
@@ -108,19 +107,19 @@ impl Process {
         send_signal(self.id(), signal);
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub fn ended(&mut self) -> ExitStatus {
         wait_for(|| self.child.try_wait().unwrap())
             .unwrap_or_else(|| panic!("it did not end:\n{}", self.log()))
     }
 
-    /// Asks it to drain, and waits for its end.
+    /// Asks the process to drain, and waits for its end.
     pub fn terminate(mut self) -> ExitStatus {
         self.signal(15);
         self.ended()
     }
 
-    /// Kills it as a power cut would.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.signal(9);
         self.ended();
@@ -140,7 +139,7 @@ pub fn send_signal(process: i32, signal: i32) {
     assert!(sent.is_ok_and(|status| status.success()), "signal {signal} to {process}");
 }
 
-/// Polls until there is an answer, for [`PATIENCE`] at most.
+/// Polls until there is a value, for at most [`PATIENCE`].
 pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -152,7 +151,7 @@ pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
-/// Processes whose parent is `parent`.
+/// The processes whose parent is `parent`.
 pub fn children(parent: i32) -> Vec<i32> {
     let stat = |id: i32| std::fs::read_to_string(format!("/proc/{id}/stat")).ok();
     let parent_of =
@@ -163,7 +162,7 @@ pub fn children(parent: i32) -> Vec<i32> {
     all.filter(|id| parent_of(*id) == Some(parent)).collect()
 }
 
-/// Folders below `scratch` that attempts have left; empty when all is well.
+/// The folders that attempts have left below `scratch`; there must be none.
 pub fn scratch_folders(scratch: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(scratch).into_iter().flatten();
     entries

@@ -1,52 +1,63 @@
--- What the test writes down for itself, in a schema of its own, of every row that moves. The functions of the store are told nothing of
--- it, but for one line at the start of those that a worker calls in its own name: who calls, and for which attempts.
+-- Records every change of a row, in a schema of the test. The functions of the store are unchanged,
+-- except that those which a worker calls in its own name first record the caller and its attempts.
 
 CREATE SCHEMA audit;
-CREATE TABLE audit.births (task uuid NOT NULL);
+CREATE TABLE audit.inserts (task uuid NOT NULL);
 CREATE TABLE audit.claims (task uuid NOT NULL, fence bigint NOT NULL, worker uuid NOT NULL);
 CREATE TABLE audit.settles (task uuid NOT NULL, fence bigint NOT NULL, state text NOT NULL);
 CREATE TABLE audit.losses (task uuid NOT NULL, fence bigint NOT NULL);
-CREATE TABLE audit.violations (at timestamptz NOT NULL DEFAULT clock_timestamp(), task uuid, what text NOT NULL);
+CREATE TABLE audit.violations (
+    at timestamptz NOT NULL DEFAULT clock_timestamp(), task uuid, what text NOT NULL
+);
 
--- Until the end of the statement: who calls, and the fence that it names for each task.
-CREATE FUNCTION audit.called(worker_id uuid, task_ids uuid[], fences bigint[]) RETURNS void LANGUAGE sql AS $$
+-- Records the caller, and the fence that it states for each task, until the end of the transaction.
+CREATE FUNCTION audit.called(worker_id uuid, task_ids uuid[], fences bigint[]) RETURNS void
+LANGUAGE sql AS $$
     SELECT set_config('audit.worker', coalesce(worker_id::text, ''), true),
-           set_config('audit.fences', coalesce((SELECT json_object_agg(t, f) FROM unnest(task_ids, fences) u (t, f))::text, '{}'), true)
+           set_config('audit.fences', coalesce((
+               SELECT json_object_agg(t, f) FROM unnest(task_ids, fences) u (t, f)
+           )::text, '{}'), true)
 $$;
 
 CREATE FUNCTION audit.violated(task uuid, what text) RETURNS void LANGUAGE sql AS
     $$ INSERT INTO audit.violations (task, what) VALUES (task, what) $$;
 
--- An attempt ends by the one who holds its lease and names its fence, or by the sweep once the lease has run out.
+-- An attempt is ended by the worker that holds its lease and states its fence, or by the sweep
+-- after the lease has expired.
 CREATE FUNCTION audit.on_end(was spool.tasks) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     caller text := coalesce(current_setting('audit.worker', true), '');
-    named bigint := (nullif(current_setting('audit.fences', true), '')::json ->> was.id::text)::bigint;
+    fences json := nullif(current_setting('audit.fences', true), '')::json;
+    stated bigint := (fences ->> was.id::text)::bigint;
 BEGIN
     IF caller = '' THEN
         IF was.lease_until >= spool.now_ms() THEN
-            PERFORM audit.violated(was.id, 'a live lease was ended by nobody''s call');
+            PERFORM audit.violated(was.id, 'a live lease was ended without a caller');
         END IF;
-    ELSIF caller <> was.worker::text OR named IS DISTINCT FROM was.fence THEN
-        PERFORM audit.violated(was.id, format('an attempt of %s with fence %s was ended by %s with fence %s', was.worker, was.fence, caller, named));
+    ELSIF caller <> was.worker::text OR stated IS DISTINCT FROM was.fence THEN
+        PERFORM audit.violated(was.id, format(
+            'an attempt of %s with fence %s was ended by %s with fence %s',
+            was.worker, was.fence, caller, stated));
     END IF;
 END $$;
 
 CREATE FUNCTION audit.on_task() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO audit.births VALUES (NEW.id);
+        INSERT INTO audit.inserts VALUES (NEW.id);
         RETURN NULL;
     END IF;
     IF TG_OP = 'UPDATE' AND NEW.state = 'running' AND OLD.state <> 'running' THEN
         IF NEW.fence <> OLD.fence + 1 THEN
-            PERFORM audit.violated(NEW.id, format('a claim left the fence at %s after %s', NEW.fence, OLD.fence));
+            PERFORM audit.violated(NEW.id, format(
+                'a claim left the fence at %s after %s', NEW.fence, OLD.fence));
         END IF;
         IF OLD.state <> 'queued' THEN
             PERFORM audit.violated(NEW.id, format('a task that was %s was claimed', OLD.state));
         END IF;
         INSERT INTO audit.claims VALUES (NEW.id, NEW.fence, NEW.worker);
-    ELSIF TG_OP = 'UPDATE' AND (NEW.fence <> OLD.fence OR NEW.state = 'running' AND NEW.worker <> OLD.worker) THEN
+    ELSIF TG_OP = 'UPDATE'
+        AND (NEW.fence <> OLD.fence OR NEW.state = 'running' AND NEW.worker <> OLD.worker) THEN
         PERFORM audit.violated(NEW.id, 'fence or worker changed without a claim');
     END IF;
     IF OLD.state = 'running' AND (TG_OP = 'DELETE' OR NEW.state <> 'running') THEN
@@ -57,47 +68,54 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON spool.tasks FOR EACH ROW EXECUTE FUNCTION audit.on_task();
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON spool.tasks
+    FOR EACH ROW EXECUTE FUNCTION audit.on_task();
 
--- A limited batch never has more queued and running than it may.
+-- A limited batch never has more queued and running tasks than its limit.
 CREATE FUNCTION audit.on_queued() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (SELECT count(*) FROM spool.tasks t WHERE t.limited_batch = NEW.limited_batch AND t.phase = 2)
+    IF (SELECT count(*) FROM spool.tasks t
+        WHERE t.limited_batch = NEW.limited_batch AND t.phase = 2)
         > (SELECT b.max_concurrent FROM spool.batches b WHERE b.id = NEW.limited_batch) THEN
         PERFORM audit.violated(NEW.id, 'a batch has more tasks under way than its limit');
     END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER audit_limit AFTER UPDATE OF phase ON spool.tasks FOR EACH ROW
-    WHEN (NEW.limited_batch IS NOT NULL AND NEW.phase = 2 AND OLD.phase <> 2) EXECUTE FUNCTION audit.on_queued();
+    WHEN (NEW.limited_batch IS NOT NULL AND NEW.phase = 2 AND OLD.phase <> 2)
+    EXECUTE FUNCTION audit.on_queued();
 
 CREATE FUNCTION audit.on_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit.settles VALUES (NEW.id, NEW.fence, NEW.state::text);
     IF NEW.state = 'succeeded' AND NOT NEW.cached
-        AND NOT EXISTS (SELECT FROM audit.claims c WHERE c.task = NEW.id AND c.fence = NEW.fence AND c.worker = NEW.worker) THEN
-        PERFORM audit.violated(NEW.id, 'a task succeeded that nobody had claimed with this fence');
+        AND NOT EXISTS (
+            SELECT FROM audit.claims c
+            WHERE c.task = NEW.id AND c.fence = NEW.fence AND c.worker = NEW.worker) THEN
+        PERFORM audit.violated(NEW.id, 'a task succeeded that was not claimed with this fence');
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER audit AFTER INSERT ON spool.history FOR EACH ROW EXECUTE FUNCTION audit.on_history();
+CREATE TRIGGER audit AFTER INSERT ON spool.history
+    FOR EACH ROW EXECUTE FUNCTION audit.on_history();
 CREATE INDEX ON audit.claims (task, fence);
 
--- Every function that a worker calls in its own name says so first.
+-- Makes every function that a worker calls in its own name record its caller first.
 DO $$
 DECLARE
     f record;
-    told text;
+    audited text;
 BEGIN
-    FOR f IN SELECT p.oid::regprocedure AS name, pg_get_functiondef(p.oid) AS text, p.proargnames AS arguments
+    FOR f IN SELECT p.oid::regprocedure AS name, pg_get_functiondef(p.oid) AS text
              FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
              WHERE p.pronamespace = 'spool'::regnamespace AND l.lanname = 'plpgsql'
                  AND p.proargnames @> ARRAY['worker_id', 'task_ids', 'a_fences']
     LOOP
-        told := regexp_replace(f.text, E'\nBEGIN\n', E'\nBEGIN\n    PERFORM audit.called(worker_id, task_ids, a_fences);\n');
-        IF told = f.text THEN
+        audited := regexp_replace(f.text, E'\nBEGIN\n',
+            E'\nBEGIN\n    PERFORM audit.called(worker_id, task_ids, a_fences);\n');
+        IF audited = f.text THEN
             RAISE EXCEPTION '% has no BEGIN on a line of its own', f.name;
         END IF;
-        EXECUTE told;
+        EXECUTE audited;
     END LOOP;
 END $$;

@@ -1,4 +1,4 @@
-//! Where a run has its servers, its database and its folder.
+//! Servers, database and folder of a run.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,16 +7,16 @@ use std::{
 
 use crate::audit;
 
-/// Runs `scripts/services`, which knows the servers that the tests were given, on a thread that may wait.
+/// Runs `scripts/services` on the servers of the tests, on a thread that may block.
 pub async fn services(arguments: &'static [&'static str]) {
     script("services", arguments.iter().map(|argument| (*argument).to_owned()).collect()).await;
 }
 
-/// Runs a script of `scripts`; answers with what it printed.
+/// Runs a script of `scripts`, and returns its output.
 pub async fn script(name: &'static str, arguments: Vec<String>) -> String {
     assert!(
         std::env::var_os("SPOOL_SERVICES_DIR").is_some(),
-        "SPOOL_SERVICES_DIR is not set: run scripts/test or scripts/faults, which start the services"
+        "SPOOL_SERVICES_DIR is not set: run scripts/test or scripts/faults"
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name);
     let ran = tokio::task::spawn_blocking(move || {
@@ -28,7 +28,7 @@ pub async fn script(name: &'static str, arguments: Vec<String>) -> String {
     ran.await.expect("the script succeeds")
 }
 
-/// Leaves the servers as they were found, however a test ends: what it had broken when it failed is up again.
+/// Restores the servers when it is dropped, even if the test failed while one was broken.
 pub struct RestoredServers;
 
 impl Drop for RestoredServers {
@@ -40,15 +40,15 @@ impl Drop for RestoredServers {
     }
 }
 
-/// A variable that the services' environment holds.
+/// A variable of the services' environment.
 pub fn service(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run scripts/test or scripts/faults, which start the services")
     })
 }
 
-/// A database of a run's own on the shared server. It is dropped by [`Database::drop`], not with the value: a server that a run has
-/// stopped could not be asked.
+/// A database of one run on the shared server. It is dropped by [`Database::drop`], not with the
+/// value, because a run may have stopped the server.
 pub struct Database {
     server: String,
     name: String,
@@ -56,7 +56,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Made, migrated and watched.
+    /// Creates, migrates and audits a database.
     pub async fn watched(name: &str) -> Self {
         let server = service("SPOOL_DATABASE_URL");
         audit::execute(&server, &format!("CREATE DATABASE {name}"))
@@ -68,8 +68,8 @@ impl Database {
         Self { server, name: name.to_owned(), url }
     }
 
-    /// Puts `to` for `from` in a function of the store, as a bug would be.
-    pub async fn spoil(&self, function: &str, from: &str, to: &str) {
+    /// Replaces `from` by `to` in a function of the store, as a bug would.
+    pub async fn break_function(&self, function: &str, from: &str, to: &str) {
         let sql = format!("SELECT pg_get_functiondef('spool.{function}'::regproc)");
         let text: Vec<(String,)> =
             audit::query(&self.url, &sql).await.expect("the function is there");
@@ -81,7 +81,7 @@ impl Database {
         audit::execute(&self.url, &spoiled).await.expect("still a function");
     }
 
-    /// Gone.
+    /// Drops the database.
     pub async fn drop(self) {
         let gone = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         audit::execute(&self.server, &gone).await.expect("the database goes");
@@ -94,7 +94,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Made, empty.
+    /// Creates an empty folder.
     pub fn of(run: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scratch/faults").join(run);
         std::fs::create_dir_all(&path).unwrap();
@@ -116,7 +116,7 @@ impl Drop for Folder {
     }
 }
 
-/// A port that nobody listens on, below those that the system gives away.
+/// A free port below the range from which the system assigns ports.
 pub fn free_port() -> u16 {
     let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (0..1000).map(|_| rand::random_range(10_000..14_000)).find(free).expect("a free port")

@@ -1,4 +1,4 @@
-//! Producers and workers on a run's own database, names and folders.
+//! The producers and workers of a run, with a database, names and folders of their own.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use crate::{
     schedule::{ProcessIndex, ServerKind, Shape},
 };
 
-/// Slots of each worker, of every queue.
+/// Slots of each worker, for every queue.
 const SLOTS: &str = "16";
 
-/// A fleet at work.
+/// A running fleet.
 pub struct Fleet {
     pub namespace: String,
     pub database: Database,
@@ -33,7 +33,7 @@ pub fn program() -> PathBuf {
 }
 
 impl Fleet {
-    /// A database, a folder, and nobody yet.
+    /// Creates the database and the folder, without processes.
     pub async fn prepare(run: &str) -> Self {
         let namespace = format!("faults{}", uuid::Uuid::now_v7().simple());
         let database = Database::watched(&namespace).await;
@@ -46,7 +46,7 @@ impl Fleet {
         }
     }
 
-    /// The same with everybody at work.
+    /// Creates a fleet and starts its processes.
     pub async fn start(run: &str, shape: Shape) -> Self {
         let mut fleet = Self::prepare(run).await;
         for _ in 0..shape.producers {
@@ -100,7 +100,8 @@ impl Fleet {
             ("SPOOL_SCRATCH", self.scratch().into()),
             ("SPOOL_NAMESPACE", self.namespace.clone().into()),
             ("SPOOL_GRACE_SECONDS", "5".into()),
-            // So that what a job comes to is its own doing, however often its workers die.
+            // No task is quarantined, so that a job's result does not depend on how often its
+            // workers die.
             ("SPOOL_QUARANTINE_AFTER", "1000".into()),
             ("SPOOL_ECHO", "true".into()),
         ];
@@ -110,16 +111,16 @@ impl Fleet {
         self.members.push(FleetProcess::keep(start, path, proxies));
     }
 
-    pub fn member(&self, place: ProcessIndex) -> &Arc<FleetProcess> {
-        &self.members[place]
+    pub fn member(&self, index: ProcessIndex) -> &Arc<FleetProcess> {
+        &self.members[index]
     }
 
     pub fn scratch(&self) -> PathBuf {
         self.folder.path().join("scratch")
     }
 
-    /// Ends everybody in order: workers first, as what they release still has to be told. Answers what went wrong with any of them, and
-    /// what they left behind.
+    /// Ends all processes, workers first, as what they release must still be announced. Returns the
+    /// errors of the processes, what they left behind, and the database.
     pub async fn end(self) -> (Vec<String>, Database, Folder) {
         let mut complaints = Vec::new();
         for member in self.members.iter().rev() {
@@ -136,7 +137,7 @@ impl Fleet {
         (complaints, self.database, self.folder)
     }
 
-    /// How often processes were started.
+    /// Number of process starts.
     pub async fn lives(&self) -> u32 {
         let mut lives = 0;
         for member in &self.members {
@@ -164,13 +165,13 @@ async fn through_proxies(url: &str) -> (String, Vec<Proxy>) {
     (url, proxies)
 }
 
-/// Folders that attempts have left below the scratch folder.
+/// The folders that attempts have left below the scratch folder.
 fn folders(scratch: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(scratch).into_iter().flatten().filter_map(Result::ok);
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
-/// Processes that work below the scratch folder, or did before it went.
+/// The processes that work below the scratch folder, or did before it was removed.
 fn children(scratch: &Path) -> Vec<String> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());

@@ -1,4 +1,5 @@
-//! One process of a fleet: kept alive as a service manager would, with proxies of its own before every server.
+//! One process of a fleet: restarted as by a service manager, with proxies of its own in front of
+//! every server.
 
 use std::{
     collections::BTreeMap,
@@ -18,24 +19,24 @@ use tokio::{
 
 use crate::{proxy::Proxy, schedule::ServerKind};
 
-/// No wait for a process is longer.
+/// Longest wait for a process.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a keeper looks whether its process lives.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Time between two checks whether a process lives.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// How a process is started.
+/// The command that starts a process.
 pub struct Start {
-    /// Names it in logs.
+    /// Its name in logs.
     pub name: String,
     pub program: PathBuf,
     pub arguments: Vec<String>,
     /// Its whole environment, besides PATH and the like.
     pub variables: BTreeMap<String, OsString>,
-    /// What its log says once it works.
+    /// The line of its log that shows that it works.
     pub works: &'static str,
 }
 
-/// A process, through however many lives.
+/// A process through all its restarts.
 pub struct FleetProcess {
     start: Start,
     logs: PathBuf,
@@ -48,14 +49,15 @@ pub struct FleetProcess {
 struct Life {
     child: Option<Child>,
     number: u32,
-    /// Set if it is meant to run.
+    /// Set while the process is to run.
     wanted: bool,
-    /// What went wrong that no fault explains.
-    complaints: Vec<String>,
+    /// Errors that no fault explains.
+    errors: Vec<String>,
 }
 
 impl FleetProcess {
-    /// Starts it and keeps it: while a server is away a process may give up at its start, and is started again.
+    /// Starts a process and restarts it whenever it ends: while a server is away it may give up at
+    /// its start.
     pub fn keep(start: Start, logs: &Path, proxies: BTreeMap<ServerKind, Vec<Proxy>>) -> Arc<Self> {
         let life = Mutex::new(Life { wanted: true, ..Life::default() });
         let member = Arc::new(Self {
@@ -85,7 +87,7 @@ impl FleetProcess {
                     life.child = None;
                     if life.wanted && self.has_worked(life.number) {
                         let name = self.log(life.number);
-                        life.complaints.push(format!(
+                        life.errors.push(format!(
                             "{} ended by itself: {status} ({})",
                             self.start.name,
                             name.display()
@@ -98,14 +100,14 @@ impl FleetProcess {
                     life.child = Some(child);
                 }
             }
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_EVERY).await;
         }
     }
 
     fn spawn(&self, number: u32) -> Child {
         let log = File::create(self.log(number)).expect("a log");
         let mut command = Command::new(&self.start.program);
-        // A test's surroundings must not be its settings.
+        // Settings in the environment of the test run are not passed on.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SPOOL_"))
         {
@@ -130,7 +132,7 @@ impl FleetProcess {
         std::fs::read_to_string(self.log(number)).is_ok_and(|log| log.contains(self.start.works))
     }
 
-    /// Waits until its present life works.
+    /// Waits until the process works.
     pub async fn works(&self) {
         let working = async {
             loop {
@@ -139,7 +141,7 @@ impl FleetProcess {
                     return;
                 }
                 drop(life);
-                sleep(LOOK_EVERY).await;
+                sleep(CHECK_EVERY).await;
             }
         };
         assert!(
@@ -150,7 +152,7 @@ impl FleetProcess {
         );
     }
 
-    /// Sends a signal to its present life, if it has one.
+    /// Sends a signal to the process, if it runs.
     pub async fn signal(&self, signal: &str) {
         let life = self.life.lock().await;
         if let Some(process) = life.child.as_ref().and_then(Child::id) {
@@ -163,7 +165,7 @@ impl FleetProcess {
         }
     }
 
-    /// Kills it as a power cut would, and lets it be started again after a while.
+    /// Kills the process with SIGKILL, and restarts it after a while.
     pub async fn kill(&self, away: Duration) {
         let mut life = self.life.lock().await;
         life.wanted = false;
@@ -175,7 +177,7 @@ impl FleetProcess {
         self.life.lock().await.wanted = true;
     }
 
-    /// Tells it to stop and waits until it has; whether it did so in order.
+    /// Asks the process to drain, waits for its end, and records whether it ended in order.
     pub async fn drain(&self) {
         let mut life = self.life.lock().await;
         life.wanted = false;
@@ -188,30 +190,31 @@ impl FleetProcess {
             .map(|ended| ended.expect("a child can be waited for"));
         let number = life.number;
         let in_order = ended.as_ref().is_ok_and(ExitStatus::success);
-        // One that was told while it waited for a server to start with has nothing to end in order.
+        // A process that was asked while it still waited for a server at its start has nothing to
+        // end in order.
         if !in_order && self.has_worked(number) {
             let log = self.log(number);
-            life.complaints.push(format!(
-                "{} was told to stop: {ended:?} ({})",
+            life.errors.push(format!(
+                "{} was asked to stop: {ended:?} ({})",
                 self.start.name,
                 log.display()
             ));
         }
     }
 
-    /// Lets it be started again after [`Self::drain`].
+    /// Allows restarts again after [`Self::drain`].
     pub async fn revive(&self) {
         self.life.lock().await.wanted = true;
     }
 
-    /// Ends it for good, in order; all that went wrong with it.
+    /// Ends the process for good, and returns all its errors.
     pub async fn end(&self) -> Vec<String> {
         self.drain().await;
         self.over.store(true, Relaxed);
-        std::mem::take(&mut self.life.lock().await.complaints)
+        std::mem::take(&mut self.life.lock().await.errors)
     }
 
-    /// How often it was started.
+    /// Number of starts.
     pub async fn lives(&self) -> u32 {
         self.life.lock().await.number
     }

@@ -1,4 +1,4 @@
-//! Breaking things, and mending them.
+//! Injects faults, and repairs them.
 
 use std::{
     sync::Arc,
@@ -24,10 +24,10 @@ use crate::{
     schedule::{Fault, NodeFault, ProcessIndex, ServerKind},
 };
 
-/// A broker that has just been started takes a while to open a connection.
+/// Longest wait for a connection: a broker that was just started takes a while.
 const ASK_WITHIN: Duration = Duration::from_secs(30);
 
-/// The servers, each with one fault at a time.
+/// Locks of the servers: one fault at a time for each.
 #[derive(Default)]
 struct Servers {
     postgres: Mutex<()>,
@@ -35,7 +35,8 @@ struct Servers {
     redis: Mutex<()>,
 }
 
-/// Inflicts a schedule. Returns when the last fault is over: everything that was broken is mended, and mending itself is left to Spool.
+/// Injects a schedule of faults. When it returns, the last fault is over and every server is up
+/// again; recovering is Spool's work.
 pub async fn inject(fleet: &Arc<Fleet>, schedule: &[(Duration, Fault)]) {
     let began = tokio::time::Instant::now();
     let servers = Arc::new(Servers::default());
@@ -61,29 +62,29 @@ pub async fn inject(fleet: &Arc<Fleet>, schedule: &[(Duration, Fault)]) {
 impl Servers {
     async fn suffer(&self, fleet: &Fleet, fault: Fault) {
         match fault {
-            Fault::Kill(place, away) => fleet.member(place).kill(away).await,
-            Fault::Freeze(place, time) => {
-                let member = fleet.member(place);
+            Fault::Kill(index, away) => fleet.member(index).kill(away).await,
+            Fault::Freeze(index, time) => {
+                let member = fleet.member(index);
                 member.signal("STOP").await;
                 sleep(time).await;
                 member.signal("CONT").await;
             }
-            Fault::Drain(place) => {
-                let member = fleet.member(place);
+            Fault::Drain(index) => {
+                let member = fleet.member(index);
                 member.drain().await;
                 member.revive().await;
             }
-            Fault::Cut(place, part) => {
-                fleet.proxies(place, part).iter().for_each(|proxy| proxy.cut())
+            Fault::Cut(index, part) => {
+                fleet.proxies(index, part).iter().for_each(|proxy| proxy.cut())
             }
-            Fault::HalfOpen(place, part) => {
-                fleet.proxies(place, part).iter().for_each(|proxy| proxy.freeze())
+            Fault::HalfOpen(index, part) => {
+                fleet.proxies(index, part).iter().for_each(|proxy| proxy.freeze())
             }
-            Fault::Unreachable(place, part, time) => {
-                fleet.proxies(place, part).iter().for_each(|proxy| proxy.refuse(true));
-                fleet.proxies(place, part).iter().for_each(|proxy| proxy.cut());
+            Fault::Unreachable(index, part, time) => {
+                fleet.proxies(index, part).iter().for_each(|proxy| proxy.refuse(true));
+                fleet.proxies(index, part).iter().for_each(|proxy| proxy.cut());
                 sleep(time).await;
-                fleet.proxies(place, part).iter().for_each(|proxy| proxy.refuse(false));
+                fleet.proxies(index, part).iter().for_each(|proxy| proxy.refuse(false));
             }
             Fault::Restart(part) => {
                 let _alone = self.of(part).lock().await;
@@ -138,8 +139,8 @@ impl Servers {
 }
 
 impl Fleet {
-    fn proxies(&self, place: ProcessIndex, part: ServerKind) -> &[crate::proxy::Proxy] {
-        &self.member(place).proxies[&part]
+    fn proxies(&self, index: ProcessIndex, part: ServerKind) -> &[crate::proxy::Proxy] {
+        &self.member(index).proxies[&part]
     }
 }
 
@@ -167,7 +168,8 @@ fn start(part: ServerKind) -> &'static [&'static str] {
     }
 }
 
-/// A fault of the RabbitMQ node that leads the busiest queue. All three are one cluster again when this returns.
+/// Injects a fault of the RabbitMQ node that leads the busiest queue. All three nodes are one
+/// cluster again when this returns.
 async fn hit_leader(namespace: &str, blow: NodeFault, time: Duration) {
     let queue = format!("{namespace}.light");
     let node = script("cluster", vec!["leader".to_owned(), queue]).await.trim().to_owned();
@@ -184,7 +186,8 @@ async fn hit_leader(namespace: &str, blow: NodeFault, time: Duration) {
     script("cluster", vec!["up".to_owned()]).await;
 }
 
-/// Purges or deletes every queue of queues. One that is not there (deleted and not declared again yet) is let be.
+/// Purges or deletes all queues. A missing one, which was deleted and not yet declared again, is
+/// skipped.
 pub async fn on_queues(namespace: &str, delete: bool) {
     // Any node of a cluster will do: all are up between faults.
     let url = service("SPOOL_AMQP_URL");
@@ -192,7 +195,8 @@ pub async fn on_queues(namespace: &str, delete: bool) {
     let url = format!("{}/{path}", nodes.split(',').next().expect("a node"));
     let work = async {
         for queue in ["render", "generate", "light"] {
-            // A connection for each: a queue that a kill left with its name only ends the connection that asks for it.
+            // A connection for each: a queue of which a kill left only the record ends the
+            // connection that uses it.
             let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
             let channel = connection.create_channel().await?;
             let queue = format!("{namespace}.{queue}");
@@ -205,7 +209,7 @@ pub async fn on_queues(namespace: &str, delete: bool) {
                     channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await.map(drop)
                 }
             };
-            // Where that ended the channel or the connection, closing it is no longer possible, or needed.
+            // Fails if the channel or the connection was closed by an error.
             let _ = connection.close(200, "done".into()).await;
         }
         lapin::Result::Ok(())
@@ -216,7 +220,7 @@ pub async fn on_queues(namespace: &str, delete: bool) {
         .expect("RabbitMQ is up between its faults");
 }
 
-/// Redis forgets everything, of everybody: the run has it to itself.
+/// Deletes everything in Redis, which the run has to itself.
 async fn flush() {
     let url = service("SPOOL_REDIS_URL");
     let address =
@@ -230,7 +234,7 @@ async fn flush() {
             if &answer == b"+OK" {
                 return std::io::Result::Ok(());
             }
-            // One that has just been started says -LOADING for a moment.
+            // A Redis that was just started answers -LOADING for a moment.
             sleep(Duration::from_millis(100)).await;
         }
     };

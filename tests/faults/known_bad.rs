@@ -1,5 +1,6 @@
-//! The reckoning is worth what it finds. Here a mechanism is taken out of a run's own database, and what follows must be seen; with
-//! everything in place, the same story must show nothing.
+//! Known-bad variants, which show that the verification finds errors. Each test removes a mechanism
+//! from a run's own database, and the consequence must be found; with every mechanism in place, the
+//! same story must show nothing.
 
 use std::time::Duration;
 
@@ -28,16 +29,16 @@ use crate::{
     verification::all_settled,
 };
 
-/// After a restart of the server no lease is judged for a while.
+/// Longest wait for a lost lease. After a restart of the server no lease expires for a while.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A store with one job, and workers that are played by hand.
-struct HandPlayedStore {
+/// A store with one job, whose workers are steps of the test.
+struct SteppedStore {
     database: Database,
     store: PgStore,
 }
 
-impl HandPlayedStore {
+impl SteppedStore {
     async fn set(name: &str) -> Self {
         let database = Database::watched(&format!("faults_{name}_{}", std::process::id())).await;
         let store = postgres::connect(&database.url, PgOptions::default()).await.expect("a store");
@@ -49,7 +50,7 @@ impl HandPlayedStore {
         Self { database, store }
     }
 
-    /// A worker takes the task.
+    /// A worker claims the task.
     async fn claim(&self) -> (WorkerId, Claimed) {
         let worker = WorkerId::new();
         let registration = WorkerRegistration {
@@ -65,7 +66,7 @@ impl HandPlayedStore {
         (worker, claimed.into_iter().flatten().next().expect("the task"))
     }
 
-    /// Its lease runs out and is judged.
+    /// The lease expires, and a sweep finds it.
     async fn lose(&self) {
         audit::execute(
             &self.database.url,
@@ -99,13 +100,13 @@ impl HandPlayedStore {
     }
 }
 
-/// Two workers have the task one after the other, and the first one comes back.
-async fn a_worker_comes_back(stage: &HandPlayedStore) -> Settled {
-    let (first, claim) = stage.claim().await;
-    stage.lose().await;
-    let (second, newer) = stage.claim().await;
-    let late = stage.settle(first, &claim).await;
-    stage.settle(second, &newer).await;
+/// Two workers claim the task one after the other, and the first one comes back.
+async fn a_worker_comes_back(store: &SteppedStore) -> Settled {
+    let (first, claim) = store.claim().await;
+    store.lose().await;
+    let (second, newer) = store.claim().await;
+    let late = store.settle(first, &claim).await;
+    store.settle(second, &newer).await;
     late
 }
 
@@ -115,58 +116,63 @@ fn assert_finds(faults: &[String], of: &str) {
 
 #[tokio::test]
 async fn with_every_mechanism_in_place_nothing_is_found() {
-    let stage = HandPlayedStore::set("whole").await;
-    assert_eq!(a_worker_comes_back(&stage).await, Settled::Stale);
-    assert_eq!(stage.end().await, Vec::<String>::new());
+    let store = SteppedStore::set("whole").await;
+    assert_eq!(a_worker_comes_back(&store).await, Settled::Stale);
+    assert_eq!(store.end().await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_settle_without_the_fence_is_found() {
-    let stage = HandPlayedStore::set("fence").await;
-    stage
+    let store = SteppedStore::set("fence").await;
+    store
         .database
-        .spoil("settle_solo", " AND x.worker = worker_id AND x.fence = u.fence", "")
+        .break_function("settle_solo", " AND x.worker = worker_id AND x.fence = u.fence", "")
         .await;
-    assert_eq!(a_worker_comes_back(&stage).await, Settled::Counted);
-    assert_finds(&stage.end().await, "was ended by");
+    assert_eq!(a_worker_comes_back(&store).await, Settled::Counted);
+    assert_finds(&store.end().await, "was ended by");
 }
 
 #[tokio::test]
 async fn a_claim_that_does_not_raise_the_fence_is_found() {
-    let stage = HandPlayedStore::set("claim").await;
-    stage.database.spoil("claim", "fence = t.fence + 1", "fence = t.fence").await;
-    a_worker_comes_back(&stage).await;
-    assert_finds(&stage.end().await, "a claim left the fence");
+    let store = SteppedStore::set("claim").await;
+    store.database.break_function("claim", "fence = t.fence + 1", "fence = t.fence").await;
+    a_worker_comes_back(&store).await;
+    assert_finds(&store.end().await, "a claim left the fence");
 }
 
 #[tokio::test]
 async fn a_live_lease_that_is_taken_away_is_found() {
-    let stage = HandPlayedStore::set("lease").await;
-    stage.database.spoil("sweep", "lease_until < at", "lease_until < at + 3600000").await;
-    stage.claim().await;
-    stage.sweep_until_lost().await;
-    assert_finds(&stage.end().await, "a live lease was ended");
+    let store = SteppedStore::set("lease").await;
+    store.database.break_function("sweep", "lease_until < at", "lease_until < at + 3600000").await;
+    store.claim().await;
+    store.sweep_until_lost().await;
+    assert_finds(&store.end().await, "a live lease was ended");
 }
 
 #[tokio::test]
 async fn a_job_that_settles_in_part_is_found() {
-    let stage = HandPlayedStore::set("part").await;
-    stage
+    let store = SteppedStore::set("part").await;
+    store
         .database
-        .spoil("settle_solo", "status = 'succeeded', finished_at = at", "status = j.status")
+        .break_function(
+            "settle_solo",
+            "status = 'succeeded', finished_at = at",
+            "status = j.status",
+        )
         .await;
-    let (worker, claim) = stage.claim().await;
-    stage.settle(worker, &claim).await;
-    assert_finds(&stage.end().await, "is queued");
+    let (worker, claim) = store.claim().await;
+    store.settle(worker, &claim).await;
+    assert_finds(&store.end().await, "is queued");
 }
 
-/// Nobody judges leases and nobody misses task messages: the work of a killed worker, and the messages of a purged queue, are lost for good.
+/// Without the sweep, the tasks of a killed worker and of a purged queue's messages are lost for
+/// good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_sweep_a_fleet_loses_jobs_and_the_harness_says_which() {
     let fleet =
         Fleet::start("without-sweep", Shape { producers: 1, workers: 1, cluster: false }).await;
-    fleet.database.spoil("sweep", "IF expired IS NULL THEN", "IF true THEN").await;
-    fleet.database.spoil("overdue", "- age_ms", "- age_ms - 3600000").await;
+    fleet.database.break_function("sweep", "IF expired IS NULL THEN", "IF true THEN").await;
+    fleet.database.break_function("overdue", "- age_ms", "- age_ms - 3600000").await;
     let clients = Clients::of(&fleet.addresses);
     let work = json!({"kind": "echo", "input": {"sleepMs": 8_000}});
     clients.submit(&work).await;

@@ -1,5 +1,5 @@
-//! What is asked of the fleet, decided by a seed, and clients that do not give up: an answer that is unclear is asked for again
-//! with the same `Idempotency-Key`.
+//! Calls to the fleet, chosen by a seed, and clients that do not give up: a call without a clear
+//! answer is repeated with the same `Idempotency-Key`.
 
 use std::{
     collections::BTreeMap,
@@ -19,22 +19,22 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-/// What a job must come to.
+/// The expected end of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expect {
-    /// It succeeds with this.
+    /// It succeeds with this result.
     Result(Value),
-    /// It succeeds, with the same as all others of this name.
+    /// It succeeds with the same result as all others of this name.
     Alike(String),
-    /// It succeeds.
+    /// It succeeds with any result.
     Success,
     /// It fails.
     Failure,
-    /// It ends.
+    /// It ends in any way.
     End,
 }
 
-/// How a call is repeated although its answer was clear.
+/// Repetition of a call that had a clear answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repetition {
     Never,
@@ -51,26 +51,26 @@ pub struct Order {
     body: Value,
     key: String,
     twice: Repetition,
-    /// It is put off by so many seconds from when it is posted.
+    /// Seconds from posting to the time at which the job may run.
     due_in: Option<i64>,
     cancel: bool,
     /// Of the job, or of each item.
     pub expect: Vec<Expect>,
 }
 
-/// Calls that make at least so many jobs, spread over a window.
+/// Calls that make at least `jobs` jobs, spread over a window of time.
 pub fn orders(seed: u64, jobs: usize, window: Duration) -> Vec<Order> {
-    let mut die = SmallRng::seed_from_u64(seed ^ 0x10ad);
+    let mut rng = SmallRng::seed_from_u64(seed ^ 0x10ad);
     let (mut orders, mut count) = (Vec::new(), 0);
     while count < jobs {
-        let mut order = if die.random_range(0..100) < 3 {
-            batch(&mut die, count)
+        let mut order = if rng.random_range(0..100) < 3 {
+            batch(&mut rng, count)
         } else {
-            single(&mut die, count)
+            single(&mut rng, count)
         };
         order.at = window.mul_f64(count as f64 / jobs as f64);
         order.key = format!("{seed}-{count}");
-        order.twice = match die.random_range(0..20) {
+        order.twice = match rng.random_range(0..20) {
             0 => Repetition::Afterwards,
             1 => Repetition::AtOnce,
             _ => Repetition::Never,
@@ -81,16 +81,16 @@ pub fn orders(seed: u64, jobs: usize, window: Duration) -> Vec<Order> {
     orders
 }
 
-fn single(die: &mut SmallRng, n: usize) -> Order {
-    let (mut body, mut expect) = job(die, n);
+fn single(rng: &mut SmallRng, n: usize) -> Order {
+    let (mut body, mut expect) = job(rng, n);
     let mut due_in = None;
-    if die.random_range(0..30) == 0 {
-        due_in = Some(die.random_range(1..20));
+    if rng.random_range(0..30) == 0 {
+        due_in = Some(rng.random_range(1..20));
     }
-    if die.random_range(0..10) == 0 {
-        body["priority"] = json!(die.random_range(0..10));
+    if rng.random_range(0..10) == 0 {
+        body["priority"] = json!(rng.random_range(0..10));
     }
-    let cancel = die.random_range(0..60) == 0;
+    let cancel = rng.random_range(0..60) == 0;
     if cancel {
         expect = Expect::End;
     }
@@ -106,18 +106,18 @@ fn single(die: &mut SmallRng, n: usize) -> Order {
     }
 }
 
-fn batch(die: &mut SmallRng, n: usize) -> Order {
-    let size = die.random_range(2..80);
+fn batch(rng: &mut SmallRng, n: usize) -> Order {
+    let size = rng.random_range(2..80);
     let (jobs, mut expect): (Vec<Value>, Vec<Expect>) =
-        (0..size).map(|item| job(die, n + item)).unzip();
+        (0..size).map(|item| job(rng, n + item)).unzip();
     let mut body = json!({ "jobs": jobs });
-    if die.random_range(0..2) == 0 {
-        body["maxConcurrent"] = json!(die.random_range(2..12));
+    if rng.random_range(0..2) == 0 {
+        body["maxConcurrent"] = json!(rng.random_range(2..12));
     }
-    if die.random_range(0..3) == 0 {
+    if rng.random_range(0..3) == 0 {
         body["stopOnError"] = json!(true);
         if expect.contains(&Expect::Failure) {
-            // Whatever was not yet done when the first one failed is cancelled.
+            // Items that were not finished when the first one failed are cancelled.
             expect
                 .iter_mut()
                 .filter(|expect| **expect != Expect::Failure)
@@ -129,7 +129,7 @@ fn batch(die: &mut SmallRng, n: usize) -> Order {
             });
         }
     }
-    let cancel = die.random_range(0..25) == 0;
+    let cancel = rng.random_range(0..25) == 0;
     if cancel {
         expect.fill(Expect::End);
     }
@@ -145,16 +145,17 @@ fn batch(die: &mut SmallRng, n: usize) -> Order {
     }
 }
 
-/// A job of any sort, and what it must come to. The `n`th, so that no two have the same result by chance.
-fn job(die: &mut SmallRng, n: usize) -> (Value, Expect) {
+/// A job of a random sort, and its expected end. `n` keeps two jobs from having the same result by
+/// chance.
+fn job(rng: &mut SmallRng, n: usize) -> (Value, Expect) {
     let echo = |input: Value| json!({"kind": "echo", "input": input});
     let value = Expect::Result(json!(n));
-    let nap = die.random_range(0..40);
-    match die.random_range(0..1000) {
+    let nap = rng.random_range(0..40);
+    match rng.random_range(0..1000) {
         0..600 => (echo(json!({"value": n, "sleepMs": nap})), value),
-        600..640 => (echo(json!({"value": n, "sleepMs": die.random_range(500..4_000)})), value),
+        600..640 => (echo(json!({"value": n, "sleepMs": rng.random_range(500..4_000)})), value),
         640..680 => (echo(json!({"fail": "no luck", "sleepMs": nap})), Expect::Failure),
-        680..720 => (echo(json!({"value": n, "failTimes": die.random_range(1..3)})), value),
+        680..720 => (echo(json!({"value": n, "failTimes": rng.random_range(1..3)})), value),
         720..740 => (
             json!({"kind": "echo", "input": {"value": n, "failTimes": 9}, "maxAttempts": 2}),
             Expect::Failure,
@@ -162,13 +163,13 @@ fn job(die: &mut SmallRng, n: usize) -> (Value, Expect) {
         740..755 => {
             (json!({"kind": "echo", "input": {"panic": true}, "maxAttempts": 2}), Expect::Failure)
         }
-        755..762 => (echo(json!({"value": n, "spinMs": die.random_range(50..400)})), value),
+        755..762 => (echo(json!({"value": n, "spinMs": rng.random_range(50..400)})), value),
         762..765 => {
             (json!({"kind": "echo", "input": {"exit": true}, "maxAttempts": 1}), Expect::Failure)
         }
         765..820 => {
             let needs: Vec<Value> =
-                (0..die.random_range(1..5)).map(|_| json!({"sleepMs": nap})).collect();
+                (0..rng.random_range(1..5)).map(|_| json!({"sleepMs": nap})).collect();
             (echo(json!({"value": n, "needs": needs})), value)
         }
         820..835 => {
@@ -176,7 +177,7 @@ fn job(die: &mut SmallRng, n: usize) -> (Value, Expect) {
             (echo(json!({"value": n, "needs": needs})), Expect::Failure)
         }
         835..890 => {
-            let grows: Vec<Value> = (0..die.random_range(1..5))
+            let grows: Vec<Value> = (0..rng.random_range(1..5))
                 .map(|_| json!({"sleepMs": nap, "failTimes": 1}))
                 .collect();
             (echo(json!({"value": n, "needs": [{}], "grows": grows})), value)
@@ -198,7 +199,9 @@ fn job(die: &mut SmallRng, n: usize) -> (Value, Expect) {
 fn composition(n: usize) -> Value {
     let color = format!("#{:06x}", n % 0xff_ffff);
     json!({
-        "timeline": {"tracks": [{"clips": [{"asset": {"type": "color", "color": color}, "start": 0, "length": 1}]}]},
+        "timeline": {"tracks": [
+            {"clips": [{"asset": {"type": "color", "color": color}, "start": 0, "length": 1}]},
+        ]},
         "output": {"format": "mp4", "size": {"width": 64, "height": 64}, "fps": 12},
     })
 }
@@ -210,7 +213,7 @@ pub struct Accepted {
     pub id: String,
 }
 
-/// What the clients went through.
+/// Counts of the clients.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Calls that were repeated because their answer was unclear.
@@ -219,20 +222,20 @@ pub struct Counts {
     pub replayed: AtomicU64,
 }
 
-/// Clients of a fleet.
+/// The clients of a fleet.
 #[derive(Clone)]
 pub struct Clients {
     http: reqwest::Client,
     addresses: Arc<Vec<String>>,
     pub counts: Arc<Counts>,
-    /// Final statuses that somebody was told: they never change.
-    told: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Final statuses that a client was given, which must never change.
+    final_statuses: Arc<Mutex<BTreeMap<String, String>>>,
     accepted: Arc<Mutex<Vec<Accepted>>>,
 }
 
-/// A call that has no clear answer for so long will get none.
+/// Longest time without a clear answer to a call; none will come after it.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// One try of a call.
+/// Longest wait for one try of a call.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 impl Clients {
@@ -242,13 +245,14 @@ impl Clients {
             http,
             addresses: Arc::new(addresses.to_vec()),
             counts: Arc::default(),
-            told: Arc::default(),
+            final_statuses: Arc::default(),
             accepted: Arc::default(),
         }
     }
 
-    /// Places all orders, each at its time, and reads a job now and then. Answers when all were accepted.
-    pub async fn place(&self, orders: Vec<Order>) -> Vec<Accepted> {
+    /// Posts all orders, each at its time, and reads a job now and then. Returns when all were
+    /// accepted.
+    pub async fn post_all(&self, orders: Vec<Order>) -> Vec<Accepted> {
         let began = Instant::now();
         let mut under_way = JoinSet::new();
         for order in orders {
@@ -257,7 +261,7 @@ impl Clients {
             under_way.spawn(async move { clients.one(order).await });
             if under_way.len() % 8 == 0 {
                 let clients = self.clone();
-                under_way.spawn(async move { clients.look().await });
+                under_way.spawn(async move { clients.read_random_job().await });
             }
         }
         while let Some(ended) = under_way.join_next().await {
@@ -285,37 +289,47 @@ impl Clients {
             }
         };
         if order.cancel {
-            self.clearly(Method::POST, &format!("/v1/{}/{id}/cancel", order.to), None).await;
+            self.call_until_clear(Method::POST, &format!("/v1/{}/{id}/cancel", order.to), None)
+                .await;
         }
         self.accepted.lock().push(Accepted { order, id });
     }
 
-    /// Asks until it was accepted; the id.
+    /// Posts until the call is accepted, and returns the id.
     async fn post(&self, order: &Order) -> String {
         let answer = self
-            .clearly(Method::POST, &format!("/v1/{}", order.to), Some((&order.body, &order.key)))
+            .call_until_clear(
+                Method::POST,
+                &format!("/v1/{}", order.to),
+                Some((&order.body, &order.key)),
+            )
             .await;
         answer["id"].as_str().expect("an id").to_owned()
     }
 
-    /// Posts a job under a key of its own; its id.
+    /// Posts a job under a new key, and returns its id.
     pub async fn submit(&self, body: &Value) -> String {
         self.submit_to("/v1/jobs", body).await
     }
 
-    /// The same at a path.
+    /// Posts to a path under a new key, and returns the id.
     pub async fn submit_to(&self, path: &str, body: &Value) -> String {
         let key = uuid::Uuid::now_v7().to_string();
-        let answer = self.clearly(Method::POST, path, Some((body, &key))).await;
+        let answer = self.call_until_clear(Method::POST, path, Some((body, &key))).await;
         answer["id"].as_str().expect("an id").to_owned()
     }
 
     pub async fn get(&self, path: &str) -> Value {
-        self.clearly(Method::GET, path, None).await
+        self.call_until_clear(Method::GET, path, None).await
     }
 
     /// Calls one producer or another until the answer is clear.
-    async fn clearly(&self, method: Method, path: &str, body: Option<(&Value, &str)>) -> Value {
+    async fn call_until_clear(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&Value, &str)>,
+    ) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let unclear = match self.once(method.clone(), path, body).await {
@@ -346,13 +360,13 @@ impl Clients {
             self.counts.replayed.fetch_add(1, Relaxed);
         }
         let status = response.status();
-        // An answer that breaks off half way is unclear too.
+        // An answer that breaks off is unclear too.
         let text = response.text().await?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
-    /// Reads a job that was accepted, at most once: it must be there, and what was told as final stays so.
-    async fn look(&self) {
+    /// Reads an accepted job at most once: it must exist, and a final status must not change.
+    async fn read_random_job(&self) {
         let id = {
             let accepted = self.accepted.lock();
             let jobs: Vec<&Accepted> =
@@ -370,16 +384,16 @@ impl Clients {
             );
             return;
         };
-        self.hear(&id, job["status"].as_str().unwrap_or_default());
+        self.record_status(&id, job["status"].as_str().unwrap_or_default());
     }
 
-    /// A final status is final.
-    pub fn hear(&self, id: &str, status: &str) {
-        let mut told = self.told.lock();
-        if let Some(before) = told.get(id) {
+    /// Records a final status, which must equal an earlier one.
+    pub fn record_status(&self, id: &str, status: &str) {
+        let mut statuses = self.final_statuses.lock();
+        if let Some(before) = statuses.get(id) {
             assert_eq!(before, status, "job {id} was reported as {before}, and then as {status}");
         } else if matches!(status, "succeeded" | "failed" | "cancelled") {
-            told.insert(id.to_owned(), status.to_owned());
+            statuses.insert(id.to_owned(), status.to_owned());
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Never lost, never twice, on the real parts: PostgreSQL, RabbitMQ, Redis, and `spool` processes, while everything that can break is
-//! broken in an order that a seed decides.
+//! Fault tests on real servers: PostgreSQL, RabbitMQ, Redis and `spool` processes are broken in an
+//! order that a seed decides, and no job may be lost or settled twice.
 //!
-//! `storm` is the whole of it: some thousand jobs, a schedule of faults, and a reckoning at the end. `audit` watches the store from
-//! inside, by triggers of the test's own. `known_bad` takes mechanisms out and shows that the reckoning sees it. `mixed` has
-//! programs of different age work side by side.
+//! `storm` is the whole of it: some thousand jobs, a schedule of faults, and a verification at the
+//! end. `audit` watches the store by triggers of the test's own. `known_bad` removes mechanisms and
+//! shows that the verification finds it. `mixed` runs programs of different age side by side.
 //!
-//! All of it works on the servers that `scripts/services` names in the environment, and kills them: `scripts/test` gives each of these
-//! tests the machine to itself, and `scripts/faults` runs `storm` for as long as one likes.
+//! The tests kill the servers that `scripts/services` names in the environment. `scripts/test`
+//! gives each test the machine to itself, and `scripts/faults` runs `storm` for any length of time.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 

@@ -1,4 +1,5 @@
-//! Programs of different age on one database and one broker. An update rolls through a fleet for hours; nobody stops for it.
+//! Programs of different age on one database and one broker: an update rolls through a fleet for
+//! hours, and no process stops for it.
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a migration may do that an older program must live with: columns, indexes, tables and functions that it has never heard of.
+/// A migration that an older program must tolerate: columns, indexes, tables and functions that it
+/// does not know.
 const LATER: &str = "
     ALTER TABLE spool.jobs ADD COLUMN later text NOT NULL DEFAULT 'later';
     ALTER TABLE spool.tasks ADD COLUMN later bigint;
@@ -33,7 +35,8 @@ const LATER: &str = "
     ALTER TABLE spool.workers ADD COLUMN later text;
     CREATE INDEX jobs_later ON spool.jobs (later, id);
     CREATE TABLE spool.later (id uuid PRIMARY KEY);
-    CREATE FUNCTION spool.later(task_ids uuid[]) RETURNS bigint LANGUAGE sql AS 'SELECT cardinality(task_ids)::bigint';
+    CREATE FUNCTION spool.later(task_ids uuid[]) RETURNS bigint
+        LANGUAGE sql AS 'SELECT cardinality(task_ids)::bigint';
     INSERT INTO spool.migrations (name, checksum, applied_at)
         VALUES ('schema/9999_later.sql', 'later', now());";
 
@@ -43,7 +46,7 @@ async fn a_worker_accepts_a_later_schema_and_task_messages_of_a_later_version() 
     audit::execute(&fleet.database.url, LATER).await.expect("a later migration");
     fleet.add_worker(program()).await;
     fleet.member(0).works().await;
-    // No producer runs, so nobody dispatches but the later one that is played here.
+    // No producer runs, so only the later one of this test dispatches.
     let store =
         postgres::connect(&fleet.database.url, PgOptions::default()).await.expect("a store");
     let work = Work::Job(job());
@@ -62,7 +65,7 @@ async fn a_worker_accepts_a_later_schema_and_task_messages_of_a_later_version() 
     end(fleet).await;
 }
 
-/// Run by `scripts/faults --mixed`, which builds the program of before the newest migration.
+/// Run by `scripts/faults --mixed`, which builds the program from before the newest migration.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs an older program: scripts/faults --mixed"]
 async fn an_older_worker_works_beside_a_newer_one() {
@@ -72,8 +75,8 @@ async fn an_older_worker_works_beside_a_newer_one() {
     fleet.add_producer().await;
     fleet.add_worker(older.into()).await;
     fleet.add_worker(program()).await;
-    for place in 0..3 {
-        fleet.member(place).works().await;
+    for index in 0..3 {
+        fleet.member(index).works().await;
     }
     run_a_batch(&fleet, 500).await;
     let workers: Vec<(i64,)> =
@@ -108,7 +111,8 @@ async fn publish_as_a_later_version(namespace: &str, dispatched: &Dispatched) {
     connection.close(200, "dispatched".into()).await.unwrap();
 }
 
-/// A batch of all that echo does without a child; every item must come to what it says.
+/// Runs a batch of everything that `echo` does without a media process; every item must end as
+/// expected.
 async fn run_a_batch(fleet: &Fleet, size: u64) {
     let clients = Clients::of(&fleet.addresses);
     let item = |n: u64| -> Value {

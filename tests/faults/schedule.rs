@@ -1,10 +1,10 @@
-//! What is broken when: decided by a seed, before anything runs.
+//! The schedule of faults, decided by a seed before anything runs.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use rand::{Rng, RngExt, SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
-/// Which of the servers.
+/// A server of the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServerKind {
     Postgres,
@@ -12,7 +12,7 @@ pub enum ServerKind {
     Redis,
 }
 
-/// What befalls a node.
+/// A fault of one node of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeFault {
     Kill,
@@ -20,43 +20,43 @@ pub enum NodeFault {
     CutOff,
 }
 
-/// A process of the fleet, by its place in it.
+/// The index of a process in the fleet.
 pub type ProcessIndex = usize;
 
-/// Something that breaks. A time is how long it stays broken.
+/// A fault. A duration is how long it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// `kill -9`; another is started after a while.
+    /// `kill -9`; the process is restarted after a while.
     Kill(ProcessIndex, Duration),
     /// `SIGSTOP`, and `SIGCONT` after more than a lease.
     Freeze(ProcessIndex, Duration),
-    /// `SIGTERM`; it must end in order, and another is started.
+    /// `SIGTERM`; the process must end in order, and is restarted.
     Drain(ProcessIndex),
-    /// All connections between a process and a server are closed.
+    /// Closes all connections between a process and a server.
     Cut(ProcessIndex, ServerKind),
-    /// They stay open and carry nothing any more.
+    /// Keeps those connections open, and passes nothing on them any more.
     HalfOpen(ProcessIndex, ServerKind),
-    /// They are closed, and new ones too, for a while.
+    /// Closes those connections, and new ones for a while.
     Unreachable(ProcessIndex, ServerKind, Duration),
-    /// A server is stopped in order and started.
+    /// Stops a server in order and starts it again.
     Restart(ServerKind),
-    /// A server is killed and started.
+    /// Kills a server and starts it again.
     Crash(ServerKind, Duration),
-    /// RabbitMQ is there and does not answer.
+    /// RabbitMQ accepts connections and does not answer.
     Silence(Duration),
-    /// The node of a cluster that leads a queue is killed, frozen, or cut off from the others.
+    /// Kills or freezes the node of a cluster that leads a queue, or cuts it off from the others.
     Leader(NodeFault, Duration),
-    /// All messages of all queues are thrown away.
+    /// Drops all messages of all queues.
     Purge,
-    /// All queues are deleted.
+    /// Deletes all queues.
     DeleteQueues,
-    /// PostgreSQL ends the backends of all connections of the fleet.
+    /// Ends the PostgreSQL backends of all the fleet's connections.
     TerminateBackends,
-    /// Redis forgets everything.
+    /// Deletes everything in Redis.
     Flush,
 }
 
-/// What a fault needs for itself while it lasts.
+/// The part that a fault occupies while it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     Process(ProcessIndex),
@@ -64,14 +64,14 @@ pub enum Target {
 }
 
 impl Fault {
-    /// Of which there can be only one at a time.
+    /// The part that it occupies; each has at most one fault at a time.
     pub fn target(self) -> Target {
         match self {
-            Self::Kill(place, _) | Self::Freeze(place, _) | Self::Drain(place) => {
-                Target::Process(place)
+            Self::Kill(index, _) | Self::Freeze(index, _) | Self::Drain(index) => {
+                Target::Process(index)
             }
-            Self::Cut(place, _) | Self::HalfOpen(place, _) | Self::Unreachable(place, ..) => {
-                Target::Process(place)
+            Self::Cut(index, _) | Self::HalfOpen(index, _) | Self::Unreachable(index, ..) => {
+                Target::Process(index)
             }
             Self::Restart(part) | Self::Crash(part, _) => Target::Server(part),
             Self::Silence(_) | Self::Leader(..) | Self::Purge | Self::DeleteQueues => {
@@ -82,7 +82,7 @@ impl Fault {
         }
     }
 
-    /// About how long it lasts, the way back included.
+    /// Approximate length, recovery included.
     fn lasts(self) -> Duration {
         let on_top = match self {
             Self::Restart(ServerKind::RabbitMq) | Self::Crash(ServerKind::RabbitMq, _) => 12,
@@ -137,59 +137,60 @@ impl fmt::Display for ServerKind {
     }
 }
 
-/// How many processes there are: the first are producers, the rest workers.
+/// Number of processes: the first are producers, the rest workers.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     pub producers: usize,
     pub workers: usize,
-    /// Set if RabbitMQ is three nodes.
+    /// Set if RabbitMQ is a cluster of three nodes.
     pub cluster: bool,
 }
 
 impl Shape {
-    fn worker(self, die: &mut impl Rng) -> ProcessIndex {
-        self.producers + die.random_range(0..self.workers)
+    fn worker(self, rng: &mut impl Rng) -> ProcessIndex {
+        self.producers + rng.random_range(0..self.workers)
     }
 
-    fn producer(self, die: &mut impl Rng) -> ProcessIndex {
-        die.random_range(0..self.producers)
+    fn producer(self, rng: &mut impl Rng) -> ProcessIndex {
+        rng.random_range(0..self.producers)
     }
 
-    fn anyone(self, die: &mut impl Rng) -> ProcessIndex {
-        die.random_range(0..self.producers + self.workers)
+    fn anyone(self, rng: &mut impl Rng) -> ProcessIndex {
+        rng.random_range(0..self.producers + self.workers)
     }
 }
 
-/// Every kind of fault, once. Dealt like cards, so that a short run meets all of them and a long one meets them equally often.
-fn deck(shape: Shape, die: &mut impl Rng) -> Vec<Fault> {
-    let seconds = |die: &mut _, from: u64, to: u64| {
-        Duration::from_millis(Rng::next_u64(die) % ((to - from) * 1000) + from * 1000)
+/// Every kind of fault, once, in random order. Drawn like cards, so that a short run meets all of
+/// them and a long one meets them equally often.
+fn shuffled_faults(shape: Shape, rng: &mut impl Rng) -> Vec<Fault> {
+    let seconds = |rng: &mut _, from: u64, to: u64| {
+        Duration::from_millis(Rng::next_u64(rng) % ((to - from) * 1000) + from * 1000)
     };
-    let mut deck = vec![
-        Fault::Kill(shape.worker(die), seconds(die, 0, 3)),
-        Fault::Kill(shape.worker(die), seconds(die, 0, 3)),
-        Fault::Kill(shape.producer(die), seconds(die, 0, 3)),
-        Fault::Freeze(shape.worker(die), seconds(die, 11, 15)),
-        Fault::Freeze(shape.producer(die), seconds(die, 11, 15)),
-        Fault::Drain(shape.anyone(die)),
+    let mut shuffled_faults = vec![
+        Fault::Kill(shape.worker(rng), seconds(rng, 0, 3)),
+        Fault::Kill(shape.worker(rng), seconds(rng, 0, 3)),
+        Fault::Kill(shape.producer(rng), seconds(rng, 0, 3)),
+        Fault::Freeze(shape.worker(rng), seconds(rng, 11, 15)),
+        Fault::Freeze(shape.producer(rng), seconds(rng, 11, 15)),
+        Fault::Drain(shape.anyone(rng)),
         Fault::Restart(ServerKind::RabbitMq),
-        Fault::Crash(ServerKind::RabbitMq, seconds(die, 0, 3)),
+        Fault::Crash(ServerKind::RabbitMq, seconds(rng, 0, 3)),
         Fault::Restart(ServerKind::Postgres),
-        Fault::Crash(ServerKind::Postgres, seconds(die, 0, 3)),
-        Fault::Crash(ServerKind::Redis, seconds(die, 0, 6)),
-        Fault::Silence(seconds(die, 2, 9)),
+        Fault::Crash(ServerKind::Postgres, seconds(rng, 0, 3)),
+        Fault::Crash(ServerKind::Redis, seconds(rng, 0, 6)),
+        Fault::Silence(seconds(rng, 2, 9)),
         Fault::Purge,
         Fault::DeleteQueues,
         Fault::TerminateBackends,
         Fault::Flush,
     ];
     for part in [ServerKind::Postgres, ServerKind::RabbitMq, ServerKind::Redis] {
-        deck.push(Fault::Cut(shape.anyone(die), part));
-        deck.push(Fault::HalfOpen(shape.anyone(die), part));
-        deck.push(Fault::Unreachable(shape.anyone(die), part, seconds(die, 1, 7)));
+        shuffled_faults.push(Fault::Cut(shape.anyone(rng), part));
+        shuffled_faults.push(Fault::HalfOpen(shape.anyone(rng), part));
+        shuffled_faults.push(Fault::Unreachable(shape.anyone(rng), part, seconds(rng, 1, 7)));
     }
     if shape.cluster {
-        deck.retain(|fault| {
+        shuffled_faults.retain(|fault| {
             !matches!(
                 fault,
                 Fault::Restart(ServerKind::RabbitMq)
@@ -198,26 +199,26 @@ fn deck(shape: Shape, die: &mut impl Rng) -> Vec<Fault> {
             )
         });
         for blow in [NodeFault::Kill, NodeFault::Freeze, NodeFault::CutOff] {
-            deck.push(Fault::Leader(blow, seconds(die, 3, 15)));
+            shuffled_faults.push(Fault::Leader(blow, seconds(rng, 3, 15)));
         }
     }
-    deck.shuffle(die);
-    deck
+    shuffled_faults.shuffle(rng);
+    shuffled_faults
 }
 
-/// Before the first fault: the fleet works.
+/// Time before the first fault, in which the fleet works.
 const CALM: Duration = Duration::from_secs(3);
 
-/// Faults and when they begin, none of whose targets is broken already.
+/// Faults and their times; no two that overlap have the same target.
 pub fn schedule(seed: u64, shape: Shape, window: Duration) -> Vec<(Duration, Fault)> {
-    let mut die = SmallRng::seed_from_u64(seed);
+    let mut rng = SmallRng::seed_from_u64(seed);
     let mut busy_until: BTreeMap<Target, Duration> = BTreeMap::new();
     let mut cards = Vec::new();
     let mut faults = Vec::new();
     let mut now = CALM;
     loop {
         if cards.is_empty() {
-            cards = deck(shape, &mut die);
+            cards = shuffled_faults(shape, &mut rng);
         }
         let is_free =
             |fault: &Fault| busy_until.get(&fault.target()).is_none_or(|until| *until <= now);
@@ -229,7 +230,7 @@ pub fn schedule(seed: u64, shape: Shape, window: Duration) -> Vec<(Duration, Fau
             busy_until.insert(fault.target(), now + fault.lasts());
             faults.push((now, fault));
         }
-        now += Duration::from_millis(die.random_range(300..2_500));
+        now += Duration::from_millis(rng.random_range(300..2_500));
         if now > window {
             break;
         }

@@ -1,8 +1,9 @@
-//! The whole of it: work for a window of time, faults in the order of a seed, and the reckoning.
+//! The storm: work for a window of time, faults in the order of a seed, and the verification.
 //!
-//! `FAULTS_SEED` replays a schedule, `FAULTS_MINUTES` and `FAULTS_JOBS` make it longer, `FAULTS_CLUSTER` says that RabbitMQ is the
-//! three nodes of `scripts/cluster`; `scripts/faults` sets them. What a seed decides is
-//! what is posted and what is broken when; what the machine makes of it differs from run to run.
+//! `FAULTS_SEED` repeats a schedule, `FAULTS_MINUTES` and `FAULTS_JOBS` make it longer,
+//! `FAULTS_CLUSTER` says that RabbitMQ is the three nodes of `scripts/cluster`; `scripts/faults`
+//! sets them. A seed decides what is posted, and what is broken when. How the machine runs it
+//! differs each time.
 
 use std::{
     collections::BTreeMap,
@@ -20,16 +21,17 @@ use crate::{
     verification::{all_settled, verify},
 };
 
-/// What the suite breaks, and when, unless told otherwise: the same each time, so that a change is what made a difference.
-/// `scripts/faults` draws another for each run.
+/// The default seed. It is the same in every run of the suite, so that a difference comes from a
+/// change; `scripts/faults` draws another for each run.
 const SEED: u64 = 1;
-/// When all that was broken is mended, the rest of the work takes no longer.
+/// Longest time for the remaining work after the last fault is over.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
-/// Between the last call and the end of the faults: the last jobs meet faults too.
+/// Time between the last call and the end of the faults, so that the last jobs meet faults too.
 const LAST_CALL: Duration = Duration::from_secs(5);
 
-/// Jobs of the first minute, and of each that follows. A server is away for half of the time, and a small machine that is busy with more works
-/// off no more than that meanwhile: a run is to find what is lost, and not how fast the machine is.
+/// Jobs of the first minute, and of each minute after it. A server is away for half of the time,
+/// and a small busy machine runs no more than that meanwhile: a run is to find lost jobs, not the
+/// speed of the machine.
 const JOBS_FIRST: u64 = 5_100;
 const JOBS_LATER: u64 = 2_000;
 
@@ -67,7 +69,7 @@ async fn accepted_work_settles_once_whatever_dies() {
     let orders = orders(seed, settings.jobs, settings.window.saturating_sub(LAST_CALL));
     eprintln!("{} calls, {} faults in {:?}", orders.len(), faults.len(), settings.window);
 
-    let (accepted, last_fault) = tokio::join!(clients.place(orders), async {
+    let (accepted, last_fault) = tokio::join!(clients.post_all(orders), async {
         inject(&fleet, &faults).await;
         tokio::time::Instant::now()
     });
@@ -125,6 +127,6 @@ fn summary(figures: &[(&str, String)], faults: &[(Duration, Fault)]) {
     kinds.iter().for_each(|(name, count)| eprintln!("  {name:<50} {count}"));
     eprintln!();
     figures.iter().for_each(|(name, figure)| eprintln!("  {name:<50} {figure}"));
-    // For whoever adds runs up.
+    // One line of JSON, for programs that add runs up.
     eprintln!("faults: {}", serde_json::json!(figures.iter().cloned().collect::<BTreeMap<_, _>>()));
 }

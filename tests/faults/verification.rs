@@ -1,4 +1,4 @@
-//! What must be true when all is over, asked of the store and of the API.
+//! The verification after a run, by the store and by the API.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use crate::{
     load::{Accepted, Clients, Expect},
 };
 
-/// Waits until no job is open; how long that took, or why it did not come to it.
+/// Waits until no job is open. Returns how long that took, or the jobs that are still open.
 pub async fn all_settled(database: &str, within: Duration) -> Result<Duration, String> {
     let began = Instant::now();
     loop {
@@ -35,11 +35,15 @@ pub async fn all_settled(database: &str, within: Duration) -> Result<Duration, S
     }
 }
 
-const OPEN: &str = "SELECT format('  task %s of %s is %s in phase %s, fence %s, losses %s, needs %s, queued %s ms ago, lease until %s ms', t.id, t.kind,
-        t.state, t.phase, t.fence, t.losses, t.needs_left, spool.now_ms() - t.queued_at, t.lease_until - spool.now_ms())
+/// Describes open tasks.
+const OPEN: &str = "SELECT format(
+        '  task %s of %s is %s in phase %s, fence %s, losses %s, needs %s, queued %s ms ago, '
+            'lease until %s ms',
+        t.id, t.kind, t.state, t.phase, t.fence, t.losses, t.needs_left,
+        spool.now_ms() - t.queued_at, t.lease_until - spool.now_ms())
     FROM spool.tasks t ORDER BY t.created_at LIMIT 30";
 
-/// All that is not as it must be.
+/// All errors found.
 pub async fn verify(database: &str, clients: &Clients, accepted: &[Accepted]) -> Vec<String> {
     let mut faults = audit::faults(database).await;
     let found: Vec<Findings> = stream::iter(accepted)
@@ -65,7 +69,8 @@ pub async fn verify(database: &str, clients: &Clients, accepted: &[Accepted]) ->
     faults
 }
 
-/// Accepted ids equal stored ids: nothing was lost, and nothing was made that nobody was told of.
+/// Compares accepted ids with stored ids: no job may be lost, and none made that no client was told
+/// of.
 async fn compare_ids(database: &str, accepted: &BTreeSet<String>) -> Vec<String> {
     let stored: Vec<(String,)> =
         audit::query(database, "SELECT id::text FROM spool.jobs").await.expect("ids");
@@ -75,11 +80,11 @@ async fn compare_ids(database: &str, accepted: &BTreeSet<String>) -> Vec<String>
         .map(|id| format!("job {id} was accepted and is not in the store"));
     let extra = stored
         .difference(accepted)
-        .map(|id| format!("job {id} is in the store and was told to nobody"));
+        .map(|id| format!("job {id} is in the store and was reported to no client"));
     lost.chain(extra).take(20).collect()
 }
 
-/// What was found of one job.
+/// The state of one job.
 struct Finding {
     id: String,
     fault: Option<String>,
@@ -93,7 +98,7 @@ async fn look_at(clients: &Clients, accepted: &Accepted) -> Findings {
         "jobs" => {
             let job = clients.get(&format!("/v1/jobs/{}", accepted.id)).await;
             let status = job["status"].as_str().unwrap_or_default();
-            clients.hear(&accepted.id, status);
+            clients.record_status(&accepted.id, status);
             vec![judge(&accepted.id, status, &job["result"], &accepted.order.expect[0])]
         }
         _ => look_at_batch(clients, accepted).await,
@@ -113,7 +118,7 @@ async fn look_at_batch(clients: &Clients, accepted: &Accepted) -> Findings {
     let with = |status: &str| items.iter().filter(|item| item["status"] == status).count();
     let counted = |name: &str| batch["counts"][name].as_u64().unwrap_or_default() as usize;
     let whole = (expect.len(), with("fulfilled"), with("rejected"), 0);
-    let told = (counted("total"), counted("fulfilled"), counted("rejected"), counted("pending"));
+    let counts = (counted("total"), counted("fulfilled"), counted("rejected"), counted("pending"));
     let mut findings: Findings = items
         .iter()
         .zip(expect)
@@ -122,9 +127,9 @@ async fn look_at_batch(clients: &Clients, accepted: &Accepted) -> Findings {
             judge(item["jobId"].as_str().unwrap_or_default(), status, &item["value"], expect)
         })
         .collect();
-    if told != whole || items.len() != expect.len() {
+    if counts != whole || items.len() != expect.len() {
         let fault =
-            format!("batch {id} counts {told:?}, and its {} items are {whole:?}", items.len());
+            format!("batch {id} counts {counts:?}, and its {} items are {whole:?}", items.len());
         if let Some(first) = findings.first_mut() {
             first.fault = Some(fault);
         }

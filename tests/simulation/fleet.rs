@@ -1,10 +1,12 @@
-//! A fleet in one thread: the real store, and everything around it played by a seeded die.
+//! A simulation of a fleet in one thread: the real store, with random actions of everything around
+//! it, chosen by a seed.
 //!
-//! TaskMessages are dropped, doubled, delayed and reordered; workers die between any two of their steps, stall past their leases and wake up
-//! again, and report twice; the clock jumps. Afterwards the faults stop, and within a bounded number of rounds every accepted job must be
-//! final, every task must have settled once, batches must add up to their items, and no lease may be left.
+//! Task messages are lost, doubled, delayed and reordered. Workers die between any two of their
+//! steps, stall past their leases and wake up again, and report twice. The clock jumps. Then the
+//! faults stop, and within a bounded number of rounds every accepted job must be final, every task
+//! must have settled once, batches must count their items, and no lease may be left.
 //!
-//! A failing seed is in the panic's message; `SPOOL_SIMULATION_SEED=n` plays that one alone.
+//! A failing seed is in the panic's message; `SPOOL_SIMULATION_SEED=n` runs that one alone.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
@@ -44,7 +46,8 @@ use serde_json::json;
 
 const SEEDS: u64 = 40;
 const STEPS: u32 = 400;
-/// Rounds without faults in which everything must settle; a round is half a second of the store's clock.
+/// Rounds without faults in which everything must settle. A round is half a second of the store's
+/// clock.
 const CALM_ROUNDS: u32 = 400;
 const POLICY: SweepPolicy = SweepPolicy { quarantine_after: 5, most: 100 };
 
@@ -84,11 +87,11 @@ struct World {
     workers: Vec<Worker>,
     jobs: Vec<JobId>,
     batches: Vec<BatchId>,
-    /// The newest claim of each task: nobody else may settle it.
+    /// The newest claim of each task, which alone may settle it.
     holders: BTreeMap<TaskId, (WorkerId, Fence)>,
     /// Tasks that settled by an attempt's own write.
     settled: BTreeSet<TaskId>,
-    /// Reports that were sent and may be sent again.
+    /// Settlements that were sent and may be sent again.
     reported: Vec<(WorkerId, Settlement)>,
     diary: Vec<String>,
     _folder: tempfile::TempDir,
@@ -96,7 +99,7 @@ struct World {
 
 impl World {
     async fn new(seed: u64) -> Self {
-        // Memory where there is some to write to: what is tried here is the logic, not the disk.
+        // In memory where possible: the simulation tests the logic, not the disk.
         let base = std::path::Path::new("/dev/shm");
         let folder =
             if base.is_dir() { tempfile::tempdir_in(base) } else { tempfile::tempdir() }.unwrap();
@@ -132,7 +135,7 @@ impl World {
         self.diary.push(what.into());
     }
 
-    /// One thing happens.
+    /// Performs one random action.
     async fn step(&mut self) {
         match self.die.random_range(0..100) {
             0..14 => self.submit().await,
@@ -171,7 +174,7 @@ impl World {
             Work::Batch(batch) => self.batches.push(batch.id),
         }
         let submission = Submission { tenant: self.tenant.clone(), idempotency: None, work };
-        // An unclear commit is repeated.
+        // A commit with an unclear result is repeated.
         for _ in 0..=u32::from(self.chance(20)) {
             self.store.accept(vec![submission.clone()], &[]).await.unwrap();
         }
@@ -183,7 +186,8 @@ impl World {
         for message in dispatched.messages {
             match faults && self.chance(25) {
                 true if self.chance(50) => {
-                    // Nacked, and known to be: made ready again. The message may have got through all the same.
+                    // The broker did not confirm the message, so the task is made ready again. The
+                    // message may have arrived all the same.
                     self.store.hand_back(&[message.task]).await.unwrap();
                     if self.chance(30) {
                         self.messages.push(message);
@@ -196,7 +200,7 @@ impl World {
         self.note("dispatch");
     }
 
-    /// A message, not the oldest, reaches a worker that takes it, is full, or dies with it.
+    /// Delivers a random message to a worker that takes it, has no slot, or dies with it.
     async fn deliver(&mut self, faults: bool) {
         if self.messages.is_empty() {
             return;
@@ -218,7 +222,7 @@ impl World {
             self.holders.insert(claimed.task, (id, claimed.fence));
         }
         if faults && self.chance(10) {
-            // The claim was committed, and the worker died before it heard so.
+            // The claim was committed, and the worker died before it got the answer.
             self.workers[worker] = Worker::new();
             return self.note("died after a claim");
         }
@@ -317,7 +321,8 @@ impl World {
         }
     }
 
-    /// An attempt whose lease is gone stops in silence; one that is to be cancelled says so.
+    /// An attempt whose lease is lost stops without a report; one that is to be cancelled reports
+    /// it.
     async fn obey(&mut self, worker: usize, heartbeats: &[Heartbeat], replies: &[HeartbeatReply]) {
         for (heartbeat, reply) in heartbeats.iter().zip(replies) {
             if *reply == HeartbeatReply::Held {
@@ -370,7 +375,7 @@ impl World {
         self.note(format!("sweep lost {} quarantined {}", swept.lost, swept.quarantined));
     }
 
-    /// Mostly forward, sometimes by more than a lease, sometimes back.
+    /// Moves the clock: mostly forward, sometimes by more than a lease, sometimes back.
     fn jump(&mut self) {
         let ms = match self.pick(10) {
             0 => self.die.random_range(-2_000..0),
@@ -392,7 +397,7 @@ impl World {
         jobs
     }
 
-    /// No more faults: a healthy fleet works off what is there.
+    /// Runs a healthy fleet, without faults, until the work is done.
     async fn calm(&mut self) {
         self.workers.iter_mut().for_each(|worker| worker.stalled = false);
         for _ in 0..CALM_ROUNDS {

@@ -1,18 +1,20 @@
-//! The protocol of claim, heartbeat, settle, cancel, sweep and task message, small enough to try every interleaving.
+//! A model of the protocol of claim, heartbeat, settle, cancel, sweep and task message, small
+//! enough to check every interleaving.
 //!
-//! One task, two processes (one with two slots), a broker that may lose and double messages, processes that may die, and attempts that may
-//! stall past their lease and wake up later. Transitions are `common::rules::lifecycle::next`, so the table that the stores follow is the one
-//! that is checked.
+//! One task, two processes (one with two slots), a broker that may lose and double messages,
+//! processes that may die, and attempts that may stall past their lease and wake up later.
+//! Transitions are `common::rules::lifecycle::next`, so the checked table is the one that the
+//! stores follow.
 //!
-//! The checker is worth as much as what it finds: each known-bad variant takes one mechanism out, and must be found out by the property
-//! that the mechanism is there for.
+//! Known-bad variants show that the checker finds errors: each removes one mechanism, and must
+//! violate the property that the mechanism is there for.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use common::rules::lifecycle::{TaskEvent, TaskState, next};
 use stateright::{Checker, Model, Property};
 
-/// Which mechanism is missing.
+/// The mechanism that a variant lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Variant {
     Sound,
@@ -22,7 +24,7 @@ enum Variant {
     AckBeforeClaimAndNoBellSweep,
 }
 
-/// Beats of a lease: one tick may pass unconfirmed, the second ends it.
+/// Clock ticks that a lease lasts: the first may pass without a heartbeat, the second ends it.
 const LEASE: u8 = 2;
 const QUARANTINE_AFTER: u8 = 2;
 const MAX_ATTEMPTS: u8 = 2;
@@ -33,7 +35,7 @@ const PROCESS: [usize; 3] = [0, 0, 1];
 struct Row {
     state: TaskState,
     fence: u8,
-    /// The worker (process and its generation) that the row names.
+    /// The worker (process and its generation) in the row.
     worker: Option<(usize, u8)>,
     lease_left: u8,
     losses: u8,
@@ -46,7 +48,7 @@ enum Slot {
     Idle,
     /// Holds a delivery that is not claimed yet.
     Received,
-    /// Runs an attempt, by what it knows.
+    /// Runs an attempt with its own knowledge of the claim.
     Running {
         fence: u8,
     },
@@ -58,14 +60,15 @@ struct State {
     messages: u8,
     slots: [Slot; 3],
     generation: [u8; 2],
-    /// What a sweep read and has not acted on yet: the fence of a row whose lease had ended.
+    /// The fence of a row whose lease had expired when a sweep read it, until the sweep acts on it.
     swept: Option<u8>,
     crashes_left: u8,
     publish_faults_left: u8,
-    /// Set if somebody may still ask for a cancel. A model in which it is always possible would
-    /// never get stuck.
+    /// Set while a client may still cancel. A model in which that is always possible would never
+    /// get stuck.
     may_cancel: bool,
-    /// Ghosts, which no mechanism reads: the slot whose claim was the last, how often the row settled, and what went wrong.
+    /// The slot of the last claim. This and the fields below are ghost variables: no mechanism
+    /// reads them.
     holder: Option<usize>,
     settled: u8,
     settled_by_another: bool,
@@ -100,7 +103,7 @@ impl Protocol {
         (PROCESS[slot], state.generation[PROCESS[slot]])
     }
 
-    /// Returns whether the row takes a write of this slot's attempt.
+    /// Returns whether the row accepts a write of this slot's attempt.
     fn admits(&self, state: &State, slot: usize, fence: u8) -> bool {
         let row = &state.row;
         let running = row.state == TaskState::Running;
@@ -146,7 +149,7 @@ impl Protocol {
         leave(state);
     }
 
-    /// Acts on what a sweep read a while ago: expired, unless the row has changes on since.
+    /// Acts on what a sweep read earlier: the lease has expired, unless the row has changed since.
     fn expire(&self, state: &mut State, read: u8) {
         let row = &mut state.row;
         let running = row.state == TaskState::Running;
@@ -169,7 +172,7 @@ impl Protocol {
 
     fn crash(&self, state: &mut State, process: usize) {
         for slot in (0..PROCESS.len()).filter(|slot| PROCESS[*slot] == process) {
-            // What was not acked is delivered again.
+            // Unacked messages are delivered again.
             let unacked = state.slots[slot] == Slot::Received
                 && self.0 != Variant::AckBeforeClaimAndNoBellSweep;
             state.messages += u8::from(unacked);
@@ -353,7 +356,8 @@ impl Model for Protocol {
         ]
     }
 
-    /// Releases and hand-backs burn nothing and could go on for ever; so many claims show all there is to see.
+    /// Bounds the number of claims. Releases and hand-backs count no attempt and could go on for
+    /// ever.
     fn within_boundary(&self, state: &State) -> bool {
         state.row.fence <= 5 && state.row.attempts <= 5 && state.messages <= 3
     }

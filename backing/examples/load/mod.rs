@@ -1,4 +1,4 @@
-//! What the examples that load the store share: a database of their own, echo jobs of one task, a
+//! Shared by the examples that load the store: a database of their own, echo jobs of one task, a
 //! worker that stays alive.
 
 #![allow(clippy::unwrap_used, dead_code)]
@@ -21,15 +21,15 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 pub const LEASE: Duration = Duration::from_secs(60);
 
-/// A database next to the one of `SPOOL_DATABASE_URL`, with the schema in it.
-pub struct Place {
+/// A database on the server of `SPOOL_DATABASE_URL`, migrated.
+pub struct BenchDatabase {
     admin: PgConnection,
     name: String,
     pub url: String,
     pub store: PgStore,
 }
 
-impl Place {
+impl BenchDatabase {
     pub async fn new() -> Self {
         let server = env::var("SPOOL_DATABASE_URL").expect("SPOOL_DATABASE_URL");
         let name = format!("spool_bench_{}", std::process::id());
@@ -51,9 +51,8 @@ impl Place {
     }
 }
 
-/// A worker with slots for light work, that lives for as long as the process or until it is
-/// aborted.
-pub async fn present(store: &PgStore, slots: usize) -> tokio::task::JoinHandle<()> {
+/// A worker with slots for light work that heartbeats until it is aborted.
+pub async fn keep_alive(store: &PgStore, slots: usize) -> tokio::task::JoinHandle<()> {
     let slots = vec![(Queue::Light, u32::try_from(slots).unwrap())];
     let registration = WorkerRegistration {
         worker: WorkerId::new(),
@@ -82,7 +81,7 @@ pub async fn accept(store: &PgStore, count: usize, group: usize, tenant: &str, p
     }
 }
 
-/// Dispatches up to `group` tasks, claims and settles them; answers how many.
+/// Dispatches up to `group` tasks, claims and settles them, and returns their number.
 pub async fn round(store: &PgStore, worker: WorkerId, group: usize) -> usize {
     let dispatched =
         store.dispatch(Queue::Light, 0, u32::try_from(group).unwrap()).await.expect("dispatches");

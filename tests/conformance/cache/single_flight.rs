@@ -50,7 +50,7 @@ impl ColdKey {
 }
 
 async fn all<T: 'static>(readers: JoinSet<T>) -> Vec<T> {
-    timeout(BOUND, readers.join_all()).await.expect("nobody is stranded")
+    timeout(BOUND, readers.join_all()).await.expect("no reader is stranded")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,7 +120,7 @@ async fn a_computation_that_panics_or_is_aborted_is_handed_on() {
     gate.add_permits(2);
     assert!(panics.await.unwrap_err().is_panic());
     assert_eq!(stops.await.unwrap(), Err(ComputeError::Stopped), "only the stopped reader is told");
-    let last = timeout(BOUND, last).await.expect("nobody is stranded").unwrap();
+    let last = timeout(BOUND, last).await.expect("no reader is stranded").unwrap();
     assert_eq!(last, Ok(Bytes::from("value")));
 }
 

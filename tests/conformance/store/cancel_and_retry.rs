@@ -159,7 +159,7 @@ async fn cancelling_a_batch_cancels_all_that_has_not_settled(on: StoreFixture) {
     let busy = on.start(only(&jobs[3])).await;
     let changes = on.cancel(Target::Batch(items.id)).await;
     assert_eq!(changes.stopping, [busy.task]);
-    assert!(changes.readied.is_empty(), "no follower of the batch takes over");
+    assert!(changes.readied.is_empty(), "no waiter of the batch takes over");
     on.count(&busy, Verdict::Cancelled).await;
     let view = on.batch(&items).await;
     assert_eq!((view.fulfilled, view.rejected, view.settled_at.is_some()), (1, 3, true));

@@ -168,7 +168,7 @@ async fn the_error_says_that_no_server_listens() {
         behind_a_proxy(PgOptions { acquire_timeout: second, ..PgOptions::default() }).await;
     proxy.end().await;
     let began = Instant::now();
-    let refused = store.demand(Queue::Light).await.expect_err("nobody is there");
+    let refused = store.demand(Queue::Light).await.expect_err("the server is absent");
     assert!(refused.is_transient() && refused.to_string().contains("refused"), "{refused}");
     assert!(began.elapsed() < BOUND);
 }

@@ -136,13 +136,13 @@ async fn the_items_of_a_batch_expire_each_by_itself(on: StoreFixture) {
 }
 
 async fn an_expired_leader_hands_over_to_a_waiter_that_may_still_wait(on: StoreFixture) {
-    let (leader, follower) = (bound(equal(json!({"a": 1})), 1), equal(json!({"a": 1})));
+    let (leader, waiter) = (bound(equal(json!({"a": 1})), 1), equal(json!({"a": 1})));
     on.accept(&leader).await;
-    on.accept(&follower).await;
-    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    on.accept(&waiter).await;
+    assert_eq!(on.state(only(&waiter)).await, TaskState::Waiting);
     sweep_until_expired(&on).await;
     assert_eq!(on.state(only(&leader)).await, TaskState::Failed);
-    assert_eq!(on.state(only(&follower)).await, TaskState::Ready);
+    assert_eq!(on.state(only(&waiter)).await, TaskState::Ready);
 }
 
 async fn a_retried_expired_job_has_no_deadline(on: StoreFixture) {

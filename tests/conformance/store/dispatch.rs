@@ -68,7 +68,7 @@ async fn the_room_is_the_slots_of_live_workers_plus_the_work_dispatched_ahead(on
     assert_eq!(
         (dispatched.messages.len(), dispatched.room_left, dispatched.more),
         (0, 0, true),
-        "nobody is there to run it"
+        "no worker could run it"
     );
     assert_eq!(on.job(jobs[9].id).await.waiting_for, Some(WaitingFor::Worker));
     heartbeat(&on, on.worker, 3, false).await;
@@ -329,7 +329,7 @@ async fn the_idle_worker_gets_the_next_task_while_another_is_busy_for_long(on: S
     assert_eq!(
         (dispatched.messages.len(), dispatched.more),
         (0, true),
-        "no message is dispatched that nobody could answer"
+        "no task is dispatched that no worker could run"
     );
     heartbeat(&on, idle, 1, false).await;
     let messages = on.store.dispatch(Queue::Light, 0, 100).await.expect("dispatches").messages;

@@ -90,7 +90,7 @@ async fn a_slow_commit_is_not_hidden_by_later_submissions() {
         on.dispatch().await.into_iter().map(|message| message.task).collect();
     assert!(
         dispatched.contains(&only(&slow)),
-        "it is older than what the front has passed, and there all the same"
+        "it is older than the dispatch cursor's position, and found all the same"
     );
 }
 
@@ -160,7 +160,7 @@ async fn a_drained_sub_queue_takes_no_turn() {
     assert_eq!(
         rest,
         [only(&of_c), only(&of_b[1]), only(&of_b[2])],
-        "the front still has c's line, and nothing is in it"
+        "the dispatch cursor still has c's sub-queue, which is empty"
     );
 }
 

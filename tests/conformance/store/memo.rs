@@ -86,24 +86,20 @@ async fn a_memo_settles_a_later_equal_job_at_once(on: StoreFixture) {
 }
 
 async fn a_memo_belongs_to_its_tenant(on: StoreFixture) {
-    let (mine, theirs, follower) =
+    let (mine, theirs, waiter) =
         (equal(json!({"n": 1})), equal(json!({"n": 1})), equal(json!({"n": 1})));
     let other = on.as_tenant("other");
     on.accept(&mine).await;
     other.accept(&theirs).await;
-    other.accept(&follower).await;
+    other.accept(&waiter).await;
     on.run(only(&mine), json!("mine")).await;
-    assert_eq!(
-        other.state(only(&follower)).await,
-        TaskState::Waiting,
-        "it follows its own tenant's"
-    );
+    assert_eq!(other.state(only(&waiter)).await, TaskState::Waiting, "it follows its own tenant's");
     let late = equal(json!({"n": 1}));
     other.accept(&late).await;
     assert_eq!(other.state(only(&late)).await, TaskState::Waiting);
     let claimed = other.claim(only(&theirs), common::limits::LEASE).await.expect("was queued");
     other.succeed(&claimed, json!("theirs")).await;
-    for job in [&theirs, &follower, &late] {
+    for job in [&theirs, &waiter, &late] {
         assert_eq!(other.job(job.id).await.result, Some(json!("theirs")));
     }
 }
@@ -241,31 +237,27 @@ async fn a_leaders_failure_elects_the_oldest_waiter_of_the_highest_priority(on: 
 
 async fn a_leaders_failure_elects_no_waiter_of_another_tenant(on: StoreFixture) {
     let other = on.as_tenant("other");
-    let (leader, follower) = (with_priority(5), with_priority(1));
-    let (their_leader, their_follower) = (with_priority(5), with_priority(9));
+    let (leader, waiter) = (with_priority(5), with_priority(1));
+    let (their_leader, their_waiter) = (with_priority(5), with_priority(9));
     for (whose, job) in
-        [(&other, &their_leader), (&other, &their_follower), (&on, &leader), (&on, &follower)]
+        [(&other, &their_leader), (&other, &their_waiter), (&on, &leader), (&on, &waiter)]
     {
         whose.accept(job).await;
     }
     on.run_badly(only(&leader), "x").await;
-    assert_eq!(on.state(only(&follower)).await, TaskState::Ready);
-    assert_eq!(
-        other.state(only(&their_follower)).await,
-        TaskState::Waiting,
-        "it has a leader still"
-    );
+    assert_eq!(on.state(only(&waiter)).await, TaskState::Ready);
+    assert_eq!(other.state(only(&their_waiter)).await, TaskState::Waiting, "it has a leader still");
 }
 
 async fn a_task_that_arrives_while_the_leader_runs_waits_for_it(on: StoreFixture) {
-    let (leader, follower) = (with_priority(5), with_priority(9));
+    let (leader, waiter) = (with_priority(5), with_priority(9));
     on.accept(&leader).await;
     let running = on.start(only(&leader)).await;
-    on.accept(&follower).await;
-    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    on.accept(&waiter).await;
+    assert_eq!(on.state(only(&waiter)).await, TaskState::Waiting);
     assert_eq!(on.dispatch().await, []);
     on.succeed(&running, json!("once")).await;
-    assert_eq!(on.job(follower.id).await.result, Some(json!("once")));
+    assert_eq!(on.job(waiter.id).await.result, Some(json!("once")));
 }
 
 async fn a_leaders_cancel_elects_one_waiter_and_a_waiters_cancel_none(on: StoreFixture) {
@@ -281,26 +273,26 @@ async fn a_leaders_cancel_elects_one_waiter_and_a_waiters_cancel_none(on: StoreF
 }
 
 async fn a_leader_stays_leader_over_a_lost_lease_a_release_and_a_retry(on: StoreFixture) {
-    let (leader, follower) = (with_priority(5), with_priority(5));
+    let (leader, waiter) = (with_priority(5), with_priority(5));
     on.accept(&leader).await;
-    on.accept(&follower).await;
+    on.accept(&waiter).await;
     on.start_for(only(&leader), SHORT).await;
     on.sweep_until_lost(POLICY).await;
-    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    assert_eq!(on.state(only(&waiter)).await, TaskState::Waiting);
     let claimed = on.start(only(&leader)).await;
     on.store.release(on.worker, &[(claimed.task, claimed.fence)]).await.expect("releases");
-    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    assert_eq!(on.state(only(&waiter)).await, TaskState::Waiting);
     let claimed = on.start(only(&leader)).await;
     let error = JobError::transient("busy", "later");
     on.count(&claimed, Verdict::Retry { error, pause: Duration::ZERO }).await;
-    assert_eq!(on.state(only(&follower)).await, TaskState::Waiting);
+    assert_eq!(on.state(only(&waiter)).await, TaskState::Waiting);
     on.until(async || {
         on.dispatch().await.into_iter().find(|message| message.task == only(&leader))
     })
     .await;
     let claimed = on.claim(only(&leader), common::limits::LEASE).await.expect("claims");
     on.succeed(&claimed, json!("at last")).await;
-    assert_eq!(on.job(follower.id).await.result, Some(json!("at last")));
+    assert_eq!(on.job(waiter.id).await.result, Some(json!("at last")));
 }
 
 async fn a_leader_runs_at_the_highest_priority_of_its_waiters(on: StoreFixture) {
@@ -318,11 +310,11 @@ async fn a_leader_runs_at_the_highest_priority_of_its_waiters(on: StoreFixture) 
 
 async fn a_task_due_now_does_not_wait_for_a_delayed_leader(on: StoreFixture) {
     let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
-    let (leader, follower) =
+    let (leader, waiter) =
         (NewJob { run_at: Some(tomorrow), ..with_priority(5) }, with_priority(5));
     on.accept(&leader).await;
     assert!(on.dispatch().await.is_empty());
-    on.accept(&follower).await;
+    on.accept(&waiter).await;
     assert_eq!(on.dispatch().await.len(), 1);
 }
 

@@ -156,8 +156,8 @@ async fn live_workers_are_listed_with_their_running_tasks(on: StoreFixture) {
     let job = job();
     on.accept(&job).await;
     let claimed = on.start(only(&job)).await;
-    let told = on.store.live_workers().await.expect("reads");
-    let brief: Vec<_> = told
+    let workers = on.store.live_workers().await.expect("reads");
+    let brief: Vec<_> = workers
         .iter()
         .map(|one| (one.worker, one.name.as_str(), one.slots.clone(), one.draining))
         .collect();
@@ -166,14 +166,14 @@ async fn live_workers_are_listed_with_their_running_tasks(on: StoreFixture) {
         brief,
         [(busy.worker, "a", slots(&busy), false), (idle.worker, "b", slots(&idle), true)]
     );
-    assert_eq!(told[0].runs.len(), 1);
-    let run = &told[0].runs[0];
+    assert_eq!(workers[0].runs.len(), 1);
+    let run = &workers[0].runs[0];
     assert_eq!(
         (run.task, run.job, run.queue, run.attempt),
         (claimed.task, job.id, Queue::Light, 1)
     );
     assert_eq!((&run.tenant, &run.kind), (&on.tenant, &claimed.kind));
-    assert!(told[1].runs.is_empty());
+    assert!(workers[1].runs.is_empty());
 }
 
 async fn demand_reports_the_median_run_time(on: StoreFixture) {

@@ -262,6 +262,6 @@ async fn grown_tasks_have_the_priority_and_the_limit_of_their_job(on: StoreFixtu
         tasks(claimed.task.0, &[step("a"), step("b"), step("end").after("a").after("b").result()]);
     let parts = [more[0].id, more[1].id];
     on.count(&claimed, grown(json!(1), more)).await;
-    assert!(parts.contains(&one().await), "before what waited longer in a lower band");
+    assert!(parts.contains(&one().await), "before work of lower priority that waited longer");
     assert!(!parts.contains(&one().await), "and one at a time");
 }

@@ -266,7 +266,7 @@ async fn a_lock_held_elsewhere_delays_no_heartbeat() {
     let beating = on.store.heartbeat(&registration, &heartbeat, Duration::from_secs(10));
     let replies = tokio::time::timeout(BOUND, beating)
         .await
-        .expect("it waits for nobody")
+        .expect("it waits for no lock")
         .expect("heartbeats");
     assert_eq!(replies, [common::store::HeartbeatReply::Held]);
     held.rollback().await.expect("rolls back");
@@ -395,7 +395,7 @@ async fn writers_on_shared_jobs_and_batches_never_deadlock_and_counters_add_up()
     }
     // Enough for some thousand writes. The assertions hold however many there are.
     let enough = tokio::time::timeout(Duration::from_secs(4), random_batch.join_next()).await;
-    assert!(enough.is_err(), "nobody ends before the time is over: {enough:?}");
+    assert!(enough.is_err(), "no task ends before the time is over: {enough:?}");
     over.store(true, Ordering::Relaxed);
     random_batch.join_all().await;
 

@@ -219,18 +219,18 @@ async fn waiters_that_arrive_while_their_leader_ends_are_not_stranded(on: StoreF
         let leader = equal(input.clone());
         on.accept(&leader).await;
         let claimed = on.start(only(&leader)).await;
-        let followers: Vec<NewJob> = (0..8).map(|_| equal(input.clone())).collect();
-        let mut arrivals = JoinSet::new();
-        for follower in &followers {
-            let (on, follower) = (on.clone(), follower.clone());
-            arrivals.spawn(async move { drop(on.accept(&follower).await) });
+        let waiters: Vec<NewJob> = (0..8).map(|_| equal(input.clone())).collect();
+        let mut accepting = JoinSet::new();
+        for waiter in &waiters {
+            let (on, waiter) = (on.clone(), waiter.clone());
+            accepting.spawn(async move { drop(on.accept(&waiter).await) });
         }
         let verdict = if round % 2 == 0 { succeeded(json!("shared")) } else { failed() };
         on.count(&claimed, verdict).await;
-        arrivals.join_all().await;
+        accepting.join_all().await;
         drain(&on, |_| succeeded(json!("shared"))).await;
-        for follower in &followers {
-            let view = on.job(follower.id).await;
+        for waiter in &waiters {
+            let view = on.job(waiter.id).await;
             assert_eq!((view.status, view.result), (JobStatus::Succeeded, Some(json!("shared"))));
         }
     }

@@ -145,7 +145,8 @@ async fn a_day_of_history_stays_while_it_is_young_or_has_jobs() {
     let day = "to_char(current_date - 5, 'YYYYMMDD')";
     sql.execute(AssertSqlSafe(format!(
         "DO $$ BEGIN EXECUTE format(
-             'CREATE TABLE spool.history_%s PARTITION OF spool.history FOR VALUES FROM (%L) TO (%L)',
+             'CREATE TABLE spool.history_%s PARTITION OF spool.history
+              FOR VALUES FROM (%L) TO (%L)',
              {day},
              spool.first_id((extract(epoch FROM current_date - 5) * 1000)::bigint),
              spool.first_id((extract(epoch FROM current_date - 4) * 1000)::bigint)); END $$"

@@ -101,7 +101,7 @@ async fn a_worker_has_its_last_reported_slots_while_it_sends_heartbeats() {
     sql.execute("UPDATE spool.workers SET heartbeat_at = heartbeat_at - 11000")
         .await
         .expect("writes");
-    assert_eq!((slots().await, spare().await), (0, 0), "nobody heard of it for too long");
+    assert_eq!((slots().await, spare().await), (0, 0), "no worker reported for too long");
     on.store.heartbeat(&registration(on.worker, 5), &[], SHORT).await.expect("heartbeats");
     assert_eq!((slots().await, spare().await), (5, 5));
 }

@@ -68,8 +68,8 @@ async fn every_event(on: &StoreFixture, state: TaskState) {
     }
 }
 
-/// Returns whether the port can cause this event in this state. A memo is looked up only when a task
-/// becomes ready.
+/// Returns whether the port can cause this event in this state. A memo is looked up only when a
+/// task becomes ready.
 fn can_be_caused(state: TaskState, event: TaskEvent) -> bool {
     match event {
         TaskEvent::MemoHit => !matches!(state, TaskState::Ready | TaskState::Queued),
@@ -108,11 +108,11 @@ async fn stage(on: &StoreFixture, state: TaskState, event: TaskEvent) -> Staged 
 
 async fn stage_waiter(on: &StoreFixture) -> Staged {
     let input = json!({ "one": TaskId::new().to_string() });
-    let (leader, follower) = (equal(input.clone()), equal(input));
+    let (leader, waiter) = (equal(input.clone()), equal(input));
     on.accept(&leader).await;
-    on.accept(&follower).await;
+    on.accept(&waiter).await;
     let before = on.start(task(&leader, "only")).await;
-    Staged { task: task(&follower, "only"), job: follower.id, before, fence: Fence(0) }
+    Staged { task: task(&waiter, "only"), job: waiter.id, before, fence: Fence(0) }
 }
 
 /// A task whose job allows a millisecond for its start, and needs no other. It is a waiter where it

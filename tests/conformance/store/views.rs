@@ -67,16 +67,16 @@ async fn the_progress_of_a_job_is_that_of_its_tasks(on: StoreFixture) {
 }
 
 async fn a_job_reports_what_it_waits_for(on: StoreFixture) {
-    let (leader, follower) = (equal(json!(1)), equal(json!(1)));
+    let (leader, waiter) = (equal(json!(1)), equal(json!(1)));
     on.accept(&leader).await;
-    on.accept(&follower).await;
+    on.accept(&waiter).await;
     assert_eq!(on.job(leader.id).await.waiting_for, Some(WaitingFor::Worker));
-    assert_eq!(on.job(follower.id).await.waiting_for, Some(WaitingFor::Needs));
+    assert_eq!(on.job(waiter.id).await.waiting_for, Some(WaitingFor::Needs));
     let claimed = on.start(only(&leader)).await;
     let view = on.job(leader.id).await;
     assert_eq!((view.status, view.waiting_for), (JobStatus::Running, None));
     on.succeed(&claimed, json!(1)).await;
-    assert_eq!(on.job(follower.id).await.waiting_for, None);
+    assert_eq!(on.job(waiter.id).await.waiting_for, None);
     let registration = WorkerRegistration {
         worker: on.worker,
         name: "a".into(),
@@ -140,11 +140,11 @@ async fn every_write_reports_the_views_it_changed(on: StoreFixture) {
     on.accept_batch(&NewBatch { stop_on_error: true, ..batch(&jobs) }).await;
     let claimed = on.start(only(&jobs[0])).await;
     let changes = on.fail(&claimed, "x").await;
-    let mut told: Vec<JobId> = changes.views.iter().map(|view| view.id).collect();
-    told.sort_unstable();
+    let mut changed: Vec<JobId> = changes.views.iter().map(|view| view.id).collect();
+    changed.sort_unstable();
     let mut wanted = [jobs[0].id, jobs[1].id];
     wanted.sort_unstable();
-    assert_eq!(told, wanted, "the failed one, and the one that its failure stopped");
+    assert_eq!(changed, wanted, "the failed one, and the one that its failure stopped");
     for view in &changes.views {
         assert_eq!(*view, on.job(view.id).await);
     }
@@ -189,7 +189,7 @@ async fn lists_follow_their_filter(on: StoreFixture) {
     let list = async |status: Option<JobStatus>, kind: Option<&str>, tag: Option<&str>| {
         let filter = JobFilter { status, kind: kind.map(Into::into), tag: tag.map(Into::into) };
         let page = on.store.list(&on.tenant, &filter, None, 10).await.expect("lists");
-        let index = |id| jobs.iter().position(|job| job.id == id).expect("one of ours");
+        let index = |id| jobs.iter().position(|job| job.id == id).expect("one of these jobs");
         page.items.into_iter().map(|view| index(view.id)).collect::<Vec<_>>()
     };
     assert_eq!(list(None, None, None).await, [3, 2, 1, 0]);

@@ -14,7 +14,7 @@ use super::{
 const ROUNDS: usize = 40;
 /// Lowest rate a second. Far below that of any machine (debug build, two busy cores): a lower one
 /// means that batching is broken.
-const FLOOR: f64 = 2_000.0;
+const LOWEST_RATE: f64 = 2_000.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
@@ -36,5 +36,5 @@ async fn rates_of_views() {
     }
     let got = views / started.elapsed().as_secs_f64();
     println!("Redis: {put:.0} views/s put, {got:.0} views/s got, in batches of {MAX_GROUP}");
-    assert!(put > FLOOR && got > FLOOR);
+    assert!(put > LOWEST_RATE && got > LOWEST_RATE);
 }

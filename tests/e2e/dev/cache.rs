@@ -1,4 +1,4 @@
-//! What an edit costs: exactly the tasks run that must, counted in the plans that ran.
+//! The cost of an edit: only the tasks that must run again do, as counted in the plans.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,14 +14,15 @@ use crate::{
     process::{run, spool},
 };
 
-/// Three pictures of four seconds, the second in motion so that no two segments are alike, two captions over them, music under all: twelve
-/// seconds.
+/// Twelve seconds: three pictures of four seconds, the second in motion so that no two segments are
+/// equal, with two captions and music.
 fn story(media: &Path) -> Value {
     for (name, colour) in
         [("a", "#803020"), ("b", "#208030"), ("c", "#203080"), ("front", "#555555")]
     {
         let svg = format!(
-            "<svg xmlns='http://www.w3.org/2000/svg' width='96' height='54'><rect width='96' height='54' fill='{colour}'/>\
+            "<svg xmlns='http://www.w3.org/2000/svg' width='96' height='54'>\
+             <rect width='96' height='54' fill='{colour}'/>\
              <circle cx='48' cy='27' r='20' fill='#dddddd'/></svg>"
         );
         std::fs::write(media.join(format!("{name}.svg")), svg).unwrap();
@@ -29,15 +30,22 @@ fn story(media: &Path) -> Value {
     std::fs::write(media.join("music.wav"), tone(440.0)).unwrap();
     std::fs::write(media.join("other.wav"), tone(330.0)).unwrap();
     let at = |name: &str| media.join(name).to_str().unwrap().to_owned();
-    let text = |text: &str, start: f64| json!({"asset": {"type": "text", "text": text, "font": {"size": 20}}, "start": start, "length": 2});
-    let picture = |name: &str, start: u32| json!({"asset": {"type": "image", "src": at(name)}, "start": start, "length": 4});
+    let text = |text: &str, start: f64| {
+        let asset = json!({"type": "text", "text": text, "font": {"size": 20}});
+        json!({"asset": asset, "start": start, "length": 2})
+    };
+    let picture = |name: &str, start: u32| {
+        let asset = json!({"type": "image", "src": at(name)});
+        json!({"asset": asset, "start": start, "length": 4})
+    };
+    let music = json!({"type": "audio", "src": at("music.wav")});
     let mut moving = picture("b.svg", 4);
     moving["effect"] = json!("zoomIn");
     json!({
         "timeline": {"tracks": [
             {"clips": [text("one", 0.5), text("two", 8.5)]},
             {"clips": [picture("a.svg", 0), moving, picture("c.svg", 8)]},
-            {"clips": [{"asset": {"type": "audio", "src": at("music.wav")}, "start": 0, "length": 12}]},
+            {"clips": [{"asset": music, "start": 0, "length": 12}]},
         ]},
         "output": {"format": "mp4", "size": {"width": 192, "height": 108}, "fps": 25},
     })
@@ -66,20 +74,19 @@ fn clips(story: &mut Value, track: usize) -> &mut Vec<Value> {
     story["timeline"]["tracks"][track]["clips"].as_array_mut().unwrap()
 }
 
-/// Everything two seconds later, behind a picture.
+/// The story two seconds later, after another picture.
 fn later(mut story: Value, media: &Path) -> Value {
     for track in 0..3 {
         for clip in clips(&mut story, track) {
             clip["start"] = json!(clip["start"].as_f64().unwrap() + 2.0);
         }
     }
-    let front = media.join("front.svg");
-    clips(&mut story, 1)
-        .insert(0, json!({"asset": {"type": "image", "src": front.to_str().unwrap()}, "start": 0, "length": 2}));
+    let front = json!({"type": "image", "src": media.join("front.svg").to_str().unwrap()});
+    clips(&mut story, 1).insert(0, json!({"asset": front, "start": 0, "length": 2}));
     story
 }
 
-/// How many tasks of each kind ran, those that fetch and compile left out, which always run.
+/// Counts the tasks of each kind that ran, without those that fetch and compile, which always run.
 fn ran(api: &Api, story: &Value) -> BTreeMap<String, usize> {
     let id = api.submit("render", story.clone());
     let job = api.settled(&id);
@@ -93,7 +100,7 @@ fn ran(api: &Api, story: &Value) -> BTreeMap<String, usize> {
     counts
 }
 
-/// How many segments show any of these seconds of a story, by the cuts that a check tells.
+/// Counts the segments that show any of these seconds of a story, by the cuts that a check reports.
 fn showing(api: &Api, story: &Value, from: f64, to: f64) -> usize {
     let checked = api.post("/v1/compositions/check", story);
     assert_eq!((checked.status, &checked.body["faults"]), (200, &json!([])), "{}", checked.body);
@@ -149,7 +156,7 @@ fn an_edit_runs_exactly_the_tasks_that_it_touches() {
     assert_eq!(ran(api, &size), counts(total, 0));
 }
 
-/// The artifacts that a render in a process and a cache of its own made.
+/// The artifacts of a render in a process and a cache of its own.
 fn made(story: &Value, media: &Path) -> BTreeSet<String> {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -184,7 +191,8 @@ fn a_segment_has_the_same_bytes_in_another_process_and_at_another_place_in_time(
     let whole = story(media.path());
     let first = made(&whole, media.path());
     assert_eq!(made(&whole, media.path()), first);
-    // Of what the first made, only the sound and the finished file are not made again two seconds later.
+    // Two seconds later, everything that the first render made is reused, except the sound and the
+    // finished file.
     let shifted = made(&later(whole, media.path()), media.path());
     let other: Vec<&String> = first.difference(&shifted).collect();
     assert_eq!(other.len(), 2, "{other:?}");

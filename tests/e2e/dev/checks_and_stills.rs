@@ -1,4 +1,4 @@
-//! Looks at a composition: what it comes to, a moment of it, a thumbnail.
+//! Checks, stills and thumbnails of a composition.
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -7,7 +7,10 @@ use super::Dev;
 use crate::process::{run, spool};
 
 fn composition() -> Value {
-    let text = |text: &str, start: u32| json!({"asset": {"type": "text", "text": text, "font": {"size": 24}}, "start": start, "length": 2});
+    let text = |text: &str, start: u32| {
+        let asset = json!({"type": "text", "text": text, "font": {"size": 24}});
+        json!({"asset": asset, "start": start, "length": 2})
+    };
     json!({
         "timeline": {"tracks": [
             {"clips": [text("one", 0), text("two", 4)]},
@@ -17,7 +20,7 @@ fn composition() -> Value {
     })
 }
 
-/// A PNG's width and height, as its header says.
+/// A PNG's width and height, from its header.
 fn size_of_png(bytes: &[u8]) -> (u32, u32) {
     assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -120,7 +123,7 @@ fn a_thumbnail_of_a_file_or_a_composition_has_the_requested_width() {
         size(json!({"composition": composition(), "t": 1, "width": 65})),
         (65, 37, "image/jpeg".to_owned())
     );
-    // Nothing is blown up.
+    // A picture is never enlarged.
     assert_eq!(size(json!({"src": src, "format": "png"})).0, 192);
     let refused = dev.api.post("/v1/jobs", &json!({"kind": "thumbnail", "input": {"width": 5}}));
     assert_eq!(refused.status, 422, "{}", refused.body);

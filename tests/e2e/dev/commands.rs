@@ -11,7 +11,8 @@ use tempfile::tempdir;
 use super::Dev;
 use crate::process::{run, send_signal, spool};
 
-/// Runs `spool` with a document on standard input; exit code, standard output, standard error.
+/// Runs `spool` with a document on standard input; returns exit code, standard output and standard
+/// error.
 fn with_input(arguments: &[&str], server: &str, document: &Value) -> (i32, String, String) {
     let mut command = spool();
     command
@@ -87,7 +88,7 @@ fn caches_are_shown_cleared_and_filled() {
     let (code, _, refused) = cache(&["clear", "--namespace", "sessions"]);
     assert_eq!((code, refused.contains("one of `text`")), (Some(5), true), "{refused}");
     assert_eq!(cache(&["clear"]).0, Some(2), "something must be named");
-    // A source that can't be had is a rejected item, and nothing else.
+    // A source that can't be fetched is a rejected item, and no other error.
     let (code, posted, said) = cache(&["warm", "missing.mp4", "--json"]);
     let posted: Value = serde_json::from_str(&posted).unwrap();
     assert_eq!(code, Some(0), "{said}");

@@ -1,4 +1,4 @@
-//! Jobs and batches, good and bad.
+//! Jobs and batches, with valid and faulty input.
 
 use std::time::{Duration, Instant};
 
@@ -49,14 +49,14 @@ fn each_failure_has_its_code_and_class() {
     let jobs: Vec<_> = cases.iter().map(|case| dev.api.submit("echo", case.0.clone())).collect();
     for ((input, code, class, retryable, attempts), id) in cases.iter().zip(jobs) {
         let job = dev.api.settled(&id);
-        let told = (
+        let shown = (
             &job["error"]["code"],
             &job["error"]["class"],
             &job["error"]["retryable"],
             &job["attempts"],
         );
         assert_eq!(
-            told,
+            shown,
             (&json!(code), &json!(class), &json!(retryable), &json!(attempts)),
             "{input}: {job}"
         );
@@ -119,8 +119,8 @@ fn running_jobs_are_cancelled_within_a_second_and_their_children_end() {
         assert_eq!(dev.api.settled(&id)["status"], "cancelled");
         asked.elapsed()
     };
-    // Without the control message a heartbeat would bring it, one and a half seconds later as a rule. A machine that is busy for a moment
-    // delays one of them, and not most.
+    // Without the control message, a heartbeat would bring the cancel, usually a second and a half
+    // later. A machine that is busy for a moment delays one of the seven, but not most.
     let mut took: Vec<Duration> = (0..7)
         .map(|n| {
             cancelled_in(if n % 2 == 0 {
@@ -165,7 +165,8 @@ fn a_retry_repeats_failures_and_keeps_successes() {
     assert_eq!(dev.api.batch_settled(id)["rejected"], 1);
     let before = dev.api.batch_results(id);
     assert!(dev.api.post(&format!("/v1/batches/{id}/retry"), &json!({})).status < 300);
-    // The retried item fails its first attempt again; what counts is that it ran, and that its neighbour did not.
+    // The retried item fails its first attempt again. The assertions are that it ran, and that the
+    // other item did not.
     dev.api.batch_settled(id);
     let after = dev.api.batch_results(id);
     assert_eq!(before[0], after[0]);

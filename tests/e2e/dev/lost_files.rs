@@ -1,4 +1,5 @@
-//! Files of the cache that are gone or damaged, whose work is done again; and work that nobody waits for any more, which is not.
+//! Missing and damaged files of the cache, whose work is done again, and work that is no longer
+//! needed, which is not done.
 
 use std::path::{Path, PathBuf};
 
@@ -9,18 +10,20 @@ use super::Dev;
 use crate::process::{Process, children, run, scratch_folders, spool, wait_for};
 
 fn composition(title: &str) -> Value {
-    // Moving, so that no two segments are alike.
+    // In motion, so that no two segments are equal.
     let clip = |asset: Value| json!({"asset": asset, "start": 0, "length": 6, "effect": "zoomIn"});
     json!({
         "timeline": {"tracks": [
             {"clips": [clip(json!({"type": "text", "text": "Kept", "font": {"size": 24}}))]},
             {"clips": [clip(json!({"type": "color", "color": "#204060"}))]},
         ]},
-        "output": {"format": "mp4", "size": {"width": 192, "height": 108}, "fps": 25, "title": title},
+        "output": {
+            "format": "mp4", "size": {"width": 192, "height": 108}, "fps": 25, "title": title,
+        },
     })
 }
 
-/// All kept files.
+/// The files of all artifacts.
 fn artifacts(data: &Path) -> Vec<PathBuf> {
     let folders = |of: &Path| {
         std::fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
@@ -142,7 +145,7 @@ fn the_next_run_does_not_continue_an_interrupted_or_killed_one() {
             .collect();
         (!statuses.contains(&"running".to_owned())).then_some(statuses)
     };
-    // What ran when the process was killed is cancelled when its lease has expired.
+    // A task that ran when the process was killed is cancelled when its lease has expired.
     assert_eq!(
         wait_for(statuses).expect("all are final"),
         ["succeeded", "cancelled", "cancelled"],

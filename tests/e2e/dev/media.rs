@@ -8,14 +8,18 @@ use tempfile::tempdir;
 use super::Dev;
 use crate::process::{run, scratch_folders, spool};
 
-/// Six seconds with two captions over a colour, and a voice: small enough to render in a moment.
+/// Six seconds with two captions over a colour, and a voice: quick to render.
 fn composition(first: &str, second: &str) -> Value {
-    let text = |text: &str, start: f64| json!({"asset": {"type": "text", "text": text, "font": {"size": 24}}, "start": start, "length": 2});
+    let text = |text: &str, start: f64| {
+        let asset = json!({"type": "text", "text": text, "font": {"size": 24}});
+        json!({"asset": asset, "start": start, "length": 2})
+    };
+    let speech = json!({"type": "speech", "text": "One, two, three."});
     json!({
         "timeline": {"tracks": [
             {"clips": [text(first, 0.5), text(second, 4.5)]},
             {"clips": [{"asset": {"type": "color", "color": "#204060"}, "start": 0, "length": 8}]},
-            {"clips": [{"asset": {"type": "speech", "text": "One, two, three."}, "start": 0, "length": "auto"}]},
+            {"clips": [{"asset": speech, "start": 0, "length": "auto"}]},
         ]},
         "output": {"format": "mp4", "size": {"width": 192, "height": 108}, "fps": 25},
     })
@@ -177,13 +181,13 @@ fn broken_fonts_and_colour_tables_are_reported_with_their_pointers_before_drawin
     let output = run(command);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{said}");
-    for told in [
+    for line in [
         "/timeline/fonts/0/src: `cut.ttf` can't be used as a font: the font `cut.ttf` is cut short",
         "/timeline/tracks/0/clips/0/filter/src: `warm.cube` can't be used as a colour table",
         "line 3",
         "/timeline/tracks/3/clips/0/asset/src: `none.srt` is empty",
     ] {
-        assert!(said.contains(told), "{told} is missing of:\n{said}");
+        assert!(said.contains(line), "{line} is missing of:\n{said}");
     }
 }
 
@@ -192,7 +196,8 @@ fn a_picture_is_probed_whatever_its_file_extension() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let stops = json!([{"color": "#e04020"}, {"color": "#2040e0"}, {"color": "#20e040"}]);
-    let writing = json!({"type": "text", "text": "A picture that has more bytes than a first look", "font": {"size": 30}});
+    let text = "A picture that has more bytes than a first look";
+    let writing = json!({"type": "text", "text": text, "font": {"size": 30}});
     let picture = json!({
         "timeline": {"tracks": [
             {"clips": [{"asset": writing, "start": 0, "length": 1}]},

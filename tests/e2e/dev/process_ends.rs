@@ -1,4 +1,4 @@
-//! What happens to work when the process ends, one way or another.
+//! Work under way when its process ends.
 
 use serde_json::json;
 use tempfile::tempdir;
@@ -13,7 +13,7 @@ fn a_drain_finishes_short_work_and_returns_the_rest_unharmed() {
     let long = dev.api.submit("echo", json!({"sleepMs": 60_000, "value": "long"}));
     dev.api.becomes(&long, "running");
     let short = dev.api.submit("echo", json!({"sleepMs": 800, "value": "short"}));
-    // On a busy machine it may be over before it was looked at.
+    // On a busy machine it may have ended before it was looked at.
     let begun =
         || (dev.api.get(&format!("/v1/jobs/{short}")).body["status"] != "queued").then_some(());
     wait_for(begun).expect("it begins");
@@ -22,7 +22,7 @@ fn a_drain_finishes_short_work_and_returns_the_rest_unharmed() {
     let dev = Dev::start(data.path());
     let short = dev.api.settled(&short);
     assert_eq!((&short["result"], &short["attempts"]), (&json!("short"), &json!(1)));
-    // The job has been running since before; whether its task does again is another question.
+    // The job has been running since before the restart; its task need not run again yet.
     let runs = || {
         let task = dev.api.get(&format!("/v1/jobs/{long}/tasks")).body["tasks"][0].clone();
         (task["state"] == "running").then_some(task)

@@ -1,4 +1,5 @@
-//! A database that is away for a while, seen from outside: nothing accepted is lost, nothing crashes, nobody hammers at its door.
+//! A database that is away for a while: nothing accepted is lost, no process crashes, and none
+//! retries without a pause.
 
 use std::{
     io::{Read, Write},
@@ -15,7 +16,8 @@ use serde_json::json;
 
 use super::Fleet;
 
-/// A way to a server that can be closed: then nothing passes, and and anyone who connects is turned away and counted.
+/// A proxy to a server that can be closed: then nothing passes, and new connections are refused and
+/// counted.
 struct Gate {
     port: u16,
     closed: Arc<AtomicBool>,
@@ -54,7 +56,7 @@ impl Gate {
     fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         for end in self.open.lock().unwrap().drain(..) {
-            // It may have ended by itself.
+            // The connection may have ended by itself.
             let _ = end.shutdown(Shutdown::Both);
         }
     }
@@ -77,7 +79,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream) {
     });
 }
 
-/// A fleet whose way to its database leads through a gate.
+/// A fleet whose connections to the database pass a gate.
 fn gated() -> (Fleet, Gate) {
     let mut fleet = Fleet::start();
     let mut url = reqwest::Url::parse(&fleet.database).unwrap();
@@ -107,7 +109,7 @@ fn while_postgres_is_away_submits_are_refused_and_running_work_settles_afterward
         refused.body
     );
     assert!(!refused.header("retry-after").is_empty());
-    // Longer than a lease: what runs heartbeats in vain, and `long` ends and can't say so.
+    // Longer than a lease: running tasks heartbeat in vain, and `long` ends and can't report it.
     while closed.elapsed() < Duration::from_secs(12) {
         thread::sleep(Duration::from_millis(50));
     }
@@ -122,7 +124,7 @@ fn while_postgres_is_away_submits_are_refused_and_running_work_settles_afterward
     assert_eq!(
         (&task["attempts"], &task["losses"]),
         (&json!(1), &json!(0)),
-        "the store's absence is nobody's loss: {task}"
+        "an absent store costs no attempt: {task}"
     );
     assert_eq!(api.run("echo", json!({"value": "after"}))["result"], "after");
     for log in [serve.log(), work.log()] {

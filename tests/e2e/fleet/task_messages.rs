@@ -16,7 +16,7 @@ use crate::{
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// Messages of the fleet's queue that nobody has acked yet, waiting ones included.
+/// Counts the fleet's messages that are waiting or unacked.
 fn messages(fleet: &Fleet) -> u64 {
     let mut command =
         Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services"));
@@ -59,7 +59,8 @@ fn a_busy_worker_holds_no_message_and_an_idle_one_gets_each_task() {
         let posted = Instant::now();
         let job = api.submit("echo", json!({"value": n}));
         assert_eq!(api.settled(&job)["result"], n);
-        // Half of the messages come to the busy one first, which hands back within a second what it has no slot for; several in a row may.
+        // Half of the messages go to the busy worker first, which hands back within a second what
+        // it has no slot for; several in a row may.
         assert!(posted.elapsed() < Duration::from_secs(30), "job {n} took {:?}", posted.elapsed());
         assert_ne!(runner(&api, &job), busy);
     }
