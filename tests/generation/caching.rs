@@ -1,4 +1,5 @@
-//! What the caches save where the memo can't: an answer that was paid for, a source whose server said for how long it holds.
+//! Caches for what a memo can't save: a reply that was paid for, and a source whose server says how
+//! long it may be reused.
 
 use std::{
     io::{Read, Write},
@@ -18,7 +19,7 @@ use crate::{
     server::{Server, wav},
 };
 
-/// Takes all memos away, as time would.
+/// Deletes all memos, as their age would.
 fn forget_memos(data: &std::path::Path) {
     let url = format!("sqlite://{}", data.join("data/spool.db").display());
     tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -84,7 +85,7 @@ fn memo_hits_are_counted_by_kind() {
     };
     assert_eq!(counted("hook"), Some((json!(2), json!(1))), "{report}");
     assert_eq!(counted("speech"), Some((json!(2), json!(4))), "{report}");
-    // Three scenes of one picture: one is painted, for all.
+    // Three scenes of one picture: one is painted for all.
     assert_eq!(counted("image"), Some((json!(5), json!(1))), "{report}");
     assert_eq!(
         (memo("video"), memo("source")),
@@ -98,11 +99,13 @@ fn memo_hits_are_counted_by_kind() {
 #[test]
 fn the_output_of_a_fallback_is_not_memoised() {
     let (data, server) = (tempdir().unwrap(), Server::start());
-    let chains = "[providers]\ntext = [\"openai\", \"offline\"]\nspeech = [\"openai\", \"offline\"]\nimage = [\"openai\", \"offline\"]\n\n";
+    let chains = ["text", "speech", "image"]
+        .map(|role| format!("{role} = [\"openai\", \"offline\"]\n"))
+        .concat();
     let services = guarded(&server, "breaker_failures = 1000\nretries = 0");
-    let dev = DevServer::start(data.path(), &format!("{chains}{services}"), &[]);
+    let dev = DevServer::start(data.path(), &format!("[providers]\n{chains}\n{services}"), &[]);
     let asks = [("hook", "topic"), ("script", "topic"), ("speech", "text"), ("image", "prompt")];
-    // The server is away for the first call of each endpoint. Those of hooks and scripts are one endpoint.
+    // The server is away for the first call of each endpoint. Hooks and scripts use one endpoint.
     for (index, (kind, field)) in asks.into_iter().enumerate() {
         let fault = if kind == "script" { "once-429" } else { "once-500" };
         let input = json!({ field: format!("fault:{fault} zebras {index}") });
@@ -133,7 +136,7 @@ fn an_unusable_answer_is_not_cached() {
     }
 }
 
-/// A server of one sound, that counts who asks, and says for how long its answer holds.
+/// A server of one sound that counts requests and says how long its response may be reused.
 fn source(cache_control: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/sound.wav", listener.local_addr().unwrap());
@@ -145,7 +148,8 @@ fn source(cache_control: &'static str) -> (String, Arc<AtomicUsize>) {
             let _ = stream.read(&mut request);
             count.fetch_add(1, SeqCst);
             let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\ncache-control: {cache_control}\r\nconnection: close\r\n\r\n",
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\ncache-control: {cache_control}\r\n\
+                 connection: close\r\n\r\n",
                 body.len()
             );
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
@@ -166,7 +170,7 @@ fn a_source_is_revalidated_only_when_it_is_no_longer_fresh() {
         }
         assert_eq!(asked.load(SeqCst), asks, "{cache_control}");
     }
-    // The content is the same each time, so it is looked at once.
+    // The content is the same each time, so it is probed once.
     let report = dev.api.get("/v1/admin/cache").body;
     let made = |name: &str| {
         let all = report["namespaces"].as_array().unwrap();

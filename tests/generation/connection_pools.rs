@@ -1,4 +1,4 @@
-//! How the connections to a provider are used, as `/metrics` tells it.
+//! Use of the connections to a provider, as shown in `/metrics`.
 
 use serde_json::json;
 use tempfile::tempdir;

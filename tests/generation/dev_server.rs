@@ -10,7 +10,8 @@ use crate::{
     server::{KEY, Server},
 };
 
-/// The server as the service `openai`, with prices of a thousand for a million tokens, and `more` settings.
+/// The server as the service `openai`, with prices of a thousand for a million tokens, and `more`
+/// settings.
 pub fn guarded(server: &Server, more: &str) -> String {
     let timeout = if more.contains("timeout_seconds") { "" } else { "timeout_seconds = 20\n" };
     format!(
@@ -20,7 +21,7 @@ pub fn guarded(server: &Server, more: &str) -> String {
     )
 }
 
-/// The server for everything.
+/// The server as the provider of every role.
 pub fn provided(server: &Server) -> String {
     guarded(server, "breaker_failures = 1000")
 }
@@ -55,7 +56,7 @@ impl DevServer {
         Self { api: Api::at(&address), process }
     }
 
-    /// Posts a job with one attempt; its id.
+    /// Posts a job with one attempt, and returns its id.
     pub fn submit_once(&self, kind: &str, input: Value) -> String {
         let answer =
             self.api.post("/v1/jobs", &json!({"kind": kind, "input": input, "maxAttempts": 1}));
@@ -74,7 +75,8 @@ impl DevServer {
         body.get("tasks").unwrap_or(&body).as_array().unwrap().clone()
     }
 
-    /// What a job ran and did not find, by name: all but the tasks that grow, which run each time.
+    /// The names of a job's tasks that ran and were no memo hits, without those that grow, which
+    /// run each time.
     pub fn ran(&self, id: &str) -> Vec<String> {
         let ran = |task: &&Value| {
             let kind = task["kind"].as_str().unwrap();
@@ -90,13 +92,13 @@ impl DevServer {
         names
     }
 
-    /// What is there, as text.
+    /// The body of a response, as text.
     pub fn text(&self, path: &str) -> String {
         let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         http.get(format!("{}{path}", self.api.base())).send().unwrap().text().unwrap()
     }
 
-    /// What `/metrics` shows of one series.
+    /// The value of one series in `/metrics`.
     pub fn metric(&self, series: &str) -> Option<f64> {
         self.text("/metrics")
             .lines()

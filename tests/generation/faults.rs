@@ -1,4 +1,4 @@
-//! What each fault of a provider ends in.
+//! The outcome of each fault of a provider.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::{
     server::{Server, wav},
 };
 
-/// What is asked for: a kind that needs the endpoint, and its input with the fault where the server looks for it.
+/// A kind that uses the endpoint, and its input with the fault where the server looks for it.
 fn ask(endpoint: &str, fault: &str) -> (&'static str, Value) {
     let text = format!("fault:{fault} {endpoint}");
     match endpoint {
@@ -21,7 +21,8 @@ fn ask(endpoint: &str, fault: &str) -> (&'static str, Value) {
     }
 }
 
-/// Endpoint, fault, the code and class it ends in (none: it succeeds), words of the sentence, requests made.
+/// Endpoint, fault, error code and class (none: it succeeds), words of the sentence, number of
+/// requests.
 type Case = (&'static str, &'static str, Option<(&'static str, &'static str)>, &'static str, usize);
 
 const UNAVAILABLE: Option<(&str, &str)> = Some(("unavailable", "transient"));
@@ -29,7 +30,8 @@ const TIMEOUT: Option<(&str, &str)> = Some(("timeout", "transient"));
 const BAD: Option<(&str, &str)> = Some(("bad_answer", "permanent"));
 const REFUSED: Option<(&str, &str)> = Some(("provider_refused", "permanent"));
 
-/// A connection that breaks before an answer begins is tried once more at once, which is no repetition: `cut` has one request more.
+/// A connection that breaks before a response begins is tried once more at once, which does not
+/// count as a repetition: `cut` has one request more.
 const CASES: &[Case] = &[
     ("chat", "none", None, "", 1),
     ("chat", "plain", None, "", 1),
@@ -191,7 +193,7 @@ fn a_failing_provider_is_skipped_and_the_next_of_the_chain_is_called() {
 fn fifty_videos_of_thirty_inputs_with_five_bad_ones_make_thirty_sets_of_calls() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
-    // Short voices, so that the renders behind them are short.
+    // Short voices, so that the renders after them are short.
     let video =
         |topic: &str| json!({"kind": "video", "input": {"topic": topic, "resolution": "preview"}});
     let good = |index: usize| video(&format!("topic {:02} fault:short", index % 30));
@@ -216,12 +218,13 @@ fn fifty_videos_of_thirty_inputs_with_five_bad_ones_make_thirty_sets_of_calls() 
         reasons,
         ["invalid_input", "provider_refused", "bad_answer", "invalid_input", "invalid_input"]
     );
-    // A script, two voices, whom somebody listens to, and two pictures for each distinct input; a bad script is asked for again.
+    // A script, two voices with their transcripts, and two pictures for each distinct input. A
+    // faulty script is requested again.
     let calls = ["chat", "speech", "transcription", "image"].map(|endpoint| server.count(endpoint));
     assert_eq!(calls, [30 + 1 + 2, 60, 60, 60], "a set of calls for each distinct input");
 }
 
-/// Thirty videos take longer than the usual patience on a busy machine.
+/// Thirty videos take longer than the usual bound on a busy machine.
 fn settled_in_time(dev: &DevServer, id: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(200);
     loop {

@@ -1,4 +1,5 @@
-//! The kinds of generation on production parts: one server, two workers, PostgreSQL, RabbitMQ and Redis, and settings from variables alone.
+//! Generation on production adapters: one server, two workers, PostgreSQL, RabbitMQ and Redis, and
+//! settings from variables alone.
 
 use std::{collections::BTreeSet, process::Command};
 
@@ -12,7 +13,7 @@ use crate::{
     server::{KEY, Server, wav},
 };
 
-/// A fleet of its own on the shared services: its own database, names and artifacts.
+/// A fleet on the shared services, with a database, names and artifacts of its own.
 struct Fleet {
     name: String,
     folder: TempDir,
@@ -89,7 +90,8 @@ fn tasks(api: &Api, id: &str) -> Vec<Value> {
     api.get(&format!("/v1/jobs/{id}/tasks")).body["tasks"].as_array().unwrap().clone()
 }
 
-/// The names of the tasks that ran and were not found; those that grow run each time.
+/// The names of the tasks that ran and were no memo hits, without those that grow, which run each
+/// time.
 fn ran(api: &Api, id: &str) -> Vec<String> {
     let ran = |task: &&Value| {
         task["cached"] == false && !task["kind"].as_str().unwrap().starts_with("video")

@@ -1,4 +1,5 @@
-//! Generation as its users meet it: the real binary, a provider over real HTTP that misbehaves on demand, and no provider at all.
+//! Generation end to end: the real binary, a provider over real HTTP that misbehaves on demand, and
+//! no provider at all.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, dead_code)]
 

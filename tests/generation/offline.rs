@@ -1,4 +1,4 @@
-//! Without any provider: from a script or a topic to a finished video, and what an edit of it costs.
+//! Without any provider: from a script or a topic to a finished video, and the cost of an edit.
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -55,7 +55,8 @@ fn a_topic_becomes_a_video_that_is_cached_as_a_whole() {
     let again = dev.api.settled(&id);
     assert_eq!(dev.ran(&id), Vec::<String>::new(), "all is found");
     assert_eq!(again["result"]["artifact"], result["artifact"]);
-    // The script of the result given back is the same video; with one sentence changed, that scene is made again.
+    // The result's own script gives the same video. With one sentence changed, that scene is made
+    // again.
     let given = |script: &Value| {
         let id = dev.api.submit(
             "video",
@@ -95,7 +96,7 @@ fn a_changed_scene_runs_its_speech_its_segments_and_the_sound_again() {
         "the first scene is as it was: {segments:?}"
     );
 
-    // The composition of the result renders to the same file without rendering anything.
+    // The result's composition renders to the same file without rendering anything.
     let id = dev.api.submit("render", edited["result"]["composition"].clone());
     let rendered = dev.api.settled(&id);
     assert_eq!(rendered["result"]["artifact"], edited["result"]["artifact"], "{rendered}");
@@ -106,7 +107,8 @@ fn a_changed_scene_runs_its_speech_its_segments_and_the_sound_again() {
 fn other_words_in_the_script_of_a_result_keep_every_picture() {
     let data = tempdir().unwrap();
     let dev = DevServer::start(data.path(), "", &[]);
-    let scenes = json!([{"text": "The sea rises."}, {"text": "The moon pulls it."}, {"text": "That is all."}]);
+    let scenes = ["The sea rises.", "The moon pulls it.", "That is all."];
+    let scenes = json!(scenes.map(|text| json!({ "text": text })));
     let run = |script: Value| {
         let id = dev.api.submit("video", json!({"script": script, "resolution": "preview"}));
         let job = dev.api.settled(&id);
@@ -123,11 +125,11 @@ fn other_words_in_the_script_of_a_result_keep_every_picture() {
     };
     script["scenes"][1]["text"] = json!("It is the moon that pulls.");
     assert_eq!(others(&script), ["assemble", "sound", "speech-2"]);
-    // Nor do other words in the caller's own script, as nothing that paints here reads them.
+    // Nor do other words in the caller's own script, since no painter here reads them.
     let mut again = own;
     again["scenes"][2]["text"] = json!("And that is all.");
     assert_eq!(others(&again), ["assemble", "sound", "speech-3"]);
-    // A scene that comes before the others is painted, and the others keep their pictures.
+    // A scene added before the others is painted, and the others keep their pictures.
     let scenes = script["scenes"].as_array_mut().unwrap();
     scenes.insert(0, json!({"text": "Listen."}));
     assert_eq!(others(&script), ["assemble", "picture-1", "sound", "speech-1"]);
@@ -160,7 +162,7 @@ fn an_edited_composition_renders_and_runs_only_the_edit() {
         !ran.iter().any(|name| name.starts_with("speech") || name == "sound"),
         "nothing is spoken or mixed: {ran:?}"
     );
-    // A word of its caption corrected: what is shown, and nothing that is heard.
+    // A word of its caption corrected: this changes what is shown, and nothing that is heard.
     let mut edited = composition.clone();
     edited["timeline"]["tracks"][0]["clips"][2]["asset"]["words"][0]["text"] = json!("And that");
     let (ran, _) = render(&edited);
@@ -173,11 +175,11 @@ fn an_edited_composition_renders_and_runs_only_the_edit() {
         (1, 3),
         "one segment, `render` and `assemble`: {ran:?}"
     );
-    // The last words spoken otherwise: no picture at all, for the captions say what they say.
+    // The last words spoken differently: no picture changes, for the captions stay the same.
     let mut edited = composition.clone();
     edited["timeline"]["tracks"][2]["clips"][2]["asset"]["text"] = json!("That was all.");
     let (ran, _) = render(&edited);
-    // Sources are looked at each time, and what stands behind them is found.
+    // Sources are checked each time, and the tasks that depend on them are memo hits.
     let looked = |name: &&String| name.starts_with("segment-") || name.starts_with("source-");
     let others: Vec<&String> = ran.iter().filter(|name| !looked(name)).collect();
     assert_eq!(others, ["assemble", "render", "sound", "speech-6"], "{ran:?}");
@@ -254,7 +256,8 @@ fn the_clips_and_music_of_the_caller_are_shown_and_heard() {
         .map(|c| &c["asset"]["type"])
         .collect();
     assert_eq!(assets, ["video", "image", "video"]);
-    // What lies outside is looked at each time, and what stands behind it is found; other music is mixed, and nothing else.
+    // Outside sources are checked each time, and the tasks that depend on them are memo hits. Other
+    // music is mixed again, and nothing else.
     let (again, ran) = ask("music.wav");
     assert_eq!(
         (&again["artifact"], ran),
@@ -295,7 +298,8 @@ fn a_failed_scene_fails_the_video_is_left_out_or_gets_a_placeholder() {
     assert_eq!(scenes(&placed), [(true, false), (true, true), (true, false)]);
     assert!(placed["result"]["duration"].as_f64() > skipped["result"]["duration"].as_f64());
     assert!(!skipped["result"]["warnings"].as_array().unwrap().is_empty());
-    // A file without a picture is such a scene too; and where none is left, the video fails as its scenes did.
+    // A file without a picture is such a scene too. If no scene is left, the video fails as its
+    // scenes did.
     std::fs::write(data.path().join("sound.wav"), wav(500)).unwrap();
     let mut input = video("The moon pulls it.");
     input["script"]["scenes"][1]["clip"] = json!("sound.wav");

@@ -1,4 +1,4 @@
-//! What becomes of a provider's answers: shown as they come, counted, kept as text and nothing else, and never with the key.
+//! Replies of providers: shown as they come, counted, stored as plain text, and never with the key.
 
 use std::path::Path;
 
@@ -59,7 +59,7 @@ fn connections_are_kept_and_used_again() {
     }
     let peers: std::collections::BTreeSet<_> =
         server.calls("kept").into_iter().map(|call| call.peer).collect();
-    // One, as a rule; one more for each whose end was late to come on a busy machine.
+    // Usually one connection; one more for each response whose end came late on a busy machine.
     assert!(server.calls("kept").len() == 16 && peers.len() <= 4, "{peers:?}");
 }
 
@@ -110,7 +110,7 @@ fn the_key_is_in_no_answer_no_log_and_no_stored_row() {
     assert!(!holding(b"[secret]", data.path()).is_empty(), "what was stored was looked at");
 }
 
-/// The files below a folder that hold these bytes.
+/// The files below a folder that contain these bytes.
 fn holding(bytes: &[u8], folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -135,8 +135,10 @@ fn injected_instructions_in_model_output_are_only_text() {
     let job = dev.once("hook", json!({"topic": "fault:hostile"}));
     let text = job["result"]["hooks"][0].as_str().unwrap_or_else(|| panic!("{job}"));
     assert!(clean(text) && text.contains("<script>") && text.contains("{{MEDIA}}"), "{text:?}");
-    // The same as the script of a video: it is spoken, painted and written, and nothing in it is obeyed.
-    let config = "[providers]\ntext = [\"openai\"]\nspeech = [\"offline\"]\nimage = [\"offline\"]\ntranscription = []\n\n";
+    // The same text as the script of a video: it is spoken, painted and written, and nothing in it
+    // is obeyed.
+    let config = "[providers]\ntext = [\"openai\"]\nspeech = [\"offline\"]\nimage = [\"offline\"]\n\
+                  transcription = []\n\n";
     let (spoken, second) = (tempdir().unwrap(), Server::start());
     let dev = DevServer::start(spoken.path(), &format!("{config}{}", guarded(&second, "")), &[]);
     let job =

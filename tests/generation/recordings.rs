@@ -1,4 +1,5 @@
-//! Recordings and voices that somebody listens to: words with their times, as files of subtitles, and what becomes of scenes that fail.
+//! Transcripts of recordings and voices: words with their times, as subtitle files, and the outcome
+//! of scenes that fail.
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -43,7 +44,7 @@ fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
     for field in ["timestamp_granularities[]", "verbose_json", "whisper-1", "\r\n\r\nen\r\n"] {
         assert!(heard[0].body.contains(field), "{field}");
     }
-    // Who only paints pictures that stand is not asked for one that moves.
+    // A provider that paints only still pictures is not asked for a moving one.
     let job = dev.once("image", json!({"prompt": "a sea", "motion": true}));
     let detail = job["error"]["detail"].as_str().unwrap();
     assert!(
@@ -90,8 +91,11 @@ fn a_scene_without_speech_fails_the_video_is_left_out_or_stays_silent() {
     let (data, server) = (tempdir().unwrap(), Server::start());
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
     let run = |on_error: &str| {
-        let scenes = json!([{"text": "One is said."}, {"text": "Two fault:html"}, {"text": "Three is said."}]);
-        dev.once("video", json!({"script": {"scenes": scenes}, "resolution": "preview", "onSceneError": on_error}))
+        let scenes = ["One is said.", "Two fault:html", "Three is said."];
+        let scenes = scenes.map(|text| json!({ "text": text }));
+        let script = json!({ "scenes": scenes });
+        let input = json!({"script": script, "resolution": "preview", "onSceneError": on_error});
+        dev.once("video", input)
     };
     let failed = run("fail");
     assert_eq!(

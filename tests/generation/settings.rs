@@ -1,4 +1,5 @@
-//! Settings of providers: a wrong one ends each command with the same sentence, and `check` tries what is right.
+//! Settings of providers: every command refuses a wrong one with the same sentence, and `check`
+//! tries the providers of right ones.
 
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use crate::{
     server::{KEY, Server},
 };
 
-/// A wrong section of the file, and what is said of it.
+/// A wrong section of the file, and parts of its error.
 const WRONG: &[(&str, &[&str])] = &[
     ("[providers]\ntext = [\"opnai\"]", &["providers.text", "`opnai`", "add it"]),
     (

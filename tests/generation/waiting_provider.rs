@@ -1,5 +1,6 @@
-//! A provider for `scripts/bench generation`: speaks the OpenAI protocol, answers each question for a hook after a while, and tells at
-//! `/stats` how many calls there were and how many waited side by side.
+//! A provider for `scripts/bench generation`. It speaks the OpenAI protocol, answers each request
+//! of a hook after a while, and reports at `/stats` how many calls there were and how many waited
+//! at once.
 //!
 //!     waiting-provider ADDRESS MILLISECONDS
 

@@ -92,7 +92,7 @@ impl RabbitNamespace {
     }
 
     /// Opens a connection of the test's own, for what an operator may do to the broker.
-    pub async fn hand(&self) -> (Connection, Channel) {
+    pub async fn operator(&self) -> (Connection, Channel) {
         let connection = Connection::connect(&self.url, ConnectionProperties::default())
             .await
             .expect("RabbitMQ is up");
