@@ -85,7 +85,7 @@ pub struct JobError {
     /// A stable word for machines; see [`code`].
     pub code: String,
     pub class: ErrorClass,
-    /// What failed, for which input, and what to do: one or two sentences.
+    /// One or two sentences: what failed, for which input, and what to do.
     pub detail: String,
     /// Set if posting the same job again may help.
     pub retryable: bool,

@@ -95,8 +95,8 @@ pub enum PlanError {
     #[error("the tasks {0:?} need each other in a cycle")]
     Cycle(Vec<String>),
     /// The number of result tasks is wrong.
-    #[error("{found} tasks hold the result: {wanted} must")]
-    Results { found: usize, wanted: usize },
+    #[error("{found} tasks are the result task: there must be {expected}")]
+    Results { found: usize, expected: usize },
     #[error("{0} tasks are more than a job may have ({MAX_JOB_TASKS})")]
     TooMany(usize),
 }
@@ -181,9 +181,9 @@ fn check_shape(drafts: &[Draft], result: bool) -> Result<(), PlanError> {
         return Err(PlanError::DuplicateName(twice.name.clone()));
     }
     let found = drafts.iter().filter(|draft| draft.result).count();
-    let wanted = usize::from(result);
-    if found != wanted {
-        return Err(PlanError::Results { found, wanted });
+    let expected = usize::from(result);
+    if found != expected {
+        return Err(PlanError::Results { found, expected });
     }
     check_cycles(drafts)
 }
@@ -276,10 +276,10 @@ mod tests {
                 vec![draft("a", &["z"], true)],
                 PlanError::UnknownNeed { task: "a".into(), need: "z".into() },
             ),
-            (vec![draft("a", &[], false)], PlanError::Results { found: 0, wanted: 1 }),
+            (vec![draft("a", &[], false)], PlanError::Results { found: 0, expected: 1 }),
             (
                 vec![draft("a", &[], true), draft("b", &[], true)],
-                PlanError::Results { found: 2, wanted: 1 },
+                PlanError::Results { found: 2, expected: 1 },
             ),
         ];
         for (drafts, error) in cases {

@@ -149,7 +149,7 @@ struct CueClock {
 
 impl CueClock {
     /// The frame of the clip's clock for a time after its start. Times snap to the timeline's frame
-    /// cue_clock, as clips do.
+    /// grid, as clips do.
     fn frame(&self, time: Ratio) -> i64 {
         let seconds = self.start.plus(time);
         let frames = seconds

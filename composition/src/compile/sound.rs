@@ -130,8 +130,7 @@ fn clip_item(
     placed: &Placed,
 ) -> Option<SoundItem> {
     let settings = settings_of(&placed.clip.written.asset)?;
-    let found = context.sound_of(placed.clip);
-    let Some((facts, audio)) = found else {
+    let Some((facts, audio)) = context.sound_of(placed.clip) else {
         if !matches!(placed.clip.written.asset, Asset::Video(_)) {
             context.fault(placed.clip.at("/asset/src"), "has no sound: name a file that has");
         }

@@ -204,6 +204,14 @@ impl fmt::Display for Ratio {
 }
 
 /// Frames per second, as an exact fraction: 30/1, 30000/1001.
+///
+/// ```
+/// use composition::plan::{Rate, Ratio};
+///
+/// let ntsc = Rate { num: 30_000, den: 1001 };
+/// assert_eq!(ntsc.frame_at(Ratio::whole(600)), 17_982);
+/// assert_eq!(ntsc.seconds(30), Ratio::new(1001, 1000).expect("a fraction"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rate {
     pub num: u32,
