@@ -136,7 +136,7 @@ impl Dependencies {
         stop: CancellationToken,
     ) -> Result<Producer, Failure> {
         let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 3600));
-        let parts = producer::Parts {
+        let dependencies = producer::ProducerDependencies {
             store: self.store.clone(),
             broker: self.broker.clone(),
             view_cache: self.view_cache.clone(),
@@ -146,7 +146,7 @@ impl Dependencies {
             catalog,
             registry: self.registry.clone(),
         };
-        let settings = producer::Settings {
+        let settings = producer::ProducerSettings {
             public_url: config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             max_backlog: max_backlog(config)?,
             quarantine_after: config.quarantine_after,
@@ -157,8 +157,8 @@ impl Dependencies {
             ),
             grace: Duration::from_secs(config.grace_seconds),
         };
-        let metrics = producer::Metrics::new(&self.registry).map_err(metric_error)?;
-        Ok(Producer::new(parts, settings, metrics, stop))
+        let metrics = producer::ProducerMetrics::new(&self.registry).map_err(metric_error)?;
+        Ok(Producer::new(dependencies, settings, metrics, stop))
     }
 
     /// Builds a worker on these dependencies. It starts nothing.

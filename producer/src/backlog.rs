@@ -16,7 +16,7 @@ use common::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::metrics::ProducerMetrics;
 
 /// Counting happens off the request path, so that a submit never pays for it.
 const EVERY: Duration = Duration::from_secs(1);
@@ -44,26 +44,26 @@ impl Backlog {
 
 /// Refreshes a [`Backlog`] and the gauges.
 #[derive(Clone)]
-pub struct Gauge {
+pub struct BacklogGauge {
     pub store: Arc<dyn Store>,
     pub broker: Arc<dyn Broker>,
     pub backlog: Arc<Backlog>,
-    pub metrics: Metrics,
+    pub metrics: ProducerMetrics,
 }
 
-impl Gauge {
+impl BacklogGauge {
     /// Reads the demand of every queue.
     pub async fn run_once(&self) -> PortResult<()> {
         for queue in Queue::ALL {
             let demand = self.store.demand(queue).await?;
             self.backlog.waiting[queue as usize].store(demand.waiting, Ordering::Relaxed);
-            let shown = [
+            let gauges = [
                 (&self.metrics.waiting, demand.waiting),
                 (&self.metrics.running, demand.running),
                 (&self.metrics.slots, demand.slots),
                 (&self.metrics.oldest_ms, demand.oldest_ms),
             ];
-            for (gauge, value) in shown {
+            for (gauge, value) in gauges {
                 gauge
                     .with_label_values(&[queue.as_str()])
                     .set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -82,17 +82,17 @@ impl Gauge {
     /// Refreshes until `stop`. While the store is away the last count stays in force; submits fail
     /// by themselves then.
     pub async fn run(self, stop: CancellationToken) {
-        for look in 0_u64.. {
+        for round in 0_u64.. {
             if stop.is_cancelled() {
                 break;
             }
             if let Err(error) = self.run_once().await {
-                tracing::debug!(%error, "the backlog is not known");
+                tracing::debug!(%error, "the backlog could not be read");
             }
-            if look % LETTERS_EVERY == 0
+            if round % LETTERS_EVERY == 0
                 && let Err(error) = self.count_dead_letters().await
             {
-                tracing::debug!(%error, "the dead letters are not known");
+                tracing::debug!(%error, "the dead letters could not be counted");
             }
             tokio::select! {
                 () = stop.cancelled() => {}

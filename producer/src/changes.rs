@@ -29,7 +29,7 @@ impl ChangeNotifier {
     pub fn apply(&self, mut changes: Changes) {
         for queue in std::mem::take(&mut changes.readied) {
             self.credits.close(queue);
-            self.wakes.poke(queue);
+            self.wakes.wake(queue);
         }
         self.announcer.announce(changes);
     }

@@ -24,7 +24,10 @@ pub fn limit(catalog: &Catalog, scope: LimitScope, name: &str, most: u32) -> Opt
 /// Updates the kinds that the stored provider limits count: a newer program may have more.
 pub async fn refresh(store: Arc<dyn Store>, catalog: Arc<Catalog>) {
     if let Err(error) = refresh_once(store.as_ref(), &catalog).await {
-        tracing::warn!(%error, "limits of providers count the kinds that were known when they were set");
+        tracing::warn!(
+            %error,
+            "limits of providers count the kinds that were known when they were set"
+        );
     }
 }
 
@@ -51,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_counts_what_its_name_stands_for() {
+    fn a_limit_counts_the_kinds_of_its_name() {
         let catalog = Catalog::new(&[kinds::ALL]);
         let of = |scope, name| limit(&catalog, scope, name, 3).map(|limit| limit.kinds);
         assert_eq!(of(LimitScope::Tenant, "anyone"), Some(vec![]));

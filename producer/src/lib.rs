@@ -7,14 +7,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod backlog;
-mod change;
 mod changes;
 mod controls;
 mod dispatcher;
 mod http;
+mod job_control;
 mod metrics;
+mod offload;
 mod producer;
 mod read;
+mod settings;
 mod submit;
 mod sweeper;
 
@@ -23,5 +25,6 @@ pub use http::{
     openapi,
     shape::cache::CacheReport,
 };
-pub use metrics::Metrics;
-pub use producer::{Parts, Producer, Settings};
+pub use metrics::ProducerMetrics;
+pub use producer::{Producer, ProducerDependencies};
+pub use settings::ProducerSettings;

@@ -5,8 +5,9 @@ use prometheus::{
     core::Collector,
 };
 
+/// The metrics of one process's producer.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub struct ProducerMetrics {
     /// Seconds from a read request to its commit, by kind (`batch` for batches).
     pub accept: HistogramVec,
     /// Seconds to read a job's status, by kind and source (`view_cache`, `store`).
@@ -44,7 +45,7 @@ pub struct Metrics {
 const SECONDS: [f64; 15] =
     [0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
-impl Metrics {
+impl ProducerMetrics {
     /// Registers the metrics; a registry that has them already is an error.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let histogram = |name, help, labels: &[&str]| {
@@ -100,7 +101,7 @@ impl Metrics {
             retained: single("spool_retained_rows_total", "Rows removed because they were old.")?,
             collected: single(
                 "spool_collected_artifacts_total",
-                "Artifacts removed because nothing named them.",
+                "Artifacts removed because nothing referred to them.",
             )?,
             waiting: gauge(
                 "spool_queue_waiting",

@@ -1,12 +1,12 @@
-//! One producer process: its parts, its start and its end.
+//! One producer process: its construction, its start and its end.
 
-use std::{future::IntoFuture, io, sync::Arc, time::Duration};
+use std::{future::IntoFuture, io, sync::Arc};
 
 use axum::Router;
 use backing::{announce::Announcer, cache::Cache};
 use common::{
     kind::Catalog,
-    limits::{MAX_GROUP, QUARANTINE_AFTER},
+    limits::MAX_GROUP,
     port::{artifacts::Artifacts, broker::Broker, clock::Clock, view_cache::ViewCache},
     queue::Queue,
     store::{Retention, Store, SweepPolicy},
@@ -16,26 +16,27 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    backlog::{Backlog, Gauge},
-    change::Changer,
+    backlog::{Backlog, BacklogGauge},
     changes::ChangeNotifier,
     dispatcher::{Dispatcher, credit::Credits, task_publisher::TaskPublisher, wakes::Wakes},
-    http::{self, Api},
-    metrics::Metrics,
-    read::{Reader, watch::Watch},
-    submit::{Accepting, Submitter},
+    http::{self, state::Api},
+    job_control::JobControl,
+    metrics::ProducerMetrics,
+    read::{JobReader, watch::JobWatch},
+    settings::ProducerSettings,
+    submit::{Accepting, Submitter, calls::SubmitCalls},
     sweeper::{
         Sweeper,
-        artifacts::Collector,
+        artifacts::ArtifactCollector,
         lost_messages::{LostMessages, OVERDUE_AFTER},
         retention::Retainer,
-        schedules::Firing,
+        schedules::ScheduleFirer,
     },
 };
 
-/// The ports and settings that a producer needs.
+/// The ports and shared state that a producer needs.
 #[derive(Clone)]
-pub struct Parts {
+pub struct ProducerDependencies {
     pub store: Arc<dyn Store>,
     pub broker: Arc<dyn Broker>,
     pub view_cache: Arc<dyn ViewCache>,
@@ -48,49 +49,14 @@ pub struct Parts {
     pub registry: Registry,
 }
 
-/// Settings of a producer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// URL prefix of `/v1/artifacts/…`, without a slash at its end, where it differs from the
-    /// address that was called.
-    pub public_url: Option<String>,
-    /// Submits are refused while more tasks than this wait in a queue.
-    pub max_backlog: u64,
-    /// A task that lost this many workers fails as poison.
-    pub quarantine_after: u16,
-    /// Final jobs older than this are removed.
-    pub keep_jobs: Duration,
-    /// Memos unused for this long are removed.
-    pub keep_memos: Duration,
-    /// Artifacts without a reference for this long are removed.
-    pub keep_artifacts: Duration,
-    /// The longest that open requests may take when the process is told to stop.
-    pub grace: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
-        Self {
-            public_url: None,
-            max_backlog: u64::MAX,
-            quarantine_after: QUARANTINE_AFTER,
-            keep_jobs: days(30),
-            keep_memos: days(7),
-            keep_artifacts: days(1),
-            grace: Duration::from_secs(10),
-        }
-    }
-}
-
 /// A producer that is ready to serve.
 pub struct Producer {
     api: Arc<Api>,
     dispatcher: Dispatcher,
     sweeper: Sweeper,
     retainer: Retainer,
-    gauge: Gauge,
-    watch: Arc<Watch>,
+    gauge: BacklogGauge,
+    watch: Arc<JobWatch>,
     notifier: ChangeNotifier,
     stop: CancellationToken,
 }
@@ -98,12 +64,21 @@ pub struct Producer {
 impl Producer {
     /// Builds a producer; it starts nothing. Cancelling `stop` ends [`Self::serve`].
     pub fn new(
-        parts: Parts,
-        settings: Settings,
-        metrics: Metrics,
+        dependencies: ProducerDependencies,
+        settings: ProducerSettings,
+        metrics: ProducerMetrics,
         stop: CancellationToken,
     ) -> Self {
-        let Parts { store, broker, view_cache, artifacts, cache, clock, catalog, registry } = parts;
+        let ProducerDependencies {
+            store,
+            broker,
+            view_cache,
+            artifacts,
+            cache,
+            clock,
+            catalog,
+            registry,
+        } = dependencies;
         let (wakes, credits) = (Arc::new(Wakes::default()), Arc::new(Credits::default()));
         let announcer = Announcer::new(view_cache.clone(), broker.clone())
             .counting(cache.memo_hits().clone(), catalog.clone());
@@ -115,19 +90,20 @@ impl Producer {
             task_publisher.clone(),
             notifier.clone(),
         );
-        let watch = Arc::new(Watch::new(metrics.waiters.clone()));
+        let watch = Arc::new(JobWatch::new(metrics.waiters.clone()));
         let backlog = Arc::new(Backlog::default());
-        let reader = Reader::new(
+        let reader = JobReader::new(
             store.clone(),
             view_cache.clone(),
             watch.clone(),
             metrics.clone(),
             stop.clone(),
         );
-        let changer = Changer {
+        let job_control = JobControl {
             store: store.clone(),
             view_cache: view_cache.clone(),
             notifier: notifier.clone(),
+            clock: clock.clone(),
         };
         let messages = LostMessages {
             store: store.clone(),
@@ -137,62 +113,63 @@ impl Producer {
             overdue_after: OVERDUE_AFTER,
         };
         let submitter = Submitter::new(accepting);
-        let firing = Firing {
+        let firer = ScheduleFirer {
             store: store.clone(),
             catalog: catalog.clone(),
             submitter: submitter.clone(),
+            metrics: metrics.clone(),
+        };
+        let submit = SubmitCalls {
+            store: store.clone(),
+            submitter,
+            catalog: catalog.clone(),
+            clock: clock.clone(),
+            backlog: backlog.clone(),
+            max_backlog: settings.max_backlog,
             metrics: metrics.clone(),
         };
         let most = MAX_GROUP as u32;
         let policy = SweepPolicy { quarantine_after: settings.quarantine_after, most };
         let retention = Retention { jobs: settings.keep_jobs, memos: settings.keep_memos, most };
         Self {
-            dispatcher: Dispatcher {
-                store: store.clone(),
-                task_publisher,
-                credits,
-                wakes,
-                clock: clock.clone(),
-            },
+            dispatcher: Dispatcher { store: store.clone(), task_publisher, credits, wakes, clock },
             sweeper: Sweeper {
                 store: store.clone(),
                 notifier: notifier.clone(),
                 metrics: metrics.clone(),
                 policy,
                 messages,
-                firing,
+                firer,
             },
             retainer: Retainer {
                 store: store.clone(),
                 retention,
-                collector: Collector::new(
+                collector: ArtifactCollector::new(
                     store.clone(),
                     artifacts.clone(),
                     settings.keep_artifacts,
                 ),
                 metrics: metrics.clone(),
             },
-            gauge: Gauge {
+            gauge: BacklogGauge {
                 store: store.clone(),
                 broker: broker.clone(),
-                backlog: backlog.clone(),
+                backlog,
                 metrics: metrics.clone(),
             },
             watch,
             notifier,
             stop,
             api: Arc::new(Api {
-                submitter,
                 store,
                 broker,
                 view_cache,
                 artifacts,
                 cache,
-                clock,
                 catalog,
+                submit,
                 reader,
-                changer,
-                backlog,
+                job_control,
                 metrics,
                 registry,
                 settings,
@@ -247,7 +224,7 @@ impl Producer {
         // A failed server ends the duties too.
         self.stop.cancel();
         duties.wait().await;
-        self.api.submitter.flush().await;
+        self.api.submit.submitter.flush().await;
         self.notifier.flush().await;
         served
     }

@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 /// The credit of all queues.
 #[derive(Debug, Default)]
 pub struct Credits {
-    slots: Mutex<[Slot; Queue::ALL.len()]>,
+    slots: Mutex<[QueueCredit; Queue::ALL.len()]>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Slot {
+struct QueueCredit {
     left: u32,
     /// The dispatch round that granted this credit. Credit taken before a later round is not
     /// returned on top of that round's.
@@ -24,12 +24,12 @@ struct Slot {
 
 /// The credit taken by one accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct TakenCredit {
     credits: Vec<Credit>,
     rounds: [u64; Queue::ALL.len()],
 }
 
-impl Taken {
+impl TakenCredit {
     /// The credit in the form that the store takes.
     pub fn credits(&self) -> &[Credit] {
         &self.credits
@@ -41,8 +41,8 @@ impl Credits {
     /// older than the next accepted job.
     pub fn set(&self, queue: Queue, left: u32) {
         let mut slots = self.slots.lock();
-        let slot = &mut slots[place(queue)];
-        *slot = Slot { left, round: slot.round + 1 };
+        let slot = &mut slots[index(queue)];
+        *slot = QueueCredit { left, round: slot.round + 1 };
     }
 
     /// Withdraws the credit: ready tasks wait, and no accept may overtake them.
@@ -51,28 +51,31 @@ impl Credits {
     }
 
     /// Takes all credit for one accept.
-    pub fn take(&self) -> Taken {
+    pub fn take(&self) -> TakenCredit {
         let mut slots = self.slots.lock();
         let rounds = slots.map(|slot| slot.round);
         let credits = Queue::ALL
-            .map(|queue| Credit { queue, tasks: std::mem::take(&mut slots[place(queue)].left) });
-        Taken { credits: credits.into_iter().filter(|credit| credit.tasks > 0).collect(), rounds }
+            .map(|queue| Credit { queue, tasks: std::mem::take(&mut slots[index(queue)].left) });
+        TakenCredit {
+            credits: credits.into_iter().filter(|credit| credit.tasks > 0).collect(),
+            rounds,
+        }
     }
 
     /// Returns the credit that an accept did not use.
-    pub fn give_back(&self, taken: &Taken, used: &[TaskMessage]) {
+    pub fn give_back(&self, taken: &TakenCredit, used: &[TaskMessage]) {
         let mut slots = self.slots.lock();
         for credit in &taken.credits {
             let used = used.iter().filter(|message| message.queue == credit.queue).count();
-            let slot = &mut slots[place(credit.queue)];
-            if slot.round == taken.rounds[place(credit.queue)] {
+            let slot = &mut slots[index(credit.queue)];
+            if slot.round == taken.rounds[index(credit.queue)] {
                 slot.left += credit.tasks.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
             }
         }
     }
 }
 
-fn place(queue: Queue) -> usize {
+fn index(queue: Queue) -> usize {
     queue as usize
 }
 
@@ -87,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn credit_is_spent_once_and_what_is_unused_comes_back() {
+    fn credit_is_spent_once_and_unused_credit_is_returned() {
         let credits = Credits::default();
         credits.set(Queue::Light, 5);
         let taken = credits.take();
@@ -98,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn credit_from_before_a_dispatch_does_not_come_back_on_top_of_the_new_one() {
+    fn credit_taken_before_a_dispatch_is_not_returned_on_top_of_the_new_one() {
         let credits = Credits::default();
         credits.set(Queue::Light, 5);
         let taken = credits.take();

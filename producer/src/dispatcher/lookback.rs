@@ -19,7 +19,7 @@ pub struct Lookback {
 
 impl Lookback {
     /// Adds a sample: `ended` attempts in all at `now`.
-    pub fn saw(&mut self, now: Duration, ended: u64) {
+    pub fn sample(&mut self, now: Duration, ended: u64) {
         if self.samples.back().is_some_and(|(_, last)| ended < *last) {
             // A worker left and took its count with it, so the samples start again.
             self.samples.clear();
@@ -51,20 +51,16 @@ mod tests {
 
     fn ahead(samples: &[(u64, u64)], now: u64) -> u32 {
         let mut lookback = Lookback::default();
-        samples.iter().for_each(|(at, ended)| lookback.saw(Duration::from_millis(*at), *ended));
+        samples.iter().for_each(|(at, ended)| lookback.sample(Duration::from_millis(*at), *ended));
         lookback.ahead(Duration::from_millis(now))
     }
 
     #[test]
-    fn what_ended_in_the_last_tenth_of_a_second_may_be_replaced() {
+    fn attempts_that_ended_in_the_last_tenth_of_a_second_are_replaced() {
         assert_eq!(ahead(&[], 0), 0);
-        assert_eq!(ahead(&[(0, 900)], 10), 0, "the first total says nothing of its pace");
+        assert_eq!(ahead(&[(0, 900)], 10), 0, "one total gives no rate");
         assert_eq!(ahead(&[(0, 0), (10, 30), (20, 60)], 20), 60);
-        assert_eq!(
-            ahead(&[(0, 0), (100, 50), (200, 80)], 200),
-            30,
-            "what ended earlier is forgotten"
-        );
+        assert_eq!(ahead(&[(0, 0), (100, 50), (200, 80)], 200), 30, "earlier ends are forgotten");
     }
 
     #[test]
@@ -74,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_that_shrinks_with_a_worker_that_left_begins_anew() {
+    fn a_total_that_shrinks_with_a_worker_that_left_starts_again() {
         assert_eq!(ahead(&[(0, 1000), (50, 1100), (60, 20), (70, 25)], 70), 5);
     }
 }

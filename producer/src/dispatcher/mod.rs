@@ -22,7 +22,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    credit::Credits, lookback::Lookback, pace::Pace, task_publisher::TaskPublisher, wakes::Wakes,
+    credit::Credits, lookback::Lookback, pace::DispatchPace, task_publisher::TaskPublisher,
+    wakes::Wakes,
 };
 
 /// The state that the dispatchers of one process share.
@@ -40,7 +41,7 @@ pub struct Dispatcher {
 
 /// The result of one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Step {
+pub struct RoundReport {
     /// Tasks moved to `queued`.
     pub taken: usize,
     /// Tasks whose message is surely in its queue; the others are ready again.
@@ -51,7 +52,7 @@ pub struct Step {
     pub next_due: Option<Timestamp>,
 }
 
-impl Step {
+impl RoundReport {
     /// Reports a round in which the broker confirmed no message. The next round would fare no
     /// better, and each costs the store two writes a task.
     pub fn unconfirmed(&self) -> bool {
@@ -76,37 +77,37 @@ impl Round {
 impl Dispatcher {
     /// Dispatches at most `MAX_GROUP` ready tasks of a queue. They are committed as `queued` before
     /// the first message is published, so a crash in between loses messages and no tasks.
-    pub async fn run_once(&self, round: &mut Round) -> PortResult<Step> {
+    pub async fn run_once(&self, round: &mut Round) -> PortResult<RoundReport> {
         let ahead = round.lookback.ahead(round.begun.elapsed());
         let dispatched = self.store.dispatch(round.queue, ahead, MAX_GROUP as u32).await?;
-        round.lookback.saw(round.begun.elapsed(), dispatched.ended);
+        round.lookback.sample(round.begun.elapsed(), dispatched.ended);
         self.credits.set(round.queue, if dispatched.more { 0 } else { dispatched.room_left });
         let confirmed = self.task_publisher.publish(&dispatched.messages).await;
-        let step = Step {
+        let report = RoundReport {
             taken: dispatched.messages.len(),
             confirmed,
             more: dispatched.more,
             next_due: dispatched.next_due,
         };
-        if step.unconfirmed() {
+        if report.unconfirmed() {
             // Jobs accepted meanwhile wait in the store, where they cost nothing.
             self.credits.close(round.queue);
         }
-        Ok(step)
+        Ok(report)
     }
 
     /// Runs rounds until `stop`, at notices, at the next due time and at a fixed interval.
     pub async fn run(self, queue: Queue, stop: CancellationToken) {
         let mut round = Round::new(queue);
-        let mut pace = Pace::default();
+        let mut pace = DispatchPace::default();
         let mut away = false;
         while !stop.is_cancelled() {
             let (pause, wakeable) = match self.run_once(&mut round).await {
-                Ok(step) => {
+                Ok(report) => {
                     away = false;
-                    match step.unconfirmed() {
-                        true => (pace.after_silence(rand::random()), false),
-                        false => (pace.after(&step, self.clock.now()), true),
+                    match report.unconfirmed() {
+                        true => (pace.after_unconfirmed(rand::random()), false),
+                        false => (pace.after(&report, self.clock.now()), true),
                     }
                 }
                 Err(error) => {
@@ -127,7 +128,7 @@ impl Dispatcher {
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
-            () = self.wakes.poked(queue), if wakeable => {}
+            () = self.wakes.woken(queue), if wakeable => {}
         }
     }
 }

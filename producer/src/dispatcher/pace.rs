@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::limits::DISPATCH_EVERY;
 use jiff::Timestamp;
 
-use super::Step;
+use super::RoundReport;
 
 /// First pause while a backlog waits for room: short, since short tasks free their slots within
 /// milliseconds.
@@ -17,25 +17,25 @@ const BACKLOG_LAST: Duration = Duration::from_millis(25);
 const AWAY_LAST: Duration = Duration::from_secs(5);
 /// Longest pause after rounds without a confirm; it doubles up to this. Such a round costs the
 /// store more than an empty one, and work waits for this pause after the broker's return.
-const UNHEARD_LAST: Duration = Duration::from_secs(1);
+const UNCONFIRMED_LAST: Duration = Duration::from_secs(1);
 /// Shortest sleep before a due task, whose due time is by another clock than ours.
 const DUE_LEAST: Duration = Duration::from_millis(5);
 
 /// Spacing of a dispatcher's rounds.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Pace {
+pub struct DispatchPace {
     last: Duration,
 }
 
-impl Pace {
+impl DispatchPace {
     /// Returns the pause after a round that worked. `now` is only compared with the next due time.
-    pub fn after(&mut self, step: &Step, now: Timestamp) -> Duration {
-        self.last = match (step.more, step.taken) {
+    pub fn after(&mut self, report: &RoundReport, now: Timestamp) -> Duration {
+        self.last = match (report.more, report.taken) {
             (true, 0) => (self.last * 2).clamp(BACKLOG_FIRST, BACKLOG_LAST),
             (true, _) => BACKLOG_FIRST,
             (false, _) => DISPATCH_EVERY,
         };
-        match step.next_due {
+        match report.next_due {
             Some(due) => self.last.min(until(due, now).max(DUE_LEAST)),
             None => self.last,
         }
@@ -48,8 +48,8 @@ impl Pace {
     }
 
     /// Returns the pause after a round without a confirm, however much waits.
-    pub fn after_silence(&mut self, chance: f64) -> Duration {
-        self.back_off(UNHEARD_LAST, chance)
+    pub fn after_unconfirmed(&mut self, chance: f64) -> Duration {
+        self.back_off(UNCONFIRMED_LAST, chance)
     }
 
     fn back_off(&mut self, last: Duration, chance: f64) -> Duration {
@@ -66,45 +66,48 @@ fn until(due: Timestamp, now: Timestamp) -> Duration {
 mod tests {
     use super::*;
 
-    fn step(taken: usize, more: bool) -> Step {
-        Step { taken, confirmed: taken, more, next_due: None }
+    fn report(taken: usize, more: bool) -> RoundReport {
+        RoundReport { taken, confirmed: taken, more, next_due: None }
     }
 
     #[test]
-    fn a_backlog_is_looked_at_more_often_while_it_moves() {
-        let mut pace = Pace::default();
+    fn a_backlog_shortens_the_pause_while_it_shrinks() {
+        let mut pace = DispatchPace::default();
         let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(pace.after(&step(0, false), now), DISPATCH_EVERY);
-        assert_eq!(pace.after(&step(9, true), now), BACKLOG_FIRST);
-        let stuck: Vec<_> = (0..5).map(|_| pace.after(&step(0, true), now).as_millis()).collect();
+        assert_eq!(pace.after(&report(0, false), now), DISPATCH_EVERY);
+        assert_eq!(pace.after(&report(9, true), now), BACKLOG_FIRST);
+        let stuck: Vec<_> = (0..5).map(|_| pace.after(&report(0, true), now).as_millis()).collect();
         assert_eq!(stuck, [4, 8, 16, 25, 25]);
     }
 
     #[test]
     fn a_task_that_is_due_soon_is_not_missed() {
         let now = Timestamp::UNIX_EPOCH;
-        let due = |ms| Step { next_due: Some(now + Duration::from_millis(ms)), ..step(0, false) };
-        assert_eq!(Pace::default().after(&due(80), now), Duration::from_millis(80));
-        assert_eq!(Pace::default().after(&due(0), now), DUE_LEAST);
-        assert_eq!(Pace::default().after(&due(60_000), now), DISPATCH_EVERY);
+        let due = |ms| RoundReport {
+            next_due: Some(now + Duration::from_millis(ms)),
+            ..report(0, false)
+        };
+        assert_eq!(DispatchPace::default().after(&due(80), now), Duration::from_millis(80));
+        assert_eq!(DispatchPace::default().after(&due(0), now), DUE_LEAST);
+        assert_eq!(DispatchPace::default().after(&due(60_000), now), DISPATCH_EVERY);
     }
 
     #[test]
-    fn messages_that_nobody_hears_space_the_rounds_out_whatever_waits() {
-        let mut pace = Pace::default();
-        pace.after(&step(500, true), Timestamp::UNIX_EPOCH);
-        let pauses: Vec<_> = (0..5).map(|_| pace.after_silence(1.0).as_millis()).collect();
+    fn rounds_without_a_confirm_are_spaced_out_however_much_waits() {
+        let mut pace = DispatchPace::default();
+        pace.after(&report(500, true), Timestamp::UNIX_EPOCH);
+        let pauses: Vec<_> = (0..5).map(|_| pace.after_unconfirmed(1.0).as_millis()).collect();
         assert_eq!(pauses, [250, 500, 1000, 1000, 1000]);
         assert_eq!(
-            pace.after(&step(500, true), Timestamp::UNIX_EPOCH),
+            pace.after(&report(500, true), Timestamp::UNIX_EPOCH),
             BACKLOG_FIRST,
-            "heard again: at once"
+            "confirmed again: at once"
         );
     }
 
     #[test]
     fn errors_space_the_rounds_out() {
-        let mut pace = Pace::default();
+        let mut pace = DispatchPace::default();
         let pauses: Vec<_> = (0..7).map(|_| pace.after_error(1.0).as_millis()).collect();
         assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 5000, 5000]);
     }

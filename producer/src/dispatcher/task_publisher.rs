@@ -12,14 +12,14 @@ use common::{
     store::Store,
 };
 
-use crate::metrics::Metrics;
+use crate::metrics::ProducerMetrics;
 
 /// Publishes the task messages of one process.
 #[derive(Clone)]
 pub struct TaskPublisher {
     store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
-    metrics: Metrics,
+    metrics: ProducerMetrics,
     /// Set while the last messages stayed unconfirmed, so that the log reports the beginning and
     /// the end once. The metrics count each message.
     unconfirmed: Arc<AtomicBool>,
@@ -27,7 +27,7 @@ pub struct TaskPublisher {
 
 impl TaskPublisher {
     /// Publishes through `broker` and hands back to `store`.
-    pub fn new(store: Arc<dyn Store>, broker: Arc<dyn Broker>, metrics: Metrics) -> Self {
+    pub fn new(store: Arc<dyn Store>, broker: Arc<dyn Broker>, metrics: ProducerMetrics) -> Self {
         Self { store, broker, metrics, unconfirmed: Arc::default() }
     }
 
@@ -44,11 +44,11 @@ impl TaskPublisher {
             self.metrics.messages.with_label_values(&[message.queue.as_str(), outcome]).inc();
         }
         // A missing answer is no confirm either.
-        let sure = |index: usize| confirmed.get(index).copied().unwrap_or(false);
+        let is_confirmed = |index: usize| confirmed.get(index).copied().unwrap_or(false);
         let lost: Vec<TaskId> = messages
             .iter()
             .enumerate()
-            .filter(|(index, _)| !sure(*index))
+            .filter(|(index, _)| !is_confirmed(*index))
             .map(|(_, message)| message.task)
             .collect();
         if !lost.is_empty() {
@@ -65,11 +65,16 @@ impl TaskPublisher {
             Ok(_) => {
                 tracing::warn!(
                     tasks = tasks.len(),
-                    "task messages were not confirmed; their tasks are ready again, and published when the broker is back"
+                    "task messages were not confirmed; their tasks are ready again, and are \
+                     published when the broker is back"
                 );
             }
             Err(error) => {
-                tracing::warn!(%error, tasks = tasks.len(), "task messages were not confirmed, and the store is away");
+                tracing::warn!(
+                    %error,
+                    tasks = tasks.len(),
+                    "task messages were not confirmed, and the store is away"
+                );
             }
         }
     }

@@ -11,12 +11,12 @@ pub struct Wakes {
 
 impl Wakes {
     /// Wakes the queue's dispatcher: tasks may be ready.
-    pub fn poke(&self, queue: Queue) {
+    pub fn wake(&self, queue: Queue) {
         self.notices[queue as usize].notify_one();
     }
 
     /// Waits for a wake; one from before counts.
-    pub async fn poked(&self, queue: Queue) {
+    pub async fn woken(&self, queue: Queue) {
         self.notices[queue as usize].notified().await;
     }
 }

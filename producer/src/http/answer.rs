@@ -9,8 +9,8 @@ use common::id::Digest;
 use serde::Serialize;
 
 use super::{
-    fields::Wanted,
-    problem::{Problem, What},
+    fields::FieldSelection,
+    problem::{Problem, ProblemKind},
 };
 
 /// A JSON body with its entity tag.
@@ -25,21 +25,17 @@ impl Document {
         Ok(Self { body: serde_json::to_vec(value).map_err(unwritable)?.into() })
     }
 
-    /// The wanted fields of `value`.
-    pub fn cut(value: &impl Serialize, wanted: &Wanted) -> Result<Self, Problem> {
-        if wanted.is_all() {
+    /// The selected fields of `value`.
+    pub fn cut(value: &impl Serialize, selection: &FieldSelection) -> Result<Self, Problem> {
+        if selection.is_all() {
             return Self::of(value);
         }
-        Self::of(&wanted.of(serde_json::to_value(value).map_err(unwritable)?))
+        Self::of(&selection.of(serde_json::to_value(value).map_err(unwritable)?))
     }
 
     /// A body that was serialised before.
     pub fn written(body: String) -> Self {
         Self { body: body.into() }
-    }
-
-    pub fn body(&self) -> &[u8] {
-        &self.body
     }
 
     /// A weak tag: bodies that are equal before compression have equal tags.
@@ -79,17 +75,17 @@ impl Document {
 /// Returns whether `If-None-Match` names this tag, by weak comparison (RFC 9110, 13.1.2).
 pub fn names_tag(headers: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let wanted = opaque(tag);
+    let tag = opaque(tag);
     let values =
         headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values
         .flat_map(|value| value.split(','))
-        .any(|named| named.trim() == "*" || opaque(named) == wanted)
+        .any(|known| known.trim() == "*" || opaque(known) == tag)
 }
 
 fn unwritable(error: serde_json::Error) -> Problem {
     tracing::error!(%error, "an answer could not be written as JSON");
-    Problem::new(What::Internal, "the server could not write its answer; its log says why")
+    Problem::new(ProblemKind::Internal, "the server could not write its answer; its log says why")
 }
 
 #[cfg(test)]

@@ -11,12 +11,11 @@ use common::limits::MAX_BODY_BYTES;
 use http_body_util::LengthLimitError;
 use serde_json::Value;
 
-use super::problem::{Problem, What};
+use super::problem::{Problem, ProblemKind};
+use crate::offload::offload;
 
 /// Time for a full batch over a slow line; a slower body holds a connection for nothing.
 const WITHIN: Duration = Duration::from_secs(60);
-/// Longer bodies are parsed on a thread of their own, where they don't delay other requests.
-const LONG: usize = 64 * 1024;
 
 /// A JSON body.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +33,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         sent_as_it_is(request.headers())?;
         let bytes = read(request).await?;
         let length = bytes.len();
-        Ok(Self { document: apart(length, move || parse(&bytes)).await??, length })
+        Ok(Self { document: offload(length, move || parse(&bytes)).await??, length })
     }
 }
 
@@ -55,25 +54,11 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
         match parse(&bytes)? {
             Value::Object(members) if members.is_empty() => Ok(Self),
             _ => Err(Problem::new(
-                What::InvalidInput,
+                ProblemKind::InvalidInput,
                 "this call takes no arguments: send no body, or `{}`",
             )),
         }
     }
-}
-
-/// Runs work on `length` bytes, on a thread of its own if it may take long.
-pub async fn apart<T: Send + 'static>(
-    length: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    if length <= LONG {
-        return Ok(work());
-    }
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "reading a request panicked");
-        Problem::new(What::Internal, "the server could not read this; its log says why")
-    })
 }
 
 fn declared_as_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -87,7 +72,7 @@ fn declared_as_json(headers: &HeaderMap) -> Result<(), Problem> {
         || "`Content-Type` is missing: send `application/json`".to_owned(),
         |declared| format!("`Content-Type: {declared}` is not taken: send `application/json`"),
     );
-    Err(Problem::new(What::UnsupportedMediaType, detail))
+    Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
 }
 
 /// Refuses compressed bodies: they could expand to any length.
@@ -98,7 +83,7 @@ fn sent_as_it_is(headers: &HeaderMap) -> Result<(), Problem> {
         Some(packing) => {
             let detail =
                 format!("`Content-Encoding: {packing}` is not taken: send the body as it is");
-            Err(Problem::new(What::UnsupportedMediaType, detail))
+            Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
         }
         None => Ok(()),
     }
@@ -107,7 +92,7 @@ fn sent_as_it_is(headers: &HeaderMap) -> Result<(), Problem> {
 async fn read(request: Request) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
-            What::TooLarge,
+            ProblemKind::TooLarge,
             format!("the body is longer than {MAX_BODY_BYTES} bytes: send it in parts"),
         )
     };
@@ -121,12 +106,14 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
     match tokio::time::timeout(WITHIN, bounded(request.into_body())).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
-        Ok(Err(error)) => {
-            Err(Problem::new(What::MalformedJson, format!("the body could not be read: {error}")))
-        }
-        Err(_) => {
-            Err(Problem::new(What::TooSlow, format!("the body was not complete after {WITHIN:?}")))
-        }
+        Ok(Err(error)) => Err(Problem::new(
+            ProblemKind::MalformedJson,
+            format!("the body could not be read: {error}"),
+        )),
+        Err(_) => Err(Problem::new(
+            ProblemKind::TooSlow,
+            format!("the body was not complete after {WITHIN:?}"),
+        )),
     }
 }
 
@@ -140,9 +127,12 @@ fn is_too_long(error: &axum::Error) -> bool {
 
 fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     if bytes.is_empty() {
-        return Err(Problem::new(What::MalformedJson, "the body is empty: send a JSON object"));
+        return Err(Problem::new(
+            ProblemKind::MalformedJson,
+            "the body is empty: send a JSON object",
+        ));
     }
     serde_json::from_slice(bytes).map_err(|error| {
-        Problem::new(What::MalformedJson, format!("the body is not JSON: {error}"))
+        Problem::new(ProblemKind::MalformedJson, format!("the body is not JSON: {error}"))
     })
 }

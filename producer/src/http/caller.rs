@@ -8,7 +8,7 @@ use axum::{
 };
 use common::id::TenantId;
 
-use super::Api;
+use super::{links::Links, state::Api};
 
 /// The tenant whose jobs a call sees. A server listens on loopback only, where all calls belong to
 /// one tenant.
@@ -17,6 +17,13 @@ pub struct Caller {
     pub tenant: TenantId,
     /// Prefix of absolute URLs: the configured public base, or else the address that was called.
     pub base: String,
+}
+
+impl Caller {
+    /// The URLs in an answer to this caller.
+    pub fn links<'a>(&'a self, api: &'a Api) -> Links<'a> {
+        Links { base: &self.base, artifacts: api.artifacts.as_ref() }
+    }
 }
 
 impl FromRequestParts<Arc<Api>> for Caller {

@@ -13,28 +13,25 @@ use common::{
     fault::Fault,
     id::Digest,
     limits::MAX_WAIT,
-    port::PortError,
     rules::lifecycle::JobStatus,
-    submission::{Submission, Work},
     view::JobView,
 };
-use composition::kinds::{check, still};
+use composition::kinds;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::{
-    Api,
     answer::Document,
     artifacts,
-    body::{JsonBody, apart},
+    body::JsonBody,
     caller::Caller,
-    idempotency,
-    problem::{Problem, ProblemDocument, What},
+    problem::{Problem, ProblemKind},
     query::{Params, refused},
-    refusals::NotWork,
-    shape::{check::Check, job::Job},
+    responses,
+    shape::{check::CompositionCheck, job::Job},
+    state::Api,
+    submission::accepted,
 };
-use crate::submit::plan::Planner;
+use crate::submit::calls::{SubmitCall, SubmitError};
 
 /// Above the default: a person waits for the answer.
 const PRIORITY: u8 = 8;
@@ -45,39 +42,40 @@ const PRIORITY: u8 = 8;
     post, path = "/v1/compositions/check", operation_id = "checkComposition", tag = "compositions",
     request_body(content = Object, description = "A composition, as a `render` job takes it."),
     responses(
-        (status = 200, body = Check, description = "What it comes to; with `faults`, what is wrong with it, and nothing else."),
-        (status = 202, body = Job, description = "Its sources take long to fetch: follow the job, and ask again."),
-        NotWork,
+        (status = 200, body = CompositionCheck, description = "What it comes to; with `faults`, \
+            what is wrong with it, and nothing else."),
+        (status = 202, body = Job, description = "Its sources take long to fetch: follow the job, \
+            and ask again."),
+        responses::Check,
     )
 )]
-pub async fn look(
+pub async fn check(
     State(api): State<Arc<Api>>,
     caller: Caller,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let settled = match settled(&api, &caller, check::NAME, body.document, body.length).await {
-        Ok(settled) => settled,
-        Err(Unmade::Refused(error)) => {
-            return answer(&Check::faulty(within(error.errors, "/input")));
-        }
-        Err(Unmade::Later(response)) => return Ok(*response),
-        Err(Unmade::Problem(problem)) => return Err(problem),
+    let JsonBody { document, length } = body;
+    let view = match run(&api, &caller, kinds::check::NAME, document, length).await {
+        Ok(Run::Final(view)) => view,
+        Ok(Run::Accepted(response)) => return Ok(response),
+        Err(SubmitError::Refused(error)) => return faulty(within(error.errors, "/input")),
+        Err(error) => return Err(error.into()),
     };
-    match (settled.status, settled.result, settled.error) {
+    match (view.status, view.result, view.error) {
         (JobStatus::Succeeded, Some(summary), _) => {
-            let keys = Check::keys(&summary);
+            let keys = CompositionCheck::keys(&summary);
             let found = api.store.have_memos(&caller.tenant, &keys).await?;
-            answer(&Check::of(summary, &found))
+            let check = CompositionCheck::of(summary, &found);
+            Ok(Document::of(&check)?.with_status(StatusCode::OK))
         }
         (_, _, Some(error)) if error.class == ErrorClass::Caller => {
-            let faults = if error.errors.is_empty() {
+            faulty(if error.errors.is_empty() {
                 vec![Fault::new("", error.detail)]
             } else {
                 error.errors
-            };
-            answer(&Check::faulty(faults))
+            })
         }
-        (_, _, error) => Err(unmade(error)),
+        (_, _, error) => Err(failed(error)),
     }
 }
 
@@ -86,56 +84,54 @@ pub async fn look(
     post, path = "/v1/compositions/still", operation_id = "composeStill", tag = "compositions",
     request_body(content = Object, description = "A composition, as a `render` job takes it."),
     params(
-        ("t" = Option<f64>, Query, description = "Seconds from the composition's start; 0 unless said."),
-        ("format" = Option<String>, Query, description = "`png`, `jpg` or `webp`; png unless said."),
+        ("t" = Option<f64>, Query, description = "Seconds from the composition's start; 0 unless \
+            said."),
+        ("format" = Option<String>, Query, description = "`png`, `jpg` or `webp`; png unless \
+            said."),
     ),
     responses(
         (status = 200, content_type = "image/png", body = Vec<u8>, description = "The picture."),
-        (status = 202, body = Job, description = "It takes long: follow the job, whose result holds the picture."),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "Not JSON, or a parameter is at fault."),
-        (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "Refused; every fault is in `errors`."),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "The store is away, or too much waits."),
+        (status = 202, body = Job, description = "It takes long: follow the job, whose result \
+            holds the picture."),
+        responses::Submit,
     )
 )]
-pub async fn picture(
+pub async fn still(
     State(api): State<Arc<Api>>,
     caller: Caller,
     params: Params,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let input =
-        json!({"composition": body.document, "t": moment(&params)?, "format": format(&params)?});
-    let settled = match settled(&api, &caller, still::NAME, input, body.length).await {
-        Ok(settled) => settled,
-        Err(Unmade::Refused(error)) => {
-            let errors = within(within(error.errors, "/input"), "/composition");
-            return Err(Problem::from(JobError::refused(errors)));
+    let JsonBody { document, length } = body;
+    let input = json!({"composition": document, "t": time(&params)?, "format": format(&params)?});
+    let view = match run(&api, &caller, kinds::still::NAME, input, length).await {
+        Ok(Run::Final(view)) => view,
+        Ok(Run::Accepted(response)) => return Ok(response),
+        Err(SubmitError::Refused(error)) => {
+            let faults = within(within(error.errors, "/input"), "/composition");
+            return Err(JobError::refused(faults).into());
         }
-        Err(Unmade::Later(response)) => return Ok(*response),
-        Err(Unmade::Problem(problem)) => return Err(problem),
+        Err(error) => return Err(error.into()),
     };
-    let picture = settled
-        .result
-        .as_ref()
-        .and_then(|result| result["artifact"].as_str()?.parse::<Digest>().ok());
-    match (settled.status, picture, settled.error) {
+    let artifact = |result: Value| result["artifact"].as_str()?.parse::<Digest>().ok();
+    match (view.status, view.result.and_then(artifact), view.error) {
         (JobStatus::Succeeded, Some(picture), _) => {
             artifacts::serve(&api, &picture, &headers).await
         }
-        (_, _, error) => Err(unmade(error)),
+        (_, _, error) => Err(failed(error)),
     }
 }
 
-fn answer(check: &Check) -> Result<Response, Problem> {
-    Ok(Document::of(check)?.with_status(StatusCode::OK))
+fn faulty(faults: Vec<Fault>) -> Result<Response, Problem> {
+    Ok(Document::of(&CompositionCheck::faulty(faults))?.with_status(StatusCode::OK))
 }
 
 /// Reads seconds as text, so that they stay exact.
-fn moment(params: &Params) -> Result<Value, Problem> {
-    let written = params.text("t").unwrap_or("0");
-    let number = serde_json::from_str::<serde_json::Number>(written);
-    number.map(Value::Number).map_err(|_| refused("t", written, "seconds, such as 2.5"))
+fn time(params: &Params) -> Result<Value, Problem> {
+    let text = params.text("t").unwrap_or("0");
+    let number = serde_json::from_str::<serde_json::Number>(text);
+    number.map(Value::Number).map_err(|_| refused("t", text, "seconds, such as 2.5"))
 }
 
 fn format(params: &Params) -> Result<&str, Problem> {
@@ -145,82 +141,51 @@ fn format(params: &Params) -> Result<&str, Problem> {
     }
 }
 
-/// Why there is no settled job.
-enum Unmade {
-    Refused(JobError),
+/// A job that the request waited for.
+enum Run {
+    Final(Box<JobView>),
     /// It takes longer than a request may: this response names the job to follow.
-    Later(Box<Response>),
-    Problem(Problem),
-}
-
-impl From<Problem> for Unmade {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<PortError> for Unmade {
-    fn from(error: PortError) -> Self {
-        Self::Problem(error.into())
-    }
+    Accepted(Response),
 }
 
 /// Runs a job of `kind` and waits for its end.
-async fn settled(
-    api: &Arc<Api>,
+async fn run(
+    api: &Api,
     caller: &Caller,
     kind: &str,
     input: Value,
     length: usize,
-) -> Result<JobView, Unmade> {
-    api.admit_work()?;
-    let (now, catalog) = (api.now(), Arc::clone(&api.catalog));
+) -> Result<Run, SubmitError> {
+    let tenant = caller.tenant.clone();
     let document = json!({"kind": kind, "input": input, "priority": PRIORITY});
-    let planned = apart(length, move || Planner { catalog: &catalog, now }.job(document)).await?;
-    let job = planned.map_err(Unmade::Refused)?;
-    let (id, posted) = (job.id, Document::of(&Job::of_new(&job, now))?);
-    let tenant = &caller.tenant;
-    api.submitter
-        .submit(Submission { tenant: tenant.clone(), idempotency: None, work: Work::Job(job) })
-        .await?;
-    let end = Instant::now() + MAX_WAIT;
-    let mut seen = JobStatus::Queued;
-    loop {
-        let patience = end.saturating_duration_since(Instant::now());
-        match api.reader.past(tenant, id, seen, patience).await? {
-            Some(view) if view.status.is_final() => return Ok(view),
-            Some(view) if view.status != seen => seen = view.status,
-            _ => {
-                return Err(Unmade::Later(Box::new(idempotency::accepted(
-                    posted,
-                    &format!("/v1/jobs/{id}"),
-                ))));
-            }
-        }
+    let call = SubmitCall { tenant, key: None, trace: None, document, length };
+    let render = |job: &_, now| serde_json::to_string(&Job::of_new(job, now));
+    let submitted = api.submit.job(call, render).await?;
+    match api.reader.final_view(&caller.tenant, submitted.id, MAX_WAIT).await? {
+        Some(view) => Ok(Run::Final(Box::new(view))),
+        None => Ok(Run::Accepted(accepted("/v1/jobs", submitted))),
     }
 }
 
 /// Rebases faults of a job's document on one of its members.
 fn within(faults: Vec<Fault>, prefix: &str) -> Vec<Fault> {
-    let seen = |fault: Fault| {
-        let pointer = fault
-            .pointer
-            .strip_prefix(prefix)
-            .map_or(fault.pointer.as_str(), |rest| rest)
-            .to_owned();
+    let rebase = |fault: Fault| {
+        let pointer = fault.pointer.strip_prefix(prefix).unwrap_or(&fault.pointer).to_owned();
         Fault { pointer, ..fault }
     };
-    faults.into_iter().map(seen).collect()
+    faults.into_iter().map(rebase).collect()
 }
 
 /// Turns the error of a job into the answer of the call that waited for it.
-fn unmade(error: Option<JobError>) -> Problem {
+fn failed(error: Option<JobError>) -> Problem {
     let error = error.unwrap_or_else(|| {
         JobError::transient(code::CANCELLED, "it was cancelled meanwhile; ask again")
     });
     match error.class {
         ErrorClass::Caller => Problem::from(error),
-        ErrorClass::Transient => Problem::new(What::Unavailable, error.detail),
-        ErrorClass::Permanent | ErrorClass::Bug => Problem::new(What::Internal, error.detail),
+        ErrorClass::Transient => Problem::new(ProblemKind::Unavailable, error.detail),
+        ErrorClass::Permanent | ErrorClass::Bug => {
+            Problem::new(ProblemKind::Internal, error.detail)
+        }
     }
 }

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use common::{
     error::JobError,
     id::TenantId,
@@ -17,26 +13,23 @@ use common::{
 use serde_json::Value;
 
 use super::{
-    Api,
     answer::Document,
     body::{JsonBody, NoBody},
-    path::Path,
-    problem::{Problem, ProblemDocument},
-    refusals::Missing,
+    path::{Id, Path, is_name},
+    problem::Problem,
+    responses::{Change, Named, Report},
     shape::controls::{LimitRequest, LimitShape, Limits, QueueShape, Queues, Workers},
+    state::Api,
 };
 use crate::{
     controls,
     submit::fields::{Fields, whole},
 };
 
-/// Long enough for any tenant's name; names are only compared and shown.
-const MAX_NAME_BYTES: usize = 200;
-
 /// Lists the limits.
 #[utoipa::path(
     get, path = "/v1/admin/limits", operation_id = "listLimits", tag = "operation",
-    responses((status = 200, body = Limits))
+    responses((status = 200, body = Limits), Report)
 )]
 pub async fn limits(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let limits = api.store.limits().await?.into_iter().map(LimitShape::from).collect();
@@ -45,16 +38,15 @@ pub async fn limits(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 
 /// Sets a limit on the tasks queued or running at once. Running tasks are left alone.
 #[utoipa::path(
-    put, path = "/v1/admin/limits/{scope}/{name}", operation_id = "setLimit", tag = "operation", request_body = LimitRequest,
+    put, path = "/v1/admin/limits/{scope}/{name}", operation_id = "setLimit", tag = "operation",
+    request_body = LimitRequest,
     params(
         ("scope" = String, Path, description = "`tenant`, `kind` or `provider`."),
-        ("name" = String, Path, description = "Which. Tenant `*`: each that has no limit of its own. A provider is `text`, `speech`, `image` or `transcription`, and all kinds that ask it are counted together."),
+        ("name" = String, Path, description = "Its name. Tenant `*`: each that has no limit of \
+            its own. A provider is `text`, `speech`, `image` or `transcription`, and all kinds \
+            that ask it are counted together."),
     ),
-    responses(
-        (status = 200, body = LimitShape),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "No such scope, kind or provider."),
-        (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "Refused."),
-    )
+    responses((status = 200, body = LimitShape), Change)
 )]
 pub async fn set_limit(
     State(api): State<Arc<Api>>,
@@ -63,7 +55,9 @@ pub async fn set_limit(
 ) -> Result<Response, Problem> {
     let scope = read_scope(&scope)?;
     let most = read_most(body.document)?;
-    check_name(scope.as_str(), &name)?;
+    if !is_name(&name) {
+        return Err(Problem::not_found(scope.as_str(), &name.escape_default().to_string()));
+    }
     let limit = controls::limit(&api.catalog, scope, &name, most).ok_or_else(|| match scope {
         LimitScope::Provider => {
             Problem::none_of(scope.as_str(), &name, &Provider::ALL.map(Provider::as_str))
@@ -71,38 +65,36 @@ pub async fn set_limit(
         _ => Problem::not_found(scope.as_str(), &name),
     })?;
     api.store.set_limit(&limit).await?;
-    api.changer.wake(Queue::ALL.to_vec());
+    api.job_control.wake(Queue::ALL.to_vec());
     Ok(Document::of(&LimitShape::from(limit))?.with_status(StatusCode::OK))
 }
 
 /// Removes a limit.
 #[utoipa::path(
-    delete, path = "/v1/admin/limits/{scope}/{name}", operation_id = "removeLimit", tag = "operation",
+    delete, path = "/v1/admin/limits/{scope}/{name}", operation_id = "removeLimit",
+    tag = "operation",
     params(
         ("scope" = String, Path, description = "`tenant`, `kind` or `provider`."),
-        ("name" = String, Path, description = "Which."),
+        ("name" = String, Path, description = "The name of the tenant, kind or provider."),
     ),
-    responses(
-        (status = 204, description = "Removed."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "There is none."),
-    )
+    responses((status = 204, description = "Removed."), Named)
 )]
 pub async fn unset_limit(
     State(api): State<Arc<Api>>,
     Path((scope, name)): Path<(String, String)>,
-) -> Result<Response, Problem> {
+) -> Result<StatusCode, Problem> {
     let scope = read_scope(&scope)?;
     if !api.store.unset_limit(scope, &name).await? {
         return Err(Problem::not_found(&format!("limit of {}", scope.as_str()), &name));
     }
-    api.changer.wake(Queue::ALL.to_vec());
-    Ok(StatusCode::NO_CONTENT.into_response())
+    api.job_control.wake(Queue::ALL.to_vec());
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Shows the waiting and running work of each queue, and what is paused.
 #[utoipa::path(
     get, path = "/v1/admin/queues", operation_id = "listQueues", tag = "operation",
-    responses((status = 200, body = Queues))
+    responses((status = 200, body = Queues), Report)
 )]
 pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let mut queues = Vec::new();
@@ -121,7 +113,7 @@ pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 /// Shows the live workers and the tasks they run.
 #[utoipa::path(
     get, path = "/v1/admin/workers", operation_id = "listWorkers", tag = "operation",
-    responses((status = 200, body = Workers))
+    responses((status = 200, body = Workers), Report)
 )]
 pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let workers = api.store.live_workers().await?.into_iter().map(Into::into).collect();
@@ -132,98 +124,77 @@ pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 /// on.
 #[utoipa::path(
     post, path = "/v1/admin/queues/{queue}/pause", operation_id = "pauseQueue", tag = "operation",
-    params(("queue" = String, Path, description = "`render`, `generate` or `light`.")),
-    responses(
-        (status = 204, description = "Paused, whether or not it was."),
-        Missing,
-    )
+    params(Id<Queue>),
+    responses((status = 204, description = "Paused, whether or not it was."), Named)
 )]
 pub async fn pause_queue(
     State(api): State<Arc<Api>>,
-    Path(queue): Path<String>,
+    Id(queue): Id<Queue>,
     _: NoBody,
 ) -> Result<StatusCode, Problem> {
-    pause(&api, Pausable::Queue(read_queue(&queue)?)).await
+    pause(&api, Pausable::Queue(queue)).await
 }
 
 /// Resumes a queue.
 #[utoipa::path(
     post, path = "/v1/admin/queues/{queue}/resume", operation_id = "resumeQueue", tag = "operation",
-    params(("queue" = String, Path, description = "`render`, `generate` or `light`.")),
-    responses(
-        (status = 204, description = "Goes on, whether or not it was paused."),
-        Missing,
-    )
+    params(Id<Queue>),
+    responses((status = 204, description = "Goes on, whether or not it was paused."), Named)
 )]
 pub async fn resume_queue(
     State(api): State<Arc<Api>>,
-    Path(queue): Path<String>,
+    Id(queue): Id<Queue>,
     _: NoBody,
 ) -> Result<StatusCode, Problem> {
-    resume(&api, Pausable::Queue(read_queue(&queue)?)).await
+    resume(&api, Pausable::Queue(queue)).await
 }
 
 /// Pauses a tenant: no more of its tasks are queued, queued tasks go back to ready, running tasks
 /// go on.
 #[utoipa::path(
-    post, path = "/v1/admin/tenants/{tenant}/pause", operation_id = "pauseTenant", tag = "operation",
-    params(("tenant" = String, Path, description = "Its name. It need not have work yet.")),
-    responses((status = 204, description = "Paused, whether or not it was."))
+    post, path = "/v1/admin/tenants/{tenant}/pause", operation_id = "pauseTenant",
+    tag = "operation", params(Id<TenantId>),
+    responses((status = 204, description = "Paused, whether or not it was."), Named)
 )]
 pub async fn pause_tenant(
     State(api): State<Arc<Api>>,
-    Path(tenant): Path<String>,
+    Id(tenant): Id<TenantId>,
     _: NoBody,
 ) -> Result<StatusCode, Problem> {
-    check_name("tenant", &tenant)?;
-    pause(&api, Pausable::Tenant(TenantId(tenant))).await
+    pause(&api, Pausable::Tenant(tenant)).await
 }
 
 /// Resumes a tenant.
 #[utoipa::path(
-    post, path = "/v1/admin/tenants/{tenant}/resume", operation_id = "resumeTenant", tag = "operation",
-    params(("tenant" = String, Path, description = "Its name.")),
-    responses((status = 204, description = "Goes on, whether or not it was paused."))
+    post, path = "/v1/admin/tenants/{tenant}/resume", operation_id = "resumeTenant",
+    tag = "operation", params(Id<TenantId>),
+    responses((status = 204, description = "Goes on, whether or not it was paused."), Named)
 )]
 pub async fn resume_tenant(
     State(api): State<Arc<Api>>,
-    Path(tenant): Path<String>,
+    Id(tenant): Id<TenantId>,
     _: NoBody,
 ) -> Result<StatusCode, Problem> {
-    check_name("tenant", &tenant)?;
-    resume(&api, Pausable::Tenant(TenantId(tenant))).await
+    resume(&api, Pausable::Tenant(tenant)).await
 }
 
-async fn pause(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
-    api.store.pause(&what).await?;
+async fn pause(api: &Api, target: Pausable) -> Result<StatusCode, Problem> {
+    api.store.pause(&target).await?;
     // The next round withdraws the credit.
-    api.changer.wake(what.queues());
+    api.job_control.wake(target.queues());
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn resume(api: &Api, what: Pausable) -> Result<StatusCode, Problem> {
-    api.store.resume(&what).await?;
-    api.changer.wake(what.queues());
+async fn resume(api: &Api, target: Pausable) -> Result<StatusCode, Problem> {
+    api.store.resume(&target).await?;
+    api.job_control.wake(target.queues());
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn read_queue(word: &str) -> Result<Queue, Problem> {
-    Queue::parse(word)
-        .ok_or_else(|| Problem::none_of("queue", word, &Queue::ALL.map(Queue::as_str)))
 }
 
 fn read_scope(word: &str) -> Result<LimitScope, Problem> {
     LimitScope::parse(word).ok_or_else(|| {
         Problem::none_of("scope of limits", word, &LimitScope::ALL.map(LimitScope::as_str))
     })
-}
-
-/// Refuses control characters: stores cannot hold a NUL, and nobody could tell such names apart.
-fn check_name(what: &str, name: &str) -> Result<(), Problem> {
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
-        return Err(Problem::not_found(what, &name.escape_default().to_string()));
-    }
-    Ok(())
 }
 
 fn read_most(document: Value) -> Result<u32, Problem> {

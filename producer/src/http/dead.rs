@@ -1,16 +1,11 @@
 //! Dead work: read, and retried one by one or all that match.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use common::{
     error::{ErrorClass, JobError},
     id::{JobId, TaskId},
-    limits::MAX_PAGE,
     rules::lifecycle::{JobStatus, TaskState},
     store::{DeadFilter, Target},
 };
@@ -19,50 +14,48 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     answer::Document,
     body::{JsonBody, NoBody},
     caller::Caller,
-    path::Path,
-    problem::{Problem, ProblemDocument, What},
+    job_control::{self, stored_job},
+    parameters::{PageParams, ReadParams},
+    path::Id,
+    problem::{Problem, ProblemKind},
     query::{Params, refused},
-    refusals::BadParameter,
+    responses::{List, Post, Read, Retry},
     shape::{
         dead::{DeadPage, Replayed},
         job::Job,
         task::Task,
     },
+    state::Api,
 };
 use crate::submit::{
     fields::{Fields, describe, text},
     request::timestamp,
 };
 
-/// The most jobs that one call retries: seconds of work, within any client's timeout.
-const REPLAYED_AT_ONCE: usize = 1_000;
-
 /// Lists tasks that failed for good, each with every attempt that failed.
 #[utoipa::path(
     get, path = "/v1/admin/dead", operation_id = "listDead", tag = "dead work",
     params(
         ("kind" = Option<String>, Query, description = "Only tasks of this kind."),
-        ("class" = Option<String>, Query, description = "Only with a last error of class `caller`, `transient`, `permanent` or `bug`."),
-        ("code" = Option<String>, Query, description = "Only with a last error of this code, such as `timeout` or `poison`."),
-        ("since" = Option<String>, Query, description = "Only what failed at this time (RFC 3339) or later."),
-        ("until" = Option<String>, Query, description = "Only what failed before this time."),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before."),
-        ("limit" = Option<u32>, Query, description = "How many, 20 unless said, at most 100."),
-        ("fields" = Option<String>, Query, description = "Only these members of each task."),
+        ("class" = Option<String>, Query, description = "Only with a last error of class `caller`, \
+            `transient`, `permanent` or `bug`."),
+        ("code" = Option<String>, Query, description = "Only with a last error of this code, such \
+            as `timeout` or `poison`."),
+        ("since" = Option<String>, Query, description = "Only tasks that failed at this time \
+            (RFC 3339) or later."),
+        ("until" = Option<String>, Query, description = "Only tasks that failed before this time."),
+        PageParams,
     ),
-    responses(
-        (status = 200, body = DeadPage),
-        BadParameter,
-    )
+    responses((status = 200, body = DeadPage), List)
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
     params: Params,
+    page: PageParams,
 ) -> Result<Response, Problem> {
     let time = "a time such as `2026-01-31T12:00:00Z`";
     let class = params.text("class").map(|word| {
@@ -76,67 +69,46 @@ pub async fn list(
         since: params.parsed("since", time)?,
         until: params.parsed("until", time)?,
     };
-    let after =
-        params.parsed::<TaskId>("cursor", "a cursor: give `nextCursor` of the page before")?;
-    let page = api.store.dead(&caller.tenant, &filter, after, params.limit()?).await?;
+    let found = api.store.dead(&caller.tenant, &filter, page.cursor()?, page.limit).await?;
     let dead_letters = api.broker.dead_letters().await.ok();
-    let tasks = page.items.into_iter().map(Task::from).collect();
-    let page = DeadPage { tasks, next_cursor: page.next, dead_letters };
-    Ok(Document::cut(&page, &params.fields().in_page("tasks"))?.with_status(StatusCode::OK))
+    let tasks = found.items.into_iter().map(Task::from).collect();
+    page.answer("tasks", &DeadPage { tasks, next_cursor: found.next, dead_letters })
 }
 
 /// Shows a task that failed for good.
 #[utoipa::path(
     get, path = "/v1/admin/dead/{task}", operation_id = "getDead", tag = "dead work",
-    params(("task" = String, Path, description = "The task's id.")),
-    responses(
-        (status = 200, body = Task),
-        (status = 304, description = "As it was known."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "No task, or not a failed one."),
-    )
+    params(("task" = String, Path, description = "The task's id."), ReadParams),
+    responses((status = 200, body = Task), Read)
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
-    params: Params,
-    headers: HeaderMap,
+    Id(id): Id<TaskId>,
+    read: ReadParams,
 ) -> Result<Response, Problem> {
-    let (task, _) = dead_task(&api, &caller, &id).await?;
-    Ok(Document::cut(&task, &params.fields())?.conditional(&headers))
+    let (task, _) = dead_task(&api, &caller, id).await?;
+    read.answer(&task)
 }
 
 /// Retries the job of a task that failed for good.
 #[utoipa::path(
     post, path = "/v1/admin/dead/{task}/replay", operation_id = "replayDead", tag = "dead work",
     params(("task" = String, Path, description = "The task's id.")),
-    responses(
-        (status = 202, body = Job, description = "The job runs again."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "No task, or not a failed one."),
-        (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "Its job did not fail, or runs again already."),
-    )
+    responses((status = 202, body = Job, description = "The job runs again."), Retry)
 )]
 pub async fn replay(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id<TaskId>,
     _: NoBody,
 ) -> Result<Response, Problem> {
-    let (_, job) = dead_task(&api, &caller, &id).await?;
-    let nothing = || {
-        Problem::new(
-            What::NothingToRetry,
-            format!("the job of task `{id}` did not fail, or runs again already"),
-        )
-    };
-    if job_status(&api, &caller, job).await? != Some(JobStatus::Failed)
-        || api.changer.retry(caller.tenant.clone(), Target::Job(job)).await? != Some(1)
-    {
-        return Err(nothing());
+    let (_, job) = dead_task(&api, &caller, id).await?;
+    if stored_job(&api, &caller, job).await?.status() != JobStatus::Failed {
+        let detail = format!("the job of task `{id}` did not fail, or runs again already");
+        return Err(Problem::new(ProblemKind::NothingToRetry, detail));
     }
-    let views = api.store.jobs(&caller.tenant, &[job]).await?;
-    let view = views.into_iter().next().flatten().ok_or_else(nothing)?;
-    Ok(Document::of(&Job::of_view(view, &api.links(&caller)))?.with_status(StatusCode::ACCEPTED))
+    job_control::retry(&api, &caller, Target::Job(job)).await
 }
 
 /// Filter of the dead work to retry.
@@ -180,10 +152,12 @@ impl ReplayRequest {
 
 /// Retries all dead work that matches, a bounded number of jobs in one call.
 #[utoipa::path(
-    post, path = "/v1/admin/dead/replay", operation_id = "replayAllDead", tag = "dead work", request_body = ReplayRequest,
+    post, path = "/v1/admin/dead/replay", operation_id = "replayAllDead", tag = "dead work",
+    request_body = ReplayRequest,
     responses(
-        (status = 202, body = Replayed, description = "So many jobs run again; with a `nextCursor` there may be more."),
-        (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "The filter has faults."),
+        (status = 202, body = Replayed, description = "This many jobs run again; with a \
+            `nextCursor` there may be more."),
+        Post,
     )
 )]
 pub async fn replay_all(
@@ -191,48 +165,21 @@ pub async fn replay_all(
     caller: Caller,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let request = ReplayRequest::read(body.document)?;
-    let filter = DeadFilter {
-        kind: request.kind,
-        class: request.class,
-        code: request.code,
-        since: request.since,
-        until: Some(request.until.unwrap_or_else(|| api.now())),
-    };
-    let mut answer =
-        Replayed { replayed: 0, next_cursor: request.cursor.map(|task| task.to_string()) };
-    let mut seen = BTreeSet::new();
-    loop {
-        let after = answer.next_cursor.as_deref().and_then(|cursor| cursor.parse().ok());
-        let page = api.store.dead(&caller.tenant, &filter, after, MAX_PAGE as u32).await?;
-        // Several dead tasks may belong to one job, which is retried once.
-        for job in page.items.iter().map(|task| task.job) {
-            if seen.insert(job) {
-                answer.replayed +=
-                    api.changer.retry(caller.tenant.clone(), Target::Job(job)).await?.unwrap_or(0);
-            }
-        }
-        answer.next_cursor = page.next;
-        if answer.next_cursor.is_none() || seen.len() >= REPLAYED_AT_ONCE {
-            return Ok(Document::of(&answer)?.with_status(StatusCode::ACCEPTED));
-        }
-    }
+    let ReplayRequest { kind, class, code, since, until, cursor } =
+        ReplayRequest::read(body.document)?;
+    let filter = DeadFilter { kind, class, code, since, until };
+    let retried = api.job_control.retry_dead(&caller.tenant, filter, cursor).await?;
+    let answer = Replayed { replayed: retried.jobs, next_cursor: retried.next };
+    Ok(Document::of(&answer)?.with_status(StatusCode::ACCEPTED))
 }
 
 /// Reads a failed task and its job.
-async fn dead_task(api: &Api, caller: &Caller, id: &str) -> Result<(Task, JobId), Problem> {
-    let missing = || Problem::not_found("dead task", id);
-    let task: TaskId = id.parse().map_err(|_| missing())?;
-    let view =
-        api.store.task(&caller.tenant, task).await?.filter(|view| view.state == TaskState::Failed);
-    let view = view.ok_or_else(missing)?;
+async fn dead_task(api: &Api, caller: &Caller, id: TaskId) -> Result<(Task, JobId), Problem> {
+    let view = api.store.task(&caller.tenant, id).await?;
+    let view = view.filter(|view| view.state == TaskState::Failed);
+    let view = view.ok_or_else(|| Problem::not_found("dead task", &id.to_string()))?;
     let job = view.job;
     Ok((Task::from(view), job))
-}
-
-async fn job_status(api: &Api, caller: &Caller, job: JobId) -> Result<Option<JobStatus>, Problem> {
-    let views = api.store.jobs(&caller.tenant, &[job]).await?;
-    Ok(views.into_iter().next().flatten().map(|view| view.status))
 }
 
 fn word(value: Value) -> Result<String, String> {
@@ -252,6 +199,6 @@ fn class(value: Value) -> Result<ErrorClass, String> {
 }
 
 fn cursor(value: Value) -> Result<TaskId, String> {
-    let written = text(value)?;
-    written.parse().map_err(|_| "is not a cursor: give `nextCursor` of the call before".to_owned())
+    let cursor = text(value)?;
+    cursor.parse().map_err(|_| "is not a cursor: give `nextCursor` of the call before".to_owned())
 }

@@ -7,7 +7,7 @@ use common::queue::Queue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, answer::Document, path::Path, problem::Problem, refusals::Missing};
+use super::{answer::Document, path::Id, problem::Problem, responses::Named, state::Api};
 
 /// The demand of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -41,18 +41,10 @@ pub struct DemandShape {
 /// Reports the demand of a queue.
 #[utoipa::path(
     get, path = "/v1/queues/{queue}/demand", operation_id = "getDemand", tag = "operation",
-    params(("queue" = String, Path, description = "`render`, `generate` or `light`.")),
-    responses(
-        (status = 200, body = DemandShape),
-        Missing,
-    )
+    params(Id<Queue>),
+    responses((status = 200, body = DemandShape), Named)
 )]
-pub async fn get(
-    State(api): State<Arc<Api>>,
-    Path(queue): Path<String>,
-) -> Result<Response, Problem> {
-    let queue = Queue::parse(&queue)
-        .ok_or_else(|| Problem::none_of("queue", &queue, &Queue::ALL.map(Queue::as_str)))?;
+pub async fn get(State(api): State<Arc<Api>>, Id(queue): Id<Queue>) -> Result<Response, Problem> {
     let demand = api.store.demand(queue).await?;
     let shape = DemandShape {
         queue: queue.as_str(),

@@ -15,12 +15,12 @@ use serde_json::Value;
 use super::{
     openapi,
     path::Path,
-    problem::{Problem, What},
+    problem::{Problem, ProblemKind},
 };
 
 /// Serves the page that a problem's `type` links to.
 pub async fn problem(Path(word): Path<String>) -> Result<String, Problem> {
-    What::page(&word).ok_or_else(|| Problem::not_found("problem", &word))
+    ProblemKind::page(&word).ok_or_else(|| Problem::not_found("problem", &word))
 }
 
 /// Serves the API reference as one page.
@@ -32,9 +32,11 @@ pub async fn page() -> Response {
     response
 }
 
-const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-    <title>Spool: the HTTP surface</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;\
-    color-scheme:light dark}code{font-size:.9em}h2{margin:2.5rem 0 0}table{border-collapse:collapse;width:100%}td{border-top:1px solid #8884;\
+const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+    <meta name=\"viewport\" content=\"width=device-width\"><title>Spool: the HTTP surface</title>\
+    <style>body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;\
+    padding:0 1rem;color-scheme:light dark}code{font-size:.9em}h2{margin:2.5rem 0 0}\
+    table{border-collapse:collapse;width:100%}td{border-top:1px solid #8884;\
     padding:.3rem .6rem .3rem 0;vertical-align:top}td:first-child{white-space:nowrap}</style>";
 
 fn write_page(described: &Value) -> String {

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// The wanted members, as a tree.
+/// The selected members, as a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Wanted {
-    /// Everything from here on, whatever else was named.
+pub struct FieldSelection {
+    /// Set if everything below is selected, in addition to any member.
     all: bool,
-    members: BTreeMap<String, Wanted>,
+    members: BTreeMap<String, FieldSelection>,
 }
 
-impl Wanted {
+impl FieldSelection {
     /// Reads `a,b.c`; an empty text selects everything. An unknown name is no fault and selects
     /// nothing.
     pub fn parse(text: &str) -> Self {
@@ -48,8 +48,8 @@ impl Wanted {
             _ if self.all => value,
             Value::Array(items) => items.into_iter().map(|item| self.of(item)).collect(),
             Value::Object(mut members) => {
-                let member = |(name, wanted): (&String, &Self)| {
-                    Some((name.clone(), wanted.of(members.remove(name)?)))
+                let member = |(name, selection): (&String, &Self)| {
+                    Some((name.clone(), selection.of(members.remove(name)?)))
                 };
                 Value::Object(self.members.iter().filter_map(member).collect::<Map<_, _>>())
             }
@@ -67,15 +67,16 @@ mod tests {
     fn in_a_page_the_fields_are_those_of_its_items() {
         let page = json!({"jobs": [{"id": 1, "kind": "x"}], "nextCursor": "c"});
         assert_eq!(
-            Wanted::parse("id").in_page("jobs").of(page.clone()),
+            FieldSelection::parse("id").in_page("jobs").of(page.clone()),
             json!({"jobs": [{"id": 1}], "nextCursor": "c"})
         );
-        assert_eq!(Wanted::parse("").in_page("jobs").of(page.clone()), page);
+        assert_eq!(FieldSelection::parse("").in_page("jobs").of(page.clone()), page);
     }
 
     #[test]
-    fn only_what_is_named_is_answered() {
-        let value = json!({"id": 1, "status": "x", "result": {"url": "u", "size": 2, "list": [{"a": 1, "b": 2}]}, "n": null});
+    fn only_selected_fields_are_in_the_answer() {
+        let result = json!({"url": "u", "size": 2, "list": [{"a": 1, "b": 2}]});
+        let value = json!({"id": 1, "status": "x", "result": result, "n": null});
         let cases = [
             ("", value.clone()),
             ("id, status", json!({"id": 1, "status": "x"})),
@@ -86,8 +87,8 @@ mod tests {
             ("id.x,n.y", json!({"id": 1, "n": null})),
             ("nope", json!({})),
         ];
-        for (fields, wanted) in cases {
-            assert_eq!(Wanted::parse(fields).of(value.clone()), wanted, "{fields}");
+        for (fields, selected) in cases {
+            assert_eq!(FieldSelection::parse(fields).of(value.clone()), selected, "{fields}");
         }
     }
 }

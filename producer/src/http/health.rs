@@ -13,9 +13,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Api,
     answer::Document,
-    problem::{Problem, What},
+    problem::{Problem, ProblemKind},
+    state::Api,
 };
 
 /// A part that takes longer counts as away: probes commonly give up after a second or two.
@@ -44,7 +44,10 @@ pub struct PartReadiness {
 }
 
 /// Answers as long as this process lives.
-#[utoipa::path(get, path = "/health/live", operation_id = "isLive", tag = "operation", responses((status = 200, description = "It lives.")))]
+#[utoipa::path(
+    get, path = "/health/live", operation_id = "isLive", tag = "operation",
+    responses((status = 200, description = "It lives."))
+)]
 pub async fn live() -> &'static str {
     "live\n"
 }
@@ -58,7 +61,7 @@ pub async fn live() -> &'static str {
     )
 )]
 pub async fn ready(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let readiness = look(&api).await;
+    let readiness = readiness(&api).await;
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(Document::of(&readiness)?.with_status(status))
 }
@@ -66,19 +69,20 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 /// Reports this process's metrics, for Prometheus.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "getMetrics", tag = "operation",
-    responses((status = 200, content_type = "text/plain", body = String, description = "Prometheus' text format."))
+    responses((status = 200, content_type = "text/plain", body = String,
+        description = "Prometheus' text format."))
 )]
 pub async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let mut text = Vec::new();
     let encoder = TextEncoder::new();
     encoder.encode(&api.registry.gather(), &mut text).map_err(|error| {
         tracing::error!(%error, "the metrics could not be written");
-        Problem::new(What::Internal, "the metrics could not be written; the log says why")
+        Problem::new(ProblemKind::Internal, "the metrics could not be written; the log says why")
     })?;
     Ok(([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response())
 }
 
-async fn look(api: &Api) -> Readiness {
+async fn readiness(api: &Api) -> Readiness {
     let (store, broker, view_cache, artifacts) = tokio::join!(
         part(true, api.store.check()),
         part(true, api.broker.check()),

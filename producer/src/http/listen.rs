@@ -9,8 +9,10 @@ use tokio::net::TcpListener;
 pub enum ListenRefused {
     /// Anyone who reaches the address could submit and read jobs.
     #[error(
-        "{0} is not a loopback address: without API keys, which this version does not have yet, the server listens on loopback \
-         only. Use 127.0.0.1:{port}, and put a proxy that checks who calls in front of it", port = .0.port()
+        "{0} is not a loopback address: without API keys, which this version does not have yet, \
+         the server listens on loopback only. Use 127.0.0.1:{port}, and put a proxy that checks \
+         callers in front of it",
+        port = .0.port()
     )]
     NotLoopback(SocketAddr),
     /// Another process listens there.
@@ -53,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_busy_port_is_said_in_a_sentence() {
+    async fn a_port_in_use_is_an_error_of_its_own() {
         let first = listen(address("127.0.0.1:0")).await.expect("listens");
         let taken = first.local_addr().expect("an address");
         let refused = listen(taken).await.expect_err("busy");

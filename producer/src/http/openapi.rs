@@ -10,33 +10,38 @@ use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Api, admin, artifacts, batches, compositions, controls, dead, demand, health, jobs, schedules,
-    tasks,
+    admin, artifacts, batches, compositions, controls, dead, demand, health, jobs,
+    problem::ProblemDocument, schedules, state::Api, tasks,
 };
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Spool",
-        description = "Render and generation jobs for products that make video. Post a job or a batch, get an id at once, follow it until it has settled.",
+        description = "Render and generation jobs for products that make video. Post a job or a \
+            batch, get an id at once, follow it until it has settled.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(
-        (name = "jobs", description = "What a client asks for in one call."),
+        (name = "jobs", description = "A client's requests for work, one in each call."),
         (name = "batches", description = "Many jobs in one call, settled item by item."),
         (name = "schedules", description = "Jobs that recur."),
-        (name = "compositions", description = "A look at a composition before it is rendered."),
+        (name = "compositions", description = "A check or a still of a composition before it is \
+            rendered."),
         (name = "tasks", description = "The plan of a job: what workers run."),
-        (name = "artifacts", description = "The files that tasks make, by the hash of their content."),
-        (name = "dead work", description = "Tasks that failed for good, and trying them anew."),
-        (name = "operation", description = "Health, metrics, demand, limits, pauses, workers, caches."),
-    )
+        (name = "artifacts", description = "The files that tasks make, by the hash of their \
+            content."),
+        (name = "dead work", description = "Tasks that failed for good, and their retry."),
+        (name = "operation", description = "Health, metrics, demand, limits, pauses, workers, \
+            caches."),
+    ),
+    components(schemas(ProblemDocument))
 )]
-struct Surface;
+struct Description;
 
 /// Every described route with its handler. Artifacts are apart: media is not compressed again, and
 /// a range of it never.
-pub struct Routes {
+pub struct DescribedRoutes {
     /// Routes whose answers are compressed.
     pub documents: OpenApiRouter<Arc<Api>>,
     /// Routes whose answers are files.
@@ -44,8 +49,8 @@ pub struct Routes {
 }
 
 /// Lists the described routes.
-pub fn routes() -> Routes {
-    let documents = OpenApiRouter::with_openapi(Surface::openapi())
+pub fn routes() -> DescribedRoutes {
+    let documents = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(jobs::post, jobs::list))
         .routes(routes!(jobs::get))
         .routes(routes!(jobs::cancel))
@@ -65,7 +70,7 @@ pub fn routes() -> Routes {
         .routes(routes!(dead::get))
         .routes(routes!(dead::replay))
         .routes(routes!(dead::replay_all))
-        .routes(routes!(compositions::look))
+        .routes(routes!(compositions::check))
         .routes(routes!(demand::get))
         .routes(routes!(controls::limits))
         .routes(routes!(controls::set_limit, controls::unset_limit))
@@ -80,17 +85,17 @@ pub fn routes() -> Routes {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));
-    Routes {
+    DescribedRoutes {
         documents,
         files: OpenApiRouter::new()
             .routes(routes!(artifacts::get))
-            .routes(routes!(compositions::picture)),
+            .routes(routes!(compositions::still)),
     }
 }
 
 /// The whole description, as indented JSON.
 pub fn document() -> String {
-    let Routes { documents, files } = routes();
+    let DescribedRoutes { documents, files } = routes();
     let mut described = documents.into_openapi();
     described.merge(files.into_openapi());
     write(&described)

@@ -15,17 +15,17 @@ use common::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::submit::calls::SubmitError;
+
 /// The kinds of problems. The word of each ends its `type`, `/problems/{word}`, where a page says
 /// more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum ProblemKind {
     MalformedJson,
-    /// Members of the body are at fault.
+    /// Members of the body have faults.
     InvalidInput,
     UnknownKind,
-    /// A query parameter is at fault.
     InvalidQuery,
-    /// A header is at fault.
     InvalidHeader,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
@@ -46,12 +46,12 @@ pub enum What {
     Overloaded,
     /// A needed part is away.
     Unavailable,
-    /// A fault of ours.
+    /// An error of the server.
     Internal,
 }
 
 /// One row of the table. Words are public and never change.
-struct Entry {
+struct ProblemEntry {
     word: &'static str,
     status: StatusCode,
     title: &'static str,
@@ -59,7 +59,7 @@ struct Entry {
     page: &'static str,
 }
 
-impl What {
+impl ProblemKind {
     const ALL: [Self; 17] = [
         Self::MalformedJson,
         Self::InvalidInput,
@@ -80,49 +80,53 @@ impl What {
         Self::Internal,
     ];
 
-    fn entry(self) -> Entry {
+    fn entry(self) -> ProblemEntry {
         let (word, status, title, retryable, page) = match self {
             Self::MalformedJson => (
                 "malformed_json",
                 StatusCode::BAD_REQUEST,
                 "The body is not JSON",
                 false,
-                "The body could not be parsed. The detail names the line and column where it stops making sense. Nothing was stored.",
+                "The body could not be parsed. The detail names the line and column of the error. \
+                 Nothing was stored.",
             ),
             Self::InvalidInput => (
                 code::INVALID_INPUT,
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The request has faults",
                 false,
-                "Every fault is in `errors`, each with a JSON Pointer (RFC 6901) from the start of the body and a sentence that says what to do. Nothing was stored.",
+                "Every fault is in `errors`, each with a JSON Pointer (RFC 6901) from the start of \
+                 the body and a sentence that says what to do. Nothing was stored.",
             ),
             Self::UnknownKind => (
                 code::UNKNOWN_KIND,
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "No kind has this name",
                 false,
-                "`kind` names no kind of job that this server knows; the detail lists those that it does. Nothing was stored.",
+                "`kind` names no kind of job that this server knows; the detail lists those that \
+                 it does. Nothing was stored.",
             ),
             Self::InvalidQuery => (
                 "invalid_query",
                 StatusCode::BAD_REQUEST,
-                "A query parameter is at fault",
+                "A query parameter is wrong",
                 false,
-                "The detail names the parameter, its value and what is wanted.",
+                "The detail names the parameter and its value, and says which values are allowed.",
             ),
             Self::InvalidHeader => (
                 "invalid_header",
                 StatusCode::BAD_REQUEST,
-                "A header is at fault",
+                "A header is wrong",
                 false,
-                "The detail names the header and what is wanted.",
+                "The detail names the header, and says which values are allowed.",
             ),
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "The body must be JSON",
                 false,
-                "Send `Content-Type: application/json`, and no `Content-Encoding`. Nothing else is taken, so that no web page can post here with a plain form.",
+                "Send `Content-Type: application/json`, and no `Content-Encoding`. Nothing else is \
+                 accepted, so that no web page can post here with a plain form.",
             ),
             Self::TooLarge => (
                 "too_large",
@@ -134,7 +138,7 @@ impl What {
             Self::TooSlow => (
                 "too_slow",
                 StatusCode::REQUEST_TIMEOUT,
-                "The body came too slowly",
+                "The body arrived too slowly",
                 true,
                 "The body was not complete in time. Nothing was stored; send it again.",
             ),
@@ -143,7 +147,8 @@ impl What {
                 StatusCode::NOT_FOUND,
                 "There is no such thing",
                 false,
-                "The path or the id is wrong, or what it named is gone: jobs are kept for a time after they end.",
+                "The path or the id is wrong, or the resource is gone: jobs are kept for a time \
+                 after they end.",
             ),
             Self::MethodNotAllowed => (
                 "method_not_allowed",
@@ -155,54 +160,59 @@ impl What {
             Self::ForeignOrigin => (
                 "foreign_origin",
                 StatusCode::FORBIDDEN,
-                "Not from there",
+                "The origin is foreign",
                 false,
-                "Without API keys this server answers only calls to a loopback name (localhost, 127.0.0.1, [::1]) and no web page of another origin.",
+                "Without API keys this server answers only calls to a loopback name (localhost, \
+                 127.0.0.1, [::1]) and no web page of another origin.",
             ),
             Self::IdempotencyKeyReused => (
                 "idempotency_key_reused",
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "The idempotency key stands for another request",
+                "The idempotency key belongs to another request",
                 false,
-                "A key names one request for 24 hours. Send the same body again to get the same answer, or use a new key for a new request.",
+                "A key names one request for 24 hours. Send the same body again to get the same \
+                 answer, or use a new key for a new request.",
             ),
             Self::NothingToRetry => (
                 "nothing_to_retry",
                 StatusCode::CONFLICT,
                 "There is nothing to retry",
                 false,
-                "Retry runs again what failed or was cancelled, once it is final. What runs or succeeded is left alone, and a refused item was never a job.",
+                "Retry runs failed and cancelled jobs again, once they are final. Jobs that run or \
+                 succeeded are left alone, and a refused item was never a job.",
             ),
             Self::RangeNotSatisfiable => (
                 "range_not_satisfiable",
                 StatusCode::RANGE_NOT_SATISFIABLE,
-                "The range lies outside",
+                "The range lies outside the artifact",
                 false,
                 "`Content-Range` says how long the artifact is.",
             ),
             Self::Overloaded => (
                 "overloaded",
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Too much waits already",
+                "Too many tasks wait already",
                 true,
-                "More tasks wait than this server was set to take on. Nothing was stored; try again after `Retry-After`, or add workers.",
+                "More tasks wait than this server was set to take on. Nothing was stored; try \
+                 again after `Retry-After`, or add workers.",
             ),
             Self::Unavailable => (
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "A part of the server is away",
                 true,
-                "The detail names the part. Try again after `Retry-After`; with an `Idempotency-Key` that is safe even if the first call got through.",
+                "The detail names the part. Try again after `Retry-After`; with an \
+                 `Idempotency-Key` that is safe even if the first call got through.",
             ),
             Self::Internal => (
                 code::INTERNAL,
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Something went wrong here",
                 true,
-                "A fault of the server. Its log has the details under the `requestId`.",
+                "An error of the server. Its log has the details under the `requestId`.",
             ),
         };
-        Entry { word, status, title, retryable, page }
+        ProblemEntry { word, status, title, retryable, page }
     }
 
     /// Returns the title and text of the page about a problem.
@@ -215,7 +225,7 @@ impl What {
 /// A refusal or a failure on its way to the client.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    what: What,
+    kind: ProblemKind,
     detail: String,
     errors: Vec<Fault>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -234,7 +244,7 @@ pub struct ProblemDocument {
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What went wrong this time, and what to do.
+    /// The error of this request, and what to do about it.
     detail: String,
     /// The request's id, to find it in the server's log.
     request_id: String,
@@ -249,10 +259,11 @@ pub struct ProblemDocument {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Fault)]
 pub struct FaultDocument {
-    /// A JSON Pointer (RFC 6901) from the start of the body; in a batch's reason, from the start of the item.
+    /// A JSON Pointer (RFC 6901) from the start of the body; in a batch's reason, from the start of
+    /// the item.
     #[schema(example = "/input/text")]
     pointer: String,
-    /// What is wrong there and what to do.
+    /// The fault at this place, and what to do about it.
     detail: String,
 }
 
@@ -266,8 +277,8 @@ impl From<Fault> for FaultDocument {
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 impl Problem {
-    pub fn new(what: What, detail: impl Into<String>) -> Self {
-        Self { what, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
     }
 
     /// Adds a header.
@@ -276,25 +287,20 @@ impl Problem {
         self
     }
 
-    /// An unknown id.
-    pub fn not_found(what: &str, id: &str) -> Self {
+    /// An unknown id of a `noun` such as "job".
+    pub fn not_found(noun: &str, id: &str) -> Self {
         let id: String = id.chars().take(80).collect();
-        Self::new(What::NotFound, format!("there is no {what} `{id}`"))
+        Self::new(ProblemKind::NotFound, format!("there is no {noun} `{id}`"))
     }
 
     /// An unknown name, with the list of all names.
-    pub fn none_of(what: &str, name: &str, all: &[&str]) -> Self {
-        let nothing = Self::not_found(what, name);
-        Self { detail: format!("{}: use one of {}", nothing.detail, all.join(", ")), ..nothing }
-    }
-
-    /// Too many tasks wait.
-    pub fn overloaded(detail: String) -> Self {
-        Self::new(What::Overloaded, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+    pub fn none_of(noun: &str, name: &str, all: &[&str]) -> Self {
+        let problem = Self::not_found(noun, name);
+        Self { detail: format!("{}: use one of {}", problem.detail, all.join(", ")), ..problem }
     }
 
     fn document(&self, request_id: &str) -> ProblemDocument {
-        let entry = self.what.entry();
+        let entry = self.kind.entry();
         ProblemDocument {
             r#type: format!("/problems/{}", entry.word),
             title: entry.title,
@@ -309,7 +315,7 @@ impl Problem {
     /// Writes the response.
     pub fn render(&self, request_id: &str) -> Response {
         let document = serde_json::to_vec(&self.document(request_id)).unwrap_or_default();
-        let mut response = (self.what.entry().status, document).into_response();
+        let mut response = (self.kind.entry().status, document).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -320,7 +326,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.what.entry().status.into_response();
+        let mut response = self.kind.entry().status.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -329,9 +335,29 @@ impl IntoResponse for Problem {
 /// A refused input, with all its faults.
 impl From<JobError> for Problem {
     fn from(error: JobError) -> Self {
-        let what =
-            if error.code == code::UNKNOWN_KIND { What::UnknownKind } else { What::InvalidInput };
-        Self { errors: error.errors, ..Self::new(what, error.detail) }
+        let kind = match error.code.as_str() {
+            code::UNKNOWN_KIND => ProblemKind::UnknownKind,
+            _ => ProblemKind::InvalidInput,
+        };
+        Self { errors: error.errors, ..Self::new(kind, error.detail) }
+    }
+}
+
+/// A submit call that stored nothing.
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SubmitError::Overloaded { .. } => {
+                Self::new(ProblemKind::Overloaded, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+            }
+            SubmitError::Refused(error) => error.into(),
+            SubmitError::KeyReused(_) | SubmitError::ScheduleKeyReused => {
+                Self::new(ProblemKind::IdempotencyKeyReused, detail)
+            }
+            SubmitError::Contended(_) => Self::new(ProblemKind::Unavailable, detail),
+            SubmitError::Port(error) => error.into(),
+        }
     }
 }
 
@@ -343,11 +369,11 @@ impl From<PortError> for Problem {
             PortError::Unavailable { part, .. } => {
                 tracing::warn!(%error, "a request was refused because a part is away");
                 let detail = format!("{part} can't be reached just now; try again soon");
-                Self::new(What::Unavailable, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+                Self::new(ProblemKind::Unavailable, detail).with(header::RETRY_AFTER, RETRY_AFTER)
             }
             PortError::Broken { .. } => {
                 tracing::error!(%error, "a request failed");
-                Self::new(What::Internal, "the server could not do this; its log says why")
+                Self::new(ProblemKind::Internal, "the server could not do this; its log says why")
             }
         }
     }
@@ -355,19 +381,21 @@ impl From<PortError> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn every_problem_has_a_word_and_a_page_of_its_own() {
-        let words: std::collections::BTreeSet<_> = What::ALL.map(|what| what.entry().word).into();
-        assert_eq!(words.len(), What::ALL.len());
-        for what in What::ALL {
-            let entry = what.entry();
+        let words: BTreeSet<_> = ProblemKind::ALL.map(|kind| kind.entry().word).into();
+        assert_eq!(words.len(), ProblemKind::ALL.len());
+        for kind in ProblemKind::ALL {
+            let entry = kind.entry();
             assert!(
-                What::page(entry.word).is_some_and(|page| page.starts_with(entry.title)),
-                "{what:?}"
+                ProblemKind::page(entry.word).is_some_and(|page| page.starts_with(entry.title)),
+                "{kind:?}"
             );
         }
-        assert_eq!(What::page("nope"), None);
+        assert_eq!(ProblemKind::page("nope"), None);
     }
 }

@@ -10,8 +10,8 @@ use axum::{
 use common::limits::{MAX_PAGE, MAX_WAIT, PAGE};
 
 use super::{
-    fields::Wanted,
-    problem::{Problem, What},
+    fields::FieldSelection,
+    problem::{Problem, ProblemKind},
 };
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -47,32 +47,31 @@ impl Params {
         }
     }
 
-    /// A parsed parameter; `wanted` completes the sentence that refuses it.
-    pub fn parsed<T: FromStr>(&self, name: &str, wanted: &str) -> Result<Option<T>, Problem> {
+    /// A parsed parameter; `expected` completes the sentence that refuses it.
+    pub fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
         self.text(name)
-            .map(|text| text.parse().map_err(|_| refused(name, text, wanted)))
+            .map(|text| text.parse().map_err(|_| refused(name, text, expected)))
             .transpose()
     }
 
     /// `?limit=`: the size of a page, at most the largest size.
     pub fn limit(&self) -> Result<u32, Problem> {
-        let wanted = "a whole number of 1 or more, of which 100 are the most that a page holds";
-        match self.parsed::<u32>("limit", wanted)? {
+        let expected = "a whole number of 1 or more, of which 100 are the most that a page holds";
+        match self.parsed::<u32>("limit", expected)? {
             None => Ok(PAGE as u32),
-            Some(0) => Err(refused("limit", "0", wanted)),
+            Some(0) => Err(refused("limit", "0", expected)),
             Some(limit) => Ok(limit.min(MAX_PAGE as u32)),
         }
     }
 
-    pub fn fields(&self) -> Wanted {
-        Wanted::parse(self.text("fields").unwrap_or_default())
+    pub fn fields(&self) -> FieldSelection {
+        FieldSelection::parse(self.text("fields").unwrap_or_default())
     }
 
     /// `?wait=`, or else `Prefer: wait=`: how long the answer may be held, at most the longest
     /// wait.
     pub fn wait(&self, headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
-        let asked = self.parsed::<u64>("wait", "a whole number of seconds")?;
-        let seconds = match asked {
+        let seconds = match self.parsed::<u64>("wait", "a whole number of seconds")? {
             Some(seconds) => Some(seconds),
             None => preferred(headers)?,
         };
@@ -81,9 +80,9 @@ impl Params {
 }
 
 /// Refuses a parameter.
-pub fn refused(name: &str, text: impl Display, wanted: &str) -> Problem {
+pub fn refused(name: &str, text: impl Display, expected: &str) -> Problem {
     let text: String = text.to_string().chars().take(80).collect();
-    Problem::new(What::InvalidQuery, format!("`{name}={text}` is not {wanted}"))
+    Problem::new(ProblemKind::InvalidQuery, format!("`{name}={text}` is not {expected}"))
 }
 
 /// `wait` among the preferences of RFC 7240: separated by commas, their parameters by semicolons.
@@ -97,7 +96,7 @@ fn preferred(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         text.parse().map_err(|_| {
             let text: String = text.chars().take(80).collect();
             Problem::new(
-                What::InvalidHeader,
+                ProblemKind::InvalidHeader,
                 format!("`Prefer: wait={text}` is not a whole number of seconds"),
             )
         })
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_asked_for_in_the_query_or_preferred_in_a_header_and_capped() {
+    fn a_wait_is_a_parameter_or_a_preference_and_is_capped() {
         let wait = |query, prefer: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(PREFER, prefer.parse().expect("a header"));

@@ -2,64 +2,48 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
-use common::id::TaskId;
+use axum::{extract::State, http::StatusCode, response::Response};
+use common::id::{JobId, TaskId};
 
 use super::{
-    Api,
     answer::Document,
     caller::Caller,
-    jobs,
-    path::Path,
+    parameters::ReadParams,
+    path::{Id, missing},
     problem::Problem,
-    query::Params,
-    refusals::Missing,
+    responses::{Named, Read},
     shape::task::{Plan, Task},
+    state::Api,
 };
 
 /// Lists a job's tasks in the order in which they were planned.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/tasks", operation_id = "listTasks", tag = "tasks",
-    params(("id" = String, Path, description = "The job's id.")),
-    responses(
-        (status = 200, body = Plan),
-        Missing,
-    )
+    params(Id<JobId>),
+    responses((status = 200, body = Plan), Named)
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id<JobId>,
 ) -> Result<Response, Problem> {
-    let tasks = api.store.tasks(&caller.tenant, jobs::parse(&id)?).await?;
-    let tasks = tasks.ok_or_else(|| Problem::not_found("job", &id))?;
-    Ok(Document::of(&Plan { tasks: tasks.into_iter().map(Task::from).collect() })?
-        .with_status(StatusCode::OK))
+    let tasks = api.store.tasks(&caller.tenant, id).await?.ok_or_else(|| missing(&id))?;
+    let plan = Plan { tasks: tasks.into_iter().map(Task::from).collect() };
+    Ok(Document::of(&plan)?.with_status(StatusCode::OK))
 }
 
 /// Shows one task.
 #[utoipa::path(
     get, path = "/v1/tasks/{id}", operation_id = "getTask", tag = "tasks",
-    params(("id" = String, Path, description = "The task's id.")),
-    responses(
-        (status = 200, body = Task),
-        (status = 304, description = "As it was known."),
-        Missing,
-    )
+    params(Id<TaskId>, ReadParams),
+    responses((status = 200, body = Task), Read)
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
-    params: Params,
-    headers: HeaderMap,
+    Id(id): Id<TaskId>,
+    read: ReadParams,
 ) -> Result<Response, Problem> {
-    let missing = || Problem::not_found("task", &id);
-    let task: TaskId = id.parse().map_err(|_| missing())?;
-    let task = Task::from(api.store.task(&caller.tenant, task).await?.ok_or_else(missing)?);
-    Ok(Document::cut(&task, &params.fields())?.conditional(&headers))
+    let view = api.store.task(&caller.tenant, id).await?.ok_or_else(|| missing(&id))?;
+    read.answer(&Task::from(view))
 }

@@ -16,25 +16,26 @@ use common::{
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::watch::Watch;
-use crate::metrics::Metrics;
+use self::watch::JobWatch;
+use crate::metrics::ProducerMetrics;
 
+/// Reads jobs for clients.
 #[derive(Clone)]
-pub struct Reader {
+pub struct JobReader {
     store: Arc<dyn Store>,
     view_cache: Arc<dyn ViewCache>,
-    watch: Arc<Watch>,
-    metrics: Metrics,
+    watch: Arc<JobWatch>,
+    metrics: ProducerMetrics,
     stop: CancellationToken,
 }
 
-impl Reader {
+impl JobReader {
     /// Builds a reader. Once `stop` is cancelled, waiting reads answer with the current view.
     pub fn new(
         store: Arc<dyn Store>,
         view_cache: Arc<dyn ViewCache>,
-        watch: Arc<Watch>,
-        metrics: Metrics,
+        watch: Arc<JobWatch>,
+        metrics: ProducerMetrics,
         stop: CancellationToken,
     ) -> Self {
         Self { store, view_cache, watch, metrics, stop }
@@ -43,13 +44,13 @@ impl Reader {
     /// Returns a job's view; `None` if the tenant has no such job. If the view cache is away or
     /// silent, the store answers and the view cache is filled.
     pub async fn job(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<JobView>> {
-        let begun = Instant::now();
-        let (view, from) = match self.on_view_cache(tenant, job).await {
+        let started = Instant::now();
+        let (view, from) = match self.cached(tenant, job).await {
             Some(view) => (Some(view), "view_cache"),
-            None => (self.in_store(tenant, job).await?, "store"),
+            None => (self.stored(tenant, job).await?, "store"),
         };
         if let Some(view) = &view {
-            let seconds = begun.elapsed().as_secs_f64();
+            let seconds = started.elapsed().as_secs_f64();
             self.metrics
                 .status_read
                 .with_label_values(&[view.kind.as_str(), from])
@@ -84,14 +85,34 @@ impl Reader {
                 () = self.stop.cancelled() => return Ok(view),
             };
             view = if ask_store {
-                self.in_store(tenant, job).await?
+                self.stored(tenant, job).await?
             } else {
                 self.job(tenant, job).await?
             };
         }
     }
 
-    async fn on_view_cache(&self, tenant: &TenantId, job: JobId) -> Option<JobView> {
+    /// Waits until the job is final, and returns its view; `None` if it is not when `patience` is
+    /// over or the process stops, or if the tenant has no such job.
+    pub async fn final_view(
+        &self,
+        tenant: &TenantId,
+        job: JobId,
+        patience: Duration,
+    ) -> PortResult<Option<JobView>> {
+        let end = Instant::now() + patience;
+        let mut seen = JobStatus::Queued;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.past(tenant, job, seen, left).await? {
+                Some(view) if view.status.is_final() => return Ok(Some(view)),
+                Some(view) if view.status != seen => seen = view.status,
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    async fn cached(&self, tenant: &TenantId, job: JobId) -> Option<JobView> {
         match self.view_cache.get(tenant, &[job]).await {
             Ok(views) => views.into_iter().next().flatten(),
             Err(error) => {
@@ -101,12 +122,12 @@ impl Reader {
         }
     }
 
-    async fn in_store(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<JobView>> {
+    async fn stored(&self, tenant: &TenantId, job: JobId) -> PortResult<Option<JobView>> {
         let view = self.store.jobs(tenant, &[job]).await?.into_iter().next().flatten();
         if let Some(view) = &view
             && let Err(error) = self.view_cache.put(std::slice::from_ref(view)).await
         {
-            tracing::debug!(%error, "the view cache did not take a view");
+            tracing::debug!(%error, "the view cache did not store a view");
         }
         Ok(view)
     }

@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use crate::dispatcher::wakes::Wakes;
 
 /// Pause before a new subscription after a failure; waiters read the store meanwhile.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A notice that a job may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Notice {
+pub struct ChangeNotice {
     /// Number of notices so far: two equal notices are still two.
     count: u64,
     /// Set if the view cache may not know of the change.
@@ -34,12 +34,12 @@ pub struct Notice {
 
 /// The waiters, by job.
 #[derive(Debug)]
-pub struct Watch {
-    waiting: Mutex<HashMap<JobId, watch::Sender<Notice>>>,
+pub struct JobWatch {
+    waiting: Mutex<HashMap<JobId, watch::Sender<ChangeNotice>>>,
     waiters: IntGauge,
 }
 
-impl Watch {
+impl JobWatch {
     /// Starts without waiters; the gauge `waiters` shows their number.
     pub fn new(waiters: IntGauge) -> Self {
         Self { waiting: Mutex::default(), waiters }
@@ -53,13 +53,13 @@ impl Watch {
     }
 
     /// Notifies the waiters for these jobs.
-    pub fn tell(&self, jobs: &[JobId], ask_store: bool) {
+    pub fn notify(&self, jobs: &[JobId], ask_store: bool) {
         let waiting = self.waiting.lock();
         jobs.iter().filter_map(|job| waiting.get(job)).for_each(|notices| note(notices, ask_store));
     }
 
     /// Notifies all waiters: a change may have been missed.
-    pub fn tell_all(&self) {
+    pub fn notify_all(&self) {
         self.waiting.lock().values().for_each(|notices| note(notices, true));
     }
 
@@ -75,7 +75,7 @@ impl Watch {
                     Ok(changes) => self.pass_on(changes).await,
                     Err(error) => {
                         tracing::debug!(%error, "changes can't be subscribed to");
-                        tokio::time::sleep(AGAIN).await;
+                        tokio::time::sleep(RETRY_AFTER).await;
                     }
                 }
             }
@@ -86,8 +86,8 @@ impl Watch {
     async fn pass_on(&self, mut changes: Box<dyn ChangeStream>) {
         loop {
             match changes.next().await {
-                Some(jobs) => self.tell(&jobs, false),
-                None => self.tell_all(),
+                Some(jobs) => self.notify(&jobs, false),
+                None => self.notify_all(),
             }
             // Yields, so that a subscription that reports nothing but gaps does not spin.
             tokio::task::yield_now().await;
@@ -105,10 +105,10 @@ impl Watch {
         stop.run_until_cancelled(async {
             loop {
                 match broker.listen().await {
-                    Ok(controls) => self.obey(controls, &wakes).await,
+                    Ok(controls) => self.handle(controls, &wakes).await,
                     Err(error) => {
-                        tracing::debug!(%error, "control messages can't be heard");
-                        tokio::time::sleep(AGAIN).await;
+                        tracing::debug!(%error, "control messages can't be subscribed to");
+                        tokio::time::sleep(RETRY_AFTER).await;
                     }
                 }
             }
@@ -116,11 +116,11 @@ impl Watch {
         .await;
     }
 
-    async fn obey(&self, mut controls: Box<dyn ControlStream>, wakes: &Wakes) {
+    async fn handle(&self, mut controls: Box<dyn ControlStream>, wakes: &Wakes) {
         loop {
             match controls.next().await {
-                Control::Wake(queue) => wakes.poke(queue),
-                Control::Changed(jobs) => self.tell(&jobs, true),
+                Control::Wake(queue) => wakes.wake(queue),
+                Control::Changed(jobs) => self.notify(&jobs, true),
                 // Workers act on this one.
                 Control::Cancel(_) => {}
             }
@@ -128,21 +128,21 @@ impl Watch {
     }
 }
 
-fn note(notices: &watch::Sender<Notice>, ask_store: bool) {
-    notices.send_modify(|notice| *notice = Notice { count: notice.count + 1, ask_store });
+fn note(notices: &watch::Sender<ChangeNotice>, ask_store: bool) {
+    notices.send_modify(|notice| *notice = ChangeNotice { count: notice.count + 1, ask_store });
 }
 
 /// A waiter for one job.
 #[derive(Debug)]
 pub struct Waiter {
-    watch: Arc<Watch>,
+    watch: Arc<JobWatch>,
     job: JobId,
-    notices: watch::Receiver<Notice>,
+    notices: watch::Receiver<ChangeNotice>,
 }
 
 impl Waiter {
     /// Waits for the next notice; several since the last call are one.
-    pub async fn notice(&mut self) -> Notice {
+    pub async fn notice(&mut self) -> ChangeNotice {
         // The sender stays in the map as long as this waiter exists.
         let _ = self.notices.changed().await;
         *self.notices.borrow_and_update()
@@ -171,26 +171,26 @@ mod tests {
 
     const BOUND: Duration = Duration::from_secs(10);
 
-    fn watch_of_nobody() -> Arc<Watch> {
-        Arc::new(Watch::new(IntGauge::new("waiters", "test").expect("a gauge")))
+    fn idle_watch() -> Arc<JobWatch> {
+        Arc::new(JobWatch::new(IntGauge::new("waiters", "test").expect("a gauge")))
     }
 
     #[tokio::test]
-    async fn a_waiter_hears_of_its_own_job_and_of_no_other() {
-        let watch = watch_of_nobody();
+    async fn a_waiter_is_notified_of_its_own_job_alone() {
+        let watch = idle_watch();
         let job = JobId::new();
         let mut waiter = watch.join(job);
-        watch.tell(&[JobId::new()], false);
+        watch.notify(&[JobId::new()], false);
         assert!(waiter.notice().now_or_never().is_none());
-        watch.tell(&[job], false);
-        watch.tell(&[job], true);
-        assert!(timeout(BOUND, waiter.notice()).await.expect("told").ask_store);
+        watch.notify(&[job], false);
+        watch.notify(&[job], true);
+        assert!(timeout(BOUND, waiter.notice()).await.expect("a notice").ask_store);
         assert!(waiter.notice().now_or_never().is_none(), "several notices are one");
     }
 
     #[test]
-    fn nothing_is_left_of_waiters_that_went() {
-        let watch = watch_of_nobody();
+    fn dropped_waiters_leave_nothing_behind() {
+        let watch = idle_watch();
         let job = JobId::new();
         let (one, two) = (watch.join(job), watch.join(job));
         drop(one);

@@ -27,7 +27,7 @@ const AT_ONCE: usize = 500;
 
 /// Removes files of one process's artifact storage.
 #[derive(Clone)]
-pub struct Collector {
+pub struct ArtifactCollector {
     pub store: Arc<dyn Store>,
     pub artifacts: Arc<dyn Artifacts>,
     /// How long a file must have been without a reference and without a put.
@@ -36,7 +36,7 @@ pub struct Collector {
     pub slice: Arc<AtomicU8>,
 }
 
-impl Collector {
+impl ArtifactCollector {
     /// Starts at the first slice.
     pub fn new(store: Arc<dyn Store>, artifacts: Arc<dyn Artifacts>, quiet: Duration) -> Self {
         Self { store, artifacts, quiet, slice: Arc::default() }

@@ -11,7 +11,7 @@ use common::{
     store::Store,
 };
 
-use crate::{dispatcher::task_publisher::TaskPublisher, metrics::Metrics};
+use crate::{dispatcher::task_publisher::TaskPublisher, metrics::ProducerMetrics};
 
 /// Age at which a message counts as lost: its confirm has come or never will, and a consumer would
 /// have claimed it or handed it back.
@@ -22,23 +22,23 @@ const MOST: u32 = 5_000;
 /// Publishes lost messages again.
 #[derive(Clone)]
 pub struct LostMessages {
-    /// Says which messages should be in the queues.
+    /// Knows the messages that should be in the queues.
     pub store: Arc<dyn Store>,
-    /// Says which are.
+    /// Knows how many are.
     pub broker: Arc<dyn Broker>,
     pub task_publisher: TaskPublisher,
-    pub metrics: Metrics,
+    pub metrics: ProducerMetrics,
     /// Age at which a message counts as lost: [`OVERDUE_AFTER`].
     pub overdue_after: Duration,
 }
 
 /// The broker topology of the last round.
 #[derive(Debug)]
-pub struct Heard {
+pub struct LastTopology {
     generation: u64,
 }
 
-impl Heard {
+impl LastTopology {
     /// Starts with the current topology: messages lost before this process began are found by their
     /// age.
     pub fn new(messages: &LostMessages) -> Self {
@@ -49,15 +49,19 @@ impl Heard {
 impl LostMessages {
     /// Checks every queue and returns the number of messages published again. After the topology
     /// was rebuilt, age does not matter: the old queues are gone with their messages.
-    pub async fn run_once(&self, heard: &mut Heard) -> PortResult<usize> {
+    pub async fn run_once(&self, last_topology: &mut LastTopology) -> PortResult<usize> {
         let generation = self.broker.topology_generation();
-        let age = if generation == heard.generation { self.overdue_after } else { Duration::ZERO };
+        let age = if generation == last_topology.generation {
+            self.overdue_after
+        } else {
+            Duration::ZERO
+        };
         let mut published = 0;
         for queue in Queue::ALL {
             published += self.rescue(queue, age).await?;
         }
         // Set last: a round that failed half way is repeated in full.
-        heard.generation = generation;
+        last_topology.generation = generation;
         Ok(published)
     }
 
@@ -69,7 +73,11 @@ impl LostMessages {
         let missing = queued.saturating_sub(self.broker.depth(queue).await?);
         let again = &overdue[..overdue.len().min(usize::try_from(missing).unwrap_or(usize::MAX))];
         if !again.is_empty() {
-            tracing::warn!(%queue, messages = again.len(), "the broker lost task messages; publishing again");
+            tracing::warn!(
+                %queue,
+                messages = again.len(),
+                "the broker lost task messages; publishing again"
+            );
             self.metrics
                 .republished
                 .with_label_values(&[queue.as_str()])

@@ -18,19 +18,20 @@ use common::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    lost_messages::{Heard, LostMessages},
-    schedules::Firing,
+    lost_messages::{LastTopology, LostMessages},
+    schedules::ScheduleFirer,
 };
-use crate::{changes::ChangeNotifier, metrics::Metrics};
+use crate::{changes::ChangeNotifier, metrics::ProducerMetrics};
 
+/// Runs the duties that mend and start work.
 #[derive(Clone)]
 pub struct Sweeper {
     pub store: Arc<dyn Store>,
     pub notifier: ChangeNotifier,
-    pub metrics: Metrics,
+    pub metrics: ProducerMetrics,
     pub policy: SweepPolicy,
     pub messages: LostMessages,
-    pub firing: Firing,
+    pub firer: ScheduleFirer,
 }
 
 impl Sweeper {
@@ -50,12 +51,12 @@ impl Sweeper {
     /// Sweeps until `stop`. Each duty fails by itself: expired leases are handled while the broker
     /// is away.
     pub async fn run(self, stop: CancellationToken) {
-        let mut heard = Heard::new(&self.messages);
+        let mut last_topology = LastTopology::new(&self.messages);
         let mut away = false;
         while !stop.is_cancelled() {
             let swept = self.run_once().await;
-            let fired = self.firing.run_once().await;
-            let dispatched = self.messages.run_once(&mut heard).await;
+            let fired = self.firer.run_once().await;
+            let dispatched = self.messages.run_once(&mut last_topology).await;
             let full = swept.as_ref().is_ok_and(|swept| {
                 swept.lost + swept.quarantined + swept.expired >= self.policy.most
             }) || fired.as_ref().is_ok_and(|fired| *fired >= schedules::MOST);

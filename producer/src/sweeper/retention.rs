@@ -8,21 +8,22 @@ use common::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::artifacts::Collector;
-use crate::metrics::Metrics;
+use super::artifacts::ArtifactCollector;
+use crate::metrics::ProducerMetrics;
 
 /// Pause after a step that found little.
 const IDLE: Duration = Duration::from_secs(60);
 /// Pause between full steps: leaves the store to others most of the time.
 const BUSY: Duration = Duration::from_millis(200);
 
+/// Removes old rows and files of one process.
 #[derive(Clone)]
 pub struct Retainer {
     pub store: Arc<dyn Store>,
     /// Age limits and the size of a step.
     pub retention: Retention,
-    pub collector: Collector,
-    pub metrics: Metrics,
+    pub collector: ArtifactCollector,
+    pub metrics: ProducerMetrics,
 }
 
 impl Retainer {

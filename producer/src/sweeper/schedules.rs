@@ -18,7 +18,7 @@ use common::{
 use jiff::Timestamp;
 
 use crate::{
-    metrics::Metrics,
+    metrics::ProducerMetrics,
     submit::{
         Submitter,
         schedule::{job_of_firing, recurrence},
@@ -28,16 +28,17 @@ use crate::{
 /// Schedules in one step; more that are due in one second come in the next step, without a pause.
 pub const MOST: u32 = 100;
 
+/// Fires due schedules.
 #[derive(Clone)]
-pub struct Firing {
+pub struct ScheduleFirer {
     pub store: Arc<dyn Store>,
     /// The kinds that a schedule may post.
     pub catalog: Arc<Catalog>,
     pub submitter: Submitter,
-    pub metrics: Metrics,
+    pub metrics: ProducerMetrics,
 }
 
-impl Firing {
+impl ScheduleFirer {
     /// Fires due schedules, each by itself, in one bounded step; returns how many were due. It ends
     /// early only if the store is away.
     pub async fn run_once(&self) -> PortResult<u32> {
@@ -48,7 +49,8 @@ impl Firing {
                 Ok(()) => {}
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
-                    tracing::error!(schedule = %schedule.id, %error, "a schedule can't be changes on")
+                    let schedule = schedule.id;
+                    tracing::error!(%schedule, %error, "a schedule can't be advanced");
                 }
             }
         }

@@ -2,21 +2,21 @@
 
 use axum::http::StatusCode;
 
-use crate::stand::Stand;
+use crate::server::TestServer;
 
-async fn stored(stand: &Stand, bytes: &[u8]) -> String {
-    let file = stand.folder.path().join("made");
+async fn stored(server: &TestServer, bytes: &[u8]) -> String {
+    let file = server.folder.path().join("made");
     std::fs::write(&file, bytes).expect("writes");
-    let kept = stand.artifacts.put(&file, "x/y").await.expect("is kept");
+    let kept = server.artifacts.put(&file, "x/y").await.expect("is kept");
     format!("/v1/artifacts/{}", kept.hash)
 }
 
 #[tokio::test]
 async fn an_artifact_is_read_whole_in_part_or_not_again() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     let bytes = [b"RIFF\x10\0\0\0WAVEfmt ".as_slice(), &[7; 5000]].concat();
-    let path = stored(&stand, &bytes).await;
-    let whole = stand.get_with(&path, &[("accept-encoding", "gzip")]).await;
+    let path = stored(&server, &bytes).await;
+    let whole = server.get_with(&path, &[("accept-encoding", "gzip")]).await;
     assert_eq!((whole.status, &whole.body), (StatusCode::OK, &bytes));
     assert_eq!(whole.header("content-type"), "audio/wav");
     assert_eq!(whole.header("content-length"), bytes.len().to_string());
@@ -24,7 +24,7 @@ async fn an_artifact_is_read_whole_in_part_or_not_again() {
     assert!(whole.header("cache-control").contains("immutable"));
     assert_eq!(whole.header("x-content-type-options"), "nosniff");
 
-    let part = stand.get_with(&path, &[("range", "bytes=4-9")]).await;
+    let part = server.get_with(&path, &[("range", "bytes=4-9")]).await;
     assert_eq!((part.status, part.body.as_slice()), (StatusCode::PARTIAL_CONTENT, &bytes[4..10]));
     assert_eq!(part.header("content-range"), format!("bytes 4-9/{}", bytes.len()));
     assert_eq!(
@@ -33,32 +33,32 @@ async fn an_artifact_is_read_whole_in_part_or_not_again() {
         "told from the file's start, not from the part's"
     );
 
-    let outside = stand.get_with(&path, &[("range", "bytes=99999-")]).await;
+    let outside = server.get_with(&path, &[("range", "bytes=99999-")]).await;
     assert_eq!(
         (outside.status.as_u16(), outside.problem().as_str()),
         (416, "range_not_satisfiable")
     );
     assert_eq!(outside.header("content-range"), format!("bytes */{}", bytes.len()));
 
-    let known = stand.get_with(&path, &[("if-none-match", whole.header("etag"))]).await;
+    let known = server.get_with(&path, &[("if-none-match", whole.header("etag"))]).await;
     assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
 }
 
 #[tokio::test]
 async fn what_a_browser_would_run_is_handed_out_as_bytes() {
-    let stand = Stand::new().await;
-    let path = stored(&stand, b"<html><script>alert(1)</script>").await;
-    let answer = stand.get(&path).await;
+    let server = TestServer::new().await;
+    let path = stored(&server, b"<html><script>alert(1)</script>").await;
+    let answer = server.get(&path).await;
     assert_eq!(answer.header("content-type"), "application/octet-stream");
     assert!(answer.header("content-security-policy").contains("sandbox"));
 }
 
 #[tokio::test]
 async fn an_empty_artifact_and_one_that_is_not_here_are_told_apart() {
-    let stand = Stand::new().await;
-    let empty = stored(&stand, b"").await;
-    let answer = stand.get(&empty).await;
+    let server = TestServer::new().await;
+    let empty = stored(&server, b"").await;
+    let answer = server.get(&empty).await;
     assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0));
-    let gone = stand.get(&format!("/v1/artifacts/{}", "0".repeat(64))).await;
+    let gone = server.get(&format!("/v1/artifacts/{}", "0".repeat(64))).await;
     assert_eq!(gone.problem(), "not_found");
 }

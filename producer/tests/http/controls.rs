@@ -6,10 +6,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::stand::{Answer, Stand, request, succeeded};
+use crate::server::{TestResponse, TestServer, request, succeeded};
 
-async fn put(stand: &Stand, path: &str, body: Value) -> Answer {
-    stand
+async fn put(server: &TestServer, path: &str, body: Value) -> TestResponse {
+    server
         .send(request(
             Method::PUT,
             path,
@@ -19,43 +19,43 @@ async fn put(stand: &Stand, path: &str, body: Value) -> Answer {
         .await
 }
 
-async fn delete(stand: &Stand, path: &str) -> StatusCode {
-    stand.send(request(Method::DELETE, path, &[], Body::empty())).await.status
+async fn delete(server: &TestServer, path: &str) -> StatusCode {
+    server.send(request(Method::DELETE, path, &[], Body::empty())).await.status
 }
 
-async fn waiting_for(stand: &Stand, id: &str) -> Value {
-    stand.get(&format!("/v1/jobs/{id}")).await.json()["waitingFor"].clone()
+async fn waiting_for(server: &TestServer, id: &str) -> Value {
+    server.get(&format!("/v1/jobs/{id}")).await.json()["waitingFor"].clone()
 }
 
 #[tokio::test]
 async fn a_limit_is_set_listed_kept_named_and_removed() {
-    let stand = Stand::new().await;
-    let set = put(&stand, "/v1/admin/limits/kind/echo", json!({"most": 1})).await;
+    let server = TestServer::new().await;
+    let set = put(&server, "/v1/admin/limits/kind/echo", json!({"most": 1})).await;
     let limit = json!({"scope": "kind", "name": "echo", "most": 1, "kinds": ["echo"]});
     assert_eq!((set.status, set.json()), (StatusCode::OK, limit.clone()));
-    let text = put(&stand, "/v1/admin/limits/provider/text", json!({"most": 4})).await.json();
+    let text = put(&server, "/v1/admin/limits/provider/text", json!({"most": 4})).await.json();
     assert_eq!(text["kinds"], json!(["hook", "ideas", "score", "script"]));
     assert_eq!(
-        put(&stand, "/v1/admin/limits/tenant/%2A", json!({"most": 9})).await.json()["name"],
+        put(&server, "/v1/admin/limits/tenant/%2A", json!({"most": 9})).await.json()["name"],
         json!("*")
     );
-    let listed = stand.get("/v1/admin/limits").await.json();
+    let listed = server.get("/v1/admin/limits").await.json();
     assert_eq!((listed["limits"].as_array().unwrap().len(), &listed["limits"][0]), (3, &limit));
-    stand.echo(json!(1)).await;
-    assert_eq!(stand.claim().await.len(), 1);
-    let held = stand.echo(json!(2)).await;
-    assert_eq!(waiting_for(&stand, &held).await, json!("limit:kind"));
-    assert!(stand.claim().await.is_empty());
-    assert_eq!(delete(&stand, "/v1/admin/limits/kind/echo").await, StatusCode::NO_CONTENT);
-    assert_eq!(delete(&stand, "/v1/admin/limits/kind/echo").await, StatusCode::NOT_FOUND);
-    assert_eq!(stand.claim().await.len(), 1, "and the other one goes");
+    server.echo(json!(1)).await;
+    assert_eq!(server.claim().await.len(), 1);
+    let held = server.echo(json!(2)).await;
+    assert_eq!(waiting_for(&server, &held).await, json!("limit:kind"));
+    assert!(server.claim().await.is_empty());
+    assert_eq!(delete(&server, "/v1/admin/limits/kind/echo").await, StatusCode::NO_CONTENT);
+    assert_eq!(delete(&server, "/v1/admin/limits/kind/echo").await, StatusCode::NOT_FOUND);
+    assert_eq!(server.claim().await.len(), 1, "and the other one goes");
 }
 
 #[tokio::test]
 async fn a_limit_that_means_nothing_is_refused() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     for path in ["kind/nope", "provider/smell", "batch/x", "tenant/a%07b", "tenant/a%00b"] {
-        let answer = put(&stand, &format!("/v1/admin/limits/{path}"), json!({"most": 1})).await;
+        let answer = put(&server, &format!("/v1/admin/limits/{path}"), json!({"most": 1})).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }
     for (body, pointer) in [
@@ -64,28 +64,28 @@ async fn a_limit_that_means_nothing_is_refused() {
         (json!({"most": 1, "least": 2}), "/least"),
         (json!([]), ""),
     ] {
-        let answer = put(&stand, "/v1/admin/limits/kind/echo", body).await;
+        let answer = put(&server, "/v1/admin/limits/kind/echo", body).await;
         assert_eq!(
             (answer.status, answer.pointers()),
             (StatusCode::UNPROCESSABLE_ENTITY, vec![pointer.to_owned()])
         );
     }
-    assert_eq!(stand.get("/v1/admin/limits").await.json(), json!({"limits": []}));
+    assert_eq!(server.get("/v1/admin/limits").await.json(), json!({"limits": []}));
 }
 
 #[tokio::test]
 async fn a_paused_class_or_tenant_starts_nothing_until_it_is_resumed() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     for what in ["queues/light", "tenants/default"] {
-        stand.heartbeat(4).await;
+        server.heartbeat(4).await;
         assert_eq!(
-            stand.act(&format!("/v1/admin/{what}/pause")).await.status,
+            server.act(&format!("/v1/admin/{what}/pause")).await.status,
             StatusCode::NO_CONTENT
         );
-        let id = stand.echo(json!(1)).await;
-        assert!(stand.claim().await.is_empty(), "{what}");
-        assert_eq!(waiting_for(&stand, &id).await, json!("paused"));
-        let queues = stand.get("/v1/admin/queues").await.json();
+        let id = server.echo(json!(1)).await;
+        assert!(server.claim().await.is_empty(), "{what}");
+        assert_eq!(waiting_for(&server, &id).await, json!("paused"));
+        let queues = server.get("/v1/admin/queues").await.json();
         let light = queues["queues"]
             .as_array()
             .unwrap()
@@ -104,23 +104,23 @@ async fn a_paused_class_or_tenant_starts_nothing_until_it_is_resumed() {
             (&json!(1), &json!(0), &json!(100))
         );
         assert_eq!(
-            stand.act(&format!("/v1/admin/{what}/resume")).await.status,
+            server.act(&format!("/v1/admin/{what}/resume")).await.status,
             StatusCode::NO_CONTENT
         );
-        let claimed = stand.claim().await;
+        let claimed = server.claim().await;
         assert_eq!(claimed.len(), 1, "{what}");
-        stand.settle(&claimed[0], succeeded(json!(1))).await;
+        server.settle(&claimed[0], succeeded(json!(1))).await;
     }
-    assert_eq!(stand.act("/v1/admin/queues/heavy/pause").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.act("/v1/admin/queues/heavy/pause").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
 async fn workers_are_shown_with_what_they_run_and_demand_with_how_many_are_needed() {
-    let stand = Stand::new().await;
-    stand.heartbeat(2).await;
-    let id = stand.echo(json!(1)).await;
-    let claimed = stand.claim().await;
-    let workers = stand.get("/v1/admin/workers").await.json();
+    let server = TestServer::new().await;
+    server.heartbeat(2).await;
+    let id = server.echo(json!(1)).await;
+    let claimed = server.claim().await;
+    let workers = server.get("/v1/admin/workers").await.json();
     let worker = &workers["workers"][0];
     assert_eq!(worker["slots"], json!([{"queue": "light", "slots": 100}]));
     assert_eq!(
@@ -128,11 +128,11 @@ async fn workers_are_shown_with_what_they_run_and_demand_with_how_many_are_neede
         (&json!(id), &json!("echo"))
     );
     assert_eq!((&worker["runs"][0]["attempt"], &worker["draining"]), (&json!(1), &json!(false)));
-    let demand = stand.get("/v1/queues/light/demand").await.json();
+    let demand = server.get("/v1/queues/light/demand").await.json();
     assert_eq!(
         (&demand["medianMs"], &demand["workers"], &demand["workersNeeded"]),
         (&json!(null), &json!(1), &json!(1))
     );
-    stand.settle(&claimed[0], succeeded(json!(1))).await;
-    assert!(stand.get("/v1/queues/light/demand").await.json()["medianMs"].is_u64());
+    server.settle(&claimed[0], succeeded(json!(1))).await;
+    assert!(server.get("/v1/queues/light/demand").await.json()["medianMs"].is_u64());
 }

@@ -1,4 +1,4 @@
-//! Parts that can be taken away while they are used.
+//! ProducerDependencies that can be taken away while they are used.
 
 use std::{
     sync::{

@@ -11,7 +11,7 @@ mod jobs;
 mod operation;
 mod refusals;
 mod schedules;
+mod server;
 mod serving;
-mod stand;
 mod surface;
 mod waiting;

@@ -1,44 +1,44 @@
 //! Health, metrics, demand, compression, and the bound on what waits.
 
 use axum::http::StatusCode;
-use producer::Settings;
+use producer::ProducerSettings;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::stand::{BOUND, Stand};
+use crate::server::{BOUND, TestServer};
 
 #[tokio::test]
 async fn ready_says_which_part_is_not_and_does_without_the_view_cache() {
-    let stand = Stand::new().await;
-    let all = stand.get("/health/ready").await;
+    let server = TestServer::new().await;
+    let all = server.get("/health/ready").await;
     assert_eq!(
         (all.status, &all.json()["ready"]),
         (StatusCode::OK, &json!(true)),
         "{}",
         all.text()
     );
-    stand.view_cache.set_away(true);
-    let slower = stand.get("/health/ready").await;
+    server.view_cache.set_away(true);
+    let slower = server.get("/health/ready").await;
     assert_eq!(slower.status, StatusCode::OK);
     assert_eq!(slower.json()["parts"]["view_cache"]["ready"], json!(false));
-    stand.broker.set_down(true);
-    let not = stand.get("/health/ready").await;
+    server.broker.set_down(true);
+    let not = server.get("/health/ready").await;
     assert_eq!(
         (not.status, &not.json()["ready"]),
         (StatusCode::SERVICE_UNAVAILABLE, &json!(false))
     );
     assert!(not.json()["parts"]["broker"]["detail"].is_string());
     assert_eq!(not.json()["parts"]["store"]["ready"], json!(true));
-    assert_eq!(stand.get("/health/live").await.status, StatusCode::OK);
+    assert_eq!(server.get("/health/live").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn metrics_count_by_route_and_kind_and_never_by_id() {
-    let stand = Stand::new().await;
-    let id = stand.echo(json!(1)).await;
-    stand.get(&format!("/v1/jobs/{id}")).await;
-    stand.get("/nope").await;
-    let metrics = stand.get("/metrics").await;
+    let server = TestServer::new().await;
+    let id = server.echo(json!(1)).await;
+    server.get(&format!("/v1/jobs/{id}")).await;
+    server.get("/nope").await;
+    let metrics = server.get("/metrics").await;
     assert!(metrics.header("content-type").starts_with("text/plain"));
     let text = metrics.text();
     for line in [
@@ -53,12 +53,12 @@ async fn metrics_count_by_route_and_kind_and_never_by_id() {
 
 #[tokio::test]
 async fn demand_tells_an_autoscaler_what_waits_and_runs() {
-    let stand = Stand::new().await;
-    stand.echo(json!(1)).await;
-    stand.claim().await;
-    stand.echo(json!(2)).await;
-    stand.heartbeat(4).await;
-    let demand = stand.get("/v1/queues/light/demand").await.json();
+    let server = TestServer::new().await;
+    server.echo(json!(1)).await;
+    server.claim().await;
+    server.echo(json!(2)).await;
+    server.heartbeat(4).await;
+    let demand = server.get("/v1/queues/light/demand").await.json();
     assert_eq!(
         (&demand["queued"], &demand["running"], &demand["slots"]),
         (&json!(1), &json!(1), &json!(4))
@@ -68,12 +68,13 @@ async fn demand_tells_an_autoscaler_what_waits_and_runs() {
 
 #[tokio::test]
 async fn submits_are_refused_while_too_much_waits() {
-    let stand = Stand::with(Settings { max_backlog: 2, ..Settings::default() }).await;
-    let _duties = stand.producer.start_duties();
+    let server =
+        TestServer::with(ProducerSettings { max_backlog: 2, ..ProducerSettings::default() }).await;
+    let _duties = server.producer.start_duties();
     let job = json!({"kind": "echo", "input": {}});
     let overloaded = async {
         loop {
-            let answer = stand.post("/v1/jobs", &job).await;
+            let answer = server.post("/v1/jobs", &job).await;
             if answer.status != StatusCode::ACCEPTED {
                 return answer;
             }
@@ -82,19 +83,19 @@ async fn submits_are_refused_while_too_much_waits() {
     let answer = timeout(BOUND, overloaded).await.expect("refused in time");
     assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (503, "overloaded"));
     assert!(answer.header("retry-after").parse::<u32>().is_ok());
-    let batch = stand.post("/v1/batches", &json!({"jobs": [job]})).await;
+    let batch = server.post("/v1/batches", &json!({"jobs": [job]})).await;
     assert_eq!(batch.problem(), "overloaded");
-    assert_eq!(stand.get("/v1/jobs").await.status, StatusCode::OK, "reading goes on");
-    stand.stop.cancel();
+    assert_eq!(server.get("/v1/jobs").await.status, StatusCode::OK, "reading goes on");
+    server.stop.cancel();
 }
 
 #[tokio::test]
 async fn long_answers_are_compressed_and_short_ones_are_not() {
-    let stand = Stand::new().await;
-    let id = stand.echo(json!("x".repeat(5_000))).await;
-    stand.work().await;
+    let server = TestServer::new().await;
+    let id = server.echo(json!("x".repeat(5_000))).await;
+    server.work().await;
     let encoded = async |path: &str, accept: &str| {
-        let answer = stand.get_with(path, &[("accept-encoding", accept)]).await;
+        let answer = server.get_with(path, &[("accept-encoding", accept)]).await;
         assert_eq!(answer.status, StatusCode::OK);
         answer.header("content-encoding").to_owned()
     };

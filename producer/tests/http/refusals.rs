@@ -7,7 +7,7 @@ use axum::{
 use common::limits::{MAX_BODY_BYTES, MAX_JSON_DEPTH};
 use serde_json::{Value, json};
 
-use crate::stand::{Stand, request};
+use crate::server::{TestServer, request};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -80,7 +80,7 @@ fn cases() -> Vec<Case> {
         // Too large, said and unsaid.
         with(&[JSON, ("content-length", "33554433")], post("/v1/jobs", echo(), 413, "too_large")),
         post("/v1/jobs", " ".repeat(MAX_BODY_BYTES + 1), 413, "too_large"),
-        // Faults of a job.
+        // FaultRates of a job.
         faults("/v1/jobs", json!([]), &[""]),
         faults("/v1/jobs", json!({}), &["/kind", "/input"]),
         faults(
@@ -113,7 +113,7 @@ fn cases() -> Vec<Case> {
             pointers: vec!["/kind"],
             ..post("/v1/jobs", json!({"kind": "nope", "input": {}}), 422, "unknown_kind")
         },
-        // Faults of a batch itself.
+        // FaultRates of a batch itself.
         faults("/v1/batches", json!({"jobs": []}), &["/jobs"]),
         faults(
             "/v1/batches",
@@ -166,11 +166,12 @@ fn cases() -> Vec<Case> {
 
 #[tokio::test]
 async fn every_refusal_has_its_status_its_word_and_its_pointers() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     for case in cases() {
         let shown = format!("{} {} {:.80}", case.method, case.path, case.body);
-        let answer =
-            stand.send(request(case.method, case.path, &case.headers, Body::from(case.body))).await;
+        let answer = server
+            .send(request(case.method, case.path, &case.headers, Body::from(case.body)))
+            .await;
         assert_eq!(
             (answer.status.as_u16(), answer.problem().as_str()),
             (case.status, case.word),
@@ -178,32 +179,32 @@ async fn every_refusal_has_its_status_its_word_and_its_pointers() {
         );
         assert_eq!(answer.pointers(), case.pointers, "{shown}");
     }
-    assert_eq!(stand.get("/v1/jobs").await.json()["jobs"], json!([]), "nothing was stored");
+    assert_eq!(server.get("/v1/jobs").await.json()["jobs"], json!([]), "nothing was stored");
 }
 
 #[tokio::test]
 async fn a_method_that_a_path_does_not_know_hears_which_it_does() {
-    let stand = Stand::new().await;
-    let answer = stand.send(request(Method::DELETE, "/v1/jobs", &[], Body::empty())).await;
+    let server = TestServer::new().await;
+    let answer = server.send(request(Method::DELETE, "/v1/jobs", &[], Body::empty())).await;
     assert!(answer.header("allow").contains("GET") && answer.header("allow").contains("POST"));
 }
 
 #[tokio::test]
 async fn the_callers_request_id_is_kept_and_a_strange_one_is_replaced() {
-    let stand = Stand::new().await;
-    let kept = stand.get_with(NOBODY, &[("x-request-id", "abc-1")]).await;
+    let server = TestServer::new().await;
+    let kept = server.get_with(NOBODY, &[("x-request-id", "abc-1")]).await;
     assert_eq!((kept.header("x-request-id"), kept.problem().as_str()), ("abc-1", "not_found"));
-    let fresh = stand.get_with(NOBODY, &[("x-request-id", "<b>")]).await;
+    let fresh = server.get_with(NOBODY, &[("x-request-id", "<b>")]).await;
     assert_ne!(fresh.header("x-request-id"), "<b>");
 }
 
 #[tokio::test]
 async fn a_store_that_is_away_is_a_503_that_says_when_to_come_back() {
-    let stand = Stand::new().await;
-    stand.store.set_away(true);
-    stand.view_cache.set_away(true);
-    let post = stand.post("/v1/jobs", &json!({"kind": "echo", "input": {}})).await;
-    for answer in [post, stand.get(NOBODY).await, stand.get("/v1/jobs").await] {
+    let server = TestServer::new().await;
+    server.store.set_away(true);
+    server.view_cache.set_away(true);
+    let post = server.post("/v1/jobs", &json!({"kind": "echo", "input": {}})).await;
+    for answer in [post, server.get(NOBODY).await, server.get("/v1/jobs").await] {
         assert_eq!(
             (answer.status, answer.problem().as_str()),
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
@@ -212,15 +213,15 @@ async fn a_store_that_is_away_is_a_503_that_says_when_to_come_back() {
         assert_eq!(answer.json()["retryable"], json!(true));
         assert!(!answer.text().contains("taken away"), "what the part said inside is for the log");
     }
-    stand.store.set_away(false);
-    stand.echo(json!(1)).await;
+    server.store.set_away(false);
+    server.echo(json!(1)).await;
 }
 
 #[tokio::test]
 async fn a_panic_is_a_500_of_its_own_request() {
-    let stand = Stand::new().await;
-    stand.store.set_panics();
-    let answer = stand.get("/v1/queues/light/demand").await;
+    let server = TestServer::new().await;
+    server.store.set_panics();
+    let answer = server.get("/v1/queues/light/demand").await;
     assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (500, "internal"));
-    assert_eq!(stand.get("/health/live").await.status, StatusCode::OK);
+    assert_eq!(server.get("/health/live").await.status, StatusCode::OK);
 }

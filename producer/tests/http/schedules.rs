@@ -6,7 +6,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::stand::{Stand, request};
+use crate::server::{TestServer, request};
 
 fn daily() -> Value {
     json!({"name": "breakfast", "cron": "0 6 * * *", "timezone": "Europe/Berlin", "job": {"kind": "echo", "input": {"value": 1}}})
@@ -14,8 +14,8 @@ fn daily() -> Value {
 
 #[tokio::test]
 async fn a_schedule_is_made_looked_at_changed_paused_resumed_and_deleted() {
-    let stand = Stand::new().await;
-    let made = stand.post("/v1/schedules", &daily()).await;
+    let server = TestServer::new().await;
+    let made = server.post("/v1/schedules", &daily()).await;
     assert_eq!(made.status, StatusCode::CREATED);
     let path = made.headers["location"].to_str().unwrap().to_owned();
     let made = made.json();
@@ -25,11 +25,11 @@ async fn a_schedule_is_made_looked_at_changed_paused_resumed_and_deleted() {
     );
     let next: jiff::Timestamp = made["nextAt"].as_str().unwrap().parse().unwrap();
     assert_eq!(next.in_tz("Europe/Berlin").unwrap().hour(), 6);
-    assert_eq!(stand.get(&path).await.json(), made);
-    assert_eq!(stand.get("/v1/schedules").await.json()["schedules"], json!([made]));
+    assert_eq!(server.get(&path).await.json(), made);
+    assert_eq!(server.get("/v1/schedules").await.json()["schedules"], json!([made]));
 
     let body = Body::from(json!({"timezone": "Asia/Tokyo", "name": null}).to_string());
-    let changed = stand
+    let changed = server
         .send(request(Method::PATCH, &path, &[("content-type", "application/json")], body))
         .await;
     assert_eq!(changed.status, StatusCode::OK);
@@ -37,23 +37,23 @@ async fn a_schedule_is_made_looked_at_changed_paused_resumed_and_deleted() {
     let next: jiff::Timestamp = changed["nextAt"].as_str().unwrap().parse().unwrap();
     assert_eq!((next.in_tz("Asia/Tokyo").unwrap().hour(), &changed["name"]), (6, &json!(null)));
 
-    let paused = stand.post(&format!("{path}/pause"), &json!({})).await.json();
+    let paused = server.post(&format!("{path}/pause"), &json!({})).await.json();
     assert_eq!((&paused["paused"], &paused["nextAt"]), (&json!(true), &json!(null)));
-    let resumed = stand.post(&format!("{path}/resume"), &json!({})).await.json();
+    let resumed = server.post(&format!("{path}/resume"), &json!({})).await.json();
     assert_eq!((&resumed["paused"], &resumed["nextAt"]), (&json!(false), &changed["nextAt"]));
 
     let delete = || request(Method::DELETE, &path, &[], Body::empty());
-    assert_eq!(stand.send(delete()).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(stand.send(delete()).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(stand.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.send(delete()).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(server.send(delete()).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.get(&path).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
 async fn a_schedule_that_can_not_be_is_refused_with_every_fault() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     let bad =
         json!({"cron": "99 * * * *", "timezone": "Moon", "job": {"kind": "echo", "input": 5}});
-    let refused = stand.post("/v1/schedules", &bad).await;
+    let refused = server.post("/v1/schedules", &bad).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let errors = refused.json()["errors"].clone();
     let pointers: Vec<&str> =
@@ -65,17 +65,17 @@ async fn a_schedule_that_can_not_be_is_refused_with_every_fault() {
 
 #[tokio::test]
 async fn the_same_call_twice_makes_one_schedule() {
-    let stand = Stand::new().await;
+    let server = TestServer::new().await;
     let key = [("idempotency-key", "k1")];
-    let first = stand.post_with("/v1/schedules", &key, &daily()).await;
-    let again = stand.post_with("/v1/schedules", &key, &daily()).await;
+    let first = server.post_with("/v1/schedules", &key, &daily()).await;
+    let again = server.post_with("/v1/schedules", &key, &daily()).await;
     assert_eq!((first.status, again.status), (StatusCode::CREATED, StatusCode::CREATED));
     assert_eq!(first.json(), again.json());
     let mut other = daily();
     other["cron"] = json!("0 7 * * *");
     assert_eq!(
-        stand.post_with("/v1/schedules", &key, &other).await.status,
+        server.post_with("/v1/schedules", &key, &other).await.status,
         StatusCode::UNPROCESSABLE_ENTITY
     );
-    assert_eq!(stand.get("/v1/schedules").await.json()["schedules"].as_array().unwrap().len(), 1);
+    assert_eq!(server.get("/v1/schedules").await.json()["schedules"].as_array().unwrap().len(), 1);
 }

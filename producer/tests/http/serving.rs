@@ -1,6 +1,6 @@
 //! Over a socket: from the first connection to a graceful end.
 
-use producer::{Settings, listen};
+use producer::{ProducerSettings, listen};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::stand::{BOUND, Stand};
+use crate::server::{BOUND, TestServer};
 
 async fn call(stream: &mut TcpStream, request: String) {
     stream.write_all(request.as_bytes()).await.expect("writes");
@@ -22,13 +22,14 @@ async fn answered(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn a_posted_job_is_dispatched_for_and_a_stop_lets_requests_end() {
-    let stand = Stand::with(Settings { grace: BOUND, ..Settings::default() }).await;
+    let server =
+        TestServer::with(ProducerSettings { grace: BOUND, ..ProducerSettings::default() }).await;
     let listener = listen("127.0.0.1:0".parse().unwrap()).await.expect("listens");
     let address = listener.local_addr().unwrap();
-    stand.heartbeat(4).await;
-    let (broker, stop) = (stand.broker.clone(), stand.stop.clone());
-    let (store, _folder) = (stand.store.clone(), stand.folder);
-    let serving = tokio::spawn(stand.producer.serve(listener));
+    server.heartbeat(4).await;
+    let (broker, stop) = (server.broker.clone(), server.stop.clone());
+    let (store, _folder) = (server.store.clone(), server.folder);
+    let serving = tokio::spawn(server.producer.serve(listener));
 
     let mut messages =
         common::port::broker::Broker::consume(broker.as_ref(), common::queue::Queue::Light, 10)

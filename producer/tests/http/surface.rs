@@ -5,7 +5,7 @@ use std::path::Path;
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use crate::stand::Stand;
+use crate::server::TestServer;
 
 /// `SPOOL_UPDATE_SNAPSHOTS=1 cargo nextest run -p producer snapshot` writes it anew; the change is then reviewed like any other.
 #[test]
@@ -25,10 +25,10 @@ fn the_openapi_description_is_its_snapshot() {
 
 #[tokio::test]
 async fn the_description_and_its_page_are_served() {
-    let stand = Stand::new().await;
-    let described = stand.get("/openapi.json").await;
+    let server = TestServer::new().await;
+    let described = server.get("/openapi.json").await;
     assert_eq!(described.json()["openapi"].as_str().map(|version| &version[..3]), Some("3.1"));
-    let page = stand.get("/docs").await;
+    let page = server.get("/docs").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.header("content-type").starts_with("text/html"));
     assert!(page.text().contains("/v1/batches/{id}/results"));
@@ -36,9 +36,9 @@ async fn the_description_and_its_page_are_served() {
 
 #[tokio::test]
 async fn every_problem_that_is_described_leads_to_its_page() {
-    let stand = Stand::new().await;
-    let problem = stand.get("/v1/jobs/7").await.json();
-    let page = stand.get(problem["type"].as_str().expect("a type")).await;
+    let server = TestServer::new().await;
+    let problem = server.get("/v1/jobs/7").await.json();
+    let page = server.get(problem["type"].as_str().expect("a type")).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text().starts_with("There is no such thing (404)"));
 }

@@ -17,12 +17,13 @@ use common::{
 };
 use futures::TryStreamExt;
 
-use self::range::Wanted;
+use self::range::RequestedRange;
 use super::{
-    Api,
     answer::names_tag,
-    path::Path,
-    problem::{Problem, ProblemDocument, What},
+    path::{Id, missing},
+    problem::{Problem, ProblemKind},
+    responses,
+    state::Api,
 };
 
 /// The content of a hash never changes, so caches need not ask again.
@@ -32,47 +33,47 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=3153600
 #[utoipa::path(
     get, path = "/v1/artifacts/{hash}", operation_id = "getArtifact", tag = "artifacts",
     params(
-        ("hash" = String, Path, description = "64 hex digits, as in a result's `artifact`."),
-        ("Range" = Option<String>, Header, description = "One range of bytes, such as `bytes=0-1023`."),
+        Id<Digest>,
+        ("Range" = Option<String>, Header, description = "One range of bytes, such as \
+            `bytes=0-1023`."),
     ),
     responses(
-        (status = 200, content_type = "application/octet-stream", body = Vec<u8>, description = "All of it, under the media type that its first bytes tell."),
-        (status = 206, content_type = "application/octet-stream", body = Vec<u8>, description = "The range."),
-        (status = 304, description = "It is known already."),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 416, body = ProblemDocument, content_type = "application/problem+json", description = "The range lies outside."),
+        (status = 200, content_type = "application/octet-stream", body = Vec<u8>,
+            description = "All of it, with the media type of its first bytes."),
+        (status = 206, content_type = "application/octet-stream", body = Vec<u8>,
+            description = "The range."),
+        responses::Artifact,
     )
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,
-    Path(hash): Path<String>,
+    Id(digest): Id<Digest>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let digest: Digest = hash.parse().map_err(|_| Problem::not_found("artifact", &hash))?;
     serve(&api, &digest, &headers).await
 }
 
-/// Answers with the artifact of this hash, as the request's headers want it.
+/// Answers with the artifact of this hash, as the request's headers ask for it.
 pub async fn serve(api: &Api, digest: &Digest, headers: &HeaderMap) -> Result<Response, Problem> {
-    let missing = || Problem::not_found("artifact", &digest.to_string());
-    let size = api.artifacts.size(digest).await?.ok_or_else(missing)?;
+    let size = api.artifacts.size(digest).await?.ok_or_else(|| missing(digest))?;
     let tag = format!("\"{digest}\"");
     if names_tag(headers, &tag) {
         return Ok(described(StatusCode::NOT_MODIFIED.into_response(), &tag));
     }
-    let (status, bytes) = match range::wanted(headers, &tag, size) {
-        Wanted::All => (StatusCode::OK, 0..size),
-        Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
-        Wanted::Outside => {
+    let (status, bytes) = match range::requested(headers, &tag, size) {
+        RequestedRange::All => (StatusCode::OK, 0..size),
+        RequestedRange::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+        RequestedRange::Outside => {
             let problem = Problem::new(
-                What::RangeNotSatisfiable,
+                ProblemKind::RangeNotSatisfiable,
                 format!("the artifact is {size} bytes long"),
             );
             return Err(problem.with(header::CONTENT_RANGE, text(&format!("bytes */{size}"))));
         }
     };
     let media_type = media_type(api.artifacts.as_ref(), digest, size).await?;
-    let stream = api.artifacts.read(digest, bytes.start, bytes.end).await?.ok_or_else(missing)?;
+    let stream = api.artifacts.read(digest, bytes.start, bytes.end).await?;
+    let stream = stream.ok_or_else(|| missing(digest))?;
     let mut response = described((status, Body::from_stream(stream)).into_response(), &tag);
     let sent = response.headers_mut();
     sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -114,7 +115,7 @@ async fn media_type(
     hash: &Digest,
     size: u64,
 ) -> PortResult<&'static str> {
-    let Some(mut start) = artifacts.read(hash, 0, size.min(sniff::ENOUGH)).await? else {
+    let Some(mut start) = artifacts.read(hash, 0, size.min(sniff::SIGNATURE_BYTES)).await? else {
         return Ok(sniff::UNKNOWN);
     };
     let mut head = Vec::new();

@@ -3,7 +3,7 @@
 //! unknown file is plain bytes.
 
 /// The most bytes that a signature here needs.
-pub const ENOUGH: u64 = 64;
+pub const SIGNATURE_BYTES: u64 = 64;
 /// The type of an unknown file.
 pub const UNKNOWN: &str = "application/octet-stream";
 
@@ -30,10 +30,10 @@ const SIGNATURES: &[(usize, &[u8], &str)] = &[
 
 /// Returns the media type of a file that begins with these bytes.
 pub fn media_type(head: &[u8]) -> &'static str {
-    let told = SIGNATURES
+    let known = SIGNATURES
         .iter()
         .find(|(at, signature, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(signature)));
-    match told {
+    match known {
         Some((_, _, media_type)) => media_type,
         None if head.get(4..8) == Some(b"ftyp") => of_brand(head.get(8..12).unwrap_or_default()),
         None if head.starts_with(b"RIFF") => of_riff(head.get(8..12).unwrap_or_default()),
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_we_make_is_told_and_what_a_browser_would_run_is_bytes() {
+    fn known_files_have_their_type_and_files_that_a_browser_would_run_are_bytes() {
         let cases: [(&[u8], &str); 10] = [
             (b"\0\0\0\x20ftypisom\0\0", "video/mp4"),
             (b"\0\0\0\x20ftypM4A \0\0", "audio/mp4"),

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 
-use crate::http::Api;
+use crate::http::state::Api;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 

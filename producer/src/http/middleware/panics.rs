@@ -4,14 +4,15 @@ use std::any::Any;
 
 use axum::response::{IntoResponse, Response};
 
-use crate::http::problem::{Problem, What};
+use crate::http::problem::{Problem, ProblemKind};
 
 /// Answers in place of a handler that panicked.
 pub fn answer(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let said = panic
+    let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or(panic.downcast_ref::<&str>().copied());
-    tracing::error!(panic = said.unwrap_or("of no text"), "a request panicked");
-    Problem::new(What::Internal, "the server could not do this; its log says why").into_response()
+    tracing::error!(panic = text.unwrap_or("without a text"), "a request panicked");
+    Problem::new(ProblemKind::Internal, "the server could not do this; its log says why")
+        .into_response()
 }

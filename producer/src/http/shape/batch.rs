@@ -25,7 +25,7 @@ pub struct Batch {
     /// `settled` once every item has settled.
     status: BatchStatus,
     /// Items by state.
-    counts: Counts,
+    counts: BatchCounts,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -46,7 +46,8 @@ pub enum BatchStatus {
 
 /// Items of a batch by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Counts {
+#[schema(as = Counts)]
+pub struct BatchCounts {
     /// All items.
     total: u32,
     /// Succeeded.
@@ -60,7 +61,7 @@ pub struct Counts {
 impl Batch {
     /// Builds it from the stored batch.
     pub fn of_view(view: &BatchView) -> Self {
-        let counts = Counts {
+        let counts = BatchCounts {
             total: view.total,
             fulfilled: view.fulfilled,
             rejected: view.rejected,
@@ -79,7 +80,7 @@ impl Batch {
     pub fn of_new(batch: &NewBatch, now: Timestamp) -> Self {
         let count = |items: usize| u32::try_from(items).unwrap_or(u32::MAX);
         let refused = batch.items.iter().filter(|item| matches!(item, NewItem::Refused(_))).count();
-        let counts = Counts {
+        let counts = BatchCounts {
             total: count(batch.items.len()),
             fulfilled: 0,
             rejected: count(refused),
@@ -96,7 +97,7 @@ impl Batch {
     }
 }
 
-impl Counts {
+impl BatchCounts {
     fn status(self) -> BatchStatus {
         if self.pending == 0 { BatchStatus::Settled } else { BatchStatus::Running }
     }
@@ -105,7 +106,8 @@ impl Counts {
 /// One item, as `Promise.allSettled` would give it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Item {
+#[schema(as = Item)]
+pub struct BatchItem {
     /// Its place in the batch, from 0.
     index: u32,
     /// Its job; null if the item was refused.
@@ -113,11 +115,11 @@ pub struct Item {
     job_id: Option<JobId>,
     /// The item's state.
     status: ItemStatus,
-    /// Of a fulfilled item: its job's result.
+    /// The job's result, if the item is fulfilled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     value: Option<Value>,
-    /// Of a rejected item: why.
+    /// The error, if the item is rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<ErrorShape>,
 }
@@ -134,7 +136,7 @@ pub enum ItemStatus {
     Pending,
 }
 
-impl Item {
+impl BatchItem {
     /// Builds it from the stored item.
     pub fn of_view(index: u32, view: ItemView, links: &Links) -> Self {
         let item = |job_id, status| Self { index, job_id, status, value: None, reason: None };
@@ -152,17 +154,17 @@ impl Item {
                 Self { value: Some(value), ..item(id, ItemStatus::Fulfilled) }
             }
             JobStatus::Failed => {
-                let unsaid = || JobError::bug(code::INTERNAL, "the job failed and left no reason");
+                let unknown = || JobError::bug(code::INTERNAL, "the job failed and left no reason");
                 Self {
-                    reason: Some(error.unwrap_or_else(unsaid).into()),
+                    reason: Some(error.unwrap_or_else(unknown).into()),
                     ..item(id, ItemStatus::Rejected)
                 }
             }
             JobStatus::Cancelled => {
-                let unsaid =
+                let unknown =
                     || JobError::caller(code::CANCELLED, "the job was cancelled before it ended");
                 Self {
-                    reason: Some(error.unwrap_or_else(unsaid).into()),
+                    reason: Some(error.unwrap_or_else(unknown).into()),
                     ..item(id, ItemStatus::Rejected)
                 }
             }
@@ -175,7 +177,7 @@ impl Item {
 #[serde(rename_all = "camelCase")]
 pub struct ItemPage {
     /// The items, in the order of the batch.
-    pub results: Vec<Item>,
+    pub results: Vec<BatchItem>,
     /// The `cursor` of the next page; null at the end.
     pub next_cursor: Option<String>,
 }

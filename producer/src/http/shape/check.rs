@@ -10,7 +10,8 @@ use crate::http::problem::FaultDocument;
 /// The result of a check. If there are faults, everything else is null.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct Check {
+#[schema(as = Check)]
+pub struct CompositionCheck {
     /// All faults at once; pointers start at the composition.
     faults: Vec<FaultDocument>,
     /// Members that were understood in a way that may not have been meant.
@@ -65,7 +66,7 @@ pub struct Estimate {
     bytes: u64,
 }
 
-impl Check {
+impl CompositionCheck {
     /// A composition with faults.
     pub fn faulty(faults: Vec<Fault>) -> Self {
         Self { faults: faults.into_iter().map(FaultDocument::from).collect(), ..Self::default() }
@@ -124,15 +125,20 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_what_is_not_in_the_cache_is_counted_as_work() {
+    fn only_segments_outside_the_cache_are_counted_as_work() {
         let key = |byte: &str| byte.repeat(32);
-        let part = |start: u64, byte: &str| json!({"start": start, "frames": 50, "key": key(byte), "costMs": 1500, "bytes": 1000});
+        let part = |start: u64, byte: &str| {
+            json!({
+                "start": start, "frames": 50, "key": key(byte), "costMs": 1500, "bytes": 1000,
+            })
+        };
         let summary = json!({
             "seconds": 4.0, "frames": 100, "width": 320, "height": 180, "warnings": [],
             "segments": [part(0, "ab"), part(50, "cd")], "sound": key("ef"),
         });
-        assert_eq!(Check::keys(&summary).len(), 3);
-        let check = serde_json::to_value(Check::of(summary, &[true, false, true])).unwrap();
+        assert_eq!(CompositionCheck::keys(&summary).len(), 3);
+        let check = CompositionCheck::of(summary, &[true, false, true]);
+        let check = serde_json::to_value(check).unwrap();
         assert_eq!(check["segments"]["cached"], 1);
         assert_eq!(
             (&check["soundCached"], &check["estimate"]["coreSeconds"]),

@@ -11,7 +11,8 @@ use super::task::Task;
 pub struct DeadPage {
     /// Tasks that failed for good, those of the newest jobs first.
     pub tasks: Vec<Task>,
-    /// The `cursor` of the next page; null at the end. A page may be short, or empty, and have a next one.
+    /// The `cursor` of the next page; null at the end. A page may be short, or empty, and have a
+    /// next one.
     pub next_cursor: Option<String>,
     /// Messages that the broker keeps because they were unreadable or delivered too often; null if
     /// it is away.

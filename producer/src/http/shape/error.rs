@@ -17,7 +17,7 @@ pub struct ErrorShape {
     /// `bug`, ours.
     #[schema(schema_with = class_schema)]
     class: ErrorClass,
-    /// What failed, for which input, and what to do.
+    /// A sentence: what failed, for which input, and what to do.
     detail: String,
     /// Set if posting the same job again may help.
     retryable: bool,

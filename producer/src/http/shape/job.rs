@@ -176,7 +176,7 @@ fn schedule(tags: &[String]) -> Option<ScheduleId> {
 /// answer for a settled job.
 fn progress(
     status: JobStatus,
-    told: Option<Progress>,
+    reported: Option<Progress>,
     segments: Option<KindCount>,
 ) -> Option<ProgressShape> {
     let segments = segments.map(|count| SegmentsShape {
@@ -184,13 +184,13 @@ fn progress(
         done: count.settled,
         cached: count.cached,
     });
-    let told = match status {
+    let reported = match status {
         JobStatus::Queued => Progress::default(),
-        JobStatus::Running => told.unwrap_or_default(),
+        JobStatus::Running => reported.unwrap_or_default(),
         JobStatus::Succeeded => Progress { value: 1.0, stage: None },
         JobStatus::Failed | JobStatus::Cancelled => return None,
     };
-    Some(ProgressShape { value: told.value.clamp(0.0, 1.0), stage: told.stage, segments })
+    Some(ProgressShape { value: reported.value.clamp(0.0, 1.0), stage: reported.stage, segments })
 }
 
 /// Share of everything before the last growth of a plan, since the size of the growth is not known.
@@ -199,9 +199,9 @@ const BEFORE_GROWTH: f64 = 0.1;
 /// Progress of a job of many tasks, by its settled tasks alone. Running tasks are left out: several
 /// attempts report side by side, each about itself only. A growing plan must not make the whole
 /// look less done than before. So progress never falls.
-fn whole(told: Option<Progress>, tasks: &BTreeMap<String, KindCount>) -> Option<Progress> {
+fn whole(reported: Option<Progress>, tasks: &BTreeMap<String, KindCount>) -> Option<Progress> {
     if tasks.is_empty() {
-        return told;
+        return reported;
     }
     let settled: f64 = tasks.values().map(|count| f64::from(count.settled)).sum();
     let total: f64 = tasks.values().map(|count| f64::from(count.total)).sum();
@@ -214,7 +214,7 @@ fn whole(told: Option<Progress>, tasks: &BTreeMap<String, KindCount>) -> Option<
     } else {
         BEFORE_GROWTH + (1.0 - BEFORE_GROWTH) * settled / total.max(1.0)
     };
-    Some(Progress { value, stage: told.and_then(|told| told.stage) })
+    Some(Progress { value, stage: reported.and_then(|reported| reported.stage) })
 }
 
 fn grows(kind: &str) -> bool {
@@ -230,7 +230,7 @@ fn add_segments(result: &mut Value, segments: Option<KindCount>) {
 }
 
 fn status_schema() -> utoipa::openapi::Object {
-    words("Where it is.", JobStatus::ALL.map(JobStatus::as_str))
+    words("The state of the job.", JobStatus::ALL.map(JobStatus::as_str))
 }
 
 /// A page of jobs.
@@ -261,11 +261,11 @@ mod tests {
 
     use super::*;
 
-    /// An object store elsewhere: no file has a path on this machine.
-    struct Elsewhere;
+    /// A remote object store: no file has a path on this machine.
+    struct RemoteArtifacts;
 
     #[async_trait]
-    impl Artifacts for Elsewhere {
+    impl Artifacts for RemoteArtifacts {
         async fn put(&self, _: &Path, _: &str) -> PortResult<ArtifactRef> {
             unreachable!("shapes store nothing")
         }
@@ -302,18 +302,19 @@ mod tests {
 
     fn render(status: JobStatus, count: KindCount, view: serde_json::Value) -> Value {
         let mut whole = json!({
-            "id": JobId::new(), "tenant": "default", "kind": "render", "status": status, "priority": 5,
-            "createdAt": "2026-01-01T00:00:00Z", "attempts": 1, "tasks": {"segment": count}, "waitingFor": "slot",
+            "id": JobId::new(), "tenant": "default", "kind": "render", "status": status,
+            "priority": 5, "createdAt": "2026-01-01T00:00:00Z", "attempts": 1,
+            "tasks": {"segment": count}, "waitingFor": "slot",
             "rank": {"version": 1, "fence": 0, "sequence": 0},
         });
         whole.as_object_mut().unwrap().extend(view.as_object().unwrap().clone());
         let view: JobView = serde_json::from_value(whole).unwrap();
-        let links = Links { base: "https://spool.example", artifacts: &Elsewhere };
+        let links = Links { base: "https://spool.example", artifacts: &RemoteArtifacts };
         serde_json::to_value(Job::of_view(view, &links)).unwrap()
     }
 
     #[test]
-    fn a_render_tells_its_segments_while_it_runs_and_in_its_result() {
+    fn a_render_reports_its_segments_while_it_runs_and_in_its_result() {
         let count = KindCount { total: 5, settled: 3, cached: 1 };
         let job = render(
             JobStatus::Running,
@@ -338,7 +339,7 @@ mod tests {
             job["result"]["url"],
             json!(format!("https://spool.example/v1/artifacts/{hash}"))
         );
-        assert_eq!(job["result"].get("path"), None, "a file that lies elsewhere has no path");
+        assert_eq!(job["result"].get("path"), None, "a remote file has no path");
     }
 
     #[test]
@@ -354,12 +355,12 @@ mod tests {
                 0.0,
             ),
         ];
-        let values = steps.map(|(counts, told)| {
+        let values = steps.map(|(counts, reported)| {
             let count = |(kind, settled, total): (&str, u32, u32)| {
                 (kind.to_owned(), KindCount { total, settled, cached: 0 })
             };
-            let told = Progress { value: told, stage: None };
-            whole(Some(told), &counts.into_iter().map(count).collect())
+            let reported = Progress { value: reported, stage: None };
+            whole(Some(reported), &counts.into_iter().map(count).collect())
                 .map_or(0.0, |progress| progress.value)
         });
         assert!(values.is_sorted() && values[5] == 1.0, "{values:?}");

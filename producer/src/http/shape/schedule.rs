@@ -103,5 +103,5 @@ pub struct SchedulePage {
 }
 
 fn catch_up_schema() -> utoipa::openapi::Object {
-    words("What becomes of firings that were missed.", CatchUp::ALL.map(CatchUp::as_str))
+    words("The handling of missed firings.", CatchUp::ALL.map(CatchUp::as_str))
 }

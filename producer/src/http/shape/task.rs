@@ -129,9 +129,9 @@ pub struct Plan {
 }
 
 fn queue_schema() -> utoipa::openapi::Object {
-    words("Whose slots it takes.", Queue::ALL.map(Queue::as_str))
+    words("The pool of workers that run it.", Queue::ALL.map(Queue::as_str))
 }
 
 fn state_schema() -> utoipa::openapi::Object {
-    words("Where it is.", TaskState::ALL.map(TaskState::as_str))
+    words("The state of the task.", TaskState::ALL.map(TaskState::as_str))
 }

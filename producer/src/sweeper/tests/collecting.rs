@@ -1,4 +1,4 @@
-//! Files go when nothing names them, and not before.
+//! Files are removed when nothing refers to them, and not before.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -15,16 +15,16 @@ use common::{
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::super::artifacts::Collector;
-use crate::dispatcher::{Round, tests::Rig};
+use super::super::artifacts::ArtifactCollector;
+use crate::dispatcher::{Round, tests::TestDispatcher};
 
-/// Looks at every slice.
-async fn pass(collector: &Collector) -> u64 {
-    let mut gone = 0;
+/// Sweeps every slice.
+async fn pass(collector: &ArtifactCollector) -> u64 {
+    let mut removed = 0;
     for _ in 0..=u8::MAX {
-        gone += collector.run_once().await.unwrap();
+        removed += collector.run_once().await.unwrap();
     }
-    gone
+    removed
 }
 
 async fn put(
@@ -37,23 +37,28 @@ async fn put(
     artifacts.put(&file, "text/plain").await.unwrap()
 }
 
-async fn there(artifacts: &FolderArtifacts, hash: &Digest) -> bool {
+async fn exists(artifacts: &FolderArtifacts, hash: &Digest) -> bool {
     artifacts.size(hash).await.unwrap().is_some()
 }
 
 #[tokio::test]
-async fn the_job_goes_first_and_the_bytes_a_while_later() {
-    let rig = Rig::new().await;
+async fn the_job_is_removed_first_and_its_files_later() {
+    let fixture = TestDispatcher::new().await;
     let folder = TempDir::new().unwrap();
     let artifacts = Arc::new(FolderArtifacts::open(&folder.path().join("artifacts")).unwrap());
     let (kept, loose) =
         (put(&artifacts, &folder, "kept").await, put(&artifacts, &folder, "loose").await);
-    rig.slots(10).await;
-    rig.submit(1).await;
-    rig.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
-    let messages = rig.store.overdue(Queue::Light, Duration::ZERO, 10).await.unwrap().0;
-    let claimed =
-        rig.store.claim(rig.worker, &[messages[0].task], LEASE).await.unwrap().remove(0).unwrap();
+    fixture.slots(10).await;
+    fixture.submit(1).await;
+    fixture.dispatcher.run_once(&mut Round::new(Queue::Light)).await.unwrap();
+    let messages = fixture.store.overdue(Queue::Light, Duration::ZERO, 10).await.unwrap().0;
+    let claimed = fixture
+        .store
+        .claim(fixture.worker, &[messages[0].task], LEASE)
+        .await
+        .unwrap()
+        .remove(0)
+        .unwrap();
     let output = json!(1);
     let verdict = Verdict::Succeeded {
         hash: output_hash(&output),
@@ -62,31 +67,37 @@ async fn the_job_goes_first_and_the_bytes_a_while_later() {
         grown: Vec::new(),
         memo: true,
     };
-    rig.store
-        .settle(rig.worker, vec![Settlement { task: claimed.task, fence: claimed.fence, verdict }])
+    fixture
+        .store
+        .settle(
+            fixture.worker,
+            vec![Settlement { task: claimed.task, fence: claimed.fence, verdict }],
+        )
         .await
         .unwrap();
 
     let quiet = Duration::from_millis(20);
-    let collector = Collector::new(rig.store.clone(), artifacts.clone(), quiet);
-    let patient = Collector::new(rig.store.clone(), artifacts.clone(), Duration::from_secs(3600));
-    assert_eq!(pass(&patient).await, 0, "what was put just now is not even looked at");
+    let collector = ArtifactCollector::new(fixture.store.clone(), artifacts.clone(), quiet);
+    let patient =
+        ArtifactCollector::new(fixture.store.clone(), artifacts.clone(), Duration::from_secs(3600));
+    assert_eq!(pass(&patient).await, 0, "a recent file is not a candidate");
     assert_eq!(artifacts.retire(&[loose.hash], Duration::from_secs(3600)).await, Ok(0));
     let mut gone = 0;
     while gone == 0 {
         gone = pass(&collector).await;
     }
     assert_eq!(
-        (gone, there(&artifacts, &loose.hash).await, there(&artifacts, &kept.hash).await),
+        (gone, exists(&artifacts, &loose.hash).await, exists(&artifacts, &kept.hash).await),
         (1, false, true)
     );
-    rig.store
+    fixture
+        .store
         .retain(Retention { jobs: Duration::ZERO, memos: Duration::ZERO, most: 100 })
         .await
         .unwrap();
-    while there(&artifacts, &kept.hash).await {
+    while exists(&artifacts, &kept.hash).await {
         pass(&collector).await;
     }
     let again = put(&artifacts, &folder, "loose").await;
-    assert!(there(&artifacts, &again.hash).await);
+    assert!(exists(&artifacts, &again.hash).await);
 }

@@ -30,7 +30,7 @@ use common::{
     queue::Queue,
     store::{Dispatch, Leases, Settled, WorkerRegistration},
 };
-use producer::{Metrics, Parts, Producer, Settings};
+use producer::{Producer, ProducerDependencies, ProducerMetrics, ProducerSettings};
 use prometheus::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ use crate::doubles::{SwitchedStore, SwitchedViewCache};
 pub const BOUND: Duration = Duration::from_secs(20);
 
 /// All parts of one server.
-pub struct Stand {
+pub struct TestServer {
     pub store: Arc<SwitchedStore>,
     pub view_cache: Arc<SwitchedViewCache>,
     pub broker: Arc<FaultyBroker>,
@@ -55,12 +55,12 @@ pub struct Stand {
     worker: WorkerId,
 }
 
-impl Stand {
+impl TestServer {
     pub async fn new() -> Self {
-        Self::with(Settings::default()).await
+        Self::with(ProducerSettings::default()).await
     }
 
-    pub async fn with(settings: Settings) -> Self {
+    pub async fn with(settings: ProducerSettings) -> Self {
         let folder = TempDir::new().expect("a folder");
         let store = SqliteStore::open(&folder.path().join("spool.db")).await.expect("a store");
         let store = Arc::new(SwitchedStore::new(Arc::new(store)));
@@ -72,7 +72,7 @@ impl Stand {
         let cache = Cache::new(view_cache.clone(), Arc::new(SystemClock));
         let registry = Registry::new();
         let stop = CancellationToken::new();
-        let parts = Parts {
+        let parts = ProducerDependencies {
             store: store.clone(),
             broker: broker.clone(),
             view_cache: view_cache.clone(),
@@ -82,7 +82,7 @@ impl Stand {
             catalog: Arc::new(Catalog::new(&[kinds::ALL, &[kinds::echo::SPEC]])),
             registry: registry.clone(),
         };
-        let metrics = Metrics::new(&registry).expect("metrics");
+        let metrics = ProducerMetrics::new(&registry).expect("metrics");
         let producer = Producer::new(parts, settings, metrics, stop.clone());
         Self {
             store,
@@ -102,29 +102,34 @@ impl Stand {
     }
 
     /// Sends any request. `Host` is a loopback name unless the test says another.
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub async fn send(&self, request: Request<Body>) -> TestResponse {
         answer(self.router(), request).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> TestResponse {
         self.get_with(path, &[]).await
     }
 
-    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> TestResponse {
         self.send(request(Method::GET, path, headers, Body::empty())).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> TestResponse {
         self.post_with(path, &[], body).await
     }
 
-    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> TestResponse {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         self.send(request(Method::POST, path, &headers, Body::from(body.to_string()))).await
     }
 
     /// A post without a body.
-    pub async fn act(&self, path: &str) -> Answer {
+    pub async fn act(&self, path: &str) -> TestResponse {
         self.send(request(Method::POST, path, &[], Body::empty())).await
     }
 
@@ -203,21 +208,21 @@ pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body)
 
 /// A response, whole.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
 /// Sends a request to a router.
-pub async fn answer(router: Router, request: Request<Body>) -> Answer {
+pub async fn answer(router: Router, request: Request<Body>) -> TestResponse {
     let response = router.oneshot(request).await.expect("routers do not fail");
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body").to_vec();
-    Answer { status: parts.status, headers: parts.headers, body }
+    TestResponse { status: parts.status, headers: parts.headers, body }
 }
 
-impl Answer {
+impl TestResponse {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))

@@ -1,4 +1,4 @@
-//! Origin guard: keeps web pages out of a server that asks for no key.
+//! Keeps web pages of other origins out of a server that asks for no key.
 //!
 //! A browser on this machine reaches loopback addresses on behalf of any page. `Host` must be a
 //! loopback name, or a page could come in through a DNS name that points here (rebinding).
@@ -16,7 +16,7 @@ use axum::{
 
 use crate::http::{
     caller::host,
-    problem::{Problem, What},
+    problem::{Problem, ProblemKind},
 };
 
 /// Passes or refuses the request.
@@ -29,11 +29,12 @@ pub async fn layer(request: Request, next: Next) -> Response {
 }
 
 fn admit(parts: &Parts) -> Result<(), Problem> {
-    let host = host(parts).ok_or_else(|| Problem::new(What::InvalidHeader, "`Host` is missing"))?;
+    let host =
+        host(parts).ok_or_else(|| Problem::new(ProblemKind::InvalidHeader, "`Host` is missing"))?;
     if !is_loopback(host) {
         let detail =
             format!("`Host: {host}` is not a loopback name: call localhost, 127.0.0.1 or [::1]");
-        return Err(Problem::new(What::ForeignOrigin, detail));
+        return Err(Problem::new(ProblemKind::ForeignOrigin, detail));
     }
     let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(()) };
     let own = |scheme: &str| {
@@ -43,8 +44,8 @@ fn admit(parts: &Parts) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        What::ForeignOrigin,
-        "`Origin` is not this server's own: web pages of others may not call it",
+        ProblemKind::ForeignOrigin,
+        "`Origin` is not this server's own: pages of other origins may not call it",
     ))
 }
 

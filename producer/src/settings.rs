@@ -1,0 +1,40 @@
+//! Settings of a producer.
+
+use std::time::Duration;
+
+use common::limits::QUARANTINE_AFTER;
+
+/// The choices of an operator; the default suits one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerSettings {
+    /// URL prefix of `/v1/artifacts/…`, without a slash at its end, where it differs from the
+    /// address that was called.
+    pub public_url: Option<String>,
+    /// Submits are refused while more tasks than this wait in a queue.
+    pub max_backlog: u64,
+    /// A task that lost this many workers fails as poison.
+    pub quarantine_after: u16,
+    /// Final jobs older than this are removed.
+    pub keep_jobs: Duration,
+    /// Memos unused for this long are removed.
+    pub keep_memos: Duration,
+    /// Artifacts without a reference for this long are removed.
+    pub keep_artifacts: Duration,
+    /// The longest that open requests may take when the process is told to stop.
+    pub grace: Duration,
+}
+
+impl Default for ProducerSettings {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        Self {
+            public_url: None,
+            max_backlog: u64::MAX,
+            quarantine_after: QUARANTINE_AFTER,
+            keep_jobs: days(30),
+            keep_memos: days(7),
+            keep_artifacts: days(1),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
