@@ -20,7 +20,7 @@ pub struct ProducerSettings {
     pub keep_memos: Duration,
     /// Artifacts without a reference for this long are removed.
     pub keep_artifacts: Duration,
-    /// The longest that open requests may take when the process is told to stop.
+    /// The longest that open requests may take once the process must stop.
     pub grace: Duration,
 }
 

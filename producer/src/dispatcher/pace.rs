@@ -18,7 +18,7 @@ const AWAY_LAST: Duration = Duration::from_secs(5);
 /// Longest pause after rounds without a confirm; it doubles up to this. Such a round costs the
 /// store more than an empty one, and work waits for this pause after the broker's return.
 const UNCONFIRMED_LAST: Duration = Duration::from_secs(1);
-/// Shortest sleep before a due task, whose due time is by another clock than ours.
+/// Shortest sleep before a due task, whose due time is by the clock of the store.
 const DUE_LEAST: Duration = Duration::from_millis(5);
 
 /// Spacing of a dispatcher's rounds.

@@ -151,7 +151,7 @@ impl Resource for TenantId {
 }
 
 /// Returns whether the text can be a name. Control characters are refused: stores cannot hold a
-/// NUL, and nobody could distinguish such names.
+/// NUL, and such names look alike.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_NAME_BYTES && !text.contains(char::is_control)
 }

@@ -47,8 +47,8 @@ impl ArtifactCollector {
         let slice = self.slice.fetch_add(1, Ordering::Relaxed);
         forget_memos_of_missing(&*self.store, &*self.artifacts, slice).await?;
         let mut removed = 0;
-        for some in self.artifacts.slice(slice, self.quiet).await?.chunks(AT_ONCE) {
-            let unreferenced = self.store.unreferenced(some, self.quiet).await?;
+        for chunk in self.artifacts.slice(slice, self.quiet).await?.chunks(AT_ONCE) {
+            let unreferenced = self.store.unreferenced(chunk, self.quiet).await?;
             if !unreferenced.is_empty() {
                 removed += self.artifacts.retire(&unreferenced, self.quiet).await?;
                 self.store.forget_unreferenced(&unreferenced).await?;

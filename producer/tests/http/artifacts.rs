@@ -45,7 +45,7 @@ async fn an_artifact_is_read_whole_in_part_or_not_again() {
 }
 
 #[tokio::test]
-async fn what_a_browser_would_run_is_handed_out_as_bytes() {
+async fn a_file_that_a_browser_would_run_is_served_as_bytes() {
     let server = TestServer::new().await;
     let path = stored(&server, b"<html><script>alert(1)</script>").await;
     let answer = server.get(&path).await;
@@ -54,7 +54,7 @@ async fn what_a_browser_would_run_is_handed_out_as_bytes() {
 }
 
 #[tokio::test]
-async fn an_empty_artifact_and_one_that_is_not_here_are_told_apart() {
+async fn an_empty_artifact_differs_from_a_missing_one() {
     let server = TestServer::new().await;
     let empty = stored(&server, b"").await;
     let answer = server.get(&empty).await;

@@ -26,7 +26,11 @@ async fn refused_and_failed_items_are_rejected_and_the_others_fulfilled_in_order
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     let id = answer.id();
     assert_eq!(answer.header("location"), format!("/v1/batches/{id}"));
-    let counts = |fulfilled: u32, rejected: u32, pending: u32| json!({"total": 6, "fulfilled": fulfilled, "rejected": rejected, "pending": pending});
+    let counts = |fulfilled: u32, rejected: u32, pending: u32| {
+        json!({
+            "total": 6, "fulfilled": fulfilled, "rejected": rejected, "pending": pending,
+        })
+    };
     assert_eq!(
         (&answer.json()["status"], &answer.json()["counts"]),
         (&json!("running"), &counts(0, 3, 3))
@@ -60,7 +64,7 @@ async fn refused_and_failed_items_are_rejected_and_the_others_fulfilled_in_order
 }
 
 #[tokio::test]
-async fn a_batch_in_which_all_were_refused_has_settled() {
+async fn a_batch_of_refused_items_has_settled() {
     let server = TestServer::new().await;
     let answer = server.post("/v1/batches", &json!({"jobs": [1, 2]})).await;
     assert_eq!(
@@ -72,7 +76,7 @@ async fn a_batch_in_which_all_were_refused_has_settled() {
 }
 
 #[tokio::test]
-async fn results_come_in_pages_that_join_without_gap_or_overlap() {
+async fn pages_of_results_join_without_gap_or_overlap() {
     let server = TestServer::new().await;
     let jobs: Vec<_> = (0..7).map(echo).collect();
     let id = server.post("/v1/batches", &json!({"jobs": jobs})).await.id();
@@ -115,7 +119,7 @@ async fn the_same_key_makes_one_batch() {
 }
 
 #[tokio::test]
-async fn a_batch_is_cancelled_and_retried_whole_but_for_refused_items() {
+async fn cancel_and_retry_of_a_batch_leave_refused_items_alone() {
     let server = TestServer::new().await;
     let id = server.post("/v1/batches", &json!({"jobs": [echo(1), 7, echo(2)]})).await.id();
     let cancelled = server.act(&format!("/v1/batches/{id}/cancel")).await;
@@ -137,7 +141,7 @@ async fn a_batch_is_cancelled_and_retried_whole_but_for_refused_items() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_known_is_not_sent_again() {
+async fn an_unchanged_batch_is_not_sent_again() {
     let server = TestServer::new().await;
     let path = format!(
         "/v1/batches/{}",

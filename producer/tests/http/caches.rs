@@ -70,7 +70,7 @@ async fn values_are_cleared_by_tag_and_by_namespace() {
 }
 
 #[tokio::test]
-async fn a_clear_that_names_nothing_is_refused_and_one_without_the_view_cache_says_so() {
+async fn a_clear_without_a_name_is_refused_and_one_without_the_view_cache_is_a_503() {
     let server = TestServer::new().await;
     for query in ["", "?tag=", "?namespace=sessions", "?tag=%00"] {
         let refused = clear(&server, query).await;

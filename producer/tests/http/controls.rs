@@ -28,7 +28,7 @@ async fn waiting_for(server: &TestServer, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_limit_is_set_listed_kept_named_and_removed() {
+async fn a_limit_is_set_listed_enforced_and_removed() {
     let server = TestServer::new().await;
     let set = put(&server, "/v1/admin/limits/kind/echo", json!({"most": 1})).await;
     let limit = json!({"scope": "kind", "name": "echo", "most": 1, "kinds": ["echo"]});
@@ -48,11 +48,11 @@ async fn a_limit_is_set_listed_kept_named_and_removed() {
     assert!(server.claim().await.is_empty());
     assert_eq!(delete(&server, "/v1/admin/limits/kind/echo").await, StatusCode::NO_CONTENT);
     assert_eq!(delete(&server, "/v1/admin/limits/kind/echo").await, StatusCode::NOT_FOUND);
-    assert_eq!(server.claim().await.len(), 1, "and the other one goes");
+    assert_eq!(server.claim().await.len(), 1, "the other one is dispatched");
 }
 
 #[tokio::test]
-async fn a_limit_that_means_nothing_is_refused() {
+async fn a_limit_on_an_unknown_name_is_refused() {
     let server = TestServer::new().await;
     for path in ["kind/nope", "provider/smell", "batch/x", "tenant/a%07b", "tenant/a%00b"] {
         let answer = put(&server, &format!("/v1/admin/limits/{path}"), json!({"most": 1})).await;
@@ -74,7 +74,7 @@ async fn a_limit_that_means_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_paused_class_or_tenant_starts_nothing_until_it_is_resumed() {
+async fn a_paused_queue_or_tenant_starts_nothing_until_it_is_resumed() {
     let server = TestServer::new().await;
     for what in ["queues/light", "tenants/default"] {
         server.heartbeat(4).await;
@@ -115,7 +115,7 @@ async fn a_paused_class_or_tenant_starts_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn workers_are_shown_with_what_they_run_and_demand_with_how_many_are_needed() {
+async fn workers_are_shown_with_their_tasks_and_demand_with_the_number_needed() {
     let server = TestServer::new().await;
     server.heartbeat(2).await;
     let id = server.echo(json!(1)).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::server::TestServer;
 
-/// Posts echo jobs that fail, and lets them.
+/// Posts echo jobs that fail, and runs them.
 async fn failing(server: &TestServer, count: usize) -> Vec<String> {
     let mut jobs = Vec::new();
     for _ in 0..count {
@@ -14,7 +14,7 @@ async fn failing(server: &TestServer, count: usize) -> Vec<String> {
             .await;
         jobs.push(posted.id());
     }
-    // A round takes a hundred at most.
+    // One round runs at most a hundred.
     for _ in 0..=count / 100 {
         server.work().await;
     }
@@ -28,7 +28,7 @@ async fn dead(server: &TestServer, query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn dead_work_is_listed_filtered_shown_and_tried_anew() {
+async fn dead_work_is_listed_filtered_shown_and_retried() {
     let server = TestServer::new().await;
     let job = failing(&server, 1).await.remove(0);
     let listed = dead(&server, "?class=permanent&code=echo_failed&kind=echo").await;
@@ -62,7 +62,7 @@ async fn dead_work_is_listed_filtered_shown_and_tried_anew() {
 }
 
 #[tokio::test]
-async fn all_that_match_are_tried_anew_and_counted_and_none_of_them_twice() {
+async fn all_matching_jobs_are_retried_and_counted_once_each() {
     let server = TestServer::new().await;
     failing(&server, 150).await;
     let nothing = server.post("/v1/admin/dead/replay", &json!({"code": "other"})).await;
@@ -77,7 +77,7 @@ async fn all_that_match_are_tried_anew_and_counted_and_none_of_them_twice() {
 }
 
 #[tokio::test]
-async fn a_filter_that_makes_no_sense_is_refused_by_name() {
+async fn an_invalid_filter_is_refused_by_its_name() {
     let server = TestServer::new().await;
     for query in ["?class=angry", "?since=yesterday", "?cursor=7", "?limit=0"] {
         assert_eq!(

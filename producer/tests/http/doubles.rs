@@ -1,4 +1,4 @@
-//! ProducerDependencies that can be taken away while they are used.
+//! Ports that a test can take away while they are used.
 
 use std::{
     sync::{

@@ -2,16 +2,17 @@
 
 use axum::http::StatusCode;
 use common::outcome::Verdict;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{TestServer, succeeded};
 
 #[tokio::test]
-async fn an_accepted_job_is_named_described_and_found() {
+async fn an_accepted_job_is_answered_with_its_location_and_can_be_read() {
     let server = TestServer::new().await;
+    let order: Value = serde_json::from_str("1.10").unwrap();
     let body = json!({
-        "kind": "echo", "input": {"value": 1}, "priority": 7, "tags": ["a"], "metadata": {"order": serde_json::from_str::<serde_json::Value>("1.10").unwrap()},
-        "runAt": "2999-01-01T00:00:00Z"
+        "kind": "echo", "input": {"value": 1}, "priority": 7, "tags": ["a"],
+        "metadata": {"order": order}, "runAt": "2999-01-01T00:00:00Z"
     });
     let refused = server.post("/v1/jobs", &body).await;
     assert_eq!(refused.pointers(), ["/runAt"]);
@@ -72,12 +73,14 @@ async fn a_settled_job_reads_the_same_from_the_view_cache_and_from_the_store() {
     let failed = server.get(&format!("/v1/jobs/{bad}")).await.json();
     assert_eq!(
         failed["error"],
-        json!({"code": "echo_failed", "class": "permanent", "detail": "no luck", "retryable": false})
+        json!({
+            "code": "echo_failed", "class": "permanent", "detail": "no luck", "retryable": false,
+        })
     );
 }
 
 #[tokio::test]
-async fn what_is_known_is_not_sent_again() {
+async fn an_unchanged_job_is_not_sent_again() {
     let server = TestServer::new().await;
     let path = format!("/v1/jobs/{}", server.echo(json!(1)).await);
     let first = server.get(&path).await;
@@ -94,7 +97,7 @@ async fn what_is_known_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn only_the_fields_that_were_asked_for_are_sent() {
+async fn only_the_selected_fields_are_sent() {
     let server = TestServer::new().await;
     let id = server.echo(json!({"a": 1, "b": 2})).await;
     server.work().await;
@@ -170,7 +173,7 @@ async fn the_list_pages_from_the_newest_and_filters() {
 }
 
 #[tokio::test]
-async fn cancel_settles_what_waits_and_asks_what_runs() {
+async fn cancel_settles_waiting_jobs_and_asks_running_ones_to_stop() {
     let server = TestServer::new().await;
     let waits = server.echo(json!(1)).await;
     let answer = server.act(&format!("/v1/jobs/{waits}/cancel")).await;
@@ -195,7 +198,7 @@ async fn cancel_settles_what_waits_and_asks_what_runs() {
 }
 
 #[tokio::test]
-async fn retry_runs_again_what_failed_and_nothing_else() {
+async fn retry_runs_failed_jobs_again_and_no_others() {
     let server = TestServer::new().await;
     let id =
         server.post("/v1/jobs", &json!({"kind": "echo", "input": {"fail": "once"}})).await.id();
@@ -242,7 +245,7 @@ async fn the_plan_shows_each_task_with_its_attempts() {
 }
 
 #[tokio::test]
-async fn submits_that_meet_share_one_commit() {
+async fn concurrent_submits_share_one_commit() {
     let server = std::sync::Arc::new(TestServer::new().await);
     server.store.gate.forget_permits(usize::MAX);
     let posts: Vec<_> = (0..50)

@@ -1,4 +1,4 @@
-//! The HTTP surface on the embedded parts, called in process.
+//! The HTTP surface on the embedded adapters, called in process.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod artifacts;

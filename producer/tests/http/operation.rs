@@ -1,4 +1,4 @@
-//! Health, metrics, demand, compression, and the bound on what waits.
+//! Health, metrics, demand, compression, and the bound on waiting tasks.
 
 use axum::http::StatusCode;
 use producer::ProducerSettings;
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::server::{BOUND, TestServer};
 
 #[tokio::test]
-async fn ready_says_which_part_is_not_and_does_without_the_view_cache() {
+async fn readiness_names_the_part_that_is_away_and_does_not_need_the_view_cache() {
     let server = TestServer::new().await;
     let all = server.get("/health/ready").await;
     assert_eq!(
@@ -52,7 +52,7 @@ async fn metrics_count_by_route_and_kind_and_never_by_id() {
 }
 
 #[tokio::test]
-async fn demand_tells_an_autoscaler_what_waits_and_runs() {
+async fn demand_reports_waiting_and_running_tasks_to_an_autoscaler() {
     let server = TestServer::new().await;
     server.echo(json!(1)).await;
     server.claim().await;
@@ -67,7 +67,7 @@ async fn demand_tells_an_autoscaler_what_waits_and_runs() {
 }
 
 #[tokio::test]
-async fn submits_are_refused_while_too_much_waits() {
+async fn submits_are_refused_while_too_many_tasks_wait() {
     let server =
         TestServer::with(ProducerSettings { max_backlog: 2, ..ProducerSettings::default() }).await;
     let _duties = server.producer.start_duties();

@@ -1,4 +1,4 @@
-//! Everything that is refused: with which status, which word, which pointers; and that nothing was stored.
+//! Every refusal: its status, its word and its pointers, and that nothing was stored.
 
 use axum::{
     body::Body,
@@ -41,7 +41,7 @@ fn faults(path: &'static str, body: Value, pointers: &[&'static str]) -> Case {
     Case { pointers: pointers.to_vec(), ..post(path, body, 422, "invalid_input") }
 }
 
-/// Lists in lists, so deep.
+/// Lists in lists, `depth` levels deep.
 fn nested(depth: usize) -> String {
     ["[".repeat(depth), "]".repeat(depth)].concat()
 }
@@ -55,7 +55,7 @@ fn cases() -> Vec<Case> {
         ..case
     };
     vec![
-        // Not JSON, or not said to be.
+        // Not JSON, or not declared as JSON.
         post("/v1/jobs", "", 400, "malformed_json"),
         post("/v1/jobs", "{\"kind\":", 400, "malformed_json"),
         post("/v1/jobs", "{} {}", 400, "malformed_json"),
@@ -77,10 +77,10 @@ fn cases() -> Vec<Case> {
             &[JSON, ("content-encoding", "gzip")],
             post("/v1/jobs", echo(), 415, "unsupported_media_type"),
         ),
-        // Too large, said and unsaid.
+        // Too large, with and without a declared length.
         with(&[JSON, ("content-length", "33554433")], post("/v1/jobs", echo(), 413, "too_large")),
         post("/v1/jobs", " ".repeat(MAX_BODY_BYTES + 1), 413, "too_large"),
-        // FaultRates of a job.
+        // Faults of a job.
         faults("/v1/jobs", json!([]), &[""]),
         faults("/v1/jobs", json!({}), &["/kind", "/input"]),
         faults(
@@ -90,7 +90,10 @@ fn cases() -> Vec<Case> {
         ),
         faults(
             "/v1/jobs",
-            json!({"kind": "echo", "input": {"nap": 1}, "priority": 10, "colour": "red", "tags": ["", "ok"]}),
+            json!({
+                "kind": "echo", "input": {"nap": 1}, "priority": 10, "colour": "red",
+                "tags": ["", "ok"],
+            }),
             &["/priority", "/tags/0", "/colour", "/input/nap"],
         ),
         faults(
@@ -113,7 +116,7 @@ fn cases() -> Vec<Case> {
             pointers: vec!["/kind"],
             ..post("/v1/jobs", json!({"kind": "nope", "input": {}}), 422, "unknown_kind")
         },
-        // FaultRates of a batch itself.
+        // Faults of a batch itself.
         faults("/v1/batches", json!({"jobs": []}), &["/jobs"]),
         faults(
             "/v1/batches",
@@ -121,7 +124,7 @@ fn cases() -> Vec<Case> {
             &["/maxConcurrent", "/x"],
         ),
         faults("/v1/batches", json!({"jobs": vec![0; 10_001]}), &["/jobs"]),
-        // No such thing.
+        // Unknown ids and paths.
         get(NOBODY, 404, "not_found"),
         get("/v1/jobs/%FF", 404, "not_found"),
         post("/v1/admin/tenants/%C3%28/pause", "{}", 404, "not_found"),
@@ -153,7 +156,7 @@ fn cases() -> Vec<Case> {
             422,
             "invalid_input",
         ),
-        // Web pages of others.
+        // Web pages of other origins.
         with(&[JSON, ("host", "evil.example")], post("/v1/jobs", echo(), 403, "foreign_origin")),
         with(
             &[JSON, ("origin", "https://evil.example")],
@@ -183,14 +186,14 @@ async fn every_refusal_has_its_status_its_word_and_its_pointers() {
 }
 
 #[tokio::test]
-async fn a_method_that_a_path_does_not_know_hears_which_it_does() {
+async fn an_unknown_method_is_answered_with_the_allowed_ones() {
     let server = TestServer::new().await;
     let answer = server.send(request(Method::DELETE, "/v1/jobs", &[], Body::empty())).await;
     assert!(answer.header("allow").contains("GET") && answer.header("allow").contains("POST"));
 }
 
 #[tokio::test]
-async fn the_callers_request_id_is_kept_and_a_strange_one_is_replaced() {
+async fn the_callers_request_id_is_kept_and_a_malformed_one_is_replaced() {
     let server = TestServer::new().await;
     let kept = server.get_with(NOBODY, &[("x-request-id", "abc-1")]).await;
     assert_eq!((kept.header("x-request-id"), kept.problem().as_str()), ("abc-1", "not_found"));
@@ -199,7 +202,7 @@ async fn the_callers_request_id_is_kept_and_a_strange_one_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_a_503_that_says_when_to_come_back() {
+async fn a_store_that_is_away_is_a_503_with_a_time_to_retry() {
     let server = TestServer::new().await;
     server.store.set_away(true);
     server.view_cache.set_away(true);
@@ -211,7 +214,7 @@ async fn a_store_that_is_away_is_a_503_that_says_when_to_come_back() {
         );
         assert!(answer.header("retry-after").parse::<u32>().is_ok());
         assert_eq!(answer.json()["retryable"], json!(true));
-        assert!(!answer.text().contains("taken away"), "what the part said inside is for the log");
+        assert!(!answer.text().contains("taken away"), "internal errors are for the log alone");
     }
     server.store.set_away(false);
     server.echo(json!(1)).await;

@@ -9,24 +9,27 @@ use serde_json::{Value, json};
 use crate::server::{TestServer, request};
 
 fn daily() -> Value {
-    json!({"name": "breakfast", "cron": "0 6 * * *", "timezone": "Europe/Berlin", "job": {"kind": "echo", "input": {"value": 1}}})
+    json!({
+        "name": "breakfast", "cron": "0 6 * * *", "timezone": "Europe/Berlin",
+        "job": {"kind": "echo", "input": {"value": 1}},
+    })
 }
 
 #[tokio::test]
-async fn a_schedule_is_made_looked_at_changed_paused_resumed_and_deleted() {
+async fn a_schedule_is_created_read_changed_paused_resumed_and_deleted() {
     let server = TestServer::new().await;
-    let made = server.post("/v1/schedules", &daily()).await;
-    assert_eq!(made.status, StatusCode::CREATED);
-    let path = made.headers["location"].to_str().unwrap().to_owned();
-    let made = made.json();
+    let created = server.post("/v1/schedules", &daily()).await;
+    assert_eq!(created.status, StatusCode::CREATED);
+    let path = created.headers["location"].to_str().unwrap().to_owned();
+    let created = created.json();
     assert_eq!(
-        (&made["catchUp"], &made["paused"], &made["lastJob"]),
+        (&created["catchUp"], &created["paused"], &created["lastJob"]),
         (&json!("skip"), &json!(false), &json!(null))
     );
-    let next: jiff::Timestamp = made["nextAt"].as_str().unwrap().parse().unwrap();
+    let next: jiff::Timestamp = created["nextAt"].as_str().unwrap().parse().unwrap();
     assert_eq!(next.in_tz("Europe/Berlin").unwrap().hour(), 6);
-    assert_eq!(server.get(&path).await.json(), made);
-    assert_eq!(server.get("/v1/schedules").await.json()["schedules"], json!([made]));
+    assert_eq!(server.get(&path).await.json(), created);
+    assert_eq!(server.get("/v1/schedules").await.json()["schedules"], json!([created]));
 
     let body = Body::from(json!({"timezone": "Asia/Tokyo", "name": null}).to_string());
     let changed = server
@@ -49,7 +52,7 @@ async fn a_schedule_is_made_looked_at_changed_paused_resumed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_can_not_be_is_refused_with_every_fault() {
+async fn an_invalid_schedule_is_refused_with_every_fault() {
     let server = TestServer::new().await;
     let bad =
         json!({"cron": "99 * * * *", "timezone": "Moon", "job": {"kind": "echo", "input": 5}});
@@ -64,7 +67,7 @@ async fn a_schedule_that_can_not_be_is_refused_with_every_fault() {
 }
 
 #[tokio::test]
-async fn the_same_call_twice_makes_one_schedule() {
+async fn a_repeated_call_creates_one_schedule() {
     let server = TestServer::new().await;
     let key = [("idempotency-key", "k1")];
     let first = server.post_with("/v1/schedules", &key, &daily()).await;

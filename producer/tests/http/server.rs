@@ -1,4 +1,4 @@
-//! A producer on the embedded parts, called in process; and the little of a worker that a test needs.
+//! A producer on the embedded adapters, called in process, with as much of a worker as tests need.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +42,7 @@ use crate::doubles::{SwitchedStore, SwitchedViewCache};
 /// Longer than anything here takes.
 pub const BOUND: Duration = Duration::from_secs(20);
 
-/// All parts of one server.
+/// One server with its ports.
 pub struct TestServer {
     pub store: Arc<SwitchedStore>,
     pub view_cache: Arc<SwitchedViewCache>,
@@ -101,7 +101,7 @@ impl TestServer {
         self.producer.router()
     }
 
-    /// Sends any request. `Host` is a loopback name unless the test says another.
+    /// Sends any request. `Host` is a loopback name unless the test sets another.
     pub async fn send(&self, request: Request<Body>) -> TestResponse {
         answer(self.router(), request).await
     }
@@ -133,7 +133,7 @@ impl TestServer {
         self.send(request(Method::POST, path, &[], Body::empty())).await
     }
 
-    /// Posts an echo job and answers its id.
+    /// Posts an echo job and returns its id.
     pub async fn echo(&self, value: Value) -> String {
         let answer =
             self.post("/v1/jobs", &json!({"kind": "echo", "input": {"value": value}})).await;
@@ -141,7 +141,7 @@ impl TestServer {
         answer.id()
     }
 
-    /// Shows a worker with this many slots for light work.
+    /// Registers a worker with this many slots for light work.
     pub async fn heartbeat(&self, slots: u32) {
         let registration = WorkerRegistration {
             worker: self.worker,
@@ -152,7 +152,8 @@ impl TestServer {
         self.store.heartbeat(&registration, &[], LEASE).await.expect("a heartbeat");
     }
 
-    /// Takes all ready light work as a worker would, and answers the claimed tasks with their inputs and fences.
+    /// Claims all ready light work as a worker would, and returns the tasks with their inputs and
+    /// fences.
     pub async fn claim(&self) -> Vec<common::store::Claimed> {
         self.heartbeat(100).await;
         let dispatched = self.store.dispatch(Queue::Light, 0, 100).await.expect("dispatches");
@@ -166,7 +167,7 @@ impl TestServer {
         claimed.into_iter().flatten().collect()
     }
 
-    /// Settles a claimed task, and tells as a worker would.
+    /// Settles a claimed task, and updates the view cache as a worker would.
     pub async fn settle(&self, task: &common::store::Claimed, verdict: Verdict) {
         let settlement = Settlement { task: task.task, fence: task.fence, verdict };
         let (settled, changes) =
@@ -176,7 +177,7 @@ impl TestServer {
         let _ = self.view_cache.put(&changes.views).await;
     }
 
-    /// Runs all that is ready: echoes its value, or fails where it says so.
+    /// Runs all ready tasks: each echoes its value, or fails if its input says so.
     pub async fn work(&self) {
         for task in self.claim().await {
             let verdict = match task.input["fail"].as_str() {
@@ -206,7 +207,7 @@ pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body)
     builder.body(body).expect("a request")
 }
 
-/// A response, whole.
+/// A whole response.
 #[derive(Debug)]
 pub struct TestResponse {
     pub status: StatusCode,

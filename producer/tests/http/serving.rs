@@ -21,7 +21,7 @@ async fn answered(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_posted_job_is_dispatched_for_and_a_stop_lets_requests_end() {
+async fn a_posted_job_is_dispatched_and_a_stop_lets_requests_end() {
     let server =
         TestServer::with(ProducerSettings { grace: BOUND, ..ProducerSettings::default() }).await;
     let listener = listen("127.0.0.1:0".parse().unwrap()).await.expect("listens");
@@ -39,7 +39,8 @@ async fn a_posted_job_is_dispatched_for_and_a_stop_lets_requests_end() {
     let mut stream = TcpStream::connect(address).await.expect("connects");
     let head = format!("Host: {address}\r\nConnection: close\r\n");
     let post = format!(
-        "POST /v1/jobs HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /v1/jobs HTTP/1.1\r\n{head}Content-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     call(&mut stream, post).await;
@@ -48,7 +49,7 @@ async fn a_posted_job_is_dispatched_for_and_a_stop_lets_requests_end() {
     let dispatched = timeout(BOUND, messages.next(10)).await.expect("dispatched in time");
     assert_eq!(dispatched.len(), 1);
 
-    // A request that waits is under way when the server is told to stop.
+    // A waiting request is open when the server is asked to stop.
     let id = accepted
         .split("location: /v1/jobs/")
         .nth(1)
@@ -72,6 +73,6 @@ async fn a_posted_job_is_dispatched_for_and_a_stop_lets_requests_end() {
     stop.cancel();
     assert!(answered(&mut waiting).await.starts_with("HTTP/1.1 200"));
     timeout(BOUND, serving).await.expect("ends").expect("joins").expect("served");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
     drop(store);
 }

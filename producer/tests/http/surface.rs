@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::server::TestServer;
 
-/// `SPOOL_UPDATE_SNAPSHOTS=1 cargo nextest run -p producer snapshot` writes it anew; the change is then reviewed like any other.
+/// `SPOOL_UPDATE_SNAPSHOTS=1 cargo nextest run -p producer snapshot` writes the snapshot again; the
+/// change is then reviewed like any other.
 #[test]
 fn the_openapi_description_is_its_snapshot() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi.json");
@@ -15,11 +16,12 @@ fn the_openapi_description_is_its_snapshot() {
     if std::env::var_os("SPOOL_UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&file, &now).expect("the snapshot is written");
     }
-    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    let stored = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
-        kept == now,
-        "the HTTP surface is not what tests/openapi.json says. If that is meant, run \
-         `SPOOL_UPDATE_SNAPSHOTS=1 cargo nextest run -p producer snapshot` and review the difference."
+        stored == now,
+        "the HTTP surface differs from tests/openapi.json. If that is intended, run \
+         `SPOOL_UPDATE_SNAPSHOTS=1 cargo nextest run -p producer snapshot` and review the \
+         difference."
     );
 }
 
@@ -35,7 +37,7 @@ async fn the_description_and_its_page_are_served() {
 }
 
 #[tokio::test]
-async fn every_problem_that_is_described_leads_to_its_page() {
+async fn the_type_of_a_problem_leads_to_its_page() {
     let server = TestServer::new().await;
     let problem = server.get("/v1/jobs/7").await.json();
     let page = server.get(problem["type"].as_str().expect("a type")).await;
@@ -54,12 +56,12 @@ fn every_call_has_a_name_of_its_own() {
         .flat_map(|path| path.as_object().unwrap().values())
     {
         let name = call["operationId"].as_str().expect("a name");
-        assert!(names.insert(name.to_owned()), "{name} stands for two calls");
+        assert!(names.insert(name.to_owned()), "{name} names two calls");
     }
 }
 
 #[test]
-fn every_member_that_is_described_says_what_it_is() {
+fn every_described_member_has_a_description() {
     let described: Value = serde_json::from_str(&producer::openapi::document()).expect("json");
     for (name, schema) in described["components"]["schemas"].as_object().expect("schemas") {
         for (member, schema) in schema["properties"].as_object().into_iter().flatten() {

@@ -62,7 +62,7 @@ async fn a_waiter_is_answered_at_the_next_change_of_status_and_again_at_the_end(
 }
 
 #[tokio::test]
-async fn without_the_view_cache_a_waiter_still_hears_from_the_store() {
+async fn without_the_view_cache_a_waiter_is_answered_from_the_store() {
     let server = Arc::new(TestServer::new().await);
     server.view_cache.set_away(true);
     let id = server.echo(json!(1)).await;
@@ -74,7 +74,7 @@ async fn without_the_view_cache_a_waiter_still_hears_from_the_store() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_what_is_final_or_news() {
+async fn a_wait_for_a_final_or_changed_job_is_answered_at_once() {
     let server = Arc::new(TestServer::new().await);
     let id = server.echo(json!(1)).await;
     let path = format!("/v1/jobs/{id}?wait=25");
@@ -87,7 +87,7 @@ async fn nobody_waits_for_what_is_final_or_news() {
 }
 
 #[tokio::test]
-async fn a_wait_that_ends_without_a_change_answers_what_is_known_already() {
+async fn a_wait_that_ends_without_a_change_is_answered_with_304() {
     let server = TestServer::new().await;
     let path = format!("/v1/jobs/{}", server.echo(json!(1)).await);
     let first = server.get(&path).await;
@@ -98,7 +98,7 @@ async fn a_wait_that_ends_without_a_change_answers_what_is_known_already() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_lets_its_waiters_go() {
+async fn a_stopping_server_answers_its_waiters() {
     let server = Arc::new(TestServer::new().await);
     let id = server.echo(json!(1)).await;
     let poll = waiting(&server, format!("/v1/jobs/{id}?wait=25"), &[]);

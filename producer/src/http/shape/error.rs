@@ -14,7 +14,7 @@ pub struct ErrorShape {
     /// A stable word for machines, such as `bad_source` or `timeout`.
     code: String,
     /// Responsible party: `caller`; `transient`, which may pass; `permanent`, which will not; or
-    /// `bug`, ours.
+    /// `bug`, an error of Spool.
     #[schema(schema_with = class_schema)]
     class: ErrorClass,
     /// A sentence: what failed, for which input, and what to do.
@@ -40,7 +40,7 @@ impl From<JobError> for ErrorShape {
 
 fn class_schema() -> utoipa::openapi::Object {
     words(
-        "Whose fault it is: the caller's, nobody's for long, nobody's for good, or ours.",
+        "The caller must act, it may pass by itself, it will not pass, or Spool has a bug.",
         ["caller", "transient", "permanent", "bug"],
     )
 }
