@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_and_a_full_memory_are_told_apart_from_faults() {
+    fn a_full_disk_and_full_memory_are_no_internal_errors() {
         let ending =
             |errno| MediaError::from_libav("writing out.mp4", ffmpeg::Error::Other { errno });
         assert!(matches!(ending(libc::ENOSPC), MediaError::OutOfSpace(_)));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_data_is_the_callers_and_the_sentence_names_the_input() {
+    fn damaged_data_is_bad_input_and_the_sentence_names_the_input() {
         let error = MediaError::from_libav("opening clip.mp4", ffmpeg::Error::InvalidData);
         assert!(matches!(error, MediaError::BadInput(_)));
         assert!(error.to_string().starts_with("opening clip.mp4 failed: "));

@@ -155,10 +155,10 @@ mod pictures {
     /// start shortly before zero is a codec's priming (Opus in WebM starts at −6.5 ms), which
     /// decoding drops, so it counts as zero.
     pub(crate) fn start_time(input: &format::context::Input) -> Option<i64> {
-        const MOST_PRIMING: i64 = 100_000;
+        const MAX_PRIMING: i64 = 100_000;
         // SAFETY: the context is alive while borrowed.
         let start = unsafe { (*input.as_ptr()).start_time };
-        let start = if (-MOST_PRIMING..0).contains(&start) { 0 } else { start };
+        let start = if (-MAX_PRIMING..0).contains(&start) { 0 } else { start };
         (start != ffi::AV_NOPTS_VALUE).then_some(start)
     }
 

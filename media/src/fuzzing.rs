@@ -4,9 +4,9 @@
 use crate::encode::annexb;
 use crate::picture::cube::Cube;
 use crate::protocol::{Reply, Request};
-use crate::text::block::Desk;
+use crate::text::block::TextContext;
 use crate::text::fonts::{FontBook, FontFolders};
-use crate::text::glyphs::{Accent, Pen};
+use crate::text::glyphs::{GlyphPainter, StyleOverride};
 use composition::plan::{
     Align, Fitting, Micro, Rgba, Text, TextRun, TextStyle, VerticalAlign, VideoCodec,
 };
@@ -18,21 +18,21 @@ pub fn cube(text: &str) {
 }
 
 /// Parses a line of the media process's protocol.
-pub fn control(line: &[u8]) {
-    if let Ok(answer) = serde_json::from_slice::<Reply>(line) {
-        held_again(&answer);
+pub fn protocol(line: &[u8]) {
+    if let Ok(reply) = serde_json::from_slice::<Reply>(line) {
+        assert_round_trip(&reply);
     }
     if let Ok(request) = serde_json::from_slice::<Request>(line) {
-        held_again(&request);
+        assert_round_trip(&request);
     }
 }
 
-fn held_again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) {
+fn assert_round_trip<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) {
     let written = serde_json::to_vec(value).unwrap_or_default();
     let again: Option<T> = serde_json::from_slice(&written).ok();
     assert!(
         again.is_some_and(|again| serde_json::to_vec(&again).unwrap_or_default() == written),
-        "read back otherwise"
+        "it is read back with a difference"
     );
 }
 
@@ -48,15 +48,17 @@ pub fn annexb(stream: &[u8]) {
 }
 
 /// Lays out and draws text in a box.
-pub fn writing(text: &str) {
+pub fn text(text: &str) {
     let Ok(book) = FontBook::new(&[], FontFolders(Vec::new())) else { return };
-    let mut desk = Desk { book, pen: Pen::new(), warnings: BTreeSet::new() };
-    let text = written(text.chars().take(200).collect());
-    let layout = desk.lay_out(&text, 200.0, 100.0, 1.0);
-    desk.pen.draw(&text, &layout, &mut desk.book, 1.0, &|_| Some(Accent::default()));
+    let mut context = TextContext { book, painter: GlyphPainter::new(), warnings: BTreeSet::new() };
+    let text = styled(text.chars().take(200).collect());
+    let layout = context.lay_out(&text, 200.0, 100.0, 1.0);
+    context
+        .painter
+        .draw(&text, &layout, &mut context.book, 1.0, &|_| Some(StyleOverride::default()));
 }
 
-fn written(text: String) -> Text {
+fn styled(text: String) -> Text {
     let style = TextStyle {
         family: "Open Sans".to_owned(),
         size: Micro::whole(20),
@@ -89,7 +91,7 @@ mod tests {
 
     /// Typical and hostile seeds. The fuzz targets themselves need a nightly compiler.
     #[test]
-    fn nothing_that_a_fuzzer_would_begin_with_breaks_a_parser() {
+    fn typical_and_hostile_seeds_break_no_parser() {
         let texts = [
             "",
             "\0",
@@ -103,8 +105,8 @@ mod tests {
         ];
         for text in texts {
             cube(text);
-            control(text.as_bytes());
-            writing(text);
+            protocol(text.as_bytes());
+            super::text(text);
         }
         for stream in [
             &b""[..],
@@ -114,6 +116,6 @@ mod tests {
         ] {
             annexb(stream);
         }
-        control(br#"{"progress":{"done":1,"total":2}}"#);
+        protocol(br#"{"progress":{"done":1,"total":2}}"#);
     }
 }

@@ -9,6 +9,7 @@ mod decode;
 pub mod encode;
 mod error;
 mod ffi;
+mod file_size;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

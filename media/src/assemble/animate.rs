@@ -4,7 +4,7 @@
 //! them, so that memory does not grow with the length: a single pass would hold every frame until
 //! the colours are known.
 
-use super::frames::Frames;
+use super::frames::FrameSource;
 use crate::protocol::Progress;
 use crate::{MediaError, Result};
 use composition::plan::Assemble;
@@ -29,11 +29,11 @@ const WEBP_TIME: Rational = Rational(1, 1000);
 /// Errors from decoding, encoding and writing.
 pub(super) fn gif(
     plan: &Assemble,
-    frames: &Frames<'_>,
+    frames: &FrameSource<'_>,
     out: &Path,
     report: &mut dyn FnMut(Progress),
 ) -> Result<()> {
-    let mut steps = Steps { done: 0, total: plan.frames * 2, report };
+    let mut steps = StepProgress { done: 0, total: plan.frames * 2, report };
     let palette = choose_colours(plan, frames, &mut steps)?;
     // −1 plays once; n plays n times more.
     let repeats = match plan.plays {
@@ -43,10 +43,12 @@ pub(super) fn gif(
     };
     // By default the last frame lasts as long as the one before it, which rounding may have
     // shortened.
-    let last = (begin(plan, plan.frames) - begin(plan, plan.frames.saturating_sub(1))).to_string();
+    let last =
+        (gif_ticks(plan, plan.frames) - gif_ticks(plan, plan.frames.saturating_sub(1))).to_string();
     let options = [("loop", repeats.as_str()), ("final_delay", &last)];
-    let mut writer = Writer::begin(plan, ("gif", "gif", Pixel::PAL8), GIF_TIME, &options, out)?;
-    let mut dither = Filter::new(
+    let mut writer =
+        AnimationWriter::create(plan, ("gif", "gif", Pixel::PAL8), GIF_TIME, &options, out)?;
+    let mut dither = FilterGraph::new(
         plan,
         &["pictures", "palette"],
         "[pictures][palette]paletteuse=dither=sierra2_4a:diff_mode=rectangle",
@@ -56,22 +58,22 @@ pub(super) fn gif(
     frames.each(|number, frame| {
         dither.feed("pictures", as_bgra(frame, number)?)?;
         while let Some(mut dithered) = dither.take()? {
-            let shown = dithered.pts().unwrap_or(0);
-            writer.push(&mut dithered, shown)?;
+            let number = dithered.pts().unwrap_or(0);
+            writer.push(&mut dithered, number)?;
         }
         steps.advance();
         Ok(())
     })?;
     dither.close("pictures")?;
     while let Some(mut dithered) = dither.take()? {
-        let shown = dithered.pts().unwrap_or(0);
-        writer.push(&mut dithered, shown)?;
+        let number = dithered.pts().unwrap_or(0);
+        writer.push(&mut dithered, number)?;
     }
-    writer.end()
+    writer.finish()
 }
 
 /// Returns the tick of [`GIF_TIME`] at which a frame begins.
-fn begin(plan: &Assemble, frame: u64) -> i64 {
+fn gif_ticks(plan: &Assemble, frame: u64) -> i64 {
     use ffmpeg::Rescale;
     (frame as i64).rescale(Rational(plan.rate.den as i32, plan.rate.num as i32), GIF_TIME)
 }
@@ -82,30 +84,30 @@ fn begin(plan: &Assemble, frame: u64) -> i64 {
 /// Errors from decoding, encoding and writing.
 pub(super) fn webp(
     plan: &Assemble,
-    frames: &Frames<'_>,
+    frames: &FrameSource<'_>,
     out: &Path,
     report: &mut dyn FnMut(Progress),
 ) -> Result<()> {
-    let mut steps = Steps { done: 0, total: plan.frames, report };
+    let mut steps = StepProgress { done: 0, total: plan.frames, report };
     let plays = plan.plays.unwrap_or(0).to_string();
-    let kind = ("libwebp_anim", "webp", Pixel::BGRA);
-    let mut writer = Writer::begin(plan, kind, WEBP_TIME, &[("loop", &plays)], out)?;
+    let format = ("libwebp_anim", "webp", Pixel::BGRA);
+    let mut writer = AnimationWriter::create(plan, format, WEBP_TIME, &[("loop", &plays)], out)?;
     frames.each(|number, frame| {
         let mut picture = as_bgra(frame, number)?;
         writer.push(&mut picture, number as i64)?;
         steps.advance();
         Ok(())
     })?;
-    writer.end()
+    writer.finish()
 }
 
-struct Steps<'a> {
+struct StepProgress<'a> {
     done: u64,
     total: u64,
     report: &'a mut dyn FnMut(Progress),
 }
 
-impl Steps<'_> {
+impl StepProgress<'_> {
     fn advance(&mut self) {
         self.done += 1;
         (self.report)(Progress { done: self.done, total: self.total });
@@ -114,17 +116,20 @@ impl Steps<'_> {
 
 fn choose_colours(
     plan: &Assemble,
-    frames: &Frames<'_>,
-    steps: &mut Steps<'_>,
+    frames: &FrameSource<'_>,
+    steps: &mut StepProgress<'_>,
 ) -> Result<frame::Video> {
-    let mut chooser = Filter::new(plan, &["pictures"], "[pictures]palettegen=stats_mode=full")?;
+    let mut palette_filter =
+        FilterGraph::new(plan, &["pictures"], "[pictures]palettegen=stats_mode=full")?;
     frames.each(|number, frame| {
-        chooser.feed("pictures", as_bgra(frame, number)?)?;
+        palette_filter.feed("pictures", as_bgra(frame, number)?)?;
         steps.advance();
         Ok(())
     })?;
-    chooser.close("pictures")?;
-    chooser.take()?.ok_or_else(|| MediaError::Internal("no colours were chosen for the GIF".into()))
+    palette_filter.close("pictures")?;
+    palette_filter
+        .take()?
+        .ok_or_else(|| MediaError::Internal("no colours were chosen for the GIF".into()))
 }
 
 /// Converts a frame of a lossless segment to packed blue, green, red and alpha, timed by its
@@ -136,7 +141,7 @@ fn as_bgra(frame: &frame::Video, number: u64) -> Result<frame::Video> {
         Pixel::BGRZ => true,
         other => {
             return Err(MediaError::Internal(format!(
-                "a lossless segment has pixels of the unexpected kind {other:?}"
+                "a lossless segment has the unexpected pixel format {other:?}"
             )));
         }
     };
@@ -154,11 +159,11 @@ fn as_bgra(frame: &frame::Video, number: u64) -> Result<frame::Video> {
 }
 
 /// A libavfilter graph over pictures.
-struct Filter {
+struct FilterGraph {
     graph: Graph,
 }
 
-impl Filter {
+impl FilterGraph {
     /// Creates the graph. An input called `palette` is a palette; all others have the canvas's
     /// size.
     fn new(plan: &Assemble, inputs: &[&str], spec: &str) -> Result<Self> {
@@ -227,7 +232,7 @@ fn build(plan: &Assemble, inputs: &[&str], spec: &str) -> Result<Graph, ffmpeg::
 }
 
 /// An encoder of pictures and the file that it writes.
-struct Writer<'a> {
+struct AnimationWriter<'a> {
     path: &'a Path,
     encoder: encoder::video::Encoder,
     output: Output,
@@ -236,10 +241,10 @@ struct Writer<'a> {
     stream_time: Rational,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> AnimationWriter<'a> {
     /// `kind` is libav's names of encoder and container, and the pixel format. `settings` go to the
     /// container.
-    fn begin(
+    fn create(
         plan: &Assemble,
         (encoder, container, pixels): (&str, &str, Pixel),
         encoder_time: Rational,
@@ -247,7 +252,7 @@ impl<'a> Writer<'a> {
         path: &'a Path,
     ) -> Result<Self> {
         let failed =
-            |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+            |error| MediaError::from_libav(format_args!("creating {}", path.display()), error);
         let codec = encoder::find_by_name(encoder).ok_or_else(|| {
             MediaError::Unsupported(format!("this build of libav has no encoder {encoder}"))
         })?;
@@ -280,13 +285,13 @@ impl<'a> Writer<'a> {
         self.drain(number)
     }
 
-    fn end(mut self) -> Result<()> {
+    fn finish(mut self) -> Result<()> {
         self.encoder
             .send_eof()
-            .map_err(|error| MediaError::from_libav("ending the encoder", error))?;
+            .map_err(|error| MediaError::from_libav("flushing the encoder", error))?;
         self.drain(0)?;
         self.output.write_trailer().map_err(|error| {
-            MediaError::from_libav(format_args!("ending {}", self.path.display()), error)
+            MediaError::from_libav(format_args!("closing {}", self.path.display()), error)
         })
     }
 

@@ -1,6 +1,6 @@
 //! Decodes the frames of the whole video from its segments, by number.
 
-use super::parts::placed;
+use super::segment::numbered;
 use crate::decode::reader::VideoReader;
 use crate::{MediaError, Result};
 use composition::plan::Assemble;
@@ -8,14 +8,14 @@ use ffmpeg_next::frame;
 use std::path::{Path, PathBuf};
 
 /// The segments of a video and the number of each one's first frame.
-pub(super) struct Frames<'a> {
+pub(super) struct FrameSource<'a> {
     plan: &'a Assemble,
     segments: Vec<(&'a Path, u64)>,
 }
 
-impl<'a> Frames<'a> {
+impl<'a> FrameSource<'a> {
     pub(super) fn new(plan: &'a Assemble, paths: &'a [PathBuf]) -> Self {
-        Self { plan, segments: placed(plan, paths).collect() }
+        Self { plan, segments: numbered(plan, paths).collect() }
     }
 
     /// Calls back with the frame of a number, or with the last frame if the number is beyond it.

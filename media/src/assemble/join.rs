@@ -1,7 +1,7 @@
 //! Copies segments and sound into one container.
 
-use super::AssembleFiles;
-use super::parts::{Common, Segment, placed, survey};
+use super::files::AssembleFiles;
+use super::segment::{SegmentReader, SharedFormat, check_segments, numbered};
 use crate::decode::open::open_input;
 use crate::protocol::Progress;
 use crate::{MediaError, Result, ffi};
@@ -22,19 +22,19 @@ const MOVIE_TIMESCALE: &str = "240000";
 /// Internal if the segments do not fit each other; else errors from reading and writing.
 pub(super) fn join(
     plan: &Assemble,
-    parts: &AssembleFiles<'_>,
+    files: &AssembleFiles<'_>,
     report: &mut dyn FnMut(Progress),
 ) -> Result<()> {
-    let common = survey(plan, parts.segments)?;
-    let mut sound = parts.sound.map(|path| Sound::open(path, plan.format)).transpose()?;
-    let mut writer = Writer::begin(plan, &common, sound.as_ref(), parts.out)?;
-    let mut pictures = Pictures::new(plan, parts.segments, common.lead);
+    let shared = check_segments(plan, files.segments)?;
+    let mut sound = files.sound.map(|path| SoundPackets::open(path, plan.format)).transpose()?;
+    let mut writer = ContainerWriter::create(plan, &shared, sound.as_ref(), files.out)?;
+    let mut pictures = VideoPackets::new(plan, files.segments, shared.lead);
     let mut done = 0;
     while let Some(picture) = pictures.next()? {
         if let Some(sound) = &mut sound {
             // Packets are interleaved by time: a player finds both streams near each other, and
             // nothing piles up in memory.
-            while let Some(packet) = sound.before(picture.decoded, writer.frame_time)? {
+            while let Some(packet) = sound.next_before(picture.decoded, writer.frame_time)? {
                 writer.write_sound(packet, sound.time_base)?;
             }
         }
@@ -47,31 +47,31 @@ pub(super) fn join(
             writer.write_sound(packet, sound.time_base)?;
         }
     }
-    writer.end()
+    writer.finish()
 }
 
 /// A video packet with its times in frames.
-struct Picture {
+struct TimedPacket {
     packet: Packet,
     shown: i64,
     decoded: i64,
 }
 
 /// The packets of all segments, in order.
-struct Pictures<'a> {
-    waiting: std::vec::IntoIter<(&'a Path, u64)>,
+struct VideoPackets<'a> {
+    remaining: std::vec::IntoIter<(&'a Path, u64)>,
     rate: composition::plan::Rate,
-    open: Option<Segment>,
+    open: Option<SegmentReader>,
     /// Packets read so far, which is also the next packet's place in decoding order.
     read: i64,
     lead: i64,
 }
 
-impl<'a> Pictures<'a> {
+impl<'a> VideoPackets<'a> {
     fn new(plan: &'a Assemble, paths: &'a [PathBuf], lead: u64) -> Self {
-        let waiting: Vec<_> = placed(plan, paths).collect();
+        let remaining: Vec<_> = numbered(plan, paths).collect();
         Self {
-            waiting: waiting.into_iter(),
+            remaining: remaining.into_iter(),
             rate: plan.rate,
             open: None,
             read: 0,
@@ -79,26 +79,26 @@ impl<'a> Pictures<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<Picture>> {
+    fn next(&mut self) -> Result<Option<TimedPacket>> {
         loop {
             if let Some(segment) = &mut self.open {
                 if let Some((packet, shown)) = segment.next_packet()? {
                     let decoded = self.read - self.lead;
                     self.read += 1;
-                    return Ok(Some(Picture { packet, shown: shown as i64, decoded }));
+                    return Ok(Some(TimedPacket { packet, shown: shown as i64, decoded }));
                 }
                 self.open = None;
             }
-            let Some((path, first)) = self.waiting.next() else {
+            let Some((path, first)) = self.remaining.next() else {
                 return Ok(None);
             };
-            self.open = Some(Segment::open(path, self.rate, first)?);
+            self.open = Some(SegmentReader::open(path, self.rate, first)?);
         }
     }
 }
 
 /// The packets of the only sound stream.
-struct Sound {
+struct SoundPackets {
     input: Input,
     time_base: Rational,
     next: Option<Packet>,
@@ -106,7 +106,7 @@ struct Sound {
     shift: i64,
 }
 
-impl Sound {
+impl SoundPackets {
     fn open(path: &Path, format: Format) -> Result<Self> {
         let input = open_input(path)?;
         let stream = input
@@ -147,7 +147,7 @@ impl Sound {
     }
 
     /// Returns the next packet if it belongs before a picture's time.
-    fn before(&mut self, time: i64, base: Rational) -> Result<Option<Packet>> {
+    fn next_before(&mut self, time: i64, base: Rational) -> Result<Option<Packet>> {
         let limit = time.rescale(base, self.time_base);
         match &self.next {
             Some(packet) if packet.dts().unwrap_or(i64::MIN) <= limit => self.next(),
@@ -162,7 +162,7 @@ fn shift(packet: &mut Packet, ticks: i64) {
 }
 
 /// The container that is being written.
-struct Writer<'a> {
+struct ContainerWriter<'a> {
     path: &'a Path,
     output: Output,
     /// The time base in which a frame lasts one tick.
@@ -171,20 +171,20 @@ struct Writer<'a> {
     sound_time: Rational,
 }
 
-impl<'a> Writer<'a> {
-    fn begin(
+impl<'a> ContainerWriter<'a> {
+    fn create(
         plan: &Assemble,
-        common: &Common,
-        sound: Option<&Sound>,
+        shared: &SharedFormat,
+        sound: Option<&SoundPackets>,
         path: &'a Path,
     ) -> Result<Self> {
         let failed =
-            |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+            |error| MediaError::from_libav(format_args!("creating {}", path.display()), error);
         let container = if plan.format == Format::Webm { "webm" } else { "mp4" };
         let mut output = ffmpeg::format::output_as(path, container).map_err(failed)?;
         let frame_time = Rational(plan.rate.den as i32, plan.rate.num as i32);
-        add_pictures(&mut output, plan, common, frame_time).map_err(failed)?;
-        if let Some(parameters) = sound.and_then(Sound::parameters) {
+        add_pictures(&mut output, plan, shared, frame_time).map_err(failed)?;
+        if let Some(parameters) = sound.and_then(SoundPackets::parameters) {
             let time_base = sound.map_or(frame_time, |sound| sound.time_base);
             let mut stream = output.add_stream(codec::Id::None).map_err(failed)?;
             stream.set_parameters(ffi::retagged(&parameters, 0));
@@ -201,8 +201,8 @@ impl<'a> Writer<'a> {
         Ok(Self { path, output, frame_time, picture_time, sound_time })
     }
 
-    fn write_picture(&mut self, picture: Picture) -> Result<()> {
-        let Picture { mut packet, shown, decoded } = picture;
+    fn write_picture(&mut self, picture: TimedPacket) -> Result<()> {
+        let TimedPacket { mut packet, shown, decoded } = picture;
         packet.set_pts(Some(shown));
         packet.set_dts(Some(decoded));
         packet.set_duration(1);
@@ -223,9 +223,9 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn end(mut self) -> Result<()> {
+    fn finish(mut self) -> Result<()> {
         self.output.write_trailer().map_err(|error| {
-            MediaError::from_libav(format_args!("ending {}", self.path.display()), error)
+            MediaError::from_libav(format_args!("closing {}", self.path.display()), error)
         })
     }
 }
@@ -233,7 +233,7 @@ impl<'a> Writer<'a> {
 fn add_pictures(
     output: &mut Output,
     plan: &Assemble,
-    common: &Common,
+    shared: &SharedFormat,
     frame_time: Rational,
 ) -> Result<(), ffmpeg::Error> {
     // Apple's players take H.265 only if its parameter sets are outside the packets, which this tag
@@ -243,10 +243,10 @@ fn add_pictures(
         _ => 0,
     };
     let mut stream = output.add_stream(codec::Id::None)?;
-    stream.set_parameters(ffi::retagged(&common.parameters, tag));
+    stream.set_parameters(ffi::retagged(&shared.parameters, tag));
     stream.set_time_base(frame_time);
     stream.set_avg_frame_rate(frame_time.invert());
-    if common.alpha {
+    if shared.alpha {
         let mut tags = Dictionary::new();
         tags.set("alpha_mode", "1");
         stream.set_metadata(tags);

@@ -8,31 +8,20 @@
 //! No file records when it was made or by which software, so that equal parts give equal bytes.
 
 mod animate;
+mod files;
 mod frames;
 mod join;
-mod parts;
 mod picture;
+mod segment;
 mod verify;
 
+pub use files::AssembleFiles;
+
+use crate::file_size::file_size;
 use crate::protocol::{AssembleOutput, Progress};
 use crate::{MediaError, Result};
 use composition::plan::{Assemble, Format};
-use frames::Frames;
-use std::path::{Path, PathBuf};
-
-/// The input and output files of an assembly.
-#[derive(Debug, Clone, Copy)]
-pub struct AssembleFiles<'a> {
-    /// The segments, in order.
-    pub segments: &'a [PathBuf],
-    /// The sound, if the plan has sound.
-    pub sound: Option<&'a Path>,
-    pub out: &'a Path,
-    /// The poster to write, a JPEG, if the plan asks for one.
-    pub poster: Option<&'a Path>,
-    /// The thumbnail to write, a JPEG, if the plan asks for one.
-    pub thumbnail: Option<&'a Path>,
-}
+use frames::FrameSource;
 
 /// Makes the file that the plan asks for, verifies it, and takes poster and thumbnail from it.
 ///
@@ -41,83 +30,77 @@ pub struct AssembleFiles<'a> {
 /// disk and from libav.
 pub fn assemble(
     plan: &Assemble,
-    parts: &AssembleFiles<'_>,
+    files: &AssembleFiles<'_>,
     report: &mut dyn FnMut(Progress),
 ) -> Result<AssembleOutput> {
-    check(plan, parts)?;
-    let frames = Frames::new(plan, parts.segments);
+    check(plan, files)?;
+    let frames = FrameSource::new(plan, files.segments);
     let duration_ms = match plan.format {
         Format::Mp4 | Format::Webm => {
-            join::join(plan, parts, report)?;
-            verify::verify(plan, parts.out)?;
+            join::join(plan, files, report)?;
+            verify::verify(plan, files.out)?;
             milliseconds(plan)
         }
         Format::Gif => {
-            animate::gif(plan, &frames, parts.out, report)?;
+            animate::gif(plan, &frames, files.out, report)?;
             milliseconds(plan)
         }
         Format::Webp if plan.frames > 1 => {
-            animate::webp(plan, &frames, parts.out, report)?;
+            animate::webp(plan, &frames, files.out, report)?;
             milliseconds(plan)
         }
         Format::Webp | Format::Jpg | Format::Png => {
-            picture::whole(plan, &frames, parts.out)?;
+            picture::whole(plan, &frames, files.out)?;
             0
         }
-        Format::Mp3 | Format::Wav => copy_sound(parts)?,
+        Format::Mp3 | Format::Wav => copy_sound(files)?,
     };
     Ok(AssembleOutput {
         frames: plan.frames,
-        bytes: size_of(parts.out)?,
+        bytes: file_size(files.out)?,
         duration_ms,
-        poster_bytes: picture::poster(plan, plan.poster, &frames, parts.poster)?,
-        thumbnail_bytes: picture::poster(plan, plan.thumbnail, &frames, parts.thumbnail)?,
+        poster_bytes: picture::poster(plan, plan.poster, &frames, files.poster)?,
+        thumbnail_bytes: picture::poster(plan, plan.thumbnail, &frames, files.thumbnail)?,
     })
 }
 
-fn check(plan: &Assemble, parts: &AssembleFiles<'_>) -> Result<()> {
-    let wrong = |what: String| {
-        Err(MediaError::Internal(format!("assembling {}: {what}", parts.out.display())))
+fn check(plan: &Assemble, files: &AssembleFiles<'_>) -> Result<()> {
+    let internal = |problem: String| {
+        Err(MediaError::Internal(format!("assembling {}: {problem}", files.out.display())))
     };
-    if parts.segments.len() != plan.segment_frames.len() {
-        return wrong(format!(
-            "{} segments came and {} were planned",
-            parts.segments.len(),
+    if files.segments.len() != plan.segment_frames.len() {
+        return internal(format!(
+            "{} segments were given and {} were planned",
+            files.segments.len(),
             plan.segment_frames.len()
         ));
     }
     if plan.segment_frames.iter().sum::<u64>() != plan.frames {
-        return wrong(format!("the segments' frames are not the {} of the whole", plan.frames));
+        return internal(format!("the segments' frames are not the {} of the whole", plan.frames));
     }
-    match (plan.sound, parts.sound) {
-        (Some(_), None) => wrong("the sound that was planned did not come".into()),
-        (None, Some(_)) => wrong("a sound came that was not planned".into()),
+    match (plan.sound, files.sound) {
+        (Some(_), None) => internal("the planned sound is missing".into()),
+        (None, Some(_)) => internal("a sound was given that was not planned".into()),
         _ => Ok(()),
     }
 }
 
 /// Copies the sound's file, which is the whole output of a format without pictures.
-fn copy_sound(parts: &AssembleFiles<'_>) -> Result<u64> {
-    let Some(sound) = parts.sound else {
+fn copy_sound(files: &AssembleFiles<'_>) -> Result<u64> {
+    let Some(sound) = files.sound else {
         return Err(MediaError::Internal(format!(
-            "{} is sound alone and there is none",
-            parts.out.display()
+            "{} has only sound, and none was given",
+            files.out.display()
         )));
     };
-    std::fs::copy(sound, parts.out).map_err(|error| {
-        MediaError::from_io(format_args!("writing {}", parts.out.display()), &error)
+    std::fs::copy(sound, files.out).map_err(|error| {
+        MediaError::from_io(format_args!("writing {}", files.out.display()), &error)
     })?;
-    verify::sound_milliseconds(parts.out)
+    verify::sound_milliseconds(files.out)
 }
 
 fn milliseconds(plan: &Assemble) -> u64 {
     plan.rate.samples(plan.frames, 1000)
-}
-
-fn size_of(path: &Path) -> Result<u64> {
-    std::fs::metadata(path)
-        .map(|metadata| metadata.len())
-        .map_err(|error| MediaError::from_io(format_args!("reading {}", path.display()), &error))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Writes single frames as pictures: posters, thumbnails, and formats that hold one picture.
 
-use super::frames::Frames;
-use crate::decode::convert::{Converter, Wanted};
+use super::frames::FrameSource;
+use crate::decode::convert::{Conversion, Converter};
 use crate::encode::still::write_still;
+use crate::file_size::file_size;
 use crate::picture::planes::Chroma;
 use crate::{MediaError, Result};
 use composition::plan::{Assemble, Poster};
@@ -15,40 +16,45 @@ use std::path::Path;
 /// Internal if no path was given for it; else errors from decoding and writing.
 pub(super) fn poster(
     plan: &Assemble,
-    wanted: Option<Poster>,
-    frames: &Frames<'_>,
+    poster: Option<Poster>,
+    frames: &FrameSource<'_>,
     out: Option<&Path>,
 ) -> Result<Option<u64>> {
-    let Some(poster) = wanted else {
+    let Some(poster) = poster else {
         return Ok(None);
     };
     let out = out.ok_or_else(|| {
-        MediaError::Internal("a picture of a frame was planned and has no place".into())
+        MediaError::Internal("a picture of a frame was planned and no path was given".into())
     })?;
     let scaled =
         |length: u32| (f64::from(length) * poster.scale.to_f64()).round().max(1.0) as usize;
     write(frames, poster.frame, (scaled(plan.width), scaled(plan.height)), out)?;
-    super::size_of(out).map(Some)
+    file_size(out).map(Some)
 }
 
 /// Writes the only frame at full size. The extension of `out` gives the format.
 ///
 /// # Errors
 /// Errors from decoding and writing.
-pub(super) fn whole(plan: &Assemble, frames: &Frames<'_>, out: &Path) -> Result<()> {
+pub(super) fn whole(plan: &Assemble, frames: &FrameSource<'_>, out: &Path) -> Result<()> {
     write(frames, 0, (plan.width as usize, plan.height as usize), out)
 }
 
 fn write(
-    frames: &Frames<'_>,
+    frames: &FrameSource<'_>,
     number: u64,
     (width, height): (usize, usize),
     out: &Path,
 ) -> Result<()> {
     frames.with(number, |frame| {
-        let wanted =
-            Wanted { crop: [0.0, 0.0, 1.0, 1.0], width, height, chroma: Chroma::Full, rotation: 0 };
-        let picture = Converter::default().convert(frame, None, wanted)?;
+        let conversion = Conversion {
+            crop: [0.0, 0.0, 1.0, 1.0],
+            width,
+            height,
+            chroma: Chroma::Full,
+            rotation: 0,
+        };
+        let picture = Converter::default().convert(frame, None, conversion)?;
         write_still(&picture, out)
     })
 }

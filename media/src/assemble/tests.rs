@@ -19,14 +19,14 @@ const RATE: Rate = Rate { num: 30_000, den: 1_001 };
 const SIZE: (u32, u32) = (64, 48);
 
 /// Segments and sound in a folder, and the plan for them.
-struct Bench {
+struct AssembleFixture {
     folder: tempfile::TempDir,
     plan: Assemble,
     segments: Vec<PathBuf>,
     sound: Option<PathBuf>,
 }
 
-impl Bench {
+impl AssembleFixture {
     fn new(format: Format, video: VideoCodec, frames: &[u64]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut first = 0;
@@ -76,7 +76,7 @@ impl Bench {
     fn make(&self, name: &str) -> Result<(PathBuf, AssembleOutput)> {
         let out = self.path(name);
         let (poster, thumbnail) = (self.path("poster.jpg"), self.path("thumbnail.jpg"));
-        let parts = AssembleFiles {
+        let files = AssembleFiles {
             segments: &self.segments,
             sound: self.sound.as_deref(),
             out: &out,
@@ -84,7 +84,7 @@ impl Bench {
             thumbnail: Some(&thumbnail),
         };
         let mut last = None;
-        let output = assemble(&self.plan, &parts, &mut |progress| last = Some(progress))?;
+        let output = assemble(&self.plan, &files, &mut |progress| last = Some(progress))?;
         assert!(last.is_none_or(|last| last.done == last.total));
         Ok((out, output))
     }
@@ -139,9 +139,10 @@ fn contains(path: &Path, needle: &[u8]) -> bool {
 }
 
 #[test]
-fn every_frame_of_a_film_is_there_at_its_own_time() {
-    let bench = Bench::new(Format::Mp4, VideoCodec::H264, &[24, 1, 30]).with_sound(SoundCodec::Aac);
-    let (path, output) = bench.make("film.mp4").unwrap();
+fn every_frame_of_a_video_is_present_at_its_own_time() {
+    let fixture = AssembleFixture::new(Format::Mp4, VideoCodec::H264, &[24, 1, 30])
+        .with_sound(SoundCodec::Aac);
+    let (path, output) = fixture.make("film.mp4").unwrap();
     assert_eq!(output.frames, 55);
     assert_eq!(output.duration_ms, 1_835);
     let mut times: Vec<i64> =
@@ -159,22 +160,23 @@ fn every_frame_of_a_film_is_there_at_its_own_time() {
 }
 
 #[test]
-fn the_sound_is_as_long_as_the_picture_and_in_its_place() {
+fn the_sound_has_the_length_of_the_picture_and_its_position() {
     for (format, video, codec) in [
         (Format::Mp4, VideoCodec::H264, SoundCodec::Aac),
         (Format::Webm, VideoCodec::Vp9, SoundCodec::Opus),
     ] {
-        let bench = Bench::new(format, video, &[24, 30]).with_sound(codec);
-        let (path, _) = bench.make("film").unwrap();
+        let fixture = AssembleFixture::new(format, video, &[24, 30]).with_sound(codec);
+        let (path, _) = fixture.make("film").unwrap();
         let samples = RATE.samples(54, 48_000) as usize;
         let mut reader = SoundReader::open(&path, 1, 48_000, 0).unwrap();
-        let mut heard = vec![[0.0_f32; 2]; samples];
-        reader.fill(&mut heard).unwrap();
+        let mut samples_read = vec![[0.0_f32; 2]; samples];
+        reader.fill(&mut samples_read).unwrap();
         let mut more = [[0.0; 2]];
         reader.fill(&mut more).unwrap();
         assert!(reader.is_over(), "{format:?} goes on after its end");
-        let loudest =
-            (0..samples).max_by(|a, b| heard[*a][0].abs().total_cmp(&heard[*b][0].abs())).unwrap();
+        let loudest = (0..samples)
+            .max_by(|a, b| samples_read[*a][0].abs().total_cmp(&samples_read[*b][0].abs()))
+            .unwrap();
         assert!(
             (samples / 2..samples / 2 + 12).contains(&loudest),
             "{format:?}: {loudest} of {samples}"
@@ -183,19 +185,19 @@ fn the_sound_is_as_long_as_the_picture_and_in_its_place() {
 }
 
 #[test]
-fn the_same_parts_give_the_same_bytes_without_dates_or_names() {
+fn the_same_segments_give_the_same_bytes_without_dates_or_names() {
     for (format, video, sound) in [
         (Format::Mp4, VideoCodec::H264, Some(SoundCodec::Aac)),
         (Format::Webm, VideoCodec::Vp9, Some(SoundCodec::Opus)),
         (Format::Gif, VideoCodec::Ffv1, None),
         (Format::Webp, VideoCodec::Ffv1, None),
     ] {
-        let mut bench = Bench::new(format, video, &[6, 5]);
+        let mut fixture = AssembleFixture::new(format, video, &[6, 5]);
         if let Some(codec) = sound {
-            bench = bench.with_sound(codec);
+            fixture = fixture.with_sound(codec);
         }
-        let (one, _) = bench.make("one").unwrap();
-        let (other, _) = bench.make("other").unwrap();
+        let (one, _) = fixture.make("one").unwrap();
+        let (other, _) = fixture.make("other").unwrap();
         assert!(
             std::fs::read(&one).unwrap() == std::fs::read(&other).unwrap(),
             "{format:?} differs"
@@ -207,37 +209,38 @@ fn the_same_parts_give_the_same_bytes_without_dates_or_names() {
 }
 
 #[test]
-fn a_film_can_start_before_it_is_loaded_and_says_its_colours() {
-    let mut bench = Bench::new(Format::Mp4, VideoCodec::H264, &[10]).with_sound(SoundCodec::Aac);
-    bench.plan.tags.title = Some("A title".into());
-    let (path, _) = bench.make("film.mp4").unwrap();
+fn a_video_can_start_before_it_is_loaded_and_has_colour_tags() {
+    let mut fixture =
+        AssembleFixture::new(Format::Mp4, VideoCodec::H264, &[10]).with_sound(SoundCodec::Aac);
+    fixture.plan.tags.title = Some("A title".into());
+    let (path, _) = fixture.make("film.mp4").unwrap();
     let bytes = std::fs::read(&path).unwrap();
-    let place =
+    let position =
         |needle: &[u8]| bytes.windows(needle.len()).position(|window| window == needle).unwrap();
-    assert!(place(b"moov") < place(b"mdat"));
-    assert_eq!(&bytes[place(b"colrnclx") + 8..][..7], [0, 1, 0, 1, 0, 1, 0]);
+    assert!(position(b"moov") < position(b"mdat"));
+    assert_eq!(&bytes[position(b"colrnclx") + 8..][..7], [0, 1, 0, 1, 0, 1, 0]);
     assert!(contains(&path, b"A title"));
 }
 
 #[test]
-fn h265_is_tagged_so_that_every_player_takes_it() {
-    let bench = Bench::new(Format::Mp4, VideoCodec::H265, &[13, 7]);
-    let (path, _) = bench.make("film.mp4").unwrap();
+fn h265_has_the_tag_that_every_player_takes() {
+    let fixture = AssembleFixture::new(Format::Mp4, VideoCodec::H265, &[13, 7]);
+    let (path, _) = fixture.make("film.mp4").unwrap();
     assert!(contains(&path, b"hvc1"));
     assert!((brightness(&path, 19) as i32 - 16 - i32::from(shade(19)) * 219 / 255).abs() < 5);
 }
 
 #[test]
-fn poster_and_thumbnail_show_the_frames_asked_for() {
-    let mut bench = Bench::new(Format::Mp4, VideoCodec::H264, &[20, 20]);
-    bench.plan.poster = Some(Poster { frame: 35, scale: Micro::ONE });
-    bench.plan.thumbnail = Some(Poster { frame: 2, scale: Micro::from_f64(0.5) });
-    let (_, output) = bench.make("film.mp4").unwrap();
+fn poster_and_thumbnail_show_the_requested_frames() {
+    let mut fixture = AssembleFixture::new(Format::Mp4, VideoCodec::H264, &[20, 20]);
+    fixture.plan.poster = Some(Poster { frame: 35, scale: Micro::ONE });
+    fixture.plan.thumbnail = Some(Poster { frame: 2, scale: Micro::from_f64(0.5) });
+    let (_, output) = fixture.make("film.mp4").unwrap();
     for (name, bytes, number, size) in [
         ("poster.jpg", output.poster_bytes, 35, (64, 48)),
         ("thumbnail.jpg", output.thumbnail_bytes, 2, (32, 24)),
     ] {
-        let path = bench.path(name);
+        let path = fixture.path(name);
         assert_eq!(bytes, Some(std::fs::metadata(&path).unwrap().len()));
         let mut reader = crate::decode::reader::VideoReader::open(&path, 0).unwrap();
         let shown = reader.frame_at(composition::plan::Ratio::ZERO).unwrap();
@@ -248,61 +251,73 @@ fn poster_and_thumbnail_show_the_frames_asked_for() {
 }
 
 #[test]
-fn gif_and_webp_move_and_pictures_stand() {
-    let (gif, _) = Bench::new(Format::Gif, VideoCodec::Ffv1, &[6, 5]).make_kept("film.gif");
+fn gif_and_webp_are_animated_and_pictures_are_still() {
+    let (gif, _) =
+        AssembleFixture::new(Format::Gif, VideoCodec::Ffv1, &[6, 5]).make_with_folder("film.gif");
     let times: Vec<i64> = packets(&gif.1).iter().map(|packet| packet.1).collect();
     assert_eq!(times.len(), 11);
     assert_eq!(times[10], 33, "hundredths of a second after ten frames");
     let length = ffmpeg::format::input(&gif.1).unwrap().duration();
     assert_eq!(length, 370_000, "the last frame lasts as long as it should, in microseconds");
-    let (webp, output) = Bench::new(Format::Webp, VideoCodec::Ffv1, &[6, 5]).make_kept("film.webp");
+    let (webp, output) =
+        AssembleFixture::new(Format::Webp, VideoCodec::Ffv1, &[6, 5]).make_with_folder("film.webp");
     assert!(contains(&webp.1, b"ANMF"));
     assert_eq!(output.duration_ms, 367);
     for (format, name) in [(Format::Jpg, "a.jpg"), (Format::Png, "a.png"), (Format::Webp, "a.webp")]
     {
-        let (still, output) = Bench::new(format, VideoCodec::Ffv1, &[1]).make_kept(name);
+        let (still, output) =
+            AssembleFixture::new(format, VideoCodec::Ffv1, &[1]).make_with_folder(name);
         assert_eq!(output.duration_ms, 0);
         let input = ffmpeg::format::input(&still.1).unwrap();
         assert_eq!(input.streams().count(), 1);
     }
 }
 
-impl Bench {
+impl AssembleFixture {
     /// As `make`, keeping the folder alive.
-    fn make_kept(self, name: &str) -> ((tempfile::TempDir, PathBuf), AssembleOutput) {
+    fn make_with_folder(self, name: &str) -> ((tempfile::TempDir, PathBuf), AssembleOutput) {
         let (path, output) = self.make(name).unwrap();
         ((self.folder, path), output)
     }
 }
 
 #[test]
-fn sound_alone_is_handed_on() {
+fn sound_without_pictures_is_copied() {
     for (format, codec) in [(Format::Mp3, SoundCodec::Mp3), (Format::Wav, SoundCodec::Pcm16)] {
-        let mut bench = Bench::new(format, VideoCodec::H264, &[48]).with_sound(codec);
-        (bench.plan.frames, bench.plan.segments, bench.plan.video) = (0, 0, None);
-        bench.plan.segment_frames.clear();
-        bench.segments.clear();
-        let (path, output) = bench.make("sound.out").unwrap();
-        assert_eq!(std::fs::read(path).unwrap(), std::fs::read(bench.sound.unwrap()).unwrap());
+        let mut fixture = AssembleFixture::new(format, VideoCodec::H264, &[48]).with_sound(codec);
+        (fixture.plan.frames, fixture.plan.segments, fixture.plan.video) = (0, 0, None);
+        fixture.plan.segment_frames.clear();
+        fixture.segments.clear();
+        let (path, output) = fixture.make("sound.out").unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), std::fs::read(fixture.sound.unwrap()).unwrap());
         assert_eq!(output.duration_ms, 1_601, "{format:?}");
     }
 }
 
 #[test]
 fn segments_that_do_not_fit_are_refused() {
-    let refused = |bend: &dyn Fn(&mut Bench), needle: &str| {
-        let mut bench = Bench::new(Format::Mp4, VideoCodec::H264, &[10, 10]);
-        bend(&mut bench);
-        let error = bench.make("film.mp4").unwrap_err();
+    let assert_refused = |change: &dyn Fn(&mut AssembleFixture), needle: &str| {
+        let mut fixture = AssembleFixture::new(Format::Mp4, VideoCodec::H264, &[10, 10]);
+        change(&mut fixture);
+        let error = fixture.make("film.mp4").unwrap_err();
         assert!(matches!(error, MediaError::Internal(_)), "{error:?}");
         assert!(error.to_string().contains(needle), "{error}");
     };
-    refused(&|bench| bench.segments.truncate(1), "1 segments came and 2 were planned");
-    refused(&|bench| segment(&bench.segments[1], VideoCodec::H264, 10, 9, 30), "lacks a frame");
-    refused(&|bench| segment(&bench.segments[1], VideoCodec::H264, 10, 11, 30), "not its own");
-    refused(
-        &|bench| segment(&bench.segments[1], VideoCodec::H265, 10, 10, 30),
+    assert_refused(
+        &|fixture| fixture.segments.truncate(1),
+        "1 segments were given and 2 were planned",
+    );
+    assert_refused(
+        &|fixture| segment(&fixture.segments[1], VideoCodec::H264, 10, 9, 30),
+        "lacks a frame",
+    );
+    assert_refused(
+        &|fixture| segment(&fixture.segments[1], VideoCodec::H264, 10, 11, 30),
+        "not its own",
+    );
+    assert_refused(
+        &|fixture| segment(&fixture.segments[1], VideoCodec::H265, 10, 10, 30),
         "other parameter sets",
     );
-    refused(&|bench| bench.plan.sound = Some(SoundCodec::Aac), "did not come");
+    assert_refused(&|fixture| fixture.plan.sound = Some(SoundCodec::Aac), "is missing");
 }

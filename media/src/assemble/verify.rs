@@ -18,13 +18,14 @@ const ROUNDING_SECONDS: f64 = 0.001;
 /// # Errors
 /// Internal, naming what is wrong.
 pub(super) fn verify(plan: &Assemble, path: &Path) -> Result<()> {
-    check(plan, path)
-        .map_err(|what| MediaError::Internal(format!("the finished {}: {what}", path.display())))
+    check(plan, path).map_err(|problem| {
+        MediaError::Internal(format!("the finished {}: {problem}", path.display()))
+    })
 }
 
 fn check(plan: &Assemble, path: &Path) -> Result<(), String> {
-    let said = |error: MediaError| error.to_string();
-    let mut input = open_input(path).map_err(said)?;
+    let to_text = |error: MediaError| error.to_string();
+    let mut input = open_input(path).map_err(to_text)?;
     let kinds: Vec<_> = input.streams().map(|stream| stream.parameters().medium()).collect();
     let mut expected = vec![ffmpeg::media::Type::Video];
     expected.extend(plan.sound.map(|_| ffmpeg::media::Type::Audio));
@@ -44,9 +45,9 @@ fn check(plan: &Assemble, path: &Path) -> Result<(), String> {
             return Err(format!("frame {number} is at {found} s and should be at {exact} s"));
         }
     }
-    let mut reader = VideoReader::open(path, 0).map_err(said)?;
+    let mut reader = VideoReader::open(path, 0).map_err(to_text)?;
     for number in [0, plan.frames - 1] {
-        let shown = reader.frame_at(plan.rate.seconds(number)).map_err(said)?;
+        let shown = reader.frame_at(plan.rate.seconds(number)).map_err(to_text)?;
         let found = (shown.frame.width(), shown.frame.height());
         if found != (plan.width, plan.height) {
             return Err(format!(

@@ -17,17 +17,17 @@ pub(crate) enum Transfer {
 
 /// The matrix, range, transfer function and primaries of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Meaning {
+pub(crate) struct ColourEncoding {
     /// The matrix, as libswscale's `SWS_CS_*` number.
     pub matrix: i32,
     /// Set for full range, unset for limited range.
-    pub full: bool,
+    pub full_range: bool,
     pub transfer: Transfer,
     /// Set if the primaries are those of BT.2020.
-    pub wide: bool,
+    pub wide_gamut: bool,
 }
 
-impl Meaning {
+impl ColourEncoding {
     /// Reads a frame's tags. A missing matrix is guessed as players do: BT.601 up to 576 lines
     /// and 1,024 columns, BT.709 above.
     pub(crate) fn of(frame: &frame::Video) -> Self {
@@ -47,9 +47,9 @@ impl Meaning {
         };
         Self {
             matrix: matrix_number(space),
-            full: frame.color_range() == Range::JPEG || is_always_full(frame.format()),
+            full_range: frame.color_range() == Range::JPEG || is_always_full(frame.format()),
             transfer,
-            wide: matches!(frame.color_primaries(), Primaries::BT2020),
+            wide_gamut: matches!(frame.color_primaries(), Primaries::BT2020),
         }
     }
 
@@ -60,7 +60,7 @@ impl Meaning {
 
     /// Returns whether the codes are those of the compositor: BT.709, limited range.
     pub(crate) fn is_native(self) -> bool {
-        !self.full && self.matrix == matrix_number(Space::BT709)
+        !self.full_range && self.matrix == matrix_number(Space::BT709)
     }
 }
 

@@ -6,9 +6,9 @@
 //! the edges.
 
 use super::bits::unpacked;
-use super::colour::Meaning;
+use super::colour::ColourEncoding;
 use super::deinterlace::deinterlaced;
-use super::scaler::{Part, Scalers, Target};
+use super::scaler::{FrameRect, ScaleTarget, Scalers};
 use super::tonemap::ToneMap;
 use crate::error::Result;
 use crate::picture::planes::{Alpha, Chroma, Picture};
@@ -18,7 +18,7 @@ use ffmpeg_next::frame;
 
 /// The part of a frame to convert, and the size and chroma of the result.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Wanted {
+pub(crate) struct Conversion {
     /// The part: left, top, width, height as shares of the shown picture, after rotation.
     pub crop: [f64; 4],
     pub width: usize,
@@ -52,61 +52,64 @@ impl Converter {
         &mut self,
         frame: &frame::Video,
         fields: Option<Fields<'_>>,
-        wanted: Wanted,
+        conversion: Conversion,
     ) -> Result<Picture> {
         let unpacked = unpacked(frame);
         let frame = unpacked.as_ref().unwrap_or(frame);
         match fields {
             Some(fields) => {
                 let whole = deinterlaced(frame, fields.next, &mut self.scalers)?;
-                self.convert_whole(&whole, wanted)
+                self.convert_whole(&whole, conversion)
             }
-            None => self.convert_whole(frame, wanted),
+            None => self.convert_whole(frame, conversion),
         }
     }
 
-    fn convert_whole(&mut self, frame: &frame::Video, wanted: Wanted) -> Result<Picture> {
-        let meaning = Meaning::of(frame);
-        let part = stored_part(frame, wanted);
-        let turned = wanted.rotation % 180 == 90;
-        let (width, height) =
-            if turned { (wanted.height, wanted.width) } else { (wanted.width, wanted.height) };
-        let to = |format, size| Target { format, size, keeps_meaning: false };
-        let (chroma, planar) = (wanted.chroma, planar(wanted.chroma));
-        let picture = if meaning.is_hdr() {
-            self.tone_mapped(frame, part, (width, height), meaning, chroma)?
+    fn convert_whole(&mut self, frame: &frame::Video, conversion: Conversion) -> Result<Picture> {
+        let encoding = ColourEncoding::of(frame);
+        let part = stored_part(frame, conversion);
+        let turned = conversion.rotation % 180 == 90;
+        let (width, height) = if turned {
+            (conversion.height, conversion.width)
+        } else {
+            (conversion.width, conversion.height)
+        };
+        let to = |format, size| ScaleTarget { format, size, keeps_encoding: false };
+        let (chroma, planar) = (conversion.chroma, planar(conversion.chroma));
+        let picture = if encoding.is_hdr() {
+            self.tone_mapped(frame, part, (width, height), encoding, chroma)?
         } else if has_alpha(frame.format()) {
             // RGB of more than 8 bits passes through YUV and back, which must use one matrix.
             let target =
-                Target { keeps_meaning: true, ..to(Pixel::RGBA, (part.width, part.height)) };
-            let straight = self.scalers.scale(frame, part, target, meaning)?;
+                ScaleTarget { keeps_encoding: true, ..to(Pixel::RGBA, (part.width, part.height)) };
+            let straight = self.scalers.scale(frame, part, target, encoding)?;
             Raster::from_straight(straight).resized(width, height).into_picture(chroma)
         } else if frame.format() == planar
-            && meaning.is_native()
+            && encoding.is_native()
             && (part.width, part.height) == (width, height)
         {
             copy_part(frame, part, chroma)
         } else {
-            let scaled = self.scalers.scale(frame, part, to(planar, (width, height)), meaning)?;
-            copy_part(scaled, Part::whole(width, height), chroma)
+            let scaled = self.scalers.scale(frame, part, to(planar, (width, height)), encoding)?;
+            copy_part(scaled, FrameRect::whole(width, height), chroma)
         };
-        Ok(turn(picture, wanted.rotation))
+        Ok(turn(picture, conversion.rotation))
     }
 
     fn tone_mapped(
         &mut self,
         frame: &frame::Video,
-        part: Part,
+        part: FrameRect,
         size: (usize, usize),
-        meaning: Meaning,
+        encoding: ColourEncoding,
         chroma: Chroma,
     ) -> Result<Picture> {
-        if !self.tone.as_ref().is_some_and(|tone| tone.fits(meaning)) {
-            self.tone = Some(ToneMap::new(meaning));
+        if !self.tone.as_ref().is_some_and(|tone| tone.is_for(encoding)) {
+            self.tone = Some(ToneMap::new(encoding));
         }
-        let target = Target { format: Pixel::YUV444P16LE, size, keeps_meaning: true };
-        let scaled = self.scalers.scale(frame, part, target, meaning)?;
-        let tone = self.tone.get_or_insert_with(|| ToneMap::new(meaning));
+        let target = ScaleTarget { format: Pixel::YUV444P16LE, size, keeps_encoding: true };
+        let scaled = self.scalers.scale(frame, part, target, encoding)?;
+        let tone = self.tone.get_or_insert_with(|| ToneMap::new(encoding));
         Ok(tone.apply(scaled, chroma))
     }
 }
@@ -154,9 +157,9 @@ fn has_alpha(format: Pixel) -> bool {
 
 /// Returns the requested part in the stored frame's own pixels: turned back, and aligned to whole
 /// chroma samples.
-fn stored_part(frame: &frame::Video, wanted: Wanted) -> Part {
-    let [x, y, w, h] = wanted.crop;
-    let [x, y, w, h] = match wanted.rotation {
+fn stored_part(frame: &frame::Video, conversion: Conversion) -> FrameRect {
+    let [x, y, w, h] = conversion.crop;
+    let [x, y, w, h] = match conversion.rotation {
         90 => [y, 1.0 - x - w, h, w],
         180 => [1.0 - x - w, 1.0 - y - h, w, h],
         270 => [1.0 - y - h, x, h, w],
@@ -164,7 +167,7 @@ fn stored_part(frame: &frame::Video, wanted: Wanted) -> Part {
     };
     let (left, width) = even_part(x, w, frame.width() as usize);
     let (top, height) = even_part(y, h, frame.height() as usize);
-    Part { left, top, width, height }
+    FrameRect { left, top, width, height }
 }
 
 /// Converts a share of a length to an even start and a length. The whole length stays as it is;
@@ -182,7 +185,7 @@ fn even_part(from: f64, share: f64, length: usize) -> (usize, usize) {
 }
 
 /// Copies a part of an opaque frame in a picture's own format. The part's corner must be even.
-fn copy_part(frame: &frame::Video, part: Part, chroma: Chroma) -> Picture {
+fn copy_part(frame: &frame::Video, part: FrameRect, chroma: Chroma) -> Picture {
     let plane = |index: usize, left: usize, top: usize, width: usize, height: usize| {
         let (data, stride) = (frame.data(index), frame.stride(index));
         let mut out = Vec::with_capacity(width * height);
@@ -216,17 +219,17 @@ fn turn(picture: Picture, rotation: u16) -> Picture {
         width: if turned { height } else { width },
         height: if turned { width } else { height },
         chroma: picture.chroma,
-        y: turn_plane(&picture.y, width, height, rotation),
-        u: turn_plane(&picture.u, cw, ch, rotation),
-        v: turn_plane(&picture.v, cw, ch, rotation),
+        y: turned_plane(&picture.y, width, height, rotation),
+        u: turned_plane(&picture.u, cw, ch, rotation),
+        v: turned_plane(&picture.v, cw, ch, rotation),
         alpha: picture.alpha.map(|alpha| Alpha {
-            full: turn_plane(&alpha.full, width, height, rotation),
-            chroma: turn_plane(&alpha.chroma, cw, ch, rotation),
+            full: turned_plane(&alpha.full, width, height, rotation),
+            chroma: turned_plane(&alpha.chroma, cw, ch, rotation),
         }),
     }
 }
 
-fn turn_plane(plane: &[u8], width: usize, height: usize, rotation: u16) -> Vec<u8> {
+fn turned_plane(plane: &[u8], width: usize, height: usize, rotation: u16) -> Vec<u8> {
     let at = |x: usize, y: usize| plane[y * width + x];
     match rotation {
         90 => (0..width)
@@ -252,13 +255,13 @@ mod tests {
         // 1 2 3      4 1
         // 4 5 6  →   5 2
         //            6 3
-        assert_eq!(turn_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 90), [4, 1, 5, 2, 6, 3]);
-        assert_eq!(turn_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 270), [3, 6, 2, 5, 1, 4]);
-        assert_eq!(turn_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 180), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(turned_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 90), [4, 1, 5, 2, 6, 3]);
+        assert_eq!(turned_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 270), [3, 6, 2, 5, 1, 4]);
+        assert_eq!(turned_plane(&[1, 2, 3, 4, 5, 6], 3, 2, 180), [6, 5, 4, 3, 2, 1]);
     }
 
     #[test]
-    fn the_edges_of_a_part_are_even_and_within_a_pixel_of_what_was_asked_for() {
+    fn the_edges_of_a_part_are_even_and_within_a_pixel_of_the_request() {
         assert_eq!(even_part(0.0, 1.0, 1081), (0, 1081));
         // 1280×720 cropped to 9:16: 405 pixels about the middle.
         assert_eq!(even_part(0.341_796_875, 0.316_406_25, 1280), (438, 404));

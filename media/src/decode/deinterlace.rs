@@ -5,8 +5,8 @@
 //! between the frame and the next one. So a result depends on two frames of the source and on no
 //! earlier state. (The method of yadif, without the previous frame.)
 
-use super::colour::Meaning;
-use super::scaler::{Part, Scalers, Target};
+use super::colour::ColourEncoding;
+use super::scaler::{FrameRect, ScaleTarget, Scalers};
 use crate::error::Result;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
@@ -26,7 +26,7 @@ pub(crate) fn deinterlaced(
             == (frame.width(), frame.height(), frame.format())
     };
     let next = next.filter(same).map(|next| planar(next, scalers)).transpose()?;
-    let kept_parity = usize::from(!frame.is_top_first());
+    let first_parity = usize::from(!frame.is_top_first());
     for plane in 0..3 {
         let (stride, width, height) = (
             whole.stride(plane),
@@ -35,10 +35,10 @@ pub(crate) fn deinterlaced(
         );
         let current = whole.data(plane).to_vec();
         let later = next.as_ref().map_or(current.clone(), |next| next.data(plane).to_vec());
-        let lines = Lines { current: &current, later: &later, stride, width, height };
+        let pair = PlanePair { current: &current, later: &later, stride, width, height };
         let out = whole.data_mut(plane);
-        for line in (0..height).filter(|line| line % 2 != kept_parity) {
-            lines.redraw(line, &mut out[line * stride..][..width]);
+        for line in (0..height).filter(|line| line % 2 != first_parity) {
+            pair.redraw(line, &mut out[line * stride..][..width]);
         }
     }
     whole.set_color_space(frame.color_space());
@@ -54,13 +54,14 @@ fn planar(frame: &frame::Video, scalers: &mut Scalers) -> Result<frame::Video> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let halved = frame.format().descriptor().is_some_and(|format| format.log2_chroma_h() == 1);
     let format = if halved { Pixel::YUV420P } else { Pixel::YUV444P };
-    let target = Target { format, size: (width, height), keeps_meaning: true };
-    let scaled = scalers.scale(frame, Part::whole(width, height), target, Meaning::of(frame))?;
+    let target = ScaleTarget { format, size: (width, height), keeps_encoding: true };
+    let scaled =
+        scalers.scale(frame, FrameRect::whole(width, height), target, ColourEncoding::of(frame))?;
     Ok(scaled.clone())
 }
 
 /// The same plane of the frame and of the next one.
-struct Lines<'a> {
+struct PlanePair<'a> {
     current: &'a [u8],
     later: &'a [u8],
     stride: usize,
@@ -68,7 +69,7 @@ struct Lines<'a> {
     height: usize,
 }
 
-impl Lines<'_> {
+impl PlanePair<'_> {
     fn redraw(&self, line: usize, out: &mut [u8]) {
         let above = line.checked_sub(1).unwrap_or(line + 1).min(self.height - 1);
         let below = if line + 1 < self.height { line + 1 } else { above };
@@ -79,12 +80,12 @@ impl Lines<'_> {
         let (woven, next) = (row(self.current, line), row(self.later, line));
         let (next_a, next_b) = (row(self.later, above), row(self.later, below));
         for x in 0..self.width {
-            let moved = woven[x]
+            let change = woven[x]
                 .abs_diff(next[x])
                 .max(a[x].abs_diff(next_a[x]))
                 .max(b[x].abs_diff(next_b[x]));
-            let low = woven[x].saturating_sub(moved);
-            let high = woven[x].saturating_add(moved);
+            let low = woven[x].saturating_sub(change);
+            let high = woven[x].saturating_add(change);
             out[x] = along_edges(&a, &b, x).clamp(low, high);
         }
     }
@@ -113,24 +114,24 @@ fn along_edges(above: &[u8], below: &[u8], x: usize) -> u8 {
 mod tests {
     use super::*;
 
-    fn lines<'a>(current: &'a [u8], later: &'a [u8], width: usize) -> Lines<'a> {
-        Lines { current, later, stride: width, width, height: current.len() / width }
+    fn pair<'a>(current: &'a [u8], later: &'a [u8], width: usize) -> PlanePair<'a> {
+        PlanePair { current, later, stride: width, width, height: current.len() / width }
     }
 
     #[test]
-    fn what_stands_still_keeps_every_line() {
+    fn still_parts_keep_every_line() {
         let plane: Vec<u8> = (0..64).map(|at| (at * 37 % 251) as u8).collect();
         let mut out = [0; 8];
-        lines(&plane, &plane, 8).redraw(3, &mut out);
+        pair(&plane, &plane, 8).redraw(3, &mut out);
         assert_eq!(out, plane[24..32]);
     }
 
     #[test]
-    fn what_moves_is_drawn_from_its_neighbours() {
+    fn moving_parts_are_interpolated_from_their_neighbours() {
         let combed: Vec<u8> = (0..64).map(|at| if at / 8 % 2 == 0 { 200 } else { 20 }).collect();
         let later = vec![20; 64];
         let mut out = [0; 8];
-        lines(&combed, &later, 8).redraw(3, &mut out);
+        pair(&combed, &later, 8).redraw(3, &mut out);
         assert_eq!(out, [200; 8]);
     }
 }

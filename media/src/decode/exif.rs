@@ -1,26 +1,26 @@
 //! Finds the orientation that cameras write into PNG and WebP files. In JPEG, libav finds it
 //! itself.
 
-use super::rotation::Turn;
+use super::rotation::Orientation;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// The most chunks that are read: pictures have a handful.
-const MOST_CHUNKS: usize = 4_096;
+const MAX_CHUNKS: usize = 4_096;
 /// Bytes of Exif that are read: enough of the first directory to hold the orientation.
-const MOST_BYTES: u64 = 64 << 10;
+const MAX_BYTES: u64 = 64 << 10;
 /// The tag of the orientation (Exif 3.0, §4.6.5).
-const ORIENTATION: u16 = 0x0112;
+const ORIENTATION_TAG: u16 = 0x0112;
 
 /// Returns the orientation in a PNG's or a WebP's Exif block; none if there is no block or it can't
 /// be read.
-pub(crate) fn turn_of(path: &Path) -> Option<Turn> {
+pub(crate) fn exif_orientation(path: &Path) -> Option<Orientation> {
     let mut file = File::open(path).ok()?;
     let mut head = [0; 12];
     file.read_exact(&mut head).ok()?;
     let block = if head.starts_with(b"\x89PNG\r\n\x1a\n") {
-        found(
+        find_chunk(
             &mut file,
             8,
             |head| {
@@ -29,7 +29,7 @@ pub(crate) fn turn_of(path: &Path) -> Option<Turn> {
             4,
         )?
     } else if head.starts_with(b"RIFF") && &head[8..] == b"WEBP" {
-        found(
+        find_chunk(
             &mut file,
             12,
             |head| {
@@ -40,25 +40,25 @@ pub(crate) fn turn_of(path: &Path) -> Option<Turn> {
     } else {
         return None;
     };
-    turn_in(block.strip_prefix(b"Exif\0\0").unwrap_or(&block))
+    orientation_in(block.strip_prefix(b"Exif\0\0").unwrap_or(&block))
 }
 
 /// Finds a chunk, searching from `at` on: `head` reads a chunk's length and whether it is the one,
 /// and `tail` bytes follow each.
-fn found(
+fn find_chunk(
     file: &mut File,
     mut at: u64,
     head: impl Fn(&[u8; 8]) -> (u32, bool),
     tail: u64,
 ) -> Option<Vec<u8>> {
-    for _ in 0..MOST_CHUNKS {
+    for _ in 0..MAX_CHUNKS {
         let mut bytes = [0; 8];
         file.seek(SeekFrom::Start(at)).ok()?;
         file.read_exact(&mut bytes).ok()?;
-        let (length, is_meant) = head(&bytes);
-        if is_meant {
+        let (length, is_wanted) = head(&bytes);
+        if is_wanted {
             let mut block = Vec::new();
-            file.take(u64::from(length).min(MOST_BYTES)).read_to_end(&mut block).ok()?;
+            file.take(u64::from(length).min(MAX_BYTES)).read_to_end(&mut block).ok()?;
             return Some(block);
         }
         // RIFF's chunks begin at even bytes; PNG's follow each other directly.
@@ -70,23 +70,23 @@ fn found(
 
 /// Reads the orientation in a TIFF block: a byte order, then a first directory with entries of 12
 /// bytes.
-fn turn_in(tiff: &[u8]) -> Option<Turn> {
+fn orientation_in(tiff: &[u8]) -> Option<Orientation> {
     let little = tiff.starts_with(b"II");
-    let two = |at: usize| -> Option<u16> {
+    let u16_at = |at: usize| -> Option<u16> {
         let bytes = tiff.get(at..at + 2)?.try_into().ok()?;
         Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     };
-    let four = |at: usize| -> Option<u32> {
+    let u32_at = |at: usize| -> Option<u32> {
         let bytes = tiff.get(at..at + 4)?.try_into().ok()?;
         Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
     };
-    (two(2)? == 42).then_some(())?;
-    let directory = four(4)? as usize;
-    let entries = usize::from(two(directory)?);
+    (u16_at(2)? == 42).then_some(())?;
+    let directory = u32_at(4)? as usize;
+    let entries = usize::from(u16_at(directory)?);
     let entry = (0..entries)
         .map(|entry| directory + 2 + entry * 12)
-        .find(|at| two(*at) == Some(ORIENTATION))?;
-    let (degrees, mirrored) = match two(entry + 8)? {
+        .find(|at| u16_at(*at) == Some(ORIENTATION_TAG))?;
+    let (degrees, mirrored) = match u16_at(entry + 8)? {
         1 => (0, false),
         2 => (0, true),
         3 => (180, false),
@@ -97,7 +97,7 @@ fn turn_in(tiff: &[u8]) -> Option<Turn> {
         8 => (270, false),
         _ => return None,
     };
-    Some(Turn { degrees, mirrored })
+    Some(Orientation { degrees, mirrored })
 }
 
 #[cfg(test)]
@@ -105,18 +105,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_orientation_is_found_in_either_byte_order_and_rubbish_has_none() {
-        let turned = Some(Turn { degrees: 90, mirrored: false });
-        assert_eq!(turn_in(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"), turned);
-        assert_eq!(turn_in(b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"), turned);
-        for rubbish in [
+    fn an_orientation_is_found_in_either_byte_order_and_invalid_blocks_have_none() {
+        let turned = Some(Orientation { degrees: 90, mirrored: false });
+        assert_eq!(
+            orientation_in(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"),
+            turned
+        );
+        assert_eq!(
+            orientation_in(b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"),
+            turned
+        );
+        for invalid in [
             &b""[..],
             b"II*\0",
             b"II*\0\xff\xff\xff\xff",
             b"MM\0*\0\0\0\x08\xff\xff",
             b"II*\0\x08\0\0\0\x01\0\x12\x01",
         ] {
-            assert_eq!(turn_in(rubbish), None);
+            assert_eq!(orientation_in(invalid), None);
         }
     }
 }

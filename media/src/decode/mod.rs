@@ -11,6 +11,7 @@ pub(crate) mod open;
 pub(crate) mod reader;
 pub(crate) mod rotation;
 pub(crate) mod scaler;
+mod shown_frame;
 pub(crate) mod stream;
 pub(crate) mod svg;
 pub(crate) mod tonemap;

@@ -11,17 +11,19 @@ use ffmpeg_next::format::context::Input;
 use std::path::Path;
 
 /// Containers that may be read, as libav names its demuxers.
-pub(crate) const DEMUXERS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpegts,mpeg,ogg,nut,gif,apng,\
-    png_pipe,jpeg_pipe,webp_pipe,gif_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,caf,\
-    ivf,mxf,yuv4mpegpipe";
+pub(crate) const DEMUXERS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpegts,mpeg,\
+    ogg,nut,gif,apng,png_pipe,jpeg_pipe,webp_pipe,gif_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,\
+    mp3,wav,w64,flac,aac,ac3,eac3,aiff,au,caf,ivf,mxf,yuv4mpegpipe";
 
 /// Codecs that may be decoded, as libav names its decoders.
-pub(crate) const DECODERS: &str = "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,libvpx,libvpx-vp9,mpeg4,mpeg2video,mpeg1video,\
-    h263,flv,msmpeg4v3,wmv1,wmv2,wmv3,vc1,theora,prores,dnxhd,cfhd,mjpeg,png,apng,gif,webp,bmp,tiff,ffv1,huffyuv,ffvhuff,utvideo,rawvideo,\
+pub(crate) const DECODERS: &str = "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,libvpx,libvpx-vp9,\
+    mpeg4,mpeg2video,mpeg1video,h263,flv,msmpeg4v3,wmv1,wmv2,wmv3,vc1,theora,prores,dnxhd,cfhd,\
+    mjpeg,png,apng,gif,webp,bmp,tiff,ffv1,huffyuv,ffvhuff,utvideo,rawvideo,\
     qtrle,jpeg2000,libopenjpeg,libjxl,dvvideo,\
-    aac,aac_latm,mp3,mp3float,mp2,mp2float,ac3,eac3,dca,opus,libopus,vorbis,flac,alac,wmav1,wmav2,wmapro,amrnb,amrwb,\
-    pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_u8,pcm_s8,pcm_f32le,pcm_f32be,pcm_f64le,\
-    pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt";
+    aac,aac_latm,mp3,mp3float,mp2,mp2float,ac3,eac3,dca,opus,libopus,vorbis,flac,alac,\
+    wmav1,wmav2,wmapro,amrnb,amrwb,\
+    pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_u8,pcm_s8,pcm_f32le,pcm_f32be,\
+    pcm_f64le,pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt";
 
 /// Opens a file and probes its streams, under the three lists.
 ///
@@ -52,12 +54,12 @@ fn open_by(
     // The file is opened here first, so that every later failure is the fault of its content.
     std::fs::File::open(path)
         .map_err(|error| MediaError::from_io(format_args!("opening {}", path.display()), &error))?;
-    open(options).map_err(|error| refusal(path, error))
+    open(options).map_err(|error| open_error(path, error))
 }
 
 /// Explains why libav did not open an existing file. libav says "invalid argument" for a container
 /// or protocol that is on no list, and "input/output error" and others for damage.
-fn refusal(path: &Path, error: ffmpeg::Error) -> MediaError {
+fn open_error(path: &Path, error: ffmpeg::Error) -> MediaError {
     let path = path.display();
     match error {
         ffmpeg::Error::Other { errno: libc::EINVAL } => MediaError::BadInput(format!(

@@ -3,11 +3,11 @@
 //! The frame for a time is the last one that begins at or before it. Before the first frame, the
 //! first is shown; after the end, the last.
 
+use super::shown_frame::ShownFrame;
 use super::stream::StreamReader;
 use super::webp::AnimatedWebp;
 use crate::error::Result;
 use composition::plan::Ratio;
-use ffmpeg_next::frame;
 use std::path::Path;
 
 /// An open source of frames.
@@ -16,18 +16,6 @@ pub(crate) enum VideoReader {
     Stream(Box<StreamReader>),
     /// An animated WebP, which libav does not read.
     Webp(Box<AnimatedWebp>),
-}
-
-/// The frame for a time, with its neighbour and its orientation.
-pub(crate) struct Shown<'a> {
-    pub frame: &'a frame::Video,
-    /// The frame after it; none after the last, and none for the first if it is shown before its
-    /// own time.
-    pub next: Option<&'a frame::Video>,
-    /// The frame's own time, in ticks of its stream. It identifies the frame.
-    pub ticks: i64,
-    /// Degrees by which it is turned clockwise for showing: 0, 90, 180 or 270.
-    pub rotation: u16,
 }
 
 impl VideoReader {
@@ -47,7 +35,7 @@ impl VideoReader {
     ///
     /// # Errors
     /// Bad input if nothing can be decoded.
-    pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<Shown<'_>> {
+    pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<ShownFrame<'_>> {
         match self {
             Self::Stream(stream) => stream.frame_at(seconds),
             Self::Webp(webp) => webp.frame_at(seconds),

@@ -6,14 +6,14 @@ use ffmpeg_next::frame;
 
 /// The quarter turns and the mirroring that bring a stored picture upright.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Turn {
+pub(crate) struct Orientation {
     /// Degrees clockwise: 0, 90, 180 or 270.
     pub degrees: u16,
     /// Set if left and right are exchanged after the turn.
     pub mirrored: bool,
 }
 
-impl Turn {
+impl Orientation {
     /// Returns the degrees for a picture that is mirrored before it is turned, if it is mirrored at
     /// all.
     pub(crate) fn after_mirroring(self) -> u16 {
@@ -25,28 +25,28 @@ impl Turn {
 /// none, from the `rotate` tag of older recorders. Other angles are rounded to the nearest quarter
 /// turn. `None` if the stream has neither.
 #[must_use]
-pub(crate) fn rotation_of(stream: &Stream<'_>) -> Option<Turn> {
+pub(crate) fn stream_orientation(stream: &Stream<'_>) -> Option<Orientation> {
     let matrix = stream
         .side_data()
         .find(|data| data.kind() == Type::DisplayMatrix)
-        .and_then(|data| turn_of_matrix(data.data()));
+        .and_then(|data| matrix_orientation(data.data()));
     let tag = || {
         let degrees: f64 = stream.metadata().get("rotate")?.trim().parse().ok()?;
-        Some(Turn { degrees: nearest_quarter(degrees), mirrored: false })
+        Some(Orientation { degrees: nearest_quarter(degrees), mirrored: false })
     };
     matrix.or_else(tag)
 }
 
 /// Reads a frame's own orientation (EXIF, which libav converts to a display matrix).
 #[must_use]
-pub(crate) fn rotation_of_frame(frame: &frame::Video) -> Option<Turn> {
+pub(crate) fn frame_orientation(frame: &frame::Video) -> Option<Orientation> {
     let data = frame.side_data(ffmpeg_next::frame::side_data::Type::DisplayMatrix)?;
-    turn_of_matrix(data.data())
+    matrix_orientation(data.data())
 }
 
 /// Reads a display matrix of nine native-endian 32-bit numbers. The first, second, fourth and fifth
 /// are 16.16 fixed-point: the images of a step to the right and a step down.
-fn turn_of_matrix(bytes: &[u8]) -> Option<Turn> {
+fn matrix_orientation(bytes: &[u8]) -> Option<Orientation> {
     let number = |index: usize| -> Option<f64> {
         let four = bytes.get(index * 4..index * 4 + 4)?;
         Some(f64::from(i32::from_ne_bytes(four.try_into().ok()?)))
@@ -55,7 +55,7 @@ fn turn_of_matrix(bytes: &[u8]) -> Option<Turn> {
     let mirrored = a * d - b * c < 0.0;
     let a = if mirrored { -a } else { a };
     (a != 0.0 || b != 0.0)
-        .then(|| Turn { degrees: nearest_quarter(b.atan2(a).to_degrees()), mirrored })
+        .then(|| Orientation { degrees: nearest_quarter(b.atan2(a).to_degrees()), mirrored })
 }
 
 fn nearest_quarter(degrees: f64) -> u16 {
@@ -72,34 +72,34 @@ mod tests {
         rows.iter().flat_map(|n| n.to_ne_bytes()).collect()
     }
 
-    fn plain(degrees: u16) -> Option<Turn> {
-        Some(Turn { degrees, mirrored: false })
+    fn plain(degrees: u16) -> Option<Orientation> {
+        Some(Orientation { degrees, mirrored: false })
     }
 
     #[test]
     fn a_display_matrix_gives_its_quarter_turn() {
-        assert_eq!(turn_of_matrix(&matrix(1, 0)), plain(0));
-        assert_eq!(turn_of_matrix(&matrix(0, 1)), plain(90));
-        assert_eq!(turn_of_matrix(&matrix(-1, 0)), plain(180));
-        assert_eq!(turn_of_matrix(&matrix(0, -1)), plain(270));
+        assert_eq!(matrix_orientation(&matrix(1, 0)), plain(0));
+        assert_eq!(matrix_orientation(&matrix(0, 1)), plain(90));
+        assert_eq!(matrix_orientation(&matrix(-1, 0)), plain(180));
+        assert_eq!(matrix_orientation(&matrix(0, -1)), plain(270));
     }
 
     #[test]
-    fn a_mirror_in_a_display_matrix_is_told_from_a_turn() {
+    fn a_mirrored_display_matrix_differs_from_a_turned_one() {
         let flipped = |a: i32, b: i32| {
             let rows = [-a << 16, b << 16, 0, b << 16, a << 16, 0, 0, 0, 1 << 30];
             rows.iter().flat_map(|n: &i32| n.to_ne_bytes()).collect::<Vec<u8>>()
         };
-        let mirrored = |degrees| Some(Turn { degrees, mirrored: true });
-        assert_eq!(turn_of_matrix(&flipped(1, 0)), mirrored(0));
-        assert_eq!(turn_of_matrix(&flipped(0, 1)), mirrored(90));
-        assert_eq!(turn_of_matrix(&flipped(-1, 0)), mirrored(180));
-        assert_eq!(mirrored(90).map(Turn::after_mirroring), Some(270));
+        let mirrored = |degrees| Some(Orientation { degrees, mirrored: true });
+        assert_eq!(matrix_orientation(&flipped(1, 0)), mirrored(0));
+        assert_eq!(matrix_orientation(&flipped(0, 1)), mirrored(90));
+        assert_eq!(matrix_orientation(&flipped(-1, 0)), mirrored(180));
+        assert_eq!(mirrored(90).map(Orientation::after_mirroring), Some(270));
     }
 
     #[test]
     fn a_broken_matrix_gives_none() {
-        assert_eq!(turn_of_matrix(&[1, 2, 3]), None);
-        assert_eq!(turn_of_matrix(&matrix(0, 0)), None);
+        assert_eq!(matrix_orientation(&[1, 2, 3]), None);
+        assert_eq!(matrix_orientation(&matrix(0, 0)), None);
     }
 }

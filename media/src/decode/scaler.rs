@@ -1,6 +1,6 @@
 //! Scales and converts frames with libswscale, whose contexts are set up once and kept.
 
-use super::colour::{Meaning, matrix_number};
+use super::colour::{ColourEncoding, matrix_number};
 use crate::error::{MediaError, Result};
 use crate::ffi;
 use ffmpeg_next::color::Space;
@@ -11,45 +11,45 @@ use ffmpeg_next::software::scaling;
 /// The scalers of one source.
 #[derive(Default)]
 pub(crate) struct Scalers {
-    kept: Vec<Scaler>,
+    scalers: Vec<Scaler>,
 }
 
 /// A libswscale context and the frame it writes into, whose rows have room for libswscale's wide
 /// stores.
 struct Scaler {
-    setting: Setting,
+    setting: ScalerSetting,
     context: scaling::Context,
     target: frame::Video,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-struct Setting {
+struct ScalerSetting {
     source: scaling::context::Definition,
     target: scaling::context::Definition,
-    meaning: Meaning,
-    keeps_meaning: bool,
+    encoding: ColourEncoding,
+    keeps_encoding: bool,
 }
 
 /// The format and the size of a scaler's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct ScaleTarget {
     pub format: Pixel,
     /// Width and height.
     pub size: (usize, usize),
     /// Set to keep the source's matrix and range; otherwise the output is BT.709, limited range.
-    pub keeps_meaning: bool,
+    pub keeps_encoding: bool,
 }
 
 /// A part of a stored frame, in whole pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct FrameRect {
     pub left: usize,
     pub top: usize,
     pub width: usize,
     pub height: usize,
 }
 
-impl Part {
+impl FrameRect {
     /// Returns all of a frame of this size.
     pub(crate) fn whole(width: usize, height: usize) -> Self {
         Self { left: 0, top: 0, width, height }
@@ -58,7 +58,7 @@ impl Part {
 
 /// The most scalers that are kept: a source that changes its size with each frame must not fill the
 /// memory.
-const MOST: usize = 4;
+const MAX_SCALERS: usize = 4;
 
 impl Scalers {
     /// Scales and converts part of a frame.
@@ -68,40 +68,43 @@ impl Scalers {
     pub(crate) fn scale(
         &mut self,
         frame: &frame::Video,
-        part: Part,
-        target: Target,
-        meaning: Meaning,
+        part: FrameRect,
+        target: ScaleTarget,
+        encoding: ColourEncoding,
     ) -> Result<&frame::Video> {
-        let setting = Setting {
-            source: definition(named_for_range(frame.format(), meaning), (part.width, part.height)),
+        let setting = ScalerSetting {
+            source: definition(
+                full_range_name(frame.format(), encoding),
+                (part.width, part.height),
+            ),
             target: definition(target.format, target.size),
-            meaning,
-            keeps_meaning: target.keeps_meaning,
+            encoding,
+            keeps_encoding: target.keeps_encoding,
         };
-        let known = self.kept.iter().position(|kept| kept.setting == setting);
-        let place = match known {
-            Some(place) => place,
+        let index = self.scalers.iter().position(|scaler| scaler.setting == setting);
+        let index = match index {
+            Some(index) => index,
             None => {
-                if self.kept.len() == MOST {
-                    self.kept.remove(0);
+                if self.scalers.len() == MAX_SCALERS {
+                    self.scalers.remove(0);
                 }
-                self.kept.push(Scaler::new(setting)?);
-                self.kept.len() - 1
+                self.scalers.push(Scaler::new(setting)?);
+                self.scalers.len() - 1
             }
         };
-        let scaler = &mut self.kept[place];
-        let mut cut = ffi::crop_frame(frame, part.left, part.top, part.width, part.height)
+        let scaler = &mut self.scalers[index];
+        let mut cropped = ffi::crop_frame(frame, part.left, part.top, part.width, part.height)
             .map_err(|error| MediaError::from_libav("cutting a frame", error))?;
-        cut.set_format(setting.source.format);
-        let run = scaler.context.run(&cut, &mut scaler.target);
+        cropped.set_format(setting.source.format);
+        let run = scaler.context.run(&cropped, &mut scaler.target);
         run.map_err(|error| MediaError::from_libav("scaling a frame", error))?;
         Ok(&scaler.target)
     }
 }
 
 impl Scaler {
-    fn new(setting: Setting) -> Result<Self> {
-        let (source, target, meaning) = (setting.source, setting.target, setting.meaning);
+    fn new(setting: ScalerSetting) -> Result<Self> {
+        let (source, target, encoding) = (setting.source, setting.target, setting.encoding);
         let flags = scaling::Flags::BICUBIC
             | scaling::Flags::ACCURATE_RND
             | scaling::Flags::FULL_CHR_H_INT
@@ -117,8 +120,8 @@ impl Scaler {
             flags,
         )
         .map_err(failed)?;
-        let from = (meaning.matrix, meaning.full);
-        let to = if setting.keeps_meaning { from } else { (matrix_number(Space::BT709), false) };
+        let from = (encoding.matrix, encoding.full_range);
+        let to = if setting.keeps_encoding { from } else { (matrix_number(Space::BT709), false) };
         ffi::set_scaler_colours(&mut context, from, to).map_err(failed)?;
         Ok(Self {
             setting,
@@ -132,12 +135,12 @@ impl Scaler {
 ///
 /// A scaler learns the range only after it was set up, when it has already decided to copy a frame
 /// that has the target's size and format: full-range codes would stay as they are.
-fn named_for_range(format: Pixel, meaning: Meaning) -> Pixel {
+fn full_range_name(format: Pixel, encoding: ColourEncoding) -> Pixel {
     match format {
-        Pixel::YUV420P if meaning.full => Pixel::YUVJ420P,
-        Pixel::YUV422P if meaning.full => Pixel::YUVJ422P,
-        Pixel::YUV440P if meaning.full => Pixel::YUVJ440P,
-        Pixel::YUV444P if meaning.full => Pixel::YUVJ444P,
+        Pixel::YUV420P if encoding.full_range => Pixel::YUVJ420P,
+        Pixel::YUV422P if encoding.full_range => Pixel::YUVJ422P,
+        Pixel::YUV440P if encoding.full_range => Pixel::YUVJ440P,
+        Pixel::YUV444P if encoding.full_range => Pixel::YUVJ444P,
         format => format,
     }
 }

@@ -5,11 +5,11 @@
 //! never decoded). If that key frame is too late, the seek is repeated from further back.
 
 use super::clock::StreamClock;
-use super::exif::turn_of;
+use super::exif::exif_orientation;
 use super::mirror::mirrored;
 use super::open::open_input;
-use super::reader::Shown;
-use super::rotation::{Turn, rotation_of, rotation_of_frame};
+use super::rotation::{Orientation, frame_orientation, stream_orientation};
+use super::shown_frame::ShownFrame;
 use crate::error::{MediaError, Result, libav_text};
 use crate::ffi;
 use composition::plan::Ratio;
@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 const MAX_PIXELS: &str = "100000000";
 
 /// Seconds of reading ahead beyond which the index is asked for a nearer key frame.
-const PATIENCE_SECONDS: i64 = 1;
+const READ_AHEAD_SECONDS: i64 = 1;
 
 /// The same for streams in which some packets have no time. After a seek, libav gives some of them
 /// their neighbour's time, so targets in the first minutes are reached by reading. Further in,
 /// reading takes too long to be worth a frame's error.
-const SPARSE_PATIENCE_SECONDS: i64 = 300;
+const SPARSE_READ_AHEAD_SECONDS: i64 = 300;
 
 /// Broken packets in a row after which a stream is given up.
 const MAX_BROKEN: u32 = 64;
@@ -42,35 +42,35 @@ pub(crate) struct StreamReader {
     clock: StreamClock,
     /// Set if only some packets have a time.
     sparse: bool,
-    rotation: Option<Turn>,
+    orientation: Option<Orientation>,
     /// The frame to show, and the one after it.
-    current: Option<Timed>,
-    ahead: Option<Timed>,
+    current: Option<TimedFrame>,
+    ahead: Option<TimedFrame>,
     /// Frames before this tick are discarded: it is the time of the key frame that a seek led to.
-    believed_from: i64,
+    trusted_from: i64,
     awaits_key: bool,
     drained: bool,
     broken: u32,
     last_ticks: i64,
 }
 
-struct Timed {
+struct TimedFrame {
     ticks: i64,
     frame: frame::Video,
     /// Degrees by which it is turned clockwise for showing.
     rotation: u16,
 }
 
-impl Timed {
+impl TimedFrame {
     /// Wraps a decoded frame and mirrors it if needed. `turn` is the stream's orientation, which
     /// overrides the frame's.
-    fn new(ticks: i64, frame: frame::Video, turn: Option<Turn>) -> Self {
-        let Some(turn) = turn.or_else(|| rotation_of_frame(&frame)) else {
+    fn new(ticks: i64, frame: frame::Video, orientation: Option<Orientation>) -> Self {
+        let Some(orientation) = orientation.or_else(|| frame_orientation(&frame)) else {
             return Self { ticks, frame, rotation: 0 };
         };
-        match turn.mirrored.then(|| mirrored(&frame)).flatten() {
-            Some(frame) => Self { ticks, frame, rotation: turn.after_mirroring() },
-            None => Self { ticks, frame, rotation: turn.degrees },
+        match orientation.mirrored.then(|| mirrored(&frame)).flatten() {
+            Some(frame) => Self { ticks, frame, rotation: orientation.after_mirroring() },
+            None => Self { ticks, frame, rotation: orientation.degrees },
         }
     }
 }
@@ -83,14 +83,14 @@ impl StreamReader {
     /// read.
     pub(crate) fn open(path: &Path, stream: u32) -> Result<Self> {
         let input = open_input(path)?;
-        let wanted = input.stream(stream as usize).ok_or_else(|| {
+        let requested = input.stream(stream as usize).ok_or_else(|| {
             MediaError::BadInput(format!("{} has no stream {stream}", path.display()))
         })?;
-        let clock = StreamClock::of(&input, &wanted);
-        let rotation = rotation_of(&wanted).or_else(|| turn_of(path));
-        let decoder = open_decoder(&wanted).map_err(|error| refused_stream(path, error))?;
-        let stream = wanted.index();
-        let sparse = is_sparse(&input);
+        let clock = StreamClock::of(&input, &requested);
+        let orientation = stream_orientation(&requested).or_else(|| exif_orientation(path));
+        let decoder = open_decoder(&requested).map_err(|error| decoder_error(path, error))?;
+        let stream = requested.index();
+        let sparse = has_sparse_times(&input);
         Ok(Self {
             path: path.to_owned(),
             input,
@@ -98,10 +98,10 @@ impl StreamReader {
             stream,
             decoder,
             clock,
-            rotation,
+            orientation,
             current: None,
             ahead: None,
-            believed_from: i64::MIN,
+            trusted_from: i64::MIN,
             awaits_key: false,
             drained: false,
             broken: 0,
@@ -113,9 +113,9 @@ impl StreamReader {
     ///
     /// # Errors
     /// Bad input if nothing can be decoded.
-    pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<Shown<'_>> {
+    pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<ShownFrame<'_>> {
         let target = self.clock.latest(seconds);
-        self.approach(target)?;
+        self.seek_if_far(target)?;
         while self.ahead.as_ref().is_some_and(|ahead| ahead.ticks <= target) {
             self.current = self.ahead.take();
             self.ahead = self.next_frame()?;
@@ -130,7 +130,7 @@ impl StreamReader {
                 )));
             }
         };
-        Ok(Shown {
+        Ok(ShownFrame {
             frame: &shown.frame,
             next: next.map(|next| &next.frame),
             ticks: shown.ticks,
@@ -139,30 +139,30 @@ impl StreamReader {
     }
 
     /// Seeks if needed, so that reading on from here reaches the frame at `target`.
-    fn approach(&mut self, target: i64) -> Result<()> {
+    fn seek_if_far(&mut self, target: i64) -> Result<()> {
         if self.last_ticks == i64::MIN && !self.drained {
             return self.begin(target);
         }
-        let from_start = self.believed_from == i64::MIN && self.current.is_none();
+        let from_start = self.trusted_from == i64::MIN && self.current.is_none();
         let begun = self.current.as_ref().is_some_and(|shown| shown.ticks <= target);
         if (from_start || begun) && !self.is_far(target) {
             return Ok(());
         }
-        self.jump(target)
+        self.seek(target)
     }
 
     /// Positions the first read: at the start, unless the target is well inside.
     fn begin(&mut self, target: i64) -> Result<()> {
-        if self.clock.is_far_from_start(target, self.patience_at_start()) {
-            return self.jump(target);
+        if self.clock.is_far_from_start(target, self.read_ahead_at_start()) {
+            return self.seek(target);
         }
         self.ahead = self.next_frame()?;
         Ok(())
     }
 
     /// Returns the seconds into the file up to which a target is reached by reading from the start.
-    fn patience_at_start(&self) -> i64 {
-        if self.sparse { SPARSE_PATIENCE_SECONDS } else { PATIENCE_SECONDS }
+    fn read_ahead_at_start(&self) -> i64 {
+        if self.sparse { SPARSE_READ_AHEAD_SECONDS } else { READ_AHEAD_SECONDS }
     }
 
     /// Returns whether a key frame lies between the current frames and a target that is well ahead.
@@ -170,16 +170,16 @@ impl StreamReader {
         let Some(ahead) = &self.ahead else {
             return false;
         };
-        let patience = self.clock.ticks(PATIENCE_SECONDS);
-        target.saturating_sub(ahead.ticks) > patience
+        let read_ahead = self.clock.ticks(READ_AHEAD_SECONDS);
+        target.saturating_sub(ahead.ticks) > read_ahead
             && ffi::indexed_key_before(&self.input, self.stream, target)
-                .is_some_and(|key| key > ahead.ticks.saturating_add(patience / 2))
+                .is_some_and(|key| key > ahead.ticks.saturating_add(read_ahead / 2))
     }
 
     /// Seeks to a key frame at or before `target`, and further back until the frame there can be
     /// trusted.
-    fn jump(&mut self, target: i64) -> Result<()> {
-        if !self.clock.is_far_from_start(target, self.patience_at_start()) {
+    fn seek(&mut self, target: i64) -> Result<()> {
+        if !self.clock.is_far_from_start(target, self.read_ahead_at_start()) {
             return self.restart();
         }
         let mut aim = target;
@@ -215,31 +215,31 @@ impl StreamReader {
         self.decoder.flush();
         self.current = None;
         self.ahead = None;
-        self.believed_from = i64::MAX;
+        self.trusted_from = i64::MAX;
         self.awaits_key = awaits_key;
         self.drained = false;
         self.last_ticks = i64::MIN;
     }
 
     /// Returns the next frame that can be trusted, in presentation order; none after the last.
-    fn next_frame(&mut self) -> Result<Option<Timed>> {
+    fn next_frame(&mut self) -> Result<Option<TimedFrame>> {
         loop {
             let mut decoded = frame::Video::empty();
             match self.decoder.receive_frame(&mut decoded) {
                 Ok(()) => {
                     self.broken = 0;
-                    if !self.is_placed(&decoded) {
+                    if !self.has_known_time(&decoded) {
                         continue;
                     }
                     let ticks = self.ticks_of(&decoded);
-                    if ticks >= self.believed_from && ticks > self.last_ticks {
+                    if ticks >= self.trusted_from && ticks > self.last_ticks {
                         self.last_ticks = ticks;
-                        return Ok(Some(Timed::new(ticks, decoded, self.rotation)));
+                        return Ok(Some(TimedFrame::new(ticks, decoded, self.orientation)));
                     }
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(None),
                 Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => self.feed()?,
-                Err(error) => self.forgive(error)?,
+                Err(error) => self.tolerate(error)?,
             }
         }
     }
@@ -252,21 +252,21 @@ impl StreamReader {
             let step = Some(frame.packet().duration).filter(|step| *step > 0)?;
             (self.last_ticks != i64::MIN).then(|| self.last_ticks.saturating_add(step))
         };
-        let told = if self.sparse { frame.pts().or_else(follows) } else { None };
-        told.or_else(|| frame.timestamp()).unwrap_or(self.last_ticks.saturating_add(1))
+        let presentation = if self.sparse { frame.pts().or_else(follows) } else { None };
+        presentation.or_else(|| frame.timestamp()).unwrap_or(self.last_ticks.saturating_add(1))
     }
 
     /// Returns whether a frame's presentation time is known. After a seek it is unknown until a
     /// frame has a time of its own.
-    fn is_placed(&self, frame: &frame::Video) -> bool {
-        let begins_behind_a_jump =
-            self.sparse && self.believed_from != i64::MIN && self.last_ticks == i64::MIN;
-        !begins_behind_a_jump || frame.pts().is_some()
+    fn has_known_time(&self, frame: &frame::Video) -> bool {
+        let is_first_after_seek =
+            self.sparse && self.trusted_from != i64::MIN && self.last_ticks == i64::MIN;
+        !is_first_after_seek || frame.pts().is_some()
     }
 
     /// Returns whether reading may begin at a packet after a seek: at a key frame whose time is
     /// known.
-    fn may_begin(&self, packet: &ffmpeg::Packet) -> bool {
+    fn can_begin_at(&self, packet: &ffmpeg::Packet) -> bool {
         packet.is_key() && (!self.sparse || packet.pts().is_some())
     }
 
@@ -277,15 +277,15 @@ impl StreamReader {
             let mut packet = ffmpeg::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() != self.stream => {}
-                Ok(()) if self.awaits_key && !self.may_begin(&packet) => {}
+                Ok(()) if self.awaits_key && !self.can_begin_at(&packet) => {}
                 Ok(()) => {
                     if self.awaits_key {
                         self.awaits_key = false;
-                        self.believed_from = packet.pts().or(packet.dts()).unwrap_or(i64::MIN);
+                        self.trusted_from = packet.pts().or(packet.dts()).unwrap_or(i64::MIN);
                     }
                     return match self.decoder.send_packet(&packet) {
                         Ok(()) => Ok(()),
-                        Err(error) => self.forgive(error),
+                        Err(error) => self.tolerate(error),
                     };
                 }
                 Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => {}
@@ -296,7 +296,7 @@ impl StreamReader {
                     self.drained = true;
                     return match self.decoder.send_eof() {
                         Ok(()) | Err(ffmpeg::Error::Eof) => Ok(()),
-                        Err(error) => self.forgive(error),
+                        Err(error) => self.tolerate(error),
                     };
                 }
             }
@@ -305,7 +305,7 @@ impl StreamReader {
 
     /// Tolerates a damaged packet, which costs only its own frame, unless too many follow each
     /// other.
-    fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
+    fn tolerate(&mut self, error: ffmpeg::Error) -> Result<()> {
         if matches!(error, ffmpeg::Error::Other { errno } if errno == libc::ENOMEM) {
             return Err(MediaError::from_libav(
                 format_args!("decoding {}", self.path.display()),
@@ -334,7 +334,7 @@ impl StreamReader {
 /// Returns whether a container times only the first frame that begins in each of its own packets
 /// (ISO/IEC 13818-1, "PTS"), which may hold several frames or begin inside one: a program stream.
 /// Transport streams may do so too, but in practice begin a packet with each frame.
-pub(crate) fn is_sparse(input: &Input) -> bool {
+pub(crate) fn has_sparse_times(input: &Input) -> bool {
     input.format().name() == "mpeg"
 }
 
@@ -343,7 +343,7 @@ const MAX_SEEKS: u32 = 12;
 
 /// Explains why no decoder takes a stream. Its parameters come from the file, so an error in them
 /// is bad input.
-fn refused_stream(path: &Path, error: ffmpeg::Error) -> MediaError {
+fn decoder_error(path: &Path, error: ffmpeg::Error) -> MediaError {
     let path = path.display();
     match error {
         ffmpeg::Error::Other { errno } if errno != libc::ENOMEM => MediaError::BadInput(format!(
@@ -365,7 +365,7 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::E
     });
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
-    let found = with_alpha(stream)
+    let found = alpha_decoder(stream)
         .or_else(|| decoder::find(decoder.id()))
         .ok_or(ffmpeg::Error::DecoderNotFound)?;
     let mut options = ffmpeg::Dictionary::new();
@@ -374,7 +374,7 @@ fn open_decoder(stream: &ffmpeg::Stream<'_>) -> Result<decoder::Video, ffmpeg::E
 }
 
 /// Returns libvpx if a VP8 or VP9 stream carries alpha, which libav's own decoders ignore.
-fn with_alpha(stream: &ffmpeg::Stream<'_>) -> Option<ffmpeg::Codec> {
+fn alpha_decoder(stream: &ffmpeg::Stream<'_>) -> Option<ffmpeg::Codec> {
     let tagged = stream
         .metadata()
         .iter()

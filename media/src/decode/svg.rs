@@ -4,7 +4,7 @@
 use crate::error::{MediaError, Result};
 use crate::picture::planes::{Chroma, Picture};
 use crate::picture::raster::Raster;
-use crate::text::fonts::{BUNDLED, FontBook, STAND_IN};
+use crate::text::fonts::{BUNDLED, DEFAULT_FAMILY, FontBook};
 use resvg::usvg::{ImageHrefResolver, Options, Tree, fontdb};
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 8 << 20;
 /// A parsed SVG.
 pub(crate) struct Svg {
     tree: Tree,
-    writes: bool,
+    has_text: bool,
 }
 
 impl Svg {
@@ -43,16 +43,17 @@ impl Svg {
                 path.display()
             )));
         }
-        let writes = has_text(&head);
-        let tree = Tree::from_data(&head, &options(database(writes, book))).map_err(|error| {
-            MediaError::BadInput(format!("the SVG {} cannot be read: {error}", path.display()))
-        })?;
-        Ok(Some(Self { tree, writes }))
+        let has_text = contains_text(&head);
+        let tree =
+            Tree::from_data(&head, &options(font_database(has_text, book))).map_err(|error| {
+                MediaError::BadInput(format!("the SVG {} cannot be read: {error}", path.display()))
+            })?;
+        Ok(Some(Self { tree, has_text }))
     }
 
     /// Returns whether it contains text, which needs fonts.
-    pub(crate) fn writes(&self) -> bool {
-        self.writes
+    pub(crate) fn has_text(&self) -> bool {
+        self.has_text
     }
 
     /// Returns the drawing's own size in pixels, rounded up.
@@ -78,12 +79,12 @@ impl Svg {
         let size = self.tree.size();
         let [x, y, w, h] = crop.map(|share| share as f32);
         let (w, h) = (w.max(f32::EPSILON), h.max(f32::EPSILON));
-        let place = Transform::from_translate(-x * size.width(), -y * size.height())
+        let transform = Transform::from_translate(-x * size.width(), -y * size.height())
             .post_scale(width as f32 / (w * size.width()), height as f32 / (h * size.height()));
         // resvg's filters panic on numbers that they do not expect, and the file comes from
         // outside.
         let drawn = catch_unwind(AssertUnwindSafe(|| {
-            resvg::render(&self.tree, place, &mut pixmap.as_mut())
+            resvg::render(&self.tree, transform, &mut pixmap.as_mut())
         }));
         drawn.map_err(|_| {
             MediaError::BadInput(
@@ -102,14 +103,14 @@ fn looks_like_svg(head: &[u8]) -> bool {
 }
 
 /// Returns whether an SVG may contain text.
-fn has_text(svg: &[u8]) -> bool {
+fn contains_text(svg: &[u8]) -> bool {
     svg.windows(5).any(|window| window == b"<text" || window == b":text")
 }
 
 /// Returns the fonts, if there is text: a logo must not cost the reading of hundreds of font files.
-fn database(writes: bool, book: &FontBook) -> Arc<fontdb::Database> {
+fn font_database(has_text: bool, book: &FontBook) -> Arc<fontdb::Database> {
     let mut db = fontdb::Database::new();
-    if writes {
+    if has_text {
         for font in BUNDLED {
             db.load_font_data(font.to_vec());
         }
@@ -119,7 +120,7 @@ fn database(writes: bool, book: &FontBook) -> Arc<fontdb::Database> {
                 db.load_font_data(data);
             }
         }
-        db.set_sans_serif_family(STAND_IN);
+        db.set_sans_serif_family(DEFAULT_FAMILY);
     }
     Arc::new(db)
 }
@@ -141,11 +142,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_beyond_all_bounds_is_the_files_fault() {
+    fn a_panic_of_the_svg_renderer_is_bad_input() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("noise.svg");
-        let noise = r##"<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><filter id="a"><feTurbulence numOctaves="99"
-            baseFrequency="9"/></filter><rect width="9" height="9" filter="url(#a)"/></svg>"##;
+        let noise = r##"
+            <svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">
+            <filter id="a"><feTurbulence numOctaves="99" baseFrequency="9"/></filter>
+            <rect width="9" height="9" filter="url(#a)"/></svg>"##;
         std::fs::write(&path, noise).expect("written");
         let book = FontBook::new(&[], crate::text::FontFolders(Vec::new())).expect("a book");
         let svg = Svg::open(&path, &book).expect("it is read").expect("an SVG");
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn only_markup_with_an_svg_element_is_taken_for_one() {
+    fn only_markup_with_an_svg_element_is_an_svg() {
         assert!(looks_like_svg(b"\xef\xbb\xbf <?xml version=\"1.0\"?>\n<svg width=\"1\"/>"));
         assert!(!looks_like_svg(b"\x89PNG\r\n\x1a\n"));
         assert!(!looks_like_svg(b"<html><body></body></html>"));

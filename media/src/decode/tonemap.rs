@@ -5,7 +5,7 @@
 //! curve applies to the largest of R, G and B, and the other two follow in proportion, so colours
 //! keep their hue. HLG is first converted to display light (BT.2100-2, table 5).
 
-use super::colour::{Meaning, Transfer};
+use super::colour::{ColourEncoding, Transfer};
 use crate::picture::planes::{Chroma, Picture};
 use crate::picture::raster::Raster;
 use ffmpeg_next::frame;
@@ -21,11 +21,11 @@ const PQ_PEAK: f32 = 10_000.0;
 
 /// The lookup tables for one colour encoding.
 pub(crate) struct ToneMap {
-    meaning: Meaning,
+    encoding: ColourEncoding,
     /// From a code of 0 to 1 to light: nits for PQ, scene light of 0 to 1 for HLG.
     light: Vec<f32>,
     /// From the PQ code of a pixel's brightest channel to the factor that compresses its light.
-    press: Vec<f32>,
+    compression: Vec<f32>,
     /// From the square root of light of 0 to 1, which gives dark values enough steps, to an 8-bit
     /// code.
     code: Vec<u8>,
@@ -33,26 +33,31 @@ pub(crate) struct ToneMap {
 
 impl ToneMap {
     /// Computes the tables for frames of this encoding.
-    pub(crate) fn new(meaning: Meaning) -> Self {
+    pub(crate) fn new(encoding: ColourEncoding) -> Self {
         let steps = |map: &dyn Fn(f32) -> f32| -> Vec<f32> {
             (0..STEPS).map(|step| map(step as f32 / (STEPS - 1) as f32)).collect()
         };
-        let light = match meaning.transfer {
+        let light = match encoding.transfer {
             Transfer::Hlg => steps(&hlg_to_scene),
             Transfer::Pq | Transfer::Standard => steps(&pq_to_nits),
         };
-        let press = steps(&|pq| {
+        let compression = steps(&|pq| {
             let nits = pq_to_nits(pq);
-            if nits > 0.0 { pq_to_nits(pressed(pq)) / nits / WHITE } else { 1.0 / WHITE }
+            if nits > 0.0 { pq_to_nits(compressed(pq)) / nits / WHITE } else { 1.0 / WHITE }
         });
         // The display's transfer function (BT.1886): a power of 2.4.
         let code = steps(&|root| ((root * root).powf(1.0 / 2.4) * 255.0).round());
-        Self { meaning, light, press, code: code.into_iter().map(|code| code as u8).collect() }
+        Self {
+            encoding,
+            light,
+            compression,
+            code: code.into_iter().map(|code| code as u8).collect(),
+        }
     }
 
     /// Returns whether the tables were made for frames of this encoding.
-    pub(crate) fn fits(&self, meaning: Meaning) -> bool {
-        self.meaning == meaning
+    pub(crate) fn is_for(&self, encoding: ColourEncoding) -> bool {
+        self.encoding == encoding
     }
 
     /// Converts a frame in planar YUV 4:4:4 of 16 bits to a picture.
@@ -78,20 +83,20 @@ impl ToneMap {
     fn colour(&self, y: f32, u: f32, v: f32) -> [u8; 3] {
         let codes = self.rgb_codes(y, u, v);
         let light = codes.map(|code| self.light[index(code)]);
-        let nits = match self.meaning.transfer {
+        let nits = match self.encoding.transfer {
             Transfer::Hlg => hlg_display(light),
             Transfer::Pq | Transfer::Standard => light,
         };
         let brightest = nits[0].max(nits[1]).max(nits[2]);
-        let factor = self.press[index(nits_to_pq(brightest))];
-        let pressed = nits.map(|light| light * factor);
-        let narrow = if self.meaning.wide { wide_to_709(pressed) } else { pressed };
+        let factor = self.compression[index(nits_to_pq(brightest))];
+        let compressed = nits.map(|light| light * factor);
+        let narrow = if self.encoding.wide_gamut { bt2020_to_709(compressed) } else { compressed };
         narrow.map(|light| self.code[index(light.clamp(0.0, 1.0).sqrt())])
     }
 
     /// Converts 16-bit Y, Cb and Cr to R, G and B codes of 0 to 1.
     fn rgb_codes(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
-        let (black, luma, chroma) = if self.meaning.full {
+        let (black, luma, chroma) = if self.encoding.full_range {
             (0.0, 65_535.0, 65_535.0)
         } else {
             (4_096.0, 56_064.0, 57_344.0)
@@ -99,7 +104,7 @@ impl ToneMap {
         let y = (y - black) / luma;
         let (u, v) = ((u - 32_768.0) / chroma, (v - 32_768.0) / chroma);
         // The weights of BT.2020, or of BT.709 if the matrix says so.
-        let (kr, kb) = if self.meaning.matrix == 1 { (0.2126, 0.0722) } else { (0.2627, 0.0593) };
+        let (kr, kb) = if self.encoding.matrix == 1 { (0.2126, 0.0722) } else { (0.2627, 0.0593) };
         let r = y + 2.0 * (1.0 - kr) * v;
         let b = y + 2.0 * (1.0 - kb) * u;
         let g = (y - kr * r - kb * b) / (1.0 - kr - kb);
@@ -127,7 +132,7 @@ fn nits_to_pq(nits: f32) -> f32 {
 }
 
 /// BT.2390-10 §5.4.1, with black at zero on both sides.
-fn pressed(pq: f32) -> f32 {
+fn compressed(pq: f32) -> f32 {
     let source = nits_to_pq(SOURCE_PEAK);
     let most = nits_to_pq(WHITE) / source;
     let knee = 1.5 * most - 0.5;
@@ -158,7 +163,7 @@ fn hlg_display([r, g, b]: [f32; 3]) -> [f32; 3] {
 }
 
 /// BT.2087-0: converts linear light from BT.2020's primaries to BT.709's.
-fn wide_to_709([r, g, b]: [f32; 3]) -> [f32; 3] {
+fn bt2020_to_709([r, g, b]: [f32; 3]) -> [f32; 3] {
     [
         1.660_5 * r - 0.587_6 * g - 0.072_8 * b,
         -0.124_6 * r + 1.132_9 * g - 0.008_3 * b,
@@ -171,7 +176,7 @@ mod tests {
     use super::*;
 
     fn map(transfer: Transfer) -> ToneMap {
-        ToneMap::new(Meaning { matrix: 9, full: false, transfer, wide: true })
+        ToneMap::new(ColourEncoding { matrix: 9, full_range: false, transfer, wide_gamut: true })
     }
 
     fn grey(map: &ToneMap, code: f32) -> u8 {
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn pq_and_its_inverse_cancel_and_know_their_anchors() {
+    fn pq_and_its_inverse_cancel_and_meet_their_reference_values() {
         for nits in [0.1, 1.0, 100.0, 203.0, 1000.0, 4000.0] {
             assert!((pq_to_nits(nits_to_pq(nits)) / nits - 1.0).abs() < 0.01, "{nits}");
         }
@@ -191,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn darkness_keeps_its_light_and_the_peak_becomes_white() {
+    fn dark_parts_keep_their_light_and_the_peak_becomes_white() {
         let map = map(Transfer::Pq);
         assert_eq!((grey(&map, 0.0), grey(&map, nits_to_pq(1000.0))), (0, 255));
         let dark = (20.0f32 / WHITE).powf(1.0 / 2.4) * 255.0;

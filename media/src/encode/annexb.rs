@@ -35,7 +35,7 @@ pub(crate) fn units(codec: VideoCodec, stream: &[u8]) -> Vec<(Nal, &[u8])> {
 /// Removes the supplemental information. Each unit that is left gets a four-byte start code.
 pub(crate) fn without_sei(codec: VideoCodec, stream: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(stream.len());
-    for (_, unit) in units(codec, stream).iter().filter(|(nal, _)| *nal != Nal::Sei) {
+    for (_, unit) in units(codec, stream).iter().filter(|(kind, _)| *kind != Nal::Sei) {
         out.extend([0, 0, 0, 1]);
         out.extend_from_slice(unit);
     }
@@ -44,7 +44,7 @@ pub(crate) fn without_sei(codec: VideoCodec, stream: &[u8]) -> Vec<u8> {
 
 /// Returns whether a packet of this codec holds supplemental information.
 pub(crate) fn has_sei(codec: VideoCodec, stream: &[u8]) -> bool {
-    units(codec, stream).iter().any(|(nal, _)| *nal == Nal::Sei)
+    units(codec, stream).iter().any(|(kind, _)| *kind == Nal::Sei)
 }
 
 /// Returns the offset of each start code and that of the unit after it.
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn supplemental_information_is_left_out_and_the_rest_kept() {
+    fn supplemental_information_is_removed_and_the_rest_kept() {
         let stream = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x06, 5, 9, 9, 0, 0, 1, 0x65, 7, 8];
         let kinds: Vec<Nal> = units(VideoCodec::H264, &stream).iter().map(|u| u.0).collect();
         assert_eq!(kinds, [Nal::Parameters, Nal::Sei, Nal::Idr]);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_has_no_units() {
+    fn invalid_streams_have_no_units() {
         assert!(units(VideoCodec::H264, &[]).is_empty());
         assert!(units(VideoCodec::H265, &[0, 0, 1]).is_empty());
         assert!(units(VideoCodec::H264, &[1, 2, 3, 4, 5]).is_empty());

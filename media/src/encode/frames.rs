@@ -36,11 +36,11 @@ impl FrameSlot {
     fn fill_planes(&mut self, picture: &Picture) {
         debug_assert_eq!(picture.chroma, Chroma::Halved, "video is composited as it is encoded");
         for (index, (plane, width, _)) in picture.planes().into_iter().enumerate() {
-            self.put(index, plane, width);
+            self.write_plane(index, plane, width);
         }
     }
 
-    fn put(&mut self, index: usize, plane: &[u8], width: usize) {
+    fn write_plane(&mut self, index: usize, plane: &[u8], width: usize) {
         let stride = self.frame.stride(index);
         let rows = self.frame.data_mut(index).chunks_mut(stride);
         for (row, values) in rows.zip(plane.chunks_exact(width)) {
@@ -54,13 +54,13 @@ impl FrameSlot {
         let Some(alpha) = &picture.alpha else {
             self.fill_planes(picture);
             let opaque = vec![255; picture.y.len()];
-            return self.put(3, &opaque, picture.width);
+            return self.write_plane(3, &opaque, picture.width);
         };
         let chroma = half(picture.width);
-        self.put(0, &divided(&picture.y, &alpha.full, 16), picture.width);
-        self.put(1, &divided(&picture.u, &alpha.chroma, 128), chroma);
-        self.put(2, &divided(&picture.v, &alpha.chroma, 128), chroma);
-        self.put(3, &alpha.full, picture.width);
+        self.write_plane(0, &divide_by_alpha(&picture.y, &alpha.full, 16), picture.width);
+        self.write_plane(1, &divide_by_alpha(&picture.u, &alpha.chroma, 128), chroma);
+        self.write_plane(2, &divide_by_alpha(&picture.v, &alpha.chroma, 128), chroma);
+        self.write_plane(3, &alpha.full, picture.width);
     }
 
     /// Fills the frame with full range and BT.601's matrix, as JPEG files have it: the writer tags
@@ -82,9 +82,9 @@ impl FrameSlot {
                 v.push(chroma_of(32_768 * r - 27_440 * g - 5_328 * b));
             }
         }
-        self.put(0, &luma, width);
-        self.put(1, &u, cw);
-        self.put(2, &v, cw);
+        self.write_plane(0, &luma, width);
+        self.write_plane(1, &u, cw);
+        self.write_plane(2, &v, cw);
     }
 
     fn fill_packed(&mut self, picture: &Picture) {
@@ -101,8 +101,8 @@ impl FrameSlot {
             for column in 0..width {
                 let at = row * width + column;
                 let out = &mut line[column * bytes..][..bytes];
-                for (place, &from) in order.iter().enumerate() {
-                    out[place] = pixels[at * 3 + from];
+                for (index, &from) in order.iter().enumerate() {
+                    out[index] = pixels[at * 3 + from];
                 }
                 if let Some(last) = out.get_mut(3) {
                     *last = alpha.map_or(255, |alpha| alpha[at]);
@@ -115,7 +115,7 @@ impl FrameSlot {
 /// Returns straight R, G, B for each pixel. Sparse chroma is interpolated between its samples.
 pub(crate) fn rgb_rows(picture: &Picture) -> Vec<u8> {
     let (width, height) = (picture.width, picture.height);
-    let straight = picture.alpha.as_ref().map(|alpha| unmultiplied(picture, alpha));
+    let straight = picture.alpha.as_ref().map(|alpha| to_straight(picture, alpha));
     let source = straight.as_ref().unwrap_or(picture);
     let u = source.chroma.spread(&source.u, width, height);
     let v = source.chroma.spread(&source.v, width, height);
@@ -126,20 +126,20 @@ pub(crate) fn rgb_rows(picture: &Picture) -> Vec<u8> {
     out
 }
 
-fn unmultiplied(picture: &Picture, alpha: &Alpha) -> Picture {
+fn to_straight(picture: &Picture, alpha: &Alpha) -> Picture {
     Picture {
         width: picture.width,
         height: picture.height,
         chroma: picture.chroma,
-        y: divided(&picture.y, &alpha.full, 16),
-        u: divided(&picture.u, &alpha.chroma, 128),
-        v: divided(&picture.v, &alpha.chroma, 128),
+        y: divide_by_alpha(&picture.y, &alpha.full, 16),
+        u: divide_by_alpha(&picture.u, &alpha.chroma, 128),
+        v: divide_by_alpha(&picture.v, &alpha.chroma, 128),
         alpha: None,
     }
 }
 
 /// Divides values by their coverage; `clear` is the value of clear samples.
-fn divided(values: &[u8], alpha: &[u8], clear: u8) -> Vec<u8> {
+fn divide_by_alpha(values: &[u8], alpha: &[u8], clear: u8) -> Vec<u8> {
     let one = |(&value, &alpha): (&u8, &u8)| match u32::from(alpha) {
         0 => clear,
         alpha => ((u32::from(value) * 255 + alpha / 2) / alpha).min(255) as u8,
@@ -169,7 +169,7 @@ mod tests {
     use composition::plan::Rgba;
 
     #[test]
-    fn a_flat_picture_comes_out_in_its_own_colour() {
+    fn a_flat_picture_keeps_its_colour() {
         let picture = Picture::filled(6, 4, Rgba([200, 30, 90, 255]));
         for pixel in rgb_rows(&picture).chunks_exact(3) {
             for (was, is) in [200u8, 30, 90].into_iter().zip(pixel) {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn coverage_is_divided_out_of_what_is_half_there() {
+    fn coverage_is_divided_out_of_half_transparent_pixels() {
         let mut picture = Picture::filled(4, 4, Rgba::WHITE);
         crate::picture::blend::mask(&mut picture, &[128; 16]);
         let mut slot = FrameSlot::new(Pixel::BGRA, 4, 4);

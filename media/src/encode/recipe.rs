@@ -25,7 +25,7 @@ pub fn container(codec: VideoCodec) -> &'static str {
 }
 
 /// Returns libav's pixel format for a recipe's.
-pub(crate) fn pixel(format: PixelFormat) -> Pixel {
+pub(crate) fn libav_pixel(format: PixelFormat) -> Pixel {
     match format {
         PixelFormat::Yuv420p => Pixel::YUV420P,
         PixelFormat::Yuva420p => Pixel::YUVA420P,
@@ -53,7 +53,7 @@ pub(crate) fn open_encoder(recipe: &Recipe, canvas: &Canvas) -> Result<encoder::
     let mut video = context.encoder().video().map_err(failed)?;
     video.set_width(canvas.width);
     video.set_height(canvas.height);
-    video.set_format(pixel(recipe.pixel_format));
+    video.set_format(libav_pixel(recipe.pixel_format));
     let (num, den) = (canvas.rate.num as i32, canvas.rate.den as i32);
     video.set_time_base((den, num));
     video.set_frame_rate(Some((num, den)));
@@ -110,15 +110,16 @@ fn options(recipe: &Recipe) -> ffmpeg::Dictionary<'static> {
             options.set("crf", &crf);
             options.set(
                 "x264-params",
-                "threads=1:lookahead-threads=1:sliced-threads=0:cpu-independent=1:stitchable=1:scenecut=0:force-cfr=1",
+                "threads=1:lookahead-threads=1:sliced-threads=0:cpu-independent=1:stitchable=1:\
+                 scenecut=0:force-cfr=1",
             );
         }
         VideoCodec::H265 => {
             options.set("preset", PRESETS[usize::from(effort)]);
             options.set("crf", &crf);
             let settings = format!(
-                "pools=none:frame-threads=1:wpp=0:pmode=0:pme=0:scenecut=0:open-gop=0:keyint={gop}:min-keyint={gop}:info=0:\
-                 log-level=error"
+                "pools=none:frame-threads=1:wpp=0:pmode=0:pme=0:scenecut=0:open-gop=0:\
+                 keyint={gop}:min-keyint={gop}:info=0:log-level=error"
             );
             options.set("x265-params", &settings);
         }

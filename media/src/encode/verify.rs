@@ -15,8 +15,9 @@ use std::path::Path;
 /// # Errors
 /// Internal, naming what is wrong: a segment that fails is the engine's fault.
 pub(crate) fn verify(segment: &Segment, path: &Path) -> Result<()> {
-    check(segment, path)
-        .map_err(|what| MediaError::Internal(format!("the segment {}: {what}", path.display())))
+    check(segment, path).map_err(|problem| {
+        MediaError::Internal(format!("the segment {}: {problem}", path.display()))
+    })
 }
 
 fn check(segment: &Segment, path: &Path) -> Result<(), String> {
@@ -26,40 +27,40 @@ fn check(segment: &Segment, path: &Path) -> Result<(), String> {
     if header.is_empty() && segment.recipe.codec != VideoCodec::Vp9 {
         return Err("its header has no parameter sets".into());
     }
-    let ends = Ends::read(&mut input);
-    if ends.packets != segment.frames {
-        let (found, planned) = (ends.packets, segment.frames);
+    let edges = EdgePackets::read(&mut input);
+    if edges.packets != segment.frames {
+        let (found, planned) = (edges.packets, segment.frames);
         return Err(format!("it has {found} frames and should have {planned}"));
     }
-    let first = ends.first.as_ref().filter(|packet| packet.is_key());
+    let first = edges.first.as_ref().filter(|packet| packet.is_key());
     let first = first.ok_or("its first packet is no key frame")?;
     let size = (segment.canvas.width, segment.canvas.height);
-    expect_last(&parameters, std::slice::from_ref(first), size)?;
-    expect_last(&parameters, &ends.last_group, size)?;
+    check_last_frame(&parameters, std::slice::from_ref(first), size)?;
+    check_last_frame(&parameters, &edges.last_group, size)?;
     Ok(())
 }
 
 /// The packets to decode, and the number of all packets.
-struct Ends {
+struct EdgePackets {
     packets: u64,
     first: Option<Packet>,
     last_group: Vec<Packet>,
 }
 
-impl Ends {
+impl EdgePackets {
     fn read(input: &mut ffmpeg::format::context::Input) -> Self {
-        let mut ends = Self { packets: 0, first: None, last_group: Vec::new() };
+        let mut edges = Self { packets: 0, first: None, last_group: Vec::new() };
         loop {
             let mut packet = Packet::empty();
             if packet.read(input).is_err() {
-                return ends;
+                return edges;
             }
-            ends.packets += 1;
+            edges.packets += 1;
             if packet.is_key() {
-                ends.last_group.clear();
+                edges.last_group.clear();
             }
-            ends.first.get_or_insert_with(|| packet.clone());
-            ends.last_group.push(packet);
+            edges.first.get_or_insert_with(|| packet.clone());
+            edges.last_group.push(packet);
         }
     }
 }
@@ -70,7 +71,7 @@ impl Ends {
 /// Frames to which no other frame refers are skipped, and edges are not smoothed: a segment is one
 /// group of pictures, and decoding it in full costs a twentieth of encoding it. If the last frame
 /// would be skipped, all are decoded.
-fn expect_last(
+fn check_last_frame(
     parameters: &Parameters,
     packets: &[Packet],
     size: (u32, u32),
@@ -88,26 +89,29 @@ fn last_decoded(
     parameters: &Parameters,
     packets: &[Packet],
     size: (u32, u32),
-    skipped: Discard,
+    discard: Discard,
 ) -> Result<Option<i64>, String> {
     let failed = |error: ffmpeg::Error| format!("it does not decode: {}", libav_text(error));
     let context = codec::Context::from_parameters(parameters.clone()).map_err(failed)?;
     let mut decoder = context.decoder();
-    if skipped != Discard::None {
-        decoder.skip_frame(skipped);
+    if discard != Discard::None {
+        decoder.skip_frame(discard);
         decoder.skip_loop_filter(Discard::All);
     }
     let mut decoder = decoder.video().map_err(failed)?;
     let mut latest = None;
     for packet in packets {
         decoder.send_packet(packet).map_err(failed)?;
-        latest = latest.max(received(&mut decoder, size)?);
+        latest = latest.max(latest_received(&mut decoder, size)?);
     }
     decoder.send_eof().map_err(failed)?;
-    Ok(latest.max(received(&mut decoder, size)?))
+    Ok(latest.max(latest_received(&mut decoder, size)?))
 }
 
-fn received(decoder: &mut ffmpeg::decoder::Video, size: (u32, u32)) -> Result<Option<i64>, String> {
+fn latest_received(
+    decoder: &mut ffmpeg::decoder::Video,
+    size: (u32, u32),
+) -> Result<Option<i64>, String> {
     let mut latest = None;
     let mut decoded = frame::Video::empty();
     while decoder.receive_frame(&mut decoded).is_ok() {

@@ -2,7 +2,7 @@
 
 use super::annexb::{self, Nal};
 use super::frames::FrameSlot;
-use super::recipe::{container, open_encoder, pixel};
+use super::recipe::{container, libav_pixel, open_encoder};
 use crate::error::{MediaError, Result};
 use crate::picture::planes::Picture;
 use composition::plan::{Canvas, Recipe, VideoCodec};
@@ -33,7 +33,7 @@ impl SegmentWriter {
     /// opened.
     pub(crate) fn create(recipe: &Recipe, canvas: &Canvas, path: &Path) -> Result<Self> {
         let failed =
-            |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+            |error| MediaError::from_libav(format_args!("creating {}", path.display()), error);
         let encoder = open_encoder(recipe, canvas)?;
         let mut output =
             ffmpeg::format::output_as(path, container(recipe.codec)).map_err(failed)?;
@@ -51,7 +51,7 @@ impl SegmentWriter {
             path: path.to_owned(),
             codec: recipe.codec,
             encoder,
-            slot: FrameSlot::new(pixel(recipe.pixel_format), canvas.width, canvas.height),
+            slot: FrameSlot::new(libav_pixel(recipe.pixel_format), canvas.width, canvas.height),
             output,
             frame_time,
             stream_time,
@@ -83,9 +83,9 @@ impl SegmentWriter {
     pub(crate) fn finish(mut self) -> Result<u64> {
         self.encoder
             .send_eof()
-            .map_err(|error| MediaError::from_libav("ending the encoder", error))?;
+            .map_err(|error| MediaError::from_libav("flushing the encoder", error))?;
         self.drain()?;
-        self.output.write_trailer().map_err(|error| self.failed("ending", error))?;
+        self.output.write_trailer().map_err(|error| self.failed("closing", error))?;
         Ok(self.pictures)
     }
 
@@ -103,8 +103,8 @@ impl SegmentWriter {
 
     fn write(&mut self, packet: Packet) -> Result<()> {
         self.packets += 1;
-        if self.packets == 1 && !self.starts_clean(&packet) {
-            let sentence = "the encoder's first packet is no place to begin decoding";
+        if self.packets == 1 && !self.is_key_frame(&packet) {
+            let sentence = "decoding cannot begin at the encoder's first packet";
             return Err(MediaError::Internal(sentence.into()));
         }
         let mut packet = self.without_sei(packet);
@@ -114,7 +114,7 @@ impl SegmentWriter {
         packet.write_interleaved(&mut self.output).map_err(|error| self.failed("writing", error))
     }
 
-    fn starts_clean(&self, packet: &Packet) -> bool {
+    fn is_key_frame(&self, packet: &Packet) -> bool {
         let units = annexb::units(self.codec, packet.data().unwrap_or_default());
         match self.codec {
             VideoCodec::H264 | VideoCodec::H265 => units.iter().any(|(nal, _)| *nal == Nal::Idr),
@@ -127,12 +127,12 @@ impl SegmentWriter {
         let Some(data) = packet.data().filter(|data| annexb::has_sei(self.codec, data)) else {
             return packet;
         };
-        let mut clean = Packet::copy(&annexb::without_sei(self.codec, data));
-        clean.set_flags(packet.flags());
-        clean.set_pts(packet.pts());
-        clean.set_dts(packet.dts());
-        clean.set_duration(packet.duration());
-        clean
+        let mut stripped = Packet::copy(&annexb::without_sei(self.codec, data));
+        stripped.set_flags(packet.flags());
+        stripped.set_pts(packet.pts());
+        stripped.set_dts(packet.dts());
+        stripped.set_duration(packet.duration());
+        stripped
     }
 
     fn failed(&self, doing: &str, error: ffmpeg::Error) -> MediaError {

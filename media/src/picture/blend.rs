@@ -51,7 +51,7 @@ impl Window {
 
     /// Returns the intersection, which may be empty.
     #[must_use]
-    pub fn meet(self, other: Self) -> Self {
+    pub fn intersect(self, other: Self) -> Self {
         Self {
             left: self.left.max(other.left),
             top: self.top.max(other.top),
@@ -97,7 +97,7 @@ impl Window {
 pub fn over(canvas: &mut Picture, src: &Picture, x: i32, y: i32, opacity: u8) {
     debug_assert!(x % 2 == 0 && y % 2 == 0, "chroma starts at even pixels");
     debug_assert_eq!(canvas.chroma, src.chroma, "a scene samples chroma in one way");
-    let Some(lap) = overlap(canvas, src, x, y) else {
+    let Some(overlap) = overlap(canvas, src, x, y) else {
         return;
     };
     if opacity == 0 {
@@ -105,15 +105,15 @@ pub fn over(canvas: &mut Picture, src: &Picture, x: i32, y: i32, opacity: u8) {
     }
     let full = Strides { src: src.width, dst: canvas.width };
     let sparse = Strides { src: src.chroma.of(src.width), dst: src.chroma.of(canvas.width) };
-    let chroma = lap.sampled(src.chroma);
+    let chroma = overlap.sampled(src.chroma);
     let covers = src.alpha.as_ref();
     let (full_alpha, chroma_alpha) =
         (covers.map(|alpha| alpha.full.as_slice()), covers.map(|alpha| alpha.chroma.as_slice()));
-    lay_plane(&mut canvas.y, &src.y, full_alpha, full, lap, opacity);
-    lay_plane(&mut canvas.u, &src.u, chroma_alpha, sparse, chroma, opacity);
-    lay_plane(&mut canvas.v, &src.v, chroma_alpha, sparse, chroma, opacity);
+    blend_plane(&mut canvas.y, &src.y, full_alpha, full, overlap, opacity);
+    blend_plane(&mut canvas.u, &src.u, chroma_alpha, sparse, chroma, opacity);
+    blend_plane(&mut canvas.v, &src.v, chroma_alpha, sparse, chroma, opacity);
     if let Some(alpha) = &mut canvas.alpha {
-        cover(alpha, covers, (full, lap), (sparse, chroma), opacity);
+        cover(alpha, covers, (full, overlap), (sparse, chroma), opacity);
     }
 }
 
@@ -121,18 +121,25 @@ pub fn over(canvas: &mut Picture, src: &Picture, x: i32, y: i32, opacity: u8) {
 fn cover(
     canvas: &mut Alpha,
     src: Option<&Alpha>,
-    (full, lap): (Strides, Overlap),
+    (full, overlap): (Strides, Overlap),
     (sparse, chroma): (Strides, Overlap),
     opacity: u8,
 ) {
     match src {
         Some(src) => {
-            lay_plane(&mut canvas.full, &src.full, Some(&src.full), full, lap, opacity);
-            lay_plane(&mut canvas.chroma, &src.chroma, Some(&src.chroma), sparse, chroma, opacity);
+            blend_plane(&mut canvas.full, &src.full, Some(&src.full), full, overlap, opacity);
+            blend_plane(
+                &mut canvas.chroma,
+                &src.chroma,
+                Some(&src.chroma),
+                sparse,
+                chroma,
+                opacity,
+            );
         }
         None => {
-            raise_plane(&mut canvas.full, full, lap, opacity);
-            raise_plane(&mut canvas.chroma, sparse, chroma, opacity);
+            add_coverage(&mut canvas.full, full, overlap, opacity);
+            add_coverage(&mut canvas.chroma, sparse, chroma, opacity);
         }
     }
 }
@@ -161,7 +168,7 @@ impl Overlap {
 fn overlap(canvas: &Picture, src: &Picture, x: i32, y: i32) -> Option<Overlap> {
     let placed =
         Window { left: x, top: y, right: x + src.width as i32, bottom: y + src.height as i32 };
-    let seen = placed.meet(Window::whole(canvas.width, canvas.height));
+    let seen = placed.intersect(Window::whole(canvas.width, canvas.height));
     (!seen.is_empty()).then(|| Overlap {
         src_x: (seen.left - x) as usize,
         src_y: (seen.top - y) as usize,
@@ -172,34 +179,34 @@ fn overlap(canvas: &Picture, src: &Picture, x: i32, y: i32) -> Option<Overlap> {
     })
 }
 
-fn lay_plane(
+fn blend_plane(
     dst: &mut [u8],
     src: &[u8],
     alpha: Option<&[u8]>,
     strides: Strides,
-    lap: Overlap,
+    overlap: Overlap,
     opacity: u8,
 ) {
-    for row in 0..lap.height {
-        let from = (lap.src_y + row) * strides.src + lap.src_x;
-        let to = (lap.dst_y + row) * strides.dst + lap.dst_x;
-        let dst = &mut dst[to..to + lap.width];
-        let src = &src[from..from + lap.width];
+    for row in 0..overlap.height {
+        let from = (overlap.src_y + row) * strides.src + overlap.src_x;
+        let to = (overlap.dst_y + row) * strides.dst + overlap.dst_x;
+        let dst = &mut dst[to..to + overlap.width];
+        let src = &src[from..from + overlap.width];
         match (alpha, opacity) {
             (None, 255) => dst.copy_from_slice(src),
             (None, _) => mix_row(dst, src, opacity),
-            (Some(alpha), 255) => over_row(dst, src, &alpha[from..from + lap.width]),
+            (Some(alpha), 255) => over_row(dst, src, &alpha[from..from + overlap.width]),
             (Some(alpha), _) => {
-                over_row_faded(dst, src, &alpha[from..from + lap.width], opacity);
+                over_row_faded(dst, src, &alpha[from..from + overlap.width], opacity);
             }
         }
     }
 }
 
-fn raise_plane(alpha: &mut [u8], strides: Strides, lap: Overlap, opacity: u8) {
-    for row in 0..lap.height {
-        let to = (lap.dst_y + row) * strides.dst + lap.dst_x;
-        for value in &mut alpha[to..to + lap.width] {
+fn add_coverage(alpha: &mut [u8], strides: Strides, overlap: Overlap, opacity: u8) {
+    for row in 0..overlap.height {
+        let to = (overlap.dst_y + row) * strides.dst + overlap.dst_x;
+        for value in &mut alpha[to..to + overlap.width] {
             *value = (div255(u16::from(*value) * u16::from(255 - opacity)) as u8)
                 .saturating_add(opacity);
         }
@@ -345,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_veil_over_black_gives_half_its_light() {
+    fn a_half_transparent_layer_over_black_gives_half_its_light() {
         let mut canvas = Picture::filled(4, 4, Rgba::BLACK);
         over(&mut canvas, &veil(4, 4, 255, 128), 0, 0, 255);
         assert!(canvas.y.iter().all(|y| y.abs_diff(126) <= 1));
@@ -364,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_canvas_is_left_out() {
+    fn pixels_outside_the_canvas_are_skipped() {
         let mut canvas = Picture::filled(4, 4, Rgba::BLACK);
         let patch = Picture::filled(4, 4, Rgba::WHITE);
         over(&mut canvas, &patch, -2, -2, 255);
@@ -373,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clear_canvas_gathers_coverage() {
+    fn a_clear_canvas_accumulates_coverage() {
         let mut canvas = Picture::clear(4, 4, Chroma::Halved);
         over(&mut canvas, &veil(4, 4, 255, 128), 0, 0, 255);
         over(&mut canvas, &veil(4, 4, 255, 128), 0, 0, 255);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// of the canvas and the content is copied pixel by pixel; in motion both are 0 and the content is
 /// resampled.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Request {
+pub(crate) struct ContentRequest {
     /// The box's width in pixels, which may have a fraction.
     pub width: f64,
     /// The box's height in pixels, which may have a fraction.
@@ -48,14 +48,14 @@ pub(crate) struct Patch {
 impl Patch {
     /// Places a drawing with its left top corner at whole pixels (`x`, `y`) of the box. The planes
     /// start on an even pixel of the canvas.
-    pub(crate) fn drawn(raster: Raster, x: i32, y: i32, request: &Request) -> Self {
+    pub(crate) fn from_raster(raster: Raster, x: i32, y: i32, request: &ContentRequest) -> Self {
         let (picture, at_x, at_y) =
             raster.into_picture_at(x + request.left, y + request.top, request.chroma);
-        Self::laid(Arc::new(picture), at_x - request.left, at_y - request.top)
+        Self::unscaled(Arc::new(picture), at_x - request.left, at_y - request.top)
     }
 
     /// Places a picture unscaled.
-    pub(crate) fn laid(picture: Arc<Picture>, x: i32, y: i32) -> Self {
+    pub(crate) fn unscaled(picture: Arc<Picture>, x: i32, y: i32) -> Self {
         let (width, height) = (picture.width as f64, picture.height as f64);
         Self { picture, x: f64::from(x), y: f64::from(y), width, height, opacity: 1.0 }
     }
@@ -66,7 +66,7 @@ impl Patch {
     }
 }
 
-impl Request {
+impl ContentRequest {
     /// Converts a share of the box (left, top, width, height) to whole pixels from its left top
     /// corner. The edges are on even pixels of the canvas, and the part has at least two by two.
     pub(crate) fn even_part(&self, share: [f64; 4]) -> (i32, i32, usize, usize) {
@@ -80,8 +80,8 @@ impl Request {
     }
 
     /// Returns the key of a still drawing for this request.
-    pub(crate) fn look(&self) -> Look {
-        Look {
+    pub(crate) fn drawing_key(&self) -> DrawingKey {
+        DrawingKey {
             width: self.width.to_bits(),
             height: self.height.to_bits(),
             odd_left: self.left & 1 == 1,
@@ -92,7 +92,7 @@ impl Request {
 
 /// The part of a request that a still drawing depends on: its size and the parity of its corner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Look {
+pub(crate) struct DrawingKey {
     width: u64,
     height: u64,
     odd_left: bool,
@@ -100,29 +100,29 @@ pub(crate) struct Look {
 }
 
 /// A small cache of drawings, in the order of their making.
-pub(crate) struct Kept<K, V> {
+pub(crate) struct DrawingCache<K, V> {
     items: Vec<(K, V)>,
-    most: usize,
+    capacity: usize,
 }
 
-impl<K: PartialEq, V: Clone> Kept<K, V> {
+impl<K: PartialEq, V: Clone> DrawingCache<K, V> {
     /// Creates a cache of at most `most` drawings.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { items: Vec::new(), most }
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { items: Vec::new(), capacity }
     }
 
     /// Returns the drawing of a key, making it if needed. The oldest drawing makes room for a new
     /// one.
     pub(crate) fn get<E>(&mut self, key: K, make: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
-        if let Some((_, kept)) = self.items.iter().find(|(kept, _)| *kept == key) {
-            return Ok(kept.clone());
+        if let Some((_, cached)) = self.items.iter().find(|(cached, _)| *cached == key) {
+            return Ok(cached.clone());
         }
-        let made = make()?;
-        if self.items.len() == self.most {
+        let value = make()?;
+        if self.items.len() == self.capacity {
             self.items.remove(0);
         }
-        self.items.push((key, made.clone()));
-        Ok(made)
+        self.items.push((key, value.clone()));
+        Ok(value)
     }
 }
 
@@ -130,8 +130,8 @@ impl<K: PartialEq, V: Clone> Kept<K, V> {
 mod tests {
     use super::*;
 
-    fn request(left: i32, width: f64) -> Request {
-        Request {
+    fn request(left: i32, width: f64) -> ContentRequest {
+        ContentRequest {
             width,
             height: 10.0,
             scale: 1.0,
@@ -144,22 +144,22 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_box_stand_on_even_pixels_of_the_canvas() {
+    fn parts_of_a_box_are_on_even_pixels_of_the_canvas() {
         assert_eq!(request(3, 101.0).even_part([0.0, 0.0, 1.0, 1.0]), (1, 0, 100, 10));
         assert_eq!(request(0, 1.0).even_part([0.4, 0.0, 0.1, 1.0]).2, 2);
     }
 
     #[test]
-    fn a_drawing_is_made_once_while_it_is_kept() {
-        let mut kept = Kept::new(2);
-        let mut made = 0;
+    fn a_drawing_is_made_once_while_it_is_cached() {
+        let mut cached = DrawingCache::new(2);
+        let mut value = 0;
         for key in [1, 2, 1, 2, 3, 1] {
-            let got: Result<i32, ()> = kept.get(key, || {
-                made += 1;
+            let got: Result<i32, ()> = cached.get(key, || {
+                value += 1;
                 Ok(key * 10)
             });
             assert_eq!(got, Ok(key * 10));
         }
-        assert_eq!(made, 4);
+        assert_eq!(value, 4);
     }
 }

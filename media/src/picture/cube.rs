@@ -39,29 +39,32 @@ impl Cube {
         let mut domain = [[0.0; 3], [1.0; 3]];
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
-            let wrong = |what: &str| broken(&format!("line {}: {what}", number + 1));
+            let wrong = |problem: &str| broken(&format!("line {}: {problem}", number + 1));
             match line.split_ascii_whitespace().next() {
                 None | Some("TITLE" | "LUT_3D_INPUT_RANGE") => {}
                 Some(word) if word.starts_with('#') => {}
-                Some("LUT_1D_SIZE") => return Err(wrong("tables of one dimension are not read")),
+                Some("LUT_1D_SIZE") => {
+                    return Err(wrong("tables of one dimension are not supported"));
+                }
                 Some("LUT_3D_SIZE") => {
                     let size: usize =
-                        line[11..].trim().parse().map_err(|_| wrong("the size is no number"))?;
+                        line[11..].trim().parse().map_err(|_| wrong("the size is not a number"))?;
                     if !(2..=MAX_SIDE).contains(&size) {
                         return Err(wrong("the size must be 2 to 128"));
                     }
                     side = Some(size);
                 }
                 Some("DOMAIN_MIN") => {
-                    domain[0] =
-                        three(&line[10..]).ok_or_else(|| wrong("three numbers belong here"))?
+                    domain[0] = three_numbers(&line[10..])
+                        .ok_or_else(|| wrong("three numbers are expected"))?
                 }
                 Some("DOMAIN_MAX") => {
-                    domain[1] =
-                        three(&line[10..]).ok_or_else(|| wrong("three numbers belong here"))?
+                    domain[1] = three_numbers(&line[10..])
+                        .ok_or_else(|| wrong("three numbers are expected"))?
                 }
                 Some(_) => {
-                    let colour = three(line).ok_or_else(|| wrong("three numbers belong here"))?;
+                    let colour =
+                        three_numbers(line).ok_or_else(|| wrong("three numbers are expected"))?;
                     colours.push(colour.map(|value| value * 255.0));
                     if colours.len() > MAX_SIDE * MAX_SIDE * MAX_SIDE {
                         return Err(wrong("there are too many colours"));
@@ -78,7 +81,7 @@ impl Cube {
             )));
         }
         if domain != [[0.0; 3], [1.0; 3]] {
-            return Err(broken("only the domain of 0 to 1 is read"));
+            return Err(broken("only the domain of 0 to 1 is supported"));
         }
         Ok(Self { side, colours })
     }
@@ -104,7 +107,7 @@ impl Cube {
     /// Maps one colour, interpolating between the eight entries around it.
     fn look_up(&self, rgb: [u8; 3]) -> [u8; 3] {
         let last = self.side - 1;
-        let place = rgb.map(|value| {
+        let steps = rgb.map(|value| {
             let at = f32::from(value) * last as f32 / 255.0;
             let low = (at as usize).min(last);
             (low, (low + 1).min(last), at - low as f32)
@@ -113,7 +116,7 @@ impl Cube {
         for corner in 0..8usize {
             let mut weight = 1.0;
             let mut index = [0; 3];
-            for (axis, (low, high, share)) in place.into_iter().enumerate() {
+            for (axis, (low, high, share)) in steps.into_iter().enumerate() {
                 let upper = corner >> axis & 1 == 1;
                 index[axis] = if upper { high } else { low };
                 weight *= if upper { share } else { 1.0 - share };
@@ -127,7 +130,7 @@ impl Cube {
     }
 }
 
-fn three(text: &str) -> Option<[f32; 3]> {
+fn three_numbers(text: &str) -> Option<[f32; 3]> {
     let mut numbers = text
         .split_ascii_whitespace()
         .map(|word| word.parse::<f32>().ok().filter(|n| n.is_finite()));
@@ -135,8 +138,8 @@ fn three(text: &str) -> Option<[f32; 3]> {
     numbers.next().is_none().then_some(three)
 }
 
-fn broken(what: &str) -> MediaError {
-    MediaError::BadInput(format!("the colour table can't be read: {what}"))
+fn broken(problem: &str) -> MediaError {
+    MediaError::BadInput(format!("the colour table can't be read: {problem}"))
 }
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
 //! Applies a layer's filters of colour and sharpness to its content, before it is placed.
 
-use super::content::{Patch, Request};
+use super::content::{ContentRequest, Patch};
 use super::cube::Cube;
 use super::gauss::blur;
 use super::key::key_out;
-use super::layer::Files;
 use super::planes::{Alpha, Picture};
 use crate::error::{MediaError, Result};
+use crate::protocol::Files;
 use composition::plan::{self, ChromaKey, Filter};
 use std::sync::Arc;
 
 /// The filters of one layer, in order.
 pub(crate) struct Filters {
     key: Option<ChromaKey>,
-    steps: Vec<Step>,
+    steps: Vec<FilterStep>,
     /// The last inputs with their results: stills and repeated frames are filtered once.
     last: Vec<(Arc<Picture>, Arc<Picture>, u64)>,
 }
 
-enum Step {
+enum FilterStep {
     Blur(f64),
     Adjust { brightness: f64, contrast: f64, saturation: f64 },
     Negative,
@@ -33,23 +33,21 @@ impl Filters {
     pub(crate) fn open(layer: &plan::Layer, files: &Files) -> Result<Self> {
         let steps = layer.filters.iter().map(|filter| {
             Ok(match filter {
-                Filter::Blur { sigma } => Step::Blur(sigma.to_f64()),
-                Filter::Adjust { brightness, contrast, saturation } => Step::Adjust {
+                Filter::Blur { sigma } => FilterStep::Blur(sigma.to_f64()),
+                Filter::Adjust { brightness, contrast, saturation } => FilterStep::Adjust {
                     brightness: brightness.to_f64(),
                     contrast: contrast.to_f64(),
                     saturation: saturation.to_f64(),
                 },
                 Filter::Greyscale => {
-                    Step::Adjust { brightness: 0.0, contrast: 1.0, saturation: 0.0 }
+                    FilterStep::Adjust { brightness: 0.0, contrast: 1.0, saturation: 0.0 }
                 }
-                Filter::Negative => Step::Negative,
+                Filter::Negative => FilterStep::Negative,
                 Filter::Lut { source } => {
                     let path = files.get(source).ok_or_else(|| {
-                        MediaError::Internal(format!(
-                            "the table {source} was not handed to the engine"
-                        ))
+                        MediaError::Internal(format!("the colour table {source} has no file"))
                     })?;
-                    Step::Cube(Box::new(Cube::read(path)?))
+                    FilterStep::Cube(Box::new(Cube::read(path)?))
                 }
             })
         });
@@ -57,15 +55,15 @@ impl Filters {
     }
 
     /// Filters a patch. `shown` is the number of canvas pixels that one pixel of the request takes.
-    pub(crate) fn apply(&mut self, patch: Patch, request: &Request, shown: f64) -> Patch {
+    pub(crate) fn apply(&mut self, patch: Patch, request: &ContentRequest, shown: f64) -> Patch {
         if self.key.is_none() && self.steps.is_empty() {
             return patch;
         }
         let pixels = shown * patch.width / patch.picture.width as f64;
-        let known = |(from, _, scale): &&(Arc<Picture>, Arc<Picture>, u64)| {
+        let is_same = |(from, _, scale): &&(Arc<Picture>, Arc<Picture>, u64)| {
             Arc::ptr_eq(from, &patch.picture) && *scale == pixels.to_bits()
         };
-        if let Some((_, done, _)) = self.last.iter().find(known) {
+        if let Some((_, done, _)) = self.last.iter().find(is_same) {
             return Patch { picture: Arc::clone(done), ..patch };
         }
         let mut picture = Picture::clone(&patch.picture);
@@ -85,15 +83,15 @@ impl Filters {
     }
 }
 
-impl Step {
+impl FilterStep {
     fn apply(&self, picture: Picture, pixels: f64) -> Picture {
         match self {
-            Step::Blur(sigma) => blur(picture, sigma / pixels),
-            Step::Adjust { brightness, contrast, saturation } => {
+            FilterStep::Blur(sigma) => blur(picture, sigma / pixels),
+            FilterStep::Adjust { brightness, contrast, saturation } => {
                 adjust(picture, *brightness, *contrast, *saturation)
             }
-            Step::Negative => adjust(picture, 0.0, -1.0, 1.0),
-            Step::Cube(cube) => cube.apply(picture),
+            FilterStep::Negative => adjust(picture, 0.0, -1.0, 1.0),
+            FilterStep::Cube(cube) => cube.apply(picture),
         }
     }
 }
@@ -107,9 +105,10 @@ impl Step {
 fn adjust(mut picture: Picture, brightness: f64, contrast: f64, saturation: f64) -> Picture {
     // In limited range, 0 is 16 and 1 is 235.
     let middle = 16.0 + 219.0 / 2.0;
-    let luma = Line::new(contrast, middle * (1.0 - contrast) + brightness * 219.0, 16.0, 235.0);
+    let luma =
+        LinearMap::new(contrast, middle * (1.0 - contrast) + brightness * 219.0, 16.0, 235.0);
     let colourful = contrast * saturation;
-    let difference = Line::new(colourful, 128.0 * (1.0 - colourful), 16.0, 240.0);
+    let difference = LinearMap::new(colourful, 128.0 * (1.0 - colourful), 16.0, 240.0);
     let alpha = picture.alpha.take();
     let (full, chroma) = match &alpha {
         Some(Alpha { full, chroma }) => (Some(full.as_slice()), Some(chroma.as_slice())),
@@ -123,7 +122,7 @@ fn adjust(mut picture: Picture, brightness: f64, contrast: f64, saturation: f64)
 }
 
 /// A linear map from value to value, clamped.
-struct Line {
+struct LinearMap {
     table: [u8; 256],
     scale: f64,
     offset: f64,
@@ -131,7 +130,7 @@ struct Line {
     high: f64,
 }
 
-impl Line {
+impl LinearMap {
     fn new(scale: f64, offset: f64, low: f64, high: f64) -> Self {
         let mut table = [0; 256];
         for (value, out) in table.iter_mut().enumerate() {
@@ -172,7 +171,7 @@ mod tests {
     #[test]
     fn a_negative_is_the_negative_in_rgb() {
         let picture = Picture::filled(2, 2, Rgba([200, 30, 90, 255]));
-        let negative = Step::Negative.apply(picture, 1.0);
+        let negative = FilterStep::Negative.apply(picture, 1.0);
         assert!(near(colour(&negative), yuv_of(55, 225, 165)));
     }
 

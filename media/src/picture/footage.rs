@@ -1,10 +1,10 @@
 //! Draws videos and stills as a layer's content: each frame is picked by time, cropped, scaled, and
 //! cached while it shows.
 
-use super::content::{Kept, Patch, Request};
+use super::content::{ContentRequest, DrawingCache, Patch};
 use super::gauss::blur;
 use super::planes::Picture;
-use crate::decode::convert::{Converter, Fields, Wanted};
+use crate::decode::convert::{Conversion, Converter, Fields};
 use crate::decode::reader::VideoReader;
 use crate::decode::svg::Svg;
 use crate::error::Result;
@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 /// A picture source and the way it fills its box.
 pub(crate) struct Footage {
-    look: plan::Picture,
-    source: Source,
+    settings: plan::Picture,
+    source: FootageSource,
     converter: Converter,
     backdrop_converter: Converter,
-    kept: Kept<Key, Arc<Picture>>,
+    cache: DrawingCache<FrameKey, Arc<Picture>>,
 }
 
-enum Source {
+enum FootageSource {
     /// The video, the output's frame rate, and the open stream.
     Video(plan::Video, Rate, Box<VideoReader>),
     Still(Box<VideoReader>),
@@ -30,7 +30,7 @@ enum Source {
 }
 
 #[derive(PartialEq)]
-struct Key {
+struct FrameKey {
     /// The frame's own time in ticks of its stream; 0 for stills.
     ticks: i64,
     backdrop: bool,
@@ -50,29 +50,31 @@ impl Footage {
     pub(crate) fn video(video: plan::Video, rate: Rate, path: &Path) -> Result<Self> {
         let stream = video.picture.source.stream;
         let reader = Box::new(VideoReader::open(path, stream)?);
-        let look = video.picture.clone();
-        Ok(Self::of(look, Source::Video(video, rate, reader), 2))
+        let settings = video.picture.clone();
+        Ok(Self::of(settings, FootageSource::Video(video, rate, reader), 2))
     }
 
     /// Opens a still picture, or an SVG, which is drawn at the size at which it is shown.
     ///
     /// # Errors
     /// Errors from opening a source.
-    pub(crate) fn still(look: plan::Picture, path: &Path, book: &FontBook) -> Result<Self> {
+    pub(crate) fn still(settings: plan::Picture, path: &Path, book: &FontBook) -> Result<Self> {
         let source = match Svg::open(path, book)? {
-            Some(svg) => Source::Drawn(svg),
-            None => Source::Still(Box::new(VideoReader::open(path, look.source.stream)?)),
+            Some(svg) => FootageSource::Drawn(svg),
+            None => {
+                FootageSource::Still(Box::new(VideoReader::open(path, settings.source.stream)?))
+            }
         };
-        Ok(Self::of(look, source, 4))
+        Ok(Self::of(settings, source, 4))
     }
 
-    fn of(look: plan::Picture, source: Source, most: usize) -> Self {
+    fn of(settings: plan::Picture, source: FootageSource, capacity: usize) -> Self {
         Self {
-            look,
+            settings,
             source,
             converter: Converter::default(),
             backdrop_converter: Converter::default(),
-            kept: Kept::new(most),
+            cache: DrawingCache::new(capacity),
         }
     }
 
@@ -80,19 +82,19 @@ impl Footage {
     ///
     /// # Errors
     /// Errors from decoding and scaling.
-    pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
+    pub(crate) fn patches(&mut self, request: &ContentRequest) -> Result<Vec<Patch>> {
         let mut patches = Vec::with_capacity(2);
-        if let Some(backdrop) = self.look.backdrop {
+        if let Some(backdrop) = self.settings.backdrop {
             patches.push(self.backdrop(request, backdrop)?);
         }
-        let (x, y, width, height) = request.even_part(shares(self.look.into));
-        let crop = shares(self.look.crop);
+        let (x, y, width, height) = request.even_part(shares(self.settings.into));
+        let crop = shares(self.settings.crop);
         let picture = self.picture(request, crop, (width, height), None)?;
-        patches.push(Patch::laid(picture, x, y));
+        patches.push(Patch::unscaled(picture, x, y));
         Ok(patches)
     }
 
-    fn backdrop(&mut self, request: &Request, backdrop: Backdrop) -> Result<Patch> {
+    fn backdrop(&mut self, request: &ContentRequest, backdrop: Backdrop) -> Result<Patch> {
         let (x, y, width, height) = request.even_part([0.0, 0.0, 1.0, 1.0]);
         let small =
             |length: usize| ((length as f64 / BACKDROP_SHARE / 2.0).ceil() as usize * 2).max(2);
@@ -111,7 +113,7 @@ impl Footage {
 
     fn picture(
         &mut self,
-        request: &Request,
+        request: &ContentRequest,
         crop: [f64; 4],
         (width, height): (usize, usize),
         sigma: Option<f64>,
@@ -127,26 +129,26 @@ impl Footage {
                 None => picture,
             })
         };
-        let (shown, in_fields) = match &mut self.source {
-            Source::Drawn(svg) => {
+        let (shown, interlaced) = match &mut self.source {
+            FootageSource::Drawn(svg) => {
                 let key = key(0, sigma, width, height);
-                return self.kept.get(key, || svg.draw(crop, width, height, chroma).map(blurred));
+                return self.cache.get(key, || svg.draw(crop, width, height, chroma).map(blurred));
             }
-            Source::Still(reader) => (reader.frame_at(Ratio::ZERO)?, false),
-            Source::Video(video, rate, reader) => {
+            FootageSource::Still(reader) => (reader.frame_at(Ratio::ZERO)?, false),
+            FootageSource::Video(video, rate, reader) => {
                 (reader.frame_at(video.source_time(clock, *rate))?, video.deinterlace)
             }
         };
-        let wanted = Wanted { crop, width, height, chroma, rotation: shown.rotation };
-        let fields = in_fields.then_some(Fields { next: shown.next });
-        self.kept.get(key(shown.ticks, sigma, width, height), || {
-            converter.convert(shown.frame, fields, wanted).map(blurred)
+        let conversion = Conversion { crop, width, height, chroma, rotation: shown.rotation };
+        let fields = interlaced.then_some(Fields { next: shown.next });
+        self.cache.get(key(shown.ticks, sigma, width, height), || {
+            converter.convert(shown.frame, fields, conversion).map(blurred)
         })
     }
 }
 
-fn key(ticks: i64, sigma: Option<f64>, width: usize, height: usize) -> Key {
-    Key { ticks, backdrop: sigma.is_some(), width, height }
+fn key(ticks: i64, sigma: Option<f64>, width: usize, height: usize) -> FrameKey {
+    FrameKey { ticks, backdrop: sigma.is_some(), width, height }
 }
 
 fn shares(rect: Rect) -> [f64; 4] {

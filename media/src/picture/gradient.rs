@@ -24,13 +24,13 @@ pub(crate) fn dithered(
         return None;
     }
     let table = table_of(gradient);
-    let course = Course::of(gradient, width as f32, height as f32);
+    let shape = GradientShape::of(gradient, width as f32, height as f32);
     let plane = |channel: usize, columns: usize, rows: usize, step: f32| -> Vec<u8> {
         let mut plane = Vec::with_capacity(columns * rows);
         for row in 0..rows {
             let y = (row as f32 + 0.5) * step;
             for column in 0..columns {
-                let share = course.share((column as f32 + 0.5) * step, y);
+                let share = shape.share((column as f32 + 0.5) * step, y);
                 let exact = table[(share.clamp(0.0, 1.0) * STEPS as f32 + 0.5) as usize][channel];
                 plane.push((exact + threshold(column, row)) as u8);
             }
@@ -88,32 +88,32 @@ fn colour_at(stops: &[(f32, [f32; 3])], share: f32) -> [f32; 3] {
 }
 
 /// The shape of a gradient: how far along it a point is (CSS Images 3, §3.1 and §3.2).
-enum Course {
-    Straight { centre: [f32; 2], along: [f32; 2] },
-    Round { centre: [f32; 2], radii: [f32; 2] },
+enum GradientShape {
+    Linear { centre: [f32; 2], along: [f32; 2] },
+    Radial { centre: [f32; 2], radii: [f32; 2] },
 }
 
-impl Course {
+impl GradientShape {
     fn of(gradient: &Gradient, width: f32, height: f32) -> Self {
         let centre = [width / 2.0, height / 2.0];
         match gradient.angle {
             Some(angle) => {
                 let (sin, cos) = (angle.to_f64().to_radians() as f32).sin_cos();
                 let reach = width * sin.abs() + height * cos.abs();
-                Self::Straight { centre, along: [sin / reach, -cos / reach] }
+                Self::Linear { centre, along: [sin / reach, -cos / reach] }
             }
             None => {
-                Self::Round { centre, radii: centre.map(|half| half * std::f32::consts::SQRT_2) }
+                Self::Radial { centre, radii: centre.map(|half| half * std::f32::consts::SQRT_2) }
             }
         }
     }
 
     fn share(&self, x: f32, y: f32) -> f32 {
         match self {
-            Self::Straight { centre, along } => {
+            Self::Linear { centre, along } => {
                 0.5 + (x - centre[0]) * along[0] + (y - centre[1]) * along[1]
             }
-            Self::Round { centre, radii } => {
+            Self::Radial { centre, radii } => {
                 ((x - centre[0]) / radii[0]).hypot((y - centre[1]) / radii[1])
             }
         }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_threshold_is_there_once() {
+    fn every_threshold_occurs_once() {
         let found: BTreeSet<u32> =
             (0..64).map(|at| (threshold(at % SIDE, at / SIDE) * 128.0) as u32).collect();
         assert_eq!(found.len(), 64);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_the_colours_and_one_colour_stays_flat() {
+    fn the_ends_have_their_colours_and_one_colour_stays_flat() {
         let picture =
             dithered(&gradient(Some(90), 0, 255), 100, 2, Chroma::Halved).expect("it is opaque");
         assert!(picture.y[0] < 20 && picture.y[99] > 230);

@@ -20,8 +20,8 @@ pub(crate) fn key_out(mut picture: Picture, key: &ChromaKey) -> Picture {
         .zip(&picture.v)
         .map(|(&pu, &pv)| {
             let (du, dv) = (f64::from(pu) - f64::from(u), f64::from(pv) - f64::from(v));
-            let far = (du * du + dv * dv).sqrt() / (255.0 * std::f64::consts::SQRT_2);
-            (covered(far, threshold, halo) * 255.0).round() as u8
+            let distance = (du * du + dv * dv).sqrt() / (255.0 * std::f64::consts::SQRT_2);
+            (covered(distance, threshold, halo) * 255.0).round() as u8
         })
         .collect();
     // Coverage is interpolated between chroma samples, so edges have no steps of two pixels.
@@ -30,10 +30,10 @@ pub(crate) fn key_out(mut picture: Picture, key: &ChromaKey) -> Picture {
     picture
 }
 
-fn covered(far: f64, threshold: f64, halo: f64) -> f64 {
+fn covered(distance: f64, threshold: f64, halo: f64) -> f64 {
     if halo > 0.0001 {
-        ((far - threshold) / halo).clamp(0.0, 1.0)
-    } else if far > threshold {
+        ((distance - threshold) / halo).clamp(0.0, 1.0)
+    } else if distance > threshold {
         1.0
     } else {
         0.0

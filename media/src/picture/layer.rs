@@ -1,18 +1,18 @@
 //! One layer of a segment: draws its content and blends it over the canvas.
 
 use super::blend::{Window, mask, over};
-use super::content::{Patch, Request};
+use super::content::{ContentRequest, Patch};
 use super::filter::Filters;
 use super::footage::Footage;
 use super::mix;
 use super::motion::{moves_at, scale_in_motion};
-use super::place::{Stand, Tile, area, clip, cut, place};
+use super::place::{BoxPose, Tile, clip, crop_to, place, tile_area};
 use super::planes::{Chroma, Picture};
 use super::procedural::Drawing;
 use super::wave::Wave;
 use crate::error::Result;
-pub(crate) use crate::protocol::Files;
-use crate::text::block::{Desk, TextBlock};
+use crate::protocol::Files;
+use crate::text::block::{TextBlock, TextContext};
 use crate::text::captions::CaptionBlock;
 use composition::plan::{self, Asset, Blend, Canvas};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Layer {
         canvas: &Canvas,
         chroma: Chroma,
         files: &Files,
-        desk: &mut Desk,
+        context: &mut TextContext,
     ) -> Result<Self> {
         let content = match &plan.asset {
             Asset::Video(video) => {
@@ -54,7 +54,7 @@ impl Layer {
             }
             Asset::Image(picture) => {
                 let path = path_of(files, &picture.source.hash)?;
-                Content::Footage(Box::new(Footage::still(picture.clone(), path, &desk.book)?))
+                Content::Footage(Box::new(Footage::still(picture.clone(), path, &context.book)?))
             }
             Asset::Text(text) => Content::Text(Box::new(TextBlock::new(text.clone()))),
             Asset::Captions(captions) => {
@@ -69,7 +69,7 @@ impl Layer {
             }
         };
         let mattes = plan.mattes.iter();
-        let mattes = mattes.map(|matte| Self::open(matte, canvas, chroma, files, desk));
+        let mattes = mattes.map(|matte| Self::open(matte, canvas, chroma, files, context));
         Ok(Self {
             canvas: *canvas,
             chroma,
@@ -84,7 +84,12 @@ impl Layer {
     ///
     /// # Errors
     /// Errors from decoding.
-    pub(crate) fn draw(&mut self, frame: u64, canvas: &mut Picture, desk: &mut Desk) -> Result<()> {
+    pub(crate) fn draw(
+        &mut self,
+        frame: u64,
+        canvas: &mut Picture,
+        context: &mut TextContext,
+    ) -> Result<()> {
         let (Some(pose), Some(clock)) =
             (self.plan.pose_at(&self.canvas, frame), self.plan.clock_at(frame))
         else {
@@ -93,16 +98,17 @@ impl Layer {
         if pose.opacity <= 0.0 || pose.width < 0.5 || pose.height < 0.5 {
             return Ok(());
         }
-        let stand = Stand { pose, resting: !moves_at(&self.plan, clock) };
-        let request = self.request(&stand, clock, frame);
+        let box_pose = BoxPose { pose, resting: !moves_at(&self.plan, clock) };
+        let request = self.request(&box_pose, clock, frame);
         let window = Window::whole(canvas.width, canvas.height);
         let mut tiles = Vec::new();
-        for patch in self.patches(&request, desk)? {
+        for patch in self.patches(&request, context)? {
             let patch = self.filters.apply(patch, &request, pose.width / request.width);
-            let tile = place(&patch, &stand, &request, window).and_then(|tile| clip(tile, &pose));
+            let tile =
+                place(&patch, &box_pose, &request, window).and_then(|tile| clip(tile, &pose));
             tiles.extend(tile);
         }
-        let matte = self.matte(frame, desk)?;
+        let matte = self.matte(frame, context)?;
         let simple = matte.is_none() && self.plan.blend == Blend::Normal;
         if simple && (tiles.len() == 1 || pose.opacity >= 1.0) {
             for tile in tiles {
@@ -111,29 +117,33 @@ impl Layer {
             }
             return Ok(());
         }
-        let Some(mut group) = group(tiles, window) else {
+        let Some(mut joined) = join_tiles(tiles, window) else {
             return Ok(());
         };
         if let Some(matte) = matte {
-            let mut picture = Arc::unwrap_or_clone(group.picture);
-            let coverage = matte.coverage(window_at(&picture, group.x, group.y));
+            let mut picture = Arc::unwrap_or_clone(joined.picture);
+            let coverage = matte.coverage(window_at(&picture, joined.x, joined.y));
             mask(&mut picture, &coverage);
-            group.picture = Arc::new(picture);
+            joined.picture = Arc::new(picture);
         }
         let opacity = byte(pose.opacity);
         match self.plan.blend {
-            Blend::Normal => over(canvas, &group.picture, group.x, group.y, opacity),
-            mode => mix::lay(canvas, &group, opacity, mode),
+            Blend::Normal => over(canvas, &joined.picture, joined.x, joined.y, opacity),
+            mode => mix::blend_tile(canvas, &joined, opacity, mode),
         }
         Ok(())
     }
 
-    fn patches(&mut self, request: &Request, desk: &mut Desk) -> Result<Vec<Patch>> {
+    fn patches(
+        &mut self,
+        request: &ContentRequest,
+        context: &mut TextContext,
+    ) -> Result<Vec<Patch>> {
         match &mut self.content {
             Content::Footage(footage) => footage.patches(request),
             Content::Drawing(drawing) => drawing.patches(request),
-            Content::Text(block) => Ok(block.patches(request, desk)),
-            Content::Captions(block) => Ok(block.patches(request, desk)),
+            Content::Text(block) => Ok(block.patches(request, context)),
+            Content::Captions(block) => Ok(block.patches(request, context)),
             Content::Wave(wave) => wave.patches(request),
         }
     }
@@ -141,26 +151,26 @@ impl Layer {
     /// Returns the request for a frame. At rest the content is drawn at the box's size; in motion
     /// at the largest size that its tween and drift reach, so that a zoom samples one picture
     /// throughout.
-    fn request(&self, stand: &Stand, clock: u64, frame: u64) -> Request {
-        let pose = &stand.pose;
+    fn request(&self, box_pose: &BoxPose, clock: u64, frame: u64) -> ContentRequest {
+        let pose = &box_pose.pose;
         let placement = &self.plan.placement;
         let (box_width, box_height) =
             (placement.width.to_f64().max(0.5), placement.height.to_f64().max(0.5));
-        let (width, height) = if stand.resting {
+        let (width, height) = if box_pose.resting {
             (pose.width, pose.height)
         } else {
             let scale = scale_in_motion(&self.plan, clock);
             (box_width * scale, box_height * scale)
         };
         // Twice the canvas holds everything of it that can be seen.
-        let most = |length: f64, canvas: u32| (2.0 * f64::from(canvas) / length).min(1.0);
-        let fit = if stand.is_plain() {
+        let needed_share = |length: f64, canvas: u32| (2.0 * f64::from(canvas) / length).min(1.0);
+        let fit = if box_pose.is_plain() {
             1.0
         } else {
-            most(width, self.canvas.width).max(most(height, self.canvas.height))
+            needed_share(width, self.canvas.width).max(needed_share(height, self.canvas.height))
         };
-        let plain = stand.is_plain();
-        Request {
+        let plain = box_pose.is_plain();
+        ContentRequest {
             width: width * fit,
             height: height * fit,
             scale: width * fit / box_width,
@@ -174,14 +184,14 @@ impl Layer {
 
     /// Draws the mattes that show on a frame as one picture of the canvas's size; `None` if none
     /// shows.
-    fn matte(&mut self, frame: u64, desk: &mut Desk) -> Result<Option<Matte>> {
+    fn matte(&mut self, frame: u64, context: &mut TextContext) -> Result<Option<Matte>> {
         if !self.mattes.iter().any(|matte| matte.plan.show.contains(frame)) {
             return Ok(None);
         }
         let (width, height) = (self.canvas.width as usize, self.canvas.height as usize);
         let mut picture = Picture::filled_in(self.chroma, width, height, plan::Rgba::BLACK);
         for matte in &mut self.mattes {
-            matte.draw(frame, &mut picture, desk)?;
+            matte.draw(frame, &mut picture, context)?;
         }
         Ok(Some(Matte(picture)))
     }
@@ -193,7 +203,7 @@ struct Matte(Picture);
 impl Matte {
     /// Returns full-range luma within a window of the canvas.
     fn coverage(&self, window: Window) -> Vec<u8> {
-        let part = cut(&self.0, 0, 0, window);
+        let part = crop_to(&self.0, 0, 0, window);
         part.y
             .iter()
             .map(|&luma| ((i32::from(luma.clamp(16, 235)) - 16) * 255 / 219) as u8)
@@ -207,14 +217,14 @@ fn window_at(picture: &Picture, x: i32, y: i32) -> Window {
 
 /// Joins tiles into one and crops it to the canvas, so that opacity, mattes and blending apply to
 /// the layer as a whole.
-fn group(tiles: Vec<Tile>, canvas: Window) -> Option<Tile> {
-    let around = tiles.iter().map(area).reduce(|a, b| Window {
+fn join_tiles(tiles: Vec<Tile>, canvas: Window) -> Option<Tile> {
+    let around = tiles.iter().map(tile_area).reduce(|a, b| Window {
         left: a.left.min(b.left),
         top: a.top.min(b.top),
         right: a.right.max(b.right),
         bottom: a.bottom.max(b.bottom),
     })?;
-    let window = around.to_even().meet(canvas);
+    let window = around.to_even().intersect(canvas);
     if window.is_empty() {
         return None;
     }
@@ -232,7 +242,8 @@ fn byte(opacity: f64) -> u8 {
 }
 
 fn path_of<'a>(files: &'a Files, hash: &plan::SourceHash) -> Result<&'a std::path::Path> {
-    files.get(hash).map(std::path::PathBuf::as_path).ok_or_else(|| {
-        crate::MediaError::Internal(format!("the source {hash} was not handed to the engine"))
-    })
+    files
+        .get(hash)
+        .map(std::path::PathBuf::as_path)
+        .ok_or_else(|| crate::MediaError::Internal(format!("the source {hash} has no file")))
 }

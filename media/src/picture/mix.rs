@@ -1,7 +1,7 @@
 //! Blend modes (W3C Compositing and Blending Level 1, §9 and §10).
 
 use super::blend::Window;
-use super::place::{Tile, area, cut};
+use super::place::{Tile, crop_to, tile_area};
 use super::planes::Picture;
 use super::raster::Raster;
 use crate::encode::frames::rgb_rows;
@@ -11,13 +11,13 @@ type Rgb = [f32; 3];
 
 /// Blends a tile with the canvas. The modes are defined in RGB, so this part of the canvas is
 /// converted to RGB and back.
-pub(crate) fn lay(canvas: &mut Picture, tile: &Tile, opacity: u8, mode: Blend) {
-    let window = area(tile).meet(Window::whole(canvas.width, canvas.height));
+pub(crate) fn blend_tile(canvas: &mut Picture, tile: &Tile, opacity: u8, mode: Blend) {
+    let window = tile_area(tile).intersect(Window::whole(canvas.width, canvas.height));
     if window.is_empty() {
         return;
     }
-    let top = cut(&tile.picture, tile.x, tile.y, window);
-    let below = cut(canvas, 0, 0, window);
+    let top = crop_to(&tile.picture, tile.x, tile.y, window);
+    let below = crop_to(canvas, 0, 0, window);
     let (above_rgb, below_rgb) = (rgb_rows(&top), rgb_rows(&below));
     let mut raster = Raster::clear(window.width(), window.height());
     let strength = f32::from(opacity) / 255.0;
@@ -162,7 +162,7 @@ mod tests {
         let fill = |[r, g, b]: [u8; 3]| Picture::filled(4, 4, Rgba([r, g, b, 255]));
         let mut canvas = fill(below);
         let tile = Tile { picture: Arc::new(fill(above)), x: 0, y: 0, opacity: 1.0 };
-        lay(&mut canvas, &tile, 255, mode);
+        blend_tile(&mut canvas, &tile, 255, mode);
         [canvas.y[0], canvas.u[0], canvas.v[0]]
     }
 

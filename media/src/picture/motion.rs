@@ -22,16 +22,16 @@ pub(crate) fn moves_at(layer: &Layer, clock: u64) -> bool {
         &placement.skew_y,
     ];
     let transitions = layer.enter.iter().chain(&layer.leave);
-    curves.into_iter().any(|curve| running(curve, clock).is_some())
+    curves.into_iter().any(|curve| tween_at(curve, clock).is_some())
         || placement.drift.is_some_and(|drift| drifts(&drift))
-        || transitions.into_iter().any(|transition| carries(transition, clock))
+        || transitions.into_iter().any(|transition| moves_box(transition, clock))
 }
 
 /// Returns the scale at which content is drawn for a box in motion: the largest that the current
 /// tween and the drift reach.
 pub(crate) fn scale_in_motion(layer: &Layer, clock: u64) -> f64 {
     let placement = &layer.placement;
-    let tween = match running(&placement.scale, clock) {
+    let tween = match tween_at(&placement.scale, clock) {
         Some(tween) => tween.from.max(tween.to).to_f64(),
         None => placement.scale.value_at(clock),
     };
@@ -41,15 +41,15 @@ pub(crate) fn scale_in_motion(layer: &Layer, clock: u64) -> f64 {
 
 /// Returns the tween in progress at a tick. At the tick where one ends and the next begins it is
 /// the next, so a motion that continues does not stop there.
-fn running(curve: &Curve, clock: u64) -> Option<&Tween> {
+fn tween_at(curve: &Curve, clock: u64) -> Option<&Tween> {
     let Curve::Tweens(tweens) = curve else {
         return None;
     };
     let moving =
         |tween: &&Tween| tween.from != tween.to && tween.easing != Easing::Hold && tween.length > 1;
     let inside = |tween: &&Tween| tween.start < clock && clock < tween.start + tween.length;
-    let under_way = tweens.iter().filter(moving).find(inside);
-    under_way.or_else(|| {
+    let inside_tween = tweens.iter().filter(moving).find(inside);
+    inside_tween.or_else(|| {
         let ends_here =
             tweens.iter().filter(moving).any(|tween| tween.start + tween.length == clock);
         tweens.iter().filter(moving).find(|tween| ends_here && tween.start == clock)
@@ -62,7 +62,7 @@ fn drifts(drift: &Drift) -> bool {
 
 /// Returns whether a transition moves the box at a tick. It does not at the transition's start,
 /// when the outgoing clip has not left, nor at its end.
-fn carries(transition: &Transition, clock: u64) -> bool {
+fn moves_box(transition: &Transition, clock: u64) -> bool {
     let moves = match transition.kind {
         TransitionKind::Slide(_)
         | TransitionKind::Carousel(_)
@@ -89,11 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_runs_between_its_ends_and_through_a_joint() {
+    fn a_curve_moves_between_its_ends_and_across_joined_tweens() {
         let curve =
             Curve::Tweens(vec![tween(10, 10, 0, 5), tween(20, 10, 5, 9), tween(40, 5, 9, 9)]);
-        let runs: Vec<u64> = (0..50).filter(|tick| running(&curve, *tick).is_some()).collect();
+        let runs: Vec<u64> = (0..50).filter(|tick| tween_at(&curve, *tick).is_some()).collect();
         assert_eq!(runs, (11..30).collect::<Vec<u64>>());
-        assert_eq!(running(&curve, 20).map(|tween| tween.start), Some(20));
+        assert_eq!(tween_at(&curve, 20).map(|tween| tween.start), Some(20));
     }
 }

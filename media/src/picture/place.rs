@@ -2,7 +2,7 @@
 
 use super::affine::Affine;
 use super::blend::{Window, mask};
-use super::content::{Patch, Request};
+use super::content::{ContentRequest, Patch};
 use super::planes::{Alpha, Picture};
 use super::sample::sample;
 use composition::plan::Pose;
@@ -22,13 +22,13 @@ pub(crate) struct Tile {
 
 /// The pose of a layer's box, and whether it is at rest.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stand {
+pub(crate) struct BoxPose {
     pub pose: Pose,
     /// Set if it does not move, so that it may be placed on whole pixels.
     pub resting: bool,
 }
 
-impl Stand {
+impl BoxPose {
     /// Returns whether content can be copied pixel by pixel: at rest, not turned, not mirrored.
     pub(crate) fn is_plain(&self) -> bool {
         let pose = &self.pose;
@@ -44,15 +44,15 @@ impl Stand {
 /// Places a patch on the canvas. `None` if it is not visible.
 pub(crate) fn place(
     patch: &Patch,
-    stand: &Stand,
-    request: &Request,
+    box_pose: &BoxPose,
+    request: &ContentRequest,
     canvas: Window,
 ) -> Option<Tile> {
     if patch.opacity <= 0.0 {
         return None;
     }
     let (x, y) = (patch.x + f64::from(request.left), patch.y + f64::from(request.top));
-    if stand.is_plain() && patch.is_unscaled() && is_even(x) && is_even(y) {
+    if box_pose.is_plain() && patch.is_unscaled() && is_even(x) && is_even(y) {
         return Some(Tile {
             picture: Arc::clone(&patch.picture),
             x: x as i32,
@@ -60,8 +60,8 @@ pub(crate) fn place(
             opacity: patch.opacity,
         });
     }
-    let motion = motion(patch, stand, request);
-    let window = window_of(&patch.picture, motion).meet(canvas);
+    let motion = motion(patch, box_pose, request);
+    let window = even_bounds(&patch.picture, motion).intersect(canvas);
     if window.is_empty() {
         return None;
     }
@@ -74,21 +74,21 @@ fn is_even(value: f64) -> bool {
 }
 
 /// Returns the motion from the patch's own pixels to the canvas.
-fn motion(patch: &Patch, stand: &Stand, request: &Request) -> Affine {
+fn motion(patch: &Patch, box_pose: &BoxPose, request: &ContentRequest) -> Affine {
     let picture = &patch.picture;
     let in_box =
         Affine::scale(patch.width / picture.width as f64, patch.height / picture.height as f64)
             .then(Affine::shift(patch.x, patch.y));
-    if stand.is_plain() {
+    if box_pose.is_plain() {
         return in_box.then(Affine::shift(f64::from(request.left), f64::from(request.top)));
     }
-    let [a, b, c, d, e, f] = stand.pose.matrix();
+    let [a, b, c, d, e, f] = box_pose.pose.matrix();
     let shares = Affine::scale(1.0 / request.width, 1.0 / request.height);
     in_box.then(shares).then(Affine { a, b, c, d, e, f })
 }
 
 /// Returns the even rectangle around a moved picture.
-fn window_of(picture: &Picture, motion: Affine) -> Window {
+fn even_bounds(picture: &Picture, motion: Affine) -> Window {
     let [left, top, right, bottom] = motion.bounds(picture.width as f64, picture.height as f64);
     // Far outside any canvas a pixel's number no longer matters.
     let whole = |edge: f64| edge.clamp(-1e6, 1e6) as i32;
@@ -123,11 +123,11 @@ pub(crate) fn clip(tile: Tile, pose: &Pose) -> Option<Tile> {
         bottom: kept[3].ceil() as i32,
     }
     .to_even()
-    .meet(area(&tile));
+    .intersect(tile_area(&tile));
     if window.is_empty() || right <= left || bottom <= top {
         return None;
     }
-    let mut picture = cut(&tile.picture, tile.x, tile.y, window);
+    let mut picture = crop_to(&tile.picture, tile.x, tile.y, window);
     let (wide, high) = (a.hypot(b), c.hypot(d));
     let mut coverage = Vec::with_capacity(picture.y.len());
     for row in 0..window.height() {
@@ -150,7 +150,7 @@ pub(crate) fn clip(tile: Tile, pose: &Pose) -> Option<Tile> {
 }
 
 /// Returns the part of the canvas that a tile covers.
-pub(crate) fn area(tile: &Tile) -> Window {
+pub(crate) fn tile_area(tile: &Tile) -> Window {
     Window {
         left: tile.x,
         top: tile.y,
@@ -161,7 +161,7 @@ pub(crate) fn area(tile: &Tile) -> Window {
 
 /// Copies the part of a picture at (`x`, `y`) that lies in a window, which begins on even pixels
 /// inside it.
-pub(crate) fn cut(picture: &Picture, x: i32, y: i32, window: Window) -> Picture {
+pub(crate) fn crop_to(picture: &Picture, x: i32, y: i32, window: Window) -> Picture {
     let (left, top) = ((window.left - x) as usize, (window.top - y) as usize);
     let (width, height) = (window.width(), window.height());
     let plane =

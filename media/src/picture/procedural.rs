@@ -1,6 +1,6 @@
 //! Draws figures, colours and gradients as vectors, at the size at which they are shown.
 
-use super::content::{Kept, Look, Patch, Request};
+use super::content::{ContentRequest, DrawingCache, DrawingKey, Patch};
 use super::gradient::dithered;
 use super::raster::Raster;
 use crate::error::Result;
@@ -13,11 +13,11 @@ use tiny_skia::{
 
 /// A drawing that does not change with time.
 pub(crate) struct Drawing {
-    what: What,
-    kept: Kept<Look, Patch>,
+    kind: DrawingKind,
+    cache: DrawingCache<DrawingKey, Patch>,
 }
 
-enum What {
+enum DrawingKind {
     Colour(Rgba),
     Gradient(Gradient),
     Shape(Shape),
@@ -26,59 +26,62 @@ enum What {
 impl Drawing {
     /// Fills the box with one colour.
     pub(crate) fn colour(colour: Rgba) -> Self {
-        Self::of(What::Colour(colour))
+        Self::of(DrawingKind::Colour(colour))
     }
 
     /// Fills the box with a gradient.
     pub(crate) fn gradient(gradient: Gradient) -> Self {
-        Self::of(What::Gradient(gradient))
+        Self::of(DrawingKind::Gradient(gradient))
     }
 
     /// Draws a figure in the box.
     pub(crate) fn shape(shape: Shape) -> Self {
-        Self::of(What::Shape(shape))
+        Self::of(DrawingKind::Shape(shape))
     }
 
-    fn of(what: What) -> Self {
-        Self { what, kept: Kept::new(2) }
+    fn of(kind: DrawingKind) -> Self {
+        Self { kind, cache: DrawingCache::new(2) }
     }
 
     /// Returns the drawing for a request.
-    pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
-        let what = &self.what;
-        let patch =
-            self.kept.get(request.look(), || Ok::<_, crate::MediaError>(draw(what, request)))?;
+    pub(crate) fn patches(&mut self, request: &ContentRequest) -> Result<Vec<Patch>> {
+        let kind = &self.kind;
+        let patch = self
+            .cache
+            .get(request.drawing_key(), || Ok::<_, crate::MediaError>(draw(kind, request)))?;
         Ok(vec![patch])
     }
 }
 
-fn draw(what: &What, request: &Request) -> Patch {
+fn draw(kind: &DrawingKind, request: &ContentRequest) -> Patch {
     let (width, height) = (request.width.max(1.0) as f32, request.height.max(1.0) as f32);
     // Planes begin on even pixels of the canvas; a box that does not is drawn as figures are.
-    if let What::Gradient(gradient) = what
+    if let DrawingKind::Gradient(gradient) = kind
         && request.left % 2 == 0
         && request.top % 2 == 0
         && let Some(picture) =
             dithered(gradient, width.round() as usize, height.round() as usize, request.chroma)
     {
-        return Patch::laid(Arc::new(picture), 0, 0);
+        return Patch::unscaled(Arc::new(picture), 0, 0);
     }
     let Some(mut pixmap) = Pixmap::new(width.round() as u32, height.round() as u32) else {
-        return Patch::drawn(Raster::clear(1, 1), 0, 0, request);
+        return Patch::from_raster(Raster::clear(1, 1), 0, 0, request);
     };
-    match what {
-        What::Colour(colour) => pixmap.fill(skia_colour(*colour)),
-        What::Gradient(gradient) => fill_gradient(&mut pixmap, gradient, width, height),
-        What::Shape(shape) => draw_shape(&mut pixmap, shape, request),
+    match kind {
+        DrawingKind::Colour(colour) => pixmap.fill(skia_colour(*colour)),
+        DrawingKind::Gradient(gradient) => fill_gradient(&mut pixmap, gradient, width, height),
+        DrawingKind::Shape(shape) => draw_shape(&mut pixmap, shape, request),
     }
-    Patch::drawn(Raster::from_pixmap(pixmap), 0, 0, request)
+    Patch::from_raster(Raster::from_pixmap(pixmap), 0, 0, request)
 }
 
 fn fill_gradient(pixmap: &mut Pixmap, gradient: &Gradient, width: f32, height: f32) {
-    let whole = Rect::from_xywh(0.0, 0.0, width.ceil(), height.ceil());
-    if let (Some(whole), Some(shader)) = (whole, shader_of(gradient, [0.0, 0.0, width, height])) {
+    let full_rect = Rect::from_xywh(0.0, 0.0, width.ceil(), height.ceil());
+    if let (Some(full_rect), Some(shader)) =
+        (full_rect, shader_of(gradient, [0.0, 0.0, width, height]))
+    {
         let paint = Paint { shader, ..Paint::default() };
-        pixmap.fill_rect(whole, &paint, Transform::identity(), None);
+        pixmap.fill_rect(full_rect, &paint, Transform::identity(), None);
     }
 }
 
@@ -117,7 +120,7 @@ pub(crate) fn shader_of(
     }
 }
 
-fn draw_shape(pixmap: &mut Pixmap, shape: &Shape, request: &Request) {
+fn draw_shape(pixmap: &mut Pixmap, shape: &Shape, request: &ContentRequest) {
     let stroke = if shape.stroke.0[3] == 0 {
         0.0
     } else {
@@ -198,8 +201,8 @@ mod tests {
     use super::*;
     use composition::plan::{GradientStop as Stop, Micro};
 
-    fn request(width: f64, height: f64) -> Request {
-        Request {
+    fn request(width: f64, height: f64) -> ContentRequest {
+        ContentRequest {
             width,
             height,
             scale: 1.0,

@@ -86,7 +86,7 @@ impl Raster {
     }
 
     /// Draws another drawing over this one with its corner at (`x`, `y`). It must fit inside.
-    pub(crate) fn lay(&mut self, top: &Self, x: usize, y: usize) {
+    pub(crate) fn draw_over(&mut self, top: &Self, x: usize, y: usize) {
         for (row, line) in top.data.chunks_exact(top.width * 4).enumerate() {
             let from = ((y + row) * self.width + x) * 4;
             let below = self.data[from..from + line.len()].chunks_exact_mut(4);

@@ -1,11 +1,12 @@
 //! Renders a segment into a file, or one of its frames into a picture.
 
-use super::layer::Files;
 use super::scene::Scene;
 use crate::encode::still::write_still;
 use crate::encode::verify::verify;
 use crate::encode::writer::SegmentWriter;
-use crate::error::{MediaError, Result};
+use crate::error::Result;
+use crate::file_size::file_size;
+use crate::protocol::Files;
 use crate::protocol::{PictureOutput, Progress};
 use crate::text::fonts::FontFolders;
 use composition::plan::Segment;
@@ -33,7 +34,7 @@ pub fn render_segment(
     }
     let frames = writer.finish()?;
     verify(segment, out)?;
-    Ok(PictureOutput { frames, bytes: size_of(out)?, warnings: scene.warnings() })
+    Ok(PictureOutput { frames, bytes: file_size(out)?, warnings: scene.warnings() })
 }
 
 /// Renders one frame of a segment into `out` as a picture. The extension (`png`, `jpg`, `webp`)
@@ -51,12 +52,5 @@ pub fn render_still(
     let mut scene = Scene::open(segment, files, fonts)?;
     let picture = scene.frame(frame)?;
     write_still(&picture, out)?;
-    Ok(PictureOutput { frames: 1, bytes: size_of(out)?, warnings: scene.warnings() })
-}
-
-fn size_of(path: &Path) -> Result<u64> {
-    let metadata = std::fs::metadata(path);
-    metadata
-        .map(|metadata| metadata.len())
-        .map_err(|error| MediaError::from_io(format_args!("reading {}", path.display()), &error))
+    Ok(PictureOutput { frames: 1, bytes: file_size(out)?, warnings: scene.warnings() })
 }

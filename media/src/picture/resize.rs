@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_sum_to_one_whatever_the_lengths() {
+    fn weights_sum_to_one_for_any_lengths() {
         for (from, to) in [(10, 3), (3, 10), (1, 7), (1920, 1), (5, 5)] {
             for kernel in kernels(from, to) {
                 assert_eq!(kernel.weights.iter().sum::<i32>(), 1 << Kernel::BITS);

@@ -17,9 +17,9 @@ use super::planes::{Alpha, Picture, half};
 /// opaque and covers the whole window; otherwise it has alpha. `None` if nothing shows. Below half
 /// size the picture is first halved until it is not, since two taps cannot cover four pixels.
 #[must_use]
-pub fn sample(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
-    let (mut smaller, mut place) = (None::<Picture>, place);
-    while place.least_scale() < 0.5
+pub fn sample(picture: &Picture, motion: Affine, window: Window) -> Option<Picture> {
+    let (mut smaller, mut motion) = (None::<Picture>, motion);
+    while motion.least_scale() < 0.5
         && smaller.as_ref().unwrap_or(picture).width.min(smaller.as_ref().unwrap_or(picture).height)
             > 2
     {
@@ -29,15 +29,15 @@ pub fn sample(picture: &Picture, place: Affine, window: Window) -> Option<Pictur
             current.width as f64 / halved.width as f64,
             current.height as f64 / halved.height as f64,
         );
-        place = Affine::scale(x, y).then(place);
+        motion = Affine::scale(x, y).then(motion);
         smaller = Some(halved);
     }
-    sample_near(smaller.as_ref().unwrap_or(picture), place, window)
+    sample_near(smaller.as_ref().unwrap_or(picture), motion, window)
 }
 
-fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Picture> {
-    let back = place.inverse()?;
-    let view = View { back, window, upright: place.is_upright() };
+fn sample_near(picture: &Picture, motion: Affine, window: Window) -> Option<Picture> {
+    let inverse = motion.inverse()?;
+    let view = View { inverse, window, upright: motion.is_upright() };
     let chroma = picture.chroma;
     let full = |plane: &[u8]| view.plane(plane, picture.width, picture.height, 1);
     let sparse = |plane: &[u8]| {
@@ -48,8 +48,8 @@ fn sample_near(picture: &Picture, place: Affine, window: Window) -> Option<Pictu
     let [y, u, v] = [full(&picture.y), sparse(&picture.u), sparse(&picture.v)];
     let mut tile =
         Picture { width: window.width(), height: window.height(), chroma, y, u, v, alpha };
-    if !view.lies_inside(picture, place) {
-        mask(&mut tile, &view.coverage(picture, place));
+    if !view.lies_inside(picture, motion) {
+        mask(&mut tile, &view.coverage(picture, motion));
     }
     Some(tile)
 }
@@ -76,7 +76,7 @@ pub fn halve(picture: &Picture) -> Picture {
 
 /// A window on the canvas, and the inverse motion from it into a picture.
 struct View {
-    back: Affine,
+    inverse: Affine,
     window: Window,
     upright: bool,
 }
@@ -119,19 +119,21 @@ impl View {
     /// plane's own units.
     fn origin(&self, step: i32) -> (f64, f64, Affine) {
         let step_f = f64::from(step);
-        let back = Affine { e: self.back.e / step_f, f: self.back.f / step_f, ..self.back };
-        (f64::from(self.window.left / step) + 0.5, f64::from(self.window.top / step) + 0.5, back)
+        let inverse =
+            Affine { e: self.inverse.e / step_f, f: self.inverse.f / step_f, ..self.inverse };
+        (f64::from(self.window.left / step) + 0.5, f64::from(self.window.top / step) + 0.5, inverse)
     }
 
     fn upright_plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
-        let (left, top, back) = self.origin(step);
+        let (left, top, inverse) = self.origin(step);
         let (out_width, out_height) = self.size(step);
-        let columns: Vec<Tap> =
-            (0..out_width).map(|x| Tap::at(back.a * (left + x as f64) + back.e, width)).collect();
+        let columns: Vec<Tap> = (0..out_width)
+            .map(|x| Tap::at(inverse.a * (left + x as f64) + inverse.e, width))
+            .collect();
         let mut out = Vec::with_capacity(out_width * out_height);
         let mut mixed = vec![0u16; width];
         for y in 0..out_height {
-            let tap = Tap::at(back.d * (top + y as f64) + back.f, height);
+            let tap = Tap::at(inverse.d * (top + y as f64) + inverse.f, height);
             mix_rows(
                 &mut mixed,
                 &plane[tap.first * width..][..width],
@@ -147,13 +149,13 @@ impl View {
     }
 
     fn turned_plane(&self, plane: &[u8], width: usize, height: usize, step: i32) -> Vec<u8> {
-        let (left, top, back) = self.origin(step);
+        let (left, top, inverse) = self.origin(step);
         let (out_width, out_height) = self.size(step);
         let fixed = |value: f64| (value * 65_536.0).round() as i64;
-        let (dx, dy) = (fixed(back.a), fixed(back.b));
+        let (dx, dy) = (fixed(inverse.a), fixed(inverse.b));
         let mut out = Vec::with_capacity(out_width * out_height);
         for y in 0..out_height {
-            let (x0, y0) = back.apply(left, top + y as f64);
+            let (x0, y0) = inverse.apply(left, top + y as f64);
             let (mut x, mut y) = (fixed(x0 - 0.5), fixed(y0 - 0.5));
             for _ in 0..out_width {
                 out.push(four_taps(plane, width, height, x, y));
@@ -165,8 +167,8 @@ impl View {
     }
 
     /// Returns whether every pixel of the window is fully covered.
-    fn lies_inside(&self, picture: &Picture, place: Affine) -> bool {
-        let (scale_x, scale_y) = scales(place);
+    fn lies_inside(&self, picture: &Picture, motion: Affine) -> bool {
+        let (scale_x, scale_y) = scales(motion);
         let (w, h) = (picture.width as f64, picture.height as f64);
         let window = self.window;
         let corners = [
@@ -176,7 +178,7 @@ impl View {
             (window.right - 1, window.bottom - 1),
         ];
         corners.into_iter().all(|(x, y)| {
-            let (x, y) = self.back.apply(f64::from(x) + 0.5, f64::from(y) + 0.5);
+            let (x, y) = self.inverse.apply(f64::from(x) + 0.5, f64::from(y) + 0.5);
             // The thousandth allows for rounding if an edge coincides with the window's.
             x.min(w - x) * scale_x >= 0.499 && y.min(h - y) * scale_y >= 0.499
         })
@@ -184,16 +186,16 @@ impl View {
 
     /// Computes how much of each pixel of the window the picture covers, from the distance to its
     /// edges.
-    fn coverage(&self, picture: &Picture, place: Affine) -> Vec<u8> {
-        let (scale_x, scale_y) = scales(place);
+    fn coverage(&self, picture: &Picture, motion: Affine) -> Vec<u8> {
+        let (scale_x, scale_y) = scales(motion);
         let (w, h) = (picture.width as f64, picture.height as f64);
-        let (left, top, back) = self.origin(1);
+        let (left, top, inverse) = self.origin(1);
         let share =
             |at: f64, length: f64, scale: f64| (at.min(length - at) * scale + 0.5).clamp(0.0, 1.0);
         let mut out = Vec::with_capacity(self.window.width() * self.window.height());
         for row in 0..self.window.height() {
             for column in 0..self.window.width() {
-                let (x, y) = back.apply(left + column as f64, top + row as f64);
+                let (x, y) = inverse.apply(left + column as f64, top + row as f64);
                 let covered = share(x, w, scale_x) * share(y, h, scale_y);
                 out.push((covered * 255.0 + 0.5) as u8);
             }
@@ -202,8 +204,8 @@ impl View {
     }
 }
 
-fn scales(place: Affine) -> (f64, f64) {
-    (place.a.hypot(place.b), place.c.hypot(place.d))
+fn scales(motion: Affine) -> (f64, f64) {
+    (motion.a.hypot(motion.b), motion.c.hypot(motion.d))
 }
 
 fn mix_rows(out: &mut [u16], first: &[u8], second: &[u8], weight: u16) {
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn staying_in_place_changes_nothing() {
+    fn the_identity_motion_changes_nothing() {
         let picture = ramp(16, 8);
         let same = sample(&picture, Affine::IDENTITY, Window::whole(16, 8)).expect("it shows");
         assert_eq!(same, picture);
@@ -269,10 +271,10 @@ mod tests {
     #[test]
     fn upright_and_turned_sampling_agree() {
         let picture = ramp(32, 32);
-        let place = Affine::scale(1.3, 1.3).then(Affine::shift(-3.7, -2.2));
+        let motion = Affine::scale(1.3, 1.3).then(Affine::shift(-3.7, -2.2));
         let window = Window::whole(32, 32);
-        let upright = sample(&picture, place, window).expect("it shows");
-        let nearly = Affine { b: 1e-12, ..place };
+        let upright = sample(&picture, motion, window).expect("it shows");
+        let nearly = Affine { b: 1e-12, ..motion };
         let turned = sample(&picture, nearly, window).expect("it shows");
         for (a, b) in upright.y.iter().zip(&turned.y) {
             assert!(a.abs_diff(*b) <= 1);

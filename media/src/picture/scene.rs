@@ -1,11 +1,12 @@
 //! An open segment, which composites any of its frames.
 
-use super::layer::{Files, Layer};
+use super::layer::Layer;
 use super::planes::{Chroma, Picture, yuv_of};
 use crate::error::{MediaError, Result};
-use crate::text::block::Desk;
+use crate::protocol::Files;
+use crate::text::block::TextContext;
 use crate::text::fonts::{FontBook, FontFolders};
-use crate::text::glyphs::Pen;
+use crate::text::glyphs::GlyphPainter;
 use composition::plan::{PixelFormat, Rgba, Segment};
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 pub struct Scene {
     segment: Segment,
     layers: Vec<Layer>,
-    desk: Desk,
+    context: TextContext,
     background: Picture,
 }
 
@@ -38,22 +39,22 @@ impl Scene {
         }
         let fonts: Vec<_> =
             segment.fonts.iter().filter_map(|hash| files.get(hash).cloned()).collect();
-        let mut desk = Desk {
+        let mut context = TextContext {
             book: FontBook::new(&fonts, folders.clone())?,
-            pen: Pen::new(),
+            painter: GlyphPainter::new(),
             warnings: BTreeSet::new(),
         };
         if segment.machine_fonts.is_some() {
             // Before anything is drawn, so that no letter's look depends on what was drawn before
             // it.
-            desk.book.read_folders();
+            context.book.read_folders();
         }
         let layers = segment
             .layers
             .iter()
-            .map(|layer| Layer::open(layer, canvas, chroma_of(segment), files, &mut desk));
+            .map(|layer| Layer::open(layer, canvas, chroma_of(segment), files, &mut context));
         let layers = layers.collect::<Result<_>>()?;
-        Ok(Self { background: background_of(segment), segment: segment.clone(), layers, desk })
+        Ok(Self { background: background_of(segment), segment: segment.clone(), layers, context })
     }
 
     /// Composites one frame.
@@ -64,12 +65,12 @@ impl Scene {
         if frame >= self.segment.frames {
             let frames = self.segment.frames;
             return Err(MediaError::Internal(format!(
-                "frame {frame} was asked of a segment of {frames}"
+                "frame {frame} was requested of a segment of {frames}"
             )));
         }
         let mut canvas = self.background.clone();
         for layer in &mut self.layers {
-            layer.draw(frame, &mut canvas, &mut self.desk)?;
+            layer.draw(frame, &mut canvas, &mut self.context)?;
         }
         Ok(canvas)
     }
@@ -78,13 +79,13 @@ impl Scene {
     /// once.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        self.desk.warnings.iter().cloned().collect()
+        self.context.warnings.iter().cloned().collect()
     }
 
     /// Returns the PostScript names of the fonts that were used so far, sorted.
     #[must_use]
     pub fn fonts_used(&self) -> Vec<String> {
-        self.desk.book.used()
+        self.context.book.used()
     }
 }
 
@@ -107,8 +108,8 @@ fn background_of(segment: &Segment) -> Picture {
     if !keeps_alpha {
         return Picture::filled_in(chroma_of(segment), width, height, Rgba([r, g, b, 255]));
     }
-    let share = |value: u8| super::blend::scale(value, a);
-    let [y, u, v] = yuv_of(r, g, b).map(share);
+    let premultiplied = |value: u8| super::blend::scale(value, a);
+    let [y, u, v] = yuv_of(r, g, b).map(premultiplied);
     let mut picture = Picture::clear(width, height, chroma_of(segment));
     picture.y.fill(y);
     picture.u.fill(u);

@@ -1,6 +1,6 @@
 //! Draws a picture of the sound around the current moment.
 
-use super::content::{Patch, Request};
+use super::content::{ContentRequest, Patch};
 use super::procedural::{paint_of, rounded};
 use super::raster::Raster;
 use crate::error::Result;
@@ -19,7 +19,7 @@ pub(crate) struct Wave {
     rate: Rate,
     reader: SoundReader,
     /// The amplitude of each sample that may still be needed, and the position of the first.
-    heard: VecDeque<f32>,
+    amplitudes: VecDeque<f32>,
     first: i64,
 }
 
@@ -32,14 +32,14 @@ impl Wave {
         // Always from the start: a resampler's output depends on where it began, and no frame may
         // depend on its segment.
         let reader = SoundReader::open(path, plan.source.stream, RATE, 0)?;
-        Ok(Self { plan, rate, reader, heard: VecDeque::new(), first: 0 })
+        Ok(Self { plan, rate, reader, amplitudes: VecDeque::new(), first: 0 })
     }
 
     /// Draws the waveform at the request's clock.
     ///
     /// # Errors
     /// Errors from decoding.
-    pub(crate) fn patches(&mut self, request: &Request) -> Result<Vec<Patch>> {
+    pub(crate) fn patches(&mut self, request: &ContentRequest) -> Result<Vec<Patch>> {
         let (from, length) = self.span(request.clock);
         self.read_to(from, from + length as i64)?;
         let Some(mut pixmap) =
@@ -69,7 +69,7 @@ impl Wave {
                 back.for_each(|(at, peak)| path.line_to(x(at), middle + (peak * middle).max(0.5)));
                 path.close();
             }
-            WaveStyle::Line { width: thick } => {
+            WaveStyle::Line { width: thickness } => {
                 let columns = (width / 2.0).ceil().max(2.0) as usize;
                 for at in 0..columns {
                     let swing =
@@ -78,18 +78,20 @@ impl Wave {
                         (at as f32 * width / (columns - 1) as f32, middle - swing * middle);
                     if at == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
                 }
-                let pen =
-                    Stroke { width: (thick.to_f64() * request.scale) as f32, ..Stroke::default() };
+                let pen = Stroke {
+                    width: (thickness.to_f64() * request.scale) as f32,
+                    ..Stroke::default()
+                };
                 if let Some(path) = path.finish() {
                     pixmap.stroke_path(&path, &paint, &pen, Transform::identity(), None);
                 }
-                return Ok(vec![Patch::drawn(Raster::from_pixmap(pixmap), 0, 0, request)]);
+                return Ok(vec![Patch::from_raster(Raster::from_pixmap(pixmap), 0, 0, request)]);
             }
         }
         if let Some(path) = path.finish() {
             pixmap.fill_path(&path, &paint, FillRule::Winding, Transform::identity(), None);
         }
-        Ok(vec![Patch::drawn(Raster::from_pixmap(pixmap), 0, 0, request)])
+        Ok(vec![Patch::from_raster(Raster::from_pixmap(pixmap), 0, 0, request)])
     }
 
     fn bars(
@@ -102,14 +104,14 @@ impl Wave {
         height: f32,
     ) {
         let step = width / count as f32;
-        let thick = (step * 0.6).max(1.0);
+        let thickness = (step * 0.6).max(1.0);
         for at in 0..count as usize {
-            let tall =
-                (self.peak(from, length, at, count as usize) * height).max(thick.min(height));
-            let left = at as f32 * step + (step - thick) / 2.0;
-            let top = (height - tall) / 2.0;
-            let bar =
-                Rect::from_xywh(left, top, thick, tall).and_then(|rect| rounded(rect, thick / 2.0));
+            let bar_height =
+                (self.peak(from, length, at, count as usize) * height).max(thickness.min(height));
+            let left = at as f32 * step + (step - thickness) / 2.0;
+            let top = (height - bar_height) / 2.0;
+            let bar = Rect::from_xywh(left, top, thickness, bar_height)
+                .and_then(|rect| rounded(rect, thickness / 2.0));
             if let Some(bar) = bar {
                 path.push_path(&bar);
             }
@@ -127,13 +129,13 @@ impl Wave {
     }
 
     fn read_to(&mut self, from: i64, to: i64) -> Result<()> {
-        while self.first + (self.heard.len() as i64) < to {
+        while self.first + (self.amplitudes.len() as i64) < to {
             let mut block = [[0.0; 2]; 1024];
             self.reader.fill(&mut block)?;
-            self.heard.extend(block.iter().map(|[left, right]| left.abs().max(right.abs())));
+            self.amplitudes.extend(block.iter().map(|[left, right]| left.abs().max(right.abs())));
         }
-        while self.first < from && !self.heard.is_empty() {
-            self.heard.pop_front();
+        while self.first < from && !self.amplitudes.is_empty() {
+            self.amplitudes.pop_front();
             self.first += 1;
         }
         Ok(())
@@ -144,7 +146,7 @@ impl Wave {
         let at = |column: usize| from + (column * length / columns) as i64;
         (at(column)..at(column + 1).max(at(column) + 1))
             .filter_map(|place| usize::try_from(place - self.first).ok())
-            .filter_map(|place| self.heard.get(place))
+            .filter_map(|place| self.amplitudes.get(place))
             .fold(0.0f32, |peak, value| peak.max(*value))
             .min(1.0)
     }

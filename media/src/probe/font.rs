@@ -6,12 +6,12 @@ use std::path::Path;
 use ttf_parser::{Face, RawFace, name_id};
 
 /// The largest file that is read as a font. The largest Noto collection has 120 MB.
-const MOST_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 /// The most faces that are listed of a collection.
-const MOST_FACES: u32 = 64;
+const MAX_FACES: u32 = 64;
 
 /// The tables that layout and drawing need. A file that lacks only others is usable.
-const NEEDED: [&[u8; 4]; 14] = [
+const NEEDED_TABLES: [&[u8; 4]; 14] = [
     b"cmap", b"head", b"hhea", b"hmtx", b"maxp", b"name", b"glyf", b"loca", b"CFF ", b"CFF2",
     b"CBDT", b"CBLC", b"COLR", b"sbix",
 ];
@@ -31,14 +31,14 @@ pub(super) fn faces(path: &Path) -> Result<Vec<FontFace>> {
     let failed = |error: std::io::Error| {
         MediaError::from_io(format_args!("reading {}", path.display()), &error)
     };
-    if std::fs::metadata(path).map_err(failed)?.len() > MOST_BYTES {
+    if std::fs::metadata(path).map_err(failed)?.len() > MAX_BYTES {
         return Err(MediaError::BadInput(format!(
-            "the font {} is larger than {MOST_BYTES} bytes",
+            "the font {} is larger than {MAX_BYTES} bytes",
             path.display()
         )));
     }
     let data = std::fs::read(path).map_err(failed)?;
-    let count = ttf_parser::fonts_in_collection(&data).unwrap_or(1).min(MOST_FACES);
+    let count = ttf_parser::fonts_in_collection(&data).unwrap_or(1).min(MAX_FACES);
     if (0..count).any(|index| is_cut_short(&data, index)) {
         let path = path.display();
         return Err(MediaError::BadInput(format!(
@@ -57,8 +57,10 @@ pub(super) fn faces(path: &Path) -> Result<Vec<FontFace>> {
 
 fn is_cut_short(data: &[u8], index: u32) -> bool {
     let Ok(raw) = RawFace::parse(data, index) else { return false };
-    let needed =
-        raw.table_records.into_iter().filter(|table| NEEDED.contains(&&table.tag.to_bytes()));
+    let needed = raw
+        .table_records
+        .into_iter()
+        .filter(|table| NEEDED_TABLES.contains(&&table.tag.to_bytes()));
     needed
         .into_iter()
         .any(|table| u64::from(table.offset) + u64::from(table.length) > data.len() as u64)

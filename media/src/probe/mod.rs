@@ -25,10 +25,10 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::Disposition;
 use std::io::Read;
 use std::path::Path;
-use timeline::Timelines;
+use timeline::PacketTimelines;
 
 /// The most streams of one kind that are read; a file with more is hostile.
-const MOST_STREAMS: usize = 16;
+const MAX_STREAMS: usize = 16;
 /// Bytes that are enough to recognise fonts, colour tables and subtitles.
 const HEAD: u64 = 4096;
 
@@ -61,25 +61,25 @@ pub fn probe_with_progress(
         )));
     }
     if font::is_font(&head) {
-        return Ok(Facts { faces: font::faces(path)?, ..plain(hash, "font") });
+        return Ok(Facts { faces: font::faces(path)?, ..empty_facts(hash, "font") });
     }
     if let Some(svg) = Svg::open(path, &FontBook::new(&[], FontFolders(Vec::new()))?)? {
         return Ok(Facts {
             image: true,
-            writes: svg.writes(),
+            writes: svg.has_text(),
             video: vec![svg_facts(&svg)],
-            ..plain(hash, "svg")
+            ..empty_facts(hash, "svg")
         });
     }
     if table::is_table(&head) {
         table::check(path)?;
-        return Ok(plain(hash, "lut"));
+        return Ok(empty_facts(hash, "lut"));
     }
     if subtitles::are_subtitles(&head) {
-        return Ok(Facts { text: Some(subtitles::read(path)?), ..plain(hash, "subtitles") });
+        return Ok(Facts { text: Some(subtitles::read(path)?), ..empty_facts(hash, "subtitles") });
     }
     if let Some(webp) = AnimatedWebp::open(path)? {
-        return webp::facts(webp, plain(hash, "webp"));
+        return webp::facts(webp, empty_facts(hash, "webp"));
     }
     probe_media(path, hash, report)
 }
@@ -93,7 +93,7 @@ fn read_head(path: &Path) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-fn plain(hash: &SourceHash, container: &str) -> Facts {
+fn empty_facts(hash: &SourceHash, container: &str) -> Facts {
     Facts {
         hash: hash.clone(),
         container: container.to_owned(),
@@ -141,12 +141,12 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
     let mut input = open_input(path)?;
     let container = input.format().name().to_owned();
     let origin_us = ffi::start_time(&input).unwrap_or(0);
-    let wanted = wanted_streams(&input);
+    let streams = usable_streams(&input);
     let timelines =
-        Timelines::read(&mut input, origin_us, &mut |done| report(Progress { done, total }));
-    let mut refused = None;
+        PacketTimelines::read(&mut input, origin_us, &mut |done| report(Progress { done, total }));
+    let mut first_error = None;
     let (mut video, mut audio) = (Vec::new(), Vec::new());
-    for (index, kind) in wanted {
+    for (index, kind) in streams {
         let Some(stream) = input.stream(index) else { continue };
         let outcome = match kind {
             ffmpeg::media::Type::Video => {
@@ -155,28 +155,28 @@ fn probe_media(path: &Path, hash: &SourceHash, report: &mut dyn FnMut(Progress))
             _ => sound::facts(path, &stream, timelines.of(index)).map(|facts| audio.push(facts)),
         };
         if let Err(error) = outcome {
-            refused.get_or_insert(error);
+            first_error.get_or_insert(error);
         }
     }
     if video.is_empty() && audio.is_empty() {
-        let nothing = || {
+        let no_streams = || {
             MediaError::BadInput(format!(
                 "{} has neither pictures nor sound that can be read",
                 path.display()
             ))
         };
-        return Err(refused.unwrap_or_else(nothing));
+        return Err(first_error.unwrap_or_else(no_streams));
     }
     let image = audio.is_empty() && is_still(&container, is_avif(&read_head(path)?), &video);
     if image {
-        video.iter_mut().for_each(video::hold_still);
+        video.iter_mut().for_each(video::make_still);
     }
     let duration = if image { None } else { timelines.end().or_else(|| longest(&input, &audio)) };
-    Ok(Facts { container, duration, image, video, audio, ..plain(hash, "") })
+    Ok(Facts { container, duration, image, video, audio, ..empty_facts(hash, "") })
 }
 
 /// Returns the usable streams, by index. A cover picture in a sound file is not one.
-fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
+fn usable_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
     let of = |kind: ffmpeg::media::Type| {
         input
             .streams()
@@ -185,7 +185,7 @@ fn wanted_streams(input: &Input) -> Vec<(usize, ffmpeg::media::Type)> {
             .filter(|stream| stream.parameters().id() != ffmpeg::codec::Id::None)
             .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
             .map(move |stream| (stream.index(), kind))
-            .take(MOST_STREAMS)
+            .take(MAX_STREAMS)
     };
     of(ffmpeg::media::Type::Video).chain(of(ffmpeg::media::Type::Audio)).collect()
 }

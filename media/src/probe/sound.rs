@@ -1,6 +1,6 @@
 //! Measures one sound stream, from its first decoded block and the times of its packets.
 
-use super::timeline::Timeline;
+use super::timeline::PacketTimeline;
 use crate::Result;
 use crate::sound::reader::SoundReader;
 use composition::plan::{AudioFacts, Ratio};
@@ -17,24 +17,24 @@ const ANY_RATE: u32 = 48_000;
 pub(super) fn facts(
     path: &Path,
     stream: &Stream<'_>,
-    timeline: Option<&Timeline>,
+    timeline: Option<&PacketTimeline>,
 ) -> Result<AudioFacts> {
     let index = u32::try_from(stream.index()).unwrap_or(u32::MAX);
-    let sounding = SoundReader::open(path, index, ANY_RATE, 0)?.sounding()?;
-    let start = timeline.map_or(Ratio::ZERO, Timeline::start);
-    let counted = timeline.and_then(Timeline::end).map(|end| end.minus(start));
+    let format = SoundReader::open(path, index, ANY_RATE, 0)?.format()?;
+    let start = timeline.map_or(Ratio::ZERO, PacketTimeline::start);
+    let counted = timeline.and_then(PacketTimeline::end).map(|end| end.minus(start));
     Ok(AudioFacts {
         index,
         codec: stream.parameters().id().name().to_owned(),
-        rate: sounding.rate,
-        channels: sounding.channels,
+        rate: format.rate,
+        channels: format.channels,
         start,
-        duration: told(stream).or(counted),
+        duration: container_duration(stream).or(counted),
     })
 }
 
 /// Returns the container's duration, which excludes what the encoder added to fill its frames.
-fn told(stream: &Stream<'_>) -> Option<Ratio> {
+fn container_duration(stream: &Stream<'_>) -> Option<Ratio> {
     let Rational(num, den) = stream.time_base();
     let seconds =
         Ratio::reduced(i128::from(stream.duration()) * i128::from(num), i128::from(den)).ok()?;

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The largest file that is read as subtitles: a day of them.
-const MOST_BYTES: u64 = 8 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 
 /// Returns whether a file begins as subtitles do.
 pub(super) fn are_subtitles(head: &[u8]) -> bool {
@@ -36,12 +36,12 @@ pub(super) fn read(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .map_err(failed)?
-        .take(MOST_BYTES + 1)
+        .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
-    if bytes.len() as u64 > MOST_BYTES {
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(MediaError::BadInput(format!(
-            "the subtitles {} are larger than {MOST_BYTES} bytes",
+            "the subtitles {} are larger than {MAX_BYTES} bytes",
             path.display()
         )));
     }

@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Makes forty frames of video at 30000/1001, with a key frame every sixteen.
-fn film(folder: &Path) -> PathBuf {
+fn video_file(folder: &Path) -> PathBuf {
     let path = folder.join("film.mp4");
     let recipe = Recipe {
         codec: VideoCodec::H264,
@@ -51,9 +51,9 @@ fn tone(folder: &Path, codec: SoundCodec, name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_film_is_described_to_the_frame() {
+fn a_video_is_described_to_the_frame() {
     let folder = folder();
-    let facts = facts(&film(folder.path())).unwrap();
+    let facts = facts(&video_file(folder.path())).unwrap();
     assert!(facts.container.contains("mp4"));
     assert!(!facts.image && facts.audio.is_empty());
     assert_eq!(facts.duration, Some(Ratio::new(40 * 1_001, 30_000).unwrap()));
@@ -71,7 +71,7 @@ fn a_film_is_described_to_the_frame() {
 }
 
 #[test]
-fn sound_is_as_long_as_what_was_put_in() {
+fn a_sound_file_has_the_length_of_its_samples() {
     let folder = folder();
     // MP3 states its length in whole frames, Opus in packets.
     for (codec, name, close) in [
@@ -104,7 +104,7 @@ fn stills_have_no_clock() {
 }
 
 #[test]
-fn drawings_fonts_and_subtitles_are_told_by_their_beginning() {
+fn svgs_fonts_and_subtitles_are_recognised_by_their_first_bytes() {
     let folder = folder();
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -132,7 +132,7 @@ fn drawings_fonts_and_subtitles_are_told_by_their_beginning() {
 }
 
 #[test]
-fn a_playlist_in_a_films_clothes_is_refused() {
+fn a_playlist_named_as_a_video_is_refused() {
     let folder = folder();
     let secret = tone(folder.path(), SoundCodec::Pcm16, "secret.wav");
     let secret = secret.display();
@@ -151,7 +151,7 @@ fn a_playlist_in_a_films_clothes_is_refused() {
 }
 
 #[test]
-fn a_telephones_picture_is_told_what_to_become() {
+fn a_heic_picture_is_refused_with_the_formats_to_use() {
     let folder = folder();
     let path = folder.path().join("IMG_0001.HEIC");
     std::fs::write(&path, b"\0\0\0\x24ftypheic\0\0\0\0mif1MiHEmiafMiHBheic\0\0\0\x08mdat").unwrap();
@@ -161,9 +161,9 @@ fn a_telephones_picture_is_told_what_to_become() {
 }
 
 #[test]
-fn what_is_no_media_is_bad_input() {
+fn files_that_are_no_media_are_bad_input() {
     let folder = folder();
-    let film = std::fs::read(film(folder.path())).unwrap();
+    let video_file = std::fs::read(video_file(folder.path())).unwrap();
     let font = crate::text::fonts::BUNDLED[0];
     let junk: Vec<u8> =
         (0..5_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
@@ -172,7 +172,7 @@ fn what_is_no_media_is_bad_input() {
         b"hello, this is text\n",
         b"<html><body>404</body></html>",
         b"{\"error\": \"not found\"}",
-        &film[..film.len() / 3],
+        &video_file[..video_file.len() / 3],
         &font[..100],
         b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=",
         &junk,
@@ -188,7 +188,7 @@ fn what_is_no_media_is_bad_input() {
 }
 
 #[test]
-fn a_film_cut_short_tells_what_is_left_of_it() {
+fn a_truncated_sound_still_has_its_stream() {
     let folder = folder();
     let whole = tone(folder.path(), SoundCodec::Pcm16, "tone.wav");
     let bytes = std::fs::read(whole).unwrap();
@@ -198,7 +198,7 @@ fn a_film_cut_short_tells_what_is_left_of_it() {
 }
 
 #[test]
-fn a_font_cut_short_is_told_and_one_without_its_hints_serves() {
+fn a_truncated_font_is_refused_and_a_whole_one_is_read() {
     let folder = folder();
     let font = crate::text::fonts::BUNDLED[0];
     let path = folder.path().join("mine.ttf");
@@ -207,7 +207,7 @@ fn a_font_cut_short_is_told_and_one_without_its_hints_serves() {
         std::fs::write(&path, &font[..font.len() * (part - 1) / part]).unwrap();
         let error = facts(&path).unwrap_err();
         assert!(
-            matches!(&error, MediaError::BadInput(told) if told.contains("is cut short")),
+            matches!(&error, MediaError::BadInput(sentence) if sentence.contains("is cut short")),
             "{error:?}"
         );
     }
@@ -235,5 +235,8 @@ fn a_colour_table_is_read_to_its_end() {
     }
     std::fs::write(&path, format!("LUT_3D_SIZE 2\n{}", rows.replace("0 1 0", "0 one 0"))).unwrap();
     let error = facts(&path).unwrap_err();
-    assert!(matches!(&error, MediaError::BadInput(told) if told.contains("line 4")), "{error:?}");
+    assert!(
+        matches!(&error, MediaError::BadInput(sentence) if sentence.contains("line 4")),
+        "{error:?}"
+    );
 }

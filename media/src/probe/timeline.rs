@@ -4,7 +4,7 @@
 //! So these facts are exact where a container's own counts may be missing (Matroska has none),
 //! rounded, or wrong.
 
-use crate::decode::stream::is_sparse;
+use crate::decode::stream::has_sparse_times;
 use crate::ffi;
 use composition::plan::Ratio;
 use ffmpeg_next as ffmpeg;
@@ -13,16 +13,16 @@ use ffmpeg_next::{Packet, Rational};
 
 /// The most packets that are read: five hours of picture and sound. For a longer file the
 /// container's facts are used.
-const MOST_PACKETS: usize = 2_000_000;
+const MAX_PACKETS: usize = 2_000_000;
 /// The deviation from even spacing, as a share of it, up to which frames count as of one rate:
 /// containers round times.
 const UNEVEN: f64 = 0.2;
 /// Errors in a row after which a file counts as ended.
-const MOST_ERRORS: usize = 64;
+const MAX_ERRORS: usize = 64;
 
 /// The packets of one stream.
 #[derive(Debug, Default)]
-pub(super) struct Timeline {
+pub(super) struct PacketTimeline {
     time_base: Option<Rational>,
     /// Set if only some packets have a time of their own.
     sparse: bool,
@@ -43,23 +43,23 @@ pub(super) struct Timeline {
 }
 
 /// The packets of all streams.
-pub(super) struct Timelines {
-    streams: Vec<Timeline>,
+pub(super) struct PacketTimelines {
+    streams: Vec<PacketTimeline>,
     /// Set if the whole file was read.
     complete: bool,
 }
 
-impl Timelines {
+impl PacketTimelines {
     /// Reads the file to its end. `origin_us` is its start in microseconds; `passed` receives each
     /// position in bytes.
     pub(super) fn read(input: &mut Input, origin_us: i64, passed: &mut dyn FnMut(u64)) -> Self {
-        let sparse = is_sparse(input);
-        let mut streams: Vec<Timeline> = input
+        let sparse = has_sparse_times(input);
+        let mut streams: Vec<PacketTimeline> = input
             .streams()
-            .map(|stream| Timeline::new(stream.time_base(), origin_us, sparse))
+            .map(|stream| PacketTimeline::new(stream.time_base(), origin_us, sparse))
             .collect();
         let (mut errors, mut packets) = (0, 0);
-        while errors < MOST_ERRORS && packets < MOST_PACKETS {
+        while errors < MAX_ERRORS && packets < MAX_PACKETS {
             let mut packet = Packet::empty();
             match packet.read(input) {
                 Ok(()) => {
@@ -81,11 +81,11 @@ impl Timelines {
             stream.keys.sort_unstable();
             stream.keys.dedup();
         }
-        Self { streams, complete: packets < MOST_PACKETS }
+        Self { streams, complete: packets < MAX_PACKETS }
     }
 
     /// Returns the packets of a stream, if all of them are known and there are any.
-    pub(super) fn of(&self, index: usize) -> Option<&Timeline> {
+    pub(super) fn of(&self, index: usize) -> Option<&PacketTimeline> {
         self.streams.get(index).filter(|stream| self.complete && !stream.times.is_empty())
     }
 
@@ -96,7 +96,7 @@ impl Timelines {
     }
 }
 
-impl Timeline {
+impl PacketTimeline {
     fn new(time_base: Rational, origin_us: i64, sparse: bool) -> Self {
         let Rational(num, den) = time_base;
         let (num, den) = (i128::from(num.max(1)), i128::from(den.max(1)));
@@ -138,7 +138,7 @@ impl Timeline {
     }
 
     /// Returns the duration of every packet, if some have no time of their own.
-    fn filled(&self) -> Option<i64> {
+    fn uniform_step(&self) -> Option<i64> {
         self.step.filter(|_| self.gaps && !self.uneven_steps)
     }
 
@@ -151,14 +151,18 @@ impl Timeline {
     /// Returns the end of the last packet, in seconds from the start of the file.
     pub(super) fn end(&self) -> Option<Ratio> {
         let last = self.times.last().copied()?;
-        if let Some((first, step)) = self.times.first().zip(self.filled()) {
+        if let Some((first, step)) = self.times.first().zip(self.uniform_step()) {
             let end = i64::try_from(self.count)
                 .ok()
                 .and_then(|count| first.checked_add(step.checked_mul(count)?));
             return end.map(|end| self.seconds(end));
         }
-        let told = self.end.filter(|end| *end > last);
-        Some(self.seconds(told.unwrap_or_else(|| last.saturating_add(self.spacing().unwrap_or(0)))))
+        let own_end = self.end.filter(|end| *end > last);
+        Some(
+            self.seconds(
+                own_end.unwrap_or_else(|| last.saturating_add(self.spacing().unwrap_or(0))),
+            ),
+        )
     }
 
     /// Returns the times of key frames, in seconds from the start of the file.

@@ -1,6 +1,6 @@
 //! Measures one picture stream, from its first decoded frame and the times of its packets.
 
-use super::timeline::Timeline;
+use super::timeline::PacketTimeline;
 use crate::decode::reader::VideoReader;
 use crate::{Result, ffi};
 use composition::plan::{ColourFacts, Ratio, VideoFacts};
@@ -9,7 +9,7 @@ use ffmpeg_next::{Rational, Stream, color, frame};
 use std::path::Path;
 
 /// Rates above this mean that the container does not know the rate.
-const MOST_FRAMES_A_SECOND: i64 = 1_000;
+const MAX_FRAMES_A_SECOND: i64 = 1_000;
 
 /// Decodes the stream's first frame and returns the stream's facts.
 ///
@@ -18,13 +18,13 @@ const MOST_FRAMES_A_SECOND: i64 = 1_000;
 pub(super) fn facts(
     path: &Path,
     stream: &Stream<'_>,
-    timeline: Option<&Timeline>,
+    timeline: Option<&PacketTimeline>,
 ) -> Result<VideoFacts> {
     let index = u32::try_from(stream.index()).unwrap_or(u32::MAX);
     let mut reader = VideoReader::open(path, index)?;
     let shown = reader.frame_at(Ratio::ZERO)?;
     let (first, rotation) = (shown.frame, shown.rotation);
-    let variable_rate = timeline.is_some_and(Timeline::is_uneven);
+    let variable_rate = timeline.is_some_and(PacketTimeline::is_uneven);
     let (bits, alpha) = ffi::bits_and_alpha(first.format());
     Ok(VideoFacts {
         index,
@@ -36,20 +36,20 @@ pub(super) fn facts(
         rate: rate(stream, timeline, variable_rate),
         variable_rate,
         frames: timeline
-            .map(Timeline::count)
+            .map(PacketTimeline::count)
             .or_else(|| u64::try_from(stream.frames()).ok().filter(|n| *n > 0)),
         pixel_format: format_name(first.format()),
         bits,
         colour: colour(first),
         interlaced: first.is_interlaced(),
         alpha,
-        start: timeline.map_or(Ratio::ZERO, Timeline::start),
-        keyframes: timeline.map(Timeline::keyframes).unwrap_or_default(),
+        start: timeline.map_or(Ratio::ZERO, PacketTimeline::start),
+        keyframes: timeline.map(PacketTimeline::keyframes).unwrap_or_default(),
     })
 }
 
 /// Removes the facts that only a moving picture has.
-pub(super) fn hold_still(facts: &mut VideoFacts) {
+pub(super) fn make_still(facts: &mut VideoFacts) {
     facts.rate = None;
     facts.frames = Some(1);
     facts.variable_rate = false;
@@ -66,21 +66,21 @@ fn pixel_shape(Rational(num, den): Rational) -> Ratio {
 
 /// Returns the container's rate if frames are even and their number agrees with it, otherwise the
 /// mean.
-fn rate(stream: &Stream<'_>, timeline: Option<&Timeline>, variable: bool) -> Option<Ratio> {
-    let mean = timeline.and_then(Timeline::mean_rate);
-    let told = [stream.avg_frame_rate(), stream.rate()]
+fn rate(stream: &Stream<'_>, timeline: Option<&PacketTimeline>, variable: bool) -> Option<Ratio> {
+    let mean = timeline.and_then(PacketTimeline::mean_rate);
+    let stated = [stream.avg_frame_rate(), stream.rate()]
         .into_iter()
         .filter_map(|Rational(num, den)| Ratio::new(i64::from(num), i64::from(den)).ok())
-        .find(|rate| *rate > Ratio::ZERO && *rate <= Ratio::whole(MOST_FRAMES_A_SECOND));
-    match (told, mean) {
-        (Some(told), Some(mean)) if variable || !agree(told, mean) => Some(mean),
-        (told, mean) => told.or(mean),
+        .find(|rate| *rate > Ratio::ZERO && *rate <= Ratio::whole(MAX_FRAMES_A_SECOND));
+    match (stated, mean) {
+        (Some(stated), Some(mean)) if variable || !agree(stated, mean) => Some(mean),
+        (stated, mean) => stated.or(mean),
     }
 }
 
 /// Allows two in a hundred: times rounded to milliseconds, over a few frames.
-fn agree(told: Ratio, mean: Ratio) -> bool {
-    (told.to_f64() / mean.to_f64() - 1.0).abs() < 0.02
+fn agree(stated: Ratio, mean: Ratio) -> bool {
+    (stated.to_f64() / mean.to_f64() - 1.0).abs() < 0.02
 }
 
 fn format_name(format: Pixel) -> String {

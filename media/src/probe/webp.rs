@@ -2,7 +2,7 @@
 
 use super::video;
 use crate::Result;
-use crate::decode::webp::{AnimatedWebp, Show};
+use crate::decode::webp::{AnimatedWebp, AnimationTimes};
 use composition::plan::{ColourFacts, Facts, Ratio, VideoFacts};
 
 /// Decodes the first frame and returns the facts. A picture with a single frame is a still.
@@ -10,30 +10,30 @@ use composition::plan::{ColourFacts, Facts, Ratio, VideoFacts};
 ///
 /// # Errors
 /// Bad input if the first frame does not decode.
-pub(super) fn facts(mut webp: AnimatedWebp, nothing: Facts) -> Result<Facts> {
+pub(super) fn facts(mut webp: AnimatedWebp, container: Facts) -> Result<Facts> {
     webp.frame_at(Ratio::ZERO)?;
-    let show = webp.show();
-    let mut video = described(&show);
-    let image = show.starts_ms.len() == 1;
+    let times = webp.times();
+    let mut video = describe(&times);
+    let image = times.starts_ms.len() == 1;
     if image {
-        video::hold_still(&mut video);
+        video::make_still(&mut video);
     }
-    let duration = (!image).then(|| seconds(show.length_ms));
-    Ok(Facts { image, duration, video: vec![video], ..nothing })
+    let duration = (!image).then(|| seconds(times.length_ms));
+    Ok(Facts { image, duration, video: vec![video], ..container })
 }
 
-fn described(show: &Show) -> VideoFacts {
+fn describe(times: &AnimationTimes) -> VideoFacts {
     let unknown = || "unknown".to_owned();
-    let lengths = || show.starts_ms.windows(2).map(|pair| pair[1] - pair[0]);
-    let frames = show.starts_ms.len() as u64;
+    let lengths = || times.starts_ms.windows(2).map(|pair| pair[1] - pair[0]);
+    let frames = times.starts_ms.len() as u64;
     VideoFacts {
         index: 0,
         codec: "webp".to_owned(),
-        width: show.size.0,
-        height: show.size.1,
+        width: times.size.0,
+        height: times.size.1,
         rotation: 0,
         sar: Ratio::ONE,
-        rate: Ratio::whole(frames as i64).over(seconds(show.length_ms)),
+        rate: Ratio::whole(frames as i64).over(seconds(times.length_ms)),
         // A millisecond either way is rounding.
         variable_rate: lengths()
             .min()
@@ -49,9 +49,9 @@ fn described(show: &Show) -> VideoFacts {
             range: "pc".to_owned(),
         },
         interlaced: false,
-        alpha: show.alpha,
+        alpha: times.alpha,
         start: Ratio::ZERO,
-        keyframes: show.fresh_ms.iter().copied().map(seconds).collect(),
+        keyframes: times.key_frames_ms.iter().copied().map(seconds).collect(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The jobs that a media process can do.
 
-use super::SpokenText;
+use super::output::SpokenText;
 #[cfg(feature = "test-doubles")]
-use super::TestJob;
+use super::test_job::TestJob;
 use composition::plan::{Assemble, Segment, Sound, SourceHash};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,6 +1,8 @@
 //! The request to a media process, and its replies.
 
-use super::{Bounds, MediaJob, Output};
+use super::bounds::Bounds;
+use super::job::MediaJob;
+use super::output::Output;
 use crate::MediaError;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -208,7 +208,9 @@ async fn read_replies(
     loop {
         let reply = tokio::select! {
             reply = next_reply(&mut lines) => reply,
-            () = sleep_until(last_progress + bounds.stall) => return Some(ProcessExit::Stalled(bounds.stall)),
+            () = sleep_until(last_progress + bounds.stall) => {
+                return Some(ProcessExit::Stalled(bounds.stall));
+            }
         };
         match reply {
             Ok(None) => return None,

@@ -5,7 +5,7 @@
 //! make it flutter. The gain approaches the target in decibels, fast downwards and slowly back. All
 //! of it is computed once a millisecond from the samples alone, so equal voices give equal gains.
 
-use super::Stereo;
+use super::stereo::Stereo;
 use composition::plan::Ducking;
 
 /// Samples per step: a millisecond at 48 kHz.
@@ -26,7 +26,7 @@ pub(super) struct Ducker {
     /// The voices' mean square.
     level: f64,
     /// The reduction of the music at the end of the last step, in dB.
-    pressed: f64,
+    reduction: f64,
 }
 
 impl Ducker {
@@ -39,17 +39,17 @@ impl Ducker {
             attack: share(ducking.attack_ms),
             release: share(ducking.release_ms),
             level: 0.0,
-            pressed: 0.0,
+            reduction: 0.0,
         }
     }
 
     /// Lowers `music` under the `voice` of the same time. Both must have the same length; only the
     /// last block of all may end within a step.
-    pub(super) fn press(&mut self, voice: &[Stereo], music: &mut [Stereo]) {
+    pub(super) fn duck(&mut self, voice: &[Stereo], music: &mut [Stereo]) {
         for (voice, music) in voice.chunks(STEP).zip(music.chunks_mut(STEP)) {
-            let from = gain(self.pressed);
+            let from = gain(self.reduction);
             self.step(voice);
-            let to = gain(self.pressed);
+            let to = gain(self.reduction);
             for (index, sample) in music.iter_mut().enumerate() {
                 let now = from + (to - from) * (index + 1) as f32 / STEP as f32;
                 sample[0] *= now;
@@ -66,14 +66,14 @@ impl Ducker {
         let square = sum / voice.len().max(1) as f64;
         self.level += (square - self.level) / LEVEL_STEPS;
         let over = 10.0 * self.level.max(1e-12).log10() - self.threshold;
-        let asked = self.depth * (over / KNEE).clamp(0.0, 1.0);
-        let share = if asked > self.pressed { self.attack } else { self.release };
-        self.pressed += (asked - self.pressed) * share;
+        let target = self.depth * (over / KNEE).clamp(0.0, 1.0);
+        let share = if target > self.reduction { self.attack } else { self.release };
+        self.reduction += (target - self.reduction) * share;
     }
 }
 
-fn gain(pressed: f64) -> f32 {
-    10_f64.powf(-pressed / 20.0) as f32
+fn gain(reduction: f64) -> f32 {
+    10_f64.powf(-reduction / 20.0) as f32
 }
 
 #[cfg(test)]
@@ -92,24 +92,24 @@ mod tests {
     }
 
     #[test]
-    fn music_is_pressed_by_the_depth_under_a_voice_and_comes_back_after_it() {
+    fn music_is_lowered_by_the_depth_under_a_voice_and_comes_back_after_it() {
         let mut ducker = ducker();
         let (loud, silent) = (vec![[0.3; 2]; 9_600], vec![[0.0; 2]; 48_000]);
         let mut under = vec![[1.0; 2]; loud.len()];
-        ducker.press(&loud, &mut under);
-        let pressed = under[9_599][0];
-        assert!((20.0 * pressed.log10() + 12.0).abs() < 0.1, "{pressed}");
+        ducker.duck(&loud, &mut under);
+        let lowered = under[9_599][0];
+        assert!((20.0 * lowered.log10() + 12.0).abs() < 0.1, "{lowered}");
 
         let mut after = vec![[1.0; 2]; silent.len()];
-        ducker.press(&silent, &mut after);
+        ducker.duck(&silent, &mut after);
         assert!(after[4_800][0] < 0.7, "it comes back slowly");
         assert!(after[47_999][0] > 0.98);
     }
 
     #[test]
-    fn a_voice_below_the_threshold_presses_nothing() {
+    fn a_voice_below_the_threshold_lowers_nothing() {
         let mut music = vec![[1.0; 2]; 4_800];
-        ducker().press(&vec![[0.01; 2]; 4_800], &mut music);
+        ducker().duck(&vec![[0.01; 2]; 4_800], &mut music);
         assert!(music.iter().all(|sample| sample[0] == 1.0));
     }
 }

@@ -4,7 +4,7 @@
 //! bytes. Codecs with priming (AAC, Opus, MP3) state in the container how much to drop at both
 //! ends, so a reader gets exactly the samples that went in.
 
-use super::Stereo;
+use super::stereo::Stereo;
 use crate::{MediaError, Result};
 use composition::plan::{SoundCodec, SoundRecipe};
 use ffmpeg_next as ffmpeg;
@@ -19,7 +19,7 @@ const FREE_FRAME: usize = 4_096;
 
 /// Returns libav's names of a codec's encoder and container, and the sample format that the encoder
 /// takes.
-fn names(codec: SoundCodec) -> (&'static str, &'static str, Sample) {
+fn libav_names(codec: SoundCodec) -> (&'static str, &'static str, Sample) {
     match codec {
         SoundCodec::Aac => ("aac", "mp4", Sample::F32(Type::Planar)),
         SoundCodec::Opus => ("libopus", "webm", Sample::F32(Type::Packed)),
@@ -51,10 +51,10 @@ impl SoundWriter {
     /// Unsupported if libav lacks the encoder; out of space or internal if the file can't be
     /// opened.
     pub(crate) fn create(recipe: &SoundRecipe, path: &Path) -> Result<Self> {
-        let (_, container, format) = names(recipe.codec);
+        let (_, container, format) = libav_names(recipe.codec);
         let encoder = open_encoder(recipe)?;
         let failed =
-            |error| MediaError::from_libav(format_args!("beginning {}", path.display()), error);
+            |error| MediaError::from_libav(format_args!("creating {}", path.display()), error);
         let mut output = ffmpeg::format::output_as(path, container).map_err(failed)?;
         let time = Rational(1, recipe.rate as i32);
         output.add_stream_with(&encoder).map_err(failed)?.set_time_base(time);
@@ -80,7 +80,7 @@ impl SoundWriter {
             pending: Vec::new(),
             frame_size,
             sent: 0,
-            gain: 1.0 / own_scale(recipe),
+            gain: 1.0 / encoder_scale(recipe),
         })
     }
 
@@ -111,10 +111,10 @@ impl SoundWriter {
         }
         self.encoder
             .send_eof()
-            .map_err(|error| MediaError::from_libav("ending the sound encoder", error))?;
+            .map_err(|error| MediaError::from_libav("flushing the sound encoder", error))?;
         self.drain()?;
         self.output.write_trailer().map_err(|error| {
-            MediaError::from_libav(format_args!("ending {}", self.path.display()), error)
+            MediaError::from_libav(format_args!("closing {}", self.path.display()), error)
         })?;
         Ok(self.sent as u64)
     }
@@ -156,7 +156,7 @@ impl SoundWriter {
 /// Returns the factor by which an encoder scales its input unasked. LAME does so below 256 kbit/s,
 /// to stay clear of full scale (`abr_switch_map` in its `presets.c`). It takes floats, so scaling
 /// the other way first clips nothing.
-fn own_scale(recipe: &SoundRecipe) -> f32 {
+fn encoder_scale(recipe: &SoundRecipe) -> f32 {
     match (recipe.codec, recipe.bitrate) {
         (SoundCodec::Mp3, ..=160_000) => 0.95,
         (SoundCodec::Mp3, ..=192_000) => 0.97,
@@ -166,7 +166,7 @@ fn own_scale(recipe: &SoundRecipe) -> f32 {
 }
 
 fn open_encoder(recipe: &SoundRecipe) -> Result<encoder::audio::Encoder> {
-    let (name, _, format) = names(recipe.codec);
+    let (name, _, format) = libav_names(recipe.codec);
     let codec = encoder::find_by_name(name).ok_or_else(|| {
         MediaError::Unsupported(format!("this build of libav has no encoder {name}"))
     })?;

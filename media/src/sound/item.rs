@@ -1,7 +1,7 @@
 //! Plays one sound item: its samples on the composition's clock, with its volume and fades.
 
-use super::Stereo;
 use super::reader::SoundReader;
+use super::stereo::Stereo;
 use super::stretch::Stretch;
 use crate::Result;
 use composition::plan::{Curve, Ratio, SoundItem};
@@ -14,20 +14,20 @@ const VOLUME_STEP: u64 = 48;
 const STRETCH_BLOCK: usize = 4096;
 
 /// An item that is playing.
-pub(super) struct Playing<'a> {
+pub(super) struct PlayingItem<'a> {
     item: &'a SoundItem,
-    samples: Samples,
+    samples: ItemSource,
     /// Samples played so far.
     played: u64,
 }
 
 /// The source of an item's samples.
-enum Samples {
+enum ItemSource {
     Plain(Box<SoundReader>),
     Stretched { reader: Box<SoundReader>, stretch: Stretch, ready: Vec<Stereo> },
 }
 
-impl<'a> Playing<'a> {
+impl<'a> PlayingItem<'a> {
     /// Opens the item's source at its trim.
     ///
     /// # Errors
@@ -36,9 +36,9 @@ impl<'a> Playing<'a> {
         let from = item.trim.times(Ratio::whole(i64::from(rate))).round_half_up();
         let reader = Box::new(SoundReader::open(path, item.source.stream, rate, from)?);
         let samples = if item.speed == Ratio::ONE {
-            Samples::Plain(reader)
+            ItemSource::Plain(reader)
         } else {
-            Samples::Stretched {
+            ItemSource::Stretched {
                 reader,
                 stretch: Stretch::new(item.speed, rate)?,
                 ready: Vec::new(),
@@ -53,16 +53,16 @@ impl<'a> Playing<'a> {
     /// Errors from decoding.
     pub(super) fn add_to(&mut self, bus: &mut [Stereo]) -> Result<()> {
         let rest = usize::try_from(self.item.samples - self.played).unwrap_or(usize::MAX);
-        let heard = rest.min(bus.len());
-        let mut own = vec![[0.0; 2]; heard];
-        self.samples.fill(&mut own)?;
-        let volume = volumes(&self.item.volume, self.played, heard);
-        for (index, (place, sample)) in bus.iter_mut().zip(&own).enumerate() {
+        let count = rest.min(bus.len());
+        let mut samples = vec![[0.0; 2]; count];
+        self.samples.fill(&mut samples)?;
+        let volume = volumes(&self.item.volume, self.played, count);
+        for (index, (out, sample)) in bus.iter_mut().zip(&samples).enumerate() {
             let gain = volume[index] * fade(self.item, self.played + index as u64);
-            place[0] += sample[0] * gain;
-            place[1] += sample[1] * gain;
+            out[0] += sample[0] * gain;
+            out[1] += sample[1] * gain;
         }
-        self.played += heard as u64;
+        self.played += count as u64;
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl<'a> Playing<'a> {
     }
 }
 
-impl Samples {
+impl ItemSource {
     fn fill(&mut self, out: &mut [Stereo]) -> Result<()> {
         match self {
             Self::Plain(reader) => reader.fill(out),

@@ -5,7 +5,7 @@
 //! the attack, so it is fully down when the peak comes and has no corners. The output lags behind
 //! the input by [`DELAY`] samples, which [`Limiter::finish`] returns.
 
-use super::Stereo;
+use super::stereo::Stereo;
 use std::collections::VecDeque;
 
 /// Five milliseconds at 48 kHz.
@@ -18,7 +18,7 @@ const DELAY: usize = ATTACK + MARGIN - 1;
 const RELEASE: f64 = 1.0 / 4_800.0;
 /// Bound of an interpolated value over the samples around it: above the largest sum of a phase's
 /// magnitudes.
-const MOST_OVERSHOOT: f32 = 2.1;
+const MAX_OVERSHOOT: f32 = 2.1;
 
 /// The table of BS.1770-4, annex 2. The last two phases are the first two reversed.
 const PHASES: [[f32; 12]; 2] = [
@@ -110,7 +110,7 @@ impl Limiter {
             return None;
         }
         let gain = (self.window_sum / ATTACK as f64).min(1.0) as f32;
-        self.delayed.pop_front().map(|settled| settled.map(|channel| channel * gain))
+        self.delayed.pop_front().map(|delayed| delayed.map(|channel| channel * gain))
     }
 
     /// Returns the least gain needed over the attack and the margin.
@@ -130,7 +130,7 @@ impl Limiter {
     fn true_peak(&self) -> f32 {
         let plain =
             self.recent.iter().flatten().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
-        if plain * MOST_OVERSHOOT < self.ceiling {
+        if plain * MAX_OVERSHOOT < self.ceiling {
             return plain;
         }
         let mut peak = self.recent[5]
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_the_ceiling_passes_unchanged_and_in_place() {
+    fn sound_below_the_ceiling_passes_unchanged() {
         let quiet: Vec<Stereo> = (0..2_000).map(|n| [(n as f32 * 0.1).sin() * 0.3, 0.1]).collect();
         let out = limited(&quiet, 1.0, 0.8);
         assert_eq!(out.len(), quiet.len());
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn no_peak_between_the_samples_exceeds_the_ceiling() {
         // A quarter of the sample rate at 45°: every sample is 3 dB below the true peak.
-        let tricky: Vec<Stereo> = (0..24_000)
+        let signal: Vec<Stereo> = (0..24_000)
             .map(|n| {
                 let phase = std::f32::consts::FRAC_PI_2 * n as f32 + std::f32::consts::FRAC_PI_4;
                 let swell = if n % 6_000 < 400 { 1.4 } else { 0.2 };
@@ -185,11 +185,11 @@ mod tests {
             })
             .collect();
         let ceiling = 10_f32.powf(-1.0 / 20.0);
-        let out = limited(&tricky, 1.0, ceiling);
+        let out = limited(&signal, 1.0, ceiling);
         let mut meter = EbuR128::new(2, 48_000, Mode::TRUE_PEAK).unwrap();
         meter.add_frames_f32(out.as_flattened()).unwrap();
         let peak = 20.0 * meter.true_peak(0).unwrap().log10();
         assert!(peak <= -0.95, "{peak}");
-        assert!(peak > -1.6, "it is not pressed more than needed: {peak}");
+        assert!(peak > -1.6, "it is not lowered more than needed: {peak}");
     }
 }

@@ -5,15 +5,15 @@
 //! lifts above the ceiling are limited. If limiting takes loudness away, the gain is raised by the
 //! difference and the result is measured again.
 
-use super::Stereo;
 use super::limit::Limiter;
 use super::spill::Spill;
+use super::stereo::Stereo;
 use crate::{MediaError, Result};
 use composition::plan::Loudness;
 use ebur128::{EbuR128, Mode};
 
 /// Shorter sounds have no meaningful integrated loudness.
-const SHORTEST_SECONDS: u64 = 3;
+const MIN_SECONDS: u64 = 3;
 /// The absolute gate of BS.1770, in LUFS: everything below it is silence.
 const SILENCE: f64 = -70.0;
 /// The most passes that raise the gain after limiting.
@@ -21,13 +21,13 @@ const CORRECTIONS: usize = 4;
 /// The most passes over a mix that find its level.
 pub(super) const PASSES: usize = 1 + CORRECTIONS;
 /// Tolerance of the target, in LU.
-const NEAR: f64 = 0.1;
+const TOLERANCE: f64 = 0.1;
 /// The most gain that may compensate for limiting, in dB; more would be distortion.
-const MOST_CORRECTION: f64 = 6.0;
+const MAX_CORRECTION: f64 = 6.0;
 
 /// The measurement of a sound.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Measured {
+pub(super) struct Measurement {
     /// In LUFS; none for silence and for sounds that are too short.
     pub integrated: Option<f64>,
     /// In dBTP; none for silence.
@@ -37,7 +37,7 @@ pub(super) struct Measured {
 /// The processing that brings a mix to its level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Level {
-    AsIs,
+    Unchanged,
     /// A gain in dB, under a ceiling in dBTP.
     Limited {
         gain: f64,
@@ -49,7 +49,7 @@ impl Level {
     /// Returns the gain in dB.
     pub(super) fn gain(self) -> f64 {
         match self {
-            Self::AsIs => 0.0,
+            Self::Unchanged => 0.0,
             Self::Limited { gain, .. } => gain,
         }
     }
@@ -64,7 +64,7 @@ impl Level {
         mut visit: impl FnMut(&[Stereo]) -> Result<()>,
     ) -> Result<()> {
         match self {
-            Self::AsIs => mix.each_block(visit),
+            Self::Unchanged => mix.each_block(visit),
             Self::Limited { gain, ceiling } => {
                 let mut limiter = Limiter::new(amplitude(gain), amplitude(ceiling));
                 mix.each_block(|block| visit(&limiter.process(block)))?;
@@ -87,8 +87,8 @@ pub(super) fn find_level(
     headroom: f64,
     passed: &mut dyn FnMut(usize),
 ) -> Result<Level> {
-    let Some(before) = measure(mix, Level::AsIs, rate, passed)? else {
-        return Ok(Level::AsIs);
+    let Some(before) = measure(mix, Level::Unchanged, rate, passed)? else {
+        return Ok(Level::Unchanged);
     };
     let (goal, ceiling) = (target.integrated.to_f64(), target.true_peak.to_f64() - headroom);
     let first = goal - before;
@@ -98,10 +98,10 @@ pub(super) fn find_level(
             break;
         };
         let missing = goal - after;
-        if missing.abs() < NEAR || gain - first >= MOST_CORRECTION {
+        if missing.abs() < TOLERANCE || gain - first >= MAX_CORRECTION {
             break;
         }
-        gain = (gain + missing).min(first + MOST_CORRECTION);
+        gain = (gain + missing).min(first + MAX_CORRECTION);
     }
     Ok(Level::Limited { gain, ceiling })
 }
@@ -112,7 +112,7 @@ fn measure(
     rate: u32,
     passed: &mut dyn FnMut(usize),
 ) -> Result<Option<f64>> {
-    let mut meter = Meter::new(rate, Mode::I)?;
+    let mut meter = LoudnessMeter::new(rate, Mode::I)?;
     level.each_block(mix, |block| {
         passed(block.len());
         meter.add(block)
@@ -121,18 +121,18 @@ fn measure(
 }
 
 /// A loudness meter for stereo.
-pub(super) struct Meter {
+pub(super) struct LoudnessMeter {
     meter: EbuR128,
     samples: u64,
     shortest: u64,
 }
 
-impl Meter {
+impl LoudnessMeter {
     /// # Errors
     /// Internal, for an impossible rate.
     pub(super) fn new(rate: u32, mode: Mode) -> Result<Self> {
         let meter = EbuR128::new(2, rate, mode).map_err(failed)?;
-        Ok(Self { meter, samples: 0, shortest: SHORTEST_SECONDS * u64::from(rate) })
+        Ok(Self { meter, samples: 0, shortest: MIN_SECONDS * u64::from(rate) })
     }
 
     /// # Errors
@@ -143,13 +143,13 @@ impl Meter {
     }
 
     /// Returns the measurement of all samples. True peak needs a mode that finds it.
-    pub(super) fn finish(&self) -> Measured {
+    pub(super) fn finish(&self) -> Measurement {
         let long_enough = self.samples >= self.shortest;
         let integrated =
             self.meter.loudness_global().ok().filter(|loudness| long_enough && *loudness > SILENCE);
         let peak = |channel| self.meter.true_peak(channel).unwrap_or(0.0);
         let highest = peak(0).max(peak(1));
-        Measured { integrated, true_peak: (highest > 0.0).then(|| 20.0 * highest.log10()) }
+        Measurement { integrated, true_peak: (highest > 0.0).then(|| 20.0 * highest.log10()) }
     }
 }
 

@@ -4,9 +4,9 @@
 //! Memory does not grow with the length: an item's source is opened in the block in which it begins
 //! and closed after the one in which it ends.
 
-use super::Stereo;
 use super::duck::Ducker;
-use super::item::Playing;
+use super::item::PlayingItem;
+use super::stereo::Stereo;
 use crate::protocol::Files;
 use crate::{MediaError, Result};
 use composition::plan::{Role, Sound, SoundItem};
@@ -19,21 +19,21 @@ pub(super) struct Mixer<'a> {
     sound: &'a Sound,
     files: &'a Files,
     /// Items that have not begun, the next one last.
-    waiting: Vec<&'a SoundItem>,
-    playing: Vec<(Role, Playing<'a>)>,
+    upcoming: Vec<&'a SoundItem>,
+    playing: Vec<(Role, PlayingItem<'a>)>,
     ducker: Option<Ducker>,
     position: u64,
 }
 
 impl<'a> Mixer<'a> {
     pub(super) fn new(sound: &'a Sound, files: &'a Files) -> Self {
-        let mut waiting: Vec<&SoundItem> =
+        let mut upcoming: Vec<&SoundItem> =
             sound.items.iter().filter(|item| item.samples > 0).collect();
-        waiting.sort_by_key(|item| std::cmp::Reverse(item.start));
+        upcoming.sort_by_key(|item| std::cmp::Reverse(item.start));
         Self {
             sound,
             files,
-            waiting,
+            upcoming,
             playing: Vec::new(),
             ducker: sound.ducking.as_ref().map(|ducking| Ducker::new(ducking, sound.recipe.rate)),
             position: 0,
@@ -54,20 +54,20 @@ impl<'a> Mixer<'a> {
         for (role, playing) in &mut self.playing {
             playing.add_to(&mut buses[bus_of(*role)])?;
         }
-        self.begin_items(&mut buses)?;
+        self.start_items(&mut buses)?;
         self.playing.retain(|(_, playing)| !playing.is_over());
         self.position += length as u64;
         Ok(Some(self.sum(buses)))
     }
 
-    fn begin_items(&mut self, buses: &mut [Vec<Stereo>; 3]) -> Result<()> {
+    fn start_items(&mut self, buses: &mut [Vec<Stereo>; 3]) -> Result<()> {
         let end = self.position + buses[0].len() as u64;
-        while let Some(item) = self.waiting.pop_if(|item| item.start < end) {
+        while let Some(item) = self.upcoming.pop_if(|item| item.start < end) {
             let hash = &item.source.hash;
             let path = self.files.get(hash).ok_or_else(|| {
-                MediaError::Internal(format!("the sound's source {hash} was not handed over"))
+                MediaError::Internal(format!("the sound's source {hash} has no file"))
             })?;
-            let mut playing = Playing::begin(item, path, self.sound.recipe.rate)?;
+            let mut playing = PlayingItem::begin(item, path, self.sound.recipe.rate)?;
             let from = (item.start - self.position) as usize;
             playing.add_to(&mut buses[bus_of(item.role)][from..])?;
             self.playing.push((item.role, playing));
@@ -78,7 +78,7 @@ impl<'a> Mixer<'a> {
     fn sum(&mut self, buses: [Vec<Stereo>; 3]) -> Vec<Stereo> {
         let [voice, mut music, effect] = buses;
         if let Some(ducker) = &mut self.ducker {
-            ducker.press(&voice, &mut music);
+            ducker.duck(&voice, &mut music);
         }
         for ((sum, voice), effect) in music.iter_mut().zip(&voice).zip(&effect) {
             sum[0] += voice[0] + effect[0];

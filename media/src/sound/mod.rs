@@ -12,19 +12,18 @@ mod mix;
 pub(crate) mod reader;
 mod resample;
 mod spill;
+mod stereo;
 mod stretch;
 #[cfg(test)]
 mod tests;
 
+use crate::file_size::file_size;
 use crate::protocol::{Files, Progress, SoundOutput};
 use crate::{MediaError, Result};
 use composition::plan::{Sound, SoundCodec};
-use loudness::{Level, Meter, PASSES};
+use loudness::{Level, LoudnessMeter, PASSES};
 use spill::{Spill, SpillWriter};
 use std::path::Path;
-
-/// A sample of both channels, left and right; full scale is ±1.
-pub(crate) type Stereo = [f32; 2];
 
 /// The overshoot of lossy codecs at peaks, in dB, kept free below the target's true peak.
 const CODEC_HEADROOM: f64 = 0.5;
@@ -40,39 +39,36 @@ pub fn render(
     out: &Path,
     report: &mut dyn FnMut(Progress),
 ) -> Result<SoundOutput> {
-    let mut steps = Steps { report, done: 0, share: 0, samples: sound.samples };
-    let mix = mix_down(sound, files, &out.with_extension("mix"), &mut steps)?;
-    let level = level_of(sound, &mix, &mut steps)?;
-    let (samples, measured) = encode(sound, &mix, level, out, &mut steps)?;
-    let bytes = std::fs::metadata(out)
-        .map_err(|error| MediaError::from_io(format_args!("reading {}", out.display()), &error))?
-        .len();
+    let mut progress = StageProgress { report, done: 0, passes_done: 0, samples: sound.samples };
+    let mix = mix_down(sound, files, &out.with_extension("mix"), &mut progress)?;
+    let level = level_of(sound, &mix, &mut progress)?;
+    let (samples, measurement) = encode(sound, &mix, level, out, &mut progress)?;
     Ok(SoundOutput {
         samples,
-        bytes,
-        loudness: measured.integrated,
-        true_peak: measured.true_peak,
+        bytes: file_size(out)?,
+        loudness: measurement.integrated,
+        true_peak: measurement.true_peak,
         gain: level.gain(),
     })
 }
 
 /// Progress in samples, over three stages of equal weight: mixing, finding the level, encoding.
-struct Steps<'a> {
+struct StageProgress<'a> {
     report: &'a mut dyn FnMut(Progress),
     done: u64,
     /// Samples of the second stage for one pass.
-    share: u64,
+    passes_done: u64,
     samples: u64,
 }
 
-impl Steps<'_> {
+impl StageProgress<'_> {
     fn advance(&mut self, samples: usize) {
         self.reach(self.done + samples as u64);
     }
 
     fn pass(&mut self, samples: usize) {
-        self.share += samples as u64;
-        self.reach(self.samples + self.share / PASSES as u64);
+        self.passes_done += samples as u64;
+        self.reach(self.samples + self.passes_done / PASSES as u64);
     }
 
     fn reach(&mut self, done: u64) {
@@ -81,26 +77,31 @@ impl Steps<'_> {
     }
 }
 
-fn mix_down(sound: &Sound, files: &Files, path: &Path, steps: &mut Steps<'_>) -> Result<Spill> {
+fn mix_down(
+    sound: &Sound,
+    files: &Files,
+    path: &Path,
+    progress: &mut StageProgress<'_>,
+) -> Result<Spill> {
     let mut mixer = mix::Mixer::new(sound, files);
     let mut spill = SpillWriter::create(path)?;
     while let Some(block) = mixer.next_block()? {
         spill.write(&block)?;
-        steps.advance(block.len());
+        progress.advance(block.len());
     }
     spill.finish()
 }
 
-fn level_of(sound: &Sound, mix: &Spill, steps: &mut Steps<'_>) -> Result<Level> {
+fn level_of(sound: &Sound, mix: &Spill, progress: &mut StageProgress<'_>) -> Result<Level> {
     let Some(target) = &sound.loudness else {
-        return Ok(Level::AsIs);
+        return Ok(Level::Unchanged);
     };
     let headroom = match sound.recipe.codec {
         SoundCodec::Pcm16 => 0.0,
         SoundCodec::Aac | SoundCodec::Opus | SoundCodec::Mp3 => CODEC_HEADROOM,
     };
     loudness::find_level(mix, sound.recipe.rate, target, headroom, &mut |samples| {
-        steps.pass(samples)
+        progress.pass(samples)
     })
 }
 
@@ -109,15 +110,16 @@ fn encode(
     mix: &Spill,
     level: Level,
     out: &Path,
-    steps: &mut Steps<'_>,
-) -> Result<(u64, loudness::Measured)> {
+    progress: &mut StageProgress<'_>,
+) -> Result<(u64, loudness::Measurement)> {
     let mut writer = encode::SoundWriter::create(&sound.recipe, out)?;
-    let mut meter = Meter::new(sound.recipe.rate, ebur128::Mode::I | ebur128::Mode::TRUE_PEAK)?;
-    steps.reach(sound.samples * 2);
+    let mut meter =
+        LoudnessMeter::new(sound.recipe.rate, ebur128::Mode::I | ebur128::Mode::TRUE_PEAK)?;
+    progress.reach(sound.samples * 2);
     level.each_block(mix, |block| {
         writer.push(block)?;
         meter.add(block)?;
-        steps.advance(block.len());
+        progress.advance(block.len());
         Ok(())
     })?;
     let samples = writer.finish()?;

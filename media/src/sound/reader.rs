@@ -5,8 +5,8 @@
 //! is silent until then. Gaps in its timestamps are silent too, and overlaps are heard once.
 //! Timestamps that only jitter (Matroska rounds to milliseconds) are ignored: samples are counted.
 
-use super::Stereo;
-use super::resample::{Kind, Resampler};
+use super::resample::{InputFormat, Resampler};
+use super::stereo::Stereo;
 use crate::decode::open::open_input;
 use crate::{MediaError, Result, ffi};
 use ffmpeg_next as ffmpeg;
@@ -36,14 +36,14 @@ pub(crate) struct SoundReader {
     resampler: Option<Resampler>,
     anchor: Option<Anchor>,
     /// A frame of another format or position, held until the samples before it have been returned.
-    waiting: Option<frame::Audio>,
+    held_frame: Option<frame::Audio>,
     /// Converted samples that are not read yet, and the position of the first.
     ready: Vec<Stereo>,
     ready_at: i64,
     /// The position that is read next.
     position: i64,
     /// The stream's end by the container, if the container is exact.
-    told_end: Option<i64>,
+    stream_end: Option<i64>,
     drained: bool,
     over: bool,
     broken: u32,
@@ -67,7 +67,7 @@ struct Anchor {
 
 /// The rate and the channels of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sounding {
+pub(crate) struct SoundFormat {
     /// Samples a second.
     pub rate: u32,
     pub channels: u32,
@@ -82,13 +82,13 @@ impl SoundReader {
     /// read.
     pub(crate) fn open(path: &Path, stream: u32, rate: u32, from: i64) -> Result<Self> {
         let input = open_input(path)?;
-        let wanted = input
+        let requested = input
             .stream(stream as usize)
             .filter(|stream| stream.parameters().medium() == ffmpeg::media::Type::Audio)
             .ok_or_else(|| {
                 MediaError::BadInput(format!("{} has no sound stream {stream}", path.display()))
             })?;
-        let decoder = open_decoder(&wanted).map_err(|error| {
+        let decoder = open_decoder(&requested).map_err(|error| {
             MediaError::from_libav(
                 format_args!("opening the sound decoder of {}", path.display()),
                 error,
@@ -96,16 +96,16 @@ impl SoundReader {
         })?;
         let mut reader = Self {
             path: path.to_owned(),
-            told_end: exact_end(&input, &wanted, rate),
-            stream: wanted.index(),
-            time_base: wanted.time_base(),
+            stream_end: exact_end(&input, &requested, rate),
+            stream: requested.index(),
+            time_base: requested.time_base(),
             origin_us: ffi::start_time(&input).unwrap_or(0),
             input,
             decoder,
             rate,
             resampler: None,
             anchor: None,
-            waiting: None,
+            held_frame: None,
             ready: Vec::new(),
             ready_at: from,
             position: from,
@@ -143,9 +143,9 @@ impl SoundReader {
                 silent
             } else {
                 let from = (at - self.ready_at) as usize;
-                let heard = (self.ready.len() - from).min(rest);
-                out[filled..filled + heard].copy_from_slice(&self.ready[from..from + heard]);
-                heard
+                let copied = (self.ready.len() - from).min(rest);
+                out[filled..filled + copied].copy_from_slice(&self.ready[from..from + copied]);
+                copied
             };
             filled += taken;
             self.position += taken as i64;
@@ -167,10 +167,10 @@ impl SoundReader {
     ///
     /// # Errors
     /// Bad input if nothing can be decoded.
-    pub(crate) fn sounding(&mut self) -> Result<Sounding> {
+    pub(crate) fn format(&mut self) -> Result<SoundFormat> {
         match self.next_frame()? {
             Some(frame) => {
-                Ok(Sounding { rate: frame.rate(), channels: u32::from(frame.channels()) })
+                Ok(SoundFormat { rate: frame.rate(), channels: u32::from(frame.channels()) })
             }
             None => Err(self.nothing_decoded()),
         }
@@ -195,19 +195,19 @@ impl SoundReader {
         let Some(mut frame) = self.take_frame()? else {
             return self.finish_resampler();
         };
-        let kind = Kind::of(&frame);
-        let place = self.place_of(&frame);
-        let goes_on =
-            place.is_none() && self.resampler.as_ref().is_none_or(|current| current.kind() == kind);
-        if !goes_on && self.resampler.is_some() {
+        let input_format = InputFormat::of(&frame);
+        let position = self.position_by_timestamp(&frame);
+        let continues = position.is_none()
+            && self.resampler.as_ref().is_none_or(|current| current.input_format() == input_format);
+        if !continues && self.resampler.is_some() {
             // The samples still in the filter belong before this frame.
-            self.waiting = Some(frame);
+            self.held_frame = Some(frame);
             return self.finish_resampler();
         }
         if self.resampler.is_none() {
-            let rate = kind_rate(&frame);
-            let source_at = place.or_else(|| self.expected(rate)).unwrap_or(0);
-            self.resampler = Some(Resampler::new(kind, self.rate)?);
+            let rate = sample_rate_of(&frame);
+            let source_at = position.or_else(|| self.expected(rate)).unwrap_or(0);
+            self.resampler = Some(Resampler::new(input_format, self.rate)?);
             self.anchor = Some(Anchor {
                 rate,
                 source_at,
@@ -226,7 +226,7 @@ impl SoundReader {
     }
 
     fn take_frame(&mut self) -> Result<Option<frame::Audio>> {
-        match self.waiting.take() {
+        match self.held_frame.take() {
             Some(frame) => Ok(Some(frame)),
             None => self.next_frame(),
         }
@@ -252,8 +252,8 @@ impl SoundReader {
     }
 
     fn count(&mut self, source_samples: i64) {
-        let room = self.told_end.map_or(i64::MAX, |end| end - self.ready_at);
-        self.ready.truncate(usize::try_from(room).unwrap_or(0));
+        let capacity = self.stream_end.map_or(i64::MAX, |end| end - self.ready_at);
+        self.ready.truncate(usize::try_from(capacity).unwrap_or(0));
         if let Some(anchor) = &mut self.anchor {
             anchor.source_count += source_samples;
             anchor.count += self.ready.len() as i64;
@@ -266,19 +266,19 @@ impl SoundReader {
     }
 
     /// Returns the position of a frame by its timestamp, unless it follows the samples before it.
-    fn place_of(&self, frame: &frame::Audio) -> Option<i64> {
-        let rate = kind_rate(frame);
+    fn position_by_timestamp(&self, frame: &frame::Audio) -> Option<i64> {
+        let rate = sample_rate_of(frame);
         let Some(pts) = frame.timestamp() else {
             return self.anchor.is_none().then_some(0);
         };
         let origin = self.origin_us.rescale(Rational(1, 1_000_000), Rational(1, rate as i32));
-        let place = pts.rescale(self.time_base, Rational(1, rate as i32)).saturating_sub(origin);
+        let position = pts.rescale(self.time_base, Rational(1, rate as i32)).saturating_sub(origin);
         match self.expected(rate) {
             Some(expected) => {
                 let jitter = (f64::from(rate) * JITTER_SECONDS) as u64;
-                (place.abs_diff(expected) > jitter).then_some(place)
+                (position.abs_diff(expected) > jitter).then_some(position)
             }
-            None => Some(place),
+            None => Some(position),
         }
     }
 
@@ -296,7 +296,7 @@ impl SoundReader {
                 Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => self.feed()?,
                 Err(ffmpeg::Error::Eof) => return self.end_decoding(),
                 Err(_) if self.drained => return self.end_decoding(),
-                Err(error) => self.forgive(error)?,
+                Err(error) => self.tolerate(error)?,
             }
         }
     }
@@ -320,7 +320,7 @@ impl SoundReader {
                 Ok(()) => {
                     return match self.decoder.send_packet(&packet) {
                         Ok(()) => Ok(()),
-                        Err(error) => self.forgive(error),
+                        Err(error) => self.tolerate(error),
                     };
                 }
                 Err(ffmpeg::Error::Other { errno }) if errno == libc::EAGAIN => {}
@@ -337,7 +337,7 @@ impl SoundReader {
 
     /// Tolerates a damaged packet, which costs only its own samples, unless too many follow each
     /// other.
-    fn forgive(&mut self, error: ffmpeg::Error) -> Result<()> {
+    fn tolerate(&mut self, error: ffmpeg::Error) -> Result<()> {
         self.broken += 1;
         if self.broken > MAX_BROKEN {
             return Err(MediaError::from_libav(
@@ -365,7 +365,7 @@ fn exact_end(input: &Input, stream: &ffmpeg::Stream<'_>, rate: u32) -> Option<i6
     known.then(|| end.rescale(stream.time_base(), at_rate).saturating_sub(origin))
 }
 
-fn kind_rate(frame: &frame::Audio) -> u32 {
+fn sample_rate_of(frame: &frame::Audio) -> u32 {
     frame.rate().max(1)
 }
 

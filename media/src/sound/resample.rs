@@ -1,6 +1,6 @@
 //! Converts decoded sound of any format to stereo samples at the engine's rate.
 
-use super::Stereo;
+use super::stereo::Stereo;
 use crate::error::libav_text;
 use crate::{MediaError, Result};
 use ffmpeg_next::software::resampling::Context;
@@ -13,22 +13,22 @@ const SLACK: usize = 256;
 /// A resampler for one input format. If the format changes, another takes over.
 pub(super) struct Resampler {
     context: Context,
-    kind: Kind,
+    input_format: InputFormat,
 }
 
 /// The properties of a frame that decide its conversion.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kind {
+pub(super) struct InputFormat {
     format: Sample,
     layout: ChannelLayout,
     rate: u32,
 }
 
-impl Kind {
+impl InputFormat {
     /// Reads a decoded frame. A missing layout is the default one for the number of channels.
     pub(super) fn of(frame: &frame::Audio) -> Self {
         let layout = match frame.channel_layout() {
-            named if !named.is_empty() => named,
+            stated if !stated.is_empty() => stated,
             _ => ChannelLayout::default(i32::from(frame.channels())),
         };
         Self { format: frame.format(), layout, rate: frame.rate() }
@@ -40,16 +40,16 @@ impl Resampler {
     ///
     /// # Errors
     /// Unsupported if there is no such conversion.
-    pub(super) fn new(kind: Kind, rate: u32) -> Result<Self> {
+    pub(super) fn new(input_format: InputFormat, rate: u32) -> Result<Self> {
         // A single channel is doubled here at its own level: libswresample would lower it by 3 dB.
-        let layout = match kind.layout.channels() {
+        let layout = match input_format.layout.channels() {
             1 => ChannelLayout::MONO,
             _ => ChannelLayout::STEREO,
         };
         let context = Context::get(
-            kind.format,
-            kind.layout,
-            kind.rate,
+            input_format.format,
+            input_format.layout,
+            input_format.rate,
             Sample::F32(Type::Planar),
             layout,
             rate,
@@ -57,16 +57,16 @@ impl Resampler {
         .map_err(|error| {
             MediaError::Unsupported(format!(
                 "sound of {} Hz in {:?} can't be converted: {}",
-                kind.rate,
-                kind.format,
+                input_format.rate,
+                input_format.format,
                 libav_text(error)
             ))
         })?;
-        Ok(Self { context, kind })
+        Ok(Self { context, input_format })
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
+    pub(super) fn input_format(&self) -> InputFormat {
+        self.input_format
     }
 
     /// Converts a frame of this format. Some of its samples may come with the next frame.
@@ -78,10 +78,10 @@ impl Resampler {
         frame: &mut frame::Audio,
         into: &mut Vec<Stereo>,
     ) -> Result<()> {
-        frame.set_channel_layout(self.kind.layout);
+        frame.set_channel_layout(self.input_format.layout);
         let exact = frame.samples() as u64 * u64::from(self.context.output().rate);
-        let room = (exact / u64::from(self.kind.rate.max(1))) as usize + SLACK;
-        let mut out = self.room(room);
+        let capacity = (exact / u64::from(self.input_format.rate.max(1))) as usize + SLACK;
+        let mut out = self.output_frame(capacity);
         self.context
             .run(frame, &mut out)
             .map_err(|error| MediaError::from_libav("converting sound", error))?;
@@ -95,7 +95,7 @@ impl Resampler {
     /// As [`Resampler::convert`].
     pub(super) fn finish(mut self, into: &mut Vec<Stereo>) -> Result<()> {
         loop {
-            let mut out = self.room(SLACK);
+            let mut out = self.output_frame(SLACK);
             self.context
                 .flush(&mut out)
                 .map_err(|error| MediaError::from_libav("converting sound", error))?;
@@ -106,7 +106,7 @@ impl Resampler {
         }
     }
 
-    fn room(&self, samples: usize) -> frame::Audio {
+    fn output_frame(&self, samples: usize) -> frame::Audio {
         let to = self.context.output();
         frame::Audio::new(to.format, samples, to.channel_layout)
     }
@@ -119,6 +119,6 @@ fn collect(frame: &frame::Audio, into: &mut Vec<Stereo>) {
     let left: &[f32] = frame.plane(0);
     let right: &[f32] = if frame.planes() > 1 { frame.plane(1) } else { left };
     // A damaged float file may hold infinities; from here on every sample is finite.
-    let tame = |sample: f32| if sample.is_finite() { sample.clamp(-8.0, 8.0) } else { 0.0 };
-    into.extend(left.iter().zip(right).map(|(left, right)| [tame(*left), tame(*right)]));
+    let bounded = |sample: f32| if sample.is_finite() { sample.clamp(-8.0, 8.0) } else { 0.0 };
+    into.extend(left.iter().zip(right).map(|(left, right)| [bounded(*left), bounded(*right)]));
 }

@@ -4,8 +4,8 @@
 //! A file and not memory, because an hour of sound is over a gigabyte. It is read back and not
 //! mixed again, because decoding costs more than reading. The file is deleted with its owner.
 
-use super::Stereo;
 use super::mix::BLOCK;
+use super::stereo::Stereo;
 use crate::{MediaError, Result};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -28,14 +28,14 @@ pub(super) struct Spill {
 impl SpillWriter {
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file =
-            File::create(path).map_err(|error| MediaError::from_io("keeping the mix", &error))?;
+            File::create(path).map_err(|error| MediaError::from_io("writing the mix", &error))?;
         Ok(Self { path: path.to_owned(), file: BufWriter::with_capacity(256 * 1024, file) })
     }
 
     pub(super) fn write(&mut self, samples: &[Stereo]) -> Result<()> {
         let bytes: Vec<u8> =
             samples.as_flattened().iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        self.file.write_all(&bytes).map_err(|error| MediaError::from_io("keeping the mix", &error))
+        self.file.write_all(&bytes).map_err(|error| MediaError::from_io("writing the mix", &error))
     }
 
     pub(super) fn finish(self) -> Result<Spill> {
@@ -43,7 +43,7 @@ impl SpillWriter {
         let spill = Spill { path: self.path };
         self.file
             .into_inner()
-            .map_err(|error| MediaError::from_io("keeping the mix", error.error()))?;
+            .map_err(|error| MediaError::from_io("writing the mix", error.error()))?;
         Ok(spill)
     }
 }

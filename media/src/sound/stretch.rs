@@ -1,7 +1,7 @@
 //! Plays sound faster or slower at the same pitch, by libavfilter's `atempo` (waveform similarity
 //! overlap-add).
 
-use super::Stereo;
+use super::stereo::Stereo;
 use crate::error::libav_text;
 use crate::{MediaError, Result};
 use composition::plan::Ratio;
@@ -56,7 +56,7 @@ impl Stretch {
         }
         self.fed += samples.len() as i64;
         // The filter takes ownership of the frame.
-        self.at_end("in", |mut context| context.source().add(&frame))
+        self.with_filter("in", |mut context| context.source().add(&frame))
     }
 
     /// Marks the end of the samples.
@@ -67,7 +67,7 @@ impl Stretch {
         if std::mem::replace(&mut self.closed, true) {
             return Ok(());
         }
-        self.at_end("in", |mut context| context.source().flush())
+        self.with_filter("in", |mut context| context.source().flush())
     }
 
     /// Returns whether the end was marked.
@@ -98,7 +98,7 @@ impl Stretch {
         }
     }
 
-    fn at_end(
+    fn with_filter(
         &mut self,
         name: &str,
         act: impl FnOnce(filter::Context) -> std::result::Result<(), ffmpeg::Error>,
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_speed_is_a_product_of_what_the_filter_takes() {
+    fn any_speed_is_a_product_of_speeds_that_the_filter_takes() {
         for speed in [0.1, 0.5, 0.99, 1.5, 2.0, 7.3, 100.0] {
             let steps = steps(speed);
             let product: f64 = steps.iter().product();

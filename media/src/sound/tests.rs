@@ -3,6 +3,7 @@
 
 use super::encode::SoundWriter;
 use super::reader::SoundReader;
+use super::stereo::Stereo;
 use super::*;
 use composition::plan::{
     Curve, Ducking, Easing, Loudness, Micro, Ratio, Role, SoundItem, SoundRecipe, Source,
@@ -13,12 +14,12 @@ use std::path::PathBuf;
 
 const RATE: u32 = 48_000;
 
-struct Bench {
+struct SoundFixture {
     folder: tempfile::TempDir,
     files: Files,
 }
 
-impl Bench {
+impl SoundFixture {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), files: BTreeMap::new() }
     }
@@ -98,15 +99,15 @@ fn click_at(samples: &[Stereo]) -> usize {
 }
 
 #[test]
-fn a_click_lands_on_its_sample_whatever_the_start_and_the_trim() {
-    let mut bench = Bench::new();
+fn a_click_lands_on_its_sample_for_any_start_and_trim() {
+    let mut fixture = SoundFixture::new();
     let mut click = vec![[0.0; 2]; 30_000];
     click[12_345] = [0.9, 0.9];
-    bench.source("click", RATE, &click);
+    fixture.source("click", RATE, &click);
     for (start, trim_samples) in [(0, 0), (1, 0), (4_799, 345), (4_800, 12_345), (50_001, 7)] {
         let mut at = item("click", start, 30_000);
         at.trim = Ratio::new(trim_samples, i64::from(RATE)).unwrap();
-        let (path, output) = bench.render(&sound(90_001, vec![at]), "out.wav");
+        let (path, output) = fixture.render(&sound(90_001, vec![at]), "out.wav");
         assert_eq!(output.samples, 90_001);
         let samples = read(&path, 90_001);
         let expected = start as usize + 12_345 - trim_samples as usize;
@@ -117,22 +118,22 @@ fn a_click_lands_on_its_sample_whatever_the_start_and_the_trim() {
 
 #[test]
 fn another_rate_is_resampled_without_shifting() {
-    let mut bench = Bench::new();
+    let mut fixture = SoundFixture::new();
     let mut click = vec![[0.0; 2]; 44_100];
     click[22_050] = [0.9, 0.9];
-    bench.source("click", 44_100, &click);
-    let (path, _) = bench.render(&sound(48_000, vec![item("click", 0, 48_000)]), "out.wav");
+    fixture.source("click", 44_100, &click);
+    let (path, _) = fixture.render(&sound(48_000, vec![item("click", 0, 48_000)]), "out.wav");
     assert_eq!(click_at(&read(&path, 48_000)), 24_000);
 }
 
 #[test]
-fn every_codec_keeps_the_exact_length_and_place() {
-    let mut bench = Bench::new();
+fn every_codec_keeps_the_exact_length_and_position() {
+    let mut fixture = SoundFixture::new();
     let mut click = vec![[0.0; 2]; 60_000];
     for sample in &mut click[30_000..30_012] {
         *sample = [0.8, 0.8];
     }
-    bench.source("click", RATE, &click);
+    fixture.source("click", RATE, &click);
     for (codec, name) in [
         (SoundCodec::Aac, "out.mp4"),
         (SoundCodec::Opus, "out.webm"),
@@ -141,7 +142,7 @@ fn every_codec_keeps_the_exact_length_and_place() {
     ] {
         let mut plan = sound(59_999, vec![item("click", 0, 60_000)]);
         plan.recipe = recipe(codec, RATE);
-        let (path, output) = bench.render(&plan, name);
+        let (path, output) = fixture.render(&plan, name);
         assert_eq!(output.samples, 59_999);
         let at = click_at(&read(&path, 59_999));
         assert!((30_000..30_012).contains(&at), "{codec:?} has it at {at}");
@@ -150,8 +151,8 @@ fn every_codec_keeps_the_exact_length_and_place() {
 
 #[test]
 fn every_codec_keeps_the_level() {
-    let mut bench = Bench::new();
-    bench.source("tone", RATE, &tone(1_000.0, 0.5, 96_000, RATE));
+    let mut fixture = SoundFixture::new();
+    fixture.source("tone", RATE, &tone(1_000.0, 0.5, 96_000, RATE));
     for (codec, name) in [
         (SoundCodec::Aac, "out.mp4"),
         (SoundCodec::Opus, "out.webm"),
@@ -160,7 +161,7 @@ fn every_codec_keeps_the_level() {
     ] {
         let mut plan = sound(96_000, vec![item("tone", 0, 96_000)]);
         plan.recipe = recipe(codec, RATE);
-        let (path, _) = bench.render(&plan, name);
+        let (path, _) = fixture.render(&plan, name);
         let change = 20.0
             * (level(&read(&path, 96_000)[9_600..86_400])
                 / (0.5 * std::f32::consts::FRAC_1_SQRT_2))
@@ -171,21 +172,21 @@ fn every_codec_keeps_the_level() {
 
 #[test]
 fn the_same_sound_gives_the_same_bytes() {
-    let mut bench = Bench::new();
-    bench.source("tone", RATE, &tone(440.0, 0.2, 200_000, RATE));
+    let mut fixture = SoundFixture::new();
+    fixture.source("tone", RATE, &tone(440.0, 0.2, 200_000, RATE));
     let mut plan = sound(200_000, vec![item("tone", 100, 150_000)]);
     plan.recipe = recipe(SoundCodec::Aac, RATE);
     plan.loudness = Some(loudness());
-    let (one, _) = bench.render(&plan, "one.mp4");
-    let (other, _) = bench.render(&plan, "other.mp4");
+    let (one, _) = fixture.render(&plan, "one.mp4");
+    let (other, _) = fixture.render(&plan, "other.mp4");
     assert_eq!(std::fs::read(one).unwrap(), std::fs::read(other).unwrap());
 }
 
 #[test]
-fn music_gives_way_while_a_voice_speaks() {
-    let mut bench = Bench::new();
-    bench.source("music", RATE, &tone(200.0, 0.2, 240_000, RATE));
-    bench.source("voice", RATE, &tone(1_000.0, 0.3, 96_000, RATE));
+fn music_is_lowered_while_a_voice_speaks() {
+    let mut fixture = SoundFixture::new();
+    fixture.source("music", RATE, &tone(200.0, 0.2, 240_000, RATE));
+    fixture.source("voice", RATE, &tone(1_000.0, 0.3, 96_000, RATE));
     let music = SoundItem { role: Role::Music, ..item("music", 0, 240_000) };
     let voice = SoundItem {
         role: Role::Voice,
@@ -193,18 +194,18 @@ fn music_gives_way_while_a_voice_speaks() {
         ..item("voice", 72_000, 96_000)
     };
     let mut plan = sound(240_000, vec![music, voice]);
-    let alone = bench.render(&sound(240_000, vec![plan.items[1].clone()]), "alone.wav").0;
+    let voice_only = fixture.render(&sound(240_000, vec![plan.items[1].clone()]), "alone.wav").0;
     plan.ducking = Some(Ducking {
         threshold: Micro::whole(-30),
         depth: Micro::whole(12),
         attack_ms: 50,
         release_ms: 300,
     });
-    let (path, _) = bench.render(&plan, "out.wav");
+    let (path, _) = fixture.render(&plan, "out.wav");
     // Subtracting the voice leaves the music.
     let music: Vec<Stereo> = read(&path, 240_000)
         .iter()
-        .zip(&read(&alone, 240_000))
+        .zip(&read(&voice_only, 240_000))
         .map(|(mix, voice)| [mix[0] - voice[0], mix[1] - voice[1]])
         .collect();
     let (before, under, after) = (
@@ -212,8 +213,8 @@ fn music_gives_way_while_a_voice_speaks() {
         level(&music[96_000..168_000]),
         level(&music[216_000..240_000]),
     );
-    let pressed = 20.0 * (under / before).log10();
-    assert!((pressed + 12.0).abs() < 0.3, "{pressed} dB");
+    let lowered = 20.0 * (under / before).log10();
+    assert!((lowered + 12.0).abs() < 0.3, "{lowered} dB");
     assert!(after > before * 0.95);
 }
 
@@ -223,7 +224,7 @@ fn loudness() -> Loudness {
 
 #[test]
 fn loudness_reaches_its_target_for_quiet_loud_and_spiky_sound() {
-    let mut bench = Bench::new();
+    let mut fixture = SoundFixture::new();
     let quiet = tone(300.0, 0.01, 240_000, RATE);
     let loud = tone(300.0, 0.99, 240_000, RATE);
     let mut spiky = tone(300.0, 0.05, 240_000, RATE);
@@ -232,29 +233,29 @@ fn loudness_reaches_its_target_for_quiet_loud_and_spiky_sound() {
         spike[101] = [-0.9, 0.9];
     }
     for (name, samples) in [("quiet", quiet), ("loud", loud), ("spiky", spiky)] {
-        bench.source(name, RATE, &samples);
+        fixture.source(name, RATE, &samples);
         let mut plan = sound(240_000, vec![item(name, 0, 240_000)]);
         plan.loudness = Some(loudness());
         plan.recipe = recipe(SoundCodec::Aac, RATE);
-        let (path, output) = bench.render(&plan, &format!("{name}.mp4"));
+        let (path, output) = fixture.render(&plan, &format!("{name}.mp4"));
         let mut meter =
             ebur128::EbuR128::new(2, RATE, ebur128::Mode::I | ebur128::Mode::TRUE_PEAK).unwrap();
         meter.add_frames_f32(read(&path, 240_000).as_flattened()).unwrap();
-        let heard = meter.loudness_global().unwrap();
+        let measured = meter.loudness_global().unwrap();
         let peak = 20.0 * meter.true_peak(0).unwrap().max(meter.true_peak(1).unwrap()).log10();
-        assert!((heard + 14.0).abs() < 0.5, "{name}: {heard} LUFS");
+        assert!((measured + 14.0).abs() < 0.5, "{name}: {measured} LUFS");
         assert!(peak < -0.9, "{name}: {peak} dBTP");
-        assert!((output.loudness.unwrap() - heard).abs() < 0.3);
+        assert!((output.loudness.unwrap() - measured).abs() < 0.3);
     }
 }
 
 #[test]
-fn silence_and_what_is_under_three_seconds_is_left_as_it_is() {
-    let mut bench = Bench::new();
-    bench.source("short", RATE, &tone(300.0, 0.01, 96_000, RATE));
+fn silence_and_sounds_under_three_seconds_stay_unchanged() {
+    let mut fixture = SoundFixture::new();
+    fixture.source("short", RATE, &tone(300.0, 0.01, 96_000, RATE));
     for plan in [sound(96_000, vec![item("short", 0, 96_000)]), sound(240_000, vec![])] {
         let plan = Sound { loudness: Some(loudness()), ..plan };
-        let (_, output) = bench.render(&plan, "out.wav");
+        let (_, output) = fixture.render(&plan, "out.wav");
         assert_eq!(output.gain, 0.0);
         assert_eq!(output.loudness, None);
     }
@@ -262,8 +263,8 @@ fn silence_and_what_is_under_three_seconds_is_left_as_it_is() {
 
 #[test]
 fn volume_moves_and_fades_run_evenly() {
-    let mut bench = Bench::new();
-    bench.source("flat", RATE, &vec![[0.5; 2]; 96_000]);
+    let mut fixture = SoundFixture::new();
+    fixture.source("flat", RATE, &vec![[0.5; 2]; 96_000]);
     let mut flat = item("flat", 0, 96_000);
     flat.volume = Curve::Tweens(vec![Tween {
         start: 24_000,
@@ -280,14 +281,14 @@ fn volume_moves_and_fades_run_evenly() {
         fade_out_after: 12_000,
         ..item("flat", 0, 48_000)
     };
-    let (path, _) = bench.render(&sound(48_000, vec![cut]), "cut.wav");
+    let (path, _) = fixture.render(&sound(48_000, vec![cut]), "cut.wav");
     let samples = read(&path, 48_000);
     for (at, expected) in
         [(0, 0.25), (2_400, 0.375), (4_800, 0.5), (36_000, 0.5), (42_000, 0.375), (47_999, 0.25)]
     {
         assert!((samples[at][0] - expected).abs() < 2e-3, "cut, at {at}: {}", samples[at][0]);
     }
-    let (path, _) = bench.render(&sound(96_000, vec![flat]), "out.wav");
+    let (path, _) = fixture.render(&sound(96_000, vec![flat]), "out.wav");
     let samples = read(&path, 96_000);
     for (at, expected) in
         [(0, 0.0), (2_400, 0.25), (4_800, 0.5), (24_000, 0.5), (36_000, 0.25), (60_000, 0.0)]
@@ -298,11 +299,11 @@ fn volume_moves_and_fades_run_evenly() {
 
 #[test]
 fn double_speed_halves_the_time_and_keeps_the_pitch() {
-    let mut bench = Bench::new();
-    bench.source("tone", RATE, &tone(480.0, 0.5, 192_000, RATE));
+    let mut fixture = SoundFixture::new();
+    fixture.source("tone", RATE, &tone(480.0, 0.5, 192_000, RATE));
     let mut fast = item("tone", 0, 90_000);
     fast.speed = Ratio::whole(2);
-    let (path, _) = bench.render(&sound(96_000, vec![fast]), "out.wav");
+    let (path, _) = fixture.render(&sound(96_000, vec![fast]), "out.wav");
     let samples = read(&path, 96_000);
     let crossings = samples[10_000..58_000]
         .windows(2)
@@ -315,13 +316,13 @@ fn double_speed_halves_the_time_and_keeps_the_pitch() {
 
 #[test]
 fn a_start_far_into_an_mp4_is_the_same_as_reading_up_to_it() {
-    let mut bench = Bench::new();
+    let mut fixture = SoundFixture::new();
     let sweep: Vec<Stereo> =
         (0..RATE as usize * 20).map(|n| [((n as f32).powi(2) * 1e-8).sin() * 0.5; 2]).collect();
-    bench.source("sweep", RATE, &sweep);
+    fixture.source("sweep", RATE, &sweep);
     let mut plan = sound(sweep.len() as u64, vec![item("sweep", 0, sweep.len() as u64)]);
     plan.recipe = recipe(SoundCodec::Aac, RATE);
-    let (path, _) = bench.render(&plan, "sweep.mp4");
+    let (path, _) = fixture.render(&plan, "sweep.mp4");
     let from = 15 * RATE as usize + 123;
     let whole = read(&path, sweep.len());
     let mut part = vec![[0.0; 2]; 10_000];
@@ -335,9 +336,9 @@ fn a_start_far_into_an_mp4_is_the_same_as_reading_up_to_it() {
 }
 
 #[test]
-fn a_source_that_was_not_handed_over_is_named() {
-    let bench = Bench::new();
+fn a_source_without_a_file_is_named() {
+    let fixture = SoundFixture::new();
     let plan = sound(1_000, vec![item("nowhere", 0, 1_000)]);
-    let error = render(&plan, &bench.files, &bench.path("out.wav"), &mut |_| {}).unwrap_err();
+    let error = render(&plan, &fixture.files, &fixture.path("out.wav"), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("nowhere"));
 }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Samples, and words with times from the first sample.
 #[derive(Debug, Default)]
-pub(super) struct Spoken {
+pub(super) struct SynthesizedSpeech {
     pub samples: Vec<i16>,
     pub words: Vec<WordEvent>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Synthesizer {
 static LIBRARY: Mutex<Option<u32>> = Mutex::new(None);
 
 thread_local! {
-    static COLLECTED: RefCell<Spoken> = RefCell::default();
+    static COLLECTED: RefCell<SynthesizedSpeech> = RefCell::default();
 }
 
 impl Synthesizer {
@@ -67,7 +67,7 @@ impl Synthesizer {
     }
 
     /// Sets words a minute and pitch (0 to 99).
-    pub(super) fn set_manner(&mut self, rate: u32, pitch: u32) {
+    pub(super) fn set_rate_and_pitch(&mut self, rate: u32, pitch: u32) {
         let number = |value: u32| c_int::try_from(value).unwrap_or(c_int::MAX);
         // SAFETY: plain numbers; the library clamps them.
         unsafe {
@@ -77,8 +77,8 @@ impl Synthesizer {
     }
 
     /// Speaks a text in UTF-8. None if the library refuses.
-    pub(super) fn speak(&mut self, text: &CStr) -> Option<Spoken> {
-        COLLECTED.replace(Spoken::default());
+    pub(super) fn speak(&mut self, text: &CStr) -> Option<SynthesizedSpeech> {
+        COLLECTED.replace(SynthesizedSpeech::default());
         // SAFETY: the callback has the declared signature and lives for ever; the text ends with a
         // zero byte, its size counts that, and it is only read until the call returns.
         let outcome = unsafe {

@@ -14,13 +14,13 @@ use std::ffi::CString;
 use std::path::Path;
 
 /// About an hour at the default rate. It also bounds the memory of one synthesis.
-const MOST_CHARACTERS: usize = 50_000;
+const MAX_CHARACTERS: usize = 50_000;
 /// espeak-ng's range, in words a minute.
 const RATES: std::ops::RangeInclusive<u32> = 80..=450;
 /// espeak-ng's range.
 const PITCHES: std::ops::RangeInclusive<u32> = 0..=99;
 /// No voice has a longer name.
-const LONGEST_VOICE: usize = 64;
+const MAX_VOICE_LENGTH: usize = 64;
 
 /// Speaks into a WAV file: one channel, 16 bits, 22,050 Hz.
 ///
@@ -40,7 +40,7 @@ pub fn speak(speech: &SpokenText, out: &Path) -> Result<SpeechOutput> {
     if !synthesizer.set_voice(&voice) {
         return Err(no_voice(&speech.voice));
     }
-    synthesizer.set_manner(speech.rate, speech.pitch);
+    synthesizer.set_rate_and_pitch(speech.rate, speech.pitch);
     let spoken = synthesizer
         .speak(&text)
         .ok_or_else(|| MediaError::Internal("espeak-ng failed to speak the text".into()))?;
@@ -62,9 +62,9 @@ pub fn speak(speech: &SpokenText, out: &Path) -> Result<SpeechOutput> {
 
 fn checked_text(text: &str) -> Result<CString> {
     let length = text.chars().count();
-    if length > MOST_CHARACTERS {
+    if length > MAX_CHARACTERS {
         return Err(MediaError::BadInput(format!(
-            "the text has {length} characters and may have {MOST_CHARACTERS}: split it"
+            "the text has {length} characters and may have {MAX_CHARACTERS}: split it"
         )));
     }
     if !text.chars().any(char::is_alphanumeric) {
@@ -80,7 +80,7 @@ fn checked_text(text: &str) -> Result<CString> {
 fn checked_voice(voice: &str) -> Result<CString> {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | ' ' | '(' | ')');
-    let fine = !voice.is_empty() && voice.len() <= LONGEST_VOICE && voice.chars().all(plain);
+    let fine = !voice.is_empty() && voice.len() <= MAX_VOICE_LENGTH && voice.chars().all(plain);
     match CString::new(voice) {
         Ok(name) if fine => Ok(name),
         _ => Err(no_voice(voice)),
@@ -88,10 +88,11 @@ fn checked_voice(voice: &str) -> Result<CString> {
 }
 
 fn no_voice(voice: &str) -> MediaError {
-    let shown: String = voice.chars().take(LONGEST_VOICE).collect();
+    let shown: String = voice.chars().take(MAX_VOICE_LENGTH).collect();
     MediaError::BadInput(format!(
-        "there is no voice \"{shown}\": use a language such as en, en-us, de, fr-fr or es, if need be with a variant as \
-         in en+f3; `espeak-ng --voices` lists the languages, `espeak-ng --voices=variant` the variants"
+        "there is no voice \"{shown}\": use a language such as en, en-us, de, fr-fr or es, \
+         with a variant if needed as in en+f3; `espeak-ng --voices` lists the languages, \
+         `espeak-ng --voices=variant` the variants"
     ))
 }
 
@@ -142,7 +143,8 @@ mod tests {
 
     #[test]
     fn every_word_of_a_text_gets_its_time() {
-        let text = "Good morning, world. In 1984 there were 1,234 dogs of the “best” kind — weren't there?";
+        let text = "Good morning, world. In 1984 there were 1,234 dogs of the “best” kind — \
+            weren't there?";
         let (output, bytes) = said(text, "en-us").unwrap();
         let words: Vec<&str> = output.words.iter().map(|word| word.word.as_str()).collect();
         let expected = [
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_voice_that_is_not_there_is_refused_with_the_way_to_find_one() {
+    fn an_unknown_voice_is_refused_with_a_hint_to_the_list() {
         for voice in ["zz-nowhere", "", "../../../etc/passwd", "en/../../x", "en\0"] {
             let error = said("Hello", voice).map(|_| ()).unwrap_err();
             assert!(matches!(error, MediaError::BadInput(_)), "{voice}");
@@ -189,16 +191,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_say_is_refused() {
+    fn texts_without_words_are_refused() {
         for text in ["", " \n\t", "…—!", "a\0b"] {
             assert!(matches!(said(text, "en"), Err(MediaError::BadInput(_))), "{text:?}");
         }
-        let long = "a ".repeat(MOST_CHARACTERS);
+        let long = "a ".repeat(MAX_CHARACTERS);
         assert!(matches!(said(&long, "en"), Err(MediaError::BadInput(_))));
     }
 
     #[test]
-    fn markup_is_read_out_and_not_obeyed() {
+    fn markup_is_spoken_and_not_interpreted() {
         let (plain, _) = said("stop", "en").unwrap();
         let (marked, _) = said("<break time=\"9s\"/> stop", "en").unwrap();
         assert!(marked.duration_ms < plain.duration_ms + 6_000);

@@ -7,8 +7,8 @@
 //! before it, by length. The end of a word before a pause comes from the samples, because the
 //! library counts the pause in.
 
-use super::TimedWord;
 use super::ffi::WordEvent;
+use crate::protocol::TimedWord;
 
 /// A word of the text.
 struct Token {
@@ -20,7 +20,7 @@ struct Token {
 }
 
 /// Samples quieter than this are a pause: the quiet end of a vowel is ten times louder.
-const QUIET: u16 = 40;
+const QUIET_LEVEL: u16 = 40;
 
 /// Returns the time of each word of `text` in `samples`, in ascending order and without overlap.
 pub(super) fn timed_words(
@@ -29,7 +29,7 @@ pub(super) fn timed_words(
     samples: &[i16],
     sample_rate: u32,
 ) -> Vec<TimedWord> {
-    let sound = Sound { samples, sample_rate };
+    let sound = SpokenSamples { samples, sample_rate };
     let duration_ms = sound.duration_ms();
     let mut tokens = tokens(text);
     let mut current = 0;
@@ -44,12 +44,12 @@ pub(super) fn timed_words(
 }
 
 /// The spoken samples, in which pauses are found.
-struct Sound<'a> {
+struct SpokenSamples<'a> {
     samples: &'a [i16],
     sample_rate: u32,
 }
 
-impl Sound<'_> {
+impl SpokenSamples<'_> {
     fn duration_ms(&self) -> u64 {
         self.samples.len() as u64 * 1000 / u64::from(self.sample_rate)
     }
@@ -58,7 +58,7 @@ impl Sound<'_> {
     fn end_between(&self, from_ms: u64, to_ms: u64) -> u64 {
         let index = |ms: u64| (ms * u64::from(self.sample_rate) / 1000) as usize;
         let (from, to) = (index(from_ms), index(to_ms).min(self.samples.len()));
-        let loud = |sample: &i16| sample.unsigned_abs() >= QUIET;
+        let loud = |sample: &i16| sample.unsigned_abs() >= QUIET_LEVEL;
         match self.samples.get(from..to).and_then(|part| part.iter().rposition(loud)) {
             Some(last) => {
                 ((from + last + 1) as u64 * 1000).div_ceil(u64::from(self.sample_rate)).min(to_ms)
@@ -78,8 +78,8 @@ fn tokens(text: &str) -> Vec<Token> {
             open = false;
             continue;
         }
-        let alone = is_ideograph(c);
-        if !open || alone {
+        let is_own_word = is_ideograph(c);
+        if !open || is_own_word {
             found.push(Token { text: String::new(), from: at, to: at, begins_ms: None });
         }
         if let Some(token) = found.last_mut() {
@@ -118,7 +118,7 @@ fn token_at(tokens: &[Token], character: usize) -> usize {
 
 /// Gives every word its time: from its event to the next one's, or to the pause before that. Words
 /// without an event share the time of the one before.
-fn spread(tokens: &[Token], sound: &Sound<'_>) -> Vec<TimedWord> {
+fn spread(tokens: &[Token], sound: &SpokenSamples<'_>) -> Vec<TimedWord> {
     let mut words: Vec<TimedWord> = Vec::with_capacity(tokens.len());
     let mut rest = tokens;
     let mut begins = tokens.first().and_then(|first| first.begins_ms).unwrap_or(0);
@@ -136,15 +136,15 @@ fn spread(tokens: &[Token], sound: &Sound<'_>) -> Vec<TimedWord> {
 
 fn share(group: &[Token], from_ms: u64, to_ms: u64, words: &mut Vec<TimedWord>) {
     let letters: u64 = group.iter().map(|token| (token.to - token.from) as u64).sum();
-    let mut said = 0;
-    let at = |said: u64| from_ms + (to_ms - from_ms) * said / letters.max(1);
+    let mut spoken = 0;
+    let at = |spoken: u64| from_ms + (to_ms - from_ms) * spoken / letters.max(1);
     for token in group {
-        let start_ms = at(said);
-        said += (token.to - token.from) as u64;
+        let start_ms = at(spoken);
+        spoken += (token.to - token.from) as u64;
         words.push(TimedWord {
             word: token.text.clone(),
             start_ms,
-            end_ms: at(said),
+            end_ms: at(spoken),
             char_offset: token.from,
         });
     }
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     /// A thousand samples a second, all loud except for a pause.
-    fn said(
+    fn spoken(
         text: &str,
         events: &[(usize, u64)],
         length: usize,
@@ -176,37 +176,38 @@ mod tests {
 
     #[test]
     fn a_word_ends_where_the_next_begins_and_before_a_pause() {
-        let words = said("Hello world. Again", &[(0, 0), (6, 300), (13, 1_000)], 1_500, 700..1_000);
+        let words =
+            spoken("Hello world. Again", &[(0, 0), (6, 300), (13, 1_000)], 1_500, 700..1_000);
         let expected = [("Hello", 0, 300), ("world.", 300, 700), ("Again", 1_000, 1_500)];
         assert_eq!(times(&words), expected);
         assert_eq!(words[2].char_offset, 13);
     }
 
     #[test]
-    fn a_number_is_one_word_however_many_events_it_has() {
+    fn a_number_is_one_word_with_any_number_of_events() {
         let events = [(0, 0), (0, 100), (1, 200), (2, 300), (5, 400), (8, 450)];
-        let words = said("1234 dogs", &events, 600, 0..0);
+        let words = spoken("1234 dogs", &events, 600, 0..0);
         assert_eq!(times(&words), [("1234", 0, 400), ("dogs", 400, 600)]);
     }
 
     #[test]
-    fn words_said_in_one_breath_share_its_time_by_length() {
-        let words = said("of the sea", &[(0, 100), (7, 400)], 700, 0..0);
+    fn words_without_events_share_the_time_by_length() {
+        let words = spoken("of the sea", &[(0, 100), (7, 400)], 700, 0..0);
         assert_eq!(times(&words), [("of", 100, 220), ("the", 220, 400), ("sea", 400, 700)]);
     }
 
     #[test]
     fn marks_belong_to_the_word_before_them() {
-        let words = said("yes — no !", &[(0, 0), (6, 200)], 500, 0..0);
+        let words = spoken("yes — no !", &[(0, 0), (6, 200)], 500, 0..0);
         assert_eq!(times(&words), [("yes —", 0, 200), ("no !", 200, 500)]);
     }
 
     #[test]
-    fn events_that_run_backwards_or_past_the_text_do_no_harm() {
+    fn events_that_run_backwards_or_past_the_text_are_harmless() {
         let events = [(4, 100), (0, 200), (4_000, 9_000)];
-        let words = said("one two", &events, 300, 0..0);
+        let words = spoken("one two", &events, 300, 0..0);
         assert!(words.is_sorted_by(|one, next| one.end_ms <= next.start_ms));
         assert!(words.iter().all(|word| word.end_ms <= 300));
-        assert!(said("", &events, 300, 0..0).is_empty());
+        assert!(spoken("", &events, 300, 0..0).is_empty());
     }
 }

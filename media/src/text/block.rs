@@ -2,9 +2,9 @@
 //! unit by unit.
 
 use super::fonts::FontBook;
-use super::glyphs::{Accent, Ink, Pen};
-use super::layout::{Layout, Placed, lay_out};
-use crate::picture::content::{Kept, Look, Patch, Request};
+use super::glyphs::{GlyphPainter, PlacedRaster, StyleOverride};
+use super::layout::{Layout, PlacedGlyph, lay_out};
+use crate::picture::content::{ContentRequest, DrawingCache, DrawingKey, Patch};
 use crate::picture::procedural::{paint_of, rounded};
 use crate::picture::raster::Raster;
 use composition::plan::{Animation, AnimationKind, AnimationUnit, Background, Text};
@@ -14,14 +14,14 @@ use std::rc::Rc;
 use tiny_skia::{FillRule, Pixmap, Rect, Transform};
 
 /// The fonts, the glyph painter and the warnings of one segment.
-pub(crate) struct Desk {
+pub(crate) struct TextContext {
     pub book: FontBook,
-    pub pen: Pen,
+    pub painter: GlyphPainter,
     /// Differences between the request and the drawing, each once.
     pub warnings: BTreeSet<String>,
 }
 
-impl Desk {
+impl TextContext {
     /// Lays text out and warns about what its fonts lack.
     pub(crate) fn lay_out(&mut self, text: &Text, width: f64, height: f64, scale: f64) -> Layout {
         let layout = lay_out(text, width, height, scale, &mut self.book);
@@ -29,15 +29,18 @@ impl Desk {
             let style = &run.style;
             if !self.book.face(&style.family, style.weight, style.italic).found {
                 self.warnings.insert(format!(
-                    "no font is called \"{}\": Open Sans stands in for it; name another font or add its file to timeline.fonts",
+                    "no font is called \"{}\": Open Sans is used instead; name another font or add \
+                     its file to timeline.fonts",
                     style.family
                 ));
             }
         }
         if !layout.missing.is_empty() {
             let letters: String = layout.missing.iter().collect();
-            self.warnings
-                .insert(format!("no font has these characters: {letters}; add a font that has them to timeline.fonts"));
+            self.warnings.insert(format!(
+                "no font has these characters: {letters}; add a font that has them to \
+                 timeline.fonts"
+            ));
         }
         layout
     }
@@ -47,11 +50,11 @@ impl Desk {
 pub(crate) struct TextBlock {
     text: Text,
     /// By size and parity, and by whether units are drawn apart.
-    kept: Kept<(Look, bool), Rc<Vec<Unit>>>,
+    cache: DrawingCache<(DrawingKey, bool), Rc<Vec<TextUnit>>>,
 }
 
 /// Glyphs that move as one.
-struct Unit {
+struct TextUnit {
     patch: Patch,
     /// Its place in the order of appearance; `None` if it is there from the start.
     order: Option<usize>,
@@ -63,18 +66,22 @@ struct Unit {
 impl TextBlock {
     /// Creates the content of a text clip.
     pub(crate) fn new(text: Text) -> Self {
-        Self { text, kept: Kept::new(2) }
+        Self { text, cache: DrawingCache::new(2) }
     }
 
     /// Draws the background and the letters for a request.
-    pub(crate) fn patches(&mut self, request: &Request, desk: &mut Desk) -> Vec<Patch> {
+    pub(crate) fn patches(
+        &mut self,
+        request: &ContentRequest,
+        context: &mut TextContext,
+    ) -> Vec<Patch> {
         // Once all has appeared, the text is drawn as one, because a segment in which nothing
         // appears any more has no units.
         let animation = self.text.animation.filter(|animation| request.clock < animation.frames);
         let text = &self.text;
-        let key = (request.look(), animation.is_some());
+        let key = (request.drawing_key(), animation.is_some());
         let drawn: Result<_, Infallible> =
-            self.kept.get(key, || Ok(Rc::new(draw_units(text, animation, request, desk))));
+            self.cache.get(key, || Ok(Rc::new(draw_units(text, animation, request, context))));
         let Ok(units) = drawn;
         units
             .iter()
@@ -89,17 +96,17 @@ impl TextBlock {
 fn draw_units(
     text: &Text,
     animation: Option<Animation>,
-    request: &Request,
-    desk: &mut Desk,
-) -> Vec<Unit> {
-    let layout = desk.lay_out(text, request.width, request.height, request.scale);
+    request: &ContentRequest,
+    context: &mut TextContext,
+) -> Vec<TextUnit> {
+    let layout = context.lay_out(text, request.width, request.height, request.scale);
     let mut units = Vec::new();
     let line_height = layout.lines.first().map_or(0.0, |line| f64::from(line.bottom - line.top));
-    if let Some(ink) =
+    if let Some(drawing) =
         text.background.and_then(|background| backdrop(&background, &layout, request))
     {
-        units.push(Unit {
-            patch: Patch::drawn(ink.raster, ink.x, ink.y, request),
+        units.push(TextUnit {
+            patch: Patch::from_raster(drawing.raster, drawing.x, drawing.y, request),
             order: None,
             units: 1,
             line_height,
@@ -111,13 +118,14 @@ fn draw_units(
     };
     let count = groups.len();
     for (order, group) in groups.into_iter().enumerate() {
-        let select = |placed: &Placed| {
+        let select = |placed: &PlacedGlyph| {
             let chosen = group.as_ref().is_none_or(|(by, at)| unit_of(placed, *by) == *at);
-            chosen.then(Accent::default)
+            chosen.then(StyleOverride::default)
         };
-        if let Some(ink) = desk.pen.draw(text, &layout, &mut desk.book, 1.0, &select) {
-            units.push(Unit {
-                patch: Patch::drawn(ink.raster, ink.x, ink.y, request),
+        if let Some(drawing) = context.painter.draw(text, &layout, &mut context.book, 1.0, &select)
+        {
+            units.push(TextUnit {
+                patch: Patch::from_raster(drawing.raster, drawing.x, drawing.y, request),
                 order: animation.map(|_| order),
                 units: count,
                 line_height,
@@ -132,12 +140,12 @@ fn groups_of(layout: &Layout, by: AnimationUnit) -> Vec<Option<(AnimationUnit, u
     if by == AnimationUnit::Whole {
         return vec![None];
     }
-    let inked = layout.glyphs.iter().filter(|placed| !placed.blank);
-    let units: BTreeSet<usize> = inked.map(|placed| unit_of(placed, by)).collect();
+    let visible = layout.glyphs.iter().filter(|placed| !placed.blank);
+    let units: BTreeSet<usize> = visible.map(|placed| unit_of(placed, by)).collect();
     units.into_iter().map(|unit| Some((by, unit))).collect()
 }
 
-fn unit_of(placed: &Placed, by: AnimationUnit) -> usize {
+fn unit_of(placed: &PlacedGlyph, by: AnimationUnit) -> usize {
     match by {
         AnimationUnit::Whole => 0,
         AnimationUnit::Line => placed.line,
@@ -153,50 +161,59 @@ pub(crate) fn progress(order: usize, units: usize, frames: u64, clock: u64) -> f
     ((clock as f64 - order as f64 * step) / (2.0 * step)).clamp(0.0, 1.0)
 }
 
-fn appear(unit: &Unit, order: usize, animation: Animation, clock: u64) -> Option<Patch> {
-    let done = progress(order, unit.units, animation.frames, clock);
+fn appear(unit: &TextUnit, order: usize, animation: Animation, clock: u64) -> Option<Patch> {
+    let appeared = progress(order, unit.units, animation.frames, clock);
     let mut patch = unit.patch.clone();
-    if done >= 1.0 {
+    if appeared >= 1.0 {
         return Some(patch);
     }
-    if done <= 0.0 {
+    if appeared <= 0.0 {
         return None;
     }
     // Fast at first, then slow towards its position.
-    let rest = (1.0 - done).powi(3);
-    let travel = |direction: composition::plan::Direction, far: f64| {
+    let remaining = (1.0 - appeared).powi(3);
+    let travel = |direction: composition::plan::Direction, distance: f64| {
         let (x, y) = direction.vector();
-        (-x * far * rest, -y * far * rest)
+        (-x * distance * remaining, -y * distance * remaining)
     };
     let (x, y) = match animation.kind {
         AnimationKind::FadeIn => (0.0, 0.0),
         AnimationKind::SlideIn(direction) => travel(direction, unit.line_height * 2.0),
-        AnimationKind::Typewriter => return (done >= 0.5).then_some(patch),
-        AnimationKind::Ascend => (0.0, unit.line_height * rest),
+        AnimationKind::Typewriter => return (appeared >= 0.5).then_some(patch),
+        AnimationKind::Ascend => (0.0, unit.line_height * remaining),
         AnimationKind::Shift(direction) => travel(direction, unit.line_height * 0.5),
         AnimationKind::MovingLetters(direction) => {
             // A decaying swing: one and a half turns of a cosine.
-            let swing = (done * 1.5 * std::f64::consts::TAU).cos();
+            let swing = (appeared * 1.5 * std::f64::consts::TAU).cos();
             let (x, y) = travel(direction, unit.line_height);
             (x * swing, y * swing)
         }
     };
     patch.x += x;
     patch.y += y;
-    patch.opacity = done;
+    patch.opacity = appeared;
     Some(patch)
 }
 
 /// Draws the background, over the box or around the lines.
-pub(crate) fn backdrop(background: &Background, layout: &Layout, request: &Request) -> Option<Ink> {
+pub(crate) fn backdrop(
+    background: &Background,
+    layout: &Layout,
+    request: &ContentRequest,
+) -> Option<PlacedRaster> {
     let rects: Vec<[f32; 4]> = match background.hug {
         None => vec![[0.0, 0.0, request.width as f32, request.height as f32]],
-        Some(room) => {
-            let room = (room.to_f64() * request.scale) as f32;
+        Some(margin) => {
+            let margin = (margin.to_f64() * request.scale) as f32;
             let lines = layout.lines.iter().filter(|line| line.right > line.left);
             lines
                 .map(|line| {
-                    [line.left - room, line.top - room, line.right + room, line.bottom + room]
+                    [
+                        line.left - margin,
+                        line.top - margin,
+                        line.right + margin,
+                        line.bottom + margin,
+                    ]
                 })
                 .collect()
         }
@@ -210,7 +227,7 @@ pub(crate) fn patch_of(
     rects: &[[f32; 4]],
     radius: f32,
     colour: composition::plan::Rgba,
-) -> Option<Ink> {
+) -> Option<PlacedRaster> {
     if colour.0[3] == 0 {
         return None;
     }
@@ -232,5 +249,5 @@ pub(crate) fn patch_of(
     let place = Transform::from_translate(-x as f32, -y as f32);
     pixmap.fill_path(&path.finish()?, &paint_of(colour), FillRule::Winding, place, None);
     let raster = Raster::from_pixmap(pixmap);
-    Some(Ink { raster, x, y })
+    Some(PlacedRaster { raster, x, y })
 }

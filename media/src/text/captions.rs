@@ -1,9 +1,9 @@
 //! Draws captions: the current cue, word by word if words are highlighted.
 
-use super::block::{Desk, backdrop, patch_of};
-use super::glyphs::{Accent, Ink};
-use super::layout::{Layout, Placed};
-use crate::picture::content::{Kept, Look, Patch, Request};
+use super::block::{TextContext, backdrop, patch_of};
+use super::glyphs::{PlacedRaster, StyleOverride};
+use super::layout::{Layout, PlacedGlyph};
+use crate::picture::content::{ContentRequest, DrawingCache, DrawingKey, Patch};
 use composition::plan::{Captions, Cue, Rgba, Text, WordStyle};
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -11,18 +11,18 @@ use std::rc::Rc;
 /// A caption clip's content.
 pub(crate) struct CaptionBlock {
     captions: Captions,
-    laid: Kept<(usize, Look), Rc<(Text, Layout)>>,
-    drawn: Kept<(usize, Look, Part), Option<Patch>>,
+    layouts: DrawingCache<(usize, DrawingKey), Rc<(Text, Layout)>>,
+    drawings: DrawingCache<(usize, DrawingKey, CaptionPart), Option<Patch>>,
 }
 
 /// The words of a cue that one drawing holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum CaptionPart {
     Background,
     /// Every word. Words before `said` and the word `active` have their own colours.
     All {
         active: Option<usize>,
-        said: usize,
+        spoken: usize,
     },
     /// Every word but one that is drawn by itself.
     AllBut(usize),
@@ -41,16 +41,20 @@ enum Part {
 }
 
 /// Drawings in the cache: a cue's words each by themselves, and some to spare.
-const KEPT: usize = 48;
+const MAX_DRAWINGS: usize = 48;
 
 impl CaptionBlock {
     /// Creates the content of a caption clip.
     pub(crate) fn new(captions: Captions) -> Self {
-        Self { captions, laid: Kept::new(3), drawn: Kept::new(KEPT) }
+        Self { captions, layouts: DrawingCache::new(3), drawings: DrawingCache::new(MAX_DRAWINGS) }
     }
 
     /// Draws the captions of the request's frame. If cues overlap, the earlier is above.
-    pub(crate) fn patches(&mut self, request: &Request, desk: &mut Desk) -> Vec<Patch> {
+    pub(crate) fn patches(
+        &mut self,
+        request: &ContentRequest,
+        context: &mut TextContext,
+    ) -> Vec<Patch> {
         let frame = request.frame as i64;
         let showing: Vec<usize> = (0..self.captions.cues.len())
             .filter(|&index| {
@@ -61,9 +65,9 @@ impl CaptionBlock {
         let mut patches = Vec::new();
         let mut lift = 0.0;
         for &index in showing.iter().rev() {
-            let laid = self.layout(index, request, desk);
+            let laid = self.layout(index, request, context);
             let from = patches.len();
-            self.cue(index, &laid, frame, request, desk, &mut patches);
+            self.cue(index, &laid, frame, request, context, &mut patches);
             for patch in &mut patches[from..] {
                 patch.y -= lift;
             }
@@ -73,14 +77,20 @@ impl CaptionBlock {
         patches
     }
 
-    fn layout(&mut self, index: usize, request: &Request, desk: &mut Desk) -> Rc<(Text, Layout)> {
+    fn layout(
+        &mut self,
+        index: usize,
+        request: &ContentRequest,
+        context: &mut TextContext,
+    ) -> Rc<(Text, Layout)> {
         let captions = &self.captions;
-        let made: Result<_, Infallible> = self.laid.get((index, request.look()), || {
-            let text = text_of(captions, &captions.cues[index]);
-            let layout = desk.lay_out(&text, request.width, request.height, request.scale);
-            Ok(Rc::new((text, layout)))
-        });
-        let Ok(laid) = made;
+        let cached: Result<_, Infallible> =
+            self.layouts.get((index, request.drawing_key()), || {
+                let text = text_of(captions, &captions.cues[index]);
+                let layout = context.lay_out(&text, request.width, request.height, request.scale);
+                Ok(Rc::new((text, layout)))
+            });
+        let Ok(laid) = cached;
         laid
     }
 
@@ -89,8 +99,8 @@ impl CaptionBlock {
         index: usize,
         laid: &Rc<(Text, Layout)>,
         frame: i64,
-        request: &Request,
-        desk: &mut Desk,
+        request: &ContentRequest,
+        context: &mut TextContext,
         patches: &mut Vec<Patch>,
     ) {
         let cue = &self.captions.cues[index];
@@ -98,26 +108,29 @@ impl CaptionBlock {
         let begun = cue.words.iter().take_while(|word| word.from <= frame).count();
         let timed: Vec<(i64, usize)> = cue.words.iter().map(|word| word.from).zip(0..).collect();
         let style = self.captions.active;
-        let mut put = |part: Part| self.part(index, part, laid, request, desk);
-        patches.extend(put(Part::Background));
+        let mut put = |part: CaptionPart| self.part(index, part, laid, request, context);
+        patches.extend(put(CaptionPart::Background));
         let size = laid.0.runs.first().map_or(0.0, |run| run.style.size.to_f64()) * laid.1.scale;
         match (style, active) {
-            (None, _) => patches.extend(put(Part::All { active: None, said: 0 })),
+            (None, _) => patches.extend(put(CaptionPart::All { active: None, spoken: 0 })),
             (Some(WordStyle::Highlight { .. }), active) => {
-                patches.extend(put(Part::All { active, said: 0 }))
+                patches.extend(put(CaptionPart::All { active, spoken: 0 }))
             }
             (Some(WordStyle::Fill { .. }), _) => {
-                patches.extend(put(Part::All { active: None, said: begun }))
+                patches.extend(put(CaptionPart::All { active: None, spoken: begun }))
             }
             (Some(WordStyle::Typewriter { .. }), active) => {
-                patches.extend(put(Part::First { shown: begun, active }));
+                patches.extend(put(CaptionPart::First { shown: begun, active }));
             }
             (Some(WordStyle::Slide { distance, frames, .. }), active) => {
                 for &(from, word) in timed.iter().filter(|(from, _)| *from <= frame) {
                     let done = share(frame - from + 1, frames);
                     let rest = (1.0 - done).powi(2);
-                    let patch =
-                        put(Part::Word { word, active: active == Some(word), zoomed: false });
+                    let patch = put(CaptionPart::Word {
+                        word,
+                        active: active == Some(word),
+                        zoomed: false,
+                    });
                     patches.extend(patch.map(|patch| Patch {
                         y: patch.y + distance.to_f64() * size * rest,
                         opacity: done,
@@ -126,13 +139,14 @@ impl CaptionBlock {
                 }
             }
             (Some(WordStyle::Pop { .. } | WordStyle::Bounce { .. }), None) => {
-                patches.extend(put(Part::All { active: None, said: 0 }));
+                patches.extend(put(CaptionPart::All { active: None, spoken: 0 }));
             }
             (Some(style), Some(word)) => {
-                patches.extend(put(Part::AllBut(word)));
+                patches.extend(put(CaptionPart::AllBut(word)));
                 let since = timed.get(word).map_or(0, |(from, _)| frame - from);
-                let motion = Motion::of(style, since, size);
-                let patch = put(Part::Word { word, active: true, zoomed: motion.factor > 1.0 });
+                let motion = WordMotion::of(style, since, size);
+                let patch =
+                    put(CaptionPart::Word { word, active: true, zoomed: motion.factor > 1.0 });
                 patches.extend(patch.map(|patch| motion.apply(patch)));
             }
         }
@@ -141,19 +155,22 @@ impl CaptionBlock {
     fn part(
         &mut self,
         index: usize,
-        part: Part,
+        part: CaptionPart,
         laid: &Rc<(Text, Layout)>,
-        request: &Request,
-        desk: &mut Desk,
+        request: &ContentRequest,
+        context: &mut TextContext,
     ) -> Option<Patch> {
         let active = self.captions.active;
-        let made: Result<_, Infallible> = self.drawn.get((index, request.look(), part), || {
-            let zoom = zoom_of(part, active);
-            let ink = draw(part, active, &laid.0, &laid.1, request, desk, zoom);
-            let patch = ink.map(|ink| Patch::drawn(ink.raster, ink.x, ink.y, request));
-            Ok(patch.map(|patch| shrunk(patch, f64::from(zoom))))
-        });
-        let Ok(patch) = made;
+        let cached: Result<_, Infallible> =
+            self.drawings.get((index, request.drawing_key(), part), || {
+                let zoom = zoom_of(part, active);
+                let drawing = draw(part, active, &laid.0, &laid.1, request, context, zoom);
+                let patch = drawing.map(|drawing| {
+                    Patch::from_raster(drawing.raster, drawing.x, drawing.y, request)
+                });
+                Ok(patch.map(|patch| shrunk(patch, f64::from(zoom))))
+            });
+        let Ok(patch) = cached;
         patch
     }
 }
@@ -170,45 +187,47 @@ fn text_of(captions: &Captions, cue: &Cue) -> Text {
 }
 
 fn draw(
-    part: Part,
+    part: CaptionPart,
     style: Option<WordStyle>,
     text: &Text,
     layout: &Layout,
-    request: &Request,
-    desk: &mut Desk,
+    request: &ContentRequest,
+    context: &mut TextContext,
     zoom: f32,
-) -> Option<Ink> {
-    if part == Part::Background {
+) -> Option<PlacedRaster> {
+    if part == CaptionPart::Background {
         return text.background.and_then(|background| backdrop(&background, layout, request));
     }
-    let lit = style.map(accent_of).unwrap_or_default();
-    let select = |placed: &Placed| select(part, placed.word, lit);
-    let letters = desk.pen.draw(text, layout, &mut desk.book, zoom, &select)?;
+    let highlight = style.map(style_override).unwrap_or_default();
+    let select = |placed: &PlacedGlyph| select(part, placed.word, highlight);
+    let letters = context.painter.draw(text, layout, &mut context.book, zoom, &select)?;
     let patched = match (style, part) {
-        (Some(WordStyle::Highlight { patch, .. }), Part::All { active: Some(word), .. }) => {
+        (Some(WordStyle::Highlight { patch, .. }), CaptionPart::All { active: Some(word), .. }) => {
             word_patch(layout, word, patch)
         }
         _ => None,
     };
     Some(match patched {
-        Some(beneath) => beneath.under(letters),
+        Some(background) => background.under(letters),
         None => letters,
     })
 }
 
-fn select(part: Part, word: usize, lit: Accent) -> Option<Accent> {
-    let plain = Accent::default();
-    let accent = |is_lit: bool| if is_lit { lit } else { plain };
+fn select(part: CaptionPart, word: usize, highlight: StyleOverride) -> Option<StyleOverride> {
+    let unchanged = StyleOverride::default();
+    let styled = |is_highlighted: bool| if is_highlighted { highlight } else { unchanged };
     match part {
-        Part::Background => None,
-        Part::All { active, said } => Some(accent(active == Some(word) || word < said)),
-        Part::AllBut(left_out) => (word != left_out).then_some(plain),
-        Part::First { shown, active } => (word < shown).then(|| accent(active == Some(word))),
-        Part::Word { word: only, active, .. } => (word == only).then(|| accent(active)),
+        CaptionPart::Background => None,
+        CaptionPart::All { active, spoken } => Some(styled(active == Some(word) || word < spoken)),
+        CaptionPart::AllBut(left_out) => (word != left_out).then_some(unchanged),
+        CaptionPart::First { shown, active } => {
+            (word < shown).then(|| styled(active == Some(word)))
+        }
+        CaptionPart::Word { word: only, active, .. } => (word == only).then(|| styled(active)),
     }
 }
 
-fn accent_of(style: WordStyle) -> Accent {
+fn style_override(style: WordStyle) -> StyleOverride {
     let (colour, stroke) = match style {
         WordStyle::Highlight { colour, stroke, .. } => (colour, stroke),
         WordStyle::Fill { colour }
@@ -217,17 +236,22 @@ fn accent_of(style: WordStyle) -> Accent {
         | WordStyle::Slide { colour, .. }
         | WordStyle::Typewriter { colour } => (colour, None),
     };
-    Accent { colour: Some(colour), stroke }
+    StyleOverride { colour: Some(colour), stroke }
 }
 
 /// Draws the background of a highlighted word: its letters' box with a margin and round corners.
-fn word_patch(layout: &Layout, word: usize, colour: Rgba) -> Option<Ink> {
+fn word_patch(layout: &Layout, word: usize, colour: Rgba) -> Option<PlacedRaster> {
     let letters = layout.glyphs.iter().filter(|placed| placed.word == word && !placed.blank);
     let rects: Vec<[f32; 4]> = letters
         .map(|placed| {
             let size = placed.glyph.font_size;
-            let room = size * 0.15;
-            [placed.left - room, placed.y - size * 0.95, placed.right + room, placed.y + size * 0.3]
+            let margin = size * 0.15;
+            [
+                placed.left - margin,
+                placed.y - size * 0.95,
+                placed.right + margin,
+                placed.y + size * 0.3,
+            ]
         })
         .collect();
     let radius = layout.glyphs.first().map_or(0.0, |placed| placed.glyph.font_size * 0.15);
@@ -246,9 +270,9 @@ fn word_patch(layout: &Layout, word: usize, colour: Rgba) -> Option<Ink> {
 }
 
 /// Returns the scale at which a part is drawn, relative to its layout.
-fn zoom_of(part: Part, style: Option<WordStyle>) -> f32 {
+fn zoom_of(part: CaptionPart, style: Option<WordStyle>) -> f32 {
     match (part, style) {
-        (Part::Word { zoomed: true, .. }, Some(WordStyle::Pop { scale, .. })) => {
+        (CaptionPart::Word { zoomed: true, .. }, Some(WordStyle::Pop { scale, .. })) => {
             scale.to_f64().clamp(1.0, 4.0) as f32
         }
         _ => 1.0,
@@ -267,12 +291,12 @@ fn shrunk(patch: Patch, zoom: f64) -> Patch {
 }
 
 /// The motion of a word while it is spoken.
-struct Motion {
+struct WordMotion {
     factor: f64,
     rise: f64,
 }
 
-impl Motion {
+impl WordMotion {
     /// Returns the motion `since` frames after the word began: out and back over the style's
     /// frames, half a wave.
     fn of(style: WordStyle, since: i64, size: f64) -> Self {
@@ -303,7 +327,7 @@ fn share(passed: i64, frames: u64) -> f64 {
     (passed as f64 / frames.max(1) as f64).clamp(0.0, 1.0)
 }
 
-impl Ink {
+impl PlacedRaster {
     /// Draws `top` over this drawing.
     fn under(self, top: Self) -> Self {
         let (x, y) = (self.x.min(top.x), self.y.min(top.y));
@@ -313,7 +337,7 @@ impl Ink {
         let mut raster =
             crate::picture::raster::Raster::clear((right - x) as usize, (bottom - y) as usize);
         for layer in [self, top] {
-            raster.lay(&layer.raster, (layer.x - x) as usize, (layer.y - y) as usize);
+            raster.draw_over(&layer.raster, (layer.x - x) as usize, (layer.y - y) as usize);
         }
         Self { raster, x, y }
     }

@@ -26,9 +26,9 @@ const KANA: &[&str] = &["Noto Sans CJK JP", "WenQuanYi Micro Hei"];
 const HANGUL: &[&str] = &["Noto Sans CJK KR", "WenQuanYi Micro Hei"];
 
 /// The engine's order of fonts, which is the same on all machines with the same fonts.
-pub(crate) struct Order;
+pub(crate) struct FallbackOrder;
 
-impl Fallback for Order {
+impl Fallback for FallbackOrder {
     fn common_fallback(&self) -> &[&'static str] {
         FAMILIES
     }

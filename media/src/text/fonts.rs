@@ -5,7 +5,7 @@
 //! a name or a letter is found in neither of the others, because every media process would pay for
 //! it. They are read in the order of their paths, so that equal folders choose equal fonts.
 
-use super::fallback::Order;
+use super::fallback::FallbackOrder;
 use crate::error::{MediaError, Result};
 use cosmic_text::fontdb::{Database, FaceInfo, Family, ID, Query, Source, Style, Weight};
 use cosmic_text::{FontSystem, fontdb};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The family used for names that no font has.
-pub(crate) const STAND_IN: &str = "Open Sans";
+pub(crate) const DEFAULT_FAMILY: &str = "Open Sans";
 
 pub(crate) const BUNDLED: [&[u8]; 2] = [
     include_bytes!("../../fonts/OpenSans-Regular.ttf"),
@@ -140,9 +140,10 @@ impl FontBook {
         for font in BUNDLED {
             db.load_font_source(Source::Binary(Arc::new(font)));
         }
-        db.set_sans_serif_family(STAND_IN);
+        db.set_sans_serif_family(DEFAULT_FAMILY);
         // Not the machine's locale: text must break and fall back the same everywhere.
-        let system = FontSystem::new_with_locale_and_db_and_fallback("en-US".to_owned(), db, Order);
+        let system =
+            FontSystem::new_with_locale_and_db_and_fallback("en-US".to_owned(), db, FallbackOrder);
         Ok(Self {
             system,
             files: files.to_vec(),
@@ -177,15 +178,18 @@ impl FontBook {
         let files = self.folders.files();
         let db = self.system.db_mut();
         let before = db.len();
-        let here: BTreeSet<String> =
-            db.faces().flat_map(|face| &face.families).map(|(family, _)| plain(family)).collect();
+        let known: BTreeSet<String> = db
+            .faces()
+            .flat_map(|face| &face.families)
+            .map(|(family, _)| normalised(family))
+            .collect();
         for path in files {
             // An unreadable file among the machine's fonts is skipped.
             for id in db.load_font_source(Source::File(path)) {
-                let twice = |face: &FaceInfo| {
-                    face.families.iter().any(|(family, _)| here.contains(&plain(family)))
+                let is_known = |face: &FaceInfo| {
+                    face.families.iter().any(|(family, _)| known.contains(&normalised(family)))
                 };
-                if db.face(id).is_some_and(twice) {
+                if db.face(id).is_some_and(is_known) {
                     db.remove_face(id);
                 }
             }
@@ -202,25 +206,30 @@ impl FontBook {
             return face;
         }
         self.read_folders();
-        self.search(name, weight, italic)
-            .unwrap_or_else(|| Face { found: false, ..self.nearest(STAND_IN, weight, italic) })
+        self.search(name, weight, italic).unwrap_or_else(|| Face {
+            found: false,
+            ..self.nearest(DEFAULT_FAMILY, weight, italic)
+        })
     }
 
     /// Returns whether a name resolves without the machine's folders.
-    pub(crate) fn brings(&self, name: &str) -> bool {
+    pub(crate) fn has_name(&self, name: &str) -> bool {
         self.search(name, 400, false).is_some()
     }
 
     fn search(&self, name: &str, weight: u16, italic: bool) -> Option<Face> {
-        let wanted = plain(name);
-        let named =
-            |face: &&FaceInfo| face.families.iter().any(|(family, _)| plain(family) == wanted);
-        let full = |face: &&FaceInfo| plain(&face.post_script_name) == wanted;
-        if let Some(face) = self.system.db().faces().find(named) {
-            let family = face.families.iter().find(|(family, _)| plain(family) == wanted);
+        let normalised_name = normalised(name);
+        let has_family = |face: &&FaceInfo| {
+            face.families.iter().any(|(family, _)| normalised(family) == normalised_name)
+        };
+        let has_full_name =
+            |face: &&FaceInfo| normalised(&face.post_script_name) == normalised_name;
+        if let Some(face) = self.system.db().faces().find(has_family) {
+            let family =
+                face.families.iter().find(|(family, _)| normalised(family) == normalised_name);
             return family.map(|(family, _)| self.nearest(family, weight, italic));
         }
-        let face = self.system.db().faces().find(full)?;
+        let face = self.system.db().faces().find(has_full_name)?;
         let (family, _) = face.families.first()?;
         // A full name gives the weight if the caller does not.
         let weight = if weight == 400 { face.weight.0 } else { weight };
@@ -241,13 +250,13 @@ impl FontBook {
             ..Query::default()
         };
         let db = self.system.db();
-        let met = db.query(&query).and_then(|id| {
+        let nearest_weight = db.query(&query).and_then(|id| {
             let varies = db
                 .with_face_data(id, |data, index| varies_to(data, index, weight))
                 .unwrap_or(false);
             if varies { Some(weight) } else { db.face(id).map(|face| face.weight.0) }
         });
-        Face { family: family.to_owned(), weight: met.unwrap_or(weight), found: true }
+        Face { family: family.to_owned(), weight: nearest_weight.unwrap_or(weight), found: true }
     }
 
     /// Offers every family in a weight, by its nearest face.
@@ -270,15 +279,15 @@ impl FontBook {
             };
             db.query(&query).and_then(|id| db.face(id)).filter(|face| face.weight.0 != weight)
         });
-        let stand_ins: Vec<FaceInfo> =
+        let substitutes: Vec<FaceInfo> =
             nearest.map(|face| FaceInfo { weight: Weight(weight), ..face.clone() }).collect();
-        for face in stand_ins {
+        for face in substitutes {
             self.system.db_mut().push_face_info(face);
         }
     }
 
     /// Records that a face was drawn.
-    pub(crate) fn note_used(&mut self, id: ID) {
+    pub(crate) fn record_used(&mut self, id: ID) {
         if let Some(face) = self.system.db().face(id) {
             self.used.insert(face.post_script_name.clone());
         }
@@ -300,7 +309,7 @@ fn varies_to(data: &[u8], index: u32, weight: u16) -> bool {
 }
 
 /// Normalises a name: without case, spaces and hyphens, which callers vary.
-fn plain(name: &str) -> String {
+fn normalised(name: &str) -> String {
     name.chars()
         .filter(|letter| !matches!(letter, ' ' | '-' | '_'))
         .flat_map(char::to_lowercase)
@@ -321,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_whatever_its_case_and_spaces() {
+    fn a_name_is_found_in_any_case_and_spacing() {
         let mut book = bundled_only();
         for name in ["Open Sans", "opensans", "OPEN-SANS", "OpenSans-Bold"] {
             assert!(book.face(name, 400, false).found, "{name}");
@@ -331,22 +340,25 @@ mod tests {
     #[test]
     fn a_family_is_drawn_in_the_weight_it_has() {
         let mut book = bundled_only();
-        let mut met = |name, weight| book.face(name, weight, false).weight;
+        let mut nearest_weight = |name, weight| book.face(name, weight, false).weight;
         assert_eq!(
-            [100, 400, 500, 600, 900].map(|weight| met("Open Sans", weight)),
+            [100, 400, 500, 600, 900].map(|weight| nearest_weight("Open Sans", weight)),
             [400, 400, 400, 700, 700]
         );
-        assert_eq!((met("OpenSans-Bold", 400), met("Nowhere", 900)), (700, 700));
+        assert_eq!(
+            (nearest_weight("OpenSans-Bold", 400), nearest_weight("Nowhere", 900)),
+            (700, 700)
+        );
     }
 
     #[test]
-    fn an_unknown_name_gets_the_stand_in() {
+    fn an_unknown_name_gets_the_default_family() {
         let face = bundled_only().face("No Such Font", 400, false);
-        assert_eq!((face.family.as_str(), face.found), (STAND_IN, false));
+        assert_eq!((face.family.as_str(), face.found), (DEFAULT_FAMILY, false));
     }
 
     #[test]
-    fn the_digest_follows_the_folders_contents() {
+    fn the_digest_changes_with_the_folders_contents() {
         let folder = tempfile::tempdir().expect("a folder");
         let folders = FontFolders(vec![folder.path().to_owned()]);
         let empty = fonts_digest(&folders);

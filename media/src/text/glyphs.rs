@@ -2,7 +2,7 @@
 //! bitmaps.
 
 use super::fonts::FontBook;
-use super::layout::{Layout, Placed};
+use super::layout::{Layout, PlacedGlyph};
 use crate::picture::gauss::blur_plane;
 use crate::picture::procedural::{paint_of, shader_of};
 use crate::picture::raster::Raster;
@@ -14,14 +14,14 @@ use tiny_skia::{
 
 /// Overrides of the run's own style for some glyphs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Accent {
+pub(crate) struct StyleOverride {
     /// Another colour, which also replaces a gradient.
     pub colour: Option<Rgba>,
     pub stroke: Option<Stroke>,
 }
 
 /// A drawing and the position of its left top corner in the box.
-pub(crate) struct Ink {
+pub(crate) struct PlacedRaster {
     /// The drawing, cropped to its content.
     pub raster: Raster,
     /// Left edge in pixels of the box.
@@ -31,21 +31,21 @@ pub(crate) struct Ink {
 }
 
 /// Draws glyphs, and caches their outlines.
-pub(crate) struct Pen {
+pub(crate) struct GlyphPainter {
     cache: SwashCache,
 }
 
 /// The glyphs of one run that are drawn together.
-struct Strand<'a> {
+struct GlyphGroup<'a> {
     style: &'a TextStyle,
-    accent: Accent,
+    overrides: StyleOverride,
     /// Glyphs apart from the lines beneath and through them: in one path, contours of opposite
     /// direction would cut each other out where they cross.
     paths: Vec<Path>,
-    colour_glyphs: Vec<&'a Placed>,
+    colour_glyphs: Vec<&'a PlacedGlyph>,
 }
 
-impl Pen {
+impl GlyphPainter {
     pub(crate) fn new() -> Self {
         Self { cache: SwashCache::new() }
     }
@@ -58,67 +58,68 @@ impl Pen {
         layout: &Layout,
         book: &mut FontBook,
         zoom: f32,
-        select: &dyn Fn(&Placed) -> Option<Accent>,
-    ) -> Option<Ink> {
-        let strands = self.strands(text, layout, book, select);
-        let [left, top, right, bottom] = bounds(&strands, layout.scale)?.map(|edge| edge * zoom);
+        select: &dyn Fn(&PlacedGlyph) -> Option<StyleOverride>,
+    ) -> Option<PlacedRaster> {
+        let groups = self.groups(text, layout, book, select);
+        let [left, top, right, bottom] = bounds(&groups, layout.scale)?.map(|edge| edge * zoom);
         let (x, y) = (left.floor() as i32, top.floor() as i32);
         let (width, height) = (right.ceil() as i32 - x, bottom.ceil() as i32 - y);
         let mut pixmap =
             Pixmap::new(width.clamp(1, MAX_SIDE) as u32, height.clamp(1, MAX_SIDE) as u32)?;
-        let place = Transform::from_scale(zoom, zoom).post_translate(-x as f32, -y as f32);
-        for strand in &strands {
-            self.shadow(&mut pixmap, strand, layout.scale, place, book);
+        let transform = Transform::from_scale(zoom, zoom).post_translate(-x as f32, -y as f32);
+        for group in &groups {
+            self.shadow(&mut pixmap, group, layout.scale, transform, book);
         }
-        for strand in &strands {
-            stroke(&mut pixmap, strand, layout.scale, place);
+        for group in &groups {
+            stroke(&mut pixmap, group, layout.scale, transform);
         }
-        for strand in &strands {
-            fill(&mut pixmap, strand, layout, place);
-            for glyph in &strand.colour_glyphs {
-                self.stamp(&mut pixmap, glyph, place, book);
+        for group in &groups {
+            fill(&mut pixmap, group, layout, transform);
+            for glyph in &group.colour_glyphs {
+                self.stamp(&mut pixmap, glyph, transform, book);
             }
         }
         let raster = Raster::from_pixmap(pixmap);
-        Some(Ink { raster, x, y })
+        Some(PlacedRaster { raster, x, y })
     }
 
-    fn strands<'a>(
+    fn groups<'a>(
         &mut self,
         text: &'a Text,
         layout: &'a Layout,
         book: &mut FontBook,
-        select: &dyn Fn(&Placed) -> Option<Accent>,
-    ) -> Vec<Strand<'a>> {
-        let mut strands: Vec<(usize, Accent, [PathBuilder; 2], Vec<&'a Placed>)> = Vec::new();
+        select: &dyn Fn(&PlacedGlyph) -> Option<StyleOverride>,
+    ) -> Vec<GlyphGroup<'a>> {
+        let mut groups: Vec<(usize, StyleOverride, [PathBuilder; 2], Vec<&'a PlacedGlyph>)> =
+            Vec::new();
         for placed in &layout.glyphs {
-            let Some(accent) = select(placed) else { continue };
+            let Some(overrides) = select(placed) else { continue };
             let known =
-                strands.iter().position(|strand| strand.0 == placed.run && strand.1 == accent);
+                groups.iter().position(|group| group.0 == placed.run && group.1 == overrides);
             let at = known.unwrap_or_else(|| {
-                strands.push((
+                groups.push((
                     placed.run,
-                    accent,
+                    overrides,
                     [PathBuilder::new(), PathBuilder::new()],
                     Vec::new(),
                 ));
-                strands.len() - 1
+                groups.len() - 1
             });
-            book.note_used(placed.glyph.font_id);
+            book.record_used(placed.glyph.font_id);
             let style = text.runs.get(placed.run).map(|run| &run.style);
-            if !self.outline(placed, &mut strands[at].2[0], book) && !placed.blank {
-                strands[at].3.push(placed);
+            if !self.outline(placed, &mut groups[at].2[0], book) && !placed.blank {
+                groups[at].3.push(placed);
             }
             if let Some(style) = style {
-                rules(style, placed, &mut strands[at].2[1]);
+                rules(style, placed, &mut groups[at].2[1]);
             }
         }
-        strands
+        groups
             .into_iter()
-            .filter_map(|(run, accent, paths, colour_glyphs)| {
-                Some(Strand {
+            .filter_map(|(run, overrides, paths, colour_glyphs)| {
+                Some(GlyphGroup {
                     style: &text.runs.get(run)?.style,
-                    accent,
+                    overrides,
                     paths: paths.into_iter().filter_map(PathBuilder::finish).collect(),
                     colour_glyphs,
                 })
@@ -127,7 +128,12 @@ impl Pen {
     }
 
     /// Adds a glyph's outline to a path; `false` if it has none, as colour bitmaps.
-    fn outline(&mut self, placed: &Placed, path: &mut PathBuilder, book: &mut FontBook) -> bool {
+    fn outline(
+        &mut self,
+        placed: &PlacedGlyph,
+        path: &mut PathBuilder,
+        book: &mut FontBook,
+    ) -> bool {
         let glyph = &placed.glyph;
         let font = book.system().get_font(glyph.font_id, glyph.font_weight);
         let coloured = font.is_some_and(|font| font.as_swash().color_palettes().next().is_some());
@@ -158,11 +164,11 @@ impl Pen {
     fn stamp(
         &mut self,
         pixmap: &mut Pixmap,
-        placed: &Placed,
-        place: Transform,
+        placed: &PlacedGlyph,
+        transform: Transform,
         book: &mut FontBook,
     ) {
-        let Some(image) = self.cache.get_image_uncached(book.system(), key(placed, place.sx))
+        let Some(image) = self.cache.get_image_uncached(book.system(), key(placed, transform.sx))
         else {
             return;
         };
@@ -177,8 +183,8 @@ impl Pen {
         if image.content != SwashContent::Color {
             return;
         }
-        let x = (placed.x * place.sx + place.tx).round() as i32 + image.placement.left;
-        let y = (placed.y * place.sy + place.ty).round() as i32 - image.placement.top;
+        let x = (placed.x * transform.sx + transform.tx).round() as i32 + image.placement.left;
+        let y = (placed.y * transform.sy + transform.ty).round() as i32 - image.placement.top;
         let paint = PixmapPaint::default();
         pixmap.draw_pixmap(x, y, stamp.as_ref(), &paint, Transform::identity(), None);
     }
@@ -186,29 +192,30 @@ impl Pen {
     fn shadow(
         &mut self,
         pixmap: &mut Pixmap,
-        strand: &Strand<'_>,
+        group: &GlyphGroup<'_>,
         scale: f64,
-        place: Transform,
+        transform: Transform,
         book: &mut FontBook,
     ) {
-        let Some(shadow) = strand.style.shadow else {
+        let Some(shadow) = group.style.shadow else {
             return;
         };
         let Some(mut cast) = Pixmap::new(pixmap.width(), pixmap.height()) else {
             return;
         };
-        let moved = place.pre_translate(px(shadow.x.to_f64(), scale), px(shadow.y.to_f64(), scale));
+        let shifted =
+            transform.pre_translate(px(shadow.x.to_f64(), scale), px(shadow.y.to_f64(), scale));
         let black = paint_of(Rgba::BLACK);
-        for path in &strand.paths {
-            cast.fill_path(path, &black, FillRule::Winding, moved, None);
-            if let Some(pen) = pen_of(strand, scale) {
-                cast.stroke_path(path, &black, &pen, moved, None);
+        for path in &group.paths {
+            cast.fill_path(path, &black, FillRule::Winding, shifted, None);
+            if let Some(pen) = pen_of(group, scale) {
+                cast.stroke_path(path, &black, &pen, shifted, None);
             }
         }
-        for glyph in &strand.colour_glyphs {
-            self.stamp(&mut cast, glyph, moved, book);
+        for glyph in &group.colour_glyphs {
+            self.stamp(&mut cast, glyph, shifted, book);
         }
-        lay_shadow(pixmap, &cast, shadow, scale * f64::from(place.sx));
+        lay_shadow(pixmap, &cast, shadow, scale * f64::from(transform.sx));
     }
 }
 
@@ -236,39 +243,39 @@ fn lay_shadow(pixmap: &mut Pixmap, cast: &Pixmap, shadow: Shadow, scale: f64) {
     );
 }
 
-fn stroke(pixmap: &mut Pixmap, strand: &Strand<'_>, scale: f64, place: Transform) {
-    if let (Some(outline), Some(pen)) = (outline_of(strand), pen_of(strand, scale)) {
-        for path in &strand.paths {
-            pixmap.stroke_path(path, &paint_of(outline.colour), &pen, place, None);
+fn stroke(pixmap: &mut Pixmap, group: &GlyphGroup<'_>, scale: f64, transform: Transform) {
+    if let (Some(outline), Some(pen)) = (outline_of(group), pen_of(group, scale)) {
+        for path in &group.paths {
+            pixmap.stroke_path(path, &paint_of(outline.colour), &pen, transform, None);
         }
     }
 }
 
-fn fill(pixmap: &mut Pixmap, strand: &Strand<'_>, layout: &Layout, place: Transform) {
-    let gradient = strand.style.gradient.as_ref().filter(|_| strand.accent.colour.is_none());
+fn fill(pixmap: &mut Pixmap, group: &GlyphGroup<'_>, layout: &Layout, transform: Transform) {
+    let gradient = group.style.gradient.as_ref().filter(|_| group.overrides.colour.is_none());
     let shader = gradient.and_then(|gradient| {
         let [left, top, right, bottom] = layout.block();
         shader_of(gradient, [left, top, right - left, bottom - top])
     });
     let paint = match shader {
         Some(shader) => Paint { shader, ..Paint::default() },
-        None => paint_of(strand.accent.colour.unwrap_or(strand.style.colour)),
+        None => paint_of(group.overrides.colour.unwrap_or(group.style.colour)),
     };
-    for path in &strand.paths {
-        pixmap.fill_path(path, &paint, FillRule::Winding, place, None);
+    for path in &group.paths {
+        pixmap.fill_path(path, &paint, FillRule::Winding, transform, None);
     }
 }
 
-fn outline_of(strand: &Strand<'_>) -> Option<Stroke> {
-    strand
-        .accent
+fn outline_of(group: &GlyphGroup<'_>) -> Option<Stroke> {
+    group
+        .overrides
         .stroke
-        .or(strand.style.stroke)
+        .or(group.style.stroke)
         .filter(|stroke| stroke.width.0 > 0 && stroke.colour.0[3] > 0)
 }
 
-fn pen_of(strand: &Strand<'_>, scale: f64) -> Option<tiny_skia::Stroke> {
-    outline_of(strand).map(|stroke| tiny_skia::Stroke {
+fn pen_of(group: &GlyphGroup<'_>, scale: f64) -> Option<tiny_skia::Stroke> {
+    outline_of(group).map(|stroke| tiny_skia::Stroke {
         width: px(stroke.width.to_f64(), scale),
         line_cap: LineCap::Round,
         line_join: LineJoin::Round,
@@ -278,7 +285,7 @@ fn pen_of(strand: &Strand<'_>, scale: f64) -> Option<tiny_skia::Stroke> {
 
 /// Draws the lines beneath and through a glyph, as wide as its advance. Their positions are shares
 /// of the size, the defaults for fonts that state none.
-fn rules(style: &TextStyle, placed: &Placed, path: &mut PathBuilder) {
+fn rules(style: &TextStyle, placed: &PlacedGlyph, path: &mut PathBuilder) {
     let size = placed.glyph.font_size;
     let thick = size * 0.06;
     let mut rule = |above: f32| {
@@ -296,14 +303,14 @@ fn rules(style: &TextStyle, placed: &Placed, path: &mut PathBuilder) {
 }
 
 /// Returns the rectangle around everything that is drawn.
-fn bounds(strands: &[Strand<'_>], scale: f64) -> Option<[f32; 4]> {
+fn bounds(groups: &[GlyphGroup<'_>], scale: f64) -> Option<[f32; 4]> {
     let mut all: Option<[f32; 4]> = None;
-    for strand in strands {
-        let paths = strand.paths.iter().map(|path| {
+    for group in groups {
+        let paths = group.paths.iter().map(|path| {
             let b = path.bounds();
             [b.left(), b.top(), b.right(), b.bottom()]
         });
-        let stamps = strand.colour_glyphs.iter().map(|placed| {
+        let stamps = group.colour_glyphs.iter().map(|placed| {
             let size = placed.glyph.font_size;
             [
                 placed.left - size * 0.3,
@@ -313,7 +320,7 @@ fn bounds(strands: &[Strand<'_>], scale: f64) -> Option<[f32; 4]> {
             ]
         });
         for ink in paths.chain(stamps) {
-            let inked = with_effects(ink, strand, scale);
+            let inked = with_effects(ink, group, scale);
             all = Some(all.map_or(inked, |all| join(all, inked)));
         }
     }
@@ -321,10 +328,10 @@ fn bounds(strands: &[Strand<'_>], scale: f64) -> Option<[f32; 4]> {
 }
 
 /// Adds room for the outline, and for the shadow with three standard deviations of its blur.
-fn with_effects(ink: [f32; 4], strand: &Strand<'_>, scale: f64) -> [f32; 4] {
-    let pen = pen_of(strand, scale).map_or(0.0, |pen| pen.width / 2.0);
+fn with_effects(ink: [f32; 4], group: &GlyphGroup<'_>, scale: f64) -> [f32; 4] {
+    let pen = pen_of(group, scale).map_or(0.0, |pen| pen.width / 2.0);
     let grown = grow(ink, pen + 1.0);
-    let Some(shadow) = strand.style.shadow else {
+    let Some(shadow) = group.style.shadow else {
         return grown;
     };
     let blur = px(shadow.sigma.to_f64() * 3.0, scale);
@@ -349,7 +356,7 @@ fn px(value: f64, scale: f64) -> f32 {
 }
 
 /// Returns the cache key of a glyph at `zoom` times the size of its layout.
-fn key(placed: &Placed, zoom: f32) -> CacheKey {
+fn key(placed: &PlacedGlyph, zoom: f32) -> CacheKey {
     let glyph = &placed.glyph;
     CacheKey {
         font_id: glyph.font_id,

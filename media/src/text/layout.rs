@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Layout {
     /// Glyphs in visual order.
-    pub glyphs: Vec<Placed>,
+    pub glyphs: Vec<PlacedGlyph>,
     /// Lines from top to bottom.
     pub lines: Vec<Line>,
     /// Pixels for one pixel of the plan: the request's scale, reduced by shrinking.
@@ -23,7 +23,7 @@ pub(crate) struct Layout {
 
 /// One glyph and its position.
 #[derive(Debug, Clone)]
-pub(crate) struct Placed {
+pub(crate) struct PlacedGlyph {
     /// The shaper's result: font, glyph number and size.
     pub glyph: LayoutGlyph,
     /// The pen position on the baseline, offsets applied.
@@ -93,22 +93,22 @@ pub(crate) fn lay_out(
 const SHRINK_STEPS: u32 = 8;
 
 fn fitted(text: &Text, width: f64, height: f64, scale: f64, book: &mut FontBook) -> Layout {
-    let room = Room::of(text, width, height, scale);
-    let whole = shape(text, &room, scale, book);
+    let inner_box = InnerBox::of(text, width, height, scale);
+    let whole = shape(text, &inner_box, scale, book);
     let Fitting::Shrink { least } = text.fitting else {
         return whole;
     };
-    if room.holds(&whole) {
+    if inner_box.holds(&whole) {
         return whole;
     }
     let sizes = text.runs.iter().map(|run| run.style.size.to_f64());
     let smallest = sizes.fold(f64::MAX, f64::min).max(1.0);
     let (mut low, mut high) = ((least.to_f64() / smallest).clamp(0.01, 1.0), 1.0);
-    let mut best = shape(text, &room, scale * low, book);
+    let mut best = shape(text, &inner_box, scale * low, book);
     for _ in 0..SHRINK_STEPS {
         let middle = (low + high) / 2.0;
-        let tried = shape(text, &room, scale * middle, book);
-        if room.holds(&tried) {
+        let tried = shape(text, &inner_box, scale * middle, book);
+        if inner_box.holds(&tried) {
             low = middle;
             best = tried;
         } else {
@@ -119,14 +119,14 @@ fn fitted(text: &Text, width: f64, height: f64, scale: f64, book: &mut FontBook)
 }
 
 /// The box without its padding.
-struct Room {
+struct InnerBox {
     left: f32,
     top: f32,
     width: f32,
     height: f32,
 }
 
-impl Room {
+impl InnerBox {
     fn of(text: &Text, width: f64, height: f64, scale: f64) -> Self {
         let [top, right, bottom, left] = text.padding.map(|side| side.to_f64() * scale);
         Self {
@@ -143,8 +143,8 @@ impl Room {
     }
 }
 
-fn shape(text: &Text, room: &Room, scale: f64, book: &mut FontBook) -> Layout {
-    let pieces = pieces_of(&text.runs);
+fn shape(text: &Text, inner_box: &InnerBox, scale: f64, book: &mut FontBook) -> Layout {
+    let spans = spans_of(&text.runs);
     let faces: Vec<Face> = text
         .runs
         .iter()
@@ -152,8 +152,8 @@ fn shape(text: &Text, room: &Room, scale: f64, book: &mut FontBook) -> Layout {
         .collect();
     faces.iter().for_each(|face| book.offer(face.weight));
     let line_height = text.line_height.to_f64().max(0.1);
-    let attrs_of = |piece: &Piece<'_>| {
-        attrs(&text.runs[piece.run], &faces[piece.run], piece, scale, line_height)
+    let attrs_of = |span: &TextSpan<'_>| {
+        attrs(&text.runs[span.run], &faces[span.run], span, scale, line_height)
     };
     let default = Attrs::new();
     let first = text.runs.first().map_or(16.0, |run| size_of(run, scale));
@@ -162,35 +162,35 @@ fn shape(text: &Text, room: &Room, scale: f64, book: &mut FontBook) -> Layout {
         Fitting::None => Wrap::None,
         Fitting::Wrap | Fitting::Shrink { .. } => Wrap::WordOrGlyph,
     });
-    buffer.set_size(Some(room.width), None);
-    let spans = pieces.iter().map(|piece| (piece.text, attrs_of(piece)));
+    buffer.set_size(Some(inner_box.width), None);
+    let attributed_spans = spans.iter().map(|span| (span.text, attrs_of(span)));
     let justify = (text.align == Align::Justify).then_some(cosmic_text::Align::Justified);
-    buffer.set_rich_text(spans, &default, Shaping::Advanced, justify);
+    buffer.set_rich_text(attributed_spans, &default, Shaping::Advanced, justify);
     buffer.shape_until_scroll(book.system(), false);
-    placed(text, room, scale, &buffer)
+    placed(text, inner_box, scale, &buffer)
 }
 
 /// A stretch of one run that is either all white space or has none, so that word spacing can apply
 /// to it alone.
-struct Piece<'a> {
+struct TextSpan<'a> {
     text: &'a str,
     run: usize,
     blank: bool,
 }
 
-fn pieces_of(runs: &[TextRun]) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    for (run, piece) in runs.iter().enumerate() {
-        let mut rest = piece.text.as_str();
+fn spans_of(runs: &[TextRun]) -> Vec<TextSpan<'_>> {
+    let mut spans = Vec::new();
+    for (run, span) in runs.iter().enumerate() {
+        let mut rest = span.text.as_str();
         while let Some(first) = rest.chars().next() {
             let blank = first == ' ';
             let end = rest.find(|letter| (letter == ' ') != blank).unwrap_or(rest.len());
             let (text, after) = rest.split_at(end);
-            pieces.push(Piece { text, run, blank });
+            spans.push(TextSpan { text, run, blank });
             rest = after;
         }
     }
-    pieces
+    spans
 }
 
 /// Returns the size of a run's letters; a size of zero cannot be shaped.
@@ -201,12 +201,12 @@ fn size_of(run: &TextRun, scale: f64) -> f32 {
 fn attrs<'a>(
     run: &TextRun,
     face: &'a Face,
-    piece: &Piece<'_>,
+    span: &TextSpan<'_>,
     scale: f64,
     line_height: f64,
 ) -> Attrs<'a> {
     let size = size_of(run, scale);
-    let words = if piece.blank { run.style.word_spacing.to_f64() } else { 0.0 };
+    let words = if span.blank { run.style.word_spacing.to_f64() } else { 0.0 };
     let spacing = (run.style.letter_spacing.to_f64() + words) * scale / f64::from(size);
     Attrs::new()
         .family(Family::Name(&face.family))
@@ -215,24 +215,24 @@ fn attrs<'a>(
         .metrics(Metrics::new(size, size * line_height as f32))
         .letter_spacing(spacing as f32)
         .cache_key_flags(CacheKeyFlags::DISABLE_HINTING)
-        .metadata(piece.run)
+        .metadata(span.run)
 }
 
 /// Positions the shaped lines in the box.
-fn placed(text: &Text, room: &Room, scale: f64, buffer: &Buffer) -> Layout {
+fn placed(text: &Text, inner_box: &InnerBox, scale: f64, buffer: &Buffer) -> Layout {
     let mut layout = Layout { scale, ..Layout::default() };
     let height: f32 = buffer.layout_runs().map(|run| run.line_height).sum();
-    let slack = room.height - height;
-    let down = room.top
+    let slack = inner_box.height - height;
+    let down = inner_box.top
         + match text.vertical {
             VerticalAlign::Top => 0.0,
             VerticalAlign::Middle => slack / 2.0,
             VerticalAlign::Bottom => slack,
         };
-    let paragraphs = Paragraphs::of(buffer);
+    let offsets = TextOffsets::of(buffer);
     for run in buffer.layout_runs() {
         let (left, right) = ink_span(&run);
-        let shift = room.left + offset(text.align, run.rtl, room.width, left, right);
+        let shift = inner_box.left + offset(text.align, run.rtl, inner_box.width, left, right);
         let line = layout.lines.len();
         layout.lines.push(Line {
             left: left + shift,
@@ -248,15 +248,15 @@ fn placed(text: &Text, room: &Room, scale: f64, buffer: &Buffer) -> Layout {
                     .missing
                     .extend(cluster.chars().filter(|c| !c.is_whitespace() && !c.is_control()));
             }
-            let at = paragraphs.starts[run.line_i] + glyph.start;
-            layout.glyphs.push(Placed {
+            let at = offsets.starts[run.line_i] + glyph.start;
+            layout.glyphs.push(PlacedGlyph {
                 x: glyph.x + glyph.x_offset * glyph.font_size + shift,
                 y: down + run.line_y + glyph.y - glyph.y_offset * glyph.font_size,
                 left: glyph.x + shift,
                 right: glyph.x + glyph.w + shift,
                 run: glyph.metadata,
                 line,
-                word: paragraphs.word_at(at),
+                word: offsets.word_at(at),
                 cluster: at,
                 blank: cluster.chars().all(char::is_whitespace),
                 glyph: glyph.clone(),
@@ -268,11 +268,11 @@ fn placed(text: &Text, room: &Room, scale: f64, buffer: &Buffer) -> Layout {
 
 /// Returns the left and right edge of a line's letters, without white space at either end.
 fn ink_span(run: &LayoutRun<'_>) -> (f32, f32) {
-    let inked = run.glyphs.iter().filter(|glyph| {
+    let visible = run.glyphs.iter().filter(|glyph| {
         let cluster = run.text.get(glyph.start..glyph.end).unwrap_or_default();
         !cluster.chars().all(char::is_whitespace)
     });
-    inked
+    visible
         .map(|glyph| (glyph.x, glyph.x + glyph.w))
         .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
         .unwrap_or_default()
@@ -295,12 +295,12 @@ fn offset(align: Align, rtl: bool, width: f32, left: f32, right: f32) -> f32 {
 }
 
 /// The start of each paragraph in the whole text, and of each word.
-struct Paragraphs {
+struct TextOffsets {
     starts: Vec<usize>,
     words: Vec<usize>,
 }
 
-impl Paragraphs {
+impl TextOffsets {
     fn of(buffer: &Buffer) -> Self {
         let (mut starts, mut words) = (Vec::new(), Vec::new());
         let mut at = 0;

@@ -6,9 +6,9 @@ mod fallback;
 pub(crate) mod fonts;
 pub(crate) mod glyphs;
 pub(crate) mod layout;
-mod reach;
+mod machine_fonts;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use fonts::{FontFolders, fonts_digest};
-pub use reach::name_fonts;
+pub use machine_fonts::set_machine_fonts;

@@ -1,17 +1,17 @@
 //! Text layout and drawing: positions of letters, choice of fonts, and warnings about missing ones.
 
-use super::block::Desk;
+use super::block::TextContext;
 use super::fonts::{FontBook, FontFolders};
-use super::glyphs::{Accent, Ink, Pen};
+use super::glyphs::{GlyphPainter, PlacedRaster, StyleOverride};
 use super::layout::Layout;
 use composition::plan::*;
 use std::collections::BTreeSet;
 
-fn desk(folders: &[&str]) -> Desk {
+fn context(folders: &[&str]) -> TextContext {
     let folders = FontFolders(folders.iter().map(std::path::PathBuf::from).collect());
-    Desk {
+    TextContext {
         book: FontBook::new(&[], folders).expect("fonts"),
-        pen: Pen::new(),
+        painter: GlyphPainter::new(),
         warnings: BTreeSet::new(),
     }
 }
@@ -47,18 +47,19 @@ pub(crate) fn text(writing: &str, size: i64) -> Text {
 }
 
 fn laid(text: &Text, width: f64, height: f64) -> Layout {
-    desk(&[]).lay_out(text, width, height, 1.0)
+    context(&[]).lay_out(text, width, height, 1.0)
 }
 
-fn drawn(text: &Text, desk: &mut Desk) -> Ink {
-    let layout = desk.lay_out(text, 400.0, 200.0, 1.0);
-    desk.pen
-        .draw(text, &layout, &mut desk.book, 1.0, &|_| Some(Accent::default()))
+fn drawn(text: &Text, context: &mut TextContext) -> PlacedRaster {
+    let layout = context.lay_out(text, 400.0, 200.0, 1.0);
+    context
+        .painter
+        .draw(text, &layout, &mut context.book, 1.0, &|_| Some(StyleOverride::default()))
         .expect("something is drawn")
 }
 
 /// Returns the covered area in pixels, and the mean colour of it.
-fn covered(ink: &Ink) -> (f64, [f64; 3]) {
+fn covered(ink: &PlacedRaster) -> (f64, [f64; 3]) {
     let mut sum = [0.0; 4];
     for pixel in ink.raster.data.chunks_exact(4) {
         for (sum, &value) in sum.iter_mut().zip(pixel) {
@@ -70,24 +71,24 @@ fn covered(ink: &Ink) -> (f64, [f64; 3]) {
 }
 
 #[test]
-fn letters_stand_on_their_line_inside_the_box() {
+fn letters_are_on_their_line_inside_the_box() {
     let mut text = text("Hxg", 50);
     text.align = Align::Centre;
     text.vertical = VerticalAlign::Middle;
     let [left, top, right, bottom] = laid(&text, 400.0, 200.0).block();
     assert!(((left + right) / 2.0 - 200.0).abs() < 0.01, "{left} {right}");
     assert!((top - 70.0).abs() < 0.01 && (bottom - 130.0).abs() < 0.01, "{top} {bottom}");
-    let ink = drawn(&text, &mut desk(&[]));
+    let ink = drawn(&text, &mut context(&[]));
     // An H of Open Sans is 0.714 em high, and a g descends 0.24 em below the line.
     let height = ink.raster.height as f64;
     assert!((44.0..52.0).contains(&height), "{height}");
 }
 
 #[test]
-fn the_colour_is_the_colour_and_a_gradient_runs_over_the_block() {
+fn text_has_its_colour_and_a_gradient_spans_the_block() {
     let mut text = text("HHHH", 60);
     text.runs[0].style.colour = Rgba([255, 128, 0, 255]);
-    let (area, colour) = covered(&drawn(&text, &mut desk(&[])));
+    let (area, colour) = covered(&drawn(&text, &mut context(&[])));
     assert!(area > 1000.0);
     assert!(
         colour.iter().zip([255.0, 128.0, 0.0]).all(|(is, was)| (is - was).abs() < 2.0),
@@ -101,7 +102,7 @@ fn the_colour_is_the_colour_and_a_gradient_runs_over_the_block() {
             stop(Micro::ONE, Rgba([0, 0, 255, 255])),
         ],
     });
-    let ink = drawn(&text, &mut desk(&[]));
+    let ink = drawn(&text, &mut context(&[]));
     let (width, row) = (ink.raster.width, ink.raster.height / 2);
     let pixels: Vec<&[u8]> =
         ink.raster.data[row * width * 4..][..width * 4].chunks_exact(4).collect();
@@ -121,7 +122,7 @@ fn lines_break_between_words_and_inside_one_that_is_too_long() {
 }
 
 #[test]
-fn shrinking_makes_it_fit_and_stops_at_the_least_size() {
+fn shrinking_fits_the_box_and_stops_at_the_least_size() {
     let mut text = text("many words that shall all stand in one small box", 60);
     text.fitting = Fitting::Shrink { least: Micro::whole(8) };
     let layout = laid(&text, 200.0, 80.0);
@@ -150,8 +151,8 @@ fn spacing_widens_letters_and_words() {
 fn right_to_left_writing_starts_at_the_right() {
     let mut text = text("שלום abc", 40);
     text.align = Align::Start;
-    let mut desk = desk(&["/usr/share/fonts"]);
-    let layout = desk.lay_out(&text, 400.0, 100.0, 1.0);
+    let mut context = context(&["/usr/share/fonts"]);
+    let layout = context.lay_out(&text, 400.0, 100.0, 1.0);
     assert!((layout.block()[2] - 400.0).abs() < 0.5);
     let first_hebrew = layout.glyphs.iter().find(|placed| placed.cluster == 0).expect("a letter");
     let first_latin =
@@ -161,11 +162,11 @@ fn right_to_left_writing_starts_at_the_right() {
 
 #[test]
 fn outline_shadow_and_rules_add_ink_around_the_letters() {
-    let plain = drawn(&text("Hi", 60), &mut desk(&[]));
+    let plain = drawn(&text("Hi", 60), &mut context(&[]));
     let with = |change: &dyn Fn(&mut TextStyle)| {
         let mut text = text("Hi", 60);
         change(&mut text.runs[0].style);
-        drawn(&text, &mut desk(&[]))
+        drawn(&text, &mut context(&[]))
     };
     let stroked =
         with(&|style| style.stroke = Some(Stroke { width: Micro::whole(10), colour: Rgba::BLACK }));
@@ -187,28 +188,28 @@ fn outline_shadow_and_rules_add_ink_around_the_letters() {
 
 #[test]
 fn a_letter_that_no_font_has_is_a_warning() {
-    let mut desk = desk(&[]);
-    desk.lay_out(&text("a\u{e0b0}", 40), 400.0, 100.0, 1.0);
+    let mut context = context(&[]);
+    context.lay_out(&text("a\u{e0b0}", 40), 400.0, 100.0, 1.0);
     assert!(
-        desk.warnings.iter().any(|warning| warning.contains('\u{e0b0}')),
+        context.warnings.iter().any(|warning| warning.contains('\u{e0b0}')),
         "{:?}",
-        desk.warnings
+        context.warnings
     );
 }
 
 #[test]
-fn a_family_that_is_not_there_is_a_warning_and_still_draws() {
-    let mut desk = desk(&[]);
+fn a_missing_family_is_a_warning_and_text_is_still_drawn() {
+    let mut context = context(&[]);
     let mut text = text("Hi", 40);
     text.runs[0].style.family = "Nowhere Grotesk".into();
-    assert!(covered(&drawn(&text, &mut desk)).0 > 100.0);
-    assert!(desk.warnings.iter().any(|warning| warning.contains("Nowhere Grotesk")));
+    assert!(covered(&drawn(&text, &mut context)).0 > 100.0);
+    assert!(context.warnings.iter().any(|warning| warning.contains("Nowhere Grotesk")));
 }
 
 #[test]
-fn the_same_writing_gives_the_same_pixels() {
+fn the_same_text_gives_the_same_pixels() {
     let text = text("Ähnlich wie gestern", 37);
-    let (first, second) = (drawn(&text, &mut desk(&[])), drawn(&text, &mut desk(&[])));
+    let (first, second) = (drawn(&text, &mut context(&[])), drawn(&text, &mut context(&[])));
     assert!(first.raster == second.raster && (first.x, first.y) == (second.x, second.y));
 }
 
@@ -226,17 +227,17 @@ pub(crate) const SCRIPTS: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn every_script_of_the_set_has_its_letters() {
+fn every_script_of_the_installed_fonts_has_its_letters() {
     for weight in [400, 700, 800] {
         for (script, writing) in SCRIPTS {
-            let mut desk = desk(&["/usr/share/fonts"]);
+            let mut context = context(&["/usr/share/fonts"]);
             let mut text = text(writing, 40);
             text.runs[0].style.weight = weight;
-            let layout = desk.lay_out(&text, 800.0, 100.0, 1.0);
+            let layout = context.lay_out(&text, 800.0, 100.0, 1.0);
             assert!(
-                layout.missing.is_empty() && desk.warnings.is_empty(),
+                layout.missing.is_empty() && context.warnings.is_empty(),
                 "{script} {weight}: {:?}",
-                desk.warnings
+                context.warnings
             );
             let numbers = layout
                 .glyphs
@@ -253,9 +254,9 @@ fn every_script_of_the_set_has_its_letters() {
 
 #[test]
 fn arabic_letters_join_and_devanagari_conjuncts_form() {
-    let mut desk = desk(&["/usr/share/fonts"]);
+    let mut context = context(&["/usr/share/fonts"]);
     let mut glyphs = |writing: &str| -> Vec<u16> {
-        let layout = desk.lay_out(&text(writing, 40), 800.0, 100.0, 1.0);
+        let layout = context.lay_out(&text(writing, 40), 800.0, 100.0, 1.0);
         layout.glyphs.iter().map(|placed| placed.glyph.glyph_id).collect()
     };
     // One letter three times: its initial, medial and final forms.
@@ -267,9 +268,9 @@ fn arabic_letters_join_and_devanagari_conjuncts_form() {
 
 #[test]
 fn numbers_and_latin_inside_hebrew_keep_their_own_direction() {
-    let mut desk = desk(&["/usr/share/fonts"]);
+    let mut context = context(&["/usr/share/fonts"]);
     let writing = "מחיר 123 abc סוף";
-    let layout = desk.lay_out(&text(writing, 40), 800.0, 100.0, 1.0);
+    let layout = context.lay_out(&text(writing, 40), 800.0, 100.0, 1.0);
     let at = |letter: &str| {
         let cluster = writing.find(letter).expect("it is there");
         layout.glyphs.iter().find(|placed| placed.cluster == cluster).expect("it is set").left
@@ -280,11 +281,11 @@ fn numbers_and_latin_inside_hebrew_keep_their_own_direction() {
 
 #[test]
 fn the_weight_of_a_line_does_not_change_its_family() {
-    let mut desk = desk(&["/usr/share/fonts"]);
+    let mut context = context(&["/usr/share/fonts"]);
     let mut text = text("Heavy 你好", 40);
     text.runs[0].style.weight = 800;
-    drawn(&text, &mut desk);
-    let used = desk.book.used();
+    drawn(&text, &mut context);
+    let used = context.book.used();
     assert!(used.iter().any(|name| name == "OpenSans-Bold"), "{used:?}");
     assert!(used.iter().any(|name| name.contains("WenQuanYi") || name.contains("CJK")), "{used:?}");
 }
@@ -293,12 +294,12 @@ fn the_weight_of_a_line_does_not_change_its_family() {
 fn colour_emoji_keep_their_colours() {
     for (writing, weight) in [("😀", 400), ("😀", 700), ("👩‍🚀😀", 400), ("👍🏽😀", 400)]
     {
-        let mut desk = desk(&["/usr/share/fonts"]);
+        let mut context = context(&["/usr/share/fonts"]);
         let mut text = text(writing, 80);
         text.runs[0].style.weight = weight;
-        let ink = drawn(&text, &mut desk);
-        assert_eq!(desk.warnings, BTreeSet::new(), "{writing}");
-        assert_eq!(desk.book.used(), ["NotoColorEmoji"], "{writing}");
+        let ink = drawn(&text, &mut context);
+        assert_eq!(context.warnings, BTreeSet::new(), "{writing}");
+        assert_eq!(context.book.used(), ["NotoColorEmoji"], "{writing}");
         let (area, [r, _, b]) = covered(&ink);
         assert!(area > 3000.0 && r > b + 40.0, "{writing}: {area} {r} {b}");
     }

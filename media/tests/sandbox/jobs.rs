@@ -43,7 +43,7 @@ impl TestRun {
     }
 
     /// A small video of flat pictures.
-    pub(crate) async fn film(&self, name: &str, frames: u64, colour: Rgba) -> PathBuf {
+    pub(crate) async fn video(&self, name: &str, frames: u64, colour: Rgba) -> PathBuf {
         let out = self.path().join(name);
         let segment = Box::new(segment(frames, colour));
         self.done(&MediaJob::Segment { segment, files: Default::default(), out: out.clone() })
@@ -109,14 +109,14 @@ fn sound(frames: u64) -> Sound {
 }
 
 #[tokio::test]
-async fn a_film_is_made_from_nothing_but_jobs() {
+async fn a_video_is_made_by_jobs_alone() {
     let test_run = TestRun::new();
     let (speech, spoken) = test_run.speech("speech.wav").await;
     assert_eq!(spoken.words.len(), 16);
     let frames = [50, 60];
     let segments = vec![
-        test_run.film("red.mp4", frames[0], Rgba([200, 0, 0, 255])).await,
-        test_run.film("blue.mp4", frames[1], Rgba([0, 0, 200, 255])).await,
+        test_run.video("red.mp4", frames[0], Rgba([200, 0, 0, 255])).await,
+        test_run.video("blue.mp4", frames[1], Rgba([0, 0, 200, 255])).await,
     ];
     let mixed = test_run.path().join("sound.m4a");
     let files = [(hash(), speech)].into();
@@ -154,9 +154,9 @@ async fn a_film_is_made_from_nothing_but_jobs() {
     let Output::Assemble(output) = output else { panic!("{output:?}") };
     assert_eq!((output.frames, output.duration_ms), (110, 4_400));
 
-    let film = test_run.facts(&out).await;
-    assert_eq!((film.video[0].frames, film.audio.len()), (Some(110), 1));
-    assert_eq!(film.duration, Ratio::new(44, 10).ok());
+    let video = test_run.facts(&out).await;
+    assert_eq!((video.video[0].frames, video.audio.len()), (Some(110), 1));
+    assert_eq!(video.duration, Ratio::new(44, 10).ok());
     assert!(test_run.facts(&poster).await.image);
 }
 
@@ -170,7 +170,7 @@ async fn the_same_text_is_spoken_to_the_same_bytes() {
 }
 
 #[test]
-fn what_a_child_may_take_follows_from_its_output_and_not_from_its_length() {
+fn memory_bounds_follow_from_the_canvas_and_not_from_the_length() {
     let bounds = |width: u32, height: u32, frames: u64| {
         let mut segment = segment(frames, Rgba::BLACK);
         (segment.canvas.width, segment.canvas.height) = (width, height);
@@ -191,7 +191,7 @@ fn what_a_child_may_take_follows_from_its_output_and_not_from_its_length() {
 }
 
 #[tokio::test]
-async fn honest_work_stays_well_below_its_memory_and_runaway_work_ends_at_it() {
+async fn usual_work_stays_well_below_its_memory_bound_and_more_is_stopped() {
     let test_run = TestRun::new();
     let mut segment = segment(60, Rgba([90, 20, 200, 255]));
     (segment.canvas.width, segment.canvas.height) = (1280, 720);

@@ -1,7 +1,7 @@
 //! Every job and every input ends in exactly one report, and soon.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod endings;
+mod exits;
 mod hostile;
 mod jobs;
 mod parent;
@@ -47,7 +47,7 @@ impl TestRun {
 
 /// Returns whether a process has `folder` as its working directory, as a media process has its
 /// scratch folder.
-fn is_inhabited(folder: &Path) -> bool {
+fn is_in_use(folder: &Path) -> bool {
     std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| std::fs::read_link(entry.ok()?.path().join("cwd")).ok())
@@ -55,10 +55,10 @@ fn is_inhabited(folder: &Path) -> bool {
 }
 
 /// Waits until a condition holds, or fails with its name.
-async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+async fn wait_until(condition: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for: {what}");
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for: {condition}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

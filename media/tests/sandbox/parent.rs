@@ -1,6 +1,6 @@
 //! A media process does not outlive its parent.
 
-use crate::{MEDIA_PROCESS, TestRun, is_inhabited, sandbox, wait_until};
+use crate::{MEDIA_PROCESS, TestRun, is_in_use, sandbox, wait_until};
 use media::protocol::{MediaJob, TestJob};
 use media::sandbox::Bounds;
 use std::io::Write;
@@ -16,8 +16,8 @@ fn spinning() -> MediaJob {
 }
 
 /// Starts a media process without a sandbox, and sends it its job.
-pub(crate) fn start_by_hand(job: &MediaJob, scratch: &Path, bounds: Bounds) -> Child {
-    let mut child = Command::new(MEDIA_PROCESS)
+pub(crate) fn start_unsandboxed(job: &MediaJob, scratch: &Path, bounds: Bounds) -> Child {
+    let mut media_process = Command::new(MEDIA_PROCESS)
         .current_dir(scratch)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -25,14 +25,14 @@ pub(crate) fn start_by_hand(job: &MediaJob, scratch: &Path, bounds: Bounds) -> C
         .spawn()
         .unwrap();
     let request = serde_json::json!({ "job": job, "scratch": scratch, "bounds": bounds });
-    writeln!(child.stdin.as_mut().unwrap(), "{request}").unwrap();
-    child
+    writeln!(media_process.stdin.as_mut().unwrap(), "{request}").unwrap();
+    media_process
 }
 
-pub(crate) async fn wait(child: &mut Child) -> ExitStatus {
+pub(crate) async fn wait(media_process: &mut Child) -> ExitStatus {
     let mut status = None;
-    wait_until("the child's exit", || {
-        status = child.try_wait().unwrap();
+    wait_until("the media process's exit", || {
+        status = media_process.try_wait().unwrap();
         status.is_some()
     })
     .await;
@@ -40,24 +40,24 @@ pub(crate) async fn wait(child: &mut Child) -> ExitStatus {
 }
 
 #[tokio::test]
-async fn a_child_ends_when_its_control_pipe_does() {
+async fn a_media_process_ends_with_its_control_pipe() {
     let test_run = TestRun::new();
     let job = spinning();
-    let mut child = start_by_hand(&job, test_run.path(), Bounds::of(&job));
+    let mut media_process = start_unsandboxed(&job, test_run.path(), Bounds::of(&job));
     // The folder's owner changes when the media process has read its job and confines itself.
     let owner =
         || std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(test_run.path()).unwrap());
     let before = owner();
     if before == 0 {
-        wait_until("the child to seal itself", || owner() != before).await;
+        wait_until("the media process to confine itself", || owner() != before).await;
     }
-    drop(child.stdin.take());
-    let status = wait(&mut child).await;
+    drop(media_process.stdin.take());
+    let status = wait(&mut media_process).await;
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
 }
 
 #[tokio::test]
-async fn a_child_ends_when_its_parent_is_killed() {
+async fn a_media_process_ends_when_its_parent_is_killed() {
     let test_run = TestRun::new();
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "parent::the_parent_that_is_killed", "--ignored", "--nocapture"])
@@ -66,10 +66,10 @@ async fn a_child_ends_when_its_parent_is_killed() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    wait_until("the child's start", || is_inhabited(test_run.path())).await;
+    wait_until("the media process's start", || is_in_use(test_run.path())).await;
     parent.kill().unwrap();
     parent.wait().unwrap();
-    wait_until("the child's end", || !is_inhabited(test_run.path())).await;
+    wait_until("the media process's end", || !is_in_use(test_run.path())).await;
 }
 
 /// Not a test by itself: the test above starts and kills it.

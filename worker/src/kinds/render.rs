@@ -81,7 +81,7 @@ pub(super) async fn name_fonts(
     facts: Vec<Facts>,
 ) -> Result<RenderPlan, JobError> {
     let naming = tokio::task::spawn_blocking(move || {
-        media::text::name_fonts(&mut plan, &facts, &FontFolders::default());
+        media::text::set_machine_fonts(&mut plan, &facts, &FontFolders::default());
         plan
     });
     naming.await.map_err(|error| {

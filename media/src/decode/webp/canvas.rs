@@ -2,25 +2,25 @@
 //!
 //! The file may name a background colour. RFC 9649 lets a reader ignore it, and all browsers do.
 
-use super::chunks::Piece;
+use super::chunks::WebpFrame;
 
 /// A canvas of straight RGBA.
-pub(super) struct Canvas {
+pub(super) struct WebpCanvas {
     width: usize,
     pub(super) pixels: Vec<u8>,
 }
 
-impl Canvas {
+impl WebpCanvas {
     pub(super) fn clear(width: u32, height: u32) -> Self {
         let (width, height) = (width as usize, height as usize);
         Self { width, pixels: vec![0; width * height * 4] }
     }
 
     /// Draws a frame's picture at its position. `stride` is the bytes from one line to the next.
-    pub(super) fn put(&mut self, piece: &Piece, picture: &[u8], stride: usize) {
-        self.each_line(piece, |row, line| {
+    pub(super) fn draw(&mut self, frame: &WebpFrame, picture: &[u8], stride: usize) {
+        self.each_line(frame, |row, line| {
             let new = &picture[row * stride..][..line.len()];
-            if piece.blends {
+            if frame.blends {
                 line.as_chunks_mut::<4>().0.iter_mut().zip(new.as_chunks::<4>().0).for_each(
                     |(under, over)| {
                         *under = blended(*under, *over);
@@ -33,19 +33,19 @@ impl Canvas {
     }
 
     /// Clears a frame's rectangle if the frame asks for it.
-    pub(super) fn leave(&mut self, piece: &Piece) {
-        if piece.clears {
-            self.each_line(piece, |_, line| line.fill(0));
+    pub(super) fn clear_after(&mut self, frame: &WebpFrame) {
+        if frame.clears {
+            self.each_line(frame, |_, line| line.fill(0));
         }
     }
 
-    fn each_line(&mut self, piece: &Piece, mut change: impl FnMut(usize, &mut [u8])) {
-        let (left, width) = (piece.left as usize * 4, piece.width as usize * 4);
+    fn each_line(&mut self, frame: &WebpFrame, mut change: impl FnMut(usize, &mut [u8])) {
+        let (left, width) = (frame.left as usize * 4, frame.width as usize * 4);
         let lines = self
             .pixels
             .chunks_exact_mut(self.width * 4)
-            .skip(piece.top as usize)
-            .take(piece.height as usize);
+            .skip(frame.top as usize)
+            .take(frame.height as usize);
         lines.enumerate().for_each(|(row, line)| change(row, &mut line[left..left + width]));
     }
 }

@@ -8,15 +8,15 @@ use std::path::Path;
 /// The most pixels of a canvas, as for frames of any stream.
 const MAX_PIXELS: u64 = 100_000_000;
 /// The most frames: an hour at 25 a second. They are listed in memory.
-const MAX_PIECES: usize = 90_000;
+const MAX_FRAMES: usize = 90_000;
 /// Frames with a shorter duration are shown for [`DEFAULT_MS`], as every browser does: hardly any
 /// encoder meant it.
-const LEAST_MS: u32 = 11;
-const USUAL_MS: u32 = 100;
+const MIN_MS: u32 = 11;
+const DEFAULT_MS: u32 = 100;
 
 /// A frame: its position in the file and on the canvas, its time, and how it is drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(super) struct WebpFrame {
     /// Offset in the file and length in bytes of the chunks of its picture.
     pub at: u64,
     pub bytes: u64,
@@ -33,24 +33,24 @@ pub(super) struct Piece {
     /// Set if its rectangle is cleared before the next frame.
     pub clears: bool,
     /// Set if it hides everything before it.
-    pub covers: bool,
+    pub hides_all: bool,
 }
 
 /// The canvas size and the frames of an animated WebP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chunks {
+pub(super) struct Animation {
     pub width: u32,
     pub height: u32,
     /// Set if the file says that it has alpha.
     pub alpha: bool,
-    pub pieces: Vec<Piece>,
+    pub frames: Vec<WebpFrame>,
 }
 
 /// Flags of the `VP8X` chunk.
 const ANIMATED: u8 = 0x02;
 const ALPHA: u8 = 0x10;
 
-impl Chunks {
+impl Animation {
     /// Reads the chunks' headers; `None` if the file is something else, such as a still WebP. Of a
     /// file cut short, only whole frames count.
     ///
@@ -77,41 +77,41 @@ impl Chunks {
             )));
         }
         let end = file.metadata().map_err(failed)?.len();
-        let mut chunks = Self { width, height, alpha: flags & ALPHA != 0, pieces: Vec::new() };
+        let mut animation = Self { width, height, alpha: flags & ALPHA != 0, frames: Vec::new() };
         // The next chunk follows the first one, whose header gives its length.
-        let mut at = 20 + padded(number(&head, 16, 4));
+        let mut at = 20 + to_even(number(&head, 16, 4));
         while let Some((kind, length)) = header(file, at).map_err(failed)? {
             let body = at + 8;
-            at = body.saturating_add(padded(length));
+            at = body.saturating_add(to_even(length));
             if body.saturating_add(length) > end {
                 break;
             }
             if &kind == b"ANMF" {
                 let mut fields = Vec::new();
                 file.take(24).read_to_end(&mut fields).map_err(failed)?;
-                let piece = chunks
-                    .piece(&fields, body, length)
-                    .ok_or_else(|| bad("has a piece outside it".into()))?;
-                chunks.pieces.push(piece);
-                if chunks.pieces.len() > MAX_PIECES {
-                    return Err(bad(format!("has more than {MAX_PIECES} pieces")));
+                let frame = animation
+                    .read_frame(&fields, body, length)
+                    .ok_or_else(|| bad("has a frame outside its canvas".into()))?;
+                animation.frames.push(frame);
+                if animation.frames.len() > MAX_FRAMES {
+                    return Err(bad(format!("has more than {MAX_FRAMES} frames")));
                 }
             }
         }
-        if chunks.pieces.is_empty() {
-            return Err(bad("has no piece that is whole: it is damaged".into()));
+        if animation.frames.is_empty() {
+            return Err(bad("has no complete frame: it is damaged".into()));
         }
-        Ok(Some(chunks))
+        Ok(Some(animation))
     }
 
     /// Returns the end of the last frame, in milliseconds.
     pub(super) fn length_ms(&self) -> i64 {
-        self.pieces.last().map_or(0, |last| last.start_ms + i64::from(last.length_ms))
+        self.frames.last().map_or(0, |last| last.start_ms + i64::from(last.length_ms))
     }
 
     /// Reads a frame from a chunk of `length` bytes at `body`, which begins with `fields`; `None`
     /// if it exceeds the canvas.
-    fn piece(&self, fields: &[u8], body: u64, length: u64) -> Option<Piece> {
+    fn read_frame(&self, fields: &[u8], body: u64, length: u64) -> Option<WebpFrame> {
         if fields.len() < 24 || length < 24 {
             return None;
         }
@@ -119,10 +119,10 @@ impl Chunks {
         let (left, top) = (part(0)? * 2, part(3)? * 2);
         let (width, height) = (part(6)? + 1, part(9)? + 1);
         let inside = left + width <= self.width && top + height <= self.height;
-        let told = part(12)?;
+        let duration = part(12)?;
         let blends = fields[15] & 2 == 0;
         let whole = (left, top, width, height) == (0, 0, self.width, self.height);
-        inside.then_some(Piece {
+        inside.then_some(WebpFrame {
             at: body + 16,
             bytes: length - 16,
             left,
@@ -130,11 +130,11 @@ impl Chunks {
             width,
             height,
             start_ms: self.length_ms(),
-            length_ms: if told < LEAST_MS { USUAL_MS } else { told },
+            length_ms: if duration < MIN_MS { DEFAULT_MS } else { duration },
             blends,
             clears: fields[15] & 1 == 1,
             // A lossy picture without an alpha chunk is opaque.
-            covers: whole && (!blends || &fields[16..20] == b"VP8 "),
+            hides_all: whole && (!blends || &fields[16..20] == b"VP8 "),
         })
     }
 }
@@ -156,7 +156,7 @@ fn header(file: &mut File, at: u64) -> std::io::Result<Option<([u8; 4], u64)>> {
 }
 
 /// Rounds up to even: chunks begin at even bytes.
-fn padded(length: u64) -> u64 {
+fn to_even(length: u64) -> u64 {
     length + (length & 1)
 }
 

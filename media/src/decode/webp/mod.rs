@@ -7,12 +7,12 @@
 mod canvas;
 mod chunks;
 
-use super::colour::Meaning;
-use super::reader::Shown;
-use super::scaler::{Part, Scalers, Target};
+use super::colour::ColourEncoding;
+use super::scaler::{FrameRect, ScaleTarget, Scalers};
+use super::shown_frame::ShownFrame;
 use crate::error::{MediaError, Result};
-use canvas::Canvas;
-use chunks::{Chunks, Piece};
+use canvas::WebpCanvas;
+use chunks::{Animation, WebpFrame};
 use composition::plan::Ratio;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Packet, codec, color, decoder, frame};
@@ -24,18 +24,18 @@ use std::path::{Path, PathBuf};
 pub(crate) struct AnimatedWebp {
     path: PathBuf,
     file: File,
-    chunks: Chunks,
+    animation: Animation,
     decoder: decoder::Video,
     scalers: Scalers,
-    canvas: Canvas,
+    canvas: WebpCanvas,
     /// The index of the frame drawn last, and the canvas after it.
-    put: Option<usize>,
+    drawn: Option<usize>,
     shown: frame::Video,
 }
 
 /// The size, alpha and frame times of an animated WebP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Show {
+pub(crate) struct AnimationTimes {
     /// Width and height in pixels.
     pub size: (u32, u32),
     /// Set if the file says that it has alpha.
@@ -45,7 +45,7 @@ pub(crate) struct Show {
     /// The end of the last frame, in milliseconds.
     pub length_ms: i64,
     /// The starts of frames that can be drawn without any before them, in milliseconds.
-    pub fresh_ms: Vec<i64>,
+    pub key_frames_ms: Vec<i64>,
 }
 
 /// A frame that begins a millisecond late counts as begun, as for Matroska, which rounds times.
@@ -60,39 +60,42 @@ impl AnimatedWebp {
         let failed =
             |error| MediaError::from_io(format_args!("opening {}", path.display()), &error);
         let mut file = File::open(path).map_err(failed)?;
-        let Some(chunks) = Chunks::read(&mut file, path)? else { return Ok(None) };
-        let refused = |error| MediaError::from_libav("opening the decoder of WebP", error);
+        let Some(animation) = Animation::read(&mut file, path)? else { return Ok(None) };
+        let decoder_error = |error| MediaError::from_libav("opening the decoder of WebP", error);
         let found = decoder::find(codec::Id::WEBP)
             .ok_or(ffmpeg_next::Error::DecoderNotFound)
-            .map_err(refused)?;
+            .map_err(decoder_error)?;
         let mut context = codec::Context::new_with_codec(found);
         context.set_threading(codec::threading::Config { count: 1, ..Default::default() });
-        let decoder =
-            context.decoder().open_as(found).and_then(decoder::Opened::video).map_err(refused)?;
+        let decoder = context
+            .decoder()
+            .open_as(found)
+            .and_then(decoder::Opened::video)
+            .map_err(decoder_error)?;
         Ok(Some(Self {
             path: path.to_owned(),
             file,
             decoder,
             scalers: Scalers::default(),
-            canvas: Canvas::clear(chunks.width, chunks.height),
-            put: None,
-            shown: blank(chunks.width, chunks.height),
-            chunks,
+            canvas: WebpCanvas::clear(animation.width, animation.height),
+            drawn: None,
+            shown: blank(animation.width, animation.height),
+            animation,
         }))
     }
 
     /// Returns the size and the frame times.
-    pub(crate) fn show(&self) -> Show {
-        let pieces = || self.chunks.pieces.iter();
-        Show {
-            size: (self.chunks.width, self.chunks.height),
-            alpha: self.chunks.alpha,
-            starts_ms: pieces().map(|piece| piece.start_ms).collect(),
-            length_ms: self.chunks.length_ms(),
-            fresh_ms: pieces()
+    pub(crate) fn times(&self) -> AnimationTimes {
+        let frames = || self.animation.frames.iter();
+        AnimationTimes {
+            size: (self.animation.width, self.animation.height),
+            alpha: self.animation.alpha,
+            starts_ms: frames().map(|frame| frame.start_ms).collect(),
+            length_ms: self.animation.length_ms(),
+            key_frames_ms: frames()
                 .enumerate()
-                .filter(|(at, piece)| *at == 0 || piece.covers)
-                .map(|(_, piece)| piece.start_ms)
+                .filter(|(at, frame)| *at == 0 || frame.hides_all)
+                .map(|(_, frame)| frame.start_ms)
                 .collect(),
         }
     }
@@ -101,74 +104,77 @@ impl AnimatedWebp {
     ///
     /// # Errors
     /// Bad input if a frame that it builds on is damaged.
-    pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<Shown<'_>> {
+    pub(crate) fn frame_at(&mut self, seconds: Ratio) -> Result<ShownFrame<'_>> {
         let exact = (i128::from(seconds.num()) * 1000).div_euclid(i128::from(seconds.den()));
         let latest = i64::try_from(exact).unwrap_or(i64::MAX / 2) + SLACK_MS;
-        let begun = self.chunks.pieces.partition_point(|piece| piece.start_ms <= latest);
-        let wanted = begun.saturating_sub(1);
-        if self.put != Some(wanted) {
-            self.advance(wanted)?;
+        let begun = self.animation.frames.partition_point(|frame| frame.start_ms <= latest);
+        let target = begun.saturating_sub(1);
+        if self.drawn != Some(target) {
+            self.advance(target)?;
         }
-        let ticks = self.chunks.pieces[wanted].start_ms;
-        Ok(Shown { frame: &self.shown, next: None, ticks, rotation: 0 })
+        let ticks = self.animation.frames[target].start_ms;
+        Ok(ShownFrame { frame: &self.shown, next: None, ticks, rotation: 0 })
     }
 
     /// Draws all frames up to one, from the nearest that needs none before it.
-    fn advance(&mut self, wanted: usize) -> Result<()> {
-        let fresh =
-            (0..=wanted).rev().find(|at| *at == 0 || self.chunks.pieces[*at].covers).unwrap_or(0);
-        let first = match self.put {
-            Some(put) if put < wanted && put + 1 > fresh => put + 1,
-            _ => fresh,
+    fn advance(&mut self, target: usize) -> Result<()> {
+        let key = (0..=target)
+            .rev()
+            .find(|at| *at == 0 || self.animation.frames[*at].hides_all)
+            .unwrap_or(0);
+        let first = match self.drawn {
+            Some(drawn) if drawn < target && drawn + 1 > key => drawn + 1,
+            _ => key,
         };
-        if first == fresh {
-            self.canvas = Canvas::clear(self.chunks.width, self.chunks.height);
+        if first == key {
+            self.canvas = WebpCanvas::clear(self.animation.width, self.animation.height);
         }
-        for at in first..=wanted {
-            if at > fresh {
-                self.canvas.leave(&self.chunks.pieces[at - 1]);
+        for at in first..=target {
+            if at > key {
+                self.canvas.clear_after(&self.animation.frames[at - 1]);
             }
             // If drawing fails, the canvas is built again.
-            self.put = None;
-            self.put_piece(at)?;
-            self.put = Some(at);
+            self.drawn = None;
+            self.draw_frame(at)?;
+            self.drawn = Some(at);
         }
         self.shown = self.as_frame();
         Ok(())
     }
 
-    fn put_piece(&mut self, at: usize) -> Result<()> {
-        let piece = self.chunks.pieces[at].clone();
+    fn draw_frame(&mut self, at: usize) -> Result<()> {
+        let frame = self.animation.frames[at].clone();
         let damaged = |why: String| {
             MediaError::BadInput(format!(
                 "frame {at} of {} cannot be decoded: {why}; it is damaged",
                 self.path.display()
             ))
         };
-        let still = wrapped(&mut self.file, &piece).map_err(|error| damaged(error.to_string()))?;
+        let still =
+            as_still_webp(&mut self.file, &frame).map_err(|error| damaged(error.to_string()))?;
         self.decoder.flush();
         let mut decoded = frame::Video::empty();
         let sent = self.decoder.send_packet(&Packet::copy(&still));
         sent.and_then(|()| self.decoder.receive_frame(&mut decoded))
             .map_err(|error| damaged(error.to_string()))?;
-        if (decoded.width(), decoded.height()) != (piece.width, piece.height) {
+        if (decoded.width(), decoded.height()) != (frame.width, frame.height) {
             return Err(damaged(format!(
-                "it is {} × {} and not as large as its place",
+                "it is {} × {}, which is not the size of its rectangle",
                 decoded.width(),
                 decoded.height()
             )));
         }
-        let size = (piece.width as usize, piece.height as usize);
-        let target = Target { format: Pixel::RGBA, size, keeps_meaning: true };
-        let part = Part::whole(size.0, size.1);
-        let straight = self.scalers.scale(&decoded, part, target, Meaning::of(&decoded))?;
-        self.canvas.put(&piece, straight.data(0), straight.stride(0));
+        let size = (frame.width as usize, frame.height as usize);
+        let target = ScaleTarget { format: Pixel::RGBA, size, keeps_encoding: true };
+        let part = FrameRect::whole(size.0, size.1);
+        let straight = self.scalers.scale(&decoded, part, target, ColourEncoding::of(&decoded))?;
+        self.canvas.draw(&frame, straight.data(0), straight.stride(0));
         Ok(())
     }
 
     fn as_frame(&self) -> frame::Video {
-        let mut frame = blank(self.chunks.width, self.chunks.height);
-        let (stride, row) = (frame.stride(0), self.chunks.width as usize * 4);
+        let mut frame = blank(self.animation.width, self.animation.height);
+        let (stride, row) = (frame.stride(0), self.animation.width as usize * 4);
         let lines = frame.data_mut(0).chunks_mut(stride).zip(self.canvas.pixels.chunks_exact(row));
         lines.for_each(|(line, pixels)| line[..row].copy_from_slice(pixels));
         frame
@@ -182,12 +188,12 @@ fn blank(width: u32, height: u32) -> frame::Video {
 }
 
 /// Wraps a frame into a still WebP.
-fn wrapped(file: &mut File, piece: &Piece) -> std::io::Result<Vec<u8>> {
+fn as_still_webp(file: &mut File, frame: &WebpFrame) -> std::io::Result<Vec<u8>> {
     let side = |length: u32| (length - 1).to_le_bytes()[..3].to_vec();
     let mut still = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0".to_vec();
-    still.extend([side(piece.width), side(piece.height)].concat());
-    file.seek(SeekFrom::Start(piece.at))?;
-    file.take(piece.bytes).read_to_end(&mut still)?;
+    still.extend([side(frame.width), side(frame.height)].concat());
+    file.seek(SeekFrom::Start(frame.at))?;
+    file.take(frame.bytes).read_to_end(&mut still)?;
     let length = u32::try_from(still.len() - 8).unwrap_or(u32::MAX);
     still[4..8].copy_from_slice(&length.to_le_bytes());
     Ok(still)

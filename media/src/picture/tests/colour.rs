@@ -1,7 +1,7 @@
 //! Output in RGB is composited in 4:4:4, loses no colour, and otherwise looks like the video.
 
 use super::clips::Clip;
-use super::segments::{Bench, picture_of, video_of};
+use super::segments::{SegmentFixture, picture_of, video_of};
 use crate::encode::frames::rgb_rows;
 use crate::picture::planes::{Chroma, Picture as Frame};
 use crate::picture::render_still;
@@ -13,59 +13,64 @@ const WIDTH: usize = 160;
 const HEIGHT: usize = 90;
 
 /// Draws red and blue columns, each a pixel wide.
-fn stripes(bench: &mut Bench) -> SourceHash {
-    let path = bench.path("stripes.svg");
+fn stripes(fixture: &mut SegmentFixture) -> SourceHash {
+    let path = fixture.path("stripes.svg");
     let bars: String = (0..32)
         .map(|at| format!("<path d='M{} 0v48' stroke='#f00'/>", at as f32 * 2.0 + 0.5))
         .collect();
     let svg = format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' width='64' height='48'><rect width='64' height='48' fill='#00f'/>{bars}</svg>"
+        "<svg xmlns='http://www.w3.org/2000/svg' width='64' height='48'>\
+         <rect width='64' height='48' fill='#00f'/>{bars}</svg>"
     );
     std::fs::write(&path, svg).unwrap();
-    bench.add(&path)
+    fixture.add(&path)
 }
 
-fn in_rgb(bench: &mut Bench) {
-    bench.segment.recipe.pixel_format = PixelFormat::Rgb;
+fn in_rgb(fixture: &mut SegmentFixture) {
+    fixture.segment.recipe.pixel_format = PixelFormat::Rgb;
 }
 
 fn assert_striped(frame: &Frame, name: &str) {
     for (at, pixel) in rgb_rows(frame).chunks_exact(3).enumerate() {
-        let wanted: [u8; 3] = if at % 2 == 0 { [255, 0, 0] } else { [0, 0, 255] };
-        let far = pixel.iter().zip(wanted).map(|(is, wanted)| is.abs_diff(wanted)).max();
-        assert!(far <= Some(6), "{name}: pixel {at} is {pixel:?} and should be {wanted:?}");
+        let expected: [u8; 3] = if at % 2 == 0 { [255, 0, 0] } else { [0, 0, 255] };
+        let difference =
+            pixel.iter().zip(expected).map(|(is, expected)| is.abs_diff(expected)).max();
+        assert!(
+            difference <= Some(6),
+            "{name}: pixel {at} is {pixel:?} and should be {expected:?}"
+        );
     }
 }
 
 #[test]
 fn a_lossless_picture_keeps_the_colour_of_every_pixel() {
-    let mut bench = Bench::new(64, 48);
-    in_rgb(&mut bench);
-    let source = stripes(&mut bench);
-    bench.layer(Asset::Image(picture_of(source)));
-    assert_striped(&bench.frame(0), "composited");
-    let out = bench.path("out.png");
-    render_still(&bench.segment, 0, &bench.files, &FontFolders(vec![]), &out).unwrap();
+    let mut fixture = SegmentFixture::new(64, 48);
+    in_rgb(&mut fixture);
+    let source = stripes(&mut fixture);
+    fixture.layer(Asset::Image(picture_of(source)));
+    assert_striped(&fixture.frame(0), "composited");
+    let out = fixture.path("out.png");
+    render_still(&fixture.segment, 0, &fixture.files, &FontFolders(vec![]), &out).unwrap();
     // The file is also read again as a source.
-    let mut again = bench.again();
-    let source = again.add(&out);
-    again.layer(Asset::Image(picture_of(source)));
-    assert_striped(&again.frame(0), "written as PNG and read");
-    let lossless = bench.segment.recipe;
-    bench.segment.recipe =
+    let mut second = fixture.without_layers();
+    let source = second.add(&out);
+    second.layer(Asset::Image(picture_of(source)));
+    assert_striped(&second.frame(0), "written as PNG and read");
+    let lossless = fixture.segment.recipe;
+    fixture.segment.recipe =
         Recipe { codec: VideoCodec::Ffv1, colour: ColourTags::SrgbFull, ..lossless };
-    let mut again = bench.again();
-    let source = again.add(&bench.render("out.mkv"));
-    again.layer(Asset::Video(video_of(picture_of(source))));
-    assert_striped(&again.frame(3), "written as FFV1 and read");
+    let mut second = fixture.without_layers();
+    let source = second.add(&fixture.render("out.mkv"));
+    second.layer(Asset::Video(video_of(picture_of(source))));
+    assert_striped(&second.frame(3), "written as FFV1 and read");
 }
 
 /// Composites the same frame in 4:2:0 and in 4:4:4.
-fn both(bench: &Bench) -> (Frame, Frame) {
-    let mut dense = bench.again();
-    dense.segment.layers.clone_from(&bench.segment.layers);
+fn in_both_densities(fixture: &SegmentFixture) -> (Frame, Frame) {
+    let mut dense = fixture.without_layers();
+    dense.segment.layers.clone_from(&fixture.segment.layers);
     in_rgb(&mut dense);
-    let (sparse, dense) = (bench.frame(7), dense.frame(7));
+    let (sparse, dense) = (fixture.frame(7), dense.frame(7));
     assert_eq!((sparse.chroma, dense.chroma), (Chroma::Halved, Chroma::Full));
     (sparse, dense)
 }
@@ -77,10 +82,10 @@ fn difference(a: &[u8], b: &[u8]) -> f64 {
 }
 
 /// Asserts that luma differs by at most `most` on average, and chroma too once it is halved.
-fn assert_alike(name: &str, bench: &Bench, most: f64) {
-    let (sparse, dense) = both(bench);
+fn assert_similar(name: &str, fixture: &SegmentFixture, max_luma: f64) {
+    let (sparse, dense) = in_both_densities(fixture);
     let luma = difference(&sparse.y, &dense.y);
-    assert!(luma <= most, "{name}: luma differs by {luma}");
+    assert!(luma <= max_luma, "{name}: luma differs by {luma}");
     for (sparse, dense) in [(&sparse.u, &dense.u), (&sparse.v, &dense.v)] {
         let chroma = difference(sparse, &Chroma::Halved.thinned(dense, WIDTH, HEIGHT));
         assert!(chroma <= 1.5, "{name}: chroma differs by {chroma}");
@@ -92,12 +97,12 @@ fn still(value: f64) -> Curve {
 }
 
 /// A clip, to which a test adds layers.
-fn filmed() -> Bench {
-    let mut bench = Bench::new(WIDTH as u32, HEIGHT as u32);
+fn with_clip() -> SegmentFixture {
+    let mut fixture = SegmentFixture::new(WIDTH as u32, HEIGHT as u32);
     let clip = Clip { width: 320, height: 180, ..Clip::even((25, 1), 20) };
-    let source = bench.clip(&clip);
-    bench.layer(Asset::Video(video_of(picture_of(source))));
-    bench
+    let source = fixture.clip(&clip);
+    fixture.layer(Asset::Video(video_of(picture_of(source))));
+    fixture
 }
 
 fn gradient() -> Asset {
@@ -110,12 +115,12 @@ fn gradient() -> Asset {
 }
 
 #[test]
-fn the_light_of_a_picture_is_that_of_the_video() {
-    let mut turned = filmed();
+fn luma_is_the_same_with_full_and_halved_chroma() {
+    let mut turned = with_clip();
     let layer = turned.layer(gradient());
     (layer.placement.angle, layer.placement.scale, layer.opacity) =
         (still(10.0), still(0.5), still(0.6));
-    let mut clipped = filmed();
+    let mut clipped = with_clip();
     let layer = clipped.layer(gradient());
     layer.enter = Some(Transition {
         kind: TransitionKind::Wipe(Direction::Right),
@@ -123,31 +128,31 @@ fn the_light_of_a_picture_is_that_of_the_video() {
         frames: 14,
         easing: Easing::Linear,
     });
-    let mut blurred = filmed();
+    let mut blurred = with_clip();
     blurred.layer(gradient()).filters = vec![Filter::Blur { sigma: Micro::whole(3) }];
-    let mut written = filmed();
+    let mut written = with_clip();
     written.layer(Asset::Text(text("Colour", 30)));
-    for (name, bench) in
+    for (name, fixture) in
         [("turned", turned), ("wiped", clipped), ("blurred", blurred), ("written", written)]
     {
-        assert_alike(name, &bench, 0.0);
+        assert_similar(name, &fixture, 0.0);
     }
 }
 
 #[test]
-fn what_goes_by_way_of_rgb_or_of_chroma_looks_alike() {
+fn effects_in_rgb_or_chroma_look_alike_with_full_and_halved_chroma() {
     for mode in [Blend::Multiply, Blend::Difference, Blend::Luminosity] {
-        let mut bench = filmed();
-        bench.layer(gradient()).blend = mode;
-        assert_alike(&format!("{mode:?}"), &bench, 2.0);
+        let mut fixture = with_clip();
+        fixture.layer(gradient()).blend = mode;
+        assert_similar(&format!("{mode:?}"), &fixture, 2.0);
     }
-    let mut keyed = filmed();
+    let mut keyed = with_clip();
     let colour = Rgba([20, 120, 40, 255]);
     keyed.layer(gradient()).chroma_key =
         Some(ChromaKey { colour, threshold: Micro::from_f64(0.08), halo: Micro::from_f64(0.05) });
-    assert_alike("keyed", &keyed, 1.0);
-    let mut matted = filmed();
+    assert_similar("keyed", &keyed, 1.0);
+    let mut matted = with_clip();
     let matte = matted.layers()[0].clone();
     matted.layer(gradient()).mattes = vec![matte];
-    assert_alike("matted", &matted, 0.0);
+    assert_similar("matted", &matted, 0.0);
 }

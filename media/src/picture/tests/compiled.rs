@@ -2,7 +2,7 @@
 //! cut.
 
 use super::clips::Clip;
-use super::segments::Bench;
+use super::segments::SegmentFixture;
 use crate::picture::Scene;
 use crate::text::FontFolders;
 use composition::plan::{RenderPlan, Segment, SourceHash};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Everything that moves, in ten seconds at 25 frames a second.
-fn lively(src: &str) -> Value {
+fn animated(src: &str) -> Value {
     let video = |start: f64, length: f64, more: Value| {
         let mut clip =
             json!({ "asset": { "type": "video", "src": src }, "start": start, "length": length });
@@ -24,32 +24,58 @@ fn lively(src: &str) -> Value {
     json!({
         "timeline": { "background": "#102030", "tracks": [
             { "clips": [
-                { "asset": { "type": "text", "text": "Appearing now", "font": { "size": 16, "weight": 700 } }, "start": 0.2, "length": 4,
+                { "asset": {
+                    "type": "text", "text": "Appearing now",
+                    "font": { "size": 16, "weight": 700 } },
+                  "start": 0.2, "length": 4,
                   "transition": { "in": "slideUpFast", "out": "fadeFast" } },
-                { "asset": { "type": "rich-text", "text": "one by one", "font": { "size": 18 },
-                    "animation": { "preset": "slideIn", "style": "word", "duration": 1.5 } }, "start": 5, "length": 4 },
+                { "asset": {
+                    "type": "rich-text", "text": "one by one", "font": { "size": 18 },
+                    "animation": { "preset": "slideIn", "style": "word", "duration": 1.5 } },
+                  "start": 5, "length": 4 },
             ] },
             { "clips": [
-                { "asset": { "type": "rich-caption", "font": { "size": 14 }, "wordAnimation": { "style": "pop" },
+                { "asset": {
+                    "type": "rich-caption", "font": { "size": 14 },
+                    "wordAnimation": { "style": "pop" },
                     "words": [
-                        { "text": "these", "start": 0.0, "end": 0.5 }, { "text": "words", "start": 0.5, "end": 1.4 },
-                        { "text": "are", "start": 1.5, "end": 2.0 }, { "text": "lit", "start": 2.1, "end": 6.0 },
-                    ] }, "start": 1, "length": 7 },
+                        { "text": "these", "start": 0.0, "end": 0.5 },
+                        { "text": "words", "start": 0.5, "end": 1.4 },
+                        { "text": "are", "start": 1.5, "end": 2.0 },
+                        { "text": "lit", "start": 2.1, "end": 6.0 },
+                    ] },
+                  "start": 1, "length": 7 },
             ] },
             { "clips": [
-                { "asset": { "type": "shape", "shape": "rectangle", "rectangle": { "width": 30, "height": 20, "cornerRadius": 5 },
-                    "fill": { "color": "#e4572e" } }, "start": 0, "length": 10,
+                { "asset": {
+                    "type": "shape", "shape": "rectangle",
+                    "rectangle": { "width": 30, "height": 20, "cornerRadius": 5 },
+                    "fill": { "color": "#e4572e" } },
+                  "start": 0, "length": 10,
                   "offset": { "x": [
-                      { "from": -0.3, "to": 0.311, "start": 0.48, "length": 3 }, { "to": -0.2, "length": 2.52 }, { "to": 0.1, "start": 8, "length": 1 } ] },
-                  "scale": [ { "from": 0.5, "to": 1.7, "start": 2, "length": 4, "easing": "easeInOutCubic" } ],
-                  "transform": { "rotate": { "angle": [ { "from": 0, "to": 200, "start": 6, "length": 3 } ] } },
+                      { "from": -0.3, "to": 0.311, "start": 0.48, "length": 3 },
+                      { "to": -0.2, "length": 2.52 },
+                      { "to": 0.1, "start": 8, "length": 1 } ] },
+                  "scale": [
+                      { "from": 0.5, "to": 1.7, "start": 2, "length": 4,
+                        "easing": "easeInOutCubic" } ],
+                  "transform": { "rotate": {
+                      "angle": [ { "from": 0, "to": 200, "start": 6, "length": 3 } ] } },
                   "blend": "screen" },
             ] },
             { "clips": [
-                video(0.0, 4.0, json!({ "effect": "zoomIn", "transition": { "out": "carouselLeft" } })),
-                video(4.0, 6.0, json!({ "effect": "slideRightSlow", "fit": "blur", "transition": { "in": "zoom" }, "filter": "boost" })),
+                video(0.0, 4.0, json!({
+                    "effect": "zoomIn", "transition": { "out": "carouselLeft" } })),
+                video(4.0, 6.0, json!({
+                    "effect": "slideRightSlow", "fit": "blur", "transition": { "in": "zoom" },
+                    "filter": "boost" })),
             ] },
-            { "clips": [ { "asset": { "type": "gradient", "stops": [ { "color": "#ffffff" }, { "color": "#203040" } ] }, "start": 0, "length": 10 } ] },
+            { "clips": [
+                { "asset": {
+                    "type": "gradient",
+                    "stops": [ { "color": "#ffffff" }, { "color": "#203040" } ] },
+                  "start": 0, "length": 10 },
+            ] },
         ] },
         "output": { "format": "mp4", "size": { "width": 160, "height": 90 }, "fps": 25 },
     })
@@ -78,20 +104,20 @@ fn digests(segments: &[Segment], files: &BTreeMap<SourceHash, PathBuf>) -> Vec<b
 }
 
 #[test]
-fn a_frame_is_the_same_wherever_the_composition_is_cut() {
-    let mut bench = Bench::new(160, 90);
-    let hash = bench.clip(&Clip { width: 320, height: 180, ..Clip::even((30, 1), 330) });
-    let facts = crate::probe::probe(&bench.files[&hash], &hash).expect("it probes");
+fn a_frame_is_the_same_for_any_cuts_of_the_composition() {
+    let mut fixture = SegmentFixture::new(160, 90);
+    let hash = fixture.clip(&Clip { width: 320, height: 180, ..Clip::even((30, 1), 330) });
+    let facts = crate::probe::probe(&fixture.files[&hash], &hash).expect("it probes");
     let src = "https://example.org/clip.mp4";
-    let document = lively(src);
+    let document = animated(src);
     let whole = compiled(document.clone(), None, src, &facts);
     assert!(whole.segments.len() >= 3, "{}", whole.segments.len());
-    let expected = digests(&whole.segments, &bench.files);
+    let expected = digests(&whole.segments, &fixture.files);
     assert_eq!(expected.len(), 250);
     for (start, length) in [(0.48, 5.0), (1.0, 8.0), (2.76, 3.2), (3.52, 6.0), (6.04, 3.96)] {
         let plan = compiled(document.clone(), Some((start, length)), src, &facts);
         let first = (start * 25.0_f64).round() as usize;
-        let found = digests(&plan.segments, &bench.files);
+        let found = digests(&plan.segments, &fixture.files);
         for (frame, digest) in found.iter().enumerate() {
             assert_eq!(
                 *digest,

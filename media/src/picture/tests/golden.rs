@@ -6,9 +6,9 @@
 //! change of rounding does far less, and any visible change does more. `SPOOL_GOLDEN=write` draws
 //! the sheets again.
 
-use super::segments::{Bench, picture_of, video_of};
+use super::segments::{SegmentFixture, picture_of, video_of};
 use crate::picture::blend::{Window, over};
-use crate::picture::place::cut;
+use crate::picture::place::crop_to;
 use crate::picture::planes::Picture as Frame;
 use crate::text::tests::{style, text};
 use composition::plan::*;
@@ -17,38 +17,43 @@ use std::path::PathBuf;
 pub(super) const WIDTH: usize = 160;
 pub(super) const HEIGHT: usize = 90;
 const COLUMNS: usize = 4;
-const LEAST_SIMILARITY: f64 = 0.97;
-const MOST_CHROMA: f64 = 2.0;
+const MIN_SIMILARITY: f64 = 0.97;
+const MAX_CHROMA: f64 = 2.0;
 
-fn bench() -> Bench {
-    Bench::new(WIDTH as u32, HEIGHT as u32)
+fn fixture() -> SegmentFixture {
+    SegmentFixture::new(WIDTH as u32, HEIGHT as u32)
 }
 
 /// A picture in which every change shows: a gradient, a disc, a square, and lines.
-fn card(bench: &mut Bench) -> SourceHash {
-    let path = bench.path("card.svg");
-    let svg = r##"<svg xmlns="http://www.w3.org/2000/svg" width="240" height="180" viewBox="0 0 240 180">
-        <defs><linearGradient id="g" x2="1" y2="1"><stop stop-color="#2b50aa"/><stop offset="1" stop-color="#f2a541"/></linearGradient></defs>
-        <rect width="240" height="180" fill="url(#g)"/><circle cx="80" cy="75" r="45" fill="#f7f3e3"/>
+fn test_card(fixture: &mut SegmentFixture) -> SourceHash {
+    let path = fixture.path("card.svg");
+    let svg = r##"
+        <svg xmlns="http://www.w3.org/2000/svg" width="240" height="180" viewBox="0 0 240 180">
+        <defs><linearGradient id="g" x2="1" y2="1">
+            <stop stop-color="#2b50aa"/><stop offset="1" stop-color="#f2a541"/>
+        </linearGradient></defs>
+        <rect width="240" height="180" fill="url(#g)"/>
+        <circle cx="80" cy="75" r="45" fill="#f7f3e3"/>
         <rect x="140" y="90" width="60" height="60" fill="#d1495b"/>
-        <path d="M10 170 L230 170 M10 10 L230 10 M10 10 L10 170 M230 10 L230 170" stroke="#00ff90" stroke-width="4"/></svg>"##;
+        <path d="M10 170 L230 170 M10 10 L230 10 M10 10 L10 170 M230 10 L230 170"
+            stroke="#00ff90" stroke-width="4"/></svg>"##;
     std::fs::write(&path, svg).unwrap();
-    bench.add(&path)
+    fixture.add(&path)
 }
 
-fn carded(change: impl FnOnce(&mut Layer)) -> Bench {
-    let mut bench = bench();
-    let source = card(&mut bench);
-    bench.layer(Asset::Colour(Rgba([24, 28, 38, 255])));
-    change(bench.layer(Asset::Image(picture_of(source))));
-    bench
+fn with_card(change: impl FnOnce(&mut Layer)) -> SegmentFixture {
+    let mut fixture = fixture();
+    let source = test_card(&mut fixture);
+    fixture.layer(Asset::Colour(Rgba([24, 28, 38, 255])));
+    change(fixture.layer(Asset::Image(picture_of(source))));
+    fixture
 }
 
-fn written(writing: Text) -> Bench {
-    let mut bench = bench();
-    bench.layer(Asset::Colour(Rgba([44, 62, 80, 255])));
-    bench.layer(Asset::Text(writing));
-    bench
+fn text_fixture(writing: Text) -> SegmentFixture {
+    let mut fixture = fixture();
+    fixture.layer(Asset::Colour(Rgba([44, 62, 80, 255])));
+    fixture.layer(Asset::Text(writing));
+    fixture
 }
 
 fn micro(value: f64) -> Micro {
@@ -60,7 +65,7 @@ fn rect(x: f64, y: f64, width: f64, height: f64) -> Rect {
 }
 
 /// Compares the frames with the sheet of this name, or draws it.
-pub(super) fn hold(name: &str, frames: Vec<(&str, Frame)>) {
+pub(super) fn compare(name: &str, frames: Vec<(&str, Frame)>) {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.png"));
     let rows = frames.len().div_ceil(COLUMNS);
@@ -70,27 +75,27 @@ pub(super) fn hold(name: &str, frames: Vec<(&str, Frame)>) {
         let (x, y) = place(at);
         over(&mut sheet, frame, x, y, 255);
     }
-    if std::env::var("SPOOL_GOLDEN").is_ok_and(|wish| wish == "write") {
+    if std::env::var("SPOOL_GOLDEN").is_ok_and(|value| value == "write") {
         return crate::encode::still::write_still(&sheet, &path).unwrap();
     }
     // Both are read from a file, so what PNG's RGB does to chroma is no difference.
     let drawn = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
     crate::encode::still::write_still(&sheet, drawn.path()).unwrap();
     let read = |path: &std::path::Path| {
-        let mut bench = Bench::new(sheet.width as u32, sheet.height as u32);
-        let source = bench.add(path);
-        bench.layer(Asset::Image(picture_of(source)));
-        bench.frame(0)
+        let mut fixture = SegmentFixture::new(sheet.width as u32, sheet.height as u32);
+        let source = fixture.add(path);
+        fixture.layer(Asset::Image(picture_of(source)));
+        fixture.frame(0)
     };
     let (sheet, golden) = (read(drawn.path()), read(&path));
     for (at, (label, _)) in frames.iter().enumerate() {
         let (left, top) = place(at);
         let window = Window { left, top, right: left + WIDTH as i32, bottom: top + HEIGHT as i32 };
-        let (frame, wanted) = (cut(&sheet, 0, 0, window), cut(&golden, 0, 0, window));
-        let likeness = similarity(&frame.y, &wanted.y);
-        let chroma = difference(&frame.u, &wanted.u).max(difference(&frame.v, &wanted.v));
-        assert!(likeness >= LEAST_SIMILARITY, "{name}, {label}: similarity {likeness}");
-        assert!(chroma <= MOST_CHROMA, "{name}, {label}: chroma differs by {chroma}");
+        let (frame, expected) = (crop_to(&sheet, 0, 0, window), crop_to(&golden, 0, 0, window));
+        let found = similarity(&frame.y, &expected.y);
+        let chroma = difference(&frame.u, &expected.u).max(difference(&frame.v, &expected.v));
+        assert!(found >= MIN_SIMILARITY, "{name}, {label}: similarity {found}");
+        assert!(chroma <= MAX_CHROMA, "{name}, {label}: chroma differs by {chroma}");
     }
 }
 
@@ -147,14 +152,14 @@ fn transitions_look_as_they_did() {
     for (label, kind) in kinds {
         let transition =
             |start| Some(Transition { kind, start, frames: 10, easing: Easing::Linear });
-        let bench = carded(|layer| {
+        let fixture = with_card(|layer| {
             layer.enter = transition(0);
             layer.leave = transition(30);
         });
-        frames.push((label, bench.frame(6)));
-        frames.push((label, bench.frame(33)));
+        frames.push((label, fixture.frame(6)));
+        frames.push((label, fixture.frame(33)));
     }
-    hold("transitions", frames);
+    compare("transitions", frames);
 }
 
 #[test]
@@ -162,10 +167,10 @@ fn effects_and_fits_look_as_they_did() {
     let still = [Micro::ZERO; 2];
     let drift = |scale: [f64; 2], x: [f64; 2]| {
         let drift = Drift { frames: 40, scale: scale.map(micro), x: x.map(micro), y: still };
-        carded(move |layer| layer.placement.drift = Some(drift)).frame(30)
+        with_card(move |layer| layer.placement.drift = Some(drift)).frame(30)
     };
     let fit = |crop: Rect, into: Rect, blurred: bool| {
-        carded(|layer| {
+        with_card(|layer| {
             if let Asset::Image(picture) = &mut layer.asset {
                 (picture.crop, picture.into) = (crop, into);
                 let cover = rect(0.0, 0.125, 1.0, 0.75);
@@ -176,7 +181,7 @@ fn effects_and_fits_look_as_they_did() {
         .frame(0)
     };
     let placed = |angle: i64, flip: bool| {
-        carded(|layer| {
+        with_card(|layer| {
             layer.placement.width = Micro::whole(90);
             layer.placement.height = Micro::whole(60);
             layer.placement.anchor_x = micro(0.5);
@@ -188,7 +193,7 @@ fn effects_and_fits_look_as_they_did() {
         .frame(0)
     };
     let contain = rect(0.125, 0.0, 0.75, 1.0);
-    hold(
+    compare(
         "placing",
         vec![
             ("zoom in", drift([1.0, 1.4], [0.0, 0.0])),
@@ -210,8 +215,8 @@ fn filters_mattes_and_keys_look_as_they_did() {
         contrast: micro(contrast),
         saturation: micro(saturation),
     };
-    let filtered = |filter: Filter| carded(|layer| layer.filters = vec![filter]).frame(0);
-    let mut table = carded(|_| {});
+    let filtered = |filter: Filter| with_card(|layer| layer.filters = vec![filter]).frame(0);
+    let mut table = with_card(|_| {});
     let path = table.path("warm.cube");
     let mut cube = String::from("LUT_3D_SIZE 2\n");
     for corner in 0..8 {
@@ -221,7 +226,7 @@ fn filters_mattes_and_keys_look_as_they_did() {
     std::fs::write(&path, cube).unwrap();
     let source = table.add(&path);
     table.layers()[1].filters = vec![Filter::Lut { source }];
-    let mut matted = carded(|_| {});
+    let mut matted = with_card(|_| {});
     let mut matte = matted.layers()[1].clone();
     matte.asset = Asset::Shape(Shape {
         kind: ShapeKind::Ellipse,
@@ -235,7 +240,7 @@ fn filters_mattes_and_keys_look_as_they_did() {
         threshold: micro(0.08),
         halo: micro(0.05),
     };
-    hold(
+    compare(
         "filters",
         vec![
             ("blur", filtered(Filter::Blur { sigma: Micro::whole(4) })),
@@ -247,7 +252,7 @@ fn filters_mattes_and_keys_look_as_they_did() {
             ("negative", filtered(Filter::Negative)),
             ("table", table.frame(0)),
             ("matte", matted.frame(0)),
-            ("key", carded(|layer| layer.chroma_key = Some(key)).frame(0)),
+            ("key", with_card(|layer| layer.chroma_key = Some(key)).frame(0)),
         ],
     );
 }
@@ -260,9 +265,9 @@ fn blend_modes_look_as_they_did() {
         SoftLight, Difference, Exclusion, Hue, Saturation, Color, Luminosity, Add,
     ];
     let frames = modes.map(|mode| {
-        let mut bench = carded(|_| {});
+        let mut fixture = with_card(|_| {});
         let stop = |at, colour| GradientStop { at, colour };
-        let top = bench.layer(Asset::Gradient(Gradient {
+        let top = fixture.layer(Asset::Gradient(Gradient {
             angle: Some(Micro::whole(90)),
             stops: vec![
                 stop(Micro::ZERO, Rgba([20, 120, 40, 255])),
@@ -271,32 +276,32 @@ fn blend_modes_look_as_they_did() {
         }));
         top.blend = mode;
         top.opacity = Curve::Still(micro(0.9));
-        ("mode", bench.frame(0))
+        ("mode", fixture.frame(0))
     });
-    hold("blends", frames.into());
+    compare("blends", frames.into());
 }
 
 #[test]
 fn figures_look_as_they_did() {
     let figure = |kind| {
-        let mut bench = bench();
+        let mut fixture = fixture();
         let shape = Shape {
             kind,
             fill: Rgba([0x17, 0xbe, 0xbb, 230]),
             stroke: Rgba([0xe4, 0x57, 0x2e, 255]),
             stroke_width: Micro::whole(5),
         };
-        let layer = bench.layer(Asset::Shape(shape));
+        let layer = fixture.layer(Asset::Shape(shape));
         layer.placement.width = Micro::whole(101);
         layer.placement.height = Micro::whole(if kind == ShapeKind::Line { 13 } else { 57 });
         layer.placement.anchor_x = micro(0.5);
         layer.placement.anchor_y = micro(0.5);
-        bench.frame(0)
+        fixture.frame(0)
     };
     let gradient = |angle: Option<i64>| {
-        let mut bench = bench();
+        let mut fixture = fixture();
         let stop = |at: f64, colour| GradientStop { at: micro(at), colour };
-        bench.layer(Asset::Gradient(Gradient {
+        fixture.layer(Asset::Gradient(Gradient {
             angle: angle.map(Micro::whole),
             stops: vec![
                 stop(0.0, Rgba([255, 80, 60, 255])),
@@ -304,13 +309,13 @@ fn figures_look_as_they_did() {
                 stop(1.0, Rgba([40, 60, 160, 0])),
             ],
         }));
-        bench.frame(0)
+        fixture.frame(0)
     };
     let wave = |style| {
-        let mut bench = bench();
-        let path = bench.path("tone.wav");
+        let mut fixture = fixture();
+        let path = fixture.path("tone.wav");
         tone(&path);
-        let source = Source { hash: bench.add(&path), stream: 0 };
+        let source = Source { hash: fixture.add(&path), stream: 0 };
         let clip = Span { from: 0, to: 40 };
         let wave = Waveform {
             source,
@@ -321,10 +326,10 @@ fn figures_look_as_they_did() {
             window: Ratio::ONE,
             clip,
         };
-        bench.layer(Asset::Waveform(wave));
-        bench.frame(20)
+        fixture.layer(Asset::Waveform(wave));
+        fixture.frame(20)
     };
-    hold(
+    compare(
         "figures",
         vec![
             ("rectangle", figure(ShapeKind::Rectangle { radius: Micro::whole(12) })),
@@ -359,7 +364,7 @@ fn tone(path: &std::path::Path) {
 }
 
 #[test]
-fn writing_looks_as_it_did() {
+fn text_looks_as_it_did() {
     let plain = |writing: &str| {
         let mut text = text(writing, 24);
         text.align = Align::Centre;
@@ -369,13 +374,13 @@ fn writing_looks_as_it_did() {
     let styled = |change: &dyn Fn(&mut TextStyle)| {
         let mut text = plain("Styled gy");
         change(&mut text.runs[0].style);
-        written(text).frame(0)
+        text_fixture(text).frame(0)
     };
     let boxed = |change: &dyn Fn(&mut Text)| {
         let mut text = plain("Set in a box of two lines");
         text.runs[0].style.size = Micro::whole(16);
         change(&mut text);
-        written(text).frame(0)
+        text_fixture(text).frame(0)
     };
     let stop = |at, colour| GradientStop { at, colour };
     let rainbow = Gradient {
@@ -395,10 +400,10 @@ fn writing_looks_as_it_did() {
             style: TextStyle { colour: Rgba([120, 255, 160, 255]), ..style(18) },
         },
     ];
-    hold(
+    compare(
         "text",
         vec![
-            ("plain", written(plain("Plain text")).frame(0)),
+            ("plain", text_fixture(plain("Plain text")).frame(0)),
             ("bold", styled(&|style| style.weight = 700)),
             (
                 "outline",
@@ -420,7 +425,7 @@ fn writing_looks_as_it_did() {
                 styled(&|style| (style.underline, style.strike) = (true, true)),
             ),
             ("letter spacing", styled(&|style| style.letter_spacing = Micro::whole(4))),
-            ("runs", written(Text { runs, ..plain("") }).frame(0)),
+            ("runs", text_fixture(Text { runs, ..plain("") }).frame(0)),
             (
                 "left, top",
                 boxed(&|text| (text.align, text.vertical) = (Align::Left, VerticalAlign::Top)),
@@ -446,14 +451,14 @@ fn writing_looks_as_it_did() {
 }
 
 #[test]
-fn appearing_and_captions_look_as_they_did() {
+fn animations_and_captions_look_as_they_did() {
     use AnimationKind::*;
     let appearing = |kind, by| {
         let mut text = text("Three small words", 20);
         text.align = Align::Centre;
         text.vertical = VerticalAlign::Middle;
         text.animation = Some(Animation { kind, by, frames: 20 });
-        written(text).frame(11)
+        text_fixture(text).frame(11)
     };
     let words: Vec<CaptionWord> = ["said", "word", "by", "word"]
         .iter()
@@ -461,19 +466,19 @@ fn appearing_and_captions_look_as_they_did() {
         .map(|(word, at)| CaptionWord { text: (*word).into(), from: at * 8, to: at * 8 + 8 })
         .collect();
     let caption = |active| {
-        let mut bench = bench();
-        bench.layer(Asset::Colour(Rgba([44, 62, 80, 255])));
+        let mut fixture = fixture();
+        fixture.layer(Asset::Colour(Rgba([44, 62, 80, 255])));
         let mut look = text("", 22);
         look.align = Align::Centre;
         look.vertical = VerticalAlign::Middle;
         look.runs[0].style.stroke = Some(Stroke { width: Micro::whole(3), colour: Rgba::BLACK });
         let cues =
             vec![Cue { from: 0, to: 40, text: "said word\nby word".into(), words: words.clone() }];
-        bench.layer(Asset::Captions(Captions { cues, look, active, capitals: false }));
-        bench.frame(10)
+        fixture.layer(Asset::Captions(Captions { cues, look, active, capitals: false }));
+        fixture.frame(10)
     };
     let yellow = Rgba([255, 212, 0, 255]);
-    hold(
+    compare(
         "captions",
         vec![
             ("fade in by words", appearing(FadeIn, AnimationUnit::Word)),
@@ -508,21 +513,21 @@ fn appearing_and_captions_look_as_they_did() {
 
 #[test]
 fn a_video_below_an_overlay_looks_as_it_did() {
-    let mut bench = bench();
+    let mut fixture = fixture();
     let clip = super::clips::Clip {
         width: WIDTH,
         height: HEIGHT,
         ..super::clips::Clip::even((25, 1), 10)
     };
-    let source = bench.clip(&clip);
-    bench.layer(Asset::Video(video_of(picture_of(source))));
-    let card = card(&mut bench);
-    let layer = bench.layer(Asset::Image(picture_of(card)));
+    let source = fixture.clip(&clip);
+    fixture.layer(Asset::Video(video_of(picture_of(source))));
+    let test_card = test_card(&mut fixture);
+    let layer = fixture.layer(Asset::Image(picture_of(test_card)));
     layer.placement.width = Micro::whole(64);
     layer.placement.height = Micro::whole(48);
     layer.placement.anchor_x = Micro::ONE;
     layer.placement.x = Curve::Still(Micro::whole(-7));
     layer.placement.y = Curve::Still(Micro::whole(5));
     layer.opacity = Curve::Still(micro(0.8));
-    hold("overlay", vec![("overlay", bench.frame(5))]);
+    compare("overlay", vec![("overlay", fixture.frame(5))]);
 }

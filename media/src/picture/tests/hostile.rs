@@ -1,7 +1,7 @@
 //! Damaged and hostile files end in an error or in a picture, and in nothing else.
 
 use super::clips::{Clip, still};
-use super::segments::{Bench, picture_of, video_of};
+use super::segments::{SegmentFixture, picture_of, video_of};
 use crate::MediaError;
 use crate::picture::Scene;
 use crate::text::FontFolders;
@@ -11,10 +11,10 @@ use std::path::Path;
 
 /// A small random generator with a seed, so that a failure can be repeated (xorshift; Marsaglia
 /// 2003).
-struct Dice(u64);
+struct Random(u64);
 
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+impl Random {
+    fn below(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -23,45 +23,45 @@ impl Dice {
 }
 
 /// Opens a file as a layer and draws some frames. Any panic fails the test.
-fn try_drawing(bench: &Bench, path: &Path, moving: bool) -> Result<(), MediaError> {
-    let mut bench = bench.again();
-    let source = SourceHash("of no account".into());
-    bench.files.insert(source.clone(), path.to_owned());
+fn try_drawing(fixture: &SegmentFixture, path: &Path, moving: bool) -> Result<(), MediaError> {
+    let mut fixture = fixture.without_layers();
+    let source = SourceHash("any".into());
+    fixture.files.insert(source.clone(), path.to_owned());
     let picture = picture_of(source);
     let asset = if moving { Asset::Video(video_of(picture)) } else { Asset::Image(picture) };
-    bench.layer(asset);
-    let mut scene = Scene::open(&bench.segment, &bench.files, &FontFolders(vec![]))?;
+    fixture.layer(asset);
+    let mut scene = Scene::open(&fixture.segment, &fixture.files, &FontFolders(vec![]))?;
     for frame in [0, 7, 3] {
         scene.frame(frame)?;
     }
     Ok(())
 }
 
-fn spoil(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
-    let mut spoilt = bytes.to_vec();
-    if dice.roll(4) == 0 {
-        spoilt.truncate(dice.roll(bytes.len()));
+fn damage(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    if random.below(4) == 0 {
+        damaged.truncate(random.below(bytes.len()));
     }
-    for _ in 0..=dice.roll(12) {
-        if spoilt.is_empty() {
+    for _ in 0..=random.below(12) {
+        if damaged.is_empty() {
             break;
         }
-        let at = dice.roll(spoilt.len());
-        spoilt[at] = dice.roll(256) as u8;
+        let at = random.below(damaged.len());
+        damaged[at] = random.below(256) as u8;
     }
-    spoilt
+    damaged
 }
 
 #[test]
-fn spoilt_files_never_panic() {
-    let bench = Bench::new(64, 48);
+fn damaged_files_never_panic() {
+    let fixture = SegmentFixture::new(64, 48);
     let mut kinds: Vec<(&str, bool)> = Vec::new();
-    Clip { width: 64, height: 48, ..Clip::even((25, 1), 10) }.make(&bench.path("a.mp4"));
+    Clip { width: 64, height: 48, ..Clip::even((25, 1), 10) }.make(&fixture.path("a.mp4"));
     Clip { width: 64, height: 48, format: "matroska", ..Clip::even((25, 1), 10) }
-        .make(&bench.path("a.mkv"));
+        .make(&fixture.path("a.mkv"));
     kinds.extend([("a.mp4", true), ("a.mkv", true)]);
     for name in ["a.png", "a.jpg", "a.webp"] {
-        still(&bench.path(name), 64, 48, Rgba([200, 30, 90, 255]));
+        still(&fixture.path(name), 64, 48, Rgba([200, 30, 90, 255]));
         kinds.push((name, false));
     }
     let moving = Clip {
@@ -71,19 +71,20 @@ fn spoilt_files_never_panic() {
         pixels: Pixel::BGRA,
         ..Clip::even((25, 1), 9)
     };
-    moving.make(&bench.path("moving.webp"));
+    moving.make(&fixture.path("moving.webp"));
     kinds.push(("moving.webp", true));
-    let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><g opacity='.5'><circle r='4' fill='red'/></g></svg>";
-    std::fs::write(bench.path("a.svg"), svg).unwrap();
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>\
+        <g opacity='.5'><circle r='4' fill='red'/></g></svg>";
+    std::fs::write(fixture.path("a.svg"), svg).unwrap();
     kinds.push(("a.svg", false));
-    let mut dice = Dice(0x5eed);
+    let mut random = Random(0x5eed);
     let (mut drawn, mut refused) = (0, 0);
     for (name, moving) in kinds {
-        let bytes = std::fs::read(bench.path(name)).unwrap();
+        let bytes = std::fs::read(fixture.path(name)).unwrap();
         for _ in 0..15 {
-            let path = bench.path(&format!("spoilt-{name}"));
-            std::fs::write(&path, spoil(&bytes, &mut dice)).unwrap();
-            match try_drawing(&bench, &path, moving) {
+            let path = fixture.path(&format!("damaged-{name}"));
+            std::fs::write(&path, damage(&bytes, &mut random)).unwrap();
+            match try_drawing(&fixture, &path, moving) {
                 Ok(()) => drawn += 1,
                 Err(MediaError::BadInput(_) | MediaError::Unsupported(_)) => refused += 1,
                 Err(other) => panic!("{name}: {other:?}"),
@@ -95,8 +96,8 @@ fn spoilt_files_never_panic() {
 
 #[test]
 fn a_picture_that_claims_to_be_enormous_is_refused() {
-    let bench = Bench::new(64, 48);
-    let path = bench.path("huge.png");
+    let fixture = SegmentFixture::new(64, 48);
+    let path = fixture.path("huge.png");
     still(&path, 64, 48, Rgba::WHITE);
     let mut bytes = std::fs::read(&path).unwrap();
     // The header's width and height, with its checksum corrected.
@@ -104,8 +105,8 @@ fn a_picture_that_claims_to_be_enormous_is_refused() {
     let sum = crc32(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&sum.to_be_bytes());
     std::fs::write(&path, bytes).unwrap();
-    let refused = try_drawing(&bench, &path, false);
-    assert!(matches!(refused, Err(MediaError::BadInput(_))), "{refused:?}");
+    let error = try_drawing(&fixture, &path, false);
+    assert!(matches!(error, Err(MediaError::BadInput(_))), "{error:?}");
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
@@ -117,23 +118,23 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn broken_fonts_and_tables_are_the_callers_fault() {
+fn broken_fonts_and_tables_are_bad_input() {
     for (bytes, as_font) in [
         (&b"\0\x01\0\0rubbish"[..], true),
         (&b"LUT_3D_SIZE 9000"[..], false),
         (&b"\xff\xfe"[..], false),
     ] {
-        let mut bench = Bench::new(64, 48);
-        let path = bench.path("file");
+        let mut fixture = SegmentFixture::new(64, 48);
+        let path = fixture.path("file");
         std::fs::write(&path, bytes).unwrap();
-        let source = bench.add(&path);
-        let layer = bench.layer(Asset::Colour(Rgba::WHITE));
+        let source = fixture.add(&path);
+        let layer = fixture.layer(Asset::Colour(Rgba::WHITE));
         if as_font {
-            bench.segment.fonts = vec![source];
+            fixture.segment.fonts = vec![source];
         } else {
             layer.filters = vec![Filter::Lut { source }];
         }
-        let opened = Scene::open(&bench.segment, &bench.files, &FontFolders(vec![]));
+        let opened = Scene::open(&fixture.segment, &fixture.files, &FontFolders(vec![]));
         assert!(matches!(opened.err(), Some(MediaError::BadInput(_))), "{bytes:?}");
     }
 }

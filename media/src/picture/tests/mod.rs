@@ -13,5 +13,5 @@ mod reading;
 mod scenes;
 pub(crate) mod segments;
 mod sources;
-mod strange;
 mod sync;
+mod unusual;

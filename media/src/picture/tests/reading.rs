@@ -11,7 +11,7 @@ fn number(reader: &mut VideoReader, time: Ratio) -> usize {
     number_at(frame.data(0), frame.stride(0), width, height / 2)
 }
 
-fn made(clip: &Clip, folder: &Path) -> std::path::PathBuf {
+fn make_file(clip: &Clip, folder: &Path) -> std::path::PathBuf {
     let path = folder.join(format!("clip.{}", clip.format));
     clip.make(&path);
     path
@@ -23,7 +23,8 @@ fn every_frame_of_every_rate_is_found_at_its_own_time() {
         for format in ["mp4", "matroska"] {
             let folder = tempfile::tempdir().expect("a folder");
             let clip = Clip { format, ..Clip::even((num, den), 40) };
-            let mut reader = VideoReader::open(&made(&clip, folder.path()), 0).expect("it opens");
+            let mut reader =
+                VideoReader::open(&make_file(&clip, folder.path()), 0).expect("it opens");
             let rate = Rate { num: num as u32, den: den as u32 };
             for frame in 0..40 {
                 assert_eq!(
@@ -46,7 +47,7 @@ fn uneven_frames_hold_until_the_next_one_begins() {
         format: "matroska",
         ..Clip::even((25, 1), 0)
     };
-    let mut reader = VideoReader::open(&made(&clip, folder.path()), 0).expect("it opens");
+    let mut reader = VideoReader::open(&make_file(&clip, folder.path()), 0).expect("it opens");
     for ms in [0, 39, 40, 41, 42, 299, 300, 999, 1000, 1001, 2000, 2499, 2500, 9000] {
         let expected =
             times.iter().rposition(|time| *time <= ms).expect("the first begins at zero");
@@ -58,12 +59,12 @@ fn uneven_frames_hold_until_the_next_one_begins() {
 }
 
 #[test]
-fn a_jump_finds_what_reading_from_the_start_finds() {
+fn a_seek_finds_the_frames_that_reading_from_the_start_finds() {
     for open_gop in [false, true] {
         for format in ["mp4", "matroska", "mpegts"] {
             let folder = tempfile::tempdir().expect("a folder");
             let clip = Clip { format, open_gop, ..Clip::even((25, 1), 200) };
-            let path = made(&clip, folder.path());
+            let path = make_file(&clip, folder.path());
             let mut reader = VideoReader::open(&path, 0).expect("it opens");
             let rate = Rate { num: 25, den: 1 };
             for frame in [150, 3, 199, 60, 61, 62, 0, 75, 74, 73, 188, 12, 11, 13, 100, 36, 35] {
@@ -96,7 +97,7 @@ fn frames_without_a_time_follow_those_before_them() {
             open_gop: true,
             ..Clip::even((25, 1), 200)
         };
-        let path = made(&clip, folder.path());
+        let path = make_file(&clip, folder.path());
         let rate = Rate { num: 25, den: 1 };
         let mut forward = VideoReader::open(&path, 0).expect("it opens");
         let found: Vec<usize> =
@@ -122,10 +123,10 @@ fn frames_without_a_time_follow_those_before_them() {
 }
 
 #[test]
-fn the_decoded_pixels_of_a_jump_are_those_of_a_sequential_read() {
+fn the_pixels_after_a_seek_are_those_of_a_sequential_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let clip = Clip { open_gop: true, ..Clip::even((25, 1), 120) };
-    let path = made(&clip, folder.path());
+    let path = make_file(&clip, folder.path());
     let rate = Rate { num: 25, den: 1 };
     let mut forward = VideoReader::open(&path, 0).expect("it opens");
     let digest = |reader: &mut VideoReader, frame: u64| {
@@ -133,17 +134,17 @@ fn the_decoded_pixels_of_a_jump_are_those_of_a_sequential_read() {
         blake3::hash(frame.data(0))
     };
     let sequential: Vec<_> = (0..120).map(|frame| digest(&mut forward, frame)).collect();
-    let mut jumping = VideoReader::open(&path, 0).expect("it opens");
+    let mut seeking = VideoReader::open(&path, 0).expect("it opens");
     for frame in (0..120).rev().step_by(7) {
-        assert_eq!(digest(&mut jumping, frame), sequential[frame as usize], "frame {frame}");
+        assert_eq!(digest(&mut seeking, frame), sequential[frame as usize], "frame {frame}");
     }
 }
 
 #[test]
-fn a_file_cut_short_shows_what_it_has_and_holds_it() {
+fn a_truncated_file_shows_its_frames_and_holds_the_last() {
     let folder = tempfile::tempdir().expect("a folder");
     let clip = Clip { format: "matroska", ..Clip::even((25, 1), 60) };
-    let path = made(&clip, folder.path());
+    let path = make_file(&clip, folder.path());
     let bytes = std::fs::read(&path).expect("read");
     std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
     let mut reader = VideoReader::open(&path, 0).expect("it opens");
@@ -153,10 +154,10 @@ fn a_file_cut_short_shows_what_it_has_and_holds_it() {
 }
 
 #[test]
-fn a_playlist_in_disguise_is_refused() {
+fn a_playlist_with_a_video_extension_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let clip = Clip::even((25, 1), 5);
-    let inner = made(&clip, folder.path());
+    let inner = make_file(&clip, folder.path());
     for text in [
         format!("ffconcat version 1.0\nfile '{}'\n", inner.display()),
         format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n", inner.display()),

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A segment under construction, with its files in a folder of its own.
-pub(crate) struct Bench {
+pub(crate) struct SegmentFixture {
     pub segment: Segment,
     pub files: BTreeMap<SourceHash, PathBuf>,
     folder: std::rc::Rc<tempfile::TempDir>,
 }
 
-impl Bench {
+impl SegmentFixture {
     pub(crate) fn new(width: u32, height: u32) -> Self {
         let canvas =
             Canvas { width, height, rate: Rate { num: 25, den: 1 }, background: Rgba::BLACK };
@@ -42,7 +42,7 @@ impl Bench {
     }
 
     /// Returns an empty segment over the same files.
-    pub(crate) fn again(&self) -> Self {
+    pub(crate) fn without_layers(&self) -> Self {
         let mut segment = self.segment.clone();
         segment.layers.clear();
         Self { segment, files: self.files.clone(), folder: self.folder.clone() }
@@ -129,10 +129,10 @@ pub(crate) fn video_of(picture: Picture) -> Video {
 }
 
 /// Adds one of everything that moves.
-fn lively(bench: &mut Bench) {
-    let source = bench.clip(&Clip::even((30, 1), 60));
-    bench.layer(Asset::Video(video_of(picture_of(source.clone()))));
-    let top = bench.layer(Asset::Video(Video {
+fn animated(fixture: &mut SegmentFixture) {
+    let source = fixture.clip(&Clip::even((30, 1), 60));
+    fixture.layer(Asset::Video(video_of(picture_of(source.clone()))));
+    let top = fixture.layer(Asset::Video(Video {
         trim: Ratio::new(1, 3).expect("a time"),
         ..video_of(picture_of(source))
     }));
@@ -171,39 +171,39 @@ fn part(segment: &Segment, from: u64, to: u64) -> Segment {
 }
 
 #[test]
-fn the_frames_of_parts_are_those_of_the_whole() {
-    let mut bench = Bench::new(160, 96);
-    lively(&mut bench);
-    let mut whole = bench.scene();
+fn the_frames_of_cut_segments_are_those_of_the_whole() {
+    let mut fixture = SegmentFixture::new(160, 96);
+    animated(&mut fixture);
+    let mut whole = fixture.scene();
     let digests: Vec<_> =
         (0..40).map(|frame| whole.frame(frame).expect("it draws").digest()).collect();
     for (from, to) in [(0, 7), (7, 26), (26, 33), (33, 40)] {
-        let segment = part(&bench.segment, from, to);
+        let segment = part(&fixture.segment, from, to);
         let mut scene =
-            Scene::open(&segment, &bench.files, &FontFolders(vec![])).expect("it opens");
+            Scene::open(&segment, &fixture.files, &FontFolders(vec![])).expect("it opens");
         for frame in 0..to - from {
             let digest = scene.frame(frame).expect("it draws").digest();
             assert_eq!(digest, digests[(from + frame) as usize], "frame {}", from + frame);
         }
     }
     for frame in [39, 2, 17, 16, 31] {
-        assert_eq!(bench.frame(frame).digest(), digests[frame as usize], "out of order: {frame}");
+        assert_eq!(fixture.frame(frame).digest(), digests[frame as usize], "out of order: {frame}");
     }
 }
 
 #[test]
 fn the_same_segment_gives_the_same_bytes() {
-    let mut bench = Bench::new(160, 96);
-    lively(&mut bench);
-    let (first, second) = (bench.render("a.mp4"), bench.render("b.mp4"));
+    let mut fixture = SegmentFixture::new(160, 96);
+    animated(&mut fixture);
+    let (first, second) = (fixture.render("a.mp4"), fixture.render("b.mp4"));
     assert!(std::fs::read(first).expect("read") == std::fs::read(second).expect("read"));
 }
 
 #[test]
-fn a_segment_is_a_closed_gop_with_its_colours_tagged_and_nothing_said_of_its_encoder() {
-    let mut bench = Bench::new(160, 96);
-    lively(&mut bench);
-    let out = bench.render("out.mp4");
+fn a_segment_is_a_closed_gop_with_colour_tags_and_no_trace_of_its_encoder() {
+    let mut fixture = SegmentFixture::new(160, 96);
+    animated(&mut fixture);
+    let out = fixture.render("out.mp4");
     let bytes = std::fs::read(&out).expect("read");
     assert!(
         !bytes.windows(4).any(|window| window == b"x264" || window == b"Lavf" || window == b"Lavc")
@@ -240,12 +240,12 @@ fn a_segment_is_a_closed_gop_with_its_colours_tagged_and_nothing_said_of_its_enc
 }
 
 #[test]
-fn key_frames_stand_where_the_recipe_says() {
-    let mut bench = Bench::new(160, 96);
-    bench.segment.recipe.gop = 10;
-    let source = bench.clip(&Clip::even((25, 1), 60));
-    bench.layer(Asset::Video(video_of(picture_of(source))));
-    let mut input = crate::decode::open::open_input(&bench.render("out.mp4")).expect("it opens");
+fn key_frames_are_where_the_recipe_says() {
+    let mut fixture = SegmentFixture::new(160, 96);
+    fixture.segment.recipe.gop = 10;
+    let source = fixture.clip(&Clip::even((25, 1), 60));
+    fixture.layer(Asset::Video(video_of(picture_of(source))));
+    let mut input = crate::decode::open::open_input(&fixture.render("out.mp4")).expect("it opens");
     let mut keys = Vec::new();
     for at in 0.. {
         let mut packet = ffmpeg_next::Packet::empty();
@@ -260,7 +260,7 @@ fn key_frames_stand_where_the_recipe_says() {
 }
 
 #[test]
-fn every_codec_gives_back_the_frames_it_was_given() {
+fn every_codec_keeps_the_frames() {
     for (codec, pixel_format, colour) in [
         (VideoCodec::H264, PixelFormat::Yuv420p, ColourTags::Bt709Limited),
         (VideoCodec::H265, PixelFormat::Yuv420p, ColourTags::Bt709Limited),
@@ -269,20 +269,20 @@ fn every_codec_gives_back_the_frames_it_was_given() {
         (VideoCodec::Ffv1, PixelFormat::Rgb, ColourTags::SrgbFull),
         (VideoCodec::Ffv1, PixelFormat::Rgba, ColourTags::SrgbFull),
     ] {
-        let mut bench = Bench::new(160, 96);
-        bench.segment.frames = 12;
-        bench.segment.recipe.codec = codec;
-        bench.segment.recipe.pixel_format = pixel_format;
-        bench.segment.recipe.colour = colour;
-        bench.segment.recipe.quality = Quality { crf: 20, effort: 2 };
-        let source = bench.clip(&Clip::even((25, 1), 20));
-        bench.layer(Asset::Video(video_of(picture_of(source))));
-        let out = bench.render("out.seg");
-        let mut again = bench.again();
-        let source = again.add(&out);
-        again.segment.recipe.pixel_format = PixelFormat::Yuv420p;
-        again.layer(Asset::Video(video_of(picture_of(source))));
-        let mut scene = again.scene();
+        let mut fixture = SegmentFixture::new(160, 96);
+        fixture.segment.frames = 12;
+        fixture.segment.recipe.codec = codec;
+        fixture.segment.recipe.pixel_format = pixel_format;
+        fixture.segment.recipe.colour = colour;
+        fixture.segment.recipe.quality = Quality { crf: 20, effort: 2 };
+        let source = fixture.clip(&Clip::even((25, 1), 20));
+        fixture.layer(Asset::Video(video_of(picture_of(source))));
+        let out = fixture.render("out.seg");
+        let mut second = fixture.without_layers();
+        let source = second.add(&out);
+        second.segment.recipe.pixel_format = PixelFormat::Yuv420p;
+        second.layer(Asset::Video(video_of(picture_of(source))));
+        let mut scene = second.scene();
         for frame in 0..12 {
             let number = number_in(&scene.frame(frame).expect("it draws"));
             assert_eq!(number, frame as usize, "{codec:?} {pixel_format:?}");
@@ -295,15 +295,15 @@ fn alpha_survives_vp9_and_ffv1() {
     for (codec, pixel_format) in
         [(VideoCodec::Vp9, PixelFormat::Yuva420p), (VideoCodec::Ffv1, PixelFormat::Rgba)]
     {
-        let mut bench = Bench::new(64, 64);
-        bench.segment.frames = 5;
-        bench.segment.canvas.background = Rgba::CLEAR;
-        bench.segment.recipe.codec = codec;
-        bench.segment.recipe.pixel_format = pixel_format;
-        let layer = bench.layer(Asset::Colour(Rgba([255, 255, 255, 255])));
+        let mut fixture = SegmentFixture::new(64, 64);
+        fixture.segment.frames = 5;
+        fixture.segment.canvas.background = Rgba::CLEAR;
+        fixture.segment.recipe.codec = codec;
+        fixture.segment.recipe.pixel_format = pixel_format;
+        let layer = fixture.layer(Asset::Colour(Rgba([255, 255, 255, 255])));
         layer.placement.width = Micro::whole(32);
-        let out = bench.render("out.seg");
-        let mut over = Bench::new(64, 64);
+        let out = fixture.render("out.seg");
+        let mut over = SegmentFixture::new(64, 64);
         let source = over.add(&out);
         over.layer(Asset::Colour(Rgba([128, 128, 128, 255])));
         over.layer(Asset::Video(video_of(picture_of(source))));
@@ -316,37 +316,42 @@ fn alpha_survives_vp9_and_ffv1() {
 }
 
 #[test]
-fn stills_come_out_in_each_format() {
-    let mut bench = Bench::new(64, 48);
-    bench.layer(Asset::Colour(Rgba([200, 30, 90, 255])));
+fn stills_are_written_in_each_format() {
+    let mut fixture = SegmentFixture::new(64, 48);
+    fixture.layer(Asset::Colour(Rgba([200, 30, 90, 255])));
     for extension in ["png", "jpg", "webp"] {
-        let out = bench.path(&format!("out.{extension}"));
-        render_still(&bench.segment, 3, &bench.files, &FontFolders(vec![]), &out)
+        let out = fixture.path(&format!("out.{extension}"));
+        render_still(&fixture.segment, 3, &fixture.files, &FontFolders(vec![]), &out)
             .expect("it renders");
-        let mut again = bench.again();
-        let source = again.add(&out);
-        again.layer(Asset::Image(picture_of(source)));
-        let (was, is) = (bench.frame(0), again.frame(0));
+        let mut second = fixture.without_layers();
+        let source = second.add(&out);
+        second.layer(Asset::Image(picture_of(source)));
+        let (was, is) = (fixture.frame(0), second.frame(0));
         for (was, is) in [(was.y[500], is.y[500]), (was.u[99], is.u[99]), (was.v[99], is.v[99])] {
             assert!(was.abs_diff(is) <= 3, "{extension}: {was} came back as {is}");
         }
     }
-    let refused =
-        render_still(&bench.segment, 0, &bench.files, &FontFolders(vec![]), &bench.path("out.tga"));
-    assert!(matches!(refused, Err(crate::MediaError::Unsupported(_))));
+    let error = render_still(
+        &fixture.segment,
+        0,
+        &fixture.files,
+        &FontFolders(vec![]),
+        &fixture.path("out.tga"),
+    );
+    assert!(matches!(error, Err(crate::MediaError::Unsupported(_))));
 }
 
 #[test]
-fn a_segment_that_is_not_whole_does_not_pass() {
-    let mut bench = Bench::new(160, 96);
-    lively(&mut bench);
-    let out = bench.render("out.mp4");
+fn an_incomplete_segment_is_refused() {
+    let mut fixture = SegmentFixture::new(160, 96);
+    animated(&mut fixture);
+    let out = fixture.render("out.mp4");
     let verify = |segment: &Segment, path: &Path| crate::encode::verify::verify(segment, path);
-    verify(&bench.segment, &out).expect("it is whole");
-    let longer = Segment { frames: 41, ..bench.segment.clone() };
-    let refused = verify(&longer, &out).expect_err("a frame is missing").to_string();
-    assert!(refused.contains("has 40 frames and should have 41"), "{refused}");
-    let mut wider = bench.segment.clone();
+    verify(&fixture.segment, &out).expect("it is whole");
+    let longer = Segment { frames: 41, ..fixture.segment.clone() };
+    let error = verify(&longer, &out).expect_err("a frame is missing").to_string();
+    assert!(error.contains("has 40 frames and should have 41"), "{error}");
+    let mut wider = fixture.segment.clone();
     wider.canvas.width = 320;
     assert!(
         verify(&wider, &out).expect_err("the size is another").to_string().contains("(160, 96)")
@@ -357,5 +362,5 @@ fn a_segment_that_is_not_whole_does_not_pass() {
         *byte = 0xff;
     }
     std::fs::write(&out, bytes).expect("written");
-    assert!(verify(&bench.segment, &out).is_err(), "its first picture is broken");
+    assert!(verify(&fixture.segment, &out).is_err(), "its first picture is broken");
 }

@@ -1,8 +1,8 @@
 //! Sources of other kinds: turned, in high dynamic range, interlaced, with alpha, drawn.
 
 use super::clips::{Clip, number_in, still};
-use super::segments::{Bench, picture_of, video_of};
-use crate::decode::convert::{Converter, Fields, Wanted};
+use super::segments::{SegmentFixture, picture_of, video_of};
+use crate::decode::convert::{Conversion, Converter, Fields};
 use crate::picture::planes::{Chroma, rgb_of, yuv_of};
 use composition::plan::*;
 use ffmpeg_next::codec::{self, encoder};
@@ -47,18 +47,18 @@ fn flat(path: &Path, pixels: Pixel, samples: [u16; 3], transfer: color::Transfer
 }
 
 #[test]
-fn high_dynamic_range_is_pressed_into_standard() {
+fn high_dynamic_range_is_mapped_to_standard() {
     // PQ codes in 10 bits: black, 203 nits, and the peak of 1,000 nits.
     let code = |share: f64| (64.0 + share * 876.0).round() as u16;
     let mut seen = Vec::new();
     for share in [0.0, 0.5807, 0.7518] {
-        let mut bench = Bench::new(64, 48);
-        let path = bench.path("hdr.mkv");
+        let mut fixture = SegmentFixture::new(64, 48);
+        let path = fixture.path("hdr.mkv");
         let pq = color::TransferCharacteristic::SMPTE2084;
         flat(&path, Pixel::YUV420P10LE, [code(share), 512, 512], pq);
-        let source = bench.add(&path);
-        bench.layer(Asset::Video(video_of(picture_of(source))));
-        let frame = bench.frame(2);
+        let source = fixture.add(&path);
+        fixture.layer(Asset::Video(video_of(picture_of(source))));
+        let frame = fixture.frame(2);
         assert!(frame.u.iter().all(|u| u.abs_diff(128) <= 1), "grey stays grey");
         seen.push(rgb_of(frame.y[100], 128, 128)[1]);
     }
@@ -66,21 +66,21 @@ fn high_dynamic_range_is_pressed_into_standard() {
 }
 
 #[test]
-fn ten_bits_and_another_matrix_come_out_as_the_same_colour() {
+fn ten_bits_and_another_matrix_give_the_same_colour() {
     // BT.2020 with the standard transfer function: only the matrix differs. Grey of one half.
-    let mut bench = Bench::new(64, 48);
-    let path = bench.path("wide.mkv");
+    let mut fixture = SegmentFixture::new(64, 48);
+    let path = fixture.path("wide.mkv");
     flat(&path, Pixel::YUV422P10LE, [502, 512, 512], color::TransferCharacteristic::BT709);
-    let source = bench.add(&path);
-    bench.layer(Asset::Video(video_of(picture_of(source))));
-    let frame = bench.frame(0);
+    let source = fixture.add(&path);
+    fixture.layer(Asset::Video(video_of(picture_of(source))));
+    let frame = fixture.frame(0);
     assert!(frame.y.iter().all(|y| y.abs_diff(126) <= 1), "{}", frame.y[0]);
 }
 
 #[test]
-fn a_turned_picture_stands_upright() {
-    let mut bench = Bench::new(60, 80);
-    let path = bench.path("turned.mkv");
+fn a_turned_picture_is_shown_upright() {
+    let mut fixture = SegmentFixture::new(60, 80);
+    let path = fixture.path("turned.mkv");
     let clip = Clip {
         width: 80,
         height: 60,
@@ -89,16 +89,16 @@ fn a_turned_picture_stands_upright() {
         ..Clip::even((25, 1), 3)
     };
     clip.make(&path);
-    let source = bench.add(&path);
-    bench.layer(Asset::Video(video_of(picture_of(source))));
+    let source = fixture.add(&path);
+    fixture.layer(Asset::Video(video_of(picture_of(source))));
     // Frame 1 has its lowest bit set, which is drawn at the left edge; turned clockwise, that is
     // the top.
-    let frame = bench.frame(1);
+    let frame = fixture.frame(1);
     assert!(frame.y[2 * 60 + 30] > 200 && frame.y[40 * 60 + 30] < 40 && frame.y[77 * 60 + 30] < 40);
 }
 
 #[test]
-fn fields_that_stand_still_are_woven_and_cuts_are_not_combed() {
+fn still_fields_are_woven_and_moving_ones_are_not_combed() {
     let draw = |level: &dyn Fn(usize) -> u8| {
         let mut frame = frame::Video::new(Pixel::YUV420P, 64, 48);
         for plane in 0..3 {
@@ -110,7 +110,7 @@ fn fields_that_stand_still_are_woven_and_cuts_are_not_combed() {
         frame.set_color_range(color::Range::MPEG);
         frame
     };
-    let wanted = Wanted {
+    let wanted = Conversion {
         crop: [0.0, 0.0, 1.0, 1.0],
         width: 64,
         height: 48,
@@ -130,14 +130,14 @@ fn fields_that_stand_still_are_woven_and_cuts_are_not_combed() {
     );
     let combed = draw(&|row| if row % 2 == 0 { 200 } else { 30 });
     let after = draw(&|_| 30);
-    let made = whole(&combed, Some(&after));
-    let levels: std::collections::BTreeSet<u8> = made.y.iter().copied().collect();
+    let finished = whole(&combed, Some(&after));
+    let levels: std::collections::BTreeSet<u8> = finished.y.iter().copied().collect();
     assert_eq!(levels.len(), 1, "one field's level over all lines: {levels:?}");
 }
 
 #[test]
-fn an_animated_gif_keeps_its_holes_and_its_clock() {
-    let mut bench = Bench::new(160, 96);
+fn an_animated_gif_keeps_its_times_and_repeats() {
+    let mut fixture = SegmentFixture::new(160, 96);
     let clip = Clip {
         format: "gif",
         codec: "gif",
@@ -147,20 +147,20 @@ fn an_animated_gif_keeps_its_holes_and_its_clock() {
         times: (0..10).map(|frame| frame * 10).collect(),
         ..Clip::even((10, 1), 0)
     };
-    let source = bench.clip(&clip);
-    bench.layer(Asset::Video(Video { repeat: Some(Ratio::ONE), ..video_of(picture_of(source)) }));
+    let source = fixture.clip(&clip);
+    fixture.layer(Asset::Video(Video { repeat: Some(Ratio::ONE), ..video_of(picture_of(source)) }));
     // Ten frames a second, shown at 25, and repeated after a second.
     let seen: Vec<usize> =
-        [0, 3, 13, 24, 25, 30].map(|frame| number_in(&bench.frame(frame))).to_vec();
+        [0, 3, 13, 24, 25, 30].map(|frame| number_in(&fixture.frame(frame))).to_vec();
     assert_eq!(seen, [0, 1, 5, 9, 0, 2]);
 }
 
 #[test]
-fn an_animated_webp_keeps_its_clock_its_colours_and_its_holes() {
+fn an_animated_webp_keeps_its_times_and_pictures() {
     // A lossless file, whose frames hold only what changed, and a lossy one.
     let lossless: &[(&str, &str)] = &[("lossless", "1")];
     for options in [lossless, &[("quality", "90")]] {
-        let mut bench = Bench::new(160, 96);
+        let mut fixture = SegmentFixture::new(160, 96);
         let clip = Clip {
             format: "webp",
             codec: "libwebp_anim",
@@ -170,27 +170,29 @@ fn an_animated_webp_keeps_its_clock_its_colours_and_its_holes() {
             times: vec![0, 100, 133, 300, 340, 500],
             ..Clip::even((10, 1), 0)
         };
-        let source = bench.clip(&clip);
-        let facts = crate::probe::probe(&bench.path("0.webp"), &source).expect("it is probed");
+        let source = fixture.clip(&clip);
+        let facts = crate::probe::probe(&fixture.path("0.webp"), &source).expect("it is probed");
         assert!(!facts.image && facts.video[0].variable_rate, "{facts:?}");
-        bench.layer(Asset::Video(video_of(picture_of(source))));
+        fixture.layer(Asset::Video(video_of(picture_of(source))));
         // Shown at 25, forwards, backwards and past the end.
         let seen: Vec<usize> =
-            [0, 2, 3, 4, 8, 9, 39, 1].map(|frame| number_in(&bench.frame(frame))).to_vec();
+            [0, 2, 3, 4, 8, 9, 39, 1].map(|frame| number_in(&fixture.frame(frame))).to_vec();
         assert_eq!(seen, [0, 0, 1, 2, 3, 4, 5, 0], "{options:?}");
     }
 }
 
 #[test]
 fn an_svg_is_drawn_at_the_size_it_is_shown_at() {
-    let mut bench = Bench::new(100, 100);
-    let path = bench.path("disc.svg");
-    let svg = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10" width="10" height="10">
-        <image href="/etc/passwd" width="10" height="10"/><circle cx="5" cy="5" r="5" fill="#00f"/></svg>"##;
+    let mut fixture = SegmentFixture::new(100, 100);
+    let path = fixture.path("disc.svg");
+    let svg = r##"
+        <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10" width="10" height="10">
+        <image href="/etc/passwd" width="10" height="10"/>
+        <circle cx="5" cy="5" r="5" fill="#00f"/></svg>"##;
     std::fs::write(&path, svg).unwrap();
-    let source = bench.add(&path);
-    bench.layer(Asset::Image(picture_of(source)));
-    let frame = bench.frame(0);
+    let source = fixture.add(&path);
+    fixture.layer(Asset::Image(picture_of(source)));
+    let frame = fixture.frame(0);
     let blue = yuv_of(0, 0, 255)[0];
     let share = frame.y.iter().filter(|&&y| y.abs_diff(blue) <= 1).count() as f64 / 10_000.0;
     assert!((share - std::f64::consts::FRAC_PI_4).abs() < 0.02, "{share}");
@@ -198,34 +200,34 @@ fn an_svg_is_drawn_at_the_size_it_is_shown_at() {
 }
 
 #[test]
-fn broken_sources_are_the_callers_fault() {
+fn broken_sources_are_bad_input() {
     for (name, bytes) in [
         ("a.svg", &b"<svg xmlns='http://www.w3.org/2000/svg'><g>"[..]),
         ("b.png", b"\x89PNG\r\n\x1a\nrubbish"),
     ] {
-        let mut bench = Bench::new(64, 48);
-        let path = bench.path(name);
+        let mut fixture = SegmentFixture::new(64, 48);
+        let path = fixture.path(name);
         std::fs::write(&path, bytes).unwrap();
-        let source = bench.add(&path);
-        bench.layer(Asset::Image(picture_of(source)));
+        let source = fixture.add(&path);
+        fixture.layer(Asset::Image(picture_of(source)));
         let fonts = crate::text::FontFolders(vec![]);
-        let opened = crate::picture::Scene::open(&bench.segment, &bench.files, &fonts);
+        let opened = crate::picture::Scene::open(&fixture.segment, &fixture.files, &fonts);
         let failed = opened.and_then(|mut scene| scene.frame(0));
         assert!(matches!(failed, Err(crate::MediaError::BadInput(_))), "{name}: {failed:?}");
     }
 }
 
 #[test]
-fn a_key_colour_lets_through_what_lies_below() {
-    let mut bench = Bench::new(64, 48);
-    let path = bench.path("green.png");
+fn a_key_colour_shows_the_layer_below() {
+    let mut fixture = SegmentFixture::new(64, 48);
+    let path = fixture.path("green.png");
     still(&path, 64, 48, Rgba([0, 220, 20, 255]));
-    let source = bench.add(&path);
-    bench.layer(Asset::Colour(Rgba::WHITE));
-    bench.layer(Asset::Image(picture_of(source))).chroma_key = Some(ChromaKey {
+    let source = fixture.add(&path);
+    fixture.layer(Asset::Colour(Rgba::WHITE));
+    fixture.layer(Asset::Image(picture_of(source))).chroma_key = Some(ChromaKey {
         colour: Rgba([0, 220, 20, 255]),
         threshold: Micro::from_f64(0.1),
         halo: Micro::from_f64(0.05),
     });
-    assert!(bench.frame(0).y.iter().all(|&y| y == 235));
+    assert!(fixture.frame(0).y.iter().all(|&y| y == 235));
 }

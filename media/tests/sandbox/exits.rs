@@ -1,6 +1,6 @@
 //! Each way in which a media process can exit, caused on purpose.
 
-use crate::{TestRun, is_inhabited, sandbox, wait_until};
+use crate::{TestRun, is_in_use, sandbox, wait_until};
 use media::protocol::{EscapeAttempt, MediaJob, Output, Progress, TestJob};
 use media::sandbox::{Bounds, ProcessExit, ProcessReport, Sandbox};
 use media::speech::SpokenText;
@@ -8,22 +8,22 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-async fn run(echo: TestJob, bend: impl FnOnce(&mut Bounds)) -> ProcessReport {
-    let job = MediaJob::Test(echo);
+async fn run(test_job: TestJob, change: impl FnOnce(&mut Bounds)) -> ProcessReport {
+    let job = MediaJob::Test(test_job);
     let mut bounds = Bounds::of(&job);
-    bend(&mut bounds);
+    change(&mut bounds);
     TestRun::new().run_within(&job, bounds).await
 }
 
 /// Far below the deadline, and far above the usual milliseconds, for busy machines.
-const LONG_BEFORE_ITS_END: Duration = Duration::from_secs(30);
+const WELL_BEFORE_THE_DEADLINE: Duration = Duration::from_secs(30);
 
 fn spinning(progress: bool) -> TestJob {
     TestJob { spin_ms: 60_000, progress, ..TestJob::default() }
 }
 
 #[tokio::test]
-async fn a_job_that_is_done_gives_its_output() {
+async fn a_finished_job_returns_its_output() {
     let report = run(TestJob::default(), |_| {}).await;
     assert_eq!(report.exit, ProcessExit::Done(Box::new(Output::Test)), "{}", report.log);
     let confinement = report.confinement.unwrap();
@@ -37,15 +37,15 @@ async fn a_job_that_is_done_gives_its_output() {
 async fn progress_reaches_the_parent_and_grows() {
     let test_run = TestRun::new();
     let job = MediaJob::Test(TestJob { spin_ms: 2_000, progress: true, ..TestJob::default() });
-    let mut heard: Vec<Progress> = Vec::new();
+    let mut reported: Vec<Progress> = Vec::new();
     let report = sandbox()
         .run(&job, test_run.path(), Bounds::of(&job), &CancellationToken::new(), |progress| {
-            heard.push(progress);
+            reported.push(progress);
         })
         .await;
     assert!(matches!(report.exit, ProcessExit::Done(_)));
-    assert!(heard.len() >= 2);
-    assert!(heard.is_sorted_by(|one, next| one.done < next.done));
+    assert!(reported.len() >= 2);
+    assert!(reported.is_sorted_by(|one, next| one.done < next.done));
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn spinning_beyond_the_deadline_is_a_timeout() {
     let begun = Instant::now();
     let report = run(spinning(true), |bounds| bounds.deadline = Duration::from_millis(300)).await;
     assert!(matches!(report.exit, ProcessExit::Timeout(_)), "{report:?}");
-    assert!(begun.elapsed() < LONG_BEFORE_ITS_END);
+    assert!(begun.elapsed() < WELL_BEFORE_THE_DEADLINE);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn progress_that_stops_is_a_stall() {
 }
 
 #[tokio::test]
-async fn exiting_without_an_answer_is_a_crash() {
+async fn exiting_without_a_reply_is_a_crash() {
     let report = run(TestJob { exit: true, ..TestJob::default() }, |_| {}).await;
     let crash = ProcessExit::Crashed { signal: None, code: Some(3) };
     assert_eq!(report.exit, crash);
@@ -92,7 +92,7 @@ async fn a_program_that_is_no_media_process_is_a_crash_with_its_log() {
 }
 
 #[tokio::test]
-async fn a_missing_program_is_a_fault() {
+async fn a_missing_program_is_an_internal_error() {
     let test_run = TestRun::new();
     let sandbox = Sandbox::new("/nowhere/at/all".into(), Vec::<String>::new()).unwrap();
     let job = MediaJob::Test(TestJob::default());
@@ -103,7 +103,7 @@ async fn a_missing_program_is_a_fault() {
 }
 
 #[tokio::test]
-async fn cancelling_ends_the_child_long_before_its_end() {
+async fn cancelling_ends_the_media_process_well_before_its_deadline() {
     let test_run = TestRun::new();
     let job = MediaJob::Test(spinning(true));
     let cancel = CancellationToken::new();
@@ -115,7 +115,7 @@ async fn cancelling_ends_the_child_long_before_its_end() {
         })
         .await;
     assert_eq!(report.exit, ProcessExit::Cancelled);
-    assert!(cancelled_at.unwrap().elapsed() < LONG_BEFORE_ITS_END);
+    assert!(cancelled_at.unwrap().elapsed() < WELL_BEFORE_THE_DEADLINE);
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_job_that_would_write_outside_its_scratch_is_refused() {
 }
 
 #[tokio::test]
-async fn dropping_the_run_kills_the_child() {
+async fn dropping_the_run_kills_the_media_process() {
     let test_run = TestRun::new();
     let job = MediaJob::Test(spinning(true));
     let cancel = CancellationToken::new();
@@ -169,7 +169,7 @@ async fn dropping_the_run_kills_the_child() {
             _ = has_started.recv() => {}
         }
     }
-    wait_until("the child's end", || !is_inhabited(test_run.path())).await;
+    wait_until("the media process's end", || !is_in_use(test_run.path())).await;
 }
 
 fn hello() -> SpokenText {
@@ -186,11 +186,11 @@ async fn a_file_that_outgrows_its_bound_is_out_of_space() {
 }
 
 #[tokio::test]
-async fn processor_time_is_bounded_where_the_parent_sleeps() {
+async fn processor_time_is_bounded_even_if_the_parent_sleeps() {
     let job = MediaJob::Test(spinning(true));
     let bounds = Bounds { deadline: Duration::ZERO, ..Bounds::of(&job) };
     let test_run = TestRun::new();
-    let mut child = crate::parent::start_by_hand(&job, test_run.path(), bounds);
-    let status = crate::parent::wait(&mut child).await;
+    let mut media_process = crate::parent::start_unsandboxed(&job, test_run.path(), bounds);
+    let status = crate::parent::wait(&mut media_process).await;
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(24), "SIGXCPU");
 }

@@ -14,16 +14,17 @@ use std::collections::BTreeSet;
 ///
 /// Call it when a plan is compiled, before keys are made of its parts. It reads some kilobytes of
 /// every font file.
-pub fn name_fonts(plan: &mut RenderPlan, facts: &[Facts], folders: &FontFolders) {
-    let Ok(mut reach) = Reach::of(facts) else { return };
+pub fn set_machine_fonts(plan: &mut RenderPlan, facts: &[Facts], folders: &FontFolders) {
+    let Ok(mut own_fonts) = OwnFonts::of(facts) else { return };
     let mut digest = None;
-    for segment in plan.segments.iter_mut().filter(|segment| reach.beyond(segment)) {
+    for segment in plan.segments.iter_mut().filter(|segment| own_fonts.needs_machine_fonts(segment))
+    {
         segment.machine_fonts = Some(digest.get_or_insert_with(|| fonts_digest(folders)).clone());
     }
 }
 
 /// The fonts that a composition has without the machine's folders.
-struct Reach {
+struct OwnFonts {
     bundled: FontBook,
     /// Families of the composition's files.
     families: BTreeSet<String>,
@@ -31,7 +32,7 @@ struct Reach {
     drawings: BTreeSet<SourceHash>,
 }
 
-impl Reach {
+impl OwnFonts {
     fn of(facts: &[Facts]) -> crate::Result<Self> {
         Ok(Self {
             bundled: FontBook::new(&[], FontFolders(Vec::new()))?,
@@ -48,20 +49,21 @@ impl Reach {
         })
     }
 
-    fn beyond(&mut self, segment: &Segment) -> bool {
-        segment.layers.iter().any(|layer| self.layer(layer))
+    fn needs_machine_fonts(&mut self, segment: &Segment) -> bool {
+        segment.layers.iter().any(|layer| self.layer_needs_them(layer))
     }
 
-    fn layer(&mut self, layer: &Layer) -> bool {
+    fn layer_needs_them(&mut self, layer: &Layer) -> bool {
         let itself = match &layer.asset {
             Asset::Text(text) => {
-                text.runs.iter().any(|run| self.writing(&run.style.family, &run.text))
+                text.runs.iter().any(|run| self.needs_machine_letters(&run.style.family, &run.text))
             }
             Asset::Captions(captions) => captions.look.runs.first().is_some_and(|run| {
                 captions.cues.iter().any(|cue| {
-                    self.writing(&run.style.family, &cue.text)
+                    self.needs_machine_letters(&run.style.family, &cue.text)
                         || captions.capitals
-                            && self.writing(&run.style.family, &cue.text.to_uppercase())
+                            && self
+                                .needs_machine_letters(&run.style.family, &cue.text.to_uppercase())
                 })
             }),
             // The SVG renderer chooses fonts by itself, so any text in an SVG may use the
@@ -69,13 +71,13 @@ impl Reach {
             Asset::Image(picture) => self.drawings.contains(&picture.source.hash),
             _ => false,
         };
-        itself || layer.mattes.iter().any(|matte| self.layer(matte))
+        itself || layer.mattes.iter().any(|matte| self.layer_needs_them(matte))
     }
 
     /// A name that neither the engine nor the composition has, or a letter that the built-in fonts
     /// lack: [`DEFAULT_FAMILY`] or a fallback is used.
-    fn writing(&self, family: &str, text: &str) -> bool {
-        let known = self.families.contains(family) || self.bundled.brings(family);
+    fn needs_machine_letters(&self, family: &str, text: &str) -> bool {
+        let known = self.families.contains(family) || self.bundled.has_name(family);
         !known || text.chars().any(|letter| !is_bundled(letter))
     }
 }
@@ -92,7 +94,7 @@ fn is_bundled(letter: char) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::picture::tests::segments::{Bench, picture_of};
+    use crate::picture::tests::segments::{SegmentFixture, picture_of};
     use crate::text::tests::text;
 
     fn folder() -> (tempfile::TempDir, FontFolders) {
@@ -102,49 +104,49 @@ mod tests {
         (folder, folders)
     }
 
-    fn named(segment: &Segment, facts: &[Facts], folders: &FontFolders) -> Option<String> {
-        let mut reach = Reach::of(facts).unwrap();
-        reach.beyond(segment).then(|| fonts_digest(folders))
+    fn digest_of(segment: &Segment, facts: &[Facts], folders: &FontFolders) -> Option<String> {
+        let mut own_fonts = OwnFonts::of(facts).unwrap();
+        own_fonts.needs_machine_fonts(segment).then(|| fonts_digest(folders))
     }
 
-    fn written(writing: &str, family: &str) -> Segment {
-        let mut bench = Bench::new(160, 90);
-        let mut text = text(writing, 20);
+    fn segment_of(words: &str, family: &str) -> Segment {
+        let mut fixture = SegmentFixture::new(160, 90);
+        let mut text = text(words, 20);
         text.runs[0].style.family = family.into();
-        bench.layer(Asset::Text(text));
-        bench.segment
+        fixture.layer(Asset::Text(text));
+        fixture.segment
     }
 
     #[test]
-    fn what_the_engine_can_write_by_itself_names_no_machine() {
+    fn text_in_the_built_in_fonts_does_not_depend_on_the_machine() {
         let (_folder, folders) = folder();
-        for plain in ["Grüße, Ελλάδα, Привет!\n“1 €”", ""] {
-            assert_eq!(named(&written(plain, "Open Sans"), &[], &folders), None, "{plain}");
+        for text in ["Grüße, Ελλάδα, Привет!\n“1 €”", ""] {
+            assert_eq!(digest_of(&segment_of(text, "Open Sans"), &[], &folders), None, "{text}");
         }
-        for far in ["日本", "नमस्ते", "مرحبا", "😀", "a\u{200d}b"] {
-            assert!(named(&written(far, "Open Sans"), &[], &folders).is_some(), "{far}");
+        for text in ["日本", "नमस्ते", "مرحبا", "😀", "a\u{200d}b"] {
+            assert!(digest_of(&segment_of(text, "Open Sans"), &[], &folders).is_some(), "{text}");
         }
-        assert!(named(&written("plain", "DejaVu Sans"), &[], &folders).is_some());
+        assert!(digest_of(&segment_of("plain", "DejaVu Sans"), &[], &folders).is_some());
     }
 
     #[test]
-    fn machines_with_other_fonts_name_them_otherwise() {
+    fn machines_with_other_fonts_have_other_digests() {
         let (folder, folders) = folder();
-        let segment = written("日本", "Open Sans");
-        let before = named(&segment, &[], &folders);
-        assert_eq!(before, named(&segment, &[], &folders));
+        let segment = segment_of("日本", "Open Sans");
+        let first = digest_of(&segment, &[], &folders);
+        assert_eq!(first, digest_of(&segment, &[], &folders));
         std::fs::write(folder.path().join("two.otf"), BUNDLED[1]).unwrap();
-        assert_ne!(before, named(&segment, &[], &folders));
+        assert_ne!(first, digest_of(&segment, &[], &folders));
     }
 
     #[test]
-    fn a_drawing_counts_where_something_is_written_in_it() {
+    fn an_svg_depends_on_the_machine_only_if_it_contains_text() {
         let (_folder, folders) = folder();
-        let mut bench = Bench::new(160, 90);
+        let mut fixture = SegmentFixture::new(160, 90);
         for (body, writes) in
             [("<text>Hello</text>", true), ("<rect width='3' height='3'/>", false)]
         {
-            let path = bench.path("drawing.svg");
+            let path = fixture.path("drawing.svg");
             std::fs::write(
                 &path,
                 format!(
@@ -152,11 +154,11 @@ mod tests {
                 ),
             )
             .unwrap();
-            let source = bench.add(&path);
+            let source = fixture.add(&path);
             let facts = crate::probe::probe(&path, &source).unwrap();
-            bench.layers().clear();
-            bench.layer(Asset::Image(picture_of(source)));
-            assert_eq!(named(&bench.segment, &[facts], &folders).is_some(), writes, "{body}");
+            fixture.layers().clear();
+            fixture.layer(Asset::Image(picture_of(source)));
+            assert_eq!(digest_of(&fixture.segment, &[facts], &folders).is_some(), writes, "{body}");
         }
     }
 }

@@ -10,7 +10,7 @@ use ffmpeg_next::{Packet, Rational};
 use std::path::{Path, PathBuf};
 
 /// The format that all segments share, and the facts needed to number their packets.
-pub(super) struct Common {
+pub(super) struct SharedFormat {
     /// The first segment's parameters, which all others must equal.
     pub parameters: codec::Parameters,
     /// The number of frames by which a packet may come before the frame that it shows, because
@@ -21,7 +21,7 @@ pub(super) struct Common {
 }
 
 /// An open segment.
-pub(super) struct Segment {
+pub(super) struct SegmentReader {
     input: Input,
     time_base: Rational,
     rate: Rate,
@@ -29,7 +29,7 @@ pub(super) struct Segment {
     first: u64,
 }
 
-impl Segment {
+impl SegmentReader {
     /// Opens a segment whose first frame has the number `first`.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Segment {
 }
 
 /// Pairs each segment's path with the number of its first frame.
-pub(super) fn placed<'a>(
+pub(super) fn numbered<'a>(
     plan: &'a Assemble,
     paths: &'a [PathBuf],
 ) -> impl Iterator<Item = (&'a Path, u64)> {
@@ -103,19 +103,19 @@ pub(super) fn placed<'a>(
 ///
 /// # Errors
 /// Internal, naming the segment.
-pub(super) fn survey(plan: &Assemble, paths: &[PathBuf]) -> Result<Common> {
-    let mut common: Option<(Common, Vec<u8>)> = None;
-    for ((path, first), frames) in placed(plan, paths).zip(&plan.segment_frames) {
+pub(super) fn check_segments(plan: &Assemble, paths: &[PathBuf]) -> Result<SharedFormat> {
+    let mut shared: Option<(SharedFormat, Vec<u8>)> = None;
+    for ((path, first), frames) in numbered(plan, paths).zip(&plan.segment_frames) {
         let wrong =
             |what: &str| MediaError::Internal(format!("the segment {} {what}", path.display()));
-        let open = if first == 0 { Segment::open_probed } else { Segment::open };
+        let open = if first == 0 { SegmentReader::open_probed } else { SegmentReader::open };
         let mut segment = open(path, plan.rate, first)?;
         let parameters = segment.parameters().ok_or_else(|| wrong("is empty"))?;
         let header = ffi::header_bytes(&parameters);
-        let (common, expected) = common.get_or_insert_with(|| {
-            (Common { parameters: parameters.clone(), lead: 0, alpha: false }, header.clone())
+        let (shared, expected) = shared.get_or_insert_with(|| {
+            (SharedFormat { parameters: parameters.clone(), lead: 0, alpha: false }, header.clone())
         });
-        if header != *expected || parameters.id() != common.parameters.id() {
+        if header != *expected || parameters.id() != shared.parameters.id() {
             return Err(wrong("has other parameter sets than the first"));
         }
         let mut shown = vec![false; usize::try_from(*frames).unwrap_or(0)];
@@ -128,8 +128,8 @@ pub(super) fn survey(plan: &Assemble, paths: &[PathBuf]) -> Result<Common> {
             if seen.is_none_or(|seen| std::mem::replace(seen, true)) {
                 return Err(wrong("shows a frame twice, or one that is not its own"));
             }
-            common.lead = common.lead.max(order.saturating_sub(number));
-            common.alpha |= packet
+            shared.lead = shared.lead.max(order.saturating_sub(number));
+            shared.alpha |= packet
                 .side_data()
                 .any(|data| data.kind() == side_data::Type::MatroskaBlockAdditional);
             order += 1;
@@ -138,7 +138,7 @@ pub(super) fn survey(plan: &Assemble, paths: &[PathBuf]) -> Result<Common> {
             return Err(wrong("lacks a frame"));
         }
     }
-    common
-        .map(|(common, _)| common)
+    shared
+        .map(|(shared, _)| shared)
         .ok_or_else(|| MediaError::Internal("there is no segment to assemble".into()))
 }

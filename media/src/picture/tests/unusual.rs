@@ -1,7 +1,7 @@
 //! Unusual sources: pixels that are not square, full range, odd sizes, several sounds or none.
 
-use super::finished::{Shop, make};
-use super::segments::{Bench, picture_of, video_of};
+use super::finished::{VideoMaker, make};
+use super::segments::{SegmentFixture, picture_of, video_of};
 use crate::probe::probe;
 use composition::plan::*;
 
@@ -12,29 +12,30 @@ fn drawn(
     (width, height): (u32, u32),
     frame: u64,
 ) -> crate::picture::planes::Picture {
-    let mut bench = Bench::new(width, height);
-    let path = bench.path(name);
+    let mut fixture = SegmentFixture::new(width, height);
+    let path = fixture.path(name);
     make(&path, arguments);
-    let source = bench.add(&path);
+    let source = fixture.add(&path);
     let still = probe(&path, &source).unwrap().image;
-    bench.layer(Asset::Colour(Rgba::WHITE));
+    fixture.layer(Asset::Colour(Rgba::WHITE));
     let picture = picture_of(source);
-    bench.layer(if still { Asset::Image(picture) } else { Asset::Video(video_of(picture)) });
-    bench.frame(frame)
+    fixture.layer(if still { Asset::Image(picture) } else { Asset::Video(video_of(picture)) });
+    fixture.frame(frame)
 }
 
-fn near(found: u8, wanted: u8, most: u8) -> bool {
-    found.abs_diff(wanted) <= most
+fn near(found: u8, expected: u8, tolerance: u8) -> bool {
+    found.abs_diff(expected) <= tolerance
 }
 
 #[test]
-fn full_range_is_brought_to_limited() {
+fn full_range_is_converted_to_limited() {
     for (range, format) in
         [("pc", "yuvj420p"), ("tv", "yuv420p"), ("pc", "yuvj444p"), ("tv", "yuv422p")]
     {
         for size in ["64x48", "128x96"] {
             let arguments = format!(
-                "-f lavfi -i color=0x808080:s={size}:r=25:d=1 -vf scale=out_range={range}:out_color_matrix=bt709 -pix_fmt {format} \
+                "-f lavfi -i color=0x808080:s={size}:r=25:d=1 \
+                 -vf scale=out_range={range}:out_color_matrix=bt709 -pix_fmt {format} \
                  -color_range {range} -colorspace bt709 -c:v ffv1"
             );
             let frame = drawn(&arguments, "range.mkv", (64, 48), 3);
@@ -49,23 +50,26 @@ fn full_range_is_brought_to_limited() {
 
 #[test]
 fn pixels_that_are_not_square_are_shown_in_their_shape() {
-    let mut shop = Shop::new();
-    let facts = shop
-        .made("wide.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -vf setsar=2/1 -pix_fmt yuv420p");
+    let mut maker = VideoMaker::new();
+    let facts = maker.make_source(
+        "wide.mp4",
+        "-f lavfi -i color=red:s=64x48:r=25:d=1 -vf setsar=2/1 -pix_fmt yuv420p",
+    );
     assert_eq!(facts.video[0].sar, Ratio::whole(2));
     assert_eq!(facts.video[0].shown_size(), (128, 48));
     let document = serde_json::json!({
         "timeline": { "tracks": [ { "clips": [
-            { "asset": { "type": "video", "src": "wide.mp4" }, "start": 0, "length": 1, "fit": "contain" } ] } ] },
+            { "asset": { "type": "video", "src": "wide.mp4" },
+              "start": 0, "length": 1, "fit": "contain" } ] } ] },
         "output": { "format": "mp4", "size": { "width": 128, "height": 128 }, "fps": 25 },
     });
-    let made = shop.finish(&document, "out.mp4");
-    let facts = probe(&made.path, &SourceHash("00".into())).unwrap();
+    let finished = maker.finish(&document, "out.mp4");
+    let facts = probe(&finished.path, &SourceHash("00".into())).unwrap();
     assert_eq!(facts.video[0].sar, Ratio::ONE);
-    let mut bench = Bench::new(128, 128);
-    let source = bench.add(&made.path);
-    bench.layer(Asset::Video(video_of(picture_of(source))));
-    let frame = bench.frame(5);
+    let mut fixture = SegmentFixture::new(128, 128);
+    let source = fixture.add(&finished.path);
+    fixture.layer(Asset::Video(video_of(picture_of(source))));
+    let frame = fixture.frame(5);
     let rows = (0..128).filter(|row| frame.y[row * 128 + 64] > 40).count();
     assert!(
         (46..=50).contains(&rows) && frame.y[64 * 128 + 2] > 40,
@@ -92,17 +96,19 @@ fn odd_sizes_keep_their_edges() {
 
 #[test]
 fn prores_4444_keeps_its_alpha() {
-    let arguments = "-f lavfi -i color=black@0.5:s=64x48:r=25:d=1,format=yuva444p10le -c:v prores_ks -profile:v 4444 -alpha_bits 16";
+    let arguments = "-f lavfi -i color=black@0.5:s=64x48:r=25:d=1,format=yuva444p10le \
+        -c:v prores_ks -profile:v 4444 -alpha_bits 16";
     let frame = drawn(arguments, "clear.mov", (64, 48), 2);
     let grey = frame.y[24 * 64 + 32];
     assert!(near(grey, 126, 3), "half of black over white is {grey}");
 }
 
 #[test]
-fn vp8_and_vp9_with_alpha_are_seen_through() {
+fn vp8_and_vp9_keep_their_alpha() {
     for codec in ["libvpx", "libvpx-vp9"] {
         let arguments = format!(
-            "-f lavfi -i color=black@0.5:s=64x48:r=25:d=1,format=yuva420p -c:v {codec} -auto-alt-ref 0 -crf 10 -b:v 1M"
+            "-f lavfi -i color=black@0.5:s=64x48:r=25:d=1,format=yuva420p -c:v {codec} \
+             -auto-alt-ref 0 -crf 10 -b:v 1M"
         );
         let frame = drawn(&arguments, "clear.webm", (64, 48), 2);
         let grey = frame.y[24 * 64 + 32];
@@ -111,23 +117,24 @@ fn vp8_and_vp9_with_alpha_are_seen_through() {
 }
 
 #[test]
-fn of_a_picture_of_one_bit_a_pixel_the_asked_part_is_shown() {
+fn a_picture_of_one_bit_a_pixel_is_cropped_exactly() {
     for format in ["monob", "monow"] {
         let bars = format!(
-            "-f lavfi -i color=black:s=96x48 -vf drawbox=x=48:w=48:h=48:c=white:t=fill,format={format} -frames:v 1"
+            "-f lavfi -i color=black:s=96x48 \
+             -vf drawbox=x=48:w=48:h=48:c=white:t=fill,format={format} -frames:v 1"
         );
-        let mut bench = Bench::new(64, 48);
-        let path = bench.path(if format == "monob" { "bits.png" } else { "bits.tiff" });
+        let mut fixture = SegmentFixture::new(64, 48);
+        let path = fixture.path(if format == "monob" { "bits.png" } else { "bits.tiff" });
         make(&path, &bars);
-        let source = bench.add(&path);
+        let source = fixture.add(&path);
         let right = Rect {
             x: Micro(333_333),
             y: Micro(0),
             width: Micro(666_667),
             height: Micro(1_000_000),
         };
-        bench.layer(Asset::Image(Picture { crop: right, ..picture_of(source) }));
-        let frame = bench.frame(0);
+        fixture.layer(Asset::Image(Picture { crop: right, ..picture_of(source) }));
+        let frame = fixture.frame(0);
         let seen = [4, 12, 20, 60].map(|x| frame.y[24 * 64 + x]);
         assert_eq!(seen, [16, 16, 235, 235], "{format}");
     }
@@ -151,9 +158,10 @@ fn colours_of_16_bits_with_alpha_are_those_of_8() {
 
 #[test]
 fn an_avif_is_a_still() {
-    let arguments = "-f lavfi -i color=0x2050a0:s=64x48,format=yuv420p -frames:v 1 -c:v libaom-av1 -still-picture 1 -cpu-used 8";
-    let bench = Bench::new(64, 48);
-    let path = bench.path("still.avif");
+    let arguments = "-f lavfi -i color=0x2050a0:s=64x48,format=yuv420p -frames:v 1 \
+        -c:v libaom-av1 -still-picture 1 -cpu-used 8";
+    let fixture = SegmentFixture::new(64, 48);
+    let path = fixture.path("still.avif");
     make(&path, arguments);
     let facts = probe(&path, &SourceHash("00".into())).unwrap();
     assert!(facts.image && facts.duration.is_none(), "{facts:?}");
@@ -168,34 +176,38 @@ fn an_avif_is_a_still() {
 }
 
 #[test]
-fn of_several_sounds_each_can_be_told_and_a_film_without_any_has_none() {
-    let mut shop = Shop::new();
-    let facts = shop.made(
+fn several_sounds_are_listed_and_a_video_without_sound_has_none() {
+    let mut maker = VideoMaker::new();
+    let facts = maker.make_source(
         "two.mkv",
-        "-f lavfi -i color=red:s=64x48:r=25:d=1 -f lavfi -i sine=440:d=1 -f lavfi -i sine=880:d=1:r=44100 -map 0 -map 1 -map 2 -c:a pcm_s16le",
+        "-f lavfi -i color=red:s=64x48:r=25:d=1 -f lavfi -i sine=440:d=1 \
+         -f lavfi -i sine=880:d=1:r=44100 -map 0 -map 1 -map 2 -c:a pcm_s16le",
     );
     let sounds: Vec<(u32, u32)> =
         facts.audio.iter().map(|audio| (audio.index, audio.rate)).collect();
     assert_eq!(sounds, [(1, 44_100), (2, 44_100)]);
-    let silent =
-        shop.made("silent.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -an -pix_fmt yuv420p");
+    let silent = maker
+        .make_source("silent.mp4", "-f lavfi -i color=red:s=64x48:r=25:d=1 -an -pix_fmt yuv420p");
     assert!(silent.audio.is_empty());
     let document = |src: &str| {
         serde_json::json!({
-            "timeline": { "tracks": [ { "clips": [ { "asset": { "type": "video", "src": src }, "start": 0, "length": 1 } ] } ] },
-            "output": { "format": "mp4", "size": { "width": 64, "height": 48 }, "fps": 25, "loudness": false },
+            "timeline": { "tracks": [ { "clips": [
+                { "asset": { "type": "video", "src": src }, "start": 0, "length": 1 } ] } ] },
+            "output": {
+                "format": "mp4", "size": { "width": 64, "height": 48 }, "fps": 25,
+                "loudness": false },
         })
     };
     // The first sound is heard: 440 upward crossings in its second.
-    let made = shop.finish(&document("two.mkv"), "two.mp4");
-    let mut reader = crate::sound::reader::SoundReader::open(&made.path, 1, 48_000, 0).unwrap();
+    let finished = maker.finish(&document("two.mkv"), "two.mp4");
+    let mut reader = crate::sound::reader::SoundReader::open(&finished.path, 1, 48_000, 0).unwrap();
     let mut samples = vec![[0.0_f32; 2]; 48_000];
     reader.fill(&mut samples).unwrap();
     let upward = samples.windows(2).filter(|two| two[0][0] <= 0.0 && two[1][0] > 0.0).count();
     assert!((430..450).contains(&upward), "{upward}");
-    let made = shop.finish(&document("silent.mp4"), "silent.out.mp4");
-    assert!(made.plan.sound.is_none());
-    assert!(probe(&made.path, &SourceHash("00".into())).unwrap().audio.is_empty());
+    let finished = maker.finish(&document("silent.mp4"), "silent.out.mp4");
+    assert!(finished.plan.sound.is_none());
+    assert!(probe(&finished.path, &SourceHash("00".into())).unwrap().audio.is_empty());
 }
 
 /// Returns the bytes of a picture with an Exif block that states an orientation.
@@ -257,20 +269,20 @@ fn pictures_are_turned_and_mirrored_as_their_exif_says() {
         let arguments = format!(
             "-f lavfi -i color=black:s=64x64,format=gbrp -vf {corners} -frames:v 1 -c:v {codec}"
         );
-        let mut bench = Bench::new(64, 64);
-        make(&bench.path(&format!("plain.{name}")), &arguments);
-        let plain = std::fs::read(bench.path(&format!("plain.{name}"))).unwrap();
-        for (orientation, wanted) in (1..).zip(shown) {
-            let path = bench.path(&format!("{orientation}.{name}"));
+        let mut fixture = SegmentFixture::new(64, 64);
+        make(&fixture.path(&format!("plain.{name}")), &arguments);
+        let plain = std::fs::read(fixture.path(&format!("plain.{name}"))).unwrap();
+        for (orientation, expected) in (1..).zip(shown) {
+            let path = fixture.path(&format!("{orientation}.{name}"));
             std::fs::write(&path, oriented(name, &plain, orientation)).unwrap();
-            let source = bench.add(&path);
-            bench.layers().clear();
-            bench.layer(Asset::Image(picture_of(source)));
-            let frame = bench.frame(0);
+            let source = fixture.add(&path);
+            fixture.layers().clear();
+            fixture.layer(Asset::Image(picture_of(source)));
+            let frame = fixture.frame(0);
             let seen = [(8, 8), (56, 8), (8, 56), (56, 56)].map(|(x, y)| frame.y[y * 64 + x]);
             // The JPEG encoder is not exact about its range.
-            let close = seen.iter().zip(wanted).all(|(seen, wanted)| near(*seen, wanted, 20));
-            assert!(close, "{name}, orientation {orientation}: {seen:?} and not {wanted:?}");
+            let close = seen.iter().zip(expected).all(|(seen, expected)| near(*seen, expected, 20));
+            assert!(close, "{name}, orientation {orientation}: {seen:?} and not {expected:?}");
         }
     }
 }
