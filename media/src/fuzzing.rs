@@ -3,7 +3,7 @@
 
 use crate::encode::annexb;
 use crate::picture::cube::Cube;
-use crate::protocol::{Reply, Request};
+use crate::protocol::{JobRequest, Reply};
 use crate::text::block::TextContext;
 use crate::text::fonts::{FontBook, FontFolders};
 use crate::text::glyphs::{GlyphPainter, StyleOverride};
@@ -22,7 +22,7 @@ pub fn protocol(line: &[u8]) {
     if let Ok(reply) = serde_json::from_slice::<Reply>(line) {
         assert_round_trip(&reply);
     }
-    if let Ok(request) = serde_json::from_slice::<Request>(line) {
+    if let Ok(request) = serde_json::from_slice::<JobRequest>(line) {
         assert_round_trip(&request);
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Converter {
 
 /// Marks a frame as interlaced, and holds the next frame, from which its second field is completed.
 #[derive(Clone, Copy)]
-pub(crate) struct Fields<'a> {
+pub(crate) struct InterlacedFields<'a> {
     /// The next frame; none after the last.
     pub next: Option<&'a frame::Video>,
 }
@@ -51,7 +51,7 @@ impl Converter {
     pub(crate) fn convert(
         &mut self,
         frame: &frame::Video,
-        fields: Option<Fields<'_>>,
+        fields: Option<InterlacedFields<'_>>,
         conversion: Conversion,
     ) -> Result<Picture> {
         let unpacked = unpacked(frame);

@@ -10,7 +10,7 @@
 mod test_job;
 mod work;
 
-use crate::protocol::{MediaJob, Output, Progress, Reply, Request};
+use crate::protocol::{JobRequest, MediaJob, Output, Progress, Reply};
 use crate::{MediaError, Result};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
@@ -68,7 +68,7 @@ fn set_process_name(job: &MediaJob) {
     }
 }
 
-fn read_request() -> io::Result<Request> {
+fn read_request() -> io::Result<JobRequest> {
     let mut line = Vec::new();
     io::stdin().lock().read_until(b'\n', &mut line)?;
     if line.is_empty() {

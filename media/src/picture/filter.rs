@@ -11,7 +11,7 @@ use composition::plan::{self, ChromaKey, Filter};
 use std::sync::Arc;
 
 /// The filters of one layer, in order.
-pub(crate) struct Filters {
+pub(crate) struct FilterChain {
     key: Option<ChromaKey>,
     steps: Vec<FilterStep>,
     /// The last inputs with their results: stills and repeated frames are filtered once.
@@ -25,7 +25,7 @@ enum FilterStep {
     Cube(Box<Cube>),
 }
 
-impl Filters {
+impl FilterChain {
     /// Creates a layer's filters and reads the files that they need.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use super::content::{ContentRequest, DrawingCache, Patch};
 use super::gauss::blur;
 use super::planes::Picture;
-use crate::decode::convert::{Conversion, Converter, Fields};
+use crate::decode::convert::{Conversion, Converter, InterlacedFields};
 use crate::decode::reader::VideoReader;
 use crate::decode::svg::Svg;
 use crate::error::Result;
@@ -140,7 +140,7 @@ impl Footage {
             }
         };
         let conversion = Conversion { crop, width, height, chroma, rotation: shown.rotation };
-        let fields = interlaced.then_some(Fields { next: shown.next });
+        let fields = interlaced.then_some(InterlacedFields { next: shown.next });
         self.cache.get(key(shown.ticks, sigma, width, height), || {
             converter.convert(shown.frame, fields, conversion).map(blurred)
         })

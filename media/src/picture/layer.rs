@@ -2,13 +2,13 @@
 
 use super::blend::{Window, mask, over};
 use super::content::{ContentRequest, Patch};
-use super::filter::Filters;
+use super::filter::FilterChain;
 use super::footage::Footage;
 use super::mix;
 use super::motion::{moves_at, scale_in_motion};
 use super::place::{BoxPose, Tile, clip, crop_to, place, tile_area};
 use super::planes::{Chroma, Picture};
-use super::procedural::Drawing;
+use super::procedural::VectorDrawing;
 use super::wave::Wave;
 use crate::error::Result;
 use crate::protocol::Files;
@@ -18,24 +18,24 @@ use composition::plan::{self, Asset, Blend, Canvas};
 use std::sync::Arc;
 
 /// A layer with its sources open.
-pub(crate) struct Layer {
+pub(crate) struct OpenLayer {
     plan: plan::Layer,
     canvas: Canvas,
     chroma: Chroma,
     content: Content,
-    filters: Filters,
-    mattes: Vec<Layer>,
+    filters: FilterChain,
+    mattes: Vec<OpenLayer>,
 }
 
 enum Content {
     Footage(Box<Footage>),
-    Drawing(Drawing),
+    Drawing(VectorDrawing),
     Text(Box<TextBlock>),
     Captions(Box<CaptionBlock>),
     Wave(Box<Wave>),
 }
 
-impl Layer {
+impl OpenLayer {
     /// Opens a layer's content.
     ///
     /// # Errors
@@ -60,9 +60,11 @@ impl Layer {
             Asset::Captions(captions) => {
                 Content::Captions(Box::new(CaptionBlock::new(captions.clone())))
             }
-            Asset::Shape(shape) => Content::Drawing(Drawing::shape(*shape)),
-            Asset::Colour(colour) => Content::Drawing(Drawing::colour(*colour)),
-            Asset::Gradient(gradient) => Content::Drawing(Drawing::gradient(gradient.clone())),
+            Asset::Shape(shape) => Content::Drawing(VectorDrawing::shape(*shape)),
+            Asset::Colour(colour) => Content::Drawing(VectorDrawing::colour(*colour)),
+            Asset::Gradient(gradient) => {
+                Content::Drawing(VectorDrawing::gradient(gradient.clone()))
+            }
             Asset::Waveform(wave) => {
                 let path = path_of(files, &wave.source.hash)?;
                 Content::Wave(Box::new(Wave::open(wave.clone(), canvas.rate, path)?))
@@ -74,7 +76,7 @@ impl Layer {
             canvas: *canvas,
             chroma,
             content,
-            filters: Filters::open(plan, files)?,
+            filters: FilterChain::open(plan, files)?,
             mattes: mattes.collect::<Result<_>>()?,
             plan: plan.clone(),
         })

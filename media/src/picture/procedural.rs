@@ -12,7 +12,7 @@ use tiny_skia::{
 };
 
 /// A drawing that does not change with time.
-pub(crate) struct Drawing {
+pub(crate) struct VectorDrawing {
     kind: DrawingKind,
     cache: DrawingCache<DrawingKey, Patch>,
 }
@@ -23,7 +23,7 @@ enum DrawingKind {
     Shape(Shape),
 }
 
-impl Drawing {
+impl VectorDrawing {
     /// Fills the box with one colour.
     pub(crate) fn colour(colour: Rgba) -> Self {
         Self::of(DrawingKind::Colour(colour))
@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    fn luma(drawing: &mut Drawing, width: usize, height: usize) -> Vec<u8> {
+    fn luma(drawing: &mut VectorDrawing, width: usize, height: usize) -> Vec<u8> {
         let patches = drawing.patches(&request(width as f64, height as f64)).expect("it draws");
         patches[0].picture.y.clone()
     }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_level_gradient_runs_from_left_to_right() {
         let stop = |at, colour| Stop { at, colour };
-        let mut drawing = Drawing::gradient(Gradient {
+        let mut drawing = VectorDrawing::gradient(Gradient {
             angle: Some(Micro::whole(90)),
             stops: vec![stop(Micro::ZERO, Rgba::BLACK), stop(Micro::ONE, Rgba::WHITE)],
         });
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn an_ellipse_leaves_the_corners_clear_and_fills_the_middle() {
-        let mut drawing = Drawing::shape(Shape {
+        let mut drawing = VectorDrawing::shape(Shape {
             kind: ShapeKind::Ellipse,
             fill: Rgba::WHITE,
             stroke: Rgba::CLEAR,

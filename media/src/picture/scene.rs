@@ -1,6 +1,6 @@
 //! An open segment, which composites any of its frames.
 
-use super::layer::Layer;
+use super::layer::OpenLayer;
 use super::planes::{Chroma, Picture, yuv_of};
 use crate::error::{MediaError, Result};
 use crate::protocol::Files;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// frames drawn before; drawing in order is merely faster.
 pub struct Scene {
     segment: Segment,
-    layers: Vec<Layer>,
+    layers: Vec<OpenLayer>,
     context: TextContext,
     background: Picture,
 }
@@ -52,7 +52,7 @@ impl Scene {
         let layers = segment
             .layers
             .iter()
-            .map(|layer| Layer::open(layer, canvas, chroma_of(segment), files, &mut context));
+            .map(|layer| OpenLayer::open(layer, canvas, chroma_of(segment), files, &mut context));
         let layers = layers.collect::<Result<_>>()?;
         Ok(Self { background: background_of(segment), segment: segment.clone(), layers, context })
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// The one line that the media process reads before it does anything.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct JobRequest {
     pub job: MediaJob,
     pub scratch: PathBuf,
     pub bounds: Bounds,

@@ -3,7 +3,7 @@
 use super::log_tail::LogTail;
 use super::process_exit::{ProcessExit, ProcessReport};
 use super::spawner::Spawner;
-use crate::protocol::{Bounds, Confinement, MediaJob, Progress, Reply, Request};
+use crate::protocol::{Bounds, Confinement, JobRequest, MediaJob, Progress, Reply};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ impl Sandbox {
     }
 
     async fn start(&self, job: &MediaJob, scratch: &Path, bounds: Bounds) -> io::Result<Started> {
-        let request = Request { job: job.clone(), scratch: scratch.to_owned(), bounds };
+        let request = JobRequest { job: job.clone(), scratch: scratch.to_owned(), bounds };
         let mut line = serde_json::to_vec(&request)?;
         line.push(b'\n');
         let mut child = self.spawner.spawn(self.command(scratch)).await?;

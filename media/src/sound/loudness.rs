@@ -36,7 +36,7 @@ pub(super) struct Measurement {
 
 /// The processing that brings a mix to its level.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Level {
+pub(super) enum MixLevel {
     Unchanged,
     /// A gain in dB, under a ceiling in dBTP.
     Limited {
@@ -45,7 +45,7 @@ pub(super) enum Level {
     },
 }
 
-impl Level {
+impl MixLevel {
     /// Returns the gain in dB.
     pub(super) fn gain(self) -> f64 {
         match self {
@@ -86,15 +86,15 @@ pub(super) fn find_level(
     target: &Loudness,
     headroom: f64,
     passed: &mut dyn FnMut(usize),
-) -> Result<Level> {
-    let Some(before) = measure(mix, Level::Unchanged, rate, passed)? else {
-        return Ok(Level::Unchanged);
+) -> Result<MixLevel> {
+    let Some(before) = measure(mix, MixLevel::Unchanged, rate, passed)? else {
+        return Ok(MixLevel::Unchanged);
     };
     let (goal, ceiling) = (target.integrated.to_f64(), target.true_peak.to_f64() - headroom);
     let first = goal - before;
     let mut gain = first;
     for _ in 0..CORRECTIONS {
-        let Some(after) = measure(mix, Level::Limited { gain, ceiling }, rate, passed)? else {
+        let Some(after) = measure(mix, MixLevel::Limited { gain, ceiling }, rate, passed)? else {
             break;
         };
         let missing = goal - after;
@@ -103,12 +103,12 @@ pub(super) fn find_level(
         }
         gain = (gain + missing).min(first + MAX_CORRECTION);
     }
-    Ok(Level::Limited { gain, ceiling })
+    Ok(MixLevel::Limited { gain, ceiling })
 }
 
 fn measure(
     mix: &Spill,
-    level: Level,
+    level: MixLevel,
     rate: u32,
     passed: &mut dyn FnMut(usize),
 ) -> Result<Option<f64>> {

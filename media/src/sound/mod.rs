@@ -21,7 +21,7 @@ use crate::file_size::file_size;
 use crate::protocol::{Files, Progress, SoundOutput};
 use crate::{MediaError, Result};
 use composition::plan::{Sound, SoundCodec};
-use loudness::{Level, LoudnessMeter, PASSES};
+use loudness::{LoudnessMeter, MixLevel, PASSES};
 use spill::{Spill, SpillWriter};
 use std::path::Path;
 
@@ -92,9 +92,9 @@ fn mix_down(
     spill.finish()
 }
 
-fn level_of(sound: &Sound, mix: &Spill, progress: &mut StageProgress<'_>) -> Result<Level> {
+fn level_of(sound: &Sound, mix: &Spill, progress: &mut StageProgress<'_>) -> Result<MixLevel> {
     let Some(target) = &sound.loudness else {
-        return Ok(Level::Unchanged);
+        return Ok(MixLevel::Unchanged);
     };
     let headroom = match sound.recipe.codec {
         SoundCodec::Pcm16 => 0.0,
@@ -108,7 +108,7 @@ fn level_of(sound: &Sound, mix: &Spill, progress: &mut StageProgress<'_>) -> Res
 fn encode(
     sound: &Sound,
     mix: &Spill,
-    level: Level,
+    level: MixLevel,
     out: &Path,
     progress: &mut StageProgress<'_>,
 ) -> Result<(u64, loudness::Measurement)> {

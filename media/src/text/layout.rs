@@ -14,7 +14,7 @@ pub(crate) struct Layout {
     /// Glyphs in visual order.
     pub glyphs: Vec<PlacedGlyph>,
     /// Lines from top to bottom.
-    pub lines: Vec<Line>,
+    pub lines: Vec<LineBox>,
     /// Pixels for one pixel of the plan: the request's scale, reduced by shrinking.
     pub scale: f64,
     /// Characters that no font has.
@@ -48,7 +48,7 @@ pub(crate) struct PlacedGlyph {
 
 /// A line as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Line {
+pub(crate) struct LineBox {
     /// Left edge of its first glyph.
     pub left: f32,
     /// Top of the line's height.
@@ -234,7 +234,7 @@ fn placed(text: &Text, inner_box: &InnerBox, scale: f64, buffer: &Buffer) -> Lay
         let (left, right) = ink_span(&run);
         let shift = inner_box.left + offset(text.align, run.rtl, inner_box.width, left, right);
         let line = layout.lines.len();
-        layout.lines.push(Line {
+        layout.lines.push(LineBox {
             left: left + shift,
             top: down + run.line_top,
             right: right + shift,

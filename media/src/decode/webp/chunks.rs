@@ -38,7 +38,7 @@ pub(super) struct WebpFrame {
 
 /// The canvas size and the frames of an animated WebP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Animation {
+pub(super) struct WebpAnimation {
     pub width: u32,
     pub height: u32,
     /// Set if the file says that it has alpha.
@@ -50,7 +50,7 @@ pub(super) struct Animation {
 const ANIMATED: u8 = 0x02;
 const ALPHA: u8 = 0x10;
 
-impl Animation {
+impl WebpAnimation {
     /// Reads the chunks' headers; `None` if the file is something else, such as a still WebP. Of a
     /// file cut short, only whole frames count.
     ///

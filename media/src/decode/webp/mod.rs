@@ -12,7 +12,7 @@ use super::scaler::{FrameRect, ScaleTarget, Scalers};
 use super::shown_frame::ShownFrame;
 use crate::error::{MediaError, Result};
 use canvas::WebpCanvas;
-use chunks::{Animation, WebpFrame};
+use chunks::{WebpAnimation, WebpFrame};
 use composition::plan::Ratio;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Packet, codec, color, decoder, frame};
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct AnimatedWebp {
     path: PathBuf,
     file: File,
-    animation: Animation,
+    animation: WebpAnimation,
     decoder: decoder::Video,
     scalers: Scalers,
     canvas: WebpCanvas,
@@ -60,7 +60,7 @@ impl AnimatedWebp {
         let failed =
             |error| MediaError::from_io(format_args!("opening {}", path.display()), &error);
         let mut file = File::open(path).map_err(failed)?;
-        let Some(animation) = Animation::read(&mut file, path)? else { return Ok(None) };
+        let Some(animation) = WebpAnimation::read(&mut file, path)? else { return Ok(None) };
         let decoder_error = |error| MediaError::from_libav("opening the decoder of WebP", error);
         let found = decoder::find(codec::Id::WEBP)
             .ok_or(ffmpeg_next::Error::DecoderNotFound)

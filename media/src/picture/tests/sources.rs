@@ -2,7 +2,7 @@
 
 use super::clips::{Clip, number_in, still};
 use super::segments::{SegmentFixture, picture_of, video_of};
-use crate::decode::convert::{Conversion, Converter, Fields};
+use crate::decode::convert::{Conversion, Converter, InterlacedFields};
 use crate::picture::planes::{Chroma, rgb_of, yuv_of};
 use composition::plan::*;
 use ffmpeg_next::codec::{self, encoder};
@@ -110,7 +110,7 @@ fn still_fields_are_woven_and_moving_ones_are_not_combed() {
         frame.set_color_range(color::Range::MPEG);
         frame
     };
-    let wanted = Conversion {
+    let conversion = Conversion {
         crop: [0.0, 0.0, 1.0, 1.0],
         width: 64,
         height: 48,
@@ -118,7 +118,9 @@ fn still_fields_are_woven_and_moving_ones_are_not_combed() {
         rotation: 0,
     };
     let whole = |current: &frame::Video, next: Option<&frame::Video>| {
-        Converter::default().convert(current, Some(Fields { next }), wanted).expect("it converts")
+        Converter::default()
+            .convert(current, Some(InterlacedFields { next }), conversion)
+            .expect("it converts")
     };
     let ramp = draw(&|row| 40 + row as u8 * 3);
     assert!(

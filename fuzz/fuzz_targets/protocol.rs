@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|line: &[u8]| media::fuzzing::control(line));
+fuzz_target!(|line: &[u8]| media::fuzzing::protocol(line));

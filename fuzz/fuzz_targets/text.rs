@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| media::fuzzing::writing(text));
+fuzz_target!(|text: &str| media::fuzzing::text(text));
