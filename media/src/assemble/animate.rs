@@ -242,8 +242,8 @@ struct AnimationWriter<'a> {
 }
 
 impl<'a> AnimationWriter<'a> {
-    /// `kind` is libav's names of encoder and container, and the pixel format. `settings` go to the
-    /// container.
+    /// The triple has libav's names of encoder and container, and the pixel format. `settings` go
+    /// to the container.
     fn create(
         plan: &Assemble,
         (encoder, container, pixels): (&str, &str, Pixel),

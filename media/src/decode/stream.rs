@@ -62,7 +62,7 @@ struct TimedFrame {
 }
 
 impl TimedFrame {
-    /// Wraps a decoded frame and mirrors it if needed. `turn` is the stream's orientation, which
+    /// Wraps a decoded frame and mirrors it if needed. `orientation` is the stream's, which
     /// overrides the frame's.
     fn new(ticks: i64, frame: frame::Video, orientation: Option<Orientation>) -> Self {
         let Some(orientation) = orientation.or_else(|| frame_orientation(&frame)) else {

@@ -106,7 +106,7 @@ pub(crate) struct DrawingCache<K, V> {
 }
 
 impl<K: PartialEq, V: Clone> DrawingCache<K, V> {
-    /// Creates a cache of at most `most` drawings.
+    /// Creates a cache of at most `capacity` drawings.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { items: Vec::new(), capacity }
     }

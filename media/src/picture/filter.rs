@@ -1,6 +1,6 @@
 //! Applies a layer's filters of colour and sharpness to its content, before it is placed.
 
-use super::content::{ContentRequest, Patch};
+use super::content::Patch;
 use super::cube::Cube;
 use super::gauss::blur;
 use super::key::key_out;
@@ -55,7 +55,7 @@ impl FilterChain {
     }
 
     /// Filters a patch. `shown` is the number of canvas pixels that one pixel of the request takes.
-    pub(crate) fn apply(&mut self, patch: Patch, request: &ContentRequest, shown: f64) -> Patch {
+    pub(crate) fn apply(&mut self, patch: Patch, shown: f64) -> Patch {
         if self.key.is_none() && self.steps.is_empty() {
             return patch;
         }
@@ -70,7 +70,6 @@ impl FilterChain {
         if let Some(key) = &self.key {
             picture = key_out(picture, key);
         }
-        let _ = request;
         for step in &self.steps {
             picture = step.apply(picture, pixels);
         }

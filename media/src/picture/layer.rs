@@ -105,7 +105,7 @@ impl OpenLayer {
         let window = Window::whole(canvas.width, canvas.height);
         let mut tiles = Vec::new();
         for patch in self.patches(&request, context)? {
-            let patch = self.filters.apply(patch, &request, pose.width / request.width);
+            let patch = self.filters.apply(patch, pose.width / request.width);
             let tile =
                 place(&patch, &box_pose, &request, window).and_then(|tile| clip(tile, &pose));
             tiles.extend(tile);

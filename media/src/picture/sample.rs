@@ -13,7 +13,7 @@ use super::planes::{Alpha, Picture, half};
 /// Returns the part of a moved picture in `window` (canvas pixels, even edges), as a picture of the
 /// window's size.
 ///
-/// `place` maps the picture's own pixels to the canvas. The result is opaque if the picture is
+/// `motion` maps the picture's own pixels to the canvas. The result is opaque if the picture is
 /// opaque and covers the whole window; otherwise it has alpha. `None` if nothing shows. Below half
 /// size the picture is first halved until it is not, since two taps cannot cover four pixels.
 #[must_use]

@@ -6,7 +6,7 @@ use crate::decode::webp::{AnimatedWebp, AnimationTimes};
 use composition::plan::{ColourFacts, Facts, Ratio, VideoFacts};
 
 /// Decodes the first frame and returns the facts. A picture with a single frame is a still.
-/// `nothing` states that it is a WebP.
+/// `container` has the facts of the file itself.
 ///
 /// # Errors
 /// Bad input if the first frame does not decode.

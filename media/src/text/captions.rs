@@ -19,7 +19,7 @@ pub(crate) struct CaptionBlock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CaptionPart {
     Background,
-    /// Every word. Words before `said` and the word `active` have their own colours.
+    /// Every word. Words before `spoken` and the word `active` have their own colours.
     All {
         active: Option<usize>,
         spoken: usize,

@@ -17,7 +17,8 @@ use std::collections::BTreeSet;
 pub fn set_machine_fonts(plan: &mut RenderPlan, facts: &[Facts], folders: &FontFolders) {
     let Ok(mut own_fonts) = OwnFonts::of(facts) else { return };
     let mut digest = None;
-    for segment in plan.segments.iter_mut().filter(|segment| own_fonts.needs_machine_fonts(segment))
+    for segment in
+        plan.segments.iter_mut().filter(|segment| own_fonts.may_use_machine_fonts(segment))
     {
         segment.machine_fonts = Some(digest.get_or_insert_with(|| fonts_digest(folders)).clone());
     }
@@ -49,21 +50,21 @@ impl OwnFonts {
         })
     }
 
-    fn needs_machine_fonts(&mut self, segment: &Segment) -> bool {
-        segment.layers.iter().any(|layer| self.layer_needs_them(layer))
+    fn may_use_machine_fonts(&mut self, segment: &Segment) -> bool {
+        segment.layers.iter().any(|layer| self.layer_may_use_them(layer))
     }
 
-    fn layer_needs_them(&mut self, layer: &Layer) -> bool {
+    fn layer_may_use_them(&mut self, layer: &Layer) -> bool {
         let itself = match &layer.asset {
             Asset::Text(text) => {
-                text.runs.iter().any(|run| self.needs_machine_letters(&run.style.family, &run.text))
+                text.runs.iter().any(|run| self.may_use_machine_font(&run.style.family, &run.text))
             }
             Asset::Captions(captions) => captions.look.runs.first().is_some_and(|run| {
                 captions.cues.iter().any(|cue| {
-                    self.needs_machine_letters(&run.style.family, &cue.text)
+                    self.may_use_machine_font(&run.style.family, &cue.text)
                         || captions.capitals
                             && self
-                                .needs_machine_letters(&run.style.family, &cue.text.to_uppercase())
+                                .may_use_machine_font(&run.style.family, &cue.text.to_uppercase())
                 })
             }),
             // The SVG renderer chooses fonts by itself, so any text in an SVG may use the
@@ -71,12 +72,12 @@ impl OwnFonts {
             Asset::Image(picture) => self.drawings.contains(&picture.source.hash),
             _ => false,
         };
-        itself || layer.mattes.iter().any(|matte| self.layer_needs_them(matte))
+        itself || layer.mattes.iter().any(|matte| self.layer_may_use_them(matte))
     }
 
-    /// A name that neither the engine nor the composition has, or a letter that the built-in fonts
-    /// lack: [`DEFAULT_FAMILY`] or a fallback is used.
-    fn needs_machine_letters(&self, family: &str, text: &str) -> bool {
+    /// Returns whether a font of the machine may be used: for a name that neither the engine nor
+    /// the composition has, or for a letter that the built-in fonts lack.
+    fn may_use_machine_font(&self, family: &str, text: &str) -> bool {
         let known = self.families.contains(family) || self.bundled.has_name(family);
         !known || text.chars().any(|letter| !is_bundled(letter))
     }
@@ -106,7 +107,7 @@ mod tests {
 
     fn digest_of(segment: &Segment, facts: &[Facts], folders: &FontFolders) -> Option<String> {
         let mut own_fonts = OwnFonts::of(facts).unwrap();
-        own_fonts.needs_machine_fonts(segment).then(|| fonts_digest(folders))
+        own_fonts.may_use_machine_fonts(segment).then(|| fonts_digest(folders))
     }
 
     fn segment_of(words: &str, family: &str) -> Segment {

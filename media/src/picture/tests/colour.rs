@@ -81,7 +81,7 @@ fn difference(a: &[u8], b: &[u8]) -> f64 {
     f64::from(sum) / a.len() as f64
 }
 
-/// Asserts that luma differs by at most `most` on average, and chroma too once it is halved.
+/// Asserts that luma differs by at most `max_luma` on average, and chroma too once it is halved.
 fn assert_similar(name: &str, fixture: &SegmentFixture, max_luma: f64) {
     let (sparse, dense) = in_both_densities(fixture);
     let luma = difference(&sparse.y, &dense.y);
