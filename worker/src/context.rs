@@ -66,8 +66,8 @@ impl From<JobError> for HandlerError {
 }
 
 impl From<ComputeError> for HandlerError {
-    fn from(unmade: ComputeError) -> Self {
-        match unmade {
+    fn from(error: ComputeError) -> Self {
+        match error {
             ComputeError::Failed(error) => Self::Failed(error),
             ComputeError::Stopped => Self::Stopped,
         }

@@ -188,8 +188,8 @@ async fn as_cache_value(
     Ok(CachedValue { value: value.into(), lifetime })
 }
 
-fn as_error(unmade: ComputeError) -> JobError {
-    match unmade {
+fn as_error(error: ComputeError) -> JobError {
+    match error {
         ComputeError::Failed(error) => error,
         ComputeError::Stopped => stopped(),
     }
