@@ -19,7 +19,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Faster reports are dropped: the parent passes progress on at 4 Hz at most.
+/// Reports that come sooner are dropped: the parent passes progress on less often still
+/// ([`common::limits::PROGRESS_EVERY`]).
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs this process as a media process. A hidden subcommand calls it before any other thread has
