@@ -41,7 +41,7 @@ impl SegmentReader {
     /// Opens the first segment and probes it, because the whole file takes its parameters.
     ///
     /// # Errors
-    /// As [`Segment::open`].
+    /// As [`SegmentReader::open`].
     fn open_probed(path: &Path, rate: Rate, first: u64) -> Result<Self> {
         Self::of(open_input(path)?, path, rate, first)
     }
