@@ -1,10 +1,4 @@
-//! Exit of a command: one sentence on standard error and a documented code.
-
-use std::process::ExitCode;
-
-use serde_json::json;
-
-use crate::output;
+//! The result of a command: a failure has a sentence and a documented exit code.
 
 /// The reason for which a command failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,19 +45,3 @@ impl From<common::port::PortError> for Failure {
 
 /// The result of a command.
 pub type CommandResult = Result<(), Failure>;
-
-/// Reports the failure of a command, once, and converts its result to the process's exit code.
-pub fn finish(outcome: CommandResult, json: bool) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let code = failure.code();
-            match failure {
-                Failure::OutputClosed => {}
-                _ if json => output::note(json!({"error": failure.to_string(), "exitCode": code})),
-                _ => output::note(format_args!("spool: {failure}")),
-            }
-            ExitCode::from(code)
-        }
-    }
-}

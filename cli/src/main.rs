@@ -30,6 +30,7 @@ use commands::{
 };
 use config::Config;
 use exit::{CommandResult, Failure};
+use serde_json::json;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
         }
         Err(error) => Err(Failure::Failed(format!("no runtime can be started: {error}"))),
     };
-    exit::finish(outcome, json)
+    finish(outcome, json)
 }
 
 /// Returns the default log level. Long-running commands report their work, the others only errors.
@@ -98,5 +99,21 @@ async fn run(cli: Cli) -> CommandResult {
             output::line(String::from_utf8_lossy(&script).trim_end())
         }
         Command::MediaProcess => Ok(()),
+    }
+}
+
+/// Reports the failure of a command, once, and converts its result to the process's exit code.
+fn finish(outcome: CommandResult, json: bool) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let code = failure.code();
+            match failure {
+                Failure::OutputClosed => {}
+                _ if json => output::note(json!({"error": failure.to_string(), "exitCode": code})),
+                _ => output::note(format_args!("spool: {failure}")),
+            }
+            ExitCode::from(code)
+        }
     }
 }

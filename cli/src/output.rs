@@ -13,7 +13,11 @@ use crate::exit::{CommandResult, Failure};
 
 /// Prints a line on standard output.
 pub fn line(text: impl Display) -> CommandResult {
-    write(&mut io::stdout().lock(), &format!("{text}\n"))
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::OutputClosed,
+        _ => Failure::Failed(format!("standard output can't be written: {error}")),
+    })
 }
 
 /// Prints lines on standard output.
@@ -24,11 +28,4 @@ pub fn lines(texts: impl IntoIterator<Item = impl Display>) -> CommandResult {
 /// Prints a line on standard error. If standard error is closed, the line is dropped.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-fn write(out: &mut impl Write, text: &str) -> CommandResult {
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        ErrorKind::BrokenPipe => Failure::OutputClosed,
-        _ => Failure::Failed(format!("standard output can't be written: {error}")),
-    })
 }
