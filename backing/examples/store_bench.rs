@@ -55,7 +55,7 @@ async fn main() {
     for backlog in backlogs {
         let database = BenchDatabase::new().await;
         let meter = PgConnection::connect(&database.url).await.unwrap();
-        let bench = Bench {
+        let bench = StoreBench {
             store: database.store.clone(),
             group,
             meter: Arc::new(tokio::sync::Mutex::new(meter)),
@@ -66,13 +66,13 @@ async fn main() {
     }
 }
 
-struct Bench {
+struct StoreBench {
     store: PgStore,
     group: usize,
     meter: Arc<tokio::sync::Mutex<PgConnection>>,
 }
 
-impl Bench {
+impl StoreBench {
     async fn run(&self, backlog: usize, jobs: usize, workers: usize) {
         let heartbeat = self.keep_alive(workers).await;
         self.accept(backlog, "waiting", 0).await;

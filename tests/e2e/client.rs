@@ -6,7 +6,7 @@ use crate::process::wait_for;
 
 /// The API of one server.
 #[derive(Clone)]
-pub struct Api {
+pub struct ApiClient {
     base: String,
     http: reqwest::blocking::Client,
 }
@@ -25,7 +25,7 @@ impl ApiResponse {
     }
 }
 
-impl Api {
+impl ApiClient {
     pub fn at(base: &str) -> Self {
         let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         Self { base: base.to_owned(), http }

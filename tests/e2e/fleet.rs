@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection};
 use tempfile::{TempDir, tempdir};
 
 use crate::{
-    client::Api,
+    client::ApiClient,
     process::{Process, run, service, spool, wait_for},
 };
 
@@ -70,10 +70,10 @@ impl Fleet {
         command
     }
 
-    fn serve(&self) -> (Process, Api) {
+    fn serve(&self) -> (Process, ApiClient) {
         let (process, address) =
             Process::serving(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
-        (process, Api::at(&address))
+        (process, ApiClient::at(&address))
     }
 
     fn work(&self) -> Process {
@@ -356,7 +356,7 @@ fn a_worker_caches_files_of_another_disk_and_shows_its_caches_and_pools() {
     for _ in 0..2 {
         assert_eq!(api.run("probe", json!({"src": src}))["status"], "succeeded");
     }
-    let own = Api::at(&format!("http://127.0.0.1:{port}"));
+    let own = ApiClient::at(&format!("http://127.0.0.1:{port}"));
     // A report lacks the size of Redis if that did not answer in time.
     let report = wait_for(|| {
         Some(own.get("/v1/admin/cache").body).filter(|report| !report["shared"].is_null())

@@ -47,15 +47,15 @@ pub fn service(name: &str) -> String {
     })
 }
 
-/// A database of one run on the shared server. It is dropped by [`Database::drop`], not with the
+/// A database of one run on the shared server. It is dropped by [`RunDatabase::drop`], not with the
 /// value, because a run may have stopped the server.
-pub struct Database {
+pub struct RunDatabase {
     server: String,
     name: String,
     pub url: String,
 }
 
-impl Database {
+impl RunDatabase {
     /// Creates, migrates and audits a database.
     pub async fn watched(name: &str) -> Self {
         let server = service("SPOOL_DATABASE_URL");
@@ -89,11 +89,11 @@ impl Database {
 }
 
 /// A run's folder below `scratch/faults`, kept with its logs if the run fails.
-pub struct Folder {
+pub struct RunFolder {
     path: PathBuf,
 }
 
-impl Folder {
+impl RunFolder {
     /// Creates an empty folder.
     pub fn of(run: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scratch/faults").join(run);
@@ -106,7 +106,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for RunFolder {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the logs of this run are in {}", self.path.display());

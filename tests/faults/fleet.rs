@@ -9,20 +9,20 @@ use std::{
 };
 
 use crate::{
-    environment::{Database, Folder, free_port, service},
-    fleet_process::{FleetProcess, Start},
+    environment::{RunDatabase, RunFolder, free_port, service},
+    fleet_process::{FleetProcess, StartCommand},
     proxy::Proxy,
-    schedule::{ProcessIndex, ServerKind, Shape},
+    schedule::{FleetShape, ProcessIndex, ServerKind},
 };
 
 /// Slots of each worker, for every queue.
 const SLOTS: &str = "16";
 
 /// A running fleet.
-pub struct Fleet {
+pub struct FaultFleet {
     pub namespace: String,
-    pub database: Database,
-    pub folder: Folder,
+    pub database: RunDatabase,
+    pub folder: RunFolder,
     pub addresses: Vec<String>,
     members: Vec<Arc<FleetProcess>>,
 }
@@ -32,22 +32,22 @@ pub fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_spool").into()
 }
 
-impl Fleet {
+impl FaultFleet {
     /// Creates the database and the folder, without processes.
     pub async fn prepare(run: &str) -> Self {
         let namespace = format!("faults{}", uuid::Uuid::now_v7().simple());
-        let database = Database::watched(&namespace).await;
+        let database = RunDatabase::watched(&namespace).await;
         Self {
             namespace,
             database,
-            folder: Folder::of(run),
+            folder: RunFolder::of(run),
             addresses: Vec::new(),
             members: Vec::new(),
         }
     }
 
     /// Creates a fleet and starts its processes.
-    pub async fn start(run: &str, shape: Shape) -> Self {
+    pub async fn start(run: &str, shape: FleetShape) -> Self {
         let mut fleet = Self::prepare(run).await;
         for _ in 0..shape.producers {
             fleet.add_producer().await;
@@ -107,7 +107,7 @@ impl Fleet {
         ];
         variables.extend(settings.map(|(name, value)| (name.to_owned(), value)));
         variables.insert("SPOOL_LOG".to_owned(), "info".into());
-        let start = Start { name, program, arguments, variables, works };
+        let start = StartCommand { name, program, arguments, variables, works };
         self.members.push(FleetProcess::keep(start, path, proxies));
     }
 
@@ -121,7 +121,7 @@ impl Fleet {
 
     /// Ends all processes, workers first, as what they release must still be announced. Returns the
     /// errors of the processes, what they left behind, and the database.
-    pub async fn end(self) -> (Vec<String>, Database, Folder) {
+    pub async fn end(self) -> (Vec<String>, RunDatabase, RunFolder) {
         let mut complaints = Vec::new();
         for member in self.members.iter().rev() {
             complaints.extend(member.end().await);

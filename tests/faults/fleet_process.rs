@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The command that starts a process.
-pub struct Start {
+pub struct StartCommand {
     /// Its name in logs.
     pub name: String,
     pub program: PathBuf,
@@ -38,7 +38,7 @@ pub struct Start {
 
 /// A process through all its restarts.
 pub struct FleetProcess {
-    start: Start,
+    start: StartCommand,
     logs: PathBuf,
     pub proxies: BTreeMap<ServerKind, Vec<Proxy>>,
     life: Mutex<Life>,
@@ -58,7 +58,11 @@ struct Life {
 impl FleetProcess {
     /// Starts a process and restarts it whenever it ends: while a server is away it may give up at
     /// its start.
-    pub fn keep(start: Start, logs: &Path, proxies: BTreeMap<ServerKind, Vec<Proxy>>) -> Arc<Self> {
+    pub fn keep(
+        start: StartCommand,
+        logs: &Path,
+        proxies: BTreeMap<ServerKind, Vec<Proxy>>,
+    ) -> Arc<Self> {
         let life = Mutex::new(Life { wanted: true, ..Life::default() });
         let member = Arc::new(Self {
             start,

@@ -20,8 +20,8 @@ use tokio::{
 use crate::{
     audit,
     environment::{script, service, services},
-    fleet::Fleet,
-    schedule::{Fault, NodeFault, ProcessIndex, ServerKind},
+    fleet::FaultFleet,
+    schedule::{NodeFault, PlannedFault, ProcessIndex, ServerKind},
 };
 
 /// Longest wait for a connection: a broker that was just started takes a while.
@@ -37,7 +37,7 @@ struct Servers {
 
 /// Injects a schedule of faults. When it returns, the last fault is over and every server is up
 /// again; recovering is Spool's work.
-pub async fn inject(fleet: &Arc<Fleet>, schedule: &[(Duration, Fault)]) {
+pub async fn inject(fleet: &Arc<FaultFleet>, schedule: &[(Duration, PlannedFault)]) {
     let began = tokio::time::Instant::now();
     let servers = Arc::new(Servers::default());
     let mut under_way = JoinSet::new();
@@ -60,61 +60,61 @@ pub async fn inject(fleet: &Arc<Fleet>, schedule: &[(Duration, Fault)]) {
 }
 
 impl Servers {
-    async fn suffer(&self, fleet: &Fleet, fault: Fault) {
+    async fn suffer(&self, fleet: &FaultFleet, fault: PlannedFault) {
         match fault {
-            Fault::Kill(index, away) => fleet.member(index).kill(away).await,
-            Fault::Freeze(index, time) => {
+            PlannedFault::Kill(index, away) => fleet.member(index).kill(away).await,
+            PlannedFault::Freeze(index, time) => {
                 let member = fleet.member(index);
                 member.signal("STOP").await;
                 sleep(time).await;
                 member.signal("CONT").await;
             }
-            Fault::Drain(index) => {
+            PlannedFault::Drain(index) => {
                 let member = fleet.member(index);
                 member.drain().await;
                 member.revive().await;
             }
-            Fault::Cut(index, part) => {
+            PlannedFault::Cut(index, part) => {
                 fleet.proxies(index, part).iter().for_each(|proxy| proxy.cut())
             }
-            Fault::HalfOpen(index, part) => {
+            PlannedFault::HalfOpen(index, part) => {
                 fleet.proxies(index, part).iter().for_each(|proxy| proxy.freeze())
             }
-            Fault::Unreachable(index, part, time) => {
+            PlannedFault::Unreachable(index, part, time) => {
                 fleet.proxies(index, part).iter().for_each(|proxy| proxy.refuse(true));
                 fleet.proxies(index, part).iter().for_each(|proxy| proxy.cut());
                 sleep(time).await;
                 fleet.proxies(index, part).iter().for_each(|proxy| proxy.refuse(false));
             }
-            Fault::Restart(part) => {
+            PlannedFault::Restart(part) => {
                 let _alone = self.of(part).lock().await;
                 services(restart(part)).await;
             }
-            Fault::Crash(part, away) => {
+            PlannedFault::Crash(part, away) => {
                 let _alone = self.of(part).lock().await;
                 services(kill(part)).await;
                 sleep(away).await;
                 services(start(part)).await;
             }
-            Fault::Silence(time) => {
+            PlannedFault::Silence(time) => {
                 let _alone = self.rabbitmq.lock().await;
                 services(&["freeze", "rabbitmq"]).await;
                 sleep(time).await;
                 services(&["thaw", "rabbitmq"]).await;
             }
-            Fault::Leader(blow, time) => {
+            PlannedFault::Leader(blow, time) => {
                 let _alone = self.rabbitmq.lock().await;
                 hit_leader(&fleet.namespace, blow, time).await;
             }
-            Fault::Purge => {
+            PlannedFault::Purge => {
                 let _alone = self.rabbitmq.lock().await;
                 on_queues(&fleet.namespace, false).await;
             }
-            Fault::DeleteQueues => {
+            PlannedFault::DeleteQueues => {
                 let _alone = self.rabbitmq.lock().await;
                 on_queues(&fleet.namespace, true).await;
             }
-            Fault::TerminateBackends => {
+            PlannedFault::TerminateBackends => {
                 let _alone = self.postgres.lock().await;
                 let all = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
                            WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -122,7 +122,7 @@ impl Servers {
                     .await
                     .expect("PostgreSQL is up between its faults");
             }
-            Fault::Flush => {
+            PlannedFault::Flush => {
                 let _alone = self.redis.lock().await;
                 flush().await;
             }
@@ -138,7 +138,7 @@ impl Servers {
     }
 }
 
-impl Fleet {
+impl FaultFleet {
     fn proxies(&self, index: ProcessIndex, part: ServerKind) -> &[crate::proxy::Proxy] {
         &self.member(index).proxies[&part]
     }

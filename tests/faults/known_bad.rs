@@ -21,11 +21,11 @@ use tokio::time::{sleep, timeout};
 use crate::{
     audit,
     builders::{job, succeeded},
-    environment::Database,
-    fleet::Fleet,
+    environment::RunDatabase,
+    fleet::FaultFleet,
     inject::on_queues,
     load::Clients,
-    schedule::Shape,
+    schedule::FleetShape,
     verification::all_settled,
 };
 
@@ -34,13 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A store with one job, whose workers are steps of the test.
 struct SteppedStore {
-    database: Database,
+    database: RunDatabase,
     store: PgStore,
 }
 
 impl SteppedStore {
     async fn set(name: &str) -> Self {
-        let database = Database::watched(&format!("faults_{name}_{}", std::process::id())).await;
+        let database = RunDatabase::watched(&format!("faults_{name}_{}", std::process::id())).await;
         let store = postgres::connect(&database.url, PgOptions::default()).await.expect("a store");
         let work = Work::Job(job());
         store
@@ -170,7 +170,8 @@ async fn a_job_that_settles_in_part_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_sweep_a_fleet_loses_jobs_and_the_harness_says_which() {
     let fleet =
-        Fleet::start("without-sweep", Shape { producers: 1, workers: 1, cluster: false }).await;
+        FaultFleet::start("without-sweep", FleetShape { producers: 1, workers: 1, cluster: false })
+            .await;
     fleet.database.break_function("sweep", "IF expired IS NULL THEN", "IF true THEN").await;
     fleet.database.break_function("overdue", "- age_ms", "- age_ms - 3600000").await;
     let clients = Clients::of(&fleet.addresses);

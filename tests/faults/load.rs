@@ -44,7 +44,7 @@ enum Repetition {
 
 /// One call.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct PlannedCall {
     at: Duration,
     /// `jobs` or `batches`.
     pub to: &'static str,
@@ -59,7 +59,7 @@ pub struct Order {
 }
 
 /// Calls that make at least `jobs` jobs, spread over a window of time.
-pub fn orders(seed: u64, jobs: usize, window: Duration) -> Vec<Order> {
+pub fn orders(seed: u64, jobs: usize, window: Duration) -> Vec<PlannedCall> {
     let mut rng = SmallRng::seed_from_u64(seed ^ 0x10ad);
     let (mut orders, mut count) = (Vec::new(), 0);
     while count < jobs {
@@ -81,7 +81,7 @@ pub fn orders(seed: u64, jobs: usize, window: Duration) -> Vec<Order> {
     orders
 }
 
-fn single(rng: &mut SmallRng, n: usize) -> Order {
+fn single(rng: &mut SmallRng, n: usize) -> PlannedCall {
     let (mut body, mut expect) = job(rng, n);
     let mut due_in = None;
     if rng.random_range(0..30) == 0 {
@@ -94,7 +94,7 @@ fn single(rng: &mut SmallRng, n: usize) -> Order {
     if cancel {
         expect = Expect::End;
     }
-    Order {
+    PlannedCall {
         at: Duration::ZERO,
         to: "jobs",
         body,
@@ -106,7 +106,7 @@ fn single(rng: &mut SmallRng, n: usize) -> Order {
     }
 }
 
-fn batch(rng: &mut SmallRng, n: usize) -> Order {
+fn batch(rng: &mut SmallRng, n: usize) -> PlannedCall {
     let size = rng.random_range(2..80);
     let (jobs, mut expect): (Vec<Value>, Vec<Expect>) =
         (0..size).map(|item| job(rng, n + item)).unzip();
@@ -133,7 +133,7 @@ fn batch(rng: &mut SmallRng, n: usize) -> Order {
     if cancel {
         expect.fill(Expect::End);
     }
-    Order {
+    PlannedCall {
         at: Duration::ZERO,
         to: "batches",
         body,
@@ -208,14 +208,14 @@ fn composition(n: usize) -> Value {
 
 /// A call that was answered with 202.
 #[derive(Debug, Clone)]
-pub struct Accepted {
-    pub order: Order,
+pub struct AcceptedCall {
+    pub order: PlannedCall,
     pub id: String,
 }
 
 /// Counts of the clients.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct CallCounts {
     /// Calls that were repeated because their answer was unclear.
     pub repeated: AtomicU64,
     /// Answers that were those of an earlier call.
@@ -227,10 +227,10 @@ pub struct Counts {
 pub struct Clients {
     http: reqwest::Client,
     addresses: Arc<Vec<String>>,
-    pub counts: Arc<Counts>,
+    pub counts: Arc<CallCounts>,
     /// Final statuses that a client was given, which must never change.
     final_statuses: Arc<Mutex<BTreeMap<String, String>>>,
-    accepted: Arc<Mutex<Vec<Accepted>>>,
+    accepted: Arc<Mutex<Vec<AcceptedCall>>>,
 }
 
 /// Longest time without a clear answer to a call; none will come after it.
@@ -252,7 +252,7 @@ impl Clients {
 
     /// Posts all orders, each at its time, and reads a job now and then. Returns when all were
     /// accepted.
-    pub async fn post_all(&self, orders: Vec<Order>) -> Vec<Accepted> {
+    pub async fn post_all(&self, orders: Vec<PlannedCall>) -> Vec<AcceptedCall> {
         let began = Instant::now();
         let mut under_way = JoinSet::new();
         for order in orders {
@@ -270,7 +270,7 @@ impl Clients {
         self.accepted.lock().clone()
     }
 
-    async fn one(&self, mut order: Order) {
+    async fn one(&self, mut order: PlannedCall) {
         if let Some(seconds) = order.due_in {
             let due = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
             order.body["runAt"] = json!(due.to_string());
@@ -292,11 +292,11 @@ impl Clients {
             self.call_until_clear(Method::POST, &format!("/v1/{}/{id}/cancel", order.to), None)
                 .await;
         }
-        self.accepted.lock().push(Accepted { order, id });
+        self.accepted.lock().push(AcceptedCall { order, id });
     }
 
     /// Posts until the call is accepted, and returns the id.
-    async fn post(&self, order: &Order) -> String {
+    async fn post(&self, order: &PlannedCall) -> String {
         let answer = self
             .call_until_clear(
                 Method::POST,
@@ -369,7 +369,7 @@ impl Clients {
     async fn read_random_job(&self) {
         let id = {
             let accepted = self.accepted.lock();
-            let jobs: Vec<&Accepted> =
+            let jobs: Vec<&AcceptedCall> =
                 accepted.iter().rev().take(200).filter(|one| one.order.to == "jobs").collect();
             if jobs.is_empty() {
                 return;

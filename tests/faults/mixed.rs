@@ -18,7 +18,7 @@ use crate::{
     audit,
     builders::job,
     environment::service,
-    fleet::{Fleet, program},
+    fleet::{FaultFleet, program},
     load::Clients,
     verification::all_settled,
 };
@@ -42,7 +42,7 @@ const LATER: &str = "
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_accepts_a_later_schema_and_task_messages_of_a_later_version() {
-    let mut fleet = Fleet::prepare("mixed-later").await;
+    let mut fleet = FaultFleet::prepare("mixed-later").await;
     audit::execute(&fleet.database.url, LATER).await.expect("a later migration");
     fleet.add_worker(program()).await;
     fleet.member(0).works().await;
@@ -71,7 +71,7 @@ async fn a_worker_accepts_a_later_schema_and_task_messages_of_a_later_version() 
 async fn an_older_worker_works_beside_a_newer_one() {
     let older = std::env::var("FAULTS_OLDER_PROGRAM")
         .expect("FAULTS_OLDER_PROGRAM names a program: run scripts/faults --mixed");
-    let mut fleet = Fleet::prepare("mixed-older").await;
+    let mut fleet = FaultFleet::prepare("mixed-older").await;
     fleet.add_producer().await;
     fleet.add_worker(older.into()).await;
     fleet.add_worker(program()).await;
@@ -113,7 +113,7 @@ async fn publish_as_a_later_version(namespace: &str, dispatched: &Dispatched) {
 
 /// Runs a batch of everything that `echo` does without a media process; every item must end as
 /// expected.
-async fn run_a_batch(fleet: &Fleet, size: u64) {
+async fn run_a_batch(fleet: &FaultFleet, size: u64) {
     let clients = Clients::of(&fleet.addresses);
     let item = |n: u64| -> Value {
         match n % 5 {
@@ -140,7 +140,7 @@ async fn run_a_batch(fleet: &Fleet, size: u64) {
     );
 }
 
-async fn end(fleet: Fleet) {
+async fn end(fleet: FaultFleet) {
     let faults = audit::faults(&fleet.database.url).await;
     let (complaints, database, _folder) = fleet.end().await;
     assert_eq!([faults, complaints].concat(), Vec::<String>::new());

@@ -25,7 +25,7 @@ pub type ProcessIndex = usize;
 
 /// A fault. A duration is how long it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum PlannedFault {
     /// `kill -9`; the process is restarted after a while.
     Kill(ProcessIndex, Duration),
     /// `SIGSTOP`, and `SIGCONT` after more than a lease.
@@ -58,27 +58,27 @@ pub enum Fault {
 
 /// The part that a fault occupies while it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
+pub enum FaultTarget {
     Process(ProcessIndex),
     Server(ServerKind),
 }
 
-impl Fault {
+impl PlannedFault {
     /// The part that it occupies; each has at most one fault at a time.
-    pub fn target(self) -> Target {
+    pub fn target(self) -> FaultTarget {
         match self {
             Self::Kill(index, _) | Self::Freeze(index, _) | Self::Drain(index) => {
-                Target::Process(index)
+                FaultTarget::Process(index)
             }
             Self::Cut(index, _) | Self::HalfOpen(index, _) | Self::Unreachable(index, ..) => {
-                Target::Process(index)
+                FaultTarget::Process(index)
             }
-            Self::Restart(part) | Self::Crash(part, _) => Target::Server(part),
+            Self::Restart(part) | Self::Crash(part, _) => FaultTarget::Server(part),
             Self::Silence(_) | Self::Leader(..) | Self::Purge | Self::DeleteQueues => {
-                Target::Server(ServerKind::RabbitMq)
+                FaultTarget::Server(ServerKind::RabbitMq)
             }
-            Self::TerminateBackends => Target::Server(ServerKind::Postgres),
-            Self::Flush => Target::Server(ServerKind::Redis),
+            Self::TerminateBackends => FaultTarget::Server(ServerKind::Postgres),
+            Self::Flush => FaultTarget::Server(ServerKind::Redis),
         }
     }
 
@@ -139,14 +139,14 @@ impl fmt::Display for ServerKind {
 
 /// Number of processes: the first are producers, the rest workers.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub struct FleetShape {
     pub producers: usize,
     pub workers: usize,
     /// Set if RabbitMQ is a cluster of three nodes.
     pub cluster: bool,
 }
 
-impl Shape {
+impl FleetShape {
     fn worker(self, rng: &mut impl Rng) -> ProcessIndex {
         self.producers + rng.random_range(0..self.workers)
     }
@@ -162,44 +162,48 @@ impl Shape {
 
 /// Every kind of fault, once, in random order. Drawn like cards, so that a short run meets all of
 /// them and a long one meets them equally often.
-fn shuffled_faults(shape: Shape, rng: &mut impl Rng) -> Vec<Fault> {
+fn shuffled_faults(shape: FleetShape, rng: &mut impl Rng) -> Vec<PlannedFault> {
     let seconds = |rng: &mut _, from: u64, to: u64| {
         Duration::from_millis(Rng::next_u64(rng) % ((to - from) * 1000) + from * 1000)
     };
     let mut shuffled_faults = vec![
-        Fault::Kill(shape.worker(rng), seconds(rng, 0, 3)),
-        Fault::Kill(shape.worker(rng), seconds(rng, 0, 3)),
-        Fault::Kill(shape.producer(rng), seconds(rng, 0, 3)),
-        Fault::Freeze(shape.worker(rng), seconds(rng, 11, 15)),
-        Fault::Freeze(shape.producer(rng), seconds(rng, 11, 15)),
-        Fault::Drain(shape.anyone(rng)),
-        Fault::Restart(ServerKind::RabbitMq),
-        Fault::Crash(ServerKind::RabbitMq, seconds(rng, 0, 3)),
-        Fault::Restart(ServerKind::Postgres),
-        Fault::Crash(ServerKind::Postgres, seconds(rng, 0, 3)),
-        Fault::Crash(ServerKind::Redis, seconds(rng, 0, 6)),
-        Fault::Silence(seconds(rng, 2, 9)),
-        Fault::Purge,
-        Fault::DeleteQueues,
-        Fault::TerminateBackends,
-        Fault::Flush,
+        PlannedFault::Kill(shape.worker(rng), seconds(rng, 0, 3)),
+        PlannedFault::Kill(shape.worker(rng), seconds(rng, 0, 3)),
+        PlannedFault::Kill(shape.producer(rng), seconds(rng, 0, 3)),
+        PlannedFault::Freeze(shape.worker(rng), seconds(rng, 11, 15)),
+        PlannedFault::Freeze(shape.producer(rng), seconds(rng, 11, 15)),
+        PlannedFault::Drain(shape.anyone(rng)),
+        PlannedFault::Restart(ServerKind::RabbitMq),
+        PlannedFault::Crash(ServerKind::RabbitMq, seconds(rng, 0, 3)),
+        PlannedFault::Restart(ServerKind::Postgres),
+        PlannedFault::Crash(ServerKind::Postgres, seconds(rng, 0, 3)),
+        PlannedFault::Crash(ServerKind::Redis, seconds(rng, 0, 6)),
+        PlannedFault::Silence(seconds(rng, 2, 9)),
+        PlannedFault::Purge,
+        PlannedFault::DeleteQueues,
+        PlannedFault::TerminateBackends,
+        PlannedFault::Flush,
     ];
     for part in [ServerKind::Postgres, ServerKind::RabbitMq, ServerKind::Redis] {
-        shuffled_faults.push(Fault::Cut(shape.anyone(rng), part));
-        shuffled_faults.push(Fault::HalfOpen(shape.anyone(rng), part));
-        shuffled_faults.push(Fault::Unreachable(shape.anyone(rng), part, seconds(rng, 1, 7)));
+        shuffled_faults.push(PlannedFault::Cut(shape.anyone(rng), part));
+        shuffled_faults.push(PlannedFault::HalfOpen(shape.anyone(rng), part));
+        shuffled_faults.push(PlannedFault::Unreachable(
+            shape.anyone(rng),
+            part,
+            seconds(rng, 1, 7),
+        ));
     }
     if shape.cluster {
         shuffled_faults.retain(|fault| {
             !matches!(
                 fault,
-                Fault::Restart(ServerKind::RabbitMq)
-                    | Fault::Crash(ServerKind::RabbitMq, _)
-                    | Fault::Silence(_)
+                PlannedFault::Restart(ServerKind::RabbitMq)
+                    | PlannedFault::Crash(ServerKind::RabbitMq, _)
+                    | PlannedFault::Silence(_)
             )
         });
         for blow in [NodeFault::Kill, NodeFault::Freeze, NodeFault::CutOff] {
-            shuffled_faults.push(Fault::Leader(blow, seconds(rng, 3, 15)));
+            shuffled_faults.push(PlannedFault::Leader(blow, seconds(rng, 3, 15)));
         }
     }
     shuffled_faults.shuffle(rng);
@@ -210,9 +214,9 @@ fn shuffled_faults(shape: Shape, rng: &mut impl Rng) -> Vec<Fault> {
 const CALM: Duration = Duration::from_secs(3);
 
 /// Faults and their times; no two that overlap have the same target.
-pub fn schedule(seed: u64, shape: Shape, window: Duration) -> Vec<(Duration, Fault)> {
+pub fn schedule(seed: u64, shape: FleetShape, window: Duration) -> Vec<(Duration, PlannedFault)> {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let mut busy_until: BTreeMap<Target, Duration> = BTreeMap::new();
+    let mut busy_until: BTreeMap<FaultTarget, Duration> = BTreeMap::new();
     let mut cards = Vec::new();
     let mut faults = Vec::new();
     let mut now = CALM;
@@ -220,8 +224,9 @@ pub fn schedule(seed: u64, shape: Shape, window: Duration) -> Vec<(Duration, Fau
         if cards.is_empty() {
             cards = shuffled_faults(shape, &mut rng);
         }
-        let is_free =
-            |fault: &Fault| busy_until.get(&fault.target()).is_none_or(|until| *until <= now);
+        let is_free = |fault: &PlannedFault| {
+            busy_until.get(&fault.target()).is_none_or(|until| *until <= now)
+        };
         if let Some(at) = cards.iter().position(is_free) {
             let fault = cards.remove(at);
             if now + fault.lasts() > window {
@@ -240,7 +245,7 @@ pub fn schedule(seed: u64, shape: Shape, window: Duration) -> Vec<(Duration, Fau
 
 #[test]
 fn a_seed_decides_everything_and_a_minute_meets_nearly_every_fault() {
-    let shape = Shape { producers: 2, workers: 3, cluster: false };
+    let shape = FleetShape { producers: 2, workers: 3, cluster: false };
     let window = Duration::from_secs(60);
     assert_eq!(schedule(7, shape, window), schedule(7, shape, window));
     assert_ne!(schedule(7, shape, window), schedule(8, shape, window));

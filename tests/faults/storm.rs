@@ -14,10 +14,10 @@ use std::{
 use crate::{
     audit,
     environment::RestoredServers,
-    fleet::Fleet,
+    fleet::FaultFleet,
     inject::inject,
     load::{Clients, orders},
-    schedule::{Fault, Shape, schedule},
+    schedule::{FleetShape, PlannedFault, schedule},
     verification::{all_settled, verify},
 };
 
@@ -35,14 +35,14 @@ const LAST_CALL: Duration = Duration::from_secs(5);
 const JOBS_FIRST: u64 = 5_100;
 const JOBS_LATER: u64 = 2_000;
 
-struct Settings {
+struct StormSettings {
     seed: u64,
     jobs: usize,
     window: Duration,
-    shape: Shape,
+    shape: FleetShape,
 }
 
-impl Settings {
+impl StormSettings {
     fn read() -> Self {
         let number = |name: &str| -> Option<u64> {
             let text = std::env::var(name).ok()?;
@@ -52,18 +52,18 @@ impl Settings {
         let later = window.as_secs().saturating_sub(60);
         let jobs = number("FAULTS_JOBS").unwrap_or(JOBS_FIRST + later * JOBS_LATER / 60);
         let cluster = std::env::var("FAULTS_CLUSTER").is_ok_and(|is| !is.is_empty());
-        let shape = Shape { producers: 2, workers: 3, cluster };
+        let shape = FleetShape { producers: 2, workers: 3, cluster };
         Self { seed: number("FAULTS_SEED").unwrap_or(SEED), jobs: jobs as usize, window, shape }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepted_work_settles_once_whatever_dies() {
-    let settings = Settings::read();
+    let settings = StormSettings::read();
     let seed = settings.seed;
     eprintln!("seed {seed}: replay it with FAULTS_SEED={seed}, or scripts/faults --seed {seed}");
     let _mended = RestoredServers;
-    let fleet = Arc::new(Fleet::start(&format!("seed-{seed}"), settings.shape).await);
+    let fleet = Arc::new(FaultFleet::start(&format!("seed-{seed}"), settings.shape).await);
     let clients = Clients::of(&fleet.addresses);
     let faults = schedule(seed, settings.shape, settings.window);
     let orders = orders(seed, settings.jobs, settings.window.saturating_sub(LAST_CALL));
@@ -118,7 +118,7 @@ async fn accepted_work_settles_once_whatever_dies() {
     database.drop().await;
 }
 
-fn summary(figures: &[(&str, String)], faults: &[(Duration, Fault)]) {
+fn summary(figures: &[(&str, String)], faults: &[(Duration, PlannedFault)]) {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for (_, fault) in faults {
         *kinds.entry(fault.name()).or_default() += 1;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     audit,
-    load::{Accepted, Clients, Expect},
+    load::{AcceptedCall, Clients, Expect},
 };
 
 /// Waits until no job is open. Returns how long that took, or the jobs that are still open.
@@ -44,7 +44,7 @@ const OPEN: &str = "SELECT format(
     FROM spool.tasks t ORDER BY t.created_at LIMIT 30";
 
 /// All errors found.
-pub async fn verify(database: &str, clients: &Clients, accepted: &[Accepted]) -> Vec<String> {
+pub async fn verify(database: &str, clients: &Clients, accepted: &[AcceptedCall]) -> Vec<String> {
     let mut faults = audit::faults(database).await;
     let found: Vec<Findings> = stream::iter(accepted)
         .map(|accepted| look_at(clients, accepted))
@@ -93,7 +93,7 @@ struct Finding {
 
 type Findings = Vec<Finding>;
 
-async fn look_at(clients: &Clients, accepted: &Accepted) -> Findings {
+async fn look_at(clients: &Clients, accepted: &AcceptedCall) -> Findings {
     match accepted.order.to {
         "jobs" => {
             let job = clients.get(&format!("/v1/jobs/{}", accepted.id)).await;
@@ -105,7 +105,7 @@ async fn look_at(clients: &Clients, accepted: &Accepted) -> Findings {
     }
 }
 
-async fn look_at_batch(clients: &Clients, accepted: &Accepted) -> Findings {
+async fn look_at_batch(clients: &Clients, accepted: &AcceptedCall) -> Findings {
     let (id, expect) = (&accepted.id, &accepted.order.expect);
     let batch = clients.get(&format!("/v1/batches/{id}")).await;
     let (mut items, mut cursor) = (Vec::new(), String::new());

@@ -16,7 +16,7 @@ use tempfile::tempdir;
 
 use crate::{
     dev_server::{DevServer, guarded, provided},
-    server::{Server, wav},
+    server::{ProviderServer, wav},
 };
 
 /// Deletes all memos, as their age would.
@@ -31,7 +31,7 @@ fn forget_memos(data: &std::path::Path) {
 
 #[test]
 fn an_answer_without_its_memo_is_not_paid_for_again_until_it_is_cleared() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
     let ask = || dev.once("hook", json!({"topic": "zebras"}));
     let first = ask();
@@ -60,7 +60,7 @@ fn an_answer_without_its_memo_is_not_paid_for_again_until_it_is_cleared() {
 
 #[test]
 fn memo_hits_are_counted_by_kind() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
     for _ in 0..3 {
         assert_eq!(dev.once("hook", json!({"topic": "zebras"}))["status"], "succeeded");
@@ -98,7 +98,7 @@ fn memo_hits_are_counted_by_kind() {
 
 #[test]
 fn the_output_of_a_fallback_is_not_memoised() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let chains = ["text", "speech", "image"]
         .map(|role| format!("{role} = [\"openai\", \"offline\"]\n"))
         .concat();
@@ -128,7 +128,7 @@ fn the_output_of_a_fallback_is_not_memoised() {
 
 #[test]
 fn an_unusable_answer_is_not_cached() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
     for calls in [2, 4] {
         let failed = dev.once("hook", json!({"topic": "fault:schema"}));

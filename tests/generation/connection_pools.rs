@@ -6,12 +6,12 @@ use tempfile::tempdir;
 use crate::{
     dev_server::{DevServer, guarded},
     process::wait_for,
-    server::Server,
+    server::ProviderServer,
 };
 
 #[test]
 fn a_call_without_a_connection_waits_and_is_counted_as_waiting() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &guarded(&server, "connections = 1"), &[]);
     let ids = ["fault:gated one", "fault:gated two", "fault:gated three"]
         .map(|topic| dev.submit_once("hook", json!({"topic": topic})));

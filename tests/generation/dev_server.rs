@@ -5,14 +5,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::{
-    client::Api,
+    client::ApiClient,
     process::{Process, spool},
-    server::{KEY, Server},
+    server::{KEY, ProviderServer},
 };
 
 /// The server as the service `openai`, with prices of a thousand for a million tokens, and `more`
 /// settings.
-pub fn guarded(server: &Server, more: &str) -> String {
+pub fn guarded(server: &ProviderServer, more: &str) -> String {
     let timeout = if more.contains("timeout_seconds") { "" } else { "timeout_seconds = 20\n" };
     format!(
         "[providers.services.openai]\nbase_url = \"{}\"\n{timeout}{more}\n\
@@ -22,14 +22,14 @@ pub fn guarded(server: &Server, more: &str) -> String {
 }
 
 /// The server as the provider of every role.
-pub fn provided(server: &Server) -> String {
+pub fn provided(server: &ProviderServer) -> String {
     guarded(server, "breaker_failures = 1000")
 }
 
 /// A running `spool dev`.
 pub struct DevServer {
     pub process: Process,
-    pub api: Api,
+    pub api: ApiClient,
 }
 
 impl DevServer {
@@ -53,7 +53,7 @@ impl DevServer {
         }
         let (mut process, address) = Process::serving(command);
         process.logged("working");
-        Self { api: Api::at(&address), process }
+        Self { api: ApiClient::at(&address), process }
     }
 
     /// Posts a job with one attempt, and returns its id.

@@ -7,7 +7,7 @@ use tempfile::tempdir;
 
 use crate::{
     dev_server::{DevServer, guarded, provided},
-    server::{Server, wav},
+    server::{ProviderServer, wav},
 };
 
 /// A kind that uses the endpoint, and its input with the fault where the server looks for it.
@@ -32,7 +32,7 @@ const REFUSED: Option<(&str, &str)> = Some(("provider_refused", "permanent"));
 
 /// A connection that breaks before a response begins is tried once more at once, which does not
 /// count as a repetition: `cut` has one request more.
-const CASES: &[Case] = &[
+const CASES: &[FaultCase] = &[
     ("chat", "none", None, "", 1),
     ("chat", "plain", None, "", 1),
     ("chat", "slow", TIMEOUT, "no answer within 12s", 1),
@@ -112,7 +112,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn every_fault_of_every_provider_has_its_outcome() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     std::fs::write(data.path().join("recording.wav"), wav(1_500)).unwrap();
     let dev = DevServer::start(
         data.path(),
@@ -158,7 +158,7 @@ fn every_fault_of_every_provider_has_its_outcome() {
 
 #[test]
 fn the_idempotency_key_is_the_same_in_every_attempt_and_another_for_another_task() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &guarded(&server, "breaker_failures = 1000"), &[]);
     let ask = |topic: &str| json!({"kind": "hook", "input": {"topic": topic}, "maxAttempts": 2});
     let answer = dev.api.post("/v1/jobs", &ask("fault:always-500 one"));
@@ -177,7 +177,7 @@ fn the_idempotency_key_is_the_same_in_every_attempt_and_another_for_another_task
 
 #[test]
 fn a_failing_provider_is_skipped_and_the_next_of_the_chain_is_called() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let services = guarded(&server, "breaker_failures = 3\nbreaker_seconds = 60");
     let config = format!("[providers]\ntext = [\"openai\", \"offline\"]\n\n{services}");
     let dev = DevServer::start(data.path(), &config, &[]);
@@ -191,7 +191,7 @@ fn a_failing_provider_is_skipped_and_the_next_of_the_chain_is_called() {
 
 #[test]
 fn fifty_videos_of_thirty_inputs_with_five_bad_ones_make_thirty_sets_of_calls() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
     // Short voices, so that the renders after them are short.
     let video =

@@ -8,23 +8,23 @@ use sqlx::{Connection, PgConnection};
 use tempfile::{TempDir, tempdir};
 
 use crate::{
-    client::Api,
+    client::ApiClient,
     process::{Process, run, service, spool},
-    server::{KEY, Server, wav},
+    server::{KEY, ProviderServer, wav},
 };
 
 /// A fleet on the shared services, with a database, names and artifacts of its own.
-struct Fleet {
+struct GenerationFleet {
     name: String,
     folder: TempDir,
-    provider: Server,
+    provider: ProviderServer,
 }
 
-impl Fleet {
+impl GenerationFleet {
     fn start() -> Self {
         let name = format!("gen{}", uuid::Uuid::now_v7().simple());
         on_server(format!("CREATE DATABASE {name}"));
-        let fleet = Self { name, folder: tempdir().unwrap(), provider: Server::start() };
+        let fleet = Self { name, folder: tempdir().unwrap(), provider: ProviderServer::start() };
         let migrated = run(fleet.spool(&["migrate"]));
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         fleet
@@ -58,10 +58,10 @@ impl Fleet {
         command
     }
 
-    fn serve(&self) -> (Process, Api) {
+    fn serve(&self) -> (Process, ApiClient) {
         let (process, address) =
             Process::serving(self.spool(&["serve", "--listen", "127.0.0.1:0"]));
-        (process, Api::at(&address))
+        (process, ApiClient::at(&address))
     }
 
     fn work(&self) -> Process {
@@ -69,7 +69,7 @@ impl Fleet {
     }
 }
 
-impl Drop for Fleet {
+impl Drop for GenerationFleet {
     fn drop(&mut self) {
         on_server(format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
     }
@@ -86,13 +86,13 @@ fn on_server(statement: String) {
 }
 
 /// The tasks of a job.
-fn tasks(api: &Api, id: &str) -> Vec<Value> {
+fn tasks(api: &ApiClient, id: &str) -> Vec<Value> {
     api.get(&format!("/v1/jobs/{id}/tasks")).body["tasks"].as_array().unwrap().clone()
 }
 
 /// The names of the tasks that ran and were no memo hits, without those that grow, which run each
 /// time.
-fn ran(api: &Api, id: &str) -> Vec<String> {
+fn ran(api: &ApiClient, id: &str) -> Vec<String> {
     let ran = |task: &&Value| {
         task["cached"] == false && !task["kind"].as_str().unwrap().starts_with("video")
     };
@@ -107,7 +107,7 @@ fn ran(api: &Api, id: &str) -> Vec<String> {
 
 #[test]
 fn every_kind_of_generation_works_on_a_fleet_and_a_video_is_cached() {
-    let fleet = Fleet::start();
+    let fleet = GenerationFleet::start();
     std::fs::write(fleet.folder.path().join("recording.wav"), wav(1_500)).unwrap();
     let (_serve, api) = fleet.serve();
     let (first, second) = (fleet.work(), fleet.work());

@@ -8,12 +8,12 @@ use tempfile::tempdir;
 use crate::{
     dev_server::{DevServer, guarded, provided},
     process::wait_for,
-    server::{KEY, Server},
+    server::{KEY, ProviderServer},
 };
 
 #[test]
 fn usage_and_cost_are_in_the_result_and_words_come_from_the_recording() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &guarded(&server, ""), &[]);
     let made = dev.once("hook", json!({"topic": "Tides"}))["result"]["provenance"].clone();
     assert_eq!(
@@ -35,7 +35,7 @@ fn usage_and_cost_are_in_the_result_and_words_come_from_the_recording() {
 
 #[test]
 fn a_text_shows_its_progress_while_it_is_written() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &guarded(&server, "timeout_seconds = 60"), &[]);
     let id = dev.submit_once("hook", json!({"topic": "fault:gated"}));
     let written = wait_for(|| {
@@ -51,7 +51,7 @@ fn a_text_shows_its_progress_while_it_is_written() {
 
 #[test]
 fn connections_are_kept_and_used_again() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &guarded(&server, ""), &[]);
     for number in 0..8 {
         dev.once("hook", json!({"topic": format!("kept {number}")}));
@@ -65,7 +65,7 @@ fn connections_are_kept_and_used_again() {
 
 #[test]
 fn a_bad_answer_is_requested_again_with_its_fault_and_both_are_in_the_error() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &guarded(&server, ""), &[]);
     let job = dev.once("hook", json!({"topic": "fault:not-json"}));
     let detail = job["error"]["detail"].as_str().unwrap();
@@ -82,7 +82,7 @@ fn a_bad_answer_is_requested_again_with_its_fault_and_both_are_in_the_error() {
 
 #[test]
 fn the_key_is_in_no_answer_no_log_and_no_stored_row() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let config = format!("{}\n[providers]\ntranscription = []\n", guarded(&server, "retries = 0"));
     let dev = DevServer::start(data.path(), &config, &[]);
     let inputs = [
@@ -128,7 +128,7 @@ fn holding(bytes: &[u8], folder: &Path) -> Vec<String> {
 
 #[test]
 fn injected_instructions_in_model_output_are_only_text() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
     let clean =
         |text: &str| !text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
@@ -139,7 +139,7 @@ fn injected_instructions_in_model_output_are_only_text() {
     // is obeyed.
     let config = "[providers]\ntext = [\"openai\"]\nspeech = [\"offline\"]\nimage = [\"offline\"]\n\
                   transcription = []\n\n";
-    let (spoken, second) = (tempdir().unwrap(), Server::start());
+    let (spoken, second) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(spoken.path(), &format!("{config}{}", guarded(&second, "")), &[]);
     let job =
         dev.once("video", json!({"topic": "fault:hostile", "resolution": "preview", "rate": 450}));

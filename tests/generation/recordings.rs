@@ -6,12 +6,12 @@ use tempfile::tempdir;
 
 use crate::{
     dev_server::{DevServer, provided},
-    server::{Server, wav},
+    server::{ProviderServer, wav},
 };
 
 #[test]
 fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     std::fs::write(data.path().join("recording.wav"), wav(1_500)).unwrap();
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
     let ask = |format: &str| {
@@ -67,7 +67,7 @@ fn a_recording_becomes_words_with_times_and_a_file_of_each_kind() {
 
 #[test]
 fn a_film_is_transcribed_under_its_own_name_and_a_text_is_spoken_first() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(
         data.path(),
         &format!("[providers]\nimage = [\"offline\"]\n{}", provided(&server)),
@@ -88,7 +88,7 @@ fn a_film_is_transcribed_under_its_own_name_and_a_text_is_spoken_first() {
 
 #[test]
 fn a_scene_without_speech_fails_the_video_is_left_out_or_stays_silent() {
-    let (data, server) = (tempdir().unwrap(), Server::start());
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
     let dev = DevServer::start(data.path(), &provided(&server), &[]);
     let run = |on_error: &str| {
         let scenes = ["One is said.", "Two fault:html", "Three is said."];

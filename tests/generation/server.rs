@@ -47,13 +47,13 @@ struct Inner {
 }
 
 /// The running server, which ends with its runtime.
-pub struct Server {
+pub struct ProviderServer {
     address: SocketAddr,
     inner: Arc<Inner>,
     _runtime: tokio::runtime::Runtime,
 }
 
-impl Server {
+impl ProviderServer {
     pub fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

@@ -8,7 +8,7 @@ use worker::providers::{Config, Metrics, Providers, Secret, ServiceConfig};
 
 use crate::{
     process::{run, spool},
-    server::{KEY, Server},
+    server::{KEY, ProviderServer},
 };
 
 /// A wrong section of the file, and parts of its error.
@@ -72,7 +72,7 @@ fn a_wrong_setting_ends_every_command_with_the_setting_its_value_and_the_remedy(
 
 #[test]
 fn a_check_tries_each_service_and_shows_no_key() {
-    let server = Server::start();
+    let server = ProviderServer::start();
     let service = |key: &str| ServiceConfig {
         base_url: server.base(),
         api_key: Some(Secret::new(key)),
@@ -123,7 +123,7 @@ fn a_check_tries_the_offline_voice() {
 
 #[test]
 fn a_check_of_providers_alone_needs_no_fleet() {
-    let (folder, server) = (tempdir().unwrap(), Server::start());
+    let (folder, server) = (tempdir().unwrap(), ProviderServer::start());
     let file = folder.path().join("spool.toml");
     std::fs::write(
         &file,

@@ -52,27 +52,27 @@ const CALM_ROUNDS: u32 = 400;
 const POLICY: SweepPolicy = SweepPolicy { quarantine_after: 5, most: 100 };
 
 #[derive(Debug)]
-struct Dial(AtomicI64);
+struct SimulatedClock(AtomicI64);
 
-impl Dial {
+impl SimulatedClock {
     fn turn(&self, ms: i64) {
         self.0.fetch_add(ms, Ordering::Relaxed);
     }
 }
 
-impl Clock for Dial {
+impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).unwrap()
     }
 }
 
-struct Worker {
+struct SimulatedWorker {
     id: WorkerId,
     running: Vec<Claimed>,
     stalled: bool,
 }
 
-impl Worker {
+impl SimulatedWorker {
     fn new() -> Self {
         Self { id: WorkerId::new(), running: Vec::new(), stalled: false }
     }
@@ -80,11 +80,11 @@ impl Worker {
 
 struct World {
     store: SqliteStore,
-    clock: Arc<Dial>,
-    die: SmallRng,
+    clock: Arc<SimulatedClock>,
+    rng: SmallRng,
     tenant: TenantId,
     messages: Vec<TaskMessage>,
-    workers: Vec<Worker>,
+    workers: Vec<SimulatedWorker>,
     jobs: Vec<JobId>,
     batches: Vec<BatchId>,
     /// The newest claim of each task, which alone may settle it.
@@ -103,16 +103,16 @@ impl World {
         let base = std::path::Path::new("/dev/shm");
         let folder =
             if base.is_dir() { tempfile::tempdir_in(base) } else { tempfile::tempdir() }.unwrap();
-        let clock = Arc::new(Dial(AtomicI64::new(1_800_000_000_000)));
+        let clock = Arc::new(SimulatedClock(AtomicI64::new(1_800_000_000_000)));
         let store =
             SqliteStore::open_with(&folder.path().join("store.db"), clock.clone()).await.unwrap();
         Self {
             store,
             clock,
-            die: SmallRng::seed_from_u64(seed),
+            rng: SmallRng::seed_from_u64(seed),
             tenant: TenantId::default(),
             messages: Vec::new(),
-            workers: (0..3).map(|_| Worker::new()).collect(),
+            workers: (0..3).map(|_| SimulatedWorker::new()).collect(),
             jobs: Vec::new(),
             batches: Vec::new(),
             holders: BTreeMap::new(),
@@ -124,11 +124,11 @@ impl World {
     }
 
     fn chance(&mut self, percent: u32) -> bool {
-        self.die.random_range(0..100) < percent
+        self.rng.random_range(0..100) < percent
     }
 
     fn pick(&mut self, count: usize) -> usize {
-        self.die.random_range(0..count)
+        self.rng.random_range(0..count)
     }
 
     fn note(&mut self, what: impl Into<String>) {
@@ -137,7 +137,7 @@ impl World {
 
     /// Performs one random action.
     async fn step(&mut self) {
-        match self.die.random_range(0..100) {
+        match self.rng.random_range(0..100) {
             0..14 => self.submit().await,
             14..30 => self.dispatch(true).await,
             30..50 => self.deliver(true).await,
@@ -223,7 +223,7 @@ impl World {
         }
         if faults && self.chance(10) {
             // The claim was committed, and the worker died before it got the answer.
-            self.workers[worker] = Worker::new();
+            self.workers[worker] = SimulatedWorker::new();
             return self.note("died after a claim");
         }
         self.workers[worker].running.extend(claimed.into_iter().flatten());
@@ -256,7 +256,7 @@ impl World {
         match roll {
             8 => Verdict::Failed(JobError::permanent("x", "no luck")),
             9 if claimed.attempt < claimed.max_attempts => {
-                let pause = Duration::from_millis(self.die.random_range(0..3_000));
+                let pause = Duration::from_millis(self.rng.random_range(0..3_000));
                 Verdict::Retry { error: JobError::transient("x", "again"), pause }
             }
             _ if claimed.kind == "grows" => {
@@ -344,7 +344,7 @@ impl World {
 
     fn kill(&mut self) {
         let at = self.pick(self.workers.len());
-        self.workers[at] = Worker::new();
+        self.workers[at] = SimulatedWorker::new();
         self.note("kill");
     }
 
@@ -357,11 +357,11 @@ impl World {
     async fn cancel(&mut self) {
         let target = match (self.jobs.as_slice(), self.batches.as_slice()) {
             ([], []) => return,
-            (jobs, []) => Target::Job(jobs[self.die.random_range(0..jobs.len())]),
-            (jobs, batches) if jobs.is_empty() || self.die.random_range(0..5) == 0 => {
-                Target::Batch(batches[self.die.random_range(0..batches.len())])
+            (jobs, []) => Target::Job(jobs[self.rng.random_range(0..jobs.len())]),
+            (jobs, batches) if jobs.is_empty() || self.rng.random_range(0..5) == 0 => {
+                Target::Batch(batches[self.rng.random_range(0..batches.len())])
             }
-            (jobs, _) => Target::Job(jobs[self.die.random_range(0..jobs.len())]),
+            (jobs, _) => Target::Job(jobs[self.rng.random_range(0..jobs.len())]),
         };
         assert!(self.store.cancel(&self.tenant.clone(), target).await.unwrap().is_some());
         self.note("cancel");
@@ -378,9 +378,9 @@ impl World {
     /// Moves the clock: mostly forward, sometimes by more than a lease, sometimes back.
     fn jump(&mut self) {
         let ms = match self.pick(10) {
-            0 => self.die.random_range(-2_000..0),
-            1 | 2 => self.die.random_range(8_000..15_000),
-            _ => self.die.random_range(100..3_000),
+            0 => self.rng.random_range(-2_000..0),
+            1 | 2 => self.rng.random_range(8_000..15_000),
+            _ => self.rng.random_range(100..3_000),
         };
         self.clock.turn(ms);
         self.note(format!("clock {ms:+} ms"));

@@ -44,7 +44,7 @@ struct Row {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Slot {
+enum ModelSlot {
     Idle,
     /// Holds a delivery that is not claimed yet.
     Received,
@@ -55,10 +55,10 @@ enum Slot {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct State {
+struct ModelState {
     row: Row,
     messages: u8,
-    slots: [Slot; 3],
+    slots: [ModelSlot; 3],
     generation: [u8; 2],
     /// The fence of a row whose lease had expired when a sweep read it, until the sweep acts on it.
     swept: Option<u8>,
@@ -76,7 +76,7 @@ struct State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Action {
+enum ModelAction {
     Dispatch,
     LoseBell,
     DoubleBell,
@@ -99,12 +99,12 @@ enum Action {
 struct Protocol(Variant);
 
 impl Protocol {
-    fn worker(state: &State, slot: usize) -> (usize, u8) {
+    fn worker(state: &ModelState, slot: usize) -> (usize, u8) {
         (PROCESS[slot], state.generation[PROCESS[slot]])
     }
 
     /// Returns whether the row accepts a write of this slot's attempt.
-    fn admits(&self, state: &State, slot: usize, fence: u8) -> bool {
+    fn admits(&self, state: &ModelState, slot: usize, fence: u8) -> bool {
         let row = &state.row;
         let running = row.state == TaskState::Running;
         match self.0 {
@@ -113,8 +113,8 @@ impl Protocol {
         }
     }
 
-    fn claim(&self, state: &mut State, slot: usize) {
-        state.slots[slot] = Slot::Idle;
+    fn claim(&self, state: &mut ModelState, slot: usize) {
+        state.slots[slot] = ModelSlot::Idle;
         if let Ok(running) = next(state.row.state, TaskEvent::Claim) {
             let worker = Self::worker(state, slot);
             let row = &mut state.row;
@@ -124,13 +124,13 @@ impl Protocol {
             row.lease_left = LEASE;
             row.attempts += 1;
             state.holder = Some(slot);
-            state.slots[slot] = Slot::Running { fence: row.fence };
+            state.slots[slot] = ModelSlot::Running { fence: row.fence };
         }
     }
 
-    fn write(&self, state: &mut State, slot: usize, event: TaskEvent) {
-        let Slot::Running { fence } = state.slots[slot] else { return };
-        state.slots[slot] = Slot::Idle;
+    fn write(&self, state: &mut ModelState, slot: usize, event: TaskEvent) {
+        let ModelSlot::Running { fence } = state.slots[slot] else { return };
+        state.slots[slot] = ModelSlot::Idle;
         if !self.admits(state, slot, fence) {
             return;
         }
@@ -150,7 +150,7 @@ impl Protocol {
     }
 
     /// Acts on what a sweep read earlier: the lease has expired, unless the row has changed since.
-    fn expire(&self, state: &mut State, read: u8) {
+    fn expire(&self, state: &mut ModelState, read: u8) {
         let row = &mut state.row;
         let running = row.state == TaskState::Running;
         let still = running && row.fence == read && row.lease_left == 0;
@@ -170,34 +170,34 @@ impl Protocol {
         leave(state);
     }
 
-    fn crash(&self, state: &mut State, process: usize) {
+    fn crash(&self, state: &mut ModelState, process: usize) {
         for slot in (0..PROCESS.len()).filter(|slot| PROCESS[*slot] == process) {
             // Unacked messages are delivered again.
-            let unacked = state.slots[slot] == Slot::Received
+            let unacked = state.slots[slot] == ModelSlot::Received
                 && self.0 != Variant::AckBeforeClaimAndNoBellSweep;
             state.messages += u8::from(unacked);
-            state.slots[slot] = Slot::Idle;
+            state.slots[slot] = ModelSlot::Idle;
         }
         state.generation[process] += 1;
         state.crashes_left -= 1;
     }
 }
 
-fn settle_if_final(state: &mut State, by_holder: bool) {
+fn settle_if_final(state: &mut ModelState, by_holder: bool) {
     if state.row.state.is_final() {
         state.settled += 1;
         state.settled_by_another |= !by_holder;
     }
 }
 
-fn leave(state: &mut State) {
+fn leave(state: &mut ModelState) {
     if state.row.state != TaskState::Running {
         state.row.worker = None;
         state.holder = None;
     }
 }
 
-fn cancel(state: &mut State) {
+fn cancel(state: &mut ModelState) {
     state.may_cancel = false;
     match next(state.row.state, TaskEvent::Cancel) {
         Ok(cancelled) => {
@@ -209,10 +209,10 @@ fn cancel(state: &mut State) {
 }
 
 impl Model for Protocol {
-    type State = State;
-    type Action = Action;
+    type State = ModelState;
+    type Action = ModelAction;
 
-    fn init_states(&self) -> Vec<State> {
+    fn init_states(&self) -> Vec<ModelState> {
         let row = Row {
             state: TaskState::Ready,
             fence: 0,
@@ -222,10 +222,10 @@ impl Model for Protocol {
             attempts: 0,
             cancel_asked: false,
         };
-        let state = State {
+        let state = ModelState {
             row,
             messages: 0,
-            slots: [Slot::Idle; 3],
+            slots: [ModelSlot::Idle; 3],
             generation: [0; 2],
             swept: None,
             crashes_left: 1,
@@ -236,121 +236,123 @@ impl Model for Protocol {
             settled_by_another: false,
             live_lease_expired: false,
         };
-        vec![State { may_cancel: true, ..state.clone() }, state]
+        vec![ModelState { may_cancel: true, ..state.clone() }, state]
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+    fn actions(&self, state: &ModelState, actions: &mut Vec<ModelAction>) {
         let row = &state.row;
         if row.state == TaskState::Ready {
-            actions.push(Action::Dispatch);
+            actions.push(ModelAction::Dispatch);
         }
         if state.messages > 0 && state.publish_faults_left > 0 {
-            actions.extend([Action::LoseBell, Action::DoubleBell]);
+            actions.extend([ModelAction::LoseBell, ModelAction::DoubleBell]);
         }
-        let nobody_has_it = state.messages == 0 && !state.slots.contains(&Slot::Received);
+        let nobody_has_it = state.messages == 0 && !state.slots.contains(&ModelSlot::Received);
         if row.state == TaskState::Queued
             && nobody_has_it
             && self.0 != Variant::AckBeforeClaimAndNoBellSweep
         {
-            actions.push(Action::SweepBells);
+            actions.push(ModelAction::SweepBells);
         }
         for (slot, doing) in state.slots.iter().enumerate() {
             match doing {
-                Slot::Idle if state.messages > 0 => actions.push(Action::Receive(slot)),
-                Slot::Idle => {}
-                Slot::Received => actions.extend([Action::Claim(slot), Action::HandBack(slot)]),
-                Slot::Running { .. } => {
+                ModelSlot::Idle if state.messages > 0 => actions.push(ModelAction::Receive(slot)),
+                ModelSlot::Idle => {}
+                ModelSlot::Received => {
+                    actions.extend([ModelAction::Claim(slot), ModelAction::HandBack(slot)])
+                }
+                ModelSlot::Running { .. } => {
                     actions.extend([
-                        Action::Heartbeat(slot),
-                        Action::Succeed(slot),
-                        Action::FailAttempt(slot),
+                        ModelAction::Heartbeat(slot),
+                        ModelAction::Succeed(slot),
+                        ModelAction::FailAttempt(slot),
                     ]);
                     actions.push(if row.cancel_asked {
-                        Action::AcknowledgeCancel(slot)
+                        ModelAction::AcknowledgeCancel(slot)
                     } else {
-                        Action::Release(slot)
+                        ModelAction::Release(slot)
                     });
                 }
             }
         }
         if row.state == TaskState::Running && row.lease_left > 0 {
-            actions.push(Action::Tick);
+            actions.push(ModelAction::Tick);
         }
         if row.state == TaskState::Running && row.lease_left == 0 && state.swept.is_none() {
-            actions.push(Action::SweepRead);
+            actions.push(ModelAction::SweepRead);
         }
         if state.swept.is_some() {
-            actions.push(Action::SweepAct);
+            actions.push(ModelAction::SweepAct);
         }
         if state.may_cancel && !row.state.is_final() {
-            actions.push(Action::Cancel);
+            actions.push(ModelAction::Cancel);
         }
         if state.crashes_left > 0 && !row.state.is_final() {
-            actions.extend([Action::Crash(0), Action::Crash(1)]);
+            actions.extend([ModelAction::Crash(0), ModelAction::Crash(1)]);
         }
     }
 
-    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+    fn next_state(&self, last: &ModelState, action: ModelAction) -> Option<ModelState> {
         let mut state = last.clone();
         match action {
-            Action::Dispatch => {
+            ModelAction::Dispatch => {
                 state.row.state = next(state.row.state, TaskEvent::Dispatch).unwrap();
                 state.messages += 1;
             }
-            Action::LoseBell => {
+            ModelAction::LoseBell => {
                 state.messages -= 1;
                 state.publish_faults_left -= 1;
             }
-            Action::DoubleBell => {
+            ModelAction::DoubleBell => {
                 state.messages += 1;
                 state.publish_faults_left -= 1;
             }
-            Action::SweepBells => state.messages += 1,
-            Action::Receive(slot) => {
+            ModelAction::SweepBells => state.messages += 1,
+            ModelAction::Receive(slot) => {
                 state.messages -= 1;
-                state.slots[slot] = Slot::Received;
+                state.slots[slot] = ModelSlot::Received;
             }
-            Action::Claim(slot) => self.claim(&mut state, slot),
-            Action::HandBack(slot) => {
-                state.slots[slot] = Slot::Idle;
+            ModelAction::Claim(slot) => self.claim(&mut state, slot),
+            ModelAction::HandBack(slot) => {
+                state.slots[slot] = ModelSlot::Idle;
                 if let Ok(ready) = next(state.row.state, TaskEvent::HandBack) {
                     state.row.state = ready;
                 }
             }
-            Action::Heartbeat(slot) => match state.slots[slot] {
-                Slot::Running { fence } if self.admits(&state, slot, fence) => {
+            ModelAction::Heartbeat(slot) => match state.slots[slot] {
+                ModelSlot::Running { fence } if self.admits(&state, slot, fence) => {
                     state.row.lease_left = LEASE
                 }
-                _ => state.slots[slot] = Slot::Idle,
+                _ => state.slots[slot] = ModelSlot::Idle,
             },
-            Action::Succeed(slot) => self.write(&mut state, slot, TaskEvent::Succeed),
-            Action::FailAttempt(slot) => self.write(&mut state, slot, TaskEvent::Fail),
-            Action::AcknowledgeCancel(slot) => {
+            ModelAction::Succeed(slot) => self.write(&mut state, slot, TaskEvent::Succeed),
+            ModelAction::FailAttempt(slot) => self.write(&mut state, slot, TaskEvent::Fail),
+            ModelAction::AcknowledgeCancel(slot) => {
                 self.write(&mut state, slot, TaskEvent::AcknowledgeCancel)
             }
-            Action::Release(slot) => self.write(&mut state, slot, TaskEvent::Release),
-            Action::Tick => state.row.lease_left -= 1,
-            Action::SweepRead => state.swept = Some(state.row.fence),
-            Action::SweepAct => {
+            ModelAction::Release(slot) => self.write(&mut state, slot, TaskEvent::Release),
+            ModelAction::Tick => state.row.lease_left -= 1,
+            ModelAction::SweepRead => state.swept = Some(state.row.fence),
+            ModelAction::SweepAct => {
                 let read = state.swept.take().unwrap();
                 self.expire(&mut state, read);
             }
-            Action::Cancel => cancel(&mut state),
-            Action::Crash(process) => self.crash(&mut state, process),
+            ModelAction::Cancel => cancel(&mut state),
+            ModelAction::Crash(process) => self.crash(&mut state, process),
         }
         Some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("a row settles once", |_, state: &State| state.settled <= 1),
-            Property::always("only the lease's holder settles", |_, state: &State| {
+            Property::always("a row settles once", |_, state: &ModelState| state.settled <= 1),
+            Property::always("only the lease's holder settles", |_, state: &ModelState| {
                 !state.settled_by_another
             }),
-            Property::always("a live lease is never expired", |_, state: &State| {
+            Property::always("a live lease is never expired", |_, state: &ModelState| {
                 !state.live_lease_expired
             }),
-            Property::eventually("every accepted task settles", |_, state: &State| {
+            Property::eventually("every accepted task settles", |_, state: &ModelState| {
                 state.settled > 0
             }),
         ]
@@ -358,7 +360,7 @@ impl Model for Protocol {
 
     /// Bounds the number of claims. Releases and hand-backs count no attempt and could go on for
     /// ever.
-    fn within_boundary(&self, state: &State) -> bool {
+    fn within_boundary(&self, state: &ModelState) -> bool {
         state.row.fence <= 5 && state.row.attempts <= 5 && state.messages <= 3
     }
 }

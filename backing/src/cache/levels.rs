@@ -39,7 +39,7 @@ pub(super) struct Levels {
 }
 
 /// The result of reading a level.
-pub(super) enum Lookup {
+pub(super) enum CacheLookup {
     Fresh(Bytes),
     Stale(Bytes),
     Missing,
@@ -132,63 +132,64 @@ impl Levels {
     }
 
     /// Reads L1 and counts a hit or a miss.
-    pub async fn read_local(&self, key: &CacheKey, generations: &[u64]) -> Lookup {
+    pub async fn read_local(&self, key: &CacheKey, generations: &[u64]) -> CacheLookup {
         let found = self.read_local_uncounted(key, generations).await;
         let counters = self.counters(key);
         count(match found {
-            Lookup::Missing => &counters.local_misses,
+            CacheLookup::Missing => &counters.local_misses,
             _ => &counters.local_hits,
         });
         found
     }
 
-    async fn read_local_uncounted(&self, key: &CacheKey, generations: &[u64]) -> Lookup {
+    async fn read_local_uncounted(&self, key: &CacheKey, generations: &[u64]) -> CacheLookup {
         let Some(entry) = self.local.get(key.namespace, &key.hash).await else {
-            return Lookup::Missing;
+            return CacheLookup::Missing;
         };
         let found = self.lookup(&entry, generations);
-        if matches!(found, Lookup::Missing) {
+        if matches!(found, CacheLookup::Missing) {
             self.local.forget(key.namespace, &key.hash).await;
         }
         found
     }
 
     /// Reads L2; a value found there is kept in L1. An error of the view cache is a miss.
-    pub async fn read_shared(&self, key: &CacheKey, generations: &[u64]) -> Lookup {
+    pub async fn read_shared(&self, key: &CacheKey, generations: &[u64]) -> CacheLookup {
         let counters = self.counters(key);
         let held = match self.view_cache.cached(&key.shared_key()).await {
             Ok(held) => held,
             Err(error) => {
                 tracing::debug!(%error, "the view cache did not answer; the read is a miss");
                 count(&counters.shared_errors);
-                return Lookup::Missing;
+                return CacheLookup::Missing;
             }
         };
         let entry = held.and_then(|held| Entry::read(&held, &key.tags));
-        let found = entry.as_ref().map_or(Lookup::Missing, |entry| self.lookup(entry, generations));
+        let found =
+            entry.as_ref().map_or(CacheLookup::Missing, |entry| self.lookup(entry, generations));
         count(match found {
-            Lookup::Missing => &counters.shared_misses,
+            CacheLookup::Missing => &counters.shared_misses,
             _ => &counters.shared_hits,
         });
-        if let (Some(entry), Lookup::Fresh(_) | Lookup::Stale(_)) = (entry, &found) {
+        if let (Some(entry), CacheLookup::Fresh(_) | CacheLookup::Stale(_)) = (entry, &found) {
             self.local.put(key.namespace, key.hash, entry).await;
         }
         found
     }
 
-    fn lookup(&self, entry: &Entry, generations: &[u64]) -> Lookup {
+    fn lookup(&self, entry: &Entry, generations: &[u64]) -> CacheLookup {
         match entry.freshness(self.now(), generations) {
-            Freshness::Fresh => Lookup::Fresh(entry.value.clone()),
-            Freshness::Stale => Lookup::Stale(entry.value.clone()),
-            Freshness::Expired => Lookup::Missing,
+            Freshness::Fresh => CacheLookup::Fresh(entry.value.clone()),
+            Freshness::Stale => CacheLookup::Stale(entry.value.clone()),
+            Freshness::Expired => CacheLookup::Missing,
         }
     }
 
     /// Reads L1 once more, then L2. A reader that joined just after a flight ended finds its value
     /// in L1.
-    pub async fn read_again(&self, key: &CacheKey, generations: &[u64]) -> Lookup {
+    pub async fn read_again(&self, key: &CacheKey, generations: &[u64]) -> CacheLookup {
         match self.read_local_uncounted(key, generations).await {
-            Lookup::Missing => self.read_shared(key, generations).await,
+            CacheLookup::Missing => self.read_shared(key, generations).await,
             found => found,
         }
     }

@@ -35,7 +35,7 @@ pub use memo_hits::MemoHits;
 pub use namespace::{Lifetime, Namespace};
 pub use value::{CachedValue, ComputeError};
 
-use self::levels::{Levels, Lookup, RefreshPermit};
+use self::levels::{CacheLookup, Levels, RefreshPermit};
 
 /// Both levels, for one process. Cheap to clone.
 #[derive(Clone)]
@@ -53,12 +53,12 @@ impl Cache {
     /// Returns the value if a level has it fresh.
     pub async fn get(&self, key: &CacheKey) -> Option<Bytes> {
         let generations = self.levels.generations(key).await;
-        if let Lookup::Fresh(value) = self.levels.read_local(key, &generations).await {
+        if let CacheLookup::Fresh(value) = self.levels.read_local(key, &generations).await {
             return Some(value);
         }
         match self.levels.read_shared(key, &generations).await {
-            Lookup::Fresh(value) => Some(value),
-            Lookup::Stale(_) | Lookup::Missing => None,
+            CacheLookup::Fresh(value) => Some(value),
+            CacheLookup::Stale(_) | CacheLookup::Missing => None,
         }
     }
 
@@ -80,7 +80,7 @@ impl Cache {
         computing: impl Future<Output = Result<CachedValue, ComputeError>>,
     ) -> Result<Bytes, ComputeError> {
         let generations = self.levels.generations(key).await;
-        if let Lookup::Fresh(value) = self.levels.read_local(key, &generations).await {
+        if let CacheLookup::Fresh(value) = self.levels.read_local(key, &generations).await {
             return Ok(value);
         }
         let member = self.levels.flights.join(key.hash);
@@ -89,7 +89,7 @@ impl Cache {
             return outcome;
         }
         match self.levels.read_again(key, &generations).await {
-            Lookup::Fresh(value) => {
+            CacheLookup::Fresh(value) => {
                 flight.finish(Ok(value.clone()));
                 Ok(value)
             }
@@ -112,9 +112,11 @@ impl Cache {
     {
         let generations = self.levels.generations(key).await;
         match self.levels.read_local(key, &generations).await {
-            Lookup::Fresh(value) => return Ok(value),
-            Lookup::Stale(value) => return Ok(self.serve_stale(key, compute, generations, value)),
-            Lookup::Missing => {}
+            CacheLookup::Fresh(value) => return Ok(value),
+            CacheLookup::Stale(value) => {
+                return Ok(self.serve_stale(key, compute, generations, value));
+            }
+            CacheLookup::Missing => {}
         }
         let member = self.levels.flights.join(key.hash);
         let flight = member.lock().await;
@@ -122,15 +124,15 @@ impl Cache {
             return outcome;
         }
         match self.levels.read_again(key, &generations).await {
-            Lookup::Fresh(value) => {
+            CacheLookup::Fresh(value) => {
                 flight.finish(Ok(value.clone()));
                 Ok(value)
             }
-            Lookup::Stale(value) => {
+            CacheLookup::Stale(value) => {
                 flight.finish(Ok(value.clone()));
                 Ok(self.serve_stale(key, compute, generations, value))
             }
-            Lookup::Missing => self.levels.compute(key, compute(), generations, flight).await,
+            CacheLookup::Missing => self.levels.compute(key, compute(), generations, flight).await,
         }
     }
 

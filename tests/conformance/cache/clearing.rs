@@ -6,7 +6,7 @@ use backing::cache::{CLEARED_WITHIN, CachedValue, Namespace, Tag};
 use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 
-use super::fixture::{Count, StillClock, cache, item};
+use super::fixture::{ComputeCount, StillClock, cache, item};
 use crate::view_cache::each_view_cache_exclusively;
 
 each_view_cache_exclusively! {
@@ -60,7 +60,7 @@ async fn a_namespace_is_cleared_as_a_whole(view_cache: Arc<dyn ViewCache>) {
 async fn a_value_whose_tag_was_cleared_while_it_was_computed_is_not_kept(
     view_cache: Arc<dyn ViewCache>,
 ) {
-    let (clock, count) = (StillClock::new(), Count::default());
+    let (clock, count) = (StillClock::new(), ComputeCount::default());
     let cache = cache(&view_cache, &clock);
     let key = item(Namespace::Text, "meanwhile").tagged("kind", "y");
     let computing = async {

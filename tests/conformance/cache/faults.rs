@@ -13,7 +13,7 @@ use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 use tokio::{task::JoinSet, time::timeout};
 
-use super::fixture::{Count, StillClock, cache, item, usage};
+use super::fixture::{ComputeCount, StillClock, cache, item, usage};
 use crate::view_cache::{
     adapters::redis_config,
     fixture::BOUND,
@@ -28,7 +28,7 @@ const TOGETHER: Duration = Duration::from_secs(20);
 async fn readers_go_on_while_redis_is_killed_and_comes_back() {
     let (view_cache, proxy) = behind_a_proxy().await;
     let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
-    let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
+    let (clock, count) = (StillClock::new(), Arc::new(ComputeCount::default()));
     let cache = cache(&view_cache, &clock);
     let read = |cache: Cache, key: usize| {
         let count = Arc::clone(&count);
@@ -68,7 +68,7 @@ async fn readers_go_on_while_redis_is_killed_and_comes_back() {
 async fn a_silent_redis_costs_all_its_readers_one_wait_together() {
     let (view_cache, proxy) = in_haste_behind_a_proxy().await;
     let view_cache: Arc<dyn ViewCache> = Arc::new(view_cache);
-    let (clock, count) = (StillClock::new(), Count::default());
+    let (clock, count) = (StillClock::new(), ComputeCount::default());
     let cache = cache(&view_cache, &clock);
     cache.get_or_compute(&item(Namespace::Text, "warm"), count.make("value")).await.unwrap();
     proxy.freeze();
@@ -91,7 +91,7 @@ async fn clearing_without_redis_clears_locally_and_reports_that_the_fleet_was_no
     let clock = StillClock::new();
     let cache = cache(&view_cache, &clock);
     let key = item(Namespace::Text, "key");
-    let count = Count::default();
+    let count = ComputeCount::default();
     cache.get_or_compute(&key, count.make("old")).await.unwrap();
     cache.flush().await;
     proxy.refuse(true);
@@ -107,7 +107,7 @@ async fn a_redis_that_lost_its_data_brings_back_no_cleared_value() {
     let clock = StillClock::new();
     let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     let key = item(Namespace::Text, "key");
-    let count = Count::default();
+    let count = ComputeCount::default();
     theirs.get_or_compute(&key, count.make("old")).await.unwrap();
     mine.clear(&Tag::of(Namespace::Text)).await.unwrap();
     wipe(&config).await;

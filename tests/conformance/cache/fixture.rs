@@ -48,9 +48,9 @@ pub fn item(namespace: Namespace, key: &str) -> CacheKey {
 
 /// Counts computations.
 #[derive(Default)]
-pub struct Count(AtomicUsize);
+pub struct ComputeCount(AtomicUsize);
 
-impl Count {
+impl ComputeCount {
     pub fn get(&self) -> usize {
         self.0.load(SeqCst)
     }

@@ -6,7 +6,7 @@ use backing::cache::{CachedValue, Lifetime, Namespace};
 use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 
-use super::fixture::{Count, StillClock, cache, item, usage};
+use super::fixture::{ComputeCount, StillClock, cache, item, usage};
 use crate::view_cache::each_view_cache_exclusively;
 
 each_view_cache_exclusively! {
@@ -21,7 +21,7 @@ each_view_cache_exclusively! {
 }
 
 async fn a_value_is_computed_once_and_served_by_each_level(view_cache: Arc<dyn ViewCache>) {
-    let (clock, count) = (StillClock::new(), Count::default());
+    let (clock, count) = (StillClock::new(), ComputeCount::default());
     let (mine, theirs) = (cache(&view_cache, &clock), cache(&view_cache, &clock));
     let text = item(Namespace::Text, "key");
     for _ in 0..3 {
@@ -53,7 +53,7 @@ async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(view_cache: A
         (Namespace::Outside, Duration::from_secs(300)),
     ];
     for (namespace, life) in lives {
-        let (clock, count) = (StillClock::new(), Count::default());
+        let (clock, count) = (StillClock::new(), ComputeCount::default());
         let cache = cache(&view_cache, &clock);
         let key = item(namespace, "lives");
         cache.get_or_compute(&key, count.make("one")).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_value_lives_as_long_as_its_namespace_says_and_no_longer(view_cache: A
 async fn a_value_may_live_shorter_than_its_namespace_says_and_not_longer(
     view_cache: Arc<dyn ViewCache>,
 ) {
-    let (clock, count) = (StillClock::new(), Count::default());
+    let (clock, count) = (StillClock::new(), ComputeCount::default());
     let cache = cache(&view_cache, &clock);
     let (short, long) = (item(Namespace::Metadata, "short"), item(Namespace::Metadata, "long"));
     let life = |seconds| Lifetime::fresh(Duration::from_secs(seconds));
@@ -91,7 +91,7 @@ async fn a_value_may_live_shorter_than_its_namespace_says_and_not_longer(
 const BRIEF: Lifetime = Lifetime { fresh: Duration::from_secs(10), stale: Duration::from_secs(60) };
 
 async fn a_stale_value_is_served_while_it_is_refreshed_once(view_cache: Arc<dyn ViewCache>) {
-    let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
+    let (clock, count) = (StillClock::new(), Arc::new(ComputeCount::default()));
     let cache = cache(&view_cache, &clock);
     let key = item(Namespace::Outside, "stale");
     cache.get_or_compute(&key, count.make_for("old", BRIEF)).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_stale_value_is_served_while_it_is_refreshed_once(view_cache: Arc<dyn 
 }
 
 async fn a_failed_refresh_leaves_the_stale_value_and_is_postponed(view_cache: Arc<dyn ViewCache>) {
-    let (clock, count) = (StillClock::new(), Arc::new(Count::default()));
+    let (clock, count) = (StillClock::new(), Arc::new(ComputeCount::default()));
     let cache = cache(&view_cache, &clock);
     let key = item(Namespace::Outside, "failing");
     let fail = || {

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use common::port::view_cache::ViewCache;
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-use super::fixture::{Count, StillClock, cache, error, item, usage};
+use super::fixture::{ComputeCount, StillClock, cache, error, item, usage};
 use crate::view_cache::fixture::BOUND;
 
 const READERS: usize = 64;
 
 struct ColdKey {
     cache: Cache,
-    count: Arc<Count>,
+    count: Arc<ComputeCount>,
     /// Computations wait for its permits.
     gate: Arc<Semaphore>,
 }

@@ -10,7 +10,7 @@ use tempfile::tempdir;
 
 use super::Dev;
 use crate::{
-    client::Api,
+    client::ApiClient,
     process::{run, spool},
 };
 
@@ -87,7 +87,7 @@ fn later(mut story: Value, media: &Path) -> Value {
 }
 
 /// Counts the tasks of each kind that ran, without those that fetch and compile, which always run.
-fn ran(api: &Api, story: &Value) -> BTreeMap<String, usize> {
+fn ran(api: &ApiClient, story: &Value) -> BTreeMap<String, usize> {
     let id = api.submit("render", story.clone());
     let job = api.settled(&id);
     assert_eq!(job["status"], "succeeded", "{job}");
@@ -101,7 +101,7 @@ fn ran(api: &Api, story: &Value) -> BTreeMap<String, usize> {
 }
 
 /// Counts the segments that show any of these seconds of a story, by the cuts that a check reports.
-fn showing(api: &Api, story: &Value, from: f64, to: f64) -> usize {
+fn showing(api: &ApiClient, story: &Value, from: f64, to: f64) -> usize {
     let checked = api.post("/v1/compositions/check", story);
     assert_eq!((checked.status, &checked.body["faults"]), (200, &json!([])), "{}", checked.body);
     let parts = checked.body["segments"]["parts"].as_array().unwrap();

@@ -11,14 +11,14 @@ mod process_ends;
 use std::path::Path;
 
 use crate::{
-    client::Api,
+    client::ApiClient,
     process::{Process, spool},
 };
 
 /// A running `spool dev`.
 pub struct Dev {
     pub process: Process,
-    pub api: Api,
+    pub api: ApiClient,
 }
 
 impl Dev {
@@ -33,6 +33,6 @@ impl Dev {
         command.env("SPOOL_GRACE_SECONDS", "2");
         let (mut process, address) = Process::serving(command);
         process.logged("working");
-        Self { api: Api::at(&address), process }
+        Self { api: ApiClient::at(&address), process }
     }
 }

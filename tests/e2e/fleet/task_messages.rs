@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Fleet;
 use crate::{
-    client::Api,
+    client::ApiClient,
     process::{run, service, wait_for},
 };
 
@@ -36,7 +36,7 @@ fn messages(fleet: &Fleet) -> u64 {
     line.trim().parse().expect("a number")
 }
 
-fn runner(api: &Api, job: &str) -> String {
+fn runner(api: &ApiClient, job: &str) -> String {
     api.get(&format!("/v1/jobs/{job}/tasks")).body["tasks"][0]["worker"]
         .as_str()
         .expect("a worker")
