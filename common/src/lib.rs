@@ -3,7 +3,9 @@
 //! It decides and does nothing itself: no network, disk, clock or thread. The adapters of the ports
 //! are in `backing`; the parts that act are in `producer` and `worker`.
 
+pub mod bounds;
 pub mod defaults;
+pub mod document;
 pub mod error;
 pub mod fault;
 pub mod id;

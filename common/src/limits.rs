@@ -51,6 +51,8 @@ pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 pub const MAX_INPUT_BYTES: usize = 4 * 1024 * 1024;
 /// The nesting at which a caller's JSON is refused: the parser's own guard against stack overflow.
 pub const MAX_JSON_DEPTH: usize = 128;
+/// Faults listed in one answer: more than anyone mends in one sitting.
+pub const MAX_FAULTS: usize = 200;
 /// Bytes of a task's output as JSON: anything larger is an artifact.
 pub const MAX_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 /// Tasks of a job, grown ones included: two hours of video in segments of 2 s are 3,600.

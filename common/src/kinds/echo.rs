@@ -1,15 +1,16 @@
-//! `echo`: does what its input says. For tests and benchmarks; there only where the configuration asks for it.
+//! `echo`: does what its input says. For tests and benchmarks; known only if the configuration
+//! enables it.
 //!
-//! It can be a plan, too: with `needs` it waits for other echoes, with `grows` it adds some. So what happens to plans can be tried by
-//! the thousand, where a render would cost seconds each.
+//! It can be a plan, too: with `needs` it waits for other echoes, with `grows` it adds some. So
+//! plans can be tried by the thousand, where a render would cost seconds each.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::read;
 use crate::{
+    document::{DocumentReader, Form, NumberBounds, object},
     error::{ErrorClass, JobError},
     fault::Fault,
     kind::KindSpec,
@@ -18,10 +19,10 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "echo";
 
-/// The kind. Not memoised: a test wants its side effects each time.
+/// The kind. Not memoised: a test needs its side effects each time.
 pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: 1,
@@ -35,67 +36,69 @@ pub const SPEC: KindSpec = KindSpec {
     grow: Some(grow),
 };
 
-/// What to do, in the order of the fields: first the child's part, then sleep, then the ending.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Echo {
-    /// Returned as the result.
-    pub value: Value,
-    /// Waits this long without a thread, in milliseconds.
-    pub sleep_ms: u64,
-    /// Keeps a child process busy this long, in milliseconds.
-    pub spin_ms: u64,
-    /// Has a child process touch this much memory, in MiB.
-    pub allocate_mb: u64,
-    /// Fails with this sentence…
-    pub fail: Option<String>,
-    /// …and this class (`permanent` unless said).
-    pub class: Option<ErrorClass>,
-    /// Panics in the handler.
-    pub panic: bool,
-    /// Fails the first attempts with a transient error.
-    pub fail_times: u16,
-    /// Ends its child as a crash would.
-    pub exit: bool,
-    /// Echoes that must succeed before this one runs: a task each. They have none of their own.
-    pub needs: Vec<Self>,
-    /// Echoes that are added once this one has succeeded: a task each, and one that waits for them and has the value as its result.
-    pub grows: Vec<Self>,
+const MILLISECONDS: NumberBounds = NumberBounds::new(0, 3_600_000, " milliseconds");
+/// More than any media process may have, so that its limit can be tried.
+const MEBIBYTES: NumberBounds = NumberBounds::new(0, 64 * 1024, " MiB");
+
+object! {
+    /// Input of an `echo` job. First the media process does its part, then the task sleeps, then
+    /// it ends.
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+    pub struct Echo {
+        /// Result of the job.
+        value: Value = "value" default Value::Null,
+        /// Time to wait without a thread, in milliseconds.
+        sleep_ms: u64 = "sleepMs" within MILLISECONDS default 0,
+        /// Time to keep a media process busy, in milliseconds.
+        spin_ms: u64 = "spinMs" within MILLISECONDS default 0,
+        /// Memory that a media process touches, in MiB.
+        allocate_mb: u64 = "allocateMb" within MEBIBYTES default 0,
+        /// Error sentence to fail with.
+        fail: Option<String> = "fail",
+        /// Class of that error; `permanent` by default.
+        class: Option<ErrorClass> = "class",
+        /// Set if the handler panics.
+        panic: bool = "panic" default false,
+        /// Number of first attempts that fail with a transient error.
+        fail_times: u16 = "failTimes" default 0,
+        /// Set if the media process ends as in a crash.
+        exit: bool = "exit" default false,
+        /// Echoes that must succeed before this one runs, a task each. They have none of their own.
+        needs: Vec<Echo> = "needs" default Vec::new(),
+        /// Echoes that are added once this one has succeeded, a task each, and one more that waits
+        /// for them and has the value as its result.
+        grows: Vec<Echo> = "grows" default Vec::new(),
+    }
 }
 
-/// The longest sleep or spin: an hour.
-const MAX_MS: u64 = 3_600_000;
-/// The most memory a child may be asked to touch: more than any child's limit, so that the limit can be tried.
-const MAX_MB: u64 = 64 * 1024;
-
 impl Echo {
-    /// Returns whether it needs a child process.
+    /// Returns whether it needs a media process.
     pub fn in_child(&self) -> bool {
         self.spin_ms > 0 || self.allocate_mb > 0 || self.exit
     }
 }
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
-    let echo: Echo = read(input)?;
-    let mut faults = excesses("", &echo);
-    for (list, steps) in [("needs", &echo.needs), ("grows", &echo.grows)] {
-        for (index, step) in steps.iter().enumerate() {
-            let pointer = format!("/{list}/{index}");
-            if !step.needs.is_empty() || !step.grows.is_empty() {
-                faults.push(Fault::new(
-                    &*pointer,
-                    "is a step itself: leave out its `needs` and `grows`",
-                ));
-            }
-            faults.extend(excesses(&pointer, step));
-        }
+    let mut reader = DocumentReader::default();
+    let echo = Echo::read(input, &mut reader);
+    if let Some(echo) = &echo {
+        check_steps("needs", &echo.needs, &mut reader);
+        check_steps("grows", &echo.grows, &mut reader);
     }
-    if !faults.is_empty() {
-        return Err(faults);
-    }
+    reader.finish(echo)?;
     let mut own = input.clone();
     let steps = own.as_object_mut().and_then(|fields| fields.remove("needs"));
     Ok(after(steps.as_ref(), own))
+}
+
+fn check_steps(list: &str, steps: &[Echo], reader: &mut DocumentReader) {
+    for (index, step) in steps.iter().enumerate() {
+        if !step.needs.is_empty() || !step.grows.is_empty() {
+            let pointer = format!("/{list}/{index}");
+            reader.add(Fault::new(pointer, "is a step itself: leave out its `needs` and `grows`"));
+        }
+    }
 }
 
 fn grow(input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
@@ -107,7 +110,7 @@ fn grow(input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     }
 }
 
-/// A task for each of the steps, and then one with `input`, whose output is the result.
+/// A task for each step, and then one with `input`, whose output is the result.
 fn after(steps: Option<&Value>, input: Value) -> Vec<Draft> {
     let steps = steps.and_then(Value::as_array).into_iter().flatten();
     let step = |(index, input): (usize, &Value)| {
@@ -120,25 +123,13 @@ fn after(steps: Option<&Value>, input: Value) -> Vec<Draft> {
     drafts
 }
 
-fn excesses(pointer: &str, echo: &Echo) -> Vec<Fault> {
-    let bounded = [
-        ("sleepMs", echo.sleep_ms, MAX_MS),
-        ("spinMs", echo.spin_ms, MAX_MS),
-        ("allocateMb", echo.allocate_mb, MAX_MB),
-    ];
-    let excess = bounded.into_iter().filter(|(_, value, most)| value > most);
-    excess
-        .map(|(name, value, most)| {
-            Fault::new(format!("{pointer}/{name}"), format!("{value} is too much: at most {most}"))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds;
+
     #[test]
-    fn every_bad_field_is_named() {
+    fn every_bad_member_is_reported() {
         let cases = [
             (json!({"sleepMs": 3_600_001, "allocateMb": 70_000}), vec!["/sleepMs", "/allocateMb"]),
             (json!({"nap": 1}), vec!["/nap"]),
@@ -151,11 +142,7 @@ mod tests {
         ];
         for (input, pointers) in cases {
             let faults = plan(&input).expect_err("faults");
-            assert_eq!(
-                faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
-                pointers,
-                "{input}"
-            );
+            assert_eq!(kinds::pointers(&faults), pointers, "{input}");
         }
     }
 

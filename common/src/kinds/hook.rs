@@ -1,101 +1,75 @@
 //! `hook`: first sentences that keep people watching.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{checks::Checks, generated, read, script::MAX_TOPIC, whole};
+use super::{generated, script::TOPIC, whole};
 use crate::{
+    bounds::{LANGUAGE, PROVIDER, STYLE},
     defaults,
+    document::{self, ListBounds, NumberBounds, TextBounds, object},
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::Draft,
     provenance::Provenance,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "hook";
 
 /// The kind. Its version is that of its prompt.
 pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 
-/// The most hooks of one answer.
-const MAX_HOOKS: u32 = 20;
-/// The longest hook, in characters: what is said in ten seconds.
-const MAX_HOOK: usize = 300;
+/// Hooks of one answer.
+const COUNT: NumberBounds = NumberBounds::new(1, 20, " hooks");
+/// A hook is at most what is said in ten seconds.
+const HOOKS: ListBounds<TextBounds> = COUNT.of(TextBounds::characters(300));
 
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HookInput {
-    /// What the video is about, or its script.
-    pub topic: String,
-    /// How many, 1 to 20.
-    #[serde(default = "default_count")]
-    pub count: u32,
-    /// How they are to sound, in words.
-    #[serde(default)]
-    pub style: String,
-    /// The language, as a BCP 47 tag.
-    #[serde(default = "defaults::language")]
-    pub language: String,
-    /// One provider of the configuration, instead of the usual ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// Another number gives other hooks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u32>,
+object! {
+    /// Input of a `hook` job.
+    #[derive(Eq, Serialize)]
+    pub struct HookInput {
+        /// Subject of the video, or its script.
+        topic: String = "topic" within TOPIC,
+        /// Number of hooks.
+        count: u32 = "count" within COUNT default 5,
+        /// How the hooks sound, in words.
+        style: String = "style" within STYLE default String::new(),
+        /// Language, as a BCP 47 tag.
+        language: String = "language" within LANGUAGE default defaults::language(),
+        /// One provider of the configuration, in place of the default chain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider: Option<String> = "provider" within PROVIDER,
+        /// Another number gives other hooks.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seed: Option<u32> = "seed",
+    }
 }
 
-fn default_count() -> u32 {
-    5
+object! {
+    /// Reply of a model.
+    #[derive(Eq, Serialize)]
+    pub struct HookReply {
+        /// Hooks, best first.
+        hooks: Vec<String> = "hooks" within HOOKS,
+    }
 }
 
-/// What a model answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HookReply {
-    /// The hooks, best first.
-    pub hooks: Vec<String>,
-}
-
-/// What the kind answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// Output of a `hook` job.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Hooks {
-    /// The hooks, best first.
+    /// Hooks, best first.
     pub hooks: Vec<String>,
     /// Who wrote them.
     pub provenance: Provenance,
 }
 
-/// Reads an input, with all its faults.
+/// Reads an input. The error lists every fault.
 pub fn parse(input: &Value) -> Result<HookInput, Vec<Fault>> {
-    let request: HookInput = read(input)?;
-    let mut checks = Checks::default();
-    checks.text("/topic", &request.topic, MAX_TOPIC);
-    checks.within("/count", request.count, 1, MAX_HOOKS);
-    checks.style(&request.style);
-    checks.language(&request.language);
-    checks.provider(request.provider.as_ref());
-    checks.of(request)
+    document::read(input)
 }
 
-/// What is wrong with an answer.
-pub fn check(answer: &HookReply) -> Vec<Fault> {
-    let mut checks = Checks::default();
-    if answer.hooks.is_empty() || answer.hooks.len() > MAX_HOOKS as usize {
-        checks.fault(
-            "/hooks",
-            format!("has {} entries: 1 to {MAX_HOOKS} are taken", answer.hooks.len()),
-        );
-    }
-    for (index, hook) in answer.hooks.iter().enumerate() {
-        checks.text(format!("/hooks/{index}"), hook, MAX_HOOK);
-    }
-    checks.into_faults()
-}
-
-/// The answer's JSON Schema.
+/// JSON Schema of the reply.
 pub fn schema() -> Value {
     json!({
         "type": "object",

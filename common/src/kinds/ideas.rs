@@ -1,116 +1,91 @@
-//! `ideas`: what could be seen behind each scene of a script.
+//! `ideas`: pictures for each scene of a script.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    checks::Checks,
-    generated, read,
-    script::{MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES},
+    generated,
+    script::{PICTURE, SCENE_COUNT, SCENE_TEXT},
     whole,
 };
 use crate::{
+    bounds::{PROVIDER, STYLE},
+    document::{self, ListBounds, NumberBounds, TextBounds, object},
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::Draft,
     provenance::Provenance,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "ideas";
 
 /// The kind. Its version is that of its prompt.
 pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct IdeasInput {
-    /// What each scene says, in order.
-    pub scenes: Vec<String>,
-    /// How it is to look, in words.
-    #[serde(default)]
-    pub style: String,
-    /// One provider of the configuration, instead of the usual ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// Another number gives other ideas.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u32>,
+const SCENES: ListBounds<TextBounds> = SCENE_COUNT.of(SCENE_TEXT);
+const KEYWORDS: ListBounds<TextBounds> =
+    NumberBounds::new(0, 20, " keywords").of(TextBounds::characters(80));
+
+object! {
+    /// Input of an `ideas` job.
+    #[derive(Eq, Serialize)]
+    pub struct IdeasInput {
+        /// Text of each scene, in order.
+        scenes: Vec<String> = "scenes" within SCENES,
+        /// How the pictures look, in words.
+        style: String = "style" within STYLE default String::new(),
+        /// One provider of the configuration, in place of the default chain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider: Option<String> = "provider" within PROVIDER,
+        /// Another number gives other ideas.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seed: Option<u32> = "seed",
+    }
 }
 
-/// What could be seen behind one scene.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Idea {
-    /// A picture, described for a model that makes one.
-    pub picture: String,
-    /// Words to search a library of footage for.
-    pub keywords: Vec<String>,
+object! {
+    /// Picture for one scene.
+    #[derive(Eq, Serialize, Deserialize)]
+    pub struct Idea {
+        /// Description for a model that makes pictures.
+        picture: String = "picture" within PICTURE,
+        /// Words to search a library of footage for.
+        keywords: Vec<String> = "keywords" within KEYWORDS,
+    }
 }
 
-/// What a model answers: an idea for each scene, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct IdeasReply {
-    /// One for each scene.
-    pub ideas: Vec<Idea>,
+object! {
+    /// Reply of a model.
+    #[derive(Eq, Serialize)]
+    pub struct IdeasReply {
+        /// One for each scene, in order.
+        ideas: Vec<Idea> = "ideas",
+    }
 }
 
-/// What the kind answers.
+/// Output of an `ideas` job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Ideas {
-    /// One for each scene.
+    /// One for each scene, in order.
     pub ideas: Vec<Idea>,
     /// Who had them.
     pub provenance: Provenance,
 }
 
-/// Reads an input, with all its faults.
+/// Reads an input. The error lists every fault.
 pub fn parse(input: &Value) -> Result<IdeasInput, Vec<Fault>> {
-    let request: IdeasInput = read(input)?;
-    let mut checks = Checks::default();
-    if request.scenes.is_empty() || request.scenes.len() > MAX_SCENES {
-        checks.fault(
-            "/scenes",
-            format!("has {} scenes: give 1 to {MAX_SCENES}", request.scenes.len()),
-        );
-    }
-    for (index, text) in request.scenes.iter().enumerate() {
-        checks.text(format!("/scenes/{index}"), text, MAX_SCENE_TEXT);
-    }
-    checks.style(&request.style);
-    checks.provider(request.provider.as_ref());
-    checks.of(request)
+    document::read(input)
 }
 
-/// What is wrong with an answer to a question about `scenes` scenes.
-pub fn check(answer: &IdeasReply, scenes: usize) -> Vec<Fault> {
-    let mut checks = Checks::default();
-    if answer.ideas.len() != scenes {
-        checks.fault(
-            "/ideas",
-            format!(
-                "has {} ideas where there are {scenes} scenes: give one for each",
-                answer.ideas.len()
-            ),
-        );
-    }
-    for (index, idea) in answer.ideas.iter().enumerate() {
-        checks.text(format!("/ideas/{index}/picture"), &idea.picture, MAX_PICTURE);
-        if idea.keywords.len() > 20 {
-            checks
-                .fault(format!("/ideas/{index}/keywords"), "has more than 20 entries: give fewer");
-        }
-        for (word, keyword) in idea.keywords.iter().enumerate() {
-            checks.text(format!("/ideas/{index}/keywords/{word}"), keyword, 80);
-        }
-    }
-    checks.into_faults()
+/// Checks that a reply has an idea for each of `scenes` scenes.
+pub fn check(reply: &IdeasReply, scenes: usize) -> Vec<Fault> {
+    let ideas = reply.ideas.len();
+    let detail = || format!("has {ideas} ideas for {scenes} scenes: give one for each");
+    (ideas != scenes).then(|| Fault::new("/ideas", detail())).into_iter().collect()
 }
 
-/// The answer's JSON Schema.
+/// JSON Schema of the reply.
 pub fn schema() -> Value {
     let text = json!({"type": "string"});
     json!({
@@ -133,13 +108,16 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::pointers;
 
     #[test]
-    fn an_answer_needs_an_idea_for_each_scene() {
-        let idea = |picture: &str| Idea { picture: picture.into(), keywords: vec!["sea".into()] };
-        assert_eq!(check(&IdeasReply { ideas: vec![idea("waves")] }, 1), []);
-        let faults = check(&IdeasReply { ideas: vec![idea(" ")] }, 2);
-        let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/ideas", "/ideas/0/picture"]);
+    fn a_reply_needs_an_idea_for_each_scene() {
+        let idea = |picture: &str| json!({"picture": picture, "keywords": ["sea"]});
+        let reply: IdeasReply =
+            document::read(&json!({"ideas": [idea("waves")]})).expect("a reply");
+        assert_eq!(check(&reply, 1), []);
+        assert_eq!(pointers(&check(&reply, 2)), ["/ideas"]);
+        let faults = document::read::<IdeasReply>(&json!({"ideas": [idea(" ")]}));
+        assert_eq!(pointers(&faults.expect_err("a fault")), ["/ideas/0/picture"]);
     }
 }

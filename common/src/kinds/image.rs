@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{checks::Checks, generated, read, script::MAX_PICTURE, whole};
+use super::{generated, script::PICTURE, whole};
 use crate::{
+    bounds::{PROVIDER, STYLE},
+    document::{self, NumberBounds, object},
     fault::Fault,
     id::Digest,
     kind::{KindSpec, Provider},
@@ -12,47 +14,49 @@ use crate::{
     provenance::Provenance,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "image";
 
 /// The kind.
 pub const SPEC: KindSpec = generated(NAME, 1, Provider::Image, plan);
 
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ImageInput {
-    /// What it shows.
-    pub prompt: String,
-    /// How it is to look, in words.
-    #[serde(default)]
-    pub style: String,
-    /// Pixels across, 64 to 4,096. A provider that makes only certain sizes makes the one nearest in shape.
-    #[serde(default = "default_width")]
-    pub width: u32,
-    /// Pixels down, 64 to 4,096.
-    #[serde(default = "default_height")]
-    pub height: u32,
-    /// Set if it moves: a clip of a few seconds whose end meets its beginning, from a provider that
-    /// makes such.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub motion: bool,
-    /// One provider of the configuration, instead of the usual ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// Another number gives another picture.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u32>,
+/// A side of a picture.
+const SIDE: NumberBounds = NumberBounds::new(64, 4_096, " pixels");
+/// Size of a picture unless the input has another.
+const DEFAULT_SIZE: (u32, u32) = (1280, 720);
+
+object! {
+    /// Input of an `image` job.
+    #[derive(Eq, Serialize)]
+    pub struct ImageInput {
+        /// Subject of the picture.
+        prompt: String = "prompt" within PICTURE,
+        /// How the picture looks, in words.
+        style: String = "style" within STYLE default String::new(),
+        /// Width in pixels. A provider that has certain sizes only makes the one nearest in shape.
+        width: u32 = "width" within SIDE default DEFAULT_SIZE.0,
+        /// Height in pixels.
+        height: u32 = "height" within SIDE default DEFAULT_SIZE.1,
+        /// Set if it moves: a clip of a few seconds that loops without a seam.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        motion: bool = "motion" default false,
+        /// One provider of the configuration, in place of the default chain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider: Option<String> = "provider" within PROVIDER,
+        /// Another number gives another picture.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seed: Option<u32> = "seed",
+    }
 }
 
 impl ImageInput {
-    /// A picture of this, all else as it is unless said.
+    /// An input with this prompt and all defaults.
     pub fn of(prompt: impl Into<String>) -> Self {
         Self {
             prompt: prompt.into(),
             style: String::new(),
-            width: default_width(),
-            height: default_height(),
+            width: DEFAULT_SIZE.0,
+            height: DEFAULT_SIZE.1,
             motion: false,
             provider: None,
             seed: None,
@@ -60,15 +64,7 @@ impl ImageInput {
     }
 }
 
-fn default_width() -> u32 {
-    1280
-}
-
-fn default_height() -> u32 {
-    720
-}
-
-/// The picture.
+/// Output of an `image` job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Picture {
@@ -76,31 +72,24 @@ pub struct Picture {
     pub artifact: Digest,
     /// Such as `image/png`; `video/mp4` of one that moves.
     pub media_type: String,
-    /// Bytes of the file.
+    /// Size of the file.
     pub bytes: u64,
-    /// Pixels across, as it came.
+    /// Width of the file's picture, in pixels.
     pub width: u32,
-    /// Pixels down, as it came.
+    /// Height of the file's picture, in pixels.
     pub height: u32,
-    /// How long it lasts before it begins again, in milliseconds, where it moves.
+    /// Time until a picture that moves begins again, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// What the probe said of it: `composition::plan::Facts` as JSON.
+    /// Result of probing it: `composition::plan::Facts` as JSON.
     pub facts: Value,
     /// Who made it.
     pub provenance: Provenance,
 }
 
-/// Reads an input, with all its faults.
+/// Reads an input. The error lists every fault.
 pub fn parse(input: &Value) -> Result<ImageInput, Vec<Fault>> {
-    let request: ImageInput = read(input)?;
-    let mut checks = Checks::default();
-    checks.text("/prompt", &request.prompt, MAX_PICTURE);
-    checks.style(&request.style);
-    checks.within("/width", request.width, 64, 4_096);
-    checks.within("/height", request.height, 64, 4_096);
-    checks.provider(request.provider.as_ref());
-    checks.of(request)
+    document::read(input)
 }
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
@@ -110,10 +99,11 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::pointers;
     use serde_json::json;
 
     #[test]
-    fn a_picture_that_stands_has_the_key_it_always_had() {
+    fn a_picture_that_does_not_move_has_the_key_it_always_had() {
         let drafts = plan(&json!({"prompt": "sea", "motion": false})).expect("a plan");
         assert_eq!(
             drafts[0].input,
@@ -124,10 +114,9 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_said_at_once() {
+    fn all_faults_are_reported_at_once() {
         let faults =
             parse(&json!({"prompt": "", "width": 1, "height": 10_000})).expect_err("faults");
-        let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/prompt", "/width", "/height"]);
+        assert_eq!(pointers(&faults), ["/prompt", "/width", "/height"]);
     }
 }

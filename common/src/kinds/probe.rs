@@ -1,4 +1,4 @@
-//! `probe`: what a media file is. `{"src": url or path}` → its streams, duration, rate, colour.
+//! `probe`: facts about a media file: its streams, duration, rate, colour.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::source;
 use crate::{fault::Fault, kind::KindSpec, plan::Draft, queue::Queue, retry::RetryPolicy};
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "probe";
 
-/// The kind. Its input and output are those of [`source`], asked for by a client.
+/// The kind. Its input and output are those of [`source`].
 pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: 1,

@@ -3,105 +3,91 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{checks::Checks, generated, read, whole};
+use super::{generated, whole};
 use crate::{
+    bounds::PROVIDER,
+    document::{self, ListBounds, NumberBounds, TextBounds, object},
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::Draft,
     provenance::Provenance,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "score";
 
 /// The kind. Its version is that of its prompt.
 pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 
-/// The longest script, in characters: half an hour of speech.
-pub const MAX_SCRIPT: usize = 40_000;
+/// Half an hour of speech.
+const SCRIPT: TextBounds = TextBounds::characters(40_000);
+const POINTS: NumberBounds = NumberBounds::new(0, 100, " points");
+const CRITERIA: NumberBounds = NumberBounds::new(0, 20, " criteria");
+const CRITERION: TextBounds = TextBounds::characters(80);
+const REASON: TextBounds = TextBounds::characters(1_000).or_empty();
+const ADVICE: ListBounds<TextBounds> =
+    NumberBounds::new(0, 20, " entries").of(TextBounds::characters(1_000));
 
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ScoreInput {
-    /// The words of the video.
-    pub script: String,
-    /// One provider of the configuration, instead of the usual ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// Another number may give another score.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u32>,
+object! {
+    /// Input of a `score` job.
+    #[derive(Eq, Serialize)]
+    pub struct ScoreInput {
+        /// Words of the video.
+        script: String = "script" within SCRIPT,
+        /// One provider of the configuration, in place of the default chain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider: Option<String> = "provider" within PROVIDER,
+        /// Another number may give another score.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seed: Option<u32> = "seed",
+    }
 }
 
-/// One side of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Criterion {
-    /// What was judged.
-    pub name: String,
-    /// 0 to 100.
-    pub score: u32,
-    /// Why.
-    pub reason: String,
+object! {
+    /// Score of one aspect.
+    #[derive(Eq, Serialize, Deserialize)]
+    pub struct Criterion {
+        /// The aspect.
+        name: String = "name" within CRITERION,
+        /// 0 to 100.
+        score: u32 = "score" within POINTS,
+        /// Why.
+        reason: String = "reason" within REASON,
+    }
 }
 
-/// What a model answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ScoreReply {
-    /// 0 to 100.
-    pub score: u32,
-    /// Its sides.
-    pub criteria: Vec<Criterion>,
-    /// What would help.
-    pub advice: Vec<String>,
+object! {
+    /// Reply of a model.
+    #[derive(Eq, Serialize)]
+    pub struct ScoreReply {
+        /// 0 to 100.
+        score: u32 = "score" within POINTS,
+        /// Score of each aspect.
+        criteria: Vec<Criterion> = "criteria" within CRITERIA,
+        /// What would help.
+        advice: Vec<String> = "advice" within ADVICE,
+    }
 }
 
-/// What the kind answers.
+/// Output of a `score` job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Score {
     /// 0 to 100.
     pub score: u32,
-    /// Its sides.
+    /// Score of each aspect.
     pub criteria: Vec<Criterion>,
     /// What would help.
     pub advice: Vec<String>,
-    /// Who judged.
+    /// Who gave the score.
     pub provenance: Provenance,
 }
 
-/// Reads an input, with all its faults.
+/// Reads an input. The error lists every fault.
 pub fn parse(input: &Value) -> Result<ScoreInput, Vec<Fault>> {
-    let request: ScoreInput = read(input)?;
-    let mut checks = Checks::default();
-    checks.text("/script", &request.script, MAX_SCRIPT);
-    checks.provider(request.provider.as_ref());
-    checks.of(request)
+    document::read(input)
 }
 
-/// What is wrong with an answer.
-pub fn check(answer: &ScoreReply) -> Vec<Fault> {
-    let mut checks = Checks::default();
-    checks.within("/score", answer.score, 0, 100);
-    for (name, length) in [("/criteria", answer.criteria.len()), ("/advice", answer.advice.len())] {
-        if length > 20 {
-            checks.fault(name, format!("has {length} entries: at most 20 are taken"));
-        }
-    }
-    for (index, criterion) in answer.criteria.iter().enumerate() {
-        checks.within(&format!("/criteria/{index}/score"), criterion.score, 0, 100);
-        checks.text(format!("/criteria/{index}/name"), &criterion.name, 80);
-        checks.short(format!("/criteria/{index}/reason"), &criterion.reason, 1_000);
-    }
-    for (index, advice) in answer.advice.iter().enumerate() {
-        checks.text(format!("/advice/{index}"), advice, 1_000);
-    }
-    checks.into_faults()
-}
-
-/// The answer's JSON Schema.
+/// JSON Schema of the reply.
 pub fn schema() -> Value {
     let (text, number) = (json!({"type": "string"}), json!({"type": "integer"}));
     json!({

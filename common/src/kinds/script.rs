@@ -3,133 +3,118 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{checks::Checks, generated, read, whole};
+use super::{generated, whole};
 use crate::{
+    bounds::{LANGUAGE, PROVIDER, STYLE, speakable},
     defaults,
+    document::{self, NumberBounds, TextBounds, object},
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::Draft,
     provenance::Provenance,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "script";
 
 /// The kind. Its version is that of its prompt.
 pub const SPEC: KindSpec = generated(NAME, 1, Provider::Text, plan);
 
-/// The longest topic, in characters: a page.
-pub const MAX_TOPIC: usize = 4_000;
-/// The most scenes of a script: ten minutes of ten seconds each.
-pub const MAX_SCENES: usize = 60;
-/// The longest text of one scene, in characters: a minute of speech.
-pub const MAX_SCENE_TEXT: usize = 1_200;
-/// The longest description of a picture, in characters.
+/// Most characters of a picture's description.
 pub const MAX_PICTURE: usize = 1_000;
-/// The longest title, in characters.
+/// Most characters of a title.
 pub const MAX_TITLE: usize = 160;
+/// Most characters of a scene's text: a minute of speech.
+pub const MAX_SCENE_TEXT: usize = 1_200;
 
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ScriptInput {
-    /// What it is about.
-    pub topic: String,
-    /// How long the video is to be, in seconds: 5 to 600.
-    #[serde(default = "defaults::duration")]
-    pub duration: u32,
-    /// How many scenes; as many as the duration bears unless said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scenes: Option<u32>,
-    /// How it is to sound and look, in words.
-    #[serde(default)]
-    pub style: String,
-    /// The language, as a BCP 47 tag.
-    #[serde(default = "defaults::language")]
-    pub language: String,
-    /// One provider of the configuration, instead of the usual ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// Another number gives another script.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u32>,
+/// Subject of a video: at most a page.
+pub const TOPIC: TextBounds = TextBounds::characters(4_000);
+/// Length of a video on a topic.
+pub const DURATION: NumberBounds = NumberBounds::new(5, 600, " seconds");
+/// Scenes of a script: at most ten minutes of ten seconds each.
+pub const SCENE_COUNT: NumberBounds = NumberBounds::new(1, 60, " scenes");
+/// Text of a scene.
+pub const SCENE_TEXT: TextBounds = TextBounds::characters(MAX_SCENE_TEXT);
+/// Text of a scene that is to be spoken.
+pub const SPOKEN_TEXT: TextBounds = SCENE_TEXT.and(speakable);
+/// Description of a picture.
+pub const PICTURE: TextBounds = TextBounds::characters(MAX_PICTURE);
+/// Title of a video.
+pub const TITLE: TextBounds = TextBounds::characters(MAX_TITLE);
+
+object! {
+    /// Input of a `script` job.
+    #[derive(Eq, Serialize)]
+    pub struct ScriptInput {
+        /// Subject of the video.
+        topic: String = "topic" within TOPIC,
+        /// Length of the video, in seconds.
+        duration: u32 = "duration" within DURATION default defaults::duration(),
+        /// Number of scenes; by default it follows from the duration.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scenes: Option<u32> = "scenes" within SCENE_COUNT,
+        /// How the video sounds and looks, in words.
+        style: String = "style" within STYLE default String::new(),
+        /// Language, as a BCP 47 tag.
+        language: String = "language" within LANGUAGE default defaults::language(),
+        /// One provider of the configuration, in place of the default chain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider: Option<String> = "provider" within PROVIDER,
+        /// Another number gives another script.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seed: Option<u32> = "seed",
+    }
 }
 
 /// Seconds that a scene commonly lasts.
 const SCENE_SECONDS: u32 = 6;
 
 impl ScriptInput {
-    /// How many scenes there are to be.
+    /// Number of scenes to write.
     pub fn scene_count(&self) -> u32 {
         self.scenes.unwrap_or_else(|| (self.duration / SCENE_SECONDS).clamp(2, 24))
     }
 }
 
-/// A scene: what is said, and what is seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ScriptScene {
-    /// The words to speak.
-    pub text: String,
-    /// What the picture shows.
-    pub picture: String,
+object! {
+    /// Scene of a script.
+    #[derive(Eq, Serialize, Deserialize)]
+    pub struct ScriptScene {
+        /// Words to speak.
+        text: String = "text" within SPOKEN_TEXT,
+        /// Description of the picture.
+        picture: String = "picture" within PICTURE,
+    }
 }
 
-/// What a model answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ScriptReply {
-    /// The title.
-    pub title: String,
-    /// The scenes, in order.
-    pub scenes: Vec<ScriptScene>,
+object! {
+    /// Reply of a model.
+    #[derive(Eq, Serialize)]
+    pub struct ScriptReply {
+        /// Title of the video.
+        title: String = "title" within TITLE,
+        /// Scenes, in order.
+        scenes: Vec<ScriptScene> = "scenes" within SCENE_COUNT,
+    }
 }
 
-/// What the kind answers.
+/// Output of a `script` job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Script {
-    /// The title.
+    /// Title of the video.
     pub title: String,
-    /// The scenes, in order.
+    /// Scenes, in order.
     pub scenes: Vec<ScriptScene>,
     /// Who wrote it.
     pub provenance: Provenance,
 }
 
-/// Reads an input, with all its faults.
+/// Reads an input. The error lists every fault.
 pub fn parse(input: &Value) -> Result<ScriptInput, Vec<Fault>> {
-    let request: ScriptInput = read(input)?;
-    let mut checks = Checks::default();
-    checks.text("/topic", &request.topic, MAX_TOPIC);
-    checks.within("/duration", request.duration, 5, 600);
-    if let Some(scenes) = request.scenes {
-        checks.within("/scenes", scenes, 1, MAX_SCENES as u32);
-    }
-    checks.style(&request.style);
-    checks.language(&request.language);
-    checks.provider(request.provider.as_ref());
-    checks.of(request)
+    document::read(input)
 }
 
-/// What is wrong with an answer.
-pub fn check(answer: &ScriptReply) -> Vec<Fault> {
-    let mut checks = Checks::default();
-    checks.text("/title", &answer.title, MAX_TITLE);
-    if answer.scenes.is_empty() || answer.scenes.len() > MAX_SCENES {
-        checks.fault(
-            "/scenes",
-            format!("has {} scenes: 1 to {MAX_SCENES} are taken", answer.scenes.len()),
-        );
-    }
-    for (index, scene) in answer.scenes.iter().enumerate() {
-        checks.spoken(format!("/scenes/{index}/text"), &scene.text, MAX_SCENE_TEXT);
-        checks.text(format!("/scenes/{index}/picture"), &scene.picture, MAX_PICTURE);
-    }
-    checks.into_faults()
-}
-
-/// The answer's JSON Schema, as the OpenAI protocol's strict mode takes it.
+/// JSON Schema of the reply, as the strict mode of the OpenAI protocol takes it.
 pub fn schema() -> Value {
     let text = json!({"type": "string"});
     json!({
@@ -155,17 +140,30 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::pointers;
 
     #[test]
-    fn all_faults_are_said_at_once() {
-        let input = json!({"topic": " ", "duration": 1, "scenes": 0, "language": "../x", "provider": "a b"});
-        let pointers: Vec<String> =
-            parse(&input).expect_err("faults").into_iter().map(|fault| fault.pointer).collect();
-        assert_eq!(pointers, ["/topic", "/duration", "/scenes", "/language", "/provider"]);
+    fn all_faults_are_reported_at_once() {
+        let input = json!({
+            "topic": " ", "duration": 1, "scenes": 0, "language": "../x", "provider": "a b",
+        });
+        assert_eq!(
+            pointers(&parse(&input).expect_err("faults")),
+            ["/topic", "/duration", "/scenes", "/language", "/provider"]
+        );
     }
 
     #[test]
-    fn a_default_and_the_same_value_spelled_are_one_input() {
+    fn a_member_of_another_type_hides_no_other_fault() {
+        let input = json!({"topic": "", "duration": 3, "style": ["calm"], "aspectRatio": "9x16"});
+        assert_eq!(
+            pointers(&parse(&input).expect_err("faults")),
+            ["/aspectRatio", "/topic", "/duration", "/style"]
+        );
+    }
+
+    #[test]
+    fn a_default_and_the_same_value_written_are_one_input() {
         let short = plan(&json!({"topic": "Tides"})).expect("a plan");
         let long = plan(&json!({"topic": "Tides", "duration": 30, "style": "", "language": "en"}))
             .expect("a plan");

@@ -1,16 +1,24 @@
-//! `source`: brings a file that an input names to where workers can reach it by the hash of its content, and looks at what it is.
+//! `source`: fetches a file that an input refers to, stores it under the hash of its content, and
+//! finds its facts.
 //!
-//! Never memoised: the outside world may have changed. What stands behind it is keyed by content, so an unchanged source costs a look.
+//! Never memoised: the file may have changed. The tasks after it are keyed by its content, so a
+//! source that did not change costs only the fetch.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::read;
-use crate::{fault::Fault, id::Digest, kind::KindSpec, queue::Queue, retry::RetryPolicy};
+use crate::{
+    document::{self, TextBounds, choice, object},
+    fault::Fault,
+    id::Digest,
+    kind::KindSpec,
+    queue::Queue,
+    retry::RetryPolicy,
+};
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "source";
 
 /// The kind; occurs only inside plans.
@@ -27,64 +35,68 @@ pub const SPEC: KindSpec = KindSpec {
     grow: None,
 };
 
-/// Where the file is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SourceInput {
-    /// An `http`, `https` or `file` URL, a path below an allowed folder, or `artifact://` and the hash of what a task made.
-    pub src: String,
-    /// What it is taken for.
-    #[serde(default)]
-    pub taken_for: TakenFor,
+/// `src` of an input.
+pub const SRC: TextBounds = TextBounds::passing(check_src);
+
+object! {
+    /// Input of a `source` task or a `probe` job.
+    #[derive(Eq)]
+    pub struct SourceInput {
+        /// An `http`, `https` or `file` URL, a path below an allowed folder, or `artifact://` and
+        /// the hash of a task's output file.
+        src: String = "src" within SRC,
+        /// Use of the file.
+        taken_for: TakenFor = "takenFor" default TakenFor::Media,
+    }
 }
 
-/// What a fetched file is taken for, which says how its facts are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum TakenFor {
-    /// Pictures or sound: probed.
-    #[default]
-    Media,
-    /// SRT, VTT or ASS: its facts hold its text.
-    Subtitles,
-    /// A font: its facts hold the names of its faces.
-    Font,
-    /// A `.cube` table: read to its end, and known by its hash.
-    Lut,
+choice! {
+    /// Use of a fetched file, which decides how its facts are found.
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub enum TakenFor {
+        /// Pictures or sound: probed.
+        #[default]
+        Media = "media",
+        /// SRT, VTT or ASS: its facts hold its text.
+        Subtitles = "subtitles",
+        /// A font: its facts hold the names of its faces.
+        Font = "font",
+        /// A `.cube` table: read to its end, and known by its hash.
+        Lut = "lut",
+    }
 }
 
-/// What is known of it once it is here.
+/// Output of a `source` task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceOutput {
-    /// The hash of its content, under which it is an artifact.
+    /// Hash of its content, under which it is an artifact.
     pub artifact: Digest,
-    /// Its size in bytes.
+    /// Size of the file.
     pub bytes: u64,
-    /// What the probe said: `composition::plan::Facts` as JSON.
+    /// Result of probing it: `composition::plan::Facts` as JSON.
     pub facts: Value,
 }
 
-/// The longest `src`: what browsers and servers commonly bear.
+/// Most bytes of a `src`: what browsers and servers commonly accept.
 const MAX_SRC_BYTES: usize = 8 * 1024;
 
-/// The scheme of what another task made: `artifact://` and the hash of its content.
+/// Scheme of a task's output file: `artifact://` and the hash of its content.
 pub const ARTIFACT: &str = "artifact";
 
-/// Reads `{"src": …}`, refusing what can't name a file.
+/// Reads an input. The error lists every fault.
 pub fn parse(input: &Value) -> Result<SourceInput, Vec<Fault>> {
-    let source: SourceInput = read(input)?;
-    check_src(&source.src).map_err(|detail| vec![Fault::new("/src", detail)])?;
-    Ok(source)
+    document::read(input)
 }
 
-/// What is wrong with a `src`, if anything; whether it can be reached shows only when it is fetched.
+/// Checks that a `src` can name a file. Only fetching it shows whether it is there.
 pub fn check_src(src: &str) -> Result<(), String> {
     if src.is_empty() {
         return Err("is empty: give an https URL, or a path below an allowed folder".into());
     }
     if src.len() > MAX_SRC_BYTES {
-        return Err(format!("is {} bytes long: at most {MAX_SRC_BYTES}", src.len()));
+        return Err(format!("is {} bytes long: at most {MAX_SRC_BYTES} are taken", src.len()));
     }
     match src.split_once("://") {
         Some(("http" | "https" | "file", rest)) if !rest.is_empty() => Ok(()),
@@ -109,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_src_is_a_url_we_speak_or_a_path() {
+    fn a_src_is_a_url_of_a_known_scheme_or_a_path() {
         for good in
             ["https://a/b.mp4", "http://a", "file:///tmp/a.mp4", "clips/a.mp4", "/tmp/a.mp4"]
         {

@@ -1,5 +1,5 @@
-//! `subtitles`: a file of what is said and when: of a recording (which a provider listens to), of a text (which is spoken), or of
-//! words whose times are known.
+//! `subtitles`: a subtitle file, of a recording (which a provider listens to), of a text (which is
+//! spoken), or of words whose times are known.
 
 use std::time::Duration;
 
@@ -7,19 +7,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    checks::Checks,
-    generated, read, source,
+    generated,
+    source::{self, SRC},
     speech::{self, SpeechInput, Word},
     whole,
 };
 use crate::{
+    bounds::{LANGUAGE, PROVIDER},
+    document::{DocumentReader, Form, NumberBounds, choice, object},
     fault::Fault,
     kind::{KindSpec, Provider},
     plan::{Draft, OnFailure},
     provenance::Provenance,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "subtitles";
 
 /// The kind.
@@ -28,125 +30,100 @@ pub const SPEC: KindSpec = KindSpec {
     ..generated(NAME, 1, Provider::Transcription, plan)
 };
 
-/// The most words: two hours of fast speech.
-const MAX_WORDS: usize = 30_000;
+/// Two hours of fast speech.
+const WORDS: NumberBounds = NumberBounds::new(0, 30_000, " words");
+const CHARACTERS: NumberBounds = NumberBounds::new(8, 100, " characters");
+const LINES: NumberBounds = NumberBounds::new(1, 4, " lines");
 
-/// A kind of file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FileFormat {
-    /// SubRip.
-    #[default]
-    Srt,
-    /// WebVTT.
-    Vtt,
-    /// Advanced SubStation Alpha.
-    Ass,
+choice! {
+    /// Format of a subtitle file.
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum FileFormat {
+        /// SubRip.
+        #[default]
+        Srt = "srt",
+        /// WebVTT.
+        Vtt = "vtt",
+        /// Advanced SubStation Alpha.
+        Ass = "ass",
+    }
 }
 
-/// What is asked for. Exactly one of `src`, `speech` and `words` is given.
+object! {
+    /// Input of a `subtitles` job. It has exactly one of `src`, `speech` and `words`.
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct SubtitlesInput {
+        /// A recording, whose words a provider finds out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        src: Option<String> = "src" within SRC,
+        /// A text to speak: the input of the kind `speech`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        speech: Option<SpeechInput> = "speech",
+        /// Words with their times.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        words: Option<Vec<Word>> = "words" within WORDS,
+        /// Format of the file.
+        format: FileFormat = "format" default FileFormat::Srt,
+        /// Most characters of a line.
+        max_characters: u32 = "maxCharacters" within CHARACTERS default 32,
+        /// Most lines that show together.
+        max_lines: u32 = "maxLines" within LINES default 2,
+        /// Language of the recording, as a BCP 47 tag; found out by default.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        language: Option<String> = "language" within LANGUAGE,
+        /// One provider of the configuration, in place of the default chain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider: Option<String> = "provider" within PROVIDER,
+    }
+}
+
+/// Output of a `subtitles` job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SubtitlesInput {
-    /// A recording to listen to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub src: Option<String>,
-    /// A text to speak: the input of the kind `speech`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speech: Option<SpeechInput>,
-    /// Words with their times.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub words: Option<Vec<Word>>,
-    /// The kind of file; `srt` unless said.
-    #[serde(default)]
-    pub format: FileFormat,
-    /// The most characters of a line, 8 to 100.
-    #[serde(default = "default_characters")]
-    pub max_characters: u32,
-    /// The most lines that show together, 1 to 4.
-    #[serde(default = "default_lines")]
-    pub max_lines: u32,
-    /// The language of the recording, as a BCP 47 tag; found out unless said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<String>,
-    /// One provider of the configuration, instead of the usual ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-}
-
-fn default_characters() -> u32 {
-    32
-}
-
-fn default_lines() -> u32 {
-    2
-}
-
-/// What the kind answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Subtitles {
-    /// The file's text.
+    /// Text of the file.
     pub text: String,
-    /// The kind of file.
+    /// Format of the file.
     pub format: FileFormat,
     /// Every word with its time.
     pub words: Vec<Word>,
-    /// Who listened or spoke.
+    /// Provider that listened or spoke.
     pub provenance: Provenance,
 }
 
-/// Reads an input, with all its faults.
+/// Reads an input. The error lists every fault.
 pub fn parse(input: &Value) -> Result<SubtitlesInput, Vec<Fault>> {
-    let mut request: SubtitlesInput = read(input)?;
-    let mut checks = Checks::default();
-    let given = [request.src.is_some(), request.speech.is_some(), request.words.is_some()];
-    if given.into_iter().filter(|given| *given).count() != 1 {
-        checks.fault("", "needs one thing to make subtitles of: give `src`, `speech` or `words`, and only one of them");
+    let mut reader = DocumentReader::default();
+    reader.one_of(input, &["src", "speech", "words"]);
+    let read = SubtitlesInput::read(input, &mut reader);
+    if let Some(words) = read.as_ref().and_then(|read| read.words.as_ref()) {
+        reader.within("words", |reader| check_order(words, reader));
     }
-    if let Some(Err(detail)) = request.src.as_deref().map(source::check_src) {
-        checks.fault("/src", detail);
-    }
-    match input.get("speech").map(speech::parse) {
-        Some(Ok(speech)) => request.speech = Some(speech),
-        Some(Err(faults)) => faults
-            .into_iter()
-            .map(|fault| fault.under("/speech"))
-            .for_each(|fault| checks.add(fault)),
-        None => {}
-    }
-    check_words(&mut checks, request.words.as_deref().unwrap_or_default());
-    checks.within("/maxCharacters", request.max_characters, 8, 100);
-    checks.within("/maxLines", request.max_lines, 1, 4);
-    if let Some(language) = &request.language {
-        checks.language(language);
-    }
-    checks.provider(request.provider.as_ref());
-    checks.of(request)
+    let mut read = reader.finish(read)?;
+    read.speech = read.speech.map(SpeechInput::with_voice);
+    Ok(read)
 }
 
-fn check_words(checks: &mut Checks, words: &[Word]) {
-    if words.len() > MAX_WORDS {
-        return checks
-            .fault("/words", format!("has {} words: at most {MAX_WORDS} are taken", words.len()));
-    }
+fn check_order(words: &[Word], reader: &mut DocumentReader) {
     let mut before = 0;
     for (index, word) in words.iter().enumerate() {
-        checks.short(format!("/words/{index}/word"), &word.word, 200);
+        let mut fault = |member: &str, detail: &str| {
+            reader.within(&index.to_string(), |reader| {
+                reader.within(member, |reader| reader.fault::<()>(detail));
+            });
+        };
         if word.end_ms < word.start_ms {
-            checks.fault(format!("/words/{index}/endMs"), "is before the start: give a later time");
+            fault("endMs", "is before the start: give a later time");
         }
         if word.start_ms < before {
-            checks.fault(
-                format!("/words/{index}/startMs"),
-                "is before that of the word above: sort them by time",
-            );
+            fault("startMs", "is before that of the word above: sort the words by time");
         }
         before = word.start_ms;
     }
 }
 
-/// What is listened to or spoken first, then the file.
+/// The recording or the speech first, then the file.
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let request = parse(input)?;
     let first = match (&request.src, &request.speech) {
@@ -166,17 +143,23 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds;
 
     #[test]
-    fn one_thing_is_to_be_given_and_its_faults_keep_their_place() {
+    fn exactly_one_input_is_given_and_its_faults_have_their_pointers() {
         let cases = [
             (json!({}), vec![""]),
             (json!({"src": "ftp://x", "words": []}), vec!["", "/src"]),
             (json!({"speech": {"text": " ", "rate": 1}}), vec!["/speech/text", "/speech/rate"]),
             (
-                json!({"words": [{"word": "a", "startMs": 5, "endMs": 2}, {"word": "b", "startMs": 1, "endMs": 2}]}),
+                json!({"words": [
+                    {"word": "a", "startMs": 5, "endMs": 2},
+                    {"word": "b", "startMs": 1, "endMs": 2},
+                ]}),
                 vec!["/words/0/endMs", "/words/1/startMs"],
             ),
+            (json!({"words": [{"word": "a"}]}), vec!["/words/0/startMs", "/words/0/endMs"]),
+            (json!({"src": 5, "speech": null, "format": "SRT"}), vec!["/src", "/format"]),
             (
                 json!({"words": [], "maxCharacters": 1, "maxLines": 9}),
                 vec!["/maxCharacters", "/maxLines"],
@@ -184,11 +167,7 @@ mod tests {
         ];
         for (input, pointers) in cases {
             let faults = parse(&input).expect_err("faults");
-            assert_eq!(
-                faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(),
-                pointers,
-                "{input}"
-            );
+            assert_eq!(kinds::pointers(&faults), pointers, "{input}");
         }
     }
 

@@ -4,11 +4,11 @@
 use super::times::Lookup;
 use crate::composition::{Clip, Composition};
 use crate::document::Src;
-use crate::limits::MAX_FAULTS;
 use crate::plan::{AudioFacts, Facts, Ratio, RenderPlan, Source, SourceHash, VideoFacts};
 use crate::resolve::src_of;
 use crate::sources::SourceKey;
 use common::fault::Fault;
+use common::limits::MAX_FAULTS;
 use std::collections::BTreeMap;
 
 /// The composition and facts to compile, with the faults and warnings so far.

@@ -1,16 +1,17 @@
 //! Colours as CSS writes them.
 
-use super::reader::{Definitions, Form, Reader, kind_of};
+use super::{Definitions, DocumentReader, Form, brief};
 use crate::plan::Rgba;
 use serde_json::{Value, json};
 
 impl Form for Rgba {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value.as_str().and_then(parse_colour) {
             Some(colour) => Some(colour),
             None => reader.fault(format!(
-                "is {}: give a colour such as `#ff8800`, `#f80`, `#ff880080` (with alpha), `rgba(255, 136, 0, 0.5)`, `white` or `transparent`",
-                kind_of(value)
+                "is {}: give a colour such as `#ff8800`, `#f80`, `#ff880080` (with alpha), \
+                 `rgba(255, 136, 0, 0.5)`, `white` or `transparent`",
+                brief(value)
             )),
         }
     }
@@ -20,7 +21,8 @@ impl Form for Rgba {
     }
 }
 
-/// CSS basic colours (CSS Color Module Level 4, §6.1, the sixteen of HTML 4) and a few that are common.
+/// CSS basic colours (CSS Color Module Level 4, §6.1, the sixteen of HTML 4) and a few that are
+/// common.
 const NAMED: [(&str, [u8; 4]); 24] = [
     ("transparent", [0, 0, 0, 0]),
     ("black", [0, 0, 0, 255]),

@@ -1,15 +1,15 @@
-//! Plain values: words, prose, addresses, yes or no, lists.
+//! Names, prose, sources, and flags that merge fields may have put into quotes.
 
-use super::reader::{Definitions, Form, Reader, kind_of};
+use super::{Definitions, DocumentReader, Form, brief};
 use crate::limits::{MAX_LINE, MAX_PROSE};
 use serde_json::{Value, json};
 
-/// One line of text with something in it: a name.
+/// Name: one line of text that is not empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Line(pub String);
 
 impl Form for Line {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         let text = read_text(value, MAX_LINE, reader)?.trim();
         if text.is_empty() {
             return reader.fault("is empty: give a name");
@@ -22,12 +22,12 @@ impl Form for Line {
     }
 }
 
-/// Text of any number of lines; may be empty.
+/// Text of any number of lines, which may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prose(pub String);
 
 impl Form for Prose {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         read_text(value, MAX_PROSE, reader).map(|text| Prose(text.replace("\r\n", "\n")))
     }
 
@@ -36,9 +36,9 @@ impl Form for Prose {
     }
 }
 
-fn read_text<'v>(value: &'v Value, most: usize, reader: &mut Reader) -> Option<&'v str> {
+fn read_text<'v>(value: &'v Value, most: usize, reader: &mut DocumentReader) -> Option<&'v str> {
     let Some(text) = value.as_str() else {
-        return reader.fault(format!("is {}: give text in quotes", kind_of(value)));
+        return reader.fault(format!("is {}: give text in quotes", brief(value)));
     };
     let length = text.chars().count();
     if length > most {
@@ -47,21 +47,21 @@ fn read_text<'v>(value: &'v Value, most: usize, reader: &mut Reader) -> Option<&
     Some(text)
 }
 
-/// Where a source is: an `https`, `http` or `file` URL, or a path below an allowed folder.
+/// Address of a source: an `https`, `http` or `file` URL, or a path below an allowed folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Src(pub String);
 
 impl Src {
-    /// The clip it names, where it is `alias://…`.
+    /// The clip's name, if it is `alias://…`.
     pub fn alias(&self) -> Option<&str> {
         self.0.strip_prefix("alias://")
     }
 }
 
 impl Form for Src {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         let Some(text) = value.as_str() else {
-            return reader.fault(format!("is {}: give an https URL in quotes", kind_of(value)));
+            return reader.fault(format!("is {}: give an https URL in quotes", brief(value)));
         };
         let src = Src(text.trim().to_owned());
         let fault = match src.alias() {
@@ -80,53 +80,21 @@ impl Form for Src {
     }
 }
 
-/// Yes or no. Python's `True` and `False` as words are taken too.
+/// A flag. The words are accepted too, in any case: Python writes `True`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flag(pub bool);
 
 impl Form for Flag {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             Value::Bool(flag) => Some(Flag(*flag)),
             Value::String(text) if text.eq_ignore_ascii_case("true") => Some(Flag(true)),
             Value::String(text) if text.eq_ignore_ascii_case("false") => Some(Flag(false)),
-            other => reader.fault(format!("is {}: write true or false", kind_of(other))),
+            other => reader.fault(format!("is {}: write true or false", brief(other))),
         }
     }
 
     fn schema(_: &mut Definitions) -> Value {
         json!({ "type": "boolean" })
-    }
-}
-
-/// A value that is kept as it is, for others to read.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Verbatim(pub Value);
-
-impl Form for Verbatim {
-    fn read(value: &Value, _: &mut Reader) -> Option<Self> {
-        Some(Verbatim(value.clone()))
-    }
-
-    fn schema(_: &mut Definitions) -> Value {
-        json!({})
-    }
-}
-
-impl<F: Form> Form for Vec<F> {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
-        let Some(items) = value.as_array() else {
-            return reader.fault(format!("is {}: give a list", kind_of(value)));
-        };
-        let read: Vec<Option<F>> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| reader.within(&index.to_string(), |reader| F::read(item, reader)))
-            .collect();
-        read.into_iter().collect()
-    }
-
-    fn schema(definitions: &mut Definitions) -> Value {
-        json!({ "type": "array", "items": F::schema(definitions) })
     }
 }

@@ -1,42 +1,46 @@
-//! Numbers that may move: one number, or a list of tweens.
+//! Numbers that may change over time: one number, or a list of tweens.
 
-use super::number::{Bounded, Bounds, Decimal};
-use super::object::{choice, object};
-use super::reader::{Definitions, Form, Reader, kind_of};
+use super::{
+    Bounded, Decimal, Definitions, DocumentReader, Form, NumberBounds, brief, choice, described,
+    object,
+};
 use crate::limits::{EASE_Y, SECONDS, SHARE, TWEENS};
 use crate::plan::{Easing, Micro};
 use serde_json::{Value, json};
 
-/// A number, or how it moves.
+/// Number that may change over time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Moving {
-    /// It stays.
     Still(Decimal),
-    /// It goes these ways, one after the other.
+    /// Changes, one after the other.
     Tweens(Vec<Tweened>),
 }
 
 object! {
-    /// A way from one value to another. Before the first tween its `from` holds, after each its `to`.
-    Tweened {
+    /// A way from one value to another. Before the first tween its `from` holds, after each its
+    /// `to`.
+    pub(crate) struct Tweened {
         /// The value at the start; the `to` of the tween before, where left out.
         from: Option<Decimal> = "from",
         /// The value at the end.
         to: Decimal = "to",
-        /// Seconds after the clip's start; where left out, the end of the tween before (0 for the first).
+        /// Seconds after the clip's start; where left out, the end of the tween before (0 for the
+        /// first).
         start: Option<Decimal> = "start" within SECONDS,
         /// Seconds it takes; where left out, to the end of the clip.
         length: Option<Decimal> = "length" within SECONDS,
-        /// The kind of way: `linear`, `bezier` (by the easing, `ease` unless named) or `constant` (a jump at the end).
+        /// The kind of way: `linear`, `bezier` (by the easing, `ease` unless named) or `constant`
+        /// (a jump at the end).
         interpolation: Option<Interpolation> = "interpolation",
-        /// The pace: a name of easings.net or CSS in camelCase (`easeInOutCubic`), or four numbers of a cubic Bézier curve.
+        /// The pace: a name of easings.net or CSS in camelCase (`easeInOutCubic`), or four numbers
+        /// of a cubic Bézier curve.
         easing: Option<Pace> = "easing",
     }
 }
 
 choice! {
     /// The kind of way from one value to another.
-    Interpolation {
+    pub(crate) enum Interpolation {
         /// Evenly.
         Linear = "linear",
         /// By the easing.
@@ -47,7 +51,7 @@ choice! {
 }
 
 impl Tweened {
-    /// The pace that both fields together mean.
+    /// The pace that `interpolation` and `easing` together mean.
     pub fn pace(&self) -> Easing {
         match (self.interpolation, &self.easing) {
             (Some(Interpolation::Constant), _) => Easing::Hold,
@@ -59,8 +63,12 @@ impl Tweened {
 }
 
 impl Moving {
-    /// Calls `visit` with each value, the reader standing where it is written.
-    pub fn each_value(&self, reader: &mut Reader, mut visit: impl FnMut(Decimal, &mut Reader)) {
+    /// Calls `visit` with each value, with the reader at its place.
+    pub fn each_value(
+        &self,
+        reader: &mut DocumentReader,
+        mut visit: impl FnMut(Decimal, &mut DocumentReader),
+    ) {
         match self {
             Moving::Still(value) => visit(*value, reader),
             Moving::Tweens(tweens) => {
@@ -77,8 +85,18 @@ impl Moving {
     }
 }
 
+impl Bounded<NumberBounds> for Moving {
+    fn check(&self, bounds: &NumberBounds, reader: &mut DocumentReader) {
+        self.each_value(reader, |value, reader| value.check(bounds, reader));
+    }
+
+    fn restrict(bounds: &NumberBounds, schema: Value) -> Value {
+        bounds.restrict(schema)
+    }
+}
+
 impl Form for Moving {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             Value::Array(_) => {
                 let tweens = Vec::<Tweened>::read(value, reader)?;
@@ -87,7 +105,7 @@ impl Form for Moving {
             }
             Value::Number(_) | Value::String(_) => Decimal::read(value, reader).map(Moving::Still),
             other => {
-                reader.fault(format!("is {}: give a number or a list of tweens", kind_of(other)))
+                reader.fault(format!("is {}: give a number or a list of tweens", brief(other)))
             }
         }
     }
@@ -95,17 +113,19 @@ impl Form for Moving {
     fn schema(definitions: &mut Definitions) -> Value {
         let tweens = TWEENS.restrict(Vec::<Tweened>::schema(definitions));
         definitions.named("Moving", |_| {
-            json!({ "oneOf": [{ "type": "number" }, tweens], "description": "A number, or a list of tweens by which it moves." })
+            let about = "A number, or a list of tweens by which it moves.";
+            described(json!({ "oneOf": [{ "type": "number" }, tweens] }), &[about])
         })
     }
 }
 
-/// An easing by name or by four numbers.
+/// Easing, by name or by four numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pace(pub Easing);
 
-/// The curves of CSS Easing Level 1 and of easings.net, in thousandths. Those of the families back, expo and circ are the
-/// Bézier curves that site gives; bounce and elastic are none and so are not here.
+/// The curves of CSS Easing Level 1 and of easings.net, in thousandths. Those of the families back,
+/// expo and circ are the Bézier curves that site gives; bounce and elastic are none and so are not
+/// here.
 const EASINGS: [(&str, [i64; 4]); 29] = [
     ("ease", [250, 100, 250, 1000]),
     ("easeIn", [420, 0, 1000, 1000]),
@@ -139,18 +159,25 @@ const EASINGS: [(&str, [i64; 4]); 29] = [
 ];
 
 impl Form for Pace {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             Value::String(name) => match EASINGS.iter().find(|(known, _)| known == name) {
                 Some(("linear", _)) => Some(Pace(Easing::Linear)),
-                Some((_, thousandths)) => Some(Pace(Easing::Bezier(thousandths.map(|n| Micro(n * 1000))))),
+                Some((_, thousandths)) => {
+                    let curve = thousandths.map(|thousandth| Micro(thousandth * 1000));
+                    Some(Pace(Easing::Bezier(curve)))
+                }
                 None => reader.fault(format!(
-                    "is {}: write `ease`, `easeIn`, `easeOut`, `easeInOut`, or one of these with Sine, Quad, Cubic, Quart, Quint, Expo, Circ or Back after it",
-                    kind_of(value)
+                    "is {}: write `ease`, `easeIn`, `easeOut`, `easeInOut`, or one of these with \
+                     Sine, Quad, Cubic, Quart, Quint, Expo, Circ or Back after it",
+                    brief(value)
                 )),
             },
             Value::Array(_) => read_curve(value, reader),
-            other => reader.fault(format!("is {}: give a name such as `easeOut`, or four numbers", kind_of(other))),
+            other => {
+                let value = brief(other);
+                reader.fault(format!("is {value}: give a name such as `easeOut`, or four numbers"))
+            }
         }
     }
 
@@ -160,7 +187,10 @@ impl Form for Pace {
             json!({
                 "oneOf": [
                     { "enum": names },
-                    { "type": "array", "items": { "type": "number" }, "minItems": 4, "maxItems": 4 },
+                    {
+                        "type": "array", "items": { "type": "number" },
+                        "minItems": 4, "maxItems": 4,
+                    },
                 ],
                 "description": "A pace by name, or the x1, y1, x2, y2 of a CSS cubic-bezier.",
             })
@@ -168,12 +198,12 @@ impl Form for Pace {
     }
 }
 
-fn read_curve(value: &Value, reader: &mut Reader) -> Option<Pace> {
+fn read_curve(value: &Value, reader: &mut DocumentReader) -> Option<Pace> {
     let numbers = Vec::<Decimal>::read(value, reader)?;
     let [x1, y1, x2, y2] = *numbers.as_slice() else {
         return reader.fault(format!("has {} numbers: give four", numbers.len()));
     };
-    let hold = |index: &str, number: Decimal, bounds: Bounds, reader: &mut Reader| {
+    let hold = |index: &str, number: Decimal, bounds: NumberBounds, reader: &mut DocumentReader| {
         reader.within(index, |reader| number.check(&bounds, reader));
     };
     hold("0", x1, SHARE, reader);

@@ -1,12 +1,12 @@
-//! Numbers as the caller spelled them, and the bounds they must keep.
+//! Numbers as the caller wrote them.
 
-use super::reader::{Form, Reader, crop, kind_of};
-use super::{Definitions, Moving};
+use super::{Bounded, Definitions, DocumentReader, Form, NumberBounds, brief};
 use crate::plan::{Micro, Ratio};
+use common::document::crop;
 use serde_json::{Value, json};
 
-/// A decimal number, exact to nine places (what is beyond is rounded half up). A string that spells one is taken too, because
-/// merge fields leave strings.
+/// Decimal number, exact to nine places and rounded half up beyond. A number in quotes is accepted
+/// too, because merge fields leave strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Decimal(pub Ratio);
 
@@ -18,11 +18,11 @@ impl Decimal {
 }
 
 impl Form for Decimal {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         let text = match value {
             Value::Number(number) => number.to_string(),
             Value::String(text) => text.trim().to_owned(),
-            other => return reader.fault(format!("is {}: give a number", kind_of(other))),
+            other => return reader.fault(format!("is {}: give a number", brief(other))),
         };
         match parse_decimal(&text) {
             Some(number) => Some(Decimal(number)),
@@ -38,11 +38,11 @@ impl Form for Decimal {
     }
 }
 
-/// How many decimal places are kept.
+/// Decimal places that are kept.
 const PLACES: i64 = 9;
 
-/// The number that a JSON spelling stands for; none if it is no number or at least a thousand million.
-pub(crate) fn parse_decimal(text: &str) -> Option<Ratio> {
+/// Reads a number as JSON writes it; none if it is not one or not below a thousand million.
+fn parse_decimal(text: &str) -> Option<Ratio> {
     let (sign, magnitude) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let (mantissa, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -68,12 +68,12 @@ pub(crate) fn parse_decimal(text: &str) -> Option<Ratio> {
     Ratio::new(sign * rounded, 10_i64.pow(PLACES as u32)).ok()
 }
 
-/// A whole number from nought.
+/// Whole number from 0. A number in quotes is accepted too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Count(pub u32);
 
 impl Form for Count {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         let number = Decimal::read(value, reader)?.0;
         match (number.den(), u32::try_from(number.num())) {
             (1, Ok(count)) => Some(Count(count)),
@@ -86,118 +86,23 @@ impl Form for Count {
     }
 }
 
-/// The least and the most a number or a list's length may be. Fractions are written (num, den).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    least: (i64, i64),
-    most: (i64, i64),
-    unit: &'static str,
-}
-
-impl Bounds {
-    /// Bounds in whole numbers; `unit` is what a sentence calls them, with a leading space.
-    pub const fn new(least: i64, most: i64, unit: &'static str) -> Bounds {
-        Bounds { least: (least, 1), most: (most, 1), unit }
+impl Bounded<NumberBounds> for Decimal {
+    fn check(&self, bounds: &NumberBounds, reader: &mut DocumentReader) {
+        bounds.check_fraction(self.0.num(), self.0.den(), reader);
     }
 
-    /// Bounds whose least is one part of `den`.
-    pub const fn from_part(den: i64, most: i64, unit: &'static str) -> Bounds {
-        Bounds { least: (1, den), most: (most, 1), unit }
-    }
-
-    fn least(&self) -> Ratio {
-        Ratio::new(self.least.0, self.least.1).unwrap_or(Ratio::ZERO)
-    }
-
-    /// The most.
-    pub fn most(&self) -> Ratio {
-        Ratio::new(self.most.0, self.most.1).unwrap_or(Ratio::ZERO)
-    }
-
-    fn check(&self, number: Ratio, reader: &mut Reader) {
-        let (least, most) = (self.least(), self.most());
-        if number < least || most < number {
-            let number = number.to_f64();
-            reader.fault::<()>(format!(
-                "is {number}: keep it within {} and {most}{}",
-                least.to_f64(),
-                self.unit
-            ));
-        }
-    }
-
-    fn check_length(&self, length: usize, reader: &mut Reader) {
-        let length = Ratio::whole(i64::try_from(length).unwrap_or(i64::MAX));
-        if self.most() < length {
-            reader.fault::<()>(format!(
-                "has {length}{}: at most {} are taken",
-                self.unit,
-                self.most()
-            ));
-        }
-        if length < self.least() {
-            reader.fault::<()>(format!(
-                "has {length}{}: give at least {}",
-                self.unit,
-                self.least()
-            ));
-        }
-    }
-
-    /// The schema of a value that keeps them.
-    pub fn restrict(&self, mut schema: Value) -> Value {
-        let (least, most) = if schema["type"] == "array" {
-            ("minItems", "maxItems")
-        } else {
-            ("minimum", "maximum")
-        };
-        if schema.get("$ref").is_none() && schema.get("oneOf").is_none() {
-            schema[least] = spelled(self.least());
-            schema[most] = spelled(self.most());
-        }
-        schema
+    fn restrict(bounds: &NumberBounds, schema: Value) -> Value {
+        bounds.restrict(schema)
     }
 }
 
-fn spelled(number: Ratio) -> Value {
-    if number.den() == 1 { json!(number.num()) } else { json!(number.to_f64()) }
-}
-
-/// What can be held against bounds.
-pub(crate) trait Bounded {
-    /// Says what is out of bounds.
-    fn check(&self, bounds: &Bounds, reader: &mut Reader);
-}
-
-impl Bounded for Decimal {
-    fn check(&self, bounds: &Bounds, reader: &mut Reader) {
-        bounds.check(self.0, reader);
+impl Bounded<NumberBounds> for Count {
+    fn check(&self, bounds: &NumberBounds, reader: &mut DocumentReader) {
+        bounds.check_fraction(i64::from(self.0), 1, reader);
     }
-}
 
-impl Bounded for Count {
-    fn check(&self, bounds: &Bounds, reader: &mut Reader) {
-        bounds.check(Ratio::whole(i64::from(self.0)), reader);
-    }
-}
-
-impl Bounded for Moving {
-    fn check(&self, bounds: &Bounds, reader: &mut Reader) {
-        self.each_value(reader, |value, reader| bounds.check(value.0, reader));
-    }
-}
-
-impl<B: Bounded> Bounded for Option<B> {
-    fn check(&self, bounds: &Bounds, reader: &mut Reader) {
-        if let Some(inner) = self {
-            inner.check(bounds, reader);
-        }
-    }
-}
-
-impl<F: Form> Bounded for Vec<F> {
-    fn check(&self, bounds: &Bounds, reader: &mut Reader) {
-        bounds.check_length(self.len(), reader);
+    fn restrict(bounds: &NumberBounds, schema: Value) -> Value {
+        bounds.restrict(schema)
     }
 }
 

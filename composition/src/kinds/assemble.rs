@@ -1,5 +1,5 @@
-//! `assemble`: segments and sound into one file, by stream copy. Needs the segments in order, then the sound where there is one;
-//! its answer is the result of a `render` job.
+//! `assemble`: joins segments and sound into one file, by stream copy. It needs the segments in
+//! order, then the sound if there is one. Its output is the result of a `render` job.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{self, ENGINE_VERSION};
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "assemble";
 
 /// The kind; occurs only inside plans.
@@ -25,18 +25,18 @@ pub const SPEC: KindSpec = KindSpec {
     grow: None,
 };
 
-/// What it takes besides the needs.
+/// Input of an `assemble` task, besides its needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assembly {
-    /// How the parts become one file.
+    /// How segments and sound become one file.
     pub assemble: plan::Assemble,
-    /// What the compiler had to say.
+    /// Warnings of the compiler.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// What it answers.
+/// Output of an `assemble` task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assembled {
@@ -44,40 +44,39 @@ pub struct Assembled {
     pub artifact: Digest,
     /// Such as `video/mp4`.
     pub media_type: String,
-    /// Seconds.
+    /// Length in seconds.
     pub duration: f64,
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: f64,
-    /// Frames in all.
+    /// Number of frames.
     pub frames: u64,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// Integrated loudness in LUFS, where there is sound that has one.
+    /// Integrated loudness in LUFS; none if the sound has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<f64>,
-    /// A frame as a picture, where one was asked for.
+    /// One frame as a picture, if the output asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poster: Option<Still>,
-    /// The same, small.
+    /// A small picture of one frame, if the output asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<Still>,
-    /// What was made otherwise than asked.
+    /// Differences between the file and the composition.
     pub warnings: Vec<String>,
 }
 
-/// A picture that belongs to the result.
+/// A picture beside the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Still {
-    /// The picture.
     pub artifact: Digest,
 }
 
-/// The media type of a format's files.
+/// Media type of a format's files.
 pub fn media_type(format: plan::Format) -> &'static str {
     match format {
         plan::Format::Mp4 => "video/mp4",

@@ -1,7 +1,7 @@
-//! `check`: what a composition comes to, without making it: `{…composition…}` → duration, segments and the keys they would be found under.
+//! `check`: duration, segments and keys of a composition, without rendering it.
 //!
-//! It goes through the queue because a source must be fetched and probed before anything can be said of it, and only workers do that;
-//! what is fetched for a check is there for the render.
+//! It goes through the queue because sources must be fetched and probed first, and only workers do
+//! that. A render afterwards finds them fetched.
 
 use common::{fault::Fault, kind::KindSpec, plan::Draft};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{deciding, render};
 use crate::{parse, plan::ENGINE_VERSION};
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "check";
 
 /// The kind. Its output is a [`crate::Summary`].

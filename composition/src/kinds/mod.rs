@@ -1,14 +1,14 @@
-//! The kinds whose input is video: what a `render` job is planned into.
+//! The kinds whose input is a composition, and the kinds of task that make a video.
 //!
 //! ```text
 //! source, speech … ─▶ render (compiles, then grows) ─▶ segment … ∥ sound ─▶ assemble
 //! ```
 //!
-//! A `still` and a `thumbnail` go the same way for one frame, and a `check` stops before anything grows.
+//! A `still` and a `thumbnail` are planned in the same way for one frame. A `check` stops before
+//! anything grows. A `video` gets its script, speech and pictures first.
 //!
-//! A `video` is written, spoken and painted first, and then goes the same way.
-//!
-//! How each runs is the worker's business; what it takes, what it answers and when answers are shared is said here, a file each.
+//! A file has the input, the output and the plan of one kind. How a kind runs is in
+//! `worker/src/kinds`.
 
 pub mod assemble;
 pub mod check;
@@ -26,8 +26,15 @@ use common::{
     queue::Queue,
     retry::RetryPolicy,
 };
+use serde_json::Value;
 
-/// All of them.
+use crate::{
+    Composition,
+    document::{Definitions, DocumentReader, Form},
+    parse, syntax,
+};
+
+/// All kinds of this crate.
 pub const ALL: &[KindSpec] = &[
     render::SPEC,
     segment::SPEC,
@@ -41,8 +48,8 @@ pub const ALL: &[KindSpec] = &[
     video::result::SPEC,
 ];
 
-/// A kind that decides what is to be done and does none of it: quick, and never remembered, as what it adds is, task by task. `plan` is
-/// there for kinds that a client may ask for.
+/// A kind that only decides which tasks to add. It is quick and not memoised; the tasks that it
+/// adds are. Kinds of job have a `plan`.
 const fn deciding(
     name: &'static str,
     version: u32,
@@ -60,5 +67,26 @@ const fn deciding(
         memo: false,
         plan,
         grow,
+    }
+}
+
+/// A composition as a member of an input.
+impl Form for Composition {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
+        match parse(value) {
+            Ok(composition) => Some(composition),
+            Err(faults) => {
+                faults.into_iter().for_each(|fault| reader.add(fault));
+                None
+            }
+        }
+    }
+
+    fn schema(definitions: &mut Definitions) -> Value {
+        syntax::Edit::schema(definitions)
+    }
+
+    fn expected() -> String {
+        "a composition".to_owned()
     }
 }

@@ -1,4 +1,5 @@
-//! `render`: a composition in, a finished file out. Planned into its sources, a compile, and what the compile adds.
+//! `render`: a composition in, a finished file out. Its plan is its sources, a compile, and what
+//! the compile adds.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +20,11 @@ use crate::{
     sources,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "render";
 
-/// The kind. Its own task compiles, which is pure and quick; it grows, so it is not memoised, and what it adds is.
+/// The kind. Its own task compiles, which is pure and quick. It grows, so it is not memoised; the
+/// tasks that it adds are.
 pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(grow));
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
@@ -30,7 +32,8 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     Ok(behind_sources(NAME, input, &composition))
 }
 
-/// A `source` or `speech` task for each source, and a task of `kind` that needs them all, in the order of [`sources`], and holds the result.
+/// Plans a `source` or `speech` task for each source, and a task of `kind` that needs them all in
+/// the order of [`sources`] and holds the result.
 pub(super) fn behind_sources(
     kind: &'static str,
     input: &Value,
@@ -44,15 +47,15 @@ pub(super) fn behind_sources(
     behind(kind, input, drafts.collect())
 }
 
-/// The same behind tasks that are written already. It goes ahead whatever they come to, to tell of all that failed at once, each with its
-/// place in the composition.
+/// Plans a task of `kind` after the given ones. It runs whatever their outcome, so that it can
+/// report every failed source at once, each with its pointer.
 pub(super) fn behind(kind: &'static str, input: &Value, mut drafts: Vec<Draft>) -> Vec<Draft> {
     let needs = drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Proceed)).collect();
     drafts.push(Draft { needs, ..Draft::only(kind, input.clone()) });
     drafts
 }
 
-/// The task that brings a file.
+/// The task that fetches a file.
 pub(super) fn fetching(number: usize, src: &str, taken_for: TakenFor) -> Draft {
     draft(source::NAME, number, json!({"src": src, "takenFor": taken_for}))
 }
@@ -61,7 +64,7 @@ fn draft(kind: &'static str, number: usize, input: Value) -> Draft {
     Draft { name: format!("{kind}-{number}"), kind, input, needs: Vec::new(), result: false }
 }
 
-/// Compiles, given what the needs came to in the order of [`sources`].
+/// Compiles, given the facts of the sources in the order of [`sources`].
 pub fn run(composition: &Composition, facts: Vec<Facts>) -> Result<RenderPlan, JobError> {
     let wanted = sources(composition);
     if wanted.len() != facts.len() {
@@ -77,8 +80,9 @@ pub fn run(composition: &Composition, facts: Vec<Facts>) -> Result<RenderPlan, J
     compile(composition, &facts).map_err(JobError::refused)
 }
 
-/// The tasks of a compiled plan: segments and sound beside each other, then assemble, which holds the result. The sound is the one
-/// part that can't be divided, so it comes first: begun last, it would run alone while other slots have nothing left.
+/// Plans the tasks of a compiled plan: segments and sound side by side, then `assemble`, which
+/// holds the result. The sound cannot be divided, so it comes first: started last, it would run
+/// alone while other slots are free.
 pub(super) fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let unreadable =
         |error| JobError::bug(code::INTERNAL, format!("the plan can't be read back: {error}"));
@@ -90,7 +94,7 @@ pub(super) fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobErro
     for (index, part) in plan.segments.iter().enumerate() {
         drafts.push(part_of(format!("segment-{}", index + 1), segment::NAME, part)?);
     }
-    // Assemble takes the segments in order and the sound after them.
+    // The need of `assemble` for the sound comes after those for the segments.
     let mut needs: Vec<_> =
         drafts.iter().map(|draft| (draft.name.clone(), OnFailure::Cancel)).collect();
     if plan.sound.is_some() {
@@ -127,7 +131,9 @@ mod tests {
         json!({
             "timeline": {"background": "#102030", "tracks": [
                 {"clips": [{"asset": {"type": "text", "text": "Hello"}, "start": 0, "length": 5}]},
-                {"clips": [{"asset": {"type": "speech", "text": "Hello there"}, "start": 0, "length": 5}]},
+                {"clips": [
+                    {"asset": {"type": "speech", "text": "Hello there"}, "start": 0, "length": 5},
+                ]},
             ]},
             "output": {"format": "mp4", "size": {"width": 320, "height": 180}, "fps": 25},
         })
@@ -159,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sound_is_begun_first_and_taken_last() {
+    fn the_sound_is_planned_first_and_needed_last() {
         let spoken = Facts {
             hash: SourceHash("00".into()),
             container: "wav".into(),

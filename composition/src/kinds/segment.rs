@@ -1,4 +1,5 @@
-//! `segment`: a run of frames. Its input is a [`crate::plan::Segment`], so equal pictures are rendered once.
+//! `segment`: a run of frames. Its input is a [`crate::plan::Segment`], so equal pictures are
+//! rendered once.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::ENGINE_VERSION;
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "segment";
 
 /// The kind; occurs only inside plans.
@@ -15,7 +16,8 @@ pub const SPEC: KindSpec = KindSpec {
     name: NAME,
     version: ENGINE_VERSION,
     queue: Queue::Render,
-    // The cage's own deadline follows from the frames and is shorter; this one is for work that hangs outside of it.
+    // The media process has a shorter deadline, which follows from the frames. This one is for work
+    // that hangs outside of it.
     timeout: Duration::from_secs(2 * 3600),
     max_attempts: 3,
     retry: RetryPolicy::DEFAULT,
@@ -25,15 +27,15 @@ pub const SPEC: KindSpec = KindSpec {
     grow: None,
 };
 
-/// What it answers.
+/// Output of a `segment` task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rendered {
-    /// The pictures, without sound.
+    /// The frames as a file without sound.
     pub artifact: Digest,
-    /// How many frames there are: those of the input.
+    /// Number of frames, which is that of the input.
     pub frames: u64,
-    /// What was drawn otherwise than asked.
+    /// Differences between the frames and the composition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

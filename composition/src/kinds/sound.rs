@@ -1,4 +1,5 @@
-//! `sound`: the whole composition's sound, mixed and encoded. Its input is a [`crate::plan::Sound`]; an edit of a caption does not touch it.
+//! `sound`: the sound of the whole composition, mixed and encoded. Its input is a
+//! [`crate::plan::Sound`], so that an edit of a caption does not change it.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::ENGINE_VERSION;
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "sound";
 
 /// The kind; occurs only inside plans.
@@ -24,12 +25,12 @@ pub const SPEC: KindSpec = KindSpec {
     grow: None,
 };
 
-/// What it answers.
+/// Output of a `sound` task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mixed {
     /// The encoded sound.
     pub artifact: Digest,
-    /// Integrated loudness in LUFS; none where it is silent or too short to have one.
+    /// Integrated loudness in LUFS; none if the sound is silent or too short to have one.
     pub loudness: Option<f64>,
 }

@@ -1,44 +1,47 @@
-//! `still`: one frame of a composition as a picture. `{"composition": …, "t": seconds, "format": "png"}` → the picture.
+//! `still`: one frame of a composition as a picture.
 //!
-//! The plan is a render's, cut down to the frame: what shows in it is a segment of one frame, memoised as any other, and nothing else is drawn.
+//! The plan is that of a render, cut down to the frame: a segment of one frame, memoised as any
+//! other.
 
-use common::{fault::Fault, kind::KindSpec, kinds::read, plan::Draft};
-use serde::Deserialize;
-use serde_json::{Number, Value};
+use common::{document, fault::Fault, kind::KindSpec, plan::Draft};
+use serde_json::Value;
 
 use super::{deciding, render};
 use crate::{
     Composition,
-    document::parse_decimal,
-    parse,
+    document::{Decimal, choice, object},
+    limits::MOMENT,
     plan::{ENGINE_VERSION, Format, Ratio},
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "still";
 
-/// The kind. Its own task compiles, as a render's does, and grows into what draws.
+/// The kind. Its own task compiles, as that of a render does, and grows the tasks that draw.
 pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(render::grow));
 
-/// What a client writes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Asked {
-    composition: Value,
-    #[serde(default)]
-    t: Option<Number>,
-    #[serde(default)]
-    format: PictureFormat,
+object! {
+    /// Input of a `still` job.
+    struct StillInput {
+        /// The composition.
+        composition: Composition = "composition",
+        /// Time of the frame, in seconds from the start; 0 by default.
+        t: Option<Decimal> = "t" within MOMENT,
+        /// Format of the picture.
+        format: PictureFormat = "format" default PictureFormat::Png,
+    }
 }
 
-/// The kinds of picture that are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum PictureFormat {
-    Jpg,
-    #[default]
-    Png,
-    Webp,
+choice! {
+    /// Format of a picture.
+    pub(super) enum PictureFormat {
+        /// JPEG.
+        Jpg = "jpg",
+        /// PNG.
+        Png = "png",
+        /// WebP.
+        Webp = "webp",
+    }
 }
 
 impl PictureFormat {
@@ -51,30 +54,13 @@ impl PictureFormat {
     }
 }
 
-/// The composition as the picture that is asked for.
+/// The composition, cut down to the frame.
 ///
 /// # Errors
 /// Every fault of the input, those of the composition below `/composition`.
 pub fn read_input(input: &Value) -> Result<Composition, Vec<Fault>> {
-    let asked: Asked = read(input)?;
-    let moment = moment(asked.t.as_ref());
-    let composition = parse(&asked.composition)
-        .map_err(|faults| faults.into_iter().map(|fault| fault.under("/composition")));
-    match (composition, moment) {
-        (Ok(composition), Ok(moment)) => Ok(composition.still(moment, asked.format.format())),
-        (composition, moment) => {
-            Err(composition.err().into_iter().flatten().chain(moment.err()).collect())
-        }
-    }
-}
-
-/// A time in seconds, from nought on.
-pub(super) fn moment(t: Option<&Number>) -> Result<Ratio, Fault> {
-    let Some(t) = t else { return Ok(Ratio::ZERO) };
-    match parse_decimal(&t.to_string()) {
-        Some(seconds) if seconds >= Ratio::ZERO => Ok(seconds),
-        _ => Err(Fault::new("/t", format!("is {t}: give seconds from the start, such as 2.5"))),
-    }
+    let StillInput { composition, t, format } = document::read(input)?;
+    Ok(composition.still(t.map_or(Ratio::ZERO, |t| t.0), format.format()))
 }
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
@@ -90,7 +76,9 @@ mod tests {
 
     fn input(t: Value) -> Value {
         json!({"t": t, "format": "jpg", "composition": {
-            "timeline": {"tracks": [{"clips": [{"asset": {"type": "text", "text": "Hello"}, "start": 0, "length": 9}]}]},
+            "timeline": {"tracks": [{"clips": [
+                {"asset": {"type": "text", "text": "Hello"}, "start": 0, "length": 9},
+            ]}]},
             "output": {"format": "mp4", "size": {"width": 320, "height": 180}, "fps": 25},
         }})
     }
@@ -106,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_the_time_and_of_the_composition_are_told_together() {
+    fn faults_of_the_time_and_of_the_composition_are_reported_together() {
         let mut bad = input(json!(-1));
         bad["composition"]["output"]["fps"] = json!(1000);
         let faults = plan(&bad).expect_err("faults");

@@ -1,65 +1,55 @@
-//! `thumbnail`: a small picture of a file or of a composition. `{"src" or "composition", "t": seconds, "width": pixels, "format": "jpg"}`.
+//! `thumbnail`: a small picture of a file or of a composition.
 //!
-//! A file becomes a composition of one clip, so that rotation, colour and alpha are met by the one engine and not by a second one.
+//! A file becomes a composition of one clip, so that one engine handles rotation, colour and alpha.
 
 use common::{
     error::{JobError, code},
     fault::Fault,
     kind::KindSpec,
-    kinds::{
-        read,
-        source::{TakenFor, check_src},
-    },
+    kinds::source::{SRC, TakenFor},
     plan::Draft,
 };
-use serde::Deserialize;
-use serde_json::{Number, Value, json};
+use serde_json::{Value, json};
 
-use super::{
-    deciding, render,
-    still::{PictureFormat, moment},
-};
+use super::{deciding, render, still::PictureFormat};
 use crate::{
     Composition,
-    limits::MAX_PIXELS,
+    document::{Decimal, DocumentReader, Form, NumberBounds, object},
+    limits::{MAX_PIXELS, MOMENT},
     parse,
     plan::{ENGINE_VERSION, Facts, Format, Ratio, RenderPlan, VideoFacts},
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "thumbnail";
 
-/// The kind. Its own task compiles, as a render's does, and grows into what draws.
+/// The kind. Its own task compiles, as that of a render does, and grows the tasks that draw.
 pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, Some(plan), Some(render::grow));
 
-/// Pixels across unless said: what lists of videos show.
-const USUAL_WIDTH: u32 = 320;
-/// The narrowest and the widest there is.
-const WIDTHS: std::ops::RangeInclusive<u32> = 16..=4096;
-/// Where a file does not say how long a frame is, the end is taken to begin this much before it, in seconds: a frame at 10 a second.
+/// Pixels across by default: the size in lists of videos.
+const DEFAULT_WIDTH: u32 = 320;
+const WIDTH: NumberBounds = NumberBounds::new(16, 4_096, " pixels");
+/// Length of the last frame, as a fraction of a second, in a file that does not have its frame
+/// rate.
 const LAST_FRAME: (i64, i64) = (1, 10);
 
-/// What a client writes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    #[serde(default)]
-    src: Option<String>,
-    #[serde(default)]
-    composition: Option<Value>,
-    #[serde(default)]
-    t: Option<Number>,
-    #[serde(default)]
-    width: Option<u32>,
-    #[serde(default = "jpg")]
-    format: PictureFormat,
+object! {
+    /// Input of a `thumbnail` job. It has exactly one of `src` and `composition`.
+    struct ThumbnailInput {
+        /// Address of a video or a picture.
+        src: Option<String> = "src" within SRC,
+        /// A composition.
+        composition: Option<Composition> = "composition",
+        /// Time of the frame, in seconds from the start; 0 by default.
+        t: Option<Decimal> = "t" within MOMENT,
+        /// Most pixels across: nothing is enlarged.
+        width: Option<u32> = "width" within WIDTH,
+        /// Format of the picture.
+        format: PictureFormat = "format" default PictureFormat::Jpg,
+    }
 }
 
-fn jpg() -> PictureFormat {
-    PictureFormat::Jpg
-}
-
-/// What it is a picture of.
+/// Subject of a thumbnail.
 #[derive(Debug)]
 pub enum Subject {
     /// A video or a picture, by its address.
@@ -68,14 +58,13 @@ pub enum Subject {
     Composition(Box<Composition>),
 }
 
-/// A thumbnail, as it was meant.
+/// A thumbnail to make.
 #[derive(Debug)]
 pub struct Thumbnail {
-    /// Of what.
     pub subject: Subject,
     /// Seconds from the start.
     at: Ratio,
-    /// Pixels across, at most: nothing is blown up.
+    /// Most pixels across.
     width: u32,
     format: Format,
 }
@@ -85,42 +74,16 @@ pub struct Thumbnail {
 /// # Errors
 /// Every fault of it, those of a composition below `/composition`.
 pub fn read_input(input: &Value) -> Result<Thumbnail, Vec<Fault>> {
-    let written: Written = read(input)?;
-    let mut faults = Vec::new();
-    let at = moment(written.t.as_ref()).unwrap_or_else(|fault| {
-        faults.push(fault);
-        Ratio::ZERO
-    });
-    let width = written.width.unwrap_or(USUAL_WIDTH);
-    if !WIDTHS.contains(&width) {
-        let (least, most) = (WIDTHS.start(), WIDTHS.end());
-        faults.push(Fault::new("/width", format!("is {width}: give {least} to {most} pixels")));
-    }
-    let format = written.format.format();
-    let subject = match (written.src, written.composition) {
-        (Some(src), None) => {
-            faults.extend(check_src(&src).err().map(|detail| Fault::new("/src", detail)));
-            Some(Subject::File(src))
-        }
-        (None, Some(composition)) => match parse(&composition) {
-            Ok(composition) => Some(Subject::Composition(Box::new(composition.still(at, format)))),
-            Err(found) => {
-                faults.extend(found.into_iter().map(|fault| fault.under("/composition")));
-                None
-            }
-        },
-        _ => {
-            faults.push(Fault::new(
-                "",
-                "names not one thing to take a picture of: give either `src` or `composition`",
-            ));
-            None
-        }
+    let mut reader = DocumentReader::default();
+    reader.one_of(input, &["src", "composition"]);
+    let read = ThumbnailInput::read(input, &mut reader);
+    let ThumbnailInput { src, composition, t, width, format } = reader.finish(read)?;
+    let (at, format) = (t.map_or(Ratio::ZERO, |t| t.0), format.format());
+    let subject = match composition {
+        Some(composition) => Subject::Composition(Box::new(composition.still(at, format))),
+        None => Subject::File(src.unwrap_or_default()),
     };
-    match subject {
-        Some(subject) if faults.is_empty() => Ok(Thumbnail { subject, at, width, format }),
-        _ => Err(faults),
-    }
+    Ok(Thumbnail { subject, at, width: width.unwrap_or(DEFAULT_WIDTH), format })
 }
 
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
@@ -133,10 +96,10 @@ fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     })
 }
 
-/// Compiles, given what the needs came to: the one file's facts, or those of the composition's sources in their order.
+/// Compiles, given the facts of the one file, or those of the composition's sources in their order.
 ///
 /// # Errors
-/// Those of compiling; the caller's where the file has no picture.
+/// Those of compiling; one of the caller if the file has no picture.
 pub fn run(thumbnail: &Thumbnail, facts: Vec<Facts>) -> Result<RenderPlan, JobError> {
     let mut plan = match &thumbnail.subject {
         Subject::Composition(composition) => render::run(composition, facts)?,
@@ -163,7 +126,7 @@ pub fn run(thumbnail: &Thumbnail, facts: Vec<Facts>) -> Result<RenderPlan, JobEr
     Ok(plan)
 }
 
-/// A size no wider than asked for, in its own shape.
+/// The size, reduced to at most `most` pixels across in its own shape.
 fn within((width, height): (u32, u32), most: u32) -> (u32, u32) {
     if width <= most {
         return (width, height);
@@ -172,13 +135,14 @@ fn within((width, height): (u32, u32), most: u32) -> (u32, u32) {
     (most, u32::try_from(high.div_ceil(2)).unwrap_or(u32::MAX).max(1))
 }
 
-/// The file as a composition of one clip of one frame, as large as it is wanted.
+/// The file as a composition of one clip of one frame, in the size of the thumbnail.
 fn document(thumbnail: &Thumbnail, src: &str, facts: &Facts, video: &VideoFacts) -> Value {
     let (width, height) = canvas(within(video.shown_size(), thumbnail.width));
     let asset = match facts.image {
         true => json!({"type": "image", "src": src}),
         false => {
-            json!({"type": "video", "src": src, "trim": seconds_of(begin(thumbnail.at, facts, video))})
+            let trim = seconds_of(begin(thumbnail.at, facts, video));
+            json!({"type": "video", "src": src, "trim": trim})
         }
     };
     json!({
@@ -190,7 +154,7 @@ fn document(thumbnail: &Thumbnail, src: &str, facts: &Facts, video: &VideoFacts)
     })
 }
 
-/// Even sides that a canvas can have.
+/// The nearest size that a canvas can have: even, and within its bounds.
 fn canvas((width, height): (u32, u32)) -> (u32, u32) {
     let side = |side: u32| side.clamp(16, 4096).next_multiple_of(2);
     let (width, height) = (side(width), side(height));
@@ -198,19 +162,20 @@ fn canvas((width, height): (u32, u32)) -> (u32, u32) {
     (width, height.min(most))
 }
 
-/// The time asked for, held to the last frame.
+/// The time of the thumbnail, or of the last frame if the file is shorter.
 fn begin(at: Ratio, facts: &Facts, video: &VideoFacts) -> Ratio {
     let Some(duration) = facts.duration else { return at };
-    let usual = Ratio::new(LAST_FRAME.0, LAST_FRAME.1).unwrap_or(Ratio::ONE);
-    let frame = video.rate.and_then(|rate| Ratio::ONE.over(rate)).unwrap_or(usual);
+    let default = Ratio::new(LAST_FRAME.0, LAST_FRAME.1).unwrap_or(Ratio::ONE);
+    let frame = video.rate.and_then(|rate| Ratio::ONE.over(rate)).unwrap_or(default);
     at.min(duration.minus(frame).max(Ratio::ZERO))
 }
 
-/// As a document spells it, rounded down to a microsecond so that it does not pass the frame.
+/// Seconds as a composition has them, rounded down to a microsecond so that they do not pass the
+/// frame.
 fn seconds_of(seconds: Ratio) -> Value {
     let micros = seconds.times(Ratio::whole(1_000_000)).floor();
-    let spelled = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-    serde_json::from_str(&spelled).unwrap_or_else(|_| json!(0))
+    let written = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    serde_json::from_str(&written).unwrap_or_else(|_| json!(0))
 }
 
 #[cfg(test)]
@@ -218,14 +183,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thumbnail_is_of_one_thing_and_every_fault_is_told() {
+    fn a_thumbnail_has_one_subject_and_every_fault_is_reported() {
         let pointers = |input: Value| -> Vec<String> {
             read_input(&input).expect_err("faults").into_iter().map(|fault| fault.pointer).collect()
         };
-        assert_eq!(pointers(json!({"src": "a.mp4", "composition": {}})), [""]);
+        assert_eq!(pointers(json!({})), [""]);
+        assert_eq!(
+            pointers(json!({"src": "a.mp4", "composition": {}})),
+            ["", "/composition/timeline"]
+        );
         assert_eq!(
             pointers(json!({"src": "ftp://a/b", "t": -1, "width": 7})),
-            ["/t", "/width", "/src"]
+            ["/src", "/t", "/width"]
         );
         assert!(
             read_input(&json!({"src": "a.mp4", "t": 1.5, "width": 600, "format": "webp"})).is_ok()
@@ -233,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_blown_up_and_shapes_are_kept() {
+    fn nothing_is_enlarged_and_shapes_are_kept() {
         assert_eq!(within((1920, 1080), 320), (320, 180));
         assert_eq!(within((100, 333), 320), (100, 333));
         assert_eq!(canvas((321, 9)), (322, 16));

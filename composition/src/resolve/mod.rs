@@ -6,7 +6,7 @@ pub(crate) mod output;
 pub(crate) use clips::src_of;
 
 use crate::composition::Composition;
-use crate::document::Reader;
+use crate::document::DocumentReader;
 use crate::plan::{Canvas, Ducking, Micro, Rgba};
 use crate::syntax::{DuckingForm, Edit, Switch};
 use common::fault::Fault;
@@ -18,7 +18,7 @@ pub(crate) struct Faults(Vec<Fault>);
 impl Faults {
     /// Adds a fault, unless the list is full.
     pub fn push(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        if self.0.len() < crate::limits::MAX_FAULTS {
+        if self.0.len() < common::limits::MAX_FAULTS {
             self.0.push(Fault::new(pointer, detail));
         }
     }
@@ -47,7 +47,7 @@ impl Faults {
 /// Every fault, with the JSON Pointer to its place and what to do about it.
 pub fn parse(document: &serde_json::Value) -> Result<Composition, Vec<Fault>> {
     let merged = crate::merge::merged(document)?;
-    let (written, found) = Reader::read_whole::<Edit>(merged.as_ref().unwrap_or(document));
+    let (written, found) = DocumentReader::read_whole::<Edit>(merged.as_ref().unwrap_or(document));
     let mut faults = Faults(found);
     // The fields that could be read are checked even if others could not, so that one answer lists
     // every fault.

@@ -9,7 +9,7 @@ use crate::plan::Rgba;
 
 union! {
     /// What is seen or heard, told apart by `type`.
-    Asset {
+    pub(crate) enum Asset {
         Video(VideoAsset) = "video",
         Image(ImageAsset) = "image",
         Text(TextAsset) = "text",
@@ -28,7 +28,7 @@ union! {
 
 object! {
     /// A moving picture, with its sound.
-    VideoAsset {
+    pub(crate) struct VideoAsset {
         /// Where the video is.
         src: Src = "src",
         /// Seconds of it to leave out at the start.
@@ -56,7 +56,7 @@ object! {
 
 object! {
     /// A still picture: JPEG, PNG, WebP, AVIF, SVG. An animated GIF or WebP moves.
-    ImageAsset {
+    pub(crate) struct ImageAsset {
         /// Where the picture is.
         src: Src = "src",
         /// What to cut off, in shares of the picture.
@@ -68,7 +68,7 @@ object! {
 
 object! {
     /// A mask for the other clips of its track: they show where it is bright.
-    LumaAsset {
+    pub(crate) struct LumaAsset {
         /// Where the picture or video is.
         src: Src = "src",
         /// Seconds of it to leave out at the start.
@@ -82,7 +82,7 @@ object! {
 
 object! {
     /// What to cut off each side, in shares of the picture.
-    Crop {
+    pub(crate) struct Crop {
         /// Off the top.
         top: Option<Decimal> = "top" within SHARE,
         /// Off the right.
@@ -96,7 +96,7 @@ object! {
 
 object! {
     /// A colour made transparent.
-    ChromaKeyForm {
+    pub(crate) struct ChromaKeyForm {
         /// The colour.
         color: Rgba = "color",
         /// How far a colour may be from it and still vanish, 0 to 1; 0.15 unless said.
@@ -108,7 +108,7 @@ object! {
 
 object! {
     /// A drawn figure.
-    ShapeAsset {
+    pub(crate) struct ShapeAsset {
         /// Which figure.
         shape: ShapeName = "shape",
         /// The rectangle's size.
@@ -126,7 +126,7 @@ object! {
 
 choice! {
     /// A figure.
-    ShapeName {
+    pub(crate) enum ShapeName {
         /// A rectangle, its corners perhaps round.
         Rectangle = "rectangle",
         /// A circle; an ellipse where the clip's box says so.
@@ -138,7 +138,7 @@ choice! {
 
 object! {
     /// A rectangle's size, in pixels; the clip's box unless said.
-    RectangleForm {
+    pub(crate) struct RectangleForm {
         /// Across.
         width: Option<Decimal> = "width" within PIXELS,
         /// Down.
@@ -150,7 +150,7 @@ object! {
 
 object! {
     /// A circle's size, in pixels.
-    CircleForm {
+    pub(crate) struct CircleForm {
         /// From its centre to its edge.
         radius: Decimal = "radius" within PIXELS,
     }
@@ -158,7 +158,7 @@ object! {
 
 object! {
     /// A line's size, in pixels.
-    LineForm {
+    pub(crate) struct LineForm {
         /// From end to end.
         length: Decimal = "length" within PIXELS,
         /// How thick; 4 unless said.
@@ -168,7 +168,7 @@ object! {
 
 object! {
     /// The colour inside.
-    FillForm {
+    pub(crate) struct FillForm {
         /// The colour.
         color: Option<Rgba> = "color",
         /// 0 to 1; 1 unless said.
@@ -178,7 +178,7 @@ object! {
 
 object! {
     /// An outline.
-    OutlineForm {
+    pub(crate) struct OutlineForm {
         /// Its colour; black unless said.
         color: Option<Rgba> = "color",
         /// Its width, in pixels; 1 unless said.
@@ -190,7 +190,7 @@ object! {
 
 object! {
     /// One colour over the clip's box.
-    ColorAsset {
+    pub(crate) struct ColorAsset {
         /// The colour.
         color: Rgba = "color",
     }
@@ -198,7 +198,7 @@ object! {
 
 object! {
     /// Colours that flow into each other over the clip's box.
-    GradientAsset {
+    pub(crate) struct GradientAsset {
         /// Straight or round; straight unless said.
         shape: Option<GradientShape> = "shape",
         /// Degrees, clockwise, of a straight one: 0 runs upwards, 90 to the right; 180 unless said.
@@ -210,7 +210,7 @@ object! {
 
 choice! {
     /// The shape of a gradient.
-    GradientShape {
+    pub(crate) enum GradientShape {
         /// Along a line.
         Linear = "linear",
         /// From the middle outwards.
@@ -220,7 +220,7 @@ choice! {
 
 object! {
     /// A colour at a place.
-    StopForm {
+    pub(crate) struct StopForm {
         /// The place, 0 to 1; evenly spread where left out.
         offset: Option<Decimal> = "offset" within SHARE,
         /// The colour.
@@ -230,7 +230,7 @@ object! {
 
 object! {
     /// A picture of a sound as it plays.
-    WaveformAsset {
+    pub(crate) struct WaveformAsset {
         /// Where the sound is, or `alias://` and the alias of a video, audio or speech clip.
         src: Src = "src",
         /// Seconds of it to leave out at the start; that of the clip for an alias.
@@ -250,7 +250,7 @@ object! {
 
 choice! {
     /// How a waveform is drawn.
-    WaveName {
+    pub(crate) enum WaveName {
         /// Upright bars.
         Bars = "bars",
         /// One line.

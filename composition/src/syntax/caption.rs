@@ -8,7 +8,7 @@ use crate::plan::Rgba;
 
 object! {
     /// Captions from a file, from words, from cues, or from what a clip says.
-    CaptionAsset {
+    pub(crate) struct CaptionAsset {
         /// Where the SRT, VTT or ASS file is, or `alias://` and the alias of a speech clip.
         src: Option<Src> = "src",
         /// Words with their times.
@@ -33,7 +33,8 @@ object! {
         shadow: Option<ShadowForm> = "shadow",
         /// How the word being said looks.
         active: Option<ActiveForm> = "active",
-        /// How words appear or stand out as they are said; `highlight` for rich captions unless said.
+        /// How words appear or stand out as they are said; `highlight` for rich captions unless
+        /// said.
         word_animation: Option<WordAnimation> = "wordAnimation",
         /// The most characters a line made from words has; what the box has room for unless said.
         max_characters: Option<Count> = "maxCharacters" within CHARACTERS,
@@ -44,7 +45,7 @@ object! {
 
 object! {
     /// A word and when it is said, in seconds from the clip's start.
-    WordForm {
+    pub(crate) struct WordForm {
         /// The word.
         text: Line = "text",
         /// Its start.
@@ -56,7 +57,7 @@ object! {
 
 object! {
     /// A line or two and when they show, in seconds from the clip's start.
-    CueForm {
+    pub(crate) struct CueForm {
         /// The lines.
         text: Prose = "text",
         /// Their start.
@@ -68,7 +69,7 @@ object! {
 
 object! {
     /// How the word being said looks.
-    ActiveForm {
+    pub(crate) struct ActiveForm {
         /// Its colour; gold unless said.
         color: Option<Rgba> = "color",
         /// A patch behind it; none unless said.
@@ -82,7 +83,7 @@ object! {
 
 object! {
     /// How words appear or stand out as they are said.
-    WordAnimation {
+    pub(crate) struct WordAnimation {
         /// Which way.
         style: WordStyleName = "style",
     }
@@ -90,7 +91,7 @@ object! {
 
 choice! {
     /// How words appear or stand out as they are said.
-    WordStyleName {
+    pub(crate) enum WordStyleName {
         /// Not at all.
         None = "none",
         /// The word being said has a colour, perhaps a patch.

@@ -3,20 +3,22 @@
 use super::asset::Asset;
 use super::names::{EffectForm, FilterForm, TransitionForm};
 use crate::document::{
-    Bounded, Count, Decimal, Definitions, Flag, Form, Line, Moving, Reader, choice, kind_of, object,
+    Bounded, Count, Decimal, Definitions, DocumentReader, Flag, Form, Line, Moving, brief, choice,
+    object,
 };
 use crate::limits::{BOX, FILTERS, LENGTH, OFFSET, SCALE, SECONDS, SHARE, SKEW, TURN};
 use serde_json::{Value, json};
 
 object! {
     /// Something on the timeline.
-    Clip {
+    pub(crate) struct Clip {
         /// What is seen or heard.
         asset: Asset = "asset",
-        /// When it begins: seconds, or `auto`, after the clip before it on the track. `auto` unless said.
+        /// When it begins: seconds, or `auto`, after the clip before it on the track. `auto` unless
+        /// said.
         start: Option<Start> = "start",
-        /// How long it lasts: seconds, `auto` (as long as the asset; 3 s for what has no length), or `end` (to the end of the
-        /// composition). `auto` unless said.
+        /// How long it lasts: seconds, `auto` (as long as the asset; 3 s for what has no length),
+        /// or `end` (to the end of the composition). `auto` unless said.
         length: Option<Length> = "length",
         /// How the asset fills its box; `cover` unless said.
         fit: Option<Fit> = "fit",
@@ -57,13 +59,13 @@ pub(crate) enum Start {
 }
 
 impl Form for Start {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value.as_str() {
             Some("auto") => Some(Start::Auto),
             Some(text)
                 if !text.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '-') =>
             {
-                reader.fault(format!("is {}: give seconds or `auto`", kind_of(value)))
+                reader.fault(format!("is {}: give seconds or `auto`", brief(value)))
             }
             _ => {
                 let seconds = Decimal::read(value, reader)?;
@@ -90,14 +92,14 @@ pub(crate) enum Length {
 }
 
 impl Form for Length {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value.as_str() {
             Some("auto") => Some(Length::Auto),
             Some("end") => Some(Length::End),
             Some(text)
                 if !text.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '-') =>
             {
-                reader.fault(format!("is {}: give seconds, `auto` or `end`", kind_of(value)))
+                reader.fault(format!("is {}: give seconds, `auto` or `end`", brief(value)))
             }
             _ => {
                 let seconds = Decimal::read(value, reader)?;
@@ -108,13 +110,14 @@ impl Form for Length {
     }
 
     fn schema(_: &mut Definitions) -> Value {
-        json!({ "oneOf": [LENGTH.restrict(json!({ "type": "number" })), { "enum": ["auto", "end"] }] })
+        let seconds = LENGTH.restrict(json!({ "type": "number" }));
+        json!({ "oneOf": [seconds, { "enum": ["auto", "end"] }] })
     }
 }
 
 choice! {
     /// How a picture fills its box, as CSS `object-fit` has it.
-    Fit {
+    pub(crate) enum Fit {
         /// All of the box, cutting what is over.
         Cover = "cover",
         /// All of the picture, leaving room.
@@ -130,7 +133,7 @@ choice! {
 
 choice! {
     /// An edge or a corner of the frame.
-    Position {
+    pub(crate) enum Position {
         /// The middle.
         Center = "center",
         /// The middle of the top edge.
@@ -154,7 +157,7 @@ choice! {
 
 object! {
     /// A distance in shares of the frame.
-    Offset {
+    pub(crate) struct Offset {
         /// To the right, as a share of the frame's width. A number or tweens.
         x: Option<Moving> = "x" within OFFSET,
         /// Upwards, as a share of the frame's height. A number or tweens.
@@ -164,7 +167,7 @@ object! {
 
 object! {
     /// How a clip comes and goes.
-    Transitions {
+    pub(crate) struct Transitions {
         /// How it comes.
         enter: Option<TransitionForm> = "in",
         /// How it goes.
@@ -177,7 +180,7 @@ object! {
 pub(crate) struct Filters(pub Vec<FilterForm>);
 
 impl Form for Filters {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         if !value.is_array() {
             return FilterForm::read(value, reader).map(|filter| Filters(vec![filter]));
         }
@@ -194,7 +197,7 @@ impl Form for Filters {
 
 object! {
     /// Turning, skewing, mirroring.
-    Transform {
+    pub(crate) struct Transform {
         /// A turn about the middle of the clip.
         rotate: Option<Rotate> = "rotate",
         /// A slant.
@@ -206,7 +209,7 @@ object! {
 
 object! {
     /// A turn.
-    Rotate {
+    pub(crate) struct Rotate {
         /// Degrees, clockwise. A number or tweens.
         angle: Moving = "angle" within TURN,
     }
@@ -214,7 +217,7 @@ object! {
 
 object! {
     /// A slant.
-    Skew {
+    pub(crate) struct Skew {
         /// Degrees along x. A number or tweens.
         x: Option<Moving> = "x" within SKEW,
         /// Degrees along y. A number or tweens.
@@ -224,7 +227,7 @@ object! {
 
 object! {
     /// A mirror.
-    Flip {
+    pub(crate) struct Flip {
         /// Left to right.
         horizontal: Option<Flag> = "horizontal",
         /// Top to bottom.
@@ -234,7 +237,7 @@ object! {
 
 choice! {
     /// How colours meet those below, as CSS `mix-blend-mode` has it.
-    BlendName {
+    pub(crate) enum BlendName {
         /// Over them.
         Normal = "normal",
         /// Darker: the product.

@@ -2,7 +2,9 @@
 
 use super::clip::Clip;
 use super::sound::{DuckingForm, LoudnessForm, Soundtrack};
-use crate::document::{Count, Decimal, Flag, Form, Line, Reader, Src, Verbatim, choice, object};
+use crate::document::{
+    Bounded, Count, Decimal, Definitions, DocumentReader, Flag, Form, Line, Src, choice, object,
+};
 use crate::limits::{
     CLIPS, DESTINATIONS, FONTS, FPS, LENGTH, MERGES, PLAYS, SECONDS, SHARE, SIDE, TRACKS,
 };
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 
 object! {
     /// A video: what is on its timeline, and the file to make of it.
-    Edit {
+    pub(crate) struct Edit {
         /// What is seen and heard, and when.
         timeline: Timeline = "timeline",
         /// The file to make.
@@ -23,17 +25,18 @@ object! {
 
 object! {
     /// What `{{ find }}` stands for.
-    MergeField {
+    pub(crate) struct MergeField {
         /// The name, without braces.
         find: Line = "find",
-        /// The value. Where a string is nothing but the placeholder, the value takes its place with its own type.
-        replace: Verbatim = "replace",
+        /// The value. Where a string is nothing but the placeholder, the value takes its place with
+        /// its own type.
+        replace: Value = "replace",
     }
 }
 
 object! {
     /// What is seen and heard, and when.
-    Timeline {
+    pub(crate) struct Timeline {
         /// Music or another sound under all of it.
         soundtrack: Option<Soundtrack> = "soundtrack",
         /// The colour where nothing is; black unless said.
@@ -49,7 +52,7 @@ object! {
 
 object! {
     /// A font of your own.
-    FontSource {
+    pub(crate) struct FontSource {
         /// Where the font file is.
         src: Src = "src",
     }
@@ -57,7 +60,7 @@ object! {
 
 object! {
     /// Clips that share a place in the stack. Where two overlap, the later one is on top.
-    Track {
+    pub(crate) struct Track {
         /// The clips, in order.
         clips: Vec<Clip> = "clips" within CLIPS,
     }
@@ -65,18 +68,20 @@ object! {
 
 object! {
     /// The file to make.
-    Output {
+    pub(crate) struct Output {
         /// The kind of file; `mp4` unless said.
         format: Option<FileFormat> = "format",
         /// The codec of an mp4's pictures; `h264` unless said.
         codec: Option<Codec> = "codec",
-        /// A common size: the shorter side is 288, 360, 576, 720, 1080 or 2160 pixels. `hd` unless said.
+        /// A common size: the shorter side is 288, 360, 576, 720, 1080 or 2160 pixels. `hd` unless
+        /// said.
         resolution: Option<Resolution> = "resolution",
         /// The shape of the frame; `16:9` unless said.
         aspect_ratio: Option<AspectRatio> = "aspectRatio",
         /// The exact size, instead of resolution and shape.
         size: Option<Size> = "size",
-        /// Frames a second, 12 to 60; 23.976, 29.97 and 59.94 mean the exact NTSC rates. 25 unless said.
+        /// Frames a second, 12 to 60; 23.976, 29.97 and 59.94 mean the exact NTSC rates. 25 unless
+        /// said.
         fps: Option<FrameRate> = "fps",
         /// How good the picture is; `medium` unless said.
         quality: Option<QualityName> = "quality",
@@ -95,13 +100,13 @@ object! {
         /// A title, written into the file.
         title: Option<Line> = "title",
         /// Where the result is sent. Read by the service, not by the engine.
-        destinations: Option<Vec<Verbatim>> = "destinations" within DESTINATIONS,
+        destinations: Option<Vec<Value>> = "destinations" within DESTINATIONS,
     }
 }
 
 choice! {
     /// A kind of file.
-    FileFormat {
+    pub(crate) enum FileFormat {
         /// Video: H.264 or H.265 with AAC.
         Mp4 = "mp4",
         /// Video: VP9 with Opus; keeps a transparent background.
@@ -123,7 +128,7 @@ choice! {
 
 choice! {
     /// A codec of pictures.
-    Codec {
+    pub(crate) enum Codec {
         /// Plays everywhere.
         H264 = "h264",
         /// Smaller files, plays on newer devices.
@@ -133,7 +138,7 @@ choice! {
 
 choice! {
     /// A common size, by its shorter side.
-    Resolution {
+    pub(crate) enum Resolution {
         /// 288 pixels.
         Preview = "preview",
         /// 360 pixels.
@@ -151,7 +156,7 @@ choice! {
 
 choice! {
     /// The shape of the frame, width to height.
-    AspectRatio {
+    pub(crate) enum AspectRatio {
         /// Wide.
         Wide = "16:9",
         /// Upright, as phones are held.
@@ -167,7 +172,7 @@ choice! {
 
 choice! {
     /// How good the picture is.
-    QualityName {
+    pub(crate) enum QualityName {
         /// Smallest file (x264 crf 33).
         VeryLow = "verylow",
         /// Small file (crf 28).
@@ -183,7 +188,7 @@ choice! {
 
 object! {
     /// A size in pixels; both even.
-    Size {
+    pub(crate) struct Size {
         /// Across.
         width: Count = "width" within SIDE,
         /// Down.
@@ -193,7 +198,7 @@ object! {
 
 object! {
     /// A part of the timeline, in seconds.
-    Range {
+    pub(crate) struct Range {
         /// Its start; 0 unless said.
         start: Option<Decimal> = "start" within SECONDS,
         /// How long it is; to the end unless said.
@@ -203,7 +208,7 @@ object! {
 
 object! {
     /// A moment to take a picture of.
-    Capture {
+    pub(crate) struct Capture {
         /// Seconds from the start of the video.
         capture: Decimal = "capture" within SECONDS,
     }
@@ -211,7 +216,7 @@ object! {
 
 object! {
     /// A moment to take a small picture of.
-    ThumbnailForm {
+    pub(crate) struct ThumbnailForm {
         /// Seconds from the start of the video.
         capture: Decimal = "capture" within SECONDS,
         /// Its size as a share of the video's; 0.3 unless said.
@@ -242,12 +247,12 @@ fn ntsc_fraction(text: &str) -> Option<Rate> {
 }
 
 impl Form for FrameRate {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         if let Some(rate) = value.as_str().and_then(ntsc_fraction) {
             return Some(FrameRate(rate));
         }
         let number = Decimal::read(value, reader)?;
-        crate::document::Bounded::check(&number, &FPS, reader);
+        number.check(&FPS, reader);
         let thousandths = number.0.times(Ratio::whole(1000)).round_half_up();
         if let Some((_, whole)) =
             NTSC.iter().find(|(spelled, _)| (spelled - thousandths).abs() <= 1)
@@ -263,7 +268,7 @@ impl Form for FrameRate {
         }
     }
 
-    fn schema(_: &mut crate::document::Definitions) -> Value {
+    fn schema(_: &mut Definitions) -> Value {
         json!({ "oneOf": [
             { "type": "number", "minimum": 12, "maximum": 60 },
             { "type": "string", "pattern": "^[0-9]{2}000/1001$" },
@@ -276,16 +281,16 @@ impl Form for FrameRate {
 pub(crate) struct Repeat(pub Option<u32>);
 
 impl Form for Repeat {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         if !value.is_number() {
             return Flag::read(value, reader).map(|flag| Repeat((!flag.0).then_some(1)));
         }
         let count = Count::read(value, reader)?;
-        crate::document::Bounded::check(&count, &PLAYS, reader);
+        count.check(&PLAYS, reader);
         Some(Repeat(Some(count.0)))
     }
 
-    fn schema(_: &mut crate::document::Definitions) -> Value {
+    fn schema(_: &mut Definitions) -> Value {
         json!({ "type": ["boolean", "integer"] })
     }
 }
@@ -302,7 +307,7 @@ pub(crate) enum Switch<F> {
 }
 
 impl<F: Form> Form for Switch<F> {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value {
             Value::Bool(false) => Some(Switch::Off),
             Value::Bool(true) => Some(Switch::On),
@@ -310,7 +315,7 @@ impl<F: Form> Form for Switch<F> {
         }
     }
 
-    fn schema(definitions: &mut crate::document::Definitions) -> Value {
+    fn schema(definitions: &mut Definitions) -> Value {
         json!({ "oneOf": [{ "type": "boolean" }, F::schema(definitions)] })
     }
 }

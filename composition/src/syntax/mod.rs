@@ -1,6 +1,7 @@
 //! What the caller wrote: the composition's forms, one to one, before anything is decided.
 //!
-//! The doc comments here are the JSON Schema's descriptions, so they speak to the person who writes a composition.
+//! The doc comments here are the JSON Schema's descriptions, so they speak to the person who writes
+//! a composition.
 
 mod asset;
 mod caption;

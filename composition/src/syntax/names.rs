@@ -1,7 +1,7 @@
 //! Transitions, effects and filters: each a name, or an object that says more.
 
 use crate::document::{
-    Decimal, Definitions, Form, Pace, Reader, Src, choice, described, kind_of, object, union,
+    Decimal, Definitions, DocumentReader, Form, Pace, Src, brief, choice, described, object, union,
 };
 use crate::limits::{ADJUST, BLUR, BRIGHTNESS, EFFECT, TRANSITION};
 use crate::plan::{Direction, Easing, TransitionKind};
@@ -54,7 +54,8 @@ const TRANSITIONS: [(&str, TransitionKind); 27] = [
 /// How a name may end, and how long that lasts, in thousandths of a second.
 const SPEEDS: [(&str, i64); 3] = [("Fast", 500), ("Slow", 2_000), ("", 1_000)];
 
-/// The pace that suits a family: what only fades or is cut goes evenly, what moves comes gently to its place.
+/// The pace that suits a family: what only fades or is cut goes evenly, what moves comes gently to
+/// its place.
 fn usual_pace(kind: TransitionKind) -> Easing {
     match kind {
         TransitionKind::Fade | TransitionKind::Wipe(_) | TransitionKind::Reveal(_) => {
@@ -76,7 +77,7 @@ fn named_transition(name: &str) -> Option<TransitionForm> {
 
 object! {
     /// A transition with a length of its own.
-    TransitionObject {
+    pub(crate) struct TransitionObject {
         /// The name, such as `fade` or `slideLeft`.
         name: TransitionName = "name",
         /// Seconds it takes; 1 unless said (0.5 for names that end on Fast, 2 for Slow).
@@ -91,13 +92,14 @@ object! {
 pub(crate) struct TransitionName(TransitionForm);
 
 impl Form for TransitionName {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value.as_str().and_then(named_transition) {
             Some(form) => Some(TransitionName(form)),
             None => reader.fault(format!(
-                "is {}: write `fade`, `zoom` or `reveal`; `wipe`, `slide`, `carousel` or `reveal` with Left, Right, Up or Down; `shuffle` with \
-                 TopRight, RightTop, RightBottom, BottomRight, BottomLeft, LeftBottom, LeftTop or TopLeft; Fast or Slow may follow",
-                kind_of(value)
+                "is {}: write `fade`, `zoom` or `reveal`; `wipe`, `slide`, `carousel` or `reveal` \
+                 with Left, Right, Up or Down; `shuffle` with TopRight, RightTop, RightBottom, \
+                 BottomRight, BottomLeft, LeftBottom, LeftTop or TopLeft; Fast or Slow may follow",
+                brief(value)
             )),
         }
     }
@@ -106,15 +108,18 @@ impl Form for TransitionName {
         definitions.named("TransitionName", |_| {
             let speeds = SPEEDS.iter().rev();
             let names: Vec<String> = speeds
-                .flat_map(|(ending, _)| TRANSITIONS.iter().map(move |(name, _)| format!("{name}{ending}")))
+                .flat_map(|(ending, _)| {
+                    TRANSITIONS.iter().map(move |(name, _)| format!("{name}{ending}"))
+                })
                 .collect();
-            json!({ "enum": names, "description": "A direction says which way the picture or its edge moves." })
+            let about = "A direction says which way the picture or its edge moves.";
+            described(json!({ "enum": names }), &[about])
         })
     }
 }
 
 impl Form for TransitionForm {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         if !value.is_object() {
             return TransitionName::read(value, reader).map(|name| name.0);
         }
@@ -128,7 +133,8 @@ impl Form for TransitionForm {
     }
 
     fn schema(definitions: &mut Definitions) -> Value {
-        json!({ "oneOf": [TransitionName::schema(definitions), TransitionObject::schema(definitions)] })
+        let name = TransitionName::schema(definitions);
+        json!({ "oneOf": [name, TransitionObject::schema(definitions)] })
     }
 }
 
@@ -175,11 +181,11 @@ fn named_effect(name: &str) -> Option<EffectForm> {
 
 object! {
     /// An effect with an amount of its own.
-    EffectObject {
+    pub(crate) struct EffectObject {
         /// The name, such as `zoomIn`.
         name: EffectName = "name",
-        /// What a zoom adds to the size, or what a slide travels as a share of the frame; 0.2 unless said (0.4 for names that end
-        /// on Fast, 0.1 for Slow).
+        /// What a zoom adds to the size, or what a slide travels as a share of the frame; 0.2
+        /// unless said (0.4 for names that end on Fast, 0.1 for Slow).
         amount: Option<Decimal> = "amount" within EFFECT,
     }
 }
@@ -189,12 +195,13 @@ object! {
 pub(crate) struct EffectName(EffectForm);
 
 impl Form for EffectName {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         match value.as_str().and_then(named_effect) {
             Some(form) => Some(EffectName(form)),
             None => reader.fault(format!(
-                "is {}: write `zoomIn`, `zoomOut`, `slideLeft`, `slideRight`, `slideUp` or `slideDown`; Fast or Slow may follow",
-                kind_of(value)
+                "is {}: write `zoomIn`, `zoomOut`, `slideLeft`, `slideRight`, `slideUp` or \
+                 `slideDown`; Fast or Slow may follow",
+                brief(value)
             )),
         }
     }
@@ -213,7 +220,7 @@ impl Form for EffectName {
 }
 
 impl Form for EffectForm {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         if !value.is_object() {
             return EffectName::read(value, reader).map(|name| name.0);
         }
@@ -237,7 +244,7 @@ pub(crate) enum FilterForm {
 
 choice! {
     /// A change of colour or sharpness.
-    FilterName {
+    pub(crate) enum FilterName {
         /// None.
         None = "none",
         /// Blurred.
@@ -261,7 +268,7 @@ choice! {
 
 union! {
     /// A filter with settings.
-    FilterObject {
+    pub(crate) enum FilterObject {
         Blur(BlurFilter) = "blur",
         Adjust(AdjustFilter) = "adjust",
         Lut(LutFilter) = "lut",
@@ -270,7 +277,7 @@ union! {
 
 object! {
     /// A blur.
-    BlurFilter {
+    pub(crate) struct BlurFilter {
         /// The standard deviation, in pixels; 8 unless said.
         amount: Option<Decimal> = "amount" within BLUR,
     }
@@ -278,7 +285,7 @@ object! {
 
 object! {
     /// Brightness, contrast, saturation.
-    AdjustFilter {
+    pub(crate) struct AdjustFilter {
         /// Added, −1 to 1; 0 unless said.
         brightness: Option<Decimal> = "brightness" within BRIGHTNESS,
         /// A factor; 1 unless said.
@@ -290,14 +297,14 @@ object! {
 
 object! {
     /// A table of colours.
-    LutFilter {
+    pub(crate) struct LutFilter {
         /// Where the `.cube` file is.
         src: Src = "src",
     }
 }
 
 impl Form for FilterForm {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         if value.is_object() {
             FilterObject::read(value, reader).map(FilterForm::Set)
         } else {

@@ -8,7 +8,7 @@ use crate::limits::{
 
 object! {
     /// A sound under the whole timeline, from its start.
-    Soundtrack {
+    pub(crate) struct Soundtrack {
         /// Where the sound is.
         src: Src = "src",
         /// Fades at its ends.
@@ -26,7 +26,7 @@ object! {
 
 choice! {
     /// Fades at the ends of a sound, two seconds each (less in a short clip).
-    FadeEffect {
+    pub(crate) enum FadeEffect {
         /// None.
         None = "none",
         /// From silence.
@@ -40,7 +40,7 @@ choice! {
 
 choice! {
     /// The part a sound plays.
-    RoleName {
+    pub(crate) enum RoleName {
         /// Speech: music gives way to it.
         Voice = "voice",
         /// Gives way to voices.
@@ -52,7 +52,7 @@ choice! {
 
 object! {
     /// How music gives way to voices.
-    DuckingForm {
+    pub(crate) struct DuckingForm {
         /// The voice's level from which music gives way, in dBFS; −30 unless said.
         threshold: Option<Decimal> = "threshold" within LEVEL,
         /// How far music is pressed at most, in dB; 12 unless said.
@@ -66,7 +66,7 @@ object! {
 
 object! {
     /// The loudness of the whole, by EBU R128.
-    LoudnessForm {
+    pub(crate) struct LoudnessForm {
         /// Integrated loudness, in LUFS; −14 unless said.
         integrated: Option<Decimal> = "integrated" within LOUDNESS,
         /// The highest true peak, in dBTP; −1 unless said.
@@ -76,7 +76,7 @@ object! {
 
 object! {
     /// A sound.
-    AudioAsset {
+    pub(crate) struct AudioAsset {
         /// Where the sound is.
         src: Src = "src",
         /// Seconds of it to leave out at the start.
@@ -98,7 +98,7 @@ object! {
 
 object! {
     /// A text that is spoken.
-    SpeechAsset {
+    pub(crate) struct SpeechAsset {
         /// The words.
         text: Prose = "text",
         /// Who speaks, as the provider names voices: `en-us` for espeak-ng.

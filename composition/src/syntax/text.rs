@@ -2,7 +2,7 @@
 
 use super::asset::{GradientAsset, OutlineForm};
 use crate::document::{
-    Bounded, Count, Decimal, Definitions, Flag, Form, Line, Prose, Reader, choice, object,
+    Bounded, Count, Decimal, Definitions, DocumentReader, Flag, Form, Line, Prose, choice, object,
 };
 use crate::limits::{
     BOX, FONT_SIZE, FONT_WEIGHT, LENGTH, LINE_HEIGHT, PIXELS, RUNS, SHARE, SPACING,
@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 object! {
     /// Writing in a box.
-    TextAsset {
-        /// What is written; `\n` breaks the line. May be empty where there is a background or there are runs.
+    pub(crate) struct TextAsset {
+        /// What is written; `\n` breaks the line. May be empty where there is a background or there
+        /// are runs.
         text: Option<Prose> = "text",
         /// More writing, in runs of a look of their own.
         runs: Option<Vec<RunForm>> = "runs" within RUNS,
@@ -44,7 +45,7 @@ object! {
 
 object! {
     /// Writing with a look of its own.
-    RunForm {
+    pub(crate) struct RunForm {
         /// What is written.
         text: Prose = "text",
         /// What differs in the font.
@@ -56,7 +57,7 @@ object! {
 
 object! {
     /// A font.
-    FontForm {
+    pub(crate) struct FontForm {
         /// The family, full name or file's stem; `Open Sans` unless said.
         family: Option<Line> = "family",
         /// The size, in pixels; 48 unless said.
@@ -76,7 +77,7 @@ object! {
 
 object! {
     /// Spacing and decoration.
-    StyleForm {
+    pub(crate) struct StyleForm {
         /// Added between letters, in pixels.
         letter_spacing: Option<Decimal> = "letterSpacing" within SPACING,
         /// Added between words, in pixels.
@@ -94,7 +95,7 @@ object! {
 
 choice! {
     /// A change of case.
-    TextTransform {
+    pub(crate) enum TextTransform {
         /// As written.
         None = "none",
         /// ALL CAPITALS.
@@ -108,7 +109,7 @@ choice! {
 
 choice! {
     /// A line with the writing.
-    TextDecoration {
+    pub(crate) enum TextDecoration {
         /// None.
         None = "none",
         /// Beneath.
@@ -120,7 +121,7 @@ choice! {
 
 object! {
     /// Where in the box.
-    AlignForm {
+    pub(crate) struct AlignForm {
         /// Sideways; `center` unless said.
         horizontal: Option<HorizontalAlign> = "horizontal",
         /// Up and down; `center` unless said (`bottom` for captions).
@@ -130,7 +131,7 @@ object! {
 
 choice! {
     /// Sideways.
-    HorizontalAlign {
+    pub(crate) enum HorizontalAlign {
         /// To the left.
         Left = "left",
         /// In the middle.
@@ -148,7 +149,7 @@ choice! {
 
 choice! {
     /// Up and down.
-    VerticalAlignName {
+    pub(crate) enum VerticalAlignName {
         /// To the top.
         Top = "top",
         /// In the middle.
@@ -162,7 +163,7 @@ choice! {
 
 object! {
     /// What lies behind writing.
-    BackgroundForm {
+    pub(crate) struct BackgroundForm {
         /// The colour; none draws nothing.
         color: Option<Rgba> = "color",
         /// 0 to 1; 1 unless said.
@@ -191,7 +192,7 @@ pub(crate) struct Padding {
 
 object! {
     /// Room on each side, in pixels.
-    Sides {
+    pub(crate) struct Sides {
         /// At the top.
         top: Option<Decimal> = "top" within PIXELS,
         /// At the right.
@@ -204,7 +205,7 @@ object! {
 }
 
 impl Form for Padding {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+    fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
         if value.is_object() {
             let sides = Sides::read(value, reader)?;
             let side = |side: Option<Decimal>| side.unwrap_or(Decimal(crate::plan::Ratio::ZERO));
@@ -221,13 +222,14 @@ impl Form for Padding {
     }
 
     fn schema(definitions: &mut Definitions) -> Value {
-        json!({ "oneOf": [PIXELS.restrict(json!({ "type": "number" })), Sides::schema(definitions)] })
+        let all = PIXELS.restrict(json!({ "type": "number" }));
+        json!({ "oneOf": [all, Sides::schema(definitions)] })
     }
 }
 
 object! {
     /// A shadow.
-    ShadowForm {
+    pub(crate) struct ShadowForm {
         /// Pixels to the right; 2 unless said.
         offset_x: Option<Decimal> = "offsetX" within SPACING,
         /// Pixels down; 2 unless said.
@@ -243,7 +245,7 @@ object! {
 
 object! {
     /// How writing appears.
-    AnimationForm {
+    pub(crate) struct AnimationForm {
         /// What happens.
         preset: AnimationPreset = "preset",
         /// What moves as one; the whole unless said (`character` for typewriter and movingLetters).
@@ -257,7 +259,7 @@ object! {
 
 choice! {
     /// How writing appears.
-    AnimationPreset {
+    pub(crate) enum AnimationPreset {
         /// Grows opaque.
         FadeIn = "fadeIn",
         /// Comes in from a side.
@@ -275,7 +277,7 @@ choice! {
 
 choice! {
     /// What moves as one.
-    AnimationStyle {
+    pub(crate) enum AnimationStyle {
         /// All of it.
         Whole = "whole",
         /// A line.
@@ -289,7 +291,7 @@ choice! {
 
 choice! {
     /// A way to move.
-    DirectionName {
+    pub(crate) enum DirectionName {
         /// To the left.
         Left = "left",
         /// To the right.
@@ -303,7 +305,7 @@ choice! {
 
 choice! {
     /// What happens to writing too large for its box.
-    Overflow {
+    pub(crate) enum Overflow {
         /// Lines break; what is too high runs over.
         Wrap = "wrap",
         /// Lines break, and the writing shrinks until it fits.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use common::{
+    document,
     error::JobError,
     id::TenantId,
     kind::Provider,
@@ -21,10 +22,7 @@ use super::{
     shape::controls::{LimitRequest, LimitShape, Limits, QueueShape, Queues, Workers},
     state::Api,
 };
-use crate::{
-    controls,
-    submit::fields::{Fields, whole},
-};
+use crate::controls;
 
 /// Lists the limits.
 #[utoipa::path(
@@ -54,7 +52,7 @@ pub async fn set_limit(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let scope = read_scope(&scope)?;
-    let most = read_most(body.document)?;
+    let most = read_most(&body.document)?;
     if !is_name(&name) {
         return Err(Problem::not_found(scope.as_str(), &name.escape_default().to_string()));
     }
@@ -197,12 +195,7 @@ fn read_scope(word: &str) -> Result<LimitScope, Problem> {
     })
 }
 
-fn read_most(document: Value) -> Result<u32, Problem> {
-    let mut fields = Fields::open("a limit", document);
-    let most = fields.required("most", whole(0, i32::MAX as u64));
-    let faults = fields.close();
-    match most.and_then(|most| u32::try_from(most).ok()) {
-        Some(most) if faults.is_empty() => Ok(most),
-        _ => Err(JobError::refused(faults).into()),
-    }
+fn read_most(document: &Value) -> Result<u32, Problem> {
+    let limit: LimitRequest = document::read(document).map_err(JobError::refused)?;
+    Ok(limit.most)
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use common::{
+    document::{self, TextBounds, object},
     error::{ErrorClass, JobError},
     id::{JobId, TaskId},
     rules::lifecycle::{JobStatus, TaskState},
     store::{DeadFilter, Target},
 };
 use jiff::Timestamp;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
@@ -29,10 +29,6 @@ use super::{
         task::Task,
     },
     state::Api,
-};
-use crate::submit::{
-    fields::{Fields, describe, text},
-    request::timestamp,
 };
 
 /// Lists tasks that failed for good, each with every attempt that failed.
@@ -111,42 +107,30 @@ pub async fn replay(
     job_control::retry(&api, &caller, Target::Job(job)).await
 }
 
-/// Filter of the dead work to retry.
-#[derive(Debug, Clone, Default, PartialEq, ToSchema)]
-#[schema(rename_all = "camelCase")]
-pub struct ReplayRequest {
-    /// Only tasks of this kind.
-    pub kind: Option<String>,
-    /// Only with a last error of class `caller`, `transient`, `permanent` or `bug`.
-    #[schema(value_type = Option<String>)]
-    pub class: Option<ErrorClass>,
-    /// Only with a last error of this code.
-    pub code: Option<String>,
-    /// Only tasks that failed at this time or later.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub since: Option<Timestamp>,
-    /// Only tasks that failed before this time; by default the time of the call, so that a task
-    /// that fails again is not retried for ever.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub until: Option<Timestamp>,
-    /// `nextCursor` of the previous call.
-    #[schema(value_type = Option<String>)]
-    pub cursor: Option<TaskId>,
-}
+const WORD: TextBounds = TextBounds::passing(word);
+const CURSOR: TextBounds = TextBounds::passing(cursor);
 
-impl ReplayRequest {
-    fn read(document: Value) -> Result<Self, JobError> {
-        let mut fields = Fields::open("a filter", document);
-        let request = Self {
-            kind: fields.optional("kind", word),
-            class: fields.optional("class", class),
-            code: fields.optional("code", word),
-            since: fields.optional("since", timestamp),
-            until: fields.optional("until", timestamp),
-            cursor: fields.optional("cursor", cursor),
-        };
-        let faults = fields.close();
-        if faults.is_empty() { Ok(request) } else { Err(JobError::refused(faults)) }
+object! {
+    /// Filter of the dead work to retry.
+    #[derive(ToSchema)]
+    #[schema(rename_all = "camelCase")]
+    pub struct ReplayRequest {
+        /// Only tasks of this kind.
+        kind: Option<String> = "kind" within WORD,
+        /// Only with a last error of class `caller`, `transient`, `permanent` or `bug`.
+        #[schema(value_type = Option<String>)]
+        class: Option<ErrorClass> = "class",
+        /// Only with a last error of this code.
+        code: Option<String> = "code" within WORD,
+        /// Only tasks that failed at this time or later.
+        #[schema(value_type = Option<String>, format = DateTime)]
+        since: Option<Timestamp> = "since",
+        /// Only tasks that failed before this time; by default the time of the call, so that a task
+        /// that fails again is not retried for ever.
+        #[schema(value_type = Option<String>, format = DateTime)]
+        until: Option<Timestamp> = "until",
+        /// `nextCursor` of the previous call.
+        cursor: Option<String> = "cursor" within CURSOR,
     }
 }
 
@@ -166,7 +150,8 @@ pub async fn replay_all(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let ReplayRequest { kind, class, code, since, until, cursor } =
-        ReplayRequest::read(body.document)?;
+        document::read(&body.document).map_err(JobError::refused)?;
+    let cursor = cursor.and_then(|cursor: String| cursor.parse().ok());
     let filter = DeadFilter { kind, class, code, since, until };
     let retried = api.job_control.retry_dead(&caller.tenant, filter, cursor).await?;
     let answer = Replayed { replayed: retried.jobs, next_cursor: retried.next };
@@ -182,23 +167,14 @@ async fn dead_task(api: &Api, caller: &Caller, id: TaskId) -> Result<(Task, JobI
     Ok((Task::from(view), job))
 }
 
-fn word(value: Value) -> Result<String, String> {
-    let word = text(value)?;
-    if word.chars().any(char::is_control) {
-        return Err("holds control characters: give a word".to_owned());
+fn word(word: &str) -> Result<(), String> {
+    match word.chars().any(char::is_control) {
+        true => Err("holds control characters: give a word".to_owned()),
+        false => Ok(()),
     }
-    Ok(word)
 }
 
-fn class(value: Value) -> Result<ErrorClass, String> {
-    let word = text(value)?;
-    ErrorClass::parse(&word).ok_or_else(|| {
-        let words = ErrorClass::ALL.map(ErrorClass::as_str).join("`, `");
-        format!("{} is not one of `{words}`", describe(&Value::String(word)))
-    })
-}
-
-fn cursor(value: Value) -> Result<TaskId, String> {
-    let cursor = text(value)?;
-    cursor.parse().map_err(|_| "is not a cursor: give `nextCursor` of the call before".to_owned())
+fn cursor(cursor: &str) -> Result<(), String> {
+    let refusal = "is not a cursor: give `nextCursor` of the call before";
+    cursor.parse::<TaskId>().map(drop).map_err(|_| refusal.to_owned())
 }

@@ -1,9 +1,8 @@
-//! From a document to a committed submission: `calls` takes it through all steps, `fields` and
-//! `request` parse it, `plan` turns it into a job, and this module hands it to the store together
+//! From a document to a committed submission: `calls` takes it through all steps, `request`
+//! declares its form, `plan` turns it into a job, and this module hands it to the store together
 //! with others that arrived meanwhile.
 
 pub mod calls;
-pub mod fields;
 pub mod plan;
 pub mod request;
 pub mod schedule;

@@ -4,6 +4,7 @@
 use std::{io, time::Duration};
 
 use common::{
+    document::{self, DocumentReader, crop, list},
     error::{JobError, code},
     fault::Fault,
     id::{BatchId, JobId},
@@ -32,16 +33,15 @@ impl Planner<'_> {
     }
 
     /// Plans a job with a given id: planning again gives the same job.
-    pub fn job_of(self, id: JobId, document: Value) -> Result<NewJob, JobError> {
-        let (request, mut faults) = JobRequest::read(document);
-        faults.extend(request.run_at.and_then(|at| self.too_late(at)));
-        let overrides = Overrides {
-            timeout: request.timeout_ms.map(Duration::from_millis),
-            max_attempts: request.max_attempts,
-        };
-        let planned = match (&request.kind, &request.input) {
+    pub fn job_of(self, id: JobId, mut document: Value) -> Result<NewJob, JobError> {
+        let (request, mut faults) = DocumentReader::read_whole::<JobRequest>(&document);
+        // A member at fault hides no fault of another, so what can be read is planned all the same.
+        let run_at = document::member::<Timestamp>(&document, "runAt");
+        faults.extend(run_at.and_then(|at| self.too_late(at)));
+        let overrides = request.as_ref().map(JobRequest::overrides).unwrap_or_default();
+        let input = document.get("input").filter(|input| !input.is_null());
+        let planned = match (document.get("kind").and_then(Value::as_str), input) {
             (Some(kind), Some(input)) => self.tasks(id, kind, input, overrides),
-            // Missing members are noted already; an unknown kind is worth reporting too.
             (Some(kind), None) => self.drafts_of(kind).map(|_| Vec::new()),
             (None, _) => Ok(Vec::new()),
         };
@@ -51,15 +51,15 @@ impl Planner<'_> {
         };
         let code = refused.as_ref().map_or(code::INVALID_INPUT, |refused| refused.code);
         faults.extend(refused.into_iter().flat_map(|refused| refused.faults));
-        match (request.kind, request.input, faults.is_empty()) {
-            (Some(kind), Some(input), true) => Ok(NewJob {
+        match request {
+            Some(request) if faults.is_empty() => Ok(NewJob {
                 id,
-                kind,
-                input,
                 priority: request.priority.map_or_else(Priority::default, Priority),
                 run_at: request.run_at.filter(|at| *at > self.now),
                 queue_timeout: request.queue_timeout_ms.map(Duration::from_millis),
-                tags: request.tags,
+                tags: request.distinct_tags(),
+                kind: request.kind,
+                input: document["input"].take(),
                 metadata: request.metadata,
                 overrides,
                 tasks,
@@ -70,14 +70,15 @@ impl Planner<'_> {
     }
 
     /// Plans a batch with a new id, job by job; only faults in its own members refuse it whole.
-    pub fn batch(self, document: Value) -> Result<NewBatch, JobError> {
-        let request = BatchRequest::read(document).map_err(JobError::refused)?;
+    pub fn batch(self, mut document: Value) -> Result<NewBatch, JobError> {
+        let request: BatchRequest = document::read(&document).map_err(JobError::refused)?;
+        let jobs = document["jobs"].as_array_mut().map(std::mem::take).unwrap_or_default();
         let item = |job| self.job(job).map_or_else(NewItem::Refused, NewItem::Job);
         Ok(NewBatch {
             id: BatchId::new(),
-            items: request.jobs.into_iter().map(item).collect(),
+            items: jobs.into_iter().map(item).collect(),
             max_concurrent: request.max_concurrent,
-            stop_on_error: request.stop_on_error,
+            stop_on_error: request.stop_on_error.unwrap_or_default(),
         })
     }
 
@@ -108,9 +109,7 @@ impl Planner<'_> {
     fn drafts_of(self, kind: &str) -> Result<PlanFn, Refused> {
         self.catalog.get(kind).and_then(|spec| spec.plan).ok_or_else(|| {
             let known: Vec<_> = self.catalog.jobs().map(|spec| spec.name).collect();
-            let kind: String = kind.chars().take(40).collect();
-            let detail =
-                format!("`{kind}` is not a kind of job: use one of `{}`", known.join("`, `"));
+            let detail = format!("`{}` is not a kind of job: use {}", crop(kind), list(&known));
             Refused { code: code::UNKNOWN_KIND, faults: vec![Fault::new("/kind", detail)] }
         })
     }

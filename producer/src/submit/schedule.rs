@@ -1,8 +1,10 @@
-//! A schedule as a client asks for it, and what it means.
+//! Schedules: the document that a client posts, and the schedule that it becomes.
 //!
-//! A change is the old document with some members replaced, read again as a whole: so whatever is stored was once valid as it stands.
+//! A change is the old document with some members replaced, read again as a whole. So every stored
+//! schedule was valid as it is.
 
 use common::{
+    document::{self, DocumentReader, TextBounds, brief, has_member, object},
     error::{JobError, code},
     fault::Fault,
     id::{JobId, ScheduleId, TenantId},
@@ -16,80 +18,65 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::{
-    fields::{Fields, describe, flag, text},
-    plan::Planner,
-    request::{JobRequest, timestamp},
-};
+use super::{plan::Planner, request::JobRequest};
 
-/// A job that recurs, as a client asks for it.
-#[derive(Debug, Clone, PartialEq, ToSchema)]
-#[schema(rename_all = "camelCase")]
-pub struct ScheduleRequest {
-    /// For people; at most 200 bytes.
-    #[schema(value_type = Option<String>)]
-    pub name: Option<String>,
-    /// When: minute, hour, day of the month, month, day of the week, as cron reads them (where both days are restricted, either will
-    /// do); also `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
-    #[schema(value_type = String, example = "30 9 * * MON-FRI")]
-    pub cron: Option<String>,
-    /// The IANA time zone in which `cron` is read. Where its clock jumps ahead over a time that `cron` names, the job comes right after the
-    /// jump; where a time comes twice, once, at the first. With `*` or a step in minute or hour it is left out, and comes at both.
-    #[schema(value_type = String, example = "Europe/Berlin")]
-    pub timezone: Option<String>,
-    /// The job, as `POST /v1/jobs` takes it, without `runAt`.
-    #[schema(value_type = JobRequest)]
-    pub job: Option<Value>,
-    /// What becomes of firings that nobody was there to fire for more than a minute: left out (`skip`), the latest made up for (`latest`),
-    /// or each (`all`, of more than a hundred the latest hundred). Times at which it was paused are not missed.
-    #[schema(value_type = Option<String>, default = "skip")]
-    pub catch_up: Option<CatchUp>,
-    /// Not before this time.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub starts_at: Option<Timestamp>,
-    /// Not after this time.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub ends_at: Option<Timestamp>,
-    /// Set if it rests until it is resumed.
-    #[schema(value_type = Option<bool>, default = false)]
-    pub paused: bool,
-}
+const NAME: TextBounds = TextBounds::bytes(MAX_NAME_BYTES).or_empty().and(one_line);
 
-impl ScheduleRequest {
-    fn read(document: Value) -> (Self, Vec<Fault>) {
-        let mut fields = Fields::open("a schedule", document);
-        let request = Self {
-            name: fields.optional("name", name),
-            cron: fields.required("cron", text),
-            timezone: fields.required("timezone", text),
-            job: fields.required("job", Ok),
-            catch_up: fields.optional("catchUp", catch_up),
-            starts_at: fields.optional("startsAt", timestamp),
-            ends_at: fields.optional("endsAt", timestamp),
-            paused: fields.optional("paused", flag).unwrap_or_default(),
-        };
-        (request, fields.close())
+object! {
+    /// A job that recurs, as a client asks for it.
+    #[derive(ToSchema)]
+    #[schema(rename_all = "camelCase")]
+    pub struct ScheduleRequest {
+        /// Name for people; at most 200 bytes.
+        name: Option<String> = "name" within NAME,
+        /// Due times: minute, hour, day of the month, month, day of the week, as cron reads them
+        /// (if both days are restricted, either will do); also `@hourly`, `@daily`, `@weekly`,
+        /// `@monthly`, `@yearly`.
+        #[schema(example = "30 9 * * MON-FRI")]
+        cron: String = "cron",
+        /// IANA time zone in which `cron` is read. If its clock skips a time that `cron` names, the
+        /// job comes right after the gap; if a time occurs twice, the job comes once, at the first.
+        /// With `*` or a step in minute or hour, a skipped time is left out, and a time that occurs
+        /// twice fires twice.
+        #[schema(example = "Europe/Berlin")]
+        timezone: String = "timezone",
+        /// The job, as `POST /v1/jobs` takes it, without `runAt`.
+        #[schema(value_type = JobRequest)]
+        job: Value = "job",
+        /// Treatment of firings that are more than a minute late because no server ran: left out
+        /// (`skip`), the latest made up for (`latest`), or each (`all`, of more than a hundred the
+        /// latest hundred). Due times of a paused schedule are not late.
+        #[schema(value_type = Option<String>, default = "skip")]
+        catch_up: Option<CatchUp> = "catchUp",
+        /// No firing before this time.
+        #[schema(value_type = Option<String>, format = DateTime)]
+        starts_at: Option<Timestamp> = "startsAt",
+        /// No firing after this time.
+        #[schema(value_type = Option<String>, format = DateTime)]
+        ends_at: Option<Timestamp> = "endsAt",
+        /// Set if it does not fire until it is resumed.
+        #[schema(default = false)]
+        paused: Option<bool> = "paused",
     }
 }
 
-/// What reading a schedule goes by.
+/// Inputs of reading a schedule.
 #[derive(Debug, Clone, Copy)]
 pub struct Scheduling<'a> {
-    /// The kinds there are.
     pub catalog: &'a Catalog,
-    /// The time of the call.
     pub now: Timestamp,
 }
 
 impl Scheduling<'_> {
-    /// A new schedule, or the error that lists every fault, with pointers from the start of `document`.
+    /// Reads a new schedule. The error lists every fault, with pointers from the start of
+    /// `document`.
     pub fn new_schedule(
         self,
         id: ScheduleId,
         tenant: TenantId,
         document: Value,
     ) -> Result<Schedule, JobError> {
-        let (request, recurrence) = self.judge(document)?;
+        let (request, recurrence) = self.read(document)?;
         let mut schedule = Schedule {
             id,
             tenant,
@@ -113,38 +100,42 @@ impl Scheduling<'_> {
         }
     }
 
-    /// A schedule with the members of `changes` in the place of its own; `null` takes one away. When it is due next is worked out anew
-    /// if a change bears on that, from now on: what was due before is not made up for.
+    /// Replaces members of a schedule by those of `changes`; `null` removes one. If its next due
+    /// time depends on a change, that is computed again from now on: times before are not made up
+    /// for.
     pub fn changed(self, schedule: &Schedule, changes: Value) -> Result<Schedule, JobError> {
         let Value::Object(changes) = changes else {
-            let detail = format!("{} is not a list of changes: give an object", describe(&changes));
+            let detail = format!("is {}: give an object with the changes", brief(&changes));
             return Err(JobError::refused(vec![Fault::new("", detail)]));
         };
         let mut members = document(schedule);
         members.extend(changes);
-        let (request, recurrence) = self.judge(Value::Object(members))?;
+        let (request, recurrence) = self.read(Value::Object(members))?;
         let mut changed = schedule.clone();
         write(request, &mut changed);
-        let when = |schedule: &Schedule| {
+        let timing = |schedule: &Schedule| {
             let Schedule { cron, timezone, starts_at, ends_at, paused, .. } = schedule;
             (cron.clone(), timezone.clone(), *starts_at, *ends_at, *paused)
         };
-        if when(&changed) != when(schedule) {
+        if timing(&changed) != timing(schedule) {
             changed.course.next_at = self.next(&changed, &recurrence);
         }
         Ok(changed)
     }
 
-    fn judge(self, document: Value) -> Result<(ScheduleRequest, Recurrence), JobError> {
-        let (request, mut faults) = ScheduleRequest::read(document);
+    fn read(self, document: Value) -> Result<(ScheduleRequest, Recurrence), JobError> {
+        let (request, mut faults) = DocumentReader::read_whole::<ScheduleRequest>(&document);
         let mut code = code::INVALID_INPUT.to_owned();
-        let recurrence = match (&request.cron, &request.timezone) {
+        // A member at fault hides no fault of another, so each rule takes what it needs by itself.
+        let text = |name| document.get(name).and_then(Value::as_str);
+        let time = |name| document::member::<Timestamp>(&document, name);
+        let recurrence = match (text("cron"), text("timezone")) {
             (Some(cron), Some(timezone)) => {
                 Recurrence::read(cron, timezone).map_err(|more| faults.extend(more)).ok()
             }
             _ => None,
         };
-        if let (Some(starts), Some(ends)) = (request.starts_at, request.ends_at)
+        if let (Some(starts), Some(ends)) = (time("startsAt"), time("endsAt"))
             && ends < starts
         {
             faults.push(Fault::new(
@@ -152,8 +143,8 @@ impl Scheduling<'_> {
                 format!("`{ends}` is before `startsAt`, which is `{starts}`: give a later time"),
             ));
         }
-        if let Some(job) = &request.job {
-            if job.get("runAt").is_some_and(|at| !at.is_null()) {
+        if let Some(job) = document.get("job").filter(|job| !job.is_null()) {
+            if has_member(job, "runAt") {
                 faults.push(Fault::new(
                     "/job/runAt",
                     "can't be given here: `cron` says when; remove it",
@@ -166,12 +157,12 @@ impl Scheduling<'_> {
                 faults.extend(error.errors.into_iter().map(|fault| fault.under("/job")));
             }
         }
-        match recurrence.filter(|_| faults.is_empty()) {
-            Some(recurrence) => {
+        match (request, recurrence) {
+            (Some(request), Some(recurrence)) if faults.is_empty() => {
                 let recurrence = recurrence.between(request.starts_at, request.ends_at);
                 Ok((request, recurrence))
             }
-            None => Err(JobError { code, ..JobError::refused(faults) }),
+            _ => Err(JobError { code, ..JobError::refused(faults) }),
         }
     }
 
@@ -180,14 +171,15 @@ impl Scheduling<'_> {
     }
 }
 
-/// When a stored schedule is due.
+/// Due times of a stored schedule.
 pub fn recurrence(schedule: &Schedule) -> Result<Recurrence, JobError> {
     let recurrence =
         Recurrence::read(&schedule.cron, &schedule.timezone).map_err(JobError::refused)?;
     Ok(recurrence.between(schedule.starts_at, schedule.ends_at))
 }
 
-/// The job of a firing. Its id, and so its tasks', follow from the schedule and the due time: planned again it is the same job.
+/// Plans the job of a firing. Its id and those of its tasks follow from the schedule and the due
+/// time, so that planning it again gives the same job.
 pub fn job_of_firing(
     schedule: &Schedule,
     due: Timestamp,
@@ -200,7 +192,7 @@ pub fn job_of_firing(
     Ok(job)
 }
 
-/// A schedule that begins with its end was meant otherwise; one that is changed may well come to its end.
+/// Refuses a new schedule that is over already. A changed one may be over.
 fn never(cron: &str, ends: Timestamp) -> JobError {
     let detail =
         format!("no time of `{cron}` is left before `{ends}`: give a later time, or leave it out");
@@ -209,16 +201,16 @@ fn never(cron: &str, ends: Timestamp) -> JobError {
 
 fn write(request: ScheduleRequest, schedule: &mut Schedule) {
     schedule.name = request.name;
-    schedule.cron = request.cron.unwrap_or_default();
-    schedule.timezone = request.timezone.unwrap_or_default();
-    schedule.job = request.job.unwrap_or_default();
+    schedule.cron = request.cron;
+    schedule.timezone = request.timezone;
+    schedule.job = request.job;
     schedule.catch_up = request.catch_up.unwrap_or_default();
     schedule.starts_at = request.starts_at;
     schedule.ends_at = request.ends_at;
-    schedule.paused = request.paused;
+    schedule.paused = request.paused.unwrap_or_default();
 }
 
-/// What a client would post to get this schedule.
+/// The document that a client would post to get this schedule.
 fn document(schedule: &Schedule) -> Map<String, Value> {
     let document = json!({
         "name": schedule.name,
@@ -236,27 +228,16 @@ fn document(schedule: &Schedule) -> Map<String, Value> {
     }
 }
 
-/// Returns whether a call that is repeated asks for the schedule that it made before.
+/// Returns whether a repeated call asks for the schedule that it created before.
 pub fn same_request(one: &Schedule, other: &Schedule) -> bool {
     document(one) == document(other)
 }
 
-fn name(value: Value) -> Result<String, String> {
-    let name = text(value)?;
-    if name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-        return Err(format!(
-            "is longer than {MAX_NAME_BYTES} bytes or holds control characters: give a short line"
-        ));
+fn one_line(name: &str) -> Result<(), String> {
+    match name.chars().any(char::is_control) {
+        true => Err("holds control characters: give a short line".to_owned()),
+        false => Ok(()),
     }
-    Ok(name)
-}
-
-fn catch_up(value: Value) -> Result<CatchUp, String> {
-    let word = text(value)?;
-    CatchUp::parse(&word).ok_or_else(|| {
-        let words = CatchUp::ALL.map(CatchUp::as_str).join("`, `");
-        format!("{} is not one of `{words}`", describe(&Value::String(word)))
-    })
 }
 
 #[cfg(test)]
@@ -288,29 +269,33 @@ mod tests {
     }
 
     fn daily() -> Value {
-        json!({"cron": "0 6 * * *", "timezone": "Europe/Berlin", "job": {"kind": "echo", "input": {"value": 1}}})
+        let job = json!({"kind": "echo", "input": {"value": 1}});
+        json!({"cron": "0 6 * * *", "timezone": "Europe/Berlin", "job": job})
     }
 
     #[test]
-    fn every_fault_is_named_with_its_place() {
+    fn every_fault_is_reported_with_its_pointer() {
+        let daily = |more: Value| {
+            let mut document =
+                json!({"cron": "@daily", "timezone": "UTC", "job": {"kind": "echo", "input": {}}});
+            let members = document.as_object_mut().expect("an object");
+            members.extend(more.as_object().expect("an object").clone());
+            document
+        };
+        let (january, february) = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
         let cases = [
             (json!({}), vec!["/cron", "/timezone", "/job"]),
             (
-                json!({"cron": "x", "timezone": "y", "job": {"kind": "echo", "input": 7, "runAt": "2026-01-01T00:00:00Z"}, "catchUp": "some"}),
+                json!({
+                    "cron": "x", "timezone": "y", "catchUp": "some",
+                    "job": {"kind": "echo", "input": 7, "runAt": january},
+                }),
                 vec!["/catchUp", "/cron", "/timezone", "/job/runAt", "/job/input"],
             ),
-            (
-                json!({"cron": "@daily", "timezone": "UTC", "job": {"kind": "echo", "input": {}}, "startsAt": "2026-02-01T00:00:00Z", "endsAt": "2026-01-01T00:00:00Z"}),
-                vec!["/endsAt"],
-            ),
-            (
-                json!({"cron": "@daily", "timezone": "UTC", "job": {"kind": "echo", "input": {}}, "endsAt": "2020-01-01T00:00:00Z"}),
-                vec!["/endsAt"],
-            ),
-            (
-                json!({"cron": "@daily", "timezone": "UTC", "job": {"kind": "echo", "input": {}}, "every": 1}),
-                vec!["/every"],
-            ),
+            (daily(json!({"startsAt": february, "endsAt": january})), vec!["/endsAt"]),
+            (daily(json!({"endsAt": "2020-01-01T00:00:00Z"})), vec!["/endsAt"]),
+            (daily(json!({"every": 1})), vec!["/every"]),
+            (daily(json!({"name": "a\nb", "paused": "yes"})), vec!["/name", "/paused"]),
         ];
         for (document, pointers) in cases {
             let error = made(document.clone()).expect_err("refused");
@@ -329,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_replaces_members_and_works_out_anew_when_it_is_due_only_where_that_changes() {
+    fn a_change_replaces_members_and_computes_the_next_due_time_only_if_that_depends_on_it() {
         let schedule = made(daily()).expect("a schedule");
         let renamed = changed(&schedule, json!({"name": "breakfast"})).expect("changed");
         assert_eq!(

@@ -105,7 +105,7 @@ async fn warming_is_a_batch_of_probes_behind_all_other_work() {
     let faults: [(Value, &str); 4] = [
         (json!({}), "/sources"),
         (json!({"sources": []}), "/sources"),
-        (json!({"sources": [1]}), "/sources"),
+        (json!({"sources": [1]}), "/sources/0"),
         (json!({"sources": ["a"], "sorces": []}), "/sorces"),
     ];
     for (body, pointer) in faults {

@@ -94,7 +94,7 @@ fn cases() -> Vec<Case> {
                 "kind": "echo", "input": {"nap": 1}, "priority": 10, "colour": "red",
                 "tags": ["", "ok"],
             }),
-            &["/priority", "/tags/0", "/colour", "/input/nap"],
+            &["/colour", "/priority", "/tags/0", "/input/nap"],
         ),
         faults(
             "/v1/jobs",
@@ -104,7 +104,7 @@ fn cases() -> Vec<Case> {
         faults(
             "/v1/jobs",
             json!({"kind": "hook", "input": {"topic": 5, "colour": "red", "count": "many"}}),
-            &["/input/colour", "/input/count", "/input/topic"],
+            &["/input/colour", "/input/topic", "/input/count"],
         ),
         faults(
             "/v1/jobs",
@@ -121,7 +121,7 @@ fn cases() -> Vec<Case> {
         faults(
             "/v1/batches",
             json!({"jobs": [1], "maxConcurrent": 0, "x": 1}),
-            &["/maxConcurrent", "/x"],
+            &["/x", "/maxConcurrent"],
         ),
         faults("/v1/batches", json!({"jobs": vec![0; 10_001]}), &["/jobs"]),
         // Unknown ids and paths.

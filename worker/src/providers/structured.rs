@@ -3,11 +3,12 @@
 //! data: cleaned of control characters, held to bounds, and never obeyed.
 
 use common::{
+    document::{self, Form},
     error::{JobError, code},
     fault::Fault,
     provenance::Provenance,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
@@ -33,7 +34,7 @@ pub(crate) struct TextRequest<'a, A> {
     pub schema: Value,
     /// The reply of the offline writer.
     pub outline: A,
-    /// Finds the faults of a reply.
+    /// Finds the faults of a reply that its declaration cannot express.
     pub check: &'a (dyn Fn(&A) -> Vec<Fault> + Sync),
     /// The only provider to ask, if the input names one.
     pub provider: Option<&'a str>,
@@ -42,7 +43,7 @@ pub(crate) struct TextRequest<'a, A> {
 }
 
 /// Returns a reply from the cache, or asks, at most twice.
-pub(crate) async fn ask<A: Serialize + DeserializeOwned + Sync>(
+pub(crate) async fn ask<A: Serialize + Form + Sync>(
     context: &Context,
     providers: &Providers,
     request: TextRequest<'_, A>,
@@ -68,7 +69,7 @@ pub(crate) async fn ask<A: Serialize + DeserializeOwned + Sync>(
 }
 
 /// Asks, and asks once more with the fault if the reply has one. Returns a reply that can be read.
-async fn ask_with_one_retry<A: DeserializeOwned>(
+async fn ask_with_one_retry<A: Form>(
     context: &Context,
     providers: &Providers,
     provider: Option<&str>,
@@ -125,10 +126,7 @@ fn unusable(first: &TextReply, fault: &str, second: &TextReply, last: &str) -> J
 }
 
 /// Reads a reply as a type, or returns a sentence with its faults.
-fn read<A: DeserializeOwned>(
-    text: &str,
-    check: &(dyn Fn(&A) -> Vec<Fault> + Sync),
-) -> Result<A, String> {
+fn read<A: Form>(text: &str, check: &(dyn Fn(&A) -> Vec<Fault> + Sync)) -> Result<A, String> {
     let mut value: Value = serde_json::from_str(unfenced(text))
         .map_err(|error| format!("it is not JSON ({error})"))?;
     clean_all(&mut value);
@@ -139,7 +137,7 @@ fn read<A: DeserializeOwned>(
             .map(|fault| format!("{} {}", fault.pointer, fault.detail));
         sentences.collect::<Vec<_>>().join("; ")
     };
-    let answer: A = common::kinds::read(&value).map_err(sentence)?;
+    let answer: A = document::read(&value).map_err(sentence)?;
     let faults = check(&answer);
     if faults.is_empty() { Ok(answer) } else { Err(sentence(faults)) }
 }
@@ -180,7 +178,7 @@ mod tests {
     use common::kinds::hook;
 
     fn hooks(text: &str) -> Result<Vec<String>, String> {
-        read::<hook::HookReply>(text, &hook::check).map(|answer| answer.hooks)
+        read::<hook::HookReply>(text, &|_| Vec::new()).map(|answer| answer.hooks)
     }
 
     #[test]
@@ -201,8 +199,8 @@ mod tests {
             ("Sure! Here you are", "not JSON"),
             ("{\"hooks\": \"a\"}", "/hooks"),
             ("{\"hooks\": []}", "/hooks"),
-            ("{\"hooks\": [\"a\"], \"src\": \"file:///etc/passwd\"}", "unknown field `src`"),
-            ("[]", "not an object"),
+            ("{\"hooks\": [\"a\"], \"src\": \"file:///etc/passwd\"}", "/src is not known here"),
+            ("[]", "give an object with `hooks`"),
         ];
         for (text, sentence) in cases {
             let fault = hooks(text).expect_err("a fault");

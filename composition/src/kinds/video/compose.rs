@@ -1,8 +1,10 @@
-//! `video-compose`: what was spoken and painted becomes a composition, which is compiled at once, as all its sources are known.
+//! `video-compose`: turns speech and pictures into a composition and compiles it at once, as all
+//! its sources are known.
 //!
-//! The composition stands in the result, and can be posted as a `render`: it asks for the same speech by its words and for the pictures by
-//! their hash, so that everything it does not change is found again. Scenes begin on frames and are cut hard, so that a scene
-//! that grows longer moves those behind it without changing a segment of theirs.
+//! The composition is part of the result and can be posted as a `render`. It names the same speech
+//! by its words and the pictures by their hash, so what an edit leaves alone is a memo hit. Scenes
+//! begin on frames and are cut hard, so a scene that grows longer moves those after it without
+//! changing their segments.
 
 use common::{
     error::JobError,
@@ -25,115 +27,112 @@ use crate::{
     plan::{ENGINE_VERSION, Facts, RenderPlan},
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "video-compose";
 
 /// The kind; occurs only inside plans.
 pub const SPEC: KindSpec = deciding(NAME, ENGINE_VERSION, None, Some(grow));
 
-/// What is seen in a scene.
+/// Picture of a scene.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScenePicture {
-    /// A picture that was made.
+    /// A generated picture.
     Generated(Box<Picture>),
     /// A file of the caller's.
     Clip(Box<SourceOutput>),
 }
 
-/// What a scene's tasks came to.
+/// Outputs or errors of a scene's tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SceneInputs {
-    /// The voice, with what is known of its sound.
+    /// The speech, with the facts of its sound.
     pub spoken: Result<(SpeechOutput, Facts), JobError>,
-    /// The picture.
     pub seen: Result<ScenePicture, JobError>,
 }
 
-/// The output of this kind's task.
+/// Output of a `video-compose` task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComposedVideo {
-    /// How it is rendered.
+    /// The render plan of the composition.
     pub plan: RenderPlan,
-    /// What the result holds besides the file.
+    /// Members of the result besides the file.
     pub details: VideoDetails,
 }
 
-/// What the result holds besides the file.
+/// Members of a video's result besides the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VideoDetails {
-    /// The script: title and scenes, and who wrote it.
+    /// The script: title, scenes and provenance.
     pub script: Value,
-    /// The scenes as they came out.
     pub scenes: Vec<SceneResult>,
-    /// The voices, in order.
+    /// The speech of each scene, in order.
     pub audio: Vec<SceneAudio>,
     /// Every word with its time in the video.
     pub words: Vec<Word>,
     /// The words as an SRT file.
     pub srt: String,
-    /// The composition: edit it and post it as a `render`.
+    /// The composition, to be edited and posted as a `render`.
     pub composition: Value,
-    /// What providers counted, all together.
+    /// Usage of all providers together.
     pub usage: Usage,
-    /// What was made otherwise than asked.
+    /// Differences between the video and the input.
     pub warnings: Vec<String>,
 }
 
-/// A scene as it came out.
+/// A scene of the finished video.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SceneResult {
-    /// What is said.
+    /// Its words.
     pub text: String,
-    /// When it begins, in milliseconds; none where it was left out.
+    /// Its start, in milliseconds; none if it was left out.
     pub start_ms: Option<u64>,
-    /// How long it lasts.
+    /// Its length, in milliseconds.
     pub duration_ms: u64,
-    /// The picture, where one was made.
+    /// Its picture, if one was generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<SceneImage>,
-    /// Why something of it is missing.
+    /// Why its speech or its picture is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
 }
 
-/// A picture of a scene.
+/// A generated picture of a scene.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SceneImage {
-    /// The file.
     pub artifact: Digest,
-    /// Who made it.
     pub provenance: Provenance,
 }
 
-/// A voice and its place.
+/// Speech of a scene.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SceneAudio {
     /// The sound.
     pub artifact: Digest,
-    /// The scene, from 1.
+    /// Number of the scene, from 1.
     pub scene: usize,
-    /// When it begins, in milliseconds.
+    /// Its start, in milliseconds.
     pub start_ms: u64,
-    /// How long it is.
+    /// Its length, in milliseconds.
     pub duration_ms: u64,
-    /// Who spoke.
+    /// Provider that spoke.
     pub provider: String,
 }
 
-/// Composes and compiles. `came` are the scenes' ends, in order; `music` is what the music was found to be.
+/// Composes and compiles. `inputs` are those of the scenes, in order; `music` are the facts of the
+/// music.
 pub fn run(
     story: &Story,
-    came: Vec<SceneInputs>,
+    inputs: Vec<SceneInputs>,
     music: Option<Facts>,
 ) -> Result<ComposedVideo, JobError> {
     let mut timeline = TimelineBuilder::new(story);
-    for (index, (scene, came)) in story.scenes.iter().zip(came).enumerate() {
-        timeline.scene(index + 1, scene, came)?;
+    for (index, (scene, inputs)) in story.scenes.iter().zip(inputs).enumerate() {
+        timeline.scene(index + 1, scene, inputs)?;
     }
     if let (Some(src), Some(facts)) = (&story.input.music, music) {
         timeline.music(src, facts);
@@ -141,7 +140,7 @@ pub fn run(
     timeline.finish()
 }
 
-/// The tasks of a render, whose file the last one puts beside what else the result holds.
+/// Plans the tasks of a render, and a last one that joins its file with the rest of the result.
 fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let composed: ComposedVideo = read_back(output)?;
     let mut drafts =

@@ -1,107 +1,109 @@
-//! What a `video` is asked for, and all that may be wrong with it.
+//! Input of a `video` job.
 
 use std::collections::BTreeSet;
 
 use common::{
+    bounds::{LANGUAGE, RATE, STYLE, VOICE},
     defaults,
+    document::{self, Bounded, DocumentReader, Form, TextBounds, choice, has_member, object},
     fault::Fault,
     kinds::{
-        Checks, read,
-        script::{self, MAX_PICTURE, MAX_SCENE_TEXT, MAX_SCENES, MAX_TITLE},
-        source,
-        speech::{self, SpeechInput},
+        script::{DURATION, MAX_PICTURE, PICTURE, SCENE_COUNT, SPOKEN_TEXT, TITLE, TOPIC},
+        source::SRC,
+        speech::SpeechInput,
     },
     language,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// What is asked for: either `topic` or `script`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct VideoInput {
-    /// What it is about; the kind `script` writes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub topic: Option<String>,
-    /// The scenes, written by the caller.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub script: Option<VideoScript>,
-    /// Who speaks, as the provider names voices; a voice of the language, or of what a scene is written in, unless said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub voice: Option<String>,
-    /// Words per minute, 80 to 450.
-    #[serde(default = "defaults::rate")]
-    pub rate: u32,
-    /// How it is to sound and look, in words.
-    #[serde(default)]
-    pub style: String,
-    /// The language, as a BCP 47 tag: of the script that is written, and of the voice.
-    #[serde(default = "defaults::language")]
-    pub language: String,
-    /// The shape of the frame.
-    #[serde(default)]
-    pub aspect_ratio: FrameShape,
-    /// The size of the frame.
-    #[serde(default)]
-    pub resolution: FrameSize,
-    /// How long a video on a topic is to be, in seconds: 5 to 600. A given script lasts as long as its words.
-    #[serde(default = "defaults::duration")]
-    pub duration: u32,
-    /// Set if the pictures move: the input `motion` of the kind `image`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub motion: bool,
-    /// Music under all of it, which gives way to the voice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub music: Option<String>,
-    /// Set if the words are shown as they are spoken.
-    #[serde(default = "default_captions")]
-    pub captions: bool,
-    /// What becomes of a scene that could not be spoken or seen.
-    #[serde(default)]
-    pub on_scene_error: OnSceneError,
+const SCENE_PICTURE: TextBounds = PICTURE.or_empty();
+const VIDEO_TITLE: TextBounds = TITLE.or_empty();
+
+object! {
+    /// Input of a `video` job. It has exactly one of `topic` and `script`.
+    #[derive(Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct VideoInput {
+        /// Subject of the video, on which the kind `script` writes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        topic: Option<String> = "topic" within TOPIC,
+        /// The caller's own scenes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        script: Option<VideoScript> = "script",
+        /// A voice of the provider; by default one of the language, or of that in which a scene is
+        /// written.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        voice: Option<String> = "voice" within VOICE,
+        /// Words per minute.
+        rate: u32 = "rate" within RATE default defaults::rate(),
+        /// How the video sounds and looks, in words.
+        style: String = "style" within STYLE default String::new(),
+        /// Language of the script that is written and of the voice, as a BCP 47 tag.
+        language: String = "language" within LANGUAGE default defaults::language(),
+        /// Shape of the frame.
+        aspect_ratio: FrameShape = "aspectRatio" default FrameShape::Tall,
+        /// Size of the frame.
+        resolution: FrameSize = "resolution" default FrameSize::Hd,
+        /// Length of a video on a topic, in seconds. A given script lasts as long as its words, so
+        /// its duration is not looked at.
+        duration: u32 = "duration" default defaults::duration(),
+        /// Set if the pictures move: the member `motion` of the kind `image`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        motion: bool = "motion" default false,
+        /// Address of music for the whole video. It is lowered under the voice.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        music: Option<String> = "music" within SRC,
+        /// Set if the words show as they are spoken.
+        captions: bool = "captions" default true,
+        /// Consequence of a scene whose speech or picture fails.
+        on_scene_error: OnSceneError = "onSceneError" default OnSceneError::Fail,
+    }
 }
 
-/// A script of the caller's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct VideoScript {
-    /// The title, written into the file.
-    #[serde(default)]
-    pub title: String,
-    /// The scenes, in order.
-    pub scenes: Vec<VideoScene>,
-    /// Who wrote it, as a result shows it, so that a result's script can be edited and given back. Not looked at: it was told and paid there.
-    #[serde(default, skip_serializing)]
-    pub provenance: Option<Value>,
+object! {
+    /// A script of the caller's.
+    #[derive(Eq, Serialize, Deserialize)]
+    pub struct VideoScript {
+        /// Title, written into the file.
+        title: String = "title" within VIDEO_TITLE default String::new(),
+        /// Scenes, in order.
+        scenes: Vec<VideoScene> = "scenes" within SCENE_COUNT,
+        /// Who wrote it, as a result shows it, so that the script of a result can be edited and
+        /// posted again. Not looked at.
+        #[serde(skip_serializing)]
+        provenance: Option<Value> = "provenance",
+    }
 }
 
-/// A scene: what is said, and what is seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct VideoScene {
-    /// The words to speak.
-    pub text: String,
-    /// What the picture shows; unless said the words, or the place in the story where pictures are only patterns.
-    #[serde(default)]
-    pub picture: String,
-    /// A picture or a video of the caller's, instead of one that is made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clip: Option<String>,
+object! {
+    /// Scene of a video.
+    #[derive(Eq, Serialize, Deserialize)]
+    pub struct VideoScene {
+        /// Words to speak.
+        text: String = "text" within SPOKEN_TEXT,
+        /// Description of the picture. By default the words, or the scene's place in the story if
+        /// pictures are only patterns.
+        picture: String = "picture" within SCENE_PICTURE default String::new(),
+        /// Address of a picture or a video of the caller's, in place of a generated one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        clip: Option<String> = "clip" within SRC,
+    }
 }
 
-/// What a picture is made of where a scene does not say what it shows.
+/// Description of a picture for a scene that has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultPicture {
-    /// Its words: whoever paints reads them, and a picture of other words would be another.
+    /// The scene's words: a model reads them, and other words give another picture.
     Words,
-    /// Its place: nobody reads anything, so that other words need no other pattern.
+    /// The scene's place: a pattern does not depend on words, so other words keep it.
     Position,
 }
 
 impl DefaultPicture {
-    /// The scenes with what is seen in each written out. A place keeps the name of its view for as long as a script keeps it, whatever comes
-    /// before it: no two scenes are given one view.
-    pub fn told(self, title: &str, scenes: Vec<VideoScene>) -> Vec<VideoScene> {
+    /// The scenes with every description filled in. A scene keeps the name of its view as long as
+    /// the script has it, also behind a new scene: no two scenes get one view.
+    pub fn describe(self, title: &str, scenes: Vec<VideoScene>) -> Vec<VideoScene> {
         if self == Self::Words {
             return scenes.into_iter().map(VideoScene::seen).collect();
         }
@@ -111,22 +113,22 @@ impl DefaultPicture {
         let views = (1..)
             .map(|number| format!("{title}view {number}"))
             .filter(|view| !taken.contains(view));
-        let told = scenes.into_iter().zip(views).map(|(scene, view)| match scene.is_seen() {
+        let described = scenes.into_iter().zip(views).map(|(scene, view)| match scene.is_seen() {
             true => scene,
             false => VideoScene { picture: view, ..scene },
         });
-        told.collect()
+        described.collect()
     }
 }
 
 impl VideoScene {
-    /// Returns whether it says what is seen.
+    /// Returns whether it has a picture or a description of one.
     fn is_seen(&self) -> bool {
         self.clip.is_some() || !self.picture.trim().is_empty()
     }
 
-    /// With what is seen written out where it was left out: its words. A result shows it so, and whoever changes the words there and
-    /// gives the script back keeps the picture.
+    /// The scene with its words as the description, if it has none. A result shows it so: a caller
+    /// who changes the words there and posts the script keeps the picture.
     pub fn seen(self) -> Self {
         match self.is_seen() {
             true => self,
@@ -135,42 +137,47 @@ impl VideoScene {
     }
 }
 
-/// What becomes of a scene that could not be spoken or seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum OnSceneError {
-    /// The video fails.
-    #[default]
-    Fail,
-    /// It is left out.
-    Skip,
-    /// It is shown with a plain ground, or without its voice.
-    Placeholder,
+choice! {
+    /// Consequence of a scene whose speech or picture fails.
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub enum OnSceneError {
+        /// The video fails.
+        #[default]
+        Fail = "fail",
+        /// The scene is left out.
+        Skip = "skip",
+        /// The scene has a plain ground for its picture, or no voice.
+        Placeholder = "placeholder",
+    }
 }
 
-/// The shape of the frame.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FrameShape {
-    /// Upright, as phones are held.
-    #[default]
-    #[serde(rename = "9:16")]
-    Tall,
-    /// Wide.
-    #[serde(rename = "16:9")]
-    Wide,
-    /// Square.
-    #[serde(rename = "1:1")]
-    Square,
-    /// A little taller than wide.
-    #[serde(rename = "4:5")]
-    FourFive,
-    /// The shape of old television.
-    #[serde(rename = "4:3")]
-    FourThree,
+choice! {
+    /// Shape of the frame, width to height.
+    #[derive(Default, Serialize, Deserialize)]
+    pub enum FrameShape {
+        /// Upright, as phones are held.
+        #[default]
+        #[serde(rename = "9:16")]
+        Tall = "9:16",
+        /// Wide.
+        #[serde(rename = "16:9")]
+        Wide = "16:9",
+        /// Square.
+        #[serde(rename = "1:1")]
+        Square = "1:1",
+        /// A little taller than wide.
+        #[serde(rename = "4:5")]
+        FourFive = "4:5",
+        /// The shape of old television.
+        #[serde(rename = "4:3")]
+        FourThree = "4:3",
+    }
 }
 
 impl FrameShape {
-    /// The pixels of a picture of this shape. The same for every resolution, so that they share their pictures.
+    /// Pixels of a picture of this shape. The same for every resolution, so that resolutions share
+    /// their pictures.
     pub fn picture(self) -> (u32, u32) {
         match self {
             Self::Tall => (720, 1280),
@@ -182,22 +189,24 @@ impl FrameShape {
     }
 }
 
-/// The size of the frame, by its shorter side.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum FrameSize {
-    /// 288 pixels.
-    Preview,
-    /// 360 pixels.
-    Mobile,
-    /// 576 pixels.
-    Sd,
-    /// 720 pixels.
-    #[default]
-    Hd,
-    /// 1080 pixels.
-    #[serde(rename = "1080")]
-    FullHd,
+choice! {
+    /// Size of the frame, by its shorter side.
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub enum FrameSize {
+        /// 288 pixels.
+        Preview = "preview",
+        /// 360 pixels.
+        Mobile = "mobile",
+        /// 576 pixels.
+        Sd = "sd",
+        /// 720 pixels.
+        #[default]
+        Hd = "hd",
+        /// 1080 pixels.
+        #[serde(rename = "1080")]
+        FullHd = "1080",
+    }
 }
 
 impl FrameSize {
@@ -213,83 +222,42 @@ impl FrameSize {
     }
 }
 
-fn default_captions() -> bool {
-    true
-}
-
 impl VideoInput {
-    /// A text in this video's voice: what both the speech's task and the composition request for, so that they share it.
+    /// Input for the speech of a text in this video's voice. The speech task and the composition
+    /// both use it, so they share the sound.
     pub fn speech(&self, text: &str) -> SpeechInput {
         let voice = self.voice.clone().unwrap_or_else(|| language::voice_for(&self.language, text));
         SpeechInput { text: text.to_owned(), voice, rate: self.rate, pitch: 50 }
     }
 }
 
-/// Reads an input, with all its faults.
+/// Reads an input.
 ///
 /// # Errors
 /// Every fault, with the JSON Pointer to its place.
 pub fn parse(input: &Value) -> Result<VideoInput, Vec<Fault>> {
-    let request: VideoInput = read(input)?;
-    let mut checks = Checks::default();
-    match (&request.topic, &request.script) {
-        (None, None) => checks
-            .fault("", "says neither what it is about nor what is said: give `topic` or `script`"),
-        (Some(_), Some(_)) => {
-            checks.fault("/topic", "stands beside `script`: give only one of them")
-        }
-        (Some(topic), None) => {
-            let asked = json!({"topic": topic, "duration": request.duration, "style": request.style, "language": request.language});
-            keep(&mut checks, script::parse(&asked).err());
-        }
-        (None, Some(script)) => check_script(&mut checks, script),
+    let mut reader = DocumentReader::default();
+    reader.one_of(input, &["topic", "script"]);
+    let read = VideoInput::read(input, &mut reader);
+    if has_member(input, "topic")
+        && let Some(duration) = document::member::<u32>(input, "duration")
+    {
+        reader.within("duration", |reader| duration.check(&DURATION, reader));
     }
-    let voice = request.speech("x").voice;
-    keep(
-        &mut checks,
-        speech::parse(&json!({"text": "x", "voice": voice, "rate": request.rate})).err(),
-    );
-    if request.script.is_some() {
-        checks.style(&request.style);
-        checks.language(&request.language);
-    }
-    if let Some(Err(detail)) = request.music.as_deref().map(source::check_src) {
-        checks.fault("/music", detail);
-    }
-    checks.of(request)
-}
-
-fn keep(checks: &mut Checks, faults: Option<Vec<Fault>>) {
-    for fault in faults.into_iter().flatten() {
-        checks.fault(fault.pointer, fault.detail);
-    }
-}
-
-fn check_script(checks: &mut Checks, script: &VideoScript) {
-    checks.short("/script/title", &script.title, MAX_TITLE);
-    if script.scenes.is_empty() || script.scenes.len() > MAX_SCENES {
-        checks.fault(
-            "/script/scenes",
-            format!("has {} scenes: give 1 to {MAX_SCENES}", script.scenes.len()),
-        );
-    }
-    for (index, scene) in script.scenes.iter().enumerate() {
-        let at = |field: &str| format!("/script/scenes/{index}/{field}");
-        checks.spoken(at("text"), &scene.text, MAX_SCENE_TEXT);
-        checks.short(at("picture"), &scene.picture, MAX_PICTURE);
-        if let Some(Err(detail)) = scene.clip.as_deref().map(source::check_src) {
-            checks.fault(at("clip"), detail);
-        }
-    }
+    reader.finish(read)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
-    fn the_script_of_a_result_can_be_given_back() {
-        let script = json!({"title": "T", "scenes": [{"text": "a", "picture": "b"}], "provenance": {"provider": "openai"}});
+    fn the_script_of_a_result_can_be_posted_again() {
+        let script = json!({
+            "title": "T", "scenes": [{"text": "a", "picture": "b"}],
+            "provenance": {"provider": "openai"},
+        });
         let request = parse(&json!({ "script": script })).expect("an input");
         let written = serde_json::to_value(&request).expect("JSON");
         assert_eq!(
@@ -299,20 +267,58 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_said_at_once() {
+    fn names_are_written_as_they_are_read() {
+        let choices = [
+            ("aspectRatio", &["9:16", "16:9", "1:1", "4:5", "4:3"][..]),
+            ("resolution", &["preview", "mobile", "sd", "hd", "1080"]),
+            ("onSceneError", &["fail", "skip", "placeholder"]),
+        ];
+        for (member, names) in choices {
+            for name in names {
+                let request = parse(&json!({"topic": "a", member: name})).expect("an input");
+                assert_eq!(serde_json::to_value(&request).expect("JSON")[member], *name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_written_input_reads_as_the_same_input() {
+        let inputs = [
+            json!({"topic": "a", "voice": "en", "motion": true, "music": "a.mp3"}),
+            json!({"script": {"scenes": [{"text": "a", "clip": "b.mp4"}]}, "duration": 1}),
+        ];
+        for input in inputs {
+            let read = parse(&input).expect("an input");
+            let written = serde_json::to_value(&read).expect("JSON");
+            assert_eq!(parse(&written), Ok(read.clone()), "{written}");
+            assert_eq!(serde_json::from_value::<VideoInput>(written).expect("reads"), read);
+        }
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once() {
         let cases = [
             (json!({}), vec![""]),
-            (json!({"topic": "a", "script": {"scenes": [{"text": "b"}]}}), vec!["/topic"]),
+            (json!([]), vec![""]),
+            (json!({"topic": "a", "script": {"scenes": [{"text": "b"}]}}), vec![""]),
             (
-                json!({"topic": " ", "duration": 1, "voice": "../x", "rate": 3, "music": "ftp://a"}),
-                vec!["/topic", "/duration", "/rate", "/voice", "/music"],
+                json!({
+                    "topic": " ", "duration": 1, "voice": "../x", "rate": 3, "music": "ftp://a",
+                }),
+                vec!["/topic", "/voice", "/rate", "/music", "/duration"],
+            ),
+            (
+                json!({"topic": "", "duration": 3, "aspectRatio": "9x16"}),
+                vec!["/topic", "/aspectRatio", "/duration"],
             ),
             (
                 json!({"script": {"scenes": [{"text": "", "clip": ""}, {"text": "b"}]}}),
                 vec!["/script/scenes/0/text", "/script/scenes/0/clip"],
             ),
             (
-                json!({"script": {"scenes": [{"text": "🚀 …"}, {"text": "a\u{0}"}, {"text": "潮 🚀"}]}}),
+                json!({"script": {"scenes": [
+                    {"text": "🚀 …"}, {"text": "a\u{0}"}, {"text": "潮 🚀"},
+                ]}}),
                 vec!["/script/scenes/0/text", "/script/scenes/1/text"],
             ),
             (json!({"topic": "a", "aspectRatio": "2:1"}), vec!["/aspectRatio"]),

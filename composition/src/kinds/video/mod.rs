@@ -1,12 +1,13 @@
-//! `video`: a topic or a script in, a finished video out, as one plan whose shape follows the script.
+//! `video`: a topic or a script in, a finished video out. The shape of its plan follows the script.
 //!
 //! ```text
 //! script? ─▶ video (grows) ─▶ speech ∥ picture of every scene, music ─▶ video-compose (grows)
 //!         ─▶ segment … ∥ sound ─▶ assemble ─▶ video-result
 //! ```
 //!
-//! The tasks that grow are cheap and run each time; what costs is in the others, which are memoised by what decides them. So the same video
-//! costs a look, and an edited scene costs that scene. (It stands here and not in `common` because growing it takes the compiler's plan.)
+//! The tasks that grow are cheap and run each time. The costly ones are memoised, so posting the
+//! same video again costs little, and an edited scene costs that scene. The kind is here and not in
+//! `common` because its growth needs the compiler.
 
 pub mod compose;
 mod input;
@@ -32,39 +33,36 @@ pub use input::{
     DefaultPicture, FrameShape, FrameSize, OnSceneError, VideoInput, VideoScene, VideoScript, parse,
 };
 
-/// The stored name.
+/// Stored name of the kind.
 pub const NAME: &str = "video";
 
-/// The kind. Its own task turns what was asked and what was written into scenes.
+/// The kind. Its own task turns the input and the script into scenes.
 pub const SPEC: KindSpec =
     KindSpec { timeout: Duration::from_secs(60), ..deciding(NAME, 1, Some(plan), Some(grow)) };
 
-/// What is told, scene by scene: the output of this kind's task.
+/// Output of a `video` task: the scenes to make.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Story {
-    /// What was asked.
     pub input: VideoInput,
-    /// The title.
     pub title: String,
-    /// The scenes.
     pub scenes: Vec<VideoScene>,
-    /// Who wrote it; none where the caller did.
+    /// Who wrote the script; none if the caller did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
 }
 
 impl Story {
-    /// The story of a script: the caller's, or the one that was written on the topic. Where a scene does not say what is seen, that is by
-    /// `seeing`.
+    /// The story of the caller's script, or of the one that was written on the topic.
+    /// `default_picture` describes the pictures of scenes that have no description.
     pub fn of(
         input: VideoInput,
         written: Option<script::Script>,
-        seeing: DefaultPicture,
+        default_picture: DefaultPicture,
     ) -> Result<Self, JobError> {
         match (input.script.clone(), written) {
             (Some(given), _) => {
-                let scenes = seeing.told(&given.title, given.scenes);
+                let scenes = default_picture.describe(&given.title, given.scenes);
                 Ok(Self { title: given.title, scenes, provenance: None, input })
             }
             (None, Some(script)) => {
@@ -83,20 +81,26 @@ impl Story {
     }
 }
 
-/// The script where there is only a topic, then the scenes.
+/// Plans the script, if there is only a topic, and the task that turns it into scenes.
 fn plan(input: &Value) -> Result<Vec<Draft>, Vec<Fault>> {
     let request = parse(input)?;
     let mut own = Draft::only(NAME, whole(&request)?);
     let Some(topic) = &request.topic else { return Ok(vec![own]) };
-    let written = script::parse(&json!({
-        "topic": topic, "duration": request.duration, "style": request.style, "language": request.language,
-    }))?;
+    let script = script::ScriptInput {
+        topic: topic.clone(),
+        duration: request.duration,
+        scenes: None,
+        style: request.style.clone(),
+        language: request.language.clone(),
+        provider: None,
+        seed: None,
+    };
     own.needs.push((script::NAME.to_owned(), OnFailure::Cancel));
-    let first = Draft { result: false, ..Draft::only(script::NAME, whole(&written)?) };
+    let first = Draft { result: false, ..Draft::only(script::NAME, whole(&script)?) };
     Ok(vec![first, own])
 }
 
-/// SpeechInput and picture of every scene beside each other, the music, and what composes them.
+/// Plans speech and picture of every scene side by side, the music, and what composes them.
 fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     let story: Story = read_back(output)?;
     let edge = match story.input.on_scene_error {
@@ -132,7 +136,8 @@ fn grow(_input: &Value, output: &Value) -> Result<Vec<Draft>, JobError> {
     Ok(drafts)
 }
 
-/// The clip that the caller gave, or a picture to be made.
+/// Kind and input of the task for a scene's picture: it fetches the caller's clip, or generates
+/// one.
 fn picture(request: &VideoInput, scene: &VideoScene) -> Result<(&'static str, Value), JobError> {
     if let Some(src) = &scene.clip {
         return Ok((source::NAME, json!({"src": src, "takenFor": source::TakenFor::Media})));
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_written_first_and_a_script_is_taken_as_it_is() {
+    fn a_topic_gets_a_script_first_and_a_script_is_used_as_it_is() {
         let kinds = |input| {
             tasks(plan(&input).expect("a plan"))
                 .into_iter()
@@ -188,8 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn a_story_says_what_is_seen_so_that_other_words_under_it_leave_the_picture() {
-        let first = json!({"script": {"scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]}});
+    fn a_story_describes_its_pictures_so_that_other_words_keep_them() {
+        let clip = json!({"text": "Two", "clip": "https://a/b.mp4"});
+        let first = json!({"script": {"scenes": [{"text": "One"}, clip]}});
         let story = Story::of(parse(&first).expect("an input"), None, DefaultPicture::Words)
             .expect("a story");
         let mut script = json!({"scenes": story.scenes});
@@ -211,21 +217,25 @@ mod tests {
                 .collect()
         };
         let (before, after) = (inputs(&story), inputs(&edited_story));
-        assert_ne!(before[0], after[0], "it is spoken anew");
+        assert_ne!(before[0], after[0], "it is spoken again");
         assert_eq!(before[1..], after[1..], "and nothing else");
     }
 
     #[test]
-    fn where_nobody_reads_what_is_seen_a_place_keeps_its_picture() {
+    fn a_pattern_belongs_to_the_place_of_a_scene_and_not_to_its_words() {
         let pictures = |script: &Value| -> Vec<String> {
             let request = parse(&json!({ "script": script })).expect("an input");
             let story = Story::of(request, None, DefaultPicture::Position).expect("a story");
             story.scenes.into_iter().map(|scene| scene.picture).collect()
         };
-        let script = |second: &str| json!({"title": "T", "scenes": [{"text": "One"}, {"text": second}, {"text": "Three"}]});
+        let script = |second: &str| {
+            let scenes = ["One", second, "Three"].map(|text| json!({ "text": text }));
+            json!({"title": "T", "scenes": scenes})
+        };
         assert_eq!(pictures(&script("Two")), ["T, view 1", "T, view 2", "T, view 3"]);
         assert_eq!(pictures(&script("Two")), pictures(&script("Other words")));
-        let mut grown = json!({"title": "T", "scenes": [{"text": "New"}, {"text": "One", "picture": "T, view 1"}]});
+        let one = json!({"text": "One", "picture": "T, view 1"});
+        let mut grown = json!({"title": "T", "scenes": [{"text": "New"}, one]});
         assert_eq!(pictures(&grown), ["T, view 2", "T, view 1"], "no two scenes have one view");
         grown["title"] = json!("");
         assert_eq!(pictures(&grown), ["view 1", "T, view 1"]);
@@ -234,22 +244,24 @@ mod tests {
     }
 
     #[test]
-    fn every_scene_is_spoken_and_seen_and_its_failure_is_as_harmful_as_was_said() {
-        for (said, edge) in [
+    fn every_scene_has_speech_and_a_picture_and_its_failure_has_the_chosen_consequence() {
+        for (consequence, edge) in [
             ("fail", OnFailure::Cancel),
             ("skip", OnFailure::Proceed),
             ("placeholder", OnFailure::Proceed),
         ] {
             let input = json!({
-                "script": {"title": "T", "scenes": [{"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"}]},
-                "music": "https://a/c.mp3", "onSceneError": said,
+                "script": {"title": "T", "scenes": [
+                    {"text": "One"}, {"text": "Two", "clip": "https://a/b.mp4"},
+                ]},
+                "music": "https://a/c.mp3", "onSceneError": consequence,
             });
             let request = parse(&input).expect("an input");
             let story = Story::of(request, None, DefaultPicture::Words).expect("a story");
             let drafts = grow(&input, &json!(story)).expect("drafts");
             assert_eq!(
                 drafts[1].input["prompt"], "One",
-                "what is seen is what is said, unless said"
+                "the words describe the picture by default"
             );
             let names: Vec<_> =
                 drafts.iter().map(|draft| (draft.name.as_str(), draft.kind)).collect();

@@ -1,4 +1,5 @@
-//! Lays the scenes of a video on its timeline: picture, voice and captions of each, on frames, one behind the other.
+//! Lays the scenes of a video on its timeline, one after the other on whole frames: picture, speech
+//! and captions of each.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +23,14 @@ use crate::{
     subtitles::{Format, Grouping, Word as TimedWord, cues_from_words, phrases, write},
 };
 
-/// Frames a second: what the frame grid of scenes counts.
+/// Frames per second of a video; scenes begin on them.
 const FPS: u64 = 25;
 /// Silence after the words of a scene.
 const PAUSE_MS: u64 = 300;
-/// A scene is never shorter.
+/// Least length of a scene.
 const SHORTEST_MS: u64 = 1_000;
 
-/// What has been laid on the timeline so far.
+/// The timeline so far.
 pub(super) struct TimelineBuilder<'a> {
     story: &'a Story,
     frames: u64,
@@ -45,7 +46,7 @@ pub(super) struct TimelineBuilder<'a> {
 }
 
 impl<'a> TimelineBuilder<'a> {
-    /// An empty timeline.
+    /// Begins an empty timeline.
     pub fn new(story: &'a Story) -> Self {
         Self {
             story,
@@ -66,14 +67,14 @@ impl<'a> TimelineBuilder<'a> {
         }
     }
 
-    /// Lays one scene behind those before it, or leaves it out.
+    /// Lays one scene after those before it, or leaves it out.
     pub fn scene(
         &mut self,
         number: usize,
         scene: &VideoScene,
-        came: SceneInputs,
+        inputs: SceneInputs,
     ) -> Result<(), JobError> {
-        let error = came.spoken.as_ref().err().or(came.seen.as_ref().err()).cloned();
+        let error = inputs.spoken.as_ref().err().or(inputs.seen.as_ref().err()).cloned();
         if let Some(error) = &error {
             self.warnings.push(format!("scene {number}: {}", error.detail));
             match self.story.input.on_scene_error {
@@ -96,15 +97,15 @@ impl<'a> TimelineBuilder<'a> {
                 OnSceneError::Placeholder => {}
             }
         }
-        let voice_ms = came
+        let voice_ms = inputs
             .spoken
             .as_ref()
             .map_or_else(|_| silent_ms(&scene.text, self.story.input.rate), |s| s.0.duration_ms);
         let frames = ((voice_ms + PAUSE_MS).max(SHORTEST_MS) * FPS).div_ceil(1_000);
         let span = SceneSpan { number, start_frame: self.frames, frames };
         self.frames += frames;
-        let image = self.see(&span, scene, came.seen);
-        self.say(&span, scene, came.spoken, voice_ms)?;
+        let image = self.see(&span, scene, inputs.seen);
+        self.say(&span, scene, inputs.spoken, voice_ms)?;
         self.scenes.push(SceneResult {
             text: scene.text.clone(),
             start_ms: Some(span.start_ms()),
@@ -137,7 +138,10 @@ impl<'a> TimelineBuilder<'a> {
                 (shown(&src, still), still)
             }
             Err(_) => (
-                json!({"type": "gradient", "angle": 150, "stops": [{"color": "#1b2a4e"}, {"color": "#3a1c5c"}]}),
+                json!({
+                    "type": "gradient", "angle": 150,
+                    "stops": [{"color": "#1b2a4e"}, {"color": "#3a1c5c"}],
+                }),
                 false,
             ),
         };
@@ -149,7 +153,7 @@ impl<'a> TimelineBuilder<'a> {
         image
     }
 
-    /// Keeps the facts of a file; whether it is a still picture.
+    /// Keeps the facts of a file. Returns whether it is a still picture.
     fn know(&mut self, src: &str, facts: &Value) -> bool {
         match Facts::deserialize(facts) {
             Ok(facts) => {
@@ -175,8 +179,12 @@ impl<'a> TimelineBuilder<'a> {
                 let speech = self.story.input.speech(&scene.text);
                 self.facts.insert(SourceKey::of_speech(&speech), facts);
                 self.voices.push(json!({
-                    "asset": {"type": "speech", "text": speech.text, "voice": speech.voice, "rate": speech.rate},
-                    "start": span.start(), "length": "auto", "alias": format!("scene-{}", span.number),
+                    "asset": {
+                        "type": "speech", "text": speech.text, "voice": speech.voice,
+                        "rate": speech.rate,
+                    },
+                    "start": span.start(), "length": "auto",
+                    "alias": format!("scene-{}", span.number),
                 }));
                 self.usage = spoken.provenance.as_ref().map_or_else(
                     || self.usage.clone(),
@@ -207,7 +215,8 @@ impl<'a> TimelineBuilder<'a> {
         Ok(())
     }
 
-    /// The words themselves, and not a pointer to who speaks them: whoever edits a caption finds its text here, and pays for no voice.
+    /// A caption with the words themselves and not a reference to the speech: a caller who edits it
+    /// finds the text here, and the speech stays as it is.
     fn caption(&self, span: &SceneSpan, words: &[TimedWord]) -> Value {
         let word = |word: &TimedWord| {
             let text: String = word
@@ -225,22 +234,25 @@ impl<'a> TimelineBuilder<'a> {
         let asset = json!({
             "type": "rich-caption",
             "words": words,
-            "font": {"family": "Open Sans", "size": (short * 7 / 100).max(12), "weight": 800, "color": "#ffffff"},
+            "font": {
+                "family": "Open Sans", "size": (short * 7 / 100).max(12), "weight": 800,
+                "color": "#ffffff",
+            },
             "stroke": {"color": "#000000", "width": (short / 120).max(2)},
             "active": {"color": "#ffd400"},
         });
         json!({"asset": asset, "start": span.start(), "length": span.length()})
     }
 
-    /// What the music was found to be.
+    /// Adds the facts of the music.
     pub fn music(&mut self, src: &str, facts: Facts) {
         self.facts.insert(SourceKey::of_src(src), facts);
     }
 
-    /// The composition, compiled, and all that is to be told of it.
+    /// Compiles the composition and collects the rest of the result.
     pub fn finish(mut self) -> Result<ComposedVideo, JobError> {
         if self.frames == 0 {
-            // As hopeless as the first: what may go away for a scene may go away for the video.
+            // The class of the first error: if that scene may succeed later, so may the video.
             let first = self.scenes.iter().find_map(|scene| scene.error.clone());
             let (class, detail) =
                 first.map_or((ErrorClass::Permanent, String::new()), |it| (it.class, it.detail));
@@ -273,15 +285,16 @@ impl<'a> TimelineBuilder<'a> {
         Ok(ComposedVideo { plan, details })
     }
 
-    /// Says how long it became where that is far from what was asked: a script is as long as its words, and a model counts them badly.
+    /// A warning if the length is far from the one asked for. A script lasts as long as its words,
+    /// and a model counts them badly.
     fn other_length(&self) -> Option<String> {
         let request = &self.story.input;
-        let (asked, came) = (u64::from(request.duration) * FPS, self.frames);
-        let far = request.topic.is_some() && came.abs_diff(asked) * 4 > asked;
+        let (asked, frames) = (u64::from(request.duration) * FPS, self.frames);
+        let far = request.topic.is_some() && frames.abs_diff(asked) * 4 > asked;
         far.then(|| {
             format!(
                 "it lasts {:.1} s, where {} s were asked for",
-                came as f64 / FPS as f64,
+                frames as f64 / FPS as f64,
                 request.duration
             )
         })
@@ -298,8 +311,11 @@ impl<'a> TimelineBuilder<'a> {
         let mut composition = json!({
             "timeline": {"background": "#000000", "tracks": tracks},
             "output": {
-                "format": "mp4", "resolution": request.resolution, "aspectRatio": request.aspect_ratio, "fps": FPS,
-                "thumbnail": {"capture": seconds((self.frames * 1_000 / FPS).min(1_000) / 2), "scale": 0.5},
+                "format": "mp4", "resolution": request.resolution,
+                "aspectRatio": request.aspect_ratio, "fps": FPS,
+                "thumbnail": {
+                    "capture": seconds((self.frames * 1_000 / FPS).min(1_000) / 2), "scale": 0.5,
+                },
             },
         });
         let title: String = self.story.title.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -307,13 +323,15 @@ impl<'a> TimelineBuilder<'a> {
             composition["output"]["title"] = json!(title);
         }
         if let Some(src) = &request.music {
-            composition["timeline"]["soundtrack"] = json!({"src": src, "volume": 0.4, "effect": "fadeOut", "repeat": true, "role": "music"});
+            composition["timeline"]["soundtrack"] = json!({
+                "src": src, "volume": 0.4, "effect": "fadeOut", "repeat": true, "role": "music",
+            });
         }
         composition
     }
 }
 
-/// A picture as it is, or a film without its sound, as often as the scene lasts.
+/// A still picture, or a film without its sound, repeated as long as the scene lasts.
 fn shown(src: &str, still: bool) -> Value {
     match still {
         true => json!({"type": "image", "src": src}),
@@ -321,7 +339,7 @@ fn shown(src: &str, still: bool) -> Value {
     }
 }
 
-/// A composition of ours that is refused is our fault, whatever the caller wrote.
+/// A composition made here that is refused is a bug, whatever the caller wrote.
 fn broken(error: &JobError) -> JobError {
     let faults: Vec<String> = error
         .errors
@@ -335,7 +353,7 @@ fn broken(error: &JobError) -> JobError {
     )
 }
 
-/// A scene's span on the timeline.
+/// A scene's part of the timeline.
 struct SceneSpan {
     number: usize,
     start_frame: u64,
@@ -356,17 +374,17 @@ impl SceneSpan {
     }
 }
 
-/// Milliseconds as the seconds of a composition; a frame lasts 40 ms, so nothing is lost.
+/// Milliseconds as the seconds of a composition. A frame lasts 40 ms, so the number is exact.
 fn seconds(ms: u64) -> Value {
     json!(ms as f64 / 1_000.0)
 }
 
-/// How long a text is shown that nobody speaks.
+/// Time for which a text without speech is shown.
 fn silent_ms(text: &str, rate: u32) -> u64 {
     text.split_whitespace().count() as u64 * 60_000 / u64::from(rate.max(1))
 }
 
-/// The words of a text that nobody speaks, sharing its time.
+/// The words of a text without speech, which share its time equally.
 fn shared_out(text: &str, total_ms: u64) -> Vec<Word> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let at = |index: usize| total_ms * index as u64 / words.len().max(1) as u64;

@@ -1,19 +1,24 @@
 //! Limits, queues and workers, as operators see them.
 
 use common::{
+    document::{NumberBounds, object},
     queue::Queue,
     store::{Demand, Limit, LiveWorker, RunningTask},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Body of a call that sets a limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = LimitRequest)]
-pub struct LimitRequest {
-    /// The most tasks at once; 0 holds all of them back.
-    #[schema(example = 4)]
-    most: u32,
+const MOST: NumberBounds = NumberBounds::new(0, i32::MAX as i64, " tasks");
+
+object! {
+    /// Body of a call that sets a limit.
+    #[derive(ToSchema)]
+    #[schema(as = LimitRequest)]
+    pub struct LimitRequest {
+        /// The most tasks at once; 0 holds all of them back.
+        #[schema(example = 4)]
+        most: u32 = "most" within MOST,
+    }
 }
 
 /// A limit.
