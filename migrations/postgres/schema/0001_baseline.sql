@@ -286,22 +286,14 @@ CREATE TABLE spool.sweep_state (
 ) WITH (fillfactor = 50);
 INSERT INTO spool.sweep_state (swept_at, grace_until) VALUES (0, 0);
 
--- How ready and taken (queued or running) tasks are found without reading dead rows.
---
--- The rows of `tasks` turn over in milliseconds, and while any transaction is open none of the dead
--- ones can be removed: in five minutes millions of them are at the beginning of every index over
--- phases, and a query that starts there reads all of them. So no query does. A *sub-queue* is the
--- ready tasks of one priority, tenant, kind and (if it has a limit) batch of a queue, and a queue's
--- *dispatch cursor* has its sub-queues and where to begin in each.
---
--- The cursor hides no ready task: every transaction that makes a task ready also writes a *ready
--- event* (triggers do it, so that no way of making one ready can forget it), which names the
--- sub-queue and the task's `run_at` in it. A dispatcher reads the events from the cursor's
--- `low_water` mark on, deletes those that it has put into the cursor's sub-queues, and raises the
--- mark only to the beginning of a visibility epoch before which no transaction is left: each writer
--- of ready events holds a shared lock on the epoch in which it began until its commit is visible.
--- The same holds for taken tasks: `taken_since` never passes the mark, and tasks that were taken
--- before it and are taken still are in `taken_before`.
+-- How ready and taken (queued or running) tasks are found without reading dead rows, of which an
+-- open transaction leaves millions in `tasks`; docs/dispatch.md explains it. A *sub-queue* is the
+-- ready tasks of one priority, tenant, kind and (if it has a limit) batch of a queue. A queue's
+-- *dispatch cursor* has its sub-queues and where to begin in each. Every transaction that makes a
+-- task ready writes a *ready event*, from which the cursor learns of it (triggers do it, so that no
+-- way of making one ready can forget it), and holds a shared lock on the *visibility epoch* in
+-- which it began until its commit is visible. `taken_since` never passes the `low_water` mark, and
+-- tasks that were taken before it and are taken still are in `taken_before`.
 CREATE SEQUENCE spool.visibility_epoch;
 SELECT nextval('spool.visibility_epoch');
 
@@ -319,15 +311,8 @@ CREATE INDEX ready_events_in_time ON spool.ready_events (queue, at);
 -- A sub-queue, and the positions of the limits that apply to it in an array of what each limit
 -- leaves (0: none applies).
 CREATE TYPE spool.sub_queue AS (
-    priority      smallint,
-    tenant        text COLLATE "C",
-    kind          text COLLATE "C",
-    batch         uuid,
-    since         bigint,
-    tenant_gate   integer,
-    kind_gate     integer,
-    provider_gate integer,
-    batch_gate    integer
+    priority smallint, tenant text COLLATE "C", kind text COLLATE "C", batch uuid, since bigint,
+    tenant_gate integer, kind_gate integer, provider_gate integer, batch_gate integer
 );
 
 -- Written some times a second by the dispatcher that holds the queue's lock. The row with the
@@ -470,30 +455,46 @@ CREATE TABLE spool.unreferenced_artifacts (
     CONSTRAINT unreferenced_artifacts_pkey PRIMARY KEY (hash)
 );
 
--- The end of a task.
-CREATE TYPE spool.task_end AS (
-    task        uuid,
-    state       spool.task_state,
-    cached      boolean,
-    cause       uuid,
-    output_hash bytea,
-    artifacts   text,
-    error       text,
-    output      text
+-- Rows that callers pass to functions, in arrays. A caller sends every member, in this order. So a
+-- function that needs one more takes a new type, as it would take a new name.
+CREATE TYPE spool.new_task AS (
+    id uuid, name text, kind text, kind_version integer, queue text,
+    input text, -- NULL if it is the job's
+    input_key bytea, timeout_ms bigint, max_attempts smallint,
+    needs uuid[], proceeds boolean[], -- NULL if it has none
+    needs_left integer, result boolean,
+    enqueue boolean -- it goes straight to `queued`
+);
+CREATE TYPE spool.new_job AS (
+    id uuid, tenant text, kind text, priority smallint, run_at bigint, tags text, metadata text,
+    input text, timeout_ms bigint, max_attempts smallint, batch uuid, limited_batch uuid,
+    item integer, result_task uuid, tasks spool.new_task[]
+);
+CREATE TYPE spool.refused_item AS (item integer, error text);
+CREATE TYPE spool.new_batch AS (
+    id uuid, tenant text, total integer, max_concurrent integer, stop_on_error boolean,
+    refused spool.refused_item[]
+);
+CREATE TYPE spool.idempotent_call AS (
+    tenant text, key text, fingerprint bytea, response text, target uuid
+);
+CREATE TYPE spool.settlement AS (
+    task uuid, fence bigint, state text, output text, output_hash bytea, artifacts text, error text,
+    grown spool.new_task[]
 );
 
--- Changes of a write, and follow-up after its commit: jobs that changed, queues with
--- something to dispatch, running tasks to stop, keys to decide on (a tenant and a key at the same
--- position of two arrays), batches whose rest is to be cancelled, and jobs for which the call is to
--- be repeated.
+-- The end of a task. `cause` is the task whose failure ended this one.
+CREATE TYPE spool.task_end AS (
+    task uuid, state spool.task_state, cached boolean, cause uuid, output_hash bytea,
+    artifacts text, error text, output text
+);
+
+-- What follows from a write after its commit: jobs that changed, queues with something to dispatch,
+-- running tasks to stop, keys to decide on (a tenant and a key at the same position of two arrays),
+-- batches whose rest is to be cancelled, and jobs for which the call is to be repeated.
 CREATE TYPE spool.effects AS (
-    jobs            uuid[],
-    ready_queues    text[],
-    tasks_to_stop   uuid[],
-    tenants         text[],
-    keys            bytea[],
-    batches_to_stop uuid[],
-    jobs_to_repeat  uuid[]
+    jobs uuid[], ready_queues text[], tasks_to_stop uuid[], tenants text[], keys bytea[],
+    batches_to_stop uuid[], jobs_to_repeat uuid[]
 );
 
 CREATE TRIGGER tasks_record_ready AFTER INSERT ON spool.tasks REFERENCING NEW TABLE AS fresh

@@ -42,10 +42,8 @@ fn registration(worker: WorkerId, slots: u32) -> WorkerRegistration {
 /// accepted.
 async fn end_as_expired(sql: &mut PgConnection, task: TaskId, fence: i64) -> bool {
     let settled: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT settled FROM spool.settle_plans(NULL, true, ARRAY[$1], ARRAY[$2], ARRAY['failed'],
-             ARRAY[NULL], ARRAY[NULL::bytea], ARRAY[NULL], ARRAY[spool.cancelled_error()],
-             '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
-             '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        "SELECT settled FROM spool.settle_plans(NULL, ARRAY[ROW($1, $2, 'failed', NULL, NULL, NULL,
+             spool.cancelled_error(), '{}')::spool.settlement])",
     )
     .bind(task.0)
     .bind(fence)

@@ -1,13 +1,13 @@
-//! Stores submissions, each once: one statement for all of them.
+//! The parts of an accept: the rows to store, and the replies to the submissions.
 //!
 //! The view of an accepted job is known without reading it back. A job is read only if its first
 //! task may share another's output (after the decision whether it does), or while limits or pauses
 //! are set.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use common::{
-    id::{BatchId, Fence, TaskId, TenantId},
+    id::{Fence, TaskId, TenantId},
     plan::NewTask,
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
@@ -21,126 +21,60 @@ use uuid::Uuid;
 
 use super::{
     PgStore,
-    accept_columns::{BatchPosition, Columns},
-    column::{self, Cells},
+    column::{Cells, millis},
     effects::Effects,
     errors::unreadable,
+    rows::{CallRow, NewBatchRow, NewJobRow, NewTaskRow},
 };
 
-/// The statement's reply.
-struct Stored {
-    at: Timestamp,
-    attended: Vec<Queue>,
-    fresh: BTreeSet<Uuid>,
-    /// One for each idempotency key.
-    replays: Vec<Option<String>>,
-    /// Set if tasks with credit were queued: not while a limit or pause is set, which only a
-    /// dispatch checks.
-    credited: bool,
-}
-
-impl PgStore {
-    pub(super) async fn accept_all(
-        &self,
-        submissions: Vec<Submission>,
-        credit: &[Credit],
-    ) -> PortResult<Accepted> {
-        let mut queueing = Queueing::new(credit);
-        let mut columns = Columns::default();
-        let mut calls = Calls::default();
-        for (index, submission) in submissions.iter().enumerate() {
-            if calls.admits(index, submission, &mut columns) {
-                columns.push(submission, &mut queueing)?;
-            }
-        }
-        self.store_deadlines(&submissions).await?;
-        self.store_traces(&submissions).await?;
-        let stored = self.store(columns).await?;
-        let answers = calls.answers(&submissions, &stored.replays)?;
-        let mut reply =
-            ReplyBuilder { stored: &stored, queueing: &queueing, accepted: Accepted::default() };
-        let mut effects = Effects::default();
-        for submission in &submissions {
-            reply.add(submission, &mut effects);
-        }
-        let mut accepted = reply.accepted;
-        accepted.answers = answers;
-        let followed = self.follow(effects).await;
-        accepted.changes.views.extend(followed.views);
-        accepted.changes.readied.extend(followed.readied);
-        accepted.changes.readied.sort_unstable();
-        accepted.changes.readied.dedup();
-        accepted.changes.stopping.extend(followed.stopping);
-        Ok(accepted)
-    }
-
-    async fn store(&self, columns: Columns) -> PortResult<Stored> {
-        let row = self.work(columns.query().fetch_one(&self.work)).await?;
-        let mut cells = Cells::of(&row);
-        Ok(Stored {
-            at: cells.time("at")?,
-            attended: column::queues(&cells.take::<Vec<String>>()?)?,
-            fresh: cells.take::<Vec<Uuid>>()?.into_iter().collect(),
-            replays: cells.take::<Option<Vec<Option<String>>>>()?.unwrap_or_default(),
-            credited: cells.take()?,
-        })
-    }
-}
-
-/// The calls with an idempotency key, and the reply to each submission.
-#[derive(Default)]
-struct Calls {
-    /// The submission that was first in this call to use a key.
-    first: HashMap<(TenantId, String), usize>,
-    /// The source of the reply to each submission with a key.
-    keyed: BTreeMap<usize, Source>,
-    keys: usize,
-}
-
-enum Source {
+/// The source of the reply to a submission.
+pub enum Source {
+    /// The submission has no idempotency key.
+    NoKey,
     /// The key's position in the statement.
     Key(usize),
-    /// An earlier submission of the same call.
+    /// An earlier submission of the same call has the key, and this one is not stored.
     Earlier(usize),
 }
 
-impl Calls {
-    /// Returns whether a submission goes into the statement: not if an earlier one of this call has
-    /// its key.
-    fn admits(&mut self, index: usize, submission: &Submission, columns: &mut Columns) -> bool {
-        let Some(idempotency) = &submission.idempotency else { return true };
-        let key = (submission.tenant.clone(), idempotency.key.clone());
-        if let Some(earlier) = self.first.get(&key) {
-            self.keyed.insert(index, Source::Earlier(*earlier));
-            return false;
-        }
-        self.first.insert(key, index);
-        self.keyed.insert(index, Source::Key(self.keys));
-        self.keys += 1;
-        columns.push_key(&submission.tenant, idempotency, target(submission));
-        true
+/// Finds the source of the reply to each submission.
+pub fn sources(submissions: &[Submission]) -> Vec<Source> {
+    let (mut first, mut keys) = (HashMap::new(), 0);
+    let mut sources = Vec::with_capacity(submissions.len());
+    for (index, submission) in submissions.iter().enumerate() {
+        let Some(idempotency) = &submission.idempotency else {
+            sources.push(Source::NoKey);
+            continue;
+        };
+        sources.push(match first.entry((&submission.tenant, &idempotency.key)) {
+            Entry::Occupied(earlier) => Source::Earlier(*earlier.get()),
+            Entry::Vacant(free) => {
+                free.insert(index);
+                keys += 1;
+                Source::Key(keys - 1)
+            }
+        });
     }
+    sources
+}
 
-    fn answers(
-        &self,
-        submissions: &[Submission],
-        replays: &[Option<String>],
-    ) -> PortResult<Vec<Acceptance>> {
-        let mut answers: Vec<Acceptance> = Vec::with_capacity(submissions.len());
-        for (index, submission) in submissions.iter().enumerate() {
-            let answer = match self.keyed.get(&index) {
-                None => Acceptance::Stored,
-                Some(Source::Key(place)) => {
-                    from_replay(replays.get(*place).and_then(Option::as_deref))?
-                }
-                Some(Source::Earlier(earlier)) => {
-                    after(&submissions[*earlier], submission, &answers[*earlier])
-                }
-            };
-            answers.push(answer);
-        }
-        Ok(answers)
+/// The replies to submissions, from the responses to replay.
+pub fn answers(
+    submissions: &[Submission],
+    sources: &[Source],
+    replays: &[Option<String>],
+) -> PortResult<Vec<Acceptance>> {
+    let mut answers: Vec<Acceptance> = Vec::with_capacity(submissions.len());
+    for (submission, source) in submissions.iter().zip(sources) {
+        answers.push(match source {
+            Source::NoKey => Acceptance::Stored,
+            Source::Key(place) => from_replay(replays.get(*place).and_then(Option::as_deref))?,
+            Source::Earlier(earlier) => {
+                after(&submissions[*earlier], submission, &answers[*earlier])
+            }
+        });
     }
+    Ok(answers)
 }
 
 fn from_replay(replay: Option<&str>) -> PortResult<Acceptance> {
@@ -153,11 +87,11 @@ fn from_replay(replay: Option<&str>) -> PortResult<Acceptance> {
 }
 
 /// The reply to a submission whose key an earlier one of the same call has.
-fn after(earlier: &Submission, later: &Submission, said: &Acceptance) -> Acceptance {
+fn after(earlier: &Submission, later: &Submission, first_answer: &Acceptance) -> Acceptance {
     let (Some(first), Some(second)) = (&earlier.idempotency, &later.idempotency) else {
-        return said.clone();
+        return first_answer.clone();
     };
-    match said {
+    match first_answer {
         _ if first.fingerprint != second.fingerprint => Acceptance::KeyReused,
         Acceptance::Stored if target(earlier) == target(later) => Acceptance::Stored,
         Acceptance::Stored => Acceptance::Replayed(first.answer.clone()),
@@ -172,120 +106,199 @@ fn target(submission: &Submission) -> Uuid {
     }
 }
 
-/// Decides which tasks go straight to `queued`.
-pub(super) struct Queueing {
-    credit: BTreeMap<Queue, u32>,
-    queued: BTreeSet<TaskId>,
+/// The jobs of a submission without refused items, each with its batch and its position in that.
+pub fn jobs(submission: &Submission) -> Vec<(&NewJob, Option<(&NewBatch, u32)>)> {
+    match &submission.work {
+        Work::Job(job) => vec![(job, None)],
+        Work::Batch(batch) => {
+            let items = (0..).zip(&batch.items);
+            let jobs = items.filter_map(|(item, new)| match new {
+                NewItem::Job(job) => Some((job, Some((batch, item)))),
+                NewItem::Refused(_) => None,
+            });
+            jobs.collect()
+        }
+    }
 }
 
-impl Queueing {
-    fn new(credit: &[Credit]) -> Self {
+/// Decides which tasks go straight to `queued`.
+pub struct Enqueuer {
+    credit: BTreeMap<Queue, u32>,
+    enqueued: BTreeSet<TaskId>,
+}
+
+impl Enqueuer {
+    /// Makes one that may use up this credit.
+    pub fn new(credit: &[Credit]) -> Self {
         let mut left = BTreeMap::new();
         for credit in credit {
             *left.entry(credit.queue).or_default() += credit.tasks;
         }
-        Self { credit: left, queued: BTreeSet::new() }
+        Self { credit: left, enqueued: BTreeSet::new() }
     }
 
     /// Takes credit for a task that waits for nothing: it has no needs, no start time, no limit and
     /// no key that it could share.
-    pub(super) fn takes(
-        &mut self,
-        job: &NewJob,
-        position: Option<&BatchPosition>,
-        task: &NewTask,
-    ) -> bool {
+    fn takes(&mut self, job: &NewJob, batch: Option<&NewBatch>, task: &NewTask) -> bool {
         let free = task.needs.is_empty() && task.input_key.is_none() && job.run_at.is_none();
-        if !free || position.is_some_and(|position| position.limited) {
+        if !free || batch.is_some_and(|batch| batch.max_concurrent.is_some()) {
             return false;
         }
         let Some(left) = self.credit.get_mut(&task.queue).filter(|left| **left > 0) else {
             return false;
         };
         *left -= 1;
-        self.queued.insert(task.id)
+        self.enqueued.insert(task.id)
     }
 }
 
-/// Builds the reply from what was reply.
-struct ReplyBuilder<'a> {
-    stored: &'a Stored,
-    queueing: &'a Queueing,
-    accepted: Accepted,
+/// The arguments of `spool.accept`.
+#[derive(Default)]
+pub struct Rows {
+    jobs: Vec<NewJobRow>,
+    batches: Vec<NewBatchRow>,
+    calls: Vec<CallRow>,
+}
+
+impl Rows {
+    /// Adds the rows of a submission.
+    pub fn push(&mut self, submission: &Submission, enqueuer: &mut Enqueuer) -> PortResult<()> {
+        let Submission { tenant, idempotency, work } = submission;
+        self.calls
+            .extend(idempotency.iter().map(|key| CallRow::of(tenant, key, target(submission))));
+        if let Work::Batch(batch) = work {
+            self.batches.push(NewBatchRow::of(tenant, batch)?);
+        }
+        for (job, place) in jobs(submission) {
+            let mut tasks = Vec::with_capacity(job.tasks.len());
+            for task in &job.tasks {
+                let enqueue = enqueuer.takes(job, place.map(|(batch, _)| batch), task);
+                tasks.push(NewTaskRow::of(task, Some(&job.input), enqueue)?);
+            }
+            self.jobs.push(NewJobRow::of(tenant, job, place, tasks)?);
+        }
+        Ok(())
+    }
+}
+
+/// The result of `spool.accept`.
+pub struct Stored {
+    at: Timestamp,
+    queues_with_workers: BTreeSet<Queue>,
+    fresh: BTreeSet<Uuid>,
+    /// One for each idempotency key.
+    pub replays: Vec<Option<String>>,
+    /// Set if tasks with credit were queued: not while a limit or pause is set, which only a
+    /// dispatch checks.
+    credited: bool,
+}
+
+impl PgStore {
+    /// Stores until when the first tasks of jobs with a queue timeout may wait. A statement of its
+    /// own, before the one that stores the tasks, and only if a job has such a timeout.
+    pub(super) async fn store_deadlines(&self, submissions: &[Submission]) -> PortResult<()> {
+        let (mut tasks, mut run_ats, mut allowed) = (Vec::new(), Vec::new(), Vec::new());
+        for (job, _) in submissions.iter().flat_map(jobs) {
+            let Some(timeout) = job.queue_timeout else { continue };
+            for task in job.tasks.iter().filter(|task| task.needs.is_empty()) {
+                tasks.push(task.id.0);
+                run_ats.push(job.run_at.map(Timestamp::as_millisecond));
+                allowed.push(millis(timeout));
+            }
+        }
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query("SELECT spool.store_deadlines($1, $2, $3)")
+            .bind(tasks)
+            .bind(run_ats)
+            .bind(allowed);
+        self.work(query.execute(&self.work)).await.map(drop)
+    }
+
+    /// Stores traces, before the statement that stores the jobs, and only if a caller sent one.
+    pub(super) async fn store_traces(&self, submissions: &[Submission]) -> PortResult<()> {
+        let traced = submissions
+            .iter()
+            .flat_map(jobs)
+            .filter_map(|(job, _)| Some((job.id.0, job.trace.as_ref()?.to_string())));
+        let (jobs, traces): (Vec<_>, Vec<_>) = traced.unzip();
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query("SELECT spool.store_traces($1, $2)").bind(jobs).bind(traces);
+        self.work(query.execute(&self.work)).await.map(drop)
+    }
+    /// Stores rows in one commit.
+    pub(super) async fn store(&self, rows: Rows) -> PortResult<Stored> {
+        let query = sqlx::query(
+            "SELECT at, queues_with_workers, fresh, replays, credited
+             FROM spool.accept($1, $2, $3)",
+        )
+        .bind(rows.jobs)
+        .bind(rows.batches)
+        .bind(rows.calls);
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        let mut cells = Cells::of(&row);
+        Ok(Stored {
+            at: cells.time("at")?,
+            queues_with_workers: cells.queues()?,
+            fresh: cells.list()?.into_iter().collect(),
+            replays: cells.list()?,
+            credited: cells.take()?,
+        })
+    }
+}
+
+/// Collects what an accept changed, from the submissions and the result of the statement.
+pub struct ReplyBuilder<'a> {
+    pub stored: &'a Stored,
+    pub enqueuer: &'a Enqueuer,
+    pub accepted: Accepted,
+    pub effects: Effects,
 }
 
 impl ReplyBuilder<'_> {
-    fn add(&mut self, submission: &Submission, effects: &mut Effects) {
-        match &submission.work {
-            Work::Job(job) => self.add_job(&submission.tenant, job, None, effects),
-            Work::Batch(batch) => self.add_batch(&submission.tenant, batch, effects),
-        }
-    }
-
-    fn add_batch(&mut self, tenant: &TenantId, batch: &NewBatch, effects: &mut Effects) {
-        for (item, new) in (0..).zip(&batch.items) {
-            if let NewItem::Job(job) = new {
-                self.add_job(tenant, job, Some((batch.id, item)), effects);
-            }
-        }
-    }
-
-    fn add_job(
-        &mut self,
-        tenant: &TenantId,
-        job: &NewJob,
-        batch: Option<(BatchId, u32)>,
-        effects: &mut Effects,
-    ) {
+    /// Adds a job, if it is new.
+    pub fn add(&mut self, tenant: &TenantId, job: &NewJob, place: Option<(&NewBatch, u32)>) {
         if !self.stored.fresh.contains(&job.id.0) {
             return;
         }
         let later = job.run_at.is_some_and(|at| at > self.stored.at);
         let free = || job.tasks.iter().filter(|task| task.needs.is_empty());
         let mut undecided = false;
-        for task in free() {
-            match task.input_key {
-                Some(key) if !later => {
-                    undecided = true;
-                    effects.decide(tenant, key);
-                }
-                Some(_) => {}
-                None if self.stored.credited && self.queueing.queued.contains(&task.id) => {
-                    let message = TaskMessage::new(task.id, Fence(0), task.queue);
-                    self.accepted
-                        .messages
-                        .push(message.traced(job.trace.as_ref().map(ToString::to_string)));
-                }
-                None if !later => push_once(&mut self.accepted.changes.readied, task.queue),
-                None => {}
+        for task in free().filter(|_| !later) {
+            if let Some(key) = task.input_key {
+                undecided = true;
+                self.effects.decide(tenant, key);
+            } else if self.stored.credited && self.enqueuer.enqueued.contains(&task.id) {
+                let message = TaskMessage::new(task.id, Fence(0), task.queue);
+                let trace = job.trace.as_ref().map(ToString::to_string);
+                self.accepted.messages.push(message.traced(trace));
+            } else {
+                self.effects.ready_queues.insert(task.queue);
             }
         }
         // A limit or pause may hold it back, so its view is read.
         if undecided || !self.stored.credited {
-            effects.jobs.push(job.id.0);
+            self.effects.jobs.insert(job.id.0);
             return;
         }
         let waiting = match free().next() {
             None => WaitingFor::Needs,
             Some(_) if later => WaitingFor::Schedule,
-            Some(task) if self.stored.attended.contains(&task.queue) => WaitingFor::Slot,
+            Some(task) if self.stored.queues_with_workers.contains(&task.queue) => WaitingFor::Slot,
             Some(_) => WaitingFor::Worker,
         };
-        let view = new_view(tenant, job, batch, self.stored.at, waiting);
+        let view = new_view(tenant, job, place, self.stored.at, waiting);
         self.accepted.changes.views.push(view);
-    }
-}
-
-fn push_once(queues: &mut Vec<Queue>, queue: Queue) {
-    if !queues.contains(&queue) {
-        queues.push(queue);
     }
 }
 
 fn new_view(
     tenant: &TenantId,
     job: &NewJob,
-    batch: Option<(BatchId, u32)>,
+    place: Option<(&NewBatch, u32)>,
     at: Timestamp,
     waiting: WaitingFor,
 ) -> JobView {
@@ -301,7 +314,7 @@ fn new_view(
         progress: None,
         result: None,
         error: None,
-        batch,
+        batch: place.map(|(batch, item)| (batch.id, item)),
         priority: job.priority.0,
         tags: job.tags.clone(),
         metadata: job.metadata.clone(),

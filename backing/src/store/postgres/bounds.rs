@@ -1,4 +1,4 @@
-//! The bounds that SQL functions name as `{{NAME}}`, filled in by `spool migrate`.
+//! The bounds and settings that SQL functions name as `{{NAME}}`, filled in by `spool migrate`.
 
 use std::time::Duration;
 
@@ -24,6 +24,12 @@ const MEMO_TOUCHED_EVERY: Duration = Duration::from_secs(3600);
 /// A producer's clock may be this much ahead of the server's.
 const CLOCK_AHEAD: Duration = Duration::from_secs(3600);
 
+/// The settings of each function that looks into large tables. Its plans are made once, from no
+/// statistics, and must be right for tables that are empty now and large in an hour: through an
+/// index, and never in need of sorting more than they answer.
+const PLANNER_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan SET jit = off \
+     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off";
+
 /// The value of each name.
 pub fn bounds() -> Vec<(&'static str, String)> {
     let ms = |duration| millis(duration).to_string();
@@ -43,6 +49,7 @@ pub fn bounds() -> Vec<(&'static str, String)> {
         ("MEMO_TOUCHED_EVERY_MS", ms(MEMO_TOUCHED_EVERY)),
         ("CLOCK_AHEAD_MS", ms(CLOCK_AHEAD)),
         ("NO_BATCH", Uuid::nil().to_string()),
+        ("PLANNER_SETTINGS", PLANNER_SETTINGS.to_owned()),
     ]
 }
 

@@ -1,37 +1,14 @@
 //! Cancels jobs and batches.
 
-use common::{
-    id::{BatchId, JobId, TenantId},
-    port::PortResult,
-    store::{Changes, Target},
-};
+use common::{id::TenantId, port::PortResult, store::Target};
 use uuid::Uuid;
 
-use super::{
-    PgStore,
-    column::Cells,
-    effects::{Effects, list},
-};
+use super::{PgStore, column::Cells, effects::Effects};
 
 /// Jobs of a batch in one statement: each holds its locks until all are written.
 const AT_ONCE: i32 = 500;
 
 impl PgStore {
-    pub(super) async fn cancel_target(
-        &self,
-        tenant: &TenantId,
-        target: Target,
-    ) -> PortResult<Option<Changes>> {
-        if !self.has(tenant, target).await? {
-            return Ok(None);
-        }
-        let effects = match target {
-            Target::Job(JobId(job)) => self.cancel_jobs(vec![job]).await?,
-            Target::Batch(BatchId(batch)) => self.cancel_items(batch).await?,
-        };
-        Ok(Some(self.follow(effects).await))
-    }
-
     /// Cancels the open jobs of a batch that stops at its first failure, and notes that this is
     /// done.
     pub(super) async fn cancel_rest(&self, batch: Uuid) -> PortResult<Effects> {
@@ -41,17 +18,12 @@ impl PgStore {
         Ok(effects)
     }
 
-    async fn cancel_items(&self, batch: Uuid) -> PortResult<Effects> {
+    /// Cancels the open jobs of a batch.
+    pub(super) async fn cancel_items(&self, batch: Uuid) -> PortResult<Effects> {
         let mut effects = Effects::default();
         let mut behind = Some(-1);
         while let Some(item) = behind {
-            let (jobs, last) = self
-                .items_behind(
-                    "SELECT jobs, last_item FROM spool.open_items($1, $2, $3)",
-                    batch,
-                    item,
-                )
-                .await?;
+            let (jobs, last) = self.items_behind(batch, true, item).await?;
             behind = last;
             if !jobs.is_empty() {
                 effects.add(self.cancel_jobs(jobs).await?);
@@ -60,26 +32,26 @@ impl PgStore {
         Ok(effects)
     }
 
-    /// The next jobs of a batch after an item, and the last item that was looked at.
+    /// The open or else the unsuccessful ones of the next jobs of a batch after an item, and the
+    /// last item that was looked at.
     pub(super) async fn items_behind(
         &self,
-        sql: &'static str,
         batch: Uuid,
+        open: bool,
         item: i32,
     ) -> PortResult<(Vec<Uuid>, Option<i32>)> {
-        let query = sqlx::query(sql).bind(batch).bind(item).bind(AT_ONCE);
-        let row = self.work(query.fetch_one(&self.work)).await?;
-        let mut cells = Cells::of(&row);
-        Ok((list(&mut cells)?, cells.take()?))
+        let sql = "SELECT jobs, last_item FROM spool.items_behind($1, $2, $3, $4)";
+        let query = sqlx::query_as(sql).bind(batch).bind(open).bind(item).bind(AT_ONCE);
+        self.work(query.fetch_one(&self.work)).await
     }
 
-    async fn cancel_jobs(&self, jobs: Vec<Uuid>) -> PortResult<Effects> {
+    pub(super) async fn cancel_jobs(&self, mut jobs: Vec<Uuid>) -> PortResult<Effects> {
         let mut all = Effects::default();
-        let mut jobs = jobs;
         // Repeated for a job that became a plan in between; it can do that only once.
         while !jobs.is_empty() {
             let query = sqlx::query("SELECT e.* FROM spool.cancel($1) e").bind(jobs);
-            let mut effects = Effects::of(&self.work(query.fetch_one(&self.work)).await?)?;
+            let row = self.work(query.fetch_one(&self.work)).await?;
+            let mut effects = Effects::read(&mut Cells::of(&row))?;
             jobs = std::mem::take(&mut effects.jobs_to_repeat);
             all.add(effects);
         }
@@ -98,8 +70,7 @@ impl PgStore {
                 batch.0,
             ),
         };
-        let query = sqlx::query(sql).bind(id).bind(tenant.0.clone());
-        let row = self.work(query.fetch_one(&self.work)).await?;
-        Cells::of(&row).take()
+        let query = sqlx::query_scalar(sql).bind(id).bind(tenant.0.clone());
+        self.work(query.fetch_one(&self.work)).await
     }
 }

@@ -1,86 +1,58 @@
-//! Claims queued tasks for a worker, each with all that an attempt needs.
+//! Reads claimed tasks, each with all that an attempt needs.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::HashMap;
 
 use common::{
-    error::JobError,
-    id::{Fence, JobId, TaskId, WorkerId},
+    id::{Fence, JobId, TaskId},
     plan::Overrides,
     port::PortResult,
     rules::lifecycle::JobStatus,
     store::{Claimed, NeedOutcome},
 };
-use serde_json::Value;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::{
     PgStore,
-    column::{self, Cells, duration, millis},
+    column::{self, Cells, duration},
     errors::unreadable,
     reason, views,
 };
 
+/// Claims tasks and selects the cells that [`read`] takes.
+pub const SELECT: &str = "SELECT job, tenant, kind, batch, item, priority, tags, metadata,
+     created_at, run_at, version, first_started_at, NULL::bigint, attempts, id, fence, attempt,
+     max_attempts, losses, name, task_kind, kind_version, task_input, needs, timeout, solo,
+     result_task, job_timeout, job_max_attempts
+ FROM spool.claim($1, $2, $3)";
+
 /// A claimed task without the outcomes of its needs.
-struct BareClaim {
+pub struct BareClaim {
     claimed: Claimed,
     needs: Vec<Uuid>,
     solo: bool,
 }
 
-/// The outcome of a need.
-struct NeedResult {
-    name: String,
-    result: Result<Value, JobError>,
-}
-
 impl PgStore {
-    pub(super) async fn claim_all(
-        &self,
-        worker: WorkerId,
-        tasks: &[TaskId],
-        lease: Duration,
-    ) -> PortResult<Vec<Option<Claimed>>> {
-        let ids: Vec<Uuid> = tasks.iter().map(|task| task.0).collect();
-        let query = sqlx::query(
-            "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at,
-                 version, first_started_at,
-                 NULL::bigint, attempts, id, fence, attempt, max_attempts, losses, name, task_kind,
-                 kind_version, task_input, needs,
-                 timeout, solo, result_task, job_timeout, job_max_attempts
-             FROM spool.claim($1, $2, $3)",
-        )
-        .bind(worker.0)
-        .bind(ids)
-        .bind(millis(lease));
-        let rows = self.patiently(query.fetch_all(&self.work)).await?;
-        let bare: Vec<BareClaim> = rows.iter().map(read).collect::<PortResult<_>>()?;
-        let mut claimed = self.complete(bare).await?;
-        Ok(tasks.iter().map(|task| claimed.remove(task)).collect())
-    }
-
     /// Adds the outcomes of needs and the job's whole view to tasks of plans.
     ///
     /// The claim holds whether or not these can be read. If they can't, the lease runs out and
     /// another worker runs the task.
-    async fn complete(&self, bare: Vec<BareClaim>) -> PortResult<HashMap<TaskId, Claimed>> {
+    pub(super) async fn complete(
+        &self,
+        bare: Vec<BareClaim>,
+    ) -> PortResult<HashMap<TaskId, Claimed>> {
         let needs = self
             .need_outcomes(bare.iter().flat_map(|one| one.needs.iter().copied()).collect())
             .await?;
         let plans: Vec<Uuid> =
             bare.iter().filter(|one| !one.solo).map(|one| one.claimed.job.0).collect();
-        let views =
-            if plans.is_empty() { BTreeMap::new() } else { self.views(None, &plans).await? };
+        let views = self.views(None, &plans).await?;
         let mut claimed = HashMap::with_capacity(bare.len());
         for mut one in bare {
             for need in &one.needs {
                 let found = needs.get(need).ok_or_else(|| unreadable("tasks.needs", need))?;
-                one.claimed
-                    .needs
-                    .push(NeedOutcome { name: found.name.clone(), result: found.result.clone() });
+                one.claimed.needs.push(found.clone());
             }
             if let Some(view) = views.get(&one.claimed.job.0) {
                 one.claimed.view = view.clone();
@@ -90,27 +62,27 @@ impl PgStore {
         Ok(claimed)
     }
 
-    async fn need_outcomes(&self, ids: Vec<Uuid>) -> PortResult<HashMap<Uuid, NeedResult>> {
+    async fn need_outcomes(&self, ids: Vec<Uuid>) -> PortResult<HashMap<Uuid, NeedOutcome>> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let query =
             sqlx::query("SELECT id, name, output, error FROM spool.need_outcomes($1)").bind(ids);
         let rows = self.patiently(query.fetch_all(&self.work)).await?;
-        rows.iter()
-            .map(|row| {
-                let mut cells = Cells::of(row);
-                let (id, name) = (cells.take()?, cells.take()?);
-                let output = cells.maybe_json("history.output")?;
-                let error = cells.maybe_json("history.error")?;
-                let result = output.ok_or_else(|| error.unwrap_or_else(reason::cancelled));
-                Ok((id, NeedResult { name, result }))
-            })
-            .collect()
+        let outcome = |row: &PgRow| {
+            let mut cells = Cells::of(row);
+            let (id, name) = (cells.take()?, cells.take()?);
+            let output = cells.maybe_json("history.output")?;
+            let error = cells.maybe_json("history.error")?;
+            let result = output.ok_or_else(|| error.unwrap_or_else(reason::cancelled));
+            Ok((id, NeedOutcome { name, result }))
+        };
+        rows.iter().map(outcome).collect()
     }
 }
 
-fn read(row: &PgRow) -> PortResult<BareClaim> {
+/// Reads a claimed task.
+pub fn read(row: &PgRow) -> PortResult<BareClaim> {
     let mut cells = Cells::of(row);
     let mut view = views::bare(&mut cells, JobStatus::Running)?;
     let task = TaskId(cells.take()?);

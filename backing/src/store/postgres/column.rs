@@ -1,6 +1,6 @@
 //! Converts values to columns and back.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use common::{
     id::Digest,
@@ -60,6 +60,25 @@ impl<'r> Cells<'r> {
         millis.map(|millis| time(column, millis)).transpose()
     }
 
+    /// Takes an array; NULL is an empty one.
+    pub fn list<T>(&mut self) -> PortResult<Vec<T>>
+    where
+        Vec<T>: Decode<'r, Postgres> + Type<Postgres>,
+    {
+        Ok(self.take::<Option<Vec<T>>>()?.unwrap_or_default())
+    }
+
+    /// Takes an array of queues.
+    pub fn queues(&mut self) -> PortResult<BTreeSet<Queue>> {
+        self.list::<String>()?.iter().map(|name| queue(name)).collect()
+    }
+
+    /// Takes keys to decide on: an array of tenants and one of keys.
+    pub fn keys(&mut self) -> PortResult<impl Iterator<Item = (String, Vec<u8>)> + use<>> {
+        let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = (self.list()?, self.list()?);
+        Ok(tenants.into_iter().zip(keys))
+    }
+
     /// Takes JSON text.
     pub fn json<T: DeserializeOwned>(&mut self, column: &str) -> PortResult<T> {
         let text: &str = self.take()?;
@@ -99,6 +118,16 @@ pub fn text(value: &impl Serialize) -> PortResult<String> {
     serde_json::to_string(value).map_err(|error| unreadable("a new row", error))
 }
 
+/// Narrows a count, which `common::limits` bounds.
+pub fn int(number: impl TryInto<i32>) -> i32 {
+    number.try_into().unwrap_or(i32::MAX)
+}
+
+/// Narrows a number of attempts, which `common::limits` bounds.
+pub fn small(number: impl TryInto<i16>) -> i16 {
+    number.try_into().unwrap_or(i16::MAX)
+}
+
 /// Copies a hash's bytes.
 pub fn bytes(digest: Digest) -> Vec<u8> {
     digest.0.to_vec()
@@ -117,14 +146,6 @@ pub fn status(text: &str) -> PortResult<JobStatus> {
 /// Parses a queue's name.
 pub fn queue(text: &str) -> PortResult<Queue> {
     Queue::parse(text).ok_or_else(|| unreadable("queue", text))
-}
-
-/// Parses the names of queues, each once and in order.
-pub fn queues(texts: &[String]) -> PortResult<Vec<Queue>> {
-    let mut queues: Vec<Queue> = texts.iter().map(|text| queue(text)).collect::<PortResult<_>>()?;
-    queues.sort_unstable();
-    queues.dedup();
-    Ok(queues)
 }
 
 /// Converts an attempt's progress. It is kept in four bytes, and reported as the decimal that was

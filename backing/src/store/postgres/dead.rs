@@ -13,7 +13,10 @@ use common::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{PgStore, column::Cells, effects::list};
+use super::{
+    PgStore,
+    column::{Cells, int},
+};
 
 #[async_trait]
 impl DeadWork for PgStore {
@@ -34,10 +37,10 @@ impl DeadWork for PgStore {
         .bind(filter.since.map(Timestamp::as_millisecond))
         .bind(filter.until.map(Timestamp::as_millisecond))
         .bind(after.map(|after| after.0))
-        .bind(i32::try_from(most).unwrap_or(i32::MAX));
+        .bind(int(most));
         let row = self.work(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
-        let (tasks, next): (Vec<Uuid>, Option<Uuid>) = (list(&mut cells)?, cells.take()?);
+        let (tasks, next): (Vec<Uuid>, Option<Uuid>) = (cells.list()?, cells.take()?);
         let views = self.task_views(tenant, tasks.clone(), None).await?;
         let mut views: BTreeMap<Uuid, TaskView> =
             views.into_iter().map(|view| (view.id.0, view)).collect();

@@ -2,27 +2,24 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use common::{
     id::{Fence, TaskId},
     port::{PortResult, broker::TaskMessage},
     queue::Queue,
-    store::{Demand, Dispatched},
+    store::{Demand, Dispatch, Dispatched},
 };
 use uuid::Uuid;
 
 use super::{
     PgStore,
     column::{Cells, millis},
-    effects::{Effects, list},
+    effects::Effects,
 };
 
-impl PgStore {
-    pub(super) async fn ring_queue(
-        &self,
-        queue: Queue,
-        ahead: u32,
-        most: u32,
-    ) -> PortResult<Dispatched> {
+#[async_trait]
+impl Dispatch for PgStore {
+    async fn dispatch(&self, queue: Queue, ahead: u32, most: u32) -> PortResult<Dispatched> {
         let query = sqlx::query(
             "SELECT dispatched, fences, spool.traces_of(dispatched) AS traces, room_left, more,
                  next_due, ended, tenants, keys
@@ -35,31 +32,29 @@ impl PgStore {
         let mut cells = Cells::of(&row);
         let dispatched = Dispatched {
             messages: messages(&mut cells, queue)?,
-            room_left: cells.number::<i64, _>("spare")?,
+            room_left: cells.number::<i64, _>("room_left")?,
             more: cells.take()?,
             next_due: cells.maybe_time("tasks.run_at")?,
             ended: cells.number::<i64, _>("ended")?,
         };
-        let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = (list(&mut cells)?, list(&mut cells)?);
-        if keys.is_empty() {
+        let effects = Effects { keys: cells.keys()?.collect(), ..Effects::default() };
+        if effects.keys.is_empty() {
             return Ok(dispatched);
         }
         // Tasks whose time has come and that may share an output are decided on now, and dispatched
         // by the next call.
-        let changes = self
-            .follow(Effects { keys: tenants.into_iter().zip(keys).collect(), ..Effects::default() })
-            .await;
+        let changes = self.follow(effects).await;
         Ok(Dispatched { more: dispatched.more || changes.readied.contains(&queue), ..dispatched })
     }
 
-    pub(super) async fn hand_back_all(&self, tasks: &[TaskId]) -> PortResult<u64> {
+    async fn hand_back(&self, tasks: &[TaskId]) -> PortResult<u64> {
         let ids: Vec<Uuid> = tasks.iter().map(|task| task.0).collect();
         let query = sqlx::query("SELECT spool.hand_back($1)").bind(ids);
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         Cells::of(&row).number::<i64, _>("handed back")
     }
 
-    pub(super) async fn overdue_messages(
+    async fn overdue(
         &self,
         queue: Queue,
         age: Duration,
@@ -77,7 +72,7 @@ impl PgStore {
         Ok((messages(&mut cells, queue)?, cells.number::<i64, _>("queued")?))
     }
 
-    pub(super) async fn demand_of(&self, queue: Queue) -> PortResult<Demand> {
+    async fn demand(&self, queue: Queue) -> PortResult<Demand> {
         let query = sqlx::query(
             "SELECT waiting, queued, running, slots, workers, oldest_ms, median_ms, paused
                  FROM spool.demand($1)",
@@ -99,7 +94,7 @@ impl PgStore {
 }
 
 fn messages(cells: &mut Cells<'_>, queue: Queue) -> PortResult<Vec<TaskMessage>> {
-    let (tasks, fences): (Vec<Uuid>, Vec<i64>) = (list(cells)?, list(cells)?);
+    let (tasks, fences): (Vec<Uuid>, Vec<i64>) = (cells.list()?, cells.list()?);
     let traces: Option<Vec<Option<String>>> = cells.take()?;
     // NULL if no job has a trace.
     let traces = traces.into_iter().flatten().chain(std::iter::repeat(None));

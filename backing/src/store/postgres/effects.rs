@@ -14,7 +14,6 @@ use common::{
     queue::Queue,
     store::Changes,
 };
-use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::{
@@ -31,9 +30,9 @@ const ROUNDS: usize = 1_000;
 /// A `spool.effects`: what a write changed, and what is to be done after its commit.
 #[derive(Debug, Default)]
 pub struct Effects {
-    pub jobs: Vec<Uuid>,
-    pub ready_queues: Vec<Queue>,
-    pub tasks_to_stop: Vec<TaskId>,
+    pub jobs: BTreeSet<Uuid>,
+    pub ready_queues: BTreeSet<Queue>,
+    pub tasks_to_stop: BTreeSet<TaskId>,
     pub keys: BTreeSet<(String, Vec<u8>)>,
     pub batches_to_stop: BTreeSet<Uuid>,
     pub jobs_to_repeat: Vec<Uuid>,
@@ -42,26 +41,14 @@ pub struct Effects {
 impl Effects {
     /// Reads the cells of a `spool.effects`.
     pub fn read(cells: &mut Cells<'_>) -> PortResult<Self> {
-        let jobs = list(cells)?;
-        let ready_queues = column::queues(&list::<String>(cells)?)?;
-        let tasks_to_stop = list(cells)?.into_iter().map(TaskId).collect();
-        let tenants: Vec<String> = list(cells)?;
-        let keys: Vec<Vec<u8>> = list(cells)?;
-        let batches_to_stop = list(cells)?.into_iter().collect();
-        let jobs_to_repeat = list(cells)?;
         Ok(Self {
-            jobs,
-            ready_queues,
-            tasks_to_stop,
-            keys: tenants.into_iter().zip(keys).collect(),
-            batches_to_stop,
-            jobs_to_repeat,
+            jobs: cells.list()?.into_iter().collect(),
+            ready_queues: cells.queues()?,
+            tasks_to_stop: cells.list()?.into_iter().map(TaskId).collect(),
+            keys: cells.keys()?.collect(),
+            batches_to_stop: cells.list()?.into_iter().collect(),
+            jobs_to_repeat: cells.list()?,
         })
-    }
-
-    /// Reads a row that is a `spool.effects`.
-    pub fn of(row: &PgRow) -> PortResult<Self> {
-        Self::read(&mut Cells::of(row))
     }
 
     /// Notes that a key needs a decision.
@@ -80,12 +67,14 @@ impl Effects {
     }
 }
 
-/// Takes an array; NULL is an empty one.
-pub fn list<T>(cells: &mut Cells<'_>) -> PortResult<Vec<T>>
-where
-    for<'a> Vec<T>: sqlx::Decode<'a, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
-{
-    Ok(cells.take::<Option<Vec<T>>>()?.unwrap_or_default())
+/// Adds the changes of a later write.
+pub fn merge(changes: &mut Changes, later: Changes) {
+    changes.views.retain(|view| later.views.iter().all(|newer| newer.id != view.id));
+    changes.views.extend(later.views);
+    changes.stopping.extend(later.stopping);
+    changes.readied.extend(later.readied);
+    changes.readied.sort_unstable();
+    changes.readied.dedup();
 }
 
 impl PgStore {
@@ -97,7 +86,7 @@ impl PgStore {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "what follows from a write is left to the sweep");
+                    tracing::warn!(%error, "the effects of a write are left to the sweep");
                     break;
                 }
             }
@@ -125,18 +114,12 @@ impl PgStore {
     async fn elect(&self, keys: Vec<(String, Vec<u8>)>) -> PortResult<Effects> {
         let (tenants, keys): (Vec<String>, Vec<Vec<u8>>) = keys.into_iter().unzip();
         let query = sqlx::query("SELECT e.* FROM spool.elect($1, $2) e").bind(tenants).bind(keys);
-        Effects::of(&self.work(query.fetch_one(&self.work)).await?)
+        let row = self.work(query.fetch_one(&self.work)).await?;
+        Effects::read(&mut Cells::of(&row))
     }
 
     async fn read_changes(&self, effects: Effects) -> Changes {
-        let Effects { mut jobs, ready_queues: mut readied, tasks_to_stop: mut stopping, .. } =
-            effects;
-        jobs.sort_unstable();
-        jobs.dedup();
-        readied.sort_unstable();
-        readied.dedup();
-        stopping.sort_unstable();
-        stopping.dedup();
+        let jobs: Vec<Uuid> = effects.jobs.into_iter().collect();
         let views = match self.views(None, &jobs).await {
             Ok(views) => views.into_values().collect(),
             Err(error) => {
@@ -144,6 +127,10 @@ impl PgStore {
                 Vec::new()
             }
         };
-        Changes { views, readied, stopping }
+        Changes {
+            views,
+            readied: effects.ready_queues.into_iter().collect(),
+            stopping: effects.tasks_to_stop.into_iter().collect(),
+        }
     }
 }

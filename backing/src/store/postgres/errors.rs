@@ -25,8 +25,10 @@ pub async fn within<T>(
 /// `Unavailable`.
 pub fn port(error: sqlx::Error) -> PortError {
     match &error {
-        sqlx::Error::Database(said) if may_go_away(said.code().as_deref().unwrap_or_default()) => {
-            PortError::unavailable(PART, said.message())
+        sqlx::Error::Database(reason)
+            if may_go_away(reason.code().as_deref().unwrap_or_default()) =>
+        {
+            PortError::unavailable(PART, reason.message())
         }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
@@ -39,14 +41,14 @@ pub fn port(error: sqlx::Error) -> PortError {
 }
 
 /// The error of a column with a value that this program never writes.
-pub fn unreadable(column: &str, said: impl ToString) -> PortError {
-    PortError::broken(PART, format!("{column} can't be read: {}", said.to_string()))
+pub fn unreadable(column: &str, reason: impl ToString) -> PortError {
+    PortError::broken(PART, format!("{column} can't be read: {}", reason.to_string()))
 }
 
 /// Returns whether an SQLSTATE is transient: connections (08), lost races (40), resources (53), an
 /// operator or a timeout (57), locks (55P03), a server in recovery that takes no writes (25006).
 fn may_go_away(code: &str) -> bool {
-    ["08", "40", "53", "57"].iter().any(|queue| code.starts_with(queue))
+    ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
         || ["55P03", "25006"].contains(&code)
 }
 
@@ -55,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_restart_or_a_race_says_may_go_away_and_a_violated_rule_may_not() {
+    fn errors_of_restarts_and_races_may_go_away_and_those_of_violated_rules_may_not() {
         for code in ["57P01", "57P03", "08006", "40P01", "57014", "53300"] {
             assert!(may_go_away(code), "{code}");
         }

@@ -25,9 +25,10 @@ impl<'p> Executor<'p> for &'_ Pool {
     {
         let pool = self.clone();
         let all = async move {
-            let mut lent = pool.lend().await?;
-            let answer: sqlx::Result<Vec<_>> = lent.sql().fetch_many(query).try_collect().await;
-            lent.heard(answer)
+            let mut connection = pool.acquire().await?;
+            let answer: sqlx::Result<Vec<_>> =
+                connection.sql().fetch_many(query).try_collect().await;
+            connection.release(answer)
         };
         all.map_ok(|all| stream::iter(all).map(Ok)).try_flatten_stream().boxed()
     }
@@ -38,9 +39,9 @@ impl<'p> Executor<'p> for &'_ Pool {
     {
         let pool = self.clone();
         async move {
-            let mut lent = pool.lend().await?;
-            let answer = lent.sql().fetch_optional(query).await;
-            lent.heard(answer)
+            let mut connection = pool.acquire().await?;
+            let answer = connection.sql().fetch_optional(query).await;
+            connection.release(answer)
         }
         .boxed()
     }
@@ -55,9 +56,9 @@ impl<'p> Executor<'p> for &'_ Pool {
     {
         let pool = self.clone();
         async move {
-            let mut lent = pool.lend().await?;
-            let answer = lent.sql().prepare_with(sql, parameters).await;
-            lent.heard(answer)
+            let mut connection = pool.acquire().await?;
+            let answer = connection.sql().prepare_with(sql, parameters).await;
+            connection.release(answer)
         }
         .boxed()
     }
@@ -68,9 +69,9 @@ impl<'p> Executor<'p> for &'_ Pool {
     {
         let pool = self.clone();
         async move {
-            let mut lent = pool.lend().await?;
-            let answer = lent.sql().describe(sql).await;
-            lent.heard(answer)
+            let mut connection = pool.acquire().await?;
+            let answer = connection.sql().describe(sql).await;
+            connection.release(answer)
         }
         .boxed()
     }

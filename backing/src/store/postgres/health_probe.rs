@@ -33,7 +33,7 @@ pub struct HealthProbe(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     connect: PgConnectOptions,
-    heard: Mutex<Instant>,
+    last_reply: Mutex<Instant>,
     pings: tokio::sync::Mutex<PingState>,
 }
 
@@ -49,14 +49,14 @@ impl HealthProbe {
     pub fn new(connect: PgConnectOptions) -> Self {
         Self(Arc::new(Shared {
             connect,
-            heard: Mutex::new(Instant::now()),
+            last_reply: Mutex::new(Instant::now()),
             pings: Default::default(),
         }))
     }
 
     /// Notes that the server replied to any caller.
-    pub fn heard(&self) {
-        *self.0.heard.lock() = Instant::now();
+    pub fn replied(&self) {
+        *self.0.last_reply.lock() = Instant::now();
     }
 
     /// Ends when the server has not replied to any caller for a while: five seconds, or two if it
@@ -79,22 +79,25 @@ impl Shared {
     /// for its result.
     async fn is_silent(&self, since: Instant) -> bool {
         let mut pings = self.pings.lock().await;
-        if *self.heard.lock() > since {
+        if *self.last_reply.lock() > since {
             return false;
         }
-        if pings.unanswered.is_some_and(|at| at.elapsed() < REMEMBERED && *self.heard.lock() < at) {
+        if pings
+            .unanswered
+            .is_some_and(|at| at.elapsed() < REMEMBERED && *self.last_reply.lock() < at)
+        {
             return true;
         }
         let kept = pings.kept.take();
         let result =
             timeout(REPLY_WITHIN, ping(kept, &self.connect)).await.unwrap_or(PingResult::NoReply);
-        let there = !matches!(result, PingResult::NoReply) || *self.heard.lock() > since;
+        let there = !matches!(result, PingResult::NoReply) || *self.last_reply.lock() > since;
         pings.unanswered = (!there).then(Instant::now);
         if let PingResult::Reply(sql) = result {
             pings.kept = Some(sql);
         }
         if there {
-            *self.heard.lock() = Instant::now();
+            *self.last_reply.lock() = Instant::now();
         } else {
             tracing::warn!(
                 "PostgreSQL does not reply to pings: calls that wait for it are given up"

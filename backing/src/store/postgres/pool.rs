@@ -59,13 +59,13 @@ impl PgOptions {
 /// Heartbeats are few and small; the second connection is for when the first one has just died.
 const HEARTBEAT_CONNECTIONS: u32 = 2;
 /// A connection that was idle for longer is pinged before it is used.
-const ASK_AFTER: Duration = Duration::from_secs(5);
+const PING_AFTER: Duration = Duration::from_secs(5);
 /// A pinged connection without a reply in this time is given up, and another is tried.
-const ALIVE_WITHIN: Duration = Duration::from_secs(1);
+const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// The same for a connection whose caller left before the reply. No caller waits for it, and a new
 /// connection costs a busy machine more than this reply. Its place in the pool stays taken
 /// meanwhile, because the server still runs the statement.
-const HEARD_OUT_WITHIN: Duration = Duration::from_secs(5);
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// An older connection is replaced: the memory that a server keeps for one only grows.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
@@ -92,68 +92,61 @@ pub async fn connect_once(url: &str, options: &PgOptions) -> PortResult<PgConnec
 /// would cost a second round trip.
 #[derive(Debug, Clone)]
 pub struct Pool {
-    connections: managed::Pool<Maker>,
+    connections: managed::Pool<Connector>,
     acquire_timeout: Duration,
-    known: Arc<Known>,
+    server: Arc<ServerState>,
 }
 
 /// The state of the server as the pool last saw it.
 #[derive(Debug)]
-struct Known {
+struct ServerState {
     health_probe: HealthProbe,
     /// When a connection was found to be broken. Those that no caller has used since may be broken
     /// too, as they are when the server restarts, and are pinged first. So one call meets the
     /// error, and not one for each connection.
-    doubted: Mutex<Option<Instant>>,
+    broken_at: Mutex<Option<Instant>>,
     /// Why the server was last waited for, until it takes connections.
-    waited_for: Mutex<Option<String>>,
+    startup_error: Mutex<Option<String>>,
 }
 
 impl Pool {
-    /// Makes the pool for the work. Replies on its connections are reported to the health probe.
-    pub fn for_work(
-        url: &str,
+    /// Makes the pools for the work and for heartbeats. Replies on their connections are reported
+    /// to the health probe.
+    pub fn pair(
+        connect: &PgConnectOptions,
         options: &PgOptions,
         health_probe: &HealthProbe,
-    ) -> PortResult<Self> {
-        Self::new(url, options, options.connections, "on", health_probe)
-    }
-
-    /// Makes the pool for heartbeats.
-    pub fn for_heartbeats(
-        url: &str,
-        options: &PgOptions,
-        health_probe: &HealthProbe,
-    ) -> PortResult<Self> {
-        Self::new(url, options, HEARTBEAT_CONNECTIONS, "off", health_probe)
-    }
-
-    fn new(
-        url: &str,
-        options: &PgOptions,
-        connections: u32,
-        durable: &str,
-        health_probe: &HealthProbe,
-    ) -> PortResult<Self> {
+    ) -> PortResult<(Self, Self)> {
         let bound = options.statement_timeout.as_millis().to_string();
-        let connect = parse(url)?
-            .options([("statement_timeout", bound.as_str()), ("synchronous_commit", durable)]);
-        let known = Arc::new(Known::new(health_probe.clone()));
-        let maker = Maker { connect, known: known.clone() };
-        let pool = managed::Pool::builder(maker).max_size(connections.max(1) as usize).build();
-        let connections = pool.map_err(|error| PortError::broken(PART, error))?;
-        Ok(Self { connections, acquire_timeout: options.acquire_timeout, known })
+        let pool = |connections: u32, synchronous_commit| {
+            let connect = connect.clone().options([
+                ("statement_timeout", bound.as_str()),
+                ("synchronous_commit", synchronous_commit),
+            ]);
+            let server = Arc::new(ServerState {
+                health_probe: health_probe.clone(),
+                broken_at: Mutex::default(),
+                startup_error: Mutex::default(),
+            });
+            let connector = Connector { connect, server: server.clone() };
+            let pool = managed::Pool::builder(connector).max_size(connections.max(1) as usize);
+            let connections = pool.build().map_err(|error| PortError::broken(PART, error))?;
+            Ok(Self { connections, acquire_timeout: options.acquire_timeout, server })
+        };
+        Ok((pool(options.connections, "on")?, pool(HEARTBEAT_CONNECTIONS, "off")?))
     }
 
     /// Takes a connection, once one is free.
-    pub async fn lend(&self) -> sqlx::Result<Lent> {
-        let got = timeout(self.acquire_timeout, self.connections.get()).await;
-        let taken = got.map_err(|_| self.known.why_none())?.map_err(|error| match error {
-            PoolError::Backend(error) => error,
-            PoolError::Closed => sqlx::Error::PoolClosed,
-            _ => sqlx::Error::PoolTimedOut,
-        })?;
-        Ok(Lent { taken: Some(taken), known: self.known.clone() })
+    pub async fn acquire(&self) -> sqlx::Result<PooledConnection> {
+        let connection = timeout(self.acquire_timeout, self.connections.get())
+            .await
+            .map_err(|_| self.server.no_connection_error())?
+            .map_err(|error| match error {
+                PoolError::Backend(error) => error,
+                PoolError::Closed => sqlx::Error::PoolClosed,
+                _ => sqlx::Error::PoolTimedOut,
+            })?;
+        Ok(PooledConnection { connection: Some(connection), server: self.server.clone() })
     }
 
     /// The current use of the connections.
@@ -169,27 +162,23 @@ impl Pool {
     }
 }
 
-impl Known {
-    fn new(health_probe: HealthProbe) -> Self {
-        Self { health_probe, doubted: Mutex::default(), waited_for: Mutex::default() }
-    }
-
+impl ServerState {
     /// Drops a broken connection.
-    fn lost(&self, taken: Object<Maker>) {
-        *self.doubted.lock() = Some(Instant::now());
-        drop(Object::take(taken));
+    fn drop_broken(&self, connection: Object<Connector>) {
+        *self.broken_at.lock() = Some(Instant::now());
+        drop(Object::take(connection));
     }
 
     /// Returns whether a connection must be pinged before it is used.
-    fn doubts(&self, metrics: &Metrics) -> bool {
+    fn must_ping(&self, metrics: &Metrics) -> bool {
         let used = metrics.recycled.unwrap_or(metrics.created);
-        used.elapsed() > ASK_AFTER || self.doubted.lock().is_some_and(|doubted| used <= doubted)
+        used.elapsed() > PING_AFTER || self.broken_at.lock().is_some_and(|at| used <= at)
     }
 
     /// Why no connection came in time: the server's reason, if it gave one, else that all are in
     /// use.
-    fn why_none(&self) -> sqlx::Error {
-        match &*self.waited_for.lock() {
+    fn no_connection_error(&self) -> sqlx::Error {
+        match &*self.startup_error.lock() {
             Some(why) => sqlx::Error::Io(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!("no connection: {why}"),
@@ -200,12 +189,12 @@ impl Known {
 }
 
 #[derive(Debug)]
-struct Maker {
+struct Connector {
     connect: PgConnectOptions,
-    known: Arc<Known>,
+    server: Arc<ServerState>,
 }
 
-impl managed::Manager for Maker {
+impl managed::Manager for Connector {
     type Type = PgConnection;
     type Error = sqlx::Error;
 
@@ -216,15 +205,15 @@ impl managed::Manager for Maker {
             .with_max_delay(Duration::from_secs(1))
             .with_jitter()
             .without_max_times();
-        let known = &self.known;
-        let note = |error: &sqlx::Error, _| *known.waited_for.lock() = Some(error.to_string());
-        let made = (|| PgConnection::connect_with(&self.connect))
+        let server = &self.server;
+        let note = |error: &sqlx::Error, _| *server.startup_error.lock() = Some(error.to_string());
+        let connected = (|| PgConnection::connect_with(&self.connect))
             .retry(pauses)
-            .when(starts)
+            .when(is_starting)
             .notify(note)
             .await;
-        *known.waited_for.lock() = None;
-        made.inspect(|_| known.health_probe.heard())
+        *server.startup_error.lock() = None;
+        connected.inspect(|_| server.health_probe.replied())
     }
 
     async fn recycle(
@@ -235,11 +224,11 @@ impl managed::Manager for Maker {
         if metrics.age() > MAX_AGE {
             return Err(RecycleError::message("it is old"));
         }
-        if self.known.doubts(metrics) {
+        if self.server.must_ping(metrics) {
             // All connections of a pool go half open together, and each would keep its caller for
             // the whole time to acquire.
-            alive(sql, ALIVE_WITHIN).await?;
-            self.known.health_probe.heard();
+            ping(sql, REPLY_WITHIN).await?;
+            self.server.health_probe.replied();
         }
         Ok(())
     }
@@ -247,36 +236,36 @@ impl managed::Manager for Maker {
 
 /// Returns whether a server may take a connection in a moment: it does not listen yet, it reads its
 /// log first (57P03), or it has not yet noticed which of its connections are gone (53300).
-fn starts(error: &sqlx::Error) -> bool {
+fn is_starting(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-        sqlx::Error::Database(said) => said.is_transient_in_connect_phase(),
+        sqlx::Error::Database(error) => error.is_transient_in_connect_phase(),
         _ => false,
     }
 }
 
-/// A connection in use. Until its reply is [`heard`](Lent::heard), a statement is under way on it.
+/// A connection in use. A statement is under way on it until [`release`](Self::release).
 #[derive(Debug)]
-pub struct Lent {
-    taken: Option<Object<Maker>>,
-    known: Arc<Known>,
+pub struct PooledConnection {
+    connection: Option<Object<Connector>>,
+    server: Arc<ServerState>,
 }
 
-impl Lent {
+impl PooledConnection {
     /// The connection, for one statement.
     pub fn sql(&mut self) -> &mut PgConnection {
-        self.taken.as_mut().expect("it is there until it is heard")
+        self.connection.as_mut().expect("it is there until its reply")
     }
 
     /// Returns the connection after its reply, unless that says that it is broken.
-    pub fn heard<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
+    pub fn release<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
         if matches!(answer, Ok(_) | Err(sqlx::Error::Database(_))) {
-            self.known.health_probe.heard();
+            self.server.health_probe.replied();
         }
-        if let (Some(taken), Err(error)) = (self.taken.take(), &answer)
-            && !leaves_it_sound(error)
+        if let (Some(connection), Err(error)) = (self.connection.take(), &answer)
+            && !keeps_connection(error)
         {
-            self.known.lost(taken);
+            self.server.drop_broken(connection);
         }
         answer
     }
@@ -284,32 +273,36 @@ impl Lent {
 
 /// Returns whether a connection can be used after an error: an error of a statement does it no
 /// harm, and one that ends the session does.
-fn leaves_it_sound(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(said) = error else {
+fn keeps_connection(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
         return matches!(error, sqlx::Error::RowNotFound);
     };
-    let said = said.try_downcast_ref::<PgDatabaseError>();
-    said.is_some_and(|said| matches!(said.severity(), PgSeverity::Error))
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| matches!(error.severity(), PgSeverity::Error))
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     /// The caller left before the reply: it is read to its end, for a while, and a half-open
     /// connection is dropped.
     fn drop(&mut self) {
-        let Some(mut taken) = self.taken.take() else { return };
-        let known = self.known.clone();
-        let Ok(runtime) = Handle::try_current() else { return known.lost(taken) };
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        let server = self.server.clone();
+        let Ok(runtime) = Handle::try_current() else {
+            return server.drop_broken(connection);
+        };
         runtime.spawn(async move {
-            match alive(&mut taken, HEARD_OUT_WITHIN).await {
-                Ok(()) => known.health_probe.heard(),
-                Err(_) => known.lost(taken),
+            match ping(&mut connection, DRAIN_WITHIN).await {
+                Ok(()) => server.health_probe.replied(),
+                Err(_) => server.drop_broken(connection),
             }
         });
     }
 }
 
 /// Pings the server.
-async fn alive(sql: &mut PgConnection, bound: Duration) -> sqlx::Result<()> {
+async fn ping(sql: &mut PgConnection, bound: Duration) -> sqlx::Result<()> {
     timeout(bound, sql.ping())
         .await
         .map_err(|_| sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut)))?

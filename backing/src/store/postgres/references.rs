@@ -8,7 +8,6 @@ use common::{id::Digest, port::PortResult, store::ArtifactReferences};
 use super::{
     PgStore,
     column::{Cells, bytes, millis},
-    effects::list,
     errors::unreadable,
 };
 
@@ -19,7 +18,7 @@ impl ArtifactReferences for PgStore {
         let query =
             sqlx::query("SELECT spool.unreferenced($1, $2)").bind(hashes).bind(millis(quiet));
         let row = self.work(query.fetch_one(&self.work)).await?;
-        let unreferenced: Vec<Vec<u8>> = list(&mut Cells::of(&row))?;
+        let unreferenced: Vec<Vec<u8>> = Cells::of(&row).list()?;
         unreferenced.iter().map(|hash| digest(hash)).collect()
     }
 
@@ -37,7 +36,7 @@ impl ArtifactReferences for PgStore {
         );
         let (from, to) = (vec![first], [&[first][..], &[u8::MAX; 31]].concat());
         let row = self.work(query.bind(from).bind(to).fetch_one(&self.work)).await?;
-        let remembered: Vec<Vec<u8>> = list(&mut Cells::of(&row))?;
+        let remembered: Vec<Vec<u8>> = Cells::of(&row).list()?;
         remembered.iter().map(|hash| digest(hash)).collect()
     }
 

@@ -1,95 +1,194 @@
-//! New rows as columns: one array for each column, so that any number of rows is one statement with
-//! one plan.
+//! The rows that functions take in arrays: each struct here is a type of the schema, member for
+//! member. So any number of rows is one parameter, and a statement has one plan.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use common::{
-    id::Digest,
+    id::TenantId,
     plan::{NewTask, OnFailure},
     port::PortResult,
+    submission::{Idempotency, NewBatch, NewItem, NewJob},
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::column;
+use super::column::{self, int, millis, small};
 
-/// New tasks of accepted plans and of growing tasks.
-#[derive(Debug, Default)]
-pub struct TaskColumns {
-    /// The job of an accepted plan, or the task that grew.
-    pub parent: Vec<Uuid>,
-    pub id: Vec<Uuid>,
-    pub place: Vec<i32>,
-    pub name: Vec<String>,
-    pub kind: Vec<String>,
-    pub version: Vec<i32>,
-    pub queue: Vec<&'static str>,
-    /// None if it is the job's.
-    pub input: Vec<Option<String>>,
-    pub input_key: Vec<Option<Vec<u8>>>,
-    pub timeout_ms: Vec<i64>,
-    pub max_attempts: Vec<i16>,
-    /// Array literals: arrays of arrays must be rectangular in PostgreSQL.
-    pub needs: Vec<Option<String>>,
-    pub proceeds: Vec<Option<String>>,
-    pub needs_left: Vec<i32>,
-    pub result: Vec<bool>,
-    pub edges: EdgeColumns,
+/// A job with its first tasks.
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "spool.new_job")]
+pub struct NewJobRow {
+    id: Uuid,
+    tenant: String,
+    kind: String,
+    priority: i16,
+    run_at: Option<i64>,
+    tags: Option<String>,
+    metadata: Option<String>,
+    input: String,
+    timeout_ms: Option<i64>,
+    max_attempts: Option<i16>,
+    batch: Option<Uuid>,
+    limited_batch: Option<Uuid>,
+    item: Option<i32>,
+    result_task: Uuid,
+    tasks: Vec<NewTaskRow>,
 }
 
-/// The edges between tasks and their needs.
-#[derive(Debug, Default)]
-pub struct EdgeColumns {
-    pub need: Vec<Uuid>,
-    pub task: Vec<Uuid>,
-    pub proceed: Vec<bool>,
+/// A task of an accepted job, or one by which another task grew.
+#[derive(Debug, Clone, sqlx::Type)]
+#[sqlx(type_name = "spool.new_task")]
+pub struct NewTaskRow {
+    id: Uuid,
+    name: String,
+    kind: String,
+    kind_version: i32,
+    queue: String,
+    input: Option<String>,
+    input_key: Option<Vec<u8>>,
+    timeout_ms: i64,
+    max_attempts: i16,
+    needs: Option<Vec<Uuid>>,
+    proceeds: Option<Vec<bool>>,
+    needs_left: i32,
+    result: bool,
+    enqueue: bool,
 }
 
-impl TaskColumns {
-    /// Adds a task. An input that is the job's too is kept once, there.
-    pub fn push(
-        &mut self,
-        parent: Uuid,
-        place: i32,
-        task: &NewTask,
-        job_input: Option<&Value>,
-    ) -> PortResult<()> {
-        self.parent.push(parent);
-        self.id.push(task.id.0);
-        self.place.push(place);
-        self.name.push(task.name.clone());
-        self.kind.push(task.kind.clone());
-        self.version.push(i32::try_from(task.kind_version).unwrap_or(i32::MAX));
-        self.queue.push(task.queue.as_str());
-        self.input.push(if job_input == Some(&task.input) {
-            None
-        } else {
-            Some(column::text(&task.input)?)
-        });
-        self.input_key.push(task.input_key.map(|Digest(key)| key.to_vec()));
-        self.timeout_ms.push(column::millis(task.timeout));
-        self.max_attempts.push(i16::try_from(task.max_attempts).unwrap_or(i16::MAX));
-        self.needs.push(literal(task, |need| need.task.to_string()));
-        self.proceeds
-            .push(literal(task, |need| (need.on_failure == OnFailure::Proceed).to_string()));
-        self.result.push(task.result);
-        // A need that is named twice is waited for once, and its failure is passed on only if both
-        // say so.
-        let mut edges = BTreeMap::new();
-        for need in &task.needs {
-            *edges.entry(need.task.0).or_insert(true) &= need.on_failure == OnFailure::Proceed;
-        }
-        self.needs_left.push(i32::try_from(edges.len()).unwrap_or(i32::MAX));
-        for (need, proceed) in edges {
-            self.edges.need.push(need);
-            self.edges.task.push(task.id.0);
-            self.edges.proceed.push(proceed);
-        }
-        Ok(())
+/// A batch with its refused items.
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "spool.new_batch")]
+pub struct NewBatchRow {
+    id: Uuid,
+    tenant: String,
+    total: i32,
+    max_concurrent: Option<i32>,
+    stop_on_error: bool,
+    refused: Vec<RefusedItemRow>,
+}
+
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "spool.refused_item")]
+struct RefusedItemRow {
+    item: i32,
+    error: String,
+}
+
+/// A call with an idempotency key.
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "spool.idempotent_call")]
+pub struct CallRow {
+    tenant: String,
+    key: String,
+    fingerprint: Vec<u8>,
+    response: String,
+    target: Uuid,
+}
+
+/// The end of a task, with the tasks by which it grows.
+#[derive(Debug, Clone, Default, sqlx::Type)]
+#[sqlx(type_name = "spool.settlement")]
+pub struct SettlementRow {
+    pub task: Uuid,
+    pub fence: i64,
+    pub state: String,
+    pub output: Option<String>,
+    pub output_hash: Option<Vec<u8>>,
+    pub artifacts: Option<String>,
+    pub error: Option<String>,
+    pub grown: Vec<NewTaskRow>,
+}
+
+impl NewJobRow {
+    /// Converts a job; `place` is its batch and its position in that.
+    pub fn of(
+        tenant: &TenantId,
+        job: &NewJob,
+        place: Option<(&NewBatch, u32)>,
+        tasks: Vec<NewTaskRow>,
+    ) -> PortResult<Self> {
+        // A plan without a result can't be built; if one came all the same, a constraint would
+        // refuse it.
+        let result = job.tasks.iter().find(|task| task.result).or(job.tasks.first());
+        let limited = place.filter(|(batch, _)| batch.max_concurrent.is_some());
+        Ok(Self {
+            id: job.id.0,
+            tenant: tenant.0.clone(),
+            kind: job.kind.clone(),
+            priority: i16::from(job.priority.0),
+            run_at: job.run_at.map(Timestamp::as_millisecond),
+            tags: (!job.tags.is_empty()).then(|| column::text(&job.tags)).transpose()?,
+            metadata: job.metadata.as_ref().map(column::text).transpose()?,
+            input: column::text(&job.input)?,
+            timeout_ms: job.overrides.timeout.map(millis),
+            max_attempts: job.overrides.max_attempts.map(small),
+            batch: place.map(|(batch, _)| batch.id.0),
+            limited_batch: limited.map(|(batch, _)| batch.id.0),
+            item: place.map(|(_, item)| int(item)),
+            result_task: result.map_or(Uuid::nil(), |task| task.id.0),
+            tasks,
+        })
     }
 }
 
-fn literal(task: &NewTask, member: impl Fn(&common::plan::Need) -> String) -> Option<String> {
-    let members: Vec<String> = task.needs.iter().map(member).collect();
-    (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
+impl NewTaskRow {
+    /// Converts a task. An input that is the job's too is kept once, there.
+    pub fn of(task: &NewTask, job_input: Option<&Value>, enqueue: bool) -> PortResult<Self> {
+        let own_input = (job_input != Some(&task.input)).then(|| column::text(&task.input));
+        let needs = Some(&task.needs).filter(|needs| !needs.is_empty());
+        let proceeds = |on_failure| on_failure == OnFailure::Proceed;
+        // A need that is named twice is waited for once.
+        let needs_left: BTreeSet<_> = task.needs.iter().map(|need| need.task).collect();
+        Ok(Self {
+            id: task.id.0,
+            name: task.name.clone(),
+            kind: task.kind.clone(),
+            kind_version: int(task.kind_version),
+            queue: task.queue.as_str().to_owned(),
+            input: own_input.transpose()?,
+            input_key: task.input_key.map(column::bytes),
+            timeout_ms: millis(task.timeout),
+            max_attempts: small(task.max_attempts),
+            needs: needs.map(|needs| needs.iter().map(|need| need.task.0).collect()),
+            proceeds: needs
+                .map(|needs| needs.iter().map(|need| proceeds(need.on_failure)).collect()),
+            needs_left: int(needs_left.len()),
+            result: task.result,
+            enqueue,
+        })
+    }
+}
+
+impl NewBatchRow {
+    /// Converts a batch without its jobs.
+    pub fn of(tenant: &TenantId, batch: &NewBatch) -> PortResult<Self> {
+        let refused = (0..).zip(&batch.items).filter_map(|(item, new)| match new {
+            NewItem::Job(_) => None,
+            NewItem::Refused(error) => {
+                Some(column::text(error).map(|error| RefusedItemRow { item, error }))
+            }
+        });
+        Ok(Self {
+            id: batch.id.0,
+            tenant: tenant.0.clone(),
+            total: int(batch.items.len()),
+            max_concurrent: batch.max_concurrent.map(int),
+            stop_on_error: batch.stop_on_error,
+            refused: refused.collect::<PortResult<_>>()?,
+        })
+    }
+}
+
+impl CallRow {
+    /// Converts a call's key; `target` is the job or batch that the call makes.
+    pub fn of(tenant: &TenantId, idempotency: &Idempotency, target: Uuid) -> Self {
+        Self {
+            tenant: tenant.0.clone(),
+            key: idempotency.key.clone(),
+            fingerprint: column::bytes(idempotency.fingerprint),
+            response: idempotency.answer.clone(),
+            target,
+        }
+    }
 }

@@ -24,8 +24,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT s.id, s.tenant, s.name, s.cron, s.timezone, s.catch_up, s.starts_at, s.ends_at,
-                 s.paused, s.job, s.created_at,
-                 s.revision, s.next_at, s.last_at, s.last_job, s.refusal
+                 s.paused, s.job, s.created_at, s.revision, s.next_at, s.last_at, s.last_job,
+                 s.refusal
              FROM spool.schedules s ",
             $rest
         )
@@ -37,8 +37,7 @@ impl Schedules for PgStore {
     async fn create_schedule(&self, schedule: &Schedule) -> PortResult<bool> {
         let query = sqlx::query(
             "INSERT INTO spool.schedules (id, revision, name, cron, timezone, catch_up, starts_at,
-                 ends_at, paused, job, next_at,
-                 last_at, last_job, refusal, tenant, created_at)
+                 ends_at, paused, job, next_at, last_at, last_job, refusal, tenant, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
              ON CONFLICT (id) DO NOTHING",
         );
@@ -51,9 +50,8 @@ impl Schedules for PgStore {
     async fn change_schedule(&self, schedule: &Schedule) -> PortResult<bool> {
         let query = sqlx::query(
             "UPDATE spool.schedules SET revision = revision + 1, name = $3, cron = $4,
-                 timezone = $5, catch_up = $6, starts_at = $7,
-                 ends_at = $8, paused = $9, job = $10, next_at = $11, last_at = $12,
-                 last_job = $13, refusal = $14
+                 timezone = $5, catch_up = $6, starts_at = $7, ends_at = $8, paused = $9, job = $10,
+                 next_at = $11, last_at = $12, last_job = $13, refusal = $14
              WHERE id = $1 AND revision = $2",
         );
         let query = bind(query, schedule)?;

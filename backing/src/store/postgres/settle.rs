@@ -1,19 +1,13 @@
-//! Writes verdicts under the fence.
-//!
-//! Three statements share the work, and each leaves out what is not for it: tasks that are the only
-//! one of their job (nearly all), attempts that will be retried, and tasks of plans. Settlements
-//! are independent, so it does not matter that these are several commits. A settle whose commit is
-//! unclear may be repeated: a settlement that was counted the first time is stale the second.
+//! Writes settlements: the statements that [`settle`](common::store::Leases::settle) calls.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
     error::JobError,
-    id::{TaskId, WorkerId},
+    id::{Fence, TaskId, WorkerId},
     outcome::{Settlement, Verdict},
-    plan::NewTask,
     port::{PortError, PortResult},
-    store::{Changes, Settled},
+    rules::lifecycle::{JobStatus, TaskState},
     view::JobView,
 };
 use serde_json::Value;
@@ -23,39 +17,24 @@ use uuid::Uuid;
 use super::{
     PgStore,
     column::{self, Cells, millis},
-    effects::{Effects, list},
+    effects::Effects,
     reason,
-    release::add,
-    rows::TaskColumns,
+    rows::{NewTaskRow, SettlementRow},
     views,
 };
 
-/// In whose name tasks end.
-#[derive(Debug, Clone, Copy)]
-pub enum Holder {
-    /// The worker that holds their leases.
-    Worker(WorkerId),
-    /// The sweep, if the leases have expired.
-    Expired,
-}
-
-/// A settlement as it is written, without the tasks it adds.
+/// A settlement that ends its task, as it is written.
 #[derive(Debug, Clone)]
 pub struct TaskEnd {
-    task: Uuid,
-    fence: i64,
-    state: &'static str,
-    output: Option<String>,
-    hash: Option<Vec<u8>>,
-    artifacts: Option<String>,
-    error: Option<String>,
+    pub row: SettlementRow,
     /// The result in the job's view, which is not read back.
     result: Result<Value, JobError>,
-    grown: Vec<NewTask>,
-    memo: bool,
+    /// Cleared if the output is not to be shared.
+    pub memo: bool,
 }
 
-struct Retry {
+/// A settlement that makes its task ready again.
+pub struct Retry {
     task: Uuid,
     fence: i64,
     error: String,
@@ -67,95 +46,45 @@ impl TaskEnd {
     /// task was asked to stop.
     pub fn of(settlement: Settlement) -> PortResult<Self> {
         let Settlement { task, fence, verdict } = settlement;
-        let (task, fence) = (task.0, fence.0);
-        let unsuccessful = |state, error: JobError| {
-            let text = column::text(&error)?;
-            let (output, hash, artifacts, grown) = (None, None, None, Vec::new());
-            Ok(Self {
-                task,
-                fence,
-                state,
-                output,
-                hash,
-                artifacts,
-                error: Some(text),
-                result: Err(error),
-                grown,
-                memo: true,
-            })
-        };
-        match verdict {
-            Verdict::Succeeded { output, hash, artifacts, grown, memo } => Ok(Self {
-                task,
-                fence,
-                state: "succeeded",
-                output: Some(column::text(&output)?),
-                hash: Some(column::bytes(hash)),
-                artifacts: (!artifacts.is_empty()).then(|| column::text(&artifacts)).transpose()?,
-                error: None,
-                result: Ok(output),
-                grown,
-                memo,
-            }),
-            Verdict::Failed(error) => unsuccessful("failed", error),
-            Verdict::Cancelled | Verdict::Retry { .. } => {
-                unsuccessful("cancelled", reason::cancelled())
+        let mut row = SettlementRow { task: task.0, fence: fence.0, ..Default::default() };
+        let (state, result, shared) = match verdict {
+            Verdict::Succeeded { output, hash, artifacts, grown, memo } => {
+                row.output = Some(column::text(&output)?);
+                row.output_hash = Some(column::bytes(hash));
+                row.artifacts =
+                    (!artifacts.is_empty()).then(|| column::text(&artifacts)).transpose()?;
+                let grown = grown.iter().map(|task| NewTaskRow::of(task, None, false));
+                row.grown = grown.collect::<PortResult<_>>()?;
+                (TaskState::Succeeded, Ok(output), memo)
             }
-        }
+            Verdict::Failed(error) => (TaskState::Failed, Err(error), true),
+            Verdict::Cancelled | Verdict::Retry { .. } => {
+                (TaskState::Cancelled, Err(reason::cancelled()), true)
+            }
+        };
+        row.state = state.as_str().to_owned();
+        row.error = result.as_ref().err().map(column::text).transpose()?;
+        Ok(Self { row, result, memo: shared })
+    }
+
+    /// The same verdict on a task that was asked to stop.
+    pub fn cancelled(retry: &Retry) -> PortResult<Self> {
+        let (task, fence) = (TaskId(retry.task), Fence(retry.fence));
+        Self::of(Settlement { task, fence, verdict: Verdict::Cancelled })
     }
 }
 
 impl PgStore {
-    pub(super) async fn settle_all(
-        &self,
-        worker: WorkerId,
-        settlements: Vec<Settlement>,
-    ) -> PortResult<(Vec<Settled>, Changes)> {
-        let tasks: Vec<TaskId> = settlements.iter().map(|settlement| settlement.task).collect();
-        let mut counted = HashSet::new();
-        let mut changes = Changes::default();
-        let (retries, mut ends) = sort(settlements)?;
-        let unkeyed = self.take_keys(worker, ends.values().filter(|end| !end.memo)).await?;
-        let solo = ends.values().filter(|end| end.grown.is_empty()).cloned().collect();
-        let (settled, effects) = self.settle_solo(worker, solo, &mut changes.views).await?;
-        ends.retain(|task, _| !settled.contains(task));
-        counted.extend(settled);
-        // From here on something may be committed, and a settlement that can't be written harms
-        // only itself.
-        let mut effects = effects;
-        effects.keys.extend(unkeyed);
-        let retried = self.settle_retries(worker, retries.values().collect(), &mut effects).await?;
-        counted.extend(&retried);
-        for (task, retry) in retries.into_iter().filter(|(task, _)| !retried.contains(task)) {
-            let verdict = Verdict::Cancelled;
-            ends.insert(
-                task,
-                TaskEnd::of(Settlement {
-                    task: TaskId(task),
-                    fence: common::id::Fence(retry.fence),
-                    verdict,
-                })?,
-            );
-        }
-        counted.extend(self.settle_rest(worker, ends, &mut effects).await?);
-        add(&mut changes, self.follow(effects).await);
-        let mut seen = HashSet::new();
-        let answer = |task: TaskId| match counted.contains(&task.0) && seen.insert(task) {
-            true => Settled::Counted,
-            false => Settled::Stale,
-        };
-        Ok((tasks.into_iter().map(answer).collect(), changes))
-    }
-
     /// Removes the keys of tasks whose output gets no memo, before they settle, and returns the
     /// keys to decide on after that, because their waiters must run. If this process dies in
     /// between, these tasks run again, without a key.
-    async fn take_keys(
+    pub(super) async fn take_keys(
         &self,
         worker: WorkerId,
         ends: impl Iterator<Item = &TaskEnd>,
     ) -> PortResult<Vec<(String, Vec<u8>)>> {
-        let (tasks, fences): (Vec<Uuid>, Vec<i64>) = ends.map(|end| (end.task, end.fence)).unzip();
+        let (tasks, fences): (Vec<Uuid>, Vec<i64>) =
+            ends.map(|end| (end.row.task, end.row.fence)).unzip();
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
@@ -175,7 +104,7 @@ impl PgStore {
     }
 
     /// Ends tasks that are the only one of their job, and returns which.
-    async fn settle_solo(
+    pub(super) async fn settle_solo(
         &self,
         worker: WorkerId,
         ends: Vec<TaskEnd>,
@@ -185,24 +114,16 @@ impl PgStore {
         if ends.is_empty() {
             return Ok((settled, effects));
         }
-        let columns = TaskEndColumns::of(&ends);
+        let (settlements, mut results): (Vec<SettlementRow>, BTreeMap<_, _>) =
+            ends.into_iter().map(|end| (end.row.clone(), (end.row.task, end.result))).unzip();
         let query = sqlx::query(
             "SELECT job, tenant, kind, batch, item, priority, tags, metadata, created_at, run_at,
-                 version, started_at,
-                 finished_at, attempts, task, status, keyed, batches_to_stop
-             FROM spool.settle_solo($1, $2, $3, $4, $5, $6, $7, $8)",
+                 version, started_at, finished_at, attempts, task, status, keyed, batches_to_stop
+             FROM spool.settle_solo($1, $2)",
         )
         .bind(worker.0)
-        .bind(columns.task)
-        .bind(columns.fence)
-        .bind(columns.state)
-        .bind(columns.output)
-        .bind(columns.hash)
-        .bind(columns.artifacts)
-        .bind(columns.error);
+        .bind(settlements);
         let rows = self.patiently(query.fetch_all(&self.work)).await?;
-        let mut results: BTreeMap<Uuid, Result<Value, JobError>> =
-            ends.into_iter().map(|end| (end.task, end.result)).collect();
         for row in &rows {
             let (task, view) = solo_view(row, &mut results, &mut effects)?;
             settled.insert(task);
@@ -212,10 +133,10 @@ impl PgStore {
     }
 
     /// Makes tasks ready that will be retried, and returns which.
-    async fn settle_retries(
+    pub(super) async fn settle_retries(
         &self,
         worker: WorkerId,
-        retries: Vec<&Retry>,
+        retries: &BTreeMap<Uuid, Retry>,
         effects: &mut Effects,
     ) -> PortResult<BTreeSet<Uuid>> {
         if retries.is_empty() {
@@ -225,21 +146,21 @@ impl PgStore {
             "SELECT retried, jobs, ready_queues FROM spool.settle_retries($1, $2, $3, $4, $5)",
         )
         .bind(worker.0)
-        .bind(retries.iter().map(|retry| retry.task).collect::<Vec<_>>())
-        .bind(retries.iter().map(|retry| retry.fence).collect::<Vec<_>>())
-        .bind(retries.iter().map(|retry| retry.error.clone()).collect::<Vec<_>>())
-        .bind(retries.iter().map(|retry| retry.pause).collect::<Vec<_>>());
+        .bind(retries.values().map(|retry| retry.task).collect::<Vec<_>>())
+        .bind(retries.values().map(|retry| retry.fence).collect::<Vec<_>>())
+        .bind(retries.values().map(|retry| retry.error.clone()).collect::<Vec<_>>())
+        .bind(retries.values().map(|retry| retry.pause).collect::<Vec<_>>());
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
-        let changes: Vec<Uuid> = list(&mut cells)?;
-        effects.jobs.extend(list::<Uuid>(&mut cells)?);
-        effects.ready_queues.extend(column::queues(&list::<String>(&mut cells)?)?);
-        Ok(changes.into_iter().collect())
+        let retried: Vec<Uuid> = cells.list()?;
+        effects.jobs.extend(cells.list::<Uuid>()?);
+        effects.ready_queues.extend(cells.queues()?);
+        Ok(retried.into_iter().collect())
     }
 
     /// Ends tasks of plans, together if possible, else one by one. A row that can't be written is
     /// logged, its lease will run out, and it harms no other.
-    async fn settle_rest(
+    pub(super) async fn settle_rest(
         &self,
         worker: WorkerId,
         ends: BTreeMap<Uuid, TaskEnd>,
@@ -249,7 +170,7 @@ impl PgStore {
         if ends.is_empty() {
             return Ok(BTreeSet::new());
         }
-        match self.settle_plans(Holder::Worker(worker), ends.clone()).await {
+        match self.settle_plans(Some(worker), ends.clone()).await {
             Ok((settled, more)) => {
                 effects.add(more);
                 return Ok(settled);
@@ -259,8 +180,8 @@ impl PgStore {
         }
         let mut all = BTreeSet::new();
         for end in ends {
-            let task = end.task;
-            match self.settle_plans(Holder::Worker(worker), vec![end]).await {
+            let task = end.row.task;
+            match self.settle_plans(Some(worker), vec![end]).await {
                 Ok((settled, more)) => {
                     effects.add(more);
                     all.extend(settled);
@@ -273,65 +194,25 @@ impl PgStore {
     }
 
     /// Ends tasks of any job, plans included, and returns which. They must be sorted by task.
+    /// Without a worker, it ends those whose leases have expired.
     pub(super) async fn settle_plans(
         &self,
-        holder: Holder,
+        worker: Option<WorkerId>,
         ends: Vec<TaskEnd>,
     ) -> PortResult<(BTreeSet<Uuid>, Effects)> {
-        let mut grown = TaskColumns::default();
-        for end in &ends {
-            for (place, task) in (0..).zip(&end.grown) {
-                grown.push(end.task, place, task, None)?;
-            }
-        }
-        let columns = TaskEndColumns::of(&ends);
-        let worker = match holder {
-            Holder::Worker(worker) => Some(worker.0),
-            Holder::Expired => None,
-        };
-        let query = sqlx::query(
-            "SELECT settled, (effects).*
-             FROM spool.settle_plans($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-             $15, $16, $17, $18, $19, $20, $21,
-                 $22, $23, $24, $25, $26, $27)",
-        )
-        .bind(worker)
-        .bind(matches!(holder, Holder::Expired))
-        .bind(columns.task)
-        .bind(columns.fence)
-        .bind(columns.state)
-        .bind(columns.output)
-        .bind(columns.hash)
-        .bind(columns.artifacts)
-        .bind(columns.error)
-        .bind(grown.parent)
-        .bind(grown.id)
-        .bind(grown.place)
-        .bind(grown.name)
-        .bind(grown.kind)
-        .bind(grown.version)
-        .bind(grown.queue)
-        .bind(grown.input)
-        .bind(grown.input_key)
-        .bind(grown.timeout_ms)
-        .bind(grown.max_attempts)
-        .bind(grown.needs)
-        .bind(grown.proceeds)
-        .bind(grown.needs_left)
-        .bind(grown.result)
-        .bind(grown.edges.need)
-        .bind(grown.edges.task)
-        .bind(grown.edges.proceed);
+        let query = sqlx::query("SELECT settled, (effects).* FROM spool.settle_plans($1, $2)")
+            .bind(worker.map(|worker| worker.0))
+            .bind(ends.into_iter().map(|end| end.row).collect::<Vec<_>>());
         let row = self.patiently(query.fetch_one(&self.work)).await?;
         let mut cells = Cells::of(&row);
-        let settled: Vec<Uuid> = list(&mut cells)?;
+        let settled: Vec<Uuid> = cells.list()?;
         Ok((settled.into_iter().collect(), Effects::read(&mut cells)?))
     }
 }
 
 /// Sorts settlements into retries and ends, by task: the order of ids, in which rows are locked.
 /// Of two settlements of one task the first counts.
-fn sort(
+pub fn sort(
     settlements: Vec<Settlement>,
 ) -> PortResult<(BTreeMap<Uuid, Retry>, BTreeMap<Uuid, TaskEnd>)> {
     let (mut retries, mut ends) = (BTreeMap::new(), BTreeMap::new());
@@ -359,12 +240,12 @@ fn solo_view(
     effects: &mut Effects,
 ) -> PortResult<(Uuid, JobView)> {
     let mut cells = Cells::of(row);
-    let mut view = views::bare(&mut cells, common::rules::lifecycle::JobStatus::Succeeded)?;
+    let mut view = views::bare(&mut cells, JobStatus::Succeeded)?;
     let task: Uuid = cells.take()?;
     view.status = column::status(cells.take()?)?;
     match results.remove(&task) {
         Some(Ok(output)) => view.result = Some(output),
-        Some(Err(_)) if view.status == common::rules::lifecycle::JobStatus::Cancelled => {
+        Some(Err(_)) if view.status == JobStatus::Cancelled => {
             view.error = Some(reason::cancelled())
         }
         Some(Err(error)) => view.error = Some(error),
@@ -373,34 +254,6 @@ fn solo_view(
     if let Some(key) = cells.take::<Option<Vec<u8>>>()? {
         effects.keys.insert((view.tenant.0.clone(), key));
     }
-    effects.batches_to_stop.extend(list::<Uuid>(&mut cells)?);
+    effects.batches_to_stop.extend(cells.list::<Uuid>()?);
     Ok((task, view))
-}
-
-/// Ends, column by column.
-#[derive(Default)]
-struct TaskEndColumns {
-    task: Vec<Uuid>,
-    fence: Vec<i64>,
-    state: Vec<&'static str>,
-    output: Vec<Option<String>>,
-    hash: Vec<Option<Vec<u8>>>,
-    artifacts: Vec<Option<String>>,
-    error: Vec<Option<String>>,
-}
-
-impl TaskEndColumns {
-    fn of(ends: &[TaskEnd]) -> Self {
-        let mut columns = Self::default();
-        for end in ends {
-            columns.task.push(end.task);
-            columns.fence.push(end.fence);
-            columns.state.push(end.state);
-            columns.output.push(end.output.clone());
-            columns.hash.push(end.hash.clone());
-            columns.artifacts.push(end.artifacts.clone());
-            columns.error.push(end.error.clone());
-        }
-        columns
-    }
 }

@@ -1,14 +1,18 @@
-//! Reads the views of jobs.
+//! Reads the views of jobs and tasks.
 
 use std::collections::BTreeMap;
 
 use common::{
-    id::{BatchId, JobId, TenantId},
+    error::JobError,
+    id::{BatchId, Fence, JobId, TaskId, TenantId, WorkerId},
     port::PortResult,
     rules::lifecycle::JobStatus,
-    view::{JobView, KindCount, Progress, Rank, WaitingFor},
+    view::{FailedAttempt, JobView, Progress, Rank, TaskView, WaitingFor},
 };
-use serde::Deserialize;
+use serde::{
+    Deserialize,
+    de::{IntoDeserializer, value::StrDeserializer},
+};
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
@@ -45,6 +49,24 @@ impl PgStore {
             }
         }
         Ok(views)
+    }
+    /// Reads those of these tasks that a tenant has, or all of a job.
+    pub(super) async fn task_views(
+        &self,
+        tenant: &TenantId,
+        tasks: Vec<Uuid>,
+        job: Option<Uuid>,
+    ) -> PortResult<Vec<TaskView>> {
+        let query = sqlx::query(
+            "SELECT id, job, name, kind, queue, state, needs, attempts, losses, fence, cached,
+                 worker, progress, stage, error,
+                 errors, created_at, started_at, finished_at
+             FROM spool.task_views($1, $2, $3)",
+        )
+        .bind(tenant.0.clone())
+        .bind(tasks)
+        .bind(job);
+        self.work(query.fetch_all(&self.work)).await?.iter().map(task_view).collect()
     }
 }
 
@@ -92,11 +114,9 @@ fn view(row: &PgRow) -> PortResult<JobView> {
     view.result = cells.maybe_json("history.output")?;
     let (solo, open, total): (bool, i32, i32) = (cells.take()?, cells.take()?, cells.take()?);
     let (progress, stage): (Option<f64>, Option<String>) = (cells.take()?, cells.take()?);
-    let waiting: Option<String> = cells.take()?;
-    view.waiting_for = waiting.map(|word| waiting_for(&word)).transpose()?;
-    if !solo {
-        view.tasks = counts(cells)?;
-    }
+    let waiting: Option<&str> = cells.take()?;
+    view.waiting_for = waiting.map(waiting_for).transpose()?;
+    view.tasks = cells.maybe_json("plan_kinds")?.unwrap_or_default();
     if view.status.is_final() {
         return Ok(view);
     }
@@ -115,32 +135,57 @@ fn view(row: &PgRow) -> PortResult<JobView> {
 }
 
 fn waiting_for(word: &str) -> PortResult<WaitingFor> {
-    match word {
-        "needs" => Ok(WaitingFor::Needs),
-        "schedule" => Ok(WaitingFor::Schedule),
-        "paused" => Ok(WaitingFor::Paused),
-        "limit:tenant" => Ok(WaitingFor::TenantLimit),
-        "limit:kind" => Ok(WaitingFor::KindLimit),
-        "limit:provider" => Ok(WaitingFor::ProviderLimit),
-        "limit:batch" => Ok(WaitingFor::BatchLimit),
-        "slot" => Ok(WaitingFor::Slot),
-        "worker" => Ok(WaitingFor::Worker),
-        _ => Err(unreadable("waiting_for", word)),
-    }
+    let word: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
+    WaitingFor::deserialize(word).map_err(|error| unreadable("waiting_for", error))
 }
 
-fn counts(mut cells: Cells<'_>) -> PortResult<BTreeMap<String, KindCount>> {
+fn task_view(row: &PgRow) -> PortResult<TaskView> {
+    let mut cells = Cells::of(row);
+    let (id, job, name, kind) =
+        (TaskId(cells.take()?), JobId(cells.take()?), cells.take()?, cells.take()?);
+    let (queue, state) = (column::queue(cells.take()?)?, column::state(cells.take()?)?);
+    let needs: Option<Vec<Uuid>> = cells.take()?;
+    let attempts = cells.number::<i16, _>("tasks.attempt")?;
+    let losses = cells.number::<i16, _>("tasks.losses")?;
+    let (fence, cached, worker) =
+        (Fence(cells.take()?), cells.take()?, cells.take::<Option<Uuid>>()?.map(WorkerId));
+    let progress = column::progress(cells.take()?, cells.take()?);
+    let last: Option<JobError> = cells.maybe_json("tasks.error")?;
+    let errors = chain(&mut cells)?;
+    Ok(TaskView {
+        id,
+        job,
+        name,
+        kind,
+        queue,
+        state,
+        needs: needs.unwrap_or_default().into_iter().map(TaskId).collect(),
+        attempts,
+        losses,
+        fence,
+        cached,
+        worker,
+        progress,
+        error: last.or_else(|| errors.last().map(|failure| failure.error.clone())),
+        errors,
+        created_at: cells.time("tasks.created_at")?,
+        started_at: cells.maybe_time("tasks.started_at")?,
+        finished_at: cells.maybe_time("tasks.finished_at")?,
+    })
+}
+
+/// An error as `spool.append_error` writes it, with the time in milliseconds.
+fn chain(cells: &mut Cells<'_>) -> PortResult<Vec<FailedAttempt>> {
     #[derive(Deserialize)]
-    struct Counts {
-        total: u32,
-        settled: u32,
-        cached: u32,
+    struct Failure {
+        attempt: u16,
+        worker: Option<WorkerId>,
+        at: i64,
+        error: JobError,
     }
-    let counts: Option<BTreeMap<String, Counts>> = cells.maybe_json("plan_kinds")?;
-    let count = |counts: Counts| KindCount {
-        total: counts.total,
-        settled: counts.settled,
-        cached: counts.cached,
+    let failures: Option<Vec<Failure>> = cells.maybe_json("tasks.errors")?;
+    let read = |Failure { attempt, worker, at, error }: Failure| {
+        Ok(FailedAttempt { attempt, worker, at: column::time("tasks.errors", at)?, error })
     };
-    Ok(counts.unwrap_or_default().into_iter().map(|(kind, counts)| (kind, count(counts))).collect())
+    failures.unwrap_or_default().into_iter().map(read).collect()
 }

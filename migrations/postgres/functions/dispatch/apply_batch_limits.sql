@@ -4,9 +4,7 @@
 -- are left out.
 CREATE OR REPLACE FUNCTION spool.apply_batch_limits(c spool.queue,
     INOUT sub_queues spool.sub_queue[], INOUT gate_room integer[]) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     no_batch CONSTANT uuid := '{{NO_BATCH}}';
     most CONSTANT integer := {{BATCHES_PER_DISPATCH}};

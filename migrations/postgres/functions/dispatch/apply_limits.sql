@@ -4,9 +4,7 @@
 -- locks them.
 CREATE OR REPLACE FUNCTION spool.apply_limits(INOUT sub_queues spool.sub_queue[],
     OUT gate_room integer[]) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 BEGIN
     gate_room := '{}';
     IF cardinality(sub_queues) = 0 OR NOT EXISTS (SELECT FROM spool.limits) THEN

@@ -6,9 +6,7 @@ CREATE OR REPLACE FUNCTION spool.choose_tasks(
     c spool.queue, a_priority smallint, room integer, sub_queues spool.sub_queue[],
         INOUT gate_room integer[], OUT chosen uuid[], OUT left_behind boolean)
 LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     before bigint;
     last_served text;
@@ -23,6 +21,7 @@ DECLARE
     some_have_more boolean;
     wanted integer;
     one record;
+    gate integer;
 BEGIN
     SELECT s.number, s.tenant INTO before, last_served FROM spool.fairness_cursors s
     WHERE s.queue = c AND s.priority = a_priority ORDER BY s.number DESC LIMIT 1;
@@ -75,14 +74,12 @@ BEGIN
                 left_behind := cardinality(now_chosen) >= wanted;
                 EXIT WHEN left_behind;
                 IF gated THEN
-                    IF one.tenant_gate > 0 THEN gate_room_now[one.tenant_gate] :=
-                        gate_room_now[one.tenant_gate] - 1; END IF;
-                    IF one.kind_gate > 0 THEN gate_room_now[one.kind_gate] :=
-                        gate_room_now[one.kind_gate] - 1; END IF;
-                    IF one.provider_gate > 0 THEN gate_room_now[one.provider_gate] :=
-                        gate_room_now[one.provider_gate] - 1; END IF;
-                    IF one.batch_gate > 0 THEN gate_room_now[one.batch_gate] :=
-                        gate_room_now[one.batch_gate] - 1; END IF;
+                    FOREACH gate IN ARRAY ARRAY[one.tenant_gate, one.kind_gate, one.provider_gate,
+                        one.batch_gate] LOOP
+                        IF gate > 0 THEN
+                            gate_room_now[gate] := gate_room_now[gate] - 1;
+                        END IF;
+                    END LOOP;
                 END IF;
                 now_chosen := now_chosen || one.id;
                 next_served := one.tenant;

@@ -6,9 +6,7 @@ CREATE OR REPLACE FUNCTION spool.dispatch(
         OUT next_due bigint, OUT ended bigint,
     OUT tenants text[], OUT keys bytea[]
 ) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     c spool.queue := a_queue::spool.queue;
     at bigint;

@@ -4,9 +4,7 @@ CREATE OR REPLACE FUNCTION spool.overdue(
     a_queue text, age_ms bigint, most bigint, OUT tasks uuid[], OUT fences bigint[],
         OUT queued bigint
 ) LANGUAGE sql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
     WITH taken AS MATERIALIZED (
         SELECT t.id, t.fence, t.queued_at FROM spool.taken(a_queue::spool.queue) t
             WHERE t.state = 'queued'),

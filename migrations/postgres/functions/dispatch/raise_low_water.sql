@@ -4,9 +4,7 @@
 -- again.
 CREATE OR REPLACE FUNCTION spool.raise_low_water(dispatch_cursor spool.dispatch_cursors, at bigint)
     RETURNS spool.dispatch_cursors LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 BEGIN
     IF at < dispatch_cursor.written_at THEN
         dispatch_cursor.low_water := 0;

@@ -1,9 +1,7 @@
 -- Returns the queued tasks of a paused queue or tenant to ready, including those that a dispatcher
 -- queued before it saw the pause.
 CREATE OR REPLACE FUNCTION spool.return_paused(c spool.queue) RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     held uuid[];
 BEGIN

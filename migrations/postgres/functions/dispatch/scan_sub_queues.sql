@@ -1,9 +1,7 @@
 -- The sub-queues of a queue, found by skipping through the whole index from one to the next.
 CREATE OR REPLACE FUNCTION spool.scan_sub_queues(c spool.queue) RETURNS spool.sub_queue[]
     LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     found spool.sub_queue[] := '{}';
     l record;

@@ -1,9 +1,7 @@
 -- Returns whether a sub-queue whose limits leave room has a ready task.
 CREATE OR REPLACE FUNCTION spool.some_left(c spool.queue, sub_queues spool.sub_queue[],
     gate_room integer[]) RETURNS boolean LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     l spool.sub_queue;
 BEGIN

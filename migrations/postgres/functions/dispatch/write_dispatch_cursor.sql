@@ -7,9 +7,7 @@
 CREATE OR REPLACE FUNCTION spool.write_dispatch_cursor(dispatch_cursor spool.dispatch_cursors,
     known spool.sub_queue[], began bigint, full_scan boolean)
 RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     c CONSTANT spool.queue := dispatch_cursor.queue;
     took bigint;
@@ -42,11 +40,7 @@ BEGIN
         WHERE r.queue = c AND r.at < (SELECT x.at FROM spool.run_times x WHERE x.queue = c
             ORDER BY x.at DESC OFFSET 200 LIMIT 1);
     END IF;
-    INSERT INTO spool.dispatch_cursors (queue, number, low_water, epoch, epoch_at, drained_below,
-        taken_since, written_at, next_write_at, full_scan_at, taken_before, sub_queues)
-    VALUES (c, dispatch_cursor.number + 1, dispatch_cursor.low_water, dispatch_cursor.epoch,
-        dispatch_cursor.epoch_at, dispatch_cursor.drained_below, dispatch_cursor.taken_since,
-        dispatch_cursor.written_at, dispatch_cursor.next_write_at, dispatch_cursor.full_scan_at,
-        dispatch_cursor.taken_before, dispatch_cursor.sub_queues);
     DELETE FROM spool.dispatch_cursors f WHERE f.queue = c AND f.number = dispatch_cursor.number;
+    dispatch_cursor.number := dispatch_cursor.number + 1;
+    INSERT INTO spool.dispatch_cursors SELECT dispatch_cursor.*;
 END $$;

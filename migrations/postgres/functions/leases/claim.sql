@@ -9,9 +9,7 @@ CREATE OR REPLACE FUNCTION spool.claim(worker_id uuid, task_ids uuid[], lease_ms
     priority smallint, tags text, metadata text, created_at bigint, run_at bigint, version bigint,
     solo boolean, result_task uuid, attempts integer, job_timeout bigint, job_max_attempts smallint
 ) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 #variable_conflict use_column
 DECLARE
     at bigint := spool.now_ms();
@@ -23,16 +21,12 @@ BEGIN
             lease_until = at + lease_ms, started_at = at,
             first_started_at = coalesce(t.first_started_at, at), progress = NULL, stage = NULL
         WHERE t.id = ANY (task_ids) AND t.state = 'queued'
-        RETURNING t.id, t.job, t.fence, t.attempt, t.max_attempts, t.losses, t.name, t.kind,
-            t.kind_version, t.queue, t.input, t.needs, t.timeout_ms, t.first_started_at)
+        RETURNING t.*)
     SELECT c.id, c.job, c.fence, c.attempt, c.max_attempts, c.losses, c.name, c.kind,
         c.kind_version, c.queue::text, coalesce(c.input, j.input), c.needs, c.timeout_ms,
         c.first_started_at, j.tenant, j.kind, j.batch, j.item, j.priority, j.tags, j.metadata,
         j.created_at, j.run_at, j.version, j.solo, j.result_task, j.attempts, j.timeout_ms,
         j.max_attempts
-    FROM claimed c CROSS JOIN LATERAL (
-        SELECT x.tenant, x.kind, x.batch, x.item, x.priority, x.tags, x.metadata, x.created_at,
-            x.run_at, x.version, x.solo, x.result_task, x.attempts, x.timeout_ms, x.max_attempts,
-            CASE WHEN c.input IS NULL THEN x.input END AS input
-        FROM spool.jobs x WHERE x.id = c.job OFFSET 0) j;
+    FROM claimed c
+    CROSS JOIN LATERAL (SELECT x.* FROM spool.jobs x WHERE x.id = c.job OFFSET 0) j;
 END $$;

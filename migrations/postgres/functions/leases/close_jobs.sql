@@ -2,9 +2,7 @@
 -- batches whose rest is to be cancelled.
 CREATE OR REPLACE FUNCTION spool.close_jobs(job_ids uuid[], at bigint) RETURNS uuid[]
     LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     batches uuid[];
     good integer[];

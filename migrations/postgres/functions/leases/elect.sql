@@ -6,9 +6,7 @@
 -- jobs. There is one decision on a key at a time: the lock on the key comes before all others.
 CREATE OR REPLACE FUNCTION spool.elect(a_tenants text[], a_keys bytea[]) RETURNS spool.effects
     LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     most CONSTANT integer := {{MAX_GROUP}};
     effects spool.effects := spool.no_effects();
@@ -20,9 +18,6 @@ DECLARE
     priorities smallint[];
     plans uuid[];
     ends spool.task_end[];
-    ready_queues text[];
-    more_tenants text[];
-    more_keys bytea[];
 BEGIN
     FOR number IN
         SELECT DISTINCT hashtextextended(u.tenant || encode(u.key, 'hex'), 7) AS n
@@ -32,47 +27,44 @@ BEGIN
     END LOOP;
     at := spool.now_ms();
 
-    SELECT array_agg(f.id), array_agg(DISTINCT u.tenant), array_agg(DISTINCT u.key) INTO memo_hits,
-        more_tenants, more_keys
+    SELECT array_agg(f.id) INTO memo_hits
     FROM (SELECT DISTINCT x.tenant, x.key FROM unnest(a_tenants, a_keys) x (tenant, key)) u
-    CROSS JOIN LATERAL (SELECT 1 FROM spool.memos y WHERE y.tenant = u.tenant
-        AND y.key = u.key OFFSET 0) m
     CROSS JOIN LATERAL (
-        SELECT y.id FROM spool.tasks y WHERE y.tenant = u.tenant AND y.key = u.key
-            AND NOT y.is_leader LIMIT most) f;
+        SELECT FROM spool.memos y WHERE y.tenant = u.tenant AND y.key = u.key OFFSET 0) m
+    CROSS JOIN LATERAL (
+        SELECT y.id FROM spool.tasks y
+        WHERE y.tenant = u.tenant AND y.key = u.key AND NOT y.is_leader LIMIT most) f;
     SELECT array_agg(f.id) FILTER (WHERE l.id IS NULL),
-           array_agg(l.id) FILTER (WHERE l.priority < f.priority), array_agg(f.priority)
-               FILTER (WHERE l.priority < f.priority)
+        array_agg(l.id) FILTER (WHERE l.priority < f.priority),
+        array_agg(f.priority) FILTER (WHERE l.priority < f.priority)
     INTO leaders, raised, priorities
     FROM (SELECT DISTINCT x.tenant, x.key FROM unnest(a_tenants, a_keys) x (tenant, key)) u
-    LEFT JOIN LATERAL (SELECT 1 AS found FROM spool.memos y WHERE y.tenant = u.tenant
-        AND y.key = u.key OFFSET 0) m ON true
     LEFT JOIN LATERAL (
-        SELECT y.id, y.priority FROM spool.tasks y WHERE y.tenant = u.tenant AND y.key = u.key
-            AND y.is_leader OFFSET 0) l ON true
+        SELECT true AS found FROM spool.memos y
+        WHERE y.tenant = u.tenant AND y.key = u.key OFFSET 0) m ON true
+    LEFT JOIN LATERAL (
+        SELECT y.id, y.priority FROM spool.tasks y
+        WHERE y.tenant = u.tenant AND y.key = u.key AND y.is_leader OFFSET 0) l ON true
     CROSS JOIN LATERAL (
-        SELECT y.id, y.priority FROM spool.tasks y WHERE y.tenant = u.tenant AND y.key = u.key
-            AND y.key IS NOT NULL AND NOT y.is_leader
+        SELECT y.id, y.priority FROM spool.tasks y
+        WHERE y.tenant = u.tenant AND y.key = u.key AND y.key IS NOT NULL AND NOT y.is_leader
         ORDER BY y.priority DESC, y.created_at, y.id LIMIT 1) f
     WHERE m.found IS NULL;
 
-    plans := spool.lock_plans(coalesce(memo_hits, '{}'));
-    PERFORM FROM spool.tasks t WHERE t.id = ANY (coalesce(memo_hits, '{}') || coalesce(leaders,
-        '{}') || coalesce(raised, '{}'))
+    plans := spool.lock_plans(memo_hits);
+    PERFORM FROM spool.tasks t WHERE t.id = ANY (memo_hits || leaders || raised)
     ORDER BY t.id FOR UPDATE;
 
     -- The leader takes the highest priority of its waiters.
     UPDATE spool.tasks t SET priority = u.priority FROM unnest(raised, priorities) u (id, priority)
     WHERE t.id = ANY (raised) AND t.id = u.id AND t.priority < u.priority;
     WITH elected AS (
-        UPDATE spool.tasks t SET is_leader = true, state = 'ready', phase = CASE WHEN t.run_at > at
-            THEN 3 ELSE 1 END
-        WHERE t.id = ANY (leaders) AND t.state = 'waiting' AND NOT t.is_leader RETURNING t.job,
-            t.queue)
-    SELECT array_agg(DISTINCT l.queue::text), array_agg(l.job) INTO effects.ready_queues,
-        effects.jobs FROM elected l;
-    effects.ready_queues := coalesce(effects.ready_queues, '{}');
-    effects.jobs := coalesce(effects.jobs, '{}');
+        UPDATE spool.tasks t SET is_leader = true, state = 'ready',
+            phase = CASE WHEN t.run_at > at THEN 3 ELSE 1 END
+        WHERE t.id = ANY (leaders) AND t.state = 'waiting' AND NOT t.is_leader
+        RETURNING t.job, t.queue)
+    SELECT coalesce(array_agg(DISTINCT l.queue::text), '{}'), coalesce(array_agg(l.job), '{}')
+    INTO effects.ready_queues, effects.jobs FROM elected l;
     IF memo_hits IS NULL THEN
         RETURN effects;
     END IF;
@@ -92,11 +84,7 @@ BEGIN
     WHERE m.tenant = u.tenant AND m.key = u.key AND m.tenant = ANY (a_tenants)
         AND m.key = ANY (a_keys) AND m.used_at < at - {{MEMO_TOUCHED_EVERY_MS}};
     IF ends IS NOT NULL THEN
-        ready_queues := effects.ready_queues;
-        leaders := effects.jobs;
-        effects := spool.end_tasks(ends, NULL, at);
-        effects.ready_queues := effects.ready_queues || ready_queues;
-        effects.jobs := effects.jobs || leaders;
+        effects := spool.add_effects(effects, spool.end_tasks(ends, NULL, at));
     END IF;
     IF cardinality(memo_hits) >= most THEN
         effects.tenants := effects.tenants || a_tenants;

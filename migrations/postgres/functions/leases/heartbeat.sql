@@ -9,9 +9,7 @@ CREATE OR REPLACE FUNCTION spool.heartbeat(
     leaving boolean, task_ids uuid[], a_fences bigint[], progresses real[], stages text[],
     lease_ms bigint
 ) RETURNS smallint[] LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     at bigint := spool.now_ms();
     held tid[];

@@ -4,9 +4,7 @@ CREATE OR REPLACE FUNCTION spool.settle_retries(
     worker_id uuid, task_ids uuid[], a_fences bigint[], new_errors text[], pauses bigint[],
     OUT retried uuid[], OUT jobs uuid[], OUT ready_queues text[]
 ) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     plans uuid[] := spool.lock_plans(task_ids);
     at bigint := spool.now_ms();

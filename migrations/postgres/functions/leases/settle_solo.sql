@@ -2,20 +2,17 @@
 -- loops. Returns the settled ones with the columns of their job's view. A task that is left out is
 -- stale, or part of a plan and for `settle_plans`.
 --
--- The arrays must be sorted by task, so that rows are locked in that order, before the jobs,
+-- The settlements must be sorted by task, so that rows are locked in that order, before the jobs,
 -- before the batches.
 CREATE OR REPLACE FUNCTION spool.settle_solo(
-    worker_id uuid, task_ids uuid[], a_fences bigint[], states text[], outputs text[],
-        output_hashes bytea[], artifact_lists text[], own_errors text[]
+    worker_id uuid, settlements spool.settlement[]
 ) RETURNS TABLE (
-    task uuid, job uuid, status text, fence bigint, tenant text, kind text, batch uuid,
+    task uuid, job uuid, status text, tenant text, kind text, batch uuid,
     item integer, priority smallint, tags text, metadata text, created_at bigint, run_at bigint,
     version bigint, started_at bigint, finished_at bigint, attempts integer, keyed bytea,
     batches_to_stop uuid[]
 ) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 #variable_conflict use_column
 DECLARE
     at bigint := spool.now_ms();
@@ -24,6 +21,7 @@ DECLARE
     good uuid[];
     bad uuid[];
     stopped uuid[];
+    not_good uuid[];
     ended spool.queue[];
     took bigint[];
     batches uuid[];
@@ -37,9 +35,9 @@ DECLARE
     s_key bytea[];
 BEGIN
     SELECT array_agg(t.place_of), bool_or(t.key IS NOT NULL) INTO held, any_key
-    FROM unnest(task_ids, a_fences) u (id, fence) CROSS JOIN LATERAL (
+    FROM unnest(settlements) s CROSS JOIN LATERAL (
         SELECT x.ctid AS place_of, x.key FROM spool.tasks x
-        WHERE x.id = u.id AND x.state = 'running' AND x.worker = worker_id AND x.fence = u.fence
+        WHERE x.id = s.task AND x.state = 'running' AND x.worker = worker_id AND x.fence = s.fence
             AND x.solo FOR UPDATE) t;
     IF held IS NULL THEN
         RETURN;
@@ -47,38 +45,36 @@ BEGIN
 
     WITH gone AS (
         DELETE FROM spool.tasks t WHERE t.ctid = ANY (held)
-        RETURNING t.id, t.job, t.batch, t.worker, t.created_at, t.first_started_at, t.started_at,
-            t.fence, t.timeout_ms, t.kind_version, t.place, t.queue, t.attempt, t.attempts_counted,
-            t.max_attempts, t.losses, t.tenant, t.name, t.kind, t.input_key, t.key, t.input,
-            t.errors, t.cancel_requested),
+        RETURNING t.*),
     ends AS (
-        SELECT g.*, v.output, v.output_hash, v.artifacts, v.error,
-            CASE WHEN v.state = 'succeeded' THEN 'succeeded' WHEN g.cancel_requested
-            THEN 'cancelled' ELSE 'failed' END AS job_state, v.state::spool.task_state AS state
-        FROM gone g JOIN unnest(task_ids, states, outputs, output_hashes, artifact_lists,
-            own_errors) v (id, state, output, output_hash, artifacts, error)
-            ON v.id = g.id),
+        SELECT g.*, s.output, s.output_hash, s.artifacts, s.error,
+            s.state::spool.task_state AS end_state,
+            CASE WHEN s.state = 'succeeded' THEN 'succeeded'
+                WHEN g.cancel_requested THEN 'cancelled' ELSE 'failed' END AS job_state
+        FROM gone g JOIN unnest(settlements) s ON s.task = g.id),
     kept AS (
         INSERT INTO spool.history (id, job, worker, cause, created_at, first_started_at, started_at,
             finished_at, fence, timeout_ms, kind_version, place, queue, state, attempt,
             attempts_counted, max_attempts, losses, solo, cached, tenant, name, kind, input_key,
             output_hash, artifacts, error, errors, output, input)
-        SELECT e.id, e.job, e.worker, CASE WHEN e.state = 'failed' THEN e.id END, e.created_at,
+        SELECT e.id, e.job, e.worker, CASE WHEN e.end_state = 'failed' THEN e.id END, e.created_at,
             e.first_started_at, e.started_at, at, e.fence, e.timeout_ms, e.kind_version, e.place,
-            e.queue, e.state, e.attempt, e.attempts_counted, e.max_attempts, e.losses, true, false,
-            e.tenant, e.name, e.kind, e.input_key, e.output_hash, e.artifacts, e.error,
-            CASE WHEN e.state = 'failed' THEN spool.append_error(e.errors, e.attempt, e.worker, at,
-            e.error) ELSE e.errors END, e.output, CASE WHEN e.state <> 'succeeded' THEN e.input END
+            e.queue, e.end_state, e.attempt, e.attempts_counted, e.max_attempts, e.losses, true,
+            false, e.tenant, e.name, e.kind, e.input_key, e.output_hash, e.artifacts, e.error,
+            CASE WHEN e.end_state = 'failed'
+                THEN spool.append_error(e.errors, e.attempt, e.worker, at, e.error)
+                ELSE e.errors END,
+            e.output, CASE WHEN e.end_state <> 'succeeded' THEN e.input END
         FROM ends e)
     SELECT array_agg(e.job) FILTER (WHERE e.job_state = 'succeeded'),
         array_agg(e.job) FILTER (WHERE e.job_state = 'failed'),
-        array_agg(e.job) FILTER (WHERE e.job_state = 'cancelled'),
-        array_agg(e.queue), array_agg(CASE WHEN e.state = 'succeeded' THEN at - e.started_at END),
+        array_agg(e.job) FILTER (WHERE e.job_state = 'cancelled'), array_agg(e.queue),
+        array_agg(CASE WHEN e.end_state = 'succeeded' THEN at - e.started_at END),
         array_agg(e.batch) FILTER (WHERE e.batch IS NOT NULL),
         array_agg((e.job_state = 'succeeded')::integer) FILTER (WHERE e.batch IS NOT NULL),
         array_agg((e.job_state <> 'succeeded')::integer) FILTER (WHERE e.batch IS NOT NULL),
         array_agg(e.id), array_agg(e.job), array_agg(e.first_started_at), array_agg(e.attempt),
-            array_agg(e.key)
+        array_agg(e.key)
     INTO good, bad, stopped, ended, took, batches, batch_good, batch_bad, s_task, s_job, s_begun,
         s_attempt, s_key
     FROM ends e;
@@ -88,16 +84,16 @@ BEGIN
     END IF;
     -- Every job here ends alike, so one update in the order of ids is enough: the differences
     -- between jobs are in the rows of their tasks.
-    IF bad IS NOT NULL OR stopped IS NOT NULL THEN
+    not_good := bad || stopped;
+    IF not_good IS NOT NULL THEN
         UPDATE spool.jobs j SET
-            status = (CASE WHEN j.id = ANY (bad) THEN 'failed'
-            ELSE 'cancelled' END)::spool.job_status, unsuccessful = true, finished_at = at,
-            open_tasks = 0, version = j.version + 1, error = CASE WHEN j.id = ANY (bad) THEN h.error
-            ELSE spool.cancelled_error() END
-        FROM spool.jobs x CROSS JOIN LATERAL (SELECT y.error FROM spool.history y
-            WHERE y.id = x.result_task OFFSET 0) h
-        WHERE j.id = ANY (coalesce(bad, '{}') || coalesce(stopped, '{}')) AND x.id = j.id
-            AND x.id = ANY (coalesce(bad, '{}') || coalesce(stopped, '{}'));
+            status = (CASE WHEN j.id = ANY (bad) THEN 'failed' ELSE 'cancelled'
+                END)::spool.job_status,
+            error = CASE WHEN j.id = ANY (bad) THEN h.error ELSE spool.cancelled_error() END,
+            unsuccessful = true, finished_at = at, open_tasks = 0, version = j.version + 1
+        FROM spool.jobs x CROSS JOIN LATERAL (
+            SELECT y.error FROM spool.history y WHERE y.id = x.result_task OFFSET 0) h
+        WHERE j.id = ANY (not_good) AND x.id = j.id AND x.id = ANY (not_good);
     END IF;
     UPDATE spool.jobs j SET status = 'succeeded', finished_at = at, open_tasks = 0,
         version = j.version + 1
@@ -108,12 +104,9 @@ BEGIN
     PERFORM spool.count_ended(worker_id, ended, took);
 
     RETURN QUERY
-    SELECT s.task, s.job, j.status::text, 0::bigint, j.tenant, j.kind, j.batch, j.item, j.priority,
+    SELECT s.task, s.job, j.status::text, j.tenant, j.kind, j.batch, j.item, j.priority,
         j.tags, j.metadata, j.created_at, j.run_at, j.version, least(j.started_at, s.begun),
         j.finished_at, j.attempts + s.attempt, s.key, to_stop
-    FROM unnest(s_task, s_job, s_begun, s_attempt, s_key) s (task, job, begun, attempt, key) CROSS
-        JOIN LATERAL (
-        SELECT x.status, x.tenant, x.kind, x.batch, x.item, x.priority, x.tags, x.metadata,
-            x.created_at, x.run_at, x.version, x.started_at, x.finished_at, x.attempts
-        FROM spool.jobs x WHERE x.id = s.job OFFSET 0) j;
+    FROM unnest(s_task, s_job, s_begun, s_attempt, s_key) s (task, job, begun, attempt, key)
+    CROSS JOIN LATERAL (SELECT x.* FROM spool.jobs x WHERE x.id = s.job OFFSET 0) j;
 END $$;

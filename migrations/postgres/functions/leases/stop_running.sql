@@ -1,9 +1,7 @@
 -- Asks the running tasks of plans to stop whose result task is among these tasks, which did not
 -- succeed.
 CREATE OR REPLACE FUNCTION spool.stop_running(failed uuid[]) RETURNS uuid[] LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     asked uuid[];
 BEGIN

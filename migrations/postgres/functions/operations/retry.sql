@@ -4,9 +4,7 @@ CREATE OR REPLACE FUNCTION spool.retry(
     job_ids uuid[], generations integer[], t_job uuid[], t_old uuid[], t_new uuid[],
         OUT retried uuid[], OUT effects spool.effects
 ) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     at bigint := spool.now_ms();
     batches uuid[];

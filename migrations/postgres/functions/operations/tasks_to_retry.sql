@@ -2,9 +2,7 @@
 -- the tasks that did not succeed. The caller derives their new ids.
 CREATE OR REPLACE FUNCTION spool.tasks_to_retry(job_ids uuid[]) RETURNS TABLE (job uuid,
     generation integer, task uuid) LANGUAGE sql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
     SELECT j.id, j.generation, h.id FROM unnest(job_ids) u
     CROSS JOIN LATERAL (
         SELECT x.id, x.generation, x.solo, x.result_task FROM spool.jobs x WHERE x.id = u

@@ -2,9 +2,7 @@
 CREATE OR REPLACE FUNCTION spool.batch_items(batch_id uuid, first_item integer, most integer)
     RETURNS TABLE (item integer, job uuid, error text)
 LANGUAGE sql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
     SELECT x.item, x.job, x.error FROM (
         (SELECT j.item, j.id, NULL::text FROM spool.jobs j
          WHERE j.batch = batch_id AND j.batch IS NOT NULL AND j.item >= first_item ORDER BY j.item

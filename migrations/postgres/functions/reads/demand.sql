@@ -5,9 +5,7 @@ CREATE OR REPLACE FUNCTION spool.demand(
         OUT queued bigint, OUT workers bigint,
     OUT median_ms bigint, OUT paused boolean
 ) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     c spool.queue := a_queue::spool.queue;
     at bigint := spool.now_ms();

@@ -3,9 +3,7 @@
 CREATE OR REPLACE FUNCTION spool.has_status(job_id uuid, stored spool.job_status, is_solo boolean,
     its_task uuid, wanted text) RETURNS boolean
 LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     begun boolean;
 BEGIN

@@ -2,9 +2,7 @@
 -- only room is missing.
 CREATE OR REPLACE FUNCTION spool.held_back_by(c spool.queue, a_tenant text, a_kind text,
     a_batch uuid) RETURNS text LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     word text;
 BEGIN

@@ -7,9 +7,7 @@ CREATE OR REPLACE FUNCTION spool.job_views(a_tenant text, job_ids uuid[]) RETURN
     open_tasks integer, total_tasks integer, progress double precision, stage text,
     waiting_for text, kinds text
 ) LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 #variable_conflict use_column
 DECLARE
     at bigint := spool.now_ms();
@@ -18,32 +16,31 @@ BEGIN
     RETURN QUERY
     SELECT u.place, j.id, j.tenant, j.kind,
         CASE WHEN j.status = 'queued' AND (t.first_started_at IS NOT NULL OR r.running > 0)
-        THEN 'running' ELSE j.status::text END, j.batch, j.item, j.priority, j.tags, j.metadata,
-        j.created_at, j.run_at, j.version, least(j.started_at, t.first_started_at,
-        h.first_started_at, r.first_started_at), j.finished_at, (j.attempts + coalesce(t.attempt,
-        0) + CASE WHEN j.solo THEN coalesce(h.attempt, 0) ELSE 0 END + coalesce(r.attempts,
-        0))::integer, j.error, h.output, j.solo, j.open_tasks, j.total_tasks,
+            THEN 'running' ELSE j.status::text END,
+        j.batch, j.item, j.priority, j.tags, j.metadata, j.created_at, j.run_at, j.version,
+        least(j.started_at, t.first_started_at, h.first_started_at, r.first_started_at),
+        j.finished_at,
+        (j.attempts + coalesce(t.attempt, 0) + CASE WHEN j.solo THEN coalesce(h.attempt, 0) ELSE 0
+            END + coalesce(r.attempts, 0))::integer,
+        j.error, h.output, j.solo, j.open_tasks, j.total_tasks,
         CASE WHEN j.solo THEN t.progress ELSE r.progress END::double precision,
         CASE WHEN j.solo THEN t.stage ELSE r.kind END,
         CASE WHEN j.finished_at IS NOT NULL OR t.state = 'running' OR r.running > 0 THEN NULL
              WHEN w.phase IS NULL THEN 'needs'
              WHEN w.phase = 3 THEN 'schedule'
-             WHEN w.phase = 0 THEN CASE WHEN w.needs_left = 0 AND w.key IS NULL AND w.run_at > at
-                 THEN 'schedule' ELSE 'needs' END
+             WHEN w.phase = 0 AND w.needs_left = 0 AND w.key IS NULL AND w.run_at > at
+                 THEN 'schedule'
+             WHEN w.phase = 0 THEN 'needs'
              WHEN b.word IS NOT NULL THEN b.word
              WHEN w.queue::text = ANY (queues_with_workers) THEN 'slot'
              ELSE 'worker' END,
         k.kinds
     FROM unnest(job_ids) WITH ORDINALITY u (id, place)
     CROSS JOIN LATERAL (
-        SELECT x.id, x.tenant, x.kind, x.status, x.batch, x.item, x.priority, x.tags, x.metadata,
-            x.created_at, x.run_at, x.version, x.started_at, x.finished_at, x.attempts, x.error,
-            x.solo, x.open_tasks, x.total_tasks, x.result_task
-        FROM spool.jobs x WHERE x.id = u.id AND (a_tenant IS NULL OR x.tenant = a_tenant) OFFSET 0)
-            j
+        SELECT x.* FROM spool.jobs x
+        WHERE x.id = u.id AND (a_tenant IS NULL OR x.tenant = a_tenant) OFFSET 0) j
     LEFT JOIN LATERAL (
-        SELECT x.state, x.phase, x.first_started_at, x.attempt, x.progress, x.stage
-            FROM spool.tasks x
+        SELECT x.* FROM spool.tasks x
         WHERE x.id = j.result_task AND j.solo AND j.finished_at IS NULL OFFSET 0) t ON true
     LEFT JOIN LATERAL (
         SELECT x.output, x.first_started_at, x.attempt FROM spool.history x
@@ -57,17 +54,12 @@ BEGIN
             AND j.finished_at IS NULL AND NOT j.solo) r ON true
     LEFT JOIN LATERAL (
         SELECT x.* FROM (
-            SELECT y.phase, y.queue, y.tenant, y.kind, y.limited_batch, y.needs_left, y.key,
-                y.run_at FROM spool.tasks y
-            WHERE y.id = j.result_task AND j.solo
-            UNION ALL (SELECT y.phase, y.queue, y.tenant, y.kind, y.limited_batch, y.needs_left,
-                y.key, y.run_at FROM spool.tasks y
+            SELECT y.* FROM spool.tasks y WHERE y.id = j.result_task AND j.solo
+            UNION ALL (SELECT y.* FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.phase = 2 LIMIT 1)
-            UNION ALL (SELECT y.phase, y.queue, y.tenant, y.kind, y.limited_batch, y.needs_left,
-                y.key, y.run_at FROM spool.tasks y
+            UNION ALL (SELECT y.* FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.phase = 1 LIMIT 1)
-            UNION ALL (SELECT y.phase, y.queue, y.tenant, y.kind, y.limited_batch, y.needs_left,
-                y.key, y.run_at FROM spool.tasks y
+            UNION ALL (SELECT y.* FROM spool.tasks y
                 WHERE y.job = j.id AND NOT y.solo AND y.phase = 3 LIMIT 1)) x
         WHERE j.finished_at IS NULL LIMIT 1) w ON true
     LEFT JOIN LATERAL (SELECT spool.held_back_by(w.queue, w.tenant, w.kind, w.limited_batch) AS word

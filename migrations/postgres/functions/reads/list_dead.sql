@@ -7,9 +7,7 @@ CREATE OR REPLACE FUNCTION spool.list_dead(
         behind uuid, most integer,
     OUT tasks uuid[], OUT next_behind uuid
 ) LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     bound CONSTANT integer := {{LIST_SCAN}};
     row record;

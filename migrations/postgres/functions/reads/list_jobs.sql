@@ -6,9 +6,7 @@ CREATE OR REPLACE FUNCTION spool.list_jobs(
     a_tenant text, a_status text, a_kind text, a_tag text, behind uuid, most integer,
         OUT jobs uuid[], OUT next_behind uuid
 ) LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     bound CONSTANT integer := {{LIST_SCAN}};
     row record;

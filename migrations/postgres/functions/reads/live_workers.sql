@@ -5,27 +5,19 @@ CREATE OR REPLACE FUNCTION spool.live_workers() RETURNS TABLE (
     light integer, draining boolean, task uuid, job uuid, tenant text, name text, kind text,
     queue text, attempt smallint, started_at bigint, progress real, stage text
 ) LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
     SELECT w.id, w.name, w.heartbeat_at, w.render, w.generate, w.light, w.draining, t.id, t.job,
         t.tenant, t.name, t.kind, t.queue::text, t.attempt, t.started_at, t.progress, t.stage
-    FROM (SELECT x.id, x.name, x.heartbeat_at, x.render, x.generate, x.light, x.draining
-        FROM spool.workers x
-          WHERE x.heartbeat_at > spool.now_ms() - {{WORKER_ALIVE_MS}} ORDER BY x.name, x.id
-              LIMIT {{LIVE_WORKERS}}) w
+    FROM (
+        SELECT x.* FROM spool.workers x WHERE x.heartbeat_at > spool.now_ms() - {{WORKER_ALIVE_MS}}
+        ORDER BY x.name, x.id LIMIT {{LIVE_WORKERS}}) w
     LEFT JOIN (
-        SELECT y.id, y.worker, y.job, y.tenant, y.name, y.kind, y.queue, y.attempt, y.started_at,
-            y.progress, y.stage
-        FROM (SELECT a.id FROM spool.taken('render') a UNION ALL SELECT a.id
-            FROM spool.taken('generate') a
-              UNION ALL SELECT a.id FROM spool.taken('light') a) a
+        SELECT y.* FROM unnest(enum_range(NULL::spool.queue)) q CROSS JOIN LATERAL spool.taken(q) a
         CROSS JOIN LATERAL (
-            SELECT z.id, z.worker, z.job, z.tenant, z.name, z.kind, z.queue, z.attempt,
-                z.started_at, z.progress, z.stage FROM spool.tasks z
-            WHERE z.id = a.id AND z.state = 'running' OFFSET 0) y) t ON t.worker = w.id
+            SELECT z.* FROM spool.tasks z WHERE z.id = a.id AND z.state = 'running' OFFSET 0) y
+        ) t ON t.worker = w.id
     ORDER BY w.name, w.id, t.started_at, t.id;
 END $$;

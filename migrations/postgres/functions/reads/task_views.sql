@@ -7,9 +7,7 @@ CREATE OR REPLACE FUNCTION spool.task_views(a_tenant text, task_ids uuid[], a_jo
     stage text, error text, errors text, created_at bigint, started_at bigint, finished_at bigint,
     place integer
 ) LANGUAGE plpgsql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 #variable_conflict use_column
 BEGIN
     IF a_job IS NOT NULL THEN

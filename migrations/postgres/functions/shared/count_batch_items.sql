@@ -2,9 +2,7 @@
 -- rest is to be cancelled.
 CREATE OR REPLACE FUNCTION spool.count_batch_items(batch_ids uuid[], good integer[], bad integer[],
     at bigint) RETURNS uuid[] LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     change record;
     stopped boolean;

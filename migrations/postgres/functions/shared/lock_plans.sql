@@ -2,9 +2,7 @@
 -- all writes within a plan happen one after another. A job of one task is locked after its task
 -- instead, when it is written.
 CREATE OR REPLACE FUNCTION spool.lock_plans(task_ids uuid[]) RETURNS uuid[] LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     plans uuid[];
 BEGIN

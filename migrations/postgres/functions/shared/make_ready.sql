@@ -2,9 +2,7 @@
 -- for a decision (`elect`).
 CREATE OR REPLACE FUNCTION spool.make_ready(task_ids uuid[], at bigint, effects spool.effects)
     RETURNS spool.effects LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     more text[];
     keyed_tenants text[];

@@ -1,8 +1,6 @@
 -- Returns whether no task of a job has started.
 CREATE OR REPLACE FUNCTION spool.unstarted(a_job uuid) RETURNS boolean LANGUAGE sql STABLE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
     SELECT j.status = 'queued' AND CASE WHEN j.solo
         THEN NOT EXISTS (SELECT FROM spool.tasks t WHERE t.id = j.result_task
             AND t.first_started_at IS NOT NULL)

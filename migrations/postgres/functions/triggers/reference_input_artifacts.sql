@@ -1,8 +1,6 @@
 -- Records the `artifact://` addresses in a new job's input.
 CREATE OR REPLACE FUNCTION spool.reference_input_artifacts() RETURNS trigger LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 BEGIN
     INSERT INTO spool.job_artifacts (hash, job)
     SELECT DISTINCT decode(m[1], 'hex'), NEW.id FROM regexp_matches(NEW.input,

@@ -1,8 +1,6 @@
 -- Keeps the artifact references of a memo as its row changes.
 CREATE OR REPLACE FUNCTION spool.reference_memo_artifacts() RETURNS trigger LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 BEGIN
     IF TG_OP <> 'INSERT' AND OLD.artifacts IS NOT NULL THEN
         DELETE FROM spool.memo_artifacts a WHERE a.tenant = OLD.tenant AND a.key = OLD.key;

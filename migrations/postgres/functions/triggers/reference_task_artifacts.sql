@@ -1,9 +1,7 @@
 -- Records which artifacts a settled task's job refers to. A trigger does it so that no way of
 -- settling can forget it.
 CREATE OR REPLACE FUNCTION spool.reference_task_artifacts() RETURNS trigger LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 BEGIN
     INSERT INTO spool.job_artifacts (hash, job) SELECT h, NEW.job
         FROM spool.artifact_hashes(NEW.artifacts) h ON CONFLICT DO NOTHING;

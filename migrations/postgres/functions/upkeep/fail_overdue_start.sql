@@ -2,9 +2,7 @@
 -- follows. Locks as `settle_plans` does.
 CREATE OR REPLACE FUNCTION spool.fail_overdue_start(a_task uuid, an_error text, OUT expired boolean,
     OUT effects spool.effects) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     plans uuid[] := spool.lock_plans(ARRAY[a_task]);
     at bigint;

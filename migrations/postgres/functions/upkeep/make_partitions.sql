@@ -5,9 +5,7 @@
 -- to wait: a statement that waits for a lock on the whole history has all settles waiting behind
 -- it. The next call comes soon enough.
 CREATE OR REPLACE FUNCTION spool.make_partitions() RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     day    date;
     lower  uuid;

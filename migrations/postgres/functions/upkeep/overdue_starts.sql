@@ -2,9 +2,7 @@
 -- other due tasks are deleted: those were started, settled or never stored.
 CREATE OR REPLACE FUNCTION spool.overdue_starts(most integer, OUT tasks uuid[],
     OUT allowed bigint[]) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     at bigint := spool.now_ms();
     due uuid[];

@@ -5,9 +5,7 @@
 -- row by row, and a partition of the history is dropped whole once no job of its day is left.
 CREATE OR REPLACE FUNCTION spool.retain(jobs_ms bigint, memos_ms bigint, most bigint) RETURNS bigint
     LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     at bigint := spool.now_ms();
     old uuid[];
@@ -47,6 +45,11 @@ BEGIN
     DELETE FROM spool.memos m WHERE (m.tenant, m.key) IN (
         SELECT x.tenant, x.key FROM spool.memos x WHERE x.used_at <= at - memos_ms
             ORDER BY x.used_at LIMIT most FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    gone := gone + n;
+    DELETE FROM spool.traces r WHERE r.job = ANY (ARRAY(
+        SELECT x.job FROM spool.traces x WHERE x.stored_at < at - jobs_ms
+        ORDER BY x.stored_at LIMIT most));
     GET DIAGNOSTICS n = ROW_COUNT;
     gone := gone + n;
     DELETE FROM spool.idempotency_keys i WHERE (i.tenant, i.key) IN (

@@ -1,9 +1,7 @@
 -- Makes the partitions that will be needed and drops those of days of which no job is left. A
 -- statement of its own that never waits for long (see `make_partitions`).
 CREATE OR REPLACE FUNCTION spool.rotate_partitions(jobs_ms bigint) RETURNS bigint LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     at bigint := spool.now_ms();
     oldest uuid;

@@ -11,9 +11,7 @@ CREATE OR REPLACE FUNCTION spool.sweep(
         OUT to_end_fences bigint[], OUT to_end_losses smallint[],
     OUT poisoned boolean[]
 ) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     at bigint;
     grace bigint;
@@ -33,11 +31,9 @@ BEGIN
         RETURN;
     END IF;
     SELECT array_agg(t.id) INTO expired FROM (
-        SELECT x.id FROM spool.taken('render') x WHERE x.state = 'running' AND x.lease_until < at
-        UNION ALL SELECT x.id FROM spool.taken('generate') x WHERE x.state = 'running'
-            AND x.lease_until < at
-        UNION ALL SELECT x.id FROM spool.taken('light') x WHERE x.state = 'running'
-            AND x.lease_until < at LIMIT most) t;
+        SELECT x.id
+        FROM unnest(enum_range(NULL::spool.queue)) q CROSS JOIN LATERAL spool.taken(q) x
+        WHERE x.state = 'running' AND x.lease_until < at LIMIT most) t;
     IF expired IS NULL THEN
         RETURN;
     END IF;

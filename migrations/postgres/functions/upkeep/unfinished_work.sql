@@ -2,9 +2,7 @@
 -- by skipping from key to key), and batches whose rest was to be cancelled.
 CREATE OR REPLACE FUNCTION spool.unfinished_work(most integer, OUT tenants text[], OUT keys bytea[],
     OUT stopping_batches uuid[]) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     last_tenant text := '';
     last_key bytea := '';

@@ -2,9 +2,7 @@
 -- seen without a reference is noted.
 CREATE OR REPLACE FUNCTION spool.unreferenced(a_hashes bytea[], quiet_ms bigint) RETURNS bytea[]
     LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_sort = off SET jit = off
-AS $$
+{{PLANNER_SETTINGS}} AS $$
 DECLARE
     at bigint := spool.now_ms();
     unreferenced bytea[];

@@ -1,4 +1,4 @@
-//! Limits, pauses, and which worker runs what.
+//! Limits, pauses, and the live workers with what they run.
 
 use async_trait::async_trait;
 use common::{
@@ -7,21 +7,19 @@ use common::{
     queue::Queue,
     store::{Limit, LimitScope, LiveWorker, Operations, Pausable, RunningTask},
 };
-use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::{
     PgStore,
-    column::{self, Cells},
+    column::{self, Cells, int},
     errors::unreadable,
 };
 
 #[async_trait]
 impl Operations for PgStore {
     async fn limits(&self) -> PortResult<Vec<Limit>> {
-        let query =
-            sqlx::query("SELECT scope, name, most, kinds FROM spool.limits ORDER BY scope, name");
-        self.work(query.fetch_all(&self.work)).await?.iter().map(limit).collect()
+        let sql = "SELECT scope, name, most, kinds FROM spool.limits ORDER BY scope, name";
+        self.work(sqlx::query_as(sql).fetch_all(&self.work)).await?.into_iter().map(limit).collect()
     }
 
     async fn set_limit(&self, limit: &Limit) -> PortResult<()> {
@@ -31,7 +29,7 @@ impl Operations for PgStore {
         )
         .bind(limit.scope.as_str())
         .bind(limit.name.clone())
-        .bind(i32::try_from(limit.most).unwrap_or(i32::MAX))
+        .bind(int(limit.most))
         .bind(limit.kinds.clone());
         self.work(query.execute(&self.work)).await.map(drop)
     }
@@ -44,12 +42,13 @@ impl Operations for PgStore {
     }
 
     async fn pauses(&self) -> PortResult<Vec<Pausable>> {
-        let query = sqlx::query("SELECT scope, name FROM spool.pauses ORDER BY scope, name");
-        self.work(query.fetch_all(&self.work)).await?.iter().map(pausable).collect()
+        let sql = "SELECT scope, name FROM spool.pauses ORDER BY scope, name";
+        let rows = self.work(sqlx::query_as(sql).fetch_all(&self.work)).await?;
+        rows.into_iter().map(pausable).collect()
     }
 
-    async fn pause(&self, what: &Pausable) -> PortResult<()> {
-        let (scope, name) = what.scope_and_name();
+    async fn pause(&self, target: &Pausable) -> PortResult<()> {
+        let (scope, name) = target.scope_and_name();
         let query = sqlx::query(
             "INSERT INTO spool.pauses (scope, name, since) VALUES ($1, $2, spool.now_ms())
                  ON CONFLICT DO NOTHING",
@@ -58,7 +57,7 @@ impl Operations for PgStore {
         .bind(name.to_owned());
         self.work(query.execute(&self.work)).await?;
         // One queue after another: each statement locks its tasks in the order of ids.
-        for queue in what.queues() {
+        for queue in target.queues() {
             let query =
                 sqlx::query("SELECT spool.return_paused($1::spool.queue)").bind(queue.as_str());
             self.work(query.execute(&self.work)).await?;
@@ -66,8 +65,8 @@ impl Operations for PgStore {
         Ok(())
     }
 
-    async fn resume(&self, what: &Pausable) -> PortResult<bool> {
-        let (scope, name) = what.scope_and_name();
+    async fn resume(&self, target: &Pausable) -> PortResult<bool> {
+        let (scope, name) = target.scope_and_name();
         let query = sqlx::query("DELETE FROM spool.pauses WHERE scope = $1 AND name = $2")
             .bind(scope)
             .bind(name.to_owned());
@@ -83,7 +82,7 @@ impl Operations for PgStore {
         let mut workers: Vec<LiveWorker> = Vec::new();
         for row in &self.work(query.fetch_all(&self.work)).await? {
             let mut cells = Cells::of(row);
-            let worker = live_workers(&mut cells)?;
+            let worker = live_worker(&mut cells)?;
             if workers.last().is_none_or(|last| last.worker != worker.worker) {
                 workers.push(worker);
             }
@@ -95,20 +94,13 @@ impl Operations for PgStore {
     }
 }
 
-fn limit(row: &PgRow) -> PortResult<Limit> {
-    let mut cells = Cells::of(row);
-    let scope: String = cells.take()?;
-    Ok(Limit {
-        scope: LimitScope::parse(&scope).ok_or_else(|| unreadable("limits.scope", &scope))?,
-        name: cells.take()?,
-        most: cells.number::<i32, _>("limits.most")?,
-        kinds: cells.take()?,
-    })
+fn limit((scope, name, most, kinds): (String, String, i32, Vec<String>)) -> PortResult<Limit> {
+    let scope = LimitScope::parse(&scope).ok_or_else(|| unreadable("limits.scope", &scope))?;
+    let most = u32::try_from(most).map_err(|_| unreadable("limits.most", most))?;
+    Ok(Limit { scope, name, most, kinds })
 }
 
-fn pausable(row: &PgRow) -> PortResult<Pausable> {
-    let mut cells = Cells::of(row);
-    let (scope, name): (String, String) = (cells.take()?, cells.take()?);
+fn pausable((scope, name): (String, String)) -> PortResult<Pausable> {
     match (scope.as_str(), Queue::parse(&name)) {
         ("queue", Some(queue)) => Ok(Pausable::Queue(queue)),
         ("tenant", _) => Ok(Pausable::Tenant(TenantId(name))),
@@ -116,9 +108,9 @@ fn pausable(row: &PgRow) -> PortResult<Pausable> {
     }
 }
 
-fn live_workers(cells: &mut Cells<'_>) -> PortResult<LiveWorker> {
+fn live_worker(cells: &mut Cells<'_>) -> PortResult<LiveWorker> {
     let (worker, name): (Uuid, String) = (cells.take()?, cells.take()?);
-    let seen_at = cells.time("workers.seen_at")?;
+    let seen_at = cells.time("workers.heartbeat_at")?;
     let mut slots = Vec::new();
     for queue in Queue::ALL {
         let of_queue: u32 = cells.number::<i32, _>("workers.slots")?;
@@ -136,7 +128,9 @@ fn live_workers(cells: &mut Cells<'_>) -> PortResult<LiveWorker> {
 
 /// Reads the rest of the row: the task that the worker runs, if any.
 fn run(cells: &mut Cells<'_>) -> PortResult<Option<RunningTask>> {
-    let Some(task) = cells.take::<Option<Uuid>>()? else { return Ok(None) };
+    let Some(task) = cells.take::<Option<Uuid>>()? else {
+        return Ok(None);
+    };
     let (job, tenant, name, kind): (Uuid, String, String, String) =
         (cells.take()?, cells.take()?, cells.take()?, cells.take()?);
     let queue: String = cells.take()?;
