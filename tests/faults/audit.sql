@@ -104,15 +104,22 @@ CREATE INDEX ON audit.claims (task, fence);
 DO $$
 DECLARE
     f record;
+    attempts text;
     audited text;
 BEGIN
-    FOR f IN SELECT p.oid::regprocedure AS name, pg_get_functiondef(p.oid) AS text
+    FOR f IN SELECT p.oid::regprocedure AS name, pg_get_functiondef(p.oid) AS text,
+                 p.proargnames AS arguments
              FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
              WHERE p.pronamespace = 'spool'::regnamespace AND l.lanname = 'plpgsql'
-                 AND p.proargnames @> ARRAY['worker_id', 'task_ids', 'a_fences']
+                 AND (p.proargnames @> ARRAY['worker_id', 'task_ids', 'a_fences']
+                     OR p.proargnames @> ARRAY['worker_id', 'settlements'])
     LOOP
+        attempts := CASE WHEN 'settlements' = ANY (f.arguments)
+            THEN 'ARRAY(SELECT s.task FROM unnest(settlements) s), '
+                'ARRAY(SELECT s.fence FROM unnest(settlements) s)'
+            ELSE 'task_ids, a_fences' END;
         audited := regexp_replace(f.text, E'\nBEGIN\n',
-            E'\nBEGIN\n    PERFORM audit.called(worker_id, task_ids, a_fences);\n');
+            format(E'\nBEGIN\n    PERFORM audit.called(worker_id, %s);\n', attempts));
         IF audited = f.text THEN
             RAISE EXCEPTION '% has no BEGIN on a line of its own', f.name;
         END IF;

@@ -126,7 +126,7 @@ async fn a_settle_without_the_fence_is_found() {
     let store = SteppedStore::set("fence").await;
     store
         .database
-        .break_function("settle_solo", " AND x.worker = worker_id AND x.fence = u.fence", "")
+        .break_function("settle_solo", " AND x.worker = worker_id AND x.fence = s.fence", "")
         .await;
     assert_eq!(a_worker_comes_back(&store).await, Settled::Counted);
     assert_finds(&store.end().await, "was ended by");
