@@ -67,7 +67,7 @@ impl TaskEnd {
         Ok(Self { row, result, memo: shared })
     }
 
-    /// The same verdict on a task that was asked to stop.
+    /// Converts a retry of a task that was asked to stop.
     pub fn cancelled(retry: &Retry) -> PortResult<Self> {
         let (task, fence) = (TaskId(retry.task), Fence(retry.fence));
         Self::of(Settlement { task, fence, verdict: Verdict::Cancelled })
