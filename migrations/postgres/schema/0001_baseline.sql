@@ -489,7 +489,7 @@ CREATE TYPE spool.task_end AS (
     artifacts text, error text, output text
 );
 
--- What follows from a write after its commit: jobs that changed, queues with something to dispatch,
+-- The effects of a write, for after its commit: jobs that changed, queues with ready tasks,
 -- running tasks to stop, keys to decide on (a tenant and a key at the same position of two arrays),
 -- batches whose rest is to be cancelled, and jobs for which the call is to be repeated.
 CREATE TYPE spool.effects AS (
