@@ -31,6 +31,8 @@ pub(crate) const MERGES: NumberBounds = NumberBounds::new(0, 1_000, " merge fiel
 pub(crate) const FILTERS: NumberBounds = NumberBounds::new(0, 10, " filters");
 /// Words or cues written into the composition: two hours of fast speech.
 pub(crate) const WORDS: NumberBounds = NumberBounds::new(0, 30_000, " entries");
+/// Cues of one subtitle file: over two hours of fast speech.
+pub(crate) const MAX_CUES: usize = 30_000;
 /// Runs of one text.
 pub(crate) const RUNS: NumberBounds = NumberBounds::new(1, 500, " runs");
 pub(crate) const STOPS: NumberBounds = NumberBounds::new(2, 32, " stops");

@@ -2,6 +2,7 @@
 
 use super::{Definitions, DocumentReader, Form, brief};
 use crate::limits::{MAX_LINE, MAX_PROSE};
+use crate::line_breaks::with_line_feeds;
 use serde_json::{Value, json};
 
 /// Name: one line of text that is not empty.
@@ -28,7 +29,8 @@ pub(crate) struct Prose(pub String);
 
 impl Form for Prose {
     fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
-        read_text(value, MAX_PROSE, reader).map(|text| Prose(text.replace("\r\n", "\n")))
+        let text = read_text(value, MAX_PROSE, reader)?;
+        Some(Prose(with_line_feeds(text).into_owned()))
     }
 
     fn schema(_: &mut Definitions) -> Value {

@@ -1,74 +1,111 @@
-//! Removes markup from subtitle text.
+//! Finds markup in subtitle text. Every function looks at each character a constant number of
+//! times, whatever the text: files come from strangers.
 
-/// The text without its angle-bracket tags; a bracket that begins no tag stays. Calls `tag` with
-/// the inside of each tag and the plain text before it.
-pub(super) fn without_tags(text: &str, mut tag: impl FnMut(&str, &str)) -> String {
-    let mut plain = String::new();
-    let mut rest = text;
-    while let Some((before, opened)) = rest.split_once('<') {
-        plain.push_str(before);
-        let inside = opened.split_once('>').filter(|(inside, _)| is_tag(inside));
-        match inside {
-            Some((inside, after)) => {
-                tag(inside, &plain);
-                rest = after;
-            }
-            None => {
-                plain.push('<');
-                rest = opened;
-            }
+use std::borrow::Cow;
+
+/// A stretch of subtitle text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// Text as it is written.
+    Text(&'a str),
+    /// The inside of a tag or a block, without its brackets.
+    Mark(&'a str),
+}
+
+/// Splits text at its `<…>` tags. A bracket that begins no tag is text.
+pub(super) fn split_tags(text: &str, is_tag: impl Fn(&str) -> bool) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(opening) = text[at..].find('<').map(|found| at + found) {
+        at = opening + 1;
+        let Some(length) = text[at..].find(['<', '>']) else { break };
+        let inside = &text[at..at + length];
+        at += length;
+        if text[at..].starts_with('>') && is_tag(inside) {
+            pieces.extend([Piece::Text(&text[from..opening]), Piece::Mark(inside)]);
+            at += 1;
+            from = at;
         }
     }
-    plain.push_str(rest);
-    plain
+    pieces.push(Piece::Text(&text[from..]));
+    pieces
 }
 
-/// Recognises a tag by its start: `i`, `/i`, `c.yellow`, `v Ann`, `00:01.500`.
-fn is_tag(inside: &str) -> bool {
-    let name = inside.strip_prefix('/').unwrap_or(inside);
-    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && !inside.contains(['<', '\n'])
-}
-
-/// The text without `{…}` blocks that hold overrides. Calls `block` with the inside of each and
-/// the plain text before it.
-pub(super) fn without_overrides(text: &str, mut block: impl FnMut(&str, &str)) -> String {
-    let mut plain = String::new();
-    let mut rest = text;
-    while let Some((before, opened)) = rest.split_once('{') {
-        plain.push_str(before);
-        match opened.split_once('}').filter(|(inside, _)| inside.starts_with('\\')) {
-            Some((inside, after)) => {
-                block(inside, &plain);
-                rest = after;
-            }
-            None => {
-                plain.push('{');
-                rest = opened;
-            }
+/// Splits text at its `{…}` blocks. `begins` decides by the text after a brace if that is one; a
+/// brace after a backslash is text.
+pub(super) fn split_blocks(text: &str, begins: impl Fn(&str) -> bool) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(opening) = text[at..].find('{').map(|found| at + found) {
+        at = opening + 1;
+        if text[..opening].ends_with('\\') || !begins(&text[at..]) {
+            continue;
         }
+        let Some(length) = text[at..].find('}') else { break };
+        pieces.extend([Piece::Text(&text[from..opening]), Piece::Mark(&text[at..at + length])]);
+        at += length + 1;
+        from = at;
     }
-    plain.push_str(rest);
-    plain
+    pieces.push(Piece::Text(&text[from..]));
+    pieces
 }
 
-/// WebVTT's character references.
-const REFERENCES: [(&str, &str); 6] = [
-    ("&lt;", "<"),
-    ("&gt;", ">"),
-    ("&nbsp;", "\u{a0}"),
-    ("&lrm;", "\u{200e}"),
-    ("&rlm;", "\u{200f}"),
-    ("&amp;", "&"),
-];
+/// Recognises HTML's line break: `br`, `BR /`.
+pub(super) fn is_break(tag: &str) -> bool {
+    tag.trim_end_matches(['/', ' ']).eq_ignore_ascii_case("br")
+}
 
-/// Replaces character references by their characters.
-pub(super) fn unescaped(text: &str) -> String {
-    REFERENCES
-        .iter()
-        .fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
+/// Returns whether an override block such as `{\p1}` begins or ends a drawing; none if it does
+/// neither.
+pub(super) fn drawing(block: &str) -> Option<bool> {
+    let scales = block.split('\\').skip(1).filter_map(|tag| tag.trim().strip_prefix('p'));
+    scales.filter_map(|scale| scale.parse::<u32>().ok()).last().map(|scale| scale > 0)
+}
+
+/// Replaces HTML's character references, which WebVTT shares.
+pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
+    htmlize::unescape(text)
+}
+
+/// Replaces references that end in a semicolon, or where HTML accepts them inside an attribute. In
+/// a file that promises no references, `?a=1&copy=2` stays.
+pub(super) fn unescaped_if_certain(text: &str) -> Cow<'_, str> {
+    htmlize::unescape_attribute(text)
 }
 
 /// Escapes the characters that would begin a tag or a reference.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Text without markup, which grows piece by piece, and the number of its words.
+#[derive(Debug, Default)]
+pub(super) struct PlainText {
+    text: String,
+    /// Bytes of `text` whose words are counted.
+    counted: usize,
+    words: usize,
+    in_word: bool,
+}
+
+impl PlainText {
+    pub fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The number of words that have begun. Counts each character once.
+    pub fn words(&mut self) -> usize {
+        for letter in self.text[self.counted..].chars() {
+            let blank = letter.is_whitespace();
+            self.words += usize::from(!blank && !self.in_word);
+            self.in_word = !blank;
+        }
+        self.counted = self.text.len();
+        self.words
+    }
+
+    /// The text without blanks at its ends; hard spaces stay.
+    pub fn trimmed(&self) -> &str {
+        self.text.trim_matches([' ', '\t', '\n'])
+    }
 }

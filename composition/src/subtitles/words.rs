@@ -4,7 +4,7 @@ use super::{Cue, Word};
 use crate::plan::Ratio;
 
 /// The words of a cue's text with times. A mark gives the time from which the words at its index on
-/// are spoken. Returns none if there are no marks.
+/// are spoken; indices never fall. Returns none if there are no marks.
 pub(super) fn timed_words(
     text: &str,
     start: Ratio,
@@ -14,18 +14,20 @@ pub(super) fn timed_words(
     if marks.is_empty() {
         return Vec::new();
     }
-    let mut times: Vec<(Ratio, usize)> = vec![(start, 0)];
-    times.extend(marks.iter().copied().filter(|(time, _)| start <= *time && *time < end));
-    let time_of = |index: usize| {
-        times.iter().rev().find(|(_, from)| *from <= index).map_or(start, |(time, _)| *time)
-    };
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let begin = |index: usize| if index < words.len() { time_of(index) } else { end };
-    let timed = words.iter().enumerate().map(|(index, word)| {
-        let after = begin(index + 1).max(begin(index));
-        Word { text: (*word).to_owned(), start: begin(index), end: after }
-    });
-    timed.collect()
+    let mut marks = marks.iter().filter(|(time, _)| start <= *time && *time < end).peekable();
+    let mut begin = start;
+    let mut words: Vec<Word> = Vec::new();
+    for (index, text) in text.split_whitespace().enumerate() {
+        // The last mark before a word decides. Marks are in the order of the text.
+        while let Some((time, _)) = marks.next_if(|(_, from)| *from <= index) {
+            begin = *time;
+        }
+        if let Some(before) = words.last_mut() {
+            before.end = begin.max(before.start);
+        }
+        words.push(Word { text: text.to_owned(), start: begin, end });
+    }
+    words
 }
 
 /// The size of cues that are built from words.
