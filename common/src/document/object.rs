@@ -8,7 +8,7 @@ use super::{DocumentReader, Form, brief, list};
 pub trait Member: Sized {
     /// The form of the value.
     type Form: Form;
-    /// Whether the member must be given unless the declaration has a default.
+    /// Set if the member must be given unless the declaration has a default.
     const REQUIRED: bool;
 
     /// Reads the member from its value, which is none where it is left out.
@@ -72,7 +72,8 @@ pub fn read_member<M: Member>(
 ///
 /// A member is `name: Type = "jsonName"`, and then
 ///
-/// - `within BOUNDS` to set bounds, a constant whose type fits ([`Bounded`](crate::document::Bounded));
+/// - `within BOUNDS` to set bounds, a constant of a type that fits the member, as
+///   [`Bounded`](crate::document::Bounded) has it;
 /// - `default VALUE` for a member that may be left out. The default is not held to the bounds.
 ///
 /// A member of type `Option` may be left out or null. Members that are not declared are faults. The

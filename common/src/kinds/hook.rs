@@ -60,7 +60,7 @@ object! {
 pub struct Hooks {
     /// Hooks, best first.
     pub hooks: Vec<String>,
-    /// Who wrote them.
+    /// Provider that wrote them.
     pub provenance: Provenance,
 }
 

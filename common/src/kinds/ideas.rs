@@ -69,7 +69,7 @@ object! {
 pub struct Ideas {
     /// One for each scene, in order.
     pub ideas: Vec<Idea>,
-    /// Who had them.
+    /// Provider that had them.
     pub provenance: Provenance,
 }
 

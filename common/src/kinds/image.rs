@@ -83,7 +83,7 @@ pub struct Picture {
     pub duration_ms: Option<u64>,
     /// Result of probing it: `composition::plan::Facts` as JSON.
     pub facts: Value,
-    /// Who made it.
+    /// Provider that made it.
     pub provenance: Provenance,
 }
 

@@ -64,7 +64,7 @@ object! {
         score: u32 = "score" within POINTS,
         /// Score of each aspect.
         criteria: Vec<Criterion> = "criteria" within CRITERIA,
-        /// What would help.
+        /// Changes that would help.
         advice: Vec<String> = "advice" within ADVICE,
     }
 }
@@ -76,9 +76,9 @@ pub struct Score {
     pub score: u32,
     /// Score of each aspect.
     pub criteria: Vec<Criterion>,
-    /// What would help.
+    /// Changes that would help.
     pub advice: Vec<String>,
-    /// Who gave the score.
+    /// Provider that gave the score.
     pub provenance: Provenance,
 }
 

@@ -105,7 +105,7 @@ pub struct Script {
     pub title: String,
     /// Scenes, in order.
     pub scenes: Vec<ScriptScene>,
-    /// Who wrote it.
+    /// Provider that wrote it.
     pub provenance: Provenance,
 }
 

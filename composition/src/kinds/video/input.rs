@@ -69,8 +69,8 @@ object! {
         title: String = "title" within VIDEO_TITLE default String::new(),
         /// Scenes, in order.
         scenes: Vec<VideoScene> = "scenes" within SCENE_COUNT,
-        /// Who wrote it, as a result shows it, so that the script of a result can be edited and
-        /// posted again. Not looked at.
+        /// Writer of the script, as a result shows it, so that the script of a result can be edited
+        /// and posted again. Not looked at.
         #[serde(skip_serializing)]
         provenance: Option<Value> = "provenance",
     }

@@ -47,7 +47,7 @@ pub struct Story {
     pub input: VideoInput,
     pub title: String,
     pub scenes: Vec<VideoScene>,
-    /// Who wrote the script; none if the caller did.
+    /// Provider that wrote the script; none if the caller did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
 }
