@@ -24,8 +24,8 @@ pub fn need_failed(need: &str) -> JobError {
 /// The job did not start in time.
 pub fn expired(allowed_ms: i64) -> JobError {
     let detail = format!(
-        "it did not start within the {allowed_ms} ms that its `queueTimeoutMs` allows; add workers, \
-         or allow it more time"
+        "it did not start within the {allowed_ms} ms that its `queueTimeoutMs` allows; add \
+         workers, or allow it more time"
     );
     JobError::permanent(code::EXPIRED, detail)
 }

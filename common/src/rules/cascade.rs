@@ -81,10 +81,10 @@ impl From<KindTally> for (i64, i64, i64) {
 }
 
 /// Tasks of a plan by kind.
-pub type KindTallies = BTreeMap<String, KindTally>;
+pub type TallyByKind = BTreeMap<String, KindTally>;
 
 /// Adds the counts of a change to the stored ones.
-pub fn add_tallies(stored: &mut KindTallies, change: KindTallies) {
+pub fn add_tally(stored: &mut TallyByKind, change: TallyByKind) {
     for (kind, change) in change {
         let tally = stored.entry(kind).or_default();
         tally.total += change.total;
@@ -101,7 +101,7 @@ pub struct PlanChange {
     /// The new result task, if the result was handed on.
     pub result: Option<TaskId>,
     /// Changes by kind.
-    pub kinds: KindTallies,
+    pub kinds: TallyByKind,
     ended: BTreeMap<TaskId, TaskState>,
 }
 
@@ -250,8 +250,8 @@ mod tests {
         change.result = Some(heir);
         let after = before.after(&change);
         assert_eq!((after.open, after.result, after.no_result), (1, heir, false));
-        let mut kinds = KindTallies::from([("echo".to_owned(), (1, 0, 0).into())]);
-        add_tallies(&mut kinds, change.kinds);
+        let mut kinds = TallyByKind::from([("echo".to_owned(), (1, 0, 0).into())]);
+        add_tally(&mut kinds, change.kinds);
         assert_eq!(kinds["echo"], KindTally { total: 2, settled: 1, cached: 0 });
     }
 
@@ -280,10 +280,10 @@ mod tests {
     }
 
     #[test]
-    fn tallies_are_stored_as_lists_of_three() {
-        let counts = KindTallies::from([("echo".to_owned(), (3, 2, 1).into())]);
+    fn a_tally_is_stored_as_a_list_of_three() {
+        let counts = TallyByKind::from([("echo".to_owned(), (3, 2, 1).into())]);
         let stored = serde_json::to_string(&counts).expect("json");
         assert_eq!(stored, r#"{"echo":[3,2,1]}"#);
-        assert_eq!(serde_json::from_str::<KindTallies>(&stored).expect("reads"), counts);
+        assert_eq!(serde_json::from_str::<TallyByKind>(&stored).expect("reads"), counts);
     }
 }

@@ -26,17 +26,17 @@ pub struct TenantTasks<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Chosen<T> {
     pub tasks: Vec<T>,
-    /// Set if a task was left behind for want of room, and not because of a limit.
+    /// Set if a task was left behind for lack of room, and not because of a limit.
     pub more: bool,
     /// The tenant that had the last turn.
     pub last: Option<String>,
 }
 
-/// Chooses up to `want` tasks. The first turn is of the tenant that follows `last` in the order of
+/// Chooses up to `most` tasks. The first turn is of the tenant that follows `last` in the order of
 /// names. `tenants` are in that order. A task that its limits hold back loses its turn.
 pub fn take_turns<T>(
     mut tenants: Vec<TenantTasks<T>>,
-    want: usize,
+    most: usize,
     last: Option<&str>,
     gates: &mut Gates,
 ) -> Chosen<T> {
@@ -45,7 +45,7 @@ pub fn take_turns<T>(
     tenants.rotate_left(first);
     let mut tenants: VecDeque<TenantTasks<T>> = tenants.into();
     let (mut tasks, mut last) = (Vec::new(), None);
-    while tasks.len() < want
+    while tasks.len() < most
         && let Some(mut of) = tenants.pop_front()
     {
         let Some(candidate) = next_allowed(&mut of.tasks, gates) else { continue };
@@ -72,8 +72,8 @@ mod tests {
         TenantTasks { tenant: tenant.to_owned(), tasks: (0..tasks).map(candidate).collect() }
     }
 
-    fn take(tenants: Vec<TenantTasks<u32>>, want: usize, last: Option<&str>) -> Chosen<u32> {
-        take_turns(tenants, want, last, &mut Gates::default())
+    fn take(tenants: Vec<TenantTasks<u32>>, most: usize, last: Option<&str>) -> Chosen<u32> {
+        take_turns(tenants, most, last, &mut Gates::default())
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The one table of what may happen to a task and which state follows.
 //!
-//! The SQLite store builds its statements from [`TaskEvent::transition`]. PostgreSQL spells the same
-//! states as literals in SQL. The conformance suite tries every state with every event on each store
-//! and compares with [`next`].
+//! The SQLite store builds its statements from [`TaskEvent::transition`]. PostgreSQL spells the
+//! same states as literals in SQL. The conformance suite tries every state with every event on each
+//! store and compares with [`next`].
 
 use std::fmt;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::limits::{LEASE, SWEEP_EVERY};
 
-/// Notices a suspension by a gap between sweeps. After one, no lease is judged for the length of a
+/// Notices a suspension by a gap between sweeps. After one, no lease is expired for the length of a
 /// lease.
 #[derive(Debug, Default)]
 pub struct SuspensionGuard {
@@ -14,7 +14,7 @@ pub struct SuspensionGuard {
 }
 
 impl SuspensionGuard {
-    /// Returns whether leases may be judged at `now`, in milliseconds since the epoch.
+    /// Returns whether leases may be expired at `now`, in milliseconds since the epoch.
     pub fn is_awake(&mut self, now: i64) -> bool {
         let gap = millis(LEASE / 2 + SWEEP_EVERY);
         if self.last.is_some_and(|last| now - last > gap) {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_gap_no_lease_is_judged_for_the_length_of_a_lease() {
+    fn after_a_gap_no_lease_is_expired_for_the_length_of_a_lease() {
         let mut guard = SuspensionGuard::default();
         let awake = [0, 1_000, 60_000, 65_000, 69_999, 70_000].map(|now| guard.is_awake(now));
         assert_eq!(awake, [true, true, false, false, false, true]);

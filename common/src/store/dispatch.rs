@@ -19,7 +19,7 @@ pub struct Dispatched {
     pub messages: Vec<TaskMessage>,
     /// Room that is left after these: credit for accepts while `more` is false.
     pub room_left: u32,
-    /// Set if ready tasks were left behind for want of room, and not because of a limit or their
+    /// Set if ready tasks were left behind for lack of room, and not because of a limit or their
     /// time.
     pub more: bool,
     /// The time at which the next task is due that only waits for its time.
@@ -111,11 +111,7 @@ mod tests {
             workers: 2,
             ..Demand::default()
         };
-        assert_eq!(
-            demand(0, 0, Some(50)).workers_needed(),
-            0,
-            "nothing waits, nothing runs: nobody is needed"
-        );
+        assert_eq!(demand(0, 0, Some(50)).workers_needed(), 0, "nothing waits and nothing runs");
         assert_eq!(
             (demand(1, 0, Some(50)).slots_needed(), demand(1, 0, Some(50)).workers_needed()),
             (1, 1)
@@ -132,7 +128,7 @@ mod tests {
         assert_eq!(
             Demand { paused: true, ..demand(9, 2, None) }.slots_needed(),
             2,
-            "what is paused wants nobody"
+            "a paused queue needs none for waiting tasks"
         );
     }
 }

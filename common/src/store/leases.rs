@@ -89,7 +89,7 @@ pub enum HeartbeatReply {
     Stale,
 }
 
-/// Whether a settlement counted.
+/// Answer to a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     /// Committed.
@@ -101,8 +101,8 @@ pub enum Settled {
 /// The part of the store that workers use.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
-    /// `queued` → `running` for each task that is `queued`; `None` for any other. Fence and attempt
-    /// grow by one, and the lease begins.
+    /// Claims each task that is `queued`: it is `running`, its fence and attempt grow by one, and
+    /// the lease begins. `None` for any other task.
     async fn claim(
         &self,
         worker: WorkerId,
@@ -126,7 +126,7 @@ pub trait Leases: Send + Sync + 'static {
         settlements: Vec<Settlement>,
     ) -> PortResult<(Vec<Settled>, Changes)>;
 
-    /// `running` → `ready` without burning the attempt, for each task whose lease the worker still
-    /// holds.
+    /// Takes each task whose lease the worker still holds back to `ready`, without burning the
+    /// attempt.
     async fn release(&self, worker: WorkerId, tasks: &[(TaskId, Fence)]) -> PortResult<Changes>;
 }

@@ -1,11 +1,10 @@
 //! The store: the truth about jobs, tasks, plans and memos. All other parts can be lost.
 //!
-//! Every write is set-based and commits by itself; no caller holds a transaction. Locks are taken in
-//! one order everywhere: tasks by id, then their dependents by id, jobs by id, batches by id, limits
-//! by name. Time is the store's own clock.
+//! Every write takes many rows and commits by itself; no caller holds a transaction. Time is the
+//! store's own clock.
 //!
-//! The port is a sum of traits, one for each duty; an adapter implements each in the file that does
-//! it.
+//! The port is a sum of traits, one for each duty. An adapter implements each in a file of the same
+//! name: `Leases` of `leases.rs` here in `leases.rs` there.
 
 mod dead;
 mod dispatch;
@@ -73,6 +72,18 @@ pub struct Changes {
     pub readied: Vec<Queue>,
     /// Running tasks that this write asked to stop.
     pub stopping: Vec<TaskId>,
+}
+
+impl Changes {
+    /// Adds those of a later write. A job's later view is the newer one.
+    pub fn merge(&mut self, later: Self) {
+        self.views.retain(|view| later.views.iter().all(|newer| newer.id != view.id));
+        self.views.extend(later.views);
+        self.stopping.extend(later.stopping);
+        self.readied.extend(later.readied);
+        self.readied.sort_unstable();
+        self.readied.dedup();
+    }
 }
 
 /// A job or a batch of a tenant.

@@ -1,8 +1,8 @@
 //! Stored schedules: jobs that recur. [`crate::schedule`] computes when they are due, and the
 //! sweeper posts their jobs.
 //!
-//! Every write of a row raises its revision and names the revision it was made from. Of two writes
-//! made from the same one, the second changes nothing, so a firing and a client's change never undo
+//! Every write of a row raises its revision and states the revision that it read. Of two writes
+//! that read the same one, the second changes nothing, so a firing and a client's change never undo
 //! each other.
 
 use async_trait::async_trait;

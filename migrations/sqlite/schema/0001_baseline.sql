@@ -2,11 +2,11 @@
 --
 -- Times are milliseconds since the epoch by the store's clock, ids are 16 bytes, payloads are JSON
 -- text. One table holds a task for all of its life: SQLite updates in place, so moving a settled
--- row elsewhere gains nothing. Inputs are rows of their own, written once, so the rows of tasks stay
--- narrow, and every index over open work is partial.
+-- row elsewhere gains nothing. Inputs are rows of their own, written once, so the rows of tasks
+-- stay narrow, and every index over open work is partial.
 
--- The major version of this schema. A program refuses a file whose major it does not know. Changes
--- within one major must not break a program that does not know them.
+-- The major version of this schema. A program refuses a file of a later major. Changes within one
+-- major must not break a program that does not know them.
 CREATE TABLE schema_major (major INTEGER NOT NULL);
 INSERT INTO schema_major (major) VALUES (1);
 
@@ -65,7 +65,7 @@ CREATE TABLE jobs (
     run_at           INTEGER,
     started_at       INTEGER,
     finished_at      INTEGER,
-    -- The trace of the call that made it (W3C `traceparent`), if its caller sent one.
+    -- The W3C `traceparent` that the client sent, if any.
     traceparent      TEXT,
     CHECK ((batch IS NULL) = (item IS NULL)),
     CHECK ((finished_at IS NOT NULL) = (status IN ('succeeded', 'failed', 'cancelled'))),

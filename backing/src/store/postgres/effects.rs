@@ -67,16 +67,6 @@ impl Effects {
     }
 }
 
-/// Adds the changes of a later write.
-pub fn merge(changes: &mut Changes, later: Changes) {
-    changes.views.retain(|view| later.views.iter().all(|newer| newer.id != view.id));
-    changes.views.extend(later.views);
-    changes.stopping.extend(later.stopping);
-    changes.readied.extend(later.readied);
-    changes.readied.sort_unstable();
-    changes.readied.dedup();
-}
-
 impl PgStore {
     /// Carries out all effects of a committed write, and returns what changed. It never fails: the
     /// write is committed, and effects that can't be carried out now are left to the sweep.

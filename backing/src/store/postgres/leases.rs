@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     PgStore, claim,
     column::{Cells, int, millis},
-    effects::{Effects, merge},
+    effects::Effects,
     errors::unreadable,
     settle::{self, TaskEnd},
 };
@@ -99,7 +99,7 @@ impl Leases for PgStore {
         }
         counted.extend(retried);
         counted.extend(self.settle_rest(worker, ends, &mut effects).await?);
-        merge(&mut changes, self.follow(effects).await);
+        changes.merge(self.follow(effects).await);
         let mut seen = HashSet::new();
         let answer = |task: TaskId| match counted.contains(&task.0) && seen.insert(task) {
             true => Settled::Counted,
@@ -137,7 +137,7 @@ impl Leases for PgStore {
                 verdict: Verdict::Cancelled,
             };
             let settlements = stopped.into_iter().zip(fences).map(cancelled).collect();
-            merge(&mut changes, self.settle(worker, settlements).await?.1);
+            changes.merge(self.settle(worker, settlements).await?.1);
         }
         Ok(changes)
     }

@@ -15,7 +15,7 @@ use super::{
     PgStore,
     accept::{self, Enqueuer, ReplyBuilder, Rows, Source},
     column::Cells,
-    effects::{Effects, merge},
+    effects::Effects,
 };
 
 #[async_trait]
@@ -49,7 +49,7 @@ impl Submissions for PgStore {
         }
         let ReplyBuilder { mut accepted, effects, .. } = reply;
         accepted.answers = accept::answers(&submissions, &sources, &stored.replays)?;
-        merge(&mut accepted.changes, self.follow(effects).await);
+        accepted.changes.merge(self.follow(effects).await);
         Ok(accepted)
     }
 

@@ -4,7 +4,7 @@ use common::{
     id::{BatchId, TenantId},
     limits::IDEMPOTENCY_KEPT,
     port::PortResult,
-    rules::cascade::KindTallies,
+    rules::cascade::TallyByKind,
     submission::{Acceptance, Idempotency, NewBatch, NewItem, NewJob, Submission, Work},
     trace::TraceParent,
 };
@@ -159,7 +159,7 @@ async fn insert_job_row(
     job: &NewJob,
     place: Option<&BatchPlace>,
 ) -> PortResult<bool> {
-    let mut kinds = KindTallies::new();
+    let mut kinds = TallyByKind::new();
     job.tasks.iter().for_each(|task| kinds.entry(task.kind.clone()).or_default().total += 1);
     let result = job.tasks.iter().find(|task| task.result).map(|task| task.id.0);
     let overrides = Some(&job.overrides).filter(|overrides| **overrides != Default::default());

@@ -10,7 +10,7 @@ use common::{
     port::PortResult,
     rules::{
         cascade::{
-            BatchChange, KeyEffect, KindTallies, NeedEffect, PlanChange, PlanState, add_tallies,
+            BatchChange, KeyEffect, NeedEffect, PlanChange, PlanState, TallyByKind, add_tally,
             final_status, on_dependent, on_waiters,
         },
         lifecycle::{JobStatus, TaskEvent},
@@ -102,7 +102,7 @@ struct PlanRow {
     batch: Option<Uuid>,
     result_task: Uuid,
     open_tasks: i64,
-    kinds: Json<KindTallies>,
+    kinds: Json<TallyByKind>,
     cancel_requested: bool,
     no_result: bool,
 }
@@ -127,7 +127,7 @@ async fn write_job(tx: &mut Transaction, job: Uuid, change: PlanChange) -> PortR
         _ => (after.status, None),
     };
     let Json(mut kinds) = row.kinds;
-    add_tallies(&mut kinds, change.kinds);
+    add_tally(&mut kinds, change.kinds);
     execute!(tx.sql(),
         "UPDATE jobs SET version = version + 1, status = ?, result_task = ?, open_tasks = ?,
              total_tasks = total_tasks + ?, kinds = ?, no_result = ?, error = ?, finished_at = ?

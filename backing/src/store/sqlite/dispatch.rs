@@ -140,19 +140,19 @@ async fn dispatch(
         && let Some(next) = next_priority(tx.sql(), queue, priority).await?
     {
         priority = next;
-        let want = most - dispatched.messages.len();
-        let tenants = candidates(tx, queue, priority, want, &mut gates).await?;
+        let left = most - dispatched.messages.len();
+        let tenants = candidates(tx, queue, priority, left, &mut gates).await?;
         let last = turns.get(&priority).map(String::as_str);
-        let Chosen { tasks, more, last } = take_turns(tenants, want, last, &mut gates);
+        let Chosen { tasks, more, last } = take_turns(tenants, left, last, &mut gates);
         turns.extend(last.map(|tenant| (priority, tenant)));
         set_queued(tx, &tasks).await?;
         let message = |task: ReadyRow| message(queue, task.id, task.fence, task.traceparent);
         dispatched.messages.extend(tasks.into_iter().map(message));
         dispatched.more = more;
     }
-    let left = room - dispatched.messages.len() as i64;
-    let left = if gates.queue_is_paused() { 0 } else { left };
-    dispatched.room_left = u32::try_from(left).unwrap_or(u32::MAX);
+    let room_left = room - dispatched.messages.len() as i64;
+    let room_left = if gates.queue_is_paused() { 0 } else { room_left };
+    dispatched.room_left = u32::try_from(room_left).unwrap_or(u32::MAX);
     let next_due: Option<i64> = value!(tx.sql(),
         "SELECT min(run_at) FROM tasks WHERE queue = ? AND state = 'ready' AND run_at > ?";
         queue.as_str(), now)?;
@@ -208,7 +208,7 @@ async fn candidates(
     tx: &mut Transaction,
     queue: Queue,
     priority: i64,
-    want: usize,
+    most: usize,
     gates: &mut Gates,
 ) -> PortResult<Vec<TenantTasks<ReadyRow>>> {
     let mut tenants: Vec<TenantTasks<ReadyRow>> = Vec::new();
@@ -223,7 +223,7 @@ async fn candidates(
             let room = batch_room(tx, &of.limited_batch).await?;
             ids.push(gates.of_batch(&of.limited_batch, room));
         }
-        let limit = (want as i64 + 1).min(gates.room(&ids));
+        let limit = (most as i64 + 1).min(gates.room(&ids));
         let due = due(tx, queue, priority, &of, limit).await?;
         let found = due.into_iter().map(|task| Candidate { task, gates: ids.clone() });
         match tenants.last_mut() {

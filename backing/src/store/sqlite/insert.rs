@@ -37,7 +37,7 @@ pub struct PlanOwner {
     pub run_at: i64,
     /// The place of the first of the tasks.
     pub place: i64,
-    /// For messages of tasks that are queued at once.
+    /// The trace in messages of tasks that are queued at once.
     pub traceparent: Option<String>,
 }
 
@@ -93,6 +93,7 @@ pub async fn insert_tasks(
     }
     Ok(())
 }
+
 /// The state of a new task, by the events that it takes at once.
 async fn first_state(
     tx: &mut Transaction,

@@ -4,33 +4,24 @@ use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use common::{
-    error::JobError,
-    id::{Fence, JobId, TaskId, TenantId, WorkerId},
+    id::{Fence, TaskId, WorkerId},
     outcome::Settlement,
     port::PortResult,
     rules::lifecycle::TaskEvent,
-    store::{
-        Changes, Claimed, Heartbeat, HeartbeatReply, Leases, NeedOutcome, Settled,
-        WorkerRegistration,
-    },
-    view::JobView,
+    store::{Changes, Claimed, Heartbeat, HeartbeatReply, Leases, Settled, WorkerRegistration},
 };
-use serde_json::Value;
-use sqlx::{Row, sqlite::SqliteRow, types::Json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
     SqliteStore,
     cascade::commit,
-    column::{self, Columns},
-    errors::port,
+    claim, column,
     settle::settle,
-    statement::transition,
     tasks::{held, make_ready},
     transaction::Transaction,
     views,
 };
-use crate::store::reason;
 
 #[async_trait]
 impl Leases for SqliteStore {
@@ -44,7 +35,7 @@ impl Leases for SqliteStore {
         let lease_until = tx.now + column::millis(lease);
         let mut jobs = Vec::with_capacity(tasks.len());
         for task in tasks {
-            jobs.push(start(&mut tx, worker, *task, lease_until).await?);
+            jobs.push(claim::start(&mut tx, worker, *task, lease_until).await?);
         }
         let started: BTreeSet<Uuid> = jobs.iter().flatten().copied().collect();
         let (started, now): (Vec<Uuid>, i64) = (started.into_iter().collect(), tx.now);
@@ -53,7 +44,7 @@ impl Leases for SqliteStore {
         for (task, job) in tasks.iter().zip(jobs) {
             let view = job.and_then(|job| views.get(&job).cloned());
             claimed.push(match view {
-                Some(view) => Some(read_claim(&mut tx, *task, view).await?),
+                Some(view) => Some(claim::read(&mut tx, *task, view).await?),
                 None => None,
             });
         }
@@ -112,80 +103,6 @@ impl Leases for SqliteStore {
         }
         commit(tx).await
     }
-}
-
-/// Starts an attempt of a queued task, and returns its job. Only a job's first attempt changes its
-/// status, and so its version.
-async fn start(
-    tx: &mut Transaction,
-    worker: WorkerId,
-    task: TaskId,
-    lease_until: i64,
-) -> PortResult<Option<Uuid>> {
-    let statement = transition(
-        TaskEvent::Claim,
-        "UPDATE tasks SET state = {to}, worker = ?, fence = fence + 1, attempt = attempt + 1,
-             lease_until = ?, started_at = ?, progress = NULL, cancel_requested = 0
-         WHERE id = ? AND {from} RETURNING job",
-    );
-    let job: Option<Uuid> =
-        maybe_value!(tx.sql(), statement; worker.0, lease_until, tx.now, task.0)?;
-    if let Some(job) = job {
-        execute!(tx.sql(),
-            "UPDATE jobs SET attempts = attempts + 1, version = version + (status = 'queued'),
-                 status = 'running', started_at = coalesce(started_at, ?)
-             WHERE id = ?";
-            tx.now, job)?;
-    }
-    Ok(job)
-}
-
-/// Reads a claimed task with all that its attempt needs.
-async fn read_claim(tx: &mut Transaction, task: TaskId, view: JobView) -> PortResult<Claimed> {
-    let row: SqliteRow = row!(tx.sql(),
-        "SELECT tasks.id, job, tasks.tenant, name, tasks.kind, kind_version, fence, attempt,
-             max_attempts, losses, timeout_ms, needs, tasks.id = result_task AS result, overrides,
-             input
-         FROM tasks JOIN jobs ON jobs.id = tasks.job JOIN inputs ON inputs.owner = tasks.input_of
-         WHERE tasks.id = ?";
-        task.0 => Ok)?;
-    let mut claimed = claimed(&row, view).map_err(port)?;
-    if row.get::<i64, _>("needs") > 0 {
-        claimed.needs = rows!(tx.sql(),
-            "SELECT need.name, need.output, need.error
-             FROM edges JOIN tasks AS need ON need.id = edges.need
-             WHERE edges.task = ? ORDER BY edges.place";
-            task.0 => need_outcome)?;
-    }
-    Ok(claimed)
-}
-
-fn claimed(row: &SqliteRow, view: JobView) -> sqlx::Result<Claimed> {
-    Ok(Claimed {
-        task: TaskId(row.try_get("id")?),
-        job: JobId(row.try_get("job")?),
-        tenant: TenantId(row.try_get("tenant")?),
-        name: row.try_get("name")?,
-        kind: row.try_get("kind")?,
-        kind_version: row.try_get("kind_version")?,
-        input: row.json("input")?,
-        needs: Vec::new(),
-        result: row.try_get("result")?,
-        fence: Fence(row.try_get("fence")?),
-        attempt: row.try_get("attempt")?,
-        max_attempts: row.try_get("max_attempts")?,
-        losses: row.try_get("losses")?,
-        timeout: Duration::from_millis(row.try_get("timeout_ms")?),
-        overrides: row.maybe_json("overrides")?.unwrap_or_default(),
-        view,
-    })
-}
-
-fn need_outcome(row: SqliteRow) -> sqlx::Result<NeedOutcome> {
-    let output: Option<Value> = row.maybe_json("output")?;
-    let error: Option<JobError> = row.maybe_json("error")?;
-    let result = output.ok_or_else(|| error.unwrap_or_else(reason::cancelled));
-    Ok(NeedOutcome { name: row.try_get("name")?, result })
 }
 
 /// Stores the worker and its slots.

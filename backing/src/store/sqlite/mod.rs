@@ -17,6 +17,7 @@ mod accept;
 mod bounds;
 mod cancel;
 mod cascade;
+mod claim;
 mod column;
 mod dead;
 mod dispatch;

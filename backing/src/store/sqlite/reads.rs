@@ -225,8 +225,8 @@ async fn find_jobs(
     }?;
     let last_read = rows.last().map(|row| row.0).filter(|_| rows.len() as i64 == limit);
     let matches = |(_, status, kind): &&(Uuid, String, String)| {
-        filter.status.is_none_or(|wanted| wanted.as_str() == status)
-            && filter.kind.as_ref().is_none_or(|wanted| wanted == kind)
+        filter.status.is_none_or(|expected| expected.as_str() == status)
+            && filter.kind.as_ref().is_none_or(|expected| expected == kind)
     };
     let found = rows.iter().filter(matches).map(|row| row.0);
     Ok(page(found.take(most as usize + 1).collect(), most, last_read))

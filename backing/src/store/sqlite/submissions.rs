@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use common::{
     id::{TaskId, TenantId},
     port::PortResult,
-    rules::cascade::KindTallies,
+    rules::cascade::TallyByKind,
     store::{Accepted, Changes, Credit, Submissions, Target},
     submission::Submission,
 };
@@ -23,6 +23,17 @@ use super::{
     single_flight::start_waiting,
     transaction::Transaction,
 };
+
+/// A statement about tasks (`old`) and their next generation (`new`), which are its first argument.
+macro_rules! with_generations {
+    ($rest:literal) => {
+        concat!(
+            "WITH again AS MATERIALIZED (
+                 SELECT unhex(value ->> 0) AS old, unhex(value ->> 1) AS new FROM json_each(?1)) ",
+            $rest
+        )
+    };
+}
 
 #[async_trait]
 impl Submissions for SqliteStore {
@@ -82,7 +93,7 @@ impl Submissions for SqliteStore {
 /// Runs a job's unsuccessful tasks again, as tasks of the next generation, because a task row
 /// settles once.
 async fn retry_job(tx: &mut Transaction, job: Uuid) -> PortResult<()> {
-    let (generation, result, Json(mut kinds), batch): (u32, Uuid, Json<KindTallies>, Option<Uuid>) =
+    let (generation, result, Json(mut kinds), batch): (u32, Uuid, Json<TallyByKind>, Option<Uuid>) =
         row!(tx.sql(),
         "SELECT generation + 1, result_task, kinds, batch FROM jobs WHERE id = ?"; job)?;
     let again: Vec<(Uuid, String)> = rows!(tx.sql(),
@@ -106,44 +117,37 @@ async fn retry_job(tx: &mut Transaction, job: Uuid) -> PortResult<()> {
         execute!(tx.sql(),
             "UPDATE batches SET rejected = rejected - 1, settled_at = NULL WHERE id = ?"; batch)?;
     }
-    for (task, _) in &again {
-        copy_task(tx, *task, ids[task]).await?;
-    }
-    for (task, _) in &again {
-        copy_edges(tx, *task, &ids).await?;
-    }
+    copy_tasks(tx, &ids).await?;
     for (task, _) in &again {
         start_waiting(tx, ids[task]).await?;
     }
     Ok(())
 }
 
-async fn copy_task(tx: &mut Transaction, old: Uuid, new: Uuid) -> PortResult<()> {
+/// Copies tasks to their next generation. A copy needs the same tasks: those that succeeded, and
+/// the next generation of all others.
+async fn copy_tasks(tx: &mut Transaction, ids: &BTreeMap<Uuid, Uuid>) -> PortResult<()> {
+    let pairs = ids.iter().map(|(old, new)| (old.simple(), new.simple()));
+    let again = Json(pairs.collect::<Vec<_>>());
     execute!(tx.sql(),
-        "INSERT INTO tasks (id, job, tenant, place, name, kind, kind_version, queue, priority,
-             limited_batch, state, input_of, input_key, needs_left, needs, needed, run_at,
-             timeout_ms, max_attempts, created_at)
-         SELECT ?1, tasks.job, tasks.tenant, place, name, tasks.kind, kind_version, queue,
-             jobs.priority, limited_batch, 'waiting', input_of, input_key, 0, needs, needed, ?2,
-             timeout_ms, max_attempts, ?2
-         FROM tasks JOIN jobs ON jobs.id = tasks.job WHERE tasks.id = ?3";
-        new, tx.now, old)?;
-    execute!(tx.sql(), "UPDATE tasks SET superseded = 1 WHERE id = ?"; old)?;
-    Ok(())
-}
-
-/// Copies a task's edges to its next generation, which needs the same tasks: those that succeeded,
-/// and the next generation of all others.
-async fn copy_edges(tx: &mut Transaction, old: Uuid, ids: &BTreeMap<Uuid, Uuid>) -> PortResult<()> {
-    let (new, mut open) = (ids[&old], 0_i64);
-    let edges: Vec<(i64, Uuid, bool)> = rows!(tx.sql(),
-        "SELECT place, need, proceed FROM edges WHERE task = ? ORDER BY place"; old)?;
-    for (place, need, proceed) in edges {
-        open += i64::from(ids.contains_key(&need));
-        let need = ids.get(&need).copied().unwrap_or(need);
-        execute!(tx.sql(), "INSERT INTO edges (task, place, need, proceed) VALUES (?, ?, ?, ?)";
-            new, place, need, proceed)?;
-    }
-    execute!(tx.sql(), "UPDATE tasks SET needs_left = ? WHERE id = ?"; open, new)?;
-    Ok(())
+        with_generations!("INSERT INTO tasks (id, job, tenant, place, name, kind, kind_version,
+             queue, priority, limited_batch, state, input_of, input_key, needs_left, needs, needed,
+             run_at, timeout_ms, max_attempts, created_at)
+         SELECT new, tasks.job, tasks.tenant, place, name, tasks.kind, kind_version,
+             queue, jobs.priority, limited_batch, 'waiting', input_of, input_key,
+             (SELECT count(*) FROM edges JOIN tasks AS need ON need.id = edges.need
+              WHERE edges.task = old AND need.state <> 'succeeded'), needs, needed,
+             ?2, timeout_ms, max_attempts, ?2
+         FROM again JOIN tasks ON tasks.id = old JOIN jobs ON jobs.id = tasks.job");
+        &again, tx.now)?;
+    execute!(tx.sql(),
+        with_generations!("INSERT INTO edges (task, place, need, proceed)
+         SELECT again.new, place, coalesce(next.new, need), proceed
+         FROM again JOIN edges ON edges.task = again.old LEFT JOIN again AS next
+             ON next.old = need");
+        &again)?;
+    execute!(tx.sql(),
+        with_generations!("UPDATE tasks SET superseded = 1 WHERE id IN (SELECT old FROM again)");
+        &again)
+    .map(drop)
 }

@@ -5,7 +5,6 @@ use common::{
     id::WorkerId,
     limits::WORKER_KEPT,
     port::PortResult,
-    queue::Queue,
     rules::{decide::lease_expired, lifecycle::TaskEvent},
     store::{Retention, SweepPolicy, Swept, Upkeep},
 };
@@ -74,16 +73,13 @@ impl Upkeep for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Tasks whose lease has expired, longest expired first.
     async fn expired_leases(&self, most: u32) -> PortResult<Vec<Uuid>> {
-        let mut tasks = Vec::new();
-        for queue in Queue::ALL {
-            let expired: Vec<Uuid> = values!(&self.readers,
-                "SELECT id FROM tasks WHERE queue = ? AND state = 'running' AND lease_until <= ?
-                 ORDER BY lease_until LIMIT ?";
-                queue.as_str(), self.now(), most)?;
-            tasks.extend(expired);
-        }
-        Ok(tasks)
+        values!(&self.readers,
+            "SELECT id FROM tasks WHERE queue IN ('render', 'generate', 'light')
+                 AND state = 'running' AND lease_until <= ?
+             ORDER BY lease_until LIMIT ?";
+            self.now(), most)
     }
 
     /// Counts a loss if the lease is still expired.
@@ -140,19 +136,12 @@ fn add(swept: &mut Swept, task: Uuid, one: PortResult<Swept>) -> PortResult<()> 
     swept.lost += one.lost;
     swept.quarantined += one.quarantined;
     swept.expired += one.expired;
-    let changes = &mut swept.changes;
-    // A job's later view is the newer one.
-    changes.views.retain(|view| one.changes.views.iter().all(|newer| newer.id != view.id));
-    changes.views.extend(one.changes.views);
-    changes.stopping.extend(one.changes.stopping);
-    changes.readied.extend(one.changes.readied);
-    changes.readied.sort_unstable();
-    changes.readied.dedup();
+    swept.changes.merge(one.changes);
     Ok(())
 }
 
-/// Removes jobs that ended before `before`. A batch's jobs go when the batch has been settled for as
-/// long, so its results are complete while they are there.
+/// Removes jobs that ended before `before`. A batch's jobs go when the batch has been settled for
+/// as long, so its results are complete while they are there.
 async fn remove_jobs(tx: &mut Transaction, before: i64, most: u32) -> PortResult<u64> {
     let old: Vec<Uuid> = values!(tx.sql(),
         "SELECT jobs.id FROM jobs LEFT JOIN batches ON batches.id = jobs.batch
@@ -208,6 +197,7 @@ mod tests {
         limits::LEASE,
         plan::{NewTask, Overrides},
         port::clock::Clock,
+        queue::Queue,
         store::{Dispatch, Leases, Submissions, Upkeep},
         submission::{NewJob, Priority, Submission, Work},
     };
