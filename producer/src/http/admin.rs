@@ -11,7 +11,7 @@ use super::{
     answer::Document,
     problem::{Problem, ProblemKind},
     query::{Params, refused},
-    responses::{Clear, Submit},
+    responses::{ClearAnswers, SubmitAnswers},
     shape::{batch::Batch, cache::CacheReport},
     state::Api,
     submission::accepted,
@@ -46,7 +46,7 @@ pub struct Cleared {
         ("namespace" = Option<String>, Query, description = "`text`, `media`, `metadata` or \
             `outside`."),
     ),
-    responses((status = 200, body = Cleared), Clear)
+    responses((status = 200, body = Cleared), ClearAnswers)
 )]
 pub async fn clear(State(api): State<Arc<Api>>, params: Params) -> Result<Response, Problem> {
     let mut tags: Vec<Tag> = params.word("tag")?.map(Tag::new).into_iter().collect();
@@ -82,7 +82,7 @@ fn namespaces() -> String {
     responses(
         (status = 202, body = Batch, description = "Accepted, as a batch; `Location` names it, and \
             a source that can't be had is a rejected item."),
-        Submit,
+        SubmitAnswers,
     )
 )]
 pub async fn warm(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Response, Problem> {

@@ -12,7 +12,7 @@ use super::{
     parameters::{PageParams, ReadParams},
     path::{Id, missing},
     problem::Problem,
-    responses::{ListOf, Named, Read, Retry, Submit},
+    responses::{NamedAnswers, PartListAnswers, ReadAnswers, RetryAnswers, SubmitAnswers},
     shape::batch::{Batch, BatchItem, ItemPage},
     state::Api,
     submission::accepted,
@@ -25,7 +25,7 @@ use crate::submit::{calls::SubmitCall, request::BatchRequest};
     request_body = BatchRequest, params(SubmitCall),
     responses(
         (status = 202, body = Batch, description = "Accepted. `Location` names it."),
-        Submit,
+        SubmitAnswers,
     )
 )]
 pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Response, Problem> {
@@ -37,7 +37,7 @@ pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Respo
 #[utoipa::path(
     get, path = "/v1/batches/{id}", operation_id = "getBatch", tag = "batches",
     params(Id<BatchId>, ReadParams),
-    responses((status = 200, body = Batch), Read)
+    responses((status = 200, body = Batch), ReadAnswers)
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,
@@ -53,7 +53,7 @@ pub async fn get(
 #[utoipa::path(
     get, path = "/v1/batches/{id}/results", operation_id = "listBatchResults", tag = "batches",
     params(Id<BatchId>, PageParams),
-    responses((status = 200, body = ItemPage), ListOf)
+    responses((status = 200, body = ItemPage), PartListAnswers)
 )]
 pub async fn results(
     State(api): State<Arc<Api>>,
@@ -80,7 +80,7 @@ pub async fn results(
     responses(
         (status = 200, body = Batch, description = "All of it has settled."),
         (status = 202, body = Batch, description = "Some of it runs and was asked to stop."),
-        Named,
+        NamedAnswers,
     )
 )]
 pub async fn cancel(
@@ -96,7 +96,7 @@ pub async fn cancel(
 #[utoipa::path(
     post, path = "/v1/batches/{id}/retry", operation_id = "retryBatch", tag = "batches",
     params(Id<BatchId>),
-    responses((status = 202, body = Batch, description = "They run again."), Retry)
+    responses((status = 202, body = Batch, description = "They run again."), RetryAnswers)
 )]
 pub async fn retry(
     State(api): State<Arc<Api>>,

@@ -46,7 +46,7 @@ const PRIORITY: u8 = 8;
             what is wrong with it, and nothing else."),
         (status = 202, body = Job, description = "Its sources take long to fetch: follow the job, \
             and ask again."),
-        responses::Check,
+        responses::CheckAnswers,
     )
 )]
 pub async fn check(
@@ -56,8 +56,8 @@ pub async fn check(
 ) -> Result<Response, Problem> {
     let JsonBody { document, length } = body;
     let view = match run(&api, &caller, kinds::check::NAME, document, length).await {
-        Ok(Run::Final(view)) => view,
-        Ok(Run::Accepted(response)) => return Ok(response),
+        Ok(AwaitedJob::Final(view)) => view,
+        Ok(AwaitedJob::Accepted(response)) => return Ok(response),
         Err(SubmitError::Refused(error)) => return faulty(within(error.errors, "/input")),
         Err(error) => return Err(error.into()),
     };
@@ -93,7 +93,7 @@ pub async fn check(
         (status = 200, content_type = "image/png", body = Vec<u8>, description = "The picture."),
         (status = 202, body = Job, description = "It takes long: follow the job, whose result \
             holds the picture."),
-        responses::Submit,
+        responses::SubmitAnswers,
     )
 )]
 pub async fn still(
@@ -106,8 +106,8 @@ pub async fn still(
     let JsonBody { document, length } = body;
     let input = json!({"composition": document, "t": time(&params)?, "format": format(&params)?});
     let view = match run(&api, &caller, kinds::still::NAME, input, length).await {
-        Ok(Run::Final(view)) => view,
-        Ok(Run::Accepted(response)) => return Ok(response),
+        Ok(AwaitedJob::Final(view)) => view,
+        Ok(AwaitedJob::Accepted(response)) => return Ok(response),
         Err(SubmitError::Refused(error)) => {
             let faults = within(within(error.errors, "/input"), "/composition");
             return Err(JobError::refused(faults).into());
@@ -142,7 +142,7 @@ fn format(params: &Params) -> Result<&str, Problem> {
 }
 
 /// A job that the request waited for.
-enum Run {
+enum AwaitedJob {
     Final(Box<JobView>),
     /// It takes longer than a request may: this response names the job to follow.
     Accepted(Response),
@@ -155,15 +155,15 @@ async fn run(
     kind: &str,
     input: Value,
     length: usize,
-) -> Result<Run, SubmitError> {
+) -> Result<AwaitedJob, SubmitError> {
     let tenant = caller.tenant.clone();
     let document = json!({"kind": kind, "input": input, "priority": PRIORITY});
     let call = SubmitCall { tenant, key: None, trace: None, document, length };
     let render = |job: &_, now| serde_json::to_string(&Job::of_new(job, now));
     let submitted = api.submit.job(call, render).await?;
     match api.reader.final_view(&caller.tenant, submitted.id, MAX_WAIT).await? {
-        Some(view) => Ok(Run::Final(Box::new(view))),
-        None => Ok(Run::Accepted(accepted("/v1/jobs", submitted))),
+        Some(view) => Ok(AwaitedJob::Final(Box::new(view))),
+        None => Ok(AwaitedJob::Accepted(accepted("/v1/jobs", submitted))),
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     body::{JsonBody, NoBody},
     path::{Id, Path, is_name},
     problem::Problem,
-    responses::{Change, Named, Report},
+    responses::{ChangeAnswers, NamedAnswers, ReportAnswers},
     shape::controls::{LimitRequest, LimitShape, Limits, QueueShape, Queues, Workers},
     state::Api,
 };
@@ -27,7 +27,7 @@ use crate::controls;
 /// Lists the limits.
 #[utoipa::path(
     get, path = "/v1/admin/limits", operation_id = "listLimits", tag = "operation",
-    responses((status = 200, body = Limits), Report)
+    responses((status = 200, body = Limits), ReportAnswers)
 )]
 pub async fn limits(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let limits = api.store.limits().await?.into_iter().map(LimitShape::from).collect();
@@ -44,7 +44,7 @@ pub async fn limits(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
             its own. A provider is `text`, `speech`, `image` or `transcription`, and all kinds \
             that ask it are counted together."),
     ),
-    responses((status = 200, body = LimitShape), Change)
+    responses((status = 200, body = LimitShape), ChangeAnswers)
 )]
 pub async fn set_limit(
     State(api): State<Arc<Api>>,
@@ -75,7 +75,7 @@ pub async fn set_limit(
         ("scope" = String, Path, description = "`tenant`, `kind` or `provider`."),
         ("name" = String, Path, description = "The name of the tenant, kind or provider."),
     ),
-    responses((status = 204, description = "Removed."), Named)
+    responses((status = 204, description = "Removed."), NamedAnswers)
 )]
 pub async fn unset_limit(
     State(api): State<Arc<Api>>,
@@ -92,7 +92,7 @@ pub async fn unset_limit(
 /// Shows the waiting and running work of each queue, and what is paused.
 #[utoipa::path(
     get, path = "/v1/admin/queues", operation_id = "listQueues", tag = "operation",
-    responses((status = 200, body = Queues), Report)
+    responses((status = 200, body = Queues), ReportAnswers)
 )]
 pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let mut queues = Vec::new();
@@ -111,7 +111,7 @@ pub async fn queues(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 /// Shows the live workers and the tasks they run.
 #[utoipa::path(
     get, path = "/v1/admin/workers", operation_id = "listWorkers", tag = "operation",
-    responses((status = 200, body = Workers), Report)
+    responses((status = 200, body = Workers), ReportAnswers)
 )]
 pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let workers = api.store.live_workers().await?.into_iter().map(Into::into).collect();
@@ -123,7 +123,7 @@ pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 #[utoipa::path(
     post, path = "/v1/admin/queues/{queue}/pause", operation_id = "pauseQueue", tag = "operation",
     params(Id<Queue>),
-    responses((status = 204, description = "Paused, whether or not it was."), Named)
+    responses((status = 204, description = "Paused, whether or not it was."), NamedAnswers)
 )]
 pub async fn pause_queue(
     State(api): State<Arc<Api>>,
@@ -137,7 +137,7 @@ pub async fn pause_queue(
 #[utoipa::path(
     post, path = "/v1/admin/queues/{queue}/resume", operation_id = "resumeQueue", tag = "operation",
     params(Id<Queue>),
-    responses((status = 204, description = "Goes on, whether or not it was paused."), Named)
+    responses((status = 204, description = "Goes on, whether or not it was paused."), NamedAnswers)
 )]
 pub async fn resume_queue(
     State(api): State<Arc<Api>>,
@@ -152,7 +152,7 @@ pub async fn resume_queue(
 #[utoipa::path(
     post, path = "/v1/admin/tenants/{tenant}/pause", operation_id = "pauseTenant",
     tag = "operation", params(Id<TenantId>),
-    responses((status = 204, description = "Paused, whether or not it was."), Named)
+    responses((status = 204, description = "Paused, whether or not it was."), NamedAnswers)
 )]
 pub async fn pause_tenant(
     State(api): State<Arc<Api>>,
@@ -166,7 +166,7 @@ pub async fn pause_tenant(
 #[utoipa::path(
     post, path = "/v1/admin/tenants/{tenant}/resume", operation_id = "resumeTenant",
     tag = "operation", params(Id<TenantId>),
-    responses((status = 204, description = "Goes on, whether or not it was paused."), Named)
+    responses((status = 204, description = "Goes on, whether or not it was paused."), NamedAnswers)
 )]
 pub async fn resume_tenant(
     State(api): State<Arc<Api>>,

@@ -22,7 +22,7 @@ use super::{
     path::Id,
     problem::{Problem, ProblemKind},
     query::{Params, refused},
-    responses::{List, Post, Read, Retry},
+    responses::{ListAnswers, PostAnswers, ReadAnswers, RetryAnswers},
     shape::{
         dead::{DeadPage, Replayed},
         job::Job,
@@ -45,7 +45,7 @@ use super::{
         ("until" = Option<String>, Query, description = "Only tasks that failed before this time."),
         PageParams,
     ),
-    responses((status = 200, body = DeadPage), List)
+    responses((status = 200, body = DeadPage), ListAnswers)
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -75,7 +75,7 @@ pub async fn list(
 #[utoipa::path(
     get, path = "/v1/admin/dead/{task}", operation_id = "getDead", tag = "dead work",
     params(("task" = String, Path, description = "The task's id."), ReadParams),
-    responses((status = 200, body = Task), Read)
+    responses((status = 200, body = Task), ReadAnswers)
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,
@@ -91,7 +91,7 @@ pub async fn get(
 #[utoipa::path(
     post, path = "/v1/admin/dead/{task}/replay", operation_id = "replayDead", tag = "dead work",
     params(("task" = String, Path, description = "The task's id.")),
-    responses((status = 202, body = Job, description = "The job runs again."), Retry)
+    responses((status = 202, body = Job, description = "The job runs again."), RetryAnswers)
 )]
 pub async fn replay(
     State(api): State<Arc<Api>>,
@@ -141,7 +141,7 @@ object! {
     responses(
         (status = 202, body = Replayed, description = "This many jobs run again; with a \
             `nextCursor` there may be more."),
-        Post,
+        PostAnswers,
     )
 )]
 pub async fn replay_all(

@@ -7,7 +7,7 @@ use common::queue::Queue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{answer::Document, path::Id, problem::Problem, responses::Named, state::Api};
+use super::{answer::Document, path::Id, problem::Problem, responses::NamedAnswers, state::Api};
 
 /// The demand of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -42,7 +42,7 @@ pub struct DemandShape {
 #[utoipa::path(
     get, path = "/v1/queues/{queue}/demand", operation_id = "getDemand", tag = "operation",
     params(Id<Queue>),
-    responses((status = 200, body = DemandShape), Named)
+    responses((status = 200, body = DemandShape), NamedAnswers)
 )]
 pub async fn get(State(api): State<Arc<Api>>, Id(queue): Id<Queue>) -> Result<Response, Problem> {
     let demand = api.store.demand(queue).await?;

@@ -21,7 +21,7 @@ use super::{
     path::{Id, missing},
     problem::Problem,
     query::{Params, refused},
-    responses::{List, Named, Read, Retry, Submit},
+    responses::{ListAnswers, NamedAnswers, ReadAnswers, RetryAnswers, SubmitAnswers},
     shape::job::{Job, JobPage},
     state::Api,
     submission::accepted,
@@ -37,7 +37,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
     responses(
         (status = 202, body = Job, description = "Accepted. `Location` names it; `Retry-After` \
             says when to look first."),
-        Submit,
+        SubmitAnswers,
     )
 )]
 pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Response, Problem> {
@@ -55,7 +55,7 @@ pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Respo
             matches. `Prefer: wait=25` says the same."),
         ReadParams,
     ),
-    responses((status = 200, body = Job), Read)
+    responses((status = 200, body = Job), ReadAnswers)
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,
@@ -95,7 +95,7 @@ pub async fn get(
         ("tag" = Option<String>, Query, description = "Only with this tag."),
         PageParams,
     ),
-    responses((status = 200, body = JobPage), List)
+    responses((status = 200, body = JobPage), ListAnswers)
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -126,7 +126,7 @@ pub async fn list(
     responses(
         (status = 200, body = Job, description = "It is final."),
         (status = 202, body = Job, description = "It runs and was asked to stop."),
-        Named,
+        NamedAnswers,
     )
 )]
 pub async fn cancel(
@@ -142,7 +142,7 @@ pub async fn cancel(
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/retry", operation_id = "retryJob", tag = "jobs",
     params(Id<JobId>),
-    responses((status = 202, body = Job, description = "It runs again."), Retry)
+    responses((status = 202, body = Job, description = "It runs again."), RetryAnswers)
 )]
 pub async fn retry(
     State(api): State<Arc<Api>>,

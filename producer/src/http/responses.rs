@@ -37,29 +37,29 @@ macro_rules! sets {
 
 sets! {
     /// Problems of a call that posts work.
-    Submit: [NOT_JSON, TOO_LARGE, NOT_DECLARED, REFUSED, OVERLOADED],
+    SubmitAnswers: [NOT_JSON, TOO_LARGE, NOT_DECLARED, REFUSED, OVERLOADED],
     /// Problems of a call that posts anything else.
-    Post: [NOT_JSON, TOO_LARGE, NOT_DECLARED, REFUSED, STORE_AWAY],
+    PostAnswers: [NOT_JSON, TOO_LARGE, NOT_DECLARED, REFUSED, STORE_AWAY],
     /// Problems of a call whose answer lists the faults of its body.
-    Check: [NOT_JSON, TOO_LARGE, NOT_DECLARED, OVERLOADED],
+    CheckAnswers: [NOT_JSON, TOO_LARGE, NOT_DECLARED, OVERLOADED],
     /// Problems of a call that changes a resource by its body.
-    Change: [NOT_JSON, MISSING, TOO_LARGE, NOT_DECLARED, REFUSED, STORE_AWAY],
+    ChangeAnswers: [NOT_JSON, MISSING, TOO_LARGE, NOT_DECLARED, REFUSED, STORE_AWAY],
     /// Problems of a call that names a resource.
-    Named: [MISSING, STORE_AWAY],
+    NamedAnswers: [MISSING, STORE_AWAY],
     /// Problems of a call that retries a resource.
-    Retry: [MISSING, NOTHING_TO_RETRY, STORE_AWAY],
+    RetryAnswers: [MISSING, NOTHING_TO_RETRY, STORE_AWAY],
     /// Problems of a call that reports on the whole server.
-    Report: [STORE_AWAY],
+    ReportAnswers: [STORE_AWAY],
     /// Problems of a call that lists resources.
-    List: [BAD_PARAMETER, STORE_AWAY],
+    ListAnswers: [BAD_PARAMETER, STORE_AWAY],
     /// Problems of a call that lists the parts of a resource.
-    ListOf: [BAD_PARAMETER, MISSING, STORE_AWAY],
+    PartListAnswers: [BAD_PARAMETER, MISSING, STORE_AWAY],
     /// Answers of a call that reads a resource, beside the resource.
-    Read: [KNOWN, MISSING, STORE_AWAY],
+    ReadAnswers: [KNOWN, MISSING, STORE_AWAY],
     /// Answers of a call that reads an artifact, beside its bytes.
-    Artifact: [KNOWN, MISSING, (416, "The range lies outside the artifact.")],
+    ArtifactAnswers: [KNOWN, MISSING, (416, "The range lies outside the artifact.")],
     /// Problems of a call that clears caches.
-    Clear: [
+    ClearAnswers: [
         (400, "No tag or namespace is given, or no namespace has the name."),
         (503, "The view cache is away: this process is cleared, and the others are not notified."),
     ],

@@ -17,7 +17,7 @@ use super::{
     parameters::{PageParams, ReadParams},
     path::{Id, missing},
     problem::Problem,
-    responses::{Change, List, Named, Post, Read},
+    responses::{ChangeAnswers, ListAnswers, NamedAnswers, PostAnswers, ReadAnswers},
     shape::schedule::{SchedulePage, ScheduleShape},
     state::Api,
 };
@@ -32,7 +32,7 @@ use crate::submit::{calls::SubmitCall, schedule::ScheduleRequest};
         the same schedule, for as long as that is there.")),
     responses(
         (status = 201, body = ScheduleShape, description = "Created. `Location` names it."),
-        Post,
+        PostAnswers,
     )
 )]
 pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Response, Problem> {
@@ -50,7 +50,7 @@ pub async fn post(State(api): State<Arc<Api>>, call: SubmitCall) -> Result<Respo
 #[utoipa::path(
     get, path = "/v1/schedules", operation_id = "listSchedules", tag = "schedules",
     params(PageParams),
-    responses((status = 200, body = SchedulePage), List)
+    responses((status = 200, body = SchedulePage), ListAnswers)
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -66,7 +66,7 @@ pub async fn list(
 #[utoipa::path(
     get, path = "/v1/schedules/{id}", operation_id = "getSchedule", tag = "schedules",
     params(Id<ScheduleId>, ReadParams),
-    responses((status = 200, body = ScheduleShape), Read)
+    responses((status = 200, body = ScheduleShape), ReadAnswers)
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,
@@ -83,7 +83,7 @@ pub async fn get(
 #[utoipa::path(
     patch, path = "/v1/schedules/{id}", operation_id = "changeSchedule", tag = "schedules",
     request_body = Object, params(Id<ScheduleId>),
-    responses((status = 200, body = ScheduleShape), Change)
+    responses((status = 200, body = ScheduleShape), ChangeAnswers)
 )]
 pub async fn patch(
     State(api): State<Arc<Api>>,
@@ -98,7 +98,7 @@ pub async fn patch(
 #[utoipa::path(
     post, path = "/v1/schedules/{id}/pause", operation_id = "pauseSchedule", tag = "schedules",
     params(Id<ScheduleId>),
-    responses((status = 200, body = ScheduleShape), Named)
+    responses((status = 200, body = ScheduleShape), NamedAnswers)
 )]
 pub async fn pause(
     State(api): State<Arc<Api>>,
@@ -113,7 +113,7 @@ pub async fn pause(
 #[utoipa::path(
     post, path = "/v1/schedules/{id}/resume", operation_id = "resumeSchedule", tag = "schedules",
     params(Id<ScheduleId>),
-    responses((status = 200, body = ScheduleShape), Named)
+    responses((status = 200, body = ScheduleShape), NamedAnswers)
 )]
 pub async fn resume(
     State(api): State<Arc<Api>>,
@@ -128,7 +128,7 @@ pub async fn resume(
 #[utoipa::path(
     delete, path = "/v1/schedules/{id}", operation_id = "deleteSchedule", tag = "schedules",
     params(Id<ScheduleId>),
-    responses((status = 204, description = "It is gone."), Named)
+    responses((status = 204, description = "It is gone."), NamedAnswers)
 )]
 pub async fn delete(
     State(api): State<Arc<Api>>,

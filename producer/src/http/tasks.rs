@@ -11,7 +11,7 @@ use super::{
     parameters::ReadParams,
     path::{Id, missing},
     problem::Problem,
-    responses::{Named, Read},
+    responses::{NamedAnswers, ReadAnswers},
     shape::task::{Plan, Task},
     state::Api,
 };
@@ -20,7 +20,7 @@ use super::{
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/tasks", operation_id = "listTasks", tag = "tasks",
     params(Id<JobId>),
-    responses((status = 200, body = Plan), Named)
+    responses((status = 200, body = Plan), NamedAnswers)
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -36,7 +36,7 @@ pub async fn list(
 #[utoipa::path(
     get, path = "/v1/tasks/{id}", operation_id = "getTask", tag = "tasks",
     params(Id<TaskId>, ReadParams),
-    responses((status = 200, body = Task), Read)
+    responses((status = 200, body = Task), ReadAnswers)
 )]
 pub async fn get(
     State(api): State<Arc<Api>>,

@@ -79,7 +79,7 @@ impl From<serde_json::Error> for SubmitError {
 }
 
 /// Writes the answer to accepted work, as JSON. It is stored with the idempotency key.
-type Render<W> = fn(&W, Timestamp) -> serde_json::Result<String>;
+type RenderAnswer<W> = fn(&W, Timestamp) -> serde_json::Result<String>;
 
 /// Work that is planned and not stored yet.
 struct Planned<I> {
@@ -108,7 +108,7 @@ impl SubmitCalls {
     pub async fn job(
         &self,
         call: SubmitCall,
-        render: Render<NewJob>,
+        render: RenderAnswer<NewJob>,
     ) -> Result<Submitted<JobId>, SubmitError> {
         let plan = |planner: Planner<'_>, document| planner.job(document);
         self.submit(call, "POST /v1/jobs", plan, |job, trace, now| {
@@ -127,7 +127,7 @@ impl SubmitCalls {
     pub async fn batch(
         &self,
         call: SubmitCall,
-        render: Render<NewBatch>,
+        render: RenderAnswer<NewBatch>,
     ) -> Result<Submitted<BatchId>, SubmitError> {
         let plan = |planner: Planner<'_>, document| planner.batch(document);
         self.submit(call, "POST /v1/batches", plan, |batch, trace, now| {
@@ -146,7 +146,7 @@ impl SubmitCalls {
     pub async fn warm(
         &self,
         call: SubmitCall,
-        render: Render<NewBatch>,
+        render: RenderAnswer<NewBatch>,
     ) -> Result<Submitted<BatchId>, SubmitError> {
         let request = WarmRequest::read(call.document).map_err(JobError::refused)?;
         let job = |src| {

@@ -42,7 +42,7 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=3153600
             description = "All of it, with the media type of its first bytes."),
         (status = 206, content_type = "application/octet-stream", body = Vec<u8>,
             description = "The range."),
-        responses::Artifact,
+        responses::ArtifactAnswers,
     )
 )]
 pub async fn get(
