@@ -1,4 +1,4 @@
-//! What the PostgreSQL store costs when something weighs on it. `scripts/bench backlog`, `held` and
+//! Measures the PostgreSQL store under a burden. `scripts/bench backlog`, `held` and
 //! `fair` run this and show its lines.
 //!
 //! ```sh

@@ -8,7 +8,7 @@ const BREAKS: [char; 6] = ['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{202
 /// The text with `\n` for every mandatory line break; `\r\n` is one.
 ///
 /// Text comes from many systems: files of old ones with a lone `\r`, editors that write U+2028.
-/// What reads or lays out text downstream knows `\n` alone.
+/// The code that reads or lays out text afterwards knows `\n` alone.
 pub(crate) fn with_line_feeds(text: &str) -> Cow<'_, str> {
     if !text.contains(BREAKS) {
         return Cow::Borrowed(text);

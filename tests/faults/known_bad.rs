@@ -84,7 +84,7 @@ impl SteppedStore {
                 sleep(Duration::from_millis(100)).await;
             }
         };
-        timeout(PATIENCE, sweeping).await.expect("the lease is judged");
+        timeout(PATIENCE, sweeping).await.expect("the sweep ends the lease");
     }
 
     async fn settle(&self, worker: WorkerId, claimed: &Claimed) -> Settled {

@@ -99,7 +99,7 @@ async fn look_at(clients: &Clients, accepted: &AcceptedCall) -> Findings {
             let job = clients.get(&format!("/v1/jobs/{}", accepted.id)).await;
             let status = job["status"].as_str().unwrap_or_default();
             clients.record_status(&accepted.id, status);
-            vec![judge(&accepted.id, status, &job["result"], &accepted.order.expect[0])]
+            vec![compare(&accepted.id, status, &job["result"], &accepted.order.expect[0])]
         }
         _ => look_at_batch(clients, accepted).await,
     }
@@ -124,7 +124,7 @@ async fn look_at_batch(clients: &Clients, accepted: &AcceptedCall) -> Findings {
         .zip(expect)
         .map(|(item, expect)| {
             let status = if item["status"] == "fulfilled" { "succeeded" } else { "failed" };
-            judge(item["jobId"].as_str().unwrap_or_default(), status, &item["value"], expect)
+            compare(item["jobId"].as_str().unwrap_or_default(), status, &item["value"], expect)
         })
         .collect();
     if counts != whole || items.len() != expect.len() {
@@ -137,7 +137,7 @@ async fn look_at_batch(clients: &Clients, accepted: &AcceptedCall) -> Findings {
     findings
 }
 
-fn judge(id: &str, status: &str, result: &Value, expect: &Expect) -> Finding {
+fn compare(id: &str, status: &str, result: &Value, expect: &Expect) -> Finding {
     let mut alike = None;
     let good = match expect {
         Expect::Result(value) => status == "succeeded" && result == value,

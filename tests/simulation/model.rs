@@ -21,7 +21,7 @@ enum Variant {
     SettleWithoutFence,
     ClaimKeepsFence,
     ExpiryById,
-    AckBeforeClaimAndNoBellSweep,
+    AckBeforeClaimAndNoMessageSweep,
 }
 
 /// Clock ticks that a lease lasts: the first may pass without a heartbeat, the second ends it.
@@ -78,9 +78,9 @@ struct ModelState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ModelAction {
     Dispatch,
-    LoseBell,
-    DoubleBell,
-    SweepBells,
+    LoseMessage,
+    DoubleMessage,
+    SweepMessages,
     Receive(usize),
     Claim(usize),
     HandBack(usize),
@@ -174,7 +174,7 @@ impl Protocol {
         for slot in (0..PROCESS.len()).filter(|slot| PROCESS[*slot] == process) {
             // Unacked messages are delivered again.
             let unacked = state.slots[slot] == ModelSlot::Received
-                && self.0 != Variant::AckBeforeClaimAndNoBellSweep;
+                && self.0 != Variant::AckBeforeClaimAndNoMessageSweep;
             state.messages += u8::from(unacked);
             state.slots[slot] = ModelSlot::Idle;
         }
@@ -245,14 +245,14 @@ impl Model for Protocol {
             actions.push(ModelAction::Dispatch);
         }
         if state.messages > 0 && state.publish_faults_left > 0 {
-            actions.extend([ModelAction::LoseBell, ModelAction::DoubleBell]);
+            actions.extend([ModelAction::LoseMessage, ModelAction::DoubleMessage]);
         }
         let nobody_has_it = state.messages == 0 && !state.slots.contains(&ModelSlot::Received);
         if row.state == TaskState::Queued
             && nobody_has_it
-            && self.0 != Variant::AckBeforeClaimAndNoBellSweep
+            && self.0 != Variant::AckBeforeClaimAndNoMessageSweep
         {
-            actions.push(ModelAction::SweepBells);
+            actions.push(ModelAction::SweepMessages);
         }
         for (slot, doing) in state.slots.iter().enumerate() {
             match doing {
@@ -299,15 +299,15 @@ impl Model for Protocol {
                 state.row.state = next(state.row.state, TaskEvent::Dispatch).unwrap();
                 state.messages += 1;
             }
-            ModelAction::LoseBell => {
+            ModelAction::LoseMessage => {
                 state.messages -= 1;
                 state.publish_faults_left -= 1;
             }
-            ModelAction::DoubleBell => {
+            ModelAction::DoubleMessage => {
                 state.messages += 1;
                 state.publish_faults_left -= 1;
             }
-            ModelAction::SweepBells => state.messages += 1,
+            ModelAction::SweepMessages => state.messages += 1,
             ModelAction::Receive(slot) => {
                 state.messages -= 1;
                 state.slots[slot] = ModelSlot::Received;
@@ -388,7 +388,7 @@ fn each_missing_mechanism_is_found_out_by_the_property_it_is_there_for() {
         (Variant::SettleWithoutFence, "only the lease's holder settles"),
         (Variant::ClaimKeepsFence, "only the lease's holder settles"),
         (Variant::ExpiryById, "a live lease is never expired"),
-        (Variant::AckBeforeClaimAndNoBellSweep, "every accepted task settles"),
+        (Variant::AckBeforeClaimAndNoMessageSweep, "every accepted task settles"),
     ];
     for (variant, property) in cases {
         let found = check(variant).discoveries();

@@ -14,7 +14,7 @@ use common::{
 
 use super::address::PART;
 
-/// Bytes of one read: so many that the cost of a system call does not count.
+/// Bytes of one read, large enough that the cost of a system call does not count.
 const CHUNK: usize = 256 * 1024;
 /// Mode of an artifact's file, which is never written again, not through a link either.
 const READ_ONLY: u32 = 0o444;

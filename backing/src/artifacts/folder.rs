@@ -218,7 +218,7 @@ impl Drop for StagedFile {
     }
 }
 
-/// Sets a kept file's time to now, and returns whether it is there with so many bytes. A file that
+/// Sets a kept file's time to now, and returns whether it is there with `bytes` bytes. A file that
 /// is being moved aside at this moment does not count.
 fn renew(kept: &Path, bytes: u64) -> bool {
     let renewed = fs::File::open(kept).and_then(|file| {

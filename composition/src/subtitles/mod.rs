@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// What a file in one of the three formats shows of a single text.
+    /// The text that a file in one of the three formats shows for a single cue.
     fn shown(format: Format, text: &str) -> String {
         let head = match format {
             Format::Srt => "1\n00:00:01,000 --> 00:00:03,000\n",

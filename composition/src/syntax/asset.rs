@@ -8,7 +8,7 @@ use crate::limits::{BARS, PIXELS, SECONDS, SHARE, SOURCE_SECONDS, SPEED, STOPS, 
 use crate::plan::Rgba;
 
 union! {
-    /// What is seen or heard, told apart by `type`.
+    /// The content of a clip, told apart by `type`.
     pub(crate) enum Asset {
         Video(VideoAsset) = "video",
         Image(ImageAsset) = "image",
@@ -29,7 +29,7 @@ union! {
 object! {
     /// A moving picture, with its sound.
     pub(crate) struct VideoAsset {
-        /// Where the video is.
+        /// The address of the video.
         src: Src = "src",
         /// Seconds of it to leave out at the start.
         trim: Option<Decimal> = "trim" within SOURCE_SECONDS,
@@ -43,7 +43,7 @@ object! {
         fade_out: Option<Decimal> = "fadeOut" within SECONDS,
         /// How fast it plays, pitch kept; 1 unless said.
         speed: Option<Decimal> = "speed" within SPEED,
-        /// What to cut off, in shares of the picture.
+        /// The part to cut off, in shares of the picture.
         crop: Option<Crop> = "crop",
         /// A colour to make transparent.
         chroma_key: Option<ChromaKeyForm> = "chromaKey",
@@ -57,9 +57,9 @@ object! {
 object! {
     /// A still picture: JPEG, PNG, WebP, AVIF, SVG. An animated GIF or WebP moves.
     pub(crate) struct ImageAsset {
-        /// Where the picture is.
+        /// The address of the picture.
         src: Src = "src",
-        /// What to cut off, in shares of the picture.
+        /// The part to cut off, in shares of the picture.
         crop: Option<Crop> = "crop",
         /// A colour to make transparent.
         chroma_key: Option<ChromaKeyForm> = "chromaKey",
@@ -69,19 +69,19 @@ object! {
 object! {
     /// A mask for the other clips of its track: they show where it is bright.
     pub(crate) struct LumaAsset {
-        /// Where the picture or video is.
+        /// The address of the picture or video.
         src: Src = "src",
         /// Seconds of it to leave out at the start.
         trim: Option<Decimal> = "trim" within SOURCE_SECONDS,
         /// How fast it plays; 1 unless said.
         speed: Option<Decimal> = "speed" within SPEED,
-        /// What to cut off, in shares of the picture.
+        /// The part to cut off, in shares of the picture.
         crop: Option<Crop> = "crop",
     }
 }
 
 object! {
-    /// What to cut off each side, in shares of the picture.
+    /// The part to cut off each side, in shares of the picture.
     pub(crate) struct Crop {
         /// Off the top.
         top: Option<Decimal> = "top" within SHARE,
@@ -231,7 +231,7 @@ object! {
 object! {
     /// A picture of a sound as it plays.
     pub(crate) struct WaveformAsset {
-        /// Where the sound is, or `alias://` and the alias of a video, audio or speech clip.
+        /// The address of the sound, or `alias://` and the alias of a video, audio or speech clip.
         src: Src = "src",
         /// Seconds of it to leave out at the start; that of the clip for an alias.
         trim: Option<Decimal> = "trim" within SOURCE_SECONDS,

@@ -9,7 +9,7 @@ use crate::plan::Rgba;
 object! {
     /// Captions from a file, from words, from cues, or from what a clip says.
     pub(crate) struct CaptionAsset {
-        /// Where the SRT, VTT or ASS file is, or `alias://` and the alias of a speech clip.
+        /// The address of the SRT, VTT or ASS file, or `alias://` and the alias of a speech clip.
         src: Option<Src> = "src",
         /// Words with their times.
         words: Option<Vec<WordForm>> = "words" within WORDS,
@@ -21,9 +21,9 @@ object! {
         font: Option<FontForm> = "font",
         /// Spacing and decoration.
         style: Option<StyleForm> = "style",
-        /// Where in the box; the middle of the bottom unless said.
+        /// The place in the box; the middle of the bottom unless said.
         align: Option<AlignForm> = "align",
-        /// What lies behind the lines.
+        /// The background of the lines.
         background: Option<BackgroundForm> = "background",
         /// Room kept free inside the box, in pixels.
         padding: Option<Padding> = "padding",
@@ -96,7 +96,7 @@ choice! {
         None = "none",
         /// The word being said has a colour, perhaps a patch.
         Highlight = "highlight",
-        /// What has been said has a colour.
+        /// Words that have been said have a colour.
         Karaoke = "karaoke",
         /// The word being said swells.
         Pop = "pop",

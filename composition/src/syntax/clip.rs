@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 object! {
     /// Something on the timeline.
     pub(crate) struct Clip {
-        /// What is seen or heard.
+        /// The picture, text or sound that the clip shows or plays.
         asset: Asset = "asset",
         /// When it begins: seconds, or `auto`, after the clip before it on the track. `auto` unless
         /// said.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 object! {
     /// A video: what is on its timeline, and the file to make of it.
     pub(crate) struct Edit {
-        /// What is seen and heard, and when.
+        /// The tracks: pictures, text and sound, and their times.
         timeline: Timeline = "timeline",
         /// The file to make.
         output: Option<Output> = "output",
@@ -24,7 +24,7 @@ object! {
 }
 
 object! {
-    /// What `{{ find }}` stands for.
+    /// The value of `{{ find }}` in any string.
     pub(crate) struct MergeField {
         /// The name, without braces.
         find: Line = "find",
@@ -35,7 +35,7 @@ object! {
 }
 
 object! {
-    /// What is seen and heard, and when.
+    /// The tracks: pictures, text and sound, and their times.
     pub(crate) struct Timeline {
         /// Music or another sound under all of it.
         soundtrack: Option<Soundtrack> = "soundtrack",
@@ -53,7 +53,7 @@ object! {
 object! {
     /// A font of your own.
     pub(crate) struct FontSource {
-        /// Where the font file is.
+        /// The address of the font file.
         src: Src = "src",
     }
 }
@@ -99,7 +99,7 @@ object! {
         loudness: Option<Switch<LoudnessForm>> = "loudness",
         /// A title, written into the file.
         title: Option<Line> = "title",
-        /// Where the result is sent. Read by the service, not by the engine.
+        /// The places the result is sent to. Read by the service, not by the engine.
         destinations: Option<Vec<Value>> = "destinations" within DESTINATIONS,
     }
 }
@@ -276,7 +276,7 @@ impl Form for FrameRate {
     }
 }
 
-/// For ever, once, or so many times.
+/// A number of repetitions, or no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Repeat(pub Option<u32>);
 

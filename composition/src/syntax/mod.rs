@@ -1,7 +1,4 @@
-//! What the caller wrote: the composition's forms, one to one, before anything is decided.
-//!
-//! The doc comments here are the JSON Schema's descriptions, so they speak to the person who writes
-//! a composition.
+//! The composition as the caller wrote it: its forms, one to one, before anything is decided.
 
 mod asset;
 mod caption;

@@ -184,8 +184,8 @@ object! {
     pub(crate) struct EffectObject {
         /// The name, such as `zoomIn`.
         name: EffectName = "name",
-        /// What a zoom adds to the size, or what a slide travels as a share of the frame; 0.2
-        /// unless said (0.4 for names that end on Fast, 0.1 for Slow).
+        /// The growth of a zoom, or the way of a slide as a share of the frame; 0.2 unless said
+        /// (0.4 for names that end on Fast, 0.1 for Slow).
         amount: Option<Decimal> = "amount" within EFFECT,
     }
 }
@@ -298,7 +298,7 @@ object! {
 object! {
     /// A table of colours.
     pub(crate) struct LutFilter {
-        /// Where the `.cube` file is.
+        /// The address of the `.cube` file.
         src: Src = "src",
     }
 }

@@ -9,7 +9,7 @@ use crate::limits::{
 object! {
     /// A sound under the whole timeline, from its start.
     pub(crate) struct Soundtrack {
-        /// Where the sound is.
+        /// The address of the sound.
         src: Src = "src",
         /// Fades at its ends.
         effect: Option<FadeEffect> = "effect",
@@ -77,7 +77,7 @@ object! {
 object! {
     /// A sound.
     pub(crate) struct AudioAsset {
-        /// Where the sound is.
+        /// The address of the sound.
         src: Src = "src",
         /// Seconds of it to leave out at the start.
         trim: Option<Decimal> = "trim" within SOURCE_SECONDS,
@@ -101,7 +101,7 @@ object! {
     pub(crate) struct SpeechAsset {
         /// The words.
         text: Prose = "text",
-        /// Who speaks, as the provider names voices: `en-us` for espeak-ng.
+        /// The voice, as the provider names voices: `en-us` for espeak-ng.
         voice: Option<Line> = "voice",
         /// How fast, in words a minute; 165 unless said.
         rate: Option<Count> = "rate" within SPEECH_RATE,

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 object! {
     /// Writing in a box.
     pub(crate) struct TextAsset {
-        /// What is written; `\n` breaks the line. May be empty where there is a background or there
-        /// are runs.
+        /// The text; `
+        /// ` breaks the line. It may be empty where there is a background or there are runs.
         text: Option<Prose> = "text",
         /// More writing, in runs of a look of their own.
         runs: Option<Vec<RunForm>> = "runs" within RUNS,
@@ -22,9 +22,9 @@ object! {
         font: Option<FontForm> = "font",
         /// Spacing and decoration.
         style: Option<StyleForm> = "style",
-        /// Where in the box; the middle unless said.
+        /// The place in the box; the middle unless said.
         align: Option<AlignForm> = "align",
-        /// What lies behind; nothing unless said.
+        /// The background; none unless said.
         background: Option<BackgroundForm> = "background",
         /// Room kept free inside the box, in pixels.
         padding: Option<Padding> = "padding",
@@ -34,7 +34,7 @@ object! {
         shadow: Option<ShadowForm> = "shadow",
         /// How the writing appears.
         animation: Option<AnimationForm> = "animation",
-        /// What happens to lines too long for the box; `wrap` unless said.
+        /// The treatment of lines too long for the box; `wrap` unless said.
         overflow: Option<Overflow> = "overflow",
         /// The box's width, in pixels; the clip's or the frame's unless said.
         width: Option<Count> = "width" within BOX,
@@ -46,11 +46,11 @@ object! {
 object! {
     /// Writing with a look of its own.
     pub(crate) struct RunForm {
-        /// What is written.
+        /// The text of the run.
         text: Prose = "text",
-        /// What differs in the font.
+        /// The members of the font that differ.
         font: Option<FontForm> = "font",
-        /// What differs in spacing and decoration.
+        /// The spacing and decoration that differ.
         style: Option<StyleForm> = "style",
     }
 }
@@ -120,7 +120,7 @@ choice! {
 }
 
 object! {
-    /// Where in the box.
+    /// The place in the box.
     pub(crate) struct AlignForm {
         /// Sideways; `center` unless said.
         horizontal: Option<HorizontalAlign> = "horizontal",
@@ -138,9 +138,9 @@ choice! {
         Center = "center",
         /// To the right.
         Right = "right",
-        /// Where the language begins a line.
+        /// The side on which the language begins a line.
         Start = "start",
-        /// Where the language ends a line.
+        /// The side on which the language ends a line.
         End = "end",
         /// To both edges.
         Justify = "justify",
@@ -162,7 +162,7 @@ choice! {
 }
 
 object! {
-    /// What lies behind writing.
+    /// The background of a text.
     pub(crate) struct BackgroundForm {
         /// The colour; none draws nothing.
         color: Option<Rgba> = "color",
@@ -246,9 +246,10 @@ object! {
 object! {
     /// How writing appears.
     pub(crate) struct AnimationForm {
-        /// What happens.
+        /// The animation.
         preset: AnimationPreset = "preset",
-        /// What moves as one; the whole unless said (`character` for typewriter and movingLetters).
+        /// The unit that moves as one; the whole unless said (`character` for typewriter and
+        /// movingLetters).
         style: Option<AnimationStyle> = "style",
         /// Which way it moves; `up` unless said.
         direction: Option<DirectionName> = "direction",
@@ -276,7 +277,7 @@ choice! {
 }
 
 choice! {
-    /// What moves as one.
+    /// The unit that moves as one.
     pub(crate) enum AnimationStyle {
         /// All of it.
         Whole = "whole",
@@ -304,7 +305,7 @@ choice! {
 }
 
 choice! {
-    /// What happens to writing too large for its box.
+    /// The treatment of a text too large for its box.
     pub(crate) enum Overflow {
         /// Lines break; what is too high runs over.
         Wrap = "wrap",

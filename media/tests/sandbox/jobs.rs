@@ -186,7 +186,7 @@ fn memory_bounds_follow_from_the_canvas_and_not_from_the_length() {
     let (small, large) = (bounds(640, 360, 25), bounds(3840, 2160, 25));
     assert!(small.memory < short.memory && short.memory < large.memory);
     let per_pixel = (large.memory - small.memory) / u64::from(3840 * 2160 - 640 * 360_u32);
-    assert_eq!(per_pixel, 640, "so many bytes a pixel");
+    assert_eq!(per_pixel, 640, "640 bytes a pixel");
     assert!(large.memory < 8 << 30);
 }
 

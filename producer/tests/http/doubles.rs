@@ -298,7 +298,7 @@ impl SwitchedViewCache {
         self.away.store(away, Ordering::SeqCst);
     }
 
-    /// As whoever changes the job would.
+    /// Writes a job's view, as any process that changes the job does.
     pub async fn put_view(&self, view: &JobView) {
         self.put(std::slice::from_ref(view)).await.expect("the view cache takes it");
     }

@@ -248,7 +248,7 @@ async fn end(on: &StoreFixture, chance: &mut TestRng, claimed: &Claimed) {
             error: JobError::transient("again", "a test wants it"),
             pause: Duration::ZERO,
         },
-        2 => Verdict::Failed(JobError::permanent("ill", "a test wants it")),
+        2 => Verdict::Failed(JobError::permanent("unwell", "a test wants it")),
         // Left running: its lease expires, or it is still running at the end.
         3 => return,
         _ => succeeded(json!(1)),

@@ -1,4 +1,4 @@
-//! What only SQLite can get wrong: opening a file, and the state of its schema.
+//! Tests of SQLite alone: opening a file, and the state of its schema.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
--- Returns whether `tasks` has so many dead rows that scanning its queue costs more than removing
+-- Returns whether scanning the queue past the dead rows of `tasks` costs more than removing
 -- them, and they can be removed: while a transaction is open that began before they died, a vacuum
 -- changes nothing. Autovacuum looks once a minute by default, and in a minute a busy fleet leaves a
 -- million dead rows.
