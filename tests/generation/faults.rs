@@ -23,7 +23,8 @@ fn ask(endpoint: &str, fault: &str) -> (&'static str, Value) {
 
 /// Endpoint, fault, error code and class (none: it succeeds), words of the sentence, number of
 /// requests.
-type Case = (&'static str, &'static str, Option<(&'static str, &'static str)>, &'static str, usize);
+type FaultCase =
+    (&'static str, &'static str, Option<(&'static str, &'static str)>, &'static str, usize);
 
 const UNAVAILABLE: Option<(&str, &str)> = Some(("unavailable", "transient"));
 const TIMEOUT: Option<(&str, &str)> = Some(("timeout", "transient"));
