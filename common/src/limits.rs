@@ -51,6 +51,10 @@ pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 pub const MAX_INPUT_BYTES: usize = 4 * 1024 * 1024;
 /// The nesting at which a caller's JSON is refused: the parser's own guard against stack overflow.
 pub const MAX_JSON_DEPTH: usize = 128;
+/// Members that `?fields=` may name: more than any answer of this server has.
+pub const MAX_FIELDS: usize = 100;
+/// Levels of a path in `?fields=`: enough for any result, and few for the call stack.
+pub const MAX_FIELD_DEPTH: usize = 16;
 /// Faults listed in one answer: more than anyone mends in one sitting.
 pub const MAX_FAULTS: usize = 200;
 /// Bytes of a task's output as JSON: anything larger is an artifact.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use common::limits::{MAX_FIELD_DEPTH, MAX_FIELDS};
 use serde_json::{Map, Value};
+
+use super::problem::{Problem, ProblemKind};
 
 /// The selected members, as a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,17 +17,34 @@ pub struct FieldSelection {
 
 impl FieldSelection {
     /// Reads `a,b.c`; an empty text selects everything. An unknown name is no fault and selects
-    /// nothing.
-    pub fn parse(text: &str) -> Self {
+    /// nothing. Number and depth are bounded, because the tree is walked and dropped recursively.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let mut root = Self::default();
-        for path in text.split(',').map(str::trim).filter(|path| !path.is_empty()) {
+        let paths = text.split(',').map(str::trim).filter(|path| !path.is_empty());
+        for (index, path) in paths.enumerate() {
+            if index == MAX_FIELDS {
+                let detail = format!(
+                    "`fields` names more than {MAX_FIELDS} members: name fewer, or leave it out to \
+                     get all"
+                );
+                return Err(Problem::new(ProblemKind::InvalidQuery, detail));
+            }
+            let names = path.split('.').count();
+            if names > MAX_FIELD_DEPTH {
+                let shown: String = path.chars().take(80).collect();
+                let detail = format!(
+                    "`fields={shown}` is {names} levels deep: at most {MAX_FIELD_DEPTH} are taken; \
+                     name an outer member"
+                );
+                return Err(Problem::new(ProblemKind::InvalidQuery, detail));
+            }
             let leaf = path
                 .split('.')
                 .fold(&mut root, |node, name| node.members.entry(name.to_owned()).or_default());
             leaf.all = true;
         }
         root.all = root.members.is_empty();
-        root
+        Ok(root)
     }
 
     /// Applies the selection to each item of `list`, and keeps the page's `nextCursor`.
@@ -63,14 +83,18 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn selection(text: &str) -> FieldSelection {
+        FieldSelection::parse(text).expect("within the bounds")
+    }
+
     #[test]
     fn in_a_page_the_fields_are_those_of_its_items() {
         let page = json!({"jobs": [{"id": 1, "kind": "x"}], "nextCursor": "c"});
         assert_eq!(
-            FieldSelection::parse("id").in_page("jobs").of(page.clone()),
+            selection("id").in_page("jobs").of(page.clone()),
             json!({"jobs": [{"id": 1}], "nextCursor": "c"})
         );
-        assert_eq!(FieldSelection::parse("").in_page("jobs").of(page.clone()), page);
+        assert_eq!(selection("").in_page("jobs").of(page.clone()), page);
     }
 
     #[test]
@@ -88,7 +112,24 @@ mod tests {
             ("nope", json!({})),
         ];
         for (fields, selected) in cases {
-            assert_eq!(FieldSelection::parse(fields).of(value.clone()), selected, "{fields}");
+            assert_eq!(selection(fields).of(value.clone()), selected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn deep_paths_and_long_lists_are_refused() {
+        let deep = |names: usize| vec!["a"; names].join(".");
+        let many = |paths: usize| vec!["a"; paths].join(",");
+        for good in [deep(MAX_FIELD_DEPTH), many(MAX_FIELDS)] {
+            assert!(FieldSelection::parse(&good).is_ok(), "{good}");
+        }
+        for bad in [
+            deep(MAX_FIELD_DEPTH + 1),
+            deep(32_000),
+            many(MAX_FIELDS + 1),
+            ".".repeat(MAX_FIELD_DEPTH),
+        ] {
+            assert!(FieldSelection::parse(&bad).is_err(), "{}", bad.len());
         }
     }
 }

@@ -33,7 +33,7 @@ impl PageParams {
 
     /// Answers with `page`; `fields` selects the members of each item of its member `list`.
     pub fn answer(&self, list: &str, page: &impl Serialize) -> Result<Response, Problem> {
-        let selection = self.params.fields().in_page(list);
+        let selection = self.params.fields()?.in_page(list);
         Ok(Document::cut(page, &selection)?.with_status(StatusCode::OK))
     }
 }
@@ -84,7 +84,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ReadParams {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(params) = Params::from_request_parts(parts, state).await;
-        Ok(Self { fields: params.fields(), headers: parts.headers.clone() })
+        Ok(Self { fields: params.fields()?, headers: parts.headers.clone() })
     }
 }
 

@@ -64,7 +64,8 @@ impl Params {
         }
     }
 
-    pub fn fields(&self) -> FieldSelection {
+    /// `?fields=`: the selected members of an answer.
+    pub fn fields(&self) -> Result<FieldSelection, Problem> {
         FieldSelection::parse(self.text("fields").unwrap_or_default())
     }
 

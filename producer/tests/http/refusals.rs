@@ -145,6 +145,7 @@ fn cases() -> Vec<Case> {
         get("/v1/jobs?limit=0", 400, "invalid_query"),
         get("/v1/jobs?limit=many", 400, "invalid_query"),
         get("/v1/jobs?status=done", 400, "invalid_query"),
+        get("/v1/jobs?fields=a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a", 400, "invalid_query"),
         get("/v1/jobs?cursor=7", 400, "invalid_query"),
         get("/v1/jobs?tag=a%00b", 400, "invalid_query"),
         get("/v1/jobs/01932b6e-7f00-7abc-8def-0123456789ab?wait=soon", 400, "invalid_query"),
@@ -163,6 +164,8 @@ fn cases() -> Vec<Case> {
             post("/v1/jobs", echo(), 403, "foreign_origin"),
         ),
         with(&[("origin", "http://localhost:3000")], get("/v1/jobs", 403, "foreign_origin")),
+        with(&[("sec-fetch-site", "cross-site")], get("/v1/jobs", 403, "foreign_origin")),
+        with(&[("sec-fetch-site", "same-site")], get("/v1/jobs", 403, "foreign_origin")),
         with(&[("origin", "null")], post("/v1/jobs/7/cancel", "", 403, "foreign_origin")),
     ]
 }
