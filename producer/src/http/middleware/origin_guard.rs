@@ -3,13 +3,15 @@
 //! A browser on this machine reaches loopback addresses on behalf of any page. `Host` must be a
 //! loopback name, or a page could come in through a DNS name that points here (rebinding).
 //! `Origin`, which browsers send with every request that could change something, must be our own.
-//! Besides, bodies must be declared as JSON (see `http::body`), which no plain form can do.
+//! `Sec-Fetch-Site`, which they also send with a picture, a link or a form's GET, must not say that
+//! another site, or another origin of this one, is behind the request. Besides, bodies must be
+//! declared as JSON (see `http::body`), which no plain form can do.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::{
     extract::Request,
-    http::{header, request::Parts},
+    http::{HeaderName, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -18,6 +20,9 @@ use crate::http::{
     caller::host,
     problem::{Problem, ProblemKind},
 };
+
+/// The relation of a page to the server that it calls (Fetch Metadata, W3C).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Passes or refuses the request.
 pub async fn layer(request: Request, next: Next) -> Response {
@@ -36,17 +41,25 @@ fn admit(parts: &Parts) -> Result<(), Problem> {
             format!("`Host: {host}` is not a loopback name: call localhost, 127.0.0.1 or [::1]");
         return Err(Problem::new(ProblemKind::ForeignOrigin, detail));
     }
-    let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(()) };
-    let own = |scheme: &str| {
-        origin.to_str().is_ok_and(|origin| origin.strip_prefix(scheme) == Some(host))
-    };
-    if own("http://") || own("https://") {
-        return Ok(());
+    let own = |scheme: &str, origin: &str| origin.strip_prefix(scheme) == Some(host);
+    if let Some(origin) = parts.headers.get(header::ORIGIN)
+        && !origin.to_str().is_ok_and(|text| own("http://", text) || own("https://", text))
+    {
+        return Err(Problem::new(
+            ProblemKind::ForeignOrigin,
+            "`Origin` is not this server's own: pages of other origins may not call it",
+        ));
     }
-    Err(Problem::new(
-        ProblemKind::ForeignOrigin,
-        "`Origin` is not this server's own: pages of other origins may not call it",
-    ))
+    // `none` is a person's own request: an address typed in, or a bookmark.
+    let sites = parts.headers.get_all(SEC_FETCH_SITE);
+    if sites.iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        return Err(Problem::new(
+            ProblemKind::ForeignOrigin,
+            "`Sec-Fetch-Site` is neither `same-origin` nor `none`: pages of other origins may not \
+             call this server; open its address by hand",
+        ));
+    }
+    Ok(())
 }
 
 /// Returns whether a `Host` (with or without a port) is a loopback name that DNS cannot change.
@@ -123,5 +136,16 @@ mod tests {
         ] {
             assert!(!with(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_page_of_another_site_may_not_even_read() {
+        let with = |site| admitted(&[("host", "localhost:8080"), ("sec-fetch-site", site)]);
+        assert!(with("same-origin") && with("none"));
+        for bad in ["cross-site", "same-site", "Cross-Site", ""] {
+            assert!(!with(bad), "{bad}");
+        }
+        let own = ("origin", "http://localhost:8080");
+        assert!(!admitted(&[("host", "localhost:8080"), own, ("sec-fetch-site", "cross-site")]));
     }
 }
