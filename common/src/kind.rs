@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::{error::JobError, fault::Fault, plan::Draft, queue::Queue, retry::RetryPolicy};
 
-/// A role of outside services that kinds call. A limit can cover all calls of a role.
+/// A role that outside services fill for kinds, not one of the services. A limit can cover all
+/// calls of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provider {
     Text,

@@ -16,7 +16,8 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// One second, doubling, up to five minutes.
+    /// One second, doubling, up to five minutes. `echo` has its own (`kinds/echo.rs`); the pauses
+    /// within one attempt are the worker's (`providers/guard.rs`).
     pub const DEFAULT: Self =
         Self { base: Duration::from_secs(1), ceiling: Duration::from_secs(300) };
 

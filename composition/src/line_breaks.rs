@@ -1,4 +1,5 @@
-//! Line breaks: all of Unicode's mandatory ones become one character.
+//! Mandatory line breaks: all of Unicode's become one character. Lines too long for their box are
+//! broken in `media`, by its text layout.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! Leftovers: jobs of an interrupted run, which the next run over the same cache must not work on.
 //!
-//! A run without a server tags its jobs and locks a file of that name. An interrupted run cancels
-//! its jobs itself. A killed run's jobs are cancelled by the next run, which recognises them by a
-//! file that nobody locks. Runs side by side leave each other's jobs alone.
+//! A run without a server tags its jobs and locks a file named after the tag. An interrupted run
+//! cancels its jobs itself. A killed run's jobs are cancelled by the next run, which recognises
+//! them by a file that nobody locks. Runs side by side leave each other's jobs alone.
 
 use std::{
     fs::{self, File},

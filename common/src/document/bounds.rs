@@ -132,7 +132,7 @@ impl TextBounds {
         Self { rule: Some(rule), ..Self::characters(usize::MAX).or_empty() }
     }
 
-    /// Allows a text that says nothing.
+    /// Allows an empty text.
     pub const fn or_empty(self) -> Self {
         Self { may_be_empty: true, ..self }
     }

@@ -108,7 +108,7 @@ impl DocumentReader {
         all
     }
 
-    /// Reads the object that a union chose by its `type`.
+    /// Reads an object of a union, whose member `type` was read already and is allowed.
     pub fn tagged<F: Form>(&mut self, value: &Value) -> Option<F> {
         self.tagged = true;
         let form = F::read(value, self);

@@ -36,8 +36,8 @@ pub fn phrases(words: &[Word]) -> Vec<Word> {
     joined
 }
 
-/// Returns whether a word belongs to the phrase before it: both are unspaced, no clause ends
-/// between them, and there is room.
+/// Returns whether a word belongs to the phrase before it: both are unspaced (punctuation is not,
+/// so a clause ends there), and there is room.
 fn continues(phrase: &str, word: &str) -> bool {
     let unspaced =
         |letter: Option<char>| letter.is_some_and(|letter| is_han(letter) || is_kana(letter));

@@ -51,7 +51,7 @@ const TRANSITIONS: [(&str, TransitionKind); 27] = [
     ("shuffleTopLeft", TransitionKind::Shuffle { over: Up, swing: Left }),
 ];
 
-/// How a name may end, and how long that lasts, in thousandths of a second.
+/// The suffixes of a name, and how long each lasts, in thousandths of a second.
 const SPEEDS: [(&str, i64); 3] = [("Fast", 500), ("Slow", 2_000), ("", 1_000)];
 
 /// The pace that suits a family: what only fades or is cut goes evenly, what moves comes gently to
@@ -167,7 +167,7 @@ const EFFECTS: [(&str, EffectKind); 6] = [
     ("slideDown", EffectKind::Slide(Down)),
 ];
 
-/// How far an effect goes, in thousandths, by the end of its name.
+/// How far an effect goes, in thousandths, by the suffix of its name.
 const AMOUNTS: [(&str, i64); 3] = [("Fast", 400), ("Slow", 100), ("", 200)];
 
 fn named_effect(name: &str) -> Option<EffectForm> {

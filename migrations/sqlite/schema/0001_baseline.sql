@@ -1,4 +1,5 @@
 -- The store of `spool dev` and `spool render`: one file, one writer.
+-- It is applied once and never edited: a change is a file `0002_….sql`.
 --
 -- Times are milliseconds since the epoch by the store's clock, ids are 16 bytes, payloads are JSON
 -- text. One table holds a task for all of its life: SQLite updates in place, so moving a settled

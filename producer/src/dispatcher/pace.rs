@@ -1,4 +1,4 @@
-//! The pause of a dispatcher between two rounds that no notice shortens. Pure.
+//! How long a dispatcher sleeps between two rounds if nothing wakes it. Pure.
 
 use std::time::Duration;
 

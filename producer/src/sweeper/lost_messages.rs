@@ -16,7 +16,7 @@ use crate::{dispatcher::task_publisher::TaskPublisher, metrics::ProducerMetrics}
 /// Age at which a message counts as lost: its confirm has come or never will, and a consumer would
 /// have claimed it or handed it back.
 pub const OVERDUE_AFTER: Duration = CONFIRM_WITHIN.saturating_add(ACK_WITHIN);
-/// Messages of a queue checked in one round: far above the room of any fleet.
+/// Messages of a queue checked in one round: more than any fleet has room for.
 const MOST: u32 = 5_000;
 
 /// Publishes lost messages again.

@@ -67,7 +67,7 @@ impl Address {
             // clear.
             "amqps" => {
                 return Err(refused(
-                    "asks for TLS, which this build does not speak to RabbitMQ".to_owned(),
+                    "asks for TLS, which Spool does not speak to RabbitMQ".to_owned(),
                 ));
             }
             other => return Err(refused(format!("has the scheme `{other}`"))),
@@ -153,7 +153,8 @@ impl Connector {
 }
 
 /// Checks that a server answers before lapin connects. lapin gives every attempt a thread, and
-/// would lose it for good to a server that accepts the connection and then stays silent.
+/// would lose it for good to a server that accepts the connection and then stays silent. The header
+/// goes as plain bytes; a scheme with TLS needs a handshake here, too.
 async fn probe(address: &Address) -> io::Result<()> {
     let mut stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
     stream.write_all(PROTOCOL_HEADER).await?;

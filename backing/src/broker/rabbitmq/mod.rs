@@ -118,7 +118,7 @@ impl RabbitMqBroker {
         self.publisher.counters.read()
     }
 
-    /// Adds a subscriber. It is subscribed from now on, even if it is attached only later.
+    /// Adds a subscriber. Its queue is consumed from the next connection on, at the latest.
     async fn subscribe(
         &self,
         subscription: Subscription,

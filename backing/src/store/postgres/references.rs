@@ -1,4 +1,4 @@
-//! The references to artifacts, which triggers keep.
+//! The references to artifacts, which triggers of the database count.
 
 use std::time::Duration;
 

@@ -70,7 +70,7 @@ object! {
         /// Scenes, in order.
         scenes: Vec<VideoScene> = "scenes" within SCENE_COUNT,
         /// Writer of the script, as a result shows it, so that the script of a result can be edited
-        /// and posted again. Not looked at.
+        /// and posted again. It is accepted and not read.
         #[serde(skip_serializing)]
         provenance: Option<Value> = "provenance",
     }
