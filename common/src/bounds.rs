@@ -12,6 +12,8 @@ pub const PROVIDER: TextBounds = TextBounds::passing(provider_name);
 pub const VOICE: TextBounds = TextBounds::passing(voice_name);
 /// Speed of speech.
 pub const RATE: NumberBounds = NumberBounds::new(80, 450, " words a minute");
+/// Pitch of speech, as espeak-ng counts it.
+pub const PITCH: NumberBounds = NumberBounds::new(0, 99, "");
 
 fn language_tag(tag: &str) -> Result<(), String> {
     is_word(tag, 35, "-")

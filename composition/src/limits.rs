@@ -94,9 +94,6 @@ pub(crate) const LINES: NumberBounds = NumberBounds::new(1, 10, " lines");
 pub(crate) const EASE_Y: NumberBounds = NumberBounds::new(-5, 5, "");
 /// Bars of a waveform: at the most each is one to a few pixels wide.
 pub(crate) const BARS: NumberBounds = NumberBounds::new(1, 1_000, " bars");
-/// A speaking rate, in words a minute.
-pub(crate) const SPEECH_RATE: NumberBounds = NumberBounds::new(80, 450, " words a minute");
-pub(crate) const PITCH: NumberBounds = NumberBounds::new(0, 100, "");
 
 /// Integrated loudness, in LUFS: from cinema to the loudest stations.
 pub(crate) const LOUDNESS: NumberBounds = NumberBounds::new(-40, -5, " LUFS");

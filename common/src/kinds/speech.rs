@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::{generated, whole};
 use crate::{
-    bounds::{RATE, VOICE, speakable},
+    bounds::{PITCH, RATE, VOICE, speakable},
     defaults,
-    document::{self, NumberBounds, TextBounds, object},
+    document::{self, TextBounds, object},
     fault::Fault,
     id::Digest,
     kind::{KindSpec, Provider},
@@ -28,7 +28,6 @@ pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 const TEXT: TextBounds = TextBounds::bytes(MAX_TEXT_BYTES).and(speakable);
 /// A word, with what is attached to it.
 const WORD: TextBounds = TextBounds::characters(200).or_empty();
-const PITCH: NumberBounds = NumberBounds::new(0, 99, "");
 
 object! {
     /// Input of a `speech` job.

@@ -2,9 +2,9 @@
 
 use crate::document::{Count, Decimal, Flag, Line, Moving, Prose, Src, choice, object};
 use crate::limits::{
-    DEPTH, LEVEL, LOUDNESS, MILLISECONDS, PITCH, SECONDS, SOURCE_SECONDS, SPEECH_RATE, SPEED,
-    TRUE_PEAK, VOLUME,
+    DEPTH, LEVEL, LOUDNESS, MILLISECONDS, SECONDS, SOURCE_SECONDS, SPEED, TRUE_PEAK, VOLUME,
 };
+use common::bounds::{PITCH, RATE};
 
 object! {
     /// A sound under the whole timeline, from its start.
@@ -104,8 +104,8 @@ object! {
         /// The voice, as the provider names voices: `en-us` for espeak-ng.
         voice: Option<Line> = "voice",
         /// How fast, in words a minute; 165 unless said.
-        rate: Option<Count> = "rate" within SPEECH_RATE,
-        /// How high, 0 to 100; 50 unless said.
+        rate: Option<Count> = "rate" within RATE,
+        /// How high, 0 to 99; 50 unless said.
         pitch: Option<Count> = "pitch" within PITCH,
         /// How loud: 1 leaves it as it is. A number or tweens.
         volume: Option<Moving> = "volume" within VOLUME,
