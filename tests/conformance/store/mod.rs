@@ -20,6 +20,7 @@ mod fixture;
 mod keys;
 mod leases;
 mod limits;
+mod lock_order;
 mod memo;
 mod pause;
 mod plans;

@@ -229,8 +229,12 @@ impl PgStore {
         let query = sqlx::query("SELECT spool.store_traces($1, $2)").bind(jobs).bind(traces);
         self.work(query.execute(&self.work)).await.map(drop)
     }
-    /// Stores rows in one commit.
-    pub(super) async fn store(&self, rows: Rows) -> PortResult<Stored> {
+
+    /// Stores rows in one commit, in the order of ids: of two calls with the same rows (a call and
+    /// its repetition) one waits for the other at the first of them.
+    pub(super) async fn store(&self, mut rows: Rows) -> PortResult<Stored> {
+        rows.jobs.sort_unstable_by_key(NewJobRow::id);
+        rows.batches.sort_unstable_by_key(NewBatchRow::id);
         let query = sqlx::query(
             "SELECT at, queues_with_workers, fresh, replays, credited
              FROM spool.accept($1, $2, $3)",

@@ -6,7 +6,8 @@
 //! in one place, next to the tables. This side converts values to columns and back.
 //!
 //! Locks are taken in one order everywhere: keys, jobs of plans by id, tasks by id (jobs of one
-//! task are guarded by their task), batches by id. Effects beyond a job are statements of their own
+//! task are guarded by their task), batches by id. A statement that looks for rows in another order
+//! (dispatch, sweep, retain) never waits for one: it skips what is locked. Effects beyond a job are statements of their own
 //! (`effects`).
 
 mod accept;

@@ -101,6 +101,11 @@ pub struct SettlementRow {
 }
 
 impl NewJobRow {
+    /// The id, in whose order rows are stored.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// Converts a job; `place` is its batch and its position in that.
     pub fn of(
         tenant: &TenantId,
@@ -161,6 +166,11 @@ impl NewTaskRow {
 }
 
 impl NewBatchRow {
+    /// The id, in whose order rows are stored.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// Converts a batch without its jobs.
     pub fn of(tenant: &TenantId, batch: &NewBatch) -> PortResult<Self> {
         let refused = (0..).zip(&batch.items).filter_map(|(item, new)| match new {

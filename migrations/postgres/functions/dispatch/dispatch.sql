@@ -1,5 +1,8 @@
 -- ready -> queued: highest priority first, fair between tenants, under the limits, nothing paused,
 -- and never more than the queue's room.
+--
+-- It holds tasks while it looks for others, so it never waits for one: a task that another
+-- transaction has locked is skipped, and is there for the next dispatch.
 CREATE OR REPLACE FUNCTION spool.dispatch(
     a_queue text, ahead bigint, most bigint,
     OUT dispatched uuid[], OUT fences bigint[], OUT room_left bigint, OUT more boolean,
@@ -23,6 +26,7 @@ DECLARE
     below smallint := 10;
     chosen uuid[] := '{}';
     next_chosen uuid[];
+    free uuid[];
     left_behind boolean := false;
     any_behind boolean := false;
     undecided uuid[];
@@ -42,11 +46,12 @@ BEGIN
 
     UPDATE spool.tasks t SET phase = 1
     WHERE t.id = ANY (ARRAY(SELECT x.id FROM spool.tasks x WHERE x.queue = c AND x.phase = 3
-        AND x.run_at <= at ORDER BY x.run_at LIMIT {{DUE_PER_DISPATCH}}))
-        AND t.phase = 3;
+        AND x.run_at <= at ORDER BY x.run_at LIMIT {{DUE_PER_DISPATCH}}
+        FOR NO KEY UPDATE SKIP LOCKED));
     undecided := ARRAY(SELECT x.id FROM spool.tasks x WHERE x.queue = c AND x.phase = 0
         AND x.key IS NULL AND x.needs_left = 0
-        AND x.run_at <= at ORDER BY x.run_at LIMIT {{UNDECIDED_PER_DISPATCH}});
+        AND x.run_at <= at ORDER BY x.run_at LIMIT {{UNDECIDED_PER_DISPATCH}}
+        FOR NO KEY UPDATE SKIP LOCKED);
     IF cardinality(undecided) > 0 THEN
         effects := spool.make_ready(undecided, at, spool.no_effects());
         tenants := effects.tenants;
@@ -93,18 +98,19 @@ BEGIN
         below := next_priority;
     END LOOP;
 
-    -- In the order of ids, as every function that locks tasks does. A task that was cancelled in
-    -- between is left out.
+    -- A task that was cancelled in between is left out.
+    free := ARRAY(SELECT x.id FROM spool.tasks x WHERE x.id = ANY (chosen) AND x.state = 'ready'
+        FOR NO KEY UPDATE SKIP LOCKED);
     WITH queued AS (
         UPDATE spool.tasks t SET state = 'queued', phase = 2, queued_at = greatest(at,
             dispatch_cursor.low_water)
-        WHERE t.id = ANY (chosen) AND t.state = 'ready' RETURNING t.id, t.fence)
+        WHERE t.id = ANY (free) RETURNING t.id, t.fence)
     SELECT coalesce(array_agg(q.id ORDER BY u.place), '{}'), coalesce(array_agg(q.fence
         ORDER BY u.place), '{}') INTO dispatched, fences
     FROM queued q JOIN unnest(chosen) WITH ORDINALITY u (id, place) ON u.id = q.id;
 
     room_left := CASE WHEN paused THEN 0 ELSE room_left - cardinality(dispatched) END;
-    more := any_behind OR (cardinality(chosen) >= room AND spool.some_left(c, sub_queues,
+    more := any_behind OR cardinality(free) < cardinality(chosen) OR (cardinality(chosen) >= room AND spool.some_left(c, sub_queues,
         gate_room));
     next_due := least(
         (SELECT t.run_at FROM spool.tasks t WHERE t.queue = c AND t.phase = 3 ORDER BY t.run_at

@@ -1,4 +1,5 @@
--- queued -> ready, for tasks whose message was not confirmed.
+-- queued -> ready, for tasks whose message was not confirmed. Locks in the order of ids, as
+-- `claim` does.
 CREATE OR REPLACE FUNCTION spool.hand_back(task_ids uuid[]) RETURNS bigint LANGUAGE sql
 {{PLANNER_SETTINGS}} AS $$
     WITH back AS (

@@ -79,10 +79,15 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT y.output_hash, y.artifacts, y.output FROM spool.memos y WHERE y.tenant = t.tenant
             AND y.key = t.key OFFSET 0) m;
-    -- `used_at` is precise to an hour: a memo in daily use is not written at every hit.
-    UPDATE spool.memos m SET used_at = at FROM unnest(a_tenants, a_keys) u (tenant, key)
-    WHERE m.tenant = u.tenant AND m.key = u.key AND m.tenant = ANY (a_tenants)
-        AND m.key = ANY (a_keys) AND m.used_at < at - {{MEMO_TOUCHED_EVERY_MS}};
+    -- `used_at` is precise to an hour: a memo in daily use is not written at every hit. One that
+    -- another transaction has locked is being written or removed, so it needs no touch.
+    WITH hit AS MATERIALIZED (
+        SELECT m.tenant, m.key FROM unnest(a_tenants, a_keys) u (tenant, key)
+        CROSS JOIN LATERAL (SELECT x.tenant, x.key FROM spool.memos x
+            WHERE x.tenant = u.tenant AND x.key = u.key
+                AND x.used_at < at - {{MEMO_TOUCHED_EVERY_MS}}
+            FOR NO KEY UPDATE SKIP LOCKED) m)
+    UPDATE spool.memos m SET used_at = at FROM hit h WHERE m.tenant = h.tenant AND m.key = h.key;
     IF ends IS NOT NULL THEN
         effects := spool.add_effects(effects, spool.end_tasks(ends, NULL, at));
     END IF;

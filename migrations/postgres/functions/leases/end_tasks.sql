@@ -21,6 +21,7 @@ DECLARE
     all_keys bytea[];
     all_tenants text[];
 BEGIN
+    PERFORM spool.lock_jobs(ARRAY(SELECT x.task FROM unnest(ends) x));
     WHILE cardinality(ends) > 0 LOOP
         WITH e AS MATERIALIZED (SELECT * FROM unnest(ends)),
         gone AS (

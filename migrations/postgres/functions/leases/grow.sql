@@ -10,6 +10,7 @@ DECLARE
     added uuid[];
     stopped spool.task_end[];
 BEGIN
+    PERFORM spool.lock_jobs(growing);
     -- A job of one task becomes a plan.
     INSERT INTO spool.plan_kinds (job, kind, total)
     SELECT t.job, t.kind, 1 FROM spool.tasks t WHERE t.id = ANY (growing) AND t.solo

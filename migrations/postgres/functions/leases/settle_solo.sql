@@ -82,10 +82,12 @@ BEGIN
     IF any_key THEN
         PERFORM spool.store_memos(s_task, s_key, at);
     END IF;
-    -- Every job here ends alike, so one update in the order of ids is enough: the differences
-    -- between jobs are in the rows of their tasks.
+    -- Every job that succeeds ends alike, so one update in the order of ids is enough: the
+    -- differences between jobs are in the rows of their tasks. Two updates need the locks first.
     not_good := bad || stopped;
     IF not_good IS NOT NULL THEN
+        PERFORM FROM spool.jobs j WHERE j.id = ANY (good || not_good) ORDER BY j.id
+        FOR NO KEY UPDATE;
         UPDATE spool.jobs j SET
             status = (CASE WHEN j.id = ANY (bad) THEN 'failed' ELSE 'cancelled'
                 END)::spool.job_status,

@@ -6,5 +6,5 @@ CREATE OR REPLACE FUNCTION spool.store_deadlines(task_ids uuid[], run_ats bigint
     SELECT u.task, greatest(coalesce(u.run_at, 0), n.at) + u.allowed, u.allowed
     FROM unnest(task_ids, run_ats, allowed) u (task, run_at, allowed), (SELECT spool.now_ms() AS at)
         n
-    ON CONFLICT DO NOTHING
+    ORDER BY u.task ON CONFLICT DO NOTHING
 $$;

@@ -4,5 +4,5 @@ CREATE OR REPLACE FUNCTION spool.store_traces(jobs uuid[], traceparents text[]) 
     LANGUAGE sql AS $$
     INSERT INTO spool.traces (job, traceparent, stored_at)
     SELECT u.job, u.traceparent, spool.now_ms() FROM unnest(jobs, traceparents) u (job, traceparent)
-        ON CONFLICT DO NOTHING
+        ORDER BY u.job ON CONFLICT DO NOTHING
 $$;

@@ -1,4 +1,4 @@
--- Deletes old rows, at most `most` of each table.
+-- Deletes old rows, at most `most` of each table. One call at a time: another returns at once.
 --
 -- `jobs` is not partitioned: its rows are small and written again at their end, a retry can reopen
 -- one, and a day that holds a single job for next year could not be dropped. So jobs are deleted
@@ -12,6 +12,9 @@ DECLARE
     gone bigint := 0;
     n bigint;
 BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('spool.retain')) THEN
+        RETURN 0;
+    END IF;
     old := ARRAY(
         SELECT j.id FROM spool.jobs j
         WHERE j.id < spool.first_id(at - jobs_ms + 1) AND j.finished_at IS NOT NULL
