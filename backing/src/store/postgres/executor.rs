@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 
-use super::pool::Pool;
+use super::{pool::Pool, session::Unnamed};
 
 impl<'p> Executor<'p> for &'_ Pool {
     type Database = Postgres;
@@ -26,9 +26,12 @@ impl<'p> Executor<'p> for &'_ Pool {
         let pool = self.clone();
         let all = async move {
             let mut connection = pool.acquire().await?;
-            let answer: sqlx::Result<Vec<_>> =
-                connection.sql().fetch_many(query).try_collect().await;
-            connection.release(answer)
+            let replies = match pool.prepares() {
+                true => connection.sql().fetch_many(query),
+                false => connection.sql().fetch_many(Unnamed(query)),
+            };
+            let answer: sqlx::Result<Vec<_>> = replies.try_collect().await;
+            connection.release(answer).await
         };
         all.map_ok(|all| stream::iter(all).map(Ok)).try_flatten_stream().boxed()
     }
@@ -40,8 +43,12 @@ impl<'p> Executor<'p> for &'_ Pool {
         let pool = self.clone();
         async move {
             let mut connection = pool.acquire().await?;
-            let answer = connection.sql().fetch_optional(query).await;
-            connection.release(answer)
+            let reply = match pool.prepares() {
+                true => connection.sql().fetch_optional(query),
+                false => connection.sql().fetch_optional(Unnamed(query)),
+            };
+            let answer = reply.await;
+            connection.release(answer).await
         }
         .boxed()
     }
@@ -58,7 +65,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         async move {
             let mut connection = pool.acquire().await?;
             let answer = connection.sql().prepare_with(sql, parameters).await;
-            connection.release(answer)
+            connection.release(answer).await
         }
         .boxed()
     }
@@ -71,7 +78,7 @@ impl<'p> Executor<'p> for &'_ Pool {
         async move {
             let mut connection = pool.acquire().await?;
             let answer = connection.sql().describe(sql).await;
-            connection.release(answer)
+            connection.release(answer).await
         }
         .boxed()
     }

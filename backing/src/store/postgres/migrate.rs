@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 use super::{
     bounds::bounds,
     errors::{PART, within},
+    session::{self, Settings},
 };
 use crate::store::migrate::{Applied, Found, MAJOR, Migrations, POSTGRES};
 
@@ -28,6 +29,12 @@ pub async fn migrate(url: &str) -> PortResult<usize> {
 
 async fn apply(sql: &mut PgConnection) -> sqlx::Result<Result<usize, String>> {
     let mut write = sql.begin().await?;
+    let settings = Settings { statement_timeout: TIMEOUT, synchronous_commit: true };
+    session::execute(
+        &mut write,
+        format!("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;{}", settings.for_transaction()),
+    )
+    .await?;
     // Held until the commit, so that a second caller sees what the first one did.
     sqlx::raw_sql("SELECT pg_advisory_xact_lock(hashtext('spool.migrations'))")
         .execute(&mut *write)
@@ -58,6 +65,7 @@ async fn apply(sql: &mut PgConnection) -> sqlx::Result<Result<usize, String>> {
         )
         .bind(file.name)
         .bind(&file.checksum)
+        .persistent(false)
         .execute(&mut *write)
         .await?;
     }
@@ -73,19 +81,21 @@ pub fn migrations() -> Migrations {
     Migrations::of(POSTGRES, &bounds())
 }
 
-/// Reads the state of a database's schema.
+/// Reads the state of a database's schema, without a statement that stays prepared in a session.
 pub async fn find(sql: &mut PgConnection) -> sqlx::Result<Found> {
     let (has_schema, has_migrations): (bool, bool) = sqlx::query_as(
         "SELECT to_regnamespace('spool') IS NOT NULL, to_regclass('spool.migrations') IS NOT NULL",
     )
+    .persistent(false)
     .fetch_one(&mut *sql)
     .await?;
     let mut found = Found { has_schema, applied: None, major: MAJOR };
     if has_migrations {
         let rows = "SELECT name, checksum FROM spool.migrations ORDER BY applied_at";
-        found.applied = Some(Applied::of(sqlx::query_as(rows).fetch_all(&mut *sql).await?));
+        let rows = sqlx::query_as(rows).persistent(false).fetch_all(&mut *sql).await?;
+        found.applied = Some(Applied::of(rows));
         let major = "SELECT major FROM spool.schema_major";
-        found.major = sqlx::query_scalar(major).fetch_one(sql).await?;
+        found.major = sqlx::query_scalar(major).persistent(false).fetch_one(sql).await?;
     }
     Ok(found)
 }

@@ -7,8 +7,8 @@
 //!
 //! Locks are taken in one order everywhere: keys, jobs of plans by id, tasks by id (jobs of one
 //! task are guarded by their task), batches by id. A statement that looks for rows in another order
-//! (dispatch, sweep, retain) never waits for one: it skips what is locked. Effects beyond a job are statements of their own
-//! (`effects`).
+//! (dispatch, sweep, retain) never waits for one: it skips what is locked. Effects beyond a job are
+//! statements of their own (`effects`).
 
 mod accept;
 mod bounds;
@@ -29,6 +29,7 @@ mod reads;
 mod references;
 mod rows;
 mod schedules;
+mod session;
 mod settle;
 mod submissions;
 mod upkeep;
@@ -40,14 +41,14 @@ use std::{
 };
 
 use common::port::{PortError, PortResult};
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
-use self::{health_probe::HealthProbe, pool::Pool};
+use self::{health_probe::HealthProbe, pool::Pool, session::Sessions};
 pub use self::{
     migrate::{migrate, migrations},
     pool::PgOptions,
 };
-use super::reason;
+use super::{migrate::Found, reason};
 use crate::pools::{PoolUse, Pooled};
 
 /// The store. Cheap to clone and to share.
@@ -64,13 +65,25 @@ pub struct PgStore {
 ///
 /// An error says in one sentence what is wrong with the URL, the server or the schema.
 pub async fn connect(url: &str, options: PgOptions) -> PortResult<PgStore> {
-    let mut sql = pool::connect_once(url, &options).await?;
-    migrate::check(&errors::within(options.acquire_timeout, migrate::find(&mut sql)).await?)?;
-    errors::within(options.acquire_timeout, sql.close()).await?;
     let connect = pool::parse(url)?;
+    let (sessions, found) = errors::within(options.acquire_timeout, look(&connect)).await?;
+    migrate::check(&found)?;
     let health_probe = HealthProbe::new(connect.clone());
-    let (work, heartbeats) = Pool::pair(&connect, &options, &health_probe)?;
+    let (work, heartbeats) = Pool::pair(&connect, sessions, &options, &health_probe)?;
     Ok(PgStore { work, heartbeats, health_probe, options, vacuuming: Arc::default() })
+}
+
+/// Finds out how the server gives sessions, and what its schema is. Without a pool, because one
+/// that gets no connection only reports that it waited, and not the server's error.
+async fn look(connect: &PgConnectOptions) -> sqlx::Result<(Sessions, Found)> {
+    let mut sql = PgConnection::connect_with(connect).await?;
+    let sessions = Sessions::find(connect, &mut sql).await?;
+    session::check_writable(&mut sql).await?;
+    let mut read = sql.begin().await?;
+    let found = migrate::find(&mut read).await?;
+    read.rollback().await?;
+    sql.close().await?;
+    Ok((sessions, found))
 }
 
 impl PgStore {

@@ -22,8 +22,9 @@ use sqlx::{
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
-    errors::{PART, within},
+    errors::PART,
     health_probe::HealthProbe,
+    session::{self, Sessions, Settings},
 };
 use crate::pools::PoolUse;
 
@@ -71,18 +72,12 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Reads a URL such as `postgres://user@host:5432/database`.
 pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
-    PgConnectOptions::from_str(url).map(|options| options.application_name("spool")).map_err(
-        |error| {
-            let hint = "a URL like `postgres://user:password@host:5432/database` is wanted";
-            PortError::broken(PART, format!("its URL can't be read ({error}): {hint}"))
-        },
-    )
-}
-
-/// Connects once without a pool: a pool that gets no connection only reports that it waited, and
-/// not the server's error.
-pub async fn connect_once(url: &str, options: &PgOptions) -> PortResult<PgConnection> {
-    within(options.acquire_timeout, PgConnection::connect_with(&parse(url)?)).await
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        let hint = "a URL like `postgres://user:password@host:5432/database` is wanted";
+        PortError::broken(PART, format!("its URL can't be read ({error}): {hint}"))
+    })?;
+    // A start-up option that PgBouncer refuses. It is for numbers as text, and rows come in binary.
+    Ok(options.application_name("spool").extra_float_digits(None))
 }
 
 /// Connections that are made when they are first needed. Cheap to clone.
@@ -95,6 +90,8 @@ pub struct Pool {
     connections: managed::Pool<Connector>,
     acquire_timeout: Duration,
     server: Arc<ServerState>,
+    sessions: Sessions,
+    settings: Settings,
 }
 
 /// The state of the server as the pool last saw it.
@@ -114,29 +111,29 @@ impl Pool {
     /// to the health probe.
     pub fn pair(
         connect: &PgConnectOptions,
+        sessions: Sessions,
         options: &PgOptions,
         health_probe: &HealthProbe,
     ) -> PortResult<(Self, Self)> {
-        let bound = options.statement_timeout.as_millis().to_string();
+        let statement_timeout = options.statement_timeout;
         let pool = |connections: u32, synchronous_commit| {
-            let connect = connect.clone().options([
-                ("statement_timeout", bound.as_str()),
-                ("synchronous_commit", synchronous_commit),
-            ]);
+            let settings = Settings { statement_timeout, synchronous_commit };
             let server = Arc::new(ServerState {
                 health_probe: health_probe.clone(),
                 broken_at: Mutex::default(),
                 startup_error: Mutex::default(),
             });
-            let connector = Connector { connect, server: server.clone() };
+            let connector =
+                Connector { connect: connect.clone(), sessions, settings, server: server.clone() };
             let pool = managed::Pool::builder(connector).max_size(connections.max(1) as usize);
             let connections = pool.build().map_err(|error| PortError::broken(PART, error))?;
-            Ok(Self { connections, acquire_timeout: options.acquire_timeout, server })
+            let acquire_timeout = options.acquire_timeout;
+            Ok(Self { connections, acquire_timeout, server, sessions, settings })
         };
-        Ok((pool(options.connections, "on")?, pool(HEARTBEAT_CONNECTIONS, "off")?))
+        Ok((pool(options.connections, true)?, pool(HEARTBEAT_CONNECTIONS, false)?))
     }
 
-    /// Takes a connection, once one is free.
+    /// Takes a connection for one statement, once one is free.
     pub async fn acquire(&self) -> sqlx::Result<PooledConnection> {
         let connection = timeout(self.acquire_timeout, self.connections.get())
             .await
@@ -146,7 +143,20 @@ impl Pool {
                 PoolError::Closed => sqlx::Error::PoolClosed,
                 _ => sqlx::Error::PoolTimedOut,
             })?;
-        Ok(PooledConnection { connection: Some(connection), server: self.server.clone() })
+        let (server, sessions) = (self.server.clone(), self.sessions);
+        let mut connection = PooledConnection { connection: Some(connection), server, sessions };
+        match sessions {
+            Sessions::Own => Ok(connection),
+            Sessions::Shared => match session::begin(connection.sql(), &self.settings).await {
+                Ok(()) => Ok(connection),
+                Err(error) => connection.release(Err(error)).await,
+            },
+        }
+    }
+
+    /// Returns whether a statement may be prepared under a name.
+    pub fn prepares(&self) -> bool {
+        self.sessions == Sessions::Own
     }
 
     /// The current use of the connections.
@@ -191,6 +201,8 @@ impl ServerState {
 #[derive(Debug)]
 struct Connector {
     connect: PgConnectOptions,
+    sessions: Sessions,
+    settings: Settings,
     server: Arc<ServerState>,
 }
 
@@ -198,7 +210,8 @@ impl managed::Manager for Connector {
     type Type = PgConnection;
     type Error = sqlx::Error;
 
-    /// Waits for a server that starts: the caller gives up after its time to acquire.
+    /// Waits for a server that starts, and for one that takes writes: the caller gives up after its
+    /// time to acquire.
     async fn create(&self) -> sqlx::Result<PgConnection> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(10))
@@ -207,9 +220,9 @@ impl managed::Manager for Connector {
             .without_max_times();
         let server = &self.server;
         let note = |error: &sqlx::Error, _| *server.startup_error.lock() = Some(error.to_string());
-        let connected = (|| PgConnection::connect_with(&self.connect))
+        let connected = (|| self.open())
             .retry(pauses)
-            .when(is_starting)
+            .when(|error| is_starting(error) || session::is_read_only(error))
             .notify(note)
             .await;
         *server.startup_error.lock() = None;
@@ -226,11 +239,22 @@ impl managed::Manager for Connector {
         }
         if self.server.must_ping(metrics) {
             // All connections of a pool go half open together, and each would keep its caller for
-            // the whole time to acquire.
-            ping(sql, REPLY_WITHIN).await?;
+            // the whole time to acquire. One of a server that has become a replica is of no use.
+            bounded(REPLY_WITHIN, session::check_writable(sql)).await?;
             self.server.health_probe.replied();
         }
         Ok(())
+    }
+}
+
+impl Connector {
+    async fn open(&self) -> sqlx::Result<PgConnection> {
+        let mut sql = PgConnection::connect_with(&self.connect).await?;
+        session::check_writable(&mut sql).await?;
+        if self.sessions == Sessions::Own {
+            session::execute(&mut sql, self.settings.for_session()).await?;
+        }
+        Ok(sql)
     }
 }
 
@@ -249,6 +273,7 @@ fn is_starting(error: &sqlx::Error) -> bool {
 pub struct PooledConnection {
     connection: Option<Object<Connector>>,
     server: Arc<ServerState>,
+    sessions: Sessions,
 }
 
 impl PooledConnection {
@@ -258,7 +283,12 @@ impl PooledConnection {
     }
 
     /// Returns the connection after its reply, unless that says that it is broken.
-    pub fn release<T>(mut self, answer: sqlx::Result<T>) -> sqlx::Result<T> {
+    pub async fn release<T>(mut self, mut answer: sqlx::Result<T>) -> sqlx::Result<T> {
+        if self.sessions == Sessions::Shared {
+            let end = if answer.is_ok() { "COMMIT" } else { "ROLLBACK" };
+            let ended = session::execute(self.sql(), end).await;
+            answer = answer.and_then(|value| ended.map(|()| value));
+        }
         if matches!(answer, Ok(_) | Err(sqlx::Error::Database(_))) {
             self.server.health_probe.replied();
         }
@@ -272,8 +302,11 @@ impl PooledConnection {
 }
 
 /// Returns whether a connection can be used after an error: an error of a statement does it no
-/// harm, and one that ends the session does.
+/// harm, and one that ends the session does, or says that the server takes no writes.
 fn keeps_connection(error: &sqlx::Error) -> bool {
+    if session::is_read_only(error) {
+        return false;
+    }
     let sqlx::Error::Database(error) = error else {
         return matches!(error, sqlx::Error::RowNotFound);
     };
@@ -288,12 +321,19 @@ impl Drop for PooledConnection {
         let Some(mut connection) = self.connection.take() else {
             return;
         };
-        let server = self.server.clone();
+        let (server, sessions) = (self.server.clone(), self.sessions);
         let Ok(runtime) = Handle::try_current() else {
             return server.drop_broken(connection);
         };
         runtime.spawn(async move {
-            match ping(&mut connection, DRAIN_WITHIN).await {
+            let drained = async {
+                connection.ping().await?;
+                match sessions {
+                    Sessions::Own => Ok(()),
+                    Sessions::Shared => session::execute(&mut connection, "ROLLBACK").await,
+                }
+            };
+            match bounded(DRAIN_WITHIN, drained).await {
                 Ok(()) => server.health_probe.replied(),
                 Err(_) => server.drop_broken(connection),
             }
@@ -301,9 +341,12 @@ impl Drop for PooledConnection {
     }
 }
 
-/// Pings the server.
-async fn ping(sql: &mut PgConnection, bound: Duration) -> sqlx::Result<()> {
-    timeout(bound, sql.ping())
+/// Awaits a reply for `bound` at most.
+async fn bounded(
+    bound: Duration,
+    reply: impl Future<Output = sqlx::Result<()>>,
+) -> sqlx::Result<()> {
+    timeout(bound, reply)
         .await
         .map_err(|_| sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut)))?
 }

@@ -47,7 +47,7 @@ impl Upkeep for PgStore {
         let found = async {
             let mut connection = self.work.acquire().await?;
             let found = migrate::find(connection.sql()).await;
-            connection.release(found)
+            connection.release(found).await
         };
         migrate::check(&self.work(found).await?)?;
         // A replica or a server without space answers reads and refuses this.
@@ -155,6 +155,8 @@ impl PgStore {
     }
     /// Starts to vacuum `tasks` when it has many dead rows, unless this process does it already.
     /// Two processes that both begin take turns in the server, and the second finds little to do.
+    /// In a session that is shared it fails, since it can't run in a transaction, and autovacuum
+    /// does it.
     async fn vacuum_tasks(&self) -> PortResult<()> {
         let query = sqlx::query_scalar("SELECT spool.needs_vacuum()");
         let needed: Option<bool> = self.work(query.fetch_one(&self.work)).await?;
