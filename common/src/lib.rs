@@ -4,6 +4,7 @@
 //! are in `backing`; the parts that act are in `producer` and `worker`.
 
 pub mod bounds;
+mod cron;
 pub mod defaults;
 pub mod document;
 pub mod error;

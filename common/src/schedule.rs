@@ -1,25 +1,15 @@
 //! Recurrence: a cron line read in a time zone gives the due times of a schedule.
 //!
-//! The line has five fields (minute, hour, day of the month, month, day of the week), read as Vixie
-//! cron does: if both days are restricted, either may match. `croner` also follows Vixie cron's
-//! rules for the jumps of daylight saving time. In the hour that is skipped, a line that names hour
-//! and minute fires once, right after the jump; one with `*` or a step in either does not fire. In
-//! the hour that comes twice, the former fires the first time, the latter both times.
-//!
 //! The rules of the time zones are compiled in, not read from the machine, so that all machines of
 //! a fleet agree.
 
-use croner::{
-    Cron,
-    errors::CronError,
-    parser::{CronParser, Seconds, Year},
-};
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cron::CronLine,
     fault::Fault,
-    limits::{MAX_CATCH_UP, MAX_CRON_BYTES, MISSED_AFTER},
+    limits::{MAX_CATCH_UP, MISSED_AFTER},
 };
 
 /// The beginning of the tag that marks a schedule's jobs; the schedule's id follows. With it a
@@ -62,7 +52,7 @@ impl CatchUp {
 /// The due times of a schedule.
 #[derive(Debug, Clone)]
 pub struct Recurrence {
-    cron: Cron,
+    cron: CronLine,
     zone: TimeZone,
     starts: Option<Timestamp>,
     ends: Option<Timestamp>,
@@ -88,7 +78,15 @@ impl Recurrence {
             );
             Fault::new("/timezone", detail)
         });
-        match (read_cron(cron), zone) {
+        let cron = CronLine::read(cron).map_err(|why| {
+            let detail = format!(
+                "`{}` is not a cron line: {why}; give minute, hour, day of the month, month and \
+                 day of the week, such as `30 9 * * MON-FRI`",
+                crop(cron)
+            );
+            Fault::new("/cron", detail)
+        });
+        match (cron, zone) {
             (Ok(cron), Ok(zone)) => Ok(Self { cron, zone, starts: None, ends: None }),
             (cron, zone) => Err(cron.err().into_iter().chain(zone.err()).collect()),
         }
@@ -101,15 +99,11 @@ impl Recurrence {
 
     /// The first due time after `time`, if there is one.
     pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
-        let (from, inclusive) = match self.starts {
-            Some(starts) if starts > time => (starts, true),
-            _ => (time, false),
+        let from = match self.starts {
+            Some(starts) if starts > time => starts.checked_sub(NANOSECOND).ok()?,
+            _ => time,
         };
-        let found = self
-            .cron
-            .find_next_occurrence(&from.to_zoned(self.zone.clone()), inclusive)
-            .ok()?
-            .timestamp();
+        let found = self.cron.after(from, &self.zone)?;
         self.ends.is_none_or(|ends| found <= ends).then_some(found)
     }
 
@@ -161,33 +155,6 @@ impl Recurrence {
 /// Due times are whole seconds, so a search from a nanosecond before one finds it.
 const NANOSECOND: std::time::Duration = std::time::Duration::from_nanos(1);
 
-fn read_cron(text: &str) -> Result<Cron, Fault> {
-    let fault = |why: &str| {
-        let detail = format!(
-            "`{}` is not a cron line: {why}; give minute, hour, day of the month, month and day of \
-             the week, such as `30 9 * * MON-FRI`",
-            crop(text)
-        );
-        Fault::new("/cron", detail)
-    };
-    if text.len() > MAX_CRON_BYTES {
-        return Err(fault(&format!("it is longer than {MAX_CRON_BYTES} bytes")));
-    }
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let cron = parser.parse(text).map_err(|error| match error {
-        CronError::EmptyPattern => fault("it is empty"),
-        CronError::InvalidPattern(_) => fault("it does not have five fields"),
-        CronError::IllegalCharacters(why) | CronError::ComponentError(why) => {
-            fault(why.trim_end_matches('.'))
-        }
-        other => fault(&other.to_string()),
-    })?;
-    match cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false) {
-        Ok(_) => Ok(cron),
-        Err(_) => Err(fault("no such day exists")),
-    }
-}
-
 fn crop(text: &str) -> String {
     text.chars().take(80).collect()
 }
@@ -211,32 +178,129 @@ mod tests {
     }
 
     #[test]
-    fn a_skipped_time_fires_right_after_the_jump_and_a_skipped_interval_does_not() {
-        // Berlin, 2026-03-29: at 02:00, which is 01:00 UTC, clocks go to 03:00.
-        let night = |cron| {
-            firings(&every(cron, "Europe/Berlin"), "2026-03-28T22:59:00Z", "2026-03-29T02:10:00Z")
+    fn a_day_field_that_begins_with_a_star_restricts_the_other() {
+        let march = |cron| {
+            let times =
+                firings(&every(cron, "UTC"), "2027-02-28T23:59:59Z", "2027-03-31T23:59:59Z");
+            times.iter().map(|time| time[8..10].to_owned()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(night("30 2 * * *"), ["2026-03-29T01:00:00Z"]);
-        assert_eq!(night("*/30 2 * * *"), [] as [&str; 0]);
-        assert_eq!(
-            night("0 * * * *"),
-            [
-                "2026-03-28T23:00:00Z",
-                "2026-03-29T00:00:00Z",
-                "2026-03-29T01:00:00Z",
-                "2026-03-29T02:00:00Z"
-            ]
-        );
+        let cases = [
+            ("0 0 */2 * MON", "01 15 29"),
+            ("0 0 ? * MON", "01 08 15 22 29"),
+            ("30 18 21-31 * */6", "21 27 28"),
+            ("0 0 1,15 * FRI", "01 05 12 15 19 26"),
+            ("0 0 * * MON", "01 08 15 22 29"),
+            ("0 0 13 * *", "13"),
+            ("0 0 L * *", "31"),
+            ("0 0 * * FRI#2", "12"),
+            ("0 0 * * 5L", "26"),
+            ("0 0 6W * *", "05"),
+        ];
+        for (cron, days) in cases {
+            assert_eq!(march(cron), days, "{cron}");
+        }
     }
 
     #[test]
-    fn a_repeated_time_fires_once_and_a_repeated_interval_twice() {
-        // Berlin, 2026-10-25: at 03:00, which is 01:00 UTC, clocks go back to 02:00.
-        let night = |cron| {
-            firings(&every(cron, "Europe/Berlin"), "2026-10-24T22:00:00Z", "2026-10-25T03:00:00Z")
-        };
-        assert_eq!(night("30 2 * * *"), ["2026-10-25T00:30:00Z"]);
-        assert_eq!(night("*/30 2 * * *").len(), 4);
+    fn fixed_times_fire_once_where_a_clock_jumps_and_intervals_follow_it() {
+        // New York goes from 02:00 to 03:00 on 14 March at 07:00 UTC, and from 02:00 to 01:00 on
+        // 7 November at 06:00 UTC. Lord Howe moves by half an hour, Havana jumps at midnight.
+        let (spring, autumn) = ("2027-03-14T05:00:00Z", "2027-11-07T03:30:00Z");
+        let cases = [
+            ("30 2 * * *", "America/New_York", spring, "07:00"),
+            ("0,30 2 * * *", "America/New_York", spring, "07:00"),
+            ("0 1-3 * * *", "America/New_York", spring, "06:00 07:00"),
+            ("*/30 2 * * *", "America/New_York", spring, ""),
+            ("0-30/15 2 * * *", "America/New_York", spring, ""),
+            ("0 * * * *", "America/New_York", spring, "06:00 07:00 08:00 09:00 10:00 11:00 12:00"),
+            ("30 1 * * *", "America/New_York", autumn, "05:30"),
+            ("0 0-3 * * *", "America/New_York", autumn, "04:00 05:00 07:00 08:00"),
+            ("*/30 1 * * *", "America/New_York", autumn, "05:00 05:30 06:00 06:30"),
+            ("0 */2 * * *", "America/New_York", autumn, "04:00 07:00 09:00"),
+            ("45 1 * * *", "Australia/Lord_Howe", "2027-04-03T12:00:00Z", "14:45"),
+            ("15 2 * * *", "Australia/Lord_Howe", "2027-10-02T12:00:00Z", "15:30"),
+            ("0 0 14 3 *", "America/Havana", spring, ""),
+            ("0 0 14 3 *", "America/Havana", "2027-03-14T04:00:00Z", "05:00"),
+            ("@daily", "America/Havana", autumn, "04:00"),
+            ("30 1 * * *", "Antarctica/Troll", "2027-03-28T00:00:00Z", "01:00"),
+        ];
+        for (cron, zone, from, times) in cases {
+            let from = at(from);
+            let until = from + std::time::Duration::from_secs(7 * 3600);
+            let found = firings(&every(cron, zone), &from.to_string(), &until.to_string());
+            let found: Vec<_> = found.iter().map(|time| &time[11..16]).collect();
+            assert_eq!(found.join(" "), times, "{cron} {zone}");
+        }
+    }
+
+    #[test]
+    fn a_start_at_the_very_jump_includes_the_skipped_time() {
+        let jump = at("2027-03-14T07:00:00Z");
+        let nightly = every("30 2 * * *", "America/New_York").between(Some(jump), None);
+        assert_eq!(nightly.after(at("2027-01-01T00:00:00Z")), Some(jump));
+    }
+
+    #[test]
+    fn a_line_that_cron_would_not_read_is_refused() {
+        let refused = [
+            "1,,2 * * * *",
+            ",1 * * * *",
+            "1, * * * *",
+            "*/61 * * * *",
+            "5-10/99 * * * *",
+            "*/0 * * * *",
+            "5/10 * * * *",
+            "10-5 * * * *",
+            "+5 * * * *",
+            "60 * * * *",
+            "1-60 * * * *",
+            "* 24 * * *",
+            "* */25 * * *",
+            "* * 0 * *",
+            "* * * 1JAN *",
+            "* * * 13 *",
+            "* * * MON *",
+            "* * * * 8",
+            "* * * * */8",
+            "* * * * MONDAY",
+            "* * * * JAN",
+            "* * * * +MON",
+            "* * * * 1#6",
+            "* * W * *",
+            "? * * * *",
+            "1--2 * * * *",
+            "*-5 * * * *",
+            "1-2-3 * * * *",
+            "*/5/5 * * * *",
+            "@reboot",
+            "@",
+            "²  * * * *",
+        ];
+        for cron in refused {
+            let faults = Recurrence::read(cron, "UTC").expect_err(cron);
+            assert!(faults[0].detail.contains("; give"), "{faults:?}");
+        }
+        let read = [
+            "*/60 * * * *",
+            "5-10/6 * * * *",
+            "0 */24 * * *",
+            "0 0 * * 7",
+            "0 0 * * FRI-SUN",
+            "0 0 * * sun-sat",
+            "0 0 1 jan-DEC/2 *",
+            "  0  0 * *\t*  ",
+            "05 00 01 01 *",
+            "@DAILY",
+            "@midnight",
+        ];
+        for cron in read {
+            every(cron, "UTC");
+        }
+        let detail = &Recurrence::read("1,,2 * * * *", "UTC").expect_err("refused")[0].detail;
+        assert!(
+            detail.contains("`` of the minute (0 to 59) is an empty place in a list"),
+            "{detail}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Plain forms: text, flag, whole number, list, time, and JSON of any shape.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::Pieces};
 use serde_json::{Value, json};
 
 use super::{Definitions, DocumentReader, Form, bounds::quoted, brief, list};
@@ -82,7 +82,7 @@ impl<F: Form> Form for Vec<F> {
 
 impl Form for Timestamp {
     fn read(value: &Value, reader: &mut DocumentReader) -> Option<Self> {
-        match value.as_str().and_then(|text| text.parse().ok()) {
+        match value.as_str().and_then(instant) {
             Some(time) => Some(time),
             None => reader.fault(format!("is {}: give {}", brief(value), Self::expected())),
         }
@@ -95,6 +95,15 @@ impl Form for Timestamp {
     fn expected() -> String {
         "a time such as `2026-01-31T12:00:00Z`".to_owned()
     }
+}
+
+/// Reads a time as RFC 3339 writes it. `jiff` also takes offsets of more than a day and the name of
+/// a zone that nobody would check against the offset.
+fn instant(text: &str) -> Option<Timestamp> {
+    let pieces = Pieces::parse(text).ok()?;
+    let offset = pieces.to_numeric_offset()?.seconds();
+    let is_plain = offset.abs() < 24 * 3600 && pieces.time_zone_annotation().is_none();
+    is_plain.then(|| text.parse().ok())?
 }
 
 /// JSON of any shape, copied as it is.

@@ -229,6 +229,24 @@ mod tests {
     }
 
     #[test]
+    fn a_time_has_an_offset_of_less_than_a_day_and_no_zone() {
+        let faults = |time: &str| pointers(json!({"kind": "echo", "input": {}, "runAt": time}));
+        for time in ["2027-01-31T12:00:00+23:59", "2027-01-31t12:00:00.5z", "2027-01-31 12:00Z"] {
+            assert!(faults(time).is_empty(), "{time}");
+        }
+        let refused = [
+            "2027-01-31T12:00:00+24:00",
+            "2027-01-31T12:00:00-25:59:59",
+            "2027-01-31T12:00:00+01:00[Asia/Tokyo]",
+            "2027-01-31T12:00:00",
+            "2027-01-31",
+        ];
+        for time in refused {
+            assert_eq!(faults(time), ["/runAt"], "{time}");
+        }
+    }
+
+    #[test]
     fn a_request_keeps_what_was_written() {
         let document = json!({
             "kind": "echo", "input": {"value": 0.10}, "priority": 9,

@@ -30,8 +30,8 @@ object! {
         /// Name for people; at most 200 bytes.
         name: Option<String> = "name" within NAME,
         /// Due times: minute, hour, day of the month, month, day of the week, as cron reads them
-        /// (if both days are restricted, either will do); also `@hourly`, `@daily`, `@weekly`,
-        /// `@monthly`, `@yearly`.
+        /// (if both days are restricted, either will do; one that begins with `*` does not
+        /// restrict); also `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
         #[schema(example = "30 9 * * MON-FRI")]
         cron: String = "cron",
         /// IANA time zone in which `cron` is read. If its clock skips a time that `cron` names, the
