@@ -10,6 +10,7 @@ pub mod document;
 pub mod error;
 pub mod fault;
 pub mod id;
+pub mod json;
 pub mod key;
 pub mod kind;
 pub mod kinds;

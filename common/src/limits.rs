@@ -49,8 +49,12 @@ pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of a job's input as canonical JSON: a worker must hold it, and a row of the store must
 /// take it.
 pub const MAX_INPUT_BYTES: usize = 4 * 1024 * 1024;
-/// The nesting at which a caller's JSON is refused: the parser's own guard against stack overflow.
-pub const MAX_JSON_DEPTH: usize = 128;
+/// The nesting at which JSON from outside is refused: half of the parser's own bound, so that a
+/// stored document can be read with others around it.
+pub const MAX_JSON_DEPTH: usize = 64;
+/// Estimated memory of the values in one JSON text: a full batch of compositions of 8 MB. With the
+/// text and the plan that is made of it, one request stays under 256 MB.
+pub const MAX_JSON_MEMORY: usize = 128 * 1024 * 1024;
 /// Members that `?fields=` may name: more than any answer of this server has.
 pub const MAX_FIELDS: usize = 100;
 /// Levels of a path in `?fields=`: enough for any result, and few for the call stack.

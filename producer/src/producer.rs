@@ -22,6 +22,7 @@ use crate::{
     http::{self, state::Api},
     job_control::JobControl,
     metrics::ProducerMetrics,
+    offload::Offloader,
     read::{JobReader, watch::JobWatch},
     settings::ProducerSettings,
     submit::{Accepting, Submitter, calls::SubmitCalls},
@@ -127,6 +128,7 @@ impl Producer {
             backlog: backlog.clone(),
             max_backlog: settings.max_backlog,
             metrics: metrics.clone(),
+            offloader: Offloader::default(),
         };
         let most = MAX_GROUP as u32;
         let policy = SweepPolicy { quarantine_after: settings.quarantine_after, most };

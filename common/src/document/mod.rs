@@ -40,9 +40,9 @@
 //!
 //! Size and depth of a document are bounded before it gets here: a body by
 //! [`MAX_BODY_BYTES`](crate::limits::MAX_BODY_BYTES), a job's input by
-//! [`MAX_INPUT_BYTES`](crate::limits::MAX_INPUT_BYTES), and nesting by the JSON parser's
-//! [`MAX_JSON_DEPTH`](crate::limits::MAX_JSON_DEPTH). A reader lists at most
-//! [`MAX_FAULTS`](crate::limits::MAX_FAULTS) faults and quotes the first 40 characters of a value.
+//! [`MAX_INPUT_BYTES`](crate::limits::MAX_INPUT_BYTES), and nesting and memory by
+//! [`json`](crate::json). A reader lists at most [`MAX_FAULTS`](crate::limits::MAX_FAULTS) faults
+//! and quotes the first 40 characters of a value.
 
 mod bounds;
 mod forms;

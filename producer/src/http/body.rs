@@ -1,39 +1,57 @@
 //! Reads a request's body as JSON, within its bounds.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
-use common::limits::MAX_BODY_BYTES;
+use common::{
+    error::JobError,
+    fault::Fault,
+    json::{self, JsonRefusal, JsonRefusalKind},
+    limits::MAX_BODY_BYTES,
+};
 use http_body_util::LengthLimitError;
 use serde_json::Value;
 
-use super::problem::{Problem, ProblemKind};
-use crate::offload::offload;
+use super::{
+    problem::{Problem, ProblemKind},
+    state::Api,
+};
+use crate::offload::MemoryPermit;
 
 /// Time for a full batch over a slow line; a slower body holds a connection for nothing.
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// A JSON body.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct JsonBody {
     pub document: Value,
     /// Length in bytes as received.
     pub length: usize,
+    /// To be kept as long as the document.
+    pub memory: MemoryPermit,
 }
 
-impl<S: Send + Sync> FromRequest<S> for JsonBody {
+impl FromRequest<Arc<Api>> for JsonBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         declared_as_json(request.headers())?;
         sent_as_it_is(request.headers())?;
         let bytes = read(request).await?;
         let length = bytes.len();
-        Ok(Self { document: offload(length, move || parse(&bytes)).await??, length })
+        if length == 0 {
+            let detail = "the body is empty: send a JSON object";
+            return Err(Problem::new(ProblemKind::MalformedJson, detail));
+        }
+        let offloader = &api.submit.offloader;
+        let scanned = offloader.run(length, move || json::scan(bytes)).await?.map_err(refused)?;
+        let memory = offloader.memory(scanned.memory()).await?;
+        let document = offloader.run(length, move || scanned.parse()).await?.map_err(refused)?;
+        Ok(Self { document, length, memory })
     }
 }
 
@@ -51,7 +69,7 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
             return Ok(Self);
         }
         declared?;
-        match parse(&bytes)? {
+        match json::parse(&bytes).map_err(refused)? {
             Value::Object(members) if members.is_empty() => Ok(Self),
             _ => Err(Problem::new(
                 ProblemKind::InvalidInput,
@@ -125,14 +143,13 @@ fn is_too_long(error: &axum::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Problem> {
-    if bytes.is_empty() {
-        return Err(Problem::new(
-            ProblemKind::MalformedJson,
-            "the body is empty: send a JSON object",
-        ));
+fn refused(refusal: JsonRefusal) -> Problem {
+    match refusal.kind {
+        JsonRefusalKind::Malformed | JsonRefusalKind::TooDeep => {
+            Problem::new(ProblemKind::MalformedJson, format!("the body {refusal}"))
+        }
+        JsonRefusalKind::TooLarge | JsonRefusalKind::ReservedKey => {
+            JobError::refused(vec![Fault::new(refusal.pointer, refusal.detail)]).into()
+        }
     }
-    serde_json::from_slice(bytes).map_err(|error| {
-        Problem::new(ProblemKind::MalformedJson, format!("the body is not JSON: {error}"))
-    })
 }

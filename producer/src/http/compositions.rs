@@ -12,6 +12,7 @@ use common::{
     error::{ErrorClass, JobError, code},
     fault::Fault,
     id::Digest,
+    json,
     limits::MAX_WAIT,
     rules::lifecycle::JobStatus,
     view::JobView,
@@ -54,8 +55,7 @@ pub async fn check(
     caller: Caller,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let JsonBody { document, length } = body;
-    let view = match run(&api, &caller, kinds::check::NAME, document, length).await {
+    let view = match run(&api, &caller, kinds::check::NAME, body).await {
         Ok(AwaitedJob::Final(view)) => view,
         Ok(AwaitedJob::Accepted(response)) => return Ok(response),
         Err(SubmitError::Refused(error)) => return faulty(within(error.errors, "/input")),
@@ -103,9 +103,10 @@ pub async fn still(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let JsonBody { document, length } = body;
-    let input = json!({"composition": document, "t": time(&params)?, "format": format(&params)?});
-    let view = match run(&api, &caller, kinds::still::NAME, input, length).await {
+    let (t, format) = (time(&params)?, format(&params)?);
+    let input = json!({"composition": body.document, "t": t, "format": format});
+    let body = JsonBody { document: input, ..body };
+    let view = match run(&api, &caller, kinds::still::NAME, body).await {
         Ok(AwaitedJob::Final(view)) => view,
         Ok(AwaitedJob::Accepted(response)) => return Ok(response),
         Err(SubmitError::Refused(error)) => {
@@ -130,8 +131,8 @@ fn faulty(faults: Vec<Fault>) -> Result<Response, Problem> {
 /// Reads seconds as text, so that they stay exact.
 fn time(params: &Params) -> Result<Value, Problem> {
     let text = params.text("t").unwrap_or("0");
-    let number = serde_json::from_str::<serde_json::Number>(text);
-    number.map(Value::Number).map_err(|_| refused("t", text, "seconds, such as 2.5"))
+    let number = json::parse(text).ok().filter(Value::is_number);
+    number.ok_or_else(|| refused("t", text, "seconds, such as 2.5"))
 }
 
 fn format(params: &Params) -> Result<&str, Problem> {
@@ -153,12 +154,12 @@ async fn run(
     api: &Api,
     caller: &Caller,
     kind: &str,
-    input: Value,
-    length: usize,
+    body: JsonBody,
 ) -> Result<AwaitedJob, SubmitError> {
     let tenant = caller.tenant.clone();
+    let JsonBody { document: input, length, memory } = body;
     let document = json!({"kind": kind, "input": input, "priority": PRIORITY});
-    let call = SubmitCall { tenant, key: None, trace: None, document, length };
+    let call = SubmitCall { tenant, key: None, trace: None, document, length, memory };
     let render = |job: &_, now| serde_json::to_string(&Job::of_new(job, now));
     let submitted = api.submit.job(call, render).await?;
     match api.reader.final_view(&caller.tenant, submitted.id, MAX_WAIT).await? {

@@ -15,7 +15,7 @@ use common::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::submit::calls::SubmitError;
+use crate::{offload::OffloadError, submit::calls::SubmitError};
 
 /// The kinds of problems. The word of each ends its `type`, `/problems/{word}`, where a page says
 /// more.
@@ -356,7 +356,21 @@ impl From<SubmitError> for Problem {
                 Self::new(ProblemKind::IdempotencyKeyReused, detail)
             }
             SubmitError::Contended(_) => Self::new(ProblemKind::Unavailable, detail),
+            SubmitError::Offload(error) => error.into(),
             SubmitError::Port(error) => error.into(),
+        }
+    }
+}
+
+/// A computation that had no turn, took too long or panicked.
+impl From<OffloadError> for Problem {
+    fn from(error: OffloadError) -> Self {
+        match error {
+            OffloadError::Busy | OffloadError::TooLong => {
+                Self::new(ProblemKind::Unavailable, error.to_string())
+                    .with(header::RETRY_AFTER, RETRY_AFTER)
+            }
+            OffloadError::Broken(error) => PortError::broken("reading a request", error).into(),
         }
     }
 }

@@ -38,8 +38,8 @@ impl FromRequest<Arc<Api>> for SubmitCall {
     async fn from_request(mut request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let Ok(Caller { tenant, .. }) = request.extract_parts_with_state(api).await;
         let (key, trace) = (read_key(request.headers()), trace::of(request.headers()));
-        let JsonBody { document, length } = JsonBody::from_request(request, api).await?;
-        Ok(Self { tenant, key: key?, trace, document, length })
+        let JsonBody { document, length, memory } = JsonBody::from_request(request, api).await?;
+        Ok(Self { tenant, key: key?, trace, document, length, memory })
     }
 }
 

@@ -24,13 +24,17 @@ use super::{
     request::{WARM_PRIORITY, WARM_TAG, WarmRequest},
     schedule::{Scheduling, same_request},
 };
-use crate::{backlog::Backlog, metrics::ProducerMetrics, offload::offload};
+use crate::{
+    backlog::Backlog,
+    metrics::ProducerMetrics,
+    offload::{MemoryPermit, OffloadError, Offloader},
+};
 
 /// Tries of a change to a schedule that fires, or is changed by another call, meanwhile.
 const TRIES: usize = 10;
 
 /// One submit call as it was received.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct SubmitCall {
     pub tenant: TenantId,
     /// The caller's idempotency key: a call with the same key and document counts once.
@@ -39,6 +43,8 @@ pub struct SubmitCall {
     pub document: Value,
     /// Length of the document in bytes as received.
     pub length: usize,
+    /// Room for the document, until its work is stored.
+    pub memory: MemoryPermit,
 }
 
 /// Stored work.
@@ -68,6 +74,8 @@ pub enum SubmitError {
     ScheduleKeyReused,
     #[error("schedule `{0}` was changed by others all the time: try again")]
     Contended(ScheduleId),
+    #[error(transparent)]
+    Offload(#[from] OffloadError),
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -101,6 +109,8 @@ pub struct SubmitCalls {
     /// Work is refused while more tasks than this wait in a queue.
     pub max_backlog: u64,
     pub metrics: ProducerMetrics,
+    /// Runs the planning of large documents.
+    pub offloader: Offloader,
 }
 
 impl SubmitCalls {
@@ -111,7 +121,7 @@ impl SubmitCalls {
         render: RenderAnswer<NewJob>,
     ) -> Result<Submitted<JobId>, SubmitError> {
         let plan = |planner: Planner<'_>, document| planner.job(document);
-        self.submit(call, "POST /v1/jobs", plan, |job, trace, now| {
+        self.submit(call, "POST /v1/jobs", plan, move |job, trace, now| {
             let job = job.traced(trace);
             Ok(Planned {
                 id: job.id,
@@ -130,7 +140,7 @@ impl SubmitCalls {
         render: RenderAnswer<NewBatch>,
     ) -> Result<Submitted<BatchId>, SubmitError> {
         let plan = |planner: Planner<'_>, document| planner.batch(document);
-        self.submit(call, "POST /v1/batches", plan, |batch, trace, now| {
+        self.submit(call, "POST /v1/batches", plan, move |batch, trace, now| {
             let batch = batch.traced(trace);
             Ok(Planned {
                 id: batch.id,
@@ -163,9 +173,11 @@ impl SubmitCalls {
 
     /// Creates a schedule, or returns the one that an earlier call with the same key created.
     pub async fn schedule(&self, call: SubmitCall) -> Result<Schedule, SubmitError> {
-        let SubmitCall { tenant, key, document, .. } = call;
+        let SubmitCall { tenant, key, document, length, memory: _memory, .. } = call;
         let id = key.map_or_else(ScheduleId::new, |key| ScheduleId::of_call(&tenant, &key));
-        let schedule = self.scheduling().new_schedule(id, tenant.clone(), document)?;
+        let (now, catalog, owner) = (self.now(), Arc::clone(&self.catalog), tenant.clone());
+        let read = move || Scheduling { catalog: &catalog, now }.new_schedule(id, owner, document);
+        let schedule = self.offloader.run(length, read).await??;
         if self.store.create_schedule(&schedule).await? {
             return Ok(schedule);
         }
@@ -198,24 +210,29 @@ impl SubmitCalls {
     async fn submit<W, I, P, F>(
         &self,
         call: SubmitCall,
-        route: &str,
+        route: &'static str,
         plan: P,
         finish: F,
     ) -> Result<Submitted<I>, SubmitError>
     where
         W: Send + 'static,
-        I: FromStr,
+        I: FromStr + Send + 'static,
         P: FnOnce(Planner<'_>, Value) -> Result<W, JobError> + Send + 'static,
-        F: FnOnce(W, Option<TraceParent>, Timestamp) -> serde_json::Result<Planned<I>>,
+        F: FnOnce(W, Option<TraceParent>, Timestamp) -> serde_json::Result<Planned<I>>
+            + Send
+            + 'static,
     {
         let begun = Instant::now();
         self.admit()?;
-        let SubmitCall { tenant, key, trace, document, length } = call;
-        let fingerprint = key.as_ref().map(|_| fingerprint(route, &document));
-        let (now, catalog) = (self.now(), Arc::clone(&self.catalog));
-        let work =
-            offload(length, move || plan(Planner { catalog: &catalog, now }, document)).await??;
-        let Planned { id, label, answer, work } = finish(work, trace, now)?;
+        let SubmitCall { tenant, key, trace, document, length, memory: _memory } = call;
+        let (now, catalog, has_key) = (self.now(), Arc::clone(&self.catalog), key.is_some());
+        let planning = move || {
+            let fingerprint = has_key.then(|| fingerprint(route, &document));
+            let work = plan(Planner { catalog: &catalog, now }, document)?;
+            Ok::<_, SubmitError>((finish(work, trace, now)?, fingerprint))
+        };
+        let (planned, fingerprint) = self.offloader.run(length, planning).await??;
+        let Planned { id, label, answer, work } = planned;
         let idempotency = key.clone().zip(fingerprint).map(|(key, fingerprint)| Idempotency {
             key,
             fingerprint,

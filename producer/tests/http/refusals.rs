@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Method, StatusCode},
 };
-use common::limits::{MAX_BODY_BYTES, MAX_JSON_DEPTH};
+use common::limits::{MAX_BODY_BYTES, MAX_JSON_DEPTH, MAX_JSON_MEMORY};
 use serde_json::{Value, json};
 
 use crate::server::{TestServer, request};
@@ -63,6 +63,20 @@ fn cases() -> Vec<Case> {
         Case {
             pointers: vec![""],
             ..post("/v1/jobs", nested(MAX_JSON_DEPTH - 1), 422, "invalid_input")
+        },
+        faults(
+            "/v1/jobs",
+            json!({"kind": "echo", "input": {"value": {"$serde_json::private::Number": "1"}}}),
+            &["/input/value/$serde_json::private::Number"],
+        ),
+        Case {
+            pointers: vec!["/jobs/1/$serde_json::private::RawValue"],
+            ..post(
+                "/v1/batches",
+                r#"{"jobs": [{}, {"\u0024serde_json::private::RawValue": "[[]]"}]}"#,
+                422,
+                "invalid_input",
+            )
         },
         with(&[], post("/v1/jobs", echo(), 415, "unsupported_media_type")),
         with(
@@ -230,4 +244,13 @@ async fn a_panic_is_a_500_of_its_own_request() {
     let answer = server.get("/v1/queues/light/demand").await;
     assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (500, "internal"));
     assert_eq!(server.get("/health/live").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_body_that_takes_much_memory_is_refused_before_it_is_parsed() {
+    let server = TestServer::new().await;
+    let body = format!("[{}0]", "{\"\":0},".repeat(MAX_JSON_MEMORY / 640));
+    let answer = server.send(request(Method::POST, "/v1/jobs", &[JSON], Body::from(body))).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (422, "invalid_input"));
+    assert!(answer.text().contains("MB of memory"), "{}", answer.text());
 }
