@@ -2,7 +2,8 @@
 //! and stored.
 
 use std::{
-    fs::File,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,10 @@ use common::{
 use composition::plan::SourceHash;
 use media::{protocol::Files, sandbox::Scratch};
 
-use crate::{context::Context, fetch::unavailable};
+use crate::{
+    context::{Context, unread},
+    fetch::unavailable,
+};
 
 impl Context {
     /// Fetches artifacts into the scratch folder, each into a file named by its hash.
@@ -68,16 +72,15 @@ impl Context {
     }
 
     /// Checks fetched files against their hashes. Deletes the artifacts that do not match, and
-    /// returns the error for them.
+    /// returns the error for them. If a file can't be read to its end, nothing is deleted, and the
+    /// error is transient.
     pub(crate) async fn damage_of(&self, fetched: Vec<(Digest, PathBuf)>) -> Option<JobError> {
-        let checking = tokio::task::spawn_blocking(move || {
-            let wrong = fetched.iter().filter(|(hash, path)| !is_whole(path, hash));
-            wrong.map(|(hash, _)| *hash).collect::<Vec<Digest>>()
-        });
-        let damaged = checking.await.unwrap_or_default();
-        if damaged.is_empty() {
-            return None;
-        }
+        let checking = tokio::task::spawn_blocking(move || damaged(&fetched));
+        let damaged = match checking.await.map_err(io::Error::other).flatten() {
+            Ok(damaged) if damaged.is_empty() => return None,
+            Ok(damaged) => damaged,
+            Err(error) => return Some(unread(&error)),
+        };
         tracing::error!(?damaged, "artifacts are damaged: check the disk that holds them");
         // Before their memos are deleted: a task that made one again would find a file of that name
         // and keep it.
@@ -93,6 +96,10 @@ impl Context {
         path: &Path,
         media_type: &str,
     ) -> Result<ArtifactRef, JobError> {
+        // A decoder that was taken over could leave a link to any file that this process may read.
+        if !fs::symlink_metadata(path).map_err(|error| unread(&error))?.is_file() {
+            return Err(JobError::bug(code::INTERNAL, "the media process made no regular file"));
+        }
         self.tools.artifacts.put(path, media_type).await.map_err(unavailable)
     }
 }
@@ -101,8 +108,39 @@ fn digest(hash: &SourceHash) -> Result<Digest, JobError> {
     hash.0.parse().map_err(|error| JobError::bug(code::INTERNAL, format!("{error}")))
 }
 
-fn is_whole(path: &Path, hash: &Digest) -> bool {
-    let mut hasher = blake3::Hasher::new();
-    let read = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
-    read.is_ok() && hasher.finalize().as_bytes() == &hash.0
+/// Returns the hashes of the files that have another content.
+///
+/// Only a file that was read to its end counts. An error of opening or reading says nothing about
+/// the artifact: this process may be out of handles, or a network disk away for a moment.
+fn damaged(fetched: &[(Digest, PathBuf)]) -> io::Result<Vec<Digest>> {
+    let mut damaged = Vec::new();
+    for (hash, path) in fetched {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(File::open(path)?)?;
+        if hasher.finalize().as_bytes() != &hash.0 {
+            damaged.push(*hash);
+        }
+    }
+    Ok(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_that_was_read_to_its_end_is_damaged() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, content: &str, stored: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, stored).expect("a file");
+            (Digest::of(content.as_bytes()), path)
+        };
+        let (whole, cut) = (file("whole", "sound", "sound"), file("cut", "picture", "pict"));
+        assert_eq!(damaged(&[whole.clone(), cut.clone()]).expect("readable"), [cut.0]);
+        // Reading a folder fails as a read of a broken disk does; a missing file can't be opened.
+        for unreadable in [folder.path().to_owned(), folder.path().join("missing")] {
+            assert!(damaged(&[cut.clone(), (whole.0, unreadable)]).is_err());
+        }
+    }
 }

@@ -146,7 +146,11 @@ impl DiskCache {
                 Err(error) => return Err(error),
             },
         }
-        if self.verify(hash, to)? {
+        let verified = self.verify(hash, to).inspect_err(|_| {
+            // The next source of the file must find no file at `to`.
+            let _ = fs::remove_file(to);
+        });
+        if verified? {
             return Ok(true);
         }
         self.counters.corrupt.fetch_add(1, Relaxed);
