@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use backing::announce::Announcer;
 use common::{
     id::WorkerId,
-    limits::HEARTBEAT_EVERY,
+    limits::{HEARTBEAT_EVERY, LEASE},
     port::{
         PortError,
         broker::{Control, ControlStream},
@@ -13,6 +13,7 @@ use common::{
     queue::Queue,
     store::WorkerRegistration,
 };
+use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -123,23 +124,38 @@ impl Worker {
     /// within the grace, and releases the others.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PortError> {
         let heartbeat = self.start_heartbeat()?;
+        let (intakes, closing) = (TaskTracker::new(), CancellationToken::new());
+        // A worker that does not reach its servers yet must hear `stop` as well.
+        let begun = stop.run_until_cancelled(self.begin(&heartbeat, &intakes, &closing)).await;
+        let listening = begun.transpose()?;
+        stop.cancelled().await;
+        self.drain(&heartbeat, intakes, closing).await;
+        if let Some(listening) = listening {
+            listening.abort();
+        }
+        heartbeat.stop();
+        tracing::info!(worker = %self.shared.worker, "stopped");
+        Ok(())
+    }
+
+    /// Waits for the first heartbeat, and starts an intake for each queue and the task that listens
+    /// to control messages, which it returns.
+    async fn begin(
+        &self,
+        heartbeat: &HeartbeatThread,
+        intakes: &TaskTracker,
+        closing: &CancellationToken,
+    ) -> Result<JoinHandle<()>, PortError> {
         heartbeat.first().await;
-        let tracker = TaskTracker::new();
-        let closing = CancellationToken::new();
         for slots in self.slots() {
             let prefetch = u16::try_from(slots.total).unwrap_or(u16::MAX);
             let deliveries = self.dependencies.broker.consume(slots.queue, prefetch).await?;
-            tracker.spawn(intake::run(self.shared.clone(), slots, deliveries, closing.clone()));
+            intakes.spawn(intake::run(self.shared.clone(), slots, deliveries, closing.clone()));
         }
         let controls = self.dependencies.broker.listen().await?;
         let listening = tokio::spawn(cancel_on_request(self.shared.leases.clone(), controls));
         tracing::info!(worker = %self.shared.worker, name = self.settings.name, "working");
-        stop.cancelled().await;
-        self.drain(&heartbeat, tracker, closing).await;
-        listening.abort();
-        heartbeat.stop();
-        tracing::info!(worker = %self.shared.worker, "stopped");
-        Ok(())
+        Ok(listening)
     }
 
     fn slots(&self) -> Vec<Slots> {
@@ -182,7 +198,13 @@ impl Worker {
                 "the grace is over: releasing what still runs"
             );
             self.shared.leases.stop_all(Reason::Released);
-            self.shared.leases.drained().await;
+            // A verdict that the store does not take for so long is void: its lease has expired.
+            if tokio::time::timeout(LEASE, self.shared.leases.drained()).await.is_err() {
+                tracing::warn!(
+                    running = self.shared.leases.len(),
+                    "the store takes no verdicts; their leases expire"
+                );
+            }
         }
         self.shared.announcer.flush().await;
         // A refresh that does not finish loses nothing.

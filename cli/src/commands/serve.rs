@@ -24,7 +24,10 @@ pub struct Serve {
 pub async fn run(options: Serve, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
     let listener = listen(options.listen).await?;
-    let dependencies = Dependencies::production(&config, "spool serve").await?;
+    let opening = Dependencies::production(&config, "spool serve");
+    let Some(dependencies) = stop.run_until_cancelled(opening).await.transpose()? else {
+        return Ok(());
+    };
     let producer = dependencies.producer(&config, catalog(config.echo, &config), stop)?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!("listening on http://{address}");
