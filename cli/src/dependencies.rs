@@ -32,6 +32,7 @@ use common::{
     queue::Queue,
     store::Store,
 };
+use media::sandbox::private_folder;
 use producer::Producer;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +62,9 @@ pub struct Dependencies {
 impl Dependencies {
     /// Opens the embedded adapters, with all data in one folder.
     pub async fn embedded(data: &Path) -> Result<Self, Failure> {
-        make_folder(data)?;
+        for folder in [data, &data.join("artifacts"), &data.join("remembered")] {
+            make_folder(folder)?;
+        }
         let view_cache: Arc<dyn ViewCache> =
             Arc::new(PersistentViewCache::open(data.join("remembered")));
         let (cache, registry) = cached(&view_cache, Vec::new())?;
@@ -109,12 +112,16 @@ impl Dependencies {
         if config.disk_cache_bytes == 0 {
             return Ok(self);
         }
-        // The cache is beside the scratch folder, on the same file system, so that files are linked
-        // and not copied.
-        let beside = || scratch.with_file_name("spool-disk-cache");
-        let folder = config.disk_cache.clone().unwrap_or_else(beside);
+        // Beside the scratch folder, the cache is on the same file system, so that files are linked
+        // and not copied. A folder that the operator did not name may be one that others prepared.
+        let beside = scratch.with_file_name("spool-disk-cache");
+        let (folder, usable) = match &config.disk_cache {
+            Some(folder) => (folder, Ok(())),
+            None => (&beside, private_folder(&beside)),
+        };
         let clock = Arc::new(SystemClock);
-        let disk = DiskCache::open(&folder, config.disk_cache_bytes, clock).map_err(|error| {
+        let opened = usable.and_then(|()| DiskCache::open(folder, config.disk_cache_bytes, clock));
+        let disk = opened.map_err(|error| {
             let folder = folder.display();
             Failure::Configuration(format!(
                 "the disk cache {folder} can't be used: {error}; name another with disk_cache, or \
@@ -266,13 +273,13 @@ pub fn catalog(echo: bool, config: &Config) -> Arc<Catalog> {
     Arc::new(Catalog::new(&[kinds::ALL, composition::kinds::ALL, &generated, echo]))
 }
 
-/// Builds a worker's settings. `allow` adds to the configured folders; `scratch` is used unless the
-/// configuration names a folder.
+/// Builds a worker's settings. `allow` adds to the configured folders; `scratch` gives the scratch
+/// folder where the configuration names none.
 pub fn worker_settings(
     config: &Config,
     slots: Vec<(Queue, u32)>,
     allow: &[PathBuf],
-    scratch: PathBuf,
+    scratch: impl FnOnce() -> Result<PathBuf, Failure>,
 ) -> Result<worker::Settings, Failure> {
     let program = own_program()?;
     let allow: Vec<PathBuf> = config.allow.iter().chain(allow).cloned().collect();
@@ -289,7 +296,11 @@ pub fn worker_settings(
         grace: Duration::from_secs(config.grace_seconds),
         heartbeat_every: HEARTBEAT_EVERY,
         program,
-        scratch: config.scratch.clone().unwrap_or(scratch),
+        scratch: match &config.scratch {
+            // The operator may name a link; what it leads to is the folder that must be private.
+            Some(folder) => folder.canonicalize().unwrap_or_else(|_| folder.clone()),
+            None => scratch()?,
+        },
         providers: config.providers.clone(),
         reach: Reach { allow, private_addresses: config.private_sources, ..Reach::default() },
     })
@@ -307,9 +318,12 @@ fn host_name() -> String {
         .map_or_else(|_| "worker".to_owned(), |name| name.trim().to_owned())
 }
 
-/// Creates a data folder.
+/// Creates a data folder, which only this user may enter. One that exists keeps its mode.
 pub fn make_folder(folder: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder).map_err(|error| {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    private_folder(folder).map_err(|error| {
         Failure::Configuration(format!(
             "the folder {} can't be made: {error}; name another",
             folder.display()

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -39,14 +40,14 @@ pub async fn run(options: Dev, config: Config) -> CommandResult {
     let stop = signals::stop_on_signals()?;
     let _lock = lock(&options.data)?;
     let listener = listen(options.listen).await?;
-    let dependencies = Dependencies::embedded(&options.data).await?;
+    let opening = Dependencies::embedded(&options.data);
+    let Some(dependencies) = stop.run_until_cancelled(opening).await.transpose()? else {
+        return Ok(());
+    };
     let catalog = catalog(true, &config);
-    let settings = worker_settings(
-        &config,
-        options.slots.by_queue(),
-        &options.allow,
-        options.data.join("scratch"),
-    )?;
+    let settings = worker_settings(&config, options.slots.by_queue(), &options.allow, || {
+        Ok(options.data.join("scratch"))
+    })?;
     let drained = CancellationToken::new();
     let producer = dependencies.producer(&config, catalog.clone(), drained.clone())?;
     let worker = dependencies.worker(catalog, settings)?;
@@ -83,8 +84,13 @@ fn lock(data: &Path) -> Result<File, Failure> {
             path.display()
         ))
     };
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Configuration(format!(

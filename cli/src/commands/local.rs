@@ -62,10 +62,11 @@ pub async fn with_client<T>(
 ) -> Result<T, Failure> {
     let stop = signals::stop_on_signals()?;
     let cache = options.cache.clone().map_or_else(cache_folder, Ok)?;
-    let dependencies = Dependencies::embedded(&cache).await?;
+    let opening = stop.run_until_cancelled(Dependencies::embedded(&cache)).await;
+    let dependencies = opening.unwrap_or(Err(Failure::Interrupted))?;
     let catalog = catalog(false, config);
-    let settings =
-        worker_settings(config, slots(options), &allowed(file, options), cache.join("scratch"))?;
+    let scratch = || Ok(cache.join("scratch"));
+    let settings = worker_settings(config, slots(options), &allowed(file, options), scratch)?;
     let settings = worker::Settings { heartbeat_every: HEARTBEAT_EVERY, ..settings };
     let finished = CancellationToken::new();
     let producer = dependencies.producer(config, catalog.clone(), finished.clone())?;

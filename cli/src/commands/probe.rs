@@ -6,7 +6,7 @@ use clap::Args;
 use composition::plan::SourceHash;
 use media::{
     protocol::{MediaJob, Output},
-    sandbox::{Bounds, ProcessExit, Sandbox, Scratch},
+    sandbox::{Bounds, ProcessExit, Sandbox, Scratch, user_root},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,8 @@ pub async fn run(options: Probe, json: bool) -> CommandResult {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(std::fs::File::open(&source).map_err(failed)?).map_err(failed)?;
     let hash = SourceHash(hasher.finalize().to_hex().to_string());
-    let scratch = Scratch::create(&std::env::temp_dir().join("spool-scratch")).map_err(failed)?;
+    let no_folder = |error| Failure::Failed(format!("no scratch folder can be made: {error}"));
+    let scratch = user_root().and_then(|root| Scratch::create(&root)).map_err(no_folder)?;
     // The media process does not see the name, as in a worker: libav would trust its extension
     // before it reads the content.
     let link = scratch.path().join(&hash.0);

@@ -42,11 +42,12 @@ pub async fn run(options: Work, config: Config) -> CommandResult {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let scratch = std::env::temp_dir().join("spool-scratch");
-    let settings = worker_settings(&config, options.slots.by_queue(), &options.allow, scratch)?;
-    let dependencies = Dependencies::production(&config, "spool work")
-        .await?
-        .with_disk_cache(&config, &settings.scratch)?;
+    let settings = worker_settings(&config, options.slots.by_queue(), &options.allow, user_root)?;
+    let opening = Dependencies::production(&config, "spool work");
+    let Some(dependencies) = stop.run_until_cancelled(opening).await.transpose()? else {
+        return Ok(());
+    };
+    let dependencies = dependencies.with_disk_cache(&config, &settings.scratch)?;
     let worker = dependencies.worker(catalog(config.echo, &config), settings)?;
     if let Some(listener) = listener {
         let server = axum::serve(listener, health(dependencies))
@@ -54,6 +55,15 @@ pub async fn run(options: Work, config: Config) -> CommandResult {
         tokio::spawn(async move { server.await });
     }
     Ok(worker.run(stop).await?)
+}
+
+/// Returns the scratch folder of this user.
+fn user_root() -> Result<PathBuf, Failure> {
+    media::sandbox::user_root().map_err(|error| {
+        Failure::Configuration(format!(
+            "no scratch folder can be made: {error}; name one with `scratch` or SPOOL_SCRATCH"
+        ))
+    })
 }
 
 /// Binds the address of the health routes. Any is allowed, unlike for the API: these routes are

@@ -7,6 +7,7 @@
 //! be reached, and the system call filter comes last because it denies calls that the earlier steps
 //! make.
 
+use super::scratch::open_folder;
 use super::syscalls;
 use crate::protocol::{Bounds, Confinement, MediaJob};
 use crate::{MediaError, Result};
@@ -19,6 +20,7 @@ use rustix::process::{
     Resource, Rlimit, Signal, getuid, nice, set_parent_process_death_signal, setrlimit,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// The user and the group that own nothing, on every Linux.
@@ -134,7 +136,7 @@ fn leave_network() -> nix::Result<()> {
 /// rules limit it.
 fn drop_root(scratch: &Path) -> Option<rustix::io::Result<()>> {
     getuid().is_root().then(|| {
-        std::os::unix::fs::chown(scratch, Some(NOBODY), Some(NOBODY)).map_err(|error| {
+        give_away(scratch).map_err(|error| {
             rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::PERM)
         })?;
         let (user, group) =
@@ -145,6 +147,17 @@ fn drop_root(scratch: &Path) -> Option<rustix::io::Result<()>> {
         rustix::thread::set_thread_res_uid(user, user, user)?;
         keep_only(CapabilitySet::DAC_READ_SEARCH)
     })
+}
+
+/// Makes the user nobody the owner of root's scratch folder: by its handle, so that the folder that
+/// was looked at is the one that changes hands.
+fn give_away(scratch: &Path) -> std::io::Result<()> {
+    let folder = open_folder(scratch)?;
+    // An earlier job of the same attempt may have given it away.
+    match folder.metadata()?.uid() {
+        0 | NOBODY => fchown(&folder, Some(NOBODY), Some(NOBODY)),
+        _ => Err(std::io::ErrorKind::PermissionDenied.into()),
+    }
 }
 
 fn keep_only(kept: CapabilitySet) -> rustix::io::Result<()> {

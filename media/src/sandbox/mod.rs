@@ -17,6 +17,6 @@ mod syscalls;
 pub use crate::protocol::{Bounds, Confinement};
 pub use process_exit::{ProcessExit, ProcessReport};
 pub use run::Sandbox;
-pub use scratch::{Scratch, sweep};
+pub use scratch::{Scratch, private_folder, sweep, user_root};
 
 pub(crate) use confine::confine;

@@ -69,11 +69,9 @@ impl Speaker for Espeak {
 /// Speaks a word in a media process of `program`, to show that the voice, its data and the sandbox
 /// work.
 pub(super) async fn try_out(program: PathBuf) -> Result<(), String> {
-    let folder = std::env::temp_dir().join("spool-scratch");
-    let no_folder = |error: std::io::Error| {
-        format!("no scratch folder can be made below {}: {error}", folder.display())
-    };
-    let scratch = Scratch::create(&folder).map_err(no_folder)?;
+    let scratch = media::sandbox::user_root()
+        .and_then(|root| Scratch::create(&root))
+        .map_err(|error| format!("no scratch folder can be made: {error}"))?;
     let sandbox = crate::media_process::sandbox(program)
         .map_err(|error| format!("the sandbox can't be made: {error}"))?;
     let speech = SpokenText { text: "ready".into(), voice: "en-us".into(), rate: 165, pitch: 50 };
