@@ -1,6 +1,6 @@
 //! Errors of jobs, for machines (a code and a class) and for people (a sentence).
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,10 +58,12 @@ pub mod code {
     pub const TIMEOUT: &str = "timeout";
     /// The media process crashed.
     pub const CRASHED: &str = "crashed";
-    /// The media process ran out of the memory that it was allowed.
+    /// The media process ran out of the memory that it was allowed, or the machine out of its own.
     pub const OUT_OF_MEMORY: &str = "out_of_memory";
     /// The disk is full.
     pub const OUT_OF_SPACE: &str = "out_of_space";
+    /// This process or this machine has too many open files.
+    pub const OUT_OF_HANDLES: &str = "out_of_handles";
     /// Too many workers died with the task, so it is not run again.
     pub const POISON: &str = "poison";
     /// A task that it needs failed.
@@ -75,6 +77,21 @@ pub mod code {
     pub const UNAVAILABLE: &str = "unavailable";
     /// Any other error of Spool's own.
     pub const INTERNAL: &str = "internal";
+}
+
+/// Returns the code for an error that means that this machine is out of something: handles, room or
+/// memory. It says nothing about the work, and passes when others give some back.
+pub fn exhaustion(error: &io::Error) -> Option<&'static str> {
+    // Linux's numbers, the same on all its architectures. The standard library has no kinds for
+    // them.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    match (error.kind(), error.raw_os_error()) {
+        (_, Some(ENFILE | EMFILE)) => Some(code::OUT_OF_HANDLES),
+        (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => Some(code::OUT_OF_SPACE),
+        (io::ErrorKind::OutOfMemory, _) => Some(code::OUT_OF_MEMORY),
+        _ => None,
+    }
 }
 
 /// An error as it is stored with a task, a job or an item of a batch.
@@ -134,6 +151,17 @@ impl JobError {
         Self::new(code, ErrorClass::Transient, detail)
     }
 
+    /// An error of the operating system, of class `transient`.
+    pub fn from_io(detail: impl Into<String>, error: &io::Error) -> Self {
+        Self::transient(exhaustion(error).unwrap_or(code::UNAVAILABLE), detail)
+    }
+
+    /// Returns whether this machine was out of something.
+    pub fn is_exhaustion(&self) -> bool {
+        let codes = [code::OUT_OF_HANDLES, code::OUT_OF_SPACE, code::OUT_OF_MEMORY];
+        self.class == ErrorClass::Transient && codes.contains(&self.code.as_str())
+    }
+
     /// An error of class `permanent`.
     pub fn permanent(code: &str, detail: impl Into<String>) -> Self {
         Self::new(code, ErrorClass::Permanent, detail)
@@ -168,6 +196,20 @@ mod tests {
             r#"{"code":"timeout","class":"transient","detail":"took too long","retryable":true}"#;
         let error: JobError = serde_json::from_str(old).expect("reads");
         assert_eq!(error, JobError::transient("timeout", "took too long"));
+    }
+
+    #[test]
+    fn what_this_machine_is_out_of_has_a_code_of_its_own() {
+        let codes = [23, 24, 28, 122, 12]
+            .map(|number| JobError::from_io("", &io::Error::from_raw_os_error(number)));
+        assert!(codes.iter().all(JobError::is_exhaustion), "{codes:?}");
+        assert_eq!(
+            codes.map(|error| error.code),
+            ["handles", "handles", "space", "space", "memory"].map(|of| format!("out_of_{of}"))
+        );
+        let denied = JobError::from_io("", &io::Error::from_raw_os_error(13));
+        assert_eq!((denied.code.as_str(), denied.is_exhaustion()), (code::UNAVAILABLE, false));
+        assert!(!JobError::permanent(code::OUT_OF_MEMORY, "").is_exhaustion());
     }
 
     #[test]

@@ -66,6 +66,9 @@ pub fn start(shared: Arc<Shared>, claimed: Claimed, slot: Slot, traceparent: Opt
     tokio::spawn(attempt.instrument(span));
 }
 
+/// Pause before a handler runs again that lacked resources of this machine.
+const EXHAUSTED_PAUSE: Duration = Duration::from_secs(2);
+
 /// Returns the span for the logs of an attempt and its handler: part of the trace of the call that
 /// submitted the job.
 fn span(traceparent: Option<&str>) -> Span {
@@ -104,9 +107,37 @@ async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &HeldLease) -> Attem
     outcome
 }
 
+/// Runs the handler, and again after a pause where it ended because this machine was out of handles,
+/// room or memory. That says nothing about the task, so it costs no attempt before the deadline.
+async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &HeldLease) -> AttemptEnd {
+    let deadline = tokio::time::Instant::now() + claimed.timeout;
+    loop {
+        let end = handle_once(shared, claimed, held, deadline).await;
+        match &end {
+            AttemptEnd::Outcome(Outcome::Failed(error))
+                if error.is_exhaustion()
+                    && tokio::time::Instant::now() + EXHAUSTED_PAUSE < deadline =>
+            {
+                let (task, kind) = (claimed.task, &claimed.kind);
+                tracing::warn!(%task, kind, %error, "it waits for resources of this machine");
+            }
+            _ => return end,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EXHAUSTED_PAUSE) => {}
+            () = held.lease.stop.asked() => return stopped(held, claimed.timeout),
+        }
+    }
+}
+
 /// Runs the handler until it ends, is asked to stop, or passes its deadline. It runs in a task of
 /// its own, so that a panic becomes an error of this attempt.
-async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &HeldLease) -> AttemptEnd {
+async fn handle_once(
+    shared: &Arc<Shared>,
+    claimed: &Claimed,
+    held: &HeldLease,
+    deadline: tokio::time::Instant,
+) -> AttemptEnd {
     let context = Context {
         claimed: claimed.clone(),
         tools: shared.tools.clone(),
@@ -122,7 +153,7 @@ async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &HeldLease) -> At
     let mut handler = tokio::spawn(handler.in_current_span());
     let ended = tokio::select! {
         ended = &mut handler => Some(ended),
-        () = tokio::time::sleep(claimed.timeout) => {
+        () = tokio::time::sleep_until(deadline) => {
             held.lease.stop.ask(Reason::TimedOut);
             tokio::time::timeout(STOP_WITHIN, &mut handler).await.ok()
         }

@@ -125,10 +125,8 @@ impl Context {
     pub(crate) fn scratch(&self) -> Result<Scratch, JobError> {
         Scratch::create(&self.tools.scratch).map_err(|error| {
             let root = self.tools.scratch.display();
-            JobError::transient(
-                code::OUT_OF_SPACE,
-                format!("no scratch folder can be made below {root}: {error}"),
-            )
+            let detail = format!("no scratch folder can be made below {root}: {error}");
+            JobError::from_io(detail, &error)
         })
     }
 }
@@ -155,5 +153,5 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// Returns the error for a scratch folder that cannot be read.
 pub(crate) fn unread(error: &std::io::Error) -> JobError {
-    JobError::transient(code::UNAVAILABLE, format!("the scratch folder can't be read: {error}"))
+    JobError::from_io(format!("the scratch folder can't be read: {error}"), error)
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use common::{
-    error::{ErrorClass, JobError, code},
+    error::{ErrorClass, JobError, code, exhaustion},
     id::Digest,
 };
 use composition::plan::SourceHash;
@@ -72,6 +72,9 @@ fn failure(report: ProcessReport) -> JobError {
         ProcessExit::BadInput(_) => (code::BAD_SOURCE, ErrorClass::Caller),
         ProcessExit::Unsupported(_) => ("unsupported", ErrorClass::Caller),
         ProcessExit::OutOfSpace(_) => (code::OUT_OF_SPACE, ErrorClass::Transient),
+        // The same job would make the same file again.
+        ProcessExit::FileTooLarge(_) => (code::OUT_OF_SPACE, ErrorClass::Permanent),
+        ProcessExit::NotStarted(number, _) => not_started(*number),
         ProcessExit::OutOfMemory(_) => (code::OUT_OF_MEMORY, ErrorClass::Permanent),
         ProcessExit::Timeout(_) | ProcessExit::Stalled(_) => (code::TIMEOUT, ErrorClass::Transient),
         ProcessExit::Killed => (code::CRASHED, ErrorClass::Transient),
@@ -81,6 +84,17 @@ fn failure(report: ProcessReport) -> JobError {
         }
     };
     JobError::new(code, class, report.exit.sentence()).with_log(report.log)
+}
+
+/// Returns the code and class for a process that could not be started. Too many processes or too
+/// little memory pass; a program that is missing does not.
+fn not_started(number: Option<i32>) -> (&'static str, ErrorClass) {
+    let error = number.map(std::io::Error::from_raw_os_error);
+    match error.as_ref().and_then(exhaustion) {
+        Some(code) => (code, ErrorClass::Transient),
+        None if number == Some(libc::EAGAIN) => (code::OUT_OF_MEMORY, ErrorClass::Transient),
+        None => (code::INTERNAL, ErrorClass::Bug),
+    }
 }
 
 /// Returns the error for a media process that replied with another job's output.

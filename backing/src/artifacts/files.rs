@@ -8,6 +8,7 @@ use std::{
 };
 
 use common::{
+    error::exhaustion,
     id::Digest,
     port::{PortError, PortResult},
 };
@@ -105,10 +106,14 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 pub(super) fn unreadable(file: &Path, error: &io::Error) -> PortError {
-    PortError::broken(PART, format!("{} can't be read: {error}", file.display()))
+    let detail = format!("{} can't be read: {error}", file.display());
+    match exhaustion(error) {
+        Some(_) => PortError::from_io(PART, detail, error),
+        None => PortError::broken(PART, detail),
+    }
 }
 
 /// A transient error, since the reason is mostly a full or read-only disk, which may be mended.
 pub(super) fn unwritable(file: &Path, error: &io::Error) -> PortError {
-    PortError::unavailable(PART, format!("{} can't be written: {error}", file.display()))
+    PortError::from_io(PART, format!("{} can't be written: {error}", file.display()), error)
 }

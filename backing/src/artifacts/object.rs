@@ -187,5 +187,10 @@ fn age(held: &ObjectMeta) -> Duration {
 }
 
 fn failed(error: Error) -> PortError {
-    PortError::unavailable(PART, error)
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |at| at.source());
+    let of_the_system = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).next();
+    match of_the_system {
+        Some(cause) => PortError::from_io(PART, &error, cause),
+        None => PortError::unavailable(PART, error),
+    }
 }

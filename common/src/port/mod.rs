@@ -7,6 +7,8 @@ pub mod broker;
 pub mod clock;
 pub mod view_cache;
 
+use crate::error::exhaustion;
+
 /// The error of an adapter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
@@ -16,6 +18,14 @@ pub enum PortError {
         /// The part in the operator's words: `PostgreSQL`, `RabbitMQ`, `Redis`, `the artifact
         /// folder`.
         part: &'static str,
+        detail: String,
+    },
+    /// This machine is out of handles, room or memory: a later call may succeed.
+    #[error("{part} can't go on: {detail}")]
+    Exhausted {
+        part: &'static str,
+        /// The code that [`exhaustion`] gives.
+        code: &'static str,
         detail: String,
     },
     /// The server's answer can't be right: a bug here, or data that was changed by others.
@@ -29,6 +39,15 @@ impl PortError {
         Self::Unavailable { part, detail: detail.to_string() }
     }
 
+    /// An error of the operating system that may pass.
+    pub fn from_io(part: &'static str, detail: impl ToString, error: &std::io::Error) -> Self {
+        let detail = detail.to_string();
+        match exhaustion(error) {
+            Some(code) => Self::Exhausted { part, code, detail },
+            None => Self::Unavailable { part, detail },
+        }
+    }
+
     /// The error of an answer that makes no sense.
     pub fn broken(part: &'static str, detail: impl ToString) -> Self {
         Self::Broken { part, detail: detail.to_string() }
@@ -36,7 +55,7 @@ impl PortError {
 
     /// Returns whether a later call may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        !matches!(self, Self::Broken { .. })
     }
 }
 

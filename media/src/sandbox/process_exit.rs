@@ -29,11 +29,15 @@ pub enum ProcessExit {
     BadInput(String),
     /// The input is sound, but this engine does not read or write it.
     Unsupported(String),
-    /// The disk is full, or a file grew beyond its bound.
+    /// The disk is full.
     OutOfSpace(String),
+    /// A file grew beyond the bound of its job.
+    FileTooLarge(String),
+    /// The process could not be started: the number of the system's error, and a sentence.
+    NotStarted(Option<i32>, String),
     /// The job needed more memory than its bound.
     OutOfMemory(String),
-    /// The engine or the machine failed, or the process could not be started.
+    /// The engine or the machine failed.
     Internal(String),
     /// The deadline passed, on the clock or in processor time.
     Timeout(Duration),
@@ -73,7 +77,7 @@ impl ProcessExit {
         match status.signal() {
             Some(libc::SIGXCPU) => Self::Timeout(deadline),
             Some(libc::SIGXFSZ) => {
-                Self::OutOfSpace("a file grew beyond the bound that its job allows".into())
+                Self::FileTooLarge("a file grew beyond the bound that its job allows".into())
             }
             Some(libc::SIGKILL) => Self::Killed,
             Some(libc::SIGABRT) if log.contains(ALLOCATION_FAILED) => {
@@ -91,6 +95,8 @@ impl ProcessExit {
             Self::BadInput(why)
             | Self::Unsupported(why)
             | Self::OutOfSpace(why)
+            | Self::FileTooLarge(why)
+            | Self::NotStarted(_, why)
             | Self::OutOfMemory(why)
             | Self::Internal(why) => why.clone(),
             Self::Timeout(after) => {
@@ -127,7 +133,7 @@ mod tests {
     #[test]
     fn signals_of_resource_limits_are_not_crashes() {
         assert!(matches!(exit(libc::SIGXCPU, ""), ProcessExit::Timeout(_)));
-        assert!(matches!(exit(libc::SIGXFSZ, ""), ProcessExit::OutOfSpace(_)));
+        assert!(matches!(exit(libc::SIGXFSZ, ""), ProcessExit::FileTooLarge(_)));
         assert_eq!(exit(libc::SIGKILL, ""), ProcessExit::Killed);
         let crash = ProcessExit::Crashed { signal: Some(libc::SIGSEGV), code: None };
         assert_eq!(exit(libc::SIGSEGV, ""), crash);

@@ -76,10 +76,13 @@ impl Sandbox {
                 report
             }
             Err(error) => ProcessReport {
-                exit: ProcessExit::Internal(format!(
-                    "{} could not be started as a media process: {error}",
-                    self.program.display()
-                )),
+                exit: ProcessExit::NotStarted(
+                    error.raw_os_error(),
+                    format!(
+                        "{} could not be started as a media process: {error}",
+                        self.program.display()
+                    ),
+                ),
                 log: String::new(),
                 confinement: None,
             },

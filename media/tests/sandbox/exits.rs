@@ -177,12 +177,12 @@ fn hello() -> SpokenText {
 }
 
 #[tokio::test]
-async fn a_file_that_outgrows_its_bound_is_out_of_space() {
+async fn a_file_that_outgrows_its_bound_is_too_large() {
     let test_run = TestRun::new();
     let job = MediaJob::Speech { speech: hello(), out: test_run.path().join("hello.wav") };
     let bounds = Bounds { file_size: 4096, ..Bounds::of(&job) };
     let report = test_run.run_within(&job, bounds).await;
-    assert!(matches!(report.exit, ProcessExit::OutOfSpace(_)), "{report:?}");
+    assert!(matches!(report.exit, ProcessExit::FileTooLarge(_)), "{report:?}");
 }
 
 #[tokio::test]

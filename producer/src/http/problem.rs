@@ -312,9 +312,14 @@ impl Problem {
         }
     }
 
+    /// Writes the response's body.
+    pub fn document_text(&self, request_id: &str) -> String {
+        serde_json::to_string(&self.document(request_id)).unwrap_or_default()
+    }
+
     /// Writes the response.
     pub fn render(&self, request_id: &str) -> Response {
-        let document = serde_json::to_vec(&self.document(request_id)).unwrap_or_default();
+        let document = self.document_text(request_id);
         let mut response = (self.kind.entry().status, document).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -383,6 +388,11 @@ impl From<PortError> for Problem {
             PortError::Unavailable { part, .. } => {
                 tracing::warn!(%error, "a request was refused because a part is away");
                 let detail = format!("{part} can't be reached just now; try again soon");
+                Self::new(ProblemKind::Unavailable, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+            }
+            PortError::Exhausted { part, .. } => {
+                tracing::warn!(%error, "a request was refused for want of resources");
+                let detail = format!("{part} lacks resources of this machine; try again soon");
                 Self::new(ProblemKind::Unavailable, detail).with(header::RETRY_AFTER, RETRY_AFTER)
             }
             PortError::Broken { .. } => {

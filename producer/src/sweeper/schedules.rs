@@ -11,7 +11,7 @@ use common::{
     error::{JobError, code},
     id::JobId,
     kind::Catalog,
-    port::{PortError, PortResult},
+    port::PortResult,
     store::{Course, Refusal, Schedule, Store},
     submission::{Submission, Work},
 };
@@ -102,7 +102,7 @@ impl ScheduleFirer {
                 self.metrics.fired.with_label_values(&["posted"]).inc();
                 Ok(Ok(id))
             }
-            Err(error @ PortError::Unavailable { .. }) => Err(error),
+            Err(error) if error.is_transient() => Err(error),
             Err(error) => Ok(Err(JobError::bug(code::INTERNAL, error.to_string()))),
         }
     }

@@ -2,11 +2,17 @@
 //! followed.
 
 use std::{
+    fs::File,
+    io::Read,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use common::error::{JobError, code};
+use common::error::{JobError, code, exhaustion};
+use rustix::{
+    fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2},
+    io::Errno,
+};
 
 use super::{
     known::{EMPTY, Fetched, KnownSources},
@@ -19,46 +25,62 @@ pub(super) async fn fetch(
     path: &Path,
     scratch: &Path,
 ) -> Result<Fetched, JobError> {
-    let found = find(&known.reach, path)?;
-    let metadata = found.metadata().map_err(|error| unreadable(path, &error))?;
+    let Found { file, name } = find(&known.reach, path)?;
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     if !metadata.is_file() {
         return Err(bad(path, "is not a regular file: give a media file"));
     }
     // Refused here, where the caller's own path is at hand: the path with links followed may
     // not be shown to the caller.
-    if metadata.len() == 0 {
+    let length = metadata.len();
+    if length == 0 {
         return Err(bad(path, EMPTY));
     }
-    if metadata.len() > known.reach.max_bytes {
+    if length > known.reach.max_bytes {
         return Err(known.reach.too_large(&path.display().to_string()));
     }
-    let validator = format!(
-        "{}:{}:{}.{}",
-        metadata.ino(),
-        metadata.len(),
-        metadata.mtime(),
-        metadata.mtime_nsec()
-    );
-    let name = found.display().to_string();
+    let validator =
+        format!("{}:{length}:{}.{}", metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
     if let Some(fetched) = known.unchanged(&name, &validator).await {
         return Ok(fetched);
     }
     // Copied, because the caller may write to the file while it is in use.
     let copy = scratch.join("source");
-    tokio::fs::copy(&found, &copy).await.map_err(|error| unreadable(path, &error))?;
+    let to = copy.clone();
+    let copying = tokio::task::spawn_blocking(move || copy_first(file, length, &to));
+    copying
+        .await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(|error| unreadable(path, &error))?;
     known.store(&name, &copy, Some(validator)).await
 }
 
-/// Finds the file of a path, with all links followed, if it is below an allowed folder.
-fn find(reach: &Reach, path: &Path) -> Result<PathBuf, JobError> {
+/// Copies the first `length` bytes. A file that grows meanwhile would otherwise have no end.
+fn copy_first(file: File, length: u64, to: &Path) -> std::io::Result<()> {
+    std::io::copy(&mut file.take(length), &mut File::create(to)?).map(drop)
+}
+
+/// A source file, open, with the path that it had.
+struct Found {
+    file: File,
+    /// The path with all links followed.
+    name: String,
+}
+
+/// Opens the file of a path, with all links followed, if it is below an allowed folder.
+fn find(reach: &Reach, path: &Path) -> Result<Found, JobError> {
     let allowed: Vec<PathBuf> =
         reach.allow.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
     let candidates =
         allowed.iter().map(|folder| folder.join(path)).filter_map(|path| path.canonicalize().ok());
     let mut outside = false;
     for found in candidates {
-        if allowed.iter().any(|folder| found.starts_with(folder)) {
-            return Ok(found);
+        if let Some((folder, inside)) =
+            allowed.iter().find_map(|folder| Some((folder, found.strip_prefix(folder).ok()?)))
+        {
+            let file = open_beneath(folder, inside).map_err(|error| unopened(path, error))?;
+            return Ok(Found { file, name: found.display().to_string() });
         }
         outside = true;
     }
@@ -75,6 +97,38 @@ fn find(reach: &Reach, path: &Path) -> Result<PathBuf, JobError> {
         ));
     }
     Err(bad(path, "does not exist"))
+}
+
+/// Opens a file below a folder by a path without links. A link that was put into the path since it
+/// was resolved is an error and is not followed. A pipe is not waited for.
+fn open_beneath(folder: &Path, inside: &Path) -> rustix::io::Result<File> {
+    // The folder itself may be a file, or be asked for: then there is nothing inside.
+    let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+    let flags = OFlags::CLOEXEC;
+    let folder = openat(CWD, folder, flags | OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+    let file = openat2(
+        folder,
+        inside,
+        flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+    )?;
+    Ok(file.into())
+}
+
+/// The error for a file that could not be opened. It may have been exchanged after its path was
+/// resolved: another attempt resolves it again.
+fn unopened(path: &Path, error: Errno) -> JobError {
+    match error {
+        Errno::LOOP | Errno::XDEV | Errno::AGAIN | Errno::NOENT | Errno::NOTDIR => {
+            let shown = shown_path(path);
+            let detail = format!("`{shown}` was exchanged while it was opened: leave it as it is");
+            JobError::transient(code::UNAVAILABLE, detail)
+        }
+        // A socket or a device without a driver can't be opened at all.
+        Errno::NXIO | Errno::NODEV => bad(path, "is not a regular file: give a media file"),
+        error => unreadable(path, &error.into()),
+    }
 }
 
 /// Decodes the path of a `file://` URL: percent-encoded, without a host.
@@ -104,17 +158,17 @@ pub(super) fn decode_path(rest: &str) -> Result<PathBuf, JobError> {
 }
 
 fn bad(path: &Path, what: &str) -> JobError {
-    let shown: String = path.display().to_string().chars().take(200).collect();
-    JobError::caller(code::BAD_SOURCE, format!("`{shown}` {what}"))
+    JobError::caller(code::BAD_SOURCE, format!("`{}` {what}", shown_path(path)))
+}
+
+fn shown_path(path: &Path) -> String {
+    path.display().to_string().chars().take(200).collect()
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> JobError {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => JobError::transient(
-            code::OUT_OF_SPACE,
-            format!("no room to fetch `{}`: {error}", path.display()),
-        ),
-        _ => bad(path, &format!("can't be read: {error}")),
+    match exhaustion(error) {
+        Some(_) => JobError::from_io(format!("`{}`: {error}", shown_path(path)), error),
+        None => bad(path, &format!("can't be read: {error}")),
     }
 }
 
@@ -129,5 +183,54 @@ mod tests {
         for bad in ["host/a", "", "/a%2", "/a%zz", "/a%00"] {
             assert!(decode_path(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_link_that_appears_in_a_resolved_path_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (inside, outside) = (folder.path().join("allowed"), folder.path().join("secret"));
+        std::fs::create_dir(&inside).expect("a folder");
+        std::fs::write(&outside, "secret").expect("a file");
+        let link = |to: &Path, name: &str| {
+            std::os::unix::fs::symlink(to, inside.join(name)).expect("a link");
+        };
+        link(&outside, "file");
+        link(folder.path(), "folder");
+        for exchanged in ["file", "folder/secret", "../secret"] {
+            let error = open_beneath(&inside, Path::new(exchanged)).expect_err(exchanged);
+            assert_eq!(unopened(Path::new("x"), error).code, code::UNAVAILABLE, "{exchanged}");
+        }
+    }
+
+    #[test]
+    fn links_within_the_allowed_folders_are_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let allow: Vec<PathBuf> = ["one", "two"].map(|name| folder.path().join(name)).into();
+        allow.iter().for_each(|folder| std::fs::create_dir(folder).expect("a folder"));
+        std::fs::write(allow[1].join("clip"), "x").expect("a file");
+        std::os::unix::fs::symlink(allow[1].join("clip"), allow[0].join("link")).expect("a link");
+        let reach = Reach { allow, ..Reach::default() };
+        let found = find(&reach, Path::new("link")).expect("found");
+        assert!(found.name.ends_with("two/clip"), "{}", found.name);
+        assert!(find(&reach, Path::new("../two/clip")).is_ok());
+        assert!(find(&reach, Path::new("missing")).is_err());
+    }
+
+    #[test]
+    fn a_pipe_is_no_file_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status();
+        assert!(made.expect("mkfifo").success());
+        let file = open_beneath(folder.path(), Path::new("pipe")).expect("opens at once");
+        assert!(!file.metadata().expect("metadata").is_file());
+    }
+
+    #[test]
+    fn a_file_that_grows_is_copied_as_long_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::write(&from, "grown").expect("a file");
+        copy_first(File::open(&from).expect("opens"), 3, &to).expect("copies");
+        assert_eq!(std::fs::read(&to).expect("a copy"), b"gro");
     }
 }

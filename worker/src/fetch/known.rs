@@ -96,5 +96,9 @@ impl KnownSources {
 
 /// Converts an error of a port to a transient error of the job.
 pub(crate) fn unavailable(error: PortError) -> JobError {
-    JobError::transient(code::UNAVAILABLE, error.to_string())
+    let code = match error {
+        PortError::Exhausted { code, .. } => code,
+        _ => code::UNAVAILABLE,
+    };
+    JobError::transient(code, error.to_string())
 }

@@ -205,10 +205,7 @@ fn bad(src: &str, what: &str) -> JobError {
 }
 
 fn unwritten(src: &str, error: &std::io::Error) -> JobError {
-    JobError::transient(
-        code::OUT_OF_SPACE,
-        format!("`{}` can't be written to scratch: {error}", shown(src)),
-    )
+    JobError::from_io(format!("`{}` can't be written to scratch: {error}", shown(src)), error)
 }
 
 fn uncacheable(error: &serde_json::Error) -> JobError {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use common::{
-    error::{JobError, code},
+    error::JobError,
     kinds::{
         image,
         speech::{SpeechInput, Word},
@@ -132,7 +132,7 @@ pub(crate) trait Listener: Send + Sync {
 
 /// Returns the error for a scratch folder that cannot be written.
 pub(super) fn unwritten(error: std::io::Error) -> JobError {
-    JobError::transient(code::OUT_OF_SPACE, format!("the scratch folder can't be written: {error}"))
+    JobError::from_io(format!("the scratch folder can't be written: {error}"), &error)
 }
 
 /// Spreads words over a sound by their length, for sounds without times of words.
