@@ -103,6 +103,7 @@ impl StoreBench {
             name: "bench".into(),
             slots,
             draining: false,
+            kinds: Vec::new(),
         };
         self.store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
         let store = self.store.clone();

@@ -109,6 +109,9 @@ pub const DRAIN_WITHIN: Duration = Duration::from_secs(30);
 pub const LOOKBACK: Duration = Duration::from_millis(100);
 /// A dispatcher looks for ready tasks this often even if nothing woke it.
 pub const DISPATCH_EVERY: Duration = Duration::from_millis(250);
+/// A task that a worker can't run is dispatched again after this time: as long as a dispatcher's
+/// own interval, so that an older worker with free slots does not get it back at once.
+pub const UNFIT_PAUSE: Duration = DISPATCH_EVERY;
 /// A delivery is acked within this time: claimed, or handed back.
 pub const ACK_WITHIN: Duration = Duration::from_secs(1);
 /// A published task message must be confirmed within this time, or its task is made ready again.

@@ -58,6 +58,7 @@ impl SteppedStore {
             name: "by hand".to_owned(),
             slots: vec![(Queue::Light, 1)],
             draining: false,
+            kinds: Vec::new(),
         };
         self.store.heartbeat(&registration, &[], LEASE).await.expect("heard");
         let dispatched = self.store.dispatch(Queue::Light, 0, 10).await.expect("dispatched");

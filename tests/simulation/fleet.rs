@@ -306,6 +306,7 @@ impl World {
                 name: "sim".into(),
                 slots: vec![(Queue::Light, 4)],
                 draining: false,
+                kinds: Vec::new(),
             };
             let heartbeats: Vec<Heartbeat> = worker
                 .running

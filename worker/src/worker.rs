@@ -22,7 +22,7 @@ use crate::{
     dependencies::Dependencies,
     fetch::{Fetcher, Reach},
     heartbeat::HeartbeatThread,
-    intake,
+    intake, kinds,
     leases::Leases,
     media_process::sandbox,
     metrics::Metrics,
@@ -169,6 +169,7 @@ impl Worker {
             name: self.settings.name.clone(),
             slots: self.settings.slots.clone(),
             draining: false,
+            kinds: kinds::versions(),
         };
         let every = self.settings.heartbeat_every.min(HEARTBEAT_EVERY);
         HeartbeatThread::start(

@@ -59,6 +59,7 @@ pub async fn keep_alive(store: &PgStore, slots: usize) -> tokio::task::JoinHandl
         name: "bench".into(),
         slots,
         draining: false,
+        kinds: Vec::new(),
     };
     store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
     let store = store.clone();

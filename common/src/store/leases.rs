@@ -26,6 +26,9 @@ pub struct WorkerRegistration {
     pub slots: Vec<(Queue, u32)>,
     /// Set if it is stopping: its slots no longer count.
     pub draining: bool,
+    /// The kinds that it runs, each with the newest version that it knows. If there is none, it
+    /// runs any.
+    pub kinds: Vec<(String, u32)>,
 }
 
 /// A claimed task, with all that an attempt needs.

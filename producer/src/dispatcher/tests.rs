@@ -94,8 +94,13 @@ impl TestDispatcher {
 
     pub async fn slots(&self, slots: u32) {
         let slots = vec![(Queue::Light, slots)];
-        let registration =
-            WorkerRegistration { worker: self.worker, name: "test".into(), slots, draining: false };
+        let registration = WorkerRegistration {
+            worker: self.worker,
+            name: "test".into(),
+            slots,
+            draining: false,
+            kinds: Vec::new(),
+        };
         self.store.heartbeat(&registration, &[], LEASE).await.unwrap();
     }
 

@@ -148,6 +148,7 @@ impl TestServer {
             name: "test".into(),
             slots: vec![(Queue::Light, slots)],
             draining: false,
+            kinds: Vec::new(),
         };
         self.store.heartbeat(&registration, &[], LEASE).await.expect("a heartbeat");
     }

@@ -44,6 +44,7 @@ fn registration(worker: WorkerId, slots: u32, draining: bool) -> WorkerRegistrat
         name: "a test".into(),
         slots: vec![(Queue::Light, slots), (Queue::Render, 0)],
         draining,
+        kinds: Vec::new(),
     }
 }
 

@@ -10,12 +10,13 @@ use common::{
     queue::Queue,
     rules::lifecycle::{JobStatus, TaskState},
     store::{Heartbeat, HeartbeatReply, Settled, SweepPolicy, Target, WorkerRegistration},
-    view::Progress,
+    submission::NewJob,
+    view::{Progress, WaitingFor},
 };
 use serde_json::json;
 
 use super::{
-    builders::{job, only, succeeded},
+    builders::{job, only, plan, step, succeeded},
     each_store,
     fixture::{POLICY, SHORT, StoreFixture},
 };
@@ -33,6 +34,8 @@ each_store!(
     a_retry_waits_out_its_pause_and_keeps_its_error,
     racing_claims_give_each_task_to_one_worker,
     a_lease_is_lost_whatever_the_queue,
+    a_worker_gets_no_task_that_it_cannot_run,
+    a_kind_that_no_worker_runs_waits_for_a_worker,
     the_input_of_the_whole_job_comes_with_the_claim,
 );
 
@@ -42,6 +45,7 @@ fn registration(worker: WorkerId) -> WorkerRegistration {
         name: "a test".into(),
         slots: vec![(Queue::Light, 4)],
         draining: false,
+        kinds: Vec::new(),
     }
 }
 
@@ -305,4 +309,70 @@ async fn the_input_of_the_whole_job_comes_with_the_claim(on: StoreFixture) {
     job.tasks[0].input = job.input.clone();
     on.accept(&job).await;
     assert_eq!(on.start(only(&job)).await.input, job.input);
+}
+
+/// Registers a worker with slots that runs these kinds.
+async fn register(on: &StoreFixture, worker: WorkerId, kinds: &[(&str, u32)]) {
+    let kinds = kinds.iter().map(|(kind, version)| ((*kind).to_owned(), *version)).collect();
+    let registration = WorkerRegistration { kinds, ..registration(worker) };
+    on.store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
+}
+
+/// A job of a task of this kind and version.
+fn job_of(kind: &str, version: u32) -> NewJob {
+    let mut job = plan(&[step("only").kind(kind).result()]);
+    job.tasks[0].kind_version = version;
+    job
+}
+
+/// Dispatches until this task is queued, then claims it as this worker.
+async fn claim_as(on: &StoreFixture, worker: WorkerId, task: TaskId) -> bool {
+    on.until(async || {
+        on.dispatch().await;
+        (on.state(task).await == TaskState::Queued).then_some(())
+    })
+    .await;
+    on.store.claim(worker, &[task], LEASE).await.expect("claims")[0].is_some()
+}
+
+async fn a_worker_gets_no_task_that_it_cannot_run(on: StoreFixture) {
+    let (older, newer) = (WorkerId::new(), WorkerId::new());
+    register(&on, older, &[("echo", 1)]).await;
+    register(&on, newer, &[("echo", 2), ("segment", 1)]).await;
+    for job in [job_of("segment", 1), job_of("echo", 2)] {
+        on.accept(&job).await;
+        let task = only(&job);
+        for _ in 0..2 {
+            assert!(!claim_as(&on, older, task).await, "it does not run that");
+            let view = on.job(job.id).await;
+            assert_eq!((view.status, view.attempts), (JobStatus::Queued, 0));
+            assert_eq!(on.state(task).await, TaskState::Ready);
+        }
+        assert!(claim_as(&on, newer, task).await);
+        assert_eq!(on.task(task).await.attempts, 1, "the first attempt");
+    }
+    let older_version = job_of("echo", 1);
+    on.accept(&older_version).await;
+    assert!(claim_as(&on, newer, only(&older_version)).await, "newer versions run older tasks");
+}
+
+async fn a_kind_that_no_worker_runs_waits_for_a_worker(on: StoreFixture) {
+    let worker = WorkerId::new();
+    register(&on, worker, &[("echo", 1)]).await;
+    let (unknown, newer, known) = (job_of("segment", 1), job_of("echo", 2), job_of("echo", 1));
+    for job in [&unknown, &newer, &known] {
+        on.accept(job).await;
+    }
+    assert_eq!(on.job(unknown.id).await.waiting_for, Some(WaitingFor::Worker));
+    let dispatched: BTreeSet<TaskId> = on.dispatch().await.iter().map(|one| one.task).collect();
+    assert_eq!(dispatched, BTreeSet::from([only(&newer), only(&known)]));
+    assert!(!claim_as(&on, worker, only(&newer)).await);
+    assert_eq!(on.job(unknown.id).await.waiting_for, Some(WaitingFor::Worker));
+    assert_eq!(on.job(newer.id).await.waiting_for, Some(WaitingFor::Worker));
+    assert_eq!(on.job(known.id).await.waiting_for, Some(WaitingFor::Slot));
+
+    register(&on, worker, &[("echo", 2), ("segment", 1)]).await;
+    for job in [unknown, newer, known] {
+        assert!(claim_as(&on, worker, only(&job)).await);
+    }
 }

@@ -120,6 +120,7 @@ impl Operation {
                     name: "w".to_owned(),
                     slots: vec![(Queue::Light, 1)],
                     draining: false,
+                    kinds: Vec::new(),
                 };
                 let claimed = claim(on, round).await?;
                 let beat =

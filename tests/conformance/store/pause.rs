@@ -143,12 +143,14 @@ async fn live_workers_are_listed_with_their_running_tasks(on: StoreFixture) {
         name: "a".into(),
         slots: vec![(Queue::Light, 2)],
         draining: false,
+        kinds: Vec::new(),
     };
     let idle = WorkerRegistration {
         worker: WorkerId::new(),
         name: "b".into(),
         slots: vec![(Queue::Render, 1), (Queue::Generate, 4)],
         draining: true,
+        kinds: Vec::new(),
     };
     for registration in [&busy, &idle] {
         on.store.heartbeat(registration, &[], LEASE).await.expect("heartbeats");

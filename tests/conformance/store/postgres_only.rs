@@ -230,6 +230,7 @@ async fn after_an_outage_no_lease_expires_and_no_loss_counts_for_the_length_of_a
         name: "a test".into(),
         slots: Vec::new(),
         draining: false,
+        kinds: Vec::new(),
     };
     let replies = on.store.heartbeat(&registration, &heartbeat, SHORT).await.expect("heartbeats");
     assert_eq!(
@@ -261,6 +262,7 @@ async fn a_lock_held_elsewhere_delays_no_heartbeat() {
         name: "a test".into(),
         slots: vec![(Queue::Light, 1)],
         draining: false,
+        kinds: Vec::new(),
     };
     let heartbeat = [Heartbeat { task: claimed.task, fence: claimed.fence, progress: None }];
     let beating = on.store.heartbeat(&registration, &heartbeat, Duration::from_secs(10));
@@ -498,6 +500,7 @@ async fn connections_that_go_half_open_under_their_statements_are_replaced() {
         name: "w".into(),
         slots: Vec::new(),
         draining: false,
+        kinds: Vec::new(),
     };
     let ask = async || {
         tokio::join!(store.demand(Queue::Light), store.heartbeat(&registration, &[], SHORT))

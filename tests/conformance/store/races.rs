@@ -113,6 +113,7 @@ async fn a_heartbeat_and_a_sweep_never_both_win(on: StoreFixture) {
         name: "a test".into(),
         slots: Vec::new(),
         draining: false,
+        kinds: Vec::new(),
     };
     let jobs: Vec<_> = (0..40).map(|_| job()).collect();
     on.accept_batch(&batch(&jobs)).await;

@@ -35,6 +35,7 @@ fn registration(worker: WorkerId, slots: u32) -> WorkerRegistration {
         name: "a test".into(),
         slots: vec![(Queue::Light, slots)],
         draining: false,
+        kinds: Vec::new(),
     }
 }
 

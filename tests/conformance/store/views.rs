@@ -41,6 +41,7 @@ async fn progress_of(on: &StoreFixture, claimed: &common::store::Claimed, value:
         name: "a test".into(),
         slots: vec![],
         draining: false,
+        kinds: Vec::new(),
     };
     let progress = Some(Progress { value, stage: Some("frames".into()) });
     let heartbeat = Heartbeat { task: claimed.task, fence: claimed.fence, progress };
@@ -82,6 +83,7 @@ async fn a_job_reports_what_it_waits_for(on: StoreFixture) {
         name: "a".into(),
         slots: vec![(Queue::Light, 1)],
         draining: false,
+        kinds: Vec::new(),
     };
     on.store.heartbeat(&registration, &[], LEASE).await.expect("heartbeats");
     let queued = job();

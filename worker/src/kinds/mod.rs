@@ -1,7 +1,7 @@
 //! The handlers of all kinds, a file each.
 //!
 //! A new kind is a file here, its spec in `common::kinds` or `composition::kinds`, and a line in
-//! [`run`]. A handler returns an output or an error; a panic in it is caught and fails its attempt.
+//! [`ALL`]. A handler returns an output or an error; a panic in it is caught and fails its attempt.
 
 mod assemble;
 mod check;
@@ -23,42 +23,61 @@ mod video;
 
 use common::{
     error::{JobError, code},
+    kind::KindSpec,
     kinds as specs,
 };
+use composition::kinds as video_specs;
+use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
     context::{Context, HandlerError, HandlerOutput},
     providers::Providers,
 };
 
+type Handler =
+    for<'a> fn(&'a Context, &'a Providers) -> BoxFuture<'a, Result<HandlerOutput, HandlerError>>;
+
+/// The kinds that a worker runs, each with its handler.
+const ALL: &[(KindSpec, Handler)] = &[
+    (specs::echo::SPEC, |context, _| echo::run(context).boxed()),
+    (specs::probe::SPEC, |context, _| source::run(context).boxed()),
+    (specs::source::SPEC, |context, _| source::run(context).boxed()),
+    (specs::speech::SPEC, |context, providers| speech::run(context, providers).boxed()),
+    (specs::script::SPEC, |context, providers| script::run(context, providers).boxed()),
+    (specs::ideas::SPEC, |context, providers| ideas::run(context, providers).boxed()),
+    (specs::hook::SPEC, |context, providers| hook::run(context, providers).boxed()),
+    (specs::score::SPEC, |context, providers| score::run(context, providers).boxed()),
+    (specs::image::SPEC, |context, providers| image::run(context, providers).boxed()),
+    (specs::subtitles::SPEC, |context, providers| subtitles::run(context, providers).boxed()),
+    (video_specs::render::SPEC, |context, _| render::run(context).boxed()),
+    (video_specs::segment::SPEC, |context, _| segment::run(context).boxed()),
+    (video_specs::sound::SPEC, |context, _| sound::run(context).boxed()),
+    (video_specs::assemble::SPEC, |context, _| assemble::run(context).boxed()),
+    (video_specs::still::SPEC, |context, _| still::run(context).boxed()),
+    (video_specs::thumbnail::SPEC, |context, _| thumbnail::run(context).boxed()),
+    (video_specs::check::SPEC, |context, _| check::run(context).boxed()),
+    (video_specs::video::SPEC, |context, providers| video::run(context, providers).boxed()),
+    (video_specs::video::compose::SPEC, |context, _| video::compose(context).boxed()),
+    (video_specs::video::result::SPEC, |context, _| video::finish(context).boxed()),
+];
+
+/// The names of the kinds that a worker runs, each with its version.
+pub(crate) fn versions() -> Vec<(String, u32)> {
+    ALL.iter().map(|(spec, _)| (spec.name.to_owned(), spec.version)).collect()
+}
+
 /// Runs the handler of the claimed task's kind.
 pub(crate) async fn run(
     context: Context,
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
-    match context.claimed.kind.as_str() {
-        specs::echo::NAME => echo::run(&context).await,
-        specs::probe::NAME | specs::source::NAME => source::run(&context).await,
-        specs::speech::NAME => speech::run(&context, providers).await,
-        specs::script::NAME => script::run(&context, providers).await,
-        specs::ideas::NAME => ideas::run(&context, providers).await,
-        specs::hook::NAME => hook::run(&context, providers).await,
-        specs::score::NAME => score::run(&context, providers).await,
-        specs::image::NAME => image::run(&context, providers).await,
-        specs::subtitles::NAME => subtitles::run(&context, providers).await,
-        composition::kinds::render::NAME => render::run(&context).await,
-        composition::kinds::segment::NAME => segment::run(&context).await,
-        composition::kinds::sound::NAME => sound::run(&context).await,
-        composition::kinds::assemble::NAME => assemble::run(&context).await,
-        composition::kinds::still::NAME => still::run(&context).await,
-        composition::kinds::thumbnail::NAME => thumbnail::run(&context).await,
-        composition::kinds::check::NAME => check::run(&context).await,
-        composition::kinds::video::NAME => video::run(&context, providers).await,
-        composition::kinds::video::compose::NAME => video::compose(&context).await,
-        composition::kinds::video::result::NAME => video::finish(&context).await,
-        unknown => {
+    let kind = context.claimed.kind.as_str();
+    match ALL.iter().find(|(spec, _)| spec.name == kind) {
+        Some((_, handler)) => handler(&context, providers).await,
+        // The store gives a worker the kinds that it registers, and this one has said nothing yet.
+        None => {
             let detail = format!(
-                "this worker does not know the kind `{unknown}`: it is older than the producer; \
+                "this worker does not know the kind `{kind}`: it is older than the producer; \
                  update it"
             );
             Err(JobError::transient(code::UNKNOWN_KIND, detail).into())

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use common::limits::{
-    COUNTED_BACKLOG, IDEMPOTENCY_KEPT, LEASE, LIST_SCAN, MAX_GROUP, WORKER_ALIVE, WORKER_KEPT,
+    COUNTED_BACKLOG, IDEMPOTENCY_KEPT, LEASE, LIST_SCAN, MAX_GROUP, UNFIT_PAUSE, WORKER_ALIVE,
+    WORKER_KEPT,
 };
 use uuid::Uuid;
 
@@ -35,6 +36,7 @@ pub fn bounds() -> Vec<(&'static str, String)> {
     let ms = |duration| millis(duration).to_string();
     vec![
         ("LEASE_MS", ms(LEASE)),
+        ("UNFIT_PAUSE_MS", ms(UNFIT_PAUSE)),
         ("WORKER_ALIVE_MS", ms(WORKER_ALIVE)),
         ("WORKER_KEPT_MS", ms(WORKER_KEPT)),
         ("IDEMPOTENCY_KEPT_MS", ms(IDEMPOTENCY_KEPT)),

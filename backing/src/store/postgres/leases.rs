@@ -55,8 +55,11 @@ impl Leases for PgStore {
                 (progress.map(|progress| progress.value as f32), stage.map(without_nul))
             })
             .unzip();
+        let (kinds, versions): (Vec<String>, Vec<i32>) =
+            registration.kinds.iter().map(|(kind, version)| (kind.clone(), int(*version))).unzip();
+        let declared = !kinds.is_empty();
         let query = sqlx::query_scalar(
-            "SELECT spool.heartbeat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "SELECT spool.heartbeat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(registration.worker.0)
         .bind(without_nul(&registration.name))
@@ -64,6 +67,8 @@ impl Leases for PgStore {
         .bind(slots(Queue::Generate))
         .bind(slots(Queue::Light))
         .bind(registration.draining)
+        .bind(declared.then_some(kinds))
+        .bind(declared.then_some(versions))
         .bind(heartbeats.iter().map(|heartbeat| heartbeat.task.0).collect::<Vec<_>>())
         .bind(heartbeats.iter().map(|heartbeat| heartbeat.fence.0).collect::<Vec<_>>())
         .bind(values)

@@ -5,17 +5,53 @@ use std::time::Duration;
 use common::{
     error::JobError,
     id::{Fence, JobId, TaskId, TenantId, WorkerId},
+    limits::UNFIT_PAUSE,
     port::PortResult,
     rules::lifecycle::TaskEvent,
     store::{Claimed, NeedOutcome},
     view::JobView,
 };
 use serde_json::Value;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow, types::Json};
 use uuid::Uuid;
 
-use super::{column::Columns, errors::port, statement::transition, transaction::Transaction};
+use super::{
+    column::{self, Columns},
+    errors::port,
+    restrictions::WorkerKinds,
+    statement::transition,
+    transaction::Transaction,
+};
 use crate::store::reason;
+
+/// The kinds that a worker has registered.
+pub async fn kinds_of(sql: &mut SqliteConnection, worker: WorkerId) -> PortResult<WorkerKinds> {
+    let kinds: Option<Option<Json<WorkerKinds>>> =
+        maybe_value!(sql, "SELECT kinds FROM workers WHERE id = ?"; worker.0)?;
+    Ok(kinds.flatten().map(|Json(kinds)| kinds).unwrap_or_default())
+}
+
+/// Makes a queued task ready again, in a moment, if a worker with these kinds can't run it. Returns
+/// whether it can't.
+pub async fn hand_back_unfit(
+    tx: &mut Transaction,
+    kinds: &WorkerKinds,
+    task: TaskId,
+) -> PortResult<bool> {
+    let found: Option<(String, u32)> = maybe_row!(tx.sql(),
+        "SELECT kind, kind_version FROM tasks WHERE id = ? AND state = 'queued'";
+        task.0)?;
+    let Some((kind, version)) = found.filter(|(kind, version)| !kinds.knows(kind, *version)) else {
+        return Ok(false);
+    };
+    tracing::debug!(%task, kind, version, "handed back: this worker does not run it");
+    let statement = transition(
+        TaskEvent::HandBack,
+        "UPDATE tasks SET state = {to}, queued_at = NULL, run_at = ? WHERE id = ? AND {from}",
+    );
+    execute!(tx.sql(), statement; tx.now + column::millis(UNFIT_PAUSE), task.0)?;
+    Ok(true)
+}
 
 /// Starts an attempt of a queued task, and returns its job. Only a job's first attempt changes its
 /// status, and so its version.

@@ -25,7 +25,12 @@ use common::{
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{SqliteStore, column, restrictions, statement::transition, transaction::Transaction};
+use super::{
+    SqliteStore, column,
+    restrictions::{self, LiveKinds},
+    statement::transition,
+    transaction::Transaction,
+};
 
 /// The latest attempts of which the median is taken; an odd number has a middle.
 const MEDIAN_OF: i64 = 101;
@@ -135,13 +140,14 @@ async fn dispatch(
     restrictions::return_paused(tx.sql(), queue).await?;
     let Restrictions { limits, pauses, in_flight } = restrictions::all(tx.sql()).await?;
     let mut gates = Gates::new(queue, limits, &pauses, in_flight);
+    let live = restrictions::live_kinds(tx.sql(), now).await?;
     while !dispatched.more
         && !gates.queue_is_paused()
         && let Some(next) = next_priority(tx.sql(), queue, priority).await?
     {
         priority = next;
         let left = most - dispatched.messages.len();
-        let tenants = candidates(tx, queue, priority, left, &mut gates).await?;
+        let tenants = candidates(tx, queue, priority, left, &live, &mut gates).await?;
         let last = turns.get(&priority).map(String::as_str);
         let Chosen { tasks, more, last } = take_turns(tenants, left, last, &mut gates);
         turns.extend(last.map(|tenant| (priority, tenant)));
@@ -209,13 +215,16 @@ async fn candidates(
     queue: Queue,
     priority: i64,
     most: usize,
+    live: &LiveKinds,
     gates: &mut Gates,
 ) -> PortResult<Vec<TenantTasks<ReadyRow>>> {
     let mut tenants: Vec<TenantTasks<ReadyRow>> = Vec::new();
     let mut of = SubQueue::default();
     while let Some(next) = next_sub_queue(tx, queue, priority, &of).await? {
         of = next;
-        if gates.is_paused(&of.tenant) {
+        // A kind that none of the queue's workers can run is left until one comes that can.
+        // Versions are seen when a task is claimed.
+        if gates.is_paused(&of.tenant) || live.none_can(queue, &of.kind, 0) {
             continue;
         }
         let mut ids = gates.of(&of.tenant, &of.kind);

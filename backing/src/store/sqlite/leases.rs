@@ -17,6 +17,7 @@ use super::{
     SqliteStore,
     cascade::commit,
     claim, column,
+    restrictions::WorkerKinds,
     settle::settle,
     tasks::{held, make_ready},
     transaction::Transaction,
@@ -34,7 +35,12 @@ impl Leases for SqliteStore {
         let mut tx = self.write().await?;
         let lease_until = tx.now + column::millis(lease);
         let mut jobs = Vec::with_capacity(tasks.len());
+        let kinds = claim::kinds_of(tx.sql(), worker).await?;
         for task in tasks {
+            if claim::hand_back_unfit(&mut tx, &kinds, *task).await? {
+                jobs.push(None);
+                continue;
+            }
             jobs.push(claim::start(&mut tx, worker, *task, lease_until).await?);
         }
         let started: BTreeSet<Uuid> = jobs.iter().flatten().copied().collect();
@@ -108,11 +114,12 @@ impl Leases for SqliteStore {
 /// Stores the worker and its slots.
 async fn register(tx: &mut Transaction, registration: &WorkerRegistration) -> PortResult<()> {
     let worker = registration.worker.0;
+    let kinds = WorkerKinds::of(registration).map(Json);
     execute!(tx.sql(),
-        "INSERT INTO workers (id, name, draining, heartbeat_at) VALUES (?, ?, ?, ?)
+        "INSERT INTO workers (id, name, draining, heartbeat_at, kinds) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, draining = excluded.draining,
-             heartbeat_at = excluded.heartbeat_at";
-        worker, &registration.name, registration.draining, tx.now)?;
+             heartbeat_at = excluded.heartbeat_at, kinds = excluded.kinds";
+        worker, &registration.name, registration.draining, tx.now, kinds)?;
     execute!(tx.sql(), "DELETE FROM worker_slots WHERE worker = ?"; worker)?;
     for (queue, slots) in &registration.slots {
         execute!(tx.sql(),

@@ -1,4 +1,5 @@
-//! The limits and pauses that are set, the tasks that limits count, and the slots of live workers.
+//! The limits and pauses that are set, the tasks that limits count, and the slots and kinds of live
+//! workers.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +9,10 @@ use common::{
     port::PortResult,
     queue::Queue,
     rules::{gates::InFlight, lifecycle::TaskEvent, waiting_for::Restrictions},
-    store::{Limit, LimitScope, Pausable},
+    store::{Limit, LimitScope, Pausable, WorkerRegistration},
 };
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow, types::Json};
 
 use super::{
     column::{self, Columns},
@@ -75,4 +77,56 @@ pub async fn slots(sql: &mut SqliteConnection, now: i64) -> PortResult<BTreeMap<
          WHERE heartbeat_at > ? AND NOT draining GROUP BY queue";
         now - column::millis(WORKER_ALIVE))?;
     rows.into_iter().map(|(queue, slots)| Ok((column::queue(&queue)?, slots))).collect()
+}
+
+/// The kinds that a worker runs, each with the newest version that it knows. If there is none, it
+/// runs any.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct WorkerKinds(BTreeMap<String, u32>);
+
+impl WorkerKinds {
+    /// The kinds of a registration that has some.
+    pub fn of(registration: &WorkerRegistration) -> Option<Self> {
+        let kinds = &registration.kinds;
+        (!kinds.is_empty()).then(|| Self(kinds.iter().cloned().collect()))
+    }
+
+    /// Returns whether the worker can run a task of a kind and version.
+    pub fn knows(&self, kind: &str, version: u32) -> bool {
+        self.0.is_empty() || self.0.get(kind).is_some_and(|known| *known >= version)
+    }
+}
+
+/// The kinds of the live workers of each queue.
+#[derive(Debug, Default)]
+pub struct LiveKinds(BTreeMap<Queue, Vec<WorkerKinds>>);
+
+impl LiveKinds {
+    /// Returns whether a live worker can run a task of a kind and version.
+    pub fn has_worker(&self, queue: Queue, kind: &str, version: u32) -> bool {
+        self.of(queue).iter().any(|kinds| kinds.knows(kind, version))
+    }
+
+    /// Returns whether the queue has workers, and none of them can run the task.
+    pub fn none_can(&self, queue: Queue, kind: &str, version: u32) -> bool {
+        !self.of(queue).is_empty() && !self.has_worker(queue, kind, version)
+    }
+
+    fn of(&self, queue: Queue) -> &[WorkerKinds] {
+        self.0.get(&queue).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Reads the kinds of live workers.
+pub async fn live_kinds(sql: &mut SqliteConnection, now: i64) -> PortResult<LiveKinds> {
+    let rows: Vec<(String, Option<Json<WorkerKinds>>)> = rows!(sql,
+        "SELECT queue, kinds FROM worker_slots JOIN workers ON workers.id = worker_slots.worker
+         WHERE slots > 0 AND heartbeat_at > ? AND NOT draining";
+        now - column::millis(WORKER_ALIVE))?;
+    let mut live = LiveKinds::default();
+    for (queue, kinds) in rows {
+        let kinds = kinds.map(|Json(kinds)| kinds).unwrap_or_default();
+        live.0.entry(column::queue(&queue)?).or_default().push(kinds);
+    }
+    Ok(live)
 }

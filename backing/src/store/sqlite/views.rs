@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{BatchId, JobId, TenantId},
+    limits::UNFIT_PAUSE,
     port::PortResult,
     rules::{
         lifecycle::JobStatus,
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     column::{self, Columns},
-    restrictions,
+    restrictions::{self, LiveKinds},
 };
 
 /// Ids in one statement: the statement's own cost vanishes, and the views of a large batch are not
@@ -32,6 +33,7 @@ struct NextRow {
     queue: String,
     tenant: String,
     kind: String,
+    kind_version: u32,
     run_at: i64,
     batch_is_full: bool,
 }
@@ -105,18 +107,20 @@ async fn add_progress(sql: &mut SqliteConnection, jobs: &mut [Loaded], now: i64)
     let running = running_parts(sql, started.map(|job| job.view.id.0).collect()).await?;
     let idle = open.iter().map(|job| job.view.id.0).filter(|job| !running.contains_key(job));
     let next = next_tasks(sql, idle.collect()).await?;
-    let (slots, restrictions) = match next.is_empty() {
-        true => (BTreeMap::new(), Restrictions::default()),
-        false => (restrictions::slots(sql, now).await?, restrictions::all(sql).await?),
+    let (live, restrictions) = match next.is_empty() {
+        true => (LiveKinds::default(), Restrictions::default()),
+        false => (restrictions::live_kinds(sql, now).await?, restrictions::all(sql).await?),
     };
     for Loaded { view, settled, total } in open {
         let parts = running.get(&view.id.0).map_or(&[][..], Vec::as_slice);
         view.progress = job_progress(*settled, *total, parts);
         if parts.is_empty() {
-            let next = next.get(&view.id.0).map(|row| next_task(row, now)).transpose()?;
-            let has_workers =
-                next.is_some_and(|next| slots.get(&next.queue).is_some_and(|slots| *slots > 0));
-            view.waiting_for = Some(waiting_for(next, &restrictions, has_workers));
+            let row = next.get(&view.id.0);
+            let next = row.map(|row| next_task(row, &live, now)).transpose()?;
+            let has_worker = row.zip(next).is_some_and(|(row, next)| {
+                live.has_worker(next.queue, next.kind, row.kind_version)
+            });
+            view.waiting_for = Some(waiting_for(next, &restrictions, has_worker));
         }
     }
     Ok(())
@@ -152,7 +156,8 @@ async fn next_tasks(
         return Ok(BTreeMap::new());
     }
     let rows: Vec<NextRow> = rows!(sql,
-        "SELECT next.job, next.state, next.queue, next.tenant, next.kind, next.run_at,
+        "SELECT next.job, next.state, next.queue, next.tenant, next.kind,
+             next.kind_version, next.run_at,
              next.limited_batch <> x'' AND coalesce((SELECT count(*) FROM tasks
                  WHERE tasks.limited_batch = next.limited_batch AND tasks.limited_batch <> x''
                      AND tasks.state IN ('queued', 'running'))
@@ -166,13 +171,18 @@ async fn next_tasks(
     Ok(rows.into_iter().map(|row| (row.job, row)).collect())
 }
 
-fn next_task(row: &NextRow, now: i64) -> PortResult<NextTask<'_>> {
+/// A task that a worker handed back because it can't run it waits for a worker, and not for the
+/// moment until it is dispatched again.
+fn next_task<'a>(row: &'a NextRow, live: &LiveKinds, now: i64) -> PortResult<NextTask<'a>> {
+    let queue = column::queue(&row.queue)?;
+    let handed_back = live.none_can(queue, &row.kind, row.kind_version);
+    let pause = if handed_back { column::millis(UNFIT_PAUSE) } else { 0 };
     Ok(NextTask {
         state: column::state(&row.state)?,
-        queue: column::queue(&row.queue)?,
+        queue,
         tenant: &row.tenant,
         kind: &row.kind,
-        due: row.run_at <= now,
+        due: row.run_at <= now + pause,
         batch_is_full: row.batch_is_full,
     })
 }

@@ -1,5 +1,5 @@
 -- ready -> queued: highest priority first, fair between tenants, under the limits, nothing paused,
--- and never more than the queue's room.
+-- never more than the queue's room, and no kind that none of the queue's live workers can run.
 --
 -- It holds tasks while it looks for others, so it never waits for one: a task that another
 -- transaction has locked is skipped, and is there for the next dispatch.
@@ -21,6 +21,7 @@ DECLARE
     sub_queues spool.sub_queue[];
     gate_room integer[];
     paused boolean := false;
+    runnable text[];
     room integer;
     next_priority smallint;
     below smallint := 10;
@@ -71,10 +72,12 @@ BEGIN
     ELSE
         known := spool.sub_queues_of(c);
     END IF;
+    runnable := spool.kinds_with_workers(c, at);
     sub_queues := CASE WHEN paused THEN '{}' ELSE ARRAY(
         SELECT l::spool.sub_queue FROM unnest(known) l
-        WHERE NOT EXISTS (SELECT FROM spool.pauses p WHERE p.scope = 'tenant'
-            AND p.name = l.tenant)) END;
+        WHERE (runnable IS NULL OR l.kind = ANY (runnable))
+            AND NOT EXISTS (SELECT FROM spool.pauses p WHERE p.scope = 'tenant'
+                AND p.name = l.tenant)) END;
 
     SELECT l.sub_queues, l.gate_room INTO sub_queues, gate_room FROM spool.apply_limits(sub_queues)
         l;
@@ -110,8 +113,8 @@ BEGIN
     FROM queued q JOIN unnest(chosen) WITH ORDINALITY u (id, place) ON u.id = q.id;
 
     room_left := CASE WHEN paused THEN 0 ELSE room_left - cardinality(dispatched) END;
-    more := any_behind OR cardinality(free) < cardinality(chosen) OR (cardinality(chosen) >= room AND spool.some_left(c, sub_queues,
-        gate_room));
+    more := any_behind OR cardinality(free) < cardinality(chosen)
+        OR (cardinality(chosen) >= room AND spool.some_left(c, sub_queues, gate_room));
     next_due := least(
         (SELECT t.run_at FROM spool.tasks t WHERE t.queue = c AND t.phase = 3 ORDER BY t.run_at
         LIMIT 1), (SELECT t.run_at FROM spool.tasks t

@@ -6,8 +6,8 @@
 -- next heartbeat, which comes in time.
 CREATE OR REPLACE FUNCTION spool.heartbeat(
     worker_id uuid, a_name text, renders integer, generates integer, lights integer,
-    leaving boolean, task_ids uuid[], a_fences bigint[], progresses real[], stages text[],
-    lease_ms bigint
+    leaving boolean, a_kinds text[], a_versions integer[], task_ids uuid[], a_fences bigint[],
+    progresses real[], stages text[], lease_ms bigint
 ) RETURNS smallint[] LANGUAGE plpgsql
 {{PLANNER_SETTINGS}} AS $$
 DECLARE
@@ -17,10 +17,11 @@ DECLARE
     replies smallint[];
     held_count integer;
 BEGIN
-    INSERT INTO spool.workers AS w (id, heartbeat_at, render, generate, light, draining, name)
-    VALUES (worker_id, at, renders, generates, lights, leaving, a_name)
+    INSERT INTO spool.workers AS w (id, heartbeat_at, render, generate, light, draining, name,
+        kinds, kind_versions)
+    VALUES (worker_id, at, renders, generates, lights, leaving, a_name, a_kinds, a_versions)
     ON CONFLICT (id) DO UPDATE SET heartbeat_at = at, render = renders, generate = generates,
-        light = lights, draining = leaving;
+        light = lights, draining = leaving, kinds = a_kinds, kind_versions = a_versions;
     IF cardinality(task_ids) = 0 THEN
         RETURN '{}';
     END IF;

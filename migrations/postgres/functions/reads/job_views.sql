@@ -27,12 +27,16 @@ BEGIN
         CASE WHEN j.solo THEN t.stage ELSE r.kind END,
         CASE WHEN j.finished_at IS NOT NULL OR t.state = 'running' OR r.running > 0 THEN NULL
              WHEN w.phase IS NULL THEN 'needs'
-             WHEN w.phase = 3 THEN 'schedule'
+             -- Handed back by a worker that can't run it, it does not wait for its time.
+             WHEN w.phase = 3 AND (w.run_at > at + {{UNFIT_PAUSE_MS}}
+                 OR w.queue::text <> ALL (queues_with_workers)
+                 OR spool.has_worker(w.queue, w.kind, w.kind_version, at)) THEN 'schedule'
              WHEN w.phase = 0 AND w.needs_left = 0 AND w.key IS NULL AND w.run_at > at
                  THEN 'schedule'
              WHEN w.phase = 0 THEN 'needs'
              WHEN b.word IS NOT NULL THEN b.word
-             WHEN w.queue::text = ANY (queues_with_workers) THEN 'slot'
+             WHEN w.queue::text = ANY (queues_with_workers)
+                 AND spool.has_worker(w.queue, w.kind, w.kind_version, at) THEN 'slot'
              ELSE 'worker' END,
         k.kinds
     FROM unnest(job_ids) WITH ORDINALITY u (id, place)
