@@ -10,7 +10,7 @@ use axum::{
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::exit::Failure;
+use crate::{exit::Failure, printable::printable};
 
 /// A client of one server, or of the producer in this process.
 #[derive(Debug, Clone)]
@@ -191,11 +191,11 @@ fn refusal(status: StatusCode, problem: &Value) -> Failure {
     let text = |name: &str| problem[name].as_str().filter(|text| !text.is_empty());
     let detail =
         text("detail").or_else(|| text("title")).or(status.canonical_reason()).unwrap_or("refused");
-    let mut sentence = format!("{}: {detail}", status.as_u16());
+    let mut sentence = format!("{}: {}", status.as_u16(), printable(detail));
     let faults = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     // A single fault is the detail itself.
     for fault in faults.iter().filter(|_| faults.len() > 1) {
-        let part = |name: &str| fault[name].as_str().unwrap_or_default();
+        let part = |name: &str| printable(fault[name].as_str().unwrap_or_default());
         sentence.push_str(&format!("\n  {}: {}", part("pointer"), part("detail")));
     }
     match status.as_u16() {

@@ -17,6 +17,7 @@ mod log;
 mod metrics;
 mod options;
 mod output;
+mod printable;
 mod rlimits;
 mod signals;
 
@@ -96,7 +97,7 @@ async fn run(cli: Cli) -> CommandResult {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "spool", &mut script);
-            output::line(String::from_utf8_lossy(&script).trim_end())
+            output::own_text(String::from_utf8_lossy(&script).trim_end())
         }
         Command::MediaProcess => Ok(()),
     }
@@ -111,7 +112,7 @@ fn finish(outcome: CommandResult, json: bool) -> ExitCode {
             match failure {
                 Failure::OutputClosed => {}
                 _ if json => output::note(json!({"error": failure.to_string(), "exitCode": code})),
-                _ => output::note(format_args!("spool: {failure}")),
+                _ => format!("spool: {failure}").lines().for_each(output::note),
             }
             ExitCode::from(code)
         }

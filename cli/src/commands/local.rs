@@ -22,6 +22,7 @@ use crate::{
     exit::{CommandResult, Failure},
     input,
     options::{LocalArgs, SlotArgs},
+    printable::printable,
     signals,
 };
 
@@ -99,7 +100,7 @@ pub fn failure(job: &Value) -> Failure {
         [] => {
             let detail =
                 job.pointer("/error/detail").and_then(Value::as_str).unwrap_or("it was cancelled");
-            Failure::Failed(detail.to_owned())
+            Failure::Failed(printable(detail).into_owned())
         }
         faults => faulty(faults),
     }
@@ -108,8 +109,8 @@ pub fn failure(job: &Value) -> Failure {
 /// Returns the failure for the faults of a composition, with a line for each.
 pub fn faulty(faults: &[Value]) -> Failure {
     let line = |fault: &Value| {
-        let part = |name: &str| fault[name].as_str().unwrap_or_default();
-        match part("pointer") {
+        let part = |name: &str| printable(fault[name].as_str().unwrap_or_default());
+        match part("pointer").as_ref() {
             "" => format!("  {}", part("detail")),
             pointer => format!("  {pointer}: {}", part("detail")),
         }

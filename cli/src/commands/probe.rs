@@ -62,5 +62,5 @@ fn with_name(file: &str, sentence: String) -> String {
 fn print(facts: &composition::plan::Facts, json: bool) -> CommandResult {
     let text =
         if json { serde_json::to_string(facts) } else { serde_json::to_string_pretty(facts) };
-    output::line(text.map_err(|error| Failure::Failed(error.to_string()))?)
+    output::lines(text.map_err(|error| Failure::Failed(error.to_string()))?.lines())
 }

@@ -9,7 +9,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::output;
+use crate::{output, printable::printable};
 
 /// Length of a bar.
 const STEPS: u64 = 1000;
@@ -71,7 +71,7 @@ impl RenderProgress {
     pub fn note(&self, sentence: &str) {
         match &self.output {
             // A write to a closed terminal is ignored.
-            ProgressOutput::Terminal { all, .. } => drop(all.println(sentence)),
+            ProgressOutput::Terminal { all, .. } => drop(all.println(printable(sentence))),
             ProgressOutput::Lines { .. } => output::note(sentence),
             ProgressOutput::Json { .. } => output::note(json!({"note": sentence})),
         }
@@ -99,11 +99,12 @@ fn is_segment(task: &&Value) -> bool {
 }
 
 fn name(task: &Value) -> String {
-    task["name"].as_str().unwrap_or_default().to_owned()
+    printable(task["name"].as_str().unwrap_or_default()).into_owned()
 }
 
 fn message(job: &Value) -> String {
     let stage = job.pointer("/progress/stage").and_then(Value::as_str).unwrap_or_default();
+    let stage = printable(stage);
     match job.pointer("/progress/segments") {
         Some(count) => {
             format!(
@@ -111,7 +112,7 @@ fn message(job: &Value) -> String {
                 count["done"], count["total"], count["cached"]
             )
         }
-        None => stage.to_owned(),
+        None => stage.into_owned(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     client::{Client, JobOrBatch},
     exit::{CommandResult, Failure},
     options::IdArg,
+    printable::printable,
 };
 
 /// Time between two reads: smooth to the eye, and cheap for the server.
@@ -64,7 +65,7 @@ fn advance(bar: &ProgressBar, now: &Value) {
     if let Some(share) = share {
         bar.set_position((share * STEPS as f64) as u64);
     }
-    bar.set_message(message(now));
+    bar.set_message(printable(&message(now)).into_owned());
 }
 
 fn message(now: &Value) -> String {
