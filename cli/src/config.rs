@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use common::document::nearest;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -141,7 +142,9 @@ const KEYS: &[(&str, Shape)] = &[
 impl Config {
     /// Reads the file (by default `spool.toml` in the current folder, if it is there) and this
     /// process's environment.
-    pub fn read(file: Option<&Path>) -> Result<Self, Failure> {
+    ///
+    /// Also returns a sentence for each variable that is ignored.
+    pub fn read(file: Option<&Path>) -> Result<(Self, Vec<String>), Failure> {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, _)| name.starts_with("SPOOL_"))
@@ -154,7 +157,10 @@ impl Config {
         Self::from_parts(table, &variables)
     }
 
-    fn from_parts(mut table: Table, variables: &BTreeMap<String, String>) -> Result<Self, Failure> {
+    fn from_parts(
+        mut table: Table,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<(Self, Vec<String>), Failure> {
         for (key, shape) in KEYS {
             let name = variable(key);
             if let Some(text) = variables.get(&name) {
@@ -162,7 +168,7 @@ impl Config {
             }
         }
         let known = provider_variables(&mut table, variables)?;
-        warn_of_unknown(variables, &known);
+        let ignored = ignored(variables, &known);
         let config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
             let (place, message) = (error.path().to_string(), error.inner().message());
             Failure::Configuration(match place.as_str() {
@@ -179,7 +185,7 @@ impl Config {
             .providers
             .check()
             .map_err(|fault| Failure::Configuration(format!("configuration: {fault}")))?;
-        Ok(config)
+        Ok((config, ignored))
     }
 
     /// Returns a URL that must be set, or an error that names its key and variable.
@@ -306,15 +312,20 @@ impl Shape {
     }
 }
 
-fn warn_of_unknown(variables: &BTreeMap<String, String>, providers: &[String]) {
-    let known = |name: &String| {
-        KEYS.iter().any(|(key, _)| variable(key) == *name)
-            || OTHER_VARIABLES.contains(&name.as_str())
-            || providers.contains(name)
+/// Describes the variables that are no settings, each with the setting that it may be meant for.
+fn ignored(variables: &BTreeMap<String, String>, providers: &[String]) -> Vec<String> {
+    let keys: Vec<String> = KEYS.iter().map(|(key, _)| variable(key)).collect();
+    let known: Vec<&str> = keys
+        .iter()
+        .chain(providers)
+        .map(String::as_str)
+        .chain(OTHER_VARIABLES.iter().copied())
+        .collect();
+    let sentence = |name: &String| match nearest(name, &known) {
+        Some(near) => format!("{name} is no setting and is ignored: did you mean {near}?"),
+        None => format!("{name} is not a setting of this version and is ignored"),
     };
-    for name in variables.keys().filter(|name| !known(name)) {
-        tracing::warn!("{name} is not a setting of this version and is ignored");
-    }
+    variables.keys().filter(|name| !known.contains(&name.as_str())).map(sentence).collect()
 }
 
 #[cfg(test)]
@@ -326,7 +337,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Config::from_parts(file.parse().expect("toml"), &variables)
+        Config::from_parts(file.parse().expect("toml"), &variables).map(|(config, _)| config)
     }
 
     #[test]
@@ -380,6 +391,19 @@ mod tests {
             let error = read(file, &[variable]).expect_err("an error").to_string();
             assert!(error.contains(sentence), "{error}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_named_with_the_one_that_it_may_be_meant_for() {
+        let names = ["SPOOL_DATABSE_URL", "SPOOL_OPENAI_APIKEY", "SPOOL_X", "SPOOL_LOG"];
+        let variables = names.map(|name| (name.to_owned(), String::new())).into();
+        let (_, ignored) = Config::from_parts(Table::new(), &variables).expect("a configuration");
+        let expected = [
+            "SPOOL_DATABSE_URL is no setting and is ignored: did you mean SPOOL_DATABASE_URL?",
+            "SPOOL_OPENAI_APIKEY is no setting and is ignored: did you mean SPOOL_OPENAI_API_KEY?",
+            "SPOOL_X is not a setting of this version and is ignored",
+        ];
+        assert_eq!(ignored, expected);
     }
 
     #[test]

@@ -69,7 +69,17 @@ fn level(command: &Command) -> &'static str {
 
 async fn run(cli: Cli) -> CommandResult {
     let json = cli.json;
-    let config = || Config::read(cli.config.as_deref());
+    let long_running = level(&cli.command) == "info";
+    let config = || {
+        let (config, ignored) = Config::read(cli.config.as_deref())?;
+        match long_running {
+            true => ignored.iter().for_each(|variable| tracing::warn!("{variable}")),
+            false => ignored
+                .iter()
+                .for_each(|variable| output::note(format_args!("warning: {variable}"))),
+        }
+        Ok::<_, Failure>(config)
+    };
     match cli.command {
         Command::Dev(options) => dev::run(options, config()?).await,
         Command::Serve(options) => serve::run(options, config()?).await,
@@ -85,8 +95,8 @@ async fn run(cli: Cli) -> CommandResult {
         Command::Schedules(options) => schedules::run(options, json).await,
         Command::Dead(options) => dead::run(options, json).await,
         Command::Limits(options) => controls::limits(options, json).await,
-        Command::Pause(options) => controls::pause(options).await,
-        Command::Resume(options) => controls::resume(options).await,
+        Command::Pause(options) => controls::pause(options, json).await,
+        Command::Resume(options) => controls::resume(options, json).await,
         Command::Queues(server) => controls::queues(server, json).await,
         Command::Workers(server) => controls::workers(server, json).await,
         Command::Render(options) => render::run(options, config()?, json).await,

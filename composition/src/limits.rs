@@ -1,6 +1,6 @@
 //! Every bound on a composition, each with the reason for its number.
 
-use common::document::NumberBounds;
+use common::document::{NumberBounds, Unsupported};
 
 /// The longest composition, in seconds: two hours in segments of 2 s are 3,600, under
 /// `MAX_SEGMENTS`.
@@ -36,8 +36,9 @@ pub(crate) const MAX_CUES: usize = 30_000;
 /// Runs of one text.
 pub(crate) const RUNS: NumberBounds = NumberBounds::new(1, 500, " runs");
 pub(crate) const STOPS: NumberBounds = NumberBounds::new(2, 32, " stops");
-/// Destinations that a result is sent to.
-pub(crate) const DESTINATIONS: NumberBounds = NumberBounds::new(0, 10, " destinations");
+/// Results are not sent anywhere.
+pub(crate) const DESTINATIONS: Unsupported =
+    Unsupported("remove it, and fetch the result from its `url`");
 
 /// Characters of a name or of one line of text.
 pub(crate) const MAX_LINE: usize = 200;

@@ -90,13 +90,13 @@ pub async fn limits(options: Limits, json: bool) -> CommandResult {
 }
 
 /// Pauses a queue or a tenant.
-pub async fn pause(options: Pause) -> CommandResult {
-    act(options, "pause").await
+pub async fn pause(options: Pause, json: bool) -> CommandResult {
+    act(options, "pause", json).await
 }
 
 /// Resumes a queue or a tenant.
-pub async fn resume(options: Pause) -> CommandResult {
-    act(options, "resume").await
+pub async fn resume(options: Pause, json: bool) -> CommandResult {
+    act(options, "resume", json).await
 }
 
 /// Shows each queue.
@@ -109,15 +109,36 @@ pub async fn workers(server: ServerArg, json: bool) -> CommandResult {
     show(&Client::new(&server.server)?.get("/v1/admin/workers").await?, json, worker_lines)
 }
 
-async fn act(options: Pause, action: &str) -> CommandResult {
-    let resource = match (options.queue, options.tenant) {
+async fn act(options: Pause, action: &str, json: bool) -> CommandResult {
+    let resource = match (options.queue, &options.tenant) {
         (Some(queue), _) => format!("queues/{}", Queue::from(queue)),
         (None, tenant) => {
             format!("tenants/{}", path_segment(tenant.as_deref().unwrap_or_default()))
         }
     };
     let client = Client::new(&options.server.server)?;
-    client.post(&format!("/v1/admin/{resource}/{action}"), &json!({}), None).await.map(drop)
+    let state = client.post(&format!("/v1/admin/{resource}/{action}"), &json!({}), None).await?;
+    if json {
+        return output::line(state);
+    }
+    if let (false, Some(sentence)) = (state["matched"] == true, unmatched(&options, action)) {
+        output::note(format_args!("warning: {sentence}"));
+    }
+    Ok(())
+}
+
+/// Says that a pause or a resume met nothing: the name may be misspelt.
+fn unmatched(options: &Pause, action: &str) -> Option<String> {
+    match (&options.tenant, options.queue, action) {
+        (Some(tenant), _, "pause") => {
+            Some(format!("no job belongs to tenant `{tenant}`; jobs of it would wait from now on"))
+        }
+        (Some(tenant), _, _) => Some(format!("tenant `{tenant}` was not paused")),
+        (None, Some(queue), "resume") => {
+            Some(format!("queue `{}` was not paused", Queue::from(queue)))
+        }
+        _ => None,
+    }
 }
 
 impl LimitName {

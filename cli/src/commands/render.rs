@@ -76,7 +76,10 @@ pub async fn run(options: Render, config: Config, json: bool) -> CommandResult {
         let result = follow(client, &job, &mut progress).await?;
         local::copy_result(&result, &output).map(|()| result)
     });
-    show(&rendered.await?, &options.output, json)
+    let mut result = rendered.await?;
+    // `path` is the file in the cache.
+    result["output"] = json!(output);
+    show(&result, &options.output, json)
 }
 
 /// Runs `still`.
@@ -92,7 +95,8 @@ pub async fn still(options: Still, config: Config, json: bool) -> CommandResult 
         let result = follow(client, &job, &mut progress).await?;
         local::copy_result(&result, &output).map(|()| result)
     });
-    let result = rendered.await?;
+    let mut result = rendered.await?;
+    result["output"] = json!(output);
     let (width, height) = (&result["width"], &result["height"]);
     match json {
         true => output::line(&result)?,
@@ -109,14 +113,21 @@ fn is_format(name: &str) -> bool {
     serde_json::from_value::<Format>(json!(name)).is_ok()
 }
 
-/// Sets the composition's format by the extension of its output, and refuses a composition that
-/// asks for another. An unknown extension decides nothing.
+/// Sets the composition's format by the extension of its output. Refuses a composition that asks
+/// for another, and an extension of no format. A name without an extension decides nothing.
 fn set_format(composition: &mut Value, output: &Path) -> CommandResult {
     let extension = output.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let named = match extension.as_deref() {
         Some("jpeg") => "jpg",
         Some(named) if is_format(named) => named,
-        _ => return Ok(()),
+        Some(_) => {
+            return Err(Failure::Failed(format!(
+                "{} has the extension of no format that can be written: name it .mp4, .webm, .gif, \
+                 .webp, .mp3, .wav, .png or .jpg",
+                output.display()
+            )));
+        }
+        None => return Ok(()),
     };
     // A document that is no object is reported as a fault later.
     let Some(document) = composition.as_object_mut() else { return Ok(()) };
@@ -238,10 +249,14 @@ mod tests {
             "jpg"
         );
         assert_eq!(
-            agreed(json!({"output": {"format": "webm"}}), "a.bin").unwrap()["output"]["format"],
+            agreed(json!({"output": {"format": "webm"}}), "a").unwrap()["output"]["format"],
             "webm"
         );
         assert!(agreed(json!({"output": {"format": "{{FORMAT}}"}}), "a.mp4").is_ok());
+        for composition in [json!({}), json!({"output": {"format": "mp4"}})] {
+            let error = agreed(composition, "x.avi").unwrap_err().to_string();
+            assert!(error.contains("x.avi has the extension of no format"), "{error}");
+        }
         let error = agreed(json!({"output": {"format": "mp4"}}), "a.webm").unwrap_err().to_string();
         assert!(
             error.contains("a.webm is named as webm") && error.contains("/output/format is `mp4`"),

@@ -22,6 +22,16 @@ pub trait Bounded<B>: Form {
     }
 }
 
+/// Refuses a member that is planned and not there yet, with what to do in its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsupported(pub &'static str);
+
+impl Bounded<Unsupported> for Value {
+    fn check(&self, bounds: &Unsupported, reader: &mut DocumentReader) {
+        reader.fault::<()>(format!("is not supported yet: {}", bounds.0));
+    }
+}
+
 /// Least and most of a number or of a list's length, both included.
 #[derive(Clone, Copy, Debug)]
 pub struct NumberBounds {

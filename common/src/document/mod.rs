@@ -50,10 +50,10 @@ mod object;
 mod reader;
 mod schema;
 
-pub use bounds::{Bounded, ListBounds, NumberBounds, TextBounds};
+pub use bounds::{Bounded, ListBounds, NumberBounds, TextBounds, Unsupported};
 pub use forms::{Untouched, read_choice};
 pub use object::{Member, read_member, wrong_type};
-pub use reader::{DocumentReader, Form, brief, crop, list};
+pub use reader::{DocumentReader, Form, brief, crop, list, nearest};
 pub use schema::{Definitions, described};
 
 pub use crate::{choice, object, union};

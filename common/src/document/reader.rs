@@ -146,22 +146,27 @@ impl DocumentReader {
 }
 
 fn unknown(name: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .find(|candidate| candidate.eq_ignore_ascii_case(name) || differs_by_one(candidate, name));
-    match near {
+    match nearest(name, known) {
         Some(near) => format!("is not known here: did you mean `{near}`?"),
         None => format!("is not known here: remove it; there are {}", list(known)),
     }
 }
 
-/// Returns whether one letter was left out, put in or mistaken.
-fn differs_by_one(a: &str, b: &str) -> bool {
+/// Returns the known name that a misspelt one was meant to be.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = |known: &&&str| known.eq_ignore_ascii_case(name) || differs_by_few(known, name);
+    known.iter().find(near).copied()
+}
+
+/// Returns whether one letter was left out, put in or mistaken, or two beside each other changed
+/// places.
+fn differs_by_few(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let before = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let room = a.len().min(b.len()) - before;
     let after = a.iter().rev().zip(b.iter().rev()).take(room).take_while(|(x, y)| x == y).count();
-    a.len().max(b.len()) - before - after <= 1
+    let (a, b) = (&a[before..a.len() - after], &b[before..b.len() - after]);
+    a.len().max(b.len()) <= 1 || matches!((a, b), ([p, q], [r, s]) if (p, q) == (s, r))
 }
 
 /// Names as a sentence lists them.

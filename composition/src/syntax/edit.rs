@@ -99,8 +99,8 @@ object! {
         loudness: Option<Switch<LoudnessForm>> = "loudness",
         /// A title, written into the file.
         title: Option<Line> = "title",
-        /// The places the result is sent to. Read by the service, not by the engine.
-        destinations: Option<Vec<Value>> = "destinations" within DESTINATIONS,
+        /// Refused: a result is fetched from its `url`.
+        destinations: Option<Value> = "destinations" within DESTINATIONS,
     }
 }
 

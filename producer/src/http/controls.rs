@@ -9,7 +9,7 @@ use common::{
     id::TenantId,
     kind::Provider,
     queue::Queue,
-    store::{LimitScope, Pausable},
+    store::{JobFilter, LimitScope, Pausable},
 };
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ use super::{
     path::{Id, Path, is_name},
     problem::Problem,
     responses::{ChangeAnswers, NamedAnswers, ReportAnswers},
-    shape::controls::{LimitRequest, LimitShape, Limits, QueueShape, Queues, Workers},
+    shape::controls::{LimitRequest, LimitShape, Limits, PauseState, QueueShape, Queues, Workers},
     state::Api,
 };
 use crate::controls;
@@ -123,13 +123,16 @@ pub async fn workers(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
 #[utoipa::path(
     post, path = "/v1/admin/queues/{queue}/pause", operation_id = "pauseQueue", tag = "operation",
     params(Id<Queue>),
-    responses((status = 204, description = "Paused, whether or not it was."), NamedAnswers)
+    responses(
+        (status = 200, body = PauseState, description = "Paused, whether or not it was."),
+        NamedAnswers,
+    )
 )]
 pub async fn pause_queue(
     State(api): State<Arc<Api>>,
     Id(queue): Id<Queue>,
     _: NoBody,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     pause(&api, Pausable::Queue(queue)).await
 }
 
@@ -137,13 +140,16 @@ pub async fn pause_queue(
 #[utoipa::path(
     post, path = "/v1/admin/queues/{queue}/resume", operation_id = "resumeQueue", tag = "operation",
     params(Id<Queue>),
-    responses((status = 204, description = "Goes on, whether or not it was paused."), NamedAnswers)
+    responses(
+        (status = 200, body = PauseState, description = "Goes on, whether or not it was paused."),
+        NamedAnswers,
+    )
 )]
 pub async fn resume_queue(
     State(api): State<Arc<Api>>,
     Id(queue): Id<Queue>,
     _: NoBody,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     resume(&api, Pausable::Queue(queue)).await
 }
 
@@ -152,13 +158,16 @@ pub async fn resume_queue(
 #[utoipa::path(
     post, path = "/v1/admin/tenants/{tenant}/pause", operation_id = "pauseTenant",
     tag = "operation", params(Id<TenantId>),
-    responses((status = 204, description = "Paused, whether or not it was."), NamedAnswers)
+    responses(
+        (status = 200, body = PauseState, description = "Paused, whether or not it was."),
+        NamedAnswers,
+    )
 )]
 pub async fn pause_tenant(
     State(api): State<Arc<Api>>,
     Id(tenant): Id<TenantId>,
     _: NoBody,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     pause(&api, Pausable::Tenant(tenant)).await
 }
 
@@ -166,27 +175,36 @@ pub async fn pause_tenant(
 #[utoipa::path(
     post, path = "/v1/admin/tenants/{tenant}/resume", operation_id = "resumeTenant",
     tag = "operation", params(Id<TenantId>),
-    responses((status = 204, description = "Goes on, whether or not it was paused."), NamedAnswers)
+    responses(
+        (status = 200, body = PauseState, description = "Goes on, whether or not it was paused."),
+        NamedAnswers,
+    )
 )]
 pub async fn resume_tenant(
     State(api): State<Arc<Api>>,
     Id(tenant): Id<TenantId>,
     _: NoBody,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     resume(&api, Pausable::Tenant(tenant)).await
 }
 
-async fn pause(api: &Api, target: Pausable) -> Result<StatusCode, Problem> {
+async fn pause(api: &Api, target: Pausable) -> Result<Response, Problem> {
     api.store.pause(&target).await?;
     // The next round withdraws the credit.
     api.job_control.wake(target.queues());
-    Ok(StatusCode::NO_CONTENT)
+    let matched = match &target {
+        Pausable::Queue(_) => true,
+        Pausable::Tenant(tenant) => {
+            !api.store.list(tenant, &JobFilter::default(), None, 1).await?.items.is_empty()
+        }
+    };
+    Ok(Document::of(&PauseState { paused: true, matched })?.with_status(StatusCode::OK))
 }
 
-async fn resume(api: &Api, target: Pausable) -> Result<StatusCode, Problem> {
-    api.store.resume(&target).await?;
+async fn resume(api: &Api, target: Pausable) -> Result<Response, Problem> {
+    let matched = api.store.resume(&target).await?;
     api.job_control.wake(target.queues());
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Document::of(&PauseState { paused: false, matched })?.with_status(StatusCode::OK))
 }
 
 fn read_scope(word: &str) -> Result<LimitScope, Problem> {

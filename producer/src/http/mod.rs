@@ -48,7 +48,10 @@ use tower_http::{
 };
 
 use self::{
-    middleware::{measure, origin_guard, panics, request_id},
+    middleware::{
+        known_parameters::{self, KnownParameters},
+        measure, origin_guard, panics, request_id,
+    },
     openapi::DescribedRoutes,
     problem::{Problem, ProblemKind},
     state::Api,
@@ -63,6 +66,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let compression = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(COMPRESSED_FROM));
+    let known = KnownParameters::default().add(documents.get_openapi()).add(files.get_openapi());
     let documents: Router<Arc<Api>> = documents.into();
     let files: Router<Arc<Api>> = files.into();
     documents
@@ -71,6 +75,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/problems/{word}", get(docs::problem))
         .route_layer(compression)
         .merge(files)
+        .route_layer(from_fn_with_state(Arc::new(known), known_parameters::layer))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         // `body` bounds bodies as it reads them, with a problem of its own.

@@ -4,19 +4,20 @@
 use std::{collections::BTreeMap, convert::Infallible, fmt::Display, str::FromStr, time::Duration};
 
 use axum::{
-    extract::{FromRequestParts, Query},
+    extract::FromRequestParts,
     http::{HeaderMap, HeaderName, request::Parts},
 };
 use common::limits::{MAX_PAGE, MAX_WAIT, PAGE};
 
 use super::{
     fields::FieldSelection,
+    middleware::known_parameters::pairs,
     problem::{Problem, ProblemKind},
 };
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// The parameters of a query. Of a repeated one the last counts; an unknown one is ignored.
+/// The parameters of a query. Unknown and repeated ones are refused before this is read.
 #[derive(Debug, Clone, Default)]
 pub struct Params(BTreeMap<String, String>);
 
@@ -24,10 +25,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // Form decoding accepts any bytes, so this never fails.
-        let pairs =
-            Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs);
-        Ok(Self(pairs.unwrap_or_default().into_iter().collect()))
+        Ok(Self(pairs(&parts.uri).into_iter().collect()))
     }
 }
 
@@ -54,13 +52,14 @@ impl Params {
             .transpose()
     }
 
-    /// `?limit=`: the size of a page, at most the largest size.
+    /// `?limit=`: the size of a page.
     pub fn limit(&self) -> Result<u32, Problem> {
-        let expected = "a whole number of 1 or more, of which 100 are the most that a page holds";
-        match self.parsed::<u32>("limit", expected)? {
+        let expected =
+            format!("a whole number from 1 to {MAX_PAGE}: `nextCursor` leads to the next page");
+        match self.parsed::<u32>("limit", &expected)? {
             None => Ok(PAGE as u32),
-            Some(0) => Err(refused("limit", "0", expected)),
-            Some(limit) => Ok(limit.min(MAX_PAGE as u32)),
+            Some(limit) if (1..=MAX_PAGE as u32).contains(&limit) => Ok(limit),
+            Some(limit) => Err(refused("limit", limit, &expected)),
         }
     }
 
@@ -69,14 +68,16 @@ impl Params {
         FieldSelection::parse(self.text("fields").unwrap_or_default())
     }
 
-    /// `?wait=`, or else `Prefer: wait=`: how long the answer may be held, at most the longest
-    /// wait.
+    /// `?wait=`, or else `Prefer: wait=`: how long the answer may be held. A preference is honoured
+    /// as far as it can be (RFC 7240): at most for the longest wait.
     pub fn wait(&self, headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
-        let seconds = match self.parsed::<u64>("wait", "a whole number of seconds")? {
-            Some(seconds) => Some(seconds),
-            None => preferred(headers)?,
-        };
-        Ok(seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT)))
+        let most = MAX_WAIT.as_secs();
+        let expected = format!("a whole number of seconds, at most {most}");
+        match self.parsed::<u64>("wait", &expected)? {
+            Some(seconds) if seconds > most => Err(refused("wait", seconds, &expected)),
+            Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
+            None => Ok(preferred(headers)?.map(|wait| Duration::from_secs(wait).min(MAX_WAIT))),
+        }
     }
 }
 
@@ -111,24 +112,22 @@ mod tests {
 
     fn params(query: &str) -> Params {
         let uri = format!("/x?{query}").parse().expect("a uri");
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri).expect("pairs");
-        Params(pairs.into_iter().collect())
+        Params(pairs(&uri).into_iter().collect())
     }
 
     #[test]
-    fn a_limit_is_capped_and_nonsense_is_refused() {
+    fn a_limit_above_the_largest_page_and_nonsense_are_refused() {
         let limit = |query| params(query).limit().ok();
         assert_eq!(limit(""), Some(20));
         assert_eq!(limit("limit=7"), Some(7));
-        assert_eq!(limit("limit=5000"), Some(100));
-        assert_eq!(limit("limit=20&limit=3"), Some(3));
-        for bad in ["limit=0", "limit=-1", "limit=x", "limit=1.5"] {
+        assert_eq!(limit("limit=100"), Some(100));
+        for bad in ["limit=101", "limit=100000", "limit=0", "limit=-1", "limit=x", "limit=1.5"] {
             assert_eq!(limit(bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn a_wait_is_a_parameter_or_a_preference_and_is_capped() {
+    fn a_wait_is_a_parameter_or_a_preference_which_is_capped() {
         let wait = |query, prefer: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(PREFER, prefer.parse().expect("a header"));
@@ -138,7 +137,8 @@ mod tests {
         assert_eq!(wait("wait=5", "wait=9"), Some(Some(5)));
         assert_eq!(wait("", "respond-async, wait=9"), Some(Some(9)));
         assert_eq!(wait("", "Wait=\"9\"; x=1"), Some(Some(9)));
-        assert_eq!(wait("wait=600", ""), Some(Some(25)));
+        assert_eq!(wait("", "wait=600"), Some(Some(25)));
+        assert_eq!(wait("wait=26", ""), None);
         assert_eq!(wait("wait=soon", ""), None);
         assert_eq!(wait("", "wait=soon"), None);
     }

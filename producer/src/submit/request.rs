@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use common::{
     document::{
-        self, Bounded, DocumentReader, ListBounds, NumberBounds, TextBounds, Untouched, brief,
-        crop, object,
+        self, Bounded, DocumentReader, ListBounds, NumberBounds, TextBounds, Unsupported,
+        Untouched, brief, crop, object,
     },
     fault::Fault,
     limits::{
@@ -154,15 +154,6 @@ impl Bounded<ObjectOf> for Value {
         } else if bytes > most {
             reader.fault::<()>(format!("is {bytes} bytes long as JSON: at most {most} are taken"));
         }
-    }
-}
-
-/// Refuses a member that is planned and not there yet, with what to do in its place.
-struct Unsupported(&'static str);
-
-impl Bounded<Unsupported> for Value {
-    fn check(&self, bounds: &Unsupported, reader: &mut DocumentReader) {
-        reader.fault::<()>(format!("is not supported yet: {}", bounds.0));
     }
 }
 

@@ -78,10 +78,8 @@ async fn a_paused_queue_or_tenant_starts_nothing_until_it_is_resumed() {
     let server = TestServer::new().await;
     for what in ["queues/light", "tenants/default"] {
         server.heartbeat(4).await;
-        assert_eq!(
-            server.act(&format!("/v1/admin/{what}/pause")).await.status,
-            StatusCode::NO_CONTENT
-        );
+        let paused = server.act(&format!("/v1/admin/{what}/pause")).await;
+        assert_eq!(paused.status, StatusCode::OK);
         let id = server.echo(json!(1)).await;
         assert!(server.claim().await.is_empty(), "{what}");
         assert_eq!(waiting_for(&server, &id).await, json!("paused"));
@@ -103,15 +101,22 @@ async fn a_paused_queue_or_tenant_starts_nothing_until_it_is_resumed() {
             (&light["waiting"], &light["queued"], &light["slots"]),
             (&json!(1), &json!(0), &json!(100))
         );
-        assert_eq!(
-            server.act(&format!("/v1/admin/{what}/resume")).await.status,
-            StatusCode::NO_CONTENT
-        );
+        let resumed = server.act(&format!("/v1/admin/{what}/resume")).await;
+        assert_eq!(resumed.json(), json!({"paused": false, "matched": true}), "{what}");
         let claimed = server.claim().await;
         assert_eq!(claimed.len(), 1, "{what}");
         server.settle(&claimed[0], succeeded(json!(1))).await;
     }
     assert_eq!(server.act("/v1/admin/queues/heavy/pause").await.status, StatusCode::NOT_FOUND);
+    let pause = async |path: &str| server.act(&format!("/v1/admin/{path}")).await.json();
+    let state = |paused: bool, matched: bool| json!({"paused": paused, "matched": matched});
+    assert_eq!(pause("tenants/default/pause").await, state(true, true));
+    // A pause may come before the first job, and a misspelt name is noticed.
+    assert_eq!(pause("tenants/nobody/pause").await, state(true, false));
+    assert_eq!(pause("tenants/nobody/resume").await, state(false, true));
+    assert_eq!(pause("queues/light/pause").await, state(true, true));
+    assert_eq!(pause("queues/light/resume").await, state(false, true));
+    assert_eq!(pause("queues/light/resume").await, state(false, false));
 }
 
 #[tokio::test]

@@ -48,6 +48,16 @@ pub struct Limits {
     pub limits: Vec<LimitShape>,
 }
 
+/// A queue or a tenant after it was paused or resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PauseState {
+    /// Set while nothing new of it starts.
+    pub paused: bool,
+    /// Whether there was something to do: of a pause, whether the tenant has a job (a queue always
+    /// matches); of a resume, whether it was paused.
+    pub matched: bool,
+}
+
 /// State of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
