@@ -63,7 +63,9 @@ const COMPRESSED_FROM: u64 = 1024;
 /// Builds the whole surface.
 pub fn router(api: Arc<Api>) -> Router {
     let DescribedRoutes { documents, files } = openapi::routes();
+    // At this speed Brotli's answers are larger than gzip's.
     let compression = CompressionLayer::new()
+        .no_br()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(COMPRESSED_FROM));
     let known = KnownParameters::default().add(documents.get_openapi()).add(files.get_openapi());

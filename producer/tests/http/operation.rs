@@ -100,9 +100,12 @@ async fn long_answers_are_compressed_and_short_ones_are_not() {
         answer.header("content-encoding").to_owned()
     };
     let job = format!("/v1/jobs/{id}");
-    for encoding in ["br", "zstd", "gzip"] {
+    for encoding in ["zstd", "gzip"] {
         assert_eq!(encoded(&job, encoding).await, encoding);
     }
+    // At the speed that is wanted here Brotli's answers are larger than gzip's.
+    assert_eq!(encoded(&job, "br, gzip;q=0.5").await, "gzip");
+    assert_eq!(encoded(&job, "br").await, "");
     assert_eq!(encoded(&job, "identity").await, "");
     assert_eq!(encoded(&format!("{job}?fields=id"), "gzip").await, "");
 }
