@@ -61,8 +61,10 @@ pub enum Command {
                       echo '{\"kind\":\"speech\",\"input\":{\"text\":\"Hello\"}}' | \
                       spool submit -")]
     Submit(jobs::Submit),
-    /// Posts a batch: a file with `{"jobs": […]}`, or a list of jobs.
-    #[command(after_help = "Example:\n  spool batch jobs.json --watch")]
+    /// Posts a batch: a file with `{"jobs": […]}`, or a list of jobs. With the id of a batch: shows
+    /// it, with the reason of each rejected item.
+    #[command(after_help = "Examples:\n  spool batch jobs.json --watch\n  \
+                      spool batch 01932b6e-7f00-7abc-8def-0123456789ab")]
     Batch(jobs::Submit),
     /// Shows a job or a batch.
     #[command(after_help = "Example:\n  spool status 01932b6e-7f00-7abc-8def-0123456789ab")]

@@ -71,10 +71,7 @@ impl<W: io::Write> io::Write for PrintableLines<W> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::{
-        io::Write as _,
-        sync::{Arc, Mutex},
-    };
+    use std::sync::{Arc, Mutex};
 
     use serde_json::{Value, json};
     use tracing_subscriber::{layer::SubscriberExt, registry};
@@ -111,7 +108,8 @@ mod tests {
 
     impl io::Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
         }
 
         fn flush(&mut self) -> io::Result<()> {

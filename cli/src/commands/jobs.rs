@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::{summary::show, watch};
 use crate::{
     client::{Client, JobOrBatch},
-    exit::CommandResult,
+    exit::{CommandResult, Failure},
     input,
     options::{IdArg, ServerArg},
+    output,
 };
 
 /// Options of `submit` and `batch`.
@@ -35,8 +36,11 @@ pub async fn submit(options: Submit, json: bool) -> CommandResult {
     post(options, JobOrBatch::Job, "/v1/jobs", job, json).await
 }
 
-/// Posts a batch.
+/// Posts a batch, or shows the one with an id.
 pub async fn batch(options: Submit, json: bool) -> CommandResult {
+    if let Some(id) = options.file.to_str().and_then(|text| text.parse().ok()) {
+        return show_items(id, &options.server, json).await;
+    }
     let batch = input::as_batch(input::read_json(&options.file)?)?;
     post(options, JobOrBatch::Batch, "/v1/batches", batch, json).await
 }
@@ -52,9 +56,49 @@ async fn post(
     let posted = client.post(path, &body, options.idempotency_key.as_deref()).await?;
     if options.watch {
         let id = posted["id"].as_str().unwrap_or_default();
+        // First of all, so that an interrupted watch can be taken up again.
+        match json {
+            true => output::note(json!({ "id": id })),
+            false => output::note(id),
+        }
         return watch::follow(&client, resource, id, json).await;
     }
-    show(&posted, json)
+    show(&posted, json)?;
+    let (total, rejected) = (&posted["counts"]["total"], &posted["counts"]["rejected"]);
+    if total.is_u64() && total == rejected {
+        return Err(Failure::Refused(format!(
+            "all {total} items were refused: `spool batch {}` shows the reasons",
+            posted["id"].as_str().unwrap_or_default()
+        )));
+    }
+    Ok(())
+}
+
+/// Shows a batch with the reason of each rejected item.
+async fn show_items(id: uuid::Uuid, server: &ServerArg, json: bool) -> CommandResult {
+    let client = Client::new(&server.server)?;
+    let path = JobOrBatch::Batch.path(id);
+    show(&client.get(&path).await?, json)?;
+    let mut page = format!("{path}/results?limit=100");
+    loop {
+        let items = client.get(&page).await?;
+        for item in items["results"].as_array().into_iter().flatten() {
+            match json {
+                true => output::line(item)?,
+                false => output::lines(rejection(item))?,
+            }
+        }
+        let Some(cursor) = items["nextCursor"].as_str() else { return Ok(()) };
+        page = format!("{path}/results?limit=100&cursor={cursor}");
+    }
+}
+
+/// Describes an item that was rejected.
+fn rejection(item: &Value) -> Option<String> {
+    let reason = item.get("reason")?;
+    let text = |name: &str| reason[name].as_str().unwrap_or_default();
+    let job = item["jobId"].as_str().map_or_else(String::new, |job| format!(" {job}"));
+    Some(format!("  item {}{job} {}: {}", item["index"], text("code"), text("detail")))
 }
 
 /// Shows a job or a batch.

@@ -33,8 +33,10 @@ fn a_job_is_posted_followed_and_shown() {
     let data = tempdir().unwrap();
     let dev = Dev::start(data.path());
     let job = json!({"kind": "echo", "input": {"value": [1, 2]}});
-    let (code, out, _) = with_input(&["submit", "-", "--watch", "--json"], dev.api.base(), &job);
+    let arguments = ["submit", "-", "--watch", "--json"];
+    let (code, out, said) = with_input(&arguments, dev.api.base(), &job);
     let done: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(said, format!("{}\n", json!({"id": done["id"]})), "it is said first");
     assert_eq!((code, &done["result"]), (0, &json!([1, 2])));
 
     let id = done["id"].as_str().unwrap();
@@ -138,4 +140,56 @@ fn a_server_goes_on_when_its_log_is_closed() {
     assert_eq!(with_input(&["submit", "-", "--watch"], &address, &job).0, 0);
     send_signal(server.id() as i32, 15);
     assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_a_client_wrote_does_not_act_on_the_terminal_of_its_reader() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let hostile = "x\u{1b}]0;OWNED\u{7}\u{9b}31m\u{202e}\r\nFAKE LINE";
+    let shown = "x\\u001b]0;OWNED\\u0007\\u009b31m\\u202e\\r\\nFAKE LINE";
+    let failing = json!({"kind": "echo", "input": {"fail": hostile}, "tags": ["t"]});
+    let (_, out, _) = with_input(&["submit", "-", "--watch"], dev.api.base(), &failing);
+    assert!(out.contains(shown) && out.lines().count() == 1, "{out:?}");
+    let id = out.split(' ').next().unwrap().to_owned();
+    for arguments in [&["status", &id][..], &["watch", &id], &["dead", "list"]] {
+        for json in [&[][..], &["--json"]] {
+            let mut command = spool();
+            command.args(json).args(arguments).args(["--server", dev.api.base()]);
+            let output = String::from_utf8(run(command).stdout).unwrap();
+            assert!(output.contains("OWNED") && output.contains("\\u202e"), "{output:?}");
+            let acts = |text: char| text.is_control() || text == '\u{202e}';
+            assert!(!output.trim_end().contains(acts), "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_refused_items_fails_and_its_reasons_are_shown() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let batch = json!({"jobs": [{"kind": "nope", "input": {}}, {"kind": "echo"}]});
+    let (code, out, said) = with_input(&["batch", "-"], dev.api.base(), &batch);
+    assert_eq!((code, said.contains("all 2 items were refused")), (5, true), "{said}");
+    let mut reasons = spool();
+    reasons.args(["batch", out.split(' ').next().unwrap(), "--server", dev.api.base()]);
+    let reasons = String::from_utf8(run(reasons).stdout).unwrap();
+    assert!(reasons.contains("item 0 unknown_kind") && reasons.contains("item 1 "), "{reasons}");
+}
+
+#[test]
+fn a_pause_or_a_resume_that_meets_nothing_says_so() {
+    let data = tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let said = |arguments: &[&str]| {
+        let mut command = spool();
+        command.args(arguments).args(["--server", dev.api.base()]);
+        let output = run(command);
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, warned) = said(&["pause", "--tenant", "nobody"]);
+    assert_eq!((code, warned.contains("no job belongs to tenant `nobody`")), (0, true), "{warned}");
+    assert_eq!(said(&["resume", "--tenant", "nobody"]), (0, String::new()));
+    let (_, warned) = said(&["resume", "--queue", "light"]);
+    assert!(warned.contains("queue `light` was not paused"), "{warned}");
 }

@@ -70,11 +70,15 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// An older connection is replaced: the memory that a server keeps for one only grows.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
+const HINT: &str = "a URL like `postgres://user:password@host:5432/database` is wanted";
+
 /// Reads a URL such as `postgres://user@host:5432/database`.
 pub fn parse(url: &str) -> PortResult<PgConnectOptions> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(PortError::broken(PART, format!("its URL is not one of PostgreSQL: {HINT}")));
+    }
     let options = PgConnectOptions::from_str(url).map_err(|error| {
-        let hint = "a URL like `postgres://user:password@host:5432/database` is wanted";
-        PortError::broken(PART, format!("its URL can't be read ({error}): {hint}"))
+        PortError::broken(PART, format!("its URL can't be read ({error}): {HINT}"))
     })?;
     // A start-up option that PgBouncer refuses. It is for numbers as text, and rows come in binary.
     Ok(options.application_name("spool").extra_float_digits(None))
