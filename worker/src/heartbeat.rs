@@ -15,6 +15,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::leases::Leases;
 
+/// The pause before a heartbeat that a message hastened: the messages of a batch, or a flood of
+/// forged ones, cost one heartbeat.
+const AFTER_CANCEL: Duration = Duration::from_millis(50);
+
 /// The heartbeat thread. It ends on [`HeartbeatThread::stop`], after a last heartbeat that says
 /// that the worker is leaving.
 pub struct HeartbeatThread {
@@ -116,6 +120,7 @@ async fn heartbeat_until_stopped(
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = signals.now.notified() => {}
+            () = leases.hastened() => tokio::time::sleep(AFTER_CANCEL).await,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The leases that this worker holds. Heartbeats renew them, and a cancel finds its attempt here.
+//! The leases that this worker holds. Heartbeats renew them and hear which attempt
+//! is to stop.
 
 use std::{
     collections::HashMap,
@@ -40,6 +41,7 @@ impl Lease {
 pub struct Leases {
     held: Mutex<HashMap<TaskId, Arc<Lease>>>,
     emptied: Notify,
+    hastened: Notify,
 }
 
 impl Leases {
@@ -83,13 +85,18 @@ impl Leases {
         }
     }
 
-    /// Asks the attempts of these tasks to stop, if they run here.
-    pub fn cancel(&self, tasks: &[TaskId]) {
+    /// Asks for a heartbeat at once if one of these tasks runs here. A control message stops
+    /// nothing by itself: the heartbeat's reply says whether the store wants the attempt to stop.
+    pub fn hasten(&self, tasks: &[TaskId]) {
         let held = self.lock();
-        tasks
-            .iter()
-            .filter_map(|task| held.get(task))
-            .for_each(|lease| lease.stop.ask(Reason::Cancelled));
+        if tasks.iter().any(|task| held.contains_key(task)) {
+            self.hastened.notify_one();
+        }
+    }
+
+    /// Waits until a heartbeat is asked for.
+    pub async fn hastened(&self) {
+        self.hastened.notified().await;
     }
 
     /// Asks all attempts to stop.
@@ -147,6 +154,21 @@ mod tests {
         assert_eq!((old.lease.stop.reason(), new.lease.stop.reason()), (None, None));
         drop(old);
         assert_eq!(leases.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_message_to_cancel_hastens_a_heartbeat_whose_reply_alone_stops_the_attempt() {
+        let leases = Arc::new(Leases::default());
+        let held = leases.hold(TaskId::new(), Fence(1));
+        leases.hasten(&[TaskId::new()]);
+        assert!(futures::poll!(std::pin::pin!(leases.hastened())).is_pending());
+        leases.hasten(&[TaskId::new(), held.lease.task]);
+        assert!(futures::poll!(std::pin::pin!(leases.hastened())).is_ready());
+        assert_eq!(held.lease.stop.reason(), None);
+        leases.handle_replies(&leases.heartbeats(), &[HeartbeatReply::Held]);
+        assert_eq!(held.lease.stop.reason(), None, "a forged message cancels nothing");
+        leases.handle_replies(&leases.heartbeats(), &[HeartbeatReply::Cancel]);
+        assert_eq!(held.lease.stop.reason(), Some(Reason::Cancelled));
     }
 
     #[tokio::test]

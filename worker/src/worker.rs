@@ -153,7 +153,7 @@ impl Worker {
             intakes.spawn(intake::run(self.shared.clone(), slots, deliveries, closing.clone()));
         }
         let controls = self.dependencies.broker.listen().await?;
-        let listening = tokio::spawn(cancel_on_request(self.shared.leases.clone(), controls));
+        let listening = tokio::spawn(hasten_cancels(self.shared.leases.clone(), controls));
         tracing::info!(worker = %self.shared.worker, name = self.settings.name, "working");
         Ok(listening)
     }
@@ -213,11 +213,11 @@ impl Worker {
     }
 }
 
-/// Cancels the attempts that control messages name.
-async fn cancel_on_request(leases: Arc<Leases>, mut controls: Box<dyn ControlStream>) {
+/// Has the store asked at once about attempts that control messages want cancelled.
+async fn hasten_cancels(leases: Arc<Leases>, mut controls: Box<dyn ControlStream>) {
     loop {
         if let Control::Cancel(tasks) = controls.next().await {
-            leases.cancel(&tasks);
+            leases.hasten(&tasks);
         }
     }
 }
