@@ -110,6 +110,14 @@ fn the_key_is_in_no_answer_no_log_and_no_stored_row() {
     assert!(!holding(b"[secret]", data.path()).is_empty(), "what was stored was looked at");
 }
 
+#[test]
+fn a_models_text_is_kept_as_it_was_written_even_where_it_holds_the_key() {
+    let (data, server) = (tempdir().unwrap(), ProviderServer::start());
+    let dev = DevServer::start(data.path(), &guarded(&server, "retries = 0"), &[]);
+    let job = dev.once("hook", json!({"topic": "fault:key-as-text"}));
+    assert_eq!(job["result"]["hooks"], json!([format!("Your key is {KEY}.")]), "{job}");
+}
+
 /// The files below a folder that contain these bytes.
 fn holding(bytes: &[u8], folder: &Path) -> Vec<String> {
     let mut found = Vec::new();

@@ -320,7 +320,8 @@ async fn chat(asked: ProviderRequest) -> Response {
         "not-json" => format!("Sure! Take {count}."),
         "schema" => json!({"hooks": "one"}).to_string(),
         "once-schema" if count == 1 => json!({"hooks": []}).to_string(),
-        "echo-key" => json!({"hooks": [format!("Your key is {KEY}.")]}).to_string(),
+        "echo-key" => format!("Your key is {KEY}."),
+        "key-as-text" => json!({"hooks": [format!("Your key is {KEY}.")]}).to_string(),
         "hostile" => hostile(kind),
         _ => well(kind, said),
     };

@@ -84,18 +84,16 @@ impl Guard {
         sentence_of(body).map(|text| format!(": {}", self.shown(text))).unwrap_or_default()
     }
 
-    /// Removes the key from a provider's text: some providers repeat it.
-    pub fn redacted(&self, text: String) -> String {
-        match self.key() {
-            Some(key) => key.redact(&text),
-            None => text,
-        }
-    }
-
-    /// Prepares a provider's text for an error: one short line without the key.
+    /// Prepares a provider's text for an error: one short line without the key, since providers may
+    /// repeat a key that they refuse. A model's text is content and stays as it is: a key may be a
+    /// plain word, such as the `none` of services that need no key.
     pub fn shown(&self, text: &str) -> String {
-        let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.redacted(plain).chars().take(SENTENCE).collect()
+        let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let redacted = match self.key() {
+            Some(key) => key.redact(&plain),
+            None => plain,
+        };
+        redacted.chars().take(SENTENCE).collect()
     }
 
     pub(super) fn unreachable(&self, error: reqwest::Error) -> JobError {

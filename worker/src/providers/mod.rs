@@ -128,6 +128,12 @@ impl Providers {
         answers
     }
 
+    /// Removes all keys from a text that goes into an error or a log.
+    fn redacted(&self, text: &str) -> String {
+        let keys = self.config.services.values().filter_map(|service| service.api_key.as_ref());
+        keys.fold(text.to_owned(), |text, key| key.redact(&text))
+    }
+
     /// Asks the writers for a text, or only the one that the input names.
     pub(crate) async fn write(
         &self,

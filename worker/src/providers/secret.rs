@@ -25,7 +25,7 @@ impl Secret {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
     }
 
-    /// Replaces this secret in a foreign text: providers may repeat a key that they refuse.
+    /// Replaces this secret in a foreign text.
     pub(super) fn redact(&self, text: &str) -> String {
         if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "[secret]") }
     }

@@ -101,7 +101,12 @@ async fn ask_with_one_retry<A: Form>(
                 ..second
             })
         }
-        Err(last) => Err(unusable(&first, &fault, &second, &last).into()),
+        Err(last) => {
+            let redacted = |text: &str| providers.redacted(text);
+            let shown = |reply: TextReply| TextReply { text: redacted(&reply.text), ..reply };
+            let (first, second) = (shown(first), shown(second));
+            Err(unusable(&first, &redacted(&fault), &second, &redacted(&last)).into())
+        }
     }
 }
 

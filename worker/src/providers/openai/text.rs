@@ -46,10 +46,7 @@ impl Writer for OpenAi {
             .guard
             .call(&context.lease.stop, request, |response| self.read(context, response))
             .await?;
-        Ok(TextReply {
-            text: self.guard.redacted(text),
-            provenance: self.provenance(&self.config.text_model, usage),
-        })
+        Ok(TextReply { text, provenance: self.provenance(&self.config.text_model, usage) })
     }
 }
 

@@ -67,13 +67,10 @@ impl Listener for OpenAi {
             let detail = format!("the answer of provider `{}` {what}", self.guard.name());
             JobError::permanent(crate::providers::port::BAD_ANSWER, detail)
         };
-        let (mut words, notice) = match of_segments(&body) {
+        let (words, notice) = match of_segments(&body) {
             Some(words) => (words, Some(TIMES_OF_SENTENCES.to_owned())),
             None => (words(&body).map_err(bad)?, None),
         };
-        for word in &mut words {
-            word.word = self.guard.redacted(std::mem::take(&mut word.word));
-        }
         let last = || words.iter().map(|word| word.end_ms).max();
         let sound_ms = millis(&body["duration"]).or_else(last).unwrap_or_default();
         let usage = Usage { sound_ms, ..Usage::default() };
