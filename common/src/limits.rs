@@ -10,6 +10,9 @@ pub const LEASE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(3);
 /// The interval of the search for expired leases and lost task messages.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// A clock that is set back by more is put right. Time services correct less than this now and then
+/// on a healthy machine, and nothing waits for longer because of it.
+pub const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// A worker counts as alive this long after its last heartbeat, which is as long as its leases
 /// last.
 pub const WORKER_ALIVE: Duration = LEASE;
@@ -80,9 +83,11 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const PAGE: usize = 20;
 /// The most items of a page.
 pub const MAX_PAGE: usize = 100;
-/// Rows that one page of a filtered list may read. Beyond that the page is short and says where to
-/// continue.
+/// Rows that one read of a filtered list may look at, which takes some milliseconds.
 pub const LIST_SCAN: usize = 10_000;
+/// Reads for one page of a filtered list, a million rows. Beyond that the page is short and says
+/// where to continue.
+pub const LIST_STEPS: usize = 100;
 /// The longest that `?wait=` may hold a request: under the idle limits of common proxies (30 s).
 pub const MAX_WAIT: Duration = Duration::from_secs(25);
 /// Besides being notified, a waiting request reads the store this often, so a lost notification

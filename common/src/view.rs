@@ -120,7 +120,7 @@ pub struct JobView {
     /// The time at which it became final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Attempts begun, over all tasks.
+    /// Attempts begun, summed over all tasks, without those that were released or lost.
     pub attempts: u32,
     /// The reason why nothing of it runs, until it is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]

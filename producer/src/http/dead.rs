@@ -30,6 +30,7 @@ use super::{
     },
     state::Api,
 };
+use crate::read::full_page::full_page;
 
 /// Lists tasks that failed for good, each with every attempt that failed.
 #[utoipa::path(
@@ -65,7 +66,8 @@ pub async fn list(
         since: params.parsed("since", time)?,
         until: params.parsed("until", time)?,
     };
-    let found = api.store.dead(&caller.tenant, &filter, page.cursor()?, page.limit).await?;
+    let read = |after, most| api.store.dead(&caller.tenant, &filter, after, most);
+    let found = full_page(page.cursor()?, page.limit, read).await?;
     let dead_letters = api.broker.dead_letters().await.ok();
     let tasks = found.items.into_iter().map(Task::from).collect();
     page.answer("tasks", &DeadPage { tasks, next_cursor: found.next, dead_letters })

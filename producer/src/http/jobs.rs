@@ -26,7 +26,10 @@ use super::{
     state::Api,
     submission::accepted,
 };
-use crate::submit::{calls::SubmitCall, request::JobRequest};
+use crate::{
+    read::full_page::full_page,
+    submit::{calls::SubmitCall, request::JobRequest},
+};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -112,7 +115,8 @@ pub async fn list(
         kind: params.word("kind")?,
         tag: params.word("tag")?,
     };
-    let found = api.store.list(&caller.tenant, &filter, page.cursor()?, page.limit).await?;
+    let read = |after, most| api.store.list(&caller.tenant, &filter, after, most);
+    let found = full_page(page.cursor()?, page.limit, read).await?;
     let links = caller.links(&api);
     let jobs = found.items.into_iter().map(|view| Job::of_view(view, &links)).collect();
     page.answer("jobs", &JobPage { jobs, next_cursor: found.next })

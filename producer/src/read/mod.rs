@@ -1,6 +1,7 @@
 //! Reads of a job: from the view cache if it has the job, otherwise from the store. Both give the
 //! same answer once the job has settled.
 
+pub mod full_page;
 pub mod watch;
 
 use std::{sync::Arc, time::Duration};

@@ -204,6 +204,7 @@ async fn a_lost_lease_makes_the_task_ready_and_uses_no_attempt(on: StoreFixture)
     assert_eq!((task.state, task.attempts, task.losses), (TaskState::Ready, 0, 1));
     let second = on.start(only(&job)).await;
     assert_eq!((second.attempt, second.losses, second.fence), (1, 1, Fence(first.fence.0 + 1)));
+    assert_eq!(on.job(job.id).await.attempts, 1, "the job counts as its task does");
     assert_eq!(
         on.store.sweep(POLICY).await.expect("sweeps").lost,
         0,
@@ -223,6 +224,7 @@ async fn a_task_that_loses_several_workers_is_poison(on: StoreFixture) {
     let task = on.task(only(&job)).await;
     assert_eq!((task.state, task.losses), (TaskState::Failed, 3));
     let view = on.job(job.id).await;
+    assert_eq!((task.attempts, view.attempts), (1, 1));
     assert_eq!(
         (view.status, view.error.expect("an error").code.as_str()),
         (JobStatus::Failed, code::POISON)
@@ -239,8 +241,11 @@ async fn a_release_uses_no_attempt_and_counts_no_loss(on: StoreFixture) {
     let task = on.task(only(&job)).await;
     assert_eq!((task.state, task.attempts, task.losses), (TaskState::Ready, 0, 0));
     assert_eq!(on.settle(&first, succeeded(json!("late"))).await.0, Settled::Stale);
+    assert_eq!(on.job(job.id).await.attempts, 0);
     let second = on.start(only(&job)).await;
     assert_eq!((second.attempt, second.fence), (1, Fence(2)));
+    on.succeed(&second, json!("right")).await;
+    assert_eq!(on.job(job.id).await.attempts, 1, "the job counts as its task does");
 }
 
 async fn a_retry_waits_out_its_pause_and_keeps_its_error(on: StoreFixture) {

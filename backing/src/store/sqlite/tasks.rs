@@ -85,8 +85,9 @@ pub async fn record_failure(
     Ok(())
 }
 
-/// Takes a running task back to `ready`, due at `run_at`; only a retry burns the attempt. A task
-/// that was asked to stop is cancelled instead, because no worker is left to acknowledge it.
+/// Takes a running task back to `ready`, due at `run_at`; only a retry burns the attempt, and only
+/// a burned one counts in the job. A task that was asked to stop is cancelled instead, because no
+/// worker is left to acknowledge it.
 pub async fn make_ready(
     tx: &mut Transaction,
     task: Uuid,
@@ -95,8 +96,8 @@ pub async fn make_ready(
 ) -> PortResult<()> {
     let statement = transition(
         event,
-        "UPDATE tasks SET state = {to}, attempt = attempt - ?, lease_until = NULL,
-             progress = NULL, run_at = ?
+        "UPDATE tasks SET state = {to}, attempt = attempt - (? AND NOT cancel_requested),
+             lease_until = NULL, progress = NULL, run_at = ?
          WHERE id = ? AND {from} RETURNING job, queue, cancel_requested",
     );
     let unburned = event != TaskEvent::Retry;
@@ -105,6 +106,9 @@ pub async fn make_ready(
     tx.effects.jobs.insert(job);
     if cancel_requested {
         return end(tx, task, TaskEvent::Cancel, &reason::cancelled()).await.map(drop);
+    }
+    if unburned {
+        execute!(tx.sql(), "UPDATE jobs SET attempts = attempts - 1 WHERE id = ?"; job)?;
     }
     tx.effects.ready_queues.insert(column::queue(&queue)?);
     Ok(())

@@ -52,7 +52,8 @@ pub struct Job {
     /// `paused`, or a limit (`limit:tenant`, `limit:kind`, `limit:provider`, `limit:batch`).
     #[schema(value_type = Option<String>)]
     waiting_for: Option<WaitingFor>,
-    /// Attempts begun, over all its tasks.
+    /// Attempts begun, summed over all its tasks (`/tasks` shows those of each). Attempts that were
+    /// released or whose worker died do not count.
     attempts: u32,
     /// 0 to 9; higher runs first.
     priority: u8,
