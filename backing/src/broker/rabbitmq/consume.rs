@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use super::{
     counts::{Counters, add},
     message,
+    names::BrokerNames,
     subscriber::Attachment,
 };
 
@@ -33,14 +34,20 @@ pub(super) async fn consume_tasks(
 }
 
 /// Consumes control messages from a queue of its own, which ends with the connection.
-pub(super) async fn consume_controls(channel: &Channel, exchange: &str) -> lapin::Result<Consumer> {
+pub(super) async fn consume_controls(
+    channel: &Channel,
+    names: &BrokerNames,
+) -> lapin::Result<Consumer> {
+    let queue = names.listener();
     let exclusive = QueueDeclareOptions::exclusive().auto_delete();
-    let declared = channel.queue_declare("".into(), exclusive, FieldTable::default()).await?;
-    let queue = declared.name().clone();
-    let (binding, arguments) = (QueueBindOptions::default(), FieldTable::default());
-    channel.queue_bind(queue.clone(), exchange.into(), "".into(), binding, arguments).await?;
+    channel.queue_declare(queue.as_str().into(), exclusive, FieldTable::default()).await?;
+    let (exchange, arguments) = (names.control(), FieldTable::default());
+    let binding = QueueBindOptions::default();
+    channel
+        .queue_bind(queue.as_str().into(), exchange.into(), "".into(), binding, arguments)
+        .await?;
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
-    channel.basic_consume(queue, "".into(), options, FieldTable::default()).await
+    channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await
 }
 
 /// Forwards a consumer's messages until it ends, and returns the reason why it ended.

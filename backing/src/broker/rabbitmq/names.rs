@@ -1,6 +1,7 @@
 //! Names of exchanges and queues on the broker. No other file spells them.
 
 use common::queue::Queue;
+use uuid::Uuid;
 
 /// The names of one installation.
 #[derive(Debug, Clone)]
@@ -21,6 +22,12 @@ impl BrokerNames {
     /// The exchange that fans out control messages.
     pub fn control(&self) -> String {
         format!("{}.control", self.prefix)
+    }
+
+    /// A new name for a listener's queue of control messages. The server could choose one, but it
+    /// would lie outside the namespace, where a user may have no rights.
+    pub fn listener(&self) -> String {
+        format!("{}.control.{}", self.prefix, Uuid::now_v7().simple())
     }
 
     /// The exchange and the queue of messages that could not be read or were delivered too often.

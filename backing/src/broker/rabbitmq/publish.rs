@@ -22,6 +22,7 @@ use lapin::{
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{
+    consume::consume_controls,
     counts::{Counters, add},
     errors::{is_not_found, unavailable},
     message,
@@ -140,9 +141,11 @@ impl Publisher {
 
     /// Checks that the broker answers on a publishing channel and takes messages. A broker short of
     /// memory or disk answers every query, and blocks a connection only once that publishes. So a
-    /// message is published that no queue takes.
+    /// message is published that no queue takes. A listener's queue is made and consumed for the
+    /// rights that this takes.
     pub async fn check(&self) -> PortResult<()> {
-        let exchange = self.topology.names.tasks();
+        let names = self.topology.names.clone();
+        let exchange = names.tasks();
         self.query(|connection, channel| async move {
             let (options, properties) =
                 (BasicPublishOptions::default(), BasicProperties::default());
@@ -159,9 +162,13 @@ impl Publisher {
             );
             tokio::select! {
                 answered = asked => answered?,
-                () = until_blocked(connection) => return Ok(false),
+                () = until_blocked(Arc::clone(&connection)) => return Ok(false),
             }
-            sent.await.map(|_| true)
+            sent.await?;
+            let listener = connection.create_channel().await?;
+            consume_controls(&listener, &names).await?;
+            listener.close(200, "checked".into()).await?;
+            Ok(true)
         })
         .await?
         .then_some(())

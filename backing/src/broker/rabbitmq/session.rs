@@ -161,7 +161,7 @@ impl Session {
                 (consumer, forwarder)
             }
             Subscription::Controls { to } => {
-                let consumer = consume_controls(&channel, &self.topology.names.control()).await?;
+                let consumer = consume_controls(&channel, &self.topology.names).await?;
                 (consumer, Forwarder::Controls { to: to.clone() })
             }
         };

@@ -166,9 +166,9 @@ impl ViewCache for RedisViewCache {
     }
 
     async fn check(&self) -> PortResult<()> {
-        let command = redis::cmd("PING");
+        let commands = views::check(&self.names);
         self.connection
-            .query(async |mut connection| command.query_async::<()>(&mut connection).await)
+            .query(async |mut connection| commands.query_async::<()>(&mut connection).await)
             .await
     }
 }

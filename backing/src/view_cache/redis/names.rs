@@ -31,6 +31,11 @@ impl RedisNames {
         format!("{}:value:{}", self.prefix, Digest::of(key.as_bytes()))
     }
 
+    /// Two keys that a check writes. As those of two views, a cluster may hold them on two nodes.
+    pub fn checked(&self) -> [String; 2] {
+        ["a", "b"].map(|key| format!("{}:check:{key}", self.prefix))
+    }
+
     /// The channel of changed views.
     pub fn changes(&self) -> String {
         format!("{}:changes", self.prefix)

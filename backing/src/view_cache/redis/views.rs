@@ -38,6 +38,16 @@ end
 return #changed
 ";
 
+/// Does for two keys what [`PUT`] does, and publishes that no view changed.
+const CHECK: &str = r"
+for _, key in ipairs(KEYS) do
+  redis.call('GETRANGE', key, 0, 47)
+  redis.call('SET', key, '', 'PX', 1000)
+  redis.call('PEXPIRE', key, 1000)
+end
+return redis.call('PUBLISH', ARGV[1], '')
+";
+
 /// The commands that put these views; `None` if there are none.
 pub(super) fn put(names: &RedisNames, views: &[JobView]) -> Option<Pipeline> {
     if views.is_empty() {
@@ -61,6 +71,15 @@ pub(super) fn put(names: &RedisNames, views: &[JobView]) -> Option<Pipeline> {
         pipeline.add_command(run.command(names));
     }
     Some(pipeline)
+}
+
+/// The commands that need the same rights, and the same kind of server, as all others together.
+pub(super) fn check(names: &RedisNames) -> Pipeline {
+    let keys = names.checked();
+    let mut pipeline = Pipeline::new();
+    pipeline.cmd("EVAL").arg(CHECK).arg(keys.len()).arg(&keys).arg(names.changes());
+    pipeline.cmd("MGET").arg(&keys).cmd("UNLINK").arg(&keys);
+    pipeline
 }
 
 /// The command that gets the views of these jobs.
