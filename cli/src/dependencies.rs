@@ -61,7 +61,7 @@ pub struct Dependencies {
 
 impl Dependencies {
     /// Opens the embedded adapters, with all data in one folder.
-    pub async fn embedded(data: &Path) -> Result<Self, Failure> {
+    pub async fn embedded(data: &Path, locked: bool) -> Result<Self, Failure> {
         for folder in [data, &data.join("artifacts"), &data.join("remembered")] {
             make_folder(folder)?;
         }
@@ -69,6 +69,9 @@ impl Dependencies {
             Arc::new(PersistentViewCache::open(data.join("remembered")));
         let (cache, registry) = cached(&view_cache, Vec::new())?;
         let store = SqliteStore::open(&data.join("spool.db")).await?;
+        if locked {
+            store.end_leases().await?;
+        }
         let artifacts = FolderArtifacts::open(&data.join("artifacts"))?;
         // Files may have been deleted by hand. A fleet's sweeper looks for that while it runs.
         for first in 0..=u8::MAX {

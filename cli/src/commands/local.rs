@@ -63,7 +63,7 @@ pub async fn with_client<T>(
 ) -> Result<T, Failure> {
     let stop = signals::stop_on_signals()?;
     let cache = options.cache.clone().map_or_else(cache_folder, Ok)?;
-    let opening = stop.run_until_cancelled(Dependencies::embedded(&cache)).await;
+    let opening = stop.run_until_cancelled(Dependencies::embedded(&cache, false)).await;
     let dependencies = opening.unwrap_or(Err(Failure::Interrupted))?;
     let catalog = catalog(false, config);
     let scratch = || Ok(cache.join("scratch"));

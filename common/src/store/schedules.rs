@@ -95,6 +95,16 @@ pub trait Schedules: Send + Sync + 'static {
         most: u32,
     ) -> PortResult<Page<Schedule>>;
 
+    /// The time of the store's clock, by which schedules are due.
+    async fn store_time(&self) -> PortResult<Timestamp>;
+
+    /// Schedules of all tenants that have a next due time, by id, beginning after `after`.
+    async fn pending_schedules(
+        &self,
+        after: Option<ScheduleId>,
+        most: u32,
+    ) -> PortResult<Vec<Schedule>>;
+
     /// Schedules of all tenants that are due by the store's clock, longest overdue first, with the
     /// time of that clock.
     async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)>;

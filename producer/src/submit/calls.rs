@@ -8,7 +8,7 @@ use common::{
     key::canonical,
     kind::Catalog,
     kinds::probe,
-    port::{PortError, clock::Clock},
+    port::{PortError, PortResult, clock::Clock},
     queue::Queue,
     store::{Schedule, Store},
     submission::{Acceptance, Idempotency, NewBatch, NewJob, Submission, Work},
@@ -175,7 +175,8 @@ impl SubmitCalls {
     pub async fn schedule(&self, call: SubmitCall) -> Result<Schedule, SubmitError> {
         let SubmitCall { tenant, key, document, length, memory: _memory, .. } = call;
         let id = key.map_or_else(ScheduleId::new, |key| ScheduleId::of_call(&tenant, &key));
-        let (now, catalog, owner) = (self.now(), Arc::clone(&self.catalog), tenant.clone());
+        let (now, catalog) = (self.store.store_time().await?, Arc::clone(&self.catalog));
+        let owner = tenant.clone();
         let read = move || Scheduling { catalog: &catalog, now }.new_schedule(id, owner, document);
         let schedule = self.offloader.run(length, read).await??;
         if self.store.create_schedule(&schedule).await? {
@@ -196,7 +197,7 @@ impl SubmitCalls {
     ) -> Result<Option<Schedule>, SubmitError> {
         for _ in 0..TRIES {
             let Some(schedule) = self.store.schedule(tenant, id).await? else { return Ok(None) };
-            let mut changed = self.scheduling().changed(&schedule, changes.clone())?;
+            let mut changed = self.scheduling().await?.changed(&schedule, changes.clone())?;
             if self.store.change_schedule(&changed).await? {
                 changed.revision += 1;
                 return Ok(Some(changed));
@@ -262,8 +263,9 @@ impl SubmitCalls {
         }
     }
 
-    fn scheduling(&self) -> Scheduling<'_> {
-        Scheduling { catalog: &self.catalog, now: self.now() }
+    /// Schedules are due by the store's clock, so the first due time is computed from it.
+    async fn scheduling(&self) -> PortResult<Scheduling<'_>> {
+        Ok(Scheduling { catalog: &self.catalog, now: self.store.store_time().await? })
     }
 
     /// The time of a call, in whole milliseconds as the stores keep it.

@@ -52,10 +52,10 @@ impl Sweeper {
     /// is away.
     pub async fn run(self, stop: CancellationToken) {
         let mut last_topology = LastTopology::new(&self.messages);
-        let mut away = false;
+        let (mut latest, mut away) = (None, false);
         while !stop.is_cancelled() {
             let swept = self.run_once().await;
-            let fired = self.firer.run_once().await;
+            let fired = self.firer.run_once(&mut latest).await;
             let dispatched = self.messages.run_once(&mut last_topology).await;
             let full = swept.as_ref().is_ok_and(|swept| {
                 swept.lost + swept.quarantined + swept.expired >= self.policy.most

@@ -245,6 +245,16 @@ impl Schedules for SwitchedStore {
     ) -> PortResult<Page<Schedule>> {
         self.there()?.schedules(tenant, after, most).await
     }
+    async fn store_time(&self) -> PortResult<Timestamp> {
+        self.there()?.store_time().await
+    }
+    async fn pending_schedules(
+        &self,
+        after: Option<ScheduleId>,
+        most: u32,
+    ) -> PortResult<Vec<Schedule>> {
+        self.there()?.pending_schedules(after, most).await
+    }
     async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)> {
         self.there()?.due_schedules(most).await
     }

@@ -93,9 +93,27 @@ impl Schedules for PgStore {
         Ok(Page { next: items.last().filter(|_| more).map(|last| last.id.to_string()), items })
     }
 
-    async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)> {
+    async fn store_time(&self) -> PortResult<Timestamp> {
         let row = self.work(sqlx::query("SELECT spool.now_ms()").fetch_one(&self.work)).await?;
-        let now = Cells::of(&row).time("now")?;
+        Cells::of(&row).time("now")
+    }
+
+    async fn pending_schedules(
+        &self,
+        after: Option<ScheduleId>,
+        most: u32,
+    ) -> PortResult<Vec<Schedule>> {
+        let query = sqlx::query(select!(
+            "WHERE s.next_at IS NOT NULL AND s.id > $1 ORDER BY s.id LIMIT $2"
+        ))
+        .bind(after.map_or(Uuid::nil(), |after| after.0))
+        .bind(i64::from(most));
+        let rows = self.work(query.fetch_all(&self.work)).await?;
+        Ok(rows.iter().filter_map(|row| or_log(read(row))).collect())
+    }
+
+    async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)> {
+        let now = self.store_time().await?;
         let query = sqlx::query(select!("WHERE s.next_at <= $1 ORDER BY s.next_at LIMIT $2"))
             .bind(now.as_millisecond())
             .bind(i64::from(most));

@@ -18,6 +18,7 @@ mod bounds;
 mod cancel;
 mod cascade;
 mod claim;
+mod clock;
 mod column;
 mod dead;
 mod dispatch;
@@ -49,7 +50,7 @@ use common::{
 use parking_lot::Mutex;
 use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 
-use self::transaction::Transaction;
+use self::{clock::StoreClock, transaction::Transaction};
 use crate::clock::SystemClock;
 
 /// The store. Cheap to share behind an `Arc`.
@@ -59,7 +60,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     turns: Mutex<HashMap<Queue, LastTurns>>,
     suspension: Mutex<SuspensionGuard>,
-    clock: Arc<dyn Clock>,
+    clock: StoreClock,
 }
 
 impl SqliteStore {
@@ -73,15 +74,37 @@ impl SqliteStore {
     /// Opens the file with a clock of the caller's, by which the store decides all times.
     pub async fn open_with(path: &Path, clock: Arc<dyn Clock>) -> PortResult<Self> {
         let (writer, readers) = file::open(path).await?;
+        let latest = value!(&writer, "SELECT coalesce(max(heartbeat_at), 0) FROM workers")?;
+        let clock = StoreClock::new(clock, latest);
         Ok(Self { writer, readers, turns: Mutex::default(), suspension: Mutex::default(), clock })
+    }
+
+    /// Ends the leases of all workers, so that the next sweep counts them as lost.
+    ///
+    /// The caller is the only process that works on the file: workers of before are dead.
+    pub async fn end_leases(&self) -> PortResult<()> {
+        let mut tx = self.write().await?;
+        let now = tx.now;
+        execute!(tx.sql(), "UPDATE tasks SET lease_until = ? WHERE state = 'running'"; now)?;
+        tx.end().await
     }
 
     /// Milliseconds since the epoch.
     fn now(&self) -> i64 {
-        self.clock.now().as_millisecond()
+        self.clock.now()
     }
 
+    /// Begins a write; if the clock was set back, after one that puts the stored times right.
     async fn write(&self) -> PortResult<Transaction> {
+        if let Some(before) = self.clock.set_back_from() {
+            let mut tx = Transaction::begin(&self.writer, self.now()).await?;
+            let now = tx.now;
+            tracing::warn!(by_ms = before - now, "the clock was set back: due work stays due");
+            clock::put_right(&mut tx, before).await?;
+            tx.end().await?;
+            *self.suspension.lock() = SuspensionGuard::default();
+            self.clock.accept(now);
+        }
         Transaction::begin(&self.writer, self.now()).await
     }
 

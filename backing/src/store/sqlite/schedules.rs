@@ -91,13 +91,24 @@ impl Schedules for SqliteStore {
         Ok(Page { next: items.last().filter(|_| more).map(|last| last.id.to_string()), items })
     }
 
+    async fn store_time(&self) -> PortResult<Timestamp> {
+        column::time(self.now())
+    }
+
+    async fn pending_schedules(
+        &self,
+        after: Option<ScheduleId>,
+        most: u32,
+    ) -> PortResult<Vec<Schedule>> {
+        let after = after.map_or(Uuid::nil(), |after| after.0);
+        let pending: Vec<Option<Schedule>> = rows!(&self.readers,
+            select!("WHERE next_at IS NOT NULL AND id > ? ORDER BY id LIMIT ?");
+            after, most => read_or_log)?;
+        Ok(pending.into_iter().flatten().collect())
+    }
+
     async fn due_schedules(&self, most: u32) -> PortResult<(Timestamp, Vec<Schedule>)> {
         let now = self.now();
-        // A row that can't be read keeps no other schedule from firing.
-        let read_or_log = |row| {
-            let log = |error: &_| tracing::error!(%error, "a schedule can't be read");
-            Ok(read(row).map_err(errors::port).inspect_err(log).ok())
-        };
         let due: Vec<Option<Schedule>> = rows!(&self.readers,
             select!("WHERE next_at <= ? ORDER BY next_at LIMIT ?"); now, most => read_or_log)?;
         Ok((column::time(now)?, due.into_iter().flatten().collect()))
@@ -117,6 +128,12 @@ impl Schedules for SqliteStore {
             course.refusal.as_ref().map(Json), schedule.0, revision)?;
         Ok(advanced == 1)
     }
+}
+
+/// Logs a row that can't be read, so that the others fire.
+fn read_or_log(row: SqliteRow) -> sqlx::Result<Option<Schedule>> {
+    let log = |error: &_| tracing::error!(%error, "a schedule can't be read");
+    Ok(read(row).map_err(errors::port).inspect_err(log).ok())
 }
 
 fn read(row: SqliteRow) -> sqlx::Result<Schedule> {

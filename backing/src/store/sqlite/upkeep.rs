@@ -292,4 +292,49 @@ mod tests {
         assert_eq!(swept_at(end).await.lost, 1);
         assert_eq!(swept_at(end).await, Swept::default(), "it was expired meanwhile");
     }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_holds_neither_ready_tasks_nor_leases() {
+        let folder = TempDir::new().expect("a folder");
+        let (store, clock, running) = with_one_running(&folder).await;
+        const HOUR: i64 = 3_600_000;
+        clock.0.store(HOUR, Ordering::SeqCst);
+        let (due, later) = (TaskId::new(), TaskId::new());
+        let mut jobs = [job(due), job(later)];
+        jobs[1].run_at = Some(Timestamp::from_millisecond(2 * HOUR).expect("a time"));
+        for job in jobs {
+            let work = Work::Job(job);
+            let submission = Submission { tenant: TenantId::default(), idempotency: None, work };
+            store.accept(vec![submission], &[]).await.expect("the store answers");
+        }
+        execute!(&store.writer, "UPDATE tasks SET lease_until = ? WHERE id = ?";
+            HOUR + column::millis(LEASE), running.0)
+        .expect("the store answers");
+
+        clock.0.store(60_000, Ordering::SeqCst);
+        let sent = store.dispatch(Queue::Light, 10, 10).await.expect("the store answers").messages;
+        assert_eq!(sent.iter().map(|message| message.task).collect::<Vec<_>>(), [due]);
+        let lost_at = async |now| {
+            clock.0.store(now, Ordering::SeqCst);
+            store.sweep(POLICY).await.expect("the store answers").lost
+        };
+        let end = 60_000 + column::millis(LEASE);
+        assert_eq!((lost_at(end - 4_000).await, lost_at(end).await), (0, 1));
+        let left: i64 = value!(&store.writer, "SELECT run_at FROM tasks WHERE id = ?"; later.0)
+            .expect("the store answers");
+        assert_eq!(left, 2 * HOUR, "a time that the caller chose stays");
+    }
+
+    #[tokio::test]
+    async fn the_next_process_ends_the_leases_of_the_one_before_whatever_the_clock_shows() {
+        let folder = TempDir::new().expect("a folder");
+        let (store, clock, _) = with_one_running(&folder).await;
+        drop(store);
+        clock.0.store(-3_600_000, Ordering::SeqCst);
+        let store = SqliteStore::open_with(&folder.path().join("spool.db"), clock.clone())
+            .await
+            .expect("the store answers");
+        store.end_leases().await.expect("the store answers");
+        assert_eq!(store.sweep(POLICY).await.expect("the store answers").lost, 1);
+    }
 }

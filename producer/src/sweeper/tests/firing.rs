@@ -76,7 +76,7 @@ async fn each_due_time_makes_one_job_however_many_fire_at_once() {
     let schedule = due_for(&fixture, 20, CatchUp::All, echo()).await;
     let racers = (0..8).map(|_| {
         let firer = fixture.firer();
-        tokio::spawn(async move { firer.run_once().await })
+        tokio::spawn(async move { firer.run_once(&mut None).await })
     });
     for racer in racers.collect::<Vec<_>>() {
         racer.await.unwrap().unwrap();
@@ -93,19 +93,19 @@ async fn each_due_time_makes_one_job_however_many_fire_at_once() {
     assert_eq!(jobs_of(&fixture, &schedule).await, expected);
     assert_eq!(after.course.last_job, Some(expected[0]));
     assert!(after.course.next_at.unwrap() > last);
-    assert_eq!(fixture.firer().run_once().await, Ok(0));
+    assert_eq!(fixture.firer().run_once(&mut None).await, Ok(0));
 }
 
 #[tokio::test]
 async fn a_sweeper_that_dies_after_the_job_and_before_the_row_causes_no_second_job() {
     let fixture = fixture().await;
     let schedule = due_for(&fixture, 3, CatchUp::All, echo()).await;
-    fixture.firer().run_once().await.unwrap();
+    fixture.firer().run_once(&mut None).await.unwrap();
     let jobs = jobs_of(&fixture, &schedule).await;
     // The row as it was before the firing.
     let revision = stored(&fixture, &schedule).await.revision;
     assert!(fixture.store.advance_schedule(schedule.id, revision, &schedule.course).await.unwrap());
-    fixture.firer().run_once().await.unwrap();
+    fixture.firer().run_once(&mut None).await.unwrap();
     assert_eq!(jobs_of(&fixture, &schedule).await, jobs);
 }
 
@@ -114,7 +114,7 @@ async fn a_refused_firing_is_recorded_and_the_schedule_and_its_neighbours_go_on(
     let fixture = fixture().await;
     let bad = due_for(&fixture, 0, CatchUp::Skip, json!({"kind": "gone", "input": {}})).await;
     let good = due_for(&fixture, 0, CatchUp::Skip, echo()).await;
-    fixture.firer().run_once().await.unwrap();
+    fixture.firer().run_once(&mut None).await.unwrap();
     let course = stored(&fixture, &bad).await.course;
     let refusal = course.refusal.expect("it is recorded");
     assert_eq!(
@@ -134,8 +134,24 @@ async fn missed_firings_are_skipped_by_default() {
         [(CatchUp::Skip, 1, 3), (CatchUp::Latest, 2, 4), (CatchUp::All, 30, 33)]
     {
         let schedule = due_for(&fixture, 30, catch_up, echo()).await;
-        fixture.firer().run_once().await.unwrap();
+        fixture.firer().run_once(&mut None).await.unwrap();
         let jobs = jobs_of(&fixture, &schedule).await.len();
         assert!((least..=most).contains(&jobs), "{catch_up:?}: {jobs}");
     }
+}
+
+#[tokio::test]
+async fn a_time_that_was_computed_by_a_clock_that_was_ahead_is_put_right_once() {
+    let fixture = fixture().await;
+    let now = fixture.dispatcher.clock.now();
+    let ahead = due_for(&fixture, -180, CatchUp::Skip, echo()).await;
+    fixture.firer().run_once(&mut Some(now)).await.unwrap();
+    assert_eq!(stored(&fixture, &ahead).await, ahead, "the clock was not set back");
+    let mut latest = Some(now + 3.hours());
+    fixture.firer().run_once(&mut latest).await.unwrap();
+    assert_eq!(latest, Some(now));
+    let minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap();
+    let next_at = Some(minute + 1.minutes());
+    assert_eq!(stored(&fixture, &ahead).await.course, Course { next_at, ..ahead.course.clone() });
+    assert_eq!(jobs_of(&fixture, &ahead).await, []);
 }
