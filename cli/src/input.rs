@@ -21,8 +21,7 @@ pub fn read_json(path: &Path) -> Result<Value, Failure> {
     } else {
         bytes = std::fs::read(path).map_err(unreadable)?;
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::Failed(format!("{shown} is not JSON: {error}")))
+    common::json::parse(&bytes).map_err(|refusal| Failure::Failed(format!("{shown} {refusal}")))
 }
 
 /// Turns a document into a job request: one with a `kind` is a job, one with a `timeline` is a

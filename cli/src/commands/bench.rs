@@ -55,8 +55,8 @@ const SAMPLE: usize = 2_000;
 
 /// Runs the benchmark and prints its figures.
 pub async fn run(options: Bench, json: bool) -> CommandResult {
-    let input: Value = serde_json::from_str(&options.input)
-        .map_err(|error| Failure::Failed(format!("--input is not JSON: {error}")))?;
+    let input = common::json::parse(&options.input)
+        .map_err(|refusal| Failure::Failed(format!("--input {refusal}")))?;
     let client = Client::new(&options.server.server)?;
     let posted: Arc<Mutex<Vec<String>>> = Arc::default();
     let stop = Arc::new(AtomicBool::new(false));

@@ -56,7 +56,10 @@ pub struct Still {
 
 /// Keeps the text as it was given, so that the number stays exact.
 fn parse_seconds(text: &str) -> Result<serde_json::Number, String> {
-    serde_json::from_str(text).map_err(|_| "give seconds, such as 2.5".to_owned())
+    match common::json::parse(text) {
+        Ok(Value::Number(seconds)) => Ok(seconds),
+        _ => Err("give seconds, such as 2.5".to_owned()),
+    }
 }
 
 /// Time between two reads of the job: the store is local.

@@ -7,6 +7,7 @@ use backing::clock::SystemClock;
 use bytes::{Bytes, BytesMut};
 use common::{
     error::{JobError, code},
+    json,
     port::clock::Clock,
 };
 use jiff::Timestamp;
@@ -77,7 +78,7 @@ impl Guard {
 
     /// Returns the error text in a body, short and without the key.
     fn sentence(&self, body: &[u8]) -> String {
-        serde_json::from_slice(body).map(|body| self.excerpt(&body)).unwrap_or_default()
+        json::parse(body).map(|body| self.excerpt(&body)).unwrap_or_default()
     }
 
     fn excerpt(&self, body: &Value) -> String {
@@ -142,8 +143,7 @@ impl Guard {
     /// Reads a body of JSON.
     pub async fn json(&self, response: Response, most: usize) -> Result<Value, CallFailure> {
         let body = self.bytes(response, most).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| self.bad_answer(&format!("is not JSON: {error}")))
+        json::parse(&body).map_err(|refusal| self.bad_answer(&refusal.to_string()))
     }
 
     /// Returns the media type of a response, without its parameters.
@@ -196,7 +196,7 @@ fn sentence_of(body: &Value) -> Option<&str> {
 
 /// Returns the error code in a body.
 fn code_of(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+    let body = json::parse(body).ok()?;
     body["error"]["code"].as_str().or_else(|| body["error"]["type"].as_str()).map(str::to_owned)
 }
 

@@ -6,6 +6,7 @@ use common::{
     document::{self, Form},
     error::{JobError, code},
     fault::Fault,
+    json,
     provenance::Provenance,
 };
 use serde::Serialize;
@@ -132,8 +133,7 @@ fn unusable(first: &TextReply, fault: &str, second: &TextReply, last: &str) -> J
 
 /// Reads a reply as a type, or returns a sentence with its faults.
 fn read<A: Form>(text: &str, check: &(dyn Fn(&A) -> Vec<Fault> + Sync)) -> Result<A, String> {
-    let mut value: Value = serde_json::from_str(unfenced(text))
-        .map_err(|error| format!("it is not JSON ({error})"))?;
+    let mut value = json::parse(unfenced(text)).map_err(|refusal| format!("it {refusal}"))?;
     clean_all(&mut value);
     let sentence = |faults: Vec<Fault>| {
         let sentences = faults

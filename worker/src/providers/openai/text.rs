@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::provenance::Usage;
+use common::{json, provenance::Usage};
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -136,9 +136,7 @@ impl OpenAi {
             Some(data) if data == DONE => return completion.outcome(&self.guard),
             // The last line may lack its line end. If it was cut off, it is not JSON, and the reply
             // is incomplete.
-            Some(data) if serde_json::from_str::<Value>(&data).is_ok() => {
-                self.take(&mut completion, &data)?
-            }
+            Some(data) if json::parse(&data).is_ok() => self.take(&mut completion, &data)?,
             _ => {}
         }
         if completion.is_ended() { completion.outcome(&self.guard) } else { Err(self.guard.cut()) }
@@ -149,9 +147,8 @@ impl OpenAi {
         if data.is_empty() {
             return Ok(());
         }
-        let event: Value = serde_json::from_str(data).map_err(|error| {
-            self.guard.bad_answer(&format!("holds an event that is not JSON: {error}"))
-        })?;
+        let event = json::parse(data)
+            .map_err(|refusal| self.guard.bad_answer(&format!("holds an event that {refusal}")))?;
         if is_error(&event) {
             return Err(self.guard.broken_off(&event));
         }
