@@ -3,6 +3,7 @@
 //! A kind returns an output or an error. It cannot settle its task.
 
 use std::{
+    panic::resume_unwind,
     path::PathBuf,
     sync::{
         Arc,
@@ -21,6 +22,10 @@ use common::{
 use media::sandbox::{Sandbox, Scratch};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::{
+    sync::{AcquireError, Semaphore},
+    task::spawn_blocking,
+};
 
 use crate::{fetch::Fetcher, leases::Lease, progress::Reporter};
 
@@ -33,6 +38,8 @@ pub(crate) struct Tools {
     pub sandbox: Sandbox,
     /// The folder in which attempts create their scratch folders.
     pub scratch: PathBuf,
+    /// Bounds the long computations that run at once.
+    pub processors: Arc<Semaphore>,
 }
 
 /// The task that runs, and the tools to run it with.
@@ -119,6 +126,27 @@ impl Context {
             () = self.lease.stop.asked() => {}
         }
         if begun.load(Relaxed) { Ok(getting.await?) } else { Err(HandlerError::Stopped) }
+    }
+
+    /// Runs a long computation beside the runtime's threads, which answer heartbeats and health
+    /// checks. As many run at once as there are processors. One that outlasts the attempt's timeout
+    /// goes on alone, and keeps its processor from others.
+    pub(crate) async fn compute<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, JobError> + Send + 'static,
+    ) -> Result<T, JobError> {
+        let closed = |error: AcquireError| JobError::bug(code::INTERNAL, error.to_string());
+        let processor = self.tools.processors.clone().acquire_owned().await.map_err(closed)?;
+        let context = Arc::clone(self);
+        let running = spawn_blocking(move || {
+            let _processor = processor;
+            work(&context)
+        });
+        running.await.unwrap_or_else(|error| match error.try_into_panic() {
+            // It is reported as any panic of a handler.
+            Ok(panic) => resume_unwind(panic),
+            Err(error) => Err(JobError::bug(code::INTERNAL, error.to_string())),
+        })
     }
 
     /// Creates a scratch folder for this attempt. It is removed on drop.

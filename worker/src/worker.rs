@@ -1,6 +1,6 @@
 //! A worker, from its first heartbeat to its last.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, thread::available_parallelism, time::Duration};
 
 use backing::announce::Announcer;
 use common::{
@@ -13,7 +13,7 @@ use common::{
     queue::Queue,
     store::WorkerRegistration,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -103,6 +103,7 @@ impl Worker {
             sandbox: sandbox(settings.program.clone())
                 .map_err(|error| PortError::broken("the sandbox", error))?,
             scratch: settings.scratch.clone(),
+            processors: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         };
         let shared = Shared {
             worker,

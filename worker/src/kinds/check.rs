@@ -1,13 +1,15 @@
 //! `check`: compiles a composition and describes the result. The store, not the worker, knows which
 //! of its segments are in the cache.
 
-use common::error::JobError;
+use std::sync::Arc;
 
 use super::render;
 use crate::context::{Context, HandlerError, HandlerOutput, json};
 
-pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
-    let composition = composition::parse(&context.claimed.input).map_err(JobError::refused)?;
-    let plan = render::compiled(context, &composition).await?;
-    Ok(HandlerOutput { output: json(&composition::summary(&plan))?, artifacts: Vec::new() })
+pub(super) async fn run(context: &Arc<Context>) -> Result<HandlerOutput, HandlerError> {
+    let checking = |context: &Context| {
+        let plan = render::compiled(context, composition::parse)?;
+        json(&composition::summary(&plan))
+    };
+    Ok(HandlerOutput { output: context.compute(checking).await?, artifacts: Vec::new() })
 }

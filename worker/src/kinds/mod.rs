@@ -21,6 +21,8 @@ mod subtitles;
 mod thumbnail;
 mod video;
 
+use std::sync::Arc;
+
 use common::{
     error::{JobError, code},
     kind::KindSpec,
@@ -35,7 +37,7 @@ use crate::{
 };
 
 type Handler =
-    for<'a> fn(&'a Context, &'a Providers) -> BoxFuture<'a, Result<HandlerOutput, HandlerError>>;
+    for<'a> fn(&'a Arc<Context>, &'a Providers) -> BoxFuture<'a, Result<HandlerOutput, HandlerError>>;
 
 /// The kinds that a worker runs, each with its handler.
 const ALL: &[(KindSpec, Handler)] = &[
@@ -71,6 +73,7 @@ pub(crate) async fn run(
     context: Context,
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
+    let context = Arc::new(context);
     let kind = context.claimed.kind.as_str();
     match ALL.iter().find(|(spec, _)| spec.name == kind) {
         Some((_, handler)) => handler(&context, providers).await,

@@ -1,6 +1,8 @@
 //! `render`: compiles a composition against the facts of its sources. It decodes no media, so it
 //! needs no media process.
 
+use std::sync::Arc;
+
 use common::{
     error::{ErrorClass, JobError, code},
     fault::Fault,
@@ -16,21 +18,20 @@ use serde_json::Value;
 
 use crate::context::{Context, HandlerError, HandlerOutput, json, typed};
 
-pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
-    let composition = composition::parse(&context.claimed.input).map_err(JobError::refused)?;
-    Ok(HandlerOutput {
-        output: json(&compiled(context, &composition).await?)?,
-        artifacts: Vec::new(),
-    })
+pub(super) async fn run(context: &Arc<Context>) -> Result<HandlerOutput, HandlerError> {
+    let compiling = |context: &Context| json(&compiled(context, composition::parse)?);
+    Ok(HandlerOutput { output: context.compute(compiling).await?, artifacts: Vec::new() })
 }
 
-/// Compiles a composition against the outputs of the task's needs.
-pub(super) async fn compiled(
+/// Reads the task's composition with `read` and compiles it against the outputs of the task's
+/// needs. A long composition takes seconds: call it within [`Context::compute`].
+pub(super) fn compiled(
     context: &Context,
-    composition: &Composition,
+    read: fn(&Value) -> Result<Composition, Vec<Fault>>,
 ) -> Result<RenderPlan, JobError> {
-    let facts = facts_of_needs(context, composition)?;
-    name_fonts(render::run(composition, facts.clone())?, facts).await
+    let composition = read(&context.claimed.input).map_err(JobError::refused)?;
+    let facts = facts_of_needs(context, &composition)?;
+    Ok(with_machine_fonts(render::run(&composition, facts.clone())?, &facts))
 }
 
 /// Returns the facts of a composition's sources. They are the outputs of the task's needs, in their
@@ -76,17 +77,9 @@ fn all_usable(found: Vec<(String, Result<Facts, JobError>)>) -> Result<Vec<Facts
 
 /// Names this machine's fonts in the plan where text may need them. They become part of the
 /// segments' keys.
-pub(super) async fn name_fonts(
-    mut plan: RenderPlan,
-    facts: Vec<Facts>,
-) -> Result<RenderPlan, JobError> {
-    let naming = tokio::task::spawn_blocking(move || {
-        media::text::set_machine_fonts(&mut plan, &facts, &FontFolders::default());
-        plan
-    });
-    naming.await.map_err(|error| {
-        JobError::bug(code::INTERNAL, format!("naming the fonts of a plan: {error}"))
-    })
+pub(super) fn with_machine_fonts(mut plan: RenderPlan, facts: &[Facts]) -> RenderPlan {
+    media::text::set_machine_fonts(&mut plan, facts, &FontFolders::default());
+    plan
 }
 
 pub(super) fn facts(value: Value) -> Result<Facts, JobError> {

@@ -1,5 +1,7 @@
 //! `still`: compiles a composition for one frame. The task that draws it is added by growth.
 
+use std::sync::Arc;
+
 use common::{
     error::{JobError, code},
     fault::Fault,
@@ -9,10 +11,10 @@ use composition::kinds::still;
 use super::render;
 use crate::context::{Context, HandlerError, HandlerOutput, json};
 
-pub(super) async fn run(context: &Context) -> Result<HandlerOutput, HandlerError> {
-    let composition = still::read_input(&context.claimed.input).map_err(JobError::refused)?;
-    let plan = render::compiled(context, &composition).await.map_err(at_time)?;
-    Ok(HandlerOutput { output: json(&plan)?, artifacts: Vec::new() })
+pub(super) async fn run(context: &Arc<Context>) -> Result<HandlerOutput, HandlerError> {
+    let compiling =
+        |context: &Context| json(&render::compiled(context, still::read_input).map_err(at_time)?);
+    Ok(HandlerOutput { output: context.compute(compiling).await?, artifacts: Vec::new() })
 }
 
 /// Points faults at `/t`: the caller gave a time, which was set as the output's range.

@@ -1,6 +1,8 @@
 //! `video` and its own tasks: scenes, composition and result. All of them are pure and cheap. The
 //! costly work is in other tasks.
 
+use std::sync::Arc;
+
 use common::{
     error::{JobError, code},
     id::Digest,
@@ -18,6 +20,7 @@ use composition::{
     },
     plan::Facts,
 };
+use serde_json::Value;
 
 use super::render;
 use crate::{
@@ -42,7 +45,11 @@ pub(super) async fn run(
 }
 
 /// Composes the speeches and pictures of the scenes.
-pub(super) async fn compose(context: &Context) -> Result<HandlerOutput, HandlerError> {
+pub(super) async fn compose(context: &Arc<Context>) -> Result<HandlerOutput, HandlerError> {
+    Ok(HandlerOutput { output: context.compute(composed).await?, artifacts: Vec::new() })
+}
+
+fn composed(context: &Context) -> Result<Value, JobError> {
     let story: Story = context.input()?;
     let mut scenes = Vec::with_capacity(story.scenes.len());
     for (index, scene) in story.scenes.iter().enumerate() {
@@ -59,8 +66,8 @@ pub(super) async fn compose(context: &Context) -> Result<HandlerOutput, HandlerE
     };
     let facts = facts_of(&scenes, music.as_ref())?;
     let mut composed = compose::run(&story, scenes, music)?;
-    composed.plan = render::name_fonts(composed.plan, facts).await?;
-    Ok(HandlerOutput { output: json(&composed)?, artifacts: Vec::new() })
+    composed.plan = render::with_machine_fonts(composed.plan, &facts);
+    json(&composed)
 }
 
 /// Returns the facts of the clips and the music: these files may contain text.
