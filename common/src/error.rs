@@ -1,6 +1,6 @@
 //! Errors of jobs, for machines (a code and a class) and for people (a sentence).
 
-use std::{io, time::Duration};
+use std::{fmt::Display, io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,8 @@ pub mod code {
     pub const ARTIFACT_LOST: &str = "artifact_lost";
     /// It waited longer than it was allowed to.
     pub const EXPIRED: &str = "expired";
+    /// A stored document is damaged, or of a version that this one does not read.
+    pub const UNREADABLE: &str = "unreadable";
     /// A part that the work needs is not available.
     pub const UNAVAILABLE: &str = "unavailable";
     /// Any other error of Spool's own.
@@ -139,6 +141,15 @@ impl JobError {
             many => format!("the input has {} faults; `errors` lists them", many.len()),
         };
         Self { errors, ..Self::new(code::INVALID_INPUT, ErrorClass::Caller, detail) }
+    }
+
+    /// The error of a stored document that can't be read.
+    pub fn unreadable(column: &str, reason: impl Display) -> Self {
+        let detail = format!(
+            "the stored {column} can't be read ({reason}): it is damaged, or another version of \
+             Spool wrote it; post the job again"
+        );
+        Self::permanent(code::UNREADABLE, detail)
     }
 
     /// An error of class `caller`.

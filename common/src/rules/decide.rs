@@ -118,6 +118,7 @@ mod tests {
             kind: kind.to_owned(),
             kind_version: 1,
             input: json!({}),
+            unreadable: None,
             needs: Vec::new(),
             result: true,
             fence: Fence(1),

@@ -43,6 +43,8 @@ pub struct Claimed {
     /// The kind's version when the task was planned.
     pub kind_version: u32,
     pub input: Value,
+    /// Set if the stored input can't be read; `input` is null then, and the task must fail.
+    pub unreadable: Option<JobError>,
     /// Outcomes of its needs, in the plan's order.
     pub needs: Vec<NeedOutcome>,
     /// Set if its output is the job's result.

@@ -14,6 +14,7 @@ use common::{
     submission::{Acceptance, NewBatch, NewJob, Submission, Work},
     view::{BatchView, JobView, TaskView},
 };
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -35,7 +36,11 @@ pub struct StoreFixture {
     pub worker: WorkerId,
     /// Owner of the store's folder or database, which must live as long as the store.
     _place: Arc<dyn Any + Send + Sync>,
+    damage: Option<Damage>,
 }
+
+/// Damages each stored document that holds the word "poison".
+pub type Damage = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 impl StoreFixture {
     pub fn new(store: Arc<dyn Store>, place: impl Any + Send + Sync) -> Self {
@@ -44,7 +49,19 @@ impl StoreFixture {
             tenant: TenantId::default(),
             worker: WorkerId::new(),
             _place: Arc::new(place),
+            damage: None,
         }
+    }
+
+    /// The same store, with a way to damage its documents.
+    pub fn with_damage(self, damage: Damage) -> Self {
+        Self { damage: Some(damage), ..self }
+    }
+
+    /// Damages each stored document that holds the word "poison".
+    pub async fn damage(&self) {
+        let damage = self.damage.as_ref().expect("the adapter can damage documents");
+        damage().await;
     }
 
     /// The same store as another tenant sees it.

@@ -11,6 +11,7 @@ mod batches;
 mod builders;
 mod cancel_and_retry;
 mod connections;
+mod damaged_documents;
 mod database;
 mod dead_work;
 mod deadlines;

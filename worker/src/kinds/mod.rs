@@ -73,6 +73,9 @@ pub(crate) async fn run(
     context: Context,
     providers: &Providers,
 ) -> Result<HandlerOutput, HandlerError> {
+    if let Some(unreadable) = &context.claimed.unreadable {
+        return Err(unreadable.clone().into());
+    }
     let context = Arc::new(context);
     let kind = context.claimed.kind.as_str();
     match ALL.iter().find(|(spec, _)| spec.name == kind) {

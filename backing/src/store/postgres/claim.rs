@@ -72,8 +72,8 @@ impl PgStore {
         let outcome = |row: &PgRow| {
             let mut cells = Cells::of(row);
             let (id, name) = (cells.take()?, cells.take()?);
-            let output = cells.maybe_json("history.output")?;
-            let error = cells.maybe_json("history.error")?;
+            let (output, error) = (cells.json("history.output")?, cells.json("history.error")?);
+            let error = cells.take_unreadable().or(error);
             let result = output.ok_or_else(|| error.unwrap_or_else(reason::cancelled));
             Ok((id, NeedOutcome { name, result }))
         };
@@ -93,7 +93,10 @@ pub fn read(row: &PgRow) -> PortResult<BareClaim> {
     let losses = cells.number::<i16, _>("tasks.losses")?;
     let (name, kind) = (cells.take()?, cells.take()?);
     let kind_version = cells.number::<i32, _>("tasks.kind_version")?;
-    let input = cells.json("tasks.input")?;
+    // A damaged part of the view does not keep the task from running.
+    cells.take_unreadable();
+    let input = cells.json("tasks.input")?.unwrap_or_default();
+    let unreadable = cells.take_unreadable();
     let needs: Option<Vec<Uuid>> = cells.take()?;
     let timeout = duration(cells.take()?);
     let solo = cells.take()?;
@@ -110,6 +113,7 @@ pub fn read(row: &PgRow) -> PortResult<BareClaim> {
         kind,
         kind_version,
         input,
+        unreadable,
         needs: Vec::new(),
         result: result_task == task.0,
         fence,

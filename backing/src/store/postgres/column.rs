@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use common::{
+    error::JobError,
     id::Digest,
     port::PortResult,
     queue::Queue,
@@ -23,12 +24,13 @@ use super::errors::{port, unreadable};
 pub struct Cells<'r> {
     row: &'r PgRow,
     next: usize,
+    unreadable: Option<JobError>,
 }
 
 impl<'r> Cells<'r> {
     /// Starts at the first cell.
     pub fn of(row: &'r PgRow) -> Self {
-        Self { row, next: 0 }
+        Self { row, next: 0, unreadable: None }
     }
 
     /// Takes the next cell.
@@ -79,16 +81,22 @@ impl<'r> Cells<'r> {
         Ok(tenants.into_iter().zip(keys))
     }
 
-    /// Takes JSON text.
-    pub fn json<T: DeserializeOwned>(&mut self, column: &str) -> PortResult<T> {
-        let text: &str = self.take()?;
-        json(column, text)
+    /// Takes JSON text, or NULL. Text that can't be read counts as NULL and is kept as an error, so
+    /// that a damaged document harms neither its row nor the others of a page.
+    pub fn json<T: DeserializeOwned>(&mut self, column: &str) -> PortResult<Option<T>> {
+        let text: Option<&str> = self.take()?;
+        match text.map(|text| json(column, text)).transpose() {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                self.unreadable.get_or_insert(error);
+                Ok(None)
+            }
+        }
     }
 
-    /// Takes JSON text, or NULL.
-    pub fn maybe_json<T: DeserializeOwned>(&mut self, column: &str) -> PortResult<Option<T>> {
-        let text: Option<&str> = self.take()?;
-        text.map(|text| json(column, text)).transpose()
+    /// Returns the error of the first document that could not be read since the last call.
+    pub fn take_unreadable(&mut self) -> Option<JobError> {
+        self.unreadable.take()
     }
 }
 
@@ -108,8 +116,11 @@ pub fn duration(millis: i64) -> Duration {
 }
 
 /// Parses JSON text.
-pub fn json<T: DeserializeOwned>(column: &str, text: &str) -> PortResult<T> {
-    serde_json::from_str(text).map_err(|error| unreadable(column, error))
+pub fn json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T, JobError> {
+    serde_json::from_str(text).map_err(|error| {
+        tracing::error!(column, %error, "a stored document can't be read");
+        JobError::unreadable(column, error)
+    })
 }
 
 /// Writes a value as JSON text. Only maps with keys that are not text could fail, and there are

@@ -81,7 +81,8 @@ impl Reads for PgStore {
             let view = match (job, error) {
                 (Some(job), _) => views.remove(&job).map(|view| ItemView::Job(Box::new(view))),
                 (None, Some(error)) => {
-                    Some(ItemView::Refused(column::json("refused_items.error", &error)?))
+                    let error = column::json("refused_items.error", &error);
+                    Some(ItemView::Refused(error.unwrap_or_else(|unreadable| unreadable)))
                 }
                 (None, None) => None,
             };

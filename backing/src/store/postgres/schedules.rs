@@ -5,7 +5,7 @@ use common::{
     id::{JobId, ScheduleId, TenantId},
     port::PortResult,
     schedule::CatchUp,
-    store::{Course, Schedule, Schedules},
+    store::{Course, Refusal, Schedule, Schedules},
     view::Page,
 };
 use jiff::Timestamp;
@@ -170,7 +170,7 @@ fn read(row: &PgRow) -> PortResult<Schedule> {
     let (id, tenant) = (ScheduleId(cells.take()?), TenantId(cells.take()?));
     let (name, cron, timezone) = (cells.take()?, cells.take()?, cells.take()?);
     let catch_up: &str = cells.take()?;
-    Ok(Schedule {
+    let mut schedule = Schedule {
         id,
         tenant,
         name,
@@ -181,16 +181,20 @@ fn read(row: &PgRow) -> PortResult<Schedule> {
         starts_at: cells.maybe_time("schedules.starts_at")?,
         ends_at: cells.maybe_time("schedules.ends_at")?,
         paused: cells.take()?,
-        job: cells.json("schedules.job")?,
+        job: cells.json("schedules.job")?.unwrap_or_default(),
         created_at: cells.time("schedules.created_at")?,
         revision: cells.take()?,
         course: Course {
             next_at: cells.maybe_time("schedules.next_at")?,
             last_at: cells.maybe_time("schedules.last_at")?,
             last_job: cells.take::<Option<Uuid>>()?.map(JobId),
-            refusal: cells.maybe_json("schedules.refusal")?,
+            refusal: cells.json("schedules.refusal")?,
         },
-    })
+    };
+    if let Some(error) = cells.take_unreadable() {
+        schedule.course.refusal = Some(Refusal { at: schedule.created_at, error });
+    }
+    Ok(schedule)
 }
 
 /// Logs a row that can't be read, so that the others fire.

@@ -93,8 +93,8 @@ pub fn bare(cells: &mut Cells<'_>, status: JobStatus) -> PortResult<JobView> {
         error: None,
         batch,
         priority: cells.number::<i16, _>("jobs.priority")?,
-        tags: cells.maybe_json("jobs.tags")?.unwrap_or_default(),
-        metadata: cells.maybe_json("jobs.metadata")?,
+        tags: cells.json("jobs.tags")?.unwrap_or_default(),
+        metadata: cells.json("jobs.metadata")?,
         created_at: cells.time("jobs.created_at")?,
         run_at: cells.maybe_time("jobs.run_at")?,
         rank: Rank { version: cells.take()?, ..Rank::default() },
@@ -110,13 +110,14 @@ fn view(row: &PgRow) -> PortResult<JobView> {
     let mut cells = Cells::of(row);
     let mut view = bare(&mut cells, JobStatus::Queued)?;
     view.status = column::status(cells.take()?)?;
-    view.error = cells.maybe_json("jobs.error")?;
-    view.result = cells.maybe_json("history.output")?;
+    view.error = cells.json("jobs.error")?;
+    view.result = cells.json("history.output")?;
     let (solo, open, total): (bool, i32, i32) = (cells.take()?, cells.take()?, cells.take()?);
     let (progress, stage): (Option<f64>, Option<String>) = (cells.take()?, cells.take()?);
     let waiting: Option<&str> = cells.take()?;
     view.waiting_for = waiting.map(waiting_for).transpose()?;
-    view.tasks = cells.maybe_json("plan_kinds")?.unwrap_or_default();
+    view.tasks = cells.json("plan_kinds")?.unwrap_or_default();
+    view.error = view.error.or(cells.take_unreadable());
     if view.status.is_final() {
         return Ok(view);
     }
@@ -150,8 +151,9 @@ fn task_view(row: &PgRow) -> PortResult<TaskView> {
     let (fence, cached, worker) =
         (Fence(cells.take()?), cells.take()?, cells.take::<Option<Uuid>>()?.map(WorkerId));
     let progress = column::progress(cells.take()?, cells.take()?);
-    let last: Option<JobError> = cells.maybe_json("tasks.error")?;
+    let last: Option<JobError> = cells.json("tasks.error")?;
     let errors = chain(&mut cells)?;
+    let unreadable = cells.take_unreadable();
     Ok(TaskView {
         id,
         job,
@@ -166,7 +168,7 @@ fn task_view(row: &PgRow) -> PortResult<TaskView> {
         cached,
         worker,
         progress,
-        error: last.or_else(|| errors.last().map(|failure| failure.error.clone())),
+        error: last.or_else(|| errors.last().map(|failure| failure.error.clone())).or(unreadable),
         errors,
         created_at: cells.time("tasks.created_at")?,
         started_at: cells.maybe_time("tasks.started_at")?,
@@ -183,7 +185,7 @@ fn chain(cells: &mut Cells<'_>) -> PortResult<Vec<FailedAttempt>> {
         at: i64,
         error: JobError,
     }
-    let failures: Option<Vec<Failure>> = cells.maybe_json("tasks.errors")?;
+    let failures: Option<Vec<Failure>> = cells.json("tasks.errors")?;
     let read = |Failure { attempt, worker, at, error }: Failure| {
         Ok(FailedAttempt { attempt, worker, at: column::time("tasks.errors", at)?, error })
     };

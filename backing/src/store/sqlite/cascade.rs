@@ -10,19 +10,20 @@ use common::{
     port::PortResult,
     rules::{
         cascade::{
-            BatchChange, KeyEffect, NeedEffect, PlanChange, PlanState, TallyByKind, add_tally,
-            final_status, on_dependent, on_waiters,
+            BatchChange, KeyEffect, NeedEffect, PlanChange, PlanState, add_tally, final_status,
+            on_dependent, on_waiters,
         },
         lifecycle::{JobStatus, TaskEvent},
     },
     store::Changes,
 };
-use sqlx::types::Json;
+use sqlx::{Row, sqlite::SqliteRow, types::Json};
 use uuid::Uuid;
 
 use super::{
     cancel::{cancel_batch, stop_tasks},
-    column, single_flight,
+    column::{self, Columns},
+    single_flight,
     statement::transition,
     transaction::{EndedRow, EndedTask, Transaction},
     views,
@@ -102,7 +103,7 @@ struct PlanRow {
     batch: Option<Uuid>,
     result_task: Uuid,
     open_tasks: i64,
-    kinds: Json<TallyByKind>,
+    kinds: String,
     cancel_requested: bool,
     no_result: bool,
 }
@@ -126,7 +127,7 @@ async fn write_job(tx: &mut Transaction, job: Uuid, change: PlanChange) -> PortR
         0 => final_state(tx, after, &change).await?,
         _ => (after.status, None),
     };
-    let Json(mut kinds) = row.kinds;
+    let mut kinds = column::kinds(&row.kinds);
     add_tally(&mut kinds, change.kinds);
     execute!(tx.sql(),
         "UPDATE jobs SET version = version + 1, status = ?, result_task = ?, open_tasks = ?,
@@ -169,11 +170,14 @@ async fn final_state(
 /// it, and so on.
 async fn first_failure(tx: &mut Transaction, mut task: Uuid) -> PortResult<JobError> {
     loop {
-        let (error, failed_need): (Option<Json<JobError>>, Option<Uuid>) =
-            row!(tx.sql(), "SELECT error, failed_need FROM tasks WHERE id = ?"; task)?;
+        let read = |row: SqliteRow| {
+            Ok((row.json("error").unwrap_or_else(Some), row.try_get("failed_need")?))
+        };
+        let (error, failed_need): (Option<JobError>, Option<Uuid>) =
+            row!(tx.sql(), "SELECT error, failed_need FROM tasks WHERE id = ?"; task => read)?;
         match failed_need {
             Some(need) => task = need,
-            None => return Ok(error.map_or_else(reason::cancelled, |Json(error)| error)),
+            None => return Ok(error.unwrap_or_else(reason::cancelled)),
         }
     }
 }

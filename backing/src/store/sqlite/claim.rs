@@ -100,6 +100,8 @@ pub async fn read(tx: &mut Transaction, task: TaskId, view: JobView) -> PortResu
 }
 
 fn claimed(row: &SqliteRow, view: JobView) -> sqlx::Result<Claimed> {
+    let mut unreadable = None;
+    let input = row.json_or_note("input", &mut unreadable).unwrap_or_default();
     Ok(Claimed {
         task: TaskId(row.try_get("id")?),
         job: JobId(row.try_get("job")?),
@@ -107,7 +109,8 @@ fn claimed(row: &SqliteRow, view: JobView) -> sqlx::Result<Claimed> {
         name: row.try_get("name")?,
         kind: row.try_get("kind")?,
         kind_version: row.try_get("kind_version")?,
-        input: row.json("input")?,
+        input,
+        unreadable,
         needs: Vec::new(),
         result: row.try_get("result")?,
         fence: Fence(row.try_get("fence")?),
@@ -115,14 +118,16 @@ fn claimed(row: &SqliteRow, view: JobView) -> sqlx::Result<Claimed> {
         max_attempts: row.try_get("max_attempts")?,
         losses: row.try_get("losses")?,
         timeout: Duration::from_millis(row.try_get("timeout_ms")?),
-        overrides: row.maybe_json("overrides")?.unwrap_or_default(),
+        overrides: row.json("overrides").ok().flatten().unwrap_or_default(),
         view,
     })
 }
 
 fn need_outcome(row: SqliteRow) -> sqlx::Result<NeedOutcome> {
-    let output: Option<Value> = row.maybe_json("output")?;
-    let error: Option<JobError> = row.maybe_json("error")?;
+    let mut unreadable = None;
+    let output: Option<Value> = row.json_or_note("output", &mut unreadable);
+    let error: Option<JobError> = row.json_or_note("error", &mut unreadable);
+    let error = unreadable.or(error);
     let result = output.ok_or_else(|| error.unwrap_or_else(reason::cancelled));
     Ok(NeedOutcome { name: row.try_get("name")?, result })
 }

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use common::{
+    error::JobError,
     id::Digest,
     port::PortResult,
     queue::Queue,
-    rules::lifecycle::{JobStatus, TaskState},
+    rules::{
+        cascade::TallyByKind,
+        lifecycle::{JobStatus, TaskState},
+    },
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -21,9 +25,21 @@ pub trait Columns {
 
     fn maybe_time(&self, column: &str) -> sqlx::Result<Option<Timestamp>>;
 
-    fn json<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<T>;
+    /// JSON text, or NULL; an error if it can't be read.
+    fn json<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, JobError>;
 
-    fn maybe_json<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<Option<T>>;
+    /// JSON text, or NULL. Text that can't be read counts as NULL, and its error goes to
+    /// `unreadable`, so that a damaged document harms neither its row nor the others of a page.
+    fn json_or_note<T: DeserializeOwned>(
+        &self,
+        column: &str,
+        unreadable: &mut Option<JobError>,
+    ) -> Option<T> {
+        self.json(column).unwrap_or_else(|error| {
+            unreadable.get_or_insert(error);
+            None
+        })
+    }
 
     fn spelled<T>(&self, column: &str, parse: fn(&str) -> Option<T>) -> sqlx::Result<T>;
 }
@@ -38,13 +54,12 @@ impl Columns for SqliteRow {
         millis.map(|millis| decoded(column, time(millis))).transpose()
     }
 
-    fn json<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<T> {
-        self.try_get(column).map(|Json(value)| value)
-    }
-
-    fn maybe_json<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<Option<T>> {
-        let value: Option<Json<T>> = self.try_get(column)?;
-        Ok(value.map(|Json(value)| value))
+    fn json<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, JobError> {
+        let value: Result<Option<Json<T>>, sqlx::Error> = self.try_get(column);
+        value.map(|value| value.map(|Json(value)| value)).map_err(|error| {
+            tracing::error!(column, %error, "a stored document can't be read");
+            JobError::unreadable(column, error)
+        })
     }
 
     fn spelled<T>(&self, column: &str, parse: fn(&str) -> Option<T>) -> sqlx::Result<T> {
@@ -71,6 +86,14 @@ pub fn millis(duration: Duration) -> i64 {
 /// A digest from its bytes.
 pub fn digest(column: &str, bytes: &[u8]) -> PortResult<Digest> {
     bytes.try_into().map(Digest).map_err(|_| unreadable(column, format!("{} bytes", bytes.len())))
+}
+
+/// Counts of a job's tasks by kind. They are for people, so damaged ones begin at zero again and
+/// keep no task from settling.
+pub fn kinds(text: &str) -> TallyByKind {
+    serde_json::from_str(text)
+        .inspect_err(|error| tracing::error!(%error, "counts of a job's tasks can't be read"))
+        .unwrap_or_default()
 }
 
 /// A task's state from its stored spelling.

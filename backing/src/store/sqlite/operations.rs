@@ -105,7 +105,7 @@ fn running_task(row: SqliteRow) -> sqlx::Result<(Uuid, RunningTask)> {
         queue: row.spelled("queue", Queue::parse)?,
         attempt: row.try_get("attempt")?,
         started_at: row.time("started_at")?,
-        progress: row.maybe_json("progress")?,
+        progress: row.json("progress").ok().flatten(),
     };
     Ok((row.try_get("worker")?, task))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use common::{
+    error::JobError,
     id::{BatchId, Digest, Fence, JobId, TaskId, TenantId, WorkerId},
     limits::LIST_SCAN,
     port::PortResult,
@@ -12,10 +13,11 @@ use common::{
     store::{JobFilter, Reads, Target},
     view::{BatchView, ItemView, JobView, Page, TaskView},
 };
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow, types::Json};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{SqliteStore, column::Columns, views};
+use crate::store::reason;
 
 /// The rows of tasks, by the rest of the statement.
 macro_rules! select_tasks {
@@ -95,16 +97,18 @@ impl Reads for SqliteStore {
         let jobs: Vec<(u32, Uuid)> = rows!(&mut *reader,
             "SELECT item, id FROM jobs WHERE batch = ? AND item >= ? AND item < ?";
             batch.0, from, to)?;
-        let refused: Vec<(u32, Json<_>)> = rows!(&mut *reader,
+        let refusal = |row: SqliteRow| {
+            let error = row.json("error").unwrap_or_else(Some);
+            Ok((row.try_get("item")?, error.unwrap_or_else(reason::cancelled)))
+        };
+        let refused: Vec<(u32, JobError)> = rows!(&mut *reader,
             "SELECT item, error FROM refused_items WHERE batch = ? AND item >= ? AND item < ?";
-            batch.0, from, to)?;
+            batch.0, from, to => refusal)?;
         let ids: Vec<Uuid> = jobs.iter().map(|(_, job)| *job).collect();
         let mut views = views::load(&mut reader, &ids, self.now()).await?;
         let job = |(item, job)| Some((item, ItemView::Job(Box::new(views.remove(&job)?))));
         let mut items: Vec<(u32, ItemView)> = jobs.into_iter().filter_map(job).collect();
-        items.extend(
-            refused.into_iter().map(|(item, Json(error))| (item, ItemView::Refused(error))),
-        );
+        items.extend(refused.into_iter().map(|(item, error)| (item, ItemView::Refused(error))));
         items.sort_by_key(|(item, _)| *item);
         Ok(Some(items))
     }
@@ -167,6 +171,9 @@ pub async fn task_view(
 /// Reads a task without its needs.
 fn read_task(row: SqliteRow) -> sqlx::Result<TaskView> {
     let worker: Option<Uuid> = row.try_get("worker")?;
+    let mut unreadable = None;
+    let errors = row.json_or_note("errors", &mut unreadable).unwrap_or_default();
+    let error = row.json_or_note("error", &mut unreadable);
     Ok(TaskView {
         id: TaskId(row.try_get("id")?),
         job: JobId(row.try_get("job")?),
@@ -180,9 +187,9 @@ fn read_task(row: SqliteRow) -> sqlx::Result<TaskView> {
         fence: Fence(row.try_get("fence")?),
         cached: row.try_get("cached")?,
         worker: worker.map(WorkerId),
-        progress: row.maybe_json("progress")?,
-        error: row.maybe_json("error")?,
-        errors: row.maybe_json("errors")?.unwrap_or_default(),
+        progress: row.json("progress").ok().flatten(),
+        error: error.or(unreadable),
+        errors,
         created_at: row.time("created_at")?,
         started_at: row.maybe_time("started_at")?,
         finished_at: row.maybe_time("finished_at")?,

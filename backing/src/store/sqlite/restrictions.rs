@@ -44,7 +44,8 @@ pub async fn limits(sql: &mut SqliteConnection) -> PortResult<Vec<Limit>> {
             scope: row.spelled("scope", LimitScope::parse)?,
             name: row.try_get("name")?,
             most: row.try_get("most")?,
-            kinds: row.json("kinds")?,
+            // One that can't be read limits all kinds.
+            kinds: row.json("kinds").ok().flatten().unwrap_or_default(),
         })
     };
     rows!(sql, "SELECT scope, name, most, kinds FROM limits ORDER BY scope, name"; => limit)

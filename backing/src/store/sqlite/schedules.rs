@@ -5,7 +5,7 @@ use common::{
     id::{JobId, ScheduleId, TenantId},
     port::PortResult,
     schedule::CatchUp,
-    store::{Course, Schedule, Schedules},
+    store::{Course, Refusal, Schedule, Schedules},
     view::Page,
 };
 use jiff::Timestamp;
@@ -138,6 +138,11 @@ fn read_or_log(row: SqliteRow) -> sqlx::Result<Option<Schedule>> {
 
 fn read(row: SqliteRow) -> sqlx::Result<Schedule> {
     let last_job: Option<Uuid> = row.try_get("last_job")?;
+    let mut unreadable = None;
+    let job = row.json_or_note("job", &mut unreadable).unwrap_or_default();
+    let refusal = row.json_or_note("refusal", &mut unreadable);
+    let created_at = row.time("created_at")?;
+    let unreadable = unreadable.map(|error| Refusal { at: created_at, error });
     Ok(Schedule {
         id: ScheduleId(row.try_get("id")?),
         tenant: TenantId(row.try_get("tenant")?),
@@ -148,14 +153,14 @@ fn read(row: SqliteRow) -> sqlx::Result<Schedule> {
         starts_at: row.maybe_time("starts_at")?,
         ends_at: row.maybe_time("ends_at")?,
         paused: row.try_get("paused")?,
-        job: row.json("job")?,
-        created_at: row.time("created_at")?,
+        job,
+        created_at,
         revision: row.try_get("revision")?,
         course: Course {
             next_at: row.maybe_time("next_at")?,
             last_at: row.maybe_time("last_at")?,
             last_job: last_job.map(JobId),
-            refusal: row.maybe_json("refusal")?,
+            refusal: unreadable.or(refusal),
         },
     })
 }

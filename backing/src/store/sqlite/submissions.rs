@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use common::{
     id::{TaskId, TenantId},
     port::PortResult,
-    rules::cascade::TallyByKind,
     store::{Accepted, Changes, Credit, Submissions, Target},
     submission::Submission,
 };
@@ -18,6 +17,7 @@ use super::{
     accept::accept,
     cancel::{cancel_batch, cancel_job},
     cascade::commit,
+    column,
     insert::Queueing,
     reads::has,
     single_flight::start_waiting,
@@ -93,13 +93,13 @@ impl Submissions for SqliteStore {
 /// Runs a job's unsuccessful tasks again, as tasks of the next generation, because a task row
 /// settles once.
 async fn retry_job(tx: &mut Transaction, job: Uuid) -> PortResult<()> {
-    let (generation, result, Json(mut kinds), batch): (u32, Uuid, Json<TallyByKind>, Option<Uuid>) =
-        row!(tx.sql(),
+    let (generation, result, kinds, batch): (u32, Uuid, String, Option<Uuid>) = row!(tx.sql(),
         "SELECT generation + 1, result_task, kinds, batch FROM jobs WHERE id = ?"; job)?;
     let again: Vec<(Uuid, String)> = rows!(tx.sql(),
         "SELECT id, kind FROM tasks
          WHERE job = ? AND NOT superseded AND state IN ('failed', 'cancelled') ORDER BY place";
         job)?;
+    let mut kinds = column::kinds(&kinds);
     for (_, kind) in &again {
         kinds.entry(kind.clone()).or_default().settled -= 1;
     }

@@ -71,22 +71,24 @@ pub async fn load(
 fn read(row: SqliteRow) -> sqlx::Result<Loaded> {
     let (batch, item): (Option<Uuid>, Option<u32>) = (row.try_get("batch")?, row.try_get("item")?);
     let (version, total): (i64, i64) = (row.try_get("version")?, row.try_get("total_tasks")?);
-    let kinds: BTreeMap<String, (u32, u32, u32)> = row.json("kinds")?;
+    let mut unreadable = None;
+    let kinds: BTreeMap<String, (u32, u32, u32)> =
+        row.json_or_note("kinds", &mut unreadable).unwrap_or_default();
     let settled = kinds.values().map(|(_, settled, _)| i64::from(*settled)).sum();
     let count = |(kind, (total, settled, cached))| (kind, KindCount { total, settled, cached });
     let tasks = kinds.into_iter().filter(|_| total > 1).map(count).collect();
-    let view = JobView {
+    let mut view = JobView {
         id: JobId(row.try_get("id")?),
         tenant: TenantId(row.try_get("tenant")?),
         kind: row.try_get("kind")?,
         status: row.spelled("status", JobStatus::parse)?,
         progress: None,
-        result: row.maybe_json("output")?,
-        error: row.maybe_json("error")?,
+        result: row.json_or_note("output", &mut unreadable),
+        error: row.json_or_note("error", &mut unreadable),
         batch: batch.map(BatchId).zip(item),
         priority: row.try_get("priority")?,
-        tags: row.maybe_json("tags")?.unwrap_or_default(),
-        metadata: row.maybe_json("metadata")?,
+        tags: row.json_or_note("tags", &mut unreadable).unwrap_or_default(),
+        metadata: row.json_or_note("metadata", &mut unreadable),
         created_at: row.time("created_at")?,
         run_at: row.maybe_time("run_at")?,
         started_at: row.maybe_time("started_at")?,
@@ -96,6 +98,7 @@ fn read(row: SqliteRow) -> sqlx::Result<Loaded> {
         tasks,
         rank: Rank { version, ..Rank::default() },
     };
+    view.error = view.error.or(unreadable);
     Ok(Loaded { view, settled, total })
 }
 
@@ -135,8 +138,10 @@ async fn running_parts(
         return Ok(parts);
     }
     let part = |row: SqliteRow| {
-        let part =
-            RunningPart { kind: row.try_get("kind")?, progress: row.maybe_json("progress")? };
+        let part = RunningPart {
+            kind: row.try_get("kind")?,
+            progress: row.json("progress").ok().flatten(),
+        };
         Ok((row.try_get("job")?, part))
     };
     let rows = rows!(sql,
