@@ -61,7 +61,7 @@ async fn a_damaged_input_fails_its_own_task_and_the_others_of_the_claim_run(on: 
     assert!(is_unreadable(damaged.unreadable.as_ref()), "{:?}", damaged.unreadable);
     let error = damaged.unreadable.clone().expect("an error");
     on.count(&damaged, Verdict::Failed(error)).await;
-    let view = on.job(&jobs[1]).await;
+    let view = on.job(jobs[1].id).await;
     assert_eq!(view.status, JobStatus::Failed);
     assert!(is_unreadable(view.error.as_ref()), "{:?}", view.error);
 }

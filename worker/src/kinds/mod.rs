@@ -36,8 +36,10 @@ use crate::{
     providers::Providers,
 };
 
-type Handler =
-    for<'a> fn(&'a Arc<Context>, &'a Providers) -> BoxFuture<'a, Result<HandlerOutput, HandlerError>>;
+type Handler = for<'a> fn(
+    &'a Arc<Context>,
+    &'a Providers,
+) -> BoxFuture<'a, Result<HandlerOutput, HandlerError>>;
 
 /// The kinds that a worker runs, each with its handler.
 const ALL: &[(KindSpec, Handler)] = &[
