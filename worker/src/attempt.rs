@@ -107,8 +107,9 @@ async fn run(shared: &Arc<Shared>, claimed: &Claimed, held: &HeldLease) -> Attem
     outcome
 }
 
-/// Runs the handler, and again after a pause where it ended because this machine was out of handles,
-/// room or memory. That says nothing about the task, so it costs no attempt before the deadline.
+/// Runs the handler, and again after a pause where it ended because this machine was out of
+/// handles, room or memory. That says nothing about the task, so it costs no attempt before the
+/// deadline.
 async fn handle(shared: &Arc<Shared>, claimed: &Claimed, held: &HeldLease) -> AttemptEnd {
     let deadline = tokio::time::Instant::now() + claimed.timeout;
     loop {

@@ -173,7 +173,7 @@ pub(super) fn open_folder(path: &Path) -> io::Result<File> {
 }
 
 /// Locks the root. The lock's file is not followed if it is a link, and not waited for if it is a
-/// pipe: whoever could enter the root before it was private may have left either.
+/// pipe: any user who could enter the root before it was private may have left either.
 fn lock_root(root: &Path) -> io::Result<File> {
     let path = root.join(ROOT_LOCK);
     let lock = OpenOptions::new()

@@ -123,10 +123,10 @@ impl Operation {
                     kinds: Vec::new(),
                 };
                 let claimed = claim(on, round).await?;
-                let beat =
+                let held =
                     |one: Claimed| Heartbeat { task: one.task, fence: one.fence, progress: None };
-                let beats: Vec<Heartbeat> = claimed.into_iter().map(beat).collect();
-                store.heartbeat(&registration, &beats, Duration::ZERO).await.map(drop)
+                let heartbeats: Vec<Heartbeat> = claimed.into_iter().map(held).collect();
+                store.heartbeat(&registration, &heartbeats, Duration::ZERO).await.map(drop)
             }
             Self::Succeed => settle(on, round, succeeded(json!(1))).await,
             Self::Fail => {

@@ -8,8 +8,9 @@ use sqlx::error::DatabaseError;
 /// Name of this store in errors.
 pub const PART: &str = "the SQLite store";
 
-/// Primary result codes after which a repeated call may work: busy, locked, no memory, an I/O error,
-/// a full disk, a file that can't be opened (as for want of handles), a race for the log's locks.
+/// Primary result codes after which a repeated call may work: busy, locked, no memory, an I/O
+/// error, a full disk, a file that can't be opened (as for want of handles), a race for the log's
+/// locks.
 const TRANSIENT: [u32; 7] = [5, 6, 7, 10, 13, 14, 15];
 
 /// Maps an error of a statement, or of reaching the file.

@@ -53,8 +53,8 @@ pub struct Limits {
 pub struct PauseState {
     /// Set while nothing new of it starts.
     pub paused: bool,
-    /// Whether there was something to do: of a pause, whether the tenant has a job (a queue always
-    /// matches); of a resume, whether it was paused.
+    /// `true` if there was something to do: for a pause, the tenant has a job (a queue always
+    /// matches); for a resume, it was paused.
     pub matched: bool,
 }
 
