@@ -10,7 +10,7 @@ use crate::limits::{LEASE, SWEEP_EVERY};
 #[derive(Debug, Default)]
 pub struct SuspensionGuard {
     last: Option<i64>,
-    spare_until: i64,
+    spare_until: Option<i64>,
 }
 
 impl SuspensionGuard {
@@ -18,10 +18,10 @@ impl SuspensionGuard {
     pub fn is_awake(&mut self, now: i64) -> bool {
         let gap = millis(LEASE / 2 + SWEEP_EVERY);
         if self.last.is_some_and(|last| now - last > gap) {
-            self.spare_until = now + millis(LEASE);
+            self.spare_until = Some(now + millis(LEASE));
         }
         self.last = Some(now);
-        now >= self.spare_until
+        self.spare_until.is_none_or(|end| now >= end)
     }
 }
 
