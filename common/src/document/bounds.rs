@@ -111,13 +111,16 @@ pub struct ListBounds<B> {
     item: B,
 }
 
+/// Checks the content of a text, and says what is wrong with it.
+pub type TextRule = fn(&str) -> Result<(), String>;
+
 /// Bounds of a text: its length, and a rule about its content.
 #[derive(Clone, Copy, Debug)]
 pub struct TextBounds {
     most: usize,
     unit: TextUnit,
     may_be_empty: bool,
-    rule: Option<fn(&str) -> Result<(), String>>,
+    rule: Option<TextRule>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,7 +141,7 @@ impl TextBounds {
     }
 
     /// Any text that passes a rule, whose error completes a sentence: "is not …: give …".
-    pub const fn passing(rule: fn(&str) -> Result<(), String>) -> Self {
+    pub const fn passing(rule: TextRule) -> Self {
         Self { rule: Some(rule), ..Self::characters(usize::MAX).or_empty() }
     }
 
@@ -148,7 +151,7 @@ impl TextBounds {
     }
 
     /// Adds a rule, as [`passing`](Self::passing) has it.
-    pub const fn and(self, rule: fn(&str) -> Result<(), String>) -> Self {
+    pub const fn and(self, rule: TextRule) -> Self {
         Self { rule: Some(rule), ..self }
     }
 

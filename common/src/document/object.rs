@@ -137,8 +137,8 @@ macro_rules! object {
                     let mut properties = $crate::document::serde_json::Map::new();
                     let mut required: Vec<&str> = Vec::new();
                     $(
-                        let schema = <<$type as Member>::Form as Form>::schema(definitions);
-                        let schema = $crate::object!(@restrict $type, schema $(, $bounds)?);
+                        let form = <<$type as Member>::Form as Form>::schema(definitions);
+                        let schema = $crate::object!(@restrict $type, form $(, $bounds)?);
                         let doc = [$($crate::object!(@doc $($doc)*)),*];
                         properties.insert($name.to_owned(), described(schema, &doc));
                         let default: Option<fn() -> $type> =
