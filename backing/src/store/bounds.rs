@@ -28,6 +28,6 @@ pub fn repeated(text: &str) -> Option<&'static str> {
 
 #[test]
 fn a_repeated_bound_is_found() {
-    assert_eq!(repeated(&format!("now() - {}", LEASE.as_millis())).is_some(), true);
+    assert!(repeated(&format!("now() - {}", LEASE.as_millis())).is_some());
     assert_eq!(repeated("LIMIT 1000"), None);
 }

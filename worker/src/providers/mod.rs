@@ -147,7 +147,7 @@ impl Providers {
             match writer.write(context, question, call).await {
                 Ok(written) => {
                     return Ok(TextReply {
-                        provenance: failures.as_fallback(written.provenance),
+                        provenance: failures.into_fallback(written.provenance),
                         ..written
                     });
                 }
@@ -174,7 +174,7 @@ impl Providers {
             match speaker.speak(context, speech, out).await {
                 Ok(voiced) => {
                     return Ok(SpeechReply {
-                        provenance: failures.as_fallback(voiced.provenance),
+                        provenance: failures.into_fallback(voiced.provenance),
                         ..voiced
                     });
                 }
@@ -202,7 +202,7 @@ impl Providers {
         }
         for painter in painters {
             match painter.paint(context, input, out).await {
-                Ok(provenance) => return Ok(failures.as_fallback(provenance)),
+                Ok(provenance) => return Ok(failures.into_fallback(provenance)),
                 Err(error) => failures.note(painter.name(), error)?,
             }
         }
@@ -227,7 +227,7 @@ impl Providers {
             match listener.listen(context, sound, language).await {
                 Ok(transcript) => {
                     return Ok(Transcript {
-                        provenance: failures.as_fallback(transcript.provenance),
+                        provenance: failures.into_fallback(transcript.provenance),
                         ..transcript
                     });
                 }
@@ -296,7 +296,7 @@ impl Failures {
     /// Adds to `fallback_for` the providers that were away. Those that refused or gave a reply that
     /// cannot be used are left out: they would do the same again, and many services offer only a
     /// part of the protocol. So the next in the chain is the regular provider then.
-    fn as_fallback(self, provenance: Provenance) -> Provenance {
+    fn into_fallback(self, provenance: Provenance) -> Provenance {
         let away = self.errors.into_iter().filter(|(_, error)| error.retryable);
         Provenance { fallback_for: away.map(|(name, _)| name).collect(), ..provenance }
     }
@@ -350,7 +350,7 @@ mod tests {
         failures
             .note("wrong", JobError::permanent(BAD_ANSWER, "no sound").into())
             .expect("goes on");
-        assert_eq!(failures.as_fallback(Provenance::default()).fallback_for, ["away"]);
+        assert_eq!(failures.into_fallback(Provenance::default()).fallback_for, ["away"]);
     }
 
     #[test]
