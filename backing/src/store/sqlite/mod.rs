@@ -6,7 +6,7 @@
 //! their rows into batches (`crate::group`), because the commit is what costs.
 //!
 //! Each trait of the port is implemented in the file of the trait's name. A write begins with
-//! [`SqliteStore::write`], changes rows by verbs over its `Transaction`, and ends with
+//! `SqliteStore::write`, changes rows by verbs over its `Transaction`, and ends with
 //! `cascade::commit`, which draws all consequences first. The rules are `common::rules`.
 
 #[macro_use]
