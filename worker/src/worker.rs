@@ -46,7 +46,7 @@ pub struct Settings {
     /// [`common::limits::HEARTBEAT_EVERY`].
     pub heartbeat_every: Duration,
     /// The program that runs as the media process when it is called with
-    /// [`MEDIA_PROCESS_ARGUMENT`].
+    /// `MEDIA_PROCESS_ARGUMENT`.
     pub program: PathBuf,
     /// The folder for scratch folders.
     pub scratch: PathBuf,

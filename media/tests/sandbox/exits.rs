@@ -92,14 +92,14 @@ async fn a_program_that_is_no_media_process_is_a_crash_with_its_log() {
 }
 
 #[tokio::test]
-async fn a_missing_program_is_an_internal_error() {
+async fn a_missing_program_is_reported_with_its_error_number() {
     let test_run = TestRun::new();
     let sandbox = Sandbox::new("/nowhere/at/all".into(), Vec::<String>::new()).unwrap();
     let job = MediaJob::Test(TestJob::default());
     let report = sandbox
         .run(&job, test_run.path(), Bounds::of(&job), &CancellationToken::new(), |_| {})
         .await;
-    assert!(matches!(report.exit, ProcessExit::Internal(_)), "{report:?}");
+    assert!(matches!(report.exit, ProcessExit::NotStarted(Some(2), _)), "{report:?}");
 }
 
 #[tokio::test]

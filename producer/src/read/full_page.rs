@@ -50,7 +50,8 @@ mod tests {
             Page { items: vec![25, 50, 75], next: Some("76".into()) }
         );
         assert_eq!(of(1, Some(7), 3).await, Page { items: vec![7, 8, 9], next: Some("10".into()) });
-        assert_eq!(of(7, Some(999_990), 20).await, Page { items: vec![999_999], next: None });
+        let last = Page { items: vec![999_992, 999_999], next: None };
+        assert_eq!(of(7, Some(999_990), 20).await, last);
         let none = of(900_000, None, 1).await;
         let next = Some((LIST_STEPS * 10 + 1).to_string());
         assert_eq!(none, Page { items: vec![], next }, "a short page says where to continue");

@@ -155,7 +155,7 @@ fn what_a_client_wrote_does_not_act_on_the_terminal_of_its_reader() {
     for arguments in [&["status", &id][..], &["watch", &id], &["dead", "list"]] {
         for json in [&[][..], &["--json"]] {
             let mut command = spool();
-            command.args(json).args(arguments).args(["--server", dev.api.base()]);
+            command.args(json).args(arguments).env("SPOOL_SERVER", dev.api.base());
             let output = String::from_utf8(run(command).stdout).unwrap();
             assert!(output.contains("OWNED") && output.contains("\\u202e"), "{output:?}");
             let acts = |text: char| text.is_control() || text == '\u{202e}';

@@ -116,6 +116,8 @@ async fn forward_all(
         tokio::select! {
             message = stream.next() => match message {
                 None => return,
+                // A check publishes that nothing changed.
+                Some(message) if message.get_payload_bytes().is_empty() => {}
                 // An error means that the listener is gone; this task is about to end.
                 Some(message) => drop(to.send(Some(read(message.get_payload_bytes())))),
             },
