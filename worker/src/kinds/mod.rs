@@ -65,9 +65,16 @@ const ALL: &[(KindSpec, Handler)] = &[
     (video_specs::video::result::SPEC, |context, _| video::finish(context).boxed()),
 ];
 
-/// The names of the kinds that a worker runs, each with its version.
+/// A version that is newer than any. Stores keep a version as a signed number of 32 bits.
+const ANY_VERSION: u32 = i32::MAX as u32;
+
+/// The names of the kinds that a worker runs, each with the newest version that it knows.
+///
+/// The version of a kind that asks providers is a hash of their settings (`providers::specs`).
+/// Hashes have no order, so a worker runs such a kind in any version.
 pub(crate) fn versions() -> Vec<(String, u32)> {
-    ALL.iter().map(|(spec, _)| (spec.name.to_owned(), spec.version)).collect()
+    let newest = |spec: &KindSpec| spec.provider.map_or(spec.version, |_| ANY_VERSION);
+    ALL.iter().map(|(spec, _)| (spec.name.to_owned(), newest(spec))).collect()
 }
 
 /// Runs the handler of the claimed task's kind.
@@ -89,6 +96,24 @@ pub(crate) async fn run(
                  update it"
             );
             Err(JobError::transient(code::UNKNOWN_KIND, detail).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::{self, Config, ServiceConfig};
+
+    #[test]
+    fn a_worker_runs_the_kinds_of_its_catalog_whatever_their_providers() {
+        let service = ServiceConfig::default();
+        let config = Config { services: [("any".to_owned(), service)].into(), ..Config::default() };
+        let known = versions();
+        for spec in providers::specs(&config).iter().chain(ALL.iter().map(|(spec, _)| spec)) {
+            let newest =
+                known.iter().find(|(name, _)| name == spec.name).map(|(_, newest)| *newest);
+            assert!(newest.is_some_and(|newest| spec.version <= newest), "{}", spec.name);
         }
     }
 }
