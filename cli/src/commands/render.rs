@@ -74,14 +74,7 @@ pub async fn run(options: Render, config: Config, json: bool) -> CommandResult {
     set_format(&mut input, &options.output)?;
     local::refuse_faults(&input)?;
     let job = json!({"kind": "render", "input": input});
-    let mut progress = RenderProgress::new(json);
-    let rendered = local::with_client(&options.file, &options.local, &config, async |client| {
-        let result = follow(client, &job, &mut progress).await?;
-        local::copy_result(&result, &output).map(|()| result)
-    });
-    let mut result = rendered.await?;
-    // `path` is the file in the cache.
-    result["output"] = json!(output);
+    let result = run_to_file(&job, &output, &options.file, &options.local, &config, json).await?;
     show(&result, &options.output, json)
 }
 
@@ -93,13 +86,7 @@ pub async fn still(options: Still, config: Config, json: bool) -> CommandResult 
     let format = format_of(&options.output)?;
     let input = json!({"composition": composition, "t": options.time, "format": format});
     let job = json!({"kind": "still", "input": input});
-    let mut progress = RenderProgress::new(json);
-    let rendered = local::with_client(&options.file, &options.local, &config, async |client| {
-        let result = follow(client, &job, &mut progress).await?;
-        local::copy_result(&result, &output).map(|()| result)
-    });
-    let mut result = rendered.await?;
-    result["output"] = json!(output);
+    let result = run_to_file(&job, &output, &options.file, &options.local, &config, json).await?;
     let (width, height) = (&result["width"], &result["height"]);
     match json {
         true => output::line(&result)?,
@@ -159,6 +146,26 @@ fn format_of(output: &Path) -> Result<&'static str, Failure> {
             output.display()
         ))),
     }
+}
+
+/// Runs a job and copies the file of its result to `output`. The result names it as `output`; its
+/// `path` is the file in the cache.
+async fn run_to_file(
+    job: &Value,
+    output: &Path,
+    composition: &Path,
+    options: &LocalArgs,
+    config: &Config,
+    json: bool,
+) -> Result<Value, Failure> {
+    let mut progress = RenderProgress::new(json);
+    let mut result = local::with_client(composition, options, config, async |client| {
+        let result = follow(client, job, &mut progress).await?;
+        local::copy_result(&result, output).map(|()| result)
+    })
+    .await?;
+    result["output"] = json!(output);
+    Ok(result)
 }
 
 /// Posts a job and follows it to its result. If a cached file turns out to be lost, the work is

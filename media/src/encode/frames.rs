@@ -64,7 +64,7 @@ impl FrameSlot {
     }
 
     /// Fills the frame with full range and BT.601's matrix, as JPEG files have it: the writer tags
-    /// nothing else, so the codes are converted by way of RGB.
+    /// nothing else, so the codes are converted through RGB.
     fn fill_jpeg(&mut self, picture: &Picture) {
         let (width, height) = (picture.width, picture.height);
         let pixels = rgb_rows(picture);
