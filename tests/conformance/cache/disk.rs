@@ -221,18 +221,19 @@ fn several_processes_in_one_folder_stay_within_its_limit_and_serve_only_whole_fi
                     } else {
                         keep(&cache, number);
                     }
-                    assert!(on_disk_now(root) <= 20 * FILE as u64);
+                    assert!(on_disk_locked(root) <= 20 * FILE as u64);
                 }
             });
         }
     });
 }
 
-/// As [`on_disk`], while other processes remove files.
-fn on_disk_now(folder: &Path) -> u64 {
-    let groups = fs::read_dir(folder.join("files")).unwrap();
-    let files = groups.flat_map(|group| fs::read_dir(group.unwrap().path()).unwrap());
-    files.filter_map(|file| file.ok()?.metadata().ok()).map(|meta| meta.len()).sum()
+/// As [`on_disk`], while other processes use the folder: holds its lock, so that no file is added
+/// for one that was counted and then evicted.
+fn on_disk_locked(folder: &Path) -> u64 {
+    let lock = File::open(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    on_disk(folder)
 }
 
 /// Names the folder for the child process of the test below. The child is no test of its own.

@@ -141,7 +141,7 @@ impl LockedFolder<'_> {
             if rest.bytes <= goal {
                 break;
             }
-            fs::remove_file(&file.path)?;
+            remove(&file.path)?;
             rest = Ledger { entries: rest.entries - 1, bytes: rest.bytes - file.bytes };
             evicted += 1;
         }
@@ -238,4 +238,12 @@ pub(super) fn rename(file: &Path, to: &Path) -> io::Result<()> {
         fs::create_dir_all(group)?;
     }
     fs::rename(file, to)
+}
+
+/// Removes a file. A missing one is no error: a reader removes a file that it found corrupt.
+pub(super) fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

@@ -142,7 +142,7 @@ impl DiskCache {
             // Another file system, or links are not allowed.
             Err(_) => match fs::copy(cached, to) {
                 Ok(_) => {}
-                Err(_) if !cached.exists() => return remove(to).map(|()| false),
+                Err(_) if !cached.exists() => return folder::remove(to).map(|()| false),
                 Err(error) => return Err(error),
             },
         }
@@ -155,8 +155,8 @@ impl DiskCache {
         }
         self.counters.corrupt.fetch_add(1, Relaxed);
         tracing::warn!(%hash, "a cached file does not match its hash; it is removed");
-        remove(to)?;
-        remove(cached)?;
+        folder::remove(to)?;
+        folder::remove(cached)?;
         Ok(false)
     }
 
@@ -227,7 +227,7 @@ impl DiskCache {
     /// # Errors
     /// The folder can't be written.
     pub fn forget(&self, hash: &Digest) -> io::Result<()> {
-        remove(&self.folder.path_of(hash))
+        folder::remove(&self.folder.path_of(hash))
     }
 
     /// Size and read counts.
@@ -243,12 +243,5 @@ impl DiskCache {
             evicted: read(&self.counters.evicted),
             corrupt: read(&self.counters.corrupt),
         }
-    }
-}
-
-fn remove(file: &Path) -> io::Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
